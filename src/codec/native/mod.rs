@@ -1,0 +1,1 @@
+//! What Fluent Bit itself writes, turned into OTLP: `CTraces`, `CMetrics`, and ordinary logs.

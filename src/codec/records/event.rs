@@ -1,0 +1,259 @@
+//! Reading a chunk of log events, whoever wrote them.
+
+use crate::codec::msgpack::{MapView, ReadError, Reader, Token, int_of, text_of};
+use crate::model::{Position, Signal};
+
+/// The time of a log event, as Fluent Bit writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct EventTime {
+    /// Seconds since the Unix epoch; group markers have `u32::MAX` or `u32::MAX - 1`.
+    pub seconds: u32,
+    /// Nanoseconds within the second.
+    pub nanos: u32,
+}
+
+impl EventTime {
+    /// The time as nanoseconds since the Unix epoch.
+    #[must_use]
+    pub fn unix_nanos(self) -> u64 {
+        u64::from(self.seconds) * 1_000_000_000 + u64::from(self.nanos)
+    }
+
+    /// The event time of a moment; what lies after the year 2106 becomes the last second before
+    /// the values that mark groups.
+    #[must_use]
+    pub fn from_unix_nanos(unix_nanos: u64) -> Self {
+        let seconds = u32::try_from(unix_nanos / 1_000_000_000).unwrap_or(u32::MAX - 2);
+        let nanos = u32::try_from(unix_nanos % 1_000_000_000).unwrap_or(0);
+        Self { seconds: seconds.min(u32::MAX - 2), nanos }
+    }
+}
+
+/// What an event is to Fluent Bit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventKind {
+    /// A record.
+    Record,
+    /// The start of a group: its metadata and body hold for the records that follow.
+    GroupStart,
+    /// The end of a group.
+    GroupEnd,
+}
+
+/// The group that a record stands in: its encoded metadata and body maps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Group<'a> {
+    /// For OTLP logs `{"schema": "otlp", "resource_id": n, "scope_id": n}`.
+    pub metadata: &'a [u8],
+    /// For OTLP logs `{"resource": {...}, "scope": {...}}`.
+    pub body: &'a [u8],
+}
+
+/// One log event of a chunk; all slices are encoded msgpack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Event<'a> {
+    /// The whole event.
+    pub raw: &'a [u8],
+    /// What it is.
+    pub kind: EventKind,
+    /// Its time.
+    pub time: EventTime,
+    /// Its metadata map; an empty slice in the legacy form `[time, body]`.
+    pub metadata: &'a [u8],
+    /// Its body, in general a map.
+    pub body: &'a [u8],
+    /// The group that it stands in.
+    pub group: Option<Group<'a>>,
+}
+
+/// What the metadata map of a telemetry record says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Telemetry<'a> {
+    /// The signal; `None` when the record is an OTLP log as Fluent Bit writes it, or unknown.
+    pub signal: Option<Signal>,
+    /// The encoded resource map.
+    pub resource: Option<&'a [u8]>,
+    /// The encoded scope map.
+    pub scope: Option<&'a [u8]>,
+    /// The filter position at which one of our filters emitted the record.
+    pub position: Option<Position>,
+    /// The encoded `otlp` map itself.
+    pub otlp: &'a [u8],
+}
+
+impl<'a> Event<'a> {
+    /// What the metadata says, if it has an `otlp` map.
+    #[must_use]
+    pub fn telemetry(&self) -> Option<Telemetry<'a>> {
+        let otlp = MapView::new(self.metadata).get(b"otlp")?;
+        let mut telemetry = Telemetry { otlp, ..Telemetry::default() };
+        for entry in MapView::new(otlp) {
+            match entry.key {
+                b"signal" => telemetry.signal = text_of(entry.value).and_then(signal_of),
+                b"resource" => telemetry.resource = Some(entry.value),
+                b"scope" => telemetry.scope = Some(entry.value),
+                b"from" => telemetry.position = position_of(entry.value),
+                _ => {}
+            }
+        }
+        Some(telemetry)
+    }
+}
+
+fn signal_of(item: &str) -> Option<Signal> {
+    Signal::ALL.into_iter().find(|signal| signal.item() == item)
+}
+
+fn position_of(encoded: &[u8]) -> Option<Position> {
+    let mut parts = crate::codec::msgpack::elements(encoded);
+    let run = parts.next().and_then(int_of)?;
+    let after = parts.next().and_then(int_of)?;
+    Some(Position { run: u64::try_from(run).ok()?, after: u32::try_from(after).ok()? })
+}
+
+/// Reads the events of a chunk one by one. What is msgpack but no event is an error of its own, and
+/// the events after it are read; where the bytes stop being msgpack, the last error comes.
+#[derive(Debug, Clone)]
+pub struct Events<'a> {
+    reader: Reader<'a>,
+    group: Option<Group<'a>>,
+}
+
+impl<'a> Events<'a> {
+    /// The events of `chunk`.
+    #[must_use]
+    pub const fn new(chunk: &'a [u8]) -> Self {
+        Self { reader: Reader::new(chunk), group: None }
+    }
+
+    fn read(&mut self) -> Result<Event<'a>, ReadError> {
+        let raw = match self.reader.skip() {
+            Ok(raw) => raw,
+            Err(error) => {
+                self.reader = Reader::new(&[]);
+                return Err(error);
+            }
+        };
+        let mut parts = Reader::new(raw);
+        let Token::Array(2) = parts.token()? else { return Err(ReadError::Type) };
+        let mut head = Reader::new(parts.skip()?);
+        let body = parts.skip()?;
+        let mut metadata: &[u8] = &[];
+        let mut time_token = head.token()?;
+        if matches!(time_token, Token::Array(_)) {
+            time_token = head.token()?;
+            metadata = head.skip().unwrap_or_default();
+        }
+        let time = event_time(time_token)?;
+        let kind = match (time_token, time) {
+            (Token::Ext(..), EventTime { seconds: u32::MAX, nanos: 0 }) | (Token::Int(-1), _) => {
+                EventKind::GroupStart
+            }
+            (Token::Ext(..), EventTime { seconds: 0xffff_fffe, nanos: 0 })
+            | (Token::Int(-2), _) => EventKind::GroupEnd,
+            _ => EventKind::Record,
+        };
+        match kind {
+            EventKind::GroupStart => self.group = Some(Group { metadata, body }),
+            EventKind::GroupEnd => self.group = None,
+            EventKind::Record => {}
+        }
+        Ok(Event { raw, kind, time, metadata, body, group: self.group })
+    }
+}
+
+impl<'a> Iterator for Events<'a> {
+    type Item = Result<Event<'a>, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.reader.is_empty() {
+            return None;
+        }
+        Some(self.read())
+    }
+}
+
+/// Fluent Bit's event time (extension type 0), or a number of seconds in the legacy forms.
+fn event_time(token: Token<'_>) -> Result<EventTime, ReadError> {
+    Ok(match token {
+        Token::Ext(_, &[a, b, c, d, e, f, g, h]) => EventTime {
+            seconds: u32::from_be_bytes([a, b, c, d]),
+            nanos: u32::from_be_bytes([e, f, g, h]),
+        },
+        Token::Uint(seconds) => {
+            EventTime { seconds: u32::try_from(seconds).unwrap_or(u32::MAX - 2), nanos: 0 }
+        }
+        Token::Int(_) => EventTime::default(),
+        Token::Float(seconds) => {
+            let nanos = std::time::Duration::try_from_secs_f64(seconds).unwrap_or_default();
+            EventTime::from_unix_nanos(u64::try_from(nanos.as_nanos()).unwrap_or(0))
+        }
+        _ => return Err(ReadError::Type),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::msgpack::{array_header, ext, int, map_header, str};
+
+    fn event(seconds: u32, metadata: impl Fn(&mut Vec<u8>), key: &str) -> Vec<u8> {
+        let mut out = Vec::new();
+        array_header(&mut out, 2);
+        array_header(&mut out, 2);
+        let mut time = seconds.to_be_bytes().to_vec();
+        time.extend_from_slice(&[0; 4]);
+        ext(&mut out, 0, &time);
+        metadata(&mut out);
+        map_header(&mut out, 1);
+        str(&mut out, key);
+        int(&mut out, 1);
+        out
+    }
+
+    #[test]
+    fn groups_hold_for_their_records() {
+        let empty = |out: &mut Vec<u8>| map_header(out, 0);
+        let mut chunk = event(u32::MAX, empty, "group");
+        chunk.extend(event(100, empty, "inside"));
+        chunk.extend(event(u32::MAX - 1, empty, "end"));
+        chunk.extend(event(101, empty, "outside"));
+        let events: Vec<Event<'_>> = Events::new(&chunk).map(Result::unwrap).collect();
+        let kinds: Vec<EventKind> = events.iter().map(|event| event.kind).collect();
+        use EventKind::{GroupEnd, GroupStart, Record};
+        assert_eq!(kinds, [GroupStart, Record, GroupEnd, Record]);
+        assert!(events[1].group.is_some());
+        assert!(events[3].group.is_none());
+        assert_eq!(events[3].time.unix_nanos(), 101_000_000_000);
+    }
+
+    #[test]
+    fn telemetry_is_read_from_the_metadata() {
+        let metadata = |out: &mut Vec<u8>| {
+            map_header(out, 1);
+            str(out, "otlp");
+            map_header(out, 2);
+            str(out, "signal");
+            str(out, "span");
+            str(out, "from");
+            array_header(out, 2);
+            int(out, 77);
+            int(out, 3);
+        };
+        let chunk = event(1, metadata, "name");
+        let telemetry = Events::new(&chunk).next().unwrap().unwrap().telemetry().unwrap();
+        assert_eq!(telemetry.signal, Some(Signal::Traces));
+        assert_eq!(telemetry.position, Some(Position { run: 77, after: 3 }));
+    }
+
+    #[test]
+    fn legacy_forms_and_rubbish() {
+        let legacy = [0x92, 0x05, 0x81, 0xa1, b'k', 0x01];
+        let event = Events::new(&legacy).next().unwrap().unwrap();
+        assert_eq!((event.time.seconds, event.metadata), (5, &[][..]));
+        let mut events = Events::new(&[0x93, 1, 2, 3, 0x92]);
+        assert_eq!(events.next(), Some(Err(ReadError::Type)));
+        assert_eq!(events.next(), Some(Err(ReadError::Truncated)));
+        assert!(events.next().is_none());
+    }
+}

@@ -1,0 +1,7 @@
+//! Telemetry records: log events that carry a whole span, metric or log record.
+//!
+//! The layout is specified in ARCHITECTURE.md, section "The telemetry record".
+
+mod event;
+
+pub use event::{Event, EventKind, EventTime, Events, Group, Telemetry};

@@ -1,0 +1,144 @@
+//! Options -> typed, range-checked values.
+//!
+//! [`Parser`] reads the options of one instance and collects every problem, so that a user sees
+//! all mistakes at once: option, value given, values allowed.
+
+mod values;
+
+pub use values::{parse_bool, parse_duration, parse_list, parse_size};
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::plugin::{OpenError, Options};
+
+/// Reads typed options and collects problems.
+pub struct Parser<'a> {
+    options: &'a dyn Options,
+    problems: Vec<String>,
+}
+
+impl<'a> Parser<'a> {
+    /// A parser over the options of one instance.
+    #[must_use]
+    pub fn new(options: &'a dyn Options) -> Self {
+        Self { options, problems: Vec::new() }
+    }
+
+    /// Notes a problem: `option`, the value given, and what is allowed.
+    pub fn refuse(&mut self, option: &str, value: &str, allowed: &str) {
+        self.problems.push(format!("option '{option}': '{value}' is not allowed; {allowed}"));
+    }
+
+    /// Notes a problem in free words.
+    pub fn problem(&mut self, text: impl Into<String>) {
+        self.problems.push(text.into());
+    }
+
+    /// The text of an option.
+    #[must_use]
+    pub fn text(&self, option: &str) -> Option<&'a str> {
+        let options = self.options;
+        options.get(option)
+    }
+
+    /// All texts of an option that may be repeated.
+    #[must_use]
+    pub fn texts(&self, option: &str) -> Vec<&'a str> {
+        let options = self.options;
+        options.all(option)
+    }
+
+    /// A value that the host keeps for itself (`listen`, `tag`, ...).
+    #[must_use]
+    pub fn host_value(&self, name: &str) -> Option<String> {
+        self.options.host_value(name)
+    }
+
+    /// Reads an option with `parse`; `default` when it is not given or wrong.
+    pub fn parsed<T>(
+        &mut self,
+        option: &str,
+        default: T,
+        allowed: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> T {
+        let Some(value) = self.text(option) else { return default };
+        if let Some(parsed) = parse(value.trim()) {
+            return parsed;
+        }
+        self.refuse(option, value, allowed);
+        default
+    }
+
+    /// A switch: `on`, `off`, `true`, `false`, `yes`, `no`.
+    pub fn bool(&mut self, option: &str, default: bool) -> bool {
+        self.parsed(option, default, "allowed: on, off", parse_bool)
+    }
+
+    /// A duration such as `500ms`, `10s`, `5m`; a bare number is seconds.
+    pub fn duration(&mut self, option: &str, default: Duration) -> Duration {
+        self.parsed(option, default, "allowed: a duration such as 500ms, 10s, 5m", parse_duration)
+    }
+
+    /// A size in bytes such as `512k`, `4m`, `1g`.
+    pub fn size(&mut self, option: &str, default: u64) -> u64 {
+        self.parsed(option, default, "allowed: a size such as 512k, 4m, 1g", parse_size)
+    }
+
+    /// A port from 0 to 65535.
+    pub fn port(&mut self, option: &str, default: u16) -> u16 {
+        self.parsed(option, default, "allowed: a port from 0 to 65535", |text| text.parse().ok())
+    }
+
+    /// A number from 0 to 100.
+    pub fn percentage(&mut self, option: &str) -> Option<f64> {
+        self.parsed(option, None, "allowed: a number from 0 to 100", |text| {
+            text.trim_end_matches('%')
+                .parse()
+                .ok()
+                .filter(|value| (0.0..=100.0).contains(value))
+                .map(Some)
+        })
+    }
+
+    /// One of a set of words.
+    pub fn choice<T: Copy>(&mut self, option: &str, default: T, choices: &[(&str, T)]) -> T {
+        let allowed = choices.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
+        self.parsed(option, default, &format!("allowed: {allowed}"), |text| {
+            choices
+                .iter()
+                .find(|(word, _)| word.eq_ignore_ascii_case(text))
+                .map(|(_, value)| *value)
+        })
+    }
+
+    /// Words separated by commas.
+    #[must_use]
+    pub fn list(&self, option: &str) -> Vec<String> {
+        self.texts(option).into_iter().flat_map(parse_list).collect()
+    }
+
+    /// A family `PREFIX.NAME.KEY` as NAME -> [(KEY, value)], names in lower case.
+    #[must_use]
+    pub fn family(&self, prefix: &str) -> BTreeMap<String, Vec<(String, String)>> {
+        let mut family: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+        for (key, value) in self.options.given() {
+            let Some(rest) = key.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('.'))
+            else {
+                continue;
+            };
+            let (name, key) = rest.split_once('.').unwrap_or((rest, ""));
+            family.entry(name.to_owned()).or_default().push((key.to_owned(), value.clone()));
+        }
+        family
+    }
+
+    /// `value` if nothing was wrong.
+    ///
+    /// # Errors
+    /// Every problem noted.
+    pub fn finish<T>(self, value: T) -> Result<T, OpenError> {
+        if self.problems.is_empty() { Ok(value) } else { Err(OpenError(self.problems)) }
+    }
+}

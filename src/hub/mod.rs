@@ -1,0 +1,95 @@
+//! State shared by all our instances of one run of the host's engine.
+//!
+//! Filters have no timer and cannot append; inputs have both. So a filter that makes telemetry of
+//! its own (metrics each interval, traces whose decision has come) registers a [`Source`] here, and
+//! whichever of our inputs ticks first drains it on the host's thread. A hot reload makes a new hub.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::clock::Tick;
+
+/// Derived telemetry on its way into the pipeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Emission {
+    /// The tag to append under.
+    pub tag: Vec<u8>,
+    /// Number of log events in `events`.
+    pub records: usize,
+    /// A stream of msgpack log events.
+    pub events: Vec<u8>,
+}
+
+/// Why a source is drained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drain {
+    /// A tick passed: give what is due.
+    Due,
+    /// The host stops: give everything, and hold nothing from now on.
+    Everything,
+}
+
+/// Something that holds telemetry until it is due.
+pub trait Source: Send + Sync {
+    /// What is to be emitted now. `unix_nanos` is the wall-clock time.
+    fn take(&self, drain: Drain, now: Tick, unix_nanos: u64) -> Vec<Emission>;
+
+    /// Takes back what the host refused; it is offered again at a later drain.
+    fn put_back(&self, emission: Emission);
+}
+
+/// The shared state of one run.
+#[derive(Default)]
+pub struct Hub {
+    run: u64,
+    positions: AtomicU32,
+    emitters: AtomicU32,
+    sources: Mutex<Vec<Arc<dyn Source>>>,
+}
+
+impl Hub {
+    /// A hub for the run named by `run`, a number unlikely to be used by another process.
+    #[must_use]
+    pub fn new(run: u64) -> Self {
+        Self { run, ..Self::default() }
+    }
+
+    /// The run's number.
+    #[must_use]
+    pub fn run(&self) -> u64 {
+        self.run
+    }
+
+    /// The next instance's place in the order of starts, from 1.
+    pub fn next_position(&self) -> u32 {
+        self.positions.fetch_add(1, Ordering::Relaxed).saturating_add(1)
+    }
+
+    /// Says that an input is there that drains the sources.
+    pub fn add_emitter(&self) {
+        self.emitters.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether any input drains the sources.
+    #[must_use]
+    pub fn has_emitter(&self) -> bool {
+        self.emitters.load(Ordering::Relaxed) > 0
+    }
+
+    /// Registers a source; it stays until the hub goes.
+    pub fn add_source(&self, source: Arc<dyn Source>) {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner).push(source);
+    }
+
+    /// The sources in the order of registration, which is the order of the filters.
+    #[must_use]
+    pub fn sources(&self) -> Vec<Arc<dyn Source>> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl std::fmt::Debug for Hub {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Hub").field("run", &self.run).finish_non_exhaustive()
+    }
+}

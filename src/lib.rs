@@ -1,0 +1,32 @@
+//! Native Fluent Bit plugins that make AI/ML telemetry first class.
+//!
+//! One shared object holds them all: the inputs `ai_otlp` and `ai_emitter`, the filters
+//! `ai_context`, `ai_metrics` and `ai_sampling`, and the output `multi_otlp`. ARCHITECTURE.md
+//! shows how the modules below fit together and which may use which.
+
+// Pure: no unsafe, no I/O, no clock, no thread.
+pub mod aggregation;
+pub mod codec;
+pub mod condition;
+pub mod genai;
+pub mod model;
+pub mod routing;
+pub mod sampling;
+
+// Seams: the vocabulary that the pure half and the host half share.
+pub mod clock;
+pub mod config;
+pub mod hub;
+pub mod plugin;
+pub mod stats;
+
+// Effects: sockets, tasks, queues.
+pub mod export;
+pub mod receive;
+pub mod runtime;
+
+// Everything that knows C.
+pub mod host;
+
+// Wiring: one file per plugin.
+pub mod plugins;

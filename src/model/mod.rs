@@ -1,0 +1,144 @@
+//! Telemetry as plain data: the few words that every other module uses.
+
+/// OpenTelemetry's signals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Signal {
+    /// Spans.
+    Traces,
+    /// Metrics.
+    Metrics,
+    /// Log records.
+    Logs,
+}
+
+impl Signal {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Traces, Self::Metrics, Self::Logs];
+
+    /// The word for it in options, counters and paths: `traces`, `metrics`, `logs`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Traces => "traces",
+            Self::Metrics => "metrics",
+            Self::Logs => "logs",
+        }
+    }
+
+    /// The word for one item in expressions: `span`, `metric`, `log`.
+    #[must_use]
+    pub const fn item(self) -> &'static str {
+        match self {
+            Self::Traces => "span",
+            Self::Metrics => "metric",
+            Self::Logs => "log",
+        }
+    }
+
+    /// The default path of OTLP/HTTP, by the OTLP specification, section "OTLP/HTTP Request".
+    #[must_use]
+    pub const fn http_path(self) -> &'static str {
+        match self {
+            Self::Traces => "/v1/traces",
+            Self::Metrics => "/v1/metrics",
+            Self::Logs => "/v1/logs",
+        }
+    }
+
+    /// The method of OTLP/gRPC.
+    #[must_use]
+    pub const fn grpc_path(self) -> &'static str {
+        match self {
+            Self::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+            Self::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+            Self::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+        }
+    }
+}
+
+/// Marks a record that we emitted: filters at or before this position leave it alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// The run that emitted the record; a record from another run is treated as new.
+    pub run: u64,
+    /// The position of the filter that emitted it.
+    pub after: u32,
+}
+
+/// A trace id of 16 bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TraceId(pub [u8; 16]);
+
+/// A span id of 8 bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SpanId(pub [u8; 8]);
+
+impl TraceId {
+    /// Reads 32 hex digits; `None` for any other text and for the all-zero id, which is invalid
+    /// by the W3C Trace Context specification, section "trace-id".
+    #[must_use]
+    pub fn from_hex(text: &[u8]) -> Option<Self> {
+        from_hex(text).map(Self).filter(|id| id.0 != [0; 16])
+    }
+}
+
+impl SpanId {
+    /// Reads 16 hex digits; `None` for any other text and for the all-zero id.
+    #[must_use]
+    pub fn from_hex(text: &[u8]) -> Option<Self> {
+        from_hex(text).map(Self).filter(|id| id.0 != [0; 8])
+    }
+}
+
+impl std::fmt::Debug for TraceId {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+    }
+}
+
+impl std::fmt::Debug for SpanId {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+    }
+}
+
+/// Reads exactly `2 * N` hex digits of either case.
+fn from_hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
+    if text.len() != N.checked_mul(2)? {
+        return None;
+    }
+    let mut bytes = [0_u8; N];
+    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
+        *byte = match pair {
+            [high, low] => (hex_digit(*high)? << 4) | hex_digit(*low)?,
+            _ => return None,
+        };
+    }
+    Some(bytes)
+}
+
+/// The value of one hex digit of either case.
+#[must_use]
+pub const fn hex_digit(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_exact_hex() {
+        let id = TraceId::from_hex(b"0AF7651916cd43dd8448eb211c80319c");
+        assert_eq!(format!("{:?}", id.unwrap()), "0af7651916cd43dd8448eb211c80319c");
+        assert_eq!(TraceId::from_hex(&[b'0'; 32]), None);
+        assert_eq!(SpanId::from_hex(b"00f067aa0ba902b7").map(|id| id.0[1]), Some(0xf0));
+        assert_eq!(SpanId::from_hex(b"00f067aa0ba902b"), None);
+        assert_eq!(SpanId::from_hex(b"00f067aa0ba902bg"), None);
+    }
+}

@@ -1,0 +1,232 @@
+//! What a plugin is, in plain Rust.
+//!
+//! This is the contract between the wiring in `plugins/` and the host layer in `host/`: the host
+//! layer calls these traits on the host's threads, and knows nothing of telemetry; the plugins
+//! implement them, and know nothing of C. Method names start with `on_` when the host calls us.
+
+mod completion;
+mod options;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use completion::{Completion, Waiter};
+pub use options::{OptionKind, OptionSpec, Options};
+
+use crate::hub::Hub;
+use crate::stats::{Counters, Log};
+
+/// What the host shows of a plugin: its name, one line of help, and its options.
+#[derive(Debug, Clone, Copy)]
+pub struct Spec {
+    /// The name used in configurations, for example `ai_otlp`.
+    pub name: &'static str,
+    /// One line for the host's `-h`.
+    pub about: &'static str,
+    /// Every option; the host refuses any other.
+    pub options: &'static [OptionSpec],
+}
+
+/// What an instance gets from the host at its start, beside its options.
+#[derive(Clone)]
+pub struct Environment {
+    /// The instance's own name, for example `ai_sampling.0`, or its alias.
+    pub instance: String,
+    /// State shared by all our instances of one run of the host's engine.
+    pub hub: Arc<Hub>,
+    /// Place of this instance in the order in which our instances started, from 1.
+    pub position: u32,
+    /// The host's release as it names itself, for example `4.2.8`.
+    pub host_release: String,
+    /// Whether the host's readers know log group markers (Fluent Bit 3.1 and later).
+    pub log_groups: bool,
+    /// Counters that the host layer publishes in the host's own metrics.
+    pub counters: Arc<Counters>,
+    /// Log lines that the host layer hands to the host's logger.
+    pub log: Arc<Log>,
+}
+
+/// Why an instance refuses to start: every problem found, each one line that says which option,
+/// which value, and what is allowed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("; "))]
+pub struct OpenError(pub Vec<String>);
+
+impl OpenError {
+    /// An error with a single problem.
+    pub fn one(problem: impl Into<String>) -> Self {
+        Self(vec![problem.into()])
+    }
+}
+
+/// Bytes that the host lends for the length of one callback.
+#[derive(Debug, Clone, Copy)]
+pub struct Chunk<'cb> {
+    /// The tag of the chunk.
+    pub tag: &'cb [u8],
+    /// A stream of msgpack log events.
+    pub bytes: &'cb [u8],
+}
+
+/// What a filter does with a chunk.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Verdict {
+    /// The chunk goes on as it is.
+    Pass,
+    /// These bytes go on in its place; empty bytes drop the chunk.
+    Replace(Vec<u8>),
+}
+
+/// A filter plugin.
+pub trait Filter: Sized + Send + 'static {
+    /// What the host shows of it.
+    const SPEC: Spec;
+
+    /// Starts an instance.
+    ///
+    /// # Errors
+    /// Every problem of its configuration at once.
+    fn open(options: &dyn Options, environment: Environment) -> Result<Self, OpenError>;
+
+    /// Called on the host's thread with each chunk that matches.
+    fn on_chunk(&mut self, chunk: Chunk<'_>) -> Verdict;
+}
+
+/// Why an input is asked to stop taking data in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pause {
+    /// The host's buffers are full; a resume follows.
+    Pressure,
+    /// The host is stopping or reloading; what is held must leave now.
+    Shutdown,
+}
+
+/// An input plugin.
+pub trait Input: Sized + Send + 'static {
+    /// What the host shows of it.
+    const SPEC: Spec;
+
+    /// How often [`Input::on_tick`] is called.
+    const TICK: Duration;
+
+    /// Starts an instance. `waker` makes the host call [`Input::on_wake`] soon, from any thread.
+    ///
+    /// # Errors
+    /// Every problem of its configuration at once.
+    fn open(
+        options: &dyn Options,
+        environment: Environment,
+        waker: Waker,
+    ) -> Result<Self, OpenError>;
+
+    /// Called on the host's thread after the waker was used.
+    fn on_wake(&mut self, sink: &mut dyn Sink);
+
+    /// Called on the host's thread every [`Input::TICK`].
+    fn on_tick(&mut self, sink: &mut dyn Sink);
+
+    /// Called on the host's thread when the input has to stop taking data in. What is appended
+    /// here still reaches the outputs.
+    fn on_pause(&mut self, why: Pause, sink: &mut dyn Sink);
+
+    /// Called on the host's thread when the input may take data in again.
+    fn on_resume(&mut self);
+}
+
+/// The way from an input into the host's pipeline; usable only on the host's thread.
+pub trait Sink {
+    /// Appends `records` log events under a tag. An empty tag means the input's own.
+    ///
+    /// # Errors
+    /// The host did not take the events; nothing of them was stored.
+    fn append(&mut self, tag: &[u8], records: usize, events: &[u8]) -> Result<(), Refused>;
+
+    /// Asks the host to send what is buffered to the outputs now.
+    fn flush_now(&mut self);
+}
+
+/// The host did not take appended events: it is paused, or out of storage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the host refused the events")]
+pub struct Refused;
+
+/// Makes the host call an input back on its own thread. Cheap, and safe from any thread.
+#[derive(Clone)]
+pub struct Waker(Arc<dyn Fn() + Send + Sync>);
+
+impl Waker {
+    /// A waker that runs `wake`.
+    pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Arc::new(wake))
+    }
+
+    /// Asks for a call of [`Input::on_wake`].
+    pub fn wake(&self) {
+        (self.0)();
+    }
+}
+
+impl std::fmt::Debug for Waker {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Waker")
+    }
+}
+
+/// What is in a chunk that an output gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EventType {
+    /// A stream of msgpack log events, telemetry records among them.
+    Logs,
+    /// A concatenation of `CMetrics` contexts.
+    Metrics,
+    /// A concatenation of `CTraces` contexts.
+    Traces,
+    /// Something else, with the host's number for it.
+    Other(i32),
+}
+
+/// A chunk that an output is asked to deliver, copied from the host.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// What the bytes are.
+    pub event_type: EventType,
+    /// The tag of the chunk.
+    pub tag: Vec<u8>,
+    /// The content of the chunk.
+    pub bytes: bytes::Bytes,
+    /// Identifies the host's task: equal for every retry of one chunk, and for no other chunk that
+    /// is alive at the same time.
+    pub task: u64,
+}
+
+/// What becomes of a chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// Delivered, or dropped on purpose and counted.
+    Done,
+    /// The host is to try again later.
+    Retry,
+    /// The host is to drop the chunk and count an error.
+    Failed,
+}
+
+/// An output plugin.
+pub trait Output: Sized + Send + Sync + 'static {
+    /// What the host shows of it.
+    const SPEC: Spec;
+
+    /// Starts an instance.
+    ///
+    /// # Errors
+    /// Every problem of its configuration at once.
+    fn open(options: &dyn Options, environment: Environment) -> Result<Self, OpenError>;
+
+    /// Called on a host thread with a chunk to deliver. Hands it over and returns at once; the
+    /// outcome is told through `completion`, from any thread. A completion that is dropped untold
+    /// counts as [`Fate::Retry`].
+    fn on_flush(&self, delivery: Delivery, completion: Completion);
+
+    /// Called once when the instance stops: finishes what is in flight within `budget`.
+    fn close(self, budget: Duration);
+}
