@@ -1,1 +1,3 @@
+//! Build steps.
+
 fn main() {}
