@@ -83,128 +83,63 @@ enum Figure {
     Throughput,
 }
 
-fn rows() -> Vec<Row> {
-    let ours = |filters, endpoints| Side::Ours { filters, endpoints };
-    let row = |name, work, shape, grpc, items, other, ours, figure, bound| Row {
-        name,
-        work,
-        shape,
-        grpc,
-        items,
-        rate: 0,
-        other,
-        ours,
-        figure,
-        bound,
-    };
-    use Figure::{AddedCpu, Cpu, Delay, Held, Memory, Throughput};
-    use Shape::{Agent, Fat, Genai, Logs, Metrics, Wide};
-    use Side::{Stock, StockHead, StockTail};
-    let mut rows = vec![
-        row("P1", "traces, HTTP: CPU", Genai, false, 200_000, Stock, PLAIN, Cpu, Some(0.6)),
-        row("P2", "traces, gRPC: CPU", Genai, true, 200_000, Stock, PLAIN, Cpu, Some(0.6)),
-        row("P3-http", "logs, HTTP: CPU", Logs, false, 400_000, Stock, PLAIN, Cpu, Some(0.9)),
-        row("P3-grpc", "logs, gRPC: CPU", Logs, true, 400_000, Stock, PLAIN, Cpu, Some(0.9)),
-        row("P4-http", "metrics, HTTP: CPU", Metrics, false, 200_000, Stock, PLAIN, Cpu, Some(0.9)),
-        row("P4-grpc", "metrics, gRPC: CPU", Metrics, true, 200_000, Stock, PLAIN, Cpu, Some(0.9)),
-        row("P5-fat", "20 attributes of 5 KB: CPU", Fat, false, 4_000, Stock, PLAIN, Cpu, None),
-        row("P5-wide", "100 attributes of 50 B: CPU", Wide, false, 40_000, Stock, PLAIN, Cpu, None),
-        row("P5-agent", "traces of 200 spans: CPU", Agent, false, 100_000, Stock, PLAIN, Cpu, None),
-        row("P7", "answer p99, HTTP", Genai, false, 200_000, Stock, PLAIN, Delay, Some(1.5)),
-        row("P8", "spans/s, HTTP", Genai, false, 200_000, Stock, PLAIN, Throughput, Some(1.3)),
-        row(
-            "P9",
-            "three endpoints against one of ours: CPU",
-            Genai,
-            false,
-            200_000,
-            PLAIN,
-            ours(Filters::None, 3),
-            Cpu,
-            Some(2.0),
-        ),
-        row(
-            "P11",
-            "head sampling 10 %: CPU",
-            Genai,
-            false,
-            200_000,
-            StockHead,
-            ours(Filters::Head, 1),
-            Cpu,
-            Some(0.6),
-        ),
-        row(
-            "P12",
-            "tail by latency, wait 2 s: CPU",
-            Genai,
-            false,
-            160_000,
-            StockTail,
-            ours(Filters::Tail, 1),
-            Cpu,
-            Some(0.8),
-        ),
-        row(
-            "P13",
-            "the same: peak memory / bytes sent",
-            Genai,
-            false,
-            160_000,
-            StockTail,
-            ours(Filters::Tail, 1),
-            Held,
-            Some(2.0),
-        ),
-        row(
-            "P14",
-            "ai_metrics: CPU added / stock",
-            Genai,
-            false,
-            200_000,
-            Stock,
-            ours(Filters::Metrics, 1),
-            AddedCpu,
-            Some(0.3),
-        ),
-        row(
-            "P15",
-            "ai_context: CPU added / stock",
-            Genai,
-            false,
-            200_000,
-            Stock,
-            ours(Filters::Context, 1),
-            AddedCpu,
-            Some(0.3),
-        ),
-        row(
-            "P17",
-            "whole pipeline, two endpoints: CPU / stock",
-            Genai,
-            false,
-            200_000,
-            Stock,
-            ours(Filters::Whole, 2),
-            Cpu,
-            Some(1.2),
-        ),
-    ];
-    let mut slow = row(
-        "P6",
-        "5000 spans/s for a minute: peak MiB over stock",
-        Genai,
-        false,
-        300_000,
-        Stock,
-        PLAIN,
-        Memory,
-        Some(10.0),
-    );
-    slow.rate = 5000;
-    rows.push(slow);
-    rows
+impl Row {
+    const fn new(
+        name: &'static str,
+        work: &'static str,
+        load: (Shape, bool, u64),
+        sides: (Side, Side),
+        figure: Figure,
+        bound: Option<f64>,
+    ) -> Self {
+        let ((shape, grpc, items), (other, ours)) = (load, sides);
+        Self { name, work, shape, grpc, items, rate: 0, other, ours, figure, bound }
+    }
+
+    const fn at_rate(mut self, rate: u64) -> Self {
+        self.rate = rate;
+        self
+    }
 }
+
+const fn one(filters: Filters) -> Side {
+    Side::Ours { filters, endpoints: 1 }
+}
+
+const HTTP: bool = false;
+const GRPC: bool = true;
+const BARE: (Side, Side) = (Side::Stock, PLAIN);
+const THREE: Side = Side::Ours { filters: Filters::None, endpoints: 3 };
+const WHOLE: Side = Side::Ours { filters: Filters::Whole, endpoints: 2 };
+const HEAD: (Side, Side) = (Side::StockHead, one(Filters::Head));
+const TAIL: (Side, Side) = (Side::StockTail, one(Filters::Tail));
+const METRICS: (Side, Side) = (Side::Stock, one(Filters::Metrics));
+const CONTEXT: (Side, Side) = (Side::Stock, one(Filters::Context));
+const GENAI: (Shape, bool, u64) = (Shape::Genai, HTTP, 200_000);
+const LATENCY: (Shape, bool, u64) = (Shape::Genai, HTTP, 160_000);
+
+#[rustfmt::skip]
+const ROWS: &[Row] = &[
+    Row::new("P1", "traces, HTTP: CPU", GENAI, BARE, Figure::Cpu, Some(0.6)),
+    Row::new("P2", "traces, gRPC: CPU", (Shape::Genai, GRPC, 200_000), BARE, Figure::Cpu, Some(0.6)),
+    Row::new("P3-http", "logs, HTTP: CPU", (Shape::Logs, HTTP, 400_000), BARE, Figure::Cpu, Some(0.9)),
+    Row::new("P3-grpc", "logs, gRPC: CPU", (Shape::Logs, GRPC, 400_000), BARE, Figure::Cpu, Some(0.9)),
+    Row::new("P4-http", "metrics, HTTP: CPU", (Shape::Metrics, HTTP, 200_000), BARE, Figure::Cpu, Some(0.9)),
+    Row::new("P4-grpc", "metrics, gRPC: CPU", (Shape::Metrics, GRPC, 200_000), BARE, Figure::Cpu, Some(0.9)),
+    Row::new("P5-fat", "20 attributes of 5 KB: CPU", (Shape::Fat, HTTP, 4_000), BARE, Figure::Cpu, None),
+    Row::new("P5-wide", "100 attributes of 50 B: CPU", (Shape::Wide, HTTP, 40_000), BARE, Figure::Cpu, None),
+    Row::new("P5-agent", "traces of 200 spans: CPU", (Shape::Agent, HTTP, 100_000), BARE, Figure::Cpu, None),
+    Row::new("P6", "5000 spans/s for a minute: peak MiB over stock", (Shape::Genai, HTTP, 300_000), BARE, Figure::Memory, Some(10.0)).at_rate(5000),
+    Row::new("P7", "answer p99, HTTP: ms", GENAI, BARE, Figure::Delay, Some(1.5)),
+    Row::new("P8", "HTTP: spans/s", GENAI, BARE, Figure::Throughput, Some(1.3)),
+    Row::new("P9", "three endpoints against one of ours: CPU", GENAI, (PLAIN, THREE), Figure::Cpu, Some(2.0)),
+    Row::new("P11", "head sampling 10 %: CPU", GENAI, HEAD, Figure::Cpu, Some(0.6)),
+    Row::new("P12", "tail by latency, wait 2 s: CPU", LATENCY, TAIL, Figure::Cpu, Some(0.8)),
+    Row::new("P13", "the same: peak memory / bytes sent", LATENCY, TAIL, Figure::Held, Some(2.0)),
+    Row::new("P14", "ai_metrics: CPU added / stock", GENAI, METRICS, Figure::AddedCpu, Some(0.3)),
+    Row::new("P15", "ai_context: CPU added / stock", GENAI, CONTEXT, Figure::AddedCpu, Some(0.3)),
+    Row::new("P17", "whole pipeline, two endpoints: CPU / stock", GENAI, (Side::Stock, WHOLE), Figure::Cpu, Some(1.2)),
+];
 
 /// What one run of one side showed.
 #[derive(Debug, Clone, Copy, Default)]
@@ -226,7 +161,7 @@ pub async fn run(args: Args) {
         "{:<9}{:<46}{:>10}{:>10}{:>9}{:>9}",
         "row", "work", "other", "ours", "figure", "bound"
     );
-    for row in rows().iter().filter(|row| wanted(&args.only, row.name)) {
+    for row in ROWS.iter().filter(|row| wanted(&args.only, row.name)) {
         println!("{}", measure(&args, &host, row).await);
     }
 }
