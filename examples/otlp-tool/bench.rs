@@ -264,6 +264,7 @@ async fn sample(args: &Args, host: &Host, row: &Row, side: Side) -> Result<Sampl
         batch: if matches!(row.shape, Shape::Agent) { 200 } else { 128 },
         connections: 2,
         rate: row.rate,
+        attempts: 200,
     })
     .await;
     let samples_all = exact(side);

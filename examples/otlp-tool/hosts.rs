@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone)]
 pub struct Host {
     pub executable: PathBuf,
+    /// What its command line starts with, for example the bundled host's row.
+    pub arguments: Vec<String>,
     /// The release, or `bundled`.
     pub release: String,
 }
@@ -46,7 +48,7 @@ pub fn real() -> Vec<Host> {
     for executable in candidates.into_iter().filter(|path| path.is_file()) {
         let Some(release) = release_of(&executable) else { continue };
         if !hosts.iter().any(|host| host.release == release) {
-            hosts.push(Host { executable, release });
+            hosts.push(Host { executable, arguments: Vec::new(), release });
         }
     }
     hosts.sort_by_key(|host| std::cmp::Reverse(numbers(&host.release)));
@@ -68,7 +70,11 @@ fn release_of(executable: &Path) -> Option<String> {
 pub fn bundled() -> Host {
     let own = std::env::current_exe().expect("this tool's path");
     let folder = own.parent().and_then(Path::parent).expect("the build folder");
-    Host { executable: folder.join("flb-host"), release: "bundled".to_owned() }
+    Host {
+        executable: folder.join("flb-host"),
+        arguments: Vec::new(),
+        release: "bundled".to_owned(),
+    }
 }
 
 /// The newest real host, or the bundled one.
@@ -97,6 +103,7 @@ impl Running {
         let log = folder.path().join("log");
         let out = std::fs::File::create(&log).expect("the log");
         let child = Command::new(&host.executable)
+            .args(&host.arguments)
             .arg("-c")
             .arg(&file)
             .stdout(out.try_clone().expect("the log"))

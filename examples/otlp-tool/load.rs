@@ -27,6 +27,9 @@ pub struct Args {
     /// Items a second; 0 is as fast as answers come.
     #[arg(long, default_value_t = 0)]
     pub rate: u64,
+    /// How often a request that was not accepted is sent again, each 50 ms.
+    #[arg(long, default_value_t = 200)]
+    pub attempts: u32,
 }
 
 /// What a run did.
@@ -129,7 +132,7 @@ async fn connection(args: Args, share: Arc<Share>, start: Instant) -> Outcome {
             share.errors.fetch_add(1, Ordering::Relaxed);
             error.get_or_insert(reason);
             client = None;
-            if attempt > 200 {
+            if attempt >= args.attempts {
                 return (accepted, bytes, delays, error);
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
