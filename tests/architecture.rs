@@ -1,5 +1,7 @@
 //! The shape of the source: who uses whom, how large files are, where `unsafe` lives.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -22,8 +24,17 @@ const EDGES: &[(&str, &[&str])] = &[
     (
         "export",
         &[
-            "model", "codec", "config", "condition", "sampling", "routing", "plugin", "runtime",
-            "clock", "stats", "genai",
+            "model",
+            "codec",
+            "config",
+            "condition",
+            "sampling",
+            "routing",
+            "plugin",
+            "runtime",
+            "clock",
+            "stats",
+            "genai",
         ],
     ),
     ("host", &["plugin", "hub", "stats", "clock"]),
@@ -111,7 +122,8 @@ fn pure_modules_have_no_effects() {
 fn files_are_small() {
     for path in sources(&root().join("src")) {
         let lines = code_of(&path).lines().count();
-        let generated = path.ends_with("host/abi/rows.rs") || path.ends_with("host/abi/bindings.rs");
+        let generated =
+            path.ends_with("host/abi/rows.rs") || path.ends_with("host/abi/bindings.rs");
         assert!(generated || lines <= MOST_LINES, "{} has {lines} lines", path.display());
     }
 }
@@ -143,9 +155,9 @@ fn every_plugin_is_wired_and_shown() {
         .collect();
     for path in sources(&root().join("src/plugins")) {
         let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
-        let Some((_, name)) = stem.split_once('_').filter(|(kind, _)| {
-            ["in", "filter", "out"].contains(kind)
-        }) else {
+        let Some((_, name)) =
+            stem.split_once('_').filter(|(kind, _)| ["in", "filter", "out"].contains(kind))
+        else {
             continue;
         };
         assert!(modules.contains(&format!("mod {stem};")), "{stem} has no mod line");

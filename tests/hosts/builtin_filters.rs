@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::equality::{arrived, captures, sent};
 use crate::client::Client;
+use crate::equality::{arrived, captures, sent};
 use crate::hosts::{Running, free_port};
 use crate::sink::{Keep, Sink};
 use crate::support::{Pipeline, alone, linked, real_hosts};
@@ -19,7 +19,10 @@ async fn resource_and_scope_survive() {
     let filters: [(&str, Vec<&str>); 6] = [
         ("grep", vec!["name: grep", "match: '*'", "exclude: name never_there"]),
         ("modify", vec!["name: modify", "match: '*'", "add: added by_modify"]),
-        ("record_modifier", vec!["name: record_modifier", "match: '*'", "record: added by_record_modifier"]),
+        (
+            "record_modifier",
+            vec!["name: record_modifier", "match: '*'", "record: added by_record_modifier"],
+        ),
         (
             "lua",
             vec![
@@ -29,17 +32,27 @@ async fn resource_and_scope_survive() {
                 "code: 'function touch(tag, ts, record) record[\"added\"] = \"by_lua\" return 2, ts, record end'",
             ],
         ),
-        ("nest", vec!["name: nest", "match: '*'", "operation: nest", "wildcard: never_there*", "nest_under: nested"]),
+        (
+            "nest",
+            vec![
+                "name: nest",
+                "match: '*'",
+                "operation: nest",
+                "wildcard: never_there*",
+                "nest_under: nested",
+            ],
+        ),
         ("rewrite_tag", vec!["name: rewrite_tag", "match: ai", "rule: $name .* other.$TAG false"]),
     ];
     for host in real_hosts() {
         for (name, lines) in &filters {
             let sink = Sink::start(0, Keep::Requests).await;
             let (http, grpc) = (free_port(), free_port());
-            let pipeline = Pipeline::default()
-                .otlp_in(http, grpc)
-                .filter(lines)
-                .otlp_out(&[("one", sink.port, "http/protobuf")]);
+            let pipeline = Pipeline::default().otlp_in(http, grpc).filter(lines).otlp_out(&[(
+                "one",
+                sink.port,
+                "http/protobuf",
+            )]);
             let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
             let mut client = Client::connect(http, false).await.unwrap();
             for captured in &captures {

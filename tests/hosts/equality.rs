@@ -50,7 +50,10 @@ pub fn flat(path: &str, requests: impl IntoIterator<Item = impl AsRef<[u8]>>) ->
                     for scope in resource.scope_logs {
                         let inner = format!("{:?} {:?}", scope.scope, scope.schema_url);
                         items.extend(
-                            scope.log_records.iter().map(|item| format!("{outer} {inner} {item:?}")),
+                            scope
+                                .log_records
+                                .iter()
+                                .map(|item| format!("{outer} {inner} {item:?}")),
                         );
                     }
                 }
@@ -107,10 +110,9 @@ async fn what_arrives_equals_what_was_sent() {
     for host in all_hosts() {
         let sinks = [Sink::start(0, Keep::Requests).await, Sink::start(0, Keep::Requests).await];
         let (http, grpc) = (free_port(), free_port());
-        let pipeline = Pipeline::default().otlp_in(http, grpc).otlp_out(&[
-            ("one", sinks[0].port, "http/protobuf"),
-            ("two", sinks[1].port, "grpc"),
-        ]);
+        let pipeline = Pipeline::default()
+            .otlp_in(http, grpc)
+            .otlp_out(&[("one", sinks[0].port, "http/protobuf"), ("two", sinks[1].port, "grpc")]);
         let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
         send_all(&captures, http, grpc).await;
         let total = ["/v1/traces", "/v1/metrics", "/v1/logs"]

@@ -6,9 +6,7 @@ use crate::hosts::{Host, Running, free_port};
 use crate::load;
 use crate::shapes::Shape;
 use crate::sink::{Keep, Sink};
-use crate::support::{
-    FILES, Pipeline, all_hosts, alone, bundled, copied, linked, rows, run, text,
-};
+use crate::support::{FILES, Pipeline, all_hosts, alone, bundled, copied, linked, rows, run, text};
 
 fn help_flag(file: &str) -> &'static str {
     match file.split('_').next() {
@@ -242,8 +240,16 @@ fn a_panic_in_any_callback_is_survived() {
     let _alone = alone();
     let plugins = linked();
     let callbacks = [
-        "input.init", "input.collect", "input.pause", "input.resume", "input.exit",
-        "filter.init", "filter.filter", "filter.exit", "output.init", "output.flush",
+        "input.init",
+        "input.collect",
+        "input.pause",
+        "input.resume",
+        "input.exit",
+        "filter.init",
+        "filter.filter",
+        "filter.exit",
+        "output.init",
+        "output.flush",
         "output.exit",
     ];
     assert_eq!(FILES.len(), 6);

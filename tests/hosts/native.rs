@@ -5,8 +5,8 @@ use std::time::Duration;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 
-use crate::equality::{arrived, captures, sent};
 use crate::client::Client;
+use crate::equality::{arrived, captures, sent};
 use crate::hosts::{Running, free_port};
 use crate::sink::{Keep, Sink};
 use crate::support::{Pipeline, alone, linked, real_hosts};

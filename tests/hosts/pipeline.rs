@@ -46,7 +46,11 @@ fn every_configuration_starts() {
                     1,
                 )
             };
-            let text = text.replacen("plugins:\n", &format!("plugins:\n  - {}/flb-in_ai_otlp.so\n", plugins.path().display()), usize::from(!listens));
+            let text = text.replacen(
+                "plugins:\n",
+                &format!("plugins:\n  - {}/flb-in_ai_otlp.so\n", plugins.path().display()),
+                usize::from(!listens),
+            );
             let running = Running::start(&host, &text, port);
             let (code, log) = running.stop();
             assert_eq!(code, Some(0), "{} {}: {log}", host.title(), path.display());

@@ -70,9 +70,10 @@ pub fn shared_object() -> PathBuf {
     let deps = own.parent().unwrap();
     let file = "libfluent_bit_ai.so";
     let places = [deps.join(file), deps.parent().unwrap().join(file)];
-    let newest = places.into_iter().filter(|path| path.is_file()).max_by_key(|path| {
-        path.metadata().and_then(|metadata| metadata.modified()).ok()
-    });
+    let newest = places
+        .into_iter()
+        .filter(|path| path.is_file())
+        .max_by_key(|path| path.metadata().and_then(|metadata| metadata.modified()).ok());
     newest.expect("the shared object is built with the tests")
 }
 
