@@ -1,1 +1,5 @@
-//! placeholder
+//! One file per plugin: options in, parts wired together, nothing else.
+
+mod emitter;
+pub mod in_ai_emitter;
+pub mod in_ai_otlp;
