@@ -93,7 +93,13 @@ fn family(key: &[u8]) -> Option<Meaning> {
     let head = key.first_chunk::<8>()?;
     if !matches!(
         head,
-        b"llm.inpu" | b"llm.outp" | b"gen_ai.p" | b"gen_ai.c" | b"llm.tool" | b"llm.requ" | b"retrieva"
+        b"llm.inpu"
+            | b"llm.outp"
+            | b"gen_ai.p"
+            | b"gen_ai.c"
+            | b"llm.tool"
+            | b"llm.requ"
+            | b"retrieva"
     ) {
         return None;
     }
@@ -117,9 +123,15 @@ mod tests {
             assert_eq!(meaning.action, Action::Own(*field));
         }
         for rule in RULES {
-            assert_eq!(lookup.find(rule.key.as_bytes()).unwrap().action, rule.action, "{}", rule.key);
+            assert_eq!(
+                lookup.find(rule.key.as_bytes()).unwrap().action,
+                rule.action,
+                "{}",
+                rule.key
+            );
         }
-        for key in ["", "a", "http.method", "gen_ai.prompt.name2", "gen_ai.prompt.", "llm.tools.x"] {
+        for key in ["", "a", "http.method", "gen_ai.prompt.name2", "gen_ai.prompt.", "llm.tools.x"]
+        {
             assert!(lookup.find(key.as_bytes()).is_none(), "{key}");
         }
         let flat = lookup.find(b"llm.input_messages.12.message.role").unwrap();
