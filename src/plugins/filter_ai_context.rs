@@ -137,3 +137,81 @@ fn add(counters: &[Counter], counts: &[u64]) {
         counter.add(*count);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::codec::msgpack;
+    use crate::hub::Hub;
+    use crate::stats::{Counters, Log};
+
+    struct Given(Vec<(String, String)>);
+
+    impl Options for Given {
+        fn given(&self) -> &[(String, String)] {
+            &self.0
+        }
+
+        fn host_value(&self, _name: &str) -> Option<String> {
+            None
+        }
+    }
+
+    fn open(given: &[(&str, &str)]) -> (Result<AiContext, OpenError>, Arc<Counters>) {
+        let counters = Arc::new(Counters::default());
+        let environment = Environment {
+            instance: "ai_context.0".to_owned(),
+            hub: Arc::new(Hub::new(7)),
+            position: 1,
+            host_release: "4.2.0".to_owned(),
+            log_groups: true,
+            counters: Arc::clone(&counters),
+            log: Arc::new(Log::default()),
+        };
+        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        let given = Given(given.iter().map(owned).collect());
+        (AiContext::open(&given, environment), counters)
+    }
+
+    fn log_of(text: &str) -> Vec<u8> {
+        let mut chunk = vec![0x92, 0x92, 0x05, 0x80];
+        msgpack::map_header(&mut chunk, 1);
+        msgpack::str(&mut chunk, "log");
+        msgpack::str(&mut chunk, text);
+        chunk
+    }
+
+    #[test]
+    fn every_wrong_option_is_named() {
+        let wrong = [("redact", "email, passwords"), ("redact_with", "hash"), ("normalize", "x")];
+        let Err(OpenError(problems)) = open(&wrong).0 else { panic!("opened") };
+        assert_eq!(problems.len(), 3);
+        let redact = problems.iter().find(|problem| problem.contains("'passwords'")).unwrap();
+        assert!(redact.contains("allowed: secrets, email, credit_card, iban, ssn, phone, ip"));
+    }
+
+    #[test]
+    fn chunks_are_redacted_and_counted() {
+        let (filter, counters) = open(&[("redact", "email,Secrets")]);
+        let mut filter = filter.unwrap();
+        let value = |name: &str, label: &str| {
+            let readings = counters.readings();
+            let found = readings.iter().find(|reading| {
+                reading.family.name == name && reading.labels.first().is_none_or(|l| l == label)
+            });
+            found.unwrap().counter.value()
+        };
+        let clean = log_of("nothing");
+        let verdict = filter.on_chunk(Chunk { tag: b"t", bytes: &clean });
+        assert_eq!(verdict, Verdict::Pass);
+        let dirty = log_of("joe@x.com");
+        let verdict = filter.on_chunk(Chunk { tag: b"t", bytes: &dirty });
+        assert_eq!(verdict, Verdict::Replace(log_of("[email]")));
+        assert_eq!(value("redactions_total", "email"), 1);
+        assert_eq!(value("redactions_total", "secrets"), 0);
+        assert_eq!(filter.on_chunk(Chunk { tag: b"t", bytes: b"\xc1" }), Verdict::Pass);
+        assert_eq!(value("malformed_events_total", ""), 1);
+    }
+}
