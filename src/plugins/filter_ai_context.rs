@@ -138,6 +138,8 @@ fn add(counters: &[Counter], counts: &[u64]) {
     }
 }
 
+crate::export_filter!("filter_ai_context", AiContext);
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;

@@ -42,3 +42,5 @@ impl Input for AiEmitter {
         self.emitter.resume();
     }
 }
+
+crate::export_input!("in_ai_emitter", AiEmitter);

@@ -134,5 +134,7 @@ fn size(parser: &mut Parser<'_>, option: &str) -> usize {
     usize::try_from(size).unwrap_or(usize::MAX)
 }
 
+crate::export_input!("in_ai_otlp", AiOtlp);
+
 #[cfg(test)]
 mod tests;
