@@ -8,7 +8,7 @@ use super::redact::{Detector, Redactor, Replacement};
 use super::span::{MetricRenamer, normalize_span, span_shape};
 use super::walk::{Head, Patch, Place, find, head};
 use crate::codec::msgpack::{ReadError, Reader};
-use crate::codec::records::{Event, EventKind, EventTime};
+use crate::codec::records::{Event, EventKind, EventTime, Events};
 use crate::model::{Position, Signal};
 
 /// What to do.
@@ -37,9 +37,13 @@ pub struct Tally {
     pub correlated: u64,
     /// Places that were replaced, by [`Detector::index`].
     pub redactions: [u64; Detector::ALL.len()],
-    /// Events that were passed on unread since they are none, and a broken end of the chunk.
+    /// What was passed on unread: events that are none or have a newer layout, and a broken end
+    /// of the chunk.
     pub malformed: u64,
 }
+
+/// The newest record layout that is understood here.
+const LAYOUT: u64 = 1;
 
 /// What a record's metadata says of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +51,8 @@ struct Label {
     signal: Option<Signal>,
     /// Whether we emitted it at or after our own place.
     ours: bool,
+    /// Whether its layout is newer than ours.
+    newer: bool,
 }
 
 /// Does what the settings say to one chunk after the other.
@@ -76,7 +82,7 @@ impl Processor {
             redactor,
             metrics: MetricRenamer::new(),
             known: Vec::new(),
-            known_label: Label { signal: None, ours: false },
+            known_label: Label { signal: None, ours: false, newer: false },
             patch: Patch::default(),
             changed: Vec::new(),
             masked: Vec::new(),
@@ -123,8 +129,14 @@ impl Processor {
         let label = self.label(head.metadata.map_or(&[], |metadata| metadata.of(rest)));
         let start = head.walker.position();
         self.patch.clear();
-        if head.marker || label.ours {
+        if head.marker {
+            // Some hosts write group markers that need mending; the reader of events knows how.
+            let marker = Events::new(rest).next().ok_or(ReadError::Truncated)??;
+            return Ok((marker.raw.len(), false));
+        }
+        if label.ours || label.newer {
             head.walker.skip()?;
+            tally.malformed = tally.malformed.saturating_add(u64::from(label.newer));
             return Ok((head.walker.position(), false));
         }
         let mut shape = None;
@@ -172,7 +184,8 @@ impl Processor {
         let here = self.settings.position;
         let ours =
             telemetry.position.is_some_and(|from| from.run == here.run && from.after >= here.after);
-        let label = Label { signal: telemetry.signal, ours };
+        let newer = telemetry.version.is_some_and(|version| version > LAYOUT);
+        let label = Label { signal: telemetry.signal, ours, newer };
         if matches!(label.signal, Some(Signal::Traces | Signal::Metrics)) {
             self.known.clear();
             self.known.extend_from_slice(metadata);

@@ -104,6 +104,26 @@ fn what_is_broken_is_kept_and_counted() {
     );
 }
 
+#[test]
+fn the_record_after_a_broken_group_marker_is_not_missed() {
+    // Fluent Bit 3.1 writes the key `scope` without a value for an empty scope.
+    let mut chunk = vec![0x92, 0x92, 0xd7, 0, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0x80, 0x81];
+    msgpack::str(&mut chunk, "scope");
+    event(&json!({}), &json!({ "log": "joe@x.com", "trace_id": TRACE }), &mut chunk);
+    let (out, tally) = run_all(&chunk);
+    assert_eq!(read(&out.unwrap())[0].body["log"], "[email]");
+    assert_eq!((tally.correlated, tally.malformed), (1, 0));
+}
+
+#[test]
+fn a_newer_layout_is_left_alone_and_counted() {
+    let mut chunk = Vec::new();
+    let metadata = json!({ "otlp": { "v": 2, "signal": "span" } });
+    event(&metadata, &json!({ "attributes": { "gen_ai.system": "openai" } }), &mut chunk);
+    let (out, tally) = run_all(&chunk);
+    assert_eq!((out, tally.malformed), (None, 1));
+}
+
 /// Keys that rules know, and others.
 fn key() -> impl Strategy<Value = String> {
     prop_oneof![

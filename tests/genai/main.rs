@@ -1,5 +1,11 @@
 //! `ai_context`'s pure half over real telemetry of four instrumentations and over hand-made logs.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail the test, as tests themselves do"
+)]
+
 mod context;
 mod dialects;
 mod records;

@@ -1,8 +1,17 @@
 //! Records for the tests: real captures and hand-made logs, and records read back as JSON.
 
 use fluent_bit_ai::codec::msgpack::{self, MapView, Reader, Token, elements};
-use fluent_bit_ai::codec::records::{Event, Events};
-use serde_json::{Map, Value, json};
+use fluent_bit_ai::codec::records::{
+    Event, EventKind, Events, LogOptions, RequestBuilder, logs_to_records, metrics_to_records,
+    traces_to_records,
+};
+use fluent_bit_ai::model::Signal;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use prost::Message;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 /// Appends any JSON value.
 pub(crate) fn encode(value: &Value, out: &mut Vec<u8>) {
@@ -70,6 +79,7 @@ pub(crate) fn read(chunk: &[u8]) -> Vec<Read> {
     let events: Vec<Event<'_>> = Events::new(chunk).map(Result::unwrap).collect();
     events
         .iter()
+        .filter(|event| event.kind == EventKind::Record)
         .map(|event| Read {
             metadata: if event.metadata.is_empty() { Value::Null } else { decode(event.metadata) },
             body: decode(event.body),
@@ -77,115 +87,43 @@ pub(crate) fn read(chunk: &[u8]) -> Vec<Read> {
         .collect()
 }
 
-/// An OTLP/JSON `AnyValue`.
-fn any(value: &Value) -> Value {
-    let Some((kind, inner)) = value.as_object().and_then(|map| map.iter().next()) else {
-        return Value::Null;
-    };
-    match kind.as_str() {
-        "intValue" => number(inner),
-        "arrayValue" => list(inner, "values").iter().map(any).collect(),
-        "kvlistValue" => attributes(list(inner, "values")),
-        _ => inner.clone(),
-    }
-}
-
-fn number(value: &Value) -> Value {
-    value.as_str().map_or_else(|| value.clone(), |text| Value::from(text.parse::<i64>().unwrap()))
-}
-
-fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
-    value.get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
-}
-
-fn attributes(pairs: &[Value]) -> Value {
-    let pairs =
-        pairs.iter().map(|pair| (pair["key"].as_str().unwrap().to_owned(), any(&pair["value"])));
-    Value::Object(pairs.collect())
-}
-
-fn object(pairs: &[(&str, Option<Value>)]) -> Value {
-    let given = pairs.iter().filter_map(|(key, value)| Some(((*key).to_owned(), value.clone()?)));
-    Value::Object(given.collect::<Map<String, Value>>())
-}
-
 /// The items of a capture, one OTLP/JSON request per line, as telemetry records of one signal:
 /// `span`, `metric` or `log`.
 pub(crate) fn capture(file: &str, signal: &str) -> Vec<u8> {
-    let (resources, scopes, items) = match signal {
-        "span" => ("resourceSpans", "scopeSpans", "spans"),
-        "metric" => ("resourceMetrics", "scopeMetrics", "metrics"),
-        _ => ("resourceLogs", "scopeLogs", "logRecords"),
-    };
     let path = format!("{}/tests/data/genai/{file}", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(path).unwrap();
     let mut chunk = Vec::new();
     for line in text.lines() {
         let request: Value = serde_json::from_str(line).unwrap();
-        for resource in list(&request["body"], resources) {
-            for scope in list(resource, scopes) {
-                for item in list(scope, items) {
-                    let otlp = json!({
-                        "v": 1,
-                        "signal": signal,
-                        "resource": { "attributes": attributes(list(&resource["resource"], "attributes")) },
-                        "scope": { "name": scope["scope"]["name"] },
-                    });
-                    append(signal, otlp, item, &mut chunk);
-                }
+        let body = &request["body"];
+        match (signal, request["path"].as_str().unwrap()) {
+            ("span", "/v1/traces") => {
+                let request = ExportTraceServiceRequest::deserialize(body).unwrap().encode_to_vec();
+                traces_to_records(&request, &mut chunk).unwrap();
             }
+            ("metric", "/v1/metrics") => {
+                let request =
+                    ExportMetricsServiceRequest::deserialize(body).unwrap().encode_to_vec();
+                metrics_to_records(&request, &mut chunk, 1).unwrap();
+            }
+            ("log", "/v1/logs") => {
+                let request = ExportLogsServiceRequest::deserialize(body).unwrap().encode_to_vec();
+                let options = LogOptions { groups: true, first_group: 1, now_unix_nanos: 1 };
+                logs_to_records(&request, &mut chunk, options).unwrap();
+            }
+            _ => {}
         }
     }
     chunk
 }
 
-fn append(signal: &str, mut otlp: Value, item: &Value, chunk: &mut Vec<u8>) {
-    let given = attributes(list(item, "attributes"));
-    let body = match signal {
-        "span" => span(item, given),
-        "metric" => metric(item),
-        _ => {
-            otlp["attributes"] = given;
-            otlp["trace_flags"] = json!(0);
-            otlp["event_name"] = item.get("eventName").cloned().unwrap_or_else(|| json!(""));
-            json!({ "log": any(&item["body"]) })
-        }
-    };
-    event(&json!({ "otlp": otlp }), &body, chunk);
-}
-
-fn span(item: &Value, given: Value) -> Value {
-    let events: Vec<Value> = list(item, "events")
-        .iter()
-        .map(|event| {
-            json!({
-                "time_unix_nano": number(&event["timeUnixNano"]),
-                "name": event["name"],
-                "attributes": attributes(list(event, "attributes")),
-            })
-        })
-        .collect();
-    object(&[
-        ("trace_id", item.get("traceId").cloned()),
-        ("span_id", item.get("spanId").cloned()),
-        ("name", item.get("name").cloned()),
-        ("start_time_unix_nano", Some(number(&item["startTimeUnixNano"]))),
-        ("end_time_unix_nano", Some(number(&item["endTimeUnixNano"]))),
-        ("attributes", Some(given)),
-        ("events", (!events.is_empty()).then(|| Value::from(events))),
-    ])
-}
-
-fn metric(item: &Value) -> Value {
-    let mut body = json!({ "name": item["name"] });
-    for kind in ["gauge", "sum", "histogram"] {
-        let points: Vec<Value> = list(&item[kind], "dataPoints")
-            .iter()
-            .map(|point| json!({ "attributes": attributes(list(point, "attributes")) }))
-            .collect();
-        if !points.is_empty() {
-            body[kind] = json!({ "data_points": points });
+/// The records of one signal as the OTLP request that they become again.
+pub(crate) fn request(chunk: &[u8], signal: Signal) -> Vec<u8> {
+    let mut builder = RequestBuilder::new(signal);
+    for event in Events::new(chunk).map(Result::unwrap) {
+        if let Some(telemetry) = event.telemetry().filter(|_| event.kind == EventKind::Record) {
+            builder.push(&event, &telemetry).unwrap();
         }
     }
-    body
+    builder.finish()
 }

@@ -13,6 +13,7 @@ mod flat;
 mod json;
 mod lookup;
 mod messages;
+mod resolve;
 mod rules;
 mod values;
 
