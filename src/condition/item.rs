@@ -49,11 +49,11 @@ impl<'a> Record<'a> {
         self.telemetry.and_then(|telemetry| telemetry.signal).unwrap_or(Signal::Logs)
     }
 
-    fn from_body(&self, key: &[u8]) -> Option<&'a [u8]> {
+    fn body_value(&self, key: &[u8]) -> Option<&'a [u8]> {
         MapView::new(self.event.body).get(key)
     }
 
-    fn from_otlp(&self, key: &[u8]) -> Option<&'a [u8]> {
+    fn otlp_value(&self, key: &[u8]) -> Option<&'a [u8]> {
         self.telemetry.and_then(|telemetry| MapView::new(telemetry.otlp).get(key))
     }
 
@@ -77,22 +77,22 @@ impl<'a> Record<'a> {
 
     fn name(&self) -> Boxed<'a> {
         let name = match self.signal() {
-            Signal::Logs => self.from_otlp(b"event_name"),
-            Signal::Traces | Signal::Metrics => self.from_body(b"name"),
+            Signal::Logs => self.otlp_value(b"event_name"),
+            Signal::Traces | Signal::Metrics => self.body_value(b"name"),
         };
         name.map_or_else(|| text(b""), value)
     }
 
     fn kind(&self) -> Boxed<'a> {
         match self.signal() {
-            Signal::Traces => self.from_body(b"kind").map_or_else(|| text(b"unspecified"), value),
+            Signal::Traces => self.body_value(b"kind").map_or_else(|| text(b"unspecified"), value),
             Signal::Metrics => text(self.metric_kind().unwrap_or(b"unspecified")),
             Signal::Logs => text(b""),
         }
     }
 
     fn metric_kind(&self) -> Option<&'static [u8]> {
-        METRIC_KINDS.into_iter().find(|kind| self.from_body(kind).is_some())
+        METRIC_KINDS.into_iter().find(|kind| self.body_value(kind).is_some())
     }
 
     fn status(&self) -> Boxed<'a> {
@@ -103,7 +103,7 @@ impl<'a> Record<'a> {
         if self.signal() != Signal::Traces {
             return None;
         }
-        self.from_body(b"status").and_then(|status| MapView::new(status).get(b"code"))
+        self.body_value(b"status").and_then(|status| MapView::new(status).get(b"code"))
     }
 
     fn is_error(&self) -> bool {
@@ -111,11 +111,11 @@ impl<'a> Record<'a> {
     }
 
     fn is_root(&self) -> bool {
-        self.from_body(b"parent_span_id").is_none()
+        self.body_value(b"parent_span_id").is_none()
     }
 
     fn start_and_end(&self) -> (i64, i64) {
-        let nanos = |key: &[u8]| self.from_body(key).and_then(int_of).unwrap_or(0);
+        let nanos = |key: &[u8]| self.body_value(key).and_then(int_of).unwrap_or(0);
         let start = nanos(b"start_time_unix_nano");
         (start, nanos(b"end_time_unix_nano").max(start))
     }
@@ -130,12 +130,12 @@ impl<'a> Record<'a> {
 
     fn attributes(&self) -> &'a [u8] {
         let found = match self.signal() {
-            Signal::Traces => self.from_body(b"attributes"),
-            Signal::Logs if self.telemetry.is_some() => self.from_otlp(b"attributes"),
+            Signal::Traces => self.body_value(b"attributes"),
+            Signal::Logs if self.telemetry.is_some() => self.otlp_value(b"attributes"),
             Signal::Logs => Some(self.event.metadata),
             Signal::Metrics => self
                 .metric_kind()
-                .and_then(|kind| self.from_body(kind))
+                .and_then(|kind| self.body_value(kind))
                 .and_then(|data| MapView::new(data).get(b"data_points"))
                 .and_then(|points| elements(points).next())
                 .and_then(|point| MapView::new(point).get(b"attributes")),
@@ -166,7 +166,7 @@ impl<'a> Record<'a> {
         let map = MapView::new(self.event.body);
         if self.telemetry.is_some()
             && map.len() == 1
-            && self.from_otlp(b"body").is_none()
+            && self.otlp_value(b"body").is_none()
             && let Some(wrapped) = map.get(b"log")
         {
             return value(wrapped);
@@ -178,13 +178,13 @@ impl<'a> Record<'a> {
         if self.signal() != Signal::Logs {
             return 0;
         }
-        let given = self.from_otlp(b"severity_number").and_then(int_of);
+        let given = self.otlp_value(b"severity_number").and_then(int_of);
         given.filter(|number| *number != 0).unwrap_or_else(|| self.level())
     }
 
     fn level(&self) -> i64 {
-        let spelled = self.from_otlp(b"severity_text");
-        let in_body = || LEVEL_KEYS.iter().find_map(|key| self.from_body(key));
+        let spelled = self.otlp_value(b"severity_text");
+        let in_body = || LEVEL_KEYS.iter().find_map(|key| self.body_value(key));
         let Some(level) = spelled.or_else(in_body) else { return 0 };
         crate::codec::msgpack::text_of(level).map_or(0, severity_number)
     }
