@@ -3,5 +3,7 @@
 //! The layout is specified in ARCHITECTURE.md, section "The telemetry record".
 
 mod event;
+mod spans;
 
 pub use event::{Event, EventKind, EventTime, Events, Group, Telemetry};
+pub use spans::{AttributeVisitor, SpanEvent, SpanView, SpanWalker, Status, Step};
