@@ -9,7 +9,7 @@ use super::settings::Content;
 use super::view::{Decision, View};
 use crate::codec::native::{NativeRequest, cmetrics_to_otlp, ctraces_to_otlp, plain_log};
 use crate::codec::records::{
-    Event, EventKind, Events, RequestBuilder, Telemetry, metrics_to_records, traces_to_records,
+    Envelope, Event, EventKind, Events, RequestBuilder, Telemetry, metrics_to_records, traces_to_records,
 };
 use crate::model::Signal;
 use crate::plugin::{Delivery, EventType};
@@ -66,12 +66,6 @@ struct Builders<'a> {
     view: &'a View,
     lane: Lane,
     open: [Option<RequestBuilder>; 3],
-}
-
-/// An item on its way into a request.
-enum Ready<'e> {
-    Record(Event<'e>, Telemetry<'e>),
-    Plain(Event<'e>),
 }
 
 const fn index(signal: Signal) -> usize {
@@ -200,44 +194,42 @@ impl<'a> Encoder<'a> {
                 }
             }
         }
+        let marked = lane.view.marked(signal, event);
+        let event = Event { body: marked.as_deref().unwrap_or(event.body), ..*event };
         if lane.view.content == Content::Drop
-            && let Some(cleaned) = content::clean(event, telemetry)
+            && let Some(cleaned) = content::clean(&event, telemetry)
         {
             lane.lane.cleaned = lane.lane.cleaned.saturating_add(1);
             let changed = Event {
                 metadata: cleaned.metadata.as_deref().unwrap_or(event.metadata),
                 body: cleaned.body.as_deref().unwrap_or(event.body),
-                ..*event
+                ..event
             };
-            return self.push(lane, signal, &ready(changed));
+            let telemetry = changed.telemetry();
+            return self.push(lane, signal, &changed, telemetry.as_ref());
         }
-        match telemetry {
-            Some(telemetry) => self.push(lane, signal, &Ready::Record(*event, *telemetry)),
-            None => self.push(lane, signal, &Ready::Plain(*event)),
-        }
+        self.push(lane, signal, &event, telemetry)
     }
 
     fn push(
         &self,
         lane: &mut Builders<'_>,
         signal: Signal,
-        ready: &Ready<'_>,
+        event: &Event<'_>,
+        telemetry: Option<&Telemetry<'_>>,
     ) -> Result<Option<usize>, String> {
-        match ready {
-            Ready::Record(event, telemetry) => {
-                // Protobuf takes more room than msgpack only for the nesting of values.
-                let size = event.raw.len().saturating_mul(2);
-                let Some(builder) = lane.room(signal, size) else { return Ok(None) };
-                builder.push(event, telemetry).map(Some).map_err(|error| error.to_string())
-            }
-            Ready::Plain(event) => {
-                let log = plain_log(event, self.tag, self.now);
-                let size = log.resource.len().saturating_add(log.record.len());
-                let Some(builder) = lane.room(signal, size) else { return Ok(None) };
-                builder.push_encoded(&log.resource, "", &[], "", &log.record);
-                Ok(Some(1))
-            }
+        if let Some(telemetry) = telemetry {
+            // Protobuf takes more room than msgpack only for the nesting of values.
+            let size = event.body.len().saturating_add(telemetry.otlp.len()).saturating_mul(2);
+            let Some(builder) = lane.room(signal, size) else { return Ok(None) };
+            return builder.push(event, telemetry).map(Some).map_err(|error| error.to_string());
         }
+        let log = plain_log(event, self.tag, self.now);
+        let size = log.resource.len().saturating_add(log.record.len());
+        let Some(builder) = lane.room(signal, size) else { return Ok(None) };
+        let envelope = Envelope { resource: &log.resource, ..Envelope::default() };
+        builder.push_encoded(envelope, &log.record, 1);
+        Ok(Some(1))
     }
 
     /// What the native decoders made of a chunk. It is sent as it is where nobody looks at items
@@ -272,7 +264,7 @@ impl<'a> Encoder<'a> {
     ) {
         let mut events = Vec::new();
         let result = match signal {
-            Signal::Metrics => metrics_to_records(&native.request, &mut events),
+            Signal::Metrics => metrics_to_records(&native.request, &mut events, self.now),
             Signal::Traces | Signal::Logs => traces_to_records(&native.request, &mut events),
         };
         match result {
@@ -294,13 +286,5 @@ impl<'a> Encoder<'a> {
                 *slot = lane;
             }
         }
-    }
-}
-
-/// A changed event with what its new metadata says.
-fn ready(event: Event<'_>) -> Ready<'_> {
-    match event.telemetry() {
-        Some(telemetry) => Ready::Record(event, telemetry),
-        None => Ready::Plain(event),
     }
 }

@@ -56,6 +56,11 @@ const CONTENT: CounterFamily = CounterFamily::counter(
     "Items from which content was removed for an endpoint.",
     &["endpoint"],
 );
+const PARTIAL: CounterFamily = CounterFamily::counter(
+    "partial_successes_total",
+    "Requests that an endpoint accepted in part or with a warning.",
+    &["endpoint"],
+);
 const FAST: CounterFamily = CounterFamily::counter(
     "deferred_requests_total",
     "Requests that were not made because the endpoint is down or busy.",
@@ -85,7 +90,7 @@ pub(super) enum Skip {
 impl Skip {
     const ALL: [Self; 3] = [Self::Undecodable, Self::Unencodable, Self::Unsupported];
 
-    const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Undecodable => "undecodable",
             Self::Unencodable => "unencodable",
@@ -123,6 +128,7 @@ pub(super) struct EndpointMeters {
     pub(super) content_removed: Counter,
     pub(super) deferred: Counter,
     pub(super) up: Counter,
+    partial: Counter,
     latency_sum: Counter,
     latency_count: Counter,
 }
@@ -144,10 +150,12 @@ impl Loss {
     }
 }
 
-fn add<T: PartialEq>(counters: &[Counter], keys: &[T], key: &T, count: usize) {
-    if let Some((_, counter)) = keys.iter().zip(counters).find(|(known, _)| *known == key) {
+fn add<T: PartialEq>(counters: &[Counter], keys: &[T], key: &T, count: usize) -> u64 {
+    let found = keys.iter().zip(counters).find(|(known, _)| *known == key);
+    found.map_or(0, |(_, counter)| {
         counter.add_items(count);
-    }
+        counter.value()
+    })
 }
 
 impl Meters {
@@ -185,6 +193,7 @@ impl EndpointMeters {
             content_removed: one(CONTENT),
             deferred: one(FAST),
             up,
+            partial: one(PARTIAL),
             latency_sum: one(LATENCY_SUM),
             latency_count: one(LATENCY_COUNT),
         }
@@ -194,8 +203,15 @@ impl EndpointMeters {
         add(&self.sent, &Signal::ALL, &signal, items);
     }
 
-    pub(super) fn failed(&self, reason: FailureReason) {
-        add(&self.failed, &FailureReason::ALL, &reason, 1);
+    /// Counts a failed request and returns how many of this kind there were.
+    pub(super) fn failed(&self, reason: FailureReason) -> u64 {
+        add(&self.failed, &FailureReason::ALL, &reason, 1)
+    }
+
+    /// Counts a partial success and returns how many there were.
+    pub(super) fn partial(&self) -> u64 {
+        self.partial.add(1);
+        self.partial.value()
     }
 
     pub(super) fn dropped(&self, reason: Loss, items: usize) {

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::settings::{Content, EndpointSettings, OnError};
-use crate::codec::msgpack::{MapView, Reader, Token, text_of};
+use crate::codec::msgpack::{MapView, Reader, Token};
 use crate::codec::records::{Event, Telemetry};
 use crate::condition::{Condition, Item, Record};
 use crate::model::{Signal, TraceId};
+use crate::sampling::{Mark, OtState, Probability, Randomness, Threshold, marked_body};
 
 /// How an endpoint looks at the items of a chunk.
 #[derive(Debug, Clone)]
@@ -14,10 +15,19 @@ pub(super) struct View {
     condition: Option<Arc<Condition>>,
     on_error: OnError,
     pub(super) content: Content,
-    threshold: Option<u64>,
+    sampling: Option<Rate>,
     signals: Vec<Signal>,
     pub(super) selective: bool,
     pub(super) max_request_size: usize,
+}
+
+/// Which part of the traces an endpoint gets.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Rate {
+    /// None of them: no threshold expresses that.
+    Nothing,
+    /// Those with a randomness at or above the threshold.
+    From(Threshold),
 }
 
 /// What happens to an item.
@@ -35,7 +45,9 @@ impl View {
             condition: endpoint.condition.clone(),
             on_error: endpoint.on_error,
             content: endpoint.content,
-            threshold: endpoint.sampling_percentage.map(threshold),
+            sampling: endpoint.sampling_percentage.map(|percentage| {
+                Threshold::from_percentage(percentage).map_or(Rate::Nothing, Rate::From)
+            }),
             signals: endpoint.signals.clone(),
             selective: endpoint.is_selective(),
             max_request_size: endpoint.max_request_size,
@@ -81,89 +93,48 @@ impl View {
         event: &Event<'_>,
         telemetry: Option<&Telemetry<'_>>,
     ) -> bool {
-        let Some(threshold) = self.threshold else { return true };
-        let randomness = match signal {
-            Signal::Traces => {
-                let body = MapView::new(event.body);
-                let state = body.get(b"trace_state").and_then(text_of);
-                state.and_then(explicit_randomness).or_else(|| body.get(b"trace_id").and_then(low))
+        let Some(rate) = self.sampling else { return true };
+        let body = MapView::new(event.body);
+        let id = match signal {
+            Signal::Traces => body.get(b"trace_id"),
+            Signal::Logs => {
+                telemetry.and_then(|telemetry| MapView::new(telemetry.otlp).get(b"trace_id"))
             }
-            Signal::Logs => telemetry
-                .and_then(|telemetry| MapView::new(telemetry.otlp).get(b"trace_id"))
-                .and_then(low),
             Signal::Metrics => None,
         };
-        randomness.is_none_or(|randomness| randomness >= threshold)
+        let Some(id) = id.and_then(trace_id) else { return true };
+        let Rate::From(threshold) = rate else { return false };
+        let explicit = body.get(b"trace_state").filter(|_| signal == Signal::Traces);
+        let explicit = explicit.and_then(|state| OtState::read(text(state)).randomness);
+        threshold.keeps(explicit.unwrap_or_else(|| Randomness::of_trace(id)))
     }
-}
 
-/// The rejection threshold of a percentage: 56 bits.
-fn threshold(percentage: f64) -> u64 {
-    const MAX: u64 = 1 << 56;
-    let rejected = (1.0 - percentage / 100.0).clamp(0.0, 1.0);
-    // 56 bits are taken in two halves, each of which a `f64` and an `u32` hold without loss.
-    let scaled = rejected * 268_435_456.0;
-    let high = whole(scaled);
-    let low = whole(((scaled - scaled.floor()) * 268_435_456.0).round());
-    ((high << 28) + low).min(MAX)
-}
-
-/// The whole part of a number from 0 to 2^28.
-fn whole(number: f64) -> u64 {
-    std::time::Duration::try_from_secs_f64(number.max(0.0)).map_or(0, |seconds| seconds.as_secs())
-}
-
-/// The last 56 bits of a trace id, as hex text or as bytes.
-fn low(encoded: &[u8]) -> Option<u64> {
-    let id = match Reader::new(encoded).token().ok()? {
-        Token::Str(text) => TraceId::from_hex(text)?.0,
-        Token::Bin(bytes) => <[u8; 16]>::try_from(bytes).ok()?,
-        _ => return None,
-    };
-    let [.., a, b, c, d, e, f, g] = id;
-    Some(u64::from_be_bytes([0, a, b, c, d, e, f, g]))
-}
-
-/// `rv` of the `ot` member of a trace state: exactly 14 lower-case hex digits.
-fn explicit_randomness(state: &str) -> Option<u64> {
-    let member = state.split(',').find_map(|member| member.trim().strip_prefix("ot="))?;
-    let value = member.split(';').find_map(|part| part.strip_prefix("rv:"))?;
-    let lower = value.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    (value.len() == 14 && lower).then(|| u64::from_str_radix(value, 16).ok()).flatten()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::codec::msgpack::{bin, str};
-
-    #[test]
-    fn thresholds_are_those_of_the_specification() {
-        for (percentage, expected) in [
-            (100.0, 0),
-            (50.0, 0x80_0000_0000_0000),
-            (25.0, 0xc0_0000_0000_0000),
-            (75.0, 0x40_0000_0000_0000),
-            (6.25, 0xf0_0000_0000_0000),
-            (0.0, 1 << 56),
-        ] {
-            assert_eq!(threshold(percentage), expected, "{percentage}");
+    /// The body of a span that says in its trace state with which probability it came here; `None`
+    /// if nothing is to be said.
+    pub(super) fn marked(&self, signal: Signal, event: &Event<'_>) -> Option<Vec<u8>> {
+        let Some(Rate::From(threshold)) = self.sampling else { return None };
+        if signal != Signal::Traces {
+            return None;
         }
-        let tenth = threshold(10.0);
-        assert!(tenth.abs_diff(0xe6_6666_6666_6666) < 64, "{tenth:x}");
+        let mut body = Vec::with_capacity(event.body.len().saturating_add(32));
+        let mark = Mark { probability: Probability::AtLeast(threshold), policy: None };
+        marked_body(&mut body, event.body, mark);
+        Some(body)
     }
+}
 
-    #[test]
-    fn randomness_is_explicit_or_the_end_of_the_id() {
-        let mut id = Vec::new();
-        str(&mut id, "0af7651916cd43dd8448eb211c80319c");
-        assert_eq!(low(&id), Some(0x48_eb21_1c80_319c));
-        let mut id = Vec::new();
-        bin(&mut id, &[9; 16]);
-        assert_eq!(low(&id), Some(0x09_0909_0909_0909));
-        assert_eq!(low(&[0xc0]), None);
-        assert_eq!(explicit_randomness("a=b,ot=th:8;rv:0000000000000a"), Some(10));
-        assert_eq!(explicit_randomness("ot=rv:0A000000000000"), None);
-        assert_eq!(explicit_randomness("ot=rv:1"), None);
+fn text(encoded: &[u8]) -> &[u8] {
+    match Reader::new(encoded).token() {
+        Ok(Token::Str(text)) => text,
+        _ => &[],
+    }
+}
+
+/// A trace id as hex text or as bytes.
+fn trace_id(encoded: &[u8]) -> Option<TraceId> {
+    match Reader::new(encoded).token().ok()? {
+        Token::Str(text) => TraceId::from_hex(text),
+        Token::Bin(bytes) => <[u8; 16]>::try_from(bytes).ok().map(TraceId),
+        _ => None,
     }
 }

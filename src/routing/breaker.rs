@@ -71,6 +71,16 @@ impl Breaker {
         }
     }
 
+    /// Whether a request would have to wait, without asking for one.
+    #[must_use]
+    pub fn refuses(&self, now: Tick) -> bool {
+        match self.state {
+            State::Closed { .. } => self.asked > now,
+            State::Probing => true,
+            State::Open { until } => until > now,
+        }
+    }
+
     /// Whether requests are let through without a probe.
     #[must_use]
     pub const fn is_closed(&self) -> bool {
@@ -192,6 +202,9 @@ mod tests {
             for step in steps {
                 match step {
                     Step::Pass(by) => now += by,
+                    Step::Ask if breaker.refuses(tick(now)) => {
+                        prop_assert!(matches!(breaker.permit(tick(now)), Permit::Wait(_)));
+                    }
                     Step::Ask => match breaker.permit(tick(now)) {
                         Permit::Probe => {
                             probes += 1;
