@@ -1,1 +1,3 @@
-//! placeholder
+//! One file or folder for each plugin: wiring.
+
+pub mod out_multi_otlp;
