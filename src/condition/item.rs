@@ -33,7 +33,7 @@ pub struct Record<'a> {
 #[derive(Debug, Clone, Copy)]
 pub enum Item<'a> {
     /// One record.
-    One(Record<'a>),
+    One(&'a Record<'a>),
     /// The spans of one trace that are there, in any order.
     Trace(&'a [Record<'a>]),
 }

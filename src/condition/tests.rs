@@ -70,7 +70,7 @@ fn record(bytes: &[u8]) -> Record<'_> {
 }
 
 fn ask(text: &str, bytes: &[u8]) -> Result<bool, ConditionError> {
-    Condition::compile(text).unwrap().evaluate(&Item::One(record(bytes)))
+    Condition::compile(text).unwrap().evaluate(&Item::One(&record(bytes)))
 }
 
 #[test]

@@ -78,7 +78,8 @@ impl Client {
     pub(super) fn new(endpoint: &EndpointSettings) -> Result<Self, ClientProblem> {
         let http = tls::client(endpoint)?;
         let url = |signal| {
-            let text = endpoint.url_for(signal).map(|uri| uri.to_string()).map_err(|e| e.to_string());
+            let text =
+                endpoint.url_for(signal).map(|uri| uri.to_string()).map_err(|e| e.to_string());
             let url = text.and_then(|text| Url::parse(&text).map_err(|error| error.to_string()));
             url.map(|url| (signal, url)).map_err(|problem| ClientProblem::of_url(endpoint, problem))
         };

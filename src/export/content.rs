@@ -421,14 +421,17 @@ mod tests {
         ]);
         let body = map(&[
             ("name", text("chat")),
-            ("attributes", map(&[
-                ("gen_ai.request.model", text("m")),
-                ("gen_ai.prompt.0.content", text("hush")),
-                ("gen_ai.prompt.0.role", text("user")),
-                ("gen_ai.prompt.name", text("n")),
-                ("llm.input_messages.0.message.content", text("hush")),
-                ("input.value", text("hush")),
-            ])),
+            (
+                "attributes",
+                map(&[
+                    ("gen_ai.request.model", text("m")),
+                    ("gen_ai.prompt.0.content", text("hush")),
+                    ("gen_ai.prompt.0.role", text("user")),
+                    ("gen_ai.prompt.name", text("n")),
+                    ("llm.input_messages.0.message.content", text("hush")),
+                    ("input.value", text("hush")),
+                ]),
+            ),
             ("events", list(&[message, plain])),
         ]);
         let span = event(Some(map(&[("signal", text("span"))])), &body);
@@ -442,8 +445,12 @@ mod tests {
         );
         assert_eq!(
             removed(attributes),
-            ["gen_ai.prompt.0.content", "llm.input_messages.0.message.content", "input.value",
-             "content"]
+            [
+                "gen_ai.prompt.0.content",
+                "llm.input_messages.0.message.content",
+                "input.value",
+                "content"
+            ]
         );
         let events = MapView::new(&body).get(b"events").unwrap();
         assert_eq!(elements(events).count(), 2);

@@ -7,9 +7,11 @@ use super::meters::Skip;
 use super::part::Part;
 use super::settings::Content;
 use super::view::{Decision, View};
+use crate::codec::msgpack::{MapView, elements};
 use crate::codec::native::{NativeRequest, cmetrics_to_otlp, ctraces_to_otlp, plain_log};
 use crate::codec::records::{
-    Envelope, Event, EventKind, Events, RequestBuilder, Telemetry, metrics_to_records, traces_to_records,
+    Envelope, Event, EventKind, Events, RequestBuilder, Telemetry, metrics_to_records,
+    traces_to_records,
 };
 use crate::model::Signal;
 use crate::plugin::{Delivery, EventType};
@@ -85,12 +87,16 @@ impl<'a> Builders<'a> {
     fn room(&mut self, signal: Signal, size: usize) -> Option<&mut RequestBuilder> {
         let limit = self.view.max_request_size;
         let slot = self.open.get_mut(index(signal))?;
-        if let Some(full) = slot
-            .take_if(|open| !open.is_empty() && open.encoded_len().saturating_add(size) > limit)
+        if let Some(full) =
+            slot.take_if(|open| !open.is_empty() && open.encoded_len().saturating_add(size) > limit)
         {
             self.lane.parts.push(Arc::new(close(signal, full)));
         }
         Some(slot.get_or_insert_with(|| RequestBuilder::new(signal)))
+    }
+
+    fn filter(&mut self, items: usize) {
+        self.lane.filtered = self.lane.filtered.saturating_add(items);
     }
 
     fn finish(mut self) -> Lane {
@@ -102,6 +108,17 @@ impl<'a> Builders<'a> {
         }
         self.lane
     }
+}
+
+/// Spans, data points or log records in a record.
+fn items_of(signal: Signal, event: &Event<'_>) -> usize {
+    if signal != Signal::Metrics {
+        return 1;
+    }
+    let points = MapView::new(event.body)
+        .filter_map(|entry| MapView::new(entry.value).get(b"data_points"))
+        .map(|points| elements(points).count());
+    points.sum()
 }
 
 fn close(signal: Signal, builder: RequestBuilder) -> Part {
@@ -150,46 +167,43 @@ impl<'a> Encoder<'a> {
 
     fn record(&mut self, event: &Event<'_>, count: bool) {
         let telemetry = event.telemetry();
-        let signal =
-            telemetry.and_then(|telemetry| telemetry.signal).unwrap_or(Signal::Logs);
-        let mut items = None;
+        let signal = telemetry.and_then(|telemetry| telemetry.signal).unwrap_or(Signal::Logs);
         let mut problem = None;
         let mut lanes = std::mem::take(&mut self.lanes);
         for lane in lanes.iter_mut().flatten() {
-            match self.offer(lane, event, telemetry.as_ref(), signal) {
-                Ok(pushed) => items = items.or(pushed),
-                Err(words) => problem = Some(words),
+            if let Err(words) = self.offer(lane, event, telemetry.as_ref(), signal) {
+                problem = Some(words);
             }
         }
         self.lanes = lanes;
         match problem {
             Some(words) => self.skip(Skip::Unencodable, 1, words),
-            None if count => self.receive(signal, items.unwrap_or(1)),
+            None if count => self.receive(signal, items_of(signal, event)),
             None => {}
         }
     }
 
-    /// Puts an item into a lane if it is for it. `Some` is the number of items in the record.
+    /// Puts an item into a lane if it is for it.
     fn offer(
         &self,
         lane: &mut Builders<'_>,
         event: &Event<'_>,
         telemetry: Option<&Telemetry<'_>>,
         signal: Signal,
-    ) -> Result<Option<usize>, String> {
+    ) -> Result<(), String> {
         if lane.view.selective {
             match lane.view.decide(event, telemetry, self.tag) {
                 Decision::Send => {}
                 Decision::Filter => {
-                    lane.lane.filtered = lane.lane.filtered.saturating_add(1);
-                    return Ok(None);
+                    lane.filter(items_of(signal, event));
+                    return Ok(());
                 }
                 Decision::Undecided(keep, reason) => {
                     lane.lane.undecided = lane.lane.undecided.saturating_add(1);
                     lane.lane.undecided_reason.get_or_insert(reason);
                     if !keep {
-                        lane.lane.filtered = lane.lane.filtered.saturating_add(1);
-                        return Ok(None);
+                        lane.filter(items_of(signal, event));
+                        return Ok(());
                     }
                 }
             }
@@ -217,19 +231,19 @@ impl<'a> Encoder<'a> {
         signal: Signal,
         event: &Event<'_>,
         telemetry: Option<&Telemetry<'_>>,
-    ) -> Result<Option<usize>, String> {
+    ) -> Result<(), String> {
         if let Some(telemetry) = telemetry {
             // Protobuf takes more room than msgpack only for the nesting of values.
             let size = event.body.len().saturating_add(telemetry.otlp.len()).saturating_mul(2);
-            let Some(builder) = lane.room(signal, size) else { return Ok(None) };
-            return builder.push(event, telemetry).map(Some).map_err(|error| error.to_string());
+            let Some(builder) = lane.room(signal, size) else { return Ok(()) };
+            return builder.push(event, telemetry).map(drop).map_err(|error| error.to_string());
         }
         let log = plain_log(event, self.tag, self.now);
         let size = log.resource.len().saturating_add(log.record.len());
-        let Some(builder) = lane.room(signal, size) else { return Ok(None) };
+        let Some(builder) = lane.room(signal, size) else { return Ok(()) };
         let envelope = Envelope { resource: &log.resource, ..Envelope::default() };
         builder.push_encoded(envelope, &log.record, 1);
-        Ok(Some(1))
+        Ok(())
     }
 
     /// What the native decoders made of a chunk. It is sent as it is where nobody looks at items
@@ -244,9 +258,8 @@ impl<'a> Encoder<'a> {
             return;
         }
         let size = native.request.len();
-        let whole = |lane: &Builders<'_>| {
-            !lane.view.selective && size <= lane.view.max_request_size
-        };
+        let whole =
+            |lane: &Builders<'_>| !lane.view.selective && size <= lane.view.max_request_size;
         if self.lanes.iter().flatten().any(|lane| !whole(lane)) {
             self.transcoded(signal, &native, &whole);
         }

@@ -86,9 +86,8 @@ impl Endpoint {
             }
             done.push(number);
         }
-        let rest = parts.map(|(number, part)| async move {
-            self.deliver_one(&part).await.then_some(number)
-        });
+        let rest = parts
+            .map(|(number, part)| async move { self.deliver_one(&part).await.then_some(number) });
         done.extend(join_all(rest).await.into_iter().flatten());
         done
     }

@@ -121,7 +121,9 @@ impl Exporter {
         let left = running.tasks.live();
         running.tasks.cancel();
         let _ended = running.tasks.wait(CANCEL_LIMIT);
-        self.shared.log.warn(format!("{left} chunks were not delivered in time; the host has them"));
+        self.shared
+            .log
+            .warn(format!("{left} chunks were not delivered in time; the host has them"));
     }
 }
 

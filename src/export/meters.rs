@@ -66,8 +66,11 @@ const FAST: CounterFamily = CounterFamily::counter(
     "Requests that were not made because the endpoint is down or busy.",
     &["endpoint"],
 );
-const UP: CounterFamily =
-    CounterFamily::gauge("endpoint_up", "1 while an endpoint is tried, 0 while it is left alone.", &["endpoint"]);
+const UP: CounterFamily = CounterFamily::gauge(
+    "endpoint_up",
+    "1 while an endpoint is tried, 0 while it is left alone.",
+    &["endpoint"],
+);
 const LATENCY_SUM: CounterFamily = CounterFamily::counter(
     "export_latency_ms_sum",
     "Milliseconds that answered requests took, all together.",

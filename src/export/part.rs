@@ -29,10 +29,9 @@ impl Part {
     pub(super) fn body(&self, compression: Compression) -> Bytes {
         match compression {
             Compression::None => self.body.clone(),
-            Compression::Gzip => self
-                .compressed
-                .get_or_init(|| heavy(self.body.len(), || gzip(&self.body)))
-                .clone(),
+            Compression::Gzip => {
+                self.compressed.get_or_init(|| heavy(self.body.len(), || gzip(&self.body))).clone()
+            }
         }
     }
 }

@@ -77,7 +77,7 @@ impl View {
         }
         let Some(condition) = &self.condition else { return Decision::Send };
         let record = Record::new(*event, telemetry.copied(), tag);
-        match condition.evaluate(&Item::One(record)) {
+        match condition.evaluate(&Item::One(&record)) {
             Ok(true) => Decision::Send,
             Ok(false) => Decision::Filter,
             Err(error) => Decision::Undecided(self.on_error == OnError::Keep, error.to_string()),

@@ -121,8 +121,7 @@ const MONTHS: [&str; 12] =
 /// parts: `Sun, 06 Nov 1994 08:49:37 GMT`, `Sunday, 06-Nov-94 08:49:37 GMT`,
 /// `Sun Nov  6 08:49:37 1994`.
 fn http_date(text: &str) -> Option<u64> {
-    let mut words =
-        text.split(|c: char| c == ' ' || c == ',' || c == '-').filter(|word| !word.is_empty());
+    let mut words = text.split([' ', ',', '-']).filter(|word| !word.is_empty());
     let _weekday = words.next()?;
     let (second, third) = (words.next()?, words.next()?);
     let (fourth, fifth) = (words.next()?, words.next()?);

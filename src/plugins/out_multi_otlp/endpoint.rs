@@ -79,7 +79,8 @@ fn fill(parser: &mut Parser<'_>, endpoint: &mut EndpointSettings, given: &[(Stri
         let value = value.trim();
         if !KEYS.contains(&key.as_str()) {
             let allowed = KEYS.join(", ");
-            parser.problem(format!("option '{option}': there is no key '{key}'; allowed: {allowed}"));
+            parser
+                .problem(format!("option '{option}': there is no key '{key}'; allowed: {allowed}"));
             continue;
         }
         if key == "headers" {

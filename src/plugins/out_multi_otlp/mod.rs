@@ -61,12 +61,10 @@ impl Output for MultiOtlp {
 }
 
 fn settings(parser: &mut Parser<'_>) -> Settings {
-    let max_in_flight = parser.parsed(
-        "max_in_flight",
-        MAX_IN_FLIGHT,
-        "allowed: a number from 1 to 1000",
-        |text| text.parse().ok().filter(|count| (1..=1000).contains(count)),
-    );
+    let max_in_flight =
+        parser.parsed("max_in_flight", MAX_IN_FLIGHT, "allowed: a number from 1 to 1000", |text| {
+            text.parse().ok().filter(|count| (1..=1000).contains(count))
+        });
     let family = parser.family("endpoint");
     let mut names: Vec<String> = Vec::new();
     for name in parser.texts("endpoints").into_iter().flat_map(parse_list) {

@@ -105,7 +105,10 @@ fn every_mistake_is_told_at_once() {
         "'ghost' has no 'endpoint.ghost.url'; given are: a, b, c",
         "has no 'spans', 'errors' or 'root'",
     ] {
-        assert!(problems.iter().any(|problem| problem.contains(expected)), "{expected}: {problems:#?}");
+        assert!(
+            problems.iter().any(|problem| problem.contains(expected)),
+            "{expected}: {problems:#?}"
+        );
     }
     assert!(!problems.join(" ").contains("hush"));
     assert_eq!(problems.len(), 15);
