@@ -10,8 +10,7 @@ use super::view::{Decision, View};
 use crate::codec::msgpack::{MapView, elements};
 use crate::codec::native::{NativeRequest, cmetrics_to_otlp, ctraces_to_otlp, plain_log};
 use crate::codec::records::{
-    Envelope, Event, EventKind, Events, RequestBuilder, Telemetry, metrics_to_records,
-    traces_to_records,
+    Event, EventKind, Events, RequestBuilder, Telemetry, metrics_to_records, traces_to_records,
 };
 use crate::model::Signal;
 use crate::plugin::{Delivery, EventType};
@@ -241,8 +240,7 @@ impl<'a> Encoder<'a> {
         let log = plain_log(event, self.tag, self.now);
         let size = log.resource.len().saturating_add(log.record.len());
         let Some(builder) = lane.room(signal, size) else { return Ok(()) };
-        let envelope = Envelope { resource: &log.resource, ..Envelope::default() };
-        builder.push_encoded(envelope, &log.record, 1);
+        builder.push_encoded(&log.resource, "", &[], "", &log.record);
         Ok(())
     }
 

@@ -276,7 +276,7 @@ mod tests {
         fn every_day_is_one_after_the_day_before(days in 1_u64..60_000) {
             // From the number of days to a date by counting, and back by the formula.
             let (mut year, mut left) = (1970_u64, days);
-            let leap = |y: u64| (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
+            let leap = |y: u64| (y.is_multiple_of(4) && !y.is_multiple_of(100)) || y.is_multiple_of(400);
             while left >= 365 + u64::from(leap(year)) {
                 left -= 365 + u64::from(leap(year));
                 year += 1;
