@@ -1,1 +1,3 @@
+//! The bundled host.
+
 fn main() {}

@@ -1,5 +1,6 @@
 //! Reading fields whose type is known, leniently: nil is the empty value everywhere.
 
+use super::pb;
 use super::tally::Wrong;
 use crate::codec::msgpack::{MapView, Reader, Token, elements};
 use crate::model::hex_digit;
@@ -84,13 +85,21 @@ pub(super) fn text(value: &[u8]) -> Result<&[u8], Wrong> {
     }
 }
 
-/// The bytes of an id, however many: hex text of either case, or the bytes themselves.
-pub(super) fn id(value: &[u8]) -> Result<Vec<u8>, Wrong> {
+/// The field `number` of type `bytes` with an id of any length: hex text of either case, or the
+/// bytes themselves. What fails may have written a part.
+pub(super) fn write_id(out: &mut Vec<u8>, number: u32, value: &[u8]) -> Result<(), Wrong> {
     match token(value) {
-        Token::Bin(bytes) => Ok(bytes.to_vec()),
-        Token::Nil => Ok(Vec::new()),
+        Token::Nil | Token::Bin([]) | Token::Str([]) => Ok(()),
+        Token::Bin(bytes) => {
+            pb::bytes(out, number, bytes);
+            Ok(())
+        }
         Token::Str(text) if text.len() % 2 == 0 => {
-            text.chunks_exact(2).map(|pair| hex_pair(pair).ok_or("is not hex")).collect()
+            pb::length(out, number, text.len() / 2);
+            text.chunks_exact(2).try_for_each(|pair| {
+                out.push(hex_pair(pair).ok_or("is not hex")?);
+                Ok(())
+            })
         }
         Token::Str(_) => Err("has an odd number of hex digits"),
         _ => Err("is not an id"),

@@ -102,12 +102,7 @@ fn one_of_many(
 
 fn write_scalar(out: &mut Vec<u8>, number: u32, kind: &Kind, value: &[u8]) -> Result<(), Wrong> {
     match kind {
-        Kind::Id => {
-            let id = fields::id(value)?;
-            if !id.is_empty() {
-                pb::bytes(out, number, &id);
-            }
-        }
+        Kind::Id => fields::write_id(out, number, value)?,
         Kind::Text => pb::nonempty(out, number, fields::text(value)?),
         Kind::Time => pb::nonzero64(out, number, fields::uint(value)?),
         Kind::Count => pb::nonzero(out, number, fields::uint32(value)?),

@@ -70,10 +70,15 @@ pub(super) fn double(out: &mut Vec<u8>, field: u32, value: f64) {
     fixed64(out, field, value.to_bits());
 }
 
+/// The start of a field of `count` bytes, which must follow.
+pub(super) fn length(out: &mut Vec<u8>, field: u32, count: usize) {
+    key(out, field, LENGTH);
+    varint(out, count as u64);
+}
+
 /// A field of type `bytes`, also when it is empty.
 pub(super) fn bytes(out: &mut Vec<u8>, field: u32, value: &[u8]) {
-    key(out, field, LENGTH);
-    varint(out, value.len() as u64);
+    length(out, field, value.len());
     out.extend_from_slice(value);
 }
 
@@ -96,8 +101,7 @@ pub(super) fn nonempty(out: &mut Vec<u8>, field: u32, value: &[u8]) {
 /// A packed repeated field of eight bytes each; left out when there is none.
 pub(super) fn packed64(out: &mut Vec<u8>, field: u32, values: impl ExactSizeIterator<Item = u64>) {
     if values.len() > 0 {
-        key(out, field, LENGTH);
-        varint(out, values.len() as u64 * 8);
+        length(out, field, values.len().saturating_mul(8));
         values.for_each(|value| out.extend_from_slice(&value.to_le_bytes()));
     }
 }
@@ -129,15 +133,15 @@ pub(super) fn try_message<T, E>(
 /// Puts the length of what follows the byte at `start` there, and makes room if one byte is not
 /// enough.
 fn close(out: &mut Vec<u8>, start: usize) {
-    let length = out.len().saturating_sub(start.saturating_add(1));
-    let mut prefix = Vec::new();
-    if length < 0x80 {
+    let written = out.len().saturating_sub(start.saturating_add(1));
+    if written < 0x80 {
         if let Some(byte) = out.get_mut(start) {
-            *byte = length.to_le_bytes()[0];
+            *byte = written.to_le_bytes()[0];
         }
         return;
     }
-    varint(&mut prefix, length as u64);
+    let mut prefix = Vec::with_capacity(5);
+    varint(&mut prefix, written as u64);
     drop(out.splice(start..=start, prefix));
 }
 

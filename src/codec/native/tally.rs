@@ -83,7 +83,7 @@ impl Tally {
         self.skipped = self.skipped.saturating_add(count);
         if count > 0 && self.reason.is_none() {
             let Bad { field, what } = bad;
-            let separator = if field.is_empty() { "" } else { ": " };
+            let separator = if field.is_empty() { ":" } else { ": " };
             self.reason = Some(format!("{place}{separator}{field} {what}"));
         }
     }

@@ -82,6 +82,7 @@ impl<'a> Log<'a> {
                 text = Some((rank, entry.value));
             }
         }
+        origin.yield_to_group(event);
         Self {
             context: find_trace_context(event.body, event.metadata),
             severity,

@@ -5,7 +5,7 @@
 
 use super::super::{fields, pb, values};
 use super::{same, text};
-use crate::codec::msgpack::{Entry, MapView};
+use crate::codec::msgpack::{Entry, MapView, Token};
 use crate::codec::records::Event;
 
 /// What names a service, the most telling first.
@@ -82,33 +82,52 @@ impl<'a> Origin<'a> {
             .any(|value| !value.is_empty() && same(value, entry.value))
     }
 
-    /// Writes the `Resource`: what the event's group says first, then what the log says and the
-    /// group does not.
-    pub(super) fn write(&self, out: &mut Vec<u8>, event: &Event<'_>) {
-        let group = event.group.map(|group| group.body).unwrap_or_default();
-        let resource = MapView::new(group).get(b"resource").unwrap_or_default();
-        let known = MapView::new(resource).get(b"attributes").unwrap_or_default();
-        for entry in MapView::new(known) {
-            values::attribute(out, 1, &entry);
+    /// Leaves out what the group says already; the log's own word for it stays with the log.
+    pub(super) fn yield_to_group(&mut self, event: &Event<'_>) {
+        let known = group_attributes(event);
+        let is_known = |key: &[u8]| MapView::new(known).get(key).is_some();
+        if is_known(b"service.name") {
+            (self.service, self.service_value) = (None, &[]);
         }
-        let mut add = |key: &[u8], value: &[u8]| {
-            if !value.is_empty() && MapView::new(known).get(key).is_none() {
-                values::text_attribute(out, 1, key, value);
-            }
-        };
-        add(b"service.name", self.service.map(|(_, name)| name).unwrap_or_default());
-        add(b"host.name", text(self.host));
-        add(b"systemd.unit", text(self.unit));
-        for entry in MapView::new(self.kubernetes) {
-            match kubernetes_key(entry.key) {
-                Some(key) => add(key, text(entry.value)),
-                None => kubernetes_other(&mut add, &entry),
-            }
+        if is_known(b"host.name") {
+            self.host = &[];
         }
-        for entry in MapView::new(self.kubernetes) {
-            kubernetes_rest(out, &entry);
+        if is_known(b"systemd.unit") {
+            self.unit = &[];
         }
     }
+
+    /// Writes the `Resource`: what the event's group says, then what the log says.
+    pub(super) fn write(&self, out: &mut Vec<u8>, event: &Event<'_>) {
+        let known = group_attributes(event);
+        MapView::new(known).for_each(|entry| values::attribute(out, 1, &entry));
+        if let Some((_, name)) = self.service {
+            values::text_attribute(out, 1, b"service.name", name);
+        }
+        for (key, value) in [(&b"host.name"[..], self.host), (b"systemd.unit", self.unit)] {
+            if !value.is_empty() {
+                values::named(out, 1, key, value);
+            }
+        }
+        let mut add = |key: &[u8], value: &[u8]| {
+            let empty = matches!(fields::token(value), Token::Nil | Token::Str([]));
+            if !empty && MapView::new(known).get(key).is_none() {
+                values::named(out, 1, key, value);
+            }
+        };
+        for entry in MapView::new(self.kubernetes) {
+            kubernetes(&mut add, &entry);
+        }
+        let image = MapView::new(self.kubernetes).get(b"container_image").map(text);
+        write_image(out, image.unwrap_or_default());
+    }
+}
+
+/// The encoded attributes of the resource of the event's group.
+fn group_attributes<'a>(event: &Event<'a>) -> &'a [u8] {
+    let group = event.group.map(|group| group.body).unwrap_or_default();
+    let resource = MapView::new(group).get(b"resource").unwrap_or_default();
+    MapView::new(resource).get(b"attributes").unwrap_or_default()
 }
 
 /// The attribute for a key of the `kubernetes` map whose value is one text.
@@ -136,34 +155,37 @@ fn kubernetes_prefix(key: &[u8]) -> Option<&'static [u8]> {
     })
 }
 
-fn kubernetes_other(add: &mut impl FnMut(&[u8], &[u8]), entry: &Entry<'_>) {
-    if entry.key == b"container_image" {
-        add(b"container.image.name", image(text(entry.value)).0);
-    }
-    if let Some(prefix) = kubernetes_prefix(entry.key) {
+/// Adds what a key of the `kubernetes` map says; keys that the conventions do not know become
+/// `kubernetes.KEY`.
+fn kubernetes(add: &mut impl FnMut(&[u8], &[u8]), entry: &Entry<'_>) {
+    if let Some(key) = kubernetes_key(entry.key) {
+        add(key, entry.value);
+    } else if let Some(prefix) = kubernetes_prefix(entry.key)
+        && fields::is_map(entry.value)
+    {
         for pair in MapView::new(entry.value) {
-            add(&[prefix, pair.key].concat(), text(pair.value));
+            add(&[prefix, pair.key].concat(), pair.value);
         }
+    } else if entry.key != b"container_image" {
+        add(&[b"kubernetes.", entry.key].concat(), entry.value);
     }
 }
 
-/// Writes what is not one text: the image's tag, which is a list by the conventions, and keys that
-/// the conventions do not know, as `kubernetes.KEY`.
-fn kubernetes_rest(out: &mut Vec<u8>, entry: &Entry<'_>) {
-    if entry.key == b"container_image" {
-        let (_, tag) = image(text(entry.value));
-        if !tag.is_empty() {
-            pb::message(out, 1, |out| {
-                pb::text(out, 1, b"container.image.tags");
-                pb::message(out, 2, |out| {
-                    pb::message(out, 5, |out| {
-                        pb::message(out, 1, |out| pb::text(out, 1, tag));
-                    });
+/// Writes an image's name, and its tag, which is a list by the conventions.
+fn write_image(out: &mut Vec<u8>, reference: &[u8]) {
+    let (name, tag) = image(reference);
+    if !name.is_empty() {
+        values::text_attribute(out, 1, b"container.image.name", name);
+    }
+    if !tag.is_empty() {
+        pb::message(out, 1, |out| {
+            pb::text(out, 1, b"container.image.tags");
+            pb::message(out, 2, |out| {
+                pb::message(out, 5, |out| {
+                    pb::message(out, 1, |out| pb::text(out, 1, tag));
                 });
             });
-        }
-    } else if kubernetes_key(entry.key).is_none() && kubernetes_prefix(entry.key).is_none() {
-        values::named(out, 1, &[b"kubernetes.", entry.key].concat(), entry.value);
+        });
     }
 }
 

@@ -1,0 +1,292 @@
+//! One host layout: every offset that the host layer uses, as data.
+
+use std::fmt;
+
+use super::structs::{
+    Config, ConfigMap, Coro, EventChunk, FilterInstance, FilterPlugin, InputInstance, InputPlugin,
+    Kv, Log, MkList, NetHost, OutThread, OutputFlush, OutputInstance, OutputPlugin, Task,
+    TaskRoute,
+};
+
+/// A release of Fluent Bit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Release {
+    /// The first number.
+    pub major: u16,
+    /// The second number.
+    pub minor: u16,
+    /// The third number.
+    pub patch: u16,
+}
+
+impl Release {
+    /// The release `major.minor.patch`.
+    #[must_use]
+    pub const fn new(major: u16, minor: u16, patch: u16) -> Self {
+        Self { major, minor, patch }
+    }
+
+    /// Reads `4.2.8`. A fourth number, as in `4.2.3.1`, never changed a layout and is left out.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut numbers = text.split('.').map(str::parse::<u16>);
+        let release =
+            Self::new(numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?);
+        numbers.all(|number| number.is_ok()).then_some(release)
+    }
+}
+
+impl fmt::Display for Release {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}.{}.{}", self.major, self.minor, self.patch)
+    }
+}
+
+/// Where a range of releases keeps what we read and fill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HostAbi {
+    /// The first release with this layout, which also names the row.
+    pub since: &'static str,
+    /// The first release with this layout.
+    pub first: Release,
+    /// The last release known to have it. What came after is not guessed at.
+    pub last: Release,
+    /// `struct flb_input_plugin`.
+    pub input_plugin: InputPlugin,
+    /// `struct flb_filter_plugin`.
+    pub filter_plugin: FilterPlugin,
+    /// `struct flb_output_plugin`.
+    pub output_plugin: OutputPlugin,
+    /// `struct flb_config_map`.
+    pub config_map: ConfigMap,
+    /// `struct flb_input_instance`.
+    pub input: InputInstance,
+    /// `struct flb_filter_instance`.
+    pub filter: FilterInstance,
+    /// `struct flb_output_instance`.
+    pub output: OutputInstance,
+    /// `struct flb_config`.
+    pub config: Config,
+    /// `struct flb_log`.
+    pub log: Log,
+    /// `struct flb_task`.
+    pub task: Task,
+    /// `struct flb_task_route`.
+    pub route: TaskRoute,
+    /// `struct flb_event_chunk`.
+    pub event_chunk: EventChunk,
+    /// `struct flb_output_flush`.
+    pub flush: OutputFlush,
+    /// `struct flb_coro`.
+    pub coro: Coro,
+    /// `struct flb_out_thread_instance`.
+    pub out_thread: OutThread,
+    /// `struct flb_kv`.
+    pub kv: Kv,
+    /// `struct flb_net_host`.
+    pub net_host: NetHost,
+    /// `struct mk_list`.
+    pub list: MkList,
+}
+
+/// Options that the host was built with and that move fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Build {
+    /// `FLB_TLS`.
+    pub tls: bool,
+    /// `FLB_CHUNK_TRACE`.
+    pub chunk_trace: bool,
+    /// `FLB_REGEX`.
+    pub regex: bool,
+}
+
+impl Build {
+    /// What the official builds have; the rows are written for it.
+    pub const OFFICIAL: Self = Self { tls: true, chunk_trace: true, regex: true };
+}
+
+/// A regular expression's pointer, which builds without them leave out.
+const POINTER: usize = size_of::<usize>();
+
+impl HostAbi {
+    /// Whether `release` has this layout.
+    #[must_use]
+    pub fn covers(&self, release: Release) -> bool {
+        self.first <= release && release <= self.last
+    }
+
+    /// The layout of the same release built with other options.
+    ///
+    /// `FLB_HAVE_VALGRIND` is not here: it depends on the machine that built the host and is seen
+    /// only when a coroutine is looked at (see [`Coro::without_valgrind`]).
+    #[must_use]
+    pub fn built_with(mut self, build: Build) -> Self {
+        if !build.tls {
+            self.output.shift_from_host(self.output.host.saturating_sub(self.output.tls_verify));
+        }
+        if !build.regex {
+            self.filter.shift_after_regex(POINTER);
+            self.output.shift_after_regex(POINTER);
+        }
+        if !build.chunk_trace {
+            self.input.shift_after_trace(
+                self.input.log_level.saturating_sub(self.input.chunk_trace_ctxt),
+            );
+            self.event_chunk.size = self.event_chunk.size.saturating_sub(POINTER);
+            self.event_chunk.trace = None;
+        }
+        self
+    }
+}
+
+fn back(fields: &mut [&mut usize], by: usize) {
+    for field in fields {
+        **field = field.saturating_sub(by);
+    }
+}
+
+impl OutputInstance {
+    fn shift_from_host(&mut self, by: usize) {
+        back(
+            &mut [
+                &mut self.size,
+                &mut self.host,
+                &mut self.properties,
+                &mut self.config_map,
+                &mut self.cmt,
+                &mut self.tp_workers,
+                &mut self.is_threaded,
+                &mut self.config,
+            ],
+            by,
+        );
+    }
+
+    fn shift_after_regex(&mut self, by: usize) {
+        back(
+            &mut [
+                &mut self.tls_verify,
+                &mut self.tls_ca_file,
+                &mut self.tls_crt_file,
+                &mut self.tls_key_file,
+                &mut self.tls_key_passwd,
+            ],
+            by,
+        );
+        self.shift_from_host(by);
+    }
+}
+
+impl FilterInstance {
+    fn shift_after_regex(&mut self, by: usize) {
+        back(
+            &mut [
+                &mut self.size,
+                &mut self.parent_processor,
+                &mut self.context,
+                &mut self.data,
+                &mut self.p,
+                &mut self.properties,
+                &mut self.config_map,
+                &mut self.cmt,
+                &mut self.config,
+            ],
+            by,
+        );
+    }
+}
+
+impl InputInstance {
+    fn shift_after_trace(&mut self, by: usize) {
+        back(
+            &mut [
+                &mut self.size,
+                &mut self.log_level,
+                &mut self.name,
+                &mut self.alias,
+                &mut self.context,
+                &mut self.ch_events,
+                &mut self.p,
+                &mut self.tag,
+                &mut self.tag_len,
+                &mut self.routable,
+                &mut self.host,
+                &mut self.mem_buf_status,
+                &mut self.storage_buf_status,
+                &mut self.config_map,
+                &mut self.properties,
+                &mut self.is_threaded,
+                &mut self.cmt,
+                &mut self.use_tls,
+                &mut self.tls_verify,
+                &mut self.tls_ca_file,
+                &mut self.tls_crt_file,
+                &mut self.tls_key_file,
+                &mut self.tls_key_passwd,
+                &mut self.config,
+            ],
+            by,
+        );
+    }
+}
+
+impl Coro {
+    /// The layout in hosts that were built without Valgrind's header: the identifier of the stack,
+    /// padded to eight bytes, is not there.
+    #[must_use]
+    pub fn without_valgrind(mut self) -> Self {
+        back(&mut [&mut self.size, &mut self.caller, &mut self.callee, &mut self.data], POINTER);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rows::ROWS;
+    use super::*;
+
+    #[test]
+    fn releases_are_read_and_ordered() {
+        assert_eq!(Release::parse("4.2.8"), Some(Release::new(4, 2, 8)));
+        assert_eq!(Release::parse("4.2.3.1"), Some(Release::new(4, 2, 3)));
+        assert_eq!(Release::parse("4.2"), None);
+        assert_eq!(Release::parse("4.2.x"), None);
+        assert!(Release::new(3, 2, 10) > Release::new(3, 2, 9));
+        assert_eq!(Release::new(5, 1, 1).to_string(), "5.1.1");
+    }
+
+    #[test]
+    fn rows_are_in_order_and_do_not_overlap() {
+        for row in ROWS {
+            assert_eq!(Release::parse(row.since), Some(row.first));
+            assert!(row.first <= row.last);
+        }
+        for pair in ROWS.windows(2) {
+            assert!(pair[0].last < pair[1].first, "{} and {}", pair[0].since, pair[1].since);
+        }
+    }
+
+    #[test]
+    fn build_options_move_what_they_move_in_real_builds() {
+        // Values of probes compiled against headers configured without the option.
+        let row = |since: &str| *ROWS.iter().find(|row| row.since == since).unwrap();
+        let without_tls = Build { tls: false, ..Build::OFFICIAL };
+        assert_eq!(row("3.0.0").built_with(without_tls).output.size, 688);
+        assert_eq!(row("3.2.0").built_with(without_tls).output.size, 712);
+        assert_eq!(row("5.1.0").built_with(without_tls).output.size, 856);
+        let without_trace = Build { chunk_trace: false, ..Build::OFFICIAL };
+        assert_eq!(row("3.0.0").built_with(without_trace).input.size, 880);
+        assert_eq!(row("5.1.0").built_with(without_trace).input.size, 1504);
+        assert_eq!(row("5.1.0").built_with(without_trace).event_chunk.size, 40);
+        let without_regex = Build { regex: false, ..Build::OFFICIAL };
+        assert_eq!(row("3.0.0").built_with(without_regex).filter.size, 192);
+        assert_eq!(row("5.1.0").built_with(without_regex).output.size, 960);
+        assert_eq!(row("5.1.0").built_with(Build::OFFICIAL), row("5.1.0"));
+    }
+
+    #[test]
+    fn a_host_without_valgrind_has_a_shorter_coroutine() {
+        let coro = ROWS[0].coro.without_valgrind();
+        assert_eq!((coro.size, coro.caller, coro.callee, coro.data), (24, 0, 8, 16));
+    }
+}
