@@ -301,7 +301,7 @@ impl<'a> Iterator for Events<'a> {
 }
 
 /// Fluent Bit's event time (extension type 0), or a number of seconds in the legacy forms.
-fn event_time(token: Token<'_>) -> Result<EventTime, ReadError> {
+pub(super) fn event_time(token: Token<'_>) -> Result<EventTime, ReadError> {
     Ok(match token {
         Token::Ext(_, &[a, b, c, d, e, f, g, h]) => EventTime {
             seconds: u32::from_be_bytes([a, b, c, d]),

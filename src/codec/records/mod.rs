@@ -8,8 +8,10 @@ mod encode;
 mod error;
 mod event;
 mod schema;
+mod spans;
 
 pub use decode::{LogOptions, Transcoded, logs_to_records, metrics_to_records, traces_to_records};
 pub use encode::{Encoder, RequestBuilder};
 pub use error::{DecodeError, DecodeKind, EncodeError, ValueError};
 pub use event::{Event, EventKind, EventTime, Events, Group, Telemetry};
+pub use spans::{AttributeVisitor, SpanEvent, SpanView, SpanWalker, Status, Step};
