@@ -163,7 +163,16 @@ impl OutputInstance {
     }
 
     fn shift_after_regex(&mut self, by: usize) {
-        back(&mut [&mut self.tls_verify], by);
+        back(
+            &mut [
+                &mut self.tls_verify,
+                &mut self.tls_ca_file,
+                &mut self.tls_crt_file,
+                &mut self.tls_key_file,
+                &mut self.tls_key_passwd,
+            ],
+            by,
+        );
         self.shift_from_host(by);
     }
 }
@@ -208,6 +217,12 @@ impl InputInstance {
                 &mut self.properties,
                 &mut self.is_threaded,
                 &mut self.cmt,
+                &mut self.use_tls,
+                &mut self.tls_verify,
+                &mut self.tls_ca_file,
+                &mut self.tls_crt_file,
+                &mut self.tls_key_file,
+                &mut self.tls_key_passwd,
                 &mut self.config,
             ],
             by,

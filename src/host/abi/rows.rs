@@ -308,6 +308,12 @@ const INPUT_3_0_0: InputInstance = InputInstance {
     properties: 408,
     is_threaded: 552,
     cmt: 608,
+    use_tls: 736,
+    tls_verify: 740,
+    tls_ca_file: 768,
+    tls_crt_file: 776,
+    tls_key_file: 784,
+    tls_key_passwd: 792,
     config: 920,
 };
 const INPUT_3_2_0: InputInstance = InputInstance { size: 952, config: 944, ..INPUT_3_0_0 };
@@ -326,16 +332,70 @@ const INPUT_3_2_3: InputInstance = InputInstance {
     properties: 416,
     is_threaded: 608,
     cmt: 664,
+    use_tls: 792,
+    tls_verify: 796,
+    tls_ca_file: 824,
+    tls_crt_file: 832,
+    tls_key_file: 840,
+    tls_key_passwd: 848,
     config: 1000,
     ..INPUT_3_2_0
 };
-const INPUT_4_0_0: InputInstance = InputInstance { size: 1040, config: 1032, ..INPUT_3_2_3 };
+const INPUT_4_0_0: InputInstance = InputInstance {
+    size: 1040,
+    use_tls: 800,
+    tls_verify: 804,
+    tls_ca_file: 832,
+    tls_crt_file: 840,
+    tls_key_file: 848,
+    tls_key_passwd: 856,
+    config: 1032,
+    ..INPUT_3_2_3
+};
 const INPUT_4_0_4: InputInstance = InputInstance { size: 1048, config: 1040, ..INPUT_4_0_0 };
-const INPUT_4_1_0: InputInstance =
-    InputInstance { size: 1088, cmt: 680, config: 1080, ..INPUT_4_0_4 };
-const INPUT_5_0_0: InputInstance = InputInstance { size: 1312, config: 1304, ..INPUT_4_1_0 };
-const INPUT_5_0_1: InputInstance = InputInstance { size: 1352, config: 1344, ..INPUT_5_0_0 };
-const INPUT_5_0_3: InputInstance = InputInstance { size: 1376, config: 1368, ..INPUT_5_0_1 };
+const INPUT_4_1_0: InputInstance = InputInstance {
+    size: 1088,
+    cmt: 680,
+    use_tls: 840,
+    tls_verify: 844,
+    tls_ca_file: 872,
+    tls_crt_file: 880,
+    tls_key_file: 888,
+    tls_key_passwd: 896,
+    config: 1080,
+    ..INPUT_4_0_4
+};
+const INPUT_5_0_0: InputInstance = InputInstance {
+    size: 1312,
+    tls_ca_file: 880,
+    tls_crt_file: 888,
+    tls_key_file: 896,
+    tls_key_passwd: 904,
+    config: 1304,
+    ..INPUT_4_1_0
+};
+const INPUT_5_0_1: InputInstance = InputInstance {
+    size: 1352,
+    use_tls: 880,
+    tls_verify: 884,
+    tls_ca_file: 920,
+    tls_crt_file: 928,
+    tls_key_file: 936,
+    tls_key_passwd: 944,
+    config: 1344,
+    ..INPUT_5_0_0
+};
+const INPUT_5_0_3: InputInstance = InputInstance {
+    size: 1376,
+    use_tls: 904,
+    tls_verify: 908,
+    tls_ca_file: 944,
+    tls_crt_file: 952,
+    tls_key_file: 960,
+    tls_key_passwd: 968,
+    config: 1368,
+    ..INPUT_5_0_1
+};
 const INPUT_5_1_0: InputInstance = InputInstance {
     size: 1552,
     routable: 252,
@@ -346,6 +406,12 @@ const INPUT_5_1_0: InputInstance = InputInstance {
     properties: 424,
     is_threaded: 616,
     cmt: 688,
+    use_tls: 1080,
+    tls_verify: 1084,
+    tls_ca_file: 1120,
+    tls_crt_file: 1128,
+    tls_key_file: 1136,
+    tls_key_passwd: 1144,
     config: 1544,
     ..INPUT_5_0_3
 };
@@ -385,7 +451,12 @@ const OUTPUT_3_0_0: OutputInstance = OutputInstance {
     retry_limit_is_set: None,
     match_rule: 176,
     match_regex: 184,
+    use_tls: 172,
     tls_verify: 192,
+    tls_ca_file: 216,
+    tls_crt_file: 224,
+    tls_key_file: 232,
+    tls_key_passwd: 240,
     host: 248,
     properties: 320,
     config_map: 336,
@@ -396,6 +467,10 @@ const OUTPUT_3_0_0: OutputInstance = OutputInstance {
 };
 const OUTPUT_3_1_0: OutputInstance = OutputInstance {
     size: 752,
+    tls_ca_file: 224,
+    tls_crt_file: 232,
+    tls_key_file: 240,
+    tls_key_passwd: 248,
     host: 256,
     properties: 328,
     config_map: 344,
@@ -449,7 +524,12 @@ const OUTPUT_5_0_3: OutputInstance = OutputInstance {
     retry_limit_is_set: Some(172),
     match_rule: 184,
     match_regex: 192,
+    use_tls: 176,
     tls_verify: 200,
+    tls_ca_file: 232,
+    tls_crt_file: 240,
+    tls_key_file: 248,
+    tls_key_passwd: 256,
     host: 288,
     properties: 360,
     config_map: 376,

@@ -160,6 +160,18 @@ pub struct InputInstance {
     pub is_threaded: usize,
     /// Offset of `cmt`.
     pub cmt: usize,
+    /// Offset of `use_tls`.
+    pub use_tls: usize,
+    /// Offset of `tls_verify`.
+    pub tls_verify: usize,
+    /// Offset of `tls_ca_file`.
+    pub tls_ca_file: usize,
+    /// Offset of `tls_crt_file`.
+    pub tls_crt_file: usize,
+    /// Offset of `tls_key_file`.
+    pub tls_key_file: usize,
+    /// Offset of `tls_key_passwd`.
+    pub tls_key_passwd: usize,
     /// Offset of `config`.
     pub config: usize,
 }
@@ -232,8 +244,18 @@ pub struct OutputInstance {
     pub match_rule: usize,
     /// Offset of `match_regex`.
     pub match_regex: usize,
+    /// Offset of `use_tls`.
+    pub use_tls: usize,
     /// Offset of `tls_verify`.
     pub tls_verify: usize,
+    /// Offset of `tls_ca_file`.
+    pub tls_ca_file: usize,
+    /// Offset of `tls_crt_file`.
+    pub tls_crt_file: usize,
+    /// Offset of `tls_key_file`.
+    pub tls_key_file: usize,
+    /// Offset of `tls_key_passwd`.
+    pub tls_key_passwd: usize,
     /// Offset of `host`.
     pub host: usize,
     /// Offset of `properties`.
