@@ -138,7 +138,10 @@ mod tests {
         assert_eq!(args.row.as_deref(), Some("4.0.4"));
         assert_eq!(args.plugins.len(), 2);
         assert_eq!(args.run_for, Some(Duration::from_millis(250)));
-        assert_eq!(parse("-e x.so -F ai_context -h").unwrap().help, Some(Some("ai_context".into())));
+        assert_eq!(
+            parse("-e x.so -F ai_context -h").unwrap().help,
+            Some(Some("ai_context".into()))
+        );
         assert_eq!(parse("-h").unwrap().help, Some(None));
     }
 

@@ -4,7 +4,6 @@
 //! callback may reach; both are painted, so that afterwards one can see how deep a callback went.
 
 use std::cell::Cell;
-use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::memory::{Addr, Block};
@@ -55,8 +54,7 @@ impl Coroutine {
         let stack = Block::zeroed(ZONE + size);
         stack.put_bytes(0, &vec![PAINT; ZONE + size]);
         // SAFETY: the stack is as large as said and lives as long as the coroutine.
-        let handle =
-            unsafe { flb_host_coroutine(stack.addr().plus(ZONE), size, entry, argument) };
+        let handle = unsafe { flb_host_coroutine(stack.addr().plus(ZONE), size, entry, argument) };
         if handle.is_null() {
             report::problem("a coroutine could not be made");
         }
@@ -131,10 +129,8 @@ extern "C" fn run_errand(argument: Addr) {
 pub(crate) fn on_small_stack<T>(size: usize, what: &str, work: impl FnOnce() -> T) -> Option<T> {
     let mut outcome = None;
     let place = &mut outcome;
-    let errand = Errand {
-        work: Cell::new(Some(Box::new(move || *place = Some(work())))),
-        back: active(),
-    };
+    let errand =
+        Errand { work: Cell::new(Some(Box::new(move || *place = Some(work())))), back: active() };
     let coroutine = Coroutine::new(size, run_errand, Addr::of(&raw const errand));
     switch(coroutine.handle());
     coroutine.check(what);

@@ -76,8 +76,7 @@ impl EventLoop {
     pub(crate) fn watch(&self, descriptor: RawFd, event: Event) -> u64 {
         let id = self.id();
         self.watched.borrow_mut().insert(id, event);
-        let mut wanted =
-            libc::epoll_event { events: libc::EPOLLIN.cast_unsigned(), u64: id };
+        let mut wanted = libc::epoll_event { events: libc::EPOLLIN.cast_unsigned(), u64: id };
         // SAFETY: the epoll descriptor is open and `wanted` lives through the call.
         let rc = unsafe {
             libc::epoll_ctl(

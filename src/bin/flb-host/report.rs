@@ -51,11 +51,7 @@ pub(crate) fn print(level: i32, text: &str) {
         _ => "trace",
     };
     let nanos = clock::unix_nanos();
-    eprintln!(
-        "[{}.{:03}] [{name}] {text}",
-        nanos / 1_000_000_000,
-        nanos / 1_000_000 % 1000
-    );
+    eprintln!("[{}.{:03}] [{name}] {text}", nanos / 1_000_000_000, nanos / 1_000_000 % 1000);
 }
 
 /// Logs something that must not happen; the run ends with exit code 2.

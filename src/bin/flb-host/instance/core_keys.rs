@@ -1,5 +1,7 @@
 //! The properties that the host takes for itself and that never reach a plugin.
 
+use std::collections::BTreeMap;
+
 use crate::plugin::Kind;
 use crate::report;
 use crate::settings::Section;
@@ -24,11 +26,13 @@ pub(crate) struct CoreKeys {
     /// The most bytes that an input may hold; 0 is no limit.
     pub(crate) mem_buf_limit: usize,
     /// The worker threads of an output, when given.
-    pub(crate) workers: Option<usize>,
+    pub(crate) workers: Option<i32>,
     /// How often a chunk is tried again; -1 is without end.
     pub(crate) retry_limit: i32,
     /// Whether `retry_limit` was given.
     pub(crate) retry_limit_is_set: bool,
+    /// `tls` and `tls.*`.
+    pub(crate) tls: BTreeMap<String, String>,
 }
 
 impl Default for CoreKeys {
@@ -45,6 +49,7 @@ impl Default for CoreKeys {
             workers: None,
             retry_limit: 1,
             retry_limit_is_set: false,
+            tls: BTreeMap::new(),
         }
     }
 }
@@ -72,7 +77,10 @@ pub(crate) fn split(
         }
     }
     if kind == Kind::Output && core.pattern.is_none() {
-        report::line(report::WARN, &format!("[flb-host] {instance} has no 'match': it gets nothing"));
+        report::line(
+            report::WARN,
+            &format!("[flb-host] {instance} has no 'match': it gets nothing"),
+        );
     }
     Ok((core, given))
 }
@@ -131,7 +139,10 @@ impl CoreKeys {
             "host" => self.host = Some(value.to_owned()),
             "port" => self.port = number(value)?,
             "ipv6" => {}
-            _ if key == "tls" || key.starts_with("tls.") || key.starts_with("storage.") => {
+            _ if key == "tls" || key.starts_with("tls.") => {
+                self.tls.insert(key.to_owned(), value.to_owned());
+            }
+            _ if key.starts_with("storage.") => {
                 let note = format!("[flb-host] '{key}' is ignored by this host");
                 report::line(report::INFO, &note);
             }
@@ -139,6 +150,11 @@ impl CoreKeys {
         }
         Ok(true)
     }
+}
+
+/// Whether a word means yes.
+pub(super) fn is_on(word: &str) -> bool {
+    ["on", "true", "yes", "1"].iter().any(|yes| word.eq_ignore_ascii_case(yes))
 }
 
 fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {

@@ -50,6 +50,30 @@ macro_rules! offsets {
     };
 }
 
+/// Where an instance keeps its TLS settings.
+#[derive(Debug, Clone, Copy)]
+struct Tls {
+    enabled: usize,
+    verify: usize,
+    ca_file: usize,
+    crt_file: usize,
+    key_file: usize,
+    key_passwd: usize,
+}
+
+macro_rules! tls {
+    ($at:expr) => {
+        Tls {
+            enabled: $at.use_tls,
+            verify: $at.tls_verify,
+            ca_file: $at.tls_ca_file,
+            crt_file: $at.tls_crt_file,
+            key_file: $at.tls_key_file,
+            key_passwd: $at.tls_key_passwd,
+        }
+    };
+}
+
 impl Offsets {
     const fn of(kind: Kind, row: &HostAbi) -> Self {
         match kind {
@@ -195,6 +219,7 @@ impl Instance {
             self.block.put(at.flags, plugin.number(self.row.input_plugin.flags));
         }
         self.fill_host(at.host);
+        self.fill_tls(tls!(at));
         self.set_paused(false);
     }
 
@@ -217,13 +242,26 @@ impl Instance {
         if let Some(set) = at.retry_limit_is_set {
             self.block.put(set, i32::from(self.core.retry_limit_is_set));
         }
-        self.block.put(at.tls_verify, 1_i32);
-        self.block.put(at.tp_workers, i32::try_from(self.workers()).unwrap_or(0));
+        self.fill_tls(tls!(at));
+        let declared =
+            self.plugin.as_ref().map_or(0, |plugin| plugin.number(self.row.output_plugin.workers));
+        self.block.put(at.tp_workers, self.core.workers.unwrap_or(declared));
         self.fill_host(at.host);
         if let Some((reader, writer)) = &self.channel {
             self.block.put(at.ch_events, reader.as_raw_fd());
             self.block.put(at.ch_events + 4, writer.as_raw_fd());
         }
+    }
+
+    fn fill_tls(&self, at: Tls) {
+        let value = |key: &str| self.core.tls.get(key).map(String::as_str);
+        let on = |key: &str, default| value(key).map_or(default, core_keys::is_on);
+        self.block.put(at.enabled, i32::from(on("tls", false)));
+        self.block.put(at.verify, i32::from(on("tls.verify", true)));
+        self.block.put(at.ca_file, self.optional_text(value("tls.ca_file")));
+        self.block.put(at.crt_file, self.optional_text(value("tls.crt_file")));
+        self.block.put(at.key_file, self.optional_text(value("tls.key_file")));
+        self.block.put(at.key_passwd, self.optional_text(value("tls.key_passwd")));
     }
 
     fn fill_host(&self, host: usize) {
@@ -252,11 +290,6 @@ impl Instance {
     /// The tag of an input: its own name when none was given.
     pub(crate) fn tag(&self) -> String {
         self.core.tag.clone().unwrap_or_else(|| self.name.clone())
-    }
-
-    /// Where the context of metrics lies.
-    pub(crate) const fn cmt(&self) -> Addr {
-        self.cmt.addr()
     }
 
     /// What the plugin has set as its context.
@@ -293,11 +326,7 @@ impl Instance {
 
     /// The worker threads of an output.
     pub(crate) fn workers(&self) -> usize {
-        let declared = self
-            .plugin
-            .as_ref()
-            .map_or(0, |plugin| plugin.number(self.row.output_plugin.workers));
-        self.core.workers.unwrap_or_else(|| usize::try_from(declared).unwrap_or(0))
+        usize::try_from(self.block.get::<i32>(self.row.output.tp_workers)).unwrap_or(0)
     }
 
     /// Says whether an output has worker threads.
@@ -332,6 +361,23 @@ impl Instance {
             .iter()
             .find(|property| property.key.eq_ignore_ascii_case(key))
             .map_or(Addr::NULL, |property| property.value.addr())
+    }
+
+    /// Its name as plugins ask for it: the alias where there is one.
+    pub(crate) fn shown_name(&self) -> Addr {
+        let alias: Addr = self.block.get(self.at.alias);
+        if alias.is_null() { self.addr().plus(self.at.name) } else { alias }
+    }
+
+    /// Sets a property on a plugin's behalf, as its initialisation may do; -1 if that is refused.
+    pub(crate) fn set_property(&self, key: &str, value: &str) -> i32 {
+        if self.kind == Kind::Output && key.eq_ignore_ascii_case("workers") {
+            let Ok(workers) = value.parse::<i32>() else { return -1 };
+            self.block.put(self.row.output.tp_workers, workers);
+        } else {
+            self.add_property(key.to_owned(), value);
+        }
+        0
     }
 
     /// Adds a property to the list that the plugin sees.

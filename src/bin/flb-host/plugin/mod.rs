@@ -90,7 +90,7 @@ fn symbol(handle: Addr, name: &str) -> Addr {
 struct Opened(Addr);
 
 impl Opened {
-    const fn keep(mut self) -> Addr {
+    fn keep(mut self) -> Addr {
         let handle = self.0;
         self.0 = Addr::NULL;
         handle

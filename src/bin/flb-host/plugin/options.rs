@@ -69,7 +69,13 @@ impl OptionEntry {
     pub(crate) fn help(&self) -> String {
         let default =
             self.default.as_ref().map(|value| format!("default: {value}, ")).unwrap_or_default();
-        format!("{:<28}{}\n{:<28}> {default}type: {}\n\n", self.name, self.help, "", self.type_name())
+        format!(
+            "{:<28}{}\n{:<28}> {default}type: {}\n\n",
+            self.name,
+            self.help,
+            "",
+            self.type_name()
+        )
     }
 
     fn takes(&self, key: &str) -> bool {
@@ -105,9 +111,7 @@ pub(crate) fn check(
         let count = counts.entry(key.to_ascii_lowercase()).or_default();
         *count += 1;
         if *count > 1 && entry.flags & REPEATS == 0 {
-            return Err(format!(
-                "{instance}: configuration property '{key}' is set {count} times"
-            ));
+            return Err(format!("{instance}: configuration property '{key}' is set {count} times"));
         }
         if entry.kind == 3 && !is_boolean(given, key) {
             return Err(format!("{instance}: invalid value for boolean property '{key}'"));

@@ -9,8 +9,8 @@ use std::time::Duration;
 use crate::args::duration;
 use crate::report;
 
-pub(crate) use document::{Section, Value};
 use document::Document;
+pub(crate) use document::{Section, Value};
 
 /// A configuration that was read and whose service section makes sense.
 #[derive(Debug)]
@@ -128,7 +128,13 @@ pipeline:
         let rules: Vec<_> = settings.filters[0].pairs().collect();
         assert_eq!(
             rules,
-            [("name", "x"), ("match", "a.*"), ("rule", "one two"), ("rule", "three"), ("flag", "on")]
+            [
+                ("name", "x"),
+                ("match", "a.*"),
+                ("rule", "one two"),
+                ("rule", "three"),
+                ("flag", "on")
+            ]
         );
         assert_eq!(settings.outputs[0].get("name").as_deref(), Some("null"));
     }
