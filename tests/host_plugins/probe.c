@@ -175,22 +175,25 @@ static int filter_init(void *ins, void *config, void *data)
     return flb_filter_get_property("refuse", ins) != NULL ? -1 : 0;
 }
 
+static __attribute__((noinline)) void use_much(int len)
+{
+    char much[17000];
+
+    memset(much, len, sizeof(much));
+    __asm__ volatile("" : : "r"(much) : "memory");
+}
+
 static int filter(const void *data, size_t size, const char *tag, int len, void **out,
                   size_t *out_size, void *ins, void *input, void *context, void *config)
 {
-    char deep[4096];
     const char *greedy = flb_filter_get_property("greedy", ins);
 
     (void) input;
     (void) context;
     (void) config;
-    memset(deep, len, sizeof(deep));
     if (greedy != NULL) {
-        char deeper[16384];
-        memset(deeper, len, sizeof(deeper));
-        __asm__ volatile("" : : "r"(deeper) : "memory");
+        use_much(len);
     }
-    __asm__ volatile("" : : "r"(deep) : "memory");
     if (strlen(tag) != (size_t) len) {
         return 0;
     }

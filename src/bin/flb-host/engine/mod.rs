@@ -140,7 +140,10 @@ impl Engine {
     fn run(&self) {
         while self.phase.get() != Phase::Stopped {
             for event in self.events.wait() {
-                self.on(event);
+                // What came in with the event that ended the run finds nobody any more.
+                if self.phase.get() != Phase::Stopped {
+                    self.on(event);
+                }
             }
         }
     }
