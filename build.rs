@@ -1,4 +1,5 @@
-//! Builds the C shim of the bundled host and exports the host's functions from that program.
+//! Link arguments, and the C side of the bundled test host. Nothing here depends on the machine that
+//! builds.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -63,6 +64,11 @@ const HOST_FUNCTIONS: &[&str] = &[
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo::rerun-if-changed=build.rs");
+    // The host closes plugins while threads of ours may still be ending.
+    println!("cargo::rustc-link-arg-cdylib=-Wl,-z,nodelete");
+    // Copies of one build know each other by it.
+    println!("cargo::rustc-link-arg-cdylib=-Wl,--build-id=sha1");
     bundled_host()
 }
 
@@ -71,7 +77,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 fn bundled_host() -> Result<(), Box<dyn std::error::Error>> {
     let shim = "src/bin/flb-host/shim.c";
     println!("cargo::rerun-if-changed={shim}");
-    println!("cargo::rerun-if-changed=build.rs");
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     cc::Build::new().file(shim).warnings(true).cargo_metadata(false).compile("flb_host_shim");
     let mut list = String::from("{\n");

@@ -1,3 +1,45 @@
 //! Everything that knows C, and the only `unsafe` of the library.
+//!
+//! The host loads a shared object, copies a structure from a symbol, and calls the functions in
+//! it. This module makes that structure for whichever release is running and turns the calls into
+//! calls of the traits in [`crate::plugin`]. It knows nothing of telemetry.
+//!
+//! Invariants:
+//!
+//! - no offset of a host structure is written anywhere but in [`abi`];
+//! - no panic leaves it (`barrier`), nothing of ours runs deep on a small stack (`stack`);
+//! - nothing is owned by a frame that the host abandons (`coro`);
+//! - host functions are found by name and called only on threads of the host.
+//!
+//! Start reading at `descriptor`, then at `filter`, the simplest of the three kinds.
+#![expect(unsafe_code, reason = "the one module that talks to C")]
 
 pub mod abi;
+mod barrier;
+mod config_map;
+mod copies;
+mod coro;
+mod counters;
+mod descriptor;
+mod desk;
+mod export;
+mod filter;
+mod input;
+mod instance;
+mod kind;
+mod lend;
+mod log;
+mod options;
+mod output;
+mod poller;
+#[cfg(feature = "probe-plugins")]
+mod probe;
+mod raw;
+mod run;
+mod setup;
+mod sink;
+mod stack;
+mod symbols;
+
+use abi::detect;
+pub use descriptor::{Descriptor, fill_filter, fill_input, fill_output};

@@ -22,6 +22,8 @@ pub(crate) struct Args {
     pub(crate) list_rows: bool,
     /// What goes wrong on purpose.
     pub(crate) faults: Faults,
+    /// Functions that plugins are not to find.
+    pub(crate) lacks: Vec<String>,
     /// Stop after this long.
     pub(crate) run_for: Option<Duration>,
     /// Whether the overuse of a stack makes the run unclean.
@@ -48,6 +50,7 @@ usage: flb-host [options] -c CONFIG.yaml
   --run-for TIME        stop after a time, as on SIGTERM (2, 500ms, 1m)
   --check-stacks        exit with 2 if a callback uses more than 16 KiB of a coroutine's stack
   --without-valgrind    the coroutine's layout of hosts built without Valgrind's header
+  --lacks FUNCTION      hide a function of the host from plugins; may be repeated
   --fault SPEC          may be repeated:
       coro-filters        filters run on a coroutine's stack
       coro-collectors     collectors run on a coroutine's stack
@@ -74,6 +77,7 @@ impl Args {
             named: None,
             list_rows: false,
             faults: Faults::default(),
+            lacks: Vec::new(),
             run_for: None,
             check_stacks: false,
             without_valgrind: false,
@@ -97,6 +101,7 @@ impl Args {
             "--run-for" => self.run_for = Some(duration(&value()?)?),
             "--check-stacks" => self.check_stacks = true,
             "--without-valgrind" => self.without_valgrind = true,
+            "--lacks" => self.lacks.push(value()?),
             "--fault" => self.faults.add(&value()?)?,
             _ => return Err(format!("unknown argument '{name}'; -h shows what there is")),
         }

@@ -35,6 +35,7 @@ pub(crate) fn run(args: &Args) -> Result<(), String> {
     }
     let (row, release) = choose(args.row.as_deref())?;
     exports::set_row(release);
+    exports::set_lacking(args.lacks.clone());
     if args.check_stacks {
         coroutine::check_stacks();
     }

@@ -270,7 +270,7 @@ impl Engine {
             Outcome::Failed => count(&output.instance, |totals| totals.failed += 1),
             Outcome::Retry => {
                 route.attempts += 1;
-                let limit = output.instance.core.retry_limit;
+                let limit = output.instance.retry_limit();
                 if limit < 0 || route.attempts <= limit {
                     let delay = self.backoff(route.attempts);
                     let task = u64::try_from(id).unwrap_or(0);

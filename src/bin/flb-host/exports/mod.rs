@@ -30,19 +30,18 @@ extern "C" fn fluent_bit_ai_bundled_host_row() -> *const c_char {
     ROW.get().map_or(std::ptr::null(), |(name, _)| name.as_ptr())
 }
 
-/// Functions that came after 3.0.0, with the release in which they came.
-const LATER: &[(&str, Release)] = &[
-    ("flb_notification_enqueue", Release::new(3, 2, 0)),
-    ("flb_config_map_find", Release::new(5, 0, 3)),
-    ("flb_input_log_append_processed", Release::new(5, 0, 5)),
-    ("flb_input_plugin_pause", Release::new(5, 1, 0)),
-];
+static LACKED: OnceLock<Vec<String>> = OnceLock::new();
 
-/// Whether the imitated release lacks a function that this program exports: 1 if so.
+/// Hides functions from plugins, as if the release had none of these names.
+pub(crate) fn set_lacking(names: Vec<String>) {
+    LACKED.get_or_init(|| names);
+}
+
+/// Whether a plugin is to believe that this host lacks a function: 1 if so.
 #[unsafe(no_mangle)]
 extern "C" fn fluent_bit_ai_bundled_host_lacks(name: Addr) -> i32 {
-    let (Some(name), Some((_, release))) = (name.text(), ROW.get()) else { return 0 };
-    i32::from(LATER.iter().any(|(later, since)| *later == name && since > release))
+    let (Some(name), Some(lacked)) = (name.text(), LACKED.get()) else { return 0 };
+    i32::from(lacked.contains(&name))
 }
 
 /// Takes a line of a plugin's log from the shim.
@@ -74,14 +73,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_release_lacks_is_told() {
+    fn the_row_and_what_is_lacked_are_told() {
         set_row(Release::new(4, 2, 4));
+        set_lacking(vec!["flb_log_print".to_owned()]);
         let name = Addr::of(fluent_bit_ai_bundled_host_row());
         assert_eq!(name.text().as_deref(), Some("4.2.4"));
         let lacks =
             |name: &std::ffi::CStr| fluent_bit_ai_bundled_host_lacks(Addr::of(name.as_ptr()));
-        assert_eq!(lacks(c"flb_config_map_find"), 1);
-        assert_eq!(lacks(c"flb_notification_enqueue"), 0);
-        assert_eq!(lacks(c"flb_log_print"), 0);
+        assert_eq!(lacks(c"flb_log_print"), 1);
+        assert_eq!(lacks(c"co_switch"), 0);
     }
 }

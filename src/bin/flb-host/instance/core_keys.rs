@@ -122,11 +122,7 @@ impl CoreKeys {
             "workers" => self.workers = Some(number(value)?),
             "retry_limit" => {
                 self.retry_limit_is_set = true;
-                self.retry_limit = match value.to_ascii_lowercase().as_str() {
-                    "no_limits" | "false" | "off" => -1,
-                    "no_retries" => 0,
-                    _ => number(value)?,
-                };
+                self.retry_limit = retry_limit(value)?;
             }
             _ if key.starts_with("net.") => {}
             _ => return self.take_net(key, value),
@@ -149,6 +145,15 @@ impl CoreKeys {
             _ => return Ok(false),
         }
         Ok(true)
+    }
+}
+
+/// Reads a limit of retries; -1 is without end.
+pub(super) fn retry_limit(value: &str) -> Result<i32, String> {
+    match value.to_ascii_lowercase().as_str() {
+        "no_limits" | "false" | "off" => Ok(-1),
+        "no_retries" => Ok(0),
+        _ => number(value),
     }
 }
 

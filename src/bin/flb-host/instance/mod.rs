@@ -329,6 +329,11 @@ impl Instance {
         usize::try_from(self.block.get::<i32>(self.row.output.tp_workers)).unwrap_or(0)
     }
 
+    /// How often an output's chunks are tried again; -1 is without end.
+    pub(crate) fn retry_limit(&self) -> i32 {
+        self.block.get(self.row.output.retry_limit)
+    }
+
     /// Says whether an output has worker threads.
     pub(crate) fn set_threaded(&self, threaded: bool) {
         self.block.put(self.row.output.is_threaded, i32::from(threaded));
@@ -371,11 +376,22 @@ impl Instance {
 
     /// Sets a property on a plugin's behalf, as its initialisation may do; -1 if that is refused.
     pub(crate) fn set_property(&self, key: &str, value: &str) -> i32 {
-        if self.kind == Kind::Output && key.eq_ignore_ascii_case("workers") {
-            let Ok(workers) = value.parse::<i32>() else { return -1 };
-            self.block.put(self.row.output.tp_workers, workers);
-        } else {
-            self.add_property(key.to_owned(), value);
+        let at = &self.row.output;
+        match (self.kind, key.to_ascii_lowercase().as_str()) {
+            (Kind::Output, "workers") => match value.parse::<i32>() {
+                Ok(workers) => self.block.put(at.tp_workers, workers),
+                Err(_) => return -1,
+            },
+            (Kind::Output, "retry_limit") => match core_keys::retry_limit(value) {
+                Ok(limit) => {
+                    self.block.put(at.retry_limit, limit);
+                    if let Some(set) = at.retry_limit_is_set {
+                        self.block.put(set, 1_i32);
+                    }
+                }
+                Err(_) => return -1,
+            },
+            _ => self.add_property(key.to_owned(), value),
         }
         0
     }

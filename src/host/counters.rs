@@ -1,0 +1,152 @@
+//! Our counters -> the host's metrics, as `fluentbit_ai_*`.
+//!
+//! A host's metric store may grow only on the engine's thread, so every series is made when the
+//! instance starts; from then on values are only set, which the host does with atomic numbers.
+
+use std::ffi::{CString, c_char, c_int};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::lend;
+use super::raw::HostPointer;
+use super::symbols::MetricFunctions;
+use crate::clock::{self, Tick};
+use crate::stats::{Counter, CounterFamily, Counters};
+
+/// How often values are published at most.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// One series of the host's.
+#[derive(Debug)]
+struct Series {
+    metric: HostPointer,
+    gauge: bool,
+    labels: Vec<CString>,
+    counter: Counter,
+    published: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Published {
+    series: Vec<Series>,
+    at: Tick,
+}
+
+/// The counters of one instance, as the host shows them.
+#[derive(Debug)]
+pub(super) struct Mirror {
+    functions: MetricFunctions,
+    published: Mutex<Published>,
+}
+
+fn pointers(texts: &[CString]) -> Vec<*const c_char> {
+    texts.iter().map(|text| text.as_ptr()).collect()
+}
+
+fn count(texts: &[CString]) -> c_int {
+    c_int::try_from(texts.len()).unwrap_or(0)
+}
+
+impl Mirror {
+    /// Makes every series in `cmt`, the host's metrics of the instance called `instance`, which
+    /// must be the running instance's own.
+    pub(super) fn new(
+        functions: MetricFunctions,
+        cmt: HostPointer,
+        instance: &str,
+        counters: &Counters,
+    ) -> Self {
+        let mut families: Vec<(CounterFamily, HostPointer)> = Vec::new();
+        let mut series = Vec::new();
+        for reading in counters.readings() {
+            let known = families.iter().find(|(family, _)| *family == reading.family);
+            let metric = match known {
+                Some((_, metric)) => *metric,
+                None => {
+                    let metric = create(&functions, cmt, reading.family);
+                    families.push((reading.family, metric));
+                    metric
+                }
+            };
+            if metric.0.is_null() {
+                continue;
+            }
+            let mut labels = vec![lend::c_string(instance)];
+            labels.extend(reading.labels.iter().map(|label| lend::c_string(label)));
+            series.push(Series {
+                metric,
+                gauge: reading.family.gauge,
+                labels,
+                counter: reading.counter,
+                published: None,
+            });
+        }
+        let mirror =
+            Self { functions, published: Mutex::new(Published { series, at: Tick::default() }) };
+        mirror.publish();
+        mirror
+    }
+
+    /// Publishes what changed, if the last time is long enough ago.
+    pub(super) fn publish_if_due(&self) {
+        let now = clock::now();
+        // Another thread that publishes just now does it for us too.
+        let due = self.published.try_lock().is_ok_and(|published| {
+            published.at == Tick::default() || now.since(published.at) >= INTERVAL
+        });
+        if due {
+            self.publish();
+        }
+    }
+
+    /// Publishes what changed.
+    pub(super) fn publish(&self) {
+        let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        published.at = clock::now();
+        let time = clock::unix_nanos();
+        for series in &mut published.series {
+            let value = series.counter.value();
+            if series.published == Some(value) {
+                continue;
+            }
+            series.published = Some(value);
+            let labels = pointers(&series.labels);
+            let set = if series.gauge {
+                self.functions.cmt_gauge_set
+            } else {
+                self.functions.cmt_counter_set
+            };
+            #[expect(clippy::cast_precision_loss, reason = "the host's metrics are floats")]
+            let value = value as f64;
+            // SAFETY: the metric was made in this instance's store, which the host keeps until
+            // after `cb_exit`; the labels outlive the call, which copies nothing but the value.
+            unsafe {
+                set(series.metric.0, time, value, count(&series.labels), labels.as_ptr());
+            }
+        }
+    }
+}
+
+fn create(functions: &MetricFunctions, cmt: HostPointer, family: CounterFamily) -> HostPointer {
+    let name = lend::c_string(family.name);
+    let help = lend::c_string(family.help);
+    let mut keys = vec![c"name".to_owned()];
+    keys.extend(family.labels.iter().map(|label| lend::c_string(label)));
+    let labels = pointers(&keys);
+    let create =
+        if family.gauge { functions.cmt_gauge_create } else { functions.cmt_counter_create };
+    // SAFETY: `cmt` is the metrics store of the instance that starts, on the engine's thread; all
+    // strings outlive the call, which copies them.
+    let metric = unsafe {
+        create(
+            cmt.0,
+            c"fluentbit".as_ptr(),
+            c"ai".as_ptr(),
+            name.as_ptr(),
+            help.as_ptr(),
+            count(&keys),
+            labels.as_ptr(),
+        )
+    };
+    HostPointer(metric)
+}

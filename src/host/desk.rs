@@ -1,0 +1,107 @@
+//! What every instance does after a callback: its log lines and counters go to the host.
+
+use std::sync::Arc;
+
+use super::barrier::Panicked;
+use super::counters::Mirror;
+use super::kind::Kind;
+use super::log;
+use super::raw::View;
+use crate::stats::{Counter, CounterFamily, Counters, Level, Log};
+
+/// Panics of ours that the barrier stopped.
+const PANICS: CounterFamily = CounterFamily::counter(
+    "panics_total",
+    "Panics that were stopped before they reached the host; the instance is out of service.",
+    &[],
+);
+
+/// The log and the counters of one instance.
+#[derive(Debug)]
+pub(super) struct Desk {
+    prefix: String,
+    instance: View,
+    log_level: usize,
+    log: Arc<Log>,
+    counters: Arc<Counters>,
+    panics: Counter,
+    mirror: Option<Mirror>,
+}
+
+impl Desk {
+    /// The desk of the instance called `name` of the plugin called `plugin`. The instance must
+    /// stay alive as long as the desk.
+    pub(super) fn new(
+        kind: Kind,
+        plugin: &str,
+        name: &str,
+        instance: View,
+        log_level: usize,
+    ) -> Self {
+        let counters = Arc::new(Counters::default());
+        let panics = counters.counter(PANICS, &[]);
+        Self {
+            prefix: format!("[{}:{plugin}:{name}]", kind.word()),
+            instance,
+            log_level,
+            log: Arc::default(),
+            counters,
+            panics,
+            mirror: None,
+        }
+    }
+
+    pub(super) fn log(&self) -> &Arc<Log> {
+        &self.log
+    }
+
+    pub(super) fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
+    /// From now on the counters are published.
+    pub(super) fn publish_through(&mut self, mirror: Option<Mirror>) {
+        self.mirror = mirror;
+    }
+
+    /// Counts and logs a panic. An instance panics once, because it is not called again.
+    pub(super) fn panicked(&self, panicked: &Panicked, consequence: &str) {
+        self.panics.add(1);
+        self.log.error(format!(
+            "a panic was stopped in {}: {}; {consequence}",
+            panicked.callback.name(),
+            panicked.message
+        ));
+    }
+
+    /// Prints the waiting lines that the instance's level lets through.
+    pub(super) fn print_lines(&self) {
+        let wanted = self.instance.get::<std::ffi::c_int>(self.log_level);
+        for line in self.log.take() {
+            if log::number(line.level) <= wanted {
+                log::print(line.level, &format!("{} {}", self.prefix, line.text));
+            }
+        }
+    }
+
+    /// Says why the instance does not start.
+    pub(super) fn refuse(&self, problem: &str) {
+        log::print(Level::Error, &format!("{} {problem}", self.prefix));
+    }
+
+    /// What follows each callback.
+    pub(super) fn settle(&self) {
+        self.print_lines();
+        if let Some(mirror) = &self.mirror {
+            mirror.publish_if_due();
+        }
+    }
+
+    /// What follows the last callback.
+    pub(super) fn finish(&self) {
+        self.print_lines();
+        if let Some(mirror) = &self.mirror {
+            mirror.publish();
+        }
+    }
+}

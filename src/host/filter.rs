@@ -1,0 +1,149 @@
+//! The host's filter callbacks -> [`Filter`].
+
+use std::ffi::{c_int, c_void};
+
+use super::barrier::{self, Callback};
+use super::desk::Desk;
+use super::instance::{self, Called, Slot};
+use super::kind::Kind;
+use super::lend;
+use super::raw::View;
+use super::run::Membership;
+use super::setup::{Refusal, Setup};
+use super::stack;
+use super::symbols::required;
+use crate::plugin::{Chunk, Filter, Verdict};
+
+/// `FLB_FILTER_MODIFIED`.
+const MODIFIED: c_int = 1;
+/// `FLB_FILTER_NOTOUCH`.
+const NOT_TOUCHED: c_int = 2;
+
+/// A running filter. Field order is the order of their ends.
+struct Running<P> {
+    slot: Slot<P>,
+    desk: Desk,
+    _membership: Membership,
+}
+
+pub(super) unsafe extern "C" fn cb_init<P: Filter>(
+    instance: *mut c_void,
+    config: *mut c_void,
+    _data: *mut c_void,
+) -> c_int {
+    // SAFETY: the arguments are the host's own, and only passed on.
+    let start = || unsafe { start::<P>(instance, config) };
+    stack::roomy(|| match barrier::run(Callback::FilterInit, start) {
+        Ok(Ok(())) => 0,
+        Ok(Err(Refusal)) | Err(_) => -1,
+    })
+}
+
+unsafe fn start<P: Filter>(instance: *mut c_void, config: *mut c_void) -> Result<(), Refusal> {
+    // SAFETY: the host calls with an instance of this plugin and its configuration.
+    let mut setup = unsafe { Setup::begin(Kind::Filter, &P::SPEC, instance, config) }?;
+    let functions = match required(&setup.host.symbols.filter) {
+        Ok(functions) => functions,
+        Err(problem) => {
+            setup.desk.refuse(&problem);
+            return Err(Refusal);
+        }
+    };
+    let plugin = setup.open(Callback::FilterInit, P::open)?;
+    setup.desk.settle();
+    let running =
+        Running { slot: Slot::new(plugin), desk: setup.desk, _membership: setup.membership };
+    let context = instance::lease(Box::new(running));
+    // SAFETY: the instance is the host's, and the context is what `cb_filter` and `cb_exit` get.
+    unsafe { (functions.flb_filter_set_context)(instance, context) };
+    Ok(())
+}
+
+/// The host's arguments of one `cb_filter`.
+#[derive(Debug, Clone, Copy)]
+struct Arguments {
+    data: *const c_void,
+    length: usize,
+    tag: *const c_void,
+    tag_length: c_int,
+    out_data: *mut c_void,
+    out_length: *mut c_void,
+    context: *mut c_void,
+}
+
+#[expect(clippy::too_many_arguments, reason = "the host's prototype")]
+pub(super) unsafe extern "C" fn cb_filter<P: Filter>(
+    data: *const c_void,
+    length: usize,
+    tag: *const c_void,
+    tag_length: c_int,
+    out_data: *mut c_void,
+    out_length: *mut c_void,
+    _instance: *mut c_void,
+    _input: *mut c_void,
+    context: *mut c_void,
+    _config: *mut c_void,
+) -> c_int {
+    let arguments = Arguments { data, length, tag, tag_length, out_data, out_length, context };
+    stack::roomy(|| {
+        // SAFETY: the arguments are the host's own, and only passed on.
+        let run = || unsafe { filter::<P>(arguments) };
+        barrier::run(Callback::FilterChunk, run).unwrap_or(NOT_TOUCHED)
+    })
+}
+
+unsafe fn filter<P: Filter>(arguments: Arguments) -> c_int {
+    // SAFETY: the context is what `start` leased, and `cb_exit` comes after all other calls.
+    let Some(running) = (unsafe { instance::borrow::<Running<P>>(arguments.context) }) else {
+        return NOT_TOUCHED;
+    };
+    // SAFETY: the host lends the chunk for the length of this call.
+    let bytes = unsafe { lend::bytes(arguments.data, arguments.length) };
+    let tag_length = usize::try_from(arguments.tag_length).unwrap_or(0);
+    // SAFETY: the host lends the tag for the length of this call.
+    let tag = unsafe { lend::bytes(arguments.tag, tag_length) };
+    let called =
+        running.slot.with(Callback::FilterChunk, |plugin| plugin.on_chunk(Chunk { tag, bytes }));
+    let answer = match called {
+        // SAFETY: the host's result arguments, passed on.
+        Called::Returned(Verdict::Replace(bytes)) => unsafe { replace(arguments, &bytes) },
+        Called::Returned(Verdict::Pass) | Called::Gone | Called::Busy => NOT_TOUCHED,
+        Called::Panicked(panicked) => {
+            running.desk.panicked(&panicked, "data passes this filter untouched from now on");
+            NOT_TOUCHED
+        }
+    };
+    running.desk.settle();
+    answer
+}
+
+/// Hands the host the bytes that take the chunk's place. OWNERSHIP: the host frees them.
+unsafe fn replace(arguments: Arguments, bytes: &[u8]) -> c_int {
+    // SAFETY: the host passes the address of a pointer for the result.
+    let out_data = unsafe { View::new(arguments.out_data, size_of::<*mut c_void>()) };
+    // SAFETY: the host passes the address of a size for the result.
+    let out_length = unsafe { View::new(arguments.out_length, size_of::<usize>()) };
+    // A buffer beside a length of zero would leak in hosts that filter inside processors.
+    let memory = if bytes.is_empty() { Some(std::ptr::null_mut()) } else { lend::give(bytes) };
+    let Some(memory) = memory else { return NOT_TOUCHED };
+    out_data.set::<*mut c_void>(0, memory);
+    out_length.set::<usize>(0, bytes.len());
+    MODIFIED
+}
+
+pub(super) unsafe extern "C" fn cb_exit<P: Filter>(
+    context: *mut c_void,
+    _config: *mut c_void,
+) -> c_int {
+    stack::roomy(|| {
+        barrier::quietly(|| {
+            // SAFETY: the context is what `start` leased, and this is the host's last call.
+            let Some(running) = (unsafe { instance::take::<Running<P>>(context) }) else { return };
+            if let Some(panicked) = running.slot.close(Callback::FilterExit) {
+                running.desk.panicked(&panicked, "the instance was stopping");
+            }
+            running.desk.finish();
+        });
+    });
+    0
+}

@@ -1,0 +1,309 @@
+//! The host's input callbacks -> [`Input`].
+
+use std::ffi::{c_int, c_long, c_void};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+
+use super::abi::row::HostAbi;
+use super::barrier::{self, Callback};
+use super::desk::Desk;
+use super::instance::{self, Called, Slot};
+use super::kind::Kind;
+use super::raw::{HostPointer, View};
+use super::run::Membership;
+use super::setup::{Refusal, Setup};
+use super::sink::HostSink;
+use super::stack;
+use super::symbols::{Collect, InputFunctions, required};
+use crate::plugin::{Input, Options, Pause, Waker};
+
+/// Nothing was asked for while the plugin was being called.
+const NOTHING: u8 = 0;
+/// A pause under pressure was.
+const PRESSURE: u8 = 1;
+/// A pause for good was.
+const SHUTDOWN: u8 = 2;
+/// A resume was.
+const RESUME: u8 = 3;
+/// How often what was asked for during a call is looked at after it.
+const AFTERTHOUGHTS: usize = 8;
+
+/// A running input. Field order is the order of their ends.
+struct Running<P> {
+    slot: Slot<P>,
+    desk: Desk,
+    sink: HostSink,
+    abi: &'static HostAbi,
+    functions: InputFunctions,
+    event: Arc<File>,
+    collectors: [c_int; 2],
+    collecting: AtomicBool,
+    asked: AtomicU8,
+    _membership: Membership,
+}
+
+pub(super) unsafe extern "C" fn cb_init<P: Input>(
+    instance: *mut c_void,
+    config: *mut c_void,
+    _data: *mut c_void,
+) -> c_int {
+    // SAFETY: the arguments are the host's own, and only passed on.
+    let start = || unsafe { start::<P>(instance, config) };
+    stack::roomy(|| match barrier::run(Callback::InputInit, start) {
+        Ok(Ok(())) => 0,
+        Ok(Err(Refusal)) | Err(_) => -1,
+    })
+}
+
+unsafe fn start<P: Input>(instance: *mut c_void, config: *mut c_void) -> Result<(), Refusal> {
+    // SAFETY: the host calls with an instance of this plugin and its configuration.
+    let mut setup = unsafe { Setup::begin(Kind::Input, &P::SPEC, instance, config) }?;
+    let refused = |desk: &Desk, problem: &str| {
+        desk.refuse(problem);
+        Refusal
+    };
+    let functions = *required(&setup.host.symbols.input).map_err(|p| refused(&setup.desk, &p))?;
+    if setup.options.host_value("threaded").as_deref() == Some("on") {
+        return Err(refused(
+            &setup.desk,
+            "option 'threaded': 'on' is not allowed; the plugin has threads of its own",
+        ));
+    }
+    let event = event_file().map_err(|p| refused(&setup.desk, &p))?;
+    let ringing = Arc::clone(&event);
+    let waker = Waker::new(move || ring(&ringing));
+    let plugin = setup
+        .open(Callback::InputInit, |options, environment| P::open(options, environment, waker))?;
+    // SAFETY: the instance is the host's, and the collectors are stopped before it goes.
+    let collectors = unsafe { collect::<P>(functions, &event, instance, config) }
+        .map_err(|p| refused(&setup.desk, &p))?;
+    let sink =
+        HostSink::new(functions, setup.host.symbols.append, HostPointer(instance), setup.config);
+    setup.desk.settle();
+    let running = Running {
+        slot: Slot::new(plugin),
+        desk: setup.desk,
+        sink,
+        abi: &setup.host.abi,
+        functions,
+        event,
+        collectors,
+        collecting: AtomicBool::new(true),
+        asked: AtomicU8::new(NOTHING),
+        _membership: setup.membership,
+    };
+    let context = instance::lease(Box::new(running));
+    // SAFETY: the instance is the host's, and the context is what the other callbacks get.
+    unsafe { (functions.flb_input_set_context)(instance, context) };
+    Ok(())
+}
+
+/// A counter in the kernel that wakes the host's event loop.
+fn event_file() -> Result<Arc<File>, String> {
+    // SAFETY: makes a new descriptor and touches nothing else.
+    let descriptor = unsafe { libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC) };
+    if descriptor < 0 {
+        let error = std::io::Error::last_os_error();
+        return Err(format!("no event descriptor to wake the engine with: {error}"));
+    }
+    // SAFETY: the descriptor is new and nobody else's.
+    let owned = unsafe { OwnedFd::from_raw_fd(descriptor) };
+    Ok(Arc::new(File::from(owned)))
+}
+
+fn ring(event: &File) {
+    // It fails only when it rings already.
+    let _rung = (&*event).write(&1_u64.to_ne_bytes());
+}
+
+fn hush(event: &File) {
+    let mut times = [0_u8; 8];
+    // It fails only when it does not ring.
+    let _hushed = (&*event).read(&mut times);
+}
+
+/// Registers the two collectors: one that is woken, and one that ticks.
+unsafe fn collect<P: Input>(
+    functions: InputFunctions,
+    event: &File,
+    instance: *mut c_void,
+    config: *mut c_void,
+) -> Result<[c_int; 2], String> {
+    let on_wake: Collect = cb_wake::<P>;
+    // SAFETY: the descriptor stays open until the instance has gone.
+    let wake = unsafe {
+        (functions.flb_input_set_collector_event)(instance, on_wake, event.as_raw_fd(), config)
+    };
+    let seconds = libc::time_t::try_from(P::TICK.as_secs()).unwrap_or(libc::time_t::MAX);
+    let nanos = c_long::from(i32::try_from(P::TICK.subsec_nanos()).unwrap_or(0));
+    let on_tick: Collect = cb_tick::<P>;
+    // SAFETY: the host keeps the callback as long as the instance.
+    let tick = unsafe {
+        (functions.flb_input_set_collector_time)(instance, on_tick, seconds, nanos, config)
+    };
+    if wake < 0 || tick < 0 {
+        return Err("the host did not register the collectors".to_owned());
+    }
+    Ok([wake, tick])
+}
+
+impl<P: Input> Running<P> {
+    /// Calls the plugin, then does what the host asked for meanwhile.
+    fn call(&self, callback: Callback, body: impl FnOnce(&mut P, &mut HostSink)) {
+        let mut sink = self.sink.clone();
+        self.settle(callback, self.slot.with(callback, |plugin| body(plugin, &mut sink)));
+        for _ in 0..AFTERTHOUGHTS {
+            match self.asked.swap(NOTHING, Ordering::AcqRel) {
+                PRESSURE => self.pause(Pause::Pressure),
+                SHUTDOWN => self.pause(Pause::Shutdown),
+                RESUME => self.resume(),
+                _ => break,
+            }
+        }
+        self.desk.settle();
+    }
+
+    fn settle(&self, callback: Callback, called: Called<()>) {
+        match called {
+            Called::Panicked(panicked) => {
+                self.desk.panicked(&panicked, "the input takes nothing in any more");
+                self.stop_collecting();
+            }
+            Called::Gone => self.stop_collecting(),
+            Called::Busy => self.desk.log().often(crate::stats::Level::Debug, "busy", || {
+                format!("{} came while the plugin was being called", callback.name())
+            }),
+            Called::Returned(()) => {}
+        }
+    }
+
+    fn stop_collecting(&self) {
+        if !self.collecting.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        for collector in self.collectors {
+            // SAFETY: the collector is the instance's own, and this is the host's thread.
+            unsafe {
+                (self.functions.flb_input_collector_pause)(collector, self.sink.instance().0)
+            };
+        }
+    }
+
+    fn pause(&self, why: Pause) {
+        let mut sink = self.sink.clone();
+        let called = self.slot.with(Callback::InputPause, |plugin| plugin.on_pause(why, &mut sink));
+        if called == Called::Busy {
+            let asked = if why == Pause::Shutdown { SHUTDOWN } else { PRESSURE };
+            self.asked.store(asked, Ordering::Release);
+            return;
+        }
+        self.settle(Callback::InputPause, called);
+        if why == Pause::Shutdown {
+            sink.flush_appended();
+        }
+    }
+
+    fn resume(&self) {
+        let called = self.slot.with(Callback::InputResume, P::on_resume);
+        if called == Called::Busy {
+            self.asked.store(RESUME, Ordering::Release);
+            return;
+        }
+        self.settle(Callback::InputResume, called);
+    }
+
+    /// Why the host pauses: it says so in its configuration before it calls.
+    ///
+    /// # Safety
+    /// `config` is the host's live configuration.
+    unsafe fn why(&self, config: *mut c_void) -> Pause {
+        let row = &self.abi.config;
+        // SAFETY: the caller vouches for the configuration.
+        let config = unsafe { View::new(config, row.size) };
+        let stopping = config.get::<c_int>(row.is_shutting_down) != 0
+            || config.get::<c_int>(row.is_ingestion_active) == 0;
+        if stopping { Pause::Shutdown } else { Pause::Pressure }
+    }
+}
+
+/// Enters a callback of a running input.
+unsafe fn enter<P: Input>(context: *mut c_void, body: impl FnOnce(&Running<P>)) {
+    stack::roomy(|| {
+        // A panic of the plugin itself was stopped, counted and logged further in.
+        barrier::quietly(|| {
+            // SAFETY: the context is what `start` leased, and `cb_exit` comes after all others.
+            if let Some(running) = unsafe { instance::borrow::<Running<P>>(context) } {
+                body(running);
+            }
+        });
+    });
+}
+
+unsafe extern "C" fn cb_wake<P: Input>(
+    _instance: *mut c_void,
+    _config: *mut c_void,
+    context: *mut c_void,
+) -> c_int {
+    // SAFETY: the host passes the context of the instance.
+    unsafe {
+        enter::<P>(context, |running| {
+            hush(&running.event);
+            running.call(Callback::InputWake, |plugin, sink| plugin.on_wake(sink));
+        });
+    }
+    0
+}
+
+unsafe extern "C" fn cb_tick<P: Input>(
+    _instance: *mut c_void,
+    _config: *mut c_void,
+    context: *mut c_void,
+) -> c_int {
+    // SAFETY: the host passes the context of the instance.
+    unsafe {
+        enter::<P>(context, |running| {
+            running.call(Callback::InputTick, |plugin, sink| plugin.on_tick(sink));
+        });
+    }
+    0
+}
+
+pub(super) unsafe extern "C" fn cb_pause<P: Input>(context: *mut c_void, config: *mut c_void) {
+    // SAFETY: the host passes the context of the instance.
+    unsafe {
+        enter::<P>(context, |running| {
+            running.pause(running.why(config));
+            running.desk.settle();
+        });
+    }
+}
+
+pub(super) unsafe extern "C" fn cb_resume<P: Input>(context: *mut c_void, _config: *mut c_void) {
+    // SAFETY: the host passes the context of the instance.
+    unsafe {
+        enter::<P>(context, |running| {
+            running.resume();
+            running.desk.settle();
+        });
+    }
+}
+
+pub(super) unsafe extern "C" fn cb_exit<P: Input>(
+    context: *mut c_void,
+    _config: *mut c_void,
+) -> c_int {
+    stack::roomy(|| {
+        barrier::quietly(|| {
+            // SAFETY: the context is what `start` leased, and this is the host's last call.
+            let Some(running) = (unsafe { instance::take::<Running<P>>(context) }) else { return };
+            if let Some(panicked) = running.slot.close(Callback::InputExit) {
+                running.desk.panicked(&panicked, "the instance was stopping");
+            }
+            running.desk.finish();
+        });
+    });
+    0
+}

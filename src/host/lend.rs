@@ -1,0 +1,103 @@
+//! Memory that crosses the border: what the host lends for one callback, and what it gets to keep.
+
+use std::ffi::{CStr, CString, c_char, c_void};
+
+/// The bytes that the host lends; a null pointer or a length that cannot be true is empty.
+///
+/// # Safety
+/// `at` is null or points to `length` bytes that nobody changes for `'cb`, which must end before
+/// the host's callback does.
+#[expect(clippy::disallowed_methods, reason = "the one home of from_raw_parts")]
+pub(super) unsafe fn bytes<'cb>(at: *const c_void, length: usize) -> &'cb [u8] {
+    if at.is_null() || length == 0 || isize::try_from(length).is_err() {
+        return &[];
+    }
+    // SAFETY: the pointer is not null, the length is possible, and the caller vouches for both.
+    unsafe { std::slice::from_raw_parts(at.cast(), length) }
+}
+
+/// The bytes of a C string, without its end; empty for null.
+///
+/// # Safety
+/// `at` is null or points to bytes that end with a zero and that nobody changes for `'cb`.
+#[expect(clippy::disallowed_methods, reason = "the one home of CStr::from_ptr")]
+pub(super) unsafe fn c_bytes<'cb>(at: *const c_void) -> &'cb [u8] {
+    if at.is_null() {
+        return &[];
+    }
+    // SAFETY: the pointer is not null and the caller vouches for the zero at the end.
+    unsafe { CStr::from_ptr(at.cast::<c_char>()) }.to_bytes()
+}
+
+/// A C string as text of our own; bytes that are not UTF-8 are replaced.
+///
+/// # Safety
+/// As [`c_bytes`], for the length of this call.
+pub(super) unsafe fn text(at: *const c_void) -> Option<String> {
+    if at.is_null() {
+        return None;
+    }
+    // SAFETY: the caller vouches for the string.
+    let bytes = unsafe { c_bytes(at) };
+    Some(String::from_utf8_lossy(bytes).into_owned())
+}
+
+/// A copy of `bytes` from the process's `malloc`. OWNERSHIP: the host frees it.
+pub(super) fn give(bytes: &[u8]) -> Option<*mut c_void> {
+    // SAFETY: malloc takes any size; zero is rounded up so that null always means failure.
+    let memory = unsafe { libc::malloc(bytes.len().max(1)) };
+    if memory.is_null() {
+        return None;
+    }
+    // SAFETY: the new memory is at least as long as `bytes` and nobody else knows it.
+    unsafe { memory.cast::<u8>().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    Some(memory)
+}
+
+/// Frees memory that the host allocated and that its contract makes ours to free.
+///
+/// # Safety
+/// `memory` is null or came from `malloc`, and nobody uses it again.
+pub(super) unsafe fn free(memory: *mut c_void) {
+    // SAFETY: the caller vouches for it.
+    unsafe { libc::free(memory) };
+}
+
+/// `text` as a C string; zeros inside, which C cannot express, are left out.
+pub(super) fn c_string(text: &str) -> CString {
+    let bytes: Vec<u8> = text.bytes().filter(|byte| *byte != 0).collect();
+    CString::new(bytes).unwrap_or_default()
+}
+
+/// `text` as a C string that lives as long as the process, as descriptors do.
+pub(super) fn eternal(text: &str) -> *mut c_void {
+    let text: &'static CStr = Box::leak(c_string(text).into_boxed_c_str());
+    text.as_ptr().cast_mut().cast()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn null_is_empty() {
+        // SAFETY: null is allowed.
+        assert_eq!(unsafe { bytes(std::ptr::null(), 7) }, b"");
+        // SAFETY: null is allowed.
+        assert_eq!(unsafe { text(std::ptr::null()) }, None);
+    }
+
+    #[test]
+    fn what_is_given_is_a_copy() {
+        let memory = give(b"abc").unwrap();
+        // SAFETY: `give` copied three bytes there.
+        assert_eq!(unsafe { bytes(memory, 3) }, b"abc");
+        // SAFETY: `give` allocates with malloc, and nothing refers to it any more.
+        unsafe { free(memory) };
+    }
+
+    #[test]
+    fn zeros_are_left_out_of_c_strings() {
+        assert_eq!(c_string("a\0b").as_bytes(), b"ab");
+    }
+}

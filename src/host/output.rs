@@ -1,0 +1,260 @@
+//! The host's output callbacks -> [`Output`].
+//!
+//! A flush copies its chunk out and hands it over. On a worker thread it then blocks until the
+//! fate is known; on the engine's thread it leaves its coroutine instead.
+
+use std::ffi::{c_int, c_void};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::barrier::{self, Callback};
+use super::coro::Flush;
+use super::desk::Desk;
+use super::detect::Host;
+use super::instance::{self, Called, SharedSlot};
+use super::kind::Kind;
+use super::lend;
+use super::poller::{self, FateCell};
+use super::raw::{HostPointer, View};
+use super::run::Membership;
+use super::setup::{Refusal, Setup};
+use super::stack;
+use super::symbols::{OutputFunctions, required};
+use crate::plugin::{Completion, Delivery, EventType, Fate, Output, Waiter};
+
+/// How long a worker waits before it looks whether the host still runs.
+const SLICE: Duration = Duration::from_millis(100);
+/// The bits of an event's type that say what it is; the highest marks traced chunks.
+const TYPE_BITS: c_int = c_int::MAX;
+/// Bounds of the time that an instance gets to end, in seconds.
+const GRACE: (c_int, c_int) = (1, 30);
+/// What a retry limit is when nobody set one, in releases that do not say so.
+const DEFAULT_RETRIES: c_int = 1;
+
+/// A running output. Field order is the order of their ends.
+struct Running<P> {
+    slot: SharedSlot<P>,
+    desk: Desk,
+    host: &'static Host,
+    functions: &'static OutputFunctions,
+    instance: HostPointer,
+    _membership: Membership,
+}
+
+pub(super) unsafe extern "C" fn cb_init<P: Output>(
+    instance: *mut c_void,
+    config: *mut c_void,
+    _data: *mut c_void,
+) -> c_int {
+    // SAFETY: the arguments are the host's own, and only passed on.
+    let start = || unsafe { start::<P>(instance, config) };
+    stack::roomy(|| match barrier::run(Callback::OutputInit, start) {
+        Ok(Ok(())) => 0,
+        Ok(Err(Refusal)) | Err(_) => -1,
+    })
+}
+
+unsafe fn start<P: Output>(instance: *mut c_void, config: *mut c_void) -> Result<(), Refusal> {
+    // SAFETY: the host calls with an instance of this plugin and its configuration.
+    let mut setup = unsafe { Setup::begin(Kind::Output, &P::SPEC, instance, config) }?;
+    let functions = match required(&setup.host.symbols.output) {
+        Ok(functions) => functions,
+        Err(problem) => {
+            setup.desk.refuse(&problem);
+            return Err(Refusal);
+        }
+    };
+    let plugin = setup.open(Callback::OutputInit, P::open)?;
+    // SAFETY: the instance proved to be laid out as the row says.
+    unsafe { retry_without_end(setup.host, functions, setup.instance) };
+    setup.desk.settle();
+    let running = Running {
+        slot: SharedSlot::new(plugin),
+        desk: setup.desk,
+        host: setup.host,
+        functions,
+        instance: HostPointer(instance),
+        _membership: setup.membership,
+    };
+    let context = instance::lease(Box::new(running));
+    // SAFETY: the instance is the host's, and the context is what the other callbacks get.
+    unsafe { (functions.flb_output_set_context)(instance, context) };
+    Ok(())
+}
+
+/// The host drops a chunk after one retry by default. Delivery that is worth retrying is worth
+/// more, so an instance without a limit of its own gets none. Releases before 5.0.3 do not tell a
+/// limit of 1 from none.
+unsafe fn retry_without_end(host: &Host, functions: &OutputFunctions, instance: View) {
+    let row = &host.abi.output;
+    let is_set = match row.retry_limit_is_set {
+        Some(offset) => instance.get::<c_int>(offset) != 0,
+        None => instance.get::<c_int>(row.retry_limit) != DEFAULT_RETRIES,
+    };
+    if is_set {
+        return;
+    }
+    // SAFETY: the instance is the host's; the host copies both strings.
+    unsafe {
+        (functions.flb_output_set_property)(
+            instance.pointer(),
+            c"retry_limit".as_ptr(),
+            c"no_limits".as_ptr(),
+        );
+    }
+}
+
+/// How far a flush got on our side.
+#[derive(Debug, Clone, Copy)]
+enum Handed {
+    /// Its fate is known.
+    Told(Fate),
+    /// The poller continues the coroutine when it is.
+    Waiting,
+}
+
+/// What the flush's end needs; owns nothing.
+#[derive(Debug, Clone, Copy)]
+struct Started {
+    flush: Flush,
+    handed: Handed,
+}
+
+/// Runs on a coroutine with a small stack. Nothing in this frame owns anything, because the host
+/// abandons it.
+pub(super) unsafe extern "C" fn cb_flush<P: Output>(
+    chunk: *mut c_void,
+    flush: *mut c_void,
+    _input: *mut c_void,
+    context: *mut c_void,
+    config: *mut c_void,
+) {
+    let cell = FateCell::new();
+    let at = &raw const cell;
+    let started = stack::roomy(|| {
+        // SAFETY: the arguments are the host's own, and the cell lives in the coroutine's frame.
+        let begin = || unsafe { begin::<P>(chunk, flush, context, config, at) };
+        barrier::run(Callback::OutputFlush, begin).ok().flatten()
+    });
+    // Without a context there is no instance, so no host ever gets here.
+    let Some(started) = started else { return };
+    let coroutine = started.flush.coroutine();
+    let fate = match started.handed {
+        Handed::Told(fate) => fate,
+        Handed::Waiting => loop {
+            // SAFETY: this is the coroutine, and its frames own nothing.
+            unsafe { coroutine.leave() };
+            if let Some(fate) = cell.fate() {
+                break fate;
+            }
+        },
+    };
+    // SAFETY: this is the coroutine's last act, and its frames own nothing.
+    unsafe { started.flush.finish(fate) };
+}
+
+unsafe fn begin<P: Output>(
+    chunk: *mut c_void,
+    flush: *mut c_void,
+    context: *mut c_void,
+    config: *mut c_void,
+    cell: *const FateCell,
+) -> Option<Started> {
+    // SAFETY: the context is what `start` leased, and `cb_exit` comes after all flushes.
+    let running = unsafe { instance::borrow::<Running<P>>(context) }?;
+    // SAFETY: the host calls on the flush's coroutine.
+    let flush = unsafe { Flush::new(running.host, running.functions, flush) };
+    // SAFETY: the host lends the chunk for the length of the flush.
+    let delivery = unsafe { delivery(running.host, chunk, flush.task()) };
+    let (completion, waiter) = Completion::pair();
+    let called =
+        running.slot.with(Callback::OutputFlush, |plugin| plugin.on_flush(delivery, completion));
+    if let Called::Panicked(panicked) = &called {
+        running.desk.panicked(panicked, "the host is asked to retry its chunks from now on");
+    }
+    let handed = if called != Called::Returned(()) {
+        Handed::Told(Fate::Retry)
+    } else if let Some(fate) = waiter.fate() {
+        Handed::Told(fate)
+    } else if flush.on_worker() {
+        // SAFETY: the host passes its live configuration.
+        Handed::Told(unsafe { block(running, &waiter, config) })
+    } else {
+        let owner = running.instance.0;
+        let coroutine = flush.coroutine();
+        // SAFETY: this is the engine's thread; `cb_exit` has the poller forget the owner.
+        let waits = unsafe { poller::wait(running.functions, waiter, cell, coroutine, owner) };
+        if waits { Handed::Waiting } else { Handed::Told(Fate::Retry) }
+    };
+    running.desk.settle();
+    Some(Started { flush, handed })
+}
+
+/// Copies the chunk out of the host.
+unsafe fn delivery(host: &Host, chunk: *mut c_void, task: *mut c_void) -> Delivery {
+    let row = &host.abi.event_chunk;
+    // SAFETY: the caller vouches for the chunk.
+    let chunk = unsafe { View::new(chunk, row.size) };
+    // SAFETY: the tag is a string of the host.
+    let tag = unsafe { lend::c_bytes(chunk.get::<*mut c_void>(row.tag)) };
+    let data = chunk.get::<*mut c_void>(row.data);
+    // SAFETY: the chunk says how long its data is.
+    let bytes = unsafe { lend::bytes(data, chunk.get::<usize>(row.length)) };
+    Delivery {
+        event_type: match chunk.get::<c_int>(row.kind) & TYPE_BITS {
+            0 => EventType::Logs,
+            1 => EventType::Metrics,
+            2 => EventType::Traces,
+            other => EventType::Other(other),
+        },
+        tag: tag.to_vec(),
+        bytes: Bytes::copy_from_slice(bytes),
+        task: u64::try_from(task.addr()).unwrap_or_default(),
+    }
+}
+
+/// Waits on a worker thread until the fate is known or the engine has stopped, which comes after
+/// the host's own grace period.
+unsafe fn block<P>(running: &Running<P>, waiter: &Waiter, config: *mut c_void) -> Fate {
+    let row = &running.host.abi.config;
+    // SAFETY: the caller vouches for the configuration.
+    let config = unsafe { View::new(config, row.size) };
+    loop {
+        if let Some(fate) = waiter.wait(SLICE) {
+            return fate;
+        }
+        if config.get::<c_int>(row.is_running) == 0 {
+            return Fate::Retry;
+        }
+        running.desk.settle();
+    }
+}
+
+pub(super) unsafe extern "C" fn cb_exit<P: Output>(
+    context: *mut c_void,
+    config: *mut c_void,
+) -> c_int {
+    stack::roomy(|| {
+        // SAFETY: the arguments are the host's own, and only passed on.
+        barrier::quietly(|| unsafe { end::<P>(context, config) });
+    });
+    0
+}
+
+unsafe fn end<P: Output>(context: *mut c_void, config: *mut c_void) {
+    // The host calls this even for an instance that never started.
+    // SAFETY: the context is null or what `start` leased, and this is the host's last call.
+    let Some(running) = (unsafe { instance::take::<Running<P>>(context) }) else { return };
+    poller::forget(running.instance.0);
+    let row = &running.host.abi.config;
+    // SAFETY: the host passes its live configuration.
+    let config = unsafe { View::new(config, row.size) };
+    let grace = config.get::<c_int>(row.grace).clamp(GRACE.0, GRACE.1);
+    let budget = Duration::from_secs(u64::try_from(grace).unwrap_or_default());
+    if let Some(panicked) = running.slot.close(Callback::OutputExit, |plugin| plugin.close(budget))
+    {
+        running.desk.panicked(&panicked, "the instance was stopping");
+    }
+    running.desk.finish();
+}

@@ -1,0 +1,148 @@
+//! The start of an instance: prove that the host's structures are what we think, read the options,
+//! open the plugin.
+
+use std::ffi::c_void;
+
+use super::barrier::{self, Callback};
+use super::counters::Mirror;
+use super::desk::Desk;
+use super::detect::{Host, host, supported};
+use super::kind::Kind;
+use super::lend;
+use super::log;
+use super::options::HostOptions;
+use super::raw::{HostPointer, View};
+use super::run::Membership;
+use super::symbols::required;
+use crate::plugin::{Environment, OpenError, Options, Spec};
+use crate::stats::Level;
+
+/// An instance that is starting.
+#[derive(Debug)]
+pub(super) struct Setup {
+    pub(super) host: &'static Host,
+    pub(super) instance: View,
+    pub(super) config: HostPointer,
+    pub(super) options: HostOptions,
+    pub(super) desk: Desk,
+    pub(super) membership: Membership,
+    name: String,
+    cmt: HostPointer,
+}
+
+/// An instance that does not start; why was logged.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Refusal;
+
+impl Setup {
+    /// Looks at the instance that the host wants to start.
+    ///
+    /// # Safety
+    /// `instance` and `config` are what the host passed to the `cb_init` of a plugin of this kind.
+    pub(super) unsafe fn begin(
+        kind: Kind,
+        spec: &Spec,
+        instance: *mut c_void,
+        config: *mut c_void,
+    ) -> Result<Self, Refusal> {
+        let begun = host().map_err(str::to_owned).and_then(|host| {
+            required(&host.symbols.common)?;
+            // SAFETY: passed on.
+            unsafe { Self::at_host(host, kind, spec, instance, config) }
+        });
+        begun.map_err(|problem| {
+            log::print(Level::Error, &format!("[{}:{}] {problem}", kind.word(), spec.name));
+            Refusal
+        })
+    }
+
+    unsafe fn at_host(
+        host: &'static Host,
+        kind: Kind,
+        spec: &Spec,
+        instance: *mut c_void,
+        config: *mut c_void,
+    ) -> Result<Self, String> {
+        let fields = kind.fields(&host.abi);
+        // SAFETY: the host passed an instance, which is this long if the row is the right one,
+        // which the next lines check.
+        let view = unsafe { View::new(instance, fields.size) };
+        // SAFETY: the plugin that the instance belongs to outlives it.
+        let plugin = unsafe { view.follow(fields.p, fields.plugin_size) };
+        let own_config = view.get::<*mut c_void>(fields.config);
+        if own_config != config || config.is_null() {
+            return Err(mismatch(host, "its configuration"));
+        }
+        // SAFETY: if this is the plugin, its name is a string of ours or the host's.
+        let name = unsafe { lend::text(plugin.get::<*mut c_void>(fields.plugin_name)) };
+        if name.as_deref() != Some(spec.name) {
+            return Err(mismatch(host, "its plugin"));
+        }
+        // SAFETY: the alias is a string of the host, or null.
+        let alias = unsafe { lend::text(view.get::<*mut c_void>(fields.alias)) };
+        // SAFETY: the name is inside the instance and ends with a zero.
+        let own_name = unsafe { lend::text(view.field(fields.name)) };
+        let name = alias.or(own_name).unwrap_or_else(|| spec.name.to_owned());
+        // SAFETY: the instance proved to be laid out as the row says.
+        let options = unsafe { HostOptions::read(kind, &host.abi, host.build, view) };
+        Ok(Self {
+            host,
+            instance: view,
+            config: HostPointer(config),
+            options,
+            desk: Desk::new(kind, spec.name, &name, view, fields.log_level),
+            membership: Membership::join(HostPointer(config)),
+            cmt: HostPointer(view.get(fields.cmt)),
+            name,
+        })
+    }
+
+    /// Opens the plugin and makes its counters known to the host.
+    pub(super) fn open<P>(
+        &mut self,
+        callback: Callback,
+        open: impl FnOnce(&dyn Options, Environment) -> Result<P, OpenError>,
+    ) -> Result<P, Refusal> {
+        let environment = Environment {
+            instance: self.name.clone(),
+            hub: std::sync::Arc::clone(self.membership.hub()),
+            position: self.membership.hub().next_position(),
+            host_release: self.host.release.clone(),
+            log_groups: self.host.has_log_groups(),
+            counters: std::sync::Arc::clone(self.desk.counters()),
+            log: std::sync::Arc::clone(self.desk.log()),
+        };
+        let options = &self.options;
+        let opened = barrier::run(callback, || open(options, environment));
+        let opened = match opened {
+            Ok(Ok(plugin)) => Ok(plugin),
+            Ok(Err(OpenError(problems))) => {
+                self.desk.print_lines();
+                problems.iter().for_each(|problem| self.desk.refuse(problem));
+                Err(Refusal)
+            }
+            Err(panicked) => {
+                self.desk.panicked(&panicked, "the instance does not start");
+                self.desk.print_lines();
+                Err(Refusal)
+            }
+        };
+        if opened.is_ok()
+            && let Some(functions) = self.host.symbols.metrics
+            && !self.cmt.0.is_null()
+        {
+            let mirror = Mirror::new(functions, self.cmt, &self.name, self.desk.counters());
+            self.desk.publish_through(Some(mirror));
+        }
+        opened
+    }
+}
+
+fn mismatch(host: &Host, what: &str) -> String {
+    format!(
+        "this host says it is Fluent Bit {}, but an instance does not keep {what} where that \
+         release does; supported are unmodified releases {}",
+        host.release,
+        supported()
+    )
+}
