@@ -11,8 +11,21 @@ pub(super) type Collect = unsafe extern "C" fn(Pointer, Pointer, Pointer) -> c_i
 /// Called by the host when a timer is due.
 pub(super) type OnTimer = unsafe extern "C" fn(Pointer, Pointer);
 
-/// The address of a symbol that the process has loaded.
+/// The address of a symbol that the process has loaded, unless our own test host says that the
+/// release it imitates lacks it.
 pub(super) fn address(name: &CStr) -> Option<Pointer> {
+    let found = loaded(name)?;
+    let Some(lacks) = loaded(c"fluent_bit_ai_bundled_host_lacks") else { return Some(found) };
+    // SAFETY: only our own test host exports this name, with this prototype.
+    let lacks = unsafe {
+        std::mem::transmute::<Pointer, unsafe extern "C" fn(*const c_char) -> c_int>(lacks)
+    };
+    // SAFETY: the name ends with a zero.
+    let lacking = unsafe { lacks(name.as_ptr()) };
+    (lacking == 0).then_some(found)
+}
+
+fn loaded(name: &CStr) -> Option<Pointer> {
     // SAFETY: the name ends with a zero; RTLD_DEFAULT is always a valid handle.
     let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
     (!found.is_null()).then_some(found)

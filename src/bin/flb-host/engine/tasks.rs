@@ -1,0 +1,359 @@
+//! Tasks: a chunk, the outputs it goes to, and how far each of them has come.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use fluent_bit_ai::host::abi::row::HostAbi;
+
+use super::Engine;
+use super::flight::{self, Job};
+use super::inputs::OpenChunk;
+use crate::event_loop::Event;
+use crate::faults;
+use crate::instance::Instance;
+use crate::memory::{self, Addr, Block, Sds};
+use crate::report;
+
+/// What became of a flush.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The chunk is to be dropped.
+    Failed,
+    /// The chunk was delivered.
+    Done,
+    /// The chunk is to be tried again.
+    Retry,
+}
+
+impl Outcome {
+    /// The host's numbers.
+    pub(crate) const fn of(number: u32) -> Option<Self> {
+        Some(match number {
+            0 => Self::Failed,
+            1 => Self::Done,
+            2 => Self::Retry,
+            _ => return None,
+        })
+    }
+}
+
+/// What an output has done so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Totals {
+    ok: usize,
+    retried: usize,
+    failed: usize,
+    records: usize,
+}
+
+static TOTALS: Mutex<BTreeMap<String, Totals>> = Mutex::new(BTreeMap::new());
+
+fn count(output: &Instance, with: impl FnOnce(&mut Totals)) {
+    let mut totals = TOTALS.lock().unwrap_or_else(PoisonError::into_inner);
+    with(totals.entry(output.name.clone()).or_default());
+}
+
+/// One line for each output that was ever used.
+pub(crate) fn totals() -> Vec<String> {
+    let totals = TOTALS.lock().unwrap_or_else(PoisonError::into_inner);
+    let line = |(name, totals): (&String, &Totals)| {
+        let Totals { ok, retried, failed, records } = totals;
+        format!("output {name}: chunks ok={ok} retried={retried} failed={failed} records={records}")
+    };
+    totals.iter().map(line).collect()
+}
+
+struct Route {
+    output: usize,
+    block: Block,
+    attempts: i32,
+    open: bool,
+}
+
+struct Task {
+    input: usize,
+    block: Block,
+    chunk_block: Block,
+    routes: Vec<Route>,
+    chunk: OpenChunk,
+    _tag: Sds,
+}
+
+/// The tasks that are alive, by their number.
+#[derive(Default)]
+pub(crate) struct Tasks {
+    alive: BTreeMap<i32, Task>,
+}
+
+const MOST_TASKS: i32 = 2048;
+const ROUTE_ACTIVE: i32 = 1;
+
+impl Tasks {
+    /// How many are alive.
+    pub(super) fn len(&self) -> usize {
+        self.alive.len()
+    }
+
+    /// Tasks and records that are alive.
+    pub(super) fn undelivered(&self) -> (usize, usize) {
+        (self.alive.len(), self.alive.values().map(|task| task.chunk.records).sum())
+    }
+
+    /// Forgets all.
+    pub(super) fn clear(&mut self) {
+        self.alive.clear();
+    }
+
+    fn free_id(&self) -> Option<i32> {
+        (0..MOST_TASKS).find(|id| !self.alive.contains_key(id))
+    }
+}
+
+/// Lays a task out as plugins see it.
+fn lay_out(
+    row: &HostAbi,
+    id: i32,
+    chunk: OpenChunk,
+    input: (usize, Addr),
+    outputs: Vec<(usize, Addr)>,
+) -> Task {
+    let tag = Sds::new(&chunk.tag);
+    let at = &row.event_chunk;
+    let chunk_block = Block::zeroed(at.size);
+    chunk_block.put(at.kind, chunk.kind);
+    chunk_block.put(at.tag, tag.addr());
+    chunk_block.put(at.data, Addr::of(chunk.bytes.as_ptr()));
+    chunk_block.put(at.length, Addr(chunk.bytes.len()));
+    chunk_block.put(at.total_events, Addr(chunk.records));
+    let at = &row.task;
+    let block = Block::zeroed(at.size);
+    block.put(at.id, id);
+    block.put(at.event_chunk, chunk_block.addr());
+    block.put(at.i_ins, input.1);
+    // SAFETY: the block has room for the host's mutex at this offset, and nobody uses it yet.
+    unsafe {
+        libc::pthread_mutex_init(block.addr().plus(at.lock).pointer(), std::ptr::null());
+    }
+    let routes: Vec<Route> = outputs
+        .into_iter()
+        .map(|(output, address)| {
+            let route = Block::zeroed(row.route.size);
+            route.put(row.route.out, address);
+            Route { output, block: route, attempts: 0, open: true }
+        })
+        .collect();
+    let nodes: Vec<Addr> =
+        routes.iter().map(|route| route.block.addr().plus(row.route.head)).collect();
+    memory::link(block.addr().plus(at.routes), &nodes);
+    Task { input: input.0, block, chunk_block, routes, chunk, _tag: tag }
+}
+
+impl Engine {
+    /// Makes a task of every chunk and sends it off.
+    pub(crate) fn dispatch(&self) {
+        for (place, input) in self.inputs.iter().enumerate() {
+            for chunk in input.chunks.take() {
+                let Some(id) = self.tasks.borrow().free_id() else {
+                    input.chunks.borrow_mut().push(chunk);
+                    continue;
+                };
+                let outputs: Vec<(usize, Addr)> = self
+                    .outputs
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, output)| Self::wants(&output.instance, &chunk))
+                    .map(|(output, known)| (output, known.instance.addr()))
+                    .collect();
+                let places: Vec<usize> = outputs.iter().map(|(output, _)| *output).collect();
+                let task = lay_out(self.row, id, chunk, (place, input.instance.addr()), outputs);
+                self.tasks.borrow_mut().alive.insert(id, task);
+                for output in places {
+                    self.fly(id, output);
+                }
+            }
+        }
+    }
+
+    /// Hands a task to an output.
+    fn fly(&self, id: i32, place: usize) {
+        let Some(output) = self.outputs.get(place) else { return };
+        if let Some(sink) = &output.sink {
+            let outcome = self
+                .tasks
+                .borrow()
+                .alive
+                .get(&id)
+                .map(|task| sink.write(task.chunk.kind, &task.chunk.tag, &task.chunk.bytes));
+            match outcome {
+                Some(true) => self.told(id, place, Outcome::Done),
+                _ => self.told(id, place, Outcome::Retry),
+            }
+            return;
+        }
+        let Some(job) = self.job(id, place) else { return };
+        if job.chunk_is_empty {
+            self.told(id, place, Outcome::Done);
+            return;
+        }
+        let workers = output.workers.borrow();
+        let turn = output.next_worker.get();
+        output.next_worker.set(turn.wrapping_add(1));
+        match workers.get(turn.checked_rem(workers.len()).unwrap_or(0)) {
+            Some(worker) => worker.run(job.job),
+            None => {
+                drop(workers);
+                flight::start(job.job);
+            }
+        }
+    }
+
+    fn job(&self, id: i32, place: usize) -> Option<Prepared> {
+        let tasks = self.tasks.borrow();
+        let task = tasks.alive.get(&id)?;
+        let output = &self.outputs.get(place)?.instance;
+        let input = &self.inputs.get(task.input)?.instance;
+        let route = task.routes.iter().find(|route| route.output == place)?;
+        route.block.put(self.row.route.status, ROUTE_ACTIVE);
+        let coro = self.row.coro;
+        let job = Job {
+            row: self.row,
+            coro: if self.without_valgrind { coro.without_valgrind() } else { coro },
+            cb_flush: output.callback(self.row.output_plugin.cb_flush)?,
+            chunk: task.chunk_block.addr(),
+            task: task.block.addr(),
+            input: input.addr(),
+            output: output.addr(),
+            context: output.context(),
+            config: self.config.addr(),
+            task_id: id,
+            output_id: output.id,
+            name: output.name.clone(),
+        };
+        let skips = (self.row.first.major, self.row.first.minor) >= (3, 2);
+        let chunk_is_empty =
+            skips && task.chunk.kind == super::append::LOGS && task.chunk.records == 0;
+        Some(Prepared { job, chunk_is_empty })
+    }
+
+    /// What became of a task at an output.
+    pub(super) fn told(&self, id: i32, place: usize, outcome: Outcome) {
+        let Some(output) = self.outputs.get(place) else { return };
+        let flushes = self.flushes.get() + 1;
+        self.flushes.set(flushes);
+        let outcome = match outcome {
+            Outcome::Done if faults::hits(flushes, self.faults.retry) => Outcome::Retry,
+            other => other,
+        };
+        let mut tasks = self.tasks.borrow_mut();
+        let Some(task) = tasks.alive.get_mut(&id) else {
+            report::problem(&format!(
+                "{} told of the task {id}, which is gone",
+                output.instance.name
+            ));
+            return;
+        };
+        let (records, input) = (task.chunk.records, task.input);
+        let Some(route) = task.routes.iter_mut().find(|route| route.output == place && route.open)
+        else {
+            report::problem(&format!("{} told twice of the task {id}", output.instance.name));
+            return;
+        };
+        if output.sink.is_none() {
+            Self::check_route(self.row, task.chunk.records, &task.block, route, &output.instance);
+        }
+        match outcome {
+            Outcome::Done => count(&output.instance, |totals| {
+                totals.ok += 1;
+                totals.records += records;
+            }),
+            Outcome::Failed => count(&output.instance, |totals| totals.failed += 1),
+            Outcome::Retry => {
+                route.attempts += 1;
+                let limit = output.instance.retry_limit();
+                if limit < 0 || route.attempts <= limit {
+                    let delay = self.backoff(route.attempts);
+                    let task = u64::try_from(id).unwrap_or(0);
+                    self.events.after(delay, None, Event::Retry(task, place));
+                    count(&output.instance, |totals| totals.retried += 1);
+                    return;
+                }
+                let name = &output.instance.name;
+                report::line(report::ERROR, &format!("[engine] {name}: the task {id} is given up"));
+                count(&output.instance, |totals| totals.failed += 1);
+            }
+        }
+        route.open = false;
+        if task.routes.iter().any(|route| route.open) {
+            return;
+        }
+        let bytes = task.chunk.bytes.len();
+        drop(tasks.alive.remove(&id));
+        drop(tasks);
+        if let Some(known) = self.inputs.get(input) {
+            known.held.set(known.held.get().saturating_sub(bytes));
+        }
+        self.relax(input);
+    }
+
+    fn backoff(&self, attempts: i32) -> Duration {
+        let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(0).min(16);
+        self.retry_base.saturating_mul(1 << doublings).min(self.retry_cap)
+    }
+
+    /// Tries a task again.
+    pub(super) fn retry(&self, task: u64, place: usize) {
+        if let Ok(id) = i32::try_from(task) {
+            self.fly(id, place);
+        }
+    }
+
+    /// Whether a flush has left the task as the release's own functions would.
+    fn check_route(row: &HostAbi, records: usize, task: &Block, route: &Route, output: &Instance) {
+        let skipped = records == 0;
+        if route.block.get::<i32>(row.route.status) != 0 && !skipped {
+            report::problem(&format!("{} has left its route active", output.name));
+        }
+        if let Some(at) = row.route.records {
+            let told = usize::try_from(route.block.get::<i32>(at)).unwrap_or(usize::MAX);
+            if told != records && !skipped {
+                report::problem(&format!("{} told of {told} of {records} records", output.name));
+            }
+        }
+        let lock = task.addr().plus(row.task.lock).pointer();
+        // SAFETY: the mutex was initialised when the task was laid out.
+        if unsafe { libc::pthread_mutex_trylock(lock) } == 0 {
+            // SAFETY: this thread has just locked it.
+            unsafe { libc::pthread_mutex_unlock(lock) };
+        } else {
+            report::problem(&format!("{} has left a task locked", output.name));
+        }
+    }
+}
+
+struct Prepared {
+    job: Job,
+    chunk_is_empty: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fluent_bit_ai::host::abi::rows::ROWS;
+
+    #[test]
+    fn a_task_is_laid_out_as_the_row_says() {
+        for row in ROWS {
+            let chunk = OpenChunk { kind: 2, tag: b"t".to_vec(), bytes: vec![9; 5], records: 1 };
+            let task = lay_out(row, 7, chunk, (0, Addr(11)), vec![(0, Addr(21)), (1, Addr(22))]);
+            let place = task.block.addr();
+            assert_eq!(place.plus(row.task.id).read::<i32>(), 7);
+            let chunk: Addr = place.plus(row.task.event_chunk).read();
+            let data: Addr = chunk.plus(row.event_chunk.data).read();
+            assert_eq!(data.bytes(5), [9; 5]);
+            let first: Addr = place.plus(row.task.routes + 8).read();
+            let out: Addr = Addr(first.0 - row.route.head).plus(row.route.out).read();
+            assert_eq!(out, Addr(21));
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Coroutines, flushes and the scheduler.
+
+use crate::engine::flight;
+use crate::event_loop;
+use crate::here;
+use crate::memory::Addr;
+use crate::report;
+use crate::timers;
+
+#[unsafe(no_mangle)]
+extern "C" fn flb_coro_get() -> Addr {
+    here::coro()
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn flb_coro_set(coro: Addr) {
+    here::set_coro(coro);
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn flb_output_thread_instance_get() -> Addr {
+    here::worker()
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn flb_output_flush_prepare_destroy(flush: Addr) {
+    flight::prepare_end(flush);
+}
+
+/// Chunks of events belong to their tasks; only processors of outputs make others, and this host
+/// has none.
+#[unsafe(no_mangle)]
+extern "C" fn flb_event_chunk_destroy(_chunk: Addr) {
+    report::problem("a chunk was destroyed that belongs to its task");
+}
+
+/// Nothing is traced here, and plugins are to call this only for traced chunks.
+#[unsafe(no_mangle)]
+extern "C" fn flb_chunk_trace_output(_trace: Addr, _output: Addr, _outcome: i32) -> i32 {
+    report::problem("a chunk was traced that has no trace");
+    -1
+}
+
+/// The scheduler of this thread: any address does, because plugins only hand it back.
+#[unsafe(no_mangle)]
+extern "C" fn flb_sched_ctx_get() -> Addr {
+    here::config()
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn flb_sched_timer_cb_create(
+    _scheduler: Addr,
+    kind: i32,
+    millis: i32,
+    callback: Addr,
+    data: Addr,
+    out: Addr,
+) -> i32 {
+    timers::create(kind, millis, callback, data, out)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn flb_sched_timer_cb_destroy(timer: Addr) -> i32 {
+    timers::destroy(timer)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn flb_sched_timer_cb_disable(timer: Addr) -> i32 {
+    timers::disable(timer)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn flb_sched_timer_invalidate(timer: Addr) {
+    timers::destroy(timer);
+}
+
+/// Writes to a pipe of the host, as plugins may do instead of calling `write`.
+#[unsafe(no_mangle)]
+extern "C" fn flb_pipe_w(descriptor: i32, bytes: Addr, length: usize) -> isize {
+    if length != size_of::<u64>() {
+        return -1;
+    }
+    event_loop::write_word(descriptor, bytes.read());
+    8
+}
+
+type Plain = extern "C" fn(Addr);
+type Create = extern "C" fn(Addr, i32, i32, Addr, Addr, Addr) -> i32;
+
+/// Keeps the functions in the program although nothing here calls them.
+#[used]
+static KEPT: (
+    [extern "C" fn() -> Addr; 3],
+    [Plain; 4],
+    Create,
+    [extern "C" fn(Addr) -> i32; 2],
+    extern "C" fn(Addr, Addr, i32) -> i32,
+    extern "C" fn(i32, Addr, usize) -> isize,
+) = (
+    [flb_coro_get, flb_output_thread_instance_get, flb_sched_ctx_get],
+    [
+        flb_coro_set,
+        flb_output_flush_prepare_destroy,
+        flb_event_chunk_destroy,
+        flb_sched_timer_invalidate,
+    ],
+    flb_sched_timer_cb_create,
+    [flb_sched_timer_cb_destroy, flb_sched_timer_cb_disable],
+    flb_chunk_trace_output,
+    flb_pipe_w,
+);

@@ -1,0 +1,224 @@
+//! The properties that the host takes for itself and that never reach a plugin.
+
+use std::collections::BTreeMap;
+
+use crate::plugin::Kind;
+use crate::report;
+use crate::settings::Section;
+
+/// What the host keeps of a section.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CoreKeys {
+    /// The tag of an input.
+    pub(crate) tag: Option<String>,
+    /// The `match` of a filter or output.
+    pub(crate) pattern: Option<String>,
+    /// The name that the user gave.
+    pub(crate) alias: Option<String>,
+    /// The level of the instance's log.
+    pub(crate) log_level: Option<i32>,
+    /// The address to listen at.
+    pub(crate) listen: Option<String>,
+    /// The address to connect to.
+    pub(crate) host: Option<String>,
+    /// The port of either.
+    pub(crate) port: i32,
+    /// The most bytes that an input may hold; 0 is no limit.
+    pub(crate) mem_buf_limit: usize,
+    /// The worker threads of an output, when given.
+    pub(crate) workers: Option<i32>,
+    /// How often a chunk is tried again; -1 is without end.
+    pub(crate) retry_limit: i32,
+    /// Whether `retry_limit` was given.
+    pub(crate) retry_limit_is_set: bool,
+    /// `tls` and `tls.*`.
+    pub(crate) tls: BTreeMap<String, String>,
+}
+
+impl Default for CoreKeys {
+    fn default() -> Self {
+        Self {
+            tag: None,
+            pattern: None,
+            alias: None,
+            log_level: None,
+            listen: None,
+            host: None,
+            port: 0,
+            mem_buf_limit: 0,
+            workers: None,
+            retry_limit: 1,
+            retry_limit_is_set: false,
+            tls: BTreeMap::new(),
+        }
+    }
+}
+
+type Given = Vec<(String, String)>;
+
+/// Parts what the host keeps from what the plugin gets.
+///
+/// # Errors
+/// One line that names the property and what is allowed.
+pub(crate) fn split(
+    kind: Kind,
+    instance: &str,
+    section: &Section,
+) -> Result<(CoreKeys, Given), String> {
+    let mut core = CoreKeys::default();
+    let mut given = Vec::new();
+    for (key, value) in section.pairs() {
+        let lower = key.to_ascii_lowercase();
+        let taken = core
+            .take(kind, &lower, value)
+            .map_err(|problem| format!("{instance}: {key}: {problem}"))?;
+        if !taken {
+            given.push((key.to_owned(), value.to_owned()));
+        }
+    }
+    if kind == Kind::Output && core.pattern.is_none() {
+        report::line(
+            report::WARN,
+            &format!("[flb-host] {instance} has no 'match': it gets nothing"),
+        );
+    }
+    Ok((core, given))
+}
+
+impl CoreKeys {
+    fn take(&mut self, kind: Kind, key: &str, value: &str) -> Result<bool, String> {
+        let text = || Some(value.to_owned());
+        match (kind, key) {
+            (_, "name" | "log_suppress_interval") => {}
+            (_, "alias") => self.alias = text(),
+            (_, "log_level") => {
+                let level = report::level_of(value);
+                self.log_level = Some(level.ok_or_else(|| format!("unknown level '{value}'"))?);
+            }
+            (Kind::Input, _) => return self.take_input(key, value),
+            (_, "match") => self.pattern = text(),
+            (_, "match_regex") => return Err("this host knows only 'match'".to_owned()),
+            (Kind::Filter, _) => return Ok(false),
+            (Kind::Output, _) => return self.take_output(key, value),
+        }
+        Ok(true)
+    }
+
+    fn take_input(&mut self, key: &str, value: &str) -> Result<bool, String> {
+        match key {
+            "tag" => self.tag = Some(value.to_owned()),
+            "mem_buf_limit" => self.mem_buf_limit = size(value)?,
+            "threaded" => return Err("this host has no threaded inputs".to_owned()),
+            "routable" => return Err("this host routes every input".to_owned()),
+            "listen" => self.listen = Some(value.to_owned()),
+            _ if key.starts_with("thread.") => {}
+            _ => return self.take_net(key, value),
+        }
+        Ok(true)
+    }
+
+    fn take_output(&mut self, key: &str, value: &str) -> Result<bool, String> {
+        match key {
+            "workers" => self.workers = Some(number(value)?),
+            "retry_limit" => {
+                self.retry_limit_is_set = true;
+                self.retry_limit = retry_limit(value)?;
+            }
+            _ if key.starts_with("net.") => {}
+            _ => return self.take_net(key, value),
+        }
+        Ok(true)
+    }
+
+    fn take_net(&mut self, key: &str, value: &str) -> Result<bool, String> {
+        match key {
+            "host" => self.host = Some(value.to_owned()),
+            "port" => self.port = number(value)?,
+            "ipv6" => {}
+            _ if key == "tls" || key.starts_with("tls.") => {
+                self.tls.insert(key.to_owned(), value.to_owned());
+            }
+            _ if key.starts_with("storage.") => {
+                let note = format!("[flb-host] '{key}' is ignored by this host");
+                report::line(report::INFO, &note);
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+/// Reads a limit of retries; -1 is without end.
+pub(super) fn retry_limit(value: &str) -> Result<i32, String> {
+    match value.to_ascii_lowercase().as_str() {
+        "no_limits" | "false" | "off" => Ok(-1),
+        "no_retries" => Ok(0),
+        _ => number(value),
+    }
+}
+
+/// Whether a word means yes.
+pub(super) fn is_on(word: &str) -> bool {
+    ["on", "true", "yes", "1"].iter().any(|yes| word.eq_ignore_ascii_case(yes))
+}
+
+fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("'{text}' is no valid number"))
+}
+
+/// Reads a number of bytes with the host's suffixes.
+///
+/// # Errors
+/// One line that says what is allowed.
+pub(crate) fn size(text: &str) -> Result<usize, String> {
+    let lower = text.to_ascii_lowercase();
+    let plain = lower.trim_end_matches('b');
+    let (digits, scale) = match plain.chars().last() {
+        Some('k') => (plain.trim_end_matches('k'), 1_000),
+        Some('m') => (plain.trim_end_matches('m'), 1_000_000),
+        Some('g') => (plain.trim_end_matches('g'), 1_000_000_000),
+        _ => (plain, 1),
+    };
+    let number: usize =
+        digits.parse().map_err(|_| format!("'{text}' is no size, as in 512k or 10M"))?;
+    Ok(number.saturating_mul(scale))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Value;
+
+    fn section(pairs: &[(&str, &str)]) -> Section {
+        let options = pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), Value::One((*value).to_owned())))
+            .collect();
+        Section { options, processors: Vec::new() }
+    }
+
+    #[test]
+    fn the_host_keeps_what_is_its_own() {
+        let given = section(&[
+            ("Name", "x"),
+            ("Match", "a*"),
+            ("workers", "2"),
+            ("retry_limit", "no_limits"),
+            ("host", "h"),
+            ("listen", "kept by inputs only"),
+        ]);
+        let (core, rest) = split(Kind::Output, "x.0", &given).unwrap();
+        assert_eq!((core.workers, core.retry_limit), (Some(2), -1));
+        assert_eq!(core.pattern.as_deref(), Some("a*"));
+        assert_eq!(rest, [("listen".to_owned(), "kept by inputs only".to_owned())]);
+    }
+
+    #[test]
+    fn mistakes_name_the_property() {
+        let wrong = section(&[("mem_buf_limit", "much")]);
+        let error = split(Kind::Input, "x.0", &wrong).unwrap_err();
+        assert!(error.contains("x.0: mem_buf_limit: 'much'"), "{error}");
+        assert_eq!(size("1k"), Ok(1000));
+        assert_eq!(size("2MB"), Ok(2_000_000));
+    }
+}

@@ -1,0 +1,523 @@
+//! Configured inputs, filters and outputs as plugins see them: zeroed memory with the fields of
+//! the row.
+
+mod core_keys;
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use fluent_bit_ai::host::abi::row::HostAbi;
+
+use crate::event_loop;
+use crate::memory::{self, Addr, Block, Sds};
+use crate::metrics;
+use crate::plugin::{self, Kind, Plugin};
+use crate::settings::Section;
+pub(crate) use core_keys::CoreKeys;
+
+/// The fields that all kinds of instances have.
+#[derive(Debug, Clone, Copy)]
+struct Offsets {
+    size: usize,
+    id: usize,
+    log_level: usize,
+    name: usize,
+    alias: usize,
+    context: usize,
+    p: usize,
+    properties: usize,
+    config_map: usize,
+    cmt: usize,
+    config: usize,
+}
+
+macro_rules! offsets {
+    ($at:expr) => {
+        Offsets {
+            size: $at.size,
+            id: $at.id,
+            log_level: $at.log_level,
+            name: $at.name,
+            alias: $at.alias,
+            context: $at.context,
+            p: $at.p,
+            properties: $at.properties,
+            config_map: $at.config_map,
+            cmt: $at.cmt,
+            config: $at.config,
+        }
+    };
+}
+
+/// Where an instance keeps its TLS settings.
+#[derive(Debug, Clone, Copy)]
+struct Tls {
+    enabled: usize,
+    verify: usize,
+    ca_file: usize,
+    crt_file: usize,
+    key_file: usize,
+    key_passwd: usize,
+}
+
+macro_rules! tls {
+    ($at:expr) => {
+        Tls {
+            enabled: $at.use_tls,
+            verify: $at.tls_verify,
+            ca_file: $at.tls_ca_file,
+            crt_file: $at.tls_crt_file,
+            key_file: $at.tls_key_file,
+            key_passwd: $at.tls_key_passwd,
+        }
+    };
+}
+
+impl Offsets {
+    const fn of(kind: Kind, row: &HostAbi) -> Self {
+        match kind {
+            Kind::Input => offsets!(row.input),
+            Kind::Filter => offsets!(row.filter),
+            Kind::Output => offsets!(row.output),
+        }
+    }
+}
+
+const NAME_ROOM: usize = 31;
+const CMT_BYTES: usize = 256;
+const ENTRY_LINK: usize = 16;
+
+#[derive(Debug)]
+struct Property {
+    key: String,
+    value: Sds,
+    node: Block,
+    /// The key as the node points to it.
+    _key: Sds,
+}
+
+/// A configured instance.
+#[derive(Debug)]
+pub(crate) struct Instance {
+    /// What it is.
+    pub(crate) kind: Kind,
+    /// Its name, for example `ai_otlp.0`, or its alias.
+    pub(crate) name: String,
+    /// Its number among its kind.
+    pub(crate) id: i32,
+    /// Its plugin; a built-in one has none.
+    pub(crate) plugin: Option<Arc<Plugin>>,
+    /// What the core keeps for itself.
+    pub(crate) core: CoreKeys,
+    block: Block,
+    at: Offsets,
+    row: &'static HostAbi,
+    properties: Mutex<Vec<Property>>,
+    texts: Mutex<Vec<Sds>>,
+    cmt: Block,
+    option_list: Vec<Block>,
+    channel: Option<(OwnedFd, OwnedFd)>,
+}
+
+static REGISTRY: Mutex<BTreeMap<Addr, Weak<Instance>>> = Mutex::new(BTreeMap::new());
+
+fn registry() -> MutexGuard<'static, BTreeMap<Addr, Weak<Instance>>> {
+    REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The instance that a plugin names by its address.
+pub(crate) fn find(address: Addr) -> Option<Arc<Instance>> {
+    registry().get(&address)?.upgrade()
+}
+
+/// What an instance is made from.
+pub(crate) struct Plan<'a> {
+    pub(crate) kind: Kind,
+    /// The plugin's name, also for a built-in one.
+    pub(crate) name: &'a str,
+    /// The place among the instances of this kind.
+    pub(crate) id: i32,
+    pub(crate) plugin: Option<Arc<Plugin>>,
+    pub(crate) section: &'a Section,
+    /// Where the run's configuration lies.
+    pub(crate) config: Addr,
+    pub(crate) log_level: i32,
+    pub(crate) row: &'static HostAbi,
+}
+
+impl Instance {
+    /// Lays an instance out.
+    ///
+    /// # Errors
+    /// One line that names the property that is wrong.
+    pub(crate) fn new(plan: &Plan<'_>) -> Result<Arc<Self>, String> {
+        let given_name = format!("{}.{}", plan.name, plan.id);
+        let (core, given) = core_keys::split(plan.kind, &given_name, plan.section)?;
+        let options = plan.plugin.as_ref().map(|plugin| plugin.options.as_slice());
+        if let Some(options) = options {
+            plugin::check(&given_name, options, &given)?;
+        }
+        let at = Offsets::of(plan.kind, plan.row);
+        let instance = Self {
+            kind: plan.kind,
+            name: core.alias.clone().unwrap_or(given_name),
+            id: plan.id,
+            plugin: plan.plugin.clone(),
+            core,
+            block: Block::zeroed(at.size),
+            at,
+            row: plan.row,
+            properties: Mutex::default(),
+            texts: Mutex::default(),
+            cmt: Block::zeroed(CMT_BYTES),
+            option_list: option_list(plan.row, plan.plugin.as_deref()),
+            channel: match plan.kind {
+                Kind::Output => Some(event_loop::pipe().map_err(|error| error.to_string())?),
+                Kind::Input | Kind::Filter => None,
+            },
+        };
+        instance.fill(plan);
+        for (key, value) in given {
+            instance.add_property(key, &value);
+        }
+        let instance = Arc::new(instance);
+        registry().insert(instance.addr(), Arc::downgrade(&instance));
+        Ok(instance)
+    }
+
+    fn fill(&self, plan: &Plan<'_>) {
+        let put = |at, value: Addr| self.block.put(at, value);
+        let shown = format!("{}.{}", plan.name, plan.id);
+        let shown = shown.as_bytes();
+        self.block.put_bytes(self.at.name, shown.get(..NAME_ROOM).unwrap_or(shown));
+        self.block.put(self.at.id, plan.id);
+        self.block.put(self.at.log_level, self.core.log_level.unwrap_or(plan.log_level));
+        put(self.at.alias, self.optional_text(self.core.alias.as_deref()));
+        put(self.at.p, plan.plugin.as_ref().map_or(Addr::NULL, |plugin| plugin.addr()));
+        put(self.at.config, plan.config);
+        put(self.at.cmt, self.cmt.addr());
+        memory::link(self.addr().plus(self.at.properties), &[]);
+        if let Some(head) = self.option_list.first() {
+            put(self.at.config_map, head.addr());
+        }
+        match plan.kind {
+            Kind::Input => self.fill_input(),
+            Kind::Filter => self.fill_filter(),
+            Kind::Output => self.fill_output(),
+        }
+    }
+
+    fn fill_input(&self) {
+        let at = &self.row.input;
+        let tag = self.tag();
+        self.block.put(at.tag, self.text(&tag));
+        self.block.put(at.tag_len, i32::try_from(tag.len()).unwrap_or(i32::MAX));
+        self.block.put(at.routable, 1_i32);
+        self.block.put(at.storage_buf_status, 1_i32);
+        if let Some(plugin) = &self.plugin {
+            self.block.put(at.flags, plugin.number(self.row.input_plugin.flags));
+        }
+        self.fill_host(at.host);
+        self.fill_tls(tls!(at));
+        self.set_paused(false);
+    }
+
+    fn fill_filter(&self) {
+        let at = &self.row.filter;
+        if let Some(plugin) = &self.plugin {
+            self.block.put(at.event_type, plugin.number(self.row.filter_plugin.event_type));
+        }
+        self.block.put(at.match_rule, self.optional_text(self.core.pattern.as_deref()));
+    }
+
+    fn fill_output(&self) {
+        let at = &self.row.output;
+        self.block.put(at.event_type, self.event_types());
+        if let Some(plugin) = &self.plugin {
+            self.block.put(at.flags, plugin.number(self.row.output_plugin.flags));
+        }
+        self.block.put(at.match_rule, self.optional_text(self.core.pattern.as_deref()));
+        self.block.put(at.retry_limit, self.core.retry_limit);
+        if let Some(set) = at.retry_limit_is_set {
+            self.block.put(set, i32::from(self.core.retry_limit_is_set));
+        }
+        self.fill_tls(tls!(at));
+        let declared =
+            self.plugin.as_ref().map_or(0, |plugin| plugin.number(self.row.output_plugin.workers));
+        self.block.put(at.tp_workers, self.core.workers.unwrap_or(declared));
+        self.fill_host(at.host);
+        if let Some((reader, writer)) = &self.channel {
+            self.block.put(at.ch_events, reader.as_raw_fd());
+            self.block.put(at.ch_events + 4, writer.as_raw_fd());
+        }
+    }
+
+    fn fill_tls(&self, at: Tls) {
+        let value = |key: &str| self.core.tls.get(key).map(String::as_str);
+        let on = |key: &str, default| value(key).map_or(default, core_keys::is_on);
+        self.block.put(at.enabled, i32::from(on("tls", false)));
+        self.block.put(at.verify, i32::from(on("tls.verify", true)));
+        self.block.put(at.ca_file, self.optional_text(value("tls.ca_file")));
+        self.block.put(at.crt_file, self.optional_text(value("tls.crt_file")));
+        self.block.put(at.key_file, self.optional_text(value("tls.key_file")));
+        self.block.put(at.key_passwd, self.optional_text(value("tls.key_passwd")));
+    }
+
+    fn fill_host(&self, host: usize) {
+        let at = &self.row.net_host;
+        self.block.put(host + at.name, self.optional_text(self.core.host.as_deref()));
+        self.block.put(host + at.listen, self.optional_text(self.core.listen.as_deref()));
+        self.block.put(host + at.port, self.core.port);
+    }
+
+    fn text(&self, text: &str) -> Addr {
+        let text = Sds::new(text.as_bytes());
+        let address = text.addr();
+        self.texts.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+        address
+    }
+
+    fn optional_text(&self, text: Option<&str>) -> Addr {
+        text.map_or(Addr::NULL, |text| self.text(text))
+    }
+
+    /// Where it lies.
+    pub(crate) const fn addr(&self) -> Addr {
+        self.block.addr()
+    }
+
+    /// The tag of an input: its own name when none was given.
+    pub(crate) fn tag(&self) -> String {
+        self.core.tag.clone().unwrap_or_else(|| self.name.clone())
+    }
+
+    /// What the plugin has set as its context.
+    pub(crate) fn context(&self) -> Addr {
+        self.block.get(self.at.context)
+    }
+
+    /// Sets the plugin's context.
+    pub(crate) fn set_context(&self, context: Addr) {
+        self.block.put(self.at.context, context);
+    }
+
+    /// A callback of its plugin.
+    pub(crate) fn callback(&self, offset: usize) -> Option<Addr> {
+        self.plugin.as_ref()?.callback(offset)
+    }
+
+    /// Calls `cb(context, config)` if the plugin has that callback.
+    pub(crate) fn call(&self, offset: usize, config: Addr) {
+        if let Some(function) = self.callback(offset) {
+            crate::calls::with_two(function, self.context(), config);
+        }
+    }
+
+    /// Whether an input is paused because its memory is full.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.block.get::<i32>(self.row.input.mem_buf_status) == 0
+    }
+
+    /// Says whether an input is paused because its memory is full.
+    pub(crate) fn set_paused(&self, paused: bool) {
+        self.block.put(self.row.input.mem_buf_status, i32::from(!paused));
+    }
+
+    /// The worker threads of an output.
+    pub(crate) fn workers(&self) -> usize {
+        usize::try_from(self.block.get::<i32>(self.row.output.tp_workers)).unwrap_or(0)
+    }
+
+    /// How often an output's chunks are tried again; -1 is without end.
+    pub(crate) fn retry_limit(&self) -> i32 {
+        self.block.get(self.row.output.retry_limit)
+    }
+
+    /// Says whether an output has worker threads.
+    pub(crate) fn set_threaded(&self, threaded: bool) {
+        self.block.put(self.row.output.is_threaded, i32::from(threaded));
+    }
+
+    /// The bits of the event types that an output or filter takes; none declared means logs.
+    pub(crate) fn event_types(&self) -> i32 {
+        let declared = match (&self.plugin, self.kind) {
+            (Some(plugin), Kind::Output) => plugin.number(self.row.output_plugin.event_type),
+            (Some(plugin), _) => plugin.number(self.row.filter_plugin.event_type),
+            (None, _) => i32::MAX,
+        };
+        if declared == 0 { 1 } else { declared }
+    }
+
+    /// Whether its `match` takes a tag.
+    pub(crate) fn matches(&self, tag: &[u8]) -> bool {
+        self.core.pattern.as_ref().is_some_and(|pattern| matches(pattern.as_bytes(), tag))
+    }
+
+    /// The ends of an output's pipe: for reading, for writing.
+    pub(crate) fn channel(&self) -> Option<(RawFd, RawFd)> {
+        self.channel.as_ref().map(|(reader, writer)| (reader.as_raw_fd(), writer.as_raw_fd()))
+    }
+
+    /// The value of a property as the plugin gets it.
+    pub(crate) fn property(&self, key: &str) -> Addr {
+        let properties = self.properties.lock().unwrap_or_else(PoisonError::into_inner);
+        properties
+            .iter()
+            .find(|property| property.key.eq_ignore_ascii_case(key))
+            .map_or(Addr::NULL, |property| property.value.addr())
+    }
+
+    /// Its name as plugins ask for it: the alias where there is one.
+    pub(crate) fn shown_name(&self) -> Addr {
+        let alias: Addr = self.block.get(self.at.alias);
+        if alias.is_null() { self.addr().plus(self.at.name) } else { alias }
+    }
+
+    /// Sets a property on a plugin's behalf, as its initialisation may do; -1 if that is refused.
+    pub(crate) fn set_property(&self, key: &str, value: &str) -> i32 {
+        let at = &self.row.output;
+        match (self.kind, key.to_ascii_lowercase().as_str()) {
+            (Kind::Output, "workers") => match value.parse::<i32>() {
+                Ok(workers) => self.block.put(at.tp_workers, workers),
+                Err(_) => return -1,
+            },
+            (Kind::Output, "retry_limit") => match core_keys::retry_limit(value) {
+                Ok(limit) => {
+                    self.block.put(at.retry_limit, limit);
+                    if let Some(set) = at.retry_limit_is_set {
+                        self.block.put(set, 1_i32);
+                    }
+                }
+                Err(_) => return -1,
+            },
+            _ => self.add_property(key.to_owned(), value),
+        }
+        0
+    }
+
+    /// Adds a property to the list that the plugin sees.
+    pub(crate) fn add_property(&self, key: String, value: &str) {
+        let at = &self.row.kv;
+        let shown = Sds::new(key.as_bytes());
+        let value = Sds::new(value.as_bytes());
+        let node = Block::zeroed(at.size);
+        node.put(at.key, shown.addr());
+        node.put(at.val, value.addr());
+        let mut properties = self.properties.lock().unwrap_or_else(PoisonError::into_inner);
+        properties.push(Property { key, value, node, _key: shown });
+        let nodes: Vec<Addr> =
+            properties.iter().map(|property| property.node.addr().plus(at.head)).collect();
+        memory::link(self.addr().plus(self.at.properties), &nodes);
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        metrics::destroy(self.cmt.addr());
+        registry().remove(&self.block.addr());
+    }
+}
+
+/// The host's copy of a plugin's table as a list: its head, then the entries.
+fn option_list(row: &HostAbi, plugin: Option<&Plugin>) -> Vec<Block> {
+    let Some(plugin) = plugin else { return Vec::new() };
+    let at = &row.config_map;
+    let mut blocks = vec![Block::zeroed(ENTRY_LINK)];
+    blocks.extend(plugin.options.iter().map(|entry| {
+        let copy = Block::copy_of(entry.place, at.size);
+        copy.put_bytes(at.value, &vec![0; at.size.saturating_sub(at.value)]);
+        copy
+    }));
+    let mut addresses = blocks.iter().map(Block::addr);
+    if let Some(head) = addresses.next() {
+        let link_at = at.size.saturating_sub(ENTRY_LINK);
+        let nodes: Vec<Addr> = addresses.map(|entry| entry.plus(link_at)).collect();
+        memory::link(head, &nodes);
+    }
+    blocks
+}
+
+/// Fluent Bit's wildcard: a star stands for any bytes.
+pub(crate) fn matches(pattern: &[u8], tag: &[u8]) -> bool {
+    let (mut at, mut star) = (0, None);
+    let mut place = 0;
+    while place < tag.len() {
+        match pattern.get(at) {
+            Some(b'*') => {
+                star = Some((at, place));
+                at += 1;
+            }
+            Some(byte) if Some(byte) == tag.get(place) => {
+                at += 1;
+                place += 1;
+            }
+            _ => match &mut star {
+                Some((after, taken)) => {
+                    *taken += 1;
+                    place = *taken;
+                    at = *after + 1;
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern.get(at..).is_some_and(|rest| rest.iter().all(|byte| *byte == b'*'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Value;
+    use fluent_bit_ai::host::abi::rows::ROWS;
+
+    #[test]
+    fn tags_match_as_in_fluent_bit() {
+        for (pattern, tag, yes) in [
+            ("*", "", true),
+            ("ai*", "ai", true),
+            ("ai.*.x", "ai.b.c.x", true),
+            ("ai.*.x", "ai.b.c.y", false),
+            ("*a*b", "xaab", true),
+            ("ai", "aix", false),
+            ("", "", true),
+        ] {
+            assert_eq!(matches(pattern.as_bytes(), tag.as_bytes()), yes, "{pattern} {tag}");
+        }
+    }
+
+    #[test]
+    fn an_instance_has_its_fields_where_the_row_says() {
+        for row in ROWS {
+            let options = [("tag", "a.b"), ("Listen", "1.2.3.4"), ("rule", "x"), ("rule", "y")]
+                .map(|(name, value)| (name.to_owned(), Value::One(value.to_owned())));
+            let section = Section { options: options.to_vec(), processors: Vec::new() };
+            let plan = Plan {
+                kind: Kind::Input,
+                name: "probe",
+                id: 3,
+                plugin: None,
+                section: &section,
+                config: Addr(77),
+                log_level: 4,
+                row,
+            };
+            let instance = Instance::new(&plan).unwrap();
+            let at = &row.input;
+            let place = instance.addr();
+            assert_eq!(place.plus(at.name).text().as_deref(), Some("probe.3"));
+            assert_eq!(place.plus(at.config).read::<Addr>(), Addr(77));
+            assert_eq!(place.plus(at.tag).read::<Addr>().text().as_deref(), Some("a.b"));
+            let listen: Addr = place.plus(at.host + row.net_host.listen).read();
+            assert_eq!(listen.text().as_deref(), Some("1.2.3.4"));
+            let first: Addr = place.plus(at.properties + 8).read();
+            let second: Addr = first.plus(8).read();
+            let value: Addr = Addr(second.0 - row.kv.head).plus(row.kv.val).read();
+            assert_eq!(value.text().as_deref(), Some("y"));
+            assert_eq!(second.plus(8).read::<Addr>(), place.plus(at.properties));
+            assert!(find(place).is_some());
+            drop(instance);
+            assert!(find(place).is_none());
+        }
+    }
+}
