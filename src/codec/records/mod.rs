@@ -4,6 +4,8 @@
 
 mod event;
 mod spans;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use event::{Event, EventKind, EventTime, Events, Group, Telemetry};
 pub use spans::{AttributeVisitor, SpanEvent, SpanView, SpanWalker, Status, Step};

@@ -60,6 +60,7 @@ pub struct SpanEvent<'a> {
 }
 
 /// One step through a chunk.
+#[expect(clippy::large_enum_variant, reason = "a step lives on the stack for one turn of a loop")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step<'a> {
     /// A span record.
