@@ -13,7 +13,7 @@ use super::write::{Descriptor, Envelope, MetricWriter, Point};
 use super::{Batch, HistogramForm, MetricsConfig, Temporality};
 use crate::clock::Tick;
 use crate::codec::msgpack::str;
-use crate::codec::records::SpanView;
+use crate::codec::records::SpanHead;
 use crate::model::{Position, SpanId, TraceId};
 
 /// The bounds that the conventions advise for durations, in seconds.
@@ -65,7 +65,7 @@ const TYPE_OUTPUT: &[u8] = b"\xb1gen_ai.token.type\xa6output";
 pub(super) struct Measured<'m, 'a> {
     pub(super) fields: &'m Fields<'a>,
     pub(super) further: &'m [&'a [u8]],
-    pub(super) span: &'m SpanView<'a>,
+    pub(super) span: &'m SpanHead<'a>,
     pub(super) weight: f64,
 }
 

@@ -8,4 +8,4 @@ mod spans;
 pub(crate) mod testing;
 
 pub use event::{Event, EventKind, EventTime, Events, Group, Telemetry};
-pub use spans::{AttributeVisitor, SpanEvent, SpanView, SpanWalker, Status, Step};
+pub use spans::{AttributeVisitor, SpanEvent, SpanHead, SpanWalker, Status, Step};

@@ -23,7 +23,7 @@ pub enum Status {
 
 /// The fields of a span's body that decisions need; all slices are borrowed from the chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct SpanView<'a> {
+pub struct SpanHead<'a> {
     /// Hex text, empty when missing.
     pub trace_id: &'a [u8],
     /// Hex text, empty when missing.
@@ -56,7 +56,7 @@ pub struct SpanEvent<'a> {
     /// Its encoded body map.
     pub body: &'a [u8],
     /// The body's fields.
-    pub span: SpanView<'a>,
+    pub span: SpanHead<'a>,
 }
 
 /// One step through a chunk.
@@ -217,8 +217,8 @@ fn nanos(reader: &mut Reader<'_>) -> Result<u64, ReadError> {
 fn read_body<'a>(
     reader: &mut Reader<'a>,
     visitor: &mut impl AttributeVisitor<'a>,
-) -> Result<SpanView<'a>, ReadError> {
-    let mut span = SpanView::default();
+) -> Result<SpanHead<'a>, ReadError> {
+    let mut span = SpanHead::default();
     for _ in 0..reader.map()? {
         match text(reader)? {
             b"trace_id" => span.trace_id = text(reader)?,
