@@ -4,7 +4,7 @@
 //! before it, because spans of one scope carry equal bytes, and the body's fields are picked up
 //! while its end is looked for.
 
-use super::event::event_time;
+use super::event::{event_time, integer};
 use super::{Event, EventKind, EventTime, Telemetry};
 use crate::codec::msgpack::{MapView, ReadError, Reader, Token, text_of};
 use crate::model::Signal;
@@ -210,6 +210,8 @@ fn nanos(reader: &mut Reader<'_>) -> Result<u64, ReadError> {
     Ok(match scalar(reader)? {
         Token::Uint(nanos) => nanos,
         Token::Int(nanos) => u64::try_from(nanos).unwrap_or(0),
+        // Lua has no integers.
+        Token::Float(nanos) => integer(nanos).unwrap_or(0),
         _ => 0,
     })
 }
