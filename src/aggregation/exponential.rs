@@ -196,7 +196,7 @@ mod tests {
             let scale = buckets.scale;
             let base = f64::powf(2.0, f64::powi(2.0, -scale));
             let (count, exported) = buckets.export(false);
-            prop_assert_eq!(count as usize, values.len());
+            prop_assert_eq!(count, values.len() as u64);
             let ExportedBuckets::Exponential { offset, counts, .. } = exported else { panic!() };
             prop_assert!(counts.len() <= MAX_BUCKETS);
             for (index, count) in (offset..).zip(counts) {

@@ -12,9 +12,7 @@ mod spans;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use decode::{
-    LogOptions, Transcoded, logs_to_records, metrics_to_records, traces_to_records,
-};
+pub use decode::{LogOptions, Transcoded, logs_to_records, metrics_to_records, traces_to_records};
 pub use encode::{Encoder, RequestBuilder};
 pub use error::{DecodeError, DecodeKind, EncodeError, ValueError};
 pub use event::{Event, EventKind, EventTime, Events, Group, Telemetry};

@@ -205,6 +205,12 @@ impl TailSampler {
         self.ready.push_back(released);
     }
 
+    /// The names of the policies, in the order of the counts in [`Tally`].
+    #[must_use]
+    pub fn policy_names(&self) -> Vec<String> {
+        self.policies.list().iter().map(|policy| policy.name.clone()).collect()
+    }
+
     /// What has happened so far.
     #[must_use]
     pub const fn tally(&self) -> &Tally {
