@@ -9,7 +9,7 @@ use super::histogram::{Exemplar, Histogram, Shape, settle};
 use super::measure::{self, Fields};
 use super::number::whole;
 use super::series::{Handle, Table};
-use super::write::{Descriptor, Envelope, MetricWriter, Point};
+use super::write::{Descriptor, Envelope, MetricWriter, Place};
 use super::{Batch, HistogramForm, MetricsConfig, Temporality};
 use crate::clock::Tick;
 use crate::codec::msgpack::str;
@@ -41,19 +41,16 @@ const COUNT: Descriptor = Descriptor {
     name: "gen_ai.client.operation.count",
     description: "Number of GenAI operations. Not a metric of the semantic conventions.",
     unit: "{operation}",
-    counter: true,
 };
 const DURATION: Descriptor = Descriptor {
     name: "gen_ai.client.operation.duration",
     description: "GenAI operation duration.",
     unit: "s",
-    counter: false,
 };
 const USAGE: Descriptor = Descriptor {
     name: "gen_ai.client.token.usage",
     description: "Number of input and output tokens used by model calls, each call counted once.",
     unit: "{token}",
-    counter: false,
 };
 
 /// The attribute `gen_ai.token.type`, encoded.
@@ -128,7 +125,7 @@ pub(super) struct Groups {
     keys: Keys,
     tag: Option<Vec<u8>>,
     position: Position,
-    cumulative: bool,
+    temporality: Temporality,
     exponential: bool,
     max_series: usize,
     max_resources: usize,
@@ -205,7 +202,7 @@ impl Groups {
             keys: Keys::new(&config.dimensions),
             tag: config.tag.clone(),
             position: config.position,
-            cumulative: config.temporality == Temporality::Cumulative,
+            temporality: config.temporality,
             exponential: config.histogram == HistogramForm::Exponential,
             max_series: config.max_series,
             max_resources: config.max_resources,
@@ -334,15 +331,13 @@ impl Groups {
 
     /// Appends the metrics of every group; deltas begin at `since`.
     pub(super) fn export(&mut self, batches: &mut Vec<Batch>, since: u64, unix_nanos: u64) {
-        let (cumulative, exponential) = (self.cumulative, self.exponential);
+        let delta = (self.temporality == Temporality::Delta).then_some(since);
         for group in self.slots.iter_mut().flatten() {
-            let resource = &group.resource;
-            let position = self.position;
-            let envelope = Envelope { resource, position, cumulative, exponential, unix_nanos };
+            let envelope =
+                Envelope::new(&group.resource, self.position, self.temporality, unix_nanos);
             let mut batch = Batch { tag: group.tag.clone(), records: 0, events: Vec::new() };
-            let delta = (!cumulative).then_some(since);
-            export_operations(&mut group.operations, &mut batch, envelope, delta);
-            export_usage(&mut group.usage, &mut batch, envelope, delta);
+            export_operations(&mut group.operations, &mut batch, &envelope, delta);
+            export_usage(&mut group.usage, &mut batch, &envelope, delta);
             if batch.records > 0 {
                 batches.push(batch);
             }
@@ -371,11 +366,11 @@ impl Groups {
 fn export_operations(
     table: &mut Table<Operations>,
     batch: &mut Batch,
-    envelope: Envelope<'_>,
+    envelope: &Envelope,
     delta: Option<u64>,
 ) {
     let Batch { records, events, .. } = batch;
-    let mut writer = MetricWriter::new(events, records, COUNT, envelope);
+    let mut writer = MetricWriter::new((events, records), COUNT, envelope);
     table.for_each(|attributes, series| {
         let start = delta.unwrap_or(series.since);
         let operations = &mut series.value;
@@ -386,15 +381,15 @@ fn export_operations(
             operations.exported
         };
         if count > 0 {
-            writer.number(Point { attributes, more: &[], pairs: series.pairs, start }, count);
+            writer.number(Place { attributes, more: &[], pairs: series.pairs, start }, count);
         }
     });
     writer.flush();
-    let mut writer = MetricWriter::new(events, records, DURATION, envelope);
+    let mut writer = MetricWriter::new((events, records), DURATION, envelope);
     table.for_each(|attributes, series| {
         let start = delta.unwrap_or(series.since);
         if let Some(data) = series.value.durations.export(delta.is_none()) {
-            writer.histogram(Point { attributes, more: &[], pairs: series.pairs, start }, &data);
+            writer.histogram(Place { attributes, more: &[], pairs: series.pairs, start }, data);
         }
     });
     writer.flush();
@@ -403,16 +398,16 @@ fn export_operations(
 fn export_usage(
     table: &mut Table<Usage>,
     batch: &mut Batch,
-    envelope: Envelope<'_>,
+    envelope: &Envelope,
     delta: Option<u64>,
 ) {
-    let mut writer = MetricWriter::new(&mut batch.events, &mut batch.records, USAGE, envelope);
+    let mut writer = MetricWriter::new((&mut batch.events, &mut batch.records), USAGE, envelope);
     table.for_each(|attributes, series| {
         let (start, pairs) = (delta.unwrap_or(series.since), series.pairs + 1);
         let Usage { input, output } = &mut series.value;
         for (histogram, more) in [(input, TYPE_INPUT), (output, TYPE_OUTPUT)] {
             if let Some(data) = histogram.export(delta.is_none()) {
-                writer.histogram(Point { attributes, more, pairs, start }, &data);
+                writer.histogram(Place { attributes, more, pairs, start }, data);
             }
         }
     });

@@ -1,7 +1,8 @@
 //! What a GenAI span says: picked up while its attributes are read.
 
 use crate::codec::msgpack::{MapView, text_of};
-use crate::codec::records::{AttributeVisitor, Status};
+use crate::codec::records::AttributeVisitor;
+use crate::codec::records::skim::StatusCode;
 
 use super::number::amount;
 
@@ -58,11 +59,11 @@ impl Fields<'_> {
     }
 
     /// The error of the span as an encoded value; empty when there is none.
-    pub(super) fn error(&self, status: Status) -> &[u8] {
+    pub(super) fn error(&self, status: StatusCode) -> &[u8] {
         // By the general semantic conventions `_OTHER` is an error without a known type.
         const OTHER: &[u8] = b"\xa6_OTHER";
         match (self.error_type, status) {
-            ([], Status::Error) => OTHER,
+            ([], StatusCode::Error) => OTHER,
             (error, _) => error,
         }
     }

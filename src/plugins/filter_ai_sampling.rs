@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::policies_file::{self, FileSettings, PolicyList};
 use crate::clock::{self, Tick};
-use crate::codec::records::{SpanEvent, SpanWalker, Status, Step};
+use crate::codec::records::skim::StatusCode;
+use crate::codec::records::{SpanEvent, SpanWalker, Step};
 use crate::condition::Condition;
 use crate::config::Parser;
 use crate::hub::{Drain, Emission, Source};
@@ -253,7 +254,7 @@ fn flat_policies(parser: &mut Parser<'_>, list: &mut PolicyList) {
         None => too_many = true,
     };
     if parser.bool("keep_errors", false) {
-        keep(list, "keep_errors", SpanTest::Status(vec![Status::Error]));
+        keep(list, "keep_errors", SpanTest::Status(vec![StatusCode::Error]));
     }
     for given in parser.texts("keep_attribute") {
         let (key, value) = match given.split_once('=') {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use regex::bytes::Regex;
 use serde_json::{Map, Value};
 
-use crate::codec::records::Status;
+use crate::codec::records::skim::StatusCode;
 use crate::condition::Condition;
 use crate::config::{Parser, parse_duration};
 use crate::sampling::Threshold;
@@ -268,9 +268,9 @@ impl Walk<'_> {
         let mut statuses = Vec::new();
         for text in self.texts(node, "status_codes") {
             match text.to_ascii_lowercase().as_str() {
-                "error" => statuses.push(Status::Error),
-                "ok" => statuses.push(Status::Ok),
-                "unset" => statuses.push(Status::Unset),
+                "error" => statuses.push(StatusCode::Error),
+                "ok" => statuses.push(StatusCode::Ok),
+                "unset" => statuses.push(StatusCode::Unset),
                 _ => self.refuse(node, "status_codes", "allowed: error, ok, unset"),
             }
         }

@@ -5,21 +5,10 @@
 //! while its end is looked for.
 
 use super::event::{event_time, integer};
+use super::skim::StatusCode;
 use super::{Event, EventKind, EventTime, Telemetry};
-use crate::codec::msgpack::{MapView, ReadError, Reader, Token, text_of};
+use crate::codec::msgpack::{MapView, ReadError, Reader, Token};
 use crate::model::Signal;
-
-/// What the span's status says, by the OTLP enum `Status.StatusCode`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Status {
-    /// Nothing was said.
-    #[default]
-    Unset,
-    /// Success was claimed.
-    Ok,
-    /// The operation failed.
-    Error,
-}
 
 /// The fields of a span's body that decisions need; all slices are borrowed from the chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -37,7 +26,7 @@ pub struct SpanHead<'a> {
     /// Nanoseconds since the Unix epoch, 0 when missing.
     pub end_unix_nanos: u64,
     /// The status.
-    pub status: Status,
+    pub status: StatusCode,
 }
 
 /// A span record.
@@ -256,11 +245,12 @@ fn visit<'a>(
     Ok(())
 }
 
-fn status_of(encoded: &[u8]) -> Status {
-    match MapView::new(encoded).get(b"code").and_then(text_of) {
-        Some("error") => Status::Error,
-        Some("ok") => Status::Ok,
-        _ => Status::Unset,
+fn status_of(encoded: &[u8]) -> StatusCode {
+    let code = MapView::new(encoded).get(b"code").unwrap_or_default();
+    match Reader::new(code).token() {
+        Ok(Token::Str(b"ok") | Token::Uint(1)) => StatusCode::Ok,
+        Ok(Token::Str(b"error") | Token::Uint(2)) => StatusCode::Error,
+        _ => StatusCode::Unset,
     }
 }
 
@@ -322,7 +312,7 @@ mod tests {
         let Some(Step::Span(span)) = walker.step(&mut keys) else { panic!("a span") };
         assert_eq!((span.raw, span.new_metadata), (&first[..], true));
         assert_eq!(span.span.trace_id, b"0af7651916cd43dd8448eb211c80319c");
-        assert_eq!((span.span.start_unix_nanos, span.span.status), (5, Status::Error));
+        assert_eq!((span.span.start_unix_nanos, span.span.status), (5, StatusCode::Error));
         assert_eq!((span.span.span_id, span.time.seconds), (&b""[..], 9));
         assert_eq!(keys.0, [[b'k', 0x90]]);
         let Some(Step::Span(span)) = walker.step(&mut keys) else { panic!("a span") };

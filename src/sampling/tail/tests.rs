@@ -4,8 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::codec::msgpack::{MapView, text_of};
+use crate::codec::records::Events;
+use crate::codec::records::skim::StatusCode;
 use crate::codec::records::testing::{SpanRecord, chunk};
-use crate::codec::records::{Events, Status};
 use crate::sampling::POLICY_ATTRIBUTE;
 use crate::sampling::policy::{Action, Policy, Rule, SpanTest};
 
@@ -14,7 +15,7 @@ const HIGH: u64 = 0x1100_0000_0000_0000 | 0x00ee_eeee_eeee_eeee;
 
 fn rules(list: Vec<(&str, Rule, Action)>) -> Policies {
     let mut tests = SpanTests::default();
-    tests.add(SpanTest::Status(vec![Status::Error])).unwrap();
+    tests.add(SpanTest::Status(vec![StatusCode::Error])).unwrap();
     let policies = list.into_iter().map(|(name, rule, action)| {
         let name = name.to_owned();
         Policy { name, rule, action }
