@@ -1,1 +1,291 @@
-//! placeholder
+//! Model metrics from spans, by the GenAI semantic conventions 1.41.
+//!
+//! [`Aggregator`] looks at every span record of a chunk and changes none: durations and counts of
+//! every GenAI operation, tokens of model calls once per call, weighted by how many spans a sampled
+//! span stands for. Metrics carry the resource of the spans that they are from.
+
+mod calls;
+mod exponential;
+mod group;
+mod histogram;
+mod measure;
+mod number;
+mod series;
+mod write;
+
+use std::time::Duration;
+
+use self::calls::{CallTracker, Changes, Seen};
+use self::group::{Groups, Measured, Tokens};
+use self::measure::{FieldVisitor, of_resource};
+use self::number::whole;
+use crate::clock::Tick;
+use crate::codec::msgpack::text_of;
+use crate::codec::records::{SpanEvent, SpanWalker, Step};
+use crate::model::{Position, SpanId, TraceId};
+
+/// Whether points say what came since the last ones, or since the beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Temporality {
+    /// Since the last points.
+    Delta,
+    /// Since the beginning of the series.
+    Cumulative,
+}
+
+/// The form of histograms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HistogramForm {
+    /// The bucket bounds that the conventions advise.
+    Explicit,
+    /// Base-2 exponential buckets.
+    Exponential,
+}
+
+/// How an aggregator works.
+#[derive(Debug, Clone)]
+pub struct MetricsConfig {
+    /// How often metrics are emitted.
+    pub interval: Duration,
+    /// Attributes of spans or resources that are dimensions beside those of the conventions.
+    pub dimensions: Vec<String>,
+    /// What points say.
+    pub temporality: Temporality,
+    /// The form of histograms.
+    pub histogram: HistogramForm,
+    /// The tag to emit under; that of the spans when it is not given.
+    pub tag: Option<Vec<u8>>,
+    /// The most series of one metric and resource, the overflow series included.
+    pub max_series: usize,
+    /// The most pairs of tag and resource; beyond it, metrics carry no resource.
+    pub max_resources: usize,
+    /// How long a series is remembered that nothing is added to.
+    pub series_expiry: Duration,
+    /// How long the spans of a trace are remembered, to find calls that two spans tell of.
+    pub call_window: Duration,
+    /// Of how many traces.
+    pub max_traces: usize,
+    /// How many spans one with this tracestate stands for.
+    pub weight: fn(&[u8]) -> f64,
+    /// Marks what is emitted, so that the filters up to here leave it alone.
+    pub position: Position,
+}
+
+/// Metric records to emit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// The tag to emit under.
+    pub tag: Vec<u8>,
+    /// The number of records.
+    pub records: usize,
+    /// Their log events.
+    pub events: Vec<u8>,
+}
+
+/// What has happened so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Spans of GenAI operations.
+    pub measured: u64,
+    /// Input tokens, each call once, adjusted for sampling.
+    pub input_tokens: u64,
+    /// Output tokens, likewise.
+    pub output_tokens: u64,
+    /// Model call spans whose tokens another span tells of.
+    pub duplicate_calls: u64,
+    /// Series that there are.
+    pub series: u64,
+    /// Spans that went to an overflow series.
+    pub overflow: u64,
+}
+
+/// Token counts that may still fall, shown as counters that do not.
+#[derive(Debug, Clone, Copy, Default)]
+struct TokenTotals {
+    input: f64,
+    output: f64,
+}
+
+/// Makes metrics from spans.
+#[derive(Debug)]
+pub struct Aggregator {
+    config: MetricsConfig,
+    groups: Groups,
+    calls: CallTracker<Tokens>,
+    totals: TokenTotals,
+    last: Tick,
+    last_unix_nanos: u64,
+    put_back: Vec<Batch>,
+    tally: Tally,
+}
+
+/// What is common to the spans of one stretch of a chunk.
+struct Stretch<'a> {
+    group: Option<usize>,
+    ours: bool,
+    further: Vec<&'a [u8]>,
+}
+
+impl Aggregator {
+    /// An aggregator that begins now.
+    #[must_use]
+    pub fn new(config: MetricsConfig, now: Tick, unix_nanos: u64) -> Self {
+        Self {
+            groups: Groups::new(&config),
+            calls: CallTracker::new(config.call_window, config.max_traces),
+            totals: TokenTotals::default(),
+            last: now,
+            last_unix_nanos: unix_nanos,
+            put_back: Vec::new(),
+            tally: Tally::default(),
+            config,
+        }
+    }
+
+    /// Measures the spans of a chunk.
+    pub fn on_chunk(&mut self, tag: &[u8], chunk: &[u8], now: Tick, unix_nanos: u64) {
+        let dimensions = std::mem::take(&mut self.config.dimensions);
+        let mut visitor = FieldVisitor::new(&dimensions);
+        let mut walker = SpanWalker::new(chunk);
+        let mut stretch: Option<Stretch<'_>> = None;
+        while let Some(step) = walker.step(&mut visitor) {
+            if let Step::Span(event) = step {
+                if event.new_metadata {
+                    stretch = Some(self.stretch(tag, &dimensions, &event));
+                }
+                if let Some(stretch) = stretch.as_mut().filter(|stretch| !stretch.ours) {
+                    self.span(tag, stretch, &event, &mut visitor, (now, unix_nanos));
+                }
+            }
+            visitor.clear();
+        }
+        self.config.dimensions = dimensions;
+    }
+
+    /// What is to be emitted now: nothing before the interval has passed, unless `everything` is
+    /// asked for.
+    pub fn take(&mut self, everything: bool, now: Tick, unix_nanos: u64) -> Vec<Batch> {
+        let mut batches = std::mem::take(&mut self.put_back);
+        if now.since(self.last) < self.config.interval && !everything {
+            return batches;
+        }
+        let unix_nanos = unix_nanos.max(self.last_unix_nanos.saturating_add(1));
+        self.groups.export(&mut batches, self.last_unix_nanos, unix_nanos);
+        let expired = self.groups.expire(now, self.config.series_expiry);
+        self.tally.series = self.tally.series.saturating_sub(expired);
+        (self.last, self.last_unix_nanos) = (now, unix_nanos);
+        batches
+    }
+
+    /// Takes back what could not be emitted; it is given again by the next [`Aggregator::take`].
+    pub fn put_back(&mut self, batch: Batch) {
+        self.put_back.push(batch);
+    }
+
+    /// What has happened so far.
+    #[must_use]
+    pub const fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    fn stretch<'a>(&self, tag: &[u8], dimensions: &[String], event: &SpanEvent<'a>) -> Stretch<'a> {
+        let position = self.config.position;
+        let ours = event
+            .telemetry
+            .position
+            .is_some_and(|from| from.run == position.run && from.after >= position.after);
+        let resource = event.telemetry.resource;
+        let group = self.groups.known(tag, resource.unwrap_or_default());
+        Stretch { group, ours, further: of_resource(dimensions, resource) }
+    }
+
+    fn span<'a>(
+        &mut self,
+        tag: &[u8],
+        stretch: &mut Stretch<'a>,
+        event: &SpanEvent<'a>,
+        visitor: &mut FieldVisitor<'_, 'a>,
+        at: (Tick, u64),
+    ) {
+        let ids = TraceId::from_hex(event.span.trace_id).zip(SpanId::from_hex(event.span.span_id));
+        let mut call = None;
+        if visitor.fields.is_operation() {
+            if stretch.group.is_none() {
+                stretch.group =
+                    self.groups.place(tag, event.telemetry.resource.unwrap_or_default());
+            }
+            match stretch.group {
+                Some(group) => call = self.measure(group, stretch, event, visitor, at),
+                None => self.tally.overflow += 1,
+            }
+        }
+        let Some((trace, span)) = ids else {
+            // Without ids nothing says that another span tells of the call.
+            let count: Vec<Tokens> = call.into_iter().map(|(_, tokens)| tokens).collect();
+            self.apply(&Changes { count, ..Changes::default() });
+            return;
+        };
+        let parent = SpanId::from_hex(event.span.parent_span_id);
+        let changes = self.calls.observe(Seen { trace, span, parent, call }, at.0);
+        self.apply(&changes);
+    }
+
+    /// Counts an operation and its duration, and finds the place for its tokens.
+    fn measure<'a>(
+        &mut self,
+        group: usize,
+        stretch: &Stretch<'a>,
+        event: &SpanEvent<'a>,
+        visitor: &mut FieldVisitor<'_, 'a>,
+        at: (Tick, u64),
+    ) -> Option<(u64, Tokens)> {
+        for (value, resource) in visitor.further.iter_mut().zip(&stretch.further) {
+            if value.is_empty() {
+                *value = resource;
+            }
+        }
+        let weight = match event.span.trace_state {
+            [] => 1.0,
+            state => (self.config.weight)(state),
+        };
+        let measured = Measured {
+            fields: &visitor.fields,
+            further: &visitor.further,
+            span: &event.span,
+            weight,
+        };
+        self.tally.measured += 1;
+        let (made, overflow) = self.groups.operation(group, &measured, at);
+        self.tally.series += made;
+        self.tally.overflow += overflow;
+        let (input, output) = visitor.fields.tokens()?;
+        let (tokens, made) = self.groups.tokens(group, &measured, (input, output), at)?;
+        self.tally.series += made;
+        let response = text_of(visitor.fields.response_id).filter(|id| !id.is_empty());
+        let response = response.map_or(0, |id| xxhash_rust::xxh3::xxh3_64(id.as_bytes()).max(1));
+        Some((response, tokens))
+    }
+
+    fn apply(&mut self, changes: &Changes<Tokens>) {
+        self.tally.duplicate_calls += u64::from(changes.duplicate);
+        if changes.count.is_empty() && changes.take_back.is_empty() {
+            return;
+        }
+        for tokens in &changes.take_back {
+            self.groups.take_back(tokens);
+            self.tally.duplicate_calls += 1;
+            self.totals.input -= tokens.input.unwrap_or(0.0) * tokens.weight;
+            self.totals.output -= tokens.output.unwrap_or(0.0) * tokens.weight;
+        }
+        for tokens in &changes.count {
+            self.groups.count(tokens);
+            self.totals.input += tokens.input.unwrap_or(0.0) * tokens.weight;
+            self.totals.output += tokens.output.unwrap_or(0.0) * tokens.weight;
+        }
+        self.tally.input_tokens = self.tally.input_tokens.max(whole(self.totals.input));
+        self.tally.output_tokens = self.tally.output_tokens.max(whole(self.totals.output));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,11 @@
 
 mod emitter;
 pub mod filter_ai_context;
+pub mod filter_ai_metrics;
+pub mod filter_ai_sampling;
 pub mod in_ai_emitter;
 pub mod in_ai_otlp;
 pub mod out_multi_otlp;
+mod policies_file;
+#[cfg(test)]
+mod sampling_tests;

@@ -8,6 +8,7 @@ use crate::codec::msgpack::{
     MapView, Reader, Token, array_header, ext, map_header, str, str_bytes, uint,
 };
 use crate::codec::records::EventTime;
+use crate::codec::records::edit::{Pairs, insert_otlp};
 use crate::model::Position;
 
 /// The attribute that says which policy kept a span.
@@ -134,23 +135,12 @@ fn with_attribute(out: &mut Vec<u8>, attributes: &[u8], policy: &str) {
 
 /// Appends a metadata map with the position at which the record is emitted.
 pub fn positioned_metadata(out: &mut Vec<u8>, metadata: &[u8], position: Position) {
-    let view = MapView::new(metadata);
-    map_header(out, view.len());
-    for entry in view {
-        if entry.key != b"otlp" {
-            out.extend_from_slice(entry.raw);
-            continue;
-        }
-        str(out, "otlp");
-        let otlp = MapView::new(entry.value);
-        let kept = otlp.filter(|entry| entry.key != b"from");
-        map_header(out, u32::try_from(kept.clone().count()).unwrap_or(0).saturating_add(1));
-        kept.for_each(|entry| out.extend_from_slice(entry.raw));
-        str(out, "from");
-        array_header(out, 2);
-        uint(out, position.run);
-        uint(out, u64::from(position.after));
-    }
+    let mut pairs = Pairs::new();
+    let from = pairs.key("from");
+    array_header(from, 2);
+    uint(from, position.run);
+    uint(from, u64::from(position.after));
+    insert_otlp(metadata, &pairs, out);
 }
 
 /// A map header whose number of pairs is written when it is known.

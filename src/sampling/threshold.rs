@@ -55,7 +55,8 @@ impl Threshold {
         // 1.DDDD...: the digits after the point are those of 1 - p, rounded to the precision.
         let rounding = 0.5 * f64::powi(16.0, -precision);
         let digits = 2.0 - probability + rounding;
-        let mantissa = if digits < 2.0 { digits.to_bits() & ((1 << 52) - 1) } else { (1 << 52) - 1 };
+        let mantissa =
+            if digits < 2.0 { digits.to_bits() & ((1 << 52) - 1) } else { (1 << 52) - 1 };
         let cut = 52_u32.saturating_sub(u32::try_from(precision).unwrap_or(0) * 4);
         Some(Self((mantissa >> cut) << (cut + 4)))
     }
@@ -138,8 +139,8 @@ mod tests {
             (1.0, 16.0, "f", 0xf0_0000_0000_0000, 16.0),
             (1.0, 20.0, "f3333", 0xf3_3330_0000_0000, 19.999_923_706_345_726),
             (1.0, 100.0, "fd70a", 0xfd_70a0_0000_0000, 99.997_711_234_026_33),
-            (1.0, 1000.0, "ffbe77", 0xff_be77_0000_0000, 1000.012_874_769_029),
-            (1.0, 10_000.0, "fff9724", 0xff_f972_4000_0000, 9999.830_725_674_266),
+            (1.0, 1000.0, "ffbe77", 0xff_be77_0000_0000, 1_000.012_874_769_029),
+            (1.0, 10_000.0, "fff9724", 0xff_f972_4000_0000, 9_999.830_725_674_266),
             (1.0, 1_000_000.0, "ffffef39", 0xff_ffef_3900_0000, 999_992.385_564_61),
             (9.0, 10.0, "199a", 0x19_9a00_0000_0000, 1.111_118_646_366_688_2),
             (99.0, 100.0, "028f", 0x02_8f00_0000_0000, 1.010_095_405_434_564_8),

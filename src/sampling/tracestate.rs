@@ -47,11 +47,7 @@ impl OtState {
 /// Appends `trace_state` with another threshold, or without one, and says whether there was
 /// anything to change. When there was not, or when the result would break the limit of 256
 /// characters, nothing is appended: the tracestate stays as it was.
-pub fn with_threshold(
-    out: &mut Vec<u8>,
-    trace_state: &[u8],
-    threshold: Option<Threshold>,
-) -> bool {
+pub fn with_threshold(out: &mut Vec<u8>, trace_state: &[u8], threshold: Option<Threshold>) -> bool {
     let old = ot_value(trace_state);
     let mut value = Vec::new();
     if let Some(threshold) = threshold {

@@ -4,26 +4,15 @@
 //! before it, because spans of one scope carry equal bytes, and the body's fields are picked up
 //! while its end is looked for.
 
-use super::event::event_time;
+use super::event::{event_time, integer};
+use super::skim::StatusCode;
 use super::{Event, EventKind, EventTime, Telemetry};
-use crate::codec::msgpack::{MapView, ReadError, Reader, Token, text_of};
+use crate::codec::msgpack::{MapView, ReadError, Reader, Token};
 use crate::model::Signal;
-
-/// What the span's status says, by the OTLP enum `Status.StatusCode`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Status {
-    /// Nothing was said.
-    #[default]
-    Unset,
-    /// Success was claimed.
-    Ok,
-    /// The operation failed.
-    Error,
-}
 
 /// The fields of a span's body that decisions need; all slices are borrowed from the chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct SpanView<'a> {
+pub struct SpanHead<'a> {
     /// Hex text, empty when missing.
     pub trace_id: &'a [u8],
     /// Hex text, empty when missing.
@@ -37,7 +26,7 @@ pub struct SpanView<'a> {
     /// Nanoseconds since the Unix epoch, 0 when missing.
     pub end_unix_nanos: u64,
     /// The status.
-    pub status: Status,
+    pub status: StatusCode,
 }
 
 /// A span record.
@@ -56,10 +45,11 @@ pub struct SpanEvent<'a> {
     /// Its encoded body map.
     pub body: &'a [u8],
     /// The body's fields.
-    pub span: SpanView<'a>,
+    pub span: SpanHead<'a>,
 }
 
 /// One step through a chunk.
+#[expect(clippy::large_enum_variant, reason = "a step lives on the stack for one turn of a loop")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step<'a> {
     /// A span record.
@@ -209,6 +199,8 @@ fn nanos(reader: &mut Reader<'_>) -> Result<u64, ReadError> {
     Ok(match scalar(reader)? {
         Token::Uint(nanos) => nanos,
         Token::Int(nanos) => u64::try_from(nanos).unwrap_or(0),
+        // Lua has no integers.
+        Token::Float(nanos) => integer(nanos).unwrap_or(0),
         _ => 0,
     })
 }
@@ -216,8 +208,8 @@ fn nanos(reader: &mut Reader<'_>) -> Result<u64, ReadError> {
 fn read_body<'a>(
     reader: &mut Reader<'a>,
     visitor: &mut impl AttributeVisitor<'a>,
-) -> Result<SpanView<'a>, ReadError> {
-    let mut span = SpanView::default();
+) -> Result<SpanHead<'a>, ReadError> {
+    let mut span = SpanHead::default();
     for _ in 0..reader.map()? {
         match text(reader)? {
             b"trace_id" => span.trace_id = text(reader)?,
@@ -253,11 +245,12 @@ fn visit<'a>(
     Ok(())
 }
 
-fn status_of(encoded: &[u8]) -> Status {
-    match MapView::new(encoded).get(b"code").and_then(text_of) {
-        Some("error") => Status::Error,
-        Some("ok") => Status::Ok,
-        _ => Status::Unset,
+fn status_of(encoded: &[u8]) -> StatusCode {
+    let code = MapView::new(encoded).get(b"code").unwrap_or_default();
+    match Reader::new(code).token() {
+        Ok(Token::Str(b"ok") | Token::Uint(1)) => StatusCode::Ok,
+        Ok(Token::Str(b"error") | Token::Uint(2)) => StatusCode::Error,
+        _ => StatusCode::Unset,
     }
 }
 
@@ -319,7 +312,7 @@ mod tests {
         let Some(Step::Span(span)) = walker.step(&mut keys) else { panic!("a span") };
         assert_eq!((span.raw, span.new_metadata), (&first[..], true));
         assert_eq!(span.span.trace_id, b"0af7651916cd43dd8448eb211c80319c");
-        assert_eq!((span.span.start_unix_nanos, span.span.status), (5, Status::Error));
+        assert_eq!((span.span.start_unix_nanos, span.span.status), (5, StatusCode::Error));
         assert_eq!((span.span.span_id, span.time.seconds), (&b""[..], 9));
         assert_eq!(keys.0, [[b'k', 0x90]]);
         let Some(Step::Span(span)) = walker.step(&mut keys) else { panic!("a span") };

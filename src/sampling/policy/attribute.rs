@@ -3,7 +3,7 @@
 use regex::bytes::Regex;
 
 use crate::codec::msgpack::{MapView, Reader, Token};
-use crate::codec::records::Status;
+use crate::codec::records::skim::StatusCode;
 
 /// A test of one attribute's value.
 #[derive(Debug, Clone)]
@@ -63,7 +63,7 @@ fn number(token: Token<'_>) -> Option<f64> {
 #[derive(Debug, Clone)]
 pub enum SpanTest {
     /// The span's status is one of these.
-    Status(Vec<Status>),
+    Status(Vec<StatusCode>),
     /// The span, or its resource, has an attribute that passes.
     Attribute {
         /// The attribute's key.
@@ -142,7 +142,7 @@ impl SpanTests {
 
     /// What a status shows.
     #[inline]
-    pub fn status(&self, facts: &mut Facts, status: Status) {
+    pub fn status(&self, facts: &mut Facts, status: StatusCode) {
         for (index, test) in self.tests.iter().enumerate() {
             if let SpanTest::Status(wanted) = test
                 && wanted.contains(&status)
@@ -190,10 +190,10 @@ mod tests {
         let mut tests = SpanTests::default();
         let key = "tenant".to_owned();
         let value = ValueTest::Spelled("a".to_owned());
-        assert_eq!(tests.add(SpanTest::Status(vec![Status::Error])), Some(0));
+        assert_eq!(tests.add(SpanTest::Status(vec![StatusCode::Error])), Some(0));
         assert_eq!(tests.add(SpanTest::Attribute { key, value }), Some(1));
         let mut facts = Facts::default();
-        tests.status(&mut facts, Status::Ok);
+        tests.status(&mut facts, StatusCode::Ok);
         assert_eq!(facts, Facts::default());
         let resource = b"\x81\xaaattributes\x81\xa6tenant\xa1a";
         tests.resource(&mut facts, resource);

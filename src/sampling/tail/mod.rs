@@ -199,10 +199,16 @@ impl TailSampler {
         self.ready.drain(..).collect()
     }
 
-    /// Takes back what could not be emitted; it comes first at the next [`TailSampler::take`].
+    /// Takes back what could not be emitted; it is given again by the next [`TailSampler::take`].
     pub fn put_back(&mut self, released: Released) {
         self.ready_bytes += released.events.len();
-        self.ready.push_front(released);
+        self.ready.push_back(released);
+    }
+
+    /// The names of the policies, in the order of the counts in [`Tally`].
+    #[must_use]
+    pub fn policy_names(&self) -> Vec<String> {
+        self.policies.list().iter().map(|policy| policy.name.clone()).collect()
     }
 
     /// What has happened so far.
@@ -297,6 +303,13 @@ impl TailSampler {
         now: Tick,
     ) -> bool {
         let Stretch { metadata, tag, .. } = stretch;
+        if self.order.len() > 2 * self.traces.len() + 1024 {
+            // Traces that were decided early leave their place in the queue behind.
+            let traces = &self.traces;
+            self.order.retain(|(first_seen, id)| {
+                traces.get(id).is_some_and(|trace| trace.first_seen == *first_seen)
+            });
+        }
         let order = &mut self.order;
         let trace = self.traces.entry(id).or_insert_with(|| {
             order.push_back((now, id));
@@ -330,7 +343,7 @@ impl TailSampler {
         let outcome = self.policies.decide_early(&self.facts_of(trace, &failed));
         self.tally.condition_errors += failed.get();
         if let Some(outcome) = outcome {
-            self.tally.early_certain += 1;
+            self.count_early(Early::Certain);
             if let Some(trace) = self.traces.remove(&id) {
                 self.finish(&trace, outcome, Some((passing, stretch.tag)));
             }
@@ -340,7 +353,9 @@ impl TailSampler {
     /// Makes room: the oldest traces are decided on what is there, and what was released under the
     /// chunk's tag and not emitted yet goes on with the chunk.
     fn shed(&mut self, passing: &mut Passing<'_>, stretch: Option<Stretch>) {
-        while self.closed || self.held_bytes() > self.max_bytes || self.traces.len() > self.max_traces
+        while self.closed
+            || self.held_bytes() > self.max_bytes
+            || self.traces.len() > self.max_traces
         {
             let Some((first_seen, id)) = self.order.pop_front() else { break };
             let early = if self.closed { Early::Shutdown } else { Early::Full };
@@ -348,9 +363,11 @@ impl TailSampler {
             self.decide_if_held(first_seen, id, Some(early), here);
         }
         let Some(stretch) = stretch else { return };
-        let tag = self.tags.get(stretch.tag);
-        while self.trace_bytes + self.ready_bytes > self.max_bytes {
-            let Some(at) = self.ready.iter().position(|released| released.tag == tag) else { break };
+        while self.held_bytes() > self.max_bytes {
+            let tag = self.tags.get(stretch.tag);
+            let Some(at) = self.ready.iter().position(|released| released.tag == tag) else {
+                break;
+            };
             let Some(released) = self.ready.remove(at) else { break };
             self.ready_bytes = self.ready_bytes.saturating_sub(released.events.len());
             passing.change().extend_from_slice(&released.events);
@@ -370,14 +387,17 @@ impl TailSampler {
         let failed = Cell::new(0);
         let outcome = self.policies.decide(&self.facts_of(trace, &failed));
         self.tally.condition_errors += failed.get();
-        match early {
-            Some(Early::Certain) => self.tally.early_certain += 1,
-            Some(Early::Full) => self.tally.early_full += 1,
-            Some(Early::Shutdown) => self.tally.early_shutdown += 1,
-            None => {}
-        }
+        early.into_iter().for_each(|reason| self.count_early(reason));
         if let Some(trace) = self.traces.remove(&id) {
             self.finish(&trace, outcome, here);
+        }
+    }
+
+    fn count_early(&mut self, reason: Early) {
+        match reason {
+            Early::Certain => self.tally.early_certain += 1,
+            Early::Full => self.tally.early_full += 1,
+            Early::Shutdown => self.tally.early_shutdown += 1,
         }
     }
 
@@ -387,12 +407,7 @@ impl TailSampler {
 
     /// Lets a trace go that was taken out of the map: on with the chunk `here` if its spans came
     /// under the chunk's tag, else into the released batches.
-    fn finish(
-        &mut self,
-        trace: &Trace,
-        outcome: Outcome,
-        here: Option<(&mut Passing<'_>, u32)>,
-    ) {
+    fn finish(&mut self, trace: &Trace, outcome: Outcome, here: Option<(&mut Passing<'_>, u32)>) {
         self.trace_bytes = self.trace_bytes.saturating_sub(trace.held());
         self.tally.held = self.tally.held.saturating_sub(trace.spans);
         match outcome {
@@ -440,30 +455,27 @@ impl TailSampler {
                     metadata
                 }
             };
-            let batch = self.batch(entry.tag);
-            let before = batch.events.len();
-            event_start(&mut batch.events, entry.time, &metadata);
-            marked_body(&mut batch.events, entry.body, mark);
-            batch.records += 1;
-            let grown = batch.events.len().saturating_sub(before);
-            self.ready_bytes += grown;
+            let at = self.batch(entry.tag);
+            if let Some(batch) = self.ready.get_mut(at) {
+                let before = batch.events.len();
+                event_start(&mut batch.events, entry.time, &metadata);
+                marked_body(&mut batch.events, entry.body, mark);
+                batch.records += 1;
+                self.ready_bytes += batch.events.len().saturating_sub(before);
+            }
             positioned = Some((entry.metadata, metadata));
         }
     }
 
-    /// The batch that takes the next released span of a tag.
-    fn batch(&mut self, tag: u32) -> &mut Released {
+    /// The place of the batch that takes the next released span of a tag.
+    fn batch(&mut self, tag: u32) -> usize {
         let tag = self.tags.get(tag);
         let open = |batch: &Released| batch.events.len() < BATCH && batch.tag == tag;
-        let at = match self.ready.iter().rposition(open) {
-            Some(at) => at,
-            None => {
-                let tag = tag.to_vec();
-                self.ready.push_back(Released { tag, records: 0, events: Vec::new() });
-                self.ready.len() - 1
-            }
-        };
-        &mut self.ready[at]
+        self.ready.iter().rposition(open).unwrap_or_else(|| {
+            let tag = tag.to_vec();
+            self.ready.push_back(Released { tag, records: 0, events: Vec::new() });
+            self.ready.len().saturating_sub(1)
+        })
     }
 }
 

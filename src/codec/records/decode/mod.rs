@@ -10,7 +10,7 @@ mod metrics;
 mod traces;
 mod value;
 
-pub(super) use envelope::{common_pairs, event_head};
+pub(super) use envelope::event_head;
 pub use logs::{LogOptions, logs_to_records};
 pub(super) use metrics::metric_points;
 pub use metrics::metrics_to_records;

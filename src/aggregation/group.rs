@@ -1,0 +1,415 @@
+//! The metrics of one tag and resource each.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use foldhash::fast::RandomState;
+
+use super::histogram::{Exemplar, Histogram, Shape, settle};
+use super::measure::{self, Fields};
+use super::number::whole;
+use super::series::{Handle, Table};
+use super::write::{Descriptor, Envelope, MetricWriter, Place};
+use super::{Batch, HistogramForm, MetricsConfig, Temporality};
+use crate::clock::Tick;
+use crate::codec::msgpack::str;
+use crate::codec::records::SpanHead;
+use crate::model::{Position, SpanId, TraceId};
+
+/// The bounds that the conventions advise for durations, in seconds.
+const SECONDS: &[f64] =
+    &[0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
+/// The bounds that the conventions advise for tokens.
+const TOKENS: &[f64] = &[
+    1.0,
+    4.0,
+    16.0,
+    64.0,
+    256.0,
+    1024.0,
+    4096.0,
+    16_384.0,
+    65_536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
+    67_108_864.0,
+];
+
+const COUNT: Descriptor = Descriptor {
+    name: "gen_ai.client.operation.count",
+    description: "Number of GenAI operations. Not a metric of the semantic conventions.",
+    unit: "{operation}",
+};
+const DURATION: Descriptor = Descriptor {
+    name: "gen_ai.client.operation.duration",
+    description: "GenAI operation duration.",
+    unit: "s",
+};
+const USAGE: Descriptor = Descriptor {
+    name: "gen_ai.client.token.usage",
+    description: "Number of input and output tokens used by model calls, each call counted once.",
+    unit: "{token}",
+};
+
+/// The attribute `gen_ai.token.type`, encoded.
+const TYPE_INPUT: &[u8] = b"\xb1gen_ai.token.type\xa5input";
+const TYPE_OUTPUT: &[u8] = b"\xb1gen_ai.token.type\xa6output";
+
+/// A span of a GenAI operation.
+#[derive(Clone, Copy)]
+pub(super) struct Measured<'m, 'a> {
+    pub(super) fields: &'m Fields<'a>,
+    pub(super) further: &'m [&'a [u8]],
+    pub(super) span: &'m SpanHead<'a>,
+    pub(super) weight: f64,
+}
+
+impl Measured<'_, '_> {
+    fn seconds(&self) -> Option<f64> {
+        let (start, end) = (self.span.start_unix_nanos, self.span.end_unix_nanos);
+        (start > 0 && end >= start).then(|| Duration::from_nanos(end - start).as_secs_f64())
+    }
+
+    fn exemplar(&self, value: f64) -> Option<Exemplar> {
+        let trace_id = TraceId::from_hex(self.span.trace_id)?.0;
+        let span_id = SpanId::from_hex(self.span.span_id)?.0;
+        let time_unix_nano = self.span.end_unix_nanos.max(self.span.start_unix_nanos);
+        Some(Exemplar { time_unix_nano, value, trace_id, span_id })
+    }
+}
+
+/// The tokens of one call, and where they are counted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Tokens {
+    group: usize,
+    group_id: u64,
+    handle: Handle,
+    pub(super) input: Option<f64>,
+    pub(super) output: Option<f64>,
+    pub(super) weight: f64,
+    from: Option<Exemplar>,
+}
+
+#[derive(Debug)]
+struct Operations {
+    count: f64,
+    exported: u64,
+    durations: Histogram,
+}
+
+#[derive(Debug)]
+struct Usage {
+    input: Histogram,
+    output: Histogram,
+}
+
+#[derive(Debug)]
+struct Group {
+    id: u64,
+    tag: Vec<u8>,
+    resource: Vec<u8>,
+    operations: Table<Operations>,
+    usage: Table<Usage>,
+}
+
+/// All groups.
+#[derive(Debug)]
+pub(super) struct Groups {
+    places: HashMap<Vec<u8>, usize, RandomState>,
+    slots: Vec<Option<Group>>,
+    free: Vec<usize>,
+    next_id: u64,
+    key: Vec<u8>,
+    keys: Keys,
+    tag: Option<Vec<u8>>,
+    position: Position,
+    temporality: Temporality,
+    exponential: bool,
+    max_series: usize,
+    max_resources: usize,
+}
+
+/// The keys of the dimensions, encoded.
+#[derive(Debug)]
+struct Keys {
+    operation: Vec<u8>,
+    provider: Vec<u8>,
+    request_model: Vec<u8>,
+    response_model: Vec<u8>,
+    address: Vec<u8>,
+    port: Vec<u8>,
+    error_type: Vec<u8>,
+    further: Vec<Vec<u8>>,
+}
+
+impl Keys {
+    fn new(further: &[String]) -> Self {
+        let encode = |key: &str| {
+            let mut out = Vec::new();
+            str(&mut out, key);
+            out
+        };
+        Self {
+            operation: encode(measure::OPERATION),
+            provider: encode(measure::PROVIDER),
+            request_model: encode(measure::REQUEST_MODEL),
+            response_model: encode(measure::RESPONSE_MODEL),
+            address: encode(measure::ADDRESS),
+            port: encode(measure::PORT),
+            error_type: encode(measure::ERROR_TYPE),
+            further: further.iter().map(|key| encode(key)).collect(),
+        }
+    }
+
+    /// Writes the attributes of a span's series and gives their number.
+    fn write(&self, out: &mut Vec<u8>, measured: &Measured<'_, '_>, with_error: bool) -> u32 {
+        let fields = measured.fields;
+        let error = if with_error { fields.error(measured.span.status) } else { &[] };
+        let port = if fields.address.is_empty() { &[] } else { fields.port };
+        let fixed: [(&[u8], &[u8]); 7] = [
+            (&self.operation, fields.operation),
+            (&self.provider, fields.provider_or_system()),
+            (&self.request_model, fields.request_model),
+            (&self.response_model, fields.response_model),
+            (&self.address, fields.address),
+            (&self.port, port),
+            (&self.error_type, error),
+        ];
+        let further = self.further.iter().map(Vec::as_slice).zip(measured.further.iter().copied());
+        let mut pairs = 0;
+        out.clear();
+        for (key, value) in fixed.into_iter().chain(further) {
+            if !value.is_empty() {
+                out.extend_from_slice(key);
+                out.extend_from_slice(value);
+                pairs += 1;
+            }
+        }
+        pairs
+    }
+}
+
+impl Groups {
+    pub(super) fn new(config: &MetricsConfig) -> Self {
+        Self {
+            places: HashMap::default(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            next_id: 0,
+            key: Vec::new(),
+            keys: Keys::new(&config.dimensions),
+            tag: config.tag.clone(),
+            position: config.position,
+            temporality: config.temporality,
+            exponential: config.histogram == HistogramForm::Exponential,
+            max_series: config.max_series,
+            max_resources: config.max_resources,
+        }
+    }
+
+    fn group_key(&self, tag: &[u8], resource: &[u8]) -> Vec<u8> {
+        let tag = self.tag.as_deref().unwrap_or(tag);
+        [&tag.len().to_le_bytes()[..], tag, resource].concat()
+    }
+
+    /// The group of a tag and resource, if it is there.
+    pub(super) fn known(&self, tag: &[u8], resource: &[u8]) -> Option<usize> {
+        self.places.get(&self.group_key(tag, resource)).copied()
+    }
+
+    /// The group of a tag and resource, made if it is not there. When there are too many the
+    /// resource is left out, and when that is not enough there is none.
+    pub(super) fn place(&mut self, tag: &[u8], resource: &[u8]) -> Option<usize> {
+        let full = self.places.len() >= self.max_resources;
+        let resource = if full { &[] } else { resource };
+        let key = self.group_key(tag, resource);
+        if let Some(place) = self.places.get(&key) {
+            return Some(*place);
+        }
+        if self.places.len() >= self.max_resources.saturating_mul(2) {
+            return None;
+        }
+        let tag = self.tag.as_deref().unwrap_or(tag).to_vec();
+        let id = self.next_id;
+        self.next_id += 1;
+        let (operations, usage) = (Table::new(self.max_series), Table::new(self.max_series));
+        let group = Group { id, tag, resource: resource.to_vec(), operations, usage };
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            self.slots.len().saturating_sub(1)
+        });
+        *self.slots.get_mut(place)? = Some(group);
+        self.places.insert(key, place);
+        Some(place)
+    }
+
+    fn shape(&self, bounds: &'static [f64]) -> Shape {
+        if self.exponential { Shape::Exponential } else { Shape::Explicit(bounds) }
+    }
+
+    /// Counts an operation and its duration. Gives the number of series made and of spans that
+    /// went to the overflow series.
+    pub(super) fn operation(
+        &mut self,
+        group: usize,
+        measured: &Measured<'_, '_>,
+        at: (Tick, u64),
+    ) -> (u64, u64) {
+        let shape = self.shape(SECONDS);
+        let mut key = std::mem::take(&mut self.key);
+        let pairs = self.keys.write(&mut key, measured, true);
+        let slot = self.slots.get_mut(group).and_then(Option::as_mut);
+        let make = || Operations { count: 0.0, exported: 0, durations: Histogram::new(shape) };
+        let found = slot.and_then(|group| group.operations.find(&key, pairs, at, make));
+        self.key = key;
+        let Some(found) = found else { return (0, 1) };
+        let operations = &mut found.series.value;
+        operations.count += measured.weight;
+        if let Some(seconds) = measured.seconds() {
+            operations.durations.add(seconds, measured.weight, measured.exemplar(seconds));
+        }
+        (u64::from(found.new), u64::from(found.overflow))
+    }
+
+    /// The place where the tokens of a call are counted, and the number of series made.
+    pub(super) fn tokens(
+        &mut self,
+        group: usize,
+        measured: &Measured<'_, '_>,
+        (input, output): (Option<f64>, Option<f64>),
+        at: (Tick, u64),
+    ) -> Option<(Tokens, u64)> {
+        let shape = self.shape(TOKENS);
+        let mut key = std::mem::take(&mut self.key);
+        let pairs = self.keys.write(&mut key, measured, false);
+        let slot = self.slots.get_mut(group).and_then(Option::as_mut)?;
+        let make = || Usage { input: Histogram::new(shape), output: Histogram::new(shape) };
+        let found = slot.usage.find(&key, pairs, at, make);
+        self.key = key;
+        let found = found?;
+        let tokens = Tokens {
+            group,
+            group_id: slot.id,
+            handle: found.handle,
+            input,
+            output,
+            weight: measured.weight,
+            from: measured.exemplar(0.0),
+        };
+        Some((tokens, u64::from(found.new)))
+    }
+
+    fn usage(&mut self, tokens: &Tokens) -> Option<&mut Usage> {
+        let group = self.slots.get_mut(tokens.group)?.as_mut()?;
+        if group.id == tokens.group_id { group.usage.get(tokens.handle) } else { None }
+    }
+
+    /// Counts the tokens of a call.
+    pub(super) fn count(&mut self, tokens: &Tokens) {
+        let Some(usage) = self.usage(tokens) else { return };
+        let from = |value| tokens.from.map(|from| Exemplar { value, ..from });
+        if let Some(input) = tokens.input {
+            usage.input.add(input, tokens.weight, from(input));
+        }
+        if let Some(output) = tokens.output {
+            usage.output.add(output, tokens.weight, from(output));
+        }
+    }
+
+    /// Takes the tokens of a call back, unless their series is gone.
+    pub(super) fn take_back(&mut self, tokens: &Tokens) {
+        let Some(usage) = self.usage(tokens) else { return };
+        if let Some(input) = tokens.input {
+            usage.input.take_back(input, tokens.weight);
+        }
+        if let Some(output) = tokens.output {
+            usage.output.take_back(output, tokens.weight);
+        }
+    }
+
+    /// Appends the metrics of every group; deltas begin at `since`.
+    pub(super) fn export(&mut self, batches: &mut Vec<Batch>, since: u64, unix_nanos: u64) {
+        let delta = (self.temporality == Temporality::Delta).then_some(since);
+        for group in self.slots.iter_mut().flatten() {
+            let envelope =
+                Envelope::new(&group.resource, self.position, self.temporality, unix_nanos);
+            let mut batch = Batch { tag: group.tag.clone(), records: 0, events: Vec::new() };
+            export_operations(&mut group.operations, &mut batch, &envelope, delta);
+            export_usage(&mut group.usage, &mut batch, &envelope, delta);
+            if batch.records > 0 {
+                batches.push(batch);
+            }
+        }
+    }
+
+    /// Forgets idle series and empty groups, and says how many series that were.
+    pub(super) fn expire(&mut self, now: Tick, idle: Duration) -> u64 {
+        let mut expired = 0;
+        let (slots, free) = (&mut self.slots, &mut self.free);
+        self.places.retain(|_, place| {
+            let Some(slot) = slots.get_mut(*place) else { return false };
+            let Some(group) = slot else { return false };
+            expired += group.operations.expire(now, idle) + group.usage.expire(now, idle);
+            let keep = !group.operations.is_empty() || !group.usage.is_empty();
+            if !keep {
+                *slot = None;
+                free.push(*place);
+            }
+            keep
+        });
+        u64::try_from(expired).unwrap_or(u64::MAX)
+    }
+}
+
+fn export_operations(
+    table: &mut Table<Operations>,
+    batch: &mut Batch,
+    envelope: &Envelope,
+    delta: Option<u64>,
+) {
+    let Batch { records, events, .. } = batch;
+    let mut writer = MetricWriter::new((events, records), COUNT, envelope);
+    table.for_each(|attributes, series| {
+        let start = delta.unwrap_or(series.since);
+        let operations = &mut series.value;
+        let count = if delta.is_some() {
+            settle(&mut operations.count)
+        } else {
+            operations.exported = whole(operations.count).max(operations.exported);
+            operations.exported
+        };
+        if count > 0 {
+            writer.number(Place { attributes, more: &[], pairs: series.pairs, start }, count);
+        }
+    });
+    writer.flush();
+    let mut writer = MetricWriter::new((events, records), DURATION, envelope);
+    table.for_each(|attributes, series| {
+        let start = delta.unwrap_or(series.since);
+        if let Some(data) = series.value.durations.export(delta.is_none()) {
+            writer.histogram(Place { attributes, more: &[], pairs: series.pairs, start }, data);
+        }
+    });
+    writer.flush();
+}
+
+fn export_usage(
+    table: &mut Table<Usage>,
+    batch: &mut Batch,
+    envelope: &Envelope,
+    delta: Option<u64>,
+) {
+    let mut writer = MetricWriter::new((&mut batch.events, &mut batch.records), USAGE, envelope);
+    table.for_each(|attributes, series| {
+        let (start, pairs) = (delta.unwrap_or(series.since), series.pairs + 1);
+        let Usage { input, output } = &mut series.value;
+        for (histogram, more) in [(input, TYPE_INPUT), (output, TYPE_OUTPUT)] {
+            if let Some(data) = histogram.export(delta.is_none()) {
+                writer.histogram(Place { attributes, more, pairs, start }, data);
+            }
+        }
+    });
+    writer.flush();
+}

@@ -1,0 +1,258 @@
+//! Histograms of weighted values.
+//!
+//! A span that was kept by chance stands for several, and for no whole number of them. So counts
+//! are fractions inside; on export they are rounded, and what rounding took or gave is carried to
+//! the next export. The same carry lets a value be taken back after it was exported.
+
+use super::exponential::Exponential;
+use super::number::whole;
+
+/// How many exemplars an exponential histogram has at most.
+const EXPONENTIAL_EXEMPLARS: usize = 4;
+
+/// One value that a histogram counted, with the span that it is from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Exemplar {
+    pub(super) time_unix_nano: u64,
+    pub(super) value: f64,
+    pub(super) trace_id: [u8; 16],
+    pub(super) span_id: [u8; 8],
+}
+
+/// The shape of a histogram.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Shape {
+    /// Buckets with these upper bounds, and one above the last.
+    Explicit(&'static [f64]),
+    /// Buckets whose bounds grow exponentially, in a number that adapts to the values.
+    Exponential,
+}
+
+#[derive(Debug, Clone)]
+enum Buckets {
+    Explicit { bounds: &'static [f64], counts: Vec<f64>, exported: Vec<u64> },
+    Exponential(Exponential),
+}
+
+/// The buckets of an exported point.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum ExportedBuckets {
+    Explicit { bounds: &'static [f64], counts: Vec<u64> },
+    Exponential { scale: i32, zero_count: u64, offset: i32, counts: Vec<u64> },
+}
+
+/// What one histogram data point says.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct HistogramPoint {
+    pub(super) count: u64,
+    pub(super) sum: f64,
+    pub(super) range: Option<(f64, f64)>,
+    pub(super) buckets: ExportedBuckets,
+    pub(super) exemplars: Vec<Exemplar>,
+}
+
+/// A histogram that counts.
+#[derive(Debug, Clone)]
+pub(super) struct Histogram {
+    buckets: Buckets,
+    sum: f64,
+    exported_sum: f64,
+    range: Option<(f64, f64)>,
+    exemplars: Vec<Option<Exemplar>>,
+    next_exemplar: usize,
+}
+
+impl Histogram {
+    pub(super) fn new(shape: Shape) -> Self {
+        let buckets = match shape {
+            Shape::Explicit(bounds) => {
+                let (counts, exported) = (vec![0.0; bounds.len() + 1], vec![0; bounds.len() + 1]);
+                Buckets::Explicit { bounds, counts, exported }
+            }
+            Shape::Exponential => Buckets::Exponential(Exponential::default()),
+        };
+        Self {
+            buckets,
+            sum: 0.0,
+            exported_sum: 0.0,
+            range: None,
+            exemplars: Vec::new(),
+            next_exemplar: 0,
+        }
+    }
+
+    /// Counts a value, which is not negative, `weight` times.
+    pub(super) fn add(&mut self, value: f64, weight: f64, exemplar: Option<Exemplar>) {
+        let place = self.count(value, weight);
+        let (low, high) = self.range.unwrap_or((value, value));
+        self.range = Some((low.min(value), high.max(value)));
+        if exemplar.is_none() {
+            return;
+        }
+        let place = place.unwrap_or_else(|| {
+            self.next_exemplar = (self.next_exemplar + 1) % EXPONENTIAL_EXEMPLARS;
+            self.next_exemplar
+        });
+        if self.exemplars.len() <= place {
+            self.exemplars.resize(place + 1, None);
+        }
+        if let Some(slot) = self.exemplars.get_mut(place) {
+            *slot = exemplar;
+        }
+    }
+
+    /// Takes a value back that was counted before. The least and the greatest value stay.
+    pub(super) fn take_back(&mut self, value: f64, weight: f64) {
+        self.count(value, -weight);
+    }
+
+    fn count(&mut self, value: f64, weight: f64) -> Option<usize> {
+        self.sum += value * weight;
+        match &mut self.buckets {
+            Buckets::Explicit { bounds, counts, .. } => {
+                let place = bounds.partition_point(|bound| *bound < value);
+                if let Some(count) = counts.get_mut(place) {
+                    *count += weight;
+                }
+                Some(place)
+            }
+            Buckets::Exponential(buckets) => {
+                buckets.add(value, weight);
+                None
+            }
+        }
+    }
+
+    /// The next point: what came since the last one, or with `cumulative` everything. `None` when
+    /// there is nothing to say.
+    pub(super) fn export(&mut self, cumulative: bool) -> Option<HistogramPoint> {
+        let (count, buckets) = match &mut self.buckets {
+            Buckets::Explicit { bounds, counts, exported } => {
+                let out: Vec<u64> = if cumulative {
+                    let both = counts.iter().zip(exported.iter_mut());
+                    both.map(|(count, before)| {
+                        *before = whole(*count).max(*before);
+                        *before
+                    })
+                    .collect()
+                } else {
+                    counts.iter_mut().map(settle).collect()
+                };
+                let count = out.iter().sum();
+                (count, ExportedBuckets::Explicit { bounds, counts: out })
+            }
+            Buckets::Exponential(buckets) => buckets.export(cumulative),
+        };
+        if count == 0 {
+            return None;
+        }
+        let sum = if cumulative { self.sum.max(self.exported_sum) } else { self.sum.max(0.0) };
+        let range = self.range;
+        if cumulative {
+            self.exported_sum = sum;
+        } else {
+            self.sum -= sum;
+            self.range = None;
+        }
+        let exemplars = self.exemplars.drain(..).flatten().collect();
+        Some(HistogramPoint { count, sum, range, buckets, exemplars })
+    }
+}
+
+/// Takes the whole part of a count to export it, and leaves the rest, which may be negative.
+pub(super) fn settle(count: &mut f64) -> u64 {
+    let out = whole(*count);
+    *count -= out as f64;
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOUNDS: &[f64] = &[1.0, 2.0, 4.0];
+
+    fn counts(point: &HistogramPoint) -> Vec<u64> {
+        match &point.buckets {
+            ExportedBuckets::Explicit { counts, .. }
+            | ExportedBuckets::Exponential { counts, .. } => counts.clone(),
+        }
+    }
+
+    fn exemplar(value: f64) -> Option<Exemplar> {
+        Some(Exemplar { time_unix_nano: 1, value, trace_id: [1; 16], span_id: [2; 8] })
+    }
+
+    #[test]
+    fn bounds_belong_to_the_bucket_below() {
+        let mut histogram = Histogram::new(Shape::Explicit(BOUNDS));
+        for value in [0.0, 1.0, 1.5, 2.0, 4.0, 4.1] {
+            histogram.add(value, 1.0, exemplar(value));
+        }
+        let point = histogram.export(false).unwrap();
+        assert_eq!(counts(&point), [2, 2, 1, 1]);
+        assert_eq!((point.count, point.range), (6, Some((0.0, 4.1))));
+        let values: Vec<f64> = point.exemplars.iter().map(|exemplar| exemplar.value).collect();
+        assert_eq!(values, [1.0, 2.0, 4.0, 4.1], "the latest of each bucket");
+        assert_eq!(histogram.export(false), None);
+    }
+
+    #[test]
+    fn what_rounding_takes_is_carried() {
+        let mut histogram = Histogram::new(Shape::Explicit(BOUNDS));
+        let weight = 9.999_389_685_688_13;
+        let (mut exported, mut sum) = (0, 0.0);
+        for _ in 0..3000 {
+            histogram.add(1.5, weight, None);
+            let point = histogram.export(false).unwrap();
+            exported += point.count;
+            sum += point.sum;
+        }
+        assert_eq!(exported, whole(3000.0 * weight));
+        assert!((sum - 3000.0 * weight * 1.5).abs() < 1e-6);
+        let mut third = Histogram::new(Shape::Explicit(BOUNDS));
+        let points = (0..30).filter_map(|_| {
+            third.add(1.0, 1.0 / 3.0, None);
+            third.export(false).map(|point| point.count)
+        });
+        assert_eq!(points.sum::<u64>(), 10);
+    }
+
+    #[test]
+    fn cumulative_points_never_fall() {
+        let mut histogram = Histogram::new(Shape::Explicit(BOUNDS));
+        histogram.add(1.5, 2.0, None);
+        histogram.add(3.0, 1.0, None);
+        let first = histogram.export(true).unwrap();
+        histogram.take_back(1.5, 2.0);
+        let second = histogram.export(true).unwrap();
+        assert_eq!((counts(&first), counts(&second)), (vec![0, 2, 1, 0], vec![0, 2, 1, 0]));
+        assert!(second.sum >= first.sum);
+        histogram.add(1.5, 3.0, None);
+        assert_eq!(counts(&histogram.export(true).unwrap()), [0, 3, 1, 0]);
+    }
+
+    #[test]
+    fn what_is_taken_back_after_its_export_is_owed() {
+        let mut histogram = Histogram::new(Shape::Explicit(BOUNDS));
+        histogram.add(1.5, 1.0, None);
+        assert_eq!(histogram.export(false).unwrap().count, 1);
+        histogram.take_back(1.5, 1.0);
+        assert_eq!(histogram.export(false), None);
+        histogram.add(1.5, 1.0, None);
+        assert_eq!(histogram.export(false), None);
+        histogram.add(1.5, 1.0, None);
+        assert_eq!(histogram.export(false).unwrap().sum, 1.5);
+    }
+
+    #[test]
+    fn the_exponential_form_has_few_exemplars() {
+        let mut histogram = Histogram::new(Shape::Exponential);
+        for value in 1..100 {
+            histogram.add(f64::from(value), 1.0, exemplar(f64::from(value)));
+        }
+        let point = histogram.export(false).unwrap();
+        assert_eq!((point.count, point.exemplars.len()), (99, 4));
+        assert_eq!(histogram.export(false), None);
+    }
+}

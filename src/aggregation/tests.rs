@@ -1,0 +1,343 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::codec::msgpack::{MapView, elements, int_of};
+use crate::codec::records::Events;
+use crate::codec::records::testing::{SpanRecord, chunk};
+use crate::model::Signal;
+
+const SECOND: u64 = 1_000_000_000;
+const START: u64 = 1_000 * SECOND;
+
+fn config() -> MetricsConfig {
+    MetricsConfig {
+        interval: Duration::from_secs(10),
+        dimensions: vec!["tenant".to_owned(), "service.name".to_owned()],
+        temporality: Temporality::Delta,
+        histogram: HistogramForm::Explicit,
+        tag: None,
+        max_series: 2000,
+        max_resources: 100,
+        series_expiry: Duration::from_secs(300),
+        call_window: Duration::from_secs(60),
+        max_traces: 1000,
+        weight: |state| if state == b"ot=th:e666" { 9.999_389_685_688_13 } else { 1.0 },
+        position: Position { run: 7, after: 2 },
+    }
+}
+
+fn aggregator(config: MetricsConfig) -> Aggregator {
+    Aggregator::new(config, Tick(0), START)
+}
+
+fn feed(aggregator: &mut Aggregator, spans: &[SpanRecord]) {
+    aggregator.on_chunk(b"ai", &chunk(spans), Tick(1), START + 1);
+}
+
+fn call(trace: u64, span: u64) -> SpanRecord {
+    SpanRecord::new(trace, span)
+        .with("gen_ai.operation.name", "chat")
+        .with("gen_ai.provider.name", "openai")
+        .with("gen_ai.request.model", "gpt-4o")
+        .with("gen_ai.usage.input_tokens", 10)
+        .with("gen_ai.usage.output_tokens", 20)
+}
+
+/// One data point, as far as tests look at it.
+#[derive(Debug, Clone, PartialEq)]
+struct Read {
+    attributes: BTreeMap<String, String>,
+    count: i64,
+    sum: f64,
+    buckets: Vec<i64>,
+    start: i64,
+    time: i64,
+    exemplars: usize,
+    temporality: String,
+}
+
+fn spelled(encoded: &[u8]) -> String {
+    let number = int_of(encoded).map(|number| number.to_string());
+    text_of(encoded).map(str::to_owned).or(number).unwrap_or_else(|| format!("{encoded:?}"))
+}
+
+fn point(encoded: &[u8], temporality: &str) -> Read {
+    let field = |key: &str| MapView::new(encoded).get(key.as_bytes()).unwrap_or_default();
+    let number = |key: &str| int_of(field(key)).unwrap_or(-1);
+    let attributes = MapView::new(field("attributes"));
+    let pair = |entry: crate::codec::msgpack::Entry<'_>| {
+        (String::from_utf8(entry.key.to_vec()).unwrap(), spelled(entry.value))
+    };
+    let sum = match crate::codec::msgpack::Reader::new(field("sum")).token() {
+        Ok(crate::codec::msgpack::Token::Float(sum)) => sum,
+        _ => -1.0,
+    };
+    assert_eq!(encoded.len(), crate::codec::msgpack::Reader::new(encoded).skip().unwrap().len());
+    Read {
+        attributes: attributes.map(pair).collect(),
+        count: number("count").max(number("as_int")),
+        sum,
+        buckets: elements(field("bucket_counts")).map(|count| int_of(count).unwrap()).collect(),
+        start: number("start_time_unix_nano"),
+        time: number("time_unix_nano"),
+        exemplars: elements(field("exemplars")).count(),
+        temporality: temporality.to_owned(),
+    }
+}
+
+/// The data points by metric name.
+fn read(batches: &[Batch]) -> BTreeMap<String, Vec<Read>> {
+    let mut metrics: BTreeMap<String, Vec<Read>> = BTreeMap::new();
+    for batch in batches {
+        assert_eq!(batch.records, Events::new(&batch.events).count());
+        for event in Events::new(&batch.events) {
+            let event = event.unwrap();
+            let telemetry = event.telemetry().unwrap();
+            assert_eq!(telemetry.signal, Some(Signal::Metrics));
+            assert_eq!(telemetry.position, Some(Position { run: 7, after: 2 }));
+            let body = MapView::new(event.body);
+            let name = text_of(body.get(b"name").unwrap()).unwrap();
+            let kinds: [&[u8]; 3] = [b"sum", b"histogram", b"exponential_histogram"];
+            let data = MapView::new(kinds.iter().find_map(|kind| body.get(kind)).unwrap());
+            let temporality = text_of(data.get(b"aggregation_temporality").unwrap()).unwrap();
+            let points = elements(data.get(b"data_points").unwrap());
+            metrics
+                .entry(name.to_owned())
+                .or_default()
+                .extend(points.map(|encoded| point(encoded, temporality)));
+        }
+    }
+    metrics
+}
+
+fn collect(aggregator: &mut Aggregator, seconds: u64) -> BTreeMap<String, Vec<Read>> {
+    let batches = aggregator.take(false, Tick(seconds * SECOND), START + seconds * SECOND);
+    read(&batches)
+}
+
+const COUNT: &str = "gen_ai.client.operation.count";
+const DURATION: &str = "gen_ai.client.operation.duration";
+const USAGE: &str = "gen_ai.client.token.usage";
+
+#[test]
+fn an_operation_becomes_three_metrics() {
+    let mut aggregator = aggregator(config());
+    let span = call(1, 1)
+        .times(1000, 1500)
+        .with("gen_ai.response.model", "gpt-4o-2026")
+        .with("server.address", "api.example")
+        .with("server.port", 443)
+        .with("tenant", "acme");
+    feed(&mut aggregator, &[span]);
+    assert!(collect(&mut aggregator, 9).is_empty());
+    let metrics = collect(&mut aggregator, 10);
+    let duration = &metrics[DURATION][0];
+    let pairs: Vec<(&str, &str)> =
+        duration.attributes.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    assert_eq!(
+        pairs,
+        [
+            ("gen_ai.operation.name", "chat"),
+            ("gen_ai.provider.name", "openai"),
+            ("gen_ai.request.model", "gpt-4o"),
+            ("gen_ai.response.model", "gpt-4o-2026"),
+            ("server.address", "api.example"),
+            ("server.port", "443"),
+            ("service.name", "shop"),
+            ("tenant", "acme"),
+        ]
+    );
+    assert_eq!((duration.count, duration.sum, duration.exemplars), (1, 0.5, 1));
+    assert_eq!(duration.buckets, [0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!((duration.start, duration.time), (1_000_000_000_000, 1_010_000_000_000));
+    assert_eq!((metrics[COUNT][0].count, &*metrics[COUNT][0].temporality), (1, "delta"));
+    let sums: BTreeMap<&str, f64> = metrics[USAGE]
+        .iter()
+        .map(|point| (point.attributes["gen_ai.token.type"].as_str(), point.sum))
+        .collect();
+    assert_eq!(sums, BTreeMap::from([("input", 10.0), ("output", 20.0)]));
+    assert!(collect(&mut aggregator, 20).is_empty(), "nothing new");
+    assert_eq!((aggregator.tally().input_tokens, aggregator.tally().output_tokens), (10, 20));
+}
+
+#[test]
+fn older_names_and_errors() {
+    let mut aggregator = aggregator(config());
+    let old = SpanRecord::new(1, 1)
+        .with("gen_ai.operation.name", "chat")
+        .with("gen_ai.system", "openai")
+        .with("gen_ai.usage.prompt_tokens", 3)
+        .with("gen_ai.usage.completion_tokens", 4);
+    let both = call(2, 1).with("gen_ai.usage.prompt_tokens", 99).error();
+    let typed = call(3, 1).error().with("error.type", "timeout");
+    feed(&mut aggregator, &[old, both, typed]);
+    let metrics = collect(&mut aggregator, 10);
+    let errors: Vec<Option<&str>> = metrics[COUNT]
+        .iter()
+        .map(|point| point.attributes.get("error.type").map(String::as_str))
+        .collect();
+    for error in [None, Some("_OTHER"), Some("timeout")] {
+        assert!(errors.contains(&error), "{errors:?}");
+    }
+    assert!(metrics[COUNT].iter().all(|p| p.attributes["gen_ai.provider.name"] == "openai"));
+    assert!(metrics[USAGE].iter().all(|p| !p.attributes.contains_key("error.type")));
+    assert_eq!(aggregator.tally().input_tokens, 3 + 10 + 10);
+}
+
+#[test]
+fn tokens_are_those_of_model_calls_and_count_once() {
+    let agent = SpanRecord::new(1, 1)
+        .with("gen_ai.operation.name", "invoke_agent")
+        .with("gen_ai.usage.input_tokens", 1000);
+    let gateway = call(1, 2).parent(1);
+    let between = SpanRecord::new(1, 3).parent(2);
+    let client = call(1, 4).parent(3);
+    let spans = [agent, gateway, between, client];
+    for order in [[0, 1, 2, 3], [3, 2, 1, 0], [1, 3, 0, 2], [2, 0, 3, 1]] {
+        for one_by_one in [false, true] {
+            let mut aggregator = aggregator(config());
+            let spans: Vec<SpanRecord> = order.map(|index: usize| spans[index].clone()).into();
+            let step = if one_by_one { 1 } else { 4 };
+            spans.chunks(step).for_each(|spans| feed(&mut aggregator, spans));
+            let metrics = collect(&mut aggregator, 10);
+            let tokens: f64 = metrics[USAGE].iter().map(|point| point.sum).sum();
+            assert_eq!(tokens, 30.0, "{order:?}");
+            assert_eq!(metrics[COUNT].iter().map(|point| point.count).sum::<i64>(), 3);
+            assert_eq!(aggregator.tally().duplicate_calls, 1);
+            assert_eq!(aggregator.tally().measured, 3);
+        }
+    }
+}
+
+#[test]
+fn a_call_that_turns_out_to_be_an_outer_one_is_taken_back_later() {
+    let mut aggregator = aggregator(config());
+    feed(&mut aggregator, &[call(1, 2)]);
+    assert_eq!(collect(&mut aggregator, 10)[USAGE].len(), 2);
+    feed(&mut aggregator, &[call(1, 4).parent(2)]);
+    let metrics = collect(&mut aggregator, 20);
+    assert!(!metrics.contains_key(USAGE), "the debt and the new call cancel out");
+    assert_eq!(aggregator.tally().input_tokens, 10);
+}
+
+#[test]
+fn spans_without_ids_and_other_records() {
+    let mut aggregator = aggregator(config());
+    let mut anonymous = call(1, 1).encode();
+    let at = anonymous.windows(4).position(|window| window == b"0af7").unwrap();
+    anonymous[at] = b'x';
+    let ours = call(9, 9).from(7, 2).encode();
+    let log = [0x92, 0x92, 0x05, 0x80, 0x81, 0xa1, b'k', 0x01];
+    let chunk = [&anonymous[..], &log, &ours, &anonymous, &[0xc1]].concat();
+    aggregator.on_chunk(b"ai", &chunk, Tick(1), START);
+    assert_eq!((aggregator.tally().measured, aggregator.tally().input_tokens), (2, 20));
+    let metrics = collect(&mut aggregator, 10);
+    assert_eq!(metrics[DURATION][0].exemplars, 0);
+}
+
+#[test]
+fn sampled_spans_stand_for_several() {
+    let mut aggregator = aggregator(config());
+    let (mut count, mut tokens) = (0, 0.0);
+    for round in 1..=300 {
+        feed(&mut aggregator, &[call(round, 1).state("ot=th:e666")]);
+        let metrics = collect(&mut aggregator, round * 10);
+        count += metrics[COUNT][0].count;
+        assert_eq!(metrics[DURATION][0].buckets.iter().sum::<i64>(), metrics[DURATION][0].count);
+        tokens += metrics[USAGE].iter().map(|point| point.sum).sum::<f64>();
+    }
+    assert_eq!(count, 3000);
+    assert!((tokens - 300.0 * 30.0 * 9.999_389_685_688_13).abs() < 1e-6);
+}
+
+#[test]
+fn each_resource_and_tag_has_its_own_metrics() {
+    let mut aggregator = aggregator(config());
+    feed(&mut aggregator, &[call(1, 1), call(2, 1).service("other"), call(3, 1)]);
+    aggregator.on_chunk(b"second", &chunk(&[call(4, 1)]), Tick(1), START);
+    let batches = aggregator.take(false, Tick(10 * SECOND), START + 10 * SECOND);
+    let mut tags: Vec<&[u8]> = batches.iter().map(|batch| &batch.tag[..]).collect();
+    tags.sort();
+    assert_eq!(tags, [&b"ai"[..], b"ai", b"second"]);
+    assert_eq!(read(&batches)[COUNT].iter().map(|point| point.count).sum::<i64>(), 4);
+    let mut named = Aggregator::new(
+        MetricsConfig { tag: Some(b"metrics".to_vec()), ..config() },
+        Tick(0),
+        START,
+    );
+    feed(&mut named, &[call(1, 1)]);
+    named.on_chunk(b"second", &chunk(&[call(4, 1)]), Tick(1), START);
+    let batches = named.take(true, Tick(1), START);
+    assert_eq!(batches.iter().map(|batch| &batch.tag[..]).collect::<Vec<_>>(), [b"metrics"]);
+}
+
+#[test]
+fn too_many_series_and_resources_lose_their_names_only() {
+    let mut aggregator = aggregator(MetricsConfig { max_series: 3, max_resources: 2, ..config() });
+    for trace in 1..=10 {
+        let tenant = format!("tenant{trace}");
+        feed(&mut aggregator, &[call(trace, 1).with("tenant", tenant.as_str())]);
+    }
+    assert_eq!(aggregator.tally().overflow, 8);
+    for service in ["a", "b", "c"] {
+        feed(&mut aggregator, &[call(20, 1).service(service)]);
+    }
+    let metrics = collect(&mut aggregator, 10);
+    assert_eq!(metrics[COUNT].iter().map(|point| point.count).sum::<i64>(), 13);
+    let overflow: Vec<&Read> = metrics[COUNT]
+        .iter()
+        .filter(|point| point.attributes.contains_key("otel.metric.overflow"))
+        .collect();
+    assert_eq!((overflow.len(), overflow[0].count), (1, 8));
+}
+
+#[test]
+fn cumulative_points_go_on_and_idle_series_end() {
+    let mut aggregator =
+        aggregator(MetricsConfig { temporality: Temporality::Cumulative, ..config() });
+    feed(&mut aggregator, &[call(1, 1)]);
+    let first = collect(&mut aggregator, 10);
+    feed(&mut aggregator, &[call(2, 1)]);
+    let second = collect(&mut aggregator, 20);
+    assert_eq!((first[COUNT][0].count, second[COUNT][0].count), (1, 2));
+    assert_eq!(first[DURATION][0].start, second[DURATION][0].start);
+    assert_eq!((second[USAGE][0].count, &*second[COUNT][0].temporality), (2, "cumulative"));
+    assert_eq!(collect(&mut aggregator, 301)[COUNT][0].count, 2);
+    assert!(collect(&mut aggregator, 400).is_empty());
+    assert_eq!(aggregator.tally().series, 0);
+}
+
+#[test]
+fn exponential_histograms() {
+    let histogram = HistogramForm::Exponential;
+    let mut aggregator = aggregator(MetricsConfig { histogram, ..config() });
+    feed(&mut aggregator, &[call(1, 1).times(1000, 1500), call(2, 1).times(1000, 3000)]);
+    let metrics = collect(&mut aggregator, 10);
+    assert_eq!((metrics[DURATION][0].count, metrics[DURATION][0].sum), (2, 2.5));
+}
+
+#[test]
+fn the_last_interval_is_emitted_and_what_was_refused_comes_again() {
+    let mut aggregator = aggregator(config());
+    feed(&mut aggregator, &[call(1, 1)]);
+    let batches = aggregator.take(true, Tick(2), START + 2);
+    assert_eq!(read(&batches)[COUNT][0].count, 1);
+    for batch in batches.clone() {
+        aggregator.put_back(batch);
+    }
+    assert_eq!(aggregator.take(false, Tick(3), START + 3), batches);
+    assert_eq!(aggregator.take(true, Tick(4), START + 4), []);
+}
+
+#[test]
+fn any_bytes_are_survived() {
+    let mut aggregator = aggregator(config());
+    let whole = call(1, 1).encode();
+    for length in 0..whole.len() {
+        aggregator.on_chunk(b"ai", &whole[..length], Tick(1), START);
+        let mut broken = whole.clone();
+        broken[length] = 0xdf;
+        aggregator.on_chunk(b"ai", &broken, Tick(1), START);
+    }
+    let _batches = aggregator.take(true, Tick(2), START + 2);
+}

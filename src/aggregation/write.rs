@@ -1,0 +1,197 @@
+//! Metric points -> telemetry records.
+
+use super::Temporality;
+use super::histogram::{Exemplar, ExportedBuckets, HistogramPoint};
+use crate::codec::msgpack::map_header;
+use crate::codec::records::write::{
+    self, Measured, MetricData, MetricHead, Origin, Point, Totals, Value,
+};
+use crate::model::{Position, SpanId, TraceId};
+
+/// The most points of one record.
+const MOST_POINTS: usize = 500;
+
+/// A metric's name and what it says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Descriptor {
+    pub(super) name: &'static str,
+    pub(super) description: &'static str,
+    pub(super) unit: &'static str,
+}
+
+/// What is common to the records of one group in one export.
+#[derive(Debug, Clone)]
+pub(super) struct Envelope {
+    metadata: Vec<u8>,
+    temporality: Temporality,
+    unix_nanos: u64,
+}
+
+impl Envelope {
+    pub(super) fn new(
+        resource: &[u8],
+        position: Position,
+        temporality: Temporality,
+        unix_nanos: u64,
+    ) -> Self {
+        let mut metadata = Vec::new();
+        let origin = Origin {
+            resource,
+            scope_name: env!("CARGO_PKG_NAME"),
+            scope_version: env!("CARGO_PKG_VERSION"),
+            schema_url: "",
+            position: Some(position),
+        };
+        write::metadata(&origin, &mut metadata);
+        Self { metadata, temporality, unix_nanos }
+    }
+}
+
+/// The attributes of a point and the time that it begins at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'p> {
+    /// Encoded pairs.
+    pub(super) attributes: &'p [u8],
+    /// Further encoded pairs.
+    pub(super) more: &'p [u8],
+    /// How many pairs there are in both.
+    pub(super) pairs: u32,
+    pub(super) start: u64,
+}
+
+impl Place<'_> {
+    fn map(&self) -> Vec<u8> {
+        let mut map = Vec::with_capacity(self.attributes.len() + self.more.len() + 5);
+        if self.pairs > 0 {
+            map_header(&mut map, self.pairs);
+            map.extend_from_slice(self.attributes);
+            map.extend_from_slice(self.more);
+        }
+        map
+    }
+}
+
+enum Content {
+    Number(u64),
+    Histogram(HistogramPoint),
+}
+
+struct Held {
+    attributes: Vec<u8>,
+    start: u64,
+    content: Content,
+    exemplars: Vec<write::Exemplar<'static>>,
+}
+
+/// Writes the points of one metric into as many records as they need.
+pub(super) struct MetricWriter<'o> {
+    out: &'o mut Vec<u8>,
+    records: &'o mut usize,
+    descriptor: Descriptor,
+    envelope: &'o Envelope,
+    points: Vec<Held>,
+}
+
+impl<'o> MetricWriter<'o> {
+    pub(super) fn new(
+        (out, records): (&'o mut Vec<u8>, &'o mut usize),
+        descriptor: Descriptor,
+        envelope: &'o Envelope,
+    ) -> Self {
+        Self { out, records, descriptor, envelope, points: Vec::new() }
+    }
+
+    /// Adds a number.
+    pub(super) fn number(&mut self, place: Place<'_>, value: u64) {
+        self.add(place, Content::Number(value), Vec::new());
+    }
+
+    /// Adds a histogram.
+    pub(super) fn histogram(&mut self, place: Place<'_>, data: HistogramPoint) {
+        let exemplars = data.exemplars.iter().map(exemplar).collect();
+        self.add(place, Content::Histogram(data), exemplars);
+    }
+
+    fn add(
+        &mut self,
+        place: Place<'_>,
+        content: Content,
+        exemplars: Vec<write::Exemplar<'static>>,
+    ) {
+        let attributes = place.map();
+        self.points.push(Held { attributes, start: place.start, content, exemplars });
+        if self.points.len() >= MOST_POINTS {
+            self.flush();
+        }
+    }
+
+    /// Writes the points so far as one record.
+    pub(super) fn flush(&mut self) {
+        let Some(first) = self.points.first() else { return };
+        let points: Vec<Point<'_>> = self.points.iter().map(|held| self.point(held)).collect();
+        let (points, temporality) = (&points[..], self.temporality());
+        let data = match &first.content {
+            Content::Number(_) => MetricData::Sum { monotonic: true, temporality, points },
+            Content::Histogram(HistogramPoint {
+                buckets: ExportedBuckets::Explicit { .. },
+                ..
+            }) => MetricData::Histogram { temporality, points },
+            Content::Histogram(_) => MetricData::ExponentialHistogram { temporality, points },
+        };
+        let Descriptor { name, description, unit } = self.descriptor;
+        let head = MetricHead { name, description, unit };
+        write::metric(self.out, self.envelope.unix_nanos, &self.envelope.metadata, &head, &data);
+        self.points.clear();
+        *self.records += 1;
+    }
+
+    const fn temporality(&self) -> write::Temporality {
+        match self.envelope.temporality {
+            Temporality::Delta => write::Temporality::Delta,
+            Temporality::Cumulative => write::Temporality::Cumulative,
+        }
+    }
+
+    fn point<'h>(&self, held: &'h Held) -> Point<'h> {
+        let value = match &held.content {
+            Content::Number(value) => Value::Int(i64::try_from(*value).unwrap_or(i64::MAX)),
+            Content::Histogram(data) => histogram_value(data),
+        };
+        Point {
+            attributes: &held.attributes,
+            start_unix_nanos: held.start,
+            unix_nanos: self.envelope.unix_nanos,
+            value,
+            exemplars: &held.exemplars,
+        }
+    }
+}
+
+fn histogram_value(data: &HistogramPoint) -> Value<'_> {
+    let totals = Totals {
+        count: data.count,
+        sum: Some(data.sum),
+        min: data.range.map(|(low, _)| low),
+        max: data.range.map(|(_, high)| high),
+    };
+    match &data.buckets {
+        ExportedBuckets::Explicit { bounds, counts } => Value::Histogram { totals, counts, bounds },
+        ExportedBuckets::Exponential { scale, zero_count, offset, counts } => Value::Exponential {
+            totals,
+            scale: *scale,
+            zero_count: *zero_count,
+            zero_threshold: 0.0,
+            positive: (*offset, counts),
+            negative: (0, &[]),
+        },
+    }
+}
+
+fn exemplar(exemplar: &Exemplar) -> write::Exemplar<'static> {
+    write::Exemplar {
+        unix_nanos: exemplar.time_unix_nano,
+        value: Measured::Double(exemplar.value),
+        span: Some((TraceId(exemplar.trace_id), SpanId(exemplar.span_id))),
+        filtered_attributes: &[],
+    }
+}

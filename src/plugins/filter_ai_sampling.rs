@@ -1,0 +1,447 @@
+//! The filter `ai_sampling`: head sampling by consistent probability, or tail sampling by policies.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::policies_file::{self, FileSettings, PolicyList};
+use crate::clock::{self, Tick};
+use crate::codec::records::skim::StatusCode;
+use crate::codec::records::{SpanEvent, SpanWalker, Step};
+use crate::condition::Condition;
+use crate::config::Parser;
+use crate::hub::{Drain, Emission, Source};
+use crate::model::{Position, TraceId};
+use crate::plugin::{
+    Chunk, Environment, Filter, OpenError, OptionKind, OptionSpec, Options, Spec, Verdict,
+};
+use crate::sampling::policy::{Rule, SpanTest, ValueTest};
+use crate::sampling::{
+    Decision, HeadSampler, Mark, OtState, Passing, Probability, Released, TailConfig, TailSampler,
+    Tally, Threshold, event_start, marked_body,
+};
+use crate::stats::{Counter, CounterFamily, Counters};
+
+/// What to do when no input of ours is there to emit what a filter makes.
+pub(super) const NO_EMITTER: &str = "there is no input that emits what this filter makes; use the input \
+    ai_otlp, or add three lines: '- /PATH/TO/flb-in_ai_emitter.so' under 'plugins', \
+    '- name: ai_emitter' and, below it, '  tag: ai_emitter' under 'pipeline.inputs'";
+
+const RECEIVED: CounterFamily =
+    CounterFamily::counter("received_spans_total", "Spans that came to be sampled", &[]);
+const KEPT: CounterFamily = CounterFamily::counter("kept_spans_total", "Spans kept", &["policy"]);
+const DROPPED: CounterFamily =
+    CounterFamily::counter("dropped_spans_total", "Spans dropped on purpose", &["policy"]);
+const HELD_SPANS: CounterFamily =
+    CounterFamily::gauge("held_spans", "Spans that wait for a decision", &[]);
+const HELD_BYTES: CounterFamily =
+    CounterFamily::gauge("held_bytes", "Memory of the spans that wait", &[]);
+const EARLY: CounterFamily = CounterFamily::counter(
+    "early_decisions_total",
+    "Traces decided before the decision wait was over",
+    &["reason"],
+);
+const LATE: CounterFamily = CounterFamily::counter(
+    "late_spans_total",
+    "Spans that came after the decision about their trace",
+    &["decision"],
+);
+const CONDITION_ERRORS: CounterFamily = CounterFamily::counter(
+    "condition_errors_total",
+    "Expressions that had no answer for a trace, which counts as no",
+    &[],
+);
+/// The label of spans that are kept because they have no usable trace id.
+const NO_TRACE_ID: &str = "no_trace_id";
+/// The label of spans that are dropped because no policy kept them.
+const NOT_SAMPLED: &str = "not_sampled";
+
+const OPTIONS: &[OptionSpec] = &[
+    OptionSpec::new(
+        "mode",
+        OptionKind::Str,
+        Some("head"),
+        "head: each span at once, by its trace id; tail: whole traces, by policies",
+    ),
+    OptionSpec::new(
+        "sampling_percentage",
+        OptionKind::Double,
+        None,
+        "Percentage of traces kept; in tail mode, of those that nothing else keeps",
+    ),
+    OptionSpec::new(
+        "decision_wait",
+        OptionKind::Time,
+        Some("30s"),
+        "Tail: how long after its first span a trace is decided",
+    ),
+    OptionSpec::new(
+        "keep_errors",
+        OptionKind::Bool,
+        Some("off"),
+        "Tail: keep traces with an error",
+    ),
+    OptionSpec::new(
+        "keep_slower_than",
+        OptionKind::Time,
+        None,
+        "Tail: keep traces that take at least this long from first start to last end",
+    ),
+    OptionSpec::new(
+        "keep_attribute",
+        OptionKind::Str,
+        None,
+        "Tail: keep traces with a span or resource that has this attribute: KEY or KEY=VALUE",
+    )
+    .repeated(),
+    OptionSpec::new(
+        "keep_where",
+        OptionKind::Str,
+        None,
+        "Tail: keep traces for which this CEL expression is true",
+    )
+    .repeated(),
+    OptionSpec::new(
+        "max_buffer_size",
+        OptionKind::Size,
+        Some("64m"),
+        "Tail: most memory for traces that wait; beyond it the oldest are decided early",
+    ),
+    OptionSpec::new("max_traces", OptionKind::Int, Some("200000"), "Tail: most traces that wait"),
+    OptionSpec::new(
+        "kept_cache_size",
+        OptionKind::Int,
+        Some("65536"),
+        "Tail: how many kept traces are remembered for late spans",
+    ),
+    OptionSpec::new(
+        "dropped_cache_size",
+        OptionKind::Int,
+        Some("65536"),
+        "Tail: how many dropped traces are remembered for late spans",
+    ),
+    OptionSpec::new("config_file", OptionKind::Str, None, "YAML file with policies"),
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Head,
+    Tail,
+}
+
+/// An instance of the filter.
+pub struct AiSampling {
+    form: Form,
+}
+
+enum Form {
+    Head(Head),
+    Tail(Arc<Tail>),
+}
+
+impl Filter for AiSampling {
+    const SPEC: Spec =
+        Spec { name: "ai_sampling", about: "Head and tail sampling of traces", options: OPTIONS };
+
+    fn open(options: &dyn Options, environment: Environment) -> Result<Self, OpenError> {
+        let mut parser = Parser::new(options);
+        let mut list = PolicyList::default();
+        let file = match parser.text("config_file") {
+            Some(path) => policies_file::read(path, &mut list, &mut parser),
+            None => FileSettings::default(),
+        };
+        let mode = [("head", Mode::Head), ("tail", Mode::Tail)];
+        let percentage = parser.percentage("sampling_percentage").or(file.sampling_percentage);
+        let in_file = if file.mode.as_deref() == Some("tail") { Mode::Tail } else { Mode::Head };
+        let form = match parser.choice("mode", in_file, &mode) {
+            Mode::Head => {
+                check_head(&mut parser, percentage, &list);
+                Form::Head(parser.finish(Head::new(percentage.unwrap_or(100.0), &environment))?)
+            }
+            Mode::Tail => {
+                let config = read_tail(&mut parser, list, percentage, &file, &environment);
+                let sampler = TailSampler::new(parser.finish(config)?);
+                let tail = Arc::new(Tail::new(sampler, &environment.counters));
+                environment.hub.add_source(Arc::clone(&tail) as Arc<dyn Source>);
+                Form::Tail(tail)
+            }
+        };
+        Ok(Self { form })
+    }
+
+    fn on_chunk(&mut self, chunk: Chunk<'_>) -> Verdict {
+        let changed = match &mut self.form {
+            Form::Head(head) => head.on_chunk(chunk.bytes),
+            Form::Tail(tail) => tail.on_chunk(chunk, clock::now()),
+        };
+        changed.map_or(Verdict::Pass, Verdict::Replace)
+    }
+}
+
+fn check_head(parser: &mut Parser<'_>, percentage: Option<f64>, list: &PolicyList) {
+    if !list.has_none() {
+        parser.problem("config_file has policies, which need 'mode: tail'");
+    }
+    if percentage.is_none() {
+        parser.problem("option 'sampling_percentage' is missing; head sampling needs it: 0 to 100");
+    }
+    let tail_only = [
+        "decision_wait",
+        "keep_slower_than",
+        "keep_attribute",
+        "keep_where",
+        "max_buffer_size",
+        "max_traces",
+    ];
+    // The host fills defaults in, so only what differs from its default was asked for.
+    for name in tail_only {
+        let default = OPTIONS.iter().find(|option| option.name == name).and_then(|o| o.default);
+        if let Some(given) = parser.text(name).filter(|given| Some(*given) != default) {
+            parser.refuse(name, given, "it needs 'mode: tail'");
+        }
+    }
+    if parser.bool("keep_errors", false) {
+        parser.refuse("keep_errors", "on", "it needs 'mode: tail'");
+    }
+}
+
+fn read_tail(
+    parser: &mut Parser<'_>,
+    mut list: PolicyList,
+    percentage: Option<f64>,
+    file: &FileSettings,
+    environment: &Environment,
+) -> TailConfig {
+    if !environment.hub.has_emitter() {
+        parser.problem(NO_EMITTER);
+    }
+    flat_policies(parser, &mut list);
+    if let Some(percentage) = percentage {
+        list.keep("sampling_percentage", Rule::Probability(Threshold::from_percentage(percentage)));
+    }
+    if list.is_empty() {
+        parser.problem(
+            "tail sampling has no policy and would drop every trace; set one of keep_errors, \
+             keep_slower_than, keep_attribute, keep_where, sampling_percentage, config_file",
+        );
+    }
+    let count = |parser: &mut Parser<'_>, name: &str, default: usize, least: usize| {
+        let allowed = format!("allowed: {least} to 10000000");
+        parser.parsed(name, default, &allowed, |text| {
+            text.parse().ok().filter(|count| (least..=10_000_000).contains(count))
+        })
+    };
+    let size = parser.size("max_buffer_size", 64_000_000);
+    if size < 64_000 {
+        let given = parser.text("max_buffer_size").unwrap_or_default();
+        parser.refuse("max_buffer_size", given, "allowed: at least 64k");
+    }
+    let wait = file.decision_wait.unwrap_or(Duration::from_secs(30));
+    TailConfig {
+        decision_wait: parser.duration("decision_wait", wait),
+        max_bytes: usize::try_from(size).unwrap_or(usize::MAX),
+        max_traces: count(parser, "max_traces", 200_000, 1),
+        kept_cache: count(parser, "kept_cache_size", 65_536, 0),
+        dropped_cache: count(parser, "dropped_cache_size", 65_536, 0),
+        policies: list.finish(),
+        position: Position { run: environment.hub.run(), after: environment.position },
+    }
+}
+
+fn flat_policies(parser: &mut Parser<'_>, list: &mut PolicyList) {
+    let mut too_many = false;
+    let mut keep = |list: &mut PolicyList, name: &str, test: SpanTest| match list.fact(test) {
+        Some(rule) => list.keep(name, rule),
+        None => too_many = true,
+    };
+    if parser.bool("keep_errors", false) {
+        keep(list, "keep_errors", SpanTest::Status(vec![StatusCode::Error]));
+    }
+    for given in parser.texts("keep_attribute") {
+        let (key, value) = match given.split_once('=') {
+            Some((key, value)) => (key, ValueTest::Spelled(value.trim().to_owned())),
+            None => (given, ValueTest::Exists),
+        };
+        let key = key.trim().to_owned();
+        if key.is_empty() {
+            parser.refuse("keep_attribute", given, "allowed: KEY or KEY=VALUE");
+            continue;
+        }
+        keep(list, "keep_attribute", SpanTest::Attribute { key, value });
+    }
+    if too_many {
+        parser.problem(policies_file::TOO_MANY_TESTS);
+    }
+    if parser.text("keep_slower_than").is_some() {
+        let slow = parser.duration("keep_slower_than", Duration::ZERO);
+        list.keep("keep_slower_than", Rule::Latency(slow, None));
+    }
+    for text in parser.texts("keep_where") {
+        match Condition::compile(text) {
+            Ok(condition) => list.keep("keep_where", Rule::Cel(Box::new(condition))),
+            Err(error) => parser.refuse("keep_where", text, &error.to_string()),
+        }
+    }
+}
+
+/// Head sampling.
+struct Head {
+    sampler: HeadSampler,
+    position: Position,
+    received: Counter,
+    kept: Counter,
+    untraced: Counter,
+    dropped: Counter,
+}
+
+impl Head {
+    fn new(percentage: f64, environment: &Environment) -> Self {
+        let counters = &environment.counters;
+        Self {
+            sampler: HeadSampler::from_percentage(percentage),
+            position: Position { run: environment.hub.run(), after: environment.position },
+            received: counters.counter(RECEIVED, &[]),
+            kept: counters.counter(KEPT, &["sampling_percentage"]),
+            untraced: counters.counter(KEPT, &[NO_TRACE_ID]),
+            dropped: counters.counter(DROPPED, &[NOT_SAMPLED]),
+        }
+    }
+
+    fn on_chunk(&self, chunk: &[u8]) -> Option<Vec<u8>> {
+        let mut passing = Passing::new(chunk);
+        let mut walker = SpanWalker::new(chunk);
+        let (mut received, mut kept, mut untraced) = (0, 0, 0);
+        while let Some(step) = walker.step(&mut ()) {
+            let event = match step {
+                Step::Span(event) if !self.emitted_here(&event) => event,
+                Step::Span(SpanEvent { raw, .. }) | Step::Other(raw) | Step::Broken(raw) => {
+                    passing.keep(raw);
+                    continue;
+                }
+            };
+            received += 1;
+            let Some(id) = TraceId::from_hex(event.span.trace_id) else {
+                untraced += 1;
+                passing.keep(event.raw);
+                continue;
+            };
+            kept += 1;
+            match self.sampler.decide(id, OtState::read(event.span.trace_state)) {
+                Decision::Keep => passing.keep(event.raw),
+                Decision::KeepWith(threshold) => {
+                    let probability = Probability::AtLeast(threshold);
+                    let out = passing.change();
+                    event_start(out, event.time, event.metadata);
+                    marked_body(out, event.body, Mark { probability, policy: None });
+                }
+                Decision::Drop => {
+                    kept -= 1;
+                    passing.change();
+                }
+            }
+        }
+        self.received.add(received);
+        self.kept.add(kept);
+        self.untraced.add(untraced);
+        self.dropped.add(received - kept - untraced);
+        passing.finish()
+    }
+
+    fn emitted_here(&self, event: &SpanEvent<'_>) -> bool {
+        event.telemetry.position.is_some_and(|position| {
+            position.run == self.position.run && position.after >= self.position.after
+        })
+    }
+}
+
+/// Tail sampling: the sampler, shared between the filter and the inputs that drain it.
+struct Tail {
+    sampler: Mutex<TailSampler>,
+    numbers: TailNumbers,
+}
+
+struct TailNumbers {
+    received: Counter,
+    kept: Vec<Counter>,
+    untraced: Counter,
+    dropped: Vec<Counter>,
+    held_spans: Counter,
+    held_bytes: Counter,
+    early: [Counter; 3],
+    late: [Counter; 2],
+    condition_errors: Counter,
+}
+
+impl Tail {
+    fn new(sampler: TailSampler, counters: &Counters) -> Self {
+        let names = sampler.policy_names();
+        let kept = names.iter().map(|name| counters.counter(KEPT, &[name])).collect();
+        let dropped = [NOT_SAMPLED].into_iter().chain(names.iter().map(String::as_str));
+        let numbers = TailNumbers {
+            received: counters.counter(RECEIVED, &[]),
+            kept,
+            untraced: counters.counter(KEPT, &[NO_TRACE_ID]),
+            dropped: dropped.map(|name| counters.counter(DROPPED, &[name])).collect(),
+            held_spans: counters.counter(HELD_SPANS, &[]),
+            held_bytes: counters.counter(HELD_BYTES, &[]),
+            early: ["certain", "buffer_full", "shutdown"]
+                .map(|reason| counters.counter(EARLY, &[reason])),
+            late: ["kept", "dropped"].map(|decision| counters.counter(LATE, &[decision])),
+            condition_errors: counters.counter(CONDITION_ERRORS, &[]),
+        };
+        Self { sampler: Mutex::new(sampler), numbers }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, TailSampler> {
+        self.sampler.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn on_chunk(&self, chunk: Chunk<'_>, now: Tick) -> Option<Vec<u8>> {
+        let mut sampler = self.lock();
+        let changed = sampler.on_chunk(chunk.tag, chunk.bytes, now);
+        self.numbers.show(&sampler);
+        changed
+    }
+}
+
+impl TailNumbers {
+    fn show(&self, sampler: &TailSampler) {
+        let tally: &Tally = sampler.tally();
+        self.received.set(tally.received);
+        for (counter, value) in self.kept.iter().zip(&tally.kept) {
+            counter.set(*value);
+        }
+        self.untraced.set(tally.untraced);
+        for (counter, value) in self.dropped.iter().zip(&tally.dropped) {
+            counter.set(*value);
+        }
+        self.held_spans.set(tally.held);
+        self.held_bytes.set(u64::try_from(sampler.held_bytes()).unwrap_or(u64::MAX));
+        let early = [tally.early_certain, tally.early_full, tally.early_shutdown];
+        for (counter, value) in self.early.iter().zip(early) {
+            counter.set(value);
+        }
+        for (counter, value) in self.late.iter().zip([tally.late_kept, tally.late_dropped]) {
+            counter.set(value);
+        }
+        self.condition_errors.set(tally.condition_errors);
+    }
+}
+
+impl Source for Tail {
+    fn take(&self, drain: Drain, now: Tick, _unix_nanos: u64) -> Vec<Emission> {
+        let mut sampler = self.lock();
+        let released = sampler.take(drain == Drain::Everything, now);
+        self.numbers.show(&sampler);
+        released
+            .into_iter()
+            .map(|Released { tag, records, events }| Emission { tag, records, events })
+            .collect()
+    }
+
+    fn put_back(&self, emission: Emission) {
+        let Emission { tag, records, events } = emission;
+        let mut sampler = self.lock();
+        sampler.put_back(Released { tag, records, events });
+        self.numbers.show(&sampler);
+    }
+}

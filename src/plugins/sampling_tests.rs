@@ -1,0 +1,212 @@
+//! The filters `ai_sampling` and `ai_metrics` as the host sees them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::filter_ai_metrics::AiMetrics;
+use super::filter_ai_sampling::AiSampling;
+use crate::clock::{self, Tick};
+use crate::codec::msgpack::{MapView, text_of};
+use crate::codec::records::Events;
+use crate::codec::records::testing::{SpanRecord, chunk};
+use crate::hub::{Drain, Hub};
+use crate::plugin::{Chunk, Environment, Filter, OpenError, Options, Verdict};
+use crate::stats::{Counters, Log};
+
+const HIGH: u64 = 0x00ff_ffff_ffff_fff0;
+
+struct Given(Vec<(String, String)>);
+
+impl Options for Given {
+    fn given(&self) -> &[(String, String)] {
+        &self.0
+    }
+    fn host_value(&self, _name: &str) -> Option<String> {
+        None
+    }
+}
+
+fn given(pairs: &[(&str, &str)]) -> Given {
+    Given(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
+}
+
+fn environment(emitter: bool) -> Environment {
+    let hub = Arc::new(Hub::new(7));
+    if emitter {
+        hub.add_emitter();
+    }
+    Environment {
+        instance: "test.0".to_owned(),
+        hub,
+        position: 1,
+        host_release: "5.1.1".to_owned(),
+        log_groups: true,
+        counters: Arc::new(Counters::default()),
+        log: Arc::new(Log::default()),
+    }
+}
+
+fn problems<F: Filter>(pairs: &[(&str, &str)], emitter: bool) -> Vec<String> {
+    match F::open(&given(pairs), environment(emitter)) {
+        Ok(_) => Vec::new(),
+        Err(OpenError(problems)) => problems,
+    }
+}
+
+fn counter(environment: &Environment, name: &str, label: &str) -> u64 {
+    let readings = environment.counters.readings();
+    let of = |reading: &&crate::stats::Reading| {
+        reading.family.name == name && (label.is_empty() || reading.labels == [label])
+    };
+    readings.iter().find(of).unwrap().counter.value()
+}
+
+fn pass(filter: &mut impl Filter, bytes: &[u8]) -> Vec<u8> {
+    match filter.on_chunk(Chunk { tag: b"ai", bytes }) {
+        Verdict::Pass => bytes.to_vec(),
+        Verdict::Replace(bytes) => bytes,
+    }
+}
+
+fn states(events: &[u8]) -> Vec<String> {
+    Events::new(events)
+        .map(|event| {
+            let state = MapView::new(event.unwrap().body).get(b"trace_state");
+            state.and_then(text_of).unwrap_or_default().to_owned()
+        })
+        .collect()
+}
+
+#[test]
+fn head_sampling_keeps_by_trace_id_and_says_with_which_threshold() {
+    let environment = environment(false);
+    let options = given(&[("sampling_percentage", "50")]);
+    let mut filter = AiSampling::open(&options, environment.clone()).unwrap();
+    let spans =
+        [SpanRecord::new(HIGH, 1), SpanRecord::new(1, 2), SpanRecord::new(1, 3).state("ot=th:c")];
+    let out = pass(&mut filter, &chunk(&spans));
+    assert_eq!(states(&out), ["ot=th:8", "ot=th:c"]);
+    assert_eq!(pass(&mut filter, &out), out, "a second time changes nothing");
+    let count = |name: &str, label: &str| counter(&environment, name, label);
+    assert_eq!(count("received_spans_total", ""), 5);
+    assert_eq!(count("kept_spans_total", "sampling_percentage"), 4);
+    assert_eq!(count("dropped_spans_total", "not_sampled"), 1);
+    let log = [0x92, 0x92, 0x05, 0x80, 0x81, 0xa1, b'k', 0x01];
+    assert_eq!(filter.on_chunk(Chunk { tag: b"ai", bytes: &log }), Verdict::Pass);
+}
+
+#[test]
+fn tail_sampling_goes_through_the_hub() {
+    let environment = environment(true);
+    let options = given(&[
+        ("mode", "tail"),
+        ("keep_errors", "on"),
+        ("keep_attribute", "tenant=acme"),
+        ("keep_attribute", "vip"),
+        ("keep_where", "size(spans) > 1"),
+        ("sampling_percentage", "50"),
+    ]);
+    let mut filter = AiSampling::open(&options, environment.clone()).unwrap();
+    let waiting = [SpanRecord::new(HIGH, 1), SpanRecord::new(1, 2), SpanRecord::new(1, 3)];
+    assert_eq!(pass(&mut filter, &chunk(&waiting)), b"");
+    let at_once = [
+        SpanRecord::new(2, 1).error(),
+        SpanRecord::new(3, 1).with("tenant", "acme"),
+        SpanRecord::new(4, 1).with("vip", true),
+        SpanRecord::new(5, 1).with("tenant", "other"),
+    ];
+    assert_eq!(Events::new(&pass(&mut filter, &chunk(&at_once))).count(), 3);
+    let count = |name: &str, label: &str| counter(&environment, name, label);
+    assert_eq!((count("received_spans_total", ""), count("held_spans", "")), (7, 4));
+    assert!(count("held_bytes", "") > 0);
+    let source = environment.hub.sources().pop().unwrap();
+    assert!(source.take(Drain::Due, clock::now(), 0).is_empty());
+    let later = clock::now().after(Duration::from_secs(31));
+    let emissions = source.take(Drain::Due, later, 0);
+    assert_eq!(emissions.iter().map(|emission| emission.records).sum::<usize>(), 3);
+    let kept = ["keep_errors", "keep_attribute", "keep_attribute_2", "keep_where"]
+        .map(|policy| count("kept_spans_total", policy));
+    assert_eq!(kept, [1, 1, 1, 2]);
+    assert_eq!(count("kept_spans_total", "sampling_percentage"), 1);
+    assert_eq!(count("dropped_spans_total", "not_sampled"), 1);
+    assert_eq!(count("early_decisions_total", "certain"), 3);
+    assert_eq!(pass(&mut filter, &emissions[0].events), emissions[0].events, "not a second time");
+    source.put_back(emissions[0].clone());
+    assert_eq!(source.take(Drain::Everything, Tick(0), 0), [emissions[0].clone()]);
+}
+
+#[test]
+fn metrics_go_through_the_hub_and_the_chunk_passes() {
+    let environment = environment(true);
+    let options = given(&[("interval", "5s"), ("dimensions", "tenant")]);
+    let mut filter = AiMetrics::open(&options, environment.clone()).unwrap();
+    let span = SpanRecord::new(1, 1)
+        .with("gen_ai.operation.name", "chat")
+        .with("gen_ai.usage.output_tokens", 5);
+    let bytes = chunk(&[span, SpanRecord::new(1, 2)]);
+    assert_eq!(filter.on_chunk(Chunk { tag: b"ai", bytes: &bytes }), Verdict::Pass);
+    let count = |name: &str, label: &str| counter(&environment, name, label);
+    assert_eq!(
+        (count("measured_spans_total", ""), count("counted_tokens_total", "output")),
+        (1, 5)
+    );
+    assert_eq!((count("series", ""), count("overflow_total", "")), (2, 0));
+    let source = environment.hub.sources().pop().unwrap();
+    let emissions = source.take(Drain::Everything, clock::now(), clock::unix_nanos());
+    assert_eq!((emissions.len(), emissions[0].records), (1, 3));
+    source.put_back(emissions[0].clone());
+    assert_eq!(source.take(Drain::Due, clock::now(), clock::unix_nanos()), emissions);
+}
+
+#[test]
+fn wrong_configurations_are_told_all_at_once() {
+    assert_eq!(problems::<AiSampling>(&[("sampling_percentage", "10")], false), [""; 0]);
+    let head = problems::<AiSampling>(&[("keep_slower_than", "5s"), ("keep_errors", "on")], false);
+    assert_eq!(head.len(), 3, "{head:?}");
+    let tail = problems::<AiSampling>(
+        &[
+            ("mode", "tail"),
+            ("decision_wait", "soon"),
+            ("keep_where", "nothing +"),
+            ("keep_attribute", "=x"),
+            ("max_buffer_size", "1k"),
+            ("config_file", "/does/not/exist.yaml"),
+        ],
+        false,
+    );
+    assert_eq!(tail.len(), 7, "{tail:?}");
+    assert!(tail.iter().any(|problem| problem.contains("flb-in_ai_emitter.so")));
+    assert_eq!(problems::<AiSampling>(&[("mode", "middle")], true).len(), 2);
+    let metrics = problems::<AiMetrics>(
+        &[
+            ("interval", "0"),
+            ("temporality", "both"),
+            ("histogram", "round"),
+            ("emit_as", "native"),
+            ("max_series", "1"),
+            ("dimensions", "gen_ai.response.id"),
+        ],
+        false,
+    );
+    assert_eq!(metrics.len(), 7, "{metrics:?}");
+}
+
+#[test]
+fn a_file_gives_policies() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("policies.yaml");
+    let text = "mode: tail\npolicies:\n  - {name: bad, type: status_code, status_codes: [error]}\n";
+    std::fs::write(&path, text).unwrap();
+    let path = path.to_str().unwrap();
+    let environment = environment(true);
+    let mut filter =
+        AiSampling::open(&given(&[("config_file", path)]), environment.clone()).unwrap();
+    let out = pass(&mut filter, &chunk(&[SpanRecord::new(1, 1).error(), SpanRecord::new(2, 1)]));
+    assert_eq!(Events::new(&out).count(), 1);
+    assert_eq!(counter(&environment, "kept_spans_total", "bad"), 1);
+    let head = problems::<AiSampling>(
+        &[("config_file", path), ("mode", "head"), ("sampling_percentage", "1")],
+        true,
+    );
+    assert_eq!(head.len(), 1, "{head:?}");
+}
