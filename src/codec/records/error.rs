@@ -84,11 +84,10 @@ impl Fault {
 
     /// The error for a caller, who has the whole request. A fault in bytes that were put together
     /// from repeated fields has no offset of its own and gets that of `item`.
-    pub(crate) fn into_error(self: Box<Self>, request: &[u8], item: &[u8]) -> DecodeError {
+    pub(crate) fn into_error(&self, request: &[u8], item: &[u8]) -> DecodeError {
         let base = request.as_ptr().addr();
-        let inside = |address: usize| {
-            address.checked_sub(base).filter(|offset| *offset <= request.len())
-        };
+        let inside =
+            |address: usize| address.checked_sub(base).filter(|offset| *offset <= request.len());
         let offset = inside(self.address).or_else(|| inside(item.as_ptr().addr())).unwrap_or(0);
         let mut path = String::new();
         for part in self.path.iter().rev() {

@@ -384,7 +384,10 @@ mod tests {
         chunk.extend(event(100, |out| map_header(out, 0), "first"));
         chunk.extend(event(101, |out| map_header(out, 0), "second"));
         let events: Vec<Event<'_>> = Events::new(&chunk).map(Result::unwrap).collect();
-        assert_eq!(events.iter().map(|event| event.time.seconds).collect::<Vec<_>>(), [u32::MAX, 100, 101]);
+        assert_eq!(
+            events.iter().map(|event| event.time.seconds).collect::<Vec<_>>(),
+            [u32::MAX, 100, 101]
+        );
         let group = events[1].group.unwrap();
         assert_eq!(MapView::new(group.body).get(b"resource"), Some(&[0x80][..]));
         assert_eq!(MapView::new(group.body).get(b"scope"), None);

@@ -4,14 +4,16 @@
 //! and its likes write records from OTLP requests, [`RequestBuilder`] makes OTLP requests of them.
 
 mod decode;
+pub mod edit;
 mod encode;
 mod error;
 mod event;
+pub mod exercise;
 mod schema;
+pub mod skim;
+pub mod write;
 
-pub use decode::{
-    LogOptions, Transcoded, logs_to_records, metrics_to_records, traces_to_records,
-};
+pub use decode::{LogOptions, Transcoded, logs_to_records, metrics_to_records, traces_to_records};
 pub use encode::{Encoder, RequestBuilder};
 pub use error::{DecodeError, DecodeKind, EncodeError, ValueError};
 pub use event::{Event, EventKind, EventTime, Events, Group, Telemetry};

@@ -192,7 +192,8 @@ impl Message {
     }
 }
 
-const SPAN_KINDS: &[&str] = &["unspecified", "internal", "server", "client", "producer", "consumer"];
+const SPAN_KINDS: &[&str] =
+    &["unspecified", "internal", "server", "client", "producer", "consumer"];
 const STATUS_CODES: &[&str] = &["unset", "ok", "error"];
 const TEMPORALITIES: &[&str] = &["unspecified", "delta", "cumulative"];
 
@@ -293,11 +294,8 @@ const fn temporality() -> Field {
 
 static GAUGE: Message = Message::new(&[data_points(&NUMBER)]);
 
-static SUM: Message = Message::new(&[
-    data_points(&NUMBER),
-    temporality(),
-    Field::new(3, "is_monotonic", Kind::Bool),
-]);
+static SUM: Message =
+    Message::new(&[data_points(&NUMBER), temporality(), Field::new(3, "is_monotonic", Kind::Bool)]);
 
 static HISTOGRAM: Message = Message::new(&[data_points(&HISTOGRAM_POINT), temporality()]);
 static EXPONENTIAL: Message = Message::new(&[data_points(&EXPONENTIAL_POINT), temporality()]);
@@ -379,10 +377,8 @@ static SUMMARY_POINT: Message = Message::new(&[
     Field::new(8, "flags", Kind::Uint32),
 ]);
 
-static QUANTILE: Message = Message::new(&[
-    Field::new(1, "quantile", Kind::Double),
-    Field::new(2, "value", Kind::Double),
-]);
+static QUANTILE: Message =
+    Message::new(&[Field::new(1, "quantile", Kind::Double), Field::new(2, "value", Kind::Double)]);
 
 static EXEMPLAR: Message = Message::new(&[
     time(2),
@@ -427,7 +423,7 @@ mod tests {
 
     #[test]
     fn every_field_is_found_by_number_and_by_key() {
-        [&RESOURCE, &SCOPE, &SPAN, &METRIC, &LOG].map(check);
+        [&RESOURCE, &SCOPE, &SPAN, &METRIC, &LOG].into_iter().for_each(check);
         assert_eq!(SPAN.index(17), None);
         assert_eq!(LINK.index(0), None);
     }

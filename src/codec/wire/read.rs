@@ -237,9 +237,15 @@ mod tests {
         assert_eq!(error(&[0x00]), WireError::FieldNumber);
         assert_eq!(error(&[0x0e]), WireError::WireType);
         assert_eq!(error(&[0x0c]), WireError::WireType);
-        assert_eq!(error(&[0x08, 255, 255, 255, 255, 255, 255, 255, 255, 255, 2]), WireError::Varint);
+        assert_eq!(
+            error(&[0x08, 255, 255, 255, 255, 255, 255, 255, 255, 255, 2]),
+            WireError::Varint
+        );
         assert_eq!(error(&[0xff; 11]), WireError::Varint);
-        assert_eq!(error(&[0x0a, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1]), WireError::Truncated);
+        assert_eq!(
+            error(&[0x0a, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1]),
+            WireError::Truncated
+        );
     }
 
     #[test]

@@ -118,7 +118,9 @@ impl Nested {
         if needed != self.reserved {
             self.shift(out, needed);
         }
-        if let (Some(target), Some(bytes)) = (out.get_mut(prefix..prefix + needed), bytes.get(..needed)) {
+        if let (Some(target), Some(bytes)) =
+            (out.get_mut(prefix..prefix + needed), bytes.get(..needed))
+        {
             target.copy_from_slice(bytes);
         }
         prefix + needed
@@ -158,7 +160,9 @@ mod tests {
                 assert_eq!(out.len() - start, expected);
                 let mut fields = Fields::new(&out);
                 fields.read().unwrap();
-                let WireValue::Bytes(inner) = fields.read().unwrap().unwrap().value else { panic!() };
+                let WireValue::Bytes(inner) = fields.read().unwrap().unwrap().value else {
+                    panic!()
+                };
                 let inner = Fields::new(inner).read().unwrap().unwrap().value;
                 assert_eq!(inner, WireValue::Bytes(&vec![b'x'; length]));
             }

@@ -260,7 +260,7 @@ pub(in crate::codec::records) fn event_head(out: &mut Vec<u8>, time: EventTime) 
 }
 
 /// Appends the pairs of the `otlp` map that every record has, and returns how many they are.
-pub(in crate::codec::records) fn common_pairs(
+pub(super) fn common_pairs(
     signal: Signal,
     resource: &[u8],
     scope: &[u8],

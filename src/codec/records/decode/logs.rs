@@ -1,7 +1,7 @@
 //! Log records, laid out as Fluent Bit's own OpenTelemetry input does it.
 
 use super::Transcoded;
-use super::envelope::{Items, Sink, ScopeStart, common_pairs, event_head, transcode};
+use super::envelope::{Items, ScopeStart, Sink, common_pairs, event_head, transcode};
 use super::message::Scan;
 use super::value::element;
 use crate::codec::msgpack;

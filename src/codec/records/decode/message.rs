@@ -220,7 +220,10 @@ fn take<'a>(
             slot.value = value;
         }
         (Kind::Fixed32, WireValue::Fixed32(value)) => slot.value = u64::from(value),
-        (Kind::Str | Kind::Hex | Kind::Bin | Kind::Message(_) | Kind::Body, WireValue::Bytes(bytes)) => {
+        (
+            Kind::Str | Kind::Hex | Kind::Bin | Kind::Message(_) | Kind::Body,
+            WireValue::Bytes(bytes),
+        ) => {
             slot.bytes = bytes;
             slot.count += 1;
             return Some(!bytes.is_empty());
@@ -354,8 +357,8 @@ fn strings(field: &Field, slot: &Slot<'_>, out: &mut Vec<u8>) -> Decoded {
 }
 
 fn numbers(field: &Field, slot: &Slot<'_>, out: &mut Vec<u8>) -> Decoded {
-    let elements = u32::try_from(slot.value)
-        .map_err(|_| Fault::new(WireError::Truncated, slot.bytes))?;
+    let elements =
+        u32::try_from(slot.value).map_err(|_| Fault::new(WireError::Truncated, slot.bytes))?;
     msgpack::array_header(out, elements);
     let double = matches!(field.kind, Kind::Doubles);
     let number = |out: &mut Vec<u8>, bits: u64| {

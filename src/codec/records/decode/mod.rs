@@ -10,11 +10,11 @@ mod metrics;
 mod traces;
 mod value;
 
+pub(super) use envelope::event_head;
 pub use logs::{LogOptions, logs_to_records};
+pub(super) use metrics::metric_points;
 pub use metrics::metrics_to_records;
 pub use traces::traces_to_records;
-pub(super) use envelope::{common_pairs, event_head};
-pub(super) use metrics::metric_points;
 pub(super) use value::{any_value_is_valid, key_value_is_valid};
 
 use super::error::DecodeError;

@@ -1,7 +1,7 @@
 //! Spans.
 
 use super::Transcoded;
-use super::envelope::{Items, Sink, ScopeStart, event_head, metadata, transcode};
+use super::envelope::{Items, ScopeStart, Sink, event_head, metadata, transcode};
 use super::message::Scan;
 use crate::codec::records::error::{DecodeError, DecodeKind, Decoded, Fault};
 use crate::codec::records::event::EventTime;

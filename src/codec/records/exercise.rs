@@ -1,0 +1,68 @@
+//! Feeds any bytes through every decoder, for fuzz targets and tests. What must hold is asserted.
+
+use super::{
+    EventKind, Events, LogOptions, RequestBuilder, logs_to_records, metrics_to_records,
+    traces_to_records,
+};
+use crate::codec::records::skim::{LogView, MetricView, SpanView};
+use crate::model::Signal;
+
+const OPTIONS: LogOptions = LogOptions { groups: true, first_group: 0, now_unix_nanos: 1 };
+
+/// Decodes `bytes` as a request of each signal; what is accepted must survive the way back and there
+/// again unchanged.
+///
+/// # Panics
+/// A decoder is wrong.
+pub fn otlp_requests(bytes: &[u8]) {
+    for signal in Signal::ALL {
+        let Some(chunk) = to_records(signal, bytes) else { continue };
+        let (request, refused) = to_request(signal, &chunk);
+        assert_eq!(refused, 0, "records of ours must be exported");
+        let again = to_records(signal, &request);
+        // Groups are merged on the way, so that logs may have fewer markers.
+        assert!(again.is_some(), "requests of ours must be accepted");
+        if signal != Signal::Logs {
+            assert!(again == Some(chunk), "records must survive the way to a request and back");
+        }
+    }
+}
+
+/// Reads `bytes` as a chunk and exports its records; what is exported must be accepted.
+///
+/// # Panics
+/// A decoder is wrong.
+pub fn records(bytes: &[u8]) {
+    for signal in Signal::ALL {
+        let (request, _) = to_request(signal, bytes);
+        assert!(to_records(signal, &request).is_some(), "requests of ours must be accepted");
+    }
+}
+
+fn to_records(signal: Signal, request: &[u8]) -> Option<Vec<u8>> {
+    let mut chunk = Vec::new();
+    let done = match signal {
+        Signal::Traces => traces_to_records(request, &mut chunk),
+        Signal::Metrics => metrics_to_records(request, &mut chunk, 1),
+        Signal::Logs => logs_to_records(request, &mut chunk, OPTIONS),
+    };
+    assert!(done.is_ok() || chunk.is_empty(), "an error must append nothing");
+    done.is_ok().then_some(chunk)
+}
+
+fn to_request(signal: Signal, chunk: &[u8]) -> (Vec<u8>, usize) {
+    let mut builder = RequestBuilder::new(signal);
+    let mut refused = 0;
+    for event in Events::new(chunk).flatten().filter(|event| event.kind == EventKind::Record) {
+        let Some(telemetry) = event.telemetry() else { continue };
+        let views = (SpanView::new(event.body), MetricView::new(event.body));
+        assert!(
+            views.0.name.len() <= event.body.len() && views.1.data_points().count() < usize::MAX
+        );
+        assert!(LogView::new(telemetry.otlp).severity_text.len() <= telemetry.otlp.len());
+        if builder.push(&event, &telemetry).is_err() {
+            refused += 1;
+        }
+    }
+    (builder.finish(), refused)
+}

@@ -1,0 +1,14 @@
+//! OTLP -> telemetry records -> OTLP, against prost's decoding of the same bytes.
+
+#[cfg(test)]
+mod generate;
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod rewritten;
+#[cfg(test)]
+mod roundtrip;
+#[cfg(test)]
+mod support;
