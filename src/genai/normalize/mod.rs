@@ -25,7 +25,7 @@ use lookup::{Lookup, Meaning};
 use rules::Action;
 
 use super::dialect::{Dialect, Marks};
-use crate::codec::msgpack::{self, Entry, MapView};
+use crate::codec::msgpack::{self, Entry, MapView, Reader};
 
 /// What the keys of a span's attributes show at a glance.
 #[derive(Debug, Clone, Copy, Default)]
@@ -89,63 +89,77 @@ impl Normalizer {
         first_token: Option<f64>,
         out: &mut Vec<u8>,
     ) -> Option<Dialect> {
+        let read: Vec<(Entry<'_>, Option<Meaning>)> =
+            MapView::new(attributes).map(|entry| (entry, self.lookup.find(entry.key))).collect();
+        let known = || read.iter().filter_map(|(entry, meaning)| Some((*entry, (*meaning)?)));
         let mut made = std::mem::take(&mut self.made);
         let mut collected = Collected::new(sighting.marks, &mut made);
-        for (entry, meaning) in self.entries(attributes) {
-            meaning.into_iter().for_each(|meaning| collected.note_own(meaning, entry.value));
-        }
-        for (entry, meaning) in self.entries(attributes) {
-            meaning.into_iter().for_each(|meaning| collected.read(meaning, entry));
-        }
+        known().for_each(|(entry, meaning)| collected.note_own(meaning, entry.value));
+        known().for_each(|(entry, meaning)| collected.read(meaning, entry));
         collected.resolve(first_token);
-        let changed = self.write(attributes, &collected, out);
+        let changed = if self.keep_originals && !sighting.misfit {
+            extend(attributes, &collected, out)
+        } else {
+            self.write(&read, &collected, out)
+        };
         self.made = made;
         changed.then(|| sighting.marks.dialect())
     }
 
-    fn entries<'a>(
+    fn write(
         &self,
-        attributes: &'a [u8],
-    ) -> impl Iterator<Item = (Entry<'a>, Option<Meaning>)> {
-        MapView::new(attributes).map(|entry| (entry, self.lookup.find(entry.key)))
-    }
-
-    fn write(&self, attributes: &[u8], collected: &Collected<'_>, out: &mut Vec<u8>) -> bool {
+        read: &[(Entry<'_>, Option<Meaning>)],
+        collected: &Collected<'_>,
+        out: &mut Vec<u8>,
+    ) -> bool {
         let start = out.len();
         let goes = |meaning: Option<Meaning>| {
             !self.keep_originals && meaning.is_some_and(|meaning| collected.replaced(meaning))
         };
-        let gone = if self.keep_originals {
-            0
-        } else {
-            self.entries(attributes).filter(|(_, meaning)| goes(*meaning)).count()
-        };
+        let stay = read.iter().filter(|(_, meaning)| !goes(*meaning)).count();
         let additions = collected.additions();
-        let pairs = MapView::new(attributes)
-            .len()
-            .saturating_sub(u32::try_from(gone).unwrap_or(0))
-            .saturating_add(additions.count_ones());
-        msgpack::map_header(out, pairs);
-        let mut changed = additions != 0 || gone > 0;
-        for (entry, meaning) in self.entries(attributes) {
-            if goes(meaning) {
+        let pairs = u32::try_from(stay).unwrap_or(u32::MAX);
+        msgpack::map_header(out, pairs.saturating_add(additions.count_ones()));
+        let mut changed = additions != 0 || stay < read.len();
+        for (entry, meaning) in read {
+            if goes(*meaning) {
                 continue;
             }
             match meaning.map(|meaning| meaning.action) {
                 Some(Action::Own(field)) if convert::misfits(field.shape(), entry.value) => {
-                    changed |= retype(field, entry, out);
+                    changed |= retype(field, *entry, out);
                 }
                 _ => out.extend_from_slice(entry.raw),
             }
         }
-        for field in Field::ALL.iter().filter(|field| additions & field.bit() != 0) {
-            msgpack::str(out, field.name());
-            out.extend_from_slice(collected.value(*field));
-        }
+        add(collected, out);
         if !changed {
             out.truncate(start);
         }
         changed
+    }
+}
+
+/// Appends the map of attributes as it is, and what was found.
+fn extend(attributes: &[u8], collected: &Collected<'_>, out: &mut Vec<u8>) -> bool {
+    let mut reader = Reader::new(attributes);
+    let additions = collected.additions();
+    let Ok(pairs) = reader.map() else { return false };
+    if additions == 0 {
+        return false;
+    }
+    msgpack::map_header(out, pairs.saturating_add(additions.count_ones()));
+    out.extend_from_slice(reader.rest());
+    add(collected, out);
+    true
+}
+
+/// Appends the pairs that were found.
+fn add(collected: &Collected<'_>, out: &mut Vec<u8>) {
+    let additions = collected.additions();
+    for field in Field::ALL.iter().filter(|field| additions & field.bit() != 0) {
+        msgpack::str(out, field.name());
+        out.extend_from_slice(collected.value(*field));
     }
 }
 
