@@ -497,4 +497,26 @@ mod tests {
         assert_eq!(keys(&changed.body.unwrap()), ["log", REMOVED]);
         assert!(cleaned(&event(None, &map(&[("log", text("x"))]))).is_none());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_cleaned_without_harm(
+            metadata in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..80),
+            body in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..80),
+            signal in 0_usize..4,
+        ) {
+            let word = ["span", "metric", "log", "none"][signal];
+            let mut otlp = map(&[("signal", text(word))]);
+            otlp.extend(metadata);
+            let bytes = event(Some(otlp), &body);
+            if let Some(Ok(event)) = Events::new(&bytes).next()
+                && let Some(cleaned) = clean(&event, event.telemetry().as_ref())
+            {
+                for map in [cleaned.metadata, cleaned.body].into_iter().flatten() {
+                    let mut reader = crate::codec::msgpack::Reader::new(&map);
+                    proptest::prop_assert!(reader.skip().is_ok() && reader.is_empty());
+                }
+            }
+        }
+    }
 }

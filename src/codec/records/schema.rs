@@ -423,7 +423,7 @@ mod tests {
 
     #[test]
     fn every_field_is_found_by_number_and_by_key() {
-        [&RESOURCE, &SCOPE, &SPAN, &METRIC, &LOG].map(check);
+        [&RESOURCE, &SCOPE, &SPAN, &METRIC, &LOG].into_iter().for_each(check);
         assert_eq!(SPAN.index(17), None);
         assert_eq!(LINK.index(0), None);
     }
