@@ -64,6 +64,12 @@ impl Exporter {
                 Ok(endpoint) => endpoints.push(endpoint),
                 Err(problem) => problems.push(problem.to_string()),
             }
+            if !endpoint.tls.verify {
+                log.warn(format!(
+                    "endpoint '{}': certificates are not checked ('tls.verify' is off)",
+                    endpoint.name
+                ));
+            }
             let view = View::of(endpoint);
             let same = views.iter().position(|known| known.shares_with(&view));
             view_of.push(same.unwrap_or(views.len()));

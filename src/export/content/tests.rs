@@ -1,0 +1,159 @@
+use super::*;
+use crate::codec::msgpack::{ext, int};
+use crate::codec::records::Events;
+
+fn map(pairs: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let mut out = Vec::new();
+    map_header(&mut out, u32::try_from(pairs.len()).unwrap());
+    for (key, value) in pairs {
+        str(&mut out, key);
+        out.extend_from_slice(value);
+    }
+    out
+}
+
+fn text(value: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    str(&mut out, value);
+    out
+}
+
+fn list(items: &[Vec<u8>]) -> Vec<u8> {
+    let mut out = Vec::new();
+    array_header(&mut out, u32::try_from(items.len()).unwrap());
+    items.iter().for_each(|item| out.extend_from_slice(item));
+    out
+}
+
+fn event(otlp: Option<Vec<u8>>, body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    array_header(&mut out, 2);
+    array_header(&mut out, 2);
+    ext(&mut out, 0, &[0; 8]);
+    out.extend(otlp.map_or_else(|| map(&[]), |otlp| map(&[("otlp", otlp)])));
+    out.extend_from_slice(body);
+    out
+}
+
+fn cleaned(bytes: &[u8]) -> Option<Cleaned> {
+    let event = Events::new(bytes).next().unwrap().unwrap();
+    clean(&event, event.telemetry().as_ref())
+}
+
+fn keys(map: &[u8]) -> Vec<String> {
+    MapView::new(map).map(|entry| String::from_utf8(entry.key.to_vec()).unwrap()).collect()
+}
+
+fn removed(attributes: &[u8]) -> Vec<String> {
+    let list = MapView::new(attributes).get(REMOVED.as_bytes()).unwrap();
+    elements(list).map(|name| text_of(name).unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_span_keeps_its_skeleton() {
+    let message = map(&[
+        ("name", text("gen_ai.user.message")),
+        ("attributes", map(&[("gen_ai.system", text("openai")), ("content", text("hush"))])),
+    ]);
+    let plain =
+        map(&[("name", text("exception")), ("attributes", map(&[("exception.type", text("E"))]))]);
+    let body = map(&[
+        ("name", text("chat")),
+        (
+            "attributes",
+            map(&[
+                ("gen_ai.request.model", text("m")),
+                ("gen_ai.prompt.0.content", text("hush")),
+                ("gen_ai.prompt.0.role", text("user")),
+                ("gen_ai.prompt.name", text("n")),
+                ("llm.input_messages.0.message.content", text("hush")),
+                ("input.value", text("hush")),
+            ]),
+        ),
+        ("events", list(&[message, plain])),
+    ]);
+    let span = event(Some(map(&[("signal", text("span"))])), &body);
+    let body = cleaned(&span).unwrap().body.unwrap();
+    assert!(memchr::memmem::find(&body, b"hush").is_none());
+    assert_eq!(keys(&body), ["name", "attributes", "events"]);
+    let attributes = MapView::new(&body).get(b"attributes").unwrap();
+    assert_eq!(
+        keys(attributes),
+        ["gen_ai.request.model", "gen_ai.prompt.0.role", "gen_ai.prompt.name", REMOVED]
+    );
+    assert_eq!(
+        removed(attributes),
+        [
+            "gen_ai.prompt.0.content",
+            "llm.input_messages.0.message.content",
+            "input.value",
+            "content"
+        ]
+    );
+    let events = MapView::new(&body).get(b"events").unwrap();
+    assert_eq!(elements(events).count(), 2);
+    assert!(memchr::memmem::find(events, b"exception.type").is_some());
+}
+
+#[test]
+fn a_span_without_content_is_left_alone() {
+    let body = map(&[("attributes", map(&[("gen_ai.usage.input_tokens", vec![5])]))]);
+    assert!(cleaned(&event(Some(map(&[("signal", text("span"))])), &body)).is_none());
+    let metric = event(Some(map(&[("signal", text("metric"))])), &body);
+    assert!(cleaned(&metric).is_none());
+}
+
+#[test]
+fn a_log_of_messages_loses_its_body() {
+    let otlp = map(&[("signal", text("log")), ("event_name", text("gen_ai.choice"))]);
+    let log = event(Some(otlp), &map(&[("message", text("hush")), ("index", vec![0])]));
+    let cleaned = cleaned(&log).unwrap();
+    assert_eq!(cleaned.body, Some(vec![0x80]));
+    let metadata = cleaned.metadata.unwrap();
+    let otlp = MapView::new(&metadata).get(b"otlp").unwrap();
+    assert_eq!(MapView::new(otlp).get(b"body").and_then(text_of), Some("none"));
+    assert_eq!(removed(MapView::new(otlp).get(b"attributes").unwrap()), ["body"]);
+}
+
+#[test]
+fn other_logs_lose_what_is_named_as_content() {
+    let otlp = || map(&[("attributes", map(&[("gen_ai.input.messages", text("hush"))]))]);
+    let mut number = Vec::new();
+    int(&mut number, 7);
+    let log = event(Some(otlp()), &number);
+    let changed = cleaned(&log).unwrap();
+    assert_eq!(changed.body, None);
+    assert!(memchr::memmem::find(&changed.metadata.unwrap(), b"hush").is_none());
+
+    let body = map(&[("log", text("x")), ("gen_ai.prompt", text("hush"))]);
+    let changed = cleaned(&event(Some(otlp()), &body)).unwrap();
+    let metadata = changed.metadata.unwrap();
+    let otlp = MapView::new(&metadata).get(b"otlp").unwrap();
+    assert_eq!(MapView::new(otlp).get(b"body").and_then(text_of), Some("kvlist"));
+
+    let changed = cleaned(&event(None, &body)).unwrap();
+    assert_eq!(keys(&changed.body.unwrap()), ["log", REMOVED]);
+    assert!(cleaned(&event(None, &map(&[("log", text("x"))]))).is_none());
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_bytes_are_cleaned_without_harm(
+        metadata in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..80),
+        body in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..80),
+        signal in 0_usize..4,
+    ) {
+        let word = ["span", "metric", "log", "none"][signal];
+        let mut otlp = map(&[("signal", text(word))]);
+        otlp.extend(metadata);
+        let bytes = event(Some(otlp), &body);
+        if let Some(Ok(event)) = Events::new(&bytes).next()
+            && let Some(cleaned) = clean(&event, event.telemetry().as_ref())
+        {
+            for map in [cleaned.metadata, cleaned.body].into_iter().flatten() {
+                let mut reader = crate::codec::msgpack::Reader::new(&map);
+                proptest::prop_assert!(reader.skip().is_ok() && reader.is_empty());
+            }
+        }
+    }
+}
