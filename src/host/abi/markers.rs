@@ -37,10 +37,7 @@ pub(super) const MARKERS: &[(Release, &CStr)] = &[
 
 /// The rows that fit what `exported` says: those between the newest marker that is there and the
 /// first that is not. A host that has every marker may be newer than all rows, so none fits.
-pub(super) fn candidates<'r>(
-    rows: &'r [HostAbi],
-    exported: impl Fn(&CStr) -> bool,
-) -> Vec<&'r HostAbi> {
+pub(super) fn candidates(rows: &[HostAbi], exported: impl Fn(&CStr) -> bool) -> Vec<&HostAbi> {
     let present = MARKERS.iter().rposition(|(_, symbol)| exported(symbol));
     let at_least = present.and_then(|index| MARKERS.get(index)).map(|(release, _)| *release);
     let next = present.map_or(0, |index| index.saturating_add(1));
