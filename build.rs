@@ -38,7 +38,6 @@ fn bindings() {
         .raw_line("//! `include/fluent_bit_ai_host.h` as Rust, made by bindgen; `make bindings` renews it.")
         .raw_line("#![expect(")
         .raw_line("    non_camel_case_types,")
-        .raw_line("    dead_code,")
         .raw_line("    unreachable_pub,")
         .raw_line("    reason = \"names and visibility are those of the C header\"")
         .raw_line(")]")

@@ -1,7 +1,6 @@
 //! `include/fluent_bit_ai_host.h` as Rust, made by bindgen; `make bindings` renews it.
 #![expect(
     non_camel_case_types,
-    dead_code,
     unreachable_pub,
     reason = "names and visibility are those of the C header"
 )]

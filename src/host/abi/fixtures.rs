@@ -65,17 +65,20 @@ fn rows_are_what_real_headers_say() {
     assert!(proven >= 4, "fixtures are missing");
 }
 
+/// Compares offsets of ours with offsets of a declaration.
+fn compare(declaration: &str, pairs: &[(usize, usize)]) {
+    for (index, (ours, theirs)) in pairs.iter().enumerate() {
+        assert_eq!(ours, theirs, "{declaration}: number {index} of the fields, after the size");
+    }
+}
+
 /// Compares a declaration of `include/fluent_bit_ai_host.h` with a structure of a row.
 macro_rules! same {
     ($row:expr, $theirs:ident, $($ours:ident = $field:ident),*) => {
-        assert_eq!($row.size, size_of::<super::bindings::$theirs>(), stringify!($theirs));
-        $(
-            assert_eq!(
-                $row.$ours,
-                std::mem::offset_of!(super::bindings::$theirs, $field),
-                concat!(stringify!($theirs), ".", stringify!($field))
-            );
-        )*
+        compare(stringify!($theirs), &[
+            ($row.size, size_of::<super::bindings::$theirs>()),
+            $(($row.$ours, std::mem::offset_of!(super::bindings::$theirs, $field)),)*
+        ])
     };
 }
 
@@ -98,7 +101,7 @@ macro_rules! same_input {
             cb_exit = cb_exit,
             cb_destroy = cb_destroy,
             instance = instance
-        );
+        )
     };
 }
 
@@ -116,7 +119,7 @@ macro_rules! same_filter {
             cb_init = cb_init,
             cb_filter = cb_filter,
             cb_exit = cb_exit
-        );
+        )
     };
 }
 
@@ -137,7 +140,7 @@ macro_rules! same_output {
             cb_exit = cb_exit,
             cb_destroy = cb_destroy,
             workers = workers
-        );
+        )
     };
 }
 
@@ -154,13 +157,13 @@ macro_rules! same_option {
             offset = offset,
             desc = desc,
             value = value
-        );
+        )
     };
 }
 
-/// Guarantees: what include/ declares for people is what the rows say for the program.
+/// Guarantees: what include/ declares of plugins is what the rows say for the program.
 #[test]
-fn rows_are_what_our_header_declares() {
+fn plugins_are_what_our_header_declares() {
     for row in ROWS {
         match row.first {
             first if first >= Release::new(5, 1, 0) => same_input!(row, fb_input_plugin_5_1_0),
@@ -182,6 +185,13 @@ fn rows_are_what_our_header_declares() {
             first if first >= Release::new(5, 0, 3) => same_option!(row, fb_config_map_5_0_3),
             _ => same_option!(row, fb_config_map_3_0_0),
         }
+    }
+}
+
+/// Guarantees: the same for what the host passes to plugins.
+#[test]
+fn tasks_are_what_our_header_declares() {
+    for row in ROWS {
         same!(
             row.event_chunk,
             fb_event_chunk,
@@ -218,7 +228,7 @@ fn rows_are_what_our_header_declares() {
         same!(row.list, fb_list, prev = prev, next = next);
         match row.route.records {
             Some(_) => {
-                same!(row.route, fb_task_route_4_2_4, status = status, out = out, head = head)
+                same!(row.route, fb_task_route_4_2_4, status = status, out = out, head = head);
             }
             None => same!(row.route, fb_task_route_3_0_0, status = status, out = out, head = head),
         }
