@@ -32,16 +32,15 @@ pub(super) unsafe extern "C" fn cb_init<P: Filter>(
     _data: *mut c_void,
 ) -> c_int {
     // SAFETY: the arguments are the host's own, and only passed on.
-    let start = || unsafe { start::<P>(instance, config) };
-    stack::roomy(|| match barrier::around(start) {
+    let begin = || unsafe { Setup::begin(Kind::Filter, &P::SPEC, instance, config) };
+    stack::roomy(|| match barrier::around(|| begin().and_then(start::<P>)) {
         Some(Ok(())) => 0,
         Some(Err(Refusal)) | None => -1,
     })
 }
 
-unsafe fn start<P: Filter>(instance: *mut c_void, config: *mut c_void) -> Result<(), Refusal> {
-    // SAFETY: the host calls with an instance of this plugin and its configuration.
-    let mut setup = unsafe { Setup::begin(Kind::Filter, &P::SPEC, instance, config) }?;
+/// Starts a filter for `instance`, which `setup` has looked at.
+pub(super) fn start<P: Filter>(mut setup: Setup) -> Result<(), Refusal> {
     let functions = match required(&setup.host.symbols.filter) {
         Ok(functions) => functions,
         Err(problem) => {
@@ -49,13 +48,14 @@ unsafe fn start<P: Filter>(instance: *mut c_void, config: *mut c_void) -> Result
             return Err(Refusal);
         }
     };
+    let instance_at = setup.instance.pointer();
     let plugin = setup.open(Callback::FilterInit, P::open)?;
     setup.desk.settle();
     let running =
         Running { slot: Slot::new(plugin), desk: setup.desk, _membership: setup.membership };
     let context = instance::lease(Box::new(running));
     // SAFETY: the instance is the host's, and the context is what `cb_filter` and `cb_exit` get.
-    unsafe { (functions.flb_filter_set_context)(instance, context) };
+    unsafe { (functions.flb_filter_set_context)(instance_at, context) };
     Ok(())
 }
 
@@ -71,7 +71,6 @@ struct Arguments {
     context: *mut c_void,
 }
 
-#[expect(clippy::too_many_arguments, reason = "the host's prototype")]
 pub(super) unsafe extern "C" fn cb_filter<P: Filter>(
     data: *const c_void,
     length: usize,

@@ -51,16 +51,16 @@ pub(super) unsafe extern "C" fn cb_init<P: Input>(
     _data: *mut c_void,
 ) -> c_int {
     // SAFETY: the arguments are the host's own, and only passed on.
-    let start = || unsafe { start::<P>(instance, config) };
-    stack::roomy(|| match barrier::around(start) {
+    let begin = || unsafe { Setup::begin(Kind::Input, &P::SPEC, instance, config) };
+    stack::roomy(|| match barrier::around(|| begin().and_then(start::<P>)) {
         Some(Ok(())) => 0,
         Some(Err(Refusal)) | None => -1,
     })
 }
 
-unsafe fn start<P: Input>(instance: *mut c_void, config: *mut c_void) -> Result<(), Refusal> {
-    // SAFETY: the host calls with an instance of this plugin and its configuration.
-    let mut setup = unsafe { Setup::begin(Kind::Input, &P::SPEC, instance, config) }?;
+/// Starts an input for the instance that `setup` has looked at.
+pub(super) fn start<P: Input>(mut setup: Setup) -> Result<(), Refusal> {
+    let (instance, config) = (setup.instance.pointer(), setup.config.0);
     let refused = |desk: &Desk, problem: &str| {
         desk.refuse(problem);
         Refusal
@@ -214,19 +214,19 @@ impl<P: Input> Running<P> {
         }
         self.settle(Callback::InputResume, called);
     }
+}
 
-    /// Why the host pauses: it says so in its configuration before it calls.
-    ///
-    /// # Safety
-    /// `config` is the host's live configuration.
-    unsafe fn why(&self, config: *mut c_void) -> Pause {
-        let row = &self.abi.config;
-        // SAFETY: the caller vouches for the configuration.
-        let config = unsafe { View::new(config, row.size) };
-        let stopping = config.get::<c_int>(row.is_shutting_down) != 0
-            || config.get::<c_int>(row.is_ingestion_active) == 0;
-        if stopping { Pause::Shutdown } else { Pause::Pressure }
-    }
+/// Why the host pauses: it says so in its configuration before it calls.
+///
+/// # Safety
+/// `config` is the host's live configuration.
+unsafe fn why(abi: &HostAbi, config: *mut c_void) -> Pause {
+    let row = &abi.config;
+    // SAFETY: the caller vouches for the configuration.
+    let config = unsafe { View::new(config, row.size) };
+    let stopping = config.get::<c_int>(row.is_shutting_down) != 0
+        || config.get::<c_int>(row.is_ingestion_active) == 0;
+    if stopping { Pause::Shutdown } else { Pause::Pressure }
 }
 
 /// Enters a callback of a running input.
@@ -272,13 +272,14 @@ unsafe extern "C" fn cb_tick<P: Input>(
 }
 
 pub(super) unsafe extern "C" fn cb_pause<P: Input>(context: *mut c_void, config: *mut c_void) {
+    let body = |running: &Running<P>| {
+        // SAFETY: the host passes its live configuration.
+        let why = unsafe { why(running.abi, config) };
+        running.pause(why);
+        running.desk.settle();
+    };
     // SAFETY: the host passes the context of the instance.
-    unsafe {
-        enter::<P>(context, |running| {
-            running.pause(running.why(config));
-            running.desk.settle();
-        });
-    }
+    unsafe { enter::<P>(context, body) };
 }
 
 pub(super) unsafe extern "C" fn cb_resume<P: Input>(context: *mut c_void, _config: *mut c_void) {

@@ -23,6 +23,8 @@ mod counters;
 mod descriptor;
 mod desk;
 mod export;
+#[cfg(test)]
+mod fake;
 mod filter;
 mod input;
 mod instance;

@@ -48,16 +48,16 @@ pub(super) unsafe extern "C" fn cb_init<P: Output>(
     _data: *mut c_void,
 ) -> c_int {
     // SAFETY: the arguments are the host's own, and only passed on.
-    let start = || unsafe { start::<P>(instance, config) };
-    stack::roomy(|| match barrier::around(start) {
+    let begin = || unsafe { Setup::begin(Kind::Output, &P::SPEC, instance, config) };
+    stack::roomy(|| match barrier::around(|| begin().and_then(start::<P>)) {
         Some(Ok(())) => 0,
         Some(Err(Refusal)) | None => -1,
     })
 }
 
-unsafe fn start<P: Output>(instance: *mut c_void, config: *mut c_void) -> Result<(), Refusal> {
-    // SAFETY: the host calls with an instance of this plugin and its configuration.
-    let mut setup = unsafe { Setup::begin(Kind::Output, &P::SPEC, instance, config) }?;
+/// Starts an output for the instance that `setup` has looked at.
+pub(super) fn start<P: Output>(mut setup: Setup) -> Result<(), Refusal> {
+    let instance = setup.instance.pointer();
     let functions = match required(&setup.host.symbols.output) {
         Ok(functions) => functions,
         Err(problem) => {
@@ -124,6 +124,21 @@ pub(super) unsafe extern "C" fn cb_flush<P: Output>(
     config: *mut c_void,
 ) {
     let Ok(host) = host() else { return };
+    // SAFETY: the arguments are the host's own, and only passed on.
+    unsafe { flush_in::<P>(host, chunk, flush, context, config) };
+}
+
+/// A flush in a host that is known.
+///
+/// # Safety
+/// As for `cb_flush`, in a host that is laid out as `host` says.
+pub(super) unsafe fn flush_in<P: Output>(
+    host: &'static Host,
+    chunk: *mut c_void,
+    flush: *mut c_void,
+    context: *mut c_void,
+    config: *mut c_void,
+) {
     let Ok(functions) = &host.symbols.output else { return };
     // SAFETY: the host calls on the flush's coroutine.
     let flush = unsafe { Flush::new(host, functions, flush) };

@@ -56,7 +56,11 @@ impl Setup {
         })
     }
 
-    unsafe fn at_host(
+    /// As [`Setup::begin`], in a host that is known.
+    ///
+    /// # Safety
+    /// As for [`Setup::begin`].
+    pub(super) unsafe fn at_host(
         host: &'static Host,
         kind: Kind,
         spec: &Spec,

@@ -232,3 +232,5 @@ fn read_config(parser: &mut Parser<'_>, environment: &Environment) -> MetricsCon
 fn weight(trace_state: &[u8]) -> f64 {
     OtState::read(trace_state).threshold.map_or(1.0, Threshold::adjusted_count)
 }
+
+crate::export_filter!("filter_ai_metrics", AiMetrics);

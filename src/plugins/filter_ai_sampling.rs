@@ -445,3 +445,5 @@ impl Source for Tail {
         self.numbers.show(&sampler);
     }
 }
+
+crate::export_filter!("filter_ai_sampling", AiSampling);

@@ -36,18 +36,16 @@ pub(super) const MARKERS: &[(Release, &CStr)] = &[
 ];
 
 /// The rows that fit what `exported` says: those between the newest marker that is there and the
-/// first that is not. A host that has every marker may be newer than all rows, so none fits.
-pub(super) fn candidates<'r>(
-    rows: &'r [HostAbi],
-    exported: impl Fn(&CStr) -> bool,
-) -> Vec<&'r HostAbi> {
-    let present = MARKERS.iter().rposition(|(_, symbol)| exported(symbol));
-    let at_least = present.and_then(|index| MARKERS.get(index)).map(|(release, _)| *release);
-    let next = present.map_or(0, |index| index.saturating_add(1));
-    let Some((before, _)) = MARKERS.get(next) else { return Vec::new() };
-    rows.iter()
-        .filter(|row| row.first < *before && at_least.is_none_or(|least| row.last >= least))
-        .collect()
+/// first that is not. A process without any may be no Fluent Bit at all, and a host that has every
+/// marker may be newer than all rows, so then none fits.
+pub(super) fn candidates(rows: &[HostAbi], exported: impl Fn(&CStr) -> bool) -> Vec<&HostAbi> {
+    let Some(present) = MARKERS.iter().rposition(|(_, symbol)| exported(symbol)) else {
+        return Vec::new();
+    };
+    let least = MARKERS.get(present).map(|(release, _)| *release);
+    let before = MARKERS.get(present.saturating_add(1)).map(|(release, _)| *release);
+    let (Some(least), Some(before)) = (least, before) else { return Vec::new() };
+    rows.iter().filter(|row| row.first < before && row.last >= least).collect()
 }
 
 #[cfg(test)]
@@ -68,6 +66,11 @@ mod tests {
         assert_eq!(since_of(Release::new(4, 2, 0)), ["4.2.0"]);
         assert_eq!(since_of(Release::new(5, 0, 3)), ["5.0.3"]);
         assert_eq!(since_of(Release::new(4, 0, 4)), ["4.0.4", "4.0.6"]);
+    }
+
+    #[test]
+    fn a_process_without_markers_is_no_host() {
+        assert!(candidates(ROWS, |_| false).is_empty());
     }
 
     #[test]

@@ -9,8 +9,8 @@ use super::super::lend;
 use super::super::symbols;
 use super::row::Release;
 
-/// What stands before the release in the constant that every release's NATS output sends.
-const BEFORE_RELEASE: &[u8] = br#""lang":"c","version":""#;
+/// What stands before the quoted release in the constant that every release's NATS output sends.
+const BEFORE_RELEASE: &[u8] = br#""lang":"c","version":"#;
 /// More digits and dots than any release has.
 const LONGEST_RELEASE: usize = 24;
 /// `RTLD_DL_SYMENT` of glibc.
@@ -71,6 +71,7 @@ fn constant_segments() -> Vec<Segment> {
 fn release_in(constants: &[u8]) -> Option<String> {
     memmem::find_iter(constants, BEFORE_RELEASE).find_map(|found| {
         let text = constants.get(found.checked_add(BEFORE_RELEASE.len())?..)?;
+        let text = text.strip_prefix(b"\"")?;
         let text = text.get(..LONGEST_RELEASE.min(text.len()))?;
         let end = memchr::memchr(b'"', text)?;
         let text = std::str::from_utf8(text.get(..end)?).ok()?;
@@ -109,9 +110,14 @@ mod tests {
 
     #[test]
     fn the_release_is_read_from_constants() {
-        let constants = br#"x"lang":"c","version":"}"lang":"c","version":"4.2.8","protocol":1"#;
-        assert_eq!(release_in(constants).as_deref(), Some("4.2.8"));
-        assert_eq!(release_in(br#""lang":"c","version":"4.2"#), None);
+        // Put together here, or this test's own program would look like a host.
+        let constants = |rest: &[u8]| [b"x", BEFORE_RELEASE, b"}", BEFORE_RELEASE, rest].concat();
+        let (release, quote) = (Release::new(4, 2, 8).to_string(), "\"");
+        let found =
+            release_in(constants(&[quote, &release, quote, ",1"].concat().into_bytes()).as_slice());
+        assert_eq!(found, Some(release));
+        assert_eq!(release_in(&constants(b"\"4.2")), None);
+        assert_eq!(release_in(&constants(b"\"four\"")), None);
         assert_eq!(release_in(b""), None);
     }
 

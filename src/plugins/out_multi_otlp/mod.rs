@@ -60,8 +60,6 @@ impl Output for MultiOtlp {
     }
 }
 
-crate::export_output!("out_multi_otlp", MultiOtlp);
-
 fn settings(parser: &mut Parser<'_>) -> Settings {
     let max_in_flight =
         parser.parsed("max_in_flight", MAX_IN_FLIGHT, "allowed: a number from 1 to 1000", |text| {

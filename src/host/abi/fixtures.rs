@@ -1,0 +1,245 @@
+//! Rows against what probes found in real headers, and against our own declarations.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::row::{HostAbi, Release};
+use super::rows::ROWS;
+
+/// `input_plugin.size` -> 152 and so on, read from the row's own debug text so that no field is
+/// forgotten.
+fn fields(row: &HostAbi) -> BTreeMap<String, usize> {
+    let mut fields = BTreeMap::new();
+    let (mut structure, mut field) = (String::new(), String::new());
+    for line in format!("{row:#?}").lines() {
+        let depth = line.len() - line.trim_start().len();
+        let text = line.trim().trim_end_matches(',');
+        if depth == 4 && text.ends_with('{') {
+            structure = text.split(':').next().unwrap().to_owned();
+        }
+        let value = match text.split_once(": ") {
+            Some((name, value)) => {
+                field = name.to_owned();
+                value
+            }
+            None => text,
+        };
+        if let Ok(value) = value.parse()
+            && !matches!(structure.as_str(), "first" | "last")
+        {
+            fields.insert(format!("{structure}.{field}"), value);
+        }
+    }
+    fields
+}
+
+/// Scenario: each fixture is what `tests/abi/probe.c` printed when compiled with the headers of a
+/// release and the definitions of its build.
+/// Guarantees: the row of that release has every field at the same place.
+#[test]
+fn rows_are_what_real_headers_say() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/abi/fixtures");
+    let mut proven = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let release = text.lines().next().unwrap().strip_prefix("release ").unwrap();
+        let release = Release::parse(release).unwrap();
+        let row = ROWS.iter().find(|row| row.covers(release)).unwrap();
+        let found: BTreeMap<String, usize> = text
+            .lines()
+            .skip(1)
+            .map(|line| line.split_once(' ').unwrap())
+            .map(|(name, offset)| (name.to_owned(), offset.parse().unwrap()))
+            .collect();
+        let mut expected = fields(row);
+        if found["coro.size"] == 24 {
+            let coro = row.coro.without_valgrind();
+            expected.insert("coro.size".to_owned(), coro.size);
+            expected.insert("coro.caller".to_owned(), coro.caller);
+            expected.insert("coro.callee".to_owned(), coro.callee);
+            expected.insert("coro.data".to_owned(), coro.data);
+        }
+        assert_eq!(found, expected, "release {release}");
+        proven += 1;
+    }
+    assert!(proven >= 4, "fixtures are missing");
+}
+
+/// Compares offsets of ours with offsets of a declaration.
+fn compare(declaration: &str, pairs: &[(usize, usize)]) {
+    for (index, (ours, theirs)) in pairs.iter().enumerate() {
+        assert_eq!(ours, theirs, "{declaration}: number {index} of the fields, after the size");
+    }
+}
+
+/// Compares a declaration of `include/fluent_bit_ai_host.h` with a structure of a row.
+macro_rules! same {
+    ($row:expr, $theirs:ident, $($ours:ident = $field:ident),*) => {
+        compare(stringify!($theirs), &[
+            ($row.size, size_of::<super::bindings::$theirs>()),
+            $(($row.$ours, std::mem::offset_of!(super::bindings::$theirs, $field)),)*
+        ])
+    };
+}
+
+macro_rules! same_input {
+    ($row:expr, $theirs:ident) => {
+        same!(
+            $row.input_plugin,
+            $theirs,
+            flags = flags,
+            name = name,
+            description = description,
+            config_map = config_map,
+            cb_init = cb_init,
+            cb_pre_run = cb_pre_run,
+            cb_collect = cb_collect,
+            cb_flush_buf = cb_flush_buf,
+            cb_pause = cb_pause,
+            cb_resume = cb_resume,
+            cb_ingest = cb_ingest,
+            cb_exit = cb_exit,
+            cb_destroy = cb_destroy,
+            instance = instance
+        )
+    };
+}
+
+macro_rules! same_filter {
+    ($row:expr, $theirs:ident) => {
+        same!(
+            $row.filter_plugin,
+            $theirs,
+            event_type = event_type,
+            flags = flags,
+            name = name,
+            description = description,
+            config_map = config_map,
+            cb_pre_run = cb_pre_run,
+            cb_init = cb_init,
+            cb_filter = cb_filter,
+            cb_exit = cb_exit
+        )
+    };
+}
+
+macro_rules! same_output {
+    ($row:expr, $theirs:ident) => {
+        same!(
+            $row.output_plugin,
+            $theirs,
+            event_type = event_type,
+            flags = flags,
+            name = name,
+            description = description,
+            config_map = config_map,
+            host = host,
+            cb_init = cb_init,
+            cb_pre_run = cb_pre_run,
+            cb_flush = cb_flush,
+            cb_exit = cb_exit,
+            cb_destroy = cb_destroy,
+            workers = workers
+        )
+    };
+}
+
+macro_rules! same_option {
+    ($row:expr, $theirs:ident) => {
+        same!(
+            $row.config_map,
+            $theirs,
+            kind = type_,
+            name = name,
+            def_value = def_value,
+            flags = flags,
+            set_property = set_property,
+            offset = offset,
+            desc = desc,
+            value = value
+        )
+    };
+}
+
+/// Guarantees: what include/ declares of plugins is what the rows say for the program.
+#[test]
+fn plugins_are_what_our_header_declares() {
+    for row in ROWS {
+        match row.first {
+            first if first >= Release::new(5, 1, 0) => same_input!(row, fb_input_plugin_5_1_0),
+            first if first >= Release::new(3, 2, 3) => same_input!(row, fb_input_plugin_3_2_3),
+            first if first >= Release::new(3, 2, 0) => same_input!(row, fb_input_plugin_3_2_0),
+            _ => same_input!(row, fb_input_plugin_3_0_0),
+        }
+        match row.first {
+            first if first >= Release::new(3, 2, 0) => same_filter!(row, fb_filter_plugin_3_2_0),
+            _ => same_filter!(row, fb_filter_plugin_3_0_0),
+        }
+        match row.first {
+            first if first >= Release::new(5, 1, 0) => same_output!(row, fb_output_plugin_5_1_0),
+            first if first >= Release::new(3, 2, 2) => same_output!(row, fb_output_plugin_3_2_2),
+            first if first >= Release::new(3, 2, 0) => same_output!(row, fb_output_plugin_3_2_0),
+            _ => same_output!(row, fb_output_plugin_3_0_0),
+        }
+        match row.first {
+            first if first >= Release::new(5, 0, 3) => same_option!(row, fb_config_map_5_0_3),
+            _ => same_option!(row, fb_config_map_3_0_0),
+        }
+    }
+}
+
+/// Guarantees: the same for what the host passes to plugins.
+#[test]
+fn tasks_are_what_our_header_declares() {
+    for row in ROWS {
+        same!(
+            row.event_chunk,
+            fb_event_chunk,
+            kind = type_,
+            tag = tag,
+            data = data,
+            length = size,
+            total_events = total_events
+        );
+        same!(
+            row.flush,
+            fb_output_flush,
+            id = id,
+            task = task,
+            config = config,
+            o_ins = o_ins,
+            coro = coro,
+            processed_event_chunk = processed_event_chunk
+        );
+        same!(
+            row.task,
+            fb_task,
+            id = id,
+            event_chunk = event_chunk,
+            routes = routes,
+            i_ins = i_ins,
+            lock = lock
+        );
+        same!(row.coro, fb_coro_valgrind, caller = caller, callee = callee, data = data);
+        let plain = row.coro.without_valgrind();
+        same!(plain, fb_coro_plain, caller = caller, callee = callee, data = data);
+        same!(row.kv, fb_kv, key = key, val = val, head = head);
+        same!(row.net_host, fb_net_host, port = port, name = name, listen = listen);
+        same!(row.list, fb_list, prev = prev, next = next);
+        match row.route.records {
+            Some(_) => {
+                same!(row.route, fb_task_route_4_2_4, status = status, out = out, head = head);
+            }
+            None => same!(row.route, fb_task_route_3_0_0, status = status, out = out, head = head),
+        }
+    }
+}
+
+/// Guarantees: the checked-in bindings are what bindgen makes of the header.
+#[cfg(feature = "bindgen")]
+#[test]
+fn bindings_are_not_stale() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/host/abi/bindings.rs");
+    let made = std::fs::read_to_string(env!("FLUENT_BIT_AI_BINDINGS")).unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), made, "run `make bindings`");
+}
