@@ -27,6 +27,7 @@ unsafe extern "C" {
     safe fn co_active() -> Addr;
     fn co_switch(to: Addr);
     fn co_delete(coroutine: Addr);
+    fn flb_host_stack_readable(start: Addr, size: usize);
 }
 
 /// Makes the overuse of a stack a problem.
@@ -67,6 +68,8 @@ impl Coroutine {
     }
 
     fn used(&self) -> usize {
+        // SAFETY: the stack and the zone are one block of this size.
+        unsafe { flb_host_stack_readable(self.stack.addr(), ZONE + self.size) };
         let whole = self.stack.addr().bytes(ZONE + self.size);
         whole.len() - whole.iter().take_while(|byte| **byte == PAINT).count()
     }
