@@ -1,1 +1,68 @@
-fn main() {}
+//! The project's own OTLP tools: load, receivers, replay, benchmarks and the demo.
+//!
+//! `cargo run --release --example otlp-tool -- help` lists the commands. `make demo` and
+//! `make bench` are what most people want.
+#![expect(clippy::print_stdout, reason = "a command line tool prints its results")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a tool may stop")]
+#![expect(clippy::indexing_slicing, reason = "fixed layouts that this tool itself wrote")]
+#![expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small figures")]
+#![expect(clippy::disallowed_methods, reason = "a tool has clocks, threads and tasks")]
+#![expect(
+    clippy::let_underscore_must_use,
+    reason = "writing to a String cannot fail; the rest may"
+)]
+#![expect(let_underscore_drop, reason = "results of best-effort calls")]
+#![expect(unreachable_pub, reason = "a binary has no readers of its items")]
+
+mod bench;
+mod client;
+mod demo;
+mod hosts;
+mod load;
+mod replay;
+mod shapes;
+mod sink;
+mod wire;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "otlp-tool", about = "OTLP load, receivers, replay, benchmarks and the demo")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Sends generated telemetry in a closed loop and prints throughput and delays as JSON.
+    Load(load::Args),
+    /// Receives OTLP over gRPC and HTTP on one port and prints what came.
+    Sink(sink::Args),
+    /// Sends captured requests (a file with one `{"path", "body"}` in OTLP/JSON a line).
+    Replay(replay::Args),
+    /// Measures our plugins beside Fluent Bit's own and prints the table.
+    Bench(bench::Args),
+    /// Runs the README's pipeline on real captures and prints what came out where.
+    Demo {
+        /// The folder that holds the plugin files.
+        #[arg(long)]
+        plugins: PathBuf,
+        /// The folder that holds the captures.
+        #[arg(long, default_value = "tests/data/genai")]
+        captures: PathBuf,
+    },
+}
+
+fn main() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    match Cli::parse().command {
+        Command::Load(args) => println!("{}", runtime.block_on(load::run(args)).json()),
+        Command::Sink(args) => runtime.block_on(sink::serve_and_print(args)),
+        Command::Replay(args) => runtime.block_on(replay::run(args)),
+        Command::Bench(args) => runtime.block_on(bench::run(args)),
+        Command::Demo { plugins, captures } => runtime.block_on(demo::run(&plugins, &captures)),
+    }
+}

@@ -7,3 +7,4 @@
 pub mod msgpack;
 pub mod native;
 pub mod records;
+pub mod wire;

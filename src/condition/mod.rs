@@ -1,1 +1,171 @@
-//! placeholder
+//! Conditions: expressions in CEL over one item or one trace.
+//!
+//! The language is the Common Expression Language (<https://cel.dev>), compiled once. An
+//! expression sees these variables, each read from the record only when the expression asks for
+//! it:
+//!
+//! | variable | of one item | of a whole trace |
+//! |---|---|---|
+//! | `signal` | `"span"`, `"metric"`, `"log"` | `"trace"` |
+//! | `name` | the span's or metric's name, the log's event name | of the root span |
+//! | `kind` | the span's kind, the metric's kind of data (`"gauge"`, ...) | of the root span |
+//! | `status` | `"unset"`, `"ok"`, `"error"` | of the root span |
+//! | `duration_ms` | the span's duration; 0 for others | from the first start to the last end |
+//! | `attributes` | a map; a metric shows those of its first data point | of the root span |
+//! | `resource` | the resource's attributes | of the root span |
+//! | `scope` | `{"name", "version", "attributes"}` | of the root span |
+//! | `body` | the log's body | null |
+//! | `severity` | the log's severity number, 0 when unknown | 0 |
+//! | `tag` | Fluent Bit's tag | the same |
+//! | `spans` | | a list; each span has the fields above |
+//! | `errors` | | the number of spans with an error |
+//! | `root` | | the root span, or an empty map while it is missing |
+//!
+//! Until a trace's root is there its first span stands in for it.
+
+mod check;
+mod item;
+mod value;
+
+use std::sync::Arc;
+
+use cel::common::types::CelBool;
+use cel::{Context, Env, ExecutionError, Program, Value};
+
+pub use item::{Item, Record};
+
+/// Every variable that an expression may name.
+pub const VARIABLES: [&str; 14] = [
+    "signal",
+    "name",
+    "kind",
+    "status",
+    "duration_ms",
+    "attributes",
+    "resource",
+    "scope",
+    "body",
+    "severity",
+    "tag",
+    "spans",
+    "errors",
+    "root",
+];
+
+/// The variables that only a whole trace has.
+const TRACE_VARIABLES: [&str; 3] = ["spans", "errors", "root"];
+
+/// The longest expression.
+const MAX_LENGTH: usize = 16 << 10;
+/// How deep an expression may be nested: the parser of a debug build takes 150 KiB of stack a level.
+const MAX_NESTING: usize = 10;
+
+/// A condition does not compile, or has no answer for an item.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ConditionError {
+    /// The text is not CEL, or names something that does not exist. The text says where.
+    #[error("{0}")]
+    Compile(String),
+    /// The expression has no answer for this item, for example because an attribute is missing
+    /// or has another type.
+    #[error("{0}")]
+    Evaluate(Box<ExecutionError>),
+    /// The answer is of this type and not true or false.
+    #[error("the condition gives a value of type {0}, not true or false")]
+    NotBool(String),
+}
+
+/// A compiled condition; any number of threads may evaluate it at once.
+pub struct Condition {
+    text: String,
+    program: Program,
+    env: Arc<Env>,
+    needs_trace: bool,
+}
+
+impl Condition {
+    /// Compiles an expression.
+    ///
+    /// # Errors
+    /// What is wrong and at which line and column: syntax, unknown variables, unknown functions.
+    pub fn compile(text: &str) -> Result<Self, ConditionError> {
+        let env = Arc::new(Env::stdlib());
+        bounded(text)?;
+        let program = env.compile(text).map_err(|errors| syntax(&errors))?;
+        let used = check::names(&program).map_err(ConditionError::Compile)?;
+        let needs_trace = TRACE_VARIABLES.iter().any(|name| used.contains(name));
+        Ok(Self { text: text.to_owned(), program, env, needs_trace })
+    }
+
+    /// Whether the expression names `spans`, `errors` or `root`, which one item does not have.
+    #[must_use]
+    pub const fn needs_trace(&self) -> bool {
+        self.needs_trace
+    }
+
+    /// The text that it was compiled from.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether the item meets the condition.
+    ///
+    /// # Errors
+    /// The expression has no answer for this item: a missing key, types that do not fit, a trace
+    /// variable asked of one item; or the answer is not a truth value. What to do then is the
+    /// caller's decision, and the caller's to count.
+    pub fn evaluate(&self, item: &Item<'_>) -> Result<bool, ConditionError> {
+        let mut context = Context::with_env(Arc::clone(&self.env));
+        context.set_variable_resolver(item);
+        let value = Value::resolve_val(self.program.expression(), &context)
+            .map_err(|error| ConditionError::Evaluate(Box::new(error)))?;
+        value
+            .downcast_ref::<CelBool>()
+            .map(|answer| *answer.inner())
+            .ok_or_else(|| ConditionError::NotBool(value.get_type().name().to_owned()))
+    }
+}
+
+impl std::fmt::Debug for Condition {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_tuple("Condition").field(&self.text).finish()
+    }
+}
+
+/// Refuses what would make the parser recurse deeply: it keeps a large frame for every bracket,
+/// prefix operator and conditional.
+fn bounded(text: &str) -> Result<(), ConditionError> {
+    if text.len() > MAX_LENGTH {
+        let problem = format!("the expression is longer than {MAX_LENGTH} bytes");
+        return Err(ConditionError::Compile(problem));
+    }
+    let (mut open, mut prefixes, mut conditionals) = (0_usize, 0_usize, 0_usize);
+    for character in text.chars() {
+        match character {
+            '(' | '[' | '{' => open = open.saturating_add(1),
+            ')' | ']' | '}' => open = open.saturating_sub(1),
+            '!' | '-' => prefixes = prefixes.saturating_add(1),
+            '?' => conditionals = conditionals.saturating_add(1),
+            _ if character.is_whitespace() => {}
+            _ => prefixes = 0,
+        }
+        if open.saturating_add(prefixes).saturating_add(conditionals) > MAX_NESTING {
+            let problem = format!("the expression is nested deeper than {MAX_NESTING} levels");
+            return Err(ConditionError::Compile(problem));
+        }
+    }
+    Ok(())
+}
+
+fn syntax(errors: &cel::ParseErrors) -> ConditionError {
+    let words = errors.errors.iter().map(|error| {
+        let (line, column) = error.pos;
+        let first = error.msg.lines().next().unwrap_or_default();
+        format!("line {line}, column {column}: {first}")
+    });
+    ConditionError::Compile(words.collect::<Vec<_>>().join("; "))
+}
+
+#[cfg(test)]
+mod tests;

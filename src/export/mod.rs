@@ -1,1 +1,29 @@
-//! placeholder
+//! Export: Fluent Bit's chunks become OTLP requests, which go to several endpoints.
+//!
+//! A chunk is decoded once. Endpoints that want everything share the same encoded requests, also
+//! their compressed form; an endpoint with a condition, a sampling percentage or a content policy
+//! gets requests of its own. Every endpoint has its own connections, its own bound on requests in
+//! flight and its own breaker, so that none delays another. The host's storage and retries are the
+//! durable queue: what an endpoint could not take makes the host bring the chunk again, and then
+//! only that endpoint gets it, and only the requests that it lacks.
+
+mod client;
+mod content;
+mod encode;
+mod endpoint;
+mod exporter;
+mod grpc;
+mod meters;
+mod part;
+mod settings;
+mod tls;
+mod view;
+
+pub use exporter::Exporter;
+pub use settings::{
+    Compression, Content, EndpointSettings, OnError, Protocol, Settings, TlsSettings,
+};
+pub use tls::ClientProblem;
+
+#[cfg(test)]
+mod tests;

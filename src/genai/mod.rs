@@ -1,1 +1,18 @@
-//! placeholder
+//! What `ai_context` does to a chunk: GenAI dialects become the current conventions, logs get their
+//! place in the trace, and what must not leave is masked.
+//!
+//! A chunk is walked once, by its bytes. A record that needs no change is not rebuilt, and of one
+//! that does only the changed parts are written anew.
+
+mod correlate;
+mod dialect;
+mod mask;
+mod normalize;
+mod process;
+mod redact;
+mod span;
+mod walk;
+
+pub use dialect::Dialect;
+pub use process::{Processor, Settings, Tally};
+pub use redact::{Detector, Replacement};

@@ -86,12 +86,16 @@ pub(super) fn run<R>(callback: Callback, body: impl FnOnce() -> R) -> Result<R, 
     })
 }
 
-/// Runs what only cleans up; a panic in it is of no interest any more.
+/// Runs `body` where the host has called us: whatever panics further in and was not stopped there
+/// stops here, and nothing is left to say about it.
 #[expect(clippy::disallowed_methods, reason = "the one home of catch_unwind")]
+pub(super) fn around<R>(body: impl FnOnce() -> R) -> Option<R> {
+    std::panic::catch_unwind(AssertUnwindSafe(body)).map_err(dispose).ok()
+}
+
+/// Runs what only cleans up; a panic in it is of no interest any more.
 pub(super) fn quietly(body: impl FnOnce()) {
-    if let Err(payload) = std::panic::catch_unwind(AssertUnwindSafe(body)) {
-        dispose(payload);
-    }
+    let _stopped = around(body);
 }
 
 fn message(payload: &(dyn Any + Send)) -> String {

@@ -9,6 +9,8 @@
 
 use std::ffi::{c_int, c_void};
 
+use xxhash_rust::xxh3::Xxh3;
+
 use super::abi::row::{HostAbi, Release};
 use super::abi::structs::Coro;
 use super::detect::Host;
@@ -23,6 +25,8 @@ const ENGINE_TASK: u64 = 2;
 const ROUTE_INACTIVE: c_int = 0;
 /// `FLB_EVENT_TYPE_LOGS`.
 const LOGS: c_int = 0;
+/// Bytes at either end of a chunk that tell it from others.
+const SAMPLE: usize = 4096;
 /// More outputs than any configuration has.
 const MOST_ROUTES: usize = 10_000;
 
@@ -73,9 +77,25 @@ impl Flush {
         Self { host, functions, flush, task, output, task_chunk, processed }
     }
 
-    /// The address of the host's task.
-    pub(super) fn task(&self) -> *mut c_void {
-        self.task.pointer()
+    /// A number that is the same for each retry of a chunk. The host uses the memory of a task
+    /// again for the next, so the address alone would mix up chunks that follow each other.
+    pub(super) fn identity(&self) -> u64 {
+        let row = &self.host.abi.event_chunk;
+        // SAFETY: the task's chunk says how long its data is, and stays as it is until it is done.
+        let bytes = unsafe {
+            lend::bytes(
+                self.task_chunk.get::<*mut c_void>(row.data),
+                self.task_chunk.get::<usize>(row.length),
+            )
+        };
+        let start = bytes.get(..SAMPLE).unwrap_or(bytes);
+        let end = bytes.len().checked_sub(SAMPLE).and_then(|at| bytes.get(at..)).unwrap_or(bytes);
+        let mut hash = Xxh3::new();
+        hash.update(&self.task.pointer().addr().to_ne_bytes());
+        hash.update(&bytes.len().to_ne_bytes());
+        hash.update(start);
+        hash.update(end);
+        hash.digest()
     }
 
     /// The coroutine that the flush runs on.

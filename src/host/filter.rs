@@ -33,9 +33,9 @@ pub(super) unsafe extern "C" fn cb_init<P: Filter>(
 ) -> c_int {
     // SAFETY: the arguments are the host's own, and only passed on.
     let start = || unsafe { start::<P>(instance, config) };
-    stack::roomy(|| match barrier::run(Callback::FilterInit, start) {
-        Ok(Ok(())) => 0,
-        Ok(Err(Refusal)) | Err(_) => -1,
+    stack::roomy(|| match barrier::around(start) {
+        Some(Ok(())) => 0,
+        Some(Err(Refusal)) | None => -1,
     })
 }
 
@@ -88,7 +88,7 @@ pub(super) unsafe extern "C" fn cb_filter<P: Filter>(
     stack::roomy(|| {
         // SAFETY: the arguments are the host's own, and only passed on.
         let run = || unsafe { filter::<P>(arguments) };
-        barrier::run(Callback::FilterChunk, run).unwrap_or(NOT_TOUCHED)
+        barrier::around(run).unwrap_or(NOT_TOUCHED)
     })
 }
 

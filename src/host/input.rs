@@ -52,9 +52,9 @@ pub(super) unsafe extern "C" fn cb_init<P: Input>(
 ) -> c_int {
     // SAFETY: the arguments are the host's own, and only passed on.
     let start = || unsafe { start::<P>(instance, config) };
-    stack::roomy(|| match barrier::run(Callback::InputInit, start) {
-        Ok(Ok(())) => 0,
-        Ok(Err(Refusal)) | Err(_) => -1,
+    stack::roomy(|| match barrier::around(start) {
+        Some(Ok(())) => 0,
+        Some(Err(Refusal)) | None => -1,
     })
 }
 

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::barrier::{self, Callback};
 use super::coro::Flush;
 use super::desk::Desk;
-use super::detect::Host;
+use super::detect::{Host, host};
 use super::instance::{self, Called, SharedSlot};
 use super::kind::Kind;
 use super::lend;
@@ -49,9 +49,9 @@ pub(super) unsafe extern "C" fn cb_init<P: Output>(
 ) -> c_int {
     // SAFETY: the arguments are the host's own, and only passed on.
     let start = || unsafe { start::<P>(instance, config) };
-    stack::roomy(|| match barrier::run(Callback::OutputInit, start) {
-        Ok(Ok(())) => 0,
-        Ok(Err(Refusal)) | Err(_) => -1,
+    stack::roomy(|| match barrier::around(start) {
+        Some(Ok(())) => 0,
+        Some(Err(Refusal)) | None => -1,
     })
 }
 
@@ -114,13 +114,6 @@ enum Handed {
     Waiting,
 }
 
-/// What the flush's end needs; owns nothing.
-#[derive(Debug, Clone, Copy)]
-struct Started {
-    flush: Flush,
-    handed: Handed,
-}
-
 /// Runs on a coroutine with a small stack. Nothing in this frame owns anything, because the host
 /// abandons it.
 pub(super) unsafe extern "C" fn cb_flush<P: Output>(
@@ -130,17 +123,19 @@ pub(super) unsafe extern "C" fn cb_flush<P: Output>(
     context: *mut c_void,
     config: *mut c_void,
 ) {
+    let Ok(host) = host() else { return };
+    let Ok(functions) = &host.symbols.output else { return };
+    // SAFETY: the host calls on the flush's coroutine.
+    let flush = unsafe { Flush::new(host, functions, flush) };
     let cell = FateCell::new();
     let at = &raw const cell;
-    let started = stack::roomy(|| {
+    let handed = stack::roomy(|| {
         // SAFETY: the arguments are the host's own, and the cell lives in the coroutine's frame.
-        let begin = || unsafe { begin::<P>(chunk, flush, context, config, at) };
-        barrier::run(Callback::OutputFlush, begin).ok().flatten()
+        let begin = || unsafe { begin::<P>(flush, chunk, context, config, at) };
+        barrier::around(begin).flatten().unwrap_or(Handed::Told(Fate::Retry))
     });
-    // Without a context there is no instance, so no host ever gets here.
-    let Some(started) = started else { return };
-    let coroutine = started.flush.coroutine();
-    let fate = match started.handed {
+    let coroutine = flush.coroutine();
+    let fate = match handed {
         Handed::Told(fate) => fate,
         Handed::Waiting => loop {
             // SAFETY: this is the coroutine, and its frames own nothing.
@@ -151,22 +146,20 @@ pub(super) unsafe extern "C" fn cb_flush<P: Output>(
         },
     };
     // SAFETY: this is the coroutine's last act, and its frames own nothing.
-    unsafe { started.flush.finish(fate) };
+    unsafe { flush.finish(fate) };
 }
 
 unsafe fn begin<P: Output>(
+    flush: Flush,
     chunk: *mut c_void,
-    flush: *mut c_void,
     context: *mut c_void,
     config: *mut c_void,
     cell: *const FateCell,
-) -> Option<Started> {
+) -> Option<Handed> {
     // SAFETY: the context is what `start` leased, and `cb_exit` comes after all flushes.
     let running = unsafe { instance::borrow::<Running<P>>(context) }?;
-    // SAFETY: the host calls on the flush's coroutine.
-    let flush = unsafe { Flush::new(running.host, running.functions, flush) };
     // SAFETY: the host lends the chunk for the length of the flush.
-    let delivery = unsafe { delivery(running.host, chunk, flush.task()) };
+    let delivery = unsafe { delivery(running.host, chunk, flush.identity()) };
     let (completion, waiter) = Completion::pair();
     let called =
         running.slot.with(Callback::OutputFlush, |plugin| plugin.on_flush(delivery, completion));
@@ -188,11 +181,11 @@ unsafe fn begin<P: Output>(
         if waits { Handed::Waiting } else { Handed::Told(Fate::Retry) }
     };
     running.desk.settle();
-    Some(Started { flush, handed })
+    Some(handed)
 }
 
 /// Copies the chunk out of the host.
-unsafe fn delivery(host: &Host, chunk: *mut c_void, task: *mut c_void) -> Delivery {
+unsafe fn delivery(host: &Host, chunk: *mut c_void, task: u64) -> Delivery {
     let row = &host.abi.event_chunk;
     // SAFETY: the caller vouches for the chunk.
     let chunk = unsafe { View::new(chunk, row.size) };
@@ -210,7 +203,7 @@ unsafe fn delivery(host: &Host, chunk: *mut c_void, task: *mut c_void) -> Delive
         },
         tag: tag.to_vec(),
         bytes: Bytes::copy_from_slice(bytes),
-        task: u64::try_from(task.addr()).unwrap_or_default(),
+        task,
     }
 }
 

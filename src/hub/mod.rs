@@ -4,10 +4,14 @@
 //! its own (metrics each interval, traces whose decision has come) registers a [`Source`] here, and
 //! whichever of our inputs ticks first drains it on the host's thread. A hot reload makes a new hub.
 
+mod drain;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::clock::Tick;
+
+pub use drain::{Drained, drain};
 
 /// Derived telemetry on its way into the pipeline.
 #[derive(Debug, Clone, PartialEq, Eq)]

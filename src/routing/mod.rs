@@ -1,1 +1,10 @@
-//! placeholder
+//! Decisions of delivery, without doing any: what an answer means, when an endpoint is tried
+//! again, and which endpoint has which part of a chunk already.
+
+mod answer;
+mod breaker;
+mod ledger;
+
+pub use answer::{Answer, FailureReason, grpc_answer, http_answer, retry_after, retry_info};
+pub use breaker::{Breaker, BreakerPolicy, Permit};
+pub use ledger::{ChunkId, Ledger, PartId};

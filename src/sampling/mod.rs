@@ -1,1 +1,21 @@
-//! placeholder
+//! Keep or drop: consistent probability sampling, tail policies, and the buffer of whole traces.
+//!
+//! [`HeadSampler`] decides about a span by its trace's randomness alone. [`TailSampler`] holds
+//! whole traces as encoded bytes until its [`policy`] rules can decide.
+
+mod head;
+mod passing;
+pub mod policy;
+mod rewrite;
+mod tail;
+mod threshold;
+mod tracestate;
+
+pub use head::{Decision, HeadSampler};
+pub use passing::Passing;
+pub use rewrite::{
+    Mark, POLICY_ATTRIBUTE, Probability, event_start, marked_body, positioned_metadata,
+};
+pub use tail::{Released, TailConfig, TailSampler, Tally};
+pub use threshold::{Randomness, Threshold};
+pub use tracestate::{OtState, with_threshold};

@@ -1,6 +1,6 @@
 //! Reading a chunk of log events, whoever wrote them.
 
-use crate::codec::msgpack::{MapView, ReadError, Reader, Token, int_of, text_of};
+use crate::codec::msgpack::{ReadError, Reader, Token, int_of, text_of};
 use crate::model::{Position, Signal};
 
 /// The time of a log event, as Fluent Bit writes it.
@@ -77,6 +77,10 @@ pub struct Telemetry<'a> {
     pub scope: Option<&'a [u8]>,
     /// The filter position at which one of our filters emitted the record.
     pub position: Option<Position>,
+    /// The layout's version; `None` when the record is not of our layout.
+    pub version: Option<u64>,
+    /// For log records of our layout, what is special about the body: `kvlist`, `none` or `ext`.
+    pub body_form: &'a [u8],
     /// The encoded `otlp` map itself.
     pub otlp: &'a [u8],
 }
@@ -85,19 +89,72 @@ impl<'a> Event<'a> {
     /// What the metadata says, if it has an `otlp` map.
     #[must_use]
     pub fn telemetry(&self) -> Option<Telemetry<'a>> {
-        let otlp = MapView::new(self.metadata).get(b"otlp")?;
-        let mut telemetry = Telemetry { otlp, ..Telemetry::default() };
-        for entry in MapView::new(otlp) {
-            match entry.key {
-                b"signal" => telemetry.signal = text_of(entry.value).and_then(signal_of),
-                b"resource" => telemetry.resource = Some(entry.value),
-                b"scope" => telemetry.scope = Some(entry.value),
-                b"from" => telemetry.position = position_of(entry.value),
+        let mut metadata = Reader::new(self.metadata);
+        for _ in 0..metadata.map().ok()? {
+            let key = metadata.token().ok()?;
+            if key == Token::Str(b"otlp") {
+                return Telemetry::read(metadata.rest());
+            }
+            skip_rest(&mut metadata, key)?;
+            metadata.skip().ok()?;
+        }
+        None
+    }
+}
+
+impl<'a> Telemetry<'a> {
+    /// Reads the `otlp` map that `encoded` starts with, in one pass.
+    fn read(encoded: &'a [u8]) -> Option<Self> {
+        let mut telemetry = Self::default();
+        let mut reader = Reader::new(encoded);
+        for _ in 0..reader.map().ok()? {
+            let key = reader.token().ok()?;
+            skip_rest(&mut reader, key)?;
+            let value = reader.skip().ok()?;
+            let Token::Str(key) = key else { continue };
+            match key {
+                b"signal" => telemetry.signal = text_of(value).and_then(signal_of),
+                b"resource" => telemetry.resource = Some(value),
+                b"scope" => telemetry.scope = Some(value),
+                b"from" => telemetry.position = position_of(value),
+                b"v" => telemetry.version = whole_number(value),
+                b"body" => telemetry.body_form = Reader::new(value).str().unwrap_or_default(),
                 _ => {}
             }
         }
+        let read = encoded.len().saturating_sub(reader.rest().len());
+        telemetry.otlp = encoded.get(..read).unwrap_or_default();
         Some(telemetry)
     }
+}
+
+/// Skips the elements of a container whose token was read.
+fn skip_rest(reader: &mut Reader<'_>, token: Token<'_>) -> Option<()> {
+    let elements = match token {
+        Token::Array(count) => u64::from(count),
+        Token::Map(pairs) => u64::from(pairs) * 2,
+        _ => 0,
+    };
+    for _ in 0..elements {
+        reader.skip().ok()?;
+    }
+    Some(())
+}
+
+/// A number as filters leave it: Lua turns integers into floats.
+fn whole_number(encoded: &[u8]) -> Option<u64> {
+    match Reader::new(encoded).token().ok()? {
+        Token::Float(value) => integer(value),
+        _ => int_of(encoded).and_then(|value| u64::try_from(value).ok()),
+    }
+}
+
+/// The integer that a float stands for, if it is one.
+pub(super) fn integer(value: f64) -> Option<u64> {
+    // 2^64 itself is the first float that does not fit.
+    let fits = value.fract() == 0.0 && (0.0..18_446_744_073_709_551_616.0).contains(&value);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above")]
+    fits.then_some(value as u64)
 }
 
 fn signal_of(item: &str) -> Option<Signal> {
@@ -106,9 +163,9 @@ fn signal_of(item: &str) -> Option<Signal> {
 
 fn position_of(encoded: &[u8]) -> Option<Position> {
     let mut parts = crate::codec::msgpack::elements(encoded);
-    let run = parts.next().and_then(int_of)?;
-    let after = parts.next().and_then(int_of)?;
-    Some(Position { run: u64::try_from(run).ok()?, after: u32::try_from(after).ok()? })
+    let run = parts.next().and_then(whole_number)?;
+    let after = parts.next().and_then(whole_number)?;
+    Some(Position { run, after: u32::try_from(after).ok()? })
 }
 
 /// Reads the events of a chunk one by one. What is msgpack but no event is an error of its own, and
@@ -127,38 +184,108 @@ impl<'a> Events<'a> {
     }
 
     fn read(&mut self) -> Result<Event<'a>, ReadError> {
-        let raw = match self.reader.skip() {
-            Ok(raw) => raw,
-            Err(error) => {
-                self.reader = Reader::new(&[]);
-                return Err(error);
-            }
+        let start = self.reader;
+        let mut parts = match split(start) {
+            Ok(parts) => parts,
+            Err(_) => return Err(self.skip_rubbish(start)),
         };
-        let mut parts = Reader::new(raw);
-        let Token::Array(2) = parts.token()? else { return Err(ReadError::Type) };
-        let mut head = Reader::new(parts.skip()?);
-        let body = parts.skip()?;
-        let mut metadata: &[u8] = &[];
-        let mut time_token = head.token()?;
-        if matches!(time_token, Token::Array(_)) {
-            time_token = head.token()?;
-            metadata = head.skip().unwrap_or_default();
+        let time = event_time(parts.time);
+        let kind = time.map(|time| kind(parts.time, time));
+        if kind == Ok(EventKind::GroupStart) {
+            parts.repair_group(start.rest());
         }
-        let time = event_time(time_token)?;
-        let kind = match (time_token, time) {
-            (Token::Ext(..), EventTime { seconds: u32::MAX, nanos: 0 }) | (Token::Int(-1), _) => {
-                EventKind::GroupStart
-            }
-            (Token::Ext(..), EventTime { seconds: 0xffff_fffe, nanos: 0 })
-            | (Token::Int(-2), _) => EventKind::GroupEnd,
-            _ => EventKind::Record,
-        };
+        self.reader = parts.rest;
+        let (time, kind) = (time?, kind?);
+        let Parts { metadata, body, rest, .. } = parts;
         match kind {
             EventKind::GroupStart => self.group = Some(Group { metadata, body }),
             EventKind::GroupEnd => self.group = None,
             EventKind::Record => {}
         }
+        let length = start.rest().len().saturating_sub(rest.rest().len());
+        let raw = start.rest().get(..length).unwrap_or_default();
         Ok(Event { raw, kind, time, metadata, body, group: self.group })
+    }
+
+    /// Skips one object that is no event.
+    #[cold]
+    fn skip_rubbish(&mut self, start: Reader<'a>) -> ReadError {
+        self.reader = start;
+        match self.reader.skip() {
+            Ok(_) => ReadError::Type,
+            Err(error) => {
+                self.reader = Reader::new(&[]);
+                error
+            }
+        }
+    }
+}
+
+/// The parts of an event.
+struct Parts<'a> {
+    time: Token<'a>,
+    metadata: &'a [u8],
+    body: &'a [u8],
+    rest: Reader<'a>,
+}
+
+/// Splits `[[time, metadata], body]`, or the legacy form `[time, body]`.
+#[inline]
+fn split(mut reader: Reader<'_>) -> Result<Parts<'_>, ReadError> {
+    let Token::Array(2) = reader.token()? else { return Err(ReadError::Type) };
+    let (mut time, mut metadata): (_, &[u8]) = (reader.token()?, &[]);
+    match time {
+        Token::Array(elements @ 1..) => {
+            time = reader.token()?;
+            if matches!(time, Token::Array(_) | Token::Map(_)) {
+                return Err(ReadError::Type);
+            }
+            for index in 1..elements {
+                let skipped = reader.skip()?;
+                if index == 1 {
+                    metadata = skipped;
+                }
+            }
+        }
+        Token::Array(_) | Token::Map(_) => return Err(ReadError::Type),
+        _ => {}
+    }
+    let body = reader.skip()?;
+    Ok(Parts { time, metadata, body, rest: reader })
+}
+
+fn kind(token: Token<'_>, time: EventTime) -> EventKind {
+    match (token, time) {
+        (Token::Ext(..), EventTime { seconds: u32::MAX, nanos: 0 }) | (Token::Int(-1), _) => {
+            EventKind::GroupStart
+        }
+        (Token::Ext(..), EventTime { seconds: 0xffff_fffe, nanos: 0 }) | (Token::Int(-2), _) => {
+            EventKind::GroupEnd
+        }
+        _ => EventKind::Record,
+    }
+}
+
+impl<'a> Parts<'a> {
+    /// Fluent Bit 3.1.0 to about 3.2.2 wrote the key `scope` without a value for a scope that has
+    /// nothing in it, so that the next event looks like the value. A scope is never an array: the
+    /// body ends before it.
+    fn repair_group(&mut self, start: &'a [u8]) {
+        let mut body = Reader::new(self.body);
+        let Ok(pairs @ 1..) = body.map() else { return };
+        for _ in 1..pairs {
+            if body.skip().and_then(|_| body.skip()).is_err() {
+                return;
+            }
+        }
+        if body.str() != Ok(b"scope") || !matches!(body.rest(), [0x92, ..]) {
+            return;
+        }
+        let after = body.rest().len();
+        let kept = self.body.len().saturating_sub(after);
+        let end = start.len().saturating_sub(self.rest.rest().len() + after);
+        self.rest = Reader::new(start.get(end..).unwrap_or_default());
+        self.body = self.body.get(..kept).unwrap_or_default();
     }
 }
 
@@ -174,7 +301,7 @@ impl<'a> Iterator for Events<'a> {
 }
 
 /// Fluent Bit's event time (extension type 0), or a number of seconds in the legacy forms.
-fn event_time(token: Token<'_>) -> Result<EventTime, ReadError> {
+pub(super) fn event_time(token: Token<'_>) -> Result<EventTime, ReadError> {
     Ok(match token {
         Token::Ext(_, &[a, b, c, d, e, f, g, h]) => EventTime {
             seconds: u32::from_be_bytes([a, b, c, d]),
@@ -195,7 +322,7 @@ fn event_time(token: Token<'_>) -> Result<EventTime, ReadError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::msgpack::{array_header, ext, int, map_header, str};
+    use crate::codec::msgpack::{MapView, array_header, ext, int, map_header, str};
 
     fn event(seconds: u32, metadata: impl Fn(&mut Vec<u8>), key: &str) -> Vec<u8> {
         let mut out = Vec::new();
@@ -244,6 +371,28 @@ mod tests {
         let telemetry = Events::new(&chunk).next().unwrap().unwrap().telemetry().unwrap();
         assert_eq!(telemetry.signal, Some(Signal::Traces));
         assert_eq!(telemetry.position, Some(Position { run: 77, after: 3 }));
+    }
+
+    #[test]
+    fn a_group_whose_scope_has_no_value_keeps_its_first_record() {
+        let mut chunk = vec![0x92, 0x92, 0xd7, 0];
+        chunk.extend_from_slice(&u32::MAX.to_be_bytes());
+        chunk.extend_from_slice(&[0, 0, 0, 0, 0x80, 0x82]);
+        str(&mut chunk, "resource");
+        map_header(&mut chunk, 0);
+        str(&mut chunk, "scope");
+        chunk.extend(event(100, |out| map_header(out, 0), "first"));
+        chunk.extend(event(101, |out| map_header(out, 0), "second"));
+        let events: Vec<Event<'_>> = Events::new(&chunk).map(Result::unwrap).collect();
+        assert_eq!(
+            events.iter().map(|event| event.time.seconds).collect::<Vec<_>>(),
+            [u32::MAX, 100, 101]
+        );
+        let group = events[1].group.unwrap();
+        assert_eq!(MapView::new(group.body).get(b"resource"), Some(&[0x80][..]));
+        assert_eq!(MapView::new(group.body).get(b"scope"), None);
+        let whole: Vec<u8> = events.iter().flat_map(|event| event.raw.to_vec()).collect();
+        assert_eq!(whole, chunk);
     }
 
     #[test]

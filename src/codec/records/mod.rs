@@ -1,7 +1,17 @@
 //! Telemetry records: log events that carry a whole span, metric or log record.
 //!
-//! The layout is specified in ARCHITECTURE.md, section "The telemetry record".
+//! The layout is specified in ARCHITECTURE.md, section "The telemetry record". [`traces_to_records`]
+//! and its likes write records from OTLP requests, [`RequestBuilder`] makes OTLP requests of them.
 
+mod decode;
+mod encode;
+mod error;
 mod event;
+mod schema;
+mod spans;
 
+pub use decode::{LogOptions, Transcoded, logs_to_records, metrics_to_records, traces_to_records};
+pub use encode::{Encoder, RequestBuilder};
+pub use error::{DecodeError, DecodeKind, EncodeError, ValueError};
 pub use event::{Event, EventKind, EventTime, Events, Group, Telemetry};
+pub use spans::{AttributeVisitor, SpanEvent, SpanView, SpanWalker, Status, Step};

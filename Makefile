@@ -1,0 +1,61 @@
+# fluent-bit-ai: everything a developer or a user runs. `make` shows this help.
+
+PREFIX ?= target/plugins
+CARGO ?= cargo
+PLUGINS = in_ai_otlp in_ai_emitter filter_ai_context filter_ai_metrics filter_ai_sampling out_multi_otlp
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+.PHONY: help setup build install demo test lint unit host-test bench fuzz memcheck abi bindings clean
+
+help: ## Show this help
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@echo "  PREFIX=DIR       where install puts the plugin files (now: $(PREFIX))"
+
+setup: ## Install what a fresh Debian lacks (a C compiler and linker)
+	@sh tests/setup.sh
+
+build: setup ## Build the shared object, the bundled host and the tools, optimised
+	$(CARGO) build --release --lib --bins --example otlp-tool
+
+install: setup ## Put the plugin files into PREFIX, as links to one file
+	$(CARGO) build --release --lib
+	@mkdir -p "$(PREFIX)"
+	@cp -f "$(TARGET)/release/libfluent_bit_ai.so" "$(PREFIX)/.fluent-bit-ai.so.new"
+	@mv -f "$(PREFIX)/.fluent-bit-ai.so.new" "$(PREFIX)/fluent-bit-ai.so"
+	@for plugin in $(PLUGINS); do ln -sf fluent-bit-ai.so "$(PREFIX)/flb-$$plugin.so"; done
+	@echo "installed into $(PREFIX):"; ls "$(PREFIX)"
+
+demo: build ## Run the README's pipeline on real captures and print what came out where
+	@$(MAKE) --no-print-directory install PREFIX="$(TARGET)/plugins" >/dev/null
+	@"$(TARGET)/release/examples/otlp-tool" demo --plugins "$(abspath $(TARGET))/plugins" --captures tests/data/genai
+
+test: setup lint unit ## Everything that CI runs: lint, unit, property, golden, bundled and real hosts
+
+lint: ## Format and clippy, warnings denied
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets -- -D warnings
+
+unit: ## Unit, property, golden and host tests
+	$(CARGO) test --lib --bins --tests
+
+host-test: ## Only the host tests: the plugins on flb-host (every row) and on every real Fluent Bit found
+	$(CARGO) test --test hosts -- --nocapture
+
+bench: build ## Measure beside Fluent Bit's own plugins and print the table
+	@$(MAKE) --no-print-directory install PREFIX="$(TARGET)/plugins" >/dev/null
+	@"$(TARGET)/release/examples/otlp-tool" bench --plugins "$(abspath $(TARGET))/plugins" $(BENCH)
+
+fuzz: ## Fuzz the decoders for SECONDS each (needs cargo-fuzz and a nightly or RUSTC_BOOTSTRAP)
+	sh tests/fuzz/run.sh $(or $(SECONDS_EACH),600)
+
+memcheck: build ## Run the pipeline on flb-host under valgrind's memcheck
+	sh tests/memcheck.sh
+
+abi: ## Prove a row against real headers: make abi HOST_HEADERS=DIR [HOST_BUILD=DIR]
+	sh tests/abi/prove.sh "$(HOST_HEADERS)" "$(HOST_BUILD)"
+
+bindings: ## Make src/host/abi/bindings.rs anew from include/ (needs libclang)
+	$(CARGO) build --features bindgen --lib
+
+clean: ## Remove what was built
+	$(CARGO) clean

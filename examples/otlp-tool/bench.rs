@@ -1,0 +1,388 @@
+//! Our plugins beside Fluent Bit's own, in turn, on the same machine with the same load.
+//!
+//! A result with a lost or doubled item is no result. Ratios of one run count; absolute figures
+//! drift between machines and hours.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::hosts::{self, Host, Running};
+use crate::load;
+use crate::shapes::Shape;
+use crate::sink::{Keep, Sink};
+
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// The folder that holds the plugin files.
+    #[arg(long)]
+    plugins: PathBuf,
+    /// Runs of each side; the median counts.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Only the rows with these names, for example `P1,P3-http`.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Scales the number of items of each row.
+    #[arg(long, default_value_t = 1.0)]
+    scale: f64,
+}
+
+/// One side of a comparison: a configuration for the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    /// Fluent Bit's own opentelemetry input and output.
+    Stock,
+    /// Its sampling processor with 10 % between them.
+    StockHead,
+    /// Its sampling processor by latency between them.
+    StockTail,
+    /// Ours, with these filters and this number of endpoints.
+    Ours { filters: Filters, endpoints: usize },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Filters {
+    None,
+    Head,
+    Tail,
+    Metrics,
+    Context,
+    Whole,
+}
+
+const PLAIN: Side = Side::Ours { filters: Filters::None, endpoints: 1 };
+
+struct Row {
+    name: &'static str,
+    work: &'static str,
+    shape: Shape,
+    grpc: bool,
+    items: u64,
+    rate: u64,
+    other: Side,
+    ours: Side,
+    figure: Figure,
+    /// The most (or for throughput the least) that the ratio or difference may be.
+    bound: Option<f64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Figure {
+    /// CPU seconds per million items: the ratio of ours to the other side.
+    Cpu,
+    /// The same: what ours adds over our own plain run, against the other side.
+    AddedCpu,
+    /// Peak memory: the difference in MiB.
+    Memory,
+    /// Peak memory against the bytes sent.
+    Held,
+    /// The 99th percentile of the answers' delay: the ratio.
+    Delay,
+    /// Items a second: the ratio, where more is better.
+    Throughput,
+}
+
+impl Row {
+    const fn new(
+        name: &'static str,
+        work: &'static str,
+        load: (Shape, bool, u64),
+        sides: (Side, Side),
+        figure: Figure,
+        bound: Option<f64>,
+    ) -> Self {
+        let ((shape, grpc, items), (other, ours)) = (load, sides);
+        Self { name, work, shape, grpc, items, rate: 0, other, ours, figure, bound }
+    }
+
+    const fn at_rate(mut self, rate: u64) -> Self {
+        self.rate = rate;
+        self
+    }
+}
+
+const fn one(filters: Filters) -> Side {
+    Side::Ours { filters, endpoints: 1 }
+}
+
+const HTTP: bool = false;
+const GRPC: bool = true;
+const BARE: (Side, Side) = (Side::Stock, PLAIN);
+const THREE: Side = Side::Ours { filters: Filters::None, endpoints: 3 };
+const WHOLE: Side = Side::Ours { filters: Filters::Whole, endpoints: 2 };
+const HEAD: (Side, Side) = (Side::StockHead, one(Filters::Head));
+const TAIL: (Side, Side) = (Side::StockTail, one(Filters::Tail));
+const METRICS: (Side, Side) = (Side::Stock, one(Filters::Metrics));
+const CONTEXT: (Side, Side) = (Side::Stock, one(Filters::Context));
+const GENAI: (Shape, bool, u64) = (Shape::Genai, HTTP, 200_000);
+const LATENCY: (Shape, bool, u64) = (Shape::Genai, HTTP, 160_000);
+
+#[rustfmt::skip]
+const ROWS: &[Row] = &[
+    Row::new("P1", "traces, HTTP: CPU", GENAI, BARE, Figure::Cpu, Some(0.6)),
+    Row::new("P2", "traces, gRPC: CPU", (Shape::Genai, GRPC, 200_000), BARE, Figure::Cpu, Some(0.6)),
+    Row::new("P3-http", "logs, HTTP: CPU", (Shape::Logs, HTTP, 400_000), BARE, Figure::Cpu, Some(0.9)),
+    Row::new("P3-grpc", "logs, gRPC: CPU", (Shape::Logs, GRPC, 400_000), BARE, Figure::Cpu, Some(0.9)),
+    Row::new("P4-http", "metrics, HTTP: CPU", (Shape::Metrics, HTTP, 200_000), BARE, Figure::Cpu, Some(0.9)),
+    Row::new("P4-grpc", "metrics, gRPC: CPU", (Shape::Metrics, GRPC, 200_000), BARE, Figure::Cpu, Some(0.9)),
+    Row::new("P5-fat", "20 attributes of 5 KB: CPU", (Shape::Fat, HTTP, 4_000), BARE, Figure::Cpu, None),
+    Row::new("P5-wide", "100 attributes of 50 B: CPU", (Shape::Wide, HTTP, 40_000), BARE, Figure::Cpu, None),
+    Row::new("P5-agent", "traces of 200 spans: CPU", (Shape::Agent, HTTP, 100_000), BARE, Figure::Cpu, None),
+    Row::new("P6", "5000 spans/s for a minute: peak MiB over stock", (Shape::Genai, HTTP, 300_000), BARE, Figure::Memory, Some(10.0)).at_rate(5000),
+    Row::new("P7", "answer p99, HTTP: ms", GENAI, BARE, Figure::Delay, Some(1.5)),
+    Row::new("P8", "HTTP: spans/s", GENAI, BARE, Figure::Throughput, Some(1.3)),
+    Row::new("P9", "three endpoints against one of ours: CPU", GENAI, (PLAIN, THREE), Figure::Cpu, Some(2.0)),
+    Row::new("P11", "head sampling 10 %: CPU", GENAI, HEAD, Figure::Cpu, Some(0.6)),
+    Row::new("P12", "tail by latency, wait 2 s: CPU", LATENCY, TAIL, Figure::Cpu, Some(0.8)),
+    Row::new("P13", "the same: peak memory / bytes sent", LATENCY, TAIL, Figure::Held, Some(2.0)),
+    Row::new("P14", "ai_metrics: CPU added / stock", GENAI, METRICS, Figure::AddedCpu, Some(0.3)),
+    Row::new("P15", "ai_context: CPU added / stock", GENAI, CONTEXT, Figure::AddedCpu, Some(0.3)),
+    Row::new("P17", "whole pipeline, two endpoints: CPU / stock", GENAI, (Side::Stock, WHOLE), Figure::Cpu, Some(1.2)),
+];
+
+/// What one run of one side showed.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sample {
+    cpu_per_million: f64,
+    items_per_second: f64,
+    p99_ms: f64,
+    peak_mib: f64,
+    bytes_sent: f64,
+}
+
+pub async fn run(args: Args) {
+    let host = hosts::newest();
+    println!("host: {}", host.title());
+    if !host.is_real() {
+        println!("no real Fluent Bit was found: its own plugins cannot be measured beside ours");
+    }
+    println!(
+        "{:<9}{:<46}{:>10}{:>10}{:>9}{:>9}",
+        "row", "work", "other", "ours", "figure", "bound"
+    );
+    for row in ROWS.iter().filter(|row| wanted(&args.only, row.name)) {
+        println!("{}", measure(&args, &host, row).await);
+    }
+}
+
+fn wanted(only: &[String], name: &str) -> bool {
+    only.is_empty() || only.iter().any(|word| name == word || name.starts_with(&format!("{word}-")))
+}
+
+async fn measure(args: &Args, host: &Host, row: &Row) -> String {
+    let (mut other, mut ours, mut plain) = (Vec::new(), Vec::new(), Vec::new());
+    let rounds = if row.rate > 0 { 1 } else { args.rounds };
+    for _ in 0..rounds {
+        if host.is_real() || matches!(row.other, Side::Ours { .. }) {
+            match sample(args, host, row, row.other).await {
+                Ok(sample) => other.push(sample),
+                Err(problem) => return format!("{:<9}{}: {problem}", row.name, row.work),
+            }
+        }
+        match sample(args, host, row, row.ours).await {
+            Ok(sample) => ours.push(sample),
+            Err(problem) => return format!("{:<9}{}: {problem}", row.name, row.work),
+        }
+        if row.figure == Figure::AddedCpu {
+            plain.extend(sample(args, host, row, PLAIN).await);
+        }
+    }
+    line(row, &median(&other), &median(&ours), &median(&plain))
+}
+
+fn line(row: &Row, other: &Sample, ours: &Sample, plain: &Sample) -> String {
+    let held = |side: &Sample| side.peak_mib * 1_048_576.0 / side.bytes_sent.max(1.0);
+    let (left, right, figure) = match row.figure {
+        Figure::Cpu => {
+            let (left, right) = (other.cpu_per_million, ours.cpu_per_million);
+            (left, right, right / left)
+        }
+        Figure::AddedCpu => {
+            let added = ours.cpu_per_million - plain.cpu_per_million;
+            (other.cpu_per_million, added, added / other.cpu_per_million)
+        }
+        Figure::Memory => (other.peak_mib, ours.peak_mib, ours.peak_mib - other.peak_mib),
+        Figure::Held => (held(other), held(ours), held(ours)),
+        Figure::Delay => (other.p99_ms, ours.p99_ms, ours.p99_ms / other.p99_ms),
+        Figure::Throughput => {
+            let (left, right) = (other.items_per_second, ours.items_per_second);
+            (left, right, right / left)
+        }
+    };
+    let mut line = String::new();
+    let _ = write!(line, "{:<9}{:<46}{left:>10.2}{right:>10.2}{figure:>9.2}", row.name, row.work);
+    if let Some(bound) = row.bound {
+        let met = if row.figure == Figure::Throughput { figure >= bound } else { figure <= bound };
+        let sign = if row.figure == Figure::Throughput { ">=" } else { "<=" };
+        let _ = write!(
+            line,
+            "{:>9}  {}",
+            format!("{sign}{bound}"),
+            if met { "met" } else { "NOT MET" }
+        );
+    }
+    line
+}
+
+fn median(samples: &[Sample]) -> Sample {
+    let middle = |of: fn(&Sample) -> f64| {
+        let mut values: Vec<f64> = samples.iter().map(of).collect();
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+    };
+    Sample {
+        cpu_per_million: middle(|s| s.cpu_per_million),
+        items_per_second: middle(|s| s.items_per_second),
+        p99_ms: middle(|s| s.p99_ms),
+        peak_mib: middle(|s| s.peak_mib),
+        bytes_sent: middle(|s| s.bytes_sent),
+    }
+}
+
+async fn sample(args: &Args, host: &Host, row: &Row, side: Side) -> Result<Sample, String> {
+    let endpoints = match side {
+        Side::Ours { endpoints, .. } => endpoints,
+        _ => 1,
+    };
+    let mut sinks = Vec::new();
+    for _ in 0..endpoints {
+        sinks.push(Sink::start(0, Keep::Numbers).await);
+    }
+    let ports: Vec<u16> = sinks.iter().map(|sink| sink.port).collect();
+    let port = hosts::free_port();
+    let host_process =
+        Running::start(host, &configuration(&args.plugins, side, row.grpc, port, &ports), port);
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let before = host_process.cpu();
+    let items = ((row.items as f64 * args.scale) as u64 / 128).max(8) * 128;
+    let report = load::run(load::Args {
+        port,
+        grpc: row.grpc,
+        shape: row.shape,
+        items,
+        batch: if matches!(row.shape, Shape::Agent) { 200 } else { 128 },
+        connections: 2,
+        rate: row.rate,
+        attempts: 200,
+    })
+    .await;
+    let samples_all = exact(side);
+    let expected = if samples_all { report.accepted } else { 0 };
+    let quiet = if samples_all { 6 } else { 4 };
+    for sink in &sinks {
+        sink.settle(expected, Duration::from_secs(quiet), Duration::from_secs(90)).await;
+    }
+    let cpu = host_process.cpu() - before;
+    let peak_mib = host_process.peak_mib();
+    let (code, log) = host_process.stop();
+    for sink in &sinks {
+        let received = sink.received.lock().unwrap();
+        let (distinct, doubled) = (received.distinct(), received.doubled());
+        if doubled > 0 || (samples_all && distinct != report.accepted) {
+            return Err(format!(
+                "no result for {side:?}: {} accepted, {distinct} arrived, {doubled} doubled, \
+                 {} errors ({:?}), exit {code:?}\n{}",
+                report.accepted,
+                report.errors,
+                report.first_error,
+                tail(&log)
+            ));
+        }
+    }
+    Ok(Sample {
+        cpu_per_million: cpu * 1e6 / report.accepted.max(1) as f64,
+        items_per_second: report.accepted as f64 / report.seconds,
+        p99_ms: report.p99.as_secs_f64() * 1e3,
+        peak_mib,
+        bytes_sent: report.bytes as f64,
+    })
+}
+
+/// Whether every item must arrive.
+fn exact(side: Side) -> bool {
+    match side {
+        Side::Stock => true,
+        Side::StockHead | Side::StockTail => false,
+        Side::Ours { filters, .. } => {
+            matches!(filters, Filters::None | Filters::Metrics | Filters::Context)
+        }
+    }
+}
+
+fn tail(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(15)..].join("\n")
+}
+
+fn configuration(plugins: &Path, side: Side, grpc: bool, port: u16, sinks: &[u16]) -> String {
+    match side {
+        Side::Ours { filters, .. } => ours(plugins, filters, grpc, port, sinks),
+        _ => stock(side, grpc, port, sinks[0]),
+    }
+}
+
+fn stock(side: Side, grpc: bool, port: u16, sink: u16) -> String {
+    let processors = match side {
+        Side::StockHead => {
+            "      processors:\n        traces:\n          - name: sampling\n            type: probabilistic\n            sampling_settings:\n              sampling_percentage: 10\n"
+        }
+        Side::StockTail => {
+            "      processors:\n        traces:\n          - name: sampling\n            type: tail\n            sampling_settings:\n              decision_wait: 2s\n              max_traces: 1000000\n            conditions:\n              - type: latency\n                threshold_ms_high: 5000\n"
+        }
+        _ => "",
+    };
+    let grpc = if grpc { "      grpc: on\n" } else { "" };
+    format!(
+        "service:\n  flush: 1\n  log_level: warn\npipeline:\n  inputs:\n    - name: opentelemetry\n      listen: 127.0.0.1\n      port: {port}\n      buffer_max_size: 64M\n{processors}  outputs:\n    - name: opentelemetry\n      match: '*'\n      host: 127.0.0.1\n      port: {sink}\n      workers: 2\n      log_response_payload: false\n      retry_limit: no_limits\n{grpc}"
+    )
+}
+
+fn ours(plugins: &Path, filters: Filters, grpc: bool, port: u16, sinks: &[u16]) -> String {
+    let folder = plugins.display();
+    let mut text = String::from("service:\n  flush: 1\n  log_level: warn\nplugins:\n");
+    for file in [
+        "in_ai_otlp",
+        "filter_ai_context",
+        "filter_ai_metrics",
+        "filter_ai_sampling",
+        "out_multi_otlp",
+    ] {
+        let _ = writeln!(text, "  - {folder}/flb-{file}.so");
+    }
+    let (own, other) = if grpc { ("grpc_port", "http_port") } else { ("http_port", "grpc_port") };
+    let _ = write!(
+        text,
+        "pipeline:\n  inputs:\n    - name: ai_otlp\n      tag: ai\n      listen: 127.0.0.1\n      {own}: {port}\n      {other}: 0\n"
+    );
+    let context = "    - name: ai_context\n      match: 'ai*'\n";
+    let metrics = "    - name: ai_metrics\n      match: 'ai*'\n      interval: 10s\n";
+    let head = "    - name: ai_sampling\n      match: 'ai*'\n      mode: head\n      sampling_percentage: 10\n";
+    let tail = "    - name: ai_sampling\n      match: 'ai*'\n      mode: tail\n      decision_wait: 2s\n      keep_slower_than: 5s\n      max_buffer_size: 1g\n";
+    let whole_tail = "    - name: ai_sampling\n      match: 'ai*'\n      mode: tail\n      decision_wait: 2s\n      keep_errors: on\n      keep_slower_than: 5s\n      sampling_percentage: 10\n      max_buffer_size: 1g\n";
+    let chosen = match filters {
+        Filters::None => String::new(),
+        Filters::Head => head.to_owned(),
+        Filters::Tail => tail.to_owned(),
+        Filters::Metrics => metrics.to_owned(),
+        Filters::Context => context.to_owned(),
+        Filters::Whole => format!("{context}{metrics}{whole_tail}"),
+    };
+    if !chosen.is_empty() {
+        let _ = write!(text, "  filters:\n{chosen}");
+    }
+    let names: Vec<String> = (0..sinks.len()).map(|n| format!("e{n}")).collect();
+    let _ = write!(
+        text,
+        "  outputs:\n    - name: multi_otlp\n      match: '*'\n      workers: 2\n      endpoints: {}\n",
+        names.join(", ")
+    );
+    for (name, sink) in names.iter().zip(sinks) {
+        let protocol = if grpc { "grpc" } else { "http/protobuf" };
+        let _ = write!(
+            text,
+            "      endpoint.{name}.url: http://127.0.0.1:{sink}\n      endpoint.{name}.protocol: {protocol}\n      endpoint.{name}.compression: none\n"
+        );
+    }
+    text
+}

@@ -1,0 +1,189 @@
+//! Finding and running hosts: real Fluent Bits, or the bundled one.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// An executable that loads our plugins.
+#[derive(Debug, Clone)]
+pub struct Host {
+    pub executable: PathBuf,
+    /// What its command line starts with, for example the bundled host's row.
+    pub arguments: Vec<String>,
+    /// The release, or `bundled`.
+    pub release: String,
+}
+
+impl Host {
+    pub fn is_real(&self) -> bool {
+        self.release != "bundled"
+    }
+
+    pub fn title(&self) -> String {
+        if self.is_real() {
+            format!("Fluent Bit {}", self.release)
+        } else {
+            "flb-host (the bundled host, not Fluent Bit)".to_owned()
+        }
+    }
+}
+
+/// Real hosts from `FLUENT_BIT`, `PATH` and `/opt/fluent-bit*/bin`, newest first.
+pub fn real() -> Vec<Host> {
+    let mut candidates: Vec<PathBuf> = Vec::new();
+    if let Some(listed) = std::env::var_os("FLUENT_BIT") {
+        candidates.extend(std::env::split_paths(&listed));
+    }
+    if let Some(path) = std::env::var_os("PATH") {
+        candidates.extend(std::env::split_paths(&path).map(|folder| folder.join("fluent-bit")));
+    }
+    for entry in std::fs::read_dir("/opt").into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with("fluent-bit") {
+            candidates.push(entry.path().join("bin/fluent-bit"));
+        }
+    }
+    let mut hosts: Vec<Host> = Vec::new();
+    for executable in candidates.into_iter().filter(|path| path.is_file()) {
+        let Some(release) = release_of(&executable) else { continue };
+        if !hosts.iter().any(|host| host.release == release) {
+            hosts.push(Host { executable, arguments: Vec::new(), release });
+        }
+    }
+    hosts.sort_by_key(|host| std::cmp::Reverse(numbers(&host.release)));
+    hosts
+}
+
+fn numbers(release: &str) -> Vec<u32> {
+    release.split('.').filter_map(|part| part.parse().ok()).collect()
+}
+
+fn release_of(executable: &Path) -> Option<String> {
+    let output = Command::new(executable).arg("--version").output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let release = text.split("Fluent Bit v").nth(1)?.split_whitespace().next()?;
+    Some(release.to_owned())
+}
+
+/// The bundled host, built beside this tool.
+pub fn bundled() -> Host {
+    let own = std::env::current_exe().expect("this tool's path");
+    let folder = own.parent().and_then(Path::parent).expect("the build folder");
+    Host {
+        executable: folder.join("flb-host"),
+        arguments: Vec::new(),
+        release: "bundled".to_owned(),
+    }
+}
+
+/// The newest real host, or the bundled one.
+pub fn newest() -> Host {
+    real().into_iter().next().unwrap_or_else(bundled)
+}
+
+/// A port that nobody listens on right now.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
+}
+
+/// A host that runs.
+pub struct Running {
+    child: Child,
+    pub log: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Running {
+    /// Starts a host with a configuration and waits until `port` accepts.
+    pub fn start(host: &Host, configuration: &str, port: u16) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("fluent-bit.yaml");
+        std::fs::write(&file, configuration).expect("the configuration");
+        let log = folder.path().join("log");
+        let out = std::fs::File::create(&log).expect("the log");
+        let child = Command::new(&host.executable)
+            .args(&host.arguments)
+            .arg("-c")
+            .arg(&file)
+            .stdout(out.try_clone().expect("the log"))
+            .stderr(out)
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("the host starts");
+        let mut running = Self { child, log, _folder: folder };
+        let start = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(
+                start.elapsed() < Duration::from_secs(20) && running.alive(),
+                "the host does not listen on {port}; its log:\n{}",
+                running.log_text()
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        running
+    }
+
+    pub fn alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    pub fn log_text(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// CPU seconds used so far.
+    pub fn cpu(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
+        let stat = stat.unwrap_or_default();
+        let rest = stat.rsplit(") ").next().unwrap_or_default();
+        let fields: Vec<f64> = rest.split(' ').filter_map(|field| field.parse().ok()).collect();
+        // After the state, which is no number: utime is the 11th, stime the 12th.
+        (fields.get(10).unwrap_or(&0.0) + fields.get(11).unwrap_or(&0.0)) / 100.0
+    }
+
+    /// The peak of resident memory, in MiB.
+    pub fn peak_mib(&self) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.unwrap_or_default();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap_or_default();
+        let kib: f64 = line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).unwrap_or(0.0);
+        kib / 1024.0
+    }
+
+    pub fn signal(&self, name: &str) {
+        let _ =
+            Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+    }
+
+    /// Asks it to stop and waits; gives its exit code and its log.
+    pub fn stop(mut self) -> (Option<i32>, String) {
+        self.signal("TERM");
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(30) {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return (status.code(), self.log_text());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        (None, self.log_text())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A plain HTTP GET; the body.
+pub fn http_get(port: u16, path: &str) -> String {
+    let mut text = String::new();
+    if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) {
+        let request = format!("GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n");
+        let _ = stream.write_all(request.as_bytes());
+        let _ = stream.read_to_string(&mut text);
+    }
+    text.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
+}

@@ -1,0 +1,234 @@
+//! One metric: its name and type, and its points.
+
+use std::collections::HashMap;
+
+use super::super::tally::{At, Bad, Place, Tally};
+use super::super::{fields, pb, values};
+use super::Shared;
+use super::external::{External, MetricExtra};
+use super::point::{self, Points};
+use crate::codec::msgpack::{Entry, MapView};
+use crate::model::hex_digit;
+
+/// The types, with the numbers that they have in the format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+    Summary,
+    Untyped,
+    ExponentialHistogram,
+}
+
+impl Kind {
+    const fn from_number(number: u64) -> Option<Self> {
+        Some(match number {
+            0 => Self::Counter,
+            1 => Self::Gauge,
+            2 => Self::Histogram,
+            3 => Self::Summary,
+            4 => Self::Untyped,
+            5 => Self::ExponentialHistogram,
+            _ => return None,
+        })
+    }
+
+    /// The key that metrics of this type have in `external.otlp.metrics`.
+    const fn key(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+            Self::Summary => "summary",
+            Self::Untyped => "untyped",
+            Self::ExponentialHistogram => "exp_histogram",
+        }
+    }
+
+    /// The field of `Metric` that holds the data of this type.
+    const fn field(self) -> u32 {
+        match self {
+            Self::Gauge | Self::Untyped => 5,
+            Self::Counter => 7,
+            Self::Histogram => 9,
+            Self::ExponentialHistogram => 10,
+            Self::Summary => 11,
+        }
+    }
+
+    /// Whether OTLP asks for a temporality.
+    const fn has_temporality(self) -> bool {
+        matches!(self, Self::Counter | Self::Histogram | Self::ExponentialHistogram)
+    }
+}
+
+/// A metric whose `meta` was read.
+pub(super) struct Metric<'a> {
+    pub(super) kind: Kind,
+    /// The number of the scope that it belongs to.
+    pub(super) scope: usize,
+    name: Vec<u8>,
+    description: &'a [u8],
+    unit: &'a [u8],
+    temporality: u64,
+    /// The names of the points' labels; `None` where there is none.
+    pub(super) labels: Vec<Option<&'a [u8]>>,
+    /// The bounds of a histogram.
+    pub(super) buckets: Vec<f64>,
+    /// The quantiles of a summary.
+    pub(super) quantiles: Vec<f64>,
+    extra: MetricExtra<'a>,
+    values: &'a [u8],
+}
+
+impl<'a> Metric<'a> {
+    pub(super) fn read(
+        raw: &'a [u8],
+        shared: &Shared<'a>,
+        place: Place,
+        tally: &mut Tally,
+    ) -> Result<Self, Bad> {
+        let map = MapView::new(raw);
+        let meta = map.get(b"meta").ok_or(Bad::new("meta", "is missing"))?;
+        let meta = fields::map(meta).at("meta")?;
+        let part = |key: &[u8]| meta.get(key).unwrap_or_default();
+        let kind = meta.get(b"type").ok_or(Bad::new("meta.type", "is missing"))?;
+        let kind = Kind::from_number(fields::uint(kind).at("meta.type")?)
+            .ok_or(Bad::new("meta.type", "is not 0 to 5"))?;
+        let opts = fields::map(part(b"opts")).at("meta.opts")?;
+        let opt = |key: &[u8]| fields::text(opts.get(key).unwrap_or_default());
+        let name = full_name([
+            opt(b"ns").at("meta.opts.ns")?,
+            opt(b"ss").at("meta.opts.ss")?,
+            opt(b"name").at("meta.opts.name")?,
+        ])?;
+        let mut description = opt(b"desc").at("meta.opts.desc")?;
+        if shared.from_otlp && description == b"-" {
+            description = &[];
+        }
+        let extra = shared.external.metric(kind.key(), &name);
+        Ok(Self {
+            kind,
+            scope: shared.external.scope_of(&extra),
+            name,
+            description,
+            unit: opt(b"unit").at("meta.opts.unit")?,
+            temporality: temporality(meta, shared.from_otlp).at("meta.aggregation_type")?,
+            labels: label_names(part(b"labels"), place, tally)?,
+            buckets: doubles(part(b"buckets")).at("meta.buckets")?,
+            quantiles: doubles(part(b"quantiles")).at("meta.quantiles")?,
+            extra,
+            values: map.get(b"values").unwrap_or_default(),
+        })
+    }
+
+    /// Writes the `Metric` message with the points that can be read, and nothing without any.
+    pub(super) fn write(
+        &self,
+        out: &mut Vec<u8>,
+        shared: &Shared<'_>,
+        place: Place,
+        tally: &mut Tally,
+    ) {
+        let values = match fields::list(self.values).at("values") {
+            Ok(values) => values,
+            Err(bad) => return tally.skip(place, bad),
+        };
+        let (length, before) = (out.len(), tally.items);
+        let mut points = Points::new(self, shared, extras_of_points(self.extra.datapoints));
+        pb::message(out, 2, |out| {
+            pb::text(out, 1, &self.name);
+            pb::nonempty(out, 2, self.description);
+            pb::nonempty(out, 3, self.unit);
+            pb::message(out, self.kind.field(), |out| {
+                for (index, raw) in values.enumerate() {
+                    point::write(out, raw, &mut points, place.with("values", index), tally);
+                }
+                if self.kind.has_temporality() {
+                    pb::nonzero(out, 2, self.temporality);
+                }
+                if self.kind == Kind::Counter {
+                    pb::uint(out, 3, 1);
+                }
+            });
+            self.metadata(out, shared, place, tally);
+        });
+        if tally.items == before {
+            out.truncate(length);
+        }
+    }
+
+    fn metadata(&self, out: &mut Vec<u8>, shared: &Shared<'_>, place: Place, tally: &mut Tally) {
+        let metadata = self.extra.metadata;
+        if shared.external.has_indexes() {
+            let own = |entry: &Entry<'_>| !External::is_index(entry.key);
+            MapView::new(metadata).filter(own).for_each(|entry| values::attribute(out, 12, &entry));
+        } else if let Err(bad) = values::attributes(out, 12, metadata, ("metadata", place, tally)) {
+            tally.skip(place, bad);
+        }
+    }
+}
+
+/// Namespace, subsystem and name, as Fluent Bit shows them: joined, the empty ones left out.
+fn full_name(parts: [&[u8]; 3]) -> Result<Vec<u8>, Bad> {
+    let parts: Vec<&[u8]> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    if parts.is_empty() {
+        return Err(Bad::new("meta.opts.name", "is missing"));
+    }
+    Ok(parts.join(&b"_"[..]))
+}
+
+/// OTLP's number: 0 unspecified, 1 delta, 2 cumulative, which are the format's numbers, too.
+fn temporality(meta: MapView<'_>, from_otlp: bool) -> Result<u64, &'static str> {
+    match meta.get(b"aggregation_type").map(fields::uint).transpose()? {
+        Some(stated @ (1 | 2)) => Ok(stated),
+        Some(0) if from_otlp => Ok(0),
+        Some(0) | None => Ok(2),
+        Some(_) => Err("is not 0 to 2"),
+    }
+}
+
+fn label_names<'a>(
+    list: &'a [u8],
+    place: Place,
+    tally: &mut Tally,
+) -> Result<Vec<Option<&'a [u8]>>, Bad> {
+    let names = fields::list(list).at("meta.labels")?;
+    Ok(names
+        .map(|name| match fields::text(name) {
+            Ok(name) => Some(name).filter(|name| !name.is_empty()),
+            Err(what) => {
+                tally.skip(place, Bad::new("meta.labels", what));
+                None
+            }
+        })
+        .collect())
+}
+
+fn doubles(list: &[u8]) -> Result<Vec<f64>, &'static str> {
+    fields::list(list)?.map(fields::double).collect()
+}
+
+/// The encoded extras by a point's hash and time.
+pub(super) type PointExtras<'a> = HashMap<(u64, u64), &'a [u8], foldhash::fast::RandomState>;
+
+/// Reads the keys `HASH:TIME`, hex and decimal.
+fn extras_of_points(datapoints: &[u8]) -> PointExtras<'_> {
+    let mut extras = PointExtras::default();
+    for entry in MapView::new(datapoints) {
+        if let Some(key) = point_key(entry.key) {
+            extras.entry(key).or_insert(entry.value);
+        }
+    }
+    extras
+}
+
+fn point_key(key: &[u8]) -> Option<(u64, u64)> {
+    let mut parts = key.splitn(2, |&byte| byte == b':');
+    let hash = parts.next()?.iter().try_fold(0_u64, |hash, &digit| {
+        hash.checked_mul(16)?.checked_add(u64::from(hex_digit(digit)?))
+    })?;
+    let time = std::str::from_utf8(parts.next()?).ok()?.parse().ok()?;
+    Some((hash, time))
+}

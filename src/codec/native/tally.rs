@@ -1,0 +1,90 @@
+//! Counting what was read, and saying where and why something was not.
+
+use std::fmt;
+
+/// Why a field could not be read.
+pub(super) type Wrong = &'static str;
+
+/// A field that could not be read; what it belongs to is skipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Bad {
+    field: &'static str,
+    what: Wrong,
+}
+
+impl Bad {
+    pub(super) const fn new(field: &'static str, what: Wrong) -> Self {
+        Self { field, what }
+    }
+}
+
+/// Names the field of an error.
+pub(super) trait At<T> {
+    fn at(self, field: &'static str) -> Result<T, Bad>;
+}
+
+impl<T> At<T> for Result<T, Wrong> {
+    fn at(self, field: &'static str) -> Result<T, Bad> {
+        self.map_err(|what| Bad { field, what })
+    }
+}
+
+/// A place in a chunk: a context, and the indexes of the lists down from there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    context: usize,
+    steps: [(&'static str, usize); 5],
+    depth: usize,
+}
+
+impl Place {
+    pub(super) const fn context(context: usize) -> Self {
+        Self { context, steps: [("", 0); 5], depth: 0 }
+    }
+
+    /// The element `index` of the list `name` at this place.
+    pub(super) fn with(mut self, name: &'static str, index: usize) -> Self {
+        if let Some(step) = self.steps.get_mut(self.depth) {
+            *step = (name, index);
+            self.depth = self.depth.saturating_add(1);
+        }
+        self
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "context {}", self.context)?;
+        for (number, (name, index)) in self.steps.iter().take(self.depth).enumerate() {
+            let separator = if number == 0 { ": " } else { "." };
+            write!(formatter, "{separator}{name}[{index}]")?;
+        }
+        Ok(())
+    }
+}
+
+/// What came out of a chunk so far.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) items: usize,
+    pub(super) contexts: usize,
+    pub(super) skipped: usize,
+    pub(super) reason: Option<String>,
+}
+
+impl Tally {
+    /// Counts one thing that could not be read; the first one's reason is kept.
+    pub(super) fn skip(&mut self, place: Place, bad: Bad) {
+        self.skip_many(1, place, bad);
+    }
+
+    /// Counts several things that could not be read for the same reason.
+    pub(super) fn skip_many(&mut self, count: usize, place: Place, bad: Bad) {
+        self.skipped = self.skipped.saturating_add(count);
+        if count > 0 && self.reason.is_none() {
+            let Bad { field, what } = bad;
+            let separator = if field.is_empty() { ":" } else { ": " };
+            self.reason = Some(format!("{place}{separator}{field} {what}"));
+        }
+    }
+}

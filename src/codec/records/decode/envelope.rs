@@ -1,0 +1,291 @@
+//! What is around the items of a request: `ResourceSpans` and `ScopeSpans`, and their likes of the
+//! other signals, which have the same field numbers.
+
+use std::borrow::Cow;
+
+use super::Transcoded;
+use super::message::Scan;
+use super::value::{next, text};
+use crate::codec::msgpack;
+use crate::codec::records::error::{DecodeError, DecodeKind, Decoded, Fault};
+use crate::codec::records::event::EventTime;
+use crate::codec::records::schema::{Message, RESOURCE, SCOPE, VERSION};
+use crate::codec::wire::{Fields, WireValue};
+use crate::model::Signal;
+
+/// The names of a request's parts, for paths.
+struct Names {
+    resources: &'static str,
+    scopes: &'static str,
+    items: &'static str,
+}
+
+const fn names(signal: Signal) -> Names {
+    match signal {
+        Signal::Traces => {
+            Names { resources: "resource_spans", scopes: "scope_spans", items: "spans" }
+        }
+        Signal::Metrics => {
+            Names { resources: "resource_metrics", scopes: "scope_metrics", items: "metrics" }
+        }
+        Signal::Logs => {
+            Names { resources: "resource_logs", scopes: "scope_logs", items: "log_records" }
+        }
+    }
+}
+
+/// What an item became: how many spans, data points or log records it holds.
+pub(super) type Items = usize;
+
+/// Writes the items of one signal.
+pub(super) trait Sink {
+    /// The signal.
+    const SIGNAL: Signal;
+
+    /// A scope begins; the maps are empty slices where there is none. `resource_changed` says
+    /// that the scope is the first of its resource.
+    fn begin(&mut self, scope: ScopeStart<'_>, out: &mut Vec<u8>);
+
+    /// Appends the record of one item.
+    fn item(&mut self, item: &[u8], out: &mut Vec<u8>) -> Decoded<Items>;
+
+    /// How many items an item that is not valid counts for.
+    fn count_invalid(&self, _item: &[u8]) -> Items {
+        1
+    }
+
+    /// The scope ends after `records` records.
+    fn end(&mut self, records: usize, out: &mut Vec<u8>);
+}
+
+/// A scope and the resource that it is in.
+pub(super) struct ScopeStart<'a> {
+    /// The encoded resource map, or nothing.
+    pub(super) resource: &'a [u8],
+    /// The encoded scope map, or nothing.
+    pub(super) scope: &'a [u8],
+    /// Whether the scope is the first of its resource.
+    pub(super) new_resource: bool,
+}
+
+/// Transcodes a request; on an error nothing is appended.
+pub(super) fn transcode<S: Sink>(
+    request: &[u8],
+    out: &mut Vec<u8>,
+    sink: &mut S,
+) -> Result<Transcoded, DecodeError> {
+    let start = out.len();
+    out.reserve(request.len() + request.len() / 4 + 256);
+    let mut done = Transcoded::default();
+    let walked = Walk { request, sink, done: &mut done }.resources(out);
+    match walked {
+        Ok(()) => Ok(done),
+        Err(fault) => {
+            out.truncate(start);
+            Err(fault.into_error(request, request))
+        }
+    }
+}
+
+struct Walk<'r, 's, S> {
+    request: &'r [u8],
+    sink: &'s mut S,
+    done: &'s mut Transcoded,
+}
+
+impl<S: Sink> Walk<'_, '_, S> {
+    fn resources(&mut self, out: &mut Vec<u8>) -> Decoded {
+        let name = names(S::SIGNAL).resources;
+        let mut fields = Fields::new(self.request);
+        let mut index = 0;
+        let (mut resource, mut scope) = (Vec::new(), Vec::new());
+        while let Some(field) = next(&mut fields)? {
+            if field.number != 1 {
+                continue;
+            }
+            let WireValue::Bytes(bytes) = field.value else {
+                return Err(Fault::new(DecodeKind::WireType, field.raw).within(name));
+            };
+            self.scopes(index, bytes, [&mut resource, &mut scope], out)
+                .map_err(|fault| fault.within_index(name, index))?;
+            index += 1;
+        }
+        Ok(())
+    }
+
+    fn scopes(
+        &mut self,
+        resource_index: u32,
+        bytes: &[u8],
+        [resource, scope]: [&mut Vec<u8>; 2],
+        out: &mut Vec<u8>,
+    ) -> Decoded {
+        let names = names(S::SIGNAL);
+        let envelope = Envelope::new(bytes, ["resource", names.scopes])?;
+        resource.clear();
+        envelope.write_header(&RESOURCE, "resource", resource)?;
+        let mut index = 0;
+        envelope.each(|bytes| {
+            let path = [resource_index, index];
+            index += 1;
+            Envelope::new(bytes, ["scope", names.items])
+                .and_then(|inner| {
+                    scope.clear();
+                    inner.write_header(&SCOPE, "scope", scope)?;
+                    let new_resource = path == [resource_index, 0];
+                    self.sink.begin(ScopeStart { resource, scope, new_resource }, out);
+                    self.items(path, &inner, out)
+                })
+                .map_err(|fault| fault.within_index(names.scopes, index - 1))
+        })
+    }
+
+    fn items(&mut self, path: [u32; 2], scope: &Envelope<'_>, out: &mut Vec<u8>) -> Decoded {
+        let mut index = 0;
+        let mut records = 0;
+        scope.each(|item| {
+            let mark = out.len();
+            match self.sink.item(item, out) {
+                Ok(items) => {
+                    records += 1;
+                    self.done.items += items;
+                }
+                Err(fault) => {
+                    out.truncate(mark);
+                    self.reject(fault, item, [path[0], path[1], index]);
+                }
+            }
+            index += 1;
+            Ok(())
+        })?;
+        self.done.records += records;
+        self.done.events += records;
+        self.sink.end(records, out);
+        Ok(())
+    }
+
+    #[cold]
+    fn reject(&mut self, fault: Box<Fault>, item: &[u8], path: [u32; 3]) {
+        let names = names(S::SIGNAL);
+        let [resource, scope, index] = path;
+        let fault = fault
+            .within_index(names.items, index)
+            .within_index(names.scopes, scope)
+            .within_index(names.resources, resource);
+        self.done.reject(self.sink.count_invalid(item), &fault.into_error(self.request, item));
+    }
+}
+
+/// A message with the fields 1 (a header: the resource or the scope), 2 (what it holds) and 3 (a
+/// schema URL).
+struct Envelope<'a> {
+    header: Option<Cow<'a, [u8]>>,
+    schema_url: &'a [u8],
+    unknown: Vec<u8>,
+    bytes: &'a [u8],
+}
+
+impl<'a> Envelope<'a> {
+    fn new(bytes: &'a [u8], [header, contents]: [&str; 2]) -> Decoded<Self> {
+        let mut envelope = Self { header: None, schema_url: &[], unknown: Vec::new(), bytes };
+        let mut fields = Fields::new(bytes);
+        while let Some(field) = next(&mut fields)? {
+            match (field.number, field.value) {
+                (2, WireValue::Bytes(_)) => {}
+                (1, WireValue::Bytes(part)) => match &mut envelope.header {
+                    Some(header) => header.to_mut().extend_from_slice(part),
+                    None => envelope.header = Some(Cow::Borrowed(part)),
+                },
+                (3, WireValue::Bytes(url)) => envelope.schema_url = url,
+                (1..=3, _) => {
+                    let name = match field.number {
+                        1 => header,
+                        2 => contents,
+                        _ => "schema_url",
+                    };
+                    return Err(Fault::new(DecodeKind::WireType, field.raw).within(name));
+                }
+                _ => envelope.unknown.extend_from_slice(field.raw),
+            }
+        }
+        Ok(envelope)
+    }
+
+    /// Calls `each` with what the envelope holds.
+    #[inline]
+    fn each(&self, mut each: impl FnMut(&'a [u8]) -> Decoded) -> Decoded {
+        let mut fields = Fields::new(self.bytes);
+        while let Some(field) = next(&mut fields)? {
+            if let (2, WireValue::Bytes(bytes)) = (field.number, field.value) {
+                each(bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the map of the resource or scope, or nothing if there is nothing to keep.
+    fn write_header(&self, message: &'static Message, name: &str, out: &mut Vec<u8>) -> Decoded {
+        let unset = self.header.is_none();
+        let (url, unknown) = (!self.schema_url.is_empty(), !self.unknown.is_empty());
+        if unset && !url && !unknown {
+            return Ok(());
+        }
+        let bytes = self.header.as_deref().unwrap_or_default();
+        let scan = Scan::new(message, bytes).map_err(|fault| fault.within(name))?;
+        let more = u32::from(unset) + u32::from(url) + u32::from(unknown);
+        msgpack::map_header(out, scan.pairs() + more);
+        if unset {
+            msgpack::str(out, "unset");
+            msgpack::bool(out, true);
+        }
+        scan.write_pairs(out).map_err(|fault| fault.within(name))?;
+        if url {
+            msgpack::str(out, "schema_url");
+            text(self.schema_url, out).map_err(|fault| fault.within("schema_url"))?;
+        }
+        if unknown {
+            msgpack::str(out, "envelope_unknown_fields");
+            msgpack::bin(out, &self.unknown);
+        }
+        Ok(())
+    }
+}
+
+/// Appends the start of an event, up to its metadata.
+#[inline]
+pub(in crate::codec::records) fn event_head(out: &mut Vec<u8>, time: EventTime) {
+    let [a, b, c, d] = time.seconds.to_be_bytes();
+    let [e, f, g, h] = time.nanos.to_be_bytes();
+    out.extend_from_slice(&[0x92, 0x92, 0xd7, 0, a, b, c, d, e, f, g, h]);
+}
+
+/// Appends the pairs of the `otlp` map that every record has, and returns how many they are.
+pub(in crate::codec::records) fn common_pairs(
+    signal: Signal,
+    resource: &[u8],
+    scope: &[u8],
+    out: &mut Vec<u8>,
+) -> u32 {
+    msgpack::str(out, "v");
+    msgpack::uint(out, VERSION);
+    msgpack::str(out, "signal");
+    msgpack::str(out, signal.item());
+    let mut pairs = 2;
+    for (key, map) in [("resource", resource), ("scope", scope)] {
+        if !map.is_empty() {
+            msgpack::str(out, key);
+            out.extend_from_slice(map);
+            pairs += 1;
+        }
+    }
+    pairs
+}
+
+/// Writes the metadata map of a span or metric record.
+pub(super) fn metadata(signal: Signal, resource: &[u8], scope: &[u8], out: &mut Vec<u8>) {
+    let pairs = 2 + u32::from(!resource.is_empty()) + u32::from(!scope.is_empty());
+    msgpack::map_header(out, 1);
+    msgpack::str(out, "otlp");
+    msgpack::map_header(out, pairs);
+    common_pairs(signal, resource, scope, out);
+}

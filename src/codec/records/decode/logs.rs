@@ -1,0 +1,159 @@
+//! Log records, laid out as Fluent Bit's own OpenTelemetry input does it.
+
+use super::Transcoded;
+use super::envelope::{Items, ScopeStart, Sink, common_pairs, event_head, transcode};
+use super::message::Scan;
+use super::value::element;
+use crate::codec::msgpack;
+use crate::codec::records::error::{DecodeError, Decoded};
+use crate::codec::records::event::EventTime;
+use crate::codec::records::schema::{LOG, MAX_DEPTH};
+use crate::model::Signal;
+
+/// How log records are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogOptions {
+    /// Whether group markers are written; hosts before 3.1 do not know them.
+    pub groups: bool,
+    /// The first id for resources and scopes that nothing else has had.
+    pub first_group: u32,
+    /// The time of arrival, for records that have no time.
+    pub now_unix_nanos: u64,
+}
+
+/// Appends the records of an `ExportLogsServiceRequest` to `out`.
+///
+/// A log record that is not valid is left out and counted; those beside it are kept. A scope that
+/// has no record left makes no group, because hosts lose data at empty groups.
+///
+/// # Errors
+/// The request itself, a `ResourceLogs` or a `ScopeLogs` is not valid; nothing is appended.
+pub fn logs_to_records(
+    request: &[u8],
+    out: &mut Vec<u8>,
+    options: LogOptions,
+) -> Result<Transcoded, DecodeError> {
+    let mut logs = Logs {
+        options,
+        tail: Vec::new(),
+        tail_pairs: 0,
+        body: Vec::new(),
+        group_start: 0,
+        resource_id: 0,
+        used: 0,
+        groups: 0,
+    };
+    let mut done = transcode(request, out, &mut logs)?;
+    done.events += 2 * logs.groups;
+    done.groups = logs.used;
+    Ok(done)
+}
+
+struct Logs {
+    options: LogOptions,
+    /// The pairs of the `otlp` map that all records of a scope have.
+    tail: Vec<u8>,
+    tail_pairs: u32,
+    body: Vec<u8>,
+    /// Where the group began that is being written.
+    group_start: usize,
+    resource_id: u32,
+    used: u32,
+    groups: usize,
+}
+
+impl Logs {
+    fn next_id(&mut self) -> u32 {
+        let id = self.options.first_group.wrapping_add(self.used);
+        self.used = self.used.wrapping_add(1);
+        id
+    }
+}
+
+impl Sink for Logs {
+    const SIGNAL: Signal = Signal::Logs;
+
+    fn begin(&mut self, scope: ScopeStart<'_>, out: &mut Vec<u8>) {
+        self.tail.clear();
+        self.tail_pairs = common_pairs(Signal::Logs, scope.resource, scope.scope, &mut self.tail);
+        self.group_start = out.len();
+        if !self.options.groups {
+            return;
+        }
+        if scope.new_resource {
+            self.resource_id = self.next_id();
+        }
+        let scope_id = self.next_id();
+        event_head(out, EventTime { seconds: u32::MAX, nanos: 0 });
+        msgpack::map_header(out, 3);
+        msgpack::str(out, "schema");
+        msgpack::str(out, "otlp");
+        msgpack::str(out, "resource_id");
+        msgpack::uint(out, u64::from(self.resource_id));
+        msgpack::str(out, "scope_id");
+        msgpack::uint(out, u64::from(scope_id));
+        msgpack::map_header(out, 2);
+        for (key, map) in [("resource", scope.resource), ("scope", scope.scope)] {
+            msgpack::str(out, key);
+            out.extend_from_slice(if map.is_empty() { &[0x80] } else { map });
+        }
+    }
+
+    #[inline]
+    fn item(&mut self, item: &[u8], out: &mut Vec<u8>) -> Decoded<Items> {
+        let mut log = Scan::new(&LOG, item)?;
+        let time = [1, 11]
+            .into_iter()
+            .find_map(|number| log.slot(number))
+            .map_or(self.options.now_unix_nanos, |slot| slot.value);
+        self.body.clear();
+        let form = write_body(&log, &mut self.body).map_err(|fault| fault.within("body"))?;
+        log.leave_out(5);
+        event_head(out, EventTime::from_unix_nanos(time));
+        msgpack::map_header(out, 1);
+        msgpack::str(out, "otlp");
+        msgpack::map_header(out, log.pairs() + self.tail_pairs + u32::from(form.is_some()));
+        log.write_pairs(out)?;
+        out.extend_from_slice(&self.tail);
+        if let Some(form) = form {
+            msgpack::str(out, "body");
+            msgpack::str(out, form);
+        }
+        out.extend_from_slice(&self.body);
+        Ok(1)
+    }
+
+    fn end(&mut self, records: usize, out: &mut Vec<u8>) {
+        if !self.options.groups {
+            return;
+        }
+        if records == 0 {
+            out.truncate(self.group_start);
+            return;
+        }
+        event_head(out, EventTime { seconds: u32::MAX - 1, nanos: 0 });
+        out.extend_from_slice(&[0x80, 0x80]);
+        self.groups += 1;
+    }
+}
+
+/// A map of one pair whose key is `log`, up to the value.
+const LOG_KEY: [u8; 5] = [0x81, 0xa3, b'l', b'o', b'g'];
+
+/// Writes the event's body, and returns what `otlp.body` has to say about it.
+fn write_body(log: &Scan<'_>, out: &mut Vec<u8>) -> Decoded<Option<&'static str>> {
+    let Some(body) = log.merged(5) else {
+        msgpack::map_header(out, 0);
+        return Ok(Some("none"));
+    };
+    out.extend_from_slice(&LOG_KEY);
+    if !element(&body, out, MAX_DEPTH)? {
+        return Ok(Some("ext"));
+    }
+    let is_map = matches!(out.get(LOG_KEY.len()), Some(0x80..=0x8f | 0xde | 0xdf));
+    if !is_map {
+        return Ok(None);
+    }
+    out.drain(..LOG_KEY.len());
+    Ok(out.starts_with(&LOG_KEY).then_some("kvlist"))
+}

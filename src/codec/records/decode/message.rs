@@ -1,0 +1,388 @@
+//! Any OTLP message to a map, by its table.
+
+use std::borrow::Cow;
+
+use super::value::{key_value, next, text};
+use crate::codec::msgpack;
+use crate::codec::records::error::{DecodeKind, Decoded, Fault};
+use crate::codec::records::schema::{
+    Field, Kind, MAX_DEPTH, MAX_FIELDS, Message, Presence, UNKNOWN_FIELDS,
+};
+use crate::codec::wire::{Fields, WireError, WireField, WireValue, varint_count};
+
+/// What one field has on the wire.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Slot<'a> {
+    /// The payload; for repeated fields the message from the first of them on.
+    pub(super) bytes: &'a [u8],
+    /// A number as it is on the wire; for repeated numbers how many there are.
+    pub(super) value: u64,
+    /// How often the field comes.
+    pub(super) count: u32,
+}
+
+impl Slot<'_> {
+    const EMPTY: Self = Self { bytes: &[], value: 0, count: 0 };
+}
+
+/// The fields of one message, found in one pass over its top level.
+pub(super) struct Scan<'a> {
+    message: &'static Message,
+    bytes: &'a [u8],
+    slots: [Slot<'a>; MAX_FIELDS],
+    /// The bits, by index, of the fields to write.
+    present: u32,
+    /// The field of the `oneof` that came last.
+    chosen: Option<usize>,
+    unknown: usize,
+}
+
+impl<'a> Scan<'a> {
+    /// Finds the fields of `bytes`.
+    #[inline]
+    pub(super) fn new(message: &'static Message, bytes: &'a [u8]) -> Decoded<Self> {
+        let slots = [Slot::EMPTY; MAX_FIELDS];
+        let mut scan =
+            Self { message, bytes, slots, present: message.always, chosen: None, unknown: 0 };
+        scan.read()?;
+        Ok(scan)
+    }
+
+    #[inline]
+    fn read(&mut self) -> Decoded {
+        let mut fields = Fields::new(self.bytes);
+        loop {
+            let here = fields.rest();
+            let Some(found) = next(&mut fields)? else { return Ok(()) };
+            let Some(index) = self.message.index(found.number) else {
+                self.unknown += found.raw.len();
+                continue;
+            };
+            let (Some(field), Some(slot)) =
+                (self.message.fields.get(index), self.slots.get_mut(index))
+            else {
+                continue;
+            };
+            let Some(there) = take(slot, field.kind, &found, here) else {
+                return Err(mismatch(field, &found));
+            };
+            let bit = 1 << index;
+            match field.presence {
+                Presence::Implicit if !there => self.present &= !bit,
+                Presence::OneOf => self.choose(index),
+                _ => self.present |= bit,
+            }
+        }
+    }
+
+    fn choose(&mut self, index: usize) {
+        if let Some(before) = self.chosen.filter(|before| *before != index) {
+            self.present &= !(1 << before);
+        }
+        self.chosen = Some(index);
+        self.present |= 1 << index;
+    }
+
+    /// The slot of the field with this number, if the field is to be written.
+    pub(super) fn slot(&self, number: u32) -> Option<&Slot<'a>> {
+        let index = self.message.index(number)?;
+        if self.present & (1 << index) == 0 { None } else { self.slots.get(index) }
+    }
+
+    /// The payload of a singular message field; occurrences are merged by appending them, as
+    /// protobuf asks.
+    pub(super) fn merged(&self, number: u32) -> Option<Cow<'a, [u8]>> {
+        let slot = self.slot(number)?;
+        if slot.count <= 1 {
+            return Some(Cow::Borrowed(slot.bytes));
+        }
+        Some(Cow::Owned(self.concatenated(number)))
+    }
+
+    #[cold]
+    fn concatenated(&self, number: u32) -> Vec<u8> {
+        let one_of = |number| {
+            let field = self.message.index(number).and_then(|index| self.message.fields.get(index));
+            field.is_some_and(|field| field.presence == Presence::OneOf)
+        };
+        let mut merged = Vec::new();
+        let mut fields = Fields::new(self.bytes);
+        while let Ok(Some(field)) = fields.read() {
+            match field.value {
+                WireValue::Bytes(payload) if field.number == number => {
+                    merged.extend_from_slice(payload);
+                }
+                _ if one_of(number) && one_of(field.number) => merged.clear(),
+                _ => {}
+            }
+        }
+        merged
+    }
+
+    /// Takes a field out of what is to be written.
+    pub(super) fn leave_out(&mut self, number: u32) {
+        if let Some(index) = self.message.index(number) {
+            self.present &= !(1 << index);
+        }
+    }
+
+    /// The number of pairs that [`Self::write_pairs`] writes.
+    #[inline]
+    pub(super) fn pairs(&self) -> u32 {
+        self.present.count_ones() + u32::from(self.unknown > 0)
+    }
+
+    /// Writes the message as a map.
+    #[inline]
+    pub(super) fn write(&self, out: &mut Vec<u8>) -> Decoded {
+        msgpack::map_header(out, self.pairs());
+        self.write_pairs(out)
+    }
+
+    /// Writes the pairs of the map.
+    pub(super) fn write_pairs(&self, out: &mut Vec<u8>) -> Decoded {
+        let mut left = self.present;
+        for (field, slot) in self.message.fields.iter().zip(&self.slots) {
+            if left & 1 == 1 {
+                field.key.write(out);
+                self.write_value(field, slot, out)?;
+            }
+            left >>= 1;
+        }
+        if self.unknown > 0 {
+            self.write_unknown(out)?;
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn write_unknown(&self, out: &mut Vec<u8>) -> Decoded {
+        let mut unknown = Vec::with_capacity(self.unknown);
+        let mut fields = Fields::new(self.bytes);
+        while let Some(field) = next(&mut fields)? {
+            if self.message.index(field.number).is_none() {
+                unknown.extend_from_slice(field.raw);
+            }
+        }
+        msgpack::str(out, UNKNOWN_FIELDS);
+        msgpack::bin(out, &unknown);
+        Ok(())
+    }
+
+    #[inline]
+    fn write_value(&self, field: &Field, slot: &Slot<'_>, out: &mut Vec<u8>) -> Decoded {
+        match field.kind {
+            Kind::Uint32 | Kind::Fixed32 | Kind::Fixed64 => msgpack::uint(out, slot.value),
+            Kind::Enum(names) => enumeration(names, slot.value, out),
+            Kind::Bool => msgpack::bool(out, slot.value != 0),
+            Kind::Sint32 => {
+                let half = (slot.value >> 1).cast_signed();
+                msgpack::int(out, half ^ -(slot.value & 1).cast_signed());
+            }
+            Kind::Sfixed64 => msgpack::int(out, slot.value.cast_signed()),
+            Kind::Double => msgpack::f64(out, f64::from_bits(slot.value)),
+            Kind::Str => text(slot.bytes, out).map_err(|fault| fault.within(field.name))?,
+            Kind::Hex => hex(slot.bytes, out),
+            Kind::Bin => msgpack::bin(out, slot.bytes),
+            Kind::Message(message) => {
+                let bytes = self.merged(field.number).unwrap_or_default();
+                Scan::new(message, &bytes)
+                    .and_then(|scan| scan.write(out))
+                    .map_err(|fault| fault.within(field.name))?;
+            }
+            Kind::Body => msgpack::nil(out),
+            Kind::Messages(message) => messages(message, field, slot, out)?,
+            Kind::Attributes => attributes(field, slot, out)?,
+            Kind::Strs => strings(field, slot, out)?,
+            Kind::Fixed64s | Kind::Doubles | Kind::Varints => {
+                numbers(field, slot, out).map_err(|fault| fault.within(field.name))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Puts a field into its slot and says whether there is something in it; `None` for a wire type that
+/// the field cannot have.
+#[inline]
+fn take<'a>(
+    slot: &mut Slot<'a>,
+    kind: Kind,
+    found: &WireField<'a>,
+    here: &'a [u8],
+) -> Option<bool> {
+    match (kind, found.value) {
+        (Kind::Uint32 | Kind::Enum(_) | Kind::Sint32, WireValue::Varint(value)) => {
+            slot.value = value & u64::from(u32::MAX);
+        }
+        (Kind::Bool, WireValue::Varint(value)) => slot.value = u64::from(value != 0),
+        (Kind::Fixed64 | Kind::Sfixed64 | Kind::Double, WireValue::Fixed64(value)) => {
+            slot.value = value;
+        }
+        (Kind::Fixed32, WireValue::Fixed32(value)) => slot.value = u64::from(value),
+        (
+            Kind::Str | Kind::Hex | Kind::Bin | Kind::Message(_) | Kind::Body,
+            WireValue::Bytes(bytes),
+        ) => {
+            slot.bytes = bytes;
+            slot.count += 1;
+            return Some(!bytes.is_empty());
+        }
+        (Kind::Messages(_) | Kind::Attributes | Kind::Strs, WireValue::Bytes(_)) => {
+            slot.begin(here);
+            return Some(true);
+        }
+        (Kind::Fixed64s | Kind::Doubles, WireValue::Bytes(packed)) => {
+            slot.begin(here);
+            slot.value += packed.len() as u64 / 8;
+        }
+        (Kind::Varints, WireValue::Bytes(packed)) => {
+            slot.begin(here);
+            slot.value += varint_count(packed) as u64;
+        }
+        (Kind::Fixed64s | Kind::Doubles, WireValue::Fixed64(_))
+        | (Kind::Varints, WireValue::Varint(_)) => {
+            slot.begin(here);
+            slot.value += 1;
+        }
+        _ => return None,
+    }
+    Some(slot.value != 0)
+}
+
+impl<'a> Slot<'a> {
+    #[inline]
+    fn begin(&mut self, here: &'a [u8]) {
+        if self.count == 0 {
+            self.bytes = here;
+        }
+        self.count += 1;
+    }
+}
+
+#[cold]
+fn mismatch(field: &Field, found: &WireField<'_>) -> Box<Fault> {
+    Fault::new(DecodeKind::WireType, found.raw).within(field.name)
+}
+
+fn enumeration(names: &[&str], value: u64, out: &mut Vec<u8>) {
+    let name = usize::try_from(value).ok().and_then(|value| names.get(value));
+    match (name, u32::try_from(value)) {
+        (Some(name), _) => msgpack::str(out, name),
+        (None, Ok(value)) => msgpack::int(out, i64::from(value.cast_signed())),
+        (None, Err(_)) => msgpack::nil(out),
+    }
+}
+
+/// Writes bytes as lower-case hex text.
+#[inline]
+fn hex(bytes: &[u8], out: &mut Vec<u8>) {
+    if bytes.len() > 32 {
+        return long_hex(bytes, out);
+    }
+    let mut digits = [0_u8; 64];
+    spell(bytes, &mut digits);
+    msgpack::str_bytes(out, digits.get(..bytes.len() * 2).unwrap_or_default());
+}
+
+#[cold]
+fn long_hex(bytes: &[u8], out: &mut Vec<u8>) {
+    let mut digits = vec![0; bytes.len() * 2];
+    spell(bytes, &mut digits);
+    msgpack::str_bytes(out, &digits);
+}
+
+#[inline]
+fn spell(bytes: &[u8], digits: &mut [u8]) {
+    const fn digit(nibble: u8) -> u8 {
+        nibble + if nibble < 10 { b'0' } else { b'a' - 10 }
+    }
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+        if let [high, low] = pair {
+            *high = digit(byte >> 4);
+            *low = digit(byte & 0x0f);
+        }
+    }
+}
+
+/// Calls `each` with the occurrences of a repeated field.
+#[inline]
+fn occurrences<'a>(
+    field: &Field,
+    slot: &Slot<'a>,
+    mut each: impl FnMut(u32, WireValue<'a>) -> Decoded,
+) -> Decoded {
+    let mut fields = Fields::new(slot.bytes);
+    let mut index = 0;
+    while index < slot.count {
+        let Some(found) = next(&mut fields)? else { break };
+        if found.number == field.number {
+            each(index, found.value)?;
+            index += 1;
+        }
+    }
+    Ok(())
+}
+
+fn messages(
+    message: &'static Message,
+    field: &Field,
+    slot: &Slot<'_>,
+    out: &mut Vec<u8>,
+) -> Decoded {
+    msgpack::array_header(out, slot.count);
+    occurrences(field, slot, |index, value| {
+        let WireValue::Bytes(bytes) = value else { return Ok(()) };
+        Scan::new(message, bytes)
+            .and_then(|scan| scan.write(out))
+            .map_err(|fault| fault.within_index(field.name, index))
+    })
+}
+
+#[inline]
+fn attributes(field: &Field, slot: &Slot<'_>, out: &mut Vec<u8>) -> Decoded {
+    msgpack::map_header(out, slot.count);
+    occurrences(field, slot, |_, value| {
+        let WireValue::Bytes(bytes) = value else { return Ok(()) };
+        key_value(bytes, out, MAX_DEPTH).map_err(|fault| fault.within(field.name))
+    })
+}
+
+fn strings(field: &Field, slot: &Slot<'_>, out: &mut Vec<u8>) -> Decoded {
+    msgpack::array_header(out, slot.count);
+    occurrences(field, slot, |index, value| {
+        let WireValue::Bytes(bytes) = value else { return Ok(()) };
+        text(bytes, out).map_err(|fault| fault.within_index(field.name, index))
+    })
+}
+
+fn numbers(field: &Field, slot: &Slot<'_>, out: &mut Vec<u8>) -> Decoded {
+    let elements =
+        u32::try_from(slot.value).map_err(|_| Fault::new(WireError::Truncated, slot.bytes))?;
+    msgpack::array_header(out, elements);
+    let double = matches!(field.kind, Kind::Doubles);
+    let number = |out: &mut Vec<u8>, bits: u64| {
+        if double { msgpack::f64(out, f64::from_bits(bits)) } else { msgpack::uint(out, bits) }
+    };
+    occurrences(field, slot, |_, value| {
+        match value {
+            WireValue::Fixed64(value) | WireValue::Varint(value) => number(out, value),
+            WireValue::Bytes(packed) if matches!(field.kind, Kind::Varints) => {
+                let mut left = Fields::new(packed);
+                while !left.rest().is_empty() {
+                    let near = left.rest();
+                    number(out, left.varint().map_err(|error| Fault::new(error, near))?);
+                }
+            }
+            WireValue::Bytes(packed) => {
+                let (values, rest) = packed.as_chunks::<8>();
+                if !rest.is_empty() {
+                    return Err(Fault::new(DecodeKind::Packed, rest));
+                }
+                values.iter().for_each(|value| number(out, u64::from_le_bytes(*value)));
+            }
+            _ => {}
+        }
+        Ok(())
+    })
+}

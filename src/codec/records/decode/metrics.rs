@@ -1,0 +1,102 @@
+//! Metrics.
+
+use super::Transcoded;
+use super::envelope::{Items, ScopeStart, Sink, event_head, metadata, transcode};
+use super::message::Scan;
+use crate::codec::records::error::{DecodeError, Decoded};
+use crate::codec::records::event::EventTime;
+use crate::codec::records::schema::{METRIC, METRIC_DATA};
+use crate::codec::wire::{Fields, WireValue};
+use crate::model::Signal;
+
+/// Appends the metrics of an `ExportMetricsServiceRequest` to `out` as records. A record whose first
+/// data point has no time gets `now_unix_nanos` as the event's time.
+///
+/// A metric that is not valid is left out, and its data points are counted; those beside it are
+/// kept.
+///
+/// # Errors
+/// The request itself, a `ResourceMetrics` or a `ScopeMetrics` is not valid; nothing is appended.
+pub fn metrics_to_records(
+    request: &[u8],
+    out: &mut Vec<u8>,
+    now_unix_nanos: u64,
+) -> Result<Transcoded, DecodeError> {
+    transcode(request, out, &mut Metrics { metadata: Vec::new(), now_unix_nanos })
+}
+
+struct Metrics {
+    metadata: Vec<u8>,
+    now_unix_nanos: u64,
+}
+
+impl Sink for Metrics {
+    const SIGNAL: Signal = Signal::Metrics;
+
+    fn begin(&mut self, scope: ScopeStart<'_>, _out: &mut Vec<u8>) {
+        self.metadata.clear();
+        metadata(Signal::Metrics, scope.resource, scope.scope, &mut self.metadata);
+    }
+
+    fn item(&mut self, item: &[u8], out: &mut Vec<u8>) -> Decoded<Items> {
+        let metric = Scan::new(&METRIC, item)?;
+        let data = METRIC_DATA.into_iter().find_map(|number| metric.merged(number));
+        let points = data.as_deref().map(data_points).unwrap_or_default();
+        let time = if points.first_time == 0 { self.now_unix_nanos } else { points.first_time };
+        event_head(out, EventTime::from_unix_nanos(time));
+        out.extend_from_slice(&self.metadata);
+        metric.write(out)?;
+        Ok(points.count)
+    }
+
+    fn count_invalid(&self, item: &[u8]) -> Items {
+        metric_points(item).max(1)
+    }
+
+    fn end(&mut self, _records: usize, _out: &mut Vec<u8>) {}
+}
+
+/// The number of data points of a `Metric`, as far as they can be read.
+pub(in crate::codec::records) fn metric_points(metric: &[u8]) -> usize {
+    let mut count = 0;
+    let mut fields = Fields::new(metric);
+    while let Ok(Some(field)) = fields.read() {
+        if let (true, WireValue::Bytes(data)) = (METRIC_DATA.contains(&field.number), field.value) {
+            count += data_points(data).count;
+        }
+    }
+    count
+}
+
+#[derive(Default)]
+struct Points {
+    count: usize,
+    first_time: u64,
+}
+
+/// Counts the data points of a `Gauge`, `Sum` and so on, as far as they can be read.
+fn data_points(data: &[u8]) -> Points {
+    let mut points = Points::default();
+    let mut fields = Fields::new(data);
+    while let Ok(Some(field)) = fields.read() {
+        if let (1, WireValue::Bytes(point)) = (field.number, field.value) {
+            if points.count == 0 {
+                points.first_time = point_time(point);
+            }
+            points.count += 1;
+        }
+    }
+    points
+}
+
+/// `time_unix_nano` of a data point, which is field 3 in all of them.
+fn point_time(point: &[u8]) -> u64 {
+    let mut time = 0;
+    let mut fields = Fields::new(point);
+    while let Ok(Some(field)) = fields.read() {
+        if let (3, WireValue::Fixed64(value)) = (field.number, field.value) {
+            time = value;
+        }
+    }
+    time
+}

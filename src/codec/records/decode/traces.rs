@@ -1,0 +1,60 @@
+//! Spans.
+
+use super::Transcoded;
+use super::envelope::{Items, ScopeStart, Sink, event_head, metadata, transcode};
+use super::message::Scan;
+use crate::codec::records::error::{DecodeError, DecodeKind, Decoded, Fault};
+use crate::codec::records::event::EventTime;
+use crate::codec::records::schema::SPAN;
+use crate::model::Signal;
+
+/// Appends the spans of an `ExportTraceServiceRequest` to `out` as records.
+///
+/// A span that is not valid is left out and counted; those beside it are kept. A span is also not
+/// valid without a trace id and a span id: opentelemetry-proto, `Span.trace_id` and `Span.span_id`.
+///
+/// # Errors
+/// The request itself, a `ResourceSpans` or a `ScopeSpans` is not valid; nothing is appended.
+pub fn traces_to_records(request: &[u8], out: &mut Vec<u8>) -> Result<Transcoded, DecodeError> {
+    transcode(request, out, &mut Spans { metadata: Vec::new() })
+}
+
+struct Spans {
+    metadata: Vec<u8>,
+}
+
+impl Sink for Spans {
+    const SIGNAL: Signal = Signal::Traces;
+
+    fn begin(&mut self, scope: ScopeStart<'_>, _out: &mut Vec<u8>) {
+        self.metadata.clear();
+        metadata(Signal::Traces, scope.resource, scope.scope, &mut self.metadata);
+    }
+
+    #[inline]
+    fn item(&mut self, item: &[u8], out: &mut Vec<u8>) -> Decoded<Items> {
+        let span = Scan::new(&SPAN, item)?;
+        check_ids(&span, item)?;
+        let start = span.slot(7).map_or(0, |slot| slot.value);
+        event_head(out, EventTime::from_unix_nanos(start));
+        out.extend_from_slice(&self.metadata);
+        span.write(out)?;
+        Ok(1)
+    }
+
+    fn end(&mut self, _records: usize, _out: &mut Vec<u8>) {}
+}
+
+#[inline]
+fn check_ids(span: &Scan<'_>, item: &[u8]) -> Decoded {
+    let id = |number| span.slot(number).map_or(&[][..], |slot| slot.bytes);
+    let valid = |id: &[u8], length| id.len() == length && id.iter().any(|byte| *byte != 0);
+    let (trace, own) = (id(1), id(2));
+    if !valid(trace, 16) {
+        return Err(Fault::new(DecodeKind::TraceId(trace.len()), item).within("trace_id"));
+    }
+    if !valid(own, 8) {
+        return Err(Fault::new(DecodeKind::SpanId(own.len()), item).within("span_id"));
+    }
+    Ok(())
+}

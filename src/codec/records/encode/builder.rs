@@ -1,0 +1,344 @@
+//! Requests from items, with as few envelopes as their order allows.
+
+use super::value::Encoder;
+use crate::codec::msgpack::{MapView, Reader, Token};
+use crate::codec::records::decode::metric_points;
+use crate::codec::records::error::{EncodeError, ValueError};
+use crate::codec::records::event::{Event, Telemetry};
+use crate::codec::records::schema::{METRIC, Message, RESOURCE, SCOPE, SPAN, VERSION};
+use crate::codec::wire::{self, Nested};
+use crate::model::Signal;
+
+/// Builds one `ExportTraceServiceRequest`, `ExportMetricsServiceRequest` or
+/// `ExportLogsServiceRequest` in protobuf.
+///
+/// Items that follow each other and have equal resources and scopes share their envelopes; the order
+/// of the items is kept.
+#[derive(Debug)]
+pub struct RequestBuilder {
+    signal: Signal,
+    encoder: Encoder,
+    resource: Level,
+    scope: Level,
+    /// Where resource and scope of an item are encoded before they are compared.
+    side: Encoder,
+    pushed: usize,
+    items: usize,
+}
+
+/// An envelope that is open.
+#[derive(Debug, Default)]
+struct Level {
+    /// The envelope's fields before its contents, encoded.
+    prefix: Vec<u8>,
+    /// What the prefix was encoded from, so that an equal one need not be encoded again.
+    source: Vec<u8>,
+    open: Option<Open>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Open {
+    start: usize,
+    nested: Nested,
+    contents: usize,
+}
+
+/// Envelopes are mostly longer than 16 KiB and shorter than 2 MiB: their lengths take 3 bytes.
+const ESTIMATE: usize = 1 << 16;
+
+impl Level {
+    fn open(&mut self, out: &mut Vec<u8>, number: u32) {
+        let start = out.len();
+        let nested = Nested::open(out, number, ESTIMATE);
+        out.extend_from_slice(&self.prefix);
+        self.open = Some(Open { start, nested, contents: 0 });
+    }
+
+    /// Ends the envelope; one without contents vanishes. Returns whether it stays.
+    fn close(&mut self, out: &mut Vec<u8>) -> bool {
+        let Some(open) = self.open.take() else { return false };
+        if open.contents == 0 {
+            out.truncate(open.start);
+            return false;
+        }
+        open.nested.close(out);
+        true
+    }
+
+    fn count(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.contents += 1;
+        }
+    }
+}
+
+impl RequestBuilder {
+    /// An empty request.
+    #[must_use]
+    pub fn new(signal: Signal) -> Self {
+        Self {
+            signal,
+            encoder: Encoder::default(),
+            resource: Level::default(),
+            scope: Level::default(),
+            side: Encoder::default(),
+            pushed: 0,
+            items: 0,
+        }
+    }
+
+    /// Adds the item of a record, and returns how many spans, data points or log records it is.
+    /// `telemetry` is what [`Event::telemetry`] says. On an error nothing is added.
+    ///
+    /// # Errors
+    /// The record is of another signal, of a newer layout, or not what the layout says.
+    pub fn push(
+        &mut self,
+        event: &Event<'_>,
+        telemetry: &Telemetry<'_>,
+    ) -> Result<usize, EncodeError> {
+        self.check(telemetry)?;
+        let source = Source::of(event, telemetry);
+        self.enter(&source)?;
+        let before = self.encoder.out.len();
+        self.encoder.out.reserve(event.body.len() + telemetry.otlp.len() + 64);
+        self.encoder.points = 0;
+        let item = Nested::open(&mut self.encoder.out, 2, event.body.len());
+        let body = &mut Reader::new(event.body);
+        let encoded = match self.signal {
+            Signal::Traces => self.encoder.map(&SPAN, body),
+            Signal::Metrics => self.encoder.map(&METRIC, body),
+            Signal::Logs => self.encoder.log(event, telemetry),
+        };
+        if let Err(error) = encoded {
+            self.encoder.out.truncate(before);
+            return Err(error);
+        }
+        item.close(&mut self.encoder.out);
+        let items = if self.signal == Signal::Metrics { self.encoder.points } else { 1 };
+        self.count(items);
+        Ok(items)
+    }
+
+    /// Adds an item that is encoded already: a `Span`, `Metric` or `LogRecord` in protobuf.
+    /// `resource` and `scope` are encoded messages; an empty slice is none.
+    pub fn push_encoded(
+        &mut self,
+        resource: &[u8],
+        resource_schema_url: &str,
+        scope: &[u8],
+        scope_schema_url: &str,
+        item: &[u8],
+    ) {
+        self.resource.source.clear();
+        self.scope.source.clear();
+        self.side.out.clear();
+        encoded_prefix(resource, resource_schema_url, &mut self.side.out);
+        self.enter_resource();
+        self.side.out.clear();
+        encoded_prefix(scope, scope_schema_url, &mut self.side.out);
+        self.enter_scope();
+        wire::bytes(&mut self.encoder.out, 2, item);
+        self.count(if self.signal == Signal::Metrics { metric_points(item) } else { 1 });
+    }
+
+    /// The spans, data points or log records in the request.
+    #[must_use]
+    pub const fn items(&self) -> usize {
+        self.items
+    }
+
+    /// Whether nothing was added.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.pushed == 0
+    }
+
+    /// The length of the request so far, right to a few bytes.
+    #[must_use]
+    pub fn encoded_len(&self) -> usize {
+        self.encoder.out.len()
+    }
+
+    /// How many texts had to be repaired because they were not UTF-8, and how many ids of log
+    /// records were dropped because they were none.
+    #[must_use]
+    pub const fn repaired(&self) -> usize {
+        self.encoder.repaired + self.side.repaired
+    }
+
+    /// The request.
+    #[must_use]
+    pub fn finish(mut self) -> Vec<u8> {
+        self.close_resource();
+        self.encoder.out
+    }
+
+    fn check(&self, telemetry: &Telemetry<'_>) -> Result<(), EncodeError> {
+        if let Some(version) = telemetry.version.filter(|version| *version > VERSION) {
+            return Err(EncodeError::Version(version));
+        }
+        let stock_log = telemetry.version.is_none() && telemetry.signal.is_none();
+        if telemetry.signal == Some(self.signal) || (stock_log && self.signal == Signal::Logs) {
+            return Ok(());
+        }
+        Err(EncodeError::Signal(self.signal))
+    }
+
+    fn count(&mut self, items: usize) {
+        // The first item of a scope makes the scope count for its resource.
+        if self.scope.open.is_some_and(|open| open.contents == 0) {
+            self.resource.count();
+        }
+        self.scope.count();
+        self.pushed += 1;
+        self.items += items;
+    }
+
+    #[inline]
+    fn enter(&mut self, source: &Source<'_>) -> Result<(), EncodeError> {
+        let open = self.scope.open.is_some();
+        let same_resource = open && source.is(&self.resource.source);
+        if !same_resource {
+            self.resource.source.clear();
+            self.scope.source.clear();
+            self.side.out.clear();
+            self.side.prefix(&RESOURCE, source.resource, source.root_schema_url)?;
+            self.enter_resource();
+            source.keep(&mut self.resource.source);
+        }
+        if !(same_resource && self.scope.source == source.scope && !source.scope.is_empty()) {
+            self.scope.source.clear();
+            self.side.out.clear();
+            self.side.prefix(&SCOPE, source.scope, &[])?;
+            self.enter_scope();
+            self.scope.source.extend_from_slice(source.scope);
+        }
+        Ok(())
+    }
+
+    /// Makes the resource in `side` the open one.
+    fn enter_resource(&mut self) {
+        if self.resource.open.is_some() && self.resource.prefix == self.side.out {
+            return;
+        }
+        self.close_resource();
+        self.resource.prefix.clone_from(&self.side.out);
+        self.resource.open(&mut self.encoder.out, 1);
+    }
+
+    /// Makes the scope in `side` the open one.
+    fn enter_scope(&mut self) {
+        if self.scope.open.is_some() && self.scope.prefix == self.side.out {
+            return;
+        }
+        self.scope.close(&mut self.encoder.out);
+        self.scope.prefix.clone_from(&self.side.out);
+        self.scope.open(&mut self.encoder.out, 2);
+    }
+
+    fn close_resource(&mut self) {
+        self.scope.close(&mut self.encoder.out);
+        self.resource.close(&mut self.encoder.out);
+    }
+}
+
+fn encoded_prefix(message: &[u8], schema_url: &str, out: &mut Vec<u8>) {
+    if !message.is_empty() {
+        wire::bytes(out, 1, message);
+    }
+    if !schema_url.is_empty() {
+        wire::bytes(out, 3, schema_url.as_bytes());
+    }
+}
+
+/// Where a record's resource and scope are: encoded maps, or nothing.
+struct Source<'a> {
+    resource: &'a [u8],
+    scope: &'a [u8],
+    /// The encoded schema URL beside the resource, where Fluent Bit up to 4.0.3 writes it.
+    root_schema_url: &'a [u8],
+}
+
+impl<'a> Source<'a> {
+    /// The record itself first; the group only for records that are not ours, because a record of
+    /// ours without a resource has none.
+    fn of(event: &Event<'a>, telemetry: &Telemetry<'a>) -> Self {
+        let mut source = Self {
+            resource: telemetry.resource.unwrap_or_default(),
+            scope: telemetry.scope.unwrap_or_default(),
+            root_schema_url: &[],
+        };
+        let Some(group) = event.group.filter(|_| telemetry.version.is_none()) else {
+            return source;
+        };
+        let schema = MapView::new(group.metadata).get(b"schema").map(Reader::new);
+        if schema.map(|mut schema| schema.str()) != Some(Ok(b"otlp")) {
+            return source;
+        }
+        for entry in MapView::new(group.body) {
+            match entry.key {
+                b"resource" if telemetry.resource.is_none() => source.resource = entry.value,
+                b"scope" if telemetry.scope.is_none() => source.scope = entry.value,
+                b"schema_url" => source.root_schema_url = entry.value,
+                _ => {}
+            }
+        }
+        source
+    }
+
+    /// Whether resource and URL are those that were kept.
+    #[inline]
+    fn is(&self, kept: &[u8]) -> bool {
+        kept.strip_prefix(self.resource) == Some(self.root_schema_url) && !kept.is_empty()
+    }
+
+    fn keep(&self, kept: &mut Vec<u8>) {
+        kept.extend_from_slice(self.resource);
+        kept.extend_from_slice(self.root_schema_url);
+    }
+}
+
+impl Encoder {
+    /// Appends the fields of an envelope before its contents: the resource or scope of `map`, and
+    /// the schema URL, that of the map or else `other_url`.
+    fn prefix(
+        &mut self,
+        message: &'static Message,
+        map: &[u8],
+        other_url: &[u8],
+    ) -> Result<(), EncodeError> {
+        let (mut unset, mut url, mut unknown) = (map.is_empty(), other_url, &[][..]);
+        for entry in MapView::new(map) {
+            match entry.key {
+                b"unset" => unset = Reader::new(entry.value).token() == Ok(Token::Bool(true)),
+                b"schema_url" => url = entry.value,
+                b"envelope_unknown_fields" => unknown = entry.value,
+                _ => {}
+            }
+        }
+        let start = self.out.len();
+        let header = Nested::open(&mut self.out, 1, map.len());
+        if !map.is_empty() {
+            self.map(message, &mut Reader::new(map))?;
+        }
+        // A filter may have put something into a resource that was unset.
+        if unset && self.out.len() == header.start() {
+            self.out.truncate(start);
+        } else {
+            header.close(&mut self.out);
+        }
+        if let Ok(Token::Str(url)) = Reader::new(url).token()
+            && !url.is_empty()
+        {
+            let url = self.text(url);
+            wire::bytes(&mut self.out, 3, &url);
+        }
+        if !unknown.is_empty() {
+            let field = "envelope_unknown_fields";
+            self.raw_fields(unknown)
+                .map_err(|error: ValueError| EncodeError::Field { field, error })?;
+        }
+        Ok(())
+    }
+}

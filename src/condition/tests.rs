@@ -1,0 +1,221 @@
+use super::*;
+use crate::codec::msgpack::{array_header, ext, f64, int, map_header, str};
+use crate::codec::records::Events;
+
+fn entry(out: &mut Vec<u8>, key: &str, value: &str) {
+    str(out, key);
+    str(out, value);
+}
+
+fn event(metadata: &[u8], body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    array_header(&mut out, 2);
+    array_header(&mut out, 2);
+    ext(&mut out, 0, &[0, 0, 0, 9, 0, 0, 0, 0]);
+    out.extend_from_slice(metadata);
+    out.extend_from_slice(body);
+    out
+}
+
+fn metadata(signal: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    map_header(&mut out, 1);
+    str(&mut out, "otlp");
+    map_header(&mut out, 3);
+    entry(&mut out, "signal", signal);
+    str(&mut out, "resource");
+    map_header(&mut out, 1);
+    str(&mut out, "attributes");
+    map_header(&mut out, 1);
+    entry(&mut out, "service.name", "shop");
+    str(&mut out, "scope");
+    map_header(&mut out, 1);
+    entry(&mut out, "name", "lib");
+    out
+}
+
+fn span(name: &str, parent: Option<&str>, times: (i64, i64), error: bool) -> Vec<u8> {
+    let mut body = Vec::new();
+    map_header(&mut body, 5 + u32::from(parent.is_some()) + u32::from(error));
+    entry(&mut body, "name", name);
+    entry(&mut body, "kind", "client");
+    str(&mut body, "start_time_unix_nano");
+    int(&mut body, times.0);
+    str(&mut body, "end_time_unix_nano");
+    int(&mut body, times.1);
+    str(&mut body, "attributes");
+    map_header(&mut body, 3);
+    entry(&mut body, "gen_ai.operation.name", "chat");
+    str(&mut body, "tokens");
+    int(&mut body, 42);
+    str(&mut body, "list");
+    array_header(&mut body, 2);
+    f64(&mut body, 0.5);
+    map_header(&mut body, 1);
+    entry(&mut body, "deep", "value");
+    if let Some(parent) = parent {
+        entry(&mut body, "parent_span_id", parent);
+    }
+    if error {
+        str(&mut body, "status");
+        map_header(&mut body, 1);
+        entry(&mut body, "code", "error");
+    }
+    event(&metadata("span"), &body)
+}
+
+fn record(bytes: &[u8]) -> Record<'_> {
+    let event = Events::new(bytes).next().unwrap().unwrap();
+    Record::new(event, event.telemetry(), b"app.one")
+}
+
+fn ask(text: &str, bytes: &[u8]) -> Result<bool, ConditionError> {
+    Condition::compile(text).unwrap().evaluate(&Item::One(&record(bytes)))
+}
+
+#[test]
+fn every_variable_of_a_span_can_be_asked() {
+    let span = span("chat gpt", None, (1_000_000, 3_500_000), true);
+    for text in [
+        "signal == 'span'",
+        "name.startsWith('chat')",
+        "kind == 'client' && status == 'error'",
+        "duration_ms == 2.5 && duration_ms > 2",
+        "'gen_ai.operation.name' in attributes && attributes['tokens'] >= 42",
+        "attributes['list'][0] < 1.0 && attributes.list[1].deep == 'value'",
+        "attributes['list'] == [0.5, {'deep': 'value'}]",
+        "attributes.exists(key, key.startsWith('gen_ai.'))",
+        "size(attributes) == 3 && !('x' in attributes)",
+        "attributes == {'gen_ai.operation.name': 'chat', 'tokens': 42, 'list': attributes.list}",
+        "resource['service.name'].matches('^sh.p$')",
+        "scope.name == 'lib' && !has(scope.version)",
+        "tag == 'app.one' && severity == 0 && body == null",
+        "has(attributes.tokens) ? true : false",
+        "type(attributes.tokens) == int",
+    ] {
+        assert_eq!(ask(text, &span), Ok(true), "{text}");
+    }
+}
+
+#[test]
+fn logs_show_body_and_severity() {
+    let mut meta = Vec::new();
+    map_header(&mut meta, 1);
+    str(&mut meta, "otlp");
+    map_header(&mut meta, 2);
+    str(&mut meta, "severity_number");
+    int(&mut meta, 17);
+    entry(&mut meta, "event_name", "gen_ai.choice");
+    let mut body = Vec::new();
+    map_header(&mut body, 1);
+    entry(&mut body, "log", "oops");
+    let log = event(&meta, &body);
+    assert_eq!(ask("signal == 'log' && body == 'oops' && severity >= 17", &log), Ok(true));
+    assert_eq!(ask("name == 'gen_ai.choice'", &log), Ok(true));
+
+    let mut body = Vec::new();
+    map_header(&mut body, 2);
+    entry(&mut body, "level", "Warning");
+    entry(&mut body, "msg", "hm");
+    let plain = event(&[0x80], &body);
+    assert_eq!(ask("body.msg == 'hm' && severity == 13 && signal == 'log'", &plain), Ok(true));
+}
+
+#[test]
+fn a_metric_shows_its_first_point() {
+    let mut body = Vec::new();
+    map_header(&mut body, 2);
+    entry(&mut body, "name", "m");
+    str(&mut body, "sum");
+    map_header(&mut body, 1);
+    str(&mut body, "data_points");
+    array_header(&mut body, 1);
+    map_header(&mut body, 1);
+    str(&mut body, "attributes");
+    map_header(&mut body, 1);
+    entry(&mut body, "k", "v");
+    let metric = event(&metadata("metric"), &body);
+    assert_eq!(
+        ask("signal == 'metric' && kind == 'sum' && attributes.k == 'v'", &metric),
+        Ok(true)
+    );
+}
+
+#[test]
+fn a_trace_has_spans_errors_and_a_root() {
+    let spans = [
+        span("child", Some("aa"), (2_000_000, 9_000_000), true),
+        span("root", None, (1_000_000, 4_000_000), false),
+    ];
+    let records: Vec<Record<'_>> = spans.iter().map(|bytes| record(bytes)).collect();
+    let ask = |text: &str| Condition::compile(text).unwrap().evaluate(&Item::Trace(&records));
+    for text in [
+        "signal == 'trace' && errors == 1 && size(spans) == 2",
+        "root.name == 'root' && name == 'root' && status == 'unset'",
+        "duration_ms == 8.0",
+        "spans.exists(s, s.status == 'error' && s.attributes.tokens == 42)",
+        "spans.filter(s, s.duration_ms > 5).size() == 1",
+        "resource['service.name'] == 'shop'",
+    ] {
+        assert_eq!(ask(text), Ok(true), "{text}");
+    }
+    let orphans = [records[0]];
+    let no_root = Condition::compile("!has(root.name) && name == 'child'").unwrap();
+    assert_eq!(no_root.evaluate(&Item::Trace(&orphans)), Ok(true));
+    assert!(no_root.needs_trace());
+}
+
+#[test]
+fn a_missing_key_is_an_error_and_not_a_no() {
+    let span = span("x", None, (0, 0), false);
+    let error = ask("attributes['nope'] == 1", &span).unwrap_err();
+    assert_eq!(error.to_string(), "No such key: nope");
+    assert_eq!(ask("'nope' in attributes && attributes['nope'] == 1", &span), Ok(false));
+    assert!(matches!(
+        ask("attributes.tokens + 'x' == 'y'", &span),
+        Err(ConditionError::Evaluate(_))
+    ));
+    assert!(matches!(ask("name", &span), Err(ConditionError::NotBool(_))));
+    assert!(matches!(ask("errors > 0", &span), Err(ConditionError::Evaluate(_))));
+}
+
+#[test]
+fn what_does_not_compile_says_where_and_what() {
+    let message = |text: &str| Condition::compile(text).unwrap_err().to_string();
+    assert!(message("signal == 'span' &&").contains("line 1, column"), "{}", message("a &&"));
+    let unknown = message("signal == 'span' &&\n foo.bar == 1");
+    assert!(
+        unknown.contains("line 2, column 2: unknown variable 'foo'; known: signal"),
+        "{unknown}"
+    );
+    let unknown = message("lower(name) == 'x'");
+    assert!(unknown.contains("no function 'lower'") && unknown.contains("line 1"), "{unknown}");
+    assert!(message("spans.exists(s, t.name == 'x')").contains("'t'"));
+    assert!(message("Foo{a: 1} == 1").contains("Foo"));
+    for hostile in ["(", "!", "-", "[", "{", "true?", "a(", "[1].map(x,", "x.y[", "'", "a&&(", "a."]
+    {
+        let message = message(&hostile.repeat(1_000));
+        assert!(!message.is_empty(), "{hostile}");
+    }
+    let chain = vec!["name == 'x'"; 100].join(" && ");
+    assert!(Condition::compile(&chain).is_ok());
+    let deep = format!("{}name == 'x'{}", "(".repeat(10), ")".repeat(10));
+    assert!(Condition::compile(&deep).is_ok());
+    assert!(Condition::compile("").is_err());
+}
+
+#[test]
+fn conditions_are_shared_between_threads() {
+    const fn shared<T: Send + Sync>() {}
+    shared::<Condition>();
+}
+
+#[test]
+fn broken_records_give_no_panic() {
+    let bytes = event(&[0x81, 0xa4, b'o', b't', b'l', b'p', 0x01], &[0xc0]);
+    for text in ["attributes.x == 1", "body.x == 1", "duration_ms > 1.0", "severity > 1"] {
+        assert_ne!(ask(text, &bytes), Ok(true), "{text}");
+    }
+    let deep = event(&metadata("log"), &[&[0x91; 5000][..], &[0x01]].concat());
+    assert_eq!(ask("size(body) == 1", &deep), Ok(true));
+}

@@ -1,0 +1,311 @@
+//! Sends one request to one endpoint and says what the answer means.
+
+use std::error::Error;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, TE};
+use http::{HeaderMap, HeaderValue};
+use http_body_util::BodyExt;
+use prost::Message;
+use reqwest::Url;
+
+use super::grpc;
+use super::part::Part;
+use super::settings::{Compression, EndpointSettings, Protocol};
+use super::tls::{self, ClientProblem};
+use crate::model::Signal;
+use crate::routing::{Answer, FailureReason, grpc_answer, http_answer, retry_info};
+
+/// The longest answer that is read, by the OTLP specification, section "OTLP/HTTP Response".
+const MAX_ANSWER: usize = 4 << 20;
+/// How much of an endpoint's own words goes into a log line.
+const MAX_WORDS: usize = 300;
+
+/// What came of one request.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) answer: Answer,
+    /// Items of an accepted request that were not accepted.
+    pub(super) rejected: u64,
+    /// The endpoint's words, or those of the error; empty when there is nothing to say.
+    pub(super) words: String,
+    /// Whether the connection broke without an answer, as one does that the endpoint closed while
+    /// it was idle: worth one try at once.
+    pub(super) stale_connection: bool,
+}
+
+/// `Export*ServiceResponse`, which is the same message for every signal.
+#[derive(Clone, PartialEq, Message)]
+struct ExportResponse {
+    #[prost(message, optional, tag = "1")]
+    partial_success: Option<PartialSuccess>,
+}
+
+/// `Export*PartialSuccess`.
+#[derive(Clone, PartialEq, Message)]
+struct PartialSuccess {
+    #[prost(int64, tag = "1")]
+    rejected: i64,
+    #[prost(string, tag = "2")]
+    error_message: String,
+}
+
+/// `google.rpc.Status`, as far as it is shown.
+#[derive(Clone, PartialEq, Message)]
+struct RpcStatus {
+    #[prost(string, tag = "2")]
+    message: String,
+}
+
+/// The client of one endpoint.
+pub(super) struct Client {
+    http: reqwest::Client,
+    urls: [(Signal, Url); 3],
+    protocol: Protocol,
+    compression: Compression,
+    headers: HeaderMap,
+}
+
+struct Received {
+    status: u16,
+    headers: HeaderMap,
+    body: Vec<u8>,
+    trailers: Option<HeaderMap>,
+}
+
+impl Client {
+    pub(super) fn new(endpoint: &EndpointSettings) -> Result<Self, ClientProblem> {
+        let http = tls::client(endpoint)?;
+        let url = |signal| {
+            let text =
+                endpoint.url_for(signal).map(|uri| uri.to_string()).map_err(|e| e.to_string());
+            let url = text.and_then(|text| Url::parse(&text).map_err(|error| error.to_string()));
+            url.map(|url| (signal, url)).map_err(|problem| ClientProblem::of_url(endpoint, problem))
+        };
+        Ok(Self {
+            http,
+            urls: [url(Signal::Traces)?, url(Signal::Metrics)?, url(Signal::Logs)?],
+            protocol: endpoint.protocol,
+            compression: endpoint.compression,
+            headers: headers(endpoint),
+        })
+    }
+
+    /// Sends a request and reads the whole answer, within the endpoint's timeout.
+    pub(super) async fn send(&self, part: &Part) -> Reply {
+        let body = part.body(self.compression);
+        let body = match self.protocol {
+            Protocol::HttpProtobuf => Some(body),
+            Protocol::Grpc => grpc::frame(&body, self.compression == Compression::Gzip),
+        };
+        let Some(body) = body else {
+            let reason = FailureReason::TooLarge;
+            return failed(Answer::Refused(reason), "the request is larger than 4 GiB".to_owned());
+        };
+        match self.exchange(part.signal, body).await {
+            Ok(received) => self.judge(&received),
+            Err(reply) => reply,
+        }
+    }
+
+    async fn exchange(&self, signal: Signal, body: Bytes) -> Result<Received, Reply> {
+        let [first, ..] = &self.urls;
+        let (_, url) = self.urls.iter().find(|(known, _)| *known == signal).unwrap_or(first);
+        let request = self.http.post(url.clone()).headers(self.headers.clone()).body(body);
+        let response = request.send().await.map_err(|error| network_failure(error, true))?;
+        let (parts, mut stream) = http::Response::from(response).into_parts();
+        let mut received = Received {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body: Vec::new(),
+            trailers: None,
+        };
+        while let Some(frame) = stream.frame().await {
+            let frame = frame.map_err(|error| network_failure(error, false))?;
+            match frame.into_data() {
+                Ok(data) => received.body.extend_from_slice(&data),
+                Err(other) => received.trailers = other.into_trailers().ok(),
+            }
+            if received.body.len() > MAX_ANSWER {
+                let words = "the answer is longer than 4 MiB".to_owned();
+                return Err(failed(Answer::Refused(FailureReason::BadAnswer), words));
+            }
+        }
+        Ok(received)
+    }
+
+    fn judge(&self, received: &Received) -> Reply {
+        match self.protocol {
+            Protocol::HttpProtobuf => judge_http(received),
+            Protocol::Grpc => judge_grpc(received),
+        }
+    }
+}
+
+impl ClientProblem {
+    fn of_url(endpoint: &EndpointSettings, problem: String) -> Self {
+        Self::new(&endpoint.name, "url", problem)
+    }
+}
+
+fn headers(endpoint: &EndpointSettings) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let content_type = match endpoint.protocol {
+        Protocol::HttpProtobuf => "application/x-protobuf",
+        Protocol::Grpc => "application/grpc",
+    };
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    let gzip = endpoint.compression == Compression::Gzip;
+    match endpoint.protocol {
+        Protocol::HttpProtobuf => {
+            headers.insert(ACCEPT, HeaderValue::from_static(content_type));
+            if gzip {
+                headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            }
+        }
+        Protocol::Grpc => {
+            headers.insert(TE, HeaderValue::from_static("trailers"));
+            if let Ok(timeout) = HeaderValue::from_str(&grpc_timeout(endpoint.timeout)) {
+                headers.insert("grpc-timeout", timeout);
+            }
+            if gzip {
+                headers.insert("grpc-encoding", HeaderValue::from_static("gzip"));
+            }
+        }
+    }
+    for (name, value) in &endpoint.headers {
+        let mut value = value.clone();
+        value.set_sensitive(true);
+        headers.append(name, value);
+    }
+    headers
+}
+
+/// At most eight digits and a unit, by the gRPC protocol.
+fn grpc_timeout(timeout: Duration) -> String {
+    let milliseconds = timeout.as_millis();
+    if milliseconds <= 99_999_999 {
+        format!("{milliseconds}m")
+    } else {
+        format!("{}S", timeout.as_secs().min(99_999_999))
+    }
+}
+
+fn judge_http(received: &Received) -> Reply {
+    let now = crate::clock::unix_nanos() / 1_000_000_000;
+    let after = received.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let answer = http_answer(received.status, after, now);
+    let json = received
+        .headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
+    if answer == Answer::Accepted {
+        let partial = if json { None } else { Some(received.body.as_slice()) };
+        return accepted(partial);
+    }
+    let status = if json { None } else { RpcStatus::decode(received.body.as_slice()).ok() };
+    let own = match status.map(|status| status.message).filter(|message| !message.is_empty()) {
+        Some(message) => message,
+        None => String::from_utf8_lossy(&received.body).into_owned(),
+    };
+    failed(answer, format!("HTTP status {}: {}", received.status, printable(&own)))
+}
+
+fn judge_grpc(received: &Received) -> Reply {
+    let trailers = received.trailers.as_ref().and_then(grpc::Status::from_headers);
+    let status = trailers.or_else(|| grpc::Status::from_headers(&received.headers));
+    let status = match status {
+        Some(status) => status,
+        None if received.status != 200 => grpc::Status::from_http(received.status),
+        None => {
+            let reason = FailureReason::Transport;
+            let words = "the call ended without a gRPC status".to_owned();
+            return failed(Answer::Retry { reason, after: None }, words);
+        }
+    };
+    match grpc_answer(status.code, retry_info(&status.details)) {
+        Answer::Accepted => accepted(grpc::unframe(&received.body)),
+        answer => {
+            let words = format!("gRPC status {}: {}", status.code, printable(&status.message));
+            failed(answer, words)
+        }
+    }
+}
+
+/// An accepted request. What cannot be read as a partial success is none: the request was taken.
+fn accepted(body: Option<&[u8]>) -> Reply {
+    let partial = body
+        .and_then(|body| ExportResponse::decode(body).ok())
+        .and_then(|response| response.partial_success)
+        .unwrap_or_default();
+    Reply {
+        answer: Answer::Accepted,
+        rejected: u64::try_from(partial.rejected).unwrap_or(0),
+        words: printable(&partial.error_message),
+        stale_connection: false,
+    }
+}
+
+fn failed(answer: Answer, words: String) -> Reply {
+    Reply { answer, rejected: 0, words, stale_connection: false }
+}
+
+fn network_failure(error: reqwest::Error, before_answer: bool) -> Reply {
+    let error = error.without_url();
+    let reason = if error.is_timeout() {
+        FailureReason::Timeout
+    } else if error.is_connect() {
+        FailureReason::Connect
+    } else {
+        FailureReason::Transport
+    };
+    Reply {
+        answer: Answer::Retry { reason, after: None },
+        rejected: 0,
+        words: causes(&error),
+        stale_connection: before_answer && reason == FailureReason::Transport,
+    }
+}
+
+/// An error with what caused it, each once.
+pub(super) fn causes(error: &dyn Error) -> String {
+    let mut words = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_words = cause.to_string();
+        if !words.contains(&cause_words) {
+            words.push_str(": ");
+            words.push_str(&cause_words);
+        }
+        source = cause.source();
+    }
+    printable(&words)
+}
+
+/// Words of the other side, cut and without control characters.
+fn printable(words: &str) -> String {
+    let clean = words.trim().chars().map(|c| if c.is_control() { ' ' } else { c });
+    clean.take(MAX_WORDS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partial_success_is_read_and_rubbish_is_none() {
+        let partial = PartialSuccess { rejected: 3, error_message: "bad\nspan".into() };
+        let body = ExportResponse { partial_success: Some(partial) }.encode_to_vec();
+        let reply = accepted(Some(&body));
+        assert_eq!((reply.rejected, reply.words.as_str()), (3, "bad span"));
+        assert_eq!(accepted(Some(b"\xff\xff\xff")).rejected, 0);
+        assert_eq!(accepted(None).answer, Answer::Accepted);
+    }
+
+    #[test]
+    fn timeouts_fit_in_eight_digits() {
+        assert_eq!(grpc_timeout(Duration::from_millis(1500)), "1500m");
+        assert_eq!(grpc_timeout(Duration::from_secs(200_000)), "200000S");
+    }
+}

@@ -1,0 +1,500 @@
+//! Removes prompts, completions, tool arguments and tool results from an item, for endpoints that
+//! are not to see them. The item keeps its skeleton and says what was removed.
+
+use crate::codec::msgpack::{MapView, array_header, elements, map_header, str, str_bytes, text_of};
+use crate::codec::records::{Event, Telemetry};
+use crate::model::Signal;
+
+/// The attribute that lists the names of what was removed.
+const REMOVED: &str = "fluentbit.ai.content.removed";
+/// How many different names are listed at most.
+const MAX_NAMES: usize = 64;
+
+/// Attributes that are content: of the current conventions, of older ones, and of the widespread
+/// instrumentations.
+const NAMES: [&str; 45] = [
+    // OpenTelemetry GenAI, current and older.
+    "gen_ai.input.messages",
+    "gen_ai.output.messages",
+    "gen_ai.system_instructions",
+    "gen_ai.tool.call.arguments",
+    "gen_ai.tool.call.result",
+    "gen_ai.tool.definitions",
+    "gen_ai.retrieval.query.text",
+    "gen_ai.retrieval.documents",
+    "gen_ai.evaluation.explanation",
+    "gen_ai.event.content",
+    "gen_ai.prompt",
+    "gen_ai.completion",
+    "gen_ai.request.messages",
+    // Traceloop (OpenLLMetry).
+    "traceloop.entity.input",
+    "traceloop.entity.output",
+    "llm.prompts",
+    "llm.completions",
+    // OpenInference.
+    "input.value",
+    "output.value",
+    "llm.function_call",
+    "llm.tools",
+    "tool.parameters",
+    "tool_call.function.arguments",
+    "embedding.text",
+    "document.content",
+    "message.content",
+    "reranker.query",
+    // Vercel AI SDK.
+    "ai.prompt",
+    "ai.response.text",
+    "ai.response.object",
+    "ai.response.reasoning",
+    "ai.response.toolCalls",
+    "ai.toolCall.args",
+    "ai.toolCall.result",
+    "ai.value",
+    "ai.values",
+    // Logfire, MLflow, Langfuse, LangSmith, LangGraph.
+    "all_messages_events",
+    "tool_arguments",
+    "tool_response",
+    "final_result",
+    "mlflow.spanInputs",
+    "mlflow.spanOutputs",
+    "langsmith.inputs",
+    "langsmith.outputs",
+    "gen_ai.agent.input",
+];
+
+/// Beginnings of such names.
+const PREFIXES: [&str; 20] = [
+    "gen_ai.prompt.",
+    "gen_ai.completion.",
+    "gen_ai.content.",
+    "gen_ai.input.messages.",
+    "gen_ai.output.messages.",
+    "llm.input_messages",
+    "llm.output_messages",
+    "llm.prompts.",
+    "llm.completions.",
+    "llm.prompt_template.",
+    "llm.tools.",
+    "retrieval.documents",
+    "embedding.embeddings",
+    "reranker.input_documents",
+    "reranker.output_documents",
+    "ai.prompt.",
+    "langfuse.observation.input",
+    "langfuse.observation.output",
+    "langfuse.trace.input",
+    "langfuse.trace.output",
+];
+
+/// Names with one of the beginnings above that are no content.
+const HARMLESS: [&str; 2] = ["gen_ai.prompt.name", "gen_ai.prompt.version"];
+
+/// Ends of indexed names (`gen_ai.completion.0.finish_reason`) that are no content.
+const HARMLESS_ENDS: [&str; 2] = [".finish_reason", ".role"];
+
+/// What the events that carry messages keep; everything else of theirs may be content.
+const EVENT_KEYS: [&str; 9] = [
+    "gen_ai.system",
+    "gen_ai.provider.name",
+    "gen_ai.operation.name",
+    "gen_ai.response.finish_reasons",
+    "event.name",
+    "role",
+    "index",
+    "finish_reason",
+    "id",
+];
+
+/// What an item looks like without content.
+#[derive(Debug, Default)]
+pub(super) struct Cleaned {
+    /// The new metadata map, if it changed.
+    pub(super) metadata: Option<Vec<u8>>,
+    /// The new body, if it changed.
+    pub(super) body: Option<Vec<u8>>,
+}
+
+/// Whether an attribute holds content.
+fn is_content(name: &str) -> bool {
+    if NAMES.contains(&name) {
+        return true;
+    }
+    if HARMLESS.contains(&name) {
+        return false;
+    }
+    let indexed = PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    let harmless = HARMLESS_ENDS.iter().any(|end| name.ends_with(end));
+    (indexed && !harmless)
+        || (name.starts_with("llm.") && name.contains("stringified_raw_response"))
+}
+
+/// Whether an event of a span, or a log record, of this name carries messages.
+fn is_content_event(name: &str) -> bool {
+    let Some(rest) = name.strip_prefix("gen_ai.") else { return false };
+    rest == "choice"
+        || rest.starts_with("content.")
+        || rest.ends_with(".message")
+        || rest == "client.inference.operation.details"
+}
+
+/// The names of what was removed, each once.
+#[derive(Debug, Default)]
+struct Names(Vec<String>);
+
+impl Names {
+    fn add(&mut self, name: &[u8]) {
+        if self.0.len() < MAX_NAMES && !self.0.iter().any(|known| known.as_bytes() == name) {
+            self.0.push(String::from_utf8_lossy(name).into_owned());
+        }
+    }
+
+    /// The pair that lists them.
+    fn pair(&self) -> Vec<u8> {
+        let mut pair = Vec::new();
+        str(&mut pair, REMOVED);
+        array_header(&mut pair, u32::try_from(self.0.len()).unwrap_or(0));
+        self.0.iter().for_each(|name| str(&mut pair, name));
+        pair
+    }
+}
+
+/// What becomes of one pair of a map.
+enum Step {
+    Keep,
+    Remove,
+    Put(Vec<u8>),
+}
+
+/// Rewrites a map; `extra` is a pair to add at its end. What is not a map becomes an empty one.
+fn rewrite(
+    map: &[u8],
+    extra: Option<&[u8]>,
+    mut step: impl FnMut(&[u8], &[u8]) -> Step,
+) -> Vec<u8> {
+    let mut pairs = 0_u32;
+    let mut kept = Vec::with_capacity(map.len());
+    for entry in MapView::new(map) {
+        match step(entry.key, entry.value) {
+            Step::Keep => kept.extend_from_slice(entry.raw),
+            Step::Remove => continue,
+            Step::Put(value) => {
+                str_bytes(&mut kept, entry.key);
+                kept.extend_from_slice(&value);
+            }
+        }
+        pairs = pairs.saturating_add(1);
+    }
+    if let Some(extra) = extra {
+        kept.extend_from_slice(extra);
+        pairs = pairs.saturating_add(1);
+    }
+    let mut out = Vec::with_capacity(kept.len().saturating_add(5));
+    map_header(&mut out, pairs);
+    out.extend_from_slice(&kept);
+    out
+}
+
+/// The attributes without content.
+fn clean_attributes(attributes: &[u8], names: &mut Names) -> Vec<u8> {
+    rewrite(attributes, None, |key, _| {
+        if std::str::from_utf8(key).is_ok_and(is_content) {
+            names.add(key);
+            return Step::Remove;
+        }
+        Step::Keep
+    })
+}
+
+/// The attributes of an event that carries messages.
+fn clean_event_attributes(attributes: &[u8], names: &mut Names) -> Vec<u8> {
+    rewrite(attributes, None, |key, _| {
+        if EVENT_KEYS.iter().any(|known| known.as_bytes() == key) {
+            return Step::Keep;
+        }
+        names.add(key);
+        Step::Remove
+    })
+}
+
+/// Sets or adds `attributes` in a map, and adds the list of names to them.
+fn with_attributes(map: &[u8], cleaned: Option<&[u8]>, names: &Names) -> Vec<u8> {
+    let list = names.pair();
+    let attributes = rewrite(cleaned.unwrap_or(&[0x80]), Some(&list), |_, _| Step::Keep);
+    if MapView::new(map).get(b"attributes").is_some() {
+        return rewrite(map, None, |key, _| match key {
+            b"attributes" => Step::Put(attributes.clone()),
+            _ => Step::Keep,
+        });
+    }
+    let mut extra = Vec::with_capacity(attributes.len().saturating_add(11));
+    str(&mut extra, "attributes");
+    extra.extend_from_slice(&attributes);
+    rewrite(map, Some(&extra), |_, _| Step::Keep)
+}
+
+/// The item without content; `None` if it has none.
+pub(super) fn clean(event: &Event<'_>, telemetry: Option<&Telemetry<'_>>) -> Option<Cleaned> {
+    match telemetry.map(|telemetry| telemetry.signal.unwrap_or(Signal::Logs)) {
+        Some(Signal::Traces) => clean_span(event.body),
+        Some(Signal::Metrics) => None,
+        Some(Signal::Logs) => clean_log(event, telemetry?),
+        None => clean_plain(event.body),
+    }
+}
+
+fn clean_span(body: &[u8]) -> Option<Cleaned> {
+    let view = MapView::new(body);
+    let mut names = Names::default();
+    let attributes = view.get(b"attributes").map(|map| clean_attributes(map, &mut names));
+    let mut lists: Vec<(&[u8], Vec<u8>)> = Vec::new();
+    for key in [&b"events"[..], b"links"] {
+        if let Some(list) = view.get(key) {
+            lists.push((key, clean_list(list, &mut names)));
+        }
+    }
+    if names.0.is_empty() {
+        return None;
+    }
+    let body = rewrite(body, None, |key, _| {
+        let cleaned = lists.iter().find(|(known, _)| *known == key);
+        cleaned.map_or(Step::Keep, |(_, list)| Step::Put(list.clone()))
+    });
+    let body = with_attributes(&body, attributes.as_deref(), &names);
+    Some(Cleaned { metadata: None, body: Some(body) })
+}
+
+/// The events or links of a span.
+fn clean_list(list: &[u8], names: &mut Names) -> Vec<u8> {
+    let mut out = Vec::with_capacity(list.len());
+    let mut count = 0_u32;
+    for element in elements(list) {
+        let view = MapView::new(element);
+        let of_messages = view.get(b"name").and_then(text_of).is_some_and(is_content_event);
+        out.extend(rewrite(element, None, |key, value| match (key, of_messages) {
+            (b"attributes", true) => Step::Put(clean_event_attributes(value, names)),
+            (b"attributes", false) => Step::Put(clean_attributes(value, names)),
+            _ => Step::Keep,
+        }));
+        count = count.saturating_add(1);
+    }
+    let mut whole = Vec::with_capacity(out.len().saturating_add(5));
+    array_header(&mut whole, count);
+    whole.extend_from_slice(&out);
+    whole
+}
+
+fn clean_log(event: &Event<'_>, telemetry: &Telemetry<'_>) -> Option<Cleaned> {
+    let otlp = MapView::new(telemetry.otlp);
+    let attributes = otlp.get(b"attributes");
+    let named = otlp.get(b"event_name").and_then(text_of);
+    let name = named.or_else(|| {
+        attributes.and_then(|map| MapView::new(map).get(b"event.name")).and_then(text_of)
+    });
+    let of_messages = name.is_some_and(is_content_event);
+    let mut names = Names::default();
+    let cleaned = attributes.map(|map| {
+        if of_messages {
+            clean_event_attributes(map, &mut names)
+        } else {
+            clean_attributes(map, &mut names)
+        }
+    });
+    let body = clean_body(event.body, of_messages, &mut names);
+    if names.0.is_empty() {
+        return None;
+    }
+    let mut otlp = with_attributes(telemetry.otlp, cleaned.as_deref(), &names);
+    if let Some(word) = body.as_deref().and_then(|body| body_word(body, of_messages)) {
+        otlp = with_word(&otlp, word);
+    }
+    let metadata = rewrite(event.metadata, None, |key, _| match key {
+        b"otlp" => Step::Put(otlp.clone()),
+        _ => Step::Keep,
+    });
+    Some(Cleaned { metadata: Some(metadata), body })
+}
+
+/// The body without content, if there was any.
+fn clean_body(body: &[u8], of_messages: bool, names: &mut Names) -> Option<Vec<u8>> {
+    if of_messages {
+        names.add(b"body");
+        return Some(vec![0x80]);
+    }
+    let before = names.0.len();
+    let cleaned = clean_attributes(body, names);
+    (names.0.len() > before).then_some(cleaned)
+}
+
+/// What the `otlp` map has to say of a body that changed (ARCHITECTURE.md, "Logs").
+fn body_word(body: &[u8], of_messages: bool) -> Option<&'static str> {
+    if of_messages {
+        return Some("none");
+    }
+    let view = MapView::new(body);
+    (view.len() == 1 && view.get(b"log").is_some()).then_some("kvlist")
+}
+
+fn with_word(otlp: &[u8], word: &str) -> Vec<u8> {
+    let mut extra = Vec::new();
+    str(&mut extra, "body");
+    str(&mut extra, word);
+    rewrite(otlp, Some(&extra), |key, _| if key == b"body" { Step::Remove } else { Step::Keep })
+}
+
+/// An ordinary log: its body's own keys are looked at.
+fn clean_plain(body: &[u8]) -> Option<Cleaned> {
+    let mut names = Names::default();
+    let cleaned = clean_attributes(body, &mut names);
+    if names.0.is_empty() {
+        return None;
+    }
+    let list = names.pair();
+    let body = rewrite(&cleaned, Some(&list), |_, _| Step::Keep);
+    Some(Cleaned { metadata: None, body: Some(body) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::msgpack::{ext, int};
+    use crate::codec::records::Events;
+
+    fn map(pairs: &[(&str, Vec<u8>)]) -> Vec<u8> {
+        let mut out = Vec::new();
+        map_header(&mut out, u32::try_from(pairs.len()).unwrap());
+        for (key, value) in pairs {
+            str(&mut out, key);
+            out.extend_from_slice(value);
+        }
+        out
+    }
+
+    fn text(value: &str) -> Vec<u8> {
+        let mut out = Vec::new();
+        str(&mut out, value);
+        out
+    }
+
+    fn list(items: &[Vec<u8>]) -> Vec<u8> {
+        let mut out = Vec::new();
+        array_header(&mut out, u32::try_from(items.len()).unwrap());
+        items.iter().for_each(|item| out.extend_from_slice(item));
+        out
+    }
+
+    fn event(otlp: Option<Vec<u8>>, body: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        array_header(&mut out, 2);
+        array_header(&mut out, 2);
+        ext(&mut out, 0, &[0; 8]);
+        out.extend(otlp.map_or_else(|| map(&[]), |otlp| map(&[("otlp", otlp)])));
+        out.extend_from_slice(body);
+        out
+    }
+
+    fn cleaned(bytes: &[u8]) -> Option<Cleaned> {
+        let event = Events::new(bytes).next().unwrap().unwrap();
+        clean(&event, event.telemetry().as_ref())
+    }
+
+    fn keys(map: &[u8]) -> Vec<String> {
+        MapView::new(map).map(|entry| String::from_utf8(entry.key.to_vec()).unwrap()).collect()
+    }
+
+    fn removed(attributes: &[u8]) -> Vec<String> {
+        let list = MapView::new(attributes).get(REMOVED.as_bytes()).unwrap();
+        elements(list).map(|name| text_of(name).unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn a_span_keeps_its_skeleton() {
+        let message = map(&[
+            ("name", text("gen_ai.user.message")),
+            ("attributes", map(&[("gen_ai.system", text("openai")), ("content", text("hush"))])),
+        ]);
+        let plain = map(&[
+            ("name", text("exception")),
+            ("attributes", map(&[("exception.type", text("E"))])),
+        ]);
+        let body = map(&[
+            ("name", text("chat")),
+            (
+                "attributes",
+                map(&[
+                    ("gen_ai.request.model", text("m")),
+                    ("gen_ai.prompt.0.content", text("hush")),
+                    ("gen_ai.prompt.0.role", text("user")),
+                    ("gen_ai.prompt.name", text("n")),
+                    ("llm.input_messages.0.message.content", text("hush")),
+                    ("input.value", text("hush")),
+                ]),
+            ),
+            ("events", list(&[message, plain])),
+        ]);
+        let span = event(Some(map(&[("signal", text("span"))])), &body);
+        let body = cleaned(&span).unwrap().body.unwrap();
+        assert!(memchr::memmem::find(&body, b"hush").is_none());
+        assert_eq!(keys(&body), ["name", "attributes", "events"]);
+        let attributes = MapView::new(&body).get(b"attributes").unwrap();
+        assert_eq!(
+            keys(attributes),
+            ["gen_ai.request.model", "gen_ai.prompt.0.role", "gen_ai.prompt.name", REMOVED]
+        );
+        assert_eq!(
+            removed(attributes),
+            [
+                "gen_ai.prompt.0.content",
+                "llm.input_messages.0.message.content",
+                "input.value",
+                "content"
+            ]
+        );
+        let events = MapView::new(&body).get(b"events").unwrap();
+        assert_eq!(elements(events).count(), 2);
+        assert!(memchr::memmem::find(events, b"exception.type").is_some());
+    }
+
+    #[test]
+    fn a_span_without_content_is_left_alone() {
+        let body = map(&[("attributes", map(&[("gen_ai.usage.input_tokens", vec![5])]))]);
+        assert!(cleaned(&event(Some(map(&[("signal", text("span"))])), &body)).is_none());
+        let metric = event(Some(map(&[("signal", text("metric"))])), &body);
+        assert!(cleaned(&metric).is_none());
+    }
+
+    #[test]
+    fn a_log_of_messages_loses_its_body() {
+        let otlp = map(&[("signal", text("log")), ("event_name", text("gen_ai.choice"))]);
+        let log = event(Some(otlp), &map(&[("message", text("hush")), ("index", vec![0])]));
+        let cleaned = cleaned(&log).unwrap();
+        assert_eq!(cleaned.body, Some(vec![0x80]));
+        let metadata = cleaned.metadata.unwrap();
+        let otlp = MapView::new(&metadata).get(b"otlp").unwrap();
+        assert_eq!(MapView::new(otlp).get(b"body").and_then(text_of), Some("none"));
+        assert_eq!(removed(MapView::new(otlp).get(b"attributes").unwrap()), ["body"]);
+    }
+
+    #[test]
+    fn other_logs_lose_what_is_named_as_content() {
+        let otlp = || map(&[("attributes", map(&[("gen_ai.input.messages", text("hush"))]))]);
+        let mut number = Vec::new();
+        int(&mut number, 7);
+        let log = event(Some(otlp()), &number);
+        let changed = cleaned(&log).unwrap();
+        assert_eq!(changed.body, None);
+        assert!(memchr::memmem::find(&changed.metadata.unwrap(), b"hush").is_none());
+
+        let body = map(&[("log", text("x")), ("gen_ai.prompt", text("hush"))]);
+        let changed = cleaned(&event(Some(otlp()), &body)).unwrap();
+        let metadata = changed.metadata.unwrap();
+        let otlp = MapView::new(&metadata).get(b"otlp").unwrap();
+        assert_eq!(MapView::new(otlp).get(b"body").and_then(text_of), Some("kvlist"));
+
+        let changed = cleaned(&event(None, &body)).unwrap();
+        assert_eq!(keys(&changed.body.unwrap()), ["log", REMOVED]);
+        assert!(cleaned(&event(None, &map(&[("log", text("x"))]))).is_none());
+    }
+}

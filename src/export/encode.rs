@@ -1,0 +1,301 @@
+//! A chunk of the host becomes requests.
+
+use std::sync::Arc;
+
+use super::content;
+use super::meters::Skip;
+use super::part::Part;
+use super::settings::Content;
+use super::view::{Decision, View};
+use crate::codec::msgpack::{MapView, elements};
+use crate::codec::native::{NativeRequest, cmetrics_to_otlp, ctraces_to_otlp, plain_log};
+use crate::codec::records::{
+    Event, EventKind, Events, RequestBuilder, Telemetry, metrics_to_records, traces_to_records,
+};
+use crate::model::Signal;
+use crate::plugin::{Delivery, EventType};
+
+/// What one group of endpoints gets.
+#[derive(Debug, Default)]
+pub(super) struct Lane {
+    pub(super) parts: Vec<Arc<Part>>,
+    /// Items that were not for these endpoints.
+    pub(super) filtered: usize,
+    /// Items for which the condition had no answer, and the first reason.
+    pub(super) undecided: usize,
+    pub(super) undecided_reason: Option<String>,
+    /// Items that lost content.
+    pub(super) cleaned: usize,
+}
+
+/// What a chunk becomes.
+#[derive(Debug, Default)]
+pub(super) struct Encoded {
+    /// One lane for each view, in the order of the views.
+    pub(super) lanes: Vec<Lane>,
+    /// Items that were read, by signal in the order of [`Signal::ALL`].
+    pub(super) received: [usize; 3],
+    /// What nobody gets: how many, why, and the first reason in words.
+    pub(super) skipped: Vec<(Skip, usize, String)>,
+}
+
+/// Turns a chunk into requests for each view; `None` stands for a view that needs none now.
+/// `now` is Unix time in nanoseconds.
+pub(super) fn encode(views: &[Option<&View>], delivery: &Delivery, now: u64) -> Encoded {
+    let mut encoder = Encoder::new(views, &delivery.tag, now);
+    match delivery.event_type {
+        EventType::Logs => encoder.records(&delivery.bytes, true),
+        EventType::Traces => encoder.native(Signal::Traces, ctraces_to_otlp(&delivery.bytes)),
+        EventType::Metrics => encoder.native(Signal::Metrics, cmetrics_to_otlp(&delivery.bytes)),
+        EventType::Other(number) => {
+            let words = format!("chunks of the host's type {number} have no place in OTLP");
+            encoder.skip(Skip::Unsupported, 1, words);
+        }
+    }
+    encoder.finish()
+}
+
+struct Encoder<'a> {
+    lanes: Vec<Option<Builders<'a>>>,
+    tag: &'a [u8],
+    now: u64,
+    encoded: Encoded,
+}
+
+/// The requests of one view that are being built.
+struct Builders<'a> {
+    view: &'a View,
+    lane: Lane,
+    open: [Option<RequestBuilder>; 3],
+}
+
+const fn index(signal: Signal) -> usize {
+    match signal {
+        Signal::Traces => 0,
+        Signal::Metrics => 1,
+        Signal::Logs => 2,
+    }
+}
+
+impl<'a> Builders<'a> {
+    fn new(view: &'a View) -> Self {
+        Self { view, lane: Lane::default(), open: [None, None, None] }
+    }
+
+    /// The builder for one more item of about `size` bytes.
+    fn room(&mut self, signal: Signal, size: usize) -> Option<&mut RequestBuilder> {
+        let limit = self.view.max_request_size;
+        let slot = self.open.get_mut(index(signal))?;
+        if let Some(full) =
+            slot.take_if(|open| !open.is_empty() && open.encoded_len().saturating_add(size) > limit)
+        {
+            self.lane.parts.push(Arc::new(close(signal, full)));
+        }
+        Some(slot.get_or_insert_with(|| RequestBuilder::new(signal)))
+    }
+
+    fn filter(&mut self, items: usize) {
+        self.lane.filtered = self.lane.filtered.saturating_add(items);
+    }
+
+    fn finish(mut self) -> Lane {
+        for signal in Signal::ALL {
+            let open = self.open.get_mut(index(signal)).and_then(Option::take);
+            if let Some(builder) = open.filter(|builder| !builder.is_empty()) {
+                self.lane.parts.push(Arc::new(close(signal, builder)));
+            }
+        }
+        self.lane
+    }
+}
+
+/// Spans, data points or log records in a record.
+fn items_of(signal: Signal, event: &Event<'_>) -> usize {
+    if signal != Signal::Metrics {
+        return 1;
+    }
+    let points = MapView::new(event.body)
+        .filter_map(|entry| MapView::new(entry.value).get(b"data_points"))
+        .map(|points| elements(points).count());
+    points.sum()
+}
+
+fn close(signal: Signal, builder: RequestBuilder) -> Part {
+    let items = builder.items();
+    Part::new(signal, items, builder.finish())
+}
+
+impl<'a> Encoder<'a> {
+    fn new(views: &[Option<&'a View>], tag: &'a [u8], now: u64) -> Self {
+        let lanes = views.iter().map(|view| view.map(Builders::new)).collect();
+        Self { lanes, tag, now, encoded: Encoded::default() }
+    }
+
+    fn skip(&mut self, reason: Skip, count: usize, words: String) {
+        let known = self.encoded.skipped.iter_mut().find(|(known, ..)| *known == reason);
+        match known {
+            Some((_, total, _)) => *total = total.saturating_add(count),
+            None => self.encoded.skipped.push((reason, count, words)),
+        }
+    }
+
+    fn receive(&mut self, signal: Signal, items: usize) {
+        if let Some(total) = self.encoded.received.get_mut(index(signal)) {
+            *total = total.saturating_add(items);
+        }
+    }
+
+    fn finish(mut self) -> Encoded {
+        let lanes = std::mem::take(&mut self.lanes);
+        self.encoded.lanes =
+            lanes.into_iter().map(|lane| lane.map(Builders::finish).unwrap_or_default()).collect();
+        self.encoded
+    }
+
+    /// Log events, telemetry records and ordinary logs alike. `count` says whether their items are
+    /// to be counted as received.
+    fn records(&mut self, chunk: &[u8], count: bool) {
+        for event in Events::new(chunk) {
+            match event {
+                Ok(event) if event.kind == EventKind::Record => self.record(&event, count),
+                Ok(_) => {}
+                Err(error) => self.skip(Skip::Undecodable, 1, error.to_string()),
+            }
+        }
+    }
+
+    fn record(&mut self, event: &Event<'_>, count: bool) {
+        let telemetry = event.telemetry();
+        let signal = telemetry.and_then(|telemetry| telemetry.signal).unwrap_or(Signal::Logs);
+        let mut problem = None;
+        let mut lanes = std::mem::take(&mut self.lanes);
+        for lane in lanes.iter_mut().flatten() {
+            if let Err(words) = self.offer(lane, event, telemetry.as_ref(), signal) {
+                problem = Some(words);
+            }
+        }
+        self.lanes = lanes;
+        match problem {
+            Some(words) => self.skip(Skip::Unencodable, 1, words),
+            None if count => self.receive(signal, items_of(signal, event)),
+            None => {}
+        }
+    }
+
+    /// Puts an item into a lane if it is for it.
+    fn offer(
+        &self,
+        lane: &mut Builders<'_>,
+        event: &Event<'_>,
+        telemetry: Option<&Telemetry<'_>>,
+        signal: Signal,
+    ) -> Result<(), String> {
+        if lane.view.selective {
+            match lane.view.decide(event, telemetry, self.tag) {
+                Decision::Send => {}
+                Decision::Filter => {
+                    lane.filter(items_of(signal, event));
+                    return Ok(());
+                }
+                Decision::Undecided(keep, reason) => {
+                    lane.lane.undecided = lane.lane.undecided.saturating_add(1);
+                    lane.lane.undecided_reason.get_or_insert(reason);
+                    if !keep {
+                        lane.filter(items_of(signal, event));
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        let marked = lane.view.marked(signal, event);
+        let event = Event { body: marked.as_deref().unwrap_or(event.body), ..*event };
+        if lane.view.content == Content::Drop
+            && let Some(cleaned) = content::clean(&event, telemetry)
+        {
+            lane.lane.cleaned = lane.lane.cleaned.saturating_add(1);
+            let changed = Event {
+                metadata: cleaned.metadata.as_deref().unwrap_or(event.metadata),
+                body: cleaned.body.as_deref().unwrap_or(event.body),
+                ..event
+            };
+            let telemetry = changed.telemetry();
+            return self.push(lane, signal, &changed, telemetry.as_ref());
+        }
+        self.push(lane, signal, &event, telemetry)
+    }
+
+    fn push(
+        &self,
+        lane: &mut Builders<'_>,
+        signal: Signal,
+        event: &Event<'_>,
+        telemetry: Option<&Telemetry<'_>>,
+    ) -> Result<(), String> {
+        if let Some(telemetry) = telemetry {
+            // Protobuf takes more room than msgpack only for the nesting of values.
+            let size = event.body.len().saturating_add(telemetry.otlp.len()).saturating_mul(2);
+            let Some(builder) = lane.room(signal, size) else { return Ok(()) };
+            return builder.push(event, telemetry).map(drop).map_err(|error| error.to_string());
+        }
+        let log = plain_log(event, self.tag, self.now);
+        let size = log.resource.len().saturating_add(log.record.len());
+        let Some(builder) = lane.room(signal, size) else { return Ok(()) };
+        builder.push_encoded(&log.resource, "", &[], "", &log.record);
+        Ok(())
+    }
+
+    /// What the native decoders made of a chunk. It is sent as it is where nobody looks at items
+    /// and it is not too large; otherwise it goes the way of records.
+    fn native(&mut self, signal: Signal, native: NativeRequest) {
+        if native.skipped > 0 {
+            let words = native.reason.clone().unwrap_or_default();
+            self.skip(Skip::Undecodable, native.skipped, words);
+        }
+        self.receive(signal, native.items);
+        if native.items == 0 {
+            return;
+        }
+        let size = native.request.len();
+        let whole =
+            |lane: &Builders<'_>| !lane.view.selective && size <= lane.view.max_request_size;
+        if self.lanes.iter().flatten().any(|lane| !whole(lane)) {
+            self.transcoded(signal, &native, &whole);
+        }
+        let part = Arc::new(Part::new(signal, native.items, native.request));
+        for lane in self.lanes.iter_mut().flatten().filter(|lane| whole(lane)) {
+            lane.lane.parts.push(Arc::clone(&part));
+        }
+    }
+
+    fn transcoded(
+        &mut self,
+        signal: Signal,
+        native: &NativeRequest,
+        whole: &dyn Fn(&Builders<'_>) -> bool,
+    ) {
+        let mut events = Vec::new();
+        let result = match signal {
+            Signal::Metrics => metrics_to_records(&native.request, &mut events, self.now),
+            Signal::Traces | Signal::Logs => traces_to_records(&native.request, &mut events),
+        };
+        match result {
+            Ok(transcoded) if transcoded.rejected > 0 => {
+                let words = transcoded.reason.unwrap_or_default();
+                self.skip(Skip::Undecodable, transcoded.rejected, words);
+            }
+            Ok(_) => {}
+            Err(error) => return self.skip(Skip::Undecodable, native.items, error.to_string()),
+        }
+        // Lanes that get the request as it is stand aside.
+        let mut aside = Vec::new();
+        for slot in &mut self.lanes {
+            aside.push(slot.take_if(|lane| whole(lane)));
+        }
+        self.records(&events, false);
+        for (slot, lane) in self.lanes.iter_mut().zip(aside) {
+            if lane.is_some() {
+                *slot = lane;
+            }
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! One endpoint: its client, its breaker, its bound on requests in flight.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::client::{Client, Reply};
+use super::meters::{EndpointMeters, Loss};
+use super::part::Part;
+use super::settings::EndpointSettings;
+use super::tls::ClientProblem;
+use crate::clock::{self, Tick};
+use crate::model::Signal;
+use crate::routing::{Answer, Breaker, BreakerPolicy, FailureReason, Permit};
+use crate::stats::{Counters, Log};
+
+/// A running endpoint.
+pub(super) struct Endpoint {
+    name: String,
+    signals: Vec<Signal>,
+    client: Client,
+    timeout: Duration,
+    breaker: Mutex<Breaker>,
+    slots: Semaphore,
+    pub(super) meters: EndpointMeters,
+    log: Arc<Log>,
+    rolls: AtomicU64,
+}
+
+/// The permission to make a request. When it goes without an outcome, because the task is ended,
+/// another request may be the probe.
+struct Pass<'a> {
+    endpoint: &'a Endpoint,
+    _slot: SemaphorePermit<'a>,
+}
+
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        self.endpoint.breaker().abandon(clock::now());
+    }
+}
+
+impl Endpoint {
+    pub(super) fn new(
+        settings: &EndpointSettings,
+        max_in_flight: usize,
+        counters: &Counters,
+        log: &Arc<Log>,
+    ) -> Result<Self, ClientProblem> {
+        Ok(Self {
+            name: settings.name.clone(),
+            signals: settings.signals.clone(),
+            client: Client::new(settings)?,
+            timeout: settings.timeout,
+            breaker: Mutex::new(Breaker::new(BreakerPolicy::default())),
+            slots: Semaphore::new(max_in_flight.clamp(1, Semaphore::MAX_PERMITS)),
+            meters: EndpointMeters::new(counters, &settings.name),
+            log: Arc::clone(log),
+            rolls: AtomicU64::new(0),
+        })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn wants(&self, signal: Signal) -> bool {
+        self.signals.contains(&signal)
+    }
+
+    /// Sends requests, each with its number, and returns the numbers of those that are done:
+    /// accepted, or refused for good.
+    pub(super) async fn deliver(&self, parts: Vec<(u32, Arc<Part>)>) -> Vec<u32> {
+        let mut parts = parts.into_iter();
+        let mut done = Vec::new();
+        // An endpoint that is not known to be there gets one request; the others follow when that
+        // one has come through.
+        if !self.breaker().is_closed() {
+            let Some((number, part)) = parts.next() else { return done };
+            if !self.deliver_one(&part).await {
+                self.meters.deferred.add_items(parts.len());
+                return done;
+            }
+            done.push(number);
+        }
+        let rest = parts
+            .map(|(number, part)| async move { self.deliver_one(&part).await.then_some(number) });
+        done.extend(join_all(rest).await.into_iter().flatten());
+        done
+    }
+
+    async fn deliver_one(&self, part: &Part) -> bool {
+        let Some(_pass) = self.admit().await else {
+            self.meters.deferred.add(1);
+            return false;
+        };
+        let mut reply = self.attempt(part).await;
+        if reply.stale_connection {
+            self.meters.failed(FailureReason::Transport);
+            reply = self.attempt(part).await;
+        }
+        self.settle(part, &reply)
+    }
+
+    async fn attempt(&self, part: &Part) -> Reply {
+        let start = clock::now();
+        let reply = self.client.send(part).await;
+        if reply.answer == Answer::Accepted {
+            self.meters.answered(clock::now().since(start));
+        }
+        reply
+    }
+
+    /// Waits for a free slot, but never for an endpoint that is down.
+    async fn admit(&self) -> Option<Pass<'_>> {
+        if self.breaker().refuses(clock::now()) {
+            return None;
+        }
+        let slot = tokio::time::timeout(self.timeout, self.slots.acquire()).await.ok()?.ok()?;
+        match self.breaker().permit(clock::now()) {
+            Permit::Go | Permit::Probe => Some(Pass { endpoint: self, _slot: slot }),
+            Permit::Wait(_) => None,
+        }
+    }
+
+    /// Whether the request is done.
+    fn settle(&self, part: &Part, reply: &Reply) -> bool {
+        match reply.answer {
+            Answer::Accepted => {
+                self.back();
+                let rejected = usize::try_from(reply.rejected).unwrap_or(usize::MAX);
+                let rejected = rejected.min(part.items);
+                self.meters.sent(part.signal, part.items.saturating_sub(rejected));
+                self.meters.dropped(Loss::Rejected, rejected);
+                self.tell_partial(part, rejected, &reply.words);
+                true
+            }
+            Answer::Refused(reason) => {
+                self.back();
+                self.meters.dropped(Loss::Failed(reason), part.items);
+                if is_telling(self.meters.failed(reason)) {
+                    let (name, items, signal) = (&self.name, part.items, part.signal.name());
+                    self.log.error(format!(
+                        "endpoint '{name}' refused a request, {items} items of {signal} are \
+                         dropped: {}",
+                        reply.words
+                    ));
+                }
+                true
+            }
+            Answer::Retry { reason, after } => {
+                if is_telling(self.meters.failed(reason)) {
+                    let (name, why) = (&self.name, reason.name());
+                    self.log.warn(format!(
+                        "a request to endpoint '{name}' failed ({why}) and will be retried: {}",
+                        reply.words
+                    ));
+                }
+                self.gone(after);
+                false
+            }
+        }
+    }
+
+    fn tell_partial(&self, part: &Part, rejected: usize, words: &str) {
+        if rejected == 0 && words.is_empty() {
+            return;
+        }
+        if is_telling(self.meters.partial()) {
+            let (name, items, signal) = (&self.name, part.items, part.signal.name());
+            self.log.warn(format!(
+                "endpoint '{name}' rejected {rejected} of {items} items of {signal}: {words}"
+            ));
+        }
+    }
+
+    fn back(&self) {
+        let was_closed = {
+            let mut breaker = self.breaker();
+            let was_closed = breaker.is_closed();
+            breaker.success();
+            was_closed
+        };
+        self.meters.up.set(1);
+        if !was_closed {
+            self.log.info(format!("endpoint '{}' is back", self.name));
+        }
+    }
+
+    fn gone(&self, after: Option<Duration>) {
+        let now = clock::now();
+        let (was_closed, is_closed) = {
+            let mut breaker = self.breaker();
+            let was_closed = breaker.is_closed();
+            breaker.failure(now, after, self.jitter(now));
+            (was_closed, breaker.is_closed())
+        };
+        self.meters.up.set(u64::from(is_closed));
+        if was_closed && !is_closed {
+            self.log.warn(format!(
+                "endpoint '{}' is left alone for a while; its chunks stay with the host",
+                self.name
+            ));
+        }
+    }
+
+    /// A number from 0 to 1 that spreads the retries of many processes.
+    fn jitter(&self, now: Tick) -> f64 {
+        let roll = self.rolls.fetch_add(1, Ordering::Relaxed);
+        let seed = clock::unix_nanos() ^ now.0.rotate_left(32) ^ roll;
+        let [.., a, b, c, d] = xxhash_rust::xxh3::xxh3_64(&seed.to_le_bytes()).to_le_bytes();
+        f64::from(u32::from_le_bytes([a, b, c, d])) / f64::from(u32::MAX)
+    }
+
+    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What happens often is told the first time and then seldom.
+const fn is_telling(count: u64) -> bool {
+    count.is_power_of_two()
+}

@@ -1,0 +1,158 @@
+//! The few bytes that gRPC puts around a unary call (<https://grpc.io/docs>, "gRPC over HTTP2").
+
+use bytes::{BufMut, Bytes, BytesMut};
+use http::HeaderMap;
+
+/// The status at the end of a call.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Status {
+    pub(super) code: i32,
+    pub(super) message: String,
+    /// An encoded `google.rpc.Status`, or nothing.
+    pub(super) details: Vec<u8>,
+}
+
+/// A message with its prefix: one byte that says whether it is compressed, four of length.
+pub(super) fn frame(message: &Bytes, compressed: bool) -> Option<Bytes> {
+    let length = u32::try_from(message.len()).ok()?;
+    let mut framed = BytesMut::with_capacity(message.len().checked_add(5)?);
+    framed.put_u8(u8::from(compressed));
+    framed.put_u32(length);
+    framed.put_slice(message);
+    Some(framed.freeze())
+}
+
+/// The message of an answer's body; `None` if it is compressed or not whole, which we never asked
+/// for.
+pub(super) fn unframe(body: &[u8]) -> Option<&[u8]> {
+    let (&[compressed, a, b, c, d], message) = body.split_first_chunk::<5>()?;
+    let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).ok()?;
+    (compressed == 0).then(|| message.get(..length)).flatten()
+}
+
+impl Status {
+    /// Reads trailers, or the headers of an answer that has nothing else.
+    pub(super) fn from_headers(headers: &HeaderMap) -> Option<Self> {
+        let code = headers.get("grpc-status")?.to_str().ok()?.trim().parse().unwrap_or(2);
+        let message = headers.get("grpc-message").map(|value| percent_decoded(value.as_bytes()));
+        let details = headers
+            .get("grpc-status-details-bin")
+            .and_then(|value| base64_decoded(value.as_bytes()));
+        Some(Self {
+            code,
+            message: message.unwrap_or_default(),
+            details: details.unwrap_or_default(),
+        })
+    }
+
+    /// The status that a failing HTTP status stands for, by the gRPC document "HTTP to gRPC Status
+    /// Code Mapping".
+    pub(super) fn from_http(status: u16) -> Self {
+        let code = match status {
+            400 => 13,
+            401 => 16,
+            403 => 7,
+            404 => 12,
+            429 | 502..=504 => 14,
+            _ => 2,
+        };
+        Self { code, message: format!("HTTP status {status}"), details: Vec::new() }
+    }
+}
+
+fn percent_decoded(text: &[u8]) -> String {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&first, after)) = rest.split_first() {
+        let pair = match (first, after) {
+            (b'%', [high, low, ..]) => {
+                crate::model::hex_digit(*high).zip(crate::model::hex_digit(*low))
+            }
+            _ => None,
+        };
+        match pair {
+            Some((high, low)) => {
+                decoded.push(high << 4 | low);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                decoded.push(first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
+
+/// Standard base64, with or without padding (gRPC senders leave it out).
+fn base64_decoded(text: &[u8]) -> Option<Vec<u8>> {
+    let text = text.trim_ascii_end();
+    let text = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
+    let mut decoded = Vec::with_capacity(text.len() / 4 * 3 + 2);
+    let (mut held, mut bits) = (0_u32, 0_u32);
+    for byte in text {
+        let value = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        held = held << 6 | u32::from(value);
+        bits += 6;
+        if bits >= 8 {
+            bits -= 8;
+            let [.., byte] = (held >> bits).to_be_bytes();
+            decoded.push(byte);
+            held &= (1 << bits) - 1;
+        }
+    }
+    (bits < 6).then_some(decoded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_framed_and_found_again() {
+        let framed = frame(&Bytes::from_static(b"abc"), true).unwrap();
+        assert_eq!(&framed[..], b"\x01\0\0\0\x03abc");
+        assert_eq!(unframe(b"\0\0\0\0\x03abc"), Some(&b"abc"[..]));
+        for broken in [&b""[..], b"\0\0\0", b"\0\0\0\0\x04abc", b"\x01\0\0\0\x03abc"] {
+            assert_eq!(unframe(broken), None);
+        }
+    }
+
+    #[test]
+    fn a_status_is_read_from_headers() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(Status::from_headers(&headers), None);
+        headers.insert("grpc-status", "14".parse().unwrap());
+        headers.insert("grpc-message", "try%20later%%zz".parse().unwrap());
+        headers.insert("grpc-status-details-bin", "CAgSAWE".parse().unwrap());
+        let status = Status::from_headers(&headers).unwrap();
+        assert_eq!((status.code, status.message.as_str()), (14, "try later%%zz"));
+        assert_eq!(status.details, [8, 8, 0x12, 1, b'a']);
+        headers.insert("grpc-status", "lots".parse().unwrap());
+        headers.insert("grpc-status-details-bin", "!".parse().unwrap());
+        let status = Status::from_headers(&headers).unwrap();
+        assert_eq!((status.code, status.details.len()), (2, 0));
+    }
+
+    #[test]
+    fn base64_is_read_with_and_without_padding() {
+        for (text, bytes) in [("", ""), ("Zg==", "f"), ("Zm8", "fo"), ("Zm9v", "foo"), ("+/8=", "")]
+        {
+            let decoded = base64_decoded(text.as_bytes()).unwrap();
+            if text == "+/8=" {
+                assert_eq!(decoded, [0xfb, 0xff]);
+            } else {
+                assert_eq!(decoded, bytes.as_bytes());
+            }
+        }
+        assert_eq!(base64_decoded(b"Z"), None);
+        assert_eq!(base64_decoded(b"Z-"), None);
+    }
+}

@@ -1,0 +1,228 @@
+//! The counters of an exporter; every label value is there from the start.
+
+use std::time::Duration;
+
+use crate::model::Signal;
+use crate::routing::FailureReason;
+use crate::stats::{Counter, CounterFamily, Counters};
+
+const RECEIVED: CounterFamily = CounterFamily::counter(
+    "exporter_received_items_total",
+    "Spans, data points and log records that came to the exporter.",
+    &["signal"],
+);
+const SKIPPED: CounterFamily = CounterFamily::counter(
+    "exporter_skipped_items_total",
+    "Records or contexts that no endpoint can get, by reason.",
+    &["reason"],
+);
+const RETRIED: CounterFamily = CounterFamily::counter(
+    "retried_chunks_total",
+    "Chunks that the host was asked to bring again.",
+    &[],
+);
+const FORGOTTEN: CounterFamily = CounterFamily::counter(
+    "forgotten_chunks_total",
+    "Chunks whose progress was forgotten because too many were waiting; a retry sends all of it.",
+    &[],
+);
+const SENT: CounterFamily = CounterFamily::counter(
+    "sent_items_total",
+    "Spans, data points and log records that an endpoint accepted.",
+    &["endpoint", "signal"],
+);
+const FAILED: CounterFamily = CounterFamily::counter(
+    "failed_requests_total",
+    "Requests that an endpoint did not accept, by reason.",
+    &["endpoint", "reason"],
+);
+const DROPPED: CounterFamily = CounterFamily::counter(
+    "dropped_items_total",
+    "Items that an endpoint refused for good, by reason.",
+    &["endpoint", "reason"],
+);
+const FILTERED: CounterFamily = CounterFamily::counter(
+    "filtered_items_total",
+    "Items that were not for an endpoint, by its signals, where or sampling_percentage.",
+    &["endpoint"],
+);
+const UNDECIDED: CounterFamily = CounterFamily::counter(
+    "undecided_items_total",
+    "Items for which an endpoint's where had no answer.",
+    &["endpoint"],
+);
+const CONTENT: CounterFamily = CounterFamily::counter(
+    "content_removed_items_total",
+    "Items from which content was removed for an endpoint.",
+    &["endpoint"],
+);
+const PARTIAL: CounterFamily = CounterFamily::counter(
+    "partial_successes_total",
+    "Requests that an endpoint accepted in part or with a warning.",
+    &["endpoint"],
+);
+const FAST: CounterFamily = CounterFamily::counter(
+    "deferred_requests_total",
+    "Requests that were not made because the endpoint is down or busy.",
+    &["endpoint"],
+);
+const UP: CounterFamily = CounterFamily::gauge(
+    "endpoint_up",
+    "1 while an endpoint is tried, 0 while it is left alone.",
+    &["endpoint"],
+);
+const LATENCY_SUM: CounterFamily = CounterFamily::counter(
+    "export_latency_ms_sum",
+    "Milliseconds that answered requests took, all together.",
+    &["endpoint"],
+);
+const LATENCY_COUNT: CounterFamily =
+    CounterFamily::counter("export_latency_ms_count", "Answered requests.", &["endpoint"]);
+
+/// Why no endpoint can get something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Skip {
+    /// The bytes of the chunk are not what they should be.
+    Undecodable,
+    /// A record that has no place in OTLP.
+    Unencodable,
+    /// A kind of chunk that this exporter does not know.
+    Unsupported,
+}
+
+impl Skip {
+    const ALL: [Self; 3] = [Self::Undecodable, Self::Unencodable, Self::Unsupported];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Undecodable => "undecodable",
+            Self::Unencodable => "unencodable",
+            Self::Unsupported => "unsupported",
+        }
+    }
+}
+
+/// Why an endpoint's items are gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Loss {
+    /// A partial success left them out.
+    Rejected,
+    /// The request was refused for good.
+    Failed(FailureReason),
+}
+
+/// The counters of the whole exporter.
+#[derive(Debug)]
+pub(super) struct Meters {
+    received: [Counter; 3],
+    skipped: [Counter; 3],
+    pub(super) retried: Counter,
+    pub(super) forgotten: Counter,
+}
+
+/// The counters of one endpoint.
+#[derive(Debug)]
+pub(super) struct EndpointMeters {
+    sent: [Counter; 3],
+    failed: [Counter; FailureReason::ALL.len()],
+    dropped: [Counter; 4],
+    pub(super) filtered: Counter,
+    pub(super) undecided: Counter,
+    pub(super) content_removed: Counter,
+    pub(super) deferred: Counter,
+    pub(super) up: Counter,
+    partial: Counter,
+    latency_sum: Counter,
+    latency_count: Counter,
+}
+
+/// The reasons of [`DROPPED`].
+const DROP_REASONS: [Loss; 4] = [
+    Loss::Rejected,
+    Loss::Failed(FailureReason::Refused),
+    Loss::Failed(FailureReason::TooLarge),
+    Loss::Failed(FailureReason::BadAnswer),
+];
+
+impl Loss {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Rejected => "rejected",
+            Self::Failed(reason) => reason.name(),
+        }
+    }
+}
+
+fn add<T: PartialEq>(counters: &[Counter], keys: &[T], key: &T, count: usize) -> u64 {
+    let found = keys.iter().zip(counters).find(|(known, _)| *known == key);
+    found.map_or(0, |(_, counter)| {
+        counter.add_items(count);
+        counter.value()
+    })
+}
+
+impl Meters {
+    pub(super) fn new(counters: &Counters) -> Self {
+        Self {
+            received: Signal::ALL.map(|signal| counters.counter(RECEIVED, &[signal.name()])),
+            skipped: Skip::ALL.map(|reason| counters.counter(SKIPPED, &[reason.name()])),
+            retried: counters.counter(RETRIED, &[]),
+            forgotten: counters.counter(FORGOTTEN, &[]),
+        }
+    }
+
+    pub(super) fn received(&self, signal: Signal, items: usize) {
+        add(&self.received, &Signal::ALL, &signal, items);
+    }
+
+    pub(super) fn skipped(&self, reason: Skip, items: usize) {
+        add(&self.skipped, &Skip::ALL, &reason, items);
+    }
+}
+
+impl EndpointMeters {
+    pub(super) fn new(counters: &Counters, endpoint: &str) -> Self {
+        let one = |family| counters.counter(family, &[endpoint]);
+        let up = one(UP);
+        up.set(1);
+        Self {
+            sent: Signal::ALL.map(|signal| counters.counter(SENT, &[endpoint, signal.name()])),
+            failed: FailureReason::ALL
+                .map(|reason| counters.counter(FAILED, &[endpoint, reason.name()])),
+            dropped: DROP_REASONS
+                .map(|reason| counters.counter(DROPPED, &[endpoint, reason.name()])),
+            filtered: one(FILTERED),
+            undecided: one(UNDECIDED),
+            content_removed: one(CONTENT),
+            deferred: one(FAST),
+            up,
+            partial: one(PARTIAL),
+            latency_sum: one(LATENCY_SUM),
+            latency_count: one(LATENCY_COUNT),
+        }
+    }
+
+    pub(super) fn sent(&self, signal: Signal, items: usize) {
+        add(&self.sent, &Signal::ALL, &signal, items);
+    }
+
+    /// Counts a failed request and returns how many of this kind there were.
+    pub(super) fn failed(&self, reason: FailureReason) -> u64 {
+        add(&self.failed, &FailureReason::ALL, &reason, 1)
+    }
+
+    /// Counts a partial success and returns how many there were.
+    pub(super) fn partial(&self) -> u64 {
+        self.partial.add(1);
+        self.partial.value()
+    }
+
+    pub(super) fn dropped(&self, reason: Loss, items: usize) {
+        add(&self.dropped, &DROP_REASONS, &reason, items);
+    }
+
+    pub(super) fn answered(&self, took: Duration) {
+        self.latency_sum.add(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+        self.latency_count.add(1);
+    }
+}

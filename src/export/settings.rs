@@ -1,0 +1,221 @@
+//! What is configured, typed.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, Uri};
+
+use crate::condition::Condition;
+use crate::model::Signal;
+
+/// Settings of one instance.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The endpoints, in the order in which the user named them.
+    pub endpoints: Vec<EndpointSettings>,
+    /// Requests in flight to each endpoint at most.
+    pub max_in_flight: usize,
+}
+
+/// The transports of OTLP; the words are those of `OTEL_EXPORTER_OTLP_PROTOCOL`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// `http/protobuf`
+    HttpProtobuf,
+    /// `grpc`
+    Grpc,
+}
+
+/// How request bodies are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// gzip, at its fastest level.
+    Gzip,
+}
+
+/// What happens to prompts, completions, tool arguments and tool results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Content {
+    /// They are sent.
+    Keep,
+    /// They are removed, and the item says what was.
+    Drop,
+}
+
+/// What happens to an item for which `where` has no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnError {
+    /// It is not sent to this endpoint.
+    Drop,
+    /// It is sent.
+    Keep,
+}
+
+/// Settings of one endpoint.
+#[derive(Clone)]
+pub struct EndpointSettings {
+    /// Its name in options, counters and log lines.
+    pub name: String,
+    /// Where it is. For HTTP a path `/` stands for the default path of each signal.
+    pub url: Uri,
+    /// The transport.
+    pub protocol: Protocol,
+    /// Headers of every request; they may hold secrets.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Compression of request bodies.
+    pub compression: Compression,
+    /// The limit for one request, from its start to the end of the answer.
+    pub timeout: Duration,
+    /// The signals that it gets.
+    pub signals: Vec<Signal>,
+    /// The items that it gets.
+    pub condition: Option<Arc<Condition>>,
+    /// What a failing condition means.
+    pub on_error: OnError,
+    /// Whether it gets content.
+    pub content: Content,
+    /// The part of the traces that it gets, from 0 to 100; chosen by trace id.
+    pub sampling_percentage: Option<f64>,
+    /// TLS.
+    pub tls: TlsSettings,
+    /// Uncompressed bytes of a request at most, unless a single item is larger.
+    pub max_request_size: usize,
+}
+
+/// TLS settings of one endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// Certificates, in PEM, trusted beside the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Our certificate chain, in PEM.
+    pub crt_file: Option<PathBuf>,
+    /// The key of our certificate, in PEM, not encrypted.
+    pub key_file: Option<PathBuf>,
+    /// Whether the endpoint's certificate is checked.
+    pub verify: bool,
+}
+
+impl Default for TlsSettings {
+    fn default() -> Self {
+        Self { ca_file: None, crt_file: None, key_file: None, verify: true }
+    }
+}
+
+impl EndpointSettings {
+    /// An endpoint with the defaults: `http/protobuf`, no compression, 10 seconds, all signals.
+    #[must_use]
+    pub fn new(name: &str, url: Uri) -> Self {
+        Self {
+            name: name.to_owned(),
+            url,
+            protocol: Protocol::HttpProtobuf,
+            headers: Vec::new(),
+            compression: Compression::None,
+            timeout: Duration::from_secs(10),
+            signals: Signal::ALL.to_vec(),
+            condition: None,
+            on_error: OnError::Drop,
+            content: Content::Keep,
+            sampling_percentage: None,
+            tls: TlsSettings::default(),
+            max_request_size: 4_000_000,
+        }
+    }
+
+    /// The URL for a signal: the configured path, or the default one where there is none. Over
+    /// gRPC the path is always the method's.
+    ///
+    /// # Errors
+    /// The parts do not make a URL.
+    pub fn url_for(&self, signal: Signal) -> Result<Uri, http::Error> {
+        let path = match (self.protocol, self.url.path_and_query()) {
+            (Protocol::Grpc, _) => signal.grpc_path().to_owned(),
+            (Protocol::HttpProtobuf, Some(given)) if given.path().len() > 1 => {
+                signal_path(given.path(), signal, given.query())
+            }
+            (Protocol::HttpProtobuf, given) => {
+                with_query(signal.http_path().to_owned(), given.and_then(|given| given.query()))
+            }
+        };
+        let scheme = self.url.scheme_str().unwrap_or("http");
+        let authority = self.url.authority().map_or("", |authority| authority.as_str());
+        Uri::builder().scheme(scheme).authority(authority).path_and_query(path).build()
+    }
+
+    /// Whether items are looked at one by one before they are sent.
+    #[must_use]
+    pub const fn is_selective(&self) -> bool {
+        self.condition.is_some()
+            || matches!(self.content, Content::Drop)
+            || self.sampling_percentage.is_some()
+    }
+}
+
+/// A given path that ends like a signal's own is used as it is for that signal and adapted for the
+/// others (`/custom/v1/traces` gives `/custom/v1/logs`); any other path is a base that the signal's
+/// path is appended to, as with `OTEL_EXPORTER_OTLP_ENDPOINT`.
+fn signal_path(path: &str, signal: Signal, query: Option<&str>) -> String {
+    let trimmed = path.trim_end_matches('/');
+    let base = Signal::ALL
+        .iter()
+        .find_map(|known| trimmed.strip_suffix(known.http_path()))
+        .unwrap_or(trimmed);
+    with_query(format!("{base}{}", signal.http_path()), query)
+}
+
+fn with_query(path: String, query: Option<&str>) -> String {
+    match query {
+        Some(query) => format!("{path}?{query}"),
+        None => path,
+    }
+}
+
+/// Header values stay out of logs: they may be secrets.
+impl std::fmt::Debug for EndpointSettings {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("EndpointSettings")
+            .field("name", &self.name)
+            .field("url", &self.url)
+            .field("protocol", &self.protocol)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(given: &str, protocol: Protocol, signal: Signal) -> String {
+        let mut endpoint = EndpointSettings::new("x", given.parse().unwrap());
+        endpoint.protocol = protocol;
+        endpoint.url_for(signal).unwrap().to_string()
+    }
+
+    #[test]
+    fn urls_get_the_path_of_the_signal() {
+        use Protocol::{Grpc, HttpProtobuf};
+        for (given, protocol, signal, expected) in [
+            ("http://a:4318", HttpProtobuf, Signal::Traces, "http://a:4318/v1/traces"),
+            ("http://a:4318/", HttpProtobuf, Signal::Logs, "http://a:4318/v1/logs"),
+            ("https://a/api/otel", HttpProtobuf, Signal::Traces, "https://a/api/otel/v1/traces"),
+            ("https://a/api/v1/traces", HttpProtobuf, Signal::Traces, "https://a/api/v1/traces"),
+            ("https://a/api/v1/traces/", HttpProtobuf, Signal::Metrics, "https://a/api/v1/metrics"),
+            ("https://a/x?k=v", HttpProtobuf, Signal::Logs, "https://a/x/v1/logs?k=v"),
+        ] {
+            assert_eq!(url(given, protocol, signal), expected);
+        }
+        let method = "http://a:4317/opentelemetry.proto.collector.logs.v1.LogsService/Export";
+        assert_eq!(url("http://a:4317/ignored", Grpc, Signal::Logs), method);
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let mut endpoint = EndpointSettings::new("x", "http://a".parse().unwrap());
+        endpoint.headers.push((http::header::AUTHORIZATION, HeaderValue::from_static("hush")));
+        assert!(!format!("{endpoint:?}").contains("hush"));
+    }
+}

@@ -1,0 +1,85 @@
+//! An exporter against receivers with scripted answers.
+
+mod data;
+mod delivery;
+mod receiver;
+mod selection;
+mod transport;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::{EndpointSettings, Exporter, Protocol, Settings};
+use crate::hub::Hub;
+use crate::plugin::{Completion, Delivery, Environment, EventType, Fate};
+use crate::stats::{Counters, Log};
+use receiver::Receiver;
+
+/// An exporter with its environment.
+struct Bench {
+    exporter: Exporter,
+    environment: Environment,
+}
+
+fn environment() -> Environment {
+    Environment {
+        instance: "multi_otlp.0".to_owned(),
+        hub: Arc::new(Hub::new(1)),
+        position: 1,
+        host_release: "5.1.0".to_owned(),
+        log_groups: true,
+        counters: Arc::new(Counters::default()),
+        log: Arc::new(Log::default()),
+    }
+}
+
+fn endpoint(name: &str, receiver: &Receiver) -> EndpointSettings {
+    EndpointSettings::new(name, receiver.url())
+}
+
+fn grpc(name: &str, receiver: &Receiver) -> EndpointSettings {
+    EndpointSettings { protocol: Protocol::Grpc, ..endpoint(name, receiver) }
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests measure how long something took")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+impl Bench {
+    fn new(endpoints: Vec<EndpointSettings>) -> Self {
+        let environment = environment();
+        let settings = Settings { endpoints, max_in_flight: 4 };
+        let exporter = Exporter::start(&settings, &environment).unwrap();
+        Self { exporter, environment }
+    }
+
+    fn deliver(&self, task: u64, chunk: &[u8]) -> Fate {
+        self.deliver_as(EventType::Logs, task, chunk)
+    }
+
+    fn deliver_as(&self, event_type: EventType, task: u64, chunk: &[u8]) -> Fate {
+        let (completion, waiter) = Completion::pair();
+        let bytes = Bytes::copy_from_slice(chunk);
+        let delivery = Delivery { event_type, tag: b"app".to_vec(), bytes, task };
+        self.exporter.submit(delivery, completion);
+        waiter.wait(Duration::from_secs(20)).unwrap()
+    }
+
+    /// The value of a counter; 0 if there is none of these labels.
+    fn count(&self, name: &str, labels: &[&str]) -> u64 {
+        let readings = self.environment.counters.readings();
+        let matching = readings.iter().filter(|reading| {
+            reading.family.name == name
+                && labels.iter().all(|label| reading.labels.iter().any(|known| known == label))
+        });
+        matching.map(|reading| reading.counter.value()).sum()
+    }
+
+    fn log(&self) -> String {
+        let lines = self.environment.log.take();
+        lines.into_iter().map(|line| line.text).collect::<Vec<_>>().join("\n")
+    }
+}

@@ -1,0 +1,305 @@
+//! Connections: TLS, endpoints that hang or hang up, and the end of an exporter.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+
+use super::data::{span, trace_chunk, traces};
+use super::receiver::{Receiver, Say};
+use super::{Bench, Duration, Fate, endpoint, environment, grpc, now};
+use crate::export::{Compression, EndpointSettings, Exporter, Protocol, Settings, TlsSettings};
+use crate::plugin::{Completion, Delivery, EventType};
+use crate::runtime::{Runtime, Tasks, heavy};
+
+/// Certificates in a folder that goes with it.
+struct Certificates {
+    folder: tempfile::TempDir,
+    server: CertifiedKey<KeyPair>,
+    client: CertifiedKey<KeyPair>,
+}
+
+impl Certificates {
+    fn new() -> Self {
+        let make = || generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let made = Self { folder: tempfile::tempdir().unwrap(), server: make(), client: make() };
+        std::fs::write(made.path("ca.pem"), made.server.cert.pem()).unwrap();
+        std::fs::write(made.path("crt.pem"), made.client.cert.pem()).unwrap();
+        std::fs::write(made.path("key.pem"), made.client.signing_key.serialize_pem()).unwrap();
+        made
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn server_config(&self, ask_client: bool) -> ServerConfig {
+        let chain = vec![CertificateDer::from(self.server.cert.der().to_vec())];
+        let key = PrivateKeyDer::try_from(self.server.signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .unwrap();
+        let builder = if ask_client {
+            let mut roots = RootCertStore::empty();
+            roots.add(CertificateDer::from(self.client.cert.der().to_vec())).unwrap();
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            builder.with_client_cert_verifier(verifier.build().unwrap())
+        } else {
+            builder.with_no_client_auth()
+        };
+        let mut config = builder.with_single_cert(chain, key).unwrap();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config
+    }
+
+    fn client_settings(&self, mutual: bool) -> TlsSettings {
+        TlsSettings {
+            ca_file: Some(self.path("ca.pem")),
+            crt_file: mutual.then(|| self.path("crt.pem")),
+            key_file: mutual.then(|| self.path("key.pem")),
+            verify: true,
+        }
+    }
+}
+
+/// Ends TLS in front of a receiver.
+struct TlsFront {
+    port: u16,
+    tasks: Tasks,
+    _runtime: Runtime,
+}
+
+impl TlsFront {
+    fn start(config: ServerConfig, behind: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        listener.set_nonblocking(true).unwrap();
+        let runtime = Runtime::acquire().unwrap();
+        let tasks = runtime.tasks();
+        let (config, inner) = (Arc::new(config), tasks.clone());
+        tasks.spawn(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            while let Ok((stream, _)) = listener.accept().await {
+                let config = Arc::clone(&config);
+                inner.spawn(async move { carry(stream.into_std().unwrap(), config, behind).await });
+            }
+        });
+        Self { port, tasks, _runtime: runtime }
+    }
+}
+
+impl Drop for TlsFront {
+    fn drop(&mut self) {
+        self.tasks.cancel();
+    }
+}
+
+/// Carries bytes both ways until one side ends.
+async fn carry(stream: TcpStream, config: Arc<ServerConfig>, behind: SocketAddr) {
+    let mut plain = TcpStream::connect(behind).unwrap();
+    for socket in [&stream, &plain] {
+        socket.set_nonblocking(true).unwrap();
+    }
+    let mut secure = StreamOwned::new(ServerConnection::new(config).unwrap(), stream);
+    loop {
+        let moved = heavy(usize::MAX, || {
+            Some(pump(&mut secure, &mut plain)? | pump(&mut plain, &mut secure)?)
+        });
+        match moved {
+            Some(true) => {}
+            Some(false) => tokio::time::sleep(Duration::from_millis(1)).await,
+            None => return,
+        }
+    }
+}
+
+/// `None` at the end.
+fn pump(from: &mut impl Read, to: &mut impl Write) -> Option<bool> {
+    let mut buffer = [0_u8; 16 << 10];
+    match from.read(&mut buffer) {
+        Ok(0) => None,
+        Ok(count) => {
+            let mut rest = &buffer[..count];
+            while !rest.is_empty() {
+                match to.write(rest) {
+                    Ok(written) => rest = &rest[written..],
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                    Err(_) => return None,
+                }
+            }
+            let _flushed = to.flush();
+            Some(true)
+        }
+        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+            let _flushed = to.flush();
+            Some(false)
+        }
+        Err(_) => None,
+    }
+}
+
+fn secure(name: &str, protocol: Protocol, front: &TlsFront, tls: TlsSettings) -> EndpointSettings {
+    let url = format!("https://localhost:{}", front.port).parse().unwrap();
+    EndpointSettings { protocol, tls, ..EndpointSettings::new(name, url) }
+}
+
+fn chunk() -> Vec<u8> {
+    trace_chunk(&traces(vec![span(1, vec![])]))
+}
+
+#[test]
+fn tls_is_checked_with_both_protocols() {
+    let certificates = Certificates::new();
+    let receiver = Receiver::accepting();
+    let front = TlsFront::start(certificates.server_config(false), receiver.address);
+    let known = certificates.client_settings(false);
+    let unchecked = TlsSettings { verify: false, ..TlsSettings::default() };
+    for (protocol, tls, expected) in [
+        (Protocol::HttpProtobuf, known.clone(), Fate::Done),
+        (Protocol::Grpc, known, Fate::Done),
+        (Protocol::Grpc, unchecked, Fate::Done),
+    ] {
+        let bench = Bench::new(vec![secure("tls", protocol, &front, tls)]);
+        assert_eq!(bench.deliver(1, &chunk()), expected, "{}", bench.log());
+    }
+    assert_eq!(receiver.seen().len(), 3);
+    let stranger =
+        TlsSettings { ca_file: Some(certificates.path("crt.pem")), ..TlsSettings::default() };
+    let bench = Bench::new(vec![secure("tls", Protocol::HttpProtobuf, &front, stranger)]);
+    assert_eq!(bench.deliver(1, &chunk()), Fate::Retry);
+    assert_eq!(bench.count("failed_requests_total", &["tls", "connect"]), 1);
+    let log = bench.log();
+    assert!(log.contains("certificate"), "{log}");
+}
+
+#[test]
+fn a_client_certificate_is_shown() {
+    let certificates = Certificates::new();
+    let receiver = Receiver::accepting();
+    let front = TlsFront::start(certificates.server_config(true), receiver.address);
+    for protocol in [Protocol::HttpProtobuf, Protocol::Grpc] {
+        let with = certificates.client_settings(true);
+        let bench = Bench::new(vec![secure("with", protocol, &front, with)]);
+        assert_eq!(bench.deliver(1, &chunk()), Fate::Done, "{}", bench.log());
+    }
+    let without = certificates.client_settings(false);
+    let bench = Bench::new(vec![secure("without", Protocol::HttpProtobuf, &front, without)]);
+    assert_eq!(bench.deliver(1, &chunk()), Fate::Retry);
+    assert_eq!(receiver.seen().len(), 2);
+}
+
+#[test]
+fn wrong_files_are_all_told_at_the_start() {
+    let certificates = Certificates::new();
+    let rubbish = certificates.path("rubbish.pem");
+    std::fs::write(&rubbish, "rubbish").unwrap();
+    let with = |name: &str, tls: TlsSettings| EndpointSettings {
+        tls,
+        ..EndpointSettings::new(name, "https://localhost".parse().unwrap())
+    };
+    let endpoints = vec![
+        with("a", TlsSettings { ca_file: Some("/nowhere.pem".into()), ..TlsSettings::default() }),
+        with("b", TlsSettings { ca_file: Some(rubbish.clone()), ..TlsSettings::default() }),
+        with("c", TlsSettings { crt_file: Some(rubbish.clone()), ..TlsSettings::default() }),
+        with(
+            "d",
+            TlsSettings {
+                crt_file: Some(rubbish.clone()),
+                key_file: Some(rubbish),
+                ..TlsSettings::default()
+            },
+        ),
+    ];
+    let settings = Settings { endpoints, max_in_flight: 1 };
+    let problems = Exporter::start(&settings, &environment()).unwrap_err().0;
+    assert_eq!(problems.len(), 4, "{problems:#?}");
+    assert!(problems[0].contains("endpoint.a.tls.ca_file") && problems[0].contains("/nowhere.pem"));
+    assert!(problems[2].contains("endpoint.c.tls.key_file"));
+}
+
+#[test]
+fn an_endpoint_that_hangs_is_given_up_and_holds_up_nobody() {
+    let hanging = Receiver::start(|_, _| Say::Hang);
+    let healthy = Receiver::accepting();
+    for make in [endpoint, grpc] {
+        let mut slow = make("slow", &hanging);
+        slow.timeout = Duration::from_millis(300);
+        let bench = Bench::new(vec![slow, endpoint("healthy", &healthy)]);
+        let before = healthy.seen().len();
+        let start = now();
+        assert_eq!(bench.deliver(1, &chunk()), Fate::Retry);
+        assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+        assert_eq!(healthy.seen().len(), before + 1);
+        assert_eq!(bench.count("failed_requests_total", &["slow", "timeout"]), 1);
+    }
+}
+
+#[test]
+fn a_connection_that_breaks_is_tried_once_more_at_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let runtime = Runtime::acquire().unwrap();
+    let tasks = runtime.tasks();
+    let accepted = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&accepted);
+    tasks.spawn(async move {
+        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+        while let Ok((stream, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::Relaxed);
+            // Reads a little and hangs up without an answer.
+            stream.readable().await.unwrap();
+            drop(stream);
+        }
+    });
+    let bench = Bench::new(vec![EndpointSettings::new("broken", url)]);
+    assert_eq!(bench.deliver(1, &chunk()), Fate::Retry);
+    assert_eq!(accepted.load(Ordering::Relaxed), 2);
+    assert_eq!(bench.count("failed_requests_total", &["broken", "transport"]), 2);
+    tasks.cancel();
+}
+
+#[test]
+fn closing_finishes_what_it_can_and_leaves_the_rest_with_the_host() {
+    let hanging = Receiver::start(|n, _| if n == 0 { Say::Accept } else { Say::Hang });
+    let bench = Bench::new(vec![endpoint("main", &hanging)]);
+    let submit = |task| {
+        let (completion, waiter) = Completion::pair();
+        let bytes = bytes::Bytes::from(chunk());
+        let delivery = Delivery { event_type: EventType::Logs, tag: Vec::new(), bytes, task };
+        bench.exporter.submit(delivery, completion);
+        waiter
+    };
+    let quick = submit(1);
+    assert_eq!(quick.wait(Duration::from_secs(5)), Some(Fate::Done));
+    let slow = submit(2);
+    let start = now();
+    let Bench { exporter, environment } = bench;
+    exporter.close(Duration::from_millis(200));
+    assert!(start.elapsed() < Duration::from_secs(2));
+    assert_eq!(slow.wait(Duration::from_secs(1)), Some(Fate::Retry));
+    let lines = environment.log.take();
+    assert!(lines.iter().any(|line| line.text.contains("were not delivered in time")));
+}
+
+#[test]
+fn a_large_request_is_compressed_and_whole() {
+    let receiver = Receiver::accepting();
+    let mut packed = grpc("packed", &receiver);
+    packed.compression = Compression::Gzip;
+    let bench = Bench::new(vec![packed]);
+    let text = super::data::text("k", &"0123456789".repeat(1_000));
+    let spans = (0..200).map(|number| span(number, vec![text.clone()])).collect();
+    let request = traces(spans);
+    assert_eq!(bench.deliver(1, &trace_chunk(&request)), Fate::Done, "{}", bench.log());
+    let got: Vec<opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest> =
+        receiver.messages("traces");
+    assert_eq!(got, [request]);
+}

@@ -1,0 +1,137 @@
+//! HTTP clients with the right TLS settings.
+
+use std::path::Path;
+
+use reqwest::{Certificate, ClientBuilder, Identity};
+
+use super::settings::{EndpointSettings, Protocol, TlsSettings};
+
+/// Why an endpoint's settings do not make a client.
+#[derive(Debug, thiserror::Error)]
+#[error("option 'endpoint.{endpoint}.{option}': {problem}")]
+pub struct ClientProblem {
+    endpoint: String,
+    option: &'static str,
+    problem: String,
+}
+
+impl ClientProblem {
+    pub(super) fn new(endpoint: &str, option: &'static str, problem: String) -> Self {
+        Self { endpoint: endpoint.to_owned(), option, problem }
+    }
+}
+
+/// The name that we go by: `fluent-bit-ai/VERSION`.
+const USER_AGENT: &str = concat!("fluent-bit-ai/", env!("CARGO_PKG_VERSION"));
+
+/// How long a connection that nobody uses is kept.
+const IDLE: std::time::Duration = std::time::Duration::from_secs(90);
+
+/// The client of one endpoint. It connects when it is first used.
+pub(super) fn client(endpoint: &EndpointSettings) -> Result<reqwest::Client, ClientProblem> {
+    // Another user of the same library in this object may have been first; it is the same provider.
+    let _already = rustls::crypto::ring::default_provider().install_default();
+    let files = Files::read(endpoint)?;
+    let secure = endpoint.url.scheme_str() == Some("https");
+    match files.build(endpoint, secure, false) {
+        Ok(client) => Ok(client),
+        // A machine without certificates of its own can still use the given ones.
+        Err(_) if secure && !files.roots.is_empty() => files.build(endpoint, secure, true),
+        Err(problem) => Err(problem),
+    }
+}
+
+struct Files {
+    roots: Vec<Certificate>,
+    identity: Option<Identity>,
+}
+
+impl Files {
+    fn read(endpoint: &EndpointSettings) -> Result<Self, ClientProblem> {
+        let tls = &endpoint.tls;
+        let problem = |option, words| ClientProblem::new(&endpoint.name, option, words);
+        let mut roots = Vec::new();
+        if let Some(path) = &tls.ca_file {
+            let pem = read(path).map_err(|words| problem("tls.ca_file", words))?;
+            roots = Certificate::from_pem_bundle(&pem).map_err(|error| {
+                problem("tls.ca_file", format!("'{}' is not PEM: {error}", path.display()))
+            })?;
+            if roots.is_empty() {
+                let words = format!("'{}' holds no certificate in PEM", path.display());
+                return Err(problem("tls.ca_file", words));
+            }
+        }
+        Ok(Self { roots, identity: identity(tls, &problem)? })
+    }
+
+    fn build(
+        &self,
+        endpoint: &EndpointSettings,
+        secure: bool,
+        only_given: bool,
+    ) -> Result<reqwest::Client, ClientProblem> {
+        let mut builder = base(endpoint);
+        // Without TLS no certificates are needed, and a machine may have none.
+        builder = match (secure, only_given) {
+            (false, _) => builder.tls_certs_only([]),
+            (true, true) => builder.tls_certs_only(self.roots.iter().cloned()),
+            (true, false) => builder.tls_certs_merge(self.roots.iter().cloned()),
+        };
+        if !endpoint.tls.verify {
+            builder = builder.tls_danger_accept_invalid_certs(true);
+        }
+        if let Some(identity) = &self.identity {
+            builder = builder.identity(identity.clone());
+        }
+        builder.build().map_err(|error| {
+            let words = format!("no client can be made: {}", super::client::causes(&error));
+            ClientProblem::new(&endpoint.name, "tls.ca_file", words)
+        })
+    }
+}
+
+fn base(endpoint: &EndpointSettings) -> ClientBuilder {
+    let builder = reqwest::Client::builder()
+        .user_agent(USER_AGENT)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .tcp_nodelay(true)
+        .pool_idle_timeout(IDLE)
+        .connect_timeout(endpoint.timeout)
+        .timeout(endpoint.timeout);
+    match endpoint.protocol {
+        Protocol::Grpc => builder.http2_prior_knowledge().http2_adaptive_window(true),
+        Protocol::HttpProtobuf => builder,
+    }
+}
+
+fn identity(
+    tls: &TlsSettings,
+    problem: &dyn Fn(&'static str, String) -> ClientProblem,
+) -> Result<Option<Identity>, ClientProblem> {
+    let (certificates, key) = match (&tls.crt_file, &tls.key_file) {
+        (None, None) => return Ok(None),
+        (Some(_), None) => {
+            return Err(problem("tls.key_file", "is needed beside tls.crt_file".to_owned()));
+        }
+        (None, Some(_)) => {
+            return Err(problem("tls.crt_file", "is needed beside tls.key_file".to_owned()));
+        }
+        (Some(certificates), Some(key)) => (certificates, key),
+    };
+    let mut pem = read(key).map_err(|words| problem("tls.key_file", words))?;
+    if memchr::memmem::find(&pem, b"ENCRYPTED").is_some() {
+        let words = format!("'{}' is encrypted; give a key that is not", key.display());
+        return Err(problem("tls.key_file", words));
+    }
+    pem.push(b'\n');
+    pem.extend(read(certificates).map_err(|words| problem("tls.crt_file", words))?);
+    Identity::from_pem(&pem).map(Some).map_err(|error| {
+        let (crt, key) = (certificates.display(), key.display());
+        problem("tls.crt_file", format!("'{crt}' with the key '{key}': {error}"))
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    std::fs::read(path).map_err(|error| format!("'{}' cannot be read: {error}", path.display()))
+}

@@ -1,0 +1,140 @@
+//! What an endpoint gets of a chunk: which items, and what of them.
+
+use std::sync::Arc;
+
+use super::settings::{Content, EndpointSettings, OnError};
+use crate::codec::msgpack::{MapView, Reader, Token};
+use crate::codec::records::{Event, Telemetry};
+use crate::condition::{Condition, Item, Record};
+use crate::model::{Signal, TraceId};
+use crate::sampling::{Mark, OtState, Probability, Randomness, Threshold, marked_body};
+
+/// How an endpoint looks at the items of a chunk.
+#[derive(Debug, Clone)]
+pub(super) struct View {
+    condition: Option<Arc<Condition>>,
+    on_error: OnError,
+    pub(super) content: Content,
+    sampling: Option<Rate>,
+    signals: Vec<Signal>,
+    pub(super) selective: bool,
+    pub(super) max_request_size: usize,
+}
+
+/// Which part of the traces an endpoint gets.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Rate {
+    /// None of them: no threshold expresses that.
+    Nothing,
+    /// Those with a randomness at or above the threshold.
+    From(Threshold),
+}
+
+/// What happens to an item.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Decision {
+    Send,
+    Filter,
+    /// The condition had no answer, for this reason; whether the item is sent.
+    Undecided(bool, String),
+}
+
+impl View {
+    pub(super) fn of(endpoint: &EndpointSettings) -> Self {
+        Self {
+            condition: endpoint.condition.clone(),
+            on_error: endpoint.on_error,
+            content: endpoint.content,
+            sampling: endpoint.sampling_percentage.map(|percentage| {
+                Threshold::from_percentage(percentage).map_or(Rate::Nothing, Rate::From)
+            }),
+            signals: endpoint.signals.clone(),
+            selective: endpoint.is_selective(),
+            max_request_size: endpoint.max_request_size,
+        }
+    }
+
+    pub(super) fn wants(&self, signal: Signal) -> bool {
+        self.signals.contains(&signal)
+    }
+
+    /// Whether two endpoints get the very same requests. What is selective is compared no further;
+    /// signals are sorted out request by request.
+    pub(super) fn shares_with(&self, other: &Self) -> bool {
+        !self.selective && !other.selective && self.max_request_size == other.max_request_size
+    }
+
+    /// Whether an item is for this endpoint.
+    pub(super) fn decide(
+        &self,
+        event: &Event<'_>,
+        telemetry: Option<&Telemetry<'_>>,
+        tag: &[u8],
+    ) -> Decision {
+        let signal = telemetry.and_then(|telemetry| telemetry.signal).unwrap_or(Signal::Logs);
+        if !self.wants(signal) || !self.samples(signal, event, telemetry) {
+            return Decision::Filter;
+        }
+        let Some(condition) = &self.condition else { return Decision::Send };
+        let record = Record::new(*event, telemetry.copied(), tag);
+        match condition.evaluate(&Item::One(&record)) {
+            Ok(true) => Decision::Send,
+            Ok(false) => Decision::Filter,
+            Err(error) => Decision::Undecided(self.on_error == OnError::Keep, error.to_string()),
+        }
+    }
+
+    /// The consistent probability rule of the OpenTelemetry specification, "TraceState: Probability
+    /// Sampling": keep what has a randomness at or above the threshold. What belongs to no trace is
+    /// kept.
+    fn samples(
+        &self,
+        signal: Signal,
+        event: &Event<'_>,
+        telemetry: Option<&Telemetry<'_>>,
+    ) -> bool {
+        let Some(rate) = self.sampling else { return true };
+        let body = MapView::new(event.body);
+        let id = match signal {
+            Signal::Traces => body.get(b"trace_id"),
+            Signal::Logs => {
+                telemetry.and_then(|telemetry| MapView::new(telemetry.otlp).get(b"trace_id"))
+            }
+            Signal::Metrics => None,
+        };
+        let Some(id) = id.and_then(trace_id) else { return true };
+        let Rate::From(threshold) = rate else { return false };
+        let explicit = body.get(b"trace_state").filter(|_| signal == Signal::Traces);
+        let explicit = explicit.and_then(|state| OtState::read(text(state)).randomness);
+        threshold.keeps(explicit.unwrap_or_else(|| Randomness::of_trace(id)))
+    }
+
+    /// The body of a span that says in its trace state with which probability it came here; `None`
+    /// if nothing is to be said.
+    pub(super) fn marked(&self, signal: Signal, event: &Event<'_>) -> Option<Vec<u8>> {
+        let Some(Rate::From(threshold)) = self.sampling else { return None };
+        if signal != Signal::Traces {
+            return None;
+        }
+        let mut body = Vec::with_capacity(event.body.len().saturating_add(32));
+        let mark = Mark { probability: Probability::AtLeast(threshold), policy: None };
+        marked_body(&mut body, event.body, mark);
+        Some(body)
+    }
+}
+
+fn text(encoded: &[u8]) -> &[u8] {
+    match Reader::new(encoded).token() {
+        Ok(Token::Str(text)) => text,
+        _ => &[],
+    }
+}
+
+/// A trace id as hex text or as bytes.
+fn trace_id(encoded: &[u8]) -> Option<TraceId> {
+    match Reader::new(encoded).token().ok()? {
+        Token::Str(text) => TraceId::from_hex(text),
+        Token::Bin(bytes) => <[u8; 16]>::try_from(bytes).ok().map(TraceId),
+        _ => None,
+    }
+}

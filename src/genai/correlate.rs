@@ -1,0 +1,164 @@
+//! Logs get their place in the trace.
+//!
+//! Ids that a log carries in one of the common spellings, in its body, its attributes or its
+//! metadata, are written where Fluent Bit's OpenTelemetry plugins look for them: as `trace_id` and
+//! `span_id` in the `otlp` map of the record's metadata. An ordinary log stays one: only
+//! `otlp.signal` would make it anything else.
+
+use super::walk::{Head, Patch, Place, find, pairs};
+use crate::codec::msgpack::{self, MapView, Reader, Token, int_of};
+use crate::codec::native::{TraceContext, find_trace_context};
+
+/// What a log's `otlp` map is to say from now on.
+#[derive(Debug, Default)]
+pub(super) struct Change<'a> {
+    /// The trace that the log belongs to.
+    pub(super) context: Option<TraceContext>,
+    /// The event's name.
+    pub(super) event_name: Option<&'a [u8]>,
+    /// The whole encoded map of attributes.
+    pub(super) attributes: Option<&'a [u8]>,
+}
+
+impl Change<'_> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.context.is_none() && self.event_name.is_none() && self.attributes.is_none()
+    }
+}
+
+fn is_filled(value: &[u8]) -> bool {
+    match Reader::new(value).token() {
+        Ok(Token::Str(text) | Token::Bin(text)) => text.iter().any(|byte| *byte != 0),
+        _ => false,
+    }
+}
+
+/// The trace that a log says it belongs to; `None` if its `otlp` map names one already.
+pub(super) fn context(record: &[u8], body: Place, metadata: Option<Place>) -> Option<TraceContext> {
+    let otlp = metadata.and_then(|metadata| find(record, metadata, b"otlp"));
+    let mut attributes = Place::default();
+    if let Some(otlp) = otlp {
+        for pair in pairs(record, otlp) {
+            match pair.key {
+                b"trace_id" if is_filled(pair.value.of(record)) => return None,
+                b"attributes" => attributes = pair.value,
+                _ => {}
+            }
+        }
+    }
+    find_trace_context(body.of(record), attributes.of(record))
+        .or_else(|| find_trace_context(&[], metadata?.of(record)))
+}
+
+/// The name of a GenAI event that is in an attribute instead of the log record's own field.
+pub(super) fn event_name(record: &[u8], otlp: Place) -> Option<&[u8]> {
+    let mut name = None;
+    for pair in pairs(record, otlp) {
+        match pair.key {
+            b"event_name" if is_filled(pair.value.of(record)) => return None,
+            b"attributes" => name = MapView::new(pair.value.of(record)).find_map(genai_event),
+            _ => {}
+        }
+    }
+    name
+}
+
+fn genai_event(attribute: msgpack::Entry<'_>) -> Option<&[u8]> {
+    if !matches!(attribute.key, b"event_name" | b"event.name") {
+        return None;
+    }
+    match Reader::new(attribute.value).token() {
+        Ok(Token::Str(text)) => text.starts_with(b"gen_ai.").then_some(text),
+        _ => None,
+    }
+}
+
+/// Rewrites a log's metadata with a changed, or a new, `otlp` map.
+pub(super) fn write(record: &[u8], head: &Head<'_>, change: &Change<'_>, patch: &mut Patch) {
+    let Some(metadata) = head.metadata else {
+        patch.replace(head.time, |out| {
+            msgpack::array_header(out, 2);
+            out.extend_from_slice(head.time.of(record));
+            msgpack::map_header(out, 1);
+            new_otlp(change, out);
+            Some(())
+        });
+        return;
+    };
+    if let Some(otlp) = find(record, metadata, b"otlp") {
+        patch.replace(otlp, |out| {
+            changed_otlp(otlp.of(record), change, out);
+            Some(())
+        });
+        return;
+    }
+    patch.replace(metadata, |out| {
+        let view = MapView::new(metadata.of(record));
+        msgpack::map_header(out, view.len().saturating_add(1));
+        view.for_each(|entry| out.extend_from_slice(entry.raw));
+        new_otlp(change, out);
+        Some(())
+    });
+}
+
+/// An ordinary log gets the ids and nothing else.
+fn new_otlp(change: &Change<'_>, out: &mut Vec<u8>) {
+    msgpack::str(out, "otlp");
+    let span = change.context.and_then(|context| context.span_id);
+    let ids = u32::from(change.context.is_some()) + u32::from(span.is_some());
+    msgpack::map_header(out, ids);
+    write_ids(change, out);
+}
+
+fn write_ids(change: &Change<'_>, out: &mut Vec<u8>) {
+    let Some(context) = change.context else { return };
+    msgpack::str(out, "trace_id");
+    msgpack::bin(out, &context.trace_id.0);
+    if let Some(span) = context.span_id {
+        msgpack::str(out, "span_id");
+        msgpack::bin(out, &span.0);
+    }
+}
+
+fn changed_otlp(otlp: &[u8], change: &Change<'_>, out: &mut Vec<u8>) {
+    let span = change.context.and_then(|context| context.span_id);
+    let flags = change.context.and_then(|context| context.flags);
+    // Flags that say nothing are written over, others are kept.
+    let flags = flags.filter(|_| {
+        MapView::new(otlp).get(b"trace_flags").and_then(int_of).is_none_or(|flags| flags == 0)
+    });
+    let replaced = |key: &[u8]| match key {
+        b"trace_id" => change.context.is_some(),
+        b"span_id" => span.is_some(),
+        b"trace_flags" => flags.is_some(),
+        b"event_name" => change.event_name.is_some(),
+        b"attributes" => change.attributes.is_some(),
+        _ => false,
+    };
+    let kept = MapView::new(otlp).filter(|entry| !replaced(entry.key)).count();
+    let added = [
+        change.context.is_some(),
+        span.is_some(),
+        flags.is_some(),
+        change.event_name.is_some(),
+        change.attributes.is_some(),
+    ];
+    let added = added.into_iter().filter(|added| *added).count();
+    msgpack::map_header(out, u32::try_from(kept + added).unwrap_or(u32::MAX));
+    for entry in MapView::new(otlp).filter(|entry| !replaced(entry.key)) {
+        out.extend_from_slice(entry.raw);
+    }
+    if let Some(attributes) = change.attributes {
+        msgpack::str(out, "attributes");
+        out.extend_from_slice(attributes);
+    }
+    write_ids(change, out);
+    if let Some(flags) = flags {
+        msgpack::str(out, "trace_flags");
+        msgpack::uint(out, u64::from(flags));
+    }
+    if let Some(name) = change.event_name {
+        msgpack::str(out, "event_name");
+        msgpack::str_bytes(out, name);
+    }
+}

@@ -1,0 +1,200 @@
+//! Values of whatever type -> the type that the conventions ask for.
+
+use super::field::{Field, Shape};
+use super::values;
+use crate::codec::msgpack::{self, Reader, Token, elements};
+
+/// Whether an encoded value has a type that `shape` does not allow and that may be converted. Looks
+/// at the first byte only. An integer where a double belongs is left alone: it compares and sums
+/// the same.
+#[inline]
+pub(crate) fn misfits(shape: Shape, value: &[u8]) -> bool {
+    let text = matches!(value.first(), Some(0xa0..=0xbf | 0xd9..=0xdb));
+    match shape {
+        Shape::Text | Shape::Any => false,
+        Shape::Double | Shape::Bool | Shape::Texts => text,
+        Shape::Int => text || matches!(value.first(), Some(0xca | 0xcb)),
+    }
+}
+
+/// Appends `value` as the type of `field`. Gives false, and appends nothing, when it has no such
+/// form or is empty.
+pub(crate) fn convert(field: Field, value: &[u8], out: &mut Vec<u8>) -> bool {
+    let Ok(token) = Reader::new(value).token() else { return false };
+    match field.shape() {
+        Shape::Any => any(token, value, out),
+        Shape::Text => text(field, token, out),
+        Shape::Int => int(token).map(|int| msgpack::int(out, int)).is_some(),
+        Shape::Double => double(token).map(|number| msgpack::f64(out, number)).is_some(),
+        Shape::Bool => bool(token).map(|bool| msgpack::bool(out, bool)).is_some(),
+        Shape::Texts => texts(token, value, out),
+    }
+}
+
+fn any(token: Token<'_>, value: &[u8], out: &mut Vec<u8>) -> bool {
+    let empty = matches!(token, Token::Nil | Token::Str(b"") | Token::Ext(..));
+    if !empty {
+        out.extend_from_slice(value);
+    }
+    !empty
+}
+
+fn text(field: Field, token: Token<'_>, out: &mut Vec<u8>) -> bool {
+    let text = match token {
+        Token::Str(text) => std::str::from_utf8(text).unwrap_or_default(),
+        Token::Uint(number) => return written(out, &number.to_string()),
+        Token::Int(number) => return written(out, &number.to_string()),
+        _ => return false,
+    };
+    match field {
+        Field::ProviderName => written(out, values::provider(text)),
+        Field::OutputType => written(out, values::output_type(text)),
+        _ => written(out, text),
+    }
+}
+
+fn written(out: &mut Vec<u8>, text: &str) -> bool {
+    if !text.is_empty() {
+        msgpack::str(out, text);
+    }
+    !text.is_empty()
+}
+
+fn utf8(text: &[u8]) -> Option<&str> {
+    std::str::from_utf8(text).ok().map(str::trim)
+}
+
+fn int(token: Token<'_>) -> Option<i64> {
+    match token {
+        Token::Uint(value) => i64::try_from(value).ok(),
+        Token::Int(value) => Some(value),
+        Token::Float(value) => whole(value),
+        Token::Str(text) => {
+            let text = utf8(text)?;
+            text.parse().ok().or_else(|| whole(text.parse().ok()?))
+        }
+        _ => None,
+    }
+}
+
+/// A number without fraction that a double holds exactly.
+fn whole(value: f64) -> Option<i64> {
+    let exact = value.fract() == 0.0 && value.abs() <= 9_007_199_254_740_992.0;
+    exact.then(|| format!("{value:.0}").parse().ok()).flatten()
+}
+
+fn double(token: Token<'_>) -> Option<f64> {
+    match token {
+        Token::Float(value) => Some(value),
+        Token::Uint(value) => value.to_string().parse().ok(),
+        Token::Int(value) => value.to_string().parse().ok(),
+        Token::Str(text) => utf8(text)?.parse().ok().filter(|value: &f64| value.is_finite()),
+        _ => None,
+    }
+}
+
+fn bool(token: Token<'_>) -> Option<bool> {
+    match token {
+        Token::Bool(value) => Some(value),
+        Token::Uint(0) => Some(false),
+        Token::Uint(1) => Some(true),
+        Token::Str(text) if text.eq_ignore_ascii_case(b"true") => Some(true),
+        Token::Str(text) if text.eq_ignore_ascii_case(b"false") => Some(false),
+        _ => None,
+    }
+}
+
+/// A list of texts; from a text the list that it holds as JSON, or the list of it alone.
+fn texts(token: Token<'_>, value: &[u8], out: &mut Vec<u8>) -> bool {
+    match token {
+        Token::Array(count) => {
+            let is_text = |element| matches!(Reader::new(element).token(), Ok(Token::Str(_)));
+            let fits = count > 0 && elements(value).all(is_text);
+            if fits {
+                out.extend_from_slice(value);
+            }
+            fits
+        }
+        Token::Str(text) => {
+            let Ok(text) = std::str::from_utf8(text) else { return false };
+            let list = match text.trim_start().starts_with('[') {
+                true => serde_json::from_str(text).unwrap_or_else(|_| vec![text.to_owned()]),
+                false => vec![text.to_owned()],
+            };
+            text_list(out, &list)
+        }
+        _ => false,
+    }
+}
+
+/// Appends a list of texts, unless it is empty or of empty texts.
+pub(crate) fn text_list(out: &mut Vec<u8>, list: &[String]) -> bool {
+    if list.iter().all(String::is_empty) {
+        return false;
+    }
+    msgpack::array_header(out, u32::try_from(list.len()).unwrap_or(0));
+    list.iter().for_each(|text| msgpack::str(out, text));
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn converted(field: Field, write: impl FnOnce(&mut Vec<u8>)) -> Option<Vec<u8>> {
+        let mut value = Vec::new();
+        write(&mut value);
+        let mut out = Vec::new();
+        convert(field, &value, &mut out).then_some(out)
+    }
+
+    fn encoded(write: impl FnOnce(&mut Vec<u8>)) -> Option<Vec<u8>> {
+        let mut value = Vec::new();
+        write(&mut value);
+        Some(value)
+    }
+
+    #[test]
+    fn texts_become_what_they_say() {
+        let text = |text: &'static str| move |out: &mut Vec<u8>| msgpack::str(out, text);
+        let twelve = encoded(|out| msgpack::int(out, 12));
+        assert_eq!(converted(Field::InputTokens, text("12")), twelve);
+        assert_eq!(converted(Field::InputTokens, text(" 12.0 ")), twelve);
+        assert_eq!(converted(Field::InputTokens, |out| msgpack::f64(out, 12.0)), twelve);
+        assert_eq!(converted(Field::InputTokens, text("many")), None);
+        assert_eq!(converted(Field::InputTokens, |out| msgpack::f64(out, 1e300)), None);
+        let yes = encoded(|out| msgpack::bool(out, true));
+        assert_eq!(converted(Field::Stream, text("True")), yes);
+        let half = encoded(|out| msgpack::f64(out, 0.5));
+        assert_eq!(converted(Field::Temperature, text("0.5")), half);
+        assert_eq!(converted(Field::Temperature, text("NaN")), None);
+        assert_eq!(converted(Field::RequestModel, text("")), None);
+    }
+
+    #[test]
+    fn lists_are_read_from_json_or_made_of_one() {
+        let list = |texts: &[&str]| {
+            let owned: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
+            encoded(|out| {
+                text_list(out, &owned);
+            })
+        };
+        let text = |text: &'static str| move |out: &mut Vec<u8>| msgpack::str(out, text);
+        let reasons = Field::FinishReasons;
+        assert_eq!(converted(reasons, text(r#"["stop","length"]"#)), list(&["stop", "length"]));
+        assert_eq!(converted(reasons, text("stop")), list(&["stop"]));
+        assert_eq!(converted(reasons, text("[stop")), list(&["[stop"]));
+        assert_eq!(converted(reasons, text("")), None);
+        assert_eq!(converted(reasons, |out| msgpack::array_header(out, 0)), None);
+    }
+
+    #[test]
+    fn only_wrong_types_misfit() {
+        let value = |write: fn(&mut Vec<u8>)| encoded(write).unwrap();
+        let text = value(|out| msgpack::str(out, "1"));
+        let int = value(|out| msgpack::int(out, 1));
+        assert!(misfits(Shape::Int, &text) && misfits(Shape::Bool, &text));
+        assert!(!misfits(Shape::Int, &int) && !misfits(Shape::Double, &int));
+        assert!(!misfits(Shape::Text, &text) && !misfits(Shape::Any, &text));
+    }
+}

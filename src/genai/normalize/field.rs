@@ -1,0 +1,129 @@
+//! The attributes of the GenAI conventions that normalisation writes.
+//!
+//! Names and types are those of the OpenTelemetry semantic conventions 1.41, registry `gen_ai`,
+//! `openai`, `server` and `user`.
+
+/// The type that the conventions give an attribute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// string
+    Text,
+    /// int
+    Int,
+    /// double
+    Double,
+    /// boolean
+    Bool,
+    /// string[]
+    Texts,
+    /// any
+    Any,
+}
+
+macro_rules! fields {
+    ($($field:ident $name:literal $shape:ident,)*) => {
+        /// One attribute of the conventions.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Field {
+            $(#[doc = $name] $field,)*
+        }
+
+        impl Field {
+            /// All of them, in the order in which they are written.
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$field,)*];
+
+            /// The attribute's name.
+            pub(crate) const fn name(self) -> &'static str {
+                match self { $(Self::$field => $name,)* }
+            }
+
+            /// The attribute's type.
+            pub(crate) const fn shape(self) -> Shape {
+                match self { $(Self::$field => Shape::$shape,)* }
+            }
+        }
+    };
+}
+
+fields! {
+    OperationName "gen_ai.operation.name" Text,
+    ProviderName "gen_ai.provider.name" Text,
+    RequestModel "gen_ai.request.model" Text,
+    ResponseModel "gen_ai.response.model" Text,
+    ResponseId "gen_ai.response.id" Text,
+    FinishReasons "gen_ai.response.finish_reasons" Texts,
+    TimeToFirstChunk "gen_ai.response.time_to_first_chunk" Double,
+    InputTokens "gen_ai.usage.input_tokens" Int,
+    OutputTokens "gen_ai.usage.output_tokens" Int,
+    CacheReadTokens "gen_ai.usage.cache_read.input_tokens" Int,
+    CacheCreationTokens "gen_ai.usage.cache_creation.input_tokens" Int,
+    ReasoningTokens "gen_ai.usage.reasoning.output_tokens" Int,
+    ConversationId "gen_ai.conversation.id" Text,
+    Temperature "gen_ai.request.temperature" Double,
+    TopP "gen_ai.request.top_p" Double,
+    TopK "gen_ai.request.top_k" Double,
+    MaxTokens "gen_ai.request.max_tokens" Int,
+    ChoiceCount "gen_ai.request.choice.count" Int,
+    FrequencyPenalty "gen_ai.request.frequency_penalty" Double,
+    PresencePenalty "gen_ai.request.presence_penalty" Double,
+    StopSequences "gen_ai.request.stop_sequences" Texts,
+    Seed "gen_ai.request.seed" Int,
+    Stream "gen_ai.request.stream" Bool,
+    EncodingFormats "gen_ai.request.encoding_formats" Texts,
+    EmbeddingDimensions "gen_ai.embeddings.dimension.count" Int,
+    OutputType "gen_ai.output.type" Text,
+    ToolName "gen_ai.tool.name" Text,
+    ToolCallId "gen_ai.tool.call.id" Text,
+    ToolDescription "gen_ai.tool.description" Text,
+    ToolArguments "gen_ai.tool.call.arguments" Any,
+    ToolResult "gen_ai.tool.call.result" Any,
+    ToolDefinitions "gen_ai.tool.definitions" Any,
+    AgentName "gen_ai.agent.name" Text,
+    WorkflowName "gen_ai.workflow.name" Text,
+    PromptName "gen_ai.prompt.name" Text,
+    RetrievalQuery "gen_ai.retrieval.query.text" Text,
+    RetrievalDocuments "gen_ai.retrieval.documents" Any,
+    InputMessages "gen_ai.input.messages" Any,
+    OutputMessages "gen_ai.output.messages" Any,
+    OpenaiRequestTier "openai.request.service_tier" Text,
+    OpenaiResponseTier "openai.response.service_tier" Text,
+    OpenaiFingerprint "openai.response.system_fingerprint" Text,
+    UserId "user.id" Text,
+    ServerAddress "server.address" Text,
+    ServerPort "server.port" Int,
+}
+
+impl Field {
+    /// How many there are; a set of fields fits the bits of a `u64`.
+    pub(crate) const COUNT: usize = Self::ALL.len();
+
+    /// The field's place in [`Field::ALL`].
+    pub(crate) const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The field's bit in a set of fields.
+    pub(crate) const fn bit(self) -> u64 {
+        1 << self.index()
+    }
+
+    /// The fields that count tokens.
+    pub(crate) const USAGE: u64 = Self::InputTokens.bit()
+        | Self::OutputTokens.bit()
+        | Self::CacheReadTokens.bit()
+        | Self::CacheCreationTokens.bit()
+        | Self::ReasoningTokens.bit();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_of_fields_fits_its_bits() {
+        const { assert!(Field::COUNT <= 64) };
+        for (index, field) in Field::ALL.iter().enumerate() {
+            assert_eq!(field.index(), index);
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! Messages of the dialects -> `gen_ai.input.messages` and `gen_ai.output.messages`.
+//!
+//! The form is that of the GenAI conventions 1.41, "gen-ai-input-messages.json" and
+//! "gen-ai-output-messages.json": `[{"role", "parts": [{"type", ...}], "finish_reason"}]`, as JSON
+//! text, which the conventions allow on spans.
+
+use serde_json::{Map, Value};
+
+use super::flat::{Tree, list, object};
+
+/// JSON text longer than this is not read.
+const MAX_JSON: usize = 1 << 20;
+
+fn text_part(content: &str) -> Value {
+    object([("type", Value::from("text")), ("content", Value::from(content))])
+}
+
+/// A whole message of one text.
+pub(crate) fn single(role: &str, content: &str) -> Value {
+    let parts = Value::Array(vec![text_part(content)]);
+    object([("role", Value::from(role)), ("parts", parts)])
+}
+
+/// One user message for each prompt.
+pub(crate) fn of_prompts(prompts: &[String]) -> Option<String> {
+    let messages: Vec<Value> = prompts.iter().map(|prompt| single("user", prompt)).collect();
+    rendered(messages)
+}
+
+fn rendered(messages: Vec<Value>) -> Option<String> {
+    (!messages.is_empty()).then(|| Value::Array(messages).to_string())
+}
+
+/// Messages of `OpenInference`, `llm.input_messages.N.message.*`.
+pub(crate) fn of_open_inference(tree: &Tree, role: &str) -> Option<String> {
+    let messages = tree.list().into_iter().filter_map(|element| {
+        let message = element.get("message").and_then(Value::as_object)?;
+        let mut parts = Vec::new();
+        for inner in nested(message, "contents") {
+            let content = inner.get("message_content").and_then(Value::as_object);
+            parts.extend(content.and_then(open_inference_part));
+        }
+        Some(finished(message, role, parts, nested(message, "tool_calls")))
+    });
+    rendered(messages.collect())
+}
+
+fn nested<'a>(message: &'a Map<String, Value>, key: &str) -> Vec<&'a Map<String, Value>> {
+    message.get(key).and_then(Value::as_object).map(list).unwrap_or_default()
+}
+
+fn open_inference_part(content: &Map<String, Value>) -> Option<Value> {
+    if let Some(text) = content.get("text").and_then(Value::as_str) {
+        return Some(text_part(text));
+    }
+    let url = content.get("image")?.get("image")?.get("url")?.as_str()?;
+    Some(image_part(url))
+}
+
+fn image_part(url: &str) -> Value {
+    object([
+        ("type", Value::from("uri")),
+        ("modality", Value::from("image")),
+        ("uri", Value::from(url)),
+    ])
+}
+
+/// Messages of OpenLLMetry, `gen_ai.prompt.N.*` and `gen_ai.completion.N.*`.
+pub(crate) fn of_traceloop(tree: &Tree, role: &str) -> Option<String> {
+    let messages = tree
+        .list()
+        .into_iter()
+        .map(|message| finished(message, role, Vec::new(), nested(message, "tool_calls")));
+    rendered(messages.collect())
+}
+
+/// The finish reasons of OpenLLMetry's completions.
+pub(crate) fn finish_reasons(tree: &Tree) -> Vec<String> {
+    let reason = |message: &Map<String, Value>| {
+        message.get("finish_reason").and_then(Value::as_str).map(str::to_owned)
+    };
+    tree.list().into_iter().filter_map(reason).collect()
+}
+
+/// Completes a message of the given parts with what its other members say.
+fn finished(
+    message: &Map<String, Value>,
+    role: &str,
+    mut parts: Vec<Value>,
+    calls: Vec<&Map<String, Value>>,
+) -> Value {
+    let text_of = |key: &str| message.get(key).and_then(Value::as_str);
+    let role = text_of("role").filter(|role| !role.is_empty()).unwrap_or(role);
+    let call_id = text_of("tool_call_id");
+    match message.get("content") {
+        Some(content) if role == "tool" || call_id.is_some() => {
+            parts.push(object([
+                ("type", Value::from("tool_call_response")),
+                ("id", call_id.map_or(Value::Null, Value::from)),
+                ("response", content.clone()),
+            ]));
+        }
+        Some(content) => content_parts(content, &mut parts),
+        None => {}
+    }
+    parts.extend(calls.into_iter().map(call_part));
+    if let Some(name) = text_of("function_call_name") {
+        parts.push(call(None, name, message.get("function_call_arguments_json")));
+    }
+    let mut members = Map::new();
+    members.insert("role".to_owned(), Value::from(role_of(role)));
+    members.insert("parts".to_owned(), Value::Array(parts));
+    for key in ["finish_reason", "name"] {
+        if let Some(text) = text_of(key) {
+            members.insert(key.to_owned(), Value::from(text));
+        }
+    }
+    Value::Object(members)
+}
+
+/// LangChain's words for roles.
+fn role_of(role: &str) -> &str {
+    match role {
+        "human" => "user",
+        "ai" => "assistant",
+        other => other,
+    }
+}
+
+/// Content that is a text, a list of parts as providers write them, or the JSON text of such.
+fn content_parts(content: &Value, parts: &mut Vec<Value>) {
+    match content {
+        Value::String(text) if text.is_empty() => {}
+        Value::String(text) => match parsed(text).filter(is_part_list) {
+            Some(list) => content_parts(&list, parts),
+            None => parts.push(text_part(text)),
+        },
+        Value::Array(list) => parts.extend(list.iter().map(provider_part)),
+        Value::Object(_) => parts.push(provider_part(content)),
+        _ => {}
+    }
+}
+
+fn is_part_list(value: &Value) -> bool {
+    value.as_array().is_some_and(|list| {
+        !list.is_empty() && list.iter().all(|part| part.get("type").is_some_and(Value::is_string))
+    })
+}
+
+/// One part as providers write it.
+fn provider_part(part: &Value) -> Value {
+    if let Some(text) = part.get("text").and_then(Value::as_str).or_else(|| part.as_str()) {
+        return text_part(text);
+    }
+    let url = part.get("image_url").map(|image| image.get("url").unwrap_or(image));
+    match url.and_then(Value::as_str) {
+        Some(url) => image_part(url),
+        None => part.clone(),
+    }
+}
+
+fn call_part(element: &Map<String, Value>) -> Value {
+    let element = element.get("tool_call").and_then(Value::as_object).unwrap_or(element);
+    let function = element.get("function").and_then(Value::as_object).unwrap_or(element);
+    let name = function.get("name").and_then(Value::as_str).unwrap_or_default();
+    call(element.get("id"), name, function.get("arguments"))
+}
+
+fn call(id: Option<&Value>, name: &str, arguments: Option<&Value>) -> Value {
+    let arguments = match arguments {
+        Some(Value::String(text)) => parsed(text).unwrap_or_else(|| Value::from(text.as_str())),
+        Some(other) => other.clone(),
+        None => Value::Null,
+    };
+    object([
+        ("type", Value::from("tool_call")),
+        ("id", id.cloned().unwrap_or(Value::Null)),
+        ("name", Value::from(name)),
+        ("arguments", arguments),
+    ])
+}
+
+/// The object or array that a text holds as JSON.
+pub(crate) fn parsed(text: &str) -> Option<Value> {
+    let json = text.len() <= MAX_JSON && text.trim_start().starts_with(['{', '[']);
+    json.then(|| serde_json::from_str(text).ok()).flatten()
+}
+
+/// Messages given as one JSON text: a list of messages, or an object that has one.
+pub(crate) fn of_json(text: &str, role: &str) -> Option<String> {
+    let json = parsed(text)?;
+    let list = match &json {
+        Value::Array(list) => list,
+        Value::Object(map) => {
+            ["messages", "choices"].iter().find_map(|key| map.get(*key)?.as_array())?
+        }
+        _ => return None,
+    };
+    let messages: Option<Vec<Value>> = list
+        .iter()
+        .map(|element| {
+            let message = element.get("message").unwrap_or(element).as_object()?;
+            message.get("role")?.as_str()?;
+            let calls = message.get("tool_calls").and_then(Value::as_array);
+            let calls = calls.map(|calls| calls.iter().filter_map(Value::as_object).collect());
+            let mut whole = finished(message, role, Vec::new(), calls.unwrap_or_default());
+            if let (Some(reason), Some(members)) =
+                (element.get("finish_reason"), whole.as_object_mut())
+            {
+                members.insert("finish_reason".to_owned(), reason.clone());
+            }
+            Some(whole)
+        })
+        .collect();
+    rendered(messages?)
+}
+
+/// Tool definitions of `OpenInference`, each a JSON text.
+pub(crate) fn tools(tree: &Tree) -> Option<String> {
+    let schemas = tree.list().into_iter().filter_map(|element| {
+        let schema = element.get("tool")?.get("json_schema")?.as_str()?;
+        Some(parsed(schema).unwrap_or_else(|| Value::from(schema)))
+    });
+    rendered(schemas.collect())
+}
+
+/// Tool definitions of OpenLLMetry.
+pub(crate) fn functions(tree: &Tree) -> Option<String> {
+    let definitions = tree.list().into_iter().map(|function| {
+        let mut definition = Map::new();
+        definition.insert("type".to_owned(), Value::from("function"));
+        for key in ["name", "description", "parameters"] {
+            let Some(value) = function.get(key) else { continue };
+            let value = value.as_str().and_then(parsed).unwrap_or_else(|| value.clone());
+            definition.insert(key.to_owned(), value);
+        }
+        Value::Object(definition)
+    });
+    rendered(definitions.collect())
+}
+
+/// Documents that a retrieval found.
+pub(crate) fn documents(tree: &Tree) -> Option<String> {
+    let documents = tree.list().into_iter().filter_map(|element| element.get("document").cloned());
+    rendered(documents.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::msgpack;
+
+    fn tree(pairs: &[(&str, &str)]) -> Tree {
+        let mut tree = Tree::default();
+        for (path, text) in pairs {
+            let mut value = Vec::new();
+            msgpack::str(&mut value, text);
+            tree.insert(path.as_bytes(), &value);
+        }
+        tree
+    }
+
+    fn same(text: Option<String>, expected: &str) {
+        let read: Value = serde_json::from_str(&text.unwrap()).unwrap();
+        let expected: Value = serde_json::from_str(expected).unwrap();
+        assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn open_inference_messages_with_tool_calls_and_images() {
+        let tree = tree(&[
+            ("0.message.role", "user"),
+            ("0.message.contents.0.message_content.type", "text"),
+            ("0.message.contents.0.message_content.text", "what is this"),
+            ("0.message.contents.1.message_content.image.image.url", "https://x/y.png"),
+            ("1.message.role", "assistant"),
+            ("1.message.tool_calls.0.tool_call.id", "call_1"),
+            ("1.message.tool_calls.0.tool_call.function.name", "add"),
+            ("1.message.tool_calls.0.tool_call.function.arguments", r#"{"a": 1}"#),
+            ("2.message.role", "tool"),
+            ("2.message.tool_call_id", "call_1"),
+            ("2.message.content", "3"),
+        ]);
+        same(
+            of_open_inference(&tree, "user"),
+            r#"[{"role":"user","parts":[{"type":"text","content":"what is this"},
+                {"type":"uri","modality":"image","uri":"https://x/y.png"}]},
+               {"role":"assistant","parts":[
+                {"type":"tool_call","id":"call_1","name":"add","arguments":{"a":1}}]},
+               {"role":"tool","parts":[
+                {"type":"tool_call_response","id":"call_1","response":"3"}]}]"#,
+        );
+    }
+
+    #[test]
+    fn traceloop_completions_with_reasons() {
+        let tree = tree(&[
+            ("0.role", "assistant"),
+            ("0.content", "hi"),
+            ("0.finish_reason", "tool_calls"),
+            ("0.tool_calls.0.id", "c"),
+            ("0.tool_calls.0.name", "f"),
+            ("0.tool_calls.0.arguments", "not json"),
+        ]);
+        assert_eq!(finish_reasons(&tree), ["tool_calls"]);
+        same(
+            of_traceloop(&tree, "assistant"),
+            r#"[{"role":"assistant","finish_reason":"tool_calls","parts":[
+                {"type":"text","content":"hi"},
+                {"type":"tool_call","id":"c","name":"f","arguments":"not json"}]}]"#,
+        );
+    }
+
+    #[test]
+    fn json_messages_and_what_is_none() {
+        let text = r#"{"choices":[{"finish_reason":"stop","message":{"role":"assistant",
+            "content":[{"type":"text","text":"a"}]}}]}"#;
+        same(
+            of_json(text, "assistant"),
+            r#"[{"role":"assistant","finish_reason":"stop","parts":[
+                {"type":"text","content":"a"}]}]"#,
+        );
+        assert_eq!(of_json("hi there", "user"), None);
+        assert_eq!(of_json(r#"["a"]"#, "user"), None);
+    }
+
+    #[test]
+    fn tool_definitions() {
+        let given = tree(&[("0.name", "f"), ("0.parameters", r#"{"type":"object"}"#)]);
+        let expected = r#"[{"type":"function","name":"f","parameters":{"type":"object"}}]"#;
+        same(functions(&given), expected);
+        let given = tree(&[("0.tool.json_schema", r#"{"name":"g"}"#)]);
+        same(tools(&given), r#"[{"name":"g"}]"#);
+    }
+}

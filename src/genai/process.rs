@@ -1,0 +1,262 @@
+//! One chunk through all that `ai_context` does.
+
+use super::correlate::{self, Change};
+use super::dialect::Dialect;
+use super::mask::Masker;
+use super::normalize::Normalizer;
+use super::redact::{Detector, Redactor, Replacement};
+use super::span::{MetricRenamer, normalize_span, span_shape};
+use super::walk::{Head, Patch, Place, find, head};
+use crate::codec::msgpack::{ReadError, Reader};
+use crate::codec::records::{Event, EventKind, EventTime, Events};
+use crate::model::{Position, Signal};
+
+/// What to do.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Whether dialects become the current conventions.
+    pub normalize: bool,
+    /// Whether the dialects' own attributes stay beside the current ones.
+    pub keep_originals: bool,
+    /// Whether logs get their place in the trace.
+    pub correlate: bool,
+    /// What is searched for and replaced; nothing if empty.
+    pub redact: Vec<Detector>,
+    /// What it is replaced by.
+    pub replacement: Replacement,
+    /// This filter's run and place: records emitted there or later are left alone.
+    pub position: Position,
+}
+
+/// What was done to a chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Spans that were changed, by [`Dialect::index`].
+    pub normalized: [u64; Dialect::ALL.len()],
+    /// Logs that got a trace.
+    pub correlated: u64,
+    /// Places that were replaced, by [`Detector::index`].
+    pub redactions: [u64; Detector::ALL.len()],
+    /// What was passed on unread: events that are none or have a newer layout, and a broken end
+    /// of the chunk.
+    pub malformed: u64,
+}
+
+/// The newest record layout that is understood here.
+const LAYOUT: u64 = 1;
+
+/// What a record's metadata says of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Label {
+    signal: Option<Signal>,
+    /// Whether we emitted it at or after our own place.
+    ours: bool,
+    /// Whether its layout is newer than ours.
+    newer: bool,
+}
+
+/// Does what the settings say to one chunk after the other.
+pub struct Processor {
+    settings: Settings,
+    normalizer: Option<Normalizer>,
+    redactor: Option<Redactor>,
+    metrics: MetricRenamer,
+    /// The metadata of the last span or metric, which mostly is that of the next one too.
+    known: Vec<u8>,
+    known_label: Label,
+    patch: Patch,
+    changed: Vec<u8>,
+    masked: Vec<u8>,
+}
+
+impl Processor {
+    /// A processor.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        let normalizer = settings.normalize.then(|| Normalizer::new(settings.keep_originals));
+        let redactor = (!settings.redact.is_empty())
+            .then(|| Redactor::new(&settings.redact, settings.replacement));
+        Self {
+            settings,
+            normalizer,
+            redactor,
+            metrics: MetricRenamer::new(),
+            known: Vec::new(),
+            known_label: Label { signal: None, ours: false, newer: false },
+            patch: Patch::default(),
+            changed: Vec::new(),
+            masked: Vec::new(),
+        }
+    }
+
+    /// The chunk as it is to go on, or `None` if it goes on as it is. What is no event is kept as
+    /// it is.
+    #[must_use]
+    pub fn process(&mut self, chunk: &[u8], tally: &mut Tally) -> Option<Vec<u8>> {
+        let mut out = Vec::new();
+        let mut changed = false;
+        let mut copied = 0;
+        let mut place = 0;
+        while let Some(rest) = chunk.get(place..).filter(|rest| !rest.is_empty()) {
+            let (length, replaced) = match self.event(rest, tally) {
+                Ok(step) => step,
+                Err(_) => {
+                    tally.malformed = tally.malformed.saturating_add(1);
+                    (Reader::new(rest).skip().map_or(rest.len(), <[u8]>::len), false)
+                }
+            };
+            if replaced {
+                if !changed {
+                    out.reserve(chunk.len().saturating_add(chunk.len() / 4));
+                }
+                changed = true;
+                out.extend_from_slice(chunk.get(copied..place).unwrap_or_default());
+                out.extend_from_slice(&self.changed);
+                copied = place.saturating_add(length);
+            }
+            place = place.saturating_add(length);
+        }
+        changed.then(|| {
+            out.extend_from_slice(chunk.get(copied..).unwrap_or_default());
+            out
+        })
+    }
+
+    /// Handles the event that `rest` starts with: its length, and whether `self.changed` is to
+    /// stand in its place.
+    fn event(&mut self, rest: &[u8], tally: &mut Tally) -> Result<(usize, bool), ReadError> {
+        let mut head = head(rest, &self.known)?;
+        let label = self.label(head.metadata.map_or(&[], |metadata| metadata.of(rest)));
+        let start = head.walker.position();
+        self.patch.clear();
+        if head.marker {
+            // Some hosts write group markers that need mending; the reader of events knows how.
+            let marker = Events::new(rest).next().ok_or(ReadError::Truncated)??;
+            return Ok((marker.raw.len(), false));
+        }
+        if label.ours || label.newer {
+            head.walker.skip()?;
+            tally.malformed = tally.malformed.saturating_add(u64::from(label.newer));
+            return Ok((head.walker.position(), false));
+        }
+        let mut shape = None;
+        if label.signal == Some(Signal::Traces) {
+            shape = Some(span_shape(&mut head.walker, self.normalizer.as_ref())?);
+        } else {
+            head.walker.skip()?;
+        }
+        let length = head.walker.position();
+        let record = rest.get(..length).unwrap_or_default();
+        let body = Place { start, end: length };
+        match (label.signal, shape, &mut self.normalizer) {
+            (Some(Signal::Traces), Some(shape), Some(normalizer)) => {
+                if let Some(dialect) = normalize_span(record, shape, normalizer, &mut self.patch)
+                    && let Some(count) = tally.normalized.get_mut(dialect.index())
+                {
+                    *count = count.saturating_add(1);
+                }
+            }
+            (Some(Signal::Traces), ..) => {}
+            (Some(Signal::Metrics), _, normalizer) => {
+                if normalizer.is_some() {
+                    self.metrics.rename(record, body, &mut self.patch);
+                }
+            }
+            _ => self.log(record, &head, body, tally),
+        }
+        let replaced = self.finish(record, label.signal, &head, body, tally);
+        Ok((length, replaced))
+    }
+
+    fn label(&mut self, metadata: &[u8]) -> Label {
+        if !self.known.is_empty() && metadata == self.known {
+            return self.known_label;
+        }
+        let event = Event {
+            raw: &[],
+            kind: EventKind::Record,
+            time: EventTime::default(),
+            metadata,
+            body: &[],
+            group: None,
+        };
+        let telemetry = event.telemetry().unwrap_or_default();
+        let here = self.settings.position;
+        let ours =
+            telemetry.position.is_some_and(|from| from.run == here.run && from.after >= here.after);
+        let newer = telemetry.version.is_some_and(|version| version > LAYOUT);
+        let label = Label { signal: telemetry.signal, ours, newer };
+        if matches!(label.signal, Some(Signal::Traces | Signal::Metrics)) {
+            self.known.clear();
+            self.known.extend_from_slice(metadata);
+            self.known_label = label;
+        }
+        label
+    }
+
+    fn log(&mut self, record: &[u8], head: &Head<'_>, body: Place, tally: &mut Tally) {
+        let mut change = Change::default();
+        let mut attributes = Vec::new();
+        if self.settings.correlate {
+            change.context = correlate::context(record, body, head.metadata);
+        }
+        let otlp = head.metadata.and_then(|metadata| find(record, metadata, b"otlp"));
+        if let (Some(normalizer), Some(otlp)) = (&mut self.normalizer, otlp) {
+            change.event_name = correlate::event_name(record, otlp);
+            if let Some(given) = find(record, otlp, b"attributes") {
+                let given = given.of(record);
+                let sighting = normalizer.sight_all(given);
+                if sighting.calls_for_work()
+                    && normalizer.rewrite(given, sighting, None, &mut attributes).is_some()
+                {
+                    change.attributes = Some(&attributes);
+                }
+            }
+        }
+        if change.context.is_some() {
+            tally.correlated = tally.correlated.saturating_add(1);
+        }
+        if !change.is_empty() {
+            correlate::write(record, head, &change, &mut self.patch);
+        }
+    }
+
+    /// Writes the record with what was noted and, if that is asked for, redacted.
+    fn finish(
+        &mut self,
+        record: &[u8],
+        signal: Option<Signal>,
+        read: &Head<'_>,
+        body: Place,
+        tally: &mut Tally,
+    ) -> bool {
+        let mut replaced = !self.patch.is_empty();
+        if replaced {
+            self.changed.clear();
+            self.patch.apply(record, &mut self.changed);
+        }
+        let Some(redactor) = &self.redactor else { return replaced };
+        let (mut source, mut metadata, mut body) = (record, read.metadata, body);
+        if replaced {
+            let Ok(again) = head(&self.changed, &self.known) else { return replaced };
+            source = &self.changed;
+            metadata = again.metadata;
+            body = Place { start: again.walker.position(), end: source.len() };
+        }
+        self.patch.clear();
+        let count = |detector: Detector| {
+            if let Some(count) = tally.redactions.get_mut(detector.index()) {
+                *count = count.saturating_add(1);
+            }
+        };
+        let mut masker = Masker { redactor, patch: &mut self.patch, count };
+        masker.record(source, signal, metadata, body);
+        if !self.patch.is_empty() {
+            self.masked.clear();
+            self.patch.apply(source, &mut self.masked);
+            std::mem::swap(&mut self.changed, &mut self.masked);
+            replaced = true;
+        }
+        replaced
+    }
+}

@@ -1,0 +1,304 @@
+//! Masking what must not leave: e-mail addresses, cards, keys and the like.
+//!
+//! Text is searched as it is, also where it is JSON: masks have no quotation marks and no
+//! backslashes and never cut an escape sequence, and a bare number in JSON becomes `0`, so that JSON
+//! stays JSON at any depth.
+
+mod names;
+mod numbers;
+mod secrets;
+mod text;
+
+use std::borrow::Cow;
+
+use secrets::Secrets;
+use text::{Hit, at, before};
+
+/// A built-in detector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Detector {
+    /// Keys, tokens, private keys.
+    Secrets,
+    /// E-mail addresses.
+    Email,
+    /// Payment card numbers with the right check digit.
+    CreditCard,
+    /// International bank account numbers with the right check digits.
+    Iban,
+    /// US social security numbers.
+    Ssn,
+    /// Telephone numbers.
+    Phone,
+    /// IP addresses.
+    Ip,
+}
+
+impl Detector {
+    /// All of them, in the order in which they are applied.
+    pub const ALL: [Self; 7] = [
+        Self::Secrets,
+        Self::Email,
+        Self::CreditCard,
+        Self::Iban,
+        Self::Ssn,
+        Self::Phone,
+        Self::Ip,
+    ];
+
+    /// The word for it in options and counters.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Secrets => "secrets",
+            Self::Email => "email",
+            Self::CreditCard => "credit_card",
+            Self::Iban => "iban",
+            Self::Ssn => "ssn",
+            Self::Phone => "phone",
+            Self::Ip => "ip",
+        }
+    }
+
+    /// The detector of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|detector| detector.name().eq_ignore_ascii_case(name))
+    }
+
+    /// Its place in [`Detector::ALL`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// What stands in the text's place.
+    const fn mask(self) -> &'static [u8] {
+        match self {
+            Self::Secrets => b"[secret]",
+            Self::Email => b"[email]",
+            Self::CreditCard => b"[credit_card]",
+            Self::Iban => b"[iban]",
+            Self::Ssn => b"[ssn]",
+            Self::Phone => b"[phone]",
+            Self::Ip => b"[ip]",
+        }
+    }
+
+    /// Whether what it finds is made of digits, which identifiers are full of.
+    const fn is_numeric(self) -> bool {
+        !matches!(self, Self::Secrets | Self::Email)
+    }
+
+    /// Length of the shortest text in which it can find anything.
+    const fn shortest(self) -> usize {
+        match self {
+            Self::Secrets => 15,
+            Self::Email => 6,
+            Self::CreditCard => 13,
+            Self::Iban => 15,
+            Self::Ssn => 11,
+            Self::Phone => 9,
+            Self::Ip => 3,
+        }
+    }
+}
+
+/// What becomes of the text that a detector finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replacement {
+    /// The detector's name in brackets, `[email]`.
+    Mask,
+    /// Nothing: the text is cut out.
+    Drop,
+}
+
+/// What the key of a value says about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Anything.
+    Free,
+    /// An identifier: its digits are no card.
+    Identifier,
+    /// An address of the service that was called.
+    Address,
+}
+
+impl Role {
+    /// The role of the value under a key.
+    pub(crate) fn of(key: &[u8]) -> Self {
+        let identifier = key.eq_ignore_ascii_case(b"id")
+            || [&b".id"[..], b"_id", b"-id", b"Id", b"ID"].iter().any(|end| key.ends_with(end))
+            || matches!(key, b"traceparent" | b"tracestate");
+        match key {
+            b"server.address" => Self::Address,
+            _ if identifier => Self::Identifier,
+            _ => Self::Free,
+        }
+    }
+}
+
+/// Applies the chosen detectors.
+#[derive(Debug)]
+pub(crate) struct Redactor {
+    detectors: Vec<Detector>,
+    replacement: Replacement,
+    secrets: Option<Secrets>,
+}
+
+impl Redactor {
+    /// A redactor; the detectors are applied in the order of [`Detector::ALL`].
+    pub(crate) fn new(chosen: &[Detector], replacement: Replacement) -> Self {
+        let detectors: Vec<Detector> =
+            Detector::ALL.into_iter().filter(|detector| chosen.contains(detector)).collect();
+        let secrets = detectors.contains(&Detector::Secrets).then(Secrets::new).flatten();
+        Self { detectors, replacement, secrets }
+    }
+
+    /// The text without what the detectors find, or `None` if they find nothing. `count` is called
+    /// for each place found.
+    pub(crate) fn text(
+        &self,
+        text: &[u8],
+        role: Role,
+        count: &mut impl FnMut(Detector),
+    ) -> Option<Vec<u8>> {
+        let mut current = Cow::Borrowed(text);
+        for detector in &self.detectors {
+            let applies = match role {
+                Role::Free => true,
+                Role::Identifier => !detector.is_numeric(),
+                Role::Address => *detector != Detector::Ip,
+            };
+            if applies
+                && current.len() >= detector.shortest()
+                && let Some(masked) = self.apply(*detector, &current, count)
+            {
+                current = Cow::Owned(masked);
+            }
+        }
+        match current {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(masked) => Some(masked),
+        }
+    }
+
+    fn find(&self, detector: Detector, text: &[u8], from: usize) -> Option<Hit> {
+        match detector {
+            Detector::Secrets => self.secrets.as_ref()?.find(text, from),
+            Detector::Email => names::email(text, from),
+            Detector::CreditCard => numbers::card(text, from),
+            Detector::Iban => names::iban(text, from),
+            Detector::Ssn => numbers::ssn(text, from),
+            Detector::Phone => numbers::phone(text, from),
+            Detector::Ip => names::ip(text, from),
+        }
+    }
+
+    fn apply(
+        &self,
+        detector: Detector,
+        text: &[u8],
+        count: &mut impl FnMut(Detector),
+    ) -> Option<Vec<u8>> {
+        let mut hit = self.find(detector, text, 0)?;
+        let mut out = Vec::with_capacity(text.len());
+        let mut copied = 0;
+        loop {
+            count(detector);
+            out.extend_from_slice(text.get(copied..hit.start).unwrap_or_default());
+            out.extend_from_slice(match self.replacement {
+                _ if is_json_number(text, hit) => b"0",
+                Replacement::Mask => detector.mask(),
+                Replacement::Drop => b"",
+            });
+            copied = hit.end;
+            match self.find(detector, text, hit.end) {
+                Some(next) => hit = next,
+                None => break,
+            }
+        }
+        out.extend_from_slice(text.get(copied..).unwrap_or_default());
+        Some(out)
+    }
+}
+
+/// Whether a hit is a whole bare number where JSON has a value: after a key's colon, or in a list.
+fn is_json_number(text: &[u8], hit: Hit) -> bool {
+    let json = matches!(text.trim_ascii_start().first(), Some(b'{' | b'['));
+    let digits = text.get(hit.start..hit.end).unwrap_or_default().iter().all(u8::is_ascii_digit);
+    if !json || !digits {
+        return false;
+    }
+    let is_gap = |byte: u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b'-');
+    let mut start = hit.start;
+    while is_gap(before(text, start, 1)) {
+        start -= 1;
+    }
+    let mut end = hit.end;
+    while is_gap(at(text, end)) {
+        end += 1;
+    }
+    match before(text, start, 1) {
+        b':' => before(text, start, 2) == b'"' || before(text, start, 2).is_ascii_whitespace(),
+        b'[' | b',' => matches!(at(text, end), b',' | b']'),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn redacted(text: &str) -> String {
+        let redactor = Redactor::new(&Detector::ALL, Replacement::Mask);
+        let masked = redactor.text(text.as_bytes(), Role::Free, &mut |_| {});
+        masked.map_or_else(|| text.to_owned(), |masked| String::from_utf8(masked).unwrap())
+    }
+
+    #[test]
+    fn masks_name_the_detector() {
+        let text = "joe@x.com pays 4111 1111 1111 1111 from 10.1.2.3, key sk-a1B2c3D4e5F6g7H8";
+        assert_eq!(redacted(text), "[email] pays [credit_card] from [ip], key [secret]");
+        assert_eq!(redacted(&redacted(text)), redacted(text));
+        assert_eq!(redacted("nothing to see"), "nothing to see");
+    }
+
+    #[test]
+    fn json_stays_json_at_any_depth() {
+        use serde_json::{Value, json};
+        let mut value = json!({
+            "to": "joe@x.com", "card": 4111111111111111_u64, "cards": [4111111111111111_u64, 1],
+            "é": "é\njoe@x.com\t+49 151 2345678 \u{1}4111111111111111\\",
+        });
+        for _ in 0..4 {
+            let text = value.to_string();
+            let masked = redacted(&text);
+            assert!(!masked.contains("joe") && !masked.contains("4111"), "{masked}");
+            let mut read: Value = serde_json::from_str(&masked).unwrap();
+            while let Some(inner) = read.get("inner").and_then(Value::as_str) {
+                read = serde_json::from_str(inner).unwrap();
+            }
+            value = json!({ "inner": text });
+        }
+    }
+
+    #[test]
+    fn identifiers_keep_their_digits() {
+        let redactor = Redactor::new(&Detector::ALL, Replacement::Mask);
+        let card = b"4111111111111111";
+        assert_eq!(redactor.text(card, Role::of(b"gen_ai.response.id"), &mut |_| {}), None);
+        let email = redactor.text(b"joe@x.com", Role::of(b"user.id"), &mut |_| {});
+        assert_eq!(email.as_deref(), Some(&b"[email]"[..]));
+        assert_eq!(redactor.text(b"10.0.0.1", Role::of(b"server.address"), &mut |_| {}), None);
+        assert_eq!(Role::of(b"valid"), Role::Free);
+    }
+
+    #[test]
+    fn drop_cuts_out() {
+        let redactor = Redactor::new(&[Detector::Email], Replacement::Drop);
+        let mut found = 0;
+        let cut = redactor.text(b"a joe@x.com b c@d.org", Role::Free, &mut |_| found += 1);
+        assert_eq!(cut.as_deref(), Some(&b"a  b "[..]));
+        assert_eq!(found, 2);
+    }
+}

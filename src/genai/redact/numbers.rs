@@ -1,0 +1,234 @@
+//! Payment cards, US social security numbers, telephone numbers.
+
+use super::text::{Hit, at, before, begins, begins_number, ends_number, is_word, next_digit, run};
+
+const DIGITS: fn(u8) -> bool = |byte| byte.is_ascii_digit();
+
+/// The next payment card number: 13 to 19 digits, whole or in groups of 3 to 7 divided by single
+/// blanks or hyphens, that begin as an issuer's number does (ISO/IEC 7812) and end in the right
+/// check digit.
+pub(super) fn card(text: &[u8], mut from: usize) -> Option<Hit> {
+    loop {
+        let start = next_digit(text, from)?;
+        let first = run(text, start, DIGITS);
+        from = first;
+        if begins_number(text, start)
+            && let Some(end) = card_end(text, start, first)
+        {
+            return Some(Hit { start, end });
+        }
+    }
+}
+
+/// The furthest end of a card number whose first group of digits lies at `start..first`.
+fn card_end(text: &[u8], start: usize, first: usize) -> Option<usize> {
+    let mut digits = [0_u8; 19];
+    let mut count = 0;
+    let mut end = first;
+    let mut group = start;
+    let mut found = None;
+    loop {
+        for digit in text.get(group..end)? {
+            match digits.get_mut(count) {
+                Some(slot) => *slot = digit - b'0',
+                None => return found,
+            }
+            count += 1;
+        }
+        let known = digits.get(..count)?;
+        if ends_number(text, end) && is_card(known) {
+            found = Some(end);
+        }
+        let length = end - group;
+        if !(3..=7).contains(&length) || !matches!(at(text, end), b' ' | b'-') {
+            return found;
+        }
+        group = end + 1;
+        end = run(text, group, DIGITS);
+        if !(3..=7).contains(&(end - group)) {
+            return found;
+        }
+    }
+}
+
+fn is_card(digits: &[u8]) -> bool {
+    let prefix = |count: usize| {
+        digits.iter().take(count).fold(0_u32, |number, digit| number * 10 + u32::from(*digit))
+    };
+    let issued = matches!(
+        (prefix(1), prefix(2), prefix(4), digits.len()),
+        (4, _, _, 13 | 16 | 19)
+            | (_, 51..=55, _, 16)
+            | (_, _, 2221..=2720, 16)
+            | (_, 34 | 37, _, 15)
+            | (_, 36 | 38 | 39, _, 14..=19)
+            | (_, _, 3000..=3059, 14..=19)
+            | (_, 35 | 62 | 64 | 65, _, 16..=19)
+            | (_, _, 6011, 16..=19)
+            | (_, 50 | 56..=58 | 63 | 67, _, 13..=19)
+    );
+    issued && luhn(digits)
+}
+
+/// The check of ISO/IEC 7812-1, annex B.
+fn luhn(digits: &[u8]) -> bool {
+    let sum: u32 = digits
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(place, digit)| match (place % 2, u32::from(*digit)) {
+            (1, digit) if digit > 4 => digit * 2 - 9,
+            (1, digit) => digit * 2,
+            (_, digit) => digit,
+        })
+        .sum();
+    sum.is_multiple_of(10)
+}
+
+/// The next US social security number, `AAA-GG-SSSS` with parts that are given out.
+pub(super) fn ssn(text: &[u8], mut from: usize) -> Option<Hit> {
+    loop {
+        let start = next_digit(text, from)?;
+        from = run(text, start, DIGITS);
+        let whole = text.get(start..start + 11).unwrap_or_default();
+        let hyphen_before = before(text, start, 1) == b'-' && is_word(before(text, start, 2));
+        if begins_number(text, start)
+            && !hyphen_before
+            && is_ssn(whole)
+            && ends_number(text, start + 11)
+            && at(text, start + 11) != b'-'
+        {
+            return Some(Hit { start, end: start + 11 });
+        }
+    }
+}
+
+fn is_ssn(text: &[u8]) -> bool {
+    let &[a, b, c, b'-', d, e, b'-', f, g, h, i] = text else { return false };
+    let digits = [a, b, c, d, e, f, g, h, i].iter().all(u8::is_ascii_digit);
+    let area = [a, b, c];
+    digits
+        && a != b'9'
+        && area != *b"000"
+        && area != *b"666"
+        && [d, e] != *b"00"
+        && [f, g, h, i] != *b"0000"
+}
+
+/// The next telephone number: with a country code after `+` (ITU-T E.164, 8 to 15 digits), or ten
+/// digits of the North American plan in three groups.
+pub(super) fn phone(text: &[u8], mut from: usize) -> Option<Hit> {
+    loop {
+        let rest = text.get(from..)?;
+        let start = from + rest.iter().position(|b| matches!(b, b'+' | b'(' | b'0'..=b'9'))?;
+        let end = match at(text, start) {
+            b'+' => international(text, start),
+            b'(' => north_american(text, start),
+            _ if next_digit(text, start) == Some(start) && begins_number(text, start) => {
+                north_american(text, start)
+            }
+            _ => None,
+        };
+        if let Some(end) = end {
+            return Some(Hit { start, end });
+        }
+        from = if at(text, start).is_ascii_digit() { run(text, start, DIGITS) } else { start + 1 };
+    }
+}
+
+/// The end of the number after a `+`.
+fn international(text: &[u8], plus: usize) -> Option<usize> {
+    if !matches!(at(text, plus + 1), b'1'..=b'9') || !begins(text, plus) {
+        return None;
+    }
+    let mut digits = 0;
+    let mut end = plus + 1;
+    let mut place = end;
+    while digits <= 15 {
+        match at(text, place) {
+            b'0'..=b'9' => {
+                digits += 1;
+                end = place + 1;
+            }
+            // At most two signs divide groups, as in `+1 (555) 123`.
+            b' ' | b'-' | b'.' | b'(' | b')' if place < end + 2 => {}
+            _ => break,
+        }
+        place += 1;
+    }
+    ((8..=15).contains(&digits) && !is_word(at(text, end))).then_some(end)
+}
+
+/// The end of `(AAA) EEE-NNNN` or `AAA-EEE-NNNN`, with hyphens, dots or blanks.
+fn north_american(text: &[u8], start: usize) -> Option<usize> {
+    let bracket = at(text, start) == b'(';
+    let area = if bracket { start + 1 } else { start };
+    let group = |from: usize, count: usize| {
+        let end = run(text, from, DIGITS);
+        (end - from == count).then_some(end)
+    };
+    let divides = |byte: u8| matches!(byte, b'-' | b'.' | b' ');
+    let mut place = group(area, 3)?;
+    if bracket {
+        place = (at(text, place) == b')').then_some(place + 1)?;
+        place += usize::from(divides(at(text, place)));
+    } else {
+        place = divides(at(text, place)).then_some(place + 1)?;
+    }
+    let exchange = place;
+    place = group(exchange, 3)?;
+    place = divides(at(text, place)).then_some(place + 1)?;
+    let end = group(place, 4)?;
+    let valid = |first: u8| matches!(first, b'2'..=b'9');
+    let whole = valid(at(text, area)) && valid(at(text, exchange)) && ends_number(text, end);
+    whole.then_some(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(find: fn(&[u8], usize) -> Option<Hit>, text: &str) -> Option<&str> {
+        find(text.as_bytes(), 0).map(|hit| text.get(hit.start..hit.end).unwrap())
+    }
+
+    #[test]
+    fn cards() {
+        assert_eq!(found(card, "my card 4111 1111 1111 1111."), Some("4111 1111 1111 1111"));
+        assert_eq!(found(card, "x:4111111111111111"), Some("4111111111111111"));
+        assert_eq!(found(card, "3782-822463-10005 ok"), Some("3782-822463-10005"));
+        assert_eq!(found(card, "2024 5555 5555 5555 4444"), Some("5555 5555 5555 4444"));
+        assert_eq!(found(card, r"\u53f74111111111111111"), Some("4111111111111111"));
+        for none in [
+            "4111 1111 1111 1112",
+            "0.4111111111111111",
+            "a4111111111111111",
+            "41111111111111111111111",
+            "1795352867893868497",
+            "1 2 3 4 5 6 7 8 9 10 11",
+            "",
+        ] {
+            assert_eq!(found(card, none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn social_security_numbers() {
+        assert_eq!(found(ssn, "ssn 123-45-6789,"), Some("123-45-6789"));
+        for none in ["000-12-3456", "666-12-3456", "912-12-3456", "123-00-6789", "123-45-67890"] {
+            assert_eq!(found(ssn, none), None, "{none}");
+        }
+        assert_eq!(found(ssn, "a-123-45-6789"), None);
+    }
+
+    #[test]
+    fn telephones() {
+        assert_eq!(found(phone, "call +49 151 2345678 now"), Some("+49 151 2345678"));
+        assert_eq!(found(phone, "+1 (415) 555-2671"), Some("+1 (415) 555-2671"));
+        assert_eq!(found(phone, "(415) 555-2671"), Some("(415) 555-2671"));
+        assert_eq!(found(phone, "415.555.2671"), Some("415.555.2671"));
+        for none in ["+00:00", "2024-08-06", "1+23456789012", "1,415", "115-555-2671", "+1234567"] {
+            assert_eq!(found(phone, none), None, "{none}");
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Where words begin and end in text that may be JSON inside JSON.
+//!
+//! What is masked must not be part of an escape sequence such as `\n` or `\u00e9`: cutting one in
+//! two would break the JSON text around it.
+
+/// A part of a text, from its first byte to before its last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hit {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+/// The byte at a place; NUL outside the text.
+#[inline]
+pub(crate) fn at(text: &[u8], place: usize) -> u8 {
+    text.get(place).copied().unwrap_or(0)
+}
+
+/// The byte that lies `back` bytes before a place.
+#[inline]
+pub(crate) fn before(text: &[u8], place: usize, back: usize) -> u8 {
+    place.checked_sub(back).map_or(0, |place| at(text, place))
+}
+
+pub(crate) const fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+/// Whether `\uXXXX` starts at a place.
+fn is_unicode_escape(text: &[u8], place: usize) -> bool {
+    let escape = text.get(place..).and_then(<[u8]>::first_chunk::<6>);
+    escape.is_some_and(|[slash, letter, hex @ ..]| {
+        *slash == b'\\' && *letter == b'u' && hex.iter().all(u8::is_ascii_hexdigit)
+    })
+}
+
+/// The first place at or after `start` that is not part of an escape sequence.
+pub(crate) fn after_escape(text: &[u8], start: usize) -> usize {
+    let escape = (1..=5).filter_map(|back| start.checked_sub(back));
+    if let Some(place) = escape.into_iter().find(|place| is_unicode_escape(text, *place)) {
+        return place + 6;
+    }
+    if before(text, start, 1) == b'\\' { start + 1 } else { start }
+}
+
+/// Whether a word may begin at a place: what is before it is no letter, digit or underscore, or is
+/// one that belongs to an escape sequence.
+pub(crate) fn begins(text: &[u8], start: usize) -> bool {
+    let last = before(text, start, 1);
+    if start == 0 || !is_word(last) {
+        return true;
+    }
+    let short = before(text, start, 2) == b'\\' && matches!(last, b'n' | b'r' | b't' | b'b' | b'f');
+    short || start.checked_sub(6).is_some_and(|place| is_unicode_escape(text, place))
+}
+
+/// Whether a number may begin at a place: as a word, but not after a decimal point.
+pub(crate) fn begins_number(text: &[u8], start: usize) -> bool {
+    let decimal = before(text, start, 1) == b'.' && before(text, start, 2).is_ascii_digit();
+    begins(text, start) && !decimal
+}
+
+/// Whether a number may end before a place.
+pub(crate) fn ends_number(text: &[u8], end: usize) -> bool {
+    let next = at(text, end);
+    let decimal = next == b'.' && at(text, end + 1).is_ascii_digit();
+    !is_word(next) && !decimal
+}
+
+/// The end of the run of bytes for which `is` holds, from `start`.
+pub(crate) fn run(text: &[u8], start: usize, is: impl Fn(u8) -> bool) -> usize {
+    let rest = text.get(start..).unwrap_or_default();
+    start + rest.iter().position(|byte| !is(*byte)).unwrap_or(rest.len())
+}
+
+/// The next digit at or after a place that is not part of an escape sequence.
+pub(crate) fn next_digit(text: &[u8], from: usize) -> Option<usize> {
+    let mut place = from;
+    loop {
+        let rest = text.get(place..)?;
+        place += rest.iter().position(u8::is_ascii_digit)?;
+        // A digit after a lone backslash is no escape in JSON.
+        let free = match after_escape(text, place) {
+            free if before(text, place, 1) == b'\\' && free == place + 1 => place,
+            free => free,
+        };
+        if free == place {
+            return Some(place);
+        }
+        place = free;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_are_not_cut() {
+        assert_eq!(after_escape(br"\njoe", 1), 2);
+        assert_eq!(after_escape(br"\\njoe", 2), 3);
+        assert_eq!(after_escape(br"\u00e9joe", 1), 6);
+        assert_eq!(after_escape(br"\u00e9joe", 4), 6);
+        assert_eq!(after_escape(br"\u00e9joe", 6), 6);
+        assert_eq!(after_escape(b"joe", 0), 0);
+    }
+
+    #[test]
+    fn words_begin_after_escapes() {
+        assert!(begins(br"\nsk", 2));
+        assert!(begins(br"\u00e9sk", 6));
+        assert!(!begins(b"task", 2));
+        assert!(begins(b"a-sk", 2));
+        assert_eq!(next_digit(br"\u00e91", 0), Some(6));
+        assert_eq!(next_digit(br"\1", 0), Some(1));
+        assert!(!begins_number(b"0.41", 2));
+    }
+}

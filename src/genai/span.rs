@@ -1,0 +1,159 @@
+//! Normalising one span or metric record in its encoded form.
+
+use memchr::memmem::Finder;
+
+use super::dialect::Dialect;
+use super::normalize::{Normalizer, Sighting, provider};
+use super::walk::{Patch, Place, Walker, find, items, pairs};
+use crate::codec::msgpack::{self, ReadError, Token, int_of, text_of};
+
+/// The span event with which `OpenInference` marks the first token of a stream.
+const FIRST_TOKEN: &str = "First Token Stream Event";
+
+/// Where the parts of a span's body are.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct SpanShape {
+    attributes: Option<Place>,
+    events: Option<Place>,
+    start: Option<Place>,
+    sighting: Sighting,
+}
+
+/// Walks over a span's body and looks at its attributes on the way.
+pub(super) fn span_shape(
+    walker: &mut Walker<'_>,
+    normalizer: Option<&Normalizer>,
+) -> Result<SpanShape, ReadError> {
+    let mut shape = SpanShape::default();
+    let before = *walker;
+    let Token::Map(pairs) = walker.token()? else {
+        *walker = before;
+        walker.skip()?;
+        return Ok(shape);
+    };
+    for _ in 0..pairs {
+        match walker.key()? {
+            b"attributes" => {
+                let start = walker.position();
+                match normalizer {
+                    Some(normalizer) => sight(walker, normalizer, &mut shape.sighting)?,
+                    None => {
+                        walker.skip()?;
+                    }
+                }
+                shape.attributes = Some(Place { start, end: walker.position() });
+            }
+            b"events" => shape.events = Some(walker.place()?),
+            b"start_time_unix_nano" => shape.start = Some(walker.place()?),
+            _ => {
+                walker.skip()?;
+            }
+        }
+    }
+    Ok(shape)
+}
+
+fn sight(
+    walker: &mut Walker<'_>,
+    normalizer: &Normalizer,
+    sighting: &mut Sighting,
+) -> Result<(), ReadError> {
+    let before = *walker;
+    let Token::Map(pairs) = walker.token()? else {
+        *walker = before;
+        return walker.skip().map(|_| ());
+    };
+    for _ in 0..pairs {
+        let key = walker.key()?;
+        let value = walker.skip()?;
+        normalizer.sight(sighting, key, value);
+    }
+    Ok(())
+}
+
+/// Notes what is to be replaced in a span, and says whose dialect it spoke.
+pub(super) fn normalize_span(
+    record: &[u8],
+    shape: SpanShape,
+    normalizer: &mut Normalizer,
+    patch: &mut Patch,
+) -> Option<Dialect> {
+    let mut dialect = None;
+    if let Some(attributes) = shape.attributes
+        && shape.sighting.calls_for_work()
+    {
+        let first_token =
+            shape.sighting.is_open_inference().then(|| first_token(record, shape)).flatten();
+        dialect = patch.replace(attributes, |out| {
+            normalizer.rewrite(attributes.of(record), shape.sighting, first_token, out)
+        });
+    }
+    for event in shape.events.into_iter().flat_map(|events| items(record, events)) {
+        let Some(attributes) = find(record, event, b"attributes") else { continue };
+        let sighting = normalizer.sight_all(attributes.of(record));
+        if sighting.calls_for_work() {
+            let spoken = patch.replace(attributes, |out| {
+                normalizer.rewrite(attributes.of(record), sighting, None, out)
+            });
+            dialect = dialect.or(spoken);
+        }
+    }
+    dialect
+}
+
+/// Seconds from the span's start to its first token.
+fn first_token(record: &[u8], shape: SpanShape) -> Option<f64> {
+    let start = u64::try_from(int_of(shape.start?.of(record))?).ok()?;
+    let event = items(record, shape.events?).find(|event| {
+        find(record, *event, b"name").and_then(|name| text_of(name.of(record))) == Some(FIRST_TOKEN)
+    })?;
+    let time = find(record, event, b"time_unix_nano")?;
+    let time = u64::try_from(int_of(time.of(record))?).ok()?;
+    Some(std::time::Duration::from_nanos(time.checked_sub(start)?).as_secs_f64())
+}
+
+/// Renames the attribute `gen_ai.system` of a metric's data points. Unlike in spans the old name
+/// goes, since attributes are what tells one series from another.
+#[derive(Debug)]
+pub(super) struct MetricRenamer(Finder<'static>);
+
+impl MetricRenamer {
+    pub(super) fn new() -> Self {
+        Self(Finder::new(b"gen_ai.system"))
+    }
+
+    /// Notes what is to be replaced in the metric whose body is at `body`.
+    pub(super) fn rename(&self, record: &[u8], body: Place, patch: &mut Patch) {
+        if self.0.find(body.of(record)).is_none() {
+            return;
+        }
+        let kinds = pairs(record, body).filter(|pair| {
+            let kinds = [&b"gauge"[..], b"sum", b"histogram", b"exponential_histogram", b"summary"];
+            kinds.contains(&pair.key)
+        });
+        for kind in kinds {
+            let Some(points) = find(record, kind.value, b"data_points") else { continue };
+            for point in items(record, points) {
+                let Some(attributes) = find(record, point, b"attributes") else { continue };
+                rename_in(record, attributes, patch);
+            }
+        }
+    }
+}
+
+fn rename_in(record: &[u8], attributes: Place, patch: &mut Patch) {
+    if find(record, attributes, b"gen_ai.provider.name").is_some() {
+        return;
+    }
+    let Some(old) = pairs(record, attributes).find(|pair| pair.key == b"gen_ai.system") else {
+        return;
+    };
+    patch.replace(old.whole, |out| {
+        msgpack::str(out, "gen_ai.provider.name");
+        match text_of(old.value.of(record)) {
+            Some(name) => msgpack::str(out, provider(name)),
+            None => out.extend_from_slice(old.value.of(record)),
+        }
+        Some(())
+    });
+}

@@ -1,0 +1,219 @@
+//! The filter `ai_context`: dialects become the current GenAI conventions, logs get their place in
+//! the trace, what must not leave is masked.
+
+use crate::config::{Parser, parse_list};
+use crate::genai::{Detector, Dialect, Processor, Replacement, Settings, Tally};
+use crate::model::Position;
+use crate::plugin::{
+    Chunk, Environment, Filter, OpenError, OptionKind, OptionSpec, Options, Spec, Verdict,
+};
+use crate::stats::{Counter, CounterFamily};
+
+const NORMALIZED: CounterFamily = CounterFamily::counter(
+    "normalized_spans_total",
+    "Spans whose attributes were mapped to the current GenAI conventions",
+    &["dialect"],
+);
+const CORRELATED: CounterFamily = CounterFamily::counter(
+    "correlated_logs_total",
+    "Logs that got the trace and span ids found in them",
+    &[],
+);
+const REDACTIONS: CounterFamily = CounterFamily::counter(
+    "redactions_total",
+    "Places in attributes and log bodies that were redacted",
+    &["detector"],
+);
+const MALFORMED: CounterFamily = CounterFamily::counter(
+    "malformed_events_total",
+    "Events of a chunk that could not be read and were passed on as they were",
+    &[],
+);
+
+const OPTIONS: &[OptionSpec] = &[
+    OptionSpec::new(
+        "normalize",
+        OptionKind::Bool,
+        Some("on"),
+        "map OpenInference, OpenLLMetry, LiteLLM, LangSmith and older gen_ai attributes to the \
+         OpenTelemetry GenAI conventions 1.41",
+    ),
+    OptionSpec::new(
+        "keep_originals",
+        OptionKind::Bool,
+        Some("on"),
+        "keep the attributes that were mapped beside the current ones",
+    ),
+    OptionSpec::new(
+        "correlate",
+        OptionKind::Bool,
+        Some("on"),
+        "write trace and span ids found in a log's body or attributes where OTLP has them",
+    ),
+    OptionSpec::new(
+        "redact",
+        OptionKind::CommaList,
+        None,
+        "what to redact in span attributes and logs: secrets, email, credit_card, iban, ssn, \
+         phone, ip",
+    ),
+    OptionSpec::new(
+        "redact_with",
+        OptionKind::Str,
+        Some("mask"),
+        "what redacted text becomes: mask (the detector's name in brackets) or drop (nothing)",
+    ),
+];
+
+/// An instance of the filter.
+pub struct AiContext {
+    processor: Processor,
+    normalized: Vec<Counter>,
+    correlated: Counter,
+    redactions: Vec<Counter>,
+    malformed: Counter,
+}
+
+fn detectors(parser: &mut Parser<'_>) -> Vec<Detector> {
+    let mut chosen = Vec::new();
+    for list in parser.texts("redact") {
+        for name in parse_list(list) {
+            match Detector::named(&name) {
+                Some(detector) => chosen.push(detector),
+                None => {
+                    let names: Vec<&str> = Detector::ALL.iter().map(|d| d.name()).collect();
+                    parser.refuse("redact", &name, &format!("allowed: {}", names.join(", ")));
+                }
+            }
+        }
+    }
+    chosen
+}
+
+impl Filter for AiContext {
+    const SPEC: Spec = Spec {
+        name: "ai_context",
+        about: "Normalise GenAI telemetry, correlate logs with traces, redact content",
+        options: OPTIONS,
+    };
+
+    fn open(options: &dyn Options, environment: Environment) -> Result<Self, OpenError> {
+        let mut parser = Parser::new(options);
+        let replacements = [("mask", Replacement::Mask), ("drop", Replacement::Drop)];
+        let settings = Settings {
+            normalize: parser.bool("normalize", true),
+            keep_originals: parser.bool("keep_originals", true),
+            correlate: parser.bool("correlate", true),
+            redact: detectors(&mut parser),
+            replacement: parser.choice("redact_with", Replacement::Mask, &replacements),
+            position: Position { run: environment.hub.run(), after: environment.position },
+        };
+        let settings = parser.finish(settings)?;
+        let counters = &environment.counters;
+        let of_detector = |detector: &Detector| counters.counter(REDACTIONS, &[detector.name()]);
+        let of_dialect = |dialect: &Dialect| counters.counter(NORMALIZED, &[dialect.name()]);
+        Ok(Self {
+            processor: Processor::new(settings),
+            normalized: Dialect::ALL.iter().map(of_dialect).collect(),
+            correlated: counters.counter(CORRELATED, &[]),
+            redactions: Detector::ALL.iter().map(of_detector).collect(),
+            malformed: counters.counter(MALFORMED, &[]),
+        })
+    }
+
+    fn on_chunk(&mut self, chunk: Chunk<'_>) -> Verdict {
+        let mut tally = Tally::default();
+        let replaced = self.processor.process(chunk.bytes, &mut tally);
+        add(&self.normalized, &tally.normalized);
+        add(&self.redactions, &tally.redactions);
+        self.correlated.add(tally.correlated);
+        self.malformed.add(tally.malformed);
+        replaced.map_or(Verdict::Pass, Verdict::Replace)
+    }
+}
+
+fn add(counters: &[Counter], counts: &[u64]) {
+    for (counter, count) in counters.iter().zip(counts) {
+        counter.add(*count);
+    }
+}
+
+crate::export_filter!("filter_ai_context", AiContext);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::codec::msgpack;
+    use crate::hub::Hub;
+    use crate::stats::{Counters, Log};
+
+    struct Given(Vec<(String, String)>);
+
+    impl Options for Given {
+        fn given(&self) -> &[(String, String)] {
+            &self.0
+        }
+
+        fn host_value(&self, _name: &str) -> Option<String> {
+            None
+        }
+    }
+
+    fn open(given: &[(&str, &str)]) -> (Result<AiContext, OpenError>, Arc<Counters>) {
+        let counters = Arc::new(Counters::default());
+        let environment = Environment {
+            instance: "ai_context.0".to_owned(),
+            hub: Arc::new(Hub::new(7)),
+            position: 1,
+            host_release: "4.2.0".to_owned(),
+            log_groups: true,
+            counters: Arc::clone(&counters),
+            log: Arc::new(Log::default()),
+        };
+        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        let given = Given(given.iter().map(owned).collect());
+        (AiContext::open(&given, environment), counters)
+    }
+
+    fn log_of(text: &str) -> Vec<u8> {
+        let mut chunk = vec![0x92, 0x92, 0x05, 0x80];
+        msgpack::map_header(&mut chunk, 1);
+        msgpack::str(&mut chunk, "log");
+        msgpack::str(&mut chunk, text);
+        chunk
+    }
+
+    #[test]
+    fn every_wrong_option_is_named() {
+        let wrong = [("redact", "email, passwords"), ("redact_with", "hash"), ("normalize", "x")];
+        let Err(OpenError(problems)) = open(&wrong).0 else { panic!("opened") };
+        assert_eq!(problems.len(), 3);
+        let redact = problems.iter().find(|problem| problem.contains("'passwords'")).unwrap();
+        assert!(redact.contains("allowed: secrets, email, credit_card, iban, ssn, phone, ip"));
+    }
+
+    #[test]
+    fn chunks_are_redacted_and_counted() {
+        let (filter, counters) = open(&[("redact", "email,Secrets")]);
+        let mut filter = filter.unwrap();
+        let value = |name: &str, label: &str| {
+            let readings = counters.readings();
+            let found = readings.iter().find(|reading| {
+                reading.family.name == name && reading.labels.first().is_none_or(|l| l == label)
+            });
+            found.unwrap().counter.value()
+        };
+        let clean = log_of("nothing");
+        let verdict = filter.on_chunk(Chunk { tag: b"t", bytes: &clean });
+        assert_eq!(verdict, Verdict::Pass);
+        let dirty = log_of("joe@x.com");
+        let verdict = filter.on_chunk(Chunk { tag: b"t", bytes: &dirty });
+        assert_eq!(verdict, Verdict::Replace(log_of("[email]")));
+        assert_eq!(value("redactions_total", "email"), 1);
+        assert_eq!(value("redactions_total", "secrets"), 0);
+        assert_eq!(filter.on_chunk(Chunk { tag: b"t", bytes: b"\xc1" }), Verdict::Pass);
+        assert_eq!(value("malformed_events_total", ""), 1);
+    }
+}

@@ -1,0 +1,181 @@
+//! The two inputs as the host sees them.
+
+use std::sync::{Arc, Mutex};
+
+use super::AiOtlp;
+use crate::clock::Tick;
+use crate::hub::{Drain, Emission, Hub, Source};
+use crate::plugin::{Environment, Input, OpenError, Options, Pause, Refused, Sink, Waker};
+use crate::plugins::in_ai_emitter::AiEmitter;
+use crate::stats::{Counters, Log};
+
+struct Given {
+    options: Vec<(String, String)>,
+    listen: Option<String>,
+}
+
+impl Options for Given {
+    fn given(&self) -> &[(String, String)] {
+        &self.options
+    }
+
+    fn host_value(&self, name: &str) -> Option<String> {
+        self.listen.clone().filter(|_| name == "listen")
+    }
+}
+
+fn given(options: &[(&str, &str)]) -> Given {
+    let text = |text: &&str| (*text).to_owned();
+    let options = options.iter().map(|(key, value)| (text(key), text(value))).collect();
+    Given { options, listen: None }
+}
+
+fn environment() -> Environment {
+    Environment {
+        instance: "ai.0".to_owned(),
+        hub: Arc::new(Hub::new(1)),
+        position: 1,
+        host_release: "4.2.8".to_owned(),
+        log_groups: true,
+        counters: Arc::new(Counters::default()),
+        log: Arc::new(Log::default()),
+    }
+}
+
+fn open(options: &Given, environment: &Environment) -> Result<AiOtlp, OpenError> {
+    AiOtlp::open(options, environment.clone(), Waker::new(|| ()))
+}
+
+/// What was appended: tag and number of records; how often the host was asked to flush.
+#[derive(Default)]
+struct Pipe {
+    refuse: bool,
+    appended: Vec<(Vec<u8>, usize)>,
+    flushed: usize,
+}
+
+impl Sink for Pipe {
+    fn append(&mut self, tag: &[u8], records: usize, _: &[u8]) -> Result<(), Refused> {
+        if self.refuse {
+            return Err(Refused);
+        }
+        self.appended.push((tag.to_vec(), records));
+        Ok(())
+    }
+
+    fn flush_now(&mut self) {
+        self.flushed += 1;
+    }
+}
+
+/// A source that notes why it was drained.
+#[derive(Default)]
+struct Shelf(Mutex<(Vec<Emission>, Vec<Drain>)>);
+
+impl Shelf {
+    fn put(&self, tag: &str) {
+        let emission = Emission { tag: tag.into(), records: 1, events: vec![0x90] };
+        self.0.lock().unwrap().0.push(emission);
+    }
+}
+
+impl Source for Shelf {
+    fn take(&self, drain: Drain, _: Tick, _: u64) -> Vec<Emission> {
+        let mut shelf = self.0.lock().unwrap();
+        shelf.1.push(drain);
+        std::mem::take(&mut shelf.0)
+    }
+
+    fn put_back(&self, emission: Emission) {
+        self.0.lock().unwrap().0.push(emission);
+    }
+}
+
+fn shelf(environment: &Environment) -> Arc<Shelf> {
+    let shelf = Arc::new(Shelf::default());
+    environment.hub.add_source(Arc::<Shelf>::clone(&shelf));
+    shelf
+}
+
+#[test]
+fn every_wrong_option_is_named_at_once() {
+    let options = given(&[
+        ("grpc_port", "99999"),
+        ("http_port", "none"),
+        ("format", "native"),
+        ("max_request_size", "12"),
+        ("max_queue_size", "huge"),
+    ]);
+    let error = open(&options, &environment()).unwrap_err();
+    assert_eq!(error.0.len(), 5, "{error}");
+    assert!(error.to_string().contains("'native' is not allowed; it comes in a later release"));
+    let error = open(&given(&[("format", "xml")]), &environment()).unwrap_err();
+    assert!(error.to_string().contains("allowed: records"), "{error}");
+}
+
+#[test]
+fn it_listens_where_it_is_told() {
+    let mut options = given(&[("grpc_port", "0"), ("http_port", "0"), ("format", "Records")]);
+    let environment = environment();
+    let plugin = open(&options, &environment).unwrap();
+    let [(_, grpc), (_, http)] = plugin.receiver.addresses() else { panic!("two listeners") };
+    assert!(grpc.ip().is_loopback() && http.ip().is_loopback() && grpc.port() != http.port());
+    let lines: Vec<String> = environment.log.take().into_iter().map(|line| line.text).collect();
+    assert!(lines[0].contains(&format!("OTLP/gRPC on {grpc}")), "{lines:?}");
+    assert!(environment.hub.has_emitter());
+    // One port for both protocols is fine, and so are names and IPv6 addresses in brackets.
+    let port = http.port().to_string();
+    drop(plugin);
+    options = given(&[("grpc_port", port.as_str()), ("http_port", port.as_str())]);
+    options.listen = Some("localhost".to_owned());
+    let plugin = open(&options, &environment).unwrap();
+    assert_eq!(plugin.receiver.addresses().len(), 1);
+    options.listen = Some("no such name".to_owned());
+    let error = open(&options, &environment).unwrap_err();
+    assert!(error.to_string().contains("no such name"), "{error}");
+}
+
+#[test]
+fn derived_telemetry_enters_at_ticks() {
+    let environment = environment();
+    let shelf = shelf(&environment);
+    let mut plugin = AiEmitter::open(&given(&[]), environment.clone(), Waker::new(|| ())).unwrap();
+    let mut pipe = Pipe::default();
+    shelf.put("a");
+    plugin.on_tick(&mut pipe);
+    assert_eq!(pipe.appended, [(b"a".to_vec(), 1)]);
+    pipe.refuse = true;
+    shelf.put("b");
+    plugin.on_tick(&mut pipe);
+    plugin.on_pause(Pause::Pressure, &mut pipe);
+    pipe.refuse = false;
+    plugin.on_tick(&mut pipe);
+    assert_eq!(pipe.appended.len(), 1);
+    plugin.on_resume();
+    plugin.on_tick(&mut pipe);
+    assert_eq!(pipe.appended.last().unwrap().0, b"b");
+    assert_eq!(pipe.flushed, 0);
+    let counters = environment.counters.readings();
+    let values: Vec<u64> = counters.iter().map(|reading| reading.counter.value()).collect();
+    assert_eq!(values, [2, 1]);
+}
+
+#[test]
+fn everything_leaves_at_a_shutdown_and_after() {
+    let environment = environment();
+    let shelf = shelf(&environment);
+    let mut plugin = open(&given(&[("grpc_port", "0"), ("http_port", "0")]), &environment).unwrap();
+    let mut pipe = Pipe::default();
+    shelf.put("held");
+    plugin.on_pause(Pause::Pressure, &mut pipe);
+    plugin.on_pause(Pause::Shutdown, &mut pipe);
+    assert_eq!(pipe.appended, [(b"held".to_vec(), 1)]);
+    assert_eq!(pipe.flushed, 2);
+    plugin.on_resume();
+    shelf.put("late");
+    plugin.on_tick(&mut pipe);
+    assert_eq!(pipe.appended.len(), 2);
+    assert_eq!(pipe.flushed, 3);
+    assert!(shelf.0.lock().unwrap().1.iter().all(|drain| *drain == Drain::Everything));
+    plugin.on_pause(Pause::Shutdown, &mut pipe);
+}

@@ -1,0 +1,149 @@
+//! OTLP/gRPC: unary calls with raw bytes.
+//!
+//! The framing is done here, by the gRPC protocol document "gRPC over HTTP2", so that requests
+//! share the limits, the budget and the deadlines of OTLP/HTTP, nothing is decoded into trees, and
+//! every refusal gets the code that OTLP asks for.
+
+use bytes::{Buf, BufMut, Bytes};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version};
+use hyper::body::Incoming;
+
+use super::body::{self, READ_LIMIT};
+use super::http::{is_gzip, media_type, refused};
+use super::meters::Transport;
+use super::refusal::Refusal;
+use super::reply::Reply;
+use super::service::{Payload, Service};
+use crate::model::Signal;
+
+/// A flag and a length stand before each message.
+const PREFIX: usize = 5;
+
+const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+
+/// Whether a request is gRPC, by its content type.
+pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+    matches!(media_type(headers).as_str(), "application/grpc" | "application/grpc+proto")
+}
+
+/// Answers a call.
+pub(super) async fn answer(service: &Service, request: Request<Incoming>) -> Response<Reply> {
+    if request.version() != Version::HTTP_2 {
+        service.note(&Refusal::GrpcVersion);
+        return refused(request.headers(), &Refusal::GrpcVersion);
+    }
+    match export(service, request).await {
+        Ok(response) => success(&response),
+        Err(refusal) => {
+            service.note(&refusal);
+            failure(&refusal)
+        }
+    }
+}
+
+async fn export(service: &Service, request: Request<Incoming>) -> Result<Vec<u8>, Refusal> {
+    let path = request.uri().path();
+    let signal = Signal::ALL
+        .into_iter()
+        .find(|signal| signal.grpc_path() == path)
+        .ok_or_else(|| Refusal::NoSuchMethod(path.to_owned()))?;
+    if *request.method() != Method::POST {
+        return Err(Refusal::Method(request.method().to_string()));
+    }
+    service.meters.of(signal).request(Transport::Grpc);
+    let gzip = is_gzip(request.headers(), &GRPC_ENCODING)?;
+    service.admit()?;
+    let mut held = service.budget.share();
+    let limit = service.max_request_size.saturating_add(PREFIX);
+    let bytes = match body::read(&mut request.into_body(), limit, READ_LIMIT, &mut held).await {
+        Err(Refusal::TooLarge { when, .. }) => {
+            return Err(Refusal::TooLarge { limit: service.max_request_size, when });
+        }
+        read => read?,
+    };
+    let payload = unframe(bytes, gzip)?;
+    service.store(signal, payload, held).await
+}
+
+/// The one message of a unary call.
+fn unframe(mut bytes: Bytes, gzip: bool) -> Result<Payload, Refusal> {
+    if bytes.len() < PREFIX {
+        return Err(Refusal::GrpcFraming("the call has no complete message"));
+    }
+    let compressed = match bytes.get_u8() {
+        0 => false,
+        1 if gzip => true,
+        1 => {
+            return Err(Refusal::GrpcFraming(
+                "the message is marked as compressed, but there is no header grpc-encoding",
+            ));
+        }
+        _ => return Err(Refusal::GrpcFraming("the flag before the message is not 0 or 1")),
+    };
+    let length = usize::try_from(bytes.get_u32()).unwrap_or(usize::MAX);
+    if bytes.len() < length {
+        return Err(Refusal::GrpcFraming("the call ended within the message"));
+    }
+    if bytes.len() > length {
+        return Err(Refusal::GrpcFraming("the call has more than one message"));
+    }
+    Ok(Payload { bytes, gzip: compressed })
+}
+
+fn success(message: &[u8]) -> Response<Reply> {
+    let mut frame = Vec::with_capacity(message.len().saturating_add(PREFIX));
+    frame.put_u8(0);
+    frame.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
+    frame.put_slice(message);
+    let mut trailers = HeaderMap::with_capacity(1);
+    trailers.insert(GRPC_STATUS, HeaderValue::from_static("0"));
+    let mut response = Response::new(Reply::with_trailers(frame, trailers));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    response
+}
+
+fn failure(refusal: &Refusal) -> Response<Reply> {
+    let mut response = refusal.grpc_status().into_http::<Reply>();
+    if matches!(refusal, Refusal::Encoding(_)) {
+        response
+            .headers_mut()
+            .insert(GRPC_ACCEPT_ENCODING, HeaderValue::from_static("identity,gzip"));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(flag: u8, length: u32, rest: &[u8]) -> Bytes {
+        let mut bytes = vec![flag];
+        bytes.extend_from_slice(&length.to_be_bytes());
+        bytes.extend_from_slice(rest);
+        bytes.into()
+    }
+
+    #[test]
+    fn a_unary_call_has_one_whole_message() {
+        let payload = unframe(frame(0, 3, b"abc"), true).unwrap();
+        assert_eq!((payload.bytes.as_ref(), payload.gzip), (&b"abc"[..], false));
+        assert!(unframe(frame(1, 3, b"abc"), true).unwrap().gzip);
+        assert!(unframe(frame(0, 0, b""), false).unwrap().bytes.is_empty());
+        let wrong = [
+            frame(1, 3, b"abc"),
+            frame(2, 3, b"abc"),
+            frame(0, 4, b"abc"),
+            frame(0, 2, b"abc"),
+            frame(0, u32::MAX, b"abc"),
+            Bytes::from_static(b"\0\0\0\0"),
+            Bytes::new(),
+        ];
+        for bytes in wrong {
+            let refusal = unframe(bytes, false).err().unwrap();
+            assert_eq!(refusal.grpc_code(), tonic::Code::Internal);
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! OTLP/HTTP with protobuf bodies, by the OpenTelemetry Protocol Specification, section "OTLP/HTTP".
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, RETRY_AFTER};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http_body::Body;
+use hyper::body::Incoming;
+use prost::Message;
+
+use super::body::{self, READ_LIMIT};
+use super::meters::Transport;
+use super::refusal::{RETRY_AFTER_SECONDS, Refusal};
+use super::reply::Reply;
+use super::service::{Payload, Service};
+use crate::model::Signal;
+
+const PROTOBUF: &str = "application/x-protobuf";
+const JSON: &str = "application/json";
+
+/// Answers a request.
+pub(super) async fn answer(service: &Service, request: Request<Incoming>) -> Response<Reply> {
+    let (parts, mut body) = request.into_parts();
+    match export(service, &parts, &mut body).await {
+        Ok(response) => reply(StatusCode::OK, PROTOBUF, response),
+        Err(refusal) => {
+            service.note(&refusal);
+            if must_discard(&parts, &body) {
+                body::discard(&mut body).await;
+            }
+            refused(&parts.headers, &refusal)
+        }
+    }
+}
+
+async fn export(service: &Service, parts: &Parts, body: &mut Incoming) -> Result<Vec<u8>, Refusal> {
+    let path = parts.uri.path();
+    let signal = Signal::ALL
+        .into_iter()
+        .find(|signal| signal.http_path() == path)
+        .ok_or_else(|| Refusal::NotFound(path.to_owned()))?;
+    if parts.method != Method::POST {
+        return Err(Refusal::Method(parts.method.to_string()));
+    }
+    service.meters.of(signal).request(Transport::Http);
+    check_content_type(media_type(&parts.headers))?;
+    let gzip = is_gzip(&parts.headers, &CONTENT_ENCODING)?;
+    service.admit()?;
+    let mut held = service.budget.share();
+    let bytes = body::read(body, service.max_request_size, READ_LIMIT, &mut held).await?;
+    service.store(signal, Payload { bytes, gzip }, held).await
+}
+
+/// The content type without parameters, in lower case.
+pub(super) fn media_type(headers: &HeaderMap) -> String {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    value.split(';').next().unwrap_or("").trim().to_ascii_lowercase()
+}
+
+fn check_content_type(media_type: String) -> Result<(), Refusal> {
+    match media_type.as_str() {
+        PROTOBUF | "application/protobuf" => Ok(()),
+        JSON => Err(Refusal::Json),
+        _ => Err(Refusal::ContentType(media_type)),
+    }
+}
+
+/// Whether a header says gzip; anything but gzip and identity is refused.
+pub(super) fn is_gzip(headers: &HeaderMap, name: &HeaderName) -> Result<bool, Refusal> {
+    let mut values = headers.get_all(name).iter();
+    let (first, second) = (values.next(), values.next());
+    let Some(value) = first else { return Ok(false) };
+    let text = String::from_utf8_lossy(value.as_bytes());
+    let text = text.trim();
+    if second.is_none() && text.eq_ignore_ascii_case("gzip") {
+        Ok(true)
+    } else if second.is_none() && (text.is_empty() || text.eq_ignore_ascii_case("identity")) {
+        Ok(false)
+    } else {
+        Err(Refusal::Encoding(text.to_owned()))
+    }
+}
+
+/// Whether the rest of a refused body is to be read. HTTP/2 can end a stream without; a sender that
+/// waits for "100 Continue" has not sent it.
+fn must_discard(parts: &Parts, body: &Incoming) -> bool {
+    parts.version <= Version::HTTP_11
+        && !parts.headers.contains_key(EXPECT)
+        && !body.is_end_stream()
+}
+
+/// The answer to a refused request: a `google.rpc.Status` in the format of the request.
+pub(super) fn refused(headers: &HeaderMap, refusal: &Refusal) -> Response<Reply> {
+    let status = refusal.status();
+    let mut response = if media_type(headers) == JSON {
+        let text = serde_json::json!({ "code": status.code, "message": status.message });
+        reply(refusal.http_status(), JSON, text.to_string().into_bytes())
+    } else {
+        reply(refusal.http_status(), PROTOBUF, status.encode_to_vec())
+    };
+    let headers = response.headers_mut();
+    if refusal.is_retryable() {
+        headers.insert(RETRY_AFTER, HeaderValue::from(u16::from(RETRY_AFTER_SECONDS)));
+    }
+    if matches!(refusal, Refusal::Method(_)) {
+        headers.insert(ALLOW, HeaderValue::from_static("POST"));
+    }
+    response
+}
+
+fn reply(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Response<Reply> {
+    let mut response = Response::new(Reply::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: HeaderName, values: &[&'static str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(&name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn encodings() {
+        let encoding = |values: &[&'static str]| {
+            is_gzip(&headers(CONTENT_ENCODING, values), &CONTENT_ENCODING)
+        };
+        assert_eq!(encoding(&[]), Ok(false));
+        assert_eq!(encoding(&["identity"]), Ok(false));
+        assert_eq!(encoding(&[" GZIP"]), Ok(true));
+        assert_eq!(encoding(&["zstd"]), Err(Refusal::Encoding("zstd".to_owned())));
+        assert!(encoding(&["gzip, gzip"]).is_err());
+        assert!(encoding(&["gzip", "gzip"]).is_err());
+    }
+
+    #[test]
+    fn content_types() {
+        let check = |value| check_content_type(media_type(&headers(CONTENT_TYPE, &[value])));
+        assert_eq!(check("application/x-protobuf; charset=utf-8"), Ok(()));
+        assert_eq!(check("Application/Protobuf"), Ok(()));
+        assert_eq!(check("application/json"), Err(Refusal::Json));
+        assert_eq!(check("text/plain"), Err(Refusal::ContentType("text/plain".to_owned())));
+    }
+}

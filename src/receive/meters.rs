@@ -1,0 +1,139 @@
+//! The receiver's counters: every family in one place.
+//!
+//! `received_items_total` = `accepted_items_total` + `rejected_items_total` +
+//! `refused_items_total`, as soon as no request is under way. A request that is refused before its
+//! items are known counts in `refused_requests_total` alone.
+
+use super::refusal::REASONS;
+use crate::model::Signal;
+use crate::stats::{Counter, CounterFamily, Counters};
+
+const RECEIVED_REQUESTS: CounterFamily = CounterFamily::counter(
+    "received_requests_total",
+    "Requests by signal and transport, whatever became of them.",
+    &["signal", "transport"],
+);
+const RECEIVED_ITEMS: CounterFamily = CounterFamily::counter(
+    "received_items_total",
+    "Spans, data points and log records in requests that could be read.",
+    &["signal"],
+);
+const ACCEPTED_ITEMS: CounterFamily = CounterFamily::counter(
+    "accepted_items_total",
+    "Items that are in the host's storage.",
+    &["signal"],
+);
+const REJECTED_ITEMS: CounterFamily = CounterFamily::counter(
+    "rejected_items_total",
+    "Items that were not valid; their senders were told by a partial success.",
+    &["signal", "reason"],
+);
+const REFUSED_ITEMS: CounterFamily = CounterFamily::counter(
+    "refused_items_total",
+    "Items that were not taken; their senders were told to send them again.",
+    &["signal", "reason"],
+);
+const REFUSED_REQUESTS: CounterFamily = CounterFamily::counter(
+    "refused_requests_total",
+    "Requests that were answered with an error.",
+    &["reason"],
+);
+const QUEUE_BYTES: CounterFamily = CounterFamily::gauge(
+    "queue_bytes",
+    "Bytes of requests that are being read or wait for the host.",
+    &[],
+);
+
+/// Reasons for which items are refused after they were read.
+const ITEM_REASONS: [&str; 4] = ["paused", "queue_full", "shutting_down", "client_gone"];
+
+/// How a request came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Transport {
+    /// OTLP/gRPC.
+    Grpc,
+    /// OTLP/HTTP with protobuf.
+    Http,
+}
+
+/// The counters of one signal.
+#[derive(Debug)]
+pub(super) struct SignalMeters {
+    grpc_requests: Counter,
+    http_requests: Counter,
+    pub(super) received: Counter,
+    pub(super) accepted: Counter,
+    pub(super) rejected: Counter,
+    refused: Vec<(&'static str, Counter)>,
+}
+
+/// The counters of one receiver.
+#[derive(Debug)]
+pub(super) struct Meters {
+    traces: SignalMeters,
+    metrics: SignalMeters,
+    logs: SignalMeters,
+    refused_requests: Vec<(&'static str, Counter)>,
+    pub(super) queue_bytes: Counter,
+}
+
+impl Meters {
+    pub(super) fn new(counters: &Counters) -> Self {
+        Self {
+            traces: SignalMeters::new(counters, Signal::Traces),
+            metrics: SignalMeters::new(counters, Signal::Metrics),
+            logs: SignalMeters::new(counters, Signal::Logs),
+            refused_requests: REASONS
+                .iter()
+                .map(|reason| (*reason, counters.counter(REFUSED_REQUESTS, &[reason])))
+                .collect(),
+            queue_bytes: counters.counter(QUEUE_BYTES, &[]),
+        }
+    }
+
+    pub(super) fn of(&self, signal: Signal) -> &SignalMeters {
+        match signal {
+            Signal::Traces => &self.traces,
+            Signal::Metrics => &self.metrics,
+            Signal::Logs => &self.logs,
+        }
+    }
+
+    pub(super) fn refused_request(&self, reason: &str) {
+        add(&self.refused_requests, reason, 1);
+    }
+}
+
+impl SignalMeters {
+    fn new(counters: &Counters, signal: Signal) -> Self {
+        let name = signal.name();
+        Self {
+            grpc_requests: counters.counter(RECEIVED_REQUESTS, &[name, "grpc"]),
+            http_requests: counters.counter(RECEIVED_REQUESTS, &[name, "http"]),
+            received: counters.counter(RECEIVED_ITEMS, &[name]),
+            accepted: counters.counter(ACCEPTED_ITEMS, &[name]),
+            rejected: counters.counter(REJECTED_ITEMS, &[name, "malformed"]),
+            refused: ITEM_REASONS
+                .iter()
+                .map(|reason| (*reason, counters.counter(REFUSED_ITEMS, &[name, reason])))
+                .collect(),
+        }
+    }
+
+    pub(super) fn request(&self, transport: Transport) {
+        match transport {
+            Transport::Grpc => self.grpc_requests.add(1),
+            Transport::Http => self.http_requests.add(1),
+        }
+    }
+
+    pub(super) fn refused(&self, reason: &str, items: usize) {
+        add(&self.refused, reason, items);
+    }
+}
+
+fn add(counters: &[(&'static str, Counter)], reason: &str, count: usize) {
+    if let Some((_, counter)) = counters.iter().find(|(known, _)| *known == reason) {
+        counter.add_items(count);
+    }
+}

@@ -1,0 +1,205 @@
+//! A host: a thread that owns the receiver and calls it as Fluent Bit's engine thread does.
+
+use std::net::SocketAddr;
+use std::sync::mpsc::{self, Receiver as Inbox, Sender};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::codec::records::{EventKind, Events};
+use crate::plugin::{Refused, Sink, Waker};
+use crate::receive::{Receiver, Settings};
+use crate::stats::{Counters, Log};
+
+/// What the test tells the host's thread.
+enum Order {
+    Wake,
+    /// Do not call the receiver when it wakes us.
+    Hold(bool),
+    /// Refuse what is appended.
+    Refuse(bool),
+    Pause,
+    Resume,
+    Close,
+    End,
+}
+
+#[derive(Default)]
+struct Storage {
+    refuse: bool,
+    stored: Vec<(usize, Vec<u8>)>,
+}
+
+struct TestSink(Arc<Mutex<Storage>>);
+
+impl Sink for TestSink {
+    fn append(&mut self, tag: &[u8], records: usize, events: &[u8]) -> Result<(), Refused> {
+        assert_eq!(tag, b"");
+        let mut storage = self.0.lock().unwrap();
+        if storage.refuse {
+            return Err(Refused);
+        }
+        storage.stored.push((records, events.to_vec()));
+        Ok(())
+    }
+
+    fn flush_now(&mut self) {}
+}
+
+pub(super) struct Host {
+    orders: Sender<(Order, Sender<()>)>,
+    storage: Arc<Mutex<Storage>>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) log: Arc<Log>,
+    pub(super) grpc: SocketAddr,
+    pub(super) http: SocketAddr,
+    thread: Option<JoinHandle<()>>,
+}
+
+pub(super) fn settings() -> Settings {
+    Settings {
+        listen: "127.0.0.1".to_owned(),
+        grpc_port: 0,
+        http_port: 0,
+        max_request_size: 1 << 20,
+        max_queue_size: 8 << 20,
+        log_groups: true,
+    }
+}
+
+impl Host {
+    pub(super) fn start() -> Self {
+        Self::with(&settings())
+    }
+
+    pub(super) fn with(settings: &Settings) -> Self {
+        let (orders, inbox) = mpsc::channel();
+        let counters = Arc::new(Counters::default());
+        let log = Arc::new(Log::default());
+        let wakes = orders.clone();
+        let waker = Waker::new(move || {
+            let (done, _) = mpsc::channel();
+            drop(wakes.send((Order::Wake, done)));
+        });
+        let receiver = Receiver::open(settings, waker, &counters, Arc::clone(&log)).unwrap();
+        let [(_, grpc), (_, http)] = receiver.addresses()[..] else { panic!("two listeners") };
+        let storage = Arc::new(Mutex::new(Storage::default()));
+        let sink = TestSink(Arc::clone(&storage));
+        let thread =
+            std::thread::Builder::new().spawn(move || obey(&receiver, sink, &inbox)).unwrap();
+        Self { orders, storage, counters, log, grpc, http, thread: Some(thread) }
+    }
+
+    fn order(&self, order: Order) {
+        let (done, obeyed) = mpsc::channel();
+        self.orders.send((order, done)).unwrap();
+        obeyed.recv_timeout(Duration::from_secs(20)).unwrap();
+    }
+
+    pub(super) fn hold(&self, hold: bool) {
+        self.order(Order::Hold(hold));
+    }
+
+    pub(super) fn refuse(&self, refuse: bool) {
+        self.order(Order::Refuse(refuse));
+    }
+
+    pub(super) fn pause(&self) {
+        self.order(Order::Pause);
+    }
+
+    pub(super) fn resume(&self) {
+        self.order(Order::Resume);
+    }
+
+    pub(super) fn close(&self) {
+        self.order(Order::Close);
+    }
+
+    /// Ends the thread and with it the receiver.
+    pub(super) fn end(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            self.order(Order::End);
+            thread.join().unwrap();
+        }
+    }
+
+    /// Records in storage, by what the receiver said and by what the events are.
+    pub(super) fn records(&self) -> usize {
+        let storage = self.storage.lock().unwrap();
+        let said: usize = storage.stored.iter().map(|(records, _)| records).sum();
+        let are = storage
+            .stored
+            .iter()
+            .flat_map(|(_, events)| Events::new(events))
+            .filter(|event| event.as_ref().unwrap().kind == EventKind::Record)
+            .count();
+        assert_eq!(said, are);
+        said
+    }
+
+    /// The sum of a family over the label values that start with `labels`.
+    pub(super) fn count(&self, family: &str, labels: &[&str]) -> u64 {
+        let readings = self.counters.readings();
+        let chosen = readings.iter().filter(|reading| {
+            reading.family.name == family
+                && labels.iter().zip(&reading.labels).all(|(wanted, value)| value == wanted)
+        });
+        chosen.map(|reading| reading.counter.value()).sum()
+    }
+
+    /// Waits until the sum is at least `least`.
+    pub(super) fn wait_for(&self, family: &str, labels: &[&str], least: u64) {
+        self.wait_until(|| self.count(family, labels) >= least);
+    }
+
+    pub(super) fn wait_until(&self, what: impl Fn() -> bool) {
+        let deadline = crate::clock::now().after(Duration::from_secs(10));
+        while !what() {
+            assert!(crate::clock::now() < deadline, "waited in vain");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Every item is accounted for.
+    pub(super) fn assert_sums(&self) {
+        let received = self.count("received_items_total", &[]);
+        let ends = ["accepted_items_total", "rejected_items_total", "refused_items_total"];
+        let ended: u64 = ends.iter().map(|family| self.count(family, &[])).sum();
+        assert_eq!(received, ended);
+        assert_eq!(self.count("queue_bytes", &[]), 0);
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.end();
+        }
+    }
+}
+
+fn obey(receiver: &Receiver, mut sink: TestSink, inbox: &Inbox<(Order, Sender<()>)>) {
+    let mut hold = false;
+    while let Ok((order, done)) = inbox.recv() {
+        match order {
+            Order::Wake if hold => {}
+            Order::Wake => receiver.append(&mut sink),
+            Order::Hold(on) => {
+                hold = on;
+                if !hold {
+                    receiver.append(&mut sink);
+                }
+            }
+            Order::Refuse(refuse) => sink.0.lock().unwrap().refuse = refuse,
+            Order::Pause => receiver.pause(),
+            Order::Resume => receiver.resume(),
+            Order::Close => receiver.close(&mut sink),
+            Order::End => {
+                done.send(()).ok();
+                return;
+            }
+        }
+        done.send(()).ok();
+    }
+}

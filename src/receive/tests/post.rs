@@ -1,0 +1,84 @@
+//! A bare HTTP/1.1 client, so that a test decides every byte.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use flate2::{Compression, write::GzEncoder};
+use prost::Message;
+
+use crate::receive::wire;
+
+pub(super) const PROTOBUF: &str = "content-type: application/x-protobuf\r\n";
+
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    head: String,
+    pub(super) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+
+    /// The message of the `google.rpc.Status`.
+    pub(super) fn message(&self) -> String {
+        assert_eq!(self.header("content-type"), Some("application/x-protobuf"));
+        wire::Status::decode(&self.body[..]).unwrap().message
+    }
+}
+
+pub(super) fn gzip(data: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(data).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Sends a request without waiting for the answer.
+pub(super) fn send(
+    to: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &[u8],
+) -> TcpStream {
+    let length = body.len();
+    let head = format!("content-length: {length}\r\n{headers}");
+    send_raw(to, method, path, &head, body)
+}
+
+/// The same with every header given but `host` and `connection`.
+pub(super) fn send_raw(
+    to: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &[u8],
+) -> TcpStream {
+    let mut stream = TcpStream::connect(to).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let head = format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(body).unwrap();
+    stream
+}
+
+pub(super) fn receive(mut stream: TcpStream) -> Answer {
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+    let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Answer { status, head, body: bytes[end + 4..].to_vec() }
+}
+
+pub(super) fn post(to: SocketAddr, path: &str, headers: &str, body: &[u8]) -> Answer {
+    receive(send(to, "POST", path, headers, body))
+}
+
+/// Posts a protobuf body.
+pub(super) fn export(to: SocketAddr, path: &str, body: &[u8]) -> Answer {
+    post(to, path, PROTOBUF, body)
+}

@@ -1,0 +1,177 @@
+//! Requests -> log events, with a limit on how much larger the events may be.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::budget::Held;
+use super::refusal::Refusal;
+use crate::clock;
+use crate::codec::records::{
+    LogOptions, Transcoded, logs_to_records, metrics_to_records, traces_to_records,
+};
+use crate::codec::wire::{Fields, WireError, WireValue};
+use crate::model::Signal;
+
+/// What the events of one request may take at least.
+const LEAST_LARGEST: usize = 256 * 1024 * 1024;
+/// What they may take in requests of the largest size, if that is more.
+const LARGEST_GROWTH: usize = 4;
+/// What a record takes beside its content, its resource and its scope.
+const PER_RECORD: usize = 128;
+
+/// The next id for the resources and scopes of log groups. They only have to differ within a
+/// chunk, so they may wrap.
+static NEXT_GROUP: AtomicU32 = AtomicU32::new(1);
+
+/// Writes the events of requests.
+#[derive(Debug)]
+pub(super) struct Transcoder {
+    log_groups: bool,
+    largest: usize,
+}
+
+impl Transcoder {
+    pub(super) fn new(log_groups: bool, max_request_size: usize) -> Self {
+        let largest = max_request_size.saturating_mul(LARGEST_GROWTH).max(LEAST_LARGEST);
+        Self { log_groups, largest }
+    }
+
+    /// The events of a request. Afterwards `held` is what they take.
+    ///
+    /// # Errors
+    /// The request is not valid, its events would be too large, or the budget is used up.
+    pub(super) fn run(
+        &self,
+        signal: Signal,
+        request: &[u8],
+        held: &mut Held,
+    ) -> Result<(Transcoded, Vec<u8>), Refusal> {
+        let expected = expected_size(request)
+            .map_err(|error| Refusal::Malformed(format!("the request is not OTLP: {error}")))?;
+        if expected > self.largest {
+            return Err(Refusal::TooLarge {
+                limit: self.largest,
+                when: " once each item carries its resource and scope",
+            });
+        }
+        held.grow(expected)?;
+        let mut events = Vec::with_capacity(expected);
+        let now_unix_nanos = clock::unix_nanos();
+        let transcoded = match signal {
+            Signal::Traces => traces_to_records(request, &mut events),
+            Signal::Metrics => metrics_to_records(request, &mut events, now_unix_nanos),
+            Signal::Logs => {
+                let groups = self.log_groups;
+                let first_group = reserve_groups(request.len());
+                let options = LogOptions { groups, first_group, now_unix_nanos };
+                logs_to_records(request, &mut events, options)
+            }
+        };
+        let transcoded = transcoded.map_err(|error| Refusal::Malformed(error.to_string()))?;
+        held.settle(events.capacity());
+        Ok((transcoded, events))
+    }
+}
+
+/// As many ids as a request of this size can need: a resource or a scope takes two bytes at least.
+fn reserve_groups(request_bytes: usize) -> u32 {
+    let count = u32::try_from(request_bytes / 2).unwrap_or(u32::MAX).saturating_add(1);
+    NEXT_GROUP.fetch_add(count, Ordering::Relaxed)
+}
+
+/// About how large the events will be. Each record carries its resource and its scope, so a small
+/// request can stand for very much: a large resource and many small items. This looks at lengths
+/// only, down to the items, by the field numbers that all three signals share.
+fn expected_size(request: &[u8]) -> Result<usize, WireError> {
+    let mut total = request.len();
+    each_message(request, |number, resource_items| {
+        if number != 1 {
+            return Ok(());
+        }
+        let (mut resource, mut items) = (0_usize, 0_usize);
+        each_message(resource_items, |number, content| {
+            if number != 2 {
+                // The resource itself, its schema URL, and what we do not know.
+                resource = resource.saturating_add(content.len());
+                return Ok(());
+            }
+            let (mut scope, mut count) = (PER_RECORD, 0_usize);
+            each_message(content, |number, content| {
+                if number == 2 {
+                    count = count.saturating_add(1);
+                } else {
+                    scope = scope.saturating_add(content.len());
+                }
+                Ok(())
+            })?;
+            total = total.saturating_add(count.saturating_mul(scope));
+            items = items.saturating_add(count);
+            Ok(())
+        })?;
+        total = total.saturating_add(items.saturating_mul(resource));
+        Ok(())
+    })?;
+    Ok(total)
+}
+
+fn each_message<'a>(
+    message: &'a [u8],
+    mut see: impl FnMut(u32, &'a [u8]) -> Result<(), WireError>,
+) -> Result<(), WireError> {
+    let mut fields = Fields::new(message);
+    while let Some(field) = fields.read()? {
+        if let WireValue::Bytes(content) = field.value {
+            see(field.number, content)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::receive::budget::Budget;
+    use crate::receive::tests::samples;
+    use crate::stats::Counter;
+
+    fn run(transcoder: &Transcoder, request: &[u8]) -> Result<(Transcoded, usize), Refusal> {
+        let gauge = Counter::default();
+        let budget = Budget::new(1 << 30, gauge.clone());
+        let mut held = budget.share();
+        let (transcoded, events) = transcoder.run(Signal::Traces, request, &mut held)?;
+        assert_eq!(usize::try_from(gauge.value()).unwrap(), events.capacity());
+        Ok((transcoded, events.len()))
+    }
+
+    #[test]
+    fn the_expected_size_is_near_the_real_one() {
+        for (spans, resource) in [(1, 10), (100, 10), (100, 5000)] {
+            let request = samples::traces(spans, resource);
+            let (transcoded, real) = run(&Transcoder::new(true, 1 << 20), &request).unwrap();
+            assert_eq!(transcoded.items, spans);
+            let expected = expected_size(&request).unwrap();
+            assert!(expected * 2 >= real && expected <= real * 3, "{expected} for {real}");
+        }
+    }
+
+    #[test]
+    fn a_resource_cannot_be_copied_without_bounds() {
+        let request = samples::traces(5000, 100_000);
+        assert!(request.len() < 1 << 20);
+        let refusal = run(&Transcoder::new(true, 1 << 20), &request).unwrap_err();
+        assert!(matches!(refusal, Refusal::TooLarge { limit: LEAST_LARGEST, .. }), "{refusal}");
+    }
+
+    #[test]
+    fn rubbish_is_malformed() {
+        let mut request = samples::traces(1, 10);
+        request.pop();
+        let refusal = run(&Transcoder::new(true, 1 << 20), &request).unwrap_err();
+        assert!(matches!(refusal, Refusal::Malformed(_)), "{refusal}");
+    }
+
+    #[test]
+    fn group_ids_are_not_used_twice() {
+        let first = reserve_groups(1000);
+        assert!(reserve_groups(0).wrapping_sub(first) >= 500);
+    }
+}

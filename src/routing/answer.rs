@@ -1,0 +1,294 @@
+//! What an endpoint's answer means, by the OTLP specification, sections "Failures" of OTLP/gRPC
+//! and OTLP/HTTP.
+
+use std::time::Duration;
+
+use prost::Message;
+
+/// The longest wait that an endpoint may ask for; what asks for more gets this.
+const MAX_WAIT: Duration = Duration::from_secs(600);
+
+/// Why a request failed: the closed list that counters are labelled with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FailureReason {
+    /// No connection could be made: refused, unknown host, TLS.
+    Connect,
+    /// No answer within the timeout.
+    Timeout,
+    /// The connection broke in the middle.
+    Transport,
+    /// The endpoint asks for less: 429, or `RESOURCE_EXHAUSTED` with a wait.
+    Throttled,
+    /// The endpoint cannot take it now: 502, 503, 504 and the retryable gRPC codes.
+    Unavailable,
+    /// The endpoint will never take it: every other status.
+    Refused,
+    /// The request is too large for the endpoint: 413, or `RESOURCE_EXHAUSTED` without a wait.
+    TooLarge,
+    /// The answer is not what the protocol asks for.
+    BadAnswer,
+}
+
+impl FailureReason {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Connect,
+        Self::Timeout,
+        Self::Transport,
+        Self::Throttled,
+        Self::Unavailable,
+        Self::Refused,
+        Self::TooLarge,
+        Self::BadAnswer,
+    ];
+
+    /// The word in counters.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Timeout => "timeout",
+            Self::Transport => "transport",
+            Self::Throttled => "throttled",
+            Self::Unavailable => "unavailable",
+            Self::Refused => "refused",
+            Self::TooLarge => "too_large",
+            Self::BadAnswer => "bad_answer",
+        }
+    }
+}
+
+/// What is to be done after an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// The request was accepted, perhaps in part; the body says so.
+    Accepted,
+    /// The same request may be accepted later, not before `after` if the endpoint said so.
+    Retry {
+        /// Why.
+        reason: FailureReason,
+        /// The wait that the endpoint asked for.
+        after: Option<Duration>,
+    },
+    /// The same request will never be accepted.
+    Refused(FailureReason),
+}
+
+/// An HTTP status with the value of `Retry-After`; `unix_seconds` is the time now.
+#[must_use]
+pub fn http_answer(status: u16, retry_after_value: Option<&str>, unix_seconds: u64) -> Answer {
+    let after = || retry_after_value.and_then(|value| retry_after(value, unix_seconds));
+    match status {
+        200..=299 => Answer::Accepted,
+        429 => Answer::Retry { reason: FailureReason::Throttled, after: after() },
+        502..=504 => Answer::Retry { reason: FailureReason::Unavailable, after: after() },
+        413 => Answer::Refused(FailureReason::TooLarge),
+        _ => Answer::Refused(FailureReason::Refused),
+    }
+}
+
+/// A gRPC status code with the wait of `RetryInfo`, if there was one.
+#[must_use]
+pub const fn grpc_answer(code: i32, retry_info: Option<Duration>) -> Answer {
+    match (code, retry_info) {
+        (0, _) => Answer::Accepted,
+        // CANCELLED, DEADLINE_EXCEEDED, ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS
+        (1 | 4 | 10 | 11 | 14 | 15, after) => {
+            Answer::Retry { reason: FailureReason::Unavailable, after }
+        }
+        // RESOURCE_EXHAUSTED
+        (8, Some(after)) => Answer::Retry { reason: FailureReason::Throttled, after: Some(after) },
+        (8, None) => Answer::Refused(FailureReason::TooLarge),
+        _ => Answer::Refused(FailureReason::Refused),
+    }
+}
+
+/// The wait of a `Retry-After` header: seconds or a date (RFC 9110, sections 10.2.3 and 5.6.7).
+#[must_use]
+pub fn retry_after(value: &str, unix_seconds: u64) -> Option<Duration> {
+    let value = value.trim();
+    let seconds = match value.parse::<u64>() {
+        Ok(seconds) => seconds,
+        Err(_) => http_date(value)?.saturating_sub(unix_seconds),
+    };
+    Some(Duration::from_secs(seconds).min(MAX_WAIT))
+}
+
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// Unix seconds of an HTTP date in any of its three forms, which differ in the order of their
+/// parts: `Sun, 06 Nov 1994 08:49:37 GMT`, `Sunday, 06-Nov-94 08:49:37 GMT`,
+/// `Sun Nov  6 08:49:37 1994`.
+fn http_date(text: &str) -> Option<u64> {
+    let mut words = text.split([' ', ',', '-']).filter(|word| !word.is_empty());
+    let _weekday = words.next()?;
+    let (second, third) = (words.next()?, words.next()?);
+    let (fourth, fifth) = (words.next()?, words.next()?);
+    let month_of = |word: &str| MONTHS.iter().position(|month| *month == word);
+    let (day, month, year, time) = match month_of(second) {
+        Some(month) => (third, month, fifth, fourth),
+        None => (second, month_of(third)?, fourth, fifth),
+    };
+    let year: u64 = match (year.parse().ok()?, year.len()) {
+        (short @ 70..=99, 2) => short + 1900,
+        (short @ 0..=69, 2) => short + 2000,
+        (full @ 1970..=9999, _) => full,
+        _ => return None,
+    };
+    let day: u64 = day.parse().ok().filter(|day| (1..=31).contains(day))?;
+    let mut clock = time.split(':').map(str::parse::<u64>);
+    let mut part = |limit: u64| clock.next()?.ok().filter(|value| *value <= limit);
+    let (hour, minute, second) = (part(23)?, part(59)?, part(60)?);
+    let days = days_since_1970(year, u64::try_from(month).ok()?, day)?;
+    Some(((days * 24 + hour) * 60 + minute) * 60 + second)
+}
+
+/// Days from 1970-01-01 to a date of the Gregorian calendar; `month` from 0.
+fn days_since_1970(year: u64, month: u64, day: u64) -> Option<u64> {
+    // A year that starts in March has its leap day at its end.
+    let (year, month) = if month < 2 { (year - 1, month + 10) } else { (year, month - 2) };
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1;
+    days.checked_sub(719_468)
+}
+
+/// `google.rpc.Status`, as far as it is read here.
+#[derive(Clone, PartialEq, Message)]
+struct Status {
+    #[prost(message, repeated, tag = "3")]
+    details: Vec<AnyDetail>,
+}
+
+/// `google.protobuf.Any`.
+#[derive(Clone, PartialEq, Message)]
+struct AnyDetail {
+    #[prost(string, tag = "1")]
+    type_url: String,
+    #[prost(bytes = "vec", tag = "2")]
+    value: Vec<u8>,
+}
+
+/// `google.rpc.RetryInfo`.
+#[derive(Clone, PartialEq, Message)]
+struct RetryInfo {
+    #[prost(message, optional, tag = "1")]
+    retry_delay: Option<Delay>,
+}
+
+/// `google.protobuf.Duration`.
+#[derive(Clone, PartialEq, Message)]
+struct Delay {
+    #[prost(int64, tag = "1")]
+    seconds: i64,
+    #[prost(int32, tag = "2")]
+    nanos: i32,
+}
+
+/// The wait in the `RetryInfo` of an encoded `google.rpc.Status`; a `RetryInfo` without a wait is
+/// one of zero.
+#[must_use]
+pub fn retry_info(status: &[u8]) -> Option<Duration> {
+    let status = Status::decode(status).ok()?;
+    let detail =
+        status.details.iter().find(|detail| detail.type_url.ends_with("/google.rpc.RetryInfo"))?;
+    let delay = RetryInfo::decode(detail.value.as_slice()).ok()?.retry_delay.unwrap_or_default();
+    let seconds = u64::try_from(delay.seconds).unwrap_or(0);
+    let nanos = u32::try_from(delay.nanos).unwrap_or(0).min(999_999_999);
+    Some(Duration::new(seconds, nanos).min(MAX_WAIT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn http_statuses_follow_the_specification() {
+        assert_eq!(http_answer(200, None, 0), Answer::Accepted);
+        for status in [429, 502, 503, 504] {
+            let Answer::Retry { after, .. } = http_answer(status, Some("7"), 0) else {
+                panic!("{status}");
+            };
+            assert_eq!(after, Some(Duration::from_secs(7)));
+        }
+        for status in [301, 400, 401, 404, 413, 415, 500, 501, 505] {
+            assert!(matches!(http_answer(status, Some("7"), 0), Answer::Refused(_)), "{status}");
+        }
+        assert_eq!(http_answer(413, None, 0), Answer::Refused(FailureReason::TooLarge));
+    }
+
+    #[test]
+    fn grpc_codes_follow_the_specification() {
+        for code in 0..=16 {
+            let retried = matches!(grpc_answer(code, None), Answer::Retry { .. });
+            assert_eq!(retried, [1, 4, 10, 11, 14, 15].contains(&code), "{code}");
+        }
+        let wait = Some(Duration::from_secs(1));
+        assert_eq!(
+            grpc_answer(8, wait),
+            Answer::Retry { reason: FailureReason::Throttled, after: wait }
+        );
+        assert_eq!(grpc_answer(0, wait), Answer::Accepted);
+        assert!(matches!(grpc_answer(99, None), Answer::Refused(_)));
+    }
+
+    #[test]
+    fn waits_are_seconds_or_dates() {
+        const THEN: u64 = 784_111_777;
+        for date in [
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+        ] {
+            assert_eq!(retry_after(date, THEN - 9), Some(Duration::from_secs(9)), "{date}");
+            assert_eq!(retry_after(date, THEN + 9), Some(Duration::ZERO), "{date}");
+        }
+        let leap = "Thu, 29 Feb 2024 00:00:00 GMT";
+        assert_eq!(http_date(leap), Some(1_709_164_800));
+        assert_eq!(retry_after(" 120 ", 0), Some(Duration::from_secs(120)));
+        assert_eq!(retry_after("999999999", 0), Some(MAX_WAIT));
+        for wrong in ["", "soon", "-1", "Sun, 06 Nov", "Sun, 99 Nov 1994 08:49:37 GMT", "1.5"] {
+            assert_eq!(retry_after(wrong, 0), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn retry_info_is_found_among_details() {
+        let delay = Delay { seconds: 3, nanos: 500_000_000 };
+        let info = RetryInfo { retry_delay: Some(delay) }.encode_to_vec();
+        let other =
+            AnyDetail { type_url: "type.googleapis.com/google.rpc.Help".into(), value: vec![1] };
+        let wanted =
+            AnyDetail { type_url: "type.googleapis.com/google.rpc.RetryInfo".into(), value: info };
+        let status = Status { details: vec![other, wanted] }.encode_to_vec();
+        assert_eq!(retry_info(&status), Some(Duration::from_millis(3500)));
+        assert_eq!(retry_info(b""), None);
+        assert_eq!(retry_info(&[0xff, 0xff]), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_breaks_the_date_reader(text in ".{0,60}", now in 0_u64..1 << 40) {
+            let wait = retry_after(&text, now);
+            proptest::prop_assert!(wait.is_none_or(|wait| wait <= MAX_WAIT));
+        }
+
+        #[test]
+        fn every_day_is_one_after_the_day_before(days in 1_u64..60_000) {
+            // From the number of days to a date by counting, and back by the formula.
+            let (mut year, mut left) = (1970_u64, days);
+            let leap = |y: u64| (y.is_multiple_of(4) && !y.is_multiple_of(100)) || y.is_multiple_of(400);
+            while left >= 365 + u64::from(leap(year)) {
+                left -= 365 + u64::from(leap(year));
+                year += 1;
+            }
+            let lengths = [31, 28 + u64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+            let mut month = 0;
+            while left >= lengths[month] {
+                left -= lengths[month];
+                month += 1;
+            }
+            let found = days_since_1970(year, u64::try_from(month).unwrap(), left + 1);
+            proptest::prop_assert_eq!(found, Some(days));
+        }
+    }
+}

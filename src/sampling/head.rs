@@ -1,0 +1,113 @@
+//! Head sampling: each span at once, every span of a trace alike.
+
+use super::threshold::{Randomness, Threshold};
+use super::tracestate::OtState;
+use crate::model::TraceId;
+
+/// What becomes of a span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// It goes.
+    Drop,
+    /// It stays as it is.
+    Keep,
+    /// It stays, with this threshold in its tracestate.
+    KeepWith(Threshold),
+}
+
+/// A consistent probability sampler that brings spans to a wanted probability, whatever samplers
+/// stood before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeadSampler {
+    threshold: Option<Threshold>,
+}
+
+impl HeadSampler {
+    /// A sampler with this threshold; without one it keeps nothing.
+    #[must_use]
+    pub const fn new(threshold: Option<Threshold>) -> Self {
+        Self { threshold }
+    }
+
+    /// A sampler that keeps this percentage of traces.
+    #[must_use]
+    pub fn from_percentage(percentage: f64) -> Self {
+        Self::new(Threshold::from_percentage(percentage))
+    }
+
+    /// Decides by the randomness of the trace: a span that was sampled at our threshold or a
+    /// higher one before is kept as it is, else R >= T decides.
+    #[must_use]
+    pub fn decide(&self, id: TraceId, state: OtState) -> Decision {
+        let Some(wanted) = self.threshold else { return Decision::Drop };
+        if state.threshold.is_some_and(|before| before >= wanted) {
+            return Decision::Keep;
+        }
+        let randomness = state.randomness.unwrap_or(Randomness::of_trace(id));
+        if wanted.keeps(randomness) { Decision::KeepWith(wanted) } else { Decision::Drop }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn decide(percentage: f64, state: &str, id: &str) -> Decision {
+        let id = TraceId::from_hex(id.as_bytes()).unwrap();
+        HeadSampler::from_percentage(percentage).decide(id, OtState::read(state.as_bytes()))
+    }
+
+    const LOW: &str = "0af7651916cd43dd8448eb211c80319c";
+    const HIGH: &str = "0af7651916cd43dd84ffffffffffffff";
+
+    #[test]
+    fn the_equalizing_rule() {
+        let eight = Threshold::parse(b"8").unwrap();
+        assert_eq!(decide(50.0, "", LOW), Decision::Drop);
+        assert_eq!(decide(50.0, "", HIGH), Decision::KeepWith(eight));
+        assert_eq!(decide(50.0, "ot=th:c", LOW), Decision::Keep);
+        assert_eq!(decide(50.0, "ot=th:8", LOW), Decision::Keep);
+        assert_eq!(decide(50.0, "ot=th:4", HIGH), Decision::KeepWith(eight));
+        assert_eq!(decide(50.0, "ot=th:4", LOW), Decision::Drop);
+        assert_eq!(decide(50.0, "ot=rv:ffffffffffffff", LOW), Decision::KeepWith(eight));
+        assert_eq!(decide(50.0, "ot=rv:00000000000000", HIGH), Decision::Drop);
+        assert_eq!(decide(50.0, "ot=th:ZZ", HIGH), Decision::KeepWith(eight));
+        assert_eq!(decide(100.0, "", LOW), Decision::KeepWith(Threshold::ALWAYS));
+        assert_eq!(decide(0.0, "ot=th:c", HIGH), Decision::Drop);
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_lower_percentage_keeps_a_higher_one_keeps(
+            id in any::<[u8; 16]>(), low in 0.0..100.0_f64, more in 0.0..100.0_f64,
+        ) {
+            let state = OtState::default();
+            let high = (low + more).min(100.0);
+            let few = HeadSampler::from_percentage(low).decide(TraceId(id), state);
+            let many = HeadSampler::from_percentage(high).decide(TraceId(id), state);
+            prop_assert!(few == Decision::Drop || many != Decision::Drop);
+        }
+
+        #[test]
+        fn a_second_sampler_gives_what_the_stricter_one_alone_gives(
+            id in any::<[u8; 16]>(), first in 0.1..100.0_f64, second in 0.1..100.0_f64,
+        ) {
+            let after = |state, percentage| {
+                HeadSampler::from_percentage(percentage).decide(TraceId(id), state)
+            };
+            let once = after(OtState::default(), first);
+            let both = match once {
+                Decision::KeepWith(threshold) => {
+                    let state = OtState { threshold: Some(threshold), randomness: None };
+                    match after(state, second) {
+                        Decision::Keep => once,
+                        other => other,
+                    }
+                }
+                other => other,
+            };
+            prop_assert_eq!(both, after(OtState::default(), first.min(second)));
+        }
+    }
+}

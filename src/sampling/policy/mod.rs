@@ -1,0 +1,253 @@
+//! Policies of tail sampling: which traces stay, and with which probability.
+
+mod attribute;
+
+use std::time::Duration;
+
+pub use attribute::{Facts, SpanTest, SpanTests, ValueTest};
+
+use super::threshold::{Randomness, Threshold};
+use crate::condition::Condition;
+
+/// A question about a whole trace.
+#[derive(Debug)]
+pub enum Rule {
+    /// Every trace.
+    Always,
+    /// One span at least passes the span test with this index.
+    Fact(usize),
+    /// The time from the first start to the last end is at least the first duration and, if there
+    /// is one, less than the second.
+    Latency(Duration, Option<Duration>),
+    /// The trace's randomness reaches the threshold; without a threshold, no trace.
+    Probability(Option<Threshold>),
+    /// The expression says so.
+    Cel(Box<Condition>),
+    /// All of them.
+    All(Vec<Rule>),
+    /// Not this one.
+    Not(Box<Rule>),
+}
+
+impl Rule {
+    /// Whether the answer depends on chance.
+    #[must_use]
+    pub fn is_probabilistic(&self) -> bool {
+        match self {
+            Self::Probability(_) => true,
+            Self::All(rules) => rules.iter().any(Self::is_probabilistic),
+            Self::Not(rule) => rule.is_probabilistic(),
+            Self::Always | Self::Fact(_) | Self::Latency(..) | Self::Cel(_) => false,
+        }
+    }
+
+    fn has_cel(&self) -> bool {
+        match self {
+            Self::Cel(_) => true,
+            Self::All(rules) => rules.iter().any(Self::has_cel),
+            Self::Not(rule) => rule.has_cel(),
+            _ => false,
+        }
+    }
+
+    /// Whether a yes stays a yes, whatever spans follow.
+    fn is_lasting(&self) -> bool {
+        match self {
+            Self::Always | Self::Fact(_) | Self::Probability(_) => true,
+            Self::Latency(_, upper) => upper.is_none(),
+            Self::All(rules) => rules.iter().all(Self::is_lasting),
+            Self::Cel(_) | Self::Not(_) => false,
+        }
+    }
+
+    /// Whether the answer is the same for any trace with the same randomness.
+    fn ignores_spans(&self) -> bool {
+        match self {
+            Self::Always | Self::Probability(_) => true,
+            Self::All(rules) => rules.iter().all(Self::ignores_spans),
+            _ => false,
+        }
+    }
+
+    /// The probability with which a trace stays under this rule; `None` when it does not.
+    fn level(&self, trace: &dyn TraceFacts) -> Option<Level> {
+        let certain = |yes: bool| yes.then_some(Level::Certain);
+        match self {
+            Self::Always => Some(Level::Certain),
+            Self::Fact(index) => certain(trace.facts().has(*index)),
+            Self::Latency(lower, upper) => {
+                let duration = trace.duration();
+                certain(duration >= *lower && upper.is_none_or(|upper| duration < upper))
+            }
+            Self::Probability(threshold) => threshold.map(Level::At),
+            Self::Cel(condition) => certain(trace.meets(condition)),
+            Self::All(rules) => rules.iter().try_fold(Level::Certain, |strictest, rule| {
+                rule.level(trace).map(|level| strictest.max(level))
+            }),
+            Self::Not(rule) => certain(rule.level(trace).is_none()),
+        }
+    }
+}
+
+/// The probability with which a trace stays. The order is from likely to unlikely.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// It stays, by a rule that chance has no part in.
+    Certain,
+    /// It stays if its randomness reaches this threshold.
+    At(Threshold),
+}
+
+/// What policies ask of a trace.
+pub trait TraceFacts {
+    /// The span tests that its spans passed.
+    fn facts(&self) -> Facts;
+    /// The time from its first start to its last end.
+    fn duration(&self) -> Duration;
+    /// The randomness that decides about it.
+    fn randomness(&self) -> Randomness;
+    /// The highest threshold at which a sampler kept one of its spans before.
+    fn threshold_before(&self) -> Option<Threshold>;
+    /// Whether an expression over the trace is true.
+    fn meets(&self, condition: &Condition) -> bool;
+}
+
+/// What a policy does with the traces that it matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// They stay.
+    Keep,
+    /// They go, whatever other policies say.
+    Drop,
+}
+
+/// A rule with a name.
+#[derive(Debug)]
+pub struct Policy {
+    /// The name, as counters and the policy attribute show it.
+    pub name: String,
+    /// Which traces.
+    pub rule: Rule,
+    /// What happens to them.
+    pub action: Action,
+}
+
+/// What was decided about a trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It stays, by the policy with this index and this level.
+    Keep {
+        /// The index of the policy.
+        policy: usize,
+        /// With which probability.
+        level: Level,
+    },
+    /// It goes, by the policy with this index, or because no policy kept it.
+    Drop(Option<usize>),
+}
+
+/// All policies of a sampler, in order.
+#[derive(Debug, Default)]
+pub struct Policies {
+    list: Vec<Policy>,
+    tests: SpanTests,
+    has_drop: bool,
+    ignore_spans: bool,
+}
+
+impl Policies {
+    /// Policies with the span tests that their rules name.
+    #[must_use]
+    pub fn new(list: Vec<Policy>, tests: SpanTests) -> Self {
+        let has_drop = list.iter().any(|policy| policy.action == Action::Drop);
+        let ignore_spans = list.iter().all(|policy| policy.rule.ignores_spans());
+        Self { list, tests, has_drop, ignore_spans }
+    }
+
+    /// The policies.
+    #[must_use]
+    pub fn list(&self) -> &[Policy] {
+        &self.list
+    }
+
+    /// The span tests.
+    #[must_use]
+    pub const fn tests(&self) -> &SpanTests {
+        &self.tests
+    }
+
+    /// The name of a policy.
+    #[must_use]
+    pub fn name(&self, index: usize) -> &str {
+        self.list.get(index).map_or("", |policy| policy.name.as_str())
+    }
+
+    /// Decides about a trace by what is there of it.
+    #[must_use]
+    pub fn decide(&self, trace: &dyn TraceFacts) -> Outcome {
+        let dropping = self.having(Action::Drop).find(|(_, rule)| rule.level(trace).is_some());
+        if let Some((index, _)) = dropping {
+            return Outcome::Drop(Some(index));
+        }
+        // Expressions cost the most, so they are asked only when nothing else kept the trace.
+        let cheap = self.having(Action::Keep).filter(|(_, rule)| !rule.has_cel());
+        let dear = self.having(Action::Keep).filter(|(_, rule)| rule.has_cel());
+        self.best(cheap.chain(dear), trace)
+    }
+
+    /// Decides if no span that may follow can change the outcome.
+    #[must_use]
+    pub fn decide_early(&self, trace: &dyn TraceFacts) -> Option<Outcome> {
+        if self.ignore_spans {
+            return Some(self.decide(trace));
+        }
+        if self.has_drop {
+            return None;
+        }
+        let certain = self.having(Action::Keep).filter(|(_, rule)| rule.is_lasting());
+        let (policy, level) = certain
+            .filter_map(|(index, rule)| rule.level(trace).map(|level| (index, level)))
+            .find(|(_, level)| *level == Level::Certain)?;
+        Some(Outcome::Keep { policy, level })
+    }
+
+    fn having(&self, action: Action) -> impl Iterator<Item = (usize, &Rule)> {
+        let policies = self.list.iter().enumerate();
+        policies
+            .filter(move |(_, policy)| policy.action == action)
+            .map(|(index, policy)| (index, &policy.rule))
+    }
+
+    /// The likeliest of the rules that match decides, so that the threshold written is the
+    /// probability with which a trace like this one stays.
+    fn best<'p>(
+        &self,
+        rules: impl Iterator<Item = (usize, &'p Rule)>,
+        trace: &dyn TraceFacts,
+    ) -> Outcome {
+        let mut best: Option<(usize, Level)> = None;
+        for (index, rule) in rules {
+            match rule.level(trace) {
+                Some(Level::Certain) => {
+                    return Outcome::Keep { policy: index, level: Level::Certain };
+                }
+                Some(level) if best.is_none_or(|(_, before)| level < before) => {
+                    best = Some((index, level));
+                }
+                _ => {}
+            }
+        }
+        match best {
+            Some((policy, level @ Level::At(threshold)))
+                if threshold.keeps(trace.randomness())
+                    || trace.threshold_before().is_some_and(|before| before >= threshold) =>
+            {
+                Outcome::Keep { policy, level }
+            }
+            _ => Outcome::Drop(None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,74 @@
+//! Decisions remembered for spans that come late.
+
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+
+use crate::model::TraceId;
+
+/// A bounded map that forgets what was used least lately.
+///
+/// Two generations stand in for exact order: what is used moves to the young one, and when that is
+/// full the old one is forgotten. An entry is remembered for at least half of the capacity's worth
+/// of newer ones.
+#[derive(Debug)]
+pub(super) struct Recent<V> {
+    half: usize,
+    young: HashMap<TraceId, V, RandomState>,
+    old: HashMap<TraceId, V, RandomState>,
+}
+
+impl<V: Copy> Recent<V> {
+    /// A cache of this many entries; none at all for 0.
+    pub(super) fn new(capacity: usize) -> Self {
+        Self { half: capacity.div_ceil(2), young: HashMap::default(), old: HashMap::default() }
+    }
+
+    pub(super) fn insert(&mut self, id: TraceId, value: V) {
+        if self.half == 0 {
+            return;
+        }
+        if self.young.len() >= self.half {
+            std::mem::swap(&mut self.young, &mut self.old);
+            self.young.clear();
+        }
+        self.young.insert(id, value);
+    }
+
+    pub(super) fn get(&mut self, id: TraceId) -> Option<V> {
+        if let Some(value) = self.young.get(&id) {
+            return Some(*value);
+        }
+        let value = *self.old.get(&id)?;
+        self.insert(id, value);
+        Some(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: u8) -> TraceId {
+        TraceId([number; 16])
+    }
+
+    #[test]
+    fn what_is_used_stays_and_the_size_is_bounded() {
+        let mut cache = Recent::new(8);
+        for number in 1..200 {
+            cache.insert(id(number), number);
+            assert_eq!(cache.get(id(1)), Some(1));
+            assert!(cache.young.len() + cache.old.len() <= 8);
+        }
+        assert_eq!(cache.get(id(199)), Some(199));
+        assert_eq!(cache.get(id(100)), None);
+    }
+
+    #[test]
+    fn a_cache_of_nothing() {
+        let mut cache = Recent::new(0);
+        cache.insert(id(1), 1);
+        assert_eq!(cache.get(id(1)), None);
+    }
+}

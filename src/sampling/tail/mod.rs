@@ -1,0 +1,543 @@
+//! Tail sampling: whole traces are held as encoded bytes until a decision about them is due.
+
+mod cache;
+mod shared;
+mod trace;
+
+use std::cell::Cell;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use foldhash::fast::RandomState;
+
+use self::cache::Recent;
+use self::shared::Shared;
+use self::trace::{Entry, Trace};
+use super::passing::Passing;
+use super::policy::{Facts, Level, Outcome, Policies, SpanTests, TraceFacts};
+use super::rewrite::{Mark, Probability, event_start, marked_body, positioned_metadata};
+use super::threshold::{Randomness, Threshold};
+use super::tracestate::OtState;
+use crate::clock::Tick;
+use crate::codec::records::{AttributeVisitor, Event, EventKind, SpanEvent, SpanWalker, Step};
+use crate::condition::{Condition, Item, Record};
+use crate::model::{Position, TraceId};
+
+/// How large a released batch grows before the next one is begun.
+const BATCH: usize = 1 << 20;
+
+/// How a tail sampler works.
+#[derive(Debug)]
+pub struct TailConfig {
+    /// How long after its first span a trace is decided.
+    pub decision_wait: Duration,
+    /// The most memory that held and released spans take, in bytes.
+    pub max_bytes: usize,
+    /// The most traces held.
+    pub max_traces: usize,
+    /// How many decisions to keep are remembered for late spans.
+    pub kept_cache: usize,
+    /// How many decisions to drop are remembered for late spans.
+    pub dropped_cache: usize,
+    /// Who decides.
+    pub policies: Policies,
+    /// Marks what is released, so that the filters up to here leave it alone.
+    pub position: Position,
+}
+
+/// Spans that are released outside of a chunk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Released {
+    /// The tag under which they came.
+    pub tag: Vec<u8>,
+    /// How many.
+    pub records: usize,
+    /// Their log events.
+    pub events: Vec<u8>,
+}
+
+/// What has happened so far, in spans unless it says otherwise:
+/// `received = kept + dropped + untraced + held`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Spans that came.
+    pub received: u64,
+    /// Kept spans by policy.
+    pub kept: Vec<u64>,
+    /// Dropped spans: by no policy, then by policy.
+    pub dropped: Vec<u64>,
+    /// Spans without a usable trace id, which are let through.
+    pub untraced: u64,
+    /// Spans that wait for a decision.
+    pub held: u64,
+    /// Traces decided early because nothing could change the outcome.
+    pub early_certain: u64,
+    /// Traces decided early because the buffer was full.
+    pub early_full: u64,
+    /// Traces decided early because the host stops.
+    pub early_shutdown: u64,
+    /// Spans that came after their trace was kept.
+    pub late_kept: u64,
+    /// Spans that came after their trace was dropped.
+    pub late_dropped: u64,
+    /// Expressions that had no answer for a trace, which counts as no.
+    pub condition_errors: u64,
+}
+
+/// Why a trace is decided before its time.
+#[derive(Debug, Clone, Copy)]
+enum Early {
+    Certain,
+    Full,
+    Shutdown,
+}
+
+/// Holds traces and decides about them.
+#[derive(Debug)]
+pub struct TailSampler {
+    decision_wait: Duration,
+    max_bytes: usize,
+    max_traces: usize,
+    position: Position,
+    policies: Arc<Policies>,
+    traces: HashMap<TraceId, Box<Trace>, RandomState>,
+    order: VecDeque<(Tick, TraceId)>,
+    trace_bytes: usize,
+    metadata: Shared,
+    tags: Shared,
+    kept: Recent<(usize, Level)>,
+    dropped: Recent<Option<usize>>,
+    ready: VecDeque<Released>,
+    ready_bytes: usize,
+    closed: bool,
+    tally: Tally,
+}
+
+/// What is common to the spans of one stretch of a chunk.
+#[derive(Debug, Clone, Copy)]
+struct Stretch {
+    metadata: u32,
+    tag: u32,
+    resource: Facts,
+    ours: bool,
+}
+
+impl TailSampler {
+    /// A sampler that holds nothing yet.
+    #[must_use]
+    pub fn new(config: TailConfig) -> Self {
+        let count = config.policies.list().len();
+        let (kept, dropped) = (vec![0; count], vec![0; count + 1]);
+        Self {
+            decision_wait: config.decision_wait,
+            max_bytes: config.max_bytes,
+            max_traces: config.max_traces,
+            position: config.position,
+            policies: Arc::new(config.policies),
+            traces: HashMap::default(),
+            order: VecDeque::new(),
+            trace_bytes: 0,
+            metadata: Shared::default(),
+            tags: Shared::default(),
+            kept: Recent::new(config.kept_cache),
+            dropped: Recent::new(config.dropped_cache),
+            ready: VecDeque::new(),
+            ready_bytes: 0,
+            closed: false,
+            tally: Tally { kept, dropped, ..Tally::default() },
+        }
+    }
+
+    /// Takes the spans of a chunk in and says what goes on in the chunk's place; `None` if it is
+    /// the chunk itself.
+    pub fn on_chunk(&mut self, tag: &[u8], chunk: &[u8], now: Tick) -> Option<Vec<u8>> {
+        let policies = Arc::clone(&self.policies);
+        let mut visitor = FactVisitor { tests: policies.tests(), facts: Facts::default() };
+        let mut passing = Passing::new(chunk);
+        let mut walker = SpanWalker::new(chunk);
+        let mut stretch: Option<Stretch> = None;
+        while let Some(step) = walker.step(&mut visitor) {
+            let facts = std::mem::take(&mut visitor.facts);
+            let event = match step {
+                Step::Span(event) => event,
+                Step::Other(raw) | Step::Broken(raw) => {
+                    passing.keep(raw);
+                    continue;
+                }
+            };
+            if event.new_metadata || stretch.is_none() {
+                self.leave(stretch.take());
+                stretch = self.enter(tag, &event);
+            }
+            match stretch {
+                Some(stretch) if !stretch.ours => {
+                    self.span(&mut passing, stretch, &event, facts, now);
+                }
+                _ => passing.keep(event.raw),
+            }
+        }
+        self.shed(&mut passing, stretch);
+        self.leave(stretch);
+        passing.finish()
+    }
+
+    /// What is to be emitted now. With `everything`, all that is held is decided on what is there,
+    /// and from then on nothing is held any more.
+    pub fn take(&mut self, everything: bool, now: Tick) -> Vec<Released> {
+        self.closed |= everything;
+        while let Some((first_seen, id)) = self.order.front().copied() {
+            let due = now.since(first_seen) >= self.decision_wait;
+            if !due && !everything {
+                break;
+            }
+            self.order.pop_front();
+            let early = if due { None } else { Some(Early::Shutdown) };
+            self.decide_if_held(first_seen, id, early, None);
+        }
+        self.ready_bytes = 0;
+        self.ready.drain(..).collect()
+    }
+
+    /// Takes back what could not be emitted; it comes first at the next [`TailSampler::take`].
+    pub fn put_back(&mut self, released: Released) {
+        self.ready_bytes += released.events.len();
+        self.ready.push_front(released);
+    }
+
+    /// What has happened so far.
+    #[must_use]
+    pub const fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// The memory that held and released spans take, in bytes.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.trace_bytes + self.metadata.held() + self.tags.held() + self.ready_bytes
+    }
+
+    /// Starts a stretch of spans with the same metadata. `None` when nothing more can be held.
+    fn enter(&mut self, tag: &[u8], event: &SpanEvent<'_>) -> Option<Stretch> {
+        let metadata = self.metadata.add(event.metadata)?;
+        let Some(tag) = self.tags.add(tag) else {
+            self.metadata.release(metadata);
+            return None;
+        };
+        let mut resource = Facts::default();
+        if let Some(encoded) = event.telemetry.resource {
+            self.policies.tests().resource(&mut resource, encoded);
+        }
+        let ours = event.telemetry.position.is_some_and(|position| {
+            position.run == self.position.run && position.after >= self.position.after
+        });
+        Some(Stretch { metadata, tag, resource, ours })
+    }
+
+    fn leave(&mut self, stretch: Option<Stretch>) {
+        if let Some(stretch) = stretch {
+            self.metadata.release(stretch.metadata);
+            self.tags.release(stretch.tag);
+        }
+    }
+
+    fn span(
+        &mut self,
+        passing: &mut Passing<'_>,
+        stretch: Stretch,
+        event: &SpanEvent<'_>,
+        mut facts: Facts,
+        now: Tick,
+    ) {
+        self.tally.received += 1;
+        let Some(id) = TraceId::from_hex(event.span.trace_id) else {
+            self.tally.untraced += 1;
+            passing.keep(event.raw);
+            return;
+        };
+        if !self.traces.contains_key(&id) && self.late(passing, id, event) {
+            return;
+        }
+        facts.0 |= stretch.resource.0;
+        self.policies.tests().status(&mut facts, event.span.status);
+        if !self.hold(id, stretch, event, facts, now) {
+            self.tally.untraced += 1;
+            passing.keep(event.raw);
+            return;
+        }
+        passing.change();
+        self.decide_early(passing, stretch, id);
+    }
+
+    /// A span whose trace was decided already goes the way of its trace.
+    fn late(&mut self, passing: &mut Passing<'_>, id: TraceId, event: &SpanEvent<'_>) -> bool {
+        if let Some((policy, level)) = self.kept.get(id) {
+            self.tally.late_kept += 1;
+            add(&mut self.tally.kept, policy, 1);
+            let out = passing.change();
+            event_start(out, event.time, event.metadata);
+            marked_body(out, event.body, mark(&self.policies, policy, level));
+            return true;
+        }
+        if let Some(policy) = self.dropped.get(id) {
+            self.tally.late_dropped += 1;
+            add(&mut self.tally.dropped, policy.map_or(0, |policy| policy + 1), 1);
+            passing.change();
+            return true;
+        }
+        false
+    }
+
+    fn hold(
+        &mut self,
+        id: TraceId,
+        stretch: Stretch,
+        event: &SpanEvent<'_>,
+        facts: Facts,
+        now: Tick,
+    ) -> bool {
+        let Stretch { metadata, tag, .. } = stretch;
+        let order = &mut self.order;
+        let trace = self.traces.entry(id).or_insert_with(|| {
+            order.push_back((now, id));
+            Box::new(Trace::new(id, now))
+        });
+        let before = if trace.spans == 0 { 0 } else { trace.held() };
+        if !trace.push(Entry { metadata, tag, time: event.time, body: event.body }) {
+            return false;
+        }
+        self.trace_bytes = self.trace_bytes.saturating_sub(before) + trace.held();
+        self.metadata.again(metadata);
+        self.tags.again(tag);
+        self.tally.held += 1;
+        trace.facts.0 |= facts.0;
+        let span = &event.span;
+        if span.start_unix_nanos > 0 {
+            trace.start = trace.start.min(span.start_unix_nanos);
+            trace.end = trace.end.max(span.end_unix_nanos).max(span.start_unix_nanos);
+        }
+        if !span.trace_state.is_empty() {
+            let state = OtState::read(span.trace_state);
+            trace.randomness = trace.randomness.or(state.randomness);
+            trace.threshold = trace.threshold.max(state.threshold);
+        }
+        true
+    }
+
+    fn decide_early(&mut self, passing: &mut Passing<'_>, stretch: Stretch, id: TraceId) {
+        let Some(trace) = self.traces.get(&id) else { return };
+        let failed = Cell::new(0);
+        let outcome = self.policies.decide_early(&self.facts_of(trace, &failed));
+        self.tally.condition_errors += failed.get();
+        if let Some(outcome) = outcome {
+            self.tally.early_certain += 1;
+            if let Some(trace) = self.traces.remove(&id) {
+                self.finish(&trace, outcome, Some((passing, stretch.tag)));
+            }
+        }
+    }
+
+    /// Makes room: the oldest traces are decided on what is there, and what was released under the
+    /// chunk's tag and not emitted yet goes on with the chunk.
+    fn shed(&mut self, passing: &mut Passing<'_>, stretch: Option<Stretch>) {
+        while self.closed || self.held_bytes() > self.max_bytes || self.traces.len() > self.max_traces
+        {
+            let Some((first_seen, id)) = self.order.pop_front() else { break };
+            let early = if self.closed { Early::Shutdown } else { Early::Full };
+            let here = stretch.map(|stretch| (&mut *passing, stretch.tag));
+            self.decide_if_held(first_seen, id, Some(early), here);
+        }
+        let Some(stretch) = stretch else { return };
+        let tag = self.tags.get(stretch.tag);
+        while self.trace_bytes + self.ready_bytes > self.max_bytes {
+            let Some(at) = self.ready.iter().position(|released| released.tag == tag) else { break };
+            let Some(released) = self.ready.remove(at) else { break };
+            self.ready_bytes = self.ready_bytes.saturating_sub(released.events.len());
+            passing.change().extend_from_slice(&released.events);
+        }
+    }
+
+    /// Decides a trace of the queue unless it was decided before.
+    fn decide_if_held(
+        &mut self,
+        first_seen: Tick,
+        id: TraceId,
+        early: Option<Early>,
+        here: Option<(&mut Passing<'_>, u32)>,
+    ) {
+        let held = self.traces.get(&id).filter(|trace| trace.first_seen == first_seen);
+        let Some(trace) = held else { return };
+        let failed = Cell::new(0);
+        let outcome = self.policies.decide(&self.facts_of(trace, &failed));
+        self.tally.condition_errors += failed.get();
+        match early {
+            Some(Early::Certain) => self.tally.early_certain += 1,
+            Some(Early::Full) => self.tally.early_full += 1,
+            Some(Early::Shutdown) => self.tally.early_shutdown += 1,
+            None => {}
+        }
+        if let Some(trace) = self.traces.remove(&id) {
+            self.finish(&trace, outcome, here);
+        }
+    }
+
+    fn facts_of<'t>(&'t self, trace: &'t Trace, failed: &'t Cell<u64>) -> Held<'t> {
+        Held { trace, metadata: &self.metadata, tags: &self.tags, failed }
+    }
+
+    /// Lets a trace go that was taken out of the map: on with the chunk `here` if its spans came
+    /// under the chunk's tag, else into the released batches.
+    fn finish(
+        &mut self,
+        trace: &Trace,
+        outcome: Outcome,
+        here: Option<(&mut Passing<'_>, u32)>,
+    ) {
+        self.trace_bytes = self.trace_bytes.saturating_sub(trace.held());
+        self.tally.held = self.tally.held.saturating_sub(trace.spans);
+        match outcome {
+            Outcome::Keep { policy, level } => {
+                add(&mut self.tally.kept, policy, trace.spans);
+                self.kept.insert(trace.id, (policy, level));
+                self.release(trace, policy, level, here);
+            }
+            Outcome::Drop(policy) => {
+                add(&mut self.tally.dropped, policy.map_or(0, |policy| policy + 1), trace.spans);
+                self.dropped.insert(trace.id, policy);
+            }
+        }
+        for entry in trace.entries() {
+            self.metadata.release(entry.metadata);
+            self.tags.release(entry.tag);
+        }
+    }
+
+    fn release(
+        &mut self,
+        trace: &Trace,
+        policy: usize,
+        level: Level,
+        mut here: Option<(&mut Passing<'_>, u32)>,
+    ) {
+        let policies = Arc::clone(&self.policies);
+        let mark = mark(&policies, policy, level);
+        let mut positioned: Option<(u32, Vec<u8>)> = None;
+        for entry in trace.entries() {
+            if let Some((passing, tag)) = &mut here
+                && *tag == entry.tag
+            {
+                let out = passing.change();
+                event_start(out, entry.time, self.metadata.get(entry.metadata));
+                marked_body(out, entry.body, mark);
+                continue;
+            }
+            let metadata = match positioned.take() {
+                Some((id, metadata)) if id == entry.metadata => metadata,
+                _ => {
+                    let mut metadata = Vec::new();
+                    let plain = self.metadata.get(entry.metadata);
+                    positioned_metadata(&mut metadata, plain, self.position);
+                    metadata
+                }
+            };
+            let batch = self.batch(entry.tag);
+            let before = batch.events.len();
+            event_start(&mut batch.events, entry.time, &metadata);
+            marked_body(&mut batch.events, entry.body, mark);
+            batch.records += 1;
+            let grown = batch.events.len().saturating_sub(before);
+            self.ready_bytes += grown;
+            positioned = Some((entry.metadata, metadata));
+        }
+    }
+
+    /// The batch that takes the next released span of a tag.
+    fn batch(&mut self, tag: u32) -> &mut Released {
+        let tag = self.tags.get(tag);
+        let open = |batch: &Released| batch.events.len() < BATCH && batch.tag == tag;
+        let at = match self.ready.iter().rposition(open) {
+            Some(at) => at,
+            None => {
+                let tag = tag.to_vec();
+                self.ready.push_back(Released { tag, records: 0, events: Vec::new() });
+                self.ready.len() - 1
+            }
+        };
+        &mut self.ready[at]
+    }
+}
+
+fn add(counts: &mut [u64], index: usize, spans: u64) {
+    if let Some(count) = counts.get_mut(index) {
+        *count += spans;
+    }
+}
+
+/// What a kept span says: a threshold only if chance kept it.
+fn mark(policies: &Policies, policy: usize, level: Level) -> Mark<'_> {
+    let probability = match level {
+        Level::Certain => Probability::Unknown,
+        Level::At(threshold) => Probability::AtLeast(threshold),
+    };
+    Mark { probability, policy: Some(policies.name(policy)) }
+}
+
+/// Collects what the attributes of a span show.
+struct FactVisitor<'t> {
+    tests: &'t SpanTests,
+    facts: Facts,
+}
+
+impl<'a> AttributeVisitor<'a> for FactVisitor<'_> {
+    #[inline]
+    fn attribute(&mut self, key: &'a [u8], value: &'a [u8]) {
+        self.tests.attribute(&mut self.facts, key, value);
+    }
+}
+
+/// A held trace, as policies see it.
+struct Held<'t> {
+    trace: &'t Trace,
+    metadata: &'t Shared,
+    tags: &'t Shared,
+    failed: &'t Cell<u64>,
+}
+
+impl TraceFacts for Held<'_> {
+    fn facts(&self) -> Facts {
+        self.trace.facts
+    }
+
+    fn duration(&self) -> Duration {
+        self.trace.duration()
+    }
+
+    fn randomness(&self) -> Randomness {
+        self.trace.randomness.unwrap_or(Randomness::of_trace(self.trace.id))
+    }
+
+    fn threshold_before(&self) -> Option<Threshold> {
+        self.trace.threshold
+    }
+
+    fn meets(&self, condition: &Condition) -> bool {
+        let records: Vec<Record<'_>> = self
+            .trace
+            .entries()
+            .map(|entry| {
+                let metadata = self.metadata.get(entry.metadata);
+                let (time, body) = (entry.time, entry.body);
+                let kind = EventKind::Record;
+                let event = Event { raw: body, kind, time, metadata, body, group: None };
+                Record::new(event, event.telemetry(), self.tags.get(entry.tag))
+            })
+            .collect();
+        condition.evaluate(&Item::Trace(&records)).unwrap_or_else(|_| {
+            self.failed.set(self.failed.get() + 1);
+            false
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

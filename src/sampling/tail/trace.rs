@@ -1,0 +1,142 @@
+//! One trace that waits for its decision: its spans as encoded bytes, and what they showed.
+
+use std::time::Duration;
+
+use crate::clock::Tick;
+use crate::codec::records::EventTime;
+use crate::model::TraceId;
+use crate::sampling::policy::Facts;
+use crate::sampling::threshold::{Randomness, Threshold};
+
+/// What a held trace costs beside its spans' bytes: the struct, its places in the map and the
+/// queue, and the allocator's share.
+pub(super) const TRACE_OVERHEAD: usize = 320;
+
+/// Bytes before each body: metadata, tag, seconds, nanoseconds, length.
+const ENTRY_HEAD: usize = 20;
+
+/// One span that is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entry<'a> {
+    /// The number of its metadata.
+    pub(super) metadata: u32,
+    /// The number of its tag.
+    pub(super) tag: u32,
+    /// The event's time.
+    pub(super) time: EventTime,
+    /// The encoded body.
+    pub(super) body: &'a [u8],
+}
+
+/// A trace that waits.
+#[derive(Debug)]
+pub(super) struct Trace {
+    pub(super) id: TraceId,
+    pub(super) first_seen: Tick,
+    pub(super) facts: Facts,
+    pub(super) start: u64,
+    pub(super) end: u64,
+    pub(super) randomness: Option<Randomness>,
+    pub(super) threshold: Option<Threshold>,
+    pub(super) spans: u64,
+    arena: Vec<u8>,
+}
+
+impl Trace {
+    pub(super) const fn new(id: TraceId, first_seen: Tick) -> Self {
+        Self {
+            id,
+            first_seen,
+            facts: Facts(0),
+            start: u64::MAX,
+            end: 0,
+            randomness: None,
+            threshold: None,
+            spans: 0,
+            arena: Vec::new(),
+        }
+    }
+
+    /// Holds one more span; says whether that worked, which it does for every span of less than
+    /// 4 GiB.
+    pub(super) fn push(&mut self, entry: Entry<'_>) -> bool {
+        let Ok(length) = u32::try_from(entry.body.len()) else { return false };
+        let needed = ENTRY_HEAD + entry.body.len();
+        if self.arena.capacity() - self.arena.len() < needed {
+            // Growing by an eighth wastes little; the copies that this costs are few, because most
+            // traces have few spans.
+            self.arena.reserve_exact(needed.max(self.arena.len() / 8));
+        }
+        for word in [entry.metadata, entry.tag, entry.time.seconds, entry.time.nanos, length] {
+            self.arena.extend_from_slice(&word.to_le_bytes());
+        }
+        self.arena.extend_from_slice(entry.body);
+        self.spans += 1;
+        true
+    }
+
+    /// The spans in the order in which they came.
+    pub(super) fn entries(&self) -> Entries<'_> {
+        Entries { rest: &self.arena }
+    }
+
+    /// The memory that the trace takes.
+    pub(super) fn held(&self) -> usize {
+        self.arena.capacity() + TRACE_OVERHEAD
+    }
+
+    /// The time from the first start to the last end.
+    pub(super) fn duration(&self) -> Duration {
+        Duration::from_nanos(self.end.saturating_sub(self.start))
+    }
+}
+
+/// The spans of a trace.
+#[derive(Debug, Clone)]
+pub(super) struct Entries<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Entries<'a> {
+    fn word(&mut self) -> Option<u32> {
+        let (word, rest) = self.rest.split_first_chunk::<4>()?;
+        self.rest = rest;
+        Some(u32::from_le_bytes(*word))
+    }
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = Entry<'a>;
+
+    fn next(&mut self) -> Option<Entry<'a>> {
+        let (metadata, tag) = (self.word()?, self.word()?);
+        let time = EventTime { seconds: self.word()?, nanos: self.word()? };
+        let length = self.word()?;
+        let (body, rest) = self.rest.split_at_checked(length as usize)?;
+        self.rest = rest;
+        Some(Entry { metadata, tag, time, body })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_come_back_as_they_went_in() {
+        let mut trace = Trace::new(TraceId([1; 16]), Tick(0));
+        let bodies: Vec<Vec<u8>> = (0..50).map(|length| vec![7; length * 31]).collect();
+        for (index, body) in bodies.iter().enumerate() {
+            let number = u32::try_from(index).unwrap();
+            let time = EventTime { seconds: number, nanos: 9 };
+            assert!(trace.push(Entry { metadata: number, tag: 2, time, body }));
+        }
+        assert_eq!(trace.entries().count(), 50);
+        for (index, entry) in trace.entries().enumerate() {
+            assert_eq!((entry.metadata as usize, entry.time.seconds as usize), (index, index));
+            assert_eq!((entry.tag, entry.body), (2, &bodies[index][..]));
+        }
+        let bytes: usize = bodies.iter().map(|body| body.len() + ENTRY_HEAD).sum();
+        assert!(trace.held() < bytes * 9 / 8 + TRACE_OVERHEAD + 2000);
+    }
+}

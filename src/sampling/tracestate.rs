@@ -1,0 +1,163 @@
+//! The `ot` member of the W3C tracestate.
+//!
+//! OpenTelemetry specification, "`TraceState` Handling" (specification/trace/tracestate-handling.md):
+//! `ot=th:c;rv:...`, sub-keys separated by semicolons, at most 256 characters, unknown ones kept.
+//! W3C Trace Context, section "tracestate Header": a changed member moves to the front.
+
+use super::threshold::{Randomness, Threshold};
+
+/// The most characters of the value of `ot`.
+const MAX_VALUE: usize = 256;
+/// The most members of a tracestate.
+const MAX_MEMBERS: usize = 32;
+
+/// What the `ot` member says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OtState {
+    /// The threshold of the sampler before us; `None` when it is missing or invalid.
+    pub threshold: Option<Threshold>,
+    /// Explicit randomness; `None` when it is missing or invalid.
+    pub randomness: Option<Randomness>,
+}
+
+impl OtState {
+    /// Reads a tracestate.
+    #[must_use]
+    pub fn read(trace_state: &[u8]) -> Self {
+        let mut state = Self::default();
+        if trace_state.is_empty() {
+            return state;
+        }
+        let (mut seen_th, mut seen_rv) = (false, false);
+        for field in fields(ot_value(trace_state).unwrap_or_default()) {
+            if let Some(value) = field.strip_prefix(b"th:")
+                && !std::mem::replace(&mut seen_th, true)
+            {
+                state.threshold = Threshold::parse(value);
+            } else if let Some(value) = field.strip_prefix(b"rv:")
+                && !std::mem::replace(&mut seen_rv, true)
+            {
+                state.randomness = Randomness::parse(value);
+            }
+        }
+        state
+    }
+}
+
+/// Appends `trace_state` with another threshold, or without one, and says whether there was
+/// anything to change. When there was not, or when the result would break the limit of 256
+/// characters, nothing is appended: the tracestate stays as it was.
+pub fn with_threshold(
+    out: &mut Vec<u8>,
+    trace_state: &[u8],
+    threshold: Option<Threshold>,
+) -> bool {
+    let old = ot_value(trace_state);
+    let mut value = Vec::new();
+    if let Some(threshold) = threshold {
+        value.extend_from_slice(b"th:");
+        threshold.write(&mut value);
+    }
+    for field in fields(old.unwrap_or_default()).filter(|field| !field.starts_with(b"th:")) {
+        if !value.is_empty() {
+            value.push(b';');
+        }
+        value.extend_from_slice(field);
+    }
+    let had = old.is_some_and(|old| fields(old).any(|field| field.starts_with(b"th:")));
+    let nothing_to_erase = threshold.is_none() && !had;
+    if nothing_to_erase || old == Some(&value) || value.len() > MAX_VALUE {
+        return false;
+    }
+    let mut room = MAX_MEMBERS;
+    if !value.is_empty() {
+        out.extend_from_slice(b"ot=");
+        out.extend_from_slice(&value);
+        room -= 1;
+    }
+    let others = members(trace_state).filter(|member| !member.starts_with(b"ot="));
+    for (index, member) in others.take(room).enumerate() {
+        if index > 0 || !value.is_empty() {
+            out.push(b',');
+        }
+        out.extend_from_slice(member);
+    }
+    true
+}
+
+fn members(trace_state: &[u8]) -> impl Iterator<Item = &[u8]> {
+    trace_state
+        .split(|byte| *byte == b',')
+        .map(<[u8]>::trim_ascii)
+        .filter(|member| !member.is_empty())
+}
+
+fn ot_value(trace_state: &[u8]) -> Option<&[u8]> {
+    members(trace_state).find_map(|member| member.strip_prefix(b"ot="))
+}
+
+fn fields(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|byte| *byte == b';').filter(|field| !field.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn changed(state: &str, th: Option<&str>) -> Option<String> {
+        let threshold = th.map(|th| Threshold::parse(th.as_bytes()).unwrap());
+        let mut out = Vec::new();
+        with_threshold(&mut out, state.as_bytes(), threshold)
+            .then(|| String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn a_threshold_is_set_and_everything_else_is_kept() {
+        for (state, th, want) in [
+            ("", "8", Some("ot=th:8")),
+            ("a=1, b=2", "c", Some("ot=th:c,a=1,b=2")),
+            ("a=1,ot=rv:6e6d1a75832a2f", "8", Some("ot=th:8;rv:6e6d1a75832a2f,a=1")),
+            ("ot=x:y;th:4;z:1,b=2", "8", Some("ot=th:8;x:y;z:1,b=2")),
+            ("ot=th:XX", "8", Some("ot=th:8")),
+            ("ot=th:8,b=2", "8", None),
+        ] {
+            assert_eq!(changed(state, Some(th)).as_deref(), want, "{state}");
+        }
+    }
+
+    #[test]
+    fn a_threshold_is_erased() {
+        for (state, want) in [
+            ("", None),
+            ("a=1 , b=2", None),
+            ("a=1,ot=rv:6e6d1a75832a2f", None),
+            ("a=1,ot=th:8", Some("a=1")),
+            ("ot=th:8", Some("")),
+            ("a=1,ot=th:;x:y", Some("ot=x:y,a=1")),
+        ] {
+            assert_eq!(changed(state, None).as_deref(), want, "{state}");
+        }
+    }
+
+    #[test]
+    fn the_limits_hold() {
+        let full = format!("ot=x:{}", "y".repeat(254));
+        assert_eq!(changed(&full, Some("8")), None);
+        let room = format!("ot=x:{}", "y".repeat(249));
+        assert_eq!(changed(&room, Some("8")).map(|state| state.len()), Some(3 + 256));
+        let many: Vec<String> = (0..32).map(|index| format!("k{index}=v")).collect();
+        let state = changed(&many.join(","), Some("8")).unwrap();
+        assert_eq!(state.split(',').count(), 32);
+        assert!(state.starts_with("ot=th:8,k0=v") && state.ends_with("k30=v"));
+    }
+
+    #[test]
+    fn the_first_of_doubled_keys_counts_and_what_is_invalid_does_not() {
+        let state = OtState::read(b"a=1, ot=th:8;th:c;rv:6e6d1a75832a2f");
+        assert_eq!(state.threshold, Threshold::parse(b"8"));
+        assert_eq!(state.randomness, Randomness::parse(b"6e6d1a75832a2f"));
+        assert_eq!(OtState::read(b"ot=th:8A;rv:6E6d1a75832a2f"), OtState::default());
+        assert_eq!(OtState::read(b"not=th:8"), OtState::default());
+        assert_eq!(OtState::read(&[0xff, b',', b'=']), OtState::default());
+    }
+}

@@ -1,0 +1,52 @@
+//! `ai_context`'s pure half over real telemetry of four instrumentations and over hand-made logs.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail the test, as tests themselves do"
+)]
+
+mod context;
+mod dialects;
+mod records;
+mod redaction;
+
+use std::cell::RefCell;
+
+use fluent_bit_ai::genai::{Detector, Processor, Replacement, Settings, Tally};
+use fluent_bit_ai::model::Position;
+
+/// Everything on that is on by default, nothing redacted.
+fn settings() -> Settings {
+    Settings {
+        normalize: true,
+        keep_originals: true,
+        correlate: true,
+        redact: Vec::new(),
+        replacement: Replacement::Mask,
+        position: Position { run: 7, after: 2 },
+    }
+}
+
+fn run(settings: Settings, chunk: &[u8]) -> (Option<Vec<u8>>, Tally) {
+    let mut tally = Tally::default();
+    let out = Processor::new(settings).process(chunk, &mut tally);
+    (out, tally)
+}
+
+/// Runs a chunk through a processor with everything on, made once since that takes a while.
+fn run_all(chunk: &[u8]) -> (Option<Vec<u8>>, Tally) {
+    thread_local! {
+        static PROCESSOR: RefCell<Processor> = RefCell::new(Processor::new(Settings {
+            redact: Detector::ALL.to_vec(),
+            ..settings()
+        }));
+    }
+    let mut tally = Tally::default();
+    let out = PROCESSOR.with_borrow_mut(|processor| processor.process(chunk, &mut tally));
+    (out, tally)
+}
+
+fn redacting(detectors: &[Detector]) -> Settings {
+    Settings { normalize: false, correlate: false, redact: detectors.to_vec(), ..settings() }
+}

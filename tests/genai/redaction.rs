@@ -1,0 +1,121 @@
+//! What is masked where, in whole records.
+
+use fluent_bit_ai::genai::{Detector, Replacement, Settings};
+use serde_json::{Value, json};
+
+use crate::records::{event, read};
+use crate::{redacting, run};
+
+fn span() -> Value {
+    json!({ "otlp": { "v": 1, "signal": "span",
+        "resource": { "attributes": { "owner": "joe@x.com" } }, "scope": { "name": "joe@x.com" } } })
+}
+
+#[test]
+fn spans_are_masked_where_they_speak_freely() {
+    let body = json!({
+        "trace_id": "0af7651916cd43dd8448eb211c80319c",
+        "name": "joe@x.com",
+        "status": { "code": "error", "message": "bad key sk-a1B2c3D4e5F6g7H8i9" },
+        "attributes": {
+            "gen_ai.input.messages": "[{\"role\":\"user\",\"parts\":[{\"type\":\"text\",\"content\":\"I am \\\"joe@x.com\\\"\\njane@y.org\"}]}]",
+            "list": ["a", { "deep": ["4111 1111 1111 1111"] }],
+            "gen_ai.response.id": "4111111111111111",
+            "user.id": "joe@x.com",
+            "n": 4111111111111111_i64,
+        },
+        "events": [{ "name": "e", "attributes": { "exception.message": "joe@x.com" } }],
+        "links": [{ "attributes": { "a": "joe@x.com" } }],
+    });
+    let mut chunk = Vec::new();
+    event(&span(), &body, &mut chunk);
+    event(&span(), &json!({ "attributes": { "clean": "text" } }), &mut chunk);
+    let all = redacting(&[Detector::Email, Detector::CreditCard, Detector::Secrets]);
+    let (out, tally) = run(all.clone(), &chunk);
+    let out = out.unwrap();
+    let records = read(&out);
+    assert_eq!(records[0].metadata, span());
+    let masked = &records[0].body;
+    assert_eq!(masked["name"], "joe@x.com");
+    assert_eq!(masked["trace_id"], body["trace_id"]);
+    assert_eq!(masked["status"]["message"], "bad key [secret]");
+    let attributes = &masked["attributes"];
+    assert_eq!(attributes["list"], json!(["a", { "deep": ["[credit_card]"] }]));
+    assert_eq!(attributes["gen_ai.response.id"], "4111111111111111");
+    assert_eq!(attributes["user.id"], "[email]");
+    assert_eq!(attributes["n"], 4111111111111111_i64);
+    let messages: Value =
+        serde_json::from_str(attributes["gen_ai.input.messages"].as_str().unwrap()).unwrap();
+    assert_eq!(messages[0]["parts"][0]["content"], "I am \"[email]\"\n[email]");
+    assert_eq!(masked["events"][0]["attributes"]["exception.message"], "[email]");
+    assert_eq!(masked["links"][0]["attributes"]["a"], "[email]");
+    assert_eq!(records[1].body, json!({ "attributes": { "clean": "text" } }));
+    assert_eq!(tally.redactions[Detector::Email.index()], 5);
+    assert_eq!(tally.redactions[Detector::CreditCard.index()], 1);
+    assert_eq!(tally.redactions[Detector::Secrets.index()], 1);
+    assert_eq!(run(all, &out).0, None);
+}
+
+#[test]
+fn logs_are_masked_in_body_and_attributes() {
+    let metadata = json!({ "note": "joe@x.com", "otlp": {
+        "attributes": { "a": "joe@x.com" }, "resource": { "attributes": { "b": "joe@x.com" } } } });
+    let mut chunk = Vec::new();
+    event(
+        &metadata,
+        &json!({ "log": "from joe@x.com", "nested": { "to": ["a@b.io"] } }),
+        &mut chunk,
+    );
+    let (out, _) = run(redacting(&[Detector::Email]), &chunk);
+    let record = read(&out.unwrap()).remove(0);
+    assert_eq!(record.body, json!({ "log": "from [email]", "nested": { "to": ["[email]"] } }));
+    assert_eq!(record.metadata["note"], "[email]");
+    assert_eq!(record.metadata["otlp"]["attributes"]["a"], "[email]");
+    assert_eq!(record.metadata["otlp"]["resource"], metadata["otlp"]["resource"]);
+}
+
+#[test]
+fn what_nests_too_deep_to_tell_keys_apart_is_masked_all_the_same() {
+    let mut body = json!({ "to": "joe@x.com" });
+    for _ in 0..100 {
+        body = json!({ "in": [body] });
+    }
+    let mut chunk = Vec::new();
+    event(&json!({}), &body, &mut chunk);
+    let (out, tally) = run(redacting(&[Detector::Email]), &chunk);
+    assert!(!out.unwrap().windows(3).any(|part| part == b"joe"));
+    assert_eq!(tally.redactions[Detector::Email.index()], 1);
+}
+
+#[test]
+fn what_is_normalised_is_masked_too() {
+    let mut chunk = Vec::new();
+    let attributes = json!({
+        "openinference.span.kind": "LLM",
+        "llm.input_messages.0.message.content": "I am joe@x.com",
+    });
+    event(&span(), &json!({ "attributes": attributes }), &mut chunk);
+    let settings = Settings { redact: vec![Detector::Email], ..crate::settings() };
+    let (out, tally) = run(settings, &chunk);
+    let attributes = read(&out.unwrap()).remove(0).body["attributes"].clone();
+    assert!(!attributes.to_string().contains("joe"));
+    assert!(attributes["gen_ai.input.messages"].as_str().unwrap().contains("I am [email]"));
+    assert_eq!(tally.redactions[Detector::Email.index()], 2);
+}
+
+#[test]
+fn drop_leaves_no_trace() {
+    let mut chunk = Vec::new();
+    event(&json!({}), &json!({ "log": "{\"to\":\"joe@x.com\"}" }), &mut chunk);
+    let settings = Settings { replacement: Replacement::Drop, ..redacting(&[Detector::Email]) };
+    let (out, _) = run(settings, &chunk);
+    assert_eq!(read(&out.unwrap())[0].body["log"], "{\"to\":\"\"}");
+}
+
+#[test]
+fn detectors_have_names() {
+    for detector in Detector::ALL {
+        assert_eq!(Detector::named(detector.name()), Some(detector));
+    }
+    assert_eq!(Detector::named("e-mail"), None);
+}

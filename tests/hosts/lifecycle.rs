@@ -1,0 +1,289 @@
+//! Start, help, refusals, reload, stop.
+
+use std::time::Duration;
+
+use crate::hosts::{Host, Running, free_port};
+use crate::load;
+use crate::shapes::Shape;
+use crate::sink::{Keep, Sink};
+use crate::support::{FILES, Pipeline, all_hosts, alone, bundled, copied, linked, rows, run, text};
+
+fn help_flag(file: &str) -> &'static str {
+    match file.split('_').next() {
+        Some("in") => "-i",
+        Some("filter") => "-F",
+        _ => "-o",
+    }
+}
+
+/// Scenario: `-h` for each plugin. Guarantees: its options are shown.
+#[test]
+fn help_shows_the_options() {
+    let _alone = alone();
+    let plugins = linked();
+    let expected = [
+        ("in_ai_otlp", "grpc_port"),
+        ("in_ai_emitter", "ai_emitter"),
+        ("filter_ai_context", "redact"),
+        ("filter_ai_metrics", "temporality"),
+        ("filter_ai_sampling", "decision_wait"),
+        ("out_multi_otlp", "endpoint."),
+    ];
+    for host in all_hosts() {
+        for (file, option) in expected {
+            let path = plugins.path().join(format!("flb-{file}.so"));
+            let name = file.split_once('_').unwrap().1;
+            let path = path.to_string_lossy().into_owned();
+            let output = run(&host, &["-e", &path, help_flag(file), name, "-h"]);
+            let text = text(&output);
+            assert!(text.contains(option), "{} {file}: {text}", host.title());
+        }
+    }
+}
+
+/// Scenario: a misspelt option, a wrong value, several mistakes. Guarantees: the start stops with
+/// a message that names them all.
+#[test]
+fn mistakes_stop_the_start_in_words() {
+    let _alone = alone();
+    let plugins = linked();
+    for host in all_hosts() {
+        let misspelt = Pipeline::default()
+            .otlp_in(free_port(), free_port())
+            .filter(&["name: ai_sampling", "match: '*'", "decision_weight: 3s"])
+            .otlp_out(&[("one", 1, "grpc")]);
+        let said = refused(&host, &misspelt, &plugins);
+        assert!(said.contains("decision_weight"), "{}: {said}", host.title());
+
+        let wrong = Pipeline::default()
+            .otlp_in(free_port(), free_port())
+            .filter(&[
+                "name: ai_sampling",
+                "match: '*'",
+                "mode: sideways",
+                "sampling_percentage: 120",
+            ])
+            .otlp_out(&[("one", 1, "grpc")]);
+        let said = refused(&host, &wrong, &plugins);
+        for word in ["sideways", "head", "tail", "120"] {
+            assert!(said.contains(word), "{} does not say {word}: {said}", host.title());
+        }
+
+        let no_emitter = Pipeline::default()
+            .input(&["name: dummy", "tag: x"])
+            .filter(&["name: ai_metrics", "match: '*'"])
+            .output(&["name: 'null'", "match: '*'"]);
+        let said = refused(&host, &no_emitter, &plugins);
+        assert!(said.contains("ai_emitter"), "{}: {said}", host.title());
+
+        let bad_where = Pipeline::default()
+            .otlp_in(free_port(), free_port())
+            .otlp_out(&[("one", 1, "carrier pigeon")])
+            .output_option("endpoint.two.where: 'signal =='");
+        let said = refused(&host, &bad_where, &plugins);
+        for word in ["carrier pigeon", "endpoint.two"] {
+            assert!(said.contains(word), "{} does not say {word}: {said}", host.title());
+        }
+    }
+}
+
+fn refused(host: &Host, pipeline: &Pipeline, plugins: &tempfile::TempDir) -> String {
+    let file = plugins.path().join("wrong.yaml");
+    std::fs::write(&file, pipeline.yaml(plugins.path())).unwrap();
+    let output = run(host, &["-c", &file.to_string_lossy()]);
+    let said = text(&output);
+    assert_ne!(output.status.code(), Some(0), "{} started: {said}", host.title());
+    assert_ne!(output.status.code(), Some(124), "{} went on: {said}", host.title());
+    said
+}
+
+/// Scenario: SIGTERM, then SIGHUP, while clients send as fast as they can. Guarantees: what was
+/// acknowledged arrives, once.
+#[tokio::test(flavor = "multi_thread")]
+async fn stopping_under_load_loses_nothing() {
+    let _alone = alone();
+    for host in all_hosts() {
+        under_load(&host, "TERM").await;
+    }
+}
+
+/// See above; the reload keeps the process.
+#[tokio::test(flavor = "multi_thread")]
+async fn reloading_under_load_loses_nothing() {
+    let _alone = alone();
+    for host in all_hosts() {
+        under_load(&host, "HUP").await;
+    }
+}
+
+async fn under_load(host: &Host, signal: &str) {
+    let plugins = linked();
+    let sink = Sink::start(0, Keep::Numbers).await;
+    let (http, grpc) = (free_port(), free_port());
+    let pipeline = Pipeline::default()
+        .service("hot_reload: on")
+        .otlp_in(http, grpc)
+        .filter(&["name: ai_context", "match: '*'"])
+        .filter(&[
+            "name: ai_sampling",
+            "match: '*'",
+            "mode: tail",
+            "decision_wait: 30s",
+            "sampling_percentage: 100",
+        ])
+        .otlp_out(&[("one", sink.port, "http/protobuf")]);
+    let running = Running::start(host, &pipeline.yaml(plugins.path()), http);
+    let again = signal == "HUP";
+    let items = if again { 60_000 } else { 600_000 };
+    let loader = tokio::spawn(load::run(load::Args {
+        port: http,
+        grpc: false,
+        shape: Shape::Genai,
+        items,
+        batch: 128,
+        connections: 2,
+        rate: if again { 12_000 } else { 0 },
+        attempts: if again { 400 } else { 20 },
+    }));
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let (report, code, log) = if again {
+        running.signal(signal);
+        let report = loader.await.unwrap();
+        assert_eq!(report.accepted, items.div_ceil(128) * 128, "{:?}", report.first_error);
+        let (code, log) = running.stop();
+        (report, code, log)
+    } else {
+        let (code, log) = running.stop();
+        (loader.await.unwrap(), code, log)
+    };
+    assert_eq!(code, Some(0), "{}: {log}", host.title());
+    sink.settle(0, Duration::from_secs(2), Duration::from_secs(20)).await;
+    let received = sink.received.lock().unwrap();
+    let (distinct, doubled) = (received.distinct(), received.doubled());
+    assert_eq!(doubled, 0, "{}: {doubled} doubled\n{log}", host.title());
+    // What was stored when the host stopped may have had no answer yet: one batch a connection.
+    let unanswered = if again { 0 } else { 2 * 128 };
+    assert!(
+        distinct >= report.accepted && distinct <= report.accepted + unanswered,
+        "{}: {} acknowledged, {distinct} arrived\n{log}",
+        host.title(),
+        report.accepted
+    );
+    assert!(report.accepted > 1000, "{}: {:?}", host.title(), report.first_error);
+}
+
+/// Scenario: every row of the bundled host. Guarantees: the files load, a pipeline runs, spans
+/// arrive, no callback uses more than 16 KiB of its stack.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_row_runs() {
+    let _alone = alone();
+    let plugins = linked();
+    let rows = rows();
+    assert!(rows.len() >= 10, "{rows:?}");
+    for row in rows {
+        let mut host = bundled(&row);
+        host.arguments.push("--check-stacks".to_owned());
+        passes(&host, plugins.path()).await;
+    }
+}
+
+/// Scenario: the plugin files as copies of their own. Guarantees: the suite still works as one.
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_work_as_one() {
+    let _alone = alone();
+    let plugins = copied();
+    for host in all_hosts() {
+        passes(&host, plugins.path()).await;
+    }
+}
+
+/// A pipeline with all plugins: everything sent is kept by the sampler and arrives.
+pub async fn passes(host: &Host, plugins: &std::path::Path) {
+    let sink = Sink::start(0, Keep::Numbers).await;
+    let (http, grpc) = (free_port(), free_port());
+    let pipeline = Pipeline::default()
+        .otlp_in(http, grpc)
+        .filter(&["name: ai_context", "match: '*'", "redact: email"])
+        .filter(&["name: ai_metrics", "match: '*'", "interval: 1s"])
+        .filter(&[
+            "name: ai_sampling",
+            "match: '*'",
+            "mode: tail",
+            "decision_wait: 1s",
+            "sampling_percentage: 100",
+        ])
+        .otlp_out(&[("one", sink.port, "http/protobuf")]);
+    let running = Running::start(host, &pipeline.yaml(plugins), http);
+    let report = load::run(load::Args {
+        port: grpc,
+        grpc: true,
+        shape: Shape::Genai,
+        items: 2560,
+        batch: 128,
+        connections: 2,
+        rate: 0,
+        attempts: 100,
+    })
+    .await;
+    assert_eq!(report.accepted, 2560, "{}: {:?}", host.title(), report.first_error);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let (code, log) = running.stop();
+    assert_eq!(code, Some(0), "{}: {log}", host.title());
+    let received = sink.received.lock().unwrap();
+    assert_eq!(received.distinct(), 2560, "{}: {log}", host.title());
+    assert_eq!(received.doubled(), 0, "{}: {log}", host.title());
+}
+
+/// Scenario: a panic forced in each callback. Guarantees: the host goes on and stops cleanly.
+#[test]
+fn a_panic_in_any_callback_is_survived() {
+    let _alone = alone();
+    let plugins = linked();
+    let callbacks = [
+        "input.init",
+        "input.collect",
+        "input.pause",
+        "input.resume",
+        "input.exit",
+        "filter.init",
+        "filter.filter",
+        "filter.exit",
+        "output.init",
+        "output.flush",
+        "output.exit",
+    ];
+    assert_eq!(FILES.len(), 6);
+    for host in all_hosts() {
+        for callback in callbacks {
+            let http = free_port();
+            let pipeline = Pipeline::default()
+                .otlp_in(http, free_port())
+                .input(&["name: dummy", "tag: app", "samples: 5"])
+                .filter(&["name: ai_context", "match: '*'"])
+                .otlp_out(&[("one", 9, "http/protobuf")]);
+            let file = plugins.path().join("panic.yaml");
+            std::fs::write(&file, pipeline.yaml(plugins.path())).unwrap();
+            let mut command = std::process::Command::new("timeout");
+            let output = command
+                .args(["--signal=TERM", "--kill-after=25", "3"])
+                .arg(&host.executable)
+                .args(&host.arguments)
+                .arg("-c")
+                .arg(&file)
+                .env("FLUENT_BIT_AI_PANIC", callback)
+                .output()
+                .unwrap();
+            let said = text(&output);
+            let code = output.status.code();
+            // 124: it ran until the signal and stopped in time. 137 would be a hang; a signal of
+            // its own (no code) a crash.
+            let refused = callback.ends_with(".init") && code.is_some_and(|code| code < 128);
+            assert!(
+                code == Some(124) || code == Some(0) || refused,
+                "{} {callback}: {code:?}\n{said}",
+                host.title()
+            );
+            assert!(!said.contains("SIGSEGV"), "{} {callback}: {said}", host.title());
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! The installed plugin files on real Fluent Bits and on the bundled host.
+//!
+//! Real hosts come from `FLUENT_BIT`, `PATH` and `/opt/fluent-bit*/bin`. Without one the tests run
+//! on the bundled host alone and say so in one line. What the bundled host proves is our half of
+//! the contract; the real ones prove the other.
+#![expect(clippy::disallowed_methods, reason = "tests have clocks and tasks")]
+#![expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small figures")]
+#![allow(clippy::allow_attributes_without_reason, clippy::allow_attributes)]
+#![allow(dead_code, unreachable_pub, clippy::let_underscore_must_use, let_underscore_drop)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::print_stdout, clippy::string_slice, clippy::too_many_lines)]
+// One host test at a time, whatever it awaits: that is what the lock is for.
+#![allow(clippy::await_holding_lock)]
+
+#[path = "../../examples/otlp-tool/client.rs"]
+mod client;
+#[path = "../../examples/otlp-tool/hosts.rs"]
+mod hosts;
+#[path = "../../examples/otlp-tool/load.rs"]
+mod load;
+#[path = "../../examples/otlp-tool/replay.rs"]
+mod replay;
+#[path = "../../examples/otlp-tool/shapes.rs"]
+mod shapes;
+#[path = "../../examples/otlp-tool/sink.rs"]
+mod sink;
+#[path = "../../examples/otlp-tool/wire.rs"]
+mod wire;
+
+mod builtin_filters;
+mod delivery;
+mod equality;
+mod lifecycle;
+mod native;
+mod pipeline;
+mod sdk;
+mod support;

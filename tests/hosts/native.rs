@@ -1,0 +1,119 @@
+//! What Fluent Bit itself makes: its OpenTelemetry input's traces, metrics and logs.
+
+use std::time::Duration;
+
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use prost::Message;
+
+use crate::client::Client;
+use crate::equality::{arrived, captures, sent};
+use crate::hosts::{Running, free_port};
+use crate::sink::{Keep, Sink};
+use crate::support::{Pipeline, alone, linked, real_hosts};
+
+/// Scenario: the stock `opentelemetry` input feeds `multi_otlp`. Guarantees: every span, every log
+/// and every metric that the host stored comes out, spans with names, ids and times as sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_stock_input_feeds_multi_otlp() {
+    let _alone = alone();
+    let plugins = linked();
+    let captures = captures();
+    for host in real_hosts() {
+        let sink = Sink::start(0, Keep::Requests).await;
+        let port = free_port();
+        let port_option = format!("port: {port}");
+        let pipeline = Pipeline::default()
+            .input(&["name: opentelemetry", "listen: 127.0.0.1", &port_option])
+            .otlp_out(&[("one", sink.port, "http/protobuf")]);
+        let running = Running::start(&host, &pipeline.yaml(plugins.path()), port);
+        let mut refused = Vec::new();
+        let mut client = Client::connect(port, false).await.unwrap();
+        for captured in &captures {
+            let body = captured.body.clone();
+            if let Err(problem) = client.send(&captured.path, captured.service(), body).await {
+                refused.push(problem);
+                client = Client::connect(port, false).await.unwrap();
+            }
+        }
+        sink.settle(0, Duration::from_secs(4), Duration::from_secs(15)).await;
+        let (code, log) = running.stop();
+        assert_eq!(code, Some(0), "{}: {log}", host.title());
+        let received = sink.received.lock().unwrap();
+        let spans = |requests: &[Vec<u8>]| {
+            let mut spans: Vec<(Vec<u8>, String, u64, u64)> = requests
+                .iter()
+                .flat_map(|request| {
+                    ExportTraceServiceRequest::decode(request.as_slice()).unwrap().resource_spans
+                })
+                .flat_map(|resource| resource.scope_spans)
+                .flat_map(|scope| scope.spans)
+                .map(|span| {
+                    (span.span_id, span.name, span.start_time_unix_nano, span.end_time_unix_nano)
+                })
+                .collect();
+            spans.sort();
+            spans
+        };
+        let sent_spans: Vec<Vec<u8>> = captures
+            .iter()
+            .filter(|captured| captured.path == "/v1/traces")
+            .map(|captured| captured.body.clone())
+            .collect();
+        let got: Vec<Vec<u8>> = received
+            .requests
+            .get("/v1/traces")
+            .into_iter()
+            .flatten()
+            .map(|request| request.to_vec())
+            .collect();
+        assert_eq!(spans(&sent_spans), spans(&got), "{}\n{log}", host.title());
+        let logs = arrived(&received, "/v1/logs").len();
+        assert_eq!(logs, sent(&captures, "/v1/logs", 1).len(), "{}: {log}", host.title());
+        let metrics = arrived(&received, "/v1/metrics").len();
+        assert!(metrics > 0, "{}: {refused:?}\n{log}", host.title());
+    }
+}
+
+/// Scenario: ordinary logs from the stock `dummy` input. Guarantees: they arrive as OTLP logs with
+/// body, severity and trace.
+#[tokio::test(flavor = "multi_thread")]
+async fn ordinary_logs_become_otlp_logs() {
+    use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+    let _alone = alone();
+    let plugins = linked();
+    for host in crate::support::all_hosts() {
+        let sink = Sink::start(0, Keep::Requests).await;
+        let (http, grpc) = (free_port(), free_port());
+        let pipeline = Pipeline::default()
+            .otlp_in(http, grpc)
+            .input(&[
+                "name: dummy",
+                "tag: app",
+                "samples: 3",
+                "dummy: '{\"log\": \"disk is full\", \"level\": \"error\", \"trace_id\": \"0af7651916cd43dd8448eb211c80319c\", \"span_id\": \"b7ad6b7169203331\", \"shard\": 7}'",
+            ])
+            .filter(&["name: ai_context", "match: '*'"])
+            .otlp_out(&[("one", sink.port, "grpc")]);
+        let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
+        sink.settle(3, Duration::from_secs(6), Duration::from_secs(15)).await;
+        let (code, log) = running.stop();
+        assert_eq!(code, Some(0), "{}: {log}", host.title());
+        let received = sink.received.lock().unwrap();
+        let requests = received.requests.get("/v1/logs").cloned().unwrap_or_default();
+        let records: Vec<_> = requests
+            .into_iter()
+            .flat_map(|request| ExportLogsServiceRequest::decode(request).unwrap().resource_logs)
+            .flat_map(|resource| resource.scope_logs)
+            .flat_map(|scope| scope.log_records)
+            .collect();
+        assert_eq!(records.len(), 3, "{}: {log}", host.title());
+        for record in records {
+            let body = format!("{:?}", record.body);
+            assert!(body.contains("disk is full"), "{}: {body}", host.title());
+            assert_eq!(record.severity_number, 17, "{}", host.title());
+            assert_eq!(record.trace_id.len(), 16, "{}", host.title());
+            assert_eq!(record.span_id.len(), 8, "{}", host.title());
+            assert!(record.attributes.iter().any(|pair| pair.key == "shard"), "{record:?}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Every file of `fluent-bit-conf/`, and the whole pipeline on real telemetry.
+
+use std::path::Path;
+use std::time::Duration;
+
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::metrics::v1::{metric::Data, number_data_point};
+use prost::Message;
+
+use crate::equality::{captures, send_all};
+use crate::hosts::{Running, free_port};
+use crate::sink::{Keep, Sink};
+use crate::support::{Pipeline, all_hosts, alone, linked};
+
+/// Scenario: each configuration that we ship, with its ports and paths replaced. Guarantees: every
+/// host starts with it, runs, and stops cleanly.
+#[test]
+fn every_configuration_starts() {
+    let _alone = alone();
+    let plugins = linked();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fluent-bit-conf");
+    for host in all_hosts() {
+        for entry in std::fs::read_dir(&folder).unwrap().flatten() {
+            let path = entry.path();
+            if path.extension().is_none_or(|extension| extension != "yaml") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            if !text.contains("pipeline:") {
+                continue;
+            }
+            let port = free_port();
+            let text = text
+                .replace("/opt/fluent-bit-ai", &plugins.path().to_string_lossy())
+                .replace("fluent-bit-conf/", &format!("{}/", folder.display()))
+                .replace("4318", &port.to_string())
+                .replace("4317", &free_port().to_string());
+            let listens = text.contains("name: ai_otlp");
+            let text = if listens {
+                text
+            } else {
+                text.replacen(
+                    "  inputs:\n",
+                    &format!("  inputs:\n    - name: ai_otlp\n      tag: probe\n      http_port: {port}\n      grpc_port: 0\n"),
+                    1,
+                )
+            };
+            let text = text.replacen(
+                "plugins:\n",
+                &format!("plugins:\n  - {}/flb-in_ai_otlp.so\n", plugins.path().display()),
+                usize::from(!listens),
+            );
+            let running = Running::start(&host, &text, port);
+            let (code, log) = running.stop();
+            assert_eq!(code, Some(0), "{} {}: {log}", host.title(), path.display());
+            assert!(!log.contains("[error]"), "{} {}: {log}", host.title(), path.display());
+        }
+    }
+}
+
+/// Scenario: the pipeline of the README on real captures. Guarantees: spans arrive under the
+/// current conventions, model metrics are made and tokens are counted once, errors are kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_whole_pipeline_on_real_telemetry() {
+    let _alone = alone();
+    let plugins = linked();
+    let captures = captures();
+    for host in all_hosts() {
+        let sink = Sink::start(0, Keep::Requests).await;
+        let (http, grpc) = (free_port(), free_port());
+        let pipeline = Pipeline::default()
+            .otlp_in(http, grpc)
+            .filter(&["name: ai_context", "match: 'ai*'", "redact: email, credit_card, secrets"])
+            .filter(&["name: ai_metrics", "match: 'ai*'", "interval: 1s"])
+            .filter(&[
+                "name: ai_sampling",
+                "match: 'ai*'",
+                "mode: tail",
+                "decision_wait: 1s",
+                "keep_errors: on",
+                "keep_slower_than: 5s",
+                "sampling_percentage: 0",
+            ])
+            .otlp_out(&[("one", sink.port, "http/protobuf")]);
+        let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
+        send_all(&captures[..], http, grpc).await;
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        let (code, log) = running.stop();
+        assert_eq!(code, Some(0), "{}: {log}", host.title());
+        let received = sink.received.lock().unwrap();
+        let spans: Vec<_> = received
+            .requests
+            .get("/v1/traces")
+            .into_iter()
+            .flatten()
+            .flat_map(|r| ExportTraceServiceRequest::decode(r.clone()).unwrap().resource_spans)
+            .flat_map(|resource| resource.scope_spans)
+            .flat_map(|scope| scope.spans)
+            .collect();
+        assert!(!spans.is_empty(), "{}: {log}", host.title());
+        for span in &spans {
+            let policy = span.attributes.iter().any(|a| a.key == "fluentbit.ai.sampling.policy");
+            assert!(policy, "{}: {span:?}", host.title());
+        }
+        assert!(
+            spans.iter().any(|span| span.status.as_ref().is_some_and(|status| status.code == 2)),
+            "{}: the error trace was not kept",
+            host.title()
+        );
+        let operations = operations(received.requests.get("/v1/metrics").into_iter().flatten());
+        assert!(operations >= 10.0, "{}: {operations} operations\n{log}", host.title());
+    }
+}
+
+/// The sum of our operation counter.
+fn operations<'a>(requests: impl Iterator<Item = &'a bytes::Bytes>) -> f64 {
+    let metrics = requests
+        .flat_map(|r| ExportMetricsServiceRequest::decode(r.clone()).unwrap().resource_metrics)
+        .flat_map(|resource| resource.scope_metrics)
+        .flat_map(|scope| scope.metrics)
+        .filter(|metric| metric.name == "gen_ai.client.operation.count");
+    metrics
+        .filter_map(|metric| match metric.data {
+            Some(Data::Sum(sum)) => Some(sum.data_points),
+            _ => None,
+        })
+        .flatten()
+        .map(|point| match point.value {
+            Some(number_data_point::Value::AsInt(value)) => value as f64,
+            Some(number_data_point::Value::AsDouble(value)) => value,
+            None => 0.0,
+        })
+        .sum()
+}
