@@ -104,5 +104,7 @@ fn settings(parser: &mut Parser<'_>) -> Settings {
     Settings { endpoints, max_in_flight }
 }
 
+crate::export_output!("out_multi_otlp", MultiOtlp);
+
 #[cfg(test)]
 mod tests;
