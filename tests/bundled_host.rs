@@ -1,4 +1,11 @@
 //! Proves the bundled host with plugins in C that are compiled for each row.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test may fail, and waits for another process"
+)]
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -7,11 +14,12 @@ use std::time::{Duration, Instant};
 
 use fluent_bit_ai::host::abi::row::HostAbi;
 use fluent_bit_ai::host::abi::rows::ROWS;
+use fluent_bit_ai::host::abi::structs::Coro;
 
 const RECORD_BYTES: usize = 8;
 
 /// The row as C.
-fn header(row: &HostAbi) -> String {
+fn header(row: &HostAbi, coro: Coro) -> String {
     let mut text = String::new();
     let mut define = |name: &str, value: usize| {
         writeln!(text, "#define ROW_{name} {value}").unwrap();
@@ -66,8 +74,8 @@ fn header(row: &HostAbi) -> String {
     define("CHUNK_DATA", row.event_chunk.data);
     define("CHUNK_LENGTH", row.event_chunk.length);
     define("CHUNK_TOTAL", row.event_chunk.total_events);
-    define("CORO_CALLER", row.coro.caller);
-    define("CORO_CALLEE", row.coro.callee);
+    define("CORO_CALLER", coro.caller);
+    define("CORO_CALLEE", coro.callee);
     text
 }
 
@@ -79,8 +87,12 @@ struct Bench {
 
 impl Bench {
     fn new(row: &'static HostAbi) -> Self {
+        Self::with_coroutine(row, row.coro)
+    }
+
+    fn with_coroutine(row: &'static HostAbi, coro: Coro) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("row.h"), header(row)).unwrap();
+        std::fs::write(folder.path().join("row.h"), header(row, coro)).unwrap();
         let built = folder.path().join("probe.so");
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/host_plugins/probe.c");
         let compiled = Command::new("cc")
@@ -192,8 +204,8 @@ fn every_row_carries_records_through() {
 fn workers_waits_and_retries_lose_nothing() {
     for row in some_rows() {
         for output in [
-            "      workers: 2\n      first: retry",
-            "      workers: 0\n      first: retry\n      wait: on",
+            "      workers: 2\n      first: retry\n      retry_limit: no_limits",
+            "      workers: 0\n      first: retry\n      wait: on\n      retry_limit: 50",
             "      workers: 1\n      wait: on",
         ] {
             let bench = Bench::new(row);
@@ -210,6 +222,15 @@ fn workers_waits_and_retries_lose_nothing() {
             assert_eq!(retried > 0, output.contains("retry"), "{text}");
         }
     }
+}
+
+#[test]
+fn hosts_built_without_valgrind_are_imitated() {
+    let bench = Bench::with_coroutine(&ROWS[0], ROWS[0].coro.without_valgrind());
+    bench.configure("", "      count: 1", "", "      wait: on");
+    let (code, text) = bench.run(&["--without-valgrind", "--run-for", "500ms"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert_eq!(bench.records("out"), 6, "{text}");
 }
 
 #[test]

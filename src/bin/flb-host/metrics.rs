@@ -158,11 +158,11 @@ mod tests {
         assert!(change(sent, vec!["x\"y".into()], Change::Set(5.0)));
         assert!(!change(sent, vec!["x\"y".into()], Change::Set(4.0)));
         assert!(!change(sent, Vec::new(), Change::Add(1.0)));
-        let text = super::text();
-        assert!(text.contains("# TYPE a_sent_total counter"), "{text}");
-        assert!(text.contains("a_sent_total{name=\"x\\\"y\"} 5"), "{text}");
+        let shown = text();
+        assert!(shown.contains("# TYPE a_sent_total counter"), "{shown}");
+        assert!(shown.contains("a_sent_total{name=\"x\\\"y\"} 5"), "{shown}");
         destroy(owner);
-        assert!(!super::text().contains("a_sent_total"));
+        assert!(!text().contains("a_sent_total"));
         assert!(!change(sent, vec!["x\"y".into()], Change::Add(1.0)));
     }
 }

@@ -101,7 +101,7 @@ impl Source {
         Some(match &self.what {
             What::Dummy { metadata, body } => {
                 let now = clock::unix_nanos();
-                let time = (now / 1_000_000_000) << 32 | now % 1_000_000_000;
+                let time = ((now / 1_000_000_000) << 32) | (now % 1_000_000_000);
                 let mut bytes = Vec::new();
                 msgpack::array_header(&mut bytes, 2);
                 msgpack::array_header(&mut bytes, 2);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Engine;
 use super::flight::stack_size;
+use super::prepare::PreparedInput;
 use crate::builtin::Source;
 use crate::calls;
 use crate::coroutine;
@@ -52,9 +53,8 @@ pub(crate) struct Input {
 }
 
 impl Input {
-    pub(super) fn new(
-        (instance, source, processors): (Arc<Instance>, Option<Source>, Vec<Arc<Instance>>),
-    ) -> Self {
+    pub(super) fn new(prepared: PreparedInput) -> Self {
+        let PreparedInput { instance, source, processors } = prepared;
         Self {
             instance,
             source: source.map(RefCell::new),

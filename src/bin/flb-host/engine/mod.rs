@@ -104,7 +104,7 @@ pub(crate) struct Engine {
     channel: Arc<Channel>,
     phase: Cell<Phase>,
     appends: Cell<usize>,
-    flushes: Cell<usize>,
+    successes: Cell<usize>,
 }
 
 impl Engine {
@@ -132,7 +132,7 @@ impl Engine {
             channel,
             phase: Cell::new(Phase::Running),
             appends: Cell::new(0),
-            flushes: Cell::new(0),
+            successes: Cell::new(0),
         }))
     }
 

@@ -53,6 +53,15 @@ impl RunConfig {
     }
 }
 
+/// An input that has not started.
+pub(crate) struct PreparedInput {
+    pub(crate) instance: Arc<Instance>,
+    /// What a built-in one brings in.
+    pub(crate) source: Option<Source>,
+    /// The filters under its `processors`.
+    pub(crate) processors: Vec<Arc<Instance>>,
+}
+
 /// A run that has not started.
 pub(crate) struct Prepared {
     pub(crate) row: &'static HostAbi,
@@ -63,7 +72,7 @@ pub(crate) struct Prepared {
     pub(crate) retry_base: Duration,
     pub(crate) retry_cap: Duration,
     pub(crate) config: RunConfig,
-    pub(crate) inputs: Vec<(Arc<Instance>, Option<Source>, Vec<Arc<Instance>>)>,
+    pub(crate) inputs: Vec<PreparedInput>,
     pub(crate) filters: Vec<Arc<Instance>>,
     pub(crate) outputs: Vec<(Arc<Instance>, Option<Sink>)>,
 }
@@ -157,7 +166,7 @@ impl Prepared {
                 .iter()
                 .map(|section| maker.instance(Kind::Filter, section, false))
                 .collect::<Result<_, _>>()?;
-            inputs.push((instance, source, processors));
+            inputs.push(PreparedInput { instance, source, processors });
         }
         let mut filters = Vec::new();
         for section in &settings.filters {

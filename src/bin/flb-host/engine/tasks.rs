@@ -239,12 +239,7 @@ impl Engine {
     /// What became of a task at an output.
     pub(super) fn told(&self, id: i32, place: usize, outcome: Outcome) {
         let Some(output) = self.outputs.get(place) else { return };
-        let flushes = self.flushes.get() + 1;
-        self.flushes.set(flushes);
-        let outcome = match outcome {
-            Outcome::Done if faults::hits(flushes, self.faults.retry) => Outcome::Retry,
-            other => other,
-        };
+        let outcome = self.spoiled(outcome);
         let mut tasks = self.tasks.borrow_mut();
         let Some(task) = tasks.alive.get_mut(&id) else {
             report::problem(&format!(
@@ -294,6 +289,16 @@ impl Engine {
             known.held.set(known.held.get().saturating_sub(bytes));
         }
         self.relax(input);
+    }
+
+    /// The outcome after the fault that turns some successes into retries.
+    fn spoiled(&self, outcome: Outcome) -> Outcome {
+        if outcome != Outcome::Done {
+            return outcome;
+        }
+        let successes = self.successes.get() + 1;
+        self.successes.set(successes);
+        if faults::hits(successes, self.faults.retry) { Outcome::Retry } else { outcome }
     }
 
     fn backoff(&self, attempts: i32) -> Duration {

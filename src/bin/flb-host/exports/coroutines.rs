@@ -84,28 +84,16 @@ extern "C" fn flb_pipe_w(descriptor: i32, bytes: Addr, length: usize) -> isize {
     8
 }
 
-type Plain = extern "C" fn(Addr);
-type Create = extern "C" fn(Addr, i32, i32, Addr, Addr, Addr) -> i32;
-
-/// Keeps the functions in the program although nothing here calls them.
-#[used]
-static KEPT: (
-    [extern "C" fn() -> Addr; 3],
-    [Plain; 4],
-    Create,
-    [extern "C" fn(Addr) -> i32; 2],
-    extern "C" fn(Addr, Addr, i32) -> i32,
-    extern "C" fn(i32, Addr, usize) -> isize,
-) = (
-    [flb_coro_get, flb_output_thread_instance_get, flb_sched_ctx_get],
+kept! {
+    [flb_coro_get, flb_output_thread_instance_get, flb_sched_ctx_get]: extern "C" fn() -> Addr;
     [
         flb_coro_set,
         flb_output_flush_prepare_destroy,
         flb_event_chunk_destroy,
         flb_sched_timer_invalidate,
-    ],
-    flb_sched_timer_cb_create,
-    [flb_sched_timer_cb_destroy, flb_sched_timer_cb_disable],
-    flb_chunk_trace_output,
-    flb_pipe_w,
-);
+    ]: extern "C" fn(Addr);
+    [flb_sched_timer_cb_create]: extern "C" fn(Addr, i32, i32, Addr, Addr, Addr) -> i32;
+    [flb_sched_timer_cb_destroy, flb_sched_timer_cb_disable]: extern "C" fn(Addr) -> i32;
+    [flb_chunk_trace_output]: extern "C" fn(Addr, Addr, i32) -> i32;
+    [flb_pipe_w]: extern "C" fn(i32, Addr, usize) -> isize;
+}

@@ -158,34 +158,22 @@ extern "C" fn cfl_time_now() -> u64 {
     clock::unix_nanos()
 }
 
-type AppendRaw = extern "C" fn(Addr, i32, usize, Addr, usize, Addr, usize) -> i32;
-type AppendRecords = extern "C" fn(Addr, usize, Addr, usize, Addr, usize) -> i32;
-
-/// Keeps the functions in the program although nothing here calls them.
-#[used]
-static KEPT: (
-    extern "C" fn(Addr, Addr, usize, Addr, usize) -> i32,
-    AppendRecords,
-    AppendRaw,
-    extern "C" fn(Addr, Addr, libc::time_t, c_long, Addr) -> i32,
-    [extern "C" fn(Addr, Addr, i32, Addr) -> i32; 2],
-    [extern "C" fn(i32, Addr) -> i32; 4],
-    [extern "C" fn(Addr) -> i32; 2],
-    extern "C" fn(Addr, Addr) -> i32,
-    extern "C" fn() -> u64,
-) = (
-    flb_input_log_append,
-    flb_input_log_append_records,
-    flb_input_chunk_append_raw,
-    flb_input_set_collector_time,
-    [flb_input_set_collector_event, flb_input_set_collector_socket],
+kept! {
+    [flb_input_log_append]: extern "C" fn(Addr, Addr, usize, Addr, usize) -> i32;
+    [flb_input_log_append_records]: extern "C" fn(Addr, usize, Addr, usize, Addr, usize) -> i32;
+    [flb_input_chunk_append_raw]: extern "C" fn(Addr, i32, usize, Addr, usize, Addr, usize) -> i32;
+    [flb_input_set_collector_time]: extern "C" fn(Addr, Addr, libc::time_t, c_long, Addr) -> i32;
+    [
+        flb_input_set_collector_event,
+        flb_input_set_collector_socket,
+    ]: extern "C" fn(Addr, Addr, i32, Addr) -> i32;
     [
         flb_input_collector_start,
         flb_input_collector_resume,
         flb_input_collector_pause,
         flb_input_collector_running,
-    ],
-    [flb_input_pause, flb_input_resume],
-    flb_engine_flush,
-    cfl_time_now,
-);
+    ]: extern "C" fn(i32, Addr) -> i32;
+    [flb_input_pause, flb_input_resume]: extern "C" fn(Addr) -> i32;
+    [flb_engine_flush]: extern "C" fn(Addr, Addr) -> i32;
+    [cfl_time_now]: extern "C" fn() -> u64;
+}

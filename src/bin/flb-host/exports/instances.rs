@@ -83,16 +83,21 @@ of_kind!(
     flb_output_name
 );
 
-/// Keeps the functions in the program although nothing here calls them.
-#[used]
-static KEPT: (
-    [extern "C" fn(Addr, Addr); 3],
-    [extern "C" fn(Addr, Addr) -> Addr; 3],
-    [extern "C" fn(Addr, Addr, Addr) -> i32; 3],
-    [extern "C" fn(Addr) -> Addr; 3],
-) = (
-    [flb_input_set_context, flb_filter_set_context, flb_output_set_context],
-    [flb_input_get_property, flb_filter_get_property, flb_output_get_property],
-    [flb_input_set_property, flb_filter_set_property, flb_output_set_property],
-    [flb_input_name, flb_filter_name, flb_output_name],
-);
+kept! {
+    [
+        flb_input_set_context,
+        flb_filter_set_context,
+        flb_output_set_context,
+    ]: extern "C" fn(Addr, Addr);
+    [
+        flb_input_get_property,
+        flb_filter_get_property,
+        flb_output_get_property,
+    ]: extern "C" fn(Addr, Addr) -> Addr;
+    [
+        flb_input_set_property,
+        flb_filter_set_property,
+        flb_output_set_property,
+    ]: extern "C" fn(Addr, Addr, Addr) -> i32;
+    [flb_input_name, flb_filter_name, flb_output_name]: extern "C" fn(Addr) -> Addr;
+}

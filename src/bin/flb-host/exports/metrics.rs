@@ -80,14 +80,17 @@ steps!(cmt_counter_inc, 1.0);
 steps!(cmt_gauge_inc, 1.0);
 steps!(cmt_gauge_dec, -1.0);
 
-type Creates = extern "C" fn(Addr, Addr, Addr, Addr, Addr, i32, Addr) -> Addr;
-type Changes = extern "C" fn(Addr, u64, f64, i32, Addr) -> i32;
-type Steps = extern "C" fn(Addr, u64, i32, Addr) -> i32;
-
-/// Keeps the functions in the program although nothing here calls them.
-#[used]
-static KEPT: ([Creates; 2], [Changes; 5], [Steps; 3]) = (
-    [cmt_counter_create, cmt_gauge_create],
-    [cmt_counter_set, cmt_counter_add, cmt_gauge_set, cmt_gauge_add, cmt_gauge_sub],
-    [cmt_counter_inc, cmt_gauge_inc, cmt_gauge_dec],
-);
+kept! {
+    [
+        cmt_counter_create,
+        cmt_gauge_create,
+    ]: extern "C" fn(Addr, Addr, Addr, Addr, Addr, i32, Addr) -> Addr;
+    [
+        cmt_counter_set,
+        cmt_counter_add,
+        cmt_gauge_set,
+        cmt_gauge_add,
+        cmt_gauge_sub,
+    ]: extern "C" fn(Addr, u64, f64, i32, Addr) -> i32;
+    [cmt_counter_inc, cmt_gauge_inc, cmt_gauge_dec]: extern "C" fn(Addr, u64, i32, Addr) -> i32;
+}

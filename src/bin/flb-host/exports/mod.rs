@@ -2,6 +2,16 @@
 //!
 //! An address stands for every pointer: it is passed as one.
 
+/// Keeps functions in the program although nothing here calls them.
+macro_rules! kept {
+    ($([$($function:ident),* $(,)?]: $type:ty;)*) => {
+        $(const _: () = {
+            #[used]
+            static KEPT: &[$type] = &[$($function),*];
+        };)*
+    };
+}
+
 mod coroutines;
 mod engine;
 mod instances;
@@ -58,15 +68,12 @@ unsafe extern "C" {
     fn co_delete(coroutine: Addr);
 }
 
-/// Keeps the shim's functions in the program although nothing here calls them.
-#[used]
-static SHIM: (
-    unsafe extern "C" fn(i32, Addr, i32, Addr, ...),
-    unsafe extern "C" fn(Addr),
-    extern "C" fn() -> Addr,
-    unsafe extern "C" fn(u32, Addr, Addr) -> Addr,
-    unsafe extern "C" fn(Addr),
-) = (flb_log_print, co_switch, co_active, co_create, co_delete);
+kept! {
+    [flb_log_print]: unsafe extern "C" fn(i32, Addr, i32, Addr, ...);
+    [co_switch, co_delete]: unsafe extern "C" fn(Addr);
+    [co_active]: extern "C" fn() -> Addr;
+    [co_create]: unsafe extern "C" fn(u32, Addr, Addr) -> Addr;
+}
 
 #[cfg(test)]
 mod tests {

@@ -2,6 +2,8 @@
 //! the row.
 
 mod core_keys;
+mod layout;
+mod pattern;
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -15,78 +17,10 @@ use crate::metrics;
 use crate::plugin::{self, Kind, Plugin};
 use crate::settings::Section;
 pub(crate) use core_keys::CoreKeys;
+use layout::{Offsets, option_list};
+use pattern::matches;
 
-/// The fields that all kinds of instances have.
-#[derive(Debug, Clone, Copy)]
-struct Offsets {
-    size: usize,
-    id: usize,
-    log_level: usize,
-    name: usize,
-    alias: usize,
-    context: usize,
-    p: usize,
-    properties: usize,
-    config_map: usize,
-    cmt: usize,
-    config: usize,
-}
-
-macro_rules! offsets {
-    ($at:expr) => {
-        Offsets {
-            size: $at.size,
-            id: $at.id,
-            log_level: $at.log_level,
-            name: $at.name,
-            alias: $at.alias,
-            context: $at.context,
-            p: $at.p,
-            properties: $at.properties,
-            config_map: $at.config_map,
-            cmt: $at.cmt,
-            config: $at.config,
-        }
-    };
-}
-
-/// Where an instance keeps its TLS settings.
-#[derive(Debug, Clone, Copy)]
-struct Tls {
-    enabled: usize,
-    verify: usize,
-    ca_file: usize,
-    crt_file: usize,
-    key_file: usize,
-    key_passwd: usize,
-}
-
-macro_rules! tls {
-    ($at:expr) => {
-        Tls {
-            enabled: $at.use_tls,
-            verify: $at.tls_verify,
-            ca_file: $at.tls_ca_file,
-            crt_file: $at.tls_crt_file,
-            key_file: $at.tls_key_file,
-            key_passwd: $at.tls_key_passwd,
-        }
-    };
-}
-
-impl Offsets {
-    const fn of(kind: Kind, row: &HostAbi) -> Self {
-        match kind {
-            Kind::Input => offsets!(row.input),
-            Kind::Filter => offsets!(row.filter),
-            Kind::Output => offsets!(row.output),
-        }
-    }
-}
-
-const NAME_ROOM: usize = 31;
 const CMT_BYTES: usize = 256;
-const ENTRY_LINK: usize = 16;
 
 #[derive(Debug)]
 struct Property {
@@ -184,91 +118,6 @@ impl Instance {
         let instance = Arc::new(instance);
         registry().insert(instance.addr(), Arc::downgrade(&instance));
         Ok(instance)
-    }
-
-    fn fill(&self, plan: &Plan<'_>) {
-        let put = |at, value: Addr| self.block.put(at, value);
-        let shown = format!("{}.{}", plan.name, plan.id);
-        let shown = shown.as_bytes();
-        self.block.put_bytes(self.at.name, shown.get(..NAME_ROOM).unwrap_or(shown));
-        self.block.put(self.at.id, plan.id);
-        self.block.put(self.at.log_level, self.core.log_level.unwrap_or(plan.log_level));
-        put(self.at.alias, self.optional_text(self.core.alias.as_deref()));
-        put(self.at.p, plan.plugin.as_ref().map_or(Addr::NULL, |plugin| plugin.addr()));
-        put(self.at.config, plan.config);
-        put(self.at.cmt, self.cmt.addr());
-        memory::link(self.addr().plus(self.at.properties), &[]);
-        if let Some(head) = self.option_list.first() {
-            put(self.at.config_map, head.addr());
-        }
-        match plan.kind {
-            Kind::Input => self.fill_input(),
-            Kind::Filter => self.fill_filter(),
-            Kind::Output => self.fill_output(),
-        }
-    }
-
-    fn fill_input(&self) {
-        let at = &self.row.input;
-        let tag = self.tag();
-        self.block.put(at.tag, self.text(&tag));
-        self.block.put(at.tag_len, i32::try_from(tag.len()).unwrap_or(i32::MAX));
-        self.block.put(at.routable, 1_i32);
-        self.block.put(at.storage_buf_status, 1_i32);
-        if let Some(plugin) = &self.plugin {
-            self.block.put(at.flags, plugin.number(self.row.input_plugin.flags));
-        }
-        self.fill_host(at.host);
-        self.fill_tls(tls!(at));
-        self.set_paused(false);
-    }
-
-    fn fill_filter(&self) {
-        let at = &self.row.filter;
-        if let Some(plugin) = &self.plugin {
-            self.block.put(at.event_type, plugin.number(self.row.filter_plugin.event_type));
-        }
-        self.block.put(at.match_rule, self.optional_text(self.core.pattern.as_deref()));
-    }
-
-    fn fill_output(&self) {
-        let at = &self.row.output;
-        self.block.put(at.event_type, self.event_types());
-        if let Some(plugin) = &self.plugin {
-            self.block.put(at.flags, plugin.number(self.row.output_plugin.flags));
-        }
-        self.block.put(at.match_rule, self.optional_text(self.core.pattern.as_deref()));
-        self.block.put(at.retry_limit, self.core.retry_limit);
-        if let Some(set) = at.retry_limit_is_set {
-            self.block.put(set, i32::from(self.core.retry_limit_is_set));
-        }
-        self.fill_tls(tls!(at));
-        let declared =
-            self.plugin.as_ref().map_or(0, |plugin| plugin.number(self.row.output_plugin.workers));
-        self.block.put(at.tp_workers, self.core.workers.unwrap_or(declared));
-        self.fill_host(at.host);
-        if let Some((reader, writer)) = &self.channel {
-            self.block.put(at.ch_events, reader.as_raw_fd());
-            self.block.put(at.ch_events + 4, writer.as_raw_fd());
-        }
-    }
-
-    fn fill_tls(&self, at: Tls) {
-        let value = |key: &str| self.core.tls.get(key).map(String::as_str);
-        let on = |key: &str, default| value(key).map_or(default, core_keys::is_on);
-        self.block.put(at.enabled, i32::from(on("tls", false)));
-        self.block.put(at.verify, i32::from(on("tls.verify", true)));
-        self.block.put(at.ca_file, self.optional_text(value("tls.ca_file")));
-        self.block.put(at.crt_file, self.optional_text(value("tls.crt_file")));
-        self.block.put(at.key_file, self.optional_text(value("tls.key_file")));
-        self.block.put(at.key_passwd, self.optional_text(value("tls.key_passwd")));
-    }
-
-    fn fill_host(&self, host: usize) {
-        let at = &self.row.net_host;
-        self.block.put(host + at.name, self.optional_text(self.core.host.as_deref()));
-        self.block.put(host + at.listen, self.optional_text(self.core.listen.as_deref()));
-        self.block.put(host + at.port, self.core.port);
     }
 
     fn text(&self, text: &str) -> Addr {
@@ -419,72 +268,11 @@ impl Drop for Instance {
     }
 }
 
-/// The host's copy of a plugin's table as a list: its head, then the entries.
-fn option_list(row: &HostAbi, plugin: Option<&Plugin>) -> Vec<Block> {
-    let Some(plugin) = plugin else { return Vec::new() };
-    let at = &row.config_map;
-    let mut blocks = vec![Block::zeroed(ENTRY_LINK)];
-    blocks.extend(plugin.options.iter().map(|entry| {
-        let copy = Block::copy_of(entry.place, at.size);
-        copy.put_bytes(at.value, &vec![0; at.size.saturating_sub(at.value)]);
-        copy
-    }));
-    let mut addresses = blocks.iter().map(Block::addr);
-    if let Some(head) = addresses.next() {
-        let link_at = at.size.saturating_sub(ENTRY_LINK);
-        let nodes: Vec<Addr> = addresses.map(|entry| entry.plus(link_at)).collect();
-        memory::link(head, &nodes);
-    }
-    blocks
-}
-
-/// Fluent Bit's wildcard: a star stands for any bytes.
-pub(crate) fn matches(pattern: &[u8], tag: &[u8]) -> bool {
-    let (mut at, mut star) = (0, None);
-    let mut place = 0;
-    while place < tag.len() {
-        match pattern.get(at) {
-            Some(b'*') => {
-                star = Some((at, place));
-                at += 1;
-            }
-            Some(byte) if Some(byte) == tag.get(place) => {
-                at += 1;
-                place += 1;
-            }
-            _ => match &mut star {
-                Some((after, taken)) => {
-                    *taken += 1;
-                    place = *taken;
-                    at = *after + 1;
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern.get(at..).is_some_and(|rest| rest.iter().all(|byte| *byte == b'*'))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::settings::Value;
     use fluent_bit_ai::host::abi::rows::ROWS;
-
-    #[test]
-    fn tags_match_as_in_fluent_bit() {
-        for (pattern, tag, yes) in [
-            ("*", "", true),
-            ("ai*", "ai", true),
-            ("ai.*.x", "ai.b.c.x", true),
-            ("ai.*.x", "ai.b.c.y", false),
-            ("*a*b", "xaab", true),
-            ("ai", "aix", false),
-            ("", "", true),
-        ] {
-            assert_eq!(matches(pattern.as_bytes(), tag.as_bytes()), yes, "{pattern} {tag}");
-        }
-    }
 
     #[test]
     fn an_instance_has_its_fields_where_the_row_says() {

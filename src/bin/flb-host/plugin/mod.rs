@@ -3,7 +3,7 @@
 mod options;
 
 use std::ffi::CString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use fluent_bit_ai::host::abi::row::HostAbi;
@@ -111,7 +111,7 @@ impl Plugin {
     ///
     /// # Errors
     /// One line that says what is missing.
-    pub(crate) fn load(path: &PathBuf, row: &HostAbi) -> Result<Arc<Self>, String> {
+    pub(crate) fn load(path: &Path, row: &HostAbi) -> Result<Arc<Self>, String> {
         let at = |problem: String| format!("plugin {}: {problem}", path.display());
         let (kind, wanted) = symbol_of(path).map_err(at)?;
         let opened = Opened(open(path).map_err(at)?);
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn a_missing_file_is_named() {
         let row = fluent_bit_ai::host::abi::rows::ROWS.last().unwrap();
-        let error = Plugin::load(&PathBuf::from("/nowhere/flb-in_x.so"), row).unwrap_err();
+        let error = Plugin::load(Path::new("/nowhere/flb-in_x.so"), row).unwrap_err();
         assert!(error.contains("/nowhere/flb-in_x.so"), "{error}");
     }
 }

@@ -105,7 +105,7 @@ pub(crate) fn check(
             return Err(format!(
                 "{instance}: unknown configuration property '{key}'. \
                  The following properties are allowed: {}.",
-                names.join(", ")
+                if names.is_empty() { "none".to_owned() } else { names.join(", ") }
             ));
         };
         let count = counts.entry(key.to_ascii_lowercase()).or_default();
