@@ -69,7 +69,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rustc-link-arg-cdylib=-Wl,-z,nodelete");
     // Copies of one build know each other by it.
     println!("cargo::rustc-link-arg-cdylib=-Wl,--build-id=sha1");
-    println!("cargo::rerun-if-changed=build.rs");
     #[cfg(feature = "bindgen")]
     bindings();
     bundled_host()
