@@ -74,10 +74,22 @@ fn bundled_row() -> Option<String> {
     unsafe { lend::text(name.cast()) }
 }
 
-/// The releases that have a row, in words.
+/// The releases that have a row, in words: a range for each pair of first numbers.
 pub(in crate::host) fn supported() -> String {
-    let (Some(oldest), Some(newest)) = (ROWS.first(), ROWS.last()) else { return String::new() };
-    format!("{} to {}", oldest.first, newest.last)
+    let mut ranges: Vec<(Release, Release)> = Vec::new();
+    for row in ROWS {
+        match ranges.last_mut() {
+            Some((first, last))
+                if (first.major, first.minor) == (row.first.major, row.first.minor) =>
+            {
+                *last = row.last;
+            }
+            _ => ranges.push((row.first, row.last)),
+        }
+    }
+    let words: Vec<String> =
+        ranges.iter().map(|(first, last)| format!("{first} to {last}")).collect();
+    words.join(", ")
 }
 
 fn row_of(release: &str) -> Result<&'static HostAbi, String> {
@@ -145,7 +157,10 @@ mod tests {
         for release in ["2.2.3", "4.2.9", "5.1.2", "6.0.0", "nonsense"] {
             let refusal = row_of(release).unwrap_err();
             assert!(refusal.contains(release), "{refusal}");
-            assert!(refusal.contains("3.0.0 to 5.1.1"), "{refusal}");
+            assert!(
+                refusal.contains("4.2.0 to 4.2.8, 5.0.0 to 5.0.9, 5.1.0 to 5.1.1"),
+                "{refusal}"
+            );
         }
     }
 
