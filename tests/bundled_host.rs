@@ -9,7 +9,7 @@
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use fluent_bit_ai::host::abi::row::HostAbi;
@@ -128,19 +128,20 @@ impl Bench {
         std::fs::write(self.path("c.yaml"), text).unwrap();
     }
 
-    fn start(&self, arguments: &[&str]) -> Child {
-        Command::new(env!("CARGO_BIN_EXE_flb-host"))
+    fn start(&self, arguments: &[&str]) -> Running {
+        let child = Command::new(env!("CARGO_BIN_EXE_flb-host"))
             .args(["--row", self.row.since, "--check-stacks", "-c"])
             .arg(self.path("c.yaml"))
             .args(arguments)
             .stderr(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .unwrap()
+            .unwrap();
+        Running(Some(child))
     }
 
     fn run(&self, arguments: &[&str]) -> (Option<i32>, String) {
-        said(self.start(arguments).wait_with_output().unwrap())
+        self.start(arguments).end()
     }
 
     /// Waits until the output has written this many records.
@@ -158,8 +159,24 @@ impl Bench {
     }
 }
 
-fn said(output: Output) -> (Option<i32>, String) {
-    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+/// A host that is killed if its test fails.
+struct Running(Option<Child>);
+
+impl Running {
+    /// Its exit code and what it said, once it has ended.
+    fn end(mut self) -> (Option<i32>, String) {
+        let output = self.0.take().unwrap().wait_with_output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            child.kill().ok();
+            child.wait().ok();
+        }
+    }
 }
 
 /// A number of the line that the host ends with for each output.
@@ -170,9 +187,9 @@ fn total(text: &str, output: &str, key: &str) -> usize {
     pair.expect("no such total").parse().unwrap()
 }
 
-fn signal(child: &Child, name: &str) {
-    let sent = Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();
-    assert!(sent.success());
+fn signal(running: &Running, name: &str) {
+    let id = running.0.as_ref().unwrap().id().to_string();
+    assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
 }
 
 fn some_rows() -> [&'static HostAbi; 3] {
@@ -190,7 +207,7 @@ fn every_row_carries_records_through() {
         let child = bench.start(&[]);
         bench.await_records(DOUBLED - 2);
         signal(&child, "-TERM");
-        let (code, text) = said(child.wait_with_output().unwrap());
+        let (code, text) = child.end();
         assert_eq!(code, Some(0), "row {}: {text}", row.since);
         assert_eq!(bench.records("out"), DOUBLED, "row {}: {text}", row.since);
         assert_eq!(bench.records("copy"), DOUBLED, "row {}: {text}", row.since);
@@ -213,7 +230,7 @@ fn workers_waits_and_retries_lose_nothing() {
             let child = bench.start(&[]);
             bench.await_records(DOUBLED - 2);
             signal(&child, "-INT");
-            let (code, text) = said(child.wait_with_output().unwrap());
+            let (code, text) = child.end();
             assert_eq!(code, Some(0), "row {} {output}: {text}", row.since);
             assert_eq!(bench.records("out"), DOUBLED, "row {} {output}: {text}", row.since);
             assert_eq!(total(&text, "probe.0", "failed"), 0, "{text}");
@@ -254,7 +271,7 @@ fn a_reload_loses_nothing() {
         signal(&child, "-HUP");
         bench.await_records(2 * DOUBLED - 2);
         signal(&child, "-TERM");
-        let (code, text) = said(child.wait_with_output().unwrap());
+        let (code, text) = child.end();
         assert_eq!(code, Some(0), "row {}: {text}", row.since);
         assert_eq!(bench.records("out"), 2 * DOUBLED, "row {}: {text}", row.since);
         assert_eq!(text.matches("[probe] output ends").count(), 2, "{text}");
@@ -271,7 +288,7 @@ fn a_wrong_reload_keeps_the_old_pipeline() {
     signal(&child, "-HUP");
     std::thread::sleep(Duration::from_millis(200));
     signal(&child, "-TERM");
-    let (code, text) = said(child.wait_with_output().unwrap());
+    let (code, text) = child.end();
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("reload halted"), "{text}");
     assert!(text.contains("unknown configuration property 'cuont'"), "{text}");
@@ -287,7 +304,7 @@ fn faults_happen_and_nothing_is_lost() {
         bench.await_records(DOUBLED - 2);
         std::thread::sleep(Duration::from_millis(500));
         signal(&child, "-TERM");
-        let (code, text) = said(child.wait_with_output().unwrap());
+        let (code, text) = child.end();
         assert_eq!(code, Some(0), "{fault}: {text}");
         assert!(text.contains("[probe] input ends: 0 left"), "{fault}: {text}");
         match fault {
