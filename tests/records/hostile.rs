@@ -211,3 +211,23 @@ fn ids_of_groups_are_not_reused() {
     assert_eq!(ids, [[7, 8], [7, 9], [10, 11], [10, 12]]);
     assert_eq!(to_request(Signal::Logs, &chunk).1, 4);
 }
+
+#[test]
+fn a_large_resource_with_many_items_does_not_fill_the_memory() {
+    let (mut pair, mut value, mut resource) = (vec![], vec![], vec![]);
+    wire::bytes(&mut value, 1, &[b'x'; 1 << 20]);
+    wire::bytes(&mut pair, 1, b"k");
+    wire::bytes(&mut pair, 2, &value);
+    wire::bytes(&mut resource, 1, &pair);
+    let (mut outer, mut scope, mut request) = (vec![], vec![], vec![]);
+    (0..1000).for_each(|_| wire::bytes(&mut scope, 2, &span(1).encode_to_vec()));
+    wire::bytes(&mut outer, 1, &resource);
+    wire::bytes(&mut outer, 2, &scope);
+    wire::bytes(&mut request, 1, &outer);
+    let mut chunk = Vec::new();
+    let done = to_records(Signal::Traces, &request, &mut chunk).unwrap();
+    assert!((30..40).contains(&done.records), "{}", done.records);
+    assert_eq!(done.records + done.rejected, 1000);
+    assert!(chunk.len() < 40 << 20);
+    assert!(done.reason.unwrap().contains("16 MiB"));
+}

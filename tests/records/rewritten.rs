@@ -254,3 +254,21 @@ fn encoded_items_share_envelopes_with_records() {
             .all(|span| *span == item)
     );
 }
+
+#[test]
+fn a_log_with_an_odd_severity_is_kept() {
+    let chunk = chunk_of(Signal::Logs);
+    let event = Events::new(&chunk).next().unwrap().unwrap();
+    let (mut odd, mut metadata, mut out) = (Pairs::new(), Vec::new(), Vec::new());
+    odd.text("severity_number", "high");
+    odd.push("", &[0x81, 0xa1, b'x', 0x01]);
+    insert_otlp(event.metadata, &odd, &mut metadata);
+    rebuild_event(&event, &metadata, event.body, &mut out);
+    let event = Events::new(&out).next().unwrap().unwrap();
+    let mut builder = RequestBuilder::new(Signal::Logs);
+    builder.push(&event, &event.telemetry().unwrap()).unwrap();
+    assert_eq!(builder.repaired(), 1);
+    let back = ExportLogsServiceRequest::decode(builder.finish().as_slice()).unwrap();
+    let back = &back.resource_logs[0].scope_logs[0].log_records[0];
+    assert_eq!(*back, LogRecord { severity_number: 0, ..log(&chunk) });
+}

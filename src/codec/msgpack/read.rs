@@ -112,6 +112,7 @@ impl<'a> Reader<'a> {
             0x90..=0x9f => Token::Array(u32::from(head & 0x0f)),
             0xa0..=0xbf => Token::Str(self.take(usize::from(head & 0x1f))?),
             0xe0..=0xff => Token::Int(i64::from(i8::from_be_bytes([head]))),
+            0xd9 => Token::Str(self.sized(1)?),
             _ => return self.long_token(head),
         })
     }
@@ -186,13 +187,23 @@ impl<'a> Reader<'a> {
         let start = self.rest;
         let mut pending: u64 = 1;
         while pending > 0 {
+            let (&head, tail) = self.rest.split_first().ok_or(ReadError::Truncated)?;
+            self.rest = tail;
             pending -= 1;
-            match self.token()? {
-                Token::Array(count) => pending = pending.saturating_add(u64::from(count)),
-                Token::Map(pairs) => {
-                    pending = pending.saturating_add(u64::from(pairs).saturating_mul(2));
-                }
-                _ => {}
+            match head {
+                0x00..=0x7f | 0xc0 | 0xc2 | 0xc3 | 0xe0..=0xff => {}
+                0x80..=0x8f => pending = pending.saturating_add(u64::from(head & 0x0f) * 2),
+                0x90..=0x9f => pending = pending.saturating_add(u64::from(head & 0x0f)),
+                0xa0..=0xbf => drop(self.take(usize::from(head & 0x1f))?),
+                0xd9 => drop(self.sized(1)?),
+                0xcb | 0xcf | 0xd3 => drop(self.take(8)?),
+                _ => match self.long_token(head)? {
+                    Token::Array(count) => pending = pending.saturating_add(u64::from(count)),
+                    Token::Map(pairs) => {
+                        pending = pending.saturating_add(u64::from(pairs).saturating_mul(2));
+                    }
+                    _ => {}
+                },
             }
         }
         let read = start.len().saturating_sub(self.rest.len());

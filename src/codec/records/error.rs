@@ -22,6 +22,12 @@ pub enum DecodeKind {
     /// Values nested too deeply.
     #[error("values are nested deeper than 64")]
     Depth,
+    /// The records of the request grew too large.
+    #[error(
+        "the records would take more than 16 MiB and 16 times the request, because each holds its \
+         resource and scope; send less of them or fewer items in a request"
+    )]
+    Growth,
     /// A trace id that OTLP calls invalid.
     #[error("a trace id has 16 bytes that are not all zero; this one has {0} bytes or is all zero")]
     TraceId(usize),
@@ -84,7 +90,7 @@ impl Fault {
 
     /// The error for a caller, who has the whole request. A fault in bytes that were put together
     /// from repeated fields has no offset of its own and gets that of `item`.
-    pub(crate) fn into_error(&self, request: &[u8], item: &[u8]) -> DecodeError {
+    pub(crate) fn error(&self, request: &[u8], item: &[u8]) -> DecodeError {
         let base = request.as_ptr().addr();
         let inside =
             |address: usize| address.checked_sub(base).filter(|offset| *offset <= request.len());

@@ -1,6 +1,6 @@
 //! Reading a chunk of log events, whoever wrote them.
 
-use crate::codec::msgpack::{ReadError, Reader, Token, int_of, text_of};
+use crate::codec::msgpack::{ReadError, Reader, Token, text_of};
 use crate::model::{Position, Signal};
 
 /// The time of a log event, as Fluent Bit writes it.
@@ -144,8 +144,10 @@ fn skip_rest(reader: &mut Reader<'_>, token: Token<'_>) -> Option<()> {
 /// A number as filters leave it: Lua turns integers into floats.
 fn whole_number(encoded: &[u8]) -> Option<u64> {
     match Reader::new(encoded).token().ok()? {
+        Token::Uint(value) => Some(value),
+        Token::Int(value) => u64::try_from(value).ok(),
         Token::Float(value) => integer(value),
-        _ => int_of(encoded).and_then(|value| u64::try_from(value).ok()),
+        _ => None,
     }
 }
 

@@ -72,7 +72,7 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     /// The bytes are not a protobuf message.
-    #[inline]
+    #[inline(always)]
     pub fn read(&mut self) -> Result<Option<WireField<'a>>, WireError> {
         let start = self.rest;
         if start.is_empty() {
@@ -94,7 +94,7 @@ impl<'a> Fields<'a> {
         Ok(Some(WireField { number, value, raw: start.get(..read).unwrap_or_default() }))
     }
 
-    #[inline]
+    #[inline(always)]
     fn key(&mut self) -> Result<(u32, u32), WireError> {
         let key = u32::try_from(self.varint()?).map_err(|_| WireError::FieldNumber)?;
         match key >> 3 {
@@ -107,7 +107,7 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     /// The input ends too early, or the varint is too long.
-    #[inline]
+    #[inline(always)]
     pub fn varint(&mut self) -> Result<u64, WireError> {
         match self.rest {
             [byte, tail @ ..] if *byte < 0x80 => {
@@ -122,6 +122,7 @@ impl<'a> Fields<'a> {
         }
     }
 
+    #[inline(never)]
     fn long_varint(&mut self) -> Result<u64, WireError> {
         let mut value = 0_u64;
         for (index, byte) in (0_u32..10).zip(self.rest) {
@@ -153,6 +154,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Skips what a group holds, up to its own end. Keeps the open groups on a stack of fixed size.
+    #[cold]
     fn skip_group(&mut self, number: u32) -> Result<(), WireError> {
         let mut open = [0_u32; MAX_GROUPS as usize];
         let mut depth = 1_usize;

@@ -68,6 +68,14 @@ pub(super) struct ScopeStart<'a> {
     pub(super) new_resource: bool,
 }
 
+/// Every record holds its resource and scope, so that a small request with a large resource and many
+/// small items could fill the memory: the records of a request take at most this much and
+/// [`MAX_GROWTH`] times its length, and the items after that are rejected.
+const MAX_RECORDS: usize = 16 << 20;
+
+/// See [`MAX_RECORDS`].
+const MAX_GROWTH: usize = 16;
+
 /// Transcodes a request; on an error nothing is appended.
 pub(super) fn transcode<S: Sink>(
     request: &[u8],
@@ -75,14 +83,15 @@ pub(super) fn transcode<S: Sink>(
     sink: &mut S,
 ) -> Result<Transcoded, DecodeError> {
     let start = out.len();
-    out.reserve(request.len() + request.len() / 4 + 256);
+    out.reserve(request.len() + request.len() / 2 + 256);
     let mut done = Transcoded::default();
-    let walked = Walk { request, sink, done: &mut done }.resources(out);
+    let limit = start + MAX_RECORDS + MAX_GROWTH * request.len();
+    let walked = Walk { request, sink, done: &mut done, limit }.resources(out);
     match walked {
         Ok(()) => Ok(done),
         Err(fault) => {
             out.truncate(start);
-            Err(fault.into_error(request, request))
+            Err(fault.error(request, request))
         }
     }
 }
@@ -91,6 +100,8 @@ struct Walk<'r, 's, S> {
     request: &'r [u8],
     sink: &'s mut S,
     done: &'s mut Transcoded,
+    /// The length of the output at which no more items are accepted.
+    limit: usize,
 }
 
 impl<S: Sink> Walk<'_, '_, S> {
@@ -145,7 +156,12 @@ impl<S: Sink> Walk<'_, '_, S> {
         let mut records = 0;
         scope.each(|item| {
             let mark = out.len();
-            match self.sink.item(item, out) {
+            let appended = if mark < self.limit {
+                self.sink.item(item, out)
+            } else {
+                Err(Fault::new(DecodeKind::Growth, item))
+            };
+            match appended {
                 Ok(items) => {
                     records += 1;
                     self.done.items += items;
@@ -166,13 +182,17 @@ impl<S: Sink> Walk<'_, '_, S> {
 
     #[cold]
     fn reject(&mut self, fault: Box<Fault>, item: &[u8], path: [u32; 3]) {
+        self.done.rejected += self.sink.count_invalid(item);
+        if self.done.reason.is_some() {
+            return;
+        }
         let names = names(S::SIGNAL);
         let [resource, scope, index] = path;
         let fault = fault
             .within_index(names.items, index)
             .within_index(names.scopes, scope)
             .within_index(names.resources, resource);
-        self.done.reject(self.sink.count_invalid(item), &fault.into_error(self.request, item));
+        self.done.reason = Some(fault.error(self.request, item).to_string());
     }
 }
 
@@ -231,7 +251,8 @@ impl<'a> Envelope<'a> {
             return Ok(());
         }
         let bytes = self.header.as_deref().unwrap_or_default();
-        let scan = Scan::new(message, bytes).map_err(|fault| fault.within(name))?;
+        let mut scan = Scan::new(message, bytes);
+        scan.read().map_err(|fault| fault.within(name))?;
         let more = u32::from(unset) + u32::from(url) + u32::from(unknown);
         msgpack::map_header(out, scan.pairs() + more);
         if unset {

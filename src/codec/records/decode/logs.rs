@@ -101,7 +101,8 @@ impl Sink for Logs {
 
     #[inline]
     fn item(&mut self, item: &[u8], out: &mut Vec<u8>) -> Decoded<Items> {
-        let mut log = Scan::new(&LOG, item)?;
+        let mut log = Scan::new(&LOG, item);
+        log.read()?;
         let time = [1, 11]
             .into_iter()
             .find_map(|number| log.slot(number))

@@ -38,22 +38,28 @@ pub(super) struct Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
-    /// Finds the fields of `bytes`.
-    #[inline]
-    pub(super) fn new(message: &'static Message, bytes: &'a [u8]) -> Decoded<Self> {
+    /// A scan that has found nothing yet.
+    #[inline(always)]
+    pub(super) fn new(message: &'static Message, bytes: &'a [u8]) -> Self {
         let slots = [Slot::EMPTY; MAX_FIELDS];
-        let mut scan =
-            Self { message, bytes, slots, present: message.always, chosen: None, unknown: 0 };
-        scan.read()?;
-        Ok(scan)
+        Self { message, bytes, slots, present: message.always, chosen: None, unknown: 0 }
     }
 
+    /// Finds the fields.
     #[inline]
-    fn read(&mut self) -> Decoded {
+    pub(super) fn read(&mut self) -> Decoded {
         let mut fields = Fields::new(self.bytes);
+        // The number and the index of a field that comes again and again.
+        let mut run = (0, 0);
         loop {
             let here = fields.rest();
             let Some(found) = next(&mut fields)? else { return Ok(()) };
+            if found.number == run.0
+                && let (WireValue::Bytes(_), Some(slot)) = (found.value, self.slots.get_mut(run.1))
+            {
+                slot.count += 1;
+                continue;
+            }
             let Some(index) = self.message.index(found.number) else {
                 self.unknown += found.raw.len();
                 continue;
@@ -66,6 +72,9 @@ impl<'a> Scan<'a> {
             let Some(there) = take(slot, field.kind, &found, here) else {
                 return Err(mismatch(field, &found));
             };
+            if matches!(field.kind, Kind::Attributes | Kind::Messages(_)) {
+                run = (found.number, index);
+            }
             let bit = 1 << index;
             match field.presence {
                 Presence::Implicit if !there => self.present &= !bit,
@@ -73,6 +82,14 @@ impl<'a> Scan<'a> {
                 _ => self.present |= bit,
             }
         }
+    }
+
+    /// Finds the fields and writes the message as a map.
+    #[inline]
+    fn transcode(message: &'static Message, bytes: &'a [u8], out: &mut Vec<u8>) -> Decoded {
+        let mut scan = Self::new(message, bytes);
+        scan.read()?;
+        scan.write(out)
     }
 
     fn choose(&mut self, index: usize) {
@@ -186,9 +203,7 @@ impl<'a> Scan<'a> {
             Kind::Bin => msgpack::bin(out, slot.bytes),
             Kind::Message(message) => {
                 let bytes = self.merged(field.number).unwrap_or_default();
-                Scan::new(message, &bytes)
-                    .and_then(|scan| scan.write(out))
-                    .map_err(|fault| fault.within(field.name))?;
+                Scan::transcode(message, &bytes, out).map_err(|fault| fault.within(field.name))?;
             }
             Kind::Body => msgpack::nil(out),
             Kind::Messages(message) => messages(message, field, slot, out)?,
@@ -333,9 +348,7 @@ fn messages(
     msgpack::array_header(out, slot.count);
     occurrences(field, slot, |index, value| {
         let WireValue::Bytes(bytes) = value else { return Ok(()) };
-        Scan::new(message, bytes)
-            .and_then(|scan| scan.write(out))
-            .map_err(|fault| fault.within_index(field.name, index))
+        Scan::transcode(message, bytes, out).map_err(|fault| fault.within_index(field.name, index))
     })
 }
 

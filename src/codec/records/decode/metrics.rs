@@ -39,7 +39,8 @@ impl Sink for Metrics {
     }
 
     fn item(&mut self, item: &[u8], out: &mut Vec<u8>) -> Decoded<Items> {
-        let metric = Scan::new(&METRIC, item)?;
+        let mut metric = Scan::new(&METRIC, item);
+        metric.read()?;
         let data = METRIC_DATA.into_iter().find_map(|number| metric.merged(number));
         let points = data.as_deref().map(data_points).unwrap_or_default();
         let time = if points.first_time == 0 { self.now_unix_nanos } else { points.first_time };

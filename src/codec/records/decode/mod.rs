@@ -17,8 +17,6 @@ pub use metrics::metrics_to_records;
 pub use traces::traces_to_records;
 pub(super) use value::{any_value_is_valid, key_value_is_valid};
 
-use super::error::DecodeError;
-
 /// What became of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Transcoded {
@@ -35,13 +33,4 @@ pub struct Transcoded {
     /// How many ids of resources and scopes were used up, counted from
     /// [`LogOptions::first_group`].
     pub groups: u32,
-}
-
-impl Transcoded {
-    fn reject(&mut self, items: usize, error: &DecodeError) {
-        self.rejected += items;
-        if self.reason.is_none() {
-            self.reason = Some(error.to_string());
-        }
-    }
 }

@@ -33,7 +33,8 @@ impl Sink for Spans {
 
     #[inline]
     fn item(&mut self, item: &[u8], out: &mut Vec<u8>) -> Decoded<Items> {
-        let span = Scan::new(&SPAN, item)?;
+        let mut span = Scan::new(&SPAN, item);
+        span.read()?;
         check_ids(&span, item)?;
         let start = span.slot(7).map_or(0, |slot| slot.value);
         event_head(out, EventTime::from_unix_nanos(start));

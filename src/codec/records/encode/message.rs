@@ -87,6 +87,10 @@ impl Encoder {
 
     #[inline]
     fn field(&mut self, field: &'static Field, reader: &mut Reader<'_>) -> Result<(), EncodeError> {
+        if matches!(field.kind, Kind::Body) {
+            // The body has no key; a pair whose key is empty is none of ours.
+            return reader.skip().map(drop).map_err(|error| at(field.name, error));
+        }
         let token = reader.token().map_err(|error| at(field.name, error))?;
         match (field.kind, token) {
             (_, Token::Nil) => Ok(()),
@@ -186,6 +190,11 @@ impl Encoder {
             Kind::Fixed64 => unsigned(token)?,
             Kind::Sfixed64 => signed(token)?.cast_unsigned(),
             Kind::Sint32 => wire::zigzag(i64::from(narrow::<i32, _>(signed(token)?)?)),
+            Kind::Enum([]) if signed(token).is_err() => {
+                // A severity that is no number, which JSON can bring in, is not worth the record.
+                self.repaired += 1;
+                return Ok(());
+            }
             Kind::Enum(names) => enumeration(names, token)?,
             Kind::Bool => match token {
                 Token::Bool(value) => u64::from(value),

@@ -62,7 +62,7 @@ impl Encoder {
     /// Text as protobuf wants it.
     #[inline]
     pub(super) fn text<'a>(&mut self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
-        if std::str::from_utf8(bytes).is_ok() {
+        if bytes.is_ascii() || std::str::from_utf8(bytes).is_ok() {
             return Cow::Borrowed(bytes);
         }
         self.repaired += 1;
