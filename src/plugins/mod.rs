@@ -5,3 +5,5 @@ pub mod filter_ai_sampling;
 mod policies_file;
 #[cfg(test)]
 mod sampling_tests;
+#[cfg(test)]
+mod zz_bench;
