@@ -5,5 +5,3 @@ pub mod filter_ai_sampling;
 mod policies_file;
 #[cfg(test)]
 mod sampling_tests;
-#[cfg(test)]
-mod zz_bench;

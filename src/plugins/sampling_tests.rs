@@ -15,7 +15,7 @@ use crate::stats::{Counters, Log};
 
 const HIGH: u64 = 0x00ff_ffff_ffff_fff0;
 
-pub(super) struct Given(Vec<(String, String)>);
+struct Given(Vec<(String, String)>);
 
 impl Options for Given {
     fn given(&self) -> &[(String, String)] {
@@ -26,11 +26,11 @@ impl Options for Given {
     }
 }
 
-pub(super) fn given(pairs: &[(&str, &str)]) -> Given {
+fn given(pairs: &[(&str, &str)]) -> Given {
     Given(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
 }
 
-pub(super) fn environment(emitter: bool) -> Environment {
+fn environment(emitter: bool) -> Environment {
     let hub = Arc::new(Hub::new(7));
     if emitter {
         hub.add_emitter();
