@@ -63,7 +63,19 @@ pub(super) struct Measured<'m, 'a> {
     pub(super) fields: &'m Fields<'a>,
     pub(super) further: &'m [&'a [u8]],
     pub(super) span: &'m SpanHead<'a>,
+    pub(super) ids: Option<(TraceId, SpanId)>,
     pub(super) weight: f64,
+}
+
+/// What counting an operation did.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counted {
+    /// Its series, unless that is the overflow series.
+    series: Option<Handle>,
+    /// How many series were made.
+    pub(super) made: u64,
+    /// How many spans went to the overflow series, or to none.
+    pub(super) overflow: u64,
 }
 
 impl Measured<'_, '_> {
@@ -73,10 +85,9 @@ impl Measured<'_, '_> {
     }
 
     fn exemplar(&self, value: f64) -> Option<Exemplar> {
-        let trace_id = TraceId::from_hex(self.span.trace_id)?.0;
-        let span_id = SpanId::from_hex(self.span.span_id)?.0;
+        let (trace_id, span_id) = self.ids?;
         let time_unix_nano = self.span.end_unix_nanos.max(self.span.start_unix_nanos);
-        Some(Exemplar { time_unix_nano, value, trace_id, span_id })
+        Some(Exemplar { time_unix_nano, value, trace_id: trace_id.0, span_id: span_id.0 })
     }
 }
 
@@ -97,6 +108,8 @@ struct Operations {
     count: f64,
     exported: u64,
     durations: Histogram,
+    /// The series of the tokens of the same calls.
+    usage: Option<Handle>,
 }
 
 #[derive(Debug)]
@@ -249,56 +262,62 @@ impl Groups {
         if self.exponential { Shape::Exponential } else { Shape::Explicit(bounds) }
     }
 
-    /// Counts an operation and its duration. Gives the number of series made and of spans that
-    /// went to the overflow series.
+    /// Counts an operation and its duration.
     pub(super) fn operation(
         &mut self,
         group: usize,
         measured: &Measured<'_, '_>,
         at: (Tick, u64),
-    ) -> (u64, u64) {
+    ) -> Counted {
         let shape = self.shape(SECONDS);
         let mut key = std::mem::take(&mut self.key);
         let pairs = self.keys.write(&mut key, measured, true);
         let slot = self.slots.get_mut(group).and_then(Option::as_mut);
-        let make = || Operations { count: 0.0, exported: 0, durations: Histogram::new(shape) };
+        let durations = || Histogram::new(shape);
+        let make = || Operations { count: 0.0, exported: 0, durations: durations(), usage: None };
         let found = slot.and_then(|group| group.operations.find(&key, pairs, at, make));
         self.key = key;
-        let Some(found) = found else { return (0, 1) };
+        let Some(found) = found else { return Counted { overflow: 1, ..Counted::default() } };
         let operations = &mut found.series.value;
         operations.count += measured.weight;
         if let Some(seconds) = measured.seconds() {
             operations.durations.add(seconds, measured.weight, measured.exemplar(seconds));
         }
-        (u64::from(found.new), u64::from(found.overflow))
+        let series = (!found.overflow).then_some(found.handle);
+        Counted { series, made: u64::from(found.new), overflow: u64::from(found.overflow) }
     }
 
-    /// The place where the tokens of a call are counted, and the number of series made.
+    /// The place where the tokens of a counted operation are counted, and the number of series
+    /// made.
     pub(super) fn tokens(
         &mut self,
         group: usize,
+        operation: Counted,
         measured: &Measured<'_, '_>,
         (input, output): (Option<f64>, Option<f64>),
         at: (Tick, u64),
     ) -> Option<(Tokens, u64)> {
         let shape = self.shape(TOKENS);
-        let mut key = std::mem::take(&mut self.key);
-        let pairs = self.keys.write(&mut key, measured, false);
         let slot = self.slots.get_mut(group).and_then(Option::as_mut)?;
-        let make = || Usage { input: Histogram::new(shape), output: Histogram::new(shape) };
-        let found = slot.usage.find(&key, pairs, at, make);
-        self.key = key;
-        let found = found?;
-        let tokens = Tokens {
-            group,
-            group_id: slot.id,
-            handle: found.handle,
-            input,
-            output,
-            weight: measured.weight,
-            from: measured.exemplar(0.0),
+        let operations = operation.series.and_then(|series| slot.operations.get(series));
+        let known = operations.as_ref().and_then(|operations| operations.usage);
+        let mut made = 0;
+        let handle = match known.filter(|handle| slot.usage.refresh(*handle, at.0)) {
+            Some(handle) => handle,
+            None => {
+                let pairs = self.keys.write(&mut self.key, measured, false);
+                let make = || Usage { input: Histogram::new(shape), output: Histogram::new(shape) };
+                let found = slot.usage.find(&self.key, pairs, at, make)?;
+                made = u64::from(found.new);
+                if let Some(operations) = operations.filter(|_| !found.overflow) {
+                    operations.usage = Some(found.handle);
+                }
+                found.handle
+            }
         };
-        Some((tokens, u64::from(found.new)))
+        let (group_id, weight) = (slot.id, measured.weight);
+        let from = measured.exemplar(0.0);
+        Some((Tokens { group, group_id, handle, input, output, weight, from }, made))
     }
 
     fn usage(&mut self, tokens: &Tokens) -> Option<&mut Usage> {

@@ -215,7 +215,7 @@ impl Aggregator {
                     self.groups.place(tag, event.telemetry.resource.unwrap_or_default());
             }
             match stretch.group {
-                Some(group) => call = self.measure(group, stretch, event, visitor, at),
+                Some(group) => call = self.measure((group, ids), stretch, event, visitor, at),
                 None => self.tally.overflow += 1,
             }
         }
@@ -233,7 +233,7 @@ impl Aggregator {
     /// Counts an operation and its duration, and finds the place for its tokens.
     fn measure<'a>(
         &mut self,
-        group: usize,
+        (group, ids): (usize, Option<(TraceId, SpanId)>),
         stretch: &Stretch<'a>,
         event: &SpanEvent<'a>,
         visitor: &mut FieldVisitor<'_, 'a>,
@@ -248,18 +248,14 @@ impl Aggregator {
             [] => 1.0,
             state => (self.config.weight)(state),
         };
-        let measured = Measured {
-            fields: &visitor.fields,
-            further: &visitor.further,
-            span: &event.span,
-            weight,
-        };
+        let (fields, further, span) = (&visitor.fields, &visitor.further[..], &event.span);
+        let measured = Measured { fields, further, span, ids, weight };
         self.tally.measured += 1;
-        let (made, overflow) = self.groups.operation(group, &measured, at);
-        self.tally.series += made;
-        self.tally.overflow += overflow;
-        let (input, output) = visitor.fields.tokens()?;
-        let (tokens, made) = self.groups.tokens(group, &measured, (input, output), at)?;
+        let counted = self.groups.operation(group, &measured, at);
+        self.tally.series += counted.made;
+        self.tally.overflow += counted.overflow;
+        let tokens = visitor.fields.tokens()?;
+        let (tokens, made) = self.groups.tokens(group, counted, &measured, tokens, at)?;
         self.tally.series += made;
         let response = text_of(visitor.fields.response_id).filter(|id| !id.is_empty());
         let response = response.map_or(0, |id| xxhash_rust::xxh3::xxh3_64(id.as_bytes()).max(1));

@@ -108,6 +108,17 @@ impl<T> Table<T> {
         (series.id == handle.id).then_some(&mut series.value)
     }
 
+    /// Notes that the series of a handle is used, and says whether it is still there.
+    pub(super) fn refresh(&mut self, handle: Handle, now: Tick) -> bool {
+        match self.slots.get_mut(handle.place) {
+            Some(Some(series)) if series.id == handle.id => {
+                series.used = now;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Every series with its attributes.
     pub(super) fn for_each(&mut self, mut visit: impl FnMut(&[u8], &mut Series<T>)) {
         for (key, place) in &self.places {
@@ -172,7 +183,9 @@ mod tests {
         let new = table.find(b"c", 1, (Tick(100), 0), || 3).unwrap().handle;
         assert_eq!(table.get(old), None, "another series took its place");
         assert_eq!(table.get(new), Some(&mut 3));
-        assert_eq!(table.expire(Tick(1000), Duration::from_nanos(50)), 2);
+        assert!(table.refresh(new, Tick(990)) && !table.refresh(old, Tick(990)));
+        assert_eq!(table.expire(Tick(1000), Duration::from_nanos(50)), 1);
+        assert_eq!(table.expire(Tick(2000), Duration::from_nanos(50)), 1);
         assert!(table.is_empty());
     }
 }
