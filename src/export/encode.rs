@@ -42,7 +42,7 @@ pub(super) struct Encoded {
 /// Turns a chunk into requests for each view; `None` stands for a view that needs none now.
 /// `now` is Unix time in nanoseconds.
 pub(super) fn encode(views: &[Option<&View>], delivery: &Delivery, now: u64) -> Encoded {
-    let mut encoder = Encoder::new(views, &delivery.tag, now);
+    let mut encoder = Encoder::new(views, delivery, now);
     match delivery.event_type {
         EventType::Logs => encoder.records(&delivery.bytes, true),
         EventType::Traces => encoder.native(Signal::Traces, ctraces_to_otlp(&delivery.bytes)),
@@ -67,6 +67,8 @@ struct Builders<'a> {
     view: &'a View,
     lane: Lane,
     open: [Option<RequestBuilder>; 3],
+    /// About how much a request will hold: a chunk is mostly of one signal.
+    expected: usize,
 }
 
 const fn index(signal: Signal) -> usize {
@@ -78,8 +80,9 @@ const fn index(signal: Signal) -> usize {
 }
 
 impl<'a> Builders<'a> {
-    fn new(view: &'a View) -> Self {
-        Self { view, lane: Lane::default(), open: [None, None, None] }
+    fn new(view: &'a View, chunk: usize) -> Self {
+        let expected = if view.selective { 0 } else { chunk.min(view.max_request_size) };
+        Self { view, lane: Lane::default(), open: [None, None, None], expected }
     }
 
     /// The builder for one more item of about `size` bytes.
@@ -91,7 +94,8 @@ impl<'a> Builders<'a> {
         {
             self.lane.parts.push(Arc::new(close(signal, full)));
         }
-        Some(slot.get_or_insert_with(|| RequestBuilder::new(signal)))
+        let expected = std::mem::take(&mut self.expected);
+        Some(slot.get_or_insert_with(|| RequestBuilder::with_capacity(signal, expected)))
     }
 
     fn filter(&mut self, items: usize) {
@@ -126,9 +130,10 @@ fn close(signal: Signal, builder: RequestBuilder) -> Part {
 }
 
 impl<'a> Encoder<'a> {
-    fn new(views: &[Option<&'a View>], tag: &'a [u8], now: u64) -> Self {
-        let lanes = views.iter().map(|view| view.map(Builders::new)).collect();
-        Self { lanes, tag, now, encoded: Encoded::default() }
+    fn new(views: &[Option<&'a View>], delivery: &'a Delivery, now: u64) -> Self {
+        let chunk = delivery.bytes.len();
+        let lanes = views.iter().map(|view| view.map(|view| Builders::new(view, chunk))).collect();
+        Self { lanes, tag: &delivery.tag, now, encoded: Encoded::default() }
     }
 
     fn skip(&mut self, reason: Skip, count: usize, words: String) {

@@ -1,7 +1,7 @@
 //! Work that takes long enough to be in other tasks' way.
 
-/// From this many bytes on, work on them counts as heavy (about a millisecond).
-const HEAVY_BYTES: usize = 512 * 1024;
+/// From this many bytes on, work on them counts as heavy (some ten milliseconds).
+const HEAVY_BYTES: usize = 8 * 1024 * 1024;
 
 /// Runs `work` on `bytes` bytes on this thread. If there are many, the other tasks of this thread
 /// move to another one first, so that a large request does not hold up the small ones.

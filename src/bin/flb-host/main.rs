@@ -10,7 +10,7 @@
 
 #![expect(unsafe_code, reason = "the host's side of a C interface")]
 #![expect(clippy::print_stderr, reason = "a program says what it does on its standard error")]
-#![cfg_attr(not(test), expect(clippy::print_stdout, reason = "help goes to standard output"))]
+#![expect(clippy::print_stdout, reason = "help goes to standard output")]
 
 mod args;
 mod builtin;

@@ -87,6 +87,14 @@ impl RequestBuilder {
         }
     }
 
+    /// An empty request with room for `bytes`, so that it need not grow while it is built.
+    #[must_use]
+    pub fn with_capacity(signal: Signal, bytes: usize) -> Self {
+        let mut builder = Self::new(signal);
+        builder.encoder.out.reserve_exact(bytes);
+        builder
+    }
+
     /// Adds the item of a record, and returns how many spans, data points or log records it is.
     /// `telemetry` is what [`Event::telemetry`] says. On an error nothing is added.
     ///
