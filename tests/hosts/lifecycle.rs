@@ -241,15 +241,17 @@ fn a_panic_in_any_callback_is_survived() {
     let plugins = linked();
     let callbacks = [
         "input.init",
-        "input.collect",
+        "input.wake",
+        "input.tick",
         "input.pause",
         "input.resume",
         "input.exit",
         "filter.init",
-        "filter.filter",
+        "filter.chunk",
         "filter.exit",
         "output.init",
         "output.flush",
+        "output.timer",
         "output.exit",
     ];
     assert_eq!(FILES.len(), 6);

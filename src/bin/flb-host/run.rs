@@ -3,6 +3,7 @@
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use fluent_bit_ai::host::abi::row::{HostAbi, Release};
@@ -124,6 +125,8 @@ fn next_signal(signals: &OwnedFd) -> i32 {
 struct Pipeline {
     channel: Arc<Channel>,
     thread: JoinHandle<Result<(), String>>,
+    /// Set before the bell rings: the bell is shared with the pipeline before a reload.
+    over: Arc<AtomicBool>,
     /// Kept until the thread has ended, because callbacks live in them.
     plugins: Vec<Arc<Plugin>>,
 }
@@ -137,17 +140,20 @@ impl Pipeline {
         let channel = Arc::new(Channel::new().map_err(|error| error.to_string())?);
         let theirs = Arc::clone(&channel);
         let ended = Arc::clone(ended);
+        let over = Arc::new(AtomicBool::new(false));
+        let tell = Arc::clone(&over);
         let thread = std::thread::Builder::new()
             .name("flb-pipeline".to_owned())
             .spawn(move || {
                 let outcome = Engine::live(prepared, theirs, || {
                     report::print(report::INFO, "[flb-host] the pipeline has started");
                 });
+                tell.store(true, Ordering::Release);
                 event_loop::write_word(ended.as_raw_fd(), 1);
                 outcome
             })
             .map_err(|error| error.to_string())?;
-        Ok(Self { channel, thread, plugins })
+        Ok(Self { channel, thread, over, plugins })
     }
 
     /// Stops it; afterwards its plugins are closed.
@@ -208,7 +214,7 @@ fn supervise(
                 Event::StopTick => return finish(pipeline),
                 Event::Job => {
                     event_loop::read_word(ended.as_raw_fd());
-                    if pipeline.thread.is_finished() {
+                    if pipeline.over.load(Ordering::Acquire) {
                         return pipeline.stop();
                     }
                 }
