@@ -35,6 +35,9 @@ macro_rules! export_output {
 #[macro_export]
 macro_rules! export_plugin {
     ($name:literal, $plugin:ty, $fill:ident) => {
+        // A fuzz target links this library but is no host, and its sanitizer objects to the search
+        // of the program's constants.
+        #[cfg(not(fuzzing))]
         #[expect(unsafe_code, reason = "the host finds plugins by the names of symbols")]
         const _: () = {
             #[unsafe(export_name = concat!($name, "_plugin"))]

@@ -256,37 +256,42 @@ fn a_panic_in_any_callback_is_survived() {
     ];
     assert_eq!(FILES.len(), 6);
     for host in all_hosts() {
-        for callback in callbacks {
-            let http = free_port();
-            let pipeline = Pipeline::default()
-                .otlp_in(http, free_port())
-                .input(&["name: dummy", "tag: app", "samples: 5"])
-                .filter(&["name: ai_context", "match: '*'"])
-                .otlp_out(&[("one", 9, "http/protobuf")]);
-            let file = plugins.path().join("panic.yaml");
-            std::fs::write(&file, pipeline.yaml(plugins.path())).unwrap();
-            let mut command = std::process::Command::new("timeout");
-            let output = command
-                .args(["--signal=TERM", "--kill-after=25", "3"])
-                .arg(&host.executable)
-                .args(&host.arguments)
-                .arg("-c")
-                .arg(&file)
-                .env("FLUENT_BIT_AI_PANIC", callback)
-                .output()
-                .unwrap();
-            let said = text(&output);
-            let code = output.status.code();
-            // 124: it ran until the signal and stopped in time. 137 would be a hang, 128 and a
-            // signal's number a crash; 255 is what Fluent Bit says when it refuses to start.
-            let refused =
-                callback.ends_with(".init") && code.is_some_and(|code| code < 128 || code == 255);
-            assert!(
-                code == Some(124) || code == Some(0) || refused,
-                "{} {callback}: {code:?}\n{said}",
-                host.title()
-            );
-            assert!(!said.contains("SIGSEGV"), "{} {callback}: {said}", host.title());
-        }
+        // Each has its own process and ports, so they can run side by side.
+        std::thread::scope(|scope| {
+            for callback in callbacks {
+                let (host, folder) = (&host, plugins.path());
+                scope.spawn(move || survives(host, folder, callback));
+            }
+        });
     }
+}
+
+fn survives(host: &Host, plugins: &std::path::Path, callback: &str) {
+    let pipeline = Pipeline::default()
+        .otlp_in(free_port(), free_port())
+        .input(&["name: dummy", "tag: app", "samples: 5"])
+        .filter(&["name: ai_context", "match: '*'"])
+        .otlp_out(&[("one", 9, "http/protobuf")]);
+    let file = plugins.join(format!("panic-{callback}.yaml"));
+    std::fs::write(&file, pipeline.yaml(plugins)).unwrap();
+    let output = std::process::Command::new("timeout")
+        .args(["--signal=TERM", "--kill-after=25", "3"])
+        .arg(&host.executable)
+        .args(&host.arguments)
+        .arg("-c")
+        .arg(&file)
+        .env("FLUENT_BIT_AI_PANIC", callback)
+        .output()
+        .unwrap();
+    let said = text(&output);
+    let code = output.status.code();
+    // 124: it ran until the signal and stopped in time. 137 would be a hang, 128 and a signal's
+    // number a crash; 255 is what Fluent Bit says when it refuses to start.
+    let refused = callback.ends_with(".init") && code.is_some_and(|code| code < 128 || code == 255);
+    assert!(
+        code == Some(124) || code == Some(0) || refused,
+        "{} {callback}: {code:?}\n{said}",
+        host.title()
+    );
+    assert!(!said.contains("SIGSEGV"), "{} {callback}: {said}", host.title());
 }

@@ -15,9 +15,10 @@ use crate::support::{Pipeline, all_hosts, alone, linked};
 
 /// Scenario: each configuration that we ship, with its ports and paths replaced. Guarantees: every
 /// host starts with it, runs, and stops cleanly.
-#[test]
-fn every_configuration_starts() {
+#[tokio::test(flavor = "multi_thread")]
+async fn every_configuration_starts() {
     let _alone = alone();
+    let sink = Sink::start(0, Keep::Numbers).await;
     let plugins = linked();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fluent-bit-conf");
     for host in all_hosts() {
@@ -31,11 +32,15 @@ fn every_configuration_starts() {
                 continue;
             }
             let port = free_port();
+            let receiver = format!("127.0.0.1:{}", sink.port);
             let text = text
+                .replace("127.0.0.1:14318", &receiver)
+                .replace("127.0.0.1:14317", &receiver)
+                .replace("127.0.0.1:24317", &receiver)
                 .replace("/opt/fluent-bit-ai", &plugins.path().to_string_lossy())
                 .replace("fluent-bit-conf/", &format!("{}/", folder.display()))
-                .replace("4318", &port.to_string())
-                .replace("4317", &free_port().to_string());
+                .replace("http_port: 4318", &format!("http_port: {port}"))
+                .replace("grpc_port: 4317", &format!("grpc_port: {}", free_port()));
             let listens = text.contains("name: ai_otlp");
             let text = if listens {
                 text
