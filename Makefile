@@ -51,11 +51,14 @@ fuzz: ## Fuzz the decoders for SECONDS each (needs cargo-fuzz and a nightly or R
 memcheck: build ## Run the pipeline on flb-host under valgrind's memcheck
 	sh tests/memcheck.sh
 
-abi: ## Prove a row against real headers: make abi HOST_HEADERS=DIR [HOST_BUILD=DIR]
-	sh tests/abi/prove.sh "$(HOST_HEADERS)" "$(HOST_BUILD)"
+abi: ## Prove the rows against real headers: make abi HOST_HEADERS=SOURCE HOST_BUILD=BUILD
+	sh tests/abi/probe.sh "$(HOST_HEADERS)" "$(HOST_BUILD)"
+	$(CARGO) test --lib host::abi::
 
 bindings: ## Make src/host/abi/bindings.rs anew from include/ (needs libclang)
-	$(CARGO) build --features bindgen --lib
+	$(CARGO) check --lib --features bindgen
+	cp "$$(find $(TARGET) -path '*fluent-bit-ai-*/out/bindings.rs' -printf '%T@ %p\n' | sort -n | tail -1 | cut -d' ' -f2)" src/host/abi/bindings.rs
+	$(CARGO) test --lib --features bindgen host::abi::
 
 clean: ## Remove what was built
 	$(CARGO) clean
