@@ -123,7 +123,13 @@ impl Sink {
                     let service = hyper::service::service_fn(move |request| {
                         answer(request, Arc::clone(&shared), keep)
                     });
-                    let server = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+                    let mut server =
+                        hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+                    // Room for whole chunks: the stock output breaks connections that make it wait.
+                    server
+                        .http2()
+                        .initial_stream_window_size(16 << 20)
+                        .initial_connection_window_size(64 << 20);
                     let _ = server.serve_connection(TokioIo::new(stream), service).await;
                 });
             }
