@@ -20,7 +20,7 @@ sed -e "s#/opt/fluent-bit-ai#$folder#; s#4318#$http#; s#grpc_port: 4317#grpc_por
     -e "s#127.0.0.1:1$http#127.0.0.1:$sink_port#; s#127.0.0.1:24317#127.0.0.1:$sink_port#" \
     fluent-bit-conf/pipeline.yaml >"$folder/pipeline.yaml"
 valgrind --tool=memcheck --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
-  --max-stackframe=8388608 --suppressions=tests/memcheck.supp --log-file="$folder/valgrind" \
+  --max-stackframe=8388608 --log-file="$folder/valgrind" \
   "$target/release/flb-host" -c "$folder/pipeline.yaml" >"$folder/host" 2>&1 &
 host=$!
 tries=0

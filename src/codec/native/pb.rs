@@ -3,29 +3,11 @@
 //! The protobuf encoding guide: <https://protobuf.dev/programming-guides/encoding/>. A message's
 //! length is put before it after it was written, so nothing is measured twice and no tree is built.
 
-const VARINT: u32 = 0;
-const FIXED64: u32 = 1;
+use crate::codec::wire::{fixed32, key, zigzag};
+pub(super) use crate::codec::wire::{fixed64, uint, varint};
+
+/// The wire type of text, bytes and messages.
 const LENGTH: u32 = 2;
-const FIXED32: u32 = 5;
-
-fn key(out: &mut Vec<u8>, field: u32, wire: u32) {
-    varint(out, u64::from((field << 3) | wire));
-}
-
-/// A number in base 128.
-pub(super) fn varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value.to_le_bytes()[0] | 0x80);
-        value >>= 7;
-    }
-    out.push(value.to_le_bytes()[0]);
-}
-
-/// A field of type `uint32`, `uint64`, `bool` or an enum, also when it is zero.
-pub(super) fn uint(out: &mut Vec<u8>, field: u32, value: u64) {
-    key(out, field, VARINT);
-    varint(out, value);
-}
 
 /// A field of type `int32` or `int64`, also when it is zero.
 pub(super) fn int(out: &mut Vec<u8>, field: u32, value: i64) {
@@ -34,13 +16,7 @@ pub(super) fn int(out: &mut Vec<u8>, field: u32, value: i64) {
 
 /// A field of type `sint32`, also when it is zero.
 pub(super) fn sint(out: &mut Vec<u8>, field: u32, value: i64) {
-    uint(out, field, ((value << 1) ^ (value >> 63)).cast_unsigned());
-}
-
-/// A field of type `fixed64`, also when it is zero.
-pub(super) fn fixed64(out: &mut Vec<u8>, field: u32, value: u64) {
-    key(out, field, FIXED64);
-    out.extend_from_slice(&value.to_le_bytes());
+    uint(out, field, zigzag(value));
 }
 
 /// A field of type `fixed64` that is left out when it is zero.
@@ -53,8 +29,7 @@ pub(super) fn nonzero64(out: &mut Vec<u8>, field: u32, value: u64) {
 /// A field of type `fixed32` that is left out when it is zero.
 pub(super) fn nonzero32(out: &mut Vec<u8>, field: u32, value: u32) {
     if value != 0 {
-        key(out, field, FIXED32);
-        out.extend_from_slice(&value.to_le_bytes());
+        fixed32(out, field, value);
     }
 }
 
