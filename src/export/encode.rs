@@ -41,12 +41,12 @@ pub(super) struct Encoded {
 
 /// Turns a chunk into requests for each view; `None` stands for a view that needs none now.
 /// `now` is Unix time in nanoseconds.
-pub(super) fn encode(views: &[Option<&View>], delivery: &Delivery, now: u64) -> Encoded {
+pub(super) fn encode(views: &[Option<&View>], delivery: &Delivery<'_>, now: u64) -> Encoded {
     let mut encoder = Encoder::new(views, delivery, now);
     match delivery.event_type {
-        EventType::Logs => encoder.records(&delivery.bytes, true),
-        EventType::Traces => encoder.native(Signal::Traces, ctraces_to_otlp(&delivery.bytes)),
-        EventType::Metrics => encoder.native(Signal::Metrics, cmetrics_to_otlp(&delivery.bytes)),
+        EventType::Logs => encoder.records(delivery.bytes, true),
+        EventType::Traces => encoder.native(Signal::Traces, ctraces_to_otlp(delivery.bytes)),
+        EventType::Metrics => encoder.native(Signal::Metrics, cmetrics_to_otlp(delivery.bytes)),
         EventType::Other(number) => {
             let words = format!("chunks of the host's type {number} have no place in OTLP");
             encoder.skip(Skip::Unsupported, 1, words);
@@ -139,10 +139,10 @@ fn close(signal: Signal, builder: RequestBuilder) -> Part {
 }
 
 impl<'a> Encoder<'a> {
-    fn new(views: &[Option<&'a View>], delivery: &'a Delivery, now: u64) -> Self {
+    fn new(views: &[Option<&'a View>], delivery: &Delivery<'a>, now: u64) -> Self {
         let chunk = delivery.bytes.len();
         let lanes = views.iter().map(|view| view.map(|view| Builders::new(view, chunk))).collect();
-        Self { lanes, tag: &delivery.tag, now, encoded: Encoded::default() }
+        Self { lanes, tag: delivery.tag, now, encoded: Encoded::default() }
     }
 
     fn skip(&mut self, reason: Skip, count: usize, words: String) {

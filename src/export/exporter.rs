@@ -91,13 +91,28 @@ impl Exporter {
         Ok(Self { shared: Arc::new(shared), running: Mutex::new(None) })
     }
 
-    /// Delivers a chunk and tells the outcome through `completion`. Returns at once. After
-    /// [`Exporter::close`] the outcome is [`Fate::Retry`].
-    pub fn submit(&self, delivery: Delivery, completion: Completion) {
+    /// Delivers a chunk and tells the outcome through `completion`. Waits for nobody. On a worker
+    /// the requests are encoded here, from the host's own bytes; the engine's thread is not kept
+    /// that long, so there it costs a copy. After [`Exporter::close`] the outcome is
+    /// [`Fate::Retry`].
+    pub fn submit(&self, delivery: Delivery<'_>, completion: Completion) {
         let Some(tasks) = self.tasks() else { return completion.tell(Fate::Retry) };
         let shared = Arc::clone(&self.shared);
+        if delivery.on_worker {
+            let prepared = shared.prepare(delivery);
+            tasks.spawn(async move {
+                let fate = shared.send(prepared).await;
+                completion.tell(fate);
+            });
+            return;
+        }
+        let (tag, bytes) = (delivery.tag.to_vec(), delivery.bytes.to_vec());
+        let Delivery { event_type, on_worker, task, .. } = delivery;
         tasks.spawn(async move {
-            let fate = shared.process(delivery).await;
+            let delivery = Delivery { event_type, tag: &tag, bytes: &bytes, on_worker, task };
+            let prepared = heavy(bytes.len(), || shared.prepare(delivery));
+            drop(bytes);
+            let fate = shared.send(prepared).await;
             completion.tell(fate);
         });
     }
@@ -140,34 +155,51 @@ impl std::fmt::Debug for Exporter {
     }
 }
 
-/// What one endpoint is to get in one attempt.
-struct Todo<'a> {
-    endpoint: &'a Endpoint,
-    number: u32,
+/// What one endpoint is to get in one attempt: requests with their numbers.
+struct Todo {
+    endpoint: u32,
     parts: Vec<(u32, Arc<Part>)>,
 }
 
+/// A chunk that is ready to be sent.
+struct Prepared {
+    chunk: ChunkId,
+    /// What endpoints have of it already.
+    done: Vec<PartId>,
+    todo: Vec<Todo>,
+    /// There is nothing in it that could ever be sent.
+    hopeless: bool,
+}
+
 impl Shared {
-    async fn process(&self, delivery: Delivery) -> Fate {
-        let content = xxhash_rust::xxh3::xxh3_64(&delivery.bytes);
+    /// Encodes what is still needed of a chunk. Takes long for a large one, and waits for nobody.
+    fn prepare(&self, delivery: Delivery<'_>) -> Prepared {
+        let content = xxhash_rust::xxh3::xxh3_64(delivery.bytes);
         let chunk = ChunkId { task: delivery.task, content };
         let known = self.ledger().begin(chunk);
         let is_new = known.is_none();
-        let mut done = known.unwrap_or_default();
+        let done = known.unwrap_or_default();
         let encoded = self.encode(&delivery, &done);
-        drop(delivery);
         if is_new {
             self.count(&encoded);
         }
-        if encoded.skipped.iter().any(|(skip, ..)| *skip == Skip::Unsupported) {
+        let hopeless = encoded.skipped.iter().any(|(skip, ..)| *skip == Skip::Unsupported);
+        let todo = if hopeless { Vec::new() } else { self.todo(&encoded, &done) };
+        Prepared { chunk, done, todo, hopeless }
+    }
+
+    async fn send(&self, prepared: Prepared) -> Fate {
+        let Prepared { chunk, mut done, todo, hopeless } = prepared;
+        if hopeless {
             return Fate::Failed;
         }
-        let todo = self.todo(&encoded, &done);
-        drop(encoded);
         let attempts = todo.into_iter().map(|todo| async move {
             let wanted = todo.parts.len();
-            let delivered = todo.endpoint.deliver(todo.parts).await;
-            (todo.number, wanted, delivered)
+            let delivered = match self.endpoint(todo.endpoint) {
+                Some(endpoint) => endpoint.deliver(todo.parts).await,
+                None => Vec::new(),
+            };
+            (todo.endpoint, wanted, delivered)
         });
         let mut complete = true;
         for (endpoint, wanted, delivered) in join_all(attempts).await {
@@ -182,6 +214,10 @@ impl Shared {
         self.conclude(chunk, complete, done)
     }
 
+    fn endpoint(&self, number: u32) -> Option<&Endpoint> {
+        self.endpoints.get(usize::try_from(number).ok()?)
+    }
+
     fn conclude(&self, chunk: ChunkId, complete: bool, done: Vec<PartId>) -> Fate {
         if complete {
             self.ledger().finish(chunk);
@@ -194,7 +230,7 @@ impl Shared {
     }
 
     /// Encodes what is still needed by someone.
-    fn encode(&self, delivery: &Delivery, done: &[PartId]) -> Encoded {
+    fn encode(&self, delivery: &Delivery<'_>, done: &[PartId]) -> Encoded {
         let mut wanted: Vec<Option<&View>> = vec![None; self.views.len()];
         for (number, view) in (0_u32..).zip(&self.view_of) {
             let whole = PartId { endpoint: number, part: EVERYTHING };
@@ -202,15 +238,15 @@ impl Shared {
                 *slot = self.views.get(*view);
             }
         }
-        let now = clock::unix_nanos();
-        heavy(delivery.bytes.len(), || encode(&wanted, delivery, now))
+        encode(&wanted, delivery, clock::unix_nanos())
     }
 
     fn lane_of<'e>(&self, encoded: &'e Encoded, endpoint: usize) -> Option<&'e Lane> {
         encoded.lanes.get(*self.view_of.get(endpoint)?)
     }
 
-    fn todo(&self, encoded: &Encoded, done: &[PartId]) -> Vec<Todo<'_>> {
+    /// What each endpoint is still to get.
+    fn todo(&self, encoded: &Encoded, done: &[PartId]) -> Vec<Todo> {
         let mut todo = Vec::new();
         for (index, (number, endpoint)) in (0_u32..).zip(&self.endpoints).enumerate() {
             let is_done = |part| done.contains(&PartId { endpoint: number, part });
@@ -223,7 +259,7 @@ impl Shared {
                 .filter(|(part, request)| endpoint.wants(request.signal) && !is_done(*part))
                 .map(|(part, request)| (part, Arc::clone(request)))
                 .collect();
-            todo.push(Todo { endpoint, number, parts });
+            todo.push(Todo { endpoint: number, parts });
         }
         todo
     }

@@ -435,8 +435,8 @@ impl Output for Judging {
         Ok(Self)
     }
 
-    fn on_flush(&self, delivery: Delivery, completion: Completion) {
-        assert_eq!((delivery.tag.as_slice(), &delivery.bytes[..]), (&b"tag"[..], &b"data"[..]));
+    fn on_flush(&self, delivery: Delivery<'_>, completion: Completion) {
+        assert_eq!((delivery.tag, delivery.bytes), (&b"tag"[..], &b"data"[..]));
         match delivery.event_type {
             EventType::Logs => completion.tell(Fate::Done),
             EventType::Metrics => completion.tell(Fate::Failed),

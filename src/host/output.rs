@@ -1,12 +1,10 @@
 //! The host's output callbacks -> [`Output`].
 //!
-//! A flush copies its chunk out and hands it over. On a worker thread it then blocks until the
-//! fate is known; on the engine's thread it leaves its coroutine instead.
+//! A flush lends its chunk to the plugin. On a worker thread it then blocks until the fate is known;
+//! on the engine's thread it leaves its coroutine instead.
 
 use std::ffi::{c_int, c_void};
 use std::time::Duration;
-
-use bytes::Bytes;
 
 use super::barrier::{self, Callback};
 use super::coro::Flush;
@@ -174,7 +172,7 @@ unsafe fn begin<P: Output>(
     // SAFETY: the context is what `start` leased, and `cb_exit` comes after all flushes.
     let running = unsafe { instance::borrow::<Running<P>>(context) }?;
     // SAFETY: the host lends the chunk for the length of the flush.
-    let delivery = unsafe { delivery(running.host, chunk, flush.identity()) };
+    let delivery = unsafe { delivery(running.host, chunk, &flush) };
     let (completion, waiter) = Completion::pair();
     let called =
         running.slot.with(Callback::OutputFlush, |plugin| plugin.on_flush(delivery, completion));
@@ -199,8 +197,11 @@ unsafe fn begin<P: Output>(
     Some(handed)
 }
 
-/// Copies the chunk out of the host.
-unsafe fn delivery(host: &Host, chunk: *mut c_void, task: u64) -> Delivery {
+/// The chunk as the host lends it.
+///
+/// # Safety
+/// The host keeps `chunk` unchanged for `'cb`.
+unsafe fn delivery<'cb>(host: &Host, chunk: *mut c_void, flush: &Flush) -> Delivery<'cb> {
     let row = &host.abi.event_chunk;
     // SAFETY: the caller vouches for the chunk.
     let chunk = unsafe { View::new(chunk, row.size) };
@@ -216,9 +217,10 @@ unsafe fn delivery(host: &Host, chunk: *mut c_void, task: u64) -> Delivery {
             2 => EventType::Traces,
             other => EventType::Other(other),
         },
-        tag: tag.to_vec(),
-        bytes: Bytes::copy_from_slice(bytes),
-        task,
+        tag,
+        bytes,
+        on_worker: flush.on_worker(),
+        task: flush.identity(),
     }
 }
 

@@ -189,7 +189,7 @@ impl Output for Answering {
         parser.finish(Self { fates, delay, calls: AtomicU64::new(0), log })
     }
 
-    fn on_flush(&self, delivery: Delivery, completion: Completion) {
+    fn on_flush(&self, delivery: Delivery<'_>, completion: Completion) {
         let call = self.calls.fetch_add(1, Ordering::Relaxed);
         let turn = usize::try_from(call).unwrap_or_default().checked_rem(self.fates.len());
         let fate = turn.and_then(|turn| self.fates.get(turn)).copied().unwrap_or(Fate::Done);
@@ -197,7 +197,7 @@ impl Output for Answering {
             "flush {call}: {} {} bytes, tag {}, task {:x} -> {fate:?}",
             if delivery.event_type == EventType::Logs { "logs" } else { "others" },
             delivery.bytes.len(),
-            String::from_utf8_lossy(&delivery.tag),
+            String::from_utf8_lossy(delivery.tag),
             delivery.task,
         ));
         if self.delay.is_zero() {

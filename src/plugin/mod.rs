@@ -186,15 +186,18 @@ pub enum EventType {
     Other(i32),
 }
 
-/// A chunk that an output is asked to deliver, copied from the host.
-#[derive(Debug, Clone)]
-pub struct Delivery {
+/// A chunk that an output is asked to deliver, lent by the host for the length of the call.
+#[derive(Debug, Clone, Copy)]
+pub struct Delivery<'cb> {
     /// What the bytes are.
     pub event_type: EventType,
     /// The tag of the chunk.
-    pub tag: Vec<u8>,
+    pub tag: &'cb [u8],
     /// The content of the chunk.
-    pub bytes: bytes::Bytes,
+    pub bytes: &'cb [u8],
+    /// Whether the calling thread is a worker of this output, which may be kept for work. If not
+    /// it is the engine's own: what takes long must be done elsewhere, on a copy.
+    pub on_worker: bool,
     /// Identifies the host's task: equal for every retry of one chunk, and for no other chunk that
     /// is alive at the same time.
     pub task: u64,
@@ -222,10 +225,10 @@ pub trait Output: Sized + Send + Sync + 'static {
     /// Every problem of its configuration at once.
     fn open(options: &dyn Options, environment: Environment) -> Result<Self, OpenError>;
 
-    /// Called on a host thread with a chunk to deliver. Hands it over and returns at once; the
+    /// Called on a host thread with a chunk to deliver. Returns without waiting for anyone; the
     /// outcome is told through `completion`, from any thread. A completion that is dropped untold
     /// counts as [`Fate::Retry`].
-    fn on_flush(&self, delivery: Delivery, completion: Completion);
+    fn on_flush(&self, delivery: Delivery<'_>, completion: Completion);
 
     /// Called once when the instance stops: finishes what is in flight within `budget`.
     fn close(self, budget: Duration);

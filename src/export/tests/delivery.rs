@@ -279,19 +279,7 @@ fn many_chunks_at_once_are_all_delivered() {
     let receiver = Receiver::accepting();
     let bench = Bench::new(vec![endpoint("http", &receiver), grpc("grpc", &receiver)]);
     let chunk = trace_chunk(&traces((0..20).map(|number| span(number, vec![])).collect()));
-    let waiters: Vec<_> = (0..60)
-        .map(|task| {
-            let (completion, waiter) = crate::plugin::Completion::pair();
-            let delivery = crate::plugin::Delivery {
-                event_type: EventType::Logs,
-                tag: b"t".to_vec(),
-                bytes: bytes::Bytes::copy_from_slice(&chunk),
-                task,
-            };
-            bench.exporter.submit(delivery, completion);
-            waiter
-        })
-        .collect();
+    let waiters: Vec<_> = (0..60).map(|task| bench.submit(EventType::Logs, task, &chunk)).collect();
     for waiter in waiters {
         assert_eq!(waiter.wait(Duration::from_secs(20)), Some(Fate::Done));
     }

@@ -15,7 +15,7 @@ use super::data::{span, trace_chunk, traces};
 use super::receiver::{Receiver, Say};
 use super::{Bench, Duration, Fate, endpoint, environment, grpc, now};
 use crate::export::{Compression, EndpointSettings, Exporter, Protocol, Settings, TlsSettings};
-use crate::plugin::{Completion, Delivery, EventType};
+use crate::plugin::EventType;
 use crate::runtime::{Runtime, Tasks, heavy};
 
 /// Certificates in a folder that goes with it.
@@ -270,16 +270,9 @@ fn a_connection_that_breaks_is_tried_once_more_at_once() {
 fn closing_finishes_what_it_can_and_leaves_the_rest_with_the_host() {
     let hanging = Receiver::start(|n, _| if n == 0 { Say::Accept } else { Say::Hang });
     let bench = Bench::new(vec![endpoint("main", &hanging)]);
-    let submit = |task| {
-        let (completion, waiter) = Completion::pair();
-        let bytes = bytes::Bytes::from(chunk());
-        let delivery = Delivery { event_type: EventType::Logs, tag: Vec::new(), bytes, task };
-        bench.exporter.submit(delivery, completion);
-        waiter
-    };
-    let quick = submit(1);
+    let quick = bench.submit(EventType::Logs, 1, &chunk());
     assert_eq!(quick.wait(Duration::from_secs(5)), Some(Fate::Done));
-    let slow = submit(2);
+    let slow = bench.submit(EventType::Logs, 2, &chunk());
     let start = now();
     let Bench { exporter, environment } = bench;
     exporter.close(Duration::from_millis(200));

@@ -51,7 +51,7 @@ impl Output for MultiOtlp {
         Ok(Self { exporter: Exporter::start(&settings, &environment)? })
     }
 
-    fn on_flush(&self, delivery: Delivery, completion: Completion) {
+    fn on_flush(&self, delivery: Delivery<'_>, completion: Completion) {
         self.exporter.submit(delivery, completion);
     }
 
