@@ -10,7 +10,7 @@ use super::view::{Decision, View};
 use crate::codec::msgpack::{MapView, elements};
 use crate::codec::native::{NativeRequest, cmetrics_to_otlp, ctraces_to_otlp, plain_log};
 use crate::codec::records::{
-    Event, EventKind, Events, RequestBuilder, Telemetry, metrics_to_records, traces_to_records,
+    Event, EventKind, Records, RequestBuilder, Telemetry, metrics_to_records, traces_to_records,
 };
 use crate::model::Signal;
 use crate::plugin::{Delivery, EventType};
@@ -169,17 +169,18 @@ impl<'a> Encoder<'a> {
     /// Log events, telemetry records and ordinary logs alike. `count` says whether their items are
     /// to be counted as received.
     fn records(&mut self, chunk: &[u8], count: bool) {
-        for event in Events::new(chunk) {
+        for event in Records::new(chunk) {
             match event {
-                Ok(event) if event.kind == EventKind::Record => self.record(&event, count),
+                Ok((event, telemetry)) if event.kind == EventKind::Record => {
+                    self.record(&event, telemetry, count);
+                }
                 Ok(_) => {}
                 Err(error) => self.skip(Skip::Undecodable, 1, error.to_string()),
             }
         }
     }
 
-    fn record(&mut self, event: &Event<'_>, count: bool) {
-        let telemetry = event.telemetry();
+    fn record(&mut self, event: &Event<'_>, telemetry: Option<Telemetry<'_>>, count: bool) {
         let signal = telemetry.and_then(|telemetry| telemetry.signal).unwrap_or(Signal::Logs);
         let mut problem = None;
         let mut lanes = std::mem::take(&mut self.lanes);

@@ -1,5 +1,6 @@
 //! Reading a chunk of log events, whoever wrote them.
 
+use super::walk::{Common, read_otlp, skip_rest};
 use crate::codec::msgpack::{ReadError, Reader, Token, text_of};
 use crate::model::{Position, Signal};
 
@@ -83,6 +84,8 @@ pub struct Telemetry<'a> {
     pub body_form: &'a [u8],
     /// The encoded `otlp` map itself.
     pub otlp: &'a [u8],
+    /// Where that map has what all records of a scope share.
+    pub common: Common,
 }
 
 impl<'a> Event<'a> {
@@ -93,9 +96,10 @@ impl<'a> Event<'a> {
         for _ in 0..metadata.map().ok()? {
             let key = metadata.token().ok()?;
             if key == Token::Str(b"otlp") {
-                return Telemetry::read(metadata.rest());
+                let known = Telemetry::default();
+                return read_otlp(metadata.rest(), &known, &[]).ok().map(|(said, _)| said);
             }
-            skip_rest(&mut metadata, key)?;
+            skip_rest(&mut metadata, key).ok()?;
             metadata.skip().ok()?;
         }
         None
@@ -103,42 +107,19 @@ impl<'a> Event<'a> {
 }
 
 impl<'a> Telemetry<'a> {
-    /// Reads the `otlp` map that `encoded` starts with, in one pass.
-    fn read(encoded: &'a [u8]) -> Option<Self> {
-        let mut telemetry = Self::default();
-        let mut reader = Reader::new(encoded);
-        for _ in 0..reader.map().ok()? {
-            let key = reader.token().ok()?;
-            skip_rest(&mut reader, key)?;
-            let value = reader.skip().ok()?;
-            let Token::Str(key) = key else { continue };
-            match key {
-                b"signal" => telemetry.signal = text_of(value).and_then(signal_of),
-                b"resource" => telemetry.resource = Some(value),
-                b"scope" => telemetry.scope = Some(value),
-                b"from" => telemetry.position = position_of(value),
-                b"v" => telemetry.version = whole_number(value),
-                b"body" => telemetry.body_form = Reader::new(value).str().unwrap_or_default(),
-                _ => {}
-            }
+    /// Notes what one pair of the `otlp` map says.
+    #[inline]
+    pub(super) fn see(&mut self, key: &[u8], value: &'a [u8]) {
+        match key {
+            b"signal" => self.signal = text_of(value).and_then(signal_of),
+            b"resource" => self.resource = Some(value),
+            b"scope" => self.scope = Some(value),
+            b"from" => self.position = position_of(value),
+            b"v" => self.version = whole_number(value),
+            b"body" => self.body_form = Reader::new(value).str().unwrap_or_default(),
+            _ => {}
         }
-        let read = encoded.len().saturating_sub(reader.rest().len());
-        telemetry.otlp = encoded.get(..read).unwrap_or_default();
-        Some(telemetry)
     }
-}
-
-/// Skips the elements of a container whose token was read.
-fn skip_rest(reader: &mut Reader<'_>, token: Token<'_>) -> Option<()> {
-    let elements = match token {
-        Token::Array(count) => u64::from(count),
-        Token::Map(pairs) => u64::from(pairs) * 2,
-        _ => 0,
-    };
-    for _ in 0..elements {
-        reader.skip().ok()?;
-    }
-    Some(())
 }
 
 /// A number as filters leave it: Lua turns integers into floats.
@@ -183,6 +164,17 @@ impl<'a> Events<'a> {
     #[must_use]
     pub const fn new(chunk: &'a [u8]) -> Self {
         Self { reader: Reader::new(chunk), group: None }
+    }
+
+    /// What has not been read yet.
+    pub(super) const fn rest(&self) -> &'a [u8] {
+        self.reader.rest()
+    }
+
+    /// Goes on with `rest`, after a record that somebody else read, and gives the record's group.
+    pub(super) const fn advance(&mut self, rest: &'a [u8]) -> Option<Group<'a>> {
+        self.reader = Reader::new(rest);
+        self.group
     }
 
     fn read(&mut self) -> Result<Event<'a>, ReadError> {

@@ -14,6 +14,7 @@ pub mod skim;
 mod spans;
 #[cfg(test)]
 pub(crate) mod testing;
+mod walk;
 pub mod write;
 
 pub use decode::{LogOptions, Transcoded, logs_to_records, metrics_to_records, traces_to_records};
@@ -21,3 +22,4 @@ pub use encode::{Encoder, RequestBuilder};
 pub use error::{DecodeError, DecodeKind, EncodeError, ValueError};
 pub use event::{Event, EventKind, EventTime, Events, Group, Telemetry};
 pub use spans::{AttributeVisitor, SpanEvent, SpanHead, SpanWalker, Step};
+pub use walk::{Common, Records};

@@ -5,6 +5,7 @@ use crate::codec::msgpack::{Reader, Token};
 use crate::codec::records::error::{EncodeError, ValueError};
 use crate::codec::records::event::{Event, Telemetry};
 use crate::codec::records::schema::{LOG, MAX_DEPTH};
+use crate::codec::records::walk::Common;
 use crate::codec::wire::{self, Fields, WireValue};
 
 impl Encoder {
@@ -15,7 +16,7 @@ impl Encoder {
         telemetry: &Telemetry<'_>,
     ) -> Result<(), EncodeError> {
         let start = self.out.len();
-        self.map(&LOG, &mut Reader::new(telemetry.otlp))?;
+        self.own_pairs(telemetry)?;
         if telemetry.version.is_none() && !self.has_time(start) {
             let time = event.time.unix_nanos();
             if time != 0 {
@@ -26,6 +27,20 @@ impl Encoder {
             .map_err(|error| EncodeError::Field { field: "attributes", error })?;
         self.body(event.body, telemetry)
             .map_err(|error| EncodeError::Field { field: "body", error })
+    }
+
+    /// The `otlp` map without what says the resource, the scope and the layout.
+    fn own_pairs(&mut self, telemetry: &Telemetry<'_>) -> Result<(), EncodeError> {
+        let Common { at, length, before, pairs } = telemetry.common;
+        let mut reader = Reader::new(telemetry.otlp);
+        let all = match reader.token() {
+            Ok(Token::Map(all)) if pairs > 0 => all,
+            _ => return self.map(&LOG, &mut Reader::new(telemetry.otlp)),
+        };
+        self.message(&LOG, before, &mut reader)?;
+        let after = telemetry.otlp.get(at.saturating_add(length)..).unwrap_or_default();
+        let left = all.saturating_sub(before).saturating_sub(pairs);
+        self.message(&LOG, left, &mut Reader::new(after))
     }
 
     /// Whether the record that begins at `start` has its field 1, the time.

@@ -23,7 +23,8 @@ impl Encoder {
         self.message(message, pairs, reader)
     }
 
-    fn message(
+    /// Appends the fields of a message that `pairs` pairs stand for.
+    pub(super) fn message(
         &mut self,
         message: &'static Message,
         pairs: u32,
@@ -62,7 +63,7 @@ impl Encoder {
         {
             return Ok(Some(field));
         }
-        if key == UNKNOWN_FIELDS.as_bytes() {
+        if *key == *UNKNOWN_FIELDS.as_bytes() {
             let raw = reader.skip().map_err(|error| at(UNKNOWN_FIELDS, error))?;
             self.raw_fields(raw).map_err(|error| at(UNKNOWN_FIELDS, error))?;
         } else if message.extras != 0 {

@@ -229,16 +229,17 @@ impl Encoder {
 
 /// The text of a key that is none, as filters and inputs without a schema write them.
 #[cold]
-pub(super) fn odd_key(token: Token<'_>) -> Result<Vec<u8>, ValueError> {
-    Ok(match token {
-        Token::Str(bytes) | Token::Bin(bytes) => bytes.to_vec(),
-        Token::Uint(value) => value.to_string().into_bytes(),
-        Token::Int(value) => value.to_string().into_bytes(),
-        Token::Float(value) => value.to_string().into_bytes(),
-        Token::Bool(value) => value.to_string().into_bytes(),
-        Token::Nil => b"null".to_vec(),
+pub(super) fn odd_key(token: Token<'_>) -> Result<Cow<'_, [u8]>, ValueError> {
+    let text = match token {
+        Token::Str(bytes) | Token::Bin(bytes) => return Ok(Cow::Borrowed(bytes)),
+        Token::Uint(value) => value.to_string(),
+        Token::Int(value) => value.to_string(),
+        Token::Float(value) => value.to_string(),
+        Token::Bool(value) => value.to_string(),
+        Token::Nil => return Ok(Cow::Borrowed(b"null")),
         Token::Array(_) | Token::Map(_) | Token::Ext(..) => return Err(ReadError::Type.into()),
-    })
+    };
+    Ok(Cow::Owned(text.into_bytes()))
 }
 
 /// About how many bytes a container will take.
