@@ -98,6 +98,14 @@ impl<'a> Builders<'a> {
         Some(slot.get_or_insert_with(|| RequestBuilder::with_capacity(signal, expected)))
     }
 
+    /// Whether all that is left of a chunk fits into the open requests, and nothing is to be
+    /// decided about it.
+    fn is_roomy(&self, left: usize) -> bool {
+        let open = self.open.iter().flatten().map(RequestBuilder::encoded_len).sum::<usize>();
+        let most = open.saturating_add(left.saturating_mul(2));
+        !self.view.selective && most <= self.view.max_request_size
+    }
+
     fn filter(&mut self, items: usize) {
         self.lane.filtered = self.lane.filtered.saturating_add(items);
     }
@@ -169,7 +177,10 @@ impl<'a> Encoder<'a> {
     /// Log events, telemetry records and ordinary logs alike. `count` says whether their items are
     /// to be counted as received.
     fn records(&mut self, chunk: &[u8], count: bool) {
-        for event in Records::new(chunk) {
+        let mut records = Records::new(chunk);
+        loop {
+            self.plain_run(&mut records, count);
+            let Some(event) = records.next() else { return };
             match event {
                 Ok((event, telemetry)) if event.kind == EventKind::Record => {
                     self.record(&event, telemetry, count);
@@ -177,6 +188,36 @@ impl<'a> Encoder<'a> {
                 Ok(_) => {}
                 Err(error) => self.skip(Skip::Undecodable, 1, error.to_string()),
             }
+        }
+    }
+
+    /// Spans and metrics for which there is nothing to decide and one request to build, up to the
+    /// first that needs more: their bodies are read once, while they are encoded.
+    fn plain_run(&mut self, records: &mut Records<'_>, count: bool) {
+        let mut lanes = self.lanes.iter_mut().flatten();
+        let (Some(lane), None) = (lanes.next(), lanes.next()) else { return };
+        let mut received = [0_usize; 3];
+        let mut problem = None;
+        while problem.is_none() && lane.is_roomy(records.left()) {
+            let Some((event, telemetry)) = records.next_open() else { break };
+            let signal = telemetry.signal.unwrap_or(Signal::Traces);
+            let Some(builder) = lane.room(signal, 0) else { break };
+            match builder.push_open(&event, &telemetry) {
+                Ok(added) => {
+                    records.end(added.length);
+                    if let Some(total) = received.get_mut(index(signal)) {
+                        *total = total.saturating_add(added.items);
+                    }
+                }
+                Err(error) if records.settle() => problem = Some(error.to_string()),
+                Err(_) => break,
+            }
+        }
+        for (signal, items) in Signal::ALL.into_iter().zip(received).filter(|_| count) {
+            self.receive(signal, items);
+        }
+        if let Some(words) = problem {
+            self.skip(Skip::Unencodable, 1, words);
         }
     }
 

@@ -54,7 +54,9 @@ impl Transcoder {
             });
         }
         held.grow(expected)?;
-        let mut events = Vec::with_capacity(expected);
+        // What the codec asks for anyway, so that it need not move what is empty.
+        let usual = request.len().saturating_add(request.len() / 2).saturating_add(256);
+        let mut events = Vec::with_capacity(expected.max(usual));
         let now_unix_nanos = clock::unix_nanos();
         let transcoded = match signal {
             Signal::Traces => traces_to_records(request, &mut events),

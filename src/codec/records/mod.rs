@@ -18,7 +18,7 @@ mod walk;
 pub mod write;
 
 pub use decode::{LogOptions, Transcoded, logs_to_records, metrics_to_records, traces_to_records};
-pub use encode::{Encoder, RequestBuilder};
+pub use encode::{Added, Encoder, RequestBuilder};
 pub use error::{DecodeError, DecodeKind, EncodeError, ValueError};
 pub use event::{Event, EventKind, EventTime, Events, Group, Telemetry};
 pub use spans::{AttributeVisitor, SpanEvent, SpanHead, SpanWalker, Step};

@@ -24,6 +24,17 @@ pub struct RequestBuilder {
     side: Encoder,
     pushed: usize,
     items: usize,
+    /// How long the last open body was, which the next one probably is too.
+    usual: usize,
+}
+
+/// What an open body was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Added {
+    /// Spans, data points or log records.
+    pub items: usize,
+    /// Bytes of the body.
+    pub length: usize,
 }
 
 /// An envelope that is open.
@@ -84,6 +95,7 @@ impl RequestBuilder {
             side: Encoder::default(),
             pushed: 0,
             items: 0,
+            usual: 1024,
         }
     }
 
@@ -105,13 +117,38 @@ impl RequestBuilder {
         event: &Event<'_>,
         telemetry: &Telemetry<'_>,
     ) -> Result<usize, EncodeError> {
+        let length = event.body.len() + telemetry.otlp.len();
+        self.push_within(event, telemetry, length).map(|added| added.items)
+    }
+
+    /// The same for a span or metric whose body is at the start of [`Event::body`], of which
+    /// nobody has looked for the end.
+    ///
+    /// # Errors
+    /// As [`RequestBuilder::push`].
+    pub fn push_open(
+        &mut self,
+        event: &Event<'_>,
+        telemetry: &Telemetry<'_>,
+    ) -> Result<Added, EncodeError> {
+        let added = self.push_within(event, telemetry, self.usual)?;
+        self.usual = added.length;
+        Ok(added)
+    }
+
+    fn push_within(
+        &mut self,
+        event: &Event<'_>,
+        telemetry: &Telemetry<'_>,
+        expected: usize,
+    ) -> Result<Added, EncodeError> {
         self.check(telemetry)?;
         let source = Source::of(event, telemetry);
         self.enter(&source)?;
         let before = self.encoder.out.len();
-        self.encoder.out.reserve(event.body.len() + telemetry.otlp.len() + 64);
+        self.encoder.out.reserve(expected + 64);
         self.encoder.points = 0;
-        let item = Nested::open(&mut self.encoder.out, 2, event.body.len());
+        let item = Nested::open(&mut self.encoder.out, 2, expected);
         let body = &mut Reader::new(event.body);
         let encoded = match self.signal {
             Signal::Traces => self.encoder.map(&SPAN, body),
@@ -125,7 +162,7 @@ impl RequestBuilder {
         item.close(&mut self.encoder.out);
         let items = if self.signal == Signal::Metrics { self.encoder.points } else { 1 };
         self.count(items);
-        Ok(items)
+        Ok(Added { items, length: event.body.len().saturating_sub(body.rest().len()) })
     }
 
     /// Adds an item that is encoded already: a `Span`, `Metric` or `LogRecord` in protobuf.

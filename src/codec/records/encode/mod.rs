@@ -5,5 +5,5 @@ mod log;
 mod message;
 mod value;
 
-pub use builder::RequestBuilder;
+pub use builder::{Added, RequestBuilder};
 pub use value::Encoder;
