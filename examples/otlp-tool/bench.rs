@@ -141,6 +141,9 @@ const ROWS: &[Row] = &[
     Row::new("P17", "whole pipeline, two endpoints: CPU / stock", GENAI, (Side::Stock, WHOLE), Figure::Cpu, Some(1.2)),
 ];
 
+/// How often a run of the other side may be tried until it is valid.
+const CHANCES: usize = 5;
+
 /// What one run of one side showed.
 #[derive(Debug, Clone, Copy, Default)]
 struct Sample {
@@ -175,7 +178,7 @@ async fn measure(args: &Args, host: &Host, row: &Row) -> String {
     let rounds = if row.rate > 0 { 1 } else { args.rounds };
     for _ in 0..rounds {
         if host.is_real() || matches!(row.other, Side::Ours { .. }) {
-            match sample(args, host, row, row.other).await {
+            match valid(args, host, row, row.other).await {
                 Ok(sample) => other.push(sample),
                 Err(problem) => return format!("{:<9}{}: {problem}", row.name, row.work),
             }
@@ -189,6 +192,18 @@ async fn measure(args: &Args, host: &Host, row: &Row) -> String {
         }
     }
     line(row, &median(&other), &median(&ours), &median(&plain))
+}
+
+/// A run that lost and doubled nothing. The other side gets more than one chance, ours does not.
+async fn valid(args: &Args, host: &Host, row: &Row, side: Side) -> Result<Sample, String> {
+    let mut result = sample(args, host, row, side).await;
+    for _ in 1..CHANCES {
+        if result.is_ok() || matches!(side, Side::Ours { .. }) {
+            break;
+        }
+        result = sample(args, host, row, side).await;
+    }
+    result
 }
 
 fn line(row: &Row, other: &Sample, ours: &Sample, plain: &Sample) -> String {
@@ -332,7 +347,9 @@ fn stock(side: Side, grpc: bool, port: u16, sink: u16) -> String {
         }
         _ => "",
     };
-    let grpc = if grpc { "      grpc: on\n" } else { "" };
+    // Over gRPC the stock output now and then takes its own idle connections for broken, mostly
+    // with more than one worker, and sends chunks twice; a run with doubled items is no result.
+    let grpc = if grpc { "      grpc: on\n      net.keepalive: off\n" } else { "" };
     format!(
         "service:\n  flush: 1\n  log_level: warn\npipeline:\n  inputs:\n    - name: opentelemetry\n      listen: 127.0.0.1\n      port: {port}\n      buffer_max_size: 64M\n{processors}  outputs:\n    - name: opentelemetry\n      match: '*'\n      host: 127.0.0.1\n      port: {sink}\n      workers: 2\n      log_response_payload: false\n      retry_limit: no_limits\n{grpc}"
     )
