@@ -217,3 +217,27 @@ fn a_file_gives_policies() {
     assert!(mixed[0].contains("keep: 1 is not allowed; allowed keys: mode, sampling_percentage"));
     assert!(mixed[1].starts_with(&format!("config_file '{path}': option 'decision_wait': 'soon'")));
 }
+
+#[test]
+fn a_file_gives_the_options_of_metrics() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    let text = "interval: 5s\ndimensions: [team, tier]\ntemporality: cumulative\nmax_series: 10\n";
+    std::fs::write(path, text).unwrap();
+    let environment = environment(true);
+    let mut filter =
+        AiMetrics::open(&given(&[("config_file", path)]), environment.clone()).unwrap();
+    pass(
+        &mut filter,
+        &chunk(&[SpanRecord::new(1, 1).with("team", "blue").with("gen_ai.operation.name", "chat")]),
+    );
+    let source = environment.hub.sources().pop().unwrap();
+    let emissions = source.take(Drain::Everything, clock::now(), clock::unix_nanos());
+    let holds = |text: &[u8]| emissions[0].events.windows(text.len()).any(|part| part == text);
+    assert!(holds(b"cumulative") && holds(b"team") && holds(b"blue"));
+    std::fs::write(path, "interval: 0\ntemporalty: delta\n").unwrap();
+    let wrong = problems::<AiMetrics>(&[("config_file", path)], true);
+    assert_eq!(wrong.len(), 2, "{wrong:?}");
+    assert!(wrong[0].contains("temporalty: \"delta\" is not allowed; allowed keys: interval"));
+    assert!(wrong[1].starts_with(&format!("config_file '{path}': option 'interval': '0'")));
+}

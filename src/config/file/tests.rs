@@ -52,7 +52,7 @@ endpoint:
 endpoint.llm.url: http://y
 rules: [1]
 ";
-    let _ = with(text, &[("where_else", "z")], |options| {
+    with(text, &[("where_else", "z")], |options| {
         assert_eq!(options.problems(), [""; 0]);
         assert_eq!(options.get("interval"), Some("5"));
         assert_eq!(options.all("where"), ["x > 1", "y"]);
