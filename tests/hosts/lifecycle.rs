@@ -73,6 +73,13 @@ fn mistakes_stop_the_start_in_words() {
             assert!(said.contains(word), "{} does not say {word}: {said}", host.title());
         }
 
+        let threaded = Pipeline::default()
+            .otlp_in(free_port(), free_port())
+            .input_option("threaded: on")
+            .otlp_out(&[("one", 1, "grpc")]);
+        let said = refused(&host, &threaded, &plugins);
+        assert!(said.contains("threaded"), "{}: {said}", host.title());
+
         let no_emitter = Pipeline::default()
             .input(&["name: dummy", "tag: x"])
             .filter(&["name: ai_metrics", "match: '*'"])

@@ -1,6 +1,6 @@
 //! Reading a chunk of log events, whoever wrote them.
 
-use crate::codec::msgpack::{ReadError, Reader, Token, text_of};
+use crate::codec::msgpack::{MapView, ReadError, Reader, Token, text_of};
 use crate::model::{Position, Signal};
 
 /// The time of a log event, as Fluent Bit writes it.
@@ -103,6 +103,16 @@ impl<'a> Event<'a> {
 }
 
 impl<'a> Telemetry<'a> {
+    /// Whether the event, whose metadata this is, is an ordinary log that only got its place in a
+    /// trace: there is nothing but ids in its `otlp` map, and no group.
+    #[must_use]
+    pub fn is_ordinary(&self, event: &Event<'_>) -> bool {
+        self.signal.is_none()
+            && event.group.is_none()
+            && MapView::new(self.otlp)
+                .all(|entry| matches!(entry.key, b"trace_id" | b"span_id" | b"trace_flags"))
+    }
+
     /// Reads the `otlp` map that `encoded` starts with, in one pass.
     fn read(encoded: &'a [u8]) -> Option<Self> {
         let mut telemetry = Self::default();
@@ -324,7 +334,7 @@ pub(super) fn event_time(token: Token<'_>) -> Result<EventTime, ReadError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::msgpack::{MapView, array_header, ext, int, map_header, str};
+    use crate::codec::msgpack::{array_header, ext, int, map_header, str};
 
     fn event(seconds: u32, metadata: impl Fn(&mut Vec<u8>), key: &str) -> Vec<u8> {
         let mut out = Vec::new();
