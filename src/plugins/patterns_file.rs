@@ -89,7 +89,7 @@ patterns:
             "patterns[0].name: \"email\" is not allowed; allowed: a name that no other",
             "patterns[1].regex: \"(\" is not allowed; unclosed group",
             "patterns[2].name: \"A\" is not allowed; allowed: up to 256 lower-case letters",
-            "patterns[3].replacment: \"z\" is not allowed; allowed keys: name, regex, replacement",
+            "patterns[3].replacment: this key is not known; allowed keys: name, regex, replacement",
             "patterns[4].name: nothing is not allowed; allowed: a text",
             "patterns[4].regex: 5 is not allowed; allowed: a text",
             "patterns[5] must be a map",

@@ -26,7 +26,11 @@ const MAX_DEPTH: usize = 8;
 ///
 /// In the file an option has the name that it has in the pipeline. A list stands for an option that
 /// may be repeated or that takes words separated by commas. A family such as `endpoint.` is a map
-/// `endpoint`, whose maps inside may be nested; their keys are joined with dots.
+/// `endpoint`, whose maps inside may be nested; their keys are joined with dots. As in the pipeline,
+/// `${NAME}` in a value is what the environment says; here it has to say something.
+///
+/// No mistake shows the value of an option that is misspelt or has the wrong form: it may be a
+/// secret.
 pub struct FileOptions<'o> {
     host: &'o dyn Options,
     given: Vec<(String, String)>,
@@ -167,13 +171,13 @@ impl Flat<'_> {
             let node = Node { map: root, at: "" };
             let name = key.to_ascii_lowercase();
             if !seen.insert(name.clone()) {
-                self.notes.refuse(node, key, "the same option is there twice");
+                self.notes.problem(format!("{key}: the same option is there twice"));
                 continue;
             }
             let Some(spec) = specs.iter().find(|spec| is_named(spec, &name)) else {
                 let names = specs.iter().map(|spec| spec.name.trim_end_matches('.'));
                 let names: Vec<&str> = names.chain(sections.iter().copied()).collect();
-                self.notes.refuse(node, key, &format!("allowed keys: {}", names.join(", ")));
+                self.notes.unknown(node, key, &names);
                 continue;
             };
             if spec.kind == OptionKind::Prefix {
@@ -185,22 +189,29 @@ impl Flat<'_> {
     }
 
     fn option(&mut self, node: Node<'_>, (key, name): (&str, &str), spec: &OptionSpec) {
-        let texts: Option<Vec<String>> = match node.map.get(key) {
-            Some(Value::Array(values)) if spec.repeats || spec.kind == OptionKind::CommaList => {
-                values.iter().map(scalar).collect()
+        let takes_list = spec.repeats || spec.kind == OptionKind::CommaList;
+        match node.map.get(key) {
+            Some(Value::Array(values)) if takes_list => {
+                values.iter().for_each(|value| self.one(name, value, true));
             }
-            value => value.and_then(scalar).map(|text| vec![text]),
-        };
-        let Some(texts) = texts else {
-            let list = if spec.repeats || spec.kind == OptionKind::CommaList {
-                "allowed: a value or a list of values"
-            } else {
-                "allowed: one value"
-            };
-            self.notes.refuse(node, key, list);
-            return;
-        };
-        self.options.extend(texts.into_iter().map(|text| (name.to_owned(), text)));
+            value => self.one(name, value.unwrap_or(&Value::Null), takes_list),
+        }
+    }
+
+    /// Takes a single value.
+    fn one(&mut self, name: &str, value: &Value, takes_list: bool) {
+        match scalar(value) {
+            Some(text) => match expand(&text, |name| std::env::var(name).ok()) {
+                Ok(text) => self.options.push((name.to_owned(), text)),
+                Err(problem) => self.notes.problem(format!("{name}: {problem}")),
+            },
+            None => {
+                let (what, or_list) =
+                    (form(value), if takes_list { " or a list of values" } else { "" });
+                self.notes
+                    .problem(format!("{name}: {what} is not allowed; allowed: a value{or_list}"));
+            }
+        }
     }
 
     fn family(&mut self, name: &str, value: &Value, depth: usize) {
@@ -215,18 +226,9 @@ impl Flat<'_> {
                 }
             }
             Value::Array(values) => {
-                for value in values {
-                    self.member(name, value);
-                }
+                values.iter().for_each(|value| self.one(name, value, true));
             }
-            value => self.member(name, value),
-        }
-    }
-
-    fn member(&mut self, name: &str, value: &Value) {
-        match scalar(value) {
-            Some(text) => self.options.push((name.to_owned(), text)),
-            None => self.notes.problem(format!("{name}: allowed: a value or a list of values")),
+            value => self.one(name, value, true),
         }
     }
 }
@@ -247,6 +249,32 @@ fn scalar(value: &Value) -> Option<String> {
         Value::Bool(flag) => Some(if *flag { "on" } else { "off" }.to_owned()),
         _ => None,
     }
+}
+
+/// What a value that is none of those is.
+const fn form(value: &Value) -> &'static str {
+    match value {
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a map",
+        _ => "nothing",
+    }
+}
+
+/// The text with what the environment says for each `${NAME}`.
+fn expand(text: &str, variable: impl Fn(&str) -> Option<String>) -> Result<String, String> {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        let Some((name, after)) = after.split_once('}') else { break };
+        let Some(value) = variable(name) else {
+            return Err(format!("the environment has no variable '{name}'"));
+        };
+        out.push_str(before);
+        out.push_str(&value);
+        rest = after;
+    }
+    out.push_str(rest);
+    Ok(out)
 }
 
 #[cfg(test)]

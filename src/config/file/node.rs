@@ -49,8 +49,15 @@ impl Notes {
     /// Refuses the keys that are not among `keys`.
     pub fn known(&mut self, node: Node<'_>, keys: &[&str]) {
         for key in node.map.keys().filter(|key| !keys.contains(&key.as_str())) {
-            self.refuse(node, key, &format!("allowed keys: {}", keys.join(", ")));
+            self.unknown(node, key, keys);
         }
+    }
+
+    /// Notes a key that is not known. Its value is not shown: it may be a secret.
+    pub fn unknown(&mut self, node: Node<'_>, key: &str, keys: &[&str]) {
+        let dot = if node.at.is_empty() { "" } else { "." };
+        let keys = keys.join(", ");
+        self.problem(format!("{}{dot}{key}: this key is not known; allowed keys: {keys}", node.at));
     }
 
     /// The text under a key, which must be there.

@@ -83,11 +83,11 @@ fn mistakes_name_the_file_the_place_and_what_is_allowed() {
     });
     let all = problems.join("\n");
     for part in [
-        "intervall: 1 is not allowed; allowed keys: interval, names, where, endpoint, switch, rules",
-        "switch: {\"a\":1} is not allowed; allowed: one value",
-        "where: [[1]] is not allowed; allowed: a value or a list of values",
+        "intervall: this key is not known; allowed keys: interval, names, where, endpoint, switch, rules",
+        "switch: a map is not allowed; allowed: a value",
+        "where: a list is not allowed; allowed: a value or a list of values",
         "names: it is given in the pipeline too; allowed: in one place",
-        "config_file: \"other\" is not allowed",
+        "config_file: this key is not known",
         "option 'interval': 'soon' is not allowed",
         "rules: 1 is not allowed; allowed: a list",
     ] {
@@ -110,4 +110,21 @@ fn what_is_no_file_or_no_map_is_refused() {
     let given = Given(vec![(CONFIG_FILE.to_owned(), "/does/not/exist.yaml".to_owned())]);
     let options = FileOptions::read(&given, &SPECS, &[]);
     assert!(options.problems()[0].contains("'/does/not/exist.yaml' cannot be read"));
+}
+
+#[test]
+fn values_come_from_the_environment() {
+    let variable = |name: &str| (name == "KEY").then(|| "k".to_owned());
+    assert_eq!(expand("a ${KEY} ${KEY}$ {} ${", variable).unwrap(), "a k k$ {} ${");
+    assert_eq!(
+        expand("${OTHER}", variable).unwrap_err(),
+        "the environment has no variable 'OTHER'"
+    );
+    let text = "interval: ${NO_SUCH_VARIABLE_HERE}\nendpoint: {a: {b: '${NO_SUCH_VARIABLE_HERE}'}}";
+    let (problems, path) = with(text, &[], |options| options.problems().to_vec());
+    let want = format!(
+        "config_file '{path}': endpoint.a.b: the environment has no variable 'NO_SUCH_VARIABLE_HERE'"
+    );
+    assert_eq!(problems.len(), 2);
+    assert_eq!(problems[0], want);
 }
