@@ -121,15 +121,6 @@ impl<'a> Builders<'a> {
     }
 }
 
-/// Whether a log is an ordinary one that only got its place in a trace from `ai_context`: there is
-/// nothing but ids in its `otlp` map, and no group.
-fn is_ordinary(event: &Event<'_>, telemetry: &Telemetry<'_>) -> bool {
-    telemetry.signal.is_none()
-        && event.group.is_none()
-        && MapView::new(telemetry.otlp)
-            .all(|entry| matches!(entry.key, b"trace_id" | b"span_id" | b"trace_flags"))
-}
-
 /// Spans, data points or log records in a record.
 fn items_of(signal: Signal, event: &Event<'_>) -> usize {
     if signal != Signal::Metrics {
@@ -287,7 +278,7 @@ impl<'a> Encoder<'a> {
         event: &Event<'_>,
         telemetry: Option<&Telemetry<'_>>,
     ) -> Result<(), String> {
-        if let Some(telemetry) = telemetry.filter(|telemetry| !is_ordinary(event, telemetry)) {
+        if let Some(telemetry) = telemetry.filter(|telemetry| !telemetry.is_ordinary(event)) {
             // Protobuf takes more room than msgpack only for the nesting of values.
             let size = event.body.len().saturating_add(telemetry.otlp.len()).saturating_mul(2);
             let Some(builder) = lane.room(signal, size) else { return Ok(()) };

@@ -6,8 +6,9 @@
 //! `otlp.signal` would make it anything else.
 
 use super::walk::{Head, Patch, Place, find, pairs};
-use crate::codec::msgpack::{self, MapView, Reader, Token, int_of};
+use crate::codec::msgpack::{self, Entry, MapView, Reader, Token, int_of};
 use crate::codec::native::{TraceContext, find_trace_context};
+use crate::codec::records::edit::{Edit, Pairs, insert_otlp, rewrite_map};
 
 /// What a log's `otlp` map is to say from now on.
 #[derive(Debug, Default)]
@@ -63,7 +64,7 @@ pub(super) fn event_name(record: &[u8], otlp: Place) -> Option<&[u8]> {
     name
 }
 
-fn genai_event(attribute: msgpack::Entry<'_>) -> Option<&[u8]> {
+fn genai_event(attribute: Entry<'_>) -> Option<&[u8]> {
     if !matches!(attribute.key, b"event_name" | b"event.name") {
         return None;
     }
@@ -73,61 +74,51 @@ fn genai_event(attribute: msgpack::Entry<'_>) -> Option<&[u8]> {
     }
 }
 
-/// Rewrites a log's metadata with a changed, or a new, `otlp` map.
+/// Rewrites a log's metadata with a changed, or a new, `otlp` map. An ordinary log gets the ids and
+/// nothing else, and stays one.
 pub(super) fn write(record: &[u8], head: &Head<'_>, change: &Change<'_>, patch: &mut Patch) {
-    let Some(metadata) = head.metadata else {
-        patch.replace(head.time, |out| {
-            msgpack::array_header(out, 2);
-            out.extend_from_slice(head.time.of(record));
-            msgpack::map_header(out, 1);
-            new_otlp(change, out);
-            Some(())
-        });
-        return;
-    };
-    if let Some(otlp) = find(record, metadata, b"otlp") {
-        patch.replace(otlp, |out| {
-            changed_otlp(otlp.of(record), change, out);
-            Some(())
-        });
-        return;
+    let otlp = head.metadata.and_then(|metadata| find(record, metadata, b"otlp"));
+    let mut pairs = Pairs::new();
+    if let Some(context) = change.context {
+        msgpack::bin(pairs.key("trace_id"), &context.trace_id.0);
+        if let Some(span) = context.span_id {
+            msgpack::bin(pairs.key("span_id"), &span.0);
+        }
     }
-    patch.replace(metadata, |out| {
-        let view = MapView::new(metadata.of(record));
-        msgpack::map_header(out, view.len().saturating_add(1));
-        view.for_each(|entry| out.extend_from_slice(entry.raw));
-        new_otlp(change, out);
+    let place = otlp.or(head.metadata).unwrap_or(head.time);
+    patch.replace(place, |out| {
+        match (otlp, head.metadata) {
+            (Some(otlp), _) => change_otlp(otlp.of(record), change, pairs, out),
+            (None, Some(metadata)) => insert_otlp(metadata.of(record), &pairs, out),
+            (None, None) => {
+                msgpack::array_header(out, 2);
+                out.extend_from_slice(head.time.of(record));
+                insert_otlp(&[], &pairs, out);
+            }
+        }
         Some(())
     });
 }
 
-/// An ordinary log gets the ids and nothing else.
-fn new_otlp(change: &Change<'_>, out: &mut Vec<u8>) {
-    msgpack::str(out, "otlp");
-    let span = change.context.and_then(|context| context.span_id);
-    let ids = u32::from(change.context.is_some()) + u32::from(span.is_some());
-    msgpack::map_header(out, ids);
-    write_ids(change, out);
-}
-
-fn write_ids(change: &Change<'_>, out: &mut Vec<u8>) {
-    let Some(context) = change.context else { return };
-    msgpack::str(out, "trace_id");
-    msgpack::bin(out, &context.trace_id.0);
-    if let Some(span) = context.span_id {
-        msgpack::str(out, "span_id");
-        msgpack::bin(out, &span.0);
-    }
-}
-
-fn changed_otlp(otlp: &[u8], change: &Change<'_>, out: &mut Vec<u8>) {
+/// Appends an `otlp` map with the pairs `ids` and what else is to change.
+fn change_otlp(otlp: &[u8], change: &Change<'_>, ids: Pairs, out: &mut Vec<u8>) {
+    let mut pairs = ids;
     let span = change.context.and_then(|context| context.span_id);
     let flags = change.context.and_then(|context| context.flags);
     // Flags that say nothing are written over, others are kept.
     let flags = flags.filter(|_| {
         MapView::new(otlp).get(b"trace_flags").and_then(int_of).is_none_or(|flags| flags == 0)
     });
-    let replaced = |key: &[u8]| match key {
+    if let Some(flags) = flags {
+        msgpack::uint(pairs.key("trace_flags"), u64::from(flags));
+    }
+    if let Some(name) = change.event_name {
+        msgpack::str_bytes(pairs.key("event_name"), name);
+    }
+    if let Some(attributes) = change.attributes {
+        pairs.push("attributes", attributes);
+    }
+    let is_new = |key: &[u8]| match key {
         b"trace_id" => change.context.is_some(),
         b"span_id" => span.is_some(),
         b"trace_flags" => flags.is_some(),
@@ -135,30 +126,6 @@ fn changed_otlp(otlp: &[u8], change: &Change<'_>, out: &mut Vec<u8>) {
         b"attributes" => change.attributes.is_some(),
         _ => false,
     };
-    let kept = MapView::new(otlp).filter(|entry| !replaced(entry.key)).count();
-    let added = [
-        change.context.is_some(),
-        span.is_some(),
-        flags.is_some(),
-        change.event_name.is_some(),
-        change.attributes.is_some(),
-    ];
-    let added = added.into_iter().filter(|added| *added).count();
-    msgpack::map_header(out, u32::try_from(kept + added).unwrap_or(u32::MAX));
-    for entry in MapView::new(otlp).filter(|entry| !replaced(entry.key)) {
-        out.extend_from_slice(entry.raw);
-    }
-    if let Some(attributes) = change.attributes {
-        msgpack::str(out, "attributes");
-        out.extend_from_slice(attributes);
-    }
-    write_ids(change, out);
-    if let Some(flags) = flags {
-        msgpack::str(out, "trace_flags");
-        msgpack::uint(out, u64::from(flags));
-    }
-    if let Some(name) = change.event_name {
-        msgpack::str(out, "event_name");
-        msgpack::str_bytes(out, name);
-    }
+    let edit = |entry: Entry<'_>| if is_new(entry.key) { Edit::Drop } else { Edit::Keep };
+    rewrite_map(otlp, out, edit, &pairs);
 }

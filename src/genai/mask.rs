@@ -1,6 +1,6 @@
 //! Redacting the strings of an encoded record where they stand.
 
-use super::redact::{Detector, Redactor, Role};
+use super::redact::{Finder, Redactor, Role};
 use super::walk::{Patch, Place, Walker, find, items, pairs};
 use crate::codec::msgpack::{self, Token};
 use crate::model::Signal;
@@ -15,6 +15,35 @@ struct Open {
     left: u64,
     map: bool,
     role: Role,
+    /// Of a map, where its header is and how many pairs that promises.
+    header: Place,
+    pairs: u32,
+    /// Pairs that go.
+    dropped: u32,
+    /// Where the last key starts, and whether its value may not go.
+    key: usize,
+    stays: bool,
+}
+
+impl Open {
+    const fn new(left: u64, role: Role) -> Self {
+        let header = Place { start: 0, end: 0 };
+        Self { left, map: false, role, header, pairs: 0, dropped: 0, key: 0, stays: false }
+    }
+
+    fn map(pairs: u32, role: Role, header: Place) -> Self {
+        Self { map: true, header, pairs, ..Self::new(u64::from(pairs) * 2, role) }
+    }
+
+    /// Makes the header of a map right that lost pairs.
+    fn close(self, patch: &mut Patch) {
+        if self.dropped > 0 {
+            patch.replace(self.header, |out| {
+                msgpack::map_header(out, self.pairs.saturating_sub(self.dropped));
+                Some(())
+            });
+        }
+    }
 }
 
 /// Notes what is to be masked in a record, by the signal it carries.
@@ -24,7 +53,7 @@ pub(super) struct Masker<'a, F> {
     pub(super) count: F,
 }
 
-impl<F: FnMut(Detector)> Masker<'_, F> {
+impl<F: FnMut(Finder)> Masker<'_, F> {
     /// Masks what the record says freely: of spans their attributes, those of their events and
     /// links, and the status message; of logs the body and the attributes. Metrics are left alone.
     pub(super) fn record(
@@ -77,50 +106,61 @@ impl<F: FnMut(Detector)> Masker<'_, F> {
     fn value(&mut self, record: &[u8], place: Place, role: Role) {
         let mut walker = Walker::at(record, place.start);
         let mut open: Vec<Open> = Vec::new();
-        let mut current = Open { left: 1, map: false, role };
+        let mut current = Open::new(1, role);
         loop {
             while current.left == 0 {
+                current.close(self.patch);
                 let Some(outer) = open.pop() else { return };
                 current = outer;
             }
             let is_key = current.map && current.left.is_multiple_of(2);
             current.left -= 1;
             let start = walker.position();
-            let Ok(token) = walker.token() else { return };
+            if is_key {
+                current.key = start;
+                current.stays = false;
+            }
+            let Ok(token) = walker.token() else { break };
+            let here = Place { start, end: walker.position() };
             let inner = match token {
                 Token::Str(key) if is_key => {
                     current.role = Role::of(key);
+                    current.stays = key == b"log";
                     continue;
                 }
                 Token::Str(text) => {
-                    self.text(text, Place { start, end: walker.position() }, current.role);
+                    self.text(text, here, &mut current);
                     continue;
                 }
-                Token::Array(count) => Open { left: count.into(), map: false, role: current.role },
-                Token::Map(pairs) => {
-                    Open { left: u64::from(pairs) * 2, map: true, role: current.role }
-                }
+                Token::Array(count) => Open::new(count.into(), current.role),
+                Token::Map(pairs) => Open::map(pairs, current.role, here),
                 _ => continue,
             };
             if open.len() < MAX_DEPTH {
                 open.push(std::mem::replace(&mut current, inner));
             } else {
-                current = Open {
-                    left: current.left.saturating_add(inner.left),
-                    map: false,
-                    role: Role::Free,
-                };
+                current.left = current.left.saturating_add(inner.left);
+                current.map = false;
+                current.role = Role::Free;
             }
         }
+        current.close(self.patch);
+        open.into_iter().for_each(|outer| outer.close(self.patch));
     }
 
-    fn text(&mut self, text: &[u8], place: Place, role: Role) {
+    /// Masks a text. A pair of a map goes if nothing is left of its value, except a log's body,
+    /// which is the value of `log` in records whose body is a text.
+    fn text(&mut self, text: &[u8], place: Place, current: &mut Open) {
         let (redactor, count) = (self.redactor, &mut self.count);
-        if let Some(masked) = redactor.text(text, role, count) {
-            self.patch.replace(place, |out| {
-                msgpack::str_bytes(out, &masked);
-                Some(())
-            });
+        let Some(masked) = redactor.text(text, current.role, count) else { return };
+        if masked.is_empty() && current.map && !current.stays {
+            current.dropped = current.dropped.saturating_add(1);
+            self.patch.replace(Place { start: current.key, end: place.end }, |_| Some(()));
+            return;
         }
+        self.patch.replace(place, |out| {
+            msgpack::str_bytes(out, &masked);
+            Some(())
+        });
     }
 }

@@ -15,4 +15,4 @@ mod walk;
 
 pub use dialect::Dialect;
 pub use process::{Processor, Settings, Tally};
-pub use redact::{Detector, Replacement};
+pub use redact::{Detector, HashKey, Pattern, Replacement};

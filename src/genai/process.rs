@@ -4,7 +4,7 @@ use super::correlate::{self, Change};
 use super::dialect::Dialect;
 use super::mask::Masker;
 use super::normalize::Normalizer;
-use super::redact::{Detector, Redactor, Replacement};
+use super::redact::{Detector, Finder, Pattern, Redactor, Replacement};
 use super::span::{MetricRenamer, normalize_span, span_shape};
 use super::walk::{Head, Patch, Place, find, head};
 use crate::codec::msgpack::{ReadError, Reader};
@@ -20,8 +20,10 @@ pub struct Settings {
     pub keep_originals: bool,
     /// Whether logs get their place in the trace.
     pub correlate: bool,
-    /// What is searched for and replaced; nothing if empty.
+    /// What is searched for and replaced, beside the patterns.
     pub redact: Vec<Detector>,
+    /// Own patterns that are searched for and replaced; the first [`Pattern::MOST`] are counted.
+    pub patterns: Vec<Pattern>,
     /// What it is replaced by.
     pub replacement: Replacement,
     /// This filter's run and place: records emitted there or later are left alone.
@@ -37,6 +39,8 @@ pub struct Tally {
     pub correlated: u64,
     /// Places that were replaced, by [`Detector::index`].
     pub redactions: [u64; Detector::ALL.len()],
+    /// Places that were replaced, by the number of the pattern that found them.
+    pub patterns: [u64; Pattern::MOST],
     /// What was passed on unread: events that are none or have a newer layout, and a broken end
     /// of the chunk.
     pub malformed: u64,
@@ -72,10 +76,12 @@ pub struct Processor {
 impl Processor {
     /// A processor.
     #[must_use]
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(mut settings: Settings) -> Self {
         let normalizer = settings.normalize.then(|| Normalizer::new(settings.keep_originals));
-        let redactor = (!settings.redact.is_empty())
-            .then(|| Redactor::new(&settings.redact, settings.replacement));
+        let patterns = std::mem::take(&mut settings.patterns);
+        let replacement = std::mem::replace(&mut settings.replacement, Replacement::Mask);
+        let redactor = (!settings.redact.is_empty() || !patterns.is_empty())
+            .then(|| Redactor::new(&settings.redact, patterns, replacement));
         Self {
             settings,
             normalizer,
@@ -244,8 +250,12 @@ impl Processor {
             body = Place { start: again.walker.position(), end: source.len() };
         }
         self.patch.clear();
-        let count = |detector: Detector| {
-            if let Some(count) = tally.redactions.get_mut(detector.index()) {
+        let count = |finder: Finder| {
+            let count = match finder {
+                Finder::Detector(detector) => tally.redactions.get_mut(detector.index()),
+                Finder::Pattern(index) => tally.patterns.get_mut(index),
+            };
+            if let Some(count) = count {
                 *count = count.saturating_add(1);
             }
         };

@@ -9,7 +9,7 @@ use super::kind::Kind;
 use super::lend;
 use super::raw::View;
 use super::run::Membership;
-use super::setup::{Refusal, Setup};
+use super::setup::{self, Refusal, Setup};
 use super::stack;
 use super::symbols::required;
 use crate::plugin::{Chunk, Filter, Verdict};
@@ -32,11 +32,7 @@ pub(super) unsafe extern "C" fn cb_init<P: Filter>(
     _data: *mut c_void,
 ) -> c_int {
     // SAFETY: the arguments are the host's own, and only passed on.
-    let begin = || unsafe { Setup::begin(Kind::Filter, &P::SPEC, instance, config) };
-    stack::roomy(|| match barrier::around(|| begin().and_then(start::<P>)) {
-        Some(Ok(())) => 0,
-        Some(Err(Refusal)) | None => -1,
-    })
+    unsafe { setup::init(Kind::Filter, &P::SPEC, (instance, config), start::<P>) }
 }
 
 /// Starts a filter for `instance`, which `setup` has looked at.

@@ -13,8 +13,8 @@ use super::desk::Desk;
 use super::instance::{self, Called, Slot};
 use super::kind::Kind;
 use super::raw::{HostPointer, View};
-use super::run::Membership;
-use super::setup::{Refusal, Setup};
+use super::run::{Membership, THREADED};
+use super::setup::{self, Refusal, Setup};
 use super::sink::HostSink;
 use super::stack;
 use super::symbols::{Collect, InputFunctions, required};
@@ -51,11 +51,7 @@ pub(super) unsafe extern "C" fn cb_init<P: Input>(
     _data: *mut c_void,
 ) -> c_int {
     // SAFETY: the arguments are the host's own, and only passed on.
-    let begin = || unsafe { Setup::begin(Kind::Input, &P::SPEC, instance, config) };
-    stack::roomy(|| match barrier::around(|| begin().and_then(start::<P>)) {
-        Some(Ok(())) => 0,
-        Some(Err(Refusal)) | None => -1,
-    })
+    unsafe { setup::init(Kind::Input, &P::SPEC, (instance, config), start::<P>) }
 }
 
 /// Starts an input for the instance that `setup` has looked at.
@@ -67,6 +63,7 @@ pub(super) fn start<P: Input>(mut setup: Setup) -> Result<(), Refusal> {
     };
     let functions = *required(&setup.host.symbols.input).map_err(|p| refused(&setup.desk, &p))?;
     if setup.options.host_value("threaded").as_deref() == Some("on") {
+        THREADED.remember(setup.config, setup.name());
         return Err(refused(
             &setup.desk,
             "option 'threaded': 'on' is not allowed; the plugin has threads of its own",

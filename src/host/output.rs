@@ -16,7 +16,7 @@ use super::lend;
 use super::poller::{self, FateCell};
 use super::raw::{HostPointer, View};
 use super::run::Membership;
-use super::setup::{Refusal, Setup};
+use super::setup::{self, Refusal, Setup};
 use super::stack;
 use super::symbols::{OutputFunctions, required};
 use crate::plugin::{Completion, Delivery, EventType, Fate, Output, Waiter};
@@ -46,11 +46,7 @@ pub(super) unsafe extern "C" fn cb_init<P: Output>(
     _data: *mut c_void,
 ) -> c_int {
     // SAFETY: the arguments are the host's own, and only passed on.
-    let begin = || unsafe { Setup::begin(Kind::Output, &P::SPEC, instance, config) };
-    stack::roomy(|| match barrier::around(|| begin().and_then(start::<P>)) {
-        Some(Ok(())) => 0,
-        Some(Err(Refusal)) | None => -1,
-    })
+    unsafe { setup::init(Kind::Output, &P::SPEC, (instance, config), start::<P>) }
 }
 
 /// Starts an output for the instance that `setup` has looked at.

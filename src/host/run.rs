@@ -16,6 +16,31 @@ struct Run {
 
 static RUNS: Mutex<Vec<Run>> = Mutex::new(Vec::new());
 
+/// Inputs that refused to start on a thread of their own.
+pub(super) static THREADED: Refused = Refused(Mutex::new(None));
+
+/// An input that did not start, and the run that it belongs to.
+///
+/// Before 4.0 the host goes on when the start of a threaded input fails. What starts after the
+/// inputs, our filters and outputs, ends the start then.
+#[derive(Debug)]
+pub(super) struct Refused(Mutex<Option<(HostPointer, String)>>);
+
+impl Refused {
+    /// Remembers an input.
+    pub(super) fn remember(&self, config: HostPointer, input: &str) {
+        let refused = Some((config, input.to_owned()));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = refused;
+    }
+
+    /// The input that refused to start in this run; told once. What another run left is forgotten,
+    /// because its place in memory may be used again.
+    pub(super) fn before(&self, config: HostPointer) -> Option<String> {
+        let refused = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        refused.filter(|(run, _)| *run == config).map(|(_, input)| input)
+    }
+}
+
 /// Membership in a run. When the last one goes, the run's hub goes.
 #[derive(Debug)]
 pub(super) struct Membership {
@@ -52,13 +77,14 @@ impl Drop for Membership {
     }
 }
 
-/// 63 random bits, so that the number fits any msgpack reader's signed integer.
+/// 53 random bits, so that the number stays what it is where all numbers are doubles, as in Lua
+/// filters and in JSON.
 fn random() -> u64 {
     // The standard library keys its hashers from the system's random source.
     let mut hasher = RandomState::new().build_hasher();
     hasher.write_u64(clock::unix_nanos());
     hasher.write_u32(std::process::id());
-    hasher.finish() >> 1
+    hasher.finish() >> 11
 }
 
 #[cfg(test)]
@@ -84,7 +110,20 @@ mod tests {
     }
 
     #[test]
-    fn runs_fit_a_signed_integer() {
-        assert!((0..64).all(|_| i64::try_from(random()).is_ok()));
+    fn runs_fit_a_double() {
+        let numbers: Vec<u64> = (0..64).map(|_| random()).collect();
+        assert!(numbers.iter().all(|run| *run < 1 << f64::MANTISSA_DIGITS), "{numbers:?}");
+        assert!(numbers.iter().any(|run| *run > 1 << 48), "{numbers:?}");
+    }
+
+    #[test]
+    fn a_refused_input_ends_the_start_of_its_own_run_once() {
+        let refused = Refused(Mutex::new(None));
+        refused.remember(config(48), "ai_otlp.0");
+        assert_eq!(refused.before(config(48)).as_deref(), Some("ai_otlp.0"));
+        assert_eq!(refused.before(config(48)), None);
+        refused.remember(config(48), "ai_otlp.0");
+        assert_eq!(refused.before(config(64)), None);
+        assert_eq!(refused.before(config(48)), None);
     }
 }

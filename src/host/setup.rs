@@ -1,7 +1,7 @@
 //! The start of an instance: prove that the host's structures are what we think, read the options,
 //! open the plugin.
 
-use std::ffi::c_void;
+use std::ffi::{c_int, c_void};
 
 use super::barrier::{self, Callback};
 use super::counters::Mirror;
@@ -12,7 +12,8 @@ use super::lend;
 use super::log;
 use super::options::HostOptions;
 use super::raw::{HostPointer, View};
-use super::run::Membership;
+use super::run::{Membership, THREADED};
+use super::stack;
 use super::symbols::required;
 use crate::plugin::{Environment, OpenError, Options, Spec};
 use crate::stats::Level;
@@ -33,6 +34,25 @@ pub(super) struct Setup {
 /// An instance that does not start; why was logged.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Refusal;
+
+/// What every `cb_init` does: looks at the instance, starts it, and says to the host how it went.
+///
+/// # Safety
+/// The pointers are the instance and the configuration that the host passed to the `cb_init` of a
+/// plugin of this kind.
+pub(super) unsafe fn init(
+    kind: Kind,
+    spec: &Spec,
+    (instance, config): (*mut c_void, *mut c_void),
+    start: impl FnOnce(Setup) -> Result<(), Refusal>,
+) -> c_int {
+    // SAFETY: passed on.
+    let begin = || unsafe { Setup::begin(kind, spec, instance, config) };
+    stack::roomy(|| match barrier::around(|| begin().and_then(start)) {
+        Some(Ok(())) => 0,
+        Some(Err(Refusal)) | None => -1,
+    })
+}
 
 impl Setup {
     /// Looks at the instance that the host wants to start.
@@ -89,6 +109,11 @@ impl Setup {
         let name = alias.or(own_name).unwrap_or_else(|| spec.name.to_owned());
         // SAFETY: the instance proved to be laid out as the row says.
         let options = unsafe { HostOptions::read(kind, &host.abi, host.build, view) };
+        if kind != Kind::Input
+            && let Some(input) = THREADED.before(HostPointer(config))
+        {
+            return Err(format!("the input {input} of this pipeline did not start; see above why"));
+        }
         Ok(Self {
             host,
             instance: view,
@@ -99,6 +124,11 @@ impl Setup {
             cmt: HostPointer(view.get(fields.cmt)),
             name,
         })
+    }
+
+    /// The instance's own name, or its alias.
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Opens the plugin and makes its counters known to the host.

@@ -1,8 +1,9 @@
 //! The filter `ai_context`: dialects become the current GenAI conventions, logs get their place in
 //! the trace, what must not leave is masked.
 
-use crate::config::{Parser, parse_list};
-use crate::genai::{Detector, Dialect, Processor, Replacement, Settings, Tally};
+use super::patterns_file;
+use crate::config::{CONFIG_FILE, FileOptions, Parser, parse_list};
+use crate::genai::{Detector, Dialect, HashKey, Pattern, Processor, Replacement, Settings, Tally};
 use crate::model::Position;
 use crate::plugin::{
     Chunk, Environment, Filter, OpenError, OptionKind, OptionSpec, Options, Spec, Verdict,
@@ -61,7 +62,23 @@ const OPTIONS: &[OptionSpec] = &[
         "redact_with",
         OptionKind::Str,
         Some("mask"),
-        "what redacted text becomes: mask (the detector's name in brackets) or drop (nothing)",
+        "what redacted text becomes: mask (the detector's name in brackets), hash (the name and 64 \
+         bits of the text's HMAC-SHA-256) or drop (nothing; a value that is nothing else goes with \
+         its key)",
+    ),
+    OptionSpec::new(
+        "redact_hash_key",
+        OptionKind::Str,
+        None,
+        "secret key of the hashes, at least 16 bytes; equal texts have equal hashes under one key, \
+         and who has the key can find short texts by trying them all",
+    ),
+    OptionSpec::new(
+        CONFIG_FILE,
+        OptionKind::Str,
+        None,
+        "YAML file with any of these options, and with own patterns to redact: a list 'patterns' \
+         of maps with name, regex and, if it is to differ from redact_with, replacement",
     ),
 ];
 
@@ -71,6 +88,7 @@ pub struct AiContext {
     normalized: Vec<Counter>,
     correlated: Counter,
     redactions: Vec<Counter>,
+    patterns: Vec<Counter>,
     malformed: Counter,
 }
 
@@ -90,6 +108,34 @@ fn detectors(parser: &mut Parser<'_>) -> Vec<Detector> {
     chosen
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum With {
+    Mask,
+    Hash,
+    Drop,
+}
+
+fn replacement(parser: &mut Parser<'_>) -> Replacement {
+    let words = [("mask", With::Mask), ("hash", With::Hash), ("drop", With::Drop)];
+    let with = parser.choice("redact_with", With::Mask, &words);
+    // The key is a secret, so no mistake shows it.
+    let given = parser.text("redact_hash_key");
+    match (with, given.map(|given| HashKey::new(given.as_bytes()))) {
+        (With::Hash, Some(Some(key))) => return Replacement::Hash(key),
+        (With::Hash, None) => parser.problem(
+            "option 'redact_hash_key' is missing; 'redact_with: hash' needs it: at least 16 bytes",
+        ),
+        (With::Hash, Some(None)) => parser
+            .problem("option 'redact_hash_key': the key is too short; allowed: at least 16 bytes"),
+        (_, Some(_)) => {
+            parser.problem("option 'redact_hash_key': it is given, but needs 'redact_with: hash'");
+        }
+        (With::Drop, None) => return Replacement::Drop,
+        (With::Mask, None) => {}
+    }
+    Replacement::Mask
+}
+
 impl Filter for AiContext {
     const SPEC: Spec = Spec {
         name: "ai_context",
@@ -98,21 +144,26 @@ impl Filter for AiContext {
     };
 
     fn open(options: &dyn Options, environment: Environment) -> Result<Self, OpenError> {
-        let mut parser = Parser::new(options);
-        let replacements = [("mask", Replacement::Mask), ("drop", Replacement::Drop)];
+        let options = FileOptions::read(options, OPTIONS, &["patterns"]);
+        let mut parser = Parser::over(&options);
+        let (patterns, notes) = patterns_file::read(options.root());
+        parser.file_problems(notes);
         let settings = Settings {
             normalize: parser.bool("normalize", true),
             keep_originals: parser.bool("keep_originals", true),
             correlate: parser.bool("correlate", true),
             redact: detectors(&mut parser),
-            replacement: parser.choice("redact_with", Replacement::Mask, &replacements),
+            patterns,
+            replacement: replacement(&mut parser),
             position: Position { run: environment.hub.run(), after: environment.position },
         };
         let settings = parser.finish(settings)?;
         let counters = &environment.counters;
         let of_detector = |detector: &Detector| counters.counter(REDACTIONS, &[detector.name()]);
+        let of_pattern = |pattern: &Pattern| counters.counter(REDACTIONS, &[pattern.name()]);
         let of_dialect = |dialect: &Dialect| counters.counter(NORMALIZED, &[dialect.name()]);
         Ok(Self {
+            patterns: settings.patterns.iter().map(of_pattern).collect(),
             processor: Processor::new(settings),
             normalized: Dialect::ALL.iter().map(of_dialect).collect(),
             correlated: counters.counter(CORRELATED, &[]),
@@ -126,6 +177,7 @@ impl Filter for AiContext {
         let replaced = self.processor.process(chunk.bytes, &mut tally);
         add(&self.normalized, &tally.normalized);
         add(&self.redactions, &tally.redactions);
+        add(&self.patterns, &tally.patterns);
         self.correlated.add(tally.correlated);
         self.malformed.add(tally.malformed);
         replaced.map_or(Verdict::Pass, Verdict::Replace)
@@ -187,11 +239,60 @@ mod tests {
 
     #[test]
     fn every_wrong_option_is_named() {
-        let wrong = [("redact", "email, passwords"), ("redact_with", "hash"), ("normalize", "x")];
+        let wrong = [("redact", "email, passwords"), ("redact_with", "burn"), ("normalize", "x")];
         let Err(OpenError(problems)) = open(&wrong).0 else { panic!("opened") };
         assert_eq!(problems.len(), 3);
+        let allowed = "option 'redact_with': 'burn' is not allowed; allowed: mask, hash, drop";
+        assert!(problems.iter().any(|problem| problem == allowed), "{problems:?}");
         let redact = problems.iter().find(|problem| problem.contains("'passwords'")).unwrap();
         assert!(redact.contains("allowed: secrets, email, credit_card, iban, ssn, phone, ip"));
+    }
+
+    #[test]
+    fn hashes_need_a_key_which_no_mistake_shows() {
+        let key = "a-secret-of-mine";
+        for wrong in [
+            &[("redact_with", "hash")][..],
+            &[("redact_with", "hash"), ("redact_hash_key", "a-secret-of-min")],
+            &[("redact_hash_key", key)],
+            &[("redact_with", "drop"), ("redact_hash_key", key)],
+        ] {
+            let Err(OpenError(problems)) = open(wrong).0 else { panic!("opened") };
+            assert_eq!(problems.len(), 1);
+            assert!(problems[0].contains("redact_hash_key"), "{problems:?}");
+            assert!(!problems[0].contains("a-secret"), "{problems:?}");
+        }
+        let given = [("redact", "email"), ("redact_with", "hash"), ("redact_hash_key", key)];
+        let mut filter = open(&given).0.unwrap();
+        let dirty = log_of("joe@x.com");
+        let Verdict::Replace(clean) = filter.on_chunk(Chunk { tag: b"t", bytes: &dirty }) else {
+            panic!("not redacted")
+        };
+        assert!(clean.windows(7).any(|part| part == b"[email:"));
+    }
+
+    #[test]
+    fn a_file_gives_options_and_patterns() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_str().unwrap();
+        let text = "redact: [email]\nnormalize: false\n\
+                    patterns:\n  - {name: ticket, regex: 'TCK-[0-9]+', replacement: a ticket}\n";
+        std::fs::write(path, text).unwrap();
+        let (filter, counters) = open(&[("config_file", path)]);
+        let dirty = log_of("joe@x.com of TCK-1 and TCK-2");
+        let verdict = filter.unwrap().on_chunk(Chunk { tag: b"t", bytes: &dirty });
+        assert_eq!(verdict, Verdict::Replace(log_of("[email] of a ticket and a ticket")));
+        let readings = counters.readings();
+        let of_ticket = |reading: &&crate::stats::Reading| reading.labels == ["ticket"];
+        assert_eq!(readings.iter().find(of_ticket).unwrap().counter.value(), 2);
+        let Err(OpenError(problems)) =
+            open(&[("config_file", path), ("redact", "ip"), ("correlate", "?")]).0
+        else {
+            panic!("opened")
+        };
+        assert_eq!(problems.len(), 2, "{problems:?}");
+        let twice = format!("config_file '{path}': redact: it is given in the pipeline too");
+        assert!(problems[0].starts_with(&twice), "{problems:?}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::aggregation::{Aggregator, Batch, HistogramForm, MetricsConfig, Tally, Temporality};
 use crate::clock::{self, Tick};
-use crate::config::Parser;
+use crate::config::{CONFIG_FILE, FileOptions, Parser};
 use crate::hub::{Drain, Emission, Source};
 use crate::model::Position;
 use crate::plugin::{
@@ -74,6 +74,7 @@ const OPTIONS: &[OptionSpec] = &[
         Some("60s"),
         "How long a trace is remembered to count the tokens of one call once",
     ),
+    OptionSpec::new(CONFIG_FILE, OptionKind::Str, None, "YAML file with any of these options"),
 ];
 
 struct Numbers {
@@ -170,7 +171,8 @@ impl Filter for AiMetrics {
     };
 
     fn open(options: &dyn Options, environment: Environment) -> Result<Self, OpenError> {
-        let mut parser = Parser::new(options);
+        let options = FileOptions::read(options, OPTIONS, &[]);
+        let mut parser = Parser::over(&options);
         let config = read_config(&mut parser, &environment);
         if !environment.hub.has_emitter() {
             parser.problem(super::filter_ai_sampling::NO_EMITTER);

@@ -7,6 +7,7 @@ pub mod filter_ai_sampling;
 pub mod in_ai_emitter;
 pub mod in_ai_otlp;
 pub mod out_multi_otlp;
+mod patterns_file;
 mod policies_file;
 #[cfg(test)]
 mod sampling_tests;

@@ -208,5 +208,38 @@ fn a_file_gives_policies() {
         &[("config_file", path), ("mode", "head"), ("sampling_percentage", "1")],
         true,
     );
-    assert_eq!(head.len(), 1, "{head:?}");
+    assert_eq!(head.len(), 2, "{head:?}");
+    assert!(head[0].ends_with("mode: it is given in the pipeline too; allowed: in one place"));
+    assert!(head[1].contains("policies, which need 'mode: tail'"));
+    std::fs::write(path, "mode: tail\nkeep_errors: true\ndecision_wait: soon\nkeep: 1\n").unwrap();
+    let mixed = problems::<AiSampling>(&[("config_file", path)], true);
+    assert_eq!(mixed.len(), 2, "{mixed:?}");
+    assert!(
+        mixed[0].contains("keep: this key is not known; allowed keys: mode, sampling_percentage")
+    );
+    assert!(mixed[1].starts_with(&format!("config_file '{path}': option 'decision_wait': 'soon'")));
+}
+
+#[test]
+fn a_file_gives_the_options_of_metrics() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    let text = "interval: 5s\ndimensions: [team, tier]\ntemporality: cumulative\nmax_series: 10\n";
+    std::fs::write(path, text).unwrap();
+    let environment = environment(true);
+    let mut filter =
+        AiMetrics::open(&given(&[("config_file", path)]), environment.clone()).unwrap();
+    pass(
+        &mut filter,
+        &chunk(&[SpanRecord::new(1, 1).with("team", "blue").with("gen_ai.operation.name", "chat")]),
+    );
+    let source = environment.hub.sources().pop().unwrap();
+    let emissions = source.take(Drain::Everything, clock::now(), clock::unix_nanos());
+    let holds = |text: &[u8]| emissions[0].events.windows(text.len()).any(|part| part == text);
+    assert!(holds(b"cumulative") && holds(b"team") && holds(b"blue"));
+    std::fs::write(path, "interval: 0\ntemporalty: delta\n").unwrap();
+    let wrong = problems::<AiMetrics>(&[("config_file", path)], true);
+    assert_eq!(wrong.len(), 2, "{wrong:?}");
+    assert!(wrong[0].contains("temporalty: this key is not known; allowed keys: interval"));
+    assert!(wrong[1].starts_with(&format!("config_file '{path}': option 'interval': '0'")));
 }

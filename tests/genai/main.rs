@@ -23,6 +23,7 @@ fn settings() -> Settings {
         keep_originals: true,
         correlate: true,
         redact: Vec::new(),
+        patterns: Vec::new(),
         replacement: Replacement::Mask,
         position: Position { run: 7, after: 2 },
     }

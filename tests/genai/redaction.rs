@@ -1,6 +1,6 @@
 //! What is masked where, in whole records.
 
-use fluent_bit_ai::genai::{Detector, Replacement, Settings};
+use fluent_bit_ai::genai::{Detector, HashKey, Pattern, Replacement, Settings};
 use serde_json::{Value, json};
 
 use crate::records::{event, read};
@@ -110,6 +110,67 @@ fn drop_leaves_no_trace() {
     let settings = Settings { replacement: Replacement::Drop, ..redacting(&[Detector::Email]) };
     let (out, _) = run(settings, &chunk);
     assert_eq!(read(&out.unwrap())[0].body["log"], "{\"to\":\"\"}");
+}
+
+#[test]
+fn drop_takes_values_that_are_nothing_else() {
+    let attributes = json!({
+        "user": "joe@x.com", "note": "by joe@x.com", "to": ["joe@x.com"],
+        "inner": { "a": "joe@x.com", "b": "c@d.org", "n": 1 }, "last": "joe@x.com",
+    });
+    let mut chunk = Vec::new();
+    event(&span(), &json!({ "attributes": attributes, "name": "joe@x.com" }), &mut chunk);
+    event(&json!({}), &json!({ "log": "joe@x.com", "who": "joe@x.com" }), &mut chunk);
+    let settings = Settings { replacement: Replacement::Drop, ..redacting(&[Detector::Email]) };
+    let (out, tally) = run(settings, &chunk);
+    let records = read(&out.unwrap());
+    let left = json!({ "note": "by ", "to": [""], "inner": { "n": 1 } });
+    assert_eq!(records[0].body, json!({ "attributes": left, "name": "joe@x.com" }));
+    assert_eq!(records[1].body, json!({ "log": "" }));
+    assert_eq!(tally.redactions[Detector::Email.index()], 8);
+}
+
+#[test]
+fn large_maps_stay_readable_when_values_go() {
+    for pairs in [15, 16, 17, 70_000] {
+        let attributes: serde_json::Map<_, _> =
+            (0..pairs).map(|n| (format!("k{n:05}"), json!("joe@x.com"))).collect();
+        let mut attributes = attributes;
+        attributes.insert("z".to_owned(), json!("stays"));
+        let mut chunk = Vec::new();
+        event(&span(), &json!({ "attributes": attributes }), &mut chunk);
+        let settings = Settings { replacement: Replacement::Drop, ..redacting(&[Detector::Email]) };
+        let out = run(settings, &chunk).0.unwrap();
+        assert_eq!(read(&out)[0].body, json!({ "attributes": { "z": "stays" } }));
+    }
+}
+
+#[test]
+fn equal_texts_have_equal_hashes() {
+    let mut chunk = Vec::new();
+    event(&json!({}), &json!({ "log": "a@b.io, c@d.io", "to": "a@b.io" }), &mut chunk);
+    let key = HashKey::new(b"a key of 16 bytes").unwrap();
+    let replacement = Replacement::Hash(key);
+    let settings = Settings { replacement, ..redacting(&[Detector::Email]) };
+    let body = read(&run(settings, &chunk).0.unwrap()).remove(0).body;
+    let (first, second) = body["log"].as_str().unwrap().split_once(", ").unwrap();
+    assert_eq!(body["to"], first);
+    assert_ne!(first, second);
+    assert!(first.starts_with("[email:") && first.len() == 24, "{first}");
+}
+
+#[test]
+fn own_patterns_are_applied_and_counted() {
+    let mut chunk = Vec::new();
+    let body = json!({ "attributes": { "gen_ai.input.messages": "[{\"t\":\"for ACME-12\\n\"}]" } });
+    event(&span(), &body, &mut chunk);
+    let pattern = Pattern::new("customer", r"ACME-\d+", None).unwrap();
+    let settings = Settings { patterns: vec![pattern], ..redacting(&[]) };
+    let (out, tally) = run(settings, &chunk);
+    let left = "[{\"t\":\"for [customer]\\n\"}]";
+    let attributes = read(&out.unwrap()).remove(0).body["attributes"].clone();
+    assert_eq!(attributes["gen_ai.input.messages"], left);
+    assert_eq!(tally.patterns[0], 1);
 }
 
 #[test]

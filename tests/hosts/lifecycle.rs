@@ -1,12 +1,16 @@
 //! Start, help, refusals, reload, stop.
 
-use std::time::Duration;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use crate::hosts::{Host, Running, free_port};
 use crate::load;
 use crate::shapes::Shape;
 use crate::sink::{Keep, Sink};
-use crate::support::{FILES, Pipeline, all_hosts, alone, bundled, copied, linked, rows, run, text};
+use crate::support::{
+    FILES, Pipeline, all_hosts, alone, bundled, copied, linked, real_hosts, rows, run, text,
+};
 
 fn help_flag(file: &str) -> &'static str {
     match file.split('_').next() {
@@ -69,6 +73,13 @@ fn mistakes_stop_the_start_in_words() {
             assert!(said.contains(word), "{} does not say {word}: {said}", host.title());
         }
 
+        let threaded = Pipeline::default()
+            .otlp_in(free_port(), free_port())
+            .input_option("threaded: on")
+            .otlp_out(&[("one", 1, "grpc")]);
+        let said = refused(&host, &threaded, &plugins);
+        assert!(said.contains("threaded"), "{}: {said}", host.title());
+
         let no_emitter = Pipeline::default()
             .input(&["name: dummy", "tag: x"])
             .filter(&["name: ai_metrics", "match: '*'"])
@@ -97,31 +108,81 @@ fn refused(host: &Host, pipeline: &Pipeline, plugins: &tempfile::TempDir) -> Str
     said
 }
 
-/// Scenario: SIGTERM, then SIGHUP, while clients send as fast as they can. Guarantees: what was
-/// acknowledged arrives, once.
+/// What happens in the middle of the load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cut {
+    Terminate,
+    ReloadBySignal,
+    ReloadByApi,
+}
+
+/// Scenario: SIGTERM while clients send as fast as they can. Guarantees: what was acknowledged
+/// arrives, once.
 #[tokio::test(flavor = "multi_thread")]
 async fn stopping_under_load_loses_nothing() {
     let _alone = alone();
     for host in all_hosts() {
-        under_load(&host, "TERM").await;
+        under_load(&host, Cut::Terminate).await;
     }
 }
 
-/// See above; the reload keeps the process.
+/// Scenario: SIGHUP while clients send; the process stays. Guarantees: as above.
 #[tokio::test(flavor = "multi_thread")]
 async fn reloading_under_load_loses_nothing() {
     let _alone = alone();
     for host in all_hosts() {
-        under_load(&host, "HUP").await;
+        under_load(&host, Cut::ReloadBySignal).await;
     }
 }
 
-async fn under_load(host: &Host, signal: &str) {
+/// Scenario: a reload by Fluent Bit's own HTTP API while clients send. Guarantees: as above, and
+/// the host counts the reload. The bundled host has no such API.
+#[tokio::test(flavor = "multi_thread")]
+async fn reloading_by_api_under_load_loses_nothing() {
+    let _alone = alone();
+    for host in real_hosts() {
+        under_load(&host, Cut::ReloadByApi).await;
+    }
+}
+
+/// A request to `/api/v2/reload`; the whole answer, or nothing if there is none yet.
+fn reload_api(port: u16, method: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
+    let request = format!(
+        "{method} /api/v2/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\
+         Content-Type: application/json\r\nConnection: close\r\n\r\n{{}}"
+    );
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = Vec::new();
+    // Some releases keep the connection open; the answer is what came until then.
+    let _ = stream.read_to_end(&mut answer);
+    (!answer.is_empty()).then(|| String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// Asks until the host has been reloaded so many times.
+fn until_api_counts(host: &Host, port: u16, reloads: u32) {
+    let start = Instant::now();
+    loop {
+        let said = reload_api(port, "GET").unwrap_or_default();
+        if said.contains(&format!("\"hot_reload_count\":{reloads}}}")) {
+            return;
+        }
+        assert!(start.elapsed() < Duration::from_secs(30), "{}: {said}", host.title());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+async fn under_load(host: &Host, cut: Cut) {
     let plugins = linked();
     let sink = Sink::start(0, Keep::Numbers).await;
-    let (http, grpc) = (free_port(), free_port());
-    let pipeline = Pipeline::default()
-        .service("hot_reload: on")
+    let (http, grpc, api) = (free_port(), free_port(), free_port());
+    let mut pipeline = Pipeline::default().service("hot_reload: on");
+    if cut == Cut::ReloadByApi {
+        pipeline = pipeline.service("http_server: on").service("http_listen: 127.0.0.1");
+        pipeline = pipeline.service(&format!("http_port: {api}"));
+    }
+    let pipeline = pipeline
         .otlp_in(http, grpc)
         .filter(&["name: ai_context", "match: '*'"])
         .filter(&[
@@ -133,7 +194,7 @@ async fn under_load(host: &Host, signal: &str) {
         ])
         .otlp_out(&[("one", sink.port, "http/protobuf")]);
     let running = Running::start(host, &pipeline.yaml(plugins.path()), http);
-    let again = signal == "HUP";
+    let again = cut != Cut::Terminate;
     let items = if again { 60_000 } else { 600_000 };
     let loader = tokio::spawn(load::run(load::Args {
         port: http,
@@ -147,8 +208,18 @@ async fn under_load(host: &Host, signal: &str) {
     }));
     tokio::time::sleep(Duration::from_millis(1500)).await;
     let (report, code, log) = if again {
-        running.signal(signal);
+        if cut == Cut::ReloadByApi {
+            until_api_counts(host, api, 0);
+            // The reload that it asks for may end the server before it has answered.
+            let said = reload_api(api, "POST").unwrap_or_default();
+            assert!(said.is_empty() || said.contains("\"status\":0"), "{}: {said}", host.title());
+        } else {
+            running.signal("HUP");
+        }
         let report = loader.await.unwrap();
+        if cut == Cut::ReloadByApi {
+            until_api_counts(host, api, 1);
+        }
         assert_eq!(report.accepted, items.div_ceil(128) * 128, "{:?}", report.first_error);
         let (code, log) = running.stop();
         (report, code, log)

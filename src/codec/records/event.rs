@@ -1,7 +1,7 @@
 //! Reading a chunk of log events, whoever wrote them.
 
 use super::walk::{Common, read_otlp, skip_rest};
-use crate::codec::msgpack::{ReadError, Reader, Token, text_of};
+use crate::codec::msgpack::{MapView, ReadError, Reader, Token, text_of};
 use crate::model::{Position, Signal};
 
 /// The time of a log event, as Fluent Bit writes it.
@@ -107,6 +107,16 @@ impl<'a> Event<'a> {
 }
 
 impl<'a> Telemetry<'a> {
+    /// Whether the event, whose metadata this is, is an ordinary log that only got its place in a
+    /// trace: there is nothing but ids in its `otlp` map, and no group.
+    #[must_use]
+    pub fn is_ordinary(&self, event: &Event<'_>) -> bool {
+        self.signal.is_none()
+            && event.group.is_none()
+            && MapView::new(self.otlp)
+                .all(|entry| matches!(entry.key, b"trace_id" | b"span_id" | b"trace_flags"))
+    }
+
     /// Notes what one pair of the `otlp` map says.
     #[inline]
     pub(super) fn see(&mut self, key: &[u8], value: &'a [u8]) {
@@ -316,7 +326,7 @@ pub(super) fn event_time(token: Token<'_>) -> Result<EventTime, ReadError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::msgpack::{MapView, array_header, ext, int, map_header, str};
+    use crate::codec::msgpack::{array_header, ext, int, map_header, str};
 
     fn event(seconds: u32, metadata: impl Fn(&mut Vec<u8>), key: &str) -> Vec<u8> {
         let mut out = Vec::new();

@@ -6,11 +6,15 @@
 
 mod names;
 mod numbers;
+mod pattern;
+mod replacement;
 mod secrets;
 mod text;
 
 use std::borrow::Cow;
 
+pub use pattern::Pattern;
+pub use replacement::{HashKey, Replacement};
 use secrets::Secrets;
 use text::{Hit, at, before};
 
@@ -71,16 +75,11 @@ impl Detector {
         self as usize
     }
 
-    /// What stands in the text's place.
-    const fn mask(self) -> &'static [u8] {
+    /// What stands in brackets in the text's place.
+    const fn label(self) -> &'static str {
         match self {
-            Self::Secrets => b"[secret]",
-            Self::Email => b"[email]",
-            Self::CreditCard => b"[credit_card]",
-            Self::Iban => b"[iban]",
-            Self::Ssn => b"[ssn]",
-            Self::Phone => b"[phone]",
-            Self::Ip => b"[ip]",
+            Self::Secrets => "secret",
+            other => other.name(),
         }
     }
 
@@ -103,13 +102,13 @@ impl Detector {
     }
 }
 
-/// What becomes of the text that a detector finds.
+/// What found a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Replacement {
-    /// The detector's name in brackets, `[email]`.
-    Mask,
-    /// Nothing: the text is cut out.
-    Drop,
+pub(crate) enum Finder {
+    /// A built-in detector.
+    Detector(Detector),
+    /// The pattern with this number.
+    Pattern(usize),
 }
 
 /// What the key of a value says about it.
@@ -137,41 +136,63 @@ impl Role {
     }
 }
 
-/// Applies the chosen detectors.
+/// Applies the patterns and the chosen detectors.
 #[derive(Debug)]
 pub(crate) struct Redactor {
+    patterns: Vec<Pattern>,
     detectors: Vec<Detector>,
     replacement: Replacement,
     secrets: Option<Secrets>,
 }
 
 impl Redactor {
-    /// A redactor; the detectors are applied in the order of [`Detector::ALL`].
-    pub(crate) fn new(chosen: &[Detector], replacement: Replacement) -> Self {
+    /// A redactor; patterns are applied in their order, then the detectors in that of
+    /// [`Detector::ALL`].
+    pub(crate) fn new(
+        chosen: &[Detector],
+        patterns: Vec<Pattern>,
+        replacement: Replacement,
+    ) -> Self {
         let detectors: Vec<Detector> =
             Detector::ALL.into_iter().filter(|detector| chosen.contains(detector)).collect();
         let secrets = detectors.contains(&Detector::Secrets).then(Secrets::new).flatten();
-        Self { detectors, replacement, secrets }
+        Self { patterns, detectors, replacement, secrets }
     }
 
-    /// The text without what the detectors find, or `None` if they find nothing. `count` is called
-    /// for each place found.
+    /// The text without what is to be found, or `None` if nothing is. `count` is called for each
+    /// place found.
     pub(crate) fn text(
         &self,
         text: &[u8],
         role: Role,
-        count: &mut impl FnMut(Detector),
+        count: &mut impl FnMut(Finder),
     ) -> Option<Vec<u8>> {
         let mut current = Cow::Borrowed(text);
+        for (index, pattern) in self.patterns.iter().enumerate() {
+            let find = |text: &[u8], from: usize| pattern.find(text, from);
+            let write = |text: &[u8], out: &mut Vec<u8>| match pattern.with() {
+                Some(with) => out.extend_from_slice(with.as_bytes()),
+                None => self.replacement.write(pattern.name(), text, out),
+            };
+            if let Some(masked) = apply(&current, find, write, || count(Finder::Pattern(index))) {
+                current = Cow::Owned(masked);
+            }
+        }
         for detector in &self.detectors {
             let applies = match role {
                 Role::Free => true,
                 Role::Identifier => !detector.is_numeric(),
                 Role::Address => *detector != Detector::Ip,
             };
-            if applies
-                && current.len() >= detector.shortest()
-                && let Some(masked) = self.apply(*detector, &current, count)
+            if !applies || current.len() < detector.shortest() {
+                continue;
+            }
+            let find = |text: &[u8], from: usize| self.find(*detector, text, from);
+            let write = |text: &[u8], out: &mut Vec<u8>| {
+                self.replacement.write(detector.label(), text, out);
+            };
+            if let Some(masked) =
+                apply(&current, find, write, || count(Finder::Detector(*detector)))
             {
                 current = Cow::Owned(masked);
             }
@@ -193,33 +214,34 @@ impl Redactor {
             Detector::Ip => names::ip(text, from),
         }
     }
+}
 
-    fn apply(
-        &self,
-        detector: Detector,
-        text: &[u8],
-        count: &mut impl FnMut(Detector),
-    ) -> Option<Vec<u8>> {
-        let mut hit = self.find(detector, text, 0)?;
-        let mut out = Vec::with_capacity(text.len());
-        let mut copied = 0;
-        loop {
-            count(detector);
-            out.extend_from_slice(text.get(copied..hit.start).unwrap_or_default());
-            out.extend_from_slice(match self.replacement {
-                _ if is_json_number(text, hit) => b"0",
-                Replacement::Mask => detector.mask(),
-                Replacement::Drop => b"",
-            });
-            copied = hit.end;
-            match self.find(detector, text, hit.end) {
-                Some(next) => hit = next,
-                None => break,
-            }
+/// The text with every place that `find` finds as `write` says, or `None` if it finds none.
+fn apply(
+    text: &[u8],
+    find: impl Fn(&[u8], usize) -> Option<Hit>,
+    write: impl Fn(&[u8], &mut Vec<u8>),
+    mut count: impl FnMut(),
+) -> Option<Vec<u8>> {
+    let mut hit = find(text, 0)?;
+    let mut out = Vec::with_capacity(text.len());
+    let mut copied = 0;
+    loop {
+        count();
+        out.extend_from_slice(text.get(copied..hit.start).unwrap_or_default());
+        if is_json_number(text, hit) {
+            out.push(b'0');
+        } else {
+            write(text.get(hit.start..hit.end).unwrap_or_default(), &mut out);
         }
-        out.extend_from_slice(text.get(copied..).unwrap_or_default());
-        Some(out)
+        copied = hit.end;
+        match find(text, hit.end) {
+            Some(next) => hit = next,
+            None => break,
+        }
     }
+    out.extend_from_slice(text.get(copied..).unwrap_or_default());
+    Some(out)
 }
 
 /// Whether a hit is a whole bare number where JSON has a value: after a key's colon, or in a list.
@@ -250,7 +272,7 @@ mod tests {
     use super::*;
 
     fn redacted(text: &str) -> String {
-        let redactor = Redactor::new(&Detector::ALL, Replacement::Mask);
+        let redactor = Redactor::new(&Detector::ALL, Vec::new(), Replacement::Mask);
         let masked = redactor.text(text.as_bytes(), Role::Free, &mut |_| {});
         masked.map_or_else(|| text.to_owned(), |masked| String::from_utf8(masked).unwrap())
     }
@@ -284,7 +306,7 @@ mod tests {
 
     #[test]
     fn identifiers_keep_their_digits() {
-        let redactor = Redactor::new(&Detector::ALL, Replacement::Mask);
+        let redactor = Redactor::new(&Detector::ALL, Vec::new(), Replacement::Mask);
         let card = b"4111111111111111";
         assert_eq!(redactor.text(card, Role::of(b"gen_ai.response.id"), &mut |_| {}), None);
         let email = redactor.text(b"joe@x.com", Role::of(b"user.id"), &mut |_| {});
@@ -294,8 +316,38 @@ mod tests {
     }
 
     #[test]
+    fn patterns_come_first_and_say_what_replaces() {
+        let pattern = |name, expression, with| Pattern::new(name, expression, with).unwrap();
+        let patterns = vec![
+            pattern("staff", r"\w+@corp\.example", None),
+            pattern("ticket", "TCK-[0-9]+", Some("a ticket")),
+            pattern("gone", "GONE", Some("")),
+        ];
+        let redactor = Redactor::new(&[Detector::Email], patterns, Replacement::Mask);
+        let mut found = Vec::new();
+        let text = b"jo@corp.example wrote joe@x.com of TCK-77 GONE";
+        let masked = redactor.text(text, Role::Identifier, &mut |finder| found.push(finder));
+        assert_eq!(masked.as_deref(), Some(&b"[staff] wrote [email] of a ticket "[..]));
+        let email = Finder::Detector(Detector::Email);
+        let patterns = [Finder::Pattern(0), Finder::Pattern(1), Finder::Pattern(2), email];
+        assert_eq!(found, patterns);
+    }
+
+    #[test]
+    fn no_detector_takes_a_hash_for_anything() {
+        let key = HashKey::new(b"0123456789abcdef").unwrap();
+        let redactor = Redactor::new(&Detector::ALL, Vec::new(), Replacement::Hash(key));
+        for number in 0..500 {
+            let text = format!("joe{number}@x.com and 4111 1111 1111 1111");
+            let once = redactor.text(text.as_bytes(), Role::Free, &mut |_| {}).unwrap();
+            assert!(once.starts_with(b"[email:") && once.ends_with(b"]"));
+            assert_eq!(redactor.text(&once, Role::Free, &mut |_| {}), None);
+        }
+    }
+
+    #[test]
     fn drop_cuts_out() {
-        let redactor = Redactor::new(&[Detector::Email], Replacement::Drop);
+        let redactor = Redactor::new(&[Detector::Email], Vec::new(), Replacement::Drop);
         let mut found = 0;
         let cut = redactor.text(b"a joe@x.com b c@d.org", Role::Free, &mut |_| found += 1);
         assert_eq!(cut.as_deref(), Some(&b"a  b "[..]));
