@@ -16,7 +16,7 @@ const OTLP: [u8; 6] = [0x81, 0xa4, b'o', b't', b'l', b'p'];
 const MARKERS: u32 = u32::MAX - 1;
 
 /// Where an encoded `otlp` map has the pairs that all records of a scope share: `v`, `signal`,
-/// `resource` and `scope`, in this order.
+/// `resource`, `scope` and `envelope`, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Common {
     /// Bytes of the map before them.
@@ -195,8 +195,8 @@ pub(super) fn read_otlp<'a>(
             && !common.is_empty()
             && let Some(rest) = reader.rest().strip_prefix(common)
         {
-            let Telemetry { version, signal, resource, scope, .. } = *known;
-            telemetry = Telemetry { version, signal, resource, scope, ..telemetry };
+            let Telemetry { version, signal, resource, scope, envelope, .. } = *known;
+            telemetry = Telemetry { version, signal, resource, scope, envelope, ..telemetry };
             let pairs = known.common.pairs;
             telemetry.common = Common { at, length: common.len(), before: index, pairs };
             reader = Reader::new(rest);
@@ -223,7 +223,9 @@ fn extend(common: &mut Common, key: &[u8], index: u32, at: usize, end: usize) {
     let next = common.before + common.pairs;
     if key == b"v" {
         *common = Common { at, length: end - at, before: index, pairs: 1 };
-    } else if common.pairs > 0 && index == next && matches!(key, b"signal" | b"resource" | b"scope")
+    } else if common.pairs > 0
+        && index == next
+        && matches!(key, b"signal" | b"resource" | b"scope" | b"envelope")
     {
         common.length = end - common.at;
         common.pairs += 1;
