@@ -18,6 +18,7 @@ use super::setup::{self, Refusal, Setup};
 use super::sink::HostSink;
 use super::stack;
 use super::symbols::{Collect, InputFunctions, required};
+use super::trim;
 use crate::plugin::{Input, Options, Pause, Waker};
 
 /// Nothing was asked for while the plugin was being called.
@@ -263,6 +264,8 @@ unsafe extern "C" fn cb_tick<P: Input>(
     unsafe {
         enter::<P>(context, |running| {
             running.call(Callback::InputTick, |plugin, sink| plugin.on_tick(sink));
+            // The first tick comes when everything has started.
+            trim::once();
         });
     }
     0

@@ -43,6 +43,7 @@ mod setup;
 mod sink;
 mod stack;
 mod symbols;
+mod trim;
 
 use abi::detect;
 pub use descriptor::{Descriptor, fill_filter, fill_input, fill_output};
