@@ -60,6 +60,11 @@ impl Held {
         Ok(())
     }
 
+    /// Gives `less` bytes back.
+    pub(super) fn shrink(&mut self, less: usize) {
+        self.settle(self.bytes.saturating_sub(less));
+    }
+
     /// Holds exactly `bytes`, for memory that is there already.
     pub(super) fn settle(&mut self, bytes: usize) {
         let used = &self.budget.used;

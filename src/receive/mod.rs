@@ -6,6 +6,8 @@
 
 mod body;
 mod budget;
+mod decompress;
+mod encoding;
 mod grpc;
 mod handoff;
 mod http;

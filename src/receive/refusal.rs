@@ -44,7 +44,7 @@ pub(super) enum Refusal {
         "content type 'application/json' comes in a later release; allowed: application/x-protobuf"
     )]
     Json,
-    #[error("encoding '{0}' is not supported; allowed: gzip, identity")]
+    #[error("encoding '{0}' is not supported; allowed: gzip, zstd, deflate, identity")]
     Encoding(String),
     #[error("gRPC needs HTTP/2")]
     GrpcVersion,

@@ -8,25 +8,27 @@ use hyper::body::Incoming;
 use tokio::sync::oneshot;
 
 use super::budget::{Budget, Held};
+use super::decompress::decompress;
+use super::encoding::Encoding;
 use super::handoff::{Batch, Handoff};
 use super::meters::Meters;
 use super::refusal::Refusal;
 use super::reply::Reply;
 use super::transcode::Transcoder;
-use super::{body, grpc, http as otlp_http, wire};
+use super::{grpc, http as otlp_http, wire};
 use crate::codec::records::Transcoded;
 use crate::model::Signal;
 use crate::runtime::heavy;
 use crate::stats::{Level, Log};
 
-/// How much larger gzip data is taken to be when it is decompressed, to tell heavy work.
+/// How much larger compressed data is taken to be when it is decompressed, to tell heavy work.
 const USUAL_COMPRESSION: usize = 8;
 
 /// A request's message as it came.
 #[derive(Debug)]
 pub(super) struct Payload {
     pub(super) bytes: Bytes,
-    pub(super) gzip: bool,
+    pub(super) encoding: Encoding,
 }
 
 /// The state that all connections of a receiver share.
@@ -103,14 +105,10 @@ impl Service {
         payload: Payload,
         held: &mut Held,
     ) -> Result<(Transcoded, Vec<u8>), Refusal> {
-        let Payload { bytes, gzip } = payload;
-        let weight = bytes.len().saturating_mul(if gzip { USUAL_COMPRESSION } else { 1 });
-        heavy(weight, || {
-            let request = if gzip {
-                Bytes::from(body::gunzip(&bytes, self.max_request_size, held)?)
-            } else {
-                bytes
-            };
+        let Payload { bytes, encoding } = payload;
+        let growth = if encoding.is_compressed() { USUAL_COMPRESSION } else { 1 };
+        heavy(bytes.len().saturating_mul(growth), || {
+            let request = decompress(encoding, bytes, self.max_request_size, held)?;
             self.transcoder.run(signal, &request, held)
         })
     }

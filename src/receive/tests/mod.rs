@@ -4,5 +4,6 @@ mod flow;
 mod grpc;
 mod host;
 mod http;
+pub(crate) mod packed;
 mod post;
 pub(crate) mod samples;
