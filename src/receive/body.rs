@@ -9,8 +9,6 @@ use http_body_util::BodyExt;
 use super::budget::Held;
 use super::refusal::Refusal;
 
-/// How long a body may take to arrive.
-pub(super) const READ_LIMIT: Duration = Duration::from_secs(30);
 /// What a declared length may reserve before any of it has arrived.
 const FIRST_RESERVE: usize = 1024 * 1024;
 /// How much of a refused body is read and thrown away, and for how long.
@@ -100,6 +98,8 @@ mod tests {
     use http_body::Frame;
     use http_body_util::{Full, StreamBody};
     use std::convert::Infallible;
+
+    const READ_LIMIT: Duration = Duration::from_secs(30);
 
     fn held(limit: usize) -> Held {
         Budget::new(limit, Counter::default()).share()

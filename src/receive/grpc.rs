@@ -9,7 +9,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
 
-use super::body::{self, READ_LIMIT};
+use super::body;
 use super::encoding::{Encoding, GRPC_ACCEPTED};
 use super::http::{media_type, refused};
 use super::meters::Transport;
@@ -59,12 +59,15 @@ async fn export(service: &Service, request: Request<Incoming>) -> Result<Vec<u8>
     service.admit()?;
     let mut held = service.budget.share();
     let limit = service.max_request_size.saturating_add(PREFIX);
-    let bytes = match body::read(&mut request.into_body(), limit, READ_LIMIT, &mut held).await {
-        Err(Refusal::TooLarge { when, .. }) => {
-            return Err(Refusal::TooLarge { limit: service.max_request_size, when });
-        }
-        read => read?,
-    };
+    let bytes =
+        match body::read(&mut request.into_body(), limit, service.limits.read_timeout, &mut held)
+            .await
+        {
+            Err(Refusal::TooLarge { when, .. }) => {
+                return Err(Refusal::TooLarge { limit: service.max_request_size, when });
+            }
+            read => read?,
+        };
     let payload = unframe(bytes, encoding)?;
     service.store(signal, payload, held).await
 }

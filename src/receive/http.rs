@@ -8,7 +8,7 @@ use http_body::Body;
 use hyper::body::Incoming;
 use prost::Message;
 
-use super::body::{self, READ_LIMIT};
+use super::body;
 use super::encoding::{Encoding, HTTP_ACCEPTED};
 use super::meters::Transport;
 use super::refusal::{RETRY_AFTER_SECONDS, Refusal};
@@ -48,7 +48,8 @@ async fn export(service: &Service, parts: &Parts, body: &mut Incoming) -> Result
     let encoding = Encoding::of(&parts.headers, &CONTENT_ENCODING)?;
     service.admit()?;
     let mut held = service.budget.share();
-    let bytes = body::read(body, service.max_request_size, READ_LIMIT, &mut held).await?;
+    let bytes =
+        body::read(body, service.max_request_size, service.limits.read_timeout, &mut held).await?;
     service.store(signal, Payload { bytes, encoding }, held).await
 }
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use tokio::sync::oneshot;
 
 use super::budget::{Budget, Held};
 use super::decompress::decompress;
 use super::encoding::Encoding;
 use super::handoff::{Batch, Handoff};
+use super::limits::Limits;
 use super::meters::Meters;
 use super::refusal::Refusal;
 use super::reply::Reply;
@@ -39,6 +39,7 @@ pub(super) struct Service {
     pub(super) meters: Meters,
     pub(super) log: Arc<Log>,
     pub(super) max_request_size: usize,
+    pub(super) limits: Arc<Limits>,
     pub(super) transcoder: Transcoder,
 }
 
@@ -87,13 +88,8 @@ impl Service {
             });
         }
         if !events.is_empty() {
-            let (answer, answered) = oneshot::channel();
-            let batch = Batch { signal, records, items, events, held, answer };
-            if let Err((batch, refusal)) = self.handoff.push(batch) {
-                meters.refused(refusal.reason(), batch.items);
-                return Err(refusal);
-            }
-            answered.await.unwrap_or(Err(Refusal::ShuttingDown))?;
+            let batch = Batch { signal, records, items, events, held };
+            self.handoff.submit(batch, self.limits.queue_timeout, &self.meters).await?;
         }
         Ok(wire::success(rejected, reason.as_deref()))
     }

@@ -11,6 +11,7 @@ use tonic::codec::CompressionEncoding;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
+use super::h2::Client;
 use super::host::Host;
 use super::samples;
 use crate::model::Signal;
@@ -210,57 +211,24 @@ impl tonic::codec::Decoder for RawCodec {
     }
 }
 
-/// Sends one message as it is framed here; gives back the status, the words and the headers.
-async fn call(
-    to: std::net::SocketAddr,
-    encoding: &str,
-    message: &[u8],
-) -> (String, String, http::HeaderMap) {
-    use http_body_util::BodyExt;
-    use hyper_util::rt::{TokioExecutor, TokioIo};
-    let stream = tokio::net::TcpStream::connect(to).await.unwrap();
-    let (mut sender, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-            .await
-            .unwrap();
-    let mut running = tokio::task::JoinSet::new();
-    running.spawn(connection);
-    let mut framed = vec![1];
-    framed.extend_from_slice(&u32::try_from(message.len()).unwrap().to_be_bytes());
-    framed.extend_from_slice(message);
-    let request = http::Request::post(format!("http://{to}{}", Signal::Traces.grpc_path()))
-        .header("content-type", "application/grpc")
-        .header("te", "trailers")
-        .header("grpc-encoding", encoding)
-        .body(http_body_util::Full::new(bytes::Bytes::from(framed)))
-        .unwrap();
-    let response = sender.send_request(request).await.unwrap();
-    let headers = response.headers().clone();
-    let body = response.into_body().collect().await.unwrap();
-    let trailers = body.trailers().cloned().unwrap_or_else(|| headers.clone());
-    let text = |name: &str| {
-        trailers.get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
-    };
-    (text("grpc-status"), text("grpc-message"), headers)
-}
-
 #[tokio::test]
 async fn every_encoding_is_taken() {
     let host = Host::start();
+    let client = Client::tcp(host.grpc).await;
     let body = samples::traces(2, 1000);
     for (number, (name, _, pack)) in super::packed::ALL.into_iter().enumerate() {
         let header = if name == "zlib" { "deflate" } else { name };
-        let (status, words, _) = call(host.grpc, header, &pack(&body)).await;
-        assert_eq!((status.as_str(), words.as_str()), ("0", ""), "{name}");
+        let answer = client.grpc(header, &pack(&body)).await.unwrap();
+        assert_eq!(answer.grpc(), ("0".to_owned(), String::new()), "{name}");
         assert_eq!(host.records(), 2 * (number + 1));
-        let (status, words, _) = call(host.grpc, header, &pack(&vec![0; 8 << 20])).await;
+        let (status, words) = client.grpc(header, &pack(&vec![0; 8 << 20])).await.unwrap().grpc();
         assert_eq!(status, "8", "{words}");
         assert!(words.contains("after%20decompression"), "{words}");
     }
-    let (status, words, headers) = call(host.grpc, "snappy", &body).await;
+    let answer = client.grpc("snappy", &body).await.unwrap();
+    let (status, words) = answer.grpc();
     assert_eq!((status.as_str(), words.contains("snappy")), ("12", true));
-    assert_eq!(headers["grpc-accept-encoding"], "identity,gzip,zstd,deflate");
-    let (status, _, _) = call(host.grpc, "identity", &body).await;
-    assert_eq!(status, "13");
+    assert_eq!(answer.headers["grpc-accept-encoding"], "identity,gzip,zstd,deflate");
+    assert_eq!(client.grpc("identity", &body).await.unwrap().grpc().0, "13");
     host.assert_sums();
 }

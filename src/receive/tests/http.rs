@@ -45,7 +45,7 @@ fn every_encoding_is_taken() {
         let answer = post(host.http, "/v1/traces", &headers, &pack(&body));
         assert_eq!(answer.status, 200, "{name}");
         assert_eq!(host.records(), 2 * (number + 1));
-        let bomb = pack(&vec![0; 32 << 20]);
+        let bomb = pack(&vec![0; 8 << 20]);
         let answer = post(host.http, "/v1/traces", &headers, &bomb);
         assert_eq!(answer.status, 413, "{encoding:?}");
         let answer = post(host.http, "/v1/traces", &headers, b"neither packed nor a request");
