@@ -5,7 +5,6 @@
 //! what counts.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -49,9 +48,9 @@ const ATTACKS: [(&str, &str, Attack); 9] = [
     ("loris", "1000 clients send headers byte by byte", Attack::SlowHeaders),
     ("slow-bodies", "1000 clients send bodies byte by byte", Attack::SlowBodies),
     ("connections", "5000 connections that say nothing", Attack::Connections),
-    ("gzip", "64 gzip bombs of 1 GiB, 8 at a time", Attack::Bomb("gzip")),
-    ("zstd", "64 zstd bombs of 1 GiB, 8 at a time", Attack::Bomb("zstd")),
-    ("deflate", "64 deflate bombs of 1 GiB, 8 at a time", Attack::Bomb("deflate")),
+    ("gzip", "16 gzip bombs of 1 GiB, 8 at a time", Attack::Bomb("gzip")),
+    ("zstd", "16 zstd bombs of 1 GiB, 8 at a time", Attack::Bomb("zstd")),
+    ("deflate", "16 deflate bombs of 1 GiB, 8 at a time", Attack::Bomb("deflate")),
     ("large", "16 bodies just below 64 MiB, 4 at a time", Attack::LargeBodies),
     ("too-large", "64 bodies of 80 MiB, 8 at a time", Attack::TooLarge),
 ];
@@ -119,7 +118,7 @@ async fn under(attack: Attack, port: u16) -> (Good, String) {
                 .await
             }
             Attack::Connections => silent(port, 5000).await,
-            Attack::Bomb(encoding) => posts(port, 64, 8, encoding, body).await,
+            Attack::Bomb(encoding) => posts(port, 16, 8, encoding, body).await,
             Attack::LargeBodies => posts(port, 16, 4, "identity", body).await,
             Attack::TooLarge => posts(port, 64, 8, "identity", body).await,
         }
@@ -166,27 +165,22 @@ fn prepared(attack: Attack) -> Vec<u8> {
     }
 }
 
-/// A gibibyte of zeros, packed.
+/// A gibibyte of zeros, packed a mebibyte at a time. No decoder gets to its end.
 fn bomb(encoding: &str) -> Vec<u8> {
-    let zeros = vec![0; 16 * MIB];
-    let level = flate2::Compression::best();
-    match encoding {
-        "gzip" => {
-            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
-            (0..64).for_each(|_| encoder.write_all(&zeros).unwrap());
-            encoder.finish().unwrap()
-        }
-        "deflate" => {
-            let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), level);
-            (0..64).for_each(|_| encoder.write_all(&zeros).unwrap());
-            encoder.finish().unwrap()
-        }
-        _ => {
-            let mut encoder = zstd::Encoder::new(Vec::new(), 3).unwrap();
-            (0..64).for_each(|_| encoder.write_all(&zeros).unwrap());
-            encoder.finish().unwrap()
-        }
+    let zeros = vec![0; MIB];
+    if encoding == "zstd" {
+        return zstd::encode_all(&zeros[..], 3).unwrap().repeat(1024);
     }
+    let mut deflate = flate2::Compress::new(flate2::Compression::best(), false);
+    let mut piece = Vec::with_capacity(MIB);
+    // A full flush forgets what came before, so each piece can follow any other.
+    deflate.compress_vec(&zeros, &mut piece, flate2::FlushCompress::Full).unwrap();
+    let mut bomb = piece.repeat(1024);
+    if encoding == "gzip" {
+        // A header by RFC 1952, section 2.3.
+        bomb.splice(..0, [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
+    }
+    bomb
 }
 
 /// Clients that never come to an end with what they send. Who is cut off comes again.

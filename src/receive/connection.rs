@@ -121,11 +121,13 @@ impl Time {
     /// How long until something may be up.
     fn wait(&self, slot: &Slot, limits: &Limits) -> Duration {
         let now = clock::now();
-        match (self.end, self.old) {
-            (Some(end), _) => end.since(now),
-            (None, Some(old)) => old.since(now).min(slot.activity.patience(limits, now).0),
-            (None, None) => slot.activity.patience(limits, now).0,
+        if let Some(end) = self.end {
+            return end.since(now);
         }
+        // A first request changes what the connection waits for.
+        let idle = limits.idle_timeout.unwrap_or(Duration::MAX);
+        let wait = slot.activity.patience(limits, now).0.min(idle);
+        self.old.map_or(wait, |old| wait.min(old.since(now)))
     }
 
     fn part(&mut self, grace: Duration) {

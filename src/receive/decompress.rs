@@ -251,14 +251,15 @@ mod tests {
         let packed = Bytes::from(packed::zstd(&vec![7; 1 << 20]));
         let gauge = Counter::default();
         let budget = Budget::new(1 << 20, gauge.clone());
+        // Another request is beyond the budget.
         let mut other = budget.share();
-        other.grow(10).unwrap();
+        other.grow((1 << 20) + 1).unwrap();
         let mut held = budget.share();
         let refusal = decompress(Encoding::Zstd, packed.clone(), 1 << 20, &mut held).unwrap_err();
         assert_eq!(refusal, Refusal::QueueFull);
         drop((held, other));
         let mut held = budget.share();
-        // A request that is alone gets through.
+        // Now this one may be.
         let out = decompress(Encoding::Zstd, packed, 1 << 20, &mut held).unwrap();
         assert_eq!(out.len(), 1 << 20);
         assert!(gauge.value() <= (out.len() + STEP) as u64, "{}", gauge.value());

@@ -26,7 +26,8 @@ pub(super) async fn answer(service: &Service, request: Request<Incoming>) -> Res
         Ok(response) => reply(StatusCode::OK, PROTOBUF, response),
         Err(refusal) => {
             service.note(&refusal);
-            if must_discard(&parts, &body) {
+            // Who was too slow is not waited for again.
+            if must_discard(&parts, &body) && !matches!(refusal, Refusal::Slow(_)) {
                 body::discard(&mut body).await;
             }
             refused(&parts.headers, &refusal)

@@ -68,7 +68,7 @@ fn an_overload_is_bounded_and_everything_comes_exactly_once() {
             std::thread::sleep(Duration::from_millis(1));
         }
         assert_eq!(host.records(), 0);
-        // One request that is alone may be larger than the queue; together they may not.
+        // One request may go beyond the limit, and no other.
         assert!(highest > 0 && highest <= 2 * LIMIT as u64, "{highest}");
         assert!(host.count("refused_requests_total", &["queue_full"]) > 0);
         assert!(host.count("refused_requests_total", &["queue_timeout"]) > 0);
@@ -77,6 +77,21 @@ fn an_overload_is_bounded_and_everything_comes_exactly_once() {
     });
     assert!(refused >= CLIENTS / 2);
     assert_eq!(host.records(), CLIENTS * 400);
+    host.assert_sums();
+}
+
+#[test]
+fn a_large_request_gets_through_among_small_ones() {
+    let large = samples::traces(1, 900_000);
+    // Its body and its events together take more than the queue.
+    let host = Host::with(&Settings { max_queue_size: 1 << 20, ..settings() });
+    host.hold(true);
+    let small = send(host.http, "POST", "/v1/traces", PROTOBUF, &samples::traces(1, 10));
+    host.wait_for("received_items_total", &["traces"], 1);
+    let waiting = send(host.http, "POST", "/v1/traces", PROTOBUF, &large);
+    host.wait_for("received_items_total", &["traces"], 2);
+    host.hold(false);
+    assert_eq!((receive(small).status, receive(waiting).status), (200, 200));
     host.assert_sums();
 }
 
