@@ -7,6 +7,7 @@ use http_body::Body;
 use http_body_util::BodyExt;
 
 use super::budget::Held;
+use super::connections;
 use super::refusal::Refusal;
 
 /// What a declared length may reserve before any of it has arrived.
@@ -32,6 +33,7 @@ where
     if declared > limit {
         return Err(Refusal::TooLarge { limit, when: "" });
     }
+    let _reading = connections::reading();
     match tokio::time::timeout(time, collect(body, declared, limit, held)).await {
         Ok(collected) => collected,
         Err(_elapsed) => Err(Refusal::Slow(time.as_secs())),

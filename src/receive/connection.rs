@@ -46,7 +46,7 @@ where
         let service = Arc::clone(&shared.service);
         let max_header_size = limits.max_header_size;
         async move {
-            let response = answer(&service, request, max_header_size).await;
+            let response = busy.scope(answer(&service, request, max_header_size)).await;
             drop(busy);
             Ok::<_, Infallible>(response)
         }
@@ -70,7 +70,7 @@ where
             }
             () = activity.evicted() => {
                 // A request may have come in between; its answer is still sent.
-                if !activity.is_busy() {
+                if activity.is_expendable(clock::now()) {
                     return;
                 }
                 time.part(PARTING);

@@ -23,6 +23,8 @@ const CLOSED: CounterFamily = CounterFamily::counter(
     &["reason"],
 );
 
+/// How long the bodies of a connection's requests may arrive until its place may be given to another.
+const READING: Duration = Duration::from_secs(5);
 /// How long to look away when nothing limits a connection's time.
 const SELDOM: Duration = Duration::from_secs(3600);
 
@@ -130,11 +132,12 @@ impl Connections {
     }
 
     /// Connections that never had a request go first: a flood does not drive out those that work.
+    /// Those whose requests do not come to an end go last.
     fn evict_from(&self, open: &mut Open) -> bool {
-        let idle = open.connections.iter().filter(|(_, activity)| !activity.is_busy());
-        let Some(id) = idle.min_by_key(|(_, activity)| activity.rank()).map(|(id, _)| *id) else {
-            return false;
-        };
+        let now = clock::now();
+        let ranked =
+            open.connections.iter().filter_map(|(id, activity)| Some((activity.rank(now)?, *id)));
+        let Some((_, id)) = ranked.min() else { return false };
         let Some(victim) = open.connections.remove(&id) else { return false };
         victim.evicted.notify_one();
         self.show(open);
@@ -157,7 +160,23 @@ pub(super) struct Activity {
     requests: AtomicUsize,
     served: AtomicBool,
     last: AtomicU64,
+    /// How many of the requests still arrive, and since when the newest of them does.
+    reading: AtomicUsize,
+    reading_since: AtomicU64,
     evicted: Notify,
+}
+
+tokio::task_local! {
+    /// The connection of the request that this task answers.
+    static CONNECTION: Arc<Activity>;
+}
+
+/// One request whose body arrives.
+pub(super) struct Reading(Arc<Activity>);
+
+/// Says that the body of this task's request is being read, until the guard is dropped.
+pub(super) fn reading() -> Option<Reading> {
+    CONNECTION.try_with(Activity::begin_reading).ok()
 }
 
 /// One request under way.
@@ -169,6 +188,8 @@ impl Activity {
             requests: AtomicUsize::new(0),
             served: AtomicBool::new(false),
             last: AtomicU64::new(clock::now().0),
+            reading: AtomicUsize::new(0),
+            reading_since: AtomicU64::new(0),
             evicted: Notify::new(),
         })
     }
@@ -177,6 +198,20 @@ impl Activity {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.served.store(true, Ordering::Relaxed);
         Busy(Arc::clone(self))
+    }
+
+    fn begin_reading(self: &Arc<Self>) -> Reading {
+        self.reading_since.store(clock::now().0, Ordering::Relaxed);
+        self.reading.fetch_add(1, Ordering::Relaxed);
+        Reading(Arc::clone(self))
+    }
+
+    /// Whether nothing would be lost but requests that have been arriving for long.
+    pub(super) fn is_expendable(&self, now: Tick) -> bool {
+        let since = Tick(self.reading_since.load(Ordering::Relaxed));
+        let requests = self.requests.load(Ordering::Relaxed);
+        requests == 0
+            || (self.reading.load(Ordering::Relaxed) >= requests && now.since(since) >= READING)
     }
 
     /// Whether a request is under way.
@@ -189,9 +224,11 @@ impl Activity {
         self.evicted.notified().await;
     }
 
-    /// The lowest goes first.
-    fn rank(&self) -> (bool, u64) {
-        (self.served.load(Ordering::Relaxed), self.last.load(Ordering::Relaxed))
+    /// The lowest goes first, if it may go at all.
+    fn rank(&self, now: Tick) -> Option<(bool, bool, u64)> {
+        let served = self.served.load(Ordering::Relaxed);
+        let rank = (self.is_busy(), served, self.last.load(Ordering::Relaxed));
+        self.is_expendable(now).then_some(rank)
     }
 
     /// How much longer the connection may stay without a request, and what it is to be closed for.
@@ -208,10 +245,23 @@ impl Activity {
     }
 }
 
+impl Busy {
+    /// Answers the request, so that the connection knows when its body is being read.
+    pub(super) fn scope<F: Future>(&self, answer: F) -> impl Future<Output = F::Output> + use<F> {
+        CONNECTION.scope(Arc::clone(&self.0), answer)
+    }
+}
+
 impl Drop for Busy {
     fn drop(&mut self) {
         self.0.last.store(clock::now().0, Ordering::Relaxed);
         self.0.requests.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.reading.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -248,6 +298,29 @@ mod tests {
         drop(busy);
         assert!(connections.evict());
         assert_eq!(values(&counters), [2, 7, 1, 4, 0, 0, 0, 0]);
+    }
+
+    #[tokio::test]
+    async fn requests_that_do_not_come_to_an_end_go_last() {
+        let (connections, _) = of(2);
+        let slow = connections.admit().unwrap();
+        let busy = slow.activity.begin();
+        assert!(reading().is_none());
+        let guard = busy.scope(async { reading() }).await.unwrap();
+        let since = Tick(slow.activity.reading_since.load(Ordering::Relaxed));
+        let (early, late) = (since.after(READING / 2), since.after(READING));
+        assert_eq!((slow.activity.rank(early), slow.activity.is_expendable(late)), (None, true));
+        let idle = connections.admit().unwrap();
+        drop(idle.activity.begin());
+        assert!(idle.activity.rank(late) < slow.activity.rank(late));
+        // A request beside it that is complete holds the connection.
+        let second = slow.activity.begin();
+        assert!(!slow.activity.is_expendable(late));
+        drop(second);
+        drop(guard);
+        assert!(!slow.activity.is_expendable(late));
+        drop(busy);
+        assert!(slow.activity.is_expendable(early));
     }
 
     #[test]

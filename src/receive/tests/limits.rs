@@ -110,6 +110,23 @@ fn bodies_byte_by_byte_run_out_of_time() {
     assert_eq!(host.count("queue_bytes", &[]), 0);
 }
 
+#[test]
+fn slow_bodies_do_not_shut_out_a_good_client() {
+    let host = with(|limits| limits.max_connections = Some(4));
+    let headers = format!("{PROTOBUF}content-length: 1000\r\n");
+    let slow: Vec<TcpStream> =
+        (0..4).map(|_| send_raw(host.http, "POST", "/v1/traces", &headers, b"\x0a")).collect();
+    host.wait_for("received_requests_total", &["traces"], 4);
+    let early = TcpStream::connect(host.http).unwrap();
+    assert!(wait_for_end(&early).is_empty());
+    assert_eq!(closed(&host, "max_connections"), 1);
+    std::thread::sleep(Duration::from_millis(5200));
+    assert_eq!(export(host.http, "/v1/traces", &samples::traces(1, 10)).status, 200);
+    assert_eq!(closed(&host, "evicted"), 1);
+    drop(slow);
+    host.wait_until(|| host.count("queue_bytes", &[]) == 0);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn idle_connections_end() {
     let host = with(|limits| limits.idle_timeout = Some(SHORT));
