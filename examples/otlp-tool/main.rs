@@ -17,6 +17,7 @@
 mod bench;
 mod client;
 mod demo;
+mod flood;
 mod hosts;
 mod load;
 mod replay;
@@ -45,6 +46,8 @@ enum Command {
     Replay(replay::Args),
     /// Measures our plugins beside Fluent Bit's own and prints the table.
     Bench(bench::Args),
+    /// Attacks the receiver and prints what it costs the host and a good client.
+    Flood(flood::Args),
     /// Runs the README's pipeline on real captures and prints what came out where.
     Demo {
         /// The folder that holds the plugin files.
@@ -63,6 +66,7 @@ fn main() {
         Command::Sink(args) => runtime.block_on(sink::serve_and_print(args)),
         Command::Replay(args) => runtime.block_on(replay::run(args)),
         Command::Bench(args) => runtime.block_on(bench::run(args)),
+        Command::Flood(args) => runtime.block_on(flood::run(args)),
         Command::Demo { plugins, captures } => runtime.block_on(demo::run(&plugins, &captures)),
     }
 }

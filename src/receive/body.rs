@@ -1,22 +1,17 @@
 //! Reading request bodies within limits of size, memory and time.
 
-use std::io::Read;
 use std::time::Duration;
 
 use bytes::Bytes;
-use flate2::bufread::MultiGzDecoder;
 use http_body::Body;
 use http_body_util::BodyExt;
 
 use super::budget::Held;
+use super::connections;
 use super::refusal::Refusal;
 
-/// How long a body may take to arrive.
-pub(super) const READ_LIMIT: Duration = Duration::from_secs(30);
 /// What a declared length may reserve before any of it has arrived.
 const FIRST_RESERVE: usize = 1024 * 1024;
-/// How much is decompressed before the limits are looked at again.
-const STEP: usize = 256 * 1024;
 /// How much of a refused body is read and thrown away, and for how long.
 const DISCARD_BYTES: usize = 16 * 1024 * 1024;
 const DISCARD_LIMIT: Duration = Duration::from_secs(5);
@@ -38,6 +33,7 @@ where
     if declared > limit {
         return Err(Refusal::TooLarge { limit, when: "" });
     }
+    let _reading = connections::reading();
     match tokio::time::timeout(time, collect(body, declared, limit, held)).await {
         Ok(collected) => collected,
         Err(_elapsed) => Err(Refusal::Slow(time.as_secs())),
@@ -96,56 +92,19 @@ where
     drop(tokio::time::timeout(DISCARD_LIMIT, reading).await);
 }
 
-/// Decompresses gzip to at most `limit` bytes; what would come after is never made.
-///
-/// # Errors
-/// The data is damaged, becomes too large, or the budget is used up.
-pub(super) fn gunzip(compressed: &[u8], limit: usize, held: &mut Held) -> Result<Vec<u8>, Refusal> {
-    let mut out = Vec::new();
-    if compressed.is_empty() {
-        return Ok(out);
-    }
-    let mut decoder = MultiGzDecoder::new(compressed);
-    loop {
-        // One byte more than allowed shows that the limit is passed.
-        let room = limit.saturating_add(1).saturating_sub(out.len()).min(STEP);
-        held.grow(room)?;
-        let step = u64::try_from(room).unwrap_or(u64::MAX);
-        let read = decoder.by_ref().take(step).read_to_end(&mut out);
-        let read = read.map_err(|error| {
-            Refusal::Malformed(format!(
-                "the gzip data is damaged after {} decompressed bytes: {error}",
-                out.len()
-            ))
-        })?;
-        if out.len() > limit {
-            return Err(Refusal::TooLarge { limit, when: " after decompression" });
-        }
-        if read < room {
-            return Ok(out);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::receive::budget::Budget;
     use crate::stats::Counter;
-    use flate2::{Compression, write::GzEncoder};
     use http_body::Frame;
     use http_body_util::{Full, StreamBody};
     use std::convert::Infallible;
-    use std::io::Write;
+
+    const READ_LIMIT: Duration = Duration::from_secs(30);
 
     fn held(limit: usize) -> Held {
         Budget::new(limit, Counter::default()).share()
-    }
-
-    fn gzip(data: &[u8]) -> Vec<u8> {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        encoder.write_all(data).unwrap();
-        encoder.finish().unwrap()
     }
 
     fn pieces() -> StreamBody<impl futures_util::Stream<Item = Result<Frame<Bytes>, Infallible>>> {
@@ -173,32 +132,5 @@ mod tests {
         let mut body = StreamBody::new(never);
         let refusal = read(&mut body, 5, time, &mut held(100)).await.unwrap_err();
         assert_eq!(refusal, Refusal::Slow(0));
-    }
-
-    #[test]
-    fn gzip_members_are_joined_and_damage_is_told() {
-        let mut data = gzip(b"hello ");
-        data.extend(gzip(b"world"));
-        assert_eq!(gunzip(&data, 11, &mut held(1 << 20)).unwrap(), b"hello world");
-        let refusal = gunzip(&data, 10, &mut held(1 << 20)).unwrap_err();
-        assert!(matches!(refusal, Refusal::TooLarge { limit: 10, .. }));
-        for cut in 1..data.len() {
-            let end = gunzip(&data[..cut], 100, &mut held(1 << 20));
-            assert!(matches!(end, Err(Refusal::Malformed(_))) || end.unwrap() == b"hello ");
-        }
-        assert_eq!(gunzip(&[], 10, &mut held(1)).unwrap(), b"");
-    }
-
-    #[test]
-    fn a_bomb_is_stopped_at_the_limit() {
-        let bomb = gzip(&vec![0; 8 << 20]);
-        assert!(bomb.len() < 1 << 20);
-        let gauge = Counter::default();
-        let budget = Budget::new(1 << 30, gauge.clone());
-        let mut held = budget.share();
-        let limit = 1 << 20;
-        let refusal = gunzip(&bomb, limit, &mut held).unwrap_err();
-        assert!(matches!(refusal, Refusal::TooLarge { .. }));
-        assert!(gauge.value() <= (limit + STEP) as u64, "{}", gauge.value());
     }
 }

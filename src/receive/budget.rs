@@ -1,7 +1,11 @@
 //! One limit on the memory of all requests, from the first byte read to the host's answer.
+//!
+//! One request at a time may go beyond the limit. Otherwise a large one, which needs room for its
+//! body, its decompressed form and its events at once, would find that room only when no other
+//! request is under way, which on a busy receiver is never.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::refusal::Refusal;
 use crate::stats::Counter;
@@ -11,6 +15,8 @@ use crate::stats::Counter;
 pub(super) struct Budget {
     used: AtomicUsize,
     limit: usize,
+    /// Whether a request has leave to go beyond the limit.
+    exceeded: AtomicBool,
     gauge: Counter,
 }
 
@@ -19,11 +25,14 @@ pub(super) struct Budget {
 pub(super) struct Held {
     budget: Arc<Budget>,
     bytes: usize,
+    /// This is the one that may go beyond the limit, until it is dropped.
+    exceeds: bool,
 }
 
 impl Budget {
     pub(super) fn new(limit: usize, gauge: Counter) -> Arc<Self> {
-        Arc::new(Self { used: AtomicUsize::new(0), limit, gauge })
+        let (used, exceeded) = (AtomicUsize::new(0), AtomicBool::new(false));
+        Arc::new(Self { used, limit, exceeded, gauge })
     }
 
     /// Whether a new request would find no room.
@@ -33,7 +42,7 @@ impl Budget {
 
     /// A share that holds nothing yet.
     pub(super) fn share(self: &Arc<Self>) -> Held {
-        Held { budget: Arc::clone(self), bytes: 0 }
+        Held { budget: Arc::clone(self), bytes: 0, exceeds: false }
     }
 
     fn show(&self, used: usize) {
@@ -42,22 +51,32 @@ impl Budget {
 }
 
 impl Held {
-    /// Holds `more` bytes. Beyond the limit this works only for a request that is alone, so that
-    /// one request of the allowed size always gets through, however small the budget.
+    /// Holds `more` bytes.
     ///
     /// # Errors
-    /// The budget is used up by others.
+    /// The budget is used up, and another request is beyond it already.
     pub(super) fn grow(&mut self, more: usize) -> Result<(), Refusal> {
-        let own = self.bytes;
-        let limit = self.budget.limit;
-        let grown = self.budget.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-            let total = used.saturating_add(more);
-            (total <= limit || used == own).then_some(total)
-        });
+        let budget = &self.budget;
+        let grow = |limit: usize| {
+            budget.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+                let total = used.saturating_add(more);
+                (total <= limit).then_some(total)
+            })
+        };
+        let mut grown = grow(budget.limit);
+        if grown.is_err() && (self.exceeds || !budget.exceeded.swap(true, Ordering::Relaxed)) {
+            self.exceeds = true;
+            grown = grow(usize::MAX);
+        }
         let Ok(before) = grown else { return Err(Refusal::QueueFull) };
-        self.bytes = own.saturating_add(more);
+        self.bytes = self.bytes.saturating_add(more);
         self.budget.show(before.saturating_add(more));
         Ok(())
+    }
+
+    /// Gives `less` bytes back.
+    pub(super) fn shrink(&mut self, less: usize) {
+        self.settle(self.bytes.saturating_sub(less));
     }
 
     /// Holds exactly `bytes`, for memory that is there already.
@@ -78,6 +97,9 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         self.settle(0);
+        if self.exceeds {
+            self.budget.exceeded.store(false, Ordering::Relaxed);
+        }
     }
 }
 
@@ -86,31 +108,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_limit_holds_for_all_together() {
+    fn the_limit_holds_for_all_but_one() {
         let gauge = Counter::default();
         let budget = Budget::new(100, gauge.clone());
         let mut first = budget.share();
         let mut second = budget.share();
+        let mut third = budget.share();
         first.grow(60).unwrap();
-        assert!(second.grow(50).is_err());
         second.grow(40).unwrap();
         assert!(budget.is_full());
         assert_eq!(gauge.value(), 100);
+        // One has leave, and keeps it.
+        first.grow(100).unwrap();
+        assert!(second.grow(1).is_err() && third.grow(1).is_err());
+        first.grow(100).unwrap();
+        assert_eq!(gauge.value(), 300);
         first.settle(10);
-        second.grow(50).unwrap();
-        second.settle(200);
-        assert_eq!(gauge.value(), 210);
+        third.grow(50).unwrap();
+        assert!(third.grow(1).is_err());
         drop(first);
-        drop(second);
+        third.grow(10).unwrap();
+        // The next may.
+        third.grow(10).unwrap();
+        assert!(second.grow(1).is_err());
+        third.shrink(65);
+        assert_eq!(gauge.value(), 45);
+        second.settle(200);
+        assert_eq!(gauge.value(), 205);
+        drop((second, third));
         assert_eq!((gauge.value(), budget.is_full()), (0, false));
-    }
-
-    #[test]
-    fn a_request_that_is_alone_gets_through() {
-        let budget = Budget::new(100, Counter::default());
-        let mut alone = budget.share();
-        alone.grow(90).unwrap();
-        alone.grow(90).unwrap();
-        assert!(budget.share().grow(1).is_err());
     }
 }

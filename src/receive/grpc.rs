@@ -9,8 +9,9 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
 
-use super::body::{self, READ_LIMIT};
-use super::http::{is_gzip, media_type, refused};
+use super::body;
+use super::encoding::{Encoding, GRPC_ACCEPTED};
+use super::http::{media_type, refused};
 use super::meters::Transport;
 use super::refusal::Refusal;
 use super::reply::Reply;
@@ -54,28 +55,31 @@ async fn export(service: &Service, request: Request<Incoming>) -> Result<Vec<u8>
         return Err(Refusal::Method(request.method().to_string()));
     }
     service.meters.of(signal).request(Transport::Grpc);
-    let gzip = is_gzip(request.headers(), &GRPC_ENCODING)?;
+    let encoding = Encoding::of(request.headers(), &GRPC_ENCODING)?;
     service.admit()?;
     let mut held = service.budget.share();
     let limit = service.max_request_size.saturating_add(PREFIX);
-    let bytes = match body::read(&mut request.into_body(), limit, READ_LIMIT, &mut held).await {
-        Err(Refusal::TooLarge { when, .. }) => {
-            return Err(Refusal::TooLarge { limit: service.max_request_size, when });
-        }
-        read => read?,
-    };
-    let payload = unframe(bytes, gzip)?;
+    let bytes =
+        match body::read(&mut request.into_body(), limit, service.limits.read_timeout, &mut held)
+            .await
+        {
+            Err(Refusal::TooLarge { when, .. }) => {
+                return Err(Refusal::TooLarge { limit: service.max_request_size, when });
+            }
+            read => read?,
+        };
+    let payload = unframe(bytes, encoding)?;
     service.store(signal, payload, held).await
 }
 
 /// The one message of a unary call.
-fn unframe(mut bytes: Bytes, gzip: bool) -> Result<Payload, Refusal> {
+fn unframe(mut bytes: Bytes, encoding: Encoding) -> Result<Payload, Refusal> {
     if bytes.len() < PREFIX {
         return Err(Refusal::GrpcFraming("the call has no complete message"));
     }
-    let compressed = match bytes.get_u8() {
-        0 => false,
-        1 if gzip => true,
+    let encoding = match bytes.get_u8() {
+        0 => Encoding::Identity,
+        1 if encoding.is_compressed() => encoding,
         1 => {
             return Err(Refusal::GrpcFraming(
                 "the message is marked as compressed, but there is no header grpc-encoding",
@@ -90,7 +94,7 @@ fn unframe(mut bytes: Bytes, gzip: bool) -> Result<Payload, Refusal> {
     if bytes.len() > length {
         return Err(Refusal::GrpcFraming("the call has more than one message"));
     }
-    Ok(Payload { bytes, gzip: compressed })
+    Ok(Payload { bytes, encoding })
 }
 
 fn success(message: &[u8]) -> Response<Reply> {
@@ -108,9 +112,8 @@ fn success(message: &[u8]) -> Response<Reply> {
 fn failure(refusal: &Refusal) -> Response<Reply> {
     let mut response = refusal.grpc_status().into_http::<Reply>();
     if matches!(refusal, Refusal::Encoding(_)) {
-        response
-            .headers_mut()
-            .insert(GRPC_ACCEPT_ENCODING, HeaderValue::from_static("identity,gzip"));
+        let accepted = HeaderValue::from_static(GRPC_ACCEPTED);
+        response.headers_mut().insert(GRPC_ACCEPT_ENCODING, accepted);
     }
     response
 }
@@ -128,10 +131,11 @@ mod tests {
 
     #[test]
     fn a_unary_call_has_one_whole_message() {
-        let payload = unframe(frame(0, 3, b"abc"), true).unwrap();
-        assert_eq!((payload.bytes.as_ref(), payload.gzip), (&b"abc"[..], false));
-        assert!(unframe(frame(1, 3, b"abc"), true).unwrap().gzip);
-        assert!(unframe(frame(0, 0, b""), false).unwrap().bytes.is_empty());
+        let payload = unframe(frame(0, 3, b"abc"), Encoding::Gzip).unwrap();
+        assert_eq!((payload.bytes.as_ref(), payload.encoding), (&b"abc"[..], Encoding::Identity));
+        let payload = unframe(frame(1, 3, b"abc"), Encoding::Zstd).unwrap();
+        assert_eq!(payload.encoding, Encoding::Zstd);
+        assert!(unframe(frame(0, 0, b""), Encoding::Identity).unwrap().bytes.is_empty());
         let wrong = [
             frame(1, 3, b"abc"),
             frame(2, 3, b"abc"),
@@ -142,7 +146,7 @@ mod tests {
             Bytes::new(),
         ];
         for bytes in wrong {
-            let refusal = unframe(bytes, false).err().unwrap();
+            let refusal = unframe(bytes, Encoding::Identity).err().unwrap();
             assert_eq!(refusal.grpc_code(), tonic::Code::Internal);
         }
     }

@@ -1,11 +1,14 @@
 //! The hand-over from the runtime's threads to the host's thread.
 //!
 //! A request waits here until the host has its data in storage; only then its sender is answered.
-//! A batch whose sender has gone is skipped, so that a sender that ran out of patience and sends
-//! again is not stored twice.
+//! A batch whose sender has gone is taken out, so that a sender that ran out of patience and sends
+//! again is not stored twice. The same happens when the host does not come for too long: the sender
+//! is told to send again while it still listens. Whoever takes a batch out of the queue, under its
+//! lock, decides what becomes of it; so nothing that was refused can be stored.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -28,7 +31,25 @@ pub(super) struct Batch {
     pub(super) items: usize,
     pub(super) events: Vec<u8>,
     pub(super) held: Held,
-    pub(super) answer: oneshot::Sender<Result<(), Refusal>>,
+}
+
+/// A batch and who waits for it.
+#[derive(Debug)]
+struct Waiting {
+    /// Grows from the front of the queue to its end.
+    number: u64,
+    batch: Batch,
+    answer: oneshot::Sender<Result<(), Refusal>>,
+}
+
+/// A sender's place in the queue. When it is dropped before the answer, the sender has gone, and
+/// its batch leaves the queue.
+struct Place<'a> {
+    handoff: &'a Handoff,
+    meters: &'a Meters,
+    number: u64,
+    answered: oneshot::Receiver<Result<(), Refusal>>,
+    over: bool,
 }
 
 /// Whether data is taken in.
@@ -43,7 +64,9 @@ enum Mode {
 #[derive(Debug)]
 struct State {
     mode: Mode,
-    waiting: VecDeque<Batch>,
+    waiting: VecDeque<Waiting>,
+    /// The number of the next batch.
+    next: u64,
     /// A wake is on its way, so that no other is needed.
     woken: bool,
 }
@@ -57,7 +80,7 @@ pub(super) struct Handoff {
 
 impl Handoff {
     pub(super) fn new(waker: Waker) -> Self {
-        let state = State { mode: Mode::Open, waiting: VecDeque::new(), woken: false };
+        let state = State { mode: Mode::Open, waiting: VecDeque::new(), next: 0, woken: false };
         Self { state: Mutex::new(state), waker }
     }
 
@@ -70,20 +93,58 @@ impl Handoff {
         refused_by(self.state().mode).map_or(Ok(()), Err)
     }
 
-    /// Queues a batch and wakes the host. A batch that is not taken comes back with the reason.
-    pub(super) fn push(&self, batch: Batch) -> Result<(), (Batch, Refusal)> {
+    /// Queues a batch and waits until the host has it, at most for `limit`. The batch is counted,
+    /// whatever becomes of it, also when the sender leaves, that is when this is dropped.
+    ///
+    /// # Errors
+    /// Why the host does not have it; then it never will.
+    pub(super) async fn submit(
+        &self,
+        batch: Batch,
+        limit: Duration,
+        meters: &Meters,
+    ) -> Result<(), Refusal> {
+        let mut place = self.push(batch, meters)?;
+        let answer = match tokio::time::timeout(limit, &mut place.answered).await {
+            Ok(answer) => answer,
+            Err(_elapsed) => {
+                if let Some(waiting) = self.take_out(place.number) {
+                    place.over = true;
+                    refuse(waiting, Refusal::QueueTimeout, meters);
+                    return Err(Refusal::QueueTimeout);
+                }
+                // The host is at it in this moment.
+                (&mut place.answered).await
+            }
+        };
+        place.over = true;
+        answer.unwrap_or(Err(Refusal::ShuttingDown))
+    }
+
+    fn push<'a>(&'a self, batch: Batch, meters: &'a Meters) -> Result<Place<'a>, Refusal> {
         let mut state = self.state();
         if let Some(refusal) = refused_by(state.mode) {
             drop(state);
-            return Err((batch, refusal));
+            meters.of(batch.signal).refused(refusal.reason(), batch.items);
+            return Err(refusal);
         }
-        state.waiting.push_back(batch);
+        let (answer, answered) = oneshot::channel();
+        let number = state.next;
+        state.next = number.wrapping_add(1);
+        state.waiting.push_back(Waiting { number, batch, answer });
         let wake = !std::mem::replace(&mut state.woken, true);
         drop(state);
         if wake {
             self.waker.wake();
         }
-        Ok(())
+        Ok(Place { handoff: self, meters, number, answered, over: false })
+    }
+
+    /// Takes a batch out of the queue, if it is still there.
+    fn take_out(&self, number: u64) -> Option<Waiting> {
+        let mut state = self.state();
+        let index = state.waiting.binary_search_by_key(&number, |waiting| waiting.number).ok()?;
+        state.waiting.remove(index)
     }
 
     /// Appends what waits, up to one slice; asks for another wake if something is left. Call it on
@@ -128,9 +189,9 @@ impl Handoff {
         let mut appended = 0_usize;
         while appended < slice {
             // The lock is not held while the host appends: the host may pause us from within.
-            let Some(batch) = self.state().waiting.pop_front() else { return };
-            appended = appended.saturating_add(batch.events.len());
-            if !append_one(batch, sink, meters) {
+            let Some(next) = self.state().waiting.pop_front() else { return };
+            appended = appended.saturating_add(next.batch.events.len());
+            if !append_one(next, sink, meters) {
                 self.refuse_all(&Refusal::Paused, meters);
                 return;
             }
@@ -148,8 +209,19 @@ impl Handoff {
 
     fn refuse_all(&self, refusal: &Refusal, meters: &Meters) {
         let waiting = std::mem::take(&mut self.state().waiting);
-        for batch in waiting {
-            refuse(batch, refusal.clone(), meters);
+        for one in waiting {
+            refuse(one, refusal.clone(), meters);
+        }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if self.over {
+            return;
+        }
+        if let Some(waiting) = self.handoff.take_out(self.number) {
+            refuse(waiting, Refusal::ClientGone, self.meters);
         }
     }
 }
@@ -163,17 +235,18 @@ fn refused_by(mode: Mode) -> Option<Refusal> {
 }
 
 /// Appends a batch whose sender still waits, and answers. Returns whether the host takes data.
-fn append_one(batch: Batch, sink: &mut dyn Sink, meters: &Meters) -> bool {
-    if batch.answer.is_closed() {
-        meters.of(batch.signal).refused(Refusal::ClientGone.reason(), batch.items);
+fn append_one(waiting: Waiting, sink: &mut dyn Sink, meters: &Meters) -> bool {
+    if waiting.answer.is_closed() {
+        refuse(waiting, Refusal::ClientGone, meters);
         return true;
     }
-    if sink.append(b"", batch.records, &batch.events).is_err() {
-        refuse(batch, Refusal::Paused, meters);
+    let Batch { signal, records, items, events, .. } = &waiting.batch;
+    if sink.append(b"", *records, events).is_err() {
+        refuse(waiting, Refusal::Paused, meters);
         return false;
     }
-    meters.of(batch.signal).accepted.add_items(batch.items);
-    let Batch { events, held, answer, .. } = batch;
+    meters.of(*signal).accepted.add_items(*items);
+    let Waiting { batch: Batch { events, held, .. }, answer, .. } = waiting;
     drop(events);
     drop(held);
     // A sender that left in this very moment is not told; it cannot be known to it either way.
@@ -181,9 +254,10 @@ fn append_one(batch: Batch, sink: &mut dyn Sink, meters: &Meters) -> bool {
     true
 }
 
-fn refuse(batch: Batch, refusal: Refusal, meters: &Meters) {
+fn refuse(waiting: Waiting, refusal: Refusal, meters: &Meters) {
+    let Waiting { batch, answer, .. } = waiting;
     meters.of(batch.signal).refused(refusal.reason(), batch.items);
-    let Batch { events, held, answer, .. } = batch;
+    let Batch { events, held, .. } = batch;
     drop(events);
     drop(held);
     drop(answer.send(Err(refusal)));
@@ -210,59 +284,125 @@ mod tests {
         fn flush_now(&mut self) {}
     }
 
-    type Answers = Vec<oneshot::Receiver<Result<(), Refusal>>>;
+    struct Filled {
+        handoff: Handoff,
+        meters: Meters,
+        counters: Counters,
+        wakes: Arc<AtomicUsize>,
+    }
 
-    fn filled(lengths: &[usize]) -> (Handoff, Answers, Arc<AtomicUsize>) {
+    fn empty() -> Filled {
         let wakes = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&wakes);
         let handoff = Handoff::new(Waker::new(move || {
             count.fetch_add(1, Ordering::Relaxed);
         }));
-        let budget = Budget::new(usize::MAX, Counter::default());
-        let mut answers = Vec::new();
-        for length in lengths {
-            let (answer, answered) = oneshot::channel();
-            answers.push(answered);
-            let (events, held) = (vec![0; *length], budget.share());
-            let batch = Batch { signal: Signal::Logs, records: 1, items: 1, events, held, answer };
-            assert!(handoff.push(batch).is_ok());
-        }
-        (handoff, answers, wakes)
+        let counters = Counters::default();
+        Filled { handoff, meters: Meters::new(&counters), counters, wakes }
+    }
+
+    fn batch(bytes: usize) -> Batch {
+        let held = Budget::new(usize::MAX, Counter::default()).share();
+        Batch { signal: Signal::Logs, records: 1, items: 1, events: vec![0; bytes], held }
+    }
+
+    fn answers<'a>(filled: &'a Filled, lengths: &[usize]) -> Vec<Place<'a>> {
+        let push = |length: &usize| filled.handoff.push(batch(*length), &filled.meters).unwrap();
+        lengths.iter().map(push).collect()
+    }
+
+    fn refused(filled: &Filled, reason: &str) -> u64 {
+        let readings = filled.counters.readings();
+        let of = readings.iter().filter(|reading| {
+            reading.family.name == "refused_items_total" && reading.labels == ["logs", reason]
+        });
+        of.map(|reading| reading.counter.value()).sum()
     }
 
     #[test]
     fn the_host_is_not_held_longer_than_a_slice() {
-        let five = 5 << 20;
-        let (handoff, mut answers, wakes) = filled(&[five; 5]);
-        let meters = Meters::new(&Counters::default());
+        let filled = empty();
+        let mut answers = answers(&filled, &[5 << 20; 5]);
         let mut sink = Lengths::default();
-        assert_eq!(wakes.load(Ordering::Relaxed), 1);
+        assert_eq!(filled.wakes.load(Ordering::Relaxed), 1);
         for (appended, woken) in [(2, 2), (4, 3), (5, 3), (5, 3)] {
-            handoff.append(&mut sink, &meters);
+            filled.handoff.append(&mut sink, &filled.meters);
             assert_eq!(sink.0.len(), appended);
-            assert_eq!(wakes.load(Ordering::Relaxed), woken);
+            assert_eq!(filled.wakes.load(Ordering::Relaxed), woken);
         }
-        assert!(answers.iter_mut().all(|answer| answer.try_recv() == Ok(Ok(()))));
+        assert!(answers.iter_mut().all(|place| place.answered.try_recv() == Ok(Ok(()))));
     }
 
     #[test]
     fn closing_appends_everything_and_lasts() {
-        let (handoff, _answers, _wakes) = filled(&[5 << 20; 5]);
-        let meters = Meters::new(&Counters::default());
+        let filled = empty();
+        let _answers = answers(&filled, &[5 << 20; 5]);
         let mut sink = Lengths::default();
-        handoff.close(&mut sink, &meters);
+        filled.handoff.close(&mut sink, &filled.meters);
         assert_eq!(sink.0.len(), 5);
-        handoff.pause(&meters);
-        handoff.resume();
-        assert_eq!(handoff.check(), Err(Refusal::ShuttingDown));
+        filled.handoff.pause(&filled.meters);
+        filled.handoff.resume();
+        assert_eq!(filled.handoff.check(), Err(Refusal::ShuttingDown));
+        let refusal = filled.handoff.push(batch(1), &filled.meters).err();
+        assert_eq!(refusal, Some(Refusal::ShuttingDown));
+        assert_eq!(refused(&filled, "shutting_down"), 1);
     }
 
     #[test]
     fn what_is_abandoned_is_told() {
-        let (handoff, mut answers, _wakes) = filled(&[1, 2]);
-        handoff.abandon(&Meters::new(&Counters::default()));
-        for answer in &mut answers {
-            assert_eq!(answer.try_recv(), Ok(Err(Refusal::ShuttingDown)));
+        let filled = empty();
+        let mut answers = answers(&filled, &[1, 2]);
+        filled.handoff.abandon(&filled.meters);
+        for place in &mut answers {
+            assert_eq!(place.answered.try_recv(), Ok(Err(Refusal::ShuttingDown)));
         }
+    }
+
+    #[test]
+    fn who_leaves_takes_the_batch_along() {
+        let filled = empty();
+        let mut answers = answers(&filled, &[1, 2, 3]);
+        drop(answers.remove(1));
+        assert_eq!(refused(&filled, "client_gone"), 1);
+        let mut sink = Lengths::default();
+        filled.handoff.append(&mut sink, &filled.meters);
+        assert_eq!(sink.0, [1, 3]);
+        drop(answers);
+        assert_eq!(refused(&filled, "client_gone"), 1);
+    }
+
+    #[tokio::test]
+    async fn who_waits_too_long_is_told_and_not_stored() {
+        let filled = empty();
+        let limit = Duration::from_millis(20);
+        let refusal = filled.handoff.submit(batch(1), limit, &filled.meters).await;
+        assert_eq!(refusal, Err(Refusal::QueueTimeout));
+        assert_eq!(refused(&filled, "queue_timeout"), 1);
+        let mut sink = Lengths::default();
+        filled.handoff.append(&mut sink, &filled.meters);
+        assert!(sink.0.is_empty());
+    }
+
+    /// A host that is at a batch while its sender's time runs out.
+    struct Slow<'a>(&'a Filled, Vec<usize>);
+
+    impl Sink for Slow<'_> {
+        fn append(&mut self, _: &[u8], _: usize, events: &[u8]) -> Result<(), Refused> {
+            assert!(self.0.handoff.take_out(0).is_none());
+            self.1.push(events.len());
+            Ok(())
+        }
+
+        fn flush_now(&mut self) {}
+    }
+
+    #[test]
+    fn what_the_host_is_at_cannot_be_taken_back() {
+        let filled = empty();
+        let mut answers = answers(&filled, &[7]);
+        let mut sink = Slow(&filled, Vec::new());
+        filled.handoff.append(&mut sink, &filled.meters);
+        assert_eq!(sink.1, [7]);
+        assert_eq!(answers[0].answered.try_recv(), Ok(Ok(())));
     }
 }

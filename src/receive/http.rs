@@ -1,14 +1,15 @@
 //! OTLP/HTTP with protobuf bodies, by the OpenTelemetry Protocol Specification, section "OTLP/HTTP".
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, RETRY_AFTER};
+use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, RETRY_AFTER};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use prost::Message;
 
-use super::body::{self, READ_LIMIT};
+use super::body;
+use super::encoding::{Encoding, HTTP_ACCEPTED};
 use super::meters::Transport;
 use super::refusal::{RETRY_AFTER_SECONDS, Refusal};
 use super::reply::Reply;
@@ -25,7 +26,8 @@ pub(super) async fn answer(service: &Service, request: Request<Incoming>) -> Res
         Ok(response) => reply(StatusCode::OK, PROTOBUF, response),
         Err(refusal) => {
             service.note(&refusal);
-            if must_discard(&parts, &body) {
+            // Who was too slow is not waited for again.
+            if must_discard(&parts, &body) && !matches!(refusal, Refusal::Slow(_)) {
                 body::discard(&mut body).await;
             }
             refused(&parts.headers, &refusal)
@@ -44,11 +46,12 @@ async fn export(service: &Service, parts: &Parts, body: &mut Incoming) -> Result
     }
     service.meters.of(signal).request(Transport::Http);
     check_content_type(media_type(&parts.headers))?;
-    let gzip = is_gzip(&parts.headers, &CONTENT_ENCODING)?;
+    let encoding = Encoding::of(&parts.headers, &CONTENT_ENCODING)?;
     service.admit()?;
     let mut held = service.budget.share();
-    let bytes = body::read(body, service.max_request_size, READ_LIMIT, &mut held).await?;
-    service.store(signal, Payload { bytes, gzip }, held).await
+    let bytes =
+        body::read(body, service.max_request_size, service.limits.read_timeout, &mut held).await?;
+    service.store(signal, Payload { bytes, encoding }, held).await
 }
 
 /// The content type without parameters, in lower case.
@@ -62,22 +65,6 @@ fn check_content_type(media_type: String) -> Result<(), Refusal> {
         PROTOBUF | "application/protobuf" => Ok(()),
         JSON => Err(Refusal::Json),
         _ => Err(Refusal::ContentType(media_type)),
-    }
-}
-
-/// Whether a header says gzip; anything but gzip and identity is refused.
-pub(super) fn is_gzip(headers: &HeaderMap, name: &HeaderName) -> Result<bool, Refusal> {
-    let mut values = headers.get_all(name).iter();
-    let (first, second) = (values.next(), values.next());
-    let Some(value) = first else { return Ok(false) };
-    let text = String::from_utf8_lossy(value.as_bytes());
-    let text = text.trim();
-    if second.is_none() && text.eq_ignore_ascii_case("gzip") {
-        Ok(true)
-    } else if second.is_none() && (text.is_empty() || text.eq_ignore_ascii_case("identity")) {
-        Ok(false)
-    } else {
-        Err(Refusal::Encoding(text.to_owned()))
     }
 }
 
@@ -105,6 +92,10 @@ pub(super) fn refused(headers: &HeaderMap, refusal: &Refusal) -> Response<Reply>
     if matches!(refusal, Refusal::Method(_)) {
         headers.insert(ALLOW, HeaderValue::from_static("POST"));
     }
+    if matches!(refusal, Refusal::Encoding(_)) {
+        // RFC 9110, section 12.5.3: so that the sender knows that it was not the media type.
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(HTTP_ACCEPTED));
+    }
     response
 }
 
@@ -119,25 +110,12 @@ fn reply(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Respo
 mod tests {
     use super::*;
 
-    fn headers(name: HeaderName, values: &[&'static str]) -> HeaderMap {
+    fn headers(name: http::HeaderName, values: &[&'static str]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for value in values {
             headers.append(&name, HeaderValue::from_static(value));
         }
         headers
-    }
-
-    #[test]
-    fn encodings() {
-        let encoding = |values: &[&'static str]| {
-            is_gzip(&headers(CONTENT_ENCODING, values), &CONTENT_ENCODING)
-        };
-        assert_eq!(encoding(&[]), Ok(false));
-        assert_eq!(encoding(&["identity"]), Ok(false));
-        assert_eq!(encoding(&[" GZIP"]), Ok(true));
-        assert_eq!(encoding(&["zstd"]), Err(Refusal::Encoding("zstd".to_owned())));
-        assert!(encoding(&["gzip, gzip"]).is_err());
-        assert!(encoding(&["gzip", "gzip"]).is_err());
     }
 
     #[test]

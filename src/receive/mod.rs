@@ -6,15 +6,21 @@
 
 mod body;
 mod budget;
+mod connection;
+mod connections;
+mod decompress;
+mod encoding;
 mod grpc;
 mod handoff;
 mod http;
+mod limits;
 mod listener;
 mod meters;
 mod refusal;
 mod reply;
 mod service;
 mod transcode;
+mod unix;
 mod wire;
 
 #[cfg(test)]
@@ -24,17 +30,21 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use crate::plugin::{OpenError, Sink, Waker};
 use crate::runtime::{Runtime, Tasks};
 use crate::stats::{Counters, Log};
 use budget::Budget;
+use connections::Connections;
 use handoff::Handoff;
+use listener::Listener;
 use meters::Meters;
 use service::Service;
 use transcode::Transcoder;
+
+pub use limits::Limits;
+pub use unix::UnixSocket;
 
 /// How long the close of the listening sockets may take.
 const STOP_ACCEPTING: Duration = Duration::from_secs(1);
@@ -46,10 +56,15 @@ const LAST_ANSWERS: Duration = Duration::from_secs(1);
 pub struct Settings {
     /// Address or name to listen on.
     pub listen: String,
-    /// Port for OTLP/gRPC; 0 lets the system choose. Both ports take both protocols.
-    pub grpc_port: u16,
-    /// Port for OTLP/HTTP; 0 lets the system choose.
-    pub http_port: u16,
+    /// Port for OTLP/gRPC, if there is to be one; 0 lets the system choose. Both ports, which may
+    /// be the same, take both protocols.
+    pub grpc_port: Option<u16>,
+    /// Port for OTLP/HTTP, if there is to be one; 0 lets the system choose.
+    pub http_port: Option<u16>,
+    /// A socket in the file system that takes both protocols.
+    pub unix_socket: Option<UnixSocket>,
+    /// What clients may cost.
+    pub limits: Limits,
     /// Largest request in bytes, before and after decompression.
     pub max_request_size: usize,
     /// Bytes of requests that may be read or wait for the host at a time.
@@ -84,14 +99,8 @@ impl Receiver {
         let runtime = Runtime::acquire()
             .map_err(|error| OpenError::one(format!("cannot start threads: {error}")))?;
         let listeners = bind_all(settings, &runtime)?;
-        let mut addresses = Vec::new();
-        for (name, listener) in &listeners {
-            let address = listener.local_addr().map_err(|error| {
-                OpenError::one(format!("cannot read the address of a listener: {error}"))
-            })?;
-            log.info(format!("listening for {name} on {address}"));
-            addresses.push((*name, address));
-        }
+        let addresses = announce(&listeners, settings, &log)?;
+        let limits = Arc::new(settings.limits.clone());
         let meters = Meters::new(counters);
         let service = Arc::new(Service {
             handoff: Handoff::new(waker),
@@ -99,14 +108,16 @@ impl Receiver {
             meters,
             log,
             max_request_size: settings.max_request_size,
+            limits: Arc::clone(&limits),
             transcoder: Transcoder::new(settings.log_groups, settings.max_request_size),
         });
         let (accepting, connections) = (runtime.tasks(), runtime.tasks());
         let stop = watch::Sender::new(false);
         let shared = listener::Shared {
             service: Arc::clone(&service),
-            connections: connections.clone(),
-            slots: Arc::new(Semaphore::new(listener::MAX_CONNECTIONS)),
+            connections: Connections::new(&limits, counters),
+            limits,
+            tasks: connections.clone(),
             stop: stop.subscribe(),
         };
         for (_, listener) in listeners {
@@ -115,7 +126,7 @@ impl Receiver {
         Ok(Self { service, accepting, connections, stop, addresses, _runtime: runtime })
     }
 
-    /// The protocols and the addresses they are expected on.
+    /// The protocols and the addresses they are expected on; a Unix socket has none.
     #[must_use]
     pub fn addresses(&self) -> &[(&'static str, SocketAddr)] {
         &self.addresses
@@ -164,29 +175,76 @@ impl Drop for Receiver {
     }
 }
 
-/// Both listeners, or the one if the ports are equal.
+/// Says where the receiver listens, and gives back the addresses.
+fn announce(
+    listeners: &[(&'static str, Listener)],
+    settings: &Settings,
+    log: &Log,
+) -> Result<Vec<(&'static str, SocketAddr)>, OpenError> {
+    let mut addresses = Vec::new();
+    for (name, listener) in listeners {
+        match listener {
+            Listener::Tcp(listener) => {
+                let address = listener.local_addr().map_err(|error| {
+                    OpenError::one(format!("cannot read the address of a listener: {error}"))
+                })?;
+                log.info(format!("listening for {name} on {address}"));
+                addresses.push((*name, address));
+            }
+            Listener::Unix { .. } => {
+                let path = settings.unix_socket.as_ref().map(|socket| socket.path.display());
+                if let Some(path) = path {
+                    log.info(format!("listening for {name} on {path}"));
+                }
+            }
+        }
+    }
+    Ok(addresses)
+}
+
+/// All listeners; one for both ports if they are equal.
 fn bind_all(
     settings: &Settings,
     runtime: &Runtime,
-) -> Result<Vec<(&'static str, TcpListener)>, OpenError> {
+) -> Result<Vec<(&'static str, Listener)>, OpenError> {
+    const BOTH: &str = "OTLP/gRPC and OTLP/HTTP";
     let _context = runtime.handle().enter();
-    let both = [
-        ("OTLP/gRPC", "grpc_port", settings.grpc_port),
-        ("OTLP/HTTP", "http_port", settings.http_port),
-    ];
-    let one = settings.grpc_port == settings.http_port && settings.grpc_port != 0;
+    let one = settings.grpc_port.filter(|port| *port != 0 && settings.http_port == Some(*port));
+    let ports = match one {
+        Some(port) => [(BOTH, "grpc_port", Some(port)), ("", "", None)],
+        None => [
+            ("OTLP/gRPC", "grpc_port", settings.grpc_port),
+            ("OTLP/HTTP", "http_port", settings.http_port),
+        ],
+    };
     let mut listeners = Vec::new();
     let mut problems = Vec::new();
-    for (name, option, port) in both.into_iter().take(if one { 1 } else { 2 }) {
-        let name = if one { "OTLP/gRPC and OTLP/HTTP" } else { name };
+    for (name, option, port) in ports {
+        let Some(port) = port else { continue };
         match listener::bind(&settings.listen, port) {
-            Ok(listener) => listeners.push((name, listener)),
+            Ok(listener) => listeners.push((name, Listener::Tcp(listener))),
             Err(error) => problems.push(format!(
                 "cannot listen for {name} on {}:{port}: {error}; change the option 'listen' or \
                  '{option}', or stop what uses this address",
                 settings.listen
             )),
         }
+    }
+    if let Some(socket) = &settings.unix_socket {
+        match unix::bind(socket, runtime) {
+            Ok((listener, _file)) => listeners.push((BOTH, Listener::Unix { listener, _file })),
+            Err(error) => problems.push(format!(
+                "cannot listen on {}: {error}; change the option 'unix_socket'",
+                socket.path.display()
+            )),
+        }
+    }
+    if listeners.is_empty() && problems.is_empty() {
+        problems.push(
+            "there is nothing to listen on: set one of the options 'grpc_port', 'http_port' and \
+             'unix_socket'"
+                .to_owned(),
+        );
     }
     if problems.is_empty() { Ok(listeners) } else { Err(OpenError(problems)) }
 }

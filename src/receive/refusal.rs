@@ -26,6 +26,8 @@ pub(super) enum Refusal {
     Paused,
     #[error("too much data waits for the pipeline; send the request again later")]
     QueueFull,
+    #[error("the pipeline did not take the request in in time; send it again later")]
+    QueueTimeout,
     #[error("the receiver is shutting down; send the request again later")]
     ShuttingDown,
     #[error("the request was not complete after {0} seconds; send it again")]
@@ -44,8 +46,10 @@ pub(super) enum Refusal {
         "content type 'application/json' comes in a later release; allowed: application/x-protobuf"
     )]
     Json,
-    #[error("encoding '{0}' is not supported; allowed: gzip, identity")]
+    #[error("encoding '{0}' is not supported; allowed: gzip, zstd, deflate, identity")]
     Encoding(String),
+    #[error("the headers have more than {0} bytes, which is the limit")]
+    Headers(usize),
     #[error("gRPC needs HTTP/2")]
     GrpcVersion,
     #[error("{0}")]
@@ -53,11 +57,12 @@ pub(super) enum Refusal {
 }
 
 /// The label values of [`Refusal::reason`].
-pub(super) const REASONS: [&str; 9] = [
+pub(super) const REASONS: [&str; 10] = [
     "malformed",
     "too_large",
     "paused",
     "queue_full",
+    "queue_timeout",
     "shutting_down",
     "slow",
     "client_gone",
@@ -70,9 +75,10 @@ impl Refusal {
     pub(super) fn reason(&self) -> &'static str {
         match self {
             Self::Malformed(_) | Self::GrpcFraming(_) => "malformed",
-            Self::TooLarge { .. } => "too_large",
+            Self::TooLarge { .. } | Self::Headers(_) => "too_large",
             Self::Paused => "paused",
             Self::QueueFull => "queue_full",
+            Self::QueueTimeout => "queue_timeout",
             Self::ShuttingDown => "shutting_down",
             Self::Slow(_) => "slow",
             Self::ClientGone => "client_gone",
@@ -87,7 +93,14 @@ impl Refusal {
 
     /// Whether the sender is to send the same request again.
     pub(super) fn is_retryable(&self) -> bool {
-        matches!(self, Self::Paused | Self::QueueFull | Self::ShuttingDown | Self::Slow(_))
+        matches!(
+            self,
+            Self::Paused
+                | Self::QueueFull
+                | Self::QueueTimeout
+                | Self::ShuttingDown
+                | Self::Slow(_)
+        )
     }
 
     /// Whether it is the sender's mistake, so that the log should show it.
@@ -103,7 +116,10 @@ impl Refusal {
                 StatusCode::BAD_REQUEST
             }
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Paused | Self::ShuttingDown | Self::Slow(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Paused | Self::QueueTimeout | Self::ShuttingDown | Self::Slow(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::Headers(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::QueueFull => StatusCode::TOO_MANY_REQUESTS,
             Self::NotFound(_) | Self::NoSuchMethod(_) => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
@@ -118,10 +134,12 @@ impl Refusal {
     pub(super) fn grpc_code(&self) -> Code {
         match self {
             Self::Malformed(_) => Code::InvalidArgument,
-            Self::TooLarge { .. } => Code::ResourceExhausted,
-            Self::Paused | Self::QueueFull | Self::ShuttingDown | Self::Slow(_) => {
-                Code::Unavailable
-            }
+            Self::TooLarge { .. } | Self::Headers(_) => Code::ResourceExhausted,
+            Self::Paused
+            | Self::QueueFull
+            | Self::QueueTimeout
+            | Self::ShuttingDown
+            | Self::Slow(_) => Code::Unavailable,
             Self::ClientGone => Code::Cancelled,
             Self::NotFound(_)
             | Self::NoSuchMethod(_)
@@ -167,7 +185,13 @@ mod tests {
 
     #[test]
     fn senders_learn_what_to_send_again() {
-        let again = [Refusal::Paused, Refusal::QueueFull, Refusal::ShuttingDown, Refusal::Slow(30)];
+        let again = [
+            Refusal::Paused,
+            Refusal::QueueFull,
+            Refusal::QueueTimeout,
+            Refusal::ShuttingDown,
+            Refusal::Slow(30),
+        ];
         for refusal in again {
             assert!([429, 503].contains(&refusal.http_status().as_u16()), "{refusal}");
             assert_eq!(refusal.grpc_code(), Code::Unavailable);
@@ -185,6 +209,8 @@ mod tests {
             Refusal::Malformed(String::new()),
             Refusal::Paused,
             Refusal::QueueFull,
+            Refusal::QueueTimeout,
+            Refusal::Headers(1),
             Refusal::ShuttingDown,
             Refusal::Slow(1),
             Refusal::ClientGone,

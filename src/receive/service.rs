@@ -5,28 +5,30 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use tokio::sync::oneshot;
 
 use super::budget::{Budget, Held};
+use super::decompress::decompress;
+use super::encoding::Encoding;
 use super::handoff::{Batch, Handoff};
+use super::limits::Limits;
 use super::meters::Meters;
 use super::refusal::Refusal;
 use super::reply::Reply;
 use super::transcode::Transcoder;
-use super::{body, grpc, http as otlp_http, wire};
+use super::{grpc, http as otlp_http, wire};
 use crate::codec::records::Transcoded;
 use crate::model::Signal;
 use crate::runtime::heavy;
 use crate::stats::{Level, Log};
 
-/// How much larger gzip data is taken to be when it is decompressed, to tell heavy work.
+/// How much larger compressed data is taken to be when it is decompressed, to tell heavy work.
 const USUAL_COMPRESSION: usize = 8;
 
 /// A request's message as it came.
 #[derive(Debug)]
 pub(super) struct Payload {
     pub(super) bytes: Bytes,
-    pub(super) gzip: bool,
+    pub(super) encoding: Encoding,
 }
 
 /// The state that all connections of a receiver share.
@@ -37,6 +39,7 @@ pub(super) struct Service {
     pub(super) meters: Meters,
     pub(super) log: Arc<Log>,
     pub(super) max_request_size: usize,
+    pub(super) limits: Arc<Limits>,
     pub(super) transcoder: Transcoder,
 }
 
@@ -85,13 +88,8 @@ impl Service {
             });
         }
         if !events.is_empty() {
-            let (answer, answered) = oneshot::channel();
-            let batch = Batch { signal, records, items, events, held, answer };
-            if let Err((batch, refusal)) = self.handoff.push(batch) {
-                meters.refused(refusal.reason(), batch.items);
-                return Err(refusal);
-            }
-            answered.await.unwrap_or(Err(Refusal::ShuttingDown))?;
+            let batch = Batch { signal, records, items, events, held };
+            self.handoff.submit(batch, self.limits.queue_timeout, &self.meters).await?;
         }
         Ok(wire::success(rejected, reason.as_deref()))
     }
@@ -103,14 +101,10 @@ impl Service {
         payload: Payload,
         held: &mut Held,
     ) -> Result<(Transcoded, Vec<u8>), Refusal> {
-        let Payload { bytes, gzip } = payload;
-        let weight = bytes.len().saturating_mul(if gzip { USUAL_COMPRESSION } else { 1 });
-        heavy(weight, || {
-            let request = if gzip {
-                Bytes::from(body::gunzip(&bytes, self.max_request_size, held)?)
-            } else {
-                bytes
-            };
+        let Payload { bytes, encoding } = payload;
+        let growth = if encoding.is_compressed() { USUAL_COMPRESSION } else { 1 };
+        heavy(bytes.len().saturating_mul(growth), || {
+            let request = decompress(encoding, bytes, self.max_request_size, held)?;
             self.transcoder.run(signal, &request, held)
         })
     }

@@ -36,3 +36,4 @@ mod native;
 mod pipeline;
 mod sdk;
 mod support;
+mod transports;

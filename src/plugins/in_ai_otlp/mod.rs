@@ -2,6 +2,8 @@
 //!
 //! It also drains what our filters derived: see [`hub`](crate::hub).
 
+mod limits;
+
 use std::time::Duration;
 
 use crate::config::Parser;
@@ -17,8 +19,15 @@ const DEFAULT_SIZE: u64 = 64 * MIB;
 const DEFAULT_SIZE_TEXT: &str = "67108864";
 
 const OPTIONS: &[OptionSpec] = &[
-    OptionSpec::new("grpc_port", OptionKind::Int, Some("4317"), "Port for OTLP/gRPC."),
-    OptionSpec::new("http_port", OptionKind::Int, Some("4318"), "Port for OTLP/HTTP."),
+    OptionSpec::new(
+        "grpc_port",
+        OptionKind::Str,
+        Some("4317"),
+        "Port for OTLP/gRPC, or 'off'; it may be the same as http_port.",
+    ),
+    OptionSpec::new("http_port", OptionKind::Str, Some("4318"), "Port for OTLP/HTTP, or 'off'."),
+    limits::UNIX_SOCKET,
+    limits::UNIX_PERM,
     OptionSpec::new(
         "format",
         OptionKind::Str,
@@ -37,6 +46,17 @@ const OPTIONS: &[OptionSpec] = &[
         Some(DEFAULT_SIZE_TEXT),
         "How much may be read or wait for the pipeline before senders are told to wait.",
     ),
+    limits::QUEUE_TIMEOUT,
+    limits::MAX_CONNECTIONS,
+    limits::MAX_CONCURRENT_STREAMS,
+    limits::MAX_HEADER_SIZE,
+    limits::HEADER_TIMEOUT,
+    limits::READ_TIMEOUT,
+    limits::IDLE_TIMEOUT,
+    limits::KEEPALIVE_TIME,
+    limits::KEEPALIVE_TIMEOUT,
+    limits::MAX_CONNECTION_AGE,
+    limits::MAX_CONNECTION_AGE_GRACE,
 ];
 
 /// The plugin.
@@ -96,8 +116,10 @@ impl Input for AiOtlp {
 
 fn settings(options: &dyn Options, log_groups: bool) -> Result<Settings, OpenError> {
     let mut parser = Parser::new(options);
-    let grpc_port = parser.port("grpc_port", 4317);
-    let http_port = parser.port("http_port", 4318);
+    let grpc_port = limits::port(&mut parser, "grpc_port", 4317);
+    let http_port = limits::port(&mut parser, "http_port", 4318);
+    let unix_socket = limits::unix_socket(&mut parser);
+    let limits = limits::read(&mut parser);
     check_format(&mut parser);
     let max_request_size = size(&mut parser, "max_request_size");
     let max_queue_size = size(&mut parser, "max_queue_size");
@@ -110,6 +132,8 @@ fn settings(options: &dyn Options, log_groups: bool) -> Result<Settings, OpenErr
         listen,
         grpc_port,
         http_port,
+        unix_socket,
+        limits,
         max_request_size,
         max_queue_size,
         log_groups,

@@ -149,7 +149,8 @@ fn an_idle_connection_does_not_hold_up_the_end() {
 #[test]
 fn a_taken_port_is_named() {
     let host = Host::start();
-    let taken = Settings { http_port: host.http.port(), grpc_port: host.grpc.port(), ..settings() };
+    let (http_port, grpc_port) = (Some(host.http.port()), Some(host.grpc.port()));
+    let taken = Settings { http_port, grpc_port, ..settings() };
     let counters = Counters::default();
     let log = std::sync::Arc::new(Log::default());
     let error = Receiver::open(&taken, Waker::new(|| ()), &counters, log).unwrap_err();

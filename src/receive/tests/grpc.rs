@@ -11,6 +11,7 @@ use tonic::codec::CompressionEncoding;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
+use super::h2::Client;
 use super::host::Host;
 use super::samples;
 use crate::model::Signal;
@@ -208,4 +209,26 @@ impl tonic::codec::Decoder for RawCodec {
         let length = bytes::Buf::remaining(buffer);
         Ok(Some(Raw(bytes::Buf::copy_to_bytes(buffer, length).to_vec())))
     }
+}
+
+#[tokio::test]
+async fn every_encoding_is_taken() {
+    let host = Host::start();
+    let client = Client::tcp(host.grpc).await;
+    let body = samples::traces(2, 1000);
+    for (number, (name, _, pack)) in super::packed::ALL.into_iter().enumerate() {
+        let header = if name == "zlib" { "deflate" } else { name };
+        let answer = client.grpc(header, &pack(&body)).await.unwrap();
+        assert_eq!(answer.grpc(), ("0".to_owned(), String::new()), "{name}");
+        assert_eq!(host.records(), 2 * (number + 1));
+        let (status, words) = client.grpc(header, &pack(&vec![0; 8 << 20])).await.unwrap().grpc();
+        assert_eq!(status, "8", "{words}");
+        assert!(words.contains("after%20decompression"), "{words}");
+    }
+    let answer = client.grpc("snappy", &body).await.unwrap();
+    let (status, words) = answer.grpc();
+    assert_eq!((status.as_str(), words.contains("snappy")), ("12", true));
+    assert_eq!(answer.headers["grpc-accept-encoding"], "identity,gzip,zstd,deflate");
+    assert_eq!(client.grpc("identity", &body).await.unwrap().grpc().0, "13");
+    host.assert_sums();
 }

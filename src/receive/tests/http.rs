@@ -3,7 +3,8 @@
 use prost::Message;
 
 use super::host::Host;
-use super::post::{PROTOBUF, export, gzip, post, receive, send, send_raw};
+use super::packed::{self, gzip};
+use super::post::{PROTOBUF, export, post, receive, send, send_raw};
 use super::samples;
 use crate::model::Signal;
 use crate::receive::wire;
@@ -30,6 +31,26 @@ fn all_signals_are_stored_before_the_answer() {
         assert_eq!(host.count("received_items_total", &[signal.name()]), 6);
         assert_eq!(host.count("accepted_items_total", &[signal.name()]), 6);
         assert_eq!(host.count("received_requests_total", &[signal.name(), "http"]), 2);
+    }
+    host.assert_sums();
+}
+
+#[test]
+fn every_encoding_is_taken() {
+    let host = Host::start();
+    let body = samples::traces(2, 1000);
+    for (number, (name, encoding, pack)) in packed::ALL.into_iter().enumerate() {
+        let header = if name == "zlib" { "deflate" } else { name };
+        let headers = format!("{PROTOBUF}content-encoding: {header}\r\n");
+        let answer = post(host.http, "/v1/traces", &headers, &pack(&body));
+        assert_eq!(answer.status, 200, "{name}");
+        assert_eq!(host.records(), 2 * (number + 1));
+        let bomb = pack(&vec![0; 8 << 20]);
+        let answer = post(host.http, "/v1/traces", &headers, &bomb);
+        assert_eq!(answer.status, 413, "{encoding:?}");
+        let answer = post(host.http, "/v1/traces", &headers, b"neither packed nor a request");
+        assert_eq!(answer.status, 400, "{name}");
+        assert!(answer.message().contains(header), "{}", answer.message());
     }
     host.assert_sums();
 }
@@ -67,13 +88,13 @@ fn mistakes_are_told_in_words() {
     let mut broken = gzip(&body);
     broken.truncate(broken.len() / 2);
     let json = "content-type: application/json\r\n";
-    let zstd = "content-type: application/x-protobuf\r\ncontent-encoding: zstd\r\n";
+    let brotli = "content-type: application/x-protobuf\r\ncontent-encoding: br\r\n";
     let table: [Case<'_>; 10] = [
         ("POST", "/v1/spans", PROTOBUF, &body, 404, "/v1/traces, /v1/metrics and /v1/logs"),
         ("GET", "/v1/traces", PROTOBUF, b"", 405, "POST"),
         ("POST", "/v1/traces", "content-type: text/plain\r\n", &body, 415, "text/plain"),
         ("POST", "/v1/traces", "", &body, 415, "application/x-protobuf"),
-        ("POST", "/v1/traces", zstd, &body, 415, "zstd"),
+        ("POST", "/v1/traces", brotli, &body, 415, "'br'"),
         ("POST", "/v1/traces", PROTOBUF, cut, 400, "protobuf ends in the middle"),
         ("POST", "/v1/logs", PROTOBUF, b"hello", 400, "OTLP"),
         ("POST", "/v1/traces", GZIP, &broken, 400, "gzip"),
@@ -88,6 +109,8 @@ fn mistakes_are_told_in_words() {
         }
         assert_eq!(answer.header("allow").is_some(), *status == 405);
         assert_eq!(answer.header("retry-after"), None);
+        let accepted = (*headers == brotli).then_some("gzip, zstd, deflate, identity");
+        assert_eq!(answer.header("accept-encoding"), accepted);
     }
     let answer = post(host.http, "/v1/traces", json, b"{}");
     assert_eq!((answer.status, answer.header("content-type")), (415, Some("application/json")));

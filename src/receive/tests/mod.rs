@@ -2,7 +2,12 @@
 
 mod flow;
 mod grpc;
+mod h2;
 mod host;
 mod http;
+mod limits;
+pub(crate) mod packed;
 mod post;
+mod pressure;
 pub(crate) mod samples;
+mod transports;

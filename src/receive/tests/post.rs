@@ -4,7 +4,6 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use flate2::{Compression, write::GzEncoder};
 use prost::Message;
 
 use crate::receive::wire;
@@ -28,12 +27,6 @@ impl Answer {
         assert_eq!(self.header("content-type"), Some("application/x-protobuf"));
         wire::Status::decode(&self.body[..]).unwrap().message
     }
-}
-
-pub(super) fn gzip(data: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(data).unwrap();
-    encoder.finish().unwrap()
 }
 
 /// Sends a request without waiting for the answer.
