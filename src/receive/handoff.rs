@@ -13,7 +13,7 @@ use super::budget::Held;
 use super::meters::Meters;
 use super::refusal::Refusal;
 use crate::model::Signal;
-use crate::plugin::{Sink, Waker};
+use crate::plugin::{NativeKind, NotAppended, Sink, Waker};
 
 /// How many bytes are appended in one go, before the host's thread gets to do something else.
 const SLICE_BYTES: usize = 8 * 1024 * 1024;
@@ -27,6 +27,8 @@ pub(super) struct Batch {
     /// Spans, data points or log records.
     pub(super) items: usize,
     pub(super) events: Vec<u8>,
+    /// What `events` are if they are no log events: contexts of the host's own.
+    pub(super) native: Option<NativeKind>,
     pub(super) held: Held,
     pub(super) answer: oneshot::Sender<Result<(), Refusal>>,
 }
@@ -168,9 +170,20 @@ fn append_one(batch: Batch, sink: &mut dyn Sink, meters: &Meters) -> bool {
         meters.of(batch.signal).refused(Refusal::ClientGone.reason(), batch.items);
         return true;
     }
-    if sink.append(b"", batch.records, &batch.events).is_err() {
-        refuse(batch, Refusal::Paused, meters);
-        return false;
+    let appended = match batch.native {
+        None => sink.append(b"", batch.records, &batch.events).map_err(|_| NotAppended::Refused),
+        Some(kind) => sink.append_native(b"", kind, &batch.events),
+    };
+    match appended {
+        Ok(()) => {}
+        Err(NotAppended::Refused) => {
+            refuse(batch, Refusal::Paused, meters);
+            return false;
+        }
+        Err(error @ NotAppended::Unsupported(_)) => {
+            refuse(batch, Refusal::Malformed(error.to_string()), meters);
+            return true;
+        }
     }
     meters.of(batch.signal).accepted.add_items(batch.items);
     let Batch { events, held, answer, .. } = batch;
@@ -224,7 +237,8 @@ mod tests {
             let (answer, answered) = oneshot::channel();
             answers.push(answered);
             let (events, held) = (vec![0; *length], budget.share());
-            let batch = Batch { signal: Signal::Logs, records: 1, items: 1, events, held, answer };
+            let (signal, native) = (Signal::Logs, None);
+            let batch = Batch { signal, records: 1, items: 1, events, native, held, answer };
             assert!(handoff.push(batch).is_ok());
         }
         (handoff, answers, wakes)

@@ -86,7 +86,8 @@ impl Service {
         }
         if !events.is_empty() {
             let (answer, answered) = oneshot::channel();
-            let batch = Batch { signal, records, items, events, held, answer };
+            let native = self.transcoder.kind(signal);
+            let batch = Batch { signal, records, items, events, native, held, answer };
             if let Err((batch, refusal)) = self.handoff.push(batch) {
                 meters.refused(refusal.reason(), batch.items);
                 return Err(refusal);

@@ -15,6 +15,7 @@ mod pb;
 mod plain;
 mod tally;
 mod values;
+pub mod write;
 
 use self::tally::{Bad, Place, Tally};
 use super::msgpack::Reader;

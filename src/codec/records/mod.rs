@@ -16,7 +16,9 @@ mod spans;
 pub(crate) mod testing;
 pub mod write;
 
-pub use decode::{LogOptions, Transcoded, logs_to_records, metrics_to_records, traces_to_records};
+pub use decode::{
+    LogOptions, Transcoded, logs_to_groups, logs_to_records, metrics_to_records, traces_to_records,
+};
 pub use encode::{Encoder, RequestBuilder};
 pub use error::{DecodeError, DecodeKind, EncodeError, ValueError};
 pub use event::{Event, EventKind, EventTime, Events, Group, Telemetry};

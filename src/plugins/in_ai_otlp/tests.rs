@@ -37,6 +37,7 @@ fn environment() -> Environment {
         position: 1,
         host_release: "4.2.8".to_owned(),
         log_groups: true,
+        native_chunks: true,
         counters: Arc::new(Counters::default()),
         log: Arc::new(Log::default()),
     }
