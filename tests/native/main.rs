@@ -6,10 +6,17 @@ mod expected;
 #[path = "../records/generate.rs"]
 mod generate;
 
-use fluent_bit_ai::codec::native::write::{Forms, metrics_to_cmetrics, traces_to_ctraces};
+use fluent_bit_ai::codec::native::write::{Forms, Loss, metrics_to_cmetrics, traces_to_ctraces};
 use fluent_bit_ai::codec::native::{cmetrics_to_otlp, ctraces_to_otlp};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue};
+use opentelemetry_proto::tonic::metrics::v1::{
+    ExponentialHistogram, ExponentialHistogramDataPoint, Gauge, Metric, NumberDataPoint,
+    ResourceMetrics, ScopeMetrics, metric::Data, number_data_point,
+};
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use proptest::prelude::*;
 use prost::Message as _;
 
@@ -101,4 +108,95 @@ fn what_fluent_bit_wrote_is_written_again() {
         let decode = |request: &[u8]| ExportMetricsServiceRequest::decode(request).unwrap();
         assert_eq!(decode(&first.request), decode(&second.request), "{release}");
     }
+}
+
+fn span(attributes: Vec<KeyValue>, events: usize) -> ExportTraceServiceRequest {
+    let span = Span {
+        trace_id: vec![1; 16],
+        span_id: vec![2; 8],
+        name: "a\0b".to_owned(),
+        attributes,
+        events: vec![Default::default(); events],
+        flags: 1,
+        ..Span::default()
+    };
+    let scope = ScopeSpans { spans: vec![span], ..ScopeSpans::default() };
+    let resource = ResourceSpans { scope_spans: vec![scope], ..ResourceSpans::default() };
+    ExportTraceServiceRequest { resource_spans: vec![resource] }
+}
+
+fn attribute(key: &str, value: Value) -> KeyValue {
+    let value = Some(AnyValue { value: Some(value) });
+    KeyValue { key: key.to_owned(), value, ..KeyValue::default() }
+}
+
+/// What readers do not take is left out or cut, and counted.
+#[test]
+fn what_has_no_place_is_counted() {
+    let deep = (0..31).fold(Value::IntValue(1), |value, _| {
+        Value::ArrayValue(ArrayValue { values: vec![AnyValue { value: Some(value) }] })
+    });
+    let attributes = vec![
+        attribute(&"k".repeat(256), Value::IntValue(1)),
+        attribute("deep", deep),
+        attribute("kept", Value::IntValue(1)),
+    ];
+    let mut chunk = Vec::new();
+    let request = span(attributes, 65_537).encode_to_vec();
+    let written = traces_to_ctraces(&request, &mut chunk, Forms::of_release("5.1.1")).unwrap();
+    let losses: Vec<_> = written.losses.iter().collect();
+    let expected = [
+        (Loss::KeyLength, 1),
+        (Loss::Depth, 1),
+        (Loss::Nul, 1),
+        (Loss::Flags, 1),
+        (Loss::ListLength, 2),
+    ];
+    assert_eq!(losses, expected);
+    let read = ctraces_to_otlp(&chunk);
+    let back = ExportTraceServiceRequest::decode(&read.request[..]).unwrap();
+    let span = &back.resource_spans[0].scope_spans[0].spans[0];
+    assert_eq!((span.events.len(), span.dropped_events_count), (65_535, 2));
+    assert_eq!((span.attributes.len(), span.dropped_attributes_count), (1, 2));
+    assert_eq!(span.name, "a\u{fffd}b");
+}
+
+/// A point that a release has no place for is rejected in words; its neighbours are kept.
+#[test]
+fn what_a_release_cannot_take_is_rejected_in_words() {
+    let point = |value: &str| NumberDataPoint {
+        attributes: vec![attribute("k", Value::StringValue(value.to_owned()))],
+        value: Some(number_data_point::Value::AsInt(1)),
+        ..NumberDataPoint::default()
+    };
+    let long = "x".repeat(1025);
+    let gauge = Metric {
+        name: "g".to_owned(),
+        data: Some(Data::Gauge(Gauge { data_points: vec![point("short"), point(&long)] })),
+        ..Metric::default()
+    };
+    let points = vec![ExponentialHistogramDataPoint::default()];
+    let exponential = ExponentialHistogram { data_points: points, aggregation_temporality: 1 };
+    let exponential = Metric {
+        name: "e".to_owned(),
+        data: Some(Data::ExponentialHistogram(exponential)),
+        ..Metric::default()
+    };
+    let write = |metric: &Metric, release: &str| {
+        let scope = ScopeMetrics { metrics: vec![metric.clone()], ..ScopeMetrics::default() };
+        let resource = ResourceMetrics { scope_metrics: vec![scope], ..ResourceMetrics::default() };
+        let request = ExportMetricsServiceRequest { resource_metrics: vec![resource] };
+        let forms = Forms::of_release(release);
+        let written = metrics_to_cmetrics(&request.encode_to_vec(), &mut Vec::new(), forms);
+        let done = written.unwrap().transcoded;
+        (done.items, done.rejected, done.reason.unwrap_or_default())
+    };
+    let (items, rejected, reason) = write(&gauge, "5.0.9");
+    assert_eq!((items, rejected), (1, 1));
+    assert!(reason.starts_with("metric \"g\", data_points[1]: an attribute is longer"), "{reason}");
+    assert_eq!(write(&gauge, "5.1.0"), (2, 0, String::new()));
+    let (items, rejected, reason) = write(&exponential, "4.2.8");
+    assert_eq!((items, rejected), (0, 1));
+    assert!(reason.contains("need Fluent Bit 5.0 or later"), "{reason}");
+    assert_eq!(write(&exponential, "5.0.0").0, 1);
 }
