@@ -46,6 +46,7 @@ pub(super) fn start<P: Filter>(mut setup: Setup) -> Result<(), Refusal> {
     };
     let instance_at = setup.instance.pointer();
     let plugin = setup.open(Callback::FilterInit, P::open)?;
+    setup.membership.hub().add_filter();
     setup.desk.settle();
     let running =
         Running { slot: Slot::new(plugin), desk: setup.desk, _membership: setup.membership };

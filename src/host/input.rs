@@ -78,8 +78,7 @@ pub(super) fn start<P: Input>(mut setup: Setup) -> Result<(), Refusal> {
     // SAFETY: the instance is the host's, and the collectors are stopped before it goes.
     let collectors = unsafe { collect::<P>(functions, &event, instance, config) }
         .map_err(|p| refused(&setup.desk, &p))?;
-    let sink =
-        HostSink::new(functions, setup.host.symbols.append, HostPointer(instance), setup.config);
+    let sink = HostSink::new(setup.host, functions, HostPointer(instance), setup.config);
     setup.desk.settle();
     let running = Running {
         slot: Slot::new(plugin),

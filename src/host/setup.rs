@@ -143,6 +143,7 @@ impl Setup {
             position: self.membership.hub().next_position(),
             host_release: self.host.release.clone(),
             log_groups: self.host.has_log_groups(),
+            native_chunks: self.host.symbols.native.is_some(),
             counters: std::sync::Arc::clone(self.desk.counters()),
             log: std::sync::Arc::clone(self.desk.log()),
         };

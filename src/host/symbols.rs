@@ -107,6 +107,35 @@ functions! {
 }
 
 functions! {
+    /// What appends contexts of the host's own.
+    NativeFunctions {
+        flb_input_chunk_append_raw: unsafe extern "C" fn(
+            Pointer, c_int, usize, *const c_char, usize, *const c_void, usize
+        ) -> c_int,
+    }
+}
+
+functions! {
+    /// What appends contexts where the input has processors, which see the host's own structures.
+    ProcessorFunctions {
+        flb_processor_is_active: unsafe extern "C" fn(Pointer) -> c_int,
+        ctr_decode_msgpack_create: Decode,
+        ctr_destroy: unsafe extern "C" fn(Pointer),
+        cmt_decode_msgpack_create: Decode,
+        cmt_destroy: unsafe extern "C" fn(Pointer),
+        flb_input_trace_append: Append,
+        flb_input_metrics_append: Append,
+    }
+}
+
+/// Decodes a context: where its address goes, the bytes, their number, where to begin and where it
+/// ended.
+pub(super) type Decode =
+    unsafe extern "C" fn(*mut Pointer, *const c_char, usize, *mut usize) -> c_int;
+/// Appends a context: instance, tag and its length, context.
+pub(super) type Append = unsafe extern "C" fn(Pointer, *const c_char, usize, Pointer) -> c_int;
+
+functions! {
     /// What an output needs.
     OutputFunctions {
         flb_output_set_context: unsafe extern "C" fn(Pointer, Pointer),
@@ -163,6 +192,8 @@ pub(super) struct Symbols {
     pub(super) input: Result<InputFunctions, Vec<&'static str>>,
     pub(super) output: Result<OutputFunctions, Vec<&'static str>>,
     pub(super) append: Option<AppendFunctions>,
+    pub(super) native: Option<NativeFunctions>,
+    pub(super) processors: Option<ProcessorFunctions>,
     pub(super) trace: Option<TraceFunctions>,
     pub(super) metrics: Option<MetricFunctions>,
 }
@@ -176,6 +207,8 @@ impl Symbols {
             input: InputFunctions::load(),
             output: OutputFunctions::load(),
             append: AppendFunctions::load().ok(),
+            native: NativeFunctions::load().ok(),
+            processors: ProcessorFunctions::load().ok(),
             trace: TraceFunctions::load().ok(),
             metrics: MetricFunctions::load().ok(),
         }

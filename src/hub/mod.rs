@@ -48,6 +48,7 @@ pub struct Hub {
     run: u64,
     positions: AtomicU32,
     emitters: AtomicU32,
+    filters: AtomicU32,
     sources: Mutex<Vec<Arc<dyn Source>>>,
 }
 
@@ -78,6 +79,17 @@ impl Hub {
     #[must_use]
     pub fn has_emitter(&self) -> bool {
         self.emitters.load(Ordering::Relaxed) > 0
+    }
+
+    /// Says that a filter of ours has started.
+    pub fn add_filter(&self) {
+        self.filters.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether any filter of ours has started.
+    #[must_use]
+    pub fn has_filters(&self) -> bool {
+        self.filters.load(Ordering::Relaxed) > 0
     }
 
     /// Registers a source; it stays until the hub goes.

@@ -40,6 +40,8 @@ pub struct Environment {
     pub host_release: String,
     /// Whether the host's readers know log group markers (Fluent Bit 3.1 and later).
     pub log_groups: bool,
+    /// Whether the host takes chunks of its own contexts: see [`Sink::append_native`].
+    pub native_chunks: bool,
     /// Counters that the host layer publishes in the host's own metrics.
     pub counters: Arc<Counters>,
     /// Log lines that the host layer hands to the host's logger.
@@ -142,6 +144,22 @@ pub trait Sink {
     /// The host did not take the events; nothing of them was stored.
     fn append(&mut self, tag: &[u8], records: usize, events: &[u8]) -> Result<(), Refused>;
 
+    /// Appends contexts of the host's own, as one chunk or a part of one, under a tag. An empty tag
+    /// means the input's own. The host's processors see them if the instance has any; its filters
+    /// never do.
+    ///
+    /// # Errors
+    /// The host did not take them. Nothing was stored, except where processors take metrics of
+    /// several contexts and the host paused between two of them.
+    fn append_native(
+        &mut self,
+        _tag: &[u8],
+        _kind: NativeKind,
+        _contexts: &[u8],
+    ) -> Result<(), NotAppended> {
+        Err(NotAppended::Unsupported("this sink takes log events only"))
+    }
+
     /// Asks the host to send what is buffered to the outputs now.
     fn flush_now(&mut self);
 }
@@ -150,6 +168,26 @@ pub trait Sink {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the host refused the events")]
 pub struct Refused;
+
+/// What contexts of the host's own hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NativeKind {
+    /// `CMetrics` contexts.
+    Metrics,
+    /// `CTraces` contexts.
+    Traces,
+}
+
+/// Why contexts were not appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotAppended {
+    /// The host is paused, or out of storage: the same contexts may be taken later.
+    #[error("the host refused the contexts")]
+    Refused,
+    /// The host will never take them.
+    #[error("the host cannot take the contexts: {0}")]
+    Unsupported(&'static str),
+}
 
 /// Makes the host call an input back on its own thread. Cheap, and safe from any thread.
 #[derive(Clone)]

@@ -221,6 +221,7 @@ mod tests {
             position: 1,
             host_release: "4.2.0".to_owned(),
             log_groups: true,
+            native_chunks: true,
             counters: Arc::clone(&counters),
             log: Arc::new(Log::default()),
         };

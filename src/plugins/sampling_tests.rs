@@ -41,6 +41,7 @@ fn environment(emitter: bool) -> Environment {
         position: 1,
         host_release: "5.1.1".to_owned(),
         log_groups: true,
+        native_chunks: true,
         counters: Arc::new(Counters::default()),
         log: Arc::new(Log::default()),
     }

@@ -16,7 +16,7 @@ use super::budget::Held;
 use super::meters::Meters;
 use super::refusal::Refusal;
 use crate::model::Signal;
-use crate::plugin::{Sink, Waker};
+use crate::plugin::{NativeKind, NotAppended, Sink, Waker};
 
 /// How many bytes are appended in one go, before the host's thread gets to do something else.
 const SLICE_BYTES: usize = 8 * 1024 * 1024;
@@ -30,6 +30,8 @@ pub(super) struct Batch {
     /// Spans, data points or log records.
     pub(super) items: usize,
     pub(super) events: Vec<u8>,
+    /// What `events` are if they are no log events: contexts of the host's own.
+    pub(super) native: Option<NativeKind>,
     pub(super) held: Held,
 }
 
@@ -240,10 +242,21 @@ fn append_one(waiting: Waiting, sink: &mut dyn Sink, meters: &Meters) -> bool {
         refuse(waiting, Refusal::ClientGone, meters);
         return true;
     }
-    let Batch { signal, records, items, events, .. } = &waiting.batch;
-    if sink.append(b"", *records, events).is_err() {
-        refuse(waiting, Refusal::Paused, meters);
-        return false;
+    let Batch { signal, records, items, events, native, .. } = &waiting.batch;
+    let appended = match *native {
+        None => sink.append(b"", *records, events).map_err(|_| NotAppended::Refused),
+        Some(kind) => sink.append_native(b"", kind, events),
+    };
+    match appended {
+        Ok(()) => {}
+        Err(NotAppended::Refused) => {
+            refuse(waiting, Refusal::Paused, meters);
+            return false;
+        }
+        Err(error @ NotAppended::Unsupported(_)) => {
+            refuse(waiting, Refusal::Malformed(error.to_string()), meters);
+            return true;
+        }
     }
     meters.of(*signal).accepted.add_items(*items);
     let Waiting { batch: Batch { events, held, .. }, answer, .. } = waiting;
@@ -303,7 +316,8 @@ mod tests {
 
     fn batch(bytes: usize) -> Batch {
         let held = Budget::new(usize::MAX, Counter::default()).share();
-        Batch { signal: Signal::Logs, records: 1, items: 1, events: vec![0; bytes], held }
+        let (signal, events, native) = (Signal::Logs, vec![0; bytes], None);
+        Batch { signal, records: 1, items: 1, events, native, held }
     }
 
     fn answers<'a>(filled: &'a Filled, lengths: &[usize]) -> Vec<Place<'a>> {

@@ -45,7 +45,8 @@ const QUEUE_BYTES: CounterFamily = CounterFamily::gauge(
 );
 
 /// Reasons for which items are refused after they were read.
-const ITEM_REASONS: [&str; 4] = ["paused", "queue_timeout", "shutting_down", "client_gone"];
+const ITEM_REASONS: [&str; 5] =
+    ["paused", "queue_timeout", "shutting_down", "client_gone", "malformed"];
 
 /// How a request came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

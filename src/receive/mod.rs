@@ -32,6 +32,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::codec::native::write::Forms;
 use crate::plugin::{OpenError, Sink, Waker};
 use crate::runtime::{Runtime, Tasks};
 use crate::stats::{Counters, Log};
@@ -71,6 +72,8 @@ pub struct Settings {
     pub max_queue_size: usize,
     /// Whether logs get group markers.
     pub log_groups: bool,
+    /// The host's own forms to write instead of records.
+    pub native: Option<Forms>,
 }
 
 /// Listeners that take OTLP in. The owner calls it on the host's thread.
@@ -109,7 +112,8 @@ impl Receiver {
             log,
             max_request_size: settings.max_request_size,
             limits: Arc::clone(&limits),
-            transcoder: Transcoder::new(settings.log_groups, settings.max_request_size),
+            transcoder: Transcoder::new(settings.log_groups, settings.max_request_size)
+                .native(settings.native, counters),
         });
         let (accepting, connections) = (runtime.tasks(), runtime.tasks());
         let stop = watch::Sender::new(false);

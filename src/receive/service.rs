@@ -88,7 +88,8 @@ impl Service {
             });
         }
         if !events.is_empty() {
-            let batch = Batch { signal, records, items, events, held };
+            let native = self.transcoder.kind(signal);
+            let batch = Batch { signal, records, items, events, native, held };
             self.handoff.submit(batch, self.limits.queue_timeout, &self.meters).await?;
         }
         Ok(wire::success(rejected, reason.as_deref()))

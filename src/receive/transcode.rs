@@ -5,11 +5,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::budget::Held;
 use super::refusal::Refusal;
 use crate::clock;
+use crate::codec::native::write::{Forms, Loss, Written, metrics_to_cmetrics, traces_to_ctraces};
 use crate::codec::records::{
-    LogOptions, Transcoded, logs_to_records, metrics_to_records, traces_to_records,
+    DecodeError, LogOptions, Transcoded, logs_to_groups, logs_to_records, metrics_to_records,
+    traces_to_records,
 };
 use crate::codec::wire::{Fields, WireError, WireValue};
 use crate::model::Signal;
+use crate::plugin::NativeKind;
+use crate::stats::{Counter, CounterFamily, Counters};
 
 /// What the events of one request may take at least.
 const LEAST_LARGEST: usize = 256 * 1024 * 1024;
@@ -27,12 +31,65 @@ static NEXT_GROUP: AtomicU32 = AtomicU32::new(1);
 pub(super) struct Transcoder {
     log_groups: bool,
     largest: usize,
+    native: Option<Native>,
+}
+
+const LOSSES: CounterFamily = CounterFamily::counter(
+    "native_losses_total",
+    "What items lost on their way into the host's own form, by reason.",
+    &["reason"],
+);
+
+/// The host's own forms in place of records, and what items lose in them.
+#[derive(Debug)]
+struct Native {
+    forms: Forms,
+    losses: Vec<(Loss, Counter)>,
+}
+
+impl Native {
+    fn contexts(
+        &self,
+        signal: Signal,
+        request: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<Transcoded, DecodeError> {
+        let Written { transcoded, losses } = if signal == Signal::Metrics {
+            metrics_to_cmetrics(request, out, self.forms)?
+        } else {
+            traces_to_ctraces(request, out, self.forms)?
+        };
+        for (loss, counter) in &self.losses {
+            counter.add_items(losses.of(*loss));
+        }
+        Ok(transcoded)
+    }
 }
 
 impl Transcoder {
     pub(super) fn new(log_groups: bool, max_request_size: usize) -> Self {
         let largest = max_request_size.saturating_mul(LARGEST_GROWTH).max(LEAST_LARGEST);
-        Self { log_groups, largest }
+        Self { log_groups, largest, native: None }
+    }
+
+    /// The same that writes the host's own forms, if there are any. Where logs have no groups
+    /// they stay records, because only records have their resource and scope with them then.
+    pub(super) fn native(mut self, forms: Option<Forms>, counters: &Counters) -> Self {
+        self.native = forms.map(|forms| {
+            let counter = |loss: Loss| (loss, counters.counter(LOSSES, &[loss.name()]));
+            Native { forms, losses: Loss::ALL.map(counter).into() }
+        });
+        self
+    }
+
+    /// What the output is for a signal, if it is not log events.
+    pub(super) fn kind(&self, signal: Signal) -> Option<NativeKind> {
+        self.native.as_ref()?;
+        match signal {
+            Signal::Traces => Some(NativeKind::Traces),
+            Signal::Metrics => Some(NativeKind::Metrics),
+            Signal::Logs => None,
+        }
     }
 
     /// The events of a request. Afterwards `held` is what they take.
@@ -58,14 +115,23 @@ impl Transcoder {
         let usual = request.len().saturating_add(request.len() / 2).saturating_add(256);
         let mut events = Vec::with_capacity(expected.max(usual));
         let now_unix_nanos = clock::unix_nanos();
+        let native = self.native.as_ref();
         let transcoded = match signal {
+            Signal::Traces | Signal::Metrics if native.is_some() => native
+                .map_or(Ok(Transcoded::default()), |native| {
+                    native.contexts(signal, request, &mut events)
+                }),
             Signal::Traces => traces_to_records(request, &mut events),
             Signal::Metrics => metrics_to_records(request, &mut events, now_unix_nanos),
             Signal::Logs => {
                 let groups = self.log_groups;
                 let first_group = reserve_groups(request.len());
                 let options = LogOptions { groups, first_group, now_unix_nanos };
-                logs_to_records(request, &mut events, options)
+                if groups && native.is_some() {
+                    logs_to_groups(request, &mut events, options)
+                } else {
+                    logs_to_records(request, &mut events, options)
+                }
             }
         };
         let transcoded = transcoded.map_err(|error| Refusal::Malformed(error.to_string()))?;

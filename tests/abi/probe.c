@@ -81,6 +81,7 @@ int main(void)
     FIELD("config_map.value", flb_config_map, value);
 
     SIZE("input", flb_input_instance);
+    FIELD("input.processor", flb_input_instance, processor);
     FIELD("input.flags", flb_input_instance, flags);
     FIELD("input.id", flb_input_instance, id);
     FIELD("input.chunk_trace_ctxt", flb_input_instance, chunk_trace_ctxt);

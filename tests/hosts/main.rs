@@ -31,8 +31,13 @@ mod builtin_filters;
 mod crash;
 mod delivery;
 mod equality;
+#[path = "../native/expected.rs"]
+mod expected;
+#[path = "../records/generate.rs"]
+mod generate;
 mod lifecycle;
 mod native;
+mod native_format;
 mod pipeline;
 mod sdk;
 mod support;

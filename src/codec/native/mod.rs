@@ -15,6 +15,7 @@ mod pb;
 mod plain;
 mod tally;
 mod values;
+pub mod write;
 
 use self::tally::{Bad, Place, Tally};
 use super::msgpack::Reader;
@@ -75,6 +76,12 @@ fn read_chunk(chunk: &[u8], read: ReadContext) -> NativeRequest {
 pub fn exercise(bytes: &[u8]) {
     let requests = [ctraces_to_otlp(bytes), cmetrics_to_otlp(bytes)];
     drop(std::hint::black_box(requests));
+    for forms in ["3.0.0", "5.1.1"].map(write::Forms::of_release) {
+        let (mut traces, mut metrics) = (Vec::new(), Vec::new());
+        drop(std::hint::black_box(write::traces_to_ctraces(bytes, &mut traces, forms)));
+        drop(std::hint::black_box(write::metrics_to_cmetrics(bytes, &mut metrics, forms)));
+        drop(std::hint::black_box([ctraces_to_otlp(&traces), cmetrics_to_otlp(&metrics)]));
+    }
     for event in Events::new(bytes).flatten() {
         drop(std::hint::black_box(plain_log(&event, bytes, 1)));
     }

@@ -17,7 +17,9 @@ pub(crate) mod testing;
 mod walk;
 pub mod write;
 
-pub use decode::{LogOptions, Transcoded, logs_to_records, metrics_to_records, traces_to_records};
+pub use decode::{
+    LogOptions, Transcoded, logs_to_groups, logs_to_records, metrics_to_records, traces_to_records,
+};
 pub use encode::{Added, Encoder, RequestBuilder};
 pub use error::{DecodeError, DecodeKind, EncodeError, ValueError};
 pub use event::{Event, EventKind, EventTime, Events, Group, Telemetry};

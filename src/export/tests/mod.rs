@@ -28,6 +28,7 @@ fn environment() -> Environment {
         position: 1,
         host_release: "5.1.0".to_owned(),
         log_groups: true,
+        native_chunks: true,
         counters: Arc::new(Counters::default()),
         log: Arc::new(Log::default()),
     }

@@ -101,6 +101,7 @@ pub(super) const CONFIG_MAP_5_0_3: ConfigMap = ConfigMap { size: 104, ..CONFIG_M
 
 pub(super) const INPUT_3_0_0: InputInstance = InputInstance {
     size: 928,
+    processor: 72,
     flags: 80,
     id: 84,
     chunk_trace_ctxt: 88,

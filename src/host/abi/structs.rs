@@ -122,6 +122,8 @@ pub struct ConfigMap {
 pub struct InputInstance {
     /// Bytes of the whole structure.
     pub size: usize,
+    /// Offset of `processor`.
+    pub processor: usize,
     /// Offset of `flags`.
     pub flags: usize,
     /// Offset of `id`.

@@ -4,14 +4,18 @@
 
 mod limits;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::codec::native::write::Forms;
 use crate::config::Parser;
+use crate::hub::Hub;
 use crate::plugin::{
     Environment, Input, OpenError, OptionKind, OptionSpec, Options, Pause, Sink, Spec, Waker,
 };
 use crate::plugins::emitter::{self, Emitter};
 use crate::receive::{Receiver, Settings};
+use crate::stats::Log;
 
 const MIB: u64 = 1024 * 1024;
 const DEFAULT_SIZE: u64 = 64 * MIB;
@@ -32,7 +36,8 @@ const OPTIONS: &[OptionSpec] = &[
         "format",
         OptionKind::Str,
         Some("records"),
-        "How traces and metrics enter the pipeline: 'records', as log records that filters see.",
+        "How telemetry enters the pipeline: 'records', as log records that filters see; or \
+         'native', as Fluent Bit's own traces, metrics and log groups, which filters do not see.",
     ),
     OptionSpec::new(
         "max_request_size",
@@ -64,6 +69,27 @@ const OPTIONS: &[OptionSpec] = &[
 pub struct AiOtlp {
     receiver: Receiver,
     emitter: Emitter,
+    /// What is to be said when all instances have started, if something is.
+    warning: Option<NativeWarning>,
+}
+
+/// Says once that filters of ours do not see what is native.
+#[derive(Debug)]
+struct NativeWarning {
+    hub: Arc<Hub>,
+    log: Arc<Log>,
+}
+
+impl NativeWarning {
+    fn give(self) {
+        if self.hub.has_filters() {
+            self.log.warn(
+                "option 'format': with 'native', the filters ai_context, ai_metrics and \
+                 ai_sampling do not see the traces and metrics that come in here, because the \
+                 host runs filters on logs only; use 'format: records' to have them filtered",
+            );
+        }
+    }
 }
 
 impl Input for AiOtlp {
@@ -80,10 +106,14 @@ impl Input for AiOtlp {
         environment: Environment,
         waker: Waker,
     ) -> Result<Self, OpenError> {
-        let settings = settings(options, environment.log_groups)?;
+        let settings = settings(options, &environment)?;
+        let warning = settings.native.map(|_| NativeWarning {
+            hub: Arc::clone(&environment.hub),
+            log: Arc::clone(&environment.log),
+        });
         let receiver = Receiver::open(&settings, waker, &environment.counters, environment.log)?;
         let emitter = Emitter::new(environment.hub, &environment.counters);
-        Ok(Self { receiver, emitter })
+        Ok(Self { receiver, emitter, warning })
     }
 
     fn on_wake(&mut self, sink: &mut dyn Sink) {
@@ -91,6 +121,10 @@ impl Input for AiOtlp {
     }
 
     fn on_tick(&mut self, sink: &mut dyn Sink) {
+        // Filters start after inputs, and before the first tick.
+        if let Some(warning) = self.warning.take() {
+            warning.give();
+        }
         self.receiver.append(sink);
         self.emitter.tick(sink);
     }
@@ -114,13 +148,13 @@ impl Input for AiOtlp {
     }
 }
 
-fn settings(options: &dyn Options, log_groups: bool) -> Result<Settings, OpenError> {
+fn settings(options: &dyn Options, environment: &Environment) -> Result<Settings, OpenError> {
     let mut parser = Parser::new(options);
     let grpc_port = limits::port(&mut parser, "grpc_port", 4317);
     let http_port = limits::port(&mut parser, "http_port", 4318);
     let unix_socket = limits::unix_socket(&mut parser);
     let limits = limits::read(&mut parser);
-    check_format(&mut parser);
+    let native = format(&mut parser, environment);
     let max_request_size = size(&mut parser, "max_request_size");
     let max_queue_size = size(&mut parser, "max_queue_size");
     let listen = parser
@@ -136,17 +170,25 @@ fn settings(options: &dyn Options, log_groups: bool) -> Result<Settings, OpenErr
         limits,
         max_request_size,
         max_queue_size,
-        log_groups,
+        log_groups: environment.log_groups,
+        native,
     })
 }
 
-fn check_format(parser: &mut Parser<'_>) {
-    match parser.text("format").map(str::trim) {
-        Some(format) if format.eq_ignore_ascii_case("native") => {
-            parser.refuse("format", format, "it comes in a later release; allowed: records");
-        }
-        _ => parser.choice("format", (), &[("records", ())]),
+/// The host's own forms, if they are asked for.
+fn format(parser: &mut Parser<'_>, environment: &Environment) -> Option<Forms> {
+    if !parser.choice("format", false, &[("records", false), ("native", true)]) {
+        return None;
     }
+    if !environment.native_chunks {
+        parser.refuse(
+            "format",
+            "native",
+            "this host does not export 'flb_input_chunk_append_raw', which appends its own \
+             traces and metrics; allowed: records",
+        );
+    }
+    Some(Forms::of_release(&environment.host_release))
 }
 
 /// A size of at least a kilobyte: with less, hardly any request would get through.

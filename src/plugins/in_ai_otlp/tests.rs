@@ -37,6 +37,7 @@ fn environment() -> Environment {
         position: 1,
         host_release: "4.2.8".to_owned(),
         log_groups: true,
+        native_chunks: true,
         counters: Arc::new(Counters::default()),
         log: Arc::new(Log::default()),
     }
@@ -102,13 +103,13 @@ fn every_wrong_option_is_named_at_once() {
     let options = given(&[
         ("grpc_port", "99999"),
         ("http_port", "none"),
-        ("format", "native"),
+        ("format", "nativ"),
         ("max_request_size", "12"),
         ("max_queue_size", "huge"),
     ]);
     let error = open(&options, &environment()).unwrap_err();
     assert_eq!(error.0.len(), 5, "{error}");
-    assert!(error.to_string().contains("'native' is not allowed; it comes in a later release"));
+    assert!(error.to_string().contains("'nativ' is not allowed; allowed: records, native"));
     let error = open(&given(&[("format", "xml")]), &environment()).unwrap_err();
     assert!(error.to_string().contains("allowed: records"), "{error}");
 }
@@ -178,4 +179,14 @@ fn everything_leaves_at_a_shutdown_and_after() {
     assert_eq!(pipe.flushed, 3);
     assert!(shelf.0.lock().unwrap().1.iter().all(|drain| *drain == Drain::Everything));
     plugin.on_pause(Pause::Shutdown, &mut pipe);
+}
+
+#[test]
+fn native_needs_a_host_that_takes_it() {
+    let options = given(&[("grpc_port", "0"), ("http_port", "0"), ("format", "Native")]);
+    drop(open(&options, &environment()).unwrap());
+    let error = open(&options, &Environment { native_chunks: false, ..environment() }).unwrap_err();
+    assert_eq!(error.0.len(), 1);
+    assert!(error.0[0].contains("flb_input_chunk_append_raw"), "{error}");
+    assert!(error.0[0].contains("allowed: records"), "{error}");
 }

@@ -53,6 +53,13 @@ pub(super) struct Scope<'a> {
 pub(super) struct MetricExtra<'a> {
     pub(super) datapoints: &'a [u8],
     pub(super) metadata: &'a [u8],
+    /// Whether it is a sum that goes up and down, which the format can only take for a gauge. This
+    /// and the next ones are what our own writer keeps.
+    pub(super) up_and_down: bool,
+    /// The temporality, where the format of the release has no place for it.
+    pub(super) temporality: Option<u64>,
+    /// The unit, where the format of the release has no place for it.
+    pub(super) unit: &'a [u8],
 }
 
 impl<'a> External<'a> {
@@ -78,8 +85,14 @@ impl<'a> External<'a> {
             for metric in MapView::new(kind.value) {
                 let extra = MapView::new(metric.value);
                 let part = |key: &[u8]| extra.get(key).unwrap_or_default();
-                let extra =
-                    MetricExtra { datapoints: part(b"datapoints"), metadata: part(b"metadata") };
+                let temporality = extra.get(b"aggregation_temporality");
+                let extra = MetricExtra {
+                    datapoints: part(b"datapoints"),
+                    metadata: part(b"metadata"),
+                    up_and_down: part(b"is_monotonic") == [0xc2],
+                    temporality: temporality.and_then(|value| fields::uint(value).ok()),
+                    unit: fields::text(part(b"unit")).unwrap_or_default(),
+                };
                 read.metrics.entry((kind.key, metric.key)).or_insert(extra);
             }
         }

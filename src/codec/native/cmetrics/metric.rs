@@ -47,8 +47,9 @@ impl Kind {
     }
 
     /// The field of `Metric` that holds the data of this type.
-    const fn field(self) -> u32 {
+    const fn field(self, up_and_down: bool) -> u32 {
         match self {
+            Self::Gauge if up_and_down => 7,
             Self::Gauge | Self::Untyped => 5,
             Self::Counter => 7,
             Self::Histogram => 9,
@@ -113,8 +114,11 @@ impl<'a> Metric<'a> {
             scope: shared.external.scope_of(&extra),
             name,
             description,
-            unit: opt(b"unit").at("meta.opts.unit")?,
-            temporality: temporality(meta, shared.from_otlp).at("meta.aggregation_type")?,
+            unit: Some(opt(b"unit").at("meta.opts.unit")?)
+                .filter(|unit| !unit.is_empty())
+                .unwrap_or(extra.unit),
+            temporality: temporality(meta, extra.temporality, shared.from_otlp)
+                .at("meta.aggregation_type")?,
             labels: label_names(part(b"labels"), place, tally)?,
             buckets: doubles(part(b"buckets")).at("meta.buckets")?,
             quantiles: doubles(part(b"quantiles")).at("meta.quantiles")?,
@@ -141,11 +145,11 @@ impl<'a> Metric<'a> {
             pb::text(out, 1, &self.name);
             pb::nonempty(out, 2, self.description);
             pb::nonempty(out, 3, self.unit);
-            pb::message(out, self.kind.field(), |out| {
+            pb::message(out, self.kind.field(self.extra.up_and_down), |out| {
                 for (index, raw) in values.enumerate() {
                     point::write(out, raw, &mut points, place.with("values", index), tally);
                 }
-                if self.kind.has_temporality() {
+                if self.kind.has_temporality() || self.extra.up_and_down {
                     pb::nonzero(out, 2, self.temporality);
                 }
                 if self.kind == Kind::Counter {
@@ -180,8 +184,12 @@ fn full_name(parts: [&[u8]; 3]) -> Result<Vec<u8>, Bad> {
 }
 
 /// OTLP's number: 0 unspecified, 1 delta, 2 cumulative, which are the format's numbers, too.
-fn temporality(meta: MapView<'_>, from_otlp: bool) -> Result<u64, &'static str> {
-    match meta.get(b"aggregation_type").map(fields::uint).transpose()? {
+fn temporality(
+    meta: MapView<'_>,
+    beside: Option<u64>,
+    from_otlp: bool,
+) -> Result<u64, &'static str> {
+    match meta.get(b"aggregation_type").map(fields::uint).transpose()?.or(beside) {
         Some(stated @ (1 | 2)) => Ok(stated),
         Some(0) if from_otlp => Ok(0),
         Some(0) | None => Ok(2),

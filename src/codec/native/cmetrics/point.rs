@@ -46,6 +46,8 @@ struct Extra<'a> {
     has_sum: Option<bool>,
     min: Option<f64>,
     max: Option<f64>,
+    /// Whether a histogram without buckets got one, which our own writer says.
+    no_buckets: bool,
     exemplars: &'a [u8],
 }
 
@@ -62,6 +64,7 @@ impl<'a> Extra<'a> {
                 b"has_sum" => extra.has_sum = Some(truth(entry.value)),
                 b"has_min" => has_min = truth(entry.value),
                 b"has_max" => has_max = truth(entry.value),
+                b"has_buckets" => extra.no_buckets = !truth(entry.value),
                 b"min" => extra.min = Some(fields::double(entry.value)?),
                 b"max" => extra.max = Some(fields::double(entry.value)?),
                 b"exemplars" => extra.exemplars = entry.value,
@@ -221,6 +224,9 @@ fn histogram(
             *before = before.saturating_add(last);
         }
         bounds = finite;
+    }
+    if extra.no_buckets && bounds.is_empty() {
+        counts.clear();
     }
     pb::packed64(out, 6, counts.iter().copied());
     pb::packed64(out, 7, bounds.iter().map(|bound| bound.to_bits()));

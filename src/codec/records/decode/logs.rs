@@ -33,8 +33,31 @@ pub fn logs_to_records(
     out: &mut Vec<u8>,
     options: LogOptions,
 ) -> Result<Transcoded, DecodeError> {
+    logs(request, out, options, false)
+}
+
+/// Appends the records of an `ExportLogsServiceRequest` to `out` exactly as Fluent Bit's own
+/// OpenTelemetry input does: with groups alone, and without what telemetry records add.
+///
+/// # Errors
+/// The request itself, a `ResourceLogs` or a `ScopeLogs` is not valid; nothing is appended.
+pub fn logs_to_groups(
+    request: &[u8],
+    out: &mut Vec<u8>,
+    options: LogOptions,
+) -> Result<Transcoded, DecodeError> {
+    logs(request, out, LogOptions { groups: true, ..options }, true)
+}
+
+fn logs(
+    request: &[u8],
+    out: &mut Vec<u8>,
+    options: LogOptions,
+    plain: bool,
+) -> Result<Transcoded, DecodeError> {
     let mut logs = Logs {
         options,
+        plain,
         tail: Vec::new(),
         tail_pairs: 0,
         body: Vec::new(),
@@ -51,6 +74,8 @@ pub fn logs_to_records(
 
 struct Logs {
     options: LogOptions,
+    /// Nothing is added to what Fluent Bit's own input writes.
+    plain: bool,
     /// The pairs of the `otlp` map that all records of a scope have.
     tail: Vec<u8>,
     tail_pairs: u32,
@@ -75,7 +100,9 @@ impl Sink for Logs {
 
     fn begin(&mut self, scope: ScopeStart<'_>, out: &mut Vec<u8>) {
         self.tail.clear();
-        self.tail_pairs = common_pairs(Signal::Logs, &scope, &mut self.tail);
+        if !self.plain {
+            self.tail_pairs = common_pairs(Signal::Logs, &scope, &mut self.tail);
+        }
         self.group_start = out.len();
         if !self.options.groups {
             return;
@@ -109,6 +136,14 @@ impl Sink for Logs {
             .map_or(self.options.now_unix_nanos, |slot| slot.value);
         self.body.clear();
         let form = write_body(&log, &mut self.body).map_err(|fault| fault.within("body"))?;
+        let form = form.filter(|form| {
+            if self.plain && *form == "none" {
+                self.body.clear();
+                self.body.extend_from_slice(&LOG_KEY);
+                msgpack::nil(&mut self.body);
+            }
+            !self.plain
+        });
         log.leave_out(5);
         event_head(out, EventTime::from_unix_nanos(time));
         msgpack::map_header(out, 1);

@@ -11,7 +11,7 @@ mod traces;
 mod value;
 
 pub(super) use envelope::event_head;
-pub use logs::{LogOptions, logs_to_records};
+pub use logs::{LogOptions, logs_to_groups, logs_to_records};
 pub(super) use metrics::metric_points;
 pub use metrics::metrics_to_records;
 pub use traces::traces_to_records;

@@ -1,22 +1,24 @@
 //! Every kind of plugin under every row: host structures made by hand where each release keeps
 //! them, and host functions that note how they are called.
 
+mod native;
+
 use std::cell::RefCell;
 use std::ffi::{c_char, c_int, c_long, c_void};
 use std::ptr;
 use std::time::Duration;
 
-use super::abi::row::{Build, HostAbi};
-use super::abi::rows::ROWS;
-use super::detect::Host;
-use super::kind::Kind;
-use super::raw::View;
-use super::setup::Setup;
-use super::symbols::{
-    AppendFunctions, Collect, FilterFunctions, InputFunctions, MetricFunctions, OnTimer,
-    OutputFunctions, Symbols,
+use crate::host::abi::row::{Build, HostAbi};
+use crate::host::abi::rows::ROWS;
+use crate::host::detect::Host;
+use crate::host::kind::Kind;
+use crate::host::raw::View;
+use crate::host::setup::Setup;
+use crate::host::symbols::{
+    AppendFunctions, Collect, FilterFunctions, InputFunctions, MetricFunctions, NativeFunctions,
+    OnTimer, OutputFunctions, ProcessorFunctions, Symbols,
 };
-use super::{filter, input, lend, output};
+use crate::host::{filter, input, lend, output};
 use crate::plugin::{
     Chunk, Completion, Delivery, Environment, EventType, Fate, Filter, Input, OpenError,
     OptionSpec, Options, Output, Pause, Sink, Spec, Verdict, Waker,
@@ -30,6 +32,7 @@ struct Notes {
     wake: Option<Collect>,
     tick: Option<Collect>,
     appended: Vec<(String, usize, usize)>,
+    contexts: Vec<String>,
     flushed: usize,
     series: Vec<String>,
     properties: Vec<(String, String)>,
@@ -207,6 +210,16 @@ fn host(abi: &HostAbi) -> &'static Host {
             flb_sched_timer_invalidate: ignore,
         }),
         append: Some(AppendFunctions { flb_input_log_append_records: append_records }),
+        native: Some(NativeFunctions { flb_input_chunk_append_raw: native::append_raw }),
+        processors: Some(ProcessorFunctions {
+            flb_processor_is_active: native::processor_is_active,
+            ctr_decode_msgpack_create: native::decode_context,
+            ctr_destroy: native::destroy_context,
+            cmt_decode_msgpack_create: native::decode_context,
+            cmt_destroy: native::destroy_context,
+            flb_input_trace_append: native::append_context,
+            flb_input_metrics_append: native::append_context,
+        }),
         trace: None,
         metrics: Some(MetricFunctions {
             cmt_counter_create: create_metric,

@@ -1,0 +1,72 @@
+//! What the readers of one release of Fluent Bit take.
+
+/// What one release's readers of chunks take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Forms {
+    /// Spans have the keys `dropped_events_count`, `dropped_links_count` and `schema_url` (3.2.7).
+    pub(super) long_spans: bool,
+    /// Numbers have a type, points a start, and there are exponential histograms and attributes
+    /// without value (5.0.0).
+    pub(super) typed_points: bool,
+    /// Metrics have a unit (5.0.1).
+    pub(super) units: bool,
+    /// A point need not have all labels of its metric (5.0.5).
+    pub(super) absent_labels: bool,
+    /// Histograms have a temporality, and text may be longer than [`SHORT_TEXT`] (5.1.0).
+    pub(super) histogram_temporality: bool,
+}
+
+/// The longest text that readers of metrics take before 5.1.0.
+pub(super) const SHORT_TEXT: usize = 1024;
+/// The longest text that readers take in the fields of spans.
+pub(super) const SPAN_TEXT: usize = 1_024_000;
+/// The longest key of an attribute that readers take.
+pub(super) const LONGEST_KEY: usize = 255;
+/// The longest list that readers take, apart from attributes.
+pub(super) const LONGEST_LIST: u32 = 65_535;
+/// A list that is the value of an attribute is shorter than this.
+pub(super) const LONGEST_VALUES: u32 = 100_000;
+/// How deep lists and maps nest in each other at most; ours read no more.
+pub(super) const MAX_DEPTH: u32 = 30;
+
+impl Forms {
+    /// The forms of a release that names itself so, for example `4.2.8`. A release that does not
+    /// say numbers gets the oldest forms, which every later one reads.
+    #[must_use]
+    pub fn of_release(release: &str) -> Self {
+        let mut numbers = release.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+        let mut next = || numbers.next().unwrap_or(0);
+        let release = (next(), next(), next());
+        Self {
+            long_spans: release >= (3, 2, 7),
+            typed_points: release >= (5, 0, 0),
+            units: release >= (5, 0, 1),
+            absent_labels: release >= (5, 0, 5),
+            histogram_temporality: release >= (5, 1, 0),
+        }
+    }
+
+    /// The longest text in metrics.
+    pub(super) const fn metric_text(self) -> usize {
+        if self.histogram_temporality { usize::MAX } else { SHORT_TEXT }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_release_has_what_its_readers_take() {
+        let oldest = Forms::of_release("3.0.0");
+        assert_eq!(oldest, Forms::of_release("unknown"));
+        assert!(!oldest.long_spans && oldest.metric_text() == 1024);
+        assert!(!Forms::of_release("3.2.6").long_spans && Forms::of_release("3.2.10").long_spans);
+        assert!(Forms::of_release("4.2.8").long_spans && !Forms::of_release("4.2.8").typed_points);
+        assert!(!Forms::of_release("5.0.0").units && Forms::of_release("5.0.1").units);
+        assert!(!Forms::of_release("5.0.4").absent_labels);
+        assert!(!Forms::of_release("5.0.9").histogram_temporality);
+        assert!(Forms::of_release("5.1.1").histogram_temporality);
+        assert_eq!(Forms::of_release("5.1.1").metric_text(), usize::MAX);
+    }
+}
