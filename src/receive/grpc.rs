@@ -55,6 +55,7 @@ async fn export(service: &Service, request: Request<Incoming>) -> Result<Vec<u8>
     }
     service.meters.of(signal).request(Transport::Grpc);
     let gzip = is_gzip(request.headers(), &GRPC_ENCODING)?;
+    let origin = service.tenancy.origin(request.headers(), None)?;
     service.admit()?;
     let mut held = service.budget.share();
     let limit = service.max_request_size.saturating_add(PREFIX);
@@ -65,7 +66,7 @@ async fn export(service: &Service, request: Request<Incoming>) -> Result<Vec<u8>
         read => read?,
     };
     let payload = unframe(bytes, gzip)?;
-    service.store(signal, payload, held).await
+    service.store(signal, payload, origin, held).await
 }
 
 /// The one message of a unary call.

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use super::budget::Held;
 use super::meters::Meters;
 use super::refusal::Refusal;
+use super::tenancy::Route;
 use crate::model::Signal;
 use crate::plugin::{Sink, Waker};
 
@@ -27,6 +28,8 @@ pub(super) struct Batch {
     /// Spans, data points or log records.
     pub(super) items: usize,
     pub(super) events: Vec<u8>,
+    /// The tag, or the parts with their tags.
+    pub(super) route: Route,
     pub(super) held: Held,
     pub(super) answer: oneshot::Sender<Result<(), Refusal>>,
 }
@@ -168,7 +171,10 @@ fn append_one(batch: Batch, sink: &mut dyn Sink, meters: &Meters) -> bool {
         meters.of(batch.signal).refused(Refusal::ClientGone.reason(), batch.items);
         return true;
     }
-    if sink.append(b"", batch.records, &batch.events).is_err() {
+    let appended = batch
+        .route
+        .append(batch.records, &batch.events, |tag, records, part| sink.append(tag, records, part));
+    if appended.is_err() {
         refuse(batch, Refusal::Paused, meters);
         return false;
     }
@@ -224,7 +230,8 @@ mod tests {
             let (answer, answered) = oneshot::channel();
             answers.push(answered);
             let (events, held) = (vec![0; *length], budget.share());
-            let batch = Batch { signal: Signal::Logs, records: 1, items: 1, events, held, answer };
+            let (signal, route) = (Signal::Logs, Route::default());
+            let batch = Batch { signal, records: 1, items: 1, events, route, held, answer };
             assert!(handoff.push(batch).is_ok());
         }
         (handoff, answers, wakes)

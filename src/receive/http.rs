@@ -10,7 +10,7 @@ use prost::Message;
 
 use super::body::{self, READ_LIMIT};
 use super::meters::Transport;
-use super::refusal::{RETRY_AFTER_SECONDS, Refusal};
+use super::refusal::Refusal;
 use super::reply::Reply;
 use super::service::{Payload, Service};
 use crate::model::Signal;
@@ -45,10 +45,11 @@ async fn export(service: &Service, parts: &Parts, body: &mut Incoming) -> Result
     service.meters.of(signal).request(Transport::Http);
     check_content_type(media_type(&parts.headers))?;
     let gzip = is_gzip(&parts.headers, &CONTENT_ENCODING)?;
+    let origin = service.tenancy.origin(&parts.headers, None)?;
     service.admit()?;
     let mut held = service.budget.share();
     let bytes = body::read(body, service.max_request_size, READ_LIMIT, &mut held).await?;
-    service.store(signal, Payload { bytes, gzip }, held).await
+    service.store(signal, Payload { bytes, gzip }, origin, held).await
 }
 
 /// The content type without parameters, in lower case.
@@ -99,8 +100,8 @@ pub(super) fn refused(headers: &HeaderMap, refusal: &Refusal) -> Response<Reply>
         reply(refusal.http_status(), PROTOBUF, status.encode_to_vec())
     };
     let headers = response.headers_mut();
-    if refusal.is_retryable() {
-        headers.insert(RETRY_AFTER, HeaderValue::from(u16::from(RETRY_AFTER_SECONDS)));
+    if let Some(seconds) = refusal.retry_after() {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     if matches!(refusal, Refusal::Method(_)) {
         headers.insert(ALLOW, HeaderValue::from_static("POST"));

@@ -14,6 +14,7 @@ mod meters;
 mod refusal;
 mod reply;
 mod service;
+mod tenancy;
 mod transcode;
 mod wire;
 
@@ -34,6 +35,8 @@ use budget::Budget;
 use handoff::Handoff;
 use meters::Meters;
 use service::Service;
+use tenancy::Tenancy;
+pub use tenancy::{LONGEST_TENANT, Rate, TagFrom, TagSettings, TenancySettings, is_tag};
 use transcode::Transcoder;
 
 /// How long the close of the listening sockets may take.
@@ -56,6 +59,8 @@ pub struct Settings {
     pub max_queue_size: usize,
     /// Whether logs get group markers.
     pub log_groups: bool,
+    /// Tags and tenants.
+    pub tenancy: TenancySettings,
 }
 
 /// Listeners that take OTLP in. The owner calls it on the host's thread.
@@ -99,6 +104,7 @@ impl Receiver {
             meters,
             log,
             max_request_size: settings.max_request_size,
+            tenancy: Tenancy::new(&settings.tenancy, counters),
             transcoder: Transcoder::new(settings.log_groups, settings.max_request_size),
         });
         let (accepting, connections) = (runtime.tasks(), runtime.tasks());

@@ -12,6 +12,7 @@ use super::handoff::{Batch, Handoff};
 use super::meters::Meters;
 use super::refusal::Refusal;
 use super::reply::Reply;
+use super::tenancy::{Digested, Origin, Tenancy};
 use super::transcode::Transcoder;
 use super::{body, grpc, http as otlp_http, wire};
 use crate::codec::records::Transcoded;
@@ -38,6 +39,7 @@ pub(super) struct Service {
     pub(super) log: Arc<Log>,
     pub(super) max_request_size: usize,
     pub(super) transcoder: Transcoder,
+    pub(super) tenancy: Tenancy,
 }
 
 impl Service {
@@ -71,9 +73,11 @@ impl Service {
         &self,
         signal: Signal,
         payload: Payload,
+        origin: Origin,
         mut held: Held,
     ) -> Result<Vec<u8>, Refusal> {
-        let (transcoded, events) = self.digest(signal, payload, &mut held)?;
+        let digested = self.digest(signal, payload, &origin, &mut held)?;
+        let Digested { transcoded, events, route, charge } = digested;
         let Transcoded { records, items, rejected, reason, .. } = transcoded;
         let meters = self.meters.of(signal);
         meters.received.add_items(items.saturating_add(rejected));
@@ -86,13 +90,14 @@ impl Service {
         }
         if !events.is_empty() {
             let (answer, answered) = oneshot::channel();
-            let batch = Batch { signal, records, items, events, held, answer };
+            let batch = Batch { signal, records, items, events, route, held, answer };
             if let Err((batch, refusal)) = self.handoff.push(batch) {
                 meters.refused(refusal.reason(), batch.items);
                 return Err(refusal);
             }
             answered.await.unwrap_or(Err(Refusal::ShuttingDown))?;
         }
+        charge.spend();
         Ok(wire::success(rejected, reason.as_deref()))
     }
 
@@ -101,8 +106,9 @@ impl Service {
         &self,
         signal: Signal,
         payload: Payload,
+        origin: &Origin,
         held: &mut Held,
-    ) -> Result<(Transcoded, Vec<u8>), Refusal> {
+    ) -> Result<Digested, Refusal> {
         let Payload { bytes, gzip } = payload;
         let weight = bytes.len().saturating_mul(if gzip { USUAL_COMPRESSION } else { 1 });
         heavy(weight, || {
@@ -111,7 +117,7 @@ impl Service {
             } else {
                 bytes
             };
-            self.transcoder.run(signal, &request, held)
+            self.tenancy.run(&self.transcoder, signal, &request, origin, held)
         })
     }
 }

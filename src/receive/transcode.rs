@@ -45,6 +45,17 @@ impl Transcoder {
         request: &[u8],
         held: &mut Held,
     ) -> Result<(Transcoded, Vec<u8>), Refusal> {
+        let mut events = self.reserve(request, held)?;
+        let transcoded = self.append(signal, request, &mut events)?;
+        held.settle(events.capacity());
+        Ok((transcoded, events))
+    }
+
+    /// Room for the events of a request, which `held` holds from now on.
+    ///
+    /// # Errors
+    /// The request is not valid, its events would be too large, or the budget is used up.
+    pub(super) fn reserve(&self, request: &[u8], held: &mut Held) -> Result<Vec<u8>, Refusal> {
         let expected = expected_size(request)
             .map_err(|error| Refusal::Malformed(format!("the request is not OTLP: {error}")))?;
         if expected > self.largest {
@@ -54,21 +65,31 @@ impl Transcoder {
             });
         }
         held.grow(expected)?;
-        let mut events = Vec::with_capacity(expected);
+        Ok(Vec::with_capacity(expected))
+    }
+
+    /// Appends the events of a request, or of a part of one.
+    ///
+    /// # Errors
+    /// The request is not valid; nothing is appended.
+    pub(super) fn append(
+        &self,
+        signal: Signal,
+        request: &[u8],
+        events: &mut Vec<u8>,
+    ) -> Result<Transcoded, Refusal> {
         let now_unix_nanos = clock::unix_nanos();
         let transcoded = match signal {
-            Signal::Traces => traces_to_records(request, &mut events),
-            Signal::Metrics => metrics_to_records(request, &mut events, now_unix_nanos),
+            Signal::Traces => traces_to_records(request, events),
+            Signal::Metrics => metrics_to_records(request, events, now_unix_nanos),
             Signal::Logs => {
                 let groups = self.log_groups;
                 let first_group = reserve_groups(request.len());
                 let options = LogOptions { groups, first_group, now_unix_nanos };
-                logs_to_records(request, &mut events, options)
+                logs_to_records(request, events, options)
             }
         };
-        let transcoded = transcoded.map_err(|error| Refusal::Malformed(error.to_string()))?;
-        held.settle(events.capacity());
-        Ok((transcoded, events))
+        transcoded.map_err(|error| Refusal::Malformed(error.to_string()))
     }
 }
 

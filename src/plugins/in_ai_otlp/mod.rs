@@ -2,6 +2,8 @@
 //!
 //! It also drains what our filters derived: see [`hub`](crate::hub).
 
+mod tags;
+
 use std::time::Duration;
 
 use crate::config::Parser;
@@ -37,6 +39,20 @@ const OPTIONS: &[OptionSpec] = &[
         Some(DEFAULT_SIZE_TEXT),
         "How much may be read or wait for the pipeline before senders are told to wait.",
     ),
+    tags::TAG_TRACES,
+    tags::TAG_METRICS,
+    tags::TAG_LOGS,
+    tags::TAG_FROM,
+    tags::TAG_PREFIX,
+    tags::TAG_FALLBACK,
+    tags::TAG_OVERFLOW,
+    tags::MAX_TAGS,
+    tags::TENANT_HEADER,
+    tags::TENANT_ATTRIBUTE,
+    tags::TENANT_RATE,
+    tags::TENANT_BURST,
+    tags::TENANT_RATES,
+    tags::MAX_TENANTS,
 ];
 
 /// The plugin.
@@ -101,6 +117,7 @@ fn settings(options: &dyn Options, log_groups: bool) -> Result<Settings, OpenErr
     check_format(&mut parser);
     let max_request_size = size(&mut parser, "max_request_size");
     let max_queue_size = size(&mut parser, "max_queue_size");
+    let tenancy = tags::tenancy(&mut parser);
     let listen = parser
         .host_value("listen")
         .map(|listen| listen.trim().to_owned())
@@ -113,6 +130,7 @@ fn settings(options: &dyn Options, log_groups: bool) -> Result<Settings, OpenErr
         max_request_size,
         max_queue_size,
         log_groups,
+        tenancy,
     })
 }
 

@@ -6,3 +6,4 @@ mod host;
 mod http;
 mod post;
 pub(crate) mod samples;
+mod tenancy;
