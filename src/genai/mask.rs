@@ -36,7 +36,7 @@ impl<F: FnMut(Detector)> Masker<'_, F> {
     ) {
         match signal {
             Some(Signal::Traces) => self.span(record, body),
-            Some(Signal::Metrics) => {}
+            Some(Signal::Metrics | Signal::Profiles) => {}
             Some(Signal::Logs) | None => self.log(record, metadata, body),
         }
     }

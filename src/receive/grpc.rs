@@ -46,10 +46,11 @@ pub(super) async fn answer(service: &Service, request: Request<Incoming>) -> Res
 
 async fn export(service: &Service, request: Request<Incoming>) -> Result<Vec<u8>, Refusal> {
     let path = request.uri().path();
-    let signal = Signal::ALL
+    let signal = Signal::WITH_PROFILES
         .into_iter()
         .find(|signal| signal.grpc_path() == path)
         .ok_or_else(|| Refusal::NoSuchMethod(path.to_owned()))?;
+    service.accepts(signal)?;
     if *request.method() != Method::POST {
         return Err(Refusal::Method(request.method().to_string()));
     }

@@ -35,10 +35,11 @@ pub(super) async fn answer(service: &Service, request: Request<Incoming>) -> Res
 
 async fn export(service: &Service, parts: &Parts, body: &mut Incoming) -> Result<Vec<u8>, Refusal> {
     let path = parts.uri.path();
-    let signal = Signal::ALL
+    let signal = Signal::WITH_PROFILES
         .into_iter()
         .find(|signal| signal.http_path() == path)
         .ok_or_else(|| Refusal::NotFound(path.to_owned()))?;
+    service.accepts(signal)?;
     if parts.method != Method::POST {
         return Err(Refusal::Method(parts.method.to_string()));
     }

@@ -19,7 +19,7 @@ mod transcode;
 mod wire;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -59,6 +59,8 @@ pub struct Settings {
     pub max_queue_size: usize,
     /// Whether logs get group markers.
     pub log_groups: bool,
+    /// Whether profiles are taken in.
+    pub profiles: bool,
     /// Tags and tenants.
     pub tenancy: TenancySettings,
 }
@@ -104,6 +106,7 @@ impl Receiver {
             meters,
             log,
             max_request_size: settings.max_request_size,
+            profiles: settings.profiles,
             tenancy: Tenancy::new(&settings.tenancy, counters),
             transcoder: Transcoder::new(settings.log_groups, settings.max_request_size),
         });

@@ -38,6 +38,10 @@ pub(super) enum Refusal {
     NotFound(String),
     #[error("there is no method '{0}'; OTLP/gRPC has TraceService, MetricsService and LogsService")]
     NoSuchMethod(String),
+    #[error(
+        "profiles are not taken in here; the option 'profiles: accept' of ai_otlp changes that"
+    )]
+    Profiles,
     #[error("the method {0} is not allowed; OTLP/HTTP uses POST")]
     Method(String),
     #[error("content type '{0}' is not supported; allowed: application/x-protobuf")]
@@ -80,7 +84,7 @@ impl Refusal {
             Self::ShuttingDown => "shutting_down",
             Self::Slow(_) => "slow",
             Self::ClientGone => "client_gone",
-            Self::NotFound(_) | Self::NoSuchMethod(_) => "not_found",
+            Self::NotFound(_) | Self::NoSuchMethod(_) | Self::Profiles => "not_found",
             Self::Method(_)
             | Self::ContentType(_)
             | Self::Json
@@ -120,7 +124,7 @@ impl Refusal {
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Paused | Self::ShuttingDown | Self::Slow(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::QueueFull | Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::NotFound(_) | Self::NoSuchMethod(_) => StatusCode::NOT_FOUND,
+            Self::NotFound(_) | Self::NoSuchMethod(_) | Self::Profiles => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::ContentType(_) | Self::Json | Self::Encoding(_) => {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE
@@ -140,6 +144,7 @@ impl Refusal {
             Self::ClientGone => Code::Cancelled,
             Self::NotFound(_)
             | Self::NoSuchMethod(_)
+            | Self::Profiles
             | Self::Method(_)
             | Self::ContentType(_)
             | Self::Json

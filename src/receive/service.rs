@@ -40,6 +40,7 @@ pub(super) struct Service {
     pub(super) max_request_size: usize,
     pub(super) transcoder: Transcoder,
     pub(super) tenancy: Tenancy,
+    pub(super) profiles: bool,
 }
 
 impl Service {
@@ -50,6 +51,11 @@ impl Service {
         } else {
             otlp_http::answer(self, request).await
         }
+    }
+
+    /// Whether a signal is taken in at all.
+    pub(super) fn accepts(&self, signal: Signal) -> Result<(), Refusal> {
+        if signal == Signal::Profiles && !self.profiles { Err(Refusal::Profiles) } else { Ok(()) }
     }
 
     /// Whether there is any use in reading a request.

@@ -6,7 +6,8 @@ use super::budget::Held;
 use super::refusal::Refusal;
 use crate::clock;
 use crate::codec::records::{
-    LogOptions, Transcoded, logs_to_records, metrics_to_records, traces_to_records,
+    LogOptions, Transcoded, logs_to_records, metrics_to_records, profiles_to_records,
+    traces_to_records,
 };
 use crate::codec::wire::{Fields, WireError, WireValue};
 use crate::model::Signal;
@@ -45,7 +46,7 @@ impl Transcoder {
         request: &[u8],
         held: &mut Held,
     ) -> Result<(Transcoded, Vec<u8>), Refusal> {
-        let mut events = self.reserve(request, held)?;
+        let mut events = self.reserve(signal, request, held)?;
         let transcoded = self.append(signal, request, &mut events)?;
         held.settle(events.capacity());
         Ok((transcoded, events))
@@ -55,8 +56,13 @@ impl Transcoder {
     ///
     /// # Errors
     /// The request is not valid, its events would be too large, or the budget is used up.
-    pub(super) fn reserve(&self, request: &[u8], held: &mut Held) -> Result<Vec<u8>, Refusal> {
-        let expected = expected_size(request)
+    pub(super) fn reserve(
+        &self,
+        signal: Signal,
+        request: &[u8],
+        held: &mut Held,
+    ) -> Result<Vec<u8>, Refusal> {
+        let expected = expected_size(signal, request)
             .map_err(|error| Refusal::Malformed(format!("the request is not OTLP: {error}")))?;
         if expected > self.largest {
             return Err(Refusal::TooLarge {
@@ -88,6 +94,7 @@ impl Transcoder {
                 let options = LogOptions { groups, first_group, now_unix_nanos };
                 logs_to_records(request, events, options)
             }
+            Signal::Profiles => profiles_to_records(request, events, now_unix_nanos),
         };
         transcoded.map_err(|error| Refusal::Malformed(error.to_string()))
     }
@@ -102,7 +109,11 @@ fn reserve_groups(request_bytes: usize) -> u32 {
 /// About how large the events will be. Each record carries its resource and its scope, so a small
 /// request can stand for very much: a large resource and many small items. This looks at lengths
 /// only, down to the items, by the field numbers that all three signals share.
-fn expected_size(request: &[u8]) -> Result<usize, WireError> {
+fn expected_size(signal: Signal, request: &[u8]) -> Result<usize, WireError> {
+    if signal == Signal::Profiles {
+        // One record for the whole request.
+        return Ok(request.len().saturating_add(PER_RECORD));
+    }
     let mut total = request.len();
     each_message(request, |number, resource_items| {
         if number != 1 {
@@ -169,7 +180,7 @@ mod tests {
             let request = samples::traces(spans, resource);
             let (transcoded, real) = run(&Transcoder::new(true, 1 << 20), &request).unwrap();
             assert_eq!(transcoded.items, spans);
-            let expected = expected_size(&request).unwrap();
+            let expected = expected_size(Signal::Traces, &request).unwrap();
             assert!(expected * 2 >= real && expected <= real * 3, "{expected} for {real}");
         }
     }

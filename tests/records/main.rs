@@ -12,3 +12,5 @@ mod rewritten;
 mod roundtrip;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod unknown;

@@ -9,6 +9,7 @@ mod encode;
 mod error;
 mod event;
 pub mod exercise;
+mod profiles;
 mod schema;
 pub mod skim;
 mod spans;
@@ -20,4 +21,5 @@ pub use decode::{LogOptions, Transcoded, logs_to_records, metrics_to_records, tr
 pub use encode::{Encoder, RequestBuilder};
 pub use error::{DecodeError, DecodeKind, EncodeError, ValueError};
 pub use event::{Event, EventKind, EventTime, Events, Group, Telemetry};
+pub use profiles::{profile_count, profiles_of, profiles_to_records};
 pub use spans::{AttributeVisitor, SpanEvent, SpanHead, SpanWalker, Step};

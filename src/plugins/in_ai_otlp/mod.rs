@@ -42,6 +42,8 @@ const OPTIONS: &[OptionSpec] = &[
     tags::TAG_TRACES,
     tags::TAG_METRICS,
     tags::TAG_LOGS,
+    tags::TAG_PROFILES,
+    tags::PROFILES,
     tags::TAG_FROM,
     tags::TAG_PREFIX,
     tags::TAG_FALLBACK,
@@ -117,6 +119,7 @@ fn settings(options: &dyn Options, log_groups: bool) -> Result<Settings, OpenErr
     check_format(&mut parser);
     let max_request_size = size(&mut parser, "max_request_size");
     let max_queue_size = size(&mut parser, "max_queue_size");
+    let profiles = parser.choice("profiles", false, &[("refuse", false), ("accept", true)]);
     let tenancy = tags::tenancy(&mut parser);
     let listen = parser
         .host_value("listen")
@@ -130,6 +133,7 @@ fn settings(options: &dyn Options, log_groups: bool) -> Result<Settings, OpenErr
         max_request_size,
         max_queue_size,
         log_groups,
+        profiles,
         tenancy,
     })
 }

@@ -22,6 +22,19 @@ pub(super) const TAG_METRICS: OptionSpec = OptionSpec::new(
 );
 pub(super) const TAG_LOGS: OptionSpec =
     OptionSpec::new("tag_logs", OptionKind::Str, None, "Tag of logs; 'tag' where it is not set.");
+pub(super) const TAG_PROFILES: OptionSpec = OptionSpec::new(
+    "tag_profiles",
+    OptionKind::Str,
+    None,
+    "Tag of profiles; 'tag' where it is not set.",
+);
+pub(super) const PROFILES: OptionSpec = OptionSpec::new(
+    "profiles",
+    OptionKind::Str,
+    Some("refuse"),
+    "Whether profiles (v1development) are taken in: 'refuse', because the signal still changes and \
+     only multi_otlp can do something with it, or 'accept', which carries each request unread.",
+);
 pub(super) const TAG_FROM: OptionSpec = OptionSpec::new(
     "tag_from",
     OptionKind::Str,
@@ -106,7 +119,7 @@ pub(super) fn tenancy(parser: &mut Parser<'_>) -> TenancySettings {
             tag(parser, "tag_traces"),
             tag(parser, "tag_metrics"),
             tag(parser, "tag_logs"),
-            None,
+            tag(parser, "tag_profiles"),
         ],
         from: parser.parsed(
             "tag_from",

@@ -129,6 +129,7 @@ fn options_of_tags_and_tenants_are_checked() {
         ("tenant_rates", "a=1k,a=2k", "each once"),
         ("tenant_rates", "a", "acme=10M"),
         ("max_tenants", "many", "from 1 to 1000000"),
+        ("profiles", "yes", "refuse, accept"),
     ];
     for (option, value, words) in wrong {
         let options = given(&[ports[0], ports[1], (option, value)]);
@@ -140,6 +141,8 @@ fn options_of_tags_and_tenants_are_checked() {
         ports[0],
         ports[1],
         ("tag_traces", "ai.traces"),
+        ("tag_profiles", "ai.profiles"),
+        ("profiles", "accept"),
         ("tag_from", "tenant"),
         ("tag_prefix", "t."),
         ("tag_fallback", "none"),

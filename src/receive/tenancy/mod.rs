@@ -271,7 +271,8 @@ impl Tenancy {
     /// The tag of a whole request.
     fn tag(&self, signal: Signal, origin: &Origin) -> Tag {
         match &self.tags.from {
-            None | Some(TagFrom::Resource(_)) => self.tags.plain(signal),
+            None => self.tags.plain(signal),
+            Some(TagFrom::Resource(_)) => self.tags.of(signal, None),
             Some(TagFrom::Header(_)) => self.tags.of(signal, origin.header.as_deref()),
             Some(TagFrom::Tenant) => {
                 self.tags.of(signal, origin.tenant.as_deref().map(str::as_bytes))
@@ -313,14 +314,15 @@ impl Tenancy {
 
     fn stamped(
         &self,
-        _signal: Signal,
+        signal: Signal,
         request: &[u8],
         origin: &Origin,
         held: &mut Held,
     ) -> Result<Option<Vec<u8>>, Refusal> {
         let Some(key) = &self.tenant_attribute else { return Ok(None) };
         held.grow(request.len())?;
-        let stamp = Stamp { key, value: origin.tenant.as_deref(), profiles: false };
+        let profiles = signal == Signal::Profiles;
+        let stamp = Stamp { key, value: origin.tenant.as_deref(), profiles };
         stamp.apply(request).map(Some).map_err(malformed)
     }
 
@@ -333,7 +335,8 @@ impl Tenancy {
         held: &mut Held,
     ) -> Result<(Transcoded, Vec<u8>, Route), Refusal> {
         let pieces = match &self.tags.from {
-            Some(TagFrom::Resource(key)) => {
+            // The profiles of a request share a dictionary, so they stay together.
+            Some(TagFrom::Resource(key)) if signal != Signal::Profiles => {
                 held.grow(request.len())?;
                 split(request, |envelope| {
                     let value = resource::attribute(envelope, key)?;
@@ -350,7 +353,7 @@ impl Tenancy {
             }
             Pieces::Parts(pieces) => pieces,
         };
-        let mut events = transcoder.reserve(request, held)?;
+        let mut events = transcoder.reserve(signal, request, held)?;
         let mut done = Transcoded::default();
         let mut parts = Vec::with_capacity(pieces.len());
         for (tag, piece) in pieces {

@@ -153,11 +153,12 @@ impl Tags {
     }
 
     fn family(&self, signal: Signal) -> &Family {
-        let [traces, metrics, logs, _] = &self.families;
+        let [traces, metrics, logs, profiles] = &self.families;
         match signal {
             Signal::Traces => traces,
             Signal::Metrics => metrics,
             Signal::Logs => logs,
+            Signal::Profiles => profiles,
         }
     }
 

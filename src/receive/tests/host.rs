@@ -69,6 +69,7 @@ pub(super) fn settings() -> Settings {
         max_request_size: 1 << 20,
         max_queue_size: 8 << 20,
         log_groups: true,
+        profiles: false,
         tenancy: crate::receive::TenancySettings::default(),
     }
 }

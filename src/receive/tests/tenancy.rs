@@ -13,7 +13,7 @@ use tonic::{Code, Request};
 use super::host::{Host, settings};
 use super::post::{Answer, PROTOBUF, export, post};
 use super::samples;
-use crate::codec::records::{EventKind, Events, RequestBuilder};
+use crate::codec::records::{EventKind, Events, RequestBuilder, profiles_of};
 use crate::model::Signal;
 use crate::receive::{Rate, Settings, TagFrom, TagSettings, TenancySettings, wire};
 
@@ -232,6 +232,34 @@ fn what_the_host_does_not_take_costs_nothing() {
     let headers = format!("{PROTOBUF}x-scope-orgid: b\r\n");
     assert_eq!(post(host.http, "/v1/traces", &headers, &rubbish).status, 400);
     assert_eq!(send_as(&host, "b", &request).status, 429);
+}
+
+#[test]
+fn profiles_are_refused_in_words_or_carried_whole() {
+    let path = Signal::Profiles.http_path();
+    let host = Host::start();
+    let answer = export(host.http, path, &samples::profiles(2));
+    assert_eq!(answer.status, 404);
+    assert!(answer.message().contains("'profiles: accept'"), "{}", answer.message());
+    assert_eq!(host.count("refused_requests_total", &["not_found"]), 1);
+    let tags = TagSettings {
+        signals: [None, None, None, Some("ai.p".to_owned())],
+        from: TagFrom::parse("team"),
+        ..TagSettings::default()
+    };
+    let tenancy = TenancySettings { tags, ..TenancySettings::default() };
+    let host = Host::with(&Settings { profiles: true, tenancy, ..settings() });
+    let answer = export(host.http, path, &samples::profiles(2));
+    assert_eq!((answer.status, answer.body.len()), (200, 0));
+    assert_eq!(host.tags(), ["ai.p"]);
+    let events = host.events();
+    let event = Events::new(&events).next().unwrap().unwrap();
+    assert_eq!(profiles_of(&event), Some(&samples::profiles(2)[..]));
+    assert_eq!(host.count("accepted_items_total", &["profiles"]), 2);
+    assert_eq!(export(host.http, path, &samples::profiles(2)[..9]).status, 400);
+    assert_eq!(export(host.http, path, b"").status, 200);
+    assert_eq!(host.records(), 1);
+    host.assert_sums();
 }
 
 #[tokio::test]
