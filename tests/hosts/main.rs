@@ -35,3 +35,4 @@ mod native;
 mod pipeline;
 mod sdk;
 mod support;
+mod tags;
