@@ -86,7 +86,7 @@ const fn fields_of(kind: Kind) -> Type {
 /// The number of the field that nobody knows. Its values tell the places apart.
 const UNKNOWN: u32 = 4095;
 
-fn messages<'a>(message: &'a [u8], number: u32) -> Vec<&'a [u8]> {
+fn messages(message: &[u8], number: u32) -> Vec<&[u8]> {
     let mut found = Vec::new();
     let mut fields = Fields::new(message);
     while let Some(field) = fields.read().unwrap() {
