@@ -191,6 +191,8 @@ fn path_of(path: &str) -> &'static str {
         "/v1/traces"
     } else if path.contains("MetricsService") || path.ends_with("metrics") {
         "/v1/metrics"
+    } else if path.contains("ProfilesService") || path.ends_with("profiles") {
+        "/v1development/profiles"
     } else {
         "/v1/logs"
     }

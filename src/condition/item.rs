@@ -79,6 +79,7 @@ impl<'a> Record<'a> {
         let name = match self.signal() {
             Signal::Logs => self.otlp_value(b"event_name"),
             Signal::Traces | Signal::Metrics => self.body_value(b"name"),
+            Signal::Profiles => None,
         };
         name.map_or_else(|| text(b""), value)
     }
@@ -87,7 +88,7 @@ impl<'a> Record<'a> {
         match self.signal() {
             Signal::Traces => self.body_value(b"kind").map_or_else(|| text(b"unspecified"), value),
             Signal::Metrics => text(self.metric_kind().unwrap_or(b"unspecified")),
-            Signal::Logs => text(b""),
+            Signal::Logs | Signal::Profiles => text(b""),
         }
     }
 
@@ -133,6 +134,7 @@ impl<'a> Record<'a> {
             Signal::Traces => self.body_value(b"attributes"),
             Signal::Logs if self.telemetry.is_some() => self.otlp_value(b"attributes"),
             Signal::Logs => Some(self.event.metadata),
+            Signal::Profiles => None,
             Signal::Metrics => self
                 .metric_kind()
                 .and_then(|kind| self.body_value(kind))

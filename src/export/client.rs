@@ -61,7 +61,7 @@ struct RpcStatus {
 /// The client of one endpoint.
 pub(super) struct Client {
     http: reqwest::Client,
-    urls: [(Signal, Url); 3],
+    urls: [(Signal, Url); 4],
     protocol: Protocol,
     compression: Compression,
     headers: HeaderMap,
@@ -85,7 +85,12 @@ impl Client {
         };
         Ok(Self {
             http,
-            urls: [url(Signal::Traces)?, url(Signal::Metrics)?, url(Signal::Logs)?],
+            urls: [
+                url(Signal::Traces)?,
+                url(Signal::Metrics)?,
+                url(Signal::Logs)?,
+                url(Signal::Profiles)?,
+            ],
             protocol: endpoint.protocol,
             compression: endpoint.compression,
             headers: headers(endpoint),

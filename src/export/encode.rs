@@ -10,7 +10,8 @@ use super::view::{Decision, View};
 use crate::codec::msgpack::{MapView, elements};
 use crate::codec::native::{NativeRequest, cmetrics_to_otlp, ctraces_to_otlp, plain_log};
 use crate::codec::records::{
-    Event, EventKind, Records, RequestBuilder, Telemetry, metrics_to_records, traces_to_records,
+    Event, EventKind, Records, RequestBuilder, Telemetry, metrics_to_records, profile_count,
+    profiles_of, traces_to_records,
 };
 use crate::model::Signal;
 use crate::plugin::{Delivery, EventType};
@@ -33,8 +34,8 @@ pub(super) struct Lane {
 pub(super) struct Encoded {
     /// One lane for each view, in the order of the views.
     pub(super) lanes: Vec<Lane>,
-    /// Items that were read, by signal in the order of [`Signal::ALL`].
-    pub(super) received: [usize; 3],
+    /// Items that were read, by signal in the order of [`Signal::WITH_PROFILES`].
+    pub(super) received: [usize; 4],
     /// What nobody gets: how many, why, and the first reason in words.
     pub(super) skipped: Vec<(Skip, usize, String)>,
 }
@@ -76,6 +77,7 @@ const fn index(signal: Signal) -> usize {
         Signal::Traces => 0,
         Signal::Metrics => 1,
         Signal::Logs => 2,
+        Signal::Profiles => 3,
     }
 }
 
@@ -123,8 +125,12 @@ impl<'a> Builders<'a> {
 
 /// Spans, data points or log records in a record.
 fn items_of(signal: Signal, event: &Event<'_>) -> usize {
-    if signal != Signal::Metrics {
-        return 1;
+    match signal {
+        Signal::Metrics => {}
+        Signal::Profiles => {
+            return profiles_of(event).and_then(|all| profile_count(all).ok()).unwrap_or(1);
+        }
+        Signal::Traces | Signal::Logs => return 1,
     }
     let points = MapView::new(event.body)
         .filter_map(|entry| MapView::new(entry.value).get(b"data_points"))
@@ -278,6 +284,12 @@ impl<'a> Encoder<'a> {
         event: &Event<'_>,
         telemetry: Option<&Telemetry<'_>>,
     ) -> Result<(), String> {
+        if signal == Signal::Profiles {
+            let request = profiles_of(event).ok_or("the record has no profiles")?.to_vec();
+            let part = Part::new(signal, items_of(signal, event), request);
+            lane.lane.parts.push(Arc::new(part));
+            return Ok(());
+        }
         if let Some(telemetry) = telemetry.filter(|telemetry| !telemetry.is_ordinary(event)) {
             // Protobuf takes more room than msgpack only for the nesting of values.
             let size = event.body.len().saturating_add(telemetry.otlp.len()).saturating_mul(2);
@@ -323,7 +335,9 @@ impl<'a> Encoder<'a> {
         let mut events = Vec::new();
         let result = match signal {
             Signal::Metrics => metrics_to_records(&native.request, &mut events, self.now),
-            Signal::Traces | Signal::Logs => traces_to_records(&native.request, &mut events),
+            Signal::Traces | Signal::Logs | Signal::Profiles => {
+                traces_to_records(&native.request, &mut events)
+            }
         };
         match result {
             Ok(transcoded) if transcoded.rejected > 0 => {

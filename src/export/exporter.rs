@@ -280,7 +280,7 @@ impl Shared {
 
     /// Counts a chunk when it comes for the first time.
     fn count(&self, encoded: &Encoded) {
-        for (signal, items) in Signal::ALL.into_iter().zip(encoded.received) {
+        for (signal, items) in Signal::WITH_PROFILES.into_iter().zip(encoded.received) {
             self.meters.received(signal, items);
         }
         for (skip, items, words) in &encoded.skipped {

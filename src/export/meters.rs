@@ -114,7 +114,7 @@ pub(super) enum Loss {
 /// The counters of the whole exporter.
 #[derive(Debug)]
 pub(super) struct Meters {
-    received: [Counter; 3],
+    received: [Counter; 4],
     skipped: [Counter; 3],
     pub(super) retried: Counter,
     pub(super) forgotten: Counter,
@@ -123,7 +123,7 @@ pub(super) struct Meters {
 /// The counters of one endpoint.
 #[derive(Debug)]
 pub(super) struct EndpointMeters {
-    sent: [Counter; 3],
+    sent: [Counter; 4],
     failed: [Counter; FailureReason::ALL.len()],
     dropped: [Counter; 4],
     pub(super) filtered: Counter,
@@ -164,7 +164,8 @@ fn add<T: PartialEq>(counters: &[Counter], keys: &[T], key: &T, count: usize) ->
 impl Meters {
     pub(super) fn new(counters: &Counters) -> Self {
         Self {
-            received: Signal::ALL.map(|signal| counters.counter(RECEIVED, &[signal.name()])),
+            received: Signal::WITH_PROFILES
+                .map(|signal| counters.counter(RECEIVED, &[signal.name()])),
             skipped: Skip::ALL.map(|reason| counters.counter(SKIPPED, &[reason.name()])),
             retried: counters.counter(RETRIED, &[]),
             forgotten: counters.counter(FORGOTTEN, &[]),
@@ -172,7 +173,7 @@ impl Meters {
     }
 
     pub(super) fn received(&self, signal: Signal, items: usize) {
-        add(&self.received, &Signal::ALL, &signal, items);
+        add(&self.received, &Signal::WITH_PROFILES, &signal, items);
     }
 
     pub(super) fn skipped(&self, reason: Skip, items: usize) {
@@ -186,7 +187,8 @@ impl EndpointMeters {
         let up = one(UP);
         up.set(1);
         Self {
-            sent: Signal::ALL.map(|signal| counters.counter(SENT, &[endpoint, signal.name()])),
+            sent: Signal::WITH_PROFILES
+                .map(|signal| counters.counter(SENT, &[endpoint, signal.name()])),
             failed: FailureReason::ALL
                 .map(|reason| counters.counter(FAILED, &[endpoint, reason.name()])),
             dropped: DROP_REASONS
@@ -203,7 +205,7 @@ impl EndpointMeters {
     }
 
     pub(super) fn sent(&self, signal: Signal, items: usize) {
-        add(&self.sent, &Signal::ALL, &signal, items);
+        add(&self.sent, &Signal::WITH_PROFILES, &signal, items);
     }
 
     /// Counts a failed request and returns how many of this kind there were.

@@ -115,7 +115,7 @@ impl EndpointSettings {
             headers: Vec::new(),
             compression: Compression::None,
             timeout: Duration::from_secs(10),
-            signals: Signal::ALL.to_vec(),
+            signals: Signal::WITH_PROFILES.to_vec(),
             condition: None,
             on_error: OnError::Drop,
             content: Content::Keep,
@@ -159,7 +159,7 @@ impl EndpointSettings {
 /// path is appended to, as with `OTEL_EXPORTER_OTLP_ENDPOINT`.
 fn signal_path(path: &str, signal: Signal, query: Option<&str>) -> String {
     let trimmed = path.trim_end_matches('/');
-    let base = Signal::ALL
+    let base = Signal::WITH_PROFILES
         .iter()
         .find_map(|known| trimmed.strip_suffix(known.http_path()))
         .unwrap_or(trimmed);

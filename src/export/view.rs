@@ -100,7 +100,7 @@ impl View {
             Signal::Logs => {
                 telemetry.and_then(|telemetry| MapView::new(telemetry.otlp).get(b"trace_id"))
             }
-            Signal::Metrics => None,
+            Signal::Metrics | Signal::Profiles => None,
         };
         let Some(id) = id.and_then(trace_id) else { return true };
         let Rate::From(threshold) = rate else { return false };

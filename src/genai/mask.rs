@@ -65,7 +65,7 @@ impl<F: FnMut(Finder)> Masker<'_, F> {
     ) {
         match signal {
             Some(Signal::Traces) => self.span(record, body),
-            Some(Signal::Metrics) => {}
+            Some(Signal::Metrics | Signal::Profiles) => {}
             Some(Signal::Logs) | None => self.log(record, metadata, body),
         }
     }

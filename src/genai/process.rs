@@ -140,7 +140,7 @@ impl Processor {
             let marker = Events::new(rest).next().ok_or(ReadError::Truncated)??;
             return Ok((marker.raw.len(), false));
         }
-        if label.ours || label.newer {
+        if label.ours || label.newer || label.signal == Some(Signal::Profiles) {
             head.walker.skip()?;
             tally.malformed = tally.malformed.saturating_add(u64::from(label.newer));
             return Ok((head.walker.position(), false));

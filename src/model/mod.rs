@@ -9,29 +9,38 @@ pub enum Signal {
     Metrics,
     /// Log records.
     Logs,
+    /// Profiles, which are in development and which nothing here looks into.
+    Profiles,
 }
 
 impl Signal {
-    /// All of them.
+    /// Those whose items we read.
     pub const ALL: [Self; 3] = [Self::Traces, Self::Metrics, Self::Logs];
 
-    /// The word for it in options, counters and paths: `traces`, `metrics`, `logs`.
+    /// All of them, also those that are only carried.
+    pub const WITH_PROFILES: [Self; 4] = [Self::Traces, Self::Metrics, Self::Logs, Self::Profiles];
+
+    /// The word for it in options, counters and paths: `traces`, `metrics`, `logs`,
+    /// `profiles`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Traces => "traces",
             Self::Metrics => "metrics",
             Self::Logs => "logs",
+            Self::Profiles => "profiles",
         }
     }
 
-    /// The word for one item in expressions: `span`, `metric`, `log`.
+    /// The word for one item in expressions: `span`, `metric`, `log`, and
+    /// `profiles` for a whole request of them.
     #[must_use]
     pub const fn item(self) -> &'static str {
         match self {
             Self::Traces => "span",
             Self::Metrics => "metric",
             Self::Logs => "log",
+            Self::Profiles => "profiles",
         }
     }
 
@@ -42,6 +51,7 @@ impl Signal {
             Self::Traces => "/v1/traces",
             Self::Metrics => "/v1/metrics",
             Self::Logs => "/v1/logs",
+            Self::Profiles => "/v1development/profiles",
         }
     }
 
@@ -52,6 +62,9 @@ impl Signal {
             Self::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
             Self::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
             Self::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+            Self::Profiles => {
+                "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export"
+            }
         }
     }
 }

@@ -47,15 +47,17 @@ pub(super) async fn answer(service: &Service, request: Request<Incoming>) -> Res
 
 async fn export(service: &Service, request: Request<Incoming>) -> Result<Vec<u8>, Refusal> {
     let path = request.uri().path();
-    let signal = Signal::ALL
+    let signal = Signal::WITH_PROFILES
         .into_iter()
         .find(|signal| signal.grpc_path() == path)
         .ok_or_else(|| Refusal::NoSuchMethod(path.to_owned()))?;
+    service.accepts(signal)?;
     if *request.method() != Method::POST {
         return Err(Refusal::Method(request.method().to_string()));
     }
     service.meters.of(signal).request(Transport::Grpc);
     let encoding = Encoding::of(request.headers(), &GRPC_ENCODING)?;
+    let origin = service.tenancy.origin(request.headers(), None)?;
     service.admit()?;
     let mut held = service.budget.share();
     let limit = service.max_request_size.saturating_add(PREFIX);
@@ -69,7 +71,7 @@ async fn export(service: &Service, request: Request<Incoming>) -> Result<Vec<u8>
             read => read?,
         };
     let payload = unframe(bytes, encoding)?;
-    service.store(signal, payload, held).await
+    service.store(signal, payload, origin, held).await
 }
 
 /// The one message of a unary call.

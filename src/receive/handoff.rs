@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use super::budget::Held;
 use super::meters::Meters;
 use super::refusal::Refusal;
+use super::tenancy::Route;
 use crate::model::Signal;
 use crate::plugin::{NativeKind, NotAppended, Sink, Waker};
 
@@ -32,6 +33,8 @@ pub(super) struct Batch {
     pub(super) events: Vec<u8>,
     /// What `events` are if they are no log events: contexts of the host's own.
     pub(super) native: Option<NativeKind>,
+    /// The tag, or the parts with their tags.
+    pub(super) route: Route,
     pub(super) held: Held,
 }
 
@@ -242,11 +245,11 @@ fn append_one(waiting: Waiting, sink: &mut dyn Sink, meters: &Meters) -> bool {
         refuse(waiting, Refusal::ClientGone, meters);
         return true;
     }
-    let Batch { signal, records, items, events, native, .. } = &waiting.batch;
-    let appended = match *native {
-        None => sink.append(b"", *records, events).map_err(|_| NotAppended::Refused),
-        Some(kind) => sink.append_native(b"", kind, events),
-    };
+    let Batch { signal, records, items, events, native, route, .. } = &waiting.batch;
+    let appended = route.append(*records, events, |tag, records, part| match *native {
+        None => sink.append(tag, records, part).map_err(|_| NotAppended::Refused),
+        Some(kind) => sink.append_native(tag, kind, part),
+    });
     match appended {
         Ok(()) => {}
         Err(NotAppended::Refused) => {
@@ -317,7 +320,8 @@ mod tests {
     fn batch(bytes: usize) -> Batch {
         let held = Budget::new(usize::MAX, Counter::default()).share();
         let (signal, events, native) = (Signal::Logs, vec![0; bytes], None);
-        Batch { signal, records: 1, items: 1, events, native, held }
+        let route = Route::default();
+        Batch { signal, records: 1, items: 1, events, native, route, held }
     }
 
     fn answers<'a>(filled: &'a Filled, lengths: &[usize]) -> Vec<Place<'a>> {

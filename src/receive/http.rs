@@ -11,7 +11,7 @@ use prost::Message;
 use super::body;
 use super::encoding::{Encoding, HTTP_ACCEPTED};
 use super::meters::Transport;
-use super::refusal::{RETRY_AFTER_SECONDS, Refusal};
+use super::refusal::Refusal;
 use super::reply::Reply;
 use super::service::{Payload, Service};
 use crate::model::Signal;
@@ -37,21 +37,23 @@ pub(super) async fn answer(service: &Service, request: Request<Incoming>) -> Res
 
 async fn export(service: &Service, parts: &Parts, body: &mut Incoming) -> Result<Vec<u8>, Refusal> {
     let path = parts.uri.path();
-    let signal = Signal::ALL
+    let signal = Signal::WITH_PROFILES
         .into_iter()
         .find(|signal| signal.http_path() == path)
         .ok_or_else(|| Refusal::NotFound(path.to_owned()))?;
+    service.accepts(signal)?;
     if parts.method != Method::POST {
         return Err(Refusal::Method(parts.method.to_string()));
     }
     service.meters.of(signal).request(Transport::Http);
     check_content_type(media_type(&parts.headers))?;
     let encoding = Encoding::of(&parts.headers, &CONTENT_ENCODING)?;
+    let origin = service.tenancy.origin(&parts.headers, None)?;
     service.admit()?;
     let mut held = service.budget.share();
     let bytes =
         body::read(body, service.max_request_size, service.limits.read_timeout, &mut held).await?;
-    service.store(signal, Payload { bytes, encoding }, held).await
+    service.store(signal, Payload { bytes, encoding }, origin, held).await
 }
 
 /// The content type without parameters, in lower case.
@@ -86,8 +88,8 @@ pub(super) fn refused(headers: &HeaderMap, refusal: &Refusal) -> Response<Reply>
         reply(refusal.http_status(), PROTOBUF, status.encode_to_vec())
     };
     let headers = response.headers_mut();
-    if refusal.is_retryable() {
-        headers.insert(RETRY_AFTER, HeaderValue::from(u16::from(RETRY_AFTER_SECONDS)));
+    if let Some(seconds) = refusal.retry_after() {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     if matches!(refusal, Refusal::Method(_)) {
         headers.insert(ALLOW, HeaderValue::from_static("POST"));

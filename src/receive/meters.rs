@@ -15,7 +15,7 @@ const RECEIVED_REQUESTS: CounterFamily = CounterFamily::counter(
 );
 const RECEIVED_ITEMS: CounterFamily = CounterFamily::counter(
     "received_items_total",
-    "Spans, data points and log records in requests that could be read.",
+    "Spans, data points, log records and profiles in requests that could be read.",
     &["signal"],
 );
 const ACCEPTED_ITEMS: CounterFamily = CounterFamily::counter(
@@ -74,6 +74,7 @@ pub(super) struct Meters {
     traces: SignalMeters,
     metrics: SignalMeters,
     logs: SignalMeters,
+    profiles: SignalMeters,
     refused_requests: Vec<(&'static str, Counter)>,
     pub(super) queue_bytes: Counter,
 }
@@ -84,6 +85,7 @@ impl Meters {
             traces: SignalMeters::new(counters, Signal::Traces),
             metrics: SignalMeters::new(counters, Signal::Metrics),
             logs: SignalMeters::new(counters, Signal::Logs),
+            profiles: SignalMeters::new(counters, Signal::Profiles),
             refused_requests: REASONS
                 .iter()
                 .map(|reason| (*reason, counters.counter(REFUSED_REQUESTS, &[reason])))
@@ -97,6 +99,7 @@ impl Meters {
             Signal::Traces => &self.traces,
             Signal::Metrics => &self.metrics,
             Signal::Logs => &self.logs,
+            Signal::Profiles => &self.profiles,
         }
     }
 

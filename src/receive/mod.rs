@@ -19,12 +19,13 @@ mod meters;
 mod refusal;
 mod reply;
 mod service;
+mod tenancy;
 mod transcode;
 mod unix;
 mod wire;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -42,6 +43,8 @@ use handoff::Handoff;
 use listener::Listener;
 use meters::Meters;
 use service::Service;
+use tenancy::Tenancy;
+pub use tenancy::{LONGEST_TENANT, Rate, TagFrom, TagSettings, TenancySettings, is_tag};
 use transcode::Transcoder;
 
 pub use limits::Limits;
@@ -74,6 +77,10 @@ pub struct Settings {
     pub log_groups: bool,
     /// The host's own forms to write instead of records.
     pub native: Option<Forms>,
+    /// Whether profiles are taken in.
+    pub profiles: bool,
+    /// Tags and tenants.
+    pub tenancy: TenancySettings,
 }
 
 /// Listeners that take OTLP in. The owner calls it on the host's thread.
@@ -111,6 +118,8 @@ impl Receiver {
             meters,
             log,
             max_request_size: settings.max_request_size,
+            profiles: settings.profiles,
+            tenancy: Tenancy::new(&settings.tenancy, counters),
             limits: Arc::clone(&limits),
             transcoder: Transcoder::new(settings.log_groups, settings.max_request_size)
                 .native(settings.native, counters),

@@ -11,7 +11,7 @@ use tonic::Code;
 use super::wire;
 
 /// How long a sender is asked to wait before it sends again, in seconds.
-pub(super) const RETRY_AFTER_SECONDS: u8 = 1;
+const RETRY_AFTER_SECONDS: u32 = 1;
 /// Longest message in an answer, in bytes: gRPC carries it in a header.
 const LONGEST_MESSAGE: usize = 1024;
 
@@ -28,6 +28,8 @@ pub(super) enum Refusal {
     QueueFull,
     #[error("the pipeline did not take the request in in time; send it again later")]
     QueueTimeout,
+    #[error("the tenant sends more than its rate allows; send the request again in {seconds} s")]
+    RateLimited { seconds: u32 },
     #[error("the receiver is shutting down; send the request again later")]
     ShuttingDown,
     #[error("the request was not complete after {0} seconds; send it again")]
@@ -38,6 +40,10 @@ pub(super) enum Refusal {
     NotFound(String),
     #[error("there is no method '{0}'; OTLP/gRPC has TraceService, MetricsService and LogsService")]
     NoSuchMethod(String),
+    #[error(
+        "profiles are not taken in here; the option 'profiles: accept' of ai_otlp changes that"
+    )]
+    Profiles,
     #[error("the method {0} is not allowed; OTLP/HTTP uses POST")]
     Method(String),
     #[error("content type '{0}' is not supported; allowed: application/x-protobuf")]
@@ -57,12 +63,13 @@ pub(super) enum Refusal {
 }
 
 /// The label values of [`Refusal::reason`].
-pub(super) const REASONS: [&str; 10] = [
+pub(super) const REASONS: [&str; 11] = [
     "malformed",
     "too_large",
     "paused",
     "queue_full",
     "queue_timeout",
+    "rate_limited",
     "shutting_down",
     "slow",
     "client_gone",
@@ -79,10 +86,11 @@ impl Refusal {
             Self::Paused => "paused",
             Self::QueueFull => "queue_full",
             Self::QueueTimeout => "queue_timeout",
+            Self::RateLimited { .. } => "rate_limited",
             Self::ShuttingDown => "shutting_down",
             Self::Slow(_) => "slow",
             Self::ClientGone => "client_gone",
-            Self::NotFound(_) | Self::NoSuchMethod(_) => "not_found",
+            Self::NotFound(_) | Self::NoSuchMethod(_) | Self::Profiles => "not_found",
             Self::Method(_)
             | Self::ContentType(_)
             | Self::Json
@@ -93,14 +101,20 @@ impl Refusal {
 
     /// Whether the sender is to send the same request again.
     pub(super) fn is_retryable(&self) -> bool {
-        matches!(
-            self,
+        self.retry_after().is_some()
+    }
+
+    /// How many seconds the sender is to wait before it sends the same request again.
+    pub(super) const fn retry_after(&self) -> Option<u32> {
+        match self {
             Self::Paused
-                | Self::QueueFull
-                | Self::QueueTimeout
-                | Self::ShuttingDown
-                | Self::Slow(_)
-        )
+            | Self::QueueFull
+            | Self::QueueTimeout
+            | Self::ShuttingDown
+            | Self::Slow(_) => Some(RETRY_AFTER_SECONDS),
+            Self::RateLimited { seconds } => Some(*seconds),
+            _ => None,
+        }
     }
 
     /// Whether it is the sender's mistake, so that the log should show it.
@@ -120,8 +134,8 @@ impl Refusal {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::Headers(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::QueueFull => StatusCode::TOO_MANY_REQUESTS,
-            Self::NotFound(_) | Self::NoSuchMethod(_) => StatusCode::NOT_FOUND,
+            Self::QueueFull | Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::NotFound(_) | Self::NoSuchMethod(_) | Self::Profiles => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::ContentType(_) | Self::Json | Self::Encoding(_) => {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE
@@ -134,7 +148,9 @@ impl Refusal {
     pub(super) fn grpc_code(&self) -> Code {
         match self {
             Self::Malformed(_) => Code::InvalidArgument,
-            Self::TooLarge { .. } | Self::Headers(_) => Code::ResourceExhausted,
+            Self::TooLarge { .. } | Self::Headers(_) | Self::RateLimited { .. } => {
+                Code::ResourceExhausted
+            }
             Self::Paused
             | Self::QueueFull
             | Self::QueueTimeout
@@ -143,6 +159,7 @@ impl Refusal {
             Self::ClientGone => Code::Cancelled,
             Self::NotFound(_)
             | Self::NoSuchMethod(_)
+            | Self::Profiles
             | Self::Method(_)
             | Self::ContentType(_)
             | Self::Json
@@ -163,11 +180,11 @@ impl Refusal {
 
     /// The `google.rpc.Status` of it.
     pub(super) fn status(&self) -> wire::Status {
-        let details = if self.is_retryable() {
-            vec![wire::retry_info(i64::from(RETRY_AFTER_SECONDS))]
-        } else {
-            Vec::new()
-        };
+        let details = self
+            .retry_after()
+            .map(|seconds| wire::retry_info(i64::from(seconds)))
+            .into_iter()
+            .collect();
         wire::Status { code: i32::from(self.grpc_code()), message: self.message(), details }
     }
 
@@ -201,6 +218,12 @@ mod tests {
         let large = Refusal::TooLarge { limit: 7, when: "" };
         assert_eq!(large.grpc_code(), Code::ResourceExhausted);
         assert!(large.grpc_status().details().is_empty());
+        let limited = Refusal::RateLimited { seconds: 17 };
+        assert_eq!((limited.http_status().as_u16(), limited.retry_after()), (429, Some(17)));
+        assert_eq!(limited.grpc_code(), Code::ResourceExhausted);
+        let status = wire::Status::decode(limited.grpc_status().details()).unwrap();
+        let info = wire::RetryInfo::decode(&status.details[0].value[..]).unwrap();
+        assert_eq!(info.retry_delay.unwrap().seconds, 17);
     }
 
     #[test]
@@ -217,6 +240,7 @@ mod tests {
             Refusal::NotFound(String::new()),
             Refusal::Json,
             Refusal::TooLarge { limit: 1, when: "" },
+            Refusal::RateLimited { seconds: 1 },
         ];
         assert!(some.iter().all(|refusal| REASONS.contains(&refusal.reason())));
     }

@@ -14,6 +14,7 @@ use super::limits::Limits;
 use super::meters::Meters;
 use super::refusal::Refusal;
 use super::reply::Reply;
+use super::tenancy::{Digested, Origin, Tenancy};
 use super::transcode::Transcoder;
 use super::{grpc, http as otlp_http, wire};
 use crate::codec::records::Transcoded;
@@ -41,6 +42,8 @@ pub(super) struct Service {
     pub(super) max_request_size: usize,
     pub(super) limits: Arc<Limits>,
     pub(super) transcoder: Transcoder,
+    pub(super) tenancy: Tenancy,
+    pub(super) profiles: bool,
 }
 
 impl Service {
@@ -51,6 +54,11 @@ impl Service {
         } else {
             otlp_http::answer(self, request).await
         }
+    }
+
+    /// Whether a signal is taken in at all.
+    pub(super) fn accepts(&self, signal: Signal) -> Result<(), Refusal> {
+        if signal == Signal::Profiles && !self.profiles { Err(Refusal::Profiles) } else { Ok(()) }
     }
 
     /// Whether there is any use in reading a request.
@@ -74,9 +82,11 @@ impl Service {
         &self,
         signal: Signal,
         payload: Payload,
+        origin: Origin,
         mut held: Held,
     ) -> Result<Vec<u8>, Refusal> {
-        let (transcoded, events) = self.digest(signal, payload, &mut held)?;
+        let digested = self.digest(signal, payload, &origin, &mut held)?;
+        let Digested { transcoded, events, route, charge } = digested;
         let Transcoded { records, items, rejected, reason, .. } = transcoded;
         let meters = self.meters.of(signal);
         meters.received.add_items(items.saturating_add(rejected));
@@ -89,9 +99,10 @@ impl Service {
         }
         if !events.is_empty() {
             let native = self.transcoder.kind(signal);
-            let batch = Batch { signal, records, items, events, native, held };
+            let batch = Batch { signal, records, items, events, native, route, held };
             self.handoff.submit(batch, self.limits.queue_timeout, &self.meters).await?;
         }
+        charge.spend();
         Ok(wire::success(rejected, reason.as_deref()))
     }
 
@@ -100,13 +111,14 @@ impl Service {
         &self,
         signal: Signal,
         payload: Payload,
+        origin: &Origin,
         held: &mut Held,
-    ) -> Result<(Transcoded, Vec<u8>), Refusal> {
+    ) -> Result<Digested, Refusal> {
         let Payload { bytes, encoding } = payload;
         let growth = if encoding.is_compressed() { USUAL_COMPRESSION } else { 1 };
         heavy(bytes.len().saturating_mul(growth), || {
             let request = decompress(encoding, bytes, self.max_request_size, held)?;
-            self.transcoder.run(signal, &request, held)
+            self.tenancy.run(&self.transcoder, signal, &request, origin, held)
         })
     }
 }

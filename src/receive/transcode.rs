@@ -8,7 +8,7 @@ use crate::clock;
 use crate::codec::native::write::{Forms, Loss, Written, metrics_to_cmetrics, traces_to_ctraces};
 use crate::codec::records::{
     DecodeError, LogOptions, Transcoded, logs_to_groups, logs_to_records, metrics_to_records,
-    traces_to_records,
+    profiles_to_records, traces_to_records,
 };
 use crate::codec::wire::{Fields, WireError, WireValue};
 use crate::model::Signal;
@@ -88,7 +88,7 @@ impl Transcoder {
         match signal {
             Signal::Traces => Some(NativeKind::Traces),
             Signal::Metrics => Some(NativeKind::Metrics),
-            Signal::Logs => None,
+            Signal::Logs | Signal::Profiles => None,
         }
     }
 
@@ -102,7 +102,23 @@ impl Transcoder {
         request: &[u8],
         held: &mut Held,
     ) -> Result<(Transcoded, Vec<u8>), Refusal> {
-        let expected = expected_size(request)
+        let mut events = self.reserve(signal, request, held)?;
+        let transcoded = self.append(signal, request, &mut events)?;
+        held.settle(events.capacity());
+        Ok((transcoded, events))
+    }
+
+    /// Room for the events of a request, which `held` holds from now on.
+    ///
+    /// # Errors
+    /// The request is not valid, its events would be too large, or the budget is used up.
+    pub(super) fn reserve(
+        &self,
+        signal: Signal,
+        request: &[u8],
+        held: &mut Held,
+    ) -> Result<Vec<u8>, Refusal> {
+        let expected = expected_size(signal, request)
             .map_err(|error| Refusal::Malformed(format!("the request is not OTLP: {error}")))?;
         if expected > self.largest {
             return Err(Refusal::TooLarge {
@@ -113,30 +129,41 @@ impl Transcoder {
         held.grow(expected)?;
         // What the codec asks for anyway, so that it need not move what is empty.
         let usual = request.len().saturating_add(request.len() / 2).saturating_add(256);
-        let mut events = Vec::with_capacity(expected.max(usual));
+        Ok(Vec::with_capacity(expected.max(usual)))
+    }
+
+    /// Appends the events of a request, or of a part of one.
+    ///
+    /// # Errors
+    /// The request is not valid; nothing is appended.
+    pub(super) fn append(
+        &self,
+        signal: Signal,
+        request: &[u8],
+        events: &mut Vec<u8>,
+    ) -> Result<Transcoded, Refusal> {
         let now_unix_nanos = clock::unix_nanos();
         let native = self.native.as_ref();
         let transcoded = match signal {
             Signal::Traces | Signal::Metrics if native.is_some() => native
                 .map_or(Ok(Transcoded::default()), |native| {
-                    native.contexts(signal, request, &mut events)
+                    native.contexts(signal, request, events)
                 }),
-            Signal::Traces => traces_to_records(request, &mut events),
-            Signal::Metrics => metrics_to_records(request, &mut events, now_unix_nanos),
+            Signal::Traces => traces_to_records(request, events),
+            Signal::Metrics => metrics_to_records(request, events, now_unix_nanos),
             Signal::Logs => {
                 let groups = self.log_groups;
                 let first_group = reserve_groups(request.len());
                 let options = LogOptions { groups, first_group, now_unix_nanos };
                 if groups && native.is_some() {
-                    logs_to_groups(request, &mut events, options)
+                    logs_to_groups(request, events, options)
                 } else {
-                    logs_to_records(request, &mut events, options)
+                    logs_to_records(request, events, options)
                 }
             }
+            Signal::Profiles => profiles_to_records(request, events, now_unix_nanos),
         };
-        let transcoded = transcoded.map_err(|error| Refusal::Malformed(error.to_string()))?;
-        held.settle(events.capacity());
-        Ok((transcoded, events))
+        transcoded.map_err(|error| Refusal::Malformed(error.to_string()))
     }
 }
 
@@ -149,7 +176,11 @@ fn reserve_groups(request_bytes: usize) -> u32 {
 /// About how large the events will be. Each record carries its resource and its scope, so a small
 /// request can stand for very much: a large resource and many small items. This looks at lengths
 /// only, down to the items, by the field numbers that all three signals share.
-fn expected_size(request: &[u8]) -> Result<usize, WireError> {
+fn expected_size(signal: Signal, request: &[u8]) -> Result<usize, WireError> {
+    if signal == Signal::Profiles {
+        // One record for the whole request.
+        return Ok(request.len().saturating_add(PER_RECORD));
+    }
     let mut total = request.len();
     each_message(request, |number, resource_items| {
         if number != 1 {
@@ -216,7 +247,7 @@ mod tests {
             let request = samples::traces(spans, resource);
             let (transcoded, real) = run(&Transcoder::new(true, 1 << 20), &request).unwrap();
             assert_eq!(transcoded.items, spans);
-            let expected = expected_size(&request).unwrap();
+            let expected = expected_size(Signal::Traces, &request).unwrap();
             assert!(expected * 2 >= real && expected <= real * 3, "{expected} for {real}");
         }
     }

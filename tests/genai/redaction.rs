@@ -180,3 +180,12 @@ fn detectors_have_names() {
     }
     assert_eq!(Detector::named("e-mail"), None);
 }
+
+#[test]
+fn profiles_are_left_alone() {
+    let mut chunk = Vec::new();
+    let profiles = json!({ "otlp": { "v": 1, "signal": "profiles" } });
+    event(&profiles, &json!({ "profiles": "joe@x.com", "added": "joe@x.com" }), &mut chunk);
+    let (out, tally) = run(redacting(&[Detector::Email]), &chunk);
+    assert_eq!((out, tally.malformed), (None, 0));
+}

@@ -41,4 +41,5 @@ mod native_format;
 mod pipeline;
 mod sdk;
 mod support;
+mod tags;
 mod transports;

@@ -14,3 +14,5 @@ mod rewritten;
 mod roundtrip;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod unknown;

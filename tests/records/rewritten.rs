@@ -109,6 +109,7 @@ fn chunk_of(signal: Signal) -> Vec<u8> {
             Signal::Logs => {
                 generate::logs().new_tree(&mut runner).unwrap().current().encode_to_vec()
             }
+            Signal::Profiles => unreachable!("one record is one request"),
         };
         let mut chunk = Vec::new();
         to_records(signal, &request, &mut chunk).unwrap();

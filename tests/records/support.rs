@@ -2,7 +2,7 @@
 
 use fluent_bit_ai::codec::records::{
     DecodeError, EventKind, Events, LogOptions, RequestBuilder, Transcoded, logs_to_records,
-    metrics_to_records, traces_to_records,
+    metrics_to_records, profiles_to_records, traces_to_records,
 };
 use fluent_bit_ai::model::Signal;
 
@@ -23,6 +23,7 @@ pub(crate) fn to_records(
         Signal::Traces => traces_to_records(request, out),
         Signal::Metrics => metrics_to_records(request, out, NOW),
         Signal::Logs => logs_to_records(request, out, GROUPS),
+        Signal::Profiles => profiles_to_records(request, out, NOW),
     }
 }
 

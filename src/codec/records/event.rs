@@ -155,7 +155,7 @@ pub(super) fn integer(value: f64) -> Option<u64> {
 }
 
 fn signal_of(item: &str) -> Option<Signal> {
-    Signal::ALL.into_iter().find(|signal| signal.item() == item)
+    Signal::WITH_PROFILES.into_iter().find(|signal| signal.item() == item)
 }
 
 fn position_of(encoded: &[u8]) -> Option<Position> {

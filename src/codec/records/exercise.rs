@@ -45,6 +45,7 @@ fn to_records(signal: Signal, request: &[u8]) -> Option<Vec<u8>> {
         Signal::Traces => traces_to_records(request, &mut chunk),
         Signal::Metrics => metrics_to_records(request, &mut chunk, 1),
         Signal::Logs => logs_to_records(request, &mut chunk, OPTIONS),
+        Signal::Profiles => super::profiles_to_records(request, &mut chunk, 1),
     };
     assert!(done.is_ok() || chunk.is_empty(), "an error must append nothing");
     done.is_ok().then_some(chunk)

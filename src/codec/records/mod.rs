@@ -9,6 +9,7 @@ mod encode;
 mod error;
 mod event;
 pub mod exercise;
+mod profiles;
 mod schema;
 pub mod skim;
 mod spans;
@@ -23,5 +24,6 @@ pub use decode::{
 pub use encode::{Added, Encoder, RequestBuilder};
 pub use error::{DecodeError, DecodeKind, EncodeError, ValueError};
 pub use event::{Event, EventKind, EventTime, Events, Group, Telemetry};
+pub use profiles::{profile_count, profiles_of, profiles_to_records};
 pub use spans::{AttributeVisitor, SpanEvent, SpanHead, SpanWalker, Step};
 pub use walk::{Common, Records};

@@ -122,7 +122,7 @@ fn with_attributes(map: &[u8], cleaned: Option<&[u8]>, names: &Names) -> Vec<u8>
 pub(super) fn clean(event: &Event<'_>, telemetry: Option<&Telemetry<'_>>) -> Option<Cleaned> {
     match telemetry.map(|telemetry| telemetry.signal.unwrap_or(Signal::Logs)) {
         Some(Signal::Traces) => clean_span(event.body),
-        Some(Signal::Metrics) => None,
+        Some(Signal::Metrics | Signal::Profiles) => None,
         Some(Signal::Logs) => clean_log(event, telemetry?),
         None => clean_plain(event.body),
     }

@@ -3,6 +3,7 @@
 //! It also drains what our filters derived: see [`hub`](crate::hub).
 
 mod limits;
+mod tags;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,6 +63,22 @@ const OPTIONS: &[OptionSpec] = &[
     limits::KEEPALIVE_TIMEOUT,
     limits::MAX_CONNECTION_AGE,
     limits::MAX_CONNECTION_AGE_GRACE,
+    tags::TAG_TRACES,
+    tags::TAG_METRICS,
+    tags::TAG_LOGS,
+    tags::TAG_PROFILES,
+    tags::PROFILES,
+    tags::TAG_FROM,
+    tags::TAG_PREFIX,
+    tags::TAG_FALLBACK,
+    tags::TAG_OVERFLOW,
+    tags::MAX_TAGS,
+    tags::TENANT_HEADER,
+    tags::TENANT_ATTRIBUTE,
+    tags::TENANT_RATE,
+    tags::TENANT_BURST,
+    tags::TENANT_RATES,
+    tags::MAX_TENANTS,
 ];
 
 /// The plugin.
@@ -157,6 +174,8 @@ fn settings(options: &dyn Options, environment: &Environment) -> Result<Settings
     let native = format(&mut parser, environment);
     let max_request_size = size(&mut parser, "max_request_size");
     let max_queue_size = size(&mut parser, "max_queue_size");
+    let profiles = parser.choice("profiles", false, &[("refuse", false), ("accept", true)]);
+    let tenancy = tags::tenancy(&mut parser);
     let listen = parser
         .host_value("listen")
         .map(|listen| listen.trim().to_owned())
@@ -172,6 +191,8 @@ fn settings(options: &dyn Options, environment: &Environment) -> Result<Settings
         max_queue_size,
         log_groups: environment.log_groups,
         native,
+        profiles,
+        tenancy,
     })
 }
 

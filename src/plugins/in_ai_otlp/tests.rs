@@ -115,6 +115,51 @@ fn every_wrong_option_is_named_at_once() {
 }
 
 #[test]
+fn options_of_tags_and_tenants_are_checked() {
+    let ports = [("grpc_port", "0"), ("http_port", "0")];
+    let wrong = [
+        ("tag_traces", "a b", "up to 128 letters"),
+        ("tag_from", "header:", "resource.ATTRIBUTE, header:NAME, tenant"),
+        ("tag_from", "tenant", "needs the option 'tenant_header'"),
+        ("tag_prefix", "x.", "needs the option 'tag_from'"),
+        ("max_tags", "0", "from 1 to 100000"),
+        ("tenant_header", "a b", "a header's name"),
+        ("tenant_attribute", "tenant.id", "needs the option 'tenant_header'"),
+        ("tenant_rate", "0", "a size such as"),
+        ("tenant_burst", "1M", "needs 'tenant_rate' or 'tenant_rates'"),
+        ("tenant_rates", "a=1k,a=2k", "each once"),
+        ("tenant_rates", "a", "acme=10M"),
+        ("max_tenants", "many", "from 1 to 1000000"),
+        ("profiles", "yes", "refuse, accept"),
+    ];
+    for (option, value, words) in wrong {
+        let options = given(&[ports[0], ports[1], (option, value)]);
+        let error = open(&options, &environment()).unwrap_err();
+        assert_eq!(error.0.len(), 1, "{error}");
+        assert!(error.0[0].contains(option) && error.0[0].contains(words), "{error}");
+    }
+    let right = [
+        ports[0],
+        ports[1],
+        ("tag_traces", "ai.traces"),
+        ("tag_profiles", "ai.profiles"),
+        ("profiles", "accept"),
+        ("tag_from", "tenant"),
+        ("tag_prefix", "t."),
+        ("tag_fallback", "none"),
+        ("tag_overflow", "many"),
+        ("max_tags", "7"),
+        ("tenant_header", "X-Scope-OrgID"),
+        ("tenant_attribute", "tenant.id"),
+        ("tenant_rate", "1M"),
+        ("tenant_burst", "2M"),
+        ("tenant_rates", "a=1k, b=2M"),
+        ("max_tenants", "5"),
+    ];
+    open(&given(&right), &environment()).unwrap();
+}
+
+#[test]
 fn it_listens_where_it_is_told() {
     let mut options = given(&[("grpc_port", "0"), ("http_port", "0"), ("format", "Records")]);
     let environment = environment();

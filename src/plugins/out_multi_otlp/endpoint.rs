@@ -170,10 +170,16 @@ fn timeout(value: &str) -> Result<Duration, Wrong> {
 fn signals(value: &str) -> Result<Vec<Signal>, Wrong> {
     let mut signals = Vec::new();
     for name in parse_list(value) {
-        let known = Signal::ALL.into_iter().find(|known| known.name().eq_ignore_ascii_case(&name));
-        signals.push(known.ok_or_else(|| "allowed: traces, metrics, logs".to_owned())?);
+        let known = Signal::WITH_PROFILES
+            .into_iter()
+            .find(|known| known.name().eq_ignore_ascii_case(&name));
+        signals.push(known.ok_or_else(|| "allowed: traces, metrics, logs, profiles".to_owned())?);
     }
-    if signals.is_empty() { Err("allowed: traces, metrics, logs".to_owned()) } else { Ok(signals) }
+    if signals.is_empty() {
+        Err("allowed: traces, metrics, logs, profiles".to_owned())
+    } else {
+        Ok(signals)
+    }
 }
 
 fn condition(value: &str) -> Result<Condition, Wrong> {

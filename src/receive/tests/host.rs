@@ -18,6 +18,8 @@ enum Order {
     Hold(bool),
     /// Refuse what is appended.
     Refuse(bool),
+    /// Take so many appends more, then refuse.
+    Room(usize),
     Pause,
     Resume,
     Close,
@@ -27,18 +29,21 @@ enum Order {
 #[derive(Default)]
 struct Storage {
     refuse: bool,
+    room: Option<usize>,
     stored: Vec<(usize, Vec<u8>)>,
+    tags: Vec<String>,
 }
 
 struct TestSink(Arc<Mutex<Storage>>);
 
 impl Sink for TestSink {
     fn append(&mut self, tag: &[u8], records: usize, events: &[u8]) -> Result<(), Refused> {
-        assert_eq!(tag, b"");
         let mut storage = self.0.lock().unwrap();
-        if storage.refuse {
+        if storage.refuse || storage.room == Some(0) {
             return Err(Refused);
         }
+        storage.room = storage.room.map(|room| room - 1);
+        storage.tags.push(String::from_utf8(tag.to_vec()).unwrap());
         storage.stored.push((records, events.to_vec()));
         Ok(())
     }
@@ -67,6 +72,8 @@ pub(super) fn settings() -> Settings {
         max_queue_size: 8 << 20,
         log_groups: true,
         native: None,
+        profiles: false,
+        tenancy: crate::receive::TenancySettings::default(),
     }
 }
 
@@ -109,6 +116,21 @@ impl Host {
 
     pub(super) fn refuse(&self, refuse: bool) {
         self.order(Order::Refuse(refuse));
+    }
+
+    pub(super) fn room(&self, appends: usize) {
+        self.order(Order::Room(appends));
+    }
+
+    /// The tags of what is in storage, one for each append.
+    pub(super) fn tags(&self) -> Vec<String> {
+        self.storage.lock().unwrap().tags.clone()
+    }
+
+    /// The events in storage.
+    pub(super) fn events(&self) -> Vec<u8> {
+        let storage = self.storage.lock().unwrap();
+        storage.stored.iter().flat_map(|(_, events)| events.clone()).collect()
     }
 
     pub(super) fn pause(&self) {
@@ -199,6 +221,7 @@ fn obey(receiver: &Receiver, mut sink: TestSink, inbox: &Inbox<(Order, Sender<()
                 }
             }
             Order::Refuse(refuse) => sink.0.lock().unwrap().refuse = refuse,
+            Order::Room(room) => sink.0.lock().unwrap().room = Some(room),
             Order::Pause => receiver.pause(),
             Order::Resume => receiver.resume(),
             Order::Close => receiver.close(&mut sink),

@@ -10,4 +10,5 @@ pub(crate) mod packed;
 mod post;
 mod pressure;
 pub(crate) mod samples;
+mod tenancy;
 mod transports;

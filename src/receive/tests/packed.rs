@@ -11,7 +11,7 @@ use crate::receive::encoding::Encoding;
 type Way = (&'static str, Encoding, fn(&[u8]) -> Vec<u8>);
 
 /// Every way in which a sender may pack.
-pub(crate) const ALL: [Way; 4] = [
+pub(in crate::receive) const ALL: [Way; 4] = [
     ("gzip", Encoding::Gzip, gzip),
     ("zstd", Encoding::Zstd, zstd),
     ("zlib", Encoding::Deflate, zlib),

@@ -12,6 +12,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message;
 
+use crate::codec::wire::bytes as wire_bytes;
 use crate::model::Signal;
 
 fn text(value: String) -> Option<AnyValue> {
@@ -66,6 +67,7 @@ pub(crate) fn request(signal: Signal, items: usize) -> Vec<u8> {
         Signal::Traces => traces(items, 10),
         Signal::Metrics => metrics(items),
         Signal::Logs => logs(items),
+        Signal::Profiles => profiles(items),
     }
 }
 
@@ -107,4 +109,18 @@ fn logs(records: usize) -> Vec<u8> {
         }],
     }
     .encode_to_vec()
+}
+
+/// A request with a profile in each of so many resources, and a dictionary.
+pub(crate) fn profiles(resources: usize) -> Vec<u8> {
+    let mut request = Vec::new();
+    for _ in 0..resources {
+        let mut scope = Vec::new();
+        wire_bytes(&mut scope, 2, &[0x19, 1, 2, 3, 4, 5, 6, 7, 8]);
+        let mut resource = Vec::new();
+        wire_bytes(&mut resource, 2, &scope);
+        wire_bytes(&mut request, 1, &resource);
+    }
+    wire_bytes(&mut request, 2, b"\x2a\x03cpu");
+    request
 }

@@ -31,6 +31,9 @@ const fn names(signal: Signal) -> Names {
         Signal::Logs => {
             Names { resources: "resource_logs", scopes: "scope_logs", items: "log_records" }
         }
+        Signal::Profiles => {
+            Names { resources: "resource_profiles", scopes: "scope_profiles", items: "profiles" }
+        }
     }
 }
 

@@ -160,6 +160,8 @@ impl RequestBuilder {
             Signal::Traces => self.encoder.map(&SPAN, body),
             Signal::Metrics => self.encoder.map(&METRIC, body),
             Signal::Logs => self.encoder.log(event, telemetry),
+            // They are requests already.
+            Signal::Profiles => Err(EncodeError::Signal(self.signal)),
         };
         if let Err(error) = encoded {
             self.encoder.out.truncate(before);

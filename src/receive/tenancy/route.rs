@@ -1,0 +1,214 @@
+//! Where the events of one request go: one tag, or several one after the other.
+//!
+//! The host takes each append on its own, and may refuse the second after it took the first: the
+//! first can be what fills its buffers. The sender is told to send again then. So that the part
+//! that is stored does not come twice, the request is remembered by its content, and an equal one
+//! goes on where the first try stopped.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use xxhash_rust::xxh3::Xxh3;
+
+use super::tags::Tag;
+
+/// How many requests that are stored in part are remembered. The oldest are forgotten first.
+const REMEMBERED: usize = 1024;
+
+/// Where the events of one request go.
+#[derive(Debug)]
+pub(in crate::receive) enum Route {
+    /// All of them under one tag.
+    Whole(Tag),
+    /// Parts of them under tags of their own.
+    Split(Box<Split>),
+}
+
+/// The events of one request in parts.
+#[derive(Debug)]
+pub(in crate::receive) struct Split {
+    pub(super) parts: Vec<Part>,
+    pub(super) digest: u128,
+    pub(super) begun: Arc<Begun>,
+}
+
+/// The part of the events that goes under one tag.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) tag: Tag,
+    /// What the host counts.
+    pub(super) records: usize,
+    /// Where the part ends in the events of the request; it begins where the one before ends.
+    pub(super) end: usize,
+}
+
+impl Default for Route {
+    fn default() -> Self {
+        Self::Whole(Tag::default())
+    }
+}
+
+impl Route {
+    /// Calls `append` with tag, records and events of each part that is not in storage yet, until
+    /// it fails.
+    ///
+    /// # Errors
+    /// What `append` says. If parts were appended before, the next request with equal content goes
+    /// on after them.
+    pub(in crate::receive) fn append<E>(
+        &self,
+        records: usize,
+        events: &[u8],
+        mut append: impl FnMut(&[u8], usize, &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match self {
+            Self::Whole(tag) => append(tag.bytes(), records, events),
+            Self::Split(split) => split.append(events, append),
+        }
+    }
+}
+
+impl Split {
+    fn append<E>(
+        &self,
+        events: &[u8],
+        mut append: impl FnMut(&[u8], usize, &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let stored = self.begun.take(self.digest);
+        let mut start = 0;
+        for (index, part) in self.parts.iter().enumerate() {
+            let slice = events.get(start..part.end).unwrap_or_default();
+            start = part.end;
+            if index < stored || slice.is_empty() {
+                continue;
+            }
+            if let Err(refused) = append(part.tag.bytes(), part.records, slice) {
+                if index > 0 {
+                    self.begun.remember(self.digest, index);
+                }
+                return Err(refused);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The requests of which the host has a part and not yet the rest.
+#[derive(Debug)]
+pub(super) struct Begun {
+    /// Content and number of parts, the oldest first.
+    requests: Mutex<VecDeque<(u128, usize)>>,
+    /// Keeps the digests from being foreseen.
+    seed: u64,
+    stopped: crate::stats::Counter,
+}
+
+impl Begun {
+    /// `stopped` counts requests that stopped midway; `seed` should be hard to guess.
+    pub(super) const fn new(seed: u64, stopped: crate::stats::Counter) -> Self {
+        Self { requests: Mutex::new(VecDeque::new()), seed, stopped }
+    }
+
+    /// The identity of a request: its content and how it is split.
+    pub(super) fn digest<'a>(&self, request: &[u8], tags: impl Iterator<Item = &'a Tag>) -> u128 {
+        let mut hasher = Xxh3::with_seed(self.seed);
+        hasher.update(request);
+        for tag in tags {
+            hasher.update(&[0]);
+            hasher.update(tag.bytes());
+        }
+        hasher.digest128()
+    }
+
+    fn take(&self, digest: u128) -> usize {
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = requests.iter().position(|(known, _)| *known == digest);
+        at.and_then(|at| requests.remove(at)).map_or(0, |(_, stored)| stored)
+    }
+
+    fn remember(&self, digest: u128, stored: usize) {
+        self.stopped.add(1);
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        if requests.len() >= REMEMBERED {
+            requests.pop_front();
+        }
+        requests.push_back((digest, stored));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::Refused;
+    use crate::stats::Counter;
+
+    fn tag(text: &str) -> Tag {
+        Tag::new(text)
+    }
+
+    fn split(begun: &Arc<Begun>, request: &[u8]) -> Route {
+        let parts: Vec<Part> = [("a", 1, 2), ("b", 2, 5), ("c", 1, 6)]
+            .into_iter()
+            .map(|(name, records, end)| Part { tag: tag(name), records, end })
+            .collect();
+        let digest = begun.digest(request, parts.iter().map(|part| &part.tag));
+        Route::Split(Box::new(Split { parts, digest, begun: Arc::clone(begun) }))
+    }
+
+    type Taken = Vec<(Vec<u8>, usize, Vec<u8>)>;
+
+    /// What the host takes before it refuses.
+    fn append(route: &Route, room: usize) -> (Taken, bool) {
+        let mut taken = Vec::new();
+        let done = route.append(4, b"aabbbc", |tag, records, events| {
+            if taken.len() == room {
+                return Err(Refused);
+            }
+            taken.push((tag.to_vec(), records, events.to_vec()));
+            Ok(())
+        });
+        (taken, done.is_ok())
+    }
+
+    #[test]
+    fn a_whole_request_is_one_append() {
+        let (taken, done) = append(&Route::default(), 9);
+        assert_eq!((taken, done), (vec![(vec![], 4, b"aabbbc".to_vec())], true));
+    }
+
+    #[test]
+    fn an_equal_request_goes_on_where_the_first_try_stopped() {
+        let stopped = Counter::default();
+        let begun = Arc::new(Begun::new(7, stopped.clone()));
+        let a = (b"a".to_vec(), 1, b"aa".to_vec());
+        let b = (b"b".to_vec(), 2, b"bbb".to_vec());
+        let c = (b"c".to_vec(), 1, b"c".to_vec());
+        assert_eq!(append(&split(&begun, b"one"), 1), (vec![a.clone()], false));
+        // Refused at once: what is stored is still remembered.
+        assert_eq!(append(&split(&begun, b"one"), 0), (vec![], false));
+        // Another request has nothing to do with it.
+        assert_eq!(
+            append(&split(&begun, b"two"), 9),
+            (vec![a.clone(), b.clone(), c.clone()], true)
+        );
+        assert_eq!(append(&split(&begun, b"one"), 1), (vec![b.clone()], false));
+        assert_eq!(append(&split(&begun, b"one"), 9), (vec![c.clone()], true));
+        // Stored whole, it is forgotten.
+        assert_eq!(append(&split(&begun, b"one"), 9), (vec![a, b, c], true));
+        assert_eq!(stopped.value(), 3);
+        // Refused before anything was stored, there is nothing to remember.
+        assert_eq!(append(&split(&begun, b"six"), 0), (vec![], false));
+        assert!(begun.requests.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let begun = Arc::new(Begun::new(7, Counter::default()));
+        for number in 0..REMEMBERED as u128 + 10 {
+            begun.remember(number, 1);
+        }
+        assert_eq!(begun.take(9), 0);
+        assert_eq!(begun.take(10), 1);
+        assert_eq!(begun.requests.lock().unwrap().len(), REMEMBERED - 1);
+    }
+}
