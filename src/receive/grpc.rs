@@ -54,6 +54,7 @@ async fn export(service: &Service, request: Request<Incoming>) -> Result<Vec<u8>
         return Err(Refusal::Method(request.method().to_string()));
     }
     service.meters.of(signal).request(Transport::Grpc);
+    let caller = service.security.guard.check(request.headers(), request.extensions()).await?;
     let gzip = is_gzip(request.headers(), &GRPC_ENCODING)?;
     service.admit()?;
     let mut held = service.budget.share();
@@ -65,7 +66,7 @@ async fn export(service: &Service, request: Request<Incoming>) -> Result<Vec<u8>
         read => read?,
     };
     let payload = unframe(bytes, gzip)?;
-    service.store(signal, payload, held).await
+    service.store(signal, payload, &caller, held).await
 }
 
 /// The one message of a unary call.

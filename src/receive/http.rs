@@ -1,7 +1,7 @@
 //! OTLP/HTTP with protobuf bodies, by the OpenTelemetry Protocol Specification, section "OTLP/HTTP".
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body;
@@ -43,12 +43,13 @@ async fn export(service: &Service, parts: &Parts, body: &mut Incoming) -> Result
         return Err(Refusal::Method(parts.method.to_string()));
     }
     service.meters.of(signal).request(Transport::Http);
+    let caller = service.security.guard.check(&parts.headers, &parts.extensions).await?;
     check_content_type(media_type(&parts.headers))?;
     let gzip = is_gzip(&parts.headers, &CONTENT_ENCODING)?;
     service.admit()?;
     let mut held = service.budget.share();
     let bytes = body::read(body, service.max_request_size, READ_LIMIT, &mut held).await?;
-    service.store(signal, Payload { bytes, gzip }, held).await
+    service.store(signal, Payload { bytes, gzip }, &caller, held).await
 }
 
 /// The content type without parameters, in lower case.
@@ -101,6 +102,9 @@ pub(super) fn refused(headers: &HeaderMap, refusal: &Refusal) -> Response<Reply>
     let headers = response.headers_mut();
     if refusal.is_retryable() {
         headers.insert(RETRY_AFTER, HeaderValue::from(u16::from(RETRY_AFTER_SECONDS)));
+    }
+    if let Some(challenge) = refusal.challenge() {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     }
     if matches!(refusal, Refusal::Method(_)) {
         headers.insert(ALLOW, HeaderValue::from_static("POST"));

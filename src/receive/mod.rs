@@ -13,6 +13,7 @@ mod listener;
 mod meters;
 mod refusal;
 mod reply;
+mod security;
 mod service;
 mod transcode;
 mod wire;
@@ -27,12 +28,15 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
+pub use security::{JwtSettings, KeySource, Secret, SecuritySettings, TlsSettings};
+
 use crate::plugin::{OpenError, Sink, Waker};
 use crate::runtime::{Runtime, Tasks};
 use crate::stats::{Counters, Log};
 use budget::Budget;
 use handoff::Handoff;
 use meters::Meters;
+use security::Security;
 use service::Service;
 use transcode::Transcoder;
 
@@ -56,6 +60,8 @@ pub struct Settings {
     pub max_queue_size: usize,
     /// Whether logs get group markers.
     pub log_groups: bool,
+    /// Who may send.
+    pub security: SecuritySettings,
 }
 
 /// Listeners that take OTLP in. The owner calls it on the host's thread.
@@ -83,6 +89,7 @@ impl Receiver {
     ) -> Result<Self, OpenError> {
         let runtime = Runtime::acquire()
             .map_err(|error| OpenError::one(format!("cannot start threads: {error}")))?;
+        let security = Security::open(&settings.security, counters, Arc::clone(&log))?;
         let listeners = bind_all(settings, &runtime)?;
         let mut addresses = Vec::new();
         for (name, listener) in &listeners {
@@ -94,6 +101,7 @@ impl Receiver {
         }
         let meters = Meters::new(counters);
         let service = Arc::new(Service {
+            security,
             handoff: Handoff::new(waker),
             budget: Budget::new(settings.max_queue_size, meters.queue_bytes.clone()),
             meters,
@@ -109,6 +117,8 @@ impl Receiver {
             slots: Arc::new(Semaphore::new(listener::MAX_CONNECTIONS)),
             stop: stop.subscribe(),
         };
+        let (watched, stopped) = (Arc::clone(&service), stop.subscribe());
+        accepting.spawn(async move { watched.security.watch(stopped).await });
         for (_, listener) in listeners {
             accepting.spawn(listener::accept(listener, shared.clone()));
         }

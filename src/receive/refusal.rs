@@ -8,6 +8,7 @@ use http::StatusCode;
 use prost::Message;
 use tonic::Code;
 
+use super::security::Denial;
 use super::wire;
 
 /// How long a sender is asked to wait before it sends again, in seconds.
@@ -46,6 +47,13 @@ pub(super) enum Refusal {
     Json,
     #[error("encoding '{0}' is not supported; allowed: gzip, identity")]
     Encoding(String),
+    /// Why, and what the header `www-authenticate` says.
+    #[error("{0}")]
+    Unauthenticated(Denial, &'static str),
+    #[error("{0}")]
+    Forbidden(Denial),
+    #[error("credentials cannot be checked at the moment; send the request again later")]
+    Unchecked,
     #[error("gRPC needs HTTP/2")]
     GrpcVersion,
     #[error("{0}")]
@@ -53,7 +61,7 @@ pub(super) enum Refusal {
 }
 
 /// The label values of [`Refusal::reason`].
-pub(super) const REASONS: [&str; 9] = [
+pub(super) const REASONS: [&str; 12] = [
     "malformed",
     "too_large",
     "paused",
@@ -63,6 +71,9 @@ pub(super) const REASONS: [&str; 9] = [
     "client_gone",
     "not_found",
     "unsupported",
+    "unauthenticated",
+    "forbidden",
+    "unchecked",
 ];
 
 impl Refusal {
@@ -77,6 +88,9 @@ impl Refusal {
             Self::Slow(_) => "slow",
             Self::ClientGone => "client_gone",
             Self::NotFound(_) | Self::NoSuchMethod(_) => "not_found",
+            Self::Unauthenticated(..) => "unauthenticated",
+            Self::Forbidden(_) => "forbidden",
+            Self::Unchecked => "unchecked",
             Self::Method(_)
             | Self::ContentType(_)
             | Self::Json
@@ -87,12 +101,20 @@ impl Refusal {
 
     /// Whether the sender is to send the same request again.
     pub(super) fn is_retryable(&self) -> bool {
-        matches!(self, Self::Paused | Self::QueueFull | Self::ShuttingDown | Self::Slow(_))
+        matches!(
+            self,
+            Self::Paused | Self::QueueFull | Self::ShuttingDown | Self::Slow(_) | Self::Unchecked
+        )
     }
 
     /// Whether it is the sender's mistake, so that the log should show it.
     pub(super) fn is_mistake(&self) -> bool {
         !self.is_retryable() && *self != Self::ClientGone
+    }
+
+    /// The header `www-authenticate`, where a sender is to show credentials (RFC 9110, 11.6.1).
+    pub(super) fn challenge(&self) -> Option<&'static str> {
+        if let Self::Unauthenticated(_, challenge) = self { Some(challenge) } else { None }
     }
 
     /// The status of OTLP/HTTP. A slow request gets 503 rather than 408, because senders drop what
@@ -103,7 +125,11 @@ impl Refusal {
                 StatusCode::BAD_REQUEST
             }
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Paused | Self::ShuttingDown | Self::Slow(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Paused | Self::ShuttingDown | Self::Slow(_) | Self::Unchecked => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::Unauthenticated(..) => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::QueueFull => StatusCode::TOO_MANY_REQUESTS,
             Self::NotFound(_) | Self::NoSuchMethod(_) => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
@@ -119,9 +145,13 @@ impl Refusal {
         match self {
             Self::Malformed(_) => Code::InvalidArgument,
             Self::TooLarge { .. } => Code::ResourceExhausted,
-            Self::Paused | Self::QueueFull | Self::ShuttingDown | Self::Slow(_) => {
-                Code::Unavailable
-            }
+            Self::Paused
+            | Self::QueueFull
+            | Self::ShuttingDown
+            | Self::Slow(_)
+            | Self::Unchecked => Code::Unavailable,
+            Self::Unauthenticated(..) => Code::Unauthenticated,
+            Self::Forbidden(_) => Code::PermissionDenied,
             Self::ClientGone => Code::Cancelled,
             Self::NotFound(_)
             | Self::NoSuchMethod(_)

@@ -12,6 +12,7 @@ use super::handoff::{Batch, Handoff};
 use super::meters::Meters;
 use super::refusal::Refusal;
 use super::reply::Reply;
+use super::security::{Caller, Security};
 use super::transcode::Transcoder;
 use super::{body, grpc, http as otlp_http, wire};
 use crate::codec::records::Transcoded;
@@ -38,6 +39,7 @@ pub(super) struct Service {
     pub(super) log: Arc<Log>,
     pub(super) max_request_size: usize,
     pub(super) transcoder: Transcoder,
+    pub(super) security: Security,
 }
 
 impl Service {
@@ -71,6 +73,7 @@ impl Service {
         &self,
         signal: Signal,
         payload: Payload,
+        caller: &Caller,
         mut held: Held,
     ) -> Result<Vec<u8>, Refusal> {
         let (transcoded, events) = self.digest(signal, payload, &mut held)?;
@@ -81,7 +84,7 @@ impl Service {
             meters.rejected.add_items(rejected);
             self.log.often(Level::Warn, "rejected", || {
                 let reason = reason.as_deref().unwrap_or("not valid");
-                format!("rejected {rejected} items of {}: {reason}", signal.name())
+                format!("rejected {rejected} items of {}{caller}: {reason}", signal.name())
             });
         }
         if !events.is_empty() {

@@ -9,7 +9,7 @@ use crate::plugin::{
     Environment, Input, OpenError, OptionKind, OptionSpec, Options, Pause, Sink, Spec, Waker,
 };
 use crate::plugins::emitter::{self, Emitter};
-use crate::receive::{Receiver, Settings};
+use crate::receive::{Receiver, SecuritySettings, Settings};
 
 const MIB: u64 = 1024 * 1024;
 const DEFAULT_SIZE: u64 = 64 * MIB;
@@ -113,6 +113,7 @@ fn settings(options: &dyn Options, log_groups: bool) -> Result<Settings, OpenErr
         max_request_size,
         max_queue_size,
         log_groups,
+        security: SecuritySettings::default(),
     })
 }
 

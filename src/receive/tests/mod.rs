@@ -2,7 +2,7 @@
 
 mod flow;
 mod grpc;
-mod host;
+pub(crate) mod host;
 mod http;
-mod post;
+pub(crate) mod post;
 pub(crate) mod samples;

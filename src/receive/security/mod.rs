@@ -1,0 +1,77 @@
+//! Who may send: credentials, tenants, TLS, and pages of other origins.
+//!
+//! What is not configured costs nothing per request. Secrets are kept as digests, compared in
+//! constant time, and appear in no log line, answer or debug text.
+
+mod caller;
+mod credentials;
+mod denial;
+mod files;
+mod guard;
+mod secret;
+mod settings;
+mod tenants;
+
+#[cfg(test)]
+mod tests;
+
+pub(super) use caller::Caller;
+pub(super) use denial::Denial;
+pub use secret::Secret;
+pub use settings::{JwtSettings, KeySource, SecuritySettings, TlsSettings};
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::plugin::OpenError;
+use crate::runtime::heavy;
+use crate::stats::{Counters, Log};
+use guard::Guard;
+
+/// How often files are looked at.
+const LOOK: Duration = Duration::from_secs(3);
+
+/// Everything that stands between a client and the receiver.
+#[derive(Debug)]
+pub(super) struct Security {
+    pub(super) guard: Guard,
+    log: Arc<Log>,
+}
+
+impl Security {
+    /// Reads credentials and certificates.
+    ///
+    /// # Errors
+    /// Every problem, each one line without a secret in it.
+    pub(super) fn open(
+        settings: &SecuritySettings,
+        counters: &Counters,
+        log: Arc<Log>,
+    ) -> Result<Self, OpenError> {
+        let guard = Guard::new(settings, counters).map_err(OpenError)?;
+        Ok(Self { guard, log })
+    }
+
+    /// Looks at the files now and then until told to stop.
+    pub(super) async fn watch(&self, mut stop: watch::Receiver<bool>) {
+        if !self.guard.watches() {
+            return;
+        }
+        loop {
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return,
+                () = tokio::time::sleep(LOOK) => {}
+            }
+            // The files are small, but their disk may be slow.
+            heavy(usize::MAX, || self.look());
+        }
+    }
+
+    fn look(&self) {
+        for problem in self.guard.reload(&self.log).err().into_iter().flatten() {
+            self.log.warn(format!("{problem}; the former credentials stay in use"));
+        }
+    }
+}
