@@ -121,6 +121,16 @@ unsafe fn kept_of_input(abi: &HostAbi, instance: View) -> Vec<(&'static str, Str
     kept.extend(unsafe { address(abi, instance, row.host) });
     kept.push(("tls", switch(instance.get(row.use_tls))));
     kept.push(("tls.verify", switch(instance.get(row.tls_verify))));
+    if let Some(client) = abi.input_tls_verify_client() {
+        kept.push(("tls.verify_client_cert", switch(instance.get(client))));
+    }
+    if let Some(offsets) = abi.input_tls_versions() {
+        let names = ["tls.min_version", "tls.max_version", "tls.ciphers"];
+        for field in names.into_iter().zip(offsets) {
+            // SAFETY: all of them are strings of the host, or null.
+            kept.extend(unsafe { texts(instance, &[field]) });
+        }
+    }
     kept.push(("threaded", switch(instance.get(row.is_threaded))));
     kept
 }

@@ -7,12 +7,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use super::security::Peer;
 use super::service::Service;
 use crate::clock::{self, Tick};
 use crate::runtime::Tasks;
@@ -146,8 +150,29 @@ async fn connection(stream: TcpStream, shared: Shared, slot: OwnedSemaphorePermi
     let _slot = slot;
     // Answers are small and somebody waits for them.
     drop(stream.set_nodelay(true));
+    let Some(tls) = &shared.service.security.tls else {
+        return serve(stream, None, &shared).await;
+    };
+    let mut stop = shared.stop.clone();
+    let accepted = tokio::select! {
+        _ = stop.wait_for(|stop| *stop) => return,
+        accepted = tls.accept(stream) => accepted,
+    };
+    if let Some((stream, peer)) = accepted {
+        Box::pin(serve(stream, peer, &shared)).await;
+    }
+}
+
+/// Serves requests on a connection of a client that may have shown who it is.
+async fn serve<S>(stream: S, peer: Option<Arc<Peer>>, shared: &Shared)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let activity = Activity::new();
-    let service = service_fn(|request| {
+    let service = service_fn(|mut request: Request<Incoming>| {
+        if let Some(peer) = &peer {
+            request.extensions_mut().insert(Arc::clone(peer));
+        }
         let busy = activity.begin();
         let service = Arc::clone(&shared.service);
         async move {

@@ -47,6 +47,8 @@ impl Service {
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Reply> {
         if grpc::is_grpc(request.headers()) {
             grpc::answer(self, request).await
+        } else if let Some(cors) = &self.security.cors {
+            cors.answer(self, request).await
         } else {
             otlp_http::answer(self, request).await
         }

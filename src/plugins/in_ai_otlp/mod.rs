@@ -2,6 +2,8 @@
 //!
 //! It also drains what our filters derived: see [`hub`](crate::hub).
 
+mod security;
+
 use std::time::Duration;
 
 use crate::config::Parser;
@@ -9,14 +11,14 @@ use crate::plugin::{
     Environment, Input, OpenError, OptionKind, OptionSpec, Options, Pause, Sink, Spec, Waker,
 };
 use crate::plugins::emitter::{self, Emitter};
-use crate::receive::{Receiver, SecuritySettings, Settings};
+use crate::receive::{Receiver, Settings};
 
 const MIB: u64 = 1024 * 1024;
 const DEFAULT_SIZE: u64 = 64 * MIB;
 /// The same in plain bytes, because the host's suffixes are powers of 1000.
 const DEFAULT_SIZE_TEXT: &str = "67108864";
 
-const OPTIONS: &[OptionSpec] = &[
+const OWN_OPTIONS: [OptionSpec; 5] = [
     OptionSpec::new("grpc_port", OptionKind::Int, Some("4317"), "Port for OTLP/gRPC."),
     OptionSpec::new("http_port", OptionKind::Int, Some("4318"), "Port for OTLP/HTTP."),
     OptionSpec::new(
@@ -39,6 +41,33 @@ const OPTIONS: &[OptionSpec] = &[
     ),
 ];
 
+/// Ours and those of [`security`], as one table.
+const OPTIONS: &[OptionSpec] = {
+    const COUNT: usize = OWN_OPTIONS.len() + security::OPTIONS.len();
+    const ALL: [OptionSpec; COUNT] = joined(&OWN_OPTIONS, &security::OPTIONS);
+    &ALL
+};
+
+/// Two tables as one of `N` options.
+const fn joined<const N: usize>(
+    mut first: &[OptionSpec],
+    mut second: &[OptionSpec],
+) -> [OptionSpec; N] {
+    let mut all = [OWN_OPTIONS[0]; N];
+    let mut rest: &mut [OptionSpec] = &mut all;
+    while let [place, more @ ..] = rest {
+        if let [option, left @ ..] = first {
+            *place = *option;
+            first = left;
+        } else if let [option, left @ ..] = second {
+            *place = *option;
+            second = left;
+        }
+        rest = more;
+    }
+    all
+}
+
 /// The plugin.
 #[derive(Debug)]
 pub struct AiOtlp {
@@ -52,6 +81,8 @@ impl Input for AiOtlp {
         about: "OTLP/gRPC and OTLP/HTTP receiver for logs, metrics and traces",
         options: OPTIONS,
     };
+
+    const TLS: bool = true;
 
     const TICK: Duration = emitter::TICK;
 
@@ -101,6 +132,7 @@ fn settings(options: &dyn Options, log_groups: bool) -> Result<Settings, OpenErr
     check_format(&mut parser);
     let max_request_size = size(&mut parser, "max_request_size");
     let max_queue_size = size(&mut parser, "max_queue_size");
+    let security = security::settings(&mut parser);
     let listen = parser
         .host_value("listen")
         .map(|listen| listen.trim().to_owned())
@@ -113,7 +145,7 @@ fn settings(options: &dyn Options, log_groups: bool) -> Result<Settings, OpenErr
         max_request_size,
         max_queue_size,
         log_groups,
-        security: SecuritySettings::default(),
+        security,
     })
 }
 

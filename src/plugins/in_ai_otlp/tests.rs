@@ -12,6 +12,8 @@ use crate::stats::{Counters, Log};
 struct Given {
     options: Vec<(String, String)>,
     listen: Option<String>,
+    /// What the host keeps of the keys of TLS.
+    tls: Vec<(&'static str, &'static str)>,
 }
 
 impl Options for Given {
@@ -20,14 +22,16 @@ impl Options for Given {
     }
 
     fn host_value(&self, name: &str) -> Option<String> {
-        self.listen.clone().filter(|_| name == "listen")
+        let tls = self.tls.iter().find(|(key, _)| *key == name);
+        tls.map(|(_, value)| (*value).to_owned())
+            .or_else(|| self.listen.clone().filter(|_| name == "listen"))
     }
 }
 
 fn given(options: &[(&str, &str)]) -> Given {
     let text = |text: &&str| (*text).to_owned();
     let options = options.iter().map(|(key, value)| (text(key), text(value))).collect();
-    Given { options, listen: None }
+    Given { options, listen: None, tls: Vec::new() }
 }
 
 fn environment() -> Environment {
@@ -178,4 +182,43 @@ fn everything_leaves_at_a_shutdown_and_after() {
     assert_eq!(pipe.flushed, 3);
     assert!(shelf.0.lock().unwrap().1.iter().all(|drain| *drain == Drain::Everything));
     plugin.on_pause(Pause::Shutdown, &mut pipe);
+}
+
+#[test]
+fn wrong_options_of_security_are_named_without_secrets() {
+    let mut options = given(&[
+        ("grpc_port", "0"),
+        ("http_port", "0"),
+        ("bearer_token", "hun ter2"),
+        ("http_passwd", "hunter3"),
+        ("tenants_file", ""),
+    ]);
+    let error = open(&options, &environment()).unwrap_err();
+    assert_eq!(error.0.len(), 3, "{error}");
+    assert!(!error.to_string().contains("hun"), "{error}");
+    options = given(&[("cors_allowed_origins", "nowhere"), ("bearer_token_file", "/nowhere")]);
+    let error = open(&options, &environment()).unwrap_err();
+    assert_eq!(error.0.len(), 2, "{error}");
+    options = given(&[("tls.verify_client_cert", "on")]);
+    let error = open(&options, &environment()).unwrap_err();
+    assert!(error.to_string().contains("only with 'tls: on'"), "{error}");
+}
+
+#[test]
+fn keys_of_tls_come_from_the_host_or_the_options() {
+    let mut options = given(&[("tls.min_version", "TLSv1.1"), ("tls.max_version", "1.3")]);
+    options.tls = vec![("tls", "on"), ("tls.verify_client_cert", "on")];
+    let error = open(&options, &environment()).unwrap_err().to_string();
+    for words in [
+        "'tls.min_version': 'TLSv1.1' is not allowed",
+        "'tls.crt_file' is needed",
+        "'tls.key_file' is needed",
+        "'tls.ca_file' is needed",
+    ] {
+        assert!(error.contains(words), "{error}");
+    }
+    options.tls = vec![("tls", "on"), ("tls.crt_file", "/no"), ("tls.key_file", "/none")];
+    options.options.clear();
+    let error = open(&options, &environment()).unwrap_err();
+    assert!(error.0.iter().all(|problem| problem.contains("cannot be read")), "{error}");
 }

@@ -4,6 +4,7 @@
 //! constant time, and appear in no log line, answer or debug text.
 
 mod caller;
+mod cors;
 mod credentials;
 mod denial;
 mod files;
@@ -11,11 +12,13 @@ mod guard;
 mod secret;
 mod settings;
 mod tenants;
+mod tls;
 
 #[cfg(test)]
 mod tests;
 
 pub(super) use caller::Caller;
+pub(super) use credentials::Peer;
 pub(super) use denial::Denial;
 pub use secret::Secret;
 pub use settings::{JwtSettings, KeySource, SecuritySettings, TlsSettings};
@@ -28,7 +31,9 @@ use tokio::sync::watch;
 use crate::plugin::OpenError;
 use crate::runtime::heavy;
 use crate::stats::{Counters, Log};
+use cors::Cors;
 use guard::Guard;
+use tls::Tls;
 
 /// How often files are looked at.
 const LOOK: Duration = Duration::from_secs(3);
@@ -37,6 +42,8 @@ const LOOK: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub(super) struct Security {
     pub(super) guard: Guard,
+    pub(super) tls: Option<Tls>,
+    pub(super) cors: Option<Cors>,
     log: Arc<Log>,
 }
 
@@ -50,13 +57,20 @@ impl Security {
         counters: &Counters,
         log: Arc<Log>,
     ) -> Result<Self, OpenError> {
-        let guard = Guard::new(settings, counters).map_err(OpenError)?;
-        Ok(Self { guard, log })
+        let mut problems = Vec::new();
+        let guard = Guard::new(settings, counters).map_err(|more| problems.extend(more)).ok();
+        let cors = Cors::new(settings).map_err(|more| problems.extend(more)).ok();
+        let tls = settings.tls.as_ref().map(|tls| Tls::new(tls, counters, Arc::clone(&log)));
+        let tls = tls.transpose().map_err(|more| problems.extend(more)).ok();
+        match (guard, cors, tls) {
+            (Some(guard), Some(cors), Some(tls)) => Ok(Self { guard, tls, cors, log }),
+            _ => Err(OpenError(problems)),
+        }
     }
 
     /// Looks at the files now and then until told to stop.
     pub(super) async fn watch(&self, mut stop: watch::Receiver<bool>) {
-        if !self.guard.watches() {
+        if !self.guard.watches() && self.tls.is_none() {
             return;
         }
         loop {
@@ -72,6 +86,10 @@ impl Security {
     fn look(&self) {
         for problem in self.guard.reload(&self.log).err().into_iter().flatten() {
             self.log.warn(format!("{problem}; the former credentials stay in use"));
+        }
+        let tls = self.tls.as_ref().and_then(|tls| tls.reload().err());
+        for problem in tls.into_iter().flatten() {
+            self.log.warn(format!("{problem}; the former certificates stay in use"));
         }
     }
 }

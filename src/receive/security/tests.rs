@@ -3,7 +3,7 @@
 use super::settings::SecuritySettings;
 use super::{LOOK, Secret};
 use crate::receive::tests::host::{Host, settings};
-use crate::receive::tests::post::{Answer, PROTOBUF, post};
+use crate::receive::tests::post::{Answer, PROTOBUF, post, receive, send};
 
 /// A receiver with these settings.
 fn host(security: SecuritySettings) -> Host {
@@ -95,4 +95,36 @@ fn files_are_read_again_when_they_change() {
     let log = format!("{:?}", host.log.take());
     assert!(log.contains("the former credentials stay in use"), "{log}");
     assert!(!log.contains("fifth") && !log.contains("third"), "{log}");
+}
+
+#[test]
+fn pages_of_allowed_origins_may_send() {
+    let host = host(SecuritySettings {
+        bearer_tokens: vec![Secret::new("sesame")],
+        cors_allowed_origins: vec!["https://*.example.com".to_owned()],
+        ..SecuritySettings::default()
+    });
+    let ask = |origin: &str, headers: &str| {
+        let headers = format!(
+            "origin: {origin}\r\naccess-control-request-method: POST\r\n\
+             access-control-request-headers: {headers}\r\n"
+        );
+        receive(send(host.http, "OPTIONS", "/v1/traces", &headers, b""))
+    };
+    let yes = ask("https://app.example.com", "content-type,authorization");
+    assert_eq!(yes.status, 204);
+    assert_eq!(yes.header("access-control-allow-origin"), Some("https://app.example.com"));
+    assert_eq!(yes.header("access-control-allow-methods"), Some("POST"));
+    assert!(yes.header("vary").unwrap().contains("origin"));
+    for no in [ask("https://evil.test", "content-type"), ask("https://a.example.com", "x-odd")] {
+        assert_eq!((no.status, no.header("access-control-allow-origin")), (204, None));
+    }
+    // The answers carry the header too, so that the page may read even a refusal.
+    let origin = "origin: https://app.example.com\r\n";
+    let refused = post(host.http, "/v1/traces", &format!("{PROTOBUF}{origin}"), b"");
+    assert_eq!(refused.status, 401);
+    assert_eq!(refused.header("access-control-allow-origin"), Some("https://app.example.com"));
+    assert_eq!(post(host.http, "/v1/traces", PROTOBUF, b"").header("vary"), Some("origin"));
+    // An OPTIONS that is no preflight is a wrong method, as before.
+    assert_eq!(receive(send(host.http, "OPTIONS", "/v1/traces", "", b"")).status, 405);
 }
