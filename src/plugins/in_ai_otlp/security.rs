@@ -6,13 +6,20 @@
 //! that its own complaints about them come first.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::config::{Parser, parse_bool};
 use crate::plugin::{OptionKind, OptionSpec};
-use crate::receive::{Secret, SecuritySettings, TlsSettings};
+use crate::receive::{JwtSettings, KeySource, Secret, SecuritySettings, TlsSettings};
+
+const JWKS_REFRESH: Duration = Duration::from_secs(300);
+const JWKS_REFRESH_LEAST: Duration = Duration::from_secs(10);
+const LEEWAY: Duration = Duration::from_secs(60);
+const LEEWAY_MOST: Duration = Duration::from_secs(3600);
+const ALGORITHMS: [&str; 3] = ["RS256", "ES256", "EdDSA"];
 
 /// The options, in the order in which the host's help shows them.
-pub(super) const OPTIONS: [OptionSpec; 11] = [
+pub(super) const OPTIONS: [OptionSpec; 21] = [
     OptionSpec::new(
         "tls.verify_client_cert",
         OptionKind::Bool,
@@ -69,6 +76,71 @@ pub(super) const OPTIONS: [OptionSpec; 11] = [
          and the map users (name: password); read again when it changes.",
     ),
     OptionSpec::new(
+        "jwt_jwks_url",
+        OptionKind::Str,
+        None,
+        "Where the key set is by which JSON Web Tokens are validated, http or https. (Fluent Bit \
+         5 keeps keys that start with 'oauth2' for itself, so that these options have other names.)",
+    ),
+    OptionSpec::new(
+        "jwt_jwks_file",
+        OptionKind::Str,
+        None,
+        "The same as a file; read again when it changes.",
+    ),
+    OptionSpec::new(
+        "jwt_jwks_ca_file",
+        OptionKind::Str,
+        None,
+        "Certificates to trust for 'jwt_jwks_url' beside the machine's.",
+    ),
+    OptionSpec::new(
+        "jwt_jwks_refresh",
+        OptionKind::Time,
+        Some("300"),
+        "How often to fetch 'jwt_jwks_url'. A token with an unknown key fetches it too, at most \
+         every 10 seconds.",
+    ),
+    OptionSpec::new(
+        "jwt_issuer",
+        OptionKind::Str,
+        None,
+        "The issuer ('iss') that tokens need; has to be given with a key set.",
+    ),
+    OptionSpec::new(
+        "jwt_audience",
+        OptionKind::Str,
+        None,
+        "Audiences, separated by commas, of which tokens need one ('aud').",
+    )
+    .repeated(),
+    OptionSpec::new(
+        "jwt_clients",
+        OptionKind::Str,
+        None,
+        "Clients, separated by commas, that tokens may be of ('azp' or 'client_id').",
+    )
+    .repeated(),
+    OptionSpec::new(
+        "jwt_algorithms",
+        OptionKind::Str,
+        Some("RS256,ES256,EdDSA"),
+        "Algorithms, separated by commas, that tokens may be signed by: RS256, RS384, RS512, \
+         PS256, PS384, PS512, ES256, ES384, EdDSA.",
+    ),
+    OptionSpec::new(
+        "jwt_leeway",
+        OptionKind::Time,
+        Some("60"),
+        "By how much the clocks of issuers may be wrong; at most an hour.",
+    ),
+    OptionSpec::new(
+        "jwt_tenant_claim",
+        OptionKind::Str,
+        None,
+        "The claim that names the tenant; with a 'tenants_file' it has to be one of its tenants.",
+    ),
+    OptionSpec::new(
         "cors_allowed_origins",
         OptionKind::Str,
         None,
@@ -99,9 +171,9 @@ pub(super) fn settings(parser: &mut Parser<'_>) -> SecuritySettings {
         bearer_token_file,
         basic,
         tenants_file,
+        jwt: jwt(parser),
         cors_allowed_origins: parser.list("cors_allowed_origins"),
         cors_allowed_headers: parser.list("cors_allowed_headers"),
-        ..SecuritySettings::default()
     }
 }
 
@@ -147,6 +219,86 @@ fn basic(parser: &mut Parser<'_>) -> Option<(String, Secret)> {
             parser.problem("option 'http_user' is needed beside 'http_passwd'");
             None
         }
+    }
+}
+
+/// A text that is not empty.
+fn word(parser: &Parser<'_>, option: &str) -> Option<String> {
+    let text = parser.text(option)?.trim();
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn jwt(parser: &mut Parser<'_>) -> Option<JwtSettings> {
+    let refresh = parser.duration("jwt_jwks_refresh", JWKS_REFRESH);
+    if refresh < JWKS_REFRESH_LEAST {
+        let value = format!("{}s", refresh.as_secs());
+        parser.refuse("jwt_jwks_refresh", &value, "allowed: at least 10s");
+    }
+    let leeway = parser.duration("jwt_leeway", LEEWAY);
+    if leeway > LEEWAY_MOST {
+        let value = format!("{}s", leeway.as_secs());
+        parser.refuse("jwt_leeway", &value, "allowed: at most 1h");
+    }
+    let issuer = word(parser, "jwt_issuer");
+    let Some(keys) = key_source(parser, refresh) else {
+        for option in ["jwt_issuer", "jwt_audience", "jwt_clients", "jwt_tenant_claim"] {
+            if parser.text(option).is_some() {
+                parser.problem(format!(
+                    "option '{option}': is of use only beside 'jwt_jwks_url' or 'jwt_jwks_file'"
+                ));
+            }
+        }
+        return None;
+    };
+    if issuer.is_none() {
+        parser.problem("option 'jwt_issuer' is needed beside a key set");
+    }
+    let algorithms = match parser.list("jwt_algorithms") {
+        none if parser.text("jwt_algorithms").is_none() => {
+            drop(none);
+            ALGORITHMS.map(str::to_owned).to_vec()
+        }
+        some => some,
+    };
+    Some(JwtSettings {
+        keys,
+        issuer: issuer?,
+        audiences: parser.list("jwt_audience"),
+        clients: parser.list("jwt_clients"),
+        algorithms,
+        leeway,
+        tenant_claim: word(parser, "jwt_tenant_claim"),
+    })
+}
+
+fn key_source(parser: &mut Parser<'_>, refresh: Duration) -> Option<KeySource> {
+    let file = path(parser, "jwt_jwks_file");
+    let ca_file = path(parser, "jwt_jwks_ca_file");
+    let url = word(parser, "jwt_jwks_url");
+    if ca_file.is_some() && url.is_none() {
+        parser.problem("option 'jwt_jwks_ca_file': is of use only beside 'jwt_jwks_url'");
+    }
+    match (file, url) {
+        (Some(_), Some(_)) => {
+            parser.problem("options 'jwt_jwks_url' and 'jwt_jwks_file': only one may be given");
+            None
+        }
+        (Some(file), None) => Some(KeySource::File(file)),
+        (None, Some(url)) => {
+            let uri = url.parse::<http::Uri>().ok();
+            let good = uri.is_some_and(|uri| {
+                matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()
+            });
+            if !good {
+                // The value may hold a password.
+                parser.problem(
+                    "option 'jwt_jwks_url': the value is not allowed; allowed: a URL such as \
+                     https://issuer.example.com/keys",
+                );
+            }
+            Some(KeySource::Url { url, ca_file, refresh })
+        }
+        (None, None) => None,
     }
 }
 

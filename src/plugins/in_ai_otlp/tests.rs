@@ -199,6 +199,23 @@ fn wrong_options_of_security_are_named_without_secrets() {
     options = given(&[("cors_allowed_origins", "nowhere"), ("bearer_token_file", "/nowhere")]);
     let error = open(&options, &environment()).unwrap_err();
     assert_eq!(error.0.len(), 2, "{error}");
+    let jwt = [
+        ("jwt_jwks_url", "ftp://me:hunter4@x"),
+        ("jwt_jwks_refresh", "1"),
+        ("jwt_leeway", "2h"),
+        ("jwt_algorithms", "HS256"),
+    ];
+    options = given(&jwt);
+    let error = open(&options, &environment()).unwrap_err();
+    // The algorithms are looked at when everything else is right.
+    assert_eq!(error.0.len(), 4, "{error}");
+    assert!(!error.to_string().contains("hunter"), "{error}");
+    options = given(&[("jwt_audience", "a"), ("jwt_jwks_ca_file", "b")]);
+    assert_eq!(open(&options, &environment()).unwrap_err().0.len(), 2);
+    options = given(&[("jwt_jwks_file", "/nowhere"), ("jwt_issuer", "i"), jwt[3]]);
+    let error = open(&options, &environment()).unwrap_err();
+    assert_eq!(error.0.len(), 2, "{error}");
+    assert!(error.to_string().contains("'HS256' is not allowed"), "{error}");
     options = given(&[("tls.verify_client_cert", "on")]);
     let error = open(&options, &environment()).unwrap_err();
     assert!(error.to_string().contains("only with 'tls: on'"), "{error}");

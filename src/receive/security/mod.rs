@@ -9,6 +9,7 @@ mod credentials;
 mod denial;
 mod files;
 mod guard;
+mod jwt;
 mod secret;
 mod settings;
 mod tenants;
@@ -58,7 +59,7 @@ impl Security {
         log: Arc<Log>,
     ) -> Result<Self, OpenError> {
         let mut problems = Vec::new();
-        let guard = Guard::new(settings, counters).map_err(|more| problems.extend(more)).ok();
+        let guard = Guard::new(settings, counters, &log).map_err(|more| problems.extend(more)).ok();
         let cors = Cors::new(settings).map_err(|more| problems.extend(more)).ok();
         let tls = settings.tls.as_ref().map(|tls| Tls::new(tls, counters, Arc::clone(&log)));
         let tls = tls.transpose().map_err(|more| problems.extend(more)).ok();
@@ -74,9 +75,13 @@ impl Security {
             return;
         }
         loop {
+            let next = async {
+                self.guard.refresh().await;
+                tokio::time::sleep(LOOK).await;
+            };
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return,
-                () = tokio::time::sleep(LOOK) => {}
+                () = next => {}
             }
             // The files are small, but their disk may be slow.
             heavy(usize::MAX, || self.look());
