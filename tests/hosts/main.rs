@@ -34,4 +34,5 @@ mod lifecycle;
 mod native;
 mod pipeline;
 mod sdk;
+mod security;
 mod support;
