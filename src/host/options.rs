@@ -1,6 +1,7 @@
 //! The host's properties -> [`Options`]: what the user gave, and what the host kept for itself.
 
 use std::ffi::{c_int, c_void};
+use std::fmt;
 
 use super::abi::row::{Build, HostAbi};
 use super::kind::Kind;
@@ -12,10 +13,19 @@ use crate::plugin::Options;
 const MOST_PROPERTIES: usize = 100_000;
 
 /// The options of one instance, copied from the host.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[derive(Default, Clone, PartialEq, Eq)]
 pub(super) struct HostOptions {
     given: Vec<(String, String)>,
     kept: Vec<(&'static str, String)>,
+}
+
+/// Names only: values may be secrets.
+impl fmt::Debug for HostOptions {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let given = self.given.iter().map(|(name, _)| name.as_str());
+        let kept = self.kept.iter().map(|(name, _)| *name);
+        formatter.debug_list().entries(given).entries(kept).finish()
+    }
 }
 
 impl Options for HostOptions {

@@ -10,6 +10,9 @@ use super::secret::Digest;
 use super::settings::SecuritySettings;
 use super::tenants::{self, Tenant};
 
+/// The longest name of a tenant, in bytes.
+const LONGEST_TENANT: usize = 128;
+
 /// The credentials as they are until a file changes.
 #[derive(Debug, Default)]
 pub(super) struct Credentials {
@@ -95,8 +98,8 @@ impl Credentials {
     /// Adds what identifies a tenant; what was wrong.
     fn add_tenant(&mut self, name: &str, tenant: &Tenant) -> Vec<&'static str> {
         let mut wrong = Vec::new();
-        if name.trim().is_empty() {
-            wrong.push("the name is empty");
+        if !is_tenant(name) {
+            wrong.push("the name is empty, longer than 128 bytes, or has control characters");
         }
         let caller = Caller { tenant: Some(Arc::from(name)) };
         let mut tokens = Vec::new();
@@ -185,6 +188,11 @@ impl Credentials {
             Some(Caller { tenant: Some(Arc::from(value)) })
         }
     }
+}
+
+/// Whether a text can be the name of a tenant: it ends up in tags and attributes.
+pub(super) fn is_tenant(name: &str) -> bool {
+    !name.trim().is_empty() && name.len() <= LONGEST_TENANT && !name.contains(char::is_control)
 }
 
 /// The entry of a digest. Every entry is looked at, so that the time says nothing of where it is.

@@ -1,6 +1,6 @@
 //! Who may send: credentials, tenants, TLS, and pages of other origins.
 //!
-//! What is not configured costs nothing per request. Secrets are kept as digests, compared in
+//! What is not configured costs nothing per request. Secrets are compared as digests in
 //! constant time, and appear in no log line, answer or debug text.
 
 mod caller;

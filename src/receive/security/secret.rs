@@ -86,7 +86,7 @@ mod tests {
         let digest = Digest::from_hex(abc).unwrap();
         assert!(digest.is(&Digest::of(b"abc")));
         assert!(!digest.is(&Digest::of(b"abd")));
-        assert!(Digest::from_hex(&abc[1..]).is_none());
+        assert!(Digest::from_hex(abc.trim_start_matches('b')).is_none());
         assert!(Digest::from_hex(&abc.replace('b', "g")).is_none());
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use http::header::ACCEPT;
-use reqwest::{Certificate, Client};
+use reqwest::{Certificate, Client, ClientBuilder};
 use tokio::sync::Mutex;
 
 use super::keys::KeySet;
@@ -49,27 +49,19 @@ impl Server {
     ) -> Result<Self, String> {
         // Another user of the library may have been first; it is the same provider.
         let _already = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = Client::builder()
-            .user_agent(USER_AGENT)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .connect_timeout(LIMIT)
-            .timeout(LIMIT);
-        if let Some(path) = ca_file {
-            let wrong = |words: String| format!("option 'jwt_jwks_ca_file': {words}");
-            let pem = files::read(path).map_err(wrong)?;
-            let roots = Certificate::from_pem_bundle(&pem)
-                .ok()
-                .filter(|roots| !roots.is_empty())
-                .ok_or_else(|| {
-                wrong(format!("'{}' holds no certificate in PEM", path.display()))
-            })?;
-            builder = builder.tls_certs_merge(roots);
-        } else if url.starts_with("http:") {
+        let roots = ca_file.map(roots).transpose();
+        let roots = roots.map_err(|words| format!("option 'jwt_jwks_ca_file': {words}"))?;
+        let client = match (roots, url.starts_with("https:")) {
+            // A machine without certificates of its own can still use the given ones.
+            (Some(roots), _) => builder()
+                .tls_certs_merge(roots.clone())
+                .build()
+                .or_else(|_| builder().tls_certs_only(roots).build()),
+            (None, true) => builder().build(),
             // Without TLS no certificates are needed, and a machine may have none.
-            builder = builder.tls_certs_only([]);
-        }
-        let client = builder.build().map_err(|error| {
+            (None, false) => builder().tls_certs_only([]).build(),
+        };
+        let client = client.map_err(|error| {
             format!("option 'jwt_jwks_url': no client can be made: {}", causes(&error))
         })?;
         Ok(Self { client, url: url.to_owned(), refresh, last: Mutex::default() })
@@ -122,6 +114,23 @@ impl Server {
         }
         Ok(body)
     }
+}
+
+fn builder() -> ClientBuilder {
+    Client::builder()
+        .user_agent(USER_AGENT)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .connect_timeout(LIMIT)
+        .timeout(LIMIT)
+}
+
+fn roots(path: &Path) -> Result<Vec<Certificate>, String> {
+    let pem = files::read(path)?;
+    Certificate::from_pem_bundle(&pem)
+        .ok()
+        .filter(|roots| !roots.is_empty())
+        .ok_or_else(|| format!("'{}' holds no certificate in PEM", path.display()))
 }
 
 /// What happened, without the URL, which may hold a password.

@@ -13,7 +13,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Map, Value};
 
 use super::caller::Caller;
-use super::credentials::Credentials;
+use super::credentials::{Credentials, is_tenant};
 use super::denial::Denial;
 use super::files::{self, Files};
 use super::settings::{JwtSettings, KeySource};
@@ -33,8 +33,6 @@ const ALGORITHMS: [(&str, Algorithm); 9] = [
     ("ES384", Algorithm::ES384),
     ("EdDSA", Algorithm::EdDSA),
 ];
-/// The longest name of a tenant that a token may bring, in bytes.
-const LONGEST_TENANT: usize = 256;
 
 const READS: CounterFamily = CounterFamily::counter(
     "jwks_reads_total",
@@ -187,11 +185,7 @@ impl Jwt {
             }
         }
         let Some(name) = &self.settings.tenant_claim else { return Ok(Caller::default()) };
-        let tenant = text(name).filter(|tenant| {
-            !tenant.is_empty()
-                && tenant.len() <= LONGEST_TENANT
-                && !tenant.contains(char::is_control)
-        });
+        let tenant = text(name).filter(|tenant| is_tenant(tenant));
         tenant.and_then(|tenant| credentials.by_claim(tenant)).ok_or(Denial::Tenant)
     }
 }

@@ -15,6 +15,7 @@ use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use serde_json::{Value, json};
 
+use super::fetch::Server;
 use crate::clock;
 use crate::receive::security::{JwtSettings, KeySource, SecuritySettings};
 use crate::receive::tests::host::{Host, settings};
@@ -107,10 +108,10 @@ fn every_algorithm_is_verified() {
     for line in TOKENS.lines() {
         let (algorithm, token) = line.split_once(' ').unwrap();
         assert_eq!(status(&host, token), 200, "{algorithm}");
-        // The first character of the signature stands for other bits.
-        let at = token.rfind('.').unwrap() + 1;
-        let other = if token[at..].starts_with('A') { "B" } else { "A" };
-        let forged = format!("{}{other}{}", &token[..at], &token[at + 1..]);
+        let (message, signature) = token.rsplit_once('.').unwrap();
+        let mut signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
+        signature[0] ^= 1;
+        let forged = format!("{message}.{}", encode(&signature));
         assert_eq!(status(&host, &forged), 401, "{algorithm}");
     }
     assert_eq!(host.count("denied_requests_total", &["jwt_signature"]), 5);
@@ -270,4 +271,25 @@ fn servers_are_asked_once_and_seldom() {
     assert_eq!(status(&host, &signer.token(&claims)), 200);
     let log = format!("{:?}", host.log.take());
     assert!(log.contains("answered 500") && !log.contains("eyJ"), "{log}");
+}
+
+#[tokio::test]
+async fn servers_are_asked_over_tls() {
+    let (host, folder, _) = crate::receive::security::tls::tests::host(false, false, None);
+    let url = format!("https://localhost:{}/keys", host.http.port());
+    let wait = Duration::from_secs(300);
+    let ca = folder.path().join("ca.pem");
+    let trusting = Server::new(&url, Some(&ca), wait).unwrap();
+    let answer = trusting.refresh().await.unwrap().unwrap_err();
+    assert!(answer.contains("answered 404"), "{answer}");
+    let answer = trusting.look_again(|| false).await;
+    assert!(answer.is_none(), "so soon after the last time");
+    let stranger = folder.path().join("stranger.pem");
+    std::fs::write(&stranger, crate::receive::security::tls::tests::issuer().pem()).unwrap();
+    let wary = Server::new(&url, Some(&stranger), wait).unwrap();
+    let answer = wary.refresh().await.unwrap().unwrap_err();
+    assert!(answer.contains("certificate") && !answer.contains("localhost:"), "{answer}");
+    std::fs::write(&stranger, "rubbish").unwrap();
+    let problem = Server::new(&url, Some(&stranger), wait).unwrap_err();
+    assert!(problem.contains("jwt_jwks_ca_file"), "{problem}");
 }

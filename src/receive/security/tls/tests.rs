@@ -55,7 +55,11 @@ pub(in crate::receive::security) fn tls(folder: &Path, ca: bool, required: bool)
 }
 
 /// A receiver with TLS, and the folder and issuer of its certificate.
-fn host(ca: bool, required: bool, tenants: Option<&str>) -> (Host, tempfile::TempDir, Issuer) {
+pub(in crate::receive::security) fn host(
+    ca: bool,
+    required: bool,
+    tenants: Option<&str>,
+) -> (Host, tempfile::TempDir, Issuer) {
     let folder = tempfile::tempdir().unwrap();
     let issuer = issuer();
     leaf(&issuer, "localhost").write(folder.path());
