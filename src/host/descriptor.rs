@@ -27,6 +27,8 @@ use crate::stats::Level;
 pub(super) const BYTES: usize = 512;
 /// `FLB_OUTPUT_LOGS | FLB_OUTPUT_METRICS | FLB_OUTPUT_TRACES`.
 const OUTPUT_TYPES: c_int = 1 | 2 | 4;
+/// `FLB_IO_OPT_TLS`, which has the number of `FLB_INPUT_NET`: the host takes `tls` and an address.
+const INPUT_OPTIONAL_TLS: c_int = 4;
 /// Threads of an output unless the user says otherwise: the engine never waits for a network.
 const WORKERS: c_int = 2;
 
@@ -96,6 +98,9 @@ pub fn fill_input<P: Input>(symbol: &str, descriptor: &'static Descriptor) {
         describe(view, abi, (row.name, row.description, row.config_map), &P::SPEC, refused);
         if refused {
             return;
+        }
+        if P::TLS {
+            view.set::<c_int>(row.flags, INPUT_OPTIONAL_TLS);
         }
         set_pointers(
             view,

@@ -1,6 +1,7 @@
 //! The host's properties -> [`Options`]: what the user gave, and what the host kept for itself.
 
 use std::ffi::{c_int, c_void};
+use std::fmt;
 
 use super::abi::row::{Build, HostAbi};
 use super::kind::Kind;
@@ -12,10 +13,19 @@ use crate::plugin::Options;
 const MOST_PROPERTIES: usize = 100_000;
 
 /// The options of one instance, copied from the host.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[derive(Default, Clone, PartialEq, Eq)]
 pub(super) struct HostOptions {
     given: Vec<(String, String)>,
     kept: Vec<(&'static str, String)>,
+}
+
+/// Names only: values may be secrets.
+impl fmt::Debug for HostOptions {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let given = self.given.iter().map(|(name, _)| name.as_str());
+        let kept = self.kept.iter().map(|(name, _)| *name);
+        formatter.debug_list().entries(given).entries(kept).finish()
+    }
 }
 
 impl Options for HostOptions {
@@ -121,6 +131,16 @@ unsafe fn kept_of_input(abi: &HostAbi, instance: View) -> Vec<(&'static str, Str
     kept.extend(unsafe { address(abi, instance, row.host) });
     kept.push(("tls", switch(instance.get(row.use_tls))));
     kept.push(("tls.verify", switch(instance.get(row.tls_verify))));
+    if let Some(client) = abi.input_tls_verify_client() {
+        kept.push(("tls.verify_client_cert", switch(instance.get(client))));
+    }
+    if let Some(offsets) = abi.input_tls_versions() {
+        let names = ["tls.min_version", "tls.max_version", "tls.ciphers"];
+        for field in names.into_iter().zip(offsets) {
+            // SAFETY: all of them are strings of the host, or null.
+            kept.extend(unsafe { texts(instance, &[field]) });
+        }
+    }
     kept.push(("threaded", switch(instance.get(row.is_threaded))));
     kept
 }

@@ -109,6 +109,9 @@ pub trait Input: Sized + Send + 'static {
     /// What the host shows of it.
     const SPEC: Spec;
 
+    /// Whether users may give the host's keys `tls` and `tls.*`; the host refuses `tls` otherwise.
+    const TLS: bool = false;
+
     /// How often [`Input::on_tick`] is called.
     const TICK: Duration;
 

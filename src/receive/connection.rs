@@ -18,6 +18,7 @@ use super::limits::Limits;
 use super::listener::Shared;
 use super::refusal::Refusal;
 use super::reply::Reply;
+use super::security::Peer;
 use super::service::Service;
 use crate::clock::{self, Tick};
 use crate::runtime::Tasks;
@@ -34,14 +35,18 @@ const FRAME_SIZE: u32 = 64 * 1024;
 /// What HTTP/2 counts for each header beside its bytes (RFC 9113, section 6.5.2).
 const PER_HEADER: usize = 32;
 
-/// Serves one connection to its end, to the stop of the receiver, or until a limit of time.
-pub(super) async fn serve<S>(stream: S, shared: Shared, slot: Slot)
+/// Serves one connection of a client that may have shown who it is, to its end, to the stop of the
+/// receiver, or until a limit of time.
+pub(super) async fn serve<S>(stream: S, peer: Option<Arc<Peer>>, shared: Shared, slot: Slot)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let limits = Arc::clone(&shared.limits);
     let activity = &slot.activity;
-    let service = service_fn(|request| {
+    let service = service_fn(|mut request: Request<Incoming>| {
+        if let Some(peer) = &peer {
+            request.extensions_mut().insert(Arc::clone(peer));
+        }
         let busy = activity.begin();
         let service = Arc::clone(&shared.service);
         let max_header_size = limits.max_header_size;

@@ -56,8 +56,9 @@ async fn export(service: &Service, request: Request<Incoming>) -> Result<Vec<u8>
         return Err(Refusal::Method(request.method().to_string()));
     }
     service.meters.of(signal).request(Transport::Grpc);
+    let caller = service.security.guard.check(request.headers(), request.extensions()).await?;
     let encoding = Encoding::of(request.headers(), &GRPC_ENCODING)?;
-    let origin = service.tenancy.origin(request.headers(), None)?;
+    let origin = service.tenancy.origin(request.headers(), caller.tenant)?;
     service.admit()?;
     let mut held = service.budget.share();
     let limit = service.max_request_size.saturating_add(PREFIX);

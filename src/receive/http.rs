@@ -1,7 +1,9 @@
 //! OTLP/HTTP with protobuf bodies, by the OpenTelemetry Protocol Specification, section "OTLP/HTTP".
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, RETRY_AFTER};
+use http::header::{
+    ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body;
@@ -46,9 +48,10 @@ async fn export(service: &Service, parts: &Parts, body: &mut Incoming) -> Result
         return Err(Refusal::Method(parts.method.to_string()));
     }
     service.meters.of(signal).request(Transport::Http);
+    let caller = service.security.guard.check(&parts.headers, &parts.extensions).await?;
     check_content_type(media_type(&parts.headers))?;
     let encoding = Encoding::of(&parts.headers, &CONTENT_ENCODING)?;
-    let origin = service.tenancy.origin(&parts.headers, None)?;
+    let origin = service.tenancy.origin(&parts.headers, caller.tenant)?;
     service.admit()?;
     let mut held = service.budget.share();
     let bytes =
@@ -90,6 +93,9 @@ pub(super) fn refused(headers: &HeaderMap, refusal: &Refusal) -> Response<Reply>
     let headers = response.headers_mut();
     if let Some(seconds) = refusal.retry_after() {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if let Some(challenge) = refusal.challenge() {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     }
     if matches!(refusal, Refusal::Method(_)) {
         headers.insert(ALLOW, HeaderValue::from_static("POST"));

@@ -111,8 +111,24 @@ async fn connection(stream: Stream, shared: Shared, slot: Slot) {
         Stream::Tcp(stream) => {
             // Answers are small and somebody waits for them.
             drop(stream.set_nodelay(true));
-            serve(stream, shared, slot).await;
+            secured(stream, shared, slot).await;
         }
-        Stream::Unix(stream) => serve(stream, shared, slot).await,
+        Stream::Unix(stream) => serve(stream, None, shared, slot).await,
+    }
+}
+
+/// Serves a connection after its handshake, if there is to be one. Only ports have TLS: who may
+/// open a Unix socket is a matter of its file.
+async fn secured(stream: TcpStream, shared: Shared, slot: Slot) {
+    let Some(tls) = &shared.service.security.tls else {
+        return serve(stream, None, shared, slot).await;
+    };
+    let mut stop = shared.stop.clone();
+    let accepted = tokio::select! {
+        _ = stop.wait_for(|stop| *stop) => return,
+        accepted = tls.accept(stream) => accepted,
+    };
+    if let Some((stream, peer)) = accepted {
+        Box::pin(serve(stream, peer, shared, slot)).await;
     }
 }

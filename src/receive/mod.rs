@@ -18,6 +18,7 @@ mod listener;
 mod meters;
 mod refusal;
 mod reply;
+mod security;
 mod service;
 mod tenancy;
 mod transcode;
@@ -34,6 +35,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::codec::native::write::Forms;
+pub use security::{JwtSettings, KeySource, Secret, SecuritySettings, TlsSettings};
+
 use crate::plugin::{OpenError, Sink, Waker};
 use crate::runtime::{Runtime, Tasks};
 use crate::stats::{Counters, Log};
@@ -42,6 +45,7 @@ use connections::Connections;
 use handoff::Handoff;
 use listener::Listener;
 use meters::Meters;
+use security::Security;
 use service::Service;
 use tenancy::Tenancy;
 pub use tenancy::{LONGEST_TENANT, Rate, TagFrom, TagSettings, TenancySettings, is_tag};
@@ -81,6 +85,8 @@ pub struct Settings {
     pub profiles: bool,
     /// Tags and tenants.
     pub tenancy: TenancySettings,
+    /// Who may send.
+    pub security: SecuritySettings,
 }
 
 /// Listeners that take OTLP in. The owner calls it on the host's thread.
@@ -108,11 +114,13 @@ impl Receiver {
     ) -> Result<Self, OpenError> {
         let runtime = Runtime::acquire()
             .map_err(|error| OpenError::one(format!("cannot start threads: {error}")))?;
+        let security = Security::open(&settings.security, counters, Arc::clone(&log))?;
         let listeners = bind_all(settings, &runtime)?;
         let addresses = announce(&listeners, settings, &log)?;
         let limits = Arc::new(settings.limits.clone());
         let meters = Meters::new(counters);
         let service = Arc::new(Service {
+            security,
             handoff: Handoff::new(waker),
             budget: Budget::new(settings.max_queue_size, meters.queue_bytes.clone()),
             meters,
@@ -133,6 +141,8 @@ impl Receiver {
             tasks: connections.clone(),
             stop: stop.subscribe(),
         };
+        let (watched, stopped) = (Arc::clone(&service), stop.subscribe());
+        accepting.spawn(async move { watched.security.watch(stopped).await });
         for (_, listener) in listeners {
             accepting.spawn(listener::accept(listener, shared.clone()));
         }

@@ -8,6 +8,7 @@ use http::StatusCode;
 use prost::Message;
 use tonic::Code;
 
+use super::security::Denial;
 use super::wire;
 
 /// How long a sender is asked to wait before it sends again, in seconds.
@@ -56,6 +57,13 @@ pub(super) enum Refusal {
     Encoding(String),
     #[error("the headers have more than {0} bytes, which is the limit")]
     Headers(usize),
+    /// Why, and what the header `www-authenticate` says.
+    #[error("{0}")]
+    Unauthenticated(Denial, &'static str),
+    #[error("{0}")]
+    Forbidden(Denial),
+    #[error("credentials cannot be checked at the moment; send the request again later")]
+    Unchecked,
     #[error("gRPC needs HTTP/2")]
     GrpcVersion,
     #[error("{0}")]
@@ -63,7 +71,7 @@ pub(super) enum Refusal {
 }
 
 /// The label values of [`Refusal::reason`].
-pub(super) const REASONS: [&str; 11] = [
+pub(super) const REASONS: [&str; 14] = [
     "malformed",
     "too_large",
     "paused",
@@ -75,6 +83,9 @@ pub(super) const REASONS: [&str; 11] = [
     "client_gone",
     "not_found",
     "unsupported",
+    "unauthenticated",
+    "forbidden",
+    "unchecked",
 ];
 
 impl Refusal {
@@ -91,6 +102,9 @@ impl Refusal {
             Self::Slow(_) => "slow",
             Self::ClientGone => "client_gone",
             Self::NotFound(_) | Self::NoSuchMethod(_) | Self::Profiles => "not_found",
+            Self::Unauthenticated(..) => "unauthenticated",
+            Self::Forbidden(_) => "forbidden",
+            Self::Unchecked => "unchecked",
             Self::Method(_)
             | Self::ContentType(_)
             | Self::Json
@@ -111,7 +125,8 @@ impl Refusal {
             | Self::QueueFull
             | Self::QueueTimeout
             | Self::ShuttingDown
-            | Self::Slow(_) => Some(RETRY_AFTER_SECONDS),
+            | Self::Slow(_)
+            | Self::Unchecked => Some(RETRY_AFTER_SECONDS),
             Self::RateLimited { seconds } => Some(*seconds),
             _ => None,
         }
@@ -122,6 +137,11 @@ impl Refusal {
         !self.is_retryable() && *self != Self::ClientGone
     }
 
+    /// The header `www-authenticate`, where a sender is to show credentials (RFC 9110, 11.6.1).
+    pub(super) fn challenge(&self) -> Option<&'static str> {
+        if let Self::Unauthenticated(_, challenge) = self { Some(challenge) } else { None }
+    }
+
     /// The status of OTLP/HTTP. A slow request gets 503 rather than 408, because senders drop what
     /// is answered 408.
     pub(super) fn http_status(&self) -> StatusCode {
@@ -130,9 +150,13 @@ impl Refusal {
                 StatusCode::BAD_REQUEST
             }
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Paused | Self::QueueTimeout | Self::ShuttingDown | Self::Slow(_) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Paused
+            | Self::QueueTimeout
+            | Self::ShuttingDown
+            | Self::Slow(_)
+            | Self::Unchecked => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unauthenticated(..) => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Headers(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::QueueFull | Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::NotFound(_) | Self::NoSuchMethod(_) | Self::Profiles => StatusCode::NOT_FOUND,
@@ -155,7 +179,10 @@ impl Refusal {
             | Self::QueueFull
             | Self::QueueTimeout
             | Self::ShuttingDown
-            | Self::Slow(_) => Code::Unavailable,
+            | Self::Slow(_)
+            | Self::Unchecked => Code::Unavailable,
+            Self::Unauthenticated(..) => Code::Unauthenticated,
+            Self::Forbidden(_) => Code::PermissionDenied,
             Self::ClientGone => Code::Cancelled,
             Self::NotFound(_)
             | Self::NoSuchMethod(_)

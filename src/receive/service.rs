@@ -14,6 +14,7 @@ use super::limits::Limits;
 use super::meters::Meters;
 use super::refusal::Refusal;
 use super::reply::Reply;
+use super::security::Security;
 use super::tenancy::{Digested, Origin, Tenancy};
 use super::transcode::Transcoder;
 use super::{grpc, http as otlp_http, wire};
@@ -44,6 +45,7 @@ pub(super) struct Service {
     pub(super) transcoder: Transcoder,
     pub(super) tenancy: Tenancy,
     pub(super) profiles: bool,
+    pub(super) security: Security,
 }
 
 impl Service {
@@ -51,6 +53,8 @@ impl Service {
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Reply> {
         if grpc::is_grpc(request.headers()) {
             grpc::answer(self, request).await
+        } else if let Some(cors) = &self.security.cors {
+            cors.answer(self, request).await
         } else {
             otlp_http::answer(self, request).await
         }
@@ -94,7 +98,7 @@ impl Service {
             meters.rejected.add_items(rejected);
             self.log.often(Level::Warn, "rejected", || {
                 let reason = reason.as_deref().unwrap_or("not valid");
-                format!("rejected {rejected} items of {}: {reason}", signal.name())
+                format!("rejected {rejected} items of {}{origin}: {reason}", signal.name())
             });
         }
         if !events.is_empty() {

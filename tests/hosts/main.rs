@@ -40,6 +40,7 @@ mod native;
 mod native_format;
 mod pipeline;
 mod sdk;
+mod security;
 mod support;
 mod tags;
 mod transports;

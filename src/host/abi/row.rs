@@ -89,6 +89,29 @@ pub struct HostAbi {
     pub list: MkList,
 }
 
+impl HostAbi {
+    /// Where an input has `tls_verify_client`, which releases from 5.0.0 on have: right behind
+    /// `tls_verify`, so that an `int`, its padding and no more move `tls_ca_file`.
+    #[must_use]
+    pub const fn input_tls_verify_client(&self) -> Option<usize> {
+        const WITHOUT: usize = 28;
+        let input = &self.input;
+        if input.tls_ca_file - input.tls_verify > WITHOUT {
+            Some(input.tls_verify + 4)
+        } else {
+            None
+        }
+    }
+
+    /// Where an input has `tls_min_version`, `tls_max_version` and `tls_ciphers`, which releases
+    /// from 4.0.0 on have: pointers right behind `tls_key_passwd`.
+    #[must_use]
+    pub const fn input_tls_versions(&self) -> Option<[usize; 3]> {
+        let last = self.input.tls_key_passwd;
+        if self.first.major >= 4 { Some([last + 8, last + 16, last + 24]) } else { None }
+    }
+}
+
 /// Options that the host was built with and that move fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Build {

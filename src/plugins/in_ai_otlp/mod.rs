@@ -3,6 +3,7 @@
 //! It also drains what our filters derived: see [`hub`](crate::hub).
 
 mod limits;
+mod security;
 mod tags;
 
 use std::sync::Arc;
@@ -23,7 +24,7 @@ const DEFAULT_SIZE: u64 = 64 * MIB;
 /// The same in plain bytes, because the host's suffixes are powers of 1000.
 const DEFAULT_SIZE_TEXT: &str = "67108864";
 
-const OPTIONS: &[OptionSpec] = &[
+const OWN_OPTIONS: &[OptionSpec] = &[
     OptionSpec::new(
         "grpc_port",
         OptionKind::Str,
@@ -81,6 +82,33 @@ const OPTIONS: &[OptionSpec] = &[
     tags::MAX_TENANTS,
 ];
 
+/// Ours and those of [`security`], as one table.
+const OPTIONS: &[OptionSpec] = {
+    const COUNT: usize = OWN_OPTIONS.len() + security::OPTIONS.len();
+    const ALL: [OptionSpec; COUNT] = joined(OWN_OPTIONS, &security::OPTIONS);
+    &ALL
+};
+
+/// Two tables as one of `N` options.
+const fn joined<const N: usize>(
+    mut first: &[OptionSpec],
+    mut second: &[OptionSpec],
+) -> [OptionSpec; N] {
+    let mut all = [limits::QUEUE_TIMEOUT; N];
+    let mut rest: &mut [OptionSpec] = &mut all;
+    while let [place, more @ ..] = rest {
+        if let [option, left @ ..] = first {
+            *place = *option;
+            first = left;
+        } else if let [option, left @ ..] = second {
+            *place = *option;
+            second = left;
+        }
+        rest = more;
+    }
+    all
+}
+
 /// The plugin.
 #[derive(Debug)]
 pub struct AiOtlp {
@@ -115,6 +143,8 @@ impl Input for AiOtlp {
         about: "OTLP/gRPC and OTLP/HTTP receiver for logs, metrics and traces",
         options: OPTIONS,
     };
+
+    const TLS: bool = true;
 
     const TICK: Duration = emitter::TICK;
 
@@ -176,6 +206,7 @@ fn settings(options: &dyn Options, environment: &Environment) -> Result<Settings
     let max_queue_size = size(&mut parser, "max_queue_size");
     let profiles = parser.choice("profiles", false, &[("refuse", false), ("accept", true)]);
     let tenancy = tags::tenancy(&mut parser);
+    let security = security::settings(&mut parser);
     let listen = parser
         .host_value("listen")
         .map(|listen| listen.trim().to_owned())
@@ -193,6 +224,7 @@ fn settings(options: &dyn Options, environment: &Environment) -> Result<Settings
         native,
         profiles,
         tenancy,
+        security,
     })
 }
 

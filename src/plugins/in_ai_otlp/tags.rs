@@ -149,12 +149,15 @@ pub(super) fn tenancy(parser: &mut Parser<'_>) -> TenancySettings {
         "allowed: the name of an attribute, up to 256 bytes",
         |text| ((1..=256).contains(&text.len())).then(|| Some(text.to_owned())),
     );
-    if tenant_header.is_none() {
+    // Credentials say more than a header, which any client may set.
+    let known = ["tenants_file", "jwt_tenant_claim"].iter().any(|o| parser.text(o).is_some());
+    if tenant_header.is_none() && !known {
+        const SOURCES: &str = "'tenants_file', 'jwt_tenant_claim' or 'tenant_header'";
         if tenant_attribute.is_some() {
-            parser.problem("option 'tenant_attribute': it needs the option 'tenant_header'");
+            parser.problem(format!("option 'tenant_attribute': it needs {SOURCES}"));
         }
         if tags.from == Some(TagFrom::Tenant) {
-            parser.problem("option 'tag_from': 'tenant' needs the option 'tenant_header'");
+            parser.problem(format!("option 'tag_from': 'tenant' needs {SOURCES}"));
         }
     }
     let rate = rate(parser);

@@ -12,6 +12,8 @@ use crate::stats::{Counters, Log};
 struct Given {
     options: Vec<(String, String)>,
     listen: Option<String>,
+    /// What the host keeps of the keys of TLS.
+    tls: Vec<(&'static str, &'static str)>,
 }
 
 impl Options for Given {
@@ -20,14 +22,16 @@ impl Options for Given {
     }
 
     fn host_value(&self, name: &str) -> Option<String> {
-        self.listen.clone().filter(|_| name == "listen")
+        let tls = self.tls.iter().find(|(key, _)| *key == name);
+        tls.map(|(_, value)| (*value).to_owned())
+            .or_else(|| self.listen.clone().filter(|_| name == "listen"))
     }
 }
 
 fn given(options: &[(&str, &str)]) -> Given {
     let text = |text: &&str| (*text).to_owned();
     let options = options.iter().map(|(key, value)| (text(key), text(value))).collect();
-    Given { options, listen: None }
+    Given { options, listen: None, tls: Vec::new() }
 }
 
 fn environment() -> Environment {
@@ -234,4 +238,60 @@ fn native_needs_a_host_that_takes_it() {
     assert_eq!(error.0.len(), 1);
     assert!(error.0[0].contains("flb_input_chunk_append_raw"), "{error}");
     assert!(error.0[0].contains("allowed: records"), "{error}");
+}
+
+#[test]
+fn wrong_options_of_security_are_named_without_secrets() {
+    let mut options = given(&[
+        ("grpc_port", "0"),
+        ("http_port", "0"),
+        ("bearer_token", "hun ter2"),
+        ("http_passwd", "hunter3"),
+        ("tenants_file", ""),
+    ]);
+    let error = open(&options, &environment()).unwrap_err();
+    assert_eq!(error.0.len(), 3, "{error}");
+    assert!(!error.to_string().contains("hun"), "{error}");
+    options = given(&[("cors_allowed_origins", "nowhere"), ("bearer_token_file", "/nowhere")]);
+    let error = open(&options, &environment()).unwrap_err();
+    assert_eq!(error.0.len(), 2, "{error}");
+    let jwt = [
+        ("jwt_jwks_url", "ftp://me:hunter4@x"),
+        ("jwt_jwks_refresh", "1"),
+        ("jwt_leeway", "2h"),
+        ("jwt_algorithms", "HS256"),
+    ];
+    options = given(&jwt);
+    let error = open(&options, &environment()).unwrap_err();
+    // The algorithms are looked at when everything else is right.
+    assert_eq!(error.0.len(), 4, "{error}");
+    assert!(!error.to_string().contains("hunter"), "{error}");
+    options = given(&[("jwt_audience", "a"), ("jwt_jwks_ca_file", "b")]);
+    assert_eq!(open(&options, &environment()).unwrap_err().0.len(), 2);
+    options = given(&[("jwt_jwks_file", "/nowhere"), ("jwt_issuer", "i"), jwt[3]]);
+    let error = open(&options, &environment()).unwrap_err();
+    assert_eq!(error.0.len(), 2, "{error}");
+    assert!(error.to_string().contains("'HS256' is not allowed"), "{error}");
+    options = given(&[("tls.verify_client_cert", "on")]);
+    let error = open(&options, &environment()).unwrap_err();
+    assert!(error.to_string().contains("only with 'tls: on'"), "{error}");
+}
+
+#[test]
+fn keys_of_tls_come_from_the_host_or_the_options() {
+    let mut options = given(&[("tls.min_version", "TLSv1.1"), ("tls.max_version", "1.3")]);
+    options.tls = vec![("tls", "on"), ("tls.verify_client_cert", "on")];
+    let error = open(&options, &environment()).unwrap_err().to_string();
+    for words in [
+        "'tls.min_version': 'TLSv1.1' is not allowed",
+        "'tls.crt_file' is needed",
+        "'tls.key_file' is needed",
+        "'tls.ca_file' is needed",
+    ] {
+        assert!(error.contains(words), "{error}");
+    }
+    options.tls = vec![("tls", "on"), ("tls.crt_file", "/no"), ("tls.key_file", "/none")];
+    options.options.clear();
+    let error = open(&options, &environment()).unwrap_err();
+    assert!(error.0.iter().all(|problem| problem.contains("cannot be read")), "{error}");
 }

@@ -99,6 +99,16 @@ pub(super) struct Origin {
     header: Option<Vec<u8>>,
 }
 
+/// What log lines append to name the sender: nothing, or ` of tenant 'x'`.
+impl std::fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.tenant {
+            Some(tenant) => write!(formatter, " of tenant '{tenant}'"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// A request as log events, and where they go.
 #[derive(Debug)]
 pub(super) struct Digested {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::codec::records::{EventKind, Events};
 use crate::plugin::{Refused, Sink, Waker};
-use crate::receive::{Limits, Receiver, Settings};
+use crate::receive::{Limits, Receiver, SecuritySettings, Settings};
 use crate::stats::{Counters, Log};
 
 /// What the test tells the host's thread.
@@ -51,17 +51,17 @@ impl Sink for TestSink {
     fn flush_now(&mut self) {}
 }
 
-pub(super) struct Host {
+pub(crate) struct Host {
     orders: Sender<(Order, Sender<()>)>,
     storage: Arc<Mutex<Storage>>,
-    pub(super) counters: Arc<Counters>,
-    pub(super) log: Arc<Log>,
-    pub(super) grpc: SocketAddr,
-    pub(super) http: SocketAddr,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) log: Arc<Log>,
+    pub(crate) grpc: SocketAddr,
+    pub(crate) http: SocketAddr,
     thread: Option<JoinHandle<()>>,
 }
 
-pub(super) fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings {
         listen: "127.0.0.1".to_owned(),
         grpc_port: Some(0),
@@ -74,15 +74,16 @@ pub(super) fn settings() -> Settings {
         native: None,
         profiles: false,
         tenancy: crate::receive::TenancySettings::default(),
+        security: SecuritySettings::default(),
     }
 }
 
 impl Host {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::with(&settings())
     }
 
-    pub(super) fn with(settings: &Settings) -> Self {
+    pub(crate) fn with(settings: &Settings) -> Self {
         let (orders, inbox) = mpsc::channel();
         let counters = Arc::new(Counters::default());
         let log = Arc::new(Log::default());
@@ -110,11 +111,11 @@ impl Host {
         obeyed.recv_timeout(Duration::from_secs(20)).unwrap();
     }
 
-    pub(super) fn hold(&self, hold: bool) {
+    pub(crate) fn hold(&self, hold: bool) {
         self.order(Order::Hold(hold));
     }
 
-    pub(super) fn refuse(&self, refuse: bool) {
+    pub(crate) fn refuse(&self, refuse: bool) {
         self.order(Order::Refuse(refuse));
     }
 
@@ -133,20 +134,20 @@ impl Host {
         storage.stored.iter().flat_map(|(_, events)| events.clone()).collect()
     }
 
-    pub(super) fn pause(&self) {
+    pub(crate) fn pause(&self) {
         self.order(Order::Pause);
     }
 
-    pub(super) fn resume(&self) {
+    pub(crate) fn resume(&self) {
         self.order(Order::Resume);
     }
 
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.order(Order::Close);
     }
 
     /// Ends the thread and with it the receiver.
-    pub(super) fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         if let Some(thread) = self.thread.take() {
             self.order(Order::End);
             thread.join().unwrap();
@@ -154,7 +155,7 @@ impl Host {
     }
 
     /// Records in storage, by what the receiver said and by what the events are.
-    pub(super) fn records(&self) -> usize {
+    pub(crate) fn records(&self) -> usize {
         let storage = self.storage.lock().unwrap();
         let said: usize = storage.stored.iter().map(|(records, _)| records).sum();
         let are = storage
@@ -168,7 +169,7 @@ impl Host {
     }
 
     /// The sum of a family over the label values that start with `labels`.
-    pub(super) fn count(&self, family: &str, labels: &[&str]) -> u64 {
+    pub(crate) fn count(&self, family: &str, labels: &[&str]) -> u64 {
         let readings = self.counters.readings();
         let chosen = readings.iter().filter(|reading| {
             reading.family.name == family
@@ -178,11 +179,11 @@ impl Host {
     }
 
     /// Waits until the sum is at least `least`.
-    pub(super) fn wait_for(&self, family: &str, labels: &[&str], least: u64) {
+    pub(crate) fn wait_for(&self, family: &str, labels: &[&str], least: u64) {
         self.wait_until(|| self.count(family, labels) >= least);
     }
 
-    pub(super) fn wait_until(&self, what: impl Fn() -> bool) {
+    pub(crate) fn wait_until(&self, what: impl Fn() -> bool) {
         let deadline = crate::clock::now().after(Duration::from_secs(10));
         while !what() {
             assert!(crate::clock::now() < deadline, "waited in vain");
@@ -191,7 +192,7 @@ impl Host {
     }
 
     /// Every item is accounted for.
-    pub(super) fn assert_sums(&self) {
+    pub(crate) fn assert_sums(&self) {
         let received = self.count("received_items_total", &[]);
         let ends = ["accepted_items_total", "rejected_items_total", "refused_items_total"];
         let ended: u64 = ends.iter().map(|family| self.count(family, &[])).sum();

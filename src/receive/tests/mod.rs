@@ -3,11 +3,11 @@
 mod flow;
 mod grpc;
 mod h2;
-mod host;
+pub(crate) mod host;
 mod http;
 mod limits;
 pub(crate) mod packed;
-mod post;
+pub(crate) mod post;
 mod pressure;
 pub(crate) mod samples;
 mod tenancy;

@@ -8,29 +8,29 @@ use prost::Message;
 
 use crate::receive::wire;
 
-pub(super) const PROTOBUF: &str = "content-type: application/x-protobuf\r\n";
+pub(crate) const PROTOBUF: &str = "content-type: application/x-protobuf\r\n";
 
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     head: String,
-    pub(super) body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
 
     /// The message of the `google.rpc.Status`.
-    pub(super) fn message(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         assert_eq!(self.header("content-type"), Some("application/x-protobuf"));
         wire::Status::decode(&self.body[..]).unwrap().message
     }
 }
 
 /// Sends a request without waiting for the answer.
-pub(super) fn send(
+pub(crate) fn send(
     to: SocketAddr,
     method: &str,
     path: &str,
@@ -43,7 +43,7 @@ pub(super) fn send(
 }
 
 /// The same with every header given but `host` and `connection`.
-pub(super) fn send_raw(
+pub(crate) fn send_raw(
     to: SocketAddr,
     method: &str,
     path: &str,
@@ -58,7 +58,7 @@ pub(super) fn send_raw(
     stream
 }
 
-pub(super) fn receive(mut stream: TcpStream) -> Answer {
+pub(crate) fn receive(mut stream: TcpStream) -> Answer {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).unwrap();
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
@@ -67,11 +67,11 @@ pub(super) fn receive(mut stream: TcpStream) -> Answer {
     Answer { status, head, body: bytes[end + 4..].to_vec() }
 }
 
-pub(super) fn post(to: SocketAddr, path: &str, headers: &str, body: &[u8]) -> Answer {
+pub(crate) fn post(to: SocketAddr, path: &str, headers: &str, body: &[u8]) -> Answer {
     receive(send(to, "POST", path, headers, body))
 }
 
 /// Posts a protobuf body.
-pub(super) fn export(to: SocketAddr, path: &str, body: &[u8]) -> Answer {
+pub(crate) fn export(to: SocketAddr, path: &str, body: &[u8]) -> Answer {
     post(to, path, PROTOBUF, body)
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use fluent_bit_ai::host::abi::row::HostAbi;
+
 use crate::plugin::Kind;
 use crate::report;
 use crate::settings::Section;
@@ -62,6 +64,7 @@ type Given = Vec<(String, String)>;
 /// One line that names the property and what is allowed.
 pub(crate) fn split(
     kind: Kind,
+    row: &HostAbi,
     instance: &str,
     section: &Section,
 ) -> Result<(CoreKeys, Given), String> {
@@ -69,6 +72,10 @@ pub(crate) fn split(
     let mut given = Vec::new();
     for (key, value) in section.pairs() {
         let lower = key.to_ascii_lowercase();
+        if kind == Kind::Input && is_later(row, &lower) {
+            given.push((key.to_owned(), value.to_owned()));
+            continue;
+        }
         let taken = core
             .take(kind, &lower, value)
             .map_err(|problem| format!("{instance}: {key}: {problem}"))?;
@@ -85,7 +92,22 @@ pub(crate) fn split(
     Ok((core, given))
 }
 
+/// Whether a key belongs to the host only in later releases than the row's, so that the plugin
+/// gets it.
+fn is_later(row: &HostAbi, key: &str) -> bool {
+    match key {
+        "tls.verify_client_cert" => row.input_tls_verify_client().is_none(),
+        "tls.min_version" | "tls.max_version" | "tls.ciphers" => row.input_tls_versions().is_none(),
+        _ => false,
+    }
+}
+
 impl CoreKeys {
+    /// Whether the user wants TLS.
+    pub(super) fn wants_tls(&self) -> bool {
+        self.tls.get("tls").is_some_and(|value| is_on(value))
+    }
+
     fn take(&mut self, kind: Kind, key: &str, value: &str) -> Result<bool, String> {
         let text = || Some(value.to_owned());
         match (kind, key) {
@@ -188,6 +210,11 @@ pub(crate) fn size(text: &str) -> Result<usize, String> {
 mod tests {
     use super::*;
     use crate::settings::Value;
+    use fluent_bit_ai::host::abi::rows::ROWS;
+
+    fn newest() -> &'static HostAbi {
+        ROWS.last().unwrap()
+    }
 
     fn section(pairs: &[(&str, &str)]) -> Section {
         let options = pairs
@@ -207,7 +234,7 @@ mod tests {
             ("host", "h"),
             ("listen", "kept by inputs only"),
         ]);
-        let (core, rest) = split(Kind::Output, "x.0", &given).unwrap();
+        let (core, rest) = split(Kind::Output, newest(), "x.0", &given).unwrap();
         assert_eq!((core.workers, core.retry_limit), (Some(2), -1));
         assert_eq!(core.pattern.as_deref(), Some("a*"));
         assert_eq!(rest, [("listen".to_owned(), "kept by inputs only".to_owned())]);
@@ -216,9 +243,26 @@ mod tests {
     #[test]
     fn mistakes_name_the_property() {
         let wrong = section(&[("mem_buf_limit", "much")]);
-        let error = split(Kind::Input, "x.0", &wrong).unwrap_err();
+        let error = split(Kind::Input, newest(), "x.0", &wrong).unwrap_err();
         assert!(error.contains("x.0: mem_buf_limit: 'much'"), "{error}");
         assert_eq!(size("1k"), Ok(1000));
         assert_eq!(size("2MB"), Ok(2_000_000));
+    }
+
+    /// Guarantees: a key of TLS goes to the host if the release has a place for it, and to the
+    /// plugin otherwise.
+    #[test]
+    fn later_keys_reach_the_plugin() {
+        let keys = [("tls", "on"), ("tls.verify_client_cert", "on"), ("tls.ciphers", "x")];
+        for row in ROWS {
+            let (core, rest) = split(Kind::Input, row, "x.0", &section(&keys)).unwrap();
+            assert!(core.wants_tls());
+            let expected = match row.first.major {
+                3 => 2,
+                4 => 1,
+                _ => 0,
+            };
+            assert_eq!(rest.len(), expected, "{}", row.since);
+        }
     }
 }

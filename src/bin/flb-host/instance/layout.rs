@@ -115,6 +115,17 @@ impl Instance {
         }
         self.fill_host(at.host);
         self.fill_tls(tls!(at));
+        let value = |key: &str| self.core.tls.get(key).map(String::as_str);
+        if let Some(client) = self.row.input_tls_verify_client() {
+            let on = value("tls.verify_client_cert").is_some_and(core_keys::is_on);
+            self.block.put(client, i32::from(on));
+        }
+        if let Some(offsets) = self.row.input_tls_versions() {
+            let keys = ["tls.min_version", "tls.max_version", "tls.ciphers"];
+            for (key, offset) in keys.into_iter().zip(offsets) {
+                self.block.put(offset, self.optional_text(value(key)));
+            }
+        }
         self.set_paused(false);
     }
 

@@ -20,6 +20,9 @@ pub(crate) use core_keys::CoreKeys;
 use layout::{Offsets, option_list};
 use pattern::matches;
 
+/// Flags of inputs that take TLS: always, or when asked to.
+const IO_TLS: i32 = 2;
+const IO_OPTIONAL_TLS: i32 = 4;
 const CMT_BYTES: usize = 256;
 
 #[derive(Debug)]
@@ -87,10 +90,16 @@ impl Instance {
     /// One line that names the property that is wrong.
     pub(crate) fn new(plan: &Plan<'_>) -> Result<Arc<Self>, String> {
         let given_name = format!("{}.{}", plan.name, plan.id);
-        let (core, given) = core_keys::split(plan.kind, &given_name, plan.section)?;
+        let (core, given) = core_keys::split(plan.kind, plan.row, &given_name, plan.section)?;
         let options = plan.plugin.as_ref().map(|plugin| plugin.options.as_slice());
         if let Some(options) = options {
             plugin::check(&given_name, options, &given)?;
+        }
+        if let (Kind::Input, Some(plugin)) = (plan.kind, &plan.plugin)
+            && core.wants_tls()
+            && plugin.number(plan.row.input_plugin.flags) & (IO_TLS | IO_OPTIONAL_TLS) == 0
+        {
+            return Err(format!("{given_name} does not support TLS"));
         }
         let at = Offsets::of(plan.kind, plan.row);
         let instance = Self {
