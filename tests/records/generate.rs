@@ -340,15 +340,38 @@ fn log() -> BoxedStrategy<LogRecord> {
         .boxed()
 }
 
-/// Requests with up to two resources of up to two scopes of up to three spans.
+/// Gives some envelopes the header of the one before them, which is easy to take for one envelope.
+macro_rules! repeat_some {
+    ($envelopes:expr, $repeat:expr, $header:ident) => {
+        for (index, repeat) in $repeat.into_iter().enumerate() {
+            if let (true, [.., _, _]) = (repeat, &$envelopes[..]) {
+                let index = index % ($envelopes.len() - 1);
+                $envelopes[index + 1].$header = $envelopes[index].$header.clone();
+                $envelopes[index + 1].schema_url = $envelopes[index].schema_url.clone();
+            }
+        }
+    };
+}
+
+fn repeats() -> impl Strategy<Value = [bool; 2]> {
+    [prop::bool::weighted(0.4), prop::bool::weighted(0.2)]
+}
+
+/// Requests with up to three resources of up to three scopes of up to three spans.
 pub(crate) fn traces() -> BoxedStrategy<ExportTraceServiceRequest> {
     let scope = (option::of(scope()), vec(span(), 0..4), text())
         .prop_map(|(scope, spans, schema_url)| ScopeSpans { scope, spans, schema_url });
-    let resource = (option::of(resource()), vec(scope, 0..3), text()).prop_map(
-        |(resource, scope_spans, schema_url)| ResourceSpans { resource, scope_spans, schema_url },
+    let resource = (option::of(resource()), vec(scope, 0..4), text(), repeats()).prop_map(
+        |(resource, mut scope_spans, schema_url, repeats)| {
+            repeat_some!(scope_spans, repeats, scope);
+            ResourceSpans { resource, scope_spans, schema_url }
+        },
     );
-    vec(resource, 0..3)
-        .prop_map(|resource_spans| ExportTraceServiceRequest { resource_spans })
+    (vec(resource, 0..4), repeats())
+        .prop_map(|(mut resource_spans, repeats)| {
+            repeat_some!(resource_spans, repeats, resource);
+            ExportTraceServiceRequest { resource_spans }
+        })
         .boxed()
 }
 
@@ -356,15 +379,17 @@ pub(crate) fn traces() -> BoxedStrategy<ExportTraceServiceRequest> {
 pub(crate) fn metrics() -> BoxedStrategy<ExportMetricsServiceRequest> {
     let scope = (option::of(scope()), vec(metric(), 0..4), text())
         .prop_map(|(scope, metrics, schema_url)| ScopeMetrics { scope, metrics, schema_url });
-    let resource = (option::of(resource()), vec(scope, 0..3), text()).prop_map(
-        |(resource, scope_metrics, schema_url)| ResourceMetrics {
-            resource,
-            scope_metrics,
-            schema_url,
+    let resource = (option::of(resource()), vec(scope, 0..4), text(), repeats()).prop_map(
+        |(resource, mut scope_metrics, schema_url, repeats)| {
+            repeat_some!(scope_metrics, repeats, scope);
+            ResourceMetrics { resource, scope_metrics, schema_url }
         },
     );
-    vec(resource, 0..3)
-        .prop_map(|resource_metrics| ExportMetricsServiceRequest { resource_metrics })
+    (vec(resource, 0..4), repeats())
+        .prop_map(|(mut resource_metrics, repeats)| {
+            repeat_some!(resource_metrics, repeats, resource);
+            ExportMetricsServiceRequest { resource_metrics }
+        })
         .boxed()
 }
 
@@ -372,8 +397,16 @@ pub(crate) fn metrics() -> BoxedStrategy<ExportMetricsServiceRequest> {
 pub(crate) fn logs() -> BoxedStrategy<ExportLogsServiceRequest> {
     let scope = (option::of(scope()), vec(log(), 0..4), text())
         .prop_map(|(scope, log_records, schema_url)| ScopeLogs { scope, log_records, schema_url });
-    let resource = (option::of(resource()), vec(scope, 0..3), text()).prop_map(
-        |(resource, scope_logs, schema_url)| ResourceLogs { resource, scope_logs, schema_url },
+    let resource = (option::of(resource()), vec(scope, 0..4), text(), repeats()).prop_map(
+        |(resource, mut scope_logs, schema_url, repeats)| {
+            repeat_some!(scope_logs, repeats, scope);
+            ResourceLogs { resource, scope_logs, schema_url }
+        },
     );
-    vec(resource, 0..3).prop_map(|resource_logs| ExportLogsServiceRequest { resource_logs }).boxed()
+    (vec(resource, 0..4), repeats())
+        .prop_map(|(mut resource_logs, repeats)| {
+            repeat_some!(resource_logs, repeats, resource);
+            ExportLogsServiceRequest { resource_logs }
+        })
+        .boxed()
 }

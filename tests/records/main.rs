@@ -1,6 +1,8 @@
 //! OTLP -> telemetry records -> OTLP, against prost's decoding of the same bytes.
 
 #[cfg(test)]
+mod captures;
+#[cfg(test)]
 mod generate;
 #[cfg(test)]
 mod golden;

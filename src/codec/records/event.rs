@@ -79,6 +79,9 @@ pub struct Telemetry<'a> {
     pub position: Option<Position>,
     /// The layout's version; `None` when the record is not of our layout.
     pub version: Option<u64>,
+    /// How many envelopes with an equal resource, and with an equal scope, stood before the record's
+    /// own: neighbours that differ in them do not share an envelope.
+    pub envelope: [u64; 2],
     /// For log records of our layout, what is special about the body: `kvlist`, `none` or `ext`.
     pub body_form: &'a [u8],
     /// The encoded `otlp` map itself.
@@ -117,6 +120,7 @@ impl<'a> Telemetry<'a> {
                 b"resource" => telemetry.resource = Some(value),
                 b"scope" => telemetry.scope = Some(value),
                 b"from" => telemetry.position = position_of(value),
+                b"envelope" => telemetry.envelope = envelope_of(value),
                 b"v" => telemetry.version = whole_number(value),
                 b"body" => telemetry.body_form = Reader::new(value).str().unwrap_or_default(),
                 _ => {}
@@ -168,6 +172,11 @@ fn position_of(encoded: &[u8]) -> Option<Position> {
     let run = parts.next().and_then(whole_number)?;
     let after = parts.next().and_then(whole_number)?;
     Some(Position { run, after: u32::try_from(after).ok()? })
+}
+
+fn envelope_of(encoded: &[u8]) -> [u64; 2] {
+    let mut parts = crate::codec::msgpack::elements(encoded);
+    [(); 2].map(|()| parts.next().and_then(whole_number).unwrap_or_default())
 }
 
 /// Reads the events of a chunk one by one. What is msgpack but no event is an error of its own, and

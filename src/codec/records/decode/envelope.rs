@@ -66,6 +66,31 @@ pub(super) struct ScopeStart<'a> {
     pub(super) scope: &'a [u8],
     /// Whether the scope is the first of its resource.
     pub(super) new_resource: bool,
+    /// How many envelopes with an equal resource, and within this one with an equal scope, stand
+    /// directly before: without them, readers would take neighbours for one.
+    pub(super) repeats: [u32; 2],
+}
+
+/// The envelope before the one that is being read, of those that have records.
+#[derive(Default)]
+struct Previous {
+    header: Vec<u8>,
+    seen: bool,
+    repeats: u32,
+}
+
+impl Previous {
+    /// How often the header came directly before.
+    fn repeats(&self, header: &[u8]) -> u32 {
+        if self.seen && self.header == header { self.repeats.saturating_add(1) } else { 0 }
+    }
+
+    /// An envelope with this header, which is given away, has records.
+    fn passed(&mut self, header: &mut Vec<u8>, repeats: u32) {
+        std::mem::swap(&mut self.header, header);
+        self.seen = true;
+        self.repeats = repeats;
+    }
 }
 
 /// Every record holds its resource and scope, so that a small request with a large resource and many
@@ -96,6 +121,15 @@ pub(super) fn transcode<S: Sink>(
     }
 }
 
+/// The encoded resource and scope that the walk is in, and those before them.
+#[derive(Default)]
+struct Room {
+    resource: Vec<u8>,
+    scope: Vec<u8>,
+    previous_resource: Previous,
+    previous_scope: Previous,
+}
+
 struct Walk<'r, 's, S> {
     request: &'r [u8],
     sink: &'s mut S,
@@ -109,7 +143,7 @@ impl<S: Sink> Walk<'_, '_, S> {
         let name = names(S::SIGNAL).resources;
         let mut fields = Fields::new(self.request);
         let mut index = 0;
-        let (mut resource, mut scope) = (Vec::new(), Vec::new());
+        let mut room = Room::default();
         while let Some(field) = next(&mut fields)? {
             if field.number != 1 {
                 continue;
@@ -117,7 +151,7 @@ impl<S: Sink> Walk<'_, '_, S> {
             let WireValue::Bytes(bytes) = field.value else {
                 return Err(Fault::new(DecodeKind::WireType, field.raw).within(name));
             };
-            self.scopes(index, bytes, [&mut resource, &mut scope], out)
+            self.scopes(index, bytes, &mut room, out)
                 .map_err(|fault| fault.within_index(name, index))?;
             index += 1;
         }
@@ -128,13 +162,17 @@ impl<S: Sink> Walk<'_, '_, S> {
         &mut self,
         resource_index: u32,
         bytes: &[u8],
-        [resource, scope]: [&mut Vec<u8>; 2],
+        room: &mut Room,
         out: &mut Vec<u8>,
     ) -> Decoded {
         let names = names(S::SIGNAL);
+        let Room { resource, scope, previous_resource, previous_scope } = room;
         let envelope = Envelope::new(bytes, ["resource", names.scopes])?;
         resource.clear();
         envelope.write_header(&RESOURCE, "resource", resource)?;
+        previous_scope.seen = false;
+        let resource_repeats = previous_resource.repeats(resource);
+        let before = self.done.records;
         let mut index = 0;
         envelope.each(|bytes| {
             let path = [resource_index, index];
@@ -144,11 +182,22 @@ impl<S: Sink> Walk<'_, '_, S> {
                     scope.clear();
                     inner.write_header(&SCOPE, "scope", scope)?;
                     let new_resource = path == [resource_index, 0];
-                    self.sink.begin(ScopeStart { resource, scope, new_resource }, out);
-                    self.items(path, &inner, out)
+                    let scope_repeats = previous_scope.repeats(scope);
+                    let repeats = [resource_repeats, scope_repeats];
+                    self.sink.begin(ScopeStart { resource, scope, new_resource, repeats }, out);
+                    let before = self.done.records;
+                    self.items(path, &inner, out)?;
+                    if self.done.records > before {
+                        previous_scope.passed(scope, scope_repeats);
+                    }
+                    Ok(())
                 })
                 .map_err(|fault| fault.within_index(names.scopes, index - 1))
-        })
+        })?;
+        if self.done.records > before {
+            previous_resource.passed(resource, resource_repeats);
+        }
+        Ok(())
     }
 
     fn items(&mut self, path: [u32; 2], scope: &Envelope<'_>, out: &mut Vec<u8>) -> Decoded {
@@ -280,33 +329,40 @@ pub(in crate::codec::records) fn event_head(out: &mut Vec<u8>, time: EventTime) 
     out.extend_from_slice(&[0x92, 0x92, 0xd7, 0, a, b, c, d, e, f, g, h]);
 }
 
-/// Appends the pairs of the `otlp` map that every record has, and returns how many they are.
-pub(super) fn common_pairs(
-    signal: Signal,
-    resource: &[u8],
-    scope: &[u8],
-    out: &mut Vec<u8>,
-) -> u32 {
+/// Appends the pairs of the `otlp` map that every record of a scope has, and returns how many they
+/// are.
+pub(super) fn common_pairs(signal: Signal, scope: &ScopeStart<'_>, out: &mut Vec<u8>) -> u32 {
     msgpack::str(out, "v");
     msgpack::uint(out, VERSION);
     msgpack::str(out, "signal");
     msgpack::str(out, signal.item());
     let mut pairs = 2;
-    for (key, map) in [("resource", resource), ("scope", scope)] {
+    for (key, map) in [("resource", scope.resource), ("scope", scope.scope)] {
         if !map.is_empty() {
             msgpack::str(out, key);
             out.extend_from_slice(map);
             pairs += 1;
         }
     }
+    if scope.repeats != [0, 0] {
+        msgpack::str(out, "envelope");
+        msgpack::array_header(out, 2);
+        for repeats in scope.repeats {
+            msgpack::uint(out, u64::from(repeats));
+        }
+        pairs += 1;
+    }
     pairs
 }
 
 /// Writes the metadata map of a span or metric record.
-pub(super) fn metadata(signal: Signal, resource: &[u8], scope: &[u8], out: &mut Vec<u8>) {
-    let pairs = 2 + u32::from(!resource.is_empty()) + u32::from(!scope.is_empty());
+pub(super) fn metadata(signal: Signal, scope: &ScopeStart<'_>, out: &mut Vec<u8>) {
+    let pairs = 2
+        + u32::from(!scope.resource.is_empty())
+        + u32::from(!scope.scope.is_empty())
+        + u32::from(scope.repeats != [0, 0]);
     msgpack::map_header(out, 1);
     msgpack::str(out, "otlp");
     msgpack::map_header(out, pairs);
-    common_pairs(signal, resource, scope, out);
+    common_pairs(signal, scope, out);
 }

@@ -75,7 +75,7 @@ impl Sink for Logs {
 
     fn begin(&mut self, scope: ScopeStart<'_>, out: &mut Vec<u8>) {
         self.tail.clear();
-        self.tail_pairs = common_pairs(Signal::Logs, scope.resource, scope.scope, &mut self.tail);
+        self.tail_pairs = common_pairs(Signal::Logs, &scope, &mut self.tail);
         self.group_start = out.len();
         if !self.options.groups {
             return;

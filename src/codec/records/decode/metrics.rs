@@ -35,7 +35,7 @@ impl Sink for Metrics {
 
     fn begin(&mut self, scope: ScopeStart<'_>, _out: &mut Vec<u8>) {
         self.metadata.clear();
-        metadata(Signal::Metrics, scope.resource, scope.scope, &mut self.metadata);
+        metadata(Signal::Metrics, &scope, &mut self.metadata);
     }
 
     fn item(&mut self, item: &[u8], out: &mut Vec<u8>) -> Decoded<Items> {

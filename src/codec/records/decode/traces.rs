@@ -28,7 +28,7 @@ impl Sink for Spans {
 
     fn begin(&mut self, scope: ScopeStart<'_>, _out: &mut Vec<u8>) {
         self.metadata.clear();
-        metadata(Signal::Traces, scope.resource, scope.scope, &mut self.metadata);
+        metadata(Signal::Traces, &scope, &mut self.metadata);
     }
 
     #[inline]

@@ -12,8 +12,8 @@ use crate::model::Signal;
 /// Builds one `ExportTraceServiceRequest`, `ExportMetricsServiceRequest` or
 /// `ExportLogsServiceRequest` in protobuf.
 ///
-/// Items that follow each other and have equal resources and scopes share their envelopes; the order
-/// of the items is kept.
+/// Items that follow each other and have equal resources and scopes share their envelopes, unless
+/// they say that they came in different ones; the order of the items is kept.
 #[derive(Debug)]
 pub struct RequestBuilder {
     signal: Signal,
@@ -22,6 +22,8 @@ pub struct RequestBuilder {
     scope: Level,
     /// Where resource and scope of an item are encoded before they are compared.
     side: Encoder,
+    /// What [`Telemetry::envelope`] said of the item before.
+    envelope: [u64; 2],
     pushed: usize,
     items: usize,
 }
@@ -82,6 +84,7 @@ impl RequestBuilder {
             resource: Level::default(),
             scope: Level::default(),
             side: Encoder::default(),
+            envelope: [0, 0],
             pushed: 0,
             items: 0,
         }
@@ -107,6 +110,9 @@ impl RequestBuilder {
     ) -> Result<usize, EncodeError> {
         self.check(telemetry)?;
         let source = Source::of(event, telemetry);
+        if self.envelope != telemetry.envelope {
+            self.leave(telemetry.envelope);
+        }
         self.enter(&source)?;
         let before = self.encoder.out.len();
         self.encoder.out.reserve(event.body.len() + telemetry.otlp.len() + 64);
@@ -138,6 +144,9 @@ impl RequestBuilder {
         scope_schema_url: &str,
         item: &[u8],
     ) {
+        if self.envelope != [0, 0] {
+            self.leave([0, 0]);
+        }
         self.resource.source.clear();
         self.scope.source.clear();
         self.side.out.clear();
@@ -223,6 +232,18 @@ impl RequestBuilder {
             self.scope.source.extend_from_slice(source.scope);
         }
         Ok(())
+    }
+
+    /// Closes what the next item does not share with the one before, although it may be equal.
+    #[cold]
+    fn leave(&mut self, next: [u64; 2]) {
+        if self.envelope[0] == next[0] {
+            self.scope.close(&mut self.encoder.out);
+        } else {
+            self.close_resource();
+        }
+        self.scope.source.clear();
+        self.envelope = next;
     }
 
     /// Makes the resource in `side` the open one.

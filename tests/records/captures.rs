@@ -1,0 +1,53 @@
+//! Real captures: every request of every file comes back as it was.
+
+use std::path::Path;
+
+use fluent_bit_ai::model::Signal;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use prost::Message;
+use serde::de::DeserializeOwned;
+
+use crate::support::{to_records, to_request};
+
+/// The captures.
+const FILES: [&str; 4] = [
+    "litellm-1.106.2-default.otlp.jsonl",
+    "openinference-openai-0.1.66+langchain-0.1.80.otlp.jsonl",
+    "otel-instrumentation-genai-openai-1.3b0.otlp.jsonl",
+    "traceloop-sdk-0.62.4.otlp.jsonl",
+];
+
+fn comes_back<M>(signal: Signal, body: serde_json::Value)
+where
+    M: Message + Default + DeserializeOwned + PartialEq + std::fmt::Debug,
+{
+    let request: M = serde_json::from_value(body).unwrap();
+    let mut chunk = Vec::new();
+    let done = to_records(signal, &request.encode_to_vec(), &mut chunk).unwrap();
+    assert_eq!(done.rejected, 0, "{:?}", done.reason);
+    let (encoded, items) = to_request(signal, &chunk);
+    assert!(items > 0);
+    assert_eq!(M::decode(encoded.as_slice()).unwrap(), request);
+}
+
+#[test]
+fn every_capture_comes_back_as_it_was() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/genai");
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), FILES.len());
+    for file in FILES {
+        let text = std::fs::read_to_string(folder.join(file)).unwrap();
+        assert!(!text.trim().is_empty(), "{file}");
+        for line in text.lines() {
+            let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
+            let body = line["body"].take();
+            match line["path"].as_str().unwrap() {
+                "/v1/traces" => comes_back::<ExportTraceServiceRequest>(Signal::Traces, body),
+                "/v1/metrics" => comes_back::<ExportMetricsServiceRequest>(Signal::Metrics, body),
+                "/v1/logs" => comes_back::<ExportLogsServiceRequest>(Signal::Logs, body),
+                other => panic!("{file}: {other}"),
+            }
+        }
+    }
+}
