@@ -15,6 +15,7 @@
 #![expect(unsafe_code, reason = "the one module that talks to C")]
 
 pub mod abi;
+mod allocator;
 mod barrier;
 mod config_map;
 mod copies;
