@@ -28,6 +28,7 @@ mod sink;
 mod wire;
 
 mod builtin_filters;
+mod crash;
 mod delivery;
 mod equality;
 mod lifecycle;
