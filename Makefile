@@ -5,7 +5,7 @@ CARGO ?= cargo
 PLUGINS = in_ai_otlp in_ai_emitter filter_ai_context filter_ai_metrics filter_ai_sampling out_multi_otlp
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup build install demo test lint unit host-test roundtrips bench fuzz memcheck abi bindings clean
+.PHONY: help setup build install demo test lint unit host-test roundtrips exporters bench fuzz memcheck abi bindings clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -43,6 +43,10 @@ host-test: ## Only the host tests: the plugins on flb-host (every row) and on ev
 
 roundtrips: ## Send ROUND_TRIPS generated requests of each signal through records and back (100000)
 	ROUND_TRIPS=$(or $(ROUND_TRIPS),100000) $(CARGO) test --profile cases --test records -- roundtrip:: captures::
+
+exporters: ## Install the exporters of Python and JavaScript (pip, npm) and send with them
+	sh tests/exporters/install.sh "$(TARGET)/exporters"
+	EXPORTERS="$(abspath $(TARGET))/exporters" $(CARGO) test --test exporters -- --nocapture
 
 bench: build ## Measure beside Fluent Bit's own plugins and print the table
 	@$(MAKE) --no-print-directory install PREFIX="$(TARGET)/plugins" >/dev/null

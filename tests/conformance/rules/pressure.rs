@@ -23,30 +23,34 @@ pub fn pause(ground: &Ground) {
     panic!("the host was never paused");
 }
 
-/// Holds all the memory that the receiver may use, which must be twice [`LARGEST`], and more, with
-/// requests whose last bytes do not come for as long as the receiver waits.
+/// Holds all the memory that the receiver may use with requests whose last bytes do not come for as
+/// long as the receiver waits.
 pub fn fill(ground: &mut Ground) {
-    for _ in 0..6 {
-        let mut stream = TcpStream::connect(("127.0.0.1", ground.http)).unwrap();
-        stream.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
-        let head = format!(
-            "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\n\
-             content-length: {LARGEST}\r\n\r\n"
-        );
-        stream.write_all(head.as_bytes()).unwrap();
-        // Those beyond the memory are refused while they are sent.
-        let _ = stream.write_all(&vec![0; LARGEST - 10]);
-        ground.held.push(stream);
-    }
     let (message, _) = ground.one(Signal::Traces, Transport::Protobuf);
     let call = Call::new(Transport::Protobuf, "/v1/traces", &message);
-    for _ in 0..200 {
+    for _ in 0..20 {
+        let stream = unfinished(ground.http);
+        ground.held.push(stream);
+        std::thread::sleep(Duration::from_millis(200));
         if ground.send(Transport::Protobuf, &call).unwrap().status != 200 {
             return;
         }
-        std::thread::sleep(Duration::from_millis(20));
     }
     panic!("the receiver was never full");
+}
+
+/// A request of the largest size whose last bytes do not come.
+fn unfinished(http: u16) -> TcpStream {
+    let mut stream = TcpStream::connect(("127.0.0.1", http)).unwrap();
+    stream.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
+    let head = format!(
+        "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\n\
+         content-length: {LARGEST}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    // What is beyond the memory is refused while it is sent.
+    let _ = stream.write_all(&vec![0; LARGEST - 10]);
+    stream
 }
 
 pub fn throttled(ground: &Ground, transport: Transport) -> Verdict {
