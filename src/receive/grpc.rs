@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Versio
 use hyper::body::Incoming;
 
 use super::body::{self, READ_LIMIT};
+use super::format::Format;
 use super::http::{is_gzip, media_type, refused};
 use super::meters::Transport;
 use super::refusal::Refusal;
@@ -90,7 +91,7 @@ fn unframe(mut bytes: Bytes, gzip: bool) -> Result<Payload, Refusal> {
     if bytes.len() > length {
         return Err(Refusal::GrpcFraming("the call has more than one message"));
     }
-    Ok(Payload { bytes, gzip: compressed })
+    Ok(Payload { bytes, gzip: compressed, format: Format::Protobuf })
 }
 
 fn success(message: &[u8]) -> Response<Reply> {

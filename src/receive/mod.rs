@@ -6,6 +6,7 @@
 
 mod body;
 mod budget;
+mod format;
 mod grpc;
 mod handoff;
 mod http;

@@ -38,12 +38,10 @@ pub(super) enum Refusal {
     NoSuchMethod(String),
     #[error("the method {0} is not allowed; OTLP/HTTP uses POST")]
     Method(String),
-    #[error("content type '{0}' is not supported; allowed: application/x-protobuf")]
-    ContentType(String),
     #[error(
-        "content type 'application/json' comes in a later release; allowed: application/x-protobuf"
+        "content type '{0}' is not supported; allowed: application/x-protobuf, application/json"
     )]
-    Json,
+    ContentType(String),
     #[error("encoding '{0}' is not supported; allowed: gzip, identity")]
     Encoding(String),
     #[error("gRPC needs HTTP/2")]
@@ -77,11 +75,9 @@ impl Refusal {
             Self::Slow(_) => "slow",
             Self::ClientGone => "client_gone",
             Self::NotFound(_) | Self::NoSuchMethod(_) => "not_found",
-            Self::Method(_)
-            | Self::ContentType(_)
-            | Self::Json
-            | Self::Encoding(_)
-            | Self::GrpcVersion => "unsupported",
+            Self::Method(_) | Self::ContentType(_) | Self::Encoding(_) | Self::GrpcVersion => {
+                "unsupported"
+            }
         }
     }
 
@@ -107,9 +103,7 @@ impl Refusal {
             Self::QueueFull => StatusCode::TOO_MANY_REQUESTS,
             Self::NotFound(_) | Self::NoSuchMethod(_) => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::ContentType(_) | Self::Json | Self::Encoding(_) => {
-                StatusCode::UNSUPPORTED_MEDIA_TYPE
-            }
+            Self::ContentType(_) | Self::Encoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         }
     }
 
@@ -127,7 +121,6 @@ impl Refusal {
             | Self::NoSuchMethod(_)
             | Self::Method(_)
             | Self::ContentType(_)
-            | Self::Json
             | Self::Encoding(_) => Code::Unimplemented,
             Self::GrpcVersion | Self::GrpcFraming(_) => Code::Internal,
         }
@@ -189,7 +182,7 @@ mod tests {
             Refusal::Slow(1),
             Refusal::ClientGone,
             Refusal::NotFound(String::new()),
-            Refusal::Json,
+            Refusal::ContentType(String::new()),
             Refusal::TooLarge { limit: 1, when: "" },
         ];
         assert!(some.iter().all(|refusal| REASONS.contains(&refusal.reason())));

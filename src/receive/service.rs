@@ -8,6 +8,7 @@ use hyper::body::Incoming;
 use tokio::sync::oneshot;
 
 use super::budget::{Budget, Held};
+use super::format::Format;
 use super::handoff::{Batch, Handoff};
 use super::meters::Meters;
 use super::refusal::Refusal;
@@ -27,6 +28,7 @@ const USUAL_COMPRESSION: usize = 8;
 pub(super) struct Payload {
     pub(super) bytes: Bytes,
     pub(super) gzip: bool,
+    pub(super) format: Format,
 }
 
 /// The state that all connections of a receiver share.
@@ -73,6 +75,7 @@ impl Service {
         payload: Payload,
         mut held: Held,
     ) -> Result<Vec<u8>, Refusal> {
+        let format = payload.format;
         let (transcoded, events) = self.digest(signal, payload, &mut held)?;
         let Transcoded { records, items, rejected, reason, .. } = transcoded;
         let meters = self.meters.of(signal);
@@ -93,7 +96,7 @@ impl Service {
             }
             answered.await.unwrap_or(Err(Refusal::ShuttingDown))?;
         }
-        Ok(wire::success(rejected, reason.as_deref()))
+        Ok(wire::success(signal, format, rejected, reason.as_deref()))
     }
 
     /// Decompresses and transcodes; afterwards `held` is what the events take.
@@ -103,15 +106,21 @@ impl Service {
         payload: Payload,
         held: &mut Held,
     ) -> Result<(Transcoded, Vec<u8>), Refusal> {
-        let Payload { bytes, gzip } = payload;
+        let Payload { bytes, gzip, format } = payload;
         let weight = bytes.len().saturating_mul(if gzip { USUAL_COMPRESSION } else { 1 });
+        let weight = format.weight(weight);
         heavy(weight, || {
             let request = if gzip {
                 Bytes::from(body::gunzip(&bytes, self.max_request_size, held)?)
             } else {
                 bytes
             };
-            self.transcoder.run(signal, &request, held)
+            let (request, converted) =
+                format.protobuf(signal, request, self.max_request_size, held)?;
+            let (mut transcoded, events) = self.transcoder.run(signal, &request, held)?;
+            transcoded.rejected = transcoded.rejected.saturating_add(converted.rejected);
+            transcoded.reason = converted.reason.or(transcoded.reason);
+            Ok((transcoded, events))
         })
     }
 }

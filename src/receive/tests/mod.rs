@@ -4,5 +4,6 @@ mod flow;
 mod grpc;
 mod host;
 mod http;
+mod json;
 mod post;
 pub(crate) mod samples;
