@@ -2,6 +2,7 @@
 
 mod data;
 mod delivery;
+mod json;
 mod receiver;
 mod selection;
 mod transport;
