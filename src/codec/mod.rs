@@ -1,9 +1,12 @@
-//! Bytes <-> bytes: OTLP protobuf, Fluent Bit's chunks, and the telemetry records between them.
+//! Bytes <-> bytes: OTLP protobuf and JSON, Fluent Bit's chunks, and the telemetry records between
+//! them.
 //!
 //! Nothing here builds trees on the hot path: [`records`] transcodes protobuf to msgpack and back in
-//! one pass over borrowed bytes, [`native`] turns what Fluent Bit itself writes into OTLP. Every
-//! decoder is bounded in depth and size and survives any input.
+//! one pass over borrowed bytes, [`json`] writes protobuf while it reads JSON, [`native`] turns what
+//! Fluent Bit itself writes into OTLP. Every decoder is bounded in depth and size and survives any
+//! input.
 
+pub mod json;
 pub mod msgpack;
 pub mod native;
 pub mod records;

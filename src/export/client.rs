@@ -10,10 +10,10 @@ use http_body_util::BodyExt;
 use prost::Message;
 use reqwest::Url;
 
-use super::grpc;
 use super::part::Part;
 use super::settings::{Compression, EndpointSettings, Protocol};
 use super::tls::{self, ClientProblem};
+use super::{grpc, json};
 use crate::model::Signal;
 use crate::routing::{Answer, FailureReason, grpc_answer, http_answer, retry_info};
 
@@ -97,16 +97,31 @@ impl Client {
         })
     }
 
+    /// How many fields of a request this endpoint cannot get.
+    pub(super) fn lost_fields(&self, part: &Part) -> usize {
+        match self.protocol {
+            Protocol::HttpJson => part.json().map_or(0, |json| json.lost_fields),
+            Protocol::HttpProtobuf | Protocol::Grpc => 0,
+        }
+    }
+
     /// Sends a request and reads the whole answer, within the endpoint's timeout.
     pub(super) async fn send(&self, part: &Part) -> Reply {
-        let body = part.body(self.compression);
-        let body = match self.protocol {
-            Protocol::HttpProtobuf => Some(body),
-            Protocol::Grpc => grpc::frame(&body, self.compression == Compression::Gzip),
+        let compression = self.compression;
+        let (body, reason, problem) = match self.protocol {
+            Protocol::HttpProtobuf => (Some(part.body(compression)), FailureReason::Refused, ""),
+            Protocol::HttpJson => {
+                let body = part.json().map(|json| json.body(compression));
+                (body, FailureReason::Refused, "the request has no form in JSON")
+            }
+            Protocol::Grpc => {
+                let gzip = compression == Compression::Gzip;
+                let body = grpc::frame(&part.body(compression), gzip);
+                (body, FailureReason::TooLarge, "the request is larger than 4 GiB")
+            }
         };
         let Some(body) = body else {
-            let reason = FailureReason::TooLarge;
-            return failed(Answer::Refused(reason), "the request is larger than 4 GiB".to_owned());
+            return failed(Answer::Refused(reason), problem.to_owned());
         };
         match self.exchange(part.signal, body).await {
             Ok(received) => self.judge(&received),
@@ -142,7 +157,7 @@ impl Client {
 
     fn judge(&self, received: &Received) -> Reply {
         match self.protocol {
-            Protocol::HttpProtobuf => judge_http(received),
+            Protocol::HttpProtobuf | Protocol::HttpJson => judge_http(received),
             Protocol::Grpc => judge_grpc(received),
         }
     }
@@ -158,12 +173,13 @@ fn headers(endpoint: &EndpointSettings) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let content_type = match endpoint.protocol {
         Protocol::HttpProtobuf => "application/x-protobuf",
+        Protocol::HttpJson => "application/json",
         Protocol::Grpc => "application/grpc",
     };
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     let gzip = endpoint.compression == Compression::Gzip;
     match endpoint.protocol {
-        Protocol::HttpProtobuf => {
+        Protocol::HttpProtobuf | Protocol::HttpJson => {
             headers.insert(ACCEPT, HeaderValue::from_static(content_type));
             if gzip {
                 headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
@@ -206,11 +222,15 @@ fn judge_http(received: &Received) -> Reply {
         .get(CONTENT_TYPE)
         .is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
     if answer == Answer::Accepted {
-        let partial = if json { None } else { Some(received.body.as_slice()) };
-        return accepted(partial);
+        let body = received.body.as_slice();
+        return if json { json::accepted(body) } else { accepted(Some(body)) };
     }
-    let status = if json { None } else { RpcStatus::decode(received.body.as_slice()).ok() };
-    let own = match status.map(|status| status.message).filter(|message| !message.is_empty()) {
+    let message = if json {
+        json::status_message(&received.body)
+    } else {
+        RpcStatus::decode(received.body.as_slice()).ok().map(|status| status.message)
+    };
+    let own = match message.filter(|message| !message.is_empty()) {
         Some(message) => message,
         None => String::from_utf8_lossy(&received.body).into_owned(),
     };
@@ -289,7 +309,7 @@ pub(super) fn causes(error: &dyn Error) -> String {
 }
 
 /// Words of the other side, cut and without control characters.
-fn printable(words: &str) -> String {
+pub(super) fn printable(words: &str) -> String {
     let clean = words.trim().chars().map(|c| if c.is_control() { ' ' } else { c });
     clean.take(MAX_WORDS).collect()
 }

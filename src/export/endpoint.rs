@@ -135,6 +135,7 @@ impl Endpoint {
                 let rejected = rejected.min(part.items);
                 self.meters.sent(part.signal, part.items.saturating_sub(rejected));
                 self.meters.dropped(Loss::Rejected, rejected);
+                self.meters.lost_fields.add_items(self.client.lost_fields(part));
                 self.tell_partial(part, rejected, &reply.words);
                 true
             }

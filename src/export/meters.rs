@@ -66,6 +66,11 @@ const FAST: CounterFamily = CounterFamily::counter(
     "Requests that were not made because the endpoint is down or busy.",
     &["endpoint"],
 );
+const LOST_FIELDS: CounterFamily = CounterFamily::counter(
+    "lost_fields_total",
+    "Fields that this version does not know and cannot write as JSON, in accepted requests.",
+    &["endpoint"],
+);
 const UP: CounterFamily = CounterFamily::gauge(
     "endpoint_up",
     "1 while an endpoint is tried, 0 while it is left alone.",
@@ -130,6 +135,7 @@ pub(super) struct EndpointMeters {
     pub(super) undecided: Counter,
     pub(super) content_removed: Counter,
     pub(super) deferred: Counter,
+    pub(super) lost_fields: Counter,
     pub(super) up: Counter,
     partial: Counter,
     latency_sum: Counter,
@@ -197,6 +203,7 @@ impl EndpointMeters {
             undecided: one(UNDECIDED),
             content_removed: one(CONTENT),
             deferred: one(FAST),
+            lost_fields: one(LOST_FIELDS),
             up,
             partial: one(PARTIAL),
             latency_sum: one(LATENCY_SUM),

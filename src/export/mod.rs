@@ -13,6 +13,7 @@ mod encode;
 mod endpoint;
 mod exporter;
 mod grpc;
+mod json;
 mod meters;
 mod part;
 mod settings;

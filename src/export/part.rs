@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use flate2::write::GzEncoder;
 
+use super::json::Json;
 use super::settings::Compression;
 use crate::model::Signal;
 use crate::runtime::heavy;
@@ -18,11 +19,23 @@ pub(super) struct Part {
     pub(super) items: usize,
     body: Bytes,
     compressed: OnceLock<Bytes>,
+    json: OnceLock<Option<Box<Json>>>,
 }
 
 impl Part {
     pub(super) fn new(signal: Signal, items: usize, body: Vec<u8>) -> Self {
-        Self { signal, items, body: Bytes::from(body), compressed: OnceLock::new() }
+        Self {
+            signal,
+            items,
+            body: Bytes::from(body),
+            compressed: OnceLock::new(),
+            json: OnceLock::new(),
+        }
+    }
+
+    /// The request as JSON, written when it is first asked for; `None` if it is not OTLP.
+    pub(super) fn json(&self) -> Option<&Json> {
+        self.json.get_or_init(|| Json::of(self)).as_deref()
     }
 
     /// The body in the given compression; compressed when it is first asked for.

@@ -23,6 +23,8 @@ pub struct Settings {
 pub enum Protocol {
     /// `http/protobuf`
     HttpProtobuf,
+    /// `http/json`
+    HttpJson,
     /// `grpc`
     Grpc,
 }
@@ -133,10 +135,12 @@ impl EndpointSettings {
     pub fn url_for(&self, signal: Signal) -> Result<Uri, http::Error> {
         let path = match (self.protocol, self.url.path_and_query()) {
             (Protocol::Grpc, _) => signal.grpc_path().to_owned(),
-            (Protocol::HttpProtobuf, Some(given)) if given.path().len() > 1 => {
+            (Protocol::HttpProtobuf | Protocol::HttpJson, Some(given))
+                if given.path().len() > 1 =>
+            {
                 signal_path(given.path(), signal, given.query())
             }
-            (Protocol::HttpProtobuf, given) => {
+            (Protocol::HttpProtobuf | Protocol::HttpJson, given) => {
                 with_query(signal.http_path().to_owned(), given.and_then(|given| given.query()))
             }
         };
@@ -197,10 +201,11 @@ mod tests {
 
     #[test]
     fn urls_get_the_path_of_the_signal() {
-        use Protocol::{Grpc, HttpProtobuf};
+        use Protocol::{Grpc, HttpJson, HttpProtobuf};
         for (given, protocol, signal, expected) in [
             ("http://a:4318", HttpProtobuf, Signal::Traces, "http://a:4318/v1/traces"),
             ("http://a:4318/", HttpProtobuf, Signal::Logs, "http://a:4318/v1/logs"),
+            ("http://a:4318", HttpJson, Signal::Logs, "http://a:4318/v1/logs"),
             ("https://a/api/otel", HttpProtobuf, Signal::Traces, "https://a/api/otel/v1/traces"),
             ("https://a/api/v1/traces", HttpProtobuf, Signal::Traces, "https://a/api/v1/traces"),
             ("https://a/api/v1/traces/", HttpProtobuf, Signal::Metrics, "https://a/api/v1/metrics"),

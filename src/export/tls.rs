@@ -101,7 +101,7 @@ fn base(endpoint: &EndpointSettings) -> ClientBuilder {
         .timeout(endpoint.timeout);
     match endpoint.protocol {
         Protocol::Grpc => builder.http2_prior_knowledge().http2_adaptive_window(true),
-        Protocol::HttpProtobuf => builder,
+        Protocol::HttpProtobuf | Protocol::HttpJson => builder,
     }
 }
 

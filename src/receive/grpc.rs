@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 
 use super::body;
 use super::encoding::{Encoding, GRPC_ACCEPTED};
+use super::format::Format;
 use super::http::{media_type, refused};
 use super::meters::Transport;
 use super::refusal::Refusal;
@@ -97,7 +98,7 @@ fn unframe(mut bytes: Bytes, encoding: Encoding) -> Result<Payload, Refusal> {
     if bytes.len() > length {
         return Err(Refusal::GrpcFraming("the call has more than one message"));
     }
-    Ok(Payload { bytes, encoding })
+    Ok(Payload { bytes, encoding, format: Format::Protobuf })
 }
 
 fn success(message: &[u8]) -> Response<Reply> {

@@ -1,4 +1,4 @@
-//! OTLP/HTTP with protobuf bodies, by the OpenTelemetry Protocol Specification, section "OTLP/HTTP".
+//! OTLP/HTTP with protobuf and JSON bodies, by the OpenTelemetry Protocol Specification, section "OTLP/HTTP".
 
 use bytes::Bytes;
 use http::header::{
@@ -12,20 +12,18 @@ use prost::Message;
 
 use super::body;
 use super::encoding::{Encoding, HTTP_ACCEPTED};
+use super::format::Format;
 use super::meters::Transport;
 use super::refusal::Refusal;
 use super::reply::Reply;
 use super::service::{Payload, Service};
 use crate::model::Signal;
 
-const PROTOBUF: &str = "application/x-protobuf";
-const JSON: &str = "application/json";
-
 /// Answers a request.
 pub(super) async fn answer(service: &Service, request: Request<Incoming>) -> Response<Reply> {
     let (parts, mut body) = request.into_parts();
     match export(service, &parts, &mut body).await {
-        Ok(response) => reply(StatusCode::OK, PROTOBUF, response),
+        Ok(response) => reply(StatusCode::OK, format(&parts.headers), response),
         Err(refusal) => {
             service.note(&refusal);
             // Who was too slow is not waited for again.
@@ -47,16 +45,21 @@ async fn export(service: &Service, parts: &Parts, body: &mut Incoming) -> Result
     if parts.method != Method::POST {
         return Err(Refusal::Method(parts.method.to_string()));
     }
-    service.meters.of(signal).request(Transport::Http);
+    let format = content_format(&parts.headers);
+    let transport = if format == Ok(Format::Json) { Transport::HttpJson } else { Transport::Http };
+    service.meters.of(signal).request(transport);
     let caller = service.security.guard.check(&parts.headers, &parts.extensions).await?;
-    check_content_type(media_type(&parts.headers))?;
+    let format = format?;
+    if (signal, format) == (Signal::Profiles, Format::Json) {
+        return Err(Refusal::JsonProfiles);
+    }
     let encoding = Encoding::of(&parts.headers, &CONTENT_ENCODING)?;
     let origin = service.tenancy.origin(&parts.headers, caller.tenant)?;
     service.admit()?;
     let mut held = service.budget.share();
     let bytes =
         body::read(body, service.max_request_size, service.limits.read_timeout, &mut held).await?;
-    service.store(signal, Payload { bytes, encoding }, origin, held).await
+    service.store(signal, Payload { bytes, encoding, format }, origin, held).await
 }
 
 /// The content type without parameters, in lower case.
@@ -65,12 +68,14 @@ pub(super) fn media_type(headers: &HeaderMap) -> String {
     value.split(';').next().unwrap_or("").trim().to_ascii_lowercase()
 }
 
-fn check_content_type(media_type: String) -> Result<(), Refusal> {
-    match media_type.as_str() {
-        PROTOBUF | "application/protobuf" => Ok(()),
-        JSON => Err(Refusal::Json),
-        _ => Err(Refusal::ContentType(media_type)),
-    }
+fn content_format(headers: &HeaderMap) -> Result<Format, Refusal> {
+    let media_type = media_type(headers);
+    Format::of(&media_type).ok_or(Refusal::ContentType(media_type))
+}
+
+/// The format of the answer: that of the request, and protobuf where it has none that we know.
+fn format(headers: &HeaderMap) -> Format {
+    content_format(headers).unwrap_or(Format::Protobuf)
 }
 
 /// Whether the rest of a refused body is to be read. HTTP/2 can end a stream without; a sender that
@@ -83,13 +88,13 @@ fn must_discard(parts: &Parts, body: &Incoming) -> bool {
 
 /// The answer to a refused request: a `google.rpc.Status` in the format of the request.
 pub(super) fn refused(headers: &HeaderMap, refusal: &Refusal) -> Response<Reply> {
+    let format = format(headers);
     let status = refusal.status();
-    let mut response = if media_type(headers) == JSON {
-        let text = serde_json::json!({ "code": status.code, "message": status.message });
-        reply(refusal.http_status(), JSON, text.to_string().into_bytes())
-    } else {
-        reply(refusal.http_status(), PROTOBUF, status.encode_to_vec())
+    let body = match format {
+        Format::Protobuf => status.encode_to_vec(),
+        Format::Json => status.to_json(),
     };
+    let mut response = reply(refusal.http_status(), format, body);
     let headers = response.headers_mut();
     if let Some(seconds) = refusal.retry_after() {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
@@ -107,10 +112,11 @@ pub(super) fn refused(headers: &HeaderMap, refusal: &Refusal) -> Response<Reply>
     response
 }
 
-fn reply(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Response<Reply> {
+fn reply(status: StatusCode, format: Format, body: Vec<u8>) -> Response<Reply> {
     let mut response = Response::new(Reply::new(Bytes::from(body)));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    let content_type = HeaderValue::from_static(format.content_type());
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
     response
 }
 
@@ -128,10 +134,10 @@ mod tests {
 
     #[test]
     fn content_types() {
-        let check = |value| check_content_type(media_type(&headers(CONTENT_TYPE, &[value])));
-        assert_eq!(check("application/x-protobuf; charset=utf-8"), Ok(()));
-        assert_eq!(check("Application/Protobuf"), Ok(()));
-        assert_eq!(check("application/json"), Err(Refusal::Json));
+        let check = |value| content_format(&headers(CONTENT_TYPE, &[value]));
+        assert_eq!(check("application/x-protobuf; charset=utf-8"), Ok(Format::Protobuf));
+        assert_eq!(check("Application/Protobuf"), Ok(Format::Protobuf));
+        assert_eq!(check("application/json;charset=UTF-8"), Ok(Format::Json));
         assert_eq!(check("text/plain"), Err(Refusal::ContentType("text/plain".to_owned())));
     }
 }

@@ -10,7 +10,7 @@ use crate::stats::{Counter, CounterFamily, Counters};
 
 const RECEIVED_REQUESTS: CounterFamily = CounterFamily::counter(
     "received_requests_total",
-    "Requests by signal and transport, whatever became of them.",
+    "Requests by signal and transport (grpc, http, http_json), whatever became of them.",
     &["signal", "transport"],
 );
 const RECEIVED_ITEMS: CounterFamily = CounterFamily::counter(
@@ -53,8 +53,10 @@ const ITEM_REASONS: [&str; 5] =
 pub(super) enum Transport {
     /// OTLP/gRPC.
     Grpc,
-    /// OTLP/HTTP with protobuf.
+    /// OTLP/HTTP with protobuf, and with what we do not take.
     Http,
+    /// OTLP/HTTP with JSON.
+    HttpJson,
 }
 
 /// The counters of one signal.
@@ -62,6 +64,7 @@ pub(super) enum Transport {
 pub(super) struct SignalMeters {
     grpc_requests: Counter,
     http_requests: Counter,
+    http_json_requests: Counter,
     pub(super) received: Counter,
     pub(super) accepted: Counter,
     pub(super) rejected: Counter,
@@ -114,6 +117,7 @@ impl SignalMeters {
         Self {
             grpc_requests: counters.counter(RECEIVED_REQUESTS, &[name, "grpc"]),
             http_requests: counters.counter(RECEIVED_REQUESTS, &[name, "http"]),
+            http_json_requests: counters.counter(RECEIVED_REQUESTS, &[name, "http_json"]),
             received: counters.counter(RECEIVED_ITEMS, &[name]),
             accepted: counters.counter(ACCEPTED_ITEMS, &[name]),
             rejected: counters.counter(REJECTED_ITEMS, &[name, "malformed"]),
@@ -128,6 +132,7 @@ impl SignalMeters {
         match transport {
             Transport::Grpc => self.grpc_requests.add(1),
             Transport::Http => self.http_requests.add(1),
+            Transport::HttpJson => self.http_json_requests.add(1),
         }
     }
 

@@ -10,6 +10,7 @@ mod connection;
 mod connections;
 mod decompress;
 mod encoding;
+mod format;
 mod grpc;
 mod handoff;
 mod http;

@@ -47,12 +47,12 @@ pub(super) enum Refusal {
     Profiles,
     #[error("the method {0} is not allowed; OTLP/HTTP uses POST")]
     Method(String),
-    #[error("content type '{0}' is not supported; allowed: application/x-protobuf")]
-    ContentType(String),
     #[error(
-        "content type 'application/json' comes in a later release; allowed: application/x-protobuf"
+        "content type '{0}' is not supported; allowed: application/x-protobuf, application/json"
     )]
-    Json,
+    ContentType(String),
+    #[error("profiles are taken in as protobuf only; allowed: application/x-protobuf")]
+    JsonProfiles,
     #[error("encoding '{0}' is not supported; allowed: gzip, zstd, deflate, identity")]
     Encoding(String),
     #[error("the headers have more than {0} bytes, which is the limit")]
@@ -107,7 +107,7 @@ impl Refusal {
             Self::Unchecked => "unchecked",
             Self::Method(_)
             | Self::ContentType(_)
-            | Self::Json
+            | Self::JsonProfiles
             | Self::Encoding(_)
             | Self::GrpcVersion => "unsupported",
         }
@@ -161,7 +161,7 @@ impl Refusal {
             Self::QueueFull | Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::NotFound(_) | Self::NoSuchMethod(_) | Self::Profiles => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::ContentType(_) | Self::Json | Self::Encoding(_) => {
+            Self::ContentType(_) | Self::JsonProfiles | Self::Encoding(_) => {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE
             }
         }
@@ -189,7 +189,7 @@ impl Refusal {
             | Self::Profiles
             | Self::Method(_)
             | Self::ContentType(_)
-            | Self::Json
+            | Self::JsonProfiles
             | Self::Encoding(_) => Code::Unimplemented,
             Self::GrpcVersion | Self::GrpcFraming(_) => Code::Internal,
         }
@@ -265,7 +265,7 @@ mod tests {
             Refusal::Slow(1),
             Refusal::ClientGone,
             Refusal::NotFound(String::new()),
-            Refusal::Json,
+            Refusal::ContentType(String::new()),
             Refusal::TooLarge { limit: 1, when: "" },
             Refusal::RateLimited { seconds: 1 },
         ];

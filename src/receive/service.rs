@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use super::budget::{Budget, Held};
 use super::decompress::decompress;
 use super::encoding::Encoding;
+use super::format::Format;
 use super::handoff::{Batch, Handoff};
 use super::limits::Limits;
 use super::meters::Meters;
@@ -31,6 +32,7 @@ const USUAL_COMPRESSION: usize = 8;
 pub(super) struct Payload {
     pub(super) bytes: Bytes,
     pub(super) encoding: Encoding,
+    pub(super) format: Format,
 }
 
 /// The state that all connections of a receiver share.
@@ -89,6 +91,7 @@ impl Service {
         origin: Origin,
         mut held: Held,
     ) -> Result<Vec<u8>, Refusal> {
+        let format = payload.format;
         let digested = self.digest(signal, payload, &origin, &mut held)?;
         let Digested { transcoded, events, route, charge } = digested;
         let Transcoded { records, items, rejected, reason, .. } = transcoded;
@@ -107,7 +110,7 @@ impl Service {
             self.handoff.submit(batch, self.limits.queue_timeout, &self.meters).await?;
         }
         charge.spend();
-        Ok(wire::success(rejected, reason.as_deref()))
+        Ok(wire::success(signal, format, rejected, reason.as_deref()))
     }
 
     /// Decompresses and transcodes; afterwards `held` is what the events take.
@@ -118,11 +121,18 @@ impl Service {
         origin: &Origin,
         held: &mut Held,
     ) -> Result<Digested, Refusal> {
-        let Payload { bytes, encoding } = payload;
+        let Payload { bytes, encoding, format } = payload;
         let growth = if encoding.is_compressed() { USUAL_COMPRESSION } else { 1 };
-        heavy(bytes.len().saturating_mul(growth), || {
+        heavy(format.weight(bytes.len().saturating_mul(growth)), || {
             let request = decompress(encoding, bytes, self.max_request_size, held)?;
-            self.tenancy.run(&self.transcoder, signal, &request, origin, held)
+            let (request, converted) =
+                format.protobuf(signal, request, self.max_request_size, held)?;
+            let mut digested =
+                self.tenancy.run(&self.transcoder, signal, &request, origin, held)?;
+            let transcoded = &mut digested.transcoded;
+            transcoded.rejected = transcoded.rejected.saturating_add(converted.rejected);
+            transcoded.reason = converted.reason.or(transcoded.reason.take());
+            Ok(digested)
         })
     }
 }

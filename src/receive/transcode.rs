@@ -118,8 +118,11 @@ impl Transcoder {
         request: &[u8],
         held: &mut Held,
     ) -> Result<Vec<u8>, Refusal> {
-        let expected = expected_size(signal, request)
-            .map_err(|error| Refusal::Malformed(format!("the request is not OTLP: {error}")))?;
+        let expected = expected_size(signal, request).map_err(|broken| {
+            let Broken { path, error } = broken;
+            let path = if path.is_empty() { "request" } else { &path };
+            Refusal::Malformed(format!("the request is not OTLP: {path}: {error}"))
+        })?;
         if expected > self.largest {
             return Err(Refusal::TooLarge {
                 limit: self.largest,
@@ -176,17 +179,21 @@ fn reserve_groups(request_bytes: usize) -> u32 {
 /// About how large the events will be. Each record carries its resource and its scope, so a small
 /// request can stand for very much: a large resource and many small items. This looks at lengths
 /// only, down to the items, by the field numbers that all three signals share.
-fn expected_size(signal: Signal, request: &[u8]) -> Result<usize, WireError> {
-    if signal == Signal::Profiles {
+fn expected_size(signal: Signal, request: &[u8]) -> Result<usize, Broken> {
+    let [resources, scopes] = match signal {
+        Signal::Traces => ["resource_spans", "scope_spans"],
+        Signal::Metrics => ["resource_metrics", "scope_metrics"],
+        Signal::Logs => ["resource_logs", "scope_logs"],
         // One record for the whole request.
-        return Ok(request.len().saturating_add(PER_RECORD));
-    }
+        Signal::Profiles => return Ok(request.len().saturating_add(PER_RECORD)),
+    };
     let mut total = request.len();
+    let mut resource_index = 0_usize;
     each_message(request, |number, resource_items| {
         if number != 1 {
             return Ok(());
         }
-        let (mut resource, mut items) = (0_usize, 0_usize);
+        let (mut resource, mut items, mut scope_index) = (0_usize, 0_usize, 0_usize);
         each_message(resource_items, |number, content| {
             if number != 2 {
                 // The resource itself, its schema URL, and what we do not know.
@@ -201,23 +208,47 @@ fn expected_size(signal: Signal, request: &[u8]) -> Result<usize, WireError> {
                     scope = scope.saturating_add(content.len());
                 }
                 Ok(())
-            })?;
+            })
+            .map_err(|broken| broken.within(scopes, scope_index))?;
+            scope_index = scope_index.saturating_add(1);
             total = total.saturating_add(count.saturating_mul(scope));
             items = items.saturating_add(count);
             Ok(())
-        })?;
+        })
+        .map_err(|broken| broken.within(resources, resource_index))?;
+        resource_index = resource_index.saturating_add(1);
         total = total.saturating_add(items.saturating_mul(resource));
         Ok(())
     })?;
     Ok(total)
 }
 
+/// Protobuf that is broken around the items, and where.
+#[derive(Debug)]
+struct Broken {
+    path: String,
+    error: WireError,
+}
+
+impl Broken {
+    #[cold]
+    fn new(error: WireError) -> Self {
+        Self { path: String::new(), error }
+    }
+
+    #[cold]
+    fn within(self, name: &str, index: usize) -> Self {
+        let dot = if self.path.is_empty() { "" } else { "." };
+        Self { path: format!("{name}[{index}]{dot}{}", self.path), ..self }
+    }
+}
+
 fn each_message<'a>(
     message: &'a [u8],
-    mut see: impl FnMut(u32, &'a [u8]) -> Result<(), WireError>,
-) -> Result<(), WireError> {
+    mut see: impl FnMut(u32, &'a [u8]) -> Result<(), Broken>,
+) -> Result<(), Broken> {
     let mut fields = Fields::new(message);
-    while let Some(field) = fields.read()? {
+    while let Some(field) = fields.read().map_err(Broken::new)? {
         if let WireValue::Bytes(content) = field.value {
             see(field.number, content)?;
         }
@@ -265,7 +296,12 @@ mod tests {
         let mut request = samples::traces(1, 10);
         request.pop();
         let refusal = run(&Transcoder::new(true, 1 << 20), &request).unwrap_err();
-        assert!(matches!(refusal, Refusal::Malformed(_)), "{refusal}");
+        let Refusal::Malformed(words) = refusal else { panic!("{refusal}") };
+        assert!(words.contains("request: protobuf ends in the middle"), "{words}");
+        // A ResourceSpans with a good and a broken ScopeSpans.
+        let request = b"\x0a\x05\x12\x00\x12\x01\x08";
+        let refusal = run(&Transcoder::new(true, 1 << 20), request).unwrap_err();
+        assert!(refusal.to_string().contains("resource_spans[0].scope_spans[1]: "), "{refusal}");
     }
 
     #[test]

@@ -1,9 +1,13 @@
-//! The protobuf messages of answers.
+//! The messages of answers, in protobuf and in JSON.
 //!
 //! `google.rpc.Status`, `google.rpc.RetryInfo` and `google.protobuf.Duration` by their published
 //! field numbers, and the `Export*ServiceResponse` of OTLP, which is the same for all signals.
 
 use prost::Message;
+use serde_json::{Value, json};
+
+use super::format::Format;
+use crate::model::Signal;
 
 /// `google.rpc.Status`.
 #[derive(Clone, PartialEq, Message)]
@@ -16,6 +20,18 @@ pub(super) struct Status {
     pub(super) details: Vec<Any>,
 }
 
+impl Status {
+    /// The same in proto3 JSON. Of the details it has those that we make.
+    pub(super) fn to_json(&self) -> Vec<u8> {
+        let mut status = json!({ "code": self.code, "message": self.message });
+        let details: Vec<Value> = self.details.iter().filter_map(Any::to_json).collect();
+        if let (false, Some(fields)) = (details.is_empty(), status.as_object_mut()) {
+            fields.insert("details".to_owned(), Value::Array(details));
+        }
+        status.to_string().into_bytes()
+    }
+}
+
 /// `google.protobuf.Any`.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Any {
@@ -24,6 +40,21 @@ pub(super) struct Any {
     #[prost(bytes = "vec", tag = "2")]
     pub(super) value: Vec<u8>,
 }
+
+impl Any {
+    /// A message in the JSON form of `Any`: its type beside its fields. `None` for types that are
+    /// not known here.
+    fn to_json(&self) -> Option<Value> {
+        if self.type_url != RETRY_INFO {
+            return None;
+        }
+        let delay = RetryInfo::decode(self.value.as_slice()).ok()?.retry_delay?;
+        Some(json!({ "@type": RETRY_INFO, "retryDelay": format!("{}s", delay.seconds) }))
+    }
+}
+
+/// The type of [`RetryInfo`] in details.
+const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
 
 /// `google.rpc.RetryInfo`.
 #[derive(Clone, PartialEq, Message)]
@@ -60,19 +91,45 @@ pub(super) struct PartialSuccess {
 /// A `RetryInfo` as it stands in the details of a status.
 pub(super) fn retry_info(seconds: i64) -> Any {
     let info = RetryInfo { retry_delay: Some(Duration { seconds, nanos: 0 }) };
-    Any {
-        type_url: "type.googleapis.com/google.rpc.RetryInfo".to_owned(),
-        value: info.encode_to_vec(),
-    }
+    Any { type_url: RETRY_INFO.to_owned(), value: info.encode_to_vec() }
 }
 
 /// The answer to a request that was taken: plain success, or what was rejected and why.
-pub(super) fn success(rejected: usize, reason: Option<&str>) -> Vec<u8> {
+pub(super) fn success(
+    signal: Signal,
+    format: Format,
+    rejected: usize,
+    reason: Option<&str>,
+) -> Vec<u8> {
     let partial_success = (rejected > 0 || reason.is_some()).then(|| PartialSuccess {
         rejected: i64::try_from(rejected).unwrap_or(i64::MAX),
         error_message: reason.unwrap_or("some items were not valid").to_owned(),
     });
-    ExportResponse { partial_success }.encode_to_vec()
+    match format {
+        Format::Protobuf => ExportResponse { partial_success }.encode_to_vec(),
+        Format::Json => success_json(signal, partial_success),
+    }
+}
+
+/// The field of a partial success that has the number, which is another one for each signal.
+const fn rejected_name(signal: Signal) -> &'static str {
+    match signal {
+        Signal::Traces => "rejectedSpans",
+        Signal::Metrics => "rejectedDataPoints",
+        Signal::Logs => "rejectedLogRecords",
+        Signal::Profiles => "rejectedProfiles",
+    }
+}
+
+fn success_json(signal: Signal, partial_success: Option<PartialSuccess>) -> Vec<u8> {
+    let Some(partial) = partial_success else { return b"{}".to_vec() };
+    let mut fields = serde_json::Map::new();
+    if partial.rejected != 0 {
+        // A number of 64 bits is text in proto3 JSON.
+        fields.insert(rejected_name(signal).to_owned(), partial.rejected.to_string().into());
+    }
+    fields.insert("errorMessage".to_owned(), partial.error_message.into());
+    json!({ "partialSuccess": fields }).to_string().into_bytes()
 }
 
 #[cfg(test)]
@@ -84,6 +141,8 @@ mod tests {
 
     #[test]
     fn answers_are_what_otlp_says() {
+        let success =
+            |rejected, reason| success(Signal::Traces, Format::Protobuf, rejected, reason);
         assert!(success(0, None).is_empty());
         let bytes = success(3, Some("why"));
         let traces = ExportTraceServiceResponse::decode(&bytes[..]).unwrap();
@@ -93,5 +152,35 @@ mod tests {
         assert_eq!(metrics.partial_success.unwrap().rejected_data_points, 3);
         let logs = ExportLogsServiceResponse::decode(&bytes[..]).unwrap();
         assert_eq!(logs.partial_success.unwrap().rejected_log_records, 3);
+    }
+
+    #[test]
+    fn json_answers_are_what_otlp_says() {
+        let success = |signal, rejected, reason| {
+            String::from_utf8(success(signal, Format::Json, rejected, reason)).unwrap()
+        };
+        assert_eq!(success(Signal::Logs, 0, None), "{}");
+        let warning = r#"{"partialSuccess":{"errorMessage":"why"}}"#;
+        assert_eq!(success(Signal::Logs, 0, Some("why")), warning);
+        let traces: Value =
+            serde_json::from_str(&success(Signal::Traces, 3, Some("a\"b"))).unwrap();
+        let partial = json!({ "rejectedSpans": "3", "errorMessage": "a\"b" });
+        assert_eq!(traces, json!({ "partialSuccess": partial }));
+        let metrics = success(Signal::Metrics, 3, None);
+        assert!(metrics.contains(r#""rejectedDataPoints":"3""#), "{metrics}");
+        let logs = success(Signal::Logs, 3, None);
+        assert!(logs.contains(r#""rejectedLogRecords":"3""#), "{logs}");
+    }
+
+    #[test]
+    fn a_status_in_json_has_its_details() {
+        let retry = retry_info(7);
+        let other = Any { type_url: "type.googleapis.com/google.rpc.Help".into(), value: vec![] };
+        let status = Status { code: 14, message: "later".into(), details: vec![other, retry] };
+        let json: Value = serde_json::from_slice(&status.to_json()).unwrap();
+        let info = json!({ "@type": RETRY_INFO, "retryDelay": "7s" });
+        assert_eq!(json, json!({ "code": 14, "message": "later", "details": [info] }));
+        let status = Status { details: vec![], ..status };
+        assert!(!String::from_utf8(status.to_json()).unwrap().contains("details"));
     }
 }

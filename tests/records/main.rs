@@ -9,6 +9,8 @@ mod golden;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod json;
+#[cfg(test)]
 mod rewritten;
 #[cfg(test)]
 mod roundtrip;

@@ -2,6 +2,7 @@
 
 mod data;
 mod delivery;
+mod json;
 mod profiles;
 mod receiver;
 mod selection;

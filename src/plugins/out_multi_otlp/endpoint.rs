@@ -13,7 +13,7 @@ use crate::export::{Compression, Content, EndpointSettings, OnError, Protocol};
 use crate::model::Signal;
 
 /// One line of help for the host.
-pub(super) const HELP: &str = "endpoint.NAME.KEY: url, protocol (http/protobuf, grpc), headers, \
+pub(super) const HELP: &str = "endpoint.NAME.KEY: url, protocol (http/protobuf, http/json, grpc), headers, \
     compression (none, gzip), timeout, signals, where, on_error (drop, keep), content (keep, drop), \
     sampling_percentage, max_request_size, tls.ca_file, tls.crt_file, tls.key_file, tls.verify.";
 
@@ -147,11 +147,8 @@ fn word<T: Copy>(value: &str, words: &[(&str, T)]) -> Result<T, Wrong> {
 }
 
 fn protocol(value: &str) -> Result<Protocol, Wrong> {
-    if value.eq_ignore_ascii_case("http/json") {
-        let words = "OTLP as JSON is not supported yet; allowed: http/protobuf, grpc";
-        return Err(words.to_owned());
-    }
-    word(value, &[("http/protobuf", Protocol::HttpProtobuf), ("grpc", Protocol::Grpc)])
+    use Protocol::{Grpc, HttpJson, HttpProtobuf};
+    word(value, &[("http/protobuf", HttpProtobuf), ("http/json", HttpJson), ("grpc", Grpc)])
 }
 
 fn compression(value: &str) -> Result<Compression, Wrong> {

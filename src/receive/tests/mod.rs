@@ -5,6 +5,7 @@ mod grpc;
 mod h2;
 pub(crate) mod host;
 mod http;
+mod json;
 mod limits;
 pub(crate) mod packed;
 pub(crate) mod post;

@@ -1,0 +1,234 @@
+//! Objects to messages.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::context::Context;
+use super::field::FieldVisitor;
+use super::scalar::drain_seq;
+use crate::codec::json::schema::{Field, MAX_DEPTH, Message};
+use crate::codec::wire::{Fields, Nested};
+
+/// The whole request.
+pub(super) struct RequestVisitor<'c, 'o> {
+    pub(super) context: &'c mut Context<'o>,
+    pub(super) message: &'static Message,
+}
+
+impl RequestVisitor<'_, '_> {
+    fn wrong<E: Error>(self, found: &str) -> Result<(), E> {
+        self.context.fail(|| format!("expected an object, found {found}"))
+    }
+}
+
+impl<'de> Visitor<'de> for RequestVisitor<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
+        fields(self.context, self.message, map)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<(), A::Error> {
+        drain_seq(list)?;
+        self.wrong("an array")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        self.wrong("null")
+    }
+
+    fn visit_bool<E: Error>(self, _value: bool) -> Result<(), E> {
+        self.wrong("true or false")
+    }
+
+    fn visit_u64<E: Error>(self, _value: u64) -> Result<(), E> {
+        self.wrong("a number")
+    }
+
+    fn visit_i64<E: Error>(self, _value: i64) -> Result<(), E> {
+        self.wrong("a number")
+    }
+
+    fn visit_f64<E: Error>(self, _value: f64) -> Result<(), E> {
+        self.wrong("a number")
+    }
+
+    fn visit_str<E: Error>(self, _value: &str) -> Result<(), E> {
+        self.wrong("text")
+    }
+}
+
+/// Writes an object as the field `number`.
+pub(super) fn message<'de, A: MapAccess<'de>>(
+    context: &mut Context<'_>,
+    number: u32,
+    message: &'static Message,
+    map: A,
+) -> Result<(), A::Error> {
+    let nested = Nested::open(context.out, number, message.estimate);
+    if message.is_value {
+        value(context, message, map)?;
+    } else {
+        fields(context, message, map)?;
+    }
+    nested.close(context.out);
+    Ok(())
+}
+
+/// Reads an `AnyValue`, the only message that may be in itself.
+fn value<'de, A: MapAccess<'de>>(
+    context: &mut Context<'_>,
+    message: &'static Message,
+    map: A,
+) -> Result<(), A::Error> {
+    if context.depth >= MAX_DEPTH {
+        context.fail(|| format!("values are nested deeper than {MAX_DEPTH}"))?;
+        return drain_map(map);
+    }
+    context.depth += 1;
+    fields(context, message, map)?;
+    context.depth -= 1;
+    Ok(())
+}
+
+/// Reads what is left of an object that is of no use.
+pub(super) fn drain_map<'de, A: MapAccess<'de>>(mut map: A) -> Result<(), A::Error> {
+    while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+    Ok(())
+}
+
+/// Writes the fields of an object.
+fn fields<'de, A: MapAccess<'de>>(
+    context: &mut Context<'_>,
+    message: &'static Message,
+    mut map: A,
+) -> Result<(), A::Error> {
+    let start = context.out.len();
+    let (mut seen, mut given, mut hint) = (0_u32, 0_u32, 0);
+    let mut repeats = Repeats::default();
+    while let Some(key) = map.next_key_seed(Key { message, hint })? {
+        let Some((index, field)) = key else {
+            map.next_value::<IgnoredAny>()?;
+            continue;
+        };
+        if context.failed() && !message.counted {
+            map.next_value::<IgnoredAny>()?;
+            continue;
+        }
+        hint = index + 1;
+        let bit = 1_u32 << index;
+        let again = seen & bit != 0;
+        if again {
+            repeats.note(field.number, context.out.len() - start);
+        }
+        seen |= bit;
+        context.enter(field.name);
+        let visitor = FieldVisitor { context, field, again, element: false };
+        if map.next_value_seed(visitor)? {
+            given |= bit;
+        } else {
+            given &= !bit;
+        }
+        context.path.pop();
+    }
+    repeats.apply(context.out, start);
+    check(context, message, given)
+}
+
+/// Checks the rules that a message as a whole has; `given` has the bits of its fields.
+#[inline]
+fn check<E: Error>(context: &mut Context<'_>, message: &Message, given: u32) -> Result<(), E> {
+    if (given & message.one_of).count_ones() > 1 {
+        context.fail(|| {
+            format!("expected one of these fields, found more: {}", names(message, given))
+        })?;
+    }
+    let missing = message.required & !given;
+    if missing != 0 {
+        context.fail(|| {
+            let first = message.fields.get(missing.trailing_zeros() as usize);
+            let name = first.map_or("", |field| field.name);
+            format!("the field {name} is missing; a span has a traceId and a spanId")
+        })?;
+    }
+    Ok(())
+}
+
+/// The names of the fields of the `oneof` that were given.
+fn names(message: &Message, given: u32) -> String {
+    let given = given & message.one_of;
+    let fields = message.fields.iter().enumerate();
+    let names = fields.filter(|(index, _)| given & (1 << index) != 0).map(|(_, field)| field.name);
+    names.collect::<Vec<_>>().join(", ")
+}
+
+/// The fields whose keys came more than once, with where the last value begins.
+#[derive(Default)]
+struct Repeats {
+    last: Vec<(u32, usize)>,
+}
+
+impl Repeats {
+    #[cold]
+    fn note(&mut self, number: u32, offset: usize) {
+        match self.last.iter_mut().find(|(known, _)| *known == number) {
+            Some((_, last)) => *last = offset,
+            None => self.last.push((number, offset)),
+        }
+    }
+
+    /// Takes the earlier values out of the message that begins at `start`.
+    #[inline]
+    fn apply(&self, out: &mut Vec<u8>, start: usize) {
+        if !self.last.is_empty() {
+            self.keep_last(out, start);
+        }
+    }
+
+    #[cold]
+    fn keep_last(&self, out: &mut Vec<u8>, start: usize) {
+        let written = out.split_off(start.min(out.len()));
+        let mut fields = Fields::new(&written);
+        loop {
+            let offset = written.len() - fields.rest().len();
+            let Ok(Some(field)) = fields.read() else { return };
+            let stale = |(number, last): &(u32, usize)| *number == field.number && offset < *last;
+            if !self.last.iter().any(stale) {
+                out.extend_from_slice(field.raw);
+            }
+        }
+    }
+}
+
+/// A key: the field that it names, and its index.
+struct Key {
+    message: &'static Message,
+    hint: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Key {
+    type Value = Option<(usize, &'static Field)>;
+
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(self, key: D) -> Result<Self::Value, D::Error> {
+        key.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Key {
+    type Value = Option<(usize, &'static Field)>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a key")
+    }
+
+    #[inline]
+    fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(self.message.find(name, self.hint))
+    }
+}

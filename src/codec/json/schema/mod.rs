@@ -1,0 +1,165 @@
+//! OTLP's messages as data: the JSON name, the number and the form of every field.
+//!
+//! One table per message serves both directions. Numbers, types and names are those of
+//! opentelemetry-proto 1.11.
+
+mod messages;
+mod names;
+
+pub(super) use messages::request;
+
+/// How deep attribute values may nest, as in telemetry records.
+pub(in crate::codec::json) const MAX_DEPTH: u32 = 64;
+
+/// No message has more fields.
+pub(in crate::codec::json) const MAX_FIELDS: usize = 16;
+
+/// The form of a field, in protobuf and in JSON.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::codec::json) enum Kind {
+    /// `uint32`: a number.
+    Uint32,
+    /// `int32`: a number.
+    Int32,
+    /// `sint32`: a number.
+    Sint32,
+    /// `fixed32`: a number.
+    Fixed32,
+    /// `int64`: a number in text.
+    Int64,
+    /// `fixed64`: a number in text.
+    Fixed64,
+    /// `sfixed64`: a number in text.
+    Sfixed64,
+    /// An enum, with the names of its numbers.
+    Enum(&'static [&'static str]),
+    /// `bool`.
+    Bool,
+    /// `double`.
+    Double,
+    /// `string`.
+    Str,
+    /// `bytes` as hex digits: an id of any length.
+    Hex,
+    /// `bytes` as hex digits: an id that must have so many bytes, of which not all are zero.
+    Id(usize),
+    /// `bytes` as base64.
+    Bytes,
+    /// A message.
+    Message(&'static Message),
+    /// Repeated messages.
+    Messages(&'static Message),
+    /// Repeated messages that are the data points of a metric, and are counted.
+    Points(&'static Message),
+    /// Repeated messages that stand for themselves: if one is bad, those beside it are kept.
+    Items(&'static Message),
+    /// Repeated strings.
+    Strs,
+    /// Repeated `fixed64`, packed.
+    Fixed64s,
+    /// Repeated `uint64`, packed.
+    Varints,
+    /// Repeated `double`, packed.
+    Doubles,
+}
+
+/// When a field is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::codec::json) enum Presence {
+    /// When it is neither zero nor empty.
+    Implicit,
+    /// When it was given: `optional` fields and messages.
+    Explicit,
+    /// When it was given; only one field of the message's `oneof` may be.
+    OneOf,
+}
+
+/// One field of a message.
+#[derive(Debug)]
+pub(in crate::codec::json) struct Field {
+    pub(in crate::codec::json) number: u32,
+    /// Its lowerCamelCase name.
+    pub(in crate::codec::json) name: &'static str,
+    /// Its name in the protobuf files, which parsers of proto3 JSON accept too.
+    pub(in crate::codec::json) proto_name: &'static str,
+    pub(in crate::codec::json) kind: Kind,
+    pub(in crate::codec::json) presence: Presence,
+}
+
+impl Field {
+    const fn new(number: u32, name: &'static str, proto_name: &'static str, kind: Kind) -> Self {
+        let presence = match kind {
+            Kind::Message(_) => Presence::Explicit,
+            _ => Presence::Implicit,
+        };
+        Self { number, name, proto_name, kind, presence }
+    }
+
+    const fn word(number: u32, name: &'static str, kind: Kind) -> Self {
+        Self::new(number, name, name, kind)
+    }
+
+    const fn when(mut self, presence: Presence) -> Self {
+        self.presence = presence;
+        self
+    }
+}
+
+/// One OTLP message.
+#[derive(Debug)]
+pub(in crate::codec::json) struct Message {
+    pub(in crate::codec::json) fields: &'static [Field],
+    /// About how many bytes of protobuf it takes.
+    pub(in crate::codec::json) estimate: usize,
+    /// The bits, by index, of the fields that must be there.
+    pub(in crate::codec::json) required: u32,
+    /// The bits, by index, of the fields of the `oneof`.
+    pub(in crate::codec::json) one_of: u32,
+    /// Whether it holds data points, which are counted even in a bad metric.
+    pub(in crate::codec::json) counted: bool,
+    /// Whether it is `AnyValue`, the one message that may nest in itself.
+    pub(in crate::codec::json) is_value: bool,
+}
+
+impl Message {
+    const fn new(estimate: usize, fields: &'static [Field]) -> Self {
+        let (mut required, mut one_of, mut counted) = (0, 0, false);
+        let mut bit = 1_u32;
+        let mut rest = fields;
+        while let [field, tail @ ..] = rest {
+            match field.kind {
+                Kind::Id(_) => required |= bit,
+                Kind::Points(_) => counted = true,
+                Kind::Message(inner) if inner.counted => counted = true,
+                _ => {}
+            }
+            if matches!(field.presence, Presence::OneOf) {
+                one_of |= bit;
+            }
+            bit <<= 1;
+            rest = tail;
+        }
+        Self { fields, estimate, required, one_of, counted, is_value: false }
+    }
+
+    /// The field with this name. Senders keep an order, so the search begins at `hint`.
+    #[inline]
+    pub(in crate::codec::json) fn find(
+        &self,
+        name: &str,
+        hint: usize,
+    ) -> Option<(usize, &'static Field)> {
+        let (before, after) = self.fields.split_at_checked(hint).unwrap_or((self.fields, &[]));
+        let named = |field: &Field| field.name == name || field.proto_name == name;
+        if let Some((index, field)) = after.iter().enumerate().find(|(_, field)| named(field)) {
+            return Some((hint + index, field));
+        }
+        before.iter().enumerate().find(|(_, field)| named(field))
+    }
+
+    /// The index of the field with this number.
+    #[inline]
+    pub(in crate::codec::json) fn index(&self, number: u32) -> Option<usize> {
+        self.fields.iter().position(|field| field.number == number)
+    }
+}

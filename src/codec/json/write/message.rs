@@ -1,0 +1,292 @@
+//! Messages to objects.
+
+use std::borrow::Cow;
+
+use super::{Unwritable, text};
+use crate::codec::json::schema::{Field, Kind, MAX_DEPTH, MAX_FIELDS, Message, Presence};
+use crate::codec::wire::{Fields, WireField, WireValue};
+
+/// Writes JSON.
+pub(super) struct Writer<'o> {
+    pub(super) out: &'o mut Vec<u8>,
+    /// How many fields had no name.
+    pub(super) unknown: usize,
+    /// How many values are around this one.
+    pub(super) depth: u32,
+}
+
+/// What one field has on the wire.
+#[derive(Clone, Copy)]
+struct Slot<'a> {
+    /// The message from the field's first occurrence on.
+    from: &'a [u8],
+    last: WireValue<'a>,
+    count: usize,
+}
+
+impl Writer<'_> {
+    /// Writes a message as an object.
+    pub(super) fn message(&mut self, message: &Message, bytes: &[u8]) -> Result<(), Unwritable> {
+        if message.is_value {
+            if self.depth >= MAX_DEPTH {
+                return Err(Unwritable::Depth);
+            }
+            self.depth += 1;
+        }
+        let slots = self.scan(message, bytes)?;
+        self.out.push(b'{');
+        let mut first = true;
+        for (field, slot) in message.fields.iter().zip(&slots) {
+            if slot.count == 0 || !is_there(field, slot) {
+                continue;
+            }
+            if !std::mem::take(&mut first) {
+                self.out.push(b',');
+            }
+            text::string(self.out, field.name);
+            self.out.push(b':');
+            self.field(message, field, slot)?;
+        }
+        self.out.push(b'}');
+        if message.is_value {
+            self.depth -= 1;
+        }
+        Ok(())
+    }
+
+    /// Finds the fields: of the `oneof` only the last.
+    fn scan<'a>(
+        &mut self,
+        message: &Message,
+        bytes: &'a [u8],
+    ) -> Result<[Slot<'a>; MAX_FIELDS], Unwritable> {
+        let mut slots = [Slot { from: &[], last: WireValue::Group, count: 0 }; MAX_FIELDS];
+        let mut chosen = None;
+        let mut fields = Fields::new(bytes);
+        loop {
+            let from = fields.rest();
+            let Some(found) = fields.read()? else { return Ok(slots) };
+            let Some((index, field)) = message
+                .index(found.number)
+                .and_then(|index| message.fields.get(index).map(|field| (index, field)))
+            else {
+                self.unknown += 1;
+                continue;
+            };
+            if !fits(field.kind, &found) {
+                return Err(Unwritable::WireType(field.name));
+            }
+            if field.presence == Presence::OneOf
+                && let Some(before) = chosen.replace(index).filter(|before| *before != index)
+                && let Some(slot) = slots.get_mut(before)
+            {
+                slot.count = 0;
+            }
+            if let Some(slot) = slots.get_mut(index) {
+                if slot.count == 0 {
+                    slot.from = from;
+                }
+                slot.last = found.value;
+                slot.count += 1;
+            }
+        }
+    }
+
+    fn field(
+        &mut self,
+        message: &Message,
+        field: &Field,
+        slot: &Slot<'_>,
+    ) -> Result<(), Unwritable> {
+        match (field.kind, slot.last) {
+            (Kind::Message(inner), WireValue::Bytes(bytes)) => {
+                // Parts of one message are merged by putting them together, as protobuf asks.
+                let bytes = if slot.count == 1 {
+                    Cow::Borrowed(bytes)
+                } else {
+                    Cow::Owned(merged(message, field, slot)?)
+                };
+                self.message(inner, &bytes)?;
+            }
+            (
+                Kind::Messages(_)
+                | Kind::Points(_)
+                | Kind::Items(_)
+                | Kind::Strs
+                | Kind::Fixed64s
+                | Kind::Varints
+                | Kind::Doubles,
+                _,
+            ) => self.list(field, slot)?,
+            (_, value) => self.scalar(field, value)?,
+        }
+        Ok(())
+    }
+
+    fn list(&mut self, field: &Field, slot: &Slot<'_>) -> Result<(), Unwritable> {
+        self.out.push(b'[');
+        let start = self.out.len();
+        let mut fields = Fields::new(slot.from);
+        let mut left = slot.count;
+        while left > 0 {
+            let Some(found) = fields.read()? else { break };
+            if found.number != field.number {
+                continue;
+            }
+            left -= 1;
+            match (field.kind, found.value) {
+                (
+                    Kind::Messages(inner) | Kind::Points(inner) | Kind::Items(inner),
+                    WireValue::Bytes(bytes),
+                ) => {
+                    self.comma(start);
+                    self.message(inner, bytes)?;
+                }
+                (Kind::Strs, _) => {
+                    self.comma(start);
+                    self.scalar(field, found.value)?;
+                }
+                (_, WireValue::Bytes(packed)) => self.packed(field, packed, start)?,
+                (_, value) => {
+                    self.comma(start);
+                    self.scalar(field, value)?;
+                }
+            }
+        }
+        self.out.push(b']');
+        Ok(())
+    }
+
+    /// Separates an element of the list that begins at `start` from the one before.
+    fn comma(&mut self, start: usize) {
+        if self.out.len() > start {
+            self.out.push(b',');
+        }
+    }
+
+    fn packed(&mut self, field: &Field, packed: &[u8], start: usize) -> Result<(), Unwritable> {
+        if matches!(field.kind, Kind::Varints) {
+            let mut left = Fields::new(packed);
+            while !left.rest().is_empty() {
+                self.comma(start);
+                let value = left.varint()?;
+                text::quoted(self.out, value);
+            }
+            return Ok(());
+        }
+        let (values, rest) = packed.as_chunks::<8>();
+        if !rest.is_empty() {
+            return Err(Unwritable::Packed(field.name));
+        }
+        for value in values {
+            self.comma(start);
+            self.scalar(field, WireValue::Fixed64(u64::from_le_bytes(*value)))?;
+        }
+        Ok(())
+    }
+
+    fn scalar(&mut self, field: &Field, value: WireValue<'_>) -> Result<(), Unwritable> {
+        let out = &mut *self.out;
+        match (field.kind, value) {
+            (Kind::Bool, WireValue::Varint(value)) => {
+                out.extend_from_slice(if value == 0 { b"false" } else { b"true" });
+            }
+            (Kind::Uint32, WireValue::Varint(value)) => {
+                text::number(out, i64::from(low_half(value)));
+            }
+            (Kind::Int32 | Kind::Enum(_), WireValue::Varint(value)) => {
+                text::number(out, i64::from(low_half(value).cast_signed()));
+            }
+            (Kind::Sint32, WireValue::Varint(value)) => {
+                let value = low_half(value);
+                let half = (value >> 1).cast_signed();
+                text::number(out, i64::from(half ^ -(value & 1).cast_signed()));
+            }
+            (Kind::Fixed32, WireValue::Fixed32(value)) => text::number(out, i64::from(value)),
+            (Kind::Int64, WireValue::Varint(value)) => text::quoted(out, value.cast_signed()),
+            (Kind::Varints, WireValue::Varint(value)) => text::quoted(out, value),
+            (Kind::Fixed64 | Kind::Fixed64s, WireValue::Fixed64(value)) => {
+                text::quoted(out, value);
+            }
+            (Kind::Sfixed64, WireValue::Fixed64(value)) => {
+                text::quoted(out, value.cast_signed());
+            }
+            (Kind::Double | Kind::Doubles, WireValue::Fixed64(bits)) => {
+                text::double(out, f64::from_bits(bits));
+            }
+            (Kind::Str | Kind::Strs, WireValue::Bytes(bytes)) => {
+                let text = std::str::from_utf8(bytes).map_err(|_| Unwritable::Utf8(field.name))?;
+                text::string(out, text);
+            }
+            (Kind::Hex | Kind::Id(_), WireValue::Bytes(bytes)) => text::hex(out, bytes),
+            (Kind::Bytes, WireValue::Bytes(bytes)) => text::base64(out, bytes),
+            _ => return Err(Unwritable::WireType(field.name)),
+        }
+        Ok(())
+    }
+}
+
+/// The low 32 bits: what protobuf takes of a longer varint for a number of 32 bits.
+fn low_half(value: u64) -> u32 {
+    let [a, b, c, d, ..] = value.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
+}
+
+/// Whether a field can have this wire type.
+fn fits(kind: Kind, found: &WireField<'_>) -> bool {
+    match kind {
+        Kind::Uint32 | Kind::Int32 | Kind::Sint32 | Kind::Int64 | Kind::Enum(_) | Kind::Bool => {
+            matches!(found.value, WireValue::Varint(_))
+        }
+        Kind::Fixed32 => matches!(found.value, WireValue::Fixed32(_)),
+        Kind::Fixed64 | Kind::Sfixed64 | Kind::Double => {
+            matches!(found.value, WireValue::Fixed64(_))
+        }
+        Kind::Fixed64s | Kind::Doubles => {
+            matches!(found.value, WireValue::Fixed64(_) | WireValue::Bytes(_))
+        }
+        Kind::Varints => matches!(found.value, WireValue::Varint(_) | WireValue::Bytes(_)),
+        _ => matches!(found.value, WireValue::Bytes(_)),
+    }
+}
+
+/// Whether a field that came is there: with implicit presence, only if it is not empty.
+fn is_there(field: &Field, slot: &Slot<'_>) -> bool {
+    if field.presence != Presence::Implicit {
+        return true;
+    }
+    match (field.kind, slot.last) {
+        (Kind::Uint32 | Kind::Int32 | Kind::Sint32 | Kind::Enum(_), WireValue::Varint(value)) => {
+            low_half(value) != 0
+        }
+        (Kind::Bool | Kind::Int64, WireValue::Varint(value)) => value != 0,
+        (Kind::Fixed32, WireValue::Fixed32(value)) => value != 0,
+        (Kind::Fixed64 | Kind::Sfixed64 | Kind::Double, WireValue::Fixed64(value)) => value != 0,
+        (Kind::Str | Kind::Hex | Kind::Id(_) | Kind::Bytes, WireValue::Bytes(bytes)) => {
+            !bytes.is_empty()
+        }
+        _ => true,
+    }
+}
+
+/// The parts of a message that came in several. Within a `oneof`, a part does not count if another
+/// field came after it.
+#[cold]
+fn merged(message: &Message, field: &Field, slot: &Slot<'_>) -> Result<Vec<u8>, Unwritable> {
+    let one_of = |number| {
+        let found = message.fields.iter().find(|field| field.number == number);
+        found.is_some_and(|field| field.presence == Presence::OneOf)
+    };
+    let mut parts = Vec::new();
+    let mut fields = Fields::new(slot.from);
+    while let Some(found) = fields.read()? {
+        match found.value {
+            WireValue::Bytes(bytes) if found.number == field.number => {
+                parts.extend_from_slice(bytes);
+            }
+            _ if field.presence == Presence::OneOf && one_of(found.number) => parts.clear(),
+            _ => {}
+        }
+    }
+    Ok(parts)
+}

@@ -1,0 +1,169 @@
+//! The formats of OTLP/HTTP: protobuf, and JSON, which becomes protobuf before anything else.
+
+use bytes::Bytes;
+
+use super::budget::Held;
+use super::refusal::Refusal;
+use crate::codec::json::{Converted, JsonError, to_protobuf};
+use crate::model::Signal;
+
+/// The content type of protobuf.
+pub(super) const PROTOBUF: &str = "application/x-protobuf";
+/// The content type of JSON.
+pub(super) const JSON: &str = "application/json";
+
+/// How much more work a byte of JSON is.
+const JSON_WORK: usize = 4;
+/// How much larger protobuf can be: `0,` in a list of numbers becomes eight bytes.
+const LARGEST_GROWTH: usize = 4;
+
+/// The format of a request, and of the answer to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    /// Protobuf.
+    Protobuf,
+    /// OTLP/JSON.
+    Json,
+}
+
+impl Format {
+    /// The format that a content type without parameters names. Also `application/protobuf`, which
+    /// senders use who do not know that OTLP asks for another name.
+    pub(super) fn of(media_type: &str) -> Option<Self> {
+        match media_type {
+            PROTOBUF | "application/protobuf" => Some(Self::Protobuf),
+            JSON => Some(Self::Json),
+            _ => None,
+        }
+    }
+
+    /// The content type of answers.
+    pub(super) const fn content_type(self) -> &'static str {
+        match self {
+            Self::Protobuf => PROTOBUF,
+            Self::Json => JSON,
+        }
+    }
+
+    /// How many bytes of protobuf are as much work as so many bytes in this format.
+    pub(super) const fn weight(self, bytes: usize) -> usize {
+        match self {
+            Self::Protobuf => bytes,
+            Self::Json => bytes.saturating_mul(JSON_WORK),
+        }
+    }
+
+    /// The request as protobuf, of at most `limit` bytes, and what of it was not valid.
+    ///
+    /// # Errors
+    /// The JSON is not valid, its protobuf is too large, or the budget is used up.
+    pub(super) fn protobuf(
+        self,
+        signal: Signal,
+        request: Bytes,
+        limit: usize,
+        held: &mut Held,
+    ) -> Result<(Bytes, Converted), Refusal> {
+        match self {
+            Self::Protobuf => Ok((request, Converted::default())),
+            Self::Json => convert(signal, &request, limit, held),
+        }
+    }
+}
+
+/// Protobuf is nearly always smaller than JSON, so that as much memory is held first. Long lists of
+/// numbers can be larger: they get a second try.
+fn convert(
+    signal: Signal,
+    json: &[u8],
+    limit: usize,
+    held: &mut Held,
+) -> Result<(Bytes, Converted), Refusal> {
+    let usual = json.len().min(limit);
+    match attempt(signal, json, usual, held) {
+        Err(Attempt::Larger) => {}
+        Err(Attempt::Refused(refusal)) => return Err(refusal),
+        Ok(done) => return Ok(done),
+    }
+    let most = json.len().saturating_mul(LARGEST_GROWTH).min(limit);
+    attempt(signal, json, most, held).map_err(|attempt| match attempt {
+        Attempt::Larger => Refusal::TooLarge { limit, when: " as protobuf" },
+        Attempt::Refused(refusal) => refusal,
+    })
+}
+
+enum Attempt {
+    /// The protobuf takes more than what was held for it.
+    Larger,
+    Refused(Refusal),
+}
+
+fn attempt(
+    signal: Signal,
+    json: &[u8],
+    limit: usize,
+    held: &mut Held,
+) -> Result<(Bytes, Converted), Attempt> {
+    held.grow(limit).map_err(Attempt::Refused)?;
+    let mut out = Vec::with_capacity(limit);
+    let converted = to_protobuf(signal, json, &mut out, limit).map_err(|error| match error {
+        JsonError::Limit(_) => Attempt::Larger,
+        error => Attempt::Refused(Refusal::Malformed(error.to_string())),
+    })?;
+    // The last element may have gone beyond.
+    held.grow(out.capacity().saturating_sub(limit)).map_err(Attempt::Refused)?;
+    Ok((out.into(), converted))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::receive::budget::Budget;
+    use crate::stats::Counter;
+
+    fn histogram(buckets: usize) -> Bytes {
+        let counts = vec!["0"; buckets].join(",");
+        format!(
+            r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"histogram":{{"dataPoints":[
+            {{"bucketCounts":[{counts}]}}]}}}}]}}]}}]}}"#
+        )
+        .into()
+    }
+
+    fn run(json: Bytes, limit: usize, budget: usize) -> Result<(usize, u64), Refusal> {
+        let gauge = Counter::default();
+        let mut held = Budget::new(budget, gauge.clone()).share();
+        let (out, _) = Format::Json.protobuf(Signal::Metrics, json, limit, &mut held)?;
+        Ok((out.len(), gauge.value()))
+    }
+
+    #[test]
+    fn content_types_name_formats() {
+        assert_eq!(Format::of("application/json"), Some(Format::Json));
+        assert_eq!(Format::of("application/protobuf"), Some(Format::Protobuf));
+        assert_eq!(Format::of("text/plain"), None);
+    }
+
+    #[test]
+    fn lists_of_numbers_get_a_second_try_within_limit_and_budget() {
+        let json = histogram(10_000);
+        let (length, held) = run(json.clone(), 1 << 20, 1 << 20).unwrap();
+        assert!(length > 80_000 && length > json.len());
+        assert!(held >= length as u64 && held <= 5 * json.len() as u64, "{held}");
+        let refusal = run(json.clone(), 50_000, 1 << 20).unwrap_err();
+        assert_eq!(refusal, Refusal::TooLarge { limit: 50_000, when: " as protobuf" });
+        let budget = Budget::new(100_000, Counter::default());
+        let (mut held, mut other) = (budget.share(), budget.share());
+        other.grow(60_000).unwrap();
+        let refused = Format::Json.protobuf(Signal::Metrics, json, 1 << 20, &mut held);
+        assert_eq!(refused.unwrap_err(), Refusal::QueueFull);
+    }
+
+    #[test]
+    fn the_place_of_an_error_is_told() {
+        let refusal = run(Bytes::from_static(b"{\"resourceMetrics\":[{]}"), 100, 1000).unwrap_err();
+        let Refusal::Malformed(words) = refusal else { panic!("{refusal}") };
+        assert!(words.starts_with("resourceMetrics[0]: not JSON: "), "{words}");
+        assert!(words.ends_with("(line 1, column 22)"), "{words}");
+    }
+}
