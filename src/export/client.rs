@@ -93,7 +93,7 @@ impl Client {
     }
 
     /// Sends a request and reads the whole answer, within the endpoint's timeout.
-    pub(super) async fn send(&self, part: &Part) -> Reply {
+    pub(super) async fn send(&self, part: &Part, more: Option<&HeaderMap>) -> Reply {
         let body = part.body(self.compression);
         let body = match self.protocol {
             Protocol::HttpProtobuf => Some(body),
@@ -103,16 +103,25 @@ impl Client {
             let reason = FailureReason::TooLarge;
             return failed(Answer::Refused(reason), "the request is larger than 4 GiB".to_owned());
         };
-        match self.exchange(part.signal, body).await {
+        match self.exchange(part.signal, body, more).await {
             Ok(received) => self.judge(&received),
             Err(reply) => reply,
         }
     }
 
-    async fn exchange(&self, signal: Signal, body: Bytes) -> Result<Received, Reply> {
+    async fn exchange(
+        &self,
+        signal: Signal,
+        body: Bytes,
+        more: Option<&HeaderMap>,
+    ) -> Result<Received, Reply> {
         let [first, ..] = &self.urls;
         let (_, url) = self.urls.iter().find(|(known, _)| *known == signal).unwrap_or(first);
-        let request = self.http.post(url.clone()).headers(self.headers.clone()).body(body);
+        let mut headers = self.headers.clone();
+        for (name, value) in more.into_iter().flatten() {
+            headers.insert(name, value.clone());
+        }
+        let request = self.http.post(url.clone()).headers(headers).body(body);
         let response = request.send().await.map_err(|error| network_failure(error, true))?;
         let (parts, mut stream) = http::Response::from(response).into_parts();
         let mut received = Received {
@@ -224,7 +233,7 @@ fn judge_grpc(received: &Received) -> Reply {
             return failed(Answer::Retry { reason, after: None }, words);
         }
     };
-    match grpc_answer(status.code, retry_info(&status.details)) {
+    match grpc_answer(status.code, &status.message, retry_info(&status.details)) {
         Answer::Accepted => accepted(grpc::unframe(&received.body)),
         answer => {
             let words = format!("gRPC status {}: {}", status.code, printable(&status.message));

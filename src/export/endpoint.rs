@@ -5,16 +5,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use http::HeaderMap;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::client::{Client, Reply};
 use super::meters::{EndpointMeters, Loss};
 use super::part::Part;
+use super::pieces;
 use super::settings::EndpointSettings;
 use super::tls::ClientProblem;
 use crate::clock::{self, Tick};
 use crate::model::Signal;
-use crate::routing::{Answer, Breaker, BreakerPolicy, FailureReason, Permit};
+use crate::routing::{
+    Answer, Breaker, BreakerPolicy, FailureReason, Permit, SizeLimit, Units, stated_limit,
+};
 use crate::stats::{Counters, Log};
 
 /// A running endpoint.
@@ -25,9 +29,29 @@ pub(super) struct Endpoint {
     timeout: Duration,
     breaker: Mutex<Breaker>,
     slots: Semaphore,
+    limit: Mutex<SizeLimit>,
     pub(super) meters: EndpointMeters,
     log: Arc<Log>,
     rolls: AtomicU64,
+}
+
+/// A request that an endpoint is to get, with what it has of it already.
+pub(super) struct Work {
+    /// Its number among those of the chunk.
+    pub(super) number: u32,
+    pub(super) part: Arc<Part>,
+    pub(super) done: Units,
+}
+
+/// What came of sending.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// Accepted, or refused for good.
+    Done,
+    /// It may be accepted later.
+    Later,
+    /// A smaller one may be accepted. Holds the endpoint's words.
+    TooLarge(String),
 }
 
 /// The permission to make a request. When it goes without an outcome, because the task is ended,
@@ -57,6 +81,7 @@ impl Endpoint {
             timeout: settings.timeout,
             breaker: Mutex::new(Breaker::new(BreakerPolicy::default())),
             slots: Semaphore::new(max_in_flight.clamp(1, Semaphore::MAX_PERMITS)),
+            limit: Mutex::new(SizeLimit::default()),
             meters: EndpointMeters::new(counters, &settings.name),
             log: Arc::clone(log),
             rolls: AtomicU64::new(0),
@@ -71,43 +96,71 @@ impl Endpoint {
         self.signals.contains(&signal)
     }
 
-    /// Sends requests, each with its number, and returns the numbers of those that are done:
-    /// accepted, or refused for good.
-    pub(super) async fn deliver(&self, parts: Vec<(u32, Arc<Part>)>) -> Vec<u32> {
-        let mut parts = parts.into_iter();
+    /// Sends requests and says what of each is done now: accepted, or refused for good.
+    pub(super) async fn deliver(&self, work: Vec<Work>) -> Vec<(u32, Units)> {
+        let mut work = work.into_iter();
         let mut done = Vec::new();
         // An endpoint that is not known to be there gets one request; the others follow when that
         // one has come through.
         if !self.breaker().is_closed() {
-            let Some((number, part)) = parts.next() else { return done };
-            if !self.deliver_one(&part).await {
-                self.meters.deferred.add_items(parts.len());
+            let Some(first) = work.next() else { return done };
+            let (number, units) = self.deliver_one(first).await;
+            let through = units.is_all();
+            done.push((number, units));
+            if !through {
+                self.meters.deferred.add_items(work.len());
                 return done;
             }
-            done.push(number);
         }
-        let rest = parts
-            .map(|(number, part)| async move { self.deliver_one(&part).await.then_some(number) });
-        done.extend(join_all(rest).await.into_iter().flatten());
+        done.extend(join_all(work.map(|work| self.deliver_one(work))).await);
         done
     }
 
-    async fn deliver_one(&self, part: &Part) -> bool {
-        let Some(_pass) = self.admit().await else {
-            self.meters.deferred.add(1);
-            return false;
-        };
-        let mut reply = self.attempt(part).await;
-        if reply.stale_connection {
-            self.meters.failed(FailureReason::Transport);
-            reply = self.attempt(part).await;
+    async fn deliver_one(&self, work: Work) -> (u32, Units) {
+        if work.done.is_none() && work.part.size() <= self.allowed() {
+            match self.send(&work.part, None).await {
+                Sent::Done => return (work.number, Units::All),
+                Sent::Later => return (work.number, Units::None),
+                Sent::TooLarge(_) => {}
+            }
         }
-        self.settle(part, &reply)
+        (work.number, Box::pin(pieces::deliver(self, &work.part, work.done)).await)
     }
 
-    async fn attempt(&self, part: &Part) -> Reply {
+    /// Sends one request with these headers beside the endpoint's own.
+    pub(super) async fn send(&self, part: &Part, headers: Option<&HeaderMap>) -> Sent {
+        let Some(_pass) = self.admit().await else {
+            self.meters.deferred.add(1);
+            return Sent::Later;
+        };
+        let mut reply = self.attempt(part, headers).await;
+        if reply.stale_connection {
+            self.meters.failed(FailureReason::Transport);
+            reply = self.attempt(part, headers).await;
+        }
+        self.settle(part, reply)
+    }
+
+    /// How large a request may be.
+    pub(super) fn allowed(&self) -> usize {
+        self.limit().allowed(clock::now())
+    }
+
+    /// Gives items up for good.
+    pub(super) fn drop_items(&self, part: &Part, reason: FailureReason, words: &str) {
+        self.meters.dropped(Loss::Failed(reason), part.items);
+        if is_telling(self.meters.refused()) {
+            let (name, items, signal) = (&self.name, part.items, part.signal.name());
+            self.log.error(format!(
+                "endpoint '{name}' refused a request, {items} items of {signal} are dropped: \
+                 {words}"
+            ));
+        }
+    }
+
+    async fn attempt(&self, part: &Part, headers: Option<&HeaderMap>) -> Reply {
         let start = clock::now();
-        let reply = self.client.send(part).await;
+        let reply = self.client.send(part, headers).await;
         if reply.answer == Answer::Accepted {
             self.meters.answered(clock::now().since(start));
         }
@@ -126,30 +179,29 @@ impl Endpoint {
         }
     }
 
-    /// Whether the request is done.
-    fn settle(&self, part: &Part, reply: &Reply) -> bool {
+    fn settle(&self, part: &Part, reply: Reply) -> Sent {
         match reply.answer {
             Answer::Accepted => {
                 self.back();
+                self.limit().accept(part.size());
                 let rejected = usize::try_from(reply.rejected).unwrap_or(usize::MAX);
                 let rejected = rejected.min(part.items);
                 self.meters.sent(part.signal, part.items.saturating_sub(rejected));
                 self.meters.dropped(Loss::Rejected, rejected);
                 self.tell_partial(part, rejected, &reply.words);
-                true
+                Sent::Done
+            }
+            Answer::Refused(FailureReason::TooLarge) => {
+                self.back();
+                self.meters.failed(FailureReason::TooLarge);
+                self.limit().refuse(part.size(), stated_limit(&reply.words), clock::now());
+                Sent::TooLarge(reply.words)
             }
             Answer::Refused(reason) => {
                 self.back();
-                self.meters.dropped(Loss::Failed(reason), part.items);
-                if is_telling(self.meters.failed(reason)) {
-                    let (name, items, signal) = (&self.name, part.items, part.signal.name());
-                    self.log.error(format!(
-                        "endpoint '{name}' refused a request, {items} items of {signal} are \
-                         dropped: {}",
-                        reply.words
-                    ));
-                }
-                true
+                self.meters.failed(reason);
+                self.drop_items(part, reason, &reply.words);
+                Sent::Done
             }
             Answer::Retry { reason, after } => {
                 if is_telling(self.meters.failed(reason)) {
@@ -160,7 +212,7 @@ impl Endpoint {
                     ));
                 }
                 self.gone(after);
-                false
+                Sent::Later
             }
         }
     }
@@ -213,6 +265,10 @@ impl Endpoint {
         let seed = clock::unix_nanos() ^ now.0.rotate_left(32) ^ roll;
         let [.., a, b, c, d] = xxhash_rust::xxh3::xxh3_64(&seed.to_le_bytes()).to_le_bytes();
         f64::from(u32::from_le_bytes([a, b, c, d])) / f64::from(u32::MAX)
+    }
+
+    fn limit(&self) -> MutexGuard<'_, SizeLimit> {
+        self.limit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn breaker(&self) -> MutexGuard<'_, Breaker> {

@@ -6,22 +6,19 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::encode::{Encoded, Lane, encode};
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Work};
 use super::meters::{Meters, Skip};
-use super::part::Part;
 use super::settings::Settings;
 use super::view::View;
 use crate::clock;
 use crate::model::Signal;
 use crate::plugin::{Completion, Delivery, Environment, Fate, OpenError};
-use crate::routing::{ChunkId, Ledger, PartId};
+use crate::routing::{ChunkId, Ledger, PartId, Progress};
 use crate::runtime::{Runtime, Tasks, heavy};
 use crate::stats::{Level, Log};
 
 /// Chunks that wait for the host's retry and are remembered at most.
 const REMEMBERED_CHUNKS: usize = 8192;
-/// The number that stands for all requests of an endpoint.
-const EVERYTHING: u32 = u32::MAX;
 /// How long ended tasks may take to notice.
 const CANCEL_LIMIT: Duration = Duration::from_millis(500);
 
@@ -144,7 +141,7 @@ impl std::fmt::Debug for Exporter {
 struct Todo<'a> {
     endpoint: &'a Endpoint,
     number: u32,
-    parts: Vec<(u32, Arc<Part>)>,
+    work: Vec<Work>,
 }
 
 impl Shared {
@@ -165,24 +162,26 @@ impl Shared {
         let todo = self.todo(&encoded, &done);
         drop(encoded);
         let attempts = todo.into_iter().map(|todo| async move {
-            let wanted = todo.parts.len();
-            let delivered = todo.endpoint.deliver(todo.parts).await;
+            let wanted = todo.work.len();
+            let delivered = todo.endpoint.deliver(todo.work).await;
             (todo.number, wanted, delivered)
         });
         let mut complete = true;
         for (endpoint, wanted, delivered) in join_all(attempts).await {
-            if delivered.len() == wanted {
-                done.retain(|part| part.endpoint != endpoint);
-                done.push(PartId { endpoint, part: EVERYTHING });
-            } else {
-                complete = false;
-                done.extend(delivered.into_iter().map(|part| PartId { endpoint, part }));
+            let all = delivered.len() == wanted && delivered.iter().all(|(_, u)| u.is_all());
+            if all {
+                done.complete(endpoint);
+                continue;
+            }
+            complete = false;
+            for (part, units) in delivered {
+                done.add(PartId { endpoint, part }, units);
             }
         }
         self.conclude(chunk, complete, done)
     }
 
-    fn conclude(&self, chunk: ChunkId, complete: bool, done: Vec<PartId>) -> Fate {
+    fn conclude(&self, chunk: ChunkId, complete: bool, done: Progress) -> Fate {
         if complete {
             self.ledger().finish(chunk);
             return Fate::Done;
@@ -194,11 +193,10 @@ impl Shared {
     }
 
     /// Encodes what is still needed by someone.
-    fn encode(&self, delivery: &Delivery, done: &[PartId]) -> Encoded {
+    fn encode(&self, delivery: &Delivery, done: &Progress) -> Encoded {
         let mut wanted: Vec<Option<&View>> = vec![None; self.views.len()];
         for (number, view) in (0_u32..).zip(&self.view_of) {
-            let whole = PartId { endpoint: number, part: EVERYTHING };
-            if let (false, Some(slot)) = (done.contains(&whole), wanted.get_mut(*view)) {
+            if let (false, Some(slot)) = (done.is_complete(number), wanted.get_mut(*view)) {
                 *slot = self.views.get(*view);
             }
         }
@@ -210,20 +208,24 @@ impl Shared {
         encoded.lanes.get(*self.view_of.get(endpoint)?)
     }
 
-    fn todo(&self, encoded: &Encoded, done: &[PartId]) -> Vec<Todo<'_>> {
+    fn todo(&self, encoded: &Encoded, done: &Progress) -> Vec<Todo<'_>> {
         let mut todo = Vec::new();
         for (index, (number, endpoint)) in (0_u32..).zip(&self.endpoints).enumerate() {
-            let is_done = |part| done.contains(&PartId { endpoint: number, part });
-            if is_done(EVERYTHING) {
+            if done.is_complete(number) {
                 continue;
             }
             let Some(lane) = self.lane_of(encoded, index) else { continue };
-            let parts = (0_u32..)
+            let work = (0_u32..)
                 .zip(&lane.parts)
-                .filter(|(part, request)| endpoint.wants(request.signal) && !is_done(*part))
-                .map(|(part, request)| (part, Arc::clone(request)))
+                .filter(|(_, request)| endpoint.wants(request.signal))
+                .map(|(part, request)| Work {
+                    number: part,
+                    part: Arc::clone(request),
+                    done: done.of(PartId { endpoint: number, part }),
+                })
+                .filter(|work| !work.done.is_all())
                 .collect();
-            todo.push(Todo { endpoint, number, parts });
+            todo.push(Todo { endpoint, number, work });
         }
         todo
     }

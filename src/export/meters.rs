@@ -61,6 +61,21 @@ const PARTIAL: CounterFamily = CounterFamily::counter(
     "Requests that an endpoint accepted in part or with a warning.",
     &["endpoint"],
 );
+const REFUSED: CounterFamily = CounterFamily::counter(
+    "refused_requests_total",
+    "Requests whose items an endpoint refused for good.",
+    &["endpoint"],
+);
+const SPLIT: CounterFamily = CounterFamily::counter(
+    "split_requests_total",
+    "Requests that were cut because they were larger than an endpoint takes.",
+    &["endpoint"],
+);
+const SHRUNK: CounterFamily = CounterFamily::counter(
+    "shrunk_items_total",
+    "Items whose longest texts were cut because the item alone was larger than an endpoint takes.",
+    &["endpoint"],
+);
 const FAST: CounterFamily = CounterFamily::counter(
     "deferred_requests_total",
     "Requests that were not made because the endpoint is down or busy.",
@@ -131,6 +146,9 @@ pub(super) struct EndpointMeters {
     pub(super) content_removed: Counter,
     pub(super) deferred: Counter,
     pub(super) up: Counter,
+    pub(super) split: Counter,
+    pub(super) shrunk: Counter,
+    refused: Counter,
     partial: Counter,
     latency_sum: Counter,
     latency_count: Counter,
@@ -197,6 +215,9 @@ impl EndpointMeters {
             deferred: one(FAST),
             up,
             partial: one(PARTIAL),
+            split: one(SPLIT),
+            shrunk: one(SHRUNK),
+            refused: one(REFUSED),
             latency_sum: one(LATENCY_SUM),
             latency_count: one(LATENCY_COUNT),
         }
@@ -209,6 +230,12 @@ impl EndpointMeters {
     /// Counts a failed request and returns how many of this kind there were.
     pub(super) fn failed(&self, reason: FailureReason) -> u64 {
         add(&self.failed, &FailureReason::ALL, &reason, 1)
+    }
+
+    /// Counts a request that was refused for good and returns how many there were.
+    pub(super) fn refused(&self) -> u64 {
+        self.refused.add(1);
+        self.refused.value()
     }
 
     /// Counts a partial success and returns how many there were.

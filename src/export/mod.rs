@@ -15,8 +15,10 @@ mod exporter;
 mod grpc;
 mod meters;
 mod part;
+mod pieces;
 mod settings;
 mod tls;
+mod units;
 mod view;
 
 pub use exporter::Exporter;

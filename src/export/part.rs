@@ -25,6 +25,11 @@ impl Part {
         Self { signal, items, body: Bytes::from(body), compressed: OnceLock::new() }
     }
 
+    /// The uncompressed length.
+    pub(super) fn size(&self) -> usize {
+        self.body.len()
+    }
+
     /// The body in the given compression; compressed when it is first asked for.
     pub(super) fn body(&self, compression: Compression) -> Bytes {
         match compression {

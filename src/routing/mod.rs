@@ -4,7 +4,11 @@
 mod answer;
 mod breaker;
 mod ledger;
+mod limit;
+mod units;
 
 pub use answer::{Answer, FailureReason, grpc_answer, http_answer, retry_after, retry_info};
 pub use breaker::{Breaker, BreakerPolicy, Permit};
-pub use ledger::{ChunkId, Ledger, PartId};
+pub use ledger::{ChunkId, Ledger, PartId, Progress};
+pub use limit::{SizeLimit, says_too_large, stated_limit};
+pub use units::Units;

@@ -3,7 +3,8 @@
 
 mod names;
 
-use names::{EVENT_KEYS, is_content, is_content_event};
+pub(super) use names::is_content;
+use names::{EVENT_KEYS, is_content_event};
 
 use crate::codec::msgpack::{MapView, array_header, elements, map_header, str, str_bytes, text_of};
 use crate::codec::records::{Event, Telemetry};

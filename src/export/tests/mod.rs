@@ -1,9 +1,10 @@
 //! An exporter against receivers with scripted answers.
 
-mod data;
+pub(super) mod data;
 mod delivery;
 mod receiver;
 mod selection;
+mod size;
 mod transport;
 
 use std::sync::Arc;
