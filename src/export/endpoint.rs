@@ -24,6 +24,8 @@ use crate::stats::{Counters, Log};
 /// A running endpoint.
 pub(super) struct Endpoint {
     name: String,
+    /// What a hash ring knows it by.
+    place: String,
     signals: Vec<Signal>,
     client: Client,
     timeout: Duration,
@@ -36,6 +38,7 @@ pub(super) struct Endpoint {
 }
 
 /// A request that an endpoint is to get, with what it has of it already.
+#[derive(Clone)]
 pub(super) struct Work {
     /// Its number among those of the chunk.
     pub(super) number: u32,
@@ -76,6 +79,10 @@ impl Endpoint {
     ) -> Result<Self, ClientProblem> {
         Ok(Self {
             name: settings.name.clone(),
+            place: match settings.address {
+                Some(address) => address.to_string(),
+                None => settings.url.to_string(),
+            },
             signals: settings.signals.clone(),
             client: Client::new(settings)?,
             timeout: settings.timeout,
@@ -90,6 +97,10 @@ impl Endpoint {
 
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(super) fn place(&self) -> &str {
+        &self.place
     }
 
     pub(super) fn wants(&self, signal: Signal) -> bool {
@@ -114,6 +125,34 @@ impl Endpoint {
         }
         done.extend(join_all(work.map(|work| self.deliver_one(work))).await);
         done
+    }
+
+    /// Asks an endpoint that was away whether it is back, with a request that holds nothing.
+    pub(super) async fn probe(&self, signal: Signal) {
+        let Some(_pass) = self.admit().await else { return };
+        let reply = self.attempt(&Part::new(signal, 0, Vec::new()), None).await;
+        match reply.answer {
+            Answer::Accepted | Answer::Refused(_) => self.back(),
+            Answer::Retry { reason, after } => {
+                self.meters.failed(reason);
+                self.gone(reason, after);
+            }
+        }
+    }
+
+    /// Whether requests are sent without a probe.
+    pub(super) fn is_up(&self) -> bool {
+        self.breaker().is_closed() && !self.breaker().refuses(clock::now())
+    }
+
+    /// Whether a request would not be sent now.
+    pub(super) fn refuses(&self) -> bool {
+        self.breaker().refuses(clock::now())
+    }
+
+    /// Requests that could be sent at once.
+    pub(super) fn free_slots(&self) -> usize {
+        self.slots.available_permits()
     }
 
     async fn deliver_one(&self, work: Work) -> (u32, Units) {
@@ -211,7 +250,7 @@ impl Endpoint {
                         reply.words
                     ));
                 }
-                self.gone(after);
+                self.gone(reason, after);
                 Sent::Later
             }
         }
@@ -242,12 +281,15 @@ impl Endpoint {
         }
     }
 
-    fn gone(&self, after: Option<Duration>) {
+    fn gone(&self, reason: FailureReason, after: Option<Duration>) {
         let now = clock::now();
         let (was_closed, is_closed) = {
             let mut breaker = self.breaker();
             let was_closed = breaker.is_closed();
-            breaker.failure(now, after, self.jitter(now));
+            match reason {
+                FailureReason::Timeout => breaker.hang(now, self.jitter(now)),
+                _ => breaker.failure(now, after, self.jitter(now)),
+            }
             (was_closed, breaker.is_closed())
         };
         self.meters.up.set(u64::from(is_closed));

@@ -9,10 +9,13 @@
 
 mod client;
 mod content;
+mod destination;
 mod encode;
 mod endpoint;
 mod exporter;
+mod group;
 mod grpc;
+mod late;
 mod meters;
 mod part;
 mod pieces;
@@ -23,7 +26,8 @@ mod view;
 
 pub use exporter::Exporter;
 pub use settings::{
-    Compression, Content, EndpointSettings, OnError, Protocol, Settings, TlsSettings,
+    Compression, Content, EndpointSettings, GroupSettings, Members, Mode, OnError, Protocol,
+    Settings, TlsSettings,
 };
 pub use tls::ClientProblem;
 

@@ -1,5 +1,6 @@
 //! What is configured, typed.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +15,59 @@ use crate::model::Signal;
 pub struct Settings {
     /// The endpoints, in the order in which the user named them.
     pub endpoints: Vec<EndpointSettings>,
+    /// The groups, in the order in which the user named them.
+    pub groups: Vec<GroupSettings>,
     /// Requests in flight to each endpoint at most.
     pub max_in_flight: usize,
+}
+
+/// How a group uses its members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// The first member that is there gets everything.
+    Failover,
+    /// The members take turns, request by request.
+    RoundRobin,
+    /// The member with the fewest requests in flight gets the next one.
+    LeastBusy,
+    /// All items of a trace go to one member, by consistent hashing of the trace id.
+    TraceId,
+}
+
+/// Settings of one group that is more than a list of endpoints.
+#[derive(Debug, Clone)]
+pub struct GroupSettings {
+    /// Its name in options, counters and log lines.
+    pub name: String,
+    /// How it uses its members.
+    pub mode: Mode,
+    /// Its members, in order of preference.
+    pub members: Members,
+}
+
+/// Where the members of a group come from.
+#[derive(Debug, Clone)]
+pub enum Members {
+    /// A list, of which there is at least one.
+    Listed(Vec<EndpointSettings>),
+    /// Every address of the host in this endpoint's URL, looked up again after `interval`.
+    Resolved {
+        /// What the members have in common.
+        endpoint: Box<EndpointSettings>,
+        /// The time between look-ups.
+        interval: Duration,
+    },
+}
+
+impl GroupSettings {
+    /// What every member gets: settings of view are the same for all of them.
+    #[must_use]
+    pub fn common(&self) -> Option<&EndpointSettings> {
+        match &self.members {
+            Members::Listed(members) => members.first(),
+            Members::Resolved { endpoint, .. } => Some(endpoint),
+        }
+    }
 }
 
 /// The transports of OTLP; the words are those of `OTEL_EXPORTER_OTLP_PROTOCOL`.
@@ -61,6 +113,8 @@ pub struct EndpointSettings {
     pub name: String,
     /// Where it is. For HTTP a path `/` stands for the default path of each signal.
     pub url: Uri,
+    /// The address to use instead of looking the URL's host up.
+    pub address: Option<SocketAddr>,
     /// The transport.
     pub protocol: Protocol,
     /// Headers of every request; they may hold secrets.
@@ -111,6 +165,7 @@ impl EndpointSettings {
         Self {
             name: name.to_owned(),
             url,
+            address: None,
             protocol: Protocol::HttpProtobuf,
             headers: Vec::new(),
             compression: Compression::None,

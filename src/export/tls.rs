@@ -91,7 +91,7 @@ impl Files {
 }
 
 fn base(endpoint: &EndpointSettings) -> ClientBuilder {
-    let builder = reqwest::Client::builder()
+    let mut builder = reqwest::Client::builder()
         .user_agent(USER_AGENT)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
@@ -99,6 +99,9 @@ fn base(endpoint: &EndpointSettings) -> ClientBuilder {
         .pool_idle_timeout(IDLE)
         .connect_timeout(endpoint.timeout)
         .timeout(endpoint.timeout);
+    if let (Some(address), Some(host)) = (endpoint.address, endpoint.url.host()) {
+        builder = builder.resolve(host, address);
+    }
     match endpoint.protocol {
         Protocol::Grpc => builder.http2_prior_knowledge().http2_adaptive_window(true),
         Protocol::HttpProtobuf => builder,

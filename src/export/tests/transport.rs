@@ -217,7 +217,7 @@ fn wrong_files_are_all_told_at_the_start() {
             },
         ),
     ];
-    let settings = Settings { endpoints, max_in_flight: 1 };
+    let settings = Settings { endpoints, groups: Vec::new(), max_in_flight: 1 };
     let problems = Exporter::start(&settings, &environment()).unwrap_err().0;
     assert_eq!(problems.len(), 4, "{problems:#?}");
     assert!(problems[0].contains("endpoint.a.tls.ca_file") && problems[0].contains("/nowhere.pem"));

@@ -163,6 +163,18 @@ impl<'a> Batch<'a> {
         self.units.get(unit).map_or(&[], |unit| unit.item)
     }
 
+    /// The content of a field of a unit.
+    pub(super) fn field(&self, unit: usize, wanted: u32) -> Option<&'a [u8]> {
+        let mut found = None;
+        let walked = each(self.item(unit), |number, content, _| {
+            if number == wanted {
+                found = content;
+            }
+            Ok(())
+        });
+        walked.ok().and(found)
+    }
+
     /// The bytes of the resource that a unit belongs to.
     pub(super) fn resource(&self, unit: usize) -> &'a [u8] {
         let scope = self.units.get(unit).and_then(|unit| self.scopes.get(unit.scope));

@@ -36,46 +36,92 @@ const KEYS: [&str; 15] = [
     "tls.verify",
 ];
 
+/// Keys whose values are never shown.
+const SECRET: [&str; 1] = ["headers"];
+
+/// Keys that say what of a chunk an endpoint gets. The members of a group agree on them, because
+/// what one cannot take goes to another.
+pub(super) const VIEW: [&str; 6] =
+    ["signals", "where", "on_error", "content", "sampling_percentage", "max_request_size"];
+
 /// The longest timeout.
 const MAX_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Why a value is not taken: what is allowed instead.
 type Wrong = String;
 
-/// Reads one endpoint; problems go to the parser.
+/// Options as (key, value).
+pub(super) type Given = [(String, String)];
+
+/// Reads one endpoint; problems go to the parser. `defaults` are what its group says, which was
+/// looked at already.
 pub(super) fn parse(
     parser: &mut Parser<'_>,
     name: &str,
-    given: &[(String, String)],
+    given: &Given,
+    defaults: &Given,
 ) -> Option<EndpointSettings> {
-    let valid = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if name.is_empty() || !name.chars().all(valid) {
-        parser.problem(format!(
-            "option 'endpoint.{name}': endpoint names consist of letters, digits, '_' and '-'"
-        ));
+    if !check_name(parser, "endpoint", name) {
         return None;
     }
-    let url = given.iter().rev().find(|(key, _)| key == "url").map(|(_, value)| value.trim());
+    let nowhere = || EndpointSettings::new(name, Uri::from_static("http://0.0.0.0"));
+    let url = last(given, "url").or_else(|| last(defaults, "url"));
     let Some(url) = url else {
         parser.problem(format!("endpoint '{name}' has no 'endpoint.{name}.url'"));
         // The other options are looked at all the same, so that all mistakes are told.
-        let mut nowhere = EndpointSettings::new(name, Uri::from_static("http://0.0.0.0"));
-        fill(parser, &mut nowhere, given);
+        fill(parser, &mut nowhere(), "endpoint", given);
         return None;
     };
     let parsed = parse_url(url);
     if let Err(allowed) = &parsed {
         parser.refuse(&format!("endpoint.{name}.url"), &without_password(url), allowed);
     }
-    let place = parsed.clone().unwrap_or_else(|_| Uri::from_static("http://0.0.0.0"));
-    let mut endpoint = EndpointSettings::new(name, place);
-    fill(parser, &mut endpoint, given);
+    let mut endpoint = nowhere();
+    if let Ok(url) = &parsed {
+        endpoint.url = url.clone();
+    }
+    for (key, value) in defaults {
+        let _told_already = apply(&mut endpoint, key, value.trim());
+    }
+    fill(parser, &mut endpoint, "endpoint", given);
+    check(parser, &endpoint, "endpoint");
     parsed.ok().map(|_| endpoint)
 }
 
-fn fill(parser: &mut Parser<'_>, endpoint: &mut EndpointSettings, given: &[(String, String)]) {
+/// Reads what a group says for all its members; problems go to the parser.
+pub(super) fn parse_common(parser: &mut Parser<'_>, name: &str, given: &Given) -> EndpointSettings {
+    let url = last(given, "url").map(parse_url);
+    if let Some(Err(allowed)) = &url {
+        let shown = without_password(last(given, "url").unwrap_or_default());
+        parser.refuse(&format!("group.{name}.url"), &shown, allowed);
+    }
+    let url = url.and_then(Result::ok).unwrap_or_else(|| Uri::from_static("http://0.0.0.0"));
+    let mut endpoint = EndpointSettings::new(name, url);
+    fill(parser, &mut endpoint, "group", given);
+    check(parser, &endpoint, "group");
+    endpoint
+}
+
+/// Whether a name can stand in options and counters; tells the parser if not.
+pub(super) fn check_name(parser: &mut Parser<'_>, family: &str, name: &str) -> bool {
+    let valid = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let is_valid = !name.is_empty() && name.chars().all(valid);
+    if !is_valid {
+        parser.problem(format!(
+            "option '{family}.{name}': {family} names consist of letters, digits, '_' and '-'"
+        ));
+    }
+    is_valid
+}
+
+/// The last value of a key.
+pub(super) fn last<'g>(given: &'g Given, wanted: &str) -> Option<&'g str> {
+    given.iter().rev().find(|(key, _)| key == wanted).map(|(_, value)| value.trim())
+}
+
+fn fill(parser: &mut Parser<'_>, endpoint: &mut EndpointSettings, family: &str, given: &Given) {
     for (key, value) in given {
-        let option = format!("endpoint.{}.{key}", endpoint.name);
+        let option = format!("{family}.{}.{key}", endpoint.name);
         let value = value.trim();
         if !KEYS.contains(&key.as_str()) {
             let allowed = KEYS.join(", ");
@@ -83,17 +129,26 @@ fn fill(parser: &mut Parser<'_>, endpoint: &mut EndpointSettings, given: &[(Stri
                 .problem(format!("option '{option}': there is no key '{key}'; allowed: {allowed}"));
             continue;
         }
-        if key == "headers" {
-            match headers::parse(value) {
-                Ok(headers) => endpoint.headers.extend(headers),
-                Err(problem) => parser.problem(format!("option '{option}': {problem}")),
+        match apply(endpoint, key, value) {
+            Ok(()) => {}
+            // What may be a secret is not shown.
+            Err(problem) if SECRET.contains(&key.as_str()) => {
+                parser.problem(format!("option '{option}': {problem}"));
             }
-            continue;
-        }
-        if let Err(allowed) = set(endpoint, key, value) {
-            parser.refuse(&option, value, &allowed);
+            Err(allowed) => parser.refuse(&option, value, &allowed),
         }
     }
+}
+
+/// What only all options together show.
+fn check(_parser: &mut Parser<'_>, _endpoint: &EndpointSettings, _family: &str) {}
+
+fn apply(endpoint: &mut EndpointSettings, key: &str, value: &str) -> Result<(), Wrong> {
+    if key == "headers" {
+        endpoint.headers.extend(headers::parse(value)?);
+        return Ok(());
+    }
+    set(endpoint, key, value)
 }
 
 fn set(endpoint: &mut EndpointSettings, key: &str, value: &str) -> Result<(), Wrong> {

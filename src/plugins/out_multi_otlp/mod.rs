@@ -1,11 +1,13 @@
 //! `multi_otlp`: OTLP to several endpoints.
 
 mod endpoint;
+mod group;
 mod headers;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::config::{Parser, parse_list};
+use crate::config::Parser;
 use crate::export::{EndpointSettings, Exporter, Settings};
 use crate::plugin::{
     Completion, Delivery, Environment, OpenError, OptionKind, OptionSpec, Options, Output, Spec,
@@ -31,9 +33,18 @@ impl Output for MultiOtlp {
                 "endpoints",
                 OptionKind::CommaList,
                 None,
-                "Names of the endpoints to use; all that have an endpoint.NAME.url by default.",
+                "Names of the endpoints that get everything that is for them; by default all that \
+                 have an endpoint.NAME.url and are in no group.",
             )
             .repeated(),
+            OptionSpec::new(
+                "groups",
+                OptionKind::CommaList,
+                None,
+                "Names of the groups to use; by default all that are given.",
+            )
+            .repeated(),
+            OptionSpec::new("group.", OptionKind::Prefix, None, group::HELP).repeated(),
             OptionSpec::new("endpoint.", OptionKind::Prefix, None, endpoint::HELP).repeated(),
             OptionSpec::new(
                 "max_in_flight",
@@ -65,18 +76,18 @@ fn settings(parser: &mut Parser<'_>) -> Settings {
         parser.parsed("max_in_flight", MAX_IN_FLIGHT, "allowed: a number from 1 to 1000", |text| {
             text.parse().ok().filter(|count| (1..=1000).contains(count))
         });
-    let family = parser.family("endpoint");
-    let mut names: Vec<String> = Vec::new();
-    for name in parser.texts("endpoints").into_iter().flat_map(parse_list) {
-        let name = name.to_lowercase();
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
+    let sources = Sources { endpoints: parser.family("endpoint"), groups: parser.family("group") };
+    let mut names = names_of(parser, "endpoints");
+    let group_names = match names_of(parser, "groups") {
+        names if names.is_empty() => sources.groups.keys().cloned().collect(),
+        names => names,
+    };
+    let groups = group::parse(parser, &sources, &group_names);
     if names.is_empty() {
-        names = family.keys().cloned().collect();
+        let own = sources.endpoints.keys().filter(|name| !groups.has(name));
+        names = own.cloned().collect();
     }
-    if names.is_empty() {
+    if names.is_empty() && group_names.is_empty() {
         parser.problem(
             "no endpoint is given; write for example 'endpoint.main.url: http://127.0.0.1:4318'",
         );
@@ -85,23 +96,49 @@ fn settings(parser: &mut Parser<'_>) -> Settings {
         parser.problem(format!("there are {} endpoints; {MAX_ENDPOINTS} are allowed", names.len()));
     }
     let mut endpoints: Vec<EndpointSettings> = Vec::new();
-    for (name, given) in &family {
+    for (name, given) in sources.endpoints.iter().filter(|(name, _)| !groups.has(name)) {
         // Mistakes are told also for endpoints that are not in use.
-        let endpoint = endpoint::parse(parser, name, given);
+        let endpoint = endpoint::parse(parser, name, given, &[]);
         endpoints.extend(endpoint);
     }
     for name in &names {
-        if !family.contains_key(name) {
-            parser.problem(format!(
+        match sources.endpoints.get(name) {
+            // It was read with its group, and counts for itself too.
+            Some(given) if groups.has(name) => {
+                endpoints.extend(endpoint::parse(parser, name, given, &[]));
+            }
+            Some(_) => {}
+            None => parser.problem(format!(
                 "option 'endpoints': '{name}' has no 'endpoint.{name}.url'; given are: {}",
-                family.keys().cloned().collect::<Vec<_>>().join(", ")
-            ));
+                sources.endpoints.keys().cloned().collect::<Vec<_>>().join(", ")
+            )),
         }
     }
-    let place = |endpoint: &EndpointSettings| names.iter().position(|name| *name == endpoint.name);
+    endpoints.extend(groups.alone);
+    let place = |endpoint: &EndpointSettings| {
+        names.iter().chain(&groups.expanded).position(|name| *name == endpoint.name)
+    };
     endpoints.retain(|endpoint| place(endpoint).is_some());
     endpoints.sort_by_key(place);
-    Settings { endpoints, max_in_flight }
+    endpoints.dedup_by(|a, b| a.name == b.name);
+    Settings { endpoints, groups: groups.groups, max_in_flight }
+}
+
+/// The options of all endpoints and groups, by name.
+struct Sources {
+    endpoints: BTreeMap<String, Vec<(String, String)>>,
+    groups: BTreeMap<String, Vec<(String, String)>>,
+}
+
+fn names_of(parser: &Parser<'_>, option: &str) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for name in parser.list(option) {
+        let name = name.to_lowercase();
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
 }
 
 crate::export_output!("out_multi_otlp", MultiOtlp);

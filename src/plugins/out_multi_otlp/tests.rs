@@ -1,5 +1,5 @@
 use super::*;
-use crate::export::{Compression, Content, Protocol};
+use crate::export::{Compression, Content, Members, Mode, Protocol};
 use crate::model::Signal;
 
 struct Given(Vec<(String, String)>);
@@ -120,4 +120,89 @@ fn no_endpoint_is_a_mistake_that_says_what_to_write() {
     assert!(problems[0].contains("endpoint.main.url"));
     let problems = read(&[("endpoint.", "x"), ("endpoint.a!.url", "http://a")]).unwrap_err().0;
     assert!(problems.iter().any(|problem| problem.contains("endpoint names consist of")));
+}
+
+#[test]
+fn groups_are_read() {
+    let settings = read(&[
+        ("endpoint.a.url", "http://a"),
+        ("endpoint.b.url", "http://b"),
+        ("endpoint.b.timeout", "3s"),
+        ("endpoint.c.url", "http://c"),
+        ("group.fo.members", "b, a"),
+        ("group.fo.timeout", "7s"),
+        ("group.fo.content", "drop"),
+        ("group.gates.url", "http://gateways:4317"),
+        ("group.gates.protocol", "grpc"),
+        ("group.gates.mode", "balance"),
+        ("group.gates.balance", "trace_id"),
+        ("group.gates.dns_interval", "3s"),
+    ])
+    .unwrap();
+    assert_eq!(settings.endpoints.len(), 1);
+    assert_eq!(settings.endpoints[0].name, "c");
+    let [fo, gates] = settings.groups.as_slice() else { panic!() };
+    assert_eq!((fo.name.as_str(), fo.mode), ("fo", Mode::Failover));
+    let Members::Listed(members) = &fo.members else { panic!() };
+    let found: Vec<_> = members.iter().map(|m| (m.name.as_str(), m.timeout.as_secs())).collect();
+    assert_eq!(found, [("b", 3), ("a", 7)]);
+    assert!(members.iter().all(|member| member.content == Content::Drop));
+    assert_eq!(gates.mode, Mode::TraceId);
+    let Members::Resolved { endpoint, interval } = &gates.members else { panic!() };
+    assert_eq!((endpoint.protocol, interval.as_secs()), (Protocol::Grpc, 3));
+    // `all` is a list of endpoints with defaults.
+    let settings = read(&[
+        ("endpoints", "a"),
+        ("groups", "both"),
+        ("endpoint.a.url", "http://a"),
+        ("endpoint.b.url", "http://b"),
+        ("group.both.members", "a,b"),
+        ("group.both.mode", "all"),
+        ("group.other.members", "a"),
+    ])
+    .unwrap();
+    let names: Vec<_> = settings.endpoints.iter().map(|e| e.name.as_str()).collect();
+    assert_eq!((names, settings.groups.len()), (vec!["a", "b"], 0));
+}
+
+#[test]
+fn mistakes_in_groups_are_told() {
+    let problems = read(&[
+        ("groups", "a, ghost"),
+        ("endpoint.x.url", "http://x"),
+        ("endpoint.x.where", "signal == 'span'"),
+        ("endpoint.y.url", "http://y"),
+        ("group.a.members", "x, y, z"),
+        ("group.a.mode", "fanout"),
+        ("group.a.timout", "3s"),
+        ("group.a.headers", "hush"),
+        ("group.b.mode", "balance"),
+        ("group.c.url", "http://c"),
+        ("group.c.mode", "all"),
+        ("group.c.dns_interval", "0s"),
+        ("group.d.members", "x"),
+        ("group.d.balance", "trace_id"),
+        ("group.e.members", "x, y"),
+        ("group.e.mode", "balance"),
+        ("group.e.balance", "random"),
+        ("group.f.members", "x, y"),
+    ])
+    .unwrap_err()
+    .0;
+    for expected in [
+        "there is no 'group.ghost.members'",
+        "'z' has no 'endpoint.z.url'",
+        "'group.a.mode': 'fanout' is not allowed; allowed: all, failover, balance",
+        "option 'group.a.timout': there is no key 'timout'",
+        "option 'group.a.headers': write name=value",
+        "group 'b' needs either 'group.b.members'",
+        "'group.c.mode': 'all'",
+        "'group.c.dns_interval': '0s'",
+        "'group.d.balance': it needs 'group.d.mode: balance'",
+        "'group.e.balance': 'random'",
+        "group 'f': its members differ in 'where'",
+    ] {
+        assert!(problems.iter().any(|p| p.contains(expected)), "{expected}: {problems:#?}");
+    }
+    assert!(!problems.join(" ").contains("hush"));
 }
