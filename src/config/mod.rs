@@ -3,8 +3,10 @@
 //! [`Parser`] reads the options of one instance and collects every problem, so that a user sees
 //! all mistakes at once: option, value given, values allowed.
 
+mod file;
 mod values;
 
+pub use file::{CONFIG_FILE, FileOptions, Node, Notes};
 pub use values::{parse_bool, parse_duration, parse_list, parse_size};
 
 use std::collections::BTreeMap;
@@ -15,6 +17,7 @@ use crate::plugin::{OpenError, Options};
 /// Reads typed options and collects problems.
 pub struct Parser<'a> {
     options: &'a dyn Options,
+    file: Option<&'a FileOptions<'a>>,
     problems: Vec<String>,
 }
 
@@ -22,12 +25,28 @@ impl<'a> Parser<'a> {
     /// A parser over the options of one instance.
     #[must_use]
     pub fn new(options: &'a dyn Options) -> Self {
-        Self { options, problems: Vec::new() }
+        Self { options, file: None, problems: Vec::new() }
+    }
+
+    /// A parser over the options of one instance and of its `config_file`, with the mistakes found
+    /// in the file so far.
+    #[must_use]
+    pub fn over(options: &'a FileOptions<'a>) -> Self {
+        Self { options, file: Some(options), problems: options.problems().to_vec() }
+    }
+
+    /// Notes the mistakes found in a section of the `config_file`.
+    pub fn file_problems(&mut self, notes: Notes) {
+        let place = self.file.map(FileOptions::place).unwrap_or_default();
+        self.problems.extend(notes.finish().into_iter().map(|problem| place.clone() + &problem));
     }
 
     /// Notes a problem: `option`, the value given, and what is allowed.
     pub fn refuse(&mut self, option: &str, value: &str, allowed: &str) {
-        self.problems.push(format!("option '{option}': '{value}' is not allowed; {allowed}"));
+        let file = self.file.filter(|file| file.is_from_file(option));
+        let place = file.map(FileOptions::place).unwrap_or_default();
+        self.problems
+            .push(format!("{place}option '{option}': '{value}' is not allowed; {allowed}"));
     }
 
     /// Notes a problem in free words.

@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::policies_file::{self, FileSettings, PolicyList};
+use super::policies_file::{self, PolicyList};
 use crate::clock::{self, Tick};
 use crate::codec::records::skim::StatusCode;
 use crate::codec::records::{SpanEvent, SpanWalker, Step};
 use crate::condition::Condition;
-use crate::config::Parser;
+use crate::config::{CONFIG_FILE, FileOptions, Parser};
 use crate::hub::{Drain, Emission, Source};
 use crate::model::{Position, TraceId};
 use crate::plugin::{
@@ -119,7 +119,12 @@ const OPTIONS: &[OptionSpec] = &[
         Some("65536"),
         "Tail: how many dropped traces are remembered for late spans",
     ),
-    OptionSpec::new("config_file", OptionKind::Str, None, "YAML file with policies"),
+    OptionSpec::new(
+        CONFIG_FILE,
+        OptionKind::Str,
+        None,
+        "YAML file with any of these options, and with policies",
+    ),
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,22 +148,19 @@ impl Filter for AiSampling {
         Spec { name: "ai_sampling", about: "Head and tail sampling of traces", options: OPTIONS };
 
     fn open(options: &dyn Options, environment: Environment) -> Result<Self, OpenError> {
-        let mut parser = Parser::new(options);
+        let options = FileOptions::read(options, OPTIONS, &["policies"]);
+        let mut parser = Parser::over(&options);
         let mut list = PolicyList::default();
-        let file = match parser.text("config_file") {
-            Some(path) => policies_file::read(path, &mut list, &mut parser),
-            None => FileSettings::default(),
-        };
+        parser.file_problems(policies_file::read(options.root(), &mut list));
         let mode = [("head", Mode::Head), ("tail", Mode::Tail)];
-        let percentage = parser.percentage("sampling_percentage").or(file.sampling_percentage);
-        let in_file = if file.mode.as_deref() == Some("tail") { Mode::Tail } else { Mode::Head };
-        let form = match parser.choice("mode", in_file, &mode) {
+        let percentage = parser.percentage("sampling_percentage");
+        let form = match parser.choice("mode", Mode::Head, &mode) {
             Mode::Head => {
                 check_head(&mut parser, percentage, &list);
                 Form::Head(parser.finish(Head::new(percentage.unwrap_or(100.0), &environment))?)
             }
             Mode::Tail => {
-                let config = read_tail(&mut parser, list, percentage, &file, &environment);
+                let config = read_tail(&mut parser, list, percentage, &environment);
                 let sampler = TailSampler::new(parser.finish(config)?);
                 let tail = Arc::new(Tail::new(sampler, &environment.counters));
                 environment.hub.add_source(Arc::clone(&tail) as Arc<dyn Source>);
@@ -192,7 +194,7 @@ fn check_head(parser: &mut Parser<'_>, percentage: Option<f64>, list: &PolicyLis
         "max_buffer_size",
         "max_traces",
     ];
-    // The host fills defaults in, so only what differs from its default was asked for.
+    // What differs from its default was meant to do something.
     for name in tail_only {
         let default = OPTIONS.iter().find(|option| option.name == name).and_then(|o| o.default);
         if let Some(given) = parser.text(name).filter(|given| Some(*given) != default) {
@@ -208,7 +210,6 @@ fn read_tail(
     parser: &mut Parser<'_>,
     mut list: PolicyList,
     percentage: Option<f64>,
-    file: &FileSettings,
     environment: &Environment,
 ) -> TailConfig {
     if !environment.hub.has_emitter() {
@@ -235,9 +236,8 @@ fn read_tail(
         let given = parser.text("max_buffer_size").unwrap_or_default();
         parser.refuse("max_buffer_size", given, "allowed: at least 64k");
     }
-    let wait = file.decision_wait.unwrap_or(Duration::from_secs(30));
     TailConfig {
-        decision_wait: parser.duration("decision_wait", wait),
+        decision_wait: parser.duration("decision_wait", Duration::from_secs(30)),
         max_bytes: usize::try_from(size).unwrap_or(usize::MAX),
         max_traces: count(parser, "max_traces", 200_000, 1),
         kept_cache: count(parser, "kept_cache_size", 65_536, 0),

@@ -1,19 +1,14 @@
 //! The YAML file of `ai_sampling`: policies that flat options cannot express.
 
-use std::path::Path;
-use std::time::Duration;
-
 use regex::bytes::Regex;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::codec::records::skim::StatusCode;
 use crate::condition::Condition;
-use crate::config::{Parser, parse_duration};
+use crate::config::{Node, Notes};
 use crate::sampling::Threshold;
 use crate::sampling::policy::{Action, Policies, Policy, Rule, SpanTest, SpanTests, ValueTest};
 
-/// The largest file that is read.
-const MAX_FILE: u64 = 1 << 20;
 /// How deep policies may be nested.
 const MAX_DEPTH: usize = 8;
 /// Labels of counters, so policies cannot have these names.
@@ -65,114 +60,43 @@ impl PolicyList {
     }
 }
 
-/// What the file says beside its policies.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct FileSettings {
-    /// `head` or `tail`.
-    pub(super) mode: Option<String>,
-    /// As the option of the same name.
-    pub(super) sampling_percentage: Option<f64>,
-    /// As the option of the same name.
-    pub(super) decision_wait: Option<Duration>,
-}
-
-/// Reads the file into the list, and notes every mistake in it.
-pub(super) fn read(path: &str, list: &mut PolicyList, parser: &mut Parser<'_>) -> FileSettings {
-    let text = match text_of(Path::new(path)) {
-        Ok(text) => text,
-        Err(problem) => {
-            parser.problem(format!("option 'config_file': '{path}' {problem}"));
-            return FileSettings::default();
-        }
-    };
-    let (settings, problems) = parse(&text, list);
-    for problem in problems {
-        parser.problem(format!("config_file '{path}': {problem}"));
+/// Reads the section `policies` of the file into the list, and notes every mistake in it.
+pub(super) fn read(root: Node<'_>, list: &mut PolicyList) -> Notes {
+    let mut walk = Walk { notes: Notes::default(), list };
+    for (index, policy) in walk.notes.list(root, "policies").iter().enumerate() {
+        walk.policy(policy, &format!("policies[{index}]"));
     }
-    settings
-}
-
-fn text_of(path: &Path) -> Result<String, String> {
-    let meta = std::fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?;
-    if !meta.is_file() || meta.len() > MAX_FILE {
-        return Err("is no file of at most 1 MiB".to_owned());
-    }
-    std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))
-}
-
-/// Parses the text of a file.
-fn parse(text: &str, list: &mut PolicyList) -> (FileSettings, Vec<String>) {
-    let mut walk = Walk { problems: Vec::new(), list };
-    let settings = match serde_saphyr::from_str::<Value>(text) {
-        Ok(Value::Object(map)) => walk.root(&map),
-        Ok(_) => {
-            walk.problems.push("it must be a map with the key 'policies'".to_owned());
-            FileSettings::default()
-        }
-        Err(error) => {
-            walk.problems.push(format!("it is not YAML: {error}"));
-            FileSettings::default()
-        }
-    };
-    (settings, walk.problems)
+    walk.notes
 }
 
 struct Walk<'l> {
-    problems: Vec<String>,
+    notes: Notes,
     list: &'l mut PolicyList,
 }
 
-/// One map of the file and where it stands.
-#[derive(Clone, Copy)]
-struct Node<'v> {
-    map: &'v Map<String, Value>,
-    at: &'v str,
-}
-
 impl Walk<'_> {
-    fn root(&mut self, map: &Map<String, Value>) -> FileSettings {
-        let node = Node { map, at: "" };
-        self.known(node, &["mode", "sampling_percentage", "decision_wait", "policies"]);
-        let mode = map.get("mode").and_then(|_| self.text(node, "mode"));
-        let settings = FileSettings {
-            mode: mode.filter(|mode| {
-                let known = ["head", "tail"].contains(&mode.as_str());
-                if !known {
-                    self.refuse(node, "mode", "allowed: head, tail");
-                }
-                known
-            }),
-            sampling_percentage: map
-                .get("sampling_percentage")
-                .and_then(|_| self.number(node, "sampling_percentage", (0.0, 100.0))),
-            decision_wait: map
-                .get("decision_wait")
-                .and_then(|_| self.duration(node, "decision_wait")),
-        };
-        for (index, policy) in self.list_at(node, "policies").iter().enumerate() {
-            self.policy(policy, &format!("policies[{index}]"));
-        }
-        settings
-    }
-
     fn policy(&mut self, value: &Value, at: &str) {
         let Value::Object(map) = value else {
-            self.problems.push(format!("{at} must be a map with 'name' and 'type'"));
+            self.notes.problem(format!("{at} must be a map with 'name' and 'type'"));
             return;
         };
         let node = Node { map, at };
-        let name = self.text(node, "name").unwrap_or_default();
+        let name = self.notes.text(node, "name").unwrap_or_default();
         if name.is_empty() || TAKEN.contains(&name.as_str()) {
-            self.refuse(node, "name", "allowed: a text other than no_trace_id and not_sampled");
+            self.notes.refuse(
+                node,
+                "name",
+                "allowed: a text other than no_trace_id and not_sampled",
+            );
         }
         if self.list.policies.iter().any(|policy| policy.name == name) {
-            self.refuse(node, "name", "allowed: a name that no other policy has");
+            self.notes.refuse(node, "name", "allowed: a name that no other policy has");
         }
         if map.get("type").and_then(Value::as_str) == Some("drop") {
-            self.known(node, &["name", "type", "policies"]);
+            self.notes.known(node, &["name", "type", "policies"]);
             let rules = self.rules(node, 1);
             if rules.iter().any(Rule::is_probabilistic) {
-                self.refuse(node, "policies", "a drop policy cannot be probabilistic");
+                self.notes.refuse(node, "policies", "a drop policy cannot be probabilistic");
             }
             self.list.push(&name, Rule::All(rules), Action::Drop);
         } else if let Some(rule) = self.rule(node, 0) {
@@ -182,9 +106,9 @@ impl Walk<'_> {
 
     /// The rules under `policies` of an `and` or `drop`.
     fn rules(&mut self, node: Node<'_>, depth: usize) -> Vec<Rule> {
-        let values = self.list_at(node, "policies");
+        let values = self.notes.list(node, "policies");
         if values.is_empty() {
-            self.refuse(node, "policies", "allowed: a list of at least one policy");
+            self.notes.refuse(node, "policies", "allowed: a list of at least one policy");
         }
         let mut rules = Vec::new();
         for (index, value) in values.iter().enumerate() {
@@ -195,7 +119,7 @@ impl Walk<'_> {
 
     fn inner(&mut self, value: &Value, at: &str, depth: usize) -> Option<Rule> {
         let Value::Object(map) = value else {
-            self.problems.push(format!("{at} must be a map with 'type'"));
+            self.notes.problem(format!("{at} must be a map with 'type'"));
             return None;
         };
         self.rule(Node { map, at }, depth)
@@ -203,22 +127,27 @@ impl Walk<'_> {
 
     fn rule(&mut self, node: Node<'_>, depth: usize) -> Option<Rule> {
         if depth > MAX_DEPTH {
-            self.problems.push(format!("{} is nested deeper than {MAX_DEPTH} levels", node.at));
+            self.notes.problem(format!("{} is nested deeper than {MAX_DEPTH} levels", node.at));
             return None;
         }
-        let kind = self.text(node, "type")?;
+        let kind = self.notes.text(node, "type")?;
         let Some((_, keys)) = KINDS.iter().find(|(name, _)| *name == kind) else {
             let names: Vec<&str> = KINDS.iter().map(|(name, _)| *name).collect();
             let only_outside = if depth == 0 { ", drop" } else { "" };
-            self.refuse(node, "type", &format!("allowed: {}{only_outside}", names.join(", ")));
+            self.notes.refuse(
+                node,
+                "type",
+                &format!("allowed: {}{only_outside}", names.join(", ")),
+            );
             return None;
         };
         let all: Vec<&str> = ["name", "type"].iter().chain(*keys).copied().collect();
-        self.known(node, &all);
+        self.notes.known(node, &all);
         match kind.as_str() {
             "always_sample" => Some(Rule::Always),
             "latency" => self.latency(node),
             "probabilistic" => self
+                .notes
                 .number(node, "sampling_percentage", (0.0, 100.0))
                 .map(|percentage| Rule::Probability(Threshold::from_percentage(percentage))),
             "cel" => self.cel(node),
@@ -231,22 +160,22 @@ impl Walk<'_> {
 
     fn latency(&mut self, node: Node<'_>) -> Option<Rule> {
         let upper = match node.map.get("upper_threshold") {
-            Some(_) => Some(self.duration(node, "upper_threshold")?),
+            Some(_) => Some(self.notes.duration(node, "upper_threshold")?),
             None => None,
         };
-        let lower = self.duration(node, "threshold")?;
+        let lower = self.notes.duration(node, "threshold")?;
         if upper.is_some_and(|upper| upper <= lower) {
-            self.refuse(node, "upper_threshold", "allowed: more than 'threshold'");
+            self.notes.refuse(node, "upper_threshold", "allowed: more than 'threshold'");
         }
         Some(Rule::Latency(lower, upper))
     }
 
     fn cel(&mut self, node: Node<'_>) -> Option<Rule> {
-        let text = self.text(node, "expression")?;
+        let text = self.notes.text(node, "expression")?;
         match Condition::compile(&text) {
             Ok(condition) => Some(Rule::Cel(Box::new(condition))),
             Err(error) => {
-                self.refuse(node, "expression", &error.to_string());
+                self.notes.refuse(node, "expression", &error.to_string());
                 None
             }
         }
@@ -254,59 +183,59 @@ impl Walk<'_> {
 
     fn not(&mut self, node: Node<'_>, depth: usize) -> Option<Rule> {
         let Some(value) = node.map.get("policy") else {
-            self.refuse(node, "policy", "it is missing");
+            self.notes.refuse(node, "policy", "it is missing");
             return None;
         };
         let rule = self.inner(value, &format!("{}.policy", node.at), depth + 1)?;
         if rule.is_probabilistic() {
-            self.refuse(node, "policy", "a 'not' cannot be probabilistic");
+            self.notes.refuse(node, "policy", "a 'not' cannot be probabilistic");
         }
         Some(Rule::Not(Box::new(rule)))
     }
 
     fn status(&mut self, node: Node<'_>) -> Option<Rule> {
         let mut statuses = Vec::new();
-        for text in self.texts(node, "status_codes") {
+        for text in self.notes.texts(node, "status_codes") {
             match text.to_ascii_lowercase().as_str() {
                 "error" => statuses.push(StatusCode::Error),
                 "ok" => statuses.push(StatusCode::Ok),
                 "unset" => statuses.push(StatusCode::Unset),
-                _ => self.refuse(node, "status_codes", "allowed: error, ok, unset"),
+                _ => self.notes.refuse(node, "status_codes", "allowed: error, ok, unset"),
             }
         }
         self.fact(SpanTest::Status(statuses))
     }
 
     fn attribute(&mut self, node: Node<'_>, kind: &str) -> Option<Rule> {
-        let key = self.text(node, "key");
+        let key = self.notes.text(node, "key");
         let value = match kind {
             "string_attribute" => self.text_test(node),
             "numeric_attribute" => {
                 let limits = (f64::MIN, f64::MAX);
                 let mut bound = |name: &str, default: f64| match node.map.get(name) {
-                    Some(_) => self.number(node, name, limits),
+                    Some(_) => self.notes.number(node, name, limits),
                     None => Some(default),
                 };
                 let (low, high) = (bound("min", f64::MIN), bound("max", f64::MAX));
                 low.zip(high).map(|(low, high)| ValueTest::Between(low, high))
             }
-            _ => self.flag(node, "value", true).map(ValueTest::Is),
+            _ => self.notes.flag(node, "value", true).map(ValueTest::Is),
         };
-        let invert = self.flag(node, "invert_match", false)?;
+        let invert = self.notes.flag(node, "invert_match", false)?;
         let rule = self.fact(SpanTest::Attribute { key: key?, value: value? })?;
         Some(if invert { Rule::Not(Box::new(rule)) } else { rule })
     }
 
     fn text_test(&mut self, node: Node<'_>) -> Option<ValueTest> {
-        let texts = self.texts(node, "values");
-        if !self.flag(node, "regex", false)? {
+        let texts = self.notes.texts(node, "values");
+        if !self.notes.flag(node, "regex", false)? {
             return Some(ValueTest::Texts(texts));
         }
         let mut patterns = Vec::new();
         for text in texts {
             match Regex::new(&text) {
                 Ok(pattern) => patterns.push(pattern),
-                Err(error) => self.refuse(node, "values", &error.to_string()),
+                Err(error) => self.notes.refuse(node, "values", &error.to_string()),
             }
         }
         Some(ValueTest::Matches(patterns))
@@ -315,88 +244,9 @@ impl Walk<'_> {
     fn fact(&mut self, test: SpanTest) -> Option<Rule> {
         let rule = self.list.fact(test);
         if rule.is_none() {
-            self.problems.push(TOO_MANY_TESTS.to_owned());
+            self.notes.problem(TOO_MANY_TESTS.to_owned());
         }
         rule
-    }
-
-    fn refuse(&mut self, node: Node<'_>, key: &str, allowed: &str) {
-        let dot = if node.at.is_empty() { "" } else { "." };
-        let given = node.map.get(key).map_or_else(|| "nothing".to_owned(), Value::to_string);
-        self.problems.push(format!("{}{dot}{key}: {given} is not allowed; {allowed}", node.at));
-    }
-
-    fn known(&mut self, node: Node<'_>, keys: &[&str]) {
-        for key in node.map.keys().filter(|key| !keys.contains(&key.as_str())) {
-            self.refuse(node, key, &format!("allowed keys: {}", keys.join(", ")));
-        }
-    }
-
-    fn text(&mut self, node: Node<'_>, key: &str) -> Option<String> {
-        let text = node.map.get(key).and_then(Value::as_str).map(str::to_owned);
-        if text.is_none() {
-            self.refuse(node, key, "allowed: a text");
-        }
-        text
-    }
-
-    fn texts(&mut self, node: Node<'_>, key: &str) -> Vec<String> {
-        let texts: Vec<String> = self
-            .list_at(node, key)
-            .iter()
-            .filter_map(|value| value.as_str().map(str::to_owned))
-            .collect();
-        if texts.is_empty() || texts.len() != self.list_at(node, key).len() {
-            self.refuse(node, key, "allowed: a list of texts");
-        }
-        texts
-    }
-
-    fn list_at<'v>(&mut self, node: Node<'v>, key: &str) -> &'v [Value] {
-        match node.map.get(key) {
-            Some(Value::Array(values)) => values,
-            Some(_) => {
-                self.refuse(node, key, "allowed: a list");
-                &[]
-            }
-            None => &[],
-        }
-    }
-
-    fn flag(&mut self, node: Node<'_>, key: &str, default: bool) -> Option<bool> {
-        match node.map.get(key) {
-            None => Some(default),
-            Some(Value::Bool(flag)) => Some(*flag),
-            Some(_) => {
-                self.refuse(node, key, "allowed: true, false");
-                None
-            }
-        }
-    }
-
-    fn number(&mut self, node: Node<'_>, key: &str, (low, high): (f64, f64)) -> Option<f64> {
-        let number = node.map.get(key).and_then(Value::as_f64);
-        let number = number.filter(|number| (low..=high).contains(number));
-        if number.is_none() {
-            let range =
-                if high < f64::MAX { format!(" from {low} to {high}") } else { String::new() };
-            self.refuse(node, key, &format!("allowed: a number{range}"));
-        }
-        number
-    }
-
-    fn duration(&mut self, node: Node<'_>, key: &str) -> Option<Duration> {
-        let duration = match node.map.get(key) {
-            Some(Value::String(text)) => parse_duration(text.trim()),
-            Some(value) => {
-                value.as_f64().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-            }
-            None => None,
-        };
-        if duration.is_none() {
-            self.refuse(node, key, "allowed: a duration such as 500ms, 10s, 5m");
-        }
-        duration
     }
 }
 
@@ -418,19 +268,17 @@ const KINDS: [(&str, &[&str]); 10] = [
 mod tests {
     use super::*;
 
-    fn parsed(text: &str) -> (Policies, FileSettings, Vec<String>) {
+    fn parsed(text: &str) -> (Policies, Vec<String>) {
         let mut list = PolicyList::default();
-        let (settings, problems) = parse(text, &mut list);
-        (list.finish(), settings, problems)
+        let root: Value = serde_saphyr::from_str(text).unwrap();
+        let notes = read(Node { map: root.as_object().unwrap(), at: "" }, &mut list);
+        (list.finish(), notes.finish())
     }
 
     #[test]
     fn every_type_of_policy_is_read() {
-        let (policies, settings, problems) = parsed(
+        let (policies, problems) = parsed(
             r#"
-mode: tail
-decision_wait: 5s
-sampling_percentage: 12.5
 policies:
   - {name: all, type: always_sample}
   - {name: failed, type: status_code, status_codes: [ERROR, unset]}
@@ -452,10 +300,6 @@ policies:
 "#,
         );
         assert_eq!(problems, [""; 0]);
-        let wait = Some(Duration::from_secs(5));
-        let mode = Some("tail".to_owned());
-        let want = FileSettings { mode, sampling_percentage: Some(12.5), decision_wait: wait };
-        assert_eq!(settings, want);
         let names: Vec<&str> = policies.list().iter().map(|policy| policy.name.as_str()).collect();
         let all = [
             "all", "failed", "slow", "model", "tokens", "cached", "some", "many", "both", "health",
@@ -468,10 +312,8 @@ policies:
 
     #[test]
     fn every_mistake_is_told_with_its_place() {
-        let (_, _, problems) = parsed(
+        let (_, problems) = parsed(
             r#"
-decision_wait: soon
-wrong: 1
 policies:
   - {name: a, type: latncy}
   - {name: a, type: latency}
@@ -483,13 +325,8 @@ policies:
   - 5
 "#,
         );
-        let all = problems.join(
-            "
-",
-        );
+        let all = problems.join("\n");
         for part in [
-            r#"decision_wait: "soon""#,
-            "wrong: 1",
             r#"policies[0].type: "latncy" is not allowed; allowed: always_sample"#,
             "policies[1].threshold: nothing",
             "policies[2].name: nothing",
@@ -500,19 +337,17 @@ policies:
             "policies[6].policies",
             "policies[7] must be a map",
         ] {
-            assert!(
-                all.contains(part),
-                "{part} in
-{all}"
-            );
+            assert!(all.contains(part), "{part} in\n{all}");
         }
     }
 
     #[test]
-    fn what_is_no_map_is_refused() {
-        assert_eq!(parsed("- 1").2.len(), 1);
-        assert_eq!(parsed("a: [").2.len(), 1);
-        let deep = format!("policies: [{{name: x, type: and, policies: [{}", "[".repeat(200));
-        assert!(!parsed(&deep).2.is_empty());
+    fn policies_nest_to_a_bounded_depth() {
+        let inner = (0..20).fold("{type: always_sample}".to_owned(), |inner, _| {
+            format!("{{type: and, policies: [{inner}]}}")
+        });
+        let (_, problems) = parsed(&format!("policies: [{{name: x, type: not, policy: {inner}}}]"));
+        assert!(problems[0].ends_with("is nested deeper than 8 levels"), "{problems:?}");
+        assert_eq!(parsed("policies: {}").1, ["policies: {} is not allowed; allowed: a list"]);
     }
 }

@@ -208,5 +208,12 @@ fn a_file_gives_policies() {
         &[("config_file", path), ("mode", "head"), ("sampling_percentage", "1")],
         true,
     );
-    assert_eq!(head.len(), 1, "{head:?}");
+    assert_eq!(head.len(), 2, "{head:?}");
+    assert!(head[0].ends_with("mode: it is given in the pipeline too; allowed: in one place"));
+    assert!(head[1].contains("policies, which need 'mode: tail'"));
+    std::fs::write(path, "mode: tail\nkeep_errors: true\ndecision_wait: soon\nkeep: 1\n").unwrap();
+    let mixed = problems::<AiSampling>(&[("config_file", path)], true);
+    assert_eq!(mixed.len(), 2, "{mixed:?}");
+    assert!(mixed[0].contains("keep: 1 is not allowed; allowed keys: mode, sampling_percentage"));
+    assert!(mixed[1].starts_with(&format!("config_file '{path}': option 'decision_wait': 'soon'")));
 }

@@ -1,0 +1,253 @@
+//! `config_file`: a YAML file that holds options, and sections that do not fit flat options.
+//!
+//! The options of the file and those of the pipeline become one list, which is parsed once: both
+//! forms fill the same typed configuration. An option that is in both places is a mistake, because
+//! any rule of which one wins would surprise somebody.
+
+mod node;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+pub use node::{Node, Notes};
+
+use crate::plugin::{OptionKind, OptionSpec, Options};
+
+/// The name of the option that names the file.
+pub const CONFIG_FILE: &str = "config_file";
+/// The largest file that is read, in bytes.
+const MAX_FILE: u64 = 1 << 20;
+/// How deep the maps of a family of options may be nested.
+const MAX_DEPTH: usize = 8;
+
+/// The options of one instance: those given in the pipeline, and those in its `config_file`.
+///
+/// In the file an option has the name that it has in the pipeline. A list stands for an option that
+/// may be repeated or that takes words separated by commas. A family such as `endpoint.` is a map
+/// `endpoint`, whose maps inside may be nested; their keys are joined with dots.
+pub struct FileOptions<'o> {
+    host: &'o dyn Options,
+    given: Vec<(String, String)>,
+    in_file: BTreeSet<String>,
+    path: String,
+    root: Map<String, Value>,
+    problems: Vec<String>,
+}
+
+impl<'o> FileOptions<'o> {
+    /// Reads the file that the option `config_file` names, if it is given. `specs` are the options
+    /// of the plugin; `sections` are the keys that the file may have beside them, which the plugin
+    /// reads by [`FileOptions::section`]. Mistakes are kept for the parser.
+    #[must_use]
+    pub fn read(options: &'o dyn Options, specs: &[OptionSpec], sections: &[&str]) -> Self {
+        let mut read = Self {
+            host: options,
+            given: options.given().to_vec(),
+            in_file: BTreeSet::new(),
+            path: options.get(CONFIG_FILE).unwrap_or_default().to_owned(),
+            root: Map::new(),
+            problems: Vec::new(),
+        };
+        if options.get(CONFIG_FILE).is_none() {
+            return read;
+        }
+        match text_of(Path::new(&read.path)) {
+            Ok(text) => read.fill(&text, specs, sections),
+            Err(problem) => {
+                let path = &read.path;
+                read.problems.push(format!("option '{CONFIG_FILE}': '{path}' {problem}"));
+            }
+        }
+        read
+    }
+
+    /// A section of the file.
+    #[must_use]
+    pub fn section(&self, name: &str) -> Option<&Value> {
+        self.root.get(name)
+    }
+
+    /// The root of the file: a map without keys where there is no file.
+    #[must_use]
+    pub const fn root(&self) -> Node<'_> {
+        Node { map: &self.root, at: "" }
+    }
+
+    /// What to write before a mistake in the file.
+    #[must_use]
+    pub fn place(&self) -> String {
+        format!("{CONFIG_FILE} '{}': ", self.path)
+    }
+
+    /// Whether the value of an option comes from the file.
+    #[must_use]
+    pub fn is_from_file(&self, option: &str) -> bool {
+        self.in_file.contains(option)
+    }
+
+    /// The mistakes made in naming and writing options; not those in their values.
+    #[must_use]
+    pub fn problems(&self) -> &[String] {
+        &self.problems
+    }
+
+    fn fill(&mut self, text: &str, specs: &[OptionSpec], sections: &[&str]) {
+        let mut notes = Notes::default();
+        match serde_saphyr::from_str::<Value>(text) {
+            Ok(Value::Object(root)) => {
+                let mut flat = Flat { notes: &mut notes, options: Vec::new() };
+                flat.root(&root, specs, sections);
+                let options = flat.options;
+                self.take(options, &mut notes);
+                self.root = root;
+            }
+            Ok(_) => notes.problem("it must be a map of options"),
+            Err(error) => {
+                // What follows the first line shows the file, which may hold secrets.
+                let error = error.to_string();
+                notes.problem(format!(
+                    "it is not YAML: {}",
+                    error.lines().next().unwrap_or_default()
+                ));
+            }
+        }
+        let place = self.place();
+        self.problems.extend(notes.finish().into_iter().map(|problem| place.clone() + &problem));
+    }
+
+    fn take(&mut self, options: Vec<(String, String)>, notes: &mut Notes) {
+        for (name, value) in options {
+            if self.host.get(&name).is_none() {
+                self.in_file.insert(name.clone());
+                self.given.push((name, value));
+            } else if self.in_file.insert(name.clone()) {
+                notes.problem(format!(
+                    "{name}: it is given in the pipeline too; allowed: in one place"
+                ));
+            }
+        }
+    }
+}
+
+impl Options for FileOptions<'_> {
+    fn given(&self) -> &[(String, String)] {
+        &self.given
+    }
+
+    fn host_value(&self, name: &str) -> Option<String> {
+        self.host.host_value(name)
+    }
+}
+
+fn text_of(path: &Path) -> Result<String, String> {
+    let meta = std::fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?;
+    if !meta.is_file() || meta.len() > MAX_FILE {
+        return Err("is no file of at most 1 MiB".to_owned());
+    }
+    std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))
+}
+
+/// Makes options as the host writes them out of the values in a file.
+struct Flat<'n> {
+    notes: &'n mut Notes,
+    options: Vec<(String, String)>,
+}
+
+impl Flat<'_> {
+    fn root(&mut self, root: &Map<String, Value>, specs: &[OptionSpec], sections: &[&str]) {
+        let specs: Vec<&OptionSpec> =
+            specs.iter().filter(|spec| spec.name != CONFIG_FILE).collect();
+        let mut seen = BTreeSet::new();
+        for (key, value) in root {
+            if sections.contains(&key.as_str()) {
+                continue;
+            }
+            let node = Node { map: root, at: "" };
+            let name = key.to_ascii_lowercase();
+            if !seen.insert(name.clone()) {
+                self.notes.refuse(node, key, "the same option is there twice");
+                continue;
+            }
+            let Some(spec) = specs.iter().find(|spec| is_named(spec, &name)) else {
+                let names = specs.iter().map(|spec| spec.name.trim_end_matches('.'));
+                let names: Vec<&str> = names.chain(sections.iter().copied()).collect();
+                self.notes.refuse(node, key, &format!("allowed keys: {}", names.join(", ")));
+                continue;
+            };
+            if spec.kind == OptionKind::Prefix {
+                self.family(&name, value, 0);
+            } else {
+                self.option(node, (key, &name), spec);
+            }
+        }
+    }
+
+    fn option(&mut self, node: Node<'_>, (key, name): (&str, &str), spec: &OptionSpec) {
+        let texts: Option<Vec<String>> = match node.map.get(key) {
+            Some(Value::Array(values)) if spec.repeats || spec.kind == OptionKind::CommaList => {
+                values.iter().map(scalar).collect()
+            }
+            value => value.and_then(scalar).map(|text| vec![text]),
+        };
+        let Some(texts) = texts else {
+            let list = if spec.repeats || spec.kind == OptionKind::CommaList {
+                "allowed: a value or a list of values"
+            } else {
+                "allowed: one value"
+            };
+            self.notes.refuse(node, key, list);
+            return;
+        };
+        self.options.extend(texts.into_iter().map(|text| (name.to_owned(), text)));
+    }
+
+    fn family(&mut self, name: &str, value: &Value, depth: usize) {
+        match value {
+            _ if depth > MAX_DEPTH => {
+                self.notes.problem(format!("{name} is nested deeper than {MAX_DEPTH} levels"));
+            }
+            Value::Object(map) => {
+                for (key, value) in map {
+                    let name = format!("{name}.{}", key.to_ascii_lowercase());
+                    self.family(&name, value, depth.saturating_add(1));
+                }
+            }
+            Value::Array(values) => {
+                for value in values {
+                    self.member(name, value);
+                }
+            }
+            value => self.member(name, value),
+        }
+    }
+
+    fn member(&mut self, name: &str, value: &Value) {
+        match scalar(value) {
+            Some(text) => self.options.push((name.to_owned(), text)),
+            None => self.notes.problem(format!("{name}: allowed: a value or a list of values")),
+        }
+    }
+}
+
+/// Whether a key of the file is an option or one of a family of options.
+fn is_named(spec: &OptionSpec, key: &str) -> bool {
+    if spec.kind == OptionKind::Prefix {
+        return key.starts_with(spec.name) || key == spec.name.trim_end_matches('.');
+    }
+    spec.name == key
+}
+
+/// A value as the host would give it.
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(if *flag { "on" } else { "off" }.to_owned()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+//! What a file adds to the options of the pipeline, and how its mistakes are told.
+
+use super::*;
+use crate::config::Parser;
+use crate::plugin::OpenError;
+
+struct Given(Vec<(String, String)>);
+
+impl Options for Given {
+    fn given(&self) -> &[(String, String)] {
+        &self.0
+    }
+
+    fn host_value(&self, _name: &str) -> Option<String> {
+        None
+    }
+}
+
+const SPECS: [OptionSpec; 6] = [
+    OptionSpec::new("interval", OptionKind::Time, Some("10s"), ""),
+    OptionSpec::new("names", OptionKind::CommaList, None, ""),
+    OptionSpec::new("where", OptionKind::Str, None, "").repeated(),
+    OptionSpec::new("endpoint.", OptionKind::Prefix, None, "").repeated(),
+    OptionSpec::new("switch", OptionKind::Bool, None, ""),
+    OptionSpec::new(CONFIG_FILE, OptionKind::Str, None, ""),
+];
+
+fn with<T>(
+    text: &str,
+    given: &[(&str, &str)],
+    use_it: impl FnOnce(&FileOptions<'_>) -> T,
+) -> (T, String) {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    let path = file.path().to_str().unwrap().to_owned();
+    let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+    let mut given: Vec<_> = given.iter().map(owned).collect();
+    given.push((CONFIG_FILE.to_owned(), path.clone()));
+    let given = Given(given);
+    (use_it(&FileOptions::read(&given, &SPECS, &["rules"])), path)
+}
+
+#[test]
+fn a_file_gives_options_of_every_form() {
+    let text = r"
+Interval: 5
+names: [a, b]
+where: ['x > 1', 'y']
+switch: true
+endpoint:
+  apm: {url: 'http://x', tls: {verify: false}, headers: [a=1, b=2]}
+endpoint.llm.url: http://y
+rules: [1]
+";
+    let _ = with(text, &[("where_else", "z")], |options| {
+        assert_eq!(options.problems(), [""; 0]);
+        assert_eq!(options.get("interval"), Some("5"));
+        assert_eq!(options.all("where"), ["x > 1", "y"]);
+        assert_eq!(options.get("switch"), Some("on"));
+        assert_eq!(options.get("endpoint.apm.tls.verify"), Some("off"));
+        assert_eq!(options.all("endpoint.apm.headers"), ["a=1", "b=2"]);
+        assert_eq!(options.get("endpoint.llm.url"), Some("http://y"));
+        assert_eq!(options.section("rules").and_then(Value::as_array).map(Vec::len), Some(1));
+        let parser = Parser::over(options);
+        assert_eq!(parser.list("names"), ["a", "b"]);
+        assert_eq!(parser.family("endpoint").len(), 2);
+    });
+}
+
+#[test]
+fn mistakes_name_the_file_the_place_and_what_is_allowed() {
+    let text = "interval: soon\nintervall: 1\nswitch: {a: 1}\nwhere: [[1]]\nnames: a\n\
+                config_file: other\nrules: 1\n";
+    let (problems, path) = with(text, &[("names", "b"), ("switch", "maybe")], |options| {
+        let mut parser = Parser::over(options);
+        let _ = parser.duration("interval", std::time::Duration::ZERO);
+        let _ = parser.bool("switch", false);
+        let mut notes = Notes::default();
+        notes.list(options.root(), "rules");
+        parser.file_problems(notes);
+        let Err(OpenError(problems)) = parser.finish(()) else { panic!("no mistakes") };
+        problems
+    });
+    let all = problems.join("\n");
+    for part in [
+        "intervall: 1 is not allowed; allowed keys: interval, names, where, endpoint, switch, rules",
+        "switch: {\"a\":1} is not allowed; allowed: one value",
+        "where: [[1]] is not allowed; allowed: a value or a list of values",
+        "names: it is given in the pipeline too; allowed: in one place",
+        "config_file: \"other\" is not allowed",
+        "option 'interval': 'soon' is not allowed",
+        "rules: 1 is not allowed; allowed: a list",
+    ] {
+        assert!(all.contains(&format!("config_file '{path}': {part}")), "{part} in\n{all}");
+    }
+    assert!(all.contains("\noption 'switch': 'maybe'"), "{all}");
+    assert_eq!(problems.len(), 8, "{all}");
+}
+
+#[test]
+fn what_is_no_file_or_no_map_is_refused() {
+    for text in ["- 1", "a: [", "interval: 1\ninterval: 2"] {
+        let (problems, _) = with(text, &[], |options| options.problems().to_vec());
+        assert_eq!(problems.len(), 1, "{text}: {problems:?}");
+        assert!(!problems[0].contains('\n'), "{problems:?}");
+    }
+    let deep = format!("endpoint: {}1{}", "{a: ".repeat(50), "}".repeat(50));
+    let (problems, _) = with(&deep, &[], |options| options.problems().to_vec());
+    assert!(problems[0].contains("deeper than 8 levels"), "{problems:?}");
+    let given = Given(vec![(CONFIG_FILE.to_owned(), "/does/not/exist.yaml".to_owned())]);
+    let options = FileOptions::read(&given, &SPECS, &[]);
+    assert!(options.problems()[0].contains("'/does/not/exist.yaml' cannot be read"));
+}
