@@ -30,6 +30,8 @@ pub(super) struct Reply {
     pub(super) rejected: u64,
     /// The endpoint's words, or those of the error; empty when there is nothing to say.
     pub(super) words: String,
+    /// Whether the endpoint asks for other credentials.
+    pub(super) unauthorized: bool,
     /// Whether the connection broke without an answer, as one does that the endpoint closed while
     /// it was idle: worth one try at once.
     pub(super) stale_connection: bool,
@@ -97,7 +99,7 @@ impl Client {
         let body = part.body(self.compression);
         let body = match self.protocol {
             Protocol::HttpProtobuf => Some(body),
-            Protocol::Grpc => grpc::frame(&body, self.compression == Compression::Gzip),
+            Protocol::Grpc => grpc::frame(&body, self.compression != Compression::None),
         };
         let Some(body) = body else {
             let reason = FailureReason::TooLarge;
@@ -165,12 +167,16 @@ fn headers(endpoint: &EndpointSettings) -> HeaderMap {
         Protocol::Grpc => "application/grpc",
     };
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    let gzip = endpoint.compression == Compression::Gzip;
+    let encoding = match endpoint.compression {
+        Compression::None => None,
+        Compression::Gzip => Some(HeaderValue::from_static("gzip")),
+        Compression::Zstd => Some(HeaderValue::from_static("zstd")),
+    };
     match endpoint.protocol {
         Protocol::HttpProtobuf => {
             headers.insert(ACCEPT, HeaderValue::from_static(content_type));
-            if gzip {
-                headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            if let Some(encoding) = encoding {
+                headers.insert(CONTENT_ENCODING, encoding);
             }
         }
         Protocol::Grpc => {
@@ -178,8 +184,8 @@ fn headers(endpoint: &EndpointSettings) -> HeaderMap {
             if let Ok(timeout) = HeaderValue::from_str(&grpc_timeout(endpoint.timeout)) {
                 headers.insert("grpc-timeout", timeout);
             }
-            if gzip {
-                headers.insert("grpc-encoding", HeaderValue::from_static("gzip"));
+            if let Some(encoding) = encoding {
+                headers.insert("grpc-encoding", encoding);
             }
         }
     }
@@ -218,7 +224,8 @@ fn judge_http(received: &Received) -> Reply {
         Some(message) => message,
         None => String::from_utf8_lossy(&received.body).into_owned(),
     };
-    failed(answer, format!("HTTP status {}: {}", received.status, printable(&own)))
+    let words = format!("HTTP status {}: {}", received.status, printable(&own));
+    Reply { unauthorized: received.status == 401, ..failed(answer, words) }
 }
 
 fn judge_grpc(received: &Received) -> Reply {
@@ -237,7 +244,7 @@ fn judge_grpc(received: &Received) -> Reply {
         Answer::Accepted => accepted(grpc::unframe(&received.body)),
         answer => {
             let words = format!("gRPC status {}: {}", status.code, printable(&status.message));
-            failed(answer, words)
+            Reply { unauthorized: status.code == 16, ..failed(answer, words) }
         }
     }
 }
@@ -253,11 +260,12 @@ fn accepted(body: Option<&[u8]>) -> Reply {
         rejected: u64::try_from(partial.rejected).unwrap_or(0),
         words: printable(&partial.error_message),
         stale_connection: false,
+        unauthorized: false,
     }
 }
 
-fn failed(answer: Answer, words: String) -> Reply {
-    Reply { answer, rejected: 0, words, stale_connection: false }
+pub(super) fn failed(answer: Answer, words: String) -> Reply {
+    Reply { answer, rejected: 0, words, stale_connection: false, unauthorized: false }
 }
 
 fn network_failure(error: reqwest::Error, before_answer: bool) -> Reply {
@@ -273,6 +281,7 @@ fn network_failure(error: reqwest::Error, before_answer: bool) -> Reply {
         answer: Answer::Retry { reason, after: None },
         rejected: 0,
         words: causes(&error),
+        unauthorized: false,
         stale_connection: before_answer && reason == FailureReason::Transport,
     }
 }

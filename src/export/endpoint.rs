@@ -8,18 +8,20 @@ use futures_util::future::join_all;
 use http::HeaderMap;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::client::{Client, Reply};
+use super::client::{Client, Reply, failed};
+use super::credentials::Credentials;
+use super::letters::Letters;
 use super::meters::{EndpointMeters, Loss};
 use super::part::Part;
 use super::pieces;
-use super::settings::EndpointSettings;
+use super::settings::{EndpointSettings, HeaderFrom};
 use super::tls::ClientProblem;
 use crate::clock::{self, Tick};
 use crate::model::Signal;
 use crate::routing::{
     Answer, Breaker, BreakerPolicy, FailureReason, Permit, SizeLimit, Units, stated_limit,
 };
-use crate::stats::{Counters, Log};
+use crate::stats::{Counters, Level, Log};
 
 /// A running endpoint.
 pub(super) struct Endpoint {
@@ -32,6 +34,9 @@ pub(super) struct Endpoint {
     breaker: Mutex<Breaker>,
     slots: Semaphore,
     limit: Mutex<SizeLimit>,
+    credentials: Option<Credentials>,
+    pub(super) header_from: Vec<HeaderFrom>,
+    letters: Option<Letters>,
     pub(super) meters: EndpointMeters,
     log: Arc<Log>,
     rolls: AtomicU64,
@@ -49,12 +54,19 @@ pub(super) struct Work {
 /// What came of sending.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Sent {
-    /// Accepted, or refused for good.
+    /// Accepted, or given up for good.
     Done,
     /// It may be accepted later.
     Later,
     /// A smaller one may be accepted. Holds the endpoint's words.
     TooLarge(String),
+}
+
+/// What an answer means for the request.
+enum Verdict {
+    Sent(Sent),
+    /// It will never be accepted, in these words.
+    Refused(FailureReason, String),
 }
 
 /// The permission to make a request. When it goes without an outcome, because the task is ended,
@@ -89,6 +101,9 @@ impl Endpoint {
             breaker: Mutex::new(Breaker::new(BreakerPolicy::default())),
             slots: Semaphore::new(max_in_flight.clamp(1, Semaphore::MAX_PERMITS)),
             limit: Mutex::new(SizeLimit::default()),
+            credentials: Credentials::new(settings, log)?,
+            header_from: settings.header_from.clone(),
+            letters: Letters::new(settings, max_in_flight, counters, log)?,
             meters: EndpointMeters::new(counters, &settings.name),
             log: Arc::clone(log),
             rolls: AtomicU64::new(0),
@@ -156,7 +171,8 @@ impl Endpoint {
     }
 
     async fn deliver_one(&self, work: Work) -> (u32, Units) {
-        if work.done.is_none() && work.part.size() <= self.allowed() {
+        let plain = work.done.is_none() && self.header_from.is_empty();
+        if plain && work.part.size() <= self.allowed() {
             match self.send(&work.part, None).await {
                 Sent::Done => return (work.number, Units::All),
                 Sent::Later => return (work.number, Units::None),
@@ -177,7 +193,22 @@ impl Endpoint {
             self.meters.failed(FailureReason::Transport);
             reply = self.attempt(part, headers).await;
         }
-        self.settle(part, reply)
+        if reply.unauthorized
+            && let Some(credentials) = &self.credentials
+            && credentials.renew().await
+        {
+            reply = self.attempt(part, headers).await;
+        }
+        match self.settle(part, reply) {
+            Verdict::Sent(sent) => sent,
+            Verdict::Refused(reason, words) => {
+                if self.give_up(part, reason, &words).await {
+                    Sent::Done
+                } else {
+                    Sent::Later
+                }
+            }
+        }
     }
 
     /// How large a request may be.
@@ -185,19 +216,52 @@ impl Endpoint {
         self.limit().allowed(clock::now())
     }
 
-    /// Gives items up for good.
-    pub(super) fn drop_items(&self, part: &Part, reason: FailureReason, words: &str) {
-        self.meters.dropped(Loss::Failed(reason), part.items);
-        if is_telling(self.meters.refused()) {
-            let (name, items, signal) = (&self.name, part.items, part.signal.name());
+    /// Gives items up for good: to where dead letters go, if there is such a place. Whether they
+    /// are gone; otherwise it is to be tried again.
+    pub(super) async fn give_up(&self, part: &Part, reason: FailureReason, words: &str) -> bool {
+        let telling = is_telling(self.meters.refused());
+        let (name, items, signal) = (&self.name, part.items, part.signal.name());
+        if let Some(letters) = &self.letters {
+            match letters.take(name, part, reason.name(), words).await {
+                Ok(true) => {
+                    self.meters.dead_letters.add_items(items);
+                    if telling {
+                        self.log.error(format!(
+                            "endpoint '{name}' refused a request, {items} items of {signal} are \
+                             dead letters: {words}"
+                        ));
+                    }
+                    return true;
+                }
+                Ok(false) => return false,
+                Err(problem) => self.log.often(Level::Error, "dead_letter", || {
+                    format!("endpoint '{name}': a dead letter cannot be kept: {problem}")
+                }),
+            }
+        }
+        self.meters.dropped(Loss::Failed(reason), items);
+        if telling {
             self.log.error(format!(
                 "endpoint '{name}' refused a request, {items} items of {signal} are dropped: \
                  {words}"
             ));
         }
+        true
     }
 
     async fn attempt(&self, part: &Part, headers: Option<&HeaderMap>) -> Reply {
+        let mut changing = HeaderMap::new();
+        let mut headers = headers;
+        if let Some(credentials) = &self.credentials {
+            changing = headers.cloned().unwrap_or_default();
+            if let Err(words) = credentials.apply(&mut changing).await {
+                let reason = FailureReason::Credentials;
+                return failed(Answer::Retry { reason, after: None }, words);
+            }
+        }
+        if !changing.is_empty() {
+            headers = Some(&changing);
+        }
         let start = clock::now();
         let reply = self.client.send(part, headers).await;
         if reply.answer == Answer::Accepted {
@@ -218,7 +282,7 @@ impl Endpoint {
         }
     }
 
-    fn settle(&self, part: &Part, reply: Reply) -> Sent {
+    fn settle(&self, part: &Part, reply: Reply) -> Verdict {
         match reply.answer {
             Answer::Accepted => {
                 self.back();
@@ -228,19 +292,18 @@ impl Endpoint {
                 self.meters.sent(part.signal, part.items.saturating_sub(rejected));
                 self.meters.dropped(Loss::Rejected, rejected);
                 self.tell_partial(part, rejected, &reply.words);
-                Sent::Done
+                Verdict::Sent(Sent::Done)
             }
             Answer::Refused(FailureReason::TooLarge) => {
                 self.back();
                 self.meters.failed(FailureReason::TooLarge);
                 self.limit().refuse(part.size(), stated_limit(&reply.words), clock::now());
-                Sent::TooLarge(reply.words)
+                Verdict::Sent(Sent::TooLarge(reply.words))
             }
             Answer::Refused(reason) => {
                 self.back();
                 self.meters.failed(reason);
-                self.drop_items(part, reason, &reply.words);
-                Sent::Done
+                Verdict::Refused(reason, reply.words)
             }
             Answer::Retry { reason, after } => {
                 if is_telling(self.meters.failed(reason)) {
@@ -251,7 +314,7 @@ impl Endpoint {
                     ));
                 }
                 self.gone(reason, after);
-                Sent::Later
+                Verdict::Sent(Sent::Later)
             }
         }
     }

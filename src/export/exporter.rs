@@ -320,7 +320,17 @@ impl Shared {
             }
         }
         let now = clock::unix_nanos();
-        heavy(delivery.bytes.len(), || encode(&wanted, delivery, now))
+        heavy(delivery.bytes.len(), || {
+            let mut encoded = encode(&wanted, delivery, now);
+            for (lane, view) in encoded.lanes.iter_mut().zip(&self.views) {
+                if let Some(rules) = &view.attributes {
+                    for part in &mut lane.parts {
+                        *part = Arc::new(part.with(|signal, body| rules.apply(signal, body)));
+                    }
+                }
+            }
+            encoded
+        })
     }
 
     fn lane_of<'e>(&self, encoded: &'e Encoded, endpoint: usize) -> Option<&'e Lane> {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::routing::ChunkId;
 
 /// How long a chunk waits for a delivery to an endpoint that was away, after all others are done.
-pub(super) const PATIENCE: Duration = Duration::from_millis(200);
+pub(super) const PATIENCE: Duration = Duration::from_millis(100);
 
 /// The deliveries that go on by themselves: chunk and number of the destination.
 #[derive(Debug, Default)]

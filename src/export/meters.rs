@@ -66,6 +66,11 @@ const REFUSED: CounterFamily = CounterFamily::counter(
     "Requests whose items an endpoint refused for good.",
     &["endpoint"],
 );
+const DEAD_LETTERS: CounterFamily = CounterFamily::counter(
+    "dead_letter_items_total",
+    "Items that an endpoint refused for good and that went to its dead letters.",
+    &["endpoint"],
+);
 const SPLIT: CounterFamily = CounterFamily::counter(
     "split_requests_total",
     "Requests that were cut because they were larger than an endpoint takes.",
@@ -148,6 +153,7 @@ pub(super) struct EndpointMeters {
     pub(super) up: Counter,
     pub(super) split: Counter,
     pub(super) shrunk: Counter,
+    pub(super) dead_letters: Counter,
     refused: Counter,
     partial: Counter,
     latency_sum: Counter,
@@ -218,6 +224,7 @@ impl EndpointMeters {
             split: one(SPLIT),
             shrunk: one(SHRUNK),
             refused: one(REFUSED),
+            dead_letters: one(DEAD_LETTERS),
             latency_sum: one(LATENCY_SUM),
             latency_count: one(LATENCY_COUNT),
         }

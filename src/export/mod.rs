@@ -7,8 +7,10 @@
 //! durable queue: what an endpoint could not take makes the host bring the chunk again, and then
 //! only that endpoint gets it, and only the requests that it lacks.
 
+mod attributes;
 mod client;
 mod content;
+mod credentials;
 mod destination;
 mod encode;
 mod endpoint;
@@ -16,6 +18,7 @@ mod exporter;
 mod group;
 mod grpc;
 mod late;
+mod letters;
 mod meters;
 mod part;
 mod pieces;
@@ -24,10 +27,11 @@ mod tls;
 mod units;
 mod view;
 
+pub use attributes::{AttributeKey, AttributeRules};
 pub use exporter::Exporter;
 pub use settings::{
-    Compression, Content, EndpointSettings, GroupSettings, Members, Mode, OnError, Protocol,
-    Settings, TlsSettings,
+    Compression, Content, CredentialSettings, DeadLetter, EndpointSettings, GroupSettings,
+    HeaderFrom, Members, Mode, OAuth2Settings, OnError, Protocol, Settings, Source, TlsSettings,
 };
 pub use tls::ClientProblem;
 

@@ -29,11 +29,13 @@ pub enum FailureReason {
     TooLarge,
     /// The answer is not what the protocol asks for.
     BadAnswer,
+    /// There is no token to make the request with.
+    Credentials,
 }
 
 impl FailureReason {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Connect,
         Self::Timeout,
         Self::Transport,
@@ -42,6 +44,7 @@ impl FailureReason {
         Self::Refused,
         Self::TooLarge,
         Self::BadAnswer,
+        Self::Credentials,
     ];
 
     /// The word in counters.
@@ -56,6 +59,7 @@ impl FailureReason {
             Self::Refused => "refused",
             Self::TooLarge => "too_large",
             Self::BadAnswer => "bad_answer",
+            Self::Credentials => "credentials",
         }
     }
 }

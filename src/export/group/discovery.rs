@@ -16,6 +16,8 @@ use crate::plugin::Environment;
 use crate::runtime::Tasks;
 use crate::stats::{Counter, CounterFamily, Counters, Level, Log};
 
+/// The time between look-ups while no member is known, at most.
+const PAUSE: Duration = Duration::from_secs(1);
 /// Members at most: more addresses than that are a mistake somewhere.
 const MAX_MEMBERS: usize = 256;
 
@@ -102,23 +104,26 @@ impl Discovery {
         let now = clock::now();
         let (is_due, is_empty) = {
             let known = self.state();
-            let is_due = known.looked_up.is_none_or(|at| now.since(at) >= self.interval);
-            (is_due, known.members.is_empty())
+            let is_empty = known.members.is_empty();
+            // Without any member the next look-up does not wait for long.
+            let wait = if is_empty { self.interval.min(PAUSE) } else { self.interval };
+            (known.looked_up.is_none_or(|at| now.since(at) >= wait), is_empty)
         };
-        if is_due || is_empty {
-            if is_empty {
-                self.look_up().await;
-            } else if let Some(tasks) = tasks
-                && !self.busy.swap(true, Ordering::AcqRel)
-            {
-                let this = Arc::clone(self);
-                tasks.spawn(async move {
-                    this.look_up().await;
-                    this.busy.store(false, Ordering::Release);
-                });
+        if is_due && !self.busy.swap(true, Ordering::AcqRel) {
+            match tasks.filter(|_| !is_empty) {
+                None => self.look_up_alone().await,
+                Some(tasks) => {
+                    let this = Arc::clone(self);
+                    tasks.spawn(async move { this.look_up_alone().await });
+                }
             }
         }
         self.known()
+    }
+
+    async fn look_up_alone(&self) {
+        self.look_up().await;
+        self.busy.store(false, Ordering::Release);
     }
 
     async fn look_up(&self) {

@@ -4,6 +4,8 @@ pub(super) mod data;
 mod delivery;
 mod groups;
 mod hanging;
+mod headers;
+mod letters;
 mod receiver;
 mod selection;
 mod size;

@@ -176,6 +176,8 @@ impl Handler {
             let mut decoder = flate2::read::GzDecoder::new(body.as_slice());
             std::io::Read::read_to_end(&mut decoder, &mut plain).unwrap();
             body = plain;
+        } else if parts.headers.get("content-encoding").is_some_and(|encoding| encoding == "zstd") {
+            body = zstd::bulk::decompress(&body, 16 << 20).unwrap();
         }
         let say = self.note(Seen { path, headers: parts.headers, body }).await;
         let (status, headers, body) = match say {

@@ -8,7 +8,7 @@
 mod attributes;
 mod shrink;
 
-pub(super) use attributes::attribute;
+pub(super) use attributes::{attribute, pair_of, text_of};
 pub(super) use shrink::shrink;
 
 use crate::codec::wire::{self, Fields, Nested, WireError, WireValue};

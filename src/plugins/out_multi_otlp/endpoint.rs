@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::Uri;
 
-use super::headers;
+use super::{headers, together};
 use crate::condition::Condition;
 use crate::config::{Parser, parse_bool, parse_duration, parse_list, parse_size};
 use crate::export::{Compression, Content, EndpointSettings, OnError, Protocol};
@@ -14,35 +14,81 @@ use crate::model::Signal;
 
 /// One line of help for the host.
 pub(super) const HELP: &str = "endpoint.NAME.KEY: url, protocol (http/protobuf, grpc), headers, \
-    compression (none, gzip), timeout, signals, where, on_error (drop, keep), content (keep, drop), \
-    sampling_percentage, max_request_size, tls.ca_file, tls.crt_file, tls.key_file, tls.verify.";
+    headers_file, header_from (NAME=resource.KEY, scope.KEY or attributes.KEY), http_user, \
+    http_passwd, bearer_token, bearer_token_file, oauth2.token_url, oauth2.client_id, \
+    oauth2.client_secret, oauth2.scopes, oauth2.audience, compression (none, gzip, zstd), timeout, \
+    signals, where, on_error (drop, keep), content (keep, drop, truncate:BYTES, errors_only), \
+    attributes.add (KEY=VALUE), attributes.drop, attributes.rename (OLD=NEW), attributes.hash, \
+    attributes.hash_key; KEY is of the item, or of its resource as resource.KEY; sampling_percentage, \
+    max_request_size, dead_letter (name of an endpoint), dead_letter_file, dead_letter_file_size, \
+    proxy, tls.ca_file, tls.crt_file, tls.key_file, tls.server_name, tls.verify.";
 
 /// Every key.
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 36] = [
     "url",
     "protocol",
     "headers",
+    "headers_file",
+    "header_from",
+    "http_user",
+    "http_passwd",
+    "bearer_token",
+    "bearer_token_file",
+    "oauth2.token_url",
+    "oauth2.client_id",
+    "oauth2.client_secret",
+    "oauth2.scopes",
+    "oauth2.audience",
     "compression",
     "timeout",
     "signals",
     "where",
     "on_error",
     "content",
+    "attributes.add",
+    "attributes.drop",
+    "attributes.rename",
+    "attributes.hash",
+    "attributes.hash_key",
     "sampling_percentage",
     "max_request_size",
+    "dead_letter",
+    "dead_letter_file",
+    "dead_letter_file_size",
+    "proxy",
     "tls.ca_file",
     "tls.crt_file",
     "tls.key_file",
+    "tls.server_name",
     "tls.verify",
 ];
 
 /// Keys whose values are never shown.
-const SECRET: [&str; 1] = ["headers"];
+const SECRET: [&str; 7] = [
+    "headers",
+    "http_user",
+    "http_passwd",
+    "bearer_token",
+    "oauth2.client_secret",
+    "attributes.hash_key",
+    "proxy",
+];
 
 /// Keys that say what of a chunk an endpoint gets. The members of a group agree on them, because
 /// what one cannot take goes to another.
-pub(super) const VIEW: [&str; 6] =
-    ["signals", "where", "on_error", "content", "sampling_percentage", "max_request_size"];
+pub(super) const VIEW: [&str; 11] = [
+    "signals",
+    "where",
+    "on_error",
+    "content",
+    "attributes.add",
+    "attributes.drop",
+    "attributes.rename",
+    "attributes.hash",
+    "attributes.hash_key",
+    "sampling_percentage",
+    "max_request_size",
+];
 
 /// The longest timeout.
 const MAX_TIMEOUT: Duration = Duration::from_secs(600);
@@ -84,7 +130,8 @@ pub(super) fn parse(
         let _told_already = apply(&mut endpoint, key, value.trim());
     }
     fill(parser, &mut endpoint, "endpoint", given);
-    check(parser, &endpoint, "endpoint");
+    let all: Vec<(String, String)> = defaults.iter().chain(given).cloned().collect();
+    together::check(parser, &mut endpoint, "endpoint", &all);
     parsed.ok().map(|_| endpoint)
 }
 
@@ -98,7 +145,7 @@ pub(super) fn parse_common(parser: &mut Parser<'_>, name: &str, given: &Given) -
     let url = url.and_then(Result::ok).unwrap_or_else(|| Uri::from_static("http://0.0.0.0"));
     let mut endpoint = EndpointSettings::new(name, url);
     fill(parser, &mut endpoint, "group", given);
-    check(parser, &endpoint, "group");
+    together::check(parser, &mut endpoint, "group", given);
     endpoint
 }
 
@@ -140,9 +187,6 @@ fn fill(parser: &mut Parser<'_>, endpoint: &mut EndpointSettings, family: &str, 
     }
 }
 
-/// What only all options together show.
-fn check(_parser: &mut Parser<'_>, _endpoint: &EndpointSettings, _family: &str) {}
-
 fn apply(endpoint: &mut EndpointSettings, key: &str, value: &str) -> Result<(), Wrong> {
     if key == "headers" {
         endpoint.headers.extend(headers::parse(value)?);
@@ -161,11 +205,16 @@ fn set(endpoint: &mut EndpointSettings, key: &str, value: &str) -> Result<(), Wr
         "on_error" => {
             endpoint.on_error = word(value, &[("drop", OnError::Drop), ("keep", OnError::Keep)])?;
         }
-        "content" => {
-            endpoint.content = word(value, &[("keep", Content::Keep), ("drop", Content::Drop)])?;
-        }
+        "content" => endpoint.content = content(value)?,
         "sampling_percentage" => endpoint.sampling_percentage = Some(percentage(value)?),
         "max_request_size" => endpoint.max_request_size = request_size(value)?,
+        "headers_file" => endpoint.credentials.headers_file = Some(PathBuf::from(value)),
+        "header_from" => endpoint.header_from.extend(headers::parse_from(value)?),
+        "bearer_token_file" => {
+            endpoint.credentials.bearer_token_file = Some(PathBuf::from(value));
+        }
+        "proxy" => endpoint.proxy = Some(proxy(value)?),
+        "tls.server_name" => endpoint.tls.server_name = Some(server_name(value)?),
         "tls.ca_file" => endpoint.tls.ca_file = Some(PathBuf::from(value)),
         "tls.crt_file" => endpoint.tls.crt_file = Some(PathBuf::from(value)),
         "tls.key_file" => endpoint.tls.key_file = Some(PathBuf::from(value)),
@@ -177,12 +226,26 @@ fn set(endpoint: &mut EndpointSettings, key: &str, value: &str) -> Result<(), Wr
     Ok(())
 }
 
-fn parse_url(text: &str) -> Result<Uri, Wrong> {
+pub(super) fn parse_url(text: &str) -> Result<Uri, Wrong> {
     const ALLOWED: &str = "allowed: a URL such as http://host:4318 or https://host/path";
     let uri: Uri = text.parse().map_err(|_| ALLOWED.to_owned())?;
     let known = matches!(uri.scheme_str(), Some("http" | "https"));
     let host = uri.host().unwrap_or_default();
     if known && !host.is_empty() { Ok(uri) } else { Err(ALLOWED.to_owned()) }
+}
+
+fn proxy(value: &str) -> Result<String, Wrong> {
+    parse_url(value)
+        .map(|_| value.to_owned())
+        .map_err(|_| "write a URL such as http://proxy:3128".to_owned())
+}
+
+fn server_name(value: &str) -> Result<String, Wrong> {
+    let valid = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
+    if !value.is_empty() && value.chars().all(valid) {
+        return Ok(value.to_owned());
+    }
+    Err("allowed: a host name, without a port".to_owned())
 }
 
 /// An URL may hold a password.
@@ -210,10 +273,9 @@ fn protocol(value: &str) -> Result<Protocol, Wrong> {
 }
 
 fn compression(value: &str) -> Result<Compression, Wrong> {
-    if value.eq_ignore_ascii_case("zstd") {
-        return Err("zstd is not supported yet; allowed: none, gzip".to_owned());
-    }
-    word(value, &[("none", Compression::None), ("gzip", Compression::Gzip)])
+    let words =
+        [("none", Compression::None), ("gzip", Compression::Gzip), ("zstd", Compression::Zstd)];
+    word(value, &words)
 }
 
 fn timeout(value: &str) -> Result<Duration, Wrong> {
@@ -238,6 +300,19 @@ fn condition(value: &str) -> Result<Condition, Wrong> {
         return Err(words.to_owned());
     }
     Ok(condition)
+}
+
+fn content(value: &str) -> Result<Content, Wrong> {
+    let lower = value.to_ascii_lowercase();
+    if let Some(bytes) = lower.strip_prefix("truncate:") {
+        let bytes = parse_size(bytes.trim()).and_then(|bytes| usize::try_from(bytes).ok());
+        return bytes.filter(|bytes| *bytes > 0).map(Content::Truncate).ok_or_else(|| {
+            "allowed: truncate:BYTES, as in truncate:500 or truncate:4k".to_owned()
+        });
+    }
+    let words =
+        [("keep", Content::Keep), ("drop", Content::Drop), ("errors_only", Content::ErrorsOnly)];
+    word(value, &words).map_err(|_| "allowed: keep, drop, truncate:BYTES, errors_only".to_owned())
 }
 
 fn percentage(value: &str) -> Result<f64, Wrong> {

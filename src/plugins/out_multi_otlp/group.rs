@@ -96,14 +96,9 @@ fn one(
     let mode = mode(parser, name, &own);
     let shared = endpoint::parse_common(parser, name, &common);
     let interval = interval(parser, name, &own);
-    let listed: Vec<String> = own
-        .iter()
-        .filter(|(key, _)| key == "members")
-        .flat_map(|(_, value)| parse_list(value))
-        .map(|member| member.to_lowercase())
-        .collect();
+    let listed = listed(&own);
     let has_url = endpoint::last(&common, "url").is_some();
-    if listed.is_empty() == !has_url {
+    if listed.is_empty() != has_url {
         parser.problem(format!(
             "group '{name}' needs either 'group.{name}.members', a list of endpoints, or \
              'group.{name}.url', whose host's addresses are the members"
@@ -144,6 +139,13 @@ fn one(
         let members = Members::Listed(members);
         groups.groups.push(GroupSettings { name: name.clone(), mode, members });
     }
+}
+
+/// The names of the members.
+fn listed(own: &Given) -> Vec<String> {
+    let lists = own.iter().filter(|(key, _)| key == "members");
+    let names = lists.flat_map(|(_, value)| parse_list(value));
+    names.map(|name| name.to_lowercase()).collect()
 }
 
 fn interval(parser: &mut Parser<'_>, name: &str, own: &Given) -> Duration {

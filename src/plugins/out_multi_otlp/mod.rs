@@ -3,11 +3,14 @@
 mod endpoint;
 mod group;
 mod headers;
+mod letters;
+mod rules;
+mod together;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::config::Parser;
+use crate::config::{CONFIG_FILE, FileOptions, Parser};
 use crate::export::{EndpointSettings, Exporter, Settings};
 use crate::plugin::{
     Completion, Delivery, Environment, OpenError, OptionKind, OptionSpec, Options, Output, Spec,
@@ -47,6 +50,12 @@ impl Output for MultiOtlp {
             OptionSpec::new("group.", OptionKind::Prefix, None, group::HELP).repeated(),
             OptionSpec::new("endpoint.", OptionKind::Prefix, None, endpoint::HELP).repeated(),
             OptionSpec::new(
+                CONFIG_FILE,
+                OptionKind::Str,
+                None,
+                "YAML file with any of these options; endpoint and group are maps by name.",
+            ),
+            OptionSpec::new(
                 "max_in_flight",
                 OptionKind::Int,
                 Some("16"),
@@ -56,7 +65,8 @@ impl Output for MultiOtlp {
     };
 
     fn open(options: &dyn Options, environment: Environment) -> Result<Self, OpenError> {
-        let mut parser = Parser::new(options);
+        let options = FileOptions::read(options, Self::SPEC.options, &[]);
+        let mut parser = Parser::over(&options);
         let settings = settings(&mut parser);
         let settings = parser.finish(settings)?;
         Ok(Self { exporter: Exporter::start(&settings, &environment)? })
@@ -76,16 +86,21 @@ fn settings(parser: &mut Parser<'_>) -> Settings {
         parser.parsed("max_in_flight", MAX_IN_FLIGHT, "allowed: a number from 1 to 1000", |text| {
             text.parse().ok().filter(|count| (1..=1000).contains(count))
         });
-    let sources = Sources { endpoints: parser.family("endpoint"), groups: parser.family("group") };
+    let sources = Sources {
+        endpoints: with_lists(parser.family("endpoint")),
+        groups: with_lists(parser.family("group")),
+    };
     let mut names = names_of(parser, "endpoints");
     let group_names = match names_of(parser, "groups") {
         names if names.is_empty() => sources.groups.keys().cloned().collect(),
         names => names,
     };
-    let groups = group::parse(parser, &sources, &group_names);
+    let mut groups = group::parse(parser, &sources, &group_names);
+    let letters = letters::names(&sources);
     if names.is_empty() {
-        let own = sources.endpoints.keys().filter(|name| !groups.has(name));
-        names = own.cloned().collect();
+        let own = sources.endpoints.keys().cloned();
+        let own = own.filter(|name| !groups.has(name) && !letters.contains(name));
+        names = own.collect();
     }
     if names.is_empty() && group_names.is_empty() {
         parser.problem(
@@ -114,20 +129,39 @@ fn settings(parser: &mut Parser<'_>) -> Settings {
             )),
         }
     }
-    endpoints.extend(groups.alone);
+    endpoints.append(&mut groups.alone);
     let place = |endpoint: &EndpointSettings| {
         names.iter().chain(&groups.expanded).position(|name| *name == endpoint.name)
     };
     endpoints.retain(|endpoint| place(endpoint).is_some());
     endpoints.sort_by_key(place);
     endpoints.dedup_by(|a, b| a.name == b.name);
+    letters::resolve(parser, &sources, &mut endpoints, &mut groups.groups);
     Settings { endpoints, groups: groups.groups, max_in_flight }
 }
 
 /// The options of all endpoints and groups, by name.
 struct Sources {
-    endpoints: BTreeMap<String, Vec<(String, String)>>,
-    groups: BTreeMap<String, Vec<(String, String)>>,
+    endpoints: Family,
+    groups: Family,
+}
+
+/// Options by key, of one name after the other.
+type Family = BTreeMap<String, Vec<(String, String)>>;
+
+/// A list in a file stands for a list of words where a key takes that.
+fn with_lists(mut family: Family) -> Family {
+    for given in family.values_mut() {
+        for key in ["signals", "oauth2.scopes"] {
+            let values = given.iter().filter(|(known, _)| known == key);
+            let values: Vec<String> = values.map(|(_, value)| value.clone()).collect();
+            if values.len() > 1 {
+                given.retain(|(known, _)| known != key);
+                given.push((key.to_owned(), values.join(",")));
+            }
+        }
+    }
+    family
 }
 
 fn names_of(parser: &Parser<'_>, option: &str) -> Vec<String> {
