@@ -30,6 +30,7 @@ mod wire;
 mod builtin_filters;
 mod delivery;
 mod equality;
+mod faults;
 mod lifecycle;
 mod native;
 mod pipeline;
