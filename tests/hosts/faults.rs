@@ -320,7 +320,9 @@ async fn every_fault_leaves_each_endpoint_with_what_it_should_have() {
             // Nothing follows.
             tokio::time::sleep(Duration::from_secs(1)).await;
             let (code, log) = running.stop();
-            assert_eq!(code, Some(0), "{what}: {log}");
+            // The bundled host tells by its exit code that chunks were left.
+            let left = row.has == Has::Nothing && code.is_some();
+            assert!(code == Some(0) || left, "{what}: {code:?} {log}");
             assert!(log.contains(row.log), "{what}: {log}");
             assert!(!log.contains("hush"), "{what}: {log}");
             assert_eq!(healthy.received.lock().unwrap().doubled(), 0, "{what}: {log}");
