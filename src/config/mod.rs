@@ -41,6 +41,13 @@ impl<'a> Parser<'a> {
         self.problems.extend(notes.finish().into_iter().map(|problem| place.clone() + &problem));
     }
 
+    /// A parser over the same options whose problems are nobody's business: what it reads was read
+    /// before.
+    #[must_use]
+    pub fn silent(&self) -> Self {
+        Self { options: self.options, file: None, problems: Vec::new() }
+    }
+
     /// Notes a problem: `option`, the value given, and what is allowed.
     pub fn refuse(&mut self, option: &str, value: &str, allowed: &str) {
         let file = self.file.filter(|file| file.is_from_file(option));

@@ -30,6 +30,8 @@ pub(super) struct Reply {
     pub(super) rejected: u64,
     /// The endpoint's words, or those of the error; empty when there is nothing to say.
     pub(super) words: String,
+    /// Whether the endpoint asks for other credentials.
+    pub(super) unauthorized: bool,
     /// Whether the connection broke without an answer, as one does that the endpoint closed while
     /// it was idle: worth one try at once.
     pub(super) stale_connection: bool,
@@ -106,7 +108,7 @@ impl Client {
     }
 
     /// Sends a request and reads the whole answer, within the endpoint's timeout.
-    pub(super) async fn send(&self, part: &Part) -> Reply {
+    pub(super) async fn send(&self, part: &Part, more: Option<&HeaderMap>) -> Reply {
         let compression = self.compression;
         let (body, reason, problem) = match self.protocol {
             Protocol::HttpProtobuf => (Some(part.body(compression)), FailureReason::Refused, ""),
@@ -115,24 +117,33 @@ impl Client {
                 (body, FailureReason::Refused, "the request has no form in JSON")
             }
             Protocol::Grpc => {
-                let gzip = compression == Compression::Gzip;
-                let body = grpc::frame(&part.body(compression), gzip);
+                let compressed = compression != Compression::None;
+                let body = grpc::frame(&part.body(compression), compressed);
                 (body, FailureReason::TooLarge, "the request is larger than 4 GiB")
             }
         };
         let Some(body) = body else {
             return failed(Answer::Refused(reason), problem.to_owned());
         };
-        match self.exchange(part.signal, body).await {
+        match self.exchange(part.signal, body, more).await {
             Ok(received) => self.judge(&received),
             Err(reply) => reply,
         }
     }
 
-    async fn exchange(&self, signal: Signal, body: Bytes) -> Result<Received, Reply> {
+    async fn exchange(
+        &self,
+        signal: Signal,
+        body: Bytes,
+        more: Option<&HeaderMap>,
+    ) -> Result<Received, Reply> {
         let [first, ..] = &self.urls;
         let (_, url) = self.urls.iter().find(|(known, _)| *known == signal).unwrap_or(first);
-        let request = self.http.post(url.clone()).headers(self.headers.clone()).body(body);
+        let mut headers = self.headers.clone();
+        for (name, value) in more.into_iter().flatten() {
+            headers.insert(name, value.clone());
+        }
+        let request = self.http.post(url.clone()).headers(headers).body(body);
         let response = request.send().await.map_err(|error| network_failure(error, true))?;
         let (parts, mut stream) = http::Response::from(response).into_parts();
         let mut received = Received {
@@ -177,12 +188,16 @@ fn headers(endpoint: &EndpointSettings) -> HeaderMap {
         Protocol::Grpc => "application/grpc",
     };
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    let gzip = endpoint.compression == Compression::Gzip;
+    let encoding = match endpoint.compression {
+        Compression::None => None,
+        Compression::Gzip => Some(HeaderValue::from_static("gzip")),
+        Compression::Zstd => Some(HeaderValue::from_static("zstd")),
+    };
     match endpoint.protocol {
         Protocol::HttpProtobuf | Protocol::HttpJson => {
             headers.insert(ACCEPT, HeaderValue::from_static(content_type));
-            if gzip {
-                headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            if let Some(encoding) = encoding {
+                headers.insert(CONTENT_ENCODING, encoding);
             }
         }
         Protocol::Grpc => {
@@ -190,8 +205,8 @@ fn headers(endpoint: &EndpointSettings) -> HeaderMap {
             if let Ok(timeout) = HeaderValue::from_str(&grpc_timeout(endpoint.timeout)) {
                 headers.insert("grpc-timeout", timeout);
             }
-            if gzip {
-                headers.insert("grpc-encoding", HeaderValue::from_static("gzip"));
+            if let Some(encoding) = encoding {
+                headers.insert("grpc-encoding", encoding);
             }
         }
     }
@@ -234,7 +249,8 @@ fn judge_http(received: &Received) -> Reply {
         Some(message) => message,
         None => String::from_utf8_lossy(&received.body).into_owned(),
     };
-    failed(answer, format!("HTTP status {}: {}", received.status, printable(&own)))
+    let words = format!("HTTP status {}: {}", received.status, printable(&own));
+    Reply { unauthorized: received.status == 401, ..failed(answer, words) }
 }
 
 fn judge_grpc(received: &Received) -> Reply {
@@ -249,11 +265,11 @@ fn judge_grpc(received: &Received) -> Reply {
             return failed(Answer::Retry { reason, after: None }, words);
         }
     };
-    match grpc_answer(status.code, retry_info(&status.details)) {
+    match grpc_answer(status.code, &status.message, retry_info(&status.details)) {
         Answer::Accepted => accepted(grpc::unframe(&received.body)),
         answer => {
             let words = format!("gRPC status {}: {}", status.code, printable(&status.message));
-            failed(answer, words)
+            Reply { unauthorized: status.code == 16, ..failed(answer, words) }
         }
     }
 }
@@ -269,11 +285,12 @@ fn accepted(body: Option<&[u8]>) -> Reply {
         rejected: u64::try_from(partial.rejected).unwrap_or(0),
         words: printable(&partial.error_message),
         stale_connection: false,
+        unauthorized: false,
     }
 }
 
-fn failed(answer: Answer, words: String) -> Reply {
-    Reply { answer, rejected: 0, words, stale_connection: false }
+pub(super) fn failed(answer: Answer, words: String) -> Reply {
+    Reply { answer, rejected: 0, words, stale_connection: false, unauthorized: false }
 }
 
 fn network_failure(error: reqwest::Error, before_answer: bool) -> Reply {
@@ -289,6 +306,7 @@ fn network_failure(error: reqwest::Error, before_answer: bool) -> Reply {
         answer: Answer::Retry { reason, after: None },
         rejected: 0,
         words: causes(&error),
+        unauthorized: false,
         stale_connection: before_answer && reason == FailureReason::Transport,
     }
 }

@@ -262,8 +262,8 @@ impl<'a> Encoder<'a> {
         }
         let marked = lane.view.marked(signal, event);
         let event = Event { body: marked.as_deref().unwrap_or(event.body), ..*event };
-        if lane.view.content == Content::Drop
-            && let Some(cleaned) = content::clean(&event, telemetry)
+        if lane.view.content != Content::Keep
+            && let Some(cleaned) = content::apply(lane.view.content, &event, telemetry)
         {
             lane.lane.cleaned = lane.lane.cleaned.saturating_add(1);
             let changed = Event {

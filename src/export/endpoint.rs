@@ -5,29 +5,68 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use http::HeaderMap;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::client::{Client, Reply};
+use super::client::{Client, Reply, failed};
+use super::credentials::Credentials;
+use super::letters::Letters;
 use super::meters::{EndpointMeters, Loss};
 use super::part::Part;
-use super::settings::EndpointSettings;
+use super::pieces;
+use super::settings::{EndpointSettings, HeaderFrom};
 use super::tls::ClientProblem;
 use crate::clock::{self, Tick};
 use crate::model::Signal;
-use crate::routing::{Answer, Breaker, BreakerPolicy, FailureReason, Permit};
-use crate::stats::{Counters, Log};
+use crate::routing::{
+    Answer, Breaker, BreakerPolicy, FailureReason, Permit, SizeLimit, Units, stated_limit,
+};
+use crate::stats::{Counters, Level, Log};
 
 /// A running endpoint.
 pub(super) struct Endpoint {
     name: String,
+    /// What a hash ring knows it by.
+    place: String,
     signals: Vec<Signal>,
     client: Client,
     timeout: Duration,
     breaker: Mutex<Breaker>,
     slots: Semaphore,
+    limit: Mutex<SizeLimit>,
+    credentials: Option<Credentials>,
+    pub(super) header_from: Vec<HeaderFrom>,
+    letters: Option<Letters>,
     pub(super) meters: EndpointMeters,
     log: Arc<Log>,
     rolls: AtomicU64,
+}
+
+/// A request that an endpoint is to get, with what it has of it already.
+#[derive(Clone)]
+pub(super) struct Work {
+    /// Its number among those of the chunk.
+    pub(super) number: u32,
+    pub(super) part: Arc<Part>,
+    pub(super) done: Units,
+}
+
+/// What came of sending.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// Accepted, or given up for good.
+    Done,
+    /// It may be accepted later.
+    Later,
+    /// A smaller one may be accepted. Holds the endpoint's words.
+    TooLarge(String),
+}
+
+/// What an answer means for the request.
+enum Verdict {
+    Sent(Sent),
+    /// It will never be accepted, in these words.
+    Refused(FailureReason, String),
 }
 
 /// The permission to make a request. When it goes without an outcome, because the task is ended,
@@ -52,11 +91,19 @@ impl Endpoint {
     ) -> Result<Self, ClientProblem> {
         Ok(Self {
             name: settings.name.clone(),
+            place: match settings.address {
+                Some(address) => address.to_string(),
+                None => settings.url.to_string(),
+            },
             signals: settings.signals.clone(),
             client: Client::new(settings)?,
             timeout: settings.timeout,
             breaker: Mutex::new(Breaker::new(BreakerPolicy::default())),
             slots: Semaphore::new(max_in_flight.clamp(1, Semaphore::MAX_PERMITS)),
+            limit: Mutex::new(SizeLimit::default()),
+            credentials: Credentials::new(settings, log)?,
+            header_from: settings.header_from.clone(),
+            letters: Letters::new(settings, max_in_flight, counters, log)?,
             meters: EndpointMeters::new(counters, &settings.name),
             log: Arc::clone(log),
             rolls: AtomicU64::new(0),
@@ -67,47 +114,158 @@ impl Endpoint {
         &self.name
     }
 
+    pub(super) fn place(&self) -> &str {
+        &self.place
+    }
+
     pub(super) fn wants(&self, signal: Signal) -> bool {
         self.signals.contains(&signal)
     }
 
-    /// Sends requests, each with its number, and returns the numbers of those that are done:
-    /// accepted, or refused for good.
-    pub(super) async fn deliver(&self, parts: Vec<(u32, Arc<Part>)>) -> Vec<u32> {
-        let mut parts = parts.into_iter();
+    /// Sends requests and says what of each is done now: accepted, or refused for good.
+    pub(super) async fn deliver(&self, work: Vec<Work>) -> Vec<(u32, Units)> {
+        let mut work = work.into_iter();
         let mut done = Vec::new();
         // An endpoint that is not known to be there gets one request; the others follow when that
         // one has come through.
         if !self.breaker().is_closed() {
-            let Some((number, part)) = parts.next() else { return done };
-            if !self.deliver_one(&part).await {
-                self.meters.deferred.add_items(parts.len());
+            let Some(first) = work.next() else { return done };
+            let (number, units) = self.deliver_one(first).await;
+            let through = units.is_all();
+            done.push((number, units));
+            if !through {
+                self.meters.deferred.add_items(work.len());
                 return done;
             }
-            done.push(number);
         }
-        let rest = parts
-            .map(|(number, part)| async move { self.deliver_one(&part).await.then_some(number) });
-        done.extend(join_all(rest).await.into_iter().flatten());
+        done.extend(join_all(work.map(|work| self.deliver_one(work))).await);
         done
     }
 
-    async fn deliver_one(&self, part: &Part) -> bool {
-        let Some(_pass) = self.admit().await else {
-            self.meters.deferred.add(1);
-            return false;
-        };
-        let mut reply = self.attempt(part).await;
-        if reply.stale_connection {
-            self.meters.failed(FailureReason::Transport);
-            reply = self.attempt(part).await;
+    /// Asks an endpoint that was away whether it is back, with a request that holds nothing.
+    pub(super) async fn probe(&self, signal: Signal) {
+        let Some(_pass) = self.admit().await else { return };
+        let reply = self.attempt(&Part::new(signal, 0, Vec::new()), None).await;
+        match reply.answer {
+            Answer::Accepted | Answer::Refused(_) => self.back(),
+            Answer::Retry { reason, after } => {
+                self.meters.failed(reason);
+                self.gone(reason, after);
+            }
         }
-        self.settle(part, &reply)
     }
 
-    async fn attempt(&self, part: &Part) -> Reply {
+    /// Whether requests are sent without a probe.
+    pub(super) fn is_up(&self) -> bool {
+        self.breaker().is_closed() && !self.breaker().refuses(clock::now())
+    }
+
+    /// Whether a request would not be sent now.
+    pub(super) fn refuses(&self) -> bool {
+        self.breaker().refuses(clock::now())
+    }
+
+    /// Requests that could be sent at once.
+    pub(super) fn free_slots(&self) -> usize {
+        self.slots.available_permits()
+    }
+
+    async fn deliver_one(&self, work: Work) -> (u32, Units) {
+        // Profiles share one dictionary in each request, so that they go as they are or not at all.
+        let whole = work.part.signal == Signal::Profiles;
+        let plain = work.done.is_none() && self.header_from.is_empty();
+        if whole || (plain && work.part.size() <= self.allowed()) {
+            match self.send(&work.part, None).await {
+                Sent::Done => return (work.number, Units::All),
+                Sent::Later => return (work.number, Units::None),
+                Sent::TooLarge(_) => {}
+            }
+        }
+        (work.number, Box::pin(pieces::deliver(self, &work.part, work.done)).await)
+    }
+
+    /// Sends one request with these headers beside the endpoint's own.
+    pub(super) async fn send(&self, part: &Part, headers: Option<&HeaderMap>) -> Sent {
+        let Some(_pass) = self.admit().await else {
+            self.meters.deferred.add(1);
+            return Sent::Later;
+        };
+        let mut reply = self.attempt(part, headers).await;
+        if reply.stale_connection {
+            self.meters.failed(FailureReason::Transport);
+            reply = self.attempt(part, headers).await;
+        }
+        if reply.unauthorized
+            && let Some(credentials) = &self.credentials
+            && credentials.renew().await
+        {
+            reply = self.attempt(part, headers).await;
+        }
+        match self.settle(part, reply) {
+            Verdict::Sent(sent) => sent,
+            Verdict::Refused(reason, words) => {
+                if self.give_up(part, reason, &words).await {
+                    Sent::Done
+                } else {
+                    Sent::Later
+                }
+            }
+        }
+    }
+
+    /// How large a request may be.
+    pub(super) fn allowed(&self) -> usize {
+        self.limit().allowed(clock::now())
+    }
+
+    /// Gives items up for good: to where dead letters go, if there is such a place. Whether they
+    /// are gone; otherwise it is to be tried again.
+    pub(super) async fn give_up(&self, part: &Part, reason: FailureReason, words: &str) -> bool {
+        let telling = is_telling(self.meters.refused());
+        let (name, items, signal) = (&self.name, part.items, part.signal.name());
+        if let Some(letters) = &self.letters {
+            match letters.take(name, part, reason.name(), words).await {
+                Ok(true) => {
+                    self.meters.dead_letters.add_items(items);
+                    if telling {
+                        self.log.error(format!(
+                            "endpoint '{name}' refused a request, {items} items of {signal} are \
+                             dead letters: {words}"
+                        ));
+                    }
+                    return true;
+                }
+                Ok(false) => return false,
+                Err(problem) => self.log.often(Level::Error, "dead_letter", || {
+                    format!("endpoint '{name}': a dead letter cannot be kept: {problem}")
+                }),
+            }
+        }
+        self.meters.dropped(Loss::Failed(reason), items);
+        if telling {
+            self.log.error(format!(
+                "endpoint '{name}' refused a request, {items} items of {signal} are dropped: \
+                 {words}"
+            ));
+        }
+        true
+    }
+
+    async fn attempt(&self, part: &Part, headers: Option<&HeaderMap>) -> Reply {
+        let mut changing = HeaderMap::new();
+        let mut headers = headers;
+        if let Some(credentials) = &self.credentials {
+            changing = headers.cloned().unwrap_or_default();
+            if let Err(words) = credentials.apply(&mut changing).await {
+                let reason = FailureReason::Credentials;
+                return failed(Answer::Retry { reason, after: None }, words);
+            }
+        }
+        if !changing.is_empty() {
+            headers = Some(&changing);
+        }
         let start = clock::now();
-        let reply = self.client.send(part).await;
+        let reply = self.client.send(part, headers).await;
         if reply.answer == Answer::Accepted {
             self.meters.answered(clock::now().since(start));
         }
@@ -126,31 +284,29 @@ impl Endpoint {
         }
     }
 
-    /// Whether the request is done.
-    fn settle(&self, part: &Part, reply: &Reply) -> bool {
+    fn settle(&self, part: &Part, reply: Reply) -> Verdict {
         match reply.answer {
             Answer::Accepted => {
                 self.back();
+                self.limit().accept(part.size());
                 let rejected = usize::try_from(reply.rejected).unwrap_or(usize::MAX);
                 let rejected = rejected.min(part.items);
                 self.meters.sent(part.signal, part.items.saturating_sub(rejected));
                 self.meters.dropped(Loss::Rejected, rejected);
                 self.meters.lost_fields.add_items(self.client.lost_fields(part));
                 self.tell_partial(part, rejected, &reply.words);
-                true
+                Verdict::Sent(Sent::Done)
+            }
+            Answer::Refused(FailureReason::TooLarge) => {
+                self.back();
+                self.meters.failed(FailureReason::TooLarge);
+                self.limit().refuse(part.size(), stated_limit(&reply.words), clock::now());
+                Verdict::Sent(Sent::TooLarge(reply.words))
             }
             Answer::Refused(reason) => {
                 self.back();
-                self.meters.dropped(Loss::Failed(reason), part.items);
-                if is_telling(self.meters.failed(reason)) {
-                    let (name, items, signal) = (&self.name, part.items, part.signal.name());
-                    self.log.error(format!(
-                        "endpoint '{name}' refused a request, {items} items of {signal} are \
-                         dropped: {}",
-                        reply.words
-                    ));
-                }
-                true
+                self.meters.failed(reason);
+                Verdict::Refused(reason, reply.words)
             }
             Answer::Retry { reason, after } => {
                 if is_telling(self.meters.failed(reason)) {
@@ -160,8 +316,8 @@ impl Endpoint {
                         reply.words
                     ));
                 }
-                self.gone(after);
-                false
+                self.gone(reason, after);
+                Verdict::Sent(Sent::Later)
             }
         }
     }
@@ -191,12 +347,15 @@ impl Endpoint {
         }
     }
 
-    fn gone(&self, after: Option<Duration>) {
+    fn gone(&self, reason: FailureReason, after: Option<Duration>) {
         let now = clock::now();
         let (was_closed, is_closed) = {
             let mut breaker = self.breaker();
             let was_closed = breaker.is_closed();
-            breaker.failure(now, after, self.jitter(now));
+            match reason {
+                FailureReason::Timeout => breaker.hang(now, self.jitter(now)),
+                _ => breaker.failure(now, after, self.jitter(now)),
+            }
             (was_closed, breaker.is_closed())
         };
         self.meters.up.set(u64::from(is_closed));
@@ -214,6 +373,10 @@ impl Endpoint {
         let seed = clock::unix_nanos() ^ now.0.rotate_left(32) ^ roll;
         let [.., a, b, c, d] = xxhash_rust::xxh3::xxh3_64(&seed.to_le_bytes()).to_le_bytes();
         f64::from(u32::from_le_bytes([a, b, c, d])) / f64::from(u32::MAX)
+    }
+
+    fn limit(&self) -> MutexGuard<'_, SizeLimit> {
+        self.limit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn breaker(&self) -> MutexGuard<'_, Breaker> {

@@ -1,27 +1,28 @@
 //! Takes chunks, spreads them over the endpoints, and tells what became of them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::sync::oneshot;
 
+use super::destination::Destination;
 use super::encode::{Encoded, Lane, encode};
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Work};
+use super::group::{Group, Lookup, system_lookup};
+use super::late::{Late, PATIENCE};
 use super::meters::{Meters, Skip};
-use super::part::Part;
-use super::settings::Settings;
+use super::settings::{EndpointSettings, GroupSettings, Settings};
 use super::view::View;
 use crate::clock;
 use crate::model::Signal;
 use crate::plugin::{Completion, Delivery, Environment, Fate, OpenError};
-use crate::routing::{ChunkId, Ledger, PartId};
+use crate::routing::{ChunkId, Ledger, PartId, Progress, Units};
 use crate::runtime::{Runtime, Tasks, heavy};
 use crate::stats::{Level, Log};
 
 /// Chunks that wait for the host's retry and are remembered at most.
 const REMEMBERED_CHUNKS: usize = 8192;
-/// The number that stands for all requests of an endpoint.
-const EVERYTHING: u32 = u32::MAX;
 /// How long ended tasks may take to notice.
 const CANCEL_LIMIT: Duration = Duration::from_millis(500);
 
@@ -38,12 +39,15 @@ struct Running {
 }
 
 struct Shared {
-    endpoints: Vec<Endpoint>,
-    /// What is encoded: one view for all endpoints that share it.
+    destinations: Vec<Destination>,
+    /// What is encoded: one view for all destinations that share it.
     views: Vec<View>,
-    /// The view of each endpoint.
+    /// The view of each destination.
     view_of: Vec<usize>,
     ledger: Mutex<Ledger>,
+    late: Late,
+    /// The same as in `Running`, for what goes on behind a chunk's back.
+    tasks: Arc<OnceLock<Tasks>>,
     meters: Meters,
     log: Arc<Log>,
 }
@@ -68,37 +72,32 @@ impl Exporter {
     /// # Errors
     /// What is wrong with files or URLs, for all endpoints at once.
     pub fn start(settings: &Settings, environment: &Environment) -> Result<Self, OpenError> {
-        let mut endpoints = Vec::new();
-        let mut problems = Vec::new();
-        let mut views: Vec<View> = Vec::new();
-        let mut view_of = Vec::new();
+        Self::start_with(settings, environment, system_lookup())
+    }
+
+    /// The same with a name service of one's own.
+    pub(super) fn start_with(
+        settings: &Settings,
+        environment: &Environment,
+        lookup: Lookup,
+    ) -> Result<Self, OpenError> {
+        let mut making = Making::new(settings, environment, lookup);
         for endpoint in &settings.endpoints {
-            let (counters, log) = (&environment.counters, &environment.log);
-            match Endpoint::new(endpoint, settings.max_in_flight, counters, log) {
-                Ok(endpoint) => endpoints.push(endpoint),
-                Err(problem) => problems.push(problem.to_string()),
-            }
-            if !endpoint.tls.verify {
-                log.warn(format!(
-                    "endpoint '{}': certificates are not checked ('tls.verify' is off)",
-                    endpoint.name
-                ));
-            }
-            let view = View::of(endpoint);
-            let same = views.iter().position(|known| known.shares_with(&view));
-            view_of.push(same.unwrap_or(views.len()));
-            if same.is_none() {
-                views.push(view);
-            }
+            making.endpoint(endpoint);
         }
-        if !problems.is_empty() {
-            return Err(OpenError(problems));
+        for group in &settings.groups {
+            making.group(group);
+        }
+        if !making.problems.is_empty() {
+            return Err(OpenError(making.problems));
         }
         let shared = Shared {
-            endpoints,
-            views,
-            view_of,
+            destinations: making.destinations,
+            views: making.views,
+            view_of: making.view_of,
             ledger: Mutex::new(Ledger::new(REMEMBERED_CHUNKS)),
+            late: Late::default(),
+            tasks: making.tasks,
             meters: Meters::new(&environment.counters),
             log: Arc::clone(&environment.log),
         };
@@ -136,7 +135,9 @@ impl Exporter {
         if running.is_none() {
             match Runtime::acquire() {
                 Ok(runtime) => {
-                    *running = Some(Running { tasks: runtime.tasks(), _runtime: runtime });
+                    let tasks = runtime.tasks();
+                    self.shared.tasks.get_or_init(|| tasks.clone());
+                    *running = Some(Running { tasks, _runtime: runtime });
                 }
                 Err(error) => self.shared.log.often(Level::Error, "runtime", || {
                     format!("no threads can be started, so nothing is delivered: {error}")
@@ -164,23 +165,123 @@ impl Exporter {
 
 impl std::fmt::Debug for Exporter {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let names: Vec<&str> = self.shared.endpoints.iter().map(Endpoint::name).collect();
+        let names: Vec<&str> = self.shared.destinations.iter().map(Destination::name).collect();
         formatter.debug_struct("Exporter").field("endpoints", &names).finish_non_exhaustive()
     }
 }
 
-/// What one endpoint is to get in one attempt: requests with their numbers.
+/// Destinations that are being made, and what is wrong with them.
+struct Making<'a> {
+    settings: &'a Settings,
+    environment: &'a Environment,
+    destinations: Vec<Destination>,
+    problems: Vec<String>,
+    views: Vec<View>,
+    view_of: Vec<usize>,
+    tasks: Arc<OnceLock<Tasks>>,
+    lookup: Lookup,
+}
+
+impl<'a> Making<'a> {
+    fn new(settings: &'a Settings, environment: &'a Environment, lookup: Lookup) -> Self {
+        Self {
+            settings,
+            environment,
+            destinations: Vec::new(),
+            problems: Vec::new(),
+            views: Vec::new(),
+            view_of: Vec::new(),
+            tasks: Arc::default(),
+            lookup,
+        }
+    }
+
+    fn endpoint(&mut self, settings: &EndpointSettings) {
+        let (counters, log) = (&self.environment.counters, &self.environment.log);
+        match Endpoint::new(settings, self.settings.max_in_flight, counters, log) {
+            Ok(endpoint) => self.destinations.push(Destination::Endpoint(Arc::new(endpoint))),
+            Err(problem) => self.problems.push(problem.to_string()),
+        }
+        self.view(settings);
+    }
+
+    fn group(&mut self, settings: &GroupSettings) {
+        let (max, tasks) = (self.settings.max_in_flight, &self.tasks);
+        match Group::new(settings, max, self.environment, tasks, &self.lookup) {
+            Ok(group) => self.destinations.push(Destination::Group(Arc::new(group))),
+            Err(problem) => self.problems.push(problem.to_string()),
+        }
+        if let Some(common) = settings.common() {
+            self.view(common);
+        }
+    }
+
+    fn view(&mut self, settings: &EndpointSettings) {
+        if !settings.tls.verify {
+            self.environment.log.warn(format!(
+                "endpoint '{}': certificates are not checked ('tls.verify' is off)",
+                settings.name
+            ));
+        }
+        let view = View::of(settings);
+        let same = self.views.iter().position(|known| known.shares_with(&view));
+        self.view_of.push(same.unwrap_or(self.views.len()));
+        if same.is_none() {
+            self.views.push(view);
+        }
+    }
+}
+
+/// What one destination is to get in one attempt.
 struct Todo {
-    endpoint: u32,
-    parts: Vec<(u32, Arc<Part>)>,
+    destination: Destination,
+    number: u32,
+    work: Vec<Work>,
+}
+
+/// What came of it: the number of the destination, of its requests, and what of those is done.
+type Outcome = (u32, usize, Vec<(u32, Units)>);
+
+impl Todo {
+    async fn run(self) -> Outcome {
+        let wanted = self.work.len();
+        (self.number, wanted, self.destination.deliver(self.work).await)
+    }
+}
+
+/// Puts down what came of one delivery; whether the destination has everything.
+fn note(progress: &mut Progress, (endpoint, wanted, delivered): Outcome) -> bool {
+    if delivered.len() == wanted && delivered.iter().all(|(_, units)| units.is_all()) {
+        progress.complete(endpoint);
+        return true;
+    }
+    for (part, units) in delivered {
+        progress.add(PartId { endpoint, part }, units);
+    }
+    false
+}
+
+/// Ends a late delivery, also when its task is ended.
+struct Ending<'a> {
+    shared: &'a Shared,
+    chunk: ChunkId,
+    number: u32,
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.shared.late.end(self.chunk, self.number);
+    }
 }
 
 /// A chunk that is ready to be sent.
 struct Prepared {
     chunk: ChunkId,
-    /// What endpoints have of it already.
-    done: Vec<PartId>,
+    /// What destinations have of it already.
+    done: Progress,
     todo: Vec<Todo>,
+    /// Whether nothing else is missing.
+    complete: bool,
     /// There is nothing in it that could ever be sent.
     hopeless: bool,
 }
@@ -190,6 +291,7 @@ impl Shared {
     fn prepare(&self, delivery: Delivery<'_>) -> Prepared {
         let content = fingerprint(delivery.bytes);
         let chunk = ChunkId { task: delivery.task, content };
+        let busy = self.late.of(chunk);
         let known = self.ledger().begin(chunk);
         let is_new = known.is_none();
         let done = known.unwrap_or_default();
@@ -198,41 +300,54 @@ impl Shared {
             self.count(&encoded);
         }
         let hopeless = encoded.skipped.iter().any(|(skip, ..)| *skip == Skip::Unsupported);
-        let todo = if hopeless { Vec::new() } else { self.todo(&encoded, &done) };
-        Prepared { chunk, done, todo, hopeless }
+        let (todo, complete) =
+            if hopeless { (Vec::new(), true) } else { self.todo(&busy, &encoded, &done) };
+        Prepared { chunk, done, todo, complete, hopeless }
     }
 
-    async fn send(&self, prepared: Prepared) -> Fate {
-        let Prepared { chunk, mut done, todo, hopeless } = prepared;
+    async fn send(self: Arc<Self>, prepared: Prepared) -> Fate {
+        let Prepared { chunk, mut done, todo, mut complete, hopeless } = prepared;
         if hopeless {
             return Fate::Failed;
         }
-        let attempts = todo.into_iter().map(|todo| async move {
-            let wanted = todo.parts.len();
-            let delivered = match self.endpoint(todo.endpoint) {
-                Some(endpoint) => endpoint.deliver(todo.parts).await,
-                None => Vec::new(),
-            };
-            (todo.endpoint, wanted, delivered)
-        });
-        let mut complete = true;
-        for (endpoint, wanted, delivered) in join_all(attempts).await {
-            if delivered.len() == wanted {
-                done.retain(|part| part.endpoint != endpoint);
-                done.push(PartId { endpoint, part: EVERYTHING });
-            } else {
-                complete = false;
-                done.extend(delivered.into_iter().map(|part| PartId { endpoint, part }));
+        let (known, unknown): (Vec<Todo>, Vec<Todo>) =
+            todo.into_iter().partition(|todo| todo.destination.is_up());
+        let late: Vec<_> = unknown.into_iter().map(|todo| self.start_late(chunk, todo)).collect();
+        for outcome in join_all(known.into_iter().map(Todo::run)).await {
+            complete &= note(&mut done, outcome);
+        }
+        if !late.is_empty() {
+            let late = late.into_iter().map(|late| tokio::time::timeout(PATIENCE, late));
+            for outcome in join_all(late).await {
+                complete &= match outcome {
+                    Ok(Ok(outcome)) => note(&mut done, outcome),
+                    _ => false,
+                };
             }
         }
         self.conclude(chunk, complete, done)
     }
 
-    fn endpoint(&self, number: u32) -> Option<&Endpoint> {
-        self.endpoints.get(usize::try_from(number).ok()?)
+    /// Starts a delivery that the chunk need not wait for.
+    fn start_late(self: &Arc<Self>, chunk: ChunkId, todo: Todo) -> oneshot::Receiver<Outcome> {
+        let (tell, told) = oneshot::channel();
+        let Some(tasks) = self.tasks.get() else { return told };
+        let (this, number) = (Arc::clone(self), todo.number);
+        self.late.start(chunk, number);
+        tasks.spawn(async move {
+            let ending = Ending { shared: &this, chunk, number };
+            let outcome = todo.run().await;
+            let mut progress = Progress::default();
+            note(&mut progress, outcome.clone());
+            let forgotten = this.ledger().keep(chunk, progress);
+            this.meters.forgotten.add_items(forgotten);
+            drop(ending);
+            let _nobody_waits = tell.send(outcome);
+        });
+        told
     }
 
-    fn conclude(&self, chunk: ChunkId, complete: bool, done: Vec<PartId>) -> Fate {
+    fn conclude(&self, chunk: ChunkId, complete: bool, done: Progress) -> Fate {
         if complete {
             self.ledger().finish(chunk);
             return Fate::Done;
@@ -244,38 +359,54 @@ impl Shared {
     }
 
     /// Encodes what is still needed by someone.
-    fn encode(&self, delivery: &Delivery<'_>, done: &[PartId]) -> Encoded {
+    fn encode(&self, delivery: &Delivery<'_>, done: &Progress) -> Encoded {
         let mut wanted: Vec<Option<&View>> = vec![None; self.views.len()];
         for (number, view) in (0_u32..).zip(&self.view_of) {
-            let whole = PartId { endpoint: number, part: EVERYTHING };
-            if let (false, Some(slot)) = (done.contains(&whole), wanted.get_mut(*view)) {
+            if let (false, Some(slot)) = (done.is_complete(number), wanted.get_mut(*view)) {
                 *slot = self.views.get(*view);
             }
         }
-        encode(&wanted, delivery, clock::unix_nanos())
+        let mut encoded = encode(&wanted, delivery, clock::unix_nanos());
+        for (lane, view) in encoded.lanes.iter_mut().zip(&self.views) {
+            if let Some(rules) = &view.attributes {
+                for part in &mut lane.parts {
+                    *part = Arc::new(part.with(|signal, body| rules.apply(signal, body)));
+                }
+            }
+        }
+        encoded
     }
 
     fn lane_of<'e>(&self, encoded: &'e Encoded, endpoint: usize) -> Option<&'e Lane> {
         encoded.lanes.get(*self.view_of.get(endpoint)?)
     }
 
-    /// What each endpoint is still to get.
-    fn todo(&self, encoded: &Encoded, done: &[PartId]) -> Vec<Todo> {
-        let mut todo = Vec::new();
-        for (index, (number, endpoint)) in (0_u32..).zip(&self.endpoints).enumerate() {
-            let is_done = |part| done.contains(&PartId { endpoint: number, part });
-            if is_done(EVERYTHING) {
+    /// What is missing, and whether all of that can be sent now: what a late delivery is still
+    /// busy with is left to it.
+    fn todo(&self, busy: &[u32], encoded: &Encoded, done: &Progress) -> (Vec<Todo>, bool) {
+        let (mut todo, mut all) = (Vec::new(), true);
+        for (index, (number, destination)) in (0_u32..).zip(&self.destinations).enumerate() {
+            if done.is_complete(number) {
+                continue;
+            }
+            if busy.contains(&number) {
+                all = false;
                 continue;
             }
             let Some(lane) = self.lane_of(encoded, index) else { continue };
-            let parts = (0_u32..)
+            let work = (0_u32..)
                 .zip(&lane.parts)
-                .filter(|(part, request)| endpoint.wants(request.signal) && !is_done(*part))
-                .map(|(part, request)| (part, Arc::clone(request)))
+                .filter(|(_, request)| destination.wants(request.signal))
+                .map(|(part, request)| Work {
+                    number: part,
+                    part: Arc::clone(request),
+                    done: done.of(PartId { endpoint: number, part }),
+                })
+                .filter(|work| !work.done.is_all())
                 .collect();
-            todo.push(Todo { endpoint: number, parts });
+            todo.push(Todo { destination: destination.clone(), number, work });
         }
-        todo
+        (todo, all)
     }
 
     /// Counts a chunk when it comes for the first time.
@@ -290,13 +421,13 @@ impl Shared {
                 format!("{items} records cannot be exported ({}): {words}", skip.name())
             });
         }
-        for (index, endpoint) in self.endpoints.iter().enumerate() {
+        for (index, endpoint) in self.destinations.iter().enumerate() {
             let Some(lane) = self.lane_of(encoded, index) else { continue };
             let unwanted = lane.parts.iter().filter(|part| !endpoint.wants(part.signal));
-            endpoint.meters.filtered.add_items(unwanted.map(|part| part.items).sum());
-            endpoint.meters.filtered.add_items(lane.filtered);
-            endpoint.meters.undecided.add_items(lane.undecided);
-            endpoint.meters.content_removed.add_items(lane.cleaned);
+            endpoint.meters().filtered.add_items(unwanted.map(|part| part.items).sum());
+            endpoint.meters().filtered.add_items(lane.filtered);
+            endpoint.meters().undecided.add_items(lane.undecided);
+            endpoint.meters().content_removed.add_items(lane.cleaned);
             if let Some(reason) = &lane.undecided_reason {
                 self.log.often(Level::Warn, "where", || {
                     let name = endpoint.name();

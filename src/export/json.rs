@@ -67,6 +67,7 @@ pub(super) fn accepted(body: &[u8]) -> Reply {
             .unwrap_or(0),
         words: super::client::printable(words),
         stale_connection: false,
+        unauthorized: false,
     }
 }
 

@@ -61,6 +61,26 @@ const PARTIAL: CounterFamily = CounterFamily::counter(
     "Requests that an endpoint accepted in part or with a warning.",
     &["endpoint"],
 );
+const REFUSED: CounterFamily = CounterFamily::counter(
+    "refused_requests_total",
+    "Requests whose items an endpoint refused for good.",
+    &["endpoint"],
+);
+const DEAD_LETTERS: CounterFamily = CounterFamily::counter(
+    "dead_letter_items_total",
+    "Items that an endpoint refused for good and that went to its dead letters.",
+    &["endpoint"],
+);
+const SPLIT: CounterFamily = CounterFamily::counter(
+    "split_requests_total",
+    "Requests that were cut because they were larger than an endpoint takes.",
+    &["endpoint"],
+);
+const SHRUNK: CounterFamily = CounterFamily::counter(
+    "shrunk_items_total",
+    "Items whose longest texts were cut because the item alone was larger than an endpoint takes.",
+    &["endpoint"],
+);
 const FAST: CounterFamily = CounterFamily::counter(
     "deferred_requests_total",
     "Requests that were not made because the endpoint is down or busy.",
@@ -137,6 +157,10 @@ pub(super) struct EndpointMeters {
     pub(super) deferred: Counter,
     pub(super) lost_fields: Counter,
     pub(super) up: Counter,
+    pub(super) split: Counter,
+    pub(super) shrunk: Counter,
+    pub(super) dead_letters: Counter,
+    refused: Counter,
     partial: Counter,
     latency_sum: Counter,
     latency_count: Counter,
@@ -206,6 +230,10 @@ impl EndpointMeters {
             lost_fields: one(LOST_FIELDS),
             up,
             partial: one(PARTIAL),
+            split: one(SPLIT),
+            shrunk: one(SHRUNK),
+            refused: one(REFUSED),
+            dead_letters: one(DEAD_LETTERS),
             latency_sum: one(LATENCY_SUM),
             latency_count: one(LATENCY_COUNT),
         }
@@ -218,6 +246,12 @@ impl EndpointMeters {
     /// Counts a failed request and returns how many of this kind there were.
     pub(super) fn failed(&self, reason: FailureReason) -> u64 {
         add(&self.failed, &FailureReason::ALL, &reason, 1)
+    }
+
+    /// Counts a request that was refused for good and returns how many there were.
+    pub(super) fn refused(&self) -> u64 {
+        self.refused.add(1);
+        self.refused.value()
     }
 
     /// Counts a partial success and returns how many there were.

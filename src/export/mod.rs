@@ -7,22 +7,32 @@
 //! durable queue: what an endpoint could not take makes the host bring the chunk again, and then
 //! only that endpoint gets it, and only the requests that it lacks.
 
+mod attributes;
 mod client;
 mod content;
+mod credentials;
+mod destination;
 mod encode;
 mod endpoint;
 mod exporter;
+mod group;
 mod grpc;
 mod json;
+mod late;
+mod letters;
 mod meters;
 mod part;
+mod pieces;
 mod settings;
 mod tls;
+mod units;
 mod view;
 
+pub use attributes::{AttributeKey, AttributeRules};
 pub use exporter::Exporter;
 pub use settings::{
-    Compression, Content, EndpointSettings, OnError, Protocol, Settings, TlsSettings,
+    Compression, Content, CredentialSettings, DeadLetter, EndpointSettings, GroupSettings,
+    HeaderFrom, Members, Mode, OAuth2Settings, OnError, Protocol, Settings, Source, TlsSettings,
 };
 pub use tls::ClientProblem;
 

@@ -1,11 +1,13 @@
 //! What is configured, typed.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Uri};
 
+use super::attributes::AttributeRules;
 use crate::condition::Condition;
 use crate::model::Signal;
 
@@ -14,8 +16,59 @@ use crate::model::Signal;
 pub struct Settings {
     /// The endpoints, in the order in which the user named them.
     pub endpoints: Vec<EndpointSettings>,
+    /// The groups, in the order in which the user named them.
+    pub groups: Vec<GroupSettings>,
     /// Requests in flight to each endpoint at most.
     pub max_in_flight: usize,
+}
+
+/// How a group uses its members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// The first member that is there gets everything.
+    Failover,
+    /// The members take turns, request by request.
+    RoundRobin,
+    /// The member with the fewest requests in flight gets the next one.
+    LeastBusy,
+    /// All items of a trace go to one member, by consistent hashing of the trace id.
+    TraceId,
+}
+
+/// Settings of one group that is more than a list of endpoints.
+#[derive(Debug, Clone)]
+pub struct GroupSettings {
+    /// Its name in options, counters and log lines.
+    pub name: String,
+    /// How it uses its members.
+    pub mode: Mode,
+    /// Its members, in order of preference.
+    pub members: Members,
+}
+
+/// Where the members of a group come from.
+#[derive(Debug, Clone)]
+pub enum Members {
+    /// A list, of which there is at least one.
+    Listed(Vec<EndpointSettings>),
+    /// Every address of the host in this endpoint's URL, looked up again after `interval`.
+    Resolved {
+        /// What the members have in common.
+        endpoint: Box<EndpointSettings>,
+        /// The time between look-ups.
+        interval: Duration,
+    },
+}
+
+impl GroupSettings {
+    /// What every member gets: settings of view are the same for all of them.
+    #[must_use]
+    pub fn common(&self) -> Option<&EndpointSettings> {
+        match &self.members {
+            Members::Listed(members) => members.first(),
+            Members::Resolved { endpoint, .. } => Some(endpoint),
+        }
+    }
 }
 
 /// The transports of OTLP; the words are those of `OTEL_EXPORTER_OTLP_PROTOCOL`.
@@ -36,6 +89,8 @@ pub enum Compression {
     None,
     /// gzip, at its fastest level.
     Gzip,
+    /// zstd, at its fastest usual level.
+    Zstd,
 }
 
 /// What happens to prompts, completions, tool arguments and tool results.
@@ -45,6 +100,10 @@ pub enum Content {
     Keep,
     /// They are removed, and the item says what was.
     Drop,
+    /// Those longer than this many bytes are cut, and the item says which.
+    Truncate(usize),
+    /// They are sent with spans and logs that tell of an error, and removed from all others.
+    ErrorsOnly,
 }
 
 /// What happens to an item for which `where` has no answer.
@@ -63,10 +122,20 @@ pub struct EndpointSettings {
     pub name: String,
     /// Where it is. For HTTP a path `/` stands for the default path of each signal.
     pub url: Uri,
+    /// The address to use instead of looking the URL's host up.
+    pub address: Option<SocketAddr>,
     /// The transport.
     pub protocol: Protocol,
     /// Headers of every request; they may hold secrets.
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Headers from the items.
+    pub header_from: Vec<HeaderFrom>,
+    /// Headers that change.
+    pub credentials: CredentialSettings,
+    /// Where refused items go.
+    pub dead_letter: Option<DeadLetter>,
+    /// The HTTP proxy to go through; may hold a password.
+    pub proxy: Option<String>,
     /// Compression of request bodies.
     pub compression: Compression,
     /// The limit for one request, from its start to the end of the answer.
@@ -79,12 +148,70 @@ pub struct EndpointSettings {
     pub on_error: OnError,
     /// Whether it gets content.
     pub content: Content,
+    /// What it gets instead of the attributes as they are.
+    pub attributes: Option<Arc<AttributeRules>>,
     /// The part of the traces that it gets, from 0 to 100; chosen by trace id.
     pub sampling_percentage: Option<f64>,
     /// TLS.
     pub tls: TlsSettings,
     /// Uncompressed bytes of a request at most, unless a single item is larger.
     pub max_request_size: usize,
+}
+
+/// Where the value of a header comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// An attribute of the resource.
+    Resource(String),
+    /// An attribute of the scope.
+    Scope(String),
+    /// An attribute of the span, log record or data point.
+    Item(String),
+}
+
+/// A header whose value comes from the items, so that those of one value travel together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeaderFrom {
+    /// The header.
+    pub name: HeaderName,
+    /// Where its value comes from; an item that has none is sent without the header, or with the
+    /// endpoint's own.
+    pub source: Source,
+}
+
+/// Headers that change: what they are made of. Holds secrets.
+#[derive(Clone, Default)]
+pub struct CredentialSettings {
+    /// A file of headers that is read again when it changes.
+    pub headers_file: Option<PathBuf>,
+    /// A file with a bearer token that is read again when it changes.
+    pub bearer_token_file: Option<PathBuf>,
+    /// A token service.
+    pub oauth2: Option<OAuth2Settings>,
+}
+
+/// The client credentials grant of OAuth 2.0 (RFC 6749, section 4.4). Holds a secret.
+#[derive(Clone, Default)]
+pub struct OAuth2Settings {
+    /// The token endpoint.
+    pub token_url: Uri,
+    /// Who we are.
+    pub client_id: String,
+    /// The proof.
+    pub client_secret: String,
+    /// What the token is to be good for.
+    pub scopes: Vec<String>,
+    /// Whom the token is for, where the service asks for that.
+    pub audience: Option<String>,
+}
+
+/// Where items go that an endpoint refuses for good.
+#[derive(Debug, Clone)]
+pub enum DeadLetter {
+    /// To another endpoint.
+    Endpoint(Box<EndpointSettings>),
+    /// To a file of JSON lines of at most this many bytes.
+    File(PathBuf, u64),
 }
 
 /// TLS settings of one endpoint.
@@ -96,13 +223,16 @@ pub struct TlsSettings {
     pub crt_file: Option<PathBuf>,
     /// The key of our certificate, in PEM, not encrypted.
     pub key_file: Option<PathBuf>,
+    /// The name in the endpoint's certificate, where it is not the URL's host. It is also sent as
+    /// the server name and the host.
+    pub server_name: Option<String>,
     /// Whether the endpoint's certificate is checked.
     pub verify: bool,
 }
 
 impl Default for TlsSettings {
     fn default() -> Self {
-        Self { ca_file: None, crt_file: None, key_file: None, verify: true }
+        Self { ca_file: None, crt_file: None, key_file: None, server_name: None, verify: true }
     }
 }
 
@@ -113,14 +243,20 @@ impl EndpointSettings {
         Self {
             name: name.to_owned(),
             url,
+            address: None,
             protocol: Protocol::HttpProtobuf,
             headers: Vec::new(),
+            header_from: Vec::new(),
+            credentials: CredentialSettings::default(),
+            dead_letter: None,
+            proxy: None,
             compression: Compression::None,
             timeout: Duration::from_secs(10),
             signals: Signal::WITH_PROFILES.to_vec(),
             condition: None,
             on_error: OnError::Drop,
             content: Content::Keep,
+            attributes: None,
             sampling_percentage: None,
             tls: TlsSettings::default(),
             max_request_size: 4_000_000,
@@ -145,7 +281,11 @@ impl EndpointSettings {
             }
         };
         let scheme = self.url.scheme_str().unwrap_or("http");
-        let authority = self.url.authority().map_or("", |authority| authority.as_str());
+        let authority = match (&self.tls.server_name, self.url.port_u16()) {
+            (Some(name), Some(port)) => format!("{name}:{port}"),
+            (Some(name), None) => name.clone(),
+            (None, _) => self.url.authority().map(ToString::to_string).unwrap_or_default(),
+        };
         Uri::builder().scheme(scheme).authority(authority).path_and_query(path).build()
     }
 
@@ -153,7 +293,7 @@ impl EndpointSettings {
     #[must_use]
     pub const fn is_selective(&self) -> bool {
         self.condition.is_some()
-            || matches!(self.content, Content::Drop)
+            || !matches!(self.content, Content::Keep)
             || self.sampling_percentage.is_some()
     }
 }

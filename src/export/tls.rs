@@ -1,7 +1,9 @@
 //! HTTP clients with the right TLS settings.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Certificate, ClientBuilder, Identity};
 
 use super::settings::{EndpointSettings, Protocol, TlsSettings};
@@ -71,6 +73,12 @@ impl Files {
         only_given: bool,
     ) -> Result<reqwest::Client, ClientProblem> {
         let mut builder = base(endpoint);
+        if let Some(proxy) = &endpoint.proxy {
+            let proxy = reqwest::Proxy::all(proxy).map_err(|_| {
+                ClientProblem::new(&endpoint.name, "proxy", "it is no proxy's URL".to_owned())
+            })?;
+            builder = builder.proxy(proxy);
+        }
         // Without TLS no certificates are needed, and a machine may have none.
         builder = match (secure, only_given) {
             (false, _) => builder.tls_certs_only([]),
@@ -91,7 +99,7 @@ impl Files {
 }
 
 fn base(endpoint: &EndpointSettings) -> ClientBuilder {
-    let builder = reqwest::Client::builder()
+    let mut builder = reqwest::Client::builder()
         .user_agent(USER_AGENT)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
@@ -99,9 +107,29 @@ fn base(endpoint: &EndpointSettings) -> ClientBuilder {
         .pool_idle_timeout(IDLE)
         .connect_timeout(endpoint.timeout)
         .timeout(endpoint.timeout);
+    let named = endpoint.tls.server_name.as_deref();
+    builder = match (endpoint.address, named, endpoint.url.host()) {
+        (Some(address), name, Some(host)) => builder.resolve(name.unwrap_or(host), address),
+        // The name is what the certificate says; the connection goes to the URL's host.
+        (None, Some(_), Some(host)) => builder.dns_resolver(Arc::new(Instead(host.to_owned()))),
+        _ => builder,
+    };
     match endpoint.protocol {
         Protocol::Grpc => builder.http2_prior_knowledge().http2_adaptive_window(true),
         Protocol::HttpProtobuf | Protocol::HttpJson => builder,
+    }
+}
+
+/// Looks up one host, whatever name is asked for.
+struct Instead(String);
+
+impl Resolve for Instead {
+    fn resolve(&self, _name: Name) -> Resolving {
+        let host = self.0.trim_matches(['[', ']']).to_owned();
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((host, 0)).await?;
+            Ok(Box::new(found.collect::<Vec<_>>().into_iter()) as Addrs)
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::attributes::AttributeRules;
 use super::settings::{Content, EndpointSettings, OnError};
 use crate::codec::msgpack::{MapView, Reader, Token};
 use crate::codec::records::{Event, Telemetry};
@@ -17,6 +18,7 @@ pub(super) struct View {
     pub(super) content: Content,
     sampling: Option<Rate>,
     signals: Vec<Signal>,
+    pub(super) attributes: Option<Arc<AttributeRules>>,
     pub(super) selective: bool,
     pub(super) max_request_size: usize,
 }
@@ -49,6 +51,7 @@ impl View {
                 Threshold::from_percentage(percentage).map_or(Rate::Nothing, Rate::From)
             }),
             signals: endpoint.signals.clone(),
+            attributes: endpoint.attributes.clone(),
             selective: endpoint.is_selective(),
             max_request_size: endpoint.max_request_size,
         }
@@ -61,7 +64,8 @@ impl View {
     /// Whether two endpoints get the very same requests. What is selective is compared no further;
     /// signals are sorted out request by request.
     pub(super) fn shares_with(&self, other: &Self) -> bool {
-        !self.selective && !other.selective && self.max_request_size == other.max_request_size
+        let plain = |view: &Self| !view.selective && view.attributes.is_none();
+        plain(self) && plain(other) && self.max_request_size == other.max_request_size
     }
 
     /// Whether an item is for this endpoint.

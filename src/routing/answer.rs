@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use prost::Message;
 
+use super::limit::says_too_large;
+
 /// The longest wait that an endpoint may ask for; what asks for more gets this.
 const MAX_WAIT: Duration = Duration::from_secs(600);
 
@@ -27,11 +29,13 @@ pub enum FailureReason {
     TooLarge,
     /// The answer is not what the protocol asks for.
     BadAnswer,
+    /// There is no token to make the request with.
+    Credentials,
 }
 
 impl FailureReason {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Connect,
         Self::Timeout,
         Self::Transport,
@@ -40,6 +44,7 @@ impl FailureReason {
         Self::Refused,
         Self::TooLarge,
         Self::BadAnswer,
+        Self::Credentials,
     ];
 
     /// The word in counters.
@@ -54,6 +59,7 @@ impl FailureReason {
             Self::Refused => "refused",
             Self::TooLarge => "too_large",
             Self::BadAnswer => "bad_answer",
+            Self::Credentials => "credentials",
         }
     }
 }
@@ -87,11 +93,13 @@ pub fn http_answer(status: u16, retry_after_value: Option<&str>, unix_seconds: u
     }
 }
 
-/// A gRPC status code with the wait of `RetryInfo`, if there was one.
+/// A gRPC status code with its message and the wait of `RetryInfo`, if there was one.
 #[must_use]
-pub const fn grpc_answer(code: i32, retry_info: Option<Duration>) -> Answer {
+pub fn grpc_answer(code: i32, message: &str, retry_info: Option<Duration>) -> Answer {
     match (code, retry_info) {
         (0, _) => Answer::Accepted,
+        // Libraries say so of a message that is larger than they read.
+        (11, None) if says_too_large(message) => Answer::Refused(FailureReason::TooLarge),
         // CANCELLED, DEADLINE_EXCEEDED, ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS
         (1 | 4 | 10 | 11 | 14 | 15, after) => {
             Answer::Retry { reason: FailureReason::Unavailable, after }
@@ -219,16 +227,18 @@ mod tests {
     #[test]
     fn grpc_codes_follow_the_specification() {
         for code in 0..=16 {
-            let retried = matches!(grpc_answer(code, None), Answer::Retry { .. });
+            let retried = matches!(grpc_answer(code, "", None), Answer::Retry { .. });
             assert_eq!(retried, [1, 4, 10, 11, 14, 15].contains(&code), "{code}");
         }
         let wait = Some(Duration::from_secs(1));
         assert_eq!(
-            grpc_answer(8, wait),
+            grpc_answer(8, "too large", wait),
             Answer::Retry { reason: FailureReason::Throttled, after: wait }
         );
-        assert_eq!(grpc_answer(0, wait), Answer::Accepted);
-        assert!(matches!(grpc_answer(99, None), Answer::Refused(_)));
+        assert_eq!(grpc_answer(0, "", wait), Answer::Accepted);
+        assert!(matches!(grpc_answer(99, "", None), Answer::Refused(_)));
+        let words = "decoded message length too large: found 9 bytes, the limit is: 4 bytes";
+        assert_eq!(grpc_answer(11, words, None), Answer::Refused(FailureReason::TooLarge));
     }
 
     #[test]

@@ -109,6 +109,15 @@ impl Breaker {
         }
     }
 
+    /// A request got no answer in time. One such failure opens the breaker: each further one would
+    /// delay others by a whole timeout.
+    pub fn hang(&mut self, now: Tick, jitter: f64) {
+        if self.is_closed() {
+            self.state = State::Closed { failures: self.policy.failures };
+        }
+        self.failure(now, None, jitter);
+    }
+
     /// A probe ended without an outcome: the next request is the probe.
     pub fn abandon(&mut self, now: Tick) {
         if self.state == State::Probing {
@@ -161,6 +170,16 @@ mod tests {
         breaker.failure(tick(0), Some(5 * SECOND), 0.0);
         assert_eq!(breaker.permit(tick(1000)), Permit::Wait(4 * SECOND));
         assert_eq!(breaker.permit(tick(5000)), Permit::Go);
+    }
+
+    #[test]
+    fn one_timeout_opens_it() {
+        let mut breaker = Breaker::new(BreakerPolicy::default());
+        breaker.hang(tick(0), 1.0);
+        assert_eq!(breaker.permit(tick(0)), Permit::Wait(SECOND));
+        assert_eq!(breaker.permit(tick(1000)), Permit::Probe);
+        breaker.hang(tick(1000), 1.0);
+        assert_eq!(breaker.permit(tick(1000)), Permit::Wait(2 * SECOND));
     }
 
     #[test]

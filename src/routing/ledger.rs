@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use super::units::Units;
+
 /// One chunk of the host, as long as it lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ChunkId {
@@ -20,12 +22,65 @@ pub struct PartId {
     pub part: u32,
 }
 
+/// The number that stands for all requests of an endpoint.
+const EVERYTHING: u32 = u32::MAX;
+
+/// What is done of one chunk.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Progress(Vec<(PartId, Units)>);
+
+impl Progress {
+    /// Whether an endpoint has everything.
+    #[must_use]
+    pub fn is_complete(&self, endpoint: u32) -> bool {
+        self.0.iter().any(|(id, _)| *id == PartId { endpoint, part: EVERYTHING })
+    }
+
+    /// What an endpoint has of a request.
+    #[must_use]
+    pub fn of(&self, part: PartId) -> Units {
+        if self.is_complete(part.endpoint) {
+            return Units::All;
+        }
+        let known = self.0.iter().find(|(id, _)| *id == part);
+        known.map(|(_, units)| units.clone()).unwrap_or_default()
+    }
+
+    /// An endpoint has these items of a request.
+    pub fn add(&mut self, part: PartId, units: Units) {
+        if units.is_none() || self.is_complete(part.endpoint) {
+            return;
+        }
+        match self.0.iter_mut().find(|(id, _)| *id == part) {
+            Some((_, known)) => known.merge(units),
+            None => self.0.push((part, units)),
+        }
+    }
+
+    /// An endpoint has everything.
+    pub fn complete(&mut self, endpoint: u32) {
+        self.0.retain(|(id, _)| id.endpoint != endpoint);
+        self.0.push((PartId { endpoint, part: EVERYTHING }, Units::All));
+    }
+
+    /// Adds what `other` knows.
+    pub fn merge(&mut self, other: Self) {
+        for (part, units) in other.0 {
+            if part.part == EVERYTHING {
+                self.complete(part.endpoint);
+            } else {
+                self.add(part, units);
+            }
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Entry {
     content: u64,
     /// Tells this entry from an older one of the same task in the queue.
     serial: u64,
-    done: Vec<PartId>,
+    done: Progress,
 }
 
 /// The memory of chunks that the host will bring again. Bounded: the oldest entries are forgotten
@@ -47,7 +102,7 @@ impl Ledger {
 
     /// Starts an attempt. `None` if the chunk is new; otherwise what is done already. A different
     /// chunk with the same task means that the older one is gone.
-    pub fn begin(&mut self, chunk: ChunkId) -> Option<Vec<PartId>> {
+    pub fn begin(&mut self, chunk: ChunkId) -> Option<Progress> {
         let known = self.entries.get(&chunk.task)?;
         if known.content == chunk.content {
             return Some(known.done.clone());
@@ -56,12 +111,13 @@ impl Ledger {
         None
     }
 
-    /// Keeps for the next attempt what is done. Returns how many chunks were forgotten for it.
-    pub fn keep(&mut self, chunk: ChunkId, done: Vec<PartId>) -> usize {
+    /// Keeps for the next attempt what is done, beside what is known to be. Returns how many chunks
+    /// were forgotten for it.
+    pub fn keep(&mut self, chunk: ChunkId, done: Progress) -> usize {
         if let Some(known) =
             self.entries.get_mut(&chunk.task).filter(|known| known.content == chunk.content)
         {
-            known.done = done;
+            known.done.merge(done);
             return 0;
         }
         self.serial = self.serial.wrapping_add(1);
@@ -119,11 +175,39 @@ mod tests {
         ChunkId { task, content }
     }
 
+    fn progress(endpoint: u32, part: u32) -> Progress {
+        let mut progress = Progress::default();
+        progress.add(PartId { endpoint, part }, Units::All);
+        progress
+    }
+
+    #[test]
+    fn progress_adds_up() {
+        let mut one = Units::None;
+        one.add(3);
+        let mut two = Units::None;
+        two.add(70);
+        let id = PartId { endpoint: 1, part: 2 };
+        let mut ledger = Ledger::new(4);
+        let mut first = Progress::default();
+        first.add(id, one);
+        assert_eq!(ledger.keep(chunk(1, 1), first), 0);
+        let mut second = Progress::default();
+        second.add(id, two);
+        assert_eq!(ledger.keep(chunk(1, 1), second), 0);
+        let known = ledger.begin(chunk(1, 1)).unwrap();
+        assert!(known.of(id).has(3) && known.of(id).has(70) && !known.of(id).has(4));
+        assert!(known.of(PartId { endpoint: 2, part: 2 }).is_none());
+        let mut third = known;
+        third.complete(1);
+        assert!(third.of(id).is_all() && third.is_complete(1) && !third.is_complete(2));
+    }
+
     #[test]
     fn a_retry_knows_what_is_done() {
         let mut ledger = Ledger::new(4);
         assert_eq!(ledger.begin(chunk(1, 10)), None);
-        let done = vec![PartId { endpoint: 0, part: 0 }];
+        let done = progress(0, 0);
         assert_eq!(ledger.keep(chunk(1, 10), done.clone()), 0);
         assert_eq!(ledger.begin(chunk(1, 10)), Some(done));
         assert_eq!(ledger.begin(chunk(1, 11)), None);
@@ -134,11 +218,11 @@ mod tests {
     #[test]
     fn the_oldest_is_forgotten_first() {
         let mut ledger = Ledger::new(2);
-        assert_eq!(ledger.keep(chunk(1, 1), Vec::new()), 0);
-        assert_eq!(ledger.keep(chunk(2, 1), Vec::new()), 0);
-        assert_eq!(ledger.keep(chunk(3, 1), Vec::new()), 1);
+        assert_eq!(ledger.keep(chunk(1, 1), Progress::default()), 0);
+        assert_eq!(ledger.keep(chunk(2, 1), Progress::default()), 0);
+        assert_eq!(ledger.keep(chunk(3, 1), Progress::default()), 1);
         assert_eq!(ledger.begin(chunk(1, 1)), None);
-        assert_eq!(ledger.begin(chunk(2, 1)), Some(Vec::new()));
+        assert_eq!(ledger.begin(chunk(2, 1)), Some(Progress::default()));
     }
 
     proptest! {
@@ -147,7 +231,7 @@ mod tests {
             steps in proptest::collection::vec((0_u64..6, 0_u64..3, 0_u8..3, 0_u32..4), 0..300)
         ) {
             let mut ledger = Ledger::new(100);
-            let mut model: HashMap<u64, (u64, Vec<PartId>)> = HashMap::new();
+            let mut model: HashMap<u64, (u64, Progress)> = HashMap::new();
             for (task, content, action, part) in steps {
                 let id = chunk(task, content);
                 match action {
@@ -161,9 +245,13 @@ mod tests {
                         prop_assert_eq!(ledger.begin(id), expected);
                     }
                     1 => {
-                        let done = vec![PartId { endpoint: 1, part }];
+                        let done = progress(1, part);
                         prop_assert_eq!(ledger.keep(id, done.clone()), 0);
-                        model.insert(task, (content, done));
+                        let known = model.entry(task).or_default();
+                        if known.0 != content {
+                            *known = (content, Progress::default());
+                        }
+                        known.1.merge(done);
                     }
                     _ => {
                         ledger.finish(id);
@@ -181,7 +269,7 @@ mod tests {
         fn it_never_grows_past_its_capacity(tasks in proptest::collection::vec(0_u64..1000, 0..400)) {
             let mut ledger = Ledger::new(8);
             for task in tasks {
-                let _forgotten = ledger.keep(chunk(task, 0), Vec::new());
+                let _forgotten = ledger.keep(chunk(task, 0), Progress::default());
                 prop_assert!(ledger.len() <= 8 && ledger.order.len() <= 33);
             }
         }

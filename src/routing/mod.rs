@@ -4,7 +4,13 @@
 mod answer;
 mod breaker;
 mod ledger;
+mod limit;
+mod ring;
+mod units;
 
 pub use answer::{Answer, FailureReason, grpc_answer, http_answer, retry_after, retry_info};
 pub use breaker::{Breaker, BreakerPolicy, Permit};
-pub use ledger::{ChunkId, Ledger, PartId};
+pub use ledger::{ChunkId, Ledger, PartId, Progress};
+pub use limit::{SizeLimit, says_too_large, stated_limit};
+pub use ring::Ring;
+pub use units::Units;

@@ -33,6 +33,7 @@ mod delivery;
 mod equality;
 #[path = "../native/expected.rs"]
 mod expected;
+mod faults;
 #[path = "../records/generate.rs"]
 mod generate;
 mod lifecycle;

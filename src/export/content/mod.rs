@@ -1,16 +1,21 @@
-//! Removes prompts, completions, tool arguments and tool results from an item, for endpoints that
+//! Removes or cuts prompts, completions, tool arguments and tool results, for endpoints that
 //! are not to see them. The item keeps its skeleton and says what was removed.
 
+mod errors;
 mod names;
 
-use names::{EVENT_KEYS, is_content, is_content_event};
+pub(super) use names::is_content;
+use names::{EVENT_KEYS, is_content_event};
 
+use super::settings::Content;
 use crate::codec::msgpack::{MapView, array_header, elements, map_header, str, str_bytes, text_of};
 use crate::codec::records::{Event, Telemetry};
 use crate::model::Signal;
 
 /// The attribute that lists the names of what was removed.
 const REMOVED: &str = "fluentbit.ai.content.removed";
+/// The attribute that lists the names of what was cut.
+const TRUNCATED: &str = "fluentbit.ai.content.truncated";
 /// How many different names are listed at most.
 const MAX_NAMES: usize = 64;
 
@@ -23,23 +28,45 @@ pub(super) struct Cleaned {
     pub(super) body: Option<Vec<u8>>,
 }
 
-/// The names of what was removed, each once.
+/// The names of what was removed or cut, each once.
 #[derive(Debug, Default)]
-struct Names(Vec<String>);
+struct Names {
+    list: Vec<String>,
+    /// Texts are cut to this many bytes instead of removed.
+    most: Option<usize>,
+}
 
 impl Names {
     fn add(&mut self, name: &[u8]) {
-        if self.0.len() < MAX_NAMES && !self.0.iter().any(|known| known.as_bytes() == name) {
-            self.0.push(String::from_utf8_lossy(name).into_owned());
+        if self.list.len() < MAX_NAMES && !self.list.iter().any(|known| known.as_bytes() == name) {
+            self.list.push(String::from_utf8_lossy(name).into_owned());
         }
+    }
+
+    /// What becomes of a pair that holds content. What is no text and too long is removed: half a
+    /// structure is none.
+    fn step(&mut self, key: &[u8], value: &[u8]) -> Step {
+        if let Some(most) = self.most {
+            let text = text_of(value);
+            if text.map_or(value.len(), str::len) <= most {
+                return Step::Keep;
+            }
+            self.add(key);
+            let Some(text) = text else { return Step::Remove };
+            let mut cut = Vec::with_capacity(most.saturating_add(5));
+            str(&mut cut, text.get(..text.floor_char_boundary(most)).unwrap_or_default());
+            return Step::Put(cut);
+        }
+        self.add(key);
+        Step::Remove
     }
 
     /// The pair that lists them.
     fn pair(&self) -> Vec<u8> {
         let mut pair = Vec::new();
-        str(&mut pair, REMOVED);
-        array_header(&mut pair, u32::try_from(self.0.len()).unwrap_or(0));
-        self.0.iter().for_each(|name| str(&mut pair, name));
+        str(&mut pair, if self.most.is_some() { TRUNCATED } else { REMOVED });
+        array_header(&mut pair, u32::try_from(self.list.len()).unwrap_or(0));
+        self.list.iter().for_each(|name| str(&mut pair, name));
         pair
     }
 }
@@ -82,10 +109,9 @@ fn rewrite(
 
 /// The attributes without content.
 fn clean_attributes(attributes: &[u8], names: &mut Names) -> Vec<u8> {
-    rewrite(attributes, None, |key, _| {
+    rewrite(attributes, None, |key, value| {
         if std::str::from_utf8(key).is_ok_and(is_content) {
-            names.add(key);
-            return Step::Remove;
+            return names.step(key, value);
         }
         Step::Keep
     })
@@ -93,12 +119,11 @@ fn clean_attributes(attributes: &[u8], names: &mut Names) -> Vec<u8> {
 
 /// The attributes of an event that carries messages.
 fn clean_event_attributes(attributes: &[u8], names: &mut Names) -> Vec<u8> {
-    rewrite(attributes, None, |key, _| {
+    rewrite(attributes, None, |key, value| {
         if EVENT_KEYS.iter().any(|known| known.as_bytes() == key) {
             return Step::Keep;
         }
-        names.add(key);
-        Step::Remove
+        names.step(key, value)
     })
 }
 
@@ -118,19 +143,29 @@ fn with_attributes(map: &[u8], cleaned: Option<&[u8]>, names: &Names) -> Vec<u8>
     rewrite(map, Some(&extra), |_, _| Step::Keep)
 }
 
-/// The item without content; `None` if it has none.
-pub(super) fn clean(event: &Event<'_>, telemetry: Option<&Telemetry<'_>>) -> Option<Cleaned> {
+/// The item as a policy leaves it; `None` if that is as it is.
+pub(super) fn apply(
+    policy: Content,
+    event: &Event<'_>,
+    telemetry: Option<&Telemetry<'_>>,
+) -> Option<Cleaned> {
+    let most = match policy {
+        Content::Keep => return None,
+        Content::ErrorsOnly if errors::is_error(event, telemetry) => return None,
+        Content::Drop | Content::ErrorsOnly => None,
+        Content::Truncate(most) => Some(most),
+    };
+    let names = Names { list: Vec::new(), most };
     match telemetry.map(|telemetry| telemetry.signal.unwrap_or(Signal::Logs)) {
-        Some(Signal::Traces) => clean_span(event.body),
+        Some(Signal::Traces) => clean_span(event.body, names),
         Some(Signal::Metrics | Signal::Profiles) => None,
-        Some(Signal::Logs) => clean_log(event, telemetry?),
-        None => clean_plain(event.body),
+        Some(Signal::Logs) => clean_log(event, telemetry?, names),
+        None => clean_plain(event.body, names),
     }
 }
 
-fn clean_span(body: &[u8]) -> Option<Cleaned> {
+fn clean_span(body: &[u8], mut names: Names) -> Option<Cleaned> {
     let view = MapView::new(body);
-    let mut names = Names::default();
     let attributes = view.get(b"attributes").map(|map| clean_attributes(map, &mut names));
     let mut lists: Vec<(&[u8], Vec<u8>)> = Vec::new();
     for key in [&b"events"[..], b"links"] {
@@ -138,7 +173,7 @@ fn clean_span(body: &[u8]) -> Option<Cleaned> {
             lists.push((key, clean_list(list, &mut names)));
         }
     }
-    if names.0.is_empty() {
+    if names.list.is_empty() {
         return None;
     }
     let body = rewrite(body, None, |key, _| {
@@ -169,7 +204,7 @@ fn clean_list(list: &[u8], names: &mut Names) -> Vec<u8> {
     whole
 }
 
-fn clean_log(event: &Event<'_>, telemetry: &Telemetry<'_>) -> Option<Cleaned> {
+fn clean_log(event: &Event<'_>, telemetry: &Telemetry<'_>, mut names: Names) -> Option<Cleaned> {
     let otlp = MapView::new(telemetry.otlp);
     let attributes = otlp.get(b"attributes");
     let named = otlp.get(b"event_name").and_then(text_of);
@@ -177,7 +212,6 @@ fn clean_log(event: &Event<'_>, telemetry: &Telemetry<'_>) -> Option<Cleaned> {
         attributes.and_then(|map| MapView::new(map).get(b"event.name")).and_then(text_of)
     });
     let of_messages = name.is_some_and(is_content_event);
-    let mut names = Names::default();
     let cleaned = attributes.map(|map| {
         if of_messages {
             clean_event_attributes(map, &mut names)
@@ -186,11 +220,12 @@ fn clean_log(event: &Event<'_>, telemetry: &Telemetry<'_>) -> Option<Cleaned> {
         }
     });
     let body = clean_body(event.body, of_messages, &mut names);
-    if names.0.is_empty() {
+    if names.list.is_empty() {
         return None;
     }
     let mut otlp = with_attributes(telemetry.otlp, cleaned.as_deref(), &names);
-    if let Some(word) = body.as_deref().and_then(|body| body_word(body, of_messages)) {
+    let word = |body: &[u8]| body_word(event.body, body, of_messages && names.most.is_none());
+    if let Some(word) = body.as_deref().and_then(word) {
         otlp = with_word(&otlp, word);
     }
     let metadata = rewrite(event.metadata, None, |key, _| match key {
@@ -202,22 +237,25 @@ fn clean_log(event: &Event<'_>, telemetry: &Telemetry<'_>) -> Option<Cleaned> {
 
 /// The body without content, if there was any.
 fn clean_body(body: &[u8], of_messages: bool, names: &mut Names) -> Option<Vec<u8>> {
-    if of_messages {
+    if of_messages && names.most.is_none() {
         names.add(b"body");
         return Some(vec![0x80]);
     }
-    let before = names.0.len();
-    let cleaned = clean_attributes(body, names);
-    (names.0.len() > before).then_some(cleaned)
+    let cleaned = match of_messages {
+        true => clean_event_attributes(body, names),
+        false => clean_attributes(body, names),
+    };
+    (!MapView::new(body).is_empty() && cleaned != body).then_some(cleaned)
 }
 
 /// What the `otlp` map has to say of a body that changed (ARCHITECTURE.md, "Logs").
-fn body_word(body: &[u8], of_messages: bool) -> Option<&'static str> {
-    if of_messages {
+fn body_word(before: &[u8], body: &[u8], is_removed: bool) -> Option<&'static str> {
+    if is_removed {
         return Some("none");
     }
     let view = MapView::new(body);
-    (view.len() == 1 && view.get(b"log").is_some()).then_some("kvlist")
+    (MapView::new(before).len() > 1 && view.len() == 1 && view.get(b"log").is_some())
+        .then_some("kvlist")
 }
 
 fn with_word(otlp: &[u8], word: &str) -> Vec<u8> {
@@ -228,10 +266,9 @@ fn with_word(otlp: &[u8], word: &str) -> Vec<u8> {
 }
 
 /// An ordinary log: its body's own keys are looked at.
-fn clean_plain(body: &[u8]) -> Option<Cleaned> {
-    let mut names = Names::default();
+fn clean_plain(body: &[u8], mut names: Names) -> Option<Cleaned> {
     let cleaned = clean_attributes(body, &mut names);
-    if names.0.is_empty() {
+    if names.list.is_empty() {
         return None;
     }
     let list = names.pair();

@@ -99,7 +99,7 @@ pub(super) const EVENT_KEYS: [&str; 9] = [
 ];
 
 /// Whether an attribute holds content.
-pub(super) fn is_content(name: &str) -> bool {
+pub(in crate::export) fn is_content(name: &str) -> bool {
     if NAMES.contains(&name) {
         return true;
     }

@@ -37,7 +37,7 @@ fn event(otlp: Option<Vec<u8>>, body: &[u8]) -> Vec<u8> {
 
 fn cleaned(bytes: &[u8]) -> Option<Cleaned> {
     let event = Events::new(bytes).next().unwrap().unwrap();
-    clean(&event, event.telemetry().as_ref())
+    apply(Content::Drop, &event, event.telemetry().as_ref())
 }
 
 fn keys(map: &[u8]) -> Vec<String> {
@@ -148,12 +148,55 @@ proptest::proptest! {
         otlp.extend(metadata);
         let bytes = event(Some(otlp), &body);
         if let Some(Ok(event)) = Events::new(&bytes).next()
-            && let Some(cleaned) = clean(&event, event.telemetry().as_ref())
+            && let Some(cleaned) = apply(Content::Drop, &event, event.telemetry().as_ref())
         {
             for map in [cleaned.metadata, cleaned.body].into_iter().flatten() {
                 let mut reader = crate::codec::msgpack::Reader::new(&map);
                 proptest::prop_assert!(reader.skip().is_ok() && reader.is_empty());
             }
         }
+    }
+}
+
+fn with(policy: Content, bytes: &[u8]) -> Option<Cleaned> {
+    let event = Events::new(bytes).next().unwrap().unwrap();
+    apply(policy, &event, event.telemetry().as_ref())
+}
+
+fn span_with(pairs: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let otlp = map(&[("signal", text("span"))]);
+    event(Some(otlp), &map(pairs))
+}
+
+#[test]
+fn long_content_is_cut_and_short_content_stays() {
+    let long = "\u{e4}".repeat(100);
+    let attributes = map(&[
+        ("gen_ai.input.messages", text(&long)),
+        ("gen_ai.output.messages", text("short")),
+        ("gen_ai.tool.definitions", list(&[text(&long)])),
+    ]);
+    let bytes = span_with(&[("attributes", attributes)]);
+    let body = with(Content::Truncate(51), &bytes).unwrap().body.unwrap();
+    let attributes = MapView::new(MapView::new(&body).get(b"attributes").unwrap());
+    let text_at = |key: &[u8]| text_of(attributes.get(key).unwrap()).unwrap().to_owned();
+    assert_eq!(text_at(b"gen_ai.input.messages"), "\u{e4}".repeat(25));
+    assert_eq!(text_at(b"gen_ai.output.messages"), "short");
+    assert!(attributes.get(b"gen_ai.tool.definitions").is_none());
+    let names = attributes.get(TRUNCATED.as_bytes()).unwrap();
+    assert_eq!(elements(names).count(), 2);
+    assert!(with(Content::Truncate(1_000), &bytes).is_none());
+}
+
+#[test]
+fn content_of_errors_is_kept() {
+    let attributes = || ("attributes", map(&[("gen_ai.input.messages", text("x"))]));
+    assert!(with(Content::ErrorsOnly, &span_with(&[attributes()])).is_some());
+    let status = ("status", map(&[("code", text("error"))]));
+    assert!(with(Content::ErrorsOnly, &span_with(&[attributes(), status])).is_none());
+    for (level, kept) in [("ERROR", true), ("critical", true), ("info", false)] {
+        let body = map(&[("level", text(level)), ("gen_ai.prompt", text("x"))]);
+        let bytes = event(None, &body);
+        assert_eq!(with(Content::ErrorsOnly, &bytes).is_none(), kept, "{level}");
     }
 }

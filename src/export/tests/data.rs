@@ -18,7 +18,7 @@ use prost::Message;
 use crate::codec::msgpack::{array_header, ext, map_header, str};
 use crate::codec::records::{LogOptions, logs_to_records, metrics_to_records, traces_to_records};
 
-pub(super) fn text(key: &str, value: &str) -> KeyValue {
+pub(in crate::export) fn text(key: &str, value: &str) -> KeyValue {
     let value = AnyValue { value: Some(Value::StringValue(value.to_owned())) };
     KeyValue { key: key.to_owned(), value: Some(value), ..KeyValue::default() }
 }
@@ -31,7 +31,7 @@ fn scope() -> Option<InstrumentationScope> {
     Some(InstrumentationScope { name: "lib".to_owned(), ..InstrumentationScope::default() })
 }
 
-pub(super) fn span(number: u8, attributes: Vec<KeyValue>) -> Span {
+pub(in crate::export) fn span(number: u8, attributes: Vec<KeyValue>) -> Span {
     Span {
         // The last bytes rise with the number, so that a percentage keeps the high ones.
         trace_id: [[1; 9].as_slice(), &[number, 0, 0, 0, 0, 0, 1]].concat(),
@@ -45,14 +45,14 @@ pub(super) fn span(number: u8, attributes: Vec<KeyValue>) -> Span {
     }
 }
 
-pub(super) fn traces(spans: Vec<Span>) -> ExportTraceServiceRequest {
+pub(in crate::export) fn traces(spans: Vec<Span>) -> ExportTraceServiceRequest {
     let scope_spans = vec![ScopeSpans { scope: scope(), spans, ..ScopeSpans::default() }];
     let resource_spans =
         vec![ResourceSpans { resource: resource(), scope_spans, ..ResourceSpans::default() }];
     ExportTraceServiceRequest { resource_spans }
 }
 
-pub(super) fn metrics(points: usize) -> ExportMetricsServiceRequest {
+pub(in crate::export) fn metrics(points: usize) -> ExportMetricsServiceRequest {
     let point = NumberDataPoint {
         time_unix_nano: 5,
         value: Some(Number::AsDouble(0.5)),
@@ -66,7 +66,7 @@ pub(super) fn metrics(points: usize) -> ExportMetricsServiceRequest {
     ExportMetricsServiceRequest { resource_metrics }
 }
 
-pub(super) fn logs(texts: &[&str]) -> ExportLogsServiceRequest {
+pub(in crate::export) fn logs(texts: &[&str]) -> ExportLogsServiceRequest {
     let record = |words: &&str| LogRecord {
         time_unix_nano: 7,
         observed_time_unix_nano: 8,
@@ -81,26 +81,26 @@ pub(super) fn logs(texts: &[&str]) -> ExportLogsServiceRequest {
     ExportLogsServiceRequest { resource_logs }
 }
 
-pub(super) fn trace_chunk(request: &ExportTraceServiceRequest) -> Vec<u8> {
+pub(in crate::export) fn trace_chunk(request: &ExportTraceServiceRequest) -> Vec<u8> {
     let mut chunk = Vec::new();
     traces_to_records(&request.encode_to_vec(), &mut chunk).unwrap();
     chunk
 }
 
-pub(super) fn metric_chunk(request: &ExportMetricsServiceRequest) -> Vec<u8> {
+pub(in crate::export) fn metric_chunk(request: &ExportMetricsServiceRequest) -> Vec<u8> {
     let mut chunk = Vec::new();
     metrics_to_records(&request.encode_to_vec(), &mut chunk, 5).unwrap();
     chunk
 }
 
-pub(super) fn log_chunk(request: &ExportLogsServiceRequest) -> Vec<u8> {
+pub(in crate::export) fn log_chunk(request: &ExportLogsServiceRequest) -> Vec<u8> {
     let mut chunk = Vec::new();
     let options = LogOptions { groups: true, first_group: 1, now_unix_nanos: 9 };
     logs_to_records(&request.encode_to_vec(), &mut chunk, options).unwrap();
     chunk
 }
 
-pub(super) fn plain_log(words: &str) -> Vec<u8> {
+pub(in crate::export) fn plain_log(words: &str) -> Vec<u8> {
     let mut event = Vec::new();
     array_header(&mut event, 2);
     array_header(&mut event, 2);

@@ -1,17 +1,22 @@
 //! An exporter against receivers with scripted answers.
 
-mod data;
+pub(super) mod data;
 mod delivery;
+mod groups;
+mod hanging;
+mod headers;
 mod json;
+mod letters;
 mod profiles;
 mod receiver;
 mod selection;
+mod size;
 mod transport;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{EndpointSettings, Exporter, Protocol, Settings};
+use super::{EndpointSettings, Exporter, GroupSettings, Protocol, Settings};
 use crate::hub::Hub;
 use crate::plugin::{Completion, Delivery, Environment, EventType, Fate, Waiter};
 use crate::stats::{Counters, Log};
@@ -51,9 +56,21 @@ fn now() -> Instant {
 
 impl Bench {
     fn new(endpoints: Vec<EndpointSettings>) -> Self {
+        Self::with_groups(endpoints, Vec::new())
+    }
+
+    fn with_groups(endpoints: Vec<EndpointSettings>, groups: Vec<GroupSettings>) -> Self {
+        Self::with_lookup(endpoints, groups, super::group::system_lookup())
+    }
+
+    fn with_lookup(
+        endpoints: Vec<EndpointSettings>,
+        groups: Vec<GroupSettings>,
+        lookup: super::group::Lookup,
+    ) -> Self {
         let environment = environment();
-        let settings = Settings { endpoints, max_in_flight: 4 };
-        let exporter = Exporter::start(&settings, &environment).unwrap();
+        let settings = Settings { endpoints, groups, max_in_flight: 4 };
+        let exporter = Exporter::start_with(&settings, &environment, lookup).unwrap();
         Self { exporter, environment }
     }
 

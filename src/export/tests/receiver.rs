@@ -54,6 +54,8 @@ pub(super) enum Say {
     Http(u16, Vec<(&'static str, String)>, Vec<u8>),
     Grpc(tonic::Status),
     Hang,
+    /// Accepts after a while.
+    Slow(Duration),
 }
 
 type Script = Arc<dyn Fn(usize, &Seen) -> Say + Send + Sync>;
@@ -75,10 +77,18 @@ pub(super) struct Receiver {
 impl Receiver {
     /// A receiver that answers request number `n` (from 0) with `script(n, request)`.
     pub(super) fn start(script: impl Fn(usize, &Seen) -> Say + Send + Sync + 'static) -> Self {
+        Self::start_at("127.0.0.1:0", script)
+    }
+
+    /// The same at an address.
+    pub(super) fn start_at(
+        address: &str,
+        script: impl Fn(usize, &Seen) -> Say + Send + Sync + 'static,
+    ) -> Self {
         let runtime = Runtime::acquire().unwrap();
         let tasks = runtime.tasks();
         let handler = Handler { seen: Arc::default(), script: Arc::new(script) };
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = std::net::TcpListener::bind(address).unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         tasks.spawn(accept(listener, handler.clone(), tasks.clone()));
@@ -151,6 +161,9 @@ impl Handler {
         if matches!(say, Say::Hang) {
             tokio::time::sleep(Duration::from_secs(30)).await;
         }
+        if let Say::Slow(time) = say {
+            tokio::time::sleep(time).await;
+        }
         say
     }
 
@@ -163,12 +176,14 @@ impl Handler {
             let mut decoder = flate2::read::GzDecoder::new(body.as_slice());
             std::io::Read::read_to_end(&mut decoder, &mut plain).unwrap();
             body = plain;
+        } else if parts.headers.get("content-encoding").is_some_and(|encoding| encoding == "zstd") {
+            body = zstd::bulk::decompress(&body, 16 << 20).unwrap();
         }
         let say = self.note(Seen { path, headers: parts.headers, body }).await;
         let (status, headers, body) = match say {
             Say::Partial(rejected, words) => (200, Vec::new(), partial(rejected, words)),
             Say::Http(status, headers, body) => (status, headers, body),
-            Say::Accept | Say::Grpc(_) | Say::Hang => (200, Vec::new(), Vec::new()),
+            Say::Accept | Say::Grpc(_) | Say::Hang | Say::Slow(_) => (200, Vec::new(), Vec::new()),
         };
         let mut response = Response::builder().status(status);
         for (name, value) in headers {
@@ -187,7 +202,7 @@ impl Handler {
         match self.note(Seen { path: path.to_owned(), headers, body }).await {
             Say::Grpc(status) => Err(status),
             Say::Partial(rejected, words) => Ok((rejected, words)),
-            Say::Accept | Say::Http(..) | Say::Hang => Ok((0, "")),
+            Say::Accept | Say::Http(..) | Say::Hang | Say::Slow(_) => Ok((0, "")),
         }
     }
 }

@@ -11,6 +11,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+
 use super::data::{span, trace_chunk, traces};
 use super::receiver::{Receiver, Say};
 use super::{Bench, Duration, Fate, endpoint, environment, grpc, now};
@@ -64,6 +66,7 @@ impl Certificates {
             ca_file: Some(self.path("ca.pem")),
             crt_file: mutual.then(|| self.path("crt.pem")),
             key_file: mutual.then(|| self.path("key.pem")),
+            server_name: None,
             verify: true,
         }
     }
@@ -217,7 +220,7 @@ fn wrong_files_are_all_told_at_the_start() {
             },
         ),
     ];
-    let settings = Settings { endpoints, max_in_flight: 1 };
+    let settings = Settings { endpoints, groups: Vec::new(), max_in_flight: 1 };
     let problems = Exporter::start(&settings, &environment()).unwrap_err().0;
     assert_eq!(problems.len(), 4, "{problems:#?}");
     assert!(problems[0].contains("endpoint.a.tls.ca_file") && problems[0].contains("/nowhere.pem"));
@@ -292,7 +295,41 @@ fn a_large_request_is_compressed_and_whole() {
     let spans = (0..200).map(|number| span(number, vec![text.clone()])).collect();
     let request = traces(spans);
     assert_eq!(bench.deliver(1, &trace_chunk(&request)), Fate::Done, "{}", bench.log());
-    let got: Vec<opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest> =
-        receiver.messages("traces");
+    let got: Vec<ExportTraceServiceRequest> = receiver.messages("traces");
     assert_eq!(got, [request]);
+}
+
+#[test]
+fn zstd_and_the_name_in_the_certificate() {
+    let certificates = Certificates::new();
+    let receiver = Receiver::accepting();
+    let front = TlsFront::start(certificates.server_config(false), receiver.address);
+    let url = format!("https://127.0.0.1:{}", front.port).parse().unwrap();
+    let mut named = EndpointSettings::new("named", url);
+    named.compression = Compression::Zstd;
+    named.tls = certificates.client_settings(false);
+    let other = EndpointSettings { name: "other".to_owned(), ..named.clone() };
+    named.tls.server_name = Some("localhost".to_owned());
+    let bench = Bench::new(vec![named, other]);
+    let request = traces((0..20).map(|number| span(number, vec![])).collect());
+    assert_eq!(bench.deliver(1, &trace_chunk(&request)), Fate::Retry);
+    assert_eq!(bench.count("sent_items_total", &["named"]), 20);
+    assert_eq!(bench.count("failed_requests_total", &["other", "connect"]), 1);
+    let seen = receiver.seen();
+    assert_eq!(seen[0].headers["content-encoding"], "zstd");
+    assert_eq!(receiver.messages::<ExportTraceServiceRequest>("traces"), vec![request]);
+}
+
+#[test]
+fn requests_go_through_a_proxy() {
+    // A proxy for plain HTTP gets the whole URL as the request's target.
+    let proxy = Receiver::accepting();
+    let mut endpoint = EndpointSettings::new("far", "http://far.example:4318".parse().unwrap());
+    endpoint.proxy = Some(format!("http://me:secret@{}", proxy.address));
+    let bench = Bench::new(vec![endpoint]);
+    assert_eq!(bench.deliver(1, &trace_chunk(&traces(vec![span(1, vec![])]))), Fate::Done);
+    let seen = proxy.seen();
+    assert_eq!(seen[0].path, "/v1/traces");
+    assert_eq!(seen[0].headers["host"], "far.example:4318");
+    assert_eq!(seen[0].headers["proxy-authorization"], "Basic bWU6c2VjcmV0");
 }

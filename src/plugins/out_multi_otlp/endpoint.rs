@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::Uri;
 
-use super::headers;
+use super::{headers, together};
 use crate::condition::Condition;
 use crate::config::{Parser, parse_bool, parse_duration, parse_list, parse_size};
 use crate::export::{Compression, Content, EndpointSettings, OnError, Protocol};
@@ -14,26 +14,80 @@ use crate::model::Signal;
 
 /// One line of help for the host.
 pub(super) const HELP: &str = "endpoint.NAME.KEY: url, protocol (http/protobuf, http/json, grpc), headers, \
-    compression (none, gzip), timeout, signals, where, on_error (drop, keep), content (keep, drop), \
-    sampling_percentage, max_request_size, tls.ca_file, tls.crt_file, tls.key_file, tls.verify.";
+    headers_file, header_from (NAME=resource.KEY, scope.KEY or attributes.KEY), http_user, \
+    http_passwd, bearer_token, bearer_token_file, oauth2.token_url, oauth2.client_id, \
+    oauth2.client_secret, oauth2.scopes, oauth2.audience, compression (none, gzip, zstd), timeout, \
+    signals, where, on_error (drop, keep), content (keep, drop, truncate:BYTES, errors_only), \
+    attributes.add (KEY=VALUE), attributes.drop, attributes.rename (OLD=NEW), attributes.hash, \
+    attributes.hash_key; KEY is of the item, or of its resource as resource.KEY; sampling_percentage, \
+    max_request_size, dead_letter (name of an endpoint), dead_letter_file, dead_letter_file_size, \
+    proxy, tls.ca_file, tls.crt_file, tls.key_file, tls.server_name, tls.verify.";
 
 /// Every key.
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 36] = [
     "url",
     "protocol",
     "headers",
+    "headers_file",
+    "header_from",
+    "http_user",
+    "http_passwd",
+    "bearer_token",
+    "bearer_token_file",
+    "oauth2.token_url",
+    "oauth2.client_id",
+    "oauth2.client_secret",
+    "oauth2.scopes",
+    "oauth2.audience",
     "compression",
     "timeout",
     "signals",
     "where",
     "on_error",
     "content",
+    "attributes.add",
+    "attributes.drop",
+    "attributes.rename",
+    "attributes.hash",
+    "attributes.hash_key",
     "sampling_percentage",
     "max_request_size",
+    "dead_letter",
+    "dead_letter_file",
+    "dead_letter_file_size",
+    "proxy",
     "tls.ca_file",
     "tls.crt_file",
     "tls.key_file",
+    "tls.server_name",
     "tls.verify",
+];
+
+/// Keys whose values are never shown.
+const SECRET: [&str; 7] = [
+    "headers",
+    "http_user",
+    "http_passwd",
+    "bearer_token",
+    "oauth2.client_secret",
+    "attributes.hash_key",
+    "proxy",
+];
+
+/// Keys that say what of a chunk an endpoint gets. The members of a group agree on them, because
+/// what one cannot take goes to another.
+pub(super) const VIEW: [&str; 11] = [
+    "signals",
+    "where",
+    "on_error",
+    "content",
+    "attributes.add",
+    "attributes.drop",
+    "attributes.rename",
+    "attributes.hash",
+    "attributes.hash_key",
+    "sampling_percentage",
+    "max_request_size",
 ];
 
 /// The longest timeout.
@@ -42,40 +96,79 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(600);
 /// Why a value is not taken: what is allowed instead.
 type Wrong = String;
 
-/// Reads one endpoint; problems go to the parser.
+/// Options as (key, value).
+pub(super) type Given = [(String, String)];
+
+/// Reads one endpoint; problems go to the parser. `defaults` are what its group says, which was
+/// looked at already.
 pub(super) fn parse(
     parser: &mut Parser<'_>,
     name: &str,
-    given: &[(String, String)],
+    given: &Given,
+    defaults: &Given,
 ) -> Option<EndpointSettings> {
-    let valid = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if name.is_empty() || !name.chars().all(valid) {
-        parser.problem(format!(
-            "option 'endpoint.{name}': endpoint names consist of letters, digits, '_' and '-'"
-        ));
+    if !check_name(parser, "endpoint", name) {
         return None;
     }
-    let url = given.iter().rev().find(|(key, _)| key == "url").map(|(_, value)| value.trim());
+    let nowhere = || EndpointSettings::new(name, Uri::from_static("http://0.0.0.0"));
+    let url = last(given, "url").or_else(|| last(defaults, "url"));
     let Some(url) = url else {
         parser.problem(format!("endpoint '{name}' has no 'endpoint.{name}.url'"));
         // The other options are looked at all the same, so that all mistakes are told.
-        let mut nowhere = EndpointSettings::new(name, Uri::from_static("http://0.0.0.0"));
-        fill(parser, &mut nowhere, given);
+        fill(parser, &mut nowhere(), "endpoint", given);
         return None;
     };
     let parsed = parse_url(url);
     if let Err(allowed) = &parsed {
         parser.refuse(&format!("endpoint.{name}.url"), &without_password(url), allowed);
     }
-    let place = parsed.clone().unwrap_or_else(|_| Uri::from_static("http://0.0.0.0"));
-    let mut endpoint = EndpointSettings::new(name, place);
-    fill(parser, &mut endpoint, given);
+    let mut endpoint = nowhere();
+    if let Ok(url) = &parsed {
+        endpoint.url = url.clone();
+    }
+    for (key, value) in defaults {
+        let _told_already = apply(&mut endpoint, key, value.trim());
+    }
+    fill(parser, &mut endpoint, "endpoint", given);
+    let all: Vec<(String, String)> = defaults.iter().chain(given).cloned().collect();
+    together::check(parser, &mut endpoint, "endpoint", &all);
     parsed.ok().map(|_| endpoint)
 }
 
-fn fill(parser: &mut Parser<'_>, endpoint: &mut EndpointSettings, given: &[(String, String)]) {
+/// Reads what a group says for all its members; problems go to the parser.
+pub(super) fn parse_common(parser: &mut Parser<'_>, name: &str, given: &Given) -> EndpointSettings {
+    let url = last(given, "url").map(parse_url);
+    if let Some(Err(allowed)) = &url {
+        let shown = without_password(last(given, "url").unwrap_or_default());
+        parser.refuse(&format!("group.{name}.url"), &shown, allowed);
+    }
+    let url = url.and_then(Result::ok).unwrap_or_else(|| Uri::from_static("http://0.0.0.0"));
+    let mut endpoint = EndpointSettings::new(name, url);
+    fill(parser, &mut endpoint, "group", given);
+    together::check(parser, &mut endpoint, "group", given);
+    endpoint
+}
+
+/// Whether a name can stand in options and counters; tells the parser if not.
+pub(super) fn check_name(parser: &mut Parser<'_>, family: &str, name: &str) -> bool {
+    let valid = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let is_valid = !name.is_empty() && name.chars().all(valid);
+    if !is_valid {
+        parser.problem(format!(
+            "option '{family}.{name}': {family} names consist of letters, digits, '_' and '-'"
+        ));
+    }
+    is_valid
+}
+
+/// The last value of a key.
+pub(super) fn last<'g>(given: &'g Given, wanted: &str) -> Option<&'g str> {
+    given.iter().rev().find(|(key, _)| key == wanted).map(|(_, value)| value.trim())
+}
+
+fn fill(parser: &mut Parser<'_>, endpoint: &mut EndpointSettings, family: &str, given: &Given) {
     for (key, value) in given {
-        let option = format!("endpoint.{}.{key}", endpoint.name);
+        let option = format!("{family}.{}.{key}", endpoint.name);
         let value = value.trim();
         if !KEYS.contains(&key.as_str()) {
             let allowed = KEYS.join(", ");
@@ -83,17 +176,23 @@ fn fill(parser: &mut Parser<'_>, endpoint: &mut EndpointSettings, given: &[(Stri
                 .problem(format!("option '{option}': there is no key '{key}'; allowed: {allowed}"));
             continue;
         }
-        if key == "headers" {
-            match headers::parse(value) {
-                Ok(headers) => endpoint.headers.extend(headers),
-                Err(problem) => parser.problem(format!("option '{option}': {problem}")),
+        match apply(endpoint, key, value) {
+            Ok(()) => {}
+            // What may be a secret is not shown.
+            Err(problem) if SECRET.contains(&key.as_str()) => {
+                parser.problem(format!("option '{option}': {problem}"));
             }
-            continue;
-        }
-        if let Err(allowed) = set(endpoint, key, value) {
-            parser.refuse(&option, value, &allowed);
+            Err(allowed) => parser.refuse(&option, value, &allowed),
         }
     }
+}
+
+fn apply(endpoint: &mut EndpointSettings, key: &str, value: &str) -> Result<(), Wrong> {
+    if key == "headers" {
+        endpoint.headers.extend(headers::parse(value)?);
+        return Ok(());
+    }
+    set(endpoint, key, value)
 }
 
 fn set(endpoint: &mut EndpointSettings, key: &str, value: &str) -> Result<(), Wrong> {
@@ -106,11 +205,16 @@ fn set(endpoint: &mut EndpointSettings, key: &str, value: &str) -> Result<(), Wr
         "on_error" => {
             endpoint.on_error = word(value, &[("drop", OnError::Drop), ("keep", OnError::Keep)])?;
         }
-        "content" => {
-            endpoint.content = word(value, &[("keep", Content::Keep), ("drop", Content::Drop)])?;
-        }
+        "content" => endpoint.content = content(value)?,
         "sampling_percentage" => endpoint.sampling_percentage = Some(percentage(value)?),
         "max_request_size" => endpoint.max_request_size = request_size(value)?,
+        "headers_file" => endpoint.credentials.headers_file = Some(PathBuf::from(value)),
+        "header_from" => endpoint.header_from.extend(headers::parse_from(value)?),
+        "bearer_token_file" => {
+            endpoint.credentials.bearer_token_file = Some(PathBuf::from(value));
+        }
+        "proxy" => endpoint.proxy = Some(proxy(value)?),
+        "tls.server_name" => endpoint.tls.server_name = Some(server_name(value)?),
         "tls.ca_file" => endpoint.tls.ca_file = Some(PathBuf::from(value)),
         "tls.crt_file" => endpoint.tls.crt_file = Some(PathBuf::from(value)),
         "tls.key_file" => endpoint.tls.key_file = Some(PathBuf::from(value)),
@@ -122,12 +226,26 @@ fn set(endpoint: &mut EndpointSettings, key: &str, value: &str) -> Result<(), Wr
     Ok(())
 }
 
-fn parse_url(text: &str) -> Result<Uri, Wrong> {
+pub(super) fn parse_url(text: &str) -> Result<Uri, Wrong> {
     const ALLOWED: &str = "allowed: a URL such as http://host:4318 or https://host/path";
     let uri: Uri = text.parse().map_err(|_| ALLOWED.to_owned())?;
     let known = matches!(uri.scheme_str(), Some("http" | "https"));
     let host = uri.host().unwrap_or_default();
     if known && !host.is_empty() { Ok(uri) } else { Err(ALLOWED.to_owned()) }
+}
+
+fn proxy(value: &str) -> Result<String, Wrong> {
+    parse_url(value)
+        .map(|_| value.to_owned())
+        .map_err(|_| "write a URL such as http://proxy:3128".to_owned())
+}
+
+fn server_name(value: &str) -> Result<String, Wrong> {
+    let valid = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
+    if !value.is_empty() && value.chars().all(valid) {
+        return Ok(value.to_owned());
+    }
+    Err("allowed: a host name, without a port".to_owned())
 }
 
 /// An URL may hold a password.
@@ -152,10 +270,9 @@ fn protocol(value: &str) -> Result<Protocol, Wrong> {
 }
 
 fn compression(value: &str) -> Result<Compression, Wrong> {
-    if value.eq_ignore_ascii_case("zstd") {
-        return Err("zstd is not supported yet; allowed: none, gzip".to_owned());
-    }
-    word(value, &[("none", Compression::None), ("gzip", Compression::Gzip)])
+    let words =
+        [("none", Compression::None), ("gzip", Compression::Gzip), ("zstd", Compression::Zstd)];
+    word(value, &words)
 }
 
 fn timeout(value: &str) -> Result<Duration, Wrong> {
@@ -186,6 +303,19 @@ fn condition(value: &str) -> Result<Condition, Wrong> {
         return Err(words.to_owned());
     }
     Ok(condition)
+}
+
+fn content(value: &str) -> Result<Content, Wrong> {
+    let lower = value.to_ascii_lowercase();
+    if let Some(bytes) = lower.strip_prefix("truncate:") {
+        let bytes = parse_size(bytes.trim()).and_then(|bytes| usize::try_from(bytes).ok());
+        return bytes.filter(|bytes| *bytes > 0).map(Content::Truncate).ok_or_else(|| {
+            "allowed: truncate:BYTES, as in truncate:500 or truncate:4k".to_owned()
+        });
+    }
+    let words =
+        [("keep", Content::Keep), ("drop", Content::Drop), ("errors_only", Content::ErrorsOnly)];
+    word(value, &words).map_err(|_| "allowed: keep, drop, truncate:BYTES, errors_only".to_owned())
 }
 
 fn percentage(value: &str) -> Result<f64, Wrong> {

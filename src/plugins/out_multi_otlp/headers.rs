@@ -2,6 +2,8 @@
 
 use http::{HeaderName, HeaderValue};
 
+use crate::export::{HeaderFrom, Source};
+
 /// Headers that the transport sets itself.
 const OURS: [&str; 10] = [
     "content-type",
@@ -34,6 +36,29 @@ pub(super) fn parse(text: &str) -> Result<Vec<(HeaderName, HeaderValue)>, String
         }
         None => Err("write name=value, or name and value with a blank between them".to_owned()),
     }
+}
+
+/// Reads `name=resource.KEY`, several separated by commas.
+///
+/// # Errors
+/// What is allowed.
+pub(super) fn parse_from(text: &str) -> Result<Vec<HeaderFrom>, String> {
+    const ALLOWED: &str = "allowed: NAME=resource.KEY, NAME=scope.KEY, NAME=attributes.KEY";
+    let mut all = Vec::new();
+    for piece in text.split(',') {
+        let (name, from) = piece.trim().split_once('=').ok_or_else(|| ALLOWED.to_owned())?;
+        let (name, _) = header(name, "")?;
+        let from = from.trim();
+        let of = |family: &str| {
+            let key = from.strip_prefix(family).and_then(|rest| rest.strip_prefix('.'));
+            key.filter(|key| !key.is_empty()).map(str::to_owned)
+        };
+        let source = of("resource").map(Source::Resource);
+        let source = source.or_else(|| of("scope").map(Source::Scope));
+        let source = source.or_else(|| of("attributes").map(Source::Item));
+        all.push(HeaderFrom { name, source: source.ok_or_else(|| ALLOWED.to_owned())? });
+    }
+    Ok(all)
 }
 
 fn list(text: &str) -> Result<Vec<(&str, String)>, String> {

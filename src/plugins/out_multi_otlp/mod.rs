@@ -1,11 +1,16 @@
 //! `multi_otlp`: OTLP to several endpoints.
 
 mod endpoint;
+mod group;
 mod headers;
+mod letters;
+mod rules;
+mod together;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::config::{Parser, parse_list};
+use crate::config::{CONFIG_FILE, FileOptions, Parser};
 use crate::export::{EndpointSettings, Exporter, Settings};
 use crate::plugin::{
     Completion, Delivery, Environment, OpenError, OptionKind, OptionSpec, Options, Output, Spec,
@@ -31,10 +36,25 @@ impl Output for MultiOtlp {
                 "endpoints",
                 OptionKind::CommaList,
                 None,
-                "Names of the endpoints to use; all that have an endpoint.NAME.url by default.",
+                "Names of the endpoints that get everything that is for them; by default all that \
+                 have an endpoint.NAME.url and are in no group.",
             )
             .repeated(),
+            OptionSpec::new(
+                "groups",
+                OptionKind::CommaList,
+                None,
+                "Names of the groups to use; by default all that are given.",
+            )
+            .repeated(),
+            OptionSpec::new("group.", OptionKind::Prefix, None, group::HELP).repeated(),
             OptionSpec::new("endpoint.", OptionKind::Prefix, None, endpoint::HELP).repeated(),
+            OptionSpec::new(
+                CONFIG_FILE,
+                OptionKind::Str,
+                None,
+                "YAML file with any of these options; endpoint and group are maps by name.",
+            ),
             OptionSpec::new(
                 "max_in_flight",
                 OptionKind::Int,
@@ -45,7 +65,8 @@ impl Output for MultiOtlp {
     };
 
     fn open(options: &dyn Options, environment: Environment) -> Result<Self, OpenError> {
-        let mut parser = Parser::new(options);
+        let options = FileOptions::read(options, Self::SPEC.options, &[]);
+        let mut parser = Parser::over(&options);
         let settings = settings(&mut parser);
         let settings = parser.finish(settings)?;
         Ok(Self { exporter: Exporter::start(&settings, &environment)? })
@@ -65,18 +86,23 @@ fn settings(parser: &mut Parser<'_>) -> Settings {
         parser.parsed("max_in_flight", MAX_IN_FLIGHT, "allowed: a number from 1 to 1000", |text| {
             text.parse().ok().filter(|count| (1..=1000).contains(count))
         });
-    let family = parser.family("endpoint");
-    let mut names: Vec<String> = Vec::new();
-    for name in parser.texts("endpoints").into_iter().flat_map(parse_list) {
-        let name = name.to_lowercase();
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
+    let sources = Sources {
+        endpoints: with_lists(parser.family("endpoint")),
+        groups: with_lists(parser.family("group")),
+    };
+    let mut names = names_of(parser, "endpoints");
+    let group_names = match names_of(parser, "groups") {
+        names if names.is_empty() => sources.groups.keys().cloned().collect(),
+        names => names,
+    };
+    let mut groups = group::parse(parser, &sources, &group_names);
+    let letters = letters::names(&sources);
     if names.is_empty() {
-        names = family.keys().cloned().collect();
+        let own = sources.endpoints.keys().cloned();
+        let own = own.filter(|name| !groups.has(name) && !letters.contains(name));
+        names = own.collect();
     }
-    if names.is_empty() {
+    if names.is_empty() && group_names.is_empty() {
         parser.problem(
             "no endpoint is given; write for example 'endpoint.main.url: http://127.0.0.1:4318'",
         );
@@ -85,23 +111,68 @@ fn settings(parser: &mut Parser<'_>) -> Settings {
         parser.problem(format!("there are {} endpoints; {MAX_ENDPOINTS} are allowed", names.len()));
     }
     let mut endpoints: Vec<EndpointSettings> = Vec::new();
-    for (name, given) in &family {
+    for (name, given) in sources.endpoints.iter().filter(|(name, _)| !groups.has(name)) {
         // Mistakes are told also for endpoints that are not in use.
-        let endpoint = endpoint::parse(parser, name, given);
+        let endpoint = endpoint::parse(parser, name, given, &[]);
         endpoints.extend(endpoint);
     }
     for name in &names {
-        if !family.contains_key(name) {
-            parser.problem(format!(
+        match sources.endpoints.get(name) {
+            // It was read with its group, and counts for itself too.
+            Some(given) if groups.has(name) => {
+                endpoints.extend(endpoint::parse(parser, name, given, &[]));
+            }
+            Some(_) => {}
+            None => parser.problem(format!(
                 "option 'endpoints': '{name}' has no 'endpoint.{name}.url'; given are: {}",
-                family.keys().cloned().collect::<Vec<_>>().join(", ")
-            ));
+                sources.endpoints.keys().cloned().collect::<Vec<_>>().join(", ")
+            )),
         }
     }
-    let place = |endpoint: &EndpointSettings| names.iter().position(|name| *name == endpoint.name);
+    endpoints.append(&mut groups.alone);
+    let place = |endpoint: &EndpointSettings| {
+        names.iter().chain(&groups.expanded).position(|name| *name == endpoint.name)
+    };
     endpoints.retain(|endpoint| place(endpoint).is_some());
     endpoints.sort_by_key(place);
-    Settings { endpoints, max_in_flight }
+    endpoints.dedup_by(|a, b| a.name == b.name);
+    letters::resolve(parser, &sources, &mut endpoints, &mut groups.groups);
+    Settings { endpoints, groups: groups.groups, max_in_flight }
+}
+
+/// The options of all endpoints and groups, by name.
+struct Sources {
+    endpoints: Family,
+    groups: Family,
+}
+
+/// Options by key, of one name after the other.
+type Family = BTreeMap<String, Vec<(String, String)>>;
+
+/// A list in a file stands for a list of words where a key takes that.
+fn with_lists(mut family: Family) -> Family {
+    for given in family.values_mut() {
+        for key in ["signals", "oauth2.scopes"] {
+            let values = given.iter().filter(|(known, _)| known == key);
+            let values: Vec<String> = values.map(|(_, value)| value.clone()).collect();
+            if values.len() > 1 {
+                given.retain(|(known, _)| known != key);
+                given.push((key.to_owned(), values.join(",")));
+            }
+        }
+    }
+    family
+}
+
+fn names_of(parser: &Parser<'_>, option: &str) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for name in parser.list(option) {
+        let name = name.to_lowercase();
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
 }
 
 crate::export_output!("out_multi_otlp", MultiOtlp);

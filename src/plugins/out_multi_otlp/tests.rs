@@ -1,5 +1,5 @@
 use super::*;
-use crate::export::{Compression, Content, Protocol};
+use crate::export::{Compression, Content, DeadLetter, Members, Mode, Protocol, Source};
 use crate::model::Signal;
 
 struct Given(Vec<(String, String)>);
@@ -17,7 +17,8 @@ impl Options for Given {
 fn read(given: &[(&str, &str)]) -> Result<Settings, OpenError> {
     let owned = given.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
     let given = Given(owned.collect());
-    let mut parser = Parser::new(&given);
+    let given = FileOptions::read(&given, MultiOtlp::SPEC.options, &[]);
+    let mut parser = Parser::over(&given);
     let settings = settings(&mut parser);
     parser.finish(settings)
 }
@@ -75,11 +76,11 @@ fn every_mistake_is_told_at_once() {
         ("endpoint.a.url", "ftp://user:hush@a"),
         ("endpoint.a.protcol", "grpc"),
         ("endpoint.a.protocol", "http/xml"),
-        ("endpoint.a.compression", "zstd"),
+        ("endpoint.a.compression", "lz4"),
         ("endpoint.a.where", "signal == 'span' && foo"),
         ("endpoint.a.timeout", "0s"),
         ("endpoint.a.signals", "spans"),
-        ("endpoint.a.content", "remove"),
+        ("endpoint.a.content", "truncate:x"),
         ("endpoint.a.sampling_percentage", "101"),
         ("endpoint.a.headers", "hush"),
         ("endpoint.b.tls.verify", "perhaps"),
@@ -93,11 +94,11 @@ fn every_mistake_is_told_at_once() {
         "'endpoint.a.url': '...@a' is not allowed; allowed: a URL",
         "there is no key 'protcol'; allowed: url, protocol",
         "allowed: http/protobuf, http/json, grpc",
-        "zstd is not supported yet",
+        "allowed: none, gzip, zstd",
         "line 1, column 21: unknown variable 'foo'",
         "'endpoint.a.timeout': '0s'",
         "allowed: traces, metrics, logs",
-        "allowed: keep, drop",
+        "allowed: truncate:BYTES",
         "'endpoint.a.sampling_percentage': '101'",
         "option 'endpoint.a.headers': write name=value",
         "endpoint 'b' has no 'endpoint.b.url'",
@@ -120,4 +121,228 @@ fn no_endpoint_is_a_mistake_that_says_what_to_write() {
     assert!(problems[0].contains("endpoint.main.url"));
     let problems = read(&[("endpoint.", "x"), ("endpoint.a!.url", "http://a")]).unwrap_err().0;
     assert!(problems.iter().any(|problem| problem.contains("endpoint names consist of")));
+}
+
+#[test]
+fn groups_are_read() {
+    let settings = read(&[
+        ("endpoint.a.url", "http://a"),
+        ("endpoint.b.url", "http://b"),
+        ("endpoint.b.timeout", "3s"),
+        ("endpoint.c.url", "http://c"),
+        ("group.fo.members", "b, a"),
+        ("group.fo.timeout", "7s"),
+        ("group.fo.content", "drop"),
+        ("group.gates.url", "http://gateways:4317"),
+        ("group.gates.protocol", "grpc"),
+        ("group.gates.mode", "balance"),
+        ("group.gates.balance", "trace_id"),
+        ("group.gates.dns_interval", "3s"),
+    ])
+    .unwrap();
+    assert_eq!(settings.endpoints.len(), 1);
+    assert_eq!(settings.endpoints[0].name, "c");
+    let [fo, gates] = settings.groups.as_slice() else { panic!() };
+    assert_eq!((fo.name.as_str(), fo.mode), ("fo", Mode::Failover));
+    let Members::Listed(members) = &fo.members else { panic!() };
+    let found: Vec<_> = members.iter().map(|m| (m.name.as_str(), m.timeout.as_secs())).collect();
+    assert_eq!(found, [("b", 3), ("a", 7)]);
+    assert!(members.iter().all(|member| member.content == Content::Drop));
+    assert_eq!(gates.mode, Mode::TraceId);
+    let Members::Resolved { endpoint, interval } = &gates.members else { panic!() };
+    assert_eq!((endpoint.protocol, interval.as_secs()), (Protocol::Grpc, 3));
+    // `all` is a list of endpoints with defaults.
+    let settings = read(&[
+        ("endpoints", "a"),
+        ("groups", "both"),
+        ("endpoint.a.url", "http://a"),
+        ("endpoint.b.url", "http://b"),
+        ("group.both.members", "a,b"),
+        ("group.both.mode", "all"),
+        ("group.other.members", "a"),
+    ])
+    .unwrap();
+    let names: Vec<_> = settings.endpoints.iter().map(|e| e.name.as_str()).collect();
+    assert_eq!((names, settings.groups.len()), (vec!["a", "b"], 0));
+}
+
+#[test]
+fn mistakes_in_groups_are_told() {
+    let problems = read(&[
+        ("groups", "a, ghost"),
+        ("endpoint.x.url", "http://x"),
+        ("endpoint.x.where", "signal == 'span'"),
+        ("endpoint.y.url", "http://y"),
+        ("group.a.members", "x, y, z"),
+        ("group.a.mode", "fanout"),
+        ("group.a.timout", "3s"),
+        ("group.a.headers", "hush"),
+        ("group.b.mode", "balance"),
+        ("group.c.url", "http://c"),
+        ("group.c.mode", "all"),
+        ("group.c.dns_interval", "0s"),
+        ("group.d.members", "x"),
+        ("group.d.balance", "trace_id"),
+        ("group.e.members", "x, y"),
+        ("group.e.mode", "balance"),
+        ("group.e.balance", "random"),
+        ("group.f.members", "x, y"),
+    ])
+    .unwrap_err()
+    .0;
+    for expected in [
+        "there is no 'group.ghost.members'",
+        "'z' has no 'endpoint.z.url'",
+        "'group.a.mode': 'fanout' is not allowed; allowed: all, failover, balance",
+        "option 'group.a.timout': there is no key 'timout'",
+        "option 'group.a.headers': write name=value",
+        "group 'b' needs either 'group.b.members'",
+        "'group.c.mode': 'all'",
+        "'group.c.dns_interval': '0s'",
+        "'group.d.balance': it needs 'group.d.mode: balance'",
+        "'group.e.balance': 'random'",
+        "group 'f': its members differ in 'where'",
+    ] {
+        assert!(problems.iter().any(|p| p.contains(expected)), "{expected}: {problems:#?}");
+    }
+    assert!(!problems.join(" ").contains("hush"));
+}
+
+#[test]
+fn a_file_holds_the_same_options() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("otlp.yaml");
+    let text = "
+max_in_flight: 5
+groups: [gates]
+endpoint:
+  a: {url: 'http://a', signals: [traces, logs], tls: {verify: false}}
+  b: {url: 'http://b', oauth2: {token_url: 'https://id/token', client_id: me, client_secret: hush, scopes: [x, z]}}
+group:
+  gates:
+    members: [a, b]
+    mode: balance
+    signals: traces, logs
+";
+    std::fs::write(&path, text).unwrap();
+    let file = path.display().to_string();
+    let settings = read(&[("config_file", &file), ("endpoint.c.url", "http://c")]).unwrap_err();
+    assert!(settings.0[0].contains("differ in 'signals'"), "{settings:?}");
+    std::fs::write(
+        &path,
+        text.replace("    signals: traces, logs\n", "").replace("signals: [traces, logs], ", ""),
+    )
+    .unwrap();
+    let settings = read(&[("config_file", &file), ("endpoint.c.url", "http://c")]).unwrap();
+    assert_eq!((settings.max_in_flight, settings.endpoints.len()), (5, 1));
+    let Members::Listed(members) = &settings.groups[0].members else { panic!() };
+    assert!(!members[0].tls.verify);
+    let oauth2 = members[1].credentials.oauth2.as_ref().unwrap();
+    assert_eq!(oauth2.scopes, ["x", "z"]);
+    std::fs::write(&path, "endpoint: {a: {url: 'http://a', protcol: grpc}}\nmax_in_fligth: 3\n")
+        .unwrap();
+    let problems = read(&[("config_file", &file)]).unwrap_err().0;
+    assert!(problems.iter().any(|problem| problem.contains("max_in_fligth")), "{problems:?}");
+    assert!(problems.iter().any(|problem| problem.contains("no key 'protcol'")), "{problems:?}");
+}
+
+#[test]
+fn headers_and_letters_are_read() {
+    let settings = read(&[
+        ("endpoint.a.url", "https://a"),
+        ("endpoint.a.http_user", "me"),
+        ("endpoint.a.http_passwd", "pw"),
+        ("endpoint.a.header_from", "x-scope-orgid=resource.tenant.id, x-p=attributes.project"),
+        ("endpoint.a.dead_letter", "Rest"),
+        ("endpoint.a.proxy", "http://proxy:3128"),
+        ("endpoint.a.tls.server_name", "real.example"),
+        ("endpoint.a.compression", "zstd"),
+        ("endpoint.b.url", "http://b"),
+        ("endpoint.b.bearer_token", "tok"),
+        ("endpoint.b.dead_letter_file", "/tmp/letters"),
+        ("endpoint.b.dead_letter_file_size", "5m"),
+        ("endpoint.rest.url", "http://rest"),
+    ])
+    .unwrap();
+    let [a, b] = settings.endpoints.as_slice() else { panic!("{:?}", settings.endpoints) };
+    assert_eq!(a.headers[0].1, "Basic bWU6cHc=");
+    assert_eq!(a.header_from[0].source, Source::Resource("tenant.id".to_owned()));
+    assert_eq!(a.header_from[1].source, Source::Item("project".to_owned()));
+    let Some(DeadLetter::Endpoint(rest)) = &a.dead_letter else { panic!() };
+    assert_eq!((rest.name.as_str(), a.compression), ("rest", Compression::Zstd));
+    assert_eq!(b.headers[0].1, "Bearer tok");
+    let Some(DeadLetter::File(_, 5_000_000)) = &b.dead_letter else { panic!() };
+    let problems = read(&[
+        ("endpoints", "a, b"),
+        ("endpoint.a.url", "http://a"),
+        ("endpoint.a.protocol", "grpc"),
+        ("endpoint.a.http_user", "hush"),
+        ("endpoint.a.bearer_token_file", "/x"),
+        ("endpoint.a.header_from", "x=span.k"),
+        ("endpoint.a.dead_letter", "a"),
+        ("endpoint.a.proxy", "http://u:hush@proxy:1"),
+        ("endpoint.a.tls.server_name", "a:b"),
+        ("endpoint.b.url", "http://b"),
+        ("endpoint.b.http_passwd", "hush"),
+        ("endpoint.b.oauth2.client_secret", "hush"),
+        ("endpoint.b.dead_letter_file_size", "5m"),
+        ("endpoint.b.proxy", "hush"),
+    ])
+    .unwrap_err()
+    .0;
+    for expected in [
+        "endpoint 'a' is given several authorizations",
+        "allowed: NAME=resource.KEY",
+        "'endpoint.a.dead_letter': 'a' is not allowed",
+        "option 'endpoint.a.proxy': gRPC goes through a proxy only with https",
+        "'endpoint.a.tls.server_name': 'a:b'",
+        "option 'endpoint.b.http_passwd': it needs http_user",
+        "option 'endpoint.b.oauth2.token_url': it is needed",
+        "option 'endpoint.b.dead_letter_file_size': it needs dead_letter_file",
+        "option 'endpoint.b.proxy': write a URL",
+    ] {
+        assert!(problems.iter().any(|p| p.contains(expected)), "{expected}: {problems:#?}");
+    }
+    assert!(!problems.join(" ").contains("hush"));
+}
+
+#[test]
+fn content_and_attribute_rules_are_read() {
+    let settings = read(&[
+        ("endpoint.a.url", "http://a"),
+        ("endpoint.a.content", "truncate:4k"),
+        ("endpoint.a.attributes.add", "team=red,blue, resource.env=prod"),
+        ("endpoint.a.attributes.drop", "secret.*, resource.host.name"),
+        ("endpoint.a.attributes.rename", "old=new"),
+        ("endpoint.a.attributes.hash", "user.id"),
+        ("endpoint.a.attributes.hash_key", "pepper"),
+        ("endpoint.b.url", "http://b"),
+        ("endpoint.b.content", "errors_only"),
+    ])
+    .unwrap();
+    let [a, b] = settings.endpoints.as_slice() else { panic!() };
+    assert_eq!((a.content, b.content), (Content::Truncate(4_000), Content::ErrorsOnly));
+    let rules = a.attributes.as_ref().unwrap();
+    assert_eq!(rules.add[0].1, "red,blue");
+    assert!(rules.add[1].0.of_resource && rules.drop[1].of_resource);
+    assert_eq!((rules.rename[0].1.as_str(), rules.hash.len()), ("new", 1));
+    assert!(b.attributes.is_none() && !format!("{rules:?}").contains("pepper"));
+    let problems = read(&[
+        ("endpoint.a.url", "http://a"),
+        ("endpoint.a.attributes.rename", "old=resource.new"),
+        ("endpoint.b.url", "http://b"),
+        ("endpoint.b.attributes.add", "=x"),
+        ("endpoint.c.url", "http://c"),
+        ("endpoint.c.attributes.hash_key", "hush"),
+    ])
+    .unwrap_err()
+    .0;
+    for expected in [
+        "'endpoint.a.attributes.rename': a name stays where it is",
+        "'endpoint.b.attributes.add': write KEY=VALUE",
+        "'endpoint.c.attributes.hash_key': it needs attributes.hash",
+    ] {
+        assert!(problems.iter().any(|p| p.contains(expected)), "{expected}: {problems:#?}");
+    }
+    assert!(!problems.join(" ").contains("hush"));
 }

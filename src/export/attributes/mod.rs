@@ -1,0 +1,225 @@
+//! Attribute rules: what an endpoint gets instead of the attributes as they are. Works on the
+//! encoded request, so that it is the same for every kind of chunk. Pure: bytes in, bytes out.
+
+use ring::{digest, hmac};
+
+use super::units::{attributes_field, pair_of, text_of};
+use crate::codec::wire::{self, Fields, Nested, WireError, WireValue};
+use crate::model::Signal;
+
+/// The name of an attribute: of the item (span, log record, data point) or of its resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttributeKey {
+    /// Whether it is the resource's.
+    pub of_resource: bool,
+    /// The name; in a rule that drops, a `*` at its end stands for anything.
+    pub name: String,
+}
+
+/// What happens to attributes: in this order they are dropped, hashed, renamed and added.
+#[derive(Clone, Default)]
+pub struct AttributeRules {
+    /// Those that are left out.
+    pub drop: Vec<AttributeKey>,
+    /// Those whose values become their SHA-256 in hex, so that equal ones stay equal.
+    pub hash: Vec<AttributeKey>,
+    /// The key of HMAC-SHA-256, which is used if it is given. A secret.
+    pub hash_key: Option<Vec<u8>>,
+    /// Those that get another name, with it; an attribute that has it already gives way.
+    pub rename: Vec<(AttributeKey, String)>,
+    /// Those that are added, with their texts; an attribute of that name gives way.
+    pub add: Vec<(AttributeKey, String)>,
+}
+
+impl std::fmt::Debug for AttributeRules {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("AttributeRules").field("drop", &self.drop).finish_non_exhaustive()
+    }
+}
+
+impl AttributeKey {
+    /// Reads `resource.NAME` or `NAME`.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        match text.strip_prefix("resource.") {
+            Some(name) => Self { of_resource: true, name: name.to_owned() },
+            None => Self { of_resource: false, name: text.to_owned() },
+        }
+    }
+
+    fn is(&self, of_resource: bool, name: &[u8]) -> bool {
+        if self.of_resource != of_resource {
+            return false;
+        }
+        match self.name.strip_suffix('*') {
+            Some(start) => name.starts_with(start.as_bytes()),
+            None => self.name.as_bytes() == name,
+        }
+    }
+}
+
+impl AttributeRules {
+    /// Whether nothing happens.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.drop.is_empty()
+            && self.hash.is_empty()
+            && self.rename.is_empty()
+            && self.add.is_empty()
+    }
+
+    /// The request with these rules applied. One that cannot be read is left as it is.
+    pub(super) fn apply(&self, signal: Signal, request: &[u8]) -> Vec<u8> {
+        if signal == Signal::Profiles {
+            // Their attributes are in a dictionary that all of them share.
+            return request.to_vec();
+        }
+        let mut out = Vec::with_capacity(request.len());
+        let written = nested(&mut out, request, &mut |number, bytes, out| {
+            (number == 1).then(|| self.resource(out, signal, bytes))
+        });
+        if written.is_ok() { out } else { request.to_vec() }
+    }
+
+    fn resource(&self, out: &mut Vec<u8>, signal: Signal, message: &[u8]) -> Result<(), WireError> {
+        let mut has_resource = false;
+        nested(out, message, &mut |number, bytes, out| match number {
+            1 => {
+                has_resource = true;
+                Some(self.attributes(out, bytes, 1, true))
+            }
+            2 => Some(self.scope(out, signal, bytes)),
+            _ => None,
+        })?;
+        if !has_resource && self.add.iter().any(|(key, _)| key.of_resource) {
+            let resource = Nested::open(out, 1, 64);
+            self.attributes(out, &[], 1, true)?;
+            resource.close(out);
+        }
+        Ok(())
+    }
+
+    fn scope(&self, out: &mut Vec<u8>, signal: Signal, message: &[u8]) -> Result<(), WireError> {
+        nested(out, message, &mut |number, bytes, out| match (number, signal) {
+            (2, Signal::Metrics) => Some(self.metric(out, bytes)),
+            (2, _) => Some(self.attributes(out, bytes, attributes_field(signal, 0), false)),
+            _ => None,
+        })
+    }
+
+    fn metric(&self, out: &mut Vec<u8>, message: &[u8]) -> Result<(), WireError> {
+        nested(out, message, &mut |kind, data, out| {
+            let field = attributes_field(Signal::Metrics, kind);
+            matches!(kind, 5 | 7 | 9 | 10 | 11).then(|| {
+                nested(out, data, &mut |number, point, out| {
+                    (number == 1).then(|| self.attributes(out, point, field, false))
+                })
+            })
+        })
+    }
+
+    /// A message whose attributes are in field `list`.
+    fn attributes(
+        &self,
+        out: &mut Vec<u8>,
+        message: &[u8],
+        list: u32,
+        of_resource: bool,
+    ) -> Result<(), WireError> {
+        let present = |wanted: &AttributeKey| {
+            let mut fields = Fields::new(message);
+            std::iter::from_fn(|| fields.read().ok().flatten()).any(|field| match field.value {
+                WireValue::Bytes(pair) if field.number == list => {
+                    wanted.is(of_resource, pair_of(pair).0)
+                }
+                _ => false,
+            })
+        };
+        let gives_way = |name: &[u8]| {
+            let added = self.add.iter().any(|(key, _)| key.is(of_resource, name));
+            let renamed = self.rename.iter().any(|(old, new)| {
+                old.of_resource == of_resource && new.as_bytes() == name && present(old)
+            });
+            added || renamed || self.drop.iter().any(|key| key.is(of_resource, name))
+        };
+        let mut fields = Fields::new(message);
+        while let Some(field) = fields.read()? {
+            let (true, WireValue::Bytes(pair)) = (field.number == list, field.value) else {
+                out.extend_from_slice(field.raw);
+                continue;
+            };
+            let (name, value) = pair_of(pair);
+            let renamed = self.rename.iter().find(|(old, _)| old.is(of_resource, name));
+            let dropped = self.drop.iter().any(|key| key.is(of_resource, name));
+            if dropped || (renamed.is_none() && gives_way(name)) {
+                continue;
+            }
+            let hashed = self.hash.iter().any(|key| key.is(of_resource, name));
+            match (renamed, hashed) {
+                (None, false) => out.extend_from_slice(field.raw),
+                (renamed, hashed) => {
+                    let name = renamed.map_or(name, |(_, new)| new.as_bytes());
+                    let hash = hashed.then(|| self.digest(value));
+                    write_pair(out, list, name, value, hash.as_deref());
+                }
+            }
+        }
+        for (key, text) in self.add.iter().filter(|(key, _)| key.of_resource == of_resource) {
+            write_pair(out, list, key.name.as_bytes(), &[], Some(text));
+        }
+        Ok(())
+    }
+
+    /// The hash of a value: of its text, or of its encoded form where it has none.
+    fn digest(&self, value: &[u8]) -> String {
+        let text = text_of(value);
+        let bytes = text.as_deref().map_or(value, str::as_bytes);
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        match &self.hash_key {
+            Some(key) => hex(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), bytes).as_ref()),
+            None => hex(digest::digest(&digest::SHA256, bytes).as_ref()),
+        }
+    }
+}
+
+/// Writes a `KeyValue` with an encoded value, or with a text instead.
+fn write_pair(out: &mut Vec<u8>, list: u32, name: &[u8], value: &[u8], text: Option<&str>) {
+    let pair = Nested::open(out, list, name.len().saturating_add(value.len()));
+    wire::bytes(out, 1, name);
+    match text {
+        None => wire::bytes(out, 2, value),
+        Some(text) => {
+            let value = Nested::open(out, 2, text.len());
+            wire::bytes(out, 1, text.as_bytes());
+            value.close(out);
+        }
+    }
+    pair.close(out);
+}
+
+/// How a message inside is written; `None` leaves it as it is.
+type Inner<'f> = dyn FnMut(u32, &[u8], &mut Vec<u8>) -> Option<Result<(), WireError>> + 'f;
+
+/// Writes a message's fields, those that `inner` takes as it writes them.
+fn nested(out: &mut Vec<u8>, message: &[u8], inner: &mut Inner<'_>) -> Result<(), WireError> {
+    let mut fields = Fields::new(message);
+    while let Some(field) = fields.read()? {
+        if let WireValue::Bytes(bytes) = field.value {
+            let start = out.len();
+            let open = Nested::open(out, field.number, bytes.len());
+            match inner(field.number, bytes, out) {
+                Some(written) => {
+                    written?;
+                    open.close(out);
+                    continue;
+                }
+                None => out.truncate(start),
+            }
+        }
+        out.extend_from_slice(field.raw);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

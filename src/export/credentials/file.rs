@@ -1,0 +1,91 @@
+//! A file whose content is taken again when it changes.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use http::HeaderMap;
+
+use crate::clock::{self, Tick};
+use crate::stats::{Level, Log};
+
+/// How often the file is looked at, at most.
+const PAUSE: Duration = Duration::from_secs(1);
+/// The largest file that is read.
+const MAX_BYTES: u64 = 64 * 1024;
+
+/// Turns the file's text into headers, or says what is wrong without showing it.
+pub(super) type Parse = fn(&str) -> Result<HeaderMap, String>;
+
+struct State {
+    looked: Tick,
+    stamp: Option<(SystemTime, u64)>,
+    headers: HeaderMap,
+}
+
+pub(super) struct Watched {
+    path: PathBuf,
+    parse: Parse,
+    endpoint: String,
+    log: Arc<Log>,
+    state: Mutex<State>,
+}
+
+impl Watched {
+    /// Reads the file for the first time.
+    pub(super) fn open(
+        path: &Path,
+        parse: Parse,
+        endpoint: &str,
+        log: &Arc<Log>,
+    ) -> Result<Self, String> {
+        let (stamp, headers) = read(path, parse)?;
+        let state = State { looked: clock::now(), stamp, headers };
+        Ok(Self {
+            path: path.to_owned(),
+            parse,
+            endpoint: endpoint.to_owned(),
+            log: Arc::clone(log),
+            state: Mutex::new(state),
+        })
+    }
+
+    /// The headers of now. A file that has become unreadable or wrong leaves them as they were.
+    pub(super) fn current(&self) -> HeaderMap {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = clock::now();
+        if now.since(state.looked) >= PAUSE {
+            state.looked = now;
+            if stamp_of(&self.path) != state.stamp {
+                match read(&self.path, self.parse) {
+                    Ok((stamp, headers)) => {
+                        (state.stamp, state.headers) = (stamp, headers);
+                    }
+                    Err(problem) => self.log.often(Level::Warn, "headers", || {
+                        let name = &self.endpoint;
+                        format!("endpoint '{name}' keeps its former headers: {problem}")
+                    }),
+                }
+            }
+        }
+        state.headers.clone()
+    }
+}
+
+type Stamp = Option<(SystemTime, u64)>;
+
+fn stamp_of(path: &Path) -> Stamp {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
+}
+
+fn read(path: &Path, parse: Parse) -> Result<(Stamp, HeaderMap), String> {
+    let shown = path.display();
+    let stamp = stamp_of(path);
+    if stamp.is_some_and(|(_, length)| length > MAX_BYTES) {
+        return Err(format!("'{shown}' is larger than 64 KiB"));
+    }
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("'{shown}' cannot be read: {error}"))?;
+    Ok((stamp, parse(&text).map_err(|problem| format!("'{shown}': {problem}"))?))
+}

@@ -1,0 +1,54 @@
+//! Where requests go: an endpoint, or a group of them.
+
+use std::sync::Arc;
+
+use super::endpoint::{Endpoint, Work};
+use super::group::Group;
+use super::meters::EndpointMeters;
+use crate::model::Signal;
+use crate::routing::Units;
+
+#[derive(Clone)]
+pub(super) enum Destination {
+    Endpoint(Arc<Endpoint>),
+    Group(Arc<Group>),
+}
+
+impl Destination {
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Endpoint(endpoint) => endpoint.name(),
+            Self::Group(group) => &group.name,
+        }
+    }
+
+    pub(super) fn wants(&self, signal: Signal) -> bool {
+        match self {
+            Self::Endpoint(endpoint) => endpoint.wants(signal),
+            Self::Group(group) => group.wants(signal),
+        }
+    }
+
+    pub(super) fn meters(&self) -> &EndpointMeters {
+        match self {
+            Self::Endpoint(endpoint) => &endpoint.meters,
+            Self::Group(group) => &group.meters,
+        }
+    }
+
+    /// Whether it is known to be there, so that a chunk may wait for its answer.
+    pub(super) fn is_up(&self) -> bool {
+        match self {
+            Self::Endpoint(endpoint) => endpoint.is_up(),
+            Self::Group(group) => group.is_up(),
+        }
+    }
+
+    /// Sends requests and says what of each is done now.
+    pub(super) async fn deliver(&self, work: Vec<Work>) -> Vec<(u32, Units)> {
+        match self {
+            Self::Endpoint(endpoint) => endpoint.deliver(work).await,
+            Self::Group(group) => Box::pin(group.deliver(work)).await,
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Groups: several endpoints of which one at a time gets a request or an item.
+//!
+//! A member whose breaker is open is passed over, and asked in the background, with a request that
+//! holds nothing, whether it is back; so its absence delays nobody. Only when no member is known to
+//! be there does a chunk's own request find out.
+
+mod discovery;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use futures_util::future::join_all;
+
+use super::endpoint::{Endpoint, Work};
+use super::meters::EndpointMeters;
+use super::settings::{Compression, EndpointSettings, GroupSettings, Members, Mode};
+use super::tls::ClientProblem;
+use super::units::Batch;
+use crate::model::Signal;
+use crate::plugin::Environment;
+use crate::routing::{Ring, Units};
+use crate::runtime::Tasks;
+use discovery::Discovery;
+pub(super) use discovery::{Lookup, system_lookup};
+
+/// The members of a moment.
+pub(super) struct Roster {
+    members: Vec<Arc<Endpoint>>,
+    ring: Ring,
+}
+
+impl Roster {
+    fn new(members: Vec<Arc<Endpoint>>) -> Self {
+        let ring = Ring::new(members.iter().map(|member| member.place()));
+        Self { members, ring }
+    }
+
+    fn any_up(&self) -> bool {
+        self.members.iter().any(|member| member.is_up())
+    }
+}
+
+enum Source {
+    Listed(Arc<Roster>),
+    Resolved(Arc<Discovery>),
+}
+
+/// A running group.
+pub(super) struct Group {
+    pub(super) name: String,
+    mode: Mode,
+    signals: Vec<Signal>,
+    source: Source,
+    turn: AtomicUsize,
+    pub(super) meters: EndpointMeters,
+    tasks: Arc<OnceLock<Tasks>>,
+}
+
+impl Group {
+    pub(super) fn new(
+        settings: &GroupSettings,
+        max_in_flight: usize,
+        environment: &Environment,
+        tasks: &Arc<OnceLock<Tasks>>,
+        lookup: &Lookup,
+    ) -> Result<Self, ClientProblem> {
+        let make = |endpoint: &EndpointSettings| {
+            Endpoint::new(endpoint, max_in_flight, &environment.counters, &environment.log)
+        };
+        let source = match &settings.members {
+            Members::Listed(listed) => {
+                let members: Result<Vec<_>, _> =
+                    listed.iter().map(|endpoint| make(endpoint).map(Arc::new)).collect();
+                Source::Listed(Arc::new(Roster::new(members?)))
+            }
+            Members::Resolved { endpoint, interval } => {
+                // What is wrong with files is told at the start, not with the first address.
+                make(endpoint)?;
+                let endpoint = (**endpoint).clone();
+                let discovery =
+                    Discovery::new(endpoint, *interval, max_in_flight, environment, lookup);
+                Source::Resolved(Arc::new(discovery))
+            }
+        };
+        let common = settings.common();
+        Ok(Self {
+            name: settings.name.clone(),
+            mode: settings.mode,
+            signals: common.map(|endpoint| endpoint.signals.clone()).unwrap_or_default(),
+            source,
+            turn: AtomicUsize::new(0),
+            meters: EndpointMeters::new(&environment.counters, &settings.name),
+            tasks: Arc::clone(tasks),
+        })
+    }
+
+    pub(super) fn wants(&self, signal: Signal) -> bool {
+        self.signals.contains(&signal)
+    }
+
+    /// Whether a member is known to be there.
+    pub(super) fn is_up(&self) -> bool {
+        match &self.source {
+            Source::Listed(roster) => roster.any_up(),
+            Source::Resolved(discovery) => discovery.known().any_up(),
+        }
+    }
+
+    /// Sends requests and says what of each is done now.
+    pub(super) async fn deliver(&self, work: Vec<Work>) -> Vec<(u32, Units)> {
+        let roster = match &self.source {
+            Source::Listed(roster) => Arc::clone(roster),
+            Source::Resolved(discovery) => discovery.current(self.tasks.get()).await,
+        };
+        if let Some(first) = work.first() {
+            self.ask_the_absent(&roster, first.part.signal);
+        }
+        match self.mode {
+            Mode::Failover => failover(&roster, work).await,
+            Mode::RoundRobin | Mode::LeastBusy => self.in_turn(&roster, work).await,
+            Mode::TraceId => by_trace(&roster, work).await,
+        }
+    }
+
+    /// Members that were away are asked in the background, if others do the work.
+    fn ask_the_absent(&self, roster: &Roster, signal: Signal) {
+        let Some(tasks) = self.tasks.get().filter(|_| roster.any_up()) else { return };
+        for member in roster.members.iter().filter(|member| !member.is_up() && !member.refuses()) {
+            let member = Arc::clone(member);
+            tasks.spawn(async move { member.probe(signal).await });
+        }
+    }
+
+    /// Each request goes to one member, and to another one if that cannot take it.
+    async fn in_turn(&self, roster: &Roster, work: Vec<Work>) -> Vec<(u32, Units)> {
+        let only_up = roster.any_up();
+        let each = work.into_iter().map(|mut work| async move {
+            let mut left: Vec<&Arc<Endpoint>> =
+                roster.members.iter().filter(|member| !only_up || member.is_up()).collect();
+            let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+            if !left.is_empty() {
+                let first = turn % left.len();
+                left.rotate_left(first);
+            }
+            if self.mode == Mode::LeastBusy {
+                left.sort_by_key(|member| std::cmp::Reverse(member.free_slots()));
+            }
+            for member in left {
+                let delivered = member.deliver(vec![work.clone()]).await;
+                delivered.into_iter().for_each(|(_, units)| work.done.merge(units));
+                if work.done.is_all() {
+                    break;
+                }
+            }
+            (work.number, work.done)
+        });
+        join_all(each).await
+    }
+}
+
+/// Everything goes to the first member that takes it.
+async fn failover(roster: &Roster, mut work: Vec<Work>) -> Vec<(u32, Units)> {
+    let only_up = roster.any_up();
+    for member in roster.members.iter().filter(|member| !only_up || member.is_up()) {
+        let missing: Vec<Work> = work.iter().filter(|work| !work.done.is_all()).cloned().collect();
+        if missing.is_empty() {
+            break;
+        }
+        for (number, units) in member.deliver(missing).await {
+            if let Some(work) = work.iter_mut().find(|work| work.number == number) {
+                work.done.merge(units);
+            }
+        }
+    }
+    work.into_iter().map(|work| (work.number, work.done)).collect()
+}
+
+/// Each item goes to the member of its trace. A member's share moves when its breaker opens.
+async fn by_trace(roster: &Roster, work: Vec<Work>) -> Vec<(u32, Units)> {
+    join_all(work.into_iter().map(|work| spread(roster, work))).await
+}
+
+async fn spread(roster: &Roster, mut work: Work) -> (u32, Units) {
+    if work.part.signal == Signal::Profiles {
+        return whole(roster, work).await;
+    }
+    let body = work.part.body(Compression::None);
+    let keys: Vec<u64> = match Batch::read(work.part.signal, &body) {
+        Ok(batch) => (0..batch.len()).map(|unit| key_of(&batch, unit)).collect(),
+        // What cannot be read goes somewhere as it is, to be judged there.
+        Err(_) => return whole(roster, work).await,
+    };
+    for _ in 0..=roster.members.len() {
+        let only_up = roster.any_up();
+        let usable: Vec<bool> =
+            roster.members.iter().map(|member| !only_up || member.is_up()).collect();
+        let usable = |member: usize| usable.get(member).copied().unwrap_or(false);
+        let mut shares: Vec<Vec<usize>> = vec![Vec::new(); roster.members.len()];
+        for (unit, key) in keys.iter().enumerate().filter(|(unit, _)| !work.done.has(*unit)) {
+            let share = roster.ring.pick(*key, usable).and_then(|member| shares.get_mut(member));
+            if let Some(share) = share {
+                share.push(unit);
+            }
+        }
+        let sends = roster.members.iter().zip(&shares).filter(|(_, share)| !share.is_empty());
+        let sends = sends.map(|(member, share)| send_share(member, share, &work, keys.len()));
+        let mut moved = false;
+        for (done, is_up) in join_all(sends).await {
+            let is_whole = done.is_all();
+            work.done.merge(done);
+            moved |= !is_whole && !is_up;
+        }
+        work.done = work.done.of(keys.len());
+        if work.done.is_all() || !moved || !roster.any_up() {
+            break;
+        }
+    }
+    (work.number, work.done)
+}
+
+/// Sends a member its share. Says what is done of that, as `All` when everything of the request is,
+/// and whether the member is still there.
+async fn send_share(
+    member: &Arc<Endpoint>,
+    share: &[usize],
+    work: &Work,
+    count: usize,
+) -> (Units, bool) {
+    let mut others = Units::None;
+    if share.len() < count {
+        let mut share = share.iter().peekable();
+        for unit in 0..count {
+            if share.next_if_eq(&&unit).is_none() {
+                others.add(unit);
+            }
+        }
+    }
+    let part = Arc::clone(&work.part);
+    let delivered = member.deliver(vec![Work { number: work.number, part, done: others }]).await;
+    let mut done = Units::None;
+    for (_, units) in delivered {
+        share.iter().filter(|unit| units.has(**unit)).for_each(|unit| done.add(*unit));
+    }
+    let missing = share.iter().any(|unit| !done.has(*unit));
+    (done.of(count), !missing || member.is_up())
+}
+
+async fn whole(roster: &Roster, work: Work) -> (u32, Units) {
+    let Some(member) = roster.ring.pick(0, |_| true).and_then(|at| roster.members.get(at)) else {
+        return (work.number, work.done);
+    };
+    let number = work.number;
+    let delivered = member.deliver(vec![work]).await;
+    (number, delivered.into_iter().map(|(_, units)| units).next().unwrap_or_default())
+}
+
+/// What decides where an item goes: its trace, or the resource of what belongs to none.
+fn key_of(batch: &Batch<'_>, unit: usize) -> u64 {
+    let field = match batch.signal {
+        Signal::Traces => Some(1),
+        Signal::Logs => Some(9),
+        Signal::Metrics | Signal::Profiles => None,
+    };
+    let trace = field.and_then(|field| batch.field(unit, field)).filter(|id| id.len() == 16);
+    xxhash_rust::xxh3::xxh3_64(trace.unwrap_or_else(|| batch.resource(unit)))
+}

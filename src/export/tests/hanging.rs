@@ -1,0 +1,98 @@
+//! An endpoint that says nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::data::{span, text, trace_chunk, traces};
+use super::receiver::{Receiver, Say};
+use super::{Bench, Fate, endpoint, now};
+
+const TIMEOUT: Duration = Duration::from_millis(800);
+
+fn chunk() -> Vec<u8> {
+    let spans = (0..40).map(|number| span(number, vec![text("k", &"v".repeat(200))])).collect();
+    trace_chunk(&traces(spans))
+}
+
+/// Chunks one after the other, as a worker of the host brings them, for a while; chunks a second.
+fn throughput(bench: &Bench, tasks: &mut u64, time: Duration) -> f64 {
+    let (chunk, start, mut count) = (chunk(), now(), 0_u32);
+    while start.elapsed() < time {
+        *tasks += 1;
+        let _fate = bench.deliver(*tasks, &chunk);
+        count += 1;
+    }
+    f64::from(count) / start.elapsed().as_secs_f64()
+}
+
+/// Three endpoints whose network takes its time, so that the machine does not matter; the last one
+/// can be made to hang.
+fn three(hangs: &Arc<AtomicBool>) -> ([Receiver; 3], Bench) {
+    let slow = |_: usize, _: &super::receiver::Seen| Say::Slow(Duration::from_millis(20));
+    let state = Arc::clone(hangs);
+    let third = Receiver::start(move |_, _| match state.load(Ordering::SeqCst) {
+        true => Say::Hang,
+        false => Say::Slow(Duration::from_millis(20)),
+    });
+    let receivers = [Receiver::start(slow), Receiver::start(slow), third];
+    let named = ["one", "two", "hangs"].iter().zip(&receivers);
+    let mut endpoints: Vec<_> = named.map(|(name, receiver)| endpoint(name, receiver)).collect();
+    endpoints[2].timeout = TIMEOUT;
+    (receivers, Bench::new(endpoints))
+}
+
+/// Scenario: one of three endpoints hangs. Guarantees: it delays the others by about one timeout in
+/// total, and then they get as much as where it does not hang.
+#[test]
+fn one_of_three_that_hangs_delays_the_others_by_one_timeout() {
+    let hangs = Arc::new(AtomicBool::new(false));
+    let (_healthy_receivers, healthy) = three(&Arc::default());
+    let (_receivers, bench) = three(&hangs);
+    let (mut tasks, mut others) = (0, 0);
+    let _warm = throughput(&bench, &mut tasks, Duration::from_millis(500));
+    let _warm = throughput(&healthy, &mut others, Duration::from_millis(500));
+    hangs.store(true, Ordering::SeqCst);
+    let start = now();
+    tasks += 1;
+    assert_eq!(bench.deliver(tasks, &chunk()), Fate::Retry);
+    assert!(start.elapsed() >= TIMEOUT && start.elapsed() < 3 * TIMEOUT);
+    // Side by side, so that both have the same share of the machine. The first probes, a second and
+    // two and four later, fall into this.
+    let time = Duration::from_secs(8);
+    let (with, without) = std::thread::scope(|scope| {
+        let with = scope.spawn(|| throughput(&bench, &mut tasks, time));
+        let without = throughput(&healthy, &mut others, time);
+        (with.join().unwrap(), without)
+    });
+    assert!(with > without * 0.9, "{with} chunks/s with it hanging, {without} without");
+    assert_eq!(bench.count("endpoint_up", &["hangs"]), 0);
+    assert_eq!(bench.count("sent_items_total", &["one"]), tasks * 40);
+    assert_eq!(bench.count("sent_items_total", &["two"]), tasks * 40);
+}
+
+/// Scenario: an endpoint that was away answers the probe late. Guarantees: the chunk does not wait
+/// for it, and the endpoint has it once when the host brings it again.
+#[test]
+fn a_late_answer_is_not_lost() {
+    let receiver = Receiver::start(|n, _| match n {
+        0 => Say::Hang,
+        _ => Say::Slow(Duration::from_millis(600)),
+    });
+    let healthy = Receiver::accepting();
+    let mut late = endpoint("late", &receiver);
+    late.timeout = TIMEOUT;
+    let bench = Bench::new(vec![endpoint("healthy", &healthy), late]);
+    assert_eq!(bench.deliver(1, &chunk()), Fate::Retry);
+    std::thread::sleep(Duration::from_millis(1_050));
+    let start = now();
+    assert_eq!(bench.deliver(1, &chunk()), Fate::Retry);
+    assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
+    // It is under way: nobody sends it again.
+    assert_eq!(bench.deliver(1, &chunk()), Fate::Retry);
+    std::thread::sleep(Duration::from_millis(800));
+    assert_eq!(bench.deliver(1, &chunk()), Fate::Done);
+    assert_eq!(receiver.seen().len(), 2);
+    assert_eq!(bench.count("sent_items_total", &["late"]), 40);
+    assert_eq!(healthy.seen().len(), 1);
+}

@@ -1,0 +1,65 @@
+//! Consistent hashing: which member of a group gets a key, so that a member's coming and going
+//! moves only its own share.
+
+/// Places of each member on the ring: more make the shares more even.
+const PLACES: u64 = 160;
+
+/// Members on a ring of hashes.
+#[derive(Debug, Clone, Default)]
+pub struct Ring {
+    /// Hash and member, in the order of the hashes.
+    places: Vec<(u64, usize)>,
+}
+
+impl Ring {
+    /// A ring of members by their names, which decide alone where a member is.
+    pub fn new<'n>(names: impl IntoIterator<Item = &'n str>) -> Self {
+        let mut places = Vec::new();
+        for (member, name) in names.into_iter().enumerate() {
+            for place in 0..PLACES {
+                let hash = xxhash_rust::xxh3::xxh3_64_with_seed(name.as_bytes(), place);
+                places.push((hash, member));
+            }
+        }
+        places.sort_unstable();
+        Self { places }
+    }
+
+    /// The member for a key's hash: the first one from there on that is usable; `None` if none is.
+    pub fn pick(&self, hash: u64, usable: impl Fn(usize) -> bool) -> Option<usize> {
+        let start = self.places.partition_point(|(place, _)| *place < hash);
+        let (before, after) = self.places.split_at_checked(start)?;
+        after.iter().chain(before).map(|(_, member)| *member).find(|member| usable(*member))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hashes() -> impl Iterator<Item = u64> {
+        (0_u64..10_000).map(|key| xxhash_rust::xxh3::xxh3_64(&key.to_le_bytes()))
+    }
+
+    #[test]
+    fn only_the_share_of_a_member_that_goes_is_moved() {
+        let ring = Ring::new(["a", "b", "c", "d"]);
+        let smaller = Ring::new(["a", "b", "c"]);
+        let mut shares = [0; 4];
+        for hash in hashes() {
+            let member = ring.pick(hash, |_| true).unwrap();
+            shares[member] += 1;
+            let without = ring.pick(hash, |member| member != 3).unwrap();
+            assert_eq!(smaller.pick(hash, |_| true), Some(without));
+            assert!(member == 3 || member == without);
+        }
+        assert!(shares.iter().all(|share| (1_500..3_700).contains(share)), "{shares:?}");
+    }
+
+    #[test]
+    fn without_a_usable_member_there_is_none() {
+        assert_eq!(Ring::default().pick(7, |_| true), None);
+        assert_eq!(Ring::new(["a"]).pick(7, |_| false), None);
+        assert_eq!(Ring::new(["a"]).pick(u64::MAX, |_| true), Some(0));
+    }
+}
