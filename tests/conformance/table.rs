@@ -9,7 +9,7 @@ use crate::rules::{answers, grpc, http, json, pressure};
 use crate::support::{all_hosts, alone};
 
 /// Whether the receiver takes OTLP/JSON.
-const JSON: bool = false;
+const JSON: bool = true;
 
 /// How a request is carried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 /// Whether the exporters send OTLP/JSON too.
-const JSON: bool = false;
+const JSON: bool = true;
 
 /// How many spans, data points and log records each exporter emits.
 pub const ITEMS: u64 = 300;

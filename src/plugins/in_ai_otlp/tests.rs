@@ -124,11 +124,11 @@ fn options_of_tags_and_tenants_are_checked() {
     let wrong = [
         ("tag_traces", "a b", "up to 128 letters"),
         ("tag_from", "header:", "resource.ATTRIBUTE, header:NAME, tenant"),
-        ("tag_from", "tenant", "needs the option 'tenant_header'"),
+        ("tag_from", "tenant", "'tenants_file', 'jwt_tenant_claim' or 'tenant_header'"),
         ("tag_prefix", "x.", "needs the option 'tag_from'"),
         ("max_tags", "0", "from 1 to 100000"),
         ("tenant_header", "a b", "a header's name"),
-        ("tenant_attribute", "tenant.id", "needs the option 'tenant_header'"),
+        ("tenant_attribute", "tenant.id", "'tenants_file', 'jwt_tenant_claim' or 'tenant_header'"),
         ("tenant_rate", "0", "a size such as"),
         ("tenant_burst", "1M", "needs 'tenant_rate' or 'tenant_rates'"),
         ("tenant_rates", "a=1k,a=2k", "each once"),

@@ -78,25 +78,19 @@ pub(in crate::codec::json) enum Presence {
 #[derive(Debug)]
 pub(in crate::codec::json) struct Field {
     pub(in crate::codec::json) number: u32,
-    /// Its lowerCamelCase name.
+    /// Its lowerCamelCase name. OTLP does not allow the names of the protobuf files.
     pub(in crate::codec::json) name: &'static str,
-    /// Its name in the protobuf files, which parsers of proto3 JSON accept too.
-    pub(in crate::codec::json) proto_name: &'static str,
     pub(in crate::codec::json) kind: Kind,
     pub(in crate::codec::json) presence: Presence,
 }
 
 impl Field {
-    const fn new(number: u32, name: &'static str, proto_name: &'static str, kind: Kind) -> Self {
+    const fn new(number: u32, name: &'static str, kind: Kind) -> Self {
         let presence = match kind {
             Kind::Message(_) => Presence::Explicit,
             _ => Presence::Implicit,
         };
-        Self { number, name, proto_name, kind, presence }
-    }
-
-    const fn word(number: u32, name: &'static str, kind: Kind) -> Self {
-        Self::new(number, name, name, kind)
+        Self { number, name, kind, presence }
     }
 
     const fn when(mut self, presence: Presence) -> Self {
@@ -150,7 +144,7 @@ impl Message {
         hint: usize,
     ) -> Option<(usize, &'static Field)> {
         let (before, after) = self.fields.split_at_checked(hint).unwrap_or((self.fields, &[]));
-        let named = |field: &Field| field.name == name || field.proto_name == name;
+        let named = |field: &Field| field.name == name;
         if let Some((index, field)) = after.iter().enumerate().find(|(_, field)| named(field)) {
             return Some((hint + index, field));
         }
