@@ -8,9 +8,6 @@ use crate::hosts::Host;
 use crate::rules::{answers, grpc, http, json, pressure};
 use crate::support::{all_hosts, alone};
 
-/// Whether the receiver takes OTLP/JSON.
-const JSON: bool = true;
-
 /// How a request is carried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
@@ -384,8 +381,7 @@ fn run(host: &Host) -> (Vec<Row>, Vec<String>) {
         for rule in RULES.iter().filter(|rule| rule.state == state) {
             let mut marks = ["-"; 3];
             for (mark, transport) in marks.iter_mut().zip(Transport::ALL) {
-                let off = transport == Transport::Json && !JSON;
-                if off || !rule.transports.contains(&transport) {
+                if !rule.transports.contains(&transport) {
                     continue;
                 }
                 *mark = "pass";
@@ -449,9 +445,6 @@ fn every_rule_is_kept() {
         let (rows, failures) = run(&host);
         println!("{}", printed(&host.title(), &rows));
         all.extend(failures.into_iter().map(|failure| format!("{}: {failure}", host.title())));
-    }
-    if !JSON {
-        println!("the rows over HTTP JSON are off");
     }
     assert!(all.is_empty(), "{}", all.join("\n\n"));
 }

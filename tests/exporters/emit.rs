@@ -7,9 +7,6 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-/// Whether the exporters send OTLP/JSON too.
-const JSON: bool = true;
-
 /// How many spans, data points and log records each exporter emits.
 pub const ITEMS: u64 = 300;
 
@@ -65,8 +62,7 @@ pub fn ways() -> Vec<Way> {
     }
     if folder.join("node_modules/@opentelemetry").exists() {
         let all = ["grpc", "http/protobuf", "http/json"];
-        let some = if JSON { &all[..] } else { &all[..2] };
-        protocols.extend(some.iter().map(|protocol| ("javascript", *protocol)));
+        protocols.extend(all.map(|protocol| ("javascript", protocol)));
     } else {
         println!("skipped: the exporters of JavaScript are not installed");
     }
