@@ -5,7 +5,7 @@ CARGO ?= cargo
 PLUGINS = in_ai_otlp in_ai_emitter filter_ai_context filter_ai_metrics filter_ai_sampling out_multi_otlp
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup build install demo test lint unit host-test roundtrips exporters bench fuzz memcheck abi bindings clean
+.PHONY: help setup build install files demo test lint unit host-test roundtrips exporters bench fuzz memcheck abi bindings clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -19,6 +19,10 @@ build: setup ## Build the shared object, the bundled host and the tools, optimis
 
 install: setup ## Put the plugin files into PREFIX, as links to one file
 	$(CARGO) build --release --lib
+	@$(MAKE) --no-print-directory files PREFIX="$(PREFIX)"
+
+# What is built already, put into PREFIX.
+files:
 	@mkdir -p "$(PREFIX)"
 	@cp -f "$(TARGET)/release/libfluent_bit_ai.so" "$(PREFIX)/.fluent-bit-ai.so.new"
 	@mv -f "$(PREFIX)/.fluent-bit-ai.so.new" "$(PREFIX)/fluent-bit-ai.so"
@@ -26,7 +30,7 @@ install: setup ## Put the plugin files into PREFIX, as links to one file
 	@echo "installed into $(PREFIX):"; ls "$(PREFIX)"
 
 demo: build ## Run the README's pipeline on real captures and print what came out where
-	@$(MAKE) --no-print-directory install PREFIX="$(TARGET)/plugins" >/dev/null
+	@$(MAKE) --no-print-directory files PREFIX="$(TARGET)/plugins" >/dev/null
 	@"$(TARGET)/release/examples/otlp-tool" demo --plugins "$(abspath $(TARGET))/plugins" --captures tests/data/genai
 
 test: setup lint unit ## Everything that CI runs: lint, unit, property, golden, bundled and real hosts
@@ -49,7 +53,7 @@ exporters: ## Install the exporters of Python and JavaScript (pip, npm) and send
 	EXPORTERS="$(abspath $(TARGET))/exporters" $(CARGO) test --test exporters -- --nocapture
 
 bench: build ## Measure beside Fluent Bit's own plugins and print the table
-	@$(MAKE) --no-print-directory install PREFIX="$(TARGET)/plugins" >/dev/null
+	@$(MAKE) --no-print-directory files PREFIX="$(TARGET)/plugins" >/dev/null
 	@"$(TARGET)/release/examples/otlp-tool" bench --plugins "$(abspath $(TARGET))/plugins" $(BENCH)
 
 fuzz: ## Fuzz the decoders for SECONDS each (needs cargo-fuzz and a nightly or RUSTC_BOOTSTRAP)
