@@ -1,7 +1,7 @@
 //! Feeds any bytes through every decoder, for fuzz targets and tests. What must hold is asserted.
 
 use super::{
-    EventKind, Events, LogOptions, RequestBuilder, logs_to_records, metrics_to_records,
+    EventKind, Events, LogOptions, Records, RequestBuilder, logs_to_records, metrics_to_records,
     traces_to_records,
 };
 use crate::codec::records::skim::{LogView, MetricView, SpanView};
@@ -54,8 +54,14 @@ fn to_records(signal: Signal, request: &[u8]) -> Option<Vec<u8>> {
 fn to_request(signal: Signal, chunk: &[u8]) -> (Vec<u8>, usize) {
     let mut builder = RequestBuilder::new(signal);
     let mut refused = 0;
-    for event in Events::new(chunk).flatten().filter(|event| event.kind == EventKind::Record) {
-        let Some(telemetry) = event.telemetry() else { continue };
+    let mut events = Events::new(chunk);
+    for walked in Records::new(chunk) {
+        let read = events.next().map(|event| event.map(|event| (event, event.telemetry())));
+        assert!(read == Some(walked), "what is compared must say what is read");
+        let Ok((event, Some(telemetry))) = walked else { continue };
+        if event.kind != EventKind::Record {
+            continue;
+        }
         let views = (SpanView::new(event.body), MetricView::new(event.body));
         assert!(
             views.0.name.len() <= event.body.len() && views.1.data_points().count() < usize::MAX
