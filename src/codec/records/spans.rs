@@ -169,7 +169,7 @@ impl<'a> SpanWalker<'a> {
 
 /// What of `start` was read when `rest` is left.
 #[inline]
-fn before<'a>(start: &'a [u8], rest: &[u8]) -> &'a [u8] {
+pub(super) fn before<'a>(start: &'a [u8], rest: &[u8]) -> &'a [u8] {
     start.get(..start.len().saturating_sub(rest.len())).unwrap_or_default()
 }
 

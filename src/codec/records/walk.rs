@@ -5,6 +5,7 @@
 //! reading it.
 
 use super::event::{Event, EventKind, EventTime, Events, Telemetry};
+use super::spans::before;
 use crate::codec::msgpack::{ReadError, Reader, Token};
 use crate::model::Signal;
 
@@ -170,12 +171,6 @@ impl<'a> Iterator for Records<'a> {
         let event = self.events.next()?;
         Some(event.map(|event| (event, event.telemetry())))
     }
-}
-
-/// What of `start` was read when `rest` is left.
-#[inline]
-fn before<'a>(start: &'a [u8], rest: &[u8]) -> &'a [u8] {
-    start.get(..start.len().saturating_sub(rest.len())).unwrap_or_default()
 }
 
 /// Reads the `otlp` map that `encoded` starts with. `common` are the common pairs of the record
