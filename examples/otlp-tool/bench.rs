@@ -5,8 +5,9 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crate::detectors;
 use crate::hosts::{self, Host, Running};
 use crate::load;
 use crate::shapes::Shape;
@@ -39,6 +40,23 @@ enum Side {
     StockTail,
     /// Ours, with these filters and this number of endpoints.
     Ours { filters: Filters, endpoints: usize },
+    /// Ours, with three endpoints of which one takes requests and never answers.
+    OneHangs,
+}
+
+impl Side {
+    const fn is_ours(self) -> bool {
+        matches!(self, Self::Ours { .. } | Self::OneHangs)
+    }
+
+    /// How many of its endpoints answer.
+    const fn endpoints(self) -> usize {
+        match self {
+            Self::Ours { endpoints, .. } => endpoints,
+            Self::OneHangs => 2,
+            _ => 1,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +99,15 @@ enum Figure {
     Delay,
     /// Items a second: the ratio, where more is better.
     Throughput,
+    /// Items a second from the first one sent to the last one at the endpoints that answer: the ratio.
+    Delivery,
+}
+
+impl Figure {
+    /// Whether a greater ratio is a better one.
+    const fn more_is_better(self) -> bool {
+        matches!(self, Self::Throughput | Self::Delivery)
+    }
 }
 
 impl Row {
@@ -116,6 +143,7 @@ const TAIL: (Side, Side) = (Side::StockTail, one(Filters::Tail));
 const METRICS: (Side, Side) = (Side::Stock, one(Filters::Metrics));
 const CONTEXT: (Side, Side) = (Side::Stock, one(Filters::Context));
 const GENAI: (Shape, bool, u64) = (Shape::Genai, HTTP, 200_000);
+const HANGING: (Shape, bool, u64) = (Shape::Genai, HTTP, 800_000);
 const LATENCY: (Shape, bool, u64) = (Shape::Genai, HTTP, 160_000);
 
 #[rustfmt::skip]
@@ -133,6 +161,7 @@ const ROWS: &[Row] = &[
     Row::new("P7", "answer p99, HTTP: ms", GENAI, BARE, Figure::Delay, Some(1.5)),
     Row::new("P8", "HTTP: spans/s", GENAI, BARE, Figure::Throughput, Some(1.3)),
     Row::new("P9", "three endpoints against one of ours: CPU", GENAI, (PLAIN, THREE), Figure::Cpu, Some(2.0)),
+    Row::new("P10", "one of three endpoints hangs: spans/s at the others", HANGING, (THREE, Side::OneHangs), Figure::Delivery, Some(0.9)),
     Row::new("P11", "head sampling 10 %: CPU", GENAI, HEAD, Figure::Cpu, Some(0.6)),
     Row::new("P12", "tail by latency, wait 2 s: CPU", LATENCY, TAIL, Figure::Cpu, Some(0.8)),
     Row::new("P13", "the same: peak memory / bytes sent", LATENCY, TAIL, Figure::Held, Some(2.0)),
@@ -149,6 +178,7 @@ const CHANCES: usize = 5;
 struct Sample {
     cpu_per_million: f64,
     items_per_second: f64,
+    delivered_per_second: f64,
     p99_ms: f64,
     peak_mib: f64,
     bytes_sent: f64,
@@ -167,6 +197,9 @@ pub async fn run(args: Args) {
     for row in ROWS.iter().filter(|row| wanted(&args.only, row.name)) {
         println!("{}", measure(&args, &host, row).await);
     }
+    if wanted(&args.only, "P16") {
+        println!("{}", detectors::row(args.rounds));
+    }
 }
 
 fn wanted(only: &[String], name: &str) -> bool {
@@ -177,7 +210,7 @@ async fn measure(args: &Args, host: &Host, row: &Row) -> String {
     let (mut other, mut ours, mut plain) = (Vec::new(), Vec::new(), Vec::new());
     let rounds = if row.rate > 0 { 1 } else { args.rounds };
     for _ in 0..rounds {
-        if host.is_real() || matches!(row.other, Side::Ours { .. }) {
+        if host.is_real() || row.other.is_ours() {
             match valid(args, host, row, row.other).await {
                 Ok(sample) => other.push(sample),
                 Err(problem) => return format!("{:<9}{}: {problem}", row.name, row.work),
@@ -198,7 +231,7 @@ async fn measure(args: &Args, host: &Host, row: &Row) -> String {
 async fn valid(args: &Args, host: &Host, row: &Row, side: Side) -> Result<Sample, String> {
     let mut result = sample(args, host, row, side).await;
     for _ in 1..CHANCES {
-        if result.is_ok() || matches!(side, Side::Ours { .. }) {
+        if result.is_ok() || side.is_ours() {
             break;
         }
         result = sample(args, host, row, side).await;
@@ -224,12 +257,17 @@ fn line(row: &Row, other: &Sample, ours: &Sample, plain: &Sample) -> String {
             let (left, right) = (other.items_per_second, ours.items_per_second);
             (left, right, right / left)
         }
+        Figure::Delivery => {
+            let (left, right) = (other.delivered_per_second, ours.delivered_per_second);
+            (left, right, right / left)
+        }
     };
     let mut line = String::new();
     let _ = write!(line, "{:<9}{:<46}{left:>10.2}{right:>10.2}{figure:>9.2}", row.name, row.work);
     if let Some(bound) = row.bound {
-        let met = if row.figure == Figure::Throughput { figure >= bound } else { figure <= bound };
-        let sign = if row.figure == Figure::Throughput { ">=" } else { "<=" };
+        let more = row.figure.more_is_better();
+        let met = if more { figure >= bound } else { figure <= bound };
+        let sign = if more { ">=" } else { "<=" };
         let _ = write!(
             line,
             "{:>9}  {}",
@@ -249,6 +287,7 @@ fn median(samples: &[Sample]) -> Sample {
     Sample {
         cpu_per_million: middle(|s| s.cpu_per_million),
         items_per_second: middle(|s| s.items_per_second),
+        delivered_per_second: middle(|s| s.delivered_per_second),
         p99_ms: middle(|s| s.p99_ms),
         peak_mib: middle(|s| s.peak_mib),
         bytes_sent: middle(|s| s.bytes_sent),
@@ -256,20 +295,21 @@ fn median(samples: &[Sample]) -> Sample {
 }
 
 async fn sample(args: &Args, host: &Host, row: &Row, side: Side) -> Result<Sample, String> {
-    let endpoints = match side {
-        Side::Ours { endpoints, .. } => endpoints,
-        _ => 1,
-    };
     let mut sinks = Vec::new();
-    for _ in 0..endpoints {
+    for _ in 0..side.endpoints() {
         sinks.push(Sink::start(0, Keep::Numbers).await);
     }
-    let ports: Vec<u16> = sinks.iter().map(|sink| sink.port).collect();
+    let mut ports: Vec<u16> = sinks.iter().map(|sink| sink.port).collect();
+    if side == Side::OneHangs {
+        // The first of the three, so that it has every chance to hold up the others.
+        ports.insert(0, Sink::start(0, Keep::Hang).await.port);
+    }
     let port = hosts::free_port();
     let host_process =
         Running::start(host, &configuration(&args.plugins, side, row, port, &ports), port);
     tokio::time::sleep(Duration::from_millis(600)).await;
     let before = host_process.cpu();
+    let start = Instant::now();
     let items = ((row.items as f64 * args.scale) as u64 / 128).max(8) * 128;
     let report = load::run(load::Args {
         port,
@@ -284,10 +324,16 @@ async fn sample(args: &Args, host: &Host, row: &Row, side: Side) -> Result<Sampl
     .await;
     let samples_all = exact(side);
     let expected = if samples_all { report.accepted } else { 0 };
-    let quiet = if samples_all { 6 } else { 4 };
+    let quiet = match side {
+        // Longer than the time after which a request that is not answered is given up.
+        Side::OneHangs => 15,
+        _ if samples_all => 6,
+        _ => 4,
+    };
     for sink in &sinks {
         sink.settle(expected, Duration::from_secs(quiet), Duration::from_secs(90)).await;
     }
+    let delivery = sinks.iter().filter_map(|sink| sink.received.lock().unwrap().last).max();
     let cpu = host_process.cpu() - before;
     let peak_mib = host_process.peak_mib();
     let (code, log) = host_process.stop();
@@ -308,6 +354,9 @@ async fn sample(args: &Args, host: &Host, row: &Row, side: Side) -> Result<Sampl
     Ok(Sample {
         cpu_per_million: cpu * 1e6 / report.accepted.max(1) as f64,
         items_per_second: report.accepted as f64 / report.seconds,
+        delivered_per_second: delivery.map_or(f64::NAN, |last| {
+            report.accepted as f64 / last.saturating_duration_since(start).as_secs_f64()
+        }),
         p99_ms: report.p99.as_secs_f64() * 1e3,
         peak_mib,
         bytes_sent: report.bytes as f64,
@@ -317,7 +366,7 @@ async fn sample(args: &Args, host: &Host, row: &Row, side: Side) -> Result<Sampl
 /// Whether every item must arrive.
 fn exact(side: Side) -> bool {
     match side {
-        Side::Stock => true,
+        Side::Stock | Side::OneHangs => true,
         Side::StockHead | Side::StockTail => false,
         Side::Ours { filters, .. } => {
             matches!(filters, Filters::None | Filters::Metrics | Filters::Context)
@@ -333,6 +382,7 @@ fn tail(log: &str) -> String {
 fn configuration(plugins: &Path, side: Side, row: &Row, port: u16, sinks: &[u16]) -> String {
     match side {
         Side::Ours { filters, .. } => ours(plugins, filters, row.grpc, port, sinks),
+        Side::OneHangs => ours(plugins, Filters::None, row.grpc, port, sinks),
         _ => stock(side, row, port, sinks[0]),
     }
 }

@@ -17,6 +17,7 @@
 mod bench;
 mod client;
 mod demo;
+mod detectors;
 mod flood;
 mod hosts;
 mod load;

@@ -32,6 +32,8 @@ pub enum Keep {
     Numbers,
     /// Every request as it came.
     Requests,
+    /// Nothing: it takes requests and never answers.
+    Hang,
 }
 
 /// What came.
@@ -167,6 +169,9 @@ async fn answer(
         .get("content-type")
         .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
     let Ok(body) = body.collect().await else { return Ok(plain(StatusCode::BAD_REQUEST)) };
+    if keep == Keep::Hang {
+        return std::future::pending().await;
+    }
     let body = body.to_bytes();
     let path = path_of(head.uri.path());
     let gzip = head.headers.get("content-encoding").is_some_and(|kind| kind == "gzip");
@@ -180,6 +185,7 @@ async fn answer(
                 wire::items(&message, |_| received.items += 1);
                 received.requests.entry(path.to_owned()).or_default().push(message);
             }
+            Keep::Hang => {}
         }
     }
     Ok(if grpc { grpc_ok() } else { plain(StatusCode::OK) })
