@@ -10,4 +10,5 @@ pub mod json;
 pub mod msgpack;
 pub mod native;
 pub mod records;
+mod short;
 pub mod wire;

@@ -72,6 +72,16 @@ struct Builders<'a> {
     expected: usize,
 }
 
+/// What came of the next record.
+enum Taken {
+    /// It is in the request that is open for its signal: so many spans, data points or log records.
+    Items(Signal, usize),
+    /// The general way has to look at it.
+    Nothing,
+    /// It cannot be encoded, for this reason.
+    Problem(String),
+}
+
 const fn index(signal: Signal) -> usize {
     match signal {
         Signal::Traces => 0,
@@ -106,6 +116,28 @@ impl<'a> Builders<'a> {
         let open = self.open.iter().flatten().map(RequestBuilder::encoded_len).sum::<usize>();
         let most = open.saturating_add(left.saturating_mul(2));
         !self.view.selective && most <= self.view.max_request_size
+    }
+
+    /// Takes the next record, if it can be encoded while it is read.
+    #[inline]
+    fn take(&mut self, records: &mut Records<'_>) -> Taken {
+        if let Some(log) = records.next_open_log() {
+            let added = self.room(Signal::Logs, 0).and_then(|open| open.push_open_log(&log));
+            let Some(added) = added else { return Taken::Nothing };
+            records.end_log(&log, added.length);
+            return Taken::Items(Signal::Logs, added.items);
+        }
+        let Some((event, telemetry)) = records.next_open() else { return Taken::Nothing };
+        let signal = telemetry.signal.unwrap_or(Signal::Traces);
+        let Some(builder) = self.room(signal, 0) else { return Taken::Nothing };
+        match builder.push_open(&event, &telemetry, records.context()) {
+            Ok(added) => {
+                records.end(added.length);
+                Taken::Items(signal, added.items)
+            }
+            Err(error) if records.settle() => Taken::Problem(error.to_string()),
+            Err(_) => Taken::Nothing,
+        }
     }
 
     fn filter(&mut self, items: usize) {
@@ -188,7 +220,7 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    /// Spans and metrics for which there is nothing to decide and one request to build, up to the
+    /// Records of ours for which there is nothing to decide and one request to build, up to the
     /// first that needs more: their bodies are read once, while they are encoded.
     fn plain_run(&mut self, records: &mut Records<'_>, count: bool) {
         let mut lanes = self.lanes.iter_mut().flatten();
@@ -196,18 +228,14 @@ impl<'a> Encoder<'a> {
         let mut received = [0_usize; 3];
         let mut problem = None;
         while problem.is_none() && lane.is_roomy(records.left()) {
-            let Some((event, telemetry)) = records.next_open() else { break };
-            let signal = telemetry.signal.unwrap_or(Signal::Traces);
-            let Some(builder) = lane.room(signal, 0) else { break };
-            match builder.push_open(&event, &telemetry) {
-                Ok(added) => {
-                    records.end(added.length);
+            match lane.take(records) {
+                Taken::Items(signal, items) => {
                     if let Some(total) = received.get_mut(index(signal)) {
-                        *total = total.saturating_add(added.items);
+                        *total = total.saturating_add(items);
                     }
                 }
-                Err(error) if records.settle() => problem = Some(error.to_string()),
-                Err(_) => break,
+                Taken::Nothing => break,
+                Taken::Problem(words) => problem = Some(words),
             }
         }
         for (signal, items) in Signal::ALL.into_iter().zip(received).filter(|_| count) {

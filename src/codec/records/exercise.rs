@@ -71,5 +71,39 @@ fn to_request(signal: Signal, chunk: &[u8]) -> (Vec<u8>, usize) {
             refused += 1;
         }
     }
-    (builder.finish(), refused)
+    let request = builder.finish();
+    assert!(request == quick_request(signal, chunk), "the quick way must build the same");
+    (request, refused)
+}
+
+/// The request as the output builds it: bodies are read while they are encoded.
+fn quick_request(signal: Signal, chunk: &[u8]) -> Vec<u8> {
+    let mut builder = RequestBuilder::new(signal);
+    let mut records = Records::new(chunk);
+    loop {
+        quick_run(&mut builder, &mut records);
+        let Some(next) = records.next() else { return builder.finish() };
+        if let Ok((event, Some(telemetry))) = next
+            && event.kind == EventKind::Record
+        {
+            let _refused = builder.push(&event, &telemetry);
+        }
+    }
+}
+
+/// Pushes records up to the first that is not read in one go.
+fn quick_run(builder: &mut RequestBuilder, records: &mut Records<'_>) {
+    loop {
+        if let Some(log) = records.next_open_log() {
+            let Some(added) = builder.push_open_log(&log) else { return };
+            records.end_log(&log, added.length);
+            continue;
+        }
+        let Some((event, telemetry)) = records.next_open() else { return };
+        match builder.push_open(&event, &telemetry, records.context()) {
+            Ok(added) => records.end(added.length),
+            Err(_) if records.settle() => {}
+            Err(_) => return,
+        }
+    }
 }

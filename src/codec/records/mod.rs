@@ -26,4 +26,4 @@ pub use error::{DecodeError, DecodeKind, EncodeError, ValueError};
 pub use event::{Event, EventKind, EventTime, Events, Group, Telemetry};
 pub use profiles::{profile_count, profiles_of, profiles_to_records};
 pub use spans::{AttributeVisitor, SpanEvent, SpanHead, SpanWalker, Step};
-pub use walk::{Common, Records};
+pub use walk::{Common, OpenLog, Records};

@@ -76,6 +76,8 @@ pub(super) enum Presence {
 #[derive(Debug)]
 pub(super) struct Key {
     bytes: [u8; 32],
+    /// All bits of the bytes that count, so that a key is compared at once.
+    mask: [u8; 32],
     length: usize,
 }
 
@@ -87,7 +89,29 @@ impl Key {
         let [head, tail @ ..] = &mut bytes;
         *head = 0xa0 | low;
         tail.split_at_mut(name.len()).0.copy_from_slice(name.as_bytes());
-        Self { bytes, length: name.len() + 1 }
+        let mut mask = [0; 32];
+        let mut rest = mask.split_at_mut(name.len() + 1).0;
+        while let [first, tail @ ..] = rest {
+            *first = 0xff;
+            rest = tail;
+        }
+        Self { bytes, mask, length: name.len() + 1 }
+    }
+
+    /// What follows the key, if `input` starts with it.
+    #[inline]
+    pub(super) fn strip<'a>(&self, input: &'a [u8]) -> Option<&'a [u8]> {
+        let Some(block) = input.first_chunk::<32>() else {
+            return input.strip_prefix(self.encoded());
+        };
+        let words = |bytes: &[u8; 32]| {
+            let [a, b, c, d] = *bytes.as_chunks::<8>().0 else { return [0; 4] };
+            [a, b, c, d].map(u64::from_ne_bytes)
+        };
+        let [block, own, mask] = [block, &self.bytes, &self.mask].map(words);
+        let pairs = block.iter().zip(own).zip(mask);
+        let differ = pairs.fold(0, |differ, ((a, b), mask)| differ | ((a ^ b) & mask));
+        if differ == 0 { input.get(self.length..) } else { None }
     }
 
     /// Appends the encoded key.

@@ -4,6 +4,8 @@
 //! pairs in that of logs. What was read once is compared from then on, which costs a fraction of
 //! reading it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::event::{Event, EventKind, EventTime, Events, Telemetry};
 use super::spans::before;
 use crate::codec::msgpack::{ReadError, Reader, Token};
@@ -30,6 +32,12 @@ pub struct Common {
     pub pairs: u32,
 }
 
+/// The keys of common pairs.
+const SHARED: [&[u8]; 5] = [b"v", b"signal", b"resource", b"scope", b"envelope"];
+
+/// Numbers for what records share; 0 is none.
+static CONTEXTS: AtomicU64 = AtomicU64::new(1);
+
 /// The events of a chunk, each with what [`Event::telemetry`] says of it.
 #[derive(Debug, Clone)]
 pub struct Records<'a> {
@@ -41,6 +49,22 @@ pub struct Records<'a> {
     telemetry: Telemetry<'a>,
     /// The common pairs read last.
     common: &'a [u8],
+    /// The number of what they say; 0 if they are not all that records share.
+    context: u64,
+}
+
+/// A log record of our own layout of which nothing was read but its time. What it shares with the
+/// record before is known, if it goes on as that did.
+#[derive(Debug, Clone, Copy)]
+pub struct OpenLog<'a> {
+    /// The chunk from the `otlp` map on.
+    pub(super) otlp: &'a [u8],
+    /// What the record before says.
+    pub(super) known: Telemetry<'a>,
+    /// The common pairs of the record before.
+    pub(super) common: &'a [u8],
+    /// See [`Records::context`].
+    pub(super) context: u64,
 }
 
 /// What comes before the body of a record.
@@ -63,6 +87,36 @@ impl<'a> Records<'a> {
             metadata: &[],
             telemetry: Telemetry::default(),
             common: &[],
+            context: 0,
+        }
+    }
+
+    /// The number of what the record given last shares with others: those with the same number have
+    /// the same version, signal, resource, scope and envelope. 0 says nothing.
+    #[must_use]
+    pub const fn context(&self) -> u64 {
+        self.context
+    }
+
+    /// The next record, if it is a log of our own layout after another one. It stays the next one
+    /// until [`Records::end_log`] says where it ends.
+    #[inline]
+    pub fn next_open_log(&mut self) -> Option<OpenLog<'a>> {
+        self.settle();
+        if self.context == 0 || self.telemetry.signal != Some(Signal::Logs) {
+            return None;
+        }
+        let (_, metadata) = self.time()?;
+        let otlp = metadata.strip_prefix(&OTLP)?;
+        let (known, common, context) = (self.telemetry, self.common, self.context);
+        Some(OpenLog { otlp, known, common, context })
+    }
+
+    /// Says how many bytes an open log has from its `otlp` map on.
+    #[inline]
+    pub fn end_log(&mut self, log: &OpenLog<'a>, length: usize) {
+        if let Some(rest) = log.otlp.get(length..) {
+            self.events.advance(rest);
         }
     }
 
@@ -129,14 +183,7 @@ impl<'a> Records<'a> {
     #[inline]
     fn head(&mut self) -> Option<Head<'a>> {
         let start = self.events.rest();
-        let rest = start.strip_prefix(&HEAD)?;
-        let (time, rest) = rest.split_first_chunk::<8>()?;
-        let [a, b, c, d, e, f, g, h] = *time;
-        let seconds = u32::from_be_bytes([a, b, c, d]);
-        if seconds >= MARKERS {
-            return None;
-        }
-        let time = EventTime { seconds, nanos: u32::from_be_bytes([e, f, g, h]) };
+        let (time, rest) = self.time()?;
         let after = match rest.strip_prefix(self.metadata) {
             Some(after) if !self.metadata.is_empty() => after,
             _ => self.read_metadata(rest)?,
@@ -144,16 +191,31 @@ impl<'a> Records<'a> {
         Some(Head { start, time, metadata: before(rest, after), after })
     }
 
+    /// The time of a record, and what follows it.
+    #[inline]
+    fn time(&self) -> Option<(EventTime, &'a [u8])> {
+        let rest = self.events.rest().strip_prefix(&HEAD)?;
+        let (time, rest) = rest.split_first_chunk::<8>()?;
+        let [a, b, c, d, e, f, g, h] = *time;
+        let seconds = u32::from_be_bytes([a, b, c, d]);
+        if seconds >= MARKERS {
+            return None;
+        }
+        Some((EventTime { seconds, nanos: u32::from_be_bytes([e, f, g, h]) }, rest))
+    }
+
     /// Reads a metadata map that has `otlp` alone, and gives what follows it.
     fn read_metadata(&mut self, metadata: &'a [u8]) -> Option<&'a [u8]> {
         let otlp = metadata.strip_prefix(&OTLP)?;
         let (telemetry, after) = read_otlp(otlp, &self.telemetry, self.common).ok()?;
-        if telemetry.common.pairs > 0 {
-            let from = otlp.get(telemetry.common.at..).unwrap_or_default();
-            self.common = from.get(..telemetry.common.length).unwrap_or_default();
-        } else {
-            self.common = &[];
+        let from = otlp.get(telemetry.common.at..).unwrap_or_default();
+        let common = from.get(..telemetry.common.length).unwrap_or_default();
+        if common.is_empty() {
+            self.context = 0;
+        } else if self.context == 0 || common != self.common {
+            self.context = CONTEXTS.fetch_add(1, Ordering::Relaxed);
         }
+        self.common = common;
         (self.metadata, self.telemetry) = (before(metadata, after), telemetry);
         Some(after)
     }
@@ -183,10 +245,13 @@ pub(super) fn read_otlp<'a>(
     let mut telemetry = Telemetry::default();
     let mut reader = Reader::new(encoded);
     let pairs = reader.map()?;
+    // Whether a shared pair stands apart from the others, as filters may leave it.
+    let mut stray = false;
     let mut index = 0;
     while index < pairs {
         let at = encoded.len().saturating_sub(reader.rest().len());
-        if known.common.pairs <= pairs - index
+        if !stray
+            && known.common.pairs <= pairs - index
             && !common.is_empty()
             && let Some(rest) = reader.rest().strip_prefix(common)
         {
@@ -204,27 +269,34 @@ pub(super) fn read_otlp<'a>(
         if let Token::Str(key) = key {
             telemetry.see(key, value);
             let end = encoded.len().saturating_sub(reader.rest().len());
-            extend(&mut telemetry.common, key, index, at, end);
+            stray |= !extend(&mut telemetry.common, key, index, at, end);
         }
         index += 1;
+    }
+    if stray {
+        telemetry.common = Common::default();
     }
     telemetry.otlp = before(encoded, reader.rest());
     Ok((telemetry, reader.rest()))
 }
 
-/// Makes a pair part of the common ones if it continues them.
+/// Makes a shared pair part of the common ones, which begin with the version. Returns whether the
+/// pair is not shared or is one of them now.
 #[inline]
-fn extend(common: &mut Common, key: &[u8], index: u32, at: usize, end: usize) {
-    let next = common.before + common.pairs;
-    if key == b"v" {
+fn extend(common: &mut Common, key: &[u8], index: u32, at: usize, end: usize) -> bool {
+    if !SHARED.contains(&key) {
+        return true;
+    }
+    if common.pairs == 0 && key == b"v" {
         *common = Common { at, length: end - at, before: index, pairs: 1 };
-    } else if common.pairs > 0
-        && index == next
-        && matches!(key, b"signal" | b"resource" | b"scope" | b"envelope")
-    {
+        return true;
+    }
+    let next = common.pairs > 0 && index == common.before + common.pairs;
+    if next {
         common.length = end - common.at;
         common.pairs += 1;
     }
+    next
 }
 
 /// Skips the elements of a container whose token was read.
@@ -342,6 +414,49 @@ mod tests {
         records.end(usize::MAX);
         assert_eq!(records.next(), Some(Err(ReadError::Truncated)));
         assert_eq!(records.next(), None);
+    }
+
+    #[test]
+    fn pairs_that_stand_apart_are_read() {
+        let pair = |out: &mut Vec<u8>, key: &str, service: &str| {
+            str(out, key);
+            map_header(out, 1);
+            str(out, "service");
+            str(out, service);
+        };
+        let record = |before: Option<&str>, inside: Option<&str>, after: Option<&str>| {
+            let mut out = Vec::new();
+            head(&mut out, 9);
+            map_header(&mut out, 1);
+            str(&mut out, "otlp");
+            let several = [before, inside, after].into_iter().flatten().count();
+            map_header(&mut out, 3 + u32::try_from(several).unwrap());
+            before.into_iter().for_each(|service| pair(&mut out, "resource", service));
+            str(&mut out, "v");
+            uint(&mut out, 1);
+            str(&mut out, "signal");
+            str(&mut out, "log");
+            inside.into_iter().for_each(|service| pair(&mut out, "resource", service));
+            str(&mut out, "severity_text");
+            str(&mut out, "INFO");
+            after.into_iter().for_each(|service| pair(&mut out, "resource", service));
+            map_header(&mut out, 0);
+            out
+        };
+        let places = [None, Some("a"), Some("b")];
+        let mut all = Vec::new();
+        for before in places {
+            for inside in places {
+                for after in places {
+                    all.push(record(before, inside, after));
+                }
+            }
+        }
+        for first in &all {
+            for second in &all {
+                agrees(&[&first[..], second, second, first].concat());
+            }
+        }
     }
 
     #[test]

@@ -3,12 +3,18 @@
 /// Appends a varint.
 #[inline]
 pub fn varint(out: &mut Vec<u8>, value: u64) {
-    match u8::try_from(value) {
-        Ok(small) if small < 0x80 => out.push(small),
+    let [low, ..] = value.to_le_bytes();
+    match value {
+        0..=0x7f => out.push(low),
+        0x80..=0x3fff => {
+            let [high, ..] = (value >> 7).to_le_bytes();
+            out.extend_from_slice(&[low | 0x80, high]);
+        }
         _ => long_varint(out, value),
     }
 }
 
+#[inline(never)]
 fn long_varint(out: &mut Vec<u8>, value: u64) {
     let (bytes, length) = encode_varint(value);
     out.extend_from_slice(bytes.get(..length).unwrap_or(&bytes));

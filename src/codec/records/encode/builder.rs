@@ -6,6 +6,7 @@ use crate::codec::records::decode::metric_points;
 use crate::codec::records::error::{EncodeError, ValueError};
 use crate::codec::records::event::{Event, Telemetry};
 use crate::codec::records::schema::{METRIC, Message, RESOURCE, SCOPE, SPAN, VERSION};
+use crate::codec::records::walk::OpenLog;
 use crate::codec::wire::{self, Nested};
 use crate::model::Signal;
 
@@ -24,6 +25,8 @@ pub struct RequestBuilder {
     side: Encoder,
     /// What [`Telemetry::envelope`] said of the item before.
     envelope: [u64; 2],
+    /// What [`Records::context`] said of the item before; 0 if it said nothing.
+    context: u64,
     pushed: usize,
     items: usize,
     /// How long the last open body was, which the next one probably is too.
@@ -96,6 +99,7 @@ impl RequestBuilder {
             scope: Level::default(),
             side: Encoder::default(),
             envelope: [0, 0],
+            context: 0,
             pushed: 0,
             items: 0,
             usual: 1024,
@@ -121,11 +125,11 @@ impl RequestBuilder {
         telemetry: &Telemetry<'_>,
     ) -> Result<usize, EncodeError> {
         let length = event.body.len() + telemetry.otlp.len();
-        self.push_within(event, telemetry, length).map(|added| added.items)
+        self.push_within(event, telemetry, 0, length).map(|added| added.items)
     }
 
     /// The same for a span or metric whose body is at the start of [`Event::body`], of which
-    /// nobody has looked for the end.
+    /// nobody has looked for the end. `context` is what [`Records::context`] says of it.
     ///
     /// # Errors
     /// As [`RequestBuilder::push`].
@@ -133,24 +137,43 @@ impl RequestBuilder {
         &mut self,
         event: &Event<'_>,
         telemetry: &Telemetry<'_>,
+        context: u64,
     ) -> Result<Added, EncodeError> {
-        let added = self.push_within(event, telemetry, self.usual)?;
+        let added = self.push_within(event, telemetry, context, self.usual)?;
         self.usual = added.length;
         Ok(added)
+    }
+
+    /// The same for a log record; [`Added::length`] counts from its `otlp` map on. `None`, with
+    /// nothing added, where the record has to be read in the general way.
+    pub fn push_open_log(&mut self, log: &OpenLog<'_>) -> Option<Added> {
+        self.check(&log.known).ok()?;
+        self.enter(&Source::own(&log.known), log.known.envelope, log.context).ok()?;
+        let (before, repaired) = (self.encoder.out.len(), self.encoder.repaired);
+        self.encoder.out.reserve(self.usual + 64);
+        let item = Nested::open(&mut self.encoder.out, 2, self.usual);
+        let mut reader = Reader::new(log.otlp);
+        if self.encoder.open_log(log, &mut reader).is_none() {
+            self.encoder.out.truncate(before);
+            self.encoder.repaired = repaired;
+            return None;
+        }
+        item.close(&mut self.encoder.out);
+        self.count(1);
+        let length = log.otlp.len().saturating_sub(reader.rest().len());
+        self.usual = length;
+        Some(Added { items: 1, length })
     }
 
     fn push_within(
         &mut self,
         event: &Event<'_>,
         telemetry: &Telemetry<'_>,
+        context: u64,
         expected: usize,
     ) -> Result<Added, EncodeError> {
         self.check(telemetry)?;
-        let source = Source::of(event, telemetry);
-        if self.envelope != telemetry.envelope {
-            self.leave(telemetry.envelope);
-        }
-        self.enter(&source)?;
+        self.enter(&Source::of(event, telemetry), telemetry.envelope, context)?;
         let before = self.encoder.out.len();
         self.encoder.out.reserve(expected + 64);
         self.encoder.points = 0;
@@ -186,6 +209,7 @@ impl RequestBuilder {
         if self.envelope != [0, 0] {
             self.leave([0, 0]);
         }
+        self.context = 0;
         self.resource.source.clear();
         self.scope.source.clear();
         self.side.out.clear();
@@ -251,8 +275,27 @@ impl RequestBuilder {
         self.items += items;
     }
 
+    /// Opens the envelopes of an item where they are not open.
     #[inline]
-    fn enter(&mut self, source: &Source<'_>) -> Result<(), EncodeError> {
+    fn enter(
+        &mut self,
+        source: &Source<'_>,
+        envelope: [u64; 2],
+        context: u64,
+    ) -> Result<(), EncodeError> {
+        if context != 0 && context == self.context {
+            return Ok(());
+        }
+        self.context = 0;
+        if self.envelope != envelope {
+            self.leave(envelope);
+        }
+        self.enter_envelopes(source)?;
+        self.context = context;
+        Ok(())
+    }
+
+    fn enter_envelopes(&mut self, source: &Source<'_>) -> Result<(), EncodeError> {
         let open = self.scope.open.is_some();
         let same_resource = open && source.is(&self.resource.source);
         if !same_resource {
@@ -331,12 +374,9 @@ struct Source<'a> {
 impl<'a> Source<'a> {
     /// The record itself first; the group only for records that are not ours, because a record of
     /// ours without a resource has none.
+    #[inline]
     fn of(event: &Event<'a>, telemetry: &Telemetry<'a>) -> Self {
-        let mut source = Self {
-            resource: telemetry.resource.unwrap_or_default(),
-            scope: telemetry.scope.unwrap_or_default(),
-            root_schema_url: &[],
-        };
+        let mut source = Self::own(telemetry);
         let Some(group) = event.group.filter(|_| telemetry.version.is_none()) else {
             return source;
         };
@@ -353,6 +393,16 @@ impl<'a> Source<'a> {
             }
         }
         source
+    }
+
+    /// What the record itself says.
+    #[inline]
+    fn own(telemetry: &Telemetry<'a>) -> Self {
+        Self {
+            resource: telemetry.resource.unwrap_or_default(),
+            scope: telemetry.scope.unwrap_or_default(),
+            root_schema_url: &[],
+        }
     }
 
     /// Whether resource and URL are those that were kept.

@@ -1,11 +1,12 @@
 //! Log records: ours, and those that Fluent Bit's own OpenTelemetry input writes.
 
+use super::message::find;
 use super::value::{Encoder, odd_key};
 use crate::codec::msgpack::{Reader, Token};
 use crate::codec::records::error::{EncodeError, ValueError};
 use crate::codec::records::event::{Event, Telemetry};
 use crate::codec::records::schema::{LOG, MAX_DEPTH};
-use crate::codec::records::walk::Common;
+use crate::codec::records::walk::{Common, OpenLog};
 use crate::codec::wire::{self, Fields, WireValue};
 
 impl Encoder {
@@ -25,7 +26,7 @@ impl Encoder {
         }
         self.other_metadata(event.metadata)
             .map_err(|error| EncodeError::Field { field: "attributes", error })?;
-        self.body(event.body, telemetry)
+        self.body(&mut Reader::new(event.body), telemetry.version, telemetry.body_form)
             .map_err(|error| EncodeError::Field { field: "body", error })
     }
 
@@ -73,28 +74,59 @@ impl Encoder {
         Ok(())
     }
 
-    fn body(&mut self, body: &[u8], telemetry: &Telemetry<'_>) -> Result<(), ValueError> {
-        let mut reader = Reader::new(body);
-        let Some(value) = single_log(body) else {
-            if body == [0x80] && telemetry.body_form == b"none" {
-                return Ok(());
+    /// Appends the fields of a record that is laid out like the one before it, and leaves `reader`,
+    /// which is at the `otlp` map, behind its body. `None` where the general way has to look.
+    #[inline]
+    pub(super) fn open_log(&mut self, log: &OpenLog<'_>, reader: &mut Reader<'_>) -> Option<()> {
+        let mut left = reader.map().ok()?;
+        let mut expected = LOG.fields;
+        loop {
+            let rest = reader.rest();
+            if rest.first() == log.common.first()
+                && let Some(rest) = rest.strip_prefix(log.common)
+            {
+                left = left.checked_sub(log.known.common.pairs)?;
+                *reader = Reader::new(rest);
+                break;
             }
-            return self.any_value(5, &mut reader, MAX_DEPTH);
-        };
-        match telemetry.body_form {
-            b"kvlist" => self.any_value(5, &mut reader, MAX_DEPTH),
-            // Fluent Bit's own input writes nil where there is no body; ours never gets here then.
-            _ if value == [0xc0] && telemetry.version.is_none() => Ok(()),
-            _ => self.any_value(5, &mut Reader::new(value), MAX_DEPTH),
+            left = left.checked_sub(1)?;
+            let (field, after) = find(expected, reader)?;
+            expected = after;
+            self.field(field, reader).ok()?;
         }
+        let form = match left {
+            0 => &[][..],
+            1 if reader.str() == Ok(b"body") => reader.str().ok()?,
+            _ => return None,
+        };
+        self.body(reader, log.known.version, form).ok()
+    }
+
+    /// Appends the body that `reader` has next.
+    fn body(
+        &mut self,
+        reader: &mut Reader<'_>,
+        version: Option<u64>,
+        form: &[u8],
+    ) -> Result<(), ValueError> {
+        let Some(mut value) = single_log(*reader).filter(|_| form != b"kvlist") else {
+            if form == b"none" && reader.rest().first() == Some(&0x80) {
+                return reader.skip().map(drop).map_err(ValueError::from);
+            }
+            return self.any_value(5, reader, MAX_DEPTH);
+        };
+        // Fluent Bit's own input writes nil where there is no body; ours never gets here then.
+        if version.is_none() && value.rest().first() == Some(&0xc0) {
+            value.skip()?;
+        } else {
+            self.any_value(5, &mut value, MAX_DEPTH)?;
+        }
+        *reader = value;
+        Ok(())
     }
 }
 
-/// The value of a map whose only key is `log`.
-fn single_log(body: &[u8]) -> Option<&[u8]> {
-    let mut reader = Reader::new(body);
-    if reader.map() != Ok(1) || reader.str() != Ok(b"log") {
-        return None;
-    }
-    Some(reader.rest())
+/// A reader at the value of a map whose only key is `log`.
+fn single_log(mut body: Reader<'_>) -> Option<Reader<'_>> {
+    (body.map() == Ok(1) && body.str() == Ok(b"log")).then_some(body)
 }

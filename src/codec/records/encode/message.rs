@@ -87,7 +87,11 @@ impl Encoder {
     }
 
     #[inline]
-    fn field(&mut self, field: &'static Field, reader: &mut Reader<'_>) -> Result<(), EncodeError> {
+    pub(super) fn field(
+        &mut self,
+        field: &'static Field,
+        reader: &mut Reader<'_>,
+    ) -> Result<(), EncodeError> {
         if matches!(field.kind, Kind::Body) {
             // The body has no key; a pair whose key is empty is none of ours.
             return reader.skip().map(drop).map_err(|error| at(field.name, error));
@@ -250,15 +254,13 @@ impl Encoder {
         if !rest.is_empty() {
             return Err(ValueError::Hex);
         }
-        let start = self.out.len();
-        wire::key(&mut self.out, number, 2);
-        wire::varint(&mut self.out, pairs.len() as u64);
-        for [high, low] in pairs {
-            let (Some(high), Some(low)) = (hex_digit(*high), hex_digit(*low)) else {
-                self.out.truncate(start);
-                return Err(ValueError::Hex);
-            };
-            self.out.push((high << 4) | low);
+        if let Some(id) = pairs.first_chunk::<16>().filter(|id| id.len() == pairs.len()) {
+            wire::bytes(&mut self.out, number, &read_hex(id)?);
+        } else if let Some(id) = pairs.first_chunk::<8>().filter(|id| id.len() == pairs.len()) {
+            wire::bytes(&mut self.out, number, &read_hex(id)?);
+        } else {
+            let bytes = pairs.iter().map(|pair| read_hex(&[*pair]).map(|[byte]| byte));
+            wire::bytes(&mut self.out, number, &bytes.collect::<Result<Vec<u8>, _>>()?);
         }
         Ok(())
     }
@@ -277,6 +279,19 @@ impl Encoder {
     }
 }
 
+/// The bytes that pairs of digits stand for.
+#[inline]
+fn read_hex<const N: usize>(pairs: &[[u8; 2]; N]) -> Result<[u8; N], ValueError> {
+    let mut bytes = [0; N];
+    let mut valid = true;
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        let (high, low) = (hex_digit(*high), hex_digit(*low));
+        valid &= high.is_some() && low.is_some();
+        *byte = (high.unwrap_or(0) << 4) | low.unwrap_or(0);
+    }
+    if valid { Ok(bytes) } else { Err(ValueError::Hex) }
+}
+
 fn at(field: &'static str, error: impl Into<ValueError>) -> EncodeError {
     EncodeError::Field { field, error: error.into() }
 }
@@ -284,14 +299,14 @@ fn at(field: &'static str, error: impl Into<ValueError>) -> EncodeError {
 /// The field whose key `reader` has next, searched from where a record in our own order has it, and
 /// the fields after it.
 #[inline]
-fn find(
+pub(super) fn find(
     expected: &'static [Field],
     reader: &mut Reader<'_>,
 ) -> Option<(&'static Field, &'static [Field])> {
     let rest = reader.rest();
     let mut fields = expected;
     while let [field, after @ ..] = fields {
-        if let Some(value) = rest.strip_prefix(field.key.encoded()) {
+        if let Some(value) = field.key.strip(rest) {
             *reader = Reader::new(value);
             return Some((field, after));
         }

@@ -6,6 +6,7 @@ use crate::codec::msgpack::{ReadError, Reader, Token};
 use crate::codec::records::decode::{any_value_is_valid, key_value_is_valid};
 use crate::codec::records::error::ValueError;
 use crate::codec::records::schema::EXT_RAW;
+use crate::codec::short::Ahead;
 use crate::codec::wire::{self, Fields, Nested, varint_len};
 
 /// Writes protobuf from msgpack.
@@ -131,6 +132,43 @@ impl Encoder {
         Ok(())
     }
 
+    /// Appends the pair that `reader` has next if it is a short key and a text, as most are; both
+    /// have to be UTF-8.
+    #[inline]
+    fn text_pair(&mut self, number: u32, reader: &mut Reader<'_>) -> bool {
+        let Some((key, rest)) = text_ahead(reader.rest()) else { return false };
+        let Some((value, rest)) = text_ahead(rest) else { return false };
+        if key.len() >= 0x80 || number > 15 || !key.is_utf8() || !value.is_utf8() {
+            return false;
+        }
+        let out = &mut self.out;
+        let ([key_length, ..], [value_length, ..]) =
+            (key.len().to_le_bytes(), value.len().to_le_bytes());
+        let [tag, ..] = ((number << 3) | 2).to_le_bytes();
+        let total = key.len() + value.len() + 6;
+        out.reserve(total + 64);
+        if total < 0x80 {
+            out.extend_from_slice(&[tag, key_length + value_length + 6, 0x0a, key_length]);
+            key.write(out);
+            out.extend_from_slice(&[0x12, value_length + 2, 0x0a, value_length]);
+            value.write(out);
+        } else {
+            let inner = 1 + varint_len(value.len() as u64) + value.len();
+            let total = 2 + key.len() + 1 + varint_len(inner as u64) + inner;
+            out.push(tag);
+            wire::varint(out, total as u64);
+            out.extend_from_slice(&[0x0a, key_length]);
+            key.write(out);
+            out.push(0x12);
+            wire::varint(out, inner as u64);
+            out.push(0x0a);
+            wire::varint(out, value.len() as u64);
+            value.write(out);
+        }
+        *reader = Reader::new(rest);
+        true
+    }
+
     #[cold]
     fn raw_key_value(&mut self, raw: &[u8], depth: u32) -> Result<(), ValueError> {
         if !key_value_is_valid(raw, depth) {
@@ -215,6 +253,9 @@ impl Encoder {
         depth: u32,
     ) -> Result<(), ValueError> {
         for _ in 0..pairs {
+            if depth > 0 && self.text_pair(number, reader) {
+                continue;
+            }
             match reader.token()? {
                 Token::Str(key) => self.key_value(number, key, reader, depth)?,
                 other => {
@@ -224,6 +265,19 @@ impl Encoder {
             }
         }
         Ok(())
+    }
+}
+
+/// The text that an input starts with, if it is shorter than 64 KiB, and what follows it.
+#[inline(always)]
+fn text_ahead(input: &[u8]) -> Option<(Ahead<'_>, &[u8])> {
+    match input {
+        [head @ 0xa0..=0xbf, from @ ..] => Ahead::new(from, usize::from(head & 0x1f)),
+        [0xd9, length, from @ ..] => Ahead::new(from, usize::from(*length)),
+        [0xda, high, low, from @ ..] => {
+            Ahead::new(from, usize::from(u16::from_be_bytes([*high, *low])))
+        }
+        _ => None,
     }
 }
 
