@@ -324,32 +324,16 @@ async fn sample(args: &Args, host: &Host, row: &Row, side: Side) -> Result<Sampl
     .await;
     let samples_all = exact(side);
     let expected = if samples_all { report.accepted } else { 0 };
-    let quiet = match side {
-        // Longer than the time after which a request that is not answered is given up.
-        Side::OneHangs => 15,
-        _ if samples_all => 6,
-        _ => 4,
-    };
     for sink in &sinks {
-        sink.settle(expected, Duration::from_secs(quiet), Duration::from_secs(90)).await;
+        sink.settle(expected, quiet(side), Duration::from_secs(90)).await;
     }
     let delivery = sinks.iter().filter_map(|sink| sink.received.lock().unwrap().last).max();
     let cpu = host_process.cpu() - before;
     let peak_mib = host_process.peak_mib();
     let (code, log) = host_process.stop();
     for sink in &sinks {
-        let received = sink.received.lock().unwrap();
-        let (distinct, doubled) = (received.distinct(), received.doubled());
-        if doubled > 0 || (samples_all && distinct != report.accepted) {
-            return Err(format!(
-                "no result for {side:?}: {} accepted, {distinct} arrived, {doubled} doubled, \
-                 {} errors ({:?}), exit {code:?}\n{}",
-                report.accepted,
-                report.errors,
-                report.first_error,
-                tail(&log)
-            ));
-        }
+        check(sink, &report, side)
+            .map_err(|problem| format!("{problem}, exit {code:?}\n{}", tail(&log)))?;
     }
     Ok(Sample {
         cpu_per_million: cpu * 1e6 / report.accepted.max(1) as f64,
@@ -361,6 +345,30 @@ async fn sample(args: &Args, host: &Host, row: &Row, side: Side) -> Result<Sampl
         peak_mib,
         bytes_sent: report.bytes as f64,
     })
+}
+
+/// How long nothing must come until nothing more is expected.
+fn quiet(side: Side) -> Duration {
+    Duration::from_secs(match side {
+        // Longer than the time after which a request that is not answered is given up.
+        Side::OneHangs => 15,
+        _ if exact(side) => 6,
+        _ => 4,
+    })
+}
+
+/// Whether a sink got what it had to get, once.
+fn check(sink: &Sink, report: &load::Report, side: Side) -> Result<(), String> {
+    let received = sink.received.lock().unwrap();
+    let (distinct, doubled) = (received.distinct(), received.doubled());
+    if doubled == 0 && (!exact(side) || distinct == report.accepted) {
+        return Ok(());
+    }
+    Err(format!(
+        "no result for {side:?}: {} accepted, {distinct} arrived, {doubled} doubled, {} errors \
+         ({:?})",
+        report.accepted, report.errors, report.first_error
+    ))
 }
 
 /// Whether every item must arrive.

@@ -8,6 +8,7 @@
 const BLOCK: usize = 32;
 
 /// The highest bits of the bytes of a text in a block, by its length.
+#[expect(clippy::indexing_slicing, reason = "a wrong index in a constant does not compile")]
 const MASKS: [[u64; BLOCK / 8]; BLOCK + 1] = {
     let mut masks = [[0; BLOCK / 8]; BLOCK + 1];
     let mut length = 1;

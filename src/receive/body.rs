@@ -9,12 +9,17 @@ use http_body_util::BodyExt;
 use super::budget::Held;
 use super::connections;
 use super::refusal::Refusal;
+use crate::runtime::spare;
 
-/// What a declared length may reserve before any of it has arrived.
+/// What a declared length may reserve before any of it has arrived. When so much is there, there is
+/// room for all of it, so that it need not be moved again and again.
 const FIRST_RESERVE: usize = 1024 * 1024;
 /// How much of a refused body is read and thrown away, and for how long.
 const DISCARD_BYTES: usize = 16 * 1024 * 1024;
 const DISCARD_LIMIT: Duration = Duration::from_secs(5);
+
+/// What the first bytes of a body say of its length; 0 is nothing.
+pub(super) type Told = fn(&[u8]) -> usize;
 
 /// Reads a body of at most `limit` bytes, which may take `time` to arrive.
 ///
@@ -24,6 +29,7 @@ pub(super) async fn read<B>(
     body: &mut B,
     limit: usize,
     time: Duration,
+    told: Told,
     held: &mut Held,
 ) -> Result<Bytes, Refusal>
 where
@@ -34,7 +40,7 @@ where
         return Err(Refusal::TooLarge { limit, when: "" });
     }
     let _reading = connections::reading();
-    match tokio::time::timeout(time, collect(body, declared, limit, held)).await {
+    match tokio::time::timeout(time, collect(body, declared, limit, told, held)).await {
         Ok(collected) => collected,
         Err(_elapsed) => Err(Refusal::Slow(time.as_secs())),
     }
@@ -42,8 +48,9 @@ where
 
 async fn collect<B>(
     body: &mut B,
-    declared: usize,
+    mut declared: usize,
     limit: usize,
+    told: Told,
     held: &mut Held,
 ) -> Result<Bytes, Refusal>
 where
@@ -65,13 +72,26 @@ where
             continue;
         }
         if all.is_empty() {
+            declared = declared.max(told(&only)).min(limit);
             all.reserve(declared.min(FIRST_RESERVE).max(length));
             all.extend_from_slice(&only);
             only = Bytes::new();
+        } else if length > all.capacity() && declared >= length {
+            let mut larger = spare::buffer(declared);
+            larger.extend_from_slice(&all);
+            all = larger;
         }
         all.extend_from_slice(&data);
     }
     Ok(if all.is_empty() { only } else { all.into() })
+}
+
+/// Takes a body that is no longer needed, so that its buffer can be used again.
+pub(super) fn reclaim(body: Bytes) {
+    if let Ok(mut body) = body.try_into_mut() {
+        body.clear();
+        spare::reclaim(body.into());
+    }
 }
 
 /// Reads and forgets the rest of a refused body. A connection that is closed with unread data
@@ -102,6 +122,7 @@ mod tests {
     use std::convert::Infallible;
 
     const READ_LIMIT: Duration = Duration::from_secs(30);
+    const NOTHING: Told = |_| 0;
 
     fn held(limit: usize) -> Held {
         Budget::new(limit, Counter::default()).share()
@@ -117,11 +138,25 @@ mod tests {
     async fn bodies_in_one_and_many_pieces() {
         let mut held = held(100);
         let one = Bytes::from_static(b"abc");
-        let read_one = read(&mut Full::new(one.clone()), 3, READ_LIMIT, &mut held).await.unwrap();
+        let read_one =
+            read(&mut Full::new(one.clone()), 3, READ_LIMIT, NOTHING, &mut held).await.unwrap();
         assert_eq!(read_one.as_ptr(), one.as_ptr());
-        assert_eq!(read(&mut pieces(), 6, READ_LIMIT, &mut held).await.unwrap(), "abcdef");
-        let refusal = read(&mut pieces(), 5, READ_LIMIT, &mut held).await.unwrap_err();
+        assert_eq!(read(&mut pieces(), 6, READ_LIMIT, NOTHING, &mut held).await.unwrap(), "abcdef");
+        let refusal = read(&mut pieces(), 5, READ_LIMIT, NOTHING, &mut held).await.unwrap_err();
         assert_eq!(refusal, Refusal::TooLarge { limit: 5, when: "" });
+    }
+
+    #[tokio::test]
+    async fn what_is_told_of_the_length_only_makes_room() {
+        let piece = || Ok::<_, Infallible>(Frame::data(Bytes::from(vec![b'x'; 700_000])));
+        for told in [(|_| 0) as Told, |_| 2_100_000, |_| 1, |_| usize::MAX] {
+            let mut body = StreamBody::new(futures_util::stream::iter([piece(), piece(), piece()]));
+            let mut held = held(3_000_000);
+            let all = read(&mut body, 2_500_000, READ_LIMIT, told, &mut held).await.unwrap();
+            assert_eq!(all.len(), 2_100_000);
+            assert!(all.iter().all(|byte| *byte == b'x'));
+            reclaim(all);
+        }
     }
 
     #[tokio::test]
@@ -130,7 +165,7 @@ mod tests {
         let never: Never = futures_util::stream::pending();
         let time = Duration::from_millis(5);
         let mut body = StreamBody::new(never);
-        let refusal = read(&mut body, 5, time, &mut held(100)).await.unwrap_err();
+        let refusal = read(&mut body, 5, time, NOTHING, &mut held(100)).await.unwrap_err();
         assert_eq!(refusal, Refusal::Slow(0));
     }
 }

@@ -63,17 +63,22 @@ async fn export(service: &Service, request: Request<Incoming>) -> Result<Vec<u8>
     service.admit()?;
     let mut held = service.budget.share();
     let limit = service.max_request_size.saturating_add(PREFIX);
-    let bytes =
-        match body::read(&mut request.into_body(), limit, service.limits.read_timeout, &mut held)
-            .await
-        {
-            Err(Refusal::TooLarge { when, .. }) => {
-                return Err(Refusal::TooLarge { limit: service.max_request_size, when });
-            }
-            read => read?,
-        };
+    let (body, time) = (&mut request.into_body(), service.limits.read_timeout);
+    let bytes = match body::read(body, limit, time, framed_length, &mut held).await {
+        Err(Refusal::TooLarge { when, .. }) => {
+            return Err(Refusal::TooLarge { limit: service.max_request_size, when });
+        }
+        read => read?,
+    };
     let payload = unframe(bytes, encoding)?;
     service.store(signal, payload, origin, held).await
+}
+
+/// How long a body is that starts like this, by the length before its message.
+fn framed_length(start: &[u8]) -> usize {
+    let Some([_, length @ ..]) = start.first_chunk::<PREFIX>() else { return 0 };
+    let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
+    length.saturating_add(PREFIX)
 }
 
 /// The one message of a unary call.

@@ -58,7 +58,8 @@ async fn export(service: &Service, parts: &Parts, body: &mut Incoming) -> Result
     service.admit()?;
     let mut held = service.budget.share();
     let bytes =
-        body::read(body, service.max_request_size, service.limits.read_timeout, &mut held).await?;
+        body::read(body, service.max_request_size, service.limits.read_timeout, |_| 0, &mut held)
+            .await?;
     service.store(signal, Payload { bytes, encoding, format }, origin, held).await
 }
 

@@ -18,7 +18,7 @@ use super::reply::Reply;
 use super::security::Security;
 use super::tenancy::{Digested, Origin, Tenancy};
 use super::transcode::Transcoder;
-use super::{grpc, http as otlp_http, wire};
+use super::{body, grpc, http as otlp_http, wire};
 use crate::codec::records::Transcoded;
 use crate::model::Signal;
 use crate::runtime::heavy;
@@ -129,6 +129,7 @@ impl Service {
                 format.protobuf(signal, request, self.max_request_size, held)?;
             let mut digested =
                 self.tenancy.run(&self.transcoder, signal, &request, origin, held)?;
+            body::reclaim(request);
             let transcoded = &mut digested.transcoded;
             transcoded.rejected = transcoded.rejected.saturating_add(converted.rejected);
             transcoded.reason = converted.reason.or(transcoded.reason.take());

@@ -8,6 +8,7 @@
 //! installs handlers for the whole process, and those run on any thread alike.
 
 mod heavy;
+pub mod spare;
 mod tasks;
 
 use std::mem::ManuallyDrop;

@@ -31,6 +31,8 @@ pub struct RequestBuilder {
     items: usize,
     /// How long the last open body was, which the next one probably is too.
     usual: usize,
+    /// About how long envelopes will be.
+    estimate: usize,
 }
 
 /// What an open body was.
@@ -59,13 +61,14 @@ struct Open {
     contents: usize,
 }
 
-/// Envelopes are mostly longer than 16 KiB and shorter than 2 MiB: their lengths take 3 bytes.
+/// Envelopes are mostly longer than 16 KiB and shorter than 2 MiB, where nothing says more: their
+/// lengths take 3 bytes.
 const ESTIMATE: usize = 1 << 16;
 
 impl Level {
-    fn open(&mut self, out: &mut Vec<u8>, number: u32) {
+    fn open(&mut self, out: &mut Vec<u8>, number: u32, estimate: usize) {
         let start = out.len();
-        let nested = Nested::open(out, number, ESTIMATE);
+        let nested = Nested::open(out, number, estimate);
         out.extend_from_slice(&self.prefix);
         self.open = Some(Open { start, nested, contents: 0 });
     }
@@ -103,6 +106,7 @@ impl RequestBuilder {
             pushed: 0,
             items: 0,
             usual: 1024,
+            estimate: ESTIMATE,
         }
     }
 
@@ -110,6 +114,8 @@ impl RequestBuilder {
     #[must_use]
     pub fn with_capacity(signal: Signal, bytes: usize) -> Self {
         let mut builder = Self::new(signal);
+        // Room is asked for as much as the records take, which carry their resource each.
+        builder.estimate = builder.estimate.max(bytes / 4 * 3);
         builder.encoder.out.reserve_exact(bytes);
         builder
     }
@@ -335,7 +341,7 @@ impl RequestBuilder {
         }
         self.close_resource();
         self.resource.prefix.clone_from(&self.side.out);
-        self.resource.open(&mut self.encoder.out, 1);
+        self.resource.open(&mut self.encoder.out, 1, self.estimate);
     }
 
     /// Makes the scope in `side` the open one.
@@ -345,7 +351,7 @@ impl RequestBuilder {
         }
         self.scope.close(&mut self.encoder.out);
         self.scope.prefix.clone_from(&self.side.out);
-        self.scope.open(&mut self.encoder.out, 2);
+        self.scope.open(&mut self.encoder.out, 2, self.estimate);
     }
 
     fn close_resource(&mut self) {
