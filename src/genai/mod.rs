@@ -6,6 +6,7 @@
 
 mod correlate;
 mod dialect;
+mod findings;
 mod mask;
 mod normalize;
 mod process;
@@ -14,5 +15,6 @@ mod span;
 mod walk;
 
 pub use dialect::Dialect;
+pub use findings::FINDINGS;
 pub use process::{Processor, Settings, Tally};
 pub use redact::{Detector, HashKey, Pattern, Replacement};

@@ -2,6 +2,7 @@
 
 use super::correlate::{self, Change};
 use super::dialect::Dialect;
+use super::findings::{self, Found};
 use super::mask::Masker;
 use super::normalize::Normalizer;
 use super::redact::{Detector, Finder, Pattern, Redactor, Replacement};
@@ -26,6 +27,8 @@ pub struct Settings {
     pub patterns: Vec<Pattern>,
     /// What it is replaced by.
     pub replacement: Replacement,
+    /// Whether items say in [`super::FINDINGS`] what was found in them.
+    pub mark_findings: bool,
     /// This filter's run and place: records emitted there or later are left alone.
     pub position: Position,
 }
@@ -227,6 +230,17 @@ impl Processor {
         }
     }
 
+    /// Lists in the record what was found in it.
+    fn mark(&mut self, signal: Option<Signal>, found: &Found) {
+        let Some(redactor) = &self.redactor else { return };
+        let names: Vec<&str> = found.finders().map(|finder| redactor.name(finder)).collect();
+        self.patch.clear();
+        findings::mark(&self.changed, signal, &self.known, &names, &mut self.patch);
+        self.masked.clear();
+        self.patch.apply(&self.changed, &mut self.masked);
+        std::mem::swap(&mut self.changed, &mut self.masked);
+    }
+
     /// Writes the record with what was noted and, if that is asked for, redacted.
     fn finish(
         &mut self,
@@ -250,7 +264,9 @@ impl Processor {
             body = Place { start: again.walker.position(), end: source.len() };
         }
         self.patch.clear();
+        let mut found = Found::default();
         let count = |finder: Finder| {
+            found.note(finder);
             let count = match finder {
                 Finder::Detector(detector) => tally.redactions.get_mut(detector.index()),
                 Finder::Pattern(index) => tally.patterns.get_mut(index),
@@ -266,6 +282,9 @@ impl Processor {
             self.patch.apply(source, &mut self.masked);
             std::mem::swap(&mut self.changed, &mut self.masked);
             replaced = true;
+            if self.settings.mark_findings {
+                self.mark(signal, &found);
+            }
         }
         replaced
     }

@@ -74,6 +74,13 @@ const OPTIONS: &[OptionSpec] = &[
          and who has the key can find short texts by trying them all",
     ),
     OptionSpec::new(
+        "mark_findings",
+        OptionKind::Bool,
+        Some("off"),
+        "list in the attribute fluentbit.ai.findings of a span or log what was redacted in it: the \
+         names of detectors and patterns; multi_otlp's 'content: findings_only' asks for that",
+    ),
+    OptionSpec::new(
         CONFIG_FILE,
         OptionKind::Str,
         None,
@@ -155,6 +162,7 @@ impl Filter for AiContext {
             redact: detectors(&mut parser),
             patterns,
             replacement: replacement(&mut parser),
+            mark_findings: parser.bool("mark_findings", false),
             position: Position { run: environment.hub.run(), after: environment.position },
         };
         let settings = parser.finish(settings)?;

@@ -25,6 +25,7 @@ fn settings() -> Settings {
         redact: Vec::new(),
         patterns: Vec::new(),
         replacement: Replacement::Mask,
+        mark_findings: false,
         position: Position { run: 7, after: 2 },
     }
 }
