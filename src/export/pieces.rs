@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue};
 use super::endpoint::{Endpoint, Sent};
 use super::part::Part;
 use super::settings::{Compression, HeaderFrom, Source};
-use super::units::{Batch, attribute, shrink};
+use super::units::{Batch, Shrunk, attribute, shrink};
 use crate::model::Signal;
 use crate::routing::{FailureReason, Units};
 
@@ -146,19 +146,20 @@ impl Sender<'_> {
         pieces
     }
 
-    fn part(&self, units: &[usize], replaced: Option<&[u8]>) -> Part {
+    fn part(&self, units: &[usize], replaced: Option<&Shrunk>) -> Part {
         Part::new(self.batch.signal, units.len(), self.batch.build(units, replaced))
     }
 
-    /// Sends an item that is too large by itself with its longest texts cut. Whether it is done:
-    /// sent or given up.
+    /// Sends an item that is too large by itself without what it can do without. Whether it is
+    /// done: sent or given up.
     async fn send_smaller(&self, unit: usize, headers: Option<&HeaderMap>, words: &str) -> bool {
         let item = self.batch.item(unit);
         let whole = self.part(&[unit], None);
         let around = whole.size().saturating_sub(item.len());
         for _ in 0..MAX_SHRINKS {
             let target = self.endpoint.allowed().saturating_sub(around);
-            let Some(smaller) = shrink(self.batch.signal, item, target) else { break };
+            let smaller = shrink(self.batch.signal, self.batch.kind(unit), item, target);
+            let Some(smaller) = smaller else { break };
             match self.endpoint.send(&self.part(&[unit], Some(&smaller)), headers).await {
                 Sent::Done => {
                     self.endpoint.meters.shrunk.add(1);
