@@ -171,10 +171,10 @@ impl Endpoint {
     }
 
     async fn deliver_one(&self, work: Work) -> (u32, Units) {
-        // Profiles share one dictionary in each request, so that they go as they are or not at all.
+        // Profiles share one dictionary in each request, so that they are not cut by size.
         let whole = work.part.signal == Signal::Profiles;
-        let plain = work.done.is_none() && self.header_from.is_empty();
-        if whole || (plain && work.part.size() <= self.allowed()) {
+        let small = || work.done.is_none() && work.part.size() <= self.allowed();
+        if self.header_from.is_empty() && (whole || small()) {
             match self.send(&work.part, None).await {
                 Sent::Done => return (work.number, Units::All),
                 Sent::Later => return (work.number, Units::None),

@@ -49,6 +49,8 @@ pub(super) struct Batch<'a> {
     scopes: Vec<(usize, Head<'a>)>,
     metrics: Vec<Metric<'a>>,
     units: Vec<Unit<'a>>,
+    /// Of profiles, what all of them share: the dictionary.
+    shared: Vec<&'a [u8]>,
 }
 
 /// Calls `found` with the number, the content (for messages and text) and the whole of each field.
@@ -120,10 +122,16 @@ impl<'a> Batch<'a> {
             scopes: Vec::new(),
             metrics: Vec::new(),
             units: Vec::new(),
+            shared: Vec::new(),
         };
-        each(request, |number, content, _| match (number, content) {
+        each(request, |number, content, raw| match (number, content) {
             (1, Some(resource)) => batch.add_resource(resource),
-            _ => Ok(()),
+            _ => {
+                if signal == Signal::Profiles {
+                    batch.shared.push(raw);
+                }
+                Ok(())
+            }
         })?;
         Ok(batch)
     }
@@ -220,6 +228,7 @@ impl<'a> Batch<'a> {
             }
             resource.close(&mut out);
         }
+        self.shared.iter().for_each(|raw| out.extend_from_slice(raw));
         out
     }
 
