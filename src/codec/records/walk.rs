@@ -148,7 +148,9 @@ impl<'a> Records<'a> {
     fn read_metadata(&mut self, metadata: &'a [u8]) -> Option<&'a [u8]> {
         let otlp = metadata.strip_prefix(&OTLP)?;
         let (telemetry, after) = read_otlp(otlp, &self.telemetry, self.common).ok()?;
-        if telemetry.common.pairs > 0 {
+        // Filters may have brought the pairs into another order. A run that does not say all that is
+        // known must not stand for it.
+        if telemetry.common.pairs > 0 && telemetry.common.pairs == said(&telemetry) {
             let from = otlp.get(telemetry.common.at..).unwrap_or_default();
             self.common = from.get(..telemetry.common.length).unwrap_or_default();
         } else {
@@ -212,6 +214,18 @@ pub(super) fn read_otlp<'a>(
     Ok((telemetry, reader.rest()))
 }
 
+/// How many of the pairs that records of a scope share the metadata has.
+fn said(telemetry: &Telemetry<'_>) -> u32 {
+    let there = [
+        telemetry.version.is_some(),
+        telemetry.signal.is_some(),
+        telemetry.resource.is_some(),
+        telemetry.scope.is_some(),
+        telemetry.envelope != [0, 0],
+    ];
+    there.into_iter().map(u32::from).sum()
+}
+
 /// Makes a pair part of the common ones if it continues them.
 #[inline]
 fn extend(common: &mut Common, key: &[u8], index: u32, at: usize, end: usize) {
@@ -251,6 +265,36 @@ mod tests {
         let mut time = seconds.to_be_bytes().to_vec();
         time.extend_from_slice(&[0, 0, 0, 1]);
         ext(out, 0, &time);
+    }
+
+    #[test]
+    fn pairs_in_another_order_are_read_each_time() {
+        let record = |signal: &str, service: &str| {
+            let mut out = Vec::new();
+            head(&mut out, 9);
+            map_header(&mut out, 1);
+            str(&mut out, "otlp");
+            map_header(&mut out, 3);
+            for (key, value) in [("resource", service), ("signal", signal)] {
+                str(&mut out, key);
+                str(&mut out, value);
+            }
+            str(&mut out, "v");
+            uint(&mut out, 1);
+            map_header(&mut out, 0);
+            out
+        };
+        let given = [("span", "shop"), ("metric", "shop"), ("log", "bank"), ("span", "bank")];
+        let chunk: Vec<u8> =
+            given.iter().flat_map(|(signal, service)| record(signal, service)).collect();
+        let read: Vec<_> = Records::new(&chunk)
+            .map(|event| {
+                let telemetry = event.unwrap().1.unwrap();
+                let service = crate::codec::msgpack::text_of(telemetry.resource.unwrap()).unwrap();
+                (telemetry.signal.unwrap().item(), service)
+            })
+            .collect();
+        assert_eq!(read, given);
     }
 
     /// A log whose own pairs stand around the common ones.
