@@ -4,6 +4,7 @@
 //! A chunk is walked once, by its bytes. A record that needs no change is not rebuilt, and of one
 //! that does only the changed parts are written anew.
 
+mod carry;
 mod correlate;
 mod dialect;
 mod findings;

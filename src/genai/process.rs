@@ -1,5 +1,6 @@
 //! One chunk through all that `ai_context` does.
 
+use super::carry;
 use super::correlate::{self, Change};
 use super::dialect::Dialect;
 use super::findings::{self, Found};
@@ -29,6 +30,10 @@ pub struct Settings {
     pub replacement: Replacement,
     /// Whether items say in [`super::FINDINGS`] what was found in them.
     pub mark_findings: bool,
+    /// Whether bodies get a copy of what the metadata says of OTLP.
+    pub copy_metadata: bool,
+    /// The key of bodies that hold a whole record, which is taken out before all else.
+    pub record_key: Option<String>,
     /// This filter's run and place: records emitted there or later are left alone.
     pub position: Position,
 }
@@ -102,6 +107,15 @@ impl Processor {
     /// it is.
     #[must_use]
     pub fn process(&mut self, chunk: &[u8], tally: &mut Tally) -> Option<Vec<u8>> {
+        if let Some(key) = &self.settings.record_key
+            && let Some(unpacked) = carry::unpack(chunk, key)
+        {
+            return Some(self.process_all(&unpacked, tally).unwrap_or(unpacked));
+        }
+        self.process_all(chunk, tally)
+    }
+
+    fn process_all(&mut self, chunk: &[u8], tally: &mut Tally) -> Option<Vec<u8>> {
         let mut out = Vec::new();
         let mut changed = false;
         let mut copied = 0;
@@ -174,7 +188,7 @@ impl Processor {
             _ => self.log(record, &head, body, tally),
         }
         let replaced = self.finish(record, label.signal, &head, body, tally);
-        Ok((length, replaced))
+        Ok((length, self.carry(record, replaced)))
     }
 
     fn label(&mut self, metadata: &[u8]) -> Label {
@@ -228,6 +242,21 @@ impl Processor {
         if !change.is_empty() {
             correlate::write(record, head, &change, &mut self.patch);
         }
+    }
+
+    /// Copies the metadata into the body, if that is asked for. Whether `self.changed` is to stand
+    /// in the record's place.
+    fn carry(&mut self, record: &[u8], replaced: bool) -> bool {
+        if !self.settings.copy_metadata {
+            return replaced;
+        }
+        let source = if replaced { &self.changed } else { record };
+        self.masked.clear();
+        let copied = carry::copy(source, &self.known, &mut self.masked);
+        if copied {
+            std::mem::swap(&mut self.changed, &mut self.masked);
+        }
+        replaced || copied
     }
 
     /// Lists in the record what was found in it.

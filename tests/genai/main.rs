@@ -26,6 +26,8 @@ fn settings() -> Settings {
         patterns: Vec::new(),
         replacement: Replacement::Mask,
         mark_findings: false,
+        copy_metadata: false,
+        record_key: None,
         position: Position { run: 7, after: 2 },
     }
 }
