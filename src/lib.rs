@@ -8,6 +8,7 @@
 pub mod aggregation;
 pub mod codec;
 pub mod condition;
+pub mod digest;
 pub mod genai;
 pub mod model;
 pub mod routing;

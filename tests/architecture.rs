@@ -12,9 +12,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ("condition", &["model", "codec"]),
     ("sampling", &["model", "codec", "condition", "clock"]),
     ("aggregation", &["model", "codec", "clock", "sampling"]),
-    ("genai", &["model", "codec"]),
+    ("genai", &["model", "codec", "digest"]),
     ("routing", &["model", "clock"]),
     ("clock", &[]),
+    ("digest", &[]),
     ("stats", &[]),
     ("hub", &["model", "clock", "plugin", "stats"]),
     ("plugin", &["hub", "stats"]),
@@ -29,6 +30,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "config",
             "condition",
             "sampling",
+            "digest",
             "routing",
             "plugin",
             "runtime",
@@ -41,7 +43,7 @@ const EDGES: &[(&str, &[&str])] = &[
 ];
 
 const PURE: &[&str] =
-    &["model", "codec", "condition", "sampling", "aggregation", "genai", "routing"];
+    &["model", "codec", "digest", "condition", "sampling", "aggregation", "genai", "routing"];
 
 const MOST_LINES: usize = 600;
 

@@ -44,6 +44,14 @@ impl Destination {
         }
     }
 
+    /// Whether nothing would be sent to it now.
+    pub(super) fn refuses(&self) -> bool {
+        match self {
+            Self::Endpoint(endpoint) => endpoint.refuses(),
+            Self::Group(group) => group.refuses(),
+        }
+    }
+
     /// Sends requests and says what of each is done now.
     pub(super) async fn deliver(&self, work: Vec<Work>) -> Vec<(u32, Units)> {
         match self {

@@ -66,7 +66,7 @@ pub(super) enum Sent {
 enum Verdict {
     Sent(Sent),
     /// It will never be accepted, in these words.
-    Refused(FailureReason, String),
+    Refused(Loss, String),
 }
 
 /// The permission to make a request. When it goes without an outcome, because the task is ended,
@@ -171,10 +171,10 @@ impl Endpoint {
     }
 
     async fn deliver_one(&self, work: Work) -> (u32, Units) {
-        // Profiles share one dictionary in each request, so that they go as they are or not at all.
+        // Profiles share one dictionary in each request, so that they are not cut by size.
         let whole = work.part.signal == Signal::Profiles;
-        let plain = work.done.is_none() && self.header_from.is_empty();
-        if whole || (plain && work.part.size() <= self.allowed()) {
+        let small = || work.done.is_none() && work.part.size() <= self.allowed();
+        if self.header_from.is_empty() && (whole || small()) {
             match self.send(&work.part, None).await {
                 Sent::Done => return (work.number, Units::All),
                 Sent::Later => return (work.number, Units::None),
@@ -203,8 +203,8 @@ impl Endpoint {
         }
         match self.settle(part, reply) {
             Verdict::Sent(sent) => sent,
-            Verdict::Refused(reason, words) => {
-                if self.give_up(part, reason, &words).await {
+            Verdict::Refused(loss, words) => {
+                if self.lose(part, loss, &words).await {
                     Sent::Done
                 } else {
                     Sent::Later
@@ -221,10 +221,14 @@ impl Endpoint {
     /// Gives items up for good: to where dead letters go, if there is such a place. Whether they
     /// are gone; otherwise it is to be tried again.
     pub(super) async fn give_up(&self, part: &Part, reason: FailureReason, words: &str) -> bool {
+        self.lose(part, Loss::Failed(reason), words).await
+    }
+
+    async fn lose(&self, part: &Part, loss: Loss, words: &str) -> bool {
         let telling = is_telling(self.meters.refused());
         let (name, items, signal) = (&self.name, part.items, part.signal.name());
         if let Some(letters) = &self.letters {
-            match letters.take(name, part, reason.name(), words).await {
+            match letters.take(name, part, loss.name(), words).await {
                 Ok(true) => {
                     self.meters.dead_letters.add_items(items);
                     if telling {
@@ -241,7 +245,7 @@ impl Endpoint {
                 }),
             }
         }
-        self.meters.dropped(Loss::Failed(reason), items);
+        self.meters.dropped(loss, items);
         if telling {
             self.log.error(format!(
                 "endpoint '{name}' refused a request, {items} items of {signal} are dropped: \
@@ -289,6 +293,13 @@ impl Endpoint {
             Answer::Accepted => {
                 self.back();
                 self.limit().accept(part.size());
+                // Which items were rejected is known only if all of them were.
+                let all = u64::try_from(part.items).is_ok_and(|items| items == reply.rejected);
+                if all && part.items > 0 && self.letters.is_some() {
+                    self.meters.partial();
+                    let words = format!("all items were rejected: {}", reply.words);
+                    return Verdict::Refused(Loss::Rejected, words);
+                }
                 let rejected = usize::try_from(reply.rejected).unwrap_or(usize::MAX);
                 let rejected = rejected.min(part.items);
                 self.meters.sent(part.signal, part.items.saturating_sub(rejected));
@@ -306,7 +317,7 @@ impl Endpoint {
             Answer::Refused(reason) => {
                 self.back();
                 self.meters.failed(reason);
-                Verdict::Refused(reason, reply.words)
+                Verdict::Refused(Loss::Failed(reason), reply.words)
             }
             Answer::Retry { reason, after } => {
                 if is_telling(self.meters.failed(reason)) {

@@ -295,6 +295,9 @@ impl Shared {
         let known = self.ledger().begin(chunk);
         let is_new = known.is_none();
         let done = known.unwrap_or_default();
+        if !is_new && self.is_in_vain(&busy, &done) {
+            return Prepared { chunk, done, todo: Vec::new(), complete: false, hopeless: false };
+        }
         let encoded = self.encode(&delivery, &done);
         if is_new {
             self.count(&encoded);
@@ -303,6 +306,22 @@ impl Shared {
         let (todo, complete) =
             if hopeless { (Vec::new(), true) } else { self.todo(&busy, &encoded, &done) };
         Prepared { chunk, done, todo, complete, hopeless }
+    }
+
+    /// Whether everyone who misses something of a chunk would refuse it now. While an endpoint is
+    /// away the host brings its chunks again and again; to encode them each time would take the
+    /// processor from the other endpoints.
+    fn is_in_vain(&self, busy: &[u32], done: &Progress) -> bool {
+        let missing = (0_u32..).zip(&self.destinations);
+        let missing: Vec<_> = missing.filter(|(number, _)| !done.is_complete(*number)).collect();
+        let refuses = |(number, destination): &(u32, &Destination)| {
+            busy.contains(number) || destination.refuses()
+        };
+        if missing.is_empty() || !missing.iter().all(refuses) {
+            return false;
+        }
+        missing.iter().for_each(|(_, destination)| destination.meters().deferred.add(1));
+        true
     }
 
     async fn send(self: Arc<Self>, prepared: Prepared) -> Fate {

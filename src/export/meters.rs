@@ -175,7 +175,7 @@ const DROP_REASONS: [Loss; 4] = [
 ];
 
 impl Loss {
-    const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Rejected => "rejected",
             Self::Failed(reason) => reason.name(),

@@ -25,6 +25,7 @@ mod part;
 mod pieces;
 mod settings;
 mod tls;
+mod trace;
 mod units;
 mod view;
 
@@ -32,7 +33,8 @@ pub use attributes::{AttributeKey, AttributeRules};
 pub use exporter::Exporter;
 pub use settings::{
     Compression, Content, CredentialSettings, DeadLetter, EndpointSettings, GroupSettings,
-    HeaderFrom, Members, Mode, OAuth2Settings, OnError, Protocol, Settings, Source, TlsSettings,
+    HeaderFrom, KeptFor, Members, Mode, OAuth2Settings, OnError, Protocol, Settings, Source,
+    TlsSettings,
 };
 pub use tls::ClientProblem;
 

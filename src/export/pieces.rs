@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue};
 use super::endpoint::{Endpoint, Sent};
 use super::part::Part;
 use super::settings::{Compression, HeaderFrom, Source};
-use super::units::{Batch, attribute, shrink};
+use super::units::{Batch, Shrunk, attribute, shrink};
 use crate::model::Signal;
 use crate::routing::{FailureReason, Units};
 
@@ -24,7 +24,8 @@ const MAX_VALUES: usize = 256;
 /// Sends what is not done of a request, in pieces that the endpoint takes. Says what is done then.
 pub(super) async fn deliver(endpoint: &Endpoint, part: &Part, mut done: Units) -> Units {
     let body: Bytes = part.body(Compression::None);
-    let read = if part.signal == Signal::Profiles {
+    let plain = endpoint.header_from.is_empty();
+    let read = if part.signal == Signal::Profiles && plain {
         Err("profiles share a dictionary".to_owned())
     } else {
         Batch::read(part.signal, &body).map_err(|error| error.to_string())
@@ -32,13 +33,16 @@ pub(super) async fn deliver(endpoint: &Endpoint, part: &Part, mut done: Units) -
     let batch = match read {
         Ok(batch) => batch,
         Err(why) => {
-            let words = format!("it is too large and cannot be cut: {why}");
-            let gone = endpoint.give_up(part, FailureReason::TooLarge, &words).await;
+            let (reason, what) = match plain {
+                true => (FailureReason::TooLarge, "it is too large and cannot be cut"),
+                false => (FailureReason::Refused, "it cannot be read for its headers"),
+            };
+            let gone = endpoint.give_up(part, reason, &format!("{what}: {why}")).await;
             return if gone { Units::All } else { done };
         }
     };
     let missing: Vec<usize> = (0..batch.len()).filter(|unit| !done.has(*unit)).collect();
-    let sender = Sender { endpoint, batch: &batch };
+    let sender = Sender { endpoint, whole: part, batch: &batch };
     if endpoint.header_from.is_empty() {
         sender.send(missing, None).await.into_iter().for_each(|unit| done.add(unit));
         return done.of(batch.len());
@@ -65,6 +69,8 @@ fn by_values(
         let value = |header: &HeaderFrom| match &header.source {
             Source::Resource(key) => attribute(batch.resource(unit), 1, key),
             Source::Scope(key) => attribute(batch.scope(unit), 3, key),
+            // Those of profiles are in the dictionary.
+            Source::Item(_) if batch.signal == Signal::Profiles => None,
             Source::Item(key) => attribute(batch.item(unit), batch.attributes_field(unit), key),
         };
         let values: Values = from.iter().map(value).collect();
@@ -77,6 +83,7 @@ fn by_values(
 
 struct Sender<'a> {
     endpoint: &'a Endpoint,
+    whole: &'a Part,
     batch: &'a Batch<'a>,
 }
 
@@ -105,6 +112,9 @@ impl Sender<'_> {
 
     /// Sends units, which are in rising order, and returns those that are done.
     async fn send(&self, units: Vec<usize>, headers: Option<&HeaderMap>) -> Vec<usize> {
+        if self.batch.signal == Signal::Profiles {
+            return self.send_uncut(units, headers).await;
+        }
         let mut done = Vec::new();
         let mut waiting = self.cut(units);
         while let Some(piece) = waiting.pop_front() {
@@ -123,6 +133,25 @@ impl Sender<'_> {
             }
         }
         done
+    }
+
+    /// Sends profiles together or not at all: each further piece would repeat their dictionary.
+    async fn send_uncut(&self, units: Vec<usize>, headers: Option<&HeaderMap>) -> Vec<usize> {
+        let built;
+        let part = if units.len() == self.batch.len() {
+            self.whole
+        } else {
+            built = self.part(&units, None);
+            &built
+        };
+        let gone = match self.endpoint.send(part, headers).await {
+            Sent::Done => true,
+            Sent::Later => false,
+            Sent::TooLarge(words) => {
+                self.endpoint.give_up(part, FailureReason::TooLarge, &words).await
+            }
+        };
+        if gone { units } else { Vec::new() }
     }
 
     /// Units in pieces as the endpoint is known to take them.
@@ -146,19 +175,20 @@ impl Sender<'_> {
         pieces
     }
 
-    fn part(&self, units: &[usize], replaced: Option<&[u8]>) -> Part {
+    fn part(&self, units: &[usize], replaced: Option<&Shrunk>) -> Part {
         Part::new(self.batch.signal, units.len(), self.batch.build(units, replaced))
     }
 
-    /// Sends an item that is too large by itself with its longest texts cut. Whether it is done:
-    /// sent or given up.
+    /// Sends an item that is too large by itself without what it can do without. Whether it is
+    /// done: sent or given up.
     async fn send_smaller(&self, unit: usize, headers: Option<&HeaderMap>, words: &str) -> bool {
         let item = self.batch.item(unit);
         let whole = self.part(&[unit], None);
         let around = whole.size().saturating_sub(item.len());
         for _ in 0..MAX_SHRINKS {
             let target = self.endpoint.allowed().saturating_sub(around);
-            let Some(smaller) = shrink(self.batch.signal, item, target) else { break };
+            let smaller = shrink(self.batch.signal, self.batch.kind(unit), item, target);
+            let Some(smaller) = smaller else { break };
             match self.endpoint.send(&self.part(&[unit], Some(&smaller)), headers).await {
                 Sent::Done => {
                     self.endpoint.meters.shrunk.add(1);

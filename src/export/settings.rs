@@ -10,6 +10,7 @@ use http::{HeaderName, HeaderValue, Uri};
 use super::attributes::AttributeRules;
 use crate::condition::Condition;
 use crate::model::Signal;
+use crate::sampling::Threshold;
 
 /// Settings of one instance.
 #[derive(Debug, Clone)]
@@ -102,8 +103,20 @@ pub enum Content {
     Drop,
     /// Those longer than this many bytes are cut, and the item says which.
     Truncate(usize),
-    /// They are sent with spans and logs that tell of an error, and removed from all others.
-    ErrorsOnly,
+    /// They are sent with some items and removed from all others.
+    Only(KeptFor),
+}
+
+/// Why content is sent where not all of it is. One reason is enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct KeptFor {
+    /// A span's status is an error, or a log has the severity of one.
+    pub errors: bool,
+    /// Something was found in the item: [`crate::genai::FINDINGS`] is not empty.
+    pub findings: bool,
+    /// The item's trace is above this threshold of consistent probability sampling. What belongs
+    /// to no trace is judged by a hash of itself.
+    pub sample: Option<Threshold>,
 }
 
 /// What happens to an item for which `where` has no answer.

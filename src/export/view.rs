@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::attributes::AttributeRules;
 use super::settings::{Content, EndpointSettings, OnError};
-use crate::codec::msgpack::{MapView, Reader, Token};
+use super::trace;
 use crate::codec::records::{Event, Telemetry};
 use crate::condition::{Condition, Item, Record};
-use crate::model::{Signal, TraceId};
-use crate::sampling::{Mark, OtState, Probability, Randomness, Threshold, marked_body};
+use crate::model::Signal;
+use crate::sampling::{Mark, Probability, Threshold, marked_body};
 
 /// How an endpoint looks at the items of a chunk.
 #[derive(Debug, Clone)]
@@ -98,19 +98,11 @@ impl View {
         telemetry: Option<&Telemetry<'_>>,
     ) -> bool {
         let Some(rate) = self.sampling else { return true };
-        let body = MapView::new(event.body);
-        let id = match signal {
-            Signal::Traces => body.get(b"trace_id"),
-            Signal::Logs => {
-                telemetry.and_then(|telemetry| MapView::new(telemetry.otlp).get(b"trace_id"))
-            }
-            Signal::Metrics | Signal::Profiles => None,
-        };
-        let Some(id) = id.and_then(trace_id) else { return true };
-        let Rate::From(threshold) = rate else { return false };
-        let explicit = body.get(b"trace_state").filter(|_| signal == Signal::Traces);
-        let explicit = explicit.and_then(|state| OtState::read(text(state)).randomness);
-        threshold.keeps(explicit.unwrap_or_else(|| Randomness::of_trace(id)))
+        let Some(randomness) = trace::randomness(signal, event, telemetry) else { return true };
+        match rate {
+            Rate::Nothing => false,
+            Rate::From(threshold) => threshold.keeps(randomness),
+        }
     }
 
     /// The body of a span that says in its trace state with which probability it came here; `None`
@@ -124,21 +116,5 @@ impl View {
         let mark = Mark { probability: Probability::AtLeast(threshold), policy: None };
         marked_body(&mut body, event.body, mark);
         Some(body)
-    }
-}
-
-fn text(encoded: &[u8]) -> &[u8] {
-    match Reader::new(encoded).token() {
-        Ok(Token::Str(text)) => text,
-        _ => &[],
-    }
-}
-
-/// A trace id as hex text or as bytes.
-fn trace_id(encoded: &[u8]) -> Option<TraceId> {
-    match Reader::new(encoded).token().ok()? {
-        Token::Str(text) => TraceId::from_hex(text),
-        Token::Bin(bytes) => <[u8; 16]>::try_from(bytes).ok().map(TraceId),
-        _ => None,
     }
 }

@@ -4,8 +4,10 @@
 //! A chunk is walked once, by its bytes. A record that needs no change is not rebuilt, and of one
 //! that does only the changed parts are written anew.
 
+mod carry;
 mod correlate;
 mod dialect;
+mod findings;
 mod mask;
 mod normalize;
 mod process;
@@ -14,5 +16,6 @@ mod span;
 mod walk;
 
 pub use dialect::Dialect;
+pub use findings::FINDINGS;
 pub use process::{Processor, Settings, Tally};
 pub use redact::{Detector, HashKey, Pattern, Replacement};

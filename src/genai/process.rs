@@ -1,7 +1,9 @@
 //! One chunk through all that `ai_context` does.
 
+use super::carry;
 use super::correlate::{self, Change};
 use super::dialect::Dialect;
+use super::findings::{self, Found};
 use super::mask::Masker;
 use super::normalize::Normalizer;
 use super::redact::{Detector, Finder, Pattern, Redactor, Replacement};
@@ -26,6 +28,12 @@ pub struct Settings {
     pub patterns: Vec<Pattern>,
     /// What it is replaced by.
     pub replacement: Replacement,
+    /// Whether items say in [`super::FINDINGS`] what was found in them.
+    pub mark_findings: bool,
+    /// Whether bodies get a copy of what the metadata says of OTLP.
+    pub copy_metadata: bool,
+    /// The key of bodies that hold a whole record, which is taken out before all else.
+    pub record_key: Option<String>,
     /// This filter's run and place: records emitted there or later are left alone.
     pub position: Position,
 }
@@ -99,6 +107,15 @@ impl Processor {
     /// it is.
     #[must_use]
     pub fn process(&mut self, chunk: &[u8], tally: &mut Tally) -> Option<Vec<u8>> {
+        if let Some(key) = &self.settings.record_key
+            && let Some(unpacked) = carry::unpack(chunk, key)
+        {
+            return Some(self.process_all(&unpacked, tally).unwrap_or(unpacked));
+        }
+        self.process_all(chunk, tally)
+    }
+
+    fn process_all(&mut self, chunk: &[u8], tally: &mut Tally) -> Option<Vec<u8>> {
         let mut out = Vec::new();
         let mut changed = false;
         let mut copied = 0;
@@ -171,7 +188,7 @@ impl Processor {
             _ => self.log(record, &head, body, tally),
         }
         let replaced = self.finish(record, label.signal, &head, body, tally);
-        Ok((length, replaced))
+        Ok((length, self.carry(record, replaced)))
     }
 
     fn label(&mut self, metadata: &[u8]) -> Label {
@@ -227,6 +244,32 @@ impl Processor {
         }
     }
 
+    /// Copies the metadata into the body, if that is asked for. Whether `self.changed` is to stand
+    /// in the record's place.
+    fn carry(&mut self, record: &[u8], replaced: bool) -> bool {
+        if !self.settings.copy_metadata {
+            return replaced;
+        }
+        let source = if replaced { &self.changed } else { record };
+        self.masked.clear();
+        let copied = carry::copy(source, &self.known, &mut self.masked);
+        if copied {
+            std::mem::swap(&mut self.changed, &mut self.masked);
+        }
+        replaced || copied
+    }
+
+    /// Lists in the record what was found in it.
+    fn mark(&mut self, signal: Option<Signal>, found: &Found) {
+        let Some(redactor) = &self.redactor else { return };
+        let names: Vec<&str> = found.finders().map(|finder| redactor.name(finder)).collect();
+        self.patch.clear();
+        findings::mark(&self.changed, signal, &self.known, &names, &mut self.patch);
+        self.masked.clear();
+        self.patch.apply(&self.changed, &mut self.masked);
+        std::mem::swap(&mut self.changed, &mut self.masked);
+    }
+
     /// Writes the record with what was noted and, if that is asked for, redacted.
     fn finish(
         &mut self,
@@ -250,7 +293,9 @@ impl Processor {
             body = Place { start: again.walker.position(), end: source.len() };
         }
         self.patch.clear();
+        let mut found = Found::default();
         let count = |finder: Finder| {
+            found.note(finder);
             let count = match finder {
                 Finder::Detector(detector) => tally.redactions.get_mut(detector.index()),
                 Finder::Pattern(index) => tally.patterns.get_mut(index),
@@ -266,6 +311,9 @@ impl Processor {
             self.patch.apply(source, &mut self.masked);
             std::mem::swap(&mut self.changed, &mut self.masked);
             replaced = true;
+            if self.settings.mark_findings {
+                self.mark(signal, &found);
+            }
         }
         replaced
     }

@@ -74,6 +74,27 @@ const OPTIONS: &[OptionSpec] = &[
          and who has the key can find short texts by trying them all",
     ),
     OptionSpec::new(
+        "mark_findings",
+        OptionKind::Bool,
+        Some("off"),
+        "list in the attribute fluentbit.ai.findings of a span or log what was redacted in it: the \
+         names of detectors and patterns; multi_otlp's 'content: findings_only' asks for that",
+    ),
+    OptionSpec::new(
+        "copy_metadata",
+        OptionKind::Bool,
+        Some("off"),
+        "copy what a record's metadata says of OTLP (signal, resource, scope; all of a log's) into \
+         its body under the key otlp, for outputs that write bodies only, such as kafka",
+    ),
+    OptionSpec::new(
+        "record_key",
+        OptionKind::Str,
+        None,
+        "key of the body under which a whole record comes, as from the input kafka (payload): the \
+         record is taken out and what copy_metadata put into it is metadata again",
+    ),
+    OptionSpec::new(
         CONFIG_FILE,
         OptionKind::Str,
         None,
@@ -106,6 +127,14 @@ fn detectors(parser: &mut Parser<'_>) -> Vec<Detector> {
         }
     }
     chosen
+}
+
+fn record_key(parser: &mut Parser<'_>) -> Option<String> {
+    let key = parser.text("record_key").map(|key| key.trim().to_owned());
+    if key.as_ref().is_some_and(String::is_empty) {
+        parser.problem("option 'record_key': it is empty; allowed: a key, such as payload");
+    }
+    key
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,6 +184,9 @@ impl Filter for AiContext {
             redact: detectors(&mut parser),
             patterns,
             replacement: replacement(&mut parser),
+            mark_findings: parser.bool("mark_findings", false),
+            copy_metadata: parser.bool("copy_metadata", false),
+            record_key: record_key(&mut parser),
             position: Position { run: environment.hub.run(), after: environment.position },
         };
         let settings = parser.finish(settings)?;
@@ -240,9 +272,16 @@ mod tests {
 
     #[test]
     fn every_wrong_option_is_named() {
-        let wrong = [("redact", "email, passwords"), ("redact_with", "burn"), ("normalize", "x")];
+        let wrong = [
+            ("redact", "email, passwords"),
+            ("redact_with", "burn"),
+            ("normalize", "x"),
+            ("mark_findings", "perhaps"),
+            ("copy_metadata", "perhaps"),
+            ("record_key", " "),
+        ];
         let Err(OpenError(problems)) = open(&wrong).0 else { panic!("opened") };
-        assert_eq!(problems.len(), 3);
+        assert_eq!(problems.len(), 6);
         let allowed = "option 'redact_with': 'burn' is not allowed; allowed: mask, hash, drop";
         assert!(problems.iter().any(|problem| problem == allowed), "{problems:?}");
         let redact = problems.iter().find(|problem| problem.contains("'passwords'")).unwrap();

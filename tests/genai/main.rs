@@ -25,6 +25,9 @@ fn settings() -> Settings {
         redact: Vec::new(),
         patterns: Vec::new(),
         replacement: Replacement::Mask,
+        mark_findings: false,
+        copy_metadata: false,
+        record_key: None,
         position: Position { run: 7, after: 2 },
     }
 }

@@ -189,3 +189,47 @@ fn profiles_are_left_alone() {
     let (out, tally) = run(redacting(&[Detector::Email]), &chunk);
     assert_eq!((out, tally.malformed), (None, 0));
 }
+
+#[test]
+fn what_was_found_is_listed_where_asked_for() {
+    let key = "fluentbit.ai.findings";
+    let patterns = vec![Pattern::new("ticket", "TCK-[0-9]+", Some("a ticket")).unwrap()];
+    let settings = Settings {
+        mark_findings: true,
+        patterns,
+        ..redacting(&[Detector::Email, Detector::Secrets])
+    };
+    let mut chunk = Vec::new();
+    event(&span(), &json!({ "attributes": { "a": "c@d.org of TCK-1 joe@x.com" } }), &mut chunk);
+    event(&span(), &json!({ "attributes": { "a": "clean" } }), &mut chunk);
+    event(&span(), &json!({ "status": { "message": "joe@x.com" } }), &mut chunk);
+    let given = json!({ key: ["email", "theirs"], "a": "sk-a1B2c3D4e5F6g7H8i9" });
+    event(&span(), &json!({ "attributes": given }), &mut chunk);
+    event(
+        &json!({ "otlp": { "v": 1, "signal": "log" } }),
+        &json!({ "log": "joe@x.com" }),
+        &mut chunk,
+    );
+    event(&json!({}), &json!({ "log": "joe@x.com" }), &mut chunk);
+    let placed = json!({ "otlp": { "trace_id": "0af7651916cd43dd8448eb211c80319c" } });
+    event(&placed, &json!({ "log": "joe@x.com" }), &mut chunk);
+    let (out, _) = run(settings.clone(), &chunk);
+    let records = read(&out.unwrap());
+    assert_eq!(records[0].body["attributes"]["a"], "[email] of a ticket [email]");
+    assert_eq!(records[0].body["attributes"][key], json!(["ticket", "email"]));
+    assert_eq!(records[1].body, json!({ "attributes": { "a": "clean" } }));
+    assert_eq!(records[2].body["attributes"], json!({ key: ["email"] }));
+    assert_eq!(records[3].body["attributes"][key], json!(["email", "theirs", "secrets"]));
+    assert_eq!(records[4].metadata["otlp"]["attributes"], json!({ key: ["email"] }));
+    assert_eq!(records[4].body, json!({ "log": "[email]" }));
+    assert_eq!(records[5].body, json!({ "log": "[email]", key: ["email"] }));
+    assert_eq!((&records[6].metadata, &records[6].body), (&placed, &records[5].body));
+    // A pair that goes with what was found in it makes no difference.
+    let dropping = Settings { replacement: Replacement::Drop, ..settings };
+    let mut chunk = Vec::new();
+    let attributes: serde_json::Map<_, _> =
+        (0..16).map(|n| (format!("k{n}"), json!("joe@x.com"))).collect();
+    event(&span(), &json!({ "attributes": attributes }), &mut chunk);
+    let (out, _) = run(dropping, &chunk);
+    assert_eq!(read(&out.unwrap())[0].body["attributes"], json!({ key: ["email"] }));
+}

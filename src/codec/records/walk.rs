@@ -325,6 +325,36 @@ mod tests {
         ext(out, 0, &time);
     }
 
+    #[test]
+    fn pairs_in_another_order_are_read_each_time() {
+        let record = |signal: &str, service: &str| {
+            let mut out = Vec::new();
+            head(&mut out, 9);
+            map_header(&mut out, 1);
+            str(&mut out, "otlp");
+            map_header(&mut out, 3);
+            for (key, value) in [("resource", service), ("signal", signal)] {
+                str(&mut out, key);
+                str(&mut out, value);
+            }
+            str(&mut out, "v");
+            uint(&mut out, 1);
+            map_header(&mut out, 0);
+            out
+        };
+        let given = [("span", "shop"), ("metric", "shop"), ("log", "bank"), ("span", "bank")];
+        let chunk: Vec<u8> =
+            given.iter().flat_map(|(signal, service)| record(signal, service)).collect();
+        let read: Vec<_> = Records::new(&chunk)
+            .map(|event| {
+                let telemetry = event.unwrap().1.unwrap();
+                let service = crate::codec::msgpack::text_of(telemetry.resource.unwrap()).unwrap();
+                (telemetry.signal.unwrap().item(), service)
+            })
+            .collect();
+        assert_eq!(read, given);
+    }
+
     /// A log whose own pairs stand around the common ones.
     fn log(own: &str, service: &str, form: Option<&str>) -> Vec<u8> {
         let mut out = Vec::new();

@@ -1,10 +1,9 @@
 //! Attribute rules: what an endpoint gets instead of the attributes as they are. Works on the
 //! encoded request, so that it is the same for every kind of chunk. Pure: bytes in, bytes out.
 
-use ring::{digest, hmac};
-
 use super::units::{attributes_field, pair_of, text_of};
 use crate::codec::wire::{self, Fields, Nested, WireError, WireValue};
+use crate::digest::Digest;
 use crate::model::Signal;
 
 /// The name of an attribute: of the item (span, log record, data point) or of its resource.
@@ -21,10 +20,10 @@ pub struct AttributeKey {
 pub struct AttributeRules {
     /// Those that are left out.
     pub drop: Vec<AttributeKey>,
-    /// Those whose values become their SHA-256 in hex, so that equal ones stay equal.
+    /// Those whose values become their hash in hex, so that equal ones stay equal.
     pub hash: Vec<AttributeKey>,
-    /// The key of HMAC-SHA-256, which is used if it is given. A secret.
-    pub hash_key: Option<Vec<u8>>,
+    /// The hash, which may have a key.
+    pub digest: Digest,
     /// Those that get another name, with it; an attribute that has it already gives way.
     pub rename: Vec<(AttributeKey, String)>,
     /// Those that are added, with their texts; an attribute of that name gives way.
@@ -159,7 +158,7 @@ impl AttributeRules {
                 (None, false) => out.extend_from_slice(field.raw),
                 (renamed, hashed) => {
                     let name = renamed.map_or(name, |(_, new)| new.as_bytes());
-                    let hash = hashed.then(|| self.digest(value));
+                    let hash = hashed.then(|| self.hash_of(value));
                     write_pair(out, list, name, value, hash.as_deref());
                 }
             }
@@ -171,14 +170,10 @@ impl AttributeRules {
     }
 
     /// The hash of a value: of its text, or of its encoded form where it has none.
-    fn digest(&self, value: &[u8]) -> String {
+    fn hash_of(&self, value: &[u8]) -> String {
         let text = text_of(value);
         let bytes = text.as_deref().map_or(value, str::as_bytes);
-        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        match &self.hash_key {
-            Some(key) => hex(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), bytes).as_ref()),
-            None => hex(digest::digest(&digest::SHA256, bytes).as_ref()),
-        }
+        self.digest.hex(bytes)
     }
 }
 

@@ -12,7 +12,7 @@ fn rules() -> AttributeRules {
     AttributeRules {
         drop: vec![key("secret.*"), key("resource.host.name")],
         hash: vec![key("user.id")],
-        hash_key: None,
+        digest: Digest::default(),
         rename: vec![(key("old"), "new".to_owned())],
         add: vec![
             (key("team"), "red".to_owned()),
@@ -66,11 +66,11 @@ fn spans_and_their_resources_change_as_the_rules_say() {
 
 #[test]
 fn a_key_makes_another_hash() {
-    let rules = AttributeRules { hash_key: Some(b"key".to_vec()), ..rules() };
+    let rules = AttributeRules { digest: Digest::keyed(b"key"), ..rules() };
     let mut value = Vec::new();
     wire::bytes(&mut value, 1, b"The quick brown fox jumps over the lazy dog");
     let hmac = "f7bc83f430538424b13298e6aa6fb143ef4d59a14946175997479dbc2d1a3cd8";
-    assert_eq!(rules.digest(&value), hmac);
+    assert_eq!(rules.hash_of(&value), hmac);
 }
 
 #[test]

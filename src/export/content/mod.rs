@@ -2,6 +2,7 @@
 //! are not to see them. The item keeps its skeleton and says what was removed.
 
 mod errors;
+mod kept;
 mod names;
 
 pub(super) use names::is_content;
@@ -151,11 +152,12 @@ pub(super) fn apply(
 ) -> Option<Cleaned> {
     let most = match policy {
         Content::Keep => return None,
-        Content::ErrorsOnly if errors::is_error(event, telemetry) => return None,
-        Content::Drop | Content::ErrorsOnly => None,
+        Content::Only(reasons) if kept::is_kept(reasons, event, telemetry) => return None,
+        Content::Drop | Content::Only(_) => None,
         Content::Truncate(most) => Some(most),
     };
     let names = Names { list: Vec::new(), most };
+    let telemetry = telemetry.filter(|telemetry| !telemetry.is_ordinary(event));
     match telemetry.map(|telemetry| telemetry.signal.unwrap_or(Signal::Logs)) {
         Some(Signal::Traces) => clean_span(event.body, names),
         Some(Signal::Metrics | Signal::Profiles) => None,

@@ -1,6 +1,9 @@
 use super::*;
 use crate::codec::msgpack::{ext, int};
 use crate::codec::records::Events;
+use crate::export::KeptFor;
+use crate::genai::FINDINGS;
+use crate::sampling::Threshold;
 
 fn map(pairs: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let mut out = Vec::new();
@@ -134,6 +137,12 @@ fn other_logs_lose_what_is_named_as_content() {
     let changed = cleaned(&event(None, &body)).unwrap();
     assert_eq!(keys(&changed.body.unwrap()), ["log", REMOVED]);
     assert!(cleaned(&event(None, &map(&[("log", text("x"))]))).is_none());
+
+    // An ordinary log that got its place in a trace stays one.
+    let placed = event(Some(map(&[("trace_id", text("x"))])), &body);
+    let changed = cleaned(&placed).unwrap();
+    assert!(changed.metadata.is_none());
+    assert_eq!(keys(&changed.body.unwrap()), ["log", REMOVED]);
 }
 
 proptest::proptest! {
@@ -191,12 +200,65 @@ fn long_content_is_cut_and_short_content_stays() {
 #[test]
 fn content_of_errors_is_kept() {
     let attributes = || ("attributes", map(&[("gen_ai.input.messages", text("x"))]));
-    assert!(with(Content::ErrorsOnly, &span_with(&[attributes()])).is_some());
+    let errors_only = Content::Only(KeptFor { errors: true, ..KeptFor::default() });
+    assert!(with(errors_only, &span_with(&[attributes()])).is_some());
     let status = ("status", map(&[("code", text("error"))]));
-    assert!(with(Content::ErrorsOnly, &span_with(&[attributes(), status])).is_none());
+    assert!(with(errors_only, &span_with(&[attributes(), status])).is_none());
     for (level, kept) in [("ERROR", true), ("critical", true), ("info", false)] {
         let body = map(&[("level", text(level)), ("gen_ai.prompt", text("x"))]);
         let bytes = event(None, &body);
-        assert_eq!(with(Content::ErrorsOnly, &bytes).is_none(), kept, "{level}");
+        assert_eq!(with(errors_only, &bytes).is_none(), kept, "{level}");
     }
+}
+
+fn only(findings: bool, percentage: f64) -> Content {
+    let sample = Threshold::from_percentage(percentage);
+    Content::Only(KeptFor { errors: false, findings, sample })
+}
+
+#[test]
+fn content_of_items_with_findings_is_kept() {
+    let prompt = ("gen_ai.prompt", text("x"));
+    for (names, kept) in [(list(&[text("email")]), true), (list(&[]), false), (text(""), false)] {
+        let pairs = [prompt.clone(), (FINDINGS, names)];
+        let span = span_with(&[("attributes", map(&pairs))]);
+        assert_eq!(with(only(true, 0.0), &span).is_none(), kept);
+        let log = event(Some(map(&[("attributes", map(&pairs))])), &map(&[]));
+        assert_eq!(with(only(true, 0.0), &log).is_none(), kept);
+        let plain = event(None, &map(&pairs));
+        assert_eq!(with(only(true, 0.0), &plain).is_none(), kept);
+        let placed = event(Some(map(&[("trace_id", text("x"))])), &map(&pairs));
+        assert_eq!(with(only(true, 0.0), &placed).is_none(), kept);
+        assert!(with(only(false, 0.0), &plain).is_some());
+    }
+}
+
+#[test]
+fn a_percentage_of_content_goes_by_traces() {
+    let (low, high) = ("0".repeat(18) + "7fffffffffffff", "0".repeat(18) + "80000000000000");
+    let prompt = ("gen_ai.prompt", text("x"));
+    let attributes = ("attributes", map(std::slice::from_ref(&prompt)));
+    for (id, kept) in [(&low, false), (&high, true)] {
+        let span = span_with(&[("trace_id", text(id)), attributes.clone()]);
+        assert_eq!(with(only(false, 50.0), &span).is_none(), kept, "{id}");
+        assert!(with(only(false, 100.0), &span).is_none());
+        // What the trace state says counts more than the id.
+        let state = ("trace_state", text("ot=rv:80000000000000"));
+        let span = span_with(&[("trace_id", text(id)), state, attributes.clone()]);
+        assert!(with(only(false, 50.0), &span).is_none());
+        let otlp = map(&[("trace_id", text(id)), attributes.clone()]);
+        assert_eq!(with(only(false, 50.0), &event(Some(otlp), &[0x80])).is_none(), kept);
+        let plain = event(None, &map(&[("traceId", text(id)), prompt.clone()]));
+        assert_eq!(with(only(false, 50.0), &plain).is_none(), kept, "{id}");
+    }
+    // Without a trace each item decides for itself, always the same way.
+    let plain = |n: i64| {
+        let mut number = Vec::new();
+        int(&mut number, n);
+        event(None, &map(&[prompt.clone(), ("n", number)]))
+    };
+    let kept = |n: &i64| with(only(false, 25.0), &plain(*n)).is_none();
+    let once: Vec<i64> = (0..1000).filter(kept).collect();
+    assert!((180..320).contains(&once.len()), "{}", once.len());
+    assert_eq!(once, (0..1000).filter(kept).collect::<Vec<_>>());
 }

@@ -106,6 +106,18 @@ impl Group {
         }
     }
 
+    /// Whether no member would be sent anything now. A name that was not looked up yet may have
+    /// members.
+    pub(super) fn refuses(&self) -> bool {
+        let refuse = |roster: &Roster| {
+            !roster.members.is_empty() && roster.members.iter().all(|member| member.refuses())
+        };
+        match &self.source {
+            Source::Listed(roster) => refuse(roster),
+            Source::Resolved(_) => false,
+        }
+    }
+
     /// Sends requests and says what of each is done now.
     pub(super) async fn deliver(&self, work: Vec<Work>) -> Vec<(u32, Units)> {
         let roster = match &self.source {

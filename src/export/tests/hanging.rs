@@ -96,3 +96,34 @@ fn a_late_answer_is_not_lost() {
     assert_eq!(bench.count("sent_items_total", &["late"]), 40);
     assert_eq!(healthy.seen().len(), 1);
 }
+
+/// Scenario: an endpoint is away for long and the host brings a large chunk again and again.
+/// Guarantees: that costs next to nothing until the endpoint is asked again, and then it gets the
+/// chunk.
+#[test]
+fn a_chunk_that_only_an_absent_endpoint_misses_is_not_read_again() {
+    let receiver = Receiver::start(|n, _| match n {
+        0 => Say::Http(503, vec![("retry-after", "2".to_owned())], Vec::new()),
+        _ => Say::Accept,
+    });
+    let healthy = Receiver::accepting();
+    let bench = Bench::new(vec![endpoint("healthy", &healthy), endpoint("away", &receiver)]);
+    let spans = (0..100).map(|number| span(number, vec![text("k", &"v".repeat(20_000))])).collect();
+    let large = trace_chunk(&traces(spans));
+    let start = now();
+    assert_eq!(bench.deliver(2, &large), Fate::Retry);
+    let first = start.elapsed();
+    let start = now();
+    for _ in 0..20 {
+        assert_eq!(bench.deliver(2, &large), Fate::Retry);
+    }
+    let twenty = start.elapsed();
+    assert!(twenty < first * 10, "{twenty:?} for twenty, {first:?} for the first");
+    assert_eq!(bench.count("deferred_requests_total", &["away"]), 20);
+    assert_eq!(receiver.seen().len(), 1);
+    std::thread::sleep(Duration::from_millis(2_100).saturating_sub(twenty));
+    assert_eq!(bench.deliver(2, &large), Fate::Done);
+    assert_eq!(bench.count("sent_items_total", &["away"]), 100);
+    assert_eq!(bench.count("sent_items_total", &["healthy"]), 100);
+    assert_eq!(bench.count("exporter_received_items_total", &["traces"]), 100);
+}

@@ -7,7 +7,7 @@ use prost::Message;
 use super::data::{span, trace_chunk, traces};
 use super::receiver::{Receiver, Say};
 use super::size::spans_of;
-use super::{Bench, Fate, endpoint};
+use super::{Bench, Fate, endpoint, grpc};
 use crate::export::DeadLetter;
 
 fn chunk() -> Vec<u8> {
@@ -61,4 +61,47 @@ fn they_go_to_a_file_until_it_is_full() {
     assert_eq!(bench.count("dead_letter_items_total", &["main"]), kept);
     assert_eq!(bench.count("dropped_items_total", &["main", "refused"]), 15 - kept);
     assert!(bench.log().contains("a dead letter cannot be kept"));
+}
+
+#[test]
+fn items_that_are_all_rejected_are_known_and_become_letters() {
+    let all = Receiver::start(|_, _| Say::Partial(5, "no such tenant"));
+    let over_grpc = Receiver::start(|_, _| Say::Partial(5, "no such tenant"));
+    let some = Receiver::start(|_, _| Say::Partial(4, "too old"));
+    let more = Receiver::start(|_, _| Say::Partial(6, "who knows what"));
+    let without = Receiver::start(|_, _| Say::Partial(5, "no such tenant"));
+    let rest = Receiver::start(|n, _| match n {
+        0 => Say::Http(503, Vec::new(), Vec::new()),
+        _ => Say::Accept,
+    });
+    let letters = endpoint("rest", &rest);
+    let with = |settings: crate::export::EndpointSettings| crate::export::EndpointSettings {
+        dead_letter: Some(DeadLetter::Endpoint(Box::new(letters.clone()))),
+        ..settings
+    };
+    let bench = Bench::new(vec![
+        with(endpoint("all", &all)),
+        with(endpoint("some", &some)),
+        with(endpoint("more", &more)),
+        endpoint("without", &without),
+    ]);
+    // The letters cannot be taken yet: none of the items is lost, none is done.
+    assert_eq!(bench.deliver(1, &chunk()), Fate::Retry);
+    assert_eq!(bench.deliver(1, &chunk()), Fate::Done);
+    assert_eq!(spans_of(&rest, |n| n == 1).len(), 5);
+    assert_eq!(bench.count("dead_letter_items_total", &["all"]), 5);
+    assert_eq!(bench.count("dead_letter_items_total", &[]), 5);
+    assert_eq!(bench.count("dropped_items_total", &["all"]), 0);
+    assert_eq!(bench.count("dropped_items_total", &["some", "rejected"]), 4);
+    assert_eq!(bench.count("sent_items_total", &["some"]), 1);
+    assert_eq!(bench.count("dropped_items_total", &["more", "rejected"]), 5);
+    assert_eq!(bench.count("dropped_items_total", &["without", "rejected"]), 5);
+    assert_eq!(bench.count("partial_successes_total", &["all"]), 2);
+    assert_eq!((some.seen().len(), without.seen().len()), (1, 1));
+    let words = "5 items of traces are dead letters: all items were rejected: no such tenant";
+    assert!(bench.log().contains(words));
+    // Over gRPC as well.
+    let bench = Bench::new(vec![with(grpc("grpc", &over_grpc))]);
+    assert_eq!(bench.deliver(1, &chunk()), Fate::Done);
+    assert_eq!(bench.count("dead_letter_items_total", &["grpc"]), 5);
 }

@@ -1,5 +1,6 @@
 //! An exporter against receivers with scripted answers.
 
+mod carried;
 pub(super) mod data;
 mod delivery;
 mod groups;

@@ -6,10 +6,11 @@
 //! bytes in, bytes out.
 
 mod attributes;
+mod point;
 mod shrink;
 
 pub(super) use attributes::{attribute, pair_of, text_of};
-pub(super) use shrink::shrink;
+pub(super) use shrink::{Shrunk, shrink};
 
 use crate::codec::wire::{self, Fields, Nested, WireError, WireValue};
 use crate::model::Signal;
@@ -48,6 +49,8 @@ pub(super) struct Batch<'a> {
     scopes: Vec<(usize, Head<'a>)>,
     metrics: Vec<Metric<'a>>,
     units: Vec<Unit<'a>>,
+    /// Of profiles, what all of them share: the dictionary.
+    shared: Vec<&'a [u8]>,
 }
 
 /// Calls `found` with the number, the content (for messages and text) and the whole of each field.
@@ -119,10 +122,16 @@ impl<'a> Batch<'a> {
             scopes: Vec::new(),
             metrics: Vec::new(),
             units: Vec::new(),
+            shared: Vec::new(),
         };
-        each(request, |number, content, _| match (number, content) {
+        each(request, |number, content, raw| match (number, content) {
             (1, Some(resource)) => batch.add_resource(resource),
-            _ => Ok(()),
+            _ => {
+                if signal == Signal::Profiles {
+                    batch.shared.push(raw);
+                }
+                Ok(())
+            }
         })?;
         Ok(batch)
     }
@@ -187,15 +196,20 @@ impl<'a> Batch<'a> {
         scope.map_or(&[], |(_, head)| head.message)
     }
 
-    /// The number of the field that holds a unit's attributes.
-    pub(super) fn attributes_field(&self, unit: usize) -> u32 {
+    /// The field of the data of a data point's metric, which says the kind; 0 for other items.
+    pub(super) fn kind(&self, unit: usize) -> u32 {
         let metric = self.units.get(unit).and_then(|unit| self.metrics.get(unit.metric));
-        attributes_field(self.signal, metric.map_or(0, |metric| metric.kind))
+        metric.map_or(0, |metric| metric.kind)
     }
 
-    /// A request of these units, which are in rising order; `replaced` stands for the bytes of each
-    /// of them if given.
-    pub(super) fn build(&self, units: &[usize], replaced: Option<&[u8]>) -> Vec<u8> {
+    /// The number of the field that holds a unit's attributes.
+    pub(super) fn attributes_field(&self, unit: usize) -> u32 {
+        attributes_field(self.signal, self.kind(unit))
+    }
+
+    /// A request of these units, which are in rising order; `replaced` stands for each of them if
+    /// given.
+    pub(super) fn build(&self, units: &[usize], replaced: Option<&Shrunk>) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.size(units));
         let chosen: Vec<&Unit<'a>> = units.iter().filter_map(|at| self.units.get(*at)).collect();
         let resource_of = |unit: &Unit<'_>| self.scopes.get(unit.scope).map(|(at, _)| *at);
@@ -214,12 +228,14 @@ impl<'a> Batch<'a> {
             }
             resource.close(&mut out);
         }
+        self.shared.iter().for_each(|raw| out.extend_from_slice(raw));
         out
     }
 
-    fn write_items(&self, out: &mut Vec<u8>, units: &[&Unit<'a>], replaced: Option<&[u8]>) {
+    fn write_items(&self, out: &mut Vec<u8>, units: &[&Unit<'a>], replaced: Option<&Shrunk>) {
+        let bytes = |unit: &Unit<'a>| replaced.map_or(unit.item, |shrunk| &shrunk.item);
         if self.signal != Signal::Metrics {
-            units.iter().for_each(|unit| wire::bytes(out, 2, replaced.unwrap_or(unit.item)));
+            units.iter().for_each(|unit| wire::bytes(out, 2, bytes(unit)));
             return;
         }
         for of_metric in units.chunk_by(|a, b| a.metric == b.metric) {
@@ -228,9 +244,10 @@ impl<'a> Batch<'a> {
             let nested = Nested::open(out, 2, 200);
             metric.head.iter().for_each(|raw| out.extend_from_slice(raw));
             let data = Nested::open(out, metric.kind, 200);
-            of_metric.iter().for_each(|unit| wire::bytes(out, 1, replaced.unwrap_or(unit.item)));
+            of_metric.iter().for_each(|unit| wire::bytes(out, 1, bytes(unit)));
             metric.rest.iter().for_each(|raw| out.extend_from_slice(raw));
             data.close(out);
+            out.extend_from_slice(replaced.map_or(&[], |shrunk| &shrunk.metadata));
             nested.close(out);
         }
     }

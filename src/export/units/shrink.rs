@@ -1,9 +1,10 @@
-//! Makes one span or log record smaller by cutting its longest texts, and says which.
+//! Makes one item smaller by cutting its longest texts, and says which.
 
 use std::collections::HashMap;
 
 use super::super::content::is_content;
 use super::attributes::pair_of;
+use super::point::shrink_point;
 use crate::codec::wire::{self, Fields, Nested, WireError, WireValue};
 use crate::model::Signal;
 
@@ -19,9 +20,11 @@ const MAX_NAME: usize = 128;
 
 /// The messages on the way to a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Span,
     Log,
+    /// A data point, with the field of its attributes.
+    Point(u32),
     Event,
     Link,
     Pair,
@@ -43,6 +46,7 @@ const fn field(kind: Kind, number: u32) -> Field {
         (Kind::Span, 9) | (Kind::Log, 6) | (Kind::Event, 3) | (Kind::Link, 4) | (Kind::List, 1) => {
             Field::Message(Kind::Pair)
         }
+        (Kind::Point(attributes), number) if number == attributes => Field::Message(Kind::Pair),
         (Kind::Span, 11) => Field::Message(Kind::Event),
         (Kind::Span, 13) => Field::Message(Kind::Link),
         (Kind::Log, 5) | (Kind::Pair, 2) | (Kind::Array, 1) => Field::Message(Kind::Value),
@@ -64,6 +68,8 @@ struct Leaf {
 struct Walk<'c> {
     leaves: Vec<Leaf>,
     cuts: Option<&'c HashMap<usize, usize>>,
+    /// Whether what is cut ends with a hash of the whole text.
+    hashed: bool,
     out: Vec<u8>,
 }
 
@@ -103,25 +109,54 @@ impl Walk<'_> {
     fn leaf(&mut self, number: u32, bytes: &[u8], name: &str, is_text: bool) {
         let kept = self.cuts.and_then(|cuts| cuts.get(&self.leaves.len())).copied();
         self.leaves.push(Leaf { name: name.to_owned(), length: bytes.len() });
-        let mut end = kept.unwrap_or(bytes.len()).min(bytes.len());
-        if let Ok(text) = std::str::from_utf8(bytes)
-            && is_text
-        {
+        let Some(kept) = kept.filter(|kept| *kept < bytes.len()) else {
+            return wire::bytes(&mut self.out, number, bytes);
+        };
+        let mut tail = String::new();
+        if self.hashed {
+            tail = format!("~{:016x}", xxhash_rust::xxh3::xxh3_64(bytes));
+        }
+        let mut end = kept.saturating_sub(tail.len());
+        if let (true, Ok(text)) = (is_text, std::str::from_utf8(bytes)) {
             end = text.floor_char_boundary(end);
         }
-        wire::bytes(&mut self.out, number, bytes.get(..end).unwrap_or(bytes));
+        let cut = [bytes.get(..end).unwrap_or_default(), tail.as_bytes()].concat();
+        wire::bytes(&mut self.out, number, &cut);
     }
 }
 
-/// The item in at most `target` bytes, by cutting content first and the longest text first; `None`
-/// if cutting texts does not make it that small, or it is no span or log record.
-pub(in crate::export) fn shrink(signal: Signal, item: &[u8], target: usize) -> Option<Vec<u8>> {
-    let (kind, field) = match signal {
+/// A smaller item.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::export) struct Shrunk {
+    /// Its bytes.
+    pub(in crate::export) item: Vec<u8>,
+    /// Fields that the metric of a data point gets beside its own.
+    pub(super) metadata: Vec<u8>,
+}
+
+/// The item in at most `target` bytes; `None` if it cannot be made that small. `kind` is the field
+/// of the data of a data point's metric.
+pub(in crate::export) fn shrink(
+    signal: Signal,
+    kind: u32,
+    item: &[u8],
+    target: usize,
+) -> Option<Shrunk> {
+    let (message, field) = match signal {
         Signal::Traces => (Kind::Span, 9),
         Signal::Logs => (Kind::Log, 6),
-        Signal::Metrics | Signal::Profiles => return None,
+        Signal::Metrics => return shrink_point(kind, item, target),
+        Signal::Profiles => return None,
     };
-    let mut walk = Walk { leaves: Vec::new(), cuts: None, out: Vec::new() };
+    let item = cut_texts(message, field, item, target)?;
+    Some(Shrunk { item, metadata: Vec::new() })
+}
+
+/// The item in at most `target` bytes, by cutting content first and the longest text first; `None`
+/// if cutting texts does not make it that small. What was cut is listed in the attributes, which
+/// are in field `field`.
+pub(super) fn cut_texts(kind: Kind, field: u32, item: &[u8], target: usize) -> Option<Vec<u8>> {
+    let mut walk = Walk { leaves: Vec::new(), cuts: None, hashed: false, out: Vec::new() };
     walk.message(kind, item, "", 0).ok()?;
     let leaves = walk.leaves;
     let mut order: Vec<usize> = (0..leaves.len()).collect();
@@ -131,6 +166,7 @@ pub(in crate::export) fn shrink(signal: Signal, item: &[u8], target: usize) -> O
         std::cmp::Reverse((content, leaf.map_or(0, |leaf| leaf.length)))
     };
     order.sort_by_key(rank);
+    let hashed = matches!(kind, Kind::Point(_));
     // The list of names grows with each cut.
     let mut excess = item.len().saturating_add(64).saturating_sub(target);
     let (mut cuts, mut names) = (HashMap::new(), Vec::<&str>::new());
@@ -144,14 +180,17 @@ pub(in crate::export) fn shrink(signal: Signal, item: &[u8], target: usize) -> O
             names.push(name);
             excess = excess.saturating_add(name.len()).saturating_add(8);
         }
-        let cut = excess.min(leaf.length - LEAST);
-        excess -= cut;
-        cuts.insert(at, leaf.length - cut);
+        let mut kept = leaf.length.saturating_sub(excess).max(LEAST);
+        if hashed {
+            kept = 1 << kept.ilog2();
+        }
+        excess = excess.saturating_sub(leaf.length.saturating_sub(kept));
+        cuts.insert(at, kept);
     }
     if excess > 0 || cuts.is_empty() {
         return None;
     }
-    let mut walk = Walk { leaves: Vec::new(), cuts: Some(&cuts), out: Vec::new() };
+    let mut walk = Walk { leaves: Vec::new(), cuts: Some(&cuts), hashed, out: Vec::new() };
     walk.message(kind, item, "", 0).ok()?;
     let mut out = walk.out;
     list_attribute(&mut out, field, TRUNCATED, &names);
@@ -159,7 +198,7 @@ pub(in crate::export) fn shrink(signal: Signal, item: &[u8], target: usize) -> O
 }
 
 /// Appends an attribute whose value is a list of texts.
-fn list_attribute(out: &mut Vec<u8>, field: u32, key: &str, names: &[&str]) {
+pub(super) fn list_attribute(out: &mut Vec<u8>, field: u32, key: &str, names: &[&str]) {
     let pair = Nested::open(out, field, 100);
     wire::bytes(out, 1, key.as_bytes());
     let value = Nested::open(out, 2, 100);

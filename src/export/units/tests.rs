@@ -67,7 +67,7 @@ fn content_is_cut_first_and_the_cut_is_told() {
         text("gen_ai.input.messages", &long),
     ];
     let item = span(1, attributes).encode_to_vec();
-    let shrunk = shrink(Signal::Traces, &item, 5_000).unwrap();
+    let shrunk = shrink(Signal::Traces, 0, &item, 5_000).unwrap().item;
     assert!(shrunk.len() <= 5_000 && shrunk.len() > 4_900, "{}", shrunk.len());
     let shrunk = Span::decode(shrunk.as_slice()).unwrap();
     let value = |key: &str| {
@@ -81,23 +81,24 @@ fn content_is_cut_first_and_the_cut_is_told() {
     let Value::ArrayValue(names) = value("fluentbit.ai.truncated") else { panic!() };
     assert_eq!(names.values.len(), 1);
     // Smaller still: other texts follow.
-    let shrunk = shrink(Signal::Traces, &item, 600).unwrap();
+    let shrunk = shrink(Signal::Traces, 0, &item, 600).unwrap().item;
     assert!(shrunk.len() <= 600);
-    assert!(shrink(Signal::Traces, &item, 60).is_none());
+    assert!(shrink(Signal::Traces, 0, &item, 60).is_none());
 }
 
 #[test]
 fn a_log_body_is_cut() {
     let request = logs(&[&"x".repeat(2_000)]).encode_to_vec();
     let batch = Batch::read(Signal::Logs, &request).unwrap();
-    let shrunk = shrink(Signal::Logs, batch.item(0), 500).unwrap();
+    let shrunk = shrink(Signal::Logs, 0, batch.item(0), 500).unwrap();
     let built = batch.build(&[0], Some(&shrunk));
     let log = ExportLogsServiceRequest::decode(built.as_slice()).unwrap();
     let record = &log.resource_logs[0].scope_logs[0].log_records[0];
     let Some(Value::StringValue(body)) = record.body.clone().unwrap().value else { panic!() };
     assert!(body.len() < 400 && body.len() > 300);
     assert_eq!(record.attributes[0].key, "fluentbit.ai.truncated");
-    assert_eq!(shrink(Signal::Metrics, b"", 5), None);
+    assert_eq!(shrink(Signal::Metrics, 5, b"", 5), None);
+    assert_eq!(shrink(Signal::Profiles, 0, b"", 5), None);
 }
 
 proptest::proptest! {
@@ -109,7 +110,54 @@ proptest::proptest! {
                 let built = batch.build(&every, None);
                 proptest::prop_assert_eq!(Batch::read(signal, &built).unwrap().len(), batch.len());
             }
-            let _shrunk = shrink(signal, &bytes, 40);
+            for kind in [5, 9, 10, 11] {
+                let _shrunk = shrink(signal, kind, &bytes, 140);
+            }
         }
     }
+}
+
+#[test]
+fn points_of_every_kind_lose_exemplars_before_attributes() {
+    use opentelemetry_proto::tonic::metrics::v1::{
+        Exemplar, ExponentialHistogramDataPoint, HistogramDataPoint, NumberDataPoint,
+        SummaryDataPoint,
+    };
+    let attributes = || vec![text("k", &"v".repeat(1_000))];
+    let filtered_attributes = vec![text("k", &"v".repeat(1_000))];
+    let exemplars = || {
+        vec![Exemplar { filtered_attributes: filtered_attributes.clone(), ..Exemplar::default() }]
+    };
+    let number =
+        NumberDataPoint { attributes: attributes(), exemplars: exemplars(), ..Default::default() };
+    let explicit = HistogramDataPoint {
+        attributes: attributes(),
+        exemplars: exemplars(),
+        ..Default::default()
+    };
+    let exponential = ExponentialHistogramDataPoint {
+        attributes: attributes(),
+        exemplars: exemplars(),
+        ..Default::default()
+    };
+    for (kind, item) in [
+        (5, number.encode_to_vec()),
+        (7, number.encode_to_vec()),
+        (9, explicit.encode_to_vec()),
+        (10, exponential.encode_to_vec()),
+    ] {
+        let less = shrink(Signal::Metrics, kind, &item, 1_200).unwrap();
+        let field = attributes_field(Signal::Metrics, kind);
+        assert_eq!(attribute(&less.item, field, "k").unwrap().len(), 1_000, "{kind}");
+        assert!(less.item.len() <= 1_100 && !less.metadata.is_empty(), "{kind}");
+        let least = shrink(Signal::Metrics, kind, &item, 700).unwrap();
+        let value = attribute(&least.item, field, "k").unwrap();
+        assert_eq!((value.len(), value.find('~')), (512, Some(495)), "{kind}");
+        assert!(least.item.len() <= 600);
+        assert!(shrink(Signal::Metrics, kind, &item, 150).is_none());
+    }
+    let summary = SummaryDataPoint { attributes: attributes(), ..Default::default() };
+    let less = shrink(Signal::Metrics, 11, &summary.encode_to_vec(), 700).unwrap();
+    assert_eq!(attribute(&less.item, 7, "k").unwrap().len(), 512);
+    assert!(less.metadata.is_empty());
 }

@@ -203,6 +203,14 @@ impl Redactor {
         }
     }
 
+    /// The name of what found something.
+    pub(crate) fn name(&self, finder: Finder) -> &str {
+        match finder {
+            Finder::Detector(detector) => detector.name(),
+            Finder::Pattern(index) => self.patterns.get(index).map_or("", Pattern::name),
+        }
+    }
+
     fn find(&self, detector: Detector, text: &[u8], from: usize) -> Option<Hit> {
         match detector {
             Detector::Secrets => self.secrets.as_ref()?.find(text, from),

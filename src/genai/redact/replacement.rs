@@ -1,6 +1,6 @@
 //! What stands in the place of text that was found.
 
-use ring::hmac;
+use crate::digest::Digest;
 
 /// What becomes of the text that a detector or pattern finds.
 #[derive(Debug, Clone)]
@@ -19,7 +19,7 @@ pub enum Replacement {
 /// Whoever has the key can find out which text a hash stands for by trying texts: there are few
 /// telephone numbers. That is why there is no hash without a key.
 #[derive(Debug, Clone)]
-pub struct HashKey(Box<hmac::Key>);
+pub struct HashKey(Digest);
 
 impl HashKey {
     /// The shortest key that is any use, in bytes.
@@ -28,15 +28,13 @@ impl HashKey {
     /// A key; `None` if it is too short.
     #[must_use]
     pub fn new(secret: &[u8]) -> Option<Self> {
-        let key = || Self(Box::new(hmac::Key::new(hmac::HMAC_SHA256, secret)));
-        (secret.len() >= Self::SHORTEST).then(key)
+        (secret.len() >= Self::SHORTEST).then(|| Self(Digest::keyed(secret)))
     }
 
     /// Appends the first 64 bits of the text's HMAC-SHA-256 (RFC 2104) as 16 letters, where `a` to
     /// `p` stand for 0 to 15: a hash with digits could be taken for a number by the next detector.
     fn write(&self, text: &[u8], out: &mut Vec<u8>) {
-        let tag = hmac::sign(&self.0, text);
-        for byte in tag.as_ref().iter().take(8) {
+        for byte in self.0.of(text).iter().take(8) {
             out.extend_from_slice(&[b'a' + (byte >> 4), b'a' + (byte & 15)]);
         }
     }

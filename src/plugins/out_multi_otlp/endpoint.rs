@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use http::Uri;
 
-use super::{headers, together};
+use super::{content, headers, together};
 use crate::condition::Condition;
 use crate::config::{Parser, parse_bool, parse_duration, parse_list, parse_size};
-use crate::export::{Compression, Content, EndpointSettings, OnError, Protocol};
+use crate::export::{Compression, EndpointSettings, OnError, Protocol};
 use crate::model::Signal;
 
 /// One line of help for the host.
@@ -17,7 +17,8 @@ pub(super) const HELP: &str = "endpoint.NAME.KEY: url, protocol (http/protobuf, 
     headers_file, header_from (NAME=resource.KEY, scope.KEY or attributes.KEY), http_user, \
     http_passwd, bearer_token, bearer_token_file, oauth2.token_url, oauth2.client_id, \
     oauth2.client_secret, oauth2.scopes, oauth2.audience, compression (none, gzip, zstd), timeout, \
-    signals, where, on_error (drop, keep), content (keep, drop, truncate:BYTES, errors_only), \
+    signals, where, on_error (drop, keep), content (keep, drop, truncate:BYTES, or one or more of \
+    errors_only, findings_only, sample:PERCENT), \
     attributes.add (KEY=VALUE), attributes.drop, attributes.rename (OLD=NEW), attributes.hash, \
     attributes.hash_key; KEY is of the item, or of its resource as resource.KEY; sampling_percentage, \
     max_request_size, dead_letter (name of an endpoint), dead_letter_file, dead_letter_file_size, \
@@ -205,7 +206,7 @@ fn set(endpoint: &mut EndpointSettings, key: &str, value: &str) -> Result<(), Wr
         "on_error" => {
             endpoint.on_error = word(value, &[("drop", OnError::Drop), ("keep", OnError::Keep)])?;
         }
-        "content" => endpoint.content = content(value)?,
+        "content" => endpoint.content = content::parse(value)?,
         "sampling_percentage" => endpoint.sampling_percentage = Some(percentage(value)?),
         "max_request_size" => endpoint.max_request_size = request_size(value)?,
         "headers_file" => endpoint.credentials.headers_file = Some(PathBuf::from(value)),
@@ -303,19 +304,6 @@ fn condition(value: &str) -> Result<Condition, Wrong> {
         return Err(words.to_owned());
     }
     Ok(condition)
-}
-
-fn content(value: &str) -> Result<Content, Wrong> {
-    let lower = value.to_ascii_lowercase();
-    if let Some(bytes) = lower.strip_prefix("truncate:") {
-        let bytes = parse_size(bytes.trim()).and_then(|bytes| usize::try_from(bytes).ok());
-        return bytes.filter(|bytes| *bytes > 0).map(Content::Truncate).ok_or_else(|| {
-            "allowed: truncate:BYTES, as in truncate:500 or truncate:4k".to_owned()
-        });
-    }
-    let words =
-        [("keep", Content::Keep), ("drop", Content::Drop), ("errors_only", Content::ErrorsOnly)];
-    word(value, &words).map_err(|_| "allowed: keep, drop, truncate:BYTES, errors_only".to_owned())
 }
 
 fn percentage(value: &str) -> Result<f64, Wrong> {

@@ -1,5 +1,6 @@
 //! `multi_otlp`: OTLP to several endpoints.
 
+mod content;
 mod endpoint;
 mod group;
 mod headers;
@@ -152,7 +153,7 @@ type Family = BTreeMap<String, Vec<(String, String)>>;
 /// A list in a file stands for a list of words where a key takes that.
 fn with_lists(mut family: Family) -> Family {
     for given in family.values_mut() {
-        for key in ["signals", "oauth2.scopes"] {
+        for key in ["signals", "content", "oauth2.scopes"] {
             let values = given.iter().filter(|(known, _)| known == key);
             let values: Vec<String> = values.map(|(_, value)| value.clone()).collect();
             if values.len() > 1 {

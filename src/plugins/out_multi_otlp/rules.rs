@@ -3,6 +3,7 @@
 use super::endpoint::{Given, last};
 use super::together::Wrong;
 use crate::config::parse_list;
+use crate::digest::Digest;
 use crate::export::{AttributeKey, AttributeRules};
 
 /// Reads the rules; `None` if there are none.
@@ -36,9 +37,11 @@ pub(super) fn parse(given: &Given) -> Result<Option<AttributeRules>, Wrong> {
     };
     rules.drop = keys("attributes.drop");
     rules.hash = keys("attributes.hash");
-    rules.hash_key = last(given, "attributes.hash_key").map(|key| key.as_bytes().to_vec());
-    if rules.hash_key.is_some() && rules.hash.is_empty() {
-        return Err(("attributes.hash_key", "it needs attributes.hash".to_owned()));
+    if let Some(key) = last(given, "attributes.hash_key") {
+        if rules.hash.is_empty() {
+            return Err(("attributes.hash_key", "it needs attributes.hash".to_owned()));
+        }
+        rules.digest = Digest::keyed(key.as_bytes());
     }
     Ok((!rules.is_empty()).then_some(rules))
 }

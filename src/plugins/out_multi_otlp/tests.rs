@@ -216,8 +216,8 @@ fn a_file_holds_the_same_options() {
 max_in_flight: 5
 groups: [gates]
 endpoint:
-  a: {url: 'http://a', signals: [traces, logs], tls: {verify: false}}
-  b: {url: 'http://b', oauth2: {token_url: 'https://id/token', client_id: me, client_secret: hush, scopes: [x, z]}}
+  a: {url: 'http://a', signals: [traces, logs], tls: {verify: false}, content: [errors_only, findings_only]}
+  b: {url: 'http://b', oauth2: {token_url: 'https://id/token', client_id: me, client_secret: hush, scopes: [x, z]}, content: [errors_only, findings_only]}
 group:
   gates:
     members: [a, b]
@@ -237,6 +237,8 @@ group:
     assert_eq!((settings.max_in_flight, settings.endpoints.len()), (5, 1));
     let Members::Listed(members) = &settings.groups[0].members else { panic!() };
     assert!(!members[0].tls.verify);
+    let Content::Only(kept) = members[0].content else { panic!() };
+    assert!(kept.errors && kept.findings && kept.sample.is_none());
     let oauth2 = members[1].credentials.oauth2.as_ref().unwrap();
     assert_eq!(oauth2.scopes, ["x", "z"]);
     std::fs::write(&path, "endpoint: {a: {url: 'http://a', protcol: grpc}}\nmax_in_fligth: 3\n")
@@ -317,11 +319,13 @@ fn content_and_attribute_rules_are_read() {
         ("endpoint.a.attributes.hash", "user.id"),
         ("endpoint.a.attributes.hash_key", "pepper"),
         ("endpoint.b.url", "http://b"),
-        ("endpoint.b.content", "errors_only"),
+        ("endpoint.b.content", "errors_only, sample:50"),
     ])
     .unwrap();
     let [a, b] = settings.endpoints.as_slice() else { panic!() };
-    assert_eq!((a.content, b.content), (Content::Truncate(4_000), Content::ErrorsOnly));
+    assert_eq!(a.content, Content::Truncate(4_000));
+    let Content::Only(kept) = b.content else { panic!("{:?}", b.content) };
+    assert!(kept.errors && !kept.findings && kept.sample.is_some());
     let rules = a.attributes.as_ref().unwrap();
     assert_eq!(rules.add[0].1, "red,blue");
     assert!(rules.add[1].0.of_resource && rules.drop[1].of_resource);
