@@ -52,8 +52,8 @@ exporters: ## Install the exporters of Python and JavaScript (pip, npm) and send
 	sh tests/exporters/install.sh "$(TARGET)/exporters"
 	EXPORTERS="$(abspath $(TARGET))/exporters" $(CARGO) test --test exporters -- --nocapture
 
-backends: ## Install backends that others wrote (pip: rotel, MLflow) and send to them
-	sh tests/backends/install.sh "$(TARGET)/backends"
+backends: ## Install backends that others wrote (pip: rotel, MLflow; PHOENIX=1) and send to them
+	sh tests/backends/install.sh "$(TARGET)/backends" "$(PHOENIX)"
 	BACKENDS="$(abspath $(TARGET))/backends" $(CARGO) test --test backends -- --nocapture
 
 bench: build ## Measure beside Fluent Bit's own plugins and print the table

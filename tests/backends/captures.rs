@@ -6,9 +6,12 @@ use std::path::Path;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope};
 use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
+use serde_json::{Value as Json, json};
 
 use crate::client::Client;
 use crate::replay::{Captured, read_folder};
@@ -79,4 +82,40 @@ pub fn by_signal(items: &Items) -> BTreeMap<&'static str, usize> {
         *counts.entry(*signal).or_default() += count;
     }
     counts
+}
+
+/// An id as hex text.
+pub fn hex(id: &[u8]) -> String {
+    id.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A value as plain JSON.
+pub fn plain(value: Option<&AnyValue>) -> Json {
+    match value.and_then(|value| value.value.as_ref()) {
+        Some(Value::StringValue(text)) => json!(text),
+        Some(Value::BoolValue(flag)) => json!(flag),
+        Some(Value::IntValue(number)) => json!(number),
+        Some(Value::DoubleValue(number)) => json!(number),
+        Some(Value::ArrayValue(array)) => {
+            array.values.iter().map(|value| plain(Some(value))).collect()
+        }
+        Some(Value::KvlistValue(list)) => {
+            let pairs = list.values.iter();
+            pairs.map(|pair| (pair.key.clone(), plain(pair.value.as_ref()))).collect()
+        }
+        other => panic!("the captures have no such value: {other:?}"),
+    }
+}
+
+/// The captured spans by their ids.
+pub fn spans(captured: &[Captured]) -> BTreeMap<(String, String), Span> {
+    let mut spans = BTreeMap::new();
+    for one in captured.iter().filter(|one| one.path == "/v1/traces") {
+        let request = ExportTraceServiceRequest::decode(one.body.as_slice()).unwrap();
+        let scopes = request.resource_spans.into_iter().flat_map(|outer| outer.scope_spans);
+        for span in scopes.flat_map(|inner| inner.spans) {
+            spans.insert((hex(&span.trace_id), hex(&span.span_id)), span);
+        }
+    }
+    spans
 }

@@ -29,5 +29,6 @@ mod wire;
 
 mod captures;
 mod mlflow;
+mod phoenix;
 mod rotel;
 mod server;

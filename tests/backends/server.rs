@@ -1,15 +1,18 @@
 //! A backend's process.
 
+use std::collections::BTreeMap;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use serde_json::Value as Json;
 
 use crate::hosts::Host;
 use crate::support::{bundled, real_hosts};
 
 /// How long a backend may take to start.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// The folder with the backends' packages, if they are installed.
 pub fn installed() -> Option<PathBuf> {
@@ -73,4 +76,16 @@ impl Drop for Server {
         let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
         let _ = self.child.wait();
     }
+}
+
+/// All spans in a backend's database, by their ids.
+pub fn stored(folder: &Path, backend: &str, database: &Path) -> BTreeMap<(String, String), Json> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/backends/stored.py");
+    let python = folder.join("bin/python");
+    let output = Command::new(python).arg(script).arg(backend).arg(database).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let spans = text.lines().map(|line| serde_json::from_str::<Json>(line).unwrap());
+    let id = |span: &Json, key: &str| span[key].as_str().unwrap().to_owned();
+    spans.map(|span| ((id(&span, "trace"), id(&span, "span")), span)).collect()
 }
