@@ -5,7 +5,7 @@ CARGO ?= cargo
 PLUGINS = in_ai_otlp in_ai_emitter filter_ai_context filter_ai_metrics filter_ai_sampling out_multi_otlp
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup build install files demo test lint unit host-test roundtrips exporters bench fuzz memcheck abi bindings clean
+.PHONY: help setup build install files demo test lint unit host-test roundtrips exporters backends bench fuzz memcheck abi bindings clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -51,6 +51,10 @@ roundtrips: ## Send ROUND_TRIPS generated requests of each signal through record
 exporters: ## Install the exporters of Python and JavaScript (pip, npm) and send with them
 	sh tests/exporters/install.sh "$(TARGET)/exporters"
 	EXPORTERS="$(abspath $(TARGET))/exporters" $(CARGO) test --test exporters -- --nocapture
+
+backends: ## Install backends that others wrote (pip: rotel, MLflow; PHOENIX=1) and send to them
+	sh tests/backends/install.sh "$(TARGET)/backends" "$(PHOENIX)"
+	BACKENDS="$(abspath $(TARGET))/backends" $(CARGO) test --test backends -- --nocapture
 
 bench: build ## Measure beside Fluent Bit's own plugins and print the table
 	@$(MAKE) --no-print-directory files PREFIX="$(TARGET)/plugins" >/dev/null

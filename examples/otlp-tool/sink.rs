@@ -156,7 +156,7 @@ impl Sink {
     }
 }
 
-type Answer = Response<BoxBody<Bytes, Infallible>>;
+pub type Answer = Response<BoxBody<Bytes, Infallible>>;
 
 async fn answer(
     request: Request<Incoming>,
@@ -204,7 +204,7 @@ fn path_of(path: &str) -> &'static str {
     }
 }
 
-fn messages(body: &Bytes, grpc: bool, gzip: bool) -> Vec<Bytes> {
+pub fn messages(body: &Bytes, grpc: bool, gzip: bool) -> Vec<Bytes> {
     if !grpc {
         return vec![if gzip { gunzip(body) } else { body.clone() }];
     }
@@ -225,7 +225,7 @@ fn gunzip(body: &[u8]) -> Bytes {
     out.into()
 }
 
-fn plain(status: StatusCode) -> Answer {
+pub fn plain(status: StatusCode) -> Answer {
     let body = Full::new(Bytes::new()).boxed();
     let mut response = Response::new(body);
     *response.status_mut() = status;
@@ -233,7 +233,7 @@ fn plain(status: StatusCode) -> Answer {
     response
 }
 
-fn grpc_ok() -> Answer {
+pub fn grpc_ok() -> Answer {
     let mut trailers = hyper::HeaderMap::new();
     trailers.insert("grpc-status", "0".parse().unwrap());
     let frames = [

@@ -1,6 +1,7 @@
 //! Sends one request to one endpoint and says what the answer means.
 
 use std::error::Error;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +17,7 @@ use super::tls::{self, ClientProblem};
 use super::{grpc, json};
 use crate::model::Signal;
 use crate::routing::{Answer, FailureReason, grpc_answer, http_answer, retry_info};
+use crate::runtime::heavy;
 
 /// The longest answer that is read, by the OTLP specification, section "OTLP/HTTP Response".
 const MAX_ANSWER: usize = 4 << 20;
@@ -62,11 +64,20 @@ struct RpcStatus {
 
 /// The client of one endpoint.
 pub(super) struct Client {
-    http: reqwest::Client,
+    settings: EndpointSettings,
+    connections: Mutex<Connections>,
     urls: [(Signal, Url); 4],
     protocol: Protocol,
     compression: Compression,
     headers: HeaderMap,
+}
+
+/// The connections that requests use now.
+#[derive(Clone)]
+struct Connections {
+    http: reqwest::Client,
+    /// How many clients there were before.
+    generation: u64,
 }
 
 struct Received {
@@ -86,7 +97,8 @@ impl Client {
             url.map(|url| (signal, url)).map_err(|problem| ClientProblem::of_url(endpoint, problem))
         };
         Ok(Self {
-            http,
+            settings: endpoint.clone(),
+            connections: Mutex::new(Connections { http, generation: 0 }),
             urls: [
                 url(Signal::Traces)?,
                 url(Signal::Metrics)?,
@@ -143,8 +155,10 @@ impl Client {
         for (name, value) in more.into_iter().flatten() {
             headers.insert(name, value.clone());
         }
-        let request = self.http.post(url.clone()).headers(headers).body(body);
-        let response = request.send().await.map_err(|error| network_failure(error, true))?;
+        let Connections { http, generation } = self.connections().clone();
+        let request = http.post(url.clone()).headers(headers).body(body);
+        let failure = |error, before| self.failure(error, before, generation);
+        let response = request.send().await.map_err(|error| failure(error, true))?;
         let (parts, mut stream) = http::Response::from(response).into_parts();
         let mut received = Received {
             status: parts.status.as_u16(),
@@ -153,7 +167,7 @@ impl Client {
             trailers: None,
         };
         while let Some(frame) = stream.frame().await {
-            let frame = frame.map_err(|error| network_failure(error, false))?;
+            let frame = frame.map_err(|error| failure(error, false))?;
             match frame.into_data() {
                 Ok(data) => received.body.extend_from_slice(&data),
                 Err(other) => received.trailers = other.into_trailers().ok(),
@@ -164,6 +178,25 @@ impl Client {
             }
         }
         Ok(received)
+    }
+
+    fn connections(&self) -> MutexGuard<'_, Connections> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// After a timeout the next request gets a connection of its own, to where the name points
+    /// then. What HTTP/2 and idle connections lead to may be dead without anybody having said so,
+    /// and a request that is given up does not end them.
+    fn failure(&self, error: reqwest::Error, before_answer: bool, generation: u64) -> Reply {
+        let reply = network_failure(error, before_answer);
+        let timeout = Answer::Retry { reason: FailureReason::Timeout, after: None };
+        if reply.answer == timeout && self.connections().generation == generation {
+            // Reads the system's certificates again. Where that fails, the old client is kept.
+            if let Ok(http) = heavy(usize::MAX, || tls::client(&self.settings)) {
+                *self.connections() = Connections { http, generation: generation.wrapping_add(1) };
+            }
+        }
+        reply
     }
 
     fn judge(&self, received: &Received) -> Reply {

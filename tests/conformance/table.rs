@@ -96,6 +96,16 @@ const RULES: &[Rule] = &[
         ALL,
         answers::partial_success,
     ),
+    // The specification lets a receiver set partial_success with nothing rejected, as a warning. This
+    // one has nothing to warn of: what it takes it keeps as it came, and what it cannot keep it
+    // rejects and counts. So a sender that logs every partial success logs only losses.
+    rule(
+        "no-warnings",
+        "Partial Success",
+        "a partial success tells of losses only: odd items that are kept as they came get no warning",
+        ALL,
+        answers::no_warnings,
+    ),
     rule(
         "empty-request",
         "Full Success",

@@ -171,7 +171,12 @@ fn an_endpoint_that_comes_back_gets_all_signals_of_a_chunk_at_once() {
     assert_eq!(bench.deliver(1, &chunk), Fate::Retry);
     assert_eq!(receiver.seen().len(), 3);
     std::thread::sleep(Duration::from_millis(1_100));
-    assert_eq!(bench.deliver(1, &chunk), Fate::Done);
+    // On a busy machine the answer may come after the chunk's patience has ended.
+    let start = now();
+    while bench.deliver(1, &chunk) != Fate::Done {
+        assert!(start.elapsed() < Duration::from_secs(10));
+        std::thread::sleep(Duration::from_millis(50));
+    }
     assert_eq!(receiver.seen().len(), 6);
     assert_eq!(bench.count("endpoint_up", &["main"]), 1);
     assert!(bench.log().contains("endpoint 'main' is back"));

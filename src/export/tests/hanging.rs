@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::data::{span, text, trace_chunk, traces};
-use super::receiver::{Receiver, Say};
-use super::{Bench, Fate, endpoint, now};
+use super::receiver::{CONNECTION, Receiver, Say};
+use super::{Bench, Fate, endpoint, grpc, now};
 
 const TIMEOUT: Duration = Duration::from_millis(800);
 
@@ -126,4 +126,26 @@ fn a_chunk_that_only_an_absent_endpoint_misses_is_not_read_again() {
     assert_eq!(bench.count("sent_items_total", &["away"]), 100);
     assert_eq!(bench.count("sent_items_total", &["healthy"]), 100);
     assert_eq!(bench.count("exporter_received_items_total", &["traces"]), 100);
+}
+
+/// Scenario: requests over HTTP/2 come through, then one gets no answer. Guarantees: the connection
+/// that it was on is used for nothing more, because what it leads to may be dead.
+#[test]
+fn after_a_timeout_there_is_a_new_connection() {
+    let receiver = Receiver::start(|n, _| if n == 2 { Say::Hang } else { Say::Accept });
+    let mut settings = grpc("one", &receiver);
+    settings.timeout = TIMEOUT;
+    let bench = Bench::new(vec![settings]);
+    assert_eq!(bench.deliver(1, &chunk()), Fate::Done);
+    assert_eq!(bench.deliver(2, &chunk()), Fate::Done);
+    assert_eq!(bench.deliver(3, &chunk()), Fate::Retry);
+    std::thread::sleep(Duration::from_millis(1_050));
+    let start = now();
+    while bench.deliver(3, &chunk()) != Fate::Done {
+        assert!(start.elapsed() < Duration::from_secs(10));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let seen = receiver.seen();
+    let connections: Vec<_> = seen.iter().map(|seen| &seen.headers[CONNECTION]).collect();
+    assert_eq!(connections, ["0", "0", "0", "1"]);
 }

@@ -36,6 +36,9 @@ use tonic::codegen::Service;
 
 use crate::runtime::{Runtime, Tasks};
 
+/// A header that the receiver adds to what it saw: the number of the connection, from 0.
+pub(super) const CONNECTION: &str = "x-seen-connection";
+
 /// A request as the receiver saw it.
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
@@ -123,11 +126,14 @@ impl Drop for Receiver {
 
 async fn accept(listener: std::net::TcpListener, handler: Handler, tasks: Tasks) {
     let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+    let mut connections = 0_u64;
     while let Ok((stream, _)) = listener.accept().await {
-        let (handler, executor) = (handler.clone(), tasks.clone());
+        let (handler, executor, connection) = (handler.clone(), tasks.clone(), connections);
+        connections += 1;
         tasks.spawn(async move {
-            let service = service_fn(move |request| {
+            let service = service_fn(move |mut request: Request<Incoming>| {
                 let handler = handler.clone();
+                request.headers_mut().insert(CONNECTION, connection.into());
                 async move { Ok::<_, Infallible>(handler.answer(request).await) }
             });
             let connection = auto::Builder::new(executor);

@@ -1,5 +1,10 @@
 //! Rules that hold for every transport.
 
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+use opentelemetry_proto::tonic::metrics::v1::{Metric, ResourceMetrics, ScopeMetrics};
+
 use crate::answer::{Verdict, ensure, refusal, success};
 use crate::call::{Call, gzip as compress};
 use crate::ground::{Ground, LARGEST};
@@ -30,6 +35,31 @@ pub fn partial_success(ground: &Ground, transport: Transport) -> Verdict {
         let expected = Expected::Times(Signal::Traces, name, times);
         ground.expect("partial-success", transport, expected);
     }
+    Ok(())
+}
+
+/// Items that a receiver could warn of and take: times that go back, an enum's number that has no
+/// name, a metric without data points, a log record that says nothing.
+pub fn no_warnings(ground: &Ground, transport: Transport) -> Verdict {
+    let name = ground.name();
+    let mut odd = span(&name);
+    (odd.end_time_unix_nano, odd.kind) = (1, 99);
+    let mut requests = vec![(Signal::Traces, encode(&traces_of(vec![odd]), transport))];
+    let metrics = vec![Metric { name: ground.name(), ..Metric::default() }];
+    let scope_metrics = vec![ScopeMetrics { metrics, ..ScopeMetrics::default() }];
+    let resource_metrics = vec![ResourceMetrics { scope_metrics, ..ResourceMetrics::default() }];
+    let request = ExportMetricsServiceRequest { resource_metrics };
+    requests.push((Signal::Metrics, encode(&request, transport)));
+    let log_records = vec![LogRecord { severity_number: 99, ..LogRecord::default() }];
+    let scope_logs = vec![ScopeLogs { log_records, ..ScopeLogs::default() }];
+    let resource_logs = vec![ResourceLogs { scope_logs, ..ResourceLogs::default() }];
+    let request = ExportLogsServiceRequest { resource_logs };
+    requests.push((Signal::Logs, encode(&request, transport)));
+    for (signal, message) in requests {
+        let response = ground.taken(signal, transport, &message)?;
+        ensure!(response.partial_success.is_none(), "{signal:?}: {:?}", response.partial_success);
+    }
+    ground.expect("no-warnings", transport, Expected::Times(Signal::Traces, name, 1));
     Ok(())
 }
 

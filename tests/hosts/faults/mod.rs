@@ -1,39 +1,24 @@
 //! The fault matrix: what an endpoint can do wrong, and what every endpoint has afterwards.
 //!
 //! Each row is an endpoint that misbehaves beside a healthy one. The healthy one gets everything
-//! once and soon, whatever the row; the other gets what the row says.
+//! once and soon, whatever the row; the other gets what the row says, in the time that it says.
+//! Outages under load are in [`outages`], names that move in [`names`].
 
-use std::sync::{Arc, Mutex};
+mod names;
+mod outages;
+mod scripted;
+mod station;
+
 use std::time::{Duration, Instant};
-
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper::{Request, Response};
-use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use crate::hosts::{Running, free_port};
 use crate::load;
-use crate::shapes::{Shape, number_of};
+use crate::shapes::Shape;
 use crate::sink::{Keep, Sink};
 use crate::support::{Pipeline, alone, bundled, linked, real_hosts};
-use crate::wire;
+use scripted::{Act, Faulty, Script, untrusted};
 
 const ITEMS: u64 = 2_560;
-
-/// What an endpoint does with a request.
-enum Act {
-    Accept,
-    /// A status with a header and a body; what it says is not taken.
-    Status(u16, &'static str),
-    /// Takes the request and rejects three of its items.
-    Partial,
-    /// Says nothing.
-    Hang,
-    /// Closes the connection in the middle of the request.
-    Reset,
-    Slow,
-}
 
 /// What the endpoint of a row has in the end.
 #[derive(Clone, Copy, PartialEq)]
@@ -42,11 +27,10 @@ enum Has {
     Everything,
     /// Everything but the first request, which nobody has.
     AllButTheFirst,
+    /// Everything; the requests whose answer was lost twice.
+    WhatWasCutTwice,
     Nothing,
 }
-
-/// How an endpoint answers request number `n`, from 0, of so many bytes.
-type Script = fn(usize, usize) -> Act;
 
 struct Row {
     name: &'static str,
@@ -55,12 +39,18 @@ struct Row {
     script: Script,
     options: &'static [&'static str],
     has: Has,
+    /// From its first request to the last that it takes it is at least this long, in milliseconds;
+    /// at most it is [`LONGEST`].
+    at_least: u64,
     /// What the host's log says.
     log: &'static str,
 }
 
+/// What the host's retries and the breaker may add to what an endpoint does.
+const LONGEST: Duration = Duration::from_secs(15);
+
 const fn row(name: &'static str, script: Script, log: &'static str) -> Row {
-    Row { name, late: 0, script, options: &[], has: Has::Everything, log }
+    Row { name, late: 0, script, options: &[], has: Has::Everything, at_least: 0, log }
 }
 
 fn rows() -> Vec<Row> {
@@ -68,12 +58,32 @@ fn rows() -> Vec<Row> {
         Row { late: 4, ..row("connection refused", |_, _| Act::Accept, "connect") },
         Row {
             options: &["endpoint.faulty.timeout: 1s"],
+            at_least: 1_000,
             ..row("hang", |n, _| if n < 2 { Act::Hang } else { Act::Accept }, "timeout")
         },
         // A broken connection is tried once more at once, so the log may have nothing to say.
         row("reset", |n, _| if n < 2 { Act::Reset } else { Act::Accept }, ""),
-        row("429", |n, _| if n == 0 { Act::Status(429, "1") } else { Act::Accept }, "throttled"),
-        row("503", |n, _| if n < 2 { Act::Status(503, "") } else { Act::Accept }, "unavailable"),
+        Row {
+            has: Has::WhatWasCutTwice,
+            at_least: 500,
+            ..row("answer cut", |n, _| if n == 0 { Act::Cut } else { Act::Accept }, "transport")
+        },
+        Row {
+            at_least: 1_000,
+            ..row(
+                "429",
+                |n, _| if n == 0 { Act::Status(429, "1") } else { Act::Accept },
+                "throttled",
+            )
+        },
+        Row {
+            at_least: 500,
+            ..row(
+                "503",
+                |n, _| if n < 2 { Act::Status(503, "") } else { Act::Accept },
+                "unavailable",
+            )
+        },
         Row {
             has: Has::AllButTheFirst,
             ..row("400", |n, _| if n == 0 { Act::Status(400, "") } else { Act::Accept }, "dropped")
@@ -87,6 +97,7 @@ fn rows() -> Vec<Row> {
             ..row("certificate", |_, _| Act::Accept, "certificate")
         },
         Row {
+            at_least: 500,
             options: &[
                 "endpoint.faulty.oauth2.token_url: http",
                 "endpoint.faulty.oauth2.client_id: me",
@@ -99,141 +110,6 @@ fn rows() -> Vec<Row> {
             )
         },
     ]
-}
-
-#[derive(Default)]
-struct Got {
-    requests: usize,
-    numbers: Vec<u8>,
-    refused: u64,
-}
-
-/// An endpoint with a script; it also answers as a token service.
-#[derive(Clone)]
-struct Faulty {
-    script: Script,
-    tokens: bool,
-    got: Arc<Mutex<Got>>,
-}
-
-impl Faulty {
-    async fn start(port: u16, script: Script, tokens: bool) -> Self {
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
-        let this = Self { script, tokens, got: Arc::default() };
-        let faulty = this.clone();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let faulty = faulty.clone();
-                tokio::spawn(async move {
-                    let service = hyper::service::service_fn(move |request| {
-                        let faulty = faulty.clone();
-                        async move { faulty.answer(request).await }
-                    });
-                    let server = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
-                    let _ = server.serve_connection(TokioIo::new(stream), service).await;
-                });
-            }
-        });
-        this
-    }
-
-    /// Takes a request as the script says. An error closes the connection.
-    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, String> {
-        let is_token = self.tokens && request.uri().path() == "/token";
-        let is_scripted = !self.tokens || is_token;
-        let size = request.headers().get("content-length");
-        let size = size.and_then(|size| size.to_str().ok()?.parse().ok()).unwrap_or(0);
-        let act = if is_scripted {
-            let n = {
-                let mut got = self.got.lock().unwrap();
-                got.requests += 1;
-                got.requests - 1
-            };
-            (self.script)(n, size)
-        } else {
-            Act::Accept
-        };
-        if matches!(act, Act::Reset) {
-            return Err("reset".to_owned());
-        }
-        let body = request.into_body().collect().await.map_err(|e| e.to_string())?.to_bytes();
-        match act {
-            Act::Hang => {
-                tokio::time::sleep(Duration::from_secs(60)).await;
-                return Err("hung".to_owned());
-            }
-            Act::Status(status, after) => {
-                let mut items = 0;
-                wire::items(&body, |_| items += 1);
-                self.got.lock().unwrap().refused += items;
-                let mut response = Response::builder().status(status);
-                if !after.is_empty() {
-                    response = response.header("retry-after", after);
-                }
-                return Ok(response.body(Full::new(Bytes::from_static(b"scripted"))).unwrap());
-            }
-            Act::Slow => tokio::time::sleep(Duration::from_millis(300)).await,
-            _ => {}
-        }
-        if is_token {
-            let token = Bytes::from_static(br#"{"access_token":"t","expires_in":3600}"#);
-            return Ok(Response::new(Full::new(token)));
-        }
-        self.count(&body);
-        // ExportTraceServiceResponse { partial_success { rejected_spans: 3, error_message } }
-        let partial = Bytes::from_static(b"\x0a\x08\x08\x03\x12\x04odd!");
-        let body = if matches!(act, Act::Partial) { partial } else { Bytes::new() };
-        Ok(Response::new(Full::new(body)))
-    }
-
-    fn count(&self, body: &[u8]) {
-        let mut got = self.got.lock().unwrap();
-        wire::items(body, |item| {
-            wire::fields(item, |field, bytes| {
-                let id = <[u8; 8]>::try_from(bytes).ok().filter(|_| field == 2);
-                if let Some(number) = id.and_then(number_of) {
-                    let at = number as usize;
-                    if got.numbers.len() <= at {
-                        got.numbers.resize(at + 1, 0);
-                    }
-                    got.numbers[at] += 1;
-                }
-            });
-        });
-    }
-
-    fn distinct(&self) -> u64 {
-        self.got.lock().unwrap().numbers.iter().filter(|count| **count > 0).count() as u64
-    }
-
-    fn doubled(&self) -> u64 {
-        self.got.lock().unwrap().numbers.iter().filter(|count| **count > 1).count() as u64
-    }
-}
-
-/// Ends the handshake of each connection with a certificate that nobody trusts.
-fn untrusted() -> u16 {
-    let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
-    let chain = vec![made.cert.der().clone()];
-    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .unwrap();
-    let config = Arc::new(config);
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let mut stream = stream;
-            let mut tls = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
-            let _refused = tls.complete_io(&mut stream);
-        }
-    });
-    port
 }
 
 fn spans(port: u16) -> load::Args {
@@ -328,7 +204,16 @@ async fn every_fault_leaves_each_endpoint_with_what_it_should_have() {
             assert_eq!(healthy.received.lock().unwrap().doubled(), 0, "{what}: {log}");
             if let Some(faulty) = &faulty {
                 assert_eq!(faulty.distinct() + missing(faulty), ITEMS, "{what}: {log}");
-                assert_eq!(faulty.doubled(), 0, "{what}: {log}");
+                let items = ITEMS - missing(faulty);
+                let got = faulty.got.lock().unwrap();
+                let twice = got.numbers.iter().enumerate().filter(|(_, count)| **count > 1);
+                let twice: Vec<usize> = twice.map(|(number, _)| number).collect();
+                assert_eq!(got.cut.is_empty(), row.has != Has::WhatWasCutTwice, "{what}: {log}");
+                assert_eq!(twice, got.cut, "{what}: {log}");
+                assert!(got.numbers.iter().all(|count| *count <= 2), "{what}: {log}");
+                let (took, at_least) = (got.took(), Duration::from_millis(row.at_least));
+                assert!(took >= at_least && took < LONGEST, "{what}: {took:?}\n{log}");
+                println!("{what}: {items} items, {took:.1?}");
             }
         }
     }
