@@ -88,7 +88,7 @@ mod tests {
         let input: Vec<u8> = (0..100).collect();
         for length in 0..=input.len() {
             for end in [length, length + 1, length + 31, length + 32, 100] {
-                let from = input.get(..end.min(100)).unwrap();
+                let from = &input[..end.min(100)];
                 let (ahead, after) = Ahead::new(from, length).unwrap();
                 let mut out = vec![7];
                 ahead.write(&mut out);

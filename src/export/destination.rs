@@ -1,6 +1,7 @@
 //! Where requests go: an endpoint, or a group of them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::endpoint::{Endpoint, Work};
 use super::group::Group;
@@ -41,6 +42,23 @@ impl Destination {
         match self {
             Self::Endpoint(endpoint) => endpoint.is_up(),
             Self::Group(group) => group.is_up(),
+        }
+    }
+
+    /// How long to wait before asking whether it hangs; `None` is as long as it takes. A group has
+    /// others to turn to.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        match self {
+            Self::Endpoint(endpoint) => Some(endpoint.patience()),
+            Self::Group(_) => None,
+        }
+    }
+
+    /// Whether nothing was answered for longer than usual, although something is to be.
+    pub(super) fn hangs(&self) -> bool {
+        match self {
+            Self::Endpoint(endpoint) => endpoint.hangs(),
+            Self::Group(_) => false,
         }
     }
 

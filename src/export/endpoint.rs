@@ -19,7 +19,7 @@ use super::tls::ClientProblem;
 use crate::clock::{self, Tick};
 use crate::model::Signal;
 use crate::routing::{
-    Answer, Breaker, BreakerPolicy, FailureReason, Permit, SizeLimit, Units, stated_limit,
+    Answer, Breaker, BreakerPolicy, FailureReason, Pace, Permit, SizeLimit, Units, stated_limit,
 };
 use crate::stats::{Counters, Level, Log};
 
@@ -32,6 +32,9 @@ pub(super) struct Endpoint {
     client: Client,
     timeout: Duration,
     breaker: Mutex<Breaker>,
+    pace: Mutex<Pace>,
+    /// Whether an endpoint that hangs is told before its timeout, because others wait for it.
+    hurried: bool,
     slots: Semaphore,
     limit: Mutex<SizeLimit>,
     credentials: Option<Credentials>,
@@ -82,6 +85,27 @@ impl Drop for Pass<'_> {
     }
 }
 
+/// A request that waits for its answer, also when its task is ended.
+struct Waiting<'a> {
+    endpoint: &'a Endpoint,
+    start: Tick,
+    took: Option<Duration>,
+}
+
+impl<'a> Waiting<'a> {
+    fn begin(endpoint: &'a Endpoint) -> Self {
+        let start = clock::now();
+        endpoint.pace().begin(start);
+        Self { endpoint, start, took: None }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.endpoint.pace().end(clock::now(), self.took);
+    }
+}
+
 impl Endpoint {
     pub(super) fn new(
         settings: &EndpointSettings,
@@ -99,6 +123,8 @@ impl Endpoint {
             client: Client::new(settings)?,
             timeout: settings.timeout,
             breaker: Mutex::new(Breaker::new(BreakerPolicy::default())),
+            pace: Mutex::default(),
+            hurried: false,
             slots: Semaphore::new(max_in_flight.clamp(1, Semaphore::MAX_PERMITS)),
             limit: Mutex::new(SizeLimit::default()),
             credentials: Credentials::new(settings, log)?,
@@ -108,6 +134,22 @@ impl Endpoint {
             log: Arc::clone(log),
             rolls: AtomicU64::new(0),
         })
+    }
+
+    /// The same among others, which it must not hold up.
+    pub(super) const fn hurried(mut self) -> Self {
+        self.hurried = true;
+        self
+    }
+
+    /// How long to wait before asking whether it hangs.
+    pub(super) fn patience(&self) -> Duration {
+        if self.hurried { self.pace().patience() } else { self.timeout }
+    }
+
+    /// Whether nothing was answered for longer than usual, although something is to be.
+    pub(super) fn hangs(&self) -> bool {
+        self.hurried && self.pace().hangs(clock::now())
     }
 
     pub(super) fn name(&self) -> &str {
@@ -157,12 +199,12 @@ impl Endpoint {
 
     /// Whether requests are sent without a probe.
     pub(super) fn is_up(&self) -> bool {
-        self.breaker().is_closed() && !self.breaker().refuses(clock::now())
+        self.breaker().is_closed() && !self.refuses()
     }
 
     /// Whether a request would not be sent now.
     pub(super) fn refuses(&self) -> bool {
-        self.breaker().refuses(clock::now())
+        self.breaker().refuses(clock::now()) || self.hangs()
     }
 
     /// Requests that could be sent at once.
@@ -268,23 +310,38 @@ impl Endpoint {
         if !changing.is_empty() {
             headers = Some(&changing);
         }
-        let start = clock::now();
+        let mut waiting = Waiting::begin(self);
         let reply = self.client.send(part, headers).await;
+        let took = clock::now().since(waiting.start);
+        if !matches!(reply.answer, Answer::Retry { .. }) {
+            waiting.took = Some(took);
+        }
         if reply.answer == Answer::Accepted {
-            self.meters.answered(clock::now().since(start));
+            self.meters.answered(took);
         }
         reply
     }
 
     /// Waits for a free slot, but never for an endpoint that is down.
     async fn admit(&self) -> Option<Pass<'_>> {
-        if self.breaker().refuses(clock::now()) {
-            return None;
-        }
-        let slot = tokio::time::timeout(self.timeout, self.slots.acquire()).await.ok()?.ok()?;
+        let slot = self.slot().await?;
         match self.breaker().permit(clock::now()) {
             Permit::Go | Permit::Probe => Some(Pass { endpoint: self, _slot: slot }),
             Permit::Wait(_) => None,
+        }
+    }
+
+    async fn slot(&self) -> Option<SemaphorePermit<'_>> {
+        let start = clock::now();
+        loop {
+            if self.refuses() {
+                return None;
+            }
+            let left = self.timeout.checked_sub(clock::now().since(start))?;
+            match tokio::time::timeout(self.patience().min(left), self.slots.acquire()).await {
+                Ok(slot) => return slot.ok(),
+                Err(_elapsed) => {}
+            }
         }
     }
 
@@ -388,6 +445,10 @@ impl Endpoint {
 
     fn limit(&self) -> MutexGuard<'_, SizeLimit> {
         self.limit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn breaker(&self) -> MutexGuard<'_, Breaker> {

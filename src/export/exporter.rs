@@ -199,7 +199,11 @@ impl<'a> Making<'a> {
     fn endpoint(&mut self, settings: &EndpointSettings) {
         let (counters, log) = (&self.environment.counters, &self.environment.log);
         match Endpoint::new(settings, self.settings.max_in_flight, counters, log) {
-            Ok(endpoint) => self.destinations.push(Destination::Endpoint(Arc::new(endpoint))),
+            Ok(endpoint) => {
+                let several = self.settings.endpoints.len() + self.settings.groups.len() > 1;
+                let endpoint = if several { endpoint.hurried() } else { endpoint };
+                self.destinations.push(Destination::Endpoint(Arc::new(endpoint)));
+            }
             Err(problem) => self.problems.push(problem.to_string()),
         }
         self.view(settings);
@@ -259,6 +263,22 @@ fn note(progress: &mut Progress, (endpoint, wanted, delivered): Outcome) -> bool
         progress.add(PartId { endpoint, part }, units);
     }
     false
+}
+
+/// What came of a delivery, unless its destination hangs: then the chunk need not wait.
+async fn answer_of(
+    destination: Destination,
+    mut told: oneshot::Receiver<Outcome>,
+) -> Option<Outcome> {
+    while let Some(patience) = destination.patience() {
+        if let Ok(outcome) = tokio::time::timeout(patience, &mut told).await {
+            return outcome.ok();
+        }
+        if destination.hangs() {
+            return None;
+        }
+    }
+    told.await.ok()
 }
 
 /// Ends a late delivery, also when its task is ended.
@@ -332,8 +352,18 @@ impl Shared {
         let (known, unknown): (Vec<Todo>, Vec<Todo>) =
             todo.into_iter().partition(|todo| todo.destination.is_up());
         let late: Vec<_> = unknown.into_iter().map(|todo| self.start_late(chunk, todo)).collect();
-        for outcome in join_all(known.into_iter().map(Todo::run)).await {
-            complete &= note(&mut done, outcome);
+        if self.destinations.len() == 1 {
+            for outcome in join_all(known.into_iter().map(Todo::run)).await {
+                complete &= note(&mut done, outcome);
+            }
+        } else {
+            let known = known.into_iter().map(|todo| {
+                let destination = todo.destination.clone();
+                answer_of(destination, self.start_late(chunk, todo))
+            });
+            for outcome in join_all(known).await {
+                complete &= outcome.is_some_and(|outcome| note(&mut done, outcome));
+            }
         }
         if !late.is_empty() {
             let late = late.into_iter().map(|late| tokio::time::timeout(PATIENCE, late));

@@ -5,6 +5,7 @@ mod answer;
 mod breaker;
 mod ledger;
 mod limit;
+mod pace;
 mod ring;
 mod units;
 
@@ -12,5 +13,6 @@ pub use answer::{Answer, FailureReason, grpc_answer, http_answer, retry_after, r
 pub use breaker::{Breaker, BreakerPolicy, Permit};
 pub use ledger::{ChunkId, Ledger, PartId, Progress};
 pub use limit::{SizeLimit, says_too_large, stated_limit};
+pub use pace::Pace;
 pub use ring::Ring;
 pub use units::Units;

@@ -42,10 +42,10 @@ fn three(hangs: &Arc<AtomicBool>) -> ([Receiver; 3], Bench) {
     (receivers, Bench::new(endpoints))
 }
 
-/// Scenario: one of three endpoints hangs. Guarantees: it delays the others by about one timeout in
-/// total, and then they get as much as where it does not hang.
+/// Scenario: one of three endpoints hangs. Guarantees: it delays the others by less than one timeout
+/// in total, and then they get as much as where it does not hang.
 #[test]
-fn one_of_three_that_hangs_delays_the_others_by_one_timeout() {
+fn one_of_three_that_hangs_delays_the_others_once() {
     let hangs = Arc::new(AtomicBool::new(false));
     let (_healthy_receivers, healthy) = three(&Arc::default());
     let (_receivers, bench) = three(&hangs);
@@ -56,10 +56,11 @@ fn one_of_three_that_hangs_delays_the_others_by_one_timeout() {
     let start = now();
     tasks += 1;
     assert_eq!(bench.deliver(tasks, &chunk()), Fate::Retry);
-    assert!(start.elapsed() >= TIMEOUT && start.elapsed() < 3 * TIMEOUT);
+    let delay = start.elapsed();
+    assert!(delay >= Duration::from_millis(500) && delay < TIMEOUT, "{delay:?}");
     // Side by side, so that both have the same share of the machine. The first probes, a second and
     // two and four later, fall into this.
-    let time = Duration::from_secs(8);
+    let time = Duration::from_secs(9);
     let (with, without) = std::thread::scope(|scope| {
         let with = scope.spawn(|| throughput(&bench, &mut tasks, time));
         let without = throughput(&healthy, &mut others, time);
@@ -84,7 +85,7 @@ fn a_late_answer_is_not_lost() {
     late.timeout = TIMEOUT;
     let bench = Bench::new(vec![endpoint("healthy", &healthy), late]);
     assert_eq!(bench.deliver(1, &chunk()), Fate::Retry);
-    std::thread::sleep(Duration::from_millis(1_050));
+    std::thread::sleep(Duration::from_millis(1_400));
     let start = now();
     assert_eq!(bench.deliver(1, &chunk()), Fate::Retry);
     assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
