@@ -260,6 +260,10 @@ fn append_one(waiting: Waiting, sink: &mut dyn Sink, meters: &Meters) -> bool {
             refuse(waiting, Refusal::Malformed(error.to_string()), meters);
             return true;
         }
+        Err(NotAppended::Processors(why)) => {
+            refuse(waiting, Refusal::Processors(why), meters);
+            return true;
+        }
     }
     meters.of(*signal).accepted.add_items(*items);
     let Waiting { batch: Batch { events, held, .. }, answer, .. } = waiting;

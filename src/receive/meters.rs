@@ -30,7 +30,7 @@ const REJECTED_ITEMS: CounterFamily = CounterFamily::counter(
 );
 const REFUSED_ITEMS: CounterFamily = CounterFamily::counter(
     "refused_items_total",
-    "Items that were not taken; their senders were told to send them again.",
+    "Items that were not taken; their senders were told so, and to send them again if that helps.",
     &["signal", "reason"],
 );
 const REFUSED_REQUESTS: CounterFamily = CounterFamily::counter(
@@ -45,8 +45,8 @@ const QUEUE_BYTES: CounterFamily = CounterFamily::gauge(
 );
 
 /// Reasons for which items are refused after they were read.
-const ITEM_REASONS: [&str; 5] =
-    ["paused", "queue_timeout", "shutting_down", "client_gone", "malformed"];
+const ITEM_REASONS: [&str; 6] =
+    ["paused", "queue_timeout", "shutting_down", "client_gone", "malformed", "processors_failed"];
 
 /// How a request came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -64,6 +64,8 @@ pub(super) enum Refusal {
     Forbidden(Denial),
     #[error("credentials cannot be checked at the moment; send the request again later")]
     Unchecked,
+    #[error("{0}; sending the request again would not help")]
+    Processors(&'static str),
     #[error("gRPC needs HTTP/2")]
     GrpcVersion,
     #[error("{0}")]
@@ -71,7 +73,7 @@ pub(super) enum Refusal {
 }
 
 /// The label values of [`Refusal::reason`].
-pub(super) const REASONS: [&str; 14] = [
+pub(super) const REASONS: [&str; 15] = [
     "malformed",
     "too_large",
     "paused",
@@ -86,6 +88,7 @@ pub(super) const REASONS: [&str; 14] = [
     "unauthenticated",
     "forbidden",
     "unchecked",
+    "processors_failed",
 ];
 
 impl Refusal {
@@ -105,6 +108,7 @@ impl Refusal {
             Self::Unauthenticated(..) => "unauthenticated",
             Self::Forbidden(_) => "forbidden",
             Self::Unchecked => "unchecked",
+            Self::Processors(_) => "processors_failed",
             Self::Method(_)
             | Self::ContentType(_)
             | Self::JsonProfiles
@@ -155,6 +159,7 @@ impl Refusal {
             | Self::ShuttingDown
             | Self::Slow(_)
             | Self::Unchecked => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Processors(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unauthenticated(..) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Headers(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -191,7 +196,7 @@ impl Refusal {
             | Self::ContentType(_)
             | Self::JsonProfiles
             | Self::Encoding(_) => Code::Unimplemented,
-            Self::GrpcVersion | Self::GrpcFraming(_) => Code::Internal,
+            Self::GrpcVersion | Self::GrpcFraming(_) | Self::Processors(_) => Code::Internal,
         }
     }
 
@@ -242,6 +247,9 @@ mod tests {
             let status = wire::Status::decode(refusal.grpc_status().details()).unwrap();
             assert_eq!(status.details[0].type_url, "type.googleapis.com/google.rpc.RetryInfo");
         }
+        let failed = Refusal::Processors("they failed");
+        assert_eq!((failed.http_status().as_u16(), failed.grpc_code()), (500, Code::Internal));
+        assert_eq!(failed.retry_after(), None);
         let large = Refusal::TooLarge { limit: 7, when: "" };
         assert_eq!(large.grpc_code(), Code::ResourceExhausted);
         assert!(large.grpc_status().details().is_empty());
@@ -268,6 +276,7 @@ mod tests {
             Refusal::ContentType(String::new()),
             Refusal::TooLarge { limit: 1, when: "" },
             Refusal::RateLimited { seconds: 1 },
+            Refusal::Processors("they failed"),
         ];
         assert!(some.iter().all(|refusal| REASONS.contains(&refusal.reason())));
     }
