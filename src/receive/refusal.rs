@@ -8,11 +8,10 @@ use http::StatusCode;
 use prost::Message;
 use tonic::Code;
 
+use super::pressure::SOON;
 use super::security::Denial;
 use super::wire;
 
-/// How long a sender is asked to wait before it sends again, in seconds.
-const RETRY_AFTER_SECONDS: u32 = 1;
 /// Longest message in an answer, in bytes: gRPC carries it in a header.
 const LONGEST_MESSAGE: usize = 1024;
 
@@ -122,7 +121,12 @@ impl Refusal {
         self.retry_after().is_some()
     }
 
-    /// How many seconds the sender is to wait before it sends the same request again.
+    /// Whether it is because the pipeline does not keep up, so that how long it lasts counts.
+    pub(super) const fn is_pressure(&self) -> bool {
+        matches!(self, Self::Paused | Self::QueueFull | Self::QueueTimeout)
+    }
+
+    /// How many seconds the sender is at least to wait before it sends the same request again.
     pub(super) const fn retry_after(&self) -> Option<u32> {
         match self {
             Self::Paused
@@ -130,7 +134,7 @@ impl Refusal {
             | Self::QueueTimeout
             | Self::ShuttingDown
             | Self::Slow(_)
-            | Self::Unchecked => Some(RETRY_AFTER_SECONDS),
+            | Self::Unchecked => Some(SOON),
             Self::RateLimited { seconds } => Some(*seconds),
             _ => None,
         }
@@ -210,19 +214,16 @@ impl Refusal {
         text
     }
 
-    /// The `google.rpc.Status` of it.
-    pub(super) fn status(&self) -> wire::Status {
-        let details = self
-            .retry_after()
-            .map(|seconds| wire::retry_info(i64::from(seconds)))
-            .into_iter()
-            .collect();
+    /// The `google.rpc.Status` of it, with the seconds to wait.
+    pub(super) fn status(&self, wait: Option<u32>) -> wire::Status {
+        let details =
+            wait.map(|seconds| wire::retry_info(i64::from(seconds))).into_iter().collect();
         wire::Status { code: i32::from(self.grpc_code()), message: self.message(), details }
     }
 
     /// The same for gRPC: the details only where there are some.
-    pub(super) fn grpc_status(&self) -> tonic::Status {
-        let status = self.status();
+    pub(super) fn grpc_status(&self, wait: Option<u32>) -> tonic::Status {
+        let status = self.status(wait);
         let details = if status.details.is_empty() { Vec::new() } else { status.encode_to_vec() };
         tonic::Status::with_details(self.grpc_code(), status.message, details.into())
     }
@@ -244,7 +245,8 @@ mod tests {
         for refusal in again {
             assert!([429, 503].contains(&refusal.http_status().as_u16()), "{refusal}");
             assert_eq!(refusal.grpc_code(), Code::Unavailable);
-            let status = wire::Status::decode(refusal.grpc_status().details()).unwrap();
+            let status =
+                wire::Status::decode(refusal.grpc_status(refusal.retry_after()).details()).unwrap();
             assert_eq!(status.details[0].type_url, "type.googleapis.com/google.rpc.RetryInfo");
         }
         let failed = Refusal::Processors("they failed");
@@ -252,11 +254,12 @@ mod tests {
         assert_eq!(failed.retry_after(), None);
         let large = Refusal::TooLarge { limit: 7, when: "" };
         assert_eq!(large.grpc_code(), Code::ResourceExhausted);
-        assert!(large.grpc_status().details().is_empty());
+        assert!(large.grpc_status(None).details().is_empty());
         let limited = Refusal::RateLimited { seconds: 17 };
         assert_eq!((limited.http_status().as_u16(), limited.retry_after()), (429, Some(17)));
         assert_eq!(limited.grpc_code(), Code::ResourceExhausted);
-        let status = wire::Status::decode(limited.grpc_status().details()).unwrap();
+        let status =
+            wire::Status::decode(limited.grpc_status(limited.retry_after()).details()).unwrap();
         let info = wire::RetryInfo::decode(&status.details[0].value[..]).unwrap();
         assert_eq!(info.retry_delay.unwrap().seconds, 17);
     }

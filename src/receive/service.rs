@@ -13,12 +13,14 @@ use super::format::Format;
 use super::handoff::{Batch, Handoff};
 use super::limits::Limits;
 use super::meters::Meters;
+use super::pressure::Pressure;
 use super::refusal::Refusal;
 use super::reply::Reply;
 use super::security::Security;
 use super::tenancy::{Digested, Origin, Tenancy};
 use super::transcode::Transcoder;
 use super::{grpc, http as otlp_http, wire};
+use crate::clock;
 use crate::codec::records::Transcoded;
 use crate::model::Signal;
 use crate::runtime::heavy;
@@ -39,6 +41,7 @@ pub(super) struct Payload {
 #[derive(Debug)]
 pub(super) struct Service {
     pub(super) handoff: Handoff,
+    pub(super) pressure: Pressure,
     pub(super) budget: Arc<Budget>,
     pub(super) meters: Meters,
     pub(super) log: Arc<Log>,
@@ -71,6 +74,14 @@ impl Service {
     pub(super) fn admit(&self) -> Result<(), Refusal> {
         self.handoff.check()?;
         if self.budget.is_full() { Err(Refusal::QueueFull) } else { Ok(()) }
+    }
+
+    /// How many seconds the sender of a refused request is to wait before it sends it again.
+    pub(super) fn wait(&self, refusal: &Refusal) -> Option<u32> {
+        if refusal.is_pressure() {
+            return Some(self.pressure.wait(clock::now()));
+        }
+        refusal.retry_after()
     }
 
     /// Counts a refusal, and shows the sender's mistakes in the log.
@@ -108,6 +119,7 @@ impl Service {
             let native = self.transcoder.kind(signal);
             let batch = Batch { signal, records, items, events, native, route, held };
             self.handoff.submit(batch, self.limits.queue_timeout, &self.meters).await?;
+            self.pressure.end();
         }
         charge.spend();
         Ok(wire::success(signal, format, rejected, reason.as_deref()))
