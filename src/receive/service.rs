@@ -105,7 +105,7 @@ impl Service {
         let format = payload.format;
         let digested = self.digest(signal, payload, &origin, &mut held)?;
         let Digested { transcoded, events, route, charge } = digested;
-        let Transcoded { records, items, rejected, reason, .. } = transcoded;
+        let Transcoded { records, items, rejected, reason, lost_fields, .. } = transcoded;
         let meters = self.meters.of(signal);
         meters.received.add_items(items.saturating_add(rejected));
         if rejected > 0 {
@@ -122,6 +122,9 @@ impl Service {
             self.pressure.end();
         }
         charge.spend();
+        if lost_fields > 0 {
+            meters.lost_fields.add(1);
+        }
         Ok(wire::success(signal, format, rejected, reason.as_deref()))
     }
 
