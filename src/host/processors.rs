@@ -54,18 +54,20 @@ impl Processors {
         Ok(processed)
     }
 
-    fn tag<'a>(&self, tag: &'a CStr) -> &'a CStr {
+    /// Where the tag is, which ends with a zero, and its length.
+    fn tag(&self, tag: &CStr) -> (*const c_char, usize) {
         if !tag.is_empty() || self.own_tag.is_null() {
-            return tag;
+            return (tag.as_ptr(), tag.count_bytes());
         }
         // SAFETY: the instance's tag is text of the host's that stays as long as the instance.
-        unsafe { CStr::from_ptr(self.own_tag.cast()) }
+        let own = unsafe { lend::c_bytes(self.own_tag) };
+        (self.own_tag.cast_const().cast(), own.len())
     }
 
     /// What the processors made of a context; `None` if they keep it for themselves.
     fn change(
         &self,
-        tag: &CStr,
+        (tag, length): (*const c_char, usize),
         kind: NativeKind,
         mut context: Context,
         destroy: unsafe extern "C" fn(*mut c_void),
@@ -78,11 +80,10 @@ impl Processors {
         let run: RunProcessors = self.functions.flb_processor_run;
         let mut changed: *mut c_void = ptr::null_mut();
         let out: *mut *mut c_void = if in_place { ptr::null_mut() } else { &raw mut changed };
-        let (text, length) = (tag.as_ptr(), tag.count_bytes());
         // SAFETY: the tag, the context and the place outlive the call, this is the engine's thread,
         // and the host itself passes null where it wants no length.
         let failed = unsafe {
-            run(self.processor, 0, number, text, length, context.at, 0, out, ptr::null_mut())
+            run(self.processor, 0, number, tag, length, context.at, 0, out, ptr::null_mut())
         };
         if failed != 0 {
             return Err(NotAppended::Processors("a processor of the input failed on the request"));

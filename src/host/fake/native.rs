@@ -22,7 +22,7 @@ pub(super) unsafe extern "C" fn append_raw(
     bytes: usize,
 ) -> c_int {
     note(|notes| notes.appended.push((format!("{kind} {}", string(tag)), records, bytes)));
-    let statuses = note(|notes| notes.statuses.clone());
+    let statuses = note(|notes| notes.statuses);
     let paused = statuses.is_some_and(|(instance, offsets)| {
         offsets.iter().any(|status| instance.get::<c_int>(*status) == 0)
     });
@@ -59,7 +59,6 @@ pub(super) unsafe extern "C" fn destroy_context(context: *mut c_void) {
 }
 
 /// Fails on context 9, keeps 8 if it can, makes 17 of 7, and leaves others as they are.
-#[expect(clippy::too_many_arguments, reason = "the host's own function")]
 pub(super) unsafe extern "C" fn run_processors(
     _: *mut c_void,
     _: usize,
