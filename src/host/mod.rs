@@ -37,6 +37,7 @@ mod output;
 mod poller;
 #[cfg(feature = "probe-plugins")]
 mod probe;
+mod processors;
 mod raw;
 mod run;
 mod setup;

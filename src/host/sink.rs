@@ -1,20 +1,22 @@
 //! The way from an input into the host's pipeline.
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
 
 use super::abi::detect::Host;
-use super::abi::row::Release;
+use super::abi::structs::InputInstance;
+use super::processors::Processors;
 use super::raw::{HostPointer, View};
-use super::symbols::{Append, Decode, InputFunctions, ProcessorFunctions};
+use super::symbols::{InputFunctions, ProcessorFunctions};
 use crate::plugin::{NativeKind, NotAppended, Refused, Sink};
 
 /// The host's number for chunks of metrics.
 const METRICS: c_int = 1;
 /// The host's number for chunks of traces.
 const TRACES: c_int = 2;
-/// From this release on the host destroys a context of traces that it took.
-const TRACES_ARE_TAKEN_OVER: Release = Release::new(4, 0, 0);
+/// What the host notes of an input that may append, and of one that may not.
+const RUNNING: c_int = 1;
+const PAUSED: c_int = 0;
 
 /// Appends to one input instance. Made for the length of a callback on the engine's thread.
 #[derive(Debug, Clone)]
@@ -24,6 +26,8 @@ pub(super) struct HostSink {
     instance: HostPointer,
     config: HostPointer,
     appended: bool,
+    /// What is appended is the rest of something.
+    rest: bool,
 }
 
 impl HostSink {
@@ -34,7 +38,7 @@ impl HostSink {
         instance: HostPointer,
         config: HostPointer,
     ) -> Self {
-        Self { host, functions, instance, config, appended: false }
+        Self { host, functions, instance, config, appended: false, rest: false }
     }
 
     /// The instance that is appended to.
@@ -49,56 +53,60 @@ impl HostSink {
         }
     }
 
+    pub(super) fn view(&self) -> View {
+        // SAFETY: the instance lives as long as the sink, and is laid out as the row says.
+        unsafe { View::new(self.instance.0, self.host.abi.input.size) }
+    }
+
+    /// Keeps the host from refusing the rest of something for a pause that the part brought about.
+    fn open_for_rest(&self) -> Option<Opened> {
+        self.rest.then(|| Opened::open(self.view(), &self.host.abi.input))
+    }
+
     /// Whether the host's configuration gives the instance processors.
     fn has_processors(&self, functions: &ProcessorFunctions) -> bool {
-        let row = &self.host.abi.input;
-        // SAFETY: the instance lives as long as the sink, and is laid out as the row says.
-        let instance = unsafe { View::new(self.instance.0, row.size) };
-        let processor: *mut c_void = instance.get(row.processor);
+        let processor: *mut c_void = self.view().get(self.host.abi.input.processor);
         // SAFETY: the processor is the host's own, and this is the engine's thread.
         !processor.is_null() && unsafe { (functions.flb_processor_is_active)(processor) } != 0
     }
 
-    /// Appends contexts as the host's own structures, which its processors see.
-    fn append_decoded(
-        &self,
-        functions: &ProcessorFunctions,
-        tag: &Tag,
-        kind: NativeKind,
-        contexts: &[u8],
-    ) -> Result<(), NotAppended> {
-        let (decode, append, destroy, taken_over) = match kind {
-            NativeKind::Metrics => (
-                functions.cmt_decode_msgpack_create,
-                functions.flb_input_metrics_append,
-                functions.cmt_destroy,
-                false,
-            ),
-            NativeKind::Traces => (
-                functions.ctr_decode_msgpack_create,
-                functions.flb_input_trace_append,
-                functions.ctr_destroy,
-                self.host.abi.first >= TRACES_ARE_TAKEN_OVER,
-            ),
-        };
-        // Everything is decoded before anything is appended, so that what the host cannot read
-        // leaves nothing behind.
-        for mut context in Contexts::decode(contexts, decode, destroy)?.0.drain(..) {
-            let appended = append_one(append, self.instance, tag, &context);
-            if appended && taken_over {
-                context.at = ptr::null_mut();
-            }
-            if !appended {
-                return Err(NotAppended::Refused);
-            }
+    fn processors(&self, functions: &'static ProcessorFunctions) -> Processors {
+        let (row, instance) = (&self.host.abi.input, self.view());
+        Processors {
+            functions,
+            is_empty: self.host.symbols.empty.as_ref(),
+            release: self.host.abi.first,
+            processor: instance.get(row.processor),
+            own_tag: instance.get(row.tag),
         }
-        Ok(())
     }
 }
 
-fn append_one(append: Append, instance: HostPointer, tag: &Tag, context: &Context) -> bool {
-    // SAFETY: the tag and the context outlive the call, and this is the engine's thread.
-    unsafe { append(instance.0, tag.pointer(), tag.length(), context.at) == 0 }
+/// An input that counts as running for as long as this lives. The host only looks at what it noted,
+/// and notes it anew after each append and whenever it has sent something.
+struct Opened {
+    instance: View,
+    /// The offsets of what said that it is paused.
+    paused: [Option<usize>; 2],
+}
+
+impl Opened {
+    fn open(instance: View, row: &InputInstance) -> Self {
+        let paused = [row.mem_buf_status, row.storage_buf_status]
+            .map(|status| (instance.get::<c_int>(status) == PAUSED).then_some(status));
+        for status in paused.into_iter().flatten() {
+            instance.set(status, RUNNING);
+        }
+        Self { instance, paused }
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        for status in self.paused.into_iter().flatten() {
+            self.instance.set(status, PAUSED);
+        }
+    }
 }
 
 /// Parts of the host read a tag up to a zero, whatever its length says.
@@ -107,6 +115,10 @@ struct Tag(Vec<u8>);
 impl Tag {
     fn new(tag: &[u8]) -> Self {
         Self(tag.iter().copied().chain(std::iter::once(0)).collect())
+    }
+
+    fn text(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.0).unwrap_or_default()
     }
 
     fn length(&self) -> usize {
@@ -119,51 +131,13 @@ impl Tag {
     }
 }
 
-/// A context as the host's own structure, destroyed by the host's own function.
-struct Context {
-    at: *mut c_void,
-    destroy: unsafe extern "C" fn(*mut c_void),
-}
-
-impl Drop for Context {
-    fn drop(&mut self) {
-        if !self.at.is_null() {
-            // SAFETY: the context is what the host's decoder made, and nothing else has it.
-            unsafe { (self.destroy)(self.at) };
-        }
-    }
-}
-
-struct Contexts(Vec<Context>);
-
-impl Contexts {
-    fn decode(
-        bytes: &[u8],
-        decode: Decode,
-        destroy: unsafe extern "C" fn(*mut c_void),
-    ) -> Result<Self, NotAppended> {
-        let mut contexts = Vec::new();
-        let mut offset = 0_usize;
-        while offset < bytes.len() {
-            let (before, mut at) = (offset, ptr::null_mut());
-            // SAFETY: the bytes outlive the call, and both places are our own.
-            let failed =
-                unsafe { decode(&raw mut at, bytes.as_ptr().cast(), bytes.len(), &raw mut offset) };
-            if failed != 0 || at.is_null() || offset <= before {
-                return Err(NotAppended::Unsupported("it cannot read them"));
-            }
-            contexts.push(Context { at, destroy });
-        }
-        Ok(Self(contexts))
-    }
-}
-
 impl Sink for HostSink {
     fn append(&mut self, tag: &[u8], records: usize, events: &[u8]) -> Result<(), Refused> {
         if events.is_empty() {
             return Ok(());
         }
         let tag = Tag::new(tag);
+        let _opened = self.open_for_rest();
         let events_at = events.as_ptr().cast();
         let appended = match self.host.symbols.append {
             // SAFETY: the tag and the events outlive the call, which copies them; this is the
@@ -204,17 +178,25 @@ impl Sink for HostSink {
         }
         let tag = Tag::new(tag);
         self.appended = true;
-        if let Some(functions) = &self.host.symbols.processors
-            && self.has_processors(functions)
-        {
-            return self.append_decoded(functions, &tag, kind, contexts);
-        }
+        let processed;
+        let contexts = match &self.host.symbols.processors {
+            Some(functions) if self.has_processors(functions) => {
+                processed = self.processors(functions).run(tag.text(), kind, contexts)?;
+                // Everything was taken out, or kept for later, by a processor.
+                if processed.is_empty() {
+                    return Ok(());
+                }
+                &processed
+            }
+            _ => contexts,
+        };
         let native = self.host.symbols.native.as_ref();
         let native = native.ok_or(NotAppended::Unsupported("it has no function for them"))?;
         let number = match kind {
             NativeKind::Metrics => METRICS,
             NativeKind::Traces => TRACES,
         };
+        let _opened = self.open_for_rest();
         // The host does not count what is in contexts; none at all would look like an empty chunk.
         let records = 1;
         // SAFETY: the tag and the contexts outlive the call, which copies them; this is the
@@ -231,6 +213,10 @@ impl Sink for HostSink {
             )
         };
         if appended == 0 { Ok(()) } else { Err(NotAppended::Refused) }
+    }
+
+    fn rest_follows(&mut self, rest: bool) {
+        self.rest = rest;
     }
 
     fn flush_now(&mut self) {

@@ -116,15 +116,25 @@ functions! {
 }
 
 functions! {
-    /// What appends contexts where the input has processors, which see the host's own structures.
+    /// What runs the processors of an input, which see the host's own structures.
     ProcessorFunctions {
         flb_processor_is_active: unsafe extern "C" fn(Pointer) -> c_int,
         ctr_decode_msgpack_create: Decode,
         ctr_destroy: unsafe extern "C" fn(Pointer),
         cmt_decode_msgpack_create: Decode,
         cmt_destroy: unsafe extern "C" fn(Pointer),
-        flb_input_trace_append: Append,
-        flb_input_metrics_append: Append,
+        flb_processor_run: RunProcessors,
+        ctr_encode_msgpack_create: Encode,
+        ctr_encode_msgpack_destroy: unsafe extern "C" fn(*mut c_char),
+        cmt_encode_msgpack_create: Encode,
+        cmt_encode_msgpack_destroy: unsafe extern "C" fn(*mut c_char),
+    }
+}
+
+functions! {
+    /// What says whether processors left any metrics (4.0).
+    EmptyFunctions {
+        flb_metrics_is_empty: unsafe extern "C" fn(Pointer) -> c_int,
     }
 }
 
@@ -132,8 +142,21 @@ functions! {
 /// ended.
 pub(super) type Decode =
     unsafe extern "C" fn(*mut Pointer, *const c_char, usize, *mut usize) -> c_int;
-/// Appends a context: instance, tag and its length, context.
-pub(super) type Append = unsafe extern "C" fn(Pointer, *const c_char, usize, Pointer) -> c_int;
+/// Encodes a context: the context, where the bytes' address goes, and their number.
+pub(super) type Encode = unsafe extern "C" fn(Pointer, *mut *mut c_char, *mut usize) -> c_int;
+/// Runs processors: these, the first stage, the kind of data, tag and its length, the context, an
+/// unused length, where the address of the changed context goes, and an unused place.
+pub(super) type RunProcessors = unsafe extern "C" fn(
+    Pointer,
+    usize,
+    c_int,
+    *const c_char,
+    usize,
+    Pointer,
+    usize,
+    *mut Pointer,
+    *mut usize,
+) -> c_int;
 
 functions! {
     /// What an output needs.
@@ -194,6 +217,7 @@ pub(super) struct Symbols {
     pub(super) append: Option<AppendFunctions>,
     pub(super) native: Option<NativeFunctions>,
     pub(super) processors: Option<ProcessorFunctions>,
+    pub(super) empty: Option<EmptyFunctions>,
     pub(super) trace: Option<TraceFunctions>,
     pub(super) metrics: Option<MetricFunctions>,
 }
@@ -209,6 +233,7 @@ impl Symbols {
             append: AppendFunctions::load().ok(),
             native: NativeFunctions::load().ok(),
             processors: ProcessorFunctions::load().ok(),
+            empty: EmptyFunctions::load().ok(),
             trace: TraceFunctions::load().ok(),
             metrics: MetricFunctions::load().ok(),
         }

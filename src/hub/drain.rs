@@ -64,7 +64,7 @@ mod tests {
     }
 
     fn emission(tag: &str) -> Emission {
-        Emission { tag: tag.as_bytes().to_vec(), records: 2, events: vec![1] }
+        Emission { tag: tag.as_bytes().to_vec(), records: 2, events: vec![1], native: false }
     }
 
     fn hub_of(shelves: &[&[&str]]) -> (Hub, Vec<Arc<Shelf>>) {

@@ -22,6 +22,8 @@ pub struct Emission {
     pub records: usize,
     /// A stream of msgpack log events.
     pub events: Vec<u8>,
+    /// Whether the events are metrics that are to be appended in the host's own form.
+    pub native: bool,
 }
 
 /// Why a source is drained.

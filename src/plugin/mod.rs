@@ -152,8 +152,7 @@ pub trait Sink {
     /// never do.
     ///
     /// # Errors
-    /// The host did not take them. Nothing was stored, except where processors take metrics of
-    /// several contexts and the host paused between two of them.
+    /// The host did not take them, and nothing of them was stored.
     fn append_native(
         &mut self,
         _tag: &[u8],
@@ -162,6 +161,11 @@ pub trait Sink {
     ) -> Result<(), NotAppended> {
         Err(NotAppended::Unsupported("this sink takes log events only"))
     }
+
+    /// Says whether what is appended next is the rest of something that is stored in part. A host
+    /// that was filled by the part, and pauses the input for it, takes the rest as it would have
+    /// taken all of it in one piece.
+    fn rest_follows(&mut self, _rest: bool) {}
 
     /// Asks the host to send what is buffered to the outputs now.
     fn flush_now(&mut self);
@@ -190,6 +194,9 @@ pub enum NotAppended {
     /// The host will never take them.
     #[error("the host cannot take the contexts: {0}")]
     Unsupported(&'static str),
+    /// The host's own processors of the input failed on them, and would again.
+    #[error("{0}")]
+    Processors(&'static str),
 }
 
 /// Makes the host call an input back on its own thread. Cheap, and safe from any thread.

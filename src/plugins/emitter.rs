@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::native_metrics;
 use crate::clock;
+use crate::codec::native::write::Forms;
 use crate::hub::{Drain, Hub, drain};
-use crate::plugin::{Pause, Sink};
-use crate::stats::{Counter, CounterFamily, Counters};
+use crate::plugin::{Environment, NotAppended, Pause, Sink};
+use crate::stats::{Counter, CounterFamily, Level, Log};
 
 /// How often what is due is looked for.
 pub(super) const TICK: Duration = Duration::from_millis(250);
@@ -19,6 +21,12 @@ const EMITTED_RECORDS: CounterFamily = CounterFamily::counter(
 const REFUSED_RECORDS: CounterFamily = CounterFamily::counter(
     "emit_refused_records_total",
     "Records of derived telemetry that the host refused; they are offered again.",
+    &[],
+);
+
+const LOST_RECORDS: CounterFamily = CounterFamily::counter(
+    "emit_lost_records_total",
+    "Records of derived metrics that the host, or a processor of the input, will never take.",
     &[],
 );
 
@@ -36,19 +44,27 @@ enum Mode {
 pub(super) struct Emitter {
     hub: Arc<Hub>,
     mode: Mode,
+    /// What the readers of the running release take.
+    forms: Forms,
     emitted: Counter,
     refused: Counter,
+    lost: Counter,
+    log: Arc<Log>,
 }
 
 impl Emitter {
     /// An emitter known to the hub.
-    pub(super) fn new(hub: Arc<Hub>, counters: &Counters) -> Self {
+    pub(super) fn new(environment: &Environment) -> Self {
+        let Environment { hub, counters, log, .. } = environment;
         hub.add_emitter();
         Self {
-            hub,
+            hub: Arc::clone(hub),
+            forms: Forms::of_release(&environment.host_release),
             mode: Mode::Running,
             emitted: counters.counter(EMITTED_RECORDS, &[]),
             refused: counters.counter(REFUSED_RECORDS, &[]),
+            lost: counters.counter(LOST_RECORDS, &[]),
+            log: Arc::clone(log),
         }
     }
 
@@ -90,11 +106,30 @@ impl Emitter {
     }
 
     fn emit(&self, what: Drain, sink: &mut dyn Sink) -> usize {
+        let mut lost = 0_usize;
         let drained = drain(&self.hub, what, clock::now(), clock::unix_nanos(), |emission| {
-            sink.append(&emission.tag, emission.records, &emission.events).is_ok()
+            let appended = if emission.native {
+                native_metrics::append(emission, self.forms, sink)
+            } else {
+                sink.append(&emission.tag, emission.records, &emission.events)
+                    .map_err(|_| NotAppended::Refused)
+            };
+            match appended {
+                Ok(()) => true,
+                Err(NotAppended::Refused) => false,
+                Err(problem) => {
+                    lost = lost.saturating_add(emission.records);
+                    self.log.often(Level::Error, "emit", || {
+                        format!("derived metrics are lost: {problem}")
+                    });
+                    true
+                }
+            }
         });
-        self.emitted.add_items(drained.emitted);
+        let emitted = drained.emitted.saturating_sub(lost);
+        self.emitted.add_items(emitted);
         self.refused.add_items(drained.refused);
-        drained.emitted
+        self.lost.add_items(lost);
+        emitted
     }
 }

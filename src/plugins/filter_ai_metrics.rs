@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::aggregation::{Aggregator, Batch, HistogramForm, MetricsConfig, Tally, Temporality};
 use crate::clock::{self, Tick};
+use crate::codec::native::write::Forms;
 use crate::config::{CONFIG_FILE, FileOptions, Parser};
 use crate::hub::{Drain, Emission, Source};
 use crate::model::Position;
@@ -48,7 +49,8 @@ const OPTIONS: &[OptionSpec] = &[
         "emit_as",
         OptionKind::Str,
         Some("records"),
-        "Form of emitted metrics: records",
+        "Form of emitted metrics: 'records', as log records that multi_otlp turns into OTLP; or \
+         'native', as Fluent Bit's own metrics, for outputs such as prometheus_exporter",
     ),
     OptionSpec::new(
         "tag",
@@ -133,6 +135,8 @@ impl Numbers {
 struct Shared {
     aggregator: Mutex<Aggregator>,
     numbers: Numbers,
+    /// Whether they are emitted in the host's own form.
+    native: bool,
 }
 
 impl Shared {
@@ -148,12 +152,17 @@ impl Source for Shared {
         self.numbers.show(aggregator.tally());
         batches
             .into_iter()
-            .map(|Batch { tag, records, events }| Emission { tag, records, events })
+            .map(|Batch { tag, records, events }| Emission {
+                tag,
+                records,
+                events,
+                native: self.native,
+            })
             .collect()
     }
 
     fn put_back(&self, emission: Emission) {
-        let Emission { tag, records, events } = emission;
+        let Emission { tag, records, events, .. } = emission;
         self.lock().put_back(Batch { tag, records, events });
     }
 }
@@ -174,13 +183,14 @@ impl Filter for AiMetrics {
         let options = FileOptions::read(options, OPTIONS, &[]);
         let mut parser = Parser::over(&options);
         let config = read_config(&mut parser, &environment);
+        let native = emit_as(&mut parser, &environment, config.histogram);
         if !environment.hub.has_emitter() {
             parser.problem(super::filter_ai_sampling::NO_EMITTER);
         }
         let config = parser.finish(config)?;
         let aggregator = Mutex::new(Aggregator::new(config, clock::now(), clock::unix_nanos()));
         let numbers = Numbers::new(&environment.counters);
-        let shared = Arc::new(Shared { aggregator, numbers });
+        let shared = Arc::new(Shared { aggregator, numbers, native });
         environment.hub.add_source(Arc::clone(&shared) as Arc<dyn Source>);
         Ok(Self { shared })
     }
@@ -197,11 +207,6 @@ fn read_config(parser: &mut Parser<'_>, environment: &Environment) -> MetricsCon
     let temporality = [("delta", Temporality::Delta), ("cumulative", Temporality::Cumulative)];
     let histogram =
         [("explicit", HistogramForm::Explicit), ("exponential", HistogramForm::Exponential)];
-    if let Some(form) = parser.text("emit_as").filter(|form| !form.eq_ignore_ascii_case("records"))
-    {
-        let allowed = "allowed: records (metrics as log events, which multi_otlp turns into OTLP)";
-        parser.refuse("emit_as", form, allowed);
-    }
     let interval = parser.duration("interval", Duration::from_secs(10));
     if interval < Duration::from_secs(1) {
         let given = parser.text("interval").unwrap_or_default();
@@ -228,6 +233,29 @@ fn read_config(parser: &mut Parser<'_>, environment: &Environment) -> MetricsCon
         weight,
         position: Position { run: environment.hub.run(), after: environment.position },
     }
+}
+
+/// Whether metrics are emitted in the host's own form.
+fn emit_as(parser: &mut Parser<'_>, environment: &Environment, histogram: HistogramForm) -> bool {
+    let native = parser.choice("emit_as", false, &[("records", false), ("native", true)]);
+    if native && !environment.native_chunks {
+        parser.refuse(
+            "emit_as",
+            "native",
+            "this host does not export 'flb_input_chunk_append_raw', which appends its own \
+             metrics; allowed: records",
+        );
+    }
+    let forms = Forms::of_release(&environment.host_release);
+    if native && histogram == HistogramForm::Exponential && !forms.has_exponential_histograms() {
+        parser.refuse(
+            "histogram",
+            "exponential",
+            "with 'emit_as: native', exponential histograms need Fluent Bit 5.0 or later; \
+             allowed: explicit",
+        );
+    }
+    native
 }
 
 /// How many spans one with this tracestate stands for; one, when that is not known.

@@ -434,12 +434,17 @@ impl Source for Tail {
         self.numbers.show(&sampler);
         released
             .into_iter()
-            .map(|Released { tag, records, events }| Emission { tag, records, events })
+            .map(|Released { tag, records, events }| Emission {
+                tag,
+                records,
+                events,
+                native: false,
+            })
             .collect()
     }
 
     fn put_back(&self, emission: Emission) {
-        let Emission { tag, records, events } = emission;
+        let Emission { tag, records, events, .. } = emission;
         let mut sampler = self.lock();
         sampler.put_back(Released { tag, records, events });
         self.numbers.show(&sampler);

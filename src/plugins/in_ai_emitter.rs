@@ -25,7 +25,7 @@ impl Input for AiEmitter {
         environment: Environment,
         _waker: Waker,
     ) -> Result<Self, OpenError> {
-        Ok(Self { emitter: Emitter::new(environment.hub, &environment.counters) })
+        Ok(Self { emitter: Emitter::new(&environment) })
     }
 
     fn on_wake(&mut self, _sink: &mut dyn Sink) {}

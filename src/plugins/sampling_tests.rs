@@ -3,14 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::emitter::Emitter;
 use super::filter_ai_metrics::AiMetrics;
 use super::filter_ai_sampling::AiSampling;
 use crate::clock::{self, Tick};
 use crate::codec::msgpack::{MapView, text_of};
+use crate::codec::native::cmetrics_to_otlp;
 use crate::codec::records::Events;
 use crate::codec::records::testing::{SpanRecord, chunk};
 use crate::hub::{Drain, Hub};
-use crate::plugin::{Chunk, Environment, Filter, OpenError, Options, Verdict};
+use crate::plugin::{
+    Chunk, Environment, Filter, NativeKind, NotAppended, OpenError, Options, Pause, Refused, Sink,
+    Verdict,
+};
 use crate::stats::{Counters, Log};
 
 const HIGH: u64 = 0x00ff_ffff_ffff_fff0;
@@ -159,6 +164,81 @@ fn metrics_go_through_the_hub_and_the_chunk_passes() {
     assert_eq!(source.take(Drain::Due, clock::now(), clock::unix_nanos()), emissions);
 }
 
+/// What the host is given: contexts of metrics, unless it refuses.
+#[derive(Default)]
+struct Contexts(Vec<u8>, Option<NotAppended>);
+
+impl Sink for Contexts {
+    fn append(&mut self, _: &[u8], _: usize, _: &[u8]) -> Result<(), Refused> {
+        Err(Refused)
+    }
+
+    fn append_native(
+        &mut self,
+        tag: &[u8],
+        kind: NativeKind,
+        contexts: &[u8],
+    ) -> Result<(), NotAppended> {
+        assert_eq!((tag, kind), (&b"ai"[..], NativeKind::Metrics));
+        match self.1 {
+            Some(problem) => Err(problem),
+            None => {
+                self.0.extend_from_slice(contexts);
+                Ok(())
+            }
+        }
+    }
+
+    fn flush_now(&mut self) {}
+}
+
+#[test]
+fn metrics_are_emitted_in_the_host_s_own_form() {
+    let environment = environment(true);
+    let options = given(&[("interval", "5s"), ("emit_as", "native")]);
+    let mut filter = AiMetrics::open(&options, environment.clone()).unwrap();
+    let span = SpanRecord::new(1, 1)
+        .with("gen_ai.operation.name", "chat")
+        .with("gen_ai.usage.output_tokens", 5);
+    let bytes = chunk(&[span]);
+    let mut emitter = Emitter::new(&environment);
+    let mut sink = Contexts(Vec::new(), Some(NotAppended::Refused));
+    assert_eq!(filter.on_chunk(Chunk { tag: b"ai", bytes: &bytes }), Verdict::Pass);
+    // What the host refuses is offered again, whole.
+    emitter.pause(Pause::Shutdown, &mut sink);
+    assert_eq!(counter(&environment, "emit_refused_records_total", ""), 3);
+    sink.1 = None;
+    emitter.tick(&mut sink);
+    assert_eq!(counter(&environment, "emitted_records_total", ""), 3);
+    let read = cmetrics_to_otlp(&sink.0);
+    assert_eq!((read.items, read.skipped), (3, 0));
+    let text = String::from_utf8_lossy(&read.request).into_owned();
+    for name in ["client.operation.duration", "client.token.usage", "client.operation.count"] {
+        assert!(text.contains(name), "{name}");
+    }
+    // What it will never take is lost, and counted.
+    assert_eq!(filter.on_chunk(Chunk { tag: b"ai", bytes: &bytes }), Verdict::Pass);
+    sink.1 = Some(NotAppended::Processors("it failed"));
+    emitter.tick(&mut sink);
+    sink.1 = None;
+    emitter.tick(&mut sink);
+    let count = |name: &str| counter(&environment, name, "");
+    // The tokens of the call are counted already.
+    assert_eq!((count("emit_lost_records_total"), count("emitted_records_total")), (2, 3));
+}
+
+#[test]
+fn the_host_s_own_form_needs_a_host_that_takes_it() {
+    let old = Environment { host_release: "4.2.8".to_owned(), ..environment(true) };
+    let none = Environment { native_chunks: false, ..environment(true) };
+    let native = given(&[("emit_as", "native"), ("histogram", "exponential")]);
+    assert!(AiMetrics::open(&native, environment(true)).is_ok());
+    let Err(OpenError(problems)) = AiMetrics::open(&native, old) else { panic!("taken") };
+    assert!(problems[0].contains("need Fluent Bit 5.0 or later"), "{problems:?}");
+    let Err(OpenError(problems)) = AiMetrics::open(&native, none) else { panic!("taken") };
+    assert!(problems[0].contains("flb_input_chunk_append_raw"), "{problems:?}");
+}
+
 #[test]
 fn wrong_configurations_are_told_all_at_once() {
     assert_eq!(problems::<AiSampling>(&[("sampling_percentage", "10")], false), [""; 0]);
@@ -183,7 +263,7 @@ fn wrong_configurations_are_told_all_at_once() {
             ("interval", "0"),
             ("temporality", "both"),
             ("histogram", "round"),
-            ("emit_as", "native"),
+            ("emit_as", "prometheus"),
             ("max_series", "1"),
             ("dimensions", "gen_ai.response.id"),
         ],

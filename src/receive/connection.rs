@@ -172,7 +172,7 @@ async fn answer(
     if request.version() <= Version::HTTP_11 && header_size(&request) > limit {
         let refusal = Refusal::Headers(limit);
         service.note(&refusal);
-        return refused(&HeaderMap::new(), &refusal);
+        return refused(&HeaderMap::new(), &refusal, refusal.retry_after());
     }
     service.answer(request).await
 }

@@ -35,13 +35,13 @@ pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
 pub(super) async fn answer(service: &Service, request: Request<Incoming>) -> Response<Reply> {
     if request.version() != Version::HTTP_2 {
         service.note(&Refusal::GrpcVersion);
-        return refused(request.headers(), &Refusal::GrpcVersion);
+        return refused(request.headers(), &Refusal::GrpcVersion, None);
     }
     match export(service, request).await {
         Ok(response) => success(&response),
         Err(refusal) => {
             service.note(&refusal);
-            failure(&refusal)
+            failure(&refusal, service.wait(&refusal))
         }
     }
 }
@@ -118,8 +118,8 @@ fn success(message: &[u8]) -> Response<Reply> {
     response
 }
 
-fn failure(refusal: &Refusal) -> Response<Reply> {
-    let mut response = refusal.grpc_status().into_http::<Reply>();
+fn failure(refusal: &Refusal, wait: Option<u32>) -> Response<Reply> {
+    let mut response = refusal.grpc_status(wait).into_http::<Reply>();
     if matches!(refusal, Refusal::Encoding(_)) {
         let accepted = HeaderValue::from_static(GRPC_ACCEPTED);
         response.headers_mut().insert(GRPC_ACCEPT_ENCODING, accepted);

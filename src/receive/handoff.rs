@@ -247,10 +247,14 @@ fn append_one(waiting: Waiting, sink: &mut dyn Sink, meters: &Meters) -> bool {
         return true;
     }
     let Batch { signal, records, items, events, native, route, .. } = &waiting.batch;
-    let appended = route.append(*records, events, |tag, records, part| match *native {
-        None => sink.append(tag, records, part).map_err(|_| NotAppended::Refused),
-        Some(kind) => sink.append_native(tag, kind, part),
+    let appended = route.append(*records, events, |tag, records, part, rest| {
+        sink.rest_follows(rest);
+        match *native {
+            None => sink.append(tag, records, part).map_err(|_| NotAppended::Refused),
+            Some(kind) => sink.append_native(tag, kind, part),
+        }
     });
+    sink.rest_follows(false);
     match appended {
         Ok(()) => {}
         Err(NotAppended::Refused) => {
@@ -259,6 +263,10 @@ fn append_one(waiting: Waiting, sink: &mut dyn Sink, meters: &Meters) -> bool {
         }
         Err(error @ NotAppended::Unsupported(_)) => {
             refuse(waiting, Refusal::Malformed(error.to_string()), meters);
+            return true;
+        }
+        Err(NotAppended::Processors(why)) => {
+            refuse(waiting, Refusal::Processors(why), meters);
             return true;
         }
     }

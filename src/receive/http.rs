@@ -30,7 +30,7 @@ pub(super) async fn answer(service: &Service, request: Request<Incoming>) -> Res
             if must_discard(&parts, &body) && !matches!(refusal, Refusal::Slow(_)) {
                 body::discard(&mut body).await;
             }
-            refused(&parts.headers, &refusal)
+            refused(&parts.headers, &refusal, service.wait(&refusal))
         }
     }
 }
@@ -87,17 +87,22 @@ fn must_discard(parts: &Parts, body: &Incoming) -> bool {
         && !body.is_end_stream()
 }
 
-/// The answer to a refused request: a `google.rpc.Status` in the format of the request.
-pub(super) fn refused(headers: &HeaderMap, refusal: &Refusal) -> Response<Reply> {
+/// The answer to a refused request: a `google.rpc.Status` in the format of the request, and how
+/// many seconds to wait.
+pub(super) fn refused(
+    headers: &HeaderMap,
+    refusal: &Refusal,
+    wait: Option<u32>,
+) -> Response<Reply> {
     let format = format(headers);
-    let status = refusal.status();
+    let status = refusal.status(wait);
     let body = match format {
         Format::Protobuf => status.encode_to_vec(),
         Format::Json => status.to_json(),
     };
     let mut response = reply(refusal.http_status(), format, body);
     let headers = response.headers_mut();
-    if let Some(seconds) = refusal.retry_after() {
+    if let Some(seconds) = wait {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     if let Some(challenge) = refusal.challenge() {

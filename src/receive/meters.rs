@@ -28,9 +28,14 @@ const REJECTED_ITEMS: CounterFamily = CounterFamily::counter(
     "Items that were not valid; their senders were told by a partial success.",
     &["signal", "reason"],
 );
+const LOST_FIELDS: CounterFamily = CounterFamily::counter(
+    "lost_request_fields_total",
+    "Accepted requests of which unknown fields beside their envelopes were not kept.",
+    &["signal"],
+);
 const REFUSED_ITEMS: CounterFamily = CounterFamily::counter(
     "refused_items_total",
-    "Items that were not taken; their senders were told to send them again.",
+    "Items that were not taken; their senders were told so, and to send them again if that helps.",
     &["signal", "reason"],
 );
 const REFUSED_REQUESTS: CounterFamily = CounterFamily::counter(
@@ -45,8 +50,8 @@ const QUEUE_BYTES: CounterFamily = CounterFamily::gauge(
 );
 
 /// Reasons for which items are refused after they were read.
-const ITEM_REASONS: [&str; 5] =
-    ["paused", "queue_timeout", "shutting_down", "client_gone", "malformed"];
+const ITEM_REASONS: [&str; 6] =
+    ["paused", "queue_timeout", "shutting_down", "client_gone", "malformed", "processors_failed"];
 
 /// How a request came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +73,7 @@ pub(super) struct SignalMeters {
     pub(super) received: Counter,
     pub(super) accepted: Counter,
     pub(super) rejected: Counter,
+    pub(super) lost_fields: Counter,
     refused: Vec<(&'static str, Counter)>,
 }
 
@@ -121,6 +127,7 @@ impl SignalMeters {
             received: counters.counter(RECEIVED_ITEMS, &[name]),
             accepted: counters.counter(ACCEPTED_ITEMS, &[name]),
             rejected: counters.counter(REJECTED_ITEMS, &[name, "malformed"]),
+            lost_fields: counters.counter(LOST_FIELDS, &[name]),
             refused: ITEM_REASONS
                 .iter()
                 .map(|reason| (*reason, counters.counter(REFUSED_ITEMS, &[name, reason])))

@@ -17,6 +17,7 @@ mod http;
 mod limits;
 mod listener;
 mod meters;
+mod pressure;
 mod refusal;
 mod reply;
 mod security;
@@ -46,6 +47,7 @@ use connections::Connections;
 use handoff::Handoff;
 use listener::Listener;
 use meters::Meters;
+use pressure::Pressure;
 use security::Security;
 use service::Service;
 use tenancy::Tenancy;
@@ -123,6 +125,7 @@ impl Receiver {
         let service = Arc::new(Service {
             security,
             handoff: Handoff::new(waker),
+            pressure: Pressure::default(),
             budget: Budget::new(settings.max_queue_size, meters.queue_bytes.clone()),
             meters,
             log,
@@ -170,6 +173,7 @@ impl Receiver {
     /// Takes data in again.
     pub fn resume(&self) {
         self.service.handoff.resume();
+        self.service.pressure.end();
     }
 
     /// Closes the listening sockets, appends what waits, and takes nothing in any more.

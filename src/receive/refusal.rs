@@ -8,11 +8,10 @@ use http::StatusCode;
 use prost::Message;
 use tonic::Code;
 
+use super::pressure::SOON;
 use super::security::Denial;
 use super::wire;
 
-/// How long a sender is asked to wait before it sends again, in seconds.
-const RETRY_AFTER_SECONDS: u32 = 1;
 /// Longest message in an answer, in bytes: gRPC carries it in a header.
 const LONGEST_MESSAGE: usize = 1024;
 
@@ -64,6 +63,8 @@ pub(super) enum Refusal {
     Forbidden(Denial),
     #[error("credentials cannot be checked at the moment; send the request again later")]
     Unchecked,
+    #[error("{0}; sending the request again would not help")]
+    Processors(&'static str),
     #[error("gRPC needs HTTP/2")]
     GrpcVersion,
     #[error("{0}")]
@@ -71,7 +72,7 @@ pub(super) enum Refusal {
 }
 
 /// The label values of [`Refusal::reason`].
-pub(super) const REASONS: [&str; 14] = [
+pub(super) const REASONS: [&str; 15] = [
     "malformed",
     "too_large",
     "paused",
@@ -86,6 +87,7 @@ pub(super) const REASONS: [&str; 14] = [
     "unauthenticated",
     "forbidden",
     "unchecked",
+    "processors_failed",
 ];
 
 impl Refusal {
@@ -105,6 +107,7 @@ impl Refusal {
             Self::Unauthenticated(..) => "unauthenticated",
             Self::Forbidden(_) => "forbidden",
             Self::Unchecked => "unchecked",
+            Self::Processors(_) => "processors_failed",
             Self::Method(_)
             | Self::ContentType(_)
             | Self::JsonProfiles
@@ -118,7 +121,12 @@ impl Refusal {
         self.retry_after().is_some()
     }
 
-    /// How many seconds the sender is to wait before it sends the same request again.
+    /// Whether it is because the pipeline does not keep up, so that how long it lasts counts.
+    pub(super) const fn is_pressure(&self) -> bool {
+        matches!(self, Self::Paused | Self::QueueFull | Self::QueueTimeout)
+    }
+
+    /// How many seconds the sender is at least to wait before it sends the same request again.
     pub(super) const fn retry_after(&self) -> Option<u32> {
         match self {
             Self::Paused
@@ -126,7 +134,7 @@ impl Refusal {
             | Self::QueueTimeout
             | Self::ShuttingDown
             | Self::Slow(_)
-            | Self::Unchecked => Some(RETRY_AFTER_SECONDS),
+            | Self::Unchecked => Some(SOON),
             Self::RateLimited { seconds } => Some(*seconds),
             _ => None,
         }
@@ -155,6 +163,7 @@ impl Refusal {
             | Self::ShuttingDown
             | Self::Slow(_)
             | Self::Unchecked => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Processors(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unauthenticated(..) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Headers(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -191,7 +200,7 @@ impl Refusal {
             | Self::ContentType(_)
             | Self::JsonProfiles
             | Self::Encoding(_) => Code::Unimplemented,
-            Self::GrpcVersion | Self::GrpcFraming(_) => Code::Internal,
+            Self::GrpcVersion | Self::GrpcFraming(_) | Self::Processors(_) => Code::Internal,
         }
     }
 
@@ -205,19 +214,16 @@ impl Refusal {
         text
     }
 
-    /// The `google.rpc.Status` of it.
-    pub(super) fn status(&self) -> wire::Status {
-        let details = self
-            .retry_after()
-            .map(|seconds| wire::retry_info(i64::from(seconds)))
-            .into_iter()
-            .collect();
+    /// The `google.rpc.Status` of it, with the seconds to wait.
+    pub(super) fn status(&self, wait: Option<u32>) -> wire::Status {
+        let details =
+            wait.map(|seconds| wire::retry_info(i64::from(seconds))).into_iter().collect();
         wire::Status { code: i32::from(self.grpc_code()), message: self.message(), details }
     }
 
     /// The same for gRPC: the details only where there are some.
-    pub(super) fn grpc_status(&self) -> tonic::Status {
-        let status = self.status();
+    pub(super) fn grpc_status(&self, wait: Option<u32>) -> tonic::Status {
+        let status = self.status(wait);
         let details = if status.details.is_empty() { Vec::new() } else { status.encode_to_vec() };
         tonic::Status::with_details(self.grpc_code(), status.message, details.into())
     }
@@ -239,16 +245,21 @@ mod tests {
         for refusal in again {
             assert!([429, 503].contains(&refusal.http_status().as_u16()), "{refusal}");
             assert_eq!(refusal.grpc_code(), Code::Unavailable);
-            let status = wire::Status::decode(refusal.grpc_status().details()).unwrap();
+            let status =
+                wire::Status::decode(refusal.grpc_status(refusal.retry_after()).details()).unwrap();
             assert_eq!(status.details[0].type_url, "type.googleapis.com/google.rpc.RetryInfo");
         }
+        let failed = Refusal::Processors("they failed");
+        assert_eq!((failed.http_status().as_u16(), failed.grpc_code()), (500, Code::Internal));
+        assert_eq!(failed.retry_after(), None);
         let large = Refusal::TooLarge { limit: 7, when: "" };
         assert_eq!(large.grpc_code(), Code::ResourceExhausted);
-        assert!(large.grpc_status().details().is_empty());
+        assert!(large.grpc_status(None).details().is_empty());
         let limited = Refusal::RateLimited { seconds: 17 };
         assert_eq!((limited.http_status().as_u16(), limited.retry_after()), (429, Some(17)));
         assert_eq!(limited.grpc_code(), Code::ResourceExhausted);
-        let status = wire::Status::decode(limited.grpc_status().details()).unwrap();
+        let status =
+            wire::Status::decode(limited.grpc_status(limited.retry_after()).details()).unwrap();
         let info = wire::RetryInfo::decode(&status.details[0].value[..]).unwrap();
         assert_eq!(info.retry_delay.unwrap().seconds, 17);
     }
@@ -268,6 +279,7 @@ mod tests {
             Refusal::ContentType(String::new()),
             Refusal::TooLarge { limit: 1, when: "" },
             Refusal::RateLimited { seconds: 1 },
+            Refusal::Processors("they failed"),
         ];
         assert!(some.iter().all(|refusal| REASONS.contains(&refusal.reason())));
     }

@@ -13,12 +13,14 @@ use super::format::Format;
 use super::handoff::{Batch, Handoff};
 use super::limits::Limits;
 use super::meters::Meters;
+use super::pressure::Pressure;
 use super::refusal::Refusal;
 use super::reply::Reply;
 use super::security::Security;
 use super::tenancy::{Digested, Origin, Tenancy};
 use super::transcode::Transcoder;
 use super::{body, grpc, http as otlp_http, wire};
+use crate::clock;
 use crate::codec::records::Transcoded;
 use crate::model::Signal;
 use crate::runtime::heavy;
@@ -39,6 +41,7 @@ pub(super) struct Payload {
 #[derive(Debug)]
 pub(super) struct Service {
     pub(super) handoff: Handoff,
+    pub(super) pressure: Pressure,
     pub(super) budget: Arc<Budget>,
     pub(super) meters: Meters,
     pub(super) log: Arc<Log>,
@@ -73,6 +76,14 @@ impl Service {
         if self.budget.is_full() { Err(Refusal::QueueFull) } else { Ok(()) }
     }
 
+    /// How many seconds the sender of a refused request is to wait before it sends it again.
+    pub(super) fn wait(&self, refusal: &Refusal) -> Option<u32> {
+        if refusal.is_pressure() {
+            return Some(self.pressure.wait(clock::now()));
+        }
+        refusal.retry_after()
+    }
+
     /// Counts a refusal, and shows the sender's mistakes in the log.
     pub(super) fn note(&self, refusal: &Refusal) {
         self.meters.refused_request(refusal.reason());
@@ -94,7 +105,7 @@ impl Service {
         let format = payload.format;
         let digested = self.digest(signal, payload, &origin, &mut held)?;
         let Digested { transcoded, events, route, charge } = digested;
-        let Transcoded { records, items, rejected, reason, .. } = transcoded;
+        let Transcoded { records, items, rejected, reason, lost_fields, .. } = transcoded;
         let meters = self.meters.of(signal);
         meters.received.add_items(items.saturating_add(rejected));
         if rejected > 0 {
@@ -108,8 +119,12 @@ impl Service {
             let native = self.transcoder.kind(signal);
             let batch = Batch { signal, records, items, events, native, route, held };
             self.handoff.submit(batch, self.limits.queue_timeout, &self.meters).await?;
+            self.pressure.end();
         }
         charge.spend();
+        if lost_fields > 0 {
+            meters.lost_fields.add(1);
+        }
         Ok(wire::success(signal, format, rejected, reason.as_deref()))
     }
 

@@ -107,6 +107,14 @@ int main(void)
     FIELD("input.tls_crt_file", flb_input_instance, tls_crt_file);
     FIELD("input.tls_key_file", flb_input_instance, tls_key_file);
     FIELD("input.tls_key_passwd", flb_input_instance, tls_key_passwd);
+#if AT_LEAST(4, 0, 0)
+    FIELD("input.tls_min_version", flb_input_instance, tls_min_version);
+    FIELD("input.tls_max_version", flb_input_instance, tls_max_version);
+    FIELD("input.tls_ciphers", flb_input_instance, tls_ciphers);
+#endif
+#if AT_LEAST(5, 0, 0)
+    FIELD("input.tls_verify_client", flb_input_instance, tls_verify_client);
+#endif
     FIELD("input.config", flb_input_instance, config);
 
     SIZE("filter", flb_filter_instance);

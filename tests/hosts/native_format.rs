@@ -269,6 +269,128 @@ async fn processors_of_the_host_see_native_telemetry() {
     }
 }
 
+/// Scenario: a processor that copies every metric, and points of one metric of which some lack
+/// attributes that others have, among them real captures. Guarantees: all points get through it
+/// from 5.0.5 on; before, where a host fails to copy such metrics, their senders are told at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn points_with_different_attributes_pass_the_labels_processor() {
+    let _alone = alone();
+    let plugins = linked();
+    let mut requests: Vec<ExportMetricsServiceRequest> = crate::equality::captures()
+        .into_iter()
+        .filter(|captured| captured.path == METRICS.0)
+        .map(|captured| ExportMetricsServiceRequest::decode(&captured.body[..]).unwrap())
+        .collect();
+    requests.push(uneven());
+    for host in real_hosts() {
+        let release = expected::release(&host.release);
+        let sink = Sink::start(0, Keep::Requests).await;
+        let (http, grpc) = (free_port(), free_port());
+        let pipeline =
+            ["processors:", "  metrics:", "    - name: labels", "      insert: was_here metrics"]
+                .into_iter()
+                .fold(native(http, grpc), Pipeline::input_option)
+                .otlp_out(&[("one", sink.port, "grpc")]);
+        let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
+        let (mut sent, mut refused) = (0, 0);
+        let service = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
+        let mut client = Client::connect(http, false).await.unwrap();
+        for request in &requests {
+            match client.send(METRICS.0, service, request.encode_to_vec()).await {
+                Ok(()) => sent += expected::metrics(request.clone(), release).len(),
+                Err(told) => {
+                    assert!(told.starts_with("500"), "{}: {told}", host.title());
+                    refused += 1;
+                }
+            }
+        }
+        assert!(sent > 0 && (release < (5, 0, 5) || refused == 0), "{}: {refused}", host.title());
+        sink.settle(sent as u64, Duration::from_secs(4), Duration::from_secs(15)).await;
+        let (code, log) = running.stop();
+        assert_eq!(code, Some(0), "{}: {log}", host.title());
+        let received = sink.received.lock().unwrap();
+        let points = points(&received);
+        assert_eq!(points.len(), sent, "{}: {log}", host.title());
+        assert!(points.iter().all(|point| point.contains("was_here")), "{}", host.title());
+    }
+}
+
+/// A counter of which the second and the third point have fewer and other attributes.
+fn uneven() -> ExportMetricsServiceRequest {
+    let mut request = counters(4);
+    let metric = &mut request.resource_metrics[0].scope_metrics[0].metrics[0];
+    let Some(Data::Sum(sum)) = &mut metric.data else { panic!("{metric:?}") };
+    let point = sum.data_points[0].clone();
+    for keys in [&["a", "b", "shard"][..], &["b"]] {
+        let attributes = keys.iter().map(|key| KeyValue {
+            key: (*key).to_owned(),
+            value: Some(text_value("x")),
+            ..KeyValue::default()
+        });
+        let attributes = attributes.collect();
+        sum.data_points.push(NumberDataPoint { attributes, ..point.clone() });
+    }
+    request
+}
+
+/// Scenario: a processor of the host's that fails on a request, each time. Guarantees: the sender is
+/// told so in words and not to send again, the refusal is counted, and other requests get through.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_processors_fail_on_is_refused_for_good() {
+    let _alone = alone();
+    let plugins = linked();
+    for host in real_hosts() {
+        let sink = Sink::start(0, Keep::Requests).await;
+        let (http, grpc) = (free_port(), free_port());
+        let pipeline = [
+            "processors:",
+            "  traces:",
+            "    - name: content_modifier",
+            "      context: span_attributes",
+            "      action: convert",
+            "      key: n",
+            "      converted_type: int",
+        ]
+        .into_iter()
+        .fold(native(http, grpc), Pipeline::input_option)
+        .otlp_out(&[("one", sink.port, "grpc")]);
+        let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
+        let mut request = generated(1, generate::traces().prop_filter("one", one_span)).remove(0);
+        let mut client = Client::connect(http, false).await.unwrap();
+        let service = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+        let list = ArrayValue { values: vec![text_value("a")] };
+        for (value, passes) in
+            [(Value::ArrayValue(list), false), (Value::StringValue("7".to_owned()), true)]
+        {
+            let value = Some(AnyValue { value: Some(value) });
+            let attributes = vec![KeyValue { key: "n".to_owned(), value, ..KeyValue::default() }];
+            for scope in &mut request.resource_spans[0].scope_spans {
+                scope.spans.iter_mut().for_each(|span| span.attributes.clone_from(&attributes));
+            }
+            let answer = client.send(TRACES.0, service, request.encode_to_vec()).await;
+            assert_eq!(answer.is_ok(), passes, "{}: {answer:?}", host.title());
+            if let Err(problem) = answer {
+                let told = problem.to_string();
+                assert!(told.contains("500") && told.contains("processor"), "{told}");
+            }
+        }
+        sink.settle(1, Duration::from_secs(4), Duration::from_secs(15)).await;
+        let (code, log) = running.stop();
+        assert_eq!(code, Some(0), "{}: {log}", host.title());
+        assert!(log.contains("a processor of the input failed"), "{}: {log}", host.title());
+        let received = sink.received.lock().unwrap();
+        assert!(!spans(&received).is_empty(), "{}: {log}", host.title());
+    }
+}
+
+/// All spans are in the first resource.
+fn one_span(request: &ExportTraceServiceRequest) -> bool {
+    let spans = |scopes: &[opentelemetry_proto::tonic::trace::v1::ScopeSpans]| {
+        scopes.iter().map(|scope| scope.spans.len()).sum::<usize>()
+    };
+    matches!(&request.resource_spans[..], [first] if spans(&first.scope_spans) > 0)
+}
+
 /// Two scopes with a counter each, of which every point has one attribute.
 fn counters(time: u64) -> ExportMetricsServiceRequest {
     let point = NumberDataPoint {

@@ -161,6 +161,40 @@ async fn the_whole_pipeline_on_real_telemetry() {
     }
 }
 
+/// Scenario: `ai_metrics` with `emit_as: native` on real captures, and the host's own `stdout`.
+/// Guarantees: the model metrics are the host's own, which its output prints, and arrive as OTLP.
+#[tokio::test(flavor = "multi_thread")]
+async fn model_metrics_in_the_host_s_own_form() {
+    let _alone = alone();
+    let plugins = linked();
+    let captures = captures();
+    for host in all_hosts() {
+        let sink = Sink::start(0, Keep::Requests).await;
+        let (http, grpc) = (free_port(), free_port());
+        let pipeline = Pipeline::default()
+            .otlp_in(http, grpc)
+            .filter(&[
+                "name: ai_metrics",
+                "match: '*'",
+                "interval: 1s",
+                "emit_as: native",
+                "tag: own",
+            ])
+            .output(&["name: stdout", "match: own"])
+            .otlp_out(&[("one", sink.port, "http/protobuf")]);
+        let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
+        send_all(&captures[..], http, grpc).await;
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let (code, log) = running.stop();
+        assert_eq!(code, Some(0), "{}: {log}", host.title());
+        // As a record it would be a map with this key.
+        assert!(!log.contains("data_points"), "{}: {log}", host.title());
+        let received = sink.received.lock().unwrap();
+        let operations = operations(received.requests.get("/v1/metrics").into_iter().flatten());
+        assert!(operations >= 10.0, "{}: {operations} operations\n{log}", host.title());
+    }
+}
+
 /// The sum of our operation counter.
 fn operations<'a>(requests: impl Iterator<Item = &'a bytes::Bytes>) -> f64 {
     let metrics = requests

@@ -45,6 +45,7 @@ enum Kind {
     ResourceLogs,
     ScopeLogs,
     Log,
+    Request,
 }
 
 use Kind::*;
@@ -79,12 +80,14 @@ const fn fields_of(kind: Kind) -> Type {
         ResourceLogs => &[(1, Resource), (2, ScopeLogs)],
         ScopeLogs => &[(1, Scope), (2, Log)],
         Log => &[(5, Value), (6, Pair)],
-        EntityRef | Status | Buckets | Quantile => &[],
+        EntityRef | Status | Buckets | Quantile | Request => &[],
     }
 }
 
 /// The number of the field that nobody knows. Its values tell the places apart.
 const UNKNOWN: u32 = 4095;
+/// The mark of the request itself.
+const OF_REQUEST: u32 = u32::MAX;
 
 fn messages(message: &[u8], number: u32) -> Vec<&[u8]> {
     let mut found = Vec::new();
@@ -148,15 +151,24 @@ fn found(message: &[u8], kind: Kind, marks: &mut Vec<(u32, Kind)>) {
 fn through(signal: Signal, request: &[u8], kind: Kind) -> [Vec<(u32, Kind)>; 2] {
     let (mut before, mut after) = (Vec::new(), Vec::new());
     let mut with = Vec::new();
-    for envelope in messages(request, 1) {
+    let envelopes = messages(request, 1);
+    let last = envelopes.len() / 2;
+    for (index, envelope) in envelopes.iter().enumerate() {
+        // Beside the envelopes too: in the midst of them, so that it is not known at the first.
+        if index == last && envelopes.iter().any(|envelope| has_items(envelope, kind)) {
+            wire::fixed32(&mut with, UNKNOWN, OF_REQUEST);
+            before.push((OF_REQUEST, Request));
+        }
         wire::bytes(&mut with, 1, &marked(envelope, kind, &mut before));
     }
     let mut chunk = Vec::new();
     let done = to_records(signal, &with, &mut chunk).unwrap();
     assert_eq!(done.rejected, 0, "{:?}", done.reason);
-    for envelope in messages(&to_request(signal, &chunk).0, 1) {
+    let back = to_request(signal, &chunk).0;
+    for envelope in messages(&back, 1) {
         found(envelope, kind, &mut after);
     }
+    found(&back, Request, &mut after);
     before.sort_unstable_by_key(|(mark, _)| *mark);
     after.sort_unstable_by_key(|(mark, _)| *mark);
     [before, after]
@@ -184,20 +196,51 @@ proptest! {
     }
 }
 
-/// A field of the request itself belongs to no item, and there is no record to keep it in: the one
-/// place where something unknown is lost. Nothing else suffers.
-#[test]
-fn a_field_of_the_request_itself_is_lost() {
+/// Requests with a span each, of two resources, and a field of the request itself.
+fn request(resources: &[&[u8]], field: &[u8]) -> Vec<u8> {
     let mut span = Vec::new();
     wire::bytes(&mut span, 1, &[1; 16]);
     wire::bytes(&mut span, 2, &[2; 8]);
-    let (mut scope, mut resource, mut request) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut scope, mut request) = (Vec::new(), Vec::new());
     wire::bytes(&mut scope, 2, &span);
-    wire::bytes(&mut resource, 2, &scope);
-    wire::bytes(&mut request, 1, &resource);
-    let known = request.clone();
-    wire::fixed32(&mut request, UNKNOWN, 7);
+    for header in resources {
+        let mut resource = Vec::new();
+        wire::bytes(&mut resource, 1, header);
+        wire::bytes(&mut resource, 2, &scope);
+        wire::bytes(&mut request, 1, &resource);
+    }
+    request.extend_from_slice(field);
+    request
+}
+
+/// A field of the request itself comes out once, whatever is in the request; those of requests that
+/// are sent on together come out each.
+#[test]
+fn fields_of_requests_come_out_once() {
+    let (mut one, mut two) = (Vec::new(), Vec::new());
+    wire::fixed32(&mut one, UNKNOWN, 7);
+    wire::bytes(&mut two, UNKNOWN, b"two");
+    let dropped = b"\x10\x05";
+    for resources in [&[&b""[..]][..], &[b"", b""], &[dropped, b"", dropped]] {
+        let (mut chunk, with) = (Vec::new(), request(resources, &one));
+        to_records(Signal::Traces, &with, &mut chunk).unwrap();
+        assert_eq!(to_request(Signal::Traces, &chunk).0, with);
+    }
     let mut chunk = Vec::new();
-    assert_eq!(to_records(Signal::Traces, &request, &mut chunk).unwrap().items, 1);
+    for field in [&one, &two] {
+        to_records(Signal::Traces, &request(&[dropped], field), &mut chunk).unwrap();
+    }
+    let back = to_request(Signal::Traces, &chunk).0;
+    assert!(back.ends_with(&[one, two].concat()), "{back:x?}");
+}
+
+/// Every record holds the fields of its request, so that long ones are left out and said to be.
+#[test]
+fn long_fields_of_requests_are_lost_and_counted() {
+    let (known, mut field) = (request(&[b""], b""), Vec::new());
+    wire::bytes(&mut field, UNKNOWN, &[0; 2000]);
+    let mut chunk = Vec::new();
+    let done = to_records(Signal::Traces, &request(&[b""], &field), &mut chunk).unwrap();
+    assert_eq!((done.items, done.lost_fields), (1, field.len()));
     assert_eq!(to_request(Signal::Traces, &chunk).0, known);
 }

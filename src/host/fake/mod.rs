@@ -15,8 +15,8 @@ use crate::host::kind::Kind;
 use crate::host::raw::View;
 use crate::host::setup::Setup;
 use crate::host::symbols::{
-    AppendFunctions, Collect, FilterFunctions, InputFunctions, MetricFunctions, NativeFunctions,
-    OnTimer, OutputFunctions, ProcessorFunctions, Symbols,
+    AppendFunctions, Collect, EmptyFunctions, FilterFunctions, InputFunctions, MetricFunctions,
+    NativeFunctions, OnTimer, OutputFunctions, ProcessorFunctions, Symbols,
 };
 use crate::host::{filter, input, lend, output};
 use crate::plugin::{
@@ -34,6 +34,8 @@ struct Notes {
     appended: Vec<(String, usize, usize)>,
     contexts: Vec<String>,
     flushed: usize,
+    /// An input, and where it says whether it is paused.
+    statuses: Option<(View, [usize; 2])>,
     series: Vec<String>,
     properties: Vec<(String, String)>,
     prepared: usize,
@@ -217,9 +219,13 @@ fn host(abi: &HostAbi) -> &'static Host {
             ctr_destroy: native::destroy_context,
             cmt_decode_msgpack_create: native::decode_context,
             cmt_destroy: native::destroy_context,
-            flb_input_trace_append: native::append_context,
-            flb_input_metrics_append: native::append_context,
+            flb_processor_run: native::run_processors,
+            ctr_encode_msgpack_create: native::encode_context,
+            ctr_encode_msgpack_destroy: native::free_encoded,
+            cmt_encode_msgpack_create: native::encode_context,
+            cmt_encode_msgpack_destroy: native::free_encoded,
         }),
+        empty: Some(EmptyFunctions { flb_metrics_is_empty: native::is_empty }),
         trace: None,
         metrics: Some(MetricFunctions {
             cmt_counter_create: create_metric,

@@ -22,7 +22,11 @@ pub(super) unsafe extern "C" fn append_raw(
     bytes: usize,
 ) -> c_int {
     note(|notes| notes.appended.push((format!("{kind} {}", string(tag)), records, bytes)));
-    0
+    let statuses = note(|notes| notes.statuses);
+    let paused = statuses.is_some_and(|(instance, offsets)| {
+        offsets.iter().any(|status| instance.get::<c_int>(*status) == 0)
+    });
+    -c_int::from(paused)
 }
 
 pub(super) unsafe extern "C" fn processor_is_active(processor: *mut c_void) -> c_int {
@@ -54,15 +58,55 @@ pub(super) unsafe extern "C" fn destroy_context(context: *mut c_void) {
     note(|notes| notes.contexts.push(format!("destroyed {}", context.addr())));
 }
 
-/// Refuses the context with the number 9.
-pub(super) unsafe extern "C" fn append_context(
+/// Fails on context 9, keeps 8 if it can, makes 17 of 7, and leaves others as they are.
+pub(super) unsafe extern "C" fn run_processors(
     _: *mut c_void,
-    tag: *const c_char,
     _: usize,
+    kind: c_int,
+    tag: *const c_char,
+    length: usize,
     context: *mut c_void,
+    _: usize,
+    out: *mut *mut c_void,
+    _: *mut usize,
 ) -> c_int {
-    note(|notes| notes.contexts.push(format!("{} {}", string(tag), context.addr())));
-    if context.addr() == 9 { -1 } else { 0 }
+    assert_eq!(string(tag).len(), length);
+    note(|notes| notes.contexts.push(format!("{kind} {} {}", string(tag), context.addr())));
+    let changed = match context.addr() {
+        9 => return -1,
+        8 => ptr::null_mut(),
+        7 => ptr::without_provenance_mut(17),
+        _ => context,
+    };
+    if !out.is_null() {
+        // SAFETY: the code under test passes a place of its own, or null.
+        unsafe { out.write(changed) };
+    }
+    0
+}
+
+/// Encodes a context as the byte of its number.
+pub(super) unsafe extern "C" fn encode_context(
+    context: *mut c_void,
+    bytes: *mut *mut c_char,
+    length: *mut usize,
+) -> c_int {
+    let encoded = lend::give(&[u8::try_from(context.addr()).unwrap()]).unwrap();
+    // SAFETY: the code under test passes a place of its own.
+    unsafe { bytes.write(encoded.cast()) };
+    // SAFETY: as above.
+    unsafe { length.write(1) };
+    0
+}
+
+pub(super) unsafe extern "C" fn free_encoded(bytes: *mut c_char) {
+    // SAFETY: the bytes are what was given by `encode_context`.
+    unsafe { lend::free(bytes.cast()) };
+}
+
+/// Context 6 has no metrics.
+pub(super) unsafe extern "C" fn is_empty(context: *mut c_void) -> c_int {
+    c_int::from(context.addr() == 6)
 }
 
 fn native_sink(row: &HostAbi, processor: usize) -> HostSink {
@@ -75,44 +119,89 @@ fn native_sink(row: &HostAbi, processor: usize) -> HostSink {
     HostSink::new(host, functions, HostPointer(instance.pointer()), HostPointer(config.pointer()))
 }
 
-/// Guarantees: contexts are appended at once where there are no processors, and one by one where
-/// there are; each is destroyed once, by us or by the release that does it itself.
+/// Guarantees: the rest of what is stored in part is appended although the input is paused, which it
+/// is again afterwards; anything else is refused.
+#[test]
+fn the_rest_is_appended_under_every_row() {
+    for row in ROWS {
+        let mut sink = native_sink(row, 0);
+        let instance = sink.view();
+        for paused in [row.input.mem_buf_status, row.input.storage_buf_status] {
+            let offsets = [row.input.mem_buf_status, row.input.storage_buf_status];
+            offsets.iter().for_each(|status| instance.set::<c_int>(*status, 1));
+            instance.set::<c_int>(paused, 0);
+            note(|notes| notes.statuses = Some((instance, offsets)));
+            let mut append = |rest| {
+                sink.rest_follows(rest);
+                sink.append_native(b"t", NativeKind::Metrics, &[1])
+            };
+            assert_eq!(append(false), Err(NotAppended::Refused), "{}", row.since);
+            assert_eq!(append(true), Ok(()), "{}", row.since);
+            assert_eq!(append(false), Err(NotAppended::Refused), "{}", row.since);
+            assert_eq!(
+                offsets.map(|status| instance.get::<c_int>(status)).iter().sum::<c_int>(),
+                1
+            );
+        }
+        note(|notes| notes.statuses = None);
+    }
+}
+
+/// Guarantees: contexts are appended in one call, all or none; where there are processors, each
+/// context goes through them first and is destroyed once, by us or by who keeps it; what they fail
+/// on is refused for good, and before anything is appended.
 #[test]
 fn contexts_are_appended_under_every_row() {
     for row in ROWS {
+        let taken = || note(|notes| std::mem::take(&mut notes.appended));
+        let seen = || note(|notes| std::mem::take(&mut notes.contexts));
         for processor in [0, 0x1111] {
             let mut sink = native_sink(row, processor);
             sink.append_native(b"t", NativeKind::Metrics, &[1, 2]).unwrap();
             sink.append_native(b"", NativeKind::Traces, &[1]).unwrap();
             sink.append_native(b"", NativeKind::Traces, &[]).unwrap();
-            let appended = note(|notes| std::mem::take(&mut notes.appended));
-            assert_eq!(appended, [("1 t".to_owned(), 1, 2), ("2 ".to_owned(), 1, 1)]);
+            assert_eq!(taken(), [("1 t".to_owned(), 1, 2), ("2 ".to_owned(), 1, 1)]);
         }
         let mut sink = native_sink(row, 0x5678);
-        sink.append_native(b"t", NativeKind::Metrics, &[1, 2]).unwrap();
-        let refused = sink.append_native(b"t", NativeKind::Metrics, &[3, 9, 4]);
-        assert_eq!(refused, Err(NotAppended::Refused));
+        sink.append_native(b"t", NativeKind::Metrics, &[1, 7, 6, 8]).unwrap();
+        let expected = [
+            "2 t 1",
+            "destroyed 1",
+            "2 t 7",
+            "destroyed 7",
+            "destroyed 17",
+            "2 t 6",
+            "destroyed 6",
+            "2 t 8",
+            "destroyed 8",
+        ];
+        assert_eq!(seen(), expected, "{}", row.since);
+        assert_eq!(taken(), [("1 t".to_owned(), 1, 3)]);
+        sink.append_native(b"t", NativeKind::Metrics, &[6]).unwrap();
+        let failed = sink.append_native(b"t", NativeKind::Metrics, &[3, 9, 4]);
+        assert!(matches!(failed, Err(NotAppended::Processors(_))));
         let unreadable = sink.append_native(b"t", NativeKind::Metrics, &[5, 0xff]);
         assert!(matches!(unreadable, Err(NotAppended::Unsupported(_))));
-        let contexts = note(|notes| std::mem::take(&mut notes.contexts));
+        assert!(taken().is_empty());
         let expected = [
-            "t 1",
-            "destroyed 1",
-            "t 2",
-            "destroyed 2",
-            "t 3",
+            "2 t 6",
+            "destroyed 6",
+            "2 t 3",
             "destroyed 3",
-            "t 9",
+            "2 t 9",
             "destroyed 9",
             "destroyed 4",
             "destroyed 5",
         ];
-        assert_eq!(contexts, expected, "{}", row.since);
-        sink.append_native(b"t", NativeKind::Traces, &[1]).unwrap();
-        assert_eq!(sink.append_native(b"t", NativeKind::Traces, &[9]), Err(NotAppended::Refused));
-        let contexts = note(|notes| std::mem::take(&mut notes.contexts));
-        let own: &[&str] = if row.first < Release::new(4, 0, 0) { &["destroyed 1"] } else { &[] };
-        let expected = [&["t 1"], own, &["t 9", "destroyed 9"]].concat();
-        assert_eq!(contexts, expected, "{}", row.since);
+        assert_eq!(seen(), expected, "{}", row.since);
+        sink.append_native(b"", NativeKind::Traces, &[8]).unwrap();
+        let failed = sink.append_native(b"t", NativeKind::Traces, &[9]);
+        assert!(matches!(failed, Err(NotAppended::Processors(_))));
+        // Before 4.0 a processor changes traces where they are, and keeps none.
+        let in_place = row.first < Release::new(4, 0, 0);
+        assert_eq!(taken().len(), usize::from(in_place), "{}", row.since);
+        let own: &[&str] = if in_place { &["destroyed 8"] } else { &[] };
+        let expected = [&["4  8"], own, &["4 t 9", "destroyed 9"]].concat();
+        assert_eq!(seen(), expected, "{}", row.since);
     }
 }

@@ -158,8 +158,9 @@ impl Input for AiOtlp {
             hub: Arc::clone(&environment.hub),
             log: Arc::clone(&environment.log),
         });
-        let receiver = Receiver::open(&settings, waker, &environment.counters, environment.log)?;
-        let emitter = Emitter::new(environment.hub, &environment.counters);
+        let log = Arc::clone(&environment.log);
+        let receiver = Receiver::open(&settings, waker, &environment.counters, log)?;
+        let emitter = Emitter::new(&environment);
         Ok(Self { receiver, emitter, warning })
     }
 

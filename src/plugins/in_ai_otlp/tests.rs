@@ -79,7 +79,7 @@ struct Shelf(Mutex<(Vec<Emission>, Vec<Drain>)>);
 
 impl Shelf {
     fn put(&self, tag: &str) {
-        let emission = Emission { tag: tag.into(), records: 1, events: vec![0x90] };
+        let emission = Emission { tag: tag.into(), records: 1, events: vec![0x90], native: false };
         self.0.lock().unwrap().0.push(emission);
     }
 }
@@ -207,7 +207,7 @@ fn derived_telemetry_enters_at_ticks() {
     assert_eq!(pipe.flushed, 0);
     let counters = environment.counters.readings();
     let values: Vec<u64> = counters.iter().map(|reading| reading.counter.value()).collect();
-    assert_eq!(values, [2, 1]);
+    assert_eq!(values, [2, 1, 0]);
 }
 
 #[test]

@@ -373,6 +373,7 @@ impl Tenancy {
             done.records = done.records.saturating_add(part.records);
             done.items = done.items.saturating_add(part.items);
             done.rejected = done.rejected.saturating_add(part.rejected);
+            done.lost_fields = done.lost_fields.max(part.lost_fields);
             done.reason = done.reason.or(part.reason);
         }
         let digest = self.begun.digest(request, parts.iter().map(|part| &part.tag));

@@ -1,9 +1,10 @@
 //! Where the events of one request go: one tag, or several one after the other.
 //!
-//! The host takes each append on its own, and may refuse the second after it took the first: the
-//! first can be what fills its buffers. The sender is told to send again then. So that the part
-//! that is stored does not come twice, the request is remembered by its content, and an equal one
-//! goes on where the first try stopped.
+//! The host takes each append on its own. A pause between two of them, because the first filled the
+//! buffers, is passed over: see [`Sink::rest_follows`](crate::plugin::Sink::rest_follows). What is
+//! left is a host that cannot store the second, because its disk is full. The sender is told to send
+//! again then. So that the part that is stored does not come twice, the request is remembered by its
+//! content after decompression, and an equal one goes on where the first try stopped.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -49,8 +50,8 @@ impl Default for Route {
 }
 
 impl Route {
-    /// Calls `append` with tag, records and events of each part that is not in storage yet, until
-    /// it fails.
+    /// Calls `append` with tag, records and events of each part that is not in storage yet, and
+    /// whether parts of the request are in storage, until it fails.
     ///
     /// # Errors
     /// What `append` says. If parts were appended before, the next request with equal content goes
@@ -59,10 +60,10 @@ impl Route {
         &self,
         records: usize,
         events: &[u8],
-        mut append: impl FnMut(&[u8], usize, &[u8]) -> Result<(), E>,
+        mut append: impl FnMut(&[u8], usize, &[u8], bool) -> Result<(), E>,
     ) -> Result<(), E> {
         match self {
-            Self::Whole(tag) => append(tag.bytes(), records, events),
+            Self::Whole(tag) => append(tag.bytes(), records, events, false),
             Self::Split(split) => split.append(events, append),
         }
     }
@@ -72,7 +73,7 @@ impl Split {
     fn append<E>(
         &self,
         events: &[u8],
-        mut append: impl FnMut(&[u8], usize, &[u8]) -> Result<(), E>,
+        mut append: impl FnMut(&[u8], usize, &[u8], bool) -> Result<(), E>,
     ) -> Result<(), E> {
         let stored = self.begun.take(self.digest);
         let mut start = 0;
@@ -82,7 +83,7 @@ impl Split {
             if index < stored || slice.is_empty() {
                 continue;
             }
-            if let Err(refused) = append(part.tag.bytes(), part.records, slice) {
+            if let Err(refused) = append(part.tag.bytes(), part.records, slice, index > 0) {
                 if index > 0 {
                     self.begun.remember(self.digest, index);
                 }
@@ -160,7 +161,8 @@ mod tests {
     /// What the host takes before it refuses.
     fn append(route: &Route, room: usize) -> (Taken, bool) {
         let mut taken = Vec::new();
-        let done = route.append(4, b"aabbbc", |tag, records, events| {
+        let done = route.append(4, b"aabbbc", |tag, records, events, rest| {
+            assert_eq!(rest, tag == b"b" || tag == b"c");
             if taken.len() == room {
                 return Err(Refused);
             }

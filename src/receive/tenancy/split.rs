@@ -17,7 +17,7 @@ pub(super) enum Pieces {
 }
 
 /// Splits a request at its `ResourceSpans` or their likes. What stands beside them is unknown to
-/// this version of OTLP and has no place in records, so it is in no part.
+/// this version of OTLP, so it is in each part.
 pub(super) fn split(
     request: &[u8],
     mut tag_of: impl FnMut(&[u8]) -> Result<Tag, WireError>,
@@ -25,9 +25,13 @@ pub(super) fn split(
     let mut order: HashMap<Tag, usize, RandomState> = HashMap::default();
     let mut tags = Vec::new();
     let mut slices = Vec::new();
+    let mut unknown = Vec::new();
     let mut fields = Fields::new(request);
     while let Some(field) = fields.read()? {
-        let (1, WireValue::Bytes(envelope)) = (field.number, field.value) else { continue };
+        let (1, WireValue::Bytes(envelope)) = (field.number, field.value) else {
+            unknown.extend_from_slice(field.raw);
+            continue;
+        };
         let tag = tag_of(envelope)?;
         let index = *order.entry(tag).or_insert_with_key(|tag| {
             tags.push((tag.clone(), Vec::new(), 0_usize));
@@ -42,12 +46,15 @@ pub(super) fn split(
         return Ok(Pieces::Whole(tags.pop().map(|(tag, ..)| tag).unwrap_or_default()));
     }
     for (_, bytes, length) in &mut tags {
-        bytes.reserve_exact(*length);
+        bytes.reserve_exact(length.saturating_add(unknown.len()));
     }
     for (index, raw) in slices {
         if let Some((_, bytes, _)) = tags.get_mut(index) {
             bytes.extend_from_slice(raw);
         }
+    }
+    for (_, bytes, _) in &mut tags {
+        bytes.extend_from_slice(&unknown);
     }
     Ok(Pieces::Parts(tags.into_iter().map(|(tag, bytes, _)| (tag, bytes)).collect()))
 }
@@ -65,8 +72,8 @@ mod tests {
         let request = b"\x0a\x02a1\x0a\x02b1\x12\x02??\x0a\x02a2";
         let pieces = split(request, by_content).unwrap();
         let expected = vec![
-            (Tag::new("a"), b"\x0a\x02a1\x0a\x02a2".to_vec()),
-            (Tag::new("b"), b"\x0a\x02b1".to_vec()),
+            (Tag::new("a"), b"\x0a\x02a1\x0a\x02a2\x12\x02??".to_vec()),
+            (Tag::new("b"), b"\x0a\x02b1\x12\x02??".to_vec()),
         ];
         assert_eq!(pieces, Pieces::Parts(expected));
     }

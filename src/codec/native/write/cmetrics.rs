@@ -468,5 +468,5 @@ fn write_metric(out: &mut Vec<u8>, head: &Outline<'_>, group: &Group, forms: For
     }
     msgpack::str(out, "values");
     msgpack::array_header(out, group.count);
-    out.extend_from_slice(&group.values);
+    group.write_values(out);
 }

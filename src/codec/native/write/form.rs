@@ -46,6 +46,12 @@ impl Forms {
         }
     }
 
+    /// Whether the release reads exponential histograms.
+    #[must_use]
+    pub const fn has_exponential_histograms(self) -> bool {
+        self.typed_points
+    }
+
     /// The longest text in metrics.
     pub(super) const fn metric_text(self) -> usize {
         if self.histogram_temporality { usize::MAX } else { SHORT_TEXT }

@@ -23,7 +23,9 @@ pub(super) struct Group {
     bare: bool,
     pub(super) shape: Vec<u64>,
     /// The encoded points.
-    pub(super) values: Vec<u8>,
+    values: Vec<u8>,
+    /// For each point with labels: where their array begins and ends in `values`, and its length.
+    lists: Vec<(usize, usize, usize)>,
     pub(super) count: u32,
 }
 
@@ -120,17 +122,41 @@ impl Group {
                 }
             }
             msgpack::str(out, "labels");
-            msgpack::array_header(out, u32::try_from(texts.len()).unwrap_or(u32::MAX));
-            for text in texts {
+            let start = out.len();
+            msgpack::array_header(out, count(texts.len()));
+            for text in &texts {
                 match text {
                     Some(text) => msgpack::str(out, text),
                     None => msgpack::nil(out),
                 }
             }
+            self.lists.push((start, out.len(), texts.len()));
         }
         msgpack::str(out, "hash");
         msgpack::uint(out, hash);
     }
+
+    /// Appends the points to `out`. Each has all labels of the group or none, because whatever
+    /// copies a metric in the host, such as its processor `labels` and its output
+    /// `prometheus_exporter`, fails on a point that has some; nil stands for a label that a point
+    /// lacks. Most groups have nothing to be filled up.
+    pub(super) fn write_values(&self, out: &mut Vec<u8>) {
+        let all = self.labels.len();
+        let mut copied = 0;
+        for &(start, end, length) in self.lists.iter().filter(|(_, _, length)| *length < all) {
+            out.extend_from_slice(self.values.get(copied..start).unwrap_or_default());
+            copied = end;
+            let list = self.values.get(start..end).unwrap_or_default();
+            msgpack::array_header(out, count(all));
+            msgpack::elements(list).for_each(|element| out.extend_from_slice(element));
+            (length..all).for_each(|_| msgpack::nil(out));
+        }
+        out.extend_from_slice(self.values.get(copied..).unwrap_or_default());
+    }
+}
+
+fn count(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
 }
 
 /// The hash of a series as the host makes it: of the metric's name and the labels' text; 0 without

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::scan::{Problem, Scan, Written, each, known};
 use crate::codec::records::{DecodeError, DecodeKind, Transcoded};
+use crate::codec::wire::Fields;
 
 /// Contexts of one request take at most this much and [`MAX_GROWTH`] times its length: a field of
 /// two bytes can stand for a map with many keys.
@@ -66,6 +67,13 @@ pub(super) trait Sink {
 pub(super) fn walk<S: Sink>(request: &[u8], sink: &mut S) -> Result<Transcoded, DecodeError> {
     let mut walk = Walk { sink, done: Transcoded::default(), at: [0; 3] };
     let mut last = request;
+    // The host's own form has no place for what stands beside the envelopes.
+    let mut fields = Fields::new(request);
+    while let Ok(Some(field)) = fields.read() {
+        if field.number != 1 {
+            walk.done.lost_fields = walk.done.lost_fields.saturating_add(field.raw.len());
+        }
+    }
     let walked = each(request, 1, |resource| {
         last = resource;
         walk.resource(resource)?;

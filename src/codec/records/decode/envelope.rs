@@ -104,6 +104,10 @@ const MAX_RECORDS: usize = 16 << 20;
 /// See [`MAX_RECORDS`].
 const MAX_GROWTH: usize = 16;
 
+/// How many bytes of unknown fields beside the envelopes are kept. Each record holds them, because
+/// any of them may be the only one that is left; so what is longer would crowd out the items.
+const MAX_REQUEST_FIELDS: usize = 1024;
+
 /// Transcodes a request; on an error nothing is appended.
 pub(super) fn transcode<S: Sink>(
     request: &[u8],
@@ -127,6 +131,8 @@ pub(super) fn transcode<S: Sink>(
 /// The encoded resource and scope that the walk is in, and those before them.
 #[derive(Default)]
 struct Room {
+    /// The fields of the request beside its envelopes.
+    unknown: Vec<u8>,
     resource: Vec<u8>,
     scope: Vec<u8>,
     previous_resource: Previous,
@@ -146,7 +152,11 @@ impl<S: Sink> Walk<'_, '_, S> {
         let name = names(S::SIGNAL).resources;
         let mut fields = Fields::new(self.request);
         let mut index = 0;
-        let mut room = Room::default();
+        let mut room = Room { unknown: unknown_fields(self.request)?, ..Room::default() };
+        if room.unknown.len() > MAX_REQUEST_FIELDS {
+            self.done.lost_fields = room.unknown.len();
+            room.unknown.clear();
+        }
         while let Some(field) = next(&mut fields)? {
             if field.number != 1 {
                 continue;
@@ -169,10 +179,10 @@ impl<S: Sink> Walk<'_, '_, S> {
         out: &mut Vec<u8>,
     ) -> Decoded {
         let names = names(S::SIGNAL);
-        let Room { resource, scope, previous_resource, previous_scope } = room;
+        let Room { unknown, resource, scope, previous_resource, previous_scope } = room;
         let envelope = Envelope::new(bytes, ["resource", names.scopes])?;
         resource.clear();
-        envelope.write_header(&RESOURCE, "resource", resource)?;
+        envelope.write_header(&RESOURCE, "resource", unknown, resource)?;
         previous_scope.seen = false;
         let resource_repeats = previous_resource.repeats(resource);
         let before = self.done.records;
@@ -183,7 +193,7 @@ impl<S: Sink> Walk<'_, '_, S> {
             Envelope::new(bytes, ["scope", names.items])
                 .and_then(|inner| {
                     scope.clear();
-                    inner.write_header(&SCOPE, "scope", scope)?;
+                    inner.write_header(&SCOPE, "scope", &[], scope)?;
                     let new_resource = path == [resource_index, 0];
                     let scope_repeats = previous_scope.repeats(scope);
                     let repeats = [resource_repeats, scope_repeats];
@@ -248,6 +258,18 @@ impl<S: Sink> Walk<'_, '_, S> {
     }
 }
 
+/// The fields of a request beside its envelopes, which no version of OTLP so far has.
+fn unknown_fields(request: &[u8]) -> Decoded<Vec<u8>> {
+    let mut unknown = Vec::new();
+    let mut fields = Fields::new(request);
+    while let Some(field) = next(&mut fields)? {
+        if field.number != 1 {
+            unknown.extend_from_slice(field.raw);
+        }
+    }
+    Ok(unknown)
+}
+
 /// A message with the fields 1 (a header: the resource or the scope), 2 (what it holds) and 3 (a
 /// schema URL).
 struct Envelope<'a> {
@@ -295,17 +317,26 @@ impl<'a> Envelope<'a> {
         Ok(())
     }
 
-    /// Writes the map of the resource or scope, or nothing if there is nothing to keep.
-    fn write_header(&self, message: &'static Message, name: &str, out: &mut Vec<u8>) -> Decoded {
+    /// Writes the map of the resource or scope, or nothing if there is nothing to keep. `beside`
+    /// are unknown fields of the request.
+    fn write_header(
+        &self,
+        message: &'static Message,
+        name: &str,
+        beside: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Decoded {
         let unset = self.header.is_none();
         let (url, unknown) = (!self.schema_url.is_empty(), !self.unknown.is_empty());
-        if unset && !url && !unknown {
+        let more_unknown = !beside.is_empty();
+        if unset && !url && !unknown && !more_unknown {
             return Ok(());
         }
         let bytes = self.header.as_deref().unwrap_or_default();
         let mut scan = Scan::new(message, bytes);
         scan.read().map_err(|fault| fault.within(name))?;
         let more = u32::from(unset) + u32::from(url) + u32::from(unknown);
+        let more = more + u32::from(more_unknown);
         msgpack::map_header(out, scan.pairs() + more);
         if unset {
             msgpack::str(out, "unset");
@@ -319,6 +350,10 @@ impl<'a> Envelope<'a> {
         if unknown {
             msgpack::str(out, "envelope_unknown_fields");
             msgpack::bin(out, &self.unknown);
+        }
+        if more_unknown {
+            msgpack::str(out, "request_unknown_fields");
+            msgpack::bin(out, beside);
         }
         Ok(())
     }

@@ -33,4 +33,7 @@ pub struct Transcoded {
     /// How many ids of resources and scopes were used up, counted from
     /// [`LogOptions::first_group`].
     pub groups: u32,
+    /// The bytes of unknown fields of the request itself that were not kept, because they are more
+    /// than every record can hold.
+    pub lost_fields: usize,
 }

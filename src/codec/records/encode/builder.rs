@@ -257,6 +257,7 @@ impl RequestBuilder {
     #[must_use]
     pub fn finish(mut self) -> Vec<u8> {
         self.close_resource();
+        self.encoder.out.extend_from_slice(&self.side.request_fields);
         self.encoder.out
     }
 
@@ -424,6 +425,20 @@ impl<'a> Source<'a> {
 }
 
 impl Encoder {
+    /// Keeps fields of the request itself for its end. All records of a request have the same, so
+    /// that equal ones in a row count once.
+    #[cold]
+    fn keep_request_fields(&mut self, encoded: &[u8]) -> Result<(), ValueError> {
+        let start = self.out.len();
+        self.raw_fields(encoded)?;
+        let fields = self.out.get(start..).unwrap_or_default();
+        if !self.request_fields.ends_with(fields) {
+            self.request_fields.extend_from_slice(fields);
+        }
+        self.out.truncate(start);
+        Ok(())
+    }
+
     /// Appends the fields of an envelope before its contents: the resource or scope of `map`, and
     /// the schema URL, that of the map or else `other_url`.
     fn prefix(
@@ -433,11 +448,13 @@ impl Encoder {
         other_url: &[u8],
     ) -> Result<(), EncodeError> {
         let (mut unset, mut url, mut unknown) = (map.is_empty(), other_url, &[][..]);
+        let mut beside = &[][..];
         for entry in MapView::new(map) {
             match entry.key {
                 b"unset" => unset = Reader::new(entry.value).token() == Ok(Token::Bool(true)),
                 b"schema_url" => url = entry.value,
                 b"envelope_unknown_fields" => unknown = entry.value,
+                b"request_unknown_fields" => beside = entry.value,
                 _ => {}
             }
         }
@@ -461,6 +478,11 @@ impl Encoder {
         if !unknown.is_empty() {
             let field = "envelope_unknown_fields";
             self.raw_fields(unknown)
+                .map_err(|error: ValueError| EncodeError::Field { field, error })?;
+        }
+        if !beside.is_empty() {
+            let field = "request_unknown_fields";
+            self.keep_request_fields(beside)
                 .map_err(|error: ValueError| EncodeError::Field { field, error })?;
         }
         Ok(())

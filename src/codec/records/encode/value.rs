@@ -19,6 +19,8 @@ pub struct Encoder {
     pub repaired: usize,
     /// How many data points were written.
     pub(super) points: usize,
+    /// Fields of the request itself, for its end.
+    pub(super) request_fields: Vec<u8>,
 }
 
 /// A value that is written without knowing what follows: everything but arrays and maps.
