@@ -177,12 +177,12 @@ fn build(signal: Signal, chunk: &[u8]) -> Vec<u8> {
 fn json_table(request: &[u8]) -> Result<String, Box<dyn std::error::Error>> {
     let mut json = Vec::new();
     from_protobuf(Signal::Traces, request, &mut json)?;
-    let read = measure(|| {
+    let read = measure(&mut || {
         let mut out = Vec::with_capacity(request.len());
         drop(black_box(to_protobuf(Signal::Traces, &json, &mut out, usize::MAX)));
         drop(black_box(out));
     });
-    let write = measure(|| {
+    let write = measure(&mut || {
         let mut out = Vec::with_capacity(json.len());
         black_box(from_protobuf(Signal::Traces, request, &mut out).is_ok());
         drop(black_box(out));
@@ -190,10 +190,10 @@ fn json_table(request: &[u8]) -> Result<String, Box<dyn std::error::Error>> {
     let each = u32::try_from(json.len() / usize::from(SPANS))?;
     let row = |name: &str, nanos: f64| {
         let rate = f64::from(each) / nanos * 1e3;
-        format!("{name:<42}{nanos:>8.0} ns/span, {rate:.0} MB/s of JSON\n")
+        format!("{name:<42}{nanos:>8.0} ns, {rate:.0} MB/s of JSON\n")
     };
-    let (read, write) = (row("JSON to_protobuf", read), row("JSON from_protobuf", write));
-    Ok(format!("{read}{write}JSON {each} B/span\n"))
+    let (read, write) = (row("spans: JSON to request", read), row("spans: request to JSON", write));
+    Ok(format!("{read}{write}span as JSON: {each} B\n"))
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
