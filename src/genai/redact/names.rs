@@ -44,12 +44,17 @@ fn email_around(text: &[u8], from: usize, sign: usize) -> Option<Hit> {
 
 /// The next IPv4 or IPv6 address.
 pub(super) fn ip(text: &[u8], mut from: usize) -> Option<Hit> {
+    let is_part = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':');
     loop {
-        let rest = text.get(from..)?;
-        let is_part = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':');
-        let start = from + rest.iter().position(|byte| is_part(*byte))?;
-        let end = run(text, start, is_part);
-        if let Some(hit) = address_in(text, start, end) {
+        // Hexadecimal digits are in most words, but dots and colons are rare.
+        let mark = from + memchr::memchr2(b'.', b':', text.get(from..)?)?;
+        let before = text.get(from..mark)?.iter().rev();
+        let start = mark - before.take_while(|byte| is_part(**byte)).count();
+        let end = run(text, mark, is_part);
+        let marks = text.get(start..end)?.iter().filter(|byte| matches!(byte, b'.' | b':'));
+        if marks.count() >= 2
+            && let Some(hit) = address_in(text, start, end)
+        {
             return Some(hit);
         }
         from = end;
