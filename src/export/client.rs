@@ -4,7 +4,6 @@ use std::error::Error;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, TE};
 use http::{HeaderMap, HeaderValue};
 use http_body_util::BodyExt;
@@ -123,14 +122,17 @@ impl Client {
     pub(super) async fn send(&self, part: &Part, more: Option<&HeaderMap>) -> Reply {
         let compression = self.compression;
         let (body, reason, problem) = match self.protocol {
-            Protocol::HttpProtobuf => (Some(part.body(compression)), FailureReason::Refused, ""),
+            Protocol::HttpProtobuf => {
+                (Some(part.body(compression).into()), FailureReason::Refused, "")
+            }
             Protocol::HttpJson => {
-                let body = part.json().map(|json| json.body(compression));
+                let body = part.json().map(|json| json.body(compression).into());
                 (body, FailureReason::Refused, "the request has no form in JSON")
             }
             Protocol::Grpc => {
                 let compressed = compression != Compression::None;
-                let body = grpc::frame(&part.body(compression), compressed);
+                let body = grpc::frame(part.body(compression), compressed);
+                let body = body.map(reqwest::Body::wrap);
                 (body, FailureReason::TooLarge, "the request is larger than 4 GiB")
             }
         };
@@ -146,7 +148,7 @@ impl Client {
     async fn exchange(
         &self,
         signal: Signal,
-        body: Bytes,
+        body: reqwest::Body,
         more: Option<&HeaderMap>,
     ) -> Result<Received, Reply> {
         let [first, ..] = &self.urls;

@@ -1,7 +1,12 @@
 //! The few bytes that gRPC puts around a unary call (<https://grpc.io/docs>, "gRPC over HTTP2").
 
-use bytes::{BufMut, Bytes, BytesMut};
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
 use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
 
 /// The status at the end of a call.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -12,14 +17,42 @@ pub(super) struct Status {
     pub(super) details: Vec<u8>,
 }
 
-/// A message with its prefix: one byte that says whether it is compressed, four of length.
-pub(super) fn frame(message: &Bytes, compressed: bool) -> Option<Bytes> {
-    let length = u32::try_from(message.len()).ok()?;
-    let mut framed = BytesMut::with_capacity(message.len().checked_add(5)?);
-    framed.put_u8(u8::from(compressed));
-    framed.put_u32(length);
-    framed.put_slice(message);
-    Some(framed.freeze())
+/// A message after its prefix: one byte that says whether it is compressed, four of length. The
+/// message is not copied for the sake of the prefix.
+#[derive(Debug)]
+pub(super) struct Framed {
+    prefix: Bytes,
+    message: Bytes,
+}
+
+/// A message with its prefix; `None` if it is too long for one.
+pub(super) fn frame(message: Bytes, compressed: bool) -> Option<Framed> {
+    let [a, b, c, d] = u32::try_from(message.len()).ok()?.to_be_bytes();
+    let prefix = Bytes::copy_from_slice(&[u8::from(compressed), a, b, c, d]);
+    Some(Framed { prefix, message })
+}
+
+impl Body for Framed {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let this = self.get_mut();
+        let next = [&mut this.prefix, &mut this.message].into_iter().find(|part| !part.is_empty());
+        Poll::Ready(next.map(|part| Ok(Frame::data(std::mem::take(part)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.prefix.is_empty() && self.message.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let left = self.prefix.len().saturating_add(self.message.len());
+        SizeHint::with_exact(left as u64)
+    }
 }
 
 /// The message of an answer's body; `None` if it is compressed or not whole, which we never asked
@@ -114,11 +147,16 @@ fn base64_decoded(text: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http_body_util::BodyExt;
 
-    #[test]
-    fn messages_are_framed_and_found_again() {
-        let framed = frame(&Bytes::from_static(b"abc"), true).unwrap();
-        assert_eq!(&framed[..], b"\x01\0\0\0\x03abc");
+    #[tokio::test]
+    async fn messages_are_framed_and_found_again() {
+        for (message, whole) in [("abc", &b"\x01\0\0\0\x03abc"[..]), ("", b"\x01\0\0\0\0")] {
+            let framed = frame(Bytes::from_static(message.as_bytes()), true).unwrap();
+            assert_eq!(framed.size_hint().exact(), Some(whole.len() as u64));
+            assert!(!framed.is_end_stream());
+            assert_eq!(framed.collect().await.unwrap().to_bytes(), whole);
+        }
         assert_eq!(unframe(b"\0\0\0\0\x03abc"), Some(&b"abc"[..]));
         for broken in [&b""[..], b"\0\0\0", b"\0\0\0\0\x04abc", b"\x01\0\0\0\x03abc"] {
             assert_eq!(unframe(broken), None);
