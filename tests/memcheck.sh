@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs the whole pipeline on the bundled host under valgrind's memcheck, with load on it, and fails
 # if memcheck finds an error. Stacks that we switch to are announced to nobody, so the limit for
-# what counts as a switch of stacks is set low enough for coroutine stacks.
+# what counts as a switch of stacks is set low enough for stacks that lie close together.
 set -eu
 command -v valgrind >/dev/null 2>&1 || { echo "valgrind is not installed" >&2; exit 1; }
 target="${CARGO_TARGET_DIR:-target}"
@@ -20,7 +20,7 @@ sed -e "s#/opt/fluent-bit-ai#$folder#; s#4318#$http#; s#grpc_port: 4317#grpc_por
     -e "s#127.0.0.1:1$http#127.0.0.1:$sink_port#; s#127.0.0.1:24317#127.0.0.1:$sink_port#" \
     fluent-bit-conf/pipeline.yaml >"$folder/pipeline.yaml"
 valgrind --tool=memcheck --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
-  --max-stackframe=8388608 --log-file="$folder/valgrind" \
+  --max-stackframe=262144 --log-file="$folder/valgrind" \
   "$target/release/flb-host" -c "$folder/pipeline.yaml" >"$folder/host" 2>&1 &
 host=$!
 tries=0
