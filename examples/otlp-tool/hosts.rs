@@ -1,10 +1,14 @@
 //! Finding and running hosts: real Fluent Bits, or the bundled one.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+#[path = "ports.rs"]
+mod ports;
+pub use ports::free_port;
 
 /// An executable that loads our plugins.
 #[derive(Debug, Clone)]
@@ -80,11 +84,6 @@ pub fn bundled() -> Host {
 /// The newest real host, or the bundled one.
 pub fn newest() -> Host {
     real().into_iter().next().unwrap_or_else(bundled)
-}
-
-/// A port that nobody listens on right now.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
 }
 
 /// A host that runs.
