@@ -9,6 +9,7 @@ use http::HeaderMap;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::client::{Client, Reply, failed};
+use super::company::{self, Company};
 use super::credentials::Credentials;
 use super::letters::Letters;
 use super::meters::{EndpointMeters, Loss};
@@ -36,7 +37,9 @@ pub(super) struct Endpoint {
     /// Whether an endpoint that hangs is told before its timeout, because others wait for it.
     hurried: bool,
     slots: Semaphore,
+    pub(super) company: Company,
     limit: Mutex<SizeLimit>,
+    pub(super) max_request_size: usize,
     credentials: Option<Credentials>,
     pub(super) header_from: Vec<HeaderFrom>,
     letters: Option<Letters>,
@@ -55,7 +58,7 @@ pub(super) struct Work {
 }
 
 /// What came of sending.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Sent {
     /// Accepted, or given up for good.
     Done,
@@ -66,7 +69,7 @@ pub(super) enum Sent {
 }
 
 /// What an answer means for the request.
-enum Verdict {
+pub(super) enum Verdict {
     Sent(Sent),
     /// It will never be accepted, in these words.
     Refused(Loss, String),
@@ -74,7 +77,7 @@ enum Verdict {
 
 /// The permission to make a request. When it goes without an outcome, because the task is ended,
 /// another request may be the probe.
-struct Pass<'a> {
+pub(super) struct Pass<'a> {
     endpoint: &'a Endpoint,
     _slot: SemaphorePermit<'a>,
 }
@@ -126,7 +129,9 @@ impl Endpoint {
             pace: Mutex::default(),
             hurried: false,
             slots: Semaphore::new(max_in_flight.clamp(1, Semaphore::MAX_PERMITS)),
+            company: Company::default(),
             limit: Mutex::new(SizeLimit::default()),
+            max_request_size: settings.max_request_size,
             credentials: Credentials::new(settings, log)?,
             header_from: settings.header_from.clone(),
             letters: Letters::new(settings, max_in_flight, counters, log)?,
@@ -217,7 +222,7 @@ impl Endpoint {
         let whole = work.part.signal == Signal::Profiles;
         let small = || work.done.is_none() && work.part.size() <= self.allowed();
         if self.header_from.is_empty() && (whole || small()) {
-            match self.send(&work.part, None).await {
+            match company::send(self, &work.part).await {
                 Sent::Done => return (work.number, Units::All),
                 Sent::Later => return (work.number, Units::None),
                 Sent::TooLarge(_) => {}
@@ -232,6 +237,12 @@ impl Endpoint {
             self.meters.deferred.add(1);
             return Sent::Later;
         };
+        let verdict = self.exchange(part, headers).await;
+        self.conclude(part, verdict).await
+    }
+
+    /// Makes a request, again where the connection or the token had aged, and judges the answer.
+    pub(super) async fn exchange(&self, part: &Part, headers: Option<&HeaderMap>) -> Verdict {
         let mut reply = self.attempt(part, headers).await;
         if reply.stale_connection {
             self.meters.failed(FailureReason::Transport);
@@ -243,7 +254,11 @@ impl Endpoint {
         {
             reply = self.attempt(part, headers).await;
         }
-        match self.settle(part, reply) {
+        self.settle(part, reply)
+    }
+
+    pub(super) async fn conclude(&self, part: &Part, verdict: Verdict) -> Sent {
+        match verdict {
             Verdict::Sent(sent) => sent,
             Verdict::Refused(loss, words) => {
                 if self.lose(part, loss, &words).await {
@@ -323,7 +338,7 @@ impl Endpoint {
     }
 
     /// Waits for a free slot, but never for an endpoint that is down.
-    async fn admit(&self) -> Option<Pass<'_>> {
+    pub(super) async fn admit(&self) -> Option<Pass<'_>> {
         let slot = self.slot().await?;
         match self.breaker().permit(clock::now()) {
             Permit::Go | Permit::Probe => Some(Pass { endpoint: self, _slot: slot }),

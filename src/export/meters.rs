@@ -76,6 +76,11 @@ const SPLIT: CounterFamily = CounterFamily::counter(
     "Requests that were cut because they were larger than an endpoint takes.",
     &["endpoint"],
 );
+const JOINED: CounterFamily = CounterFamily::counter(
+    "joined_requests_total",
+    "Small requests that were sent as one with others, because the endpoint was busy.",
+    &["endpoint"],
+);
 const SHRUNK: CounterFamily = CounterFamily::counter(
     "shrunk_items_total",
     "Items whose longest texts were cut because the item alone was larger than an endpoint takes.",
@@ -158,6 +163,7 @@ pub(super) struct EndpointMeters {
     pub(super) lost_fields: Counter,
     pub(super) up: Counter,
     pub(super) split: Counter,
+    pub(super) joined: Counter,
     pub(super) shrunk: Counter,
     pub(super) dead_letters: Counter,
     refused: Counter,
@@ -231,6 +237,7 @@ impl EndpointMeters {
             up,
             partial: one(PARTIAL),
             split: one(SPLIT),
+            joined: one(JOINED),
             shrunk: one(SHRUNK),
             refused: one(REFUSED),
             dead_letters: one(DEAD_LETTERS),

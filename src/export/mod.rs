@@ -3,12 +3,14 @@
 //! A chunk is decoded once. Endpoints that want everything share the same encoded requests, also
 //! their compressed form; an endpoint with a condition, a sampling percentage or a content policy
 //! gets requests of its own. Every endpoint has its own connections, its own bound on requests in
-//! flight and its own breaker, so that none delays another. The host's storage and retries are the
-//! durable queue: what an endpoint could not take makes the host bring the chunk again, and then
-//! only that endpoint gets it, and only the requests that it lacks.
+//! flight and its own breaker, so that none delays another; small requests that wait for a busy one
+//! are joined. The host's storage and retries are the durable queue: what an endpoint could not
+//! take makes the host bring the chunk again, and then only that endpoint gets it, and only the
+//! requests that it lacks.
 
 mod attributes;
 mod client;
+mod company;
 mod content;
 mod credentials;
 mod destination;

@@ -61,6 +61,11 @@ impl Part {
         }
     }
 
+    /// The request in protobuf.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.body
+    }
+
     /// The uncompressed length.
     pub(super) fn size(&self) -> usize {
         self.body.len()

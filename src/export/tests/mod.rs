@@ -1,6 +1,7 @@
 //! An exporter against receivers with scripted answers.
 
 mod carried;
+mod company;
 pub(super) mod data;
 mod delivery;
 mod groups;
