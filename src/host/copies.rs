@@ -5,10 +5,11 @@
 //! descriptors of the first, and all plugins work in one place. A copy of another build is
 //! refused: two builds would share neither state nor structures.
 
-use std::ffi::{CStr, CString, c_int, c_void};
+use std::ffi::{CStr, c_void};
 use std::sync::OnceLock;
 
 use super::lend;
+use super::objects::{self, Object};
 use super::raw::HostPointer;
 
 /// The type of a note that holds the linker's identifier of a build (`NT_GNU_BUILD_ID`).
@@ -55,52 +56,6 @@ pub(super) fn look() -> &'static Copies {
     COPIES.get_or_init(find)
 }
 
-/// One loaded object.
-#[derive(Debug)]
-struct Object {
-    name: CString,
-    build: Option<Vec<u8>>,
-    marker_inside: bool,
-}
-
-unsafe extern "C" fn note_object(
-    info: *mut libc::dl_phdr_info,
-    _size: usize,
-    objects: *mut c_void,
-) -> c_int {
-    // SAFETY: the linker passes a valid description for the length of this call.
-    let info = unsafe { info.read() };
-    // SAFETY: the pointer is the vector that `loaded` passed, borrowed by nobody else.
-    let Some(objects) = (unsafe { objects.cast::<Vec<Object>>().as_mut() }) else { return 1 };
-    // SAFETY: names end with a zero and stay as long as their objects.
-    let name = unsafe { lend::c_bytes(info.dlpi_name.cast()) }.to_vec();
-    let base = usize::try_from(info.dlpi_addr).unwrap_or_default();
-    let marker = (&raw const SUITE).addr();
-    let mut object =
-        Object { name: CString::new(name).unwrap_or_default(), build: None, marker_inside: false };
-    for index in 0..usize::from(info.dlpi_phnum) {
-        // SAFETY: the description holds that many headers.
-        let header = unsafe { info.dlpi_phdr.add(index) };
-        // SAFETY: as above.
-        let header = unsafe { header.read() };
-        let (Ok(at), Ok(length)) =
-            (usize::try_from(header.p_vaddr), usize::try_from(header.p_memsz))
-        else {
-            continue;
-        };
-        let start = base.wrapping_add(at);
-        if header.p_type == libc::PT_LOAD {
-            object.marker_inside |= marker.wrapping_sub(start) < length;
-        } else if header.p_type == libc::PT_NOTE && object.build.is_none() {
-            // SAFETY: the linker mapped the notes readable.
-            let notes = unsafe { lend::bytes(std::ptr::with_exposed_provenance(start), length) };
-            object.build = build_in(notes);
-        }
-    }
-    objects.push(object);
-    0
-}
-
 fn word(bytes: &[u8], at: usize) -> Option<usize> {
     let bytes = bytes.get(at..at.checked_add(4)?)?;
     usize::try_from(u32::from_ne_bytes(bytes.try_into().ok()?)).ok()
@@ -121,11 +76,14 @@ fn build_in(mut notes: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-fn loaded() -> Vec<Object> {
-    let mut objects: Vec<Object> = Vec::new();
-    // SAFETY: the callback matches the expected type and gets the vector that it expects.
-    unsafe { libc::dl_iterate_phdr(Some(note_object), (&raw mut objects).cast()) };
-    objects
+/// The build of an object, which must stay loaded meanwhile.
+fn build_of(object: &Object) -> Option<Vec<u8>> {
+    let notes = object.segments.iter().filter(|segment| segment.kind == libc::PT_NOTE);
+    notes.map(|segment| &segment.range).find_map(|range| {
+        let at = std::ptr::with_exposed_provenance(range.start);
+        // SAFETY: the linker mapped the notes readable.
+        build_in(unsafe { lend::bytes(at, range.len()) })
+    })
 }
 
 fn hex(build: Option<&Vec<u8>>) -> String {
@@ -137,25 +95,28 @@ fn hex(build: Option<&Vec<u8>>) -> String {
 
 /// Looks through the objects that were loaded before this one.
 fn find() -> Copies {
-    let objects = loaded();
-    let Some(own) = objects.iter().find(|object| object.marker_inside) else {
+    let objects = objects::loaded();
+    let marker = (&raw const SUITE).addr();
+    let Some(own) = objects.iter().find(|object| object.holds(marker)) else {
         return Copies::None;
     };
-    for object in objects.iter().take_while(|object| !object.marker_inside) {
+    for object in objects.iter().take_while(|object| !object.holds(marker)) {
         if object.name.is_empty() {
             continue;
         }
+        // The handle keeps it loaded.
         let Some(handle) = open_loaded(&object.name) else { continue };
-        if object.build.is_some() && object.build == own.build {
+        let (build, own_build) = (build_of(object), build_of(own));
+        if build.is_some() && build == own_build {
             return Copies::Same(First { handle });
         }
         return Copies::Different(format!(
             "two different builds of fluent-bit-ai are loaded: {} ({}) and {} ({}); install the \
              files of one build",
             object.name.to_string_lossy(),
-            hex(object.build.as_ref()),
+            hex(build.as_ref()),
             own.name.to_string_lossy(),
-            hex(own.build.as_ref()),
+            hex(own_build.as_ref()),
         ));
     }
     Copies::None
@@ -207,7 +168,7 @@ mod tests {
     #[test]
     fn alone_in_a_process_there_is_no_copy() {
         assert!(matches!(look(), Copies::None));
-        let objects = loaded();
-        assert_eq!(objects.iter().filter(|object| object.marker_inside).count(), 1);
+        let (objects, marker) = (objects::loaded(), (&raw const SUITE).addr());
+        assert_eq!(objects.iter().filter(|object| object.holds(marker)).count(), 1);
     }
 }

@@ -32,6 +32,7 @@ mod instance;
 mod kind;
 mod lend;
 mod log;
+mod objects;
 mod options;
 mod output;
 mod poller;

@@ -5,9 +5,11 @@
 //! never looked at again. So the parts of the mapping that nobody can have written to are dropped
 //! once the pipeline runs; what runs on comes back from the system's cache at its next use.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::c_void;
 use std::ops::Range;
 use std::sync::Once;
+
+use super::objects::{self, Object};
 
 /// A place inside this library's mapping.
 static INSIDE: u8 = 0;
@@ -45,53 +47,12 @@ fn drop_pages(pages: &Range<usize>) {
     unsafe { libc::madvise(at, pages.len(), libc::MADV_DONTNEED) };
 }
 
-/// The segments of this library that are mapped without leave to write, and were never otherwise:
-/// what the linker relocates is writable first.
+/// The parts of this library that nobody can have written to.
 fn unwritten() -> Vec<Range<usize>> {
-    let mut segments: Vec<Range<usize>> = Vec::new();
-    // SAFETY: the callback matches the expected type and gets the vector that it expects.
-    unsafe { libc::dl_iterate_phdr(Some(note), (&raw mut segments).cast()) };
-    segments
-}
-
-unsafe extern "C" fn note(
-    info: *mut libc::dl_phdr_info,
-    _size: usize,
-    segments: *mut c_void,
-) -> c_int {
-    // SAFETY: the linker passes a valid description for the length of this call.
-    let info = unsafe { info.read() };
-    // SAFETY: the pointer is the vector that `unwritten` passed, borrowed by nobody else.
-    let Some(segments) = (unsafe { segments.cast::<Vec<Range<usize>>>().as_mut() }) else {
-        return 1;
-    };
-    let base = usize::try_from(info.dlpi_addr).unwrap_or_default();
-    let (mut found, mut ours) = (Vec::new(), false);
-    for index in 0..usize::from(info.dlpi_phnum) {
-        // SAFETY: the description holds that many headers.
-        let header = unsafe { info.dlpi_phdr.add(index) };
-        // SAFETY: as above.
-        let header = unsafe { header.read() };
-        let (Ok(at), Ok(length)) =
-            (usize::try_from(header.p_vaddr), usize::try_from(header.p_memsz))
-        else {
-            continue;
-        };
-        if header.p_type != libc::PT_LOAD {
-            continue;
-        }
-        let start = base.wrapping_add(at);
-        let segment = start..start.saturating_add(length);
-        ours |= segment.contains(&(&raw const INSIDE).addr());
-        if header.p_flags & libc::PF_W == 0 {
-            found.push(segment);
-        }
-    }
-    if !ours {
-        return 0;
-    }
-    *segments = found;
-    1
+    let inside = (&raw const INSIDE).addr();
+    let own = objects::loaded().into_iter().find(|object| object.holds(inside));
+    let constants = own.iter().flat_map(Object::constants);
+    constants.map(|segment| segment.range.clone()).collect()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::error::{DecodeError, DecodeKind};
 use super::event::{Event, EventTime};
 use super::schema::VERSION;
 use crate::codec::msgpack::{self, MapView, Reader, Token};
-use crate::codec::wire::{Fields, WireError, WireValue};
+use crate::codec::wire::{WireError, each};
 use crate::model::Signal;
 
 /// The key of the request in a record's body.
@@ -74,21 +74,6 @@ pub fn profile_count(request: &[u8]) -> Result<usize, WireError> {
         })
     })?;
     Ok(count)
-}
-
-/// Reads a message to its end, and calls `see` with each message in a field.
-fn each<'a>(
-    message: &'a [u8],
-    number: u32,
-    mut see: impl FnMut(&'a [u8]) -> Result<(), WireError>,
-) -> Result<(), WireError> {
-    let mut fields = Fields::new(message);
-    while let Some(field) = fields.read()? {
-        if let (true, WireValue::Bytes(content)) = (field.number == number, field.value) {
-            see(content)?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

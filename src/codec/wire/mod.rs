@@ -5,5 +5,5 @@
 mod read;
 mod write;
 
-pub use read::{Fields, WireError, WireField, WireValue, varint_count};
+pub use read::{Fields, WireError, WireField, WireValue, each, varint_count};
 pub use write::{Nested, bytes, fixed32, fixed64, key, uint, varint, varint_len, zigzag};

@@ -181,6 +181,25 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Reads a message to its end, and calls `see` with the content of each message, text or packed list
+/// in the field `number`.
+///
+/// # Errors
+/// The message is broken, or what `see` says.
+pub fn each<'a>(
+    message: &'a [u8],
+    number: u32,
+    mut see: impl FnMut(&'a [u8]) -> Result<(), WireError>,
+) -> Result<(), WireError> {
+    let mut fields = Fields::new(message);
+    while let Some(field) = fields.read()? {
+        if let (true, WireValue::Bytes(content)) = (field.number == number, field.value) {
+            see(content)?;
+        }
+    }
+    Ok(())
+}
+
 /// The number of varints in packed numbers: every varint ends with one byte below 0x80.
 #[must_use]
 pub fn varint_count(packed: &[u8]) -> usize {

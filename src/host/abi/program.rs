@@ -6,6 +6,7 @@ use std::ptr;
 use memchr::memmem;
 
 use super::super::lend;
+use super::super::objects::{self, Object, Segment};
 use super::super::symbols;
 use super::row::Release;
 
@@ -16,54 +17,12 @@ const LONGEST_RELEASE: usize = 24;
 /// `RTLD_DL_SYMENT` of glibc.
 const SYMBOL_ENTRY: c_int = 1;
 
-/// A stretch of the program that cannot change.
-#[derive(Debug, Clone, Copy)]
-struct Segment {
-    at: *const c_void,
-    length: usize,
-    executable: bool,
-}
-
-/// Notes the constant segments of the first object, which is the program, and stops.
-unsafe extern "C" fn note_program(
-    info: *mut libc::dl_phdr_info,
-    _size: usize,
-    segments: *mut c_void,
-) -> c_int {
-    // SAFETY: the linker passes a valid description for the length of this call.
-    let info = unsafe { info.read() };
-    // SAFETY: the pointer is the vector that `constant_segments` passed, borrowed by nobody else.
-    let Some(segments) = (unsafe { segments.cast::<Vec<Segment>>().as_mut() }) else { return 1 };
-    for index in 0..usize::from(info.dlpi_phnum) {
-        // SAFETY: the description holds that many headers.
-        let header = unsafe { info.dlpi_phdr.add(index) };
-        // SAFETY: as above.
-        let header = unsafe { header.read() };
-        if header.p_type != libc::PT_LOAD || header.p_flags & libc::PF_W != 0 {
-            continue;
-        }
-        let (Ok(base), Ok(at), Ok(length)) = (
-            usize::try_from(info.dlpi_addr),
-            usize::try_from(header.p_vaddr),
-            usize::try_from(header.p_memsz),
-        ) else {
-            continue;
-        };
-        segments.push(Segment {
-            at: ptr::with_exposed_provenance(base.wrapping_add(at)),
-            length,
-            executable: header.p_flags & libc::PF_X != 0,
-        });
-    }
-    1
-}
-
+/// The stretches of the program that cannot change.
 fn constant_segments() -> Vec<Segment> {
-    let mut segments: Vec<Segment> = Vec::new();
-    // SAFETY: the callback matches the expected type and gets the vector that it expects.
-    unsafe { libc::dl_iterate_phdr(Some(note_program), (&raw mut segments).cast()) };
+    let program = objects::loaded().into_iter().next();
+    let mut segments: Vec<Segment> = program.iter().flat_map(Object::constants).cloned().collect();
     // Constants are in the segments without code, if the linker made such.
-    segments.sort_by_key(|segment| segment.executable);
+    segments.sort_by_key(Segment::is_executable);
     segments
 }
 
@@ -82,8 +41,9 @@ fn release_in(constants: &[u8]) -> Option<String> {
 /// The release that the running program names in its constants.
 pub(super) fn release() -> Option<String> {
     constant_segments().into_iter().find_map(|segment| {
+        let at = ptr::with_exposed_provenance(segment.range.start);
         // SAFETY: the linker mapped the segment readable, and the program is never unmapped.
-        let constants = unsafe { lend::bytes(segment.at, segment.length) };
+        let constants = unsafe { lend::bytes(at, segment.range.len()) };
         release_in(constants)
     })
 }
@@ -123,6 +83,6 @@ mod tests {
 
     #[test]
     fn the_program_has_constants() {
-        assert!(constant_segments().iter().any(|segment| segment.length > 0));
+        assert!(constant_segments().iter().any(|segment| !segment.range.is_empty()));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::codec::wire::{Fields, WireError, WireValue};
+use crate::codec::wire::{Fields, WireError, WireValue, each};
 
 /// The value of an attribute of the resource in a `ResourceSpans` or one of its likes, as text:
 /// strings as they are, integers in decimal, booleans as `true` and `false`. `None` if it is not
@@ -21,21 +21,6 @@ pub(super) fn attribute<'a>(
         })
     })?;
     Ok(found.flatten())
-}
-
-/// Calls `see` with every message or text of a field.
-pub(super) fn each<'a>(
-    message: &'a [u8],
-    number: u32,
-    mut see: impl FnMut(&'a [u8]) -> Result<(), WireError>,
-) -> Result<(), WireError> {
-    let mut fields = Fields::new(message);
-    while let Some(field) = fields.read()? {
-        if let (true, WireValue::Bytes(content)) = (field.number == number, field.value) {
-            see(content)?;
-        }
-    }
-    Ok(())
 }
 
 /// The key of a `KeyValue`.

@@ -1,7 +1,7 @@
 //! The tenant as an attribute of every resource, in place of what the sender claims.
 
-use super::resource::{each, key_of};
-use crate::codec::wire::{self, Fields, Nested, WireError, WireValue};
+use super::resource::key_of;
+use crate::codec::wire::{self, Fields, Nested, WireError, WireValue, each};
 
 /// What is set.
 #[derive(Debug, Clone, Copy)]
