@@ -356,7 +356,7 @@ fn tree() -> impl Strategy<Value = Value> {
             .prop_map(|map| map.into_iter().collect::<Value>())
     };
     let leaf = any::<bool>().prop_map(Value::Bool).boxed();
-    map(leaf.prop_recursive(3, 20, 4, move |inner| map(inner)).boxed())
+    map(leaf.prop_recursive(3, 20, 4, map).boxed())
 }
 
 /// Gives each leaf a value of its own: an integer or text.
