@@ -143,8 +143,7 @@ async fn accessors_say_where_ordinary_logs_have_what() {
                 "metadata: '{\"Timestamp\": 1700000000000000001, \"Attributes\": {\"zone\": \"b\"}, \"where\": {\"s\": \"b7ad6b7169203331\"}}'",
             ])
             .otlp_out(&[("one", sink.port, "http/protobuf")])
-            .output_option("logs_body_key: $nothing['here']")
-            .output_option("logs_body_key: $event['text']")
+            .output_option("logs_body_key: [\"$nothing['here']\", \"$event['text']\", \"$log\"]")
             .output_option("logs_severity_text_message_key: $event['grade']")
             .output_option("logs_trace_id_message_key: ids['t']")
             .output_option("logs_span_id_metadata_key: $where['s']");
