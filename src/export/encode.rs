@@ -8,7 +8,9 @@ use super::part::Part;
 use super::settings::Content;
 use super::view::{Decision, View};
 use crate::codec::msgpack::{MapView, elements};
-use crate::codec::native::{NativeRequest, cmetrics_to_otlp, ctraces_to_otlp, plain_log};
+use crate::codec::native::{
+    LogAccessors, NativeRequest, cmetrics_to_otlp, ctraces_to_otlp, plain_log,
+};
 use crate::codec::records::{
     Event, EventKind, Records, RequestBuilder, Telemetry, metrics_to_records, profile_count,
     profiles_of, traces_to_records,
@@ -41,9 +43,14 @@ pub(super) struct Encoded {
 }
 
 /// Turns a chunk into requests for each view; `None` stands for a view that needs none now.
-/// `now` is Unix time in nanoseconds.
-pub(super) fn encode(views: &[Option<&View>], delivery: &Delivery<'_>, now: u64) -> Encoded {
-    let mut encoder = Encoder::new(views, delivery, now);
+/// `now` is Unix time in nanoseconds; `accessors` are for ordinary logs.
+pub(super) fn encode(
+    views: &[Option<&View>],
+    delivery: &Delivery<'_>,
+    now: u64,
+    accessors: &LogAccessors,
+) -> Encoded {
+    let mut encoder = Encoder::new(views, delivery, now, accessors);
     match delivery.event_type {
         EventType::Logs => encoder.records(delivery.bytes, true),
         EventType::Traces => encoder.native(Signal::Traces, ctraces_to_otlp(delivery.bytes)),
@@ -60,6 +67,7 @@ struct Encoder<'a> {
     lanes: Vec<Option<Builders<'a>>>,
     tag: &'a [u8],
     now: u64,
+    accessors: &'a LogAccessors,
     encoded: Encoded,
 }
 
@@ -176,10 +184,15 @@ fn close(signal: Signal, builder: RequestBuilder) -> Part {
 }
 
 impl<'a> Encoder<'a> {
-    fn new(views: &[Option<&'a View>], delivery: &Delivery<'a>, now: u64) -> Self {
+    fn new(
+        views: &[Option<&'a View>],
+        delivery: &Delivery<'a>,
+        now: u64,
+        accessors: &'a LogAccessors,
+    ) -> Self {
         let chunk = delivery.bytes.len();
         let lanes = views.iter().map(|view| view.map(|view| Builders::new(view, chunk))).collect();
-        Self { lanes, tag: delivery.tag, now, encoded: Encoded::default() }
+        Self { lanes, tag: delivery.tag, now, accessors, encoded: Encoded::default() }
     }
 
     fn skip(&mut self, reason: Skip, count: usize, words: String) {
@@ -324,7 +337,7 @@ impl<'a> Encoder<'a> {
             let Some(builder) = lane.room(signal, size) else { return Ok(()) };
             return builder.push(event, telemetry).map(drop).map_err(|error| error.to_string());
         }
-        let log = plain_log(event, self.tag, self.now);
+        let log = plain_log(event, self.tag, self.now, self.accessors);
         let size = log.resource.len().saturating_add(log.record.len());
         let Some(builder) = lane.room(signal, size) else { return Ok(()) };
         builder.push_encoded(&log.resource, "", &[], "", &log.record);

@@ -15,6 +15,7 @@ use super::meters::{Meters, Skip};
 use super::settings::{EndpointSettings, GroupSettings, Settings};
 use super::view::View;
 use crate::clock;
+use crate::codec::native::LogAccessors;
 use crate::model::Signal;
 use crate::plugin::{Completion, Delivery, Environment, Fate, OpenError};
 use crate::routing::{ChunkId, Ledger, PartId, Progress, Units};
@@ -44,6 +45,8 @@ struct Shared {
     views: Vec<View>,
     /// The view of each destination.
     view_of: Vec<usize>,
+    /// Where ordinary logs have what OTLP has fields for.
+    accessors: LogAccessors,
     ledger: Mutex<Ledger>,
     late: Late,
     /// The same as in `Running`, for what goes on behind a chunk's back.
@@ -95,6 +98,7 @@ impl Exporter {
             destinations: making.destinations,
             views: making.views,
             view_of: making.view_of,
+            accessors: settings.logs.clone(),
             ledger: Mutex::new(Ledger::new(REMEMBERED_CHUNKS)),
             late: Late::default(),
             tasks: making.tasks,
@@ -415,7 +419,7 @@ impl Shared {
                 *slot = self.views.get(*view);
             }
         }
-        let mut encoded = encode(&wanted, delivery, clock::unix_nanos());
+        let mut encoded = encode(&wanted, delivery, clock::unix_nanos(), &self.accessors);
         for (lane, view) in encoded.lanes.iter_mut().zip(&self.views) {
             if let Some(rules) = &view.attributes {
                 for part in &mut lane.parts {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Uri};
 
 use super::attributes::AttributeRules;
+use crate::codec::native::LogAccessors;
 use crate::condition::Condition;
 use crate::model::Signal;
 use crate::sampling::Threshold;
@@ -21,6 +22,8 @@ pub struct Settings {
     pub groups: Vec<GroupSettings>,
     /// Requests in flight to each endpoint at most.
     pub max_in_flight: usize,
+    /// Where ordinary logs have what OTLP has fields for.
+    pub logs: LogAccessors,
 }
 
 /// How a group uses its members.

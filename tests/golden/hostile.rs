@@ -1,4 +1,6 @@
-use fluent_bit_ai::codec::native::{cmetrics_to_otlp, ctraces_to_otlp, exercise, plain_log};
+use fluent_bit_ai::codec::native::{
+    LogAccessors, cmetrics_to_otlp, ctraces_to_otlp, exercise, plain_log,
+};
 use fluent_bit_ai::codec::records::Events;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -31,7 +33,7 @@ fn check(bytes: &[u8]) {
     assert_eq!(points.sum::<usize>(), read.items);
     assert_eq!(read.reason.is_some(), read.skipped > 0);
     for event in Events::new(bytes).flatten() {
-        let log = plain_log(&event, b"tag", 1);
+        let log = plain_log(&event, b"tag", 1, &LogAccessors::default());
         LogRecord::decode(&log.record[..]).unwrap();
         Resource::decode(&log.resource[..]).unwrap();
     }

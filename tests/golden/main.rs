@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod accessors;
 mod build;
 mod hostile;
 mod metrics;

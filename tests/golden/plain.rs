@@ -1,4 +1,4 @@
-use fluent_bit_ai::codec::native::plain_log;
+use fluent_bit_ai::codec::native::{LogAccessors, plain_log};
 use fluent_bit_ai::codec::records::{Event, Events};
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value as Any};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
@@ -11,7 +11,7 @@ use crate::build::{Encoded, bin, f, list, map, n, s, u};
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const SPAN: &str = "b7ad6b7169203331";
 
-fn value(any: Option<&AnyValue>) -> Value {
+pub(crate) fn value(any: Option<&AnyValue>) -> Value {
     match any.and_then(|any| any.value.as_ref()) {
         None => Value::Null,
         Some(Any::StringValue(text)) => json!(text),
@@ -25,7 +25,7 @@ fn value(any: Option<&AnyValue>) -> Value {
     }
 }
 
-fn attributes(list: &[KeyValue]) -> Value {
+pub(crate) fn attributes(list: &[KeyValue]) -> Value {
     let mut map = Map::new();
     for pair in list {
         let before = map.insert(pair.key.clone(), value(pair.value.as_ref()));
@@ -34,16 +34,23 @@ fn attributes(list: &[KeyValue]) -> Value {
     Value::Object(map)
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn read(event: &Event<'_>) -> Value {
-    let log = plain_log(event, b"", 7);
+    read_with(event, &LogAccessors::default())
+}
+
+/// The times are shown where they are not the event's own.
+pub(crate) fn read_with(event: &Event<'_>, accessors: &LogAccessors) -> Value {
+    let log = plain_log(event, b"", 7, accessors);
     let record = LogRecord::decode(&log.record[..]).unwrap();
-    assert_eq!(record.observed_time_unix_nano, 7);
+    let shown_time = |time: u64, usual: u64| json!(if time == usual { 0 } else { time });
     let resource = Resource::decode(&log.resource[..]).unwrap();
     let all = [
+        ("time", shown_time(record.time_unix_nano, event.time.unix_nanos())),
+        ("observed", shown_time(record.observed_time_unix_nano, 7)),
         ("body", value(record.body.as_ref())),
         ("attributes", attributes(&record.attributes)),
         ("severity", json!(record.severity_number)),
@@ -58,7 +65,7 @@ fn read(event: &Event<'_>) -> Value {
     shown.map(|(key, value)| (key.to_owned(), value)).collect::<Map<_, _>>().into()
 }
 
-fn event(metadata: &Value, body: &Value) -> Encoded {
+pub(crate) fn event(metadata: &Value, body: &Value) -> Encoded {
     rmp_serde::to_vec(&((5, metadata), body)).unwrap()
 }
 
@@ -313,7 +320,10 @@ fn times_tags_and_legacy_events() {
     ] {
         let chunk = list(&[head, body.clone()]);
         let event = Events::new(&chunk).next().unwrap().unwrap();
-        let record = LogRecord::decode(&plain_log(&event, b"kube.\xff", 9).record[..]).unwrap();
+        let record = LogRecord::decode(
+            &plain_log(&event, b"kube.\xff", 9, &LogAccessors::default()).record[..],
+        )
+        .unwrap();
         assert_eq!((record.time_unix_nano, record.observed_time_unix_nano), (nanos, 9));
         assert_eq!(attributes(&record.attributes), json!({"fluent.tag": "kube.\u{fffd}"}));
     }
@@ -352,7 +362,7 @@ fn logs_of_one_origin_have_equal_resources() {
         let body = json!({"log": text, "kubernetes": {"pod_name": "p", "labels": {"a": "b"}}});
         let chunk = event(&json!({}), &body);
         let event = Events::new(&chunk).next().unwrap().unwrap();
-        plain_log(&event, b"", 1)
+        plain_log(&event, b"", 1, &LogAccessors::default())
     };
     assert_eq!(log("one").resource, log("two").resource);
     assert_ne!(log("one").record, log("two").record);

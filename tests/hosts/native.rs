@@ -120,3 +120,59 @@ async fn ordinary_logs_become_otlp_logs() {
         }
     }
 }
+
+/// Scenario: ordinary logs from the stock `dummy` input whose body, severity, ids and time are where
+/// only the options of `multi_otlp` say. Guarantees: they are found there on every host, in the
+/// record and in its metadata, and what was deeper in a map is not said twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn accessors_say_where_ordinary_logs_have_what() {
+    use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+    use opentelemetry_proto::tonic::common::v1::any_value::Value;
+    let _alone = alone();
+    let plugins = linked();
+    for host in crate::support::all_hosts() {
+        let sink = Sink::start(0, Keep::Requests).await;
+        let (http, grpc) = (free_port(), free_port());
+        let pipeline = Pipeline::default()
+            .otlp_in(http, grpc)
+            .input(&[
+                "name: dummy",
+                "tag: app",
+                "samples: 2",
+                "dummy: '{\"event\": {\"text\": \"disk is full\", \"grade\": \"fatal\", \"shard\": 7}, \"log\": \"aside\", \"ids\": {\"t\": \"0af7651916cd43dd8448eb211c80319c\"}}'",
+                "metadata: '{\"Timestamp\": 1700000000000000001, \"Attributes\": {\"zone\": \"b\"}, \"where\": {\"s\": \"b7ad6b7169203331\"}}'",
+            ])
+            .otlp_out(&[("one", sink.port, "http/protobuf")])
+            .output_option("logs_body_key: [\"$nothing['here']\", \"$event['text']\", \"$log\"]")
+            .output_option("logs_severity_text_message_key: $event['grade']")
+            .output_option("logs_trace_id_message_key: ids['t']")
+            .output_option("logs_span_id_metadata_key: $where['s']");
+        let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
+        sink.settle(2, Duration::from_secs(6), Duration::from_secs(15)).await;
+        let (code, log) = running.stop();
+        assert_eq!(code, Some(0), "{}: {log}", host.title());
+        let received = sink.received.lock().unwrap();
+        let requests = received.requests.get("/v1/logs").cloned().unwrap_or_default();
+        let records: Vec<_> = requests
+            .into_iter()
+            .flat_map(|request| ExportLogsServiceRequest::decode(request).unwrap().resource_logs)
+            .flat_map(|resource| resource.scope_logs)
+            .flat_map(|scope| scope.log_records)
+            .collect();
+        assert_eq!(records.len(), 2, "{}: {log}", host.title());
+        for record in records {
+            let title = host.title();
+            let body = record.body.as_ref().and_then(|body| body.value.clone());
+            assert_eq!(body, Some(Value::StringValue("disk is full".to_owned())), "{title}");
+            assert_eq!((record.severity_number, &*record.severity_text), (21, "fatal"), "{title}");
+            assert_eq!(record.time_unix_nano, 1_700_000_000_000_000_001, "{title}");
+            assert_eq!((record.trace_id.len(), record.span_id.len()), (16, 8), "{title}");
+            let mut keys: Vec<_> = record.attributes.iter().map(|pair| &*pair.key).collect();
+            keys.sort_unstable();
+            assert_eq!(keys, ["event", "fluent.tag", "log", "zone"], "{title}: {record:?}");
+            let event = record.attributes.iter().find(|pair| pair.key == "event").unwrap();
+            let event = format!("{event:?}");
+            assert!(event.contains("shard") && !event.contains("full"), "{title}: {event}");
+        }
+    }
+}

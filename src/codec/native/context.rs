@@ -223,14 +223,34 @@ impl Found {
 /// as Datadog's decimal ids, is not used.
 #[must_use]
 pub fn find_trace_context(body: &[u8], metadata: &[u8]) -> Option<TraceContext> {
+    complete_trace_context(body, metadata, &Given::default())
+}
+
+/// What is known before the common keys are looked at, and outranks what they say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Given {
+    pub(super) trace_id: Option<TraceId>,
+    pub(super) span_id: Option<SpanId>,
+    pub(super) flags: Option<u32>,
+}
+
+/// The same where a part is known already: a key that says something else is not used. `flags` of
+/// the result are what the keys say.
+pub(super) fn complete_trace_context(
+    body: &[u8],
+    metadata: &[u8],
+    given: &Given,
+) -> Option<TraceContext> {
     let sources = [Found::read(metadata), Found::read(body)];
     let explicit = sources.iter().find_map(|found| found.trace.map(|(id, _)| id));
     let parent = |found: &Found| found.traceparent.map(|((id, ..), _)| id);
+    let explicit = given.trace_id.or(explicit);
     let trace_id = explicit.or_else(|| sources.iter().find_map(parent))?;
+    let may_be = |flags: u8| given.flags.is_none_or(|given| given == u32::from(flags));
     let mut used = [UsedKeys::default(); 2];
     let mut context = TraceContext {
         trace_id,
-        span_id: None,
+        span_id: given.span_id,
         flags: None,
         keys: UsedKeys::default(),
         metadata_keys: UsedKeys::default(),
@@ -247,6 +267,7 @@ pub fn find_trace_context(body: &[u8], metadata: &[u8]) -> Option<TraceContext> 
             keys.add(key);
         }
         if let Some((flags, key)) = found.flags
+            && may_be(flags)
             && *context.flags.get_or_insert(flags) == flags
         {
             keys.add(key);
@@ -255,6 +276,7 @@ pub fn find_trace_context(body: &[u8], metadata: &[u8]) -> Option<TraceContext> 
     for (found, keys) in sources.iter().zip(&mut used) {
         if let Some(((id, span, flags), key)) = found.traceparent
             && id == trace_id
+            && may_be(flags)
             && *context.span_id.get_or_insert(span) == span
         {
             context.flags.get_or_insert(flags);

@@ -18,12 +18,12 @@ mod values;
 pub mod write;
 
 use self::tally::{Bad, Place, Tally};
-use super::msgpack::Reader;
+use super::msgpack::{Accessor, Reader};
 use super::records::Events;
 pub use cmetrics::cmetrics_to_otlp;
 pub use context::{TraceContext, UsedKey, UsedKeys, find_trace_context};
 pub use ctraces::ctraces_to_otlp;
-pub use plain::{PlainLog, plain_log};
+pub use plain::{LogAccessors, Places, PlainLog, plain_log};
 
 /// A chunk of traces or metrics as an OTLP request.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -82,7 +82,28 @@ pub fn exercise(bytes: &[u8]) {
         drop(std::hint::black_box(write::metrics_to_cmetrics(bytes, &mut metrics, forms)));
         drop(std::hint::black_box([ctraces_to_otlp(&traces), cmetrics_to_otlp(&metrics)]));
     }
+    let accessors = [LogAccessors::default(), exercised_accessors()];
     for event in Events::new(bytes).flatten() {
-        drop(std::hint::black_box(plain_log(&event, bytes, 1)));
+        for accessors in &accessors {
+            drop(std::hint::black_box(plain_log(&event, bytes, 1, accessors)));
+        }
+    }
+}
+
+/// Accessors of short names, so that arbitrary bytes meet them.
+fn exercised_accessors() -> LogAccessors {
+    let read = |text: &str| Accessor::parse(text).ok();
+    let places = |metadata, message| Places { metadata: read(metadata), message: read(message) };
+    LogAccessors {
+        body: ["$a['b']", "$l[1]['a']", "$a"].into_iter().filter_map(read).collect(),
+        body_attributes: true,
+        timestamp: places("$t", "$a['t']"),
+        observed_timestamp: places("$a['t']", "$l[0]"),
+        severity_text: places("$s", "$a['b']['s']"),
+        severity_number: places("$n", "$a['b']['n']"),
+        trace_id: places("$a['i']", "$a['b']['i']"),
+        span_id: places("$a['i']", "$context['i']"),
+        trace_flags: places("$f", "$context['f']"),
+        attributes: read("$a"),
     }
 }

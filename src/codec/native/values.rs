@@ -48,8 +48,14 @@ pub(super) fn attributes(
 
 /// One attribute, as a message in `field`.
 pub(super) fn attribute(out: &mut Vec<u8>, field: u32, entry: &Entry<'_>) {
+    nested_attribute(out, field, entry, 0);
+}
+
+/// One pair that lies within so many maps, as a message in `field`.
+pub(super) fn nested_attribute(out: &mut Vec<u8>, field: u32, entry: &Entry<'_>, outer: u32) {
     let mut reader = Reader::new(entry.raw);
-    key_values(out, field, &mut reader, 1, (MAX_DEPTH, &mut Lost::default()));
+    let depth = MAX_DEPTH.saturating_sub(outer);
+    key_values(out, field, &mut reader, 1, (depth, &mut Lost::default()));
 }
 
 /// One attribute whose key and value are given, as a message in `field`.

@@ -9,6 +9,7 @@ mod hanging;
 mod headers;
 mod json;
 mod letters;
+mod ordinary;
 mod profiles;
 mod receiver;
 mod selection;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{EndpointSettings, Exporter, GroupSettings, Protocol, Settings};
+use crate::codec::native::LogAccessors;
 use crate::hub::Hub;
 use crate::plugin::{Completion, Delivery, Environment, EventType, Fate, Waiter};
 use crate::stats::{Counters, Log};
@@ -71,8 +73,18 @@ impl Bench {
         lookup: super::group::Lookup,
     ) -> Self {
         let environment = environment();
-        let settings = Settings { endpoints, groups, max_in_flight: 4 };
+        let settings =
+            Settings { endpoints, groups, max_in_flight: 4, logs: LogAccessors::default() };
         let exporter = Exporter::start_with(&settings, &environment, lookup).unwrap();
+        Self { exporter, environment }
+    }
+
+    /// One endpoint, and where ordinary logs have what OTLP has fields for.
+    fn with_accessors(endpoint: EndpointSettings, logs: LogAccessors) -> Self {
+        let environment = environment();
+        let endpoints = vec![endpoint];
+        let settings = Settings { endpoints, groups: Vec::new(), max_in_flight: 4, logs };
+        let exporter = Exporter::start(&settings, &environment).unwrap();
         Self { exporter, environment }
     }
 

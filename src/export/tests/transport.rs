@@ -16,6 +16,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use super::data::{span, trace_chunk, traces};
 use super::receiver::{Receiver, Say};
 use super::{Bench, Duration, Fate, endpoint, environment, grpc, now};
+use crate::codec::native::LogAccessors;
 use crate::export::{Compression, EndpointSettings, Exporter, Protocol, Settings, TlsSettings};
 use crate::plugin::EventType;
 use crate::runtime::{Runtime, Tasks, heavy};
@@ -220,7 +221,8 @@ fn wrong_files_are_all_told_at_the_start() {
             },
         ),
     ];
-    let settings = Settings { endpoints, groups: Vec::new(), max_in_flight: 1 };
+    let settings =
+        Settings { endpoints, groups: Vec::new(), max_in_flight: 1, logs: LogAccessors::default() };
     let problems = Exporter::start(&settings, &environment()).unwrap_err().0;
     assert_eq!(problems.len(), 4, "{problems:#?}");
     assert!(problems[0].contains("endpoint.a.tls.ca_file") && problems[0].contains("/nowhere.pem"));

@@ -5,6 +5,7 @@ mod endpoint;
 mod group;
 mod headers;
 mod letters;
+mod logs;
 mod rules;
 mod together;
 
@@ -61,6 +62,59 @@ impl Output for MultiOtlp {
                 OptionKind::Int,
                 Some("16"),
                 "Requests in flight to each endpoint at most.",
+            ),
+            logs::BODY_KEY,
+            logs::BODY_KEY_ATTRIBUTES,
+            logs::metadata(
+                "logs_timestamp_metadata_key",
+                Some("$Timestamp"),
+                "Record accessor to the time in the metadata of ordinary logs, in nanoseconds.",
+            ),
+            logs::message("logs_timestamp_message_key"),
+            logs::metadata(
+                "logs_observed_timestamp_metadata_key",
+                Some("$ObservedTimestamp"),
+                "Record accessor to the time of observation in the metadata, in nanoseconds.",
+            ),
+            logs::message("logs_observed_timestamp_message_key"),
+            logs::metadata(
+                "logs_severity_text_metadata_key",
+                None,
+                "Record accessor to the severity text in the metadata, before the common keys.",
+            ),
+            logs::message("logs_severity_text_message_key"),
+            logs::metadata(
+                "logs_severity_number_metadata_key",
+                None,
+                "Record accessor to the severity number (1 to 24) in the metadata, before the common \
+                 keys.",
+            ),
+            logs::message("logs_severity_number_message_key"),
+            logs::metadata(
+                "logs_trace_id_metadata_key",
+                None,
+                "Record accessor to the trace id (32 hex digits or 16 bytes) in the metadata, before \
+                 the common keys.",
+            ),
+            logs::message("logs_trace_id_message_key"),
+            logs::metadata(
+                "logs_span_id_metadata_key",
+                None,
+                "Record accessor to the span id (16 hex digits or 8 bytes) in the metadata, before \
+                 the common keys.",
+            ),
+            logs::message("logs_span_id_message_key"),
+            logs::metadata(
+                "logs_trace_flags_metadata_key",
+                None,
+                "Record accessor to the trace flags, an integer, in the metadata, before the common \
+                 keys.",
+            ),
+            logs::message("logs_trace_flags_message_key"),
+            logs::metadata(
+                "logs_attributes_metadata_key",
+                Some("$Attributes"),
+                "Record accessor to a map in the metadata whose pairs become attributes.",
             ),
         ],
     };
@@ -138,7 +192,8 @@ fn settings(parser: &mut Parser<'_>) -> Settings {
     endpoints.sort_by_key(place);
     endpoints.dedup_by(|a, b| a.name == b.name);
     letters::resolve(parser, &sources, &mut endpoints, &mut groups.groups);
-    Settings { endpoints, groups: groups.groups, max_in_flight }
+    let logs = logs::parse(parser);
+    Settings { endpoints, groups: groups.groups, max_in_flight, logs }
 }
 
 /// The options of all endpoints and groups, by name.

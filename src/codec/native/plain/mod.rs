@@ -1,11 +1,17 @@
 //! Ordinary logs: what inputs such as tail, systemd and tcp write, and what parsers make of it.
 
+mod accessors;
 mod resource;
+mod rest;
 mod severity;
 
+pub use self::accessors::{LogAccessors, Places};
+
+use self::accessors::Given;
 use self::resource::Origin;
+use self::rest::Gone;
 use self::severity::Severity;
-use super::context::{TraceContext, UsedKeys, find_trace_context};
+use super::context::{TraceContext, UsedKeys, complete_trace_context};
 use super::{fields, pb, values};
 use crate::codec::msgpack::{Entry, MapView, Reader, Token};
 use crate::codec::records::Event;
@@ -22,11 +28,11 @@ pub struct PlainLog {
 /// The keys that commonly hold a log's text, the most telling first.
 const TEXT_KEYS: [&[u8]; 6] = [b"log", b"message", b"msg", b"body", b"MESSAGE", b"Message"];
 
-/// Turns an ordinary log event into OTLP by the common conventions.
+/// Turns an ordinary log event into OTLP by the common conventions, and before them by `accessors`.
 ///
 /// - The body is the text under `log`, `message`, `msg`, `body` or `MESSAGE`, and all other keys
 ///   become attributes. Without such text the body is the whole map.
-/// - Trace and span ids move to their own fields, as [`find_trace_context`] finds them.
+/// - Trace and span ids move to their own fields, as [`super::find_trace_context`] finds them.
 /// - A severity in the common spellings becomes severity number and text.
 /// - What says where the log comes from (the `kubernetes` map of Fluent Bit's filter, journald's
 ///   `_HOSTNAME` and `_SYSTEMD_UNIT`, a service's name) becomes the resource.
@@ -35,28 +41,32 @@ const TEXT_KEYS: [&[u8]; 6] = [b"log", b"message", b"msg", b"body", b"MESSAGE", 
 /// What moved is not said a second time. `now_unix_nanos` is the time of observation. A group that
 /// the event stands in gives the resource its attributes, if it has any.
 #[must_use]
-pub fn plain_log(event: &Event<'_>, tag: &[u8], now_unix_nanos: u64) -> PlainLog {
-    let log = Log::read(event);
+pub fn plain_log(
+    event: &Event<'_>,
+    tag: &[u8],
+    now_unix_nanos: u64,
+    accessors: &LogAccessors,
+) -> PlainLog {
+    let log = Log::read(event, accessors);
     let mut resource = Vec::new();
     log.origin.write(&mut resource, event);
     let mut record = Vec::with_capacity(event.raw.len().saturating_add(64));
-    pb::nonzero64(&mut record, 1, event.time.unix_nanos());
+    let time = log.given.timestamp.unwrap_or_else(|| event.time.unix_nanos());
+    pb::nonzero64(&mut record, 1, time);
     log.severity.write(&mut record);
     log.write_body(&mut record, event.body);
-    log.write_attributes(&mut record, event, tag);
-    if let Some(context) = &log.context {
-        pb::nonzero32(&mut record, 8, u32::from(context.flags.unwrap_or(0)));
-        pb::bytes(&mut record, 9, &context.trace_id.0);
-        if let Some(span_id) = context.span_id {
-            pb::bytes(&mut record, 10, &span_id.0);
-        }
+    log.write_attributes(&mut record, event, accessors.body_attributes);
+    if !tag.is_empty() {
+        values::text_attribute(&mut record, 6, b"fluent.tag", tag);
     }
-    pb::nonzero64(&mut record, 11, now_unix_nanos);
+    log.write_trace(&mut record);
+    pb::nonzero64(&mut record, 11, log.given.observed_timestamp.unwrap_or(now_unix_nanos));
     PlainLog { resource, record }
 }
 
 /// What was recognised in a log.
 struct Log<'a> {
+    given: Given<'a>,
     context: Option<TraceContext>,
     severity: Severity<'a>,
     origin: Origin<'a>,
@@ -65,7 +75,8 @@ struct Log<'a> {
 }
 
 impl<'a> Log<'a> {
-    fn read(event: &Event<'a>) -> Self {
+    fn read(event: &Event<'a>, accessors: &LogAccessors) -> Self {
+        let given = Given::read(accessors, event);
         let mut severity = Severity::default();
         let mut origin = Origin::default();
         let mut text: Option<(usize, &'a [u8])> = None;
@@ -78,30 +89,40 @@ impl<'a> Log<'a> {
             origin.read(&entry);
             if let Some(rank) = text_rank(&entry)
                 && text.is_none_or(|(best, _)| rank < best)
+                && !given.moved.has(entry.value)
             {
                 text = Some((rank, entry.value));
             }
         }
+        severity.outrank(given.severity_number, given.severity_text);
         origin.yield_to_group(event);
         Self {
-            context: find_trace_context(event.body, event.metadata),
+            context: complete_trace_context(event.body, event.metadata, &given.trace),
             severity,
             origin,
-            text: text.map(|(_, value)| value),
+            text: given.body.or(text.map(|(_, value)| value)),
+            given,
         }
     }
 
+    /// What moved out of the record, or by `keys` out of its metadata.
+    fn gone(&self, keys: fn(&TraceContext) -> UsedKeys) -> Gone<'_> {
+        let used = self.context.as_ref().map(keys).unwrap_or_default();
+        Gone { used, moved: &self.given.moved }
+    }
+
     fn write_body(&self, out: &mut Vec<u8>, body: &[u8]) {
+        let gone = self.gone(|context| context.keys);
         if let Some(text) = self.text {
-            return pb::message(out, 5, |out| values::content(out, text));
+            let key = key_of(body, text);
+            return pb::message(out, 5, |out| gone.write_content(out, key, text));
         }
-        let used = self.context.map(|context| context.keys).unwrap_or_default();
         pb::message(out, 5, |out| {
             if fields::is_map(body) {
                 pb::message(out, 6, |out| {
                     for entry in MapView::new(body) {
                         if !self.origin.has(&entry) {
-                            write_entry(out, 1, &entry, &used);
+                            gone.write_entry(out, 1, &entry);
                         }
                     }
                 });
@@ -111,27 +132,48 @@ impl<'a> Log<'a> {
         });
     }
 
-    fn write_attributes(&self, out: &mut Vec<u8>, event: &Event<'_>, tag: &[u8]) {
-        let keys = |of: fn(&TraceContext) -> UsedKeys| self.context.as_ref().map(of);
-        let in_metadata = keys(|context| context.metadata_keys).unwrap_or_default();
-        let in_body = keys(|context| context.keys).unwrap_or_default();
-        let moved = |entry: &Entry<'_>| self.origin.has(entry) || self.severity.has(entry);
+    /// Writes the metadata, and what is beside the body if that is wanted.
+    fn write_attributes(&self, out: &mut Vec<u8>, event: &Event<'_>, beside_body: bool) {
+        let told = |entry: &Entry<'_>| self.origin.has(entry) || self.severity.has(entry);
+        let gone = self.gone(|context| context.metadata_keys);
         for entry in MapView::new(event.metadata) {
-            if entry.key != b"otlp" && !moved(&entry) {
-                write_entry(out, 6, &entry, &in_metadata);
+            if entry.key != b"otlp" && !told(&entry) {
+                gone.write_entry(out, 6, &entry);
             }
         }
-        if let Some(text) = self.text {
-            for entry in MapView::new(event.body) {
-                if !same(entry.value, text) && !moved(&entry) {
-                    write_entry(out, 6, &entry, &in_body);
-                }
-            }
+        if !self.given.attributes.is_empty() {
+            let key = key_of(event.metadata, self.given.attributes);
+            gone.write_pairs(out, 6, key, self.given.attributes);
         }
-        if !tag.is_empty() {
-            values::text_attribute(out, 6, b"fluent.tag", tag);
+        let Some(text) = self.text.filter(|_| beside_body) else { return };
+        let gone = self.gone(|context| context.keys);
+        for entry in MapView::new(event.body) {
+            if !same(entry.value, text) && !told(&entry) {
+                gone.write_entry(out, 6, &entry);
+            }
         }
     }
+
+    fn write_trace(&self, out: &mut Vec<u8>) {
+        let (given, found) = (&self.given.trace, self.context.as_ref());
+        let flags = given.flags.or(found.and_then(|found| found.flags).map(u32::from));
+        pb::nonzero32(out, 8, flags.unwrap_or(0));
+        if let Some(trace_id) = found.map(|found| found.trace_id) {
+            pb::bytes(out, 9, &trace_id.0);
+        }
+        if let Some(span_id) = given.span_id.or(found.and_then(|found| found.span_id)) {
+            pb::bytes(out, 10, &span_id.0);
+        }
+    }
+}
+
+/// The key of a map's value; empty if it lies deeper. Only of interest where the value is a map.
+fn key_of<'m>(map: &'m [u8], value: &[u8]) -> &'m [u8] {
+    if !fields::is_map(value) {
+        return &[];
+    }
+    let entry = MapView::new(map).find(|entry| same(entry.value, value));
+    entry.map(|entry| entry.key).unwrap_or_default()
 }
 
 /// How telling the text under a key is; empty text is the last choice.
@@ -147,34 +189,6 @@ fn text_rank(entry: &Entry<'_>) -> Option<usize> {
 /// Whether two encoded values are the same one, not only equal.
 fn same(one: &[u8], other: &[u8]) -> bool {
     std::ptr::eq(one.as_ptr(), other.as_ptr())
-}
-
-/// Writes a pair without the ids that moved; a map that only had those is left out.
-fn write_entry(out: &mut Vec<u8>, field: u32, entry: &Entry<'_>, used: &UsedKeys) {
-    if used.is_empty() {
-        return values::attribute(out, field, entry);
-    }
-    if used.contains(entry.key) {
-        return;
-    }
-    let within = fields::is_map(entry.value) && used.touches(entry.key);
-    if !within {
-        return values::attribute(out, field, entry);
-    }
-    let left = |inner: &Entry<'_>| !used.contains_within(entry.key, inner.key);
-    if !MapView::new(entry.value).any(|inner| left(&inner)) {
-        return;
-    }
-    pb::message(out, field, |out| {
-        pb::nonempty(out, 1, entry.key);
-        pb::message(out, 2, |out| {
-            pb::message(out, 6, |out| {
-                MapView::new(entry.value)
-                    .filter(left)
-                    .for_each(|inner| values::attribute(out, 1, &inner));
-            });
-        });
-    });
 }
 
 /// The text of an encoded value, empty if it is none.

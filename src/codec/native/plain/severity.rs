@@ -86,6 +86,16 @@ impl<'a> Severity<'a> {
         }
     }
 
+    /// Puts what is known from elsewhere first; a pair that says something else is not told.
+    pub(super) fn outrank(&mut self, number: Option<u8>, text: Option<&'a [u8]>) {
+        if number.is_some() && number != self.number {
+            (self.number, self.number_value) = (number, &[]);
+        }
+        if text.is_some() && text != self.text {
+            (self.text, self.text_value) = (text, &[]);
+        }
+    }
+
     /// Whether the pair is told in full by the severity fields. Numbers of other scales are not.
     pub(super) fn has(&self, entry: &Entry<'_>) -> bool {
         let told = |value: &[u8]| !value.is_empty() && same(value, entry.value);
@@ -94,15 +104,34 @@ impl<'a> Severity<'a> {
 
     /// Writes severity number and text.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
-        let named = || self.text.and_then(from_text);
+        let named = || self.text.and_then(|text| from_text(text).or_else(|| from_digits(text)));
         let number = self.number.or_else(named).or(self.other).unwrap_or(0);
         pb::nonzero(out, 2, u64::from(number));
         pb::nonempty(out, 3, self.text.unwrap_or_default());
     }
 }
 
+/// The number for a value that is one, and whether it says all: numbers of other scales do not.
+pub(super) fn number_of(value: &[u8]) -> Option<(u8, bool)> {
+    let number = match fields::token(value) {
+        Token::Uint(number) => number,
+        Token::Int(number) => u64::try_from(number).ok()?,
+        Token::Str(text) => digits(text)?,
+        _ => return None,
+    };
+    match from_number(Scale::OpenTelemetry, number) {
+        Some(own) => Some((own, true)),
+        None => from_number(Scale::Level, number).map(|known| (known, false)),
+    }
+}
+
 fn digits(text: &[u8]) -> Option<u64> {
     std::str::from_utf8(text).ok().and_then(|text| text.trim().parse().ok())
+}
+
+/// The number of a text that is one on the scale of levels.
+fn from_digits(text: &[u8]) -> Option<u8> {
+    digits(text).and_then(|number| from_number(Scale::Level, number))
 }
 
 fn from_number(scale: Scale, number: u64) -> Option<u8> {
