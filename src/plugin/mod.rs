@@ -11,6 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use completion::{Completion, Waiter};
+#[cfg(test)]
+pub(crate) use options::Given;
 pub use options::{OptionKind, OptionSpec, Options};
 
 use crate::hub::Hub;

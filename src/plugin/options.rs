@@ -79,3 +79,27 @@ pub trait Options {
             .collect()
     }
 }
+
+/// Options as a test gives them.
+#[cfg(test)]
+#[derive(Debug, Default)]
+pub(crate) struct Given(Vec<(String, String)>);
+
+#[cfg(test)]
+impl Given {
+    pub(crate) fn of(pairs: &[(&str, &str)]) -> Self {
+        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        Self(pairs.iter().map(owned).collect())
+    }
+}
+
+#[cfg(test)]
+impl Options for Given {
+    fn given(&self) -> &[(String, String)] {
+        &self.0
+    }
+
+    fn host_value(&self, _name: &str) -> Option<String> {
+        None
+    }
+}

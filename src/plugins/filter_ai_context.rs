@@ -231,19 +231,8 @@ mod tests {
     use super::*;
     use crate::codec::msgpack;
     use crate::hub::Hub;
+    use crate::plugin::Given;
     use crate::stats::{Counters, Log};
-
-    struct Given(Vec<(String, String)>);
-
-    impl Options for Given {
-        fn given(&self) -> &[(String, String)] {
-            &self.0
-        }
-
-        fn host_value(&self, _name: &str) -> Option<String> {
-            None
-        }
-    }
 
     fn open(given: &[(&str, &str)]) -> (Result<AiContext, OpenError>, Arc<Counters>) {
         let counters = Arc::new(Counters::default());
@@ -257,9 +246,7 @@ mod tests {
             counters: Arc::clone(&counters),
             log: Arc::new(Log::default()),
         };
-        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
-        let given = Given(given.iter().map(owned).collect());
-        (AiContext::open(&given, environment), counters)
+        (AiContext::open(&Given::of(given), environment), counters)
     }
 
     fn log_of(text: &str) -> Vec<u8> {

@@ -13,27 +13,12 @@ use crate::codec::records::Events;
 use crate::codec::records::testing::{SpanRecord, chunk};
 use crate::hub::{Drain, Hub};
 use crate::plugin::{
-    Chunk, Environment, Filter, NativeKind, NotAppended, OpenError, Options, Pause, Refused, Sink,
+    Chunk, Environment, Filter, Given, NativeKind, NotAppended, OpenError, Pause, Refused, Sink,
     Verdict,
 };
 use crate::stats::{Counters, Log};
 
 const HIGH: u64 = 0x00ff_ffff_ffff_fff0;
-
-struct Given(Vec<(String, String)>);
-
-impl Options for Given {
-    fn given(&self) -> &[(String, String)] {
-        &self.0
-    }
-    fn host_value(&self, _name: &str) -> Option<String> {
-        None
-    }
-}
-
-fn given(pairs: &[(&str, &str)]) -> Given {
-    Given(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
-}
 
 fn environment(emitter: bool) -> Environment {
     let hub = Arc::new(Hub::new(7));
@@ -53,7 +38,7 @@ fn environment(emitter: bool) -> Environment {
 }
 
 fn problems<F: Filter>(pairs: &[(&str, &str)], emitter: bool) -> Vec<String> {
-    match F::open(&given(pairs), environment(emitter)) {
+    match F::open(&Given::of(pairs), environment(emitter)) {
         Ok(_) => Vec::new(),
         Err(OpenError(problems)) => problems,
     }
@@ -86,7 +71,7 @@ fn states(events: &[u8]) -> Vec<String> {
 #[test]
 fn head_sampling_keeps_by_trace_id_and_says_with_which_threshold() {
     let environment = environment(false);
-    let options = given(&[("sampling_percentage", "50")]);
+    let options = Given::of(&[("sampling_percentage", "50")]);
     let mut filter = AiSampling::open(&options, environment.clone()).unwrap();
     let spans =
         [SpanRecord::new(HIGH, 1), SpanRecord::new(1, 2), SpanRecord::new(1, 3).state("ot=th:c")];
@@ -104,7 +89,7 @@ fn head_sampling_keeps_by_trace_id_and_says_with_which_threshold() {
 #[test]
 fn tail_sampling_goes_through_the_hub() {
     let environment = environment(true);
-    let options = given(&[
+    let options = Given::of(&[
         ("mode", "tail"),
         ("keep_errors", "on"),
         ("keep_attribute", "tenant=acme"),
@@ -144,7 +129,7 @@ fn tail_sampling_goes_through_the_hub() {
 #[test]
 fn metrics_go_through_the_hub_and_the_chunk_passes() {
     let environment = environment(true);
-    let options = given(&[("interval", "5s"), ("dimensions", "tenant")]);
+    let options = Given::of(&[("interval", "5s"), ("dimensions", "tenant")]);
     let mut filter = AiMetrics::open(&options, environment.clone()).unwrap();
     let span = SpanRecord::new(1, 1)
         .with("gen_ai.operation.name", "chat")
@@ -195,7 +180,7 @@ impl Sink for Contexts {
 #[test]
 fn metrics_are_emitted_in_the_host_s_own_form() {
     let environment = environment(true);
-    let options = given(&[("interval", "5s"), ("emit_as", "native")]);
+    let options = Given::of(&[("interval", "5s"), ("emit_as", "native")]);
     let mut filter = AiMetrics::open(&options, environment.clone()).unwrap();
     let span = SpanRecord::new(1, 1)
         .with("gen_ai.operation.name", "chat")
@@ -231,7 +216,7 @@ fn metrics_are_emitted_in_the_host_s_own_form() {
 fn the_host_s_own_form_needs_a_host_that_takes_it() {
     let old = Environment { host_release: "4.2.8".to_owned(), ..environment(true) };
     let none = Environment { native_chunks: false, ..environment(true) };
-    let native = given(&[("emit_as", "native"), ("histogram", "exponential")]);
+    let native = Given::of(&[("emit_as", "native"), ("histogram", "exponential")]);
     assert!(AiMetrics::open(&native, environment(true)).is_ok());
     let Err(OpenError(problems)) = AiMetrics::open(&native, old) else { panic!("taken") };
     assert!(problems[0].contains("need Fluent Bit 5.0 or later"), "{problems:?}");
@@ -281,7 +266,7 @@ fn a_file_gives_policies() {
     let path = path.to_str().unwrap();
     let environment = environment(true);
     let mut filter =
-        AiSampling::open(&given(&[("config_file", path)]), environment.clone()).unwrap();
+        AiSampling::open(&Given::of(&[("config_file", path)]), environment.clone()).unwrap();
     let out = pass(&mut filter, &chunk(&[SpanRecord::new(1, 1).error(), SpanRecord::new(2, 1)]));
     assert_eq!(Events::new(&out).count(), 1);
     assert_eq!(counter(&environment, "kept_spans_total", "bad"), 1);
@@ -309,7 +294,7 @@ fn a_file_gives_the_options_of_metrics() {
     std::fs::write(path, text).unwrap();
     let environment = environment(true);
     let mut filter =
-        AiMetrics::open(&given(&[("config_file", path)]), environment.clone()).unwrap();
+        AiMetrics::open(&Given::of(&[("config_file", path)]), environment.clone()).unwrap();
     pass(
         &mut filter,
         &chunk(&[SpanRecord::new(1, 1).with("team", "blue").with("gen_ai.operation.name", "chat")]),

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use prost::Message;
 
 use crate::client::Client;
@@ -77,11 +79,21 @@ async fn the_stock_input_feeds_multi_otlp() {
     }
 }
 
+/// The log records of all requests that a sink got.
+fn log_records(sink: &Sink) -> Vec<LogRecord> {
+    let received = sink.received.lock().unwrap();
+    let requests = received.requests.get("/v1/logs").into_iter().flatten();
+    requests
+        .flat_map(|request| ExportLogsServiceRequest::decode(&**request).unwrap().resource_logs)
+        .flat_map(|resource| resource.scope_logs)
+        .flat_map(|scope| scope.log_records)
+        .collect()
+}
+
 /// Scenario: ordinary logs from the stock `dummy` input. Guarantees: they arrive as OTLP logs with
 /// body, severity and trace.
 #[tokio::test(flavor = "multi_thread")]
 async fn ordinary_logs_become_otlp_logs() {
-    use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
     let _alone = alone();
     let plugins = linked();
     for host in crate::support::all_hosts() {
@@ -101,14 +113,7 @@ async fn ordinary_logs_become_otlp_logs() {
         sink.settle(3, Duration::from_secs(6), Duration::from_secs(15)).await;
         let (code, log) = running.stop();
         assert_eq!(code, Some(0), "{}: {log}", host.title());
-        let received = sink.received.lock().unwrap();
-        let requests = received.requests.get("/v1/logs").cloned().unwrap_or_default();
-        let records: Vec<_> = requests
-            .into_iter()
-            .flat_map(|request| ExportLogsServiceRequest::decode(request).unwrap().resource_logs)
-            .flat_map(|resource| resource.scope_logs)
-            .flat_map(|scope| scope.log_records)
-            .collect();
+        let records = log_records(&sink);
         assert_eq!(records.len(), 3, "{}: {log}", host.title());
         for record in records {
             let body = format!("{:?}", record.body);
@@ -126,7 +131,6 @@ async fn ordinary_logs_become_otlp_logs() {
 /// record and in its metadata, and what was deeper in a map is not said twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn accessors_say_where_ordinary_logs_have_what() {
-    use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
     use opentelemetry_proto::tonic::common::v1::any_value::Value;
     let _alone = alone();
     let plugins = linked();
@@ -151,14 +155,7 @@ async fn accessors_say_where_ordinary_logs_have_what() {
         sink.settle(2, Duration::from_secs(6), Duration::from_secs(15)).await;
         let (code, log) = running.stop();
         assert_eq!(code, Some(0), "{}: {log}", host.title());
-        let received = sink.received.lock().unwrap();
-        let requests = received.requests.get("/v1/logs").cloned().unwrap_or_default();
-        let records: Vec<_> = requests
-            .into_iter()
-            .flat_map(|request| ExportLogsServiceRequest::decode(request).unwrap().resource_logs)
-            .flat_map(|resource| resource.scope_logs)
-            .flat_map(|scope| scope.log_records)
-            .collect();
+        let records = log_records(&sink);
         assert_eq!(records.len(), 2, "{}: {log}", host.title());
         for record in records {
             let title = host.title();

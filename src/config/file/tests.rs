@@ -2,19 +2,7 @@
 
 use super::*;
 use crate::config::Parser;
-use crate::plugin::OpenError;
-
-struct Given(Vec<(String, String)>);
-
-impl Options for Given {
-    fn given(&self) -> &[(String, String)] {
-        &self.0
-    }
-
-    fn host_value(&self, _name: &str) -> Option<String> {
-        None
-    }
-}
+use crate::plugin::{Given, OpenError};
 
 const SPECS: [OptionSpec; 6] = [
     OptionSpec::new("interval", OptionKind::Time, Some("10s"), ""),
@@ -33,10 +21,7 @@ fn with<T>(
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), text).unwrap();
     let path = file.path().to_str().unwrap().to_owned();
-    let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
-    let mut given: Vec<_> = given.iter().map(owned).collect();
-    given.push((CONFIG_FILE.to_owned(), path.clone()));
-    let given = Given(given);
+    let given = Given::of(&[given, &[(CONFIG_FILE, &path)]].concat());
     (use_it(&FileOptions::read(&given, &SPECS, &["rules"])), path)
 }
 
@@ -107,7 +92,7 @@ fn what_is_no_file_or_no_map_is_refused() {
     let deep = format!("endpoint: {}1{}", "{a: ".repeat(50), "}".repeat(50));
     let (problems, _) = with(&deep, &[], |options| options.problems().to_vec());
     assert!(problems[0].contains("deeper than 8 levels"), "{problems:?}");
-    let given = Given(vec![(CONFIG_FILE.to_owned(), "/does/not/exist.yaml".to_owned())]);
+    let given = Given::of(&[(CONFIG_FILE, "/does/not/exist.yaml")]);
     let options = FileOptions::read(&given, &SPECS, &[]);
     assert!(options.problems()[0].contains("'/does/not/exist.yaml' cannot be read"));
 }

@@ -172,19 +172,7 @@ fn optional(parser: &mut Parser<'_>, option: &str, default: Option<Duration>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugin::Options;
-
-    struct Given(Vec<(String, String)>);
-
-    impl Options for Given {
-        fn given(&self) -> &[(String, String)] {
-            &self.0
-        }
-
-        fn host_value(&self, _: &str) -> Option<String> {
-            None
-        }
-    }
+    use crate::plugin::Given;
 
     const ALL: [OptionSpec; 11] = [
         MAX_CONNECTIONS,
@@ -201,8 +189,7 @@ mod tests {
     ];
 
     fn parsed(options: &[(&str, &str)]) -> Result<Limits, String> {
-        let given = options.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
-        let given = Given(given);
+        let given = Given::of(options);
         let mut parser = Parser::new(&given);
         let limits = read(&mut parser);
         parser.finish(limits).map_err(|error| error.to_string())
@@ -248,7 +235,7 @@ mod tests {
 
     #[test]
     fn sockets_and_ports() {
-        let with = |option: &str, value: &str| Given(vec![(option.to_owned(), value.to_owned())]);
+        let with = |option: &str, value: &str| Given::of(&[(option, value)]);
         let port_of = |value: &str| {
             let given = with("grpc_port", value);
             let mut parser = Parser::new(&given);
@@ -271,7 +258,7 @@ mod tests {
             assert!(parser.finish(()).unwrap_err().to_string().contains("octal"));
         }
         let options = [("unix_socket", "/run/otlp.sock"), ("unix_perm", "660")];
-        let given = Given(options.map(|(key, value)| (key.into(), value.into())).into());
+        let given = Given::of(&options);
         let mut parser = Parser::new(&given);
         let socket = unix_socket(&mut parser).unwrap();
         assert_eq!(socket.path.to_str(), Some("/run/otlp.sock"));

@@ -85,31 +85,13 @@ fn accessor(parser: &mut Parser<'_>, option: &str, text: &str) -> Option<Accesso
 
 #[cfg(test)]
 mod tests {
-    use super::super::{MultiOtlp, settings};
+    use super::super::{MultiOtlp, tests};
     use super::*;
-    use crate::config::FileOptions;
-    use crate::plugin::{OpenError, Options, Output as _};
-
-    struct Given(Vec<(String, String)>);
-
-    impl Options for Given {
-        fn given(&self) -> &[(String, String)] {
-            &self.0
-        }
-
-        fn host_value(&self, _name: &str) -> Option<String> {
-            None
-        }
-    }
+    use crate::plugin::{OpenError, Output as _};
 
     fn read(given: &[(&str, &str)]) -> Result<LogAccessors, OpenError> {
         let given = [&[("endpoint.a.url", "http://a")], given].concat();
-        let owned = given.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-        let given = Given(owned.collect());
-        let given = FileOptions::read(&given, MultiOtlp::SPEC.options, &[]);
-        let mut parser = Parser::over(&given);
-        let settings = settings(&mut parser);
-        parser.finish(settings).map(|settings| settings.logs)
+        tests::read(&given).map(|settings| settings.logs)
     }
 
     fn of(text: &str) -> Option<Accessor> {

@@ -1,22 +1,10 @@
 use super::*;
 use crate::export::{Compression, Content, DeadLetter, Members, Mode, Protocol, Source};
 use crate::model::Signal;
+use crate::plugin::Given;
 
-struct Given(Vec<(String, String)>);
-
-impl Options for Given {
-    fn given(&self) -> &[(String, String)] {
-        &self.0
-    }
-
-    fn host_value(&self, _name: &str) -> Option<String> {
-        None
-    }
-}
-
-fn read(given: &[(&str, &str)]) -> Result<Settings, OpenError> {
-    let owned = given.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-    let given = Given(owned.collect());
+pub(super) fn read(given: &[(&str, &str)]) -> Result<Settings, OpenError> {
+    let given = Given::of(given);
     let given = FileOptions::read(&given, MultiOtlp::SPEC.options, &[]);
     let mut parser = Parser::over(&given);
     let settings = settings(&mut parser);
