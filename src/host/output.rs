@@ -149,16 +149,32 @@ pub(super) unsafe fn flush_in<P: Output>(
     let coroutine = flush.coroutine();
     let fate = match handed {
         Handed::Told(fate) => fate,
-        Handed::Waiting => loop {
-            // SAFETY: this is the coroutine, and its frames own nothing.
-            unsafe { coroutine.leave() };
-            if let Some(fate) = cell.fate() {
-                break fate;
-            }
-        },
+        Handed::Waiting => {
+            let fate = loop {
+                // SAFETY: this is the coroutine, and its frames own nothing.
+                unsafe { coroutine.leave() };
+                if let Some(fate) = cell.fate() {
+                    break fate;
+                }
+            };
+            // SAFETY: the context is the host's own, and only passed on.
+            stack::roomy(|| barrier::quietly(|| unsafe { settle::<P>(context) }));
+            fate
+        }
     };
     // SAFETY: this is the coroutine's last act, and its frames own nothing.
     unsafe { flush.finish(fate) };
+}
+
+/// Shows the host what came of a flush that waited.
+///
+/// # Safety
+/// `context` is what `start` leased, and `cb_exit` comes after all flushes.
+unsafe fn settle<P: Output>(context: *mut c_void) {
+    // SAFETY: the caller vouches for the context.
+    if let Some(running) = unsafe { instance::borrow::<Running<P>>(context) } {
+        running.desk.settle();
+    }
 }
 
 unsafe fn begin<P: Output>(
