@@ -185,6 +185,15 @@ impl Poller {
     }
 }
 
+/// All that wait on this thread, for the host to bring again.
+fn given_up() -> Vec<(Waiting, Fate)> {
+    let waiting = POLLER.try_with(|poller| {
+        poller.try_borrow_mut().map(|mut poller| std::mem::take(&mut poller.waiting))
+    });
+    let Ok(Ok(waiting)) = waiting else { return Vec::new() };
+    waiting.into_iter().map(|waiting| (waiting, Fate::Retry)).collect()
+}
+
 /// Whether the engine has stopped, which comes after the host's own grace period.
 ///
 /// # Safety
@@ -202,8 +211,13 @@ unsafe extern "C" fn on_timer(config: *mut c_void, _data: *mut c_void) {
     let stopped = unsafe { has_stopped(config) };
     let look =
         || POLLER.try_with(|poller| poller.try_borrow_mut().map(|mut poller| poller.due(stopped)));
-    // A panic here leaves the flushes waiting for the next look.
-    let Ok(Ok(Ok(due))) = barrier::run(Callback::OutputTimer, look) else { return };
+    let due = match barrier::run(Callback::OutputTimer, look) {
+        Ok(Ok(Ok(due))) => due,
+        // A panic leaves the flushes waiting for the next look, but not longer than the engine runs:
+        // a worker ends after its last flush.
+        _ if stopped => given_up(),
+        _ => return,
+    };
     for (waiting, fate) in due {
         // SAFETY: the cell is in the frame of the coroutine that waits.
         if let Some(cell) = unsafe { waiting.cell.as_ref() } {
