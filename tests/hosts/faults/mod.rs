@@ -6,7 +6,7 @@
 
 mod names;
 mod outages;
-pub mod scripted;
+mod scripted;
 mod station;
 
 use std::time::{Duration, Instant};
