@@ -53,7 +53,8 @@ impl Shape {
     }
 }
 
-const MARK: u64 = 0xf1b1_7a1f_0000_0000;
+/// The upper half of the ids and times that hold a number.
+pub const MARK: u64 = 0xf1b1_7a1f_0000_0000;
 const TRACE_MARK: u64 = 0xf2c2_8b2e_0000_0000;
 const BASE_TIME: u64 = 1_700_000_000_000_000_000;
 

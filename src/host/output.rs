@@ -1,7 +1,8 @@
 //! The host's output callbacks -> [`Output`].
 //!
-//! A flush lends its chunk to the plugin. On a worker thread it then blocks until the fate is known;
-//! on the engine's thread it leaves its coroutine instead.
+//! A flush lends its chunk to the plugin and leaves its coroutine until the fate is known. On a worker
+//! thread a large chunk blocks it instead, and so does one for which too many others wait: that is
+//! what bounds the memory of chunks on their way.
 
 use std::ffi::{c_int, c_void};
 use std::time::Duration;
@@ -25,6 +26,8 @@ use crate::plugin::{Completion, Delivery, EventType, Fate, Output, Waiter};
 const SLICE: Duration = Duration::from_millis(100);
 /// The bits of an event's type that say what it is; the highest marks traced chunks.
 const TYPE_BITS: c_int = c_int::MAX;
+/// Chunks that a worker waits for itself, in bytes: they are worth a round trip of their own.
+const LARGE: usize = 256 * 1024;
 /// Bounds of the time that an instance gets to end, in seconds.
 const GRACE: (c_int, c_int) = (1, 30);
 /// What a retry limit is when nobody set one, in releases that do not say so.
@@ -146,16 +149,32 @@ pub(super) unsafe fn flush_in<P: Output>(
     let coroutine = flush.coroutine();
     let fate = match handed {
         Handed::Told(fate) => fate,
-        Handed::Waiting => loop {
-            // SAFETY: this is the coroutine, and its frames own nothing.
-            unsafe { coroutine.leave() };
-            if let Some(fate) = cell.fate() {
-                break fate;
-            }
-        },
+        Handed::Waiting => {
+            let fate = loop {
+                // SAFETY: this is the coroutine, and its frames own nothing.
+                unsafe { coroutine.leave() };
+                if let Some(fate) = cell.fate() {
+                    break fate;
+                }
+            };
+            // SAFETY: the context is the host's own, and only passed on.
+            stack::roomy(|| barrier::quietly(|| unsafe { settle::<P>(context) }));
+            fate
+        }
     };
     // SAFETY: this is the coroutine's last act, and its frames own nothing.
     unsafe { flush.finish(fate) };
+}
+
+/// Shows the host what came of a flush that waited.
+///
+/// # Safety
+/// `context` is what `start` leased, and `cb_exit` comes after all flushes.
+unsafe fn settle<P: Output>(context: *mut c_void) {
+    // SAFETY: the caller vouches for the context.
+    if let Some(running) = unsafe { instance::borrow::<Running<P>>(context) } {
+        running.desk.settle();
+    }
 }
 
 unsafe fn begin<P: Output>(
@@ -169,6 +188,7 @@ unsafe fn begin<P: Output>(
     let running = unsafe { instance::borrow::<Running<P>>(context) }?;
     // SAFETY: the host lends the chunk for the length of the flush.
     let delivery = unsafe { delivery(running.host, chunk, &flush) };
+    let bytes = delivery.bytes.len();
     let (completion, waiter) = Completion::pair();
     let called =
         running.slot.with(Callback::OutputFlush, |plugin| plugin.on_flush(delivery, completion));
@@ -179,15 +199,23 @@ unsafe fn begin<P: Output>(
         Handed::Told(Fate::Retry)
     } else if let Some(fate) = waiter.fate() {
         Handed::Told(fate)
-    } else if flush.on_worker() {
+    } else if flush.on_worker() && (bytes >= LARGE || !poller::has_room(bytes)) {
         // SAFETY: the host passes its live configuration.
         Handed::Told(unsafe { block(running, &waiter, config) })
     } else {
-        let owner = running.instance.0;
-        let coroutine = flush.coroutine();
-        // SAFETY: this is the engine's thread; `cb_exit` has the poller forget the owner.
-        let waits = unsafe { poller::wait(running.functions, waiter, cell, coroutine, owner) };
-        if waits { Handed::Waiting } else { Handed::Told(Fate::Retry) }
+        let (owner, coroutine) = (running.instance.0, flush.coroutine());
+        let waiting = poller::Waiting { waiter, cell, coroutine, owner, bytes };
+        // SAFETY: this is the flush's thread; the poller forgets the owner in `cb_exit`, and a
+        // worker ends after its flushes.
+        match unsafe { poller::wait(running.functions, waiting) } {
+            Ok(()) => Handed::Waiting,
+            Err(waiter) if flush.on_worker() => {
+                // SAFETY: the host passes its live configuration.
+                let fate = unsafe { block(running, &waiter, config) };
+                Handed::Told(fate)
+            }
+            Err(_) => Handed::Told(Fate::Retry),
+        }
     };
     running.desk.settle();
     Some(handed)
@@ -223,14 +251,12 @@ unsafe fn delivery<'cb>(host: &Host, chunk: *mut c_void, flush: &Flush) -> Deliv
 /// Waits on a worker thread until the fate is known or the engine has stopped, which comes after
 /// the host's own grace period.
 unsafe fn block<P>(running: &Running<P>, waiter: &Waiter, config: *mut c_void) -> Fate {
-    let row = &running.host.abi.config;
-    // SAFETY: the caller vouches for the configuration.
-    let config = unsafe { View::new(config, row.size) };
     loop {
         if let Some(fate) = waiter.wait(SLICE) {
             return fate;
         }
-        if config.get::<c_int>(row.is_running) == 0 {
+        // SAFETY: the caller vouches for the configuration.
+        if unsafe { poller::has_stopped(config) } {
             return Fate::Retry;
         }
         running.desk.settle();

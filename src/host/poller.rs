@@ -1,8 +1,10 @@
-//! Waiting on the engine's thread, which may never block.
+//! Waiting without blocking a thread that has other flushes to run.
 //!
-//! A flush without workers runs on the engine's own thread. While its chunk is on its way the
-//! flush's coroutine is left, and a timer of the host looks every few milliseconds whose fate is
-//! known and continues those coroutines.
+//! While a chunk is on its way its flush's coroutine is left, and a timer of the host looks every
+//! few milliseconds whose fate is known and continues those coroutines. The engine's own thread may
+//! never block, so that all its flushes wait like this. On a worker small chunks do: a worker that
+//! waited for each of them would bring a distant endpoint one chunk a round trip. Each thread has a
+//! timer of its own.
 
 use std::cell::RefCell;
 use std::ffi::{c_int, c_void};
@@ -11,6 +13,8 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use super::barrier::{self, Callback};
 use super::coro::Coroutine;
+use super::detect::host;
+use super::raw::View;
 use super::symbols::{OnTimer, OutputFunctions};
 use crate::plugin::{Fate, Waiter};
 
@@ -18,6 +22,11 @@ use crate::plugin::{Fate, Waiter};
 const PERMANENT: c_int = 4;
 /// Milliseconds between two looks.
 const INTERVAL: c_int = 3;
+
+/// Chunks that wait on one worker at most, and their bytes: a worker that has so many stops taking
+/// more, and the host keeps what comes.
+const MOST_CHUNKS: usize = 64;
+const MOST_BYTES: usize = 2 * 1024 * 1024;
 
 /// Where a coroutine finds its chunk's fate after it was continued. Lives in the coroutine's frame
 /// and owns nothing.
@@ -49,11 +58,15 @@ impl FateCell {
     }
 }
 
-struct Waiting {
-    waiter: Waiter,
-    cell: *const FateCell,
-    coroutine: Coroutine,
-    owner: *mut c_void,
+/// A flush whose chunk is on its way.
+pub(super) struct Waiting {
+    pub(super) waiter: Waiter,
+    pub(super) cell: *const FateCell,
+    pub(super) coroutine: Coroutine,
+    /// The output instance.
+    pub(super) owner: *mut c_void,
+    /// The chunk's length.
+    pub(super) bytes: usize,
 }
 
 struct Poller {
@@ -68,51 +81,36 @@ thread_local! {
     };
 }
 
-/// Has `coroutine` continued, with the fate in `cell`, when `waiter` knows it. `owner` is the
-/// output instance. Returns false if the host gives no timer.
+/// Whether a worker can let a chunk of so many bytes wait beside those that wait on it.
+pub(super) fn has_room(bytes: usize) -> bool {
+    let room = POLLER.try_with(|poller| {
+        poller.try_borrow().is_ok_and(|poller| {
+            let waiting: usize = poller.waiting.iter().map(|waiting| waiting.bytes).sum();
+            poller.waiting.len() < MOST_CHUNKS && waiting.saturating_add(bytes) <= MOST_BYTES
+        })
+    });
+    room.unwrap_or(false)
+}
+
+/// Has the coroutine continued, with the fate in its cell, when the waiter knows it. Returns the
+/// waiter if the host gives no timer.
 ///
 /// # Safety
-/// Runs on the engine's thread; the cell and the coroutine exist until the coroutine is continued
+/// Runs on the flush's thread; the cell and the coroutine exist until the coroutine is continued
 /// or [`forget`] is called for the owner.
 pub(super) unsafe fn wait(
     functions: &'static OutputFunctions,
-    waiter: Waiter,
-    cell: *const FateCell,
-    coroutine: Coroutine,
-    owner: *mut c_void,
-) -> bool {
-    POLLER
-        .try_with(|poller| {
-            let Ok(mut poller) = poller.try_borrow_mut() else { return false };
-            if poller.timer.is_null() {
-                // SAFETY: the function only reads a thread-local variable.
-                let scheduler = unsafe { (functions.flb_sched_ctx_get)() };
-                if scheduler.is_null() {
-                    return false;
-                }
-                let mut timer = ptr::null_mut();
-                let on_timer: OnTimer = on_timer;
-                // SAFETY: the scheduler is this thread's own, and the callback needs no data.
-                let made = unsafe {
-                    (functions.flb_sched_timer_cb_create)(
-                        scheduler,
-                        PERMANENT,
-                        INTERVAL,
-                        on_timer,
-                        ptr::null_mut(),
-                        &raw mut timer,
-                    )
-                };
-                if made != 0 || timer.is_null() {
-                    return false;
-                }
-                poller.timer = timer;
-                poller.invalidate = Some(functions.flb_sched_timer_invalidate);
-            }
-            poller.waiting.push(Waiting { waiter, cell, coroutine, owner });
-            true
-        })
-        .unwrap_or(false)
+    waiting: Waiting,
+) -> Result<(), Waiter> {
+    let mut waiting = Some(waiting);
+    let _taken = POLLER.try_with(|poller| {
+        let Ok(mut poller) = poller.try_borrow_mut() else { return };
+        // SAFETY: the caller vouches for the thread.
+        if unsafe { poller.start(functions) } {
+            poller.waiting.extend(waiting.take());
+        }
+    });
+    waiting.map_or(Ok(()), |waiting| Err(waiting.waiter))
 }
 
 /// Forgets the coroutines of an output that ends; the host drops them.
@@ -126,6 +124,40 @@ pub(super) fn forget(owner: *mut c_void) {
 }
 
 impl Poller {
+    /// Starts the timer if it does not run; whether it does then.
+    ///
+    /// # Safety
+    /// Runs on a thread of the host that has a scheduler, or none.
+    unsafe fn start(&mut self, functions: &'static OutputFunctions) -> bool {
+        if !self.timer.is_null() {
+            return true;
+        }
+        // SAFETY: the function only reads a thread-local variable.
+        let scheduler = unsafe { (functions.flb_sched_ctx_get)() };
+        if scheduler.is_null() {
+            return false;
+        }
+        let mut timer = ptr::null_mut();
+        let on_timer: OnTimer = on_timer;
+        // SAFETY: the scheduler is this thread's own, and the callback needs no data.
+        let made = unsafe {
+            (functions.flb_sched_timer_cb_create)(
+                scheduler,
+                PERMANENT,
+                INTERVAL,
+                on_timer,
+                ptr::null_mut(),
+                &raw mut timer,
+            )
+        };
+        if made != 0 || timer.is_null() {
+            return false;
+        }
+        self.timer = timer;
+        self.invalidate = Some(functions.flb_sched_timer_invalidate);
+        true
+    }
+
     /// Stops the timer when nothing waits. The host drops it at the end of its loop.
     fn rest(&mut self) {
         if !self.waiting.is_empty() || self.timer.is_null() {
@@ -138,12 +170,12 @@ impl Poller {
         self.timer = ptr::null_mut();
     }
 
-    /// Takes those whose fate is known.
-    fn due(&mut self) -> Vec<(Waiting, Fate)> {
+    /// Takes those whose fate is known; all of them once the engine has stopped.
+    fn due(&mut self, stopped: bool) -> Vec<(Waiting, Fate)> {
         let mut due = Vec::new();
         let mut still = Vec::new();
         for waiting in self.waiting.drain(..) {
-            match waiting.waiter.fate() {
+            match waiting.waiter.fate().or(stopped.then_some(Fate::Retry)) {
                 Some(fate) => due.push((waiting, fate)),
                 None => still.push(waiting),
             }
@@ -153,10 +185,39 @@ impl Poller {
     }
 }
 
-unsafe extern "C" fn on_timer(_config: *mut c_void, _data: *mut c_void) {
-    let look = || POLLER.try_with(|poller| poller.try_borrow_mut().map(|mut poller| poller.due()));
-    // A panic here leaves the flushes waiting for the next look.
-    let Ok(Ok(Ok(due))) = barrier::run(Callback::OutputTimer, look) else { return };
+/// All that wait on this thread, for the host to bring again.
+fn given_up() -> Vec<(Waiting, Fate)> {
+    let waiting = POLLER.try_with(|poller| {
+        poller.try_borrow_mut().map(|mut poller| std::mem::take(&mut poller.waiting))
+    });
+    let Ok(Ok(waiting)) = waiting else { return Vec::new() };
+    waiting.into_iter().map(|waiting| (waiting, Fate::Retry)).collect()
+}
+
+/// Whether the engine has stopped, which comes after the host's own grace period.
+///
+/// # Safety
+/// `config` is the host's live configuration.
+pub(super) unsafe fn has_stopped(config: *mut c_void) -> bool {
+    let Ok(host) = host() else { return false };
+    let row = &host.abi.config;
+    // SAFETY: the caller vouches for the configuration.
+    let config = unsafe { View::new(config, row.size) };
+    config.get::<c_int>(row.is_running) == 0
+}
+
+unsafe extern "C" fn on_timer(config: *mut c_void, _data: *mut c_void) {
+    // SAFETY: the host passes its live configuration.
+    let stopped = unsafe { has_stopped(config) };
+    let look =
+        || POLLER.try_with(|poller| poller.try_borrow_mut().map(|mut poller| poller.due(stopped)));
+    let due = match barrier::run(Callback::OutputTimer, look) {
+        Ok(Ok(Ok(due))) => due,
+        // A panic leaves the flushes waiting for the next look, but not longer than the engine runs:
+        // a worker ends after its last flush.
+        _ if stopped => given_up(),
+        _ => return,
+    };
     for (waiting, fate) in due {
         // SAFETY: the cell is in the frame of the coroutine that waits.
         if let Some(cell) = unsafe { waiting.cell.as_ref() } {

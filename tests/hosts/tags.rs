@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::client::Client;
+use crate::faults::scripted::{Act, Faulty};
 use crate::hosts::{Running, free_port};
+use crate::shapes::MARK;
 use crate::sink::{Keep, Sink};
 use crate::support::{Pipeline, all_hosts, alone, linked};
 
@@ -163,5 +165,42 @@ async fn a_request_of_several_tags_is_stored_whole_although_the_host_pauses() {
             let id = [&[0x12, 8][..], &(id + 1).to_be_bytes()].concat();
             assert_eq!(count(&bytes, &id), 1, "{} {id:?}: {log}", host.title());
         }
+    }
+}
+
+/// Scenario: 80 tags, so that there are 80 small chunks, and an endpoint that takes 300 ms for each
+/// answer, with the default number of workers. Guarantees: the chunks do not go one round trip after
+/// the other, and each arrives once.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_tags_reach_a_distant_endpoint() {
+    const TAGS: u64 = 80;
+    let _alone = alone();
+    let plugins = linked();
+    for host in all_hosts() {
+        let (http, grpc, far) = (free_port(), free_port(), free_port());
+        let endpoint = Faulty::start(far, |_, _| Act::Slow, false).await;
+        let pipeline = Pipeline::default()
+            .otlp_in(http, grpc)
+            .input_option("tag_from: resource.team")
+            .otlp_out(&[("far", far, "http/protobuf")]);
+        let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
+        let mut request = Vec::new();
+        for number in 0..TAGS {
+            let id = (MARK | number) - 1;
+            field(&mut request, 1, &resource_spans(&format!("t{number}"), id..id + 1, 20));
+        }
+        let mut client = Client::connect(http, false).await.unwrap();
+        client.send("/v1/traces", TRACES, request).await.unwrap();
+        let start = std::time::Instant::now();
+        while endpoint.distinct() < TAGS && start.elapsed() < Duration::from_secs(40) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let (code, log) = running.stop();
+        assert_eq!(code, Some(0), "{}: {log}", host.title());
+        let got = endpoint.got.lock().unwrap();
+        assert_eq!(got.numbers, vec![1; TAGS as usize], "{}: {log}", host.title());
+        // One after the other on two workers would be 12 seconds.
+        let took = got.took();
+        assert!(took < Duration::from_secs(5), "{}: {took:?}\n{log}", host.title());
     }
 }

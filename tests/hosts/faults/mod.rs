@@ -6,7 +6,7 @@
 
 mod names;
 mod outages;
-mod scripted;
+pub mod scripted;
 mod station;
 
 use std::time::{Duration, Instant};

@@ -131,6 +131,11 @@ pub(crate) fn end(task_id: i32, output_id: i32) {
     }
 }
 
+/// Whether this thread has flushes that have not ended.
+pub(crate) fn any() -> bool {
+    FLIGHTS.with_borrow(|flights| !flights.is_empty())
+}
+
 /// How many flushes of this thread have not ended; they are given up.
 pub(crate) fn give_up() -> usize {
     let flights = FLIGHTS.take();

@@ -72,7 +72,7 @@ impl Worker {
         self.inbox.put(Message::Run(Box::new(job)));
     }
 
-    /// Lets it finish what it has begun to read, and waits for its end.
+    /// Lets its flushes end, and waits for its own end.
     pub(crate) fn stop(&mut self) {
         self.inbox.put(Message::Stop);
         if let Some(thread) = self.thread.take()
@@ -117,7 +117,8 @@ fn work(
     events.watch(inbox.bell.as_raw_fd(), Event::Job);
     events.watch(reader.as_raw_fd(), Event::WorkerTold);
     let mut running = true;
-    while running {
+    // A worker of the host ends when its last flush has.
+    while running || flight::any() {
         for event in events.wait() {
             match event {
                 Event::Job => running &= take_messages(inbox),
