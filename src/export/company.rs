@@ -90,7 +90,8 @@ type Joined = Arc<Mutex<Option<Vec<Member>>>>;
 /// What waits at one endpoint.
 #[derive(Default)]
 pub(super) struct Company {
-    /// By signal, those that can still be joined.
+    /// By signal, those that can still be joined. Profiles, whose requests each have a dictionary,
+    /// never are, and have no place here.
     open: Mutex<[Option<Joined>; 3]>,
 }
 
@@ -126,7 +127,7 @@ impl Company {
         let (tell, told) = oneshot::channel();
         let mut member = Some(Member { part: Arc::clone(part), tell });
         let mut open = lock(&self.open);
-        let slot = open.get_mut(place(part.signal));
+        let slot = open.get_mut(part.signal.index());
         if let Some(joined) = slot.as_ref().and_then(|slot| slot.as_ref())
             && let Some(others) = lock(joined).as_mut()
             && has_room(others, part, limit.min(MOST))
@@ -158,15 +159,6 @@ fn join(members: &[Member]) -> Option<Arc<Part>> {
 fn has_room(others: &[Member], part: &Part, limit: usize) -> bool {
     let size: usize = others.iter().map(|other| other.part.size()).sum();
     size.saturating_add(part.size()) <= limit
-}
-
-const fn place(signal: Signal) -> usize {
-    match signal {
-        Signal::Traces => 0,
-        Signal::Metrics => 1,
-        // Profiles, whose requests each have a dictionary, never wait here.
-        Signal::Logs | Signal::Profiles => 2,
-    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -90,15 +90,6 @@ enum Taken {
     Problem(String),
 }
 
-const fn index(signal: Signal) -> usize {
-    match signal {
-        Signal::Traces => 0,
-        Signal::Metrics => 1,
-        Signal::Logs => 2,
-        Signal::Profiles => 3,
-    }
-}
-
 impl<'a> Builders<'a> {
     fn new(view: &'a View, chunk: usize) -> Self {
         let expected = if view.selective { 0 } else { chunk.min(view.max_request_size) };
@@ -108,7 +99,7 @@ impl<'a> Builders<'a> {
     /// The builder for one more item of about `size` bytes.
     fn room(&mut self, signal: Signal, size: usize) -> Option<&mut RequestBuilder> {
         let limit = self.view.max_request_size;
-        let slot = self.open.get_mut(index(signal))?;
+        let slot = self.open.get_mut(signal.index())?;
         if let Some(full) =
             slot.take_if(|open| !open.is_empty() && open.encoded_len().saturating_add(size) > limit)
         {
@@ -154,7 +145,7 @@ impl<'a> Builders<'a> {
 
     fn finish(mut self) -> Lane {
         for signal in Signal::ALL {
-            let open = self.open.get_mut(index(signal)).and_then(Option::take);
+            let open = self.open.get_mut(signal.index()).and_then(Option::take);
             if let Some(builder) = open.filter(|builder| !builder.is_empty()) {
                 self.lane.parts.push(Arc::new(close(signal, builder)));
             }
@@ -204,7 +195,7 @@ impl<'a> Encoder<'a> {
     }
 
     fn receive(&mut self, signal: Signal, items: usize) {
-        if let Some(total) = self.encoded.received.get_mut(index(signal)) {
+        if let Some(total) = self.encoded.received.get_mut(signal.index()) {
             *total = total.saturating_add(items);
         }
     }
@@ -243,7 +234,7 @@ impl<'a> Encoder<'a> {
         while problem.is_none() && lane.is_roomy(records.left()) {
             match lane.take(records) {
                 Taken::Items(signal, items) => {
-                    if let Some(total) = received.get_mut(index(signal)) {
+                    if let Some(total) = received.get_mut(signal.index()) {
                         *total = total.saturating_add(items);
                     }
                 }

@@ -32,6 +32,17 @@ impl Signal {
         }
     }
 
+    /// Its place among [`Signal::WITH_PROFILES`], for tables with an entry for each signal.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        match self {
+            Self::Traces => 0,
+            Self::Metrics => 1,
+            Self::Logs => 2,
+            Self::Profiles => 3,
+        }
+    }
+
     /// The word for one item in expressions: `span`, `metric`, `log`, and
     /// `profiles` for a whole request of them.
     #[must_use]

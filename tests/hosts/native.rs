@@ -1,5 +1,6 @@
 //! What Fluent Bit itself makes: its OpenTelemetry input's traces, metrics and logs.
 
+use std::path::Path;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
@@ -9,7 +10,7 @@ use prost::Message;
 
 use crate::client::Client;
 use crate::equality::{arrived, captures, sent};
-use crate::hosts::{Running, free_port};
+use crate::hosts::{Host, Running, free_port};
 use crate::sink::{Keep, Sink};
 use crate::support::{Pipeline, alone, linked, real_hosts};
 
@@ -79,15 +80,31 @@ async fn the_stock_input_feeds_multi_otlp() {
     }
 }
 
-/// The log records of all requests that a sink got.
-fn log_records(sink: &Sink) -> Vec<LogRecord> {
+/// The log records that come out of a pipeline with `more`, whose input makes `expected` of them.
+async fn log_records(
+    host: &Host,
+    plugins: &Path,
+    expected: u64,
+    more: impl FnOnce(Pipeline) -> Pipeline,
+) -> Vec<LogRecord> {
+    let sink = Sink::start(0, Keep::Requests).await;
+    let (http, grpc) = (free_port(), free_port());
+    let pipeline =
+        Pipeline::default().otlp_in(http, grpc).otlp_out(&[("one", sink.port, "http/protobuf")]);
+    let pipeline = more(pipeline);
+    let running = Running::start(host, &pipeline.yaml(plugins), http);
+    sink.settle(expected, Duration::from_secs(6), Duration::from_secs(15)).await;
+    let (code, log) = running.stop();
+    assert_eq!(code, Some(0), "{}: {log}", host.title());
     let received = sink.received.lock().unwrap();
     let requests = received.requests.get("/v1/logs").into_iter().flatten();
-    requests
+    let records: Vec<_> = requests
         .flat_map(|request| ExportLogsServiceRequest::decode(&**request).unwrap().resource_logs)
         .flat_map(|resource| resource.scope_logs)
         .flat_map(|scope| scope.log_records)
-        .collect()
+        .collect();
+    assert_eq!(records.len() as u64, expected, "{}: {log}", host.title());
+    records
 }
 
 /// Scenario: ordinary logs from the stock `dummy` input. Guarantees: they arrive as OTLP logs with
@@ -97,10 +114,8 @@ async fn ordinary_logs_become_otlp_logs() {
     let _alone = alone();
     let plugins = linked();
     for host in crate::support::all_hosts() {
-        let sink = Sink::start(0, Keep::Requests).await;
-        let (http, grpc) = (free_port(), free_port());
-        let pipeline = Pipeline::default()
-            .otlp_in(http, grpc)
+        let with = |pipeline: Pipeline| {
+            pipeline
             .input(&[
                 "name: dummy",
                 "tag: app",
@@ -108,14 +123,8 @@ async fn ordinary_logs_become_otlp_logs() {
                 "dummy: '{\"log\": \"disk is full\", \"level\": \"error\", \"trace_id\": \"0af7651916cd43dd8448eb211c80319c\", \"span_id\": \"b7ad6b7169203331\", \"shard\": 7}'",
             ])
             .filter(&["name: ai_context", "match: '*'"])
-            .otlp_out(&[("one", sink.port, "grpc")]);
-        let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
-        sink.settle(3, Duration::from_secs(6), Duration::from_secs(15)).await;
-        let (code, log) = running.stop();
-        assert_eq!(code, Some(0), "{}: {log}", host.title());
-        let records = log_records(&sink);
-        assert_eq!(records.len(), 3, "{}: {log}", host.title());
-        for record in records {
+        };
+        for record in log_records(&host, plugins.path(), 3, with).await {
             let body = format!("{:?}", record.body);
             assert!(body.contains("disk is full"), "{}: {body}", host.title());
             assert_eq!(record.severity_number, 17, "{}", host.title());
@@ -135,10 +144,8 @@ async fn accessors_say_where_ordinary_logs_have_what() {
     let _alone = alone();
     let plugins = linked();
     for host in crate::support::all_hosts() {
-        let sink = Sink::start(0, Keep::Requests).await;
-        let (http, grpc) = (free_port(), free_port());
-        let pipeline = Pipeline::default()
-            .otlp_in(http, grpc)
+        let with = |pipeline: Pipeline| {
+            pipeline
             .input(&[
                 "name: dummy",
                 "tag: app",
@@ -146,18 +153,12 @@ async fn accessors_say_where_ordinary_logs_have_what() {
                 "dummy: '{\"event\": {\"text\": \"disk is full\", \"grade\": \"fatal\", \"shard\": 7}, \"log\": \"aside\", \"ids\": {\"t\": \"0af7651916cd43dd8448eb211c80319c\"}}'",
                 "metadata: '{\"Timestamp\": 1700000000000000001, \"Attributes\": {\"zone\": \"b\"}, \"where\": {\"s\": \"b7ad6b7169203331\"}}'",
             ])
-            .otlp_out(&[("one", sink.port, "http/protobuf")])
             .output_option("logs_body_key: [\"$nothing['here']\", \"$event['text']\", \"$log\"]")
             .output_option("logs_severity_text_message_key: $event['grade']")
             .output_option("logs_trace_id_message_key: ids['t']")
-            .output_option("logs_span_id_metadata_key: $where['s']");
-        let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
-        sink.settle(2, Duration::from_secs(6), Duration::from_secs(15)).await;
-        let (code, log) = running.stop();
-        assert_eq!(code, Some(0), "{}: {log}", host.title());
-        let records = log_records(&sink);
-        assert_eq!(records.len(), 2, "{}: {log}", host.title());
-        for record in records {
+            .output_option("logs_span_id_metadata_key: $where['s']")
+        };
+        for record in log_records(&host, plugins.path(), 2, with).await {
             let title = host.title();
             let body = record.body.as_ref().and_then(|body| body.value.clone());
             assert_eq!(body, Some(Value::StringValue("disk is full".to_owned())), "{title}");
