@@ -223,17 +223,21 @@ impl Flush {
         let output = u32::try_from(self.output.get::<c_int>(abi.output.id)).unwrap_or(0);
         let key = (number(fate) << 28) | (task << 14) | output;
         let value = (ENGINE_TASK << 32) | u64::from(key);
+        // SAFETY: the value outlives the call; the pipe is the host's own.
+        unsafe { libc::write(self.pipe(), (&raw const value).cast(), size_of::<u64>()) };
+    }
+
+    /// The end for writing of the pipe into which a flush of this thread tells its outcome.
+    pub(super) fn pipe(&self) -> c_int {
+        let abi = &self.host.abi;
         let write_end = size_of::<c_int>();
         let worker = self.worker();
-        let pipe = if worker.is_null() {
-            self.output.get::<c_int>(abi.output.ch_events.saturating_add(write_end))
-        } else {
-            // SAFETY: the host says that this thread is a worker, and describes it there.
-            let worker = unsafe { View::new(worker, abi.out_thread.size) };
-            worker.get::<c_int>(abi.out_thread.ch_thread_events.saturating_add(write_end))
-        };
-        // SAFETY: the value outlives the call; the pipe is the host's own.
-        unsafe { libc::write(pipe, (&raw const value).cast(), size_of::<u64>()) };
+        if worker.is_null() {
+            return self.output.get::<c_int>(abi.output.ch_events.saturating_add(write_end));
+        }
+        // SAFETY: the host says that this thread is a worker, and describes it there.
+        let worker = unsafe { View::new(worker, abi.out_thread.size) };
+        worker.get::<c_int>(abi.out_thread.ch_thread_events.saturating_add(write_end))
     }
 }
 

@@ -1,8 +1,6 @@
 //! The host's output callbacks -> [`Output`].
 //!
-//! A flush lends its chunk to the plugin and leaves its coroutine until the fate is known. On a worker
-//! thread a large chunk blocks it instead, and so does one for which too many others wait: that is
-//! what bounds the memory of chunks on their way.
+//! A flush lends its chunk to the plugin and leaves its coroutine until the fate is known.
 
 use std::ffi::{c_int, c_void};
 use std::time::Duration;
@@ -26,8 +24,6 @@ use crate::plugin::{Completion, Delivery, EventType, Fate, Output, Waiter};
 const SLICE: Duration = Duration::from_millis(100);
 /// The bits of an event's type that say what it is; the highest marks traced chunks.
 const TYPE_BITS: c_int = c_int::MAX;
-/// Chunks that a worker waits for itself, in bytes: they are worth a round trip of their own.
-const LARGE: usize = 256 * 1024;
 /// Bounds of the time that an instance gets to end, in seconds.
 const GRACE: (c_int, c_int) = (1, 30);
 /// What a retry limit is when nobody set one, in releases that do not say so.
@@ -149,18 +145,13 @@ pub(super) unsafe fn flush_in<P: Output>(
     let coroutine = flush.coroutine();
     let fate = match handed {
         Handed::Told(fate) => fate,
-        Handed::Waiting => {
-            let fate = loop {
-                // SAFETY: this is the coroutine, and its frames own nothing.
-                unsafe { coroutine.leave() };
-                if let Some(fate) = cell.fate() {
-                    break fate;
-                }
-            };
-            // SAFETY: the context is the host's own, and only passed on.
-            stack::roomy(|| barrier::quietly(|| unsafe { settle::<P>(context) }));
-            fate
-        }
+        Handed::Waiting => loop {
+            // SAFETY: this is the coroutine, and its frames own nothing.
+            unsafe { coroutine.leave() };
+            if let Some(fate) = cell.fate() {
+                break fate;
+            }
+        },
     };
     // SAFETY: this is the coroutine's last act, and its frames own nothing.
     unsafe { flush.finish(fate) };
@@ -186,6 +177,11 @@ unsafe fn begin<P: Output>(
 ) -> Option<Handed> {
     // SAFETY: the context is what `start` leased, and `cb_exit` comes after all flushes.
     let running = unsafe { instance::borrow::<Running<P>>(context) }?;
+    // What is begun now could not be told any more.
+    // SAFETY: the host passes its live configuration.
+    if unsafe { poller::has_stopped(config) } {
+        return Some(Handed::Told(Fate::Retry));
+    }
     // SAFETY: the host lends the chunk for the length of the flush.
     let delivery = unsafe { delivery(running.host, chunk, &flush) };
     let bytes = delivery.bytes.len();
@@ -195,30 +191,34 @@ unsafe fn begin<P: Output>(
     if let Called::Panicked(panicked) = &called {
         running.desk.panicked(panicked, "the host is asked to retry its chunks from now on");
     }
-    let handed = if called != Called::Returned(()) {
-        Handed::Told(Fate::Retry)
-    } else if let Some(fate) = waiter.fate() {
-        Handed::Told(fate)
-    } else if flush.on_worker() && (bytes >= LARGE || !poller::has_room(bytes)) {
-        // SAFETY: the host passes its live configuration.
-        Handed::Told(unsafe { block(running, &waiter, config) })
-    } else {
-        let (owner, coroutine) = (running.instance.0, flush.coroutine());
-        let waiting = poller::Waiting { waiter, cell, coroutine, owner, bytes };
-        // SAFETY: this is the flush's thread; the poller forgets the owner in `cb_exit`, and a
-        // worker ends after its flushes.
-        match unsafe { poller::wait(running.functions, waiting) } {
-            Ok(()) => Handed::Waiting,
-            Err(waiter) if flush.on_worker() => {
-                // SAFETY: the host passes its live configuration.
-                let fate = unsafe { block(running, &waiter, config) };
-                Handed::Told(fate)
-            }
-            Err(_) => Handed::Told(Fate::Retry),
-        }
-    };
     running.desk.settle();
-    Some(handed)
+    if called != Called::Returned(()) {
+        return Some(Handed::Told(Fate::Retry));
+    }
+    if let Some(fate) = waiter.fate() {
+        return Some(Handed::Told(fate));
+    }
+    let waiting = poller::Waiting {
+        waiter,
+        cell,
+        coroutine: flush.coroutine(),
+        owner: running.instance.0,
+        pipe: flush.pipe(),
+        on_worker: flush.on_worker(),
+        bytes,
+        settle: settle::<P>,
+        context,
+    };
+    // SAFETY: this is the flush's thread; the poller forgets the owner in `cb_exit`, and a worker
+    // ends after its flushes.
+    Some(match unsafe { poller::wait(running.functions, waiting) } {
+        Ok(()) => Handed::Waiting,
+        Err(waiter) if flush.on_worker() => {
+            // SAFETY: the host passes its live configuration.
+            Handed::Told(unsafe { block(running, &waiter, config) })
+        }
+        Err(_) => Handed::Told(Fate::Retry),
+    })
 }
 
 /// The chunk as the host lends it.
@@ -248,8 +248,8 @@ unsafe fn delivery<'cb>(host: &Host, chunk: *mut c_void, flush: &Flush) -> Deliv
     }
 }
 
-/// Waits on a worker thread until the fate is known or the engine has stopped, which comes after
-/// the host's own grace period.
+/// Waits on a worker thread that gets no timer until the fate is known or the engine has stopped,
+/// which comes after the host's own grace period.
 unsafe fn block<P>(running: &Running<P>, waiter: &Waiter, config: *mut c_void) -> Fate {
     loop {
         if let Some(fate) = waiter.wait(SLICE) {

@@ -1,15 +1,16 @@
 //! Waiting without blocking a thread that has other flushes to run.
 //!
 //! While a chunk is on its way its flush's coroutine is left, and a timer of the host looks every
-//! few milliseconds whose fate is known and continues those coroutines. The engine's own thread may
-//! never block, so that all its flushes wait like this. On a worker small chunks do: a worker that
-//! waited for each of them would bring a distant endpoint one chunk a round trip. Each thread has a
-//! timer of its own.
+//! few milliseconds whose fate is known and continues those coroutines. Each thread has a timer of
+//! its own. The engine's thread may never block. A worker of the output may: while as much waits on
+//! it as may be on its way at once, its timer does not come back, so that it starts no further flush
+//! and the host keeps what comes. What is answered meanwhile is told all the same.
 
 use std::cell::RefCell;
 use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
 
 use super::barrier::{self, Callback};
 use super::coro::Coroutine;
@@ -23,10 +24,16 @@ const PERMANENT: c_int = 4;
 /// Milliseconds between two looks.
 const INTERVAL: c_int = 3;
 
-/// Chunks that wait on one worker at most, and their bytes: a worker that has so many stops taking
-/// more, and the host keeps what comes.
+/// Flushes that end in one look at most: the host has to read what each of them writes.
+const MOST_ENDS: usize = 64;
+/// How long a worker that is full waits for one chunk before it shows what it has to show.
+const SLICE: Duration = Duration::from_millis(100);
+
+/// Chunks that wait on one worker before it stops taking more, and their bytes. One that is large by
+/// itself is worth a round trip of its own.
 const MOST_CHUNKS: usize = 64;
 const MOST_BYTES: usize = 2 * 1024 * 1024;
+const LARGE: usize = 256 * 1024;
 
 /// Where a coroutine finds its chunk's fate after it was continued. Lives in the coroutine's frame
 /// and owns nothing.
@@ -65,8 +72,38 @@ pub(super) struct Waiting {
     pub(super) coroutine: Coroutine,
     /// The output instance.
     pub(super) owner: *mut c_void,
+    /// The pipe into which the flush will write its end.
+    pub(super) pipe: c_int,
+    /// Whether this is a thread of the output's own.
+    pub(super) on_worker: bool,
     /// The chunk's length.
     pub(super) bytes: usize,
+    /// Shows the host, with the instance's context, what came of a flush.
+    pub(super) settle: unsafe fn(*mut c_void),
+    pub(super) context: *mut c_void,
+}
+
+impl Waiting {
+    /// Whether the flush could write its end now. The engine's thread is the one that reads what it
+    /// writes, so that it must never wait for room.
+    fn can_end(&self) -> bool {
+        let mut pipe = libc::pollfd { fd: self.pipe, events: libc::POLLOUT, revents: 0 };
+        // SAFETY: the call looks at this one descriptor and does not wait.
+        unsafe { libc::poll(&raw mut pipe, 1, 0) };
+        pipe.revents & (libc::POLLOUT | libc::POLLERR | libc::POLLNVAL) != 0
+    }
+
+    /// Shows the host what came of the flush, and lets it end.
+    fn end(self, fate: Fate) {
+        // SAFETY: the context is the instance's, which ends after its flushes.
+        barrier::quietly(|| unsafe { (self.settle)(self.context) });
+        // SAFETY: the cell is in the frame of the coroutine that waits.
+        if let Some(cell) = unsafe { self.cell.as_ref() } {
+            cell.put(fate);
+        }
+        // SAFETY: the coroutine waits on this thread; nothing of ours is borrowed meanwhile.
+        unsafe { self.coroutine.resume() };
+    }
 }
 
 struct Poller {
@@ -79,17 +116,6 @@ thread_local! {
     static POLLER: RefCell<Poller> = const {
         RefCell::new(Poller { timer: ptr::null_mut(), invalidate: None, waiting: Vec::new() })
     };
-}
-
-/// Whether a worker can let a chunk of so many bytes wait beside those that wait on it.
-pub(super) fn has_room(bytes: usize) -> bool {
-    let room = POLLER.try_with(|poller| {
-        poller.try_borrow().is_ok_and(|poller| {
-            let waiting: usize = poller.waiting.iter().map(|waiting| waiting.bytes).sum();
-            poller.waiting.len() < MOST_CHUNKS && waiting.saturating_add(bytes) <= MOST_BYTES
-        })
-    });
-    room.unwrap_or(false)
 }
 
 /// Has the coroutine continued, with the fate in its cell, when the waiter knows it. Returns the
@@ -170,18 +196,44 @@ impl Poller {
         self.timer = ptr::null_mut();
     }
 
-    /// Takes those whose fate is known; all of them once the engine has stopped.
+    /// Takes those whose fate is known and who can end; all of them once the engine has stopped.
     fn due(&mut self, stopped: bool) -> Vec<(Waiting, Fate)> {
         let mut due = Vec::new();
         let mut still = Vec::new();
         for waiting in self.waiting.drain(..) {
             match waiting.waiter.fate().or(stopped.then_some(Fate::Retry)) {
-                Some(fate) => due.push((waiting, fate)),
-                None => still.push(waiting),
+                Some(fate) if due.len() < MOST_ENDS && waiting.can_end() => {
+                    due.push((waiting, fate));
+                }
+                _ => still.push(waiting),
             }
         }
         self.waiting = still;
         due
+    }
+
+    /// Whether a worker has as much on its way as it may have.
+    fn is_full(&self) -> bool {
+        let on_worker = self.waiting.first().is_some_and(|first| first.on_worker);
+        let lengths = || self.waiting.iter().map(|waiting| waiting.bytes);
+        on_worker
+            && (self.waiting.len() >= MOST_CHUNKS
+                || lengths().any(|bytes| bytes >= LARGE)
+                || lengths().sum::<usize>() >= MOST_BYTES)
+    }
+
+    /// Waits a little, where a worker is full, until something may have become known. Whether it
+    /// was full.
+    fn pause(&self) -> bool {
+        let Some(first) = self.waiting.first().filter(|_| self.is_full()) else { return false };
+        let others = self.waiting.len() > 1;
+        let limit =
+            if others { Duration::from_millis(INTERVAL.unsigned_abs().into()) } else { SLICE };
+        if first.waiter.wait(limit).is_none() {
+            // SAFETY: the context is the instance's, which ends after its flushes.
+            barrier::quietly(|| unsafe { (first.settle)(first.context) });
+        }
+        true
     }
 }
 
@@ -207,24 +259,24 @@ pub(super) unsafe fn has_stopped(config: *mut c_void) -> bool {
 }
 
 unsafe extern "C" fn on_timer(config: *mut c_void, _data: *mut c_void) {
-    // SAFETY: the host passes its live configuration.
-    let stopped = unsafe { has_stopped(config) };
-    let look =
-        || POLLER.try_with(|poller| poller.try_borrow_mut().map(|mut poller| poller.due(stopped)));
-    let due = match barrier::run(Callback::OutputTimer, look) {
-        Ok(Ok(Ok(due))) => due,
-        // A panic leaves the flushes waiting for the next look, but not longer than the engine runs:
-        // a worker ends after its last flush.
-        _ if stopped => given_up(),
-        _ => return,
-    };
-    for (waiting, fate) in due {
-        // SAFETY: the cell is in the frame of the coroutine that waits.
-        if let Some(cell) = unsafe { waiting.cell.as_ref() } {
-            cell.put(fate);
+    loop {
+        // SAFETY: the host passes its live configuration.
+        let stopped = unsafe { has_stopped(config) };
+        let look = || {
+            POLLER.try_with(|poller| poller.try_borrow_mut().map(|mut poller| poller.due(stopped)))
+        };
+        let due = match barrier::run(Callback::OutputTimer, look) {
+            Ok(Ok(Ok(due))) => due,
+            // A panic leaves the flushes waiting for the next look, but not longer than the engine
+            // runs: a worker ends after its last flush.
+            _ if stopped => given_up(),
+            _ => return,
+        };
+        due.into_iter().for_each(|(waiting, fate)| waiting.end(fate));
+        let pause = || POLLER.try_with(|poller| poller.try_borrow().is_ok_and(|all| all.pause()));
+        if stopped || !matches!(barrier::around(pause), Some(Ok(true))) {
+            break;
         }
-        // SAFETY: the coroutine waits on this thread; nothing of ours is borrowed meanwhile.
-        unsafe { waiting.coroutine.resume() };
     }
     let _rested = POLLER.try_with(|poller| {
         if let Ok(mut poller) = poller.try_borrow_mut() {
