@@ -18,6 +18,7 @@ use super::endpoint::{Endpoint, Sent, Verdict};
 use super::meters::Loss;
 use super::part::Part;
 use crate::model::Signal;
+use crate::routing::FailureReason;
 
 /// Larger requests, in uncompressed bytes, go alone: they are worth a round trip of their own.
 const SMALL: usize = 256 * 1024;
@@ -26,7 +27,8 @@ const MOST: usize = 1024 * 1024;
 
 /// Sends a request, together with others where it would have to wait.
 pub(super) async fn send(endpoint: &Endpoint, part: &Arc<Part>) -> Sent {
-    let alone = part.size() > SMALL || part.signal == Signal::Profiles;
+    // Which items a partial success left out shows only where all of a request's are.
+    let alone = part.size() > SMALL || part.signal == Signal::Profiles || endpoint.keeps_letters();
     if alone || endpoint.free_slots() > 0 {
         return endpoint.send(part, None).await;
     }
@@ -47,13 +49,16 @@ async fn send_together(endpoint: &Endpoint, lead: Lead) {
     }
     let Some(whole) = join(&members) else { return };
     let verdict = endpoint.exchange(&whole, None).await;
-    let is_refused =
-        matches!(verdict, Verdict::Sent(Sent::TooLarge(_)) | Verdict::Refused(Loss::Failed(_), _));
+    drop(pass);
+    let is_refused = matches!(
+        verdict,
+        Verdict::Sent(Sent::TooLarge(_))
+            | Verdict::Refused(Loss::Failed(FailureReason::Refused), _)
+    );
     if members.len() > 1 {
         endpoint.meters.joined.add_items(members.len());
         if is_refused {
             // Whose fault it was shows when each is sent by itself.
-            drop(pass);
             return send_apart(endpoint, members).await;
         }
     }

@@ -212,6 +212,11 @@ impl Endpoint {
         self.breaker().refuses(clock::now()) || self.hangs()
     }
 
+    /// Whether what it refuses goes somewhere.
+    pub(super) const fn keeps_letters(&self) -> bool {
+        self.letters.is_some()
+    }
+
     /// Requests that could be sent at once.
     pub(super) fn free_slots(&self) -> usize {
         self.slots.available_permits()
@@ -233,11 +238,13 @@ impl Endpoint {
 
     /// Sends one request with these headers beside the endpoint's own.
     pub(super) async fn send(&self, part: &Part, headers: Option<&HeaderMap>) -> Sent {
-        let Some(_pass) = self.admit().await else {
+        let Some(pass) = self.admit().await else {
             self.meters.deferred.add(1);
             return Sent::Later;
         };
         let verdict = self.exchange(part, headers).await;
+        // What is kept as a dead letter takes no slot from others.
+        drop(pass);
         self.conclude(part, verdict).await
     }
 
@@ -348,12 +355,14 @@ impl Endpoint {
 
     async fn slot(&self) -> Option<SemaphorePermit<'_>> {
         let start = clock::now();
+        // One that waits keeps its place in the queue.
+        let mut slot = std::pin::pin!(self.slots.acquire());
         loop {
             if self.refuses() {
                 return None;
             }
             let left = self.timeout.checked_sub(clock::now().since(start))?;
-            match tokio::time::timeout(self.patience().min(left), self.slots.acquire()).await {
+            match tokio::time::timeout(self.patience().min(left), &mut slot).await {
                 Ok(slot) => return slot.ok(),
                 Err(_elapsed) => {}
             }
