@@ -1,5 +1,6 @@
 //! Attribute rules: what an endpoint gets instead of the attributes as they are. Works on the
-//! encoded request, so that it is the same for every kind of chunk. Pure: bytes in, bytes out.
+//! encoded request, so that it is the same for every kind of chunk. What is dropped, hashed or renamed
+//! is so also in a span's events and links and a data point's exemplars. Pure: bytes in, bytes out.
 
 use super::units::{attributes_field, pair_of, text_of};
 use crate::codec::wire::{self, Fields, Nested, WireError, WireValue};
@@ -46,7 +47,9 @@ impl AttributeKey {
         }
     }
 
-    fn is(&self, of_resource: bool, name: &[u8]) -> bool {
+    /// Whether it means the attribute of this name.
+    #[must_use]
+    pub fn is(&self, of_resource: bool, name: &[u8]) -> bool {
         if self.of_resource != of_resource {
             return false;
         }
@@ -54,6 +57,40 @@ impl AttributeKey {
             Some(start) => name.starts_with(start.as_bytes()),
             None => self.name.as_bytes() == name,
         }
+    }
+}
+
+/// Where a message has attributes.
+#[derive(Clone, Copy)]
+struct Place {
+    /// The field of its own.
+    list: u32,
+    of_resource: bool,
+    /// The fields of messages inside that have some, and the fields of those.
+    within: &'static [(u32, u32)],
+    /// Whether attributes are added.
+    adds: bool,
+}
+
+impl Place {
+    const RESOURCE: Self = Self { list: 1, of_resource: true, within: &[], adds: true };
+
+    /// A span, a log record, or a data point of a metric whose data is in field `kind`.
+    const fn item(signal: Signal, kind: u32) -> Self {
+        let within: &'static [(u32, u32)] = match (signal, kind) {
+            (Signal::Traces, _) => &[(11, 3), (13, 4)],
+            (Signal::Metrics, 5 | 7) => &[(5, 7)],
+            (Signal::Metrics, 9) => &[(8, 7)],
+            (Signal::Metrics, 10) => &[(11, 7)],
+            _ => &[],
+        };
+        Self { list: attributes_field(signal, kind), of_resource: false, within, adds: true }
+    }
+
+    /// The message inside that is in this field.
+    fn inside(&self, field: u32) -> Option<Self> {
+        let found = self.within.iter().find(|(known, _)| *known == field);
+        found.map(|(_, list)| Self { list: *list, within: &[], adds: false, ..*self })
     }
 }
 
@@ -85,14 +122,14 @@ impl AttributeRules {
         nested(out, message, &mut |number, bytes, out| match number {
             1 => {
                 has_resource = true;
-                Some(self.attributes(out, bytes, 1, true))
+                Some(self.attributes(out, bytes, Place::RESOURCE))
             }
             2 => Some(self.scope(out, signal, bytes)),
             _ => None,
         })?;
         if !has_resource && self.add.iter().any(|(key, _)| key.of_resource) {
             let resource = Nested::open(out, 1, 64);
-            self.attributes(out, &[], 1, true)?;
+            self.attributes(out, &[], Place::RESOURCE)?;
             resource.close(out);
         }
         Ok(())
@@ -101,30 +138,25 @@ impl AttributeRules {
     fn scope(&self, out: &mut Vec<u8>, signal: Signal, message: &[u8]) -> Result<(), WireError> {
         nested(out, message, &mut |number, bytes, out| match (number, signal) {
             (2, Signal::Metrics) => Some(self.metric(out, bytes)),
-            (2, _) => Some(self.attributes(out, bytes, attributes_field(signal, 0), false)),
+            (2, _) => Some(self.attributes(out, bytes, Place::item(signal, 0))),
             _ => None,
         })
     }
 
     fn metric(&self, out: &mut Vec<u8>, message: &[u8]) -> Result<(), WireError> {
         nested(out, message, &mut |kind, data, out| {
-            let field = attributes_field(Signal::Metrics, kind);
+            let place = Place::item(Signal::Metrics, kind);
             matches!(kind, 5 | 7 | 9 | 10 | 11).then(|| {
                 nested(out, data, &mut |number, point, out| {
-                    (number == 1).then(|| self.attributes(out, point, field, false))
+                    (number == 1).then(|| self.attributes(out, point, place))
                 })
             })
         })
     }
 
-    /// A message whose attributes are in field `list`.
-    fn attributes(
-        &self,
-        out: &mut Vec<u8>,
-        message: &[u8],
-        list: u32,
-        of_resource: bool,
-    ) -> Result<(), WireError> {
+    /// A message that has attributes.
+    fn attributes(&self, out: &mut Vec<u8>, message: &[u8], place: Place) -> Result<(), WireError> {
+        let Place { list, of_resource, adds, .. } = place;
         let present = |wanted: &AttributeKey| {
             let mut fields = Fields::new(message);
             std::iter::from_fn(|| fields.read().ok().flatten()).any(|field| match field.value {
@@ -135,7 +167,7 @@ impl AttributeRules {
             })
         };
         let gives_way = |name: &[u8]| {
-            let added = self.add.iter().any(|(key, _)| key.is(of_resource, name));
+            let added = adds && self.add.iter().any(|(key, _)| key.is(of_resource, name));
             let renamed = self.rename.iter().any(|(old, new)| {
                 old.of_resource == of_resource && new.as_bytes() == name && present(old)
             });
@@ -143,10 +175,20 @@ impl AttributeRules {
         };
         let mut fields = Fields::new(message);
         while let Some(field) = fields.read()? {
-            let (true, WireValue::Bytes(pair)) = (field.number == list, field.value) else {
+            let WireValue::Bytes(pair) = field.value else {
                 out.extend_from_slice(field.raw);
                 continue;
             };
+            if let Some(inside) = place.inside(field.number) {
+                let open = Nested::open(out, field.number, pair.len());
+                self.attributes(out, pair, inside)?;
+                open.close(out);
+                continue;
+            }
+            if field.number != list {
+                out.extend_from_slice(field.raw);
+                continue;
+            }
             let (name, value) = pair_of(pair);
             let renamed = self.rename.iter().find(|(old, _)| old.is(of_resource, name));
             let dropped = self.drop.iter().any(|key| key.is(of_resource, name));
@@ -163,7 +205,8 @@ impl AttributeRules {
                 }
             }
         }
-        for (key, text) in self.add.iter().filter(|(key, _)| key.of_resource == of_resource) {
+        let added = self.add.iter().filter(|(key, _)| adds && key.of_resource == of_resource);
+        for (key, text) in added {
             write_pair(out, list, key.name.as_bytes(), &[], Some(text));
         }
         Ok(())

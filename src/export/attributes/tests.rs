@@ -2,6 +2,11 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::metrics::v1::{
+    Exemplar, ExponentialHistogram, ExponentialHistogramDataPoint, Gauge, Histogram,
+    HistogramDataPoint, NumberDataPoint,
+};
+use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
 use prost::Message;
 
 use super::*;
@@ -84,4 +89,60 @@ fn points_of_metrics_get_them_and_rubbish_stays() {
     let nothing = AttributeRules::default();
     let request = logs(&["a", "b"]).encode_to_vec();
     assert_eq!(nothing.apply(Signal::Logs, &request), request);
+}
+
+/// Scenario: attributes that the rules name, in a span's events and links and in an exemplar.
+/// Guarantees: they are dropped, hashed and renamed there too, and nothing is added.
+#[test]
+fn what_is_inside_an_item_changes_too() {
+    let inside = || vec![text("secret.a", "x"), text("user.id", "abc"), text("old", "value")];
+    let sha = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    let expected = [pair("user.id", sha), pair("new", "value")];
+    let mut one = span(1, Vec::new());
+    one.events = vec![Event { name: "e".to_owned(), attributes: inside(), ..Event::default() }];
+    one.links = vec![Link { span_id: vec![7; 8], attributes: inside(), ..Link::default() }];
+    let changed = rules().apply(Signal::Traces, &traces(vec![one.clone()]).encode_to_vec());
+    let changed = ExportTraceServiceRequest::decode(changed.as_slice()).unwrap();
+    let span = &changed.resource_spans[0].scope_spans[0].spans[0];
+    assert_eq!(shown(&span.attributes), [pair("team", "red")]);
+    assert_eq!(shown(&span.events[0].attributes), expected);
+    assert_eq!(shown(&span.links[0].attributes), expected);
+    assert_eq!((&span.events[0].name, &span.links[0].span_id), (&one.events[0].name, &vec![7; 8]));
+
+    let exemplar = || Exemplar { filtered_attributes: inside(), ..Exemplar::default() };
+    let datas = [
+        Data::Gauge(Gauge {
+            data_points: vec![NumberDataPoint {
+                exemplars: vec![exemplar()],
+                ..NumberDataPoint::default()
+            }],
+        }),
+        Data::Histogram(Histogram {
+            data_points: vec![HistogramDataPoint {
+                exemplars: vec![exemplar()],
+                ..HistogramDataPoint::default()
+            }],
+            ..Histogram::default()
+        }),
+        Data::ExponentialHistogram(ExponentialHistogram {
+            data_points: vec![ExponentialHistogramDataPoint {
+                exemplars: vec![exemplar()],
+                ..ExponentialHistogramDataPoint::default()
+            }],
+            ..ExponentialHistogram::default()
+        }),
+    ];
+    for data in datas {
+        let mut request = metrics(1);
+        request.resource_metrics[0].scope_metrics[0].metrics[0].data = Some(data);
+        let changed = rules().apply(Signal::Metrics, &request.encode_to_vec());
+        let changed = ExportMetricsServiceRequest::decode(changed.as_slice()).unwrap();
+        let exemplars = match &changed.resource_metrics[0].scope_metrics[0].metrics[0].data {
+            Some(Data::Gauge(gauge)) => &gauge.data_points[0].exemplars,
+            Some(Data::Histogram(histogram)) => &histogram.data_points[0].exemplars,
+            Some(Data::ExponentialHistogram(histogram)) => &histogram.data_points[0].exemplars,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(shown(&exemplars[0].filtered_attributes), expected);
+    }
 }
