@@ -1,18 +1,24 @@
 //! The randomness of the trace that an item belongs to.
 
 use crate::codec::msgpack::{MapView, Reader, Token};
+use crate::codec::native::find_trace_context;
 use crate::codec::records::{Event, Telemetry};
 use crate::model::{Signal, TraceId};
 use crate::sampling::{OtState, Randomness};
 
-/// What decides about the trace of a span or OTLP log, by the OpenTelemetry specification,
-/// "TraceState: Probability Sampling": what a span's trace state says, or else the trace id. `None`
-/// for what belongs to no trace.
+/// What decides about the trace of a span or a log, by the OpenTelemetry specification,
+/// "TraceState: Probability Sampling": what a span's trace state says, or else the trace id. An
+/// ordinary log has it in the spellings of the common log libraries. `None` for what belongs to no
+/// trace.
 pub(super) fn randomness(
     signal: Signal,
     event: &Event<'_>,
     telemetry: Option<&Telemetry<'_>>,
 ) -> Option<Randomness> {
+    if telemetry.is_none() {
+        let context = find_trace_context(event.body, event.metadata);
+        return context.map(|context| Randomness::of_trace(context.trace_id));
+    }
     let body = MapView::new(event.body);
     let id = match signal {
         Signal::Traces => body.get(b"trace_id"),

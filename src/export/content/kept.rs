@@ -4,7 +4,6 @@ use super::super::settings::KeptFor;
 use super::super::trace;
 use super::errors::is_error;
 use crate::codec::msgpack::{MapView, Reader, Token};
-use crate::codec::native::find_trace_context;
 use crate::codec::records::{Event, Telemetry};
 use crate::genai::FINDINGS;
 use crate::model::{Signal, TraceId};
@@ -44,14 +43,8 @@ fn has_findings(event: &Event<'_>, telemetry: Option<&Telemetry<'_>>) -> bool {
 /// What decides about an item: its trace, so that all of a trace goes the same way, and the same
 /// way at every endpoint of one percentage. What belongs to no trace decides for itself.
 fn randomness(event: &Event<'_>, telemetry: Option<&Telemetry<'_>>) -> Randomness {
-    let of_trace = match telemetry {
-        Some(telemetry) => {
-            trace::randomness(telemetry.signal.unwrap_or(Signal::Logs), event, Some(telemetry))
-        }
-        None => find_trace_context(event.body, event.metadata)
-            .map(|context| Randomness::of_trace(context.trace_id)),
-    };
-    of_trace.unwrap_or_else(|| {
+    let signal = telemetry.and_then(|telemetry| telemetry.signal).unwrap_or(Signal::Logs);
+    trace::randomness(signal, event, telemetry).unwrap_or_else(|| {
         let hash = xxhash_rust::xxh3::xxh3_128(event.raw);
         Randomness::of_trace(TraceId(hash.to_be_bytes()))
     })

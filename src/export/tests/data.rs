@@ -101,15 +101,20 @@ pub(in crate::export) fn log_chunk(request: &ExportLogsServiceRequest) -> Vec<u8
 }
 
 pub(in crate::export) fn plain_log(words: &str) -> Vec<u8> {
+    plain_record(&[("log", words), ("level", "error")])
+}
+
+/// An ordinary log whose body is a map of texts.
+pub(in crate::export) fn plain_record(pairs: &[(&str, &str)]) -> Vec<u8> {
     let mut event = Vec::new();
     array_header(&mut event, 2);
     array_header(&mut event, 2);
     ext(&mut event, 0, &[0, 0, 0, 5, 0, 0, 0, 0]);
     map_header(&mut event, 0);
-    map_header(&mut event, 2);
-    str(&mut event, "log");
-    str(&mut event, words);
-    str(&mut event, "level");
-    str(&mut event, "error");
+    map_header(&mut event, u32::try_from(pairs.len()).unwrap());
+    for (key, value) in pairs {
+        str(&mut event, key);
+        str(&mut event, value);
+    }
     event
 }

@@ -7,7 +7,8 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 
 use super::data::{
-    log_chunk, logs, metric_chunk, metrics, plain_log, span, text, trace_chunk, traces,
+    log_chunk, logs, metric_chunk, metrics, plain_log, plain_record, span, text, trace_chunk,
+    traces,
 };
 use super::receiver::Receiver;
 use super::{Bench, Fate, endpoint};
@@ -93,6 +94,28 @@ fn a_percentage_keeps_whole_traces_and_says_so() {
     assert_eq!(got.len(), 1);
     assert_eq!(receiver.seen().len(), 3);
     assert_eq!(nothing.seen().len(), 2);
+}
+
+/// Scenario: ordinary logs that name their traces, for an endpoint that gets half of the traces.
+/// Guarantees: it gets those whose spans it gets.
+#[test]
+fn ordinary_logs_go_the_way_of_their_traces() {
+    let receiver = Receiver::accepting();
+    let mut half = endpoint("half", &receiver);
+    half.sampling_percentage = Some(50.0);
+    let bench = Bench::new(vec![half]);
+    let of = |name: &str, end: &str| {
+        let id = format!("010203040506070809{end}");
+        plain_record(&[("log", name), ("trace_id", &id), ("span_id", "0102030405060708")])
+    };
+    let mut chunk = of("above", "ff000000000000");
+    chunk.extend(of("below", "01000000000000"));
+    assert_eq!(bench.deliver(1, &chunk), Fate::Done);
+    let got: Vec<ExportLogsServiceRequest> = receiver.messages("/v1/logs");
+    let logs = &got[0].resource_logs[0].scope_logs[0].log_records;
+    let bodies: Vec<_> = logs.iter().map(|log| format!("{:?}", log.body)).collect();
+    assert!(bodies.len() == 1 && bodies[0].contains("above"), "{bodies:?}");
+    assert_eq!(bench.count("filtered_items_total", &["half"]), 1);
 }
 
 #[test]
