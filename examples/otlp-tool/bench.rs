@@ -160,7 +160,7 @@ const ROWS: &[Row] = &[
     Row::new("P6", "5000 spans/s for a minute: peak MiB over stock", (Shape::Genai, HTTP, 300_000), BARE, Figure::Memory, Some(10.0)).at_rate(5000),
     Row::new("P7", "answer p99, HTTP: ms", GENAI, BARE, Figure::Delay, Some(1.5)),
     Row::new("P8", "HTTP: spans/s", GENAI, BARE, Figure::Throughput, Some(1.3)),
-    Row::new("P9", "three endpoints against one of ours: CPU", GENAI, (PLAIN, THREE), Figure::Cpu, Some(2.0)),
+    Row::new("P9", "three endpoints against one of ours: CPU", GENAI, (PLAIN, THREE), Figure::Cpu, Some(1.4)),
     Row::new("P10", "one of three endpoints hangs: spans/s at the others", HANGING, (THREE, Side::OneHangs), Figure::Delivery, Some(0.9)),
     Row::new("P11", "head sampling 10 %: CPU", GENAI, HEAD, Figure::Cpu, Some(0.6)),
     Row::new("P12", "tail by latency, wait 2 s: CPU", LATENCY, TAIL, Figure::Cpu, Some(0.8)),

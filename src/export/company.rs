@@ -32,7 +32,8 @@ pub(super) async fn send(endpoint: &Endpoint, part: &Arc<Part>) -> Sent {
     if alone || endpoint.free_slots() > 0 {
         return endpoint.send(part, None).await;
     }
-    let limit = endpoint.allowed().min(endpoint.max_request_size);
+    let bytes = endpoint.allowed().min(endpoint.max_request_size).min(MOST);
+    let limit = Limit { bytes, items: endpoint.max_request_items };
     let (role, told) = endpoint.company.wait(part, limit);
     if let Role::Lead(lead) = role {
         send_together(endpoint, lead).await;
@@ -92,6 +93,13 @@ impl Member {
 /// Requests that will go together; `None` once they are on their way.
 type Joined = Arc<Mutex<Option<Vec<Member>>>>;
 
+/// How large a joined request may be.
+#[derive(Clone, Copy)]
+struct Limit {
+    bytes: usize,
+    items: usize,
+}
+
 /// What waits at one endpoint.
 #[derive(Default)]
 pub(super) struct Company {
@@ -126,16 +134,16 @@ impl Drop for Lead {
 }
 
 impl Company {
-    /// Lets a request wait together with others, `limit` bytes at most in all. The receiver gets
-    /// what came of it; it gets nothing if nothing was sent.
-    fn wait(&self, part: &Arc<Part>, limit: usize) -> (Role, oneshot::Receiver<Sent>) {
+    /// Lets a request wait together with others, within a limit in all. The receiver gets what came
+    /// of it; it gets nothing if nothing was sent.
+    fn wait(&self, part: &Arc<Part>, limit: Limit) -> (Role, oneshot::Receiver<Sent>) {
         let (tell, told) = oneshot::channel();
         let mut member = Some(Member { part: Arc::clone(part), tell });
         let mut open = lock(&self.open);
         let slot = open.get_mut(part.signal.index());
         if let Some(joined) = slot.as_ref().and_then(|slot| slot.as_ref())
             && let Some(others) = lock(joined).as_mut()
-            && has_room(others, part, limit.min(MOST))
+            && has_room(others, part, limit)
         {
             others.extend(member.take());
         }
@@ -161,9 +169,11 @@ fn join(members: &[Member]) -> Option<Arc<Part>> {
     Some(Arc::new(Part::new(first.part.signal, items, body)))
 }
 
-fn has_room(others: &[Member], part: &Part, limit: usize) -> bool {
-    let size: usize = others.iter().map(|other| other.part.size()).sum();
-    size.saturating_add(part.size()) <= limit
+fn has_room(others: &[Member], part: &Part, limit: Limit) -> bool {
+    let bytes: usize = others.iter().map(|other| other.part.size()).sum();
+    let items: usize = others.iter().map(|other| other.part.items).sum();
+    bytes.saturating_add(part.size()) <= limit.bytes
+        && items.saturating_add(part.items) <= limit.items
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -173,6 +183,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const WIDE: Limit = Limit { bytes: 100, items: 100 };
 
     fn part(signal: Signal, body: &[u8]) -> Arc<Part> {
         Arc::new(Part::new(signal, 1, body.to_vec()))
@@ -188,10 +200,11 @@ mod tests {
     #[test]
     fn those_of_one_signal_go_together_up_to_the_limit() {
         let company = Company::default();
-        let (first, _first) = company.wait(&part(Signal::Logs, b"one"), 7);
-        let (other, _other) = company.wait(&part(Signal::Traces, b"two"), 7);
-        let (second, _second) = company.wait(&part(Signal::Logs, b"thre"), 7);
-        let (third, _third) = company.wait(&part(Signal::Logs, b"four"), 7);
+        let limit = Limit { bytes: 7, items: 10 };
+        let (first, _first) = company.wait(&part(Signal::Logs, b"one"), limit);
+        let (other, _other) = company.wait(&part(Signal::Traces, b"two"), limit);
+        let (second, _second) = company.wait(&part(Signal::Logs, b"thre"), limit);
+        let (third, _third) = company.wait(&part(Signal::Logs, b"four"), limit);
         assert!(matches!(second, Role::Follow));
         let joined = join(&lead(first).set_off()).unwrap();
         assert_eq!((joined.bytes(), joined.items), (&b"onethre"[..], 2));
@@ -200,19 +213,30 @@ mod tests {
     }
 
     #[test]
+    fn they_are_no_more_items_than_a_request_may_have() {
+        let company = Company::default();
+        let limit = Limit { bytes: 100, items: 2 };
+        let (first, _first) = company.wait(&part(Signal::Logs, b"one"), limit);
+        let (second, _second) = company.wait(&part(Signal::Logs, b"two"), limit);
+        let (third, _third) = company.wait(&part(Signal::Logs, b"three"), limit);
+        assert!(matches!(second, Role::Follow));
+        assert_eq!((lead(first).set_off().len(), lead(third).set_off().len()), (2, 1));
+    }
+
+    #[test]
     fn who_comes_after_they_set_off_leads_anew() {
         let company = Company::default();
-        let (first, _first) = company.wait(&part(Signal::Logs, b"one"), 100);
+        let (first, _first) = company.wait(&part(Signal::Logs, b"one"), WIDE);
         assert_eq!(lead(first).set_off().len(), 1);
-        let (second, _second) = company.wait(&part(Signal::Logs, b"two"), 100);
+        let (second, _second) = company.wait(&part(Signal::Logs, b"two"), WIDE);
         assert_eq!(lead(second).set_off().len(), 1);
     }
 
     #[test]
     fn a_leader_that_is_ended_leaves_nobody_waiting() {
         let company = Company::default();
-        let (first, _first) = company.wait(&part(Signal::Logs, b"one"), 100);
-        let (_second, mut told) = company.wait(&part(Signal::Logs, b"two"), 100);
+        let (first, _first) = company.wait(&part(Signal::Logs, b"one"), WIDE);
+        let (_second, mut told) = company.wait(&part(Signal::Logs, b"two"), WIDE);
         drop(first);
         assert_eq!(told.try_recv(), Err(oneshot::error::TryRecvError::Closed));
     }

@@ -98,11 +98,14 @@ impl<'a> Builders<'a> {
 
     /// The builder for one more item of about `size` bytes.
     fn room(&mut self, signal: Signal, size: usize) -> Option<&mut RequestBuilder> {
-        let limit = self.view.max_request_size;
+        let (limit, most) = (self.view.max_request_size, self.view.max_request_items);
         let slot = self.open.get_mut(signal.index())?;
-        if let Some(full) =
-            slot.take_if(|open| !open.is_empty() && open.encoded_len().saturating_add(size) > limit)
-        {
+        // A metric with more points than are allowed is cut when it is sent.
+        let is_full = |open: &mut RequestBuilder| {
+            !open.is_empty()
+                && (open.encoded_len().saturating_add(size) > limit || open.items() >= most)
+        };
+        if let Some(full) = slot.take_if(is_full) {
             self.lane.parts.push(Arc::new(close(signal, full)));
         }
         let expected = std::mem::take(&mut self.expected);
@@ -346,9 +349,11 @@ impl<'a> Encoder<'a> {
         if native.items == 0 {
             return;
         }
-        let size = native.request.len();
-        let whole =
-            |lane: &Builders<'_>| !lane.view.selective && size <= lane.view.max_request_size;
+        let (size, items) = (native.request.len(), native.items);
+        let whole = |lane: &Builders<'_>| {
+            let view = lane.view;
+            !view.selective && size <= view.max_request_size && items <= view.max_request_items
+        };
         if self.lanes.iter().flatten().any(|lane| !whole(lane)) {
             self.transcoded(signal, &native, &whole);
         }

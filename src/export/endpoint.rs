@@ -40,6 +40,7 @@ pub(super) struct Endpoint {
     pub(super) company: Company,
     limit: Mutex<SizeLimit>,
     pub(super) max_request_size: usize,
+    pub(super) max_request_items: usize,
     credentials: Option<Credentials>,
     pub(super) header_from: Vec<HeaderFrom>,
     letters: Option<Letters>,
@@ -132,6 +133,7 @@ impl Endpoint {
             company: Company::default(),
             limit: Mutex::new(SizeLimit::default()),
             max_request_size: settings.max_request_size,
+            max_request_items: settings.max_request_items,
             credentials: Credentials::new(settings, log)?,
             header_from: settings.header_from.clone(),
             letters: Letters::new(settings, max_in_flight, counters, log)?,
@@ -225,7 +227,9 @@ impl Endpoint {
     async fn deliver_one(&self, work: Work) -> (u32, Units) {
         // Profiles share one dictionary in each request, so that they are not cut by size.
         let whole = work.part.signal == Signal::Profiles;
-        let small = || work.done.is_none() && work.part.size() <= self.allowed();
+        let fits =
+            || work.part.size() <= self.allowed() && work.part.items <= self.max_request_items;
+        let small = || work.done.is_none() && fits();
         if self.header_from.is_empty() && (whole || small()) {
             match company::send(self, &work.part).await {
                 Sent::Done => return (work.number, Units::All),

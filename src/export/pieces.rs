@@ -156,7 +156,8 @@ impl Sender<'_> {
 
     /// Units in pieces as the endpoint is known to take them.
     fn cut(&self, units: Vec<usize>) -> VecDeque<Vec<usize>> {
-        let pieces = self.batch.cut(&units, self.endpoint.allowed());
+        let (limit, most) = (self.endpoint.allowed(), self.endpoint.max_request_items);
+        let pieces = self.batch.cut(&units, limit, most);
         if pieces.len() > 1 {
             self.endpoint.meters.split.add(1);
         }

@@ -172,6 +172,8 @@ pub struct EndpointSettings {
     pub tls: TlsSettings,
     /// Uncompressed bytes of a request at most, unless a single item is larger.
     pub max_request_size: usize,
+    /// Spans, data points and log records of a request at most.
+    pub max_request_items: usize,
 }
 
 /// Where the value of a header comes from.
@@ -276,6 +278,7 @@ impl EndpointSettings {
             sampling_percentage: None,
             tls: TlsSettings::default(),
             max_request_size: 4_000_000,
+            max_request_items: usize::MAX,
         }
     }
 

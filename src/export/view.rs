@@ -21,6 +21,7 @@ pub(super) struct View {
     pub(super) attributes: Option<Arc<AttributeRules>>,
     pub(super) selective: bool,
     pub(super) max_request_size: usize,
+    pub(super) max_request_items: usize,
 }
 
 /// Which part of the traces an endpoint gets.
@@ -54,6 +55,7 @@ impl View {
             attributes: endpoint.attributes.clone(),
             selective: endpoint.is_selective(),
             max_request_size: endpoint.max_request_size,
+            max_request_items: endpoint.max_request_items,
         }
     }
 
@@ -65,7 +67,8 @@ impl View {
     /// signals are sorted out request by request.
     pub(super) fn shares_with(&self, other: &Self) -> bool {
         let plain = |view: &Self| !view.selective && view.attributes.is_none();
-        plain(self) && plain(other) && self.max_request_size == other.max_request_size
+        let limits = |view: &Self| (view.max_request_size, view.max_request_items);
+        plain(self) && plain(other) && limits(self) == limits(other)
     }
 
     /// Whether an item is for this endpoint.

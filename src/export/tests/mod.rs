@@ -7,6 +7,7 @@ mod delivery;
 mod groups;
 mod hanging;
 mod headers;
+mod items;
 mod json;
 mod letters;
 mod ordinary;

@@ -274,15 +274,15 @@ impl<'a> Batch<'a> {
         resource.saturating_add(head.size())
     }
 
-    /// Cuts units into runs that make requests of about `limit` bytes at most, each of at least one
-    /// unit.
-    pub(super) fn cut(&self, units: &[usize], limit: usize) -> Vec<Vec<usize>> {
+    /// Cuts units into runs of `most` units at most that make requests of about `limit` bytes at
+    /// most, each of at least one unit.
+    pub(super) fn cut(&self, units: &[usize], limit: usize, most: usize) -> Vec<Vec<usize>> {
         let mut pieces: Vec<Vec<usize>> = Vec::new();
         let mut size = 0_usize;
         for (unit, more) in self.growth(units) {
             size = size.saturating_add(more);
             match pieces.last_mut() {
-                Some(piece) if size <= limit => piece.push(unit),
+                Some(piece) if size <= limit && piece.len() < most => piece.push(unit),
                 _ => {
                     pieces.push(vec![unit]);
                     let head = self.units.get(unit).map_or(0, |unit| self.head_size(unit.scope));

@@ -28,12 +28,14 @@ fn pieces_repeat_their_heads_and_hold_every_unit_once() {
     let every: Vec<usize> = (0..50).collect();
     assert_eq!(batch.build(&every, None), bytes);
     for limit in [1, 500, 1000, 5000, 100_000] {
-        let pieces = batch.cut(&every, limit);
+        let pieces = batch.cut(&every, limit, usize::MAX);
         let built: Vec<Vec<u8>> = pieces.iter().map(|piece| batch.build(piece, None)).collect();
         assert!(limit == 1 || built.iter().all(|piece| piece.len() <= limit), "{limit}");
         let found: Vec<Span> = built.iter().flat_map(|piece| spans(piece)).collect();
         assert_eq!(found, all);
     }
+    let lengths: Vec<usize> = batch.cut(&every, usize::MAX, 20).iter().map(Vec::len).collect();
+    assert_eq!(lengths, [20, 20, 10]);
     let resource = batch.resource(3);
     assert_eq!(attribute(resource, 1, "service.name").as_deref(), Some("shop"));
     assert_eq!(attribute(batch.item(3), batch.attributes_field(3), "k").unwrap().len(), 90);

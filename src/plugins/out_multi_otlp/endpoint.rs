@@ -21,11 +21,11 @@ pub(super) const HELP: &str = "endpoint.NAME.KEY: url, protocol (http/protobuf, 
     errors_only, findings_only, sample:PERCENT), \
     attributes.add (KEY=VALUE), attributes.drop, attributes.rename (OLD=NEW), attributes.hash, \
     attributes.hash_key; KEY is of the item, or of its resource as resource.KEY; sampling_percentage, \
-    max_request_size, dead_letter (name of an endpoint), dead_letter_file, dead_letter_file_size, \
+    max_request_size, max_request_items, dead_letter (name of an endpoint), dead_letter_file, dead_letter_file_size, \
     proxy, tls.ca_file, tls.crt_file, tls.key_file, tls.server_name, tls.verify.";
 
 /// Every key.
-const KEYS: [&str; 36] = [
+const KEYS: [&str; 37] = [
     "url",
     "protocol",
     "headers",
@@ -53,6 +53,7 @@ const KEYS: [&str; 36] = [
     "attributes.hash_key",
     "sampling_percentage",
     "max_request_size",
+    "max_request_items",
     "dead_letter",
     "dead_letter_file",
     "dead_letter_file_size",
@@ -77,7 +78,7 @@ const SECRET: [&str; 7] = [
 
 /// Keys that say what of a chunk an endpoint gets. The members of a group agree on them, because
 /// what one cannot take goes to another.
-pub(super) const VIEW: [&str; 11] = [
+pub(super) const VIEW: [&str; 12] = [
     "signals",
     "where",
     "on_error",
@@ -89,6 +90,7 @@ pub(super) const VIEW: [&str; 11] = [
     "attributes.hash_key",
     "sampling_percentage",
     "max_request_size",
+    "max_request_items",
 ];
 
 /// The longest timeout.
@@ -209,6 +211,7 @@ fn set(endpoint: &mut EndpointSettings, key: &str, value: &str) -> Result<(), Wr
         "content" => endpoint.content = content::parse(value)?,
         "sampling_percentage" => endpoint.sampling_percentage = Some(percentage(value)?),
         "max_request_size" => endpoint.max_request_size = request_size(value)?,
+        "max_request_items" => endpoint.max_request_items = request_items(value)?,
         "headers_file" => endpoint.credentials.headers_file = Some(PathBuf::from(value)),
         "header_from" => endpoint.header_from.extend(headers::parse_from(value)?),
         "bearer_token_file" => {
@@ -320,4 +323,9 @@ fn request_size(value: &str) -> Result<usize, Wrong> {
         .and_then(|size| usize::try_from(size).ok())
         .filter(|size| (1_000..=1_000_000_000).contains(size))
         .ok_or_else(|| "allowed: a size from 1k to 1g".to_owned())
+}
+
+fn request_items(value: &str) -> Result<usize, Wrong> {
+    let items = value.parse().ok().filter(|items| *items > 0);
+    items.ok_or_else(|| "allowed: a number from 1".to_owned())
 }

@@ -69,6 +69,16 @@ fn one(
         ));
         return;
     };
+    // Its own rules would have to be applied to items that were judged already: rather than sending
+    // what it is not to have, it says so.
+    let rules = endpoint::VIEW.iter().filter(|key| !key.starts_with("max_request_"));
+    for key in rules.filter(|key| endpoint::last(given, key).is_some()) {
+        parser.problem(format!(
+            "option 'endpoint.{other}.{key}': '{other}' gets the dead letters of '{}' as that one \
+             would have got them; write another endpoint with the same url for what has '{key}'",
+            endpoint.name
+        ));
+    }
     // What is wrong with it was told when it was read.
     let mut quiet = parser.silent();
     if let Some(settings) = endpoint::parse(&mut quiet, &other, given, &[]) {

@@ -120,8 +120,11 @@ impl Output for MultiOtlp {
     };
 
     fn open(options: &dyn Options, environment: Environment) -> Result<Self, OpenError> {
+        let from_host = |name: &str| options.host_value(name);
+        let misplaced = misplaced(&from_host);
         let options = FileOptions::read(options, Self::SPEC.options, &[]);
         let mut parser = Parser::over(&options);
+        misplaced.into_iter().for_each(|problem| parser.problem(problem));
         let settings = settings(&mut parser);
         let settings = parser.finish(settings)?;
         Ok(Self { exporter: Exporter::start(&settings, &environment)? })
@@ -134,6 +137,34 @@ impl Output for MultiOtlp {
     fn close(self, budget: Duration) {
         self.exporter.close(budget);
     }
+}
+
+/// What is wrong with options that the host takes for one address of an output; here each endpoint
+/// has its own, and nothing that is given goes unheard.
+fn misplaced(from_host: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
+    let is = |name: &str, value: &str| from_host(name).is_some_and(|given| given == value);
+    let mut all = Vec::new();
+    for name in ["host", "port"].into_iter().filter(|name| from_host(name).is_some()) {
+        all.push(format!(
+            "option '{name}': each endpoint has its own; write for example \
+             'endpoint.main.url: http://127.0.0.1:4318'"
+        ));
+    }
+    if is("tls", "on") {
+        all.push(
+            "option 'tls': each endpoint has its own; write 'https' in its 'endpoint.NAME.url'"
+                .to_owned(),
+        );
+    }
+    let files = ["tls.ca_file", "tls.crt_file", "tls.key_file", "tls.key_passwd"];
+    let files = files.into_iter().filter(|name| from_host(name).is_some());
+    for name in files.chain(is("tls.verify", "off").then_some("tls.verify")) {
+        all.push(format!(
+            "option '{name}': each endpoint has its own; allowed: endpoint.NAME.tls.ca_file, \
+             tls.crt_file, tls.key_file, tls.server_name, tls.verify"
+        ));
+    }
+    all
 }
 
 fn settings(parser: &mut Parser<'_>) -> Settings {
@@ -173,8 +204,8 @@ fn settings(parser: &mut Parser<'_>) -> Settings {
     }
     for name in &names {
         match sources.endpoints.get(name) {
-            // It was read with its group, and counts for itself too.
-            Some(given) if groups.has(name) => {
+            // It was read with its group, which may say more of it, and counts for itself too.
+            Some(given) if groups.has(name) && !groups.expanded.contains(name) => {
                 endpoints.extend(endpoint::parse(parser, name, given, &[]));
             }
             Some(_) => {}

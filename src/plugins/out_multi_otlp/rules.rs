@@ -18,12 +18,15 @@ pub(super) fn parse(given: &Given) -> Result<Option<AttributeRules>, Wrong> {
     let mut rules = AttributeRules::default();
     for text in all("attributes.add") {
         for (key, value) in pairs(text, "attributes.add")? {
+            whole(&key, "attributes.add")?;
             rules.add.push((AttributeKey::parse(&key), value));
         }
     }
     for text in all("attributes.rename") {
         for (old, new) in pairs(text, "attributes.rename")? {
             let (old, new) = (AttributeKey::parse(&old), AttributeKey::parse(&new));
+            whole(&old.name, "attributes.rename")?;
+            whole(&new.name, "attributes.rename")?;
             if old.of_resource != new.of_resource {
                 let words = "a name stays where it is: write resource.OLD=resource.NEW";
                 return Err(("attributes.rename", words.to_owned()));
@@ -44,6 +47,14 @@ pub(super) fn parse(given: &Given) -> Result<Option<AttributeRules>, Wrong> {
         rules.digest = Digest::keyed(key.as_bytes());
     }
     Ok((!rules.is_empty()).then_some(rules))
+}
+
+/// Refuses a name that stands for several.
+fn whole(name: &str, option: &'static str) -> Result<(), Wrong> {
+    if name.ends_with('*') {
+        return Err((option, format!("'{name}': a '*' can stand only in drop and hash")));
+    }
+    Ok(())
 }
 
 /// `key=value`, several separated by commas; a comma that no `key=` follows belongs to the value.

@@ -338,3 +338,80 @@ fn content_and_attribute_rules_are_read() {
     }
     assert!(!problems.join(" ").contains("hush"));
 }
+
+fn problems(given: &[(&str, &str)]) -> Vec<String> {
+    read(given).unwrap_err().0
+}
+
+#[test]
+fn what_one_endpoint_cannot_have_together_is_told() {
+    let found = problems(&[
+        ("endpoint.a.url", "http://a"),
+        ("endpoint.a.header_from", "x=resource.tenant.id, y=attributes.project, z=scope.s"),
+        ("endpoint.a.attributes.drop", "resource.tenant.*"),
+        ("endpoint.a.attributes.rename", "project=team"),
+        ("endpoint.a.dead_letter", "rest"),
+        ("endpoint.b.url", "http://b"),
+        ("endpoint.b.attributes.rename", "old.*=new"),
+        ("endpoint.c.url", "http://c"),
+        ("endpoint.c.attributes.add", "k*=v"),
+        ("endpoint.c.max_request_items", "0"),
+        ("endpoint.rest.url", "http://rest"),
+        ("endpoint.rest.content", "drop"),
+    ]);
+    for expected in [
+        "'endpoint.a.header_from': 'tenant.id' is not there any more after 'attributes.drop'",
+        "'endpoint.a.header_from': 'project' is not there any more after 'attributes.rename'",
+        "'endpoint.rest.content': 'rest' gets the dead letters of 'a'",
+        "'endpoint.b.attributes.rename': 'old.*': a '*' can stand only in drop and hash",
+        "'endpoint.c.attributes.add': 'k*': a '*'",
+        "'endpoint.c.max_request_items': '0' is not allowed; allowed: a number from 1",
+    ] {
+        assert!(found.iter().any(|p| p.contains(expected)), "{expected}: {found:#?}");
+    }
+    assert_eq!(found.len(), 6, "{found:#?}");
+    let settings = read(&[
+        ("endpoint.a.url", "http://a"),
+        ("endpoint.a.header_from", "x=resource.tenant.id"),
+        ("endpoint.a.attributes.drop", "tenant.id"),
+        ("endpoint.a.attributes.hash", "resource.tenant.id"),
+        ("endpoint.a.max_request_items", "8192"),
+    ]);
+    assert_eq!(settings.unwrap().endpoints[0].max_request_items, 8192);
+}
+
+#[test]
+fn a_member_named_also_by_itself_has_what_its_group_of_all_says() {
+    let settings = read(&[
+        ("endpoints", "a"),
+        ("endpoint.a.url", "http://a"),
+        ("endpoint.b.url", "http://b"),
+        ("group.both.members", "a, b"),
+        ("group.both.mode", "all"),
+        ("group.both.content", "drop"),
+    ]);
+    let endpoints = settings.unwrap().endpoints;
+    let shown: Vec<_> = endpoints.iter().map(|e| (e.name.as_str(), e.content)).collect();
+    assert_eq!(shown, [("a", Content::Drop), ("b", Content::Drop)]);
+}
+
+#[test]
+fn what_the_host_takes_for_one_address_is_told() {
+    let given = [("host", "a"), ("tls", "on"), ("tls.ca_file", "/ca"), ("tls.verify", "off")];
+    let of = |name: &str| {
+        given.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+    };
+    let found = misplaced(&of);
+    for (name, expected) in
+        ["host", "tls", "tls.ca_file", "tls.verify"].into_iter().zip([".url", "https", ".tls.", ""])
+    {
+        let told = found.iter().find(|told| told.starts_with(&format!("option '{name}'")));
+        assert!(told.is_some_and(|told| told.contains(expected)), "{name}: {found:#?}");
+    }
+    let usual = |name: &str| match name {
+        "tls" => Some("off".to_owned()),
+        "tls.verify" => Some("on".to_owned()),
+        _ => None,
+    };
+    assert_eq!(misplaced(&usual), Vec::<String>::new());
+}

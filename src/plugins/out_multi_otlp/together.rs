@@ -10,7 +10,9 @@ use http::{HeaderValue, Uri};
 use super::endpoint::{Given, last, parse_url};
 use super::rules;
 use crate::config::{Parser, parse_list, parse_size};
-use crate::export::{DeadLetter, EndpointSettings, OAuth2Settings, Protocol};
+use crate::export::{
+    AttributeKey, AttributeRules, DeadLetter, EndpointSettings, OAuth2Settings, Protocol, Source,
+};
 
 /// The size of a file of dead letters, unless configured.
 const LETTERS_SIZE: u64 = 100_000_000;
@@ -50,7 +52,11 @@ pub(super) fn check(
         problems.push(format!("{}: gRPC goes through a proxy only with https", option("proxy")));
     }
     match rules::parse(given) {
-        Ok(rules) => endpoint.attributes = rules.map(Arc::new),
+        Ok(rules) => {
+            let gone = rules.iter().flat_map(|rules| headers_without_source(endpoint, rules));
+            problems.extend(gone.map(|problem| format!("{}: {problem}", option("header_from"))));
+            endpoint.attributes = rules.map(Arc::new);
+        }
         Err((key, problem)) => problems.push(format!("{}: {problem}", option(key))),
     }
     match letter_file(given) {
@@ -59,6 +65,24 @@ pub(super) fn check(
         Err((key, problem)) => problems.push(format!("{}: {problem}", option(key))),
     }
     problems.into_iter().for_each(|problem| parser.problem(problem));
+}
+
+/// Headers whose attribute is gone when they are read: the rules for attributes come first.
+fn headers_without_source(endpoint: &EndpointSettings, rules: &AttributeRules) -> Vec<String> {
+    let gone = |source: &Source| {
+        let (of_resource, key) = match source {
+            Source::Resource(key) => (true, key),
+            Source::Item(key) => (false, key),
+            Source::Scope(_) => return None,
+        };
+        let is = |rule: &AttributeKey| rule.is(of_resource, key.as_bytes());
+        let renamed = || rules.rename.iter().any(|(old, _)| is(old));
+        let stays = rules.add.iter().any(|(added, _)| is(added));
+        let rule = if rules.drop.iter().any(is) { "attributes.drop" } else { "attributes.rename" };
+        let is_gone = !stays && (rule == "attributes.drop" || renamed());
+        is_gone.then(|| format!("'{key}' is not there any more after '{rule}', which comes first"))
+    };
+    endpoint.header_from.iter().filter_map(|header| gone(&header.source)).collect()
 }
 
 /// The key of an option and what is wrong with it.
