@@ -18,6 +18,7 @@ use super::endpoint::{Endpoint, Sent, Verdict};
 use super::meters::Loss;
 use super::part::Part;
 use crate::model::Signal;
+use crate::routing::FailureReason;
 
 /// Larger requests, in uncompressed bytes, go alone: they are worth a round trip of their own.
 const SMALL: usize = 256 * 1024;
@@ -47,8 +48,13 @@ async fn send_together(endpoint: &Endpoint, lead: Lead) {
     }
     let Some(whole) = join(&members) else { return };
     let verdict = endpoint.exchange(&whole, None).await;
-    let is_refused =
-        matches!(verdict, Verdict::Sent(Sent::TooLarge(_)) | Verdict::Refused(Loss::Failed(_), _));
+    let is_refused = match &verdict {
+        // Too much for now, whoever sends it.
+        Verdict::Refused(Loss::Failed(FailureReason::Exhausted), _) => false,
+        Verdict::Refused(Loss::Failed(_), _) => true,
+        Verdict::Sent(sent) => matches!(sent, Sent::TooLarge(_) | Sent::Unclear(_)),
+        Verdict::Refused(Loss::Rejected, _) => false,
+    };
     if members.len() > 1 {
         endpoint.meters.joined.add_items(members.len());
         if is_refused {

@@ -66,6 +66,9 @@ pub(super) enum Sent {
     Later,
     /// A smaller one may be accepted. Holds the endpoint's words.
     TooLarge(String),
+    /// It will not be accepted later, and it is not known whether a smaller one would be. Holds the
+    /// endpoint's words.
+    Unclear(String),
 }
 
 /// What an answer means for the request.
@@ -194,7 +197,7 @@ impl Endpoint {
         let Some(_pass) = self.admit().await else { return };
         let reply = self.attempt(&Part::new(signal, 0, Vec::new()), None).await;
         match reply.answer {
-            Answer::Accepted | Answer::Refused(_) => self.back(),
+            Answer::Accepted | Answer::Refused(_) | Answer::Unclear => self.back(),
             Answer::Retry { reason, after } => {
                 self.meters.failed(reason);
                 self.gone(reason, after);
@@ -221,14 +224,16 @@ impl Endpoint {
         // Profiles share one dictionary in each request, so that they are not cut by size.
         let whole = work.part.signal == Signal::Profiles;
         let small = || work.done.is_none() && work.part.size() <= self.allowed();
+        let mut refused = None;
         if self.header_from.is_empty() && (whole || small()) {
             match company::send(self, &work.part).await {
                 Sent::Done => return (work.number, Units::All),
                 Sent::Later => return (work.number, Units::None),
                 Sent::TooLarge(_) => {}
+                Sent::Unclear(words) => refused = Some(words),
             }
         }
-        (work.number, Box::pin(pieces::deliver(self, &work.part, work.done)).await)
+        (work.number, Box::pin(pieces::deliver(self, &work.part, work.done, refused)).await)
     }
 
     /// Sends one request with these headers beside the endpoint's own.
@@ -386,6 +391,11 @@ impl Endpoint {
                 self.limit().refuse(part.size(), stated_limit(&reply.words), clock::now());
                 Verdict::Sent(Sent::TooLarge(reply.words))
             }
+            Answer::Unclear => {
+                self.back();
+                self.meters.failed(FailureReason::Exhausted);
+                Verdict::Sent(Sent::Unclear(reply.words))
+            }
             Answer::Refused(reason) => {
                 self.back();
                 self.meters.failed(reason);
@@ -458,7 +468,7 @@ impl Endpoint {
         f64::from(u32::from_le_bytes([a, b, c, d])) / f64::from(u32::MAX)
     }
 
-    fn limit(&self) -> MutexGuard<'_, SizeLimit> {
+    pub(super) fn limit(&self) -> MutexGuard<'_, SizeLimit> {
         self.limit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
