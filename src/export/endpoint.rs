@@ -91,18 +91,16 @@ impl Drop for Pass<'_> {
     }
 }
 
-/// A request that waits for its answer, also when its task is ended.
+/// A request that waits for its token or its answer, also when its task is ended.
 struct Waiting<'a> {
     endpoint: &'a Endpoint,
-    start: Tick,
     took: Option<Duration>,
 }
 
 impl<'a> Waiting<'a> {
     fn begin(endpoint: &'a Endpoint) -> Self {
-        let start = clock::now();
-        endpoint.pace().begin(start);
-        Self { endpoint, start, took: None }
+        endpoint.pace().begin(clock::now());
+        Self { endpoint, took: None }
     }
 }
 
@@ -158,6 +156,11 @@ impl Endpoint {
     /// Whether nothing was answered for longer than usual, although something is to be.
     pub(super) fn hangs(&self) -> bool {
         self.hurried && self.pace().hangs(clock::now())
+    }
+
+    /// When it answered last.
+    pub(super) fn answered(&self) -> Tick {
+        self.pace().answered()
     }
 
     pub(super) fn name(&self) -> &str {
@@ -318,6 +321,8 @@ impl Endpoint {
     }
 
     async fn attempt(&self, part: &Part, headers: Option<&HeaderMap>) -> Reply {
+        // A service of tokens may hang as well.
+        let mut waiting = Waiting::begin(self);
         let mut changing = HeaderMap::new();
         let mut headers = headers;
         if let Some(credentials) = &self.credentials {
@@ -330,9 +335,9 @@ impl Endpoint {
         if !changing.is_empty() {
             headers = Some(&changing);
         }
-        let mut waiting = Waiting::begin(self);
+        let start = clock::now();
         let reply = self.client.send(part, headers).await;
-        let took = clock::now().since(waiting.start);
+        let took = clock::now().since(start);
         if !matches!(reply.answer, Answer::Retry { .. }) {
             waiting.took = Some(took);
         }
