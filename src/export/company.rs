@@ -51,11 +51,10 @@ async fn send_together(endpoint: &Endpoint, lead: Lead) {
     let Some(whole) = join(&members) else { return };
     let verdict = endpoint.exchange(&whole, None).await;
     drop(pass);
-    let is_refused = matches!(
-        verdict,
-        Verdict::Sent(Sent::TooLarge(_))
-            | Verdict::Refused(Loss::Failed(FailureReason::Refused), _)
-    );
+    let is_refused = match &verdict {
+        Verdict::Refused(loss, _) => *loss == Loss::Failed(FailureReason::Refused),
+        Verdict::Sent(sent) => matches!(sent, Sent::TooLarge(_) | Sent::Unclear(_)),
+    };
     if members.len() > 1 {
         endpoint.meters.joined.add_items(members.len());
         if is_refused {

@@ -45,20 +45,21 @@ impl Destination {
         }
     }
 
-    /// How long to wait before asking whether it hangs; `None` is as long as it takes. A group has
-    /// others to turn to.
-    pub(super) fn patience(&self) -> Option<Duration> {
+    /// How long a chunk waits before it asks whether it is to wait on.
+    pub(super) fn patience(&self) -> Duration {
         match self {
-            Self::Endpoint(endpoint) => Some(endpoint.patience()),
-            Self::Group(_) => None,
+            Self::Endpoint(endpoint) => endpoint.patience(),
+            Self::Group(group) => group.patience(),
         }
     }
 
-    /// Whether nothing was answered for longer than usual, although something is to be.
-    pub(super) fn hangs(&self) -> bool {
+    /// Whether a chunk that has waited so long goes on without it: an endpoint has answered nothing
+    /// for longer than usual, and a group, which goes through its members one after the other, has
+    /// had the time of one.
+    pub(super) fn is_late(&self) -> bool {
         match self {
             Self::Endpoint(endpoint) => endpoint.hangs(),
-            Self::Group(_) => false,
+            Self::Group(_) => true,
         }
     }
 

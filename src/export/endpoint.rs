@@ -67,6 +67,9 @@ pub(super) enum Sent {
     Later,
     /// A smaller one may be accepted. Holds the endpoint's words.
     TooLarge(String),
+    /// It will not be accepted later, and it is not known whether a smaller one would be. Holds the
+    /// endpoint's words.
+    Unclear(String),
 }
 
 /// What an answer means for the request.
@@ -89,18 +92,16 @@ impl Drop for Pass<'_> {
     }
 }
 
-/// A request that waits for its answer, also when its task is ended.
+/// A request that waits for its token or its answer, also when its task is ended.
 struct Waiting<'a> {
     endpoint: &'a Endpoint,
-    start: Tick,
     took: Option<Duration>,
 }
 
 impl<'a> Waiting<'a> {
     fn begin(endpoint: &'a Endpoint) -> Self {
-        let start = clock::now();
-        endpoint.pace().begin(start);
-        Self { endpoint, start, took: None }
+        endpoint.pace().begin(clock::now());
+        Self { endpoint, took: None }
     }
 }
 
@@ -159,6 +160,11 @@ impl Endpoint {
         self.hurried && self.pace().hangs(clock::now())
     }
 
+    /// When it answered last.
+    pub(super) fn answered(&self) -> Tick {
+        self.pace().answered()
+    }
+
     pub(super) fn name(&self) -> &str {
         &self.name
     }
@@ -196,7 +202,7 @@ impl Endpoint {
         let Some(_pass) = self.admit().await else { return };
         let reply = self.attempt(&Part::new(signal, 0, Vec::new()), None).await;
         match reply.answer {
-            Answer::Accepted | Answer::Refused(_) => self.back(),
+            Answer::Accepted | Answer::Refused(_) | Answer::Unclear => self.back(),
             Answer::Retry { reason, after } => {
                 self.meters.failed(reason);
                 self.gone(reason, after);
@@ -230,14 +236,16 @@ impl Endpoint {
         let fits =
             || work.part.size() <= self.allowed() && work.part.items <= self.max_request_items;
         let small = || work.done.is_none() && fits();
+        let mut refused = None;
         if self.header_from.is_empty() && (whole || small()) {
             match company::send(self, &work.part).await {
                 Sent::Done => return (work.number, Units::All),
                 Sent::Later => return (work.number, Units::None),
                 Sent::TooLarge(_) => {}
+                Sent::Unclear(words) => refused = Some(words),
             }
         }
-        (work.number, Box::pin(pieces::deliver(self, &work.part, work.done)).await)
+        (work.number, Box::pin(pieces::deliver(self, &work.part, work.done, refused)).await)
     }
 
     /// Sends one request with these headers beside the endpoint's own.
@@ -324,6 +332,8 @@ impl Endpoint {
     }
 
     async fn attempt(&self, part: &Part, headers: Option<&HeaderMap>) -> Reply {
+        // A service of tokens may hang as well.
+        let mut waiting = Waiting::begin(self);
         let mut changing = HeaderMap::new();
         let mut headers = headers;
         if let Some(credentials) = &self.credentials {
@@ -336,9 +346,9 @@ impl Endpoint {
         if !changing.is_empty() {
             headers = Some(&changing);
         }
-        let mut waiting = Waiting::begin(self);
+        let start = clock::now();
         let reply = self.client.send(part, headers).await;
-        let took = clock::now().since(waiting.start);
+        let took = clock::now().since(start);
         if !matches!(reply.answer, Answer::Retry { .. }) {
             waiting.took = Some(took);
         }
@@ -398,6 +408,11 @@ impl Endpoint {
                 self.meters.failed(FailureReason::TooLarge);
                 self.limit().refuse(part.size(), stated_limit(&reply.words), clock::now());
                 Verdict::Sent(Sent::TooLarge(reply.words))
+            }
+            Answer::Unclear => {
+                self.back();
+                self.meters.failed(FailureReason::Exhausted);
+                Verdict::Sent(Sent::Unclear(reply.words))
             }
             Answer::Refused(reason) => {
                 self.back();
@@ -471,7 +486,7 @@ impl Endpoint {
         f64::from(u32::from_le_bytes([a, b, c, d])) / f64::from(u32::MAX)
     }
 
-    fn limit(&self) -> MutexGuard<'_, SizeLimit> {
+    pub(super) fn limit(&self) -> MutexGuard<'_, SizeLimit> {
         self.limit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

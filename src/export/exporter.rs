@@ -200,12 +200,16 @@ impl<'a> Making<'a> {
         }
     }
 
+    /// Whether one destination could hold up another.
+    const fn are_several(&self) -> bool {
+        self.settings.endpoints.len() + self.settings.groups.len() > 1
+    }
+
     fn endpoint(&mut self, settings: &EndpointSettings) {
         let (counters, log) = (&self.environment.counters, &self.environment.log);
         match Endpoint::new(settings, self.settings.max_in_flight, counters, log) {
             Ok(endpoint) => {
-                let several = self.settings.endpoints.len() + self.settings.groups.len() > 1;
-                let endpoint = if several { endpoint.hurried() } else { endpoint };
+                let endpoint = if self.are_several() { endpoint.hurried() } else { endpoint };
                 self.destinations.push(Destination::Endpoint(Arc::new(endpoint)));
             }
             Err(problem) => self.problems.push(problem.to_string()),
@@ -216,7 +220,10 @@ impl<'a> Making<'a> {
     fn group(&mut self, settings: &GroupSettings) {
         let (max, tasks) = (self.settings.max_in_flight, &self.tasks);
         match Group::new(settings, max, self.environment, tasks, &self.lookup) {
-            Ok(group) => self.destinations.push(Destination::Group(Arc::new(group))),
+            Ok(group) => {
+                let group = if self.are_several() { group.hurried() } else { group };
+                self.destinations.push(Destination::Group(Arc::new(group)));
+            }
             Err(problem) => self.problems.push(problem.to_string()),
         }
         if let Some(common) = settings.common() {
@@ -269,20 +276,19 @@ fn note(progress: &mut Progress, (endpoint, wanted, delivered): Outcome) -> bool
     false
 }
 
-/// What came of a delivery, unless its destination hangs: then the chunk need not wait.
+/// What came of a delivery, unless its destination is late: then the chunk need not wait.
 async fn answer_of(
     destination: Destination,
     mut told: oneshot::Receiver<Outcome>,
 ) -> Option<Outcome> {
-    while let Some(patience) = destination.patience() {
-        if let Ok(outcome) = tokio::time::timeout(patience, &mut told).await {
+    loop {
+        if let Ok(outcome) = tokio::time::timeout(destination.patience(), &mut told).await {
             return outcome.ok();
         }
-        if destination.hangs() {
+        if destination.is_late() {
             return None;
         }
     }
-    told.await.ok()
 }
 
 /// Ends a late delivery, also when its task is ended.

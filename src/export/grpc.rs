@@ -79,8 +79,13 @@ impl Status {
     }
 
     /// The status that a failing HTTP status stands for, by the gRPC document "HTTP to gRPC Status
-    /// Code Mapping".
+    /// Code Mapping"; 413, which has none there, comes from proxies and says what gRPC libraries
+    /// say with `RESOURCE_EXHAUSTED` and such words.
     pub(super) fn from_http(status: u16) -> Self {
+        if status == 413 {
+            let message = "HTTP status 413: the request is too large".to_owned();
+            return Self { code: 8, message, details: Vec::new() };
+        }
         let code = match status {
             400 => 13,
             401 => 16,
@@ -177,6 +182,21 @@ mod tests {
         headers.insert("grpc-status-details-bin", "!".parse().unwrap());
         let status = Status::from_headers(&headers).unwrap();
         assert_eq!((status.code, status.details.len()), (2, 0));
+    }
+
+    #[test]
+    fn a_failing_http_status_stands_for_a_grpc_status() {
+        use crate::routing::{Answer, FailureReason, grpc_answer};
+        let codes = [(400, 13), (401, 16), (403, 7), (404, 12), (413, 8), (429, 14), (503, 14)];
+        for (http, code) in codes {
+            let status = Status::from_http(http);
+            assert_eq!(status.code, code, "{http}");
+            assert!(status.message.contains(&format!("HTTP status {http}")));
+        }
+        assert_eq!(Status::from_http(500).code, 2);
+        let too_large = Status::from_http(413);
+        let answer = grpc_answer(too_large.code, &too_large.message, None);
+        assert_eq!(answer, Answer::Refused(FailureReason::TooLarge));
     }
 
     #[test]

@@ -155,7 +155,7 @@ pub(super) struct Meters {
 pub(super) struct EndpointMeters {
     sent: [Counter; 4],
     failed: [Counter; FailureReason::ALL.len()],
-    dropped: [Counter; 4],
+    dropped: [Counter; DROP_REASONS.len()],
     pub(super) filtered: Counter,
     pub(super) undecided: Counter,
     pub(super) content_removed: Counter,
@@ -173,10 +173,11 @@ pub(super) struct EndpointMeters {
 }
 
 /// The reasons of [`DROPPED`].
-const DROP_REASONS: [Loss; 4] = [
+const DROP_REASONS: [Loss; 5] = [
     Loss::Rejected,
     Loss::Failed(FailureReason::Refused),
     Loss::Failed(FailureReason::TooLarge),
+    Loss::Failed(FailureReason::Exhausted),
     Loss::Failed(FailureReason::BadAnswer),
 ];
 

@@ -11,6 +11,7 @@ use super::endpoint::{Endpoint, Sent};
 use super::part::Part;
 use super::settings::{Compression, HeaderFrom, Source};
 use super::units::{Batch, Shrunk, attribute, shrink};
+use crate::clock;
 use crate::model::Signal;
 use crate::routing::{FailureReason, Units};
 
@@ -21,8 +22,21 @@ const MAX_SHRINKS: usize = 16;
 /// for the host's next attempt.
 const MAX_VALUES: usize = 256;
 
+/// How many requests in a row, each a fraction of the one before, are refused in unclear words
+/// until it is clear that size is not why.
+const MAX_UNCLEAR: usize = 3;
+/// What is tried next of a request that was refused so: one part in this many.
+const FRACTION: usize = 4;
+
 /// Sends what is not done of a request, in pieces that the endpoint takes. Says what is done then.
-pub(super) async fn deliver(endpoint: &Endpoint, part: &Part, mut done: Units) -> Units {
+/// `refused` are the words in which the whole request was refused just now, if it was and they do
+/// not say whether it is too large.
+pub(super) async fn deliver(
+    endpoint: &Endpoint,
+    part: &Part,
+    mut done: Units,
+    refused: Option<String>,
+) -> Units {
     let body: Bytes = part.body(Compression::None);
     let plain = endpoint.header_from.is_empty();
     let read = if part.signal == Signal::Profiles && plain {
@@ -33,18 +47,23 @@ pub(super) async fn deliver(endpoint: &Endpoint, part: &Part, mut done: Units) -
     let batch = match read {
         Ok(batch) => batch,
         Err(why) => {
-            let (reason, what) = match plain {
-                true => (FailureReason::TooLarge, "it is too large and cannot be cut"),
-                false => (FailureReason::Refused, "it cannot be read for its headers"),
+            let (reason, words) = match (refused, plain) {
+                (Some(words), _) => (FailureReason::Exhausted, words),
+                (None, true) => {
+                    (FailureReason::TooLarge, format!("it is too large and cannot be cut: {why}"))
+                }
+                (None, false) => {
+                    (FailureReason::Refused, format!("it cannot be read for its headers: {why}"))
+                }
             };
-            let gone = endpoint.give_up(part, reason, &format!("{what}: {why}")).await;
+            let gone = endpoint.give_up(part, reason, &words).await;
             return if gone { Units::All } else { done };
         }
     };
     let missing: Vec<usize> = (0..batch.len()).filter(|unit| !done.has(*unit)).collect();
     let sender = Sender { endpoint, whole: part, batch: &batch };
     if endpoint.header_from.is_empty() {
-        sender.send(missing, None).await.into_iter().for_each(|unit| done.add(unit));
+        sender.send(missing, None, refused).await.into_iter().for_each(|unit| done.add(unit));
         return done.of(batch.len());
     }
     let groups = by_values(&endpoint.header_from, &batch, missing);
@@ -81,6 +100,24 @@ fn by_values(
     groups
 }
 
+/// Requests in a row that were refused in unclear words.
+#[derive(Default)]
+struct Row {
+    refused: usize,
+    /// The length of the smallest of them.
+    smallest: usize,
+}
+
+/// What to do after unclear words.
+enum Doubt {
+    /// Go on with what waits now.
+    TryOn,
+    /// The endpoint takes smaller requests than this one, which has this item alone.
+    Item(usize),
+    /// It is not for size: neither this piece nor what waits will be taken.
+    NotSize(Vec<usize>),
+}
+
 struct Sender<'a> {
     endpoint: &'a Endpoint,
     whole: &'a Part,
@@ -107,20 +144,55 @@ impl Sender<'_> {
                 None => {}
             }
         }
-        self.send(units, Some(&headers)).await
+        self.send(units, Some(&headers), None).await
     }
 
-    /// Sends units, which are in rising order, and returns those that are done.
-    async fn send(&self, units: Vec<usize>, headers: Option<&HeaderMap>) -> Vec<usize> {
+    /// Sends units, which are in rising order, and returns those that are done. `refused` are the
+    /// unclear words in which all of them together were refused already.
+    async fn send(
+        &self,
+        units: Vec<usize>,
+        headers: Option<&HeaderMap>,
+        refused: Option<String>,
+    ) -> Vec<usize> {
         if self.batch.signal == Signal::Profiles {
             return self.send_uncut(units, headers).await;
         }
-        let mut done = Vec::new();
-        let mut waiting = self.cut(units);
+        let (mut done, mut row) = (Vec::new(), Row::default());
+        let mut waiting = if refused.is_some() { [units].into() } else { self.cut(units) };
+        let mut known = refused.map(Sent::Unclear);
         while let Some(piece) = waiting.pop_front() {
-            match self.endpoint.send(&self.part(&piece, None), headers).await {
-                Sent::Done => done.extend(piece),
+            let part = self.part(&piece, None);
+            let sent = match known.take() {
+                Some(sent) => sent,
+                None => self.endpoint.send(&part, headers).await,
+            };
+            match sent {
+                Sent::Done => {
+                    self.conclude(&mut row, part.size());
+                    done.extend(piece);
+                }
                 Sent::Later => break,
+                Sent::Unclear(words) => {
+                    match self.doubt(&mut row, &mut waiting, piece, part.size()) {
+                        Doubt::TryOn => {}
+                        Doubt::Item(unit) if self.send_smaller(unit, headers, &words).await => {
+                            done.push(unit);
+                        }
+                        Doubt::Item(_) => break,
+                        Doubt::NotSize(mut rest) => {
+                            self.endpoint.limit().forget();
+                            rest.extend(waiting.into_iter().flatten());
+                            rest.sort_unstable();
+                            let part = self.part(&rest, None);
+                            let reason = FailureReason::Exhausted;
+                            if self.endpoint.give_up(&part, reason, &words).await {
+                                done.append(&mut rest);
+                            }
+                            break;
+                        }
+                    }
+                }
                 Sent::TooLarge(words) => match piece.as_slice() {
                     [single] if !self.send_smaller(*single, headers, &words).await => break,
                     [_] => done.extend(piece),
@@ -133,6 +205,48 @@ impl Sender<'_> {
             }
         }
         done
+    }
+
+    /// A piece came through. If a larger one did not, the endpoint has a limit between them.
+    fn conclude(&self, row: &mut Row, size: usize) {
+        if size < row.smallest {
+            let mut limit = self.endpoint.limit();
+            limit.refuse(row.smallest, None, clock::now());
+            limit.accept(size);
+        }
+        *row = Row::default();
+    }
+
+    /// What to do with a piece that was refused in unclear words. What is much smaller is tried
+    /// next; if that is refused as well, all will be.
+    fn doubt(
+        &self,
+        row: &mut Row,
+        waiting: &mut VecDeque<Vec<usize>>,
+        piece: Vec<usize>,
+        size: usize,
+    ) -> Doubt {
+        if let [unit] = *piece.as_slice()
+            && self.endpoint.allowed() < size
+        {
+            return Doubt::Item(unit);
+        }
+        row.smallest = if row.refused == 0 { size } else { row.smallest.min(size) };
+        row.refused = row.refused.saturating_add(1);
+        let is_last = piece.len() == 1 && waiting.is_empty();
+        if row.refused >= MAX_UNCLEAR || is_last {
+            return Doubt::NotSize(piece);
+        }
+        if piece.len() == 1 {
+            waiting.push_back(piece);
+            return Doubt::TryOn;
+        }
+        let mut pieces = self.batch.cut(&piece, size / FRACTION, usize::MAX);
+        self.endpoint.meters.split.add(1);
+        // An item that is large by itself comes last: smaller pieces show whether size is why.
+        pieces.sort_by_key(|piece| piece.len() == 1);
+        pieces.into_iter().rev().for_each(|piece| waiting.push_front(piece));
+        Doubt::TryOn
     }
 
     /// Sends profiles together or not at all: each further piece would repeat their dictionary.
@@ -149,6 +263,9 @@ impl Sender<'_> {
             Sent::Later => false,
             Sent::TooLarge(words) => {
                 self.endpoint.give_up(part, FailureReason::TooLarge, &words).await
+            }
+            Sent::Unclear(words) => {
+                self.endpoint.give_up(part, FailureReason::Exhausted, &words).await
             }
         };
         if gone { units } else { Vec::new() }
@@ -186,19 +303,30 @@ impl Sender<'_> {
         let item = self.batch.item(unit);
         let whole = self.part(&[unit], None);
         let around = whole.size().saturating_sub(item.len());
+        let (mut reason, mut unclear) = (FailureReason::TooLarge, 0_usize);
         for _ in 0..MAX_SHRINKS {
             let target = self.endpoint.allowed().saturating_sub(around);
             let smaller = shrink(self.batch.signal, self.batch.kind(unit), item, target);
             let Some(smaller) = smaller else { break };
-            match self.endpoint.send(&self.part(&[unit], Some(&smaller)), headers).await {
+            let part = self.part(&[unit], Some(&smaller));
+            match self.endpoint.send(&part, headers).await {
                 Sent::Done => {
                     self.endpoint.meters.shrunk.add(1);
                     return true;
                 }
                 Sent::Later => return false,
                 Sent::TooLarge(_) => {}
+                Sent::Unclear(_) => {
+                    unclear = unclear.saturating_add(1);
+                    if unclear >= MAX_UNCLEAR {
+                        self.endpoint.limit().forget();
+                        reason = FailureReason::Exhausted;
+                        break;
+                    }
+                    self.endpoint.limit().refuse(part.size(), None, clock::now());
+                }
             }
         }
-        self.endpoint.give_up(&whole, FailureReason::TooLarge, words).await
+        self.endpoint.give_up(&whole, reason, words).await
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use prost::Message;
 
-use super::limit::says_too_large;
+use super::limit::{TooMuch, too_much};
 
 /// The longest wait that an endpoint may ask for; what asks for more gets this.
 const MAX_WAIT: Duration = Duration::from_secs(600);
@@ -25,8 +25,11 @@ pub enum FailureReason {
     Unavailable,
     /// The endpoint will never take it: every other status.
     Refused,
-    /// The request is too large for the endpoint: 413, or `RESOURCE_EXHAUSTED` without a wait.
+    /// The request is too large for the endpoint: 413, or `RESOURCE_EXHAUSTED` that says so.
     TooLarge,
+    /// The endpoint has had too much and asks for no retry: `RESOURCE_EXHAUSTED` without a wait
+    /// that is not for the request's size.
+    Exhausted,
     /// The answer is not what the protocol asks for.
     BadAnswer,
     /// There is no token to make the request with.
@@ -35,7 +38,7 @@ pub enum FailureReason {
 
 impl FailureReason {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Connect,
         Self::Timeout,
         Self::Transport,
@@ -43,6 +46,7 @@ impl FailureReason {
         Self::Unavailable,
         Self::Refused,
         Self::TooLarge,
+        Self::Exhausted,
         Self::BadAnswer,
         Self::Credentials,
     ];
@@ -58,6 +62,7 @@ impl FailureReason {
             Self::Unavailable => "unavailable",
             Self::Refused => "refused",
             Self::TooLarge => "too_large",
+            Self::Exhausted => "resource_exhausted",
             Self::BadAnswer => "bad_answer",
             Self::Credentials => "credentials",
         }
@@ -78,6 +83,9 @@ pub enum Answer {
     },
     /// The same request will never be accepted.
     Refused(FailureReason),
+    /// The same request will never be accepted, and the endpoint does not say whether it is too
+    /// large: only smaller ones show that.
+    Unclear,
 }
 
 /// An HTTP status with the value of `Retry-After`; `unix_seconds` is the time now.
@@ -94,19 +102,28 @@ pub fn http_answer(status: u16, retry_after_value: Option<&str>, unix_seconds: u
 }
 
 /// A gRPC status code with its message and the wait of `RetryInfo`, if there was one.
+///
+/// Without a wait `RESOURCE_EXHAUSTED` is not to be retried. Rate limiters answer it, and libraries
+/// do where a message is larger than they read; only the words tell these apart.
 #[must_use]
 pub fn grpc_answer(code: i32, message: &str, retry_info: Option<Duration>) -> Answer {
     match (code, retry_info) {
         (0, _) => Answer::Accepted,
         // Libraries say so of a message that is larger than they read.
-        (11, None) if says_too_large(message) => Answer::Refused(FailureReason::TooLarge),
+        (11, None) if too_much(message) == TooMuch::Size => {
+            Answer::Refused(FailureReason::TooLarge)
+        }
         // CANCELLED, DEADLINE_EXCEEDED, ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS
         (1 | 4 | 10 | 11 | 14 | 15, after) => {
             Answer::Retry { reason: FailureReason::Unavailable, after }
         }
         // RESOURCE_EXHAUSTED
         (8, Some(after)) => Answer::Retry { reason: FailureReason::Throttled, after: Some(after) },
-        (8, None) => Answer::Refused(FailureReason::TooLarge),
+        (8, None) => match too_much(message) {
+            TooMuch::Size => Answer::Refused(FailureReason::TooLarge),
+            TooMuch::Rate => Answer::Refused(FailureReason::Exhausted),
+            TooMuch::Unsaid => Answer::Unclear,
+        },
         _ => Answer::Refused(FailureReason::Refused),
     }
 }
@@ -239,6 +256,11 @@ mod tests {
         assert!(matches!(grpc_answer(99, "", None), Answer::Refused(_)));
         let words = "decoded message length too large: found 9 bytes, the limit is: 4 bytes";
         assert_eq!(grpc_answer(11, words, None), Answer::Refused(FailureReason::TooLarge));
+        assert_eq!(grpc_answer(8, words, None), Answer::Refused(FailureReason::TooLarge));
+        let words = "RATE_LIMITED: ingestion rate limit (9 bytes) exceeded while adding 9 bytes";
+        assert_eq!(grpc_answer(8, words, None), Answer::Refused(FailureReason::Exhausted));
+        assert!(matches!(grpc_answer(11, words, None), Answer::Retry { .. }));
+        assert_eq!(grpc_answer(8, "", None), Answer::Unclear);
     }
 
     #[test]

@@ -40,6 +40,11 @@ impl SizeLimit {
         }
     }
 
+    /// What was refused was not refused for its size: nothing is known of a limit.
+    pub fn forget(&mut self) {
+        *self = Self::default();
+    }
+
     /// A request of `size` bytes was too large; `stated` is the limit if the endpoint named it.
     pub fn refuse(&mut self, size: usize, stated: Option<usize>, now: Tick) {
         let known = self.refused.filter(|(_, at)| now.since(*at) < REMEMBERED);
@@ -70,14 +75,60 @@ pub fn stated_limit(words: &str) -> Option<usize> {
     numbers.filter(|number| *number > 0).min()
 }
 
-/// Whether an endpoint's words say that a message is too large. gRPC libraries answer that with
-/// `RESOURCE_EXHAUSTED` or `OUT_OF_RANGE`, which stand for other things as well.
+/// What an endpoint's words say that there is too much of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TooMuch {
+    /// Bytes in one message: a smaller one is accepted.
+    Size,
+    /// Messages, bytes or traces in a time or at a time: a smaller message changes nothing.
+    Rate,
+    /// They do not say.
+    Unsaid,
+}
+
+/// Limits of a trace, which do not look at a message.
+const TRACES: [&str; 3] = ["trace too large", "size of trace", "live traces"];
+/// As gRPC libraries and proxies speak of messages, and back ends of batches.
+const SIZE: [&str; 9] = [
+    "larger than max",
+    "larger than the limit",
+    "too large",
+    "message length",
+    "message size",
+    "request size",
+    "batch size",
+    "exceeds maximum size",
+    "exceeds the maximum configured message",
+];
+const RATE: [&str; 9] = [
+    "rate limit",
+    "ratelimit",
+    "ingestion rate",
+    "request rate",
+    "per second",
+    "quota",
+    "throttl",
+    "too many requests",
+    "concurren",
+];
+
+/// What an endpoint's words say that there is too much of. gRPC libraries answer a message that is
+/// too large with `RESOURCE_EXHAUSTED` or `OUT_OF_RANGE`, which stand for other things as well.
 #[must_use]
-pub fn says_too_large(words: &str) -> bool {
-    let words = words.to_ascii_lowercase();
-    ["larger than max", "too large", "message length", "exceeds the limit", "larger than the limit"]
-        .iter()
-        .any(|clue| words.contains(clue))
+pub fn too_much(words: &str) -> TooMuch {
+    let words = words.to_ascii_lowercase().replace(['_', '-'], " ");
+    let any = |clues: &[&str]| clues.iter().any(|clue| words.contains(clue));
+    if any(&TRACES) {
+        TooMuch::Rate
+    } else if any(&SIZE) {
+        TooMuch::Size
+    } else if any(&RATE) {
+        TooMuch::Rate
+    } else if any(&["exceeds the limit"]) {
+        TooMuch::Size
+    } else {
+        TooMuch::Unsaid
+    }
 }
 
 #[cfg(test)]
@@ -125,9 +176,45 @@ mod tests {
             ),
             ("Request body too large", None),
         ] {
-            assert!(says_too_large(words), "{words}");
+            assert_eq!(too_much(words), TooMuch::Size, "{words}");
             assert_eq!(stated_limit(words), stated, "{words}");
         }
-        assert!(!says_too_large("out of range: timestamp"));
+    }
+
+    #[test]
+    fn rates_and_sizes_are_told_apart() {
+        for words in [
+            "gRPC message exceeds maximum size 4194304: 5242881",
+            "Received message exceeds the maximum configured message size.",
+            "Payload Too Large",
+            "body of 9 bytes exceeds the limit",
+            "RATE_LIMITED: batch size (9 bytes) exceeds ingestion limit (local: 4 bytes/s)",
+        ] {
+            assert_eq!(too_much(words), TooMuch::Size, "{words}");
+        }
+        for words in [
+            "RATE_LIMITED: ingestion rate limit (local: 15 bytes, global: 0 bytes) exceeded while \
+             adding 137994 bytes for user x",
+            "ingestion rate limit (25000 spans) exceeded while adding 295 spans",
+            "local_rate_limited",
+            "Quota exceeded for quota metric 'Write requests'",
+            "the request rate exceeds the limit",
+            "Too Many Requests",
+            "LIVE_TRACES_EXCEEDED: max live traces exceeded for tenant x",
+            "TRACE_TOO_LARGE: max size of trace (5000) exceeded while adding 200 bytes",
+        ] {
+            assert_eq!(too_much(words), TooMuch::Rate, "{words}");
+        }
+        for words in ["", "no room", "out of range: timestamp", "too much pending data"] {
+            assert_eq!(too_much(words), TooMuch::Unsaid, "{words}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_for_size_is_forgotten() {
+        let mut limit = SizeLimit::default();
+        limit.refuse(5_000, None, Tick(0));
+        limit.forget();
+        assert_eq!(limit.allowed(Tick(0)), usize::MAX);
     }
 }

@@ -17,6 +17,8 @@ pub struct Pace {
     since: Tick,
     /// What answers take; falls by half with each faster one.
     usual: Duration,
+    /// When something was answered last.
+    answered: Tick,
 }
 
 impl Pace {
@@ -34,7 +36,14 @@ impl Pace {
         self.since = now;
         if let Some(took) = took {
             self.usual = took.max(self.usual / 2);
+            self.answered = now;
         }
+    }
+
+    /// When something was answered last; the start of all ticks if nothing was.
+    #[must_use]
+    pub const fn answered(&self) -> Tick {
+        self.answered
     }
 
     /// How long it is usual to wait for some answer.
@@ -71,6 +80,7 @@ mod tests {
         assert!(pace.hangs(at(102_401)));
         pace.end(at(103_000), None);
         assert!(!pace.hangs(at(200_000)));
+        assert_eq!(pace.answered(), at(100_600));
     }
 
     #[test]

@@ -3,25 +3,34 @@
 //! A member whose breaker is open is passed over, and asked in the background, with a request that
 //! holds nothing, whether it is back; so its absence delays nobody. Only when no member is known to
 //! be there does a chunk's own request find out.
+//!
+//! Members that hang are found out one after the other. Where other destinations would wait for
+//! that, a chunk waits for a group as long as for one member, and until a member answers the group
+//! gets no further ones.
 
 mod discovery;
+mod watch;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 
 use super::endpoint::{Endpoint, Work};
+use super::late::PATIENCE;
 use super::meters::EndpointMeters;
 use super::settings::{Compression, EndpointSettings, GroupSettings, Members, Mode};
 use super::tls::ClientProblem;
 use super::units::Batch;
+use crate::clock::{self, Tick};
 use crate::model::Signal;
 use crate::plugin::Environment;
 use crate::routing::{Ring, Units};
 use crate::runtime::Tasks;
 use discovery::Discovery;
 pub(super) use discovery::{Lookup, system_lookup};
+use watch::Watch;
 
 /// The members of a moment.
 pub(super) struct Roster {
@@ -37,6 +46,11 @@ impl Roster {
 
     fn any_up(&self) -> bool {
         self.members.iter().any(|member| member.is_up())
+    }
+
+    /// When a member answered last.
+    fn answered(&self) -> Tick {
+        self.members.iter().map(|member| member.answered()).max().unwrap_or_default()
     }
 }
 
@@ -54,6 +68,11 @@ pub(super) struct Group {
     turn: AtomicUsize,
     pub(super) meters: EndpointMeters,
     tasks: Arc<OnceLock<Tasks>>,
+    /// The longest timeout of a member.
+    timeout: Duration,
+    watch: Watch,
+    /// Whether it must not hold up others.
+    hurried: bool,
 }
 
 impl Group {
@@ -67,19 +86,22 @@ impl Group {
         let make = |endpoint: &EndpointSettings| {
             Endpoint::new(endpoint, max_in_flight, &environment.counters, &environment.log)
         };
-        let source = match &settings.members {
+        let (source, timeout) = match &settings.members {
             Members::Listed(listed) => {
+                let timeout = listed.iter().map(|endpoint| endpoint.timeout).max();
                 let members: Result<Vec<_>, _> =
                     listed.iter().map(|endpoint| make(endpoint).map(Arc::new)).collect();
-                Source::Listed(Arc::new(Roster::new(members?)))
+                let roster = Arc::new(Roster::new(members?));
+                (Source::Listed(roster), timeout.unwrap_or_default())
             }
             Members::Resolved { endpoint, interval } => {
                 // What is wrong with files is told at the start, not with the first address.
                 make(endpoint)?;
                 let endpoint = (**endpoint).clone();
+                let timeout = endpoint.timeout;
                 let discovery =
                     Discovery::new(endpoint, *interval, max_in_flight, environment, lookup);
-                Source::Resolved(Arc::new(discovery))
+                (Source::Resolved(Arc::new(discovery)), timeout)
             }
         };
         let common = settings.common();
@@ -91,7 +113,35 @@ impl Group {
             turn: AtomicUsize::new(0),
             meters: EndpointMeters::new(&environment.counters, &settings.name),
             tasks: Arc::clone(tasks),
+            timeout,
+            watch: Watch::default(),
+            hurried: false,
         })
+    }
+
+    /// The same among others, which it must not hold up.
+    pub(super) const fn hurried(mut self) -> Self {
+        self.hurried = true;
+        self
+    }
+
+    /// How long a chunk waits for it: the time of one member that hangs, and for another one to
+    /// answer after it.
+    pub(super) const fn patience(&self) -> Duration {
+        self.timeout.saturating_add(PATIENCE)
+    }
+
+    fn roster(&self) -> Arc<Roster> {
+        match &self.source {
+            Source::Listed(roster) => Arc::clone(roster),
+            Source::Resolved(discovery) => discovery.known(),
+        }
+    }
+
+    /// Whether deliveries are under way and no member has answered for longer than one may take.
+    /// A further chunk would only wait for the next member.
+    fn hangs(&self, roster: &Roster) -> bool {
+        self.hurried && self.watch.silence(clock::now(), roster.answered()) > self.patience()
     }
 
     pub(super) fn wants(&self, signal: Signal) -> bool {
@@ -100,26 +150,26 @@ impl Group {
 
     /// Whether a member is known to be there.
     pub(super) fn is_up(&self) -> bool {
-        match &self.source {
-            Source::Listed(roster) => roster.any_up(),
-            Source::Resolved(discovery) => discovery.known().any_up(),
-        }
+        let roster = self.roster();
+        roster.any_up() && !self.hangs(&roster)
     }
 
     /// Whether no member would be sent anything now. A name that was not looked up yet may have
     /// members.
     pub(super) fn refuses(&self) -> bool {
-        let refuse = |roster: &Roster| {
-            !roster.members.is_empty() && roster.members.iter().all(|member| member.refuses())
-        };
-        match &self.source {
-            Source::Listed(roster) => refuse(roster),
-            Source::Resolved(_) => false,
-        }
+        let roster = self.roster();
+        let refuse =
+            || !roster.members.is_empty() && roster.members.iter().all(|member| member.refuses());
+        self.hangs(&roster) || matches!(self.source, Source::Listed(_)) && refuse()
     }
 
     /// Sends requests and says what of each is done now.
     pub(super) async fn deliver(&self, work: Vec<Work>) -> Vec<(u32, Units)> {
+        if self.hangs(&self.roster()) {
+            self.meters.deferred.add_items(work.len());
+            return work.into_iter().map(|work| (work.number, work.done)).collect();
+        }
+        let _waiting = self.watch.begin(clock::now());
         let roster = match &self.source {
             Source::Listed(roster) => Arc::clone(roster),
             Source::Resolved(discovery) => discovery.current(self.tasks.get()).await,

@@ -117,3 +117,17 @@ fn a_refusal_for_now_makes_all_wait_for_the_host() {
     }
     assert_eq!(names(&receiver, |n| n != SLOTS), expected(None));
 }
+
+/// Scenario: those that waited together exceed a rate. Guarantees: they are dropped together, and
+/// not sent again one by one.
+#[test]
+fn a_rate_is_exceeded_by_all_together() {
+    let words = "ingestion rate limit (9 spans) exceeded while adding 30 spans";
+    let receiver = busy(move |_, _| Say::Grpc(tonic::Status::resource_exhausted(words)));
+    let bench = Bench::new(vec![grpc("main", &receiver)]);
+    assert!(bring(&bench, &receiver).into_iter().all(|fate| fate == Fate::Done));
+    let spans = spans_of(&receiver, |_| true);
+    assert_eq!(spans.len(), usize::from(WAITING) + SLOTS);
+    let dropped = bench.count("dropped_items_total", &["main", "resource_exhausted"]);
+    assert_eq!(dropped, u64::from(WAITING));
+}

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::data::{span, text, trace_chunk, traces};
 use super::receiver::{CONNECTION, Receiver, Say};
 use super::{Bench, Fate, endpoint, grpc, now};
+use crate::export::{EndpointSettings, GroupSettings, Members, Mode, OAuth2Settings};
 
 const TIMEOUT: Duration = Duration::from_millis(800);
 
@@ -149,4 +150,112 @@ fn after_a_timeout_there_is_a_new_connection() {
     let seen = receiver.seen();
     let connections: Vec<_> = seen.iter().map(|seen| &seen.headers[CONNECTION]).collect();
     assert_eq!(connections, ["0", "0", "0", "1"]);
+}
+
+/// A group by name, of members that each have the timeout.
+fn failover(receivers: &[&Receiver]) -> GroupSettings {
+    let listed = receivers.iter().enumerate().map(|(n, receiver)| EndpointSettings {
+        timeout: TIMEOUT,
+        ..endpoint(&format!("m{n}"), receiver)
+    });
+    let members = Members::Listed(listed.collect());
+    GroupSettings { name: "g".to_owned(), mode: Mode::Failover, members }
+}
+
+/// Scenario: all three members of a group hang, and then answer again. Guarantees: the group delays
+/// another destination by one timeout in total and not by one for each member, and in the end both
+/// have everything once.
+#[test]
+fn a_group_whose_members_all_hang_delays_others_by_one_timeout() {
+    let hangs = Arc::new(AtomicBool::new(true));
+    let member = || {
+        let state = Arc::clone(&hangs);
+        Receiver::start(move |_, _| match state.load(Ordering::SeqCst) {
+            true => Say::Hang,
+            false => Say::Accept,
+        })
+    };
+    let members = [member(), member(), member()];
+    let healthy = Receiver::accepting();
+    let group = failover(&[&members[0], &members[1], &members[2]]);
+    let bench = Bench::with_groups(vec![endpoint("healthy", &healthy)], vec![group]);
+    let start = now();
+    assert_eq!(bench.deliver(1, &chunk()), Fate::Retry);
+    let first = start.elapsed();
+    assert!(first >= TIMEOUT && first < TIMEOUT * 3 / 2, "{first:?}");
+    // The second and the third member are still to be found out. Nobody waits for that.
+    let (mut tasks, start) = (1, now());
+    while start.elapsed() < TIMEOUT {
+        tasks += 1;
+        let each = now();
+        assert_eq!(bench.deliver(tasks, &chunk()), Fate::Retry);
+        assert_eq!(bench.deliver(1, &chunk()), Fate::Retry);
+        assert!(each.elapsed() < TIMEOUT / 2, "{:?}", each.elapsed());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(bench.count("sent_items_total", &["healthy"]), tasks * 40);
+    std::thread::sleep(TIMEOUT);
+    assert_eq!(members.iter().map(|member| member.seen().len()).sum::<usize>(), 3);
+    hangs.store(false, Ordering::SeqCst);
+    let start = now();
+    for task in 1..=tasks {
+        while bench.deliver(task, &chunk()) != Fate::Done {
+            assert!(start.elapsed() < Duration::from_secs(20));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    assert_eq!(bench.count("sent_items_total", &["healthy"]), tasks * 40);
+    assert_eq!(bench.count("sent_items_total", &[]), tasks * 80);
+}
+
+/// Scenario: the first member of a group hangs and the second one answers, soon or late. Guarantees:
+/// the chunk has its answer where that comes soon, and otherwise does not wait for it; the member
+/// has the chunk once when the host brings it again.
+#[test]
+fn what_a_group_delivers_late_is_not_lost_and_not_sent_twice() {
+    let hanging = [Receiver::start(|_, _| Say::Hang), Receiver::start(|_, _| Say::Hang)];
+    let soon = Receiver::accepting();
+    let late = Receiver::start(|_, _| Say::Slow(Duration::from_millis(500)));
+    let healthy = Receiver::accepting();
+    let with = |group| Bench::with_groups(vec![endpoint("healthy", &healthy)], vec![group]);
+    let bench = with(failover(&[&hanging[0], &soon]));
+    assert_eq!(bench.deliver(1, &chunk()), Fate::Done);
+    assert_eq!(soon.seen().len(), 1);
+    let bench = with(failover(&[&hanging[1], &late]));
+    let start = now();
+    assert_eq!(bench.deliver(1, &chunk()), Fate::Retry);
+    assert!(start.elapsed() < TIMEOUT * 3 / 2, "{:?}", start.elapsed());
+    // It is under way.
+    let start = now();
+    assert_eq!(bench.deliver(1, &chunk()), Fate::Retry);
+    assert!(start.elapsed() < Duration::from_millis(200), "{:?}", start.elapsed());
+    std::thread::sleep(Duration::from_millis(700));
+    assert_eq!(bench.deliver(1, &chunk()), Fate::Done);
+    assert_eq!((late.seen().len(), healthy.seen().len()), (1, 2));
+    assert_eq!(bench.count("sent_items_total", &["m1"]), 40);
+}
+
+/// Scenario: the service of an endpoint's tokens hangs. Guarantees: that is found out as where the
+/// endpoint itself hangs, long before the timeout, and then holds up nobody.
+#[test]
+fn a_service_of_tokens_that_hangs_delays_others_once() {
+    let service = Receiver::start(|_, _| Say::Hang);
+    let (receiver, healthy) = (Receiver::accepting(), Receiver::accepting());
+    let mut main = endpoint("main", &receiver);
+    main.timeout = Duration::from_secs(10);
+    main.credentials.oauth2 = Some(OAuth2Settings {
+        token_url: service.url(),
+        client_id: "me".to_owned(),
+        client_secret: "hush".to_owned(),
+        scopes: Vec::new(),
+        audience: None,
+    });
+    let bench = Bench::new(vec![endpoint("healthy", &healthy), main]);
+    let start = now();
+    for task in 1..=20 {
+        assert_eq!(bench.deliver(task, &chunk()), Fate::Retry);
+    }
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert_eq!(bench.count("sent_items_total", &["healthy"]), 800);
+    assert!(receiver.seen().is_empty());
 }

@@ -125,3 +125,27 @@ fn profiles_with_headers_are_retried_and_given_up_by_piece() {
     assert_eq!(bench.count("sent_items_total", &["main"]), 1);
     assert_eq!(bench.count("dropped_items_total", &["main", "too_large"]), 1);
 }
+
+/// Scenario: profiles are refused, and not in words that say why. Guarantees: they are not sent in
+/// pieces, and dropped for what the endpoint said; what comes next is sent as it is.
+#[test]
+fn profiles_that_are_refused_in_unclear_words_are_dropped_whole() {
+    let said = |words: &str| {
+        let status = vec![("grpc-status", "8".to_owned()), ("grpc-message", words.to_owned())];
+        Say::Http(200, status, Vec::new())
+    };
+    let receiver = Receiver::start(move |n, _| match n {
+        0 => said("no room"),
+        1 => said("rate limit"),
+        _ => Say::Http(200, vec![("grpc-status", "0".to_owned())], Vec::new()),
+    });
+    let bench = Bench::new(vec![grpc("one", &receiver)]);
+    let mut chunk = Vec::new();
+    profiles_to_records(&samples::profiles(3), &mut chunk, 1).unwrap();
+    for task in 0..3 {
+        assert_eq!(bench.deliver(task, &chunk), Fate::Done);
+    }
+    assert_eq!(receiver.seen().len(), 3);
+    assert_eq!(bench.count("dropped_items_total", &["one", "resource_exhausted"]), 6);
+    assert_eq!(bench.count("sent_items_total", &["one"]), 3);
+}

@@ -72,6 +72,104 @@ fn out_of_range_that_speaks_of_size_is_no_reason_to_wait() {
     assert_eq!(bench.count("sent_items_total", &["grpc"]), 10);
 }
 
+/// What a receiver got in each request.
+fn counts(receiver: &Receiver) -> Vec<usize> {
+    let requests = 0..receiver.seen().len();
+    requests.map(|request| spans_of(receiver, |n| n == request).len()).collect()
+}
+
+/// Scenario: a server limits the rate and says so, without a wait. Guarantees: each request is made
+/// once and dropped with a reason of its own; nothing is cut, and nothing is learned of a size.
+#[test]
+fn a_rate_that_is_exceeded_is_no_size() {
+    const WORDS: &str = "RATE_LIMITED: ingestion rate limit (local: 15000000 bytes, global: 0 \
+                         bytes) exceeded while adding 137994 bytes for user x";
+    let receiver = Receiver::start(|n, _| match n < 3 {
+        true => Say::Grpc(tonic::Status::resource_exhausted(WORDS)),
+        false => Say::Accept,
+    });
+    let bench = Bench::new(vec![grpc("grpc", &receiver)]);
+    for task in 0..4 {
+        assert_eq!(bench.deliver(task, &trace_chunk(&traces(many(100)))), Fate::Done);
+    }
+    assert_eq!(counts(&receiver), [100; 4]);
+    assert_eq!(bench.count("dropped_items_total", &["grpc", "resource_exhausted"]), 300);
+    assert_eq!(bench.count("failed_requests_total", &["grpc", "resource_exhausted"]), 3);
+    assert_eq!(bench.count("split_requests_total", &["grpc"]), 0);
+    assert_eq!(bench.count("sent_items_total", &["grpc"]), 100);
+    assert!(bench.log().contains(WORDS));
+}
+
+/// Scenario: a server refuses everything for want of something that it does not name. Guarantees:
+/// after a few smaller requests it is clear that size is not why; no content is cut, and the next
+/// request is as large as ever.
+#[test]
+fn what_is_refused_whatever_its_size_is_not_cut_to_pieces() {
+    let receiver = Receiver::start(|n, _| match n < 10 {
+        true => Say::Grpc(tonic::Status::resource_exhausted("no room")),
+        false => Say::Accept,
+    });
+    let bench = Bench::new(vec![grpc("grpc", &receiver)]);
+    let mut all = many(99);
+    all.insert(40, span(100, vec![text("gen_ai.input.messages", &"p".repeat(9_000))]));
+    for task in 0..3 {
+        assert_eq!(bench.deliver(task, &trace_chunk(&traces(all.clone()))), Fate::Done);
+    }
+    let alone = trace_chunk(&traces(vec![all[40].clone()]));
+    assert_eq!(bench.deliver(3, &alone), Fate::Done);
+    let tried = counts(&receiver);
+    assert_eq!(tried.len(), 10, "{tried:?}");
+    for (n, tried) in tried.chunks(3).enumerate() {
+        match tried {
+            [whole, less, least] => assert!(*whole == 100 && less < whole && least < less),
+            rest => assert_eq!((n, rest), (3, &[1][..])),
+        }
+    }
+    assert_eq!(bench.count("dropped_items_total", &["grpc", "resource_exhausted"]), 301);
+    assert_eq!(bench.count("dropped_items_total", &["grpc"]), 301);
+    assert_eq!(bench.count("shrunk_items_total", &["grpc"]), 0);
+    assert_eq!(bench.deliver(4, &trace_chunk(&traces(all.clone()))), Fate::Done);
+    assert_eq!(counts(&receiver)[10..], [100]);
+    let mut sent = spans_of(&receiver, |_| true);
+    sent.retain(|sent| !all.contains(sent));
+    assert_eq!(sent, []);
+}
+
+/// Scenario: a server has a limit of size and does not say that it is one. Guarantees: it is found,
+/// and everything arrives as where it is said, also what is too large by itself and what is beside.
+#[test]
+fn a_limit_in_unclear_words_is_found() {
+    const LIMIT: usize = 4_000;
+    let receiver = Receiver::start(|_, seen| match seen.body.len() > LIMIT {
+        true => Say::Grpc(tonic::Status::resource_exhausted("no room")),
+        false => Say::Accept,
+    });
+    let bench = Bench::new(vec![grpc("grpc", &receiver)]);
+    let mut all = many(60);
+    let large = [text("gen_ai.input.messages", &"p".repeat(9_000))];
+    all.insert(0, span(100, large.to_vec()));
+    let pair = vec![span(101, large.to_vec()), span(102, vec![])];
+    assert_eq!(bench.deliver(0, &trace_chunk(&traces(pair))), Fate::Done);
+    for task in 1..3 {
+        assert_eq!(bench.deliver(task, &trace_chunk(&traces(all.clone()))), Fate::Done);
+    }
+    let small: Vec<bool> = receiver.seen().iter().map(|seen| seen.body.len() <= LIMIT).collect();
+    let got = sorted(spans_of(&receiver, |n| small[n]));
+    let mut expected = [many(60), many(60)].concat();
+    expected.push(span(102, vec![]));
+    let (cut, whole): (Vec<Span>, Vec<Span>) =
+        got.into_iter().partition(|span| ["span 100", "span 101"].contains(&span.name.as_str()));
+    assert_eq!(whole, sorted(expected));
+    assert_eq!(cut.len(), 3);
+    for span in cut {
+        assert_eq!(span.attributes.last().unwrap().key, "fluentbit.ai.truncated");
+    }
+    assert_eq!(bench.count("dropped_items_total", &["grpc"]), 0);
+    assert_eq!(bench.count("sent_items_total", &["grpc"]), 124);
+    let refused = small.iter().filter(|small| !**small).count();
+    assert!(refused <= 24, "{refused}");
+}
+
 #[test]
 fn an_item_too_large_by_itself_loses_content_and_its_neighbours_nothing() {
     let receiver = Receiver::start(|_, seen| match seen.body.len() > 4_000 {

@@ -3,9 +3,16 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto;
+use prost::Message;
 use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -334,4 +341,63 @@ fn requests_go_through_a_proxy() {
     assert_eq!(seen[0].path, "/v1/traces");
     assert_eq!(seen[0].headers["host"], "far.example:4318");
     assert_eq!(seen[0].headers["proxy-authorization"], "Basic bWU6c2VjcmV0");
+}
+
+/// The messages that came, in order.
+type Seen = Arc<Mutex<Vec<Bytes>>>;
+
+/// A proxy in front of a gRPC server that answers in HTTP what is larger than `limit`, and accepts
+/// the rest itself.
+async fn ingress(listener: TcpListener, tasks: Tasks, limit: usize, seen: Seen) {
+    let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+    while let Ok((stream, _)) = listener.accept().await {
+        let seen = Arc::clone(&seen);
+        let service = service_fn(move |request: http::Request<Incoming>| {
+            let seen = Arc::clone(&seen);
+            async move {
+                let message = request.into_body().collect().await.unwrap().to_bytes().slice(5..);
+                let answer = http::Response::builder();
+                let answer = match message.len() > limit {
+                    true => answer.status(413).header("content-type", "text/html"),
+                    false => {
+                        answer.header("content-type", "application/grpc").header("grpc-status", 0)
+                    }
+                };
+                seen.lock().unwrap().push(message);
+                answer.body(Full::new(Bytes::from_static(b"<h1>413</h1>")))
+            }
+        });
+        let connection = auto::Builder::new(tasks.clone());
+        tasks.spawn(async move {
+            let _ended = connection.serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
+/// Scenario: a proxy in front of a gRPC server answers what is too large with HTTP status 413 and no
+/// gRPC status. Guarantees: everything arrives in smaller requests.
+#[test]
+fn a_proxy_that_says_413_to_grpc_gets_smaller_requests() {
+    const LIMIT: usize = 1_000;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let runtime = Runtime::acquire().unwrap();
+    let (tasks, seen) = (runtime.tasks(), Seen::default());
+    tasks.spawn(ingress(listener, tasks.clone(), LIMIT, Arc::clone(&seen)));
+    let settings =
+        EndpointSettings { protocol: Protocol::Grpc, ..EndpointSettings::new("grpc", url) };
+    let bench = Bench::new(vec![settings]);
+    let spans: Vec<_> = (0..100).map(|number| span(number, vec![])).collect();
+    assert_eq!(bench.deliver(1, &trace_chunk(&traces(spans))), Fate::Done, "{}", bench.log());
+    tasks.cancel();
+    assert_eq!(bench.count("sent_items_total", &["grpc"]), 100);
+    assert_eq!(bench.count("dropped_items_total", &["grpc"]), 0);
+    assert!(bench.count("failed_requests_total", &["grpc", "too_large"]) > 0);
+    let seen = seen.lock().unwrap();
+    let arrived = seen.iter().filter(|message| message.len() <= LIMIT).map(|message| {
+        let request = ExportTraceServiceRequest::decode(message.clone()).unwrap();
+        request.resource_spans[0].scope_spans[0].spans.len()
+    });
+    assert_eq!(arrived.sum::<usize>(), 100);
 }
