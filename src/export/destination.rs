@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::endpoint::{Endpoint, Work};
 use super::group::Group;
 use super::meters::EndpointMeters;
+use super::pieces;
 use crate::model::Signal;
 use crate::routing::Units;
 
@@ -69,6 +70,21 @@ impl Destination {
             Self::Endpoint(endpoint) => endpoint.refuses(),
             Self::Group(group) => group.refuses(),
         }
+    }
+
+    /// Gives up what is not done of requests after so long. Says what of each is done then.
+    pub(super) async fn expire(&self, work: Vec<Work>, limit: Duration) -> Vec<(u32, Units)> {
+        let mut done = Vec::new();
+        for Work { number, part, done: units } in work {
+            let rest = pieces::rest(&part, &units);
+            let gone = units.is_all()
+                || match self {
+                    Self::Endpoint(endpoint) => endpoint.expire(&rest, limit).await,
+                    Self::Group(group) => group.expire(&rest, limit).await,
+                };
+            done.push((number, if gone { Units::All } else { units }));
+        }
+        done
     }
 
     /// Sends requests and says what of each is done now.

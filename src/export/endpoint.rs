@@ -300,8 +300,15 @@ impl Endpoint {
         self.lose(part, Loss::Failed(reason), words).await
     }
 
+    /// Gives up what was not delivered for so long. Whether it is gone.
+    pub(super) async fn expire(&self, part: &Part, limit: Duration) -> bool {
+        let words = format!("it could not be delivered within 'max_elapsed_time', {limit:?}");
+        self.lose(part, Loss::Expired, &words).await
+    }
+
     async fn lose(&self, part: &Part, loss: Loss, words: &str) -> bool {
         let telling = is_telling(self.meters.refused());
+        let did = if loss == Loss::Expired { "did not take" } else { "refused" };
         let (name, items, signal) = (&self.name, part.items, part.signal.name());
         if let Some(letters) = &self.letters {
             match letters.take(name, part, loss.name(), words).await {
@@ -309,8 +316,8 @@ impl Endpoint {
                     self.meters.dead_letters.add_items(items);
                     if telling {
                         self.log.error(format!(
-                            "endpoint '{name}' refused a request, {items} items of {signal} are \
-                             dead letters: {words}"
+                            "endpoint '{name}' {did} a request, {items} items of {signal} are dead \
+                             letters: {words}"
                         ));
                     }
                     return true;
@@ -324,8 +331,7 @@ impl Endpoint {
         self.meters.dropped(loss, items);
         if telling {
             self.log.error(format!(
-                "endpoint '{name}' refused a request, {items} items of {signal} are dropped: \
-                 {words}"
+                "endpoint '{name}' {did} a request, {items} items of {signal} are dropped: {words}"
             ));
         }
         true

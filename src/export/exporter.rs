@@ -8,17 +8,19 @@ use tokio::sync::oneshot;
 
 use super::destination::Destination;
 use super::encode::{Encoded, Lane, encode};
-use super::endpoint::{Endpoint, Work};
-use super::group::{Group, Lookup, system_lookup};
+use super::endpoint::Work;
+use super::group::{Lookup, system_lookup};
 use super::late::{Late, PATIENCE};
+use super::making::Making;
 use super::meters::{Meters, Skip};
-use super::settings::{EndpointSettings, GroupSettings, Settings};
+use super::settings::Settings;
+use super::todo::{Outcome, Todo, answer_of, note};
 use super::view::View;
 use crate::clock;
 use crate::codec::native::LogAccessors;
 use crate::model::Signal;
 use crate::plugin::{Completion, Delivery, Environment, Fate, OpenError};
-use crate::routing::{ChunkId, Ledger, PartId, Progress, Units};
+use crate::routing::{ChunkId, Known, Ledger, PartId, Progress};
 use crate::runtime::{Runtime, Tasks, heavy};
 use crate::stats::{Level, Log};
 
@@ -41,6 +43,8 @@ struct Running {
 
 struct Shared {
     destinations: Vec<Destination>,
+    /// How long each is tried.
+    limits: Vec<Option<Duration>>,
     /// What is encoded: one view for all destinations that share it.
     views: Vec<View>,
     /// The view of each destination.
@@ -96,6 +100,7 @@ impl Exporter {
         }
         let shared = Shared {
             destinations: making.destinations,
+            limits: making.limits,
             views: making.views,
             view_of: making.view_of,
             accessors: settings.logs.clone(),
@@ -174,123 +179,6 @@ impl std::fmt::Debug for Exporter {
     }
 }
 
-/// Destinations that are being made, and what is wrong with them.
-struct Making<'a> {
-    settings: &'a Settings,
-    environment: &'a Environment,
-    destinations: Vec<Destination>,
-    problems: Vec<String>,
-    views: Vec<View>,
-    view_of: Vec<usize>,
-    tasks: Arc<OnceLock<Tasks>>,
-    lookup: Lookup,
-}
-
-impl<'a> Making<'a> {
-    fn new(settings: &'a Settings, environment: &'a Environment, lookup: Lookup) -> Self {
-        Self {
-            settings,
-            environment,
-            destinations: Vec::new(),
-            problems: Vec::new(),
-            views: Vec::new(),
-            view_of: Vec::new(),
-            tasks: Arc::default(),
-            lookup,
-        }
-    }
-
-    /// Whether one destination could hold up another.
-    const fn are_several(&self) -> bool {
-        self.settings.endpoints.len() + self.settings.groups.len() > 1
-    }
-
-    fn endpoint(&mut self, settings: &EndpointSettings) {
-        let (counters, log) = (&self.environment.counters, &self.environment.log);
-        match Endpoint::new(settings, self.settings.max_in_flight, counters, log) {
-            Ok(endpoint) => {
-                let endpoint = if self.are_several() { endpoint.hurried() } else { endpoint };
-                self.destinations.push(Destination::Endpoint(Arc::new(endpoint)));
-            }
-            Err(problem) => self.problems.push(problem.to_string()),
-        }
-        self.view(settings);
-    }
-
-    fn group(&mut self, settings: &GroupSettings) {
-        let (max, tasks) = (self.settings.max_in_flight, &self.tasks);
-        match Group::new(settings, max, self.environment, tasks, &self.lookup) {
-            Ok(group) => {
-                let group = if self.are_several() { group.hurried() } else { group };
-                self.destinations.push(Destination::Group(Arc::new(group)));
-            }
-            Err(problem) => self.problems.push(problem.to_string()),
-        }
-        if let Some(common) = settings.common() {
-            self.view(common);
-        }
-    }
-
-    fn view(&mut self, settings: &EndpointSettings) {
-        if !settings.tls.verify {
-            self.environment.log.warn(format!(
-                "endpoint '{}': certificates are not checked ('tls.verify' is off)",
-                settings.name
-            ));
-        }
-        let view = View::of(settings);
-        let same = self.views.iter().position(|known| known.shares_with(&view));
-        self.view_of.push(same.unwrap_or(self.views.len()));
-        if same.is_none() {
-            self.views.push(view);
-        }
-    }
-}
-
-/// What one destination is to get in one attempt.
-struct Todo {
-    destination: Destination,
-    number: u32,
-    work: Vec<Work>,
-}
-
-/// What came of it: the number of the destination, of its requests, and what of those is done.
-type Outcome = (u32, usize, Vec<(u32, Units)>);
-
-impl Todo {
-    async fn run(self) -> Outcome {
-        let wanted = self.work.len();
-        (self.number, wanted, self.destination.deliver(self.work).await)
-    }
-}
-
-/// Puts down what came of one delivery; whether the destination has everything.
-fn note(progress: &mut Progress, (endpoint, wanted, delivered): Outcome) -> bool {
-    if delivered.len() == wanted && delivered.iter().all(|(_, units)| units.is_all()) {
-        progress.complete(endpoint);
-        return true;
-    }
-    for (part, units) in delivered {
-        progress.add(PartId { endpoint, part }, units);
-    }
-    false
-}
-
-/// What came of a delivery, unless its destination is late: then the chunk need not wait.
-async fn answer_of(
-    destination: Destination,
-    mut told: oneshot::Receiver<Outcome>,
-) -> Option<Outcome> {
-    loop {
-        if let Ok(outcome) = tokio::time::timeout(destination.patience(), &mut told).await {
-            return outcome.ok();
-        }
-        if destination.is_late() {
-            return None;
-        }
-    }
-}
-
 /// Ends a late delivery, also when its task is ended.
 struct Ending<'a> {
     shared: &'a Shared,
@@ -322,10 +210,13 @@ impl Shared {
         let content = fingerprint(delivery.bytes);
         let chunk = ChunkId { task: delivery.task, content };
         let busy = self.late.of(chunk);
+        let now = clock::now();
         let known = self.ledger().begin(chunk);
         let is_new = known.is_none();
-        let done = known.unwrap_or_default();
-        if !is_new && self.is_in_vain(&busy, &done) {
+        let Known { done, since } =
+            known.unwrap_or(Known { done: Progress::default(), since: now });
+        let overdue = self.overdue(now.since(since));
+        if !is_new && self.is_in_vain(&busy, &done, &overdue) {
             return Prepared { chunk, done, todo: Vec::new(), complete: false, hopeless: false };
         }
         let encoded = self.encode(&delivery, &done);
@@ -334,23 +225,28 @@ impl Shared {
         }
         let hopeless = encoded.skipped.iter().any(|(skip, ..)| *skip == Skip::Unsupported);
         let (todo, complete) =
-            if hopeless { (Vec::new(), true) } else { self.todo(&busy, &encoded, &done) };
+            if hopeless { (Vec::new(), true) } else { self.todo(&busy, &encoded, &done, &overdue) };
         Prepared { chunk, done, todo, complete, hopeless }
+    }
+
+    /// How long each destination is tried, where a chunk is older than that.
+    fn overdue(&self, age: Duration) -> Vec<Option<Duration>> {
+        self.limits.iter().map(|limit| limit.filter(|limit| age >= *limit)).collect()
     }
 
     /// Whether everyone who misses something of a chunk would refuse it now. While an endpoint is
     /// away the host brings its chunks again and again; to encode them each time would take the
     /// processor from the other endpoints.
-    fn is_in_vain(&self, busy: &[u32], done: &Progress) -> bool {
-        let missing = (0_u32..).zip(&self.destinations);
-        let missing: Vec<_> = missing.filter(|(number, _)| !done.is_complete(*number)).collect();
-        let refuses = |(number, destination): &(u32, &Destination)| {
-            busy.contains(number) || destination.refuses()
+    fn is_in_vain(&self, busy: &[u32], done: &Progress, overdue: &[Option<Duration>]) -> bool {
+        let all = (0_u32..).zip(&self.destinations).zip(overdue);
+        let mut missing = all.filter(|((number, _), _)| !done.is_complete(*number)).peekable();
+        let refuses = |((number, destination), overdue): ((u32, &Destination), &Option<_>)| {
+            busy.contains(&number) || (overdue.is_none() && destination.refuses())
         };
-        if missing.is_empty() || !missing.iter().all(refuses) {
+        if missing.peek().is_none() || !missing.clone().all(refuses) {
             return false;
         }
-        missing.iter().for_each(|(_, destination)| destination.meters().deferred.add(1));
+        missing.for_each(|((_, destination), _)| destination.meters().deferred.add(1));
         true
     }
 
@@ -398,7 +294,7 @@ impl Shared {
             let outcome = todo.run().await;
             let mut progress = Progress::default();
             note(&mut progress, outcome.clone());
-            let forgotten = this.ledger().keep(chunk, progress);
+            let forgotten = this.ledger().keep(chunk, progress, clock::now());
             this.meters.forgotten.add_items(forgotten);
             drop(ending);
             let _nobody_waits = tell.send(outcome);
@@ -411,7 +307,7 @@ impl Shared {
             self.ledger().finish(chunk);
             return Fate::Done;
         }
-        let forgotten = self.ledger().keep(chunk, done);
+        let forgotten = self.ledger().keep(chunk, done, clock::now());
         self.meters.forgotten.add_items(forgotten);
         self.meters.retried.add(1);
         Fate::Retry
@@ -442,7 +338,13 @@ impl Shared {
 
     /// What is missing, and whether all of that can be sent now: what a late delivery is still
     /// busy with is left to it.
-    fn todo(&self, busy: &[u32], encoded: &Encoded, done: &Progress) -> (Vec<Todo>, bool) {
+    fn todo(
+        &self,
+        busy: &[u32],
+        encoded: &Encoded,
+        done: &Progress,
+        overdue: &[Option<Duration>],
+    ) -> (Vec<Todo>, bool) {
         let (mut todo, mut all) = (Vec::new(), true);
         for (index, (number, destination)) in (0_u32..).zip(&self.destinations).enumerate() {
             if done.is_complete(number) {
@@ -463,7 +365,8 @@ impl Shared {
                 })
                 .filter(|work| !work.done.is_all())
                 .collect();
-            todo.push(Todo { destination: destination.clone(), number, work });
+            let overdue = overdue.get(index).copied().flatten();
+            todo.push(Todo { destination: destination.clone(), number, work, overdue });
         }
         (todo, all)
     }

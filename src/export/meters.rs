@@ -38,7 +38,7 @@ const FAILED: CounterFamily = CounterFamily::counter(
 );
 const DROPPED: CounterFamily = CounterFamily::counter(
     "dropped_items_total",
-    "Items that an endpoint refused for good, by reason.",
+    "Items that an endpoint refused for good, or did not take for too long, by reason.",
     &["endpoint", "reason"],
 );
 const FILTERED: CounterFamily = CounterFamily::counter(
@@ -63,7 +63,7 @@ const PARTIAL: CounterFamily = CounterFamily::counter(
 );
 const REFUSED: CounterFamily = CounterFamily::counter(
     "refused_requests_total",
-    "Requests whose items an endpoint refused for good.",
+    "Requests whose items an endpoint refused for good, or did not take for too long.",
     &["endpoint"],
 );
 const DEAD_LETTERS: CounterFamily = CounterFamily::counter(
@@ -139,6 +139,8 @@ pub(super) enum Loss {
     Rejected,
     /// The request was refused for good.
     Failed(FailureReason),
+    /// It was not accepted for too long.
+    Expired,
 }
 
 /// The counters of the whole exporter.
@@ -173,12 +175,13 @@ pub(super) struct EndpointMeters {
 }
 
 /// The reasons of [`DROPPED`].
-const DROP_REASONS: [Loss; 5] = [
+const DROP_REASONS: [Loss; 6] = [
     Loss::Rejected,
     Loss::Failed(FailureReason::Refused),
     Loss::Failed(FailureReason::TooLarge),
     Loss::Failed(FailureReason::Exhausted),
     Loss::Failed(FailureReason::BadAnswer),
+    Loss::Expired,
 ];
 
 impl Loss {
@@ -186,6 +189,7 @@ impl Loss {
         match self {
             Self::Rejected => "rejected",
             Self::Failed(reason) => reason.name(),
+            Self::Expired => "max_elapsed_time",
         }
     }
 }

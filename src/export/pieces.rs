@@ -74,6 +74,15 @@ pub(super) async fn deliver(
     done.of(batch.len())
 }
 
+/// What is not done of a request.
+pub(super) fn rest(part: &Part, done: &Units) -> Part {
+    let body = part.body(Compression::None);
+    let batch = Batch::read(part.signal, &body).ok().filter(|_| !done.is_none());
+    let Some(batch) = batch else { return part.again() };
+    let missing: Vec<usize> = (0..batch.len()).filter(|unit| !done.has(*unit)).collect();
+    Part::new(part.signal, missing.len(), batch.build(&missing, None))
+}
+
 /// The values of the headers, in their order.
 type Values = Vec<Option<String>>;
 

@@ -156,6 +156,9 @@ pub struct EndpointSettings {
     pub compression: Compression,
     /// The limit for one request, from its start to the end of the answer.
     pub timeout: Duration,
+    /// How long it is tried to deliver a chunk before what is missing of it is given up; `None` is
+    /// for ever.
+    pub max_elapsed_time: Option<Duration>,
     /// The signals that it gets.
     pub signals: Vec<Signal>,
     /// The items that it gets.
@@ -270,6 +273,7 @@ impl EndpointSettings {
             proxy: None,
             compression: Compression::None,
             timeout: Duration::from_secs(10),
+            max_elapsed_time: None,
             signals: Signal::WITH_PROFILES.to_vec(),
             condition: None,
             on_error: OnError::Drop,

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::units::Units;
+use crate::clock::Tick;
 
 /// One chunk of the host, as long as it lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -75,9 +76,19 @@ impl Progress {
     }
 }
 
+/// What is known of a chunk that comes again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    /// What is done of it.
+    pub done: Progress,
+    /// When it was first kept, which is when its first attempt had ended.
+    pub since: Tick,
+}
+
 #[derive(Debug, Default)]
 struct Entry {
     content: u64,
+    since: Tick,
     /// Tells this entry from an older one of the same task in the queue.
     serial: u64,
     done: Progress,
@@ -100,12 +111,12 @@ impl Ledger {
         Self { entries: HashMap::new(), order: VecDeque::new(), capacity, serial: 0 }
     }
 
-    /// Starts an attempt. `None` if the chunk is new; otherwise what is done already. A different
+    /// Starts an attempt. `None` if the chunk is new; otherwise what is known of it. A different
     /// chunk with the same task means that the older one is gone.
-    pub fn begin(&mut self, chunk: ChunkId) -> Option<Progress> {
+    pub fn begin(&mut self, chunk: ChunkId) -> Option<Known> {
         let known = self.entries.get(&chunk.task)?;
         if known.content == chunk.content {
-            return Some(known.done.clone());
+            return Some(Known { done: known.done.clone(), since: known.since });
         }
         self.entries.remove(&chunk.task);
         None
@@ -113,7 +124,7 @@ impl Ledger {
 
     /// Keeps for the next attempt what is done, beside what is known to be. Returns how many chunks
     /// were forgotten for it.
-    pub fn keep(&mut self, chunk: ChunkId, done: Progress) -> usize {
+    pub fn keep(&mut self, chunk: ChunkId, done: Progress, now: Tick) -> usize {
         if let Some(known) =
             self.entries.get_mut(&chunk.task).filter(|known| known.content == chunk.content)
         {
@@ -121,7 +132,7 @@ impl Ledger {
             return 0;
         }
         self.serial = self.serial.wrapping_add(1);
-        let entry = Entry { content: chunk.content, serial: self.serial, done };
+        let entry = Entry { content: chunk.content, since: now, serial: self.serial, done };
         self.entries.insert(chunk.task, entry);
         self.order.push_back((chunk.task, self.serial));
         self.shrink()
@@ -171,6 +182,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const NOW: Tick = Tick(7);
+
+    const fn known(done: Progress) -> Known {
+        Known { done, since: NOW }
+    }
+
     const fn chunk(task: u64, content: u64) -> ChunkId {
         ChunkId { task, content }
     }
@@ -191,11 +208,11 @@ mod tests {
         let mut ledger = Ledger::new(4);
         let mut first = Progress::default();
         first.add(id, one);
-        assert_eq!(ledger.keep(chunk(1, 1), first), 0);
+        assert_eq!(ledger.keep(chunk(1, 1), first, NOW), 0);
         let mut second = Progress::default();
         second.add(id, two);
-        assert_eq!(ledger.keep(chunk(1, 1), second), 0);
-        let known = ledger.begin(chunk(1, 1)).unwrap();
+        assert_eq!(ledger.keep(chunk(1, 1), second, NOW), 0);
+        let known = ledger.begin(chunk(1, 1)).unwrap().done;
         assert!(known.of(id).has(3) && known.of(id).has(70) && !known.of(id).has(4));
         assert!(known.of(PartId { endpoint: 2, part: 2 }).is_none());
         let mut third = known;
@@ -208,8 +225,9 @@ mod tests {
         let mut ledger = Ledger::new(4);
         assert_eq!(ledger.begin(chunk(1, 10)), None);
         let done = progress(0, 0);
-        assert_eq!(ledger.keep(chunk(1, 10), done.clone()), 0);
-        assert_eq!(ledger.begin(chunk(1, 10)), Some(done));
+        assert_eq!(ledger.keep(chunk(1, 10), done.clone(), NOW), 0);
+        assert_eq!(ledger.keep(chunk(1, 10), done.clone(), Tick(9)), 0);
+        assert_eq!(ledger.begin(chunk(1, 10)), Some(known(done)));
         assert_eq!(ledger.begin(chunk(1, 11)), None);
         assert_eq!(ledger.begin(chunk(1, 10)), None);
         assert!(ledger.is_empty());
@@ -218,11 +236,11 @@ mod tests {
     #[test]
     fn the_oldest_is_forgotten_first() {
         let mut ledger = Ledger::new(2);
-        assert_eq!(ledger.keep(chunk(1, 1), Progress::default()), 0);
-        assert_eq!(ledger.keep(chunk(2, 1), Progress::default()), 0);
-        assert_eq!(ledger.keep(chunk(3, 1), Progress::default()), 1);
+        assert_eq!(ledger.keep(chunk(1, 1), Progress::default(), NOW), 0);
+        assert_eq!(ledger.keep(chunk(2, 1), Progress::default(), NOW), 0);
+        assert_eq!(ledger.keep(chunk(3, 1), Progress::default(), NOW), 1);
         assert_eq!(ledger.begin(chunk(1, 1)), None);
-        assert_eq!(ledger.begin(chunk(2, 1)), Some(Progress::default()));
+        assert_eq!(ledger.begin(chunk(2, 1)), Some(known(Progress::default())));
     }
 
     proptest! {
@@ -238,7 +256,7 @@ mod tests {
                     0 => {
                         let expected = model.get(&task)
                             .filter(|(known, _)| *known == content)
-                            .map(|(_, done)| done.clone());
+                            .map(|(_, done)| known(done.clone()));
                         if expected.is_none() {
                             model.remove(&task);
                         }
@@ -246,12 +264,12 @@ mod tests {
                     }
                     1 => {
                         let done = progress(1, part);
-                        prop_assert_eq!(ledger.keep(id, done.clone()), 0);
-                        let known = model.entry(task).or_default();
-                        if known.0 != content {
-                            *known = (content, Progress::default());
+                        prop_assert_eq!(ledger.keep(id, done.clone(), NOW), 0);
+                        let entry = model.entry(task).or_default();
+                        if entry.0 != content {
+                            *entry = (content, Progress::default());
                         }
-                        known.1.merge(done);
+                        entry.1.merge(done);
                     }
                     _ => {
                         ledger.finish(id);
@@ -269,7 +287,7 @@ mod tests {
         fn it_never_grows_past_its_capacity(tasks in proptest::collection::vec(0_u64..1000, 0..400)) {
             let mut ledger = Ledger::new(8);
             for task in tasks {
-                let _forgotten = ledger.keep(chunk(task, 0), Progress::default());
+                let _forgotten = ledger.keep(chunk(task, 0), Progress::default(), NOW);
                 prop_assert!(ledger.len() <= 8 && ledger.order.len() <= 33);
             }
         }

@@ -11,7 +11,7 @@ mod units;
 
 pub use answer::{Answer, FailureReason, grpc_answer, http_answer, retry_after, retry_info};
 pub use breaker::{Breaker, BreakerPolicy, Permit};
-pub use ledger::{ChunkId, Ledger, PartId, Progress};
+pub use ledger::{ChunkId, Known, Ledger, PartId, Progress};
 pub use limit::{SizeLimit, TooMuch, stated_limit, too_much};
 pub use pace::Pace;
 pub use ring::Ring;

@@ -19,7 +19,8 @@ use futures_util::future::join_all;
 
 use super::endpoint::{Endpoint, Work};
 use super::late::PATIENCE;
-use super::meters::EndpointMeters;
+use super::meters::{EndpointMeters, Loss};
+use super::part::Part;
 use super::settings::{Compression, EndpointSettings, GroupSettings, Members, Mode};
 use super::tls::ClientProblem;
 use super::units::Batch;
@@ -161,6 +162,18 @@ impl Group {
         let refuse =
             || !roster.members.is_empty() && roster.members.iter().all(|member| member.refuses());
         self.hangs(&roster) || matches!(self.source, Source::Listed(_)) && refuse()
+    }
+
+    /// Gives up what no member took for so long; the first one's dead letters are the group's.
+    /// Whether it is gone.
+    pub(super) async fn expire(&self, part: &Part, limit: Duration) -> bool {
+        match self.roster().members.first() {
+            Some(member) => member.expire(part, limit).await,
+            None => {
+                self.meters.dropped(Loss::Expired, part.items);
+                true
+            }
+        }
     }
 
     /// Sends requests and says what of each is done now.

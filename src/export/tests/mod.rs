@@ -4,6 +4,7 @@ mod carried;
 mod company;
 pub(super) mod data;
 mod delivery;
+mod elapsed;
 mod groups;
 mod hanging;
 mod headers;

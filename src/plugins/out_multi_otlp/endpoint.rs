@@ -16,7 +16,7 @@ use crate::model::Signal;
 pub(super) const HELP: &str = "endpoint.NAME.KEY: url, protocol (http/protobuf, http/json, grpc), headers, \
     headers_file, header_from (NAME=resource.KEY, scope.KEY or attributes.KEY), http_user, \
     http_passwd, bearer_token, bearer_token_file, oauth2.token_url, oauth2.client_id, \
-    oauth2.client_secret, oauth2.scopes, oauth2.audience, compression (none, gzip, zstd), timeout, \
+    oauth2.client_secret, oauth2.scopes, oauth2.audience, compression (none, gzip, zstd), timeout, max_elapsed_time, \
     signals, where, on_error (drop, keep), content (keep, drop, truncate:BYTES, or one or more of \
     errors_only, findings_only, sample:PERCENT), \
     attributes.add (KEY=VALUE), attributes.drop, attributes.rename (OLD=NEW), attributes.hash, \
@@ -25,7 +25,7 @@ pub(super) const HELP: &str = "endpoint.NAME.KEY: url, protocol (http/protobuf, 
     proxy, tls.ca_file, tls.crt_file, tls.key_file, tls.server_name, tls.verify.";
 
 /// Every key.
-const KEYS: [&str; 37] = [
+const KEYS: [&str; 38] = [
     "url",
     "protocol",
     "headers",
@@ -42,6 +42,7 @@ const KEYS: [&str; 37] = [
     "oauth2.audience",
     "compression",
     "timeout",
+    "max_elapsed_time",
     "signals",
     "where",
     "on_error",
@@ -203,6 +204,7 @@ fn set(endpoint: &mut EndpointSettings, key: &str, value: &str) -> Result<(), Wr
         "protocol" => endpoint.protocol = protocol(value)?,
         "compression" => endpoint.compression = compression(value)?,
         "timeout" => endpoint.timeout = timeout(value)?,
+        "max_elapsed_time" => endpoint.max_elapsed_time = elapsed(value)?,
         "signals" => endpoint.signals = signals(value)?,
         "where" => endpoint.condition = Some(Arc::new(condition(value)?)),
         "on_error" => {
@@ -283,6 +285,13 @@ fn timeout(value: &str) -> Result<Duration, Wrong> {
     parse_duration(value)
         .filter(|timeout| !timeout.is_zero() && *timeout <= MAX_TIMEOUT)
         .ok_or_else(|| "allowed: a duration such as 500ms or 10s, up to 10m".to_owned())
+}
+
+/// Zero is for ever.
+fn elapsed(value: &str) -> Result<Option<Duration>, Wrong> {
+    let time = parse_duration(value);
+    let time = time.ok_or_else(|| "allowed: a duration such as 5m, or 0 for ever".to_owned())?;
+    Ok((!time.is_zero()).then_some(time))
 }
 
 fn signals(value: &str) -> Result<Vec<Signal>, Wrong> {

@@ -169,7 +169,7 @@ fn agree(
     listed: &[String],
     common: &Given,
 ) {
-    for key in endpoint::VIEW {
+    for key in endpoint::VIEW.into_iter().chain(["max_elapsed_time"]) {
         let mut values = listed
             .iter()
             .filter_map(|member| sources.endpoints.get(member))
