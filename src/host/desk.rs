@@ -97,7 +97,7 @@ impl Desk {
         }
     }
 
-    /// What follows the last callback.
+    /// What follows the last callback, or the last for now.
     pub(super) fn finish(&self) {
         self.print_lines();
         if let Some(mirror) = &self.mirror {

@@ -157,14 +157,16 @@ pub(super) unsafe fn flush_in<P: Output>(
     unsafe { flush.finish(fate) };
 }
 
-/// Shows the host what came of a flush that waited.
+/// Shows the host what came of a flush that waited; all of it after the last one.
 ///
 /// # Safety
 /// `context` is what `start` leased, and `cb_exit` comes after all flushes.
-unsafe fn settle<P: Output>(context: *mut c_void) {
+unsafe fn settle<P: Output>(context: *mut c_void, is_last: bool) {
     // SAFETY: the caller vouches for the context.
-    if let Some(running) = unsafe { instance::borrow::<Running<P>>(context) } {
-        running.desk.settle();
+    match unsafe { instance::borrow::<Running<P>>(context) } {
+        Some(running) if is_last => running.desk.finish(),
+        Some(running) => running.desk.settle(),
+        None => {}
     }
 }
 

@@ -78,8 +78,9 @@ pub(super) struct Waiting {
     pub(super) on_worker: bool,
     /// The chunk's length.
     pub(super) bytes: usize,
-    /// Shows the host, with the instance's context, what came of a flush.
-    pub(super) settle: unsafe fn(*mut c_void),
+    /// Shows the host, with the instance's context, what came of a flush; all of it, and not only
+    /// now and then, if no other flush will.
+    pub(super) settle: unsafe fn(*mut c_void, bool),
     pub(super) context: *mut c_void,
 }
 
@@ -94,9 +95,9 @@ impl Waiting {
     }
 
     /// Shows the host what came of the flush, and lets it end.
-    fn end(self, fate: Fate) {
+    fn end(self, fate: Fate, is_last: bool) {
         // SAFETY: the context is the instance's, which ends after its flushes.
-        barrier::quietly(|| unsafe { (self.settle)(self.context) });
+        barrier::quietly(|| unsafe { (self.settle)(self.context, is_last) });
         // SAFETY: the cell is in the frame of the coroutine that waits.
         if let Some(cell) = unsafe { self.cell.as_ref() } {
             cell.put(fate);
@@ -231,7 +232,7 @@ impl Poller {
             if others { Duration::from_millis(INTERVAL.unsigned_abs().into()) } else { SLICE };
         if first.waiter.wait(limit).is_none() {
             // SAFETY: the context is the instance's, which ends after its flushes.
-            barrier::quietly(|| unsafe { (first.settle)(first.context) });
+            barrier::quietly(|| unsafe { (first.settle)(first.context, false) });
         }
         true
     }
@@ -258,6 +259,17 @@ pub(super) unsafe fn has_stopped(config: *mut c_void) -> bool {
     config.get::<c_int>(row.is_running) == 0
 }
 
+fn end_all(due: Vec<(Waiting, Fate)>) {
+    let others = POLLER
+        .try_with(|poller| poller.try_borrow().map_or(0, |poller| poller.waiting.len()))
+        .unwrap_or_default();
+    let mut left = due.len().saturating_add(others);
+    for (waiting, fate) in due {
+        left = left.saturating_sub(1);
+        waiting.end(fate, left == 0);
+    }
+}
+
 unsafe extern "C" fn on_timer(config: *mut c_void, _data: *mut c_void) {
     loop {
         // SAFETY: the host passes its live configuration.
@@ -272,7 +284,7 @@ unsafe extern "C" fn on_timer(config: *mut c_void, _data: *mut c_void) {
             _ if stopped => given_up(),
             _ => return,
         };
-        due.into_iter().for_each(|(waiting, fate)| waiting.end(fate));
+        end_all(due);
         let pause = || POLLER.try_with(|poller| poller.try_borrow().is_ok_and(|all| all.pause()));
         if stopped || !matches!(barrier::around(pause), Some(Ok(true))) {
             break;
