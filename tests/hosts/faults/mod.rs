@@ -4,10 +4,10 @@
 //! once and soon, whatever the row; the other gets what the row says, in the time that it says.
 //! Outages under load are in [`outages`], names that move in [`names`].
 
-mod names;
+pub mod names;
 mod outages;
 pub mod scripted;
-mod station;
+pub mod station;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -52,6 +52,16 @@ struct Row {
     at_least: u64,
     /// What the host's log says.
     log: &'static str,
+}
+
+impl Row {
+    /// Items that nobody has, because they were refused.
+    fn missing(&self, faulty: &Faulty) -> u64 {
+        match self.has {
+            Has::AllButTheFirst => faulty.got.lock().unwrap().refused,
+            _ => 0,
+        }
+    }
 }
 
 /// What the host's retries and the breaker may add to what an endpoint does.
@@ -233,6 +243,24 @@ fn output(row: &Row, healthy: u16, faulty: u16) -> Vec<String> {
     lines
 }
 
+/// What the endpoint of a row has in the end.
+fn check(row: &Row, faulty: &Faulty, what: &str, log: &str) {
+    assert_eq!(faulty.distinct() + row.missing(faulty), ITEMS, "{what}: {log}");
+    let items = ITEMS - row.missing(faulty);
+    let mut got = faulty.got.lock().unwrap();
+    // Requests of two connections arrive in any order.
+    got.cut.sort_unstable();
+    let twice = got.numbers.iter().enumerate().filter(|(_, count)| **count > 1);
+    let twice: Vec<usize> = twice.map(|(number, _)| number).collect();
+    assert_eq!(got.cut.is_empty(), row.has != Has::WhatWasCutTwice, "{what}: {log}");
+    assert_eq!(twice, got.cut, "{what}: {log}");
+    assert!(got.numbers.iter().all(|count| *count <= 2), "{what}: {log}");
+    assert!(got.faults > 0 || row.late > 0, "{what}: nothing was wrong\n{log}");
+    let (took, at_least) = (got.took(), Duration::from_millis(row.at_least));
+    assert!(took >= at_least && took < LONGEST, "{what}: {took:?}\n{log}");
+    println!("{what}: {items} items, {took:.1?}");
+}
+
 async fn run(host: Host, row: Row, plugins: &Path) {
     let what = format!("{}, {}", host.title(), row.name);
     let healthy = Sink::start(0, Keep::Numbers).await;
@@ -262,13 +290,9 @@ async fn run(host: Host, row: Row, plugins: &Path) {
         tokio::time::sleep(Duration::from_secs(row.late)).await;
         faulty = Some(Faulty::start(port, row.script, tokens).await);
     }
-    let missing = |faulty: &Faulty| match row.has {
-        Has::AllButTheFirst => faulty.got.lock().unwrap().refused,
-        _ => 0,
-    };
     if let Some(faulty) = &faulty {
         let start = Instant::now();
-        while faulty.distinct() + missing(faulty) < ITEMS {
+        while faulty.distinct() + row.missing(faulty) < ITEMS {
             let waited = start.elapsed();
             assert!(waited < Duration::from_secs(40), "{what}\n{}", running.log_text());
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -284,20 +308,7 @@ async fn run(host: Host, row: Row, plugins: &Path) {
     assert!(!log.contains("hush"), "{what}: {log}");
     assert_eq!(healthy.received.lock().unwrap().doubled(), 0, "{what}: {log}");
     if let Some(faulty) = &faulty {
-        assert_eq!(faulty.distinct() + missing(faulty), ITEMS, "{what}: {log}");
-        let items = ITEMS - missing(faulty);
-        let mut got = faulty.got.lock().unwrap();
-        // Requests of two connections arrive in any order.
-        got.cut.sort_unstable();
-        let twice = got.numbers.iter().enumerate().filter(|(_, count)| **count > 1);
-        let twice: Vec<usize> = twice.map(|(number, _)| number).collect();
-        assert_eq!(got.cut.is_empty(), row.has != Has::WhatWasCutTwice, "{what}: {log}");
-        assert_eq!(twice, got.cut, "{what}: {log}");
-        assert!(got.numbers.iter().all(|count| *count <= 2), "{what}: {log}");
-        assert!(got.faults > 0 || row.late > 0, "{what}: nothing was wrong\n{log}");
-        let (took, at_least) = (got.took(), Duration::from_millis(row.at_least));
-        assert!(took >= at_least && took < LONGEST, "{what}: {took:?}\n{log}");
-        println!("{what}: {items} items, {took:.1?}");
+        check(&row, faulty, &what, &log);
     }
 }
 
