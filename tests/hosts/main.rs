@@ -38,6 +38,7 @@ mod faults;
 #[path = "../records/generate.rs"]
 mod generate;
 mod lifecycle;
+mod meters;
 mod native;
 mod native_format;
 mod patterns;
