@@ -218,10 +218,11 @@ async fn two_tiers_keep_traces_whole() {
         let places = [("localhost:14318", format!("moving.test:{port}"))];
         let shipped = Shipped::new("two_tiers.yaml", plugins.path(), &places);
         let running = shipped.start(&with_names(&host, option, &names));
-        // The spans of a trace come in two requests.
         let items = 2 * ITEMS;
+        // The spans of a trace come in two chunks: the host flushes in between.
         for odd in [0, 1] {
             send_every_other(shipped.http, items, odd).await;
+            tokio::time::sleep(Duration::from_millis(1_500)).await;
         }
         let both = || first.distinct(items) + second.distinct(items);
         until(&what, Duration::from_secs(20), &running, || both() == items).await;
