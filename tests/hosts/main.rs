@@ -38,9 +38,12 @@ mod faults;
 #[path = "../records/generate.rs"]
 mod generate;
 mod lifecycle;
+mod meters;
 mod native;
 mod native_format;
+mod patterns;
 mod pipeline;
+mod receiver;
 mod sdk;
 mod security;
 mod support;

@@ -1,24 +1,32 @@
 //! The fault matrix: what an endpoint can do wrong, and what every endpoint has afterwards.
 //!
-//! Each row is an endpoint that misbehaves beside a healthy one. The healthy one gets everything
+//! Each row is an endpoint that misbehaves, over HTTP or gRPC, beside a healthy one. The healthy one gets everything
 //! once and soon, whatever the row; the other gets what the row says, in the time that it says.
 //! Outages under load are in [`outages`], names that move in [`names`].
 
-mod names;
+pub mod names;
 mod outages;
 pub mod scripted;
-mod station;
+pub mod station;
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::hosts::{Running, free_port};
+use tokio::sync::Semaphore;
+use tokio::task::block_in_place;
+
+use crate::hosts::{Host, Running, free_port};
 use crate::load;
 use crate::shapes::Shape;
 use crate::sink::{Keep, Sink};
 use crate::support::{Pipeline, alone, bundled, linked, real_hosts};
-use scripted::{Act, Faulty, Script, untrusted};
+use scripted::{Act, Ending, Faulty, Script, untrusted};
 
 const ITEMS: u64 = 2_560;
+
+/// Rows that run at the same time: as many as leave each its time.
+const SIDE_BY_SIDE: usize = 4;
 
 /// What the endpoint of a row has in the end.
 #[derive(Clone, Copy, PartialEq)]
@@ -44,6 +52,16 @@ struct Row {
     at_least: u64,
     /// What the host's log says.
     log: &'static str,
+}
+
+impl Row {
+    /// Items that nobody has, because they were refused.
+    fn missing(&self, faulty: &Faulty) -> u64 {
+        match self.has {
+            Has::AllButTheFirst => faulty.got.lock().unwrap().refused,
+            _ => 0,
+        }
+    }
 }
 
 /// What the host's retries and the breaker may add to what an endpoint does.
@@ -112,6 +130,87 @@ fn rows() -> Vec<Row> {
     ]
 }
 
+const GRPC: &str = "endpoint.faulty.protocol: grpc";
+
+const fn grpc_row(name: &'static str, script: Script, log: &'static str) -> Row {
+    Row { options: &[GRPC], ..row(name, script, log) }
+}
+
+/// A status instead of an answer.
+fn status(code: u8, words: &str) -> Ending {
+    Ending { code, words: words.to_owned(), wait: None, in_trailers: false }
+}
+
+fn grpc_rows() -> Vec<Row> {
+    vec![
+        Row {
+            options: &[GRPC, "endpoint.faulty.timeout: 1s"],
+            at_least: 1_000,
+            ..row("gRPC, hang", |n, _| if n < 2 { Act::Hang } else { Act::Accept }, "timeout")
+        },
+        // What is broken is tried once more at once, so the log may have nothing to say.
+        grpc_row("gRPC, stream reset", |n, _| if n < 2 { Act::Reset } else { Act::Accept }, ""),
+        grpc_row("gRPC, connection reset", |n, _| if n < 2 { Act::Break } else { Act::Accept }, ""),
+        Row {
+            has: Has::WhatWasCutTwice,
+            at_least: 500,
+            ..grpc_row(
+                "gRPC, answer cut",
+                |n, _| if n == 0 { Act::Cut } else { Act::Accept },
+                "transport",
+            )
+        },
+        Row {
+            at_least: 500,
+            ..grpc_row(
+                "UNAVAILABLE",
+                |n, _| if n < 2 { Act::End(status(14, "later")) } else { Act::Accept },
+                "unavailable",
+            )
+        },
+        Row {
+            at_least: 1_000,
+            ..grpc_row(
+                "RESOURCE_EXHAUSTED, RetryInfo",
+                |n, _| match n {
+                    0 => Act::End(Ending { wait: Some(1), ..status(8, "less") }),
+                    _ => Act::Accept,
+                },
+                "throttled",
+            )
+        },
+        grpc_row(
+            "RESOURCE_EXHAUSTED, message limit",
+            |_, size| match size > 40_000 {
+                true => {
+                    let words = "grpc: received message larger than max";
+                    let words = format!("{words} ({size} vs. 40000)");
+                    Act::End(Ending { in_trailers: true, ..status(8, &words) })
+                }
+                false => Act::Accept,
+            },
+            "",
+        ),
+        Row {
+            has: Has::AllButTheFirst,
+            ..grpc_row(
+                "INVALID_ARGUMENT",
+                |n, _| match n {
+                    0 => Act::End(Ending { in_trailers: true, ..status(3, "never") }),
+                    _ => Act::Accept,
+                },
+                "dropped",
+            )
+        },
+        grpc_row(
+            "gRPC, partial",
+            |n, _| if n == 0 { Act::Partial } else { Act::Accept },
+            "rejected 3 of",
+        ),
+        grpc_row("gRPC, slow", |_, _| Act::Slow, ""),
+    ]
+}
+
 fn spans(port: u16) -> load::Args {
     load::Args {
         port,
@@ -144,79 +243,94 @@ fn output(row: &Row, healthy: u16, faulty: u16) -> Vec<String> {
     lines
 }
 
+/// What the endpoint of a row has in the end.
+fn check(row: &Row, faulty: &Faulty, what: &str, log: &str) {
+    assert_eq!(faulty.distinct() + row.missing(faulty), ITEMS, "{what}: {log}");
+    let items = ITEMS - row.missing(faulty);
+    let mut got = faulty.got.lock().unwrap();
+    // Requests of two connections arrive in any order.
+    got.cut.sort_unstable();
+    let twice = got.numbers.iter().enumerate().filter(|(_, count)| **count > 1);
+    let twice: Vec<usize> = twice.map(|(number, _)| number).collect();
+    assert_eq!(got.cut.is_empty(), row.has != Has::WhatWasCutTwice, "{what}: {log}");
+    assert_eq!(twice, got.cut, "{what}: {log}");
+    assert!(got.numbers.iter().all(|count| *count <= 2), "{what}: {log}");
+    assert!(got.faults > 0 || row.late > 0, "{what}: nothing was wrong\n{log}");
+    let (took, at_least) = (got.took(), Duration::from_millis(row.at_least));
+    assert!(took >= at_least && took < LONGEST, "{what}: {took:?}\n{log}");
+    println!("{what}: {items} items, {took:.1?}");
+}
+
+async fn run(host: Host, row: Row, plugins: &Path) {
+    let what = format!("{}, {}", host.title(), row.name);
+    let healthy = Sink::start(0, Keep::Numbers).await;
+    let tls = row.has == Has::Nothing;
+    let port = if tls { untrusted() } else { free_port() };
+    let tokens = row.options.iter().any(|option| option.contains("oauth2"));
+    let mut faulty = None;
+    if row.late == 0 && !tls {
+        faulty = Some(Faulty::start(port, row.script, tokens).await);
+    }
+    let (http, grpc) = (free_port(), free_port());
+    let lines = output(&row, healthy.port, port);
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let pipeline = Pipeline::default()
+        .service("scheduler.base: 1")
+        .service("scheduler.cap: 2")
+        .otlp_in(http, grpc)
+        .output(&lines);
+    let running = block_in_place(|| Running::start(&host, &pipeline.yaml(plugins), http));
+    let report = load::run(spans(http)).await;
+    assert_eq!(report.accepted, ITEMS, "{what}: {:?}", report.first_error);
+    let start = Instant::now();
+    healthy.settle(ITEMS, Duration::from_secs(10), Duration::from_secs(10)).await;
+    assert_eq!(healthy.received.lock().unwrap().distinct(), ITEMS, "{what}");
+    assert!(start.elapsed() < Duration::from_secs(5), "{what}: {:?}", start.elapsed());
+    if row.late > 0 {
+        tokio::time::sleep(Duration::from_secs(row.late)).await;
+        faulty = Some(Faulty::start(port, row.script, tokens).await);
+    }
+    if let Some(faulty) = &faulty {
+        let start = Instant::now();
+        while faulty.distinct() + row.missing(faulty) < ITEMS {
+            let waited = start.elapsed();
+            assert!(waited < Duration::from_secs(40), "{what}\n{}", running.log_text());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+    // Nothing follows.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let (code, log) = block_in_place(|| running.stop());
+    // The bundled host tells by its exit code that chunks were left.
+    let left = row.has == Has::Nothing && code.is_some();
+    assert!(code == Some(0) || left, "{what}: {code:?} {log}");
+    assert!(log.contains(row.log), "{what}: {log}");
+    assert!(!log.contains("hush"), "{what}: {log}");
+    assert_eq!(healthy.received.lock().unwrap().doubled(), 0, "{what}: {log}");
+    if let Some(faulty) = &faulty {
+        check(&row, faulty, &what, &log);
+    }
+}
+
 /// Scenario: every row of the table. Guarantees: the healthy endpoint has everything once within
 /// seconds; the other has exactly what its row says; the host ends well.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn every_fault_leaves_each_endpoint_with_what_it_should_have() {
     let _alone = alone();
     let plugins = linked();
-    let hosts = real_hosts().into_iter().take(1).chain([bundled("5.1.0")]);
-    for host in hosts {
-        for row in rows() {
-            let what = format!("{}, {}", host.title(), row.name);
-            let healthy = Sink::start(0, Keep::Numbers).await;
-            let tls = row.has == Has::Nothing;
-            let port = if tls { untrusted() } else { free_port() };
-            let tokens = row.options.iter().any(|option| option.contains("oauth2"));
-            let mut faulty = None;
-            if row.late == 0 && !tls {
-                faulty = Some(Faulty::start(port, row.script, tokens).await);
-            }
-            let (http, grpc) = (free_port(), free_port());
-            let lines = output(&row, healthy.port, port);
-            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-            let pipeline = Pipeline::default()
-                .service("scheduler.base: 1")
-                .service("scheduler.cap: 2")
-                .otlp_in(http, grpc)
-                .output(&lines);
-            let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
-            let report = load::run(spans(http)).await;
-            assert_eq!(report.accepted, ITEMS, "{what}: {:?}", report.first_error);
-            let start = Instant::now();
-            healthy.settle(ITEMS, Duration::from_secs(10), Duration::from_secs(10)).await;
-            assert_eq!(healthy.received.lock().unwrap().distinct(), ITEMS, "{what}");
-            assert!(start.elapsed() < Duration::from_secs(5), "{what}: {:?}", start.elapsed());
-            if row.late > 0 {
-                tokio::time::sleep(Duration::from_secs(row.late)).await;
-                faulty = Some(Faulty::start(port, row.script, tokens).await);
-            }
-            let missing = |faulty: &Faulty| match row.has {
-                Has::AllButTheFirst => faulty.got.lock().unwrap().refused,
-                _ => 0,
-            };
-            if let Some(faulty) = &faulty {
-                let start = Instant::now();
-                while faulty.distinct() + missing(faulty) < ITEMS {
-                    let waited = start.elapsed();
-                    assert!(waited < Duration::from_secs(40), "{what}\n{}", running.log_text());
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-            }
-            // Nothing follows.
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            let (code, log) = running.stop();
-            // The bundled host tells by its exit code that chunks were left.
-            let left = row.has == Has::Nothing && code.is_some();
-            assert!(code == Some(0) || left, "{what}: {code:?} {log}");
-            assert!(log.contains(row.log), "{what}: {log}");
-            assert!(!log.contains("hush"), "{what}: {log}");
-            assert_eq!(healthy.received.lock().unwrap().doubled(), 0, "{what}: {log}");
-            if let Some(faulty) = &faulty {
-                assert_eq!(faulty.distinct() + missing(faulty), ITEMS, "{what}: {log}");
-                let items = ITEMS - missing(faulty);
-                let mut got = faulty.got.lock().unwrap();
-                // Requests of two connections arrive in any order.
-                got.cut.sort_unstable();
-                let twice = got.numbers.iter().enumerate().filter(|(_, count)| **count > 1);
-                let twice: Vec<usize> = twice.map(|(number, _)| number).collect();
-                assert_eq!(got.cut.is_empty(), row.has != Has::WhatWasCutTwice, "{what}: {log}");
-                assert_eq!(twice, got.cut, "{what}: {log}");
-                assert!(got.numbers.iter().all(|count| *count <= 2), "{what}: {log}");
-                let (took, at_least) = (got.took(), Duration::from_millis(row.at_least));
-                assert!(took >= at_least && took < LONGEST, "{what}: {took:?}\n{log}");
-                println!("{what}: {items} items, {took:.1?}");
-            }
+    let places = Arc::new(Semaphore::new(SIDE_BY_SIDE));
+    let mut tasks = Vec::new();
+    for host in real_hosts().into_iter().take(1).chain([bundled("5.1.0")]) {
+        for row in rows().into_iter().chain(grpc_rows()) {
+            let (host, places) = (host.clone(), Arc::clone(&places));
+            let plugins = plugins.path().to_owned();
+            tasks.push(tokio::spawn(async move {
+                let _place = places.acquire().await.unwrap();
+                run(host, row, &plugins).await;
+            }));
         }
+    }
+    for task in tasks {
+        task.await.unwrap();
     }
 }

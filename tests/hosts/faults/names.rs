@@ -35,7 +35,7 @@ const THIRD: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 const BIND: &str = "mount --bind \"$0\" /etc/hosts && exec \"$@\"";
 
 /// The option with which `unshare` makes a mount namespace here, if it can.
-fn namespaces() -> Option<&'static str> {
+pub fn namespaces() -> Option<&'static str> {
     let file = tempfile::NamedTempFile::new().unwrap();
     ["-m", "-rm"].into_iter().find(|option| {
         let probe = Command::new("unshare")
@@ -49,10 +49,10 @@ fn namespaces() -> Option<&'static str> {
 }
 
 /// The name `moving.test`, as the host sees it.
-struct Names(tempfile::NamedTempFile);
+pub struct Names(tempfile::NamedTempFile);
 
 impl Names {
-    fn new(addresses: &[Ipv4Addr]) -> Self {
+    pub fn new(addresses: &[Ipv4Addr]) -> Self {
         let names = Self(tempfile::NamedTempFile::new().unwrap());
         names.set(addresses);
         names
@@ -69,7 +69,7 @@ impl Names {
     }
 }
 
-fn with_names(host: &Host, option: &str, names: &Names) -> Host {
+pub fn with_names(host: &Host, option: &str, names: &Names) -> Host {
     let mut arguments = vec![option.to_owned(), "sh".to_owned(), "-c".to_owned(), BIND.to_owned()];
     arguments.push(names.path().display().to_string());
     arguments.push(host.executable.display().to_string());
