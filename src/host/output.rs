@@ -193,13 +193,19 @@ unsafe fn begin<P: Output>(
     if let Called::Panicked(panicked) = &called {
         running.desk.panicked(panicked, "the host is asked to retry its chunks from now on");
     }
-    running.desk.settle();
     if called != Called::Returned(()) {
+        running.desk.settle();
         return Some(Handed::Told(Fate::Retry));
     }
     if let Some(fate) = waiter.fate() {
+        if poller::is_idle() {
+            running.desk.finish()
+        } else {
+            running.desk.settle()
+        }
         return Some(Handed::Told(fate));
     }
+    running.desk.settle();
     let waiting = poller::Waiting {
         waiter,
         cell,

@@ -119,6 +119,16 @@ thread_local! {
     };
 }
 
+/// Whether no flush waits on this thread.
+pub(super) fn is_idle() -> bool {
+    others() == 0
+}
+
+fn others() -> usize {
+    let count = |poller: &RefCell<Poller>| poller.try_borrow().map_or(0, |all| all.waiting.len());
+    POLLER.try_with(count).unwrap_or_default()
+}
+
 /// Has the coroutine continued, with the fate in its cell, when the waiter knows it. Returns the
 /// waiter if the host gives no timer.
 ///
@@ -260,10 +270,7 @@ pub(super) unsafe fn has_stopped(config: *mut c_void) -> bool {
 }
 
 fn end_all(due: Vec<(Waiting, Fate)>) {
-    let others = POLLER
-        .try_with(|poller| poller.try_borrow().map_or(0, |poller| poller.waiting.len()))
-        .unwrap_or_default();
-    let mut left = due.len().saturating_add(others);
+    let mut left = due.len().saturating_add(others());
     for (waiting, fate) in due {
         left = left.saturating_sub(1);
         waiting.end(fate, left == 0);

@@ -22,9 +22,6 @@ use crate::support::{Pipeline, alone, bundled, linked, real_hosts};
 const SPANS: u64 = 20;
 const LOGS: u64 = 30;
 
-/// Data points that only keep the host busy.
-const KNOCK: u64 = 4;
-
 /// The host publishes every second, and its page follows.
 const SOON: Duration = Duration::from_secs(30);
 
@@ -101,12 +98,10 @@ async fn send(http: u16, shape: Shape, first: u64, items: u64) {
     client.send(shape.path(), shape.service(), request).await.unwrap();
 }
 
-/// Reads the page until something is so, and gives that page. What came of a flush is published with
-/// the next one, so metrics are sent meanwhile if `knock` says where to.
+/// Reads the page until something is so, and gives that page.
 async fn page_when(
     (host, running, port): (&Host, &Running, u16),
     what: &str,
-    knock: Option<u16>,
     is_so: impl Fn(&Page) -> bool,
 ) -> Page {
     let start = Instant::now();
@@ -117,9 +112,6 @@ async fn page_when(
         }
         let late = start.elapsed() > SOON;
         assert!(!late, "{what}: {:#?}\n{}", page.0, running.log_text());
-        if let Some(http) = knock {
-            send(http, Shape::Metrics, 0, KNOCK).await;
-        }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
 }
@@ -218,7 +210,7 @@ async fn counters_account_for_every_item() {
         }
         send(http, Shape::Genai, SPANS, SPANS).await;
         send(http, Shape::Logs, 0, LOGS).await;
-        let page = page_when(place, &what, None, |page| {
+        let page = page_when(place, &what, |page| {
             page.sum("exporter_received_items_total", &[]) == 2 * SPANS + LOGS
                 && page.sent("picky", "traces") == SPANS
                 && page.of("late", "deferred_requests_total") > 0
@@ -229,7 +221,7 @@ async fn counters_account_for_every_item() {
 
         let late = Sink::start(late_port, Keep::Numbers).await;
         late.settle(2 * SPANS + LOGS, SOON, SOON).await;
-        let page = page_when(place, &what, Some(http), |page| {
+        let page = page_when(place, &what, |page| {
             let accounted =
                 ["steady", "picky"].iter().all(|endpoint| page.held(endpoint) == Some(0));
             accounted
@@ -237,14 +229,12 @@ async fn counters_account_for_every_item() {
                 && page.sent("late", "logs") == LOGS
         })
         .await;
-        let knocks = page.sum("exporter_received_items_total", &[("signal", "metrics")]);
-        let held = knocks.checked_sub(page.sent("late", "metrics"));
-        assert_eq!(page.held("late"), held, "{what}");
+        assert_eq!(page.held("late"), Some(0), "{what}");
         assert_eq!(page.of("late", "dropped_items_total"), 0, "{what}");
         assert_eq!(page.of("late", "endpoint_up"), 1, "{what}");
         assert!(page.of("late", "export_latency_ms_count") >= 2, "{what}");
         assert_eq!(page.sent("steady", "traces"), 2 * SPANS, "{what}");
-        assert_eq!(page.of("steady", "filtered_items_total"), LOGS + knocks, "{what}");
+        assert_eq!(page.of("steady", "filtered_items_total"), LOGS, "{what}");
         let (code, log) = block_in_place(|| running.stop());
         assert_eq!(code, Some(0), "{what}: {log}");
         println!("{what}: {} series agree", page.0.len());
