@@ -123,7 +123,7 @@ impl Endpoint {
                 None => settings.url.to_string(),
             },
             signals: settings.signals.clone(),
-            client: Client::new(settings)?,
+            client: Client::new(settings, log)?,
             timeout: settings.timeout,
             breaker: Mutex::new(Breaker::new(BreakerPolicy::default())),
             pace: Mutex::default(),

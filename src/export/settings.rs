@@ -156,6 +156,8 @@ pub struct EndpointSettings {
     pub compression: Compression,
     /// The limit for one request, from its start to the end of the answer.
     pub timeout: Duration,
+    /// How long connections are used; without end unless given.
+    pub max_connection_age: Option<Duration>,
     /// The signals that it gets.
     pub signals: Vec<Signal>,
     /// The items that it gets.
@@ -268,6 +270,7 @@ impl EndpointSettings {
             proxy: None,
             compression: Compression::None,
             timeout: Duration::from_secs(10),
+            max_connection_age: None,
             signals: Signal::WITH_PROFILES.to_vec(),
             condition: None,
             on_error: OnError::Drop,

@@ -1,5 +1,7 @@
 //! HTTP clients with the right TLS settings.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -29,27 +31,17 @@ const USER_AGENT: &str = concat!("fluent-bit-ai/", env!("CARGO_PKG_VERSION"));
 /// How long a connection that nobody uses is kept.
 const IDLE: std::time::Duration = std::time::Duration::from_secs(90);
 
-/// The client of one endpoint. It connects when it is first used.
-pub(super) fn client(endpoint: &EndpointSettings) -> Result<reqwest::Client, ClientProblem> {
-    // Another user of the same library in this object may have been first; it is the same provider.
-    let _already = rustls::crypto::ring::default_provider().install_default();
-    let files = Files::read(endpoint)?;
-    let secure = endpoint.url.scheme_str() == Some("https");
-    match files.build(endpoint, secure, false) {
-        Ok(client) => Ok(client),
-        // A machine without certificates of its own can still use the given ones.
-        Err(_) if secure && !files.roots.is_empty() => files.build(endpoint, secure, true),
-        Err(problem) => Err(problem),
-    }
-}
+/// Larger files are no certificates.
+const MAX_FILE: u64 = 4 << 20;
 
-struct Files {
+/// What the files of one endpoint hold.
+pub(super) struct Files {
     roots: Vec<Certificate>,
     identity: Option<Identity>,
 }
 
 impl Files {
-    fn read(endpoint: &EndpointSettings) -> Result<Self, ClientProblem> {
+    pub(super) fn read(endpoint: &EndpointSettings) -> Result<Self, ClientProblem> {
         let tls = &endpoint.tls;
         let problem = |option, words| ClientProblem::new(&endpoint.name, option, words);
         let mut roots = Vec::new();
@@ -64,6 +56,23 @@ impl Files {
             }
         }
         Ok(Self { roots, identity: identity(tls, &problem)? })
+    }
+
+    /// A client of the endpoint. It connects when it is first used.
+    pub(super) fn client(
+        &self,
+        endpoint: &EndpointSettings,
+    ) -> Result<reqwest::Client, ClientProblem> {
+        // Another user of the same library in this object may have been first; it is the same
+        // provider.
+        let _already = rustls::crypto::ring::default_provider().install_default();
+        let secure = endpoint.url.scheme_str() == Some("https");
+        match self.build(endpoint, secure, false) {
+            Ok(client) => Ok(client),
+            // A machine without certificates of its own can still use the given ones.
+            Err(_) if secure && !self.roots.is_empty() => self.build(endpoint, secure, true),
+            Err(problem) => Err(problem),
+        }
     }
 
     fn build(
@@ -161,5 +170,14 @@ fn identity(
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
-    std::fs::read(path).map_err(|error| format!("'{}' cannot be read: {error}", path.display()))
+    let shown = path.display();
+    let wrong = |error| format!("'{shown}' cannot be read: {error}");
+    let mut content = Vec::new();
+    let file = File::open(path).map_err(wrong)?;
+    file.take(MAX_FILE.saturating_add(1)).read_to_end(&mut content).map_err(wrong)?;
+    if u64::try_from(content.len()).is_ok_and(|length| length <= MAX_FILE) {
+        Ok(content)
+    } else {
+        Err(format!("'{shown}' is larger than 4 MiB"))
+    }
 }

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use http::HeaderMap;
 
+use super::super::stamp::Stamp;
 use crate::clock::{self, Tick};
 use crate::stats::{Level, Log};
 
@@ -19,7 +20,7 @@ pub(super) type Parse = fn(&str) -> Result<HeaderMap, String>;
 
 struct State {
     looked: Tick,
-    stamp: Option<(SystemTime, u64)>,
+    stamp: Option<Stamp>,
     headers: HeaderMap,
 }
 
@@ -56,7 +57,7 @@ impl Watched {
         let now = clock::now();
         if now.since(state.looked) >= PAUSE {
             state.looked = now;
-            if stamp_of(&self.path) != state.stamp {
+            if Stamp::of(&self.path) != state.stamp {
                 match read(&self.path, self.parse) {
                     Ok((stamp, headers)) => {
                         (state.stamp, state.headers) = (stamp, headers);
@@ -72,17 +73,10 @@ impl Watched {
     }
 }
 
-type Stamp = Option<(SystemTime, u64)>;
-
-fn stamp_of(path: &Path) -> Stamp {
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
-}
-
-fn read(path: &Path, parse: Parse) -> Result<(Stamp, HeaderMap), String> {
+fn read(path: &Path, parse: Parse) -> Result<(Option<Stamp>, HeaderMap), String> {
     let shown = path.display();
-    let stamp = stamp_of(path);
-    if stamp.is_some_and(|(_, length)| length > MAX_BYTES) {
+    let stamp = Stamp::of(path);
+    if stamp.is_some_and(|stamp| stamp.size() > MAX_BYTES) {
         return Err(format!("'{shown}' is larger than 64 KiB"));
     }
     let text = std::fs::read_to_string(path)

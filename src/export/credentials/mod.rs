@@ -39,7 +39,7 @@ impl Credentials {
         };
         let headers = watch("headers_file", given.headers_file.as_deref(), lines as file::Parse)?;
         let bearer = watch("bearer_token_file", given.bearer_token_file.as_deref(), bearer)?;
-        let tokens = Tokens::new(endpoint)?;
+        let tokens = Tokens::new(endpoint, log)?;
         let any = headers.is_some() || bearer.is_some() || tokens.is_some();
         Ok(any.then_some(Self { headers, bearer, tokens }))
     }

@@ -2,6 +2,7 @@
 
 mod carried;
 mod company;
+mod connections;
 pub(super) mod data;
 mod delivery;
 mod groups;
