@@ -311,7 +311,9 @@ pub(super) fn failed(answer: Answer, words: String) -> Reply {
 
 fn network_failure(error: reqwest::Error, before_answer: bool) -> Reply {
     let error = error.without_url();
-    let reason = if error.is_timeout() {
+    let reason = if is_dead_connection(&error) {
+        FailureReason::Transport
+    } else if error.is_timeout() {
         FailureReason::Timeout
     } else if error.is_connect() {
         FailureReason::Connect
@@ -325,6 +327,12 @@ fn network_failure(error: reqwest::Error, before_answer: bool) -> Reply {
         unauthorized: false,
         stale_connection: before_answer && reason == FailureReason::Transport,
     }
+}
+
+/// Whether a ping got no answer, which is the connection's fault: the request has time left.
+fn is_dead_connection(error: &(dyn Error + 'static)) -> bool {
+    let known = error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_timeout);
+    known || error.source().is_some_and(is_dead_connection)
 }
 
 /// An error with what caused it, each once.

@@ -183,3 +183,22 @@ fn end_of_life(endpoint: &EndpointSettings, now: Tick) -> Option<Tick> {
     let chance = u32::try_from(RandomState::new().hash_one(now.0) % 1000).unwrap_or_default();
     Some(now.after(age.saturating_sub(age / 10_000 * chance)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lives_are_a_tenth_shorter_than_allowed_at_most_and_not_all_the_same() {
+        let mut endpoint = EndpointSettings::new("x", "http://a".parse().unwrap());
+        assert_eq!(end_of_life(&endpoint, Tick(5)), None);
+        endpoint.max_connection_age = Some(Duration::from_secs(100));
+        let ends: Vec<_> = (0..50).filter_map(|_| end_of_life(&endpoint, Tick(5))).collect();
+        let allowed =
+            Tick(5).after(Duration::from_secs(90))..=Tick(5).after(Duration::from_secs(100));
+        assert!(ends.iter().all(|end| allowed.contains(end)), "{ends:?}");
+        assert!(ends.iter().any(|end| *end != ends[0]));
+        endpoint.max_connection_age = Some(Duration::MAX);
+        assert!(end_of_life(&endpoint, Tick(5)).is_some());
+    }
+}

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Certificate, ClientBuilder, Identity};
@@ -29,7 +30,16 @@ impl ClientProblem {
 const USER_AGENT: &str = concat!("fluent-bit-ai/", env!("CARGO_PKG_VERSION"));
 
 /// How long a connection that nobody uses is kept.
-const IDLE: std::time::Duration = std::time::Duration::from_secs(90);
+const IDLE: Duration = Duration::from_secs(90);
+
+/// TCP asks a silent peer whether it is there after this time, and as often again.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(15);
+/// So many unanswered questions end a connection.
+const TCP_KEEPALIVE_RETRIES: u32 = 3;
+/// HTTP/2 asks after this time without a frame, at the earliest.
+const PING: Duration = Duration::from_secs(10);
+/// How long the answer to a ping may take: at least, and at most.
+const PONG: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 
 /// Larger files are no certificates.
 const MAX_FILE: u64 = 4 << 20;
@@ -114,6 +124,12 @@ fn base(endpoint: &EndpointSettings) -> ClientBuilder {
         .no_proxy()
         .tcp_nodelay(true)
         .pool_idle_timeout(IDLE)
+        .tcp_keepalive(TCP_KEEPALIVE)
+        .tcp_keepalive_interval(TCP_KEEPALIVE)
+        .tcp_keepalive_retries(TCP_KEEPALIVE_RETRIES)
+        .http2_keep_alive_interval(ping_interval(endpoint.timeout))
+        .http2_keep_alive_timeout(pong_timeout(endpoint.timeout))
+        .http2_keep_alive_while_idle(false)
         .connect_timeout(endpoint.timeout)
         .timeout(endpoint.timeout);
     let named = endpoint.tls.server_name.as_deref();
@@ -127,6 +143,19 @@ fn base(endpoint: &EndpointSettings) -> ClientBuilder {
         Protocol::Grpc => builder.http2_prior_knowledge().http2_adaptive_window(true),
         Protocol::HttpProtobuf | Protocol::HttpJson => builder,
     }
+}
+
+/// The time without a frame after which HTTP/2 asks whether the other side is there, while it owes
+/// an answer. gRPC servers take it ill when they are asked more than three times between two of
+/// their answers, and end the connection: so a request asks at most three times.
+fn ping_interval(timeout: Duration) -> Duration {
+    PING.max(timeout / 3)
+}
+
+/// How long the answer to that may take. It leaves time to send the request once more.
+fn pong_timeout(timeout: Duration) -> Duration {
+    let (least, most) = PONG;
+    (timeout / 2).clamp(least, most)
 }
 
 /// Looks up one host, whatever name is asked for.
@@ -179,5 +208,21 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
         Ok(content)
     } else {
         Err(format!("'{shown}' is larger than 4 MiB"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_asks_three_times_at_most_and_can_be_sent_again() {
+        for seconds in [1, 10, 29, 30, 31, 60, 600] {
+            let timeout = Duration::from_secs(seconds);
+            assert!(ping_interval(timeout) * 4 > timeout, "{seconds}");
+            assert!(seconds < 4 || pong_timeout(timeout) * 2 <= timeout, "{seconds}");
+        }
+        assert_eq!(ping_interval(Duration::from_secs(10)), Duration::from_secs(10));
+        assert_eq!(pong_timeout(Duration::from_secs(10)), Duration::from_secs(5));
     }
 }

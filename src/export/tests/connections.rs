@@ -1,12 +1,16 @@
 //! Connections that are made anew: for other certificates, for their age.
 
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
+
+use tokio::sync::watch;
 
 use super::receiver::{CONNECTION, Receiver, Say};
 use super::transport::{Certificates, TlsFront, chunk, secure};
-use super::{Bench, Fate, now};
+use super::{Bench, Fate, endpoint, grpc, now};
 use crate::export::Protocol;
 use crate::plugin::EventType;
+use crate::runtime::{Runtime, Tasks};
 
 /// A little longer than files are not looked at.
 const LOOK: Duration = Duration::from_millis(1_100);
@@ -93,4 +97,97 @@ fn a_key_that_does_not_fit_waits_for_its_certificate() {
     assert_eq!(used, ["0", "0", "0", "1"]);
     let log = bench.log();
     assert!(log.contains("keeps its former certificates") && log.contains("were taken"), "{log}");
+}
+
+/// Scenario: requests before and after the end of the connections' life, one of them in flight.
+/// Guarantees: the later ones come by new connections, the one in flight ends well; without the
+/// option connections stay.
+#[test]
+fn connections_are_used_for_their_time() {
+    for make in [endpoint, grpc] {
+        for (age, expected) in [(Some(Duration::from_secs(1)), ["0", "0", "1"]), (None, ["0"; 3])] {
+            let receiver = slow_once(Duration::from_millis(1_800));
+            let mut main = make("main", &receiver);
+            main.max_connection_age = age;
+            // HTTP/1 needs a second connection for a second request at a time.
+            let expected = match (age, main.protocol) {
+                (None, Protocol::HttpProtobuf) => ["0", "0", "1"],
+                _ => expected,
+            };
+            let bench = Bench::new(vec![main]);
+            assert_eq!(bench.deliver(2, &chunk()), Fate::Done, "{}", bench.log());
+            let slow = bench.submit(EventType::Logs, 4, &chunk());
+            assert!(until(|| receiver.seen().len() == 2));
+            std::thread::sleep(LOOK);
+            assert_eq!(bench.deliver(6, &chunk()), Fate::Done, "{}", bench.log());
+            assert_eq!(slow.wait(Duration::from_secs(10)), Some(Fate::Done), "{}", bench.log());
+            assert_eq!([0, 1, 2].map(|request| connection(&receiver, request)), expected);
+            if age.is_none() {
+                assert_eq!(bench.deliver(8, &chunk()), Fate::Done, "{}", bench.log());
+                assert!(["0", "1"].contains(&connection(&receiver, 3).as_str()));
+            }
+            assert_eq!(bench.count("failed_requests_total", &["main"]), 0);
+        }
+    }
+}
+
+/// Carries bytes to a receiver. The connections of now can be made to fall silent for ever.
+struct Line {
+    address: SocketAddr,
+    silent: watch::Sender<u64>,
+    tasks: Tasks,
+    _runtime: Runtime,
+}
+
+impl Line {
+    fn start(behind: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let runtime = Runtime::acquire().unwrap();
+        let (tasks, silent) = (runtime.tasks(), watch::Sender::new(0));
+        let (inner, told) = (tasks.clone(), silent.subscribe());
+        tasks.spawn(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut told = told.clone();
+                told.mark_unchanged();
+                inner.spawn(async move {
+                    let mut plain = tokio::net::TcpStream::connect(behind).await.unwrap();
+                    tokio::select! {
+                        _ended = tokio::io::copy_bidirectional(&mut stream, &mut plain) => {}
+                        _silent = told.changed() => std::future::pending().await,
+                    }
+                });
+            }
+        });
+        Self { address, silent, tasks, _runtime: runtime }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.tasks.cancel();
+    }
+}
+
+/// Scenario: an HTTP/2 connection dies without a word while nobody uses it. Guarantees: the next
+/// request notices it by a ping and comes through by a new connection, without a timeout.
+#[test]
+fn a_dead_connection_is_noticed_before_the_timeout() {
+    let receiver = Receiver::accepting();
+    let line = Line::start(receiver.address);
+    let mut main = grpc("main", &receiver);
+    main.url = format!("http://{}", line.address).parse().unwrap();
+    main.timeout = Duration::from_secs(6);
+    let bench = Bench::new(vec![main]);
+    assert_eq!(bench.deliver(2, &chunk()), Fate::Done, "{}", bench.log());
+    line.silent.send_modify(|times| *times += 1);
+    std::thread::sleep(Duration::from_millis(10_200));
+    let start = now();
+    assert_eq!(bench.deliver(4, &chunk()), Fate::Done, "{}", bench.log());
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert_eq!(bench.count("failed_requests_total", &["main", "transport"]), 1);
+    assert_eq!(bench.count("failed_requests_total", &["main", "timeout"]), 0);
+    assert_eq!(connection(&receiver, 1), "1");
 }

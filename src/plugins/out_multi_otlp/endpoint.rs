@@ -17,6 +17,7 @@ pub(super) const HELP: &str = "endpoint.NAME.KEY: url, protocol (http/protobuf, 
     headers_file, header_from (NAME=resource.KEY, scope.KEY or attributes.KEY), http_user, \
     http_passwd, bearer_token, bearer_token_file, oauth2.token_url, oauth2.client_id, \
     oauth2.client_secret, oauth2.scopes, oauth2.audience, compression (none, gzip, zstd), timeout, \
+    max_connection_age, \
     signals, where, on_error (drop, keep), content (keep, drop, truncate:BYTES, or one or more of \
     errors_only, findings_only, sample:PERCENT), \
     attributes.add (KEY=VALUE), attributes.drop, attributes.rename (OLD=NEW), attributes.hash, \
@@ -25,7 +26,7 @@ pub(super) const HELP: &str = "endpoint.NAME.KEY: url, protocol (http/protobuf, 
     proxy, tls.ca_file, tls.crt_file, tls.key_file, tls.server_name, tls.verify.";
 
 /// Every key.
-const KEYS: [&str; 36] = [
+const KEYS: [&str; 37] = [
     "url",
     "protocol",
     "headers",
@@ -42,6 +43,7 @@ const KEYS: [&str; 36] = [
     "oauth2.audience",
     "compression",
     "timeout",
+    "max_connection_age",
     "signals",
     "where",
     "on_error",
@@ -201,6 +203,7 @@ fn set(endpoint: &mut EndpointSettings, key: &str, value: &str) -> Result<(), Wr
         "protocol" => endpoint.protocol = protocol(value)?,
         "compression" => endpoint.compression = compression(value)?,
         "timeout" => endpoint.timeout = timeout(value)?,
+        "max_connection_age" => endpoint.max_connection_age = connection_age(value)?,
         "signals" => endpoint.signals = signals(value)?,
         "where" => endpoint.condition = Some(Arc::new(condition(value)?)),
         "on_error" => {
@@ -280,6 +283,13 @@ fn timeout(value: &str) -> Result<Duration, Wrong> {
     parse_duration(value)
         .filter(|timeout| !timeout.is_zero() && *timeout <= MAX_TIMEOUT)
         .ok_or_else(|| "allowed: a duration such as 500ms or 10s, up to 10m".to_owned())
+}
+
+/// `None` is without end. Connections that live for less than a second are no connections kept.
+fn connection_age(value: &str) -> Result<Option<Duration>, Wrong> {
+    let age = parse_duration(value).filter(|age| age.is_zero() || age.as_secs() >= 1);
+    let age = age.ok_or_else(|| "allowed: 0 (no limit), or a duration from 1s such as 5m")?;
+    Ok(Some(age).filter(|age| !age.is_zero()))
 }
 
 fn signals(value: &str) -> Result<Vec<Signal>, Wrong> {
