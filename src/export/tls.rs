@@ -76,7 +76,7 @@ impl Files {
         // Another user of the same library in this object may have been first; it is the same
         // provider.
         let _already = rustls::crypto::ring::default_provider().install_default();
-        let secure = endpoint.url.scheme_str() == Some("https");
+        let secure = uses_tls(endpoint);
         match self.build(endpoint, secure, false) {
             Ok(client) => Ok(client),
             // A machine without certificates of its own can still use the given ones.
@@ -143,6 +143,13 @@ fn base(endpoint: &EndpointSettings) -> ClientBuilder {
         Protocol::Grpc => builder.http2_prior_knowledge().http2_adaptive_window(true),
         Protocol::HttpProtobuf | Protocol::HttpJson => builder,
     }
+}
+
+/// Whether any connection is by TLS: to the endpoint, or to the proxy on the way to it.
+fn uses_tls(endpoint: &EndpointSettings) -> bool {
+    let proxy = endpoint.proxy.as_ref().and_then(|proxy| proxy.parse::<http::Uri>().ok());
+    let urls = [Some(&endpoint.url), proxy.as_ref()];
+    urls.into_iter().flatten().any(|url| url.scheme_str() == Some("https"))
 }
 
 /// The time without a frame after which HTTP/2 asks whether the other side is there, while it owes

@@ -12,6 +12,7 @@ mod json;
 mod letters;
 mod ordinary;
 mod profiles;
+mod proxy;
 mod receiver;
 mod selection;
 mod size;
