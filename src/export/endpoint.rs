@@ -243,6 +243,7 @@ impl Endpoint {
 
     /// Makes a request, again where the connection or the token had aged, and judges the answer.
     pub(super) async fn exchange(&self, part: &Part, headers: Option<&HeaderMap>) -> Verdict {
+        let generation = self.credentials.as_ref().map_or(0, Credentials::generation);
         let mut reply = self.attempt(part, headers).await;
         if reply.stale_connection {
             self.meters.failed(FailureReason::Transport);
@@ -250,7 +251,7 @@ impl Endpoint {
         }
         if reply.unauthorized
             && let Some(credentials) = &self.credentials
-            && credentials.renew().await
+            && credentials.renew(generation).await
         {
             reply = self.attempt(part, headers).await;
         }

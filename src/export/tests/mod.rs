@@ -14,6 +14,7 @@ mod ordinary;
 mod profiles;
 mod proxy;
 mod receiver;
+mod renewed;
 mod selection;
 mod size;
 mod transport;
