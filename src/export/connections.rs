@@ -201,4 +201,33 @@ mod tests {
         endpoint.max_connection_age = Some(Duration::MAX);
         assert!(end_of_life(&endpoint, Tick(5)).is_some());
     }
+
+    #[test]
+    fn wrong_files_are_told_once_and_read_again_after_a_while() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let pem = || {
+            let made = rcgen::generate_simple_self_signed(vec!["a".to_owned()]).unwrap();
+            made.cert.pem()
+        };
+        std::fs::write(file.path(), pem()).unwrap();
+        let mut endpoint = EndpointSettings::new("x", "https://a".parse().unwrap());
+        endpoint.tls.ca_file = Some(file.path().to_owned());
+        let log = Arc::new(Log::default());
+        let connections = Connections::new(&endpoint, &log).unwrap();
+        let at = |seconds| Tick(0).after(Duration::from_secs(seconds));
+        assert!(!connections.take_changes(at(1)));
+        std::fs::write(file.path(), "rubbish").unwrap();
+        assert!(!connections.take_changes(at(2)));
+        std::fs::write(file.path(), "other rubbish").unwrap();
+        assert!(!connections.take_changes(at(3)));
+        assert_eq!(log.take().len(), 1);
+        // Right again, which nothing says.
+        std::fs::write(file.path(), pem()).unwrap();
+        connections.state().stamps = vec![Stamp::of(file.path())];
+        assert!(!connections.take_changes(at(32)));
+        assert_eq!(connections.state().now.generation, 0);
+        assert!(connections.take_changes(at(33)));
+        assert_eq!(connections.state().now.generation, 1);
+        assert!(!connections.take_changes(at(90)));
+    }
 }

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::receiver::{CONNECTION, Receiver, Say};
 use super::transport::{Certificates, TlsFront, chunk, secure};
 use super::{Bench, Fate, endpoint, grpc, now};
-use crate::export::Protocol;
+use crate::export::{OAuth2Settings, Protocol};
 use crate::plugin::EventType;
 use crate::runtime::{Runtime, Tasks};
 
@@ -75,6 +75,39 @@ fn changed_certificates_make_new_connections() {
         assert_eq!(told, 1, "{log}");
         assert_eq!(bench.count("failed_requests_total", &["main"]), 0);
     }
+}
+
+/// Scenario: the token service gets other certificates, and its client does. Guarantees: the next
+/// token is fetched with them.
+#[test]
+fn tokens_are_fetched_with_changed_certificates() {
+    let (first, second) = (Certificates::new(), Certificates::new());
+    let service = Receiver::start(|n, _| {
+        let body = format!("{{\"access_token\":\"token{n}\",\"expires_in\":1}}");
+        Say::Http(200, Vec::new(), body.into_bytes())
+    });
+    let front = TlsFront::start(first.server_config(true), service.address);
+    let receiver = Receiver::accepting();
+    let mut main = endpoint("main", &receiver);
+    main.tls = first.client_settings(true);
+    main.credentials.oauth2 = Some(OAuth2Settings {
+        token_url: format!("https://localhost:{}", front.port).parse().unwrap(),
+        client_id: "me".to_owned(),
+        client_secret: "hush".to_owned(),
+        ..OAuth2Settings::default()
+    });
+    let bench = Bench::new(vec![main]);
+    assert_eq!(bench.deliver(2, &chunk()), Fate::Done, "{}", bench.log());
+    front.turn_to(second.server_config(true));
+    for file in ["ca.pem", "crt.pem", "key.pem"] {
+        std::fs::rename(second.path(file), first.path(file)).unwrap();
+    }
+    std::thread::sleep(LOOK);
+    assert_eq!(bench.deliver(4, &chunk()), Fate::Done, "{}", bench.log());
+    let used: Vec<_> =
+        receiver.seen().iter().map(|seen| seen.headers["authorization"].clone()).collect();
+    assert_eq!(used, ["Bearer token0", "Bearer token1"]);
+    assert_ne!(connection(&service, 0), connection(&service, 1));
 }
 
 /// Scenario: a key that belongs to another certificate, then the right one. Guarantees: the former

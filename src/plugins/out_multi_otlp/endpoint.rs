@@ -288,7 +288,7 @@ fn timeout(value: &str) -> Result<Duration, Wrong> {
 /// `None` is without end. Connections that live for less than a second are no connections kept.
 fn connection_age(value: &str) -> Result<Option<Duration>, Wrong> {
     let age = parse_duration(value).filter(|age| age.is_zero() || age.as_secs() >= 1);
-    let age = age.ok_or_else(|| "allowed: 0 (no limit), or a duration from 1s such as 5m")?;
+    let age = age.ok_or("allowed: 0 (no limit), or a duration from 1s such as 5m")?;
     Ok(Some(age).filter(|age| !age.is_zero()))
 }
 
