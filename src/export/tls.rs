@@ -136,7 +136,10 @@ fn base(endpoint: &EndpointSettings) -> ClientBuilder {
     builder = match (endpoint.address, named, endpoint.url.host()) {
         (Some(address), name, Some(host)) => builder.resolve(name.unwrap_or(host), address),
         // The name is what the certificate says; the connection goes to the URL's host.
-        (None, Some(_), Some(host)) => builder.dns_resolver(Arc::new(Instead(host.to_owned()))),
+        (None, Some(name), Some(host)) => {
+            let instead = Instead { name: name.to_owned(), host: host.to_owned() };
+            builder.dns_resolver(Arc::new(instead))
+        }
         _ => builder,
     };
     match endpoint.protocol {
@@ -165,12 +168,17 @@ fn pong_timeout(timeout: Duration) -> Duration {
     (timeout / 2).clamp(least, most)
 }
 
-/// Looks up one host, whatever name is asked for.
-struct Instead(String);
+/// Looks up a host instead of a name. Other names, as a proxy's, are looked up as they are.
+struct Instead {
+    name: String,
+    host: String,
+}
 
 impl Resolve for Instead {
-    fn resolve(&self, _name: Name) -> Resolving {
-        let host = self.0.trim_matches(['[', ']']).to_owned();
+    fn resolve(&self, name: Name) -> Resolving {
+        let asked = name.as_str();
+        let is_ours = asked.eq_ignore_ascii_case(&self.name);
+        let host = if is_ours { self.host.trim_matches(['[', ']']) } else { asked }.to_owned();
         Box::pin(async move {
             let found = tokio::net::lookup_host((host, 0)).await?;
             Ok(Box::new(found.collect::<Vec<_>>().into_iter()) as Addrs)

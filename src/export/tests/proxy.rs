@@ -1,4 +1,4 @@
-//! A proxy that is spoken to by TLS.
+//! A proxy that is spoken to by TLS, and one beside another name of the endpoint.
 
 use super::receiver::Receiver;
 use super::transport::{Certificates, TlsFront, chunk};
@@ -30,4 +30,18 @@ fn a_proxy_with_tls_is_checked_also_for_a_plain_endpoint() {
     let log = bench.log();
     assert!(log.contains("certificate") && !log.contains("secret"), "{log}");
     assert_eq!(proxy.seen().len(), 1);
+}
+
+/// Scenario: an endpoint goes by another name than its URL's, and there is a proxy. Guarantees: the
+/// proxy's own name is looked up as it is, and the proxy is asked for the other name.
+#[test]
+fn a_proxy_is_found_although_the_endpoint_goes_by_another_name() {
+    let proxy = Receiver::accepting();
+    // Nobody listens there.
+    let mut far = EndpointSettings::new("far", "http://127.0.0.9:4318".parse().unwrap());
+    far.proxy = Some(format!("http://localhost:{}", proxy.address.port()));
+    far.tls.server_name = Some("far.example".to_owned());
+    let bench = Bench::new(vec![far]);
+    assert_eq!(bench.deliver(1, &chunk()), Fate::Done, "{}", bench.log());
+    assert_eq!(proxy.seen()[0].headers["host"], "far.example:4318");
 }
