@@ -1,7 +1,7 @@
 //! Sends one request to one endpoint and says what the answer means.
 
 use std::error::Error;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, TE};
@@ -10,13 +10,14 @@ use http_body_util::BodyExt;
 use prost::Message;
 use reqwest::Url;
 
+use super::connections::{Connections, Lent};
 use super::part::Part;
 use super::settings::{Compression, EndpointSettings, Protocol};
-use super::tls::{self, ClientProblem};
+use super::tls::ClientProblem;
 use super::{grpc, json};
 use crate::model::Signal;
 use crate::routing::{Answer, FailureReason, grpc_answer, http_answer, retry_info};
-use crate::runtime::heavy;
+use crate::stats::Log;
 
 /// The longest answer that is read, by the OTLP specification, section "OTLP/HTTP Response".
 const MAX_ANSWER: usize = 4 << 20;
@@ -63,20 +64,11 @@ struct RpcStatus {
 
 /// The client of one endpoint.
 pub(super) struct Client {
-    settings: EndpointSettings,
-    connections: Mutex<Connections>,
+    connections: Connections,
     urls: [(Signal, Url); 4],
     protocol: Protocol,
     compression: Compression,
     headers: HeaderMap,
-}
-
-/// The connections that requests use now.
-#[derive(Clone)]
-struct Connections {
-    http: reqwest::Client,
-    /// How many clients there were before.
-    generation: u64,
 }
 
 struct Received {
@@ -87,8 +79,8 @@ struct Received {
 }
 
 impl Client {
-    pub(super) fn new(endpoint: &EndpointSettings) -> Result<Self, ClientProblem> {
-        let http = tls::client(endpoint)?;
+    pub(super) fn new(endpoint: &EndpointSettings, log: &Arc<Log>) -> Result<Self, ClientProblem> {
+        let connections = Connections::new(endpoint, log)?;
         let url = |signal| {
             let text =
                 endpoint.url_for(signal).map(|uri| uri.to_string()).map_err(|e| e.to_string());
@@ -96,8 +88,7 @@ impl Client {
             url.map(|url| (signal, url)).map_err(|problem| ClientProblem::of_url(endpoint, problem))
         };
         Ok(Self {
-            settings: endpoint.clone(),
-            connections: Mutex::new(Connections { http, generation: 0 }),
+            connections,
             urls: [
                 url(Signal::Traces)?,
                 url(Signal::Metrics)?,
@@ -157,7 +148,7 @@ impl Client {
         for (name, value) in more.into_iter().flatten() {
             headers.insert(name, value.clone());
         }
-        let Connections { http, generation } = self.connections().clone();
+        let Lent { http, generation } = self.connections.current();
         let request = http.post(url.clone()).headers(headers).body(body);
         let failure = |error, before| self.failure(error, before, generation);
         let response = request.send().await.map_err(|error| failure(error, true))?;
@@ -182,21 +173,11 @@ impl Client {
         Ok(received)
     }
 
-    fn connections(&self) -> MutexGuard<'_, Connections> {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// After a timeout the next request gets a connection of its own, to where the name points
-    /// then. What HTTP/2 and idle connections lead to may be dead without anybody having said so,
-    /// and a request that is given up does not end them.
     fn failure(&self, error: reqwest::Error, before_answer: bool, generation: u64) -> Reply {
         let reply = network_failure(error, before_answer);
         let timeout = Answer::Retry { reason: FailureReason::Timeout, after: None };
-        if reply.answer == timeout && self.connections().generation == generation {
-            // Reads the system's certificates again. Where that fails, the old client is kept.
-            if let Ok(http) = heavy(usize::MAX, || tls::client(&self.settings)) {
-                *self.connections() = Connections { http, generation: generation.wrapping_add(1) };
-            }
+        if reply.answer == timeout {
+            self.connections.fell_silent(generation);
         }
         reply
     }
@@ -330,7 +311,9 @@ pub(super) fn failed(answer: Answer, words: String) -> Reply {
 
 fn network_failure(error: reqwest::Error, before_answer: bool) -> Reply {
     let error = error.without_url();
-    let reason = if error.is_timeout() {
+    let reason = if is_dead_connection(&error) {
+        FailureReason::Transport
+    } else if error.is_timeout() {
         FailureReason::Timeout
     } else if error.is_connect() {
         FailureReason::Connect
@@ -344,6 +327,12 @@ fn network_failure(error: reqwest::Error, before_answer: bool) -> Reply {
         unauthorized: false,
         stale_connection: before_answer && reason == FailureReason::Transport,
     }
+}
+
+/// Whether a ping got no answer, which is the connection's fault: the request has time left.
+fn is_dead_connection(error: &(dyn Error + 'static)) -> bool {
+    let known = error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_timeout);
+    known || error.source().is_some_and(is_dead_connection)
 }
 
 /// An error with what caused it, each once.

@@ -125,7 +125,7 @@ impl Endpoint {
                 None => settings.url.to_string(),
             },
             signals: settings.signals.clone(),
-            client: Client::new(settings)?,
+            client: Client::new(settings, log)?,
             timeout: settings.timeout,
             breaker: Mutex::new(Breaker::new(BreakerPolicy::default())),
             pace: Mutex::default(),
@@ -262,6 +262,7 @@ impl Endpoint {
 
     /// Makes a request, again where the connection or the token had aged, and judges the answer.
     pub(super) async fn exchange(&self, part: &Part, headers: Option<&HeaderMap>) -> Verdict {
+        let generation = self.credentials.as_ref().map_or(0, Credentials::generation);
         let mut reply = self.attempt(part, headers).await;
         if reply.stale_connection {
             self.meters.failed(FailureReason::Transport);
@@ -269,7 +270,7 @@ impl Endpoint {
         }
         if reply.unauthorized
             && let Some(credentials) = &self.credentials
-            && credentials.renew().await
+            && credentials.renew(generation).await
         {
             reply = self.attempt(part, headers).await;
         }

@@ -11,6 +11,7 @@
 mod attributes;
 mod client;
 mod company;
+mod connections;
 mod content;
 mod credentials;
 mod destination;
@@ -27,6 +28,7 @@ mod meters;
 mod part;
 mod pieces;
 mod settings;
+mod stamp;
 mod tls;
 mod todo;
 mod trace;

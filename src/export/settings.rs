@@ -159,6 +159,8 @@ pub struct EndpointSettings {
     /// How long it is tried to deliver a chunk before what is missing of it is given up; `None` is
     /// for ever.
     pub max_elapsed_time: Option<Duration>,
+    /// How long connections are used; without end unless given.
+    pub max_connection_age: Option<Duration>,
     /// The signals that it gets.
     pub signals: Vec<Signal>,
     /// The items that it gets.
@@ -274,6 +276,7 @@ impl EndpointSettings {
             compression: Compression::None,
             timeout: Duration::from_secs(10),
             max_elapsed_time: None,
+            max_connection_age: None,
             signals: Signal::WITH_PROFILES.to_vec(),
             condition: None,
             on_error: OnError::Drop,

@@ -1,12 +1,14 @@
 //! A file whose content is taken again when it changes.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use http::HeaderMap;
 
+use super::super::stamp::Stamp;
 use crate::clock::{self, Tick};
+use crate::runtime::heavy;
 use crate::stats::{Level, Log};
 
 /// How often the file is looked at, at most.
@@ -19,8 +21,10 @@ pub(super) type Parse = fn(&str) -> Result<HeaderMap, String>;
 
 struct State {
     looked: Tick,
-    stamp: Option<(SystemTime, u64)>,
+    stamp: Option<Stamp>,
     headers: HeaderMap,
+    /// How often they have changed.
+    generation: u64,
 }
 
 pub(super) struct Watched {
@@ -40,7 +44,7 @@ impl Watched {
         log: &Arc<Log>,
     ) -> Result<Self, String> {
         let (stamp, headers) = read(path, parse)?;
-        let state = State { looked: clock::now(), stamp, headers };
+        let state = State { looked: clock::now(), stamp, headers, generation: 0 };
         Ok(Self {
             path: path.to_owned(),
             parse,
@@ -52,37 +56,56 @@ impl Watched {
 
     /// The headers of now. A file that has become unreadable or wrong leaves them as they were.
     pub(super) fn current(&self) -> HeaderMap {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         let now = clock::now();
         if now.since(state.looked) >= PAUSE {
             state.looked = now;
-            if stamp_of(&self.path) != state.stamp {
-                match read(&self.path, self.parse) {
-                    Ok((stamp, headers)) => {
-                        (state.stamp, state.headers) = (stamp, headers);
-                    }
-                    Err(problem) => self.log.often(Level::Warn, "headers", || {
-                        let name = &self.endpoint;
-                        format!("endpoint '{name}' keeps its former headers: {problem}")
-                    }),
-                }
+            if Stamp::of(&self.path) != state.stamp {
+                self.take(&mut state);
             }
         }
         state.headers.clone()
     }
+
+    /// How often the headers have changed.
+    pub(super) fn generation(&self) -> u64 {
+        self.state().generation
+    }
+
+    /// Reads the file now, whether it seems to have changed or not.
+    pub(super) fn read_again(&self) {
+        heavy(usize::MAX, || {
+            let mut state = self.state();
+            state.looked = clock::now();
+            self.take(&mut state);
+        });
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, state: &mut State) {
+        match read(&self.path, self.parse) {
+            Ok((stamp, headers)) => {
+                state.stamp = stamp;
+                if headers != state.headers {
+                    state.generation = state.generation.wrapping_add(1);
+                    state.headers = headers;
+                }
+            }
+            Err(problem) => self.log.often(Level::Warn, "headers", || {
+                let name = &self.endpoint;
+                format!("endpoint '{name}' keeps its former headers: {problem}")
+            }),
+        }
+    }
 }
 
-type Stamp = Option<(SystemTime, u64)>;
-
-fn stamp_of(path: &Path) -> Stamp {
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
-}
-
-fn read(path: &Path, parse: Parse) -> Result<(Stamp, HeaderMap), String> {
+fn read(path: &Path, parse: Parse) -> Result<(Option<Stamp>, HeaderMap), String> {
     let shown = path.display();
-    let stamp = stamp_of(path);
-    if stamp.is_some_and(|(_, length)| length > MAX_BYTES) {
+    let stamp = Stamp::of(path);
+    if stamp.is_some_and(|stamp| stamp.size() > MAX_BYTES) {
         return Err(format!("'{shown}' is larger than 64 KiB"));
     }
     let text = std::fs::read_to_string(path)

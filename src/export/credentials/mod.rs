@@ -39,7 +39,7 @@ impl Credentials {
         };
         let headers = watch("headers_file", given.headers_file.as_deref(), lines as file::Parse)?;
         let bearer = watch("bearer_token_file", given.bearer_token_file.as_deref(), bearer)?;
-        let tokens = Tokens::new(endpoint)?;
+        let tokens = Tokens::new(endpoint, log)?;
         let any = headers.is_some() || bearer.is_some() || tokens.is_some();
         Ok(any.then_some(Self { headers, bearer, tokens }))
     }
@@ -49,7 +49,7 @@ impl Credentials {
     /// # Errors
     /// Why there is no token, without any secret.
     pub(super) async fn apply(&self, headers: &mut HeaderMap) -> Result<(), String> {
-        for file in [&self.headers, &self.bearer].into_iter().flatten() {
+        for file in self.files() {
             for (name, value) in &file.current() {
                 headers.insert(name, value.clone());
             }
@@ -60,16 +60,26 @@ impl Credentials {
         Ok(())
     }
 
-    /// The endpoint does not accept the token: the next request gets another one. Whether there is
-    /// one to be had.
-    pub(super) async fn renew(&self) -> bool {
-        match &self.tokens {
-            Some(tokens) => {
-                tokens.forget().await;
-                true
-            }
-            None => false,
+    /// How often the files' headers have changed. Ask it before a request.
+    pub(super) fn generation(&self) -> u64 {
+        self.files().map(Watched::generation).fold(0, u64::wrapping_add)
+    }
+
+    /// The endpoint does not accept what a request had, which began at `generation`: files are read
+    /// at once, because their time may not have come since they changed, and the next request gets
+    /// another token. Whether there is something else to be had.
+    pub(super) async fn renew(&self, generation: u64) -> bool {
+        self.files().for_each(Watched::read_again);
+        if let Some(tokens) = &self.tokens {
+            tokens.forget().await;
+            return true;
         }
+        // Another request may have been first to read the files.
+        self.generation() != generation
+    }
+
+    fn files(&self) -> impl Iterator<Item = &Watched> {
+        [&self.headers, &self.bearer].into_iter().flatten()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Tokens by the client credentials grant of OAuth 2.0 (RFC 6749, section 4.4).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -9,10 +10,12 @@ use reqwest::Url;
 use tokio::sync::Mutex;
 
 use super::super::client::causes;
+use super::super::connections::{Connections, Lent};
 use super::super::settings::{EndpointSettings, Protocol};
-use super::super::tls::{self, ClientProblem};
+use super::super::tls::ClientProblem;
 use super::secret;
 use crate::clock::{self, Tick};
+use crate::stats::Log;
 
 /// The life of a token whose answer does not say.
 const UNSAID: Duration = Duration::from_secs(300);
@@ -31,7 +34,7 @@ struct State {
 
 /// Fetches tokens, one at a time, and keeps them until shortly before they end.
 pub(super) struct Tokens {
-    http: reqwest::Client,
+    connections: Connections,
     url: Url,
     authorization: HeaderValue,
     form: String,
@@ -57,7 +60,10 @@ fn encoded(text: &str) -> String {
 }
 
 impl Tokens {
-    pub(super) fn new(endpoint: &EndpointSettings) -> Result<Option<Self>, ClientProblem> {
+    pub(super) fn new(
+        endpoint: &EndpointSettings,
+        log: &Arc<Log>,
+    ) -> Result<Option<Self>, ClientProblem> {
         let Some(given) = &endpoint.credentials.oauth2 else { return Ok(None) };
         let problem =
             |option, words: &str| ClientProblem::new(&endpoint.name, option, words.to_owned());
@@ -84,7 +90,7 @@ impl Tokens {
         let authorization = secret(&format!("Basic {basic}"))
             .ok_or_else(|| problem("oauth2.client_secret", "it cannot be sent in a header"))?;
         Ok(Some(Self {
-            http: tls::client(&settings)?,
+            connections: Connections::new(&settings, log)?,
             url,
             authorization,
             form: form(&pairs),
@@ -129,13 +135,18 @@ impl Tokens {
     }
 
     async fn fetch(&self) -> Result<(HeaderValue, Duration), String> {
-        let request = self
-            .http
+        let Lent { http, generation } = self.connections.current();
+        let request = http
             .post(self.url.clone())
             .header(AUTHORIZATION, self.authorization.clone())
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(self.form.clone());
-        let failed = |error: reqwest::Error| format!("no token: {}", causes(&error.without_url()));
+        let failed = |error: reqwest::Error| {
+            if error.is_timeout() {
+                self.connections.fell_silent(generation);
+            }
+            format!("no token: {}", causes(&error.without_url()))
+        };
         let mut response = request.send().await.map_err(failed)?;
         let status = response.status().as_u16();
         let mut body = Vec::new();

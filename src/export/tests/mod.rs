@@ -2,6 +2,7 @@
 
 mod carried;
 mod company;
+mod connections;
 pub(super) mod data;
 mod delivery;
 mod elapsed;
@@ -13,7 +14,9 @@ mod json;
 mod letters;
 mod ordinary;
 mod profiles;
+mod proxy;
 mod receiver;
+mod renewed;
 mod selection;
 mod size;
 mod transport;

@@ -29,14 +29,14 @@ use crate::plugin::EventType;
 use crate::runtime::{Runtime, Tasks, heavy};
 
 /// Certificates in a folder that goes with it.
-struct Certificates {
+pub(super) struct Certificates {
     folder: tempfile::TempDir,
     server: CertifiedKey<KeyPair>,
     client: CertifiedKey<KeyPair>,
 }
 
 impl Certificates {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let make = || generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
         let made = Self { folder: tempfile::tempdir().unwrap(), server: make(), client: make() };
         std::fs::write(made.path("ca.pem"), made.server.cert.pem()).unwrap();
@@ -45,11 +45,11 @@ impl Certificates {
         made
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn server_config(&self, ask_client: bool) -> ServerConfig {
+    pub(super) fn server_config(&self, ask_client: bool) -> ServerConfig {
         let chain = vec![CertificateDer::from(self.server.cert.der().to_vec())];
         let key = PrivateKeyDer::try_from(self.server.signing_key.serialize_der()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -69,7 +69,7 @@ impl Certificates {
         config
     }
 
-    fn client_settings(&self, mutual: bool) -> TlsSettings {
+    pub(super) fn client_settings(&self, mutual: bool) -> TlsSettings {
         TlsSettings {
             ca_file: Some(self.path("ca.pem")),
             crt_file: mutual.then(|| self.path("crt.pem")),
@@ -81,28 +81,40 @@ impl Certificates {
 }
 
 /// Ends TLS in front of a receiver.
-struct TlsFront {
-    port: u16,
+pub(super) struct TlsFront {
+    pub(super) port: u16,
+    config: Arc<Mutex<Arc<ServerConfig>>>,
     tasks: Tasks,
     _runtime: Runtime,
 }
 
 impl TlsFront {
-    fn start(config: ServerConfig, behind: SocketAddr) -> Self {
+    pub(super) fn start(config: ServerConfig, behind: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         listener.set_nonblocking(true).unwrap();
         let runtime = Runtime::acquire().unwrap();
         let tasks = runtime.tasks();
-        let (config, inner) = (Arc::new(config), tasks.clone());
+        let config = Arc::new(Mutex::new(Arc::new(config)));
+        let (used, inner) = (Arc::clone(&config), tasks.clone());
         tasks.spawn(async move {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
             while let Ok((stream, _)) = listener.accept().await {
-                let config = Arc::clone(&config);
+                let config = Arc::clone(&used.lock().unwrap());
                 inner.spawn(async move { carry(stream.into_std().unwrap(), config, behind).await });
             }
         });
-        Self { port, tasks, _runtime: runtime }
+        Self { port, config, tasks, _runtime: runtime }
+    }
+
+    /// Connections from now on get another certificate.
+    pub(super) fn turn_to(&self, config: ServerConfig) {
+        *self.config.lock().unwrap() = Arc::new(config);
+    }
+
+    /// How many connections there are.
+    pub(super) fn connections(&self) -> usize {
+        self.tasks.live() - 1
     }
 }
 
@@ -156,12 +168,17 @@ fn pump(from: &mut impl Read, to: &mut impl Write) -> Option<bool> {
     }
 }
 
-fn secure(name: &str, protocol: Protocol, front: &TlsFront, tls: TlsSettings) -> EndpointSettings {
+pub(super) fn secure(
+    name: &str,
+    protocol: Protocol,
+    front: &TlsFront,
+    tls: TlsSettings,
+) -> EndpointSettings {
     let url = format!("https://localhost:{}", front.port).parse().unwrap();
     EndpointSettings { protocol, tls, ..EndpointSettings::new(name, url) }
 }
 
-fn chunk() -> Vec<u8> {
+pub(super) fn chunk() -> Vec<u8> {
     trace_chunk(&traces(vec![span(1, vec![])]))
 }
 

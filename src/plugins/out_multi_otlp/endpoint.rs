@@ -16,7 +16,8 @@ use crate::model::Signal;
 pub(super) const HELP: &str = "endpoint.NAME.KEY: url, protocol (http/protobuf, http/json, grpc), headers, \
     headers_file, header_from (NAME=resource.KEY, scope.KEY or attributes.KEY), http_user, \
     http_passwd, bearer_token, bearer_token_file, oauth2.token_url, oauth2.client_id, \
-    oauth2.client_secret, oauth2.scopes, oauth2.audience, compression (none, gzip, zstd), timeout, max_elapsed_time, \
+    oauth2.client_secret, oauth2.scopes, oauth2.audience, compression (none, gzip, zstd), timeout, \
+    max_elapsed_time, max_connection_age, \
     signals, where, on_error (drop, keep), content (keep, drop, truncate:BYTES, or one or more of \
     errors_only, findings_only, sample:PERCENT), \
     attributes.add (KEY=VALUE), attributes.drop, attributes.rename (OLD=NEW), attributes.hash, \
@@ -25,7 +26,7 @@ pub(super) const HELP: &str = "endpoint.NAME.KEY: url, protocol (http/protobuf, 
     proxy, tls.ca_file, tls.crt_file, tls.key_file, tls.server_name, tls.verify.";
 
 /// Every key.
-const KEYS: [&str; 38] = [
+const KEYS: [&str; 39] = [
     "url",
     "protocol",
     "headers",
@@ -43,6 +44,7 @@ const KEYS: [&str; 38] = [
     "compression",
     "timeout",
     "max_elapsed_time",
+    "max_connection_age",
     "signals",
     "where",
     "on_error",
@@ -205,6 +207,7 @@ fn set(endpoint: &mut EndpointSettings, key: &str, value: &str) -> Result<(), Wr
         "compression" => endpoint.compression = compression(value)?,
         "timeout" => endpoint.timeout = timeout(value)?,
         "max_elapsed_time" => endpoint.max_elapsed_time = elapsed(value)?,
+        "max_connection_age" => endpoint.max_connection_age = connection_age(value)?,
         "signals" => endpoint.signals = signals(value)?,
         "where" => endpoint.condition = Some(Arc::new(condition(value)?)),
         "on_error" => {
@@ -292,6 +295,13 @@ fn elapsed(value: &str) -> Result<Option<Duration>, Wrong> {
     let time = parse_duration(value);
     let time = time.ok_or_else(|| "allowed: a duration such as 5m, or 0 for ever".to_owned())?;
     Ok((!time.is_zero()).then_some(time))
+}
+
+/// `None` is without end. Connections that live for less than a second are no connections kept.
+fn connection_age(value: &str) -> Result<Option<Duration>, Wrong> {
+    let age = parse_duration(value).filter(|age| age.is_zero() || age.as_secs() >= 1);
+    let age = age.ok_or("allowed: 0 (no limit), or a duration from 1s such as 5m")?;
+    Ok(Some(age).filter(|age| !age.is_zero()))
 }
 
 fn signals(value: &str) -> Result<Vec<Signal>, Wrong> {

@@ -104,6 +104,24 @@ fn every_mistake_is_told_at_once() {
 }
 
 #[test]
+fn connections_have_an_age_only_if_one_is_given() {
+    let age = |given: &[(&str, &str)]| {
+        let given = [&[("endpoint.a.url", "http://a")], given].concat();
+        read(&given).map(|settings| settings.endpoints[0].max_connection_age)
+    };
+    assert_eq!(age(&[]).unwrap(), None);
+    assert_eq!(age(&[("endpoint.a.max_connection_age", "0")]).unwrap(), None);
+    let five = age(&[("endpoint.a.max_connection_age", "5m")]).unwrap();
+    assert_eq!(five, Some(Duration::from_secs(300)));
+    for wrong in ["10ms", "soon", "-1s"] {
+        let problems = age(&[("endpoint.a.max_connection_age", wrong)]).unwrap_err().0;
+        let expected =
+            format!("'endpoint.a.max_connection_age': '{wrong}' is not allowed; allowed: 0 (");
+        assert!(problems[0].contains(&expected), "{problems:#?}");
+    }
+}
+
+#[test]
 fn no_endpoint_is_a_mistake_that_says_what_to_write() {
     let problems = read(&[]).unwrap_err().0;
     assert!(problems[0].contains("endpoint.main.url"));
