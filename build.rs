@@ -31,6 +31,7 @@ const HOST_FUNCTIONS: &[&str] = &[
     "flb_filter_set_context",
     "flb_filter_set_property",
     "flb_input_chunk_append_raw",
+    "flb_input_chunk_get_name",
     "flb_input_collector_pause",
     "flb_input_collector_resume",
     "flb_input_collector_running",

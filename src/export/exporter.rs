@@ -10,7 +10,7 @@ use super::destination::Destination;
 use super::encode::{Encoded, Lane, encode};
 use super::endpoint::Work;
 use super::group::{Lookup, system_lookup};
-use super::late::{Late, PATIENCE};
+use super::late::{Claim, Late, PATIENCE};
 use super::making::Making;
 use super::meters::{Meters, Skip};
 use super::settings::Settings;
@@ -52,7 +52,7 @@ struct Shared {
     /// Where ordinary logs have what OTLP has fields for.
     accessors: LogAccessors,
     ledger: Mutex<Ledger>,
-    late: Late,
+    late: Arc<Late>,
     /// The same as in `Running`, for what goes on behind a chunk's back.
     tasks: Arc<OnceLock<Tasks>>,
     meters: Meters,
@@ -105,7 +105,7 @@ impl Exporter {
             view_of: making.view_of,
             accessors: settings.logs.clone(),
             ledger: Mutex::new(Ledger::new(REMEMBERED_CHUNKS)),
-            late: Late::default(),
+            late: Arc::default(),
             tasks: making.tasks,
             meters: Meters::new(&environment.counters),
             log: Arc::clone(&environment.log),
@@ -179,19 +179,6 @@ impl std::fmt::Debug for Exporter {
     }
 }
 
-/// Ends a late delivery, also when its task is ended.
-struct Ending<'a> {
-    shared: &'a Shared,
-    chunk: ChunkId,
-    number: u32,
-}
-
-impl Drop for Ending<'_> {
-    fn drop(&mut self) {
-        self.shared.late.end(self.chunk, self.number);
-    }
-}
-
 /// A chunk that is ready to be sent.
 struct Prepared {
     chunk: ChunkId,
@@ -209,23 +196,30 @@ impl Shared {
     fn prepare(&self, delivery: Delivery<'_>) -> Prepared {
         let content = fingerprint(delivery.bytes);
         let chunk = ChunkId { task: delivery.task, content };
-        let busy = self.late.of(chunk);
+        let mut claims = self.late.claim(chunk, self.destinations.len());
         let now = clock::now();
-        let known = self.ledger().begin(chunk);
+        let (known, is_finished) = {
+            let mut ledger = self.ledger();
+            (ledger.begin(chunk), ledger.is_finished(chunk))
+        };
         let is_new = known.is_none();
         let Known { done, since } =
             known.unwrap_or(Known { done: Progress::default(), since: now });
         let overdue = self.overdue(now.since(since));
-        if !is_new && self.is_in_vain(&busy, &done, &overdue) {
-            return Prepared { chunk, done, todo: Vec::new(), complete: false, hopeless: false };
+        if is_finished || (!is_new && self.is_in_vain(&claims, &done, &overdue)) {
+            let (todo, complete) = (Vec::new(), is_finished);
+            return Prepared { chunk, done, todo, complete, hopeless: false };
         }
         let encoded = self.encode(&delivery, &done);
         if is_new {
             self.count(&encoded);
         }
         let hopeless = encoded.skipped.iter().any(|(skip, ..)| *skip == Skip::Unsupported);
-        let (todo, complete) =
-            if hopeless { (Vec::new(), true) } else { self.todo(&busy, &encoded, &done, &overdue) };
+        let (todo, complete) = if hopeless {
+            (Vec::new(), true)
+        } else {
+            self.todo(&mut claims, &encoded, &done, &overdue)
+        };
         Prepared { chunk, done, todo, complete, hopeless }
     }
 
@@ -237,13 +231,21 @@ impl Shared {
     /// Whether everyone who misses something of a chunk would refuse it now. While an endpoint is
     /// away the host brings its chunks again and again; to encode them each time would take the
     /// processor from the other endpoints.
-    fn is_in_vain(&self, busy: &[u32], done: &Progress, overdue: &[Option<Duration>]) -> bool {
-        let all = (0_u32..).zip(&self.destinations).zip(overdue);
+    fn is_in_vain(
+        &self,
+        claims: &[Option<Claim>],
+        done: &Progress,
+        overdue: &[Option<Duration>],
+    ) -> bool {
+        let all = (0_u32..).zip(&self.destinations).zip(claims.iter().zip(overdue));
         let mut missing = all.filter(|((number, _), _)| !done.is_complete(*number)).peekable();
-        let refuses = |((number, destination), overdue): ((u32, &Destination), &Option<_>)| {
-            busy.contains(&number) || (overdue.is_none() && destination.refuses())
+        let is_busy = |(claim, overdue): (&Option<Claim>, &Option<_>),
+                       destination: &Destination| {
+            claim.is_none() || (overdue.is_none() && destination.refuses())
         };
-        if missing.peek().is_none() || !missing.clone().all(refuses) {
+        if missing.peek().is_none()
+            || !missing.clone().all(|((_, destination), state)| is_busy(state, destination))
+        {
             return false;
         }
         missing.for_each(|((_, destination), _)| destination.meters().deferred.add(1));
@@ -258,9 +260,11 @@ impl Shared {
         let (known, unknown): (Vec<Todo>, Vec<Todo>) =
             todo.into_iter().partition(|todo| todo.destination.is_up());
         let late: Vec<_> = unknown.into_iter().map(|todo| self.start_late(chunk, todo)).collect();
+        let mut claims = Vec::new();
         if self.destinations.len() == 1 {
-            for outcome in join_all(known.into_iter().map(Todo::run)).await {
+            for (outcome, claim) in join_all(known.into_iter().map(Todo::run)).await {
                 complete &= note(&mut done, outcome);
+                claims.push(claim);
             }
         } else {
             let known = known.into_iter().map(|todo| {
@@ -280,34 +284,41 @@ impl Shared {
                 };
             }
         }
-        self.conclude(chunk, complete, done)
+        let fate = self.conclude(chunk, complete, done);
+        drop(claims);
+        fate
     }
 
     /// Starts a delivery that the chunk need not wait for.
     fn start_late(self: &Arc<Self>, chunk: ChunkId, todo: Todo) -> oneshot::Receiver<Outcome> {
         let (tell, told) = oneshot::channel();
         let Some(tasks) = self.tasks.get() else { return told };
-        let (this, number) = (Arc::clone(self), todo.number);
-        self.late.start(chunk, number);
+        let this = Arc::clone(self);
         tasks.spawn(async move {
-            let ending = Ending { shared: &this, chunk, number };
-            let outcome = todo.run().await;
+            let (outcome, claim) = todo.run().await;
             let mut progress = Progress::default();
             note(&mut progress, outcome.clone());
             let forgotten = this.ledger().keep(chunk, progress, clock::now());
             this.meters.forgotten.add_items(forgotten);
-            drop(ending);
+            drop(claim);
             let _nobody_waits = tell.send(outcome);
         });
         told
     }
 
     fn conclude(&self, chunk: ChunkId, complete: bool, done: Progress) -> Fate {
+        let now = clock::now();
+        let mut ledger = self.ledger();
         if complete {
-            self.ledger().finish(chunk);
+            ledger.finish(chunk, now);
             return Fate::Done;
         }
-        let forgotten = self.ledger().keep(chunk, done, clock::now());
+        // Another flush of it has ended meanwhile.
+        if ledger.is_finished(chunk) {
+            return Fate::Done;
+        }
+        let forgotten = ledger.keep(chunk, done, now);
+        drop(ledger);
         self.meters.forgotten.add_items(forgotten);
         self.meters.retried.add(1);
         Fate::Retry
@@ -340,7 +351,7 @@ impl Shared {
     /// busy with is left to it.
     fn todo(
         &self,
-        busy: &[u32],
+        claims: &mut [Option<Claim>],
         encoded: &Encoded,
         done: &Progress,
         overdue: &[Option<Duration>],
@@ -350,10 +361,10 @@ impl Shared {
             if done.is_complete(number) {
                 continue;
             }
-            if busy.contains(&number) {
+            let Some(claim) = claims.get_mut(index).and_then(Option::take) else {
                 all = false;
                 continue;
-            }
+            };
             let Some(lane) = self.lane_of(encoded, index) else { continue };
             let work = (0_u32..)
                 .zip(&lane.parts)
@@ -366,7 +377,7 @@ impl Shared {
                 .filter(|work| !work.done.is_all())
                 .collect();
             let overdue = overdue.get(index).copied().flatten();
-            todo.push(Todo { destination: destination.clone(), number, work, overdue });
+            todo.push(Todo { destination: destination.clone(), number, work, claim, overdue });
         }
         (todo, all)
     }

@@ -6,7 +6,7 @@
 //! of the delivery is in the ledger when the host brings the chunk again.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::routing::ChunkId;
@@ -14,27 +14,43 @@ use crate::routing::ChunkId;
 /// How long a chunk waits for a delivery to an endpoint that was away, after all others are done.
 pub(super) const PATIENCE: Duration = Duration::from_millis(100);
 
-/// The deliveries that go on by themselves: chunk and number of the destination.
+/// The deliveries under way: chunk and number of the destination. The host may bring a chunk again
+/// while one is, because it was told so, or by itself when it stops.
 #[derive(Debug, Default)]
 pub(super) struct Late(Mutex<HashSet<(ChunkId, u32)>>);
+
+/// The right to deliver a chunk to a destination, which nobody else has meanwhile.
+#[derive(Debug)]
+pub(super) struct Claim {
+    late: Arc<Late>,
+    chunk: ChunkId,
+    destination: u32,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.late.set().remove(&(self.chunk, self.destination));
+    }
+}
 
 impl Late {
     fn set(&self) -> std::sync::MutexGuard<'_, HashSet<(ChunkId, u32)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn start(&self, chunk: ChunkId, destination: u32) {
-        self.set().insert((chunk, destination));
-    }
-
-    pub(super) fn end(&self, chunk: ChunkId, destination: u32) {
-        self.set().remove(&(chunk, destination));
-    }
-
-    /// The destinations that have a delivery of this chunk under way. To be asked before the
-    /// ledger, which has what is no longer under way.
-    pub(super) fn of(&self, chunk: ChunkId) -> Vec<u32> {
-        let set = self.set();
-        set.iter().filter(|(known, _)| *known == chunk).map(|(_, number)| *number).collect()
+    /// Claims a chunk for so many destinations; `None` where a delivery of it is under way. To be
+    /// done before the ledger is asked, which has what is no longer under way.
+    pub(super) fn claim(
+        self: &Arc<Self>,
+        chunk: ChunkId,
+        destinations: usize,
+    ) -> Vec<Option<Claim>> {
+        let mut set = self.set();
+        let all = (0_u32..).take(destinations);
+        all.map(|destination| {
+            let claim = || Claim { late: Arc::clone(self), chunk, destination };
+            set.insert((chunk, destination)).then(claim)
+        })
+        .collect()
     }
 }

@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 
 use super::destination::Destination;
 use super::endpoint::Work;
+use super::late::Claim;
 use crate::routing::{PartId, Progress, Units};
 
 /// What one destination is to get in one attempt.
@@ -13,6 +14,8 @@ pub(super) struct Todo {
     pub(super) destination: Destination,
     pub(super) number: u32,
     pub(super) work: Vec<Work>,
+    /// Ends after what came of it was put down.
+    pub(super) claim: Claim,
     /// How long it was to be tried, where that is over: what it does not take now is given up.
     pub(super) overdue: Option<Duration>,
 }
@@ -21,10 +24,11 @@ pub(super) struct Todo {
 pub(super) type Outcome = (u32, usize, Vec<(u32, Units)>);
 
 impl Todo {
-    pub(super) async fn run(self) -> Outcome {
+    pub(super) async fn run(self) -> (Outcome, Claim) {
         let wanted = self.work.len();
         let Some(limit) = self.overdue else {
-            return (self.number, wanted, self.destination.deliver(self.work).await);
+            let delivered = self.destination.deliver(self.work).await;
+            return ((self.number, wanted, delivered), self.claim);
         };
         let mut rest = self.work.clone();
         for (number, units) in self.destination.deliver(self.work).await {
@@ -32,7 +36,8 @@ impl Todo {
                 work.done.merge(units);
             }
         }
-        (self.number, wanted, self.destination.expire(rest, limit).await)
+        let done = self.destination.expire(rest, limit).await;
+        ((self.number, wanted, done), self.claim)
     }
 }
 

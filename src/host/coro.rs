@@ -25,8 +25,6 @@ const ENGINE_TASK: u64 = 2;
 const ROUTE_INACTIVE: c_int = 0;
 /// `FLB_EVENT_TYPE_LOGS`.
 const LOGS: c_int = 0;
-/// Bytes at either end of a chunk that tell it from others.
-const SAMPLE: usize = 4096;
 /// More outputs than any configuration has.
 const MOST_ROUTES: usize = 10_000;
 
@@ -77,24 +75,23 @@ impl Flush {
         Self { host, functions, flush, task, output, task_chunk, processed }
     }
 
-    /// A number that is the same for each retry of a chunk. The host uses the memory of a task
-    /// again for the next, so the address alone would mix up chunks that follow each other.
+    /// A number that is the same for each flush of a chunk, and another one for every other chunk of
+    /// this process: the host uses the memory of a task again for the next, but gives each chunk of an
+    /// input a name of its own.
     pub(super) fn identity(&self) -> u64 {
-        let row = &self.host.abi.event_chunk;
-        // SAFETY: the task's chunk says how long its data is, and stays as it is until it is done.
-        let bytes = unsafe {
-            lend::bytes(
-                self.task_chunk.get::<*mut c_void>(row.data),
-                self.task_chunk.get::<usize>(row.length),
-            )
-        };
-        let start = bytes.get(..SAMPLE).unwrap_or(bytes);
-        let end = bytes.len().checked_sub(SAMPLE).and_then(|at| bytes.get(at..)).unwrap_or(bytes);
+        let abi = &self.host.abi;
+        let chunk = self.task.get::<*mut c_void>(abi.task.ic);
+        let input = self.task.get::<*mut c_void>(abi.task.i_ins);
         let mut hash = Xxh3::new();
-        hash.update(&self.task.pointer().addr().to_ne_bytes());
-        hash.update(&bytes.len().to_ne_bytes());
-        hash.update(start);
-        hash.update(end);
+        hash.update(&input.addr().to_ne_bytes());
+        if chunk.is_null() {
+            hash.update(&self.task.pointer().addr().to_ne_bytes());
+            return hash.digest();
+        }
+        // SAFETY: a task keeps its chunk, and the function only reads it.
+        let name = unsafe { (self.functions.flb_input_chunk_get_name)(chunk) };
+        // SAFETY: the name is a string of the chunk, which stays until the task ends.
+        hash.update(unsafe { lend::c_bytes(name.cast()) });
         hash.digest()
     }
 

@@ -167,6 +167,7 @@ functions! {
         flb_output_thread_instance_get: unsafe extern "C" fn() -> Pointer,
         flb_output_flush_prepare_destroy: unsafe extern "C" fn(Pointer),
         flb_event_chunk_destroy: unsafe extern "C" fn(Pointer),
+        flb_input_chunk_get_name: unsafe extern "C" fn(Pointer) -> *const c_char,
         flb_coro_set: unsafe extern "C" fn(Pointer),
         co_active: unsafe extern "C" fn() -> Pointer,
         co_switch: unsafe extern "C" fn(Pointer),

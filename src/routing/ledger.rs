@@ -1,6 +1,7 @@
 //! Which endpoint has which part of a chunk already, so that a retry sends only what is missing.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::time::Duration;
 
 use super::units::Units;
 use crate::clock::Tick;
@@ -8,7 +9,7 @@ use crate::clock::Tick;
 /// One chunk of the host, as long as it lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ChunkId {
-    /// The host's task, which it uses again for another chunk when this one is gone.
+    /// The host's name of the chunk, hashed.
     pub task: u64,
     /// A hash of the content, which tells those apart.
     pub content: u64,
@@ -25,6 +26,12 @@ pub struct PartId {
 
 /// The number that stands for all requests of an endpoint.
 const EVERYTHING: u32 = u32::MAX;
+
+/// How long a chunk that is done with is known: when the host stops, it brings chunks that are being
+/// tried again once more, although it is to be told in a moment that they are done.
+const RECENT: Duration = Duration::from_secs(10);
+/// How many such chunks are known at most.
+const MOST_RECENT: usize = 4096;
 
 /// What is done of one chunk.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -102,13 +109,23 @@ pub struct Ledger {
     order: VecDeque<(u64, u64)>,
     capacity: usize,
     serial: u64,
+    /// Those that are done with, and since when.
+    recent: HashSet<ChunkId>,
+    ended: VecDeque<(Tick, ChunkId)>,
 }
 
 impl Ledger {
     /// A ledger of at most `capacity` chunks.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        Self { entries: HashMap::new(), order: VecDeque::new(), capacity, serial: 0 }
+        Self {
+            entries: HashMap::new(),
+            order: VecDeque::new(),
+            capacity,
+            serial: 0,
+            recent: HashSet::new(),
+            ended: VecDeque::new(),
+        }
     }
 
     /// Starts an attempt. `None` if the chunk is new; otherwise what is known of it. A different
@@ -138,8 +155,23 @@ impl Ledger {
         self.shrink()
     }
 
-    /// Forgets a chunk that is delivered or given up.
-    pub fn finish(&mut self, chunk: ChunkId) {
+    /// Whether a chunk was done with just now.
+    #[must_use]
+    pub fn is_finished(&self, chunk: ChunkId) -> bool {
+        self.recent.contains(&chunk)
+    }
+
+    /// Forgets what is done of a chunk that is delivered or given up.
+    pub fn finish(&mut self, chunk: ChunkId, now: Tick) {
+        if self.recent.insert(chunk) {
+            self.ended.push_back((now, chunk));
+        }
+        while let Some((since, old)) = self.ended.front().copied()
+            && (now.since(since) > RECENT || self.ended.len() > MOST_RECENT)
+        {
+            self.ended.pop_front();
+            self.recent.remove(&old);
+        }
         if self.entries.get(&chunk.task).is_some_and(|known| known.content == chunk.content) {
             self.entries.remove(&chunk.task);
         }
@@ -234,6 +266,23 @@ mod tests {
     }
 
     #[test]
+    fn what_was_just_done_is_known_for_a_while() {
+        let mut ledger = Ledger::new(4);
+        let at = |seconds: u64| Tick(seconds * 1_000_000_000);
+        ledger.finish(chunk(1, 10), at(1));
+        ledger.finish(chunk(1, 10), at(2));
+        assert!(ledger.is_finished(chunk(1, 10)) && !ledger.is_finished(chunk(1, 11)));
+        ledger.finish(chunk(2, 10), at(11));
+        assert!(ledger.is_finished(chunk(1, 10)));
+        ledger.finish(chunk(3, 10), at(12));
+        assert!(!ledger.is_finished(chunk(1, 10)) && ledger.is_finished(chunk(2, 10)));
+        for task in 0..10_000 {
+            ledger.finish(chunk(task, 7), at(12));
+            assert!(ledger.recent.len() <= MOST_RECENT && ledger.ended.len() <= MOST_RECENT);
+        }
+    }
+
+    #[test]
     fn the_oldest_is_forgotten_first() {
         let mut ledger = Ledger::new(2);
         assert_eq!(ledger.keep(chunk(1, 1), Progress::default(), NOW), 0);
@@ -272,7 +321,7 @@ mod tests {
                         entry.1.merge(done);
                     }
                     _ => {
-                        ledger.finish(id);
+                        ledger.finish(id, NOW);
                         if model.get(&task).is_some_and(|(known, _)| *known == content) {
                             model.remove(&task);
                         }

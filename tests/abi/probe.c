@@ -177,6 +177,7 @@ int main(void)
     SIZE("task", flb_task);
     FIELD("task.id", flb_task, id);
     FIELD("task.event_chunk", flb_task, event_chunk);
+    FIELD("task.ic", flb_task, ic);
     FIELD("task.routes", flb_task, routes);
     FIELD("task.i_ins", flb_task, i_ins);
     FIELD("task.lock", flb_task, lock);

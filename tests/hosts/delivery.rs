@@ -1,7 +1,8 @@
 //! Dead endpoints, paused hosts: nothing lost, nothing doubled.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crate::faults::scripted::{Act, Faulty};
 use crate::hosts::{Running, free_port};
 use crate::load;
 use crate::shapes::Shape;
@@ -54,6 +55,50 @@ async fn an_endpoint_that_was_down_gets_everything_once() {
             let received = sink.received.lock().unwrap();
             assert_eq!(received.distinct(), 12_800, "{} {name}: {log}", host.title());
             assert_eq!(received.doubled(), 0, "{} {name}: {log}", host.title());
+        }
+    }
+}
+
+/// Scenario: SIGTERM while chunks that were refused for the moment are on their way again, to one endpoint
+/// and to two. The host then brings those once more. Guarantees: everything arrives once.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_tried_again_when_the_host_stops_arrives_once() {
+    let _alone = alone();
+    let plugins = linked();
+    for (host, endpoints) in all_hosts().into_iter().flat_map(|host| [(host.clone(), 1), (host, 2)])
+    {
+        let what = format!("{}, {endpoints} endpoints", host.title());
+        // Three refusals open a breaker, so that all chunks go back to the host first.
+        let act = |n, _| if n < 3 { Act::Status(503, "") } else { Act::Slow };
+        let mut faulty = Vec::new();
+        for _ in 0..endpoints {
+            let port = free_port();
+            faulty.push((port, Faulty::start(port, act, false).await));
+        }
+        let names = ["one", "two"].into_iter();
+        let given: Vec<_> =
+            names.zip(&faulty).map(|(name, (port, _))| (name, *port, "http/protobuf")).collect();
+        let (http, grpc) = (free_port(), free_port());
+        let pipeline = Pipeline::default()
+            .service("scheduler.base: 1")
+            .service("scheduler.cap: 2")
+            .otlp_in(http, grpc)
+            .otlp_out(&given);
+        let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
+        let report = load::run(spans(http, 6_400)).await;
+        assert_eq!(report.accepted, 6_400, "{what}: {:?}", report.first_error);
+        // An answer takes 300 ms, so a retry is on its way.
+        let start = Instant::now();
+        while faulty.iter().any(|(_, faulty)| faulty.got.lock().unwrap().faults < 4) {
+            assert!(start.elapsed() < Duration::from_secs(20), "{what}: {}", running.log_text());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let (code, log) = tokio::task::block_in_place(|| running.stop());
+        assert_eq!(code, Some(0), "{what}: {log}");
+        for (_, faulty) in &faulty {
+            let got = faulty.got.lock().unwrap();
+            assert_eq!(got.numbers.len(), 6_400, "{what}: {log}");
+            assert!(got.numbers.iter().all(|count| *count == 1), "{what}: {log}");
         }
     }
 }

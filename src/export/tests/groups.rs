@@ -62,10 +62,12 @@ fn failover_uses_the_first_that_is_there_and_returns_to_the_primary() {
     up.store(true, Ordering::SeqCst);
     let start = now();
     let before = second.seen().len();
+    let mut task = 10;
     while bench.count("endpoint_up", &["m0"]) == 0 {
         assert!(start.elapsed() < Duration::from_secs(10));
         std::thread::sleep(Duration::from_millis(200));
-        assert_eq!(bench.deliver(9, &chunk(0, 3)), Fate::Done);
+        task += 1;
+        assert_eq!(bench.deliver(task, &chunk(0, 3)), Fate::Done);
     }
     std::thread::sleep(Duration::from_millis(100));
     let (first, other) = (primary.seen().len(), second.seen().len());
@@ -106,7 +108,7 @@ fn members_take_turns_and_stand_in_for_each_other() {
         assert_eq!(receiver.seen().len(), 3);
     }
     two_up.store(false, Ordering::SeqCst);
-    for task in 0..9 {
+    for task in 9..18 {
         assert_eq!(bench.deliver(task, &chunk(0, 2)), Fate::Done);
     }
     assert_eq!(bench.count("sent_items_total", &["m1"]), 6);
@@ -195,9 +197,11 @@ fn looked_up_members_come_and_go_and_nothing_is_lost() {
     let groups = vec![GroupSettings { name: "g".to_owned(), mode: Mode::TraceId, members }];
     let bench = Bench::with_lookup(Vec::new(), groups, lookup);
     let pause = || std::thread::sleep(Duration::from_millis(150));
-    let settle = || {
+    let mut task = 10;
+    let mut settle = || {
         pause();
-        assert_eq!(bench.deliver(1, &chunk(0, 1)), Fate::Done);
+        task += 1;
+        assert_eq!(bench.deliver(task, &chunk(0, 1)), Fate::Done);
         pause();
     };
     assert_eq!(bench.deliver(1, &chunk(0, 100)), Fate::Done);

@@ -1,5 +1,6 @@
 //! An exporter against receivers with scripted answers.
 
+mod again;
 mod carried;
 mod company;
 mod connections;

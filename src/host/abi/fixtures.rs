@@ -223,6 +223,7 @@ fn tasks_are_what_our_header_declares() {
             fb_task,
             id = id,
             event_chunk = event_chunk,
+            ic = ic,
             routes = routes,
             i_ins = i_ins,
             lock = lock

@@ -390,7 +390,7 @@ pub(super) const LOG_4_0_3: Log = Log { size: 224, ..LOG_3_0_0 };
 pub(super) const LOG_5_0_0: Log = Log { size: 408, ..LOG_4_0_3 };
 
 pub(super) const TASK_3_0_0: Task =
-    Task { size: 152, id: 0, event_chunk: 24, routes: 48, i_ins: 96, lock: 112 };
+    Task { size: 152, id: 0, event_chunk: 24, ic: 32, routes: 48, i_ins: 96, lock: 112 };
 
 pub(super) const ROUTE_3_0_0: TaskRoute =
     TaskRoute { size: 32, status: 0, records: None, bytes: None, out: 8, head: 16 };

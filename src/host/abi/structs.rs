@@ -309,6 +309,8 @@ pub struct Task {
     pub id: usize,
     /// Offset of `event_chunk`.
     pub event_chunk: usize,
+    /// Offset of `ic`, the chunk as the input knows it.
+    pub ic: usize,
     /// Offset of `routes`.
     pub routes: usize,
     /// Offset of `i_ins`.

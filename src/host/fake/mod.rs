@@ -157,6 +157,11 @@ unsafe extern "C" fn no_timer(
     -1
 }
 
+/// What stands for a chunk is its name.
+unsafe extern "C" fn name_of(chunk: *mut c_void) -> *const c_char {
+    chunk.cast()
+}
+
 unsafe extern "C" fn create_metric(
     _: *mut c_void,
     namespace: *const c_char,
@@ -204,6 +209,7 @@ fn host(abi: &HostAbi) -> &'static Host {
             flb_output_thread_instance_get: nothing,
             flb_output_flush_prepare_destroy: prepare_destroy,
             flb_event_chunk_destroy: destroy_chunk,
+            flb_input_chunk_get_name: name_of,
             flb_coro_set: ignore,
             co_active: nothing,
             co_switch: switch,
@@ -486,6 +492,7 @@ fn run_flush(host: &'static Host, output: View, kind: c_int, valgrind: bool) -> 
     let task = memory(row.task.size);
     task.set::<c_int>(row.task.id, 11);
     task.set(row.task.event_chunk, chunk.pointer());
+    task.set(row.task.ic, text("1-2.3.flb"));
     let route = memory(row.route.size);
     route.set::<c_int>(row.route.status, 1);
     route.set(row.route.out, output.pointer());

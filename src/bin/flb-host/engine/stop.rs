@@ -18,6 +18,7 @@ impl Engine {
         }
         report::line(report::INFO, "[engine] the pipeline is stopping");
         self.dispatch();
+        self.try_all_again();
         self.config.set_stopping();
         self.phase.set(Phase::Stopping { since: clock::now() });
         self.pause_all();

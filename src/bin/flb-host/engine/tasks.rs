@@ -1,6 +1,8 @@
 //! Tasks: a chunk, the outputs it goes to, and how far each of them has come.
 
 use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -69,6 +71,8 @@ struct Route {
     block: Block,
     attempts: i32,
     open: bool,
+    /// Flushes under way.
+    flights: u32,
 }
 
 struct Task {
@@ -78,6 +82,7 @@ struct Task {
     routes: Vec<Route>,
     chunk: OpenChunk,
     _tag: Sds,
+    _name: CString,
 }
 
 /// The tasks that are alive, by their number.
@@ -118,6 +123,9 @@ fn lay_out(
     input: (usize, Addr),
     outputs: Vec<(usize, Addr)>,
 ) -> Task {
+    static MADE: AtomicU64 = AtomicU64::new(0);
+    let name = format!("{}-{}.flb", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+    let name = CString::new(name).unwrap_or_default();
     let tag = Sds::new(&chunk.tag);
     let at = &row.event_chunk;
     let chunk_block = Block::zeroed(at.size);
@@ -130,6 +138,8 @@ fn lay_out(
     let block = Block::zeroed(at.size);
     block.put(at.id, id);
     block.put(at.event_chunk, chunk_block.addr());
+    // Nobody but this host's own function looks into it.
+    block.put(at.ic, Addr::of(name.as_ptr()));
     block.put(at.i_ins, input.1);
     // SAFETY: the block has room for the host's mutex at this offset, and nobody uses it yet.
     unsafe {
@@ -140,13 +150,13 @@ fn lay_out(
         .map(|(output, address)| {
             let route = Block::zeroed(row.route.size);
             route.put(row.route.out, address);
-            Route { output, block: route, attempts: 0, open: true }
+            Route { output, block: route, attempts: 0, open: true, flights: 0 }
         })
         .collect();
     let nodes: Vec<Addr> =
         routes.iter().map(|route| route.block.addr().plus(row.route.head)).collect();
     memory::link(block.addr().plus(at.routes), &nodes);
-    Task { input: input.0, block, chunk_block, routes, chunk, _tag: tag }
+    Task { input: input.0, block, chunk_block, routes, chunk, _tag: tag, _name: name }
 }
 
 impl Engine {
@@ -192,6 +202,11 @@ impl Engine {
             return;
         }
         let Some(job) = self.job(id, place) else { return };
+        if let Some(task) = self.tasks.borrow_mut().alive.get_mut(&id)
+            && let Some(route) = task.routes.iter_mut().find(|route| route.output == place)
+        {
+            route.flights += 1;
+        }
         if job.chunk_is_empty {
             self.told(id, place, Outcome::Done);
             return;
@@ -249,15 +264,21 @@ impl Engine {
             return;
         };
         let (records, input) = (task.chunk.records, task.input);
-        let Some(route) = task.routes.iter_mut().find(|route| route.output == place && route.open)
-        else {
+        let is_known =
+            |route: &&mut Route| route.output == place && (route.open || route.flights > 0);
+        let Some(route) = task.routes.iter_mut().find(is_known) else {
             report::problem(&format!("{} told twice of the task {id}", output.instance.name));
             return;
         };
-        if output.sink.is_none() {
+        route.flights = route.flights.saturating_sub(1);
+        // Of two flushes the one that ends first has decided.
+        let is_second = !route.open;
+        // Another flush that is under way makes the route active.
+        if output.sink.is_none() && route.flights == 0 {
             Self::check_route(self.row, task.chunk.records, &task.block, route, &output.instance);
         }
         match outcome {
+            _ if is_second => {}
             Outcome::Done => count(&output.instance, |totals| {
                 totals.ok += 1;
                 totals.records += records;
@@ -279,7 +300,7 @@ impl Engine {
             }
         }
         route.open = false;
-        if task.routes.iter().any(|route| route.open) {
+        if task.routes.iter().any(|route| route.open || route.flights > 0) {
             return;
         }
         let bytes = task.chunk.bytes.len();
@@ -304,6 +325,16 @@ impl Engine {
     fn backoff(&self, attempts: i32) -> Duration {
         let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(0).min(16);
         self.retry_base.saturating_mul(1 << doublings).min(self.retry_cap)
+    }
+
+    /// Sends off once more what is being tried again, as the host does when a stop begins.
+    pub(super) fn try_all_again(&self) {
+        let again = |(id, task): (&i32, &Task)| {
+            let tried = task.routes.iter().filter(|route| route.open && route.attempts > 0);
+            tried.filter(|route| route.flights > 0).map(|route| (*id, route.output)).collect()
+        };
+        let all: Vec<Vec<(i32, usize)>> = self.tasks.borrow().alive.iter().map(again).collect();
+        all.into_iter().flatten().for_each(|(id, place)| self.fly(id, place));
     }
 
     /// Tries a task again.

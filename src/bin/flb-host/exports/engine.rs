@@ -30,6 +30,12 @@ fn append(function: &str, what: &Append) -> i32 {
     engine.append(place, what.kind, tag.as_deref(), what.records, &bytes)
 }
 
+/// The name of a task's chunk, which is all that this host keeps there.
+#[unsafe(no_mangle)]
+extern "C" fn flb_input_chunk_get_name(chunk: Addr) -> Addr {
+    chunk
+}
+
 #[unsafe(no_mangle)]
 extern "C" fn flb_input_log_append(
     input: Addr,
@@ -159,6 +165,7 @@ extern "C" fn cfl_time_now() -> u64 {
 }
 
 kept! {
+    [flb_input_chunk_get_name]: extern "C" fn(Addr) -> Addr;
     [flb_input_log_append]: extern "C" fn(Addr, Addr, usize, Addr, usize) -> i32;
     [flb_input_log_append_records]: extern "C" fn(Addr, usize, Addr, usize, Addr, usize) -> i32;
     [flb_input_chunk_append_raw]: extern "C" fn(Addr, i32, usize, Addr, usize, Addr, usize) -> i32;
