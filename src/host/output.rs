@@ -206,6 +206,11 @@ unsafe fn begin<P: Output>(
         return Some(Handed::Told(fate));
     }
     running.desk.settle();
+    // A large chunk that nothing waits beside needs no timer.
+    if flush.on_worker() && bytes >= poller::LARGE && poller::is_idle() {
+        // SAFETY: the host passes its live configuration.
+        return Some(Handed::Told(unsafe { block(running, &waiter, config) }));
+    }
     let waiting = poller::Waiting {
         waiter,
         cell,
@@ -256,11 +261,12 @@ unsafe fn delivery<'cb>(host: &Host, chunk: *mut c_void, flush: &Flush) -> Deliv
     }
 }
 
-/// Waits on a worker thread that gets no timer until the fate is known or the engine has stopped,
-/// which comes after the host's own grace period.
+/// Waits on a worker thread until the fate is known or the engine has stopped, which comes after the
+/// host's own grace period.
 unsafe fn block<P>(running: &Running<P>, waiter: &Waiter, config: *mut c_void) -> Fate {
     loop {
         if let Some(fate) = waiter.wait(SLICE) {
+            running.desk.finish();
             return fate;
         }
         // SAFETY: the caller vouches for the configuration.

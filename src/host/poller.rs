@@ -33,7 +33,7 @@ const SLICE: Duration = Duration::from_millis(100);
 /// itself is worth a round trip of its own.
 const MOST_CHUNKS: usize = 64;
 const MOST_BYTES: usize = 2 * 1024 * 1024;
-const LARGE: usize = 256 * 1024;
+pub(super) const LARGE: usize = 256 * 1024;
 
 /// Where a coroutine finds its chunk's fate after it was continued. Lives in the coroutine's frame
 /// and owns nothing.
