@@ -84,7 +84,17 @@ pub fn linked() -> tempfile::TempDir {
         let link = folder.path().join(format!("flb-{file}.so"));
         std::os::unix::fs::symlink(shared_object(), link).unwrap();
     }
+    write_plugins_file(folder.path());
     folder
+}
+
+/// Beside the plugin files, their list in the form that every release reads.
+fn write_plugins_file(folder: &Path) {
+    let mut text = "[PLUGINS]\n".to_owned();
+    for file in FILES {
+        let _ = writeln!(text, "    Path {}/flb-{file}.so", folder.display());
+    }
+    std::fs::write(folder.join("plugins.conf"), text).unwrap();
 }
 
 /// A folder with the plugin files as files of their own.
@@ -93,6 +103,7 @@ pub fn copied() -> tempfile::TempDir {
     for file in FILES {
         std::fs::copy(shared_object(), folder.path().join(format!("flb-{file}.so"))).unwrap();
     }
+    write_plugins_file(folder.path());
     folder
 }
 
@@ -178,11 +189,11 @@ impl Pipeline {
 
     /// The YAML text.
     pub fn yaml(&self, plugins: &Path) -> String {
-        let mut text = format!("service:\n  flush: 1\n  grace: 10\n{}plugins:\n", self.service);
-        for file in FILES {
-            let _ = writeln!(text, "  - {}/flb-{file}.so", plugins.display());
-        }
-        text.push_str("pipeline:\n");
+        let mut text = format!(
+            "service:\n  flush: 1\n  grace: 10\n  plugins_file: {}/plugins.conf\n{}pipeline:\n",
+            plugins.display(),
+            self.service
+        );
         for (section, lines) in
             [("inputs", &self.inputs), ("filters", &self.filters), ("outputs", &self.outputs)]
         {

@@ -2,6 +2,7 @@
 
 mod document;
 mod environment;
+mod plugins_file;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -43,10 +44,11 @@ impl Settings {
     pub(crate) fn read(path: &Path) -> Result<Self, String> {
         let text = std::fs::read_to_string(path)
             .map_err(|error| format!("{}: {error}", path.display()))?;
-        Self::parse(&text).map_err(|error| format!("{}: {error}", path.display()))
+        let folder = path.parent().unwrap_or(Path::new("."));
+        Self::parse(&text, folder).map_err(|error| format!("{}: {error}", path.display()))
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str, folder: &Path) -> Result<Self, String> {
         let mut document: Document = document::parse(text)?;
         document.expand(&environment::expand);
         let mut settings = Self {
@@ -61,12 +63,12 @@ impl Settings {
             outputs: document.pipeline.outputs,
         };
         for (key, value) in document.service.options {
-            settings.service(&key.to_ascii_lowercase(), &value)?;
+            settings.service(&key.to_ascii_lowercase(), &value, folder)?;
         }
         Ok(settings)
     }
 
-    fn service(&mut self, key: &str, value: &Value) -> Result<(), String> {
+    fn service(&mut self, key: &str, value: &Value, folder: &Path) -> Result<(), String> {
         let Value::One(value) = value else {
             return Err(format!("service: '{key}' is a list"));
         };
@@ -74,6 +76,7 @@ impl Settings {
         match key {
             "flush" => self.flush = time()?.max(Duration::from_millis(1)),
             "grace" => self.grace = time()?,
+            "plugins_file" => self.plugins.extend(plugins_file::read(folder, value)?),
             "scheduler.base" => self.retry_base = time()?,
             "scheduler.cap" => self.retry_cap = time()?,
             "log_level" => {
@@ -92,6 +95,10 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse(text: &str) -> Result<Settings, String> {
+        Settings::parse(text, Path::new("."))
+    }
 
     const WHOLE: &str = "
 service:
@@ -119,7 +126,7 @@ pipeline:
 
     #[test]
     fn a_whole_configuration_is_read() {
-        let settings = Settings::parse(WHOLE).unwrap();
+        let settings = parse(WHOLE).unwrap();
         assert_eq!(settings.flush, Duration::from_millis(200));
         assert_eq!(settings.log_level, report::DEBUG);
         assert_eq!(settings.plugins, [PathBuf::from("/opt/flb-in_x.so")]);
@@ -142,15 +149,15 @@ pipeline:
     #[test]
     fn mistakes_say_where() {
         let nested = "pipeline:\n  inputs:\n    - name: x\n      a: {b: c}\n";
-        assert!(Settings::parse(nested).unwrap_err().contains("a map"));
-        assert!(Settings::parse("service:\n  flush: often\n").unwrap_err().contains("flush"));
-        assert!(Settings::parse("pipelines: {}\n").unwrap_err().contains("pipelines"));
+        assert!(parse(nested).unwrap_err().contains("a map"));
+        assert!(parse("service:\n  flush: often\n").unwrap_err().contains("flush"));
+        assert!(parse("pipelines: {}\n").unwrap_err().contains("pipelines"));
     }
 
     #[test]
     fn variables_are_expanded() {
         let text = "pipeline:\n  inputs:\n    - name: x\n      home: 'a${CARGO_MANIFEST_DIR}b'\n";
-        let settings = Settings::parse(text).unwrap();
+        let settings = parse(text).unwrap();
         let home = settings.inputs[0].get("home").unwrap();
         assert_eq!(home, format!("a{}b", env!("CARGO_MANIFEST_DIR")));
     }
