@@ -34,7 +34,8 @@ impl Host {
     }
 }
 
-/// Real hosts from `FLUENT_BIT`, `PATH` and `/opt/fluent-bit*/bin`, newest first.
+/// Real hosts from `FLUENT_BIT`, `PATH` and `/opt/fluent-bit*/bin`, newest first; with `CI=true` only
+/// the newest and the oldest.
 pub fn real() -> Vec<Host> {
     let mut candidates: Vec<PathBuf> = Vec::new();
     if let Some(listed) = std::env::var_os("FLUENT_BIT") {
@@ -56,6 +57,10 @@ pub fn real() -> Vec<Host> {
         }
     }
     hosts.sort_by_key(|host| std::cmp::Reverse(numbers(&host.release)));
+    // With all of them a run would not end in the time that continuous integration has.
+    if hosts.len() > 2 && std::env::var("CI").is_ok_and(|value| value == "true") {
+        hosts.drain(1..hosts.len() - 1);
+    }
     hosts
 }
 
