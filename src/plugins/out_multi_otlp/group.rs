@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Sources;
 use super::endpoint::{self, Given};
+use super::keys;
 use crate::config::{Parser, parse_duration, parse_list};
 use crate::export::{EndpointSettings, GroupSettings, Members, Mode};
 
@@ -169,7 +170,7 @@ fn agree(
     listed: &[String],
     common: &Given,
 ) {
-    for key in endpoint::VIEW.into_iter().chain(["max_elapsed_time"]) {
+    for key in keys::of_view().chain(["max_elapsed_time"]) {
         let mut values = listed
             .iter()
             .filter_map(|member| sources.endpoints.get(member))

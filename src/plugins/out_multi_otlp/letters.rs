@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Sources;
 use super::endpoint;
+use super::keys;
 use crate::config::{Parser, parse_list};
 use crate::export::{DeadLetter, EndpointSettings, GroupSettings, Members};
 
@@ -71,7 +72,7 @@ fn one(
     };
     // Its own rules would have to be applied to items that were judged already: rather than sending
     // what it is not to have, it says so.
-    let rules = endpoint::VIEW.iter().filter(|key| !key.starts_with("max_request_"));
+    let rules = keys::of_view().filter(|key| !key.starts_with("max_request_"));
     for key in rules.filter(|key| endpoint::last(given, key).is_some()) {
         parser.problem(format!(
             "option 'endpoint.{other}.{key}': '{other}' gets the dead letters of '{}' as that one \

@@ -1,13 +1,15 @@
 //! `multi_otlp`: OTLP to several endpoints.
 
 mod content;
+mod draft;
 mod endpoint;
 mod group;
 mod headers;
+mod keys;
 mod letters;
 mod logs;
 mod rules;
-mod together;
+mod values;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -50,7 +52,7 @@ impl Output for MultiOtlp {
             )
             .repeated(),
             OptionSpec::new("group.", OptionKind::Prefix, None, group::HELP).repeated(),
-            OptionSpec::new("endpoint.", OptionKind::Prefix, None, endpoint::HELP).repeated(),
+            OptionSpec::new("endpoint.", OptionKind::Prefix, None, keys::HELP).repeated(),
             OptionSpec::new(
                 CONFIG_FILE,
                 OptionKind::Str,
@@ -239,7 +241,7 @@ type Family = BTreeMap<String, Vec<(String, String)>>;
 /// A list in a file stands for a list of words where a key takes that.
 fn with_lists(mut family: Family) -> Family {
     for given in family.values_mut() {
-        for key in ["signals", "content", "oauth2.scopes"] {
+        for key in keys::KEYS.iter().filter(|key| key.is_list).map(|key| key.name) {
             let values = given.iter().filter(|(known, _)| known == key);
             let values: Vec<String> = values.map(|(_, value)| value.clone()).collect();
             if values.len() > 1 {

@@ -1,0 +1,193 @@
+//! An endpoint while its options are read.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use base64::Engine;
+use http::header::AUTHORIZATION;
+use http::{HeaderValue, Uri};
+
+use crate::config::Parser;
+use crate::digest::Digest;
+use crate::export::{
+    AttributeKey, AttributeRules, DeadLetter, EndpointSettings, OAuth2Settings, Protocol, Source,
+};
+
+/// The size of a file of dead letters, unless configured.
+const LETTERS_SIZE: u64 = 100_000_000;
+
+/// The key of an option and what is wrong with it.
+pub(super) type Wrong = (&'static str, String);
+
+/// What is read of an endpoint so far: its settings, and what means something only together with
+/// other options. Holds secrets.
+pub(super) struct Draft {
+    pub(super) endpoint: EndpointSettings,
+    pub(super) url: Option<Uri>,
+    pub(super) http_user: Option<String>,
+    pub(super) http_passwd: Option<String>,
+    pub(super) bearer_token: Option<String>,
+    pub(super) oauth2: OAuth2Draft,
+    pub(super) rules: AttributeRules,
+    pub(super) hash_key: Option<String>,
+    pub(super) dead_letter: Option<String>,
+    pub(super) letter_file: Option<PathBuf>,
+    pub(super) letter_file_size: Option<u64>,
+}
+
+/// The options `oauth2.KEY`.
+#[derive(Default)]
+pub(super) struct OAuth2Draft {
+    pub(super) token_url: Option<Uri>,
+    pub(super) client_id: Option<String>,
+    pub(super) client_secret: Option<String>,
+    pub(super) scopes: Vec<String>,
+    pub(super) audience: Option<String>,
+}
+
+impl Draft {
+    pub(super) fn new(name: &str) -> Self {
+        Self {
+            endpoint: EndpointSettings::new(name, Uri::from_static("http://0.0.0.0")),
+            url: None,
+            http_user: None,
+            http_passwd: None,
+            bearer_token: None,
+            oauth2: OAuth2Draft::default(),
+            rules: AttributeRules::default(),
+            hash_key: None,
+            dead_letter: None,
+            letter_file: None,
+            letter_file_size: None,
+        }
+    }
+
+    /// The endpoint, once all its options are read. What does not fit together goes to the parser.
+    pub(super) fn finish(mut self, parser: &mut Parser<'_>, family: &str) -> EndpointSettings {
+        if let Some(url) = self.url.take() {
+            self.endpoint.url = url;
+        }
+        let name = self.endpoint.name.clone();
+        let steps = [
+            Self::finish_authorization,
+            Self::finish_oauth2,
+            Self::finish_attributes,
+            Self::finish_letters,
+            Self::check_proxy,
+        ];
+        for step in steps {
+            if let Err((key, problem)) = step(&mut self) {
+                parser.problem(format!("option '{family}.{name}.{key}': {problem}"));
+            }
+        }
+        for problem in headers_without_source(&self.endpoint) {
+            parser.problem(format!("option '{family}.{name}.header_from': {problem}"));
+        }
+        if self.ways_to_authorize() > 1 {
+            parser.problem(format!(
+                "{family} '{name}' is given several authorizations; give one of an authorization \
+                 header, http_user, bearer_token, bearer_token_file and oauth2.*"
+            ));
+        }
+        self.endpoint
+    }
+
+    fn ways_to_authorize(&self) -> usize {
+        let credentials = &self.endpoint.credentials;
+        let headers = self.endpoint.headers.iter().filter(|(name, _)| *name == AUTHORIZATION);
+        headers.count()
+            + usize::from(credentials.bearer_token_file.is_some())
+            + usize::from(credentials.oauth2.is_some())
+    }
+
+    fn finish_authorization(&mut self) -> Result<(), Wrong> {
+        let text = match (&self.http_user, &self.http_passwd, &self.bearer_token) {
+            (Some(_), _, Some(_)) => {
+                return Err(("bearer_token", "it is given beside http_user".to_owned()));
+            }
+            (Some(user), password, None) => {
+                let pair = format!("{user}:{}", password.as_deref().unwrap_or_default());
+                format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
+            }
+            (None, Some(_), _) => return Err(("http_passwd", "it needs http_user".to_owned())),
+            (None, None, Some(token)) => format!("Bearer {token}"),
+            (None, None, None) => return Ok(()),
+        };
+        let value = HeaderValue::from_str(&text).map_err(|_| {
+            ("bearer_token", "it has characters that no header can have".to_owned())
+        })?;
+        self.endpoint.headers.push((AUTHORIZATION, value));
+        Ok(())
+    }
+
+    fn finish_oauth2(&mut self) -> Result<(), Wrong> {
+        let OAuth2Draft { token_url, client_id, client_secret, scopes, audience } =
+            std::mem::take(&mut self.oauth2);
+        let missing =
+            |key: &'static str| (key, "it is needed beside the other oauth2 keys".to_owned());
+        let (token_url, client_id, client_secret) = match (token_url, client_id, client_secret) {
+            (None, None, None) if scopes.is_empty() && audience.is_none() => return Ok(()),
+            (None, ..) => return Err(missing("oauth2.token_url")),
+            (_, None, _) => return Err(missing("oauth2.client_id")),
+            (_, _, None) => return Err(missing("oauth2.client_secret")),
+            (Some(url), Some(id), Some(secret)) => (url, id, secret),
+        };
+        let settings = OAuth2Settings { token_url, client_id, client_secret, scopes, audience };
+        self.endpoint.credentials.oauth2 = Some(settings);
+        Ok(())
+    }
+
+    fn finish_attributes(&mut self) -> Result<(), Wrong> {
+        if let Some(key) = &self.hash_key {
+            if self.rules.hash.is_empty() {
+                return Err(("attributes.hash_key", "it needs attributes.hash".to_owned()));
+            }
+            self.rules.digest = Digest::keyed(key.as_bytes());
+        }
+        let rules = std::mem::take(&mut self.rules);
+        self.endpoint.attributes = (!rules.is_empty()).then(|| Arc::new(rules));
+        Ok(())
+    }
+
+    fn finish_letters(&mut self) -> Result<(), Wrong> {
+        let Some(file) = self.letter_file.take() else {
+            return match self.letter_file_size {
+                Some(_) => Err(("dead_letter_file_size", "it needs dead_letter_file".to_owned())),
+                None => Ok(()),
+            };
+        };
+        if self.dead_letter.is_some() {
+            return Err(("dead_letter_file", "it is given beside dead_letter".to_owned()));
+        }
+        let size = self.letter_file_size.unwrap_or(LETTERS_SIZE);
+        self.endpoint.dead_letter = Some(DeadLetter::File(file, size));
+        Ok(())
+    }
+
+    fn check_proxy(&mut self) -> Result<(), Wrong> {
+        let secure = self.endpoint.url.scheme_str() == Some("https");
+        if self.endpoint.proxy.is_some() && self.endpoint.protocol == Protocol::Grpc && !secure {
+            return Err(("proxy", "gRPC goes through a proxy only with https".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+/// Headers whose attribute is gone when they are read: the rules for attributes come first.
+fn headers_without_source(endpoint: &EndpointSettings) -> Vec<String> {
+    let Some(rules) = endpoint.attributes.as_deref() else { return Vec::new() };
+    let gone = |source: &Source| {
+        let (of_resource, key) = match source {
+            Source::Resource(key) => (true, key),
+            Source::Item(key) => (false, key),
+            Source::Scope(_) => return None,
+        };
+        let is = |rule: &AttributeKey| rule.is(of_resource, key.as_bytes());
+        let renamed = || rules.rename.iter().any(|(old, _)| is(old));
+        let stays = rules.add.iter().any(|(added, _)| is(added));
+        let rule = if rules.drop.iter().any(is) { "attributes.drop" } else { "attributes.rename" };
+        let is_gone = !stays && (rule == "attributes.drop" || renamed());
+        is_gone.then(|| format!("'{key}' is not there any more after '{rule}', which comes first"))
+    };
+    endpoint.header_from.iter().filter_map(|header| gone(&header.source)).collect()
+}
