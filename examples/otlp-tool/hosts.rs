@@ -101,6 +101,16 @@ pub struct Running {
 impl Running {
     /// Starts a host with a configuration and waits until `port` accepts.
     pub fn start(host: &Host, configuration: &str, port: u16) -> Self {
+        Self::start_with(host, configuration, port, &[])
+    }
+
+    /// The same with more variables in its environment.
+    pub fn start_with(
+        host: &Host,
+        configuration: &str,
+        port: u16,
+        environment: &[(&str, String)],
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("fluent-bit.yaml");
         std::fs::write(&file, configuration).expect("the configuration");
@@ -110,6 +120,7 @@ impl Running {
             .args(&host.arguments)
             .arg("-c")
             .arg(&file)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdout(out.try_clone().expect("the log"))
             .stderr(out)
             .stdin(Stdio::null())

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, TE};
 use http::{HeaderMap, HeaderValue};
 use http_body_util::BodyExt;
@@ -11,6 +12,7 @@ use prost::Message;
 use reqwest::Url;
 
 use super::connections::{Connections, Lent};
+use super::credentials::AwsSigner;
 use super::part::Part;
 use super::settings::{Compression, EndpointSettings, Protocol};
 use super::tls::ClientProblem;
@@ -110,14 +112,24 @@ impl Client {
     }
 
     /// Sends a request and reads the whole answer, within the endpoint's timeout.
-    pub(super) async fn send(&self, part: &Part, more: Option<&HeaderMap>) -> Reply {
+    pub(super) async fn send(
+        &self,
+        part: &Part,
+        more: Option<&HeaderMap>,
+        signer: Option<&AwsSigner>,
+    ) -> Reply {
         let compression = self.compression;
+        let mut signing = None;
         let (body, reason, problem) = match self.protocol {
             Protocol::HttpProtobuf => {
-                (Some(part.body(compression).into()), FailureReason::Refused, "")
+                let body = part.body(compression);
+                signing = signer.map(|signer| (signer, body.clone()));
+                (Some(body.into()), FailureReason::Refused, "")
             }
             Protocol::HttpJson => {
-                let body = part.json().map(|json| json.body(compression).into());
+                let body = part.json().map(|json| json.body(compression));
+                signing = signer.zip(body.clone());
+                let body = body.map(reqwest::Body::from);
                 (body, FailureReason::Refused, "the request has no form in JSON")
             }
             Protocol::Grpc => {
@@ -130,8 +142,13 @@ impl Client {
         let Some(body) = body else {
             return failed(Answer::Refused(reason), problem.to_owned());
         };
-        match self.exchange(part.signal, body, more).await {
-            Ok(received) => self.judge(&received),
+        match self.exchange(part.signal, body, more, signing).await {
+            Ok(received) => {
+                let mut reply = self.judge(&received);
+                // AWS answers so where a signature or a token has ended.
+                reply.unauthorized |= signer.is_some() && received.status == 403;
+                reply
+            }
             Err(reply) => reply,
         }
     }
@@ -141,12 +158,20 @@ impl Client {
         signal: Signal,
         body: reqwest::Body,
         more: Option<&HeaderMap>,
+        signing: Option<(&AwsSigner, Bytes)>,
     ) -> Result<Received, Reply> {
         let [first, ..] = &self.urls;
         let (_, url) = self.urls.iter().find(|(known, _)| *known == signal).unwrap_or(first);
         let mut headers = self.headers.clone();
         for (name, value) in more.into_iter().flatten() {
             headers.insert(name, value.clone());
+        }
+        if let Some((signer, body)) = &signing {
+            let reason = FailureReason::Credentials;
+            let signed = signer.sign(url.as_str(), &headers, body).await;
+            headers.extend(
+                signed.map_err(|words| failed(Answer::Retry { reason, after: None }, words))?,
+            );
         }
         let Lent { http, generation } = self.connections.current();
         let request = http.post(url.clone()).headers(headers).body(body);

@@ -353,8 +353,9 @@ impl Endpoint {
         if !changing.is_empty() {
             headers = Some(&changing);
         }
+        let signer = self.credentials.as_ref().and_then(Credentials::signer);
         let start = clock::now();
-        let reply = self.client.send(part, headers).await;
+        let reply = self.client.send(part, headers, signer).await;
         let took = clock::now().since(start);
         if !matches!(reply.answer, Answer::Retry { .. }) {
             waiting.took = Some(took);

@@ -211,6 +211,27 @@ pub struct CredentialSettings {
     pub bearer_token_file: Option<PathBuf>,
     /// A token service.
     pub oauth2: Option<OAuth2Settings>,
+    /// AWS Signature Version 4.
+    pub aws: Option<AwsSettings>,
+}
+
+/// How requests to AWS are signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AwsSettings {
+    /// The service's name in signatures, such as `logs` or `xray`.
+    pub service: String,
+    /// The region that the service is in, such as `eu-central-1`.
+    pub region: String,
+    /// The profile in AWS's files; `AWS_PROFILE` or `default` unless given.
+    pub profile: Option<String>,
+    /// The file of keys; `AWS_SHARED_CREDENTIALS_FILE` or `~/.aws/credentials` unless given.
+    pub credentials_file: Option<PathBuf>,
+    /// A role to be assumed.
+    pub role_arn: Option<String>,
+    /// What the role's owner asks for beside that.
+    pub external_id: Option<String>,
+    /// Where STS is, if not where AWS has it for the region.
+    pub sts_endpoint: Option<Uri>,
 }
 
 /// The client credentials grant of OAuth 2.0 (RFC 6749, section 4.4). Holds a secret.

@@ -27,6 +27,7 @@ mod sink;
 #[path = "../../examples/otlp-tool/wire.rs"]
 mod wire;
 
+mod aws;
 mod bodies;
 mod builtin_filters;
 mod crash;

@@ -42,7 +42,8 @@ fn write_leaf(folder: &Path, (certificate, key): &(String, String)) {
     std::fs::write(folder.join("crt.pem"), certificate).unwrap();
 }
 
-fn spans(id: u8) -> ExportTraceServiceRequest {
+/// A request with one span.
+pub fn spans(id: u8) -> ExportTraceServiceRequest {
     let span = Span {
         trace_id: vec![id; 16],
         span_id: vec![id; 8],

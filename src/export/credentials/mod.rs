@@ -1,6 +1,7 @@
 //! Headers that are not the same for ever: from files that are read again, and tokens that are
 //! fetched.
 
+mod aws;
 mod file;
 mod oauth;
 
@@ -13,6 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::settings::EndpointSettings;
 use super::tls::ClientProblem;
 use crate::stats::Log;
+pub(super) use aws::AwsSigner;
 use file::Watched;
 use oauth::Tokens;
 
@@ -21,6 +23,7 @@ pub(super) struct Credentials {
     headers: Option<Watched>,
     bearer: Option<Watched>,
     tokens: Option<Tokens>,
+    aws: Option<AwsSigner>,
 }
 
 impl Credentials {
@@ -40,8 +43,9 @@ impl Credentials {
         let headers = watch("headers_file", given.headers_file.as_deref(), lines as file::Parse)?;
         let bearer = watch("bearer_token_file", given.bearer_token_file.as_deref(), bearer)?;
         let tokens = Tokens::new(endpoint, log)?;
-        let any = headers.is_some() || bearer.is_some() || tokens.is_some();
-        Ok(any.then_some(Self { headers, bearer, tokens }))
+        let aws = AwsSigner::new(endpoint, log)?;
+        let any = headers.is_some() || bearer.is_some() || tokens.is_some() || aws.is_some();
+        Ok(any.then_some(Self { headers, bearer, tokens, aws }))
     }
 
     /// Puts the headers of now into `headers`.
@@ -60,6 +64,11 @@ impl Credentials {
         Ok(())
     }
 
+    /// What signs requests, which have their other headers by then.
+    pub(super) const fn signer(&self) -> Option<&AwsSigner> {
+        self.aws.as_ref()
+    }
+
     /// How often the files' headers have changed. Ask it before a request.
     pub(super) fn generation(&self) -> u64 {
         self.files().map(Watched::generation).fold(0, u64::wrapping_add)
@@ -72,6 +81,11 @@ impl Credentials {
         self.files().for_each(Watched::read_again);
         if let Some(tokens) = &self.tokens {
             tokens.forget().await;
+            return true;
+        }
+        if let Some(aws) = &self.aws
+            && aws.renew().await
+        {
             return true;
         }
         // Another request may have been first to read the files.

@@ -1,6 +1,7 @@
 //! An exporter against receivers with scripted answers.
 
 mod again;
+mod aws;
 mod carried;
 mod company;
 mod connections;

@@ -46,6 +46,8 @@ pub(super) struct Seen {
     pub(super) headers: HeaderMap,
     /// The message in protobuf, decompressed.
     pub(super) body: Vec<u8>,
+    /// The body as it came, over HTTP.
+    pub(super) wire: Vec<u8>,
 }
 
 /// What the receiver answers.
@@ -177,6 +179,7 @@ impl Handler {
         let (parts, body) = request.into_parts();
         let mut body =
             body.collect().await.map(|body| body.to_bytes().to_vec()).unwrap_or_default();
+        let wire = body.clone();
         if parts.headers.get("content-encoding").is_some_and(|encoding| encoding == "gzip") {
             let mut plain = Vec::new();
             let mut decoder = flate2::read::GzDecoder::new(body.as_slice());
@@ -185,7 +188,7 @@ impl Handler {
         } else if parts.headers.get("content-encoding").is_some_and(|encoding| encoding == "zstd") {
             body = zstd::bulk::decompress(&body, 16 << 20).unwrap();
         }
-        let say = self.note(Seen { path, headers: parts.headers, body }).await;
+        let say = self.note(Seen { path, headers: parts.headers, body, wire }).await;
         let (status, headers, body) = match say {
             Say::Partial(rejected, words) => (200, Vec::new(), partial(rejected, words)),
             Say::Http(status, headers, body) => (status, headers, body),
@@ -205,7 +208,7 @@ impl Handler {
     ) -> Result<(i64, &'static str), tonic::Status> {
         let headers = request.metadata().clone().into_headers();
         let body = request.into_inner().encode_to_vec();
-        match self.note(Seen { path: path.to_owned(), headers, body }).await {
+        match self.note(Seen { path: path.to_owned(), headers, body, wire: Vec::new() }).await {
             Say::Grpc(status) => Err(status),
             Say::Partial(rejected, words) => Ok((rejected, words)),
             Say::Accept | Say::Http(..) | Say::Hang | Say::Slow(_) => Ok((0, "")),

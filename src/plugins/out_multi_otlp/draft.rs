@@ -7,6 +7,7 @@ use base64::Engine;
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, Uri};
 
+use super::aws::AwsDraft;
 use crate::config::Parser;
 use crate::digest::Digest;
 use crate::export::{
@@ -28,6 +29,7 @@ pub(super) struct Draft {
     pub(super) http_passwd: Option<String>,
     pub(super) bearer_token: Option<String>,
     pub(super) oauth2: OAuth2Draft,
+    pub(super) aws: AwsDraft,
     pub(super) rules: AttributeRules,
     pub(super) hash_key: Option<String>,
     pub(super) dead_letter: Option<String>,
@@ -54,6 +56,7 @@ impl Draft {
             http_passwd: None,
             bearer_token: None,
             oauth2: OAuth2Draft::default(),
+            aws: AwsDraft::default(),
             rules: AttributeRules::default(),
             hash_key: None,
             dead_letter: None,
@@ -71,6 +74,7 @@ impl Draft {
         let steps = [
             Self::finish_authorization,
             Self::finish_oauth2,
+            Self::finish_aws,
             Self::finish_attributes,
             Self::finish_letters,
             Self::check_proxy,
@@ -86,7 +90,8 @@ impl Draft {
         if self.ways_to_authorize() > 1 {
             parser.problem(format!(
                 "{family} '{name}' is given several authorizations; give one of an authorization \
-                 header, http_user, bearer_token, bearer_token_file and oauth2.*"
+                 header, http_user, bearer_token, bearer_token_file, oauth2.* and \
+                 aws_auth"
             ));
         }
         self.endpoint
@@ -98,6 +103,7 @@ impl Draft {
         headers.count()
             + usize::from(credentials.bearer_token_file.is_some())
             + usize::from(credentials.oauth2.is_some())
+            + usize::from(credentials.aws.is_some())
     }
 
     fn finish_authorization(&mut self) -> Result<(), Wrong> {
@@ -134,6 +140,14 @@ impl Draft {
         };
         let settings = OAuth2Settings { token_url, client_id, client_secret, scopes, audience };
         self.endpoint.credentials.oauth2 = Some(settings);
+        Ok(())
+    }
+
+    fn finish_aws(&mut self) -> Result<(), Wrong> {
+        let draft = std::mem::take(&mut self.aws);
+        let EndpointSettings { url, protocol, .. } = &self.endpoint;
+        self.endpoint.credentials.aws =
+            draft.finish(url, *protocol, &|name| std::env::var(name).ok())?;
         Ok(())
     }
 

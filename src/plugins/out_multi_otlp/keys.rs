@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::draft::Draft;
 use super::values::{self, Wrong};
-use super::{content, headers, rules};
+use super::{aws, content, headers, rules};
 use crate::config::parse_list;
 use crate::export::OnError;
 
@@ -133,6 +133,38 @@ keys! {
     };
     "oauth2.audience" => |draft, value| {
         draft.oauth2.audience = values::text(value);
+        Ok(())
+    };
+    "aws_auth" ("on, off") => |draft, value| {
+        draft.aws.auth = values::switch(value)?;
+        Ok(())
+    };
+    "aws_service" => |draft, value| {
+        draft.aws.service = values::text(value);
+        Ok(())
+    };
+    "aws_region" => |draft, value| {
+        draft.aws.region = values::text(value);
+        Ok(())
+    };
+    "aws_profile" => |draft, value| {
+        draft.aws.profile = values::text(value);
+        Ok(())
+    };
+    "aws_credentials_file" => |draft, value| {
+        draft.aws.credentials_file = Some(PathBuf::from(value));
+        Ok(())
+    };
+    "aws_role_arn" => |draft, value| {
+        draft.aws.role_arn = values::text(value);
+        Ok(())
+    };
+    "aws_external_id" => |draft, value| {
+        draft.aws.external_id = values::text(value);
+        Ok(())
+    };
+    "aws_sts_endpoint" ("a host or URL") => |draft, value| {
+        draft.aws.sts_endpoint = Some(aws::sts_endpoint(value)?);
         Ok(())
     };
     "compression" ("none, gzip, zstd") => |draft, value| {

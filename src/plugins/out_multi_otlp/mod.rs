@@ -1,5 +1,6 @@
 //! `multi_otlp`: OTLP to several endpoints.
 
+mod aws;
 mod content;
 mod draft;
 mod endpoint;

@@ -433,3 +433,35 @@ fn what_the_host_takes_for_one_address_is_told() {
     };
     assert_eq!(misplaced(&usual), Vec::<String>::new());
 }
+
+#[test]
+fn requests_to_aws_are_signed_by_option() {
+    let settings = read(&[
+        ("endpoint.xray.url", "https://xray.eu-central-1.amazonaws.com"),
+        ("endpoint.xray.aws_auth", "on"),
+        ("endpoint.xray.aws_role_arn", "arn:aws:iam::123456789012:role/telemetry"),
+        ("endpoint.xray.aws_sts_endpoint", "sts.example"),
+    ])
+    .unwrap();
+    let aws = settings.endpoints[0].credentials.aws.as_ref().unwrap();
+    assert_eq!((aws.service.as_str(), aws.region.as_str()), ("xray", "eu-central-1"));
+    assert_eq!(aws.sts_endpoint.as_ref().unwrap(), "https://sts.example/");
+    let problems = read(&[
+        ("endpoint.a.url", "https://logs.eu-central-1.amazonaws.com"),
+        ("endpoint.a.aws_auth", "on"),
+        ("endpoint.a.bearer_token", "t"),
+        ("endpoint.b.url", "http://b"),
+        ("endpoint.b.aws_profile", "p"),
+        ("endpoint.c.url", "http://c"),
+        ("endpoint.c.aws_auth", "perhaps"),
+    ]);
+    let text = problems.unwrap_err().0.join("\n");
+    for part in [
+        "several authorizations",
+        "endpoint.b.aws_profile",
+        "'aws_auth: on'",
+        "endpoint.c.aws_auth",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+}
