@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::content;
+use super::content::{self, UnlistedTexts};
 use super::meters::Skip;
 use super::part::Part;
 use super::settings::Content;
@@ -12,7 +12,7 @@ use crate::codec::native::{
     LogAccessors, NativeRequest, cmetrics_to_otlp, ctraces_to_otlp, plain_log,
 };
 use crate::codec::records::{
-    Event, EventKind, Records, RequestBuilder, Telemetry, metrics_to_records, profile_count,
+    Event, EventKind, Group, Records, RequestBuilder, Telemetry, metrics_to_records, profile_count,
     profiles_of, traces_to_records,
 };
 use crate::model::Signal;
@@ -29,6 +29,8 @@ pub(super) struct Lane {
     pub(super) undecided_reason: Option<String>,
     /// Items that lost content.
     pub(super) cleaned: usize,
+    /// Names that no list of content has, of long texts.
+    pub(super) unlisted: UnlistedTexts,
 }
 
 /// What a chunk becomes.
@@ -155,6 +157,11 @@ impl<'a> Builders<'a> {
         }
         self.lane
     }
+}
+
+/// The group with another body, if there is one.
+fn with_body<'a>(group: Option<Group<'a>>, body: Option<&'a [u8]>) -> Option<Group<'a>> {
+    group.map(|group| Group { body: body.unwrap_or(group.body), ..group })
 }
 
 /// Spans, data points or log records in a record.
@@ -297,13 +304,15 @@ impl<'a> Encoder<'a> {
         }
         let marked = lane.view.marked(signal, event);
         let event = Event { body: marked.as_deref().unwrap_or(event.body), ..*event };
-        if lane.view.content != Content::Keep
-            && let Some(cleaned) = content::apply(lane.view.content, &event, telemetry)
+        if lane.view.content.content != Content::Keep
+            && let Some(cleaned) =
+                content::apply(lane.view.content, &event, telemetry, &mut lane.lane.unlisted)
         {
             lane.lane.cleaned = lane.lane.cleaned.saturating_add(1);
             let changed = Event {
                 metadata: cleaned.metadata.as_deref().unwrap_or(event.metadata),
                 body: cleaned.body.as_deref().unwrap_or(event.body),
+                group: with_body(event.group, cleaned.group.as_deref()),
                 ..event
             };
             let telemetry = changed.telemetry();

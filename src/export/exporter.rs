@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::sync::oneshot;
 
+use super::content::UnlistedReport;
 use super::destination::Destination;
 use super::encode::{Encoded, Lane, encode};
 use super::endpoint::Work;
@@ -56,6 +57,7 @@ struct Shared {
     /// The same as in `Running`, for what goes on behind a chunk's back.
     tasks: Arc<OnceLock<Tasks>>,
     meters: Meters,
+    unlisted: UnlistedReport,
     log: Arc<Log>,
 }
 
@@ -108,6 +110,7 @@ impl Exporter {
             late: Arc::default(),
             tasks: making.tasks,
             meters: Meters::new(&environment.counters),
+            unlisted: UnlistedReport::default(),
             log: Arc::clone(&environment.log),
         };
         Ok(Self { shared: Arc::new(shared), running: Mutex::new(None) })
@@ -401,6 +404,11 @@ impl Shared {
             endpoint.meters().filtered.add_items(lane.filtered);
             endpoint.meters().undecided.add_items(lane.undecided);
             endpoint.meters().content_removed.add_items(lane.cleaned);
+            if let Some(view) = self.view_of.get(index).and_then(|view| self.views.get(*view)) {
+                let (names, counter) = (lane.unlisted.names(), &endpoint.meters().unlisted_names);
+                let removed = view.content.removes_long_texts();
+                self.unlisted.tell(endpoint.name(), names, removed, counter, &self.log);
+            }
             if let Some(reason) = &lane.undecided_reason {
                 self.log.often(Level::Warn, "where", || {
                     let name = endpoint.name();

@@ -56,6 +56,11 @@ const CONTENT: CounterFamily = CounterFamily::counter(
     "Items from which content was removed for an endpoint.",
     &["endpoint"],
 );
+const UNLISTED: CounterFamily = CounterFamily::counter(
+    "unknown_content_names_total",
+    "Names of texts above 1 KiB that no list of content names has, where content is not kept.",
+    &["endpoint"],
+);
 const PARTIAL: CounterFamily = CounterFamily::counter(
     "partial_successes_total",
     "Requests that an endpoint accepted in part or with a warning.",
@@ -161,6 +166,7 @@ pub(super) struct EndpointMeters {
     pub(super) filtered: Counter,
     pub(super) undecided: Counter,
     pub(super) content_removed: Counter,
+    pub(super) unlisted_names: Counter,
     pub(super) deferred: Counter,
     pub(super) lost_fields: Counter,
     pub(super) up: Counter,
@@ -237,6 +243,7 @@ impl EndpointMeters {
             filtered: one(FILTERED),
             undecided: one(UNDECIDED),
             content_removed: one(CONTENT),
+            unlisted_names: one(UNLISTED),
             deferred: one(FAST),
             lost_fields: one(LOST_FIELDS),
             up,

@@ -169,6 +169,9 @@ pub struct EndpointSettings {
     pub on_error: OnError,
     /// Whether it gets content.
     pub content: Content,
+    /// Where content is not kept: the bytes up to which it gets text under names that no list of
+    /// content has; without limit unless given.
+    pub content_unlisted: Option<usize>,
     /// What it gets instead of the attributes as they are.
     pub attributes: Option<Arc<AttributeRules>>,
     /// The part of the traces that it gets, from 0 to 100; chosen by trace id.
@@ -302,6 +305,7 @@ impl EndpointSettings {
             condition: None,
             on_error: OnError::Drop,
             content: Content::Keep,
+            content_unlisted: None,
             attributes: None,
             sampling_percentage: None,
             tls: TlsSettings::default(),

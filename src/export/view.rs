@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::attributes::AttributeRules;
-use super::settings::{Content, EndpointSettings, OnError};
+use super::content::ContentPolicy;
+use super::settings::{EndpointSettings, OnError};
 use super::trace;
 use crate::codec::records::{Event, Telemetry};
 use crate::condition::{Condition, Item, Record};
@@ -15,7 +16,7 @@ use crate::sampling::{Mark, Probability, Threshold, marked_body};
 pub(super) struct View {
     condition: Option<Arc<Condition>>,
     on_error: OnError,
-    pub(super) content: Content,
+    pub(super) content: ContentPolicy,
     sampling: Option<Rate>,
     signals: Vec<Signal>,
     pub(super) attributes: Option<Arc<AttributeRules>>,
@@ -47,7 +48,10 @@ impl View {
         Self {
             condition: endpoint.condition.clone(),
             on_error: endpoint.on_error,
-            content: endpoint.content,
+            content: ContentPolicy {
+                content: endpoint.content,
+                unlisted: endpoint.content_unlisted,
+            },
             sampling: endpoint.sampling_percentage.map(|percentage| {
                 Threshold::from_percentage(percentage).map_or(Rate::Nothing, Rate::From)
             }),

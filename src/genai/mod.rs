@@ -5,6 +5,7 @@
 //! that does only the changed parts are written anew.
 
 mod carry;
+mod content;
 mod correlate;
 mod dialect;
 mod findings;
@@ -15,6 +16,10 @@ mod redact;
 mod span;
 mod walk;
 
+pub use content::{
+    CONTENT_NAMES, ContentClass, ContentNames, content_class, is_content, is_content_event,
+    is_content_text, is_dialect_mark, is_text_key,
+};
 pub use dialect::Dialect;
 pub use findings::FINDINGS;
 pub use process::{Processor, Settings, Tally};

@@ -25,6 +25,7 @@ mod error;
 pub mod exercise;
 mod number;
 mod read;
+pub mod scan;
 mod schema;
 mod write;
 

@@ -1,24 +1,43 @@
-//! Removes or cuts prompts, completions, tool arguments and tool results, for endpoints that
-//! are not to see them. The item keeps its skeleton and says what was removed.
+//! Removes or cuts prompts, completions, tool arguments, tool results and tool definitions, for
+//! endpoints that are not to see them. The item keeps its skeleton and says what was removed.
+//!
+//! What is content is said by the lists in [`crate::genai::CONTENT_NAMES`].
 
+mod cleaner;
 mod errors;
 mod kept;
-mod names;
+mod maps;
+mod ordinary;
+mod speech;
+mod unlisted;
 
-pub(super) use names::is_content;
-use names::{EVENT_KEYS, is_content_event};
+pub(super) use unlisted::{UnlistedReport, UnlistedTexts};
+
+use cleaner::Cleaner;
+use maps::{Edit, edit_array, edit_map, with_pair, with_value};
+use unlisted::LONG_TEXT;
 
 use super::settings::Content;
-use crate::codec::msgpack::{MapView, array_header, elements, map_header, str, str_bytes, text_of};
+use crate::codec::msgpack::{MapView, str, text_of};
 use crate::codec::records::{Event, Telemetry};
+use crate::genai::is_content_event;
 use crate::model::Signal;
 
-/// The attribute that lists the names of what was removed.
-const REMOVED: &str = "fluentbit.ai.content.removed";
-/// The attribute that lists the names of what was cut.
-const TRUNCATED: &str = "fluentbit.ai.content.truncated";
-/// How many different names are listed at most.
-const MAX_NAMES: usize = 64;
+/// What an endpoint gets of content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ContentPolicy {
+    /// What happens to what the lists have.
+    pub(super) content: Content,
+    /// The bytes that a text under a name that no list has may have, unless that is not limited.
+    pub(super) unlisted: Option<usize>,
+}
+
+impl ContentPolicy {
+    /// Whether no text goes out that is long and under a name that no list has.
+    pub(super) fn removes_long_texts(self) -> bool {
+        self.unlisted.is_some_and(|limit| limit <= LONG_TEXT)
+    }
+}
 
 /// What an item looks like without content.
 #[derive(Debug, Default)]
@@ -27,255 +46,227 @@ pub(super) struct Cleaned {
     pub(super) metadata: Option<Vec<u8>>,
     /// The new body, if it changed.
     pub(super) body: Option<Vec<u8>>,
+    /// The new body of the group that the item stands in, if it changed.
+    pub(super) group: Option<Vec<u8>>,
 }
 
-/// The names of what was removed or cut, each once.
-#[derive(Debug, Default)]
-struct Names {
-    list: Vec<String>,
-    /// Texts are cut to this many bytes instead of removed.
-    most: Option<usize>,
-}
-
-impl Names {
-    fn add(&mut self, name: &[u8]) {
-        if self.list.len() < MAX_NAMES && !self.list.iter().any(|known| known.as_bytes() == name) {
-            self.list.push(String::from_utf8_lossy(name).into_owned());
-        }
-    }
-
-    /// What becomes of a pair that holds content. What is no text and too long is removed: half a
-    /// structure is none.
-    fn step(&mut self, key: &[u8], value: &[u8]) -> Step {
-        if let Some(most) = self.most {
-            let text = text_of(value);
-            if text.map_or(value.len(), str::len) <= most {
-                return Step::Keep;
-            }
-            self.add(key);
-            let Some(text) = text else { return Step::Remove };
-            let mut cut = Vec::with_capacity(most.saturating_add(5));
-            str(&mut cut, text.get(..text.floor_char_boundary(most)).unwrap_or_default());
-            return Step::Put(cut);
-        }
-        self.add(key);
-        Step::Remove
-    }
-
-    /// The pair that lists them.
-    fn pair(&self) -> Vec<u8> {
-        let mut pair = Vec::new();
-        str(&mut pair, if self.most.is_some() { TRUNCATED } else { REMOVED });
-        array_header(&mut pair, u32::try_from(self.list.len()).unwrap_or(0));
-        self.list.iter().for_each(|name| str(&mut pair, name));
-        pair
-    }
-}
-
-/// What becomes of one pair of a map.
-enum Step {
-    Keep,
-    Remove,
-    Put(Vec<u8>),
-}
-
-/// Rewrites a map; `extra` is a pair to add at its end. What is not a map becomes an empty one.
-fn rewrite(
-    map: &[u8],
-    extra: Option<&[u8]>,
-    mut step: impl FnMut(&[u8], &[u8]) -> Step,
-) -> Vec<u8> {
-    let mut pairs = 0_u32;
-    let mut kept = Vec::with_capacity(map.len());
-    for entry in MapView::new(map) {
-        match step(entry.key, entry.value) {
-            Step::Keep => kept.extend_from_slice(entry.raw),
-            Step::Remove => continue,
-            Step::Put(value) => {
-                str_bytes(&mut kept, entry.key);
-                kept.extend_from_slice(&value);
-            }
-        }
-        pairs = pairs.saturating_add(1);
-    }
-    if let Some(extra) = extra {
-        kept.extend_from_slice(extra);
-        pairs = pairs.saturating_add(1);
-    }
-    let mut out = Vec::with_capacity(kept.len().saturating_add(5));
-    map_header(&mut out, pairs);
-    out.extend_from_slice(&kept);
-    out
-}
-
-/// The attributes without content.
-fn clean_attributes(attributes: &[u8], names: &mut Names) -> Vec<u8> {
-    rewrite(attributes, None, |key, value| {
-        if std::str::from_utf8(key).is_ok_and(is_content) {
-            return names.step(key, value);
-        }
-        Step::Keep
-    })
-}
-
-/// The attributes of an event that carries messages.
-fn clean_event_attributes(attributes: &[u8], names: &mut Names) -> Vec<u8> {
-    rewrite(attributes, None, |key, value| {
-        if EVENT_KEYS.iter().any(|known| known.as_bytes() == key) {
-            return Step::Keep;
-        }
-        names.step(key, value)
-    })
-}
-
-/// Sets or adds `attributes` in a map, and adds the list of names to them.
-fn with_attributes(map: &[u8], cleaned: Option<&[u8]>, names: &Names) -> Vec<u8> {
-    let list = names.pair();
-    let attributes = rewrite(cleaned.unwrap_or(&[0x80]), Some(&list), |_, _| Step::Keep);
-    if MapView::new(map).get(b"attributes").is_some() {
-        return rewrite(map, None, |key, _| match key {
-            b"attributes" => Step::Put(attributes.clone()),
-            _ => Step::Keep,
-        });
-    }
-    let mut extra = Vec::with_capacity(attributes.len().saturating_add(11));
-    str(&mut extra, "attributes");
-    extra.extend_from_slice(&attributes);
-    rewrite(map, Some(&extra), |_, _| Step::Keep)
-}
-
-/// The item as a policy leaves it; `None` if that is as it is.
+/// The item as a policy leaves it; `None` if that is as it is. `unlisted` notes long texts under
+/// names that no list has.
 pub(super) fn apply(
-    policy: Content,
+    policy: ContentPolicy,
     event: &Event<'_>,
     telemetry: Option<&Telemetry<'_>>,
+    unlisted: &mut UnlistedTexts,
 ) -> Option<Cleaned> {
-    let most = match policy {
+    let most = match policy.content {
         Content::Keep => return None,
         Content::Only(reasons) if kept::is_kept(reasons, event, telemetry) => return None,
         Content::Drop | Content::Only(_) => None,
         Content::Truncate(most) => Some(most),
     };
-    let names = Names { list: Vec::new(), most };
+    let cleaner = Cleaner::new(event, most, policy.unlisted, unlisted);
     let telemetry = telemetry.filter(|telemetry| !telemetry.is_ordinary(event));
     match telemetry.map(|telemetry| telemetry.signal.unwrap_or(Signal::Logs)) {
-        Some(Signal::Traces) => clean_span(event.body, names),
-        Some(Signal::Metrics | Signal::Profiles) => None,
-        Some(Signal::Logs) => clean_log(event, telemetry?, names),
-        None => clean_plain(event.body, names),
+        Some(Signal::Traces) => clean_span(event, telemetry?, cleaner),
+        Some(Signal::Metrics) => clean_metric(event, telemetry?, cleaner),
+        Some(Signal::Profiles) => None,
+        Some(Signal::Logs) => clean_log(event, telemetry?, cleaner),
+        None => ordinary::clean(event, cleaner),
     }
 }
 
-fn clean_span(body: &[u8], mut names: Names) -> Option<Cleaned> {
-    let view = MapView::new(body);
-    let attributes = view.get(b"attributes").map(|map| clean_attributes(map, &mut names));
-    let mut lists: Vec<(&[u8], Vec<u8>)> = Vec::new();
-    for key in [&b"events"[..], b"links"] {
-        if let Some(list) = view.get(key) {
-            lists.push((key, clean_list(list, &mut names)));
+/// A map `resource` or `scope` in an `otlp` map, or in a group's body, without content.
+fn clean_origin<'a>(holder: &'a [u8], cleaner: &mut Cleaner<'a, '_>) -> Option<Vec<u8>> {
+    edit_map(holder, |entry| {
+        if !matches!(entry.key, b"resource" | b"scope") {
+            return Edit::Keep;
         }
+        let edited = edit_map(entry.value, |entry| match entry.key {
+            b"attributes" => cleaner.map(entry.value).map_or(Edit::Keep, Edit::Put),
+            _ => Edit::Keep,
+        });
+        edited.map_or(Edit::Keep, Edit::Put)
+    })
+}
+
+/// Sets or adds `attributes` in a map, and adds the list of names to them.
+fn with_attributes(map: &[u8], cleaned: Option<&[u8]>, cleaner: &Cleaner<'_, '_>) -> Vec<u8> {
+    let attributes = with_pair(cleaned.unwrap_or(&[0x80]), &cleaner.list());
+    if MapView::new(map).get(b"attributes").is_some() {
+        return with_value(map, b"attributes", &attributes);
     }
-    if names.list.is_empty() {
+    let mut pair = Vec::with_capacity(attributes.len().saturating_add(11));
+    str(&mut pair, "attributes");
+    pair.extend_from_slice(&attributes);
+    with_pair(map, &pair)
+}
+
+/// The metadata with another `otlp` map.
+fn with_otlp(event: &Event<'_>, otlp: &[u8]) -> Vec<u8> {
+    with_value(event.metadata, b"otlp", otlp)
+}
+
+fn clean_span<'a>(
+    event: &'a Event<'a>,
+    telemetry: &Telemetry<'a>,
+    mut cleaner: Cleaner<'a, '_>,
+) -> Option<Cleaned> {
+    let origin = clean_origin(telemetry.otlp, &mut cleaner);
+    // The attributes come first: what they lose is looked for in the other parts.
+    let given = MapView::new(event.body).get(b"attributes");
+    let cleaned = given.and_then(|attributes| cleaner.map(attributes));
+    let body = edit_map(event.body, |entry| match entry.key {
+        b"attributes" => cleaned.clone().map_or(Edit::Keep, Edit::Put),
+        b"events" | b"links" => clean_list(entry.value, &mut cleaner).map_or(Edit::Keep, Edit::Put),
+        b"status" => clean_status(entry.value, &mut cleaner).map_or(Edit::Keep, Edit::Put),
+        _ => Edit::Keep,
+    });
+    if cleaner.found_nothing() {
         return None;
     }
-    let body = rewrite(body, None, |key, _| {
-        let cleaned = lists.iter().find(|(known, _)| *known == key);
-        cleaned.map_or(Step::Keep, |(_, list)| Step::Put(list.clone()))
-    });
-    let body = with_attributes(&body, attributes.as_deref(), &names);
-    Some(Cleaned { metadata: None, body: Some(body) })
+    let body = body.as_deref().unwrap_or(event.body);
+    let attributes = cleaned.as_deref().or(given);
+    let body = with_attributes(body, attributes, &cleaner);
+    let metadata = origin.map(|otlp| with_otlp(event, &otlp));
+    Some(Cleaned { metadata, body: Some(body), group: None })
 }
 
 /// The events or links of a span.
-fn clean_list(list: &[u8], names: &mut Names) -> Vec<u8> {
-    let mut out = Vec::with_capacity(list.len());
-    let mut count = 0_u32;
-    for element in elements(list) {
-        let view = MapView::new(element);
-        let of_messages = view.get(b"name").and_then(text_of).is_some_and(is_content_event);
-        out.extend(rewrite(element, None, |key, value| match (key, of_messages) {
-            (b"attributes", true) => Step::Put(clean_event_attributes(value, names)),
-            (b"attributes", false) => Step::Put(clean_attributes(value, names)),
-            _ => Step::Keep,
-        }));
-        count = count.saturating_add(1);
-    }
-    let mut whole = Vec::with_capacity(out.len().saturating_add(5));
-    array_header(&mut whole, count);
-    whole.extend_from_slice(&out);
-    whole
+fn clean_list<'a>(list: &'a [u8], cleaner: &mut Cleaner<'a, '_>) -> Option<Vec<u8>> {
+    edit_array(list, |element| {
+        let name = MapView::new(element).get(b"name").and_then(text_of);
+        let of_content = name.is_some_and(is_content_event);
+        let edited = edit_map(element, |entry| {
+            let edited = match (entry.key, of_content) {
+                (b"attributes", true) => cleaner.event_attributes(entry.value),
+                (b"attributes", false) => cleaner.map(entry.value),
+                _ => None,
+            };
+            edited.map_or(Edit::Keep, Edit::Put)
+        });
+        edited.map_or(Edit::Keep, Edit::Put)
+    })
 }
 
-fn clean_log(event: &Event<'_>, telemetry: &Telemetry<'_>, mut names: Names) -> Option<Cleaned> {
-    let otlp = MapView::new(telemetry.otlp);
-    let attributes = otlp.get(b"attributes");
-    let named = otlp.get(b"event_name").and_then(text_of);
-    let name = named.or_else(|| {
-        attributes.and_then(|map| MapView::new(map).get(b"event.name")).and_then(text_of)
-    });
-    let of_messages = name.is_some_and(is_content_event);
-    let cleaned = attributes.map(|map| {
-        if of_messages {
-            clean_event_attributes(map, &mut names)
-        } else {
-            clean_attributes(map, &mut names)
+/// A span's status without a message that has to go.
+fn clean_status(status: &[u8], cleaner: &mut Cleaner<'_, '_>) -> Option<Vec<u8>> {
+    edit_map(status, |entry| {
+        if entry.key != b"message" || !cleaner.refuses_message(entry.value) {
+            return Edit::Keep;
         }
+        cleaner.note(b"status.message");
+        Edit::Remove
+    })
+}
+
+fn clean_metric<'a>(
+    event: &'a Event<'a>,
+    telemetry: &Telemetry<'a>,
+    mut cleaner: Cleaner<'a, '_>,
+) -> Option<Cleaned> {
+    let origin = clean_origin(telemetry.otlp, &mut cleaner);
+    let body = edit_map(event.body, |entry| {
+        let edited = match entry.key {
+            b"metadata" => cleaner.map(entry.value),
+            b"gauge" | b"sum" | b"histogram" | b"exponential_histogram" | b"summary" => {
+                edit_map(entry.value, |entry| match entry.key {
+                    b"data_points" => cleaner.points(entry.value).map_or(Edit::Keep, Edit::Put),
+                    _ => Edit::Keep,
+                })
+            }
+            _ => None,
+        };
+        edited.map_or(Edit::Keep, Edit::Put)
     });
-    let body = clean_body(event.body, of_messages, &mut names);
-    if names.list.is_empty() {
+    if cleaner.found_nothing() {
         return None;
     }
-    let mut otlp = with_attributes(telemetry.otlp, cleaned.as_deref(), &names);
-    let word = |body: &[u8]| body_word(event.body, body, of_messages && names.most.is_none());
-    if let Some(word) = body.as_deref().and_then(word) {
+    let body = body.as_deref().unwrap_or(event.body);
+    let list = cleaner.list();
+    let body = match MapView::new(body).get(b"metadata") {
+        Some(metadata) => with_value(body, b"metadata", &with_pair(metadata, &list)),
+        None => {
+            let mut pair = Vec::with_capacity(list.len().saturating_add(10));
+            str(&mut pair, "metadata");
+            pair.extend_from_slice(&with_pair(&[0x80], &list));
+            with_pair(body, &pair)
+        }
+    };
+    let metadata = origin.map(|otlp| with_otlp(event, &otlp));
+    Some(Cleaned { metadata, body: Some(body), group: None })
+}
+
+fn clean_log<'a>(
+    event: &'a Event<'a>,
+    telemetry: &Telemetry<'a>,
+    mut cleaner: Cleaner<'a, '_>,
+) -> Option<Cleaned> {
+    let otlp = MapView::new(telemetry.otlp);
+    let given = otlp.get(b"attributes");
+    let named = |key: &[u8]| given.and_then(|map| MapView::new(map).get(key)).and_then(text_of);
+    let name = otlp.get(b"event_name").and_then(text_of).filter(|name| !name.is_empty());
+    let name = name.or_else(|| named(b"event.name")).or_else(|| named(b"event_name"));
+    let of_content = name.is_some_and(is_content_event);
+    let origin = clean_origin(telemetry.otlp, &mut cleaner);
+    let group = event.group.and_then(|group| clean_origin(group.body, &mut cleaner));
+    let cleaned = given.and_then(|map| match of_content {
+        true => cleaner.event_attributes(map),
+        false => cleaner.map(map),
+    });
+    let body = clean_body(event.body, of_content, &mut cleaner);
+    if cleaner.found_nothing() {
+        return None;
+    }
+    let otlp = origin.as_deref().unwrap_or(telemetry.otlp);
+    let mut otlp = with_attributes(otlp, cleaned.as_deref().or(given), &cleaner);
+    let went_whole = of_content && cleaner.most.is_none();
+    if let Some(body) = &body
+        && let Some(word) = body_word(event.body, body, telemetry.body_form, went_whole)
+    {
         otlp = with_word(&otlp, word);
     }
-    let metadata = rewrite(event.metadata, None, |key, _| match key {
-        b"otlp" => Step::Put(otlp.clone()),
-        _ => Step::Keep,
-    });
-    Some(Cleaned { metadata: Some(metadata), body })
+    Some(Cleaned { metadata: Some(with_otlp(event, &otlp)), body, group })
 }
 
 /// The body without content, if there was any.
-fn clean_body(body: &[u8], of_messages: bool, names: &mut Names) -> Option<Vec<u8>> {
-    if of_messages && names.most.is_none() {
-        names.add(b"body");
-        return Some(vec![0x80]);
+fn clean_body<'a>(
+    body: &'a [u8],
+    of_content: bool,
+    cleaner: &mut Cleaner<'a, '_>,
+) -> Option<Vec<u8>> {
+    match (of_content, cleaner.most) {
+        (true, None) => {
+            if !MapView::new(body).is_empty() {
+                cleaner.note(b"body");
+            }
+            Some(vec![0x80])
+        }
+        (true, Some(_)) => cleaner.event_attributes(body),
+        (false, _) => edit_map(body, |entry| {
+            let name: &[u8] = if entry.key == b"log" { b"body" } else { entry.key };
+            cleaner.log_step(entry, name)
+        }),
     }
-    let cleaned = match of_messages {
-        true => clean_event_attributes(body, names),
-        false => clean_attributes(body, names),
-    };
-    (!MapView::new(body).is_empty() && cleaned != body).then_some(cleaned)
 }
 
 /// What the `otlp` map has to say of a body that changed (ARCHITECTURE.md, "Logs").
-fn body_word(before: &[u8], body: &[u8], is_removed: bool) -> Option<&'static str> {
-    if is_removed {
-        return Some("none");
+fn body_word(before: &[u8], body: &[u8], form: &[u8], went_whole: bool) -> Option<&'static str> {
+    let (before, view) = (MapView::new(before), MapView::new(body));
+    if view.is_empty() {
+        // A list that lost its last pair stays one.
+        let was_value = before.len() == 1 && before.get(b"log").is_some() && form != b"kvlist";
+        return (went_whole || was_value).then_some("none");
     }
-    let view = MapView::new(body);
-    (MapView::new(before).len() > 1 && view.len() == 1 && view.get(b"log").is_some())
-        .then_some("kvlist")
+    (before.len() > 1 && view.len() == 1 && view.get(b"log").is_some()).then_some("kvlist")
 }
 
 fn with_word(otlp: &[u8], word: &str) -> Vec<u8> {
-    let mut extra = Vec::new();
-    str(&mut extra, "body");
-    str(&mut extra, word);
-    rewrite(otlp, Some(&extra), |key, _| if key == b"body" { Step::Remove } else { Step::Keep })
-}
-
-/// An ordinary log: its body's own keys are looked at.
-fn clean_plain(body: &[u8], mut names: Names) -> Option<Cleaned> {
-    let cleaned = clean_attributes(body, &mut names);
-    if names.list.is_empty() {
-        return None;
-    }
-    let list = names.pair();
-    let body = rewrite(&cleaned, Some(&list), |_, _| Step::Keep);
-    Some(Cleaned { metadata: None, body: Some(body) })
+    let mut pair = Vec::new();
+    str(&mut pair, "body");
+    str(&mut pair, word);
+    let without =
+        edit_map(otlp, |entry| if entry.key == b"body" { Edit::Remove } else { Edit::Keep });
+    with_pair(without.as_deref().unwrap_or(otlp), &pair)
 }
 
 #[cfg(test)]

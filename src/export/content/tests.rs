@@ -1,5 +1,6 @@
+use super::cleaner::{REMOVED, TRUNCATED};
 use super::*;
-use crate::codec::msgpack::{ext, int};
+use crate::codec::msgpack::{array_header, elements, ext, int, map_header};
 use crate::codec::records::Events;
 use crate::export::KeptFor;
 use crate::genai::FINDINGS;
@@ -39,8 +40,7 @@ fn event(otlp: Option<Vec<u8>>, body: &[u8]) -> Vec<u8> {
 }
 
 fn cleaned(bytes: &[u8]) -> Option<Cleaned> {
-    let event = Events::new(bytes).next().unwrap().unwrap();
-    apply(Content::Drop, &event, event.telemetry().as_ref())
+    with(Content::Drop, bytes)
 }
 
 fn keys(map: &[u8]) -> Vec<String> {
@@ -157,7 +157,12 @@ proptest::proptest! {
         otlp.extend(metadata);
         let bytes = event(Some(otlp), &body);
         if let Some(Ok(event)) = Events::new(&bytes).next()
-            && let Some(cleaned) = apply(Content::Drop, &event, event.telemetry().as_ref())
+            && let Some(cleaned) = apply(
+                ContentPolicy { content: Content::Drop, unlisted: Some(10) },
+                &event,
+                event.telemetry().as_ref(),
+                &mut UnlistedTexts::default(),
+            )
         {
             for map in [cleaned.metadata, cleaned.body].into_iter().flatten() {
                 let mut reader = crate::codec::msgpack::Reader::new(&map);
@@ -167,9 +172,10 @@ proptest::proptest! {
     }
 }
 
-fn with(policy: Content, bytes: &[u8]) -> Option<Cleaned> {
+fn with(content: Content, bytes: &[u8]) -> Option<Cleaned> {
     let event = Events::new(bytes).next().unwrap().unwrap();
-    apply(policy, &event, event.telemetry().as_ref())
+    let policy = ContentPolicy { content, unlisted: None };
+    apply(policy, &event, event.telemetry().as_ref(), &mut UnlistedTexts::default())
 }
 
 fn span_with(pairs: &[(&str, Vec<u8>)]) -> Vec<u8> {

@@ -5,6 +5,7 @@ mod aws;
 mod carried;
 mod company;
 mod connections;
+mod content;
 pub(super) mod data;
 mod delivery;
 mod elapsed;

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::super::content::is_content;
 use super::attributes::pair_of;
 use super::point::shrink_point;
 use crate::codec::wire::{self, Fields, Nested, WireError, WireValue};
+use crate::genai::is_content;
 use crate::model::Signal;
 
 /// The attribute that lists the names of what was cut.

@@ -7,6 +7,7 @@ use crate::sampling::Threshold;
 const ALLOWED: &str = "allowed: keep, drop, truncate:BYTES, or one or more of errors_only, \
                        findings_only and sample:PERCENT, separated by commas";
 const ALLOWED_CUT: &str = "allowed: truncate:BYTES, as in truncate:500 or truncate:4k";
+const ALLOWED_UNLISTED: &str = "allowed: keep, or drop:BYTES, as in drop:200 or drop:1k";
 const ALLOWED_SAMPLE: &str =
     "allowed: sample:PERCENT with a number above 0, up to 100, as in sample:10 or sample:0.5";
 
@@ -49,6 +50,21 @@ pub(super) fn parse(value: &str) -> Result<Content, String> {
     Ok(Content::Only(kept))
 }
 
+/// Reads what happens to text under names that no list of content has: the bytes above which it
+/// is removed, or `None`.
+///
+/// # Errors
+/// What is allowed.
+pub(super) fn parse_unlisted(value: &str) -> Result<Option<usize>, String> {
+    let lower = value.to_ascii_lowercase();
+    if lower == "keep" {
+        return Ok(None);
+    }
+    let bytes = lower.strip_prefix("drop:").map(str::trim).and_then(parse_size);
+    let bytes = bytes.and_then(|bytes| usize::try_from(bytes).ok());
+    bytes.map(Some).ok_or_else(|| ALLOWED_UNLISTED.to_owned())
+}
+
 fn truncate(bytes: &str) -> Result<Content, String> {
     let bytes = parse_size(bytes).and_then(|bytes| usize::try_from(bytes).ok());
     let bytes = bytes.filter(|bytes| *bytes > 0);
@@ -79,6 +95,22 @@ mod tests {
             ("errors_only|sample:100", only(true, false, Some(Threshold::ALWAYS))),
         ] {
             assert_eq!(parse(text), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn unlisted_text_has_a_length() {
+        for (text, expected) in [
+            ("keep", None),
+            ("KEEP", None),
+            ("drop:200", Some(200)),
+            ("Drop: 1k", Some(1_000)),
+            ("drop:0", Some(0)),
+        ] {
+            assert_eq!(parse_unlisted(text), Ok(expected), "{text}");
+        }
+        for text in ["", "drop", "drop:", "drop:x", "200", "truncate:5", "drop:-1"] {
+            assert_eq!(parse_unlisted(text), Err(ALLOWED_UNLISTED.to_owned()), "{text}");
         }
     }
 

@@ -11,7 +11,8 @@ use super::aws::AwsDraft;
 use crate::config::Parser;
 use crate::digest::Digest;
 use crate::export::{
-    AttributeKey, AttributeRules, DeadLetter, EndpointSettings, OAuth2Settings, Protocol, Source,
+    AttributeKey, AttributeRules, Content, DeadLetter, EndpointSettings, OAuth2Settings, Protocol,
+    Source,
 };
 
 /// The size of a file of dead letters, unless configured.
@@ -78,6 +79,7 @@ impl Draft {
             Self::finish_attributes,
             Self::finish_letters,
             Self::check_proxy,
+            Self::check_content,
         ];
         for step in steps {
             if let Err((key, problem)) = step(&mut self) {
@@ -123,6 +125,15 @@ impl Draft {
             ("bearer_token", "it has characters that no header can have".to_owned())
         })?;
         self.endpoint.headers.push((AUTHORIZATION, value));
+        Ok(())
+    }
+
+    fn check_content(&mut self) -> Result<(), Wrong> {
+        let is_for_nothing =
+            self.endpoint.content_unlisted.is_some() && self.endpoint.content == Content::Keep;
+        if is_for_nothing {
+            return Err(("content_unlisted", "it needs a 'content' other than keep".to_owned()));
+        }
         Ok(())
     }
 

@@ -201,6 +201,10 @@ keys! {
         draft.endpoint.content = content::parse(value)?;
         Ok(())
     };
+    "content_unlisted" ("keep, drop:BYTES"), view => |draft, value| {
+        draft.endpoint.content_unlisted = content::parse_unlisted(value)?;
+        Ok(())
+    };
     "attributes.add" ("KEY=VALUE"), secret, view => |draft, value| rules::add(&mut draft.rules, value);
     "attributes.drop", view => |draft, value| {
         draft.rules.drop.extend(rules::keys(value));

@@ -465,3 +465,35 @@ fn requests_to_aws_are_signed_by_option() {
         assert!(text.contains(part), "{part} in {text}");
     }
 }
+
+#[test]
+fn unlisted_content_has_its_own_option() {
+    let url = ("endpoint.a.url", "http://a");
+    let settings = read(&[
+        url,
+        ("endpoint.a.content", "errors_only"),
+        ("endpoint.a.content_unlisted", "drop:2k"),
+        ("endpoint.b.url", "http://b"),
+        ("endpoint.b.content", "drop"),
+        ("endpoint.b.content_unlisted", "keep"),
+    ])
+    .unwrap();
+    let limits: Vec<_> =
+        settings.endpoints.iter().map(|endpoint| endpoint.content_unlisted).collect();
+    assert_eq!(limits, [Some(2_000), None]);
+    for (given, expected) in [
+        (
+            vec![url, ("endpoint.a.content_unlisted", "drop:1k")],
+            "needs a 'content' other than keep",
+        ),
+        (
+            vec![url, ("endpoint.a.content", "drop"), ("endpoint.a.content_unlisted", "strict")],
+            "allowed: keep, or drop:BYTES",
+        ),
+    ] {
+        let problems = read(&given).unwrap_err().0;
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].contains(expected), "{problems:?}");
+        assert!(problems[0].contains("endpoint.a.content_unlisted"), "{problems:?}");
+    }
+}

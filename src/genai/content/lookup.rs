@@ -1,0 +1,238 @@
+//! Name -> what it says of its value, in a few nanoseconds, most of all for names that no list knows.
+
+use std::sync::LazyLock;
+
+use super::{CONTENT_NAMES, ContentClass, Family, Parts};
+
+/// Names under content names that are no content: whole ones, and last parts.
+const HARMLESS: [&[u8]; 5] = [
+    b"gen_ai.prompt.name",
+    b"gen_ai.prompt.version",
+    b"llm.prompt_template.name",
+    b"llm.prompt_template.version",
+    b"traceloop.prompt.template.version",
+];
+const HARMLESS_ENDS: [&[u8]; 3] = [b".finish_reason", b".role", b".score"];
+
+/// Last parts of a name that hold numbers, ids and names, in a family of which all else is content.
+const PLAIN_ENDS: [&[u8]; 8] =
+    [b"_id", b"_ms", b"_count", b"_key", b"_name", b"_tokens", b"_seconds", b"_type"];
+const PLAIN_PARTS: [&[u8]; 2] = [b"id", b"name"];
+
+/// What follows `llm.` in names of OpenInference, OpenLLMetry and others, and so is no provider.
+const NO_PROVIDERS: [&[u8]; 20] = [
+    b"token_count",
+    b"usage",
+    b"request",
+    b"response",
+    b"cost",
+    b"chat",
+    b"latency",
+    b"headers",
+    b"model",
+    b"client",
+    b"server",
+    b"vendor",
+    b"session",
+    b"user",
+    b"stream",
+    b"metrics",
+    b"is_streaming",
+    b"context",
+    b"function",
+    b"retrieved",
+];
+
+/// Fields of LiteLLM's raw requests and answers that are no content. All others may be: what a
+/// provider takes and gives beside its own fields is not known beforehand.
+const RAW_FIELDS: [&[u8]; 36] = [
+    b"model",
+    b"id",
+    b"object",
+    b"type",
+    b"role",
+    b"created",
+    b"created_at",
+    b"usage",
+    b"status",
+    b"stream",
+    b"stream_options",
+    b"n",
+    b"seed",
+    b"user",
+    b"timeout",
+    b"temperature",
+    b"top_p",
+    b"top_k",
+    b"max_tokens",
+    b"max_completion_tokens",
+    b"max_output_tokens",
+    b"max_retries",
+    b"presence_penalty",
+    b"frequency_penalty",
+    b"stop_reason",
+    b"stop_sequence",
+    b"finish_reason",
+    b"reasoning_effort",
+    b"parallel_tool_calls",
+    b"service_tier",
+    b"system_fingerprint",
+    b"encoding_format",
+    b"dimensions",
+    b"api_version",
+    b"moderation",
+    b"warnings",
+];
+
+/// One listed name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Listed {
+    name: &'static [u8],
+    class: ContentClass,
+}
+
+/// All lists as one.
+pub(super) struct Table {
+    /// Sorted; what a content name covers is not there a second time.
+    listed: Vec<Listed>,
+    /// Where names of a first byte start; those of the last one end at the end.
+    starts: [usize; 257],
+    families: Vec<&'static Family>,
+    events: Vec<&'static str>,
+    marks: Vec<&'static [u8]>,
+    /// Whether a mark begins with this byte.
+    marked: [bool; 256],
+}
+
+/// The one table.
+pub(super) static TABLE: LazyLock<Table> = LazyLock::new(Table::new);
+
+impl Table {
+    fn new() -> Self {
+        let listed = sorted();
+        let first = |listed: &Listed| listed.name.first().copied().map_or(0, usize::from);
+        let starts = std::array::from_fn(|byte| listed.partition_point(|name| first(name) < byte));
+        let mut marks: Vec<&[u8]> = Vec::new();
+        let all = CONTENT_NAMES.iter().flat_map(|names| names.marks);
+        marks.extend(all.map(|mark| mark.as_bytes()));
+        let mut marked = [false; 256];
+        for byte in marks.iter().filter_map(|mark| mark.first()) {
+            if let Some(slot) = marked.get_mut(usize::from(*byte)) {
+                *slot = true;
+            }
+        }
+        let families = CONTENT_NAMES.iter().flat_map(|names| names.families).collect();
+        let events = CONTENT_NAMES.iter().flat_map(|names| names.events).copied().collect();
+        Self { listed, starts, families, events, marks, marked }
+    }
+
+    /// What a name says of its value.
+    pub(super) fn class(&self, name: &[u8]) -> ContentClass {
+        let Some(first) = name.first().copied().map(usize::from) else {
+            return ContentClass::Unlisted;
+        };
+        let range = self.starts.get(first).zip(self.starts.get(first.saturating_add(1)));
+        let names = range.and_then(|(start, end)| self.listed.get(*start..*end));
+        let names = names.unwrap_or_default();
+        let before = names.partition_point(|listed| listed.name <= name);
+        let listed = before.checked_sub(1).and_then(|last| names.get(last));
+        if let Some(Listed { name: known, class }) = listed
+            && let Some(rest) = name.strip_prefix(*known)
+        {
+            match (rest.first(), class) {
+                (None, class) => return *class,
+                (Some(b'.'), ContentClass::Content) if is_harmless(name) => {
+                    return ContentClass::Unlisted;
+                }
+                (Some(b'.'), ContentClass::Content) => return ContentClass::Content,
+                _ => {}
+            }
+        }
+        if self.is_in_family(name) || is_raw_field(name) {
+            return ContentClass::Content;
+        }
+        ContentClass::Unlisted
+    }
+
+    fn is_in_family(&self, name: &[u8]) -> bool {
+        self.families.iter().any(|family| {
+            let rest = name.strip_prefix(family.root.as_bytes());
+            rest.is_some_and(|rest| family.has(rest))
+        })
+    }
+
+    pub(super) fn is_event(&self, name: &str) -> bool {
+        self.events.contains(&name)
+    }
+
+    pub(super) fn is_mark(&self, name: &[u8]) -> bool {
+        let first = name.first().map(|first| usize::from(*first));
+        let may_be = first.and_then(|first| self.marked.get(first)).copied().unwrap_or(false);
+        may_be && self.marks.iter().any(|mark| name.starts_with(mark))
+    }
+}
+
+/// The listed names in order, each once, without those that a content name before them covers.
+fn sorted() -> Vec<Listed> {
+    let listed = |names: &'static [&'static str], class| {
+        names.iter().map(move |name| Listed { name: name.as_bytes(), class })
+    };
+    // A word that one dialect has for itself is no common one.
+    let classes = [ContentClass::Content, ContentClass::Word, ContentClass::CommonWord];
+    let mut all: Vec<Listed> = Vec::new();
+    for class in classes {
+        for names in CONTENT_NAMES {
+            all.extend(listed(
+                match class {
+                    ContentClass::Content => names.names,
+                    ContentClass::Word => names.words,
+                    _ => names.common_words,
+                },
+                class,
+            ));
+        }
+    }
+    all.sort_by_key(|listed| listed.name);
+    let mut kept: Vec<Listed> = Vec::with_capacity(all.len());
+    for listed in all {
+        let covered = kept.last().is_some_and(|last| {
+            let rest = listed.name.strip_prefix(last.name);
+            rest.is_some_and(|rest| {
+                rest.is_empty() || (last.class == ContentClass::Content && rest.starts_with(b"."))
+            })
+        });
+        if !covered {
+            kept.push(listed);
+        }
+    }
+    kept
+}
+
+fn is_harmless(name: &[u8]) -> bool {
+    HARMLESS.contains(&name) || HARMLESS_ENDS.iter().any(|end| name.ends_with(end))
+}
+
+impl Family {
+    /// Whether the family's name that ends in `rest` is content.
+    fn has(&self, rest: &[u8]) -> bool {
+        let last = rest.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
+        let is_one = |parts: &[&str]| parts.iter().any(|part| part.as_bytes() == last);
+        match self.parts {
+            Parts::Only(parts) => is_one(parts),
+            Parts::AllBut(parts) => {
+                !is_one(parts)
+                    && !PLAIN_PARTS.contains(&last)
+                    && !PLAIN_ENDS.iter().any(|end| last.ends_with(end))
+            }
+        }
+    }
+}
+
+/// Whether a name is that of a raw field of LiteLLM, `llm.PROVIDER.FIELD`, that may hold content.
+fn is_raw_field(name: &[u8]) -> bool {
+    let Some(rest) = name.strip_prefix(b"llm.") else { return false };
+    let mut parts = rest.splitn(2, |byte| *byte == b'.');
+    let (Some(provider), Some(field)) = (parts.next(), parts.next()) else { return false };
+    let field = field.split(|byte| *byte == b'.').next().unwrap_or_default();
+    !NO_PROVIDERS.contains(&provider) && !RAW_FIELDS.contains(&field)
+}
