@@ -2,12 +2,14 @@
 //!
 //! Ids that a log carries in one of the common spellings, in its body, its attributes or its
 //! metadata, are written where Fluent Bit's OpenTelemetry plugins look for them: as `trace_id` and
-//! `span_id` in the `otlp` map of the record's metadata. An ordinary log stays one: only
-//! `otlp.signal` would make it anything else.
+//! `span_id` in the `otlp` map of the record's metadata, and so is a severity that only a log's JSON
+//! text names. An ordinary log stays one: only `otlp.signal` would make it anything else.
 
 use super::walk::{Head, Patch, Place, find, pairs};
 use crate::codec::msgpack::{self, Entry, MapView, Reader, Token, int_of};
-use crate::codec::native::{TraceContext, find_trace_context};
+use crate::codec::native::{
+    JsonText, LogSeverity, TraceContext, find_trace_context, find_trace_context_with,
+};
 use crate::codec::records::edit::{Edit, Pairs, insert_otlp, rewrite_map};
 
 /// What a log's `otlp` map is to say from now on.
@@ -15,6 +17,8 @@ use crate::codec::records::edit::{Edit, Pairs, insert_otlp, rewrite_map};
 pub(super) struct Change<'a> {
     /// The trace that the log belongs to.
     pub(super) context: Option<TraceContext>,
+    /// How severe the log's text says it is.
+    pub(super) severity: Option<LogSeverity>,
     /// The event's name.
     pub(super) event_name: Option<&'a [u8]>,
     /// The whole encoded map of attributes.
@@ -23,7 +27,10 @@ pub(super) struct Change<'a> {
 
 impl Change<'_> {
     pub(super) fn is_empty(&self) -> bool {
-        self.context.is_none() && self.event_name.is_none() && self.attributes.is_none()
+        self.context.is_none()
+            && self.severity.is_none()
+            && self.event_name.is_none()
+            && self.attributes.is_none()
     }
 }
 
@@ -34,21 +41,37 @@ fn is_filled(value: &[u8]) -> bool {
     }
 }
 
-/// The trace that a log says it belongs to; `None` if its `otlp` map names one already.
-pub(super) fn context(record: &[u8], body: Place, metadata: Option<Place>) -> Option<TraceContext> {
+/// The trace that a log says it belongs to, and how severe its JSON text says it is, each unless its
+/// `otlp` map says so already.
+pub(super) fn context(
+    record: &[u8],
+    body: Place,
+    metadata: Option<Place>,
+) -> (Option<TraceContext>, Option<LogSeverity>) {
     let otlp = metadata.and_then(|metadata| find(record, metadata, b"otlp"));
     let mut attributes = Place::default();
-    if let Some(otlp) = otlp {
-        for pair in pairs(record, otlp) {
-            match pair.key {
-                b"trace_id" if is_filled(pair.value.of(record)) => return None,
-                b"attributes" => attributes = pair.value,
-                _ => {}
-            }
+    let (mut has_trace, mut has_severity) = (false, false);
+    for pair in otlp.into_iter().flat_map(|otlp| pairs(record, otlp)) {
+        let value = pair.value.of(record);
+        match pair.key {
+            b"trace_id" => has_trace |= is_filled(value),
+            b"severity_text" => has_severity |= is_filled(value),
+            b"severity_number" => has_severity |= int_of(value).is_some_and(|number| number > 0),
+            b"attributes" => attributes = pair.value,
+            _ => {}
         }
     }
-    find_trace_context(body.of(record), attributes.of(record))
-        .or_else(|| find_trace_context(&[], metadata?.of(record)))
+    if has_trace && has_severity {
+        return (None, None);
+    }
+    let body = body.of(record);
+    let text = JsonText::of(body);
+    let severity = if has_severity { None } else { text.severity(body) };
+    let context = || {
+        let in_metadata = || find_trace_context(&[], metadata?.of(record));
+        find_trace_context_with(body, attributes.of(record), &text).or_else(in_metadata)
+    };
+    (if has_trace { None } else { context() }, severity)
 }
 
 /// The name of a GenAI event that is in an attribute instead of the log record's own field.
@@ -79,6 +102,12 @@ fn genai_event(attribute: Entry<'_>) -> Option<&[u8]> {
 pub(super) fn write(record: &[u8], head: &Head<'_>, change: &Change<'_>, patch: &mut Patch) {
     let otlp = head.metadata.and_then(|metadata| find(record, metadata, b"otlp"));
     let mut pairs = Pairs::new();
+    if let Some(severity) = &change.severity {
+        msgpack::uint(pairs.key("severity_number"), u64::from(severity.number));
+        if let Some(text) = &severity.text {
+            msgpack::str_bytes(pairs.key("severity_text"), text);
+        }
+    }
     if let Some(context) = change.context {
         msgpack::bin(pairs.key("trace_id"), &context.trace_id.0);
         if let Some(span) = context.span_id {
@@ -119,6 +148,7 @@ fn change_otlp(otlp: &[u8], change: &Change<'_>, ids: Pairs, out: &mut Vec<u8>) 
         pairs.push("attributes", attributes);
     }
     let is_new = |key: &[u8]| match key {
+        b"severity_number" | b"severity_text" => change.severity.is_some(),
         b"trace_id" => change.context.is_some(),
         b"span_id" => span.is_some(),
         b"trace_flags" => flags.is_some(),

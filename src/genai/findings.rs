@@ -6,6 +6,7 @@
 use super::redact::{Detector, Finder, Pattern};
 use super::walk::{Patch, Place, Walker, find, head, items, pairs};
 use crate::codec::msgpack::{self, Token};
+use crate::codec::records::is_placing_key;
 use crate::model::Signal;
 
 /// The attribute that lists what was found in an item: names of detectors and patterns.
@@ -55,10 +56,7 @@ pub(super) fn mark(
     let body = Place { start: read.walker.position(), end: record.len() };
     let otlp = read.metadata.and_then(|metadata| find(record, metadata, b"otlp"));
     // An ordinary log that only got its place in a trace stays one.
-    let otlp = otlp.filter(|otlp| {
-        let is_place = |key: &[u8]| matches!(key, b"trace_id" | b"span_id" | b"trace_flags");
-        pairs(record, *otlp).any(|pair| !is_place(pair.key))
-    });
+    let otlp = otlp.filter(|otlp| pairs(record, *otlp).any(|pair| !is_placing_key(pair.key)));
     match (signal, otlp) {
         (Some(Signal::Metrics | Signal::Profiles), _) => {}
         (Some(Signal::Traces), _) => in_attributes(record, body, names, patch),

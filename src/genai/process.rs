@@ -221,7 +221,7 @@ impl Processor {
         let mut change = Change::default();
         let mut attributes = Vec::new();
         if self.settings.correlate {
-            change.context = correlate::context(record, body, head.metadata);
+            (change.context, change.severity) = correlate::context(record, body, head.metadata);
         }
         let otlp = head.metadata.and_then(|metadata| find(record, metadata, b"otlp"));
         if let (Some(normalizer), Some(otlp)) = (&mut self.normalizer, otlp) {

@@ -1,6 +1,7 @@
 //! Logs in their trace, positions, and whatever else may be in a chunk.
 
 use fluent_bit_ai::codec::msgpack;
+use fluent_bit_ai::codec::records::Events;
 use fluent_bit_ai::genai::{Detector, Settings};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -277,4 +278,61 @@ proptest! {
         let (_, tally) = run_all(&chunk);
         prop_assert!(chunk.is_empty() || tally.malformed > 0);
     }
+}
+
+/// Scenario: an application's JSON line as container runtimes hand it on, as an ordinary log and as
+/// an OTLP log's body. Guarantees: ids, flags and severity come into the `otlp` map where it lacks
+/// them, the ordinary log stays one, and what the map says already stays.
+#[test]
+fn json_text_places_a_log() {
+    let text = format!(
+        "{}\n",
+        json!({"level": "error", "trace_id": TRACE, "span_id": SPAN, "trace_flags": "01"})
+    );
+    let body = json!({ "log": text, "stream": "stdout", "kubernetes": { "pod_name": "p" } });
+    let severity = json!({ "severity_number": 17, "severity_text": "error" });
+    let ids = json!({ "trace_id": TRACE, "span_id": SPAN });
+    let with = |parts: &[&Value]| {
+        let mut all = serde_json::Map::new();
+        for part in parts {
+            all.extend(part.as_object().unwrap().clone());
+        }
+        Value::Object(all)
+    };
+    let given = json!({ "severity_number": 9, "severity_text": "INFO" });
+    let placed = json!({ "trace_id": "1".repeat(32) });
+    for (otlp, wanted, correlated) in [
+        (None, with(&[&severity, &ids]), 1),
+        (
+            Some(json!({ "severity_number": 0 })),
+            with(&[&severity, &ids, &json!({ "trace_flags": 1 })]),
+            1,
+        ),
+        (Some(given.clone()), with(&[&given, &ids, &json!({ "trace_flags": 1 })]), 1),
+        (Some(placed.clone()), with(&[&placed, &severity]), 0),
+    ] {
+        let metadata = otlp.map_or_else(|| json!({}), |otlp| json!({ "otlp": otlp }));
+        let mut chunk = Vec::new();
+        event(&metadata, &body, &mut chunk);
+        let (out, tally) = run(settings(), &chunk);
+        let out = out.unwrap();
+        let record = read(&out).remove(0);
+        assert_eq!(record.body, body);
+        assert_eq!(record.metadata["otlp"], wanted, "{metadata}");
+        assert_eq!(tally.correlated, correlated, "{metadata}");
+        if metadata == json!({}) {
+            let event = Events::new(&out).next().unwrap().unwrap();
+            assert!(event.telemetry().unwrap().is_ordinary(&event));
+        }
+        // A second time there is nothing to do.
+        assert_eq!(run(settings(), &out).0, None, "{metadata}");
+    }
+    let mut chunk = Vec::new();
+    event(&json!({}), &json!({ "log": "{\"msg\":\"x\"}" }), &mut chunk);
+    event(
+        &json!({}),
+        &json!({ "log": "2026-11-28T10:00:00Z stdout F {\"level\":\"error\"}" }),
+        &mut chunk,
+    );
+    assert_eq!(run(settings(), &chunk).0, None);
 }

@@ -226,7 +226,11 @@ fn traces() {
         (
             json!({}),
             json!({"log": "x", "dd.trace_id": "123", "trace_id": "0".repeat(32)}),
-            json!({"body": "x", "attributes": {"dd.trace_id": "123", "trace_id": "0".repeat(32)}}),
+            json!({
+                "body": "x",
+                "attributes": {"trace_id": "0".repeat(32)},
+                "trace": format!("{:032x}", 123),
+            }),
         ),
     ]);
 }
@@ -366,4 +370,47 @@ fn logs_of_one_origin_have_equal_resources() {
     };
     assert_eq!(log("one").resource, log("two").resource);
     assert_ne!(log("one").record, log("two").record);
+}
+
+/// Scenario: container logs as tail and the kubernetes filter make them of an application's JSON
+/// lines, with ids in the forms of OpenTelemetry, Datadog and X-Ray. Guarantees: ids, flags and
+/// severity are in their fields, and the text stays the body.
+#[test]
+fn json_text_of_containers() {
+    let kubernetes = json!({"pod_name": "p", "namespace_name": "n"});
+    let resource = json!({"k8s.pod.name": "p", "k8s.namespace.name": "n"});
+    let otel = json!({"level": "error", "trace_id": TRACE, "span_id": SPAN, "trace_flags": "01"});
+    let datadog = json!({"level": 40, "dd": {"trace_id": "5678901234567890123", "span_id": "17"}});
+    let xray = json!({
+        "severity": "WARNING",
+        "xray_trace_id": "1-5759e988-bd862e3fe1be46a994272793",
+    });
+    let traceparent = json!({"traceparent": format!("00-{TRACE}-{SPAN}-01"), "msg": "no level"});
+    let half = format!("{:032x}", 5_678_901_234_567_890_123_u64);
+    let cases = [
+        (
+            otel,
+            json!({"trace": TRACE, "span": SPAN, "flags": 1, "severity": 17, "severity_text": "error"}),
+        ),
+        (datadog, json!({"trace": half, "span": format!("{:016x}", 17), "severity": 13})),
+        (
+            xray,
+            json!({"trace": "5759e988bd862e3fe1be46a994272793", "severity": 13, "severity_text": "WARNING"}),
+        ),
+        (traceparent, json!({"trace": TRACE, "span": SPAN, "flags": 1})),
+    ];
+    for (line, mut wanted) in cases {
+        let text = format!("{line}\n");
+        wanted["body"] = json!(text);
+        wanted["attributes"] = json!({"stream": "stderr"});
+        wanted["resource"] = resource.clone();
+        let body = json!({"log": text, "stream": "stderr", "kubernetes": kubernetes});
+        check(&[(json!({}), body, wanted)]);
+    }
+    let merged = json!({"level": "warn", "trace_id": TRACE, "user": 7});
+    let wanted = json!({
+        "body": "{...}", "severity": 13, "severity_text": "warn", "trace": TRACE,
+        "attributes": {"log_processed": {"level": "warn", "user": 7}},
+    });
+    check(&[(json!({}), json!({"log": "{...}", "log_processed": merged}), wanted)]);
 }

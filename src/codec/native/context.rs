@@ -3,10 +3,13 @@
 //! The ids' form is that of the W3C Trace Context specification, sections "trace-id", "parent-id"
 //! and "traceparent header field values". The spellings are those of the log libraries and
 //! instrumentations that put ids into log records: OpenTelemetry's log appenders, its Python and
-//! Node.js logging instrumentations, the Elastic Common Schema, Datadog's and Google Cloud's.
+//! Node.js logging instrumentations, the Elastic Common Schema, Datadog's, Google Cloud's and AWS
+//! X-Ray's.
 
-use crate::codec::msgpack::{MapView, Reader, Token};
-use crate::model::{SpanId, TraceId, hex_digit};
+use super::ids::{Whole, datadog_span, datadog_trace, flags, span_id, trace_id, traceparent, xray};
+use super::json_text::JsonText;
+use crate::codec::msgpack::{MapView, Reader};
+use crate::model::{SpanId, TraceId};
 
 /// The trace, and mostly the span, during which a log was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,11 +86,16 @@ impl UsedKeys {
 
 /// What a key says about its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Word {
+pub(super) enum Word {
     Trace,
     Span,
     Flags,
     Traceparent,
+    /// Datadog's id of a trace, which counts only where there is no other.
+    DatadogTrace,
+    /// Datadog's id of a span, which counts only where there is no other.
+    DatadogSpan,
+    Xray,
     /// A map that may have the ids.
     Container,
 }
@@ -106,7 +114,8 @@ const SPELLINGS: &[(&str, Word)] = &[
     ("otelTraceID", Word::Trace),
     ("otel.trace_id", Word::Trace),
     ("otel_trace_id", Word::Trace),
-    ("dd.trace_id", Word::Trace),
+    ("dd.trace_id", Word::DatadogTrace),
+    ("dd_trace_id", Word::DatadogTrace),
     ("logging.googleapis.com/trace", Word::Trace),
     ("span_id", Word::Span),
     ("spanId", Word::Span),
@@ -120,7 +129,8 @@ const SPELLINGS: &[(&str, Word)] = &[
     ("otelSpanID", Word::Span),
     ("otel.span_id", Word::Span),
     ("otel_span_id", Word::Span),
-    ("dd.span_id", Word::Span),
+    ("dd.span_id", Word::DatadogSpan),
+    ("dd_span_id", Word::DatadogSpan),
     ("logging.googleapis.com/spanId", Word::Span),
     ("trace_flags", Word::Flags),
     ("traceFlags", Word::Flags),
@@ -134,6 +144,13 @@ const SPELLINGS: &[(&str, Word)] = &[
     ("traceparent", Word::Traceparent),
     ("traceParent", Word::Traceparent),
     ("Traceparent", Word::Traceparent),
+    ("xray_trace_id", Word::Xray),
+    ("xray.trace_id", Word::Xray),
+    ("xrayTraceId", Word::Xray),
+    ("AWS-XRAY-TRACE-ID", Word::Xray),
+    ("X-Amzn-Trace-Id", Word::Xray),
+    ("x-amzn-trace-id", Word::Xray),
+    ("_X_AMZN_TRACE_ID", Word::Xray),
     ("context", Word::Container),
     ("trace", Word::Container),
     ("span", Word::Container),
@@ -142,19 +159,31 @@ const SPELLINGS: &[(&str, Word)] = &[
     ("contextMap", Word::Container),
     ("trace_context", Word::Container),
     ("traceContext", Word::Container),
+    ("dd", Word::Container),
+    // Where Fluent Bit's kubernetes filter puts an application's JSON by `Merge_Log_Key`, as its
+    // documentation has it.
+    ("log_processed", Word::Container),
 ];
 
-/// In a map `trace` or `span` the ids may be called just so.
+/// In a map `trace`, `span` or `dd` the ids may be called just so.
 fn short_word(within: &str, key: &[u8]) -> Option<(&'static str, Word)> {
     match (within, key) {
         ("trace", b"id") => Some(("id", Word::Trace)),
         ("trace", b"flags") => Some(("flags", Word::Flags)),
         ("span", b"id") => Some(("id", Word::Span)),
+        ("dd", b"trace_id") => Some(("trace_id", Word::DatadogTrace)),
+        ("dd", b"span_id") => Some(("span_id", Word::DatadogSpan)),
         _ => None,
     }
 }
 
-fn spelling(key: &[u8]) -> Option<(&'static str, Word)> {
+/// What a key in the map under the container `within` says.
+pub(super) fn word_within(within: &str, key: &[u8]) -> Option<(&'static str, Word)> {
+    short_word(within, key).or_else(|| spelling(key))
+}
+
+/// What a key at the top says.
+pub(super) fn spelling(key: &[u8]) -> Option<(&'static str, Word)> {
     SPELLINGS.iter().find(|(spelling, _)| spelling.as_bytes() == key).copied()
 }
 
@@ -164,7 +193,10 @@ struct Found {
     trace: Option<(TraceId, UsedKey)>,
     span: Option<(SpanId, UsedKey)>,
     flags: Option<(u8, UsedKey)>,
-    traceparent: Option<((TraceId, SpanId, u8), UsedKey)>,
+    /// What says all at once: a `traceparent`, or a header of X-Ray's.
+    whole: Option<(Whole, UsedKey)>,
+    datadog_trace: Option<(TraceId, UsedKey)>,
+    datadog_span: Option<(SpanId, UsedKey)>,
 }
 
 impl Found {
@@ -181,6 +213,10 @@ impl Found {
         if containers {
             found.read_containers(map);
         }
+        if found.trace.is_none() && found.whole.is_none() {
+            found.trace = found.datadog_trace;
+        }
+        found.span = found.span.or(found.datadog_span);
         found
     }
 
@@ -189,8 +225,7 @@ impl Found {
         for outer in MapView::new(map) {
             let Some((within, Word::Container)) = spelling(outer.key) else { continue };
             for entry in MapView::new(outer.value) {
-                let known = short_word(within, entry.key).or_else(|| spelling(entry.key));
-                if let Some((key, word)) = known {
+                if let Some((key, word)) = word_within(within, entry.key) {
                     self.take(UsedKey { within: Some(within), key }, word, entry.value);
                 }
             }
@@ -206,8 +241,16 @@ impl Found {
                 self.flags = self.flags.or_else(|| flags(token).map(|flags| (flags, key)));
             }
             Word::Traceparent => {
-                let read = || traceparent(token).map(|parsed| (parsed, key));
-                self.traceparent = self.traceparent.or_else(read);
+                self.whole = self.whole.or_else(|| traceparent(token).map(|all| (all, key)));
+            }
+            Word::Xray => self.whole = self.whole.or_else(|| xray(token).map(|all| (all, key))),
+            Word::DatadogTrace => {
+                let read = || datadog_trace(token).map(|id| (id, key));
+                self.datadog_trace = self.datadog_trace.or_else(read);
+            }
+            Word::DatadogSpan => {
+                let read = || datadog_span(token).map(|id| (id, key));
+                self.datadog_span = self.datadog_span.or_else(read);
             }
             Word::Container => {}
         }
@@ -219,11 +262,24 @@ impl Found {
 /// The metadata is asked first, as Fluent Bit's own output does. Ids are 32 and 16 hex digits of
 /// either case (after `0x`, or after the last `/` of a Google Cloud trace name), or 16 and 8 bytes;
 /// ids that are all zero are none. A span id counts only together with a trace id, and what a
-/// `traceparent` says only for the trace that was found. A key with a value of another form, such
-/// as Datadog's decimal ids, is not used.
+/// `traceparent` says only for the trace that was found. Datadog's ids may be decimal and are taken
+/// where there are no others; those of X-Ray have their own form. A key with a value of another form
+/// is not used. What the log's text says, if it is JSON, comes last.
 #[must_use]
 pub fn find_trace_context(body: &[u8], metadata: &[u8]) -> Option<TraceContext> {
-    complete_trace_context(body, metadata, &Given::default())
+    let given = Given::default();
+    complete_trace_context(body, metadata, &[], &given)
+        .or_else(|| complete_trace_context(&[], &[], JsonText::of(body).pairs(), &given))
+}
+
+/// The same, where the log's text was read already.
+#[must_use]
+pub fn find_trace_context_with(
+    body: &[u8],
+    metadata: &[u8],
+    text: &JsonText,
+) -> Option<TraceContext> {
+    complete_trace_context(body, metadata, text.pairs(), &Given::default())
 }
 
 /// What is known before the common keys are looked at, and outranks what they say.
@@ -235,19 +291,25 @@ pub(super) struct Given {
 }
 
 /// The same where a part is known already: a key that says something else is not used. `flags` of
-/// the result are what the keys say.
+/// the result are what the keys say. `text` is the encoded map of what the log's text says.
 pub(super) fn complete_trace_context(
     body: &[u8],
     metadata: &[u8],
+    text: &[u8],
     given: &Given,
 ) -> Option<TraceContext> {
-    let sources = [Found::read(metadata), Found::read(body)];
+    let mut sources = [Found::read(metadata), Found::read(body), Found::read(text)];
     let explicit = sources.iter().find_map(|found| found.trace.map(|(id, _)| id));
-    let parent = |found: &Found| found.traceparent.map(|((id, ..), _)| id);
+    let parent = |found: &Found| found.whole.map(|((id, ..), _)| id);
     let explicit = given.trace_id.or(explicit);
     let trace_id = explicit.or_else(|| sources.iter().find_map(parent))?;
+    // A text that speaks of another trace says nothing of this one's span.
+    let [.., of_text] = &mut sources;
+    if of_text.trace.map(|(id, _)| id).or_else(|| parent(of_text)) != Some(trace_id) {
+        *of_text = Found::default();
+    }
     let may_be = |flags: u8| given.flags.is_none_or(|given| given == u32::from(flags));
-    let mut used = [UsedKeys::default(); 2];
+    let mut used = [UsedKeys::default(); 3];
     let mut context = TraceContext {
         trace_id,
         span_id: given.span_id,
@@ -274,76 +336,17 @@ pub(super) fn complete_trace_context(
         }
     }
     for (found, keys) in sources.iter().zip(&mut used) {
-        if let Some(((id, span, flags), key)) = found.traceparent
+        if let Some(((id, span, flags), key)) = found.whole
             && id == trace_id
-            && may_be(flags)
-            && *context.span_id.get_or_insert(span) == span
+            && flags.is_none_or(may_be)
+            && span.is_none_or(|span| *context.span_id.get_or_insert(span) == span)
         {
-            context.flags.get_or_insert(flags);
+            context.flags = context.flags.or(flags);
             keys.add(key);
         }
     }
-    [context.metadata_keys, context.keys] = used;
+    [context.metadata_keys, context.keys, _] = used;
     Some(context)
-}
-
-fn trace_id(token: Token<'_>) -> Option<TraceId> {
-    match token {
-        Token::Bin(bytes) => bytes.try_into().ok().map(TraceId).filter(|id| id.0 != [0; 16]),
-        Token::Str(text) => {
-            let name = text.rsplit(|&byte| byte == b'/').next().unwrap_or(text);
-            TraceId::from_hex(without_0x(name))
-        }
-        _ => None,
-    }
-}
-
-fn span_id(token: Token<'_>) -> Option<SpanId> {
-    match token {
-        Token::Bin(bytes) => bytes.try_into().ok().map(SpanId).filter(|id| id.0 != [0; 8]),
-        Token::Str(text) => SpanId::from_hex(without_0x(text)),
-        _ => None,
-    }
-}
-
-fn without_0x(text: &[u8]) -> &[u8] {
-    text.strip_prefix(b"0x").unwrap_or(text)
-}
-
-/// Flags as a number, as the two hex digits of a `traceparent`, or as "sampled: yes or no".
-fn flags(token: Token<'_>) -> Option<u8> {
-    match token {
-        Token::Uint(flags) => u8::try_from(flags).ok(),
-        Token::Int(flags) => u8::try_from(flags).ok(),
-        Token::Bool(sampled) => Some(u8::from(sampled)),
-        Token::Str(&[high, low]) => hex_byte(high, low),
-        Token::Str(&[digit]) => hex_digit(digit),
-        Token::Str(text) if text.eq_ignore_ascii_case(b"true") => Some(1),
-        Token::Str(text) if text.eq_ignore_ascii_case(b"false") => Some(0),
-        _ => None,
-    }
-}
-
-fn hex_byte(high: u8, low: u8) -> Option<u8> {
-    Some((hex_digit(high)? << 4) | hex_digit(low)?)
-}
-
-/// `version-traceid-parentid-flags`; later versions may add fields, version `ff` is forbidden.
-fn traceparent(token: Token<'_>) -> Option<(TraceId, SpanId, u8)> {
-    let Token::Str(text) = token else { return None };
-    let mut parts = text.split(|&byte| byte == b'-');
-    let version = two_digits(parts.next()?).filter(|&version| version != 0xff)?;
-    let trace = TraceId::from_hex(parts.next()?)?;
-    let span = SpanId::from_hex(parts.next()?)?;
-    let flags = two_digits(parts.next()?)?;
-    (version > 0 || parts.next().is_none()).then_some((trace, span, flags))
-}
-
-fn two_digits(text: &[u8]) -> Option<u8> {
-    match text {
-        &[high, low] => hex_byte(high, low),
-        _ => None,
-    }
 }
 
 #[cfg(test)]
@@ -353,6 +356,7 @@ mod tests {
 
     const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
     const SPAN: &str = "b7ad6b7169203331";
+    const XRAY: &str = "Root=1-0af76519-16cd43dd8448eb211c80319c;Parent=b7ad6b7169203331;Sampled=1";
     const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
     fn map(json: &serde_json::Value) -> Vec<u8> {
@@ -374,15 +378,18 @@ mod tests {
                 Word::Span => serde_json::json!({"trace_id": TRACE, *key: SPAN}),
                 Word::Flags => serde_json::json!({"trace_id": TRACE, *key: "01"}),
                 Word::Traceparent => serde_json::json!({*key: PARENT}),
+                Word::DatadogTrace => serde_json::json!({*key: TRACE}),
+                Word::DatadogSpan => serde_json::json!({"trace_id": TRACE, *key: SPAN}),
+                Word::Xray => serde_json::json!({*key: XRAY}),
                 Word::Container => serde_json::json!({*key: {"trace_id": TRACE}}),
             };
             let found = find(&body).unwrap_or_else(|| panic!("{key}"));
             assert_eq!(found.0, trace, "{key}");
             let wanted = match word {
-                Word::Trace | Word::Container => (None, None),
-                Word::Span => (Some(span), None),
+                Word::Trace | Word::DatadogTrace | Word::Container => (None, None),
+                Word::Span | Word::DatadogSpan => (Some(span), None),
                 Word::Flags => (None, Some(1)),
-                Word::Traceparent => (Some(span), Some(1)),
+                Word::Traceparent | Word::Xray => (Some(span), Some(1)),
             };
             assert_eq!((found.1, found.2), wanted, "{key}");
         }
@@ -413,6 +420,28 @@ mod tests {
     }
 
     #[test]
+    fn datadogs_ids_count_where_there_are_no_others() {
+        let ids = serde_json::json!({"trace_id": "5678901234567890123", "span_id": "17"});
+        let half = format!("{:032x}", 5_678_901_234_567_890_123_u64);
+        let half = TraceId::from_hex(half.as_bytes());
+        let span = Some(SpanId(17_u64.to_be_bytes()));
+        for body in [
+            serde_json::json!({"dd": ids}),
+            serde_json::json!({"dd.trace_id": "5678901234567890123", "dd.span_id": "17"}),
+            serde_json::json!({"dd_trace_id": 5_678_901_234_567_890_123_u64, "dd_span_id": 17}),
+        ] {
+            let found = find(&body).unwrap();
+            assert_eq!((Some(found.0), found.1), (half, span), "{body}");
+            let mut both = body.clone();
+            both["trace_id"] = TRACE.into();
+            both["span_id"] = SPAN.into();
+            let found = find(&both).unwrap();
+            let expected = (TraceId::from_hex(TRACE.as_bytes()), SpanId::from_hex(SPAN.as_bytes()));
+            assert_eq!((Some(found.0), found.1), expected, "{both}");
+        }
+    }
+
+    #[test]
     fn bytes_prefixes_and_names_are_read() {
         let mut body = Vec::new();
         msgpack::map_header(&mut body, 2);
@@ -432,7 +461,8 @@ mod tests {
     #[test]
     fn what_is_no_id_is_not_taken() {
         for body in [
-            serde_json::json!({"dd.trace_id": "5678901234567890123"}),
+            serde_json::json!({"dd.trace_id": "0", "dd.span_id": "0"}),
+            serde_json::json!({"xray_trace_id": "1-0af76519"}),
             serde_json::json!({"trace_id": "0".repeat(32)}),
             serde_json::json!({"otelTraceID": "0", "otelSpanID": "0"}),
             serde_json::json!({"trace_id": 7}),

@@ -10,6 +10,8 @@ mod cmetrics;
 mod context;
 mod ctraces;
 mod fields;
+mod ids;
+mod json_text;
 mod message;
 mod pb;
 mod plain;
@@ -21,9 +23,10 @@ use self::tally::{Bad, Place, Tally};
 use super::msgpack::{Accessor, Reader};
 use super::records::Events;
 pub use cmetrics::cmetrics_to_otlp;
-pub use context::{TraceContext, UsedKey, UsedKeys, find_trace_context};
+pub use context::{TraceContext, UsedKey, UsedKeys, find_trace_context, find_trace_context_with};
 pub use ctraces::ctraces_to_otlp;
-pub use plain::{LogAccessors, Places, PlainLog, plain_log};
+pub use json_text::JsonText;
+pub use plain::{LogAccessors, LogSeverity, Places, PlainLog, plain_log};
 
 /// A chunk of traces or metrics as an OTLP request.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

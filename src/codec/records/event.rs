@@ -109,15 +109,20 @@ impl<'a> Event<'a> {
     }
 }
 
+/// Whether a key of an `otlp` map is one that an ordinary log gets when it is placed in its trace.
+#[must_use]
+pub const fn is_placing_key(key: &[u8]) -> bool {
+    matches!(key, b"trace_id" | b"span_id" | b"trace_flags" | b"severity_number" | b"severity_text")
+}
+
 impl<'a> Telemetry<'a> {
     /// Whether the event, whose metadata this is, is an ordinary log that only got its place in a
-    /// trace: there is nothing but ids in its `otlp` map, and no group.
+    /// trace: there is nothing but ids and a severity in its `otlp` map, and no group.
     #[must_use]
     pub fn is_ordinary(&self, event: &Event<'_>) -> bool {
         self.signal.is_none()
             && event.group.is_none()
-            && MapView::new(self.otlp)
-                .all(|entry| matches!(entry.key, b"trace_id" | b"span_id" | b"trace_flags"))
+            && MapView::new(self.otlp).all(|entry| is_placing_key(entry.key))
     }
 
     /// Notes what one pair of the `otlp` map says.

@@ -23,7 +23,7 @@ pub use decode::{
 };
 pub use encode::{Added, Encoder, RequestBuilder};
 pub use error::{DecodeError, DecodeKind, EncodeError, ValueError};
-pub use event::{Event, EventKind, EventTime, Events, Group, Telemetry};
+pub use event::{Event, EventKind, EventTime, Events, Group, Telemetry, is_placing_key};
 pub use profiles::{profile_count, profiles_of, profiles_to_records};
 pub use spans::{AttributeVisitor, SpanEvent, SpanHead, SpanWalker, Step};
 pub use walk::{Common, OpenLog, Records};

@@ -6,12 +6,15 @@ mod rest;
 mod severity;
 
 pub use self::accessors::{LogAccessors, Places};
+pub use self::severity::LogSeverity;
+pub(super) use self::severity::{is_severity_key, severity_of};
 
 use self::accessors::Given;
 use self::resource::Origin;
 use self::rest::Gone;
 use self::severity::Severity;
 use super::context::{TraceContext, UsedKeys, complete_trace_context};
+use super::json_text::JsonText;
 use super::{fields, pb, values};
 use crate::codec::msgpack::{Entry, MapView, Reader, Token};
 use crate::codec::records::Event;
@@ -26,7 +29,8 @@ pub struct PlainLog {
 }
 
 /// The keys that commonly hold a log's text, the most telling first.
-const TEXT_KEYS: [&[u8]; 6] = [b"log", b"message", b"msg", b"body", b"MESSAGE", b"Message"];
+pub(super) const TEXT_KEYS: [&[u8]; 6] =
+    [b"log", b"message", b"msg", b"body", b"MESSAGE", b"Message"];
 
 /// Turns an ordinary log event into OTLP by the common conventions, and before them by `accessors`.
 ///
@@ -34,6 +38,8 @@ const TEXT_KEYS: [&[u8]; 6] = [b"log", b"message", b"msg", b"body", b"MESSAGE", 
 ///   become attributes. Without such text the body is the whole map.
 /// - Trace and span ids move to their own fields, as [`super::find_trace_context`] finds them.
 /// - A severity in the common spellings becomes severity number and text.
+/// - Ids and severity that the log itself lacks are taken from its text, if that is a JSON object;
+///   the text stays as it is.
 /// - What says where the log comes from (the `kubernetes` map of Fluent Bit's filter, journald's
 ///   `_HOSTNAME` and `_SYSTEMD_UNIT`, a service's name) becomes the resource.
 /// - Record metadata other than `otlp` become attributes, and so does the tag, as `fluent.tag`.
@@ -47,7 +53,8 @@ pub fn plain_log(
     now_unix_nanos: u64,
     accessors: &LogAccessors,
 ) -> PlainLog {
-    let log = Log::read(event, accessors);
+    let text = JsonText::of(event.body);
+    let log = Log::read(event, accessors, &text);
     let mut resource = Vec::new();
     log.origin.write(&mut resource, event);
     let mut record = Vec::with_capacity(event.raw.len().saturating_add(64));
@@ -75,7 +82,7 @@ struct Log<'a> {
 }
 
 impl<'a> Log<'a> {
-    fn read(event: &Event<'a>, accessors: &LogAccessors) -> Self {
+    fn read(event: &Event<'a>, accessors: &LogAccessors, json: &'a JsonText) -> Self {
         let given = Given::read(accessors, event);
         let mut severity = Severity::default();
         let mut origin = Origin::default();
@@ -86,6 +93,7 @@ impl<'a> Log<'a> {
         }
         for entry in MapView::new(event.body) {
             severity.read(&entry);
+            severity.read_below(&entry);
             origin.read(&entry);
             if let Some(rank) = text_rank(&entry)
                 && text.is_none_or(|(best, _)| rank < best)
@@ -94,10 +102,13 @@ impl<'a> Log<'a> {
                 text = Some((rank, entry.value));
             }
         }
+        if severity.is_unknown() {
+            MapView::new(json.pairs()).for_each(|entry| severity.read(&entry));
+        }
         severity.outrank(given.severity_number, given.severity_text);
         origin.yield_to_group(event);
         Self {
-            context: complete_trace_context(event.body, event.metadata, &given.trace),
+            context: complete_trace_context(event.body, event.metadata, json.pairs(), &given.trace),
             severity,
             origin,
             text: given.body.or(text.map(|(_, value)| value)),

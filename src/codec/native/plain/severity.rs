@@ -5,7 +5,7 @@
 
 use super::super::{fields, pb};
 use super::same;
-use crate::codec::msgpack::{Entry, Token};
+use crate::codec::msgpack::{Entry, MapView, Token};
 
 /// What the numbers under a key mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,31 @@ fn scale(key: &[u8]) -> Option<Scale> {
         b"priority" | b"PRIORITY" | b"Priority" | b"pri" => Scale::Syslog,
         _ => return None,
     })
+}
+
+/// Whether a key holds a severity.
+pub(in crate::codec::native) fn is_severity_key(key: &[u8]) -> bool {
+    scale(key).is_some()
+}
+
+/// How severe a log is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogSeverity {
+    /// OpenTelemetry's number, 1 to 24; 0 if the text is no name that is known.
+    pub number: u8,
+    /// The text, if there is one.
+    pub text: Option<Vec<u8>>,
+}
+
+/// The severity that the keys of an encoded map say.
+pub(in crate::codec::native) fn severity_of(map: &[u8]) -> Option<LogSeverity> {
+    let mut severity = Severity::default();
+    for entry in MapView::new(map) {
+        severity.read(&entry);
+        severity.read_below(&entry);
+    }
+    let text = severity.text.map(<[u8]>::to_vec);
+    (!severity.is_unknown()).then(|| LogSeverity { number: severity.number(), text })
 }
 
 /// Longer text is no name of a severity.
@@ -73,6 +98,19 @@ impl<'a> Severity<'a> {
         }
     }
 
+    /// Takes what the map says that Fluent Bit's kubernetes filter makes of JSON text by
+    /// `Merge_Log_Key`.
+    pub(super) fn read_below(&mut self, entry: &Entry<'a>) {
+        if entry.key == b"log_processed" && self.is_unknown() {
+            MapView::new(entry.value).for_each(|inner| self.read(&inner));
+        }
+    }
+
+    /// Whether nothing is known.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.number.is_none() && self.other.is_none() && self.text.is_none()
+    }
+
     fn read_text(&mut self, scale: Scale, text: &'a [u8], value: &'a [u8]) {
         let known = from_text(text);
         // A "priority" of other words is a matter of urgency, not of severity.
@@ -102,11 +140,15 @@ impl<'a> Severity<'a> {
         told(self.number_value) || told(self.text_value)
     }
 
+    /// OpenTelemetry's number; 0 if it is not known.
+    fn number(&self) -> u8 {
+        let named = || self.text.and_then(|text| from_text(text).or_else(|| from_digits(text)));
+        self.number.or_else(named).or(self.other).unwrap_or(0)
+    }
+
     /// Writes severity number and text.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
-        let named = || self.text.and_then(|text| from_text(text).or_else(|| from_digits(text)));
-        let number = self.number.or_else(named).or(self.other).unwrap_or(0);
-        pb::nonzero(out, 2, u64::from(number));
+        pb::nonzero(out, 2, u64::from(self.number()));
         pb::nonempty(out, 3, self.text.unwrap_or_default());
     }
 }
