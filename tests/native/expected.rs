@@ -24,29 +24,29 @@ fn clean(text: &mut String) {
     *text = text.replace('\0', "\u{fffd}");
 }
 
-/// Attributes where values may, or may not, be without content; returns how many are left out.
-fn attributes(pairs: &mut Vec<KeyValue>, nil: bool) -> u32 {
+/// Attributes, where values without content are empty text; returns how many are left out.
+fn attributes(pairs: &mut Vec<KeyValue>) -> u32 {
     let before = pairs.len();
     pairs.retain(|pair| pair.key.len() <= 255);
     for pair in pairs.iter_mut() {
         clean(&mut pair.key);
         pair.key_strindex = 0;
         let mut value = pair.value.take().unwrap_or_default();
-        any(&mut value, nil);
+        any(&mut value);
         pair.value = Some(value);
     }
     u32::try_from(before - pairs.len()).unwrap()
 }
 
-fn any(value: &mut AnyValue, nil: bool) {
+fn any(value: &mut AnyValue) {
     match &mut value.value {
         None | Some(Value::StringValueStrindex(_)) => {
-            value.value = (!nil).then(|| Value::StringValue(String::new()));
+            value.value = Some(Value::StringValue(String::new()));
         }
         Some(Value::StringValue(text)) => clean(text),
-        Some(Value::ArrayValue(list)) => list.values.iter_mut().for_each(|value| any(value, nil)),
+        Some(Value::ArrayValue(list)) => list.values.iter_mut().for_each(any),
         Some(Value::KvlistValue(list)) => {
-            attributes(&mut list.values, nil);
+            attributes(&mut list.values);
         }
         _ => {}
     }
@@ -58,11 +58,11 @@ pub(crate) fn traces(mut request: ExportTraceServiceRequest, release: Release) -
     for outer in &mut request.resource_spans {
         let resource = outer.resource.get_or_insert_default();
         resource.entity_refs.clear();
-        let lost = attributes(&mut resource.attributes, false);
+        let lost = attributes(&mut resource.attributes);
         add(&mut resource.dropped_attributes_count, lost);
         for inner in &mut outer.scope_spans {
             if let Some(scope) = &mut inner.scope {
-                let lost = attributes(&mut scope.attributes, false);
+                let lost = attributes(&mut scope.attributes);
                 add(&mut scope.dropped_attributes_count, lost);
             }
             for span in &mut inner.spans {
@@ -72,18 +72,18 @@ pub(crate) fn traces(mut request: ExportTraceServiceRequest, release: Release) -
                     status.code = status.code.max(0);
                 }
                 span.status = span.status.take().filter(|status| *status != Default::default());
-                let lost = attributes(&mut span.attributes, false);
+                let lost = attributes(&mut span.attributes);
                 add(&mut span.dropped_attributes_count, lost);
                 if release < (3, 2, 7) {
                     (span.dropped_events_count, span.dropped_links_count) = (0, 0);
                 }
                 for event in &mut span.events {
-                    let lost = attributes(&mut event.attributes, false);
+                    let lost = attributes(&mut event.attributes);
                     add(&mut event.dropped_attributes_count, lost);
                 }
                 for link in &mut span.links {
                     link.flags = 0;
-                    let lost = attributes(&mut link.attributes, false);
+                    let lost = attributes(&mut link.attributes);
                     add(&mut link.dropped_attributes_count, lost);
                 }
                 let (url, scope_url) = (&outer.schema_url, &inner.schema_url);
@@ -117,16 +117,15 @@ pub(crate) fn flat_traces(request: &ExportTraceServiceRequest) -> Vec<String> {
 pub(crate) fn metrics(request: ExportMetricsServiceRequest, release: Release) -> Vec<String> {
     // What is sent has no negative zero where zero is the default.
     let mut request = ExportMetricsServiceRequest::decode(&request.encode_to_vec()[..]).unwrap();
-    let nil = release >= (5, 0, 0);
     for outer in &mut request.resource_metrics {
         if let Some(resource) = &mut outer.resource {
             resource.entity_refs.clear();
-            let lost = attributes(&mut resource.attributes, nil);
+            let lost = attributes(&mut resource.attributes);
             add(&mut resource.dropped_attributes_count, lost);
         }
         for inner in &mut outer.scope_metrics {
             if let Some(scope) = &mut inner.scope {
-                let lost = attributes(&mut scope.attributes, nil);
+                let lost = attributes(&mut scope.attributes);
                 add(&mut scope.dropped_attributes_count, lost);
             }
             inner.metrics.retain(|metric| !metric.name.is_empty());
@@ -143,7 +142,7 @@ fn expected_metric(metric: &mut Metric, release: Release) {
     if metric.description == "-" {
         metric.description.clear();
     }
-    attributes(&mut metric.metadata, release >= (5, 0, 0));
+    attributes(&mut metric.metadata);
     match &mut metric.data {
         None => {}
         Some(Data::Gauge(gauge)) => numbers(&mut gauge.data_points, release),
@@ -155,7 +154,7 @@ fn expected_metric(metric: &mut Metric, release: Release) {
             temporality(&mut histogram.aggregation_temporality);
             histogram.data_points.retain_mut(|point| {
                 labels(&mut point.attributes);
-                exemplars(&mut point.exemplars, release);
+                exemplars(&mut point.exemplars);
                 bounds(point)
             });
         }
@@ -166,7 +165,7 @@ fn expected_metric(metric: &mut Metric, release: Release) {
             }
             for point in &mut histogram.data_points {
                 labels(&mut point.attributes);
-                exemplars(&mut point.exemplars, release);
+                exemplars(&mut point.exemplars);
                 for side in [&mut point.positive, &mut point.negative] {
                     *side = side.take().filter(|buckets| *buckets != Buckets::default());
                 }
@@ -186,7 +185,7 @@ fn numbers(points: &mut Vec<NumberDataPoint>, release: Release) {
     points.retain(|point| point.value.is_some() || point.flags & 1 == 1);
     for point in points {
         labels(&mut point.attributes);
-        exemplars(&mut point.exemplars, release);
+        exemplars(&mut point.exemplars);
         if let Some(number_data_point::Value::AsInt(value)) = point.value
             && release < (5, 0, 0)
             && value.unsigned_abs() > 1 << 53
@@ -213,9 +212,9 @@ fn bounds(point: &mut HistogramDataPoint) -> bool {
     true
 }
 
-fn exemplars(exemplars: &mut [Exemplar], release: Release) {
+fn exemplars(exemplars: &mut [Exemplar]) {
     for exemplar in exemplars {
-        attributes(&mut exemplar.filtered_attributes, release >= (5, 0, 0));
+        attributes(&mut exemplar.filtered_attributes);
     }
 }
 

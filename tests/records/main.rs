@@ -11,6 +11,8 @@ mod hostile;
 #[cfg(test)]
 mod json;
 #[cfg(test)]
+mod raw_values;
+#[cfg(test)]
 mod rewritten;
 #[cfg(test)]
 mod roundtrip;

@@ -1,5 +1,6 @@
 //! What the tests share.
 
+use fluent_bit_ai::codec::msgpack::{Reader, Token};
 use fluent_bit_ai::codec::records::{
     DecodeError, EventKind, Events, LogOptions, RequestBuilder, Transcoded, logs_to_records,
     metrics_to_records, profiles_to_records, traces_to_records,
@@ -19,11 +20,48 @@ pub(crate) fn to_records(
     request: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<Transcoded, DecodeError> {
-    match signal {
+    let before = out.len();
+    let done = match signal {
         Signal::Traces => traces_to_records(request, out),
         Signal::Metrics => metrics_to_records(request, out, NOW),
         Signal::Logs => logs_to_records(request, out, GROUPS),
         Signal::Profiles => profiles_to_records(request, out, NOW),
+    };
+    every_plugin_reads(&out[before..]);
+    done
+}
+
+/// Asserts that a chunk has nothing that a plugin of Fluent Bit does not survive: no extension but
+/// the events' time, no key that is not text, no text that is not UTF-8, and no more than the 32
+/// levels that msgpack-c reads as Fluent Bit before 4.0 builds it.
+pub(crate) fn every_plugin_reads(chunk: &[u8]) {
+    let mut reader = Reader::new(chunk);
+    while !reader.is_empty() {
+        assert_eq!(reader.token(), Ok(Token::Array(2)));
+        assert_eq!(reader.token(), Ok(Token::Array(2)));
+        let time = reader.token().unwrap();
+        assert!(matches!(time, Token::Ext(0, [_, _, _, _, _, _, _, _])), "{time:?}");
+        plain(&mut reader, 2);
+        plain(&mut reader, 1);
+    }
+}
+
+fn plain(reader: &mut Reader<'_>, outer: u32) {
+    match reader.token().unwrap() {
+        Token::Ext(kind, data) => panic!("an extension of type {kind}: {data:x?}"),
+        Token::Str(text) => assert!(std::str::from_utf8(text).is_ok()),
+        Token::Array(elements) => {
+            assert!(elements == 0 || outer < 32, "nested too deep");
+            (0..elements).for_each(|_| plain(reader, outer + 1));
+        }
+        Token::Map(pairs) => {
+            assert!(pairs == 0 || outer < 32, "nested too deep");
+            for _ in 0..pairs {
+                assert!(std::str::from_utf8(reader.str().unwrap()).is_ok());
+                plain(reader, outer + 1);
+            }
+        }
+        _ => {}
     }
 }
 

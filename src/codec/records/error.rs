@@ -124,7 +124,7 @@ pub enum ValueError {
     /// Values nested too deeply.
     #[error("values are nested deeper than 64")]
     Depth,
-    /// A value of extension type 79, or unknown fields, that are not protobuf.
+    /// Raw values or unknown fields that are not protobuf.
     #[error("raw fields do not hold valid protobuf")]
     Raw,
 }

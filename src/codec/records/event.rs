@@ -83,8 +83,12 @@ pub struct Telemetry<'a> {
     /// How many envelopes with an equal resource, and with an equal scope, stood before the record's
     /// own: neighbours that differ in them do not share an envelope.
     pub envelope: [u64; 2],
-    /// For log records of our layout, what is special about the body: `kvlist`, `none` or `ext`.
+    /// For log records of our layout, what is special about the body: `kvlist` or `none`, and `ext`
+    /// in records of earlier builds.
     pub body_form: &'a [u8],
+    /// What of the record's values stands beside them, as `otlp.raw_values` has it; empty if
+    /// nothing does.
+    pub raw_values: &'a [u8],
     /// The encoded `otlp` map itself.
     pub otlp: &'a [u8],
     /// Where that map has what all records of a scope share.
@@ -135,6 +139,7 @@ impl<'a> Telemetry<'a> {
             b"from" => self.position = position_of(value),
             b"envelope" => self.envelope = envelope_of(value),
             b"v" => self.version = whole_number(value),
+            b"raw_values" => self.raw_values = value,
             b"body" => self.body_form = Reader::new(value).str().unwrap_or_default(),
             _ => {}
         }

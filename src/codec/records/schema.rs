@@ -7,11 +7,20 @@
 /// The version of the layout that we write, and the newest that we read.
 pub(crate) const VERSION: u64 = 1;
 
-/// The extension type of a value that msgpack cannot express.
+/// The extension type of a value that msgpack cannot express, in records that builds before 1.0
+/// wrote: as a map's value its data is a `KeyValue` without key, elsewhere an `AnyValue`. It is read
+/// and never written, because Fluent Bit's own plugins do not survive it.
 pub(crate) const EXT_RAW: i8 = 79;
+
+/// The key of what stands in a map as nil or in part only: see [`super::decode`].
+pub(crate) const RAW_VALUES: &str = "raw_values";
 
 /// How deep attribute values may nest.
 pub(crate) const MAX_DEPTH: u32 = 64;
+
+/// How deep values nest in the record; Fluent Bit before 4.0 reads no msgpack that is nested deeper
+/// than 32, of which a record takes up to 8 around the value.
+pub(crate) const MAX_DEPTH_IN_PLACE: u32 = 24;
 
 /// No message has more fields.
 pub(super) const MAX_FIELDS: usize = 16;

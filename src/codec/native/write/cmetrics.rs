@@ -41,9 +41,8 @@ pub fn metrics_to_cmetrics(
     let start = out.len();
     let limit = start.saturating_add(walk::largest(request));
     let bytes = std::mem::take(out);
-    let nil_values = forms.typed_points;
     let mut metrics = Metrics {
-        out: Out { bytes, limit, nil_values, ..Out::default() },
+        out: Out { bytes, limit, ..Out::default() },
         forms,
         resource: (Vec::new(), 0),
         scope: (Vec::new(), 0),

@@ -5,8 +5,7 @@
 pub struct Forms {
     /// Spans have the keys `dropped_events_count`, `dropped_links_count` and `schema_url` (3.2.7).
     pub(super) long_spans: bool,
-    /// Numbers have a type, points a start, and there are exponential histograms and attributes
-    /// without value (5.0.0).
+    /// Numbers have a type, points a start, and there are exponential histograms (5.0.0).
     pub(super) typed_points: bool,
     /// Metrics have a unit (5.0.1).
     pub(super) units: bool,

@@ -12,13 +12,11 @@ use crate::codec::wire::{Fields, WireValue};
 /// The replacement character, in place of bytes that the host's text cannot hold.
 const REPLACEMENT: &str = "\u{fffd}";
 
-/// A buffer, and what is known of the form that is written.
+/// A buffer, and what was lost on the way into it.
 #[derive(Debug, Default)]
 pub(super) struct Out {
     pub(super) bytes: Vec<u8>,
     pub(super) losses: Losses,
-    /// Whether readers take values without content.
-    pub(super) nil_values: bool,
     /// How long the buffer may become.
     pub(super) limit: usize,
 }
@@ -194,7 +192,8 @@ impl Out {
     fn value(&mut self, any: &[u8], depth: u32) -> Written {
         let deeper = || depth.checked_sub(1).ok_or(Problem::Otlp(DecodeKind::Depth));
         match Any::read(any)? {
-            Any::Unset if self.nil_values => msgpack::nil(&mut self.bytes),
+            // The host's encoders of OTLP crash on nil among the attributes of a scope, or lose all
+            // attributes beside it.
             Any::Unset => {
                 self.losses.add(Loss::Unset);
                 msgpack::str(&mut self.bytes, "");

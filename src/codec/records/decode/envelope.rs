@@ -5,11 +5,13 @@ use std::borrow::Cow;
 
 use super::Transcoded;
 use super::message::Scan;
-use super::value::{next, text};
-use crate::codec::msgpack;
+use super::raw::{Found, unmark};
+use super::value::{Form, next, text};
+use crate::codec::msgpack::{self, Reader};
+use crate::codec::records::edit::{Pairs, insert_otlp};
 use crate::codec::records::error::{DecodeError, DecodeKind, Decoded, Fault};
 use crate::codec::records::event::EventTime;
-use crate::codec::records::schema::{Message, RESOURCE, SCOPE, VERSION};
+use crate::codec::records::schema::{Message, RAW_VALUES, RESOURCE, SCOPE, VERSION};
 use crate::codec::wire::{Fields, WireValue};
 use crate::model::Signal;
 
@@ -337,12 +339,18 @@ impl<'a> Envelope<'a> {
         scan.read().map_err(|fault| fault.within(name))?;
         let more = u32::from(unset) + u32::from(url) + u32::from(unknown);
         let more = more + u32::from(more_unknown);
-        msgpack::map_header(out, scan.pairs() + more);
+        let (mut fields, mut found) = (Vec::new(), None);
+        if scan.write(&mut fields).map_err(|fault| fault.within(name))? != Form::Whole {
+            found = Some(unmark(&mut fields, 0));
+        }
+        msgpack::map_header(out, scan.pairs() + more + u32::from(found.is_some()));
         if unset {
             msgpack::str(out, "unset");
             msgpack::bool(out, true);
         }
-        scan.write_pairs(out).map_err(|fault| fault.within(name))?;
+        let mut pairs = Reader::new(&fields);
+        pairs.map().map_err(|_| Fault::new(DecodeKind::WireType, bytes))?;
+        out.extend_from_slice(pairs.rest());
         if url {
             msgpack::str(out, "schema_url");
             text(self.schema_url, out).map_err(|fault| fault.within("schema_url"))?;
@@ -355,6 +363,10 @@ impl<'a> Envelope<'a> {
             msgpack::str(out, "request_unknown_fields");
             msgpack::bin(out, beside);
         }
+        if let Some(found) = found {
+            msgpack::str(out, RAW_VALUES);
+            found.write_bin(out);
+        }
         Ok(())
     }
 }
@@ -365,6 +377,37 @@ pub(in crate::codec::records) fn event_head(out: &mut Vec<u8>, time: EventTime) 
     let [a, b, c, d] = time.seconds.to_be_bytes();
     let [e, f, g, h] = time.nanos.to_be_bytes();
     out.extend_from_slice(&[0x92, 0x92, 0xd7, 0, a, b, c, d, e, f, g, h]);
+}
+
+/// Appends the record of a span or metric.
+#[inline]
+pub(super) fn record(
+    time: EventTime,
+    metadata: &[u8],
+    item: &Scan<'_>,
+    out: &mut Vec<u8>,
+) -> Decoded {
+    event_head(out, time);
+    let start = out.len();
+    out.extend_from_slice(metadata);
+    let body = out.len();
+    if item.write(out)? != Form::Whole {
+        let mut found = Found::default();
+        found.add_root("body", &unmark(out, body));
+        put_beside(out, [start, body], &found);
+    }
+    Ok(())
+}
+
+/// Puts what was found in a record into its metadata, which `out` has between two places.
+#[cold]
+pub(super) fn put_beside(out: &mut Vec<u8>, [start, end]: [usize; 2], found: &Found) {
+    let mut pairs = Pairs::new();
+    found.write_bin(pairs.key(RAW_VALUES));
+    let body = out.split_off(end);
+    let metadata = out.split_off(start);
+    insert_otlp(&metadata, &pairs, out);
+    out.extend_from_slice(&body);
 }
 
 /// Appends the pairs of the `otlp` map that every record of a scope has, and returns how many they

@@ -1,9 +1,10 @@
 //! Log records, laid out as Fluent Bit's own OpenTelemetry input does it.
 
 use super::Transcoded;
-use super::envelope::{Items, ScopeStart, Sink, common_pairs, event_head, transcode};
+use super::envelope::{Items, ScopeStart, Sink, common_pairs, event_head, put_beside, transcode};
 use super::message::Scan;
-use super::value::element;
+use super::raw::{Found, unmark};
+use super::value::{Form, element};
 use crate::codec::msgpack;
 use crate::codec::records::error::{DecodeError, Decoded};
 use crate::codec::records::event::EventTime;
@@ -135,7 +136,8 @@ impl Sink for Logs {
             .find_map(|number| log.slot(number))
             .map_or(self.options.now_unix_nanos, |slot| slot.value);
         self.body.clear();
-        let form = write_body(&log, &mut self.body).map_err(|fault| fault.within("body"))?;
+        let (form, found) =
+            write_body(&log, &mut self.body).map_err(|fault| fault.within("body"))?;
         let form = form.filter(|form| {
             if self.plain && *form == "none" {
                 self.body.clear();
@@ -146,14 +148,23 @@ impl Sink for Logs {
         });
         log.leave_out(5);
         event_head(out, EventTime::from_unix_nanos(time));
+        let start = out.len();
         msgpack::map_header(out, 1);
         msgpack::str(out, "otlp");
         msgpack::map_header(out, log.pairs() + self.tail_pairs + u32::from(form.is_some()));
-        log.write_pairs(out)?;
+        let fields = log.write_pairs(out)?;
         out.extend_from_slice(&self.tail);
         if let Some(form) = form {
             msgpack::str(out, "body");
             msgpack::str(out, form);
+        }
+        if fields != Form::Whole || found.is_some() {
+            let mut all = unmark(out, start);
+            if let Some(found) = found {
+                all.add_root("body", &found);
+            }
+            let end = out.len();
+            put_beside(out, [start, end], &all);
         }
         out.extend_from_slice(&self.body);
         Ok(1)
@@ -176,20 +187,20 @@ impl Sink for Logs {
 /// A map of one pair whose key is `log`, up to the value.
 const LOG_KEY: [u8; 5] = [0x81, 0xa3, b'l', b'o', b'g'];
 
-/// Writes the event's body, and returns what `otlp.body` has to say about it.
-fn write_body(log: &Scan<'_>, out: &mut Vec<u8>) -> Decoded<Option<&'static str>> {
+/// Writes the event's body, and returns what `otlp.body` has to say about it, and what of it msgpack
+/// cannot.
+fn write_body(log: &Scan<'_>, out: &mut Vec<u8>) -> Decoded<(Option<&'static str>, Option<Found>)> {
     let Some(body) = log.merged(5) else {
         msgpack::map_header(out, 0);
-        return Ok(Some("none"));
+        return Ok((Some("none"), None));
     };
     out.extend_from_slice(&LOG_KEY);
-    if !element(&body, out, MAX_DEPTH)? {
-        return Ok(Some("ext"));
-    }
+    let marked = element(&body, out, MAX_DEPTH)? != Form::Whole;
+    let found = marked.then(|| unmark(out, LOG_KEY.len()));
     let is_map = matches!(out.get(LOG_KEY.len()), Some(0x80..=0x8f | 0xde | 0xdf));
     if !is_map {
-        return Ok(None);
+        return Ok((None, found));
     }
     out.drain(..LOG_KEY.len());
-    Ok(out.starts_with(&LOG_KEY).then_some("kvlist"))
+    Ok((out.starts_with(&LOG_KEY).then_some("kvlist"), found))
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::value::{key_value, next, text};
+use super::value::{Form, key_value, next, text};
 use crate::codec::msgpack;
 use crate::codec::records::error::{DecodeKind, Decoded, Fault};
 use crate::codec::records::schema::{
@@ -86,7 +86,7 @@ impl<'a> Scan<'a> {
 
     /// Finds the fields and writes the message as a map.
     #[inline]
-    fn transcode(message: &'static Message, bytes: &'a [u8], out: &mut Vec<u8>) -> Decoded {
+    fn transcode(message: &'static Message, bytes: &'a [u8], out: &mut Vec<u8>) -> Decoded<Form> {
         let mut scan = Self::new(message, bytes);
         scan.read()?;
         scan.write(out)
@@ -149,27 +149,28 @@ impl<'a> Scan<'a> {
         self.present.count_ones() + u32::from(self.unknown > 0)
     }
 
-    /// Writes the message as a map.
+    /// Writes the message as a map. Returns whether values in it are marked.
     #[inline]
-    pub(super) fn write(&self, out: &mut Vec<u8>) -> Decoded {
+    pub(super) fn write(&self, out: &mut Vec<u8>) -> Decoded<Form> {
         msgpack::map_header(out, self.pairs());
         self.write_pairs(out)
     }
 
-    /// Writes the pairs of the map.
-    pub(super) fn write_pairs(&self, out: &mut Vec<u8>) -> Decoded {
+    /// Writes the pairs of the map. Returns whether values in them are marked.
+    pub(super) fn write_pairs(&self, out: &mut Vec<u8>) -> Decoded<Form> {
+        let mut form = Form::Whole;
         let mut left = self.present;
         for (field, slot) in self.message.fields.iter().zip(&self.slots) {
             if left & 1 == 1 {
                 field.key.write(out);
-                self.write_value(field, slot, out)?;
+                form = form.max(self.write_value(field, slot, out)?);
             }
             left >>= 1;
         }
         if self.unknown > 0 {
             self.write_unknown(out)?;
         }
-        Ok(())
+        Ok(form)
     }
 
     #[cold]
@@ -187,7 +188,7 @@ impl<'a> Scan<'a> {
     }
 
     #[inline]
-    fn write_value(&self, field: &Field, slot: &Slot<'_>, out: &mut Vec<u8>) -> Decoded {
+    fn write_value(&self, field: &Field, slot: &Slot<'_>, out: &mut Vec<u8>) -> Decoded<Form> {
         match field.kind {
             Kind::Uint32 | Kind::Fixed32 | Kind::Fixed64 => msgpack::uint(out, slot.value),
             Kind::Enum(names) => enumeration(names, slot.value, out),
@@ -203,17 +204,18 @@ impl<'a> Scan<'a> {
             Kind::Bin => msgpack::bin(out, slot.bytes),
             Kind::Message(message) => {
                 let bytes = self.merged(field.number).unwrap_or_default();
-                Scan::transcode(message, &bytes, out).map_err(|fault| fault.within(field.name))?;
+                return Scan::transcode(message, &bytes, out)
+                    .map_err(|fault| fault.within(field.name));
             }
             Kind::Body => msgpack::nil(out),
-            Kind::Messages(message) => messages(message, field, slot, out)?,
-            Kind::Attributes => attributes(field, slot, out)?,
+            Kind::Messages(message) => return messages(message, field, slot, out),
+            Kind::Attributes => return attributes(field, slot, out),
             Kind::Strs => strings(field, slot, out)?,
             Kind::Fixed64s | Kind::Doubles | Kind::Varints => {
                 numbers(field, slot, out).map_err(|fault| fault.within(field.name))?;
             }
         }
-        Ok(())
+        Ok(Form::Whole)
     }
 }
 
@@ -344,21 +346,30 @@ fn messages(
     field: &Field,
     slot: &Slot<'_>,
     out: &mut Vec<u8>,
-) -> Decoded {
+) -> Decoded<Form> {
+    let mut form = Form::Whole;
     msgpack::array_header(out, slot.count);
     occurrences(field, slot, |index, value| {
         let WireValue::Bytes(bytes) = value else { return Ok(()) };
-        Scan::transcode(message, bytes, out).map_err(|fault| fault.within_index(field.name, index))
-    })
+        let inner = Scan::transcode(message, bytes, out)
+            .map_err(|fault| fault.within_index(field.name, index))?;
+        form = form.max(inner);
+        Ok(())
+    })?;
+    Ok(form)
 }
 
 #[inline]
-fn attributes(field: &Field, slot: &Slot<'_>, out: &mut Vec<u8>) -> Decoded {
+fn attributes(field: &Field, slot: &Slot<'_>, out: &mut Vec<u8>) -> Decoded<Form> {
+    let mut form = Form::Whole;
     msgpack::map_header(out, slot.count);
     occurrences(field, slot, |_, value| {
         let WireValue::Bytes(bytes) = value else { return Ok(()) };
-        key_value(bytes, out, MAX_DEPTH).map_err(|fault| fault.within(field.name))
-    })
+        let inner = key_value(bytes, out, MAX_DEPTH).map_err(|fault| fault.within(field.name))?;
+        form = form.max(inner);
+        Ok(())
+    })?;
+    Ok(form)
 }
 
 fn strings(field: &Field, slot: &Slot<'_>, out: &mut Vec<u8>) -> Decoded {

@@ -1,7 +1,7 @@
 //! Metrics.
 
 use super::Transcoded;
-use super::envelope::{Items, ScopeStart, Sink, event_head, metadata, transcode};
+use super::envelope::{Items, ScopeStart, Sink, metadata, record, transcode};
 use super::message::Scan;
 use crate::codec::records::error::{DecodeError, Decoded};
 use crate::codec::records::event::EventTime;
@@ -44,9 +44,7 @@ impl Sink for Metrics {
         let data = METRIC_DATA.into_iter().find_map(|number| metric.merged(number));
         let points = data.as_deref().map(data_points).unwrap_or_default();
         let time = if points.first_time == 0 { self.now_unix_nanos } else { points.first_time };
-        event_head(out, EventTime::from_unix_nanos(time));
-        out.extend_from_slice(&self.metadata);
-        metric.write(out)?;
+        record(EventTime::from_unix_nanos(time), &self.metadata, &metric, out)?;
         Ok(points.count)
     }
 

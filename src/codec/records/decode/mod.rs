@@ -7,6 +7,7 @@ mod envelope;
 mod logs;
 mod message;
 mod metrics;
+mod raw;
 mod traces;
 mod value;
 

@@ -1,7 +1,7 @@
 //! Spans.
 
 use super::Transcoded;
-use super::envelope::{Items, ScopeStart, Sink, event_head, metadata, transcode};
+use super::envelope::{Items, ScopeStart, Sink, metadata, record, transcode};
 use super::message::Scan;
 use crate::codec::records::error::{DecodeError, DecodeKind, Decoded, Fault};
 use crate::codec::records::event::EventTime;
@@ -37,9 +37,7 @@ impl Sink for Spans {
         span.read()?;
         check_ids(&span, item)?;
         let start = span.slot(7).map_or(0, |slot| slot.value);
-        event_head(out, EventTime::from_unix_nanos(start));
-        out.extend_from_slice(&self.metadata);
-        span.write(out)?;
+        record(EventTime::from_unix_nanos(start), &self.metadata, &span, out)?;
         Ok(1)
     }
 

@@ -1,13 +1,23 @@
 //! `KeyValue` and `AnyValue` to msgpack.
 
+use super::raw;
 use crate::codec::msgpack;
 use crate::codec::records::error::{DecodeKind, Decoded, Fault};
-use crate::codec::records::schema::EXT_RAW;
+use crate::codec::records::schema::{MAX_DEPTH, MAX_DEPTH_IN_PLACE};
 use crate::codec::wire::{Fields, WireField, WireValue};
 
-/// Whether msgpack can express the value that was just written. If not, what was written only proved
-/// that the value is valid, and the caller puts an extension in its place.
-type Expressible = bool;
+/// How a value that was just written stands in the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Form {
+    /// As it is.
+    Whole,
+    /// As it is but for values within, which are marked: see [`super::raw`].
+    Marked,
+    /// All of it but unknown fields.
+    Partly,
+    /// As nil, because msgpack has nothing for it or it is nested too deep.
+    Unsaid,
+}
 
 /// Reads a field; `None` at the end.
 #[inline(always)]
@@ -27,19 +37,21 @@ pub(super) fn text(bytes: &[u8], out: &mut Vec<u8>) -> Decoded {
     Ok(())
 }
 
-/// Writes one `KeyValue` as a pair of a map; values may nest `depth` levels.
+/// Writes one `KeyValue` as a pair of a map; values may nest `depth` levels. Returns
+/// [`Form::Whole`] or [`Form::Marked`].
 #[inline]
-pub(super) fn key_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded {
+pub(super) fn key_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<Form> {
     let Some((key, value)) = plain_key_value(bytes) else {
         return odd_key_value(bytes, out, depth);
     };
     text(key, out).map_err(|fault| fault.within("key"))?;
-    let mark = out.len();
-    if !any_value(value, out, depth).map_err(|fault| fault.within_key(key))? {
-        out.truncate(mark);
-        raw_key_value(bytes, out)?;
+    let start = out.len();
+    let form = any_value(value, out, depth).map_err(|fault| fault.within_key(key))?;
+    if form >= Form::Partly {
+        raw::mark_pair(out, start, Vec::new(), Some(raw::remainder(value, form)));
+        return Ok(Form::Marked);
     }
-    Ok(())
+    Ok(form)
 }
 
 /// Key and value of a `KeyValue` as every encoder writes it: the key, then the value, and no more.
@@ -58,67 +70,54 @@ fn plain_key_value(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// Any `KeyValue`: fields in any order, repeated, absent or unknown.
 #[cold]
-fn odd_key_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded {
-    let (mut key, mut values, mut plain): (&[u8], u32, bool) = (&[], 0, true);
-    let mut value = Vec::new();
+fn odd_key_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<Form> {
+    let mut key: &[u8] = &[];
+    let (mut value, mut others) = (None::<Vec<u8>>, Vec::new());
     let mut fields = Fields::new(bytes);
     while let Some(field) = next(&mut fields)? {
         match (field.number, field.value) {
             (1, WireValue::Bytes(text)) => key = text,
-            (2, WireValue::Bytes(message)) => {
-                value.extend_from_slice(message);
-                values += 1;
-            }
+            (2, WireValue::Bytes(part)) => value.get_or_insert_default().extend_from_slice(part),
             (3, WireValue::Varint(0)) => {}
             (1..=2, _) => return Err(Fault::new(DecodeKind::WireType, field.raw)),
-            _ => plain = false,
+            _ => others.extend_from_slice(field.raw),
         }
     }
     text(key, out).map_err(|fault| fault.within("key"))?;
-    let mark = out.len();
-    plain &= any_value(&value, out, depth).map_err(|fault| fault.within_key(key))?;
-    if !plain || values == 0 {
-        out.truncate(mark);
-        raw_key_value(bytes, out)?;
+    let start = out.len();
+    let given = value.as_deref().unwrap_or_default();
+    let form = any_value(given, out, depth).map_err(|fault| fault.within_key(key))?;
+    if form < Form::Partly && others.is_empty() && value.is_some() {
+        return Ok(form);
     }
-    Ok(())
+    // Nil in the record says nothing: all that was given is beside it.
+    let beside = if out.get(start) == Some(&0xc0) { Form::Unsaid } else { form };
+    let rest = value.is_some().then(|| raw::remainder(given, beside));
+    raw::mark_pair(out, start, others, rest.filter(|_| beside >= Form::Partly));
+    Ok(Form::Marked)
 }
 
-/// Writes a `KeyValue` without its key as an extension.
-#[cold]
-fn raw_key_value(bytes: &[u8], out: &mut Vec<u8>) -> Decoded {
-    let mut raw = Vec::with_capacity(bytes.len());
-    let mut fields = Fields::new(bytes);
-    while let Some(field) = next(&mut fields)? {
-        if field.number != 1 {
-            raw.extend_from_slice(field.raw);
-        }
-    }
-    msgpack::ext(out, EXT_RAW, &raw);
-    Ok(())
-}
-
-/// Writes an `AnyValue` that stands in no map: what msgpack cannot express becomes an extension.
+/// Writes an `AnyValue` that stands in no map. Returns [`Form::Whole`] or [`Form::Marked`].
 #[inline]
-pub(super) fn element(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<Expressible> {
-    let mark = out.len();
-    let expressible = any_value(bytes, out, depth)?;
-    if !expressible {
-        out.truncate(mark);
-        msgpack::ext(out, EXT_RAW, bytes);
+pub(super) fn element(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<Form> {
+    let start = out.len();
+    let form = any_value(bytes, out, depth)?;
+    if form >= Form::Partly {
+        raw::mark(out, start, &raw::remainder(bytes, form));
+        return Ok(Form::Marked);
     }
-    Ok(expressible)
+    Ok(form)
 }
 
 /// Writes an `AnyValue`.
 #[inline]
-fn any_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<Expressible> {
+fn any_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<Form> {
     let mut fields = Fields::new(bytes);
     match next(&mut fields)? {
         None => {
             check_depth(bytes, depth)?;
             msgpack::nil(out);
-            Ok(true)
+            Ok(Form::Whole)
         }
         Some(field) if fields.rest().is_empty() => one_value(&field, out, depth),
         Some(_) => odd_value(bytes, out, depth),
@@ -132,27 +131,50 @@ fn check_depth(bytes: &[u8], depth: u32) -> Decoded {
 
 /// Writes the one field of an `AnyValue`.
 #[inline]
-fn one_value(field: &WireField<'_>, out: &mut Vec<u8>, depth: u32) -> Decoded<Expressible> {
+fn one_value(field: &WireField<'_>, out: &mut Vec<u8>, depth: u32) -> Decoded<Form> {
     check_depth(field.raw, depth)?;
     match (field.number, field.value) {
         (1, WireValue::Bytes(bytes)) => text(bytes, out)?,
         (2, WireValue::Varint(value)) => msgpack::bool(out, value != 0),
         (3, WireValue::Varint(value)) => msgpack::int(out, value.cast_signed()),
         (4, WireValue::Fixed64(bits)) => msgpack::f64(out, f64::from_bits(bits)),
+        (5 | 6, WireValue::Bytes(_)) if depth <= MAX_DEPTH - MAX_DEPTH_IN_PLACE => {
+            return deep_value(field, out, depth);
+        }
         (5, WireValue::Bytes(array)) => return array_value(array, out, depth - 1),
         (6, WireValue::Bytes(list)) => return kvlist(list, out, depth - 1),
         (7, WireValue::Bytes(bytes)) => msgpack::bin(out, bytes),
-        (8, WireValue::Varint(_)) => return Ok(false),
-        (1..=8, _) => return Err(Fault::new(DecodeKind::WireType, field.raw)),
-        _ => return Ok(false),
+        (1..=7, _) => return Err(Fault::new(DecodeKind::WireType, field.raw)),
+        (8, WireValue::Varint(_)) => return Ok(unsaid(out)),
+        (8, _) => return Err(Fault::new(DecodeKind::WireType, field.raw)),
+        _ => return Ok(unsaid(out)),
     }
-    Ok(true)
+    Ok(Form::Whole)
+}
+
+#[cold]
+fn unsaid(out: &mut Vec<u8>) -> Form {
+    msgpack::nil(out);
+    Form::Unsaid
+}
+
+/// Nil for a list or map that is nested deeper than hosts read; it has to be valid all the same.
+#[cold]
+fn deep_value(field: &WireField<'_>, out: &mut Vec<u8>, depth: u32) -> Decoded<Form> {
+    let start = out.len();
+    match (field.number, field.value) {
+        (5, WireValue::Bytes(array)) => array_value(array, out, depth - 1)?,
+        (_, WireValue::Bytes(list)) => kvlist(list, out, depth - 1)?,
+        _ => Form::Unsaid,
+    };
+    out.truncate(start);
+    Ok(unsaid(out))
 }
 
 /// Any `AnyValue`: of several fields the last counts, and a message that comes twice is merged, as
 /// protobuf asks.
 #[cold]
-fn odd_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<Expressible> {
+fn odd_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<Form> {
     let mut last: Option<WireField<'_>> = None;
     let mut merged = Vec::new();
     let mut plain = true;
@@ -173,11 +195,15 @@ fn odd_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<Expressible
         }
         last = Some(field);
     }
-    let Some(mut field) = last else { return Ok(false) };
+    let Some(mut field) = last else {
+        check_depth(bytes, depth)?;
+        return Ok(unsaid(out));
+    };
     if let (5 | 6, WireValue::Bytes(_)) = (field.number, field.value) {
         field.value = WireValue::Bytes(&merged);
     }
-    Ok(one_value(&field, out, depth)? && plain)
+    let form = one_value(&field, out, depth)?;
+    Ok(if plain { form } else { form.max(Form::Partly) })
 }
 
 /// The number of fields 1 that hold a message, and whether there is nothing else.
@@ -195,30 +221,34 @@ fn count(bytes: &[u8]) -> Decoded<(u32, bool)> {
     Ok((count, plain))
 }
 
-fn array_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<Expressible> {
+fn array_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<Form> {
     let (count, plain) = count(bytes)?;
+    let mut form = if plain { Form::Whole } else { Form::Partly };
     msgpack::array_header(out, count);
     let mut fields = Fields::new(bytes);
     let mut index = 0;
     while let Some(field) = next(&mut fields)? {
         if let (1, WireValue::Bytes(value)) = (field.number, field.value) {
-            element(value, out, depth).map_err(|fault| fault.within_index("", index))?;
+            let inner =
+                element(value, out, depth).map_err(|fault| fault.within_index("", index))?;
+            form = form.max(inner);
             index += 1;
         }
     }
-    Ok(plain)
+    Ok(form)
 }
 
-fn kvlist(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<Expressible> {
+fn kvlist(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<Form> {
     let (count, plain) = count(bytes)?;
+    let mut form = if plain { Form::Whole } else { Form::Partly };
     msgpack::map_header(out, count);
     let mut fields = Fields::new(bytes);
     while let Some(field) = next(&mut fields)? {
         if let (1, WireValue::Bytes(pair)) = (field.number, field.value) {
-            key_value(pair, out, depth)?;
+            form = form.max(key_value(pair, out, depth)?);
         }
     }
-    Ok(plain)
+    Ok(form)
 }
 
 /// Whether the fields of a `KeyValue` without key are valid.

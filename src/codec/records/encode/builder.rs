@@ -1,12 +1,13 @@
 //! Requests from items, with as few envelopes as their order allows.
 
+use super::raw::{Restored, restored, restored_map};
 use super::value::Encoder;
 use crate::codec::msgpack::{MapView, Reader, Token};
 use crate::codec::records::decode::metric_points;
 use crate::codec::records::error::{EncodeError, ValueError};
 use crate::codec::records::event::{Event, Telemetry};
 use crate::codec::records::schema::{METRIC, Message, RESOURCE, SCOPE, SPAN, VERSION};
-use crate::codec::records::walk::OpenLog;
+use crate::codec::records::walk::{Common, OpenLog};
 use crate::codec::wire::{self, Nested};
 use crate::model::Signal;
 
@@ -178,6 +179,9 @@ impl RequestBuilder {
         context: u64,
         expected: usize,
     ) -> Result<Added, EncodeError> {
+        if !telemetry.raw_values.is_empty() {
+            return self.push_restored(event, telemetry, context, expected);
+        }
         self.check(telemetry)?;
         self.enter(&Source::of(event, telemetry), telemetry.envelope, context)?;
         let before = self.encoder.out.len();
@@ -200,6 +204,31 @@ impl RequestBuilder {
         let items = if self.signal == Signal::Metrics { self.encoder.points } else { 1 };
         self.count(items);
         Ok(Added { items, length: event.body.len().saturating_sub(body.rest().len()) })
+    }
+
+    /// The same for a record that has something beside its values.
+    #[cold]
+    fn push_restored(
+        &mut self,
+        event: &Event<'_>,
+        telemetry: &Telemetry<'_>,
+        context: u64,
+        expected: usize,
+    ) -> Result<Added, EncodeError> {
+        let form = (self.signal == Signal::Logs).then_some(telemetry.body_form);
+        let Restored { otlp, body, is_value } =
+            restored(telemetry.otlp, event.body, telemetry.raw_values, form);
+        let whole = Event { body: &body, ..*event };
+        let said = Telemetry {
+            otlp: &otlp,
+            common: Common::default(),
+            raw_values: &[],
+            body_form: if is_value { &[] } else { telemetry.body_form },
+            ..*telemetry
+        };
+        let added = self.push_within(&whole, &said, context, expected)?;
+        let length = Reader::new(event.body).skip().map_or(event.body.len(), <[u8]>::len);
+        Ok(Added { length, ..added })
     }
 
     /// Adds an item that is encoded already: a `Span`, `Metric` or `LogRecord` in protobuf.
@@ -448,19 +477,22 @@ impl Encoder {
         other_url: &[u8],
     ) -> Result<(), EncodeError> {
         let (mut unset, mut url, mut unknown) = (map.is_empty(), other_url, &[][..]);
-        let mut beside = &[][..];
+        let (mut beside, mut raw_values) = (&[][..], &[][..]);
         for entry in MapView::new(map) {
             match entry.key {
                 b"unset" => unset = Reader::new(entry.value).token() == Ok(Token::Bool(true)),
                 b"schema_url" => url = entry.value,
                 b"envelope_unknown_fields" => unknown = entry.value,
                 b"request_unknown_fields" => beside = entry.value,
+                b"raw_values" => raw_values = entry.value,
                 _ => {}
             }
         }
         let start = self.out.len();
         let header = Nested::open(&mut self.out, 1, map.len());
-        if !map.is_empty() {
+        if !raw_values.is_empty() {
+            self.map(message, &mut Reader::new(&restored_map(map, raw_values)))?;
+        } else if !map.is_empty() {
             self.map(message, &mut Reader::new(map))?;
         }
         // A filter may have put something into a resource that was unset.

@@ -3,6 +3,7 @@
 mod builder;
 mod log;
 mod message;
+mod raw;
 mod value;
 
 pub use builder::{Added, RequestBuilder};
