@@ -8,7 +8,7 @@ use super::abi::structs::InputInstance;
 use super::processors::Processors;
 use super::raw::{HostPointer, View};
 use super::symbols::{InputFunctions, ProcessorFunctions};
-use crate::plugin::{NativeKind, NotAppended, Refused, Sink};
+use crate::plugin::{Chunks, NativeKind, NotAppended, Refused, Sink};
 
 /// The host's number for chunks of metrics.
 const METRICS: c_int = 1;
@@ -16,6 +16,8 @@ const METRICS: c_int = 1;
 const TRACES: c_int = 2;
 /// What the host notes of an input that may append, and of one that may not.
 const RUNNING: c_int = 1;
+/// The host's number for `storage.type memory`.
+const IN_MEMORY: c_int = 1;
 const PAUSED: c_int = 0;
 
 /// Appends to one input instance. Made for the length of a callback on the engine's thread.
@@ -217,6 +219,15 @@ impl Sink for HostSink {
 
     fn rest_follows(&mut self, rest: bool) {
         self.rest = rest;
+    }
+
+    fn chunks(&self) -> Chunks {
+        let (offsets, instance) = (self.host.abi.input_memory(), self.view());
+        Chunks {
+            bytes: instance.get(offsets.chunks),
+            bounded: instance.get::<usize>(offsets.limit) > 0
+                || instance.get::<c_int>(offsets.storage_type) != IN_MEMORY,
+        }
     }
 
     fn flush_now(&mut self) {

@@ -169,8 +169,23 @@ pub trait Sink {
     /// taken all of it in one piece.
     fn rest_follows(&mut self, _rest: bool) {}
 
+    /// What the host holds of what was appended.
+    fn chunks(&self) -> Chunks {
+        Chunks::default()
+    }
+
     /// Asks the host to send what is buffered to the outputs now.
     fn flush_now(&mut self);
+}
+
+/// The chunks that the host holds for an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Chunks {
+    /// Bytes of chunks in memory.
+    pub bytes: usize,
+    /// Whether the user has the host bound them: by `mem_buf_limit`, or by another `storage.type`
+    /// than memory.
+    pub bounded: bool,
 }
 
 /// The host did not take appended events: it is paused, or out of storage.

@@ -69,9 +69,14 @@ impl Emitter {
     }
 
     /// Emits what is due. Between the begin of a stop and its end the host still ticks: what came
-    /// about meanwhile leaves at once.
-    pub(super) fn tick(&self, sink: &mut dyn Sink) {
+    /// about meanwhile leaves at once. While the input is `overfull`, everything stays where it is
+    /// held until there is memory again.
+    pub(super) fn tick(&self, sink: &mut dyn Sink, overfull: bool) {
         match self.mode {
+            Mode::Running if overfull => self.log.often(Level::Warn, "overfull", || {
+                "what filters made waits in them: too much waits in memory for the outputs"
+                    .to_owned()
+            }),
             Mode::Running => {
                 self.emit(Drain::Due, sink);
             }
@@ -131,5 +136,84 @@ impl Emitter {
         self.refused.add_items(drained.refused);
         self.lost.add_items(lost);
         emitted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Tick;
+    use crate::hub::{Emission, Source};
+    use crate::plugin::Refused;
+    use crate::stats::Counters;
+    use std::sync::Mutex;
+
+    #[derive(Default)]
+    struct Shelf(Mutex<Vec<Emission>>);
+
+    impl Source for Shelf {
+        fn take(&self, _: Drain, _: Tick, _: u64) -> Vec<Emission> {
+            std::mem::take(&mut self.0.lock().unwrap())
+        }
+
+        fn put_back(&self, emission: Emission) {
+            self.0.lock().unwrap().push(emission);
+        }
+    }
+
+    #[derive(Default)]
+    struct Taken(usize);
+
+    impl Sink for Taken {
+        fn append(&mut self, _: &[u8], records: usize, _: &[u8]) -> Result<(), Refused> {
+            self.0 += records;
+            Ok(())
+        }
+
+        fn flush_now(&mut self) {}
+    }
+
+    /// Scenario: an input is paused by the host, or so much waits in memory that nothing more may.
+    /// Guarantees: what filters made stays in them, said in the log if it is for our own limit, and
+    /// leaves when the input may append again, or at the end of the run in any case.
+    #[test]
+    fn what_may_not_be_appended_stays_with_its_source() {
+        let hub = Arc::new(Hub::new(1));
+        let log = Arc::new(Log::default());
+        let environment = Environment {
+            instance: "test.0".to_owned(),
+            hub: Arc::clone(&hub),
+            position: 1,
+            host_release: "5.1.1".to_owned(),
+            log_groups: true,
+            native_chunks: true,
+            counters: Arc::new(Counters::default()),
+            log: Arc::clone(&log),
+        };
+        let shelf = Arc::new(Shelf::default());
+        hub.add_source(Arc::<Shelf>::clone(&shelf));
+        let fill = || {
+            let emission = Emission { tag: Vec::new(), records: 2, events: vec![1], native: false };
+            shelf.put_back(emission);
+        };
+        let (mut emitter, mut sink) = (Emitter::new(&environment), Taken::default());
+        fill();
+        emitter.tick(&mut sink, true);
+        assert_eq!((sink.0, shelf.0.lock().unwrap().len()), (0, 1));
+        assert!(log.take()[0].text.contains("waits in them"));
+        emitter.tick(&mut sink, false);
+        assert_eq!(sink.0, 2);
+        emitter.pause(Pause::Pressure, &mut sink);
+        fill();
+        emitter.tick(&mut sink, false);
+        assert_eq!((sink.0, shelf.0.lock().unwrap().len()), (2, 1));
+        emitter.resume();
+        emitter.tick(&mut sink, false);
+        assert_eq!(sink.0, 4);
+        fill();
+        emitter.pause(Pause::Shutdown, &mut sink);
+        fill();
+        emitter.tick(&mut sink, true);
+        assert_eq!((sink.0, shelf.0.lock().unwrap().len()), (8, 0));
     }
 }

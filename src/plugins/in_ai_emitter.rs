@@ -31,7 +31,7 @@ impl Input for AiEmitter {
     fn on_wake(&mut self, _sink: &mut dyn Sink) {}
 
     fn on_tick(&mut self, sink: &mut dyn Sink) {
-        self.emitter.tick(sink);
+        self.emitter.tick(sink, false);
     }
 
     fn on_pause(&mut self, why: Pause, sink: &mut dyn Sink) {

@@ -116,6 +116,7 @@ where
 mod tests {
     use super::*;
     use crate::receive::budget::Budget;
+    use crate::receive::memory::Memory;
     use crate::stats::Counter;
     use http_body::Frame;
     use http_body_util::{Full, StreamBody};
@@ -125,7 +126,7 @@ mod tests {
     const NOTHING: Told = |_| 0;
 
     fn held(limit: usize) -> Held {
-        Budget::new(limit, Counter::default()).share()
+        Budget::new(limit, Counter::default(), Memory::unlimited()).share()
     }
 
     fn pieces() -> StreamBody<impl futures_util::Stream<Item = Result<Frame<Bytes>, Infallible>>> {

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use super::memory::Memory;
 use super::refusal::Refusal;
 use crate::stats::Counter;
 
@@ -18,6 +19,8 @@ pub(super) struct Budget {
     /// Whether a request has leave to go beyond the limit.
     exceeded: AtomicBool,
     gauge: Counter,
+    /// What the host's chunks leave.
+    memory: Arc<Memory>,
 }
 
 /// What one request holds of the budget; given back when it is dropped.
@@ -30,14 +33,24 @@ pub(super) struct Held {
 }
 
 impl Budget {
-    pub(super) fn new(limit: usize, gauge: Counter) -> Arc<Self> {
+    pub(super) fn new(limit: usize, gauge: Counter, memory: Arc<Memory>) -> Arc<Self> {
         let (used, exceeded) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Arc::new(Self { used, limit, exceeded, gauge })
+        Arc::new(Self { used, limit, exceeded, gauge, memory })
     }
 
-    /// Whether a new request would find no room.
-    pub(super) fn is_full(&self) -> bool {
-        self.used.load(Ordering::Relaxed) >= self.limit
+    /// Whether a new request would find room.
+    ///
+    /// # Errors
+    /// What is full.
+    pub(super) fn check(&self) -> Result<(), Refusal> {
+        let used = self.used.load(Ordering::Relaxed);
+        if used >= self.limit {
+            Err(Refusal::QueueFull)
+        } else if used >= self.memory.left() {
+            Err(Refusal::MemoryFull)
+        } else {
+            Ok(())
+        }
     }
 
     /// A share that holds nothing yet.
@@ -63,12 +76,14 @@ impl Held {
                 (total <= limit).then_some(total)
             })
         };
-        let mut grown = grow(budget.limit);
+        let left = budget.memory.left();
+        let mut grown = grow(budget.limit.min(left));
         if grown.is_err() && (self.exceeds || !budget.exceeded.swap(true, Ordering::Relaxed)) {
             self.exceeds = true;
             grown = grow(usize::MAX);
         }
-        let Ok(before) = grown else { return Err(Refusal::QueueFull) };
+        let full = if left < budget.limit { Refusal::MemoryFull } else { Refusal::QueueFull };
+        let Ok(before) = grown else { return Err(full) };
         self.bytes = self.bytes.saturating_add(more);
         self.budget.show(before.saturating_add(more));
         Ok(())
@@ -106,17 +121,56 @@ impl Drop for Held {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plugin::{Chunks, Refused, Sink};
+    use crate::receive::meters::Meters;
+    use crate::stats::Counters;
+
+    #[test]
+    fn the_hosts_chunks_leave_less() {
+        let meters = Meters::new(&Counters::default());
+        let memory = Arc::new(Memory::new(Some(1000), &meters, Arc::default()));
+        let budget = Budget::new(500, Counter::default(), Arc::clone(&memory));
+        let (mut first, mut second) = (budget.share(), budget.share());
+        first.grow(400).unwrap();
+        assert_eq!(budget.check(), Ok(()));
+        assert!(!memory.has_room(&Holds(900)));
+        assert_eq!(budget.check(), Err(Refusal::MemoryFull));
+        // One has leave, as ever.
+        first.grow(100).unwrap();
+        assert_eq!(second.grow(1), Err(Refusal::MemoryFull));
+        assert!(memory.has_room(&Holds(0)));
+        assert_eq!(
+            (budget.check(), second.grow(1)),
+            (Err(Refusal::QueueFull), Err(Refusal::QueueFull))
+        );
+        first.shrink(200);
+        second.grow(200).unwrap();
+    }
+
+    struct Holds(usize);
+
+    impl Sink for Holds {
+        fn append(&mut self, _: &[u8], _: usize, _: &[u8]) -> Result<(), Refused> {
+            Ok(())
+        }
+
+        fn chunks(&self) -> Chunks {
+            Chunks { bytes: self.0, bounded: false }
+        }
+
+        fn flush_now(&mut self) {}
+    }
 
     #[test]
     fn the_limit_holds_for_all_but_one() {
         let gauge = Counter::default();
-        let budget = Budget::new(100, gauge.clone());
+        let budget = Budget::new(100, gauge.clone(), Memory::unlimited());
         let mut first = budget.share();
         let mut second = budget.share();
         let mut third = budget.share();
         first.grow(60).unwrap();
         second.grow(40).unwrap();
-        assert!(budget.is_full());
+        assert_eq!(budget.check(), Err(Refusal::QueueFull));
         assert_eq!(gauge.value(), 100);
         // One has leave, and keeps it.
         first.grow(100).unwrap();
@@ -136,6 +190,6 @@ mod tests {
         second.settle(200);
         assert_eq!(gauge.value(), 205);
         drop((second, third));
-        assert_eq!((gauge.value(), budget.is_full()), (0, false));
+        assert_eq!((gauge.value(), budget.check()), (0, Ok(())));
     }
 }

@@ -141,12 +141,13 @@ fn deflate(compressed: &[u8], limit: usize, held: &mut Held) -> Result<Vec<u8>, 
 mod tests {
     use super::*;
     use crate::receive::budget::Budget;
+    use crate::receive::memory::Memory;
     use crate::receive::tests::packed::{self, ALL};
     use crate::stats::Counter;
     use std::time::Duration;
 
     fn held(limit: usize) -> Held {
-        Budget::new(limit, Counter::default()).share()
+        Budget::new(limit, Counter::default(), Memory::unlimited()).share()
     }
 
     fn run(encoding: Encoding, data: &[u8], limit: usize) -> Result<Bytes, Refusal> {
@@ -209,7 +210,7 @@ mod tests {
             let bomb = Bytes::from(pack(&zeros));
             assert!(bomb.len() < 1 << 20);
             let gauge = Counter::default();
-            let budget = Budget::new(1 << 30, gauge.clone());
+            let budget = Budget::new(1 << 30, gauge.clone(), Memory::unlimited());
             let mut held = budget.share();
             let limit = 1 << 20;
             let start = crate::clock::now();
@@ -250,7 +251,7 @@ mod tests {
     fn the_budget_is_kept_and_given_back() {
         let packed = Bytes::from(packed::zstd(&vec![7; 1 << 20]));
         let gauge = Counter::default();
-        let budget = Budget::new(1 << 20, gauge.clone());
+        let budget = Budget::new(1 << 20, gauge.clone(), Memory::unlimited());
         // Another request is beyond the budget.
         let mut other = budget.share();
         other.grow((1 << 20) + 1).unwrap();

@@ -132,7 +132,8 @@ mod tests {
 
     fn run(json: Bytes, limit: usize, budget: usize) -> Result<(usize, u64), Refusal> {
         let gauge = Counter::default();
-        let mut held = Budget::new(budget, gauge.clone()).share();
+        let mut held =
+            Budget::new(budget, gauge.clone(), crate::receive::memory::Memory::unlimited()).share();
         let (out, _) = Format::Json.protobuf(Signal::Metrics, json, limit, &mut held)?;
         Ok((out.len(), gauge.value()))
     }
@@ -152,7 +153,8 @@ mod tests {
         assert!(held >= length as u64 && held <= 5 * json.len() as u64, "{held}");
         let refusal = run(json.clone(), 50_000, 1 << 20).unwrap_err();
         assert_eq!(refusal, Refusal::TooLarge { limit: 50_000, when: " as protobuf" });
-        let budget = Budget::new(100_000, Counter::default());
+        let budget =
+            Budget::new(100_000, Counter::default(), crate::receive::memory::Memory::unlimited());
         let (mut held, mut other) = (budget.share(), budget.share());
         // One request at a time may go beyond the budget.
         other.grow(160_000).unwrap();

@@ -7,12 +7,13 @@
 //! lock, decides what becomes of it; so nothing that was refused can be stored.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use super::budget::Held;
+use super::memory::Memory;
 use super::meters::Meters;
 use super::refusal::Refusal;
 use super::tenancy::Route;
@@ -82,12 +83,13 @@ struct State {
 pub(super) struct Handoff {
     state: Mutex<State>,
     waker: Waker,
+    memory: Arc<Memory>,
 }
 
 impl Handoff {
-    pub(super) fn new(waker: Waker) -> Self {
+    pub(super) fn new(waker: Waker, memory: Arc<Memory>) -> Self {
         let state = State { mode: Mode::Open, waiting: VecDeque::new(), next: 0, woken: false };
-        Self { state: Mutex::new(state), waker }
+        Self { state: Mutex::new(state), waker, memory }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -116,8 +118,9 @@ impl Handoff {
             Err(_elapsed) => {
                 if let Some(waiting) = self.take_out(place.number) {
                     place.over = true;
-                    refuse(waiting, Refusal::QueueTimeout, meters);
-                    return Err(Refusal::QueueTimeout);
+                    let refusal = self.timed_out();
+                    refuse(waiting, refusal.clone(), meters);
+                    return Err(refusal);
                 }
                 // The host is at it in this moment.
                 (&mut place.answered).await
@@ -125,6 +128,11 @@ impl Handoff {
         };
         place.over = true;
         answer.unwrap_or(Err(Refusal::ShuttingDown))
+    }
+
+    /// What keeps the host from coming for a batch.
+    fn timed_out(&self) -> Refusal {
+        if self.memory.is_full() { Refusal::MemoryFull } else { Refusal::QueueTimeout }
     }
 
     fn push<'a>(&'a self, batch: Batch, meters: &'a Meters) -> Result<Place<'a>, Refusal> {
@@ -153,16 +161,16 @@ impl Handoff {
         state.waiting.remove(index)
     }
 
-    /// Appends what waits, up to one slice; asks for another wake if something is left. Call it on
-    /// the host's thread.
+    /// Appends what waits, up to one slice and while there is memory for it; asks for another wake
+    /// if something is left. Call it on the host's thread.
     pub(super) fn append(&self, sink: &mut dyn Sink, meters: &Meters) {
-        self.append_up_to(SLICE_BYTES, sink, meters);
+        self.append_up_to(SLICE_BYTES, sink, meters, |sink| self.memory.has_room(sink));
     }
 
     /// Appends everything that waits, and takes nothing in from now on.
     pub(super) fn close(&self, sink: &mut dyn Sink, meters: &Meters) {
         self.state().mode = Mode::Closed;
-        self.append_up_to(usize::MAX, sink, meters);
+        self.append_up_to(usize::MAX, sink, meters, |_| true);
     }
 
     /// Takes nothing in until [`Handoff::resume`]; what waits is given back to its senders.
@@ -190,10 +198,22 @@ impl Handoff {
         self.refuse_all(&Refusal::ShuttingDown, meters);
     }
 
-    fn append_up_to(&self, slice: usize, sink: &mut dyn Sink, meters: &Meters) {
+    fn append_up_to(
+        &self,
+        slice: usize,
+        sink: &mut dyn Sink,
+        meters: &Meters,
+        has_room: impl Fn(&dyn Sink) -> bool,
+    ) {
         self.state().woken = false;
         let mut appended = 0_usize;
         while appended < slice {
+            if !has_room(sink) {
+                if !self.state().waiting.is_empty() {
+                    self.memory.look_again();
+                }
+                return;
+            }
             // The lock is not held while the host appends: the host may pause us from within.
             let Some(next) = self.state().waiting.pop_front() else { return };
             appended = appended.saturating_add(next.batch.events.len());
@@ -319,15 +339,17 @@ mod tests {
     fn empty() -> Filled {
         let wakes = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&wakes);
-        let handoff = Handoff::new(Waker::new(move || {
-            count.fetch_add(1, Ordering::Relaxed);
-        }));
         let counters = Counters::default();
-        Filled { handoff, meters: Meters::new(&counters), counters, wakes }
+        let meters = Meters::new(&counters);
+        let waker = Waker::new(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+        let handoff = Handoff::new(waker, Memory::unlimited());
+        Filled { handoff, meters, counters, wakes }
     }
 
     fn batch(bytes: usize) -> Batch {
-        let held = Budget::new(usize::MAX, Counter::default()).share();
+        let held = Budget::new(usize::MAX, Counter::default(), Memory::unlimited()).share();
         let (signal, events, native) = (Signal::Logs, vec![0; bytes], None);
         let route = Route::default();
         Batch { signal, records: 1, items: 1, events, native, route, held }

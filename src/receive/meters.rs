@@ -49,9 +49,27 @@ const QUEUE_BYTES: CounterFamily = CounterFamily::gauge(
     &[],
 );
 
+const CHUNK_BYTES: CounterFamily = CounterFamily::gauge(
+    "chunk_bytes",
+    "Bytes of chunks that the host holds in memory for this input.",
+    &[],
+);
+const MEMORY_FULL: CounterFamily = CounterFamily::counter(
+    "memory_full_total",
+    "How often requests began to wait because as much as 'max_memory' waited for the outputs.",
+    &[],
+);
+
 /// Reasons for which items are refused after they were read.
-const ITEM_REASONS: [&str; 6] =
-    ["paused", "queue_timeout", "shutting_down", "client_gone", "malformed", "processors_failed"];
+const ITEM_REASONS: [&str; 7] = [
+    "paused",
+    "queue_timeout",
+    "memory_full",
+    "shutting_down",
+    "client_gone",
+    "malformed",
+    "processors_failed",
+];
 
 /// How a request came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +104,8 @@ pub(super) struct Meters {
     profiles: SignalMeters,
     refused_requests: Vec<(&'static str, Counter)>,
     pub(super) queue_bytes: Counter,
+    pub(super) chunk_bytes: Counter,
+    pub(super) memory_full: Counter,
 }
 
 impl Meters {
@@ -100,6 +120,8 @@ impl Meters {
                 .map(|reason| (*reason, counters.counter(REFUSED_REQUESTS, &[reason])))
                 .collect(),
             queue_bytes: counters.counter(QUEUE_BYTES, &[]),
+            chunk_bytes: counters.counter(CHUNK_BYTES, &[]),
+            memory_full: counters.counter(MEMORY_FULL, &[]),
         }
     }
 

@@ -16,6 +16,7 @@ mod handoff;
 mod http;
 mod limits;
 mod listener;
+mod memory;
 mod meters;
 mod pressure;
 mod refusal;
@@ -46,6 +47,7 @@ use budget::Budget;
 use connections::Connections;
 use handoff::Handoff;
 use listener::Listener;
+use memory::Memory;
 use meters::Meters;
 use pressure::Pressure;
 use security::Security;
@@ -80,6 +82,9 @@ pub struct Settings {
     pub max_request_size: usize,
     /// Bytes of requests that may be read or wait for the host at a time.
     pub max_queue_size: usize,
+    /// Bytes of requests and of the host's chunks that may wait in memory for the outputs, if there
+    /// is a limit.
+    pub max_memory: Option<usize>,
     /// Whether logs get group markers.
     pub log_groups: bool,
     /// The host's own forms to write instead of records.
@@ -122,11 +127,14 @@ impl Receiver {
         let addresses = announce(&listeners, settings, &log)?;
         let limits = Arc::new(settings.limits.clone());
         let meters = Meters::new(counters);
+        let memory = Arc::new(Memory::new(settings.max_memory, &meters, Arc::clone(&log)));
+        let queue_bytes = meters.queue_bytes.clone();
         let service = Arc::new(Service {
             security,
-            handoff: Handoff::new(waker),
+            handoff: Handoff::new(waker.clone(), Arc::clone(&memory)),
             pressure: Pressure::default(),
-            budget: Budget::new(settings.max_queue_size, meters.queue_bytes.clone()),
+            budget: Budget::new(settings.max_queue_size, queue_bytes, Arc::clone(&memory)),
+            memory: Arc::clone(&memory),
             meters,
             log,
             max_request_size: settings.max_request_size,
@@ -147,6 +155,8 @@ impl Receiver {
         };
         let (watched, stopped) = (Arc::clone(&service), stop.subscribe());
         accepting.spawn(async move { watched.security.watch(stopped).await });
+        let stopped = stop.subscribe();
+        accepting.spawn(async move { memory.watch(waker, stopped).await });
         for (_, listener) in listeners {
             accepting.spawn(listener::accept(listener, shared.clone()));
         }
@@ -163,6 +173,17 @@ impl Receiver {
     /// can be spared; asks for another wake if something is left.
     pub fn append(&self, sink: &mut dyn Sink) {
         self.service.handoff.append(sink, &self.service.meters);
+    }
+
+    /// Whether so much waits in memory that not even what our own filters made may be appended.
+    #[must_use]
+    pub fn is_overfull(&self) -> bool {
+        self.service.memory.is_overfull()
+    }
+
+    /// Says that [`Settings::max_memory`] does not hold, if the host bounds its chunks.
+    pub fn warn_if_bounded(&self, sink: &dyn Sink) {
+        self.service.memory.warn_if_bounded(sink);
     }
 
     /// Takes nothing in until [`Receiver::resume`]: senders are told to send again.

@@ -26,6 +26,8 @@ pub(super) enum Refusal {
     Paused,
     #[error("too much data waits for the pipeline; send the request again later")]
     QueueFull,
+    #[error("too much data waits in memory for the outputs; send the request again later")]
+    MemoryFull,
     #[error("the pipeline did not take the request in in time; send it again later")]
     QueueTimeout,
     #[error("the tenant sends more than its rate allows; send the request again in {seconds} s")]
@@ -72,11 +74,12 @@ pub(super) enum Refusal {
 }
 
 /// The label values of [`Refusal::reason`].
-pub(super) const REASONS: [&str; 15] = [
+pub(super) const REASONS: [&str; 16] = [
     "malformed",
     "too_large",
     "paused",
     "queue_full",
+    "memory_full",
     "queue_timeout",
     "rate_limited",
     "shutting_down",
@@ -98,6 +101,7 @@ impl Refusal {
             Self::TooLarge { .. } | Self::Headers(_) => "too_large",
             Self::Paused => "paused",
             Self::QueueFull => "queue_full",
+            Self::MemoryFull => "memory_full",
             Self::QueueTimeout => "queue_timeout",
             Self::RateLimited { .. } => "rate_limited",
             Self::ShuttingDown => "shutting_down",
@@ -123,7 +127,7 @@ impl Refusal {
 
     /// Whether it is because the pipeline does not keep up, so that how long it lasts counts.
     pub(super) const fn is_pressure(&self) -> bool {
-        matches!(self, Self::Paused | Self::QueueFull | Self::QueueTimeout)
+        matches!(self, Self::Paused | Self::QueueFull | Self::MemoryFull | Self::QueueTimeout)
     }
 
     /// How many seconds the sender is at least to wait before it sends the same request again.
@@ -131,6 +135,7 @@ impl Refusal {
         match self {
             Self::Paused
             | Self::QueueFull
+            | Self::MemoryFull
             | Self::QueueTimeout
             | Self::ShuttingDown
             | Self::Slow(_)
@@ -167,7 +172,9 @@ impl Refusal {
             Self::Unauthenticated(..) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Headers(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::QueueFull | Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::QueueFull | Self::MemoryFull | Self::RateLimited { .. } => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             Self::NotFound(_) | Self::NoSuchMethod(_) | Self::Profiles => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::ContentType(_) | Self::JsonProfiles | Self::Encoding(_) => {
@@ -186,6 +193,7 @@ impl Refusal {
             }
             Self::Paused
             | Self::QueueFull
+            | Self::MemoryFull
             | Self::QueueTimeout
             | Self::ShuttingDown
             | Self::Slow(_)

@@ -12,6 +12,7 @@ use super::encoding::Encoding;
 use super::format::Format;
 use super::handoff::{Batch, Handoff};
 use super::limits::Limits;
+use super::memory::Memory;
 use super::meters::Meters;
 use super::pressure::Pressure;
 use super::refusal::Refusal;
@@ -43,6 +44,7 @@ pub(super) struct Service {
     pub(super) handoff: Handoff,
     pub(super) pressure: Pressure,
     pub(super) budget: Arc<Budget>,
+    pub(super) memory: Arc<Memory>,
     pub(super) meters: Meters,
     pub(super) log: Arc<Log>,
     pub(super) max_request_size: usize,
@@ -73,7 +75,7 @@ impl Service {
     /// Whether there is any use in reading a request.
     pub(super) fn admit(&self) -> Result<(), Refusal> {
         self.handoff.check()?;
-        if self.budget.is_full() { Err(Refusal::QueueFull) } else { Ok(()) }
+        self.budget.check()
     }
 
     /// How many seconds the sender of a refused request is to wait before it sends it again.

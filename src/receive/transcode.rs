@@ -266,7 +266,8 @@ mod tests {
 
     fn run(transcoder: &Transcoder, request: &[u8]) -> Result<(Transcoded, usize), Refusal> {
         let gauge = Counter::default();
-        let budget = Budget::new(1 << 30, gauge.clone());
+        let budget =
+            Budget::new(1 << 30, gauge.clone(), crate::receive::memory::Memory::unlimited());
         let mut held = budget.share();
         let (transcoded, events) = transcoder.run(Signal::Traces, request, &mut held)?;
         assert_eq!(usize::try_from(gauge.value()).unwrap(), events.capacity());

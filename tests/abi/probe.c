@@ -107,6 +107,15 @@ int main(void)
     FIELD("input.tls_crt_file", flb_input_instance, tls_crt_file);
     FIELD("input.tls_key_file", flb_input_instance, tls_key_file);
     FIELD("input.tls_key_passwd", flb_input_instance, tls_key_passwd);
+    FIELD("input.storage_type", flb_input_instance, storage_type);
+    FIELD("input.mem_chunks_size", flb_input_instance, mem_chunks_size);
+    FIELD("input.mem_buf_limit", flb_input_instance, mem_buf_limit);
+    FIELD("input.tls_vhost", flb_input_instance, tls_vhost);
+    FIELD("input.tls_ca_path", flb_input_instance, tls_ca_path);
+    FIELD("input.net_properties", flb_input_instance, net_properties);
+#if AT_LEAST(5, 0, 0)
+    FIELD("input.oauth2_jwt_properties", flb_input_instance, oauth2_jwt_properties);
+#endif
 #if AT_LEAST(4, 0, 0)
     FIELD("input.tls_min_version", flb_input_instance, tls_min_version);
     FIELD("input.tls_max_version", flb_input_instance, tls_max_version);

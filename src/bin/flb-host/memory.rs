@@ -19,6 +19,7 @@ pub(crate) trait Plain: Copy + Default {}
 impl Plain for i32 {}
 impl Plain for u16 {}
 impl Plain for u64 {}
+impl Plain for usize {}
 impl Plain for f64 {}
 impl Plain for Addr {}
 

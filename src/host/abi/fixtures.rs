@@ -56,7 +56,19 @@ fn rows_are_what_real_headers_say() {
         let versions = ["tls_min_version", "tls_max_version", "tls_ciphers"];
         let computed = versions.into_iter().zip(row.input_tls_versions().into_iter().flatten());
         let client = row.input_tls_verify_client().map(|offset| ("tls_verify_client", offset));
-        for (name, offset) in computed.chain(client) {
+        let memory = row.input_memory();
+        let [vhost, ca_path] = row.input_tls_paths();
+        let always = [
+            ("storage_type", memory.storage_type),
+            ("mem_chunks_size", memory.chunks),
+            ("mem_buf_limit", memory.limit),
+            ("tls_vhost", vhost),
+            ("tls_ca_path", ca_path),
+            ("net_properties", row.input_net_properties()),
+        ];
+        let oauth2 = row.input_oauth2_properties();
+        let oauth2 = oauth2.map(|offset| ("oauth2_jwt_properties", offset));
+        for (name, offset) in computed.chain(client).chain(always).chain(oauth2) {
             expected.insert(format!("input.{name}"), offset);
         }
         if found["coro.size"] == 24 {

@@ -110,6 +110,49 @@ impl HostAbi {
         let last = self.input.tls_key_passwd;
         if self.first.major >= 4 { Some([last + 8, last + 16, last + 24]) } else { None }
     }
+
+    /// Where an input has `tls_vhost` and `tls_ca_path`: pointers right before `tls_ca_file`.
+    #[must_use]
+    pub const fn input_tls_paths(&self) -> [usize; 2] {
+        let next = self.input.tls_ca_file;
+        [next - 16, next - 8]
+    }
+
+    /// Where an input has `storage_type`, `mem_chunks_size` and `mem_buf_limit`: each in eight
+    /// bytes, with `mp_total_buf_size` among them, right before `mem_buf_status`.
+    #[must_use]
+    pub const fn input_memory(&self) -> InputMemory {
+        let next = self.input.mem_buf_status;
+        InputMemory { storage_type: next - 32, chunks: next - 24, limit: next - 8 }
+    }
+
+    /// Where an input has the list `net_properties`: before the last fields of all.
+    #[must_use]
+    pub const fn input_net_properties(&self) -> usize {
+        let back = match (self.first.major, self.first.minor) {
+            (3, 0 | 1) => 16,
+            (3 | 4, _) => 24,
+            _ => 240,
+        };
+        self.input.config - back
+    }
+
+    /// Where an input has the list `oauth2_jwt_properties`, which releases from 5.0.0 on have.
+    #[must_use]
+    pub const fn input_oauth2_properties(&self) -> Option<usize> {
+        if self.first.major >= 5 { Some(self.input.config - 24) } else { None }
+    }
+}
+
+/// Where an input says what its chunks hold in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InputMemory {
+    /// Offset of `storage_type`.
+    pub storage_type: usize,
+    /// Offset of `mem_chunks_size`.
+    pub chunks: usize,
+    /// Offset of `mem_buf_limit`.
+    pub limit: usize,
 }
 
 /// Options that the host was built with and that move fields.

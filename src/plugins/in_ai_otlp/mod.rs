@@ -53,6 +53,14 @@ const OWN_OPTIONS: &[OptionSpec] = &[
         Some(DEFAULT_SIZE_TEXT),
         "How much may be read or wait for the pipeline before senders are told to wait.",
     ),
+    OptionSpec::new(
+        "max_memory",
+        OptionKind::Size,
+        Some(DEFAULT_SIZE_TEXT),
+        "How much may wait in memory for the outputs, in the host's chunks and in the queue, before \
+         senders are told to wait; 0 is no limit. Not in force beside 'mem_buf_limit' or a \
+         'storage.type' other than memory, by which the host bounds it.",
+    ),
     limits::QUEUE_TIMEOUT,
     limits::MAX_CONNECTIONS,
     limits::MAX_CONCURRENT_STREAMS,
@@ -116,6 +124,8 @@ pub struct AiOtlp {
     emitter: Emitter,
     /// What is to be said when all instances have started, if something is.
     warning: Option<NativeWarning>,
+    /// Whether it is to be said where the limit on memory does not hold.
+    check_memory: bool,
 }
 
 /// Says once that filters of ours do not see what is native.
@@ -161,7 +171,8 @@ impl Input for AiOtlp {
         let log = Arc::clone(&environment.log);
         let receiver = Receiver::open(&settings, waker, &environment.counters, log)?;
         let emitter = Emitter::new(&environment);
-        Ok(Self { receiver, emitter, warning })
+        let check_memory = options.get("max_memory").is_some();
+        Ok(Self { receiver, emitter, warning, check_memory })
     }
 
     fn on_wake(&mut self, sink: &mut dyn Sink) {
@@ -173,8 +184,11 @@ impl Input for AiOtlp {
         if let Some(warning) = self.warning.take() {
             warning.give();
         }
+        if std::mem::take(&mut self.check_memory) {
+            self.receiver.warn_if_bounded(sink);
+        }
         self.receiver.append(sink);
-        self.emitter.tick(sink);
+        self.emitter.tick(sink, self.receiver.is_overfull());
     }
 
     fn on_pause(&mut self, why: Pause, sink: &mut dyn Sink) {
@@ -205,6 +219,7 @@ fn settings(options: &dyn Options, environment: &Environment) -> Result<Settings
     let native = format(&mut parser, environment);
     let max_request_size = size(&mut parser, "max_request_size");
     let max_queue_size = size(&mut parser, "max_queue_size");
+    let max_memory = memory(&mut parser);
     let profiles = parser.choice("profiles", false, &[("refuse", false), ("accept", true)]);
     let tenancy = tags::tenancy(&mut parser);
     let security = security::settings(&mut parser);
@@ -221,6 +236,7 @@ fn settings(options: &dyn Options, environment: &Environment) -> Result<Settings
         limits,
         max_request_size,
         max_queue_size,
+        max_memory,
         log_groups: environment.log_groups,
         native,
         profiles,
@@ -252,6 +268,17 @@ fn size(parser: &mut Parser<'_>, option: &str) -> usize {
         parser.refuse(option, &size.to_string(), "allowed: at least 1k");
     }
     usize::try_from(size).unwrap_or(usize::MAX)
+}
+
+/// The limit on what waits in memory. A chunk of the host has up to two megabytes, and outputs need a
+/// few of them to be busy.
+fn memory(parser: &mut Parser<'_>) -> Option<usize> {
+    const LEAST: u64 = 8_000_000;
+    let size = parser.size("max_memory", DEFAULT_SIZE);
+    if (1..LEAST).contains(&size) {
+        parser.refuse("max_memory", &size.to_string(), "allowed: 0, or at least 8m");
+    }
+    Some(usize::try_from(size).unwrap_or(usize::MAX)).filter(|size| *size > 0)
 }
 
 crate::export_input!("in_ai_otlp", AiOtlp);

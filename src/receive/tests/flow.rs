@@ -8,7 +8,7 @@ use super::post::{Answer, PROTOBUF, export, receive, send};
 use super::samples;
 use crate::model::Signal;
 use crate::plugin::Waker;
-use crate::receive::{Receiver, Settings};
+use crate::receive::{Limits, Receiver, Settings};
 use crate::stats::{Counters, Log};
 
 fn export_traces(host: &Host, spans: usize) -> Answer {
@@ -83,6 +83,47 @@ fn a_full_queue_is_answered_429() {
     assert_eq!(export_traces(&host, 20).status, 200);
     assert_eq!(host.records(), 40);
     assert_eq!(host.count("refused_requests_total", &["queue_full"]), 1);
+    host.assert_sums();
+}
+
+/// Scenario: the outputs send nothing for a while.
+/// Guarantees: what waits in memory stays within the limit; requests wait, then their senders are
+/// told to come again, as are those that come when there is no room at all; it goes on as soon as
+/// something was sent, without anybody asking for it.
+#[test]
+fn what_waits_in_memory_stays_within_its_limit() {
+    let limits = Limits { queue_timeout: Duration::from_millis(300), ..Limits::default() };
+    let bytes = samples::traces(20, 10).len();
+    let limit = 100 * bytes;
+    let host = Host::with(&Settings { max_memory: Some(limit), limits, ..settings() });
+    let mut stored = 0;
+    let refused = loop {
+        let answer = export_traces(&host, 20);
+        if answer.status != 200 {
+            break answer;
+        }
+        stored += 20;
+        assert!(stored < 20_000, "there is no limit");
+    };
+    assert_eq!((refused.status, refused.header("retry-after")), (429, Some("1")));
+    assert_eq!(host.count("refused_requests_total", &["memory_full"]), 1);
+    assert_eq!(host.count("refused_items_total", &["traces", "memory_full"]), 20);
+    assert_eq!(host.count("memory_full_total", &[]), 1);
+    let held = usize::try_from(host.count("chunk_bytes", &[])).unwrap();
+    assert!((limit * 7 / 8..=limit).contains(&held), "{held} of {limit}");
+    let said: Vec<String> = host.log.take().into_iter().map(|line| line.text).collect();
+    assert_eq!(said.iter().filter(|text| text.contains("'max_memory'")).count(), 1, "{said:?}");
+    // Many at once find no room at all, but for one; nobody waits in vain for long.
+    let waiting: Vec<_> = (0..40).map(|_| start_traces(&host, 20)).collect();
+    let answers: Vec<u16> = waiting.into_iter().map(|stream| receive(stream).status).collect();
+    assert!(answers.iter().all(|status| *status == 429), "{answers:?}");
+    // Who waits when something is sent is stored.
+    let waiting = start_traces(&host, 20);
+    host.wait_until(|| host.count("queue_bytes", &[]) > 0);
+    host.sent(limit / 2);
+    assert_eq!(receive(waiting).status, 200);
+    assert_eq!(export_traces(&host, 20).status, 200);
+    assert_eq!(host.records(), stored + 40);
     host.assert_sums();
 }
 

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::codec::records::{EventKind, Events};
-use crate::plugin::{Refused, Sink, Waker};
+use crate::plugin::{Chunks, Refused, Sink, Waker};
 use crate::receive::{Limits, Receiver, SecuritySettings, Settings};
 use crate::stats::{Counters, Log};
 
@@ -20,6 +20,8 @@ enum Order {
     Refuse(bool),
     /// Take so many appends more, then refuse.
     Room(usize),
+    /// So many bytes of what was stored were sent.
+    Sent(usize),
     Pause,
     Resume,
     Close,
@@ -30,6 +32,8 @@ enum Order {
 struct Storage {
     refuse: bool,
     room: Option<usize>,
+    /// Bytes in chunks.
+    held: usize,
     stored: Vec<(usize, Vec<u8>)>,
     tags: Vec<String>,
 }
@@ -43,9 +47,14 @@ impl Sink for TestSink {
             return Err(Refused);
         }
         storage.room = storage.room.map(|room| room - 1);
+        storage.held += events.len();
         storage.tags.push(String::from_utf8(tag.to_vec()).unwrap());
         storage.stored.push((records, events.to_vec()));
         Ok(())
+    }
+
+    fn chunks(&self) -> Chunks {
+        Chunks { bytes: self.0.lock().unwrap().held, bounded: false }
     }
 
     fn flush_now(&mut self) {}
@@ -70,6 +79,7 @@ pub(crate) fn settings() -> Settings {
         limits: Limits::default(),
         max_request_size: 1 << 20,
         max_queue_size: 8 << 20,
+        max_memory: None,
         log_groups: true,
         native: None,
         profiles: false,
@@ -121,6 +131,11 @@ impl Host {
 
     pub(super) fn room(&self, appends: usize) {
         self.order(Order::Room(appends));
+    }
+
+    /// The outputs have sent so many bytes of what is in storage.
+    pub(super) fn sent(&self, bytes: usize) {
+        self.order(Order::Sent(bytes));
     }
 
     /// The tags of what is in storage, one for each append.
@@ -223,6 +238,10 @@ fn obey(receiver: &Receiver, mut sink: TestSink, inbox: &Inbox<(Order, Sender<()
             }
             Order::Refuse(refuse) => sink.0.lock().unwrap().refuse = refuse,
             Order::Room(room) => sink.0.lock().unwrap().room = Some(room),
+            Order::Sent(bytes) => {
+                let mut storage = sink.0.lock().unwrap();
+                storage.held = storage.held.saturating_sub(bytes);
+            }
             Order::Pause => receiver.pause(),
             Order::Resume => receiver.resume(),
             Order::Close => receiver.close(&mut sink),

@@ -82,7 +82,7 @@ impl Engine {
             report::line(report::DEBUG, &format!("[flb-host] no output takes the tag {tag}"));
             return;
         }
-        input.held.set(input.held.get() + arrived.bytes.len());
+        input.hold(input.held.get() + arrived.bytes.len());
         let mut chunks = input.chunks.borrow_mut();
         let open = chunks.iter_mut().find(|chunk| {
             chunk.kind == arrived.kind

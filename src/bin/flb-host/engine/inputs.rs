@@ -66,6 +66,12 @@ impl Input {
             forced: Cell::new(false),
         }
     }
+
+    /// Says how many bytes its chunks hold.
+    pub(super) fn hold(&self, bytes: usize) {
+        self.held.set(bytes);
+        self.instance.set_chunk_bytes(bytes);
+    }
 }
 
 const FORCED_PAUSE: Duration = Duration::from_millis(300);

@@ -307,7 +307,7 @@ impl Engine {
         drop(tasks.alive.remove(&id));
         drop(tasks);
         if let Some(known) = self.inputs.get(input) {
-            known.held.set(known.held.get().saturating_sub(bytes));
+            known.hold(known.held.get().saturating_sub(bytes));
         }
         self.relax(input);
     }

@@ -9,6 +9,8 @@ use crate::memory::{self, Addr, Block};
 use crate::plugin::{Kind, Plugin};
 
 const NAME_ROOM: usize = 31;
+/// The host's number for storage in memory, the only one here.
+const IN_MEMORY: i32 = 1;
 const ENTRY_LINK: usize = 16;
 
 /// The fields that all kinds of instances have.
@@ -124,6 +126,14 @@ impl Instance {
             let keys = ["tls.min_version", "tls.max_version", "tls.ciphers"];
             for (key, offset) in keys.into_iter().zip(offsets) {
                 self.block.put(offset, self.optional_text(value(key)));
+            }
+        }
+        let at = self.row.input_memory();
+        self.block.put(at.storage_type, IN_MEMORY);
+        self.block.put(at.limit, self.core.mem_buf_limit);
+        for list in [Some(self.row.input_net_properties()), self.row.input_oauth2_properties()] {
+            if let Some(list) = list {
+                memory::link(self.addr().plus(list), &[]);
             }
         }
         self.set_paused(false);

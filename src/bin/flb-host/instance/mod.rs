@@ -182,6 +182,11 @@ impl Instance {
         self.block.put(self.row.input.mem_buf_status, i32::from(!paused));
     }
 
+    /// Says how many bytes the chunks of an input hold.
+    pub(crate) fn set_chunk_bytes(&self, bytes: usize) {
+        self.block.put(self.row.input_memory().chunks, bytes);
+    }
+
     /// The worker threads of an output.
     pub(crate) fn workers(&self) -> usize {
         usize::try_from(self.block.get::<i32>(self.row.output.tp_workers)).unwrap_or(0)
