@@ -11,6 +11,7 @@ pub mod condition;
 pub mod digest;
 pub mod genai;
 pub mod model;
+pub mod private_key;
 pub mod routing;
 pub mod sampling;
 

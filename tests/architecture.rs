@@ -16,12 +16,16 @@ const EDGES: &[(&str, &[&str])] = &[
     ("routing", &["model", "clock"]),
     ("clock", &[]),
     ("digest", &[]),
+    ("private_key", &[]),
     ("stats", &[]),
     ("hub", &["model", "clock", "plugin", "stats"]),
     ("plugin", &["hub", "stats"]),
     ("config", &["plugin"]),
     ("runtime", &["clock", "stats"]),
-    ("receive", &["model", "codec", "config", "plugin", "runtime", "clock", "stats", "hub"]),
+    (
+        "receive",
+        &["model", "codec", "private_key", "config", "plugin", "runtime", "clock", "stats", "hub"],
+    ),
     (
         "export",
         &[
@@ -31,6 +35,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "condition",
             "sampling",
             "digest",
+            "private_key",
             "routing",
             "plugin",
             "runtime",
@@ -42,8 +47,17 @@ const EDGES: &[(&str, &[&str])] = &[
     ("host", &["plugin", "hub", "stats", "clock", "config"]),
 ];
 
-const PURE: &[&str] =
-    &["model", "codec", "digest", "condition", "sampling", "aggregation", "genai", "routing"];
+const PURE: &[&str] = &[
+    "model",
+    "codec",
+    "digest",
+    "private_key",
+    "condition",
+    "sampling",
+    "aggregation",
+    "genai",
+    "routing",
+];
 
 const MOST_LINES: usize = 600;
 

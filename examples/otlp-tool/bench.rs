@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crate::detectors;
 use crate::hosts::{self, Host, Running};
 use crate::load;
+use crate::memory;
 use crate::shapes::Shape;
 use crate::sink::{Keep, Sink};
 
@@ -196,6 +197,11 @@ pub async fn run(args: Args) {
     );
     for row in ROWS.iter().filter(|row| wanted(&args.only, row.name)) {
         println!("{}", measure(&args, &host, row).await);
+    }
+    if wanted(&args.only, "P20") {
+        for row in memory::rows(&args.plugins, &host, args.rounds, args.scale).await {
+            println!("{row}");
+        }
     }
     if wanted(&args.only, "P16") {
         println!("{}", detectors::row(args.rounds));
@@ -385,6 +391,17 @@ fn exact(side: Side) -> bool {
 fn tail(log: &str) -> String {
     let lines: Vec<&str> = log.lines().collect();
     lines[lines.len().saturating_sub(15)..].join("\n")
+}
+
+/// Fluent Bit's own plugins with nothing between them, over HTTP.
+pub fn stock_plain(port: u16, sink: u16) -> String {
+    let row = Row::new("", "", GENAI, BARE, Figure::Cpu, None);
+    stock(Side::Stock, &row, port, sink)
+}
+
+/// Ours with nothing between them, over HTTP.
+pub fn ours_plain(plugins: &Path, port: u16, sink: u16) -> String {
+    ours(plugins, Filters::None, HTTP, port, &[sink])
 }
 
 fn configuration(plugins: &Path, side: Side, row: &Row, port: u16, sinks: &[u16]) -> String {

@@ -21,6 +21,7 @@ mod detectors;
 mod flood;
 mod hosts;
 mod load;
+mod memory;
 mod replay;
 mod shapes;
 mod sink;

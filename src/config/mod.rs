@@ -75,6 +75,17 @@ impl<'a> Parser<'a> {
         options.all(option)
     }
 
+    /// The names of given options that start with `prefix`, each once.
+    #[must_use]
+    pub fn starting_with(&self, prefix: &str) -> Vec<String> {
+        let given = self.options.given().iter().map(|(name, _)| name);
+        let mut names: Vec<String> =
+            given.filter(|name| name.starts_with(prefix)).cloned().collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
     /// A value that the host keeps for itself (`listen`, `tag`, ...).
     #[must_use]
     pub fn host_value(&self, name: &str) -> Option<String> {

@@ -45,7 +45,15 @@ impl HostOptions {
     /// `instance` looks at a live instance of that kind, laid out as `abi` says.
     pub(super) unsafe fn read(kind: Kind, abi: &HostAbi, build: Build, instance: View) -> Self {
         // SAFETY: the caller vouches for the instance.
-        let given = unsafe { properties(abi, instance, kind.fields(abi).properties) };
+        let mut given = unsafe { properties(abi, instance, kind.fields(abi).properties) };
+        if kind == Kind::Input {
+            // What the host has lists of its own for.
+            let lists = [Some(abi.input_net_properties()), abi.input_oauth2_properties()];
+            for list in lists.into_iter().flatten() {
+                // SAFETY: the caller vouches for the instance.
+                given.extend(unsafe { properties(abi, instance, list) });
+            }
+        }
         let kept = match kind {
             // SAFETY: the caller vouches for the instance.
             Kind::Input => unsafe { kept_of_input(abi, instance) },
@@ -127,10 +135,20 @@ unsafe fn kept_of_input(abi: &HostAbi, instance: View) -> Vec<(&'static str, Str
     ];
     // SAFETY: all of them are strings of the host, or null.
     let mut kept = unsafe { texts(instance, &fields) };
+    let [vhost, ca_path] = abi.input_tls_paths();
+    // SAFETY: both are strings of the host, or null.
+    kept.extend(unsafe { texts(instance, &[("tls.vhost", vhost), ("tls.ca_path", ca_path)]) });
     // SAFETY: the caller vouches for the instance.
     kept.extend(unsafe { address(abi, instance, row.host) });
     kept.push(("tls", switch(instance.get(row.use_tls))));
     kept.push(("tls.verify", switch(instance.get(row.tls_verify))));
+    let (debug, hostname) = abi.input_tls_details();
+    if instance.get::<c_int>(debug) > 0 {
+        kept.push(("tls.debug", instance.get::<c_int>(debug).to_string()));
+    }
+    if hostname.is_some_and(|hostname| instance.get::<c_int>(hostname) > 0) {
+        kept.push(("tls.verify_hostname", "on".to_owned()));
+    }
     if let Some(client) = abi.input_tls_verify_client() {
         kept.push(("tls.verify_client_cert", switch(instance.get(client))));
     }

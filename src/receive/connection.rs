@@ -198,9 +198,12 @@ fn note(error: &(dyn std::error::Error + Send + Sync + 'static), shared: &Shared
     }
 }
 
-/// HTTP/1.1 and HTTP/2, whichever the client starts with.
+/// HTTP/1.1 and HTTP/2, whichever the client starts with, or HTTP/1.1 alone.
 fn builder(tasks: Tasks, limits: &Limits) -> auto::Builder<Tasks> {
     let mut builder = auto::Builder::new(tasks);
+    if !limits.http2 {
+        builder = builder.http1_only();
+    }
     let header_size = usize::try_from(limits.max_header_size).unwrap_or(usize::MAX);
     builder
         .http1()

@@ -165,6 +165,7 @@ impl Handoff {
     /// if something is left. Call it on the host's thread.
     pub(super) fn append(&self, sink: &mut dyn Sink, meters: &Meters) {
         self.append_up_to(SLICE_BYTES, sink, meters, |sink| self.memory.has_room(sink));
+        self.memory.hurry(sink);
     }
 
     /// Appends everything that waits, and takes nothing in from now on.
@@ -216,7 +217,9 @@ impl Handoff {
             }
             // The lock is not held while the host appends: the host may pause us from within.
             let Some(next) = self.state().waiting.pop_front() else { return };
-            appended = appended.saturating_add(next.batch.events.len());
+            let bytes = next.batch.events.len();
+            appended = appended.saturating_add(bytes);
+            self.memory.appended(bytes);
             if !append_one(next, sink, meters) {
                 self.refuse_all(&Refusal::Paused, meters);
                 return;

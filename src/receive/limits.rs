@@ -6,6 +6,8 @@ use std::time::Duration;
 /// they come to under attack is in `docs/EDGE.md`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
+    /// Whether HTTP/2 is spoken, which OTLP/gRPC needs.
+    pub http2: bool,
     /// Open connections at most. At the limit a new connection takes the place of the one that has
     /// been without a request for longest; if all have one, the new connection is closed.
     pub max_connections: Option<usize>,
@@ -35,6 +37,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            http2: true,
             max_connections: Some(1024),
             max_concurrent_streams: 256,
             max_header_size: 16 * 1024,

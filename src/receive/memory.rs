@@ -6,6 +6,10 @@
 //! when there is no room at all, is told to send again. Of the limit, an eighth is for the requests,
 //! so that there is always something to append when the host has room.
 //!
+//! The host brings chunks to the outputs once in its flush interval, a second by default, and would
+//! so send no more than the limit in that time. So it is asked to do it whenever a quarter of the
+//! limit was appended, or there is no room: what comes slower keeps the interval.
+//!
 //! It does not hold where the user has the host bound its chunks, by `mem_buf_limit` or by another
 //! `storage.type` than memory: then the host pauses the input, or writes to disk.
 
@@ -34,6 +38,8 @@ pub(super) struct Memory {
     /// Nothing is appended at the moment.
     full: AtomicBool,
     told: AtomicBool,
+    /// Bytes that were appended since the host was asked to bring chunks to the outputs.
+    fresh: AtomicUsize,
     look: Notify,
     gauge: Counter,
     times_full: Counter,
@@ -49,6 +55,7 @@ impl Memory {
             bounded: AtomicBool::new(false),
             full: AtomicBool::new(false),
             told: AtomicBool::new(false),
+            fresh: AtomicUsize::new(0),
             look: Notify::new(),
             gauge: meters.chunk_bytes.clone(),
             times_full: meters.memory_full.clone(),
@@ -94,6 +101,21 @@ impl Memory {
             self.full.store(false, Ordering::Relaxed);
         }
         !full
+    }
+
+    /// Notes that the host took `bytes`.
+    pub(super) fn appended(&self, bytes: usize) {
+        self.fresh.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Has the host bring its chunks to the outputs if it is time. Call it on the host's thread.
+    pub(super) fn hurry(&self, sink: &mut dyn Sink) {
+        let Some(limit) = self.limit() else { return };
+        let fresh = self.fresh.load(Ordering::Relaxed);
+        if fresh >= limit / 4 || (fresh > 0 && self.is_full()) {
+            self.fresh.store(0, Ordering::Relaxed);
+            sink.flush_now();
+        }
     }
 
     /// Whether not even what our own filters made may be appended. It has a quarter beyond the limit
@@ -151,7 +173,8 @@ mod tests {
     use crate::plugin::Refused;
     use crate::stats::Counters;
 
-    struct Holds(Chunks);
+    /// What it holds, and how often it was flushed.
+    struct Holds(Chunks, usize);
 
     impl Sink for Holds {
         fn append(&mut self, _: &[u8], _: usize, _: &[u8]) -> Result<(), Refused> {
@@ -162,11 +185,13 @@ mod tests {
             self.0
         }
 
-        fn flush_now(&mut self) {}
+        fn flush_now(&mut self) {
+            self.1 += 1;
+        }
     }
 
     fn holds(bytes: usize, bounded: bool) -> Holds {
-        Holds(Chunks { bytes, bounded })
+        Holds(Chunks { bytes, bounded }, 0)
     }
 
     fn memory(limit: Option<usize>) -> (Memory, Counters, Arc<Log>) {
@@ -212,6 +237,29 @@ mod tests {
         assert!(log.take()[0].text.contains("no effect"));
         memory.warn_if_bounded(&holds(0, false));
         assert!(log.take().is_empty());
+    }
+
+    /// Guarantees: the host is asked to send after each quarter of the limit, and as soon as there is
+    /// no room; never without a limit.
+    #[test]
+    fn the_host_is_hurried_when_much_is_fresh() {
+        let (memory, ..) = memory(Some(800));
+        let mut sink = holds(0, false);
+        let mut flushes = |bytes: usize, held: usize, bounded: bool| {
+            sink.0 = Chunks { bytes: held, bounded };
+            memory.has_room(&sink);
+            memory.appended(bytes);
+            memory.hurry(&mut sink);
+            std::mem::take(&mut sink.1)
+        };
+        assert_eq!([flushes(199, 199, false), flushes(1, 200, false)], [0, 1]);
+        assert_eq!([flushes(100, 300, false), flushes(0, 700, false)], [0, 1]);
+        assert_eq!([flushes(0, 700, false), flushes(1, 701, false)], [0, 1]);
+        assert_eq!(flushes(5000, 5000, true), 0);
+        let unlimited = Memory::unlimited();
+        unlimited.appended(usize::MAX);
+        unlimited.hurry(&mut sink);
+        assert_eq!(sink.1, 0);
     }
 
     #[test]

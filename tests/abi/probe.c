@@ -110,6 +110,10 @@ int main(void)
     FIELD("input.storage_type", flb_input_instance, storage_type);
     FIELD("input.mem_chunks_size", flb_input_instance, mem_chunks_size);
     FIELD("input.mem_buf_limit", flb_input_instance, mem_buf_limit);
+    FIELD("input.tls_debug", flb_input_instance, tls_debug);
+#if AT_LEAST(3, 1, 0)
+    FIELD("input.tls_verify_hostname", flb_input_instance, tls_verify_hostname);
+#endif
     FIELD("input.tls_vhost", flb_input_instance, tls_vhost);
     FIELD("input.tls_ca_path", flb_input_instance, tls_ca_path);
     FIELD("input.net_properties", flb_input_instance, net_properties);

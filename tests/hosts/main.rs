@@ -39,6 +39,7 @@ mod faults;
 #[path = "../records/generate.rs"]
 mod generate;
 mod lifecycle;
+mod memory;
 mod meters;
 mod native;
 mod native_format;
@@ -47,6 +48,7 @@ mod pipeline;
 mod receiver;
 mod sdk;
 mod security;
+mod stock_options;
 mod support;
 mod tags;
 mod transports;

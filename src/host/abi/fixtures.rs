@@ -58,17 +58,20 @@ fn rows_are_what_real_headers_say() {
         let client = row.input_tls_verify_client().map(|offset| ("tls_verify_client", offset));
         let memory = row.input_memory();
         let [vhost, ca_path] = row.input_tls_paths();
+        let (debug, hostname) = row.input_tls_details();
+        let hostname = hostname.map(|offset| ("tls_verify_hostname", offset));
         let always = [
             ("storage_type", memory.storage_type),
             ("mem_chunks_size", memory.chunks),
             ("mem_buf_limit", memory.limit),
+            ("tls_debug", debug),
             ("tls_vhost", vhost),
             ("tls_ca_path", ca_path),
             ("net_properties", row.input_net_properties()),
         ];
         let oauth2 = row.input_oauth2_properties();
         let oauth2 = oauth2.map(|offset| ("oauth2_jwt_properties", offset));
-        for (name, offset) in computed.chain(client).chain(always).chain(oauth2) {
+        for (name, offset) in computed.chain(client).chain(always).chain(hostname).chain(oauth2) {
             expected.insert(format!("input.{name}"), offset);
         }
         if found["coro.size"] == 24 {

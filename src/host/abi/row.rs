@@ -118,6 +118,18 @@ impl HostAbi {
         [next - 16, next - 8]
     }
 
+    /// Where an input has `tls_debug` and, from 3.1.0 on, `tls_verify_hostname`: before `tls_vhost`,
+    /// behind padding where their number is odd.
+    #[must_use]
+    pub const fn input_tls_details(&self) -> (usize, Option<usize>) {
+        let [next, _] = self.input_tls_paths();
+        match (self.first.major, self.first.minor) {
+            (3, 0) => (next - 8, None),
+            (3 | 4, _) => (next - 4, Some(next - 8)),
+            _ => (next - 8, Some(next - 12)),
+        }
+    }
+
     /// Where an input has `storage_type`, `mem_chunks_size` and `mem_buf_limit`: each in eight
     /// bytes, with `mp_total_buf_size` among them, right before `mem_buf_status`.
     #[must_use]

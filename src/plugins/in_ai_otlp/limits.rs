@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::stock;
 use crate::config::{Parser, parse_duration};
 use crate::plugin::{OptionKind, OptionSpec};
 use crate::receive::{Limits, UnixSocket};
@@ -91,8 +92,10 @@ const LEAST: Duration = Duration::from_millis(10);
 
 pub(super) fn read(parser: &mut Parser<'_>) -> Limits {
     let standard = Limits::default();
+    let max_connections = stock::name(parser, "max_connections");
+    let idle_timeout = stock::name(parser, "idle_timeout");
     let max_connections = parser.parsed(
-        "max_connections",
+        max_connections,
         standard.max_connections,
         "allowed: a whole number from 0",
         |text| text.parse::<usize>().ok().map(|count| Some(count).filter(|count| *count > 0)),
@@ -104,12 +107,13 @@ pub(super) fn read(parser: &mut Parser<'_>) -> Limits {
         |text| text.parse().ok().filter(|count| (1..=1_000_000).contains(count)),
     );
     Limits {
+        http2: stock::http2(parser),
         max_connections,
         max_concurrent_streams,
         max_header_size: header_size(parser, standard.max_header_size),
         header_timeout: time(parser, "header_timeout", standard.header_timeout),
         read_timeout: time(parser, "read_timeout", standard.read_timeout),
-        idle_timeout: optional(parser, "idle_timeout", standard.idle_timeout),
+        idle_timeout: optional(parser, idle_timeout, standard.idle_timeout),
         keepalive_time: optional(parser, "keepalive_time", standard.keepalive_time),
         keepalive_timeout: time(parser, "keepalive_timeout", standard.keepalive_timeout),
         max_connection_age: optional(parser, "max_connection_age", standard.max_connection_age),

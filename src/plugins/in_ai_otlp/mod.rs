@@ -4,6 +4,7 @@
 
 mod limits;
 mod security;
+mod stock;
 mod tags;
 
 use std::sync::Arc;
@@ -90,10 +91,11 @@ const OWN_OPTIONS: &[OptionSpec] = &[
     tags::MAX_TENANTS,
 ];
 
-/// Ours and those of [`security`], as one table.
+/// Ours, those of [`security`] and the names of [`stock`], as one table.
 const OPTIONS: &[OptionSpec] = {
     const COUNT: usize = OWN_OPTIONS.len() + security::OPTIONS.len();
-    const ALL: [OptionSpec; COUNT] = joined(OWN_OPTIONS, &security::OPTIONS);
+    const OURS: [OptionSpec; COUNT] = joined(OWN_OPTIONS, &security::OPTIONS);
+    const ALL: [OptionSpec; COUNT + stock::OPTIONS.len()] = joined(&OURS, &stock::OPTIONS);
     &ALL
 };
 
@@ -212,17 +214,22 @@ impl Input for AiOtlp {
 
 fn settings(options: &dyn Options, environment: &Environment) -> Result<Settings, OpenError> {
     let mut parser = Parser::new(options);
-    let grpc_port = limits::port(&mut parser, "grpc_port", 4317);
-    let http_port = limits::port(&mut parser, "http_port", 4318);
-    let unix_socket = limits::unix_socket(&mut parser);
+    stock::check(&mut parser);
     let limits = limits::read(&mut parser);
+    let http2 = limits.http2;
+    let grpc_port = limits::port(&mut parser, "grpc_port", 4317).filter(|_| http2);
+    let http_port = match stock::port(&mut parser) {
+        Some(port) => Some(port),
+        None => limits::port(&mut parser, "http_port", 4318),
+    };
+    let unix_socket = limits::unix_socket(&mut parser);
     let native = format(&mut parser, environment);
     let max_request_size = size(&mut parser, "max_request_size");
     let max_queue_size = size(&mut parser, "max_queue_size");
     let max_memory = memory(&mut parser);
-    let profiles = parser.choice("profiles", false, &[("refuse", false), ("accept", true)]);
+    let profiles = stock::profiles(&mut parser);
     let tenancy = tags::tenancy(&mut parser);
-    let security = security::settings(&mut parser);
+    let security = security::settings(&mut parser, http2);
     let listen = parser
         .host_value("listen")
         .map(|listen| listen.trim().to_owned())
@@ -262,7 +269,8 @@ fn format(parser: &mut Parser<'_>, environment: &Environment) -> Option<Forms> {
 }
 
 /// A size of at least a kilobyte: with less, hardly any request would get through.
-fn size(parser: &mut Parser<'_>, option: &str) -> usize {
+fn size(parser: &mut Parser<'_>, option: &'static str) -> usize {
+    let option = stock::name(parser, option);
     let size = parser.size(option, DEFAULT_SIZE);
     if size < 1000 {
         parser.refuse(option, &size.to_string(), "allowed: at least 1k");

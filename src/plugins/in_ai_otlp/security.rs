@@ -8,6 +8,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::stock;
 use crate::config::{Parser, parse_bool};
 use crate::plugin::{OptionKind, OptionSpec};
 use crate::receive::{JwtSettings, KeySource, Secret, SecuritySettings, TlsSettings};
@@ -79,8 +80,8 @@ pub(super) const OPTIONS: [OptionSpec; 21] = [
         "jwt_jwks_url",
         OptionKind::Str,
         None,
-        "Where the key set is by which JSON Web Tokens are validated, http or https. (Fluent Bit \
-         5 keeps keys that start with 'oauth2' for itself, so that these options have other names.)",
+        "Where the key set is by which JSON Web Tokens are validated, http or https. (The \
+         names of Fluent Bit's own input, 'oauth2.*', are taken too.)",
     ),
     OptionSpec::new(
         "jwt_jwks_file",
@@ -159,8 +160,8 @@ pub(super) const OPTIONS: [OptionSpec; 21] = [
 ];
 
 /// Reads the options.
-pub(super) fn settings(parser: &mut Parser<'_>) -> SecuritySettings {
-    let tls = tls(parser);
+pub(super) fn settings(parser: &mut Parser<'_>, http2: bool) -> SecuritySettings {
+    let tls = tls(parser).map(|tls| TlsSettings { http2, ..tls });
     let bearer_tokens = bearer_tokens(parser);
     let bearer_token_file = path(parser, "bearer_token_file");
     let basic = basic(parser);
@@ -229,19 +230,28 @@ fn word(parser: &Parser<'_>, option: &str) -> Option<String> {
 }
 
 fn jwt(parser: &mut Parser<'_>) -> Option<JwtSettings> {
-    let refresh = parser.duration("jwt_jwks_refresh", JWKS_REFRESH);
+    let stock = stock::oauth2(parser);
+    let named = |parser: &Parser<'_>, own| {
+        if stock { stock::stock_name(parser, own) } else { own }
+    };
+    let refresh_by = named(parser, "jwt_jwks_refresh");
+    let refresh = parser.duration(refresh_by, JWKS_REFRESH);
     if refresh < JWKS_REFRESH_LEAST {
         let value = format!("{}s", refresh.as_secs());
-        parser.refuse("jwt_jwks_refresh", &value, "allowed: at least 10s");
+        parser.refuse(refresh_by, &value, "allowed: at least 10s");
     }
     let leeway = parser.duration("jwt_leeway", LEEWAY);
     if leeway > LEEWAY_MOST {
         let value = format!("{}s", leeway.as_secs());
         parser.refuse("jwt_leeway", &value, "allowed: at most 1h");
     }
-    let issuer = word(parser, "jwt_issuer");
-    let Some(keys) = key_source(parser, refresh) else {
-        for option in ["jwt_issuer", "jwt_audience", "jwt_clients", "jwt_tenant_claim"] {
+    let issuer_by = named(parser, "jwt_issuer");
+    let audience_by = named(parser, "jwt_audience");
+    let clients_by = named(parser, "jwt_clients");
+    let url_by = named(parser, "jwt_jwks_url");
+    let issuer = word(parser, issuer_by);
+    let Some(keys) = key_source(parser, url_by, refresh) else {
+        for option in [issuer_by, audience_by, clients_by, "jwt_tenant_claim"] {
             if parser.text(option).is_some() {
                 parser.problem(format!(
                     "option '{option}': is of use only beside 'jwt_jwks_url' or 'jwt_jwks_file'"
@@ -251,7 +261,7 @@ fn jwt(parser: &mut Parser<'_>) -> Option<JwtSettings> {
         return None;
     };
     if issuer.is_none() {
-        parser.problem("option 'jwt_issuer' is needed beside a key set");
+        parser.problem(format!("option '{issuer_by}' is needed beside a key set"));
     }
     let algorithms = match parser.list("jwt_algorithms") {
         none if parser.text("jwt_algorithms").is_none() => {
@@ -263,18 +273,22 @@ fn jwt(parser: &mut Parser<'_>) -> Option<JwtSettings> {
     Some(JwtSettings {
         keys,
         issuer: issuer?,
-        audiences: parser.list("jwt_audience"),
-        clients: parser.list("jwt_clients"),
+        audiences: parser.list(audience_by),
+        clients: parser.list(clients_by),
         algorithms,
         leeway,
         tenant_claim: word(parser, "jwt_tenant_claim"),
     })
 }
 
-fn key_source(parser: &mut Parser<'_>, refresh: Duration) -> Option<KeySource> {
+fn key_source(
+    parser: &mut Parser<'_>,
+    url_by: &'static str,
+    refresh: Duration,
+) -> Option<KeySource> {
     let file = path(parser, "jwt_jwks_file");
     let ca_file = path(parser, "jwt_jwks_ca_file");
-    let url = word(parser, "jwt_jwks_url");
+    let url = word(parser, url_by);
     if ca_file.is_some() && url.is_none() {
         parser.problem("option 'jwt_jwks_ca_file': is of use only beside 'jwt_jwks_url'");
     }
@@ -291,10 +305,10 @@ fn key_source(parser: &mut Parser<'_>, refresh: Duration) -> Option<KeySource> {
             });
             if !good {
                 // The value may hold a password.
-                parser.problem(
-                    "option 'jwt_jwks_url': the value is not allowed; allowed: a URL such as \
-                     https://issuer.example.com/keys",
-                );
+                parser.problem(format!(
+                    "option '{url_by}': the value is not allowed; allowed: a URL such as \
+                     https://issuer.example.com/keys"
+                ));
             }
             Some(KeySource::Url { url, ca_file, refresh })
         }
@@ -343,9 +357,11 @@ fn tls(parser: &mut Parser<'_>) -> Option<TlsSettings> {
     Some(TlsSettings {
         crt_file: crt_file?,
         key_file: key_file?,
+        key_passwd: host_or_own(parser, "tls.key_passwd").map(|password| Secret::new(&password)),
         ca_file: ca_file.map(PathBuf::from),
         require_client,
         versions,
+        http2: true,
         ciphers: ciphers.map(str::to_owned).collect(),
     })
 }

@@ -2,6 +2,7 @@
 
 use http::HeaderName;
 
+use super::stock;
 use crate::config::{Parser, parse_list, parse_size};
 use crate::plugin::{OptionKind, OptionSpec};
 use crate::receive::{LONGEST_TENANT, Rate, TagFrom, TagSettings, TenancySettings, is_tag};
@@ -114,12 +115,13 @@ pub(super) const MAX_TENANTS: OptionSpec = OptionSpec::new(
 /// Reads the options.
 pub(super) fn tenancy(parser: &mut Parser<'_>) -> TenancySettings {
     let own = parser.host_value("tag").filter(|tag| !tag.is_empty());
+    let [traces, metrics, logs, profiles] = stock::uri_tags(parser);
     let tags = TagSettings {
         signals: [
-            tag(parser, "tag_traces"),
-            tag(parser, "tag_metrics"),
-            tag(parser, "tag_logs"),
-            tag(parser, "tag_profiles"),
+            tag(parser, "tag_traces").or(traces),
+            tag(parser, "tag_metrics").or(metrics),
+            tag(parser, "tag_logs").or(logs),
+            tag(parser, "tag_profiles").or(profiles),
         ],
         from: parser.parsed(
             "tag_from",

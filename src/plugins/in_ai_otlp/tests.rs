@@ -9,11 +9,11 @@ use crate::plugin::{Environment, Input, OpenError, Options, Pause, Refused, Sink
 use crate::plugins::in_ai_emitter::AiEmitter;
 use crate::stats::{Counters, Log};
 
-struct Given {
-    options: Vec<(String, String)>,
-    listen: Option<String>,
-    /// What the host keeps of the keys of TLS.
-    tls: Vec<(&'static str, &'static str)>,
+pub(super) struct Given {
+    pub(super) options: Vec<(String, String)>,
+    pub(super) listen: Option<String>,
+    /// What else the host keeps.
+    pub(super) host: Vec<(&'static str, &'static str)>,
 }
 
 impl Options for Given {
@@ -22,8 +22,8 @@ impl Options for Given {
     }
 
     fn host_value(&self, name: &str) -> Option<String> {
-        let tls = self.tls.iter().find(|(key, _)| *key == name);
-        tls.map(|(_, value)| (*value).to_owned())
+        let kept = self.host.iter().find(|(key, _)| *key == name);
+        kept.map(|(_, value)| (*value).to_owned())
             .or_else(|| self.listen.clone().filter(|_| name == "listen"))
     }
 }
@@ -31,10 +31,10 @@ impl Options for Given {
 fn given(options: &[(&str, &str)]) -> Given {
     let text = |text: &&str| (*text).to_owned();
     let options = options.iter().map(|(key, value)| (text(key), text(value))).collect();
-    Given { options, listen: None, tls: Vec::new() }
+    Given { options, listen: None, host: Vec::new() }
 }
 
-fn environment() -> Environment {
+pub(super) fn environment() -> Environment {
     Environment {
         instance: "ai.0".to_owned(),
         hub: Arc::new(Hub::new(1)),
@@ -280,7 +280,7 @@ fn wrong_options_of_security_are_named_without_secrets() {
 #[test]
 fn keys_of_tls_come_from_the_host_or_the_options() {
     let mut options = given(&[("tls.min_version", "TLSv1.1"), ("tls.max_version", "1.3")]);
-    options.tls = vec![("tls", "on"), ("tls.verify_client_cert", "on")];
+    options.host = vec![("tls", "on"), ("tls.verify_client_cert", "on")];
     let error = open(&options, &environment()).unwrap_err().to_string();
     for words in [
         "'tls.min_version': 'TLSv1.1' is not allowed",
@@ -290,7 +290,7 @@ fn keys_of_tls_come_from_the_host_or_the_options() {
     ] {
         assert!(error.contains(words), "{error}");
     }
-    options.tls = vec![("tls", "on"), ("tls.crt_file", "/no"), ("tls.key_file", "/none")];
+    options.host = vec![("tls", "on"), ("tls.crt_file", "/no"), ("tls.key_file", "/none")];
     options.options.clear();
     let error = open(&options, &environment()).unwrap_err();
     assert!(error.0.iter().all(|problem| problem.contains("cannot be read")), "{error}");

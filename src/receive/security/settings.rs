@@ -33,12 +33,16 @@ pub struct TlsSettings {
     pub crt_file: PathBuf,
     /// Its key in PEM.
     pub key_file: PathBuf,
+    /// The key's password, if it is encrypted.
+    pub key_passwd: Option<Secret>,
     /// The certificates in PEM that clients' certificates are checked against.
     pub ca_file: Option<PathBuf>,
     /// Whether clients need a certificate.
     pub require_client: bool,
     /// Allowed versions, oldest and newest: 12 is TLS 1.2, 13 is TLS 1.3.
     pub versions: (u8, u8),
+    /// Whether HTTP/2 is offered beside HTTP/1.1.
+    pub http2: bool,
     /// Allowed cipher suites by their names in OpenSSL or by IANA; empty allows all.
     pub ciphers: Vec<String>,
 }

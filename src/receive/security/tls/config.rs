@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
@@ -12,7 +12,9 @@ use rustls::{
     RootCertStore, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion, version,
 };
 
+use crate::private_key::{self, PrivateKeyError};
 use crate::receive::security::files;
+use crate::receive::security::secret::Secret;
 use crate::receive::security::settings::TlsSettings;
 
 /// The names of the cipher suites of TLS 1.2 in OpenSSL; those of TLS 1.3 are IANA's.
@@ -35,7 +37,8 @@ pub(super) fn read(settings: &TlsSettings) -> Result<Arc<ServerConfig>, Vec<Stri
         |option: &str, words: String| problems.push(format!("option '{option}': {words}"));
     let provider = provider(settings).map_err(|words| note("tls.ciphers", words)).ok();
     let chain = certificates(&settings.crt_file).map_err(|words| note("tls.crt_file", words)).ok();
-    let key = key(&settings.key_file).map_err(|words| note("tls.key_file", words)).ok();
+    let password = settings.key_passwd.as_ref().map(Secret::reveal);
+    let key = key(&settings.key_file, password).map_err(|words| note("tls.key_file", words)).ok();
     let clients = match (&settings.ca_file, &provider) {
         (Some(path), Some(provider)) => verifier(path, settings.require_client, provider)
             .map_err(|words| note("tls.ca_file", words))
@@ -70,6 +73,7 @@ fn build(
         format!("option 'tls.crt_file': '{crt}' with the key '{key}': {error}")
     })?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols.retain(|protocol| settings.http2 || protocol != b"h2");
     Ok(Arc::new(config))
 }
 
@@ -128,17 +132,14 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     Ok(chain)
 }
 
-fn key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
+fn key(path: &Path, password: Option<&str>) -> Result<PrivateKeyDer<'static>, String> {
     let pem = files::read(path)?;
-    if memchr::memmem::find(&pem, b"ENCRYPTED").is_some() {
-        return Err(format!(
-            "'{}' is encrypted, which is not supported, with or without 'tls.key_passwd'; give a \
-             key that is not",
-            path.display()
-        ));
-    }
-    PrivateKeyDer::from_pem_slice(&pem)
-        .map_err(|_| format!("'{}' holds no private key in PEM", path.display()))
+    private_key::read(&pem, password).map_err(|error| match error {
+        PrivateKeyError::Encrypted => {
+            format!("'{}' {error}; give it by 'tls.key_passwd'", path.display())
+        }
+        _ => format!("'{}' {error}", path.display()),
+    })
 }
 
 /// Checks clients' certificates against those of a file.

@@ -10,7 +10,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair,
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use crate::receive::security::{SecuritySettings, TlsSettings};
+use crate::receive::security::{Secret, SecuritySettings, TlsSettings};
 use crate::receive::tests::host::{Host, settings};
 
 pub(in crate::receive::security) type Issuer = CertifiedIssuer<'static, KeyPair>;
@@ -47,9 +47,11 @@ pub(in crate::receive::security) fn tls(folder: &Path, ca: bool, required: bool)
     TlsSettings {
         crt_file: folder.join("crt.pem"),
         key_file: folder.join("key.pem"),
+        key_passwd: None,
         ca_file: ca.then(|| folder.join("ca.pem")),
         require_client: required,
         versions: (12, 13),
+        http2: true,
         ciphers: Vec::new(),
     }
 }
@@ -196,6 +198,28 @@ fn wrong_files_and_ciphers_are_told() {
     let key = folder.path().join("key.pem");
     std::fs::write(&key, leaf(&issuer, "x").key.serialize_pem()).unwrap();
     assert!(super::config::read(&settings).unwrap_err()[0].contains("with the key"));
-    std::fs::write(&key, "-----BEGIN ENCRYPTED PRIVATE KEY-----\n").unwrap();
-    assert!(super::config::read(&settings).unwrap_err()[0].contains("encrypted"));
+}
+
+/// Guarantees: an encrypted key is taken with its password, and what is missing or wrong is told
+/// without the password.
+#[test]
+fn an_encrypted_key_needs_its_password() {
+    const PLAIN: &str = include_str!("../../../../tests/data/keys/plain.pem");
+    const ENCRYPTED: &str = include_str!("../../../../tests/data/keys/aes.pem");
+    let folder = tempfile::tempdir().unwrap();
+    let own = KeyPair::from_pem(PLAIN).unwrap();
+    let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let certificate = params.self_signed(&own).unwrap();
+    let mut settings = tls(folder.path(), false, false);
+    std::fs::write(&settings.crt_file, certificate.pem()).unwrap();
+    std::fs::write(&settings.key_file, ENCRYPTED).unwrap();
+    let problem = super::config::read(&settings).unwrap_err().remove(0);
+    assert!(problem.contains("is encrypted") && problem.contains("'tls.key_passwd'"), "{problem}");
+    settings.key_passwd = Some(Secret::new("wrong"));
+    let problem = super::config::read(&settings).unwrap_err().remove(0);
+    assert!(problem.contains("not the right one") && !problem.contains("wrong"), "{problem}");
+    settings.key_passwd = Some(Secret::new("secret"));
+    super::config::read(&settings).unwrap();
+    std::fs::write(&settings.key_file, PLAIN).unwrap();
+    super::config::read(&settings).unwrap();
 }
