@@ -15,6 +15,9 @@ const BOUND: f64 = 128.0;
 const LEAST: f64 = 0.9;
 const SPANS: u64 = 300_000;
 
+/// Makes a configuration of the input's port and the endpoint's.
+type Configuration<'a> = &'a dyn Fn(u16, u16) -> String;
+
 /// What one run showed.
 #[derive(Debug, Clone, Copy)]
 struct Burst {
@@ -30,7 +33,7 @@ pub async fn rows(plugins: &Path, host: &Host, rounds: usize, scale: f64) -> Vec
     let (mut stock, mut ours, mut without) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
         let own = |port, sink| bench::ours_plain(plugins, port, sink);
-        let sides: [(&mut Vec<Burst>, &dyn Fn(u16, u16) -> String); 3] = [
+        let sides: [(&mut Vec<Burst>, Configuration<'_>); 3] = [
             (&mut stock, &bench::stock_plain),
             (&mut ours, &own),
             (&mut without, &|port, sink| {
@@ -91,11 +94,7 @@ fn middle(side: &[Burst], of: impl Fn(&Burst) -> f64) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-async fn burst(
-    host: &Host,
-    configuration: &dyn Fn(u16, u16) -> String,
-    scale: f64,
-) -> Result<Burst, String> {
+async fn burst(host: &Host, configuration: Configuration<'_>, scale: f64) -> Result<Burst, String> {
     let sink = Sink::start(0, Keep::Numbers).await;
     let port = free_port();
     let running = Running::start(host, &configuration(port, sink.port), port);

@@ -131,10 +131,9 @@ impl Instance {
         let at = self.row.input_memory();
         self.block.put(at.storage_type, IN_MEMORY);
         self.block.put(at.limit, self.core.mem_buf_limit);
-        for list in [Some(self.row.input_net_properties()), self.row.input_oauth2_properties()] {
-            if let Some(list) = list {
-                memory::link(self.addr().plus(list), &[]);
-            }
+        let lists = [Some(self.row.input_net_properties()), self.row.input_oauth2_properties()];
+        for list in lists.into_iter().flatten() {
+            memory::link(self.addr().plus(list), &[]);
         }
         self.set_paused(false);
     }
