@@ -1,6 +1,5 @@
 //! Finding and running hosts: real Fluent Bits, or the bundled one.
 
-use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -192,13 +191,17 @@ impl Drop for Running {
     }
 }
 
-/// A plain HTTP GET; the body.
+/// A plain HTTP GET; the body, or nothing where there is no answer within five seconds.
 pub fn http_get(port: u16, path: &str) -> String {
-    let mut text = String::new();
-    if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) {
-        let request = format!("GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n");
-        let _ = stream.write_all(request.as_bytes());
-        let _ = stream.read_to_string(&mut text);
-    }
-    text.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
+    let url = format!("http://127.0.0.1:{port}{path}");
+    // Callers may be on a runtime's thread already.
+    std::thread::spawn(move || get(&url)).join().ok().flatten().unwrap_or_default()
+}
+
+fn get(url: &str) -> Option<String> {
+    let _already = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+    let client =
+        reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().ok()?;
+    runtime.block_on(async { client.get(url).send().await.ok()?.text().await.ok() })
 }
