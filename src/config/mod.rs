@@ -68,6 +68,13 @@ impl<'a> Parser<'a> {
         options.get(option)
     }
 
+    /// Every option given, in order, as (name in lower case, value).
+    #[must_use]
+    pub fn given(&self) -> &'a [(String, String)] {
+        let options = self.options;
+        options.given()
+    }
+
     /// All texts of an option that may be repeated.
     #[must_use]
     pub fn texts(&self, option: &str) -> Vec<&'a str> {

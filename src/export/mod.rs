@@ -38,9 +38,9 @@ mod view;
 pub use attributes::{AttributeKey, AttributeRules};
 pub use exporter::Exporter;
 pub use settings::{
-    AwsSettings, Compression, Content, CredentialSettings, DeadLetter, EndpointSettings,
-    GroupSettings, HeaderFrom, KeptFor, Members, Mode, OAuth2Settings, OnError, Protocol, Settings,
-    Source, TlsSettings,
+    AddressFamily, AssertionSettings, AwsSettings, ClientAuthentication, Compression, Content,
+    CredentialSettings, DeadLetter, EndpointSettings, GroupSettings, HeaderFrom, Http2, KeptFor,
+    Members, Mode, NetSettings, OAuth2Settings, OnError, Protocol, Settings, Source, TlsSettings,
 };
 pub use tls::ClientProblem;
 

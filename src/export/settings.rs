@@ -1,10 +1,11 @@
 //! What is configured, typed.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Uri};
 
 use super::attributes::AttributeRules;
@@ -86,6 +87,70 @@ pub enum Protocol {
     Grpc,
 }
 
+/// Which version of HTTP an endpoint without gRPC is spoken to with; the words are those of Fluent
+/// Bit's own output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Http2 {
+    /// With TLS what the endpoint chooses (RFC 7301), without TLS HTTP/1.1.
+    Auto,
+    /// HTTP/1.1.
+    Off,
+    /// With TLS what the endpoint chooses, without TLS HTTP/2 with prior knowledge (RFC 9113,
+    /// section 3.3).
+    On,
+    /// HTTP/2 only.
+    Force,
+}
+
+/// The kind of addresses that are tried first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddressFamily {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+/// How connections are made and kept, in the words of Fluent Bit's `net.*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetSettings {
+    /// How long connecting may take; as long as a request unless given.
+    pub connect_timeout: Option<Duration>,
+    /// Whether connections are used again.
+    pub keepalive: bool,
+    /// How long a connection that nobody uses is kept.
+    pub keepalive_idle_timeout: Duration,
+    /// Whether TCP asks silent peers whether they are there.
+    pub tcp_keepalive: bool,
+    /// After this time of silence it asks.
+    pub tcp_keepalive_time: Duration,
+    /// After this time it asks again.
+    pub tcp_keepalive_interval: Duration,
+    /// So many unanswered questions end a connection.
+    pub tcp_keepalive_probes: u32,
+    /// The address of this machine that connections are made from.
+    pub source_address: Option<IpAddr>,
+    /// The kind of addresses that are tried first, where a name has both; as the name service
+    /// orders them unless given.
+    pub prefer: Option<AddressFamily>,
+}
+
+impl Default for NetSettings {
+    fn default() -> Self {
+        Self {
+            connect_timeout: None,
+            keepalive: true,
+            keepalive_idle_timeout: Duration::from_secs(90),
+            tcp_keepalive: true,
+            tcp_keepalive_time: Duration::from_secs(15),
+            tcp_keepalive_interval: Duration::from_secs(15),
+            tcp_keepalive_probes: 3,
+            source_address: None,
+            prefer: None,
+        }
+    }
+}
+
 /// How request bodies are compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
@@ -138,10 +203,18 @@ pub struct EndpointSettings {
     pub name: String,
     /// Where it is. For HTTP a path `/` stands for the default path of each signal.
     pub url: Uri,
+    /// The whole path of a signal's requests over HTTP, where it is not made from the URL.
+    pub paths: Vec<(Signal, PathAndQuery)>,
+    /// The same over gRPC, where it is not the method's own.
+    pub grpc_paths: Vec<(Signal, PathAndQuery)>,
     /// The address to use instead of looking the URL's host up.
     pub address: Option<SocketAddr>,
     /// The transport.
     pub protocol: Protocol,
+    /// Which version of HTTP; without meaning for gRPC.
+    pub http2: Http2,
+    /// How connections are made and kept.
+    pub net: NetSettings,
     /// Headers of every request; they may hold secrets.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Headers from the items.
@@ -152,6 +225,9 @@ pub struct EndpointSettings {
     pub dead_letter: Option<DeadLetter>,
     /// The HTTP proxy to go through; may hold a password.
     pub proxy: Option<String>,
+    /// Whether `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` of the environment say which
+    /// proxy to go through.
+    pub proxy_from_environment: bool,
     /// Compression of request bodies.
     pub compression: Compression,
     /// The limit for one request, from its start to the end of the answer.
@@ -244,12 +320,51 @@ pub struct OAuth2Settings {
     pub token_url: Uri,
     /// Who we are.
     pub client_id: String,
-    /// The proof.
+    /// The proof, unless that is an assertion.
     pub client_secret: String,
+    /// How the proof is given.
+    pub authentication: ClientAuthentication,
     /// What the token is to be good for.
     pub scopes: Vec<String>,
     /// Whom the token is for, where the service asks for that.
     pub audience: Option<String>,
+    /// What the token is to be used at (RFC 8707), where the service asks for that.
+    pub resource: Option<String>,
+    /// The name that we go by at the service; our own unless given.
+    pub user_agent: Option<HeaderValue>,
+    /// The limit for one request; the endpoint's unless given.
+    pub timeout: Option<Duration>,
+    /// The limit for connecting; the endpoint's unless given.
+    pub connect_timeout: Option<Duration>,
+    /// How long before its end a token is renewed; after four fifths of its life unless given.
+    pub refresh_skew: Option<Duration>,
+}
+
+/// How a client proves who it is; the words are those of Fluent Bit's own output.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum ClientAuthentication {
+    /// Id and secret in the header `authorization` (RFC 6749, section 2.3.1).
+    #[default]
+    Basic,
+    /// Id and secret in the body (the same section).
+    Post,
+    /// A signed assertion in the body (RFC 7523, section 2.2).
+    PrivateKeyJwt(AssertionSettings),
+}
+
+/// What a client assertion is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssertionSettings {
+    /// The private key, in PEM: RSA, or P-256 or P-384 in PKCS#8.
+    pub key_file: PathBuf,
+    /// Its certificate, in PEM or DER, whose thumbprint names the key.
+    pub certificate_file: Option<PathBuf>,
+    /// Whom it is for; the token endpoint unless given.
+    pub audience: Option<String>,
+    /// The header of the thumbprint: `kid`, `x5t`, `x5t#S256` or another.
+    pub header: String,
+    /// How long it is valid.
+    pub lifetime: Duration,
 }
 
 /// Where items go that an endpoint refuses for good.
@@ -290,13 +405,18 @@ impl EndpointSettings {
         Self {
             name: name.to_owned(),
             url,
+            paths: Vec::new(),
+            grpc_paths: Vec::new(),
             address: None,
             protocol: Protocol::HttpProtobuf,
+            http2: Http2::Auto,
+            net: NetSettings::default(),
             headers: Vec::new(),
             header_from: Vec::new(),
             credentials: CredentialSettings::default(),
             dead_letter: None,
             proxy: None,
+            proxy_from_environment: false,
             compression: Compression::None,
             timeout: Duration::from_secs(10),
             max_elapsed_time: None,
@@ -320,7 +440,23 @@ impl EndpointSettings {
     /// # Errors
     /// The parts do not make a URL.
     pub fn url_for(&self, signal: Signal) -> Result<Uri, http::Error> {
-        let path = match (self.protocol, self.url.path_and_query()) {
+        let own = match self.protocol {
+            Protocol::Grpc => &self.grpc_paths,
+            Protocol::HttpProtobuf | Protocol::HttpJson => &self.paths,
+        };
+        let own = own.iter().find(|(known, _)| *known == signal).map(|(_, path)| path.to_string());
+        let path = own.unwrap_or_else(|| self.usual_path(signal));
+        let scheme = self.url.scheme_str().unwrap_or("http");
+        let authority = match (&self.tls.server_name, self.url.port_u16()) {
+            (Some(name), Some(port)) => format!("{name}:{port}"),
+            (Some(name), None) => name.clone(),
+            (None, _) => self.url.authority().map(ToString::to_string).unwrap_or_default(),
+        };
+        Uri::builder().scheme(scheme).authority(authority).path_and_query(path).build()
+    }
+
+    fn usual_path(&self, signal: Signal) -> String {
+        match (self.protocol, self.url.path_and_query()) {
             (Protocol::Grpc, _) => signal.grpc_path().to_owned(),
             (Protocol::HttpProtobuf | Protocol::HttpJson, Some(given))
                 if given.path().len() > 1 =>
@@ -330,14 +466,7 @@ impl EndpointSettings {
             (Protocol::HttpProtobuf | Protocol::HttpJson, given) => {
                 with_query(signal.http_path().to_owned(), given.and_then(|given| given.query()))
             }
-        };
-        let scheme = self.url.scheme_str().unwrap_or("http");
-        let authority = match (&self.tls.server_name, self.url.port_u16()) {
-            (Some(name), Some(port)) => format!("{name}:{port}"),
-            (Some(name), None) => name.clone(),
-            (None, _) => self.url.authority().map(ToString::to_string).unwrap_or_default(),
-        };
-        Uri::builder().scheme(scheme).authority(authority).path_and_query(path).build()
+        }
     }
 
     /// Whether items are looked at one by one before they are sent.

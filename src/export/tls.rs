@@ -9,7 +9,7 @@ use std::time::Duration;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Certificate, ClientBuilder, Identity};
 
-use super::settings::{EndpointSettings, Protocol, TlsSettings};
+use super::settings::{AddressFamily, EndpointSettings, Http2, Protocol, TlsSettings};
 
 /// Why an endpoint's settings do not make a client.
 #[derive(Debug, thiserror::Error)]
@@ -29,13 +29,6 @@ impl ClientProblem {
 /// The name that we go by: `fluent-bit-ai/VERSION`.
 const USER_AGENT: &str = concat!("fluent-bit-ai/", env!("CARGO_PKG_VERSION"));
 
-/// How long a connection that nobody uses is kept.
-const IDLE: Duration = Duration::from_secs(90);
-
-/// TCP asks a silent peer whether it is there after this time, and as often again.
-const TCP_KEEPALIVE: Duration = Duration::from_secs(15);
-/// So many unanswered questions end a connection.
-const TCP_KEEPALIVE_RETRIES: u32 = 3;
 /// HTTP/2 asks after this time without a frame, at the earliest.
 const PING: Duration = Duration::from_secs(10);
 /// How long the answer to a ping may take: at least, and at most.
@@ -121,30 +114,53 @@ fn base(endpoint: &EndpointSettings) -> ClientBuilder {
     let mut builder = reqwest::Client::builder()
         .user_agent(USER_AGENT)
         .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
         .tcp_nodelay(true)
-        .pool_idle_timeout(IDLE)
-        .tcp_keepalive(TCP_KEEPALIVE)
-        .tcp_keepalive_interval(TCP_KEEPALIVE)
-        .tcp_keepalive_retries(TCP_KEEPALIVE_RETRIES)
         .http2_keep_alive_interval(ping_interval(endpoint.timeout))
         .http2_keep_alive_timeout(pong_timeout(endpoint.timeout))
         .http2_keep_alive_while_idle(false)
-        .connect_timeout(endpoint.timeout)
         .timeout(endpoint.timeout);
-    let named = endpoint.tls.server_name.as_deref();
-    builder = match (endpoint.address, named, endpoint.url.host()) {
-        (Some(address), name, Some(host)) => builder.resolve(name.unwrap_or(host), address),
-        // The name is what the certificate says; the connection goes to the URL's host.
-        (None, Some(name), Some(host)) => {
-            let instead = Instead { name: name.to_owned(), host: host.to_owned() };
-            builder.dns_resolver(Arc::new(instead))
-        }
-        _ => builder,
+    if !endpoint.proxy_from_environment {
+        builder = builder.no_proxy();
+    }
+    builder = connecting(builder, endpoint);
+    let secure = endpoint.url.scheme_str() == Some("https");
+    match (endpoint.protocol, endpoint.http2) {
+        (Protocol::Grpc, _) => builder.http2_prior_knowledge().http2_adaptive_window(true),
+        (_, Http2::Force) => builder.http2_prior_knowledge(),
+        (_, Http2::On) if !secure => builder.http2_prior_knowledge(),
+        (_, Http2::Off) => builder.http1_only(),
+        (_, Http2::Auto | Http2::On) => builder,
+    }
+}
+
+/// How connections are made and kept.
+fn connecting(mut builder: ClientBuilder, endpoint: &EndpointSettings) -> ClientBuilder {
+    let net = &endpoint.net;
+    let connect = net.connect_timeout.unwrap_or(endpoint.timeout).min(endpoint.timeout);
+    builder = builder
+        .connect_timeout(connect)
+        .pool_idle_timeout(net.keepalive_idle_timeout)
+        .local_address(net.source_address);
+    if !net.keepalive {
+        builder = builder.pool_max_idle_per_host(0);
+    }
+    builder = if net.tcp_keepalive {
+        builder
+            .tcp_keepalive(net.tcp_keepalive_time)
+            .tcp_keepalive_interval(net.tcp_keepalive_interval)
+            .tcp_keepalive_retries(net.tcp_keepalive_probes)
+    } else {
+        builder.tcp_keepalive(None)
     };
-    match endpoint.protocol {
-        Protocol::Grpc => builder.http2_prior_knowledge().http2_adaptive_window(true),
-        Protocol::HttpProtobuf | Protocol::HttpJson => builder,
+    let named = endpoint.tls.server_name.as_deref();
+    match (endpoint.address, named, endpoint.url.host()) {
+        (Some(address), name, Some(host)) => builder.resolve(name.unwrap_or(host), address),
+        (None, None, _) if net.prefer.is_none() => builder,
+        // The name is what the certificate says; the connection goes to the URL's host.
+        (_, name, host) => {
+            let instead = name.zip(host).map(|(name, host)| (name.to_owned(), host.to_owned()));
+            builder.dns_resolver(Arc::new(Lookup { instead, prefer: net.prefer }))
+        }
     }
 }
 
@@ -152,7 +168,9 @@ fn base(endpoint: &EndpointSettings) -> ClientBuilder {
 fn uses_tls(endpoint: &EndpointSettings) -> bool {
     let proxy = endpoint.proxy.as_ref().and_then(|proxy| proxy.parse::<http::Uri>().ok());
     let urls = [Some(&endpoint.url), proxy.as_ref()];
-    urls.into_iter().flatten().any(|url| url.scheme_str() == Some("https"))
+    // The environment's proxy is not known here.
+    endpoint.proxy_from_environment
+        || urls.into_iter().flatten().any(|url| url.scheme_str() == Some("https"))
 }
 
 /// The time without a frame after which HTTP/2 asks whether the other side is there, while it owes
@@ -168,20 +186,29 @@ fn pong_timeout(timeout: Duration) -> Duration {
     (timeout / 2).clamp(least, most)
 }
 
-/// Looks up a host instead of a name. Other names, as a proxy's, are looked up as they are.
-struct Instead {
-    name: String,
-    host: String,
+/// Looks up a host instead of a name, where that is said; other names, as a proxy's, are looked up as
+/// they are. Addresses of the preferred kind come first.
+struct Lookup {
+    /// A name, and the host instead of it.
+    instead: Option<(String, String)>,
+    prefer: Option<AddressFamily>,
 }
 
-impl Resolve for Instead {
+impl Resolve for Lookup {
     fn resolve(&self, name: Name) -> Resolving {
         let asked = name.as_str();
-        let is_ours = asked.eq_ignore_ascii_case(&self.name);
-        let host = if is_ours { self.host.trim_matches(['[', ']']) } else { asked }.to_owned();
+        let instead = self.instead.as_ref().filter(|(name, _)| asked.eq_ignore_ascii_case(name));
+        let host = instead.map_or(asked, |(_, host)| host.trim_matches(['[', ']'])).to_owned();
+        let prefer = self.prefer;
         Box::pin(async move {
-            let found = tokio::net::lookup_host((host, 0)).await?;
-            Ok(Box::new(found.collect::<Vec<_>>().into_iter()) as Addrs)
+            let mut found: Vec<_> = tokio::net::lookup_host((host, 0)).await?.collect();
+            // A stable order: within a kind it is the name service's.
+            found.sort_by_key(|address| match prefer {
+                Some(AddressFamily::V4) => !address.is_ipv4(),
+                Some(AddressFamily::V6) => !address.is_ipv6(),
+                None => false,
+            });
+            Ok(Box::new(found.into_iter()) as Addrs)
         })
     }
 }
@@ -213,7 +240,7 @@ fn identity(
     })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, String> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
     let shown = path.display();
     let wrong = |error| format!("'{shown}' cannot be read: {error}");
     let mut content = Vec::new();

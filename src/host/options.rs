@@ -46,13 +46,15 @@ impl HostOptions {
     pub(super) unsafe fn read(kind: Kind, abi: &HostAbi, build: Build, instance: View) -> Self {
         // SAFETY: the caller vouches for the instance.
         let mut given = unsafe { properties(abi, instance, kind.fields(abi).properties) };
-        if kind == Kind::Input {
-            // What the host has lists of its own for.
-            let lists = [Some(abi.input_net_properties()), abi.input_oauth2_properties()];
-            for list in lists.into_iter().flatten() {
-                // SAFETY: the caller vouches for the instance.
-                given.extend(unsafe { properties(abi, instance, list) });
-            }
+        // What the host has lists of its own for.
+        let lists = match kind {
+            Kind::Input => [Some(abi.input_net_properties()), abi.input_oauth2_properties()],
+            Kind::Output => [Some(abi.output_net_properties()), abi.output_oauth2_properties()],
+            Kind::Filter => [None, None],
+        };
+        for list in lists.into_iter().flatten() {
+            // SAFETY: the caller vouches for the instance.
+            given.extend(unsafe { properties(abi, instance, list) });
         }
         let kept = match kind {
             // SAFETY: the caller vouches for the instance.
@@ -176,7 +178,10 @@ unsafe fn kept_of_output(
     kept.push(("workers", instance.get::<c_int>(row.tp_workers).max(0).to_string()));
     kept.push(("tls", switch(instance.get(row.use_tls))));
     if build.tls {
+        let tls = abi.output_tls();
         let fields = [
+            ("tls.vhost", tls.vhost),
+            ("tls.ca_path", tls.ca_path),
             ("tls.ca_file", row.tls_ca_file),
             ("tls.crt_file", row.tls_crt_file),
             ("tls.key_file", row.tls_key_file),
@@ -184,7 +189,23 @@ unsafe fn kept_of_output(
         ];
         // SAFETY: all of them are strings of the host, or null.
         kept.extend(unsafe { texts(instance, &fields) });
+        let names = ["tls.min_version", "tls.max_version", "tls.ciphers"];
+        for field in names.into_iter().zip(tls.versions.into_iter().flatten()) {
+            // SAFETY: all of them are strings of the host, or null.
+            kept.extend(unsafe { texts(instance, &[field]) });
+        }
         kept.push(("tls.verify", switch(instance.get(row.tls_verify))));
+        kept.push(("tls.debug", instance.get::<c_int>(tls.debug).to_string()));
+        if let Some(offset) = tls.verify_hostname {
+            kept.push(("tls.verify_hostname", switch(instance.get(offset))));
+        }
+        if let Some([verify, hostname, path, file]) = tls.proxy {
+            kept.push(("tls.proxy.verify", switch(instance.get(verify))));
+            kept.push(("tls.proxy.verify_hostname", switch(instance.get(hostname))));
+            let fields = [("tls.proxy.ca_path", path), ("tls.proxy.ca_file", file)];
+            // SAFETY: both are strings of the host, or null.
+            kept.extend(unsafe { texts(instance, &fields) });
+        }
     }
     kept
 }

@@ -38,6 +38,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::codec::native::write::Forms;
+use crate::model::Signal;
 pub use security::{JwtSettings, KeySource, Secret, SecuritySettings, TlsSettings};
 
 use crate::plugin::{OpenError, Sink, Waker};
@@ -64,6 +65,32 @@ const STOP_ACCEPTING: Duration = Duration::from_secs(1);
 /// How long the last answers may take on their way.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
+/// Which signals become the host's own structures, and in which form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NativeSettings {
+    /// What the running release reads.
+    pub forms: Forms,
+    /// Whether traces do.
+    pub traces: bool,
+    /// Whether metrics do.
+    pub metrics: bool,
+    /// Whether logs do.
+    pub logs: bool,
+}
+
+impl NativeSettings {
+    /// Whether a signal does; profiles have no such structure.
+    #[must_use]
+    pub const fn has(&self, signal: Signal) -> bool {
+        match signal {
+            Signal::Traces => self.traces,
+            Signal::Metrics => self.metrics,
+            Signal::Logs => self.logs,
+            Signal::Profiles => false,
+        }
+    }
+}
+
 /// What a receiver needs to know.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -88,7 +115,7 @@ pub struct Settings {
     /// Whether logs get group markers.
     pub log_groups: bool,
     /// The host's own forms to write instead of records.
-    pub native: Option<Forms>,
+    pub native: Option<NativeSettings>,
     /// Whether profiles are taken in.
     pub profiles: bool,
     /// Tags and tenants.

@@ -2,10 +2,11 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::NativeSettings;
 use super::budget::Held;
 use super::refusal::Refusal;
 use crate::clock;
-use crate::codec::native::write::{Forms, Loss, Written, metrics_to_cmetrics, traces_to_ctraces};
+use crate::codec::native::write::{Loss, Written, metrics_to_cmetrics, traces_to_ctraces};
 use crate::codec::records::{
     DecodeError, LogOptions, Transcoded, logs_to_groups, logs_to_records, metrics_to_records,
     profiles_to_records, traces_to_records,
@@ -44,7 +45,7 @@ const LOSSES: CounterFamily = CounterFamily::counter(
 /// The host's own forms in place of records, and what items lose in them.
 #[derive(Debug)]
 struct Native {
-    forms: Forms,
+    settings: NativeSettings,
     losses: Vec<(Loss, Counter)>,
 }
 
@@ -56,9 +57,9 @@ impl Native {
         out: &mut Vec<u8>,
     ) -> Result<Transcoded, DecodeError> {
         let Written { transcoded, losses } = if signal == Signal::Metrics {
-            metrics_to_cmetrics(request, out, self.forms)?
+            metrics_to_cmetrics(request, out, self.settings.forms)?
         } else {
-            traces_to_ctraces(request, out, self.forms)?
+            traces_to_ctraces(request, out, self.settings.forms)?
         };
         for (loss, counter) in &self.losses {
             counter.add_items(losses.of(*loss));
@@ -75,17 +76,21 @@ impl Transcoder {
 
     /// The same that writes the host's own forms, if there are any. Where logs have no groups
     /// they stay records, because only records have their resource and scope with them then.
-    pub(super) fn native(mut self, forms: Option<Forms>, counters: &Counters) -> Self {
-        self.native = forms.map(|forms| {
+    pub(super) fn native(mut self, settings: Option<NativeSettings>, counters: &Counters) -> Self {
+        self.native = settings.map(|settings| {
             let counter = |loss: Loss| (loss, counters.counter(LOSSES, &[loss.name()]));
-            Native { forms, losses: Loss::ALL.map(counter).into() }
+            Native { settings, losses: Loss::ALL.map(counter).into() }
         });
         self
     }
 
+    fn native_of(&self, signal: Signal) -> Option<&Native> {
+        self.native.as_ref().filter(|native| native.settings.has(signal))
+    }
+
     /// What the output is for a signal, if it is not log events.
     pub(super) fn kind(&self, signal: Signal) -> Option<NativeKind> {
-        self.native.as_ref()?;
+        self.native_of(signal)?;
         match signal {
             Signal::Traces => Some(NativeKind::Traces),
             Signal::Metrics => Some(NativeKind::Metrics),
@@ -147,7 +152,7 @@ impl Transcoder {
         events: &mut Vec<u8>,
     ) -> Result<Transcoded, Refusal> {
         let now_unix_nanos = clock::unix_nanos();
-        let native = self.native.as_ref();
+        let native = self.native_of(signal);
         let transcoded = match signal {
             Signal::Traces | Signal::Metrics if native.is_some() => native
                 .map_or(Ok(Transcoded::default()), |native| {
@@ -260,6 +265,7 @@ fn each_message<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::native::write::Forms;
     use crate::receive::budget::Budget;
     use crate::receive::tests::samples;
     use crate::stats::Counter;
@@ -310,5 +316,26 @@ mod tests {
     fn group_ids_are_not_used_twice() {
         let first = reserve_groups(1000);
         assert!(reserve_groups(0).wrapping_sub(first) >= 500);
+    }
+
+    #[test]
+    fn each_signal_is_written_in_its_own_form() {
+        let forms = Forms::of_release("5.1.1");
+        let only = NativeSettings { forms, traces: false, metrics: true, logs: false };
+        let transcoder = Transcoder::new(true, 1 << 20).native(Some(only), &Counters::default());
+        let records = Transcoder::new(true, 1 << 20);
+        assert_eq!(transcoder.kind(Signal::Traces), None);
+        assert_eq!(transcoder.kind(Signal::Metrics), Some(NativeKind::Metrics));
+        // `resource_spans`, `resource_metrics` and `resource_logs` with an empty scope and item.
+        let request = [10, 4, 18, 2, 18, 0];
+        for (signal, same) in
+            [(Signal::Traces, true), (Signal::Metrics, false), (Signal::Logs, true)]
+        {
+            let of = |transcoder: &Transcoder| {
+                let mut events = Vec::new();
+                transcoder.append(signal, &request, &mut events).map(|_| events.len())
+            };
+            assert_eq!(of(&transcoder).ok() == of(&records).ok(), same, "{signal:?}");
+        }
     }
 }

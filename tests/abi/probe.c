@@ -169,6 +169,27 @@ int main(void)
     FIELD("output.tls_crt_file", flb_output_instance, tls_crt_file);
     FIELD("output.tls_key_file", flb_output_instance, tls_key_file);
     FIELD("output.tls_key_passwd", flb_output_instance, tls_key_passwd);
+    FIELD("output.tls_debug", flb_output_instance, tls_debug);
+    FIELD("output.tls_vhost", flb_output_instance, tls_vhost);
+    FIELD("output.tls_ca_path", flb_output_instance, tls_ca_path);
+    FIELD("output.net_properties", flb_output_instance, net_properties);
+#if AT_LEAST(3, 1, 0)
+    FIELD("output.tls_verify_hostname", flb_output_instance, tls_verify_hostname);
+#endif
+#if AT_LEAST(4, 0, 0)
+    FIELD("output.tls_min_version", flb_output_instance, tls_min_version);
+    FIELD("output.tls_max_version", flb_output_instance, tls_max_version);
+    FIELD("output.tls_ciphers", flb_output_instance, tls_ciphers);
+#endif
+#if AT_LEAST(5, 0, 0)
+    FIELD("output.oauth2_properties", flb_output_instance, oauth2_properties);
+#endif
+#if AT_LEAST(5, 1, 0)
+    FIELD("output.tls_proxy_verify", flb_output_instance, tls_proxy_verify);
+    FIELD("output.tls_proxy_verify_hostname", flb_output_instance, tls_proxy_verify_hostname);
+    FIELD("output.tls_proxy_ca_path", flb_output_instance, tls_proxy_ca_path);
+    FIELD("output.tls_proxy_ca_file", flb_output_instance, tls_proxy_ca_file);
+#endif
     FIELD("output.host", flb_output_instance, host);
     FIELD("output.properties", flb_output_instance, properties);
     FIELD("output.config_map", flb_output_instance, config_map);

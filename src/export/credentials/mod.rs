@@ -1,6 +1,7 @@
 //! Headers that are not the same for ever: from files that are read again, and tokens that are
 //! fetched.
 
+mod assertion;
 mod aws;
 mod file;
 mod oauth;

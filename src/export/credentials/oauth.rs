@@ -5,22 +5,27 @@ use std::time::Duration;
 
 use base64::Engine;
 use http::HeaderValue;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use reqwest::Url;
 use tokio::sync::Mutex;
 
 use super::super::client::causes;
 use super::super::connections::{Connections, Lent};
-use super::super::settings::{EndpointSettings, Protocol};
+use super::super::settings::{
+    ClientAuthentication, EndpointSettings, Http2, OAuth2Settings, Protocol,
+};
 use super::super::tls::ClientProblem;
-use super::secret;
+use super::{assertion, secret};
 use crate::clock::{self, Tick};
+use crate::runtime::heavy;
 use crate::stats::Log;
 
 /// The life of a token whose answer does not say.
 const UNSAID: Duration = Duration::from_secs(300);
 /// After a failure the next try waits for this long.
 const PAUSE: Duration = Duration::from_secs(1);
+/// RFC 7523, section 2.2.
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 /// The longest answer that is read.
 const MAX_ANSWER: usize = 256 * 1024;
 
@@ -36,8 +41,9 @@ struct State {
 pub(super) struct Tokens {
     connections: Connections,
     url: Url,
-    authorization: HeaderValue,
-    form: String,
+    given: OAuth2Settings,
+    /// Id and secret, where they go into a header.
+    authorization: Option<HeaderValue>,
     state: Mutex<State>,
 }
 
@@ -70,32 +76,81 @@ impl Tokens {
         let url = Url::parse(&given.token_url.to_string())
             .map_err(|error| problem("oauth2.token_url", &error.to_string()))?;
         // The same certificates and proxy as the endpoint's.
-        let settings = EndpointSettings {
+        let mut settings = EndpointSettings {
             url: given.token_url.clone(),
             address: None,
             protocol: Protocol::HttpProtobuf,
+            http2: Http2::Auto,
+            timeout: given.timeout.unwrap_or(endpoint.timeout),
             ..endpoint.clone()
         };
+        if given.connect_timeout.is_some() {
+            settings.net.connect_timeout = given.connect_timeout;
+        }
+        let mut authorization = None;
+        match &given.authentication {
+            ClientAuthentication::Basic => {
+                // RFC 6749, section 2.3.1: both are form-encoded first.
+                let pair =
+                    format!("{}:{}", encoded(&given.client_id), encoded(&given.client_secret));
+                let basic = base64::engine::general_purpose::STANDARD.encode(pair);
+                let value = secret(&format!("Basic {basic}"));
+                authorization = Some(value.ok_or_else(|| {
+                    problem("oauth2.client_secret", "it cannot be sent in a header")
+                })?);
+            }
+            ClientAuthentication::Post => {}
+            // Wrong files are told at the start.
+            ClientAuthentication::PrivateKeyJwt(jwt) => {
+                assertion::make(given, jwt, 0)
+                    .map_err(|(option, words)| problem(option, &words))?;
+            }
+        }
+        Ok(Some(Self {
+            connections: Connections::new(&settings, log)?,
+            url,
+            given: given.clone(),
+            authorization,
+            state: Mutex::new(State::default()),
+        }))
+    }
+
+    /// The body of a request for a token, by the sections that [`ClientAuthentication`] names.
+    fn form(&self) -> Result<String, String> {
+        let given = &self.given;
         let mut pairs = vec![("grant_type", "client_credentials")];
         let scopes = given.scopes.join(" ");
         if !scopes.is_empty() {
             pairs.push(("scope", &scopes));
         }
-        if let Some(audience) = &given.audience {
-            pairs.push(("audience", audience));
+        pairs.extend(given.audience.as_deref().map(|audience| ("audience", audience)));
+        pairs.extend(given.resource.as_deref().map(|resource| ("resource", resource)));
+        let made;
+        match &given.authentication {
+            ClientAuthentication::Basic => {}
+            ClientAuthentication::Post => {
+                pairs.push(("client_id", &given.client_id));
+                pairs.push(("client_secret", &given.client_secret));
+            }
+            ClientAuthentication::PrivateKeyJwt(jwt) => {
+                let now = clock::unix_nanos() / 1_000_000_000;
+                made = assertion::make(given, jwt, now)
+                    .map_err(|(option, words)| format!("no token: option '{option}': {words}"))?;
+                pairs.push(("client_id", &given.client_id));
+                pairs.push(("client_assertion_type", ASSERTION_TYPE));
+                pairs.push(("client_assertion", &made));
+            }
         }
-        // RFC 6749, section 2.3.1: both are form-encoded first.
-        let pair = format!("{}:{}", encoded(&given.client_id), encoded(&given.client_secret));
-        let basic = base64::engine::general_purpose::STANDARD.encode(pair);
-        let authorization = secret(&format!("Basic {basic}"))
-            .ok_or_else(|| problem("oauth2.client_secret", "it cannot be sent in a header"))?;
-        Ok(Some(Self {
-            connections: Connections::new(&settings, log)?,
-            url,
-            authorization,
-            form: form(&pairs),
-            state: Mutex::new(State::default()),
-        }))
+        Ok(form(&pairs))
+    }
+
+    /// How long after it was fetched a token is renewed that lives for `life`.
+    fn renewal(&self, life: Duration) -> Duration {
+        match self.given.refresh_skew {
+            // A token that is shorter than that is renewed as any other.
+            Some(skew) if skew < life => life.saturating_sub(skew),
+            _ => life.mul_f64(0.8),
+        }
     }
 
     /// The header of now. Others wait while one fetches.
@@ -112,7 +167,7 @@ impl Tokens {
             None => match self.fetch().await {
                 Ok((token, life)) => {
                     let now = clock::now();
-                    let renew = now.after(life.mul_f64(0.8));
+                    let renew = now.after(self.renewal(life));
                     *state = State {
                         token: Some((token.clone(), renew, now.after(life))),
                         failure: None,
@@ -136,11 +191,16 @@ impl Tokens {
 
     async fn fetch(&self) -> Result<(HeaderValue, Duration), String> {
         let Lent { http, generation } = self.connections.current();
-        let request = http
+        let mut request = http
             .post(self.url.clone())
-            .header(AUTHORIZATION, self.authorization.clone())
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(self.form.clone());
+            .body(heavy(usize::MAX, || self.form())?);
+        if let Some(authorization) = &self.authorization {
+            request = request.header(AUTHORIZATION, authorization.clone());
+        }
+        if let Some(name) = &self.given.user_agent {
+            request = request.header(USER_AGENT, name.clone());
+        }
         let failed = |error: reqwest::Error| {
             if error.is_timeout() {
                 self.connections.fell_silent(generation);

@@ -247,8 +247,7 @@ fn a_service_of_tokens_that_hangs_delays_others_once() {
         token_url: service.url(),
         client_id: "me".to_owned(),
         client_secret: "hush".to_owned(),
-        scopes: Vec::new(),
-        audience: None,
+        ..OAuth2Settings::default()
     });
     let bench = Bench::new(vec![endpoint("healthy", &healthy), main]);
     let start = now();

@@ -129,6 +129,7 @@ fn tokens_are_fetched_once_kept_and_renewed() {
         client_secret: "h:ush".to_owned(),
         scopes: vec!["a".to_owned(), "b".to_owned()],
         audience: Some("otel".to_owned()),
+        ..OAuth2Settings::default()
     });
     let bench = Bench::new(vec![main]);
     // No token: that is nothing for good.

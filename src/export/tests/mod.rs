@@ -22,6 +22,8 @@ mod receiver;
 mod renewed;
 mod selection;
 mod size;
+mod stock;
+mod tokens;
 mod transport;
 
 use std::sync::Arc;

@@ -43,6 +43,9 @@ pub(super) const CONNECTION: &str = "x-seen-connection";
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
     pub(super) path: String,
+    /// Over HTTP.
+    pub(super) query: Option<String>,
+    pub(super) version: http::Version,
     pub(super) headers: HeaderMap,
     /// The message in protobuf, decompressed.
     pub(super) body: Vec<u8>,
@@ -188,7 +191,9 @@ impl Handler {
         } else if parts.headers.get("content-encoding").is_some_and(|encoding| encoding == "zstd") {
             body = zstd::bulk::decompress(&body, 16 << 20).unwrap();
         }
-        let say = self.note(Seen { path, headers: parts.headers, body, wire }).await;
+        let query = parts.uri.query().map(str::to_owned);
+        let (version, headers) = (parts.version, parts.headers);
+        let say = self.note(Seen { path, query, version, headers, body, wire }).await;
         let (status, headers, body) = match say {
             Say::Partial(rejected, words) => (200, Vec::new(), partial(rejected, words)),
             Say::Http(status, headers, body) => (status, headers, body),
@@ -208,7 +213,9 @@ impl Handler {
     ) -> Result<(i64, &'static str), tonic::Status> {
         let headers = request.metadata().clone().into_headers();
         let body = request.into_inner().encode_to_vec();
-        match self.note(Seen { path: path.to_owned(), headers, body, wire: Vec::new() }).await {
+        let (path, version) = (path.to_owned(), http::Version::HTTP_2);
+        let seen = Seen { path, query: None, version, headers, body, wire: Vec::new() };
+        match self.note(seen).await {
             Say::Grpc(status) => Err(status),
             Say::Partial(rejected, words) => Ok((rejected, words)),
             Say::Accept | Say::Http(..) | Say::Hang | Say::Slow(_) => Ok((0, "")),

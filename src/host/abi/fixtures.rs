@@ -74,6 +74,7 @@ fn rows_are_what_real_headers_say() {
         for (name, offset) in computed.chain(client).chain(always).chain(hostname).chain(oauth2) {
             expected.insert(format!("input.{name}"), offset);
         }
+        expected.extend(computed_of_output(row));
         if found["coro.size"] == 24 {
             let coro = row.coro.without_valgrind();
             expected.insert("coro.size".to_owned(), coro.size);
@@ -85,6 +86,25 @@ fn rows_are_what_real_headers_say() {
         proven += 1;
     }
     assert!(proven >= 4, "fixtures are missing");
+}
+
+/// What a row works out of an output's fields instead of naming it.
+fn computed_of_output(row: &HostAbi) -> Vec<(String, usize)> {
+    let tls = row.output_tls();
+    let mut all = vec![
+        ("tls_debug", tls.debug),
+        ("tls_vhost", tls.vhost),
+        ("tls_ca_path", tls.ca_path),
+        ("net_properties", row.output_net_properties()),
+    ];
+    all.extend(tls.verify_hostname.map(|offset| ("tls_verify_hostname", offset)));
+    all.extend(row.output_oauth2_properties().map(|offset| ("oauth2_properties", offset)));
+    let versions = ["tls_min_version", "tls_max_version", "tls_ciphers"];
+    all.extend(versions.into_iter().zip(tls.versions.into_iter().flatten()));
+    let proxy =
+        ["tls_proxy_verify", "tls_proxy_verify_hostname", "tls_proxy_ca_path", "tls_proxy_ca_file"];
+    all.extend(proxy.into_iter().zip(tls.proxy.into_iter().flatten()));
+    all.into_iter().map(|(name, offset)| (format!("output.{name}"), offset)).collect()
 }
 
 /// Compares offsets of ours with offsets of a declaration.

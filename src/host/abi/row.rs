@@ -154,6 +154,48 @@ impl HostAbi {
     pub const fn input_oauth2_properties(&self) -> Option<usize> {
         if self.first.major >= 5 { Some(self.input.config - 24) } else { None }
     }
+
+    /// Where an output has what it keeps of `tls.*` beside files: around them, in this order.
+    #[must_use]
+    pub const fn output_tls(&self) -> OutputTls {
+        /// From `tls_verify` to `tls_ca_file` where nothing but `tls_debug` is an `int` between.
+        const WITHOUT_HOSTNAME: usize = 24;
+        let output = &self.output;
+        let (ca, last) = (output.tls_ca_file, output.tls_key_passwd);
+        let has_hostname = ca - output.tls_verify > WITHOUT_HOSTNAME;
+        OutputTls {
+            verify_hostname: if has_hostname { Some(output.tls_verify + 4) } else { None },
+            debug: output.tls_verify + if has_hostname { 8 } else { 4 },
+            vhost: ca - 16,
+            ca_path: ca - 8,
+            versions: if self.first.major >= 4 {
+                Some([last + 8, last + 16, last + 24])
+            } else {
+                None
+            },
+            proxy: match (self.first.major, self.first.minor) {
+                (..5, _) | (5, 0) => None,
+                _ => Some([last + 32, last + 36, last + 40, last + 48]),
+            },
+        }
+    }
+
+    /// Where an output has the list `net_properties`: behind the structure that they are read into.
+    #[must_use]
+    pub const fn output_net_properties(&self) -> usize {
+        let behind = match (self.first.major, self.first.minor, self.first.patch) {
+            (3, 0 | 1, _) => 112,
+            (3, ..) | (4, 0, 0..=3) => 128,
+            _ => 136,
+        };
+        self.output.properties + behind
+    }
+
+    /// Where an output has the list `oauth2_properties`, which releases from 5.0.0 on have.
+    #[must_use]
+    pub const fn output_oauth2_properties(&self) -> Option<usize> {
+        if self.first.major >= 5 { Some(self.output.properties + 192) } else { None }
+    }
 }
 
 /// Where an input says what its chunks hold in memory.
@@ -165,6 +207,25 @@ pub struct InputMemory {
     pub chunks: usize,
     /// Offset of `mem_buf_limit`.
     pub limit: usize,
+}
+
+/// Where an output has what the host keeps of `tls.*`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutputTls {
+    /// Offset of `tls_verify_hostname`, which releases from 3.1.0 on have.
+    pub verify_hostname: Option<usize>,
+    /// Offset of `tls_debug`.
+    pub debug: usize,
+    /// Offset of `tls_vhost`.
+    pub vhost: usize,
+    /// Offset of `tls_ca_path`.
+    pub ca_path: usize,
+    /// Offsets of `tls_min_version`, `tls_max_version` and `tls_ciphers`, which releases from 4.0.0
+    /// on have.
+    pub versions: Option<[usize; 3]>,
+    /// Offsets of `tls_proxy_verify`, `tls_proxy_verify_hostname`, `tls_proxy_ca_path` and
+    /// `tls_proxy_ca_file`, which releases from 5.1.0 on have.
+    pub proxy: Option<[usize; 4]>,
 }
 
 /// Options that the host was built with and that move fields.

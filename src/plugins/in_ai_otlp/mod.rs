@@ -17,7 +17,7 @@ use crate::plugin::{
     Environment, Input, OpenError, OptionKind, OptionSpec, Options, Pause, Sink, Spec, Waker,
 };
 use crate::plugins::emitter::{self, Emitter};
-use crate::receive::{Receiver, Settings};
+use crate::receive::{NativeSettings, Receiver, Settings};
 use crate::stats::Log;
 
 const MIB: u64 = 1024 * 1024;
@@ -42,6 +42,9 @@ const OWN_OPTIONS: &[OptionSpec] = &[
         "How telemetry enters the pipeline: 'records', as log records that filters see; or \
          'native', as Fluent Bit's own traces, metrics and log groups, which filters do not see.",
     ),
+    FORMAT_TRACES,
+    FORMAT_METRICS,
+    FORMAT_LOGS,
     OptionSpec::new(
         "max_request_size",
         OptionKind::Size,
@@ -90,6 +93,27 @@ const OWN_OPTIONS: &[OptionSpec] = &[
     tags::TENANT_RATES,
     tags::MAX_TENANTS,
 ];
+
+const FORMAT_TRACES: OptionSpec = OptionSpec::new(
+    "format_traces",
+    OptionKind::Str,
+    None,
+    "The same for traces: 'records' or 'native'; by default what 'format' says.",
+);
+const FORMAT_METRICS: OptionSpec = OptionSpec::new(
+    "format_metrics",
+    OptionKind::Str,
+    None,
+    "The same for metrics: 'records' or 'native'; by default what 'format' says.",
+);
+const FORMAT_LOGS: OptionSpec = OptionSpec::new(
+    "format_logs",
+    OptionKind::Str,
+    None,
+    "The same for logs: 'records' or 'native'; by default what 'format' says.",
+);
+/// The formats by signal: of traces, metrics and logs.
+const SIGNAL_FORMATS: [OptionSpec; 3] = [FORMAT_TRACES, FORMAT_METRICS, FORMAT_LOGS];
 
 /// Ours, those of [`security`] and the names of [`stock`], as one table.
 const OPTIONS: &[OptionSpec] = {
@@ -141,9 +165,10 @@ impl NativeWarning {
     fn give(self) {
         if self.hub.has_filters() {
             self.log.warn(
-                "option 'format': with 'native', the filters ai_context, ai_metrics and \
-                 ai_sampling do not see the traces and metrics that come in here, because the \
-                 host runs filters on logs only; use 'format: records' to have them filtered",
+                "option 'format': the filters ai_context, ai_metrics and ai_sampling do not see the \
+                 traces and metrics that come in here as 'native', because the host runs filters \
+                 on logs only; use 'format: records', or 'format_traces: records' where only \
+                 metrics are to be native, to have them filtered",
             );
         }
     }
@@ -166,7 +191,8 @@ impl Input for AiOtlp {
         waker: Waker,
     ) -> Result<Self, OpenError> {
         let settings = settings(options, &environment)?;
-        let warning = settings.native.map(|_| NativeWarning {
+        let unfiltered = settings.native.filter(|native| native.traces || native.metrics);
+        let warning = unfiltered.map(|_| NativeWarning {
             hub: Arc::clone(&environment.hub),
             log: Arc::clone(&environment.log),
         });
@@ -252,20 +278,26 @@ fn settings(options: &dyn Options, environment: &Environment) -> Result<Settings
     })
 }
 
-/// The host's own forms, if they are asked for.
-fn format(parser: &mut Parser<'_>, environment: &Environment) -> Option<Forms> {
-    if !parser.choice("format", false, &[("records", false), ("native", true)]) {
+/// The host's own forms, if they are asked for: by `format` for all signals, or for one by its own.
+fn format(parser: &mut Parser<'_>, environment: &Environment) -> Option<NativeSettings> {
+    const WORDS: [(&str, bool); 2] = [("records", false), ("native", true)];
+    let all = parser.choice("format", false, &WORDS);
+    let [traces, metrics, logs] =
+        SIGNAL_FORMATS.map(|option| parser.choice(option.name, all, &WORDS));
+    if !(traces || metrics || logs) {
         return None;
     }
     if !environment.native_chunks {
+        let option = if all { "format" } else { "format_..." };
         parser.refuse(
-            "format",
+            option,
             "native",
             "this host does not export 'flb_input_chunk_append_raw', which appends its own \
              traces and metrics; allowed: records",
         );
     }
-    Some(Forms::of_release(&environment.host_release))
+    let forms = Forms::of_release(&environment.host_release);
+    Some(NativeSettings { forms, traces, metrics, logs })
 }
 
 /// A size of at least a kilobyte: with less, hardly any request would get through.

@@ -231,6 +231,35 @@ fn everything_leaves_at_a_shutdown_and_after() {
 }
 
 #[test]
+fn each_signal_can_have_a_format_of_its_own() {
+    let of = |options: &[(&str, &str)]| {
+        let native = super::settings(&given(options), &environment()).unwrap().native;
+        native.map(|native| (native.traces, native.metrics, native.logs))
+    };
+    assert_eq!(of(&[]), None);
+    assert_eq!(of(&[("format", "native")]), Some((true, true, true)));
+    assert_eq!(of(&[("format_metrics", "native")]), Some((false, true, false)));
+    assert_eq!(of(&[("format_traces", "Native")]), Some((true, false, false)));
+    let but_logs = [("format", "native"), ("format_logs", "records")];
+    assert_eq!(of(&but_logs), Some((true, true, false)));
+    let none = [
+        ("format", "native"),
+        ("format_traces", "records"),
+        ("format_metrics", "records"),
+        ("format_logs", "records"),
+    ];
+    assert_eq!(of(&none), None);
+    for option in ["format_traces", "format_metrics", "format_logs"] {
+        let error = open(&given(&[(option, "xml")]), &environment()).unwrap_err();
+        let expected = format!("option '{option}': 'xml' is not allowed; allowed: records, native");
+        assert!(error.to_string().contains(&expected), "{error}");
+    }
+    let options = given(&[("format_metrics", "native")]);
+    let error = open(&options, &Environment { native_chunks: false, ..environment() }).unwrap_err();
+    assert!(error.0[0].contains("'format_...'"), "{error}");
+}
+
+#[test]
 fn native_needs_a_host_that_takes_it() {
     let options = given(&[("grpc_port", "0"), ("http_port", "0"), ("format", "Native")]);
     drop(open(&options, &environment()).unwrap());

@@ -8,12 +8,14 @@ use http::header::AUTHORIZATION;
 use http::{HeaderValue, Uri};
 
 use super::aws::AwsDraft;
+use super::endpoint::option;
+use super::oauth2::OAuth2Draft;
 use crate::config::Parser;
 use crate::digest::Digest;
 use crate::export::{
-    AttributeKey, AttributeRules, Content, DeadLetter, EndpointSettings, OAuth2Settings, Protocol,
-    Source,
+    AttributeKey, AttributeRules, Content, DeadLetter, EndpointSettings, Protocol, Source,
 };
+use crate::model::Signal;
 
 /// The size of a file of dead letters, unless configured.
 const LETTERS_SIZE: u64 = 100_000_000;
@@ -26,6 +28,8 @@ pub(super) type Wrong = (&'static str, String);
 pub(super) struct Draft {
     pub(super) endpoint: EndpointSettings,
     pub(super) url: Option<Uri>,
+    pub(super) protocol: Option<Protocol>,
+    pub(super) grpc: Option<bool>,
     pub(super) http_user: Option<String>,
     pub(super) http_passwd: Option<String>,
     pub(super) bearer_token: Option<String>,
@@ -38,21 +42,13 @@ pub(super) struct Draft {
     pub(super) letter_file_size: Option<u64>,
 }
 
-/// The options `oauth2.KEY`.
-#[derive(Default)]
-pub(super) struct OAuth2Draft {
-    pub(super) token_url: Option<Uri>,
-    pub(super) client_id: Option<String>,
-    pub(super) client_secret: Option<String>,
-    pub(super) scopes: Vec<String>,
-    pub(super) audience: Option<String>,
-}
-
 impl Draft {
     pub(super) fn new(name: &str) -> Self {
         Self {
             endpoint: EndpointSettings::new(name, Uri::from_static("http://0.0.0.0")),
             url: None,
+            protocol: None,
+            grpc: None,
             http_user: None,
             http_passwd: None,
             bearer_token: None,
@@ -73,6 +69,8 @@ impl Draft {
         }
         let name = self.endpoint.name.clone();
         let steps = [
+            Self::finish_protocol,
+            Self::check_paths,
             Self::finish_authorization,
             Self::finish_oauth2,
             Self::finish_aws,
@@ -83,11 +81,12 @@ impl Draft {
         ];
         for step in steps {
             if let Err((key, problem)) = step(&mut self) {
-                parser.problem(format!("option '{family}.{name}.{key}': {problem}"));
+                parser.problem(format!("option '{}': {problem}", option(family, &name, key)));
             }
         }
         for problem in headers_without_source(&self.endpoint) {
-            parser.problem(format!("option '{family}.{name}.header_from': {problem}"));
+            let option = option(family, &name, "header_from");
+            parser.problem(format!("option '{option}': {problem}"));
         }
         if self.ways_to_authorize() > 1 {
             parser.problem(format!(
@@ -97,6 +96,39 @@ impl Draft {
             ));
         }
         self.endpoint
+    }
+
+    fn finish_protocol(&mut self) -> Result<(), Wrong> {
+        self.endpoint.protocol = match (self.protocol, self.grpc) {
+            (Some(Protocol::Grpc) | None, Some(true)) => Protocol::Grpc,
+            (Some(Protocol::Grpc), Some(false)) | (Some(_), Some(true)) => {
+                return Err(("grpc", "it says something else than 'protocol'".to_owned()));
+            }
+            (Some(protocol), _) => protocol,
+            (None, _) => Protocol::HttpProtobuf,
+        };
+        Ok(())
+    }
+
+    /// Paths are of one transport, so that none stands there without effect.
+    fn check_paths(&mut self) -> Result<(), Wrong> {
+        let is_grpc = self.endpoint.protocol == Protocol::Grpc;
+        let (paths, names) = if is_grpc {
+            (&self.endpoint.paths, ["traces_uri", "metrics_uri", "logs_uri", "profiles_uri"])
+        } else {
+            let names =
+                ["grpc_traces_uri", "grpc_metrics_uri", "grpc_logs_uri", "grpc_profiles_uri"];
+            (&self.endpoint.grpc_paths, names)
+        };
+        let mut named = Signal::WITH_PROFILES.into_iter().zip(names);
+        let is_given = |signal: Signal| paths.iter().any(|(known, _)| *known == signal);
+        let Some((_, name)) = named.find(|(signal, _)| is_given(*signal)) else { return Ok(()) };
+        let words = if is_grpc {
+            "it is for HTTP; with gRPC write 'grpc_...'"
+        } else {
+            "it needs 'protocol: grpc'"
+        };
+        Err((name, words.to_owned()))
     }
 
     fn ways_to_authorize(&self) -> usize {
@@ -138,19 +170,7 @@ impl Draft {
     }
 
     fn finish_oauth2(&mut self) -> Result<(), Wrong> {
-        let OAuth2Draft { token_url, client_id, client_secret, scopes, audience } =
-            std::mem::take(&mut self.oauth2);
-        let missing =
-            |key: &'static str| (key, "it is needed beside the other oauth2 keys".to_owned());
-        let (token_url, client_id, client_secret) = match (token_url, client_id, client_secret) {
-            (None, None, None) if scopes.is_empty() && audience.is_none() => return Ok(()),
-            (None, ..) => return Err(missing("oauth2.token_url")),
-            (_, None, _) => return Err(missing("oauth2.client_id")),
-            (_, _, None) => return Err(missing("oauth2.client_secret")),
-            (Some(url), Some(id), Some(secret)) => (url, id, secret),
-        };
-        let settings = OAuth2Settings { token_url, client_id, client_secret, scopes, audience };
-        self.endpoint.credentials.oauth2 = Some(settings);
+        self.endpoint.credentials.oauth2 = std::mem::take(&mut self.oauth2).finish()?;
         Ok(())
     }
 
@@ -190,9 +210,18 @@ impl Draft {
     }
 
     fn check_proxy(&mut self) -> Result<(), Wrong> {
+        let key = match (self.endpoint.proxy.is_some(), self.endpoint.proxy_from_environment) {
+            (true, true) => {
+                let words = "it is given beside 'proxy', which says it";
+                return Err(("proxy_from_environment", words.to_owned()));
+            }
+            (true, false) => "proxy",
+            (false, true) => "proxy_from_environment",
+            (false, false) => return Ok(()),
+        };
         let secure = self.endpoint.url.scheme_str() == Some("https");
-        if self.endpoint.proxy.is_some() && self.endpoint.protocol == Protocol::Grpc && !secure {
-            return Err(("proxy", "gRPC goes through a proxy only with https".to_owned()));
+        if self.endpoint.protocol == Protocol::Grpc && !secure {
+            return Err((key, "gRPC goes through a proxy only with https".to_owned()));
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use super::draft::Draft;
 use super::keys::{self, KEYS, Shown};
+use super::{single, stock};
 use crate::config::Parser;
 use crate::export::EndpointSettings;
 
@@ -55,13 +56,28 @@ pub(super) fn check_name(parser: &mut Parser<'_>, family: &str, name: &str) -> b
 
 /// The last value of a key.
 pub(super) fn last<'g>(given: &'g Given, wanted: &str) -> Option<&'g str> {
-    given.iter().rev().find(|(key, _)| key == wanted).map(|(_, value)| value.trim())
+    let found = given.iter().rev().find(|(key, _)| stock::ours(key) == wanted);
+    found.map(|(_, value)| value.trim())
+}
+
+/// An option as the user wrote it. The keys of the endpoint without a name stand alone.
+pub(super) fn option(family: &str, name: &str, key: &str) -> String {
+    match (family, name) {
+        ("endpoint", single::NAME) => key.to_owned(),
+        _ => format!("{family}.{name}.{key}"),
+    }
 }
 
 fn fill(parser: &mut Parser<'_>, draft: &mut Draft, family: &str, given: &Given) {
     for (key, value) in given {
-        let option = format!("{family}.{}.{key}", draft.endpoint.name);
+        let option = option(family, &draft.endpoint.name, key);
         let value = value.trim();
+        if stock::is_settled(key) {
+            if let Err(instead) = stock::check(key, value) {
+                parser.refuse(&option, value, &instead);
+            }
+            continue;
+        }
         let Some(known) = keys::of_name(key) else {
             let allowed: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
             let allowed = allowed.join(", ");

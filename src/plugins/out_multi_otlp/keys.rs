@@ -1,14 +1,14 @@
 //! The keys of `endpoint.NAME.KEY`: one row each, which lists the key and reads its value. The help,
 //! the words about unknown keys and what is secret follow from the rows.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::draft::Draft;
 use super::values::{self, Wrong};
-use super::{aws, content, headers, rules};
-use crate::config::parse_list;
-use crate::export::OnError;
+use super::{aws, content, headers, rules, stock};
+use crate::export::AddressFamily;
+use crate::model::Signal;
+use crate::plugin::{OptionKind, OptionSpec};
 
 /// What of a value that is wrong is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,150 +62,150 @@ impl Key {
     }
 }
 
-/// Rows of `NAME (VALUES), PROPERTIES => |draft, value| ...`: the values are for the help, where
-/// the name does not say enough, the properties are methods of [`Key`].
+/// A row that sets a field to what `read` makes of the value.
+macro_rules! to {
+    ($($field:ident).+, $read:expr) => {
+        |draft, value| {
+            draft.$($field).+ = $read(value)?;
+            Ok(())
+        }
+    };
+}
+
+/// The same for a field that is not there unless it is given.
+macro_rules! some {
+    ($($field:ident).+, $read:expr) => {
+        |draft, value| {
+            draft.$($field).+ = Some($read(value)?);
+            Ok(())
+        }
+    };
+}
+
+/// Rows of `NAME (VALUES), PROPERTIES => SET`: the values are for the help, where the name does not
+/// say enough, the properties are methods of [`Key`].
 macro_rules! keys {
     ($($name:literal $(($values:literal))? $(, $property:ident)* => $set:expr;)+) => {
         /// Every key.
         pub(super) const KEYS: &[Key] = &[$(Key::new($name, $set)$(.$property())*),+];
 
+        /// The same keys as options of the one endpoint of an instance that names none.
+        pub(super) const ALONE: &[OptionSpec] = &[$(OptionSpec::new(
+            $name,
+            OptionKind::Str,
+            None,
+            concat!("As endpoint.NAME.", $name, $(": ", $values,)? "."),
+        ).repeated()),+];
+
         /// One line of help for the host.
         pub(super) const HELP: &str = concat!(
             "endpoint.NAME.KEY, where KEY is:",
             $(" ", $name, $(" (", $values, ")",)? ",",)+
-            " and an attribute's KEY is of the item, or of its resource as resource.KEY."
+            " and an attribute's KEY is of the item, or of its resource as resource.KEY. Without any \
+             endpoint.NAME, KEY by itself is of the one endpoint, 'default'."
         );
     };
 }
 
 keys! {
-    "url" ("http:// or https://"), url => |draft, value| {
-        draft.url = Some(values::url(value)?);
-        Ok(())
+    "url" ("http:// or https://"), url => some!(url, values::url);
+    "protocol" ("http/protobuf, http/json, grpc") => some!(protocol, values::protocol);
+    "grpc" ("on is the protocol grpc") => some!(grpc, values::switch);
+    "logs_uri" ("the whole path of HTTP requests") => |draft, value| {
+        values::path(&mut draft.endpoint.paths, Signal::Logs, value)
     };
-    "protocol" ("http/protobuf, http/json, grpc") => |draft, value| {
-        draft.endpoint.protocol = values::protocol(value)?;
-        Ok(())
+    "metrics_uri" => |draft, value| {
+        values::path(&mut draft.endpoint.paths, Signal::Metrics, value)
     };
+    "traces_uri" => |draft, value| {
+        values::path(&mut draft.endpoint.paths, Signal::Traces, value)
+    };
+    "profiles_uri" => |draft, value| {
+        values::path(&mut draft.endpoint.paths, Signal::Profiles, value)
+    };
+    "grpc_logs_uri" ("the whole path of gRPC requests") => |draft, value| {
+        values::path(&mut draft.endpoint.grpc_paths, Signal::Logs, value)
+    };
+    "grpc_metrics_uri" => |draft, value| {
+        values::path(&mut draft.endpoint.grpc_paths, Signal::Metrics, value)
+    };
+    "grpc_traces_uri" => |draft, value| {
+        values::path(&mut draft.endpoint.grpc_paths, Signal::Traces, value)
+    };
+    "grpc_profiles_uri" => |draft, value| {
+        values::path(&mut draft.endpoint.grpc_paths, Signal::Profiles, value)
+    };
+    "http2" ("auto, off, on, force") => to!(endpoint.http2, values::http2);
     "headers" ("NAME=VALUE"), secret => |draft, value| {
         draft.endpoint.headers.extend(headers::parse(value)?);
         Ok(())
     };
-    "headers_file" => |draft, value| {
-        draft.endpoint.credentials.headers_file = Some(PathBuf::from(value));
-        Ok(())
-    };
+    "headers_file" => some!(endpoint.credentials.headers_file, values::file);
     "header_from" ("NAME=resource.KEY, scope.KEY or attributes.KEY") => |draft, value| {
         draft.endpoint.header_from.extend(headers::parse_from(value)?);
         Ok(())
     };
-    "http_user", secret => |draft, value| {
-        draft.http_user = Some(value.to_owned());
-        Ok(())
+    "http_user", secret => some!(http_user, values::text);
+    "http_passwd", secret => some!(http_passwd, values::text);
+    "bearer_token", secret => some!(bearer_token, values::text);
+    "bearer_token_file" => some!(endpoint.credentials.bearer_token_file, values::file);
+    "oauth2.enable" ("off uses no oauth2") => some!(oauth2.enable, values::switch);
+    "oauth2.token_url", url => some!(oauth2.token_url, values::url);
+    "oauth2.client_id" => to!(oauth2.client_id, values::given);
+    "oauth2.client_secret", secret => to!(oauth2.client_secret, values::given);
+    "oauth2.scopes", list => to!(oauth2.scopes, values::words);
+    "oauth2.audience" => to!(oauth2.audience, values::given);
+    "oauth2.resource" => to!(oauth2.resource, values::given);
+    "oauth2.auth_method" ("basic, post, private_key_jwt") => some!(oauth2.method, values::auth_method);
+    "oauth2.jwt_key_file" => some!(oauth2.jwt_key_file, values::file);
+    "oauth2.jwt_cert_file" => some!(oauth2.jwt_cert_file, values::file);
+    "oauth2.jwt_aud" => to!(oauth2.jwt_aud, values::given);
+    "oauth2.jwt_header" ("kid, x5t, x5t#S256") => to!(oauth2.jwt_header, values::given);
+    "oauth2.jwt_ttl_seconds" => some!(oauth2.jwt_ttl, values::jwt_ttl);
+    "oauth2.refresh_skew_seconds" => some!(oauth2.refresh_skew, values::skew);
+    "oauth2.timeout" => to!(oauth2.timeout, values::timeout_or_zero);
+    "oauth2.connect_timeout" => to!(oauth2.connect_timeout, values::timeout_or_zero);
+    "oauth2.user_agent" => some!(oauth2.user_agent, values::header_value);
+    "aws_auth" ("on, off") => to!(aws.auth, values::switch);
+    "aws_service" => to!(aws.service, values::given);
+    "aws_region" => to!(aws.region, values::given);
+    "aws_profile" => to!(aws.profile, values::given);
+    "aws_credentials_file" => some!(aws.credentials_file, values::file);
+    "aws_role_arn" => to!(aws.role_arn, values::given);
+    "aws_external_id" => to!(aws.external_id, values::given);
+    "aws_sts_endpoint" ("a host or URL") => some!(aws.sts_endpoint, aws::sts_endpoint);
+    "compression" ("none, gzip, zstd") => to!(endpoint.compression, values::compression);
+    "timeout" => to!(endpoint.timeout, values::timeout);
+    "max_elapsed_time" => to!(endpoint.max_elapsed_time, values::elapsed);
+    "max_connection_age" => to!(endpoint.max_connection_age, values::connection_age);
+    "net.connect_timeout" => some!(endpoint.net.connect_timeout, values::timeout);
+    "net.keepalive" ("on, off") => to!(endpoint.net.keepalive, values::switch);
+    "net.keepalive_idle_timeout" => to!(endpoint.net.keepalive_idle_timeout, values::idle);
+    "net.tcp_keepalive" ("on, off") => to!(endpoint.net.tcp_keepalive, values::switch);
+    "net.tcp_keepalive_time" => to!(endpoint.net.tcp_keepalive_time, values::keepalive);
+    "net.tcp_keepalive_interval" => to!(endpoint.net.tcp_keepalive_interval, values::keepalive);
+    "net.tcp_keepalive_probes" => to!(endpoint.net.tcp_keepalive_probes, values::probes);
+    "net.source_address" => some!(endpoint.net.source_address, values::address);
+    "net.dns.prefer_ipv4" ("on, off") => |draft, value| {
+        values::prefer(&mut draft.endpoint.net.prefer, AddressFamily::V4, value)
     };
-    "http_passwd", secret => |draft, value| {
-        draft.http_passwd = Some(value.to_owned());
-        Ok(())
+    "net.dns.prefer_ipv6" ("on, off") => |draft, value| {
+        values::prefer(&mut draft.endpoint.net.prefer, AddressFamily::V6, value)
     };
-    "bearer_token", secret => |draft, value| {
-        draft.bearer_token = Some(value.to_owned());
-        Ok(())
-    };
-    "bearer_token_file" => |draft, value| {
-        draft.endpoint.credentials.bearer_token_file = Some(PathBuf::from(value));
-        Ok(())
-    };
-    "oauth2.token_url", url => |draft, value| {
-        draft.oauth2.token_url = Some(values::url(value)?);
-        Ok(())
-    };
-    "oauth2.client_id" => |draft, value| {
-        draft.oauth2.client_id = values::text(value);
-        Ok(())
-    };
-    "oauth2.client_secret", secret => |draft, value| {
-        draft.oauth2.client_secret = values::text(value);
-        Ok(())
-    };
-    "oauth2.scopes", list => |draft, value| {
-        draft.oauth2.scopes = parse_list(value);
-        Ok(())
-    };
-    "oauth2.audience" => |draft, value| {
-        draft.oauth2.audience = values::text(value);
-        Ok(())
-    };
-    "aws_auth" ("on, off") => |draft, value| {
-        draft.aws.auth = values::switch(value)?;
-        Ok(())
-    };
-    "aws_service" => |draft, value| {
-        draft.aws.service = values::text(value);
-        Ok(())
-    };
-    "aws_region" => |draft, value| {
-        draft.aws.region = values::text(value);
-        Ok(())
-    };
-    "aws_profile" => |draft, value| {
-        draft.aws.profile = values::text(value);
-        Ok(())
-    };
-    "aws_credentials_file" => |draft, value| {
-        draft.aws.credentials_file = Some(PathBuf::from(value));
-        Ok(())
-    };
-    "aws_role_arn" => |draft, value| {
-        draft.aws.role_arn = values::text(value);
-        Ok(())
-    };
-    "aws_external_id" => |draft, value| {
-        draft.aws.external_id = values::text(value);
-        Ok(())
-    };
-    "aws_sts_endpoint" ("a host or URL") => |draft, value| {
-        draft.aws.sts_endpoint = Some(aws::sts_endpoint(value)?);
-        Ok(())
-    };
-    "compression" ("none, gzip, zstd") => |draft, value| {
-        draft.endpoint.compression = values::compression(value)?;
-        Ok(())
-    };
-    "timeout" => |draft, value| {
-        draft.endpoint.timeout = values::timeout(value)?;
-        Ok(())
-    };
-    "max_elapsed_time" => |draft, value| {
-        draft.endpoint.max_elapsed_time = values::elapsed(value)?;
-        Ok(())
-    };
-    "max_connection_age" => |draft, value| {
-        draft.endpoint.max_connection_age = values::connection_age(value)?;
-        Ok(())
-    };
-    "signals" ("traces, metrics, logs, profiles"), view, list => |draft, value| {
-        draft.endpoint.signals = values::signals(value)?;
-        Ok(())
-    };
+    "signals" ("traces, metrics, logs, profiles"), view, list => to!(endpoint.signals, values::signals);
     "where", view => |draft, value| {
         draft.endpoint.condition = Some(Arc::new(values::condition(value)?));
         Ok(())
     };
-    "on_error" ("drop, keep"), view => |draft, value| {
-        let words = [("drop", OnError::Drop), ("keep", OnError::Keep)];
-        draft.endpoint.on_error = values::word(value, &words)?;
-        Ok(())
-    };
+    "on_error" ("drop, keep"), view => to!(endpoint.on_error, values::on_error);
     "content" ("keep, drop, truncate:BYTES, or one or more of errors_only, findings_only, \
-        sample:PERCENT"), view, list => |draft, value| {
-        draft.endpoint.content = content::parse(value)?;
-        Ok(())
+        sample:PERCENT"), view, list => to!(endpoint.content, content::parse);
+    "content_unlisted" ("keep, drop:BYTES"), view => {
+        to!(endpoint.content_unlisted, content::parse_unlisted)
     };
-    "content_unlisted" ("keep, drop:BYTES"), view => |draft, value| {
-        draft.endpoint.content_unlisted = content::parse_unlisted(value)?;
-        Ok(())
+    "attributes.add" ("KEY=VALUE"), secret, view => |draft, value| {
+        rules::add(&mut draft.rules, value)
     };
-    "attributes.add" ("KEY=VALUE"), secret, view => |draft, value| rules::add(&mut draft.rules, value);
     "attributes.drop", view => |draft, value| {
         draft.rules.drop.extend(rules::keys(value));
         Ok(())
@@ -217,62 +217,29 @@ keys! {
         draft.rules.hash.extend(rules::keys(value));
         Ok(())
     };
-    "attributes.hash_key", secret, view => |draft, value| {
-        draft.hash_key = Some(value.to_owned());
+    "attributes.hash_key", secret, view => some!(hash_key, values::text);
+    "sampling_percentage", view => some!(endpoint.sampling_percentage, values::percentage);
+    "max_request_size", view => to!(endpoint.max_request_size, values::request_size);
+    "max_request_items", view => to!(endpoint.max_request_items, values::request_items);
+    "dead_letter" ("name of an endpoint") => to!(dead_letter, values::given);
+    "dead_letter_file" => some!(letter_file, values::file);
+    "dead_letter_file_size" => some!(letter_file_size, values::letters_size);
+    "proxy", secret => some!(endpoint.proxy, values::proxy);
+    "proxy_from_environment" ("on, off") => to!(endpoint.proxy_from_environment, values::switch);
+    "net.proxy_env_ignore" ("on, off") => |draft, value| {
+        draft.endpoint.proxy_from_environment = !values::switch(value)?;
         Ok(())
     };
-    "sampling_percentage", view => |draft, value| {
-        draft.endpoint.sampling_percentage = Some(values::percentage(value)?);
-        Ok(())
-    };
-    "max_request_size", view => |draft, value| {
-        draft.endpoint.max_request_size = values::request_size(value)?;
-        Ok(())
-    };
-    "max_request_items", view => |draft, value| {
-        draft.endpoint.max_request_items = values::request_items(value)?;
-        Ok(())
-    };
-    "dead_letter" ("name of an endpoint") => |draft, value| {
-        draft.dead_letter = values::text(value);
-        Ok(())
-    };
-    "dead_letter_file" => |draft, value| {
-        draft.letter_file = Some(PathBuf::from(value));
-        Ok(())
-    };
-    "dead_letter_file_size" => |draft, value| {
-        draft.letter_file_size = Some(values::letters_size(value)?);
-        Ok(())
-    };
-    "proxy", secret => |draft, value| {
-        draft.endpoint.proxy = Some(values::proxy(value)?);
-        Ok(())
-    };
-    "tls.ca_file" => |draft, value| {
-        draft.endpoint.tls.ca_file = Some(PathBuf::from(value));
-        Ok(())
-    };
-    "tls.crt_file" => |draft, value| {
-        draft.endpoint.tls.crt_file = Some(PathBuf::from(value));
-        Ok(())
-    };
-    "tls.key_file" => |draft, value| {
-        draft.endpoint.tls.key_file = Some(PathBuf::from(value));
-        Ok(())
-    };
-    "tls.server_name" => |draft, value| {
-        draft.endpoint.tls.server_name = Some(values::server_name(value)?);
-        Ok(())
-    };
-    "tls.verify" => |draft, value| {
-        draft.endpoint.tls.verify = values::switch(value)?;
-        Ok(())
-    };
+    "tls.ca_file" => some!(endpoint.tls.ca_file, values::file);
+    "tls.crt_file" => some!(endpoint.tls.crt_file, values::file);
+    "tls.key_file" => some!(endpoint.tls.key_file, values::file);
+    "tls.server_name" => some!(endpoint.tls.server_name, values::server_name);
+    "tls.verify" ("on, off") => to!(endpoint.tls.verify, values::switch);
 }
 
-/// The key of that name.
+/// The key of that name, or of the stock plugin's name for it.
 pub(super) fn of_name(name: &str) -> Option<&'static Key> {
+    let name = stock::ours(name);
     KEYS.iter().find(|key| key.name == name)
 }
 

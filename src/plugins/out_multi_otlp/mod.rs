@@ -9,7 +9,10 @@ mod headers;
 mod keys;
 mod letters;
 mod logs;
+mod oauth2;
 mod rules;
+mod single;
+mod stock;
 mod values;
 
 use std::collections::BTreeMap;
@@ -26,6 +29,111 @@ const MAX_IN_FLIGHT: usize = 16;
 /// Endpoints at most; each has connections, counters and a share of every chunk's memory.
 const MAX_ENDPOINTS: usize = 64;
 
+/// Options of the instance itself.
+const OWN: &[OptionSpec] = &[
+    OptionSpec::new(
+        "endpoints",
+        OptionKind::CommaList,
+        None,
+        "Names of the endpoints that get everything that is for them; by default all that \
+                 have an endpoint.NAME.url and are in no group.",
+    )
+    .repeated(),
+    OptionSpec::new(
+        "groups",
+        OptionKind::CommaList,
+        None,
+        "Names of the groups to use; by default all that are given.",
+    )
+    .repeated(),
+    OptionSpec::new("group.", OptionKind::Prefix, None, group::HELP).repeated(),
+    OptionSpec::new("endpoint.", OptionKind::Prefix, None, keys::HELP).repeated(),
+    OptionSpec::new(
+        CONFIG_FILE,
+        OptionKind::Str,
+        None,
+        "YAML file with any of these options; endpoint and group are maps by name.",
+    ),
+    OptionSpec::new(
+        "max_in_flight",
+        OptionKind::Int,
+        Some("16"),
+        "Requests in flight to each endpoint at most.",
+    ),
+    logs::BODY_KEY,
+    logs::BODY_KEY_ATTRIBUTES,
+    logs::metadata(
+        "logs_timestamp_metadata_key",
+        Some("$Timestamp"),
+        "Record accessor to the time in the metadata of ordinary logs, in nanoseconds.",
+    ),
+    logs::message("logs_timestamp_message_key"),
+    logs::metadata(
+        "logs_observed_timestamp_metadata_key",
+        Some("$ObservedTimestamp"),
+        "Record accessor to the time of observation in the metadata, in nanoseconds.",
+    ),
+    logs::message("logs_observed_timestamp_message_key"),
+    logs::metadata(
+        "logs_severity_text_metadata_key",
+        None,
+        "Record accessor to the severity text in the metadata, before the common keys.",
+    ),
+    logs::message("logs_severity_text_message_key"),
+    logs::metadata(
+        "logs_severity_number_metadata_key",
+        None,
+        "Record accessor to the severity number (1 to 24) in the metadata, before the common \
+                 keys.",
+    ),
+    logs::message("logs_severity_number_message_key"),
+    logs::metadata(
+        "logs_trace_id_metadata_key",
+        None,
+        "Record accessor to the trace id (32 hex digits or 16 bytes) in the metadata, before \
+                 the common keys.",
+    ),
+    logs::message("logs_trace_id_message_key"),
+    logs::metadata(
+        "logs_span_id_metadata_key",
+        None,
+        "Record accessor to the span id (16 hex digits or 8 bytes) in the metadata, before \
+                 the common keys.",
+    ),
+    logs::message("logs_span_id_message_key"),
+    logs::metadata(
+        "logs_trace_flags_metadata_key",
+        None,
+        "Record accessor to the trace flags, an integer, in the metadata, before the common \
+                 keys.",
+    ),
+    logs::message("logs_trace_flags_message_key"),
+    logs::metadata(
+        "logs_attributes_metadata_key",
+        Some("$Attributes"),
+        "Record accessor to a map in the metadata whose pairs become attributes.",
+    ),
+];
+
+/// How many options there are.
+const COUNT: usize = OWN.len() + keys::ALONE.len() + stock::SPECS.len();
+
+/// All options: of the instance, and the keys of an endpoint for an instance that has only one.
+const OPTIONS: [OptionSpec; COUNT] = {
+    let mut all = [logs::BODY_KEY; COUNT];
+    let mut free: &mut [OptionSpec] = &mut all;
+    let mut parts: &[&[OptionSpec]] = &[OWN, keys::ALONE, &stock::SPECS];
+    while let Some((part, rest)) = parts.split_first() {
+        let mut part: &[OptionSpec] = part;
+        while let Some((spec, more)) = part.split_first() {
+            free = stock::put(free, *spec);
+            part = more;
+        }
+        parts = rest;
+    }
+    all
+};
+
 /// The output.
 #[derive(Debug)]
 pub struct MultiOtlp {
@@ -36,98 +144,12 @@ impl Output for MultiOtlp {
     const SPEC: Spec = Spec {
         name: "multi_otlp",
         about: "OTLP to several endpoints, each with its own protocol, conditions and retries",
-        options: &[
-            OptionSpec::new(
-                "endpoints",
-                OptionKind::CommaList,
-                None,
-                "Names of the endpoints that get everything that is for them; by default all that \
-                 have an endpoint.NAME.url and are in no group.",
-            )
-            .repeated(),
-            OptionSpec::new(
-                "groups",
-                OptionKind::CommaList,
-                None,
-                "Names of the groups to use; by default all that are given.",
-            )
-            .repeated(),
-            OptionSpec::new("group.", OptionKind::Prefix, None, group::HELP).repeated(),
-            OptionSpec::new("endpoint.", OptionKind::Prefix, None, keys::HELP).repeated(),
-            OptionSpec::new(
-                CONFIG_FILE,
-                OptionKind::Str,
-                None,
-                "YAML file with any of these options; endpoint and group are maps by name.",
-            ),
-            OptionSpec::new(
-                "max_in_flight",
-                OptionKind::Int,
-                Some("16"),
-                "Requests in flight to each endpoint at most.",
-            ),
-            logs::BODY_KEY,
-            logs::BODY_KEY_ATTRIBUTES,
-            logs::metadata(
-                "logs_timestamp_metadata_key",
-                Some("$Timestamp"),
-                "Record accessor to the time in the metadata of ordinary logs, in nanoseconds.",
-            ),
-            logs::message("logs_timestamp_message_key"),
-            logs::metadata(
-                "logs_observed_timestamp_metadata_key",
-                Some("$ObservedTimestamp"),
-                "Record accessor to the time of observation in the metadata, in nanoseconds.",
-            ),
-            logs::message("logs_observed_timestamp_message_key"),
-            logs::metadata(
-                "logs_severity_text_metadata_key",
-                None,
-                "Record accessor to the severity text in the metadata, before the common keys.",
-            ),
-            logs::message("logs_severity_text_message_key"),
-            logs::metadata(
-                "logs_severity_number_metadata_key",
-                None,
-                "Record accessor to the severity number (1 to 24) in the metadata, before the common \
-                 keys.",
-            ),
-            logs::message("logs_severity_number_message_key"),
-            logs::metadata(
-                "logs_trace_id_metadata_key",
-                None,
-                "Record accessor to the trace id (32 hex digits or 16 bytes) in the metadata, before \
-                 the common keys.",
-            ),
-            logs::message("logs_trace_id_message_key"),
-            logs::metadata(
-                "logs_span_id_metadata_key",
-                None,
-                "Record accessor to the span id (16 hex digits or 8 bytes) in the metadata, before \
-                 the common keys.",
-            ),
-            logs::message("logs_span_id_message_key"),
-            logs::metadata(
-                "logs_trace_flags_metadata_key",
-                None,
-                "Record accessor to the trace flags, an integer, in the metadata, before the common \
-                 keys.",
-            ),
-            logs::message("logs_trace_flags_message_key"),
-            logs::metadata(
-                "logs_attributes_metadata_key",
-                Some("$Attributes"),
-                "Record accessor to a map in the metadata whose pairs become attributes.",
-            ),
-        ],
+        options: &OPTIONS,
     };
 
     fn open(options: &dyn Options, environment: Environment) -> Result<Self, OpenError> {
-        let from_host = |name: &str| options.host_value(name);
-        let misplaced = misplaced(&from_host);
         let options = FileOptions::read(options, Self::SPEC.options, &[]);
         let mut parser = Parser::over(&options);
-        misplaced.into_iter().for_each(|problem| parser.problem(problem));
         let settings = settings(&mut parser);
         let settings = parser.finish(settings)?;
         Ok(Self { exporter: Exporter::start(&settings, &environment)? })
@@ -142,43 +164,18 @@ impl Output for MultiOtlp {
     }
 }
 
-/// What is wrong with options that the host takes for one address of an output; here each endpoint
-/// has its own, and nothing that is given goes unheard.
-fn misplaced(from_host: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
-    let is = |name: &str, value: &str| from_host(name).is_some_and(|given| given == value);
-    let mut all = Vec::new();
-    for name in ["host", "port"].into_iter().filter(|name| from_host(name).is_some()) {
-        all.push(format!(
-            "option '{name}': each endpoint has its own; write for example \
-             'endpoint.main.url: http://127.0.0.1:4318'"
-        ));
-    }
-    if is("tls", "on") {
-        all.push(
-            "option 'tls': each endpoint has its own; write 'https' in its 'endpoint.NAME.url'"
-                .to_owned(),
-        );
-    }
-    let files = ["tls.ca_file", "tls.crt_file", "tls.key_file", "tls.key_passwd"];
-    let files = files.into_iter().filter(|name| from_host(name).is_some());
-    for name in files.chain(is("tls.verify", "off").then_some("tls.verify")) {
-        all.push(format!(
-            "option '{name}': each endpoint has its own; allowed: endpoint.NAME.tls.ca_file, \
-             tls.crt_file, tls.key_file, tls.server_name, tls.verify"
-        ));
-    }
-    all
-}
-
 fn settings(parser: &mut Parser<'_>) -> Settings {
     let max_in_flight =
         parser.parsed("max_in_flight", MAX_IN_FLIGHT, "allowed: a number from 1 to 1000", |text| {
             text.parse().ok().filter(|count| (1..=1000).contains(count))
         });
-    let sources = Sources {
+    stock::check_of_all(parser);
+    let mut sources = Sources {
         endpoints: with_lists(parser.family("endpoint")),
         groups: with_lists(parser.family("group")),
     };
+    single::read(parser, &mut sources);
+    sources.endpoints = with_lists(sources.endpoints);
     let mut names = names_of(parser, "endpoints");
     let group_names = match names_of(parser, "groups") {
         names if names.is_empty() => sources.groups.keys().cloned().collect(),
@@ -243,10 +240,10 @@ type Family = BTreeMap<String, Vec<(String, String)>>;
 fn with_lists(mut family: Family) -> Family {
     for given in family.values_mut() {
         for key in keys::KEYS.iter().filter(|key| key.is_list).map(|key| key.name) {
-            let values = given.iter().filter(|(known, _)| known == key);
+            let values = given.iter().filter(|(known, _)| stock::ours(known) == key);
             let values: Vec<String> = values.map(|(_, value)| value.clone()).collect();
             if values.len() > 1 {
-                given.retain(|(known, _)| known != key);
+                given.retain(|(known, _)| stock::ours(known) != key);
                 given.push((key.to_owned(), values.join(",")));
             }
         }
@@ -267,5 +264,7 @@ fn names_of(parser: &Parser<'_>, option: &str) -> Vec<String> {
 
 crate::export_output!("out_multi_otlp", MultiOtlp);
 
+#[cfg(test)]
+mod stock_tests;
 #[cfg(test)]
 mod tests;

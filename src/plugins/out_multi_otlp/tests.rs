@@ -414,27 +414,6 @@ fn a_member_named_also_by_itself_has_what_its_group_of_all_says() {
 }
 
 #[test]
-fn what_the_host_takes_for_one_address_is_told() {
-    let given = [("host", "a"), ("tls", "on"), ("tls.ca_file", "/ca"), ("tls.verify", "off")];
-    let of = |name: &str| {
-        given.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
-    };
-    let found = misplaced(&of);
-    for (name, expected) in
-        ["host", "tls", "tls.ca_file", "tls.verify"].into_iter().zip([".url", "https", ".tls.", ""])
-    {
-        let told = found.iter().find(|told| told.starts_with(&format!("option '{name}'")));
-        assert!(told.is_some_and(|told| told.contains(expected)), "{name}: {found:#?}");
-    }
-    let usual = |name: &str| match name {
-        "tls" => Some("off".to_owned()),
-        "tls.verify" => Some("on".to_owned()),
-        _ => None,
-    };
-    assert_eq!(misplaced(&usual), Vec::<String>::new());
-}
-
-#[test]
 fn requests_to_aws_are_signed_by_option() {
     let settings = read(&[
         ("endpoint.xray.url", "https://xray.eu-central-1.amazonaws.com"),

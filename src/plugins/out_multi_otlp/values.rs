@@ -1,12 +1,15 @@
 //! Values of the keys of an endpoint.
 
+use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use http::Uri;
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Uri};
 
 use crate::condition::Condition;
 use crate::config::{parse_bool, parse_duration, parse_list, parse_size};
-use crate::export::{Compression, Protocol};
+use crate::export::{AddressFamily, Compression, Http2, OnError, Protocol};
 use crate::model::Signal;
 
 /// The longest timeout.
@@ -122,9 +125,93 @@ pub(super) fn request_items(value: &str) -> Result<usize, Wrong> {
     items.ok_or_else(|| "allowed: a number from 1".to_owned())
 }
 
-/// A value that counts as not given where it is empty.
-pub(super) fn text(value: &str) -> Option<String> {
-    (!value.is_empty()).then(|| value.to_owned())
+/// Any text.
+#[expect(clippy::unnecessary_wraps, reason = "as all readers of values")]
+pub(super) fn text(value: &str) -> Result<String, Wrong> {
+    Ok(value.to_owned())
+}
+
+/// Text that counts as not given where it is empty.
+#[expect(clippy::unnecessary_wraps, reason = "as all readers of values")]
+pub(super) fn given(value: &str) -> Result<Option<String>, Wrong> {
+    Ok((!value.is_empty()).then(|| value.to_owned()))
+}
+
+/// Words separated by commas.
+#[expect(clippy::unnecessary_wraps, reason = "as all readers of values")]
+pub(super) fn words(value: &str) -> Result<Vec<String>, Wrong> {
+    Ok(parse_list(value))
+}
+
+/// The path of a file or folder.
+pub(super) fn file(value: &str) -> Result<PathBuf, Wrong> {
+    let path = (!value.is_empty()).then(|| PathBuf::from(value));
+    path.ok_or_else(|| "allowed: a path".to_owned())
+}
+
+/// The whole path of a signal's requests, with its query.
+pub(super) fn path(
+    paths: &mut Vec<(Signal, PathAndQuery)>,
+    signal: Signal,
+    value: &str,
+) -> Result<(), Wrong> {
+    let path = value.parse().ok().filter(|_| value.starts_with('/'));
+    let path = path.ok_or_else(|| "allowed: a path such as /v1/logs or /in?key=1".to_owned())?;
+    paths.retain(|(known, _)| *known != signal);
+    paths.push((signal, path));
+    Ok(())
+}
+
+/// Which version of HTTP is spoken.
+pub(super) fn http2(value: &str) -> Result<Http2, Wrong> {
+    if let Some(on) = parse_bool(value) {
+        return Ok(if on { Http2::On } else { Http2::Off });
+    }
+    let words = [("auto", Http2::Auto), ("force", Http2::Force)];
+    word(value, &words).map_err(|_| "allowed: auto, off, on, force".to_owned())
+}
+
+pub(super) fn on_error(value: &str) -> Result<OnError, Wrong> {
+    word(value, &[("drop", OnError::Drop), ("keep", OnError::Keep)])
+}
+
+/// How long an unused connection is kept.
+pub(super) fn idle(value: &str) -> Result<Duration, Wrong> {
+    let time = parse_duration(value).filter(|time| !time.is_zero());
+    time.ok_or_else(|| "allowed: a duration such as 30s".to_owned())
+}
+
+/// Seconds between questions of TCP's keep-alive.
+pub(super) fn keepalive(value: &str) -> Result<Duration, Wrong> {
+    let time = parse_duration(value).filter(|time| (1..=32_767).contains(&time.as_secs()));
+    time.ok_or_else(|| "allowed: seconds from 1 to 32767".to_owned())
+}
+
+/// Unanswered questions after which TCP gives a connection up.
+pub(super) fn probes(value: &str) -> Result<u32, Wrong> {
+    let probes = value.parse().ok().filter(|probes| (1..=127).contains(probes));
+    probes.ok_or_else(|| "allowed: a number from 1 to 127".to_owned())
+}
+
+/// An address of this machine.
+pub(super) fn address(value: &str) -> Result<IpAddr, Wrong> {
+    value.parse().map_err(|_| "allowed: an IP address".to_owned())
+}
+
+/// The family of addresses that is tried first.
+pub(super) fn prefer(
+    prefer: &mut Option<AddressFamily>,
+    family: AddressFamily,
+    value: &str,
+) -> Result<(), Wrong> {
+    let wanted = switch(value)?;
+    if wanted && prefer.is_some_and(|other| other != family) {
+        return Err("one of net.dns.prefer_ipv4 and net.dns.prefer_ipv6 can be on".to_owned());
+    }
+    if wanted {
+        *prefer = Some(family);
+    }
+    Ok(())
 }
 
 /// `on` or `off`.
@@ -136,4 +223,41 @@ pub(super) fn switch(value: &str) -> Result<bool, Wrong> {
 pub(super) fn letters_size(value: &str) -> Result<u64, Wrong> {
     let size = parse_size(value).filter(|size| *size >= 1000);
     size.ok_or_else(|| "allowed: a size from 1k".to_owned())
+}
+
+/// How a client proves who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AuthMethod {
+    Basic,
+    Post,
+    PrivateKeyJwt,
+}
+
+pub(super) fn auth_method(value: &str) -> Result<AuthMethod, Wrong> {
+    use AuthMethod::{Basic, Post, PrivateKeyJwt};
+    word(value, &[("basic", Basic), ("post", Post), ("private_key_jwt", PrivateKeyJwt)])
+}
+
+/// The life of a client assertion.
+pub(super) fn jwt_ttl(value: &str) -> Result<Duration, Wrong> {
+    let time = parse_duration(value).filter(|time| (1..=86_400).contains(&time.as_secs()));
+    time.ok_or_else(|| "allowed: seconds from 1 to 86400".to_owned())
+}
+
+/// How long before its end a token is renewed.
+pub(super) fn skew(value: &str) -> Result<Duration, Wrong> {
+    let time = parse_duration(value).filter(|time| time.as_secs() <= 86_400);
+    time.ok_or_else(|| "allowed: seconds from 0 to 86400".to_owned())
+}
+
+/// A timeout, or zero for the usual one.
+pub(super) fn timeout_or_zero(value: &str) -> Result<Option<Duration>, Wrong> {
+    match parse_duration(value) {
+        Some(time) if time.is_zero() => Ok(None),
+        _ => timeout(value).map(Some),
+    }
+}
+
+pub(super) fn header_value(value: &str) -> Result<HeaderValue, Wrong> {
+    value.parse().map_err(|_| "allowed: text that a header can have".to_owned())
 }
