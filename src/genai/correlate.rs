@@ -103,7 +103,9 @@ pub(super) fn write(record: &[u8], head: &Head<'_>, change: &Change<'_>, patch: 
     let otlp = head.metadata.and_then(|metadata| find(record, metadata, b"otlp"));
     let mut pairs = Pairs::new();
     if let Some(severity) = &change.severity {
-        msgpack::uint(pairs.key("severity_number"), u64::from(severity.number));
+        if severity.number > 0 {
+            msgpack::uint(pairs.key("severity_number"), u64::from(severity.number));
+        }
         if let Some(text) = &severity.text {
             msgpack::str_bytes(pairs.key("severity_text"), text);
         }

@@ -30,6 +30,7 @@ mod wire;
 mod aws;
 mod bodies;
 mod builtin_filters;
+mod content;
 mod crash;
 mod delivery;
 mod equality;
