@@ -8,6 +8,7 @@ mod errors;
 mod kept;
 mod maps;
 mod ordinary;
+mod raw_values;
 mod speech;
 mod unlisted;
 
@@ -75,18 +76,31 @@ pub(super) fn apply(
     }
 }
 
-/// A map `resource` or `scope` in an `otlp` map, or in a group's body, without content.
+/// An `otlp` map, or a group's body, with its maps `resource` and `scope` without content, and
+/// without values beside the record that cannot be looked into.
 fn clean_origin<'a>(holder: &'a [u8], cleaner: &mut Cleaner<'a, '_>) -> Option<Vec<u8>> {
-    edit_map(holder, |entry| {
-        if !matches!(entry.key, b"resource" | b"scope") {
-            return Edit::Keep;
+    edit_map(holder, |entry| match entry.key {
+        b"raw_values" => clean_raw_values(entry.value, cleaner),
+        b"resource" | b"scope" => {
+            let edited = edit_map(entry.value, |entry| match entry.key {
+                b"raw_values" => clean_raw_values(entry.value, cleaner),
+                b"attributes" => cleaner.map(entry.value).map_or(Edit::Keep, Edit::Put),
+                _ => Edit::Keep,
+            });
+            edited.map_or(Edit::Keep, Edit::Put)
         }
-        let edited = edit_map(entry.value, |entry| match entry.key {
-            b"attributes" => cleaner.map(entry.value).map_or(Edit::Keep, Edit::Put),
-            _ => Edit::Keep,
-        });
-        edited.map_or(Edit::Keep, Edit::Put)
+        _ => Edit::Keep,
     })
+}
+
+/// Values that msgpack cannot express stand beside the record as protobuf, and would be put back
+/// where nothing was found. They go unless they only say that a value is not there.
+fn clean_raw_values(values: &[u8], cleaner: &mut Cleaner<'_, '_>) -> Edit {
+    if raw_values::say_nothing(values) {
+        return Edit::Keep;
+    }
+    cleaner.note(b"raw_values");
+    Edit::Remove
 }
 
 /// Sets or adds `attributes` in a map, and adds the list of names to them.

@@ -340,6 +340,33 @@ fn text_under_unlisted_names_is_told_of_or_removed() {
     );
 }
 
+/// Scenario: content so deep in structures that it stands beside the record, and an attribute without
+/// value, which does so too. Guarantees: the content is gone, the attribute is as it was.
+#[test]
+fn content_beside_the_record_does_not_come_back() {
+    let receiver = Receiver::accepting();
+    let mut bare = endpoint("bare", &receiver);
+    bare.content = Content::Drop;
+    let bench = Bench::new(vec![bare]);
+    let mut deep = text("gen_ai.prompt", "CANARY is my secret plan");
+    for _ in 0..40 {
+        deep = under("deeper", list(vec![deep]));
+    }
+    let empty = under("empty", None);
+    let spans = vec![span(1, vec![deep.clone()]), span(2, vec![empty.clone()])];
+    let chunk = trace_chunk(&traces(spans));
+    assert!(memchr::memmem::find(&chunk, b"CANARY").is_some());
+    assert_eq!(bench.deliver(1, &chunk), Fate::Done);
+    let mut request = logs(&["x"]);
+    request.resource_logs[0].scope_logs[0].log_records[0].body = list(vec![deep.clone()]);
+    request.resource_logs[0].resource.as_mut().unwrap().attributes.push(deep);
+    assert_eq!(bench.deliver(2, &log_chunk(&request)), Fate::Done);
+    assert_eq!(seen_at(&receiver), BTreeSet::new());
+    let got: Vec<ExportTraceServiceRequest> = receiver.messages("/v1/traces");
+    assert_eq!(got[0].resource_spans[0].scope_spans[0].spans[1].attributes, [empty]);
+    assert_eq!(bench.count("content_removed_items_total", &["bare"]), 2);
+}
+
 /// Scenario: a log's text and a span's status message repeat what an attribute of theirs lost.
 /// Guarantees: they are gone too, and what does not repeat it stays.
 #[test]
