@@ -6,14 +6,17 @@
 //! not in it.
 
 use std::hint::black_box;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use fluent_bit_ai::clock::Tick;
 use fluent_bit_ai::codec::json::{from_protobuf, to_protobuf};
-use fluent_bit_ai::codec::records::skim::SpanView;
+use fluent_bit_ai::codec::records::skim::{SpanView, StatusCode};
 use fluent_bit_ai::codec::records::{
     Events, LogOptions, Records, RequestBuilder, logs_to_records, traces_to_records,
 };
-use fluent_bit_ai::model::Signal;
+use fluent_bit_ai::model::{ErrorRule, Position, Signal};
+use fluent_bit_ai::sampling::policy::{Action, Policies, Policy, Rule, SpanTest, SpanTests};
+use fluent_bit_ai::sampling::{TailConfig, TailSampler};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 use shapes::{Batch, Shape};
@@ -61,6 +64,24 @@ fn build(signal: Signal, chunk: &[u8]) -> Vec<u8> {
             black_box(builder.push(&event, &telemetry).is_ok());
         }
     }
+}
+
+/// Has a chunk held by a sampler that keeps errors.
+fn sample(chunk: &[u8], error: SpanTest) {
+    let mut tests = SpanTests::default();
+    let rule = tests.add(error).map_or(Rule::Always, Rule::Fact);
+    let list = vec![Policy { name: "errors".to_owned(), rule, action: Action::Keep }];
+    let mut sampler = TailSampler::new(TailConfig {
+        decision_wait: Duration::from_secs(30),
+        max_bytes: usize::MAX,
+        max_traces: usize::MAX,
+        kept_cache: 0,
+        dropped_cache: 0,
+        policies: Policies::new(list, tests),
+        errors: ErrorRule::Status,
+        position: Position { run: 1, after: 1 },
+    });
+    drop(black_box(sampler.on_chunk(b"ai", chunk, Tick(0))));
 }
 
 /// The steps of OTLP/JSON, with how many megabytes of it one core takes in or writes in a second.
@@ -116,6 +137,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 black_box((event.telemetry(), SpanView::new(event.body)));
             }
         }),
+        row("spans: held for tail sampling, by status", &mut || {
+            sample(&chunk, SpanTest::Status(vec![StatusCode::Error]));
+        }),
+        row("spans: held, by all that tells of errors", &mut || sample(&chunk, SpanTest::Failure)),
         row("spans: records to request", &mut || drop(black_box(build(Signal::Traces, &chunk)))),
         row("logs: request to records", &mut || {
             let mut out = Vec::with_capacity(log_chunk.len());

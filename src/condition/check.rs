@@ -44,6 +44,15 @@ pub(super) fn names(program: &Program) -> Result<Vec<&str>, String> {
     if walk.problems.is_empty() { Ok(walk.used) } else { Err(walk.problems.join("; ")) }
 }
 
+/// Where the expression with this number stands.
+pub(super) fn place(source: &SourceInfo, id: u64) -> String {
+    let offset = source.offset_for(id).map_or(0, |(start, _)| start as usize);
+    let before: String = source.source.chars().take(offset).collect();
+    let line = before.matches('\n').count().saturating_add(1);
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count();
+    format!("line {line}, column {}", column.saturating_add(1))
+}
+
 /// The walk recurses as deep as the expression is nested, which the parser bounds (96).
 struct Walk<'p> {
     source: &'p SourceInfo,
@@ -54,11 +63,7 @@ struct Walk<'p> {
 
 impl<'p> Walk<'p> {
     fn place(&self, id: u64) -> String {
-        let offset = self.source.offset_for(id).map_or(0, |(start, _)| start as usize);
-        let before: String = self.source.source.chars().take(offset).collect();
-        let line = before.matches('\n').count().saturating_add(1);
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count();
-        format!("line {line}, column {}", column.saturating_add(1))
+        place(self.source, id)
     }
 
     fn expression(&mut self, expression: &'p IdedExpr) {

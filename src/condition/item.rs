@@ -4,10 +4,12 @@ use cel::common::types::{CelDouble, CelList, CelMap, CelNull};
 use cel::common::value::CowVal;
 use cel::context::VariableResolver;
 
-use super::value::{Boxed, SpanValue, int, lazy_map, text, value};
-use crate::codec::msgpack::{MapView, elements, int_of};
+use super::part;
+use super::value::{Boxed, Fields, int, lazy_map, text, value};
+use crate::codec::msgpack::{MapView, elements, int_of, text_of};
+use crate::codec::records::skim::is_failure;
 use crate::codec::records::{Event, Telemetry};
-use crate::model::Signal;
+use crate::model::{ErrorRule, Signal};
 
 /// An encoded empty map.
 const EMPTY: &[u8] = &[0x80];
@@ -34,8 +36,8 @@ pub struct Record<'a> {
 pub enum Item<'a> {
     /// One record.
     One(&'a Record<'a>),
-    /// The spans of one trace that are there, in any order.
-    Trace(&'a [Record<'a>]),
+    /// The spans of one trace that are there, in any order, and which of them count as errors.
+    Trace(&'a [Record<'a>], ErrorRule),
 }
 
 impl<'a> Record<'a> {
@@ -51,6 +53,19 @@ impl<'a> Record<'a> {
 
     fn body_value(&self, key: &[u8]) -> Option<&'a [u8]> {
         MapView::new(self.event.body).get(key)
+    }
+
+    fn span_value(&self, key: &[u8]) -> Option<&'a [u8]> {
+        if self.signal() == Signal::Traces { self.body_value(key) } else { None }
+    }
+
+    fn flags(&self) -> i64 {
+        let flags = match self.signal() {
+            Signal::Traces => self.body_value(b"flags"),
+            Signal::Logs => self.otlp_value(b"trace_flags"),
+            Signal::Metrics | Signal::Profiles => None,
+        };
+        flags.and_then(int_of).unwrap_or(0)
     }
 
     fn otlp_value(&self, key: &[u8]) -> Option<&'a [u8]> {
@@ -71,6 +86,12 @@ impl<'a> Record<'a> {
             "body" => self.body(),
             "severity" => int(self.severity()),
             "tag" => text(self.tag),
+            "events" => part::events(self.span_value(b"events")),
+            "links" => part::links(self.span_value(b"links")),
+            "trace_state" => text(
+                self.span_value(b"trace_state").and_then(text_of).unwrap_or_default().as_bytes(),
+            ),
+            "flags" => int(self.flags()),
             _ => return None,
         })
     }
@@ -107,8 +128,9 @@ impl<'a> Record<'a> {
         self.body_value(b"status").and_then(|status| MapView::new(status).get(b"code"))
     }
 
-    fn is_error(&self) -> bool {
-        self.status_code().and_then(crate::codec::msgpack::text_of) == Some("error")
+    fn is_error(&self, rule: ErrorRule) -> bool {
+        self.status_code().and_then(text_of) == Some("error")
+            || (rule == ErrorRule::Any && is_failure(self.event.body))
     }
 
     fn is_root(&self) -> bool {
@@ -188,7 +210,7 @@ impl<'a> Record<'a> {
         let spelled = self.otlp_value(b"severity_text");
         let in_body = || LEVEL_KEYS.iter().find_map(|key| self.body_value(key));
         let Some(level) = spelled.or_else(in_body) else { return 0 };
-        crate::codec::msgpack::text_of(level).map_or(0, severity_number)
+        text_of(level).map_or(0, severity_number)
     }
 }
 
@@ -218,12 +240,12 @@ impl<'a> Item<'a> {
     fn variable(&self, name: &str) -> Option<Boxed<'a>> {
         match self {
             Self::One(record) => record.field(name),
-            Self::Trace(spans) => trace_variable(spans, name),
+            Self::Trace(spans, rule) => trace_variable(spans, *rule, name),
         }
     }
 }
 
-fn trace_variable<'a>(spans: &'a [Record<'a>], name: &str) -> Option<Boxed<'a>> {
+fn trace_variable<'a>(spans: &'a [Record<'a>], rule: ErrorRule, name: &str) -> Option<Boxed<'a>> {
     let root = spans.iter().find(|span| span.is_root());
     Some(match name {
         "signal" => text(b"trace"),
@@ -233,15 +255,15 @@ fn trace_variable<'a>(spans: &'a [Record<'a>], name: &str) -> Option<Boxed<'a>> 
             Box::new(CelDouble::from(milliseconds(start, end)))
         }
         "spans" => {
-            let values = spans.iter().map(|span| -> Boxed<'a> { Box::new(SpanValue(*span)) });
+            let values = spans.iter().map(|span| -> Boxed<'a> { Box::new(Fields::Span(*span)) });
             Box::new(CelList::from(values.collect::<Vec<_>>()))
         }
         "errors" => {
-            let errors = spans.iter().filter(|span| span.is_error()).count();
+            let errors = spans.iter().filter(|span| span.is_error(rule)).count();
             int(i64::try_from(errors).unwrap_or(i64::MAX))
         }
         "root" => match root {
-            Some(root) => Box::new(SpanValue(*root)),
+            Some(root) => Box::new(Fields::Span(*root)),
             None => Box::new(CelMap::default()),
         },
         _ => return root.or_else(|| spans.first()).and_then(|span| span.field(name)),

@@ -17,14 +17,25 @@
 //! | `body` | the log's body | null |
 //! | `severity` | the log's severity number, 0 when unknown | 0 |
 //! | `tag` | Fluent Bit's tag | the same |
+//! | `events` | a list of the span's events, each `{"name", "time_unix_nano", "attributes", "dropped_attributes_count"}`; empty for others | of the root span |
+//! | `links` | a list of the span's links, each `{"trace_id", "span_id", "trace_state", "flags", "attributes", "dropped_attributes_count"}`, ids as hex text; empty for others | of the root span |
+//! | `trace_state` | the span's W3C tracestate as text, `""` when there is none | of the root span |
+//! | `flags` | the span's flags, the log's trace flags; 0 for others | of the root span |
 //! | `spans` | | a list; each span has the fields above |
-//! | `errors` | | the number of spans with an error |
+//! | `errors` | | the number of spans that are errors, by the [`ErrorRule`] of whoever asks |
 //! | `root` | | the root span, or an empty map while it is missing |
 //!
-//! Until a trace's root is there its first span stands in for it.
+//! Until a trace's root is there its first span stands in for it. Fields of events and links that a
+//! record lacks have their default, so that `e.name` always has an answer.
+//!
+//! An expression that is known to give no truth value, whatever comes, does not compile. One that has
+//! no answer for an item, because a key is missing or a type does not fit, is an error of that item:
+//! see [`NoAnswer`].
 
 mod check;
 mod item;
+mod part;
+mod types;
 mod value;
 
 use std::sync::Arc;
@@ -34,8 +45,10 @@ use cel::{Context, Env, ExecutionError, Program, Value};
 
 pub use item::{Item, Record};
 
+pub use crate::model::ErrorRule;
+
 /// Every variable that an expression may name.
-pub const VARIABLES: [&str; 14] = [
+pub const VARIABLES: [&str; 18] = [
     "signal",
     "name",
     "kind",
@@ -47,6 +60,10 @@ pub const VARIABLES: [&str; 14] = [
     "body",
     "severity",
     "tag",
+    "events",
+    "links",
+    "trace_state",
+    "flags",
     "spans",
     "errors",
     "root",
@@ -57,6 +74,8 @@ const TRACE_VARIABLES: [&str; 3] = ["spans", "errors", "root"];
 
 /// The longest expression.
 const MAX_LENGTH: usize = 16 << 10;
+/// The most characters of a reason in words.
+const MAX_REASON: usize = 200;
 /// How deep an expression may be nested: the parser of a debug build takes 150 KiB of stack a level.
 const MAX_NESTING: usize = 10;
 
@@ -83,16 +102,95 @@ pub struct Condition {
     needs_trace: bool,
 }
 
+/// Why a condition has no answer for an item, as counters name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoAnswer {
+    /// A key is not there: an attribute that the item does not have.
+    NoSuchKey,
+    /// Values have types that the expression's operators and functions do not take.
+    WrongType,
+    /// The answer is not true or false.
+    NotBool,
+    /// Anything else, such as a division by zero.
+    Other,
+}
+
+impl NoAnswer {
+    /// Every reason.
+    pub const ALL: [Self; 4] = [Self::NoSuchKey, Self::WrongType, Self::NotBool, Self::Other];
+
+    /// The name, as counters show it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoSuchKey => "no_such_key",
+            Self::WrongType => "wrong_type",
+            Self::NotBool => "not_bool",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl ConditionError {
+    /// The kind of reason.
+    #[must_use]
+    pub fn kind(&self) -> NoAnswer {
+        let Self::Evaluate(error) = self else {
+            return if matches!(self, Self::NotBool(_)) {
+                NoAnswer::NotBool
+            } else {
+                NoAnswer::Other
+            };
+        };
+        match **error {
+            ExecutionError::NoSuchKey(_) => NoAnswer::NoSuchKey,
+            ExecutionError::NoSuchOverload(_)
+            | ExecutionError::UnexpectedType { .. }
+            | ExecutionError::UnsupportedTargetType { .. }
+            | ExecutionError::NotSupportedAsMethod { .. }
+            | ExecutionError::UnsupportedKeyType(_)
+            | ExecutionError::ValuesNotComparable(..)
+            | ExecutionError::UnsupportedBinaryOperator(..)
+            | ExecutionError::UnsupportedIndex(..) => NoAnswer::WrongType,
+            _ => NoAnswer::Other,
+        }
+    }
+}
+
+impl ConditionError {
+    /// The reason in words, without the values that the item has: they may be a user's content.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        let Self::Evaluate(error) = self else { return self.to_string() };
+        let text = match **error {
+            ExecutionError::NoSuchKey(_)
+            | ExecutionError::NoSuchOverload(_)
+            | ExecutionError::UnexpectedType { .. }
+            | ExecutionError::InvalidArgumentCount { .. } => error.to_string(),
+            ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => {
+                "a division by zero".to_owned()
+            }
+            ExecutionError::Overflow(operator, ..) => format!("an overflow of '{operator}'"),
+            ExecutionError::IndexOutOfBounds(_) => "an index beyond the end of a list".to_owned(),
+            ExecutionError::FunctionError { ref function, .. } => format!("'{function}' failed"),
+            _ => "values of types that the expression does not take".to_owned(),
+        };
+        text.chars().take(MAX_REASON).collect()
+    }
+}
+
 impl Condition {
     /// Compiles an expression.
     ///
     /// # Errors
-    /// What is wrong and at which line and column: syntax, unknown variables, unknown functions.
+    /// What is wrong and at which line and column: syntax, unknown variables, unknown functions, a
+    /// result or an operand of `&&`, `||`, `!` and `?` that can never be true or false.
     pub fn compile(text: &str) -> Result<Self, ConditionError> {
         let env = Arc::new(Env::stdlib());
         bounded(text)?;
         let program = env.compile(text).map_err(|errors| syntax(&errors))?;
         let used = check::names(&program).map_err(ConditionError::Compile)?;
+        types::boolean(&program).map_err(ConditionError::Compile)?;
         let needs_trace = TRACE_VARIABLES.iter().any(|name| used.contains(name));
         Ok(Self { text: text.to_owned(), program, env, needs_trace })
     }

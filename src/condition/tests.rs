@@ -148,7 +148,9 @@ fn a_trace_has_spans_errors_and_a_root() {
         span("root", None, (1_000_000, 4_000_000), false),
     ];
     let records: Vec<Record<'_>> = spans.iter().map(|bytes| record(bytes)).collect();
-    let ask = |text: &str| Condition::compile(text).unwrap().evaluate(&Item::Trace(&records));
+    let ask = |text: &str| {
+        Condition::compile(text).unwrap().evaluate(&Item::Trace(&records, ErrorRule::Status))
+    };
     for text in [
         "signal == 'trace' && errors == 1 && size(spans) == 2",
         "root.name == 'root' && name == 'root' && status == 'unset'",
@@ -161,7 +163,7 @@ fn a_trace_has_spans_errors_and_a_root() {
     }
     let orphans = [records[0]];
     let no_root = Condition::compile("!has(root.name) && name == 'child'").unwrap();
-    assert_eq!(no_root.evaluate(&Item::Trace(&orphans)), Ok(true));
+    assert_eq!(no_root.evaluate(&Item::Trace(&orphans, ErrorRule::Status)), Ok(true));
     assert!(no_root.needs_trace());
 }
 
@@ -175,7 +177,7 @@ fn a_missing_key_is_an_error_and_not_a_no() {
         ask("attributes.tokens + 'x' == 'y'", &span),
         Err(ConditionError::Evaluate(_))
     ));
-    assert!(matches!(ask("name", &span), Err(ConditionError::NotBool(_))));
+    assert!(matches!(ask("attributes.tokens", &span), Err(ConditionError::NotBool(_))));
     assert!(matches!(ask("errors > 0", &span), Err(ConditionError::Evaluate(_))));
 }
 
@@ -218,4 +220,168 @@ fn broken_records_give_no_panic() {
     }
     let deep = event(&metadata("log"), &[&[0x91; 5000][..], &[0x01]].concat());
     assert_eq!(ask("size(body) == 1", &deep), Ok(true));
+}
+
+/// A span with everything that expressions may ask of it beside its attributes.
+fn rich_span() -> Vec<u8> {
+    let mut body = Vec::new();
+    map_header(&mut body, 6);
+    entry(&mut body, "name", "chat");
+    entry(&mut body, "trace_state", "ot=th:8,tier=gold");
+    str(&mut body, "flags");
+    int(&mut body, 257);
+    str(&mut body, "attributes");
+    map_header(&mut body, 1);
+    entry(&mut body, "k", "v");
+    str(&mut body, "events");
+    array_header(&mut body, 2);
+    map_header(&mut body, 3);
+    entry(&mut body, "name", "exception");
+    str(&mut body, "time_unix_nano");
+    int(&mut body, 7);
+    str(&mut body, "attributes");
+    map_header(&mut body, 1);
+    entry(&mut body, "exception.type", "Timeout");
+    map_header(&mut body, 0);
+    str(&mut body, "links");
+    array_header(&mut body, 1);
+    map_header(&mut body, 2);
+    entry(&mut body, "trace_id", "0af7651916cd43dd8448eb211c80319c");
+    str(&mut body, "flags");
+    int(&mut body, 1);
+    event(&metadata("span"), &body)
+}
+
+#[test]
+fn events_links_state_and_flags_can_be_asked() {
+    let rich = rich_span();
+    for text in [
+        "size(events) == 2 && events[0].name == 'exception' && events[0].time_unix_nano == 7",
+        "events.exists(e, e.attributes['exception.type'] == 'Timeout')",
+        "events[1].name == '' && size(events[1].attributes) == 0",
+        "events[1].dropped_attributes_count == 0",
+        "links.all(l, l.trace_id.startsWith('0af7') && l.span_id == '' && l.flags == 1)",
+        "links[0].trace_state == '' && size(links[0].attributes) == 0",
+        "trace_state.matches('(^|,)tier=gold(,|$)') && flags == 257 && flags % 2 == 1",
+    ] {
+        assert_eq!(ask(text, &rich), Ok(true), "{text}");
+        let records = [record(&rich)];
+        let whole = Condition::compile(text).unwrap();
+        let trace = whole.evaluate(&Item::Trace(&records, ErrorRule::Status));
+        assert_eq!(trace, Ok(true), "of the root: {text}");
+        let in_spans = "spans.exists(s, size(s.events) == 2 && s.trace_state != '' && s.flags > 0)";
+        let whole = Condition::compile(in_spans).unwrap();
+        assert_eq!(whole.evaluate(&Item::Trace(&records, ErrorRule::Status)), Ok(true));
+    }
+    let bare = span("chat", None, (0, 0), false);
+    let text = "size(events) == 0 && size(links) == 0 && trace_state == '' && flags == 0";
+    assert_eq!(ask(text, &bare), Ok(true));
+    assert_eq!(
+        ask(text, &event(&[0x80], &[0x81, 0xa6, b'e', b'v', b'e', b'n', b't', b's', 0x05])),
+        Ok(true)
+    );
+}
+
+#[test]
+fn what_counts_as_an_error_is_the_caller_s_rule() {
+    let spans = [span("a", None, (0, 1), true), rich_span(), span("b", Some("x"), (0, 1), false)];
+    let records: Vec<Record<'_>> = spans.iter().map(|bytes| record(bytes)).collect();
+    let errors = |number: i64, rule| {
+        let condition = Condition::compile(&format!("errors == {number}")).unwrap();
+        condition.evaluate(&Item::Trace(&records, rule))
+    };
+    assert_eq!(errors(1, ErrorRule::Status), Ok(true));
+    assert_eq!(errors(2, ErrorRule::Any), Ok(true));
+}
+
+/// Guarantees: what can never be true or false does not compile, and says where and why; what may be
+/// does.
+#[test]
+fn what_is_never_true_or_false_does_not_compile() {
+    for (text, told) in [
+        ("1", "line 1, column 1: the condition gives a value of type int"),
+        ("'true'", "type string"),
+        ("null", "type null"),
+        ("name", "type string"),
+        ("attributes", "type map"),
+        ("events", "type list"),
+        ("[1, 2]", "type list"),
+        ("{'a': true}", "type map"),
+        ("size(spans)", "type int"),
+        ("duration_ms + 1.0", "type double"),
+        ("attributes.a + attributes.b", "type number or text"),
+        ("attributes.a * 2", "type number"),
+        ("-attributes.a", "type number"),
+        ("string(attributes.a)", "type string"),
+        ("type(attributes.a)", "type type"),
+        ("dyn(5)", "type int"),
+        ("int", "type type"),
+        ("attributes.map(k, k)", "type list"),
+        ("attributes.filter(k, true)", "type list"),
+        ("has(attributes.a) ? 1 : 2", "type int"),
+        (
+            "has(attributes.a) ? true : 'no'",
+            "column 28: the condition gives a value of type string",
+        ),
+        ("signal == 'span' && name", "a side of && gives a value of type string"),
+        ("errors || true", "a side of || gives a value of type int"),
+        ("!duration_ms", "what ! negates gives a value of type double"),
+        ("severity ? true : false", "what stands before ? gives a value of type int"),
+        ("spans.exists(s, 5)", "the test of this macro gives a value of type int"),
+        ("spans.all(s, 'x' + s.name)", "the test of this macro"),
+        ("spans.exists_one(s, size(spans))", "the test of this macro"),
+        ("size(spans.filter(s, 1)) > 0", "the test of this macro"),
+        ("(name && true) == true", "a side of && gives"),
+    ] {
+        let Err(ConditionError::Compile(problem)) = Condition::compile(text) else {
+            panic!("{text} compiles");
+        };
+        assert!(
+            problem.contains(told) && problem.contains("not true or false"),
+            "{text}: {problem}"
+        );
+    }
+    for text in [
+        "true",
+        "attributes.flag",
+        "attributes['flag'] && !attributes.other",
+        "body",
+        "dyn(attributes.flag)",
+        "has(attributes.a) ? attributes.a : false",
+        "attributes.flag == 1 || bool(attributes.text)",
+        "spans.exists(s, s.attributes.flag)",
+        "spans.exists_one(s, s.name == 'x')",
+        "spans.map(s, s.name).exists(n, n == 'x')",
+        "attributes.list[0]",
+        "'a' in attributes",
+        "spans.exists(name, name.attributes.flag)",
+    ] {
+        assert!(Condition::compile(text).is_ok(), "{text}: {:?}", Condition::compile(text));
+    }
+}
+
+/// Guarantees: each way to have no answer has its kind, and no value of the item is in its words.
+#[test]
+fn no_answer_has_a_kind_and_words_without_content() {
+    let span = span("secret", None, (0, 1), false);
+    for (text, kind, words) in [
+        ("attributes.x == 1", NoAnswer::NoSuchKey, "No such key: x"),
+        ("attributes.tokens > 'a'", NoAnswer::WrongType, ""),
+        ("attributes['gen_ai.operation.name'] + 1 == 5", NoAnswer::WrongType, ""),
+        ("name.startsWith(attributes.tokens)", NoAnswer::WrongType, ""),
+        ("attributes.tokens", NoAnswer::NotBool, "a value of type int"),
+        ("attributes.tokens / 0 == 1", NoAnswer::Other, "a division by zero"),
+        ("attributes.list[7] == 1", NoAnswer::Other, "beyond the end"),
+    ] {
+        let error = ask(text, &span).unwrap_err();
+        assert_eq!(error.kind(), kind, "{text}: {error:?}");
+        let reason = error.reason();
+        assert!(reason.contains(words) && !reason.is_empty(), "{text}: {reason}");
+        for content in ["secret", "chat", "42"] {
+            assert!(!reason.contains(content), "{text}: {reason}");
+        }
+    }
+    let long = "x".repeat(5000);
+    let error = ask(&format!("attributes['{long}'] == 1"), &span).unwrap_err();
+    assert_eq!(error.reason().chars().count(), 200);
 }

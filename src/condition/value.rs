@@ -12,6 +12,7 @@ use cel::common::types::{
 use cel::common::value::{CowVal, Val};
 
 use super::item::Record;
+use super::part::Part;
 use crate::codec::msgpack::{MapView, Reader, Token, elements};
 
 /// How deep nested values are shown; what lies deeper is null.
@@ -194,11 +195,26 @@ impl<'b, 'v: 'w, 'w> traits::Iterator<'b, 'w> for Keys<'b, 'v> {
     }
 }
 
-/// One span of a trace: a map whose keys are the variables of an item.
-#[derive(Debug)]
-pub(super) struct SpanValue<'v>(pub(super) Record<'v>);
+/// A map with known keys.
+#[expect(clippy::large_enum_variant, reason = "it lives in a box, for one evaluation")]
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Fields<'v> {
+    /// One span of a trace, whose keys are the variables of an item.
+    Span(Record<'v>),
+    /// An event or a link.
+    Part(Part<'v>),
+}
 
-impl Val for SpanValue<'_> {
+impl<'v> Fields<'v> {
+    fn field(&self, name: &str) -> Option<Boxed<'v>> {
+        match self {
+            Self::Span(record) => record.field(name),
+            Self::Part(part) => part.field(name),
+        }
+    }
+}
+
+impl Val for Fields<'_> {
     fn get_type(&self) -> &Type {
         &MAP_TYPE
     }
@@ -222,23 +238,23 @@ impl Val for SpanValue<'_> {
     where
         Self: 'w,
     {
-        Box::new(SpanValue(self.0))
+        Box::new(*self)
     }
 }
 
-impl traits::Container for SpanValue<'_> {
+impl traits::Container for Fields<'_> {
     fn contains(&self, key: &dyn Val) -> Result<bool, ExecutionError> {
-        Ok(self.0.field(key_of(key)?).is_some())
+        Ok(self.field(key_of(key)?).is_some())
     }
 }
 
-impl traits::Indexer for SpanValue<'_> {
+impl traits::Indexer for Fields<'_> {
     fn get<'b, 'w>(&'b self, key: &dyn Val) -> Result<CowVal<'b, 'w>, ExecutionError>
     where
         Self: 'w,
     {
         let key = key_of(key)?;
-        self.0.field(key).map(CowVal::Owned).ok_or_else(|| no_such_key(key))
+        self.field(key).map(CowVal::Owned).ok_or_else(|| no_such_key(key))
     }
 
     fn steal<'w>(self: Box<Self>, key: &dyn Val) -> Result<Boxed<'w>, ExecutionError>
@@ -246,6 +262,6 @@ impl traits::Indexer for SpanValue<'_> {
         Self: 'w,
     {
         let key = key_of(key)?;
-        self.0.field(key).ok_or_else(|| no_such_key(key))
+        self.field(key).ok_or_else(|| no_such_key(key))
     }
 }

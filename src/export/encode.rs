@@ -15,6 +15,7 @@ use crate::codec::records::{
     Event, EventKind, Group, Records, RequestBuilder, Telemetry, metrics_to_records, profile_count,
     profiles_of, traces_to_records,
 };
+use crate::condition::{ConditionError, NoAnswer};
 use crate::model::Signal;
 use crate::plugin::{Delivery, EventType};
 
@@ -24,9 +25,10 @@ pub(super) struct Lane {
     pub(super) parts: Vec<Arc<Part>>,
     /// Items that were not for these endpoints.
     pub(super) filtered: usize,
-    /// Items for which the condition had no answer, and the first reason.
-    pub(super) undecided: usize,
-    pub(super) undecided_reason: Option<String>,
+    /// Items for which the condition had no answer, by reason in the order of [`NoAnswer::ALL`].
+    pub(super) undecided: [usize; NoAnswer::ALL.len()],
+    /// The first reason in words, and whether such items are sent.
+    pub(super) undecided_reason: Option<(String, bool)>,
     /// Items that lost content.
     pub(super) cleaned: usize,
     /// Names that no list of content has, of long texts.
@@ -142,6 +144,14 @@ impl<'a> Builders<'a> {
             Err(error) if records.settle() => Taken::Problem(error.to_string()),
             Err(_) => Taken::Nothing,
         }
+    }
+
+    fn undecided(&mut self, error: &ConditionError, keep: bool, items: usize) {
+        let kinds = NoAnswer::ALL.iter().zip(&mut self.lane.undecided);
+        for (_, count) in kinds.filter(|(kind, _)| **kind == error.kind()) {
+            *count = count.saturating_add(items);
+        }
+        self.lane.undecided_reason.get_or_insert_with(|| (error.reason(), keep));
     }
 
     fn filter(&mut self, items: usize) {
@@ -293,8 +303,7 @@ impl<'a> Encoder<'a> {
                     return Ok(());
                 }
                 Decision::Undecided(keep, reason) => {
-                    lane.lane.undecided = lane.lane.undecided.saturating_add(1);
-                    lane.lane.undecided_reason.get_or_insert(reason);
+                    lane.undecided(&reason, keep, items_of(signal, event));
                     if !keep {
                         lane.filter(items_of(signal, event));
                         return Ok(());

@@ -402,17 +402,22 @@ impl Shared {
             let unwanted = lane.parts.iter().filter(|part| !endpoint.wants(part.signal));
             endpoint.meters().filtered.add_items(unwanted.map(|part| part.items).sum());
             endpoint.meters().filtered.add_items(lane.filtered);
-            endpoint.meters().undecided.add_items(lane.undecided);
+            endpoint.meters().undecided(&lane.undecided);
             endpoint.meters().content_removed.add_items(lane.cleaned);
             if let Some(view) = self.view_of.get(index).and_then(|view| self.views.get(*view)) {
                 let (names, counter) = (lane.unlisted.names(), &endpoint.meters().unlisted_names);
                 let removed = view.content.removes_long_texts();
                 self.unlisted.tell(endpoint.name(), names, removed, counter, &self.log);
             }
-            if let Some(reason) = &lane.undecided_reason {
+            if let Some((reason, kept)) = &lane.undecided_reason {
                 self.log.often(Level::Warn, "where", || {
-                    let name = endpoint.name();
-                    format!("'where' of endpoint '{name}' has no answer for an item: {reason}")
+                    let (name, items) = (endpoint.name(), lane.undecided.iter().sum::<usize>());
+                    let fate =
+                        if *kept { "sent (on_error: keep)" } else { "dropped (on_error: drop)" };
+                    format!(
+                        "'where' of endpoint '{name}' has no answer for {items} items of a chunk, \
+                         which are {fate}: {reason}"
+                    )
                 });
             }
         }

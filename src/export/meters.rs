@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::condition::NoAnswer;
 use crate::model::Signal;
 use crate::routing::FailureReason;
 use crate::stats::{Counter, CounterFamily, Counters};
@@ -49,7 +50,7 @@ const FILTERED: CounterFamily = CounterFamily::counter(
 const UNDECIDED: CounterFamily = CounterFamily::counter(
     "undecided_items_total",
     "Items for which an endpoint's where had no answer.",
-    &["endpoint"],
+    &["endpoint", "reason"],
 );
 const CONTENT: CounterFamily = CounterFamily::counter(
     "content_removed_items_total",
@@ -164,7 +165,7 @@ pub(super) struct EndpointMeters {
     failed: [Counter; FailureReason::ALL.len()],
     dropped: [Counter; DROP_REASONS.len()],
     pub(super) filtered: Counter,
-    pub(super) undecided: Counter,
+    undecided: [Counter; NoAnswer::ALL.len()],
     pub(super) content_removed: Counter,
     pub(super) unlisted_names: Counter,
     pub(super) deferred: Counter,
@@ -241,7 +242,8 @@ impl EndpointMeters {
             dropped: DROP_REASONS
                 .map(|reason| counters.counter(DROPPED, &[endpoint, reason.name()])),
             filtered: one(FILTERED),
-            undecided: one(UNDECIDED),
+            undecided: NoAnswer::ALL
+                .map(|reason| counters.counter(UNDECIDED, &[endpoint, reason.name()])),
             content_removed: one(CONTENT),
             unlisted_names: one(UNLISTED),
             deferred: one(FAST),
@@ -260,6 +262,11 @@ impl EndpointMeters {
 
     pub(super) fn sent(&self, signal: Signal, items: usize) {
         add(&self.sent, &Signal::WITH_PROFILES, &signal, items);
+    }
+
+    /// Counts items for which there was no answer, by reason in the order of [`NoAnswer::ALL`].
+    pub(super) fn undecided(&self, items: &[usize; NoAnswer::ALL.len()]) {
+        self.undecided.iter().zip(items).for_each(|(counter, items)| counter.add_items(*items));
     }
 
     /// Counts a failed request and returns how many of this kind there were.

@@ -7,7 +7,7 @@ use super::content::ContentPolicy;
 use super::settings::{EndpointSettings, OnError};
 use super::trace;
 use crate::codec::records::{Event, Telemetry};
-use crate::condition::{Condition, Item, Record};
+use crate::condition::{Condition, ConditionError, Item, Record};
 use crate::model::Signal;
 use crate::sampling::{Mark, Probability, Threshold, marked_body};
 
@@ -40,7 +40,7 @@ pub(super) enum Decision {
     Send,
     Filter,
     /// The condition had no answer, for this reason; whether the item is sent.
-    Undecided(bool, String),
+    Undecided(bool, ConditionError),
 }
 
 impl View {
@@ -91,7 +91,7 @@ impl View {
         match condition.evaluate(&Item::One(&record)) {
             Ok(true) => Decision::Send,
             Ok(false) => Decision::Filter,
-            Err(error) => Decision::Undecided(self.on_error == OnError::Keep, error.to_string()),
+            Err(error) => Decision::Undecided(self.on_error == OnError::Keep, error),
         }
     }
 

@@ -1,12 +1,13 @@
 //! The host's filter callbacks -> [`Filter`].
 
 use std::ffi::{c_int, c_void};
+use std::sync::Arc;
 
 use super::barrier::{self, Callback};
-use super::desk::Desk;
 use super::instance::{self, Called, Slot};
 use super::kind::Kind;
 use super::lend;
+use super::publisher::{self, Shown};
 use super::raw::View;
 use super::run::Membership;
 use super::setup::{self, Refusal, Setup};
@@ -22,7 +23,7 @@ const NOT_TOUCHED: c_int = 2;
 /// A running filter. Field order is the order of their ends.
 struct Running<P> {
     slot: Slot<P>,
-    desk: Desk,
+    shown: Arc<Shown>,
     _membership: Membership,
 }
 
@@ -48,8 +49,9 @@ pub(super) fn start<P: Filter>(mut setup: Setup) -> Result<(), Refusal> {
     let plugin = setup.open(Callback::FilterInit, P::open)?;
     setup.membership.hub().add_filter();
     setup.desk.settle();
-    let running =
-        Running { slot: Slot::new(plugin), desk: setup.desk, _membership: setup.membership };
+    // SAFETY: the host starts filters on its engine's thread.
+    let shown = unsafe { publisher::enlist(functions, setup.desk) };
+    let running = Running { slot: Slot::new(plugin), shown, _membership: setup.membership };
     let context = instance::lease(Box::new(running));
     // SAFETY: the instance is the host's, and the context is what `cb_filter` and `cb_exit` get.
     unsafe { (functions.flb_filter_set_context)(instance_at, context) };
@@ -105,11 +107,14 @@ unsafe fn filter<P: Filter>(arguments: Arguments) -> c_int {
         Called::Returned(Verdict::Replace(bytes)) => unsafe { replace(arguments, &bytes) },
         Called::Returned(Verdict::Pass) | Called::Gone | Called::Busy => NOT_TOUCHED,
         Called::Panicked(panicked) => {
-            running.desk.panicked(&panicked, "data passes this filter untouched from now on");
+            running
+                .shown
+                .desk()
+                .panicked(&panicked, "data passes this filter untouched from now on");
             NOT_TOUCHED
         }
     };
-    running.desk.settle();
+    running.shown.desk().settle();
     answer
 }
 
@@ -136,9 +141,10 @@ pub(super) unsafe extern "C" fn cb_exit<P: Filter>(
             // SAFETY: the context is what `start` leased, and this is the host's last call.
             let Some(running) = (unsafe { instance::take::<Running<P>>(context) }) else { return };
             if let Some(panicked) = running.slot.close(Callback::FilterExit) {
-                running.desk.panicked(&panicked, "the instance was stopping");
+                running.shown.desk().panicked(&panicked, "the instance was stopping");
             }
-            running.desk.finish();
+            publisher::dismiss(&running.shown);
+            running.shown.desk().finish();
         });
     });
     0

@@ -39,6 +39,7 @@ mod poller;
 #[cfg(feature = "probe-plugins")]
 mod probe;
 mod processors;
+mod publisher;
 mod raw;
 mod run;
 mod setup;

@@ -79,6 +79,10 @@ functions! {
     /// What a filter needs.
     FilterFunctions {
         flb_filter_set_context: unsafe extern "C" fn(Pointer, Pointer),
+        flb_sched_ctx_get: unsafe extern "C" fn() -> Pointer,
+        flb_sched_timer_cb_create:
+            unsafe extern "C" fn(Pointer, c_int, c_int, OnTimer, Pointer, *mut Pointer) -> c_int,
+        flb_sched_timer_invalidate: unsafe extern "C" fn(Pointer),
     }
 }
 

@@ -3,8 +3,11 @@
 //! Filters have no timer and cannot append; inputs have both. So a filter that makes telemetry of
 //! its own (metrics each interval, traces whose decision has come) registers a [`Source`] here, and
 //! whichever of our inputs ticks first drains it on the host's thread. A hot reload makes a new hub.
+//!
+//! Each filter also tells its place, so that an order that means something else can be told of.
 
 mod drain;
+mod order;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::clock::Tick;
 
 pub use drain::{Drained, drain};
+pub use order::{Placed, Role, warning};
 
 /// Derived telemetry on its way into the pipeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +56,7 @@ pub struct Hub {
     emitters: AtomicU32,
     filters: AtomicU32,
     sources: Mutex<Vec<Arc<dyn Source>>>,
+    placed: Mutex<Vec<Placed>>,
 }
 
 impl Hub {
@@ -92,6 +97,15 @@ impl Hub {
     #[must_use]
     pub fn has_filters(&self) -> bool {
         self.filters.load(Ordering::Relaxed) > 0
+    }
+
+    /// Takes note of the next filter in the order of starts, and says what a user should be told
+    /// about its place after those before it.
+    pub fn place(&self, filter: Placed) -> Vec<String> {
+        let mut placed = self.placed.lock().unwrap_or_else(PoisonError::into_inner);
+        let warnings = placed.iter().filter_map(|earlier| warning(earlier, &filter)).collect();
+        placed.push(filter);
+        warnings
     }
 
     /// Registers a source; it stays until the hub goes.

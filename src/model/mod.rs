@@ -89,6 +89,19 @@ pub struct Position {
     pub after: u32,
 }
 
+/// What makes a span an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ErrorRule {
+    /// Its status code is ERROR, which is all that the OpenTelemetry specification calls an error
+    /// (tracing API, section "Set Status").
+    #[default]
+    Status,
+    /// Also an attribute `error.type` or an event `exception`, by which instrumentation that sets no
+    /// status tells of a failure (semantic conventions, sections "Recording errors" and
+    /// "Recording exceptions").
+    Any,
+}
+
 /// A trace id of 16 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TraceId(pub [u8; 16]);

@@ -15,7 +15,7 @@ pub use completion::{Completion, Waiter};
 pub(crate) use options::Given;
 pub use options::{OptionKind, OptionSpec, Options};
 
-use crate::hub::Hub;
+use crate::hub::{Hub, Placed, Role};
 use crate::stats::{Counters, Log};
 
 /// What the host shows of a plugin: its name, one line of help, and its options.
@@ -48,6 +48,15 @@ pub struct Environment {
     pub counters: Arc<Counters>,
     /// Log lines that the host layer hands to the host's logger.
     pub log: Arc<Log>,
+}
+
+impl Environment {
+    /// Says in the log if a filter that does this stands where that means something else than users
+    /// expect. `tags` is the host's `match`.
+    pub fn place(&self, role: Role, tags: Option<String>) {
+        let placed = Placed { instance: self.instance.clone(), tags, role };
+        self.hub.place(placed).into_iter().for_each(|warning| self.log.warn(warning));
+    }
 }
 
 /// Why an instance refuses to start: every problem found, each one line that says which option,

@@ -4,6 +4,7 @@
 use super::patterns_file;
 use crate::config::{CONFIG_FILE, FileOptions, Parser, parse_list};
 use crate::genai::{Detector, Dialect, HashKey, Pattern, Processor, Replacement, Settings, Tally};
+use crate::hub::Role;
 use crate::model::Position;
 use crate::plugin::{
     Chunk, Environment, Filter, OpenError, OptionKind, OptionSpec, Options, Spec, Verdict,
@@ -189,7 +190,14 @@ impl Filter for AiContext {
             record_key: record_key(&mut parser),
             position: Position { run: environment.hub.run(), after: environment.position },
         };
+        let tags = parser.host_value("match");
         let settings = parser.finish(settings)?;
+        let role = Role::Context {
+            normalizes: settings.normalize,
+            redacts: !settings.redact.is_empty() || !settings.patterns.is_empty(),
+            unpacks: settings.record_key.is_some(),
+        };
+        environment.place(role, tags);
         let counters = &environment.counters;
         let of_detector = |detector: &Detector| counters.counter(REDACTIONS, &[detector.name()]);
         let of_pattern = |pattern: &Pattern| counters.counter(REDACTIONS, &[pattern.name()]);

@@ -7,7 +7,7 @@ use crate::aggregation::{Aggregator, Batch, HistogramForm, MetricsConfig, Tally,
 use crate::clock::{self, Tick};
 use crate::codec::native::write::Forms;
 use crate::config::{CONFIG_FILE, FileOptions, Parser};
-use crate::hub::{Drain, Emission, Source};
+use crate::hub::{Drain, Emission, Role, Source};
 use crate::model::Position;
 use crate::plugin::{
     Chunk, Environment, Filter, OpenError, OptionKind, OptionSpec, Options, Spec, Verdict,
@@ -182,6 +182,7 @@ impl Filter for AiMetrics {
     fn open(options: &dyn Options, environment: Environment) -> Result<Self, OpenError> {
         let options = FileOptions::read(options, OPTIONS, &[]);
         let mut parser = Parser::over(&options);
+        let tags = parser.host_value("match");
         let config = read_config(&mut parser, &environment);
         let native = emit_as(&mut parser, &environment, config.histogram);
         if !environment.hub.has_emitter() {
@@ -192,6 +193,7 @@ impl Filter for AiMetrics {
         let numbers = Numbers::new(&environment.counters);
         let shared = Arc::new(Shared { aggregator, numbers, native });
         environment.hub.add_source(Arc::clone(&shared) as Arc<dyn Source>);
+        environment.place(Role::Metrics, tags);
         Ok(Self { shared })
     }
 

@@ -1,59 +1,42 @@
 //! The filter `ai_sampling`: head sampling by consistent probability, or tail sampling by policies.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::policies_file::{self, PolicyList};
-use crate::clock::{self, Tick};
+use super::tail_sampling::Tail;
+use crate::clock;
 use crate::codec::records::skim::StatusCode;
 use crate::codec::records::{SpanEvent, SpanWalker, Step};
 use crate::condition::Condition;
 use crate::config::{CONFIG_FILE, FileOptions, Parser};
-use crate::hub::{Drain, Emission, Source};
-use crate::model::{Position, TraceId};
+use crate::hub::{Role, Source};
+use crate::model::{ErrorRule, Position, TraceId};
 use crate::plugin::{
     Chunk, Environment, Filter, OpenError, OptionKind, OptionSpec, Options, Spec, Verdict,
 };
 use crate::sampling::policy::{Rule, SpanTest, ValueTest};
 use crate::sampling::{
-    Decision, HeadSampler, Mark, OtState, Passing, Probability, Released, TailConfig, TailSampler,
-    Tally, Threshold, event_start, marked_body,
+    Decision, HeadSampler, Mark, OtState, Passing, Probability, TailConfig, TailSampler, Threshold,
+    event_start, marked_body,
 };
-use crate::stats::{Counter, CounterFamily, Counters};
+use crate::stats::{Counter, CounterFamily};
 
 /// What to do when no input of ours is there to emit what a filter makes.
 pub(super) const NO_EMITTER: &str = "there is no input that emits what this filter makes; use the input \
     ai_otlp, or add three lines: '- /PATH/TO/flb-in_ai_emitter.so' under 'plugins', \
     '- name: ai_emitter' and, below it, '  tag: ai_emitter' under 'pipeline.inputs'";
 
-const RECEIVED: CounterFamily =
+pub(super) const RECEIVED: CounterFamily =
     CounterFamily::counter("received_spans_total", "Spans that came to be sampled", &[]);
-const KEPT: CounterFamily = CounterFamily::counter("kept_spans_total", "Spans kept", &["policy"]);
-const DROPPED: CounterFamily =
+pub(super) const KEPT: CounterFamily =
+    CounterFamily::counter("kept_spans_total", "Spans kept", &["policy"]);
+pub(super) const DROPPED: CounterFamily =
     CounterFamily::counter("dropped_spans_total", "Spans dropped on purpose", &["policy"]);
-const HELD_SPANS: CounterFamily =
-    CounterFamily::gauge("held_spans", "Spans that wait for a decision", &[]);
-const HELD_BYTES: CounterFamily =
-    CounterFamily::gauge("held_bytes", "Memory of the spans that wait", &[]);
-const EARLY: CounterFamily = CounterFamily::counter(
-    "early_decisions_total",
-    "Traces decided before the decision wait was over",
-    &["reason"],
-);
-const LATE: CounterFamily = CounterFamily::counter(
-    "late_spans_total",
-    "Spans that came after the decision about their trace",
-    &["decision"],
-);
-const CONDITION_ERRORS: CounterFamily = CounterFamily::counter(
-    "condition_errors_total",
-    "Expressions that had no answer for a trace, which counts as no",
-    &[],
-);
 /// The label of spans that are kept because they have no usable trace id.
-const NO_TRACE_ID: &str = "no_trace_id";
+pub(super) const NO_TRACE_ID: &str = "no_trace_id";
 /// The label of spans that are dropped because no policy kept them.
-const NOT_SAMPLED: &str = "not_sampled";
+pub(super) const NOT_SAMPLED: &str = "not_sampled";
 
 const OPTIONS: &[OptionSpec] = &[
     OptionSpec::new(
@@ -79,6 +62,13 @@ const OPTIONS: &[OptionSpec] = &[
         OptionKind::Bool,
         Some("off"),
         "Tail: keep traces with an error",
+    ),
+    OptionSpec::new(
+        "errors",
+        OptionKind::Str,
+        Some("status"),
+        "Tail: which spans are errors for keep_errors and for 'errors' in expressions: status (the \
+         status is ERROR) or all (also an attribute error.type or an event exception)",
     ),
     OptionSpec::new(
         "keep_slower_than",
@@ -152,6 +142,7 @@ impl Filter for AiSampling {
         let mut parser = Parser::over(&options);
         let mut list = PolicyList::default();
         parser.file_problems(policies_file::read(options.root(), &mut list));
+        let tags = parser.host_value("match");
         let mode = [("head", Mode::Head), ("tail", Mode::Tail)];
         let percentage = parser.percentage("sampling_percentage");
         let form = match parser.choice("mode", Mode::Head, &mode) {
@@ -162,11 +153,12 @@ impl Filter for AiSampling {
             Mode::Tail => {
                 let config = read_tail(&mut parser, list, percentage, &environment);
                 let sampler = TailSampler::new(parser.finish(config)?);
-                let tail = Arc::new(Tail::new(sampler, &environment.counters));
+                let tail = Arc::new(Tail::new(sampler, &environment));
                 environment.hub.add_source(Arc::clone(&tail) as Arc<dyn Source>);
                 Form::Tail(tail)
             }
         };
+        environment.place(Role::Sampling { tail: matches!(form, Form::Tail(_)) }, tags);
         Ok(Self { form })
     }
 
@@ -191,6 +183,7 @@ fn check_head(parser: &mut Parser<'_>, percentage: Option<f64>, list: &PolicyLis
         "keep_slower_than",
         "keep_attribute",
         "keep_where",
+        "errors",
         "max_buffer_size",
         "max_traces",
     ];
@@ -215,7 +208,9 @@ fn read_tail(
     if !environment.hub.has_emitter() {
         parser.problem(NO_EMITTER);
     }
-    flat_policies(parser, &mut list);
+    let rules = [("status", ErrorRule::Status), ("all", ErrorRule::Any)];
+    let errors = parser.choice("errors", ErrorRule::Status, &rules);
+    flat_policies(parser, &mut list, errors);
     if let Some(percentage) = percentage {
         list.keep("sampling_percentage", Rule::Probability(Threshold::from_percentage(percentage)));
     }
@@ -243,18 +238,23 @@ fn read_tail(
         kept_cache: count(parser, "kept_cache_size", 65_536, 0),
         dropped_cache: count(parser, "dropped_cache_size", 65_536, 0),
         policies: list.finish(),
+        errors,
         position: Position { run: environment.hub.run(), after: environment.position },
     }
 }
 
-fn flat_policies(parser: &mut Parser<'_>, list: &mut PolicyList) {
+fn flat_policies(parser: &mut Parser<'_>, list: &mut PolicyList, errors: ErrorRule) {
     let mut too_many = false;
     let mut keep = |list: &mut PolicyList, name: &str, test: SpanTest| match list.fact(test) {
         Some(rule) => list.keep(name, rule),
         None => too_many = true,
     };
     if parser.bool("keep_errors", false) {
-        keep(list, "keep_errors", SpanTest::Status(vec![StatusCode::Error]));
+        let test = match errors {
+            ErrorRule::Status => SpanTest::Status(vec![StatusCode::Error]),
+            ErrorRule::Any => SpanTest::Failure,
+        };
+        keep(list, "keep_errors", test);
     }
     for given in parser.texts("keep_attribute") {
         let (key, value) = match given.split_once('=') {
@@ -350,104 +350,6 @@ impl Head {
         event.telemetry.position.is_some_and(|position| {
             position.run == self.position.run && position.after >= self.position.after
         })
-    }
-}
-
-/// Tail sampling: the sampler, shared between the filter and the inputs that drain it.
-struct Tail {
-    sampler: Mutex<TailSampler>,
-    numbers: TailNumbers,
-}
-
-struct TailNumbers {
-    received: Counter,
-    kept: Vec<Counter>,
-    untraced: Counter,
-    dropped: Vec<Counter>,
-    held_spans: Counter,
-    held_bytes: Counter,
-    early: [Counter; 3],
-    late: [Counter; 2],
-    condition_errors: Counter,
-}
-
-impl Tail {
-    fn new(sampler: TailSampler, counters: &Counters) -> Self {
-        let names = sampler.policy_names();
-        let kept = names.iter().map(|name| counters.counter(KEPT, &[name])).collect();
-        let dropped = [NOT_SAMPLED].into_iter().chain(names.iter().map(String::as_str));
-        let numbers = TailNumbers {
-            received: counters.counter(RECEIVED, &[]),
-            kept,
-            untraced: counters.counter(KEPT, &[NO_TRACE_ID]),
-            dropped: dropped.map(|name| counters.counter(DROPPED, &[name])).collect(),
-            held_spans: counters.counter(HELD_SPANS, &[]),
-            held_bytes: counters.counter(HELD_BYTES, &[]),
-            early: ["certain", "buffer_full", "shutdown"]
-                .map(|reason| counters.counter(EARLY, &[reason])),
-            late: ["kept", "dropped"].map(|decision| counters.counter(LATE, &[decision])),
-            condition_errors: counters.counter(CONDITION_ERRORS, &[]),
-        };
-        Self { sampler: Mutex::new(sampler), numbers }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, TailSampler> {
-        self.sampler.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn on_chunk(&self, chunk: Chunk<'_>, now: Tick) -> Option<Vec<u8>> {
-        let mut sampler = self.lock();
-        let changed = sampler.on_chunk(chunk.tag, chunk.bytes, now);
-        self.numbers.show(&sampler);
-        changed
-    }
-}
-
-impl TailNumbers {
-    fn show(&self, sampler: &TailSampler) {
-        let tally: &Tally = sampler.tally();
-        self.received.set(tally.received);
-        for (counter, value) in self.kept.iter().zip(&tally.kept) {
-            counter.set(*value);
-        }
-        self.untraced.set(tally.untraced);
-        for (counter, value) in self.dropped.iter().zip(&tally.dropped) {
-            counter.set(*value);
-        }
-        self.held_spans.set(tally.held);
-        self.held_bytes.set(u64::try_from(sampler.held_bytes()).unwrap_or(u64::MAX));
-        let early = [tally.early_certain, tally.early_full, tally.early_shutdown];
-        for (counter, value) in self.early.iter().zip(early) {
-            counter.set(value);
-        }
-        for (counter, value) in self.late.iter().zip([tally.late_kept, tally.late_dropped]) {
-            counter.set(value);
-        }
-        self.condition_errors.set(tally.condition_errors);
-    }
-}
-
-impl Source for Tail {
-    fn take(&self, drain: Drain, now: Tick, _unix_nanos: u64) -> Vec<Emission> {
-        let mut sampler = self.lock();
-        let released = sampler.take(drain == Drain::Everything, now);
-        self.numbers.show(&sampler);
-        released
-            .into_iter()
-            .map(|Released { tag, records, events }| Emission {
-                tag,
-                records,
-                events,
-                native: false,
-            })
-            .collect()
-    }
-
-    fn put_back(&self, emission: Emission) {
-        let Emission { tag, records, events, .. } = emission;
-        let mut sampler = self.lock();
-        sampler.put_back(Released { tag, records, events });
-        self.numbers.show(&sampler);
     }
 }
 

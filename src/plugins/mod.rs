@@ -12,3 +12,4 @@ mod patterns_file;
 mod policies_file;
 #[cfg(test)]
 mod sampling_tests;
+mod tail_sampling;

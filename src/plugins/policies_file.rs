@@ -154,6 +154,8 @@ impl Walk<'_> {
             "and" => Some(Rule::All(self.rules(node, depth + 1))),
             "not" => self.not(node, depth),
             "status_code" => self.status(node),
+            "error" => self.fact(SpanTest::Failure),
+            "trace_state" => self.trace_state(node),
             _ => self.attribute(node, &kind),
         }
     }
@@ -206,6 +208,19 @@ impl Walk<'_> {
         self.fact(SpanTest::Status(statuses))
     }
 
+    fn trace_state(&mut self, node: Node<'_>) -> Option<Rule> {
+        let key = self.notes.text(node, "key")?;
+        if key.is_empty() || key.contains(['=', ',', ' ']) {
+            self.notes.refuse(node, "key", "allowed: the key of a member of the W3C tracestate");
+            return None;
+        }
+        let values = match node.map.get("values") {
+            Some(_) => self.notes.texts(node, "values"),
+            None => Vec::new(),
+        };
+        self.fact(SpanTest::TraceState { key, values })
+    }
+
     fn attribute(&mut self, node: Node<'_>, kind: &str) -> Option<Rule> {
         let key = self.notes.text(node, "key");
         let value = match kind {
@@ -251,9 +266,11 @@ impl Walk<'_> {
 }
 
 /// The types of policies, and the keys that each has beside `name` and `type`.
-const KINDS: [(&str, &[&str]); 10] = [
+const KINDS: [(&str, &[&str]); 12] = [
     ("always_sample", &[]),
     ("status_code", &["status_codes"]),
+    ("error", &[]),
+    ("trace_state", &["key", "values"]),
     ("latency", &["threshold", "upper_threshold"]),
     ("string_attribute", &["key", "values", "regex", "invert_match"]),
     ("numeric_attribute", &["key", "min", "max", "invert_match"]),
@@ -288,6 +305,8 @@ policies:
   - {name: cached, type: boolean_attribute, key: cached, value: true, invert_match: true}
   - {name: some, type: probabilistic, sampling_percentage: 10}
   - {name: many, type: cel, expression: 'size(spans) > 100'}
+  - {name: broken, type: error}
+  - {name: vendor, type: trace_state, key: vendor, values: [a, b]}
   - name: both
     type: and
     policies:
@@ -302,12 +321,13 @@ policies:
         assert_eq!(problems, [""; 0]);
         let names: Vec<&str> = policies.list().iter().map(|policy| policy.name.as_str()).collect();
         let all = [
-            "all", "failed", "slow", "model", "tokens", "cached", "some", "many", "both", "health",
+            "all", "failed", "slow", "model", "tokens", "cached", "some", "many", "broken",
+            "vendor", "both", "health",
         ];
         assert_eq!(names, all);
-        assert_eq!(policies.list()[9].action, Action::Drop);
+        assert_eq!(policies.list()[11].action, Action::Drop);
         assert!(matches!(&policies.list()[5].rule, Rule::Not(_)));
-        assert!(matches!(&policies.list()[8].rule, Rule::All(rules) if rules.len() == 2));
+        assert!(matches!(&policies.list()[10].rule, Rule::All(rules) if rules.len() == 2));
     }
 
     #[test]
@@ -320,6 +340,8 @@ policies:
   - {type: probabilistic, sampling_percentage: 120}
   - {name: c, type: cel, expression: 'size(spans'}
   - {name: d, type: string_attribute, key: k, values: ['('], regex: true}
+  - {name: number, type: cel, expression: 'size(spans) + 1'}
+  - {name: state, type: trace_state, key: 'a=b'}
   - {name: e, type: not, policy: {type: probabilistic, sampling_percentage: 1}}
   - {name: f, type: and, policies: []}
   - 5
@@ -333,9 +355,11 @@ policies:
             "policies[2].sampling_percentage: 120",
             "policies[3].expression",
             "policies[4].values",
-            "policies[5].policy",
-            "policies[6].policies",
-            "policies[7] must be a map",
+            "policies[5].expression: \"size(spans) + 1\" is not allowed; line 1, column",
+            "policies[6].key: \"a=b\"",
+            "policies[7].policy",
+            "policies[8].policies",
+            "policies[9] must be a map",
         ] {
             assert!(all.contains(part), "{part} in\n{all}");
         }

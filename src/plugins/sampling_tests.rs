@@ -3,20 +3,27 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
+use opentelemetry_proto::tonic::trace::v1::span::Event;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
+use prost::Message;
+
 use super::emitter::Emitter;
+use super::filter_ai_context::AiContext;
 use super::filter_ai_metrics::AiMetrics;
 use super::filter_ai_sampling::AiSampling;
 use crate::clock::{self, Tick};
 use crate::codec::msgpack::{MapView, text_of};
 use crate::codec::native::cmetrics_to_otlp;
-use crate::codec::records::Events;
 use crate::codec::records::testing::{SpanRecord, chunk};
+use crate::codec::records::{Events, traces_to_records};
 use crate::hub::{Drain, Hub};
 use crate::plugin::{
     Chunk, Environment, Filter, Given, NativeKind, NotAppended, OpenError, Pause, Refused, Sink,
     Verdict,
 };
-use crate::stats::{Counters, Log};
+use crate::stats::{Counters, Log, Reading};
 
 const HIGH: u64 = 0x00ff_ffff_ffff_fff0;
 
@@ -46,7 +53,7 @@ fn problems<F: Filter>(pairs: &[(&str, &str)], emitter: bool) -> Vec<String> {
 
 fn counter(environment: &Environment, name: &str, label: &str) -> u64 {
     let readings = environment.counters.readings();
-    let of = |reading: &&crate::stats::Reading| {
+    let of = |reading: &&Reading| {
         reading.family.name == name && (label.is_empty() || reading.labels == [label])
     };
     readings.iter().find(of).unwrap().counter.value()
@@ -124,6 +131,166 @@ fn tail_sampling_goes_through_the_hub() {
     assert_eq!(pass(&mut filter, &emissions[0].events), emissions[0].events, "not a second time");
     source.put_back(emissions[0].clone());
     assert_eq!(source.take(Drain::Everything, Tick(0), 0), [emissions[0].clone()]);
+}
+
+/// Traces of one span each: `a` has an error type, `b` the status OK and an exception, `d` an
+/// exception, `e` the status ERROR, `f` nothing of that.
+fn failures() -> Vec<u8> {
+    let event = |name: &str| Event { name: name.to_owned(), ..Event::default() };
+    let status = |code| Some(Status { code, ..Status::default() });
+    let error_type = AnyValue { value: Some(Value::StringValue("RateLimitError".to_owned())) };
+    let attribute =
+        KeyValue { key: "error.type".to_owned(), value: Some(error_type), ..KeyValue::default() };
+    let spans = [
+        Span { name: "a".into(), attributes: vec![attribute], ..Span::default() },
+        Span {
+            name: "b".into(),
+            status: status(1),
+            events: vec![event("exception")],
+            ..Span::default()
+        },
+        Span {
+            name: "d".into(),
+            events: vec![event("start"), event("exception")],
+            ..Span::default()
+        },
+        Span { name: "e".into(), status: status(2), ..Span::default() },
+        Span { name: "f".into(), events: vec![event("start")], ..Span::default() },
+    ];
+    let spans = spans.into_iter().zip(1..).map(|(span, number)| Span {
+        trace_id: vec![number; 16],
+        span_id: vec![number; 8],
+        ..span
+    });
+    let scope_spans = vec![ScopeSpans { spans: spans.collect(), ..ScopeSpans::default() }];
+    let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
+    let mut records = Vec::new();
+    let request = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
+    traces_to_records(&request, &mut records).unwrap();
+    records
+}
+
+fn names(events: &[u8]) -> String {
+    let name = |body| MapView::new(body).get(b"name").and_then(text_of).unwrap_or_default();
+    Events::new(events).map(|event| name(event.unwrap().body)).collect()
+}
+
+/// Scenario: failed spans of instrumentation that sets no status, under options, a policy of the file
+/// and an expression. Guarantees: `errors: all` and the policy keep each kind of failure and nothing
+/// else; without it the status decides.
+#[test]
+fn failures_without_a_status_are_kept_if_so_configured() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("policies.yaml");
+    let text = "errors: all\npolicies:\n  - {name: failed, type: error}\n";
+    std::fs::write(&file, text).unwrap();
+    for (options, kept) in [
+        (vec![("keep_errors", "on"), ("errors", "all")], "abde"),
+        (vec![("keep_errors", "on")], "e"),
+        (vec![("keep_errors", "on"), ("errors", "status")], "e"),
+        (vec![("keep_where", "errors > 0"), ("errors", "all")], "abde"),
+        (vec![("keep_where", "errors > 0")], "e"),
+        (vec![("keep_where", "events.exists(e, e.name == 'exception')")], "bd"),
+        (vec![("config_file", file.to_str().unwrap())], "abde"),
+    ] {
+        let environment = environment(true);
+        let pairs = [vec![("mode", "tail")], options].concat();
+        let mut filter = AiSampling::open(&Given::of(&pairs), environment.clone()).unwrap();
+        let mut out = names(&pass(&mut filter, &failures()));
+        let source = environment.hub.sources().pop().unwrap();
+        for emission in source.take(Drain::Everything, clock::now(), 0) {
+            out.push_str(&names(&emission.events));
+        }
+        assert_eq!(out, kept, "{pairs:?}");
+        assert_eq!(
+            counter(&environment, "dropped_spans_total", "not_sampled"),
+            5 - kept.len() as u64
+        );
+    }
+    let wrong = problems::<AiSampling>(&[("mode", "tail"), ("errors", "some")], true);
+    assert!(
+        wrong[0].contains("option 'errors': 'some'") && wrong[0].contains("status"),
+        "{wrong:?}"
+    );
+    let head = [("sampling_percentage", "1"), ("errors", "all")];
+    assert!(problems::<AiSampling>(&head, false)[0].contains("it needs 'mode: tail'"));
+    assert_eq!(problems::<AiSampling>(&head[..1], false), [""; 0]);
+}
+
+/// Scenario: an expression that asks for an attribute that no span has, beside one that has an
+/// answer. Guarantees: what came of those traces is counted by policy and reason, and told in the log
+/// when it happens first and each time it has doubled.
+#[test]
+fn an_expression_without_an_answer_is_told_and_counted() {
+    let environment = environment(true);
+    let options = Given::of(&[
+        ("mode", "tail"),
+        ("keep_where", "attributes['no.such'] == 'x'"),
+        ("keep_where", "root.name == 'f'"),
+    ]);
+    let mut filter = AiSampling::open(&options, environment.clone()).unwrap();
+    pass(&mut filter, &failures());
+    let source = environment.hub.sources().pop().unwrap();
+    let taken = source.take(Drain::Everything, clock::now(), 0);
+    assert_eq!(taken.len(), 1);
+    let count = |name: &str, labels: &[&str]| {
+        let readings = environment.counters.readings();
+        let of = |reading: &&Reading| reading.family.name == name && reading.labels == labels;
+        readings.iter().find(of).unwrap().counter.value()
+    };
+    assert_eq!(count("condition_errors_total", &["keep_where", "no_such_key"]), 5);
+    assert_eq!(count("condition_errors_total", &["keep_where", "wrong_type"]), 0);
+    assert_eq!(count("condition_errors_total", &["keep_where_2", "no_such_key"]), 0);
+    assert_eq!(count("condition_error_spans_total", &["keep_where", "dropped"]), 4);
+    assert_eq!(count("condition_error_spans_total", &["keep_where", "kept"]), 1);
+    let lines: Vec<String> = environment.log.take().into_iter().map(|line| line.text).collect();
+    assert_eq!(
+        lines,
+        [
+            "policy 'keep_where' has no answer for 5 traces so far (No such key: no.such); it keeps none of \
+          them: 4 of their spans were dropped, 1 were kept by other policies"
+        ]
+    );
+    // From now on nothing is held, and each chunk is decided by itself.
+    pass(&mut filter, &chunk(&[SpanRecord::new(11, 1)]));
+    assert_eq!(environment.log.take().len(), 0, "not each time");
+    for trace in 12..17 {
+        pass(&mut filter, &chunk(&[SpanRecord::new(trace, 1)]));
+    }
+    assert_eq!(environment.log.take().len(), 1, "it has doubled");
+}
+
+/// Scenario: our filters in each order. Guarantees: one that stands where that means something else
+/// says what, and one with other tags or in the order that fits says nothing.
+#[test]
+fn an_order_that_means_something_else_is_told() {
+    fn lines<F: Filter>(
+        environment: &Environment,
+        name: &str,
+        pairs: &[(&str, &str)],
+    ) -> Vec<String> {
+        let environment = Environment {
+            instance: name.to_owned(),
+            log: Arc::new(Log::default()),
+            ..environment.clone()
+        };
+        F::open(&Given::of(pairs), environment.clone()).map(drop).unwrap();
+        environment.log.take().into_iter().map(|line| line.text).collect()
+    }
+    let tail = [("mode", "tail"), ("keep_errors", "on")];
+    let wrong = environment(true);
+    assert_eq!(lines::<AiSampling>(&wrong, "ai_sampling.0", &tail), [""; 0]);
+    let metrics = lines::<AiMetrics>(&wrong, "ai_metrics.0", &[]);
+    assert_eq!(metrics.len(), 1);
+    assert!(metrics[0].starts_with("'ai_metrics.0' stands after 'ai_sampling.0', where both"));
+    let context = lines::<AiContext>(&wrong, "ai_context.0", &[("redact", "email")]);
+    assert_eq!(context.len(), 2, "{context:?}");
+    assert!(context[0].contains("'ai_sampling.0'") && context[0].contains("the buffer holds"));
+    assert!(context[1].contains("'ai_metrics.0'") && context[1].contains("measured by the names"));
+    let fitting = environment(true);
+    assert_eq!(lines::<AiContext>(&fitting, "ai_context.0", &[("redact", "email")]), [""; 0]);
+    assert_eq!(lines::<AiMetrics>(&fitting, "ai_metrics.0", &[]), [""; 0]);
+    assert_eq!(lines::<AiSampling>(&fitting, "ai_sampling.0", &tail), [""; 0]);
 }
 
 #[test]
@@ -234,13 +401,15 @@ fn wrong_configurations_are_told_all_at_once() {
             ("mode", "tail"),
             ("decision_wait", "soon"),
             ("keep_where", "nothing +"),
+            ("keep_where", "root.name == 'x' ? 1 : 2"),
             ("keep_attribute", "=x"),
             ("max_buffer_size", "1k"),
             ("config_file", "/does/not/exist.yaml"),
         ],
         false,
     );
-    assert_eq!(tail.len(), 7, "{tail:?}");
+    assert_eq!(tail.len(), 8, "{tail:?}");
+    assert!(tail.iter().any(|problem| problem.contains("a value of type int, not true or false")));
     assert!(tail.iter().any(|problem| problem.contains("flb-in_ai_emitter.so")));
     assert_eq!(problems::<AiSampling>(&[("mode", "middle")], true).len(), 2);
     let metrics = problems::<AiMetrics>(

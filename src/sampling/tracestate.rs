@@ -88,8 +88,15 @@ fn members(trace_state: &[u8]) -> impl Iterator<Item = &[u8]> {
         .filter(|member| !member.is_empty())
 }
 
+/// The value of the first member with this key; `None` if there is none.
+#[must_use]
+pub(super) fn member<'s>(trace_state: &'s [u8], key: &[u8]) -> Option<&'s [u8]> {
+    members(trace_state)
+        .find_map(|member| member.strip_prefix(key).and_then(|rest| rest.strip_prefix(b"=")))
+}
+
 fn ot_value(trace_state: &[u8]) -> Option<&[u8]> {
-    members(trace_state).find_map(|member| member.strip_prefix(b"ot="))
+    member(trace_state, b"ot")
 }
 
 fn fields(value: &[u8]) -> impl Iterator<Item = &[u8]> {

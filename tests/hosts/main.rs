@@ -47,6 +47,7 @@ mod native_format;
 mod patterns;
 mod pipeline;
 mod receiver;
+mod sampling;
 mod sdk;
 mod security;
 mod stock_options;

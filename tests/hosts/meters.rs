@@ -27,7 +27,7 @@ const SOON: Duration = Duration::from_secs(30);
 
 /// The values of a host's page by their names and labels.
 #[derive(Default)]
-struct Page(BTreeMap<(String, BTreeMap<String, String>), f64>);
+pub struct Page(BTreeMap<(String, BTreeMap<String, String>), f64>);
 
 impl Page {
     /// Reads Prometheus' text format; of a series that comes again the last value counts.
@@ -55,8 +55,13 @@ impl Page {
         Self::read(&running.log_text())
     }
 
+    /// Whether there is a series of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.keys().any(|(known, _)| known == name)
+    }
+
     /// The sum of the series of this name whose labels are among others these.
-    fn sum(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
+    pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
         let has = |found: &BTreeMap<String, String>| {
             labels.iter().all(|(key, value)| found.get(*key).is_some_and(|found| found == value))
         };
@@ -99,7 +104,7 @@ async fn send(http: u16, shape: Shape, first: u64, items: u64) {
 }
 
 /// Reads the page until something is so, and gives that page.
-async fn page_when(
+pub async fn page_when(
     (host, running, port): (&Host, &Running, u16),
     what: &str,
     is_so: impl Fn(&Page) -> bool,

@@ -1,7 +1,7 @@
 //! What decisions need of a record, without decoding its attributes.
 
 use super::event::integer;
-use crate::codec::msgpack::{MapView, Reader, Token, text_of};
+use crate::codec::msgpack::{MapView, Reader, Token, elements, text_of};
 use crate::model::{SpanId, TraceId};
 
 /// How a span ended.
@@ -103,6 +103,38 @@ impl<'a> SpanView<'a> {
     pub fn attribute(&self, key: &[u8]) -> Option<&'a [u8]> {
         MapView::new(self.attributes).get(key)
     }
+}
+
+/// The attribute by which instrumentation names an error, and the event by which it tells of an
+/// exception (semantic conventions, sections "Recording errors" and "Recording exceptions").
+const ERROR_TYPE: &[u8] = b"error.type";
+const EXCEPTION: &str = "exception";
+
+/// Whether an attribute of a span says that it failed: `error.type` with any value but none.
+#[inline]
+#[must_use]
+pub fn names_an_error(key: &[u8], value: &[u8]) -> bool {
+    key == ERROR_TYPE
+        && !matches!(Reader::new(value).token(), Ok(Token::Nil | Token::Str([])) | Err(_))
+}
+
+/// Whether one of a span's events, an encoded array, is an exception.
+#[must_use]
+pub fn has_exception(events: &[u8]) -> bool {
+    elements(events)
+        .any(|event| MapView::new(event).get(b"name").and_then(text_of) == Some(EXCEPTION))
+}
+
+/// Whether a span record's body tells of a failure beside its status: by an attribute
+/// `error.type` or an event `exception`.
+#[must_use]
+pub fn is_failure(body: &[u8]) -> bool {
+    MapView::new(body).any(|field| match field.key {
+        b"attributes" => MapView::new(field.value)
+            .any(|attribute| names_an_error(attribute.key, attribute.value)),
+        b"events" => has_exception(field.value),
+        _ => false,
+    })
 }
 
 /// The `otlp` map of a log record, ours or Fluent Bit's.
@@ -217,9 +249,7 @@ impl<'a> MetricView<'a> {
 
     /// The encoded maps of the data points.
     pub fn data_points(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        crate::codec::msgpack::elements(
-            MapView::new(self.data).get(b"data_points").unwrap_or_default(),
-        )
+        elements(MapView::new(self.data).get(b"data_points").unwrap_or_default())
     }
 }
 

@@ -64,6 +64,10 @@ pub enum Step<'a> {
 pub trait AttributeVisitor<'a> {
     /// One attribute of the span: its key, and its encoded value.
     fn attribute(&mut self, key: &'a [u8], value: &'a [u8]);
+
+    /// The span's events, an encoded array.
+    #[inline]
+    fn events(&mut self, _events: &'a [u8]) {}
 }
 
 /// Sees nothing.
@@ -220,6 +224,7 @@ fn read_body<'a>(
             b"end_time_unix_nano" => span.end_unix_nanos = nanos(reader)?,
             b"status" => span.status = status_of(reader.skip()?),
             b"attributes" => visit(reader, visitor)?,
+            b"events" => visitor.events(reader.skip()?),
             _ => {
                 reader.skip()?;
             }

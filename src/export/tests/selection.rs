@@ -57,8 +57,11 @@ fn where_and_signals_choose_items() {
         let sent = bench.count("sent_items_total", &[name]);
         assert_eq!(sent + bench.count("filtered_items_total", &[name]), 8, "{name}");
     }
-    assert_eq!(bench.count("undecided_items_total", &["where"]), 1);
-    assert!(bench.log().contains("'where' of endpoint 'where' has no answer"));
+    assert_eq!(bench.count("undecided_items_total", &["where", "no_such_key"]), 1);
+    assert_eq!(bench.count("undecided_items_total", &["where", "wrong_type"]), 0);
+    let told = "'where' of endpoint 'where' has no answer for 1 items of a chunk, which are dropped \
+                (on_error: drop): No such key: k";
+    assert!(bench.log().contains(told), "{}", bench.log());
 }
 
 #[test]
@@ -71,6 +74,8 @@ fn an_undecided_item_is_kept_if_so_configured() {
     let chunk = trace_chunk(&traces(vec![span(1, vec![text("k", "no")]), span(2, vec![])]));
     assert_eq!(bench.deliver(1, &chunk), Fate::Done);
     assert_eq!(spans_of(&receiver.messages("/v1/traces")), ["span 2"]);
+    let told = "1 items of a chunk, which are sent (on_error: keep): No such key: k";
+    assert!(bench.log().contains(told), "{}", bench.log());
 }
 
 #[test]

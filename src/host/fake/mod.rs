@@ -1,7 +1,9 @@
 //! Every kind of plugin under every row: host structures made by hand where each release keeps
 //! them, and host functions that note how they are called.
 
+mod filters;
 mod native;
+mod timer;
 
 use std::cell::RefCell;
 use std::ffi::{c_char, c_int, c_long, c_void};
@@ -18,10 +20,10 @@ use crate::host::symbols::{
     AppendFunctions, Collect, EmptyFunctions, FilterFunctions, InputFunctions, MetricFunctions,
     NativeFunctions, OnTimer, OutputFunctions, ProcessorFunctions, Symbols,
 };
-use crate::host::{filter, input, lend, output};
+use crate::host::{input, lend, output};
 use crate::plugin::{
-    Chunk, Completion, Delivery, Environment, EventType, Fate, Filter, Input, OpenError,
-    OptionSpec, Options, Output, Pause, Sink, Spec, Verdict, Waker,
+    Completion, Delivery, Environment, EventType, Fate, Input, OpenError, OptionSpec, Options,
+    Output, Pause, Sink, Spec, Waker,
 };
 use crate::stats::CounterFamily;
 
@@ -37,6 +39,7 @@ struct Notes {
     /// An input, and where it says whether it is paused.
     statuses: Option<(View, [usize; 2])>,
     series: Vec<String>,
+    timer: Option<OnTimer>,
     properties: Vec<(String, String)>,
     prepared: usize,
     destroyed: usize,
@@ -194,7 +197,12 @@ unsafe extern "C" fn set_metric(
 fn host(abi: &HostAbi) -> &'static Host {
     let symbols = Symbols {
         common: Err(vec!["flb_log_print"]),
-        filter: Ok(FilterFunctions { flb_filter_set_context: set_context }),
+        filter: Ok(FilterFunctions {
+            flb_filter_set_context: set_context,
+            flb_sched_ctx_get: timer::something,
+            flb_sched_timer_cb_create: timer::create,
+            flb_sched_timer_invalidate: timer::end,
+        }),
         input: Ok(InputFunctions {
             flb_input_set_context: set_context,
             flb_input_set_collector_event: set_event,
@@ -286,83 +294,6 @@ fn instance(kind: Kind, abi: &HostAbi, plugin: &str, given: &[(&str, &str)]) -> 
 
 const SPEC: Spec = Spec { name: "ai_fake", about: "A fake", options: &[] as &[OptionSpec] };
 const SEEN: CounterFamily = CounterFamily::gauge("seen", "Seen.", &["what"]);
-
-struct Doubling;
-
-impl Filter for Doubling {
-    const SPEC: Spec = SPEC;
-
-    fn open(options: &dyn Options, environment: Environment) -> Result<Self, OpenError> {
-        assert_eq!(options.given(), [("some.key".to_owned(), "a value".to_owned())]);
-        assert_eq!(options.host_value("match").as_deref(), Some("app.*"));
-        assert_eq!(environment.instance, "alias");
-        environment.counters.counter(SEEN, &["chunks"]).set(7);
-        Ok(Self)
-    }
-
-    fn on_chunk(&mut self, chunk: Chunk<'_>) -> Verdict {
-        match chunk.bytes {
-            b"drop" => Verdict::Replace(Vec::new()),
-            b"pass" => Verdict::Pass,
-            b"panic" => panic!("on demand"),
-            bytes => Verdict::Replace([chunk.tag, bytes, bytes].concat()),
-        }
-    }
-}
-
-fn run_filter(bytes: &[u8], out: View) -> c_int {
-    // SAFETY: the arguments are as the host makes them; the tag and the bytes outlive the call.
-    unsafe {
-        filter::cb_filter::<Doubling>(
-            bytes.as_ptr().cast(),
-            bytes.len(),
-            c"tag".as_ptr().cast(),
-            3,
-            out.field(0),
-            out.field(8),
-            ptr::null_mut(),
-            ptr::null_mut(),
-            context(),
-            ptr::null_mut(),
-        )
-    }
-}
-
-/// Guarantees: a filter gets its options and chunks, and answers the host, under every layout.
-#[test]
-fn a_filter_runs_under_every_row() {
-    for row in ROWS {
-        note(|notes| *notes = Notes::default());
-        let (instance, config) = instance(Kind::Filter, row, SPEC.name, &[("Some.Key", "a value")]);
-        instance.set(row.filter.match_rule, text("app.*"));
-        // SAFETY: the instance is laid out as the row says.
-        let setup = unsafe {
-            Setup::at_host(host(row), Kind::Filter, &SPEC, instance.pointer(), config.pointer())
-        };
-        filter::start::<Doubling>(setup.unwrap()).unwrap();
-        let series = note(|notes| std::mem::take(&mut notes.series));
-        assert_eq!(series[0], "fluentbit_ai_panics_total 1");
-        assert_eq!(series[1], "fluentbit_ai_seen 2");
-        assert!(series.contains(&"alias=7".to_owned()));
-
-        let out = memory(16);
-        assert_eq!(run_filter(b"ab", out), 1);
-        // SAFETY: the filter gave this many bytes.
-        let bytes = unsafe { lend::bytes(out.get::<*mut c_void>(0), out.get::<usize>(8)) };
-        assert_eq!(bytes, b"tagabab");
-        // SAFETY: the bytes are the host's to free, and not used again.
-        unsafe { lend::free(out.get(0)) };
-        assert_eq!(run_filter(b"drop", out), 1);
-        assert_eq!((out.get::<*mut c_void>(0).is_null(), out.get::<usize>(8)), (true, 0));
-        assert_eq!(run_filter(b"pass", out), 2);
-        assert_eq!(run_filter(b"panic", out), 2);
-        assert_eq!(run_filter(b"ab", out), 2, "after a panic data passes");
-        // SAFETY: the context is the one that was leased.
-        assert_eq!(unsafe { filter::cb_exit::<Doubling>(context(), config.pointer()) }, 0);
-        let series = note(|notes| std::mem::take(&mut notes.series));
-        assert!(series.contains(&"alias=1".to_owned()), "the panic is counted: {series:?}");
-    }
-}
 
 struct Ticking {
     waker: Waker,

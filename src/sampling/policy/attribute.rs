@@ -3,7 +3,8 @@
 use regex::bytes::Regex;
 
 use crate::codec::msgpack::{MapView, Reader, Token};
-use crate::codec::records::skim::StatusCode;
+use crate::codec::records::skim::{StatusCode, has_exception, names_an_error};
+use crate::sampling::tracestate;
 
 /// A test of one attribute's value.
 #[derive(Debug, Clone)]
@@ -64,6 +65,17 @@ fn number(token: Token<'_>) -> Option<f64> {
 pub enum SpanTest {
     /// The span's status is one of these.
     Status(Vec<StatusCode>),
+    /// The span tells of a failure: by the status ERROR, an attribute `error.type` or an event
+    /// `exception`. A resource does not.
+    Failure,
+    /// The span's W3C tracestate has this member, with one of these values; with any value if there
+    /// are none.
+    TraceState {
+        /// The member's key.
+        key: String,
+        /// The values.
+        values: Vec<String>,
+    },
     /// The span, or its resource, has an attribute that passes.
     Attribute {
         /// The attribute's key.
@@ -83,6 +95,12 @@ impl Facts {
         self.0 |= 1_u64.checked_shl(u32::try_from(index).unwrap_or(u32::MAX)).unwrap_or(0);
     }
 
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
     /// Whether this one is in it.
     #[must_use]
     pub fn has(self, index: usize) -> bool {
@@ -97,6 +115,8 @@ impl Facts {
 pub struct SpanTests {
     tests: Vec<SpanTest>,
     reads_attributes: bool,
+    reads_states: bool,
+    failures: Facts,
 }
 
 impl SpanTests {
@@ -108,7 +128,11 @@ impl SpanTests {
         if self.tests.len() >= Self::MOST {
             return None;
         }
-        self.reads_attributes |= matches!(test, SpanTest::Attribute { .. });
+        self.reads_attributes |= matches!(test, SpanTest::Attribute { .. } | SpanTest::Failure);
+        self.reads_states |= matches!(test, SpanTest::TraceState { .. });
+        if matches!(test, SpanTest::Failure) {
+            self.failures.add(self.tests.len());
+        }
         self.tests.push(test);
         Some(self.tests.len() - 1)
     }
@@ -119,10 +143,38 @@ impl SpanTests {
         if !self.reads_attributes {
             return;
         }
+        if !self.failures.is_empty() && names_an_error(key, value) {
+            facts.0 |= self.failures.0;
+        }
         for (index, test) in self.tests.iter().enumerate() {
             if let SpanTest::Attribute { key: wanted, value: test } = test
                 && wanted.as_bytes() == key
                 && test.passes(value)
+            {
+                facts.add(index);
+            }
+        }
+    }
+
+    /// What the events of a span show.
+    #[inline]
+    pub fn events(&self, facts: &mut Facts, events: &[u8]) {
+        if !self.failures.is_empty() && has_exception(events) {
+            facts.0 |= self.failures.0;
+        }
+    }
+
+    /// What a W3C tracestate shows.
+    #[inline]
+    pub fn trace_state(&self, facts: &mut Facts, state: &[u8]) {
+        if !self.reads_states || state.is_empty() {
+            return;
+        }
+        for (index, test) in self.tests.iter().enumerate() {
+            if let SpanTest::TraceState { key, values } = test
+                && tracestate::member(state, key.as_bytes()).is_some_and(|found| {
+                    values.is_empty() || values.iter().any(|value| value.as_bytes() == found)
+                })
             {
                 facts.add(index);
             }
@@ -135,9 +187,11 @@ impl SpanTests {
             return;
         }
         let attributes = MapView::new(resource).get(b"attributes").unwrap_or_default();
+        let mut shown = Facts::default();
         for entry in MapView::new(attributes) {
-            self.attribute(facts, entry.key, entry.value);
+            self.attribute(&mut shown, entry.key, entry.value);
         }
+        facts.0 |= shown.0 & !self.failures.0;
     }
 
     /// What a status shows.
@@ -149,6 +203,9 @@ impl SpanTests {
             {
                 facts.add(index);
             }
+        }
+        if status == StatusCode::Error {
+            facts.0 |= self.failures.0;
         }
     }
 }
@@ -183,6 +240,52 @@ mod tests {
         let pattern = ValueTest::Matches(vec![Regex::new("^gpt-").unwrap()]);
         assert!(pattern.passes(&text) && !pattern.passes(&five));
         assert!(!ValueTest::Texts(vec!["a".into()]).passes(&text));
+    }
+
+    /// Guarantees: a failure is a status, an attribute `error.type` with a value or an event
+    /// `exception`, and nothing else.
+    #[test]
+    fn failures_are_told_in_three_ways() {
+        let mut tests = SpanTests::default();
+        assert_eq!(tests.add(SpanTest::Status(vec![StatusCode::Ok])), Some(0));
+        assert_eq!(tests.add(SpanTest::Failure), Some(1));
+        let shown = |show: &dyn Fn(&mut Facts)| {
+            let mut facts = Facts::default();
+            show(&mut facts);
+            facts.has(1)
+        };
+        assert!(shown(&|facts| tests.status(facts, StatusCode::Error)));
+        assert!(!shown(&|facts| tests.status(facts, StatusCode::Ok)));
+        let attribute =
+            |key: &[u8], value: &[u8]| shown(&|facts| tests.attribute(facts, key, value));
+        assert!(attribute(b"error.type", b"\xa3500") && attribute(b"error.type", b"\xcd\x01\xf4"));
+        assert!(!attribute(b"error.type", b"\xa0") && !attribute(b"error.type", b"\xc0"));
+        assert!(!attribute(b"error.message", b"\xa1x"));
+        let events = |name: &[u8]| {
+            let encoded = [b"\x92\x80\x81\xa4name", name].concat();
+            shown(&|facts| tests.events(facts, &encoded))
+        };
+        assert!(events(b"\xa9exception") && !events(b"\xa7message"));
+        let resource = b"\x81\xaaattributes\x81\xaaerror.type\xa1a";
+        assert!(!shown(&|facts| tests.resource(facts, resource)), "a resource does not fail");
+    }
+
+    #[test]
+    fn a_trace_state_is_asked_by_its_members() {
+        let mut tests = SpanTests::default();
+        let values = vec!["gold".to_owned(), "silver".to_owned()];
+        let any = SpanTest::TraceState { key: "tier".to_owned(), values: Vec::new() };
+        assert_eq!(tests.add(SpanTest::TraceState { key: "tier".to_owned(), values }), Some(0));
+        assert_eq!(tests.add(any), Some(1));
+        let shown = |state: &str| {
+            let mut facts = Facts::default();
+            tests.trace_state(&mut facts, state.as_bytes());
+            facts.0
+        };
+        assert_eq!(shown("ot=th:8, tier=silver"), 0b11);
+        assert_eq!(shown("tier=golden"), 0b10);
+        assert_eq!(shown("xtier=gold,tie=gold"), 0);
+        assert_eq!(shown(""), 0);
     }
 
     #[test]

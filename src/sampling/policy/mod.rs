@@ -7,7 +7,7 @@ use std::time::Duration;
 pub use attribute::{Facts, SpanTest, SpanTests, ValueTest};
 
 use super::threshold::{Randomness, Threshold};
-use crate::condition::Condition;
+use crate::condition::{Condition, ConditionError};
 
 /// A question about a whole trace.
 #[derive(Debug)]
@@ -41,12 +41,14 @@ impl Rule {
         }
     }
 
-    fn has_cel(&self) -> bool {
+    /// Whether it has an expression, which may have no answer.
+    #[must_use]
+    pub fn has_cel(&self) -> bool {
         match self {
             Self::Cel(_) => true,
             Self::All(rules) => rules.iter().any(Self::has_cel),
             Self::Not(rule) => rule.has_cel(),
-            _ => false,
+            Self::Always | Self::Fact(_) | Self::Latency(..) | Self::Probability(_) => false,
         }
     }
 
@@ -65,14 +67,18 @@ impl Rule {
         match self {
             Self::Always | Self::Probability(_) => true,
             Self::All(rules) => rules.iter().all(Self::ignores_spans),
-            _ => false,
+            Self::Fact(_) | Self::Latency(..) | Self::Cel(_) | Self::Not(_) => false,
         }
     }
 
     /// The probability with which a trace stays under this rule; `None` when it does not.
-    fn level(&self, trace: &dyn TraceFacts) -> Option<Level> {
+    ///
+    /// # Errors
+    /// An expression has no answer, and no other part of the rule makes up for it: a part of `All`
+    /// that says no does, and the negation of no answer is none either.
+    fn level(&self, trace: &dyn TraceFacts) -> Result<Option<Level>, ConditionError> {
         let certain = |yes: bool| yes.then_some(Level::Certain);
-        match self {
+        Ok(match self {
             Self::Always => Some(Level::Certain),
             Self::Fact(index) => certain(trace.facts().has(*index)),
             Self::Latency(lower, upper) => {
@@ -80,13 +86,23 @@ impl Rule {
                 certain(duration >= *lower && upper.is_none_or(|upper| duration < upper))
             }
             Self::Probability(threshold) => threshold.map(Level::At),
-            Self::Cel(condition) => certain(trace.meets(condition)),
-            Self::All(rules) => rules.iter().try_fold(Level::Certain, |strictest, rule| {
-                rule.level(trace).map(|level| strictest.max(level))
-            }),
-            Self::Not(rule) => certain(rule.level(trace).is_none()),
+            Self::Cel(condition) => certain(trace.meets(condition)?),
+            Self::All(rules) => return all(rules, trace),
+            Self::Not(rule) => certain(rule.level(trace)?.is_none()),
+        })
+    }
+}
+
+fn all(rules: &[Rule], trace: &dyn TraceFacts) -> Result<Option<Level>, ConditionError> {
+    let (mut strictest, mut unanswered) = (Level::Certain, None);
+    for rule in rules {
+        match rule.level(trace) {
+            Ok(Some(level)) => strictest = strictest.max(level),
+            Ok(None) => return Ok(None),
+            Err(error) => unanswered = Some(error),
         }
     }
+    unanswered.map_or(Ok(Some(strictest)), Err)
 }
 
 /// The probability with which a trace stays. The order is from likely to unlikely.
@@ -109,7 +125,10 @@ pub trait TraceFacts {
     /// The highest threshold at which a sampler kept one of its spans before.
     fn threshold_before(&self) -> Option<Threshold>;
     /// Whether an expression over the trace is true.
-    fn meets(&self, condition: &Condition) -> bool;
+    ///
+    /// # Errors
+    /// It has no answer for this trace.
+    fn meets(&self, condition: &Condition) -> Result<bool, ConditionError>;
 }
 
 /// What a policy does with the traces that it matches.
@@ -182,31 +201,43 @@ impl Policies {
         self.list.get(index).map_or("", |policy| policy.name.as_str())
     }
 
-    /// Decides about a trace by what is there of it.
-    #[must_use]
-    pub fn decide(&self, trace: &dyn TraceFacts) -> Outcome {
-        let dropping = self.having(Action::Drop).find(|(_, rule)| rule.level(trace).is_some());
+    /// Decides about a trace by what is there of it. A policy that has no answer does not match, and
+    /// is told to `unanswered` by its index.
+    pub fn decide(
+        &self,
+        trace: &dyn TraceFacts,
+        unanswered: &mut dyn FnMut(usize, ConditionError),
+    ) -> Outcome {
+        let mut level = |index: usize, rule: &Rule| {
+            rule.level(trace).unwrap_or_else(|error| {
+                unanswered(index, error);
+                None
+            })
+        };
+        let mut drops = self.having(Action::Drop);
+        let dropping = drops.find(|(index, rule)| level(*index, rule).is_some());
         if let Some((index, _)) = dropping {
             return Outcome::Drop(Some(index));
         }
         // Expressions cost the most, so they are asked only when nothing else kept the trace.
         let cheap = self.having(Action::Keep).filter(|(_, rule)| !rule.has_cel());
         let dear = self.having(Action::Keep).filter(|(_, rule)| rule.has_cel());
-        self.best(cheap.chain(dear), trace)
+        let levels = cheap.chain(dear).map(|(index, rule)| (index, level(index, rule)));
+        best(levels, trace)
     }
 
     /// Decides if no span that may follow can change the outcome.
     #[must_use]
     pub fn decide_early(&self, trace: &dyn TraceFacts) -> Option<Outcome> {
         if self.ignore_spans {
-            return Some(self.decide(trace));
+            return Some(self.decide(trace, &mut |_, _| {}));
         }
         if self.has_drop {
             return None;
         }
         let certain = self.having(Action::Keep).filter(|(_, rule)| rule.is_lasting());
         let (policy, level) = certain
-            .filter_map(|(index, rule)| rule.level(trace).map(|level| (index, level)))
+            .filter_map(|(index, rule)| Some((index, rule.level(trace).ok()??)))
             .find(|(_, level)| *level == Level::Certain)?;
         Some(Outcome::Keep { policy, level })
     }
@@ -217,35 +248,31 @@ impl Policies {
             .filter(move |(_, policy)| policy.action == action)
             .map(|(index, policy)| (index, &policy.rule))
     }
+}
 
-    /// The likeliest of the rules that match decides, so that the threshold written is the
-    /// probability with which a trace like this one stays.
-    fn best<'p>(
-        &self,
-        rules: impl Iterator<Item = (usize, &'p Rule)>,
-        trace: &dyn TraceFacts,
-    ) -> Outcome {
-        let mut best: Option<(usize, Level)> = None;
-        for (index, rule) in rules {
-            match rule.level(trace) {
-                Some(Level::Certain) => {
-                    return Outcome::Keep { policy: index, level: Level::Certain };
-                }
-                Some(level) if best.is_none_or(|(_, before)| level < before) => {
-                    best = Some((index, level));
-                }
-                _ => {}
+/// The likeliest of the rules that match decides, so that the threshold written is the probability
+/// with which a trace like this one stays.
+fn best(levels: impl Iterator<Item = (usize, Option<Level>)>, trace: &dyn TraceFacts) -> Outcome {
+    let mut best: Option<(usize, Level)> = None;
+    for (index, level) in levels {
+        match level {
+            Some(Level::Certain) => {
+                return Outcome::Keep { policy: index, level: Level::Certain };
             }
-        }
-        match best {
-            Some((policy, level @ Level::At(threshold)))
-                if threshold.keeps(trace.randomness())
-                    || trace.threshold_before().is_some_and(|before| before >= threshold) =>
-            {
-                Outcome::Keep { policy, level }
+            Some(level) if best.is_none_or(|(_, before)| level < before) => {
+                best = Some((index, level));
             }
-            _ => Outcome::Drop(None),
+            _ => {}
         }
+    }
+    match best {
+        Some((policy, level @ Level::At(threshold)))
+            if threshold.keeps(trace.randomness())
+                || trace.threshold_before().is_some_and(|before| before >= threshold) =>
+        {
+            Outcome::Keep { policy, level }
+        }
+        _ => Outcome::Drop(None),
     }
 }
 

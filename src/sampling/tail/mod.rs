@@ -3,8 +3,8 @@
 mod cache;
 mod shared;
 mod trace;
+mod unanswered;
 
-use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use foldhash::fast::RandomState;
 use self::cache::Recent;
 use self::shared::Shared;
 use self::trace::{Entry, Trace};
+pub use self::unanswered::Unanswered;
 use super::passing::Passing;
 use super::policy::{Facts, Level, Outcome, Policies, SpanTests, TraceFacts};
 use super::rewrite::{Mark, Probability, event_start, marked_body, positioned_metadata};
@@ -21,8 +22,8 @@ use super::threshold::{Randomness, Threshold};
 use super::tracestate::OtState;
 use crate::clock::Tick;
 use crate::codec::records::{AttributeVisitor, Event, EventKind, SpanEvent, SpanWalker, Step};
-use crate::condition::{Condition, Item, Record};
-use crate::model::{Position, TraceId};
+use crate::condition::{Condition, ConditionError, Item, Record};
+use crate::model::{ErrorRule, Position, TraceId};
 
 /// How large a released batch grows before the next one is begun.
 const BATCH: usize = 1 << 20;
@@ -42,6 +43,8 @@ pub struct TailConfig {
     pub dropped_cache: usize,
     /// Who decides.
     pub policies: Policies,
+    /// Which spans expressions count as errors.
+    pub errors: ErrorRule,
     /// Marks what is released, so that the filters up to here leave it alone.
     pub position: Position,
 }
@@ -81,8 +84,8 @@ pub struct Tally {
     pub late_kept: u64,
     /// Spans that came after their trace was dropped.
     pub late_dropped: u64,
-    /// Expressions that had no answer for a trace, which counts as no.
-    pub condition_errors: u64,
+    /// What became of traces for which a policy's expression had no answer, by policy.
+    pub unanswered: Vec<Unanswered>,
 }
 
 /// Why a trace is decided before its time.
@@ -101,6 +104,7 @@ pub struct TailSampler {
     max_traces: usize,
     position: Position,
     policies: Arc<Policies>,
+    errors: ErrorRule,
     traces: HashMap<TraceId, Box<Trace>, RandomState>,
     order: VecDeque<(Tick, TraceId)>,
     trace_bytes: usize,
@@ -129,12 +133,14 @@ impl TailSampler {
     pub fn new(config: TailConfig) -> Self {
         let count = config.policies.list().len();
         let (kept, dropped) = (vec![0; count], vec![0; count + 1]);
+        let unanswered = vec![Unanswered::default(); count];
         Self {
             decision_wait: config.decision_wait,
             max_bytes: config.max_bytes,
             max_traces: config.max_traces,
             position: config.position,
             policies: Arc::new(config.policies),
+            errors: config.errors,
             traces: HashMap::default(),
             order: VecDeque::new(),
             trace_bytes: 0,
@@ -145,7 +151,7 @@ impl TailSampler {
             ready: VecDeque::new(),
             ready_bytes: 0,
             closed: false,
-            tally: Tally { kept, dropped, ..Tally::default() },
+            tally: Tally { kept, dropped, unanswered, ..Tally::default() },
         }
     }
 
@@ -205,10 +211,10 @@ impl TailSampler {
         self.ready.push_back(released);
     }
 
-    /// The names of the policies, in the order of the counts in [`Tally`].
+    /// The policies, in the order of the counts in [`Tally`].
     #[must_use]
-    pub fn policy_names(&self) -> Vec<String> {
-        self.policies.list().iter().map(|policy| policy.name.clone()).collect()
+    pub fn policies(&self) -> &Policies {
+        &self.policies
     }
 
     /// What has happened so far.
@@ -266,6 +272,7 @@ impl TailSampler {
         }
         facts.0 |= stretch.resource.0;
         self.policies.tests().status(&mut facts, event.span.status);
+        self.policies.tests().trace_state(&mut facts, event.span.trace_state);
         if !self.hold(id, stretch, event, facts, now) {
             self.tally.untraced += 1;
             passing.keep(event.raw);
@@ -339,9 +346,7 @@ impl TailSampler {
 
     fn decide_early(&mut self, passing: &mut Passing<'_>, stretch: Stretch, id: TraceId) {
         let Some(trace) = self.traces.get(&id) else { return };
-        let failed = Cell::new(0);
-        let outcome = self.policies.decide_early(&self.facts_of(trace, &failed));
-        self.tally.condition_errors += failed.get();
+        let outcome = self.policies.decide_early(&self.facts_of(trace));
         if let Some(outcome) = outcome {
             self.count_early(Early::Certain);
             if let Some(trace) = self.traces.remove(&id) {
@@ -384,9 +389,16 @@ impl TailSampler {
     ) {
         let held = self.traces.get(&id).filter(|trace| trace.first_seen == first_seen);
         let Some(trace) = held else { return };
-        let failed = Cell::new(0);
-        let outcome = self.policies.decide(&self.facts_of(trace, &failed));
-        self.tally.condition_errors += failed.get();
+        let mut unanswered = Vec::new();
+        let outcome = self.policies.decide(&self.facts_of(trace), &mut |policy, error| {
+            unanswered.push((policy, error));
+        });
+        let spans = trace.spans;
+        for (policy, error) in unanswered {
+            if let Some(tally) = self.tally.unanswered.get_mut(policy) {
+                tally.add(&error, matches!(outcome, Outcome::Keep { .. }), spans);
+            }
+        }
         early.into_iter().for_each(|reason| self.count_early(reason));
         if let Some(trace) = self.traces.remove(&id) {
             self.finish(&trace, outcome, here);
@@ -401,8 +413,8 @@ impl TailSampler {
         }
     }
 
-    fn facts_of<'t>(&'t self, trace: &'t Trace, failed: &'t Cell<u64>) -> Held<'t> {
-        Held { trace, metadata: &self.metadata, tags: &self.tags, failed }
+    fn facts_of<'t>(&'t self, trace: &'t Trace) -> Held<'t> {
+        Held { trace, metadata: &self.metadata, tags: &self.tags, errors: self.errors }
     }
 
     /// Lets a trace go that was taken out of the map: on with the chunk `here` if its spans came
@@ -505,6 +517,11 @@ impl<'a> AttributeVisitor<'a> for FactVisitor<'_> {
     fn attribute(&mut self, key: &'a [u8], value: &'a [u8]) {
         self.tests.attribute(&mut self.facts, key, value);
     }
+
+    #[inline]
+    fn events(&mut self, events: &'a [u8]) {
+        self.tests.events(&mut self.facts, events);
+    }
 }
 
 /// A held trace, as policies see it.
@@ -512,7 +529,7 @@ struct Held<'t> {
     trace: &'t Trace,
     metadata: &'t Shared,
     tags: &'t Shared,
-    failed: &'t Cell<u64>,
+    errors: ErrorRule,
 }
 
 impl TraceFacts for Held<'_> {
@@ -532,7 +549,7 @@ impl TraceFacts for Held<'_> {
         self.trace.threshold
     }
 
-    fn meets(&self, condition: &Condition) -> bool {
+    fn meets(&self, condition: &Condition) -> Result<bool, ConditionError> {
         let records: Vec<Record<'_>> = self
             .trace
             .entries()
@@ -544,10 +561,7 @@ impl TraceFacts for Held<'_> {
                 Record::new(event, event.telemetry(), self.tags.get(entry.tag))
             })
             .collect();
-        condition.evaluate(&Item::Trace(&records)).unwrap_or_else(|_| {
-            self.failed.set(self.failed.get() + 1);
-            false
-        })
+        condition.evaluate(&Item::Trace(&records, self.errors))
     }
 }
 

@@ -40,6 +40,7 @@ fn config(policies: Policies) -> TailConfig {
         kept_cache: 1000,
         dropped_cache: 1000,
         policies,
+        errors: ErrorRule::Status,
         position: Position { run: 7, after: 3 },
     }
 }
@@ -242,7 +243,14 @@ fn expressions_see_the_whole_trace() {
     sampler.on_chunk(b"ai", &chunk, second(0));
     let released = sampler.take(false, second(30));
     assert_eq!(ids(&released), [1, 2]);
-    assert_eq!((sampler.tally().condition_errors, &sampler.tally().dropped[..1]), (1, &[1][..]));
+    let broken = Unanswered {
+        traces: [1, 0, 0, 0],
+        kept_spans: 0,
+        dropped_spans: 1,
+        reason: "No such key: x".to_owned(),
+    };
+    assert_eq!(sampler.tally().unanswered, [Unanswered::default(), broken]);
+    assert_eq!(sampler.tally().dropped, [1, 0, 0]);
 }
 
 #[test]

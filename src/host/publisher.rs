@@ -1,0 +1,149 @@
+//! Shows what filters count and say while no chunk passes.
+//!
+//! The host calls a filter only with chunks. What happens between them, a trace that is decided
+//! because its time is over, would be shown with the next chunk, which may never come. So each thread
+//! of the host that starts filters has one timer, which shows their numbers and lines.
+
+use std::cell::RefCell;
+use std::ffi::{c_int, c_void};
+use std::ptr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::barrier;
+use super::desk::Desk;
+use super::symbols::{FilterFunctions, OnTimer};
+
+/// `FLB_SCHED_TIMER_CB_PERM`.
+const PERMANENT: c_int = 4;
+/// Milliseconds between two looks.
+const INTERVAL: c_int = 1000;
+
+/// The desk of a filter, which the timer shows too as long as the filter lives.
+#[derive(Debug)]
+pub(super) struct Shown {
+    desk: Desk,
+    lives: Mutex<bool>,
+}
+
+// SAFETY: all that a desk has beside what is `Send` is a view of the host's instance, which lives until
+// `end`, and of which only the log level is read.
+unsafe impl Send for Shown {}
+// SAFETY: as above; a desk is used through shared references alone, whose counters and lines have locks.
+unsafe impl Sync for Shown {}
+
+impl Shown {
+    fn show(&self) {
+        // Held while the desk is used: the filter's instance must not go meanwhile.
+        let lives = self.lives.lock().unwrap_or_else(PoisonError::into_inner);
+        if *lives {
+            self.desk.finish();
+        }
+    }
+
+    fn end(&self) {
+        *self.lives.lock().unwrap_or_else(PoisonError::into_inner) = false;
+    }
+
+    /// The desk.
+    pub(super) const fn desk(&self) -> &Desk {
+        &self.desk
+    }
+}
+
+struct Publisher {
+    timer: *mut c_void,
+    invalidate: Option<unsafe extern "C" fn(*mut c_void)>,
+    shown: Vec<Arc<Shown>>,
+}
+
+thread_local! {
+    static PUBLISHER: RefCell<Publisher> = const {
+        RefCell::new(Publisher { timer: ptr::null_mut(), invalidate: None, shown: Vec::new() })
+    };
+}
+
+/// Has a desk shown by this thread's timer until [`dismiss`]. A host that gives no timer shows it
+/// with each chunk alone.
+///
+/// # Safety
+/// Runs on a thread of the host that has a scheduler, or none.
+pub(super) unsafe fn enlist(functions: &FilterFunctions, desk: Desk) -> Arc<Shown> {
+    let shown = Arc::new(Shown { desk, lives: Mutex::new(true) });
+    let _enlisted = PUBLISHER.try_with(|publisher| {
+        let Ok(mut publisher) = publisher.try_borrow_mut() else { return };
+        // SAFETY: the caller vouches for the thread.
+        if unsafe { publisher.start(functions) } {
+            publisher.shown.push(Arc::clone(&shown));
+        }
+    });
+    shown
+}
+
+/// No timer shows this desk from now on, on whichever thread it runs.
+pub(super) fn dismiss(shown: &Arc<Shown>) {
+    shown.end();
+    let _dismissed = PUBLISHER.try_with(|publisher| {
+        let Ok(mut publisher) = publisher.try_borrow_mut() else { return };
+        let before = publisher.shown.len();
+        publisher.shown.retain(|other| !Arc::ptr_eq(other, shown));
+        // A timer of another thread is left alone.
+        if publisher.shown.is_empty() && before > 0 {
+            publisher.stop();
+        }
+    });
+}
+
+impl Publisher {
+    /// Starts the timer if it does not run; whether it does then.
+    ///
+    /// # Safety
+    /// Runs on a thread of the host that has a scheduler, or none.
+    unsafe fn start(&mut self, functions: &FilterFunctions) -> bool {
+        if !self.timer.is_null() {
+            return true;
+        }
+        // SAFETY: the function only reads a thread-local variable.
+        let scheduler = unsafe { (functions.flb_sched_ctx_get)() };
+        if scheduler.is_null() {
+            return false;
+        }
+        let mut timer = ptr::null_mut();
+        let on_timer: OnTimer = on_timer;
+        // SAFETY: the scheduler is this thread's own, and the callback needs no data.
+        let made = unsafe {
+            (functions.flb_sched_timer_cb_create)(
+                scheduler,
+                PERMANENT,
+                INTERVAL,
+                on_timer,
+                ptr::null_mut(),
+                &raw mut timer,
+            )
+        };
+        if made != 0 || timer.is_null() {
+            return false;
+        }
+        self.timer = timer;
+        self.invalidate = Some(functions.flb_sched_timer_invalidate);
+        true
+    }
+
+    /// Stops the timer. The host drops it at the end of its loop.
+    fn stop(&mut self) {
+        if let Some(invalidate) = self.invalidate.take() {
+            // SAFETY: the timer is ours, on this thread, and was not given up before.
+            unsafe { invalidate(self.timer) };
+        }
+        self.timer = ptr::null_mut();
+    }
+}
+
+unsafe extern "C" fn on_timer(_config: *mut c_void, _data: *mut c_void) {
+    barrier::quietly(|| {
+        // Nothing is borrowed while the host's functions are called.
+        let all = PUBLISHER.try_with(|publisher| {
+            publisher.try_borrow().map(|publisher| publisher.shown.clone()).unwrap_or_default()
+        });
+        all.unwrap_or_default().iter().for_each(|shown| shown.show());
+    });
+}
