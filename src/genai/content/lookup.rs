@@ -87,8 +87,21 @@ const RAW_FIELDS: [&[u8]; 36] = [
 /// One listed name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Listed {
+    /// The name's first bytes as a number of the same order: most comparisons need no more.
+    head: u128,
     name: &'static [u8],
     class: ContentClass,
+}
+
+/// The first bytes of a name as a number; shorter names are filled with zeros.
+#[inline]
+fn head(name: &[u8]) -> u128 {
+    if let Some(bytes) = name.first_chunk() {
+        return u128::from_be_bytes(*bytes);
+    }
+    let mut bytes = [0; 16];
+    bytes.iter_mut().zip(name).for_each(|(byte, given)| *byte = *given);
+    u128::from_be_bytes(bytes)
 }
 
 /// All lists as one.
@@ -98,6 +111,8 @@ pub(super) struct Table {
     /// Where names of a first byte start; those of the last one end at the end.
     starts: [usize; 257],
     families: Vec<&'static Family>,
+    /// Whether a family begins with this byte.
+    has_family: [bool; 256],
     events: Vec<&'static str>,
     marks: Vec<&'static [u8]>,
     /// Whether a mark begins with this byte.
@@ -115,15 +130,12 @@ impl Table {
         let mut marks: Vec<&[u8]> = Vec::new();
         let all = CONTENT_NAMES.iter().flat_map(|names| names.marks);
         marks.extend(all.map(|mark| mark.as_bytes()));
-        let mut marked = [false; 256];
-        for byte in marks.iter().filter_map(|mark| mark.first()) {
-            if let Some(slot) = marked.get_mut(usize::from(*byte)) {
-                *slot = true;
-            }
-        }
-        let families = CONTENT_NAMES.iter().flat_map(|names| names.families).collect();
+        let marked = first_bytes(marks.iter().copied());
+        let families: Vec<&Family> =
+            CONTENT_NAMES.iter().flat_map(|names| names.families).collect();
+        let has_family = first_bytes(families.iter().map(|family| family.root.as_bytes()));
         let events = CONTENT_NAMES.iter().flat_map(|names| names.events).copied().collect();
-        Self { listed, starts, families, events, marks, marked }
+        Self { listed, starts, families, has_family, events, marks, marked }
     }
 
     /// What a name says of its value.
@@ -134,9 +146,12 @@ impl Table {
         let range = self.starts.get(first).zip(self.starts.get(first.saturating_add(1)));
         let names = range.and_then(|(start, end)| self.listed.get(*start..*end));
         let names = names.unwrap_or_default();
-        let before = names.partition_point(|listed| listed.name <= name);
+        let word = head(name);
+        let before = names.partition_point(|listed| {
+            listed.head < word || (listed.head == word && listed.name <= name)
+        });
         let listed = before.checked_sub(1).and_then(|last| names.get(last));
-        if let Some(Listed { name: known, class }) = listed
+        if let Some(Listed { name: known, class, .. }) = listed
             && let Some(rest) = name.strip_prefix(*known)
         {
             match (rest.first(), class) {
@@ -148,16 +163,20 @@ impl Table {
                 _ => {}
             }
         }
-        if self.is_in_family(name) || is_raw_field(name) {
+        let may_be_in_family = self.has_family.get(first).copied().unwrap_or(false);
+        if (may_be_in_family && self.is_in_family(name)) || is_raw_field(name) {
             return ContentClass::Content;
         }
         ContentClass::Unlisted
     }
 
     fn is_in_family(&self, name: &[u8]) -> bool {
+        let start = name.first_chunk::<4>();
         self.families.iter().any(|family| {
-            let rest = name.strip_prefix(family.root.as_bytes());
-            rest.is_some_and(|rest| family.has(rest))
+            let root = family.root.as_bytes();
+            // No root is shorter.
+            root.first_chunk() == start
+                && name.strip_prefix(root).is_some_and(|rest| family.has(rest))
         })
     }
 
@@ -172,10 +191,24 @@ impl Table {
     }
 }
 
+/// By byte, whether one of these begins with it.
+fn first_bytes<'a>(names: impl Iterator<Item = &'a [u8]>) -> [bool; 256] {
+    let mut found = [false; 256];
+    for byte in names.filter_map(|name| name.first()) {
+        if let Some(slot) = found.get_mut(usize::from(*byte)) {
+            *slot = true;
+        }
+    }
+    found
+}
+
 /// The listed names in order, each once, without those that a content name before them covers.
 fn sorted() -> Vec<Listed> {
     let listed = |names: &'static [&'static str], class| {
-        names.iter().map(move |name| Listed { name: name.as_bytes(), class })
+        names.iter().map(move |name| {
+            let name = name.as_bytes();
+            Listed { head: head(name), name, class }
+        })
     };
     // A word that one dialect has for itself is no common one.
     let classes = [ContentClass::Content, ContentClass::Word, ContentClass::CommonWord];

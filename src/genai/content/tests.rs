@@ -29,6 +29,9 @@ fn every_listed_name_is_found_and_what_goes_on_after_it() {
         for name in list.events {
             assert!(is_content_event(name), "{name}");
         }
+        for family in list.families {
+            assert!(family.root.len() >= 4 && family.root.ends_with('.'), "{}", family.root);
+        }
         for mark in list.marks {
             assert!(is_dialect_mark(mark.as_bytes()), "{mark}");
         }
