@@ -26,6 +26,7 @@ pub mod stats;
 pub mod export;
 pub mod receive;
 pub mod runtime;
+pub mod trust;
 
 // Everything that knows C.
 pub mod host;

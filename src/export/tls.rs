@@ -6,10 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::ClientBuilder;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Certificate, ClientBuilder, Identity};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::settings::{AddressFamily, EndpointSettings, Http2, Protocol, TlsSettings};
+use crate::trust::{ClientTrust, Identity};
 
 /// Why an endpoint's settings do not make a client.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +42,8 @@ const MAX_FILE: u64 = 4 << 20;
 
 /// What the files of one endpoint hold.
 pub(super) struct Files {
-    roots: Vec<Certificate>,
+    /// Trusted as authorities, and each by itself.
+    given: Vec<CertificateDer<'static>>,
     identity: Option<Identity>,
 }
 
@@ -47,18 +51,11 @@ impl Files {
     pub(super) fn read(endpoint: &EndpointSettings) -> Result<Self, ClientProblem> {
         let tls = &endpoint.tls;
         let problem = |option, words| ClientProblem::new(&endpoint.name, option, words);
-        let mut roots = Vec::new();
+        let mut given = Vec::new();
         if let Some(path) = &tls.ca_file {
-            let pem = read(path).map_err(|words| problem("tls.ca_file", words))?;
-            roots = Certificate::from_pem_bundle(&pem).map_err(|error| {
-                problem("tls.ca_file", format!("'{}' is not PEM: {error}", path.display()))
-            })?;
-            if roots.is_empty() {
-                let words = format!("'{}' holds no certificate in PEM", path.display());
-                return Err(problem("tls.ca_file", words));
-            }
+            given = certificates(path).map_err(|words| problem("tls.ca_file", words))?;
         }
-        Ok(Self { roots, identity: identity(tls, &problem)? })
+        Ok(Self { given, identity: identity(tls, &problem)? })
     }
 
     /// A client of the endpoint. It connects when it is first used.
@@ -69,21 +66,6 @@ impl Files {
         // Another user of the same library in this object may have been first; it is the same
         // provider.
         let _already = rustls::crypto::ring::default_provider().install_default();
-        let secure = uses_tls(endpoint);
-        match self.build(endpoint, secure, false) {
-            Ok(client) => Ok(client),
-            // A machine without certificates of its own can still use the given ones.
-            Err(_) if secure && !self.roots.is_empty() => self.build(endpoint, secure, true),
-            Err(problem) => Err(problem),
-        }
-    }
-
-    fn build(
-        &self,
-        endpoint: &EndpointSettings,
-        secure: bool,
-        only_given: bool,
-    ) -> Result<reqwest::Client, ClientProblem> {
         let mut builder = base(endpoint);
         if let Some(proxy) = &endpoint.proxy {
             let proxy = reqwest::Proxy::all(proxy).map_err(|_| {
@@ -91,22 +73,31 @@ impl Files {
             })?;
             builder = builder.proxy(proxy);
         }
-        // Without TLS no certificates are needed, and a machine may have none.
-        builder = match (secure, only_given) {
-            (false, _) => builder.tls_certs_only([]),
-            (true, true) => builder.tls_certs_only(self.roots.iter().cloned()),
-            (true, false) => builder.tls_certs_merge(self.roots.iter().cloned()),
-        };
-        if !endpoint.tls.verify {
-            builder = builder.tls_danger_accept_invalid_certs(true);
-        }
-        if let Some(identity) = &self.identity {
-            builder = builder.identity(identity.clone());
-        }
-        builder.build().map_err(|error| {
-            let words = format!("no client can be made: {}", super::client::causes(&error));
+        let failed = |error: &dyn std::error::Error| {
+            let words = format!("no client can be made: {}", super::client::causes(error));
             ClientProblem::new(&endpoint.name, "tls.ca_file", words)
-        })
+        };
+        builder = if uses_tls(endpoint) {
+            builder
+                .tls_backend_preconfigured(self.config(endpoint).map_err(|error| failed(&error))?)
+        } else {
+            // Without TLS no certificates are needed, and a machine may have none.
+            builder.tls_certs_only([])
+        };
+        builder.build().map_err(|error| failed(&error))
+    }
+
+    fn config(&self, endpoint: &EndpointSettings) -> Result<rustls::ClientConfig, rustls::Error> {
+        let trust = ClientTrust {
+            given: &self.given,
+            verify: endpoint.tls.verify,
+            identity: self.identity.as_ref(),
+        };
+        match (endpoint.protocol, endpoint.http2) {
+            (Protocol::Grpc, _) | (_, Http2::Force) => trust.config(&[b"h2"]),
+            (_, Http2::Off) => trust.config(&[b"http/1.1"]),
+            (_, Http2::Auto | Http2::On) => trust.config(&[b"h2", b"http/1.1"]),
+        }
     }
 }
 
@@ -217,7 +208,7 @@ fn identity(
     tls: &TlsSettings,
     problem: &dyn Fn(&'static str, String) -> ClientProblem,
 ) -> Result<Option<Identity>, ClientProblem> {
-    let (certificates, key) = match (&tls.crt_file, &tls.key_file) {
+    let (file, key) = match (&tls.crt_file, &tls.key_file) {
         (None, None) => return Ok(None),
         (Some(_), None) => {
             return Err(problem("tls.key_file", "is needed beside tls.crt_file".to_owned()));
@@ -225,19 +216,28 @@ fn identity(
         (None, Some(_)) => {
             return Err(problem("tls.crt_file", "is needed beside tls.key_file".to_owned()));
         }
-        (Some(certificates), Some(key)) => (certificates, key),
+        (Some(file), Some(key)) => (file, key),
     };
-    let mut pem = read(key).map_err(|words| problem("tls.key_file", words))?;
+    let pem = read(key).map_err(|words| problem("tls.key_file", words))?;
     if memchr::memmem::find(&pem, b"ENCRYPTED").is_some() {
         let words = format!("'{}' is encrypted; give a key that is not", key.display());
         return Err(problem("tls.key_file", words));
     }
-    pem.push(b'\n');
-    pem.extend(read(certificates).map_err(|words| problem("tls.crt_file", words))?);
-    Identity::from_pem(&pem).map(Some).map_err(|error| {
-        let (crt, key) = (certificates.display(), key.display());
-        problem("tls.crt_file", format!("'{crt}' with the key '{key}': {error}"))
-    })
+    let chain = certificates(file).map_err(|words| problem("tls.crt_file", words))?;
+    let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| {
+        problem("tls.key_file", format!("'{}' holds no private key in PEM", key.display()))
+    })?;
+    Ok(Some(Identity { chain, key }))
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let pem = read(path)?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let found = found.map_err(|error| format!("'{}' is not PEM: {error}", path.display()))?;
+    if found.is_empty() {
+        return Err(format!("'{}' holds no certificate in PEM", path.display()));
+    }
+    Ok(found)
 }
 
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {

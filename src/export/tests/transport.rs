@@ -13,7 +13,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
 use prost::Message;
-use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedKey, IsCa, KeyPair, generate_simple_self_signed,
+};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
@@ -37,7 +39,20 @@ pub(super) struct Certificates {
 
 impl Certificates {
     pub(super) fn new() -> Self {
-        let make = || generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        Self::made_by(|| generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap())
+    }
+
+    /// As `openssl req -x509` makes them: they sign themselves and say that they are authorities.
+    pub(super) fn of_openssl() -> Self {
+        Self::made_by(|| {
+            let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            let signing_key = KeyPair::generate().unwrap();
+            CertifiedKey { cert: params.self_signed(&signing_key).unwrap(), signing_key }
+        })
+    }
+
+    fn made_by(make: impl Fn() -> CertifiedKey<KeyPair>) -> Self {
         let made = Self { folder: tempfile::tempdir().unwrap(), server: make(), client: make() };
         std::fs::write(made.path("ca.pem"), made.server.cert.pem()).unwrap();
         std::fs::write(made.path("crt.pem"), made.client.cert.pem()).unwrap();
@@ -205,6 +220,22 @@ fn tls_is_checked_with_both_protocols() {
     assert_eq!(bench.count("failed_requests_total", &["tls", "connect"]), 1);
     let log = bench.log();
     assert!(log.contains("certificate"), "{log}");
+}
+
+#[test]
+fn a_certificate_that_signs_itself_is_trusted_where_it_is_given() {
+    let certificates = Certificates::of_openssl();
+    let receiver = Receiver::accepting();
+    let front = TlsFront::start(certificates.server_config(false), receiver.address);
+    for protocol in [Protocol::HttpProtobuf, Protocol::HttpJson, Protocol::Grpc] {
+        let known = certificates.client_settings(false);
+        let bench = Bench::new(vec![secure("tls", protocol, &front, known)]);
+        assert_eq!(bench.deliver(1, &chunk()), Fate::Done, "{}", bench.log());
+    }
+    let other = Certificates::of_openssl().client_settings(false);
+    let bench = Bench::new(vec![secure("tls", Protocol::HttpProtobuf, &front, other)]);
+    assert_eq!(bench.deliver(1, &chunk()), Fate::Retry);
+    assert_eq!(receiver.seen().len(), 3);
 }
 
 #[test]

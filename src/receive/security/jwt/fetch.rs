@@ -4,12 +4,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use http::header::ACCEPT;
-use reqwest::{Certificate, Client, ClientBuilder};
+use reqwest::{Client, ClientBuilder};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use tokio::sync::Mutex;
 
 use super::keys::KeySet;
 use crate::clock::{self, Tick};
 use crate::receive::security::files;
+use crate::trust::ClientTrust;
 
 /// How long a fetch may take.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -51,19 +54,20 @@ impl Server {
         let _already = rustls::crypto::ring::default_provider().install_default();
         let roots = ca_file.map(roots).transpose();
         let roots = roots.map_err(|words| format!("option 'jwt_jwks_ca_file': {words}"))?;
-        let client = match (roots, url.starts_with("https:")) {
-            // A machine without certificates of its own can still use the given ones.
-            (Some(roots), _) => builder()
-                .tls_certs_merge(roots.clone())
-                .build()
-                .or_else(|_| builder().tls_certs_only(roots).build()),
-            (None, true) => builder().build(),
+        let secure = roots.is_some() || url.starts_with("https:");
+        let client = if secure {
+            let given = roots.unwrap_or_default();
+            let trust = ClientTrust { given: &given, verify: true, identity: None };
+            trust
+                .config(&[b"h2", b"http/1.1"])
+                .map_err(|error| causes(&error))
+                .and_then(|config| made(builder().tls_backend_preconfigured(config)))
+        } else {
             // Without TLS no certificates are needed, and a machine may have none.
-            (None, false) => builder().tls_certs_only([]).build(),
+            made(builder().tls_certs_only([]))
         };
-        let client = client.map_err(|error| {
-            format!("option 'jwt_jwks_url': no client can be made: {}", causes(&error))
-        })?;
+        let client = client
+            .map_err(|words| format!("option 'jwt_jwks_url': no client can be made: {words}"))?;
         Ok(Self { client, url: url.to_owned(), refresh, last: Mutex::default() })
     }
 
@@ -125,9 +129,14 @@ fn builder() -> ClientBuilder {
         .timeout(LIMIT)
 }
 
-fn roots(path: &Path) -> Result<Vec<Certificate>, String> {
+fn made(builder: ClientBuilder) -> Result<Client, String> {
+    builder.build().map_err(|error| causes(&error))
+}
+
+fn roots(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let pem = files::read(path)?;
-    Certificate::from_pem_bundle(&pem)
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    found
         .ok()
         .filter(|roots| !roots.is_empty())
         .ok_or_else(|| format!("'{}' holds no certificate in PEM", path.display()))

@@ -16,6 +16,7 @@ use crate::private_key::{self, PrivateKeyError};
 use crate::receive::security::files;
 use crate::receive::security::secret::Secret;
 use crate::receive::security::settings::TlsSettings;
+use crate::trust::PinnedClients;
 
 /// The names of the cipher suites of TLS 1.2 in OpenSSL; those of TLS 1.3 are IANA's.
 const OPENSSL: [(&str, &str); 6] = [
@@ -142,18 +143,20 @@ fn key(path: &Path, password: Option<&str>) -> Result<PrivateKeyDer<'static>, St
     })
 }
 
-/// Checks clients' certificates against those of a file.
+/// Checks clients' certificates against those of a file, which may be authorities' or their own.
 fn verifier(
     path: &Path,
     required: bool,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ClientCertVerifier>, String> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(path)? {
-        roots.add(certificate).map_err(|error| format!("'{}': {error}", path.display()))?;
+    let given = certificates(path)?;
+    for certificate in &given {
+        roots.add(certificate.clone()).map_err(|error| format!("'{}': {error}", path.display()))?;
     }
     let builder =
         WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
     let builder = if required { builder } else { builder.allow_unauthenticated() };
-    builder.build().map_err(|error| format!("'{}': {error}", path.display()))
+    let usual = builder.build().map_err(|error| format!("'{}': {error}", path.display()))?;
+    Ok(Arc::new(PinnedClients::new(given, usual)))
 }

@@ -152,6 +152,30 @@ fn clients_need_a_certificate_that_is_trusted() {
 }
 
 #[test]
+fn a_client_certificate_that_signs_itself_is_trusted_where_it_is_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let trusted = issuer();
+    leaf(&trusted, "localhost").write(folder.path());
+    let own = || {
+        let mut params = CertificateParams::new(["client.example".to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        Leaf { der: certificate.der().clone(), pem: certificate.pem(), key }
+    };
+    let client = own();
+    std::fs::write(folder.path().join("ca.pem"), &client.pem).unwrap();
+    let mut settings = settings();
+    settings.security =
+        SecuritySettings { tls: Some(tls(folder.path(), true, true)), ..Default::default() };
+    let host = Host::with(&settings);
+    let status = post(host.http, &trusted, Some(&client), b"http/1.1").unwrap().0;
+    assert_eq!(status, "HTTP/1.1 200");
+    assert!(post(host.http, &trusted, Some(&own()), b"http/1.1").is_err());
+    host.wait_for("tls_failures_total", &["client_certificate"], 1);
+}
+
+#[test]
 fn certificates_belong_to_tenants() {
     let tenants = "tenants:\n  acme:\n    certificates: [Client.example]\n";
     let (host, _folder, trusted) = host(true, false, Some(tenants));
