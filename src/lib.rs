@@ -6,6 +6,7 @@
 
 // Pure: no unsafe, no I/O, no clock, no thread.
 pub mod aggregation;
+pub mod cipher_suites;
 pub mod codec;
 pub mod condition;
 pub mod digest;

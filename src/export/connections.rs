@@ -53,7 +53,8 @@ impl Connections {
     /// Reads the files. It connects when it is first used.
     pub(super) fn new(endpoint: &EndpointSettings, log: &Arc<Log>) -> Result<Self, ClientProblem> {
         let tls = &endpoint.tls;
-        let paths = [&tls.ca_file, &tls.crt_file, &tls.key_file].into_iter().flatten();
+        let paths = [&tls.ca_file, &tls.ca_path, &tls.crt_file, &tls.key_file];
+        let paths = paths.into_iter().flatten();
         let paths: Vec<PathBuf> = paths.cloned().collect();
         // Before they are read, so that no change is missed.
         let stamps = paths.iter().map(|path| Stamp::of(path)).collect();

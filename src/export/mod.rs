@@ -40,7 +40,8 @@ pub use exporter::Exporter;
 pub use settings::{
     AddressFamily, AssertionSettings, AwsSettings, ClientAuthentication, Compression, Content,
     CredentialSettings, DeadLetter, EndpointSettings, GroupSettings, HeaderFrom, Http2, KeptFor,
-    Members, Mode, NetSettings, OAuth2Settings, OnError, Protocol, Settings, Source, TlsSettings,
+    Members, Mode, NetSettings, OAuth2Settings, OnError, Password, Protocol, Settings, Source,
+    TlsSettings,
 };
 pub use tls::ClientProblem;
 

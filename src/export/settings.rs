@@ -9,6 +9,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Uri};
 
 use super::attributes::AttributeRules;
+use crate::cipher_suites::VERSIONS;
 use crate::codec::native::LogAccessors;
 use crate::condition::Condition;
 use crate::model::Signal;
@@ -381,20 +382,48 @@ pub enum DeadLetter {
 pub struct TlsSettings {
     /// Certificates, in PEM, trusted beside the system's.
     pub ca_file: Option<PathBuf>,
+    /// A folder of such files, as OpenSSL has them; what holds no certificate is passed over.
+    pub ca_path: Option<PathBuf>,
     /// Our certificate chain, in PEM.
     pub crt_file: Option<PathBuf>,
-    /// The key of our certificate, in PEM, not encrypted.
+    /// The key of our certificate, in PEM.
     pub key_file: Option<PathBuf>,
+    /// The password of the key, if it is encrypted.
+    pub key_passwd: Option<Password>,
     /// The name in the endpoint's certificate, where it is not the URL's host. It is also sent as
     /// the server name and the host.
     pub server_name: Option<String>,
     /// Whether the endpoint's certificate is checked.
     pub verify: bool,
+    /// The oldest and newest version, as numbers of [`crate::cipher_suites::parse_version`].
+    pub versions: (u8, u8),
+    /// The names of the cipher suites; none for all.
+    pub ciphers: Vec<String>,
 }
 
 impl Default for TlsSettings {
     fn default() -> Self {
-        Self { ca_file: None, crt_file: None, key_file: None, server_name: None, verify: true }
+        Self {
+            ca_file: None,
+            ca_path: None,
+            crt_file: None,
+            key_file: None,
+            key_passwd: None,
+            server_name: None,
+            verify: true,
+            versions: VERSIONS,
+            ciphers: Vec::new(),
+        }
+    }
+}
+
+/// A password, which is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(pub String);
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("...")
     }
 }
 

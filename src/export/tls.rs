@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use reqwest::ClientBuilder;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::settings::{AddressFamily, EndpointSettings, Http2, Protocol, TlsSettings};
+use crate::cipher_suites;
+use crate::private_key::{self, PrivateKeyError};
 use crate::trust::{ClientTrust, Identity};
 
 /// Why an endpoint's settings do not make a client.
@@ -40,6 +42,9 @@ const PONG: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(
 /// Larger files are no certificates.
 const MAX_FILE: u64 = 4 << 20;
 
+/// More files than any folder of certificates has.
+const MAX_FILES: usize = 10_000;
+
 /// What the files of one endpoint hold.
 pub(super) struct Files {
     /// Trusted as authorities, and each by itself.
@@ -55,6 +60,10 @@ impl Files {
         if let Some(path) = &tls.ca_file {
             given = certificates(path).map_err(|words| problem("tls.ca_file", words))?;
         }
+        if let Some(path) = &tls.ca_path {
+            given.extend(folder(path).map_err(|words| problem("tls.ca_path", words))?);
+        }
+        cipher_suites::provider(&tls.ciphers).map_err(|words| problem("tls.ciphers", words))?;
         Ok(Self { given, identity: identity(tls, &problem)? })
     }
 
@@ -88,16 +97,18 @@ impl Files {
     }
 
     fn config(&self, endpoint: &EndpointSettings) -> Result<rustls::ClientConfig, rustls::Error> {
-        let trust = ClientTrust {
-            given: &self.given,
-            verify: endpoint.tls.verify,
-            identity: self.identity.as_ref(),
+        let tls = &endpoint.tls;
+        // Names that are not known are told before.
+        let provider = cipher_suites::provider(&tls.ciphers).map_err(rustls::Error::General)?;
+        let versions = cipher_suites::versions(tls.versions);
+        let protocols: &[&[u8]] = match (endpoint.protocol, endpoint.http2) {
+            (Protocol::Grpc, _) | (_, Http2::Force) => &[b"h2"],
+            (_, Http2::Off) => &[b"http/1.1"],
+            (_, Http2::Auto | Http2::On) => &[b"h2", b"http/1.1"],
         };
-        match (endpoint.protocol, endpoint.http2) {
-            (Protocol::Grpc, _) | (_, Http2::Force) => trust.config(&[b"h2"]),
-            (_, Http2::Off) => trust.config(&[b"http/1.1"]),
-            (_, Http2::Auto | Http2::On) => trust.config(&[b"h2", b"http/1.1"]),
-        }
+        let identity = self.identity.as_ref();
+        let trust = ClientTrust { given: &self.given, verify: tls.verify, identity };
+        trust.config_with(provider, &versions, protocols)
     }
 }
 
@@ -219,15 +230,41 @@ fn identity(
         (Some(file), Some(key)) => (file, key),
     };
     let pem = read(key).map_err(|words| problem("tls.key_file", words))?;
-    if memchr::memmem::find(&pem, b"ENCRYPTED").is_some() {
-        let words = format!("'{}' is encrypted; give a key that is not", key.display());
-        return Err(problem("tls.key_file", words));
-    }
-    let chain = certificates(file).map_err(|words| problem("tls.crt_file", words))?;
-    let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| {
-        problem("tls.key_file", format!("'{}' holds no private key in PEM", key.display()))
+    let password = tls.key_passwd.as_ref().map(|password| password.0.as_str());
+    let shown = key.display();
+    let key = private_key::read(&pem, password).map_err(|error| match error {
+        PrivateKeyError::Encrypted => {
+            problem("tls.key_file", format!("'{shown}' {error}; give it by 'tls.key_passwd'"))
+        }
+        PrivateKeyError::Password => problem("tls.key_passwd", format!("'{shown}' {error}")),
+        _ => problem("tls.key_file", format!("'{shown}' {error}")),
     })?;
+    let chain = certificates(file).map_err(|words| problem("tls.crt_file", words))?;
     Ok(Some(Identity { chain, key }))
+}
+
+/// The certificates of all files in a folder. Other files, such as keys, may lie there too.
+fn folder(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let shown = path.display();
+    let wrong = |error| format!("'{shown}' cannot be read: {error}");
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(wrong)? {
+        files.push(entry.map_err(wrong)?.path());
+    }
+    files.sort();
+    let mut found: Vec<CertificateDer<'static>> = Vec::new();
+    for file in files.iter().filter(|file| file.is_file()).take(MAX_FILES) {
+        for certificate in certificates(file).unwrap_or_default() {
+            // OpenSSL's names for files of a folder are links to them.
+            if !found.contains(&certificate) {
+                found.push(certificate);
+            }
+        }
+    }
+    if found.is_empty() {
+        return Err(format!("no file in '{shown}' holds a certificate in PEM"));
+    }
+    Ok(found)
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use rustls::ClientConfig;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, SupportedProtocolVersion};
 use rustls_platform_verifier::Verifier;
 
 use super::pinned::PinnedServers;
@@ -37,9 +37,21 @@ impl ClientTrust<'_> {
     /// # Errors
     /// There is no certificate to trust, a given one is none, or the key is not the certificate's.
     pub fn config(&self, protocols: &[&[u8]]) -> Result<ClientConfig, rustls::Error> {
-        let provider = Arc::new(ring::default_provider());
+        self.config_with(Arc::new(ring::default_provider()), rustls::DEFAULT_VERSIONS, protocols)
+    }
+
+    /// The same with the cipher suites of `provider` and these versions only.
+    ///
+    /// # Errors
+    /// As [`Self::config`], or no suite is of any of the versions.
+    pub fn config_with(
+        &self,
+        provider: Arc<CryptoProvider>,
+        versions: &[&'static SupportedProtocolVersion],
+        protocols: &[&[u8]],
+    ) -> Result<ClientConfig, rustls::Error> {
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()?
+            .with_protocol_versions(versions)?
             .dangerous()
             .with_custom_certificate_verifier(self.verifier(provider)?);
         let mut config = match self.identity {

@@ -1,5 +1,6 @@
 //! What the options that Fluent Bit's own output has too do to requests and connections.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Version;
@@ -7,7 +8,8 @@ use http::Version;
 use super::receiver::{CONNECTION, Receiver};
 use super::transport::{Certificates, TlsFront, chunk};
 use super::{Bench, Fate, endpoint};
-use crate::export::{AddressFamily, EndpointSettings, Http2, Protocol};
+use crate::export::connections::Connections;
+use crate::export::{AddressFamily, EndpointSettings, Http2, Password, Protocol, TlsSettings};
 use crate::model::Signal;
 
 /// Scenario: a signal has a path of its own, with a query. Guarantees: its requests have that path
@@ -109,5 +111,80 @@ fn a_preferred_kind_of_addresses_does_not_lose_the_other() {
         main.net.prefer = Some(prefer);
         let bench = Bench::new(vec![main]);
         assert_eq!(bench.deliver(1, &chunk()), Fate::Done, "{}", bench.log());
+    }
+}
+
+fn secure(front: &TlsFront, tls: TlsSettings) -> EndpointSettings {
+    let url = format!("https://localhost:{}", front.port).parse().unwrap();
+    EndpointSettings { tls, ..EndpointSettings::new("main", url) }
+}
+
+/// Scenario: the endpoint's certificate lies in a folder, beside a key and a link to itself.
+/// Guarantees: it is trusted; a folder without certificates stops the start.
+#[test]
+fn a_folder_of_certificates_is_trusted() {
+    let certificates = Certificates::new();
+    let receiver = Receiver::accepting();
+    let front = TlsFront::start(certificates.server_config(false), receiver.address);
+    let folder = tempfile::tempdir().unwrap();
+    let tls = TlsSettings { ca_path: Some(folder.path().to_owned()), ..TlsSettings::default() };
+    let main = secure(&front, tls);
+    std::fs::copy(certificates.path("key.pem"), folder.path().join("key.pem")).unwrap();
+    let problem = Connections::new(&main, &Arc::default()).err().unwrap().to_string();
+    assert!(problem.contains("'endpoint.main.tls.ca_path': no file in"), "{problem}");
+    std::fs::copy(certificates.path("ca.pem"), folder.path().join("ca.pem")).unwrap();
+    std::os::unix::fs::symlink("ca.pem", folder.path().join("0a1b2c3d.0")).unwrap();
+    let bench = Bench::new(vec![main]);
+    assert_eq!(bench.deliver(1, &chunk()), Fate::Done, "{}", bench.log());
+}
+
+/// Scenario: the endpoint speaks TLS 1.3 and 1.2, the client one version, or one cipher suite.
+/// Guarantees: they meet where they can, and only there.
+#[test]
+fn versions_and_cipher_suites_are_kept_to() {
+    let certificates = Certificates::new();
+    let receiver = Receiver::accepting();
+    let only_13 = certificates.server_config_of(&[&rustls::version::TLS13], false);
+    let front = TlsFront::start(only_13, receiver.address);
+    let of = |versions, ciphers: &[&str]| TlsSettings {
+        versions,
+        ciphers: ciphers.iter().map(|name| (*name).to_owned()).collect(),
+        ..certificates.client_settings(false)
+    };
+    for (tls, expected) in [
+        (of((12, 13), &[]), Fate::Done),
+        (of((13, 13), &["TLS_AES_256_GCM_SHA384"]), Fate::Done),
+        (of((12, 12), &[]), Fate::Retry),
+        (of((12, 12), &["ECDHE-ECDSA-AES128-GCM-SHA256"]), Fate::Retry),
+    ] {
+        let shown = format!("{tls:?}");
+        let bench = Bench::new(vec![secure(&front, tls)]);
+        assert_eq!(bench.deliver(1, &chunk()), expected, "{shown}: {}", bench.log());
+    }
+}
+
+/// A key, and the same encrypted with the password `secret`.
+const PLAIN: &str = include_str!("../../../tests/data/keys/plain.pem");
+const ENCRYPTED: &str = include_str!("../../../tests/data/keys/aes.pem");
+
+/// Scenario: the client's key is encrypted. Guarantees: with its password the endpoint, which asks
+/// for the certificate, takes it; with another one or none the start stops.
+#[test]
+fn an_encrypted_key_is_read_with_its_password() {
+    let certificates = Certificates::of_key(PLAIN);
+    let receiver = Receiver::accepting();
+    let front = TlsFront::start(certificates.server_config(true), receiver.address);
+    std::fs::write(certificates.path("key.pem"), ENCRYPTED).unwrap();
+    let with = |password: Option<&str>| {
+        let key_passwd = password.map(|password| Password(password.to_owned()));
+        secure(&front, TlsSettings { key_passwd, ..certificates.client_settings(true) })
+    };
+    let bench = Bench::new(vec![with(Some("secret"))]);
+    assert_eq!(bench.deliver(1, &chunk()), Fate::Done, "{}", bench.log());
+    for (password, expected) in
+        [(None, "'endpoint.main.tls.key_file'"), (Some("hush"), "'endpoint.main.tls.key_passwd'")]
+    {
+        let problem = Connections::new(&with(password), &Arc::default()).err().unwrap().to_string();
+        assert!(problem.contains(expected) && !problem.contains("hush"), "{problem}");
     }
 }

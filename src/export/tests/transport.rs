@@ -52,6 +52,15 @@ impl Certificates {
         })
     }
 
+    /// All of one key.
+    pub(super) fn of_key(pem: &str) -> Self {
+        Self::made_by(|| {
+            let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+            let signing_key = KeyPair::from_pem(pem).unwrap();
+            CertifiedKey { cert: params.self_signed(&signing_key).unwrap(), signing_key }
+        })
+    }
+
     fn made_by(make: impl Fn() -> CertifiedKey<KeyPair>) -> Self {
         let made = Self { folder: tempfile::tempdir().unwrap(), server: make(), client: make() };
         std::fs::write(made.path("ca.pem"), made.server.cert.pem()).unwrap();
@@ -65,11 +74,19 @@ impl Certificates {
     }
 
     pub(super) fn server_config(&self, ask_client: bool) -> ServerConfig {
+        self.server_config_of(rustls::ALL_VERSIONS, ask_client)
+    }
+
+    pub(super) fn server_config_of(
+        &self,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+        ask_client: bool,
+    ) -> ServerConfig {
         let chain = vec![CertificateDer::from(self.server.cert.der().to_vec())];
         let key = PrivateKeyDer::try_from(self.server.signing_key.serialize_der()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .unwrap();
         let builder = if ask_client {
             let mut roots = RootCertStore::empty();
@@ -89,8 +106,7 @@ impl Certificates {
             ca_file: Some(self.path("ca.pem")),
             crt_file: mutual.then(|| self.path("crt.pem")),
             key_file: mutual.then(|| self.path("key.pem")),
-            server_name: None,
-            verify: true,
+            ..TlsSettings::default()
         }
     }
 }
@@ -232,7 +248,8 @@ fn a_certificate_that_signs_itself_is_trusted_where_it_is_given() {
         let bench = Bench::new(vec![secure("tls", protocol, &front, known)]);
         assert_eq!(bench.deliver(1, &chunk()), Fate::Done, "{}", bench.log());
     }
-    let other = Certificates::of_openssl().client_settings(false);
+    let others = Certificates::of_openssl();
+    let other = others.client_settings(false);
     let bench = Bench::new(vec![secure("tls", Protocol::HttpProtobuf, &front, other)]);
     assert_eq!(bench.deliver(1, &chunk()), Fate::Retry);
     assert_eq!(receiver.seen().len(), 3);

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::stock;
+use crate::cipher_suites;
 use crate::config::{Parser, parse_bool};
 use crate::plugin::{OptionKind, OptionSpec};
 use crate::receive::{JwtSettings, KeySource, Secret, SecuritySettings, TlsSettings};
@@ -353,7 +354,6 @@ fn tls(parser: &mut Parser<'_>) -> Option<TlsSettings> {
     let crt_file = needed(parser, "tls.crt_file");
     let key_file = needed(parser, "tls.key_file");
     let ciphers = host_or_own(parser, "tls.ciphers").unwrap_or_default();
-    let ciphers = ciphers.split([':', ',', ' ']).filter(|name| !name.is_empty());
     Some(TlsSettings {
         crt_file: crt_file?,
         key_file: key_file?,
@@ -362,7 +362,7 @@ fn tls(parser: &mut Parser<'_>) -> Option<TlsSettings> {
         require_client,
         versions,
         http2: true,
-        ciphers: ciphers.map(str::to_owned).collect(),
+        ciphers: cipher_suites::parse_names(&ciphers),
     })
 }
 
@@ -376,13 +376,8 @@ fn needed(parser: &mut Parser<'_>, name: &str) -> Option<PathBuf> {
 
 fn version(parser: &mut Parser<'_>, name: &str, default: u8) -> u8 {
     let Some(value) = host_or_own(parser, name) else { return default };
-    let number = value.to_ascii_lowercase();
-    match number.trim_start_matches("tls").trim_start_matches('v') {
-        "1.2" => 12,
-        "1.3" => 13,
-        _ => {
-            parser.refuse(name, &value, "allowed: TLSv1.2, TLSv1.3");
-            default
-        }
-    }
+    cipher_suites::parse_version(&value).unwrap_or_else(|| {
+        parser.refuse(name, &value, "allowed: TLSv1.2, TLSv1.3");
+        default
+    })
 }

@@ -77,6 +77,7 @@ impl Draft {
             Self::finish_attributes,
             Self::finish_letters,
             Self::check_proxy,
+            Self::check_tls,
             Self::check_content,
         ];
         for step in steps {
@@ -206,6 +207,18 @@ impl Draft {
         }
         let size = self.letter_file_size.unwrap_or(LETTERS_SIZE);
         self.endpoint.dead_letter = Some(DeadLetter::File(file, size));
+        Ok(())
+    }
+
+    fn check_tls(&mut self) -> Result<(), Wrong> {
+        let (oldest, newest) = self.endpoint.tls.versions;
+        if oldest > newest {
+            let words = "it is newer than 'tls.max_version', so that no version is left";
+            return Err(("tls.min_version", words.to_owned()));
+        }
+        if self.endpoint.tls.key_passwd.is_some() && self.endpoint.tls.key_file.is_none() {
+            return Err(("tls.key_passwd", "it needs tls.key_file".to_owned()));
+        }
         Ok(())
     }
 

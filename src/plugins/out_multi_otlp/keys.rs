@@ -64,7 +64,7 @@ impl Key {
 
 /// A row that sets a field to what `read` makes of the value.
 macro_rules! to {
-    ($($field:ident).+, $read:expr) => {
+    ($($field:tt).+, $read:expr) => {
         |draft, value| {
             draft.$($field).+ = $read(value)?;
             Ok(())
@@ -74,7 +74,7 @@ macro_rules! to {
 
 /// The same for a field that is not there unless it is given.
 macro_rules! some {
-    ($($field:ident).+, $read:expr) => {
+    ($($field:tt).+, $read:expr) => {
         |draft, value| {
             draft.$($field).+ = Some($read(value)?);
             Ok(())
@@ -231,8 +231,13 @@ keys! {
         Ok(())
     };
     "tls.ca_file" => some!(endpoint.tls.ca_file, values::file);
+    "tls.ca_path" ("a folder") => some!(endpoint.tls.ca_path, values::file);
     "tls.crt_file" => some!(endpoint.tls.crt_file, values::file);
     "tls.key_file" => some!(endpoint.tls.key_file, values::file);
+    "tls.key_passwd", secret => some!(endpoint.tls.key_passwd, values::password);
+    "tls.min_version" ("TLSv1.2, TLSv1.3") => to!(endpoint.tls.versions.0, values::tls_version);
+    "tls.max_version" ("TLSv1.2, TLSv1.3") => to!(endpoint.tls.versions.1, values::tls_version);
+    "tls.ciphers" ("names of OpenSSL or IANA") => to!(endpoint.tls.ciphers, values::ciphers);
     "tls.server_name" => some!(endpoint.tls.server_name, values::server_name);
     "tls.verify" ("on, off") => to!(endpoint.tls.verify, values::switch);
 }

@@ -108,6 +108,25 @@ fn a_configuration_of_the_stock_output_is_one_endpoint() {
 }
 
 #[test]
+fn what_the_host_keeps_of_tls_is_the_one_endpoints() {
+    let endpoint = one(
+        &[],
+        &[
+            ("host", "a"),
+            ("tls", "on"),
+            ("tls.ca_path", "/certs"),
+            ("tls.key_file", "/key.pem"),
+            ("tls.key_passwd", "hush"),
+            ("tls.min_version", "TLSv1.3"),
+            ("tls.ciphers", "ECDHE-RSA-AES128-GCM-SHA256"),
+        ],
+    );
+    assert_eq!((endpoint.tls.versions, endpoint.tls.ciphers.len()), ((13, 13), 1));
+    assert_eq!(endpoint.tls.ca_path.as_deref(), Some(std::path::Path::new("/certs")));
+    assert!(endpoint.tls.key_passwd.is_some() && !format!("{:?}", endpoint.tls).contains("hush"));
+}
+
+#[test]
 fn keys_without_a_name_are_one_endpoint() {
     let endpoint = one(&[("url", "http://a:4317"), ("grpc", "on"), ("signals", "logs")], &[]);
     assert_eq!((endpoint.protocol, endpoint.signals.len()), (Protocol::Grpc, 1));
@@ -238,6 +257,11 @@ fn values_of_the_shared_options_are_checked() {
         ("net.source_address", "eth0", "allowed: an IP address"),
         ("net.dns.prefer_ipv4", "maybe", "allowed: on, off"),
         ("proxy_from_environment", "maybe", "allowed: on, off"),
+        ("tls.min_version", "TLSv1.1", "allowed: TLSv1.2, TLSv1.3"),
+        ("tls.max_version", "SSLv3", "allowed: TLSv1.2, TLSv1.3"),
+        ("tls.ciphers", "RC4-MD5", "'RC4-MD5' is not allowed; allowed: TLS_AES"),
+        ("tls.ca_path", "", "allowed: a path"),
+        ("tls.key_passwd", "hush", "'endpoint.a.tls.key_passwd': it needs tls.key_file"),
         ("oauth2.auth_method", "tls", "allowed: basic, post, private_key_jwt"),
         ("oauth2.jwt_ttl_seconds", "0", "allowed: seconds from 1"),
         ("oauth2.refresh_skew_seconds", "x", "allowed: seconds from 0"),
@@ -253,6 +277,10 @@ fn values_of_the_shared_options_are_checked() {
     {
         assert_eq!(on("http2", value).unwrap().endpoints[0].http2, expected);
     }
+}
+
+#[test]
+fn what_contradicts_itself_is_told() {
     let both = |more: &[(&str, &str)]| {
         problems(&[&[("endpoint.a.url", "http://a")], more].concat(), &[]).join("\n")
     };
@@ -260,6 +288,10 @@ fn values_of_the_shared_options_are_checked() {
         (&[("endpoint.a.protocol", "grpc"), ("endpoint.a.grpc", "off")][..], "than 'protocol'"),
         (&[("endpoint.a.protocol", "http/json"), ("endpoint.a.grpc", "on")], "than 'protocol'"),
         (&[("endpoint.a.grpc", "on"), ("endpoint.a.logs_uri", "/x")], "it is for HTTP"),
+        (
+            &[("endpoint.a.tls.min_version", "TLSv1.3"), ("endpoint.a.tls.max_version", "TLSv1.2")],
+            "no version is left",
+        ),
         (
             &[("endpoint.a.proxy", "http://p"), ("endpoint.a.proxy_from_environment", "on")],
             "it is given beside 'proxy'",

@@ -7,9 +7,10 @@ use std::time::Duration;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Uri};
 
+use crate::cipher_suites;
 use crate::condition::Condition;
 use crate::config::{parse_bool, parse_duration, parse_list, parse_size};
-use crate::export::{AddressFamily, Compression, Http2, OnError, Protocol};
+use crate::export::{AddressFamily, Compression, Http2, OnError, Password, Protocol};
 use crate::model::Signal;
 
 /// The longest timeout.
@@ -260,4 +261,22 @@ pub(super) fn timeout_or_zero(value: &str) -> Result<Option<Duration>, Wrong> {
 
 pub(super) fn header_value(value: &str) -> Result<HeaderValue, Wrong> {
     value.parse().map_err(|_| "allowed: text that a header can have".to_owned())
+}
+
+/// A password.
+pub(super) fn password(value: &str) -> Result<Password, Wrong> {
+    let password = (!value.is_empty()).then(|| Password(value.to_owned()));
+    password.ok_or_else(|| "a password is needed".to_owned())
+}
+
+/// A version of TLS.
+pub(super) fn tls_version(value: &str) -> Result<u8, Wrong> {
+    let version = cipher_suites::parse_version(value);
+    version.ok_or_else(|| "allowed: TLSv1.2, TLSv1.3".to_owned())
+}
+
+/// Names of cipher suites.
+pub(super) fn ciphers(value: &str) -> Result<Vec<String>, Wrong> {
+    let names = cipher_suites::parse_names(value);
+    cipher_suites::provider(&names).map(|_| names)
 }

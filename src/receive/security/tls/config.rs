@@ -3,30 +3,19 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
-use rustls::{
-    RootCertStore, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion, version,
-};
+use rustls::{RootCertStore, ServerConfig};
 
+use crate::cipher_suites;
 use crate::private_key::{self, PrivateKeyError};
 use crate::receive::security::files;
 use crate::receive::security::secret::Secret;
 use crate::receive::security::settings::TlsSettings;
 use crate::trust::PinnedClients;
-
-/// The names of the cipher suites of TLS 1.2 in OpenSSL; those of TLS 1.3 are IANA's.
-const OPENSSL: [(&str, &str); 6] = [
-    ("TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", "ECDHE-ECDSA-AES256-GCM-SHA384"),
-    ("TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "ECDHE-ECDSA-AES128-GCM-SHA256"),
-    ("TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305"),
-    ("TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", "ECDHE-RSA-AES256-GCM-SHA384"),
-    ("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "ECDHE-RSA-AES128-GCM-SHA256"),
-    ("TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", "ECDHE-RSA-CHACHA20-POLY1305"),
-];
 
 /// Reads the files and makes a configuration.
 ///
@@ -36,7 +25,8 @@ pub(super) fn read(settings: &TlsSettings) -> Result<Arc<ServerConfig>, Vec<Stri
     let mut problems = Vec::new();
     let mut note =
         |option: &str, words: String| problems.push(format!("option '{option}': {words}"));
-    let provider = provider(settings).map_err(|words| note("tls.ciphers", words)).ok();
+    let provider =
+        cipher_suites::provider(&settings.ciphers).map_err(|words| note("tls.ciphers", words)).ok();
     let chain = certificates(&settings.crt_file).map_err(|words| note("tls.crt_file", words)).ok();
     let password = settings.key_passwd.as_ref().map(Secret::reveal);
     let key = key(&settings.key_file, password).map_err(|words| note("tls.key_file", words)).ok();
@@ -63,7 +53,7 @@ fn build(
     (chain, key): Identity,
 ) -> Result<Arc<ServerConfig>, String> {
     let builder = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&versions(settings))
+        .with_protocol_versions(&cipher_suites::versions(settings.versions))
         .map_err(|error| format!("options 'tls.ciphers' and 'tls.min_version': {error}"))?;
     let builder = match clients {
         Some(clients) => builder.with_client_cert_verifier(clients),
@@ -76,51 +66,6 @@ fn build(
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.alpn_protocols.retain(|protocol| settings.http2 || protocol != b"h2");
     Ok(Arc::new(config))
-}
-
-fn versions(settings: &TlsSettings) -> Vec<&'static SupportedProtocolVersion> {
-    let (oldest, newest) = settings.versions;
-    let known = [(12, &version::TLS12), (13, &version::TLS13)];
-    let wanted = known.into_iter().filter(|(number, _)| (oldest..=newest).contains(number));
-    wanted.map(|(_, version)| version).collect()
-}
-
-/// The cryptography with the wanted cipher suites only. As in OpenSSL, a list without any suite of
-/// TLS 1.3 leaves TLS 1.3 as it is.
-fn provider(settings: &TlsSettings) -> Result<Arc<CryptoProvider>, String> {
-    let mut provider = ring::default_provider();
-    if settings.ciphers.is_empty() {
-        return Ok(Arc::new(provider));
-    }
-    let all = provider.cipher_suites.clone();
-    let mut wanted: Vec<SupportedCipherSuite> = Vec::new();
-    for name in &settings.ciphers {
-        let found = all.iter().find(|suite| {
-            let (iana, openssl) = names(suite);
-            iana.eq_ignore_ascii_case(name) || openssl.eq_ignore_ascii_case(name)
-        });
-        match found {
-            Some(suite) => wanted.push(*suite),
-            None => {
-                let allowed: Vec<String> = all.iter().map(|suite| names(suite).1).collect();
-                return Err(format!("'{name}' is not allowed; allowed: {}", allowed.join(", ")));
-            }
-        }
-    }
-    let is_13 = |suite: &&SupportedCipherSuite| suite.tls13().is_some();
-    if !wanted.iter().any(|suite| is_13(&suite)) {
-        wanted.extend(all.iter().filter(is_13));
-    }
-    provider.cipher_suites = wanted;
-    Ok(Arc::new(provider))
-}
-
-/// The names of a cipher suite by IANA and in OpenSSL.
-fn names(suite: &SupportedCipherSuite) -> (String, String) {
-    let iana = format!("{:?}", suite.suite()).replace("TLS13_", "TLS_");
-    let openssl = OPENSSL.iter().find(|(known, _)| *known == iana);
-    let openssl = openssl.map_or_else(|| iana.clone(), |(_, name)| (*name).to_owned());
-    (iana, openssl)
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
