@@ -31,6 +31,7 @@ mod aws;
 mod bodies;
 mod builtin_filters;
 mod content;
+mod builtins;
 mod crash;
 mod delivery;
 mod equality;

@@ -143,6 +143,8 @@ fn one_value(field: &WireField<'_>, out: &mut Vec<u8>, depth: u32) -> Decoded<Fo
         }
         (5, WireValue::Bytes(array)) => return array_value(array, out, depth - 1),
         (6, WireValue::Bytes(list)) => return kvlist(list, out, depth - 1),
+        // The host's opentelemetry output crashes on bytes of length 0.
+        (7, WireValue::Bytes([])) => return Ok(unsaid(out)),
         (7, WireValue::Bytes(bytes)) => msgpack::bin(out, bytes),
         (1..=7, _) => return Err(Fault::new(DecodeKind::WireType, field.raw)),
         (8, WireValue::Varint(_)) => return Ok(unsaid(out)),
