@@ -17,7 +17,7 @@ setup: ## Install what a fresh Debian lacks (a C compiler and linker)
 build: setup ## Build the shared object, the bundled host and the tools, optimised
 	$(CARGO) build --release --lib --bins --example otlp-tool
 
-install: setup ## Put the plugin files into PREFIX, as links to one file
+install: setup ## Put the plugin files into PREFIX, as links to one file, and their plugins.conf
 	$(CARGO) build --release --lib
 	@$(MAKE) --no-print-directory files PREFIX="$(PREFIX)"
 
@@ -27,6 +27,7 @@ files:
 	@cp -f "$(TARGET)/release/libfluent_bit_ai.so" "$(PREFIX)/.fluent-bit-ai.so.new"
 	@mv -f "$(PREFIX)/.fluent-bit-ai.so.new" "$(PREFIX)/fluent-bit-ai.so"
 	@for plugin in $(PLUGINS); do ln -sf fluent-bit-ai.so "$(PREFIX)/flb-$$plugin.so"; done
+	@{ echo "[PLUGINS]"; for plugin in $(PLUGINS); do echo "    Path $(abspath $(PREFIX))/flb-$$plugin.so"; done; } > "$(PREFIX)/plugins.conf"
 	@echo "installed into $(PREFIX):"; ls "$(PREFIX)"
 
 demo: build ## Run the README's pipeline on real captures and print what came out where

@@ -111,14 +111,25 @@ impl Running {
         environment: &[(&str, String)],
     ) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("fluent-bit.yaml");
-        std::fs::write(&file, configuration).expect("the configuration");
+        let file = "fluent-bit.yaml";
+        std::fs::write(folder.path().join(file), configuration).expect("the configuration");
+        Self::start_file(host, folder, file, port, environment)
+    }
+
+    /// The same with a configuration that is in a folder already, among what belongs to it.
+    pub fn start_file(
+        host: &Host,
+        folder: tempfile::TempDir,
+        file: &str,
+        port: u16,
+        environment: &[(&str, String)],
+    ) -> Self {
         let log = folder.path().join("log");
         let out = std::fs::File::create(&log).expect("the log");
         let child = Command::new(&host.executable)
             .args(&host.arguments)
             .arg("-c")
-            .arg(&file)
+            .arg(folder.path().join(file))
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdout(out.try_clone().expect("the log"))
             .stderr(out)

@@ -51,7 +51,7 @@ impl Shipped {
         let mut text = std::fs::read_to_string(folder.join(file)).unwrap();
         let (http, grpc) = (free_port(), free_port());
         let ours = [
-            ("/opt/fluent-bit-ai", plugins.display().to_string()),
+            ("plugins_file: ", format!("plugins_file: {}/", plugins.display())),
             ("http_port: 4318", format!("http_port: {http}")),
             ("grpc_port: 4317", format!("grpc_port: {grpc}")),
         ];

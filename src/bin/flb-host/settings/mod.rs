@@ -1,5 +1,6 @@
-//! The configuration: the parts of Fluent Bit's YAML that tests need.
+//! The configuration: the parts of Fluent Bit's YAML and of its classic form that tests need.
 
+mod classic;
 mod document;
 mod environment;
 mod plugins_file;
@@ -45,11 +46,11 @@ impl Settings {
         let text = std::fs::read_to_string(path)
             .map_err(|error| format!("{}: {error}", path.display()))?;
         let folder = path.parent().unwrap_or(Path::new("."));
-        Self::parse(&text, folder).map_err(|error| format!("{}: {error}", path.display()))
+        let settings = parse(path, &text).and_then(|document| Self::of(document, folder));
+        settings.map_err(|error| format!("{}: {error}", path.display()))
     }
 
-    fn parse(text: &str, folder: &Path) -> Result<Self, String> {
-        let mut document: Document = document::parse(text)?;
+    fn of(mut document: Document, folder: &Path) -> Result<Self, String> {
         document.expand(&environment::expand);
         let mut settings = Self {
             flush: Duration::from_secs(1),
@@ -92,12 +93,18 @@ impl Settings {
     }
 }
 
+/// Reads a file by the form that its name says: YAML, or else classic.
+fn parse(path: &Path, text: &str) -> Result<Document, String> {
+    let is_yaml = path.extension().is_some_and(|end| end == "yaml" || end == "yml");
+    if is_yaml { document::parse(text) } else { classic::parse(text) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Settings, String> {
-        Settings::parse(text, Path::new("."))
+        document::parse(text).and_then(|document| Settings::of(document, Path::new(".")))
     }
 
     const WHOLE: &str = "
