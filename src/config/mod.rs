@@ -3,9 +3,11 @@
 //! [`Parser`] reads the options of one instance and collects every problem, so that a user sees
 //! all mistakes at once: option, value given, values allowed.
 
+mod configuration;
 mod file;
 mod values;
 
+pub use configuration::{ConfigurationFormat, configuration_file, format_of};
 pub use file::{CONFIG_FILE, FileOptions, Node, Notes};
 pub use values::{parse_bool, parse_duration, parse_list, parse_size};
 

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::missing_emitter::missing_emitter;
 use crate::aggregation::{Aggregator, Batch, HistogramForm, MetricsConfig, Tally, Temporality};
 use crate::clock::{self, Tick};
 use crate::codec::native::write::Forms;
@@ -186,7 +187,7 @@ impl Filter for AiMetrics {
         let config = read_config(&mut parser, &environment);
         let native = emit_as(&mut parser, &environment, config.histogram);
         if !environment.hub.has_emitter() {
-            parser.problem(super::filter_ai_sampling::NO_EMITTER);
+            parser.problem(missing_emitter(&environment.host_release));
         }
         let config = parser.finish(config)?;
         let aggregator = Mutex::new(Aggregator::new(config, clock::now(), clock::unix_nanos()));

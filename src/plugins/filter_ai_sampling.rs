@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::missing_emitter::missing_emitter;
 use super::policies_file::{self, PolicyList};
 use super::tail_sampling::Tail;
 use crate::clock;
@@ -21,11 +22,6 @@ use crate::sampling::{
     event_start, marked_body,
 };
 use crate::stats::{Counter, CounterFamily};
-
-/// What to do when no input of ours is there to emit what a filter makes.
-pub(super) const NO_EMITTER: &str = "there is no input that emits what this filter makes; use the input \
-    ai_otlp, or add three lines: '- /PATH/TO/flb-in_ai_emitter.so' under 'plugins', \
-    '- name: ai_emitter' and, below it, '  tag: ai_emitter' under 'pipeline.inputs'";
 
 pub(super) const RECEIVED: CounterFamily =
     CounterFamily::counter("received_spans_total", "Spans that came to be sampled", &[]);
@@ -206,7 +202,7 @@ fn read_tail(
     environment: &Environment,
 ) -> TailConfig {
     if !environment.hub.has_emitter() {
-        parser.problem(NO_EMITTER);
+        parser.problem(missing_emitter(&environment.host_release));
     }
     let rules = [("status", ErrorRule::Status), ("all", ErrorRule::Any)];
     let errors = parser.choice("errors", ErrorRule::Status, &rules);

@@ -7,12 +7,13 @@
 mod node;
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
 pub use node::{Node, Notes};
 
+use super::configuration::configuration_file;
 use crate::plugin::{OptionKind, OptionSpec, Options};
 
 /// The name of the option that names the file.
@@ -57,12 +58,13 @@ impl<'o> FileOptions<'o> {
         if options.get(CONFIG_FILE).is_none() {
             return read;
         }
-        match text_of(Path::new(&read.path)) {
-            Ok(text) => read.fill(&text, specs, sections),
-            Err(problem) => {
-                let path = &read.path;
-                read.problems.push(format!("option '{CONFIG_FILE}': '{path}' {problem}"));
+        let configuration = configuration_file();
+        match find(Path::new(&read.path), configuration.as_deref().and_then(Path::parent)) {
+            Ok((path, text)) => {
+                read.path = path.display().to_string();
+                read.fill(&text, specs, sections);
             }
+            Err(problem) => read.problems.push(format!("option '{CONFIG_FILE}': {problem}")),
         }
         read
     }
@@ -142,6 +144,24 @@ impl Options for FileOptions<'_> {
 
     fn host_value(&self, name: &str) -> Option<String> {
         self.host.host_value(name)
+    }
+}
+
+/// Where a file is, and what it says. As the host does with its own files, a relative path is looked
+/// for where the host runs, and then in `folder`, that of the host's configuration.
+fn find(path: &Path, folder: Option<&Path>) -> Result<(PathBuf, String), String> {
+    let beside = folder.map(|folder| folder.join(path));
+    match (text_of(path), beside) {
+        (Ok(text), _) => Ok((path.to_owned(), text)),
+        (Err(_), Some(beside)) if path.is_relative() && !path.exists() => match text_of(&beside) {
+            Ok(text) => Ok((beside, text)),
+            Err(problem) => Err(format!(
+                "'{}' is not where the host runs, and '{}', beside the configuration, {problem}",
+                path.display(),
+                beside.display()
+            )),
+        },
+        (Err(problem), _) => Err(format!("'{}' {problem}", path.display())),
     }
 }
 

@@ -113,3 +113,25 @@ fn values_come_from_the_environment() {
     assert_eq!(problems.len(), 2);
     assert_eq!(problems[0], want);
 }
+
+#[test]
+fn a_file_is_looked_for_where_the_host_runs_and_beside_its_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = "no-such-file-where-the-tests-run.yaml";
+    let relative = Path::new(name);
+    let problem = find(relative, Some(folder.path())).unwrap_err();
+    let beside = folder.path().join(name);
+    for words in [name, "where the host runs", beside.to_str().unwrap(), "cannot be read"] {
+        assert!(problem.contains(words), "{words}: {problem}");
+    }
+    std::fs::write(&beside, "interval: 5").unwrap();
+    let (path, text) = find(relative, Some(folder.path())).unwrap();
+    assert_eq!((path, text.as_str()), (beside.clone(), "interval: 5"));
+    // Where the host runs comes first, and a full path has one place.
+    let here = Path::new("Cargo.toml");
+    std::fs::write(folder.path().join(here), "other").unwrap();
+    assert!(find(here, Some(folder.path())).unwrap().1.contains("[package]"));
+    assert_eq!(find(&beside, None).unwrap().0, beside);
+    assert!(find(Path::new("/no/such/file"), Some(folder.path())).is_err());
+    assert!(find(relative, None).unwrap_err().contains("cannot be read"));
+}
