@@ -2,105 +2,101 @@
 
 use std::error::Error;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, TE};
+use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, TE};
 use http::{HeaderMap, HeaderValue};
 use http_body_util::BodyExt;
-use prost::Message;
 use reqwest::Url;
 
+use super::advice;
 use super::connections::{Connections, Lent};
 use super::credentials::AwsSigner;
+use super::grpc;
 use super::part::Part;
-use super::settings::{Compression, EndpointSettings, Protocol};
+use super::redirect::{Redirects, Route, shown};
+use super::reply::{MAX_ANSWER, Received, judge_grpc, judge_http};
+use super::settings::{Compression, EndpointSettings, OnMisdirected, Protocol};
 use super::tls::ClientProblem;
-use super::{grpc, json};
+use crate::clock;
 use crate::model::Signal;
-use crate::routing::{Answer, FailureReason, grpc_answer, http_answer, retry_info};
+use crate::routing::{Answer, FailureReason};
 use crate::stats::Log;
 
-/// The longest answer that is read, by the OTLP specification, section "OTLP/HTTP Response".
-const MAX_ANSWER: usize = 4 << 20;
-/// How much of an endpoint's own words goes into a log line.
-const MAX_WORDS: usize = 300;
-
-/// What came of one request.
-#[derive(Debug)]
-pub(super) struct Reply {
-    pub(super) answer: Answer,
-    /// Items of an accepted request that were not accepted.
-    pub(super) rejected: u64,
-    /// The endpoint's words, or those of the error; empty when there is nothing to say.
-    pub(super) words: String,
-    /// Whether the endpoint asks for other credentials.
-    pub(super) unauthorized: bool,
-    /// Whether the connection broke without an answer, as one does that the endpoint closed while
-    /// it was idle: worth one try at once.
-    pub(super) stale_connection: bool,
-}
-
-/// `Export*ServiceResponse`, which is the same message for every signal.
-#[derive(Clone, PartialEq, Message)]
-struct ExportResponse {
-    #[prost(message, optional, tag = "1")]
-    partial_success: Option<PartialSuccess>,
-}
-
-/// `Export*PartialSuccess`.
-#[derive(Clone, PartialEq, Message)]
-struct PartialSuccess {
-    #[prost(int64, tag = "1")]
-    rejected: i64,
-    #[prost(string, tag = "2")]
-    error_message: String,
-}
-
-/// `google.rpc.Status`, as far as it is shown.
-#[derive(Clone, PartialEq, Message)]
-struct RpcStatus {
-    #[prost(string, tag = "2")]
-    message: String,
-}
+pub(super) use super::reply::{Reply, failed, printable};
 
 /// The client of one endpoint.
 pub(super) struct Client {
+    name: String,
     connections: Connections,
-    urls: [(Signal, Url); 4],
+    urls: [Target; 4],
     protocol: Protocol,
     compression: Compression,
     headers: HeaderMap,
+    timeout: Duration,
+    on_misdirected: OnMisdirected,
+    redirects: Redirects,
+    /// A bit for each signal of which a request was accepted.
+    taken: AtomicU8,
+    log: Arc<Log>,
 }
 
-struct Received {
-    status: u16,
-    headers: HeaderMap,
-    body: Vec<u8>,
-    trailers: Option<HeaderMap>,
+/// A request on its way.
+struct Outgoing<'a> {
+    part: &'a Part,
+    /// Headers beside the endpoint's own.
+    more: Option<&'a HeaderMap>,
+    signer: Option<&'a AwsSigner>,
+}
+
+/// Where the requests of a signal go.
+struct Target {
+    signal: Signal,
+    url: Url,
+    /// The URL without what may be a secret.
+    shown: String,
 }
 
 impl Client {
     pub(super) fn new(endpoint: &EndpointSettings, log: &Arc<Log>) -> Result<Self, ClientProblem> {
         let connections = Connections::new(endpoint, log)?;
-        let url = |signal| {
+        let target = |signal| {
             let text =
                 endpoint.url_for(signal).map(|uri| uri.to_string()).map_err(|e| e.to_string());
             let url = text.and_then(|text| Url::parse(&text).map_err(|error| error.to_string()));
-            url.map(|url| (signal, url)).map_err(|problem| ClientProblem::of_url(endpoint, problem))
+            let url = url.map_err(|problem| ClientProblem::of_url(endpoint, problem))?;
+            Ok(Target { signal, shown: shown(&url), url })
         };
         Ok(Self {
+            name: endpoint.name.clone(),
             connections,
             urls: [
-                url(Signal::Traces)?,
-                url(Signal::Metrics)?,
-                url(Signal::Logs)?,
-                url(Signal::Profiles)?,
+                target(Signal::Traces)?,
+                target(Signal::Metrics)?,
+                target(Signal::Logs)?,
+                target(Signal::Profiles)?,
             ],
             protocol: endpoint.protocol,
             compression: endpoint.compression,
             headers: headers(endpoint),
+            timeout: endpoint.timeout,
+            on_misdirected: endpoint.on_misdirected,
+            redirects: Redirects::default(),
+            taken: AtomicU8::new(0),
+            log: Arc::clone(log),
         })
+    }
+
+    /// Where requests of a signal go, without what may be a secret.
+    pub(super) fn shown(&self, signal: Signal) -> &str {
+        &self.target(signal).shown
+    }
+
+    fn target(&self, signal: Signal) -> &Target {
+        let [first, ..] = &self.urls;
+        self.urls.iter().find(|target| target.signal == signal).unwrap_or(first)
     }
 
     /// How many fields of a request this endpoint cannot get.
@@ -111,71 +107,105 @@ impl Client {
         }
     }
 
-    /// Sends a request and reads the whole answer, within the endpoint's timeout.
+    /// Sends a request, also where it is redirected to, and reads the whole answer, within the
+    /// endpoint's timeout.
     pub(super) async fn send(
         &self,
         part: &Part,
         more: Option<&HeaderMap>,
         signer: Option<&AwsSigner>,
     ) -> Reply {
+        let signal = part.signal;
+        let mut route = self.redirects.begin(signal, &self.target(signal).url);
+        let mut reply = self.follow(&Outgoing { part, more, signer }, &mut route).await;
+        self.learn(signal, &route, reply.answer);
+        let is_elsewhere = route.followed > 0 || route.is_remembered();
+        if is_elsewhere && reply.answer != Answer::Accepted {
+            reply.words = format!("{} (redirected to {})", reply.words, shown(&route.url));
+        }
+        if let (Answer::Refused(reason), OnMisdirected::Retry) = (reply.answer, self.on_misdirected)
+            && matches!(reason, FailureReason::Misdirected | FailureReason::NotOtlp)
+        {
+            reply.answer = Answer::Retry { reason, after: None };
+        }
+        reply
+    }
+
+    async fn follow(&self, outgoing: &Outgoing<'_>, route: &mut Route) -> Reply {
+        let start = clock::now();
+        loop {
+            let left = self.timeout.saturating_sub(clock::now().since(start));
+            let received = match self.exchange(outgoing, &route.url, left).await {
+                Ok(received) => received,
+                Err(reply) => return reply,
+            };
+            let redirect = match self.protocol {
+                // Calls of gRPC are not redirected.
+                Protocol::Grpc => None,
+                Protocol::HttpProtobuf | Protocol::HttpJson => route.follow(&received),
+            };
+            match redirect {
+                Some(Ok(())) if route.url.scheme() == "https" => self.connections.secure(),
+                Some(Ok(())) => {}
+                Some(Err(reply)) => return reply,
+                None => {
+                    let mut reply = self.judge(outgoing.part.signal, &route.url, &received);
+                    // AWS answers so where a signature or a token has ended.
+                    reply.unauthorized |= outgoing.signer.is_some() && received.status == 403;
+                    return reply;
+                }
+            }
+        }
+    }
+
+    /// The body of a request, and its bytes where they can be signed.
+    fn body(&self, part: &Part) -> Result<(reqwest::Body, Option<Bytes>), Reply> {
         let compression = self.compression;
-        let mut signing = None;
         let (body, reason, problem) = match self.protocol {
             Protocol::HttpProtobuf => {
                 let body = part.body(compression);
-                signing = signer.map(|signer| (signer, body.clone()));
-                (Some(body.into()), FailureReason::Refused, "")
+                (Some((body.clone().into(), Some(body))), FailureReason::Refused, "")
             }
             Protocol::HttpJson => {
                 let body = part.json().map(|json| json.body(compression));
-                signing = signer.zip(body.clone());
-                let body = body.map(reqwest::Body::from);
+                let body = body.map(|body| (body.clone().into(), Some(body)));
                 (body, FailureReason::Refused, "the request has no form in JSON")
             }
             Protocol::Grpc => {
                 let compressed = compression != Compression::None;
                 let body = grpc::frame(part.body(compression), compressed);
-                let body = body.map(reqwest::Body::wrap);
+                let body = body.map(|body| (reqwest::Body::wrap(body), None));
                 (body, FailureReason::TooLarge, "the request is larger than 4 GiB")
             }
         };
-        let Some(body) = body else {
-            return failed(Answer::Refused(reason), problem.to_owned());
-        };
-        match self.exchange(part.signal, body, more, signing).await {
-            Ok(received) => {
-                let mut reply = self.judge(&received);
-                // AWS answers so where a signature or a token has ended.
-                reply.unauthorized |= signer.is_some() && received.status == 403;
-                reply
-            }
-            Err(reply) => reply,
-        }
+        body.ok_or_else(|| failed(Answer::Refused(reason), problem.to_owned()))
     }
 
     async fn exchange(
         &self,
-        signal: Signal,
-        body: reqwest::Body,
-        more: Option<&HeaderMap>,
-        signing: Option<(&AwsSigner, Bytes)>,
+        outgoing: &Outgoing<'_>,
+        url: &Url,
+        limit: Duration,
     ) -> Result<Received, Reply> {
-        let [first, ..] = &self.urls;
-        let (_, url) = self.urls.iter().find(|(known, _)| *known == signal).unwrap_or(first);
+        let signal = outgoing.part.signal;
+        let (body, bytes) = self.body(outgoing.part)?;
         let mut headers = self.headers.clone();
-        for (name, value) in more.into_iter().flatten() {
+        for (name, value) in outgoing.more.into_iter().flatten() {
             headers.insert(name, value.clone());
         }
-        if let Some((signer, body)) = &signing {
+        if let Some((signer, bytes)) = outgoing.signer.zip(bytes) {
             let reason = FailureReason::Credentials;
-            let signed = signer.sign(url.as_str(), &headers, body).await;
+            let signed = signer.sign(url.as_str(), &headers, &bytes).await;
             headers.extend(
                 signed.map_err(|words| failed(Answer::Retry { reason, after: None }, words))?,
             );
         }
         let Lent { http, generation } = self.connections.current();
-        let request = http.post(url.clone()).headers(headers).body(body);
-        let failure = |error, before| self.failure(error, before, generation);
+        let request = http.post(url.clone()).headers(headers).body(body).timeout(limit);
+        let failure = |error, before| {
+            let advice = |error: &reqwest::Error| self.request(signal, url).about_error(error);
+            self.failure(error, before, generation, advice)
+        };
         let response = request.send().await.map_err(|error| failure(error, true))?;
         let (parts, mut stream) = http::Response::from(response).into_parts();
         let mut received = Received {
@@ -198,20 +228,83 @@ impl Client {
         Ok(received)
     }
 
-    fn failure(&self, error: reqwest::Error, before_answer: bool, generation: u64) -> Reply {
-        let reply = network_failure(error, before_answer);
+    fn failure(
+        &self,
+        error: reqwest::Error,
+        before_answer: bool,
+        generation: u64,
+        advice: impl Fn(&reqwest::Error) -> Option<String>,
+    ) -> Reply {
+        let error = error.without_url();
+        let mut reply = network_failure(&error, before_answer);
         let timeout = Answer::Retry { reason: FailureReason::Timeout, after: None };
         if reply.answer == timeout {
             self.connections.fell_silent(generation);
         }
+        add_advice(&mut reply.words, advice(&error));
         reply
     }
 
-    fn judge(&self, received: &Received) -> Reply {
-        match self.protocol {
+    fn judge(&self, signal: Signal, url: &Url, received: &Received) -> Reply {
+        let mut reply = match self.protocol {
             Protocol::HttpProtobuf | Protocol::HttpJson => judge_http(received),
             Protocol::Grpc => judge_grpc(received),
+        };
+        // What is said of size is read from the words.
+        let of_size = matches!(
+            reply.answer,
+            Answer::Refused(FailureReason::TooLarge) | Answer::Unclear | Answer::Accepted
+        );
+        if !of_size {
+            add_advice(&mut reply.words, self.request(signal, url).about_answer(received));
         }
+        reply
+    }
+
+    fn request<'a>(&'a self, signal: Signal, url: &'a Url) -> advice::Request<'a> {
+        let taken = self.taken.load(Ordering::Relaxed);
+        let mut others = Signal::WITH_PROFILES.into_iter().filter(|other| *other != signal);
+        let other = others.find(|other| taken & 1 << other.index() != 0);
+        advice::Request {
+            endpoint: &self.name,
+            url,
+            protocol: self.protocol,
+            signal,
+            other,
+            has_taken: taken != 0,
+        }
+    }
+
+    /// Remembers what an answer shows for the requests to come.
+    fn learn(&self, signal: Signal, route: &Route, answer: Answer) {
+        if answer == Answer::Accepted {
+            self.take(signal);
+        }
+        if self.redirects.end(signal, route, answer) {
+            let (name, from, to) = (&self.name, self.shown(signal), shown(&route.url));
+            let text = if route.is_lasting() {
+                format!("endpoint '{name}': {from} moved for good to {to}; write that as its url")
+            } else {
+                format!("endpoint '{name}': {from} redirects to {to} for now, which is followed")
+            };
+            self.log.warn(text);
+        }
+    }
+
+    fn take(&self, signal: Signal) {
+        let bit = 1 << signal.index();
+        if self.taken.load(Ordering::Relaxed) & bit == 0 {
+            self.taken.fetch_or(bit, Ordering::Relaxed);
+        }
+    }
+}
+
+fn add_advice(words: &mut String, advice: Option<String>) {
+    if let Some(advice) = advice {
+        if !words.trim_end().is_empty() {
+            words.push_str("; ");
+        }
+        words.push_str(&advice);
     }
 }
 
@@ -269,74 +362,8 @@ fn grpc_timeout(timeout: Duration) -> String {
     }
 }
 
-fn judge_http(received: &Received) -> Reply {
-    let now = crate::clock::unix_nanos() / 1_000_000_000;
-    let after = received.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-    let answer = http_answer(received.status, after, now);
-    let json = received
-        .headers
-        .get(CONTENT_TYPE)
-        .is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
-    if answer == Answer::Accepted {
-        let body = received.body.as_slice();
-        return if json { json::accepted(body) } else { accepted(Some(body)) };
-    }
-    let message = if json {
-        json::status_message(&received.body)
-    } else {
-        RpcStatus::decode(received.body.as_slice()).ok().map(|status| status.message)
-    };
-    let own = match message.filter(|message| !message.is_empty()) {
-        Some(message) => message,
-        None => String::from_utf8_lossy(&received.body).into_owned(),
-    };
-    let words = format!("HTTP status {}: {}", received.status, printable(&own));
-    Reply { unauthorized: received.status == 401, ..failed(answer, words) }
-}
-
-fn judge_grpc(received: &Received) -> Reply {
-    let trailers = received.trailers.as_ref().and_then(grpc::Status::from_headers);
-    let status = trailers.or_else(|| grpc::Status::from_headers(&received.headers));
-    let status = match status {
-        Some(status) => status,
-        None if received.status != 200 => grpc::Status::from_http(received.status),
-        None => {
-            let reason = FailureReason::Transport;
-            let words = "the call ended without a gRPC status".to_owned();
-            return failed(Answer::Retry { reason, after: None }, words);
-        }
-    };
-    match grpc_answer(status.code, &status.message, retry_info(&status.details)) {
-        Answer::Accepted => accepted(grpc::unframe(&received.body)),
-        answer => {
-            let words = format!("gRPC status {}: {}", status.code, printable(&status.message));
-            Reply { unauthorized: status.code == 16, ..failed(answer, words) }
-        }
-    }
-}
-
-/// An accepted request. What cannot be read as a partial success is none: the request was taken.
-fn accepted(body: Option<&[u8]>) -> Reply {
-    let partial = body
-        .and_then(|body| ExportResponse::decode(body).ok())
-        .and_then(|response| response.partial_success)
-        .unwrap_or_default();
-    Reply {
-        answer: Answer::Accepted,
-        rejected: u64::try_from(partial.rejected).unwrap_or(0),
-        words: printable(&partial.error_message),
-        stale_connection: false,
-        unauthorized: false,
-    }
-}
-
-pub(super) fn failed(answer: Answer, words: String) -> Reply {
-    Reply { answer, rejected: 0, words, stale_connection: false, unauthorized: false }
-}
-
-fn network_failure(error: reqwest::Error, before_answer: bool) -> Reply {
-    let error = error.without_url();
-    let reason = if is_dead_connection(&error) {
+fn network_failure(error: &reqwest::Error, before_answer: bool) -> Reply {
+    let reason = if is_dead_connection(error) {
         FailureReason::Transport
     } else if error.is_timeout() {
         FailureReason::Timeout
@@ -346,11 +373,8 @@ fn network_failure(error: reqwest::Error, before_answer: bool) -> Reply {
         FailureReason::Transport
     };
     Reply {
-        answer: Answer::Retry { reason, after: None },
-        rejected: 0,
-        words: causes(&error),
-        unauthorized: false,
         stale_connection: before_answer && reason == FailureReason::Transport,
+        ..failed(Answer::Retry { reason, after: None }, causes(error))
     }
 }
 
@@ -360,25 +384,41 @@ fn is_dead_connection(error: &(dyn Error + 'static)) -> bool {
     known || error.source().is_some_and(is_dead_connection)
 }
 
-/// An error with what caused it, each once.
+/// Layers of libraries that say only that something below them failed.
+const HOLLOW: [&str; 8] = [
+    "error sending request",
+    "client error (Connect)",
+    "client error (SendRequest)",
+    "client error (Canceled)",
+    "connection error",
+    "operation was canceled",
+    "http2 error",
+    "request or response body error",
+];
+
+/// What caused an error, from its top to its bottom, each once. What says nothing by itself is
+/// left out where anything else is said.
 pub(super) fn causes(error: &dyn Error) -> String {
-    let mut words = error.to_string();
+    let mut all = vec![error.to_string()];
     let mut source = error.source();
     while let Some(cause) = source {
-        let cause_words = cause.to_string();
-        if !words.contains(&cause_words) {
-            words.push_str(": ");
-            words.push_str(&cause_words);
-        }
+        all.push(cause.to_string());
         source = cause.source();
     }
+    let mut words = String::new();
+    let telling = all.iter().filter(|cause| !HOLLOW.contains(&cause.as_str()));
+    for cause in telling {
+        if words.is_empty() {
+            words.push_str(cause);
+        } else if !words.contains(cause.as_str()) {
+            words.push_str(": ");
+            words.push_str(cause);
+        }
+    }
+    if words.is_empty() {
+        words = all.pop().unwrap_or_default();
+    }
     printable(&words)
-}
-
-/// Words of the other side, cut and without control characters.
-pub(super) fn printable(words: &str) -> String {
-    let clean = words.trim().chars().map(|c| if c.is_control() { ' ' } else { c });
-    clean.take(MAX_WORDS).collect()
 }
 
 #[cfg(test)]
@@ -386,18 +426,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn partial_success_is_read_and_rubbish_is_none() {
-        let partial = PartialSuccess { rejected: 3, error_message: "bad\nspan".into() };
-        let body = ExportResponse { partial_success: Some(partial) }.encode_to_vec();
-        let reply = accepted(Some(&body));
-        assert_eq!((reply.rejected, reply.words.as_str()), (3, "bad span"));
-        assert_eq!(accepted(Some(b"\xff\xff\xff")).rejected, 0);
-        assert_eq!(accepted(None).answer, Answer::Accepted);
-    }
-
-    #[test]
     fn timeouts_fit_in_eight_digits() {
         assert_eq!(grpc_timeout(Duration::from_millis(1500)), "1500m");
         assert_eq!(grpc_timeout(Duration::from_secs(200_000)), "200000S");
+    }
+
+    #[test]
+    fn layers_that_say_nothing_are_left_out() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("{0}")]
+        struct Layer(&'static str, #[source] Option<Box<Layer>>);
+        let of = |words: &[&'static str]| {
+            let layers =
+                words.iter().rev().fold(None, |below, words| Some(Box::new(Layer(words, below))));
+            causes(&*layers.unwrap())
+        };
+        let canceled =
+            ["error sending request", "client error (SendRequest)", "operation was canceled"];
+        assert_eq!(of(&canceled), "operation was canceled");
+        assert_eq!(
+            of(&["error sending request", "tcp connect error", "refused"]),
+            "tcp connect error: refused"
+        );
+        assert_eq!(of(&["http2 error", "a: b", "b"]), "a: b");
     }
 }

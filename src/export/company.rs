@@ -25,6 +25,10 @@ const SMALL: usize = 256 * 1024;
 /// Bytes that are joined at most, uncompressed.
 const MOST: usize = 1024 * 1024;
 
+/// The place of derived metrics among those that wait, which has the index of no signal that is
+/// joined.
+const DERIVED: usize = 3;
+
 /// Sends a request, together with others where it would have to wait.
 pub(super) async fn send(endpoint: &Endpoint, part: &Arc<Part>) -> Sent {
     // Which items a partial success left out shows only where all of a request's are.
@@ -53,7 +57,9 @@ async fn send_together(endpoint: &Endpoint, lead: Lead) {
     drop(pass);
     let is_refused = match &verdict {
         Verdict::Refused(loss, _) => *loss == Loss::Failed(FailureReason::Refused),
-        Verdict::Sent(sent) => matches!(sent, Sent::TooLarge(_) | Sent::Unclear(_)),
+        Verdict::Sent(sent) => {
+            matches!(sent, Sent::TooLarge(_) | Sent::Unclear(_) | Sent::Apart(_))
+        }
     };
     if members.len() > 1 {
         endpoint.meters.joined.add_items(members.len());
@@ -102,9 +108,9 @@ struct Limit {
 /// What waits at one endpoint.
 #[derive(Default)]
 pub(super) struct Company {
-    /// By signal, those that can still be joined. Profiles, whose requests each have a dictionary,
-    /// never are, and have no place here.
-    open: Mutex<[Option<Joined>; 3]>,
+    /// By signal, those that can still be joined, and in the last place derived metrics. Profiles,
+    /// whose requests each have a dictionary, never are, and have no place here.
+    open: Mutex<[Option<Joined>; 4]>,
 }
 
 /// What a request becomes that waits.
@@ -139,7 +145,8 @@ impl Company {
         let (tell, told) = oneshot::channel();
         let mut member = Some(Member { part: Arc::clone(part), tell });
         let mut open = lock(&self.open);
-        let slot = open.get_mut(part.signal.index());
+        let place = if part.is_derived { DERIVED } else { part.signal.index() };
+        let slot = open.get_mut(place);
         if let Some(joined) = slot.as_ref().and_then(|slot| slot.as_ref())
             && let Some(others) = lock(joined).as_mut()
             && has_room(others, part, limit)
@@ -165,7 +172,8 @@ fn join(members: &[Member]) -> Option<Arc<Part>> {
     let mut body = Vec::with_capacity(parts.clone().map(|part| part.size()).sum());
     parts.clone().for_each(|part| body.extend_from_slice(part.bytes()));
     let items = parts.map(|part| part.items).sum();
-    Some(Arc::new(Part::new(first.part.signal, items, body)))
+    let part = Part::new(first.part.signal, items, body).derived(first.part.is_derived);
+    Some(Arc::new(part))
 }
 
 fn has_room(others: &[Member], part: &Part, limit: Limit) -> bool {
@@ -220,6 +228,20 @@ mod tests {
         let (third, _third) = company.wait(&part(Signal::Logs, b"three"), limit);
         assert!(matches!(second, Role::Follow));
         assert_eq!((lead(first).set_off().len(), lead(third).set_off().len()), (2, 1));
+    }
+
+    #[test]
+    fn what_is_derived_is_not_joined_with_what_is_not() {
+        let company = Company::default();
+        let derived =
+            |body: &[u8]| Arc::new(Part::new(Signal::Metrics, 1, body.to_vec()).derived(true));
+        let (first, _first) = company.wait(&part(Signal::Metrics, b"one"), WIDE);
+        let (second, _second) = company.wait(&derived(b"two"), WIDE);
+        let (third, _third) = company.wait(&derived(b"three"), WIDE);
+        assert!(matches!(third, Role::Follow));
+        assert_eq!(lead(first).set_off().len(), 1);
+        let joined = join(&lead(second).set_off()).unwrap();
+        assert_eq!((joined.bytes(), joined.is_derived), (&b"twothree"[..], true));
     }
 
     #[test]

@@ -4,12 +4,13 @@
 //! as long as a request that began with it, and ends its connections after the last of them.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::settings::EndpointSettings;
 use super::stamp::Stamp;
-use super::tls::{ClientProblem, Files};
+use super::tls::{ClientProblem, Files, uses_tls};
 use crate::clock::{self, Tick};
 use crate::runtime::heavy;
 use crate::stats::{Level, Log};
@@ -22,6 +23,8 @@ const AGAIN: Duration = Duration::from_secs(30);
 /// The connections of one endpoint.
 pub(super) struct Connections {
     endpoint: EndpointSettings,
+    /// Whether any of them is by TLS.
+    is_secure: AtomicBool,
     /// The files that are watched.
     paths: Vec<PathBuf>,
     log: Arc<Log>,
@@ -60,8 +63,9 @@ impl Connections {
         let stamps = paths.iter().map(|path| Stamp::of(path)).collect();
         let files = Arc::new(Files::read(endpoint)?);
         let now = clock::now();
+        let is_secure = uses_tls(endpoint);
         let state = State {
-            now: Lent { http: files.client(endpoint)?, generation: 0 },
+            now: Lent { http: files.client(endpoint, is_secure)?, generation: 0 },
             files,
             stamps,
             looked: now,
@@ -70,6 +74,7 @@ impl Connections {
         };
         Ok(Self {
             endpoint: endpoint.clone(),
+            is_secure: AtomicBool::new(is_secure),
             paths,
             log: Arc::clone(log),
             state: Mutex::new(state),
@@ -120,6 +125,17 @@ impl Connections {
         });
     }
 
+    /// From now on there is TLS too: somebody redirected us from `http` to `https`.
+    pub(super) fn secure(&self) {
+        if self.is_secure.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        heavy(usize::MAX, || {
+            let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+            self.make(None).unwrap_or_else(|problem| self.tell(&problem));
+        });
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -156,7 +172,7 @@ impl Connections {
     /// the system's certificates again.
     fn make(&self, fresh: Option<Arc<Files>>) -> Result<(), ClientProblem> {
         let files = fresh.unwrap_or_else(|| Arc::clone(&self.state().files));
-        let http = files.client(&self.endpoint)?;
+        let http = files.client(&self.endpoint, self.is_secure.load(Ordering::Relaxed))?;
         let mut state = self.state();
         let generation = state.now.generation.wrapping_add(1);
         let former = std::mem::replace(&mut state.now, Lent { http, generation });

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::content::{self, UnlistedTexts};
+use super::kinds;
 use super::meters::Skip;
 use super::part::Part;
 use super::settings::Content;
@@ -79,7 +80,9 @@ struct Encoder<'a> {
 struct Builders<'a> {
     view: &'a View,
     lane: Lane,
-    open: [Option<RequestBuilder>; 3],
+    /// By signal, and in the last place metrics that our own filters derived: they travel apart
+    /// from those of applications, which an endpoint may take where it refuses ours.
+    open: [Option<RequestBuilder>; 4],
     /// About how much a request will hold: a chunk is mostly of one signal.
     expected: usize,
 }
@@ -94,26 +97,56 @@ enum Taken {
     Problem(String),
 }
 
+/// What travels in one request.
+#[derive(Debug, Clone, Copy)]
+struct Travel {
+    signal: Signal,
+    is_derived: bool,
+}
+
+impl Travel {
+    const LOGS: Self = Self { signal: Signal::Logs, is_derived: false };
+    const ALL: [Self; 4] = [
+        Self { signal: Signal::Traces, is_derived: false },
+        Self { signal: Signal::Metrics, is_derived: false },
+        Self::LOGS,
+        Self { signal: Signal::Metrics, is_derived: true },
+    ];
+
+    /// What our filters emit says where: metrics are derived then, and spans only released.
+    #[inline]
+    fn of(signal: Signal, telemetry: Option<&Telemetry<'_>>) -> Self {
+        let is_derived = signal == Signal::Metrics
+            && telemetry.is_some_and(|telemetry| telemetry.position.is_some());
+        Self { signal, is_derived }
+    }
+
+    #[inline]
+    const fn place(self) -> usize {
+        if self.is_derived { 3 } else { self.signal.index() }
+    }
+}
+
 impl<'a> Builders<'a> {
     fn new(view: &'a View, chunk: usize) -> Self {
         let expected = if view.selective { 0 } else { chunk.min(view.max_request_size) };
-        Self { view, lane: Lane::default(), open: [None, None, None], expected }
+        Self { view, lane: Lane::default(), open: [None, None, None, None], expected }
     }
 
     /// The builder for one more item of about `size` bytes.
-    fn room(&mut self, signal: Signal, size: usize) -> Option<&mut RequestBuilder> {
+    fn room(&mut self, kind: Travel, size: usize) -> Option<&mut RequestBuilder> {
         let (limit, most) = (self.view.max_request_size, self.view.max_request_items);
-        let slot = self.open.get_mut(signal.index())?;
+        let slot = self.open.get_mut(kind.place())?;
         // A metric with more points than are allowed is cut when it is sent.
         let is_full = |open: &mut RequestBuilder| {
             !open.is_empty()
                 && (open.encoded_len().saturating_add(size) > limit || open.items() >= most)
         };
         if let Some(full) = slot.take_if(is_full) {
-            self.lane.parts.push(Arc::new(close(signal, full)));
+            self.lane.parts.push(Arc::new(close(kind, full)));
         }
         let expected = std::mem::take(&mut self.expected);
-        Some(slot.get_or_insert_with(|| RequestBuilder::with_capacity(signal, expected)))
+        Some(slot.get_or_insert_with(|| RequestBuilder::with_capacity(kind.signal, expected)))
     }
 
     /// Whether all that is left of a chunk fits into the open requests, and nothing is to be
@@ -128,14 +161,15 @@ impl<'a> Builders<'a> {
     #[inline]
     fn take(&mut self, records: &mut Records<'_>) -> Taken {
         if let Some(log) = records.next_open_log() {
-            let added = self.room(Signal::Logs, 0).and_then(|open| open.push_open_log(&log));
+            let added = self.room(Travel::LOGS, 0).and_then(|open| open.push_open_log(&log));
             let Some(added) = added else { return Taken::Nothing };
             records.end_log(&log, added.length);
             return Taken::Items(Signal::Logs, added.items);
         }
         let Some((event, telemetry)) = records.next_open() else { return Taken::Nothing };
         let signal = telemetry.signal.unwrap_or(Signal::Traces);
-        let Some(builder) = self.room(signal, 0) else { return Taken::Nothing };
+        let travel = Travel::of(signal, Some(&telemetry));
+        let Some(builder) = self.room(travel, 0) else { return Taken::Nothing };
         match builder.push_open(&event, &telemetry, records.context()) {
             Ok(added) => {
                 records.end(added.length);
@@ -159,10 +193,10 @@ impl<'a> Builders<'a> {
     }
 
     fn finish(mut self) -> Lane {
-        for signal in Signal::ALL {
-            let open = self.open.get_mut(signal.index()).and_then(Option::take);
+        for kind in Travel::ALL {
+            let open = self.open.get_mut(kind.place()).and_then(Option::take);
             if let Some(builder) = open.filter(|builder| !builder.is_empty()) {
-                self.lane.parts.push(Arc::new(close(signal, builder)));
+                self.lane.parts.push(Arc::new(close(kind, builder)));
             }
         }
         self.lane
@@ -189,9 +223,9 @@ fn items_of(signal: Signal, event: &Event<'_>) -> usize {
     points.sum()
 }
 
-fn close(signal: Signal, builder: RequestBuilder) -> Part {
+fn close(kind: Travel, builder: RequestBuilder) -> Part {
     let items = builder.items();
-    Part::new(signal, items, builder.finish())
+    Part::new(kind.signal, items, builder.finish()).derived(kind.is_derived)
 }
 
 impl<'a> Encoder<'a> {
@@ -346,12 +380,14 @@ impl<'a> Encoder<'a> {
         if let Some(telemetry) = telemetry.filter(|telemetry| !telemetry.is_ordinary(event)) {
             // Protobuf takes more room than msgpack only for the nesting of values.
             let size = event.body.len().saturating_add(telemetry.otlp.len()).saturating_mul(2);
-            let Some(builder) = lane.room(signal, size) else { return Ok(()) };
+            let travel = Travel::of(signal, Some(telemetry));
+            let Some(builder) = lane.room(travel, size) else { return Ok(()) };
             return builder.push(event, telemetry).map(drop).map_err(|error| error.to_string());
         }
         let log = plain_log(event, self.tag, self.now, self.accessors);
         let size = log.resource.len().saturating_add(log.record.len());
-        let Some(builder) = lane.room(signal, size) else { return Ok(()) };
+        let travel = Travel::of(signal, None);
+        let Some(builder) = lane.room(travel, size) else { return Ok(()) };
         builder.push_encoded(&log.resource, "", &[], "", &log.record);
         Ok(())
     }
@@ -375,9 +411,10 @@ impl<'a> Encoder<'a> {
         if self.lanes.iter().flatten().any(|lane| !whole(lane)) {
             self.transcoded(signal, &native, &whole);
         }
-        let part = Arc::new(Part::new(signal, native.items, native.request));
+        let parts = kinds::apart(Part::new(signal, native.items, native.request));
+        let parts: Vec<Arc<Part>> = parts.into_iter().map(Arc::new).collect();
         for lane in self.lanes.iter_mut().flatten().filter(|lane| whole(lane)) {
-            lane.lane.parts.push(Arc::clone(&part));
+            lane.lane.parts.extend(parts.iter().cloned());
         }
     }
 

@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use super::client::{Client, Reply, failed};
 use super::company::{self, Company};
 use super::credentials::Credentials;
+use super::kinds;
 use super::letters::Letters;
 use super::meters::{EndpointMeters, Loss};
 use super::part::Part;
@@ -70,6 +71,9 @@ pub(super) enum Sent {
     /// It will not be accepted later, and it is not known whether a smaller one would be. Holds the
     /// endpoint's words.
     Unclear(String),
+    /// It was refused for what it holds, which is metrics of several kinds: those of one kind may
+    /// be accepted. Holds the endpoint's words.
+    Apart(String),
 }
 
 /// What an answer means for the request.
@@ -236,16 +240,16 @@ impl Endpoint {
         let fits =
             || work.part.size() <= self.allowed() && work.part.items <= self.max_request_items;
         let small = || work.done.is_none() && fits();
-        let mut refused = None;
+        let mut known = None;
         if self.header_from.is_empty() && (whole || small()) {
             match company::send(self, &work.part).await {
                 Sent::Done => return (work.number, Units::All),
                 Sent::Later => return (work.number, Units::None),
                 Sent::TooLarge(_) => {}
-                Sent::Unclear(words) => refused = Some(words),
+                sent @ (Sent::Unclear(_) | Sent::Apart(_)) => known = Some(sent),
             }
         }
-        (work.number, Box::pin(pieces::deliver(self, &work.part, work.done, refused)).await)
+        (work.number, Box::pin(pieces::deliver(self, &work.part, work.done, known)).await)
     }
 
     /// Sends one request with these headers beside the endpoint's own.
@@ -311,14 +315,15 @@ impl Endpoint {
         let telling = is_telling(self.meters.refused());
         let did = if loss == Loss::Expired { "did not take" } else { "refused" };
         let (name, items, signal) = (&self.name, part.items, part.signal.name());
+        let url = self.client.shown(part.signal);
         if let Some(letters) = &self.letters {
             match letters.take(name, part, loss.name(), words).await {
                 Ok(true) => {
                     self.meters.dead_letters.add_items(items);
                     if telling {
                         self.log.error(format!(
-                            "endpoint '{name}' {did} a request, {items} items of {signal} are dead \
-                             letters: {words}"
+                            "endpoint '{name}' {did} a request to {url}, {items} items of {signal} \
+                             are dead letters: {words}"
                         ));
                     }
                     return true;
@@ -332,7 +337,8 @@ impl Endpoint {
         self.meters.dropped(loss, items);
         if telling {
             self.log.error(format!(
-                "endpoint '{name}' {did} a request, {items} items of {signal} are dropped: {words}"
+                "endpoint '{name}' {did} a request to {url}, {items} items of {signal} are dropped: \
+                 {words}"
             ));
         }
         true
@@ -425,14 +431,24 @@ impl Endpoint {
             Answer::Refused(reason) => {
                 self.back();
                 self.meters.failed(reason);
-                Verdict::Refused(Loss::Failed(reason), reply.words)
+                if part.signal != Signal::Metrics || !reply.of_content {
+                    return Verdict::Refused(Loss::Failed(reason), reply.words);
+                }
+                let kinds = kinds::of(part);
+                if kinds.len() > 1 {
+                    return Verdict::Sent(Sent::Apart(reply.words));
+                }
+                let advice = kinds::advice(kinds.first().copied(), part.is_derived);
+                let words = format!("{}{advice}", reply.words);
+                Verdict::Refused(Loss::Failed(reason), words)
             }
             Answer::Retry { reason, after } => {
                 if is_telling(self.meters.failed(reason)) {
                     let (name, why) = (&self.name, reason.name());
+                    let (url, words) = (self.client.shown(part.signal), &reply.words);
                     self.log.warn(format!(
-                        "a request to endpoint '{name}' failed ({why}) and will be retried: {}",
-                        reply.words
+                        "a request to endpoint '{name}' ({url}) failed ({why}) and will be \
+                         retried: {words}"
                     ));
                 }
                 self.gone(reason, after);

@@ -3,12 +3,11 @@
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::client::Reply;
 use super::part::Part;
+use super::reply::Partial;
 use super::settings::Compression;
 use crate::codec::json::from_protobuf;
 use crate::model::Signal;
-use crate::routing::Answer;
 use crate::runtime::heavy;
 
 /// How much more work a byte is than in compressing.
@@ -42,10 +41,19 @@ impl Json {
     }
 }
 
-/// An accepted request. What cannot be read as a partial success is none: the request was taken.
-pub(super) fn accepted(body: &[u8]) -> Reply {
-    let response: Value = serde_json::from_slice(body).unwrap_or_default();
+/// An `Export*ServiceResponse`; `None` if it is none. Keys that it does not have do not make it
+/// another message, by the specification of OTLP/JSON, but what tells of an error is no success.
+pub(super) fn response(body: &[u8]) -> Option<Partial> {
+    let response: Value = serde_json::from_slice(body).ok()?;
+    let is_said = |name: &str| match response.get(name) {
+        None | Some(Value::Null | Value::Bool(false)) => false,
+        Some(Value::Array(list)) => !list.is_empty(),
+        Some(_) => true,
+    };
     let partial = field(&response, &["partialSuccess", "partial_success"]);
+    if !response.is_object() || (partial.is_null() && (is_said("error") || is_said("errors"))) {
+        return None;
+    }
     let rejected = field(
         partial,
         &[
@@ -58,17 +66,14 @@ pub(super) fn accepted(body: &[u8]) -> Reply {
         ],
     );
     let words = field(partial, &["errorMessage", "error_message"]).as_str().unwrap_or_default();
-    Reply {
-        answer: Answer::Accepted,
+    Some(Partial {
         // A number of 64 bits is text in proto3 JSON, but not every server writes it so.
         rejected: rejected
             .as_u64()
             .or_else(|| rejected.as_str().and_then(|text| text.parse().ok()))
             .unwrap_or(0),
-        words: super::client::printable(words),
-        stale_connection: false,
-        unauthorized: false,
-    }
+        words: words.to_owned(),
+    })
 }
 
 /// The message of a `google.rpc.Status`.
@@ -102,15 +107,17 @@ mod tests {
     #[test]
     fn answers_are_read_and_rubbish_is_none() {
         for body in [
-            r#"{"partialSuccess":{"rejectedSpans":"3","errorMessage":"bad\nspan"}}"#,
-            r#"{"partial_success":{"rejected_log_records":3,"error_message":"bad\nspan"}}"#,
+            r#"{"partialSuccess":{"rejectedSpans":"3","errorMessage":"bad"}}"#,
+            r#"{"partial_success":{"rejected_log_records":3,"error_message":"bad"},"error":"x"}"#,
         ] {
-            let reply = accepted(body.as_bytes());
-            assert_eq!((reply.rejected, reply.words.as_str()), (3, "bad span"));
+            let expected = Partial { rejected: 3, words: "bad".to_owned() };
+            assert_eq!(response(body.as_bytes()), Some(expected));
         }
-        for body in ["", "{}", "[1]", "{\"partialSuccess\":7}", "\u{0}"] {
-            let reply = accepted(body.as_bytes());
-            assert_eq!((reply.answer, reply.rejected), (Answer::Accepted, 0));
+        for body in ["{}", "{\"partialSuccess\":7}", "{\"errors\":[],\"error\":null}"] {
+            assert_eq!(response(body.as_bytes()), Some(Partial::default()), "{body}");
+        }
+        for body in ["", "[1]", "\u{0}", "null", "{\"error\":\"x\"}", "{\"errors\":[1]}"] {
+            assert_eq!(response(body.as_bytes()), None, "{body}");
         }
         let status = br#"{"code":3,"message":"no"}"#;
         assert_eq!(status_message(status).as_deref(), Some("no"));

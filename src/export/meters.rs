@@ -182,12 +182,14 @@ pub(super) struct EndpointMeters {
 }
 
 /// The reasons of [`DROPPED`].
-const DROP_REASONS: [Loss; 6] = [
+const DROP_REASONS: [Loss; 8] = [
     Loss::Rejected,
     Loss::Failed(FailureReason::Refused),
     Loss::Failed(FailureReason::TooLarge),
     Loss::Failed(FailureReason::Exhausted),
     Loss::Failed(FailureReason::BadAnswer),
+    Loss::Failed(FailureReason::NotOtlp),
+    Loss::Failed(FailureReason::Misdirected),
     Loss::Expired,
 ];
 

@@ -8,6 +8,7 @@
 //! take makes the host bring the chunk again, and then only that endpoint gets it, and only the
 //! requests that it lacks.
 
+mod advice;
 mod attributes;
 mod client;
 mod company;
@@ -21,12 +22,15 @@ mod exporter;
 mod group;
 mod grpc;
 mod json;
+mod kinds;
 mod late;
 mod letters;
 mod making;
 mod meters;
 mod part;
 mod pieces;
+mod redirect;
+mod reply;
 mod settings;
 mod stamp;
 mod tls;
@@ -40,8 +44,8 @@ pub use exporter::Exporter;
 pub use settings::{
     AddressFamily, AssertionSettings, AwsSettings, ClientAuthentication, Compression, Content,
     CredentialSettings, DeadLetter, EndpointSettings, GroupSettings, HeaderFrom, Http2, KeptFor,
-    Members, Mode, NetSettings, OAuth2Settings, OnError, Password, Protocol, Settings, Source,
-    TlsSettings,
+    Members, Mode, NetSettings, OAuth2Settings, OnError, OnMisdirected, Password, Protocol,
+    Settings, Source, TlsSettings,
 };
 pub use tls::ClientProblem;
 

@@ -20,6 +20,9 @@ pub(super) struct Part {
     pub(super) signal: Signal,
     /// Spans, data points or log records in it.
     pub(super) items: usize,
+    /// Whether all of it is what our own filters derived: metrics that travel apart from those of
+    /// applications, so that an endpoint that refuses the one still gets the other.
+    pub(super) is_derived: bool,
     body: Bytes,
     compressed: OnceLock<Bytes>,
     json: OnceLock<Option<Box<Json>>>,
@@ -31,11 +34,18 @@ impl Part {
         Self {
             signal,
             items,
+            is_derived: false,
             body: Bytes::from(body),
             compressed: OnceLock::new(),
             zstd: OnceLock::new(),
             json: OnceLock::new(),
         }
+    }
+
+    /// The same, known as derived or not.
+    pub(super) const fn derived(mut self, is_derived: bool) -> Self {
+        self.is_derived = is_derived;
+        self
     }
 
     /// The request as JSON, written when it is first asked for; `None` if it is not OTLP.
@@ -45,7 +55,8 @@ impl Part {
 
     /// The same items, rewritten.
     pub(super) fn with(&self, rewrite: impl FnOnce(Signal, &[u8]) -> Vec<u8>) -> Self {
-        Self::new(self.signal, self.items, rewrite(self.signal, &self.body))
+        let body = rewrite(self.signal, &self.body);
+        Self::new(self.signal, self.items, body).derived(self.is_derived)
     }
 
     /// The same request for another endpoint.
@@ -54,6 +65,7 @@ impl Part {
         Self {
             signal: self.signal,
             items: self.items,
+            is_derived: self.is_derived,
             body: self.body.clone(),
             compressed,
             zstd,

@@ -29,13 +29,13 @@ const MAX_UNCLEAR: usize = 3;
 const FRACTION: usize = 4;
 
 /// Sends what is not done of a request, in pieces that the endpoint takes. Says what is done then.
-/// `refused` are the words in which the whole request was refused just now, if it was and they do
-/// not say whether it is too large.
+/// `known` is what came of the whole request just now, if that does not end it: it was refused, and
+/// it is unclear whether for its size, or for a kind of metric.
 pub(super) async fn deliver(
     endpoint: &Endpoint,
     part: &Part,
     mut done: Units,
-    refused: Option<String>,
+    known: Option<Sent>,
 ) -> Units {
     let body: Bytes = part.body(Compression::None);
     let plain = endpoint.header_from.is_empty();
@@ -47,12 +47,13 @@ pub(super) async fn deliver(
     let batch = match read {
         Ok(batch) => batch,
         Err(why) => {
-            let (reason, words) = match (refused, plain) {
-                (Some(words), _) => (FailureReason::Exhausted, words),
-                (None, true) => {
+            let (reason, words) = match (known, plain) {
+                (Some(Sent::Unclear(words)), _) => (FailureReason::Exhausted, words),
+                (Some(Sent::Apart(words)), _) => (FailureReason::Refused, words),
+                (_, true) => {
                     (FailureReason::TooLarge, format!("it is too large and cannot be cut: {why}"))
                 }
-                (None, false) => {
+                (_, false) => {
                     (FailureReason::Refused, format!("it cannot be read for its headers: {why}"))
                 }
             };
@@ -63,7 +64,7 @@ pub(super) async fn deliver(
     let missing: Vec<usize> = (0..batch.len()).filter(|unit| !done.has(*unit)).collect();
     let sender = Sender { endpoint, whole: part, batch: &batch };
     if endpoint.header_from.is_empty() {
-        sender.send(missing, None, refused).await.into_iter().for_each(|unit| done.add(unit));
+        sender.send(missing, None, known).await.into_iter().for_each(|unit| done.add(unit));
         return done.of(batch.len());
     }
     let groups = by_values(&endpoint.header_from, &batch, missing);
@@ -80,7 +81,8 @@ pub(super) fn rest(part: &Part, done: &Units) -> Part {
     let batch = Batch::read(part.signal, &body).ok().filter(|_| !done.is_none());
     let Some(batch) = batch else { return part.again() };
     let missing: Vec<usize> = (0..batch.len()).filter(|unit| !done.has(*unit)).collect();
-    Part::new(part.signal, missing.len(), batch.build(&missing, None))
+    let body = batch.build(&missing, None);
+    Part::new(part.signal, missing.len(), body).derived(part.is_derived)
 }
 
 /// The values of the headers, in their order.
@@ -156,20 +158,19 @@ impl Sender<'_> {
         self.send(units, Some(&headers), None).await
     }
 
-    /// Sends units, which are in rising order, and returns those that are done. `refused` are the
-    /// unclear words in which all of them together were refused already.
+    /// Sends units, which are in rising order, and returns those that are done. `known` is what came
+    /// of all of them together already.
     async fn send(
         &self,
         units: Vec<usize>,
         headers: Option<&HeaderMap>,
-        refused: Option<String>,
+        mut known: Option<Sent>,
     ) -> Vec<usize> {
         if self.batch.signal == Signal::Profiles {
             return self.send_uncut(units, headers).await;
         }
         let (mut done, mut row) = (Vec::new(), Row::default());
-        let mut waiting = if refused.is_some() { [units].into() } else { self.cut(units) };
-        let mut known = refused.map(Sent::Unclear);
+        let mut waiting = if known.is_some() { [units].into() } else { self.cut(units) };
         while let Some(piece) = waiting.pop_front() {
             let part = self.part(&piece, None);
             let sent = match known.take() {
@@ -182,6 +183,12 @@ impl Sender<'_> {
                     done.extend(piece);
                 }
                 Sent::Later => break,
+                // Each kind is one request then, so that this does not come again.
+                Sent::Apart(_) => {
+                    let kinds = self.batch.by_kind(&piece);
+                    self.endpoint.meters.split.add(1);
+                    kinds.into_iter().rev().for_each(|kind| waiting.push_front(kind));
+                }
                 Sent::Unclear(words) => {
                     match self.doubt(&mut row, &mut waiting, piece, part.size()) {
                         Doubt::TryOn => {}
@@ -276,6 +283,8 @@ impl Sender<'_> {
             Sent::Unclear(words) => {
                 self.endpoint.give_up(part, FailureReason::Exhausted, &words).await
             }
+            // Profiles are no metrics.
+            Sent::Apart(words) => self.endpoint.give_up(part, FailureReason::Refused, &words).await,
         };
         if gone { units } else { Vec::new() }
     }
@@ -303,7 +312,8 @@ impl Sender<'_> {
     }
 
     fn part(&self, units: &[usize], replaced: Option<&Shrunk>) -> Part {
-        Part::new(self.batch.signal, units.len(), self.batch.build(units, replaced))
+        let body = self.batch.build(units, replaced);
+        Part::new(self.batch.signal, units.len(), body).derived(self.whole.is_derived)
     }
 
     /// Sends an item that is too large by itself without what it can do without. Whether it is
@@ -324,7 +334,8 @@ impl Sender<'_> {
                     return true;
                 }
                 Sent::Later => return false,
-                Sent::TooLarge(_) => {}
+                // One data point has one kind.
+                Sent::Apart(_) | Sent::TooLarge(_) => {}
                 Sent::Unclear(_) => {
                     unclear = unclear.saturating_add(1);
                     if unclear >= MAX_UNCLEAR {

@@ -197,6 +197,16 @@ pub enum OnError {
     Keep,
 }
 
+/// What happens to a request where the answer shows that the address is wrong: 404 and its likes, a
+/// redirect that is not followed, a web page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnMisdirected {
+    /// It is refused for good, as the OTLP specification says of 404.
+    Drop,
+    /// It stays with the host, for as long as the host retries.
+    Retry,
+}
+
 /// Settings of one endpoint.
 #[derive(Clone)]
 pub struct EndpointSettings {
@@ -238,6 +248,8 @@ pub struct EndpointSettings {
     pub max_elapsed_time: Option<Duration>,
     /// How long connections are used; without end unless given.
     pub max_connection_age: Option<Duration>,
+    /// What an answer of a wrong address means.
+    pub on_misdirected: OnMisdirected,
     /// The signals that it gets.
     pub signals: Vec<Signal>,
     /// The items that it gets.
@@ -450,6 +462,7 @@ impl EndpointSettings {
             timeout: Duration::from_secs(10),
             max_elapsed_time: None,
             max_connection_age: None,
+            on_misdirected: OnMisdirected::Drop,
             signals: Signal::WITH_PROFILES.to_vec(),
             condition: None,
             on_error: OnError::Drop,

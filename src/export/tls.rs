@@ -67,10 +67,11 @@ impl Files {
         Ok(Self { given, identity: identity(tls, &problem)? })
     }
 
-    /// A client of the endpoint. It connects when it is first used.
+    /// A client of the endpoint, with TLS if it may need that. It connects when it is first used.
     pub(super) fn client(
         &self,
         endpoint: &EndpointSettings,
+        is_secure: bool,
     ) -> Result<reqwest::Client, ClientProblem> {
         // Another user of the same library in this object may have been first; it is the same
         // provider.
@@ -86,7 +87,7 @@ impl Files {
             let words = format!("no client can be made: {}", super::client::causes(error));
             ClientProblem::new(&endpoint.name, "tls.ca_file", words)
         };
-        builder = if uses_tls(endpoint) {
+        builder = if is_secure {
             builder
                 .tls_backend_preconfigured(self.config(endpoint).map_err(|error| failed(&error))?)
         } else {
@@ -167,7 +168,7 @@ fn connecting(mut builder: ClientBuilder, endpoint: &EndpointSettings) -> Client
 }
 
 /// Whether any connection is by TLS: to the endpoint, or to the proxy on the way to it.
-fn uses_tls(endpoint: &EndpointSettings) -> bool {
+pub(super) fn uses_tls(endpoint: &EndpointSettings) -> bool {
     let proxy = endpoint.proxy.as_ref().and_then(|proxy| proxy.parse::<http::Uri>().ok());
     let urls = [Some(&endpoint.url), proxy.as_ref()];
     // The environment's proxy is not known here.

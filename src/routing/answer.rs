@@ -32,13 +32,18 @@ pub enum FailureReason {
     Exhausted,
     /// The answer is not what the protocol asks for.
     BadAnswer,
+    /// An answer with a successful status that is none of OTLP, such as a web page.
+    NotOtlp,
+    /// There is nothing for OTLP at the address: 404, 405, 410, 421, a redirect that is not
+    /// followed, or `UNIMPLEMENTED`.
+    Misdirected,
     /// There is no token to make the request with.
     Credentials,
 }
 
 impl FailureReason {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Connect,
         Self::Timeout,
         Self::Transport,
@@ -48,6 +53,8 @@ impl FailureReason {
         Self::TooLarge,
         Self::Exhausted,
         Self::BadAnswer,
+        Self::NotOtlp,
+        Self::Misdirected,
         Self::Credentials,
     ];
 
@@ -64,6 +71,8 @@ impl FailureReason {
             Self::TooLarge => "too_large",
             Self::Exhausted => "resource_exhausted",
             Self::BadAnswer => "bad_answer",
+            Self::NotOtlp => "not_otlp",
+            Self::Misdirected => "misdirected",
             Self::Credentials => "credentials",
         }
     }
@@ -97,8 +106,15 @@ pub fn http_answer(status: u16, retry_after_value: Option<&str>, unix_seconds: u
         429 => Answer::Retry { reason: FailureReason::Throttled, after: after() },
         502..=504 => Answer::Retry { reason: FailureReason::Unavailable, after: after() },
         413 => Answer::Refused(FailureReason::TooLarge),
+        _ if is_misdirected(status) => Answer::Refused(FailureReason::Misdirected),
         _ => Answer::Refused(FailureReason::Refused),
     }
+}
+
+/// Whether an HTTP status says that the request went to a wrong address.
+#[must_use]
+pub const fn is_misdirected(status: u16) -> bool {
+    matches!(status, 300..=399 | 404 | 405 | 410 | 421)
 }
 
 /// A gRPC status code with its message and the wait of `RetryInfo`, if there was one.
@@ -124,6 +140,8 @@ pub fn grpc_answer(code: i32, message: &str, retry_info: Option<Duration>) -> An
             TooMuch::Rate => Answer::Refused(FailureReason::Exhausted),
             TooMuch::Unsaid => Answer::Unclear,
         },
+        // UNIMPLEMENTED
+        (12, _) => Answer::Refused(FailureReason::Misdirected),
         _ => Answer::Refused(FailureReason::Refused),
     }
 }
@@ -239,6 +257,10 @@ mod tests {
             assert!(matches!(http_answer(status, Some("7"), 0), Answer::Refused(_)), "{status}");
         }
         assert_eq!(http_answer(413, None, 0), Answer::Refused(FailureReason::TooLarge));
+        for status in [301, 302, 303, 307, 308, 404, 405, 410, 421] {
+            let expected = Answer::Refused(FailureReason::Misdirected);
+            assert_eq!(http_answer(status, None, 0), expected, "{status}");
+        }
     }
 
     #[test]
@@ -261,6 +283,8 @@ mod tests {
         assert_eq!(grpc_answer(8, words, None), Answer::Refused(FailureReason::Exhausted));
         assert!(matches!(grpc_answer(11, words, None), Answer::Retry { .. }));
         assert_eq!(grpc_answer(8, "", None), Answer::Unclear);
+        let misdirected = Answer::Refused(FailureReason::Misdirected);
+        assert_eq!(grpc_answer(12, "unknown service", None), misdirected);
     }
 
     #[test]

@@ -9,7 +9,9 @@ mod pace;
 mod ring;
 mod units;
 
-pub use answer::{Answer, FailureReason, grpc_answer, http_answer, retry_after, retry_info};
+pub use answer::{
+    Answer, FailureReason, grpc_answer, http_answer, is_misdirected, retry_after, retry_info,
+};
 pub use breaker::{Breaker, BreakerPolicy, Permit};
 pub use ledger::{ChunkId, Known, Ledger, PartId, Progress};
 pub use limit::{SizeLimit, TooMuch, stated_limit, too_much};

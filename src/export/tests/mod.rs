@@ -1,6 +1,7 @@
 //! An exporter against receivers with scripted answers.
 
 mod again;
+mod answers;
 mod aws;
 mod carried;
 mod company;
@@ -14,11 +15,13 @@ mod hanging;
 mod headers;
 mod items;
 mod json;
+mod kinds;
 mod letters;
 mod ordinary;
 mod profiles;
 mod proxy;
 mod receiver;
+mod redirects;
 mod renewed;
 mod selection;
 mod size;

@@ -155,16 +155,26 @@ impl Drop for TlsFront {
     }
 }
 
-/// Carries bytes both ways until one side ends.
+/// Carries bytes both ways until one side ends; what comes without TLS goes on as it is.
 async fn carry(stream: TcpStream, config: Arc<ServerConfig>, behind: SocketAddr) {
     let mut plain = TcpStream::connect(behind).unwrap();
     for socket in [&stream, &plain] {
         socket.set_nonblocking(true).unwrap();
     }
-    let mut secure = StreamOwned::new(ServerConnection::new(config).unwrap(), stream);
+    let mut first = [0_u8];
+    while stream.peek(&mut first).is_err_and(|error| error.kind() == ErrorKind::WouldBlock) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let (mut stream, mut secure) = match first {
+        // A record of a handshake.
+        [22] => (None, Some(StreamOwned::new(ServerConnection::new(config).unwrap(), stream))),
+        _ => (Some(stream), None),
+    };
     loop {
-        let moved = heavy(usize::MAX, || {
-            Some(pump(&mut secure, &mut plain)? | pump(&mut plain, &mut secure)?)
+        let moved = heavy(usize::MAX, || match (&mut stream, &mut secure) {
+            (Some(stream), _) => Some(pump(stream, &mut plain)? | pump(&mut plain, stream)?),
+            (None, Some(secure)) => Some(pump(secure, &mut plain)? | pump(&mut plain, secure)?),
+            (None, None) => None,
         });
         match moved {
             Some(true) => {}

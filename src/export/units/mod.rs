@@ -6,10 +6,12 @@
 //! bytes in, bytes out.
 
 mod attributes;
+mod kind;
 mod point;
 mod shrink;
 
 pub(super) use attributes::{attribute, pair_of, text_of};
+pub(super) use kind::{Kind, Temporality};
 pub(super) use shrink::{Shrunk, shrink};
 
 use crate::codec::wire::{self, Fields, Nested, WireError, WireValue};

@@ -10,7 +10,9 @@ use http::{HeaderValue, Uri};
 use crate::cipher_suites;
 use crate::condition::Condition;
 use crate::config::{parse_bool, parse_duration, parse_list, parse_size};
-use crate::export::{AddressFamily, Compression, Http2, OnError, Password, Protocol};
+use crate::export::{
+    AddressFamily, Compression, Http2, OnError, OnMisdirected, Password, Protocol,
+};
 use crate::model::Signal;
 
 /// The longest timeout.
@@ -170,6 +172,10 @@ pub(super) fn http2(value: &str) -> Result<Http2, Wrong> {
     }
     let words = [("auto", Http2::Auto), ("force", Http2::Force)];
     word(value, &words).map_err(|_| "allowed: auto, off, on, force".to_owned())
+}
+
+pub(super) fn on_misdirected(value: &str) -> Result<OnMisdirected, Wrong> {
+    word(value, &[("drop", OnMisdirected::Drop), ("retry", OnMisdirected::Retry)])
 }
 
 pub(super) fn on_error(value: &str) -> Result<OnError, Wrong> {

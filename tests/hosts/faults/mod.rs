@@ -106,6 +106,49 @@ fn rows() -> Vec<Row> {
             has: Has::AllButTheFirst,
             ..row("400", |n, _| if n == 0 { Act::Status(400, "") } else { Act::Accept }, "dropped")
         },
+        Row {
+            has: Has::AllButTheFirst,
+            ..row("web page", |n, _| if n == 0 { Act::Page } else { Act::Accept }, "'text/html'")
+        },
+        Row {
+            options: &["endpoint.faulty.on_misdirected: retry"],
+            ..row(
+                "web page, kept",
+                |n, _| if n == 0 { Act::Page } else { Act::Accept },
+                "(not_otlp) and will be retried",
+            )
+        },
+        row(
+            "307, same host",
+            |n, _| if n < 2 { Act::Redirect(307, "/v1/traces") } else { Act::Accept },
+            "redirects to",
+        ),
+        row(
+            "308, same host",
+            |n, _| if n == 0 { Act::Redirect(308, "/v1/traces") } else { Act::Accept },
+            "moved for good to",
+        ),
+        Row {
+            has: Has::AllButTheFirst,
+            ..row(
+                "308, other host",
+                |n, _| match n {
+                    0 => Act::Redirect(308, "http://elsewhere.invalid/v1/traces"),
+                    _ => Act::Accept,
+                },
+                "redirects to 'http://elsewhere.invalid/v1/traces'",
+            )
+        },
+        Row {
+            ..row(
+                "307, other host",
+                |n, _| match n {
+                    0 => Act::Redirect(307, "http://elsewhere.invalid/v1/traces"),
+                    _ => Act::Accept,
+                },
+                "redirects to 'http://elsewhere.invalid/v1/traces'",
+            )
+        },
         row("413", |_, size| if size > 40_000 { Act::Status(413, "") } else { Act::Accept }, ""),
         row("partial", |n, _| if n == 0 { Act::Partial } else { Act::Accept }, "rejected 3 of"),
         row("slow", |_, _| Act::Slow, ""),

@@ -27,6 +27,10 @@ pub enum Act {
     Accept,
     /// A status with a header and a body; what it says is not taken.
     Status(u16, &'static str),
+    /// Status 200 with a web page; what it says is not taken.
+    Page,
+    /// A redirect with this status to this place; what it says is not taken.
+    Redirect(u16, &'static str),
     /// The end of a gRPC call; what it says is not taken.
     End(Ending),
     /// Takes the request and rejects three of its items.
@@ -238,6 +242,17 @@ impl Faulty {
                     response = response.header("retry-after", *after);
                 }
                 return Ok(response.body(whole(b"scripted")).unwrap());
+            }
+            Act::Page => {
+                self.refuse(&body);
+                let page = whole(b"<!DOCTYPE html><html><body>Welcome</body></html>");
+                let response = Response::builder().header("content-type", "text/html");
+                return Ok(response.body(page).unwrap());
+            }
+            Act::Redirect(status, place) => {
+                self.refuse(&body);
+                let response = Response::builder().status(*status).header("location", *place);
+                return Ok(response.body(whole(b"moved")).unwrap());
             }
             Act::End(ending) => {
                 self.refuse(&body);
