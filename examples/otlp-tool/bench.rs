@@ -11,6 +11,7 @@ use crate::detectors;
 use crate::hosts::{self, Host, Running};
 use crate::load;
 use crate::memory;
+use crate::outage;
 use crate::shapes::Shape;
 use crate::sink::{Keep, Sink};
 
@@ -202,6 +203,9 @@ pub async fn run(args: Args) {
         for row in memory::rows(&args.plugins, &host, args.rounds, args.scale).await {
             println!("{row}");
         }
+    }
+    for row in outage::ROWS.iter().filter(|row| wanted(&args.only, row.name)) {
+        println!("{}", outage::measure(&host, &args.plugins, row, args.scale).await);
     }
     if wanted(&args.only, "P16") {
         println!("{}", detectors::row(args.rounds));

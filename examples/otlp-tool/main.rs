@@ -22,6 +22,7 @@ mod flood;
 mod hosts;
 mod load;
 mod memory;
+mod outage;
 mod replay;
 mod shapes;
 mod sink;

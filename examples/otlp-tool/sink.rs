@@ -34,6 +34,19 @@ pub enum Keep {
     Requests,
     /// Nothing: it takes requests and never answers.
     Hang,
+    /// The number of every item and when it was accepted; many requests are not.
+    Failing(Trouble),
+}
+
+/// When a sink does not take what it gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trouble {
+    /// How long from the first request on everything is answered 503.
+    pub outage: Duration,
+    /// Each request with this number in turn is answered 503 after that.
+    pub every: u64,
+    /// How long each answer takes.
+    pub answer: Duration,
 }
 
 /// What came.
@@ -44,6 +57,11 @@ pub struct Received {
     pub items: u64,
     pub bytes: u64,
     pub last: Option<Instant>,
+    /// When the first request came, whatever was answered, and how many have come.
+    pub first: Option<Instant>,
+    pub tried: u64,
+    /// When each numbered item was accepted, by its number, where a sink keeps that.
+    pub times: Option<Vec<Option<Instant>>>,
     /// Requests by path.
     pub requests: BTreeMap<String, Vec<Bytes>>,
 }
@@ -81,7 +99,20 @@ impl Received {
                 self.numbers.resize((at + 1).next_power_of_two(), 0);
             }
             self.numbers[at] = self.numbers[at].saturating_add(1);
+            if let Some(times) = &mut self.times {
+                if times.len() <= at {
+                    times.resize((at + 1).next_power_of_two(), None);
+                }
+                times[at] = times[at].or(self.last);
+            }
         }
+    }
+
+    /// Whether a request that comes now is taken.
+    fn takes(&mut self, trouble: Trouble) -> bool {
+        self.tried += 1;
+        let first = *self.first.get_or_insert_with(Instant::now);
+        first.elapsed() >= trouble.outage && !self.tried.is_multiple_of(trouble.every)
     }
 }
 
@@ -115,7 +146,8 @@ impl Sink {
     pub async fn start(port: u16, keep: Keep) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
-        let received = Arc::new(Mutex::new(Received::default()));
+        let times = matches!(keep, Keep::Failing(_)).then(Vec::new);
+        let received = Arc::new(Mutex::new(Received { times, ..Received::default() }));
         let shared = Arc::clone(&received);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -172,6 +204,13 @@ async fn answer(
     if keep == Keep::Hang {
         return std::future::pending().await;
     }
+    if let Keep::Failing(trouble) = keep {
+        let takes = received.lock().unwrap().takes(trouble);
+        tokio::time::sleep(trouble.answer).await;
+        if !takes {
+            return Ok(plain(StatusCode::SERVICE_UNAVAILABLE));
+        }
+    }
     let body = body.to_bytes();
     let path = path_of(head.uri.path());
     let gzip = head.headers.get("content-encoding").is_some_and(|kind| kind == "gzip");
@@ -180,7 +219,7 @@ async fn answer(
         received.bytes += message.len() as u64;
         received.last = Some(Instant::now());
         match keep {
-            Keep::Numbers => received.count(path, &message),
+            Keep::Numbers | Keep::Failing(_) => received.count(path, &message),
             Keep::Requests => {
                 wire::items(&message, |_| received.items += 1);
                 received.requests.entry(path.to_owned()).or_default().push(message);

@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use super::client::{Client, Reply, failed};
 use super::company::{self, Company};
 use super::credentials::Credentials;
+use super::destination::Invitations;
 use super::kinds;
 use super::letters::Letters;
 use super::meters::{EndpointMeters, Loss};
@@ -47,6 +48,9 @@ pub(super) struct Endpoint {
     letters: Option<Letters>,
     pub(super) meters: EndpointMeters,
     log: Arc<Log>,
+    /// How long a chunk may wait in place for it.
+    pub(super) retry_in_place: Duration,
+    pub(super) invitations: Invitations,
     rolls: AtomicU64,
 }
 
@@ -144,6 +148,8 @@ impl Endpoint {
             letters: Letters::new(settings, max_in_flight, counters, log)?,
             meters: EndpointMeters::new(counters, &settings.name),
             log: Arc::clone(log),
+            retry_in_place: settings.retry_in_place,
+            invitations: Invitations::default(),
             rolls: AtomicU64::new(0),
         })
     }
@@ -222,6 +228,16 @@ impl Endpoint {
     /// Whether a request would not be sent now.
     pub(super) fn refuses(&self) -> bool {
         self.breaker().refuses(clock::now()) || self.hangs()
+    }
+
+    /// For how long it has been away; zero while it is there.
+    pub(super) fn away(&self, now: Tick) -> Duration {
+        self.breaker().away(now)
+    }
+
+    /// How long it is until a request may be made, if all goes well.
+    pub(super) fn wait(&self, now: Tick) -> Duration {
+        self.breaker().wait(now)
     }
 
     /// Whether what it refuses goes somewhere.
@@ -503,7 +519,7 @@ impl Endpoint {
     }
 
     /// A number from 0 to 1 that spreads the retries of many processes.
-    fn jitter(&self, now: Tick) -> f64 {
+    pub(super) fn jitter(&self, now: Tick) -> f64 {
         let roll = self.rolls.fetch_add(1, Ordering::Relaxed);
         let seed = clock::unix_nanos() ^ now.0.rotate_left(32) ^ roll;
         let [.., a, b, c, d] = xxhash_rust::xxh3::xxh3_64(&seed.to_le_bytes()).to_le_bytes();

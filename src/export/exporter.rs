@@ -11,16 +11,17 @@ use super::destination::Destination;
 use super::encode::{Encoded, Lane, encode};
 use super::endpoint::Work;
 use super::group::{Lookup, system_lookup};
+use super::hold::{Holds, Missing};
 use super::late::{Claim, Late, PATIENCE};
 use super::making::Making;
 use super::meters::{Meters, Skip};
 use super::settings::Settings;
 use super::todo::{Outcome, Todo, answer_of, note};
 use super::view::View;
-use crate::clock;
+use crate::clock::{self, Tick};
 use crate::codec::native::LogAccessors;
 use crate::model::Signal;
-use crate::plugin::{Completion, Delivery, Environment, Fate, OpenError};
+use crate::plugin::{Completion, Delivery, Environment, Fate, Gate, OpenError};
 use crate::routing::{ChunkId, Known, Ledger, PartId, Progress};
 use crate::runtime::{Runtime, Tasks, heavy};
 use crate::stats::{Level, Log};
@@ -54,6 +55,7 @@ struct Shared {
     accessors: LogAccessors,
     ledger: Mutex<Ledger>,
     late: Arc<Late>,
+    holds: Holds,
     /// The same as in `Running`, for what goes on behind a chunk's back.
     tasks: Arc<OnceLock<Tasks>>,
     meters: Meters,
@@ -100,7 +102,10 @@ impl Exporter {
         if !making.problems.is_empty() {
             return Err(OpenError(making.problems));
         }
+        let meters = Meters::new(&environment.counters);
+        let (chunks, bytes) = (meters.held_chunks.clone(), meters.held_bytes.clone());
         let shared = Shared {
+            holds: Holds::new(settings.retry_in_place_size, chunks, bytes),
             destinations: making.destinations,
             limits: making.limits,
             views: making.views,
@@ -109,7 +114,7 @@ impl Exporter {
             ledger: Mutex::new(Ledger::new(REMEMBERED_CHUNKS)),
             late: Arc::default(),
             tasks: making.tasks,
-            meters: Meters::new(&environment.counters),
+            meters,
             unlisted: UnlistedReport::default(),
             log: Arc::clone(&environment.log),
         };
@@ -125,20 +130,18 @@ impl Exporter {
         let shared = Arc::clone(&self.shared);
         if delivery.on_worker {
             let prepared = shared.prepare(delivery);
-            tasks.spawn(async move {
-                let fate = shared.send(prepared).await;
-                completion.tell(fate);
-            });
+            tasks.spawn(async move { shared.send(prepared).await.tell(completion) });
             return;
         }
         let (tag, bytes) = (delivery.tag.to_vec(), delivery.bytes.to_vec());
-        let Delivery { event_type, on_worker, task, .. } = delivery;
+        let Delivery { event_type, on_worker, task, may_be_held, .. } = delivery;
         tasks.spawn(async move {
-            let delivery = Delivery { event_type, tag: &tag, bytes: &bytes, on_worker, task };
+            let (tag, content) = (&tag, &bytes);
+            let delivery =
+                Delivery { event_type, tag, bytes: content, on_worker, task, may_be_held };
             let prepared = heavy(bytes.len(), || shared.prepare(delivery));
             drop(bytes);
-            let fate = shared.send(prepared).await;
-            completion.tell(fate);
+            shared.send(prepared).await.tell(completion);
         });
     }
 
@@ -192,6 +195,25 @@ struct Prepared {
     complete: bool,
     /// There is nothing in it that could ever be sent.
     hopeless: bool,
+    /// When its first attempt had ended, if it comes again.
+    since: Option<Tick>,
+    /// Its length, if it may be held.
+    to_hold: Option<usize>,
+}
+
+/// What the host is told of a chunk.
+enum Conclusion {
+    Fate(Fate),
+    Held(Gate),
+}
+
+impl Conclusion {
+    fn tell(self, completion: Completion) {
+        match self {
+            Self::Fate(fate) => completion.tell(fate),
+            Self::Held(gate) => completion.hold(gate),
+        }
+    }
 }
 
 impl Shared {
@@ -206,12 +228,15 @@ impl Shared {
             (ledger.begin(chunk), ledger.is_finished(chunk))
         };
         let is_new = known.is_none();
+        let first = known.as_ref().map(|known| known.since);
+        let to_hold = delivery.may_be_held.then_some(delivery.bytes.len());
         let Known { done, since } =
             known.unwrap_or(Known { done: Progress::default(), since: now });
         let overdue = self.overdue(now.since(since));
         if is_finished || (!is_new && self.is_in_vain(&claims, &done, &overdue)) {
             let (todo, complete) = (Vec::new(), is_finished);
-            return Prepared { chunk, done, todo, complete, hopeless: false };
+            let (hopeless, since) = (false, first);
+            return Prepared { chunk, done, todo, complete, hopeless, since, to_hold };
         }
         let encoded = self.encode(&delivery, &done);
         if is_new {
@@ -223,7 +248,7 @@ impl Shared {
         } else {
             self.todo(&mut claims, &encoded, &done, &overdue)
         };
-        Prepared { chunk, done, todo, complete, hopeless }
+        Prepared { chunk, done, todo, complete, hopeless, since: first, to_hold }
     }
 
     /// How long each destination is tried, where a chunk is older than that.
@@ -255,10 +280,10 @@ impl Shared {
         true
     }
 
-    async fn send(self: Arc<Self>, prepared: Prepared) -> Fate {
-        let Prepared { chunk, mut done, todo, mut complete, hopeless } = prepared;
+    async fn send(self: Arc<Self>, prepared: Prepared) -> Conclusion {
+        let Prepared { chunk, mut done, todo, mut complete, hopeless, since, to_hold } = prepared;
         if hopeless {
-            return Fate::Failed;
+            return Conclusion::Fate(Fate::Failed);
         }
         let (known, unknown): (Vec<Todo>, Vec<Todo>) =
             todo.into_iter().partition(|todo| todo.destination.is_up());
@@ -287,9 +312,9 @@ impl Shared {
                 };
             }
         }
-        let fate = self.conclude(chunk, complete, done);
+        let conclusion = self.conclude(chunk, complete, done, since, to_hold);
         drop(claims);
-        fate
+        conclusion
     }
 
     /// Starts a delivery that the chunk need not wait for.
@@ -309,22 +334,48 @@ impl Shared {
         told
     }
 
-    fn conclude(&self, chunk: ChunkId, complete: bool, done: Progress) -> Fate {
+    fn conclude(
+        &self,
+        chunk: ChunkId,
+        complete: bool,
+        done: Progress,
+        since: Option<Tick>,
+        to_hold: Option<usize>,
+    ) -> Conclusion {
         let now = clock::now();
         let mut ledger = self.ledger();
-        if complete {
-            ledger.finish(chunk, now);
-            return Fate::Done;
+        // Another flush of it may have ended meanwhile.
+        if complete || ledger.is_finished(chunk) {
+            if complete {
+                ledger.finish(chunk, now);
+            }
+            drop(ledger);
+            self.holds.release(chunk);
+            return Conclusion::Fate(Fate::Done);
         }
-        // Another flush of it has ended meanwhile.
-        if ledger.is_finished(chunk) {
-            return Fate::Done;
-        }
+        let missing = self.missing(&done, now.since(since.unwrap_or(now)));
         let forgotten = ledger.keep(chunk, done, now);
         drop(ledger);
         self.meters.forgotten.add_items(forgotten);
+        let held = to_hold.and_then(|bytes| self.holds.hold(chunk, bytes, missing, &self.late));
+        if let Some(gate) = held {
+            return Conclusion::Held(gate);
+        }
+        self.holds.release(chunk);
         self.meters.retried.add(1);
-        Fate::Retry
+        Conclusion::Fate(Fate::Retry)
+    }
+
+    /// The destinations that miss something of a chunk of this age.
+    fn missing(&self, done: &Progress, age: Duration) -> Vec<Missing> {
+        let all = (0_u32..).zip(self.destinations.iter().zip(&self.limits));
+        let missing = all.filter(|(number, _)| !done.is_complete(*number));
+        let missing = missing.map(|(number, (destination, limit))| Missing {
+            number,
+            destination: destination.clone(),
+            left: limit.map(|limit| limit.saturating_sub(age)),
+        });
+        missing.collect()
     }
 
     /// Encodes what is still needed by someone.

@@ -38,6 +38,11 @@ impl Late {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether a delivery of a chunk to a destination is under way.
+    pub(super) fn is_claimed(&self, chunk: ChunkId, destination: u32) -> bool {
+        self.set().contains(&(chunk, destination))
+    }
+
     /// Claims a chunk for so many destinations; `None` where a delivery of it is under way. To be
     /// done before the ledger is asked, which has what is no longer under way.
     pub(super) fn claim(

@@ -97,6 +97,18 @@ const FAST: CounterFamily = CounterFamily::counter(
     "Requests that were not made because the endpoint is down or busy.",
     &["endpoint"],
 );
+const REPEATED: CounterFamily = CounterFamily::counter(
+    "repeated_requests_total",
+    "Requests that were made again in place after they had failed.",
+    &["endpoint"],
+);
+const HELD_CHUNKS: CounterFamily = CounterFamily::gauge(
+    "held_chunks",
+    "Chunks that are held in flight because an endpoint is away.",
+    &[],
+);
+const HELD_BYTES: CounterFamily =
+    CounterFamily::gauge("held_bytes", "Bytes of the chunks that are held in flight.", &[]);
 const LOST_FIELDS: CounterFamily = CounterFamily::counter(
     "lost_fields_total",
     "Fields that this version does not know and cannot write as JSON, in accepted requests.",
@@ -156,6 +168,8 @@ pub(super) struct Meters {
     skipped: [Counter; 3],
     pub(super) retried: Counter,
     pub(super) forgotten: Counter,
+    pub(super) held_chunks: Counter,
+    pub(super) held_bytes: Counter,
 }
 
 /// The counters of one endpoint.
@@ -173,6 +187,7 @@ pub(super) struct EndpointMeters {
     pub(super) up: Counter,
     pub(super) split: Counter,
     pub(super) joined: Counter,
+    pub(super) repeated: Counter,
     pub(super) shrunk: Counter,
     pub(super) dead_letters: Counter,
     refused: Counter,
@@ -219,6 +234,8 @@ impl Meters {
             skipped: Skip::ALL.map(|reason| counters.counter(SKIPPED, &[reason.name()])),
             retried: counters.counter(RETRIED, &[]),
             forgotten: counters.counter(FORGOTTEN, &[]),
+            held_chunks: counters.counter(HELD_CHUNKS, &[]),
+            held_bytes: counters.counter(HELD_BYTES, &[]),
         }
     }
 
@@ -254,6 +271,7 @@ impl EndpointMeters {
             partial: one(PARTIAL),
             split: one(SPLIT),
             joined: one(JOINED),
+            repeated: one(REPEATED),
             shrunk: one(SHRUNK),
             refused: one(REFUSED),
             dead_letters: one(DEAD_LETTERS),

@@ -24,6 +24,8 @@ pub struct Settings {
     pub groups: Vec<GroupSettings>,
     /// Requests in flight to each endpoint at most.
     pub max_in_flight: usize,
+    /// Bytes of the chunks that are held in flight at most while an endpoint is away.
+    pub retry_in_place_size: usize,
     /// Where ordinary logs have what OTLP has fields for.
     pub logs: LogAccessors,
 }
@@ -246,6 +248,9 @@ pub struct EndpointSettings {
     /// How long it is tried to deliver a chunk before what is missing of it is given up; `None` is
     /// for ever.
     pub max_elapsed_time: Option<Duration>,
+    /// How long a chunk may be held in flight, and failed requests made again, before the chunk goes
+    /// back to the host; zero is not at all.
+    pub retry_in_place: Duration,
     /// How long connections are used; without end unless given.
     pub max_connection_age: Option<Duration>,
     /// What an answer of a wrong address means.
@@ -461,6 +466,7 @@ impl EndpointSettings {
             compression: Compression::None,
             timeout: Duration::from_secs(10),
             max_elapsed_time: None,
+            retry_in_place: Duration::from_secs(30),
             max_connection_age: None,
             on_misdirected: OnMisdirected::Drop,
             signals: Signal::WITH_PROFILES.to_vec(),

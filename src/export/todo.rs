@@ -31,7 +31,7 @@ impl Todo {
             return ((self.number, wanted, delivered), self.claim);
         };
         let mut rest = self.work.clone();
-        for (number, units) in self.destination.deliver(self.work).await {
+        for (number, units) in self.destination.deliver_once(self.work).await {
             if let Some(work) = rest.iter_mut().find(|work| work.number == number) {
                 work.done.merge(units);
             }

@@ -12,7 +12,7 @@ use super::detect::{Host, host};
 use super::instance::{self, Called, SharedSlot};
 use super::kind::Kind;
 use super::lend;
-use super::poller::{self, FateCell};
+use super::poller::{self, Resumption, ResumptionCell};
 use super::raw::{HostPointer, View};
 use super::run::Membership;
 use super::setup::{self, Refusal, Setup};
@@ -36,6 +36,8 @@ struct Running<P> {
     host: &'static Host,
     functions: &'static OutputFunctions,
     instance: HostPointer,
+    /// The host's grace period in seconds, as configured; below zero is without end.
+    grace: c_int,
     _membership: Membership,
 }
 
@@ -62,12 +64,16 @@ pub(super) fn start<P: Output>(mut setup: Setup) -> Result<(), Refusal> {
     // SAFETY: the instance proved to be laid out as the row says.
     unsafe { retry_without_end(setup.host, functions, setup.instance) };
     setup.desk.settle();
+    let row = &setup.host.abi.config;
+    // SAFETY: an instance points to the live configuration of its engine.
+    let config = unsafe { setup.instance.follow(setup.host.abi.output.config, row.size) };
     let running = Running {
         slot: SharedSlot::new(plugin),
         desk: setup.desk,
         host: setup.host,
         functions,
         instance: HostPointer(instance),
+        grace: config.get(row.grace),
         _membership: setup.membership,
     };
     let context = instance::lease(Box::new(running));
@@ -135,26 +141,70 @@ pub(super) unsafe fn flush_in<P: Output>(
     let Ok(functions) = &host.symbols.output else { return };
     // SAFETY: the host calls on the flush's coroutine.
     let flush = unsafe { Flush::new(host, functions, flush) };
-    let cell = FateCell::new();
+    let cell = ResumptionCell::new();
     let at = &raw const cell;
-    let handed = stack::roomy(|| {
-        // SAFETY: the arguments are the host's own, and the cell lives in the coroutine's frame.
-        let begin = || unsafe { begin::<P>(flush, chunk, context, config, at) };
-        barrier::around(begin).flatten().unwrap_or(Handed::Told(Fate::Retry))
-    });
     let coroutine = flush.coroutine();
-    let fate = match handed {
-        Handed::Told(fate) => fate,
-        Handed::Waiting => loop {
+    let mut is_first = true;
+    let fate = loop {
+        let handed = stack::roomy(|| {
+            // SAFETY: the arguments are the host's own, and the cell lives in the coroutine's frame.
+            let begin = || unsafe { begin::<P>(flush, chunk, context, config, at, is_first) };
+            barrier::around(begin).flatten().unwrap_or(Handed::Told(Fate::Retry))
+        });
+        is_first = false;
+        match handed {
+            Handed::Told(fate) => break fate,
+            Handed::Waiting => {}
+        }
+        let why = loop {
             // SAFETY: this is the coroutine, and its frames own nothing.
             unsafe { coroutine.leave() };
-            if let Some(fate) = cell.fate() {
-                break fate;
+            if let Some(why) = cell.take() {
+                break why;
             }
-        },
+        };
+        match why {
+            Resumption::End(fate) => break fate,
+            Resumption::Again => {}
+        }
     };
+    if fate == Fate::Retry {
+        stack::roomy(|| {
+            // SAFETY: the arguments are the host's own, and only passed on.
+            barrier::quietly(|| unsafe { end_within_grace::<P>(context, config) });
+        });
+    }
     // SAFETY: this is the coroutine's last act, and its frames own nothing.
     unsafe { flush.finish(fate) };
+}
+
+/// Where a reload would wait without end for what cannot be delivered now, has it end after the
+/// host's own grace period, as a stop does.
+///
+/// `hot_reload.ensure_thread_safety`, which is on unless configured, makes the grace period of an
+/// engine that is reloaded endless (`flb_reload`). An endpoint that is away would then keep the
+/// inputs closed for as long as it is. A grace period that the user made endless stays so.
+///
+/// # Safety
+/// `context` is what `start` leased, and `config` the host's live configuration.
+unsafe fn end_within_grace<P: Output>(context: *mut c_void, config: *mut c_void) {
+    // SAFETY: the caller vouches for the context.
+    let Some(running) = (unsafe { instance::borrow::<Running<P>>(context) }) else { return };
+    let row = &running.host.abi.config;
+    // SAFETY: the caller vouches for the configuration.
+    let config = unsafe { View::new(config, row.size) };
+    let is_endless = config.get::<c_int>(row.grace) < 0;
+    if running.grace < 0 || !is_endless || config.get::<c_int>(row.is_shutting_down) == 0 {
+        return;
+    }
+    config.set(row.grace, running.grace);
+    running.desk.log().warn(format!(
+        "the reload waits for chunks that cannot be delivered now; it goes on within {} s, the \
+         'grace' of the service: what is stored in the file system is delivered afterwards, what is \
+         in memory only is lost",
+        running.grace
+    ));
+    running.desk.settle();
 }
 
 /// Shows the host what came of a flush that waited; all of it after the last one.
@@ -175,7 +225,8 @@ unsafe fn begin<P: Output>(
     chunk: *mut c_void,
     context: *mut c_void,
     config: *mut c_void,
-    cell: *const FateCell,
+    cell: *const ResumptionCell,
+    is_first: bool,
 ) -> Option<Handed> {
     // SAFETY: the context is what `start` leased, and `cb_exit` comes after all flushes.
     let running = unsafe { instance::borrow::<Running<P>>(context) }?;
@@ -185,7 +236,9 @@ unsafe fn begin<P: Output>(
         return Some(Handed::Told(Fate::Retry));
     }
     // SAFETY: the host lends the chunk for the length of the flush.
-    let delivery = unsafe { delivery(running.host, chunk, &flush) };
+    let mut delivery = unsafe { delivery(running.host, chunk, &flush) };
+    // SAFETY: the host passes its live configuration.
+    delivery.may_be_held = !unsafe { poller::is_stopping(config) };
     let bytes = delivery.bytes.len();
     let (completion, waiter) = Completion::pair();
     let called =
@@ -206,12 +259,16 @@ unsafe fn begin<P: Output>(
         return Some(Handed::Told(fate));
     }
     running.desk.settle();
-    // A large chunk that nothing waits beside needs no timer.
-    if flush.on_worker() && bytes >= poller::LARGE && poller::is_idle() {
+    // A large chunk that nothing waits beside needs no timer, unless it is one that continues it.
+    if is_first && flush.on_worker() && bytes >= poller::LARGE && poller::is_idle() {
         // SAFETY: the host passes its live configuration.
-        return Some(Handed::Told(unsafe { block(running, &waiter, config) }));
+        let fate = unsafe { block(running, &waiter, config) };
+        if let Some(fate) = fate {
+            return Some(Handed::Told(fate));
+        }
     }
     let waiting = poller::Waiting {
+        gate: waiter.gate(),
         waiter,
         cell,
         coroutine: flush.coroutine(),
@@ -228,7 +285,7 @@ unsafe fn begin<P: Output>(
         Ok(()) => Handed::Waiting,
         Err(waiter) if flush.on_worker() => {
             // SAFETY: the host passes its live configuration.
-            Handed::Told(unsafe { block(running, &waiter, config) })
+            Handed::Told(unsafe { block(running, &waiter, config) }.unwrap_or(Fate::Retry))
         }
         Err(_) => Handed::Told(Fate::Retry),
     })
@@ -258,20 +315,25 @@ unsafe fn delivery<'cb>(host: &Host, chunk: *mut c_void, flush: &Flush) -> Deliv
         bytes,
         on_worker: flush.on_worker(),
         task: flush.identity(),
+        may_be_held: false,
     }
 }
 
 /// Waits on a worker thread until the fate is known or the engine has stopped, which comes after the
-/// host's own grace period.
-unsafe fn block<P>(running: &Running<P>, waiter: &Waiter, config: *mut c_void) -> Fate {
+/// host's own grace period. `None` if the chunk is held instead.
+unsafe fn block<P>(running: &Running<P>, waiter: &Waiter, config: *mut c_void) -> Option<Fate> {
     loop {
         if let Some(fate) = waiter.wait(SLICE) {
             running.desk.finish();
-            return fate;
+            return Some(fate);
+        }
+        if waiter.gate().is_some() {
+            running.desk.settle();
+            return None;
         }
         // SAFETY: the caller vouches for the configuration.
         if unsafe { poller::has_stopped(config) } {
-            return Fate::Retry;
+            return Some(Fate::Retry);
         }
         running.desk.settle();
     }

@@ -5,6 +5,9 @@
 //! its own. The engine's thread may never block. A worker of the output may: while as much waits on
 //! it as may be on its way at once, its timer does not come back, so that it starts no further flush
 //! and the host keeps what comes. What is answered meanwhile is told all the same.
+//!
+//! A chunk that is held for another attempt costs nothing of that: its bytes stay with the host, and
+//! its coroutine begins anew when the gate opens and the thread has room.
 
 use std::cell::RefCell;
 use std::ffi::{c_int, c_void};
@@ -17,7 +20,7 @@ use super::coro::Coroutine;
 use super::detect::host;
 use super::raw::View;
 use super::symbols::{OnTimer, OutputFunctions};
-use crate::plugin::{Fate, Waiter};
+use crate::plugin::{Fate, Gate, Waiter};
 
 /// `FLB_SCHED_TIMER_CB_PERM`.
 const PERMANENT: c_int = 4;
@@ -26,6 +29,8 @@ const INTERVAL: c_int = 3;
 
 /// Flushes that end in one look at most: the host has to read what each of them writes.
 const MOST_ENDS: usize = 64;
+/// Looks after which the gates of held chunks are asked once.
+const LOOKS_PER_GATE: u32 = 10;
 /// How long a worker that is full waits for one chunk before it shows what it has to show.
 const SLICE: Duration = Duration::from_millis(100);
 
@@ -35,40 +40,54 @@ const MOST_CHUNKS: usize = 64;
 const MOST_BYTES: usize = 2 * 1024 * 1024;
 pub(super) const LARGE: usize = 256 * 1024;
 
-/// Where a coroutine finds its chunk's fate after it was continued. Lives in the coroutine's frame
-/// and owns nothing.
-#[derive(Debug)]
-pub(super) struct FateCell(AtomicI32);
+/// Why a coroutine is continued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Resumption {
+    /// The chunk's fate is known.
+    End(Fate),
+    /// The chunk is worth another attempt.
+    Again,
+}
 
-impl FateCell {
+/// Where a coroutine finds why it was continued. Lives in the coroutine's frame and owns nothing.
+#[derive(Debug)]
+pub(super) struct ResumptionCell(AtomicI32);
+
+impl ResumptionCell {
+    const EMPTY: i32 = -1;
+
     pub(super) const fn new() -> Self {
-        Self(AtomicI32::new(-1))
+        Self(AtomicI32::new(Self::EMPTY))
     }
 
-    fn put(&self, fate: Fate) {
-        let number = match fate {
-            Fate::Done => 0,
-            Fate::Retry => 1,
-            Fate::Failed => 2,
+    fn put(&self, why: Resumption) {
+        let number = match why {
+            Resumption::End(Fate::Done) => 0,
+            Resumption::End(Fate::Retry) => 1,
+            Resumption::End(Fate::Failed) => 2,
+            Resumption::Again => 3,
         };
         self.0.store(number, Ordering::Release);
     }
 
-    /// The fate, once it is known.
-    pub(super) fn fate(&self) -> Option<Fate> {
-        match self.0.load(Ordering::Acquire) {
-            0 => Some(Fate::Done),
-            1 => Some(Fate::Retry),
-            2 => Some(Fate::Failed),
+    /// The reason, once there is one; the cell is empty then.
+    pub(super) fn take(&self) -> Option<Resumption> {
+        match self.0.swap(Self::EMPTY, Ordering::AcqRel) {
+            0 => Some(Resumption::End(Fate::Done)),
+            1 => Some(Resumption::End(Fate::Retry)),
+            2 => Some(Resumption::End(Fate::Failed)),
+            3 => Some(Resumption::Again),
             _ => None,
         }
     }
 }
 
-/// A flush whose chunk is on its way.
+/// A flush whose chunk is on its way, or held.
 pub(super) struct Waiting {
     pub(super) waiter: Waiter,
-    pub(super) cell: *const FateCell,
+    /// What a held chunk waits for.
+    pub(super) gate: Option<Gate>,
+    pub(super) cell: *const ResumptionCell,
     pub(super) coroutine: Coroutine,
     /// The output instance.
     pub(super) owner: *mut c_void,
@@ -94,13 +113,13 @@ impl Waiting {
         pipe.revents & (libc::POLLOUT | libc::POLLERR | libc::POLLNVAL) != 0
     }
 
-    /// Shows the host what came of the flush, and lets it end.
-    fn end(self, fate: Fate, is_last: bool) {
+    /// Shows the host what came of the flush, and lets it end or begin anew.
+    fn resume(self, why: Resumption, is_last: bool) {
         // SAFETY: the context is the instance's, which ends after its flushes.
         barrier::quietly(|| unsafe { (self.settle)(self.context, is_last) });
         // SAFETY: the cell is in the frame of the coroutine that waits.
         if let Some(cell) = unsafe { self.cell.as_ref() } {
-            cell.put(fate);
+            cell.put(why);
         }
         // SAFETY: the coroutine waits on this thread; nothing of ours is borrowed meanwhile.
         unsafe { self.coroutine.resume() };
@@ -111,11 +130,42 @@ struct Poller {
     timer: *mut c_void,
     invalidate: Option<unsafe extern "C" fn(*mut c_void)>,
     waiting: Vec<Waiting>,
+    looks: u32,
+}
+
+/// How far the engine is with its stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Running,
+    /// What is held is to be tried once more, while there is time.
+    Stopping,
+    /// Nothing can be told any more.
+    Stopped,
+}
+
+/// What is on its way from one thread.
+#[derive(Debug, Clone, Copy, Default)]
+struct Load {
+    chunks: usize,
+    bytes: usize,
+    has_large: bool,
+}
+
+impl Load {
+    const fn add(&mut self, bytes: usize) {
+        self.chunks = self.chunks.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.has_large |= bytes >= LARGE;
+    }
+
+    const fn is_full(self) -> bool {
+        self.chunks >= MOST_CHUNKS || self.has_large || self.bytes >= MOST_BYTES
+    }
 }
 
 thread_local! {
     static POLLER: RefCell<Poller> = const {
-        RefCell::new(Poller { timer: ptr::null_mut(), invalidate: None, waiting: Vec::new() })
+        RefCell::new(Poller::new())
     };
 }
 
@@ -161,6 +211,10 @@ pub(super) fn forget(owner: *mut c_void) {
 }
 
 impl Poller {
+    const fn new() -> Self {
+        Self { timer: ptr::null_mut(), invalidate: None, waiting: Vec::new(), looks: 0 }
+    }
+
     /// Starts the timer if it does not run; whether it does then.
     ///
     /// # Safety
@@ -207,14 +261,36 @@ impl Poller {
         self.timer = ptr::null_mut();
     }
 
-    /// Takes those whose fate is known and who can end; all of them once the engine has stopped.
-    fn due(&mut self, stopped: bool) -> Vec<(Waiting, Fate)> {
+    /// Takes those whose fate is known and who can end, and those held whose gate is open; all of
+    /// them once the engine has stopped.
+    fn due(&mut self, phase: Phase) -> Vec<(Waiting, Resumption)> {
+        self.looks = self.looks.wrapping_add(1);
+        let asks_gates = phase != Phase::Running || self.looks.is_multiple_of(LOOKS_PER_GATE);
         let mut due = Vec::new();
         let mut still = Vec::new();
-        for waiting in self.waiting.drain(..) {
-            match waiting.waiter.fate().or(stopped.then_some(Fate::Retry)) {
-                Some(fate) if due.len() < MOST_ENDS && waiting.can_end() => {
-                    due.push((waiting, fate));
+        let mut load = self.load();
+        for mut waiting in self.waiting.drain(..) {
+            if waiting.gate.is_none() {
+                waiting.gate = waiting.waiter.gate();
+            }
+            let why = match &waiting.gate {
+                _ if phase == Phase::Stopped => {
+                    Some(Resumption::End(waiting.waiter.fate().unwrap_or(Fate::Retry)))
+                }
+                None => waiting.waiter.fate().map(Resumption::End),
+                Some(gate) => {
+                    let is_wanted = asks_gates
+                        && !load.is_full()
+                        && (phase == Phase::Stopping || gate.is_open());
+                    is_wanted.then_some(Resumption::Again)
+                }
+            };
+            match why {
+                Some(why) if due.len() < MOST_ENDS && waiting.can_end() => {
+                    if why == Resumption::Again {
+                        load.add(waiting.bytes);
+                    }
+                    due.push((waiting, why));
                 }
                 _ => still.push(waiting),
             }
@@ -223,20 +299,21 @@ impl Poller {
         due
     }
 
-    /// Whether a worker has as much on its way as it may have.
-    fn is_full(&self) -> bool {
-        let on_worker = self.waiting.first().is_some_and(|first| first.on_worker);
-        let lengths = || self.waiting.iter().map(|waiting| waiting.bytes);
-        on_worker
-            && (self.waiting.len() >= MOST_CHUNKS
-                || lengths().any(|bytes| bytes >= LARGE)
-                || lengths().sum::<usize>() >= MOST_BYTES)
+    fn load(&self) -> Load {
+        let mut load = Load::default();
+        let on_their_way = self.waiting.iter().filter(|waiting| waiting.gate.is_none());
+        on_their_way.for_each(|waiting| load.add(waiting.bytes));
+        load
     }
 
     /// Waits a little, where a worker is full, until something may have become known. Whether it
     /// was full.
     fn pause(&self) -> bool {
-        let Some(first) = self.waiting.first().filter(|_| self.is_full()) else { return false };
+        let on_its_way = |waiting: &&Waiting| waiting.on_worker && waiting.gate.is_none();
+        let Some(first) = self.waiting.iter().find(on_its_way) else { return false };
+        if !self.load().is_full() {
+            return false;
+        }
         let others = self.waiting.len() > 1;
         let limit =
             if others { Duration::from_millis(INTERVAL.unsigned_abs().into()) } else { SLICE };
@@ -249,12 +326,12 @@ impl Poller {
 }
 
 /// All that wait on this thread, for the host to bring again.
-fn given_up() -> Vec<(Waiting, Fate)> {
+fn given_up() -> Vec<(Waiting, Resumption)> {
     let waiting = POLLER.try_with(|poller| {
         poller.try_borrow_mut().map(|mut poller| std::mem::take(&mut poller.waiting))
     });
     let Ok(Ok(waiting)) = waiting else { return Vec::new() };
-    waiting.into_iter().map(|waiting| (waiting, Fate::Retry)).collect()
+    waiting.into_iter().map(|waiting| (waiting, Resumption::End(Fate::Retry))).collect()
 }
 
 /// Whether the engine has stopped, which comes after the host's own grace period.
@@ -269,11 +346,24 @@ pub(super) unsafe fn has_stopped(config: *mut c_void) -> bool {
     config.get::<c_int>(row.is_running) == 0
 }
 
-fn end_all(due: Vec<(Waiting, Fate)>) {
+/// Whether the engine is about to stop and takes nothing in any more.
+///
+/// # Safety
+/// `config` is the host's live configuration.
+pub(super) unsafe fn is_stopping(config: *mut c_void) -> bool {
+    let Ok(host) = host() else { return false };
+    let row = &host.abi.config;
+    // SAFETY: the caller vouches for the configuration.
+    let config = unsafe { View::new(config, row.size) };
+    config.get::<c_int>(row.is_shutting_down) != 0
+        || config.get::<c_int>(row.is_ingestion_active) == 0
+}
+
+fn resume_all(due: Vec<(Waiting, Resumption)>) {
     let mut left = due.len().saturating_add(others());
-    for (waiting, fate) in due {
+    for (waiting, why) in due {
         left = left.saturating_sub(1);
-        waiting.end(fate, left == 0);
+        waiting.resume(why, left == 0);
     }
 }
 
@@ -281,8 +371,14 @@ unsafe extern "C" fn on_timer(config: *mut c_void, _data: *mut c_void) {
     loop {
         // SAFETY: the host passes its live configuration.
         let stopped = unsafe { has_stopped(config) };
+        // SAFETY: as above.
+        let phase = match unsafe { is_stopping(config) } {
+            _ if stopped => Phase::Stopped,
+            true => Phase::Stopping,
+            false => Phase::Running,
+        };
         let look = || {
-            POLLER.try_with(|poller| poller.try_borrow_mut().map(|mut poller| poller.due(stopped)))
+            POLLER.try_with(|poller| poller.try_borrow_mut().map(|mut poller| poller.due(phase)))
         };
         let due = match barrier::run(Callback::OutputTimer, look) {
             Ok(Ok(Ok(due))) => due,
@@ -291,7 +387,7 @@ unsafe extern "C" fn on_timer(config: *mut c_void, _data: *mut c_void) {
             _ if stopped => given_up(),
             _ => return,
         };
-        end_all(due);
+        resume_all(due);
         let pause = || POLLER.try_with(|poller| poller.try_borrow().is_ok_and(|all| all.pause()));
         if stopped || !matches!(barrier::around(pause), Some(Ok(true))) {
             break;
@@ -309,12 +405,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cell_holds_each_fate() {
-        let cell = FateCell::new();
-        assert_eq!(cell.fate(), None);
-        for fate in [Fate::Done, Fate::Retry, Fate::Failed] {
-            cell.put(fate);
-            assert_eq!(cell.fate(), Some(fate));
+    fn a_cell_holds_each_reason_once() {
+        let cell = ResumptionCell::new();
+        assert_eq!(cell.take(), None);
+        let ends = [Fate::Done, Fate::Retry, Fate::Failed].map(Resumption::End);
+        for why in ends.into_iter().chain([Resumption::Again]) {
+            cell.put(why);
+            assert_eq!(cell.take(), Some(why));
+            assert_eq!(cell.take(), None);
         }
+    }
+
+    #[test]
+    fn a_thread_is_full_by_number_by_bytes_and_by_one_large_chunk() {
+        let of = |count: usize, bytes: usize| {
+            let mut load = Load::default();
+            (0..count).for_each(|_| load.add(bytes));
+            load.is_full()
+        };
+        assert!(!of(0, 0) && !of(63, 10) && of(64, 10));
+        assert!(!of(9, 200 * 1024) && of(11, 200 * 1024));
+        assert!(!of(1, LARGE - 1) && of(1, LARGE));
     }
 }

@@ -1,14 +1,50 @@
-//! How an output tells, from any thread, what became of a chunk.
+//! How an output tells, from any thread, what became of a chunk, or that it is to be asked again.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Fate;
 
+/// Opens when a chunk that could not be delivered is worth another attempt.
+#[derive(Clone)]
+pub struct Gate(Arc<dyn Fn() -> bool + Send + Sync>);
+
+impl Gate {
+    /// A gate that is open when `is_open` says so. It is asked often, on a thread of the host, and
+    /// must not wait.
+    pub fn new(is_open: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(is_open))
+    }
+
+    /// Whether the chunk is to be handed over again now.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        (self.0)()
+    }
+}
+
+impl std::fmt::Debug for Gate {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Gate")
+    }
+}
+
+#[derive(Debug)]
+enum Told {
+    Fate(Fate),
+    Held(Gate),
+}
+
 #[derive(Debug, Default)]
 struct Shared {
-    fate: Mutex<Option<Fate>>,
-    told: Condvar,
+    told: Mutex<Option<Told>>,
+    changed: Condvar,
+}
+
+impl Shared {
+    fn told(&self) -> MutexGuard<'_, Option<Told>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The telling half; dropping it untold means [`Fate::Retry`].
@@ -33,21 +69,29 @@ impl Completion {
 
     /// Tells what became of the chunk.
     pub fn tell(self, fate: Fate) {
-        self.set(fate);
+        self.set(Told::Fate(fate));
     }
 
-    fn set(&self, fate: Fate) {
-        let mut told = self.shared.fate.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Keeps the host's flush open: the host layer hands the same chunk over again, with another
+    /// completion, when the gate is open. Only for a chunk that [`Delivery::may_be_held`].
+    ///
+    /// [`Delivery::may_be_held`]: super::Delivery::may_be_held
+    pub fn hold(self, gate: Gate) {
+        self.set(Told::Held(gate));
+    }
+
+    fn set(&self, news: Told) {
+        let mut told = self.shared.told();
         if told.is_none() {
-            *told = Some(fate);
-            self.shared.told.notify_all();
+            *told = Some(news);
+            self.shared.changed.notify_all();
         }
     }
 }
 
 impl Drop for Completion {
     fn drop(&mut self) {
-        self.set(Fate::Retry);
+        self.set(Told::Fate(Fate::Retry));
     }
 }
 
@@ -55,19 +99,36 @@ impl Waiter {
     /// What became of the chunk, if that is known yet.
     #[must_use]
     pub fn fate(&self) -> Option<Fate> {
-        *self.shared.fate.lock().unwrap_or_else(PoisonError::into_inner)
+        fate_of(self.shared.told().as_ref())
     }
 
-    /// Blocks the calling thread until the fate is known or `limit` has passed.
+    /// What a chunk waits for that is held.
+    #[must_use]
+    pub fn gate(&self) -> Option<Gate> {
+        match &*self.shared.told() {
+            Some(Told::Held(gate)) => Some(gate.clone()),
+            _ => None,
+        }
+    }
+
+    /// Blocks the calling thread until the fate is known, the chunk is held, or `limit` has passed.
+    /// `None` unless the fate is known.
     #[must_use]
     pub fn wait(&self, limit: Duration) -> Option<Fate> {
-        let told = self.shared.fate.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = self.shared.told();
         let (told, _timeout) = self
             .shared
-            .told
-            .wait_timeout_while(told, limit, |fate| fate.is_none())
+            .changed
+            .wait_timeout_while(told, limit, |told| told.is_none())
             .unwrap_or_else(PoisonError::into_inner);
-        *told
+        fate_of(told.as_ref())
+    }
+}
+
+fn fate_of(told: Option<&Told>) -> Option<Fate> {
+    match told {
+        Some(Told::Fate(fate)) => Some(*fate),
+        _ => None,
     }
 }
 
@@ -88,5 +149,19 @@ mod tests {
         let (completion, waiter) = Completion::pair();
         completion.tell(Fate::Done);
         assert_eq!(waiter.fate(), Some(Fate::Done));
+    }
+
+    #[test]
+    fn a_held_chunk_has_a_gate_and_no_fate() {
+        let (completion, waiter) = Completion::pair();
+        assert!(waiter.gate().is_none());
+        let open = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let state = Arc::clone(&open);
+        completion.hold(Gate::new(move || state.load(std::sync::atomic::Ordering::SeqCst)));
+        assert_eq!(waiter.wait(Duration::from_secs(60)), None);
+        let gate = waiter.gate().unwrap();
+        assert!(!gate.is_open());
+        open.store(true, std::sync::atomic::Ordering::SeqCst);
+        assert!(gate.is_open());
     }
 }

@@ -10,7 +10,7 @@ mod options;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use completion::{Completion, Waiter};
+pub use completion::{Completion, Gate, Waiter};
 #[cfg(test)]
 pub(crate) use options::Given;
 pub use options::{OptionKind, OptionSpec, Options};
@@ -275,6 +275,9 @@ pub struct Delivery<'cb> {
     /// Identifies the host's task: equal for every retry of one chunk, and for no other chunk that
     /// is alive at the same time.
     pub task: u64,
+    /// Whether the flush may be kept open until another attempt: see [`Completion::hold`]. Not so
+    /// while the host stops.
+    pub may_be_held: bool,
 }
 
 /// What becomes of a chunk.
@@ -301,7 +304,7 @@ pub trait Output: Sized + Send + Sync + 'static {
 
     /// Called on a host thread with a chunk to deliver. Returns without waiting for anyone; the
     /// outcome is told through `completion`, from any thread. A completion that is dropped untold
-    /// counts as [`Fate::Retry`].
+    /// counts as [`Fate::Retry`]. A chunk that is held comes again, by another call.
     fn on_flush(&self, delivery: Delivery<'_>, completion: Completion);
 
     /// Called once when the instance stops: finishes what is in flight within `budget`.

@@ -11,13 +11,24 @@ pub struct BreakerPolicy {
     pub failures: u32,
     /// How long it stays open the first time; each failed probe doubles that.
     pub first: Duration,
+    /// The longest that it stays open at once while the endpoint has not been away for `early`:
+    /// what waits in place is to go soon after the endpoint is back.
+    pub longest_early: Duration,
+    /// For how long `longest_early` holds.
+    pub early: Duration,
     /// The longest that it stays open without being asked to.
     pub longest: Duration,
 }
 
 impl Default for BreakerPolicy {
     fn default() -> Self {
-        Self { failures: 3, first: Duration::from_secs(1), longest: Duration::from_secs(30) }
+        Self {
+            failures: 3,
+            first: Duration::from_secs(1),
+            longest_early: Duration::from_secs(4),
+            early: Duration::from_secs(30),
+            longest: Duration::from_secs(30),
+        }
     }
 }
 
@@ -46,6 +57,8 @@ pub struct Breaker {
     state: State,
     /// How often it opened since the last success.
     opened: u32,
+    /// When it opened first since the last success.
+    since: Tick,
     /// A wait that the endpoint asked for while the breaker stayed closed or a probe ran.
     asked: Tick,
 }
@@ -54,7 +67,13 @@ impl Breaker {
     /// A closed breaker.
     #[must_use]
     pub fn new(policy: BreakerPolicy) -> Self {
-        Self { policy, state: State::Closed { failures: 0 }, opened: 0, asked: Tick::default() }
+        Self {
+            policy,
+            state: State::Closed { failures: 0 },
+            opened: 0,
+            since: Tick::default(),
+            asked: Tick::default(),
+        }
     }
 
     /// Whether a request may be made now.
@@ -79,6 +98,22 @@ impl Breaker {
             State::Probing => true,
             State::Open { until } => until > now,
         }
+    }
+
+    /// How long it is until a request may be made, if all goes well; zero while a probe runs.
+    #[must_use]
+    pub fn wait(&self, now: Tick) -> Duration {
+        match self.state {
+            State::Closed { .. } => self.asked.since(now),
+            State::Probing => Duration::ZERO,
+            State::Open { until } => until.since(now),
+        }
+    }
+
+    /// For how long the endpoint has been away; zero while it is not.
+    #[must_use]
+    pub fn away(&self, now: Tick) -> Duration {
+        if self.is_closed() { Duration::ZERO } else { now.since(self.since) }
     }
 
     /// Whether requests are let through without a probe.
@@ -126,9 +161,14 @@ impl Breaker {
     }
 
     fn open(&mut self, now: Tick, jitter: f64) {
+        if self.opened == 0 {
+            self.since = now;
+        }
+        let is_early = now.since(self.since) < self.policy.early;
+        let longest = if is_early { self.policy.longest_early } else { self.policy.longest };
         let doubled = self.policy.first.saturating_mul(1 << self.opened.min(16));
         let spread = 0.5 + 0.5 * if jitter.is_finite() { jitter.clamp(0.0, 1.0) } else { 1.0 };
-        let wait = doubled.min(self.policy.longest).mul_f64(spread);
+        let wait = doubled.min(longest).mul_f64(spread);
         self.opened = self.opened.saturating_add(1);
         self.state = State::Open { until: now.after(wait).max(self.asked) };
     }

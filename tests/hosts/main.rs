@@ -48,6 +48,7 @@ mod native_format;
 mod patterns;
 mod pipeline;
 mod receiver;
+mod reload;
 mod sampling;
 mod sdk;
 mod security;

@@ -150,7 +150,9 @@ fn check_while_one_is_away(page: &Page, requests: usize, what: &str) {
     let received = |signal| page.sum("exporter_received_items_total", &[("signal", signal)]);
     assert_eq!([received("traces"), received("logs")], [2 * SPANS, LOGS], "{what}");
     assert_eq!(page.sum("exporter_skipped_items_total", &[]), 0, "{what}");
-    assert!(page.sum("retried_chunks_total", &[]) >= 2, "{what}");
+    // What is missing at an endpoint for so short a time does not go back to the host.
+    assert_eq!(page.sum("retried_chunks_total", &[]), 0, "{what}");
+    assert!(page.sum("held_chunks", &[]) >= 2 && page.sum("held_bytes", &[]) > 0, "{what}");
     assert_eq!(page.sent("steady", "traces"), 2 * SPANS, "{what}");
     assert_eq!(page.of("steady", "export_latency_ms_count"), requests as u64, "{what}");
     // The one request that it accepted took 300 ms.
@@ -232,6 +234,7 @@ async fn counters_account_for_every_item() {
             accounted
                 && page.sent("late", "traces") == 2 * SPANS
                 && page.sent("late", "logs") == LOGS
+                && page.sum("held_chunks", &[]) == 0
         })
         .await;
         assert_eq!(page.held("late"), Some(0), "{what}");

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
+use super::destination::Invitations;
 use super::endpoint::{Endpoint, Work};
 use super::late::PATIENCE;
 use super::meters::{EndpointMeters, Loss};
@@ -74,6 +75,9 @@ pub(super) struct Group {
     watch: Watch,
     /// Whether it must not hold up others.
     hurried: bool,
+    /// How long a chunk may wait in place for it.
+    pub(super) retry_in_place: Duration,
+    pub(super) invitations: Invitations,
 }
 
 impl Group {
@@ -117,6 +121,8 @@ impl Group {
             timeout,
             watch: Watch::default(),
             hurried: false,
+            retry_in_place: common.map(|endpoint| endpoint.retry_in_place).unwrap_or_default(),
+            invitations: Invitations::default(),
         })
     }
 
@@ -162,6 +168,23 @@ impl Group {
         let refuse =
             || !roster.members.is_empty() && roster.members.iter().all(|member| member.refuses());
         self.hangs(&roster) || matches!(self.source, Source::Listed(_)) && refuse()
+    }
+
+    /// For how long no member has been there.
+    pub(super) fn away(&self, now: Tick) -> Duration {
+        let roster = self.roster();
+        roster.members.iter().map(|member| member.away(now)).min().unwrap_or_default()
+    }
+
+    /// How long it is until a member may be sent something, if all goes well.
+    pub(super) fn wait(&self, now: Tick) -> Duration {
+        let roster = self.roster();
+        roster.members.iter().map(|member| member.wait(now)).min().unwrap_or_default()
+    }
+
+    /// A number from 0 to 1 that spreads the retries of many.
+    pub(super) fn jitter(&self) -> f64 {
+        self.roster().members.first().map_or(1.0, |member| member.jitter(clock::now()))
     }
 
     /// Gives up what no member took for so long; the first one's dead letters are the group's.

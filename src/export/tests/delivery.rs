@@ -140,7 +140,7 @@ fn a_dead_endpoint_fails_fast_and_delays_nobody() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let dead_url = format!("http://{}", closed.local_addr().unwrap()).parse().unwrap();
     drop(closed);
-    let dead = EndpointSettings::new("dead", dead_url);
+    let dead = super::at("dead", dead_url);
     let bench = Bench::new(vec![dead, endpoint("healthy", &healthy)]);
     let chunk = trace_chunk(&traces(vec![span(1, vec![])]));
     let start = now();

@@ -12,7 +12,7 @@ use super::data::{metric_chunk, metrics, span, trace_chunk, traces};
 use super::receiver::{Receiver, Say};
 use super::size::spans_of;
 use super::{Bench, Fate, endpoint, now};
-use crate::export::{EndpointSettings, GroupSettings, Members, Mode};
+use crate::export::{GroupSettings, Members, Mode};
 
 fn group(mode: Mode, receivers: &[&Receiver]) -> GroupSettings {
     let listed = receivers.iter().enumerate();
@@ -191,7 +191,7 @@ fn looked_up_members_come_and_go_and_nothing_is_lost() {
     });
     let url = format!("http://gateways.example:{port}").parse().unwrap();
     let members = Members::Resolved {
-        endpoint: Box::new(EndpointSettings::new("g", url)),
+        endpoint: Box::new(super::at("g", url)),
         interval: Duration::from_millis(100),
     };
     let groups = vec![GroupSettings { name: "g".to_owned(), mode: Mode::TraceId, members }];

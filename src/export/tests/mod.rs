@@ -13,6 +13,7 @@ mod elapsed;
 mod groups;
 mod hanging;
 mod headers;
+mod held;
 mod items;
 mod json;
 mod kinds;
@@ -58,8 +59,23 @@ fn environment() -> Environment {
     }
 }
 
+fn settings(endpoints: Vec<EndpointSettings>, groups: Vec<GroupSettings>) -> Settings {
+    Settings {
+        endpoints,
+        groups,
+        max_in_flight: 4,
+        retry_in_place_size: 1_000_000,
+        logs: LogAccessors::default(),
+    }
+}
+
+/// An endpoint for which nothing is retried in place, so that a test sees what each attempt does.
 fn endpoint(name: &str, receiver: &Receiver) -> EndpointSettings {
-    EndpointSettings::new(name, receiver.url())
+    at(name, receiver.url())
+}
+
+fn at(name: &str, url: http::Uri) -> EndpointSettings {
+    EndpointSettings { retry_in_place: Duration::ZERO, ..EndpointSettings::new(name, url) }
 }
 
 fn grpc(name: &str, receiver: &Receiver) -> EndpointSettings {
@@ -86,8 +102,7 @@ impl Bench {
         lookup: super::group::Lookup,
     ) -> Self {
         let environment = environment();
-        let settings =
-            Settings { endpoints, groups, max_in_flight: 4, logs: LogAccessors::default() };
+        let settings = settings(endpoints, groups);
         let exporter = Exporter::start_with(&settings, &environment, lookup).unwrap();
         Self { exporter, environment }
     }
@@ -96,7 +111,7 @@ impl Bench {
     fn with_accessors(endpoint: EndpointSettings, logs: LogAccessors) -> Self {
         let environment = environment();
         let endpoints = vec![endpoint];
-        let settings = Settings { endpoints, groups: Vec::new(), max_in_flight: 4, logs };
+        let settings = Settings { logs, ..settings(endpoints, Vec::new()) };
         let exporter = Exporter::start(&settings, &environment).unwrap();
         Self { exporter, environment }
     }
@@ -107,9 +122,25 @@ impl Bench {
 
     /// Hands a chunk over as a worker of the host does, or for odd tasks as its engine does.
     fn submit(&self, event_type: EventType, task: u64, chunk: &[u8]) -> Waiter {
+        self.submit_as(event_type, task, chunk, false)
+    }
+
+    /// The same for a chunk that may be held.
+    fn submit_to_hold(&self, task: u64, chunk: &[u8]) -> Waiter {
+        self.submit_as(EventType::Logs, task, chunk, true)
+    }
+
+    fn submit_as(
+        &self,
+        event_type: EventType,
+        task: u64,
+        chunk: &[u8],
+        may_be_held: bool,
+    ) -> Waiter {
         let (completion, waiter) = Completion::pair();
         let on_worker = task.is_multiple_of(2);
-        let delivery = Delivery { event_type, tag: b"app", bytes: chunk, on_worker, task };
+        let delivery =
+            Delivery { event_type, tag: b"app", bytes: chunk, on_worker, task, may_be_held };
         self.exporter.submit(delivery, completion);
         waiter
     }

@@ -3,7 +3,7 @@
 use super::receiver::Receiver;
 use super::transport::{Certificates, TlsFront, chunk};
 use super::{Bench, Fate};
-use crate::export::{EndpointSettings, TlsSettings};
+use crate::export::TlsSettings;
 
 /// Scenario: an endpoint without TLS behind a proxy with it. Guarantees: the proxy's certificate is
 /// checked with the endpoint's own certificate authorities.
@@ -13,7 +13,7 @@ fn a_proxy_with_tls_is_checked_also_for_a_plain_endpoint() {
     let proxy = Receiver::accepting();
     let front = TlsFront::start(certificates.server_config(false), proxy.address);
     let with = |name: &str, tls: TlsSettings| {
-        let mut far = EndpointSettings::new(name, "http://far.example:4318".parse().unwrap());
+        let mut far = super::at(name, "http://far.example:4318".parse().unwrap());
         far.proxy = Some(format!("https://me:secret@localhost:{}", front.port));
         far.tls = tls;
         far
@@ -38,7 +38,7 @@ fn a_proxy_with_tls_is_checked_also_for_a_plain_endpoint() {
 fn a_proxy_is_found_although_the_endpoint_goes_by_another_name() {
     let proxy = Receiver::accepting();
     // Nobody listens there.
-    let mut far = EndpointSettings::new("far", "http://127.0.0.9:4318".parse().unwrap());
+    let mut far = super::at("far", "http://127.0.0.9:4318".parse().unwrap());
     far.proxy = Some(format!("http://localhost:{}", proxy.address.port()));
     far.tls.server_name = Some("far.example".to_owned());
     let bench = Bench::new(vec![far]);

@@ -25,8 +25,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use super::data::{span, trace_chunk, traces};
 use super::receiver::{Receiver, Say};
 use super::{Bench, Duration, Fate, endpoint, environment, grpc, now};
-use crate::codec::native::LogAccessors;
-use crate::export::{Compression, EndpointSettings, Exporter, Protocol, Settings, TlsSettings};
+use crate::export::{Compression, EndpointSettings, Exporter, Protocol, TlsSettings};
 use crate::plugin::EventType;
 use crate::runtime::{Runtime, Tasks, heavy};
 
@@ -216,7 +215,7 @@ pub(super) fn secure(
     tls: TlsSettings,
 ) -> EndpointSettings {
     let url = format!("https://localhost:{}", front.port).parse().unwrap();
-    EndpointSettings { protocol, tls, ..EndpointSettings::new(name, url) }
+    EndpointSettings { protocol, tls, ..super::at(name, url) }
 }
 
 pub(super) fn chunk() -> Vec<u8> {
@@ -288,7 +287,7 @@ fn wrong_files_are_all_told_at_the_start() {
     std::fs::write(&rubbish, "rubbish").unwrap();
     let with = |name: &str, tls: TlsSettings| EndpointSettings {
         tls,
-        ..EndpointSettings::new(name, "https://localhost".parse().unwrap())
+        ..super::at(name, "https://localhost".parse().unwrap())
     };
     let endpoints = vec![
         with("a", TlsSettings { ca_file: Some("/nowhere.pem".into()), ..TlsSettings::default() }),
@@ -303,8 +302,7 @@ fn wrong_files_are_all_told_at_the_start() {
             },
         ),
     ];
-    let settings =
-        Settings { endpoints, groups: Vec::new(), max_in_flight: 1, logs: LogAccessors::default() };
+    let settings = super::settings(endpoints, Vec::new());
     let problems = Exporter::start(&settings, &environment()).unwrap_err().0;
     assert_eq!(problems.len(), 4, "{problems:#?}");
     assert!(problems[0].contains("endpoint.a.tls.ca_file") && problems[0].contains("/nowhere.pem"));
@@ -346,7 +344,7 @@ fn a_connection_that_breaks_is_tried_once_more_at_once() {
             drop(stream);
         }
     });
-    let bench = Bench::new(vec![EndpointSettings::new("broken", url)]);
+    let bench = Bench::new(vec![super::at("broken", url)]);
     assert_eq!(bench.deliver(1, &chunk()), Fate::Retry);
     assert_eq!(accepted.load(Ordering::Relaxed), 2);
     assert_eq!(bench.count("failed_requests_total", &["broken", "transport"]), 2);
@@ -389,7 +387,7 @@ fn zstd_and_the_name_in_the_certificate() {
     let receiver = Receiver::accepting();
     let front = TlsFront::start(certificates.server_config(false), receiver.address);
     let url = format!("https://127.0.0.1:{}", front.port).parse().unwrap();
-    let mut named = EndpointSettings::new("named", url);
+    let mut named = super::at("named", url);
     named.compression = Compression::Zstd;
     named.tls = certificates.client_settings(false);
     let other = EndpointSettings { name: "other".to_owned(), ..named.clone() };
@@ -408,7 +406,7 @@ fn zstd_and_the_name_in_the_certificate() {
 fn requests_go_through_a_proxy() {
     // A proxy for plain HTTP gets the whole URL as the request's target.
     let proxy = Receiver::accepting();
-    let mut endpoint = EndpointSettings::new("far", "http://far.example:4318".parse().unwrap());
+    let mut endpoint = super::at("far", "http://far.example:4318".parse().unwrap());
     endpoint.proxy = Some(format!("http://me:secret@{}", proxy.address));
     let bench = Bench::new(vec![endpoint]);
     assert_eq!(bench.deliver(1, &trace_chunk(&traces(vec![span(1, vec![])]))), Fate::Done);
@@ -460,8 +458,7 @@ fn a_proxy_that_says_413_to_grpc_gets_smaller_requests() {
     let runtime = Runtime::acquire().unwrap();
     let (tasks, seen) = (runtime.tasks(), Seen::default());
     tasks.spawn(ingress(listener, tasks.clone(), LIMIT, Arc::clone(&seen)));
-    let settings =
-        EndpointSettings { protocol: Protocol::Grpc, ..EndpointSettings::new("grpc", url) };
+    let settings = EndpointSettings { protocol: Protocol::Grpc, ..super::at("grpc", url) };
     let bench = Bench::new(vec![settings]);
     let spans: Vec<_> = (0..100).map(|number| span(number, vec![])).collect();
     assert_eq!(bench.deliver(1, &trace_chunk(&traces(spans))), Fate::Done, "{}", bench.log());

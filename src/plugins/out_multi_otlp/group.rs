@@ -170,7 +170,7 @@ fn agree(
     listed: &[String],
     common: &Given,
 ) {
-    for key in keys::of_view().chain(["max_elapsed_time"]) {
+    for key in keys::of_view().chain(["max_elapsed_time", "retry_in_place"]) {
         let mut values = listed
             .iter()
             .filter_map(|member| sources.endpoints.get(member))

@@ -178,6 +178,7 @@ keys! {
     "timeout" => to!(endpoint.timeout, values::timeout);
     "max_elapsed_time" => to!(endpoint.max_elapsed_time, values::elapsed);
     "on_misdirected" ("drop, retry") => to!(endpoint.on_misdirected, values::on_misdirected);
+    "retry_in_place" => to!(endpoint.retry_in_place, values::in_place);
     "max_connection_age" => to!(endpoint.max_connection_age, values::connection_age);
     "net.connect_timeout" => some!(endpoint.net.connect_timeout, values::timeout);
     "net.keepalive" ("on, off") => to!(endpoint.net.keepalive, values::switch);

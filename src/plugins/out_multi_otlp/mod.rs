@@ -26,6 +26,8 @@ use crate::plugin::{
 
 /// Requests in flight to each endpoint at most, unless configured.
 const MAX_IN_FLIGHT: usize = 16;
+/// Bytes of the chunks that are held in flight at most, unless configured.
+const RETRY_IN_PLACE_SIZE: u64 = 128_000_000;
 /// Endpoints at most; each has connections, counters and a share of every chunk's memory.
 const MAX_ENDPOINTS: usize = 64;
 
@@ -59,6 +61,13 @@ const OWN: &[OptionSpec] = &[
         OptionKind::Int,
         Some("16"),
         "Requests in flight to each endpoint at most.",
+    ),
+    OptionSpec::new(
+        "retry_in_place_size",
+        OptionKind::Size,
+        Some("128m"),
+        "Bytes of the chunks that are held in flight at most while an endpoint is away, before they \
+         go back to the host; see endpoint.NAME.retry_in_place.",
     ),
     logs::BODY_KEY,
     logs::BODY_KEY_ATTRIBUTES,
@@ -170,6 +179,8 @@ fn settings(parser: &mut Parser<'_>) -> Settings {
             text.parse().ok().filter(|count| (1..=1000).contains(count))
         });
     stock::check_of_all(parser);
+    let held = parser.size("retry_in_place_size", RETRY_IN_PLACE_SIZE);
+    let retry_in_place_size = usize::try_from(held).unwrap_or(usize::MAX);
     let mut sources = Sources {
         endpoints: with_lists(parser.family("endpoint")),
         groups: with_lists(parser.family("group")),
@@ -224,7 +235,7 @@ fn settings(parser: &mut Parser<'_>) -> Settings {
     endpoints.dedup_by(|a, b| a.name == b.name);
     letters::resolve(parser, &sources, &mut endpoints, &mut groups.groups);
     let logs = logs::parse(parser);
-    Settings { endpoints, groups: groups.groups, max_in_flight, logs }
+    Settings { endpoints, groups: groups.groups, max_in_flight, retry_in_place_size, logs }
 }
 
 /// The options of all endpoints and groups, by name.

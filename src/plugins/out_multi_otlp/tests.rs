@@ -46,6 +46,8 @@ fn without_a_list_all_endpoints_are_used() {
         ("endpoint.a.headers", "a 1"),
         ("endpoint.a.headers", "b=2,c=3"),
         ("max_in_flight", "3"),
+        ("retry_in_place_size", "4m"),
+        ("endpoint.b.retry_in_place", "90s"),
     ])
     .unwrap();
     let [a, b] = settings.endpoints.as_slice() else { panic!() };
@@ -54,6 +56,8 @@ fn without_a_list_all_endpoints_are_used() {
     assert_eq!((a.timeout, a.headers.len()), (Duration::from_millis(1500), 3));
     assert!(!a.tls.verify);
     assert_eq!((b.name.as_str(), settings.max_in_flight), ("b", 3));
+    assert_eq!(settings.retry_in_place_size, 4_000_000);
+    assert_eq!((a.retry_in_place.as_secs(), b.retry_in_place.as_secs()), (30, 90));
 }
 
 #[test]
@@ -67,6 +71,8 @@ fn every_mistake_is_told_at_once() {
         ("endpoint.a.compression", "lz4"),
         ("endpoint.a.where", "signal == 'span' && foo"),
         ("endpoint.a.timeout", "0s"),
+        ("endpoint.a.retry_in_place", "11m"),
+        ("retry_in_place_size", "much"),
         ("endpoint.a.signals", "spans"),
         ("endpoint.a.content", "truncate:x"),
         ("endpoint.a.sampling_percentage", "101"),
@@ -85,6 +91,8 @@ fn every_mistake_is_told_at_once() {
         "allowed: none, gzip, zstd",
         "line 1, column 21: unknown variable 'foo'",
         "'endpoint.a.timeout': '0s'",
+        "'endpoint.a.retry_in_place': '11m' is not allowed; allowed: a duration up to 10m",
+        "'retry_in_place_size': 'much'",
         "allowed: traces, metrics, logs",
         "allowed: truncate:BYTES",
         "'endpoint.a.sampling_percentage': '101'",
@@ -100,7 +108,7 @@ fn every_mistake_is_told_at_once() {
         );
     }
     assert!(!problems.join(" ").contains("hush"));
-    assert_eq!(problems.len(), 15);
+    assert_eq!(problems.len(), 17);
 }
 
 #[test]

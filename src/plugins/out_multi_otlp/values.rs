@@ -18,6 +18,9 @@ use crate::model::Signal;
 /// The longest timeout.
 const MAX_TIMEOUT: Duration = Duration::from_secs(600);
 
+/// The longest time in which a chunk may be tried before it goes back to the host.
+const MAX_IN_PLACE: Duration = Duration::from_secs(600);
+
 /// Why a value is not taken: what is allowed instead.
 pub(super) type Wrong = String;
 
@@ -74,6 +77,13 @@ pub(super) fn elapsed(value: &str) -> Result<Option<Duration>, Wrong> {
     let time = parse_duration(value);
     let time = time.ok_or_else(|| "allowed: a duration such as 5m, or 0 for ever".to_owned())?;
     Ok((!time.is_zero()).then_some(time))
+}
+
+/// Zero is not at all.
+pub(super) fn in_place(value: &str) -> Result<Duration, Wrong> {
+    parse_duration(value)
+        .filter(|time| *time <= MAX_IN_PLACE)
+        .ok_or_else(|| "allowed: a duration up to 10m such as 30s, or 0 for not at all".to_owned())
 }
 
 /// `None` is without end. Connections that live for less than a second are no connections kept.

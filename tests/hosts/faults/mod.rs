@@ -64,7 +64,7 @@ impl Row {
     }
 }
 
-/// What the host's retries and the breaker may add to what an endpoint does.
+/// What retries and the breaker may add to what an endpoint does.
 const LONGEST: Duration = Duration::from_secs(15);
 
 const fn row(name: &'static str, script: Script, log: &'static str) -> Row {
@@ -83,7 +83,7 @@ fn rows() -> Vec<Row> {
         row("reset", |n, _| if n < 2 { Act::Reset } else { Act::Accept }, ""),
         Row {
             has: Has::WhatWasCutTwice,
-            at_least: 500,
+            at_least: 50,
             ..row("answer cut", |n, _| if n == 0 { Act::Cut } else { Act::Accept }, "transport")
         },
         Row {
@@ -95,7 +95,7 @@ fn rows() -> Vec<Row> {
             )
         },
         Row {
-            at_least: 500,
+            at_least: 50,
             ..row(
                 "503",
                 |n, _| if n < 2 { Act::Status(503, "") } else { Act::Accept },
@@ -158,7 +158,7 @@ fn rows() -> Vec<Row> {
             ..row("certificate", |_, _| Act::Accept, "certificate")
         },
         Row {
-            at_least: 500,
+            at_least: 50,
             options: &[
                 "endpoint.faulty.oauth2.token_url: http",
                 "endpoint.faulty.oauth2.client_id: me",
@@ -196,7 +196,7 @@ fn grpc_rows() -> Vec<Row> {
         grpc_row("gRPC, connection reset", |n, _| if n < 2 { Act::Break } else { Act::Accept }, ""),
         Row {
             has: Has::WhatWasCutTwice,
-            at_least: 500,
+            at_least: 50,
             ..grpc_row(
                 "gRPC, answer cut",
                 |n, _| if n == 0 { Act::Cut } else { Act::Accept },
@@ -204,7 +204,7 @@ fn grpc_rows() -> Vec<Row> {
             )
         },
         Row {
-            at_least: 500,
+            at_least: 50,
             ..grpc_row(
                 "UNAVAILABLE",
                 |n, _| if n < 2 { Act::End(status(14, "later")) } else { Act::Accept },
