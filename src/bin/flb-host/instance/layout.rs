@@ -158,6 +158,7 @@ impl Instance {
             self.block.put(set, i32::from(self.core.retry_limit_is_set));
         }
         self.fill_tls(tls!(at));
+        self.fill_output_tls();
         let declared =
             self.plugin.as_ref().map_or(0, |plugin| plugin.number(self.row.output_plugin.workers));
         self.block.put(at.tp_workers, self.core.workers.unwrap_or(declared));
@@ -165,6 +166,22 @@ impl Instance {
         if let Some((reader, writer)) = &self.channel {
             self.block.put(at.ch_events, reader.as_raw_fd());
             self.block.put(at.ch_events + 4, writer.as_raw_fd());
+        }
+    }
+
+    /// What an output has of TLS beside that, with the host's defaults.
+    fn fill_output_tls(&self) {
+        let at = self.row.output_tls();
+        let value = |key: &str| self.core.tls.get(key).map(String::as_str);
+        let on = |key: &str, default| i32::from(value(key).map_or(default, core_keys::is_on));
+        let debug = value("tls.debug").and_then(|level| level.parse().ok());
+        self.block.put(at.debug, debug.unwrap_or(-1_i32));
+        if let Some(hostname) = at.verify_hostname {
+            self.block.put(hostname, on("tls.verify_hostname", false));
+        }
+        if let Some([verify, hostname, ..]) = at.proxy {
+            self.block.put(verify, on("tls.proxy.verify", true));
+            self.block.put(hostname, on("tls.proxy.verify_hostname", true));
         }
     }
 
