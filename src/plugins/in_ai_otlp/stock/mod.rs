@@ -11,7 +11,7 @@ const fn alias(name: &'static str, kind: OptionKind, help: &'static str) -> Opti
 }
 
 /// The names that are declared here; the host keeps others for itself.
-pub(super) const OPTIONS: [OptionSpec; 23] = [
+pub(super) const OPTIONS: [OptionSpec; 26] = [
     alias(HTTP2, OptionKind::Bool, "Whether HTTP/2 is spoken, which OTLP/gRPC needs; on."),
     alias("http_server.http2", OptionKind::Bool, "The same as 'http2'."),
     alias("buffer_max_size", OptionKind::Size, "The same as 'max_request_size'."),
@@ -38,6 +38,9 @@ pub(super) const OPTIONS: [OptionSpec; 23] = [
     alias("oauth2.jwks_refresh_interval", OptionKind::Time, "The same as 'jwt_jwks_refresh'."),
     alias("successful_response_code", OptionKind::Int, "200, and nothing else."),
     alias("raw_traces", OptionKind::Bool, "'off', and nothing else."),
+    alias("encode_profiles_as_log", OptionKind::Bool, "'off', and nothing else."),
+    alias("logs_metadata_key", OptionKind::Str, "'otlp', and nothing else."),
+    refused_option("logs_body_key"),
     refused_option("tag_key"),
     refused_option("buffer_chunk_size"),
     refused_option("http_server.buffer_chunk_size"),
@@ -69,7 +72,12 @@ const ALIASES: [(&str, &[&str]); 11] = [
 ];
 
 /// Options that are refused whatever their value, and what to use instead.
-const REFUSED: [(&str, &str); 6] = [
+const REFUSED: [(&str, &str); 7] = [
+    (
+        "logs_body_key",
+        "a body that is no map stands under 'log', by which multi_otlp knows it; for other outputs \
+         use the filter 'modify' with 'rename log KEY'",
+    ),
     ("tag_key", "use 'tag_from', which makes tags of a resource attribute, a header or the tenant"),
     ("buffer_chunk_size", UNCHUNKED),
     ("http_server.buffer_chunk_size", UNCHUNKED),
@@ -144,6 +152,13 @@ pub(super) fn check(parser: &mut Parser<'_>) {
         ));
     }
     fixed(parser, "successful_response_code", "200", "OTLP answers with nothing else");
+    let readers = "the filters and multi_otlp look for it there; for other outputs use the \
+                   processor 'content_modifier', or 'copy_metadata' of ai_context";
+    fixed(parser, "logs_metadata_key", "otlp", readers);
+    if parser.bool("encode_profiles_as_log", false) {
+        let allowed = "allowed: off; 'profiles: accept' carries them as they came, to multi_otlp";
+        parser.refuse("encode_profiles_as_log", "on", allowed);
+    }
     if parser.bool("raw_traces", false) {
         parser.refuse("raw_traces", "on", "allowed: off; 'format: records' keeps every field");
     }

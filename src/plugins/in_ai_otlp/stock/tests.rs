@@ -130,6 +130,9 @@ fn nothing_is_ignored() {
         ("net.keepalive", "on", "listens by itself"),
         ("successful_response_code", "201", "allowed: 200"),
         ("raw_traces", "on", "allowed: off"),
+        ("encode_profiles_as_log", "on", "'profiles: accept'"),
+        ("logs_metadata_key", "meta", "allowed: otlp"),
+        ("logs_body_key", "message", "'rename log KEY'"),
     ] {
         let found = bad(&[(option, value)], &[]);
         assert!(found.contains(option) && found.contains(words), "{option}: {found}");
@@ -144,7 +147,12 @@ fn nothing_is_ignored() {
         let found = bad(&[], &[(option, value)]);
         assert!(found.contains(option) && found.contains(words), "{option}: {found}");
     }
-    good(&[("successful_response_code", "200"), ("raw_traces", "off")]);
+    good(&[
+        ("successful_response_code", "200"),
+        ("raw_traces", "off"),
+        ("logs_metadata_key", "otlp"),
+        ("encode_profiles_as_log", "off"),
+    ]);
 }
 
 /// Guarantees: tags by path are for signals that have no other; a `tag` of the user wins, as in the
