@@ -11,11 +11,9 @@ pub struct BreakerPolicy {
     pub failures: u32,
     /// How long it stays open the first time; each failed probe doubles that.
     pub first: Duration,
-    /// The longest that it stays open at once while the endpoint has not been away for `early`:
-    /// what waits in place is to go soon after the endpoint is back.
+    /// The longest that it stays open while a quarter of the time that the endpoint has been away is
+    /// less: what waits for a short outage is to go soon after its end.
     pub longest_early: Duration,
-    /// For how long `longest_early` holds.
-    pub early: Duration,
     /// The longest that it stays open without being asked to.
     pub longest: Duration,
 }
@@ -26,7 +24,6 @@ impl Default for BreakerPolicy {
             failures: 3,
             first: Duration::from_secs(1),
             longest_early: Duration::from_secs(4),
-            early: Duration::from_secs(30),
             longest: Duration::from_secs(30),
         }
     }
@@ -164,8 +161,8 @@ impl Breaker {
         if self.opened == 0 {
             self.since = now;
         }
-        let is_early = now.since(self.since) < self.policy.early;
-        let longest = if is_early { self.policy.longest_early } else { self.policy.longest };
+        let away = now.since(self.since);
+        let longest = self.policy.longest_early.max(away / 4).min(self.policy.longest);
         let doubled = self.policy.first.saturating_mul(1 << self.opened.min(16));
         let spread = 0.5 + 0.5 * if jitter.is_finite() { jitter.clamp(0.0, 1.0) } else { 1.0 };
         let wait = doubled.min(longest).mul_f64(spread);
@@ -220,6 +217,29 @@ mod tests {
         assert_eq!(breaker.permit(tick(1000)), Permit::Probe);
         breaker.hang(tick(1000), 1.0);
         assert_eq!(breaker.permit(tick(1000)), Permit::Wait(2 * SECOND));
+    }
+
+    #[test]
+    fn it_asks_often_at_first_and_seldom_in_the_end() {
+        let mut breaker = Breaker::new(BreakerPolicy::default());
+        breaker.hang(tick(0), 1.0);
+        let mut now = 0;
+        let mut waits = Vec::new();
+        while waits.len() < 20 {
+            let wait = breaker.wait(tick(now));
+            assert!(
+                breaker.refuses(tick(now)) && breaker.away(tick(now)) == tick(now).since(tick(0))
+            );
+            waits.push(wait.as_millis());
+            now += u64::try_from(wait.as_millis()).unwrap() + 1;
+            assert_eq!(breaker.permit(tick(now)), Permit::Probe);
+            assert_eq!(breaker.wait(tick(now)), Duration::ZERO);
+            breaker.failure(tick(now), None, 1.0);
+        }
+        assert_eq!(waits[..5], [1000, 2000, 4000, 4000, 4000]);
+        assert!(waits.is_sorted() && waits[19] == 30_000, "{waits:?}");
+        breaker.success();
+        assert_eq!((breaker.wait(tick(now)), breaker.away(tick(now))), Default::default());
     }
 
     #[test]
