@@ -27,6 +27,7 @@ mod sink;
 #[path = "../../examples/otlp-tool/wire.rs"]
 mod wire;
 
+mod answers;
 mod aws;
 mod bodies;
 mod builtin_filters;
