@@ -175,6 +175,25 @@ fn cumulative_buckets_become_counts_per_bucket() {
     }
 }
 
+/// OTLP has counts per bucket alone: those that came in by it are not taken for cumulative ones,
+/// whatever they and the count say, be it from the host's own input or from ours.
+#[test]
+fn buckets_that_came_in_by_otlp_are_left_as_they_are() {
+    let side = || map(&[("otlp", map(&[("metrics", map(&[]))]))]);
+    for (counts, count) in [([1, 3, 6], 6), ([1, 2, 3], 6), ([4, 4, 4], 4), ([0, 0, 5], 9)] {
+        for (cmetrics, external) in [(from_otlp(), map(&[])), (map(&[]), side())] {
+            let buckets = list(&counts.map(u));
+            let histogram = map(&[("buckets", buckets), ("sum", f(1.0)), ("count", u(count))]);
+            let points = [value(&[("histogram", histogram)])];
+            let bounds = ("buckets", list(&[f(1.0), f(2.0)]));
+            let metrics = [metric(2, "h", &[bounds], &points)];
+            let metric = one(&context_with(cmetrics, external, &metrics));
+            let point = &histograms(&metric).0[0];
+            assert_eq!((&point.bucket_counts[..], point.count), (&counts[..], count));
+        }
+    }
+}
+
 #[test]
 fn static_labels_are_on_every_point_unless_the_point_says_otherwise() {
     let pair = |key: &str, value: &str| list(&[s(key), s(value)]);

@@ -219,7 +219,19 @@ fn stats() -> BoxedStrategy<Stats> {
 }
 
 fn histograms() -> BoxedStrategy<Vec<HistogramDataPoint>> {
-    let buckets = (vec(any::<u64>(), 0..20), vec(number(), 0..20));
+    // Bounds ascend, and there is one bucket more, or there are neither.
+    let bounds = vec(number(), 0..20).prop_map(|mut bounds| {
+        bounds.sort_by(f64::total_cmp);
+        bounds.dedup_by(|next, before| next <= before);
+        bounds
+    });
+    let buckets = (vec(any::<u64>(), 21), bounds, prop::bool::weighted(0.1)).prop_map(
+        |(mut counts, mut bounds, none)| {
+            counts.truncate(if none { 0 } else { bounds.len() + 1 });
+            bounds.truncate(counts.len());
+            (counts, bounds)
+        },
+    );
     let head = (attributes(), nanos(), nanos(), any::<u64>());
     let point = (head, stats(), buckets, exemplars(), small()).prop_map(
         |(head, stats, buckets, exemplars, flags)| HistogramDataPoint {

@@ -7,6 +7,8 @@ mod generate;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod histograms;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod json;

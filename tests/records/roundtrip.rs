@@ -238,6 +238,9 @@ fn unpacked_numbers_and_values_that_come_twice_are_read() {
     wire::fixed64(&mut point, 3, 50);
     wire::fixed64(&mut point, 3, 60);
     wire::fixed64(&mut point, 6, 4);
+    for bound in [1.0_f64, 2.0, 3.0] {
+        wire::fixed64(&mut point, 7, bound.to_bits());
+    }
     let (mut histogram, mut metric) = (vec![], vec![]);
     wire::bytes(&mut histogram, 1, &point);
     wire::bytes(&mut metric, 9, &histogram);

@@ -31,6 +31,19 @@ pub enum DecodeKind {
     /// A trace id that OTLP calls invalid.
     #[error("a trace id has 16 bytes that are not all zero; this one has {0} bytes or is all zero")]
     TraceId(usize),
+    /// Bounds of a histogram that do not ascend, or are no numbers.
+    #[error("the bounds of a histogram ascend, each above the one before")]
+    Bounds,
+    /// Buckets of a histogram that do not go with its bounds.
+    #[error(
+        "a histogram has one bucket more than bounds, or neither; this one has {counts} buckets and {bounds} bounds"
+    )]
+    Buckets {
+        /// How many buckets there are.
+        counts: usize,
+        /// How many bounds there are.
+        bounds: usize,
+    },
     /// A span id that OTLP calls invalid.
     #[error("a span id has 8 bytes that are not all zero; this one has {0} bytes or is all zero")]
     SpanId(usize),

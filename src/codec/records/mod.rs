@@ -18,6 +18,7 @@ pub(crate) mod testing;
 mod walk;
 pub mod write;
 
+pub(super) use decode::bucket_problem;
 pub use decode::{
     LogOptions, Transcoded, logs_to_groups, logs_to_records, metrics_to_records, traces_to_records,
 };

@@ -32,7 +32,8 @@ use crate::codec::msgpack::MapView;
 ///   "unspecified" stays so.
 /// - An untyped metric is a gauge.
 /// - Histograms that Fluent Bit measures or scrapes itself have cumulative bucket counts, as in
-///   Prometheus; they are recognised by that and become counts per bucket.
+///   Prometheus; they are recognised by that and become counts per bucket. Those that came in by
+///   OTLP are left as they are.
 /// - The description `"-"`, which the OTLP input writes for an empty one, is empty again.
 ///
 /// What cannot be read is skipped as narrowly as possible and counted.

@@ -139,7 +139,8 @@ fn point(
         Kind::Counter | Kind::Gauge | Kind::Untyped => number(out, map, &extra)?,
         Kind::Histogram => {
             let value = part(b"histogram");
-            histogram(out, (metric, value), &extra, place, tally)?;
+            let plain = points.shared.from_otlp;
+            histogram(out, (metric, value, plain), &extra, (place, tally))?;
         }
         Kind::Summary => summary(out, (metric, part(b"summary")), place, tally)?,
         Kind::ExponentialHistogram => exponential(out, part(b"exp_histogram"), &extra)?,
@@ -192,10 +193,9 @@ fn whole(value: f64) -> Option<i64> {
 
 fn histogram(
     out: &mut Vec<u8>,
-    (metric, value): (&Metric<'_>, &[u8]),
+    (metric, value, plain): (&Metric<'_>, &[u8], bool),
     extra: &Extra<'_>,
-    place: Place,
-    tally: &mut Tally,
+    (place, tally): (Place, &mut Tally),
 ) -> Result<(), Bad> {
     if !fields::is_map(value) {
         return Err(Bad::new("histogram", "is missing"));
@@ -216,7 +216,9 @@ fn histogram(
         tally.skip(place, Bad::new("histogram.buckets", what));
         (counts, bounds) = (Vec::new(), &[]);
     }
-    per_bucket(&mut counts, count);
+    if !plain {
+        per_bucket(&mut counts, count);
+    }
     // OTLP's last bucket has no bound; a bound "infinity" before it says the same.
     while let Some((&f64::INFINITY, finite)) = bounds.split_last() {
         let last = counts.pop().unwrap_or(0);
@@ -241,7 +243,8 @@ fn histogram(
 
 /// Turns cumulative bucket counts, as Prometheus has them, into counts per bucket. The counts tell
 /// which they are: those per bucket add up to the count, cumulative ones grow up to it. Where both
-/// are true both readings are the same.
+/// are true both readings are the same. OTLP has counts per bucket alone, so that those that came in
+/// by it are what they are, whatever they add up to.
 fn per_bucket(counts: &mut [u64], count: u64) {
     let sum = counts.iter().try_fold(0_u64, |sum, &count| sum.checked_add(count));
     if sum == Some(count) || counts.last() != Some(&count) || !counts.is_sorted() {

@@ -5,6 +5,7 @@ use super::loss::Loss;
 use super::scan::{Problem, Scan, Written, each, known};
 use super::value::{Head, Out};
 use crate::codec::msgpack;
+use crate::codec::records::bucket_problem;
 
 /// The types, with the numbers that they have in the format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,7 +110,12 @@ impl Point {
         point.extra_counts = flags != 0 || point.start != 0 && !forms.typed_points;
         match kind {
             Kind::Counter | Kind::Gauge => point.number(&scan, forms, flags, (out, &mut extra))?,
-            Kind::Histogram => point.histogram(&scan, (out, &mut extra))?,
+            Kind::Histogram => {
+                if let Some(problem) = bucket_problem(bytes) {
+                    return Err(problem.into());
+                }
+                point.histogram(&scan, (out, &mut extra))?;
+            }
             Kind::Summary => point.summary(&scan)?,
             Kind::Exponential => point.exponential(&scan, (out, &mut extra))?,
         }
@@ -173,11 +179,6 @@ impl Point {
             extra.pair_bool(out, "has_buckets", false);
             self.extra_counts = true;
             counts.push(count);
-        }
-        if counts.len() != bounds.len().saturating_add(1) {
-            return Err(Problem::Form(
-                "bucket_counts has not one element more than explicit_bounds",
-            ));
         }
         if bounds.is_empty() {
             // Readers want a bound; behind this one nothing can be.

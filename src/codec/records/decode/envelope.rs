@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use super::Transcoded;
+use super::histogram::LeftOut;
 use super::message::Scan;
 use super::raw::{Found, unmark};
 use super::value::{Form, next, text};
@@ -57,6 +58,12 @@ pub(super) trait Sink {
     /// How many items an item that is not valid counts for.
     fn count_invalid(&self, _item: &[u8]) -> Items {
         1
+    }
+
+    /// What was left out of the item that was appended last, while the rest of it is kept.
+    #[inline]
+    fn left_out(&mut self) -> Option<LeftOut> {
+        None
     }
 
     /// The scope ends after `records` records.
@@ -229,10 +236,15 @@ impl<S: Sink> Walk<'_, '_, S> {
                 Ok(items) => {
                     records += 1;
                     self.done.items += items;
+                    if let Some(left) = self.sink.left_out() {
+                        let place = [path[0], path[1], index];
+                        self.reject((left.points, left.fault), item, place);
+                    }
                 }
                 Err(fault) => {
                     out.truncate(mark);
-                    self.reject(fault, item, [path[0], path[1], index]);
+                    let items = self.sink.count_invalid(item);
+                    self.reject((items, fault), item, [path[0], path[1], index]);
                 }
             }
             index += 1;
@@ -245,8 +257,8 @@ impl<S: Sink> Walk<'_, '_, S> {
     }
 
     #[cold]
-    fn reject(&mut self, fault: Box<Fault>, item: &[u8], path: [u32; 3]) {
-        self.done.rejected += self.sink.count_invalid(item);
+    fn reject(&mut self, (items, fault): (Items, Box<Fault>), item: &[u8], path: [u32; 3]) {
+        self.done.rejected += items;
         if self.done.reason.is_some() {
             return;
         }

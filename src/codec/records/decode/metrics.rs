@@ -2,6 +2,7 @@
 
 use super::Transcoded;
 use super::envelope::{Items, ScopeStart, Sink, metadata, record, transcode};
+use super::histogram::{self, HISTOGRAM, LeftOut};
 use super::message::Scan;
 use crate::codec::records::error::{DecodeError, Decoded};
 use crate::codec::records::event::EventTime;
@@ -22,12 +23,13 @@ pub fn metrics_to_records(
     out: &mut Vec<u8>,
     now_unix_nanos: u64,
 ) -> Result<Transcoded, DecodeError> {
-    transcode(request, out, &mut Metrics { metadata: Vec::new(), now_unix_nanos })
+    transcode(request, out, &mut Metrics { metadata: Vec::new(), now_unix_nanos, left_out: None })
 }
 
 struct Metrics {
     metadata: Vec<u8>,
     now_unix_nanos: u64,
+    left_out: Option<LeftOut>,
 }
 
 impl Sink for Metrics {
@@ -41,11 +43,22 @@ impl Sink for Metrics {
     fn item(&mut self, item: &[u8], out: &mut Vec<u8>) -> Decoded<Items> {
         let mut metric = Scan::new(&METRIC, item);
         metric.read()?;
+        if let Some(data) = metric.merged(HISTOGRAM).filter(|data| !histogram::is_valid(data)) {
+            let (rest, left) = histogram::without_wrong_points(item, &data)?;
+            let items = self.item(&rest, out)?;
+            self.left_out = Some(left);
+            return Ok(items);
+        }
         let data = METRIC_DATA.into_iter().find_map(|number| metric.merged(number));
         let points = data.as_deref().map(data_points).unwrap_or_default();
         let time = if points.first_time == 0 { self.now_unix_nanos } else { points.first_time };
         record(EventTime::from_unix_nanos(time), &self.metadata, &metric, out)?;
         Ok(points.count)
+    }
+
+    #[inline]
+    fn left_out(&mut self) -> Option<LeftOut> {
+        self.left_out.take()
     }
 
     fn count_invalid(&self, item: &[u8]) -> Items {

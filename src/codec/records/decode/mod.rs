@@ -4,6 +4,7 @@
 //! once more, where fields repeat, to write their elements. Nothing is built in between.
 
 mod envelope;
+mod histogram;
 mod logs;
 mod message;
 mod metrics;
@@ -12,6 +13,7 @@ mod traces;
 mod value;
 
 pub(super) use envelope::event_head;
+pub(in crate::codec) use histogram::bucket_problem;
 pub use logs::{LogOptions, logs_to_groups, logs_to_records};
 pub(super) use metrics::metric_points;
 pub use metrics::metrics_to_records;
