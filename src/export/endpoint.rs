@@ -1,6 +1,6 @@
 //! One endpoint: its client, its breaker, its bound on requests in flight.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -52,6 +52,8 @@ pub(super) struct Endpoint {
     pub(super) retry_in_place: Duration,
     pub(super) invitations: Invitations,
     rolls: AtomicU64,
+    /// Whether it was told that derived telemetry is refused.
+    told_derived: AtomicBool,
 }
 
 /// A request that an endpoint is to get, with what it has of it already.
@@ -151,6 +153,7 @@ impl Endpoint {
             retry_in_place: settings.retry_in_place,
             invitations: Invitations::default(),
             rolls: AtomicU64::new(0),
+            told_derived: AtomicBool::new(false),
         })
     }
 
@@ -328,7 +331,9 @@ impl Endpoint {
     }
 
     async fn lose(&self, part: &Part, loss: Loss, words: &str) -> bool {
-        let telling = is_telling(self.meters.refused());
+        // What to do about what we made ourselves is another thing, so that it is told once anyway.
+        let is_new = part.is_derived && !self.told_derived.swap(true, Ordering::Relaxed);
+        let telling = is_telling(self.meters.refused()) || is_new;
         let did = if loss == Loss::Expired { "did not take" } else { "refused" };
         let (name, items, signal) = (&self.name, part.items, part.signal.name());
         let url = self.client.shown(part.signal);

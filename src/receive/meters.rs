@@ -33,6 +33,11 @@ const LOST_FIELDS: CounterFamily = CounterFamily::counter(
     "Accepted requests of which unknown fields beside their envelopes were not kept.",
     &["signal"],
 );
+const MISNAMED_FIELDS: CounterFamily = CounterFamily::counter(
+    "misnamed_fields_total",
+    "Fields of OTLP/JSON in snake_case, which were ignored; senders and log were told.",
+    &["signal"],
+);
 const REFUSED_ITEMS: CounterFamily = CounterFamily::counter(
     "refused_items_total",
     "Items that were not taken; their senders were told so, and to send them again if that helps.",
@@ -92,6 +97,7 @@ pub(super) struct SignalMeters {
     pub(super) accepted: Counter,
     pub(super) rejected: Counter,
     pub(super) lost_fields: Counter,
+    pub(super) misnamed_fields: Counter,
     refused: Vec<(&'static str, Counter)>,
 }
 
@@ -150,6 +156,7 @@ impl SignalMeters {
             accepted: counters.counter(ACCEPTED_ITEMS, &[name]),
             rejected: counters.counter(REJECTED_ITEMS, &[name, "malformed"]),
             lost_fields: counters.counter(LOST_FIELDS, &[name]),
+            misnamed_fields: counters.counter(MISNAMED_FIELDS, &[name]),
             refused: ITEM_REASONS
                 .iter()
                 .map(|reason| (*reason, counters.counter(REFUSED_ITEMS, &[name, reason])))

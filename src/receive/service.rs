@@ -105,7 +105,7 @@ impl Service {
         mut held: Held,
     ) -> Result<Vec<u8>, Refusal> {
         let format = payload.format;
-        let digested = self.digest(signal, payload, &origin, &mut held)?;
+        let (digested, misnamed) = self.digest(signal, payload, &origin, &mut held)?;
         let Digested { transcoded, events, route, charge } = digested;
         let Transcoded { records, items, rejected, reason, lost_fields, .. } = transcoded;
         let meters = self.meters.of(signal);
@@ -127,7 +127,19 @@ impl Service {
         if lost_fields > 0 {
             meters.lost_fields.add(1);
         }
+        let reason = reason.or_else(|| self.tell_misnamed(signal, &origin, misnamed));
         Ok(wire::success(signal, format, rejected, reason.as_deref()))
+    }
+
+    /// Counts and tells that fields were ignored for their names; the words for the sender, who would
+    /// believe else that they were stored.
+    fn tell_misnamed(&self, signal: Signal, origin: &Origin, found: Misnamed) -> Option<String> {
+        let words = found.first?;
+        self.meters.of(signal).misnamed_fields.add_items(found.fields);
+        self.log.often(Level::Warn, "misnamed", || {
+            format!("ignored {} fields of {}{origin}: {words}", found.fields, signal.name())
+        });
+        Some(words)
     }
 
     /// Decompresses and transcodes; afterwards `held` is what the events take.
@@ -137,7 +149,7 @@ impl Service {
         payload: Payload,
         origin: &Origin,
         held: &mut Held,
-    ) -> Result<Digested, Refusal> {
+    ) -> Result<(Digested, Misnamed), Refusal> {
         let Payload { bytes, encoding, format } = payload;
         let growth = if encoding.is_compressed() { USUAL_COMPRESSION } else { 1 };
         heavy(format.weight(bytes.len().saturating_mul(growth)), || {
@@ -150,7 +162,15 @@ impl Service {
             let transcoded = &mut digested.transcoded;
             transcoded.rejected = transcoded.rejected.saturating_add(converted.rejected);
             transcoded.reason = converted.reason.or(transcoded.reason.take());
-            Ok(digested)
+            let misnamed = Misnamed { fields: converted.misnamed, first: converted.misnamed_first };
+            Ok((digested, misnamed))
         })
     }
+}
+
+/// Fields of OTLP/JSON that were ignored because their names are in snake_case.
+struct Misnamed {
+    fields: usize,
+    /// The first, in words.
+    first: Option<String>,
 }

@@ -81,10 +81,7 @@ async fn requests_are_signed_with_a_containers_credentials() {
         let running =
             Running::start_with(&host, &pipeline.yaml(plugins.path()), http, &environment);
         for _ in 0..3 {
-            let request = client.post(format!("http://127.0.0.1:{http}/v1/traces"));
-            let request = request.header("content-type", "application/x-protobuf");
-            let answer = request.body(spans(1).encode_to_vec()).send().await.unwrap();
-            assert_eq!(answer.status(), 200);
+            post(&client, http).await;
             tokio::time::sleep(Duration::from_millis(1_200)).await;
         }
         let start = Instant::now();
@@ -108,6 +105,21 @@ async fn requests_are_signed_with_a_containers_credentials() {
         }
         assert!(!log.contains(TOKEN) && !log.contains("session"), "{}: {log}", host.title());
     }
+}
+
+/// Sends a span, again while the host is not ready.
+async fn post(client: &reqwest::Client, port: u16) {
+    for _ in 0..50 {
+        let request = client.post(format!("http://127.0.0.1:{port}/v1/traces"));
+        let request = request.header("content-type", "application/x-protobuf");
+        let answer = request.body(spans(1).encode_to_vec()).send().await.unwrap();
+        match answer.status().as_u16() {
+            200 => return,
+            503 => tokio::time::sleep(Duration::from_millis(100)).await,
+            other => panic!("{other}"),
+        }
+    }
+    panic!("the host never took a span");
 }
 
 fn posts_of(heads: &[Head]) -> impl Iterator<Item = &Head> {

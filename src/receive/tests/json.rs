@@ -191,3 +191,68 @@ fn large_requests_are_refused() {
     assert_eq!(post(host.http, "/v1/logs", JSON, deep.as_bytes()).status, 400);
     host.assert_sums();
 }
+
+/// OTLP/JSON knows names in lowerCamelCase alone and asks receivers to ignore others; a sender that
+/// uses those of the protobuf files learns it from the answer, the log and a counter.
+#[test]
+fn names_in_snake_case_are_told_of_wherever_they_are() {
+    let host = Host::start();
+    let cases = [
+        (json!({ "resource_spans": [] }), "'resource_spans' is ignored", 1),
+        (
+            json!({ "resourceSpans": [{ "scope_spans": [], "schema_url": "u" }] }),
+            "resourceSpans[0]: 'schema_url' is ignored",
+            2,
+        ),
+        (
+            json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": [{
+                "traceId": "b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2", "spanId": "0000000000000002",
+                "start_time_unix_nano": "1",
+                "attributes": [{ "key": "a", "value": { "string_value": "b" } }],
+            }] }] }] }),
+            "spans[0].attributes[0].value: 'string_value' is ignored",
+            2,
+        ),
+    ];
+    let mut fields = 0;
+    for (request, words, more) in cases {
+        let answer = post(host.http, "/v1/traces", JSON, request.to_string().as_bytes());
+        assert_eq!(answer.status, 200);
+        let partial = body(&answer)["partialSuccess"].clone();
+        assert!(partial["errorMessage"].as_str().unwrap().contains(words), "{partial}");
+        assert!(partial.get("rejectedSpans").is_none(), "{partial}");
+        fields += more;
+        assert_eq!(host.count("misnamed_fields_total", &["traces"]), fields);
+    }
+    assert_eq!(host.records(), 1);
+    let unknown = json!({ "resourceSpans": [], "of_a_newer_protocol": 1 }).to_string();
+    let answer = post(host.http, "/v1/traces", JSON, unknown.as_bytes());
+    assert_eq!((answer.status, body(&answer)), (200, json!({})));
+    host.assert_sums();
+}
+
+/// Names of enum values stand for their numbers; ids in base64 and numbers of 64 bits as objects are
+/// rejected with their place, and the items beside them are kept.
+#[test]
+fn other_spellings_of_values_are_read_or_rejected_with_their_place() {
+    let host = Host::start();
+    let span = |more: Value| {
+        let mut span = json!({ "traceId": "b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1",
+            "spanId": "0000000000000001", "name": "s" });
+        span.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        span
+    };
+    let long = json!({ "intValue": { "low": 1, "high": 0, "unsigned": false } });
+    let spans = [
+        span(json!({ "kind": "SPAN_KIND_SERVER", "status": { "code": "STATUS_CODE_ERROR" } })),
+        span(json!({ "traceId": "Z6z8LqVvEI+kU1/Ci6mXBQ==" })),
+        span(json!({ "attributes": [{ "key": "n", "value": long }] })),
+    ];
+    let request = json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": spans }] }] });
+    let answer = post(host.http, "/v1/traces", JSON, request.to_string().as_bytes());
+    let partial = body(&answer)["partialSuccess"].clone();
+    assert_eq!((answer.status, &partial["rejectedSpans"]), (200, &json!("2")));
+    assert!(partial["errorMessage"].as_str().unwrap().contains("spans[1].traceId"), "{partial}");
+    assert_eq!(host.records(), 1);
+    host.assert_sums();
+}

@@ -42,7 +42,8 @@ fn persist(host: &Host, body: &[u8]) -> usize {
         let answer = export(host.http, "/v1/traces", body);
         match answer.status {
             200 => return refused,
-            429 | 503 => assert_eq!(answer.header("retry-after"), Some("1")),
+            // One second at first, two where it lasts longer.
+            429 | 503 => assert!(matches!(answer.header("retry-after"), Some("1" | "2"))),
             other => panic!("{other}"),
         }
         std::thread::sleep(Duration::from_millis(20));

@@ -19,6 +19,20 @@ pub(super) struct Context<'o> {
     pub(super) points: usize,
     pub(super) rejected: usize,
     pub(super) reason: Option<String>,
+    pub(super) misnamed: usize,
+    pub(super) misnamed_first: Option<String>,
+}
+
+/// The name of a field in the protobuf files.
+pub(super) fn snake_case(camel: &str) -> String {
+    let mut snake = String::with_capacity(camel.len() + 4);
+    for c in camel.chars() {
+        if c.is_ascii_uppercase() {
+            snake.push('_');
+        }
+        snake.push(c.to_ascii_lowercase());
+    }
+    snake
 }
 
 struct Fault {
@@ -39,6 +53,23 @@ impl<'o> Context<'o> {
             points: 0,
             rejected: 0,
             reason: None,
+            misnamed: 0,
+            misnamed_first: None,
+        }
+    }
+
+    /// Notes that the name of a field of OTLP came in snake_case, so that it is ignored.
+    #[cold]
+    pub(super) fn misnamed(&mut self, should: &'static str) {
+        self.misnamed += 1;
+        if self.misnamed_first.is_none() {
+            let path = self.path.text();
+            let path = if path.is_empty() { String::new() } else { format!("{path}: ") };
+            let given = snake_case(should);
+            self.misnamed_first = Some(format!(
+                "{path}'{given}' is ignored, as OTLP/JSON asks for unknown names; it is '{should}' \
+                 there"
+            ));
         }
     }
 

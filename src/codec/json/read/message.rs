@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::context::Context;
+use super::context::{Context, snake_case};
 use super::field::FieldVisitor;
 use super::scalar::drain_seq;
 use crate::codec::json::schema::{Field, MAX_DEPTH, Message};
@@ -112,9 +112,15 @@ fn fields<'de, A: MapAccess<'de>>(
     let (mut seen, mut given, mut hint) = (0_u32, 0_u32, 0);
     let mut repeats = Repeats::default();
     while let Some(key) = map.next_key_seed(Key { message, hint })? {
-        let Some((index, field)) = key else {
-            map.next_value::<IgnoredAny>()?;
-            continue;
+        let (index, field) = match key {
+            Named::Field(index, field) => (index, field),
+            other => {
+                if let Named::Misnamed(should) = other {
+                    context.misnamed(should);
+                }
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
         };
         if context.failed() && !message.counted {
             map.next_value::<IgnoredAny>()?;
@@ -205,14 +211,23 @@ impl Repeats {
     }
 }
 
-/// A key: the field that it names, and its index.
+/// What a key names.
+enum Named {
+    /// A field, and its index.
+    Field(usize, &'static Field),
+    /// The field that has this name, but in snake_case.
+    Misnamed(&'static str),
+    Unknown,
+}
+
+/// A key, and where the search for its field begins.
 struct Key {
     message: &'static Message,
     hint: usize,
 }
 
 impl<'de> DeserializeSeed<'de> for Key {
-    type Value = Option<(usize, &'static Field)>;
+    type Value = Named;
 
     #[inline]
     fn deserialize<D: Deserializer<'de>>(self, key: D) -> Result<Self::Value, D::Error> {
@@ -221,7 +236,7 @@ impl<'de> DeserializeSeed<'de> for Key {
 }
 
 impl Visitor<'_> for Key {
-    type Value = Option<(usize, &'static Field)>;
+    type Value = Named;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a key")
@@ -229,6 +244,17 @@ impl Visitor<'_> for Key {
 
     #[inline]
     fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.message.find(name, self.hint))
+        Ok(match self.message.find(name, self.hint) {
+            Some((index, field)) => Named::Field(index, field),
+            None if name.contains('_') => misnamed(self.message, name),
+            None => Named::Unknown,
+        })
     }
+}
+
+/// The field that has this name, but in snake_case, as the protobuf files have it.
+#[cold]
+fn misnamed(message: &'static Message, name: &str) -> Named {
+    let same = message.fields.iter().find(|field| snake_case(field.name) == name);
+    same.map_or(Named::Unknown, |field| Named::Misnamed(field.name))
 }

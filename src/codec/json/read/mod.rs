@@ -24,6 +24,11 @@ pub struct Converted {
     pub rejected: usize,
     /// The first reason for that, with the path to the bad field.
     pub reason: Option<String>,
+    /// Fields that were ignored, as OTLP asks, although their names are those of OTLP's fields but
+    /// for being in snake_case.
+    pub misnamed: usize,
+    /// The first of them, with its path and the name that it should have.
+    pub misnamed_first: Option<String>,
 }
 
 /// Appends the protobuf of an OTLP/JSON export request to `out`, which takes at most about `limit`
@@ -50,7 +55,12 @@ pub fn to_protobuf(
     let visitor = RequestVisitor { context: &mut context, message: schema::request(signal) };
     let read = parser.deserialize_any(visitor).and_then(|()| parser.end());
     match read {
-        Ok(()) => Ok(Converted { rejected: context.rejected, reason: context.reason }),
+        Ok(()) => Ok(Converted {
+            rejected: context.rejected,
+            reason: context.reason,
+            misnamed: context.misnamed,
+            misnamed_first: context.misnamed_first,
+        }),
         Err(error) => {
             let error = context.error(&error, limit);
             out.truncate(start);
