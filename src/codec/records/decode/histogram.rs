@@ -50,7 +50,7 @@ pub(crate) fn bucket_problem(point: &[u8]) -> Option<DecodeKind> {
 }
 
 /// The data points of a histogram with their places.
-fn points<'a>(data: &'a [u8]) -> impl Iterator<Item = (u32, &'a [u8])> {
+fn points(data: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {
     let mut fields = Fields::new(data);
     let points = std::iter::from_fn(move || fields.read().ok().flatten());
     (0..).zip(points.filter_map(|field| point_of(&field)))
