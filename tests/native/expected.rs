@@ -61,6 +61,9 @@ pub(crate) fn traces(mut request: ExportTraceServiceRequest, release: Release) -
         let lost = attributes(&mut resource.attributes);
         add(&mut resource.dropped_attributes_count, lost);
         for inner in &mut outer.scope_spans {
+            if release < (3, 1, 9) {
+                inner.scope.get_or_insert_default();
+            }
             if let Some(scope) = &mut inner.scope {
                 let lost = attributes(&mut scope.attributes);
                 add(&mut scope.dropped_attributes_count, lost);
@@ -132,7 +135,23 @@ pub(crate) fn metrics(request: ExportMetricsServiceRequest, release: Release) ->
             inner.metrics.iter_mut().for_each(|metric| expected_metric(metric, release));
         }
     }
+    scopes(&mut request, release);
     flat_metrics(request)
+}
+
+/// The attributes of scopes, which some releases do not survive.
+pub(crate) fn scopes(request: &mut ExportMetricsServiceRequest, release: Release) {
+    let early = ((3, 1, 10)..(3, 2, 0)).contains(&release);
+    if !early && !((4, 0, 1)..(5, 1, 0)).contains(&release) {
+        return;
+    }
+    let outer = request.resource_metrics.iter_mut();
+    for inner in outer.flat_map(|outer| outer.scope_metrics.iter_mut()) {
+        if let Some(scope) = &mut inner.scope {
+            let lost = u32::try_from(scope.attributes.drain(..).len()).unwrap();
+            add(&mut scope.dropped_attributes_count, lost);
+        }
+    }
 }
 
 fn expected_metric(metric: &mut Metric, release: Release) {

@@ -363,7 +363,8 @@ impl Sink for Metrics {
     }
 
     fn scope(&mut self, scope: &Envelope<'_>) -> Written {
-        self.scope = self.aside(|out| external::scope(out, scope))?;
+        let forms = self.forms;
+        self.scope = self.aside(|out| external::scope(out, scope, forms))?;
         Ok(())
     }
 

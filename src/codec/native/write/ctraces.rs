@@ -159,7 +159,8 @@ impl Sink for Spans {
 
     fn scope(&mut self, scope: &Envelope<'_>) -> Written {
         let buffer = std::mem::take(&mut self.scope);
-        let (buffer, written) = self.aside(buffer, |out| write_scope(out, scope));
+        let forms = self.forms;
+        let (buffer, written) = self.aside(buffer, |out| write_scope(out, scope, forms));
         self.scope = buffer;
         written
     }
@@ -247,16 +248,16 @@ fn write_resource(out: &mut Out, envelope: &Envelope<'_>) -> Written {
     text(out, "schema_url", envelope.schema_url)
 }
 
-fn write_scope(out: &mut Out, envelope: &Envelope<'_>) -> Written {
+fn write_scope(out: &mut Out, envelope: &Envelope<'_>, forms: Forms) -> Written {
     // The schema URL comes first, so that everything around the spans is before them.
     msgpack::map_header(&mut out.bytes, 3);
     text(out, "schema_url", envelope.schema_url)?;
     msgpack::str(&mut out.bytes, "scope");
-    let Some(scope) = &envelope.header else {
+    if envelope.header.is_none() && forms.unset_scope {
         msgpack::nil(&mut out.bytes);
         return Ok(());
-    };
-    let scan = Scan::new(scope, SCOPE)?;
+    }
+    let scan = Scan::new(envelope.header.as_deref().unwrap_or_default(), SCOPE)?;
     if scan.has_unknown || envelope.has_unknown {
         out.losses.add(Loss::UnknownFields);
     }

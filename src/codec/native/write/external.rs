@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use super::form::Forms;
 use super::loss::Loss;
 use super::scan::{Scan, Written, known};
 use super::value::{Head, Out};
@@ -29,7 +30,7 @@ pub(super) fn resource(out: &mut Out, envelope: &Envelope<'_>) -> Written<u32> {
         if scan.has(3) {
             out.losses.add(Loss::EntityRefs);
         }
-        owner(out, "resource", &scan, (1, 2, &[]))?;
+        owner(out, "resource", &scan, (1, 2, &[]), true)?;
         pairs = 1;
     }
     pairs += schema_url(out, "resource_metrics", envelope)?;
@@ -37,12 +38,12 @@ pub(super) fn resource(out: &mut Out, envelope: &Envelope<'_>) -> Written<u32> {
 }
 
 /// Writes the pairs of a scope, and says how many they are.
-pub(super) fn scope(out: &mut Out, envelope: &Envelope<'_>) -> Written<u32> {
+pub(super) fn scope(out: &mut Out, envelope: &Envelope<'_>, forms: Forms) -> Written<u32> {
     let mut pairs = 0;
     if let Some(scope) = &envelope.header {
         let scan = Scan::new(scope, SCOPE)?;
         let names = [("name", scan.bytes(1)?), ("version", scan.bytes(2)?)];
-        owner(out, "scope", &scan, (3, 4, &names))?;
+        owner(out, "scope", &scan, (3, 4, &names), forms.scope_attributes)?;
         pairs = 1;
     }
     pairs += schema_url(out, "scope_metrics", envelope)?;
@@ -54,6 +55,7 @@ fn owner(
     key: &str,
     scan: &Scan<'_>,
     (attributes, dropped, names): (u32, usize, &[(&str, &[u8])]),
+    has_attributes: bool,
 ) -> Written {
     if scan.has_unknown {
         out.losses.add(Loss::UnknownFields);
@@ -62,7 +64,13 @@ fn owner(
     msgpack::map_header(&mut out.bytes, 2);
     msgpack::str(&mut out.bytes, "attributes");
     let count = scan.count(attributes as usize);
-    let lost = out.attributes(scan.message(), attributes, count)?;
+    let lost = if has_attributes || count == 0 {
+        out.attributes(scan.message(), attributes, count)?
+    } else {
+        out.losses.add(Loss::ScopeAttributes);
+        msgpack::map_header(&mut out.bytes, 0);
+        count
+    };
     msgpack::str(&mut out.bytes, "metadata");
     let head = Head::map(&mut out.bytes, 3);
     let mut pairs = 0;

@@ -5,6 +5,11 @@
 pub struct Forms {
     /// Spans have the keys `dropped_events_count`, `dropped_links_count` and `schema_url` (3.2.7).
     pub(super) long_spans: bool,
+    /// A list of spans need not have a scope: readers before do not survive one without (3.1.9).
+    pub(super) unset_scope: bool,
+    /// The scope of metrics may have attributes. Where it may not, the host's encoder of OTLP frees
+    /// them in a way that ends the process (3.1.10, and 4.0.1 to 5.0.9).
+    pub(super) scope_attributes: bool,
     /// Numbers have a type, points a start, and there are exponential histograms (5.0.0).
     pub(super) typed_points: bool,
     /// Metrics have a unit (5.0.1).
@@ -38,6 +43,9 @@ impl Forms {
         let release = (next(), next(), next());
         Self {
             long_spans: release >= (3, 2, 7),
+            unset_scope: release >= (3, 1, 9),
+            scope_attributes: !(((3, 1, 10)..(3, 2, 0)).contains(&release)
+                || ((4, 0, 1)..(5, 1, 0)).contains(&release)),
             typed_points: release >= (5, 0, 0),
             units: release >= (5, 0, 1),
             absent_labels: release >= (5, 0, 5),
@@ -68,6 +76,11 @@ mod tests {
         assert!(!oldest.long_spans && oldest.metric_text() == 1024);
         assert!(!Forms::of_release("3.2.6").long_spans && Forms::of_release("3.2.10").long_spans);
         assert!(Forms::of_release("4.2.8").long_spans && !Forms::of_release("4.2.8").typed_points);
+        assert!(!Forms::of_release("3.1.8").unset_scope && Forms::of_release("3.1.9").unset_scope);
+        let scopes = ["3.0.7", "3.1.9", "3.2.10", "4.0.0", "5.1.0"];
+        assert!(scopes.iter().all(|release| Forms::of_release(release).scope_attributes));
+        let bare = ["3.1.10", "4.0.1", "4.2.8", "5.0.9"];
+        assert!(!bare.iter().any(|release| Forms::of_release(release).scope_attributes));
         assert!(!Forms::of_release("5.0.0").units && Forms::of_release("5.0.1").units);
         assert!(!Forms::of_release("5.0.4").absent_labels);
         assert!(!Forms::of_release("5.0.9").histogram_temporality);

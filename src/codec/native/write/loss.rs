@@ -30,11 +30,14 @@ pub enum Loss {
     /// What has no place in the metric itself, because another point has the same series and time,
     /// or the metric's name is longer than 255 bytes.
     PointDetails,
+    /// The attributes of a scope of metrics were left out, because the host's own encoder of this
+    /// release would end the process.
+    ScopeAttributes,
 }
 
 impl Loss {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::KeyLength,
         Self::Depth,
         Self::Unset,
@@ -47,6 +50,7 @@ impl Loss {
         Self::LabelType,
         Self::Precision,
         Self::PointDetails,
+        Self::ScopeAttributes,
     ];
 
     /// The word for it in counters.
@@ -65,6 +69,7 @@ impl Loss {
             Self::LabelType => "label_type",
             Self::Precision => "precision",
             Self::PointDetails => "point_details",
+            Self::ScopeAttributes => "scope_attributes",
         }
     }
 }
