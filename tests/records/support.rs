@@ -32,7 +32,7 @@ pub(crate) fn to_records(
 }
 
 /// Asserts that a chunk has nothing that a plugin of Fluent Bit does not survive: no extension but
-/// the events' time, no key that is not text, no text that is not UTF-8, and no more than the 32
+/// the events' time, no key that is not text, no text that is not UTF-8, and no more than the 18
 /// levels that msgpack-c reads as Fluent Bit before 4.0 builds it.
 pub(crate) fn every_plugin_reads(chunk: &[u8]) {
     let mut reader = Reader::new(chunk);
@@ -51,11 +51,11 @@ fn plain(reader: &mut Reader<'_>, outer: u32) {
         Token::Ext(kind, data) => panic!("an extension of type {kind}: {data:x?}"),
         Token::Str(text) => assert!(std::str::from_utf8(text).is_ok()),
         Token::Array(elements) => {
-            assert!(elements == 0 || outer < 32, "nested too deep");
+            assert!(elements == 0 || outer < 18, "nested too deep");
             (0..elements).for_each(|_| plain(reader, outer + 1));
         }
         Token::Map(pairs) => {
-            assert!(pairs == 0 || outer < 32, "nested too deep");
+            assert!(pairs == 0 || outer < 18, "nested too deep");
             for _ in 0..pairs {
                 assert!(std::str::from_utf8(reader.str().unwrap()).is_ok());
                 plain(reader, outer + 1);

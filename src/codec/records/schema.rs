@@ -18,9 +18,10 @@ pub(crate) const RAW_VALUES: &str = "raw_values";
 /// How deep attribute values may nest.
 pub(crate) const MAX_DEPTH: u32 = 64;
 
-/// How deep values nest in the record; Fluent Bit before 4.0 reads no msgpack that is nested deeper
-/// than 32, of which a record takes up to 8 around the value.
-pub(crate) const MAX_DEPTH_IN_PLACE: u32 = 24;
+/// How deep values nest in the record. Before 5.1 Fluent Bit's outputs run on stacks of 24 KiB, of
+/// which each level takes 680 bytes where JSON is made of it, and a record, with what outputs put
+/// around it, takes up to 10 levels itself. Nothing guards the end of these stacks.
+pub(crate) const MAX_DEPTH_IN_PLACE: u32 = 10;
 
 /// No message has more fields.
 pub(super) const MAX_FIELDS: usize = 16;

@@ -2,8 +2,8 @@
 //!
 //! What `ai_otlp` appends is read by code of others. None of it may end the process, whatever a
 //! client sends. All outputs run side by side in one process, all filters and processors, each
-//! behind an input of its own, in a second one; if a process ends, its plugins are run one by one,
-//! so that the failure names who it was.
+//! behind an input of its own, in a second one; if a process ends, parts of its plugins are run, so
+//! that the failure names who it was.
 
 mod catalogue;
 mod messages;
@@ -33,10 +33,12 @@ struct Entry {
     /// Signal and lines, where it is a processor.
     processors: Option<(&'static str, Vec<Vec<String>>)>,
     receiver: Receiver,
+    /// Whether the host is of 5.0 or later.
+    is_modern: bool,
 }
 
 impl Entry {
-    fn new(plugin: Plugin, options: &str, folder: &Path, tag: &str) -> Self {
+    fn new(host: &Host, plugin: Plugin, options: &str, folder: &Path, tag: &str) -> Self {
         let receiver = Receiver::start();
         let options = options
             .replace("{port}", &receiver.port.to_string())
@@ -44,7 +46,8 @@ impl Entry {
             .replace("{tag}", tag)
             .replace("{dir}", &folder.display().to_string());
         let lines = lines(plugin.name, &options);
-        Self { plugin, lines, processors: None, receiver }
+        let is_modern = has(host, &Plugin { since: [5, 0], ..plugin });
+        Self { plugin, lines, processors: None, receiver, is_modern }
     }
 
     fn name(&self) -> String {
@@ -58,6 +61,7 @@ impl Entry {
         match self.plugin.arrives {
             Arrives::Always => true,
             Arrives::Native => format == "native",
+            Arrives::Grouped => self.is_modern,
             Arrives::Unseen => false,
         }
     }
@@ -88,7 +92,7 @@ fn has(host: &Host, plugin: &Plugin) -> bool {
 
 fn outputs(host: &Host, folder: &Path) -> Vec<Entry> {
     let known = catalogue::outputs().into_iter().filter(|(plugin, _)| has(host, plugin));
-    known.map(|(plugin, options)| Entry::new(plugin, &options, folder, "")).collect()
+    known.map(|(plugin, options)| Entry::new(host, plugin, &options, folder, "")).collect()
 }
 
 /// Filters, and the processors that belong together behind one input.
@@ -98,7 +102,7 @@ fn filters(host: &Host, folder: &Path) -> Vec<Entry> {
         .unwrap();
     let known = FILTERS.iter().filter(|plugin| has(host, plugin)).enumerate();
     let mut entries: Vec<Entry> = known
-        .map(|(index, plugin)| Entry::new(*plugin, plugin.options, folder, &tag(index)))
+        .map(|(index, plugin)| Entry::new(host, *plugin, plugin.options, folder, &tag(index)))
         .collect();
     let mut chains: BTreeMap<(&str, &str), (Plugin, Vec<_>)> = BTreeMap::new();
     for (plugin, signal, options) in catalogue::processors() {
@@ -108,7 +112,7 @@ fn filters(host: &Host, folder: &Path) -> Vec<Entry> {
         }
     }
     for ((_, signal), (plugin, chain)) in chains {
-        let mut entry = Entry::new(plugin, "", folder, "");
+        let mut entry = Entry::new(host, plugin, "", folder, "");
         entry.processors = Some((signal, chain));
         entries.push(entry);
     }
@@ -250,7 +254,7 @@ fn end_of(log: &str) -> String {
     own[own.len().saturating_sub(20)..].join("\n")
 }
 
-/// Runs all, and if that ends badly each alone, so that it is known which.
+/// Runs all, and if that ends badly ever smaller parts, so that it is known which plugin it was.
 async fn prove(
     host: &Host,
     format: &str,
@@ -258,18 +262,25 @@ async fn prove(
     make: impl Fn(&[&Entry]) -> (Pipeline, Vec<u16>),
     requests: &[Request],
 ) -> Counts {
-    let all: Vec<&Entry> = entries.iter().collect();
-    let died = match run(host, make(&all), &all, format, requests).await {
-        Fate::Lived(counts) => return counts,
-        Fate::Died(how) => how,
-    };
-    let mut culprits = String::new();
-    for entry in entries {
-        if let Fate::Died(how) = run(host, make(&[entry]), &[entry], format, requests).await {
-            let _ = writeln!(culprits, "--- {}: {how}", entry.name());
+    let mut parts: Vec<Vec<&Entry>> = vec![entries.iter().collect()];
+    let (mut lived, mut culprits) = (Vec::new(), String::new());
+    while let Some(mut part) = parts.pop() {
+        match run(host, make(&part), &part, format, requests).await {
+            Fate::Lived(counts) => lived.push(counts),
+            Fate::Died(how) if part.len() == 1 => {
+                let _ = writeln!(culprits, "--- {}: {how}", part[0].name());
+            }
+            Fate::Died(how) => {
+                println!("{} {format}, {} plugins: {how}", host.title(), part.len());
+                let half = part.split_off(part.len() / 2);
+                parts.extend([part, half]);
+            }
         }
     }
-    panic!("{} with format: {format} died.\n{died}\nAlone, these die:\n{culprits}", host.title());
+    let died = !culprits.is_empty();
+    assert!(!died, "{} with format: {format} ends with these alone:\n{culprits}", host.title());
+    assert_eq!(lived.len(), 1, "{} with format: {format} ends with several", host.title());
+    lived.remove(0)
 }
 
 /// Scenario: attributes and bodies without values, with unknown fields, NaN, bytes, no UTF-8, deep
