@@ -20,8 +20,10 @@ const TIMESTAMP: &[u8] = b"@timestamp";
 const MAX_DEPTH: usize = 12;
 
 /// Writes the record with the copy to `out`. `false` and nothing written if it has no such
-/// metadata, no map as body, or something under that key already. `known` is as for [`head`].
-pub(super) fn copy(record: &[u8], known: &[u8], out: &mut Vec<u8>) -> bool {
+/// metadata, no map as body, or something under that key already. `known` is as for [`head`],
+/// `marker` is the mark of the group that the record stands in, or empty: resource and scope are
+/// copied as processors left them there.
+pub(super) fn copy(record: &[u8], known: &[u8], marker: &[u8], out: &mut Vec<u8>) -> bool {
     let Ok(read) = head(record, known) else { return false };
     let body = Place { start: read.walker.position(), end: record.len() };
     let otlp = read.metadata.and_then(|metadata| find(record, metadata, KEY.as_bytes()));
@@ -34,16 +36,34 @@ pub(super) fn copy(record: &[u8], known: &[u8], out: &mut Vec<u8>) -> bool {
     map_header(out, count.saturating_add(1));
     out.extend_from_slice(record.get(walker.position()..).unwrap_or_default());
     str(out, KEY);
-    write(record, otlp, out);
+    let origin = origin(read.metadata.map_or(&[], |metadata| metadata.of(record)), marker);
+    write(record, otlp, &origin, out);
     true
+}
+
+/// The resource and the scope of the record with this metadata.
+fn origin<'a>(metadata: &'a [u8], marker: &'a [u8]) -> [(&'static str, Option<&'a [u8]>); 2] {
+    let group = Events::new(marker).next().and_then(Result::ok).and_then(|event| event.group);
+    let kind = EventKind::Record;
+    let event = Event { raw: &[], kind, time: EventTime::default(), metadata, body: &[], group };
+    let said = event.telemetry().unwrap_or_default();
+    [("resource", said.resource), ("scope", said.scope)]
 }
 
 /// Appends the metadata. The ids of logs are bytes, which JSON does not have; hex text stands for
 /// them just as well.
-fn write(record: &[u8], otlp: Place, out: &mut Vec<u8>) {
-    let count = pairs(record, otlp).count();
-    map_header(out, u32::try_from(count).unwrap_or(0));
-    for pair in pairs(record, otlp) {
+fn write(record: &[u8], otlp: Place, origin: &[(&str, Option<&[u8]>)], out: &mut Vec<u8>) {
+    let of = |key: &[u8]| origin.iter().find(|(name, _)| name.as_bytes() == key);
+    let kept = pairs(record, otlp).filter(|pair| of(pair.key).is_none()).count();
+    let there = origin.iter().filter(|(_, map)| map.is_some()).count();
+    map_header(out, u32::try_from(kept.saturating_add(there)).unwrap_or(0));
+    for (name, map) in origin {
+        if let Some(map) = map {
+            str(out, name);
+            out.extend_from_slice(map);
+        }
+    }
+    for pair in pairs(record, otlp).filter(|pair| of(pair.key).is_none()) {
         let value = pair.value.of(record);
         match (pair.key, Reader::new(value).token()) {
             (b"trace_id" | b"span_id", Ok(Token::Bin(id))) => {

@@ -76,6 +76,8 @@ pub struct Processor {
     /// The metadata of the last span or metric, which mostly is that of the next one too.
     known: Vec<u8>,
     known_label: Label,
+    /// The mark of the group that the next record stands in, where metadata is copied.
+    marker: Vec<u8>,
     patch: Patch,
     changed: Vec<u8>,
     masked: Vec<u8>,
@@ -97,6 +99,7 @@ impl Processor {
             metrics: MetricRenamer::new(),
             known: Vec::new(),
             known_label: Label { signal: None, ours: false, newer: false },
+            marker: Vec::new(),
             patch: Patch::default(),
             changed: Vec::new(),
             masked: Vec::new(),
@@ -120,6 +123,7 @@ impl Processor {
         let mut changed = false;
         let mut copied = 0;
         let mut place = 0;
+        self.marker.clear();
         while let Some(rest) = chunk.get(place..).filter(|rest| !rest.is_empty()) {
             let (length, replaced) = match self.event(rest, tally) {
                 Ok(step) => step,
@@ -155,6 +159,10 @@ impl Processor {
         if head.marker {
             // Some hosts write group markers that need mending; the reader of events knows how.
             let marker = Events::new(rest).next().ok_or(ReadError::Truncated)??;
+            if self.settings.copy_metadata {
+                self.marker.clear();
+                self.marker.extend_from_slice(marker.raw);
+            }
             return Ok((marker.raw.len(), false));
         }
         if label.ours || label.newer || label.signal == Some(Signal::Profiles) {
@@ -252,7 +260,7 @@ impl Processor {
         }
         let source = if replaced { &self.changed } else { record };
         self.masked.clear();
-        let copied = carry::copy(source, &self.known, &mut self.masked);
+        let copied = carry::copy(source, &self.known, &self.marker, &mut self.masked);
         if copied {
             std::mem::swap(&mut self.changed, &mut self.masked);
         }

@@ -48,6 +48,7 @@ mod native;
 mod native_format;
 mod patterns;
 mod pipeline;
+mod processors;
 mod receiver;
 mod reload;
 mod sampling;

@@ -15,6 +15,8 @@ mod json;
 #[cfg(test)]
 mod raw_values;
 #[cfg(test)]
+mod regrouped;
+#[cfg(test)]
 mod rewritten;
 #[cfg(test)]
 mod roundtrip;

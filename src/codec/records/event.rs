@@ -50,6 +50,9 @@ pub struct Group<'a> {
     pub body: &'a [u8],
 }
 
+/// An encoded map without pairs.
+const EMPTY_MAP: &[u8] = &[0x80];
+
 /// One log event of a chunk; all slices are encoded msgpack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Event<'a> {
@@ -83,6 +86,8 @@ pub struct Telemetry<'a> {
     /// How many envelopes with an equal resource, and with an equal scope, stood before the record's
     /// own: neighbours that differ in them do not share an envelope.
     pub envelope: [u64; 2],
+    /// The id of the scope in the group that the record came in.
+    pub scope_id: Option<u64>,
     /// For log records of our layout, what is special about the body: `kvlist` or `none`, and `ext`
     /// in records of earlier builds.
     pub body_form: &'a [u8],
@@ -104,7 +109,9 @@ impl<'a> Event<'a> {
             let key = metadata.token().ok()?;
             if key == Token::Str(b"otlp") {
                 let known = Telemetry::default();
-                return read_otlp(metadata.rest(), &known, &[]).ok().map(|(said, _)| said);
+                let (mut said, _) = read_otlp(metadata.rest(), &known, &[]).ok()?;
+                said.take_from(self.group);
+                return Some(said);
             }
             skip_rest(&mut metadata, key).ok()?;
             metadata.skip().ok()?;
@@ -129,6 +136,24 @@ impl<'a> Telemetry<'a> {
             && MapView::new(self.otlp).all(|entry| is_placing_key(entry.key))
     }
 
+    /// Takes resource and scope from the group that the record came in, where it still stands in
+    /// it: processors change the group alone. Filters drop the marks of groups, so that the group
+    /// around a record may also be another one.
+    #[inline]
+    pub(super) fn take_from(&mut self, group: Option<Group<'a>>) {
+        let (Some(id), Some(group)) = (self.scope_id, group) else { return };
+        if MapView::new(group.metadata).get(b"scope_id").and_then(whole_number) != Some(id) {
+            return;
+        }
+        let body = MapView::new(group.body);
+        let now = |key: &[u8], own: Option<&'a [u8]>| {
+            let map = body.get(key).unwrap_or(EMPTY_MAP);
+            // A group says that there is none by an empty map.
+            if own.is_none() && MapView::new(map).next().is_none() { None } else { Some(map) }
+        };
+        (self.resource, self.scope) = (now(b"resource", self.resource), now(b"scope", self.scope));
+    }
+
     /// Notes what one pair of the `otlp` map says.
     #[inline]
     pub(super) fn see(&mut self, key: &[u8], value: &'a [u8]) {
@@ -138,6 +163,7 @@ impl<'a> Telemetry<'a> {
             b"scope" => self.scope = Some(value),
             b"from" => self.position = position_of(value),
             b"envelope" => self.envelope = envelope_of(value),
+            b"scope_id" => self.scope_id = whole_number(value),
             b"v" => self.version = whole_number(value),
             b"raw_values" => self.raw_values = value,
             b"body" => self.body_form = Reader::new(value).str().unwrap_or_default(),
@@ -198,6 +224,11 @@ impl<'a> Events<'a> {
     /// What has not been read yet.
     pub(super) const fn rest(&self) -> &'a [u8] {
         self.reader.rest()
+    }
+
+    /// The group that the next record stands in, if it is no marker itself.
+    pub(super) const fn group(&self) -> Option<Group<'a>> {
+        self.group
     }
 
     /// Goes on with `rest`, after a record that somebody else read, and gives the record's group.

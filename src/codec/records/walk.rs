@@ -19,7 +19,7 @@ const OTLP: [u8; 6] = [0x81, 0xa4, b'o', b't', b'l', b'p'];
 const MARKERS: u32 = u32::MAX - 1;
 
 /// Where an encoded `otlp` map has the pairs that all records of a scope share: `v`, `signal`,
-/// `resource`, `scope` and `envelope`, in this order.
+/// `resource`, `scope`, `envelope` and `scope_id`, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Common {
     /// Bytes of the map before them.
@@ -33,7 +33,7 @@ pub struct Common {
 }
 
 /// The keys of common pairs.
-const SHARED: [&[u8]; 5] = [b"v", b"signal", b"resource", b"scope", b"envelope"];
+const SHARED: [&[u8]; 6] = [b"v", b"signal", b"resource", b"scope", b"envelope", b"scope_id"];
 
 /// Numbers for what records share; 0 is none.
 static CONTEXTS: AtomicU64 = AtomicU64::new(1);
@@ -207,13 +207,15 @@ impl<'a> Records<'a> {
     /// Reads a metadata map that has `otlp` alone, and gives what follows it.
     fn read_metadata(&mut self, metadata: &'a [u8]) -> Option<&'a [u8]> {
         let otlp = metadata.strip_prefix(&OTLP)?;
-        let (telemetry, after) = read_otlp(otlp, &self.telemetry, self.common).ok()?;
+        let (mut telemetry, after) = read_otlp(otlp, &self.telemetry, self.common).ok()?;
         let from = otlp.get(telemetry.common.at..).unwrap_or_default();
         let common = from.get(..telemetry.common.length).unwrap_or_default();
         if common.is_empty() {
             self.context = 0;
+            telemetry.take_from(self.events.group());
         } else if self.context == 0 || common != self.common {
             self.context = CONTEXTS.fetch_add(1, Ordering::Relaxed);
+            telemetry.take_from(self.events.group());
         }
         self.common = common;
         (self.metadata, self.telemetry) = (before(metadata, after), telemetry);
@@ -231,6 +233,10 @@ impl<'a> Iterator for Records<'a> {
             return Some(Ok((event, Some(telemetry))));
         }
         let event = self.events.next()?;
+        if event.is_ok_and(|event| event.kind != EventKind::Record) {
+            // What follows stands in another group.
+            (self.metadata, self.common, self.context) = (&[], &[], 0);
+        }
         Some(event.map(|event| (event, event.telemetry())))
     }
 }
@@ -255,8 +261,9 @@ pub(super) fn read_otlp<'a>(
             && !common.is_empty()
             && let Some(rest) = reader.rest().strip_prefix(common)
         {
-            let Telemetry { version, signal, resource, scope, envelope, .. } = *known;
-            telemetry = Telemetry { version, signal, resource, scope, envelope, ..telemetry };
+            let Telemetry { version, signal, resource, scope, envelope, scope_id, .. } = *known;
+            telemetry =
+                Telemetry { version, signal, resource, scope, envelope, scope_id, ..telemetry };
             let pairs = known.common.pairs;
             telemetry.common = Common { at, length: common.len(), before: index, pairs };
             reader = Reader::new(rest);

@@ -112,6 +112,12 @@ impl Sink for Logs {
             self.resource_id = self.next_id();
         }
         let scope_id = self.next_id();
+        if !self.plain {
+            // So that a reader knows whether the group around a record is the record's own.
+            msgpack::str(&mut self.tail, "scope_id");
+            msgpack::uint(&mut self.tail, u64::from(scope_id));
+            self.tail_pairs += 1;
+        }
         event_head(out, EventTime { seconds: u32::MAX, nanos: 0 });
         msgpack::map_header(out, 3);
         msgpack::str(out, "schema");
