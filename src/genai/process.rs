@@ -9,8 +9,8 @@ use super::normalize::Normalizer;
 use super::redact::{Detector, Finder, Pattern, Redactor, Replacement};
 use super::span::{MetricRenamer, normalize_span, span_shape};
 use super::walk::{Head, Patch, Place, find, head};
-use crate::codec::msgpack::{ReadError, Reader};
-use crate::codec::records::{Event, EventKind, EventTime, Events};
+use crate::codec::msgpack::{self, ReadError, Reader};
+use crate::codec::records::{Event, EventKind, EventTime, Events, raw_values_hold_content};
 use crate::model::{Position, Signal};
 
 /// What to do.
@@ -49,6 +49,8 @@ pub struct Tally {
     pub redactions: [u64; Detector::ALL.len()],
     /// Places that were replaced, by the number of the pattern that found them.
     pub patterns: [u64; Pattern::MOST],
+    /// Records whose values beside them could not be searched and were emptied.
+    pub unsearched: u64,
     /// What was passed on unread: events that are none or have a newer layout, and a broken end
     /// of the chunk.
     pub malformed: u64,
@@ -65,6 +67,8 @@ struct Label {
     ours: bool,
     /// Whether its layout is newer than ours.
     newer: bool,
+    /// Whether there are values beside it that may be content and cannot be searched.
+    hides: bool,
 }
 
 /// Does what the settings say to one chunk after the other.
@@ -98,7 +102,7 @@ impl Processor {
             redactor,
             metrics: MetricRenamer::new(),
             known: Vec::new(),
-            known_label: Label { signal: None, ours: false, newer: false },
+            known_label: Label { signal: None, ours: false, newer: false, hides: false },
             marker: Vec::new(),
             patch: Patch::default(),
             changed: Vec::new(),
@@ -195,7 +199,7 @@ impl Processor {
             }
             _ => self.log(record, &head, body, tally),
         }
-        let replaced = self.finish(record, label.signal, &head, body, tally);
+        let replaced = self.finish(record, label, &head, body, tally);
         Ok((length, self.carry(record, replaced)))
     }
 
@@ -216,7 +220,10 @@ impl Processor {
         let ours =
             telemetry.position.is_some_and(|from| from.run == here.run && from.after >= here.after);
         let newer = telemetry.version.is_some_and(|version| version > LAYOUT);
-        let label = Label { signal: telemetry.signal, ours, newer };
+        let hides = self.redactor.is_some()
+            && !telemetry.raw_values.is_empty()
+            && raw_values_hold_content(telemetry.raw_values);
+        let label = Label { signal: telemetry.signal, ours, newer, hides };
         if matches!(label.signal, Some(Signal::Traces | Signal::Metrics)) {
             self.known.clear();
             self.known.extend_from_slice(metadata);
@@ -282,7 +289,7 @@ impl Processor {
     fn finish(
         &mut self,
         record: &[u8],
-        signal: Option<Signal>,
+        label: Label,
         read: &Head<'_>,
         body: Place,
         tally: &mut Tally,
@@ -313,16 +320,35 @@ impl Processor {
             }
         };
         let mut masker = Masker { redactor, patch: &mut self.patch, count };
-        masker.record(source, signal, metadata, body);
+        masker.record(source, label.signal, metadata, body);
+        let finds = !self.patch.is_empty();
+        // Metrics are not searched.
+        if label.hides && label.signal != Some(Signal::Metrics) {
+            empty_raw_values(source, metadata, &mut self.patch);
+            tally.unsearched = tally.unsearched.saturating_add(1);
+        }
         if !self.patch.is_empty() {
             self.masked.clear();
             self.patch.apply(source, &mut self.masked);
             std::mem::swap(&mut self.changed, &mut self.masked);
             replaced = true;
-            if self.settings.mark_findings {
-                self.mark(signal, &found);
+            if finds && self.settings.mark_findings {
+                self.mark(label.signal, &found);
             }
         }
         replaced
+    }
+}
+
+/// Empties what stands beside a record. Its places in the record are nil or less than they were.
+#[cold]
+fn empty_raw_values(record: &[u8], metadata: Option<Place>, patch: &mut Patch) {
+    let otlp = metadata.and_then(|metadata| find(record, metadata, b"otlp"));
+    let values = otlp.and_then(|otlp| find(record, otlp, b"raw_values"));
+    if let Some(values) = values {
+        patch.replace(values, |out| {
+            msgpack::bin(out, &[]);
+            Some(())
+        });
     }
 }

@@ -26,6 +26,12 @@ const REDACTIONS: CounterFamily = CounterFamily::counter(
     "Places in attributes and log bodies that were redacted",
     &["detector"],
 );
+const UNSEARCHED: CounterFamily = CounterFamily::counter(
+    "unsearched_records_total",
+    "Records of which values nested deeper than 24, or with fields of newer protocol versions, could \
+     not be searched for what is to be redacted, and were left out",
+    &[],
+);
 const MALFORMED: CounterFamily = CounterFamily::counter(
     "malformed_events_total",
     "Events of a chunk that could not be read and were passed on as they were",
@@ -112,6 +118,7 @@ pub struct AiContext {
     redactions: Vec<Counter>,
     patterns: Vec<Counter>,
     malformed: Counter,
+    unsearched: Counter,
 }
 
 fn detectors(parser: &mut Parser<'_>) -> Vec<Detector> {
@@ -209,6 +216,7 @@ impl Filter for AiContext {
             correlated: counters.counter(CORRELATED, &[]),
             redactions: Detector::ALL.iter().map(of_detector).collect(),
             malformed: counters.counter(MALFORMED, &[]),
+            unsearched: counters.counter(UNSEARCHED, &[]),
         })
     }
 
@@ -220,6 +228,7 @@ impl Filter for AiContext {
         add(&self.patterns, &tally.patterns);
         self.correlated.add(tally.correlated);
         self.malformed.add(tally.malformed);
+        self.unsearched.add(tally.unsearched);
         replaced.map_or(Verdict::Pass, Verdict::Replace)
     }
 }

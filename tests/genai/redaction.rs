@@ -1,6 +1,9 @@
 //! What is masked where, in whole records.
 
+use fluent_bit_ai::codec::records::{LogOptions, logs_to_records, traces_to_records};
+use fluent_bit_ai::codec::wire;
 use fluent_bit_ai::genai::{Detector, HashKey, Pattern, Replacement, Settings};
+use fluent_bit_ai::model::Signal;
 use serde_json::{Value, json};
 
 use crate::records::{event, read};
@@ -232,4 +235,47 @@ fn what_was_found_is_listed_where_asked_for() {
     event(&span(), &json!({ "attributes": attributes }), &mut chunk);
     let (out, _) = run(dropping, &chunk);
     assert_eq!(read(&out.unwrap())[0].body["attributes"], json!({ key: ["email"] }));
+}
+
+/// Scenario: text that stands beside the record, as it is nested too deep or in a field of a newer
+/// protocol; and an attribute without value, which does so too. Guarantees: redaction lets no text
+/// by that it has not searched, and keeps what says nothing.
+#[test]
+fn text_beside_the_record_does_not_pass() {
+    let message = |number: u32, content: &[u8]| {
+        let mut out = Vec::new();
+        wire::bytes(&mut out, number, content);
+        out
+    };
+    let list = |element: &[u8]| message(5, &message(1, element));
+    let deep = (0..40).fold(message(1, b"joe@x.com"), |inner, _| list(&inner));
+    let newer = message(99, b"joe@x.com");
+    let pair = |value: Option<&[u8]>| {
+        let value = value.map(|value| message(2, value)).unwrap_or_default();
+        [message(1, b"k"), value].concat()
+    };
+    for (value, hides) in [(Some(&deep), true), (Some(&newer), true), (None, false)] {
+        let attribute = pair(value.map(Vec::as_slice));
+        let ids = [message(1, &[1; 16]), message(2, &[2; 8])].concat();
+        let span = [ids, message(9, &attribute), message(11, &message(3, &attribute))].concat();
+        let log = [message(6, &attribute), message(5, value.unwrap_or(&Vec::new()))].concat();
+        for (signal, item) in [(Signal::Traces, span), (Signal::Logs, log)] {
+            let request = message(1, &message(2, &message(2, &item)));
+            let options = LogOptions { groups: false, first_group: 1, now_unix_nanos: 1 };
+            let mut chunk = Vec::new();
+            let done = match signal {
+                Signal::Traces => traces_to_records(&request, &mut chunk),
+                _ => logs_to_records(&request, &mut chunk, options),
+            };
+            assert_eq!(done.unwrap().items, 1);
+            assert_eq!(memchr::memmem::find(&chunk, b"joe@x.com").is_some(), hides);
+            let (out, tally) = run(redacting(&[Detector::Email]), &chunk);
+            assert_eq!((out.is_some(), tally.unsearched), (hides, u64::from(hides)));
+            let out = out.unwrap_or(chunk);
+            assert_eq!(memchr::memmem::find(&out, b"joe@x.com"), None);
+            let back = crate::records::request(&out, signal);
+            assert_eq!(back == request, !hides);
+            assert_eq!(memchr::memmem::find(&back, b"joe@x.com"), None);
+        }
+    }
 }

@@ -8,7 +8,6 @@ mod errors;
 mod kept;
 mod maps;
 mod ordinary;
-mod raw_values;
 mod speech;
 mod unlisted;
 
@@ -20,7 +19,7 @@ use unlisted::LONG_TEXT;
 
 use super::settings::Content;
 use crate::codec::msgpack::{MapView, str, text_of};
-use crate::codec::records::{Event, Telemetry};
+use crate::codec::records::{Event, Telemetry, raw_values_hold_content};
 use crate::genai::is_content_event;
 use crate::model::Signal;
 
@@ -94,9 +93,9 @@ fn clean_origin<'a>(holder: &'a [u8], cleaner: &mut Cleaner<'a, '_>) -> Option<V
 }
 
 /// Values that msgpack cannot express stand beside the record as protobuf, and would be put back
-/// where nothing was found. They go unless they only say that a value is not there.
+/// where nothing was found. They go unless they only say that a value is not there, or the like.
 fn clean_raw_values(values: &[u8], cleaner: &mut Cleaner<'_, '_>) -> Edit {
-    if raw_values::say_nothing(values) {
+    if !raw_values_hold_content(values) {
         return Edit::Keep;
     }
     cleaner.note(b"raw_values");
