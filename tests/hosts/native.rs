@@ -73,11 +73,27 @@ async fn the_stock_input_feeds_multi_otlp() {
             .map(|request| request.to_vec())
             .collect();
         assert_eq!(spans(&sent_spans), spans(&got), "{}\n{log}", host.title());
+        // Fluent Bit 3.0's own input takes requests with a log without a body, and says then that
+        // it cannot store them.
+        let unstored = log.matches("[otel] marshalling error").count();
+        if unstored > 0 {
+            let before = accepted.len();
+            accepted.retain(|captured| captured.path != "/v1/logs" || has_bodies(&captured.body));
+            assert_eq!(before - accepted.len(), unstored, "{}: {log}", host.title());
+        }
         let logs = arrived(&received, "/v1/logs").len();
         assert_eq!(logs, sent(&accepted, "/v1/logs", 1).len(), "{}: {log}", host.title());
         let metrics = arrived(&received, "/v1/metrics").len();
         assert!(metrics > 0, "{}: {refused:?}\n{log}", host.title());
     }
+}
+
+/// Whether each log of a request has a body with a value.
+fn has_bodies(request: &[u8]) -> bool {
+    let request = ExportLogsServiceRequest::decode(request).unwrap();
+    let scopes = request.resource_logs.iter().flat_map(|resource| &resource.scope_logs);
+    let mut logs = scopes.flat_map(|scope| &scope.log_records);
+    logs.all(|log| log.body.as_ref().is_some_and(|body| body.value.is_some()))
 }
 
 /// The log records that come out of a pipeline with `more`, whose input makes `expected` of them.
