@@ -195,14 +195,17 @@ const LOG_KEY: [u8; 5] = [0x81, 0xa3, b'l', b'o', b'g'];
 
 /// Writes the event's body, and returns what `otlp.body` has to say about it, and what of it msgpack
 /// cannot.
-fn write_body(log: &Scan<'_>, out: &mut Vec<u8>) -> Decoded<(Option<&'static str>, Option<Found>)> {
+fn write_body(
+    log: &Scan<'_>,
+    out: &mut Vec<u8>,
+) -> Decoded<(Option<&'static str>, Option<Box<Found>>)> {
     let Some(body) = log.merged(5) else {
         msgpack::map_header(out, 0);
         return Ok((Some("none"), None));
     };
     out.extend_from_slice(&LOG_KEY);
     let marked = element(&body, out, MAX_DEPTH)? != Form::Whole;
-    let found = marked.then(|| unmark(out, LOG_KEY.len()));
+    let found = marked.then(|| Box::new(unmark(out, LOG_KEY.len())));
     let is_map = matches!(out.get(LOG_KEY.len()), Some(0x80..=0x8f | 0xde | 0xdf));
     if !is_map {
         return Ok((None, found));

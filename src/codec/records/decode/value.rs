@@ -39,7 +39,7 @@ pub(super) fn text(bytes: &[u8], out: &mut Vec<u8>) -> Decoded {
 
 /// Writes one `KeyValue` as a pair of a map; values may nest `depth` levels. Returns
 /// [`Form::Whole`] or [`Form::Marked`].
-#[inline]
+#[inline(always)]
 pub(super) fn key_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<Form> {
     let Some((key, value)) = plain_key_value(bytes) else {
         return odd_key_value(bytes, out, depth);
@@ -47,11 +47,15 @@ pub(super) fn key_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<
     text(key, out).map_err(|fault| fault.within("key"))?;
     let start = out.len();
     let form = any_value(value, out, depth).map_err(|fault| fault.within_key(key))?;
-    if form >= Form::Partly {
-        raw::mark_pair(out, start, Vec::new(), Some(raw::remainder(value, form)));
-        return Ok(Form::Marked);
-    }
-    Ok(form)
+    Ok(if form >= Form::Partly { mark_plain_pair(value, form, out, start) } else { form })
+}
+
+/// Marks the value of a pair that has nothing but a key and this value.
+#[cold]
+#[inline(never)]
+fn mark_plain_pair(value: &[u8], form: Form, out: &mut Vec<u8>, start: usize) -> Form {
+    raw::mark_pair(out, start, Vec::new(), Some(raw::remainder(value, form)));
+    Form::Marked
 }
 
 /// Key and value of a `KeyValue` as every encoder writes it: the key, then the value, and no more.
@@ -110,7 +114,7 @@ pub(super) fn element(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<Fo
 }
 
 /// Writes an `AnyValue`.
-#[inline]
+#[inline(always)]
 fn any_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<Form> {
     let mut fields = Fields::new(bytes);
     match next(&mut fields)? {
@@ -130,7 +134,7 @@ fn check_depth(bytes: &[u8], depth: u32) -> Decoded {
 }
 
 /// Writes the one field of an `AnyValue`.
-#[inline]
+#[inline(always)]
 fn one_value(field: &WireField<'_>, out: &mut Vec<u8>, depth: u32) -> Decoded<Form> {
     check_depth(field.raw, depth)?;
     match (field.number, field.value) {
@@ -138,11 +142,7 @@ fn one_value(field: &WireField<'_>, out: &mut Vec<u8>, depth: u32) -> Decoded<Fo
         (2, WireValue::Varint(value)) => msgpack::bool(out, value != 0),
         (3, WireValue::Varint(value)) => msgpack::int(out, value.cast_signed()),
         (4, WireValue::Fixed64(bits)) => msgpack::f64(out, f64::from_bits(bits)),
-        (5 | 6, WireValue::Bytes(_)) if depth <= MAX_DEPTH - MAX_DEPTH_IN_PLACE => {
-            return deep_value(field, out, depth);
-        }
-        (5, WireValue::Bytes(array)) => return array_value(array, out, depth - 1),
-        (6, WireValue::Bytes(list)) => return kvlist(list, out, depth - 1),
+        (5 | 6, WireValue::Bytes(inner)) => return container(field.number, inner, out, depth),
         // The host's opentelemetry output crashes on bytes of length 0.
         (7, WireValue::Bytes([])) => return Ok(unsaid(out)),
         (7, WireValue::Bytes(bytes)) => msgpack::bin(out, bytes),
@@ -160,17 +160,21 @@ fn unsaid(out: &mut Vec<u8>) -> Form {
     Form::Unsaid
 }
 
-/// Nil for a list or map that is nested deeper than hosts read; it has to be valid all the same.
-#[cold]
-fn deep_value(field: &WireField<'_>, out: &mut Vec<u8>, depth: u32) -> Decoded<Form> {
+/// Writes a list or a map, or nil in its place if it is nested deeper than hosts read; it has to be
+/// valid all the same.
+#[inline(never)]
+fn container(number: u32, inner: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<Form> {
     let start = out.len();
-    match (field.number, field.value) {
-        (5, WireValue::Bytes(array)) => array_value(array, out, depth - 1)?,
-        (_, WireValue::Bytes(list)) => kvlist(list, out, depth - 1)?,
-        _ => Form::Unsaid,
+    let form = if number == 5 {
+        array_value(inner, out, depth - 1)?
+    } else {
+        kvlist(inner, out, depth - 1)?
     };
-    out.truncate(start);
-    Ok(unsaid(out))
+    if depth <= MAX_DEPTH - MAX_DEPTH_IN_PLACE {
+        out.truncate(start);
+        return Ok(unsaid(out));
+    }
+    Ok(form)
 }
 
 /// Any `AnyValue`: of several fields the last counts, and a message that comes twice is merged, as
