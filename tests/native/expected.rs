@@ -172,9 +172,8 @@ fn expected_metric(metric: &mut Metric, release: Release) {
         Some(Data::Histogram(histogram)) => {
             temporality(&mut histogram.aggregation_temporality);
             histogram.data_points.retain_mut(|point| {
-                labels(&mut point.attributes);
                 exemplars(&mut point.exemplars);
-                bounds(point)
+                labels(&mut point.attributes, release) && bounds(point)
             });
         }
         Some(Data::ExponentialHistogram(histogram)) => {
@@ -182,16 +181,16 @@ fn expected_metric(metric: &mut Metric, release: Release) {
             if release < (5, 0, 0) {
                 histogram.data_points.clear();
             }
-            for point in &mut histogram.data_points {
-                labels(&mut point.attributes);
+            histogram.data_points.retain_mut(|point| {
                 exemplars(&mut point.exemplars);
                 for side in [&mut point.positive, &mut point.negative] {
                     *side = side.take().filter(|buckets| *buckets != Buckets::default());
                 }
-            }
+                labels(&mut point.attributes, release)
+            });
         }
         Some(Data::Summary(summary)) => {
-            summary.data_points.iter_mut().for_each(|point| labels(&mut point.attributes));
+            summary.data_points.retain_mut(|point| labels(&mut point.attributes, release));
         }
     }
 }
@@ -201,9 +200,10 @@ fn temporality(value: &mut i32) {
 }
 
 fn numbers(points: &mut Vec<NumberDataPoint>, release: Release) {
-    points.retain(|point| point.value.is_some() || point.flags & 1 == 1);
+    points.retain_mut(|point| {
+        (point.value.is_some() || point.flags & 1 == 1) && labels(&mut point.attributes, release)
+    });
     for point in points {
-        labels(&mut point.attributes);
         exemplars(&mut point.exemplars);
         if let Some(number_data_point::Value::AsInt(value)) = point.value
             && release < (5, 0, 0)
@@ -237,8 +237,8 @@ fn exemplars(exemplars: &mut [Exemplar]) {
     }
 }
 
-/// The attributes of a data point are text.
-fn labels(pairs: &mut Vec<KeyValue>) {
+/// The attributes of a data point are text; returns whether the release takes texts that long.
+fn labels(pairs: &mut Vec<KeyValue>, release: Release) -> bool {
     pairs.retain(|pair| !pair.key.is_empty());
     for pair in pairs.iter_mut() {
         clean(&mut pair.key);
@@ -254,6 +254,14 @@ fn labels(pairs: &mut Vec<KeyValue>) {
     }
     // The points of a metric share the order of their labels.
     pairs.sort_by(|left, right| left.key.cmp(&right.key));
+    release >= (5, 1, 0) || pairs.iter().all(|pair| pair.key.len().max(text(pair).len()) <= 1024)
+}
+
+fn text(pair: &KeyValue) -> &str {
+    match pair.value.as_ref().and_then(|value| value.value.as_ref()) {
+        Some(Value::StringValue(text)) => text,
+        other => unreachable!("a label is text: {other:?}"),
+    }
 }
 
 fn json(value: &AnyValue) -> serde_json::Value {
