@@ -24,7 +24,7 @@ const NOT_TOUCHED: c_int = 2;
 struct Running<P> {
     slot: Slot<P>,
     shown: Arc<Shown>,
-    _membership: Membership,
+    membership: Membership,
 }
 
 pub(super) unsafe extern "C" fn cb_init<P: Filter>(
@@ -51,7 +51,7 @@ pub(super) fn start<P: Filter>(mut setup: Setup) -> Result<(), Refusal> {
     setup.desk.settle();
     // SAFETY: the host starts filters on its engine's thread.
     let shown = unsafe { publisher::enlist(functions, setup.desk) };
-    let running = Running { slot: Slot::new(plugin), shown, _membership: setup.membership };
+    let running = Running { slot: Slot::new(plugin), shown, membership: setup.membership };
     let context = instance::lease(Box::new(running));
     // SAFETY: the instance is the host's, and the context is what `cb_filter` and `cb_exit` get.
     unsafe { (functions.flb_filter_set_context)(instance_at, context) };
@@ -95,6 +95,7 @@ unsafe fn filter<P: Filter>(arguments: Arguments) -> c_int {
     let Some(running) = (unsafe { instance::borrow::<Running<P>>(arguments.context) }) else {
         return NOT_TOUCHED;
     };
+    running.membership.note_engine();
     // SAFETY: the host lends the chunk for the length of this call.
     let bytes = unsafe { lend::bytes(arguments.data, arguments.length) };
     let tag_length = usize::try_from(arguments.tag_length).unwrap_or(0);

@@ -43,7 +43,7 @@ struct Running<P> {
     collectors: [c_int; 2],
     collecting: AtomicBool,
     asked: AtomicU8,
-    _membership: Membership,
+    membership: Membership,
 }
 
 pub(super) unsafe extern "C" fn cb_init<P: Input>(
@@ -90,7 +90,7 @@ pub(super) fn start<P: Input>(mut setup: Setup) -> Result<(), Refusal> {
         collectors,
         collecting: AtomicBool::new(true),
         asked: AtomicU8::new(NOTHING),
-        _membership: setup.membership,
+        membership: setup.membership,
     };
     let context = instance::lease(Box::new(running));
     // SAFETY: the instance is the host's, and the context is what the other callbacks get.
@@ -148,9 +148,15 @@ unsafe fn collect<P: Input>(
 }
 
 impl<P: Input> Running<P> {
-    /// Calls the plugin, then does what the host asked for meanwhile.
+    /// The way into the pipeline for one callback.
+    fn sink(&self) -> HostSink {
+        self.sink.for_callback(self.membership.engine_runs())
+    }
+
+    /// Calls the plugin from a collector, then does what the host asked for meanwhile.
     fn call(&self, callback: Callback, body: impl FnOnce(&mut P, &mut HostSink)) {
-        let mut sink = self.sink.clone();
+        self.membership.note_engine();
+        let mut sink = self.sink();
         self.settle(callback, self.slot.with(callback, |plugin| body(plugin, &mut sink)));
         for _ in 0..AFTERTHOUGHTS {
             match self.asked.swap(NOTHING, Ordering::AcqRel) {
@@ -190,7 +196,7 @@ impl<P: Input> Running<P> {
     }
 
     fn pause(&self, why: Pause) {
-        let mut sink = self.sink.clone();
+        let mut sink = self.sink();
         let called = self.slot.with(Callback::InputPause, |plugin| plugin.on_pause(why, &mut sink));
         if called == Called::Busy {
             let asked = if why == Pause::Shutdown { SHUTDOWN } else { PRESSURE };

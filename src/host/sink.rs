@@ -30,6 +30,8 @@ pub(super) struct HostSink {
     appended: bool,
     /// What is appended is the rest of something.
     rest: bool,
+    /// Everything behind the input has started.
+    open: bool,
 }
 
 impl HostSink {
@@ -40,7 +42,14 @@ impl HostSink {
         instance: HostPointer,
         config: HostPointer,
     ) -> Self {
-        Self { host, functions, instance, config, appended: false, rest: false }
+        Self { host, functions, instance, config, appended: false, rest: false, open: false }
+    }
+
+    /// A sink for one callback. As long as the engine does not run it takes nothing: a start that
+    /// fails pauses the inputs while some filters have no state yet, and an append would run
+    /// through them.
+    pub(super) fn for_callback(&self, engine_runs: bool) -> Self {
+        Self { open: engine_runs, ..self.clone() }
     }
 
     /// The instance that is appended to.
@@ -138,6 +147,9 @@ impl Sink for HostSink {
         if events.is_empty() {
             return Ok(());
         }
+        if !self.open {
+            return Err(Refused);
+        }
         let tag = Tag::new(tag);
         let _opened = self.open_for_rest();
         let events_at = events.as_ptr().cast();
@@ -177,6 +189,9 @@ impl Sink for HostSink {
     ) -> Result<(), NotAppended> {
         if contexts.is_empty() {
             return Ok(());
+        }
+        if !self.open {
+            return Err(NotAppended::Refused);
         }
         let tag = Tag::new(tag);
         self.appended = true;
@@ -232,6 +247,9 @@ impl Sink for HostSink {
 
     fn flush_now(&mut self) {
         self.appended = false;
+        if !self.open {
+            return;
+        }
         // SAFETY: this is the engine's thread, and the configuration is the running one.
         unsafe { (self.functions.flb_engine_flush)(self.config.0, ptr::null_mut()) };
     }

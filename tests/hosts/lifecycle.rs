@@ -108,6 +108,60 @@ fn refused(host: &Host, pipeline: &Pipeline, plugins: &tempfile::TempDir) -> Str
     said
 }
 
+/// Scenario: a start that fails in its filters while a client sends already. Guarantees: the host
+/// ends in words, and does not run the request through filters that have no state yet.
+#[test]
+fn a_start_that_fails_does_not_run_what_came_already() {
+    let _alone = alone();
+    let plugins = linked();
+    let slow = plugins.path().join("slow.lua");
+    let script = "os.execute('sleep 2')\nfunction pass(tag, time, record) return 0, 0, 0 end\n";
+    std::fs::write(&slow, script).unwrap();
+    let script = format!("script: {}", slow.display());
+    for host in real_hosts() {
+        let port = free_port();
+        let pipeline = Pipeline::default()
+            .otlp_in(port, free_port())
+            .filter(&["name: lua", "match: '*'", &script, "call: pass"])
+            .filter(&["name: ai_sampling", "match: '*'", "mode: sideways"])
+            .filter(&["name: modify", "match: '*'", "add: key value"])
+            .filter(&["name: grep", "match: '*'", "regex: key value"])
+            .otlp_out(&[("one", 9, "http/protobuf")]);
+        let file = plugins.path().join("fails.yaml");
+        std::fs::write(&file, pipeline.yaml(plugins.path())).unwrap();
+        let client = std::thread::spawn(move || early_request(port));
+        let output = run(&host, &["-c", &file.to_string_lossy()]);
+        let said = text(&output);
+        let code = output.status.code();
+        assert!(matches!(code, Some(1 | 255)), "{}: {code:?} {said}", host.title());
+        assert!(said.contains("sideways"), "{}: {said}", host.title());
+        let answer = client.join().unwrap();
+        assert!(answer.starts_with("HTTP/1.1 503"), "{}: {answer:?} {said}", host.title());
+    }
+}
+
+/// Sends one log record as soon as the port is open, and returns the answer.
+fn early_request(port: u16) -> String {
+    let body =
+        r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"x"}}]}]}]}"#;
+    let request = format!(
+        "POST /v1/logs HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(10) {
+        if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) {
+            stream.write_all(request.as_bytes()).unwrap();
+            let mut answer = String::new();
+            let _ = stream.read_to_string(&mut answer);
+            return answer;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    "the port never opened".to_owned()
+}
+
 /// What happens in the middle of the load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cut {

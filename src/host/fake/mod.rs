@@ -329,7 +329,8 @@ impl Input for Ticking {
     fn on_pause(&mut self, why: Pause, sink: &mut dyn Sink) {
         self.pauses.push(why);
         let tag = format!("{:?}", self.pauses);
-        sink.append(tag.as_bytes(), 1, b"x").unwrap();
+        // Refused while the host starts.
+        let _taken = sink.append(tag.as_bytes(), 1, b"x");
     }
 
     fn on_resume(&mut self) {
@@ -353,6 +354,14 @@ fn an_input_runs_under_every_row() {
             Setup::at_host(host(row), Kind::Input, &SPEC, instance.pointer(), config.pointer())
         };
         input::start::<Ticking>(setup.unwrap()).unwrap();
+        config.set::<c_int>(row.config.is_ingestion_active, 0);
+        // SAFETY: the context is the one that was leased.
+        unsafe { input::cb_pause::<Ticking>(context(), config.pointer()) };
+        let early = note(|notes| (notes.appended.len(), notes.flushed));
+        assert_eq!(early, (0, 0), "the filters behind it may have no state yet");
+        config.set::<c_int>(row.config.is_ingestion_active, 1);
+        // SAFETY: as above.
+        unsafe { input::cb_resume::<Ticking>(context(), config.pointer()) };
         let (wake, tick) = note(|notes| (notes.wake.unwrap(), notes.tick.unwrap()));
         // SAFETY: the context is the one that was leased.
         unsafe { tick(instance.pointer(), config.pointer(), context()) };

@@ -117,6 +117,7 @@ fn native_sink(row: &HostAbi, processor: usize) -> HostSink {
     let host = host(row);
     let functions = *host.symbols.input.as_ref().unwrap();
     HostSink::new(host, functions, HostPointer(instance.pointer()), HostPointer(config.pointer()))
+        .for_callback(true)
 }
 
 /// Guarantees: the rest of what is stored in part is appended although the input is paused, which it
