@@ -116,6 +116,8 @@ pub struct Aggregator {
     last: Tick,
     last_unix_nanos: u64,
     put_back: Vec<Batch>,
+    /// Spans were looked at since the last export.
+    changed: bool,
     tally: Tally,
 }
 
@@ -137,6 +139,7 @@ impl Aggregator {
             last: now,
             last_unix_nanos: unix_nanos,
             put_back: Vec::new(),
+            changed: false,
             tally: Tally::default(),
             config,
         }
@@ -154,6 +157,7 @@ impl Aggregator {
                     stretch = Some(self.stretch(tag, &dimensions, &event));
                 }
                 if let Some(stretch) = stretch.as_mut().filter(|stretch| !stretch.ours) {
+                    self.changed = true;
                     self.span(tag, stretch, &event, &mut visitor, (now, unix_nanos));
                 }
             }
@@ -163,12 +167,15 @@ impl Aggregator {
     }
 
     /// What is to be emitted now: nothing before the interval has passed, unless `everything` is
-    /// asked for.
+    /// asked for. A stop asks for it again and again; cumulative points that say what the last ones
+    /// said are not repeated then.
     pub fn take(&mut self, everything: bool, now: Tick, unix_nanos: u64) -> Vec<Batch> {
         let mut batches = std::mem::take(&mut self.put_back);
-        if now.since(self.last) < self.config.interval && !everything {
+        let is_due = now.since(self.last) >= self.config.interval;
+        if !is_due && !(everything && self.changed) {
             return batches;
         }
+        self.changed = false;
         let unix_nanos = unix_nanos.max(self.last_unix_nanos.saturating_add(1));
         self.groups.export(&mut batches, self.last_unix_nanos, unix_nanos);
         let expired = self.groups.expire(now, self.config.series_expiry);

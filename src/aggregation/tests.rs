@@ -307,6 +307,20 @@ fn cumulative_points_go_on_and_idle_series_end() {
     assert_eq!(aggregator.tally().series, 0);
 }
 
+/// The host stops in several steps, and asks for everything in each.
+#[test]
+fn a_stop_does_not_repeat_cumulative_points() {
+    let mut aggregator =
+        aggregator(MetricsConfig { temporality: Temporality::Cumulative, ..config() });
+    assert_eq!(aggregator.take(true, Tick(1), START + 1), []);
+    feed(&mut aggregator, &[call(1, 1)]);
+    assert_eq!(read(&aggregator.take(true, Tick(2), START + 2))[COUNT][0].count, 1);
+    assert_eq!(aggregator.take(true, Tick(3), START + 3), []);
+    feed(&mut aggregator, &[call(2, 1)]);
+    assert_eq!(read(&aggregator.take(true, Tick(4), START + 4))[COUNT][0].count, 2);
+    assert_eq!(collect(&mut aggregator, 20)[COUNT][0].count, 2, "an interval says it again");
+}
+
 #[test]
 fn exponential_histograms() {
     let histogram = HistogramForm::Exponential;
