@@ -171,8 +171,8 @@ impl Aggregator {
     /// said are not repeated then.
     pub fn take(&mut self, everything: bool, now: Tick, unix_nanos: u64) -> Vec<Batch> {
         let mut batches = std::mem::take(&mut self.put_back);
-        let is_due = now.since(self.last) >= self.config.interval;
-        if !is_due && !(everything && self.changed) {
+        let is_due = now.since(self.last) >= self.config.interval || (everything && self.changed);
+        if !is_due {
             return batches;
         }
         self.changed = false;
