@@ -8,48 +8,23 @@
 //! take makes the host bring the chunk again, and then only that endpoint gets it, and only the
 //! requests that it lacks.
 
-mod advice;
-mod attributes;
-mod client;
-mod company;
-mod connections;
-mod content;
-mod credentials;
-mod destination;
-mod encode;
+mod counters;
+mod delivery;
 mod endpoint;
-mod exporter;
-mod group;
-mod grpc;
-mod hold;
-mod json;
-mod kinds;
-mod late;
-mod letters;
-mod making;
-mod meters;
-mod part;
-mod pieces;
-mod redirect;
-mod reply;
-mod retry;
+mod request;
+mod selection;
 mod settings;
-mod stamp;
-mod tls;
-mod todo;
-mod trace;
-mod units;
-mod view;
+mod transport;
 
-pub use attributes::{AttributeKey, AttributeRules};
-pub use exporter::Exporter;
+pub use delivery::exporter::Exporter;
+pub use selection::attributes::{AttributeKey, AttributeRules};
 pub use settings::{
     AddressFamily, AssertionSettings, AwsSettings, ClientAuthentication, Compression, Content,
     CredentialSettings, DeadLetter, EndpointSettings, GroupSettings, HeaderFrom, Http2, KeptFor,
     Members, Mode, NetSettings, OAuth2Settings, OnError, OnMisdirected, Password, Protocol,
     Settings, Source, TlsSettings,
 };
-pub use tls::ClientProblem;
+pub use transport::tls::ClientProblem;
 
 #[cfg(test)]
 mod tests;

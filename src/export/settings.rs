@@ -8,10 +8,10 @@ use std::time::Duration;
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Uri};
 
-use super::attributes::AttributeRules;
 use crate::cipher_suites::VERSIONS;
 use crate::codec::native::LogAccessors;
 use crate::condition::Condition;
+use crate::export::selection::attributes::AttributeRules;
 use crate::model::Signal;
 use crate::sampling::Threshold;
 

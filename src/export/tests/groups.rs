@@ -183,7 +183,7 @@ fn looked_up_members_come_and_go_and_nothing_is_lost() {
     let addresses = Arc::new(Mutex::new(Ok(vec![first.address, second.address])));
     let (answer, asked) = (Arc::clone(&addresses), Arc::new(AtomicUsize::new(0)));
     let count = Arc::clone(&asked);
-    let lookup: crate::export::group::Lookup = Arc::new(move |host, asked_port| {
+    let lookup: crate::export::delivery::group::Lookup = Arc::new(move |host, asked_port| {
         assert_eq!((host.as_str(), asked_port), ("gateways.example", port));
         count.fetch_add(1, Ordering::SeqCst);
         let found: Result<Vec<SocketAddr>, ()> = answer.lock().unwrap().clone();

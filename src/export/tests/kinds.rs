@@ -170,8 +170,8 @@ fn a_retry_sends_no_kind_twice() {
 
 #[test]
 fn what_comes_in_the_hosts_form_is_told_apart_by_its_scope() {
-    use crate::export::kinds::apart;
-    use crate::export::part::Part;
+    use crate::export::request::EncodedRequest;
+    use crate::export::request::metric_kinds::apart;
     use crate::model::Signal;
     let of = |scopes: &[&str]| {
         let mut request = metrics(2);
@@ -182,7 +182,8 @@ fn what_comes_in_the_hosts_form_is_told_apart_by_its_scope() {
             scope.scope.as_mut().unwrap().name = (*name).to_owned();
             request.resource_metrics[0].scope_metrics.push(scope);
         }
-        let parts = apart(Part::new(Signal::Metrics, scopes.len() * 2, request.encode_to_vec()));
+        let parts =
+            apart(EncodedRequest::new(Signal::Metrics, scopes.len() * 2, request.encode_to_vec()));
         parts.iter().map(|part| (part.items, part.is_derived)).collect::<Vec<_>>()
     };
     let ours = env!("CARGO_PKG_NAME");

@@ -4,10 +4,11 @@ mod again;
 mod answers;
 mod aws;
 mod carried;
-mod company;
+mod coalesced;
 mod connections;
 mod content;
 pub(super) mod data;
+mod dead_letters;
 mod delivery;
 mod elapsed;
 mod groups;
@@ -17,7 +18,6 @@ mod held;
 mod items;
 mod json;
 mod kinds;
-mod letters;
 mod ordinary;
 mod profiles;
 mod proxy;
@@ -93,13 +93,13 @@ impl Bench {
     }
 
     fn with_groups(endpoints: Vec<EndpointSettings>, groups: Vec<GroupSettings>) -> Self {
-        Self::with_lookup(endpoints, groups, super::group::system_lookup())
+        Self::with_lookup(endpoints, groups, super::delivery::group::system_lookup())
     }
 
     fn with_lookup(
         endpoints: Vec<EndpointSettings>,
         groups: Vec<GroupSettings>,
-        lookup: super::group::Lookup,
+        lookup: super::delivery::group::Lookup,
     ) -> Self {
         let environment = environment();
         let settings = settings(endpoints, groups);

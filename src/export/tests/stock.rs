@@ -8,7 +8,7 @@ use http::Version;
 use super::receiver::{CONNECTION, Receiver};
 use super::transport::{Certificates, TlsFront, chunk};
 use super::{Bench, Fate, endpoint};
-use crate::export::connections::Connections;
+use crate::export::transport::connections::Connections;
 use crate::export::{AddressFamily, EndpointSettings, Http2, Password, Protocol, TlsSettings};
 use crate::model::Signal;
 

@@ -18,7 +18,7 @@ use serde_json::Value;
 use super::receiver::{Receiver, Say, Seen};
 use super::transport::chunk;
 use super::{Bench, Fate, endpoint};
-use crate::export::credentials::Credentials;
+use crate::export::transport::credentials::Credentials;
 use crate::export::{AssertionSettings, ClientAuthentication, EndpointSettings, OAuth2Settings};
 
 fn service() -> Receiver {

@@ -1,0 +1,317 @@
+//! The counters of an exporter; every label value is there from the start.
+
+use std::time::Duration;
+
+use crate::condition::NoAnswer;
+use crate::model::Signal;
+use crate::routing::FailureReason;
+use crate::stats::{Counter, CounterFamily, Counters};
+
+const RECEIVED: CounterFamily = CounterFamily::counter(
+    "exporter_received_items_total",
+    "Spans, data points and log records that came to the exporter.",
+    &["signal"],
+);
+const SKIPPED: CounterFamily = CounterFamily::counter(
+    "exporter_skipped_items_total",
+    "Records or contexts that no endpoint can get, by reason.",
+    &["reason"],
+);
+const RETRIED: CounterFamily = CounterFamily::counter(
+    "retried_chunks_total",
+    "Chunks that the host was asked to bring again.",
+    &[],
+);
+const FORGOTTEN: CounterFamily = CounterFamily::counter(
+    "forgotten_chunks_total",
+    "Chunks whose progress was forgotten because too many were waiting; a retry sends all of it.",
+    &[],
+);
+const SENT: CounterFamily = CounterFamily::counter(
+    "sent_items_total",
+    "Spans, data points and log records that an endpoint accepted.",
+    &["endpoint", "signal"],
+);
+const FAILED: CounterFamily = CounterFamily::counter(
+    "failed_requests_total",
+    "Requests that an endpoint did not accept, by reason.",
+    &["endpoint", "reason"],
+);
+const DROPPED: CounterFamily = CounterFamily::counter(
+    "dropped_items_total",
+    "Items that an endpoint refused for good, or did not take for too long, by reason.",
+    &["endpoint", "reason"],
+);
+const FILTERED: CounterFamily = CounterFamily::counter(
+    "filtered_items_total",
+    "Items that were not for an endpoint, by its signals, where or sampling_percentage.",
+    &["endpoint"],
+);
+const UNDECIDED: CounterFamily = CounterFamily::counter(
+    "undecided_items_total",
+    "Items for which an endpoint's where had no answer.",
+    &["endpoint", "reason"],
+);
+const CONTENT: CounterFamily = CounterFamily::counter(
+    "content_removed_items_total",
+    "Items from which content was removed for an endpoint.",
+    &["endpoint"],
+);
+const UNLISTED: CounterFamily = CounterFamily::counter(
+    "unknown_content_names_total",
+    "Names of texts above 1 KiB that no list of content names has, where content is not kept.",
+    &["endpoint"],
+);
+const PARTIAL: CounterFamily = CounterFamily::counter(
+    "partial_successes_total",
+    "Requests that an endpoint accepted in part or with a warning.",
+    &["endpoint"],
+);
+const REFUSED: CounterFamily = CounterFamily::counter(
+    "refused_requests_total",
+    "Requests whose items an endpoint refused for good, or did not take for too long.",
+    &["endpoint"],
+);
+const DEAD_LETTERS: CounterFamily = CounterFamily::counter(
+    "dead_letter_items_total",
+    "Items that an endpoint refused for good and that went to its dead letters.",
+    &["endpoint"],
+);
+const SPLIT: CounterFamily = CounterFamily::counter(
+    "split_requests_total",
+    "Requests that were cut because they were larger than an endpoint takes.",
+    &["endpoint"],
+);
+const JOINED: CounterFamily = CounterFamily::counter(
+    "joined_requests_total",
+    "Small requests that were sent as one with others, because the endpoint was busy.",
+    &["endpoint"],
+);
+const SHRUNK: CounterFamily = CounterFamily::counter(
+    "shrunk_items_total",
+    "Items whose longest texts were cut because the item alone was larger than an endpoint takes.",
+    &["endpoint"],
+);
+const FAST: CounterFamily = CounterFamily::counter(
+    "deferred_requests_total",
+    "Requests that were not made because the endpoint is down or busy.",
+    &["endpoint"],
+);
+const REPEATED: CounterFamily = CounterFamily::counter(
+    "repeated_requests_total",
+    "Requests that were made again in place after they had failed.",
+    &["endpoint"],
+);
+const HELD_CHUNKS: CounterFamily = CounterFamily::gauge(
+    "held_chunks",
+    "Chunks that are held in flight because an endpoint is away.",
+    &[],
+);
+const HELD_BYTES: CounterFamily =
+    CounterFamily::gauge("held_bytes", "Bytes of the chunks that are held in flight.", &[]);
+const LOST_FIELDS: CounterFamily = CounterFamily::counter(
+    "lost_fields_total",
+    "Fields that this version does not know and cannot write as JSON, in accepted requests.",
+    &["endpoint"],
+);
+const UP: CounterFamily = CounterFamily::gauge(
+    "endpoint_up",
+    "1 while an endpoint is tried, 0 while it is left alone.",
+    &["endpoint"],
+);
+const LATENCY_SUM: CounterFamily = CounterFamily::counter(
+    "export_latency_ms_sum",
+    "Milliseconds that answered requests took, all together.",
+    &["endpoint"],
+);
+const LATENCY_COUNT: CounterFamily =
+    CounterFamily::counter("export_latency_ms_count", "Answered requests.", &["endpoint"]);
+
+/// Why no endpoint can get something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::export) enum Skip {
+    /// The bytes of the chunk are not what they should be.
+    Undecodable,
+    /// A record that has no place in OTLP.
+    Unencodable,
+    /// A kind of chunk that this exporter does not know.
+    Unsupported,
+}
+
+impl Skip {
+    const ALL: [Self; 3] = [Self::Undecodable, Self::Unencodable, Self::Unsupported];
+
+    pub(in crate::export) const fn name(self) -> &'static str {
+        match self {
+            Self::Undecodable => "undecodable",
+            Self::Unencodable => "unencodable",
+            Self::Unsupported => "unsupported",
+        }
+    }
+}
+
+/// Why an endpoint's items are gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::export) enum Loss {
+    /// A partial success left them out.
+    Rejected,
+    /// The request was refused for good.
+    Failed(FailureReason),
+    /// It was not accepted for too long.
+    Expired,
+}
+
+/// The counters of the whole exporter.
+#[derive(Debug)]
+pub(in crate::export) struct ExportCounters {
+    received: [Counter; 4],
+    skipped: [Counter; 3],
+    pub(in crate::export) retried: Counter,
+    pub(in crate::export) forgotten: Counter,
+    pub(in crate::export) held_chunks: Counter,
+    pub(in crate::export) held_bytes: Counter,
+}
+
+/// The counters of one endpoint.
+#[derive(Debug)]
+pub(in crate::export) struct EndpointCounters {
+    sent: [Counter; 4],
+    failed: [Counter; FailureReason::ALL.len()],
+    dropped: [Counter; DROP_REASONS.len()],
+    pub(in crate::export) filtered: Counter,
+    undecided: [Counter; NoAnswer::ALL.len()],
+    pub(in crate::export) content_removed: Counter,
+    pub(in crate::export) unlisted_names: Counter,
+    pub(in crate::export) deferred: Counter,
+    pub(in crate::export) lost_fields: Counter,
+    pub(in crate::export) up: Counter,
+    pub(in crate::export) split: Counter,
+    pub(in crate::export) joined: Counter,
+    pub(in crate::export) repeated: Counter,
+    pub(in crate::export) shrunk: Counter,
+    pub(in crate::export) dead_letters: Counter,
+    refused: Counter,
+    partial: Counter,
+    latency_sum: Counter,
+    latency_count: Counter,
+}
+
+/// The reasons of [`DROPPED`].
+const DROP_REASONS: [Loss; 8] = [
+    Loss::Rejected,
+    Loss::Failed(FailureReason::Refused),
+    Loss::Failed(FailureReason::TooLarge),
+    Loss::Failed(FailureReason::Exhausted),
+    Loss::Failed(FailureReason::BadAnswer),
+    Loss::Failed(FailureReason::NotOtlp),
+    Loss::Failed(FailureReason::Misdirected),
+    Loss::Expired,
+];
+
+impl Loss {
+    pub(in crate::export) const fn name(self) -> &'static str {
+        match self {
+            Self::Rejected => "rejected",
+            Self::Failed(reason) => reason.name(),
+            Self::Expired => "max_elapsed_time",
+        }
+    }
+}
+
+fn add<T: PartialEq>(counters: &[Counter], keys: &[T], key: &T, count: usize) -> u64 {
+    let found = keys.iter().zip(counters).find(|(known, _)| *known == key);
+    found.map_or(0, |(_, counter)| {
+        counter.add_items(count);
+        counter.value()
+    })
+}
+
+impl ExportCounters {
+    pub(in crate::export) fn new(counters: &Counters) -> Self {
+        Self {
+            received: Signal::WITH_PROFILES
+                .map(|signal| counters.counter(RECEIVED, &[signal.name()])),
+            skipped: Skip::ALL.map(|reason| counters.counter(SKIPPED, &[reason.name()])),
+            retried: counters.counter(RETRIED, &[]),
+            forgotten: counters.counter(FORGOTTEN, &[]),
+            held_chunks: counters.counter(HELD_CHUNKS, &[]),
+            held_bytes: counters.counter(HELD_BYTES, &[]),
+        }
+    }
+
+    pub(in crate::export) fn received(&self, signal: Signal, items: usize) {
+        add(&self.received, &Signal::WITH_PROFILES, &signal, items);
+    }
+
+    pub(in crate::export) fn skipped(&self, reason: Skip, items: usize) {
+        add(&self.skipped, &Skip::ALL, &reason, items);
+    }
+}
+
+impl EndpointCounters {
+    pub(in crate::export) fn new(counters: &Counters, endpoint: &str) -> Self {
+        let one = |family| counters.counter(family, &[endpoint]);
+        let up = one(UP);
+        up.set(1);
+        Self {
+            sent: Signal::WITH_PROFILES
+                .map(|signal| counters.counter(SENT, &[endpoint, signal.name()])),
+            failed: FailureReason::ALL
+                .map(|reason| counters.counter(FAILED, &[endpoint, reason.name()])),
+            dropped: DROP_REASONS
+                .map(|reason| counters.counter(DROPPED, &[endpoint, reason.name()])),
+            filtered: one(FILTERED),
+            undecided: NoAnswer::ALL
+                .map(|reason| counters.counter(UNDECIDED, &[endpoint, reason.name()])),
+            content_removed: one(CONTENT),
+            unlisted_names: one(UNLISTED),
+            deferred: one(FAST),
+            lost_fields: one(LOST_FIELDS),
+            up,
+            partial: one(PARTIAL),
+            split: one(SPLIT),
+            joined: one(JOINED),
+            repeated: one(REPEATED),
+            shrunk: one(SHRUNK),
+            refused: one(REFUSED),
+            dead_letters: one(DEAD_LETTERS),
+            latency_sum: one(LATENCY_SUM),
+            latency_count: one(LATENCY_COUNT),
+        }
+    }
+
+    pub(in crate::export) fn sent(&self, signal: Signal, items: usize) {
+        add(&self.sent, &Signal::WITH_PROFILES, &signal, items);
+    }
+
+    /// Counts items for which there was no answer, by reason in the order of [`NoAnswer::ALL`].
+    pub(in crate::export) fn undecided(&self, items: &[usize; NoAnswer::ALL.len()]) {
+        self.undecided.iter().zip(items).for_each(|(counter, items)| counter.add_items(*items));
+    }
+
+    /// Counts a failed request and returns how many of this kind there were.
+    pub(in crate::export) fn failed(&self, reason: FailureReason) -> u64 {
+        add(&self.failed, &FailureReason::ALL, &reason, 1)
+    }
+
+    /// Counts a request that was refused for good and returns how many there were.
+    pub(in crate::export) fn refused(&self) -> u64 {
+        self.refused.add(1);
+        self.refused.value()
+    }
+
+    /// Counts a partial success and returns how many there were.
+    pub(in crate::export) fn partial(&self) -> u64 {
+        self.partial.add(1);
+        self.partial.value()
+    }
+
+    pub(in crate::export) fn dropped(&self, reason: Loss, items: usize) {
+        add(&self.dropped, &DROP_REASONS, &reason, items);
+    }
+
+    pub(in crate::export) fn answered(&self, took: Duration) {
+        self.latency_sum.add(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+        self.latency_count.add(1);
+    }
+}

@@ -1,0 +1,133 @@
+//! What an endpoint gets of a chunk: which items, and what of them.
+
+pub(super) mod attributes;
+pub(super) mod content;
+pub(super) mod encode;
+pub(super) mod randomness;
+
+use std::sync::Arc;
+
+use crate::codec::records::{Event, Telemetry};
+use crate::condition::{Condition, ConditionError, Item, Record};
+use crate::export::selection::attributes::AttributeRules;
+use crate::export::selection::content::ContentPolicy;
+use crate::export::settings::{EndpointSettings, OnError};
+use crate::model::Signal;
+use crate::sampling::{Mark, Probability, Threshold, marked_body};
+
+/// How an endpoint looks at the items of a chunk.
+#[derive(Debug, Clone)]
+pub(in crate::export) struct Selection {
+    condition: Option<Arc<Condition>>,
+    on_error: OnError,
+    pub(in crate::export) content: ContentPolicy,
+    sampling: Option<Rate>,
+    signals: Vec<Signal>,
+    pub(in crate::export) attributes: Option<Arc<AttributeRules>>,
+    pub(in crate::export) selective: bool,
+    pub(in crate::export) max_request_size: usize,
+    pub(in crate::export) max_request_items: usize,
+}
+
+/// Which part of the traces an endpoint gets.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Rate {
+    /// None of them: no threshold expresses that.
+    Nothing,
+    /// Those with a randomness at or above the threshold.
+    From(Threshold),
+}
+
+/// What happens to an item.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::export) enum Decision {
+    Send,
+    Filter,
+    /// The condition had no answer, for this reason; whether the item is sent.
+    Undecided(bool, ConditionError),
+}
+
+impl Selection {
+    pub(in crate::export) fn of(endpoint: &EndpointSettings) -> Self {
+        Self {
+            condition: endpoint.condition.clone(),
+            on_error: endpoint.on_error,
+            content: ContentPolicy {
+                content: endpoint.content,
+                unlisted: endpoint.content_unlisted,
+            },
+            sampling: endpoint.sampling_percentage.map(|percentage| {
+                Threshold::from_percentage(percentage).map_or(Rate::Nothing, Rate::From)
+            }),
+            signals: endpoint.signals.clone(),
+            attributes: endpoint.attributes.clone(),
+            selective: endpoint.is_selective(),
+            max_request_size: endpoint.max_request_size,
+            max_request_items: endpoint.max_request_items,
+        }
+    }
+
+    pub(in crate::export) fn wants(&self, signal: Signal) -> bool {
+        self.signals.contains(&signal)
+    }
+
+    /// Whether two endpoints get the very same requests. What is selective is compared no further;
+    /// signals are sorted out request by request.
+    pub(in crate::export) fn shares_with(&self, other: &Self) -> bool {
+        let plain = |view: &Self| !view.selective && view.attributes.is_none();
+        let limits = |view: &Self| (view.max_request_size, view.max_request_items);
+        plain(self) && plain(other) && limits(self) == limits(other)
+    }
+
+    /// Whether an item is for this endpoint.
+    pub(in crate::export) fn decide(
+        &self,
+        event: &Event<'_>,
+        telemetry: Option<&Telemetry<'_>>,
+        tag: &[u8],
+    ) -> Decision {
+        let signal = telemetry.and_then(|telemetry| telemetry.signal).unwrap_or(Signal::Logs);
+        if !self.wants(signal) || !self.samples(signal, event, telemetry) {
+            return Decision::Filter;
+        }
+        let Some(condition) = &self.condition else { return Decision::Send };
+        let record = Record::new(*event, telemetry.copied(), tag);
+        match condition.evaluate(&Item::One(&record)) {
+            Ok(true) => Decision::Send,
+            Ok(false) => Decision::Filter,
+            Err(error) => Decision::Undecided(self.on_error == OnError::Keep, error),
+        }
+    }
+
+    /// The consistent probability rule of the OpenTelemetry specification, "TraceState: Probability
+    /// Sampling": keep what has a randomness at or above the threshold. What belongs to no trace is
+    /// kept.
+    fn samples(
+        &self,
+        signal: Signal,
+        event: &Event<'_>,
+        telemetry: Option<&Telemetry<'_>>,
+    ) -> bool {
+        let Some(rate) = self.sampling else { return true };
+        let Some(randomness) = randomness::randomness(signal, event, telemetry) else {
+            return true;
+        };
+        match rate {
+            Rate::Nothing => false,
+            Rate::From(threshold) => threshold.keeps(randomness),
+        }
+    }
+
+    /// The body of a span that says in its trace state with which probability it came here; `None`
+    /// if nothing is to be said.
+    pub(in crate::export) fn marked(&self, signal: Signal, event: &Event<'_>) -> Option<Vec<u8>> {
+        let Some(Rate::From(threshold)) = self.sampling else { return None };
+        if signal != Signal::Traces {
+            return None;
+        }
+        let mut body = Vec::with_capacity(event.body.len().saturating_add(32));
+        let mark = Mark { probability: Probability::AtLeast(threshold), policy: None };
+        marked_body(&mut body, event.body, mark);
+        Some(body)
+    }
+}

@@ -1,0 +1,129 @@
+//! `http/json`: requests as OTLP/JSON, and answers in JSON.
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use crate::codec::json::from_protobuf;
+use crate::export::request::EncodedRequest;
+use crate::export::settings::Compression;
+use crate::export::transport::reply::Partial;
+use crate::model::Signal;
+use crate::runtime::heavy;
+
+/// How much more work a byte is than in compressing.
+const WORK: usize = 2;
+
+/// A request as JSON, written once for every endpoint that gets it.
+#[derive(Debug)]
+pub(in crate::export) struct Json {
+    part: EncodedRequest,
+    /// Fields that JSON has no name for, because this version does not know them.
+    pub(in crate::export) lost_fields: usize,
+}
+
+impl Json {
+    /// The JSON of a request; `None` if it is not OTLP, or profiles, which have none yet.
+    pub(in crate::export) fn of(part: &EncodedRequest) -> Option<Box<Self>> {
+        if part.signal == Signal::Profiles {
+            return None;
+        }
+        let request = part.body(Compression::None);
+        heavy(request.len().saturating_mul(WORK), || {
+            let mut body = Vec::new();
+            let lost_fields = from_protobuf(part.signal, &request, &mut body).ok()?;
+            Some(Box::new(Self {
+                part: EncodedRequest::new(part.signal, part.items, body),
+                lost_fields,
+            }))
+        })
+    }
+
+    /// The body in the given compression.
+    pub(in crate::export) fn body(&self, compression: Compression) -> Bytes {
+        self.part.body(compression)
+    }
+}
+
+/// An `Export*ServiceResponse`; `None` if it is none. Keys that it does not have do not make it
+/// another message, by the specification of OTLP/JSON, but what tells of an error is no success.
+pub(in crate::export) fn response(body: &[u8]) -> Option<Partial> {
+    let response: Value = serde_json::from_slice(body).ok()?;
+    let is_said = |name: &str| match response.get(name) {
+        None | Some(Value::Null | Value::Bool(false)) => false,
+        Some(Value::Array(list)) => !list.is_empty(),
+        Some(_) => true,
+    };
+    let partial = field(&response, &["partialSuccess", "partial_success"]);
+    if !response.is_object() || (partial.is_null() && (is_said("error") || is_said("errors"))) {
+        return None;
+    }
+    let rejected = field(
+        partial,
+        &[
+            "rejectedSpans",
+            "rejectedDataPoints",
+            "rejectedLogRecords",
+            "rejected_spans",
+            "rejected_data_points",
+            "rejected_log_records",
+        ],
+    );
+    let words = field(partial, &["errorMessage", "error_message"]).as_str().unwrap_or_default();
+    Some(Partial {
+        // A number of 64 bits is text in proto3 JSON, but not every server writes it so.
+        rejected: rejected
+            .as_u64()
+            .or_else(|| rejected.as_str().and_then(|text| text.parse().ok()))
+            .unwrap_or(0),
+        words: words.to_owned(),
+    })
+}
+
+/// The message of a `google.rpc.Status`.
+pub(in crate::export) fn status_message(body: &[u8]) -> Option<String> {
+    let status: Value = serde_json::from_slice(body).ok()?;
+    status.get("message")?.as_str().map(str::to_owned)
+}
+
+/// The first field of these names that is there.
+fn field<'a>(object: &'a Value, names: &[&str]) -> &'a Value {
+    names.iter().find_map(|name| object.get(name)).unwrap_or(&Value::Null)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Signal;
+
+    #[test]
+    fn a_request_is_written_as_json_once() {
+        let request = [0x0a, 3, 0x1a, 1, b'u', 0x50, 1];
+        let part = EncodedRequest::new(Signal::Logs, 0, request.to_vec());
+        let json = part.json().unwrap();
+        assert_eq!(json.body(Compression::None), r#"{"resourceLogs":[{"schemaUrl":"u"}]}"#);
+        assert_eq!(json.lost_fields, 1);
+        let again = part.json().unwrap();
+        assert_eq!(again.body(Compression::Gzip).as_ptr(), json.body(Compression::Gzip).as_ptr());
+        assert!(EncodedRequest::new(Signal::Logs, 0, vec![0x0a, 3]).json().is_none());
+    }
+
+    #[test]
+    fn answers_are_read_and_rubbish_is_none() {
+        for body in [
+            r#"{"partialSuccess":{"rejectedSpans":"3","errorMessage":"bad"}}"#,
+            r#"{"partial_success":{"rejected_log_records":3,"error_message":"bad"},"error":"x"}"#,
+        ] {
+            let expected = Partial { rejected: 3, words: "bad".to_owned() };
+            assert_eq!(response(body.as_bytes()), Some(expected));
+        }
+        for body in ["{}", "{\"partialSuccess\":7}", "{\"errors\":[],\"error\":null}"] {
+            assert_eq!(response(body.as_bytes()), Some(Partial::default()), "{body}");
+        }
+        for body in ["", "[1]", "\u{0}", "null", "{\"error\":\"x\"}", "{\"errors\":[1]}"] {
+            assert_eq!(response(body.as_bytes()), None, "{body}");
+        }
+        let status = br#"{"code":3,"message":"no"}"#;
+        assert_eq!(status_message(status).as_deref(), Some("no"));
+        assert_eq!(status_message(b"{}"), None);
+    }
+}

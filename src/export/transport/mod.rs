@@ -1,0 +1,12 @@
+//! Transport: one request to one endpoint over HTTP or gRPC, once, and what the answer means.
+
+mod advice;
+pub(super) mod client;
+pub(super) mod connections;
+pub(super) mod credentials;
+mod file_version;
+mod grpc;
+pub(super) mod json;
+mod redirect;
+pub(super) mod reply;
+pub(super) mod tls;
