@@ -15,8 +15,9 @@ use crate::export::counters::{EndpointCounters, Loss};
 use crate::export::request::EncodedRequest;
 use crate::export::request::metric_kinds;
 use crate::export::settings::EndpointSettings;
-use crate::export::transport::client::{Client, Reply, failed};
+use crate::export::transport::client::Client;
 use crate::export::transport::credentials::Credentials;
+use crate::export::transport::reply::{Reply, failed};
 use crate::export::transport::tls::ClientProblem;
 use crate::model::Signal;
 use crate::routing::{

@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 
 use crate::export::delivery::claim::Claim;
 use crate::export::delivery::destination::Destination;
+use crate::export::delivery::retry;
 use crate::export::delivery::strategy::PendingRequest;
 use crate::routing::{PartId, Progress, Units};
 
@@ -27,7 +28,7 @@ impl Attempt {
     pub(in crate::export) async fn run(self) -> (Outcome, Claim) {
         let wanted = self.work.len();
         let Some(limit) = self.overdue else {
-            let delivered = self.destination.deliver(self.work).await;
+            let delivered = retry::deliver(&self.destination, self.work).await;
             return ((self.number, wanted, delivered), self.claim);
         };
         let mut rest = self.work.clone();

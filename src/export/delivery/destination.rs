@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::clock::{self, Tick};
 use crate::export::counters::EndpointCounters;
 use crate::export::delivery::group::Group;
+use crate::export::delivery::split;
 use crate::export::delivery::strategy::{EndpointDelivery, PendingRequest};
-use crate::export::delivery::{retry, split};
 use crate::model::Signal;
 use crate::routing::Units;
 
@@ -132,11 +132,6 @@ impl Destination {
             done.push((number, if gone { Units::All } else { units }));
         }
         done
-    }
-
-    /// Sends requests, those that fail a few times, and says what of each is done now.
-    pub(in crate::export) async fn deliver(&self, work: Vec<PendingRequest>) -> Vec<(u32, Units)> {
-        retry::deliver(self, work).await
     }
 
     /// Sends requests once and says what of each is done now.

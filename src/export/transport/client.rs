@@ -15,17 +15,18 @@ use crate::clock;
 use crate::export::request::EncodedRequest;
 use crate::export::settings::{Compression, EndpointSettings, OnMisdirected, Protocol};
 use crate::export::transport::advice;
+use crate::export::transport::causes::causes;
 use crate::export::transport::connections::{ClientHandle, Connections};
 use crate::export::transport::credentials::AwsSigner;
 use crate::export::transport::grpc;
 use crate::export::transport::redirect::{Redirects, Route, shown};
-use crate::export::transport::reply::{MAX_ANSWER, Received, judge_grpc, judge_http};
+use crate::export::transport::reply::{
+    MAX_ANSWER, Received, Reply, failed, judge_grpc, judge_http,
+};
 use crate::export::transport::tls::ClientProblem;
 use crate::model::Signal;
 use crate::routing::{Answer, FailureReason};
 use crate::stats::Log;
-
-pub(in crate::export) use crate::export::transport::reply::{Reply, failed, printable};
 
 /// The client of one endpoint.
 pub(in crate::export) struct Client {
@@ -387,43 +388,6 @@ fn is_dead_connection(error: &(dyn Error + 'static)) -> bool {
     known || error.source().is_some_and(is_dead_connection)
 }
 
-/// Layers of libraries that say only that something below them failed.
-const HOLLOW: [&str; 8] = [
-    "error sending request",
-    "client error (Connect)",
-    "client error (SendRequest)",
-    "client error (Canceled)",
-    "connection error",
-    "operation was canceled",
-    "http2 error",
-    "request or response body error",
-];
-
-/// What caused an error, from its top to its bottom, each once. What says nothing by itself is
-/// left out where anything else is said.
-pub(in crate::export) fn causes(error: &dyn Error) -> String {
-    let mut all = vec![error.to_string()];
-    let mut source = error.source();
-    while let Some(cause) = source {
-        all.push(cause.to_string());
-        source = cause.source();
-    }
-    let mut words = String::new();
-    let telling = all.iter().filter(|cause| !HOLLOW.contains(&cause.as_str()));
-    for cause in telling {
-        if words.is_empty() {
-            words.push_str(cause);
-        } else if !words.contains(cause.as_str()) {
-            words.push_str(": ");
-            words.push_str(cause);
-        }
-    }
-    if words.is_empty() {
-        words = all.pop().unwrap_or_default();
-    }
-    printable(&words)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -432,25 +396,5 @@ mod tests {
     fn timeouts_fit_in_eight_digits() {
         assert_eq!(grpc_timeout(Duration::from_millis(1500)), "1500m");
         assert_eq!(grpc_timeout(Duration::from_secs(200_000)), "200000S");
-    }
-
-    #[test]
-    fn layers_that_say_nothing_are_left_out() {
-        #[derive(Debug, thiserror::Error)]
-        #[error("{0}")]
-        struct Layer(&'static str, #[source] Option<Box<Layer>>);
-        let of = |words: &[&'static str]| {
-            let layers =
-                words.iter().rev().fold(None, |below, words| Some(Box::new(Layer(words, below))));
-            causes(&*layers.unwrap())
-        };
-        let canceled =
-            ["error sending request", "client error (SendRequest)", "operation was canceled"];
-        assert_eq!(of(&canceled), "operation was canceled");
-        assert_eq!(
-            of(&["error sending request", "tcp connect error", "refused"]),
-            "tcp connect error: refused"
-        );
-        assert_eq!(of(&["http2 error", "a: b", "b"]), "a: b");
     }
 }

@@ -1,48 +1,8 @@
-//! `http/json`: requests as OTLP/JSON, and answers in JSON.
+//! Answers in JSON.
 
-use bytes::Bytes;
 use serde_json::Value;
 
-use crate::codec::json::from_protobuf;
-use crate::export::request::EncodedRequest;
-use crate::export::settings::Compression;
 use crate::export::transport::reply::Partial;
-use crate::model::Signal;
-use crate::runtime::heavy;
-
-/// How much more work a byte is than in compressing.
-const WORK: usize = 2;
-
-/// A request as JSON, written once for every endpoint that gets it.
-#[derive(Debug)]
-pub(in crate::export) struct Json {
-    part: EncodedRequest,
-    /// Fields that JSON has no name for, because this version does not know them.
-    pub(in crate::export) lost_fields: usize,
-}
-
-impl Json {
-    /// The JSON of a request; `None` if it is not OTLP, or profiles, which have none yet.
-    pub(in crate::export) fn of(part: &EncodedRequest) -> Option<Box<Self>> {
-        if part.signal == Signal::Profiles {
-            return None;
-        }
-        let request = part.body(Compression::None);
-        heavy(request.len().saturating_mul(WORK), || {
-            let mut body = Vec::new();
-            let lost_fields = from_protobuf(part.signal, &request, &mut body).ok()?;
-            Some(Box::new(Self {
-                part: EncodedRequest::new(part.signal, part.items, body),
-                lost_fields,
-            }))
-        })
-    }
-
-    /// The body in the given compression.
-    pub(in crate::export) fn body(&self, compression: Compression) -> Bytes {
-        self.part.body(compression)
-    }
-}
 
 /// An `Export*ServiceResponse`; `None` if it is none. Keys that it does not have do not make it
 /// another message, by the specification of OTLP/JSON, but what tells of an error is no success.
@@ -93,19 +53,6 @@ fn field<'a>(object: &'a Value, names: &[&str]) -> &'a Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Signal;
-
-    #[test]
-    fn a_request_is_written_as_json_once() {
-        let request = [0x0a, 3, 0x1a, 1, b'u', 0x50, 1];
-        let part = EncodedRequest::new(Signal::Logs, 0, request.to_vec());
-        let json = part.json().unwrap();
-        assert_eq!(json.body(Compression::None), r#"{"resourceLogs":[{"schemaUrl":"u"}]}"#);
-        assert_eq!(json.lost_fields, 1);
-        let again = part.json().unwrap();
-        assert_eq!(again.body(Compression::Gzip).as_ptr(), json.body(Compression::Gzip).as_ptr());
-        assert!(EncodedRequest::new(Signal::Logs, 0, vec![0x0a, 3]).json().is_none());
-    }
 
     #[test]
     fn answers_are_read_and_rubbish_is_none() {

@@ -1,6 +1,7 @@
 //! Transport: one request to one endpoint over HTTP or gRPC, once, and what the answer means.
 
 mod advice;
+mod causes;
 pub(super) mod client;
 pub(super) mod connections;
 pub(super) mod credentials;

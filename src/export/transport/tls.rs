@@ -86,7 +86,7 @@ impl Files {
         let failed = |error: &dyn std::error::Error| {
             let words = format!(
                 "no client can be made: {}",
-                crate::export::transport::client::causes(error)
+                crate::export::transport::causes::causes(error)
             );
             ClientProblem::new(&endpoint.name, "tls.ca_file", words)
         };

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::Roster;
+use super::roster::Roster;
 use crate::clock::{self, Tick};
 use crate::export::delivery::strategy::EndpointDelivery;
 use crate::export::settings::EndpointSettings;

@@ -9,6 +9,7 @@
 //! gets no further ones.
 
 mod discovery;
+mod roster;
 mod watch;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,33 +29,12 @@ use crate::export::settings::{Compression, EndpointSettings, GroupSettings, Memb
 use crate::export::transport::tls::ClientProblem;
 use crate::model::Signal;
 use crate::plugin::Environment;
-use crate::routing::{Ring, Units};
+use crate::routing::Units;
 use crate::runtime::Tasks;
 use discovery::Discovery;
 pub(in crate::export) use discovery::{Lookup, system_lookup};
+use roster::Roster;
 use watch::Watch;
-
-/// The members of a moment.
-pub(in crate::export) struct Roster {
-    members: Vec<Arc<EndpointDelivery>>,
-    ring: Ring,
-}
-
-impl Roster {
-    fn new(members: Vec<Arc<EndpointDelivery>>) -> Self {
-        let ring = Ring::new(members.iter().map(|member| member.endpoint().ring_key()));
-        Self { members, ring }
-    }
-
-    fn any_up(&self) -> bool {
-        self.members.iter().any(|member| member.endpoint().is_up())
-    }
-
-    /// When a member answered last.
-    fn answered(&self) -> Tick {
-        self.members.iter().map(|member| member.endpoint().answered()).max().unwrap_or_default()
-    }
-}
 
 enum Source {
     Listed(Arc<Roster>),

@@ -1,6 +1,6 @@
 //! One attribute of an encoded message.
 
-use super::each;
+use super::fields::each;
 use crate::codec::wire::{Fields, WireValue};
 
 /// The value of the attribute `key` as text, if `message` has it in its attribute list, field

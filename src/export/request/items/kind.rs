@@ -1,6 +1,7 @@
 //! Data points by what some endpoints refuse: the kind of their metric and its temporality.
 
-use super::{Batch, Metric, each};
+use super::fields::each;
+use super::{Batch, Metric};
 use crate::codec::wire::{Fields, WireValue};
 
 /// `AggregationTemporality`.

@@ -6,6 +6,7 @@
 //! bytes in, bytes out.
 
 mod attributes;
+mod fields;
 mod kind;
 mod point;
 mod shrink;
@@ -14,8 +15,9 @@ pub(in crate::export) use attributes::{attribute, pair_of, text_of};
 pub(in crate::export) use kind::{Kind, Temporality};
 pub(in crate::export) use shrink::{Shrunk, shrink};
 
-use crate::codec::wire::{self, Fields, Nested, WireError, WireValue};
+use crate::codec::wire::{self, Nested, WireError};
 use crate::model::Signal;
+use fields::each;
 
 /// What a level repeats around its parts: its fields but the parts.
 #[derive(Debug, Default)]
@@ -53,22 +55,6 @@ pub(in crate::export) struct Batch<'a> {
     units: Vec<Unit<'a>>,
     /// Of profiles, what all of them share: the dictionary.
     shared: Vec<&'a [u8]>,
-}
-
-/// Calls `found` with the number, the content (for messages and text) and the whole of each field.
-fn each<'a>(
-    message: &'a [u8],
-    mut found: impl FnMut(u32, Option<&'a [u8]>, &'a [u8]) -> Result<(), WireError>,
-) -> Result<(), WireError> {
-    let mut fields = Fields::new(message);
-    while let Some(field) = fields.read()? {
-        let content = match field.value {
-            WireValue::Bytes(bytes) => Some(bytes),
-            _ => None,
-        };
-        found(field.number, content, field.raw)?;
-    }
-    Ok(())
 }
 
 impl<'a> Head<'a> {

@@ -7,8 +7,9 @@
 //! to report: texts keep a power of two of bytes, of which the last are a hash of the whole text, so
 //! that different texts stay different.
 
+use super::attributes_field;
+use super::fields::each;
 use super::shrink::{Kind, Shrunk, TRUNCATED, cut_texts, list_attribute};
-use super::{attributes_field, each};
 use crate::codec::wire;
 use crate::model::Signal;
 

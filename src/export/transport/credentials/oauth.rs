@@ -14,7 +14,7 @@ use crate::clock::{self, Tick};
 use crate::export::settings::{
     ClientAuthentication, EndpointSettings, Http2, OAuth2Settings, Protocol,
 };
-use crate::export::transport::client::causes;
+use crate::export::transport::causes::causes;
 use crate::export::transport::connections::{ClientHandle, Connections};
 use crate::export::transport::tls::ClientProblem;
 use crate::runtime::heavy;

@@ -98,7 +98,7 @@ impl HttpSend for Http {
             || self.sts.as_ref().and_then(Uri::authority) == request.uri().authority();
         let connections = if is_remote { &self.remote } else { &self.local };
         let failed = |error: reqwest::Error| {
-            let words = crate::export::transport::client::causes(&error.without_url());
+            let words = crate::export::transport::causes::causes(&error.without_url());
             Error::unexpected(words).set_retryable(true)
         };
         let request = reqwest::Request::try_from(request).map_err(failed)?;

@@ -17,7 +17,7 @@ use tokio::sync::Mutex;
 
 use crate::clock::{self, Tick};
 use crate::export::settings::{AwsSettings, EndpointSettings};
-use crate::export::transport::client::printable;
+use crate::export::transport::reply::printable;
 use crate::export::transport::tls::ClientProblem;
 use crate::stats::Log;
 use sign::{Scope, Unsigned, signature};
