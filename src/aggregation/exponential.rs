@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use super::histogram::{ExportedBuckets, settle};
+use super::histogram::{ExportedBuckets, take_whole};
 use super::number::{floor, whole};
 
 /// The most buckets, by the OpenTelemetry SDK specification, "Base2 Exponential Bucket Histogram
@@ -115,8 +115,8 @@ impl Exponential {
             self.exported_zero = whole(self.zero).max(self.exported_zero);
             (self.exported_zero, counts)
         } else {
-            let counts = self.counts.iter_mut().map(settle).collect();
-            let zero = settle(&mut self.zero);
+            let counts = self.counts.iter_mut().map(take_whole).collect();
+            let zero = take_whole(&mut self.zero);
             if self.counts.iter().all(|rest| rest.abs() < 1e-9) {
                 (self.scale, self.offset) = (MAX_SCALE, 0);
                 self.counts.clear();

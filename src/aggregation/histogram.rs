@@ -136,7 +136,7 @@ impl Histogram {
                     })
                     .collect()
                 } else {
-                    counts.iter_mut().map(settle).collect()
+                    counts.iter_mut().map(take_whole).collect()
                 };
                 let count = out.iter().sum();
                 (count, ExportedBuckets::Explicit { bounds, counts: out })
@@ -160,7 +160,7 @@ impl Histogram {
 }
 
 /// Takes the whole part of a count to export it, and leaves the rest, which may be negative.
-pub(super) fn settle(count: &mut f64) -> u64 {
+pub(super) fn take_whole(count: &mut f64) -> u64 {
     let out = whole(*count);
     *count -= out as f64;
     out

@@ -6,9 +6,9 @@
 
 mod calls;
 mod exponential;
-mod group;
+mod fields;
+mod groups;
 mod histogram;
-mod measure;
 mod number;
 mod series;
 mod write;
@@ -16,8 +16,8 @@ mod write;
 use std::time::Duration;
 
 use self::calls::{CallTracker, Changes, Seen};
-use self::group::{Groups, Measured, Tokens};
-use self::measure::{FieldVisitor, of_resource};
+use self::fields::{FieldVisitor, of_resource};
+use self::groups::{Groups, Measured, Tokens};
 use self::number::whole;
 use crate::clock::Tick;
 use crate::codec::msgpack::text_of;
@@ -121,8 +121,8 @@ pub struct Aggregator {
     tally: Tally,
 }
 
-/// What is common to the spans of one stretch of a chunk.
-struct Stretch<'a> {
+/// What is common to the spans that follow each other with the same metadata.
+struct MetadataRun<'a> {
     group: Option<usize>,
     ours: bool,
     further: Vec<&'a [u8]>,
@@ -150,15 +150,17 @@ impl Aggregator {
         let dimensions = std::mem::take(&mut self.config.dimensions);
         let mut visitor = FieldVisitor::new(&dimensions);
         let mut walker = SpanWalker::new(chunk);
-        let mut stretch: Option<Stretch<'_>> = None;
+        let mut metadata_run: Option<MetadataRun<'_>> = None;
         while let Some(step) = walker.step(&mut visitor) {
             if let Step::Span(event) = step {
                 if event.new_metadata {
-                    stretch = Some(self.stretch(tag, &dimensions, &event));
+                    metadata_run = Some(self.metadata_run(tag, &dimensions, &event));
                 }
-                if let Some(stretch) = stretch.as_mut().filter(|stretch| !stretch.ours) {
+                if let Some(metadata_run) =
+                    metadata_run.as_mut().filter(|metadata_run| !metadata_run.ours)
+                {
                     self.changed = true;
-                    self.span(tag, stretch, &event, &mut visitor, (now, unix_nanos));
+                    self.span(tag, metadata_run, &event, &mut visitor, (now, unix_nanos));
                 }
             }
             visitor.clear();
@@ -195,7 +197,12 @@ impl Aggregator {
         &self.tally
     }
 
-    fn stretch<'a>(&self, tag: &[u8], dimensions: &[String], event: &SpanEvent<'a>) -> Stretch<'a> {
+    fn metadata_run<'a>(
+        &self,
+        tag: &[u8],
+        dimensions: &[String],
+        event: &SpanEvent<'a>,
+    ) -> MetadataRun<'a> {
         let position = self.config.position;
         let ours = event
             .telemetry
@@ -203,13 +210,13 @@ impl Aggregator {
             .is_some_and(|from| from.run == position.run && from.after >= position.after);
         let resource = event.telemetry.resource;
         let group = self.groups.known(tag, resource.unwrap_or_default());
-        Stretch { group, ours, further: of_resource(dimensions, resource) }
+        MetadataRun { group, ours, further: of_resource(dimensions, resource) }
     }
 
     fn span<'a>(
         &mut self,
         tag: &[u8],
-        stretch: &mut Stretch<'a>,
+        metadata_run: &mut MetadataRun<'a>,
         event: &SpanEvent<'a>,
         visitor: &mut FieldVisitor<'_, 'a>,
         at: (Tick, u64),
@@ -217,12 +224,12 @@ impl Aggregator {
         let ids = TraceId::from_hex(event.span.trace_id).zip(SpanId::from_hex(event.span.span_id));
         let mut call = None;
         if visitor.fields.is_operation() {
-            if stretch.group.is_none() {
-                stretch.group =
+            if metadata_run.group.is_none() {
+                metadata_run.group =
                     self.groups.place(tag, event.telemetry.resource.unwrap_or_default());
             }
-            match stretch.group {
-                Some(group) => call = self.measure((group, ids), stretch, event, visitor, at),
+            match metadata_run.group {
+                Some(group) => call = self.measure((group, ids), metadata_run, event, visitor, at),
                 None => self.tally.overflow += 1,
             }
         }
@@ -241,12 +248,12 @@ impl Aggregator {
     fn measure<'a>(
         &mut self,
         (group, ids): (usize, Option<(TraceId, SpanId)>),
-        stretch: &Stretch<'a>,
+        metadata_run: &MetadataRun<'a>,
         event: &SpanEvent<'a>,
         visitor: &mut FieldVisitor<'_, 'a>,
         at: (Tick, u64),
     ) -> Option<(u64, Tokens)> {
-        for (value, resource) in visitor.further.iter_mut().zip(&stretch.further) {
+        for (value, resource) in visitor.further.iter_mut().zip(&metadata_run.further) {
             if value.is_empty() {
                 *value = resource;
             }

@@ -10,5 +10,5 @@ pub mod json;
 pub mod msgpack;
 pub mod native;
 pub mod records;
-mod short;
+mod short_copy;
 pub mod wire;

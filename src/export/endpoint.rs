@@ -21,7 +21,7 @@ use crate::export::transport::reply::{Reply, failed};
 use crate::export::transport::tls::ClientProblem;
 use crate::model::Signal;
 use crate::routing::{
-    Answer, Breaker, BreakerPolicy, FailureReason, Pace, Permit, SizeLimit, stated_limit,
+    Answer, Breaker, BreakerPolicy, FailureReason, HangDetector, Permit, SizeLimit, stated_limit,
 };
 use crate::stats::{Counters, Log};
 
@@ -34,7 +34,7 @@ pub(in crate::export) struct Endpoint {
     client: Client,
     timeout: Duration,
     breaker: Mutex<Breaker>,
-    pace: Mutex<Pace>,
+    hang: Mutex<HangDetector>,
     /// Whether an endpoint that hangs is told before its timeout, because others wait for it.
     detects_hang: bool,
     slots: Semaphore,
@@ -92,14 +92,14 @@ struct Waiting<'a> {
 
 impl<'a> Waiting<'a> {
     fn begin(endpoint: &'a Endpoint) -> Self {
-        endpoint.pace().begin(clock::now());
+        endpoint.hang().begin(clock::now());
         Self { endpoint, took: None }
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.endpoint.pace().end(clock::now(), self.took);
+        self.endpoint.hang().end(clock::now(), self.took);
     }
 }
 
@@ -120,7 +120,7 @@ impl Endpoint {
             client: Client::new(settings, log)?,
             timeout: settings.timeout,
             breaker: Mutex::new(Breaker::new(BreakerPolicy::default())),
-            pace: Mutex::default(),
+            hang: Mutex::default(),
             detects_hang: false,
             slots: Semaphore::new(max_in_flight.clamp(1, Semaphore::MAX_PERMITS)),
             limit: Mutex::new(SizeLimit::default()),
@@ -139,17 +139,17 @@ impl Endpoint {
 
     /// How long to wait before asking whether it hangs.
     pub(in crate::export) fn patience(&self) -> Duration {
-        if self.detects_hang { self.pace().patience() } else { self.timeout }
+        if self.detects_hang { self.hang().patience() } else { self.timeout }
     }
 
     /// Whether nothing was answered for longer than usual, although something is to be.
     pub(in crate::export) fn hangs(&self) -> bool {
-        self.detects_hang && self.pace().hangs(clock::now())
+        self.detects_hang && self.hang().hangs(clock::now())
     }
 
     /// When it answered last.
     pub(in crate::export) fn answered(&self) -> Tick {
-        self.pace().answered()
+        self.hang().answered()
     }
 
     /// Where requests of a signal go, without what may be a secret.
@@ -408,8 +408,8 @@ impl Endpoint {
         self.limit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn pace(&self) -> MutexGuard<'_, Pace> {
-        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    fn hang(&self) -> MutexGuard<'_, HangDetector> {
+        self.hang.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn breaker(&self) -> MutexGuard<'_, Breaker> {

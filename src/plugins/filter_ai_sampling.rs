@@ -8,7 +8,7 @@ use super::policies_file::{self, PolicyList};
 use super::tail_sampling::Tail;
 use crate::clock;
 use crate::codec::records::skim::StatusCode;
-use crate::codec::records::{SpanEvent, SpanWalker, Step};
+use crate::codec::records::{ChunkRewriter, SpanEvent, SpanWalker, Step};
 use crate::condition::Condition;
 use crate::config::{CONFIG_FILE, FileOptions, Parser};
 use crate::hub::{Role, Source};
@@ -18,7 +18,7 @@ use crate::plugin::{
 };
 use crate::sampling::policy::{Rule, SpanTest, ValueTest};
 use crate::sampling::{
-    Decision, HeadSampler, Mark, OtState, Passing, Probability, TailConfig, TailSampler, Threshold,
+    Decision, HeadSampler, Mark, OtState, Probability, TailConfig, TailSampler, Threshold,
     event_start, marked_body,
 };
 use crate::stats::{Counter, CounterFamily};
@@ -303,35 +303,35 @@ impl Head {
     }
 
     fn on_chunk(&self, chunk: &[u8]) -> Option<Vec<u8>> {
-        let mut passing = Passing::new(chunk);
+        let mut rewriter = ChunkRewriter::new(chunk);
         let mut walker = SpanWalker::new(chunk);
         let (mut received, mut kept, mut untraced) = (0, 0, 0);
         while let Some(step) = walker.step(&mut ()) {
             let event = match step {
                 Step::Span(event) if !self.emitted_here(&event) => event,
                 Step::Span(SpanEvent { raw, .. }) | Step::Other(raw) | Step::Broken(raw) => {
-                    passing.keep(raw);
+                    rewriter.keep(raw);
                     continue;
                 }
             };
             received += 1;
             let Some(id) = TraceId::from_hex(event.span.trace_id) else {
                 untraced += 1;
-                passing.keep(event.raw);
+                rewriter.keep(event.raw);
                 continue;
             };
             kept += 1;
             match self.sampler.decide(id, OtState::read(event.span.trace_state)) {
-                Decision::Keep => passing.keep(event.raw),
+                Decision::Keep => rewriter.keep(event.raw),
                 Decision::KeepWith(threshold) => {
                     let probability = Probability::AtLeast(threshold);
-                    let out = passing.change();
+                    let out = rewriter.change();
                     event_start(out, event.time, event.metadata);
                     marked_body(out, event.body, Mark { probability, policy: None });
                 }
                 Decision::Drop => {
                     kept -= 1;
-                    passing.change();
+                    rewriter.change();
                 }
             }
         }
@@ -339,7 +339,7 @@ impl Head {
         self.kept.add(kept);
         self.untraced.add(untraced);
         self.dropped.add(received - kept - untraced);
-        passing.finish()
+        rewriter.finish()
     }
 
     fn emitted_here(&self, event: &SpanEvent<'_>) -> bool {

@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use super::budget::Held;
 use super::connections;
 use super::refusal::Refusal;
-use crate::runtime::spare;
+use crate::runtime::buffer_pool;
 
 /// What a declared length may reserve before any of it has arrived. When so much is there, there is
 /// room for all of it, so that it need not be moved again and again.
@@ -77,7 +77,7 @@ where
             all.extend_from_slice(&only);
             only = Bytes::new();
         } else if length > all.capacity() && declared >= length {
-            let mut larger = spare::buffer(declared);
+            let mut larger = buffer_pool::buffer(declared);
             larger.extend_from_slice(&all);
             all = larger;
         }
@@ -90,7 +90,7 @@ where
 pub(super) fn reclaim(body: Bytes) {
     if let Ok(mut body) = body.try_into_mut() {
         body.clear();
-        spare::reclaim(body.into());
+        buffer_pool::reclaim(body.into());
     }
 }
 

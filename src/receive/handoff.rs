@@ -19,7 +19,7 @@ use super::refusal::Refusal;
 use super::tenancy::Route;
 use crate::model::Signal;
 use crate::plugin::{NativeKind, NotAppended, Sink, Waker};
-use crate::runtime::spare;
+use crate::runtime::buffer_pool;
 
 /// How many bytes are appended in one go, before the host's thread gets to do something else.
 const SLICE_BYTES: usize = 8 * 1024 * 1024;
@@ -295,7 +295,7 @@ fn append_one(waiting: Waiting, sink: &mut dyn Sink, meters: &Meters) -> bool {
     }
     meters.of(*signal).accepted.add_items(*items);
     let Waiting { batch: Batch { events, held, .. }, answer, .. } = waiting;
-    spare::reclaim(events);
+    buffer_pool::reclaim(events);
     drop(held);
     // A sender that left in this very moment is not told; it cannot be known to it either way.
     drop(answer.send(Ok(())));
@@ -306,7 +306,7 @@ fn refuse(waiting: Waiting, refusal: Refusal, meters: &Meters) {
     let Waiting { batch, answer, .. } = waiting;
     meters.of(batch.signal).refused(refusal.reason(), batch.items);
     let Batch { events, held, .. } = batch;
-    spare::reclaim(events);
+    buffer_pool::reclaim(events);
     drop(held);
     drop(answer.send(Err(refusal)));
 }

@@ -14,7 +14,7 @@ use crate::codec::records::{
 use crate::codec::wire::{Fields, WireError, WireValue};
 use crate::model::Signal;
 use crate::plugin::NativeKind;
-use crate::runtime::spare;
+use crate::runtime::buffer_pool;
 use crate::stats::{Counter, CounterFamily, Counters};
 
 /// What the events of one request may take at least.
@@ -138,7 +138,7 @@ impl Transcoder {
         held.grow(expected)?;
         // What the codec asks for anyway, so that it need not move what is empty.
         let usual = request.len().saturating_add(request.len() / 2).saturating_add(256);
-        Ok(spare::buffer(expected.max(usual)))
+        Ok(buffer_pool::buffer(expected.max(usual)))
     }
 
     /// Appends the events of a request, or of a part of one.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use prost::Message;
 
-use super::limit::{TooMuch, too_much};
+use super::size_limit::{TooMuch, too_much};
 
 /// The longest wait that an endpoint may ask for; what asks for more gets this.
 const MAX_WAIT: Duration = Duration::from_secs(600);

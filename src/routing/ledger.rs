@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
-use super::units::Units;
+use super::item_set::ItemSet;
 use crate::clock::Tick;
 
 /// One chunk of the host, as long as it lives.
@@ -35,7 +35,7 @@ const MOST_RECENT: usize = 4096;
 
 /// What is done of one chunk.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Progress(Vec<(PartId, Units)>);
+pub struct Progress(Vec<(PartId, ItemSet)>);
 
 impl Progress {
     /// Whether an endpoint has everything.
@@ -46,16 +46,16 @@ impl Progress {
 
     /// What an endpoint has of a request.
     #[must_use]
-    pub fn of(&self, part: PartId) -> Units {
+    pub fn of(&self, part: PartId) -> ItemSet {
         if self.is_complete(part.endpoint) {
-            return Units::All;
+            return ItemSet::All;
         }
         let known = self.0.iter().find(|(id, _)| *id == part);
         known.map(|(_, units)| units.clone()).unwrap_or_default()
     }
 
     /// An endpoint has these items of a request.
-    pub fn add(&mut self, part: PartId, units: Units) {
+    pub fn add(&mut self, part: PartId, units: ItemSet) {
         if units.is_none() || self.is_complete(part.endpoint) {
             return;
         }
@@ -68,7 +68,7 @@ impl Progress {
     /// An endpoint has everything.
     pub fn complete(&mut self, endpoint: u32) {
         self.0.retain(|(id, _)| id.endpoint != endpoint);
-        self.0.push((PartId { endpoint, part: EVERYTHING }, Units::All));
+        self.0.push((PartId { endpoint, part: EVERYTHING }, ItemSet::All));
     }
 
     /// Adds what `other` knows.
@@ -226,15 +226,15 @@ mod tests {
 
     fn progress(endpoint: u32, part: u32) -> Progress {
         let mut progress = Progress::default();
-        progress.add(PartId { endpoint, part }, Units::All);
+        progress.add(PartId { endpoint, part }, ItemSet::All);
         progress
     }
 
     #[test]
     fn progress_adds_up() {
-        let mut one = Units::None;
+        let mut one = ItemSet::None;
         one.add(3);
-        let mut two = Units::None;
+        let mut two = ItemSet::None;
         two.add(70);
         let id = PartId { endpoint: 1, part: 2 };
         let mut ledger = Ledger::new(4);

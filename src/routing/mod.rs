@@ -3,18 +3,18 @@
 
 mod answer;
 mod breaker;
+mod hang;
+mod hash_ring;
+mod item_set;
 mod ledger;
-mod limit;
-mod pace;
-mod ring;
-mod units;
+mod size_limit;
 
 pub use answer::{
     Answer, FailureReason, grpc_answer, http_answer, is_misdirected, retry_after, retry_info,
 };
 pub use breaker::{Breaker, BreakerPolicy, Permit};
+pub use hang::HangDetector;
+pub use hash_ring::HashRing;
+pub use item_set::ItemSet;
 pub use ledger::{ChunkId, Known, Ledger, PartId, Progress};
-pub use limit::{SizeLimit, TooMuch, stated_limit, too_much};
-pub use pace::Pace;
-pub use ring::Ring;
-pub use units::Units;
+pub use size_limit::{SizeLimit, TooMuch, stated_limit, too_much};

@@ -7,15 +7,15 @@
 //! Signals: our threads block none, because that needs a call that only `host` may make. Fluent Bit
 //! installs handlers for the whole process, and those run on any thread alike.
 
-mod heavy;
-pub mod spare;
+mod blocking;
+pub mod buffer_pool;
 mod tasks;
 
 use std::mem::ManuallyDrop;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-pub use heavy::heavy;
+pub use blocking::heavy;
 pub use tasks::Tasks;
 
 /// Threads that run tasks: receiving and sending are mostly waiting, and the host needs its cores.

@@ -4,7 +4,6 @@
 //! whole traces as encoded bytes until its [`policy`] rules can decide.
 
 mod head;
-mod passing;
 pub mod policy;
 mod rewrite;
 mod tail;
@@ -12,7 +11,6 @@ mod threshold;
 mod tracestate;
 
 pub use head::{Decision, HeadSampler};
-pub use passing::Passing;
 pub use rewrite::{
     Mark, POLICY_ATTRIBUTE, Probability, event_start, marked_body, positioned_metadata,
 };

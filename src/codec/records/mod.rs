@@ -3,6 +3,7 @@
 //! The layout is specified in ARCHITECTURE.md, section "The telemetry record". [`traces_to_records`]
 //! and its likes write records from OTLP requests, [`RequestBuilder`] makes OTLP requests of them.
 
+mod chunk_rewriter;
 mod decode;
 pub mod edit;
 mod encode;
@@ -19,6 +20,7 @@ pub(crate) mod testing;
 mod walk;
 pub mod write;
 
+pub use chunk_rewriter::ChunkRewriter;
 pub(super) use decode::bucket_problem;
 pub use decode::{
     LogOptions, Transcoded, logs_to_groups, logs_to_records, metrics_to_records, traces_to_records,

@@ -8,7 +8,7 @@ use crate::export::delivery::claim::Claim;
 use crate::export::delivery::destination::Destination;
 use crate::export::delivery::retry;
 use crate::export::delivery::strategy::PendingRequest;
-use crate::routing::{PartId, Progress, Units};
+use crate::routing::{ItemSet, PartId, Progress};
 
 /// What one destination is to get in one attempt.
 pub(in crate::export) struct Attempt {
@@ -22,7 +22,7 @@ pub(in crate::export) struct Attempt {
 }
 
 /// What came of it: the number of the destination, of its requests, and what of those is done.
-pub(in crate::export) type Outcome = (u32, usize, Vec<(u32, Units)>);
+pub(in crate::export) type Outcome = (u32, usize, Vec<(u32, ItemSet)>);
 
 impl Attempt {
     pub(in crate::export) async fn run(self) -> (Outcome, Claim) {

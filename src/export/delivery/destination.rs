@@ -9,7 +9,7 @@ use crate::export::delivery::group::Group;
 use crate::export::delivery::split;
 use crate::export::delivery::strategy::{EndpointDelivery, PendingRequest};
 use crate::model::Signal;
-use crate::routing::Units;
+use crate::routing::ItemSet;
 
 #[derive(Clone)]
 pub(in crate::export) enum Destination {
@@ -120,7 +120,7 @@ impl Destination {
         &self,
         work: Vec<PendingRequest>,
         limit: Duration,
-    ) -> Vec<(u32, Units)> {
+    ) -> Vec<(u32, ItemSet)> {
         let mut done = Vec::new();
         for PendingRequest { number, part, done: units } in work {
             let rest = split::rest(&part, &units);
@@ -129,7 +129,7 @@ impl Destination {
                     Self::Endpoint(endpoint) => endpoint.expire(&rest, limit).await,
                     Self::Group(group) => group.expire(&rest, limit).await,
                 };
-            done.push((number, if gone { Units::All } else { units }));
+            done.push((number, if gone { ItemSet::All } else { units }));
         }
         done
     }
@@ -138,7 +138,7 @@ impl Destination {
     pub(in crate::export) async fn deliver_once(
         &self,
         work: Vec<PendingRequest>,
-    ) -> Vec<(u32, Units)> {
+    ) -> Vec<(u32, ItemSet)> {
         match self {
             Self::Endpoint(endpoint) => endpoint.deliver(work).await,
             Self::Group(group) => Box::pin(group.deliver(work)).await,

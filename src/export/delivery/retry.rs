@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::clock::{self, Tick};
 use crate::export::delivery::destination::Destination;
 use crate::export::delivery::strategy::PendingRequest;
-use crate::routing::Units;
+use crate::routing::ItemSet;
 
 /// Attempts in a row at most, the first one included.
 const MOST_ATTEMPTS: u32 = 6;
@@ -30,7 +30,7 @@ struct Attempts<'a> {
 pub(in crate::export) async fn deliver(
     destination: &Destination,
     work: Vec<PendingRequest>,
-) -> Vec<(u32, Units)> {
+) -> Vec<(u32, ItemSet)> {
     if destination.retry_in_place().is_zero() {
         return destination.deliver_once(work).await;
     }

@@ -14,7 +14,7 @@ use crate::export::request::EncodedRequest;
 use crate::export::request::items::{Batch, Shrunk, attribute, shrink};
 use crate::export::settings::{Compression, HeaderFrom, Source};
 use crate::model::Signal;
-use crate::routing::{FailureReason, Units};
+use crate::routing::{FailureReason, ItemSet};
 
 /// How often one item is made smaller before it is given up.
 const MAX_SHRINKS: usize = 16;
@@ -43,9 +43,9 @@ pub(super) struct SplitRules {
 pub(super) async fn deliver(
     (sender, rules): (&RequestSender, &SplitRules),
     part: &EncodedRequest,
-    mut done: Units,
+    mut done: ItemSet,
     known: Option<Sent>,
-) -> Units {
+) -> ItemSet {
     let body: Bytes = part.body(Compression::None);
     let plain = rules.header_from.is_empty();
     let read = if part.signal == Signal::Profiles && plain {
@@ -67,7 +67,7 @@ pub(super) async fn deliver(
                 }
             };
             let gone = sender.give_up(part, reason, &words).await;
-            return if gone { Units::All } else { done };
+            return if gone { ItemSet::All } else { done };
         }
     };
     let missing: Vec<usize> = (0..batch.len()).filter(|unit| !done.has(*unit)).collect();
@@ -85,7 +85,7 @@ pub(super) async fn deliver(
 }
 
 /// What is not done of a request.
-pub(super) fn rest(part: &EncodedRequest, done: &Units) -> EncodedRequest {
+pub(super) fn rest(part: &EncodedRequest, done: &ItemSet) -> EncodedRequest {
     let body = part.body(Compression::None);
     let batch = Batch::read(part.signal, &body).ok().filter(|_| !done.is_none());
     let Some(batch) = batch else { return part.again() };
@@ -97,7 +97,7 @@ pub(super) fn rest(part: &EncodedRequest, done: &Units) -> EncodedRequest {
 /// The values of the headers, in their order.
 type Values = Vec<Option<String>>;
 
-/// Units by the values that their headers get.
+/// ItemSet by the values that their headers get.
 fn by_values(
     from: &[HeaderFrom],
     batch: &Batch<'_>,
@@ -299,7 +299,7 @@ impl Splitter<'_> {
         if gone { units } else { Vec::new() }
     }
 
-    /// Units in pieces as the endpoint is known to take them.
+    /// ItemSet in pieces as the endpoint is known to take them.
     fn cut(&self, units: Vec<usize>) -> VecDeque<Vec<usize>> {
         let (limit, most) = (self.sender.endpoint.allowed(), self.rules.max_request_items);
         let pieces = self.batch.cut(&units, limit, most);
@@ -309,7 +309,7 @@ impl Splitter<'_> {
         pieces.into()
     }
 
-    /// Units in at least two pieces.
+    /// ItemSet in at least two pieces.
     fn halve(&self, units: Vec<usize>) -> VecDeque<Vec<usize>> {
         let mut pieces = self.cut(units);
         if pieces.len() == 1 {

@@ -17,7 +17,7 @@ use crate::export::request::EncodedRequest;
 use crate::export::settings::EndpointSettings;
 use crate::export::transport::tls::ClientProblem;
 use crate::model::Signal;
-use crate::routing::{FailureReason, Units};
+use crate::routing::{FailureReason, ItemSet};
 use crate::stats::{Counters, Log};
 
 /// Larger requests, in uncompressed bytes, are not coalesced: they are worth a round trip of their
@@ -32,7 +32,7 @@ pub(in crate::export) struct PendingRequest {
     /// Its number among those of the chunk.
     pub(in crate::export) number: u32,
     pub(in crate::export) part: Arc<EncodedRequest>,
-    pub(in crate::export) done: Units,
+    pub(in crate::export) done: ItemSet,
 }
 
 /// Delivers requests to one endpoint.
@@ -88,7 +88,10 @@ impl EndpointDelivery {
     }
 
     /// Sends requests and says what of each is done now: accepted, or refused for good.
-    pub(in crate::export) async fn deliver(&self, work: Vec<PendingRequest>) -> Vec<(u32, Units)> {
+    pub(in crate::export) async fn deliver(
+        &self,
+        work: Vec<PendingRequest>,
+    ) -> Vec<(u32, ItemSet)> {
         let mut work = work.into_iter();
         let mut done = Vec::new();
         // An endpoint that is not known to be there gets one request; the others follow when that
@@ -107,7 +110,7 @@ impl EndpointDelivery {
         done
     }
 
-    async fn deliver_one(&self, work: PendingRequest) -> (u32, Units) {
+    async fn deliver_one(&self, work: PendingRequest) -> (u32, ItemSet) {
         // Profiles share one dictionary in each request, so that they are not cut by size.
         let is_whole = work.part.signal == Signal::Profiles;
         let fits = || {
@@ -118,8 +121,8 @@ impl EndpointDelivery {
         let mut known = None;
         if self.rules.header_from.is_empty() && (is_whole || is_small()) {
             match self.send_coalesced(&work.part).await {
-                Sent::Done => return (work.number, Units::All),
-                Sent::Later => return (work.number, Units::None),
+                Sent::Done => return (work.number, ItemSet::All),
+                Sent::Later => return (work.number, ItemSet::None),
                 Sent::TooLarge(_) => {}
                 sent @ (Sent::Unclear(_) | Sent::Apart(_)) => known = Some(sent),
             }
@@ -186,7 +189,7 @@ impl EndpointDelivery {
 
 impl DeadLetterEndpoint for EndpointDelivery {
     fn take(&self, request: EncodedRequest) -> BoxFuture<'_, bool> {
-        let work = PendingRequest { number: 0, part: Arc::new(request), done: Units::None };
+        let work = PendingRequest { number: 0, part: Arc::new(request), done: ItemSet::None };
         let delivered =
             async move { self.deliver(vec![work]).await.iter().any(|(_, units)| units.is_all()) };
         delivered.boxed()

@@ -87,9 +87,9 @@ pub enum SpanTest {
 
 /// A set of span tests that were passed, by their index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Facts(pub u64);
+pub struct PassedTests(pub u64);
 
-impl Facts {
+impl PassedTests {
     /// With one more.
     pub fn add(&mut self, index: usize) {
         self.0 |= 1_u64.checked_shl(u32::try_from(index).unwrap_or(u32::MAX)).unwrap_or(0);
@@ -116,7 +116,7 @@ pub struct SpanTests {
     tests: Vec<SpanTest>,
     reads_attributes: bool,
     reads_states: bool,
-    failures: Facts,
+    failures: PassedTests,
 }
 
 impl SpanTests {
@@ -139,7 +139,7 @@ impl SpanTests {
 
     /// What one attribute of a span shows.
     #[inline]
-    pub fn attribute(&self, facts: &mut Facts, key: &[u8], value: &[u8]) {
+    pub fn attribute(&self, facts: &mut PassedTests, key: &[u8], value: &[u8]) {
         if !self.reads_attributes {
             return;
         }
@@ -158,7 +158,7 @@ impl SpanTests {
 
     /// What the events of a span show.
     #[inline]
-    pub fn events(&self, facts: &mut Facts, events: &[u8]) {
+    pub fn events(&self, facts: &mut PassedTests, events: &[u8]) {
         if !self.failures.is_empty() && has_exception(events) {
             facts.0 |= self.failures.0;
         }
@@ -166,7 +166,7 @@ impl SpanTests {
 
     /// What a W3C tracestate shows.
     #[inline]
-    pub fn trace_state(&self, facts: &mut Facts, state: &[u8]) {
+    pub fn trace_state(&self, facts: &mut PassedTests, state: &[u8]) {
         if !self.reads_states || state.is_empty() {
             return;
         }
@@ -182,12 +182,12 @@ impl SpanTests {
     }
 
     /// What a resource shows, given its encoded map.
-    pub fn resource(&self, facts: &mut Facts, resource: &[u8]) {
+    pub fn resource(&self, facts: &mut PassedTests, resource: &[u8]) {
         if !self.reads_attributes {
             return;
         }
         let attributes = MapView::new(resource).get(b"attributes").unwrap_or_default();
-        let mut shown = Facts::default();
+        let mut shown = PassedTests::default();
         for entry in MapView::new(attributes) {
             self.attribute(&mut shown, entry.key, entry.value);
         }
@@ -196,7 +196,7 @@ impl SpanTests {
 
     /// What a status shows.
     #[inline]
-    pub fn status(&self, facts: &mut Facts, status: StatusCode) {
+    pub fn status(&self, facts: &mut PassedTests, status: StatusCode) {
         for (index, test) in self.tests.iter().enumerate() {
             if let SpanTest::Status(wanted) = test
                 && wanted.contains(&status)
@@ -249,8 +249,8 @@ mod tests {
         let mut tests = SpanTests::default();
         assert_eq!(tests.add(SpanTest::Status(vec![StatusCode::Ok])), Some(0));
         assert_eq!(tests.add(SpanTest::Failure), Some(1));
-        let shown = |show: &dyn Fn(&mut Facts)| {
-            let mut facts = Facts::default();
+        let shown = |show: &dyn Fn(&mut PassedTests)| {
+            let mut facts = PassedTests::default();
             show(&mut facts);
             facts.has(1)
         };
@@ -278,7 +278,7 @@ mod tests {
         assert_eq!(tests.add(SpanTest::TraceState { key: "tier".to_owned(), values }), Some(0));
         assert_eq!(tests.add(any), Some(1));
         let shown = |state: &str| {
-            let mut facts = Facts::default();
+            let mut facts = PassedTests::default();
             tests.trace_state(&mut facts, state.as_bytes());
             facts.0
         };
@@ -295,9 +295,9 @@ mod tests {
         let value = ValueTest::Spelled("a".to_owned());
         assert_eq!(tests.add(SpanTest::Status(vec![StatusCode::Error])), Some(0));
         assert_eq!(tests.add(SpanTest::Attribute { key, value }), Some(1));
-        let mut facts = Facts::default();
+        let mut facts = PassedTests::default();
         tests.status(&mut facts, StatusCode::Ok);
-        assert_eq!(facts, Facts::default());
+        assert_eq!(facts, PassedTests::default());
         let resource = b"\x81\xaaattributes\x81\xa6tenant\xa1a";
         tests.resource(&mut facts, resource);
         assert!(facts.has(1) && !facts.has(0));

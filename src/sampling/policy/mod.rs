@@ -4,7 +4,7 @@ mod attribute;
 
 use std::time::Duration;
 
-pub use attribute::{Facts, SpanTest, SpanTests, ValueTest};
+pub use attribute::{PassedTests, SpanTest, SpanTests, ValueTest};
 
 use super::threshold::{Randomness, Threshold};
 use crate::condition::{Condition, ConditionError};
@@ -117,7 +117,7 @@ pub enum Level {
 /// What policies ask of a trace.
 pub trait TraceFacts {
     /// The span tests that its spans passed.
-    fn facts(&self) -> Facts;
+    fn facts(&self) -> PassedTests;
     /// The time from its first start to its last end.
     fn duration(&self) -> Duration;
     /// The randomness that decides about it.

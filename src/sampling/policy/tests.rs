@@ -2,7 +2,7 @@ use super::*;
 use crate::model::TraceId;
 
 struct Trace {
-    facts: Facts,
+    facts: PassedTests,
     duration: Duration,
     low: bool,
     before: Option<Threshold>,
@@ -10,7 +10,7 @@ struct Trace {
 }
 
 impl TraceFacts for Trace {
-    fn facts(&self) -> Facts {
+    fn facts(&self) -> PassedTests {
         self.facts
     }
     fn duration(&self) -> Duration {
@@ -29,7 +29,7 @@ impl TraceFacts for Trace {
 
 fn trace() -> Trace {
     Trace {
-        facts: Facts::default(),
+        facts: PassedTests::default(),
         duration: Duration::ZERO,
         low: true,
         before: None,

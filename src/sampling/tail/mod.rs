@@ -1,7 +1,7 @@
 //! Tail sampling: whole traces are held as encoded bytes until a decision about them is due.
 
-mod cache;
-mod shared;
+mod decision_cache;
+mod interner;
 mod trace;
 mod unanswered;
 
@@ -11,16 +11,16 @@ use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
-use self::cache::Recent;
-use self::shared::Shared;
+use self::decision_cache::DecisionCache;
+use self::interner::Interner;
 use self::trace::{Entry, Trace};
 pub use self::unanswered::Unanswered;
-use super::passing::Passing;
-use super::policy::{Facts, Level, Outcome, Policies, SpanTests, TraceFacts};
+use super::policy::{Level, Outcome, PassedTests, Policies, SpanTests, TraceFacts};
 use super::rewrite::{Mark, Probability, event_start, marked_body, positioned_metadata};
 use super::threshold::{Randomness, Threshold};
 use super::tracestate::OtState;
 use crate::clock::Tick;
+use crate::codec::records::ChunkRewriter;
 use crate::codec::records::{AttributeVisitor, Event, EventKind, SpanEvent, SpanWalker, Step};
 use crate::condition::{Condition, ConditionError, Item, Record};
 use crate::model::{ErrorRule, Position, TraceId};
@@ -108,22 +108,22 @@ pub struct TailSampler {
     traces: HashMap<TraceId, Box<Trace>, RandomState>,
     order: VecDeque<(Tick, TraceId)>,
     trace_bytes: usize,
-    metadata: Shared,
-    tags: Shared,
-    kept: Recent<(usize, Level)>,
-    dropped: Recent<Option<usize>>,
+    metadata: Interner,
+    tags: Interner,
+    kept: DecisionCache<(usize, Level)>,
+    dropped: DecisionCache<Option<usize>>,
     ready: VecDeque<Released>,
     ready_bytes: usize,
     closed: bool,
     tally: Tally,
 }
 
-/// What is common to the spans of one stretch of a chunk.
+/// What is common to the spans that follow each other with the same metadata.
 #[derive(Debug, Clone, Copy)]
-struct Stretch {
+struct MetadataRun {
     metadata: u32,
     tag: u32,
-    resource: Facts,
+    resource: PassedTests,
     ours: bool,
 }
 
@@ -144,10 +144,10 @@ impl TailSampler {
             traces: HashMap::default(),
             order: VecDeque::new(),
             trace_bytes: 0,
-            metadata: Shared::default(),
-            tags: Shared::default(),
-            kept: Recent::new(config.kept_cache),
-            dropped: Recent::new(config.dropped_cache),
+            metadata: Interner::default(),
+            tags: Interner::default(),
+            kept: DecisionCache::new(config.kept_cache),
+            dropped: DecisionCache::new(config.dropped_cache),
             ready: VecDeque::new(),
             ready_bytes: 0,
             closed: false,
@@ -159,33 +159,33 @@ impl TailSampler {
     /// the chunk itself.
     pub fn on_chunk(&mut self, tag: &[u8], chunk: &[u8], now: Tick) -> Option<Vec<u8>> {
         let policies = Arc::clone(&self.policies);
-        let mut visitor = FactVisitor { tests: policies.tests(), facts: Facts::default() };
-        let mut passing = Passing::new(chunk);
+        let mut visitor = FactVisitor { tests: policies.tests(), facts: PassedTests::default() };
+        let mut rewriter = ChunkRewriter::new(chunk);
         let mut walker = SpanWalker::new(chunk);
-        let mut stretch: Option<Stretch> = None;
+        let mut metadata_run: Option<MetadataRun> = None;
         while let Some(step) = walker.step(&mut visitor) {
             let facts = std::mem::take(&mut visitor.facts);
             let event = match step {
                 Step::Span(event) => event,
                 Step::Other(raw) | Step::Broken(raw) => {
-                    passing.keep(raw);
+                    rewriter.keep(raw);
                     continue;
                 }
             };
-            if event.new_metadata || stretch.is_none() {
-                self.leave(stretch.take());
-                stretch = self.enter(tag, &event);
+            if event.new_metadata || metadata_run.is_none() {
+                self.leave(metadata_run.take());
+                metadata_run = self.enter(tag, &event);
             }
-            match stretch {
-                Some(stretch) if !stretch.ours => {
-                    self.span(&mut passing, stretch, &event, facts, now);
+            match metadata_run {
+                Some(metadata_run) if !metadata_run.ours => {
+                    self.span(&mut rewriter, metadata_run, &event, facts, now);
                 }
-                _ => passing.keep(event.raw),
+                _ => rewriter.keep(event.raw),
             }
         }
-        self.shed(&mut passing, stretch);
-        self.leave(stretch);
-        passing.finish()
+        self.shed(&mut rewriter, metadata_run);
+        self.leave(metadata_run);
+        rewriter.finish()
     }
 
     /// What is to be emitted now. With `everything`, all that is held is decided on what is there,
@@ -229,65 +229,70 @@ impl TailSampler {
         self.trace_bytes + self.metadata.held() + self.tags.held() + self.ready_bytes
     }
 
-    /// Starts a stretch of spans with the same metadata. `None` when nothing more can be held.
-    fn enter(&mut self, tag: &[u8], event: &SpanEvent<'_>) -> Option<Stretch> {
+    /// Starts a run of spans with the same metadata. `None` when nothing more can be held.
+    fn enter(&mut self, tag: &[u8], event: &SpanEvent<'_>) -> Option<MetadataRun> {
         let metadata = self.metadata.add(event.metadata)?;
         let Some(tag) = self.tags.add(tag) else {
             self.metadata.release(metadata);
             return None;
         };
-        let mut resource = Facts::default();
+        let mut resource = PassedTests::default();
         if let Some(encoded) = event.telemetry.resource {
             self.policies.tests().resource(&mut resource, encoded);
         }
         let ours = event.telemetry.position.is_some_and(|position| {
             position.run == self.position.run && position.after >= self.position.after
         });
-        Some(Stretch { metadata, tag, resource, ours })
+        Some(MetadataRun { metadata, tag, resource, ours })
     }
 
-    fn leave(&mut self, stretch: Option<Stretch>) {
-        if let Some(stretch) = stretch {
-            self.metadata.release(stretch.metadata);
-            self.tags.release(stretch.tag);
+    fn leave(&mut self, metadata_run: Option<MetadataRun>) {
+        if let Some(metadata_run) = metadata_run {
+            self.metadata.release(metadata_run.metadata);
+            self.tags.release(metadata_run.tag);
         }
     }
 
     fn span(
         &mut self,
-        passing: &mut Passing<'_>,
-        stretch: Stretch,
+        rewriter: &mut ChunkRewriter<'_>,
+        metadata_run: MetadataRun,
         event: &SpanEvent<'_>,
-        mut facts: Facts,
+        mut facts: PassedTests,
         now: Tick,
     ) {
         self.tally.received += 1;
         let Some(id) = TraceId::from_hex(event.span.trace_id) else {
             self.tally.untraced += 1;
-            passing.keep(event.raw);
+            rewriter.keep(event.raw);
             return;
         };
-        if !self.traces.contains_key(&id) && self.late(passing, id, event) {
+        if !self.traces.contains_key(&id) && self.late(rewriter, id, event) {
             return;
         }
-        facts.0 |= stretch.resource.0;
+        facts.0 |= metadata_run.resource.0;
         self.policies.tests().status(&mut facts, event.span.status);
         self.policies.tests().trace_state(&mut facts, event.span.trace_state);
-        if !self.hold(id, stretch, event, facts, now) {
+        if !self.hold(id, metadata_run, event, facts, now) {
             self.tally.untraced += 1;
-            passing.keep(event.raw);
+            rewriter.keep(event.raw);
             return;
         }
-        passing.change();
-        self.decide_early(passing, stretch, id);
+        rewriter.change();
+        self.decide_early(rewriter, metadata_run, id);
     }
 
     /// A span whose trace was decided already goes the way of its trace.
-    fn late(&mut self, passing: &mut Passing<'_>, id: TraceId, event: &SpanEvent<'_>) -> bool {
+    fn late(
+        &mut self,
+        rewriter: &mut ChunkRewriter<'_>,
+        id: TraceId,
+        event: &SpanEvent<'_>,
+    ) -> bool {
         if let Some((policy, level)) = self.kept.get(id) {
             self.tally.late_kept += 1;
             add(&mut self.tally.kept, policy, 1);
-            let out = passing.change();
+            let out = rewriter.change();
             event_start(out, event.time, event.metadata);
             marked_body(out, event.body, mark(&self.policies, policy, level));
             return true;
@@ -295,7 +300,7 @@ impl TailSampler {
         if let Some(policy) = self.dropped.get(id) {
             self.tally.late_dropped += 1;
             add(&mut self.tally.dropped, policy.map_or(0, |policy| policy + 1), 1);
-            passing.change();
+            rewriter.change();
             return true;
         }
         false
@@ -304,12 +309,12 @@ impl TailSampler {
     fn hold(
         &mut self,
         id: TraceId,
-        stretch: Stretch,
+        metadata_run: MetadataRun,
         event: &SpanEvent<'_>,
-        facts: Facts,
+        facts: PassedTests,
         now: Tick,
     ) -> bool {
-        let Stretch { metadata, tag, .. } = stretch;
+        let MetadataRun { metadata, tag, .. } = metadata_run;
         if self.order.len() > 2 * self.traces.len() + 1024 {
             // Traces that were decided early leave their place in the queue behind.
             let traces = &self.traces;
@@ -344,38 +349,43 @@ impl TailSampler {
         true
     }
 
-    fn decide_early(&mut self, passing: &mut Passing<'_>, stretch: Stretch, id: TraceId) {
+    fn decide_early(
+        &mut self,
+        rewriter: &mut ChunkRewriter<'_>,
+        metadata_run: MetadataRun,
+        id: TraceId,
+    ) {
         let Some(trace) = self.traces.get(&id) else { return };
         let outcome = self.policies.decide_early(&self.facts_of(trace));
         if let Some(outcome) = outcome {
             self.count_early(Early::Certain);
             if let Some(trace) = self.traces.remove(&id) {
-                self.finish(&trace, outcome, Some((passing, stretch.tag)));
+                self.finish(&trace, outcome, Some((rewriter, metadata_run.tag)));
             }
         }
     }
 
     /// Makes room: the oldest traces are decided on what is there, and what was released under the
     /// chunk's tag and not emitted yet goes on with the chunk.
-    fn shed(&mut self, passing: &mut Passing<'_>, stretch: Option<Stretch>) {
+    fn shed(&mut self, rewriter: &mut ChunkRewriter<'_>, metadata_run: Option<MetadataRun>) {
         while self.closed
             || self.held_bytes() > self.max_bytes
             || self.traces.len() > self.max_traces
         {
             let Some((first_seen, id)) = self.order.pop_front() else { break };
             let early = if self.closed { Early::Shutdown } else { Early::Full };
-            let here = stretch.map(|stretch| (&mut *passing, stretch.tag));
+            let here = metadata_run.map(|metadata_run| (&mut *rewriter, metadata_run.tag));
             self.decide_if_held(first_seen, id, Some(early), here);
         }
-        let Some(stretch) = stretch else { return };
+        let Some(metadata_run) = metadata_run else { return };
         while self.held_bytes() > self.max_bytes {
-            let tag = self.tags.get(stretch.tag);
+            let tag = self.tags.get(metadata_run.tag);
             let Some(at) = self.ready.iter().position(|released| released.tag == tag) else {
                 break;
             };
             let Some(released) = self.ready.remove(at) else { break };
             self.ready_bytes = self.ready_bytes.saturating_sub(released.events.len());
-            passing.change().extend_from_slice(&released.events);
+            rewriter.change().extend_from_slice(&released.events);
         }
     }
 
@@ -385,7 +395,7 @@ impl TailSampler {
         first_seen: Tick,
         id: TraceId,
         early: Option<Early>,
-        here: Option<(&mut Passing<'_>, u32)>,
+        here: Option<(&mut ChunkRewriter<'_>, u32)>,
     ) {
         let held = self.traces.get(&id).filter(|trace| trace.first_seen == first_seen);
         let Some(trace) = held else { return };
@@ -419,7 +429,12 @@ impl TailSampler {
 
     /// Lets a trace go that was taken out of the map: on with the chunk `here` if its spans came
     /// under the chunk's tag, else into the released batches.
-    fn finish(&mut self, trace: &Trace, outcome: Outcome, here: Option<(&mut Passing<'_>, u32)>) {
+    fn finish(
+        &mut self,
+        trace: &Trace,
+        outcome: Outcome,
+        here: Option<(&mut ChunkRewriter<'_>, u32)>,
+    ) {
         self.trace_bytes = self.trace_bytes.saturating_sub(trace.held());
         self.tally.held = self.tally.held.saturating_sub(trace.spans);
         match outcome {
@@ -444,16 +459,16 @@ impl TailSampler {
         trace: &Trace,
         policy: usize,
         level: Level,
-        mut here: Option<(&mut Passing<'_>, u32)>,
+        mut here: Option<(&mut ChunkRewriter<'_>, u32)>,
     ) {
         let policies = Arc::clone(&self.policies);
         let mark = mark(&policies, policy, level);
         let mut positioned: Option<(u32, Vec<u8>)> = None;
         for entry in trace.entries() {
-            if let Some((passing, tag)) = &mut here
+            if let Some((rewriter, tag)) = &mut here
                 && *tag == entry.tag
             {
-                let out = passing.change();
+                let out = rewriter.change();
                 event_start(out, entry.time, self.metadata.get(entry.metadata));
                 marked_body(out, entry.body, mark);
                 continue;
@@ -509,7 +524,7 @@ fn mark(policies: &Policies, policy: usize, level: Level) -> Mark<'_> {
 /// Collects what the attributes of a span show.
 struct FactVisitor<'t> {
     tests: &'t SpanTests,
-    facts: Facts,
+    facts: PassedTests,
 }
 
 impl<'a> AttributeVisitor<'a> for FactVisitor<'_> {
@@ -527,13 +542,13 @@ impl<'a> AttributeVisitor<'a> for FactVisitor<'_> {
 /// A held trace, as policies see it.
 struct Held<'t> {
     trace: &'t Trace,
-    metadata: &'t Shared,
-    tags: &'t Shared,
+    metadata: &'t Interner,
+    tags: &'t Interner,
     errors: ErrorRule,
 }
 
 impl TraceFacts for Held<'_> {
-    fn facts(&self) -> Facts {
+    fn facts(&self) -> PassedTests {
         self.trace.facts
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::clock::Tick;
 use crate::codec::records::EventTime;
 use crate::model::TraceId;
-use crate::sampling::policy::Facts;
+use crate::sampling::policy::PassedTests;
 use crate::sampling::threshold::{Randomness, Threshold};
 
 /// What a held trace costs beside its spans' bytes: the struct, its places in the map and the
@@ -33,7 +33,7 @@ pub(super) struct Entry<'a> {
 pub(super) struct Trace {
     pub(super) id: TraceId,
     pub(super) first_seen: Tick,
-    pub(super) facts: Facts,
+    pub(super) facts: PassedTests,
     pub(super) start: u64,
     pub(super) end: u64,
     pub(super) randomness: Option<Randomness>,
@@ -47,7 +47,7 @@ impl Trace {
         Self {
             id,
             first_seen,
-            facts: Facts(0),
+            facts: PassedTests(0),
             start: u64::MAX,
             end: 0,
             randomness: None,

@@ -6,7 +6,7 @@ use crate::codec::msgpack::{ReadError, Reader, Token};
 use crate::codec::records::decode::{any_value_is_valid, key_value_is_valid};
 use crate::codec::records::error::ValueError;
 use crate::codec::records::schema::EXT_RAW;
-use crate::codec::short::Ahead;
+use crate::codec::short_copy::ShortText;
 use crate::codec::wire::{self, Fields, Nested, varint_len};
 
 /// Writes protobuf from msgpack.
@@ -272,12 +272,12 @@ impl Encoder {
 
 /// The text that an input starts with, if it is shorter than 64 KiB, and what follows it.
 #[inline(always)]
-fn text_ahead(input: &[u8]) -> Option<(Ahead<'_>, &[u8])> {
+fn text_ahead(input: &[u8]) -> Option<(ShortText<'_>, &[u8])> {
     match input {
-        [head @ 0xa0..=0xbf, from @ ..] => Ahead::new(from, usize::from(head & 0x1f)),
-        [0xd9, length, from @ ..] => Ahead::new(from, usize::from(*length)),
+        [head @ 0xa0..=0xbf, from @ ..] => ShortText::new(from, usize::from(head & 0x1f)),
+        [0xd9, length, from @ ..] => ShortText::new(from, usize::from(*length)),
         [0xda, high, low, from @ ..] => {
-            Ahead::new(from, usize::from(u16::from_be_bytes([*high, *low])))
+            ShortText::new(from, usize::from(u16::from_be_bytes([*high, *low])))
         }
         _ => None,
     }

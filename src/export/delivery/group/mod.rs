@@ -29,7 +29,7 @@ use crate::export::settings::{Compression, EndpointSettings, GroupSettings, Memb
 use crate::export::transport::tls::ClientProblem;
 use crate::model::Signal;
 use crate::plugin::Environment;
-use crate::routing::Units;
+use crate::routing::ItemSet;
 use crate::runtime::Tasks;
 use discovery::Discovery;
 pub(in crate::export) use discovery::{Lookup, system_lookup};
@@ -182,7 +182,10 @@ impl Group {
     }
 
     /// Sends requests and says what of each is done now.
-    pub(in crate::export) async fn deliver(&self, work: Vec<PendingRequest>) -> Vec<(u32, Units)> {
+    pub(in crate::export) async fn deliver(
+        &self,
+        work: Vec<PendingRequest>,
+    ) -> Vec<(u32, ItemSet)> {
         if self.hangs(&self.roster()) {
             self.meters.deferred.add_items(work.len());
             return work.into_iter().map(|work| (work.number, work.done)).collect();
@@ -216,7 +219,7 @@ impl Group {
     }
 
     /// Each request goes to one member, and to another one if that cannot take it.
-    async fn in_turn(&self, roster: &Roster, work: Vec<PendingRequest>) -> Vec<(u32, Units)> {
+    async fn in_turn(&self, roster: &Roster, work: Vec<PendingRequest>) -> Vec<(u32, ItemSet)> {
         let only_up = roster.any_up();
         let each = work.into_iter().map(|mut work| async move {
             let mut left: Vec<&Arc<EndpointDelivery>> = roster
@@ -246,7 +249,7 @@ impl Group {
 }
 
 /// Everything goes to the first member that takes it.
-async fn failover(roster: &Roster, mut work: Vec<PendingRequest>) -> Vec<(u32, Units)> {
+async fn failover(roster: &Roster, mut work: Vec<PendingRequest>) -> Vec<(u32, ItemSet)> {
     let only_up = roster.any_up();
     for member in roster.members.iter().filter(|member| !only_up || member.endpoint().is_up()) {
         let missing: Vec<PendingRequest> =
@@ -264,11 +267,11 @@ async fn failover(roster: &Roster, mut work: Vec<PendingRequest>) -> Vec<(u32, U
 }
 
 /// Each item goes to the member of its trace. A member's share moves when its breaker opens.
-async fn by_trace(roster: &Roster, work: Vec<PendingRequest>) -> Vec<(u32, Units)> {
+async fn by_trace(roster: &Roster, work: Vec<PendingRequest>) -> Vec<(u32, ItemSet)> {
     join_all(work.into_iter().map(|work| spread(roster, work))).await
 }
 
-async fn spread(roster: &Roster, mut work: PendingRequest) -> (u32, Units) {
+async fn spread(roster: &Roster, mut work: PendingRequest) -> (u32, ItemSet) {
     if work.part.signal == Signal::Profiles {
         return whole(roster, work).await;
     }
@@ -313,8 +316,8 @@ async fn send_share(
     share: &[usize],
     work: &PendingRequest,
     count: usize,
-) -> (Units, bool) {
-    let mut others = Units::None;
+) -> (ItemSet, bool) {
+    let mut others = ItemSet::None;
     if share.len() < count {
         let mut share = share.iter().peekable();
         for unit in 0..count {
@@ -326,7 +329,7 @@ async fn send_share(
     let part = Arc::clone(&work.part);
     let delivered =
         member.deliver(vec![PendingRequest { number: work.number, part, done: others }]).await;
-    let mut done = Units::None;
+    let mut done = ItemSet::None;
     for (_, units) in delivered {
         share.iter().filter(|unit| units.has(**unit)).for_each(|unit| done.add(*unit));
     }
@@ -334,7 +337,7 @@ async fn send_share(
     (done.of(count), !missing || member.endpoint().is_up())
 }
 
-async fn whole(roster: &Roster, work: PendingRequest) -> (u32, Units) {
+async fn whole(roster: &Roster, work: PendingRequest) -> (u32, ItemSet) {
     let Some(member) = roster.ring.pick(0, |_| true).and_then(|at| roster.members.get(at)) else {
         return (work.number, work.done);
     };

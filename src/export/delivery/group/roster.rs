@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use crate::clock::Tick;
 use crate::export::delivery::strategy::EndpointDelivery;
-use crate::routing::Ring;
+use crate::routing::HashRing;
 
 /// The members of a moment.
 pub(super) struct Roster {
     pub(super) members: Vec<Arc<EndpointDelivery>>,
-    pub(super) ring: Ring,
+    pub(super) ring: HashRing,
 }
 
 impl Roster {
     pub(super) fn new(members: Vec<Arc<EndpointDelivery>>) -> Self {
-        let ring = Ring::new(members.iter().map(|member| member.endpoint().ring_key()));
+        let ring = HashRing::new(members.iter().map(|member| member.endpoint().ring_key()));
         Self { members, ring }
     }
 

@@ -62,7 +62,7 @@ impl Batch<'_> {
         kinds
     }
 
-    /// Units, each in its order, by the kinds of their metrics.
+    /// ItemSet, each in its order, by the kinds of their metrics.
     pub(in crate::export) fn by_kind(&self, units: &[usize]) -> Vec<Vec<usize>> {
         let mut groups: Vec<(Kind, Vec<usize>)> = Vec::new();
         for at in units {

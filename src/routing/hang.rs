@@ -11,7 +11,7 @@ const TIMES: u32 = 3;
 
 /// The requests of one endpoint that wait for an answer.
 #[derive(Debug, Default)]
-pub struct Pace {
+pub struct HangDetector {
     waiting: u32,
     /// Since when nothing was answered.
     since: Tick,
@@ -21,7 +21,7 @@ pub struct Pace {
     answered: Tick,
 }
 
-impl Pace {
+impl HangDetector {
     /// A request was sent.
     pub const fn begin(&mut self, now: Tick) {
         if self.waiting == 0 {
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn nothing_hangs_while_nothing_waits_or_something_is_answered() {
-        let mut pace = Pace::default();
+        let mut pace = HangDetector::default();
         assert!(!pace.hangs(at(100_000)));
         pace.begin(at(100_000));
         pace.begin(at(100_400));
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn slow_answers_are_forgotten() {
-        let mut pace = Pace::default();
+        let mut pace = HangDetector::default();
         for took in [8_000, 10, 10, 10] {
             pace.begin(at(0));
             pace.end(at(0), Some(Duration::from_millis(took)));

@@ -2,13 +2,13 @@
 
 /// Collects what goes on of a chunk. As long as nothing was changed nothing is copied.
 #[derive(Debug)]
-pub struct Passing<'a> {
+pub struct ChunkRewriter<'a> {
     chunk: &'a [u8],
     clean: usize,
     changed: Option<Vec<u8>>,
 }
 
-impl<'a> Passing<'a> {
+impl<'a> ChunkRewriter<'a> {
     /// Nothing has gone on yet.
     #[must_use]
     pub const fn new(chunk: &'a [u8]) -> Self {
@@ -43,17 +43,17 @@ mod tests {
 
     #[test]
     fn only_what_changes_is_copied() {
-        let mut passing = Passing::new(b"abcd");
+        let mut passing = ChunkRewriter::new(b"abcd");
         passing.keep(b"ab");
         passing.keep(b"cd");
         assert_eq!(passing.finish(), None);
-        let mut passing = Passing::new(b"abcd");
+        let mut passing = ChunkRewriter::new(b"abcd");
         passing.keep(b"a");
         passing.change();
         passing.keep(b"c");
         passing.change().extend_from_slice(b"D");
         assert_eq!(passing.finish(), Some(b"acD".to_vec()));
-        let mut passing = Passing::new(b"a");
+        let mut passing = ChunkRewriter::new(b"a");
         passing.change();
         assert_eq!(passing.finish(), Some(Vec::new()));
     }

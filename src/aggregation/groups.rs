@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
-use super::histogram::{Exemplar, Histogram, Shape, settle};
-use super::measure::{self, Fields};
+use super::fields::{self, Fields};
+use super::histogram::{Exemplar, Histogram, Shape, take_whole};
 use super::number::whole;
 use super::series::{Handle, Table};
 use super::write::{Descriptor, Envelope, MetricWriter, Place};
@@ -165,13 +165,13 @@ impl Keys {
             out
         };
         Self {
-            operation: encode(measure::OPERATION),
-            provider: encode(measure::PROVIDER),
-            request_model: encode(measure::REQUEST_MODEL),
-            response_model: encode(measure::RESPONSE_MODEL),
-            address: encode(measure::ADDRESS),
-            port: encode(measure::PORT),
-            error_type: encode(measure::ERROR_TYPE),
+            operation: encode(fields::OPERATION),
+            provider: encode(fields::PROVIDER),
+            request_model: encode(fields::REQUEST_MODEL),
+            response_model: encode(fields::RESPONSE_MODEL),
+            address: encode(fields::ADDRESS),
+            port: encode(fields::PORT),
+            error_type: encode(fields::ERROR_TYPE),
             further: further.iter().map(|key| encode(key)).collect(),
         }
     }
@@ -394,7 +394,7 @@ fn export_operations(
         let start = delta.unwrap_or(series.since);
         let operations = &mut series.value;
         let count = if delta.is_some() {
-            settle(&mut operations.count)
+            take_whole(&mut operations.count)
         } else {
             operations.exported = whole(operations.count).max(operations.exported);
             operations.exported

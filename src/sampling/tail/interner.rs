@@ -17,14 +17,14 @@ struct Slot {
 
 /// Byte strings with counted users; one without users is gone.
 #[derive(Debug, Default)]
-pub(super) struct Shared {
+pub(super) struct Interner {
     slots: Vec<Option<Slot>>,
     free: Vec<u32>,
     by_hash: HashMap<u64, u32, RandomState>,
     held: usize,
 }
 
-impl Shared {
+impl Interner {
     /// The number of these bytes, with one more user. `None` if there are too many entries.
     pub(super) fn add(&mut self, bytes: &[u8]) -> Option<u32> {
         let hash = xxh3_64(bytes);
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn bytes_live_as_long_as_they_are_used() {
-        let mut shared = Shared::default();
+        let mut shared = Interner::default();
         let a = shared.add(b"a").unwrap();
         assert_eq!(shared.add(b"a"), Some(a));
         shared.again(a);

@@ -5,7 +5,7 @@
 
 /// A set of the items (spans, metrics, log records) of one request, by their places.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Units {
+pub enum ItemSet {
     /// None of them.
     #[default]
     None,
@@ -15,7 +15,7 @@ pub enum Units {
     All,
 }
 
-impl Units {
+impl ItemSet {
     /// Whether the item at `place` is in the set.
     #[must_use]
     pub fn has(&self, place: usize) -> bool {
@@ -69,7 +69,7 @@ impl Units {
         }
     }
 
-    /// The same set, as [`Units::All`] if it has all of `count` items.
+    /// The same set, as [`ItemSet::All`] if it has all of `count` items.
     #[must_use]
     pub fn of(self, count: usize) -> Self {
         if (0..count).all(|place| self.has(place)) { Self::All } else { self }
@@ -88,7 +88,7 @@ mod tests {
             second in proptest::collection::btree_set(0_usize..300, 0..40),
         ) {
             let set = |places: &std::collections::BTreeSet<usize>| {
-                let mut units = Units::None;
+                let mut units = ItemSet::None;
                 places.iter().for_each(|place| units.add(*place));
                 units
             };
@@ -97,19 +97,19 @@ mod tests {
             for place in 0..300 {
                 prop_assert_eq!(both.has(place), first.contains(&place) || second.contains(&place));
             }
-            both.merge(Units::All);
+            both.merge(ItemSet::All);
             prop_assert!(both.is_all());
         }
     }
 
     #[test]
     fn a_full_set_is_all() {
-        let mut units = Units::None;
+        let mut units = ItemSet::None;
         for place in 0..70 {
             assert!(!units.clone().of(70).is_all());
             units.add(place);
         }
         assert!(units.of(70).is_all());
-        assert!(Units::None.of(0).is_all());
+        assert!(ItemSet::None.of(0).is_all());
     }
 }

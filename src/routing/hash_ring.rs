@@ -6,12 +6,12 @@ const PLACES: u64 = 160;
 
 /// Members on a ring of hashes.
 #[derive(Debug, Clone, Default)]
-pub struct Ring {
+pub struct HashRing {
     /// Hash and member, in the order of the hashes.
     places: Vec<(u64, usize)>,
 }
 
-impl Ring {
+impl HashRing {
     /// A ring of members by their names, which decide alone where a member is.
     pub fn new<'n>(names: impl IntoIterator<Item = &'n str>) -> Self {
         let mut places = Vec::new();
@@ -43,8 +43,8 @@ mod tests {
 
     #[test]
     fn only_the_share_of_a_member_that_goes_is_moved() {
-        let ring = Ring::new(["a", "b", "c", "d"]);
-        let smaller = Ring::new(["a", "b", "c"]);
+        let ring = HashRing::new(["a", "b", "c", "d"]);
+        let smaller = HashRing::new(["a", "b", "c"]);
         let mut shares = [0; 4];
         for hash in hashes() {
             let member = ring.pick(hash, |_| true).unwrap();
@@ -58,8 +58,8 @@ mod tests {
 
     #[test]
     fn without_a_usable_member_there_is_none() {
-        assert_eq!(Ring::default().pick(7, |_| true), None);
-        assert_eq!(Ring::new(["a"]).pick(7, |_| false), None);
-        assert_eq!(Ring::new(["a"]).pick(u64::MAX, |_| true), Some(0));
+        assert_eq!(HashRing::default().pick(7, |_| true), None);
+        assert_eq!(HashRing::new(["a"]).pick(7, |_| false), None);
+        assert_eq!(HashRing::new(["a"]).pick(u64::MAX, |_| true), Some(0));
     }
 }

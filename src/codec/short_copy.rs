@@ -22,12 +22,12 @@ const MASKS: [[u64; BLOCK / 8]; BLOCK + 1] = {
 
 /// Text at the start of a longer input.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Ahead<'a> {
+pub(super) struct ShortText<'a> {
     from: &'a [u8],
     length: usize,
 }
 
-impl<'a> Ahead<'a> {
+impl<'a> ShortText<'a> {
     /// The first `length` bytes of `from`, if it has so many, and what follows them.
     #[inline(always)]
     pub(super) fn new(from: &'a [u8], length: usize) -> Option<(Self, &'a [u8])> {
@@ -89,27 +89,27 @@ mod tests {
         for length in 0..=input.len() {
             for end in [length, length + 1, length + 31, length + 32, 100] {
                 let from = &input[..end.min(100)];
-                let (ahead, after) = Ahead::new(from, length).unwrap();
+                let (ahead, after) = ShortText::new(from, length).unwrap();
                 let mut out = vec![7];
                 ahead.write(&mut out);
                 assert_eq!(out[1..], input[..length]);
                 assert_eq!((ahead.len(), after), (length, &from[length..]));
             }
         }
-        assert!(Ahead::new(&input, 101).is_none());
+        assert!(ShortText::new(&input, 101).is_none());
     }
 
     #[test]
     fn only_the_text_has_to_be_utf8() {
-        assert!(Ahead::new(b"ab\xff", 2).unwrap().0.is_utf8());
-        assert!(!Ahead::new(b"ab\xff", 3).unwrap().0.is_utf8());
-        assert!(Ahead::new("é".as_bytes(), 2).unwrap().0.is_utf8());
-        assert!(!Ahead::new("é".as_bytes(), 1).unwrap().0.is_utf8());
+        assert!(ShortText::new(b"ab\xff", 2).unwrap().0.is_utf8());
+        assert!(!ShortText::new(b"ab\xff", 3).unwrap().0.is_utf8());
+        assert!(ShortText::new("é".as_bytes(), 2).unwrap().0.is_utf8());
+        assert!(!ShortText::new("é".as_bytes(), 1).unwrap().0.is_utf8());
         for place in 0..40 {
             let mut input = [b'a'; 80];
             input[place] = 0xff;
             for length in 0..40 {
-                let (ahead, _) = Ahead::new(&input, length).unwrap();
+                let (ahead, _) = ShortText::new(&input, length).unwrap();
                 assert_eq!(ahead.is_utf8(), length <= place, "{place} {length}");
             }
         }
