@@ -5,7 +5,7 @@ CARGO ?= cargo
 PLUGINS = in_ai_otlp in_ai_emitter filter_ai_context filter_ai_metrics filter_ai_sampling out_multi_otlp
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup build install files demo test lint unit host-test roundtrips exporters backends bench fuzz memcheck abi bindings clean
+.PHONY: help setup build install files demo test lint unit host-test roundtrips exporters backends bench fuzz memcheck abi docs bindings clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -70,6 +70,9 @@ memcheck: build ## Run the pipeline on flb-host under valgrind's memcheck
 abi: ## Prove the rows against real headers: make abi HOST_HEADERS=SOURCE HOST_BUILD=BUILD
 	sh tests/abi/probe.sh "$(HOST_HEADERS)" "$(HOST_BUILD)"
 	$(CARGO) test --lib host::abi::
+
+docs: ## Print docs/reference anew from the plugins' tables of options and counters
+	WRITE_REFERENCE=1 $(CARGO) test --test reference
 
 bindings: ## Make src/host/abi/bindings.rs anew from include/ (needs libclang)
 	$(CARGO) check --lib --features bindgen
