@@ -148,14 +148,15 @@ fn options(page: &mut String, rows: &[&OptionSpec]) {
     for option in rows {
         let default = option.default.map_or(String::new(), |default| format!("`{default}`"));
         let times = if option.repeats { ", repeatable" } else { "" };
-        let _ = writeln!(
+        writeln!(
             page,
             "| `{}` | {}{times} | {} | {} |",
             option.name,
             kind(option.kind),
             cell(&default),
             cell(option.help)
-        );
+        )
+        .unwrap();
     }
 }
 
@@ -168,14 +169,15 @@ fn counters(page: &mut String, families: &[Family]) {
             .filter(|label| !label.is_empty())
             .map(|label| format!("`{label}`"))
             .collect();
-        let _ = writeln!(
+        writeln!(
             page,
             "| `fluentbit_ai_{}` | {} | {} | {} |",
             family.name,
             if family.is_gauge { "gauge" } else { "counter" },
             labels.join(", "),
             cell(&family.help)
-        );
+        )
+        .unwrap();
     }
 }
 
@@ -200,7 +202,7 @@ fn render(page: &Page) -> String {
             let start = format!("As endpoint.NAME.{}", key.name);
             let values = key.help.strip_prefix(start.as_str()).unwrap_or_default();
             let values = values.trim_start_matches(": ").trim_end_matches('.');
-            let _ = writeln!(text, "| `{}` | {} |", key.name, cell(values));
+            writeln!(text, "| `{}` | {} |", key.name, cell(values)).unwrap();
         }
     }
     text.push_str("\n## Counters\n\n");
@@ -219,7 +221,7 @@ fn index(pages: &[Page]) -> String {
          `g`.\n\n| plugin | kind | what it does |\n|---|---|---|\n",
     );
     for Page { kind, spec, .. } in pages {
-        let _ = writeln!(text, "| [`{0}`]({0}.md) | {kind} | {1} |", spec.name, spec.about);
+        writeln!(text, "| [`{0}`]({0}.md) | {kind} | {1} |", spec.name, spec.about).unwrap();
     }
     text
 }
