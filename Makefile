@@ -5,10 +5,10 @@ CARGO ?= cargo
 PLUGINS = in_ai_otlp in_ai_emitter filter_ai_context filter_ai_metrics filter_ai_sampling out_multi_otlp
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup build install files demo test lint unit host-test roundtrips exporters backends bench fuzz memcheck abi docs bindings clean
+.PHONY: help setup build install files demo test lint unit host-test roundtrips exporters backends bench fuzz memcheck abi docs bindings test-aarch64 dist dist-try clean
 
 help: ## Show this help
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
 	@echo "  PREFIX=DIR       where install puts the plugin files (now: $(PREFIX))"
 
 setup: ## Install what a fresh Debian lacks (a C compiler and linker)
@@ -38,10 +38,10 @@ test: setup lint unit ## Everything that CI runs: lint, unit, property, golden, 
 
 lint: ## Format and clippy, warnings denied
 	$(CARGO) fmt --check
-	$(CARGO) clippy --all-targets -- -D warnings
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
 
 unit: ## Unit, property, golden and host tests
-	$(CARGO) test --lib --bins --tests
+	$(CARGO) test --workspace --lib --bins --tests
 
 host-test: ## Only the host tests: the plugins on flb-host (every row) and on every real Fluent Bit found
 	$(CARGO) test --test hosts -- --nocapture
@@ -78,6 +78,15 @@ bindings: ## Make src/host/abi/bindings.rs anew from include/ (needs libclang)
 	$(CARGO) check --lib --features bindgen
 	cp "$$(find $(TARGET) -path '*fluent-bit-ai-*/out/bindings.rs' -printf '%T@ %p\n' | sort -n | tail -1 | cut -d' ' -f2)" src/host/abi/bindings.rs
 	$(CARGO) test --lib --features bindgen host::abi::
+
+test-aarch64: ## Unit, golden, records and bundled-host tests for aarch64, emulated (needs root once; ARGUMENTS)
+	sh tests/aarch64.sh $(ARGUMENTS)
+
+dist: setup ## Make the artefacts for x86-64 and aarch64 in target/dist: see docs/ARTEFACTS.md
+	sh packaging/dist.sh target/dist $(ARCHITECTURES)
+
+dist-try: ## Load the x86-64 artefacts in roots of an old glibc and without a shell (needs root, debootstrap)
+	sh packaging/try.sh target/dist
 
 clean: ## Remove what was built
 	$(CARGO) clean

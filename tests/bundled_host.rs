@@ -95,7 +95,9 @@ impl Bench {
         std::fs::write(folder.path().join("row.h"), header(row, coro)).unwrap();
         let built = folder.path().join("probe.so");
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/host_plugins/probe.c");
-        let compiled = Command::new("cc")
+        // Under emulation the machine's own compiler is for another architecture.
+        let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
+        let compiled = Command::new(compiler)
             .args(["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-I"])
             .arg(folder.path())
             .arg(source)

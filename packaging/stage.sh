@@ -1,0 +1,21 @@
+#!/bin/sh
+# Lays out below ROOT what is installed: plugin files, plugins.conf, configurations, documents.
+#
+# usage: packaging/stage.sh SHARED_OBJECT ROOT
+set -eu
+object="${1:?usage: $0 SHARED_OBJECT ROOT}"
+root="${2:?usage: $0 SHARED_OBJECT ROOT}"
+source="$(dirname "$0")/.."
+into="$root/opt/fluent-bit-ai"
+
+rm -rf "$root"
+mkdir -p "$into/docs" "$into/fluent-bit-conf"
+install -m 644 "$object" "$into/fluent-bit-ai.so"
+sed -n 's#^ *Path */opt/fluent-bit-ai/##p' "$source/fluent-bit-conf/plugins.conf" | while read -r plugin; do
+  ln -s fluent-bit-ai.so "$into/$plugin"
+done
+grep -v '^#' "$source/fluent-bit-conf/plugins.conf" >"$into/plugins.conf"
+chmod 644 "$into/plugins.conf"
+install -m 644 "$source"/fluent-bit-conf/* "$into/fluent-bit-conf"
+install -m 644 "$source"/docs/*.md "$into/docs"
+install -m 644 "$source/README.md" "$source/ARCHITECTURE.md" "$source/CHANGELOG.md" "$source/LICENSE" "$into"
