@@ -131,8 +131,8 @@ impl Walk<'_> {
             return None;
         }
         let kind = self.notes.text(node, "type")?;
-        let Some((_, keys)) = KINDS.iter().find(|(name, _)| *name == kind) else {
-            let names: Vec<&str> = KINDS.iter().map(|(name, _)| *name).collect();
+        let Some(policy) = POLICY_TYPES.iter().find(|policy| policy.name == kind) else {
+            let names: Vec<&str> = POLICY_TYPES.iter().map(|policy| policy.name).collect();
             let only_outside = if depth == 0 { ", drop" } else { "" };
             self.notes.refuse(
                 node,
@@ -141,23 +141,14 @@ impl Walk<'_> {
             );
             return None;
         };
-        let all: Vec<&str> = ["name", "type"].iter().chain(*keys).copied().collect();
+        let all: Vec<&str> = ["name", "type"].iter().chain(policy.keys).copied().collect();
         self.notes.known(node, &all);
-        match kind.as_str() {
-            "always_sample" => Some(Rule::Always),
-            "latency" => self.latency(node),
-            "probabilistic" => self
-                .notes
-                .number(node, "sampling_percentage", (0.0, 100.0))
-                .map(|percentage| Rule::Probability(Threshold::from_percentage(percentage))),
-            "cel" => self.cel(node),
-            "and" => Some(Rule::All(self.rules(node, depth + 1))),
-            "not" => self.not(node, depth),
-            "status_code" => self.status(node),
-            "error" => self.fact(SpanTest::Failure),
-            "trace_state" => self.trace_state(node),
-            _ => self.attribute(node, &kind),
-        }
+        (policy.read)(self, node, depth)
+    }
+
+    fn probability(&mut self, node: Node<'_>) -> Option<Rule> {
+        let percentage = self.notes.number(node, "sampling_percentage", (0.0, 100.0))?;
+        Some(Rule::Probability(Threshold::from_percentage(percentage)))
     }
 
     fn latency(&mut self, node: Node<'_>) -> Option<Rule> {
@@ -221,21 +212,26 @@ impl Walk<'_> {
         self.fact(SpanTest::TraceState { key, values })
     }
 
-    fn attribute(&mut self, node: Node<'_>, kind: &str) -> Option<Rule> {
-        let key = self.notes.text(node, "key");
-        let value = match kind {
-            "string_attribute" => self.text_test(node),
-            "numeric_attribute" => {
-                let limits = (f64::MIN, f64::MAX);
-                let mut bound = |name: &str, default: f64| match node.map.get(name) {
-                    Some(_) => self.notes.number(node, name, limits),
-                    None => Some(default),
-                };
-                let (low, high) = (bound("min", f64::MIN), bound("max", f64::MAX));
-                low.zip(high).map(|(low, high)| ValueTest::Between(low, high))
-            }
-            _ => self.notes.flag(node, "value", true).map(ValueTest::Is),
+    fn number_test(&mut self, node: Node<'_>) -> Option<ValueTest> {
+        let mut bound = |name: &str, default: f64| match node.map.get(name) {
+            Some(_) => self.notes.number(node, name, (f64::MIN, f64::MAX)),
+            None => Some(default),
         };
+        let (low, high) = (bound("min", f64::MIN), bound("max", f64::MAX));
+        low.zip(high).map(|(low, high)| ValueTest::Between(low, high))
+    }
+
+    fn flag_test(&mut self, node: Node<'_>) -> Option<ValueTest> {
+        self.notes.flag(node, "value", true).map(ValueTest::Is)
+    }
+
+    fn attribute(
+        &mut self,
+        node: Node<'_>,
+        test: fn(&mut Self, Node<'_>) -> Option<ValueTest>,
+    ) -> Option<Rule> {
+        let key = self.notes.text(node, "key");
+        let value = test(self, node);
         let invert = self.notes.flag(node, "invert_match", false)?;
         let rule = self.fact(SpanTest::Attribute { key: key?, value: value? })?;
         Some(if invert { Rule::Not(Box::new(rule)) } else { rule })
@@ -265,20 +261,46 @@ impl Walk<'_> {
     }
 }
 
-/// The types of policies, and the keys that each has beside `name` and `type`.
-const KINDS: [(&str, &[&str]); 12] = [
-    ("always_sample", &[]),
-    ("status_code", &["status_codes"]),
-    ("error", &[]),
-    ("trace_state", &["key", "values"]),
-    ("latency", &["threshold", "upper_threshold"]),
-    ("string_attribute", &["key", "values", "regex", "invert_match"]),
-    ("numeric_attribute", &["key", "min", "max", "invert_match"]),
-    ("boolean_attribute", &["key", "value", "invert_match"]),
-    ("probabilistic", &["sampling_percentage"]),
-    ("cel", &["expression"]),
-    ("and", &["policies"]),
-    ("not", &["policy"]),
+/// A type of policies: listing it is implementing it.
+struct PolicyType {
+    name: &'static str,
+    /// The keys that it has beside `name` and `type`.
+    keys: &'static [&'static str],
+    /// Reads a policy; the number is how deep it is nested.
+    read: fn(&mut Walk<'_>, Node<'_>, usize) -> Option<Rule>,
+}
+
+const fn policy_type(
+    name: &'static str,
+    keys: &'static [&'static str],
+    read: fn(&mut Walk<'_>, Node<'_>, usize) -> Option<Rule>,
+) -> PolicyType {
+    PolicyType { name, keys, read }
+}
+
+const POLICY_TYPES: [PolicyType; 12] = [
+    policy_type("always_sample", &[], |_, _, _| Some(Rule::Always)),
+    policy_type("status_code", &["status_codes"], |walk, node, _| walk.status(node)),
+    policy_type("error", &[], |walk, _, _| walk.fact(SpanTest::Failure)),
+    policy_type("trace_state", &["key", "values"], |walk, node, _| walk.trace_state(node)),
+    policy_type("latency", &["threshold", "upper_threshold"], |walk, node, _| walk.latency(node)),
+    policy_type(
+        "string_attribute",
+        &["key", "values", "regex", "invert_match"],
+        |walk, node, _| walk.attribute(node, Walk::text_test),
+    ),
+    policy_type("numeric_attribute", &["key", "min", "max", "invert_match"], |walk, node, _| {
+        walk.attribute(node, Walk::number_test)
+    }),
+    policy_type("boolean_attribute", &["key", "value", "invert_match"], |walk, node, _| {
+        walk.attribute(node, Walk::flag_test)
+    }),
+    policy_type("probabilistic", &["sampling_percentage"], |walk, node, _| walk.probability(node)),
+    policy_type("cel", &["expression"], |walk, node, _| walk.cel(node)),
+    policy_type("and", &["policies"], |walk, node, depth| {
+        Some(Rule::All(walk.rules(node, depth + 1)))
+    }),
+    policy_type("not", &["policy"], |walk, node, depth| walk.not(node, depth)),
 ];
 
 #[cfg(test)]
