@@ -5,7 +5,7 @@ CARGO ?= cargo
 PLUGINS = in_ai_otlp in_ai_emitter filter_ai_context filter_ai_metrics filter_ai_sampling out_multi_otlp
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup build install files demo test lint unit host-test roundtrips exporters backends bench fuzz memcheck abi docs bindings test-aarch64 dist dist-try clean
+.PHONY: help setup build install files demo test lint quick unit host-test roundtrips exporters backends bench fuzz memcheck abi docs bindings test-aarch64 dist dist-try clean
 
 help: ## Show this help
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -39,6 +39,11 @@ test: setup lint unit ## Everything that CI runs: lint, unit, property, golden, 
 lint: ## Format and clippy, warnings denied
 	$(CARGO) fmt --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+quick: ## Format, clippy and unit tests: what to run while working
+	$(CARGO) fmt --check
+	$(CARGO) clippy --lib --tests -- -D warnings
+	$(CARGO) test --lib
 
 unit: ## Unit, property, golden and host tests
 	$(CARGO) test --workspace --lib --bins --tests
