@@ -9,7 +9,7 @@ source="$(dirname "$0")/.."
 into="$root/opt/fluent-bit-ai"
 
 rm -rf "$root"
-mkdir -p "$into/docs" "$into/fluent-bit-conf"
+mkdir -p "$into/fluent-bit-conf"
 install -m 644 "$object" "$into/fluent-bit-ai.so"
 sed -n 's#^ *Path */opt/fluent-bit-ai/##p' "$source/fluent-bit-conf/plugins.conf" | while read -r plugin; do
   ln -s fluent-bit-ai.so "$into/$plugin"
@@ -17,5 +17,7 @@ done
 grep -v '^#' "$source/fluent-bit-conf/plugins.conf" >"$into/plugins.conf"
 chmod 644 "$into/plugins.conf"
 install -m 644 "$source"/fluent-bit-conf/* "$into/fluent-bit-conf"
-install -m 644 "$source"/docs/*.md "$into/docs"
+(cd "$source" && find docs -name '*.md') | while read -r page; do
+  install -D -m 644 "$source/$page" "$into/$page"
+done
 install -m 644 "$source/README.md" "$source/ARCHITECTURE.md" "$source/CHANGELOG.md" "$source/LICENSE" "$into"
