@@ -6,8 +6,8 @@ use bytes::Bytes;
 use http_body::Body;
 use http_body_util::BodyExt;
 
-use super::budget::Held;
 use super::connections;
+use super::memory_budget::Held;
 use super::refusal::Refusal;
 use crate::runtime::buffer_pool;
 
@@ -115,8 +115,8 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::receive::budget::Budget;
     use crate::receive::memory::Memory;
+    use crate::receive::memory_budget::Budget;
     use crate::stats::Counter;
     use http_body::Frame;
     use http_body_util::{Full, StreamBody};

@@ -15,11 +15,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::connections::{Reason, Slot};
 use super::http::refused;
 use super::limits::Limits;
-use super::listener::Shared;
+use super::receiver_state::ReceiverState;
 use super::refusal::Refusal;
-use super::reply::Reply;
+use super::response_body::Reply;
 use super::security::Peer;
 use super::service::Service;
+use super::{grpc, http as otlp_http};
 use crate::clock::{self, Tick};
 use crate::runtime::Tasks;
 
@@ -37,7 +38,7 @@ const PER_HEADER: usize = 32;
 
 /// Serves one connection of a client that may have shown who it is, to its end, to the stop of the
 /// receiver, or until a limit of time.
-pub(super) async fn serve<S>(stream: S, peer: Option<Arc<Peer>>, shared: Shared, slot: Slot)
+pub(super) async fn serve<S>(stream: S, peer: Option<Arc<Peer>>, shared: ReceiverState, slot: Slot)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -174,7 +175,13 @@ async fn answer(
         service.note(&refusal);
         return refused(&HeaderMap::new(), &refusal, refusal.retry_after());
     }
-    service.answer(request).await
+    if grpc::is_grpc(request.headers()) {
+        grpc::answer(service, request).await
+    } else if let Some(cors) = &service.security.cors {
+        cors.answer(service, request).await
+    } else {
+        otlp_http::answer(service, request).await
+    }
 }
 
 fn header_size(request: &Request<Incoming>) -> usize {
@@ -188,7 +195,7 @@ fn header_size(request: &Request<Incoming>) -> usize {
 
 /// Counts what the protocol closed for us. Other errors are the client's business: it left, or it
 /// does not speak HTTP.
-fn note(error: &(dyn std::error::Error + Send + Sync + 'static), shared: &Shared) {
+fn note(error: &(dyn std::error::Error + Send + Sync + 'static), shared: &ReceiverState) {
     let Some(error) = error.downcast_ref::<hyper::Error>() else { return };
     if error.is_parse_too_large() {
         let limit = usize::try_from(shared.limits.max_header_size).unwrap_or(usize::MAX);

@@ -11,8 +11,8 @@ use flate2::bufread::MultiGzDecoder;
 use flate2::{Decompress, FlushDecompress, Status};
 use zstd::stream::read::Decoder as ZstdDecoder;
 
-use super::budget::Held;
 use super::encoding::Encoding;
+use super::memory_budget::Held;
 use super::refusal::Refusal;
 
 /// How much is decompressed before the limits are looked at again.
@@ -140,8 +140,8 @@ fn deflate(compressed: &[u8], limit: usize, held: &mut Held) -> Result<Vec<u8>, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::receive::budget::Budget;
     use crate::receive::memory::Memory;
+    use crate::receive::memory_budget::Budget;
     use crate::receive::tests::packed::{self, ALL};
     use crate::stats::Counter;
     use std::time::Duration;

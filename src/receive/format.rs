@@ -1,50 +1,19 @@
-//! The formats of OTLP/HTTP: protobuf, and JSON, which becomes protobuf before anything else.
+//! Conversion of request formats: JSON becomes protobuf before anything else.
 
 use bytes::Bytes;
 
-use super::budget::Held;
+use super::media_type::Format;
+use super::memory_budget::Held;
 use super::refusal::Refusal;
 use crate::codec::json::{Converted, JsonError, to_protobuf};
 use crate::model::Signal;
-
-/// The content type of protobuf.
-pub(super) const PROTOBUF: &str = "application/x-protobuf";
-/// The content type of JSON.
-pub(super) const JSON: &str = "application/json";
 
 /// How much more work a byte of JSON is.
 const JSON_WORK: usize = 4;
 /// How much larger protobuf can be: `0,` in a list of numbers becomes eight bytes.
 const LARGEST_GROWTH: usize = 4;
 
-/// The format of a request, and of the answer to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
-    /// Protobuf.
-    Protobuf,
-    /// OTLP/JSON.
-    Json,
-}
-
 impl Format {
-    /// The format that a content type without parameters names. Also `application/protobuf`, which
-    /// senders use who do not know that OTLP asks for another name.
-    pub(super) fn of(media_type: &str) -> Option<Self> {
-        match media_type {
-            PROTOBUF | "application/protobuf" => Some(Self::Protobuf),
-            JSON => Some(Self::Json),
-            _ => None,
-        }
-    }
-
-    /// The content type of answers.
-    pub(super) const fn content_type(self) -> &'static str {
-        match self {
-            Self::Protobuf => PROTOBUF,
-            Self::Json => JSON,
-        }
-    }
-
     /// How many bytes of protobuf are as much work as so many bytes in this format.
     pub(super) const fn weight(self, bytes: usize) -> usize {
         match self {
@@ -118,7 +87,7 @@ fn attempt(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::receive::budget::Budget;
+    use crate::receive::memory_budget::Budget;
     use crate::stats::Counter;
 
     fn histogram(buckets: usize) -> Bytes {

@@ -10,12 +10,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Versio
 use hyper::body::Incoming;
 
 use super::body;
+use super::counters::Transport;
 use super::encoding::{Encoding, GRPC_ACCEPTED};
-use super::format::Format;
 use super::http::{media_type, refused};
-use super::meters::Transport;
+use super::media_type::Format;
 use super::refusal::Refusal;
-use super::reply::Reply;
+use super::response_body::Reply;
 use super::service::{Payload, Service};
 use crate::model::Signal;
 

@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::budget::Held;
+use super::counters::ReceiveCounters;
 use super::memory::Memory;
-use super::meters::Meters;
+use super::memory_budget::Held;
 use super::refusal::Refusal;
 use super::tenancy::Route;
 use crate::model::Signal;
@@ -53,7 +53,7 @@ struct Waiting {
 /// its batch leaves the queue.
 struct Place<'a> {
     handoff: &'a Handoff,
-    meters: &'a Meters,
+    meters: &'a ReceiveCounters,
     number: u64,
     answered: oneshot::Receiver<Result<(), Refusal>>,
     over: bool,
@@ -110,7 +110,7 @@ impl Handoff {
         &self,
         batch: Batch,
         limit: Duration,
-        meters: &Meters,
+        meters: &ReceiveCounters,
     ) -> Result<(), Refusal> {
         let mut place = self.push(batch, meters)?;
         let answer = match tokio::time::timeout(limit, &mut place.answered).await {
@@ -135,7 +135,7 @@ impl Handoff {
         if self.memory.is_full() { Refusal::MemoryFull } else { Refusal::QueueTimeout }
     }
 
-    fn push<'a>(&'a self, batch: Batch, meters: &'a Meters) -> Result<Place<'a>, Refusal> {
+    fn push<'a>(&'a self, batch: Batch, meters: &'a ReceiveCounters) -> Result<Place<'a>, Refusal> {
         let mut state = self.state();
         if let Some(refusal) = refused_by(state.mode) {
             drop(state);
@@ -163,19 +163,19 @@ impl Handoff {
 
     /// Appends what waits, up to one slice and while there is memory for it; asks for another wake
     /// if something is left. Call it on the host's thread.
-    pub(super) fn append(&self, sink: &mut dyn Sink, meters: &Meters) {
+    pub(super) fn append(&self, sink: &mut dyn Sink, meters: &ReceiveCounters) {
         self.append_up_to(SLICE_BYTES, sink, meters, |sink| self.memory.has_room(sink));
         self.memory.hurry(sink);
     }
 
     /// Appends everything that waits, and takes nothing in from now on.
-    pub(super) fn close(&self, sink: &mut dyn Sink, meters: &Meters) {
+    pub(super) fn close(&self, sink: &mut dyn Sink, meters: &ReceiveCounters) {
         self.state().mode = Mode::Closed;
         self.append_up_to(usize::MAX, sink, meters, |_| true);
     }
 
     /// Takes nothing in until [`Handoff::resume`]; what waits is given back to its senders.
-    pub(super) fn pause(&self, meters: &Meters) {
+    pub(super) fn pause(&self, meters: &ReceiveCounters) {
         {
             let mut state = self.state();
             if state.mode == Mode::Open {
@@ -194,7 +194,7 @@ impl Handoff {
     }
 
     /// Takes nothing in any more, and gives what waits back to its senders.
-    pub(super) fn abandon(&self, meters: &Meters) {
+    pub(super) fn abandon(&self, meters: &ReceiveCounters) {
         self.state().mode = Mode::Closed;
         self.refuse_all(&Refusal::ShuttingDown, meters);
     }
@@ -203,7 +203,7 @@ impl Handoff {
         &self,
         slice: usize,
         sink: &mut dyn Sink,
-        meters: &Meters,
+        meters: &ReceiveCounters,
         has_room: impl Fn(&dyn Sink) -> bool,
     ) {
         self.state().woken = false;
@@ -236,7 +236,7 @@ impl Handoff {
         }
     }
 
-    fn refuse_all(&self, refusal: &Refusal, meters: &Meters) {
+    fn refuse_all(&self, refusal: &Refusal, meters: &ReceiveCounters) {
         let waiting = std::mem::take(&mut self.state().waiting);
         for one in waiting {
             refuse(one, refusal.clone(), meters);
@@ -264,7 +264,7 @@ fn refused_by(mode: Mode) -> Option<Refusal> {
 }
 
 /// Appends a batch whose sender still waits, and answers. Returns whether the host takes data.
-fn append_one(waiting: Waiting, sink: &mut dyn Sink, meters: &Meters) -> bool {
+fn append_one(waiting: Waiting, sink: &mut dyn Sink, meters: &ReceiveCounters) -> bool {
     if waiting.answer.is_closed() {
         refuse(waiting, Refusal::ClientGone, meters);
         return true;
@@ -302,7 +302,7 @@ fn append_one(waiting: Waiting, sink: &mut dyn Sink, meters: &Meters) -> bool {
     true
 }
 
-fn refuse(waiting: Waiting, refusal: Refusal, meters: &Meters) {
+fn refuse(waiting: Waiting, refusal: Refusal, meters: &ReceiveCounters) {
     let Waiting { batch, answer, .. } = waiting;
     meters.of(batch.signal).refused(refusal.reason(), batch.items);
     let Batch { events, held, .. } = batch;
@@ -315,7 +315,7 @@ fn refuse(waiting: Waiting, refusal: Refusal, meters: &Meters) {
 mod tests {
     use super::*;
     use crate::plugin::Refused;
-    use crate::receive::budget::Budget;
+    use crate::receive::memory_budget::Budget;
     use crate::stats::{Counter, Counters};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -334,7 +334,7 @@ mod tests {
 
     struct Filled {
         handoff: Handoff,
-        meters: Meters,
+        meters: ReceiveCounters,
         counters: Counters,
         wakes: Arc<AtomicUsize>,
     }
@@ -343,7 +343,7 @@ mod tests {
         let wakes = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&wakes);
         let counters = Counters::default();
-        let meters = Meters::new(&counters);
+        let meters = ReceiveCounters::new(&counters);
         let waker = Waker::new(move || {
             count.fetch_add(1, Ordering::Relaxed);
         });

@@ -11,11 +11,11 @@ use hyper::body::Incoming;
 use prost::Message;
 
 use super::body;
+use super::counters::Transport;
 use super::encoding::{Encoding, HTTP_ACCEPTED};
-use super::format::Format;
-use super::meters::Transport;
+use super::media_type::Format;
 use super::refusal::Refusal;
-use super::reply::Reply;
+use super::response_body::Reply;
 use super::service::{Payload, Service};
 use crate::model::Signal;
 

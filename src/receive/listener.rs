@@ -1,18 +1,14 @@
 //! Sockets, and what is accepted from them.
 
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
-use tokio::sync::watch;
 
 use super::connection::serve;
-use super::connections::{Connections, Slot};
-use super::limits::Limits;
-use super::service::Service;
+use super::connections::Slot;
+use super::receiver_state::ReceiverState;
 use super::unix::SocketFile;
-use crate::runtime::Tasks;
 use crate::stats::Level;
 
 /// Connections that the system may hold for us.
@@ -56,16 +52,6 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// What every connection gets.
-#[derive(Clone)]
-pub(super) struct Shared {
-    pub(super) service: Arc<Service>,
-    pub(super) limits: Arc<Limits>,
-    pub(super) connections: Arc<Connections>,
-    pub(super) tasks: Tasks,
-    pub(super) stop: watch::Receiver<bool>,
-}
-
 impl Listener {
     async fn accept(&self) -> std::io::Result<Stream> {
         match self {
@@ -78,7 +64,7 @@ impl Listener {
 }
 
 /// Accepts connections until told to stop.
-pub(super) async fn accept(listener: Listener, mut shared: Shared) {
+pub(super) async fn accept(listener: Listener, mut shared: ReceiverState) {
     let mut stop = shared.stop.clone();
     loop {
         let accepted = tokio::select! {
@@ -106,7 +92,7 @@ pub(super) async fn accept(listener: Listener, mut shared: Shared) {
     }
 }
 
-async fn connection(stream: Stream, shared: Shared, slot: Slot) {
+async fn connection(stream: Stream, shared: ReceiverState, slot: Slot) {
     match stream {
         Stream::Tcp(stream) => {
             // Answers are small and somebody waits for them.
@@ -119,7 +105,7 @@ async fn connection(stream: Stream, shared: Shared, slot: Slot) {
 
 /// Serves a connection after its handshake, if there is to be one. Only ports have TLS: who may
 /// open a Unix socket is a matter of its file.
-async fn secured(stream: TcpStream, shared: Shared, slot: Slot) {
+async fn secured(stream: TcpStream, shared: ReceiverState, slot: Slot) {
     let Some(tls) = &shared.service.security.tls else {
         return serve(stream, None, shared, slot).await;
     };

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
-use super::meters::Meters;
+use super::counters::ReceiveCounters;
 use crate::plugin::{Chunks, Sink, Waker};
 use crate::stats::{Counter, Log};
 
@@ -48,7 +48,7 @@ pub(super) struct Memory {
 
 impl Memory {
     /// With at most `limit` bytes, if there is a limit.
-    pub(super) fn new(limit: Option<usize>, meters: &Meters, log: Arc<Log>) -> Self {
+    pub(super) fn new(limit: Option<usize>, meters: &ReceiveCounters, log: Arc<Log>) -> Self {
         Self {
             limit,
             chunks: AtomicUsize::new(0),
@@ -66,7 +66,7 @@ impl Memory {
     /// Without a limit.
     #[cfg(test)]
     pub(super) fn unlimited() -> Arc<Self> {
-        let meters = Meters::new(&crate::stats::Counters::default());
+        let meters = ReceiveCounters::new(&crate::stats::Counters::default());
         Arc::new(Self::new(None, &meters, Arc::default()))
     }
 
@@ -196,7 +196,7 @@ mod tests {
 
     fn memory(limit: Option<usize>) -> (Memory, Counters, Arc<Log>) {
         let (counters, log) = (Counters::default(), Arc::new(Log::default()));
-        (Memory::new(limit, &Meters::new(&counters), Arc::clone(&log)), counters, log)
+        (Memory::new(limit, &ReceiveCounters::new(&counters), Arc::clone(&log)), counters, log)
     }
 
     fn count(counters: &Counters, family: &str) -> u64 {

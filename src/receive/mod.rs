@@ -4,10 +4,11 @@
 //! a queue for the host's thread, and is answered when the host has it in storage. When the host
 //! takes nothing in, senders are told to send again; nothing is stored without their knowing.
 
+mod backpressure;
 mod body;
-mod budget;
 mod connection;
 mod connections;
+mod counters;
 mod decompress;
 mod encoding;
 mod format;
@@ -16,17 +17,18 @@ mod handoff;
 mod http;
 mod limits;
 mod listener;
+mod media_type;
 mod memory;
-mod meters;
-mod pressure;
+mod memory_budget;
+mod receiver_state;
 mod refusal;
-mod reply;
+mod response_body;
+mod responses;
 mod security;
 mod service;
 mod tenancy;
 mod transcode;
 mod unix;
-mod wire;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -37,24 +39,23 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::codec::native::write::Forms;
-use crate::model::Signal;
 pub use security::{JwtSettings, KeySource, Secret, SecuritySettings, TlsSettings};
 
 use crate::plugin::{OpenError, Sink, Waker};
 use crate::runtime::{Runtime, Tasks};
 use crate::stats::{Counters, Log};
-use budget::Budget;
+use backpressure::Pressure;
 use connections::Connections;
+use counters::ReceiveCounters;
 use handoff::Handoff;
 use listener::Listener;
 use memory::Memory;
-use meters::Meters;
-use pressure::Pressure;
+use memory_budget::Budget;
 use security::Security;
 use service::Service;
 use tenancy::Tenancy;
 pub use tenancy::{LONGEST_TENANT, Rate, TagFrom, TagSettings, TenancySettings, is_tag};
+pub use transcode::NativeSettings;
 use transcode::Transcoder;
 
 pub use limits::Limits;
@@ -64,32 +65,6 @@ pub use unix::UnixSocket;
 const STOP_ACCEPTING: Duration = Duration::from_secs(1);
 /// How long the last answers may take on their way.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
-
-/// Which signals become the host's own structures, and in which form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NativeSettings {
-    /// What the running release reads.
-    pub forms: Forms,
-    /// Whether traces do.
-    pub traces: bool,
-    /// Whether metrics do.
-    pub metrics: bool,
-    /// Whether logs do.
-    pub logs: bool,
-}
-
-impl NativeSettings {
-    /// Whether a signal does; profiles have no such structure.
-    #[must_use]
-    pub const fn has(&self, signal: Signal) -> bool {
-        match signal {
-            Signal::Traces => self.traces,
-            Signal::Metrics => self.metrics,
-            Signal::Logs => self.logs,
-            Signal::Profiles => false,
-        }
-    }
-}
 
 /// What a receiver needs to know.
 #[derive(Debug, Clone)]
@@ -153,7 +128,7 @@ impl Receiver {
         let listeners = bind_all(settings, &runtime)?;
         let addresses = announce(&listeners, settings, &log)?;
         let limits = Arc::new(settings.limits.clone());
-        let meters = Meters::new(counters);
+        let meters = ReceiveCounters::new(counters);
         let memory = Arc::new(Memory::new(settings.max_memory, &meters, Arc::clone(&log)));
         let queue_bytes = meters.queue_bytes.clone();
         let service = Arc::new(Service {
@@ -173,7 +148,7 @@ impl Receiver {
         });
         let (accepting, connections) = (runtime.tasks(), runtime.tasks());
         let stop = watch::Sender::new(false);
-        let shared = listener::Shared {
+        let shared = receiver_state::ReceiverState {
             service: Arc::clone(&service),
             connections: Connections::new(&limits, counters),
             limits,

@@ -8,9 +8,9 @@ use http::StatusCode;
 use prost::Message;
 use tonic::Code;
 
-use super::pressure::SOON;
+use super::backpressure::SOON;
+use super::responses;
 use super::security::Denial;
-use super::wire;
 
 /// Longest message in an answer, in bytes: gRPC carries it in a header.
 const LONGEST_MESSAGE: usize = 1024;
@@ -223,10 +223,10 @@ impl Refusal {
     }
 
     /// The `google.rpc.Status` of it, with the seconds to wait.
-    pub(super) fn status(&self, wait: Option<u32>) -> wire::Status {
+    pub(super) fn status(&self, wait: Option<u32>) -> responses::Status {
         let details =
-            wait.map(|seconds| wire::retry_info(i64::from(seconds))).into_iter().collect();
-        wire::Status { code: i32::from(self.grpc_code()), message: self.message(), details }
+            wait.map(|seconds| responses::retry_info(i64::from(seconds))).into_iter().collect();
+        responses::Status { code: i32::from(self.grpc_code()), message: self.message(), details }
     }
 
     /// The same for gRPC: the details only where there are some.
@@ -254,7 +254,8 @@ mod tests {
             assert!([429, 503].contains(&refusal.http_status().as_u16()), "{refusal}");
             assert_eq!(refusal.grpc_code(), Code::Unavailable);
             let status =
-                wire::Status::decode(refusal.grpc_status(refusal.retry_after()).details()).unwrap();
+                responses::Status::decode(refusal.grpc_status(refusal.retry_after()).details())
+                    .unwrap();
             assert_eq!(status.details[0].type_url, "type.googleapis.com/google.rpc.RetryInfo");
         }
         let failed = Refusal::Processors("they failed");
@@ -267,8 +268,9 @@ mod tests {
         assert_eq!((limited.http_status().as_u16(), limited.retry_after()), (429, Some(17)));
         assert_eq!(limited.grpc_code(), Code::ResourceExhausted);
         let status =
-            wire::Status::decode(limited.grpc_status(limited.retry_after()).details()).unwrap();
-        let info = wire::RetryInfo::decode(&status.details[0].value[..]).unwrap();
+            responses::Status::decode(limited.grpc_status(limited.retry_after()).details())
+                .unwrap();
+        let info = responses::RetryInfo::decode(&status.details[0].value[..]).unwrap();
         assert_eq!(info.retry_delay.unwrap().seconds, 17);
     }
 

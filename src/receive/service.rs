@@ -3,24 +3,21 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Request, Response};
-use hyper::body::Incoming;
 
-use super::budget::{Budget, Held};
+use super::backpressure::Pressure;
+use super::counters::ReceiveCounters;
 use super::decompress::decompress;
 use super::encoding::Encoding;
-use super::format::Format;
 use super::handoff::{Batch, Handoff};
 use super::limits::Limits;
+use super::media_type::Format;
 use super::memory::Memory;
-use super::meters::Meters;
-use super::pressure::Pressure;
+use super::memory_budget::{Budget, Held};
 use super::refusal::Refusal;
-use super::reply::Reply;
 use super::security::Security;
 use super::tenancy::{Digested, Origin, Tenancy};
 use super::transcode::Transcoder;
-use super::{body, grpc, http as otlp_http, wire};
+use super::{body, responses};
 use crate::clock;
 use crate::codec::records::Transcoded;
 use crate::model::Signal;
@@ -45,7 +42,7 @@ pub(super) struct Service {
     pub(super) pressure: Pressure,
     pub(super) budget: Arc<Budget>,
     pub(super) memory: Arc<Memory>,
-    pub(super) meters: Meters,
+    pub(super) meters: ReceiveCounters,
     pub(super) log: Arc<Log>,
     pub(super) max_request_size: usize,
     pub(super) limits: Arc<Limits>,
@@ -56,17 +53,6 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// Answers a request of either protocol.
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Reply> {
-        if grpc::is_grpc(request.headers()) {
-            grpc::answer(self, request).await
-        } else if let Some(cors) = &self.security.cors {
-            cors.answer(self, request).await
-        } else {
-            otlp_http::answer(self, request).await
-        }
-    }
-
     /// Whether a signal is taken in at all.
     pub(super) fn accepts(&self, signal: Signal) -> Result<(), Refusal> {
         if signal == Signal::Profiles && !self.profiles { Err(Refusal::Profiles) } else { Ok(()) }
@@ -128,7 +114,7 @@ impl Service {
             meters.lost_fields.add(1);
         }
         let reason = reason.or_else(|| self.tell_misnamed(signal, &origin, misnamed));
-        Ok(wire::success(signal, format, rejected, reason.as_deref()))
+        Ok(responses::success(signal, format, rejected, reason.as_deref()))
     }
 
     /// Counts and tells that fields were ignored for their names; the words for the sender, who would

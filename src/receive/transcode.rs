@@ -2,11 +2,10 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::NativeSettings;
-use super::budget::Held;
+use super::memory_budget::Held;
 use super::refusal::Refusal;
 use crate::clock;
-use crate::codec::native::write::{Loss, Written, metrics_to_cmetrics, traces_to_ctraces};
+use crate::codec::native::write::{Forms, Loss, Written, metrics_to_cmetrics, traces_to_ctraces};
 use crate::codec::records::{
     DecodeError, LogOptions, Transcoded, logs_to_groups, logs_to_records, metrics_to_records,
     profiles_to_records, traces_to_records,
@@ -27,6 +26,32 @@ const PER_RECORD: usize = 128;
 /// The next id for the resources and scopes of log groups. They only have to differ within a
 /// chunk, so they may wrap.
 static NEXT_GROUP: AtomicU32 = AtomicU32::new(1);
+
+/// Which signals become the host's own structures, and in which form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NativeSettings {
+    /// What the running release reads.
+    pub forms: Forms,
+    /// Whether traces do.
+    pub traces: bool,
+    /// Whether metrics do.
+    pub metrics: bool,
+    /// Whether logs do.
+    pub logs: bool,
+}
+
+impl NativeSettings {
+    /// Whether a signal does; profiles have no such structure.
+    #[must_use]
+    pub const fn has(&self, signal: Signal) -> bool {
+        match signal {
+            Signal::Traces => self.traces,
+            Signal::Metrics => self.metrics,
+            Signal::Logs => self.logs,
+            Signal::Profiles => false,
+        }
+    }
+}
 
 /// Writes the events of requests.
 #[derive(Debug)]
@@ -266,7 +291,7 @@ fn each_message<'a>(
 mod tests {
     use super::*;
     use crate::codec::native::write::Forms;
-    use crate::receive::budget::Budget;
+    use crate::receive::memory_budget::Budget;
     use crate::receive::tests::samples;
     use crate::stats::Counter;
 

@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 
 use super::settings::SecuritySettings;
 use crate::receive::http as otlp_http;
-use crate::receive::reply::Reply;
+use crate::receive::response_body::Reply;
 use crate::receive::service::Service;
 
 /// Request headers that exporters set.

@@ -3,12 +3,12 @@
 //! What is not configured costs a request one look at a flag. Requests that are to be changed or
 //! split are handled on the wire, before they are transcoded.
 
-mod limit;
 mod resource;
 mod route;
 mod split;
-mod stamp;
 mod tags;
+mod tenant_attribute;
+mod token_bucket;
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -16,22 +16,22 @@ use std::sync::Arc;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName};
 
-pub use limit::Rate;
 pub(super) use route::Route;
 pub use tags::{TagFrom, TagSettings, is_tag};
+pub use token_bucket::Rate;
 
-use super::budget::Held;
+use super::memory_budget::Held;
 use super::refusal::Refusal;
 use super::transcode::Transcoder;
 use crate::clock;
 use crate::codec::records::Transcoded;
 use crate::model::Signal;
 use crate::stats::{Counter, CounterFamily, Counters};
-use limit::Limits;
 use route::{Begun, Part, Split};
 use split::{Pieces, split};
-use stamp::Stamp;
 use tags::{Tag, Tags};
+use tenant_attribute::Stamp;
+use token_bucket::Limits;
 
 /// Longest name of a tenant, in bytes.
 pub const LONGEST_TENANT: usize = 128;

@@ -15,7 +15,7 @@ use super::h2::Client;
 use super::host::Host;
 use super::samples;
 use crate::model::Signal;
-use crate::receive::wire;
+use crate::receive::responses;
 
 async fn channel(host: &Host) -> Channel {
     Endpoint::from_shared(format!("http://{}", host.grpc)).unwrap().connect().await.unwrap()
@@ -27,10 +27,10 @@ fn traces(spans: usize, resource: usize) -> ExportTraceServiceRequest {
 
 /// The seconds of the `RetryInfo` in the details.
 fn retry_delay(status: &Status) -> Option<i64> {
-    let details = wire::Status::decode(status.details()).unwrap().details;
+    let details = responses::Status::decode(status.details()).unwrap().details;
     let info = details.first()?;
     assert_eq!(info.type_url, "type.googleapis.com/google.rpc.RetryInfo");
-    wire::RetryInfo::decode(&info.value[..]).unwrap().retry_delay.map(|delay| delay.seconds)
+    responses::RetryInfo::decode(&info.value[..]).unwrap().retry_delay.map(|delay| delay.seconds)
 }
 
 #[tokio::test]

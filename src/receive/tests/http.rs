@@ -7,7 +7,7 @@ use super::packed::{self, gzip};
 use super::post::{PROTOBUF, export, post, receive, send, send_raw};
 use super::samples;
 use crate::model::Signal;
-use crate::receive::wire;
+use crate::receive::responses;
 
 /// Method, path, headers and body; the status and words of the answer.
 type Case<'a> = (&'a str, &'a str, &'a str, &'a [u8], u16, &'a str);
@@ -70,7 +70,7 @@ fn bad_items_are_told_and_the_good_ones_kept() {
     let host = Host::start();
     let answer = export(host.http, "/v1/traces", &samples::partly_bad_traces());
     assert_eq!(answer.status, 200);
-    let response = wire::ExportResponse::decode(&answer.body[..]).unwrap();
+    let response = responses::ExportResponse::decode(&answer.body[..]).unwrap();
     let partial = response.partial_success.unwrap();
     assert_eq!(partial.rejected, 1);
     assert!(partial.error_message.contains("spans[1].trace_id"), "{}", partial.error_message);

@@ -1,5 +1,6 @@
 //! The receiver against real clients, with a host that is a thread.
 
+mod backpressure;
 mod flow;
 mod grpc;
 mod h2;
@@ -9,7 +10,6 @@ mod json;
 mod limits;
 pub(crate) mod packed;
 pub(crate) mod post;
-mod pressure;
 pub(crate) mod samples;
 mod tenancy;
 mod transports;

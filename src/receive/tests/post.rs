@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use prost::Message;
 
-use crate::receive::wire;
+use crate::receive::responses;
 
 pub(crate) const PROTOBUF: &str = "content-type: application/x-protobuf\r\n";
 
@@ -25,7 +25,7 @@ impl Answer {
     /// The message of the `google.rpc.Status`.
     pub(crate) fn message(&self) -> String {
         assert_eq!(self.header("content-type"), Some("application/x-protobuf"));
-        wire::Status::decode(&self.body[..]).unwrap().message
+        responses::Status::decode(&self.body[..]).unwrap().message
     }
 }
 

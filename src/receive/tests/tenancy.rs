@@ -15,7 +15,7 @@ use super::post::{Answer, PROTOBUF, export, post};
 use super::samples;
 use crate::codec::records::{EventKind, Events, RequestBuilder, profiles_of};
 use crate::model::Signal;
-use crate::receive::{Rate, Settings, TagFrom, TagSettings, TenancySettings, wire};
+use crate::receive::{Rate, Settings, TagFrom, TagSettings, TenancySettings, responses};
 
 fn host(tenancy: TenancySettings) -> Host {
     Host::with(&Settings { tenancy, ..settings() })
@@ -117,7 +117,7 @@ fn what_is_wrong_is_told_of_the_request_as_it_came() {
     request.resource_spans[2].scope_spans[0].spans[0].trace_id = vec![1];
     let answer = send(&host, &request);
     assert_eq!(answer.status, 200);
-    let response = wire::ExportResponse::decode(&answer.body[..]).unwrap();
+    let response = responses::ExportResponse::decode(&answer.body[..]).unwrap();
     let partial = response.partial_success.unwrap();
     assert_eq!(partial.rejected, 1);
     let words = partial.error_message;
@@ -278,8 +278,8 @@ async fn grpc_senders_are_told_when_to_come_back() {
     call("a").await.unwrap();
     let status = call("a").await.unwrap_err();
     assert_eq!(status.code(), Code::ResourceExhausted);
-    let details = wire::Status::decode(status.details()).unwrap().details;
-    let info = wire::RetryInfo::decode(&details[0].value[..]).unwrap();
+    let details = responses::Status::decode(status.details()).unwrap().details;
+    let info = responses::RetryInfo::decode(&details[0].value[..]).unwrap();
     let seconds = info.retry_delay.unwrap().seconds;
     assert!((6..=7).contains(&seconds), "{seconds}");
     call("b").await.unwrap();

@@ -2,7 +2,7 @@
 
 mod fetch;
 mod keys;
-mod ring;
+mod ring_provider;
 #[cfg(test)]
 mod tests;
 
@@ -82,7 +82,7 @@ impl Jwt {
         counters: &Counters,
         log: Arc<Log>,
     ) -> Result<Self, Vec<String>> {
-        ring::install();
+        ring_provider::install();
         let mut problems = Vec::new();
         let validations = validations(settings).map_err(|more| problems.extend(more)).ok();
         let opened = match &settings.keys {

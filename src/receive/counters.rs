@@ -103,7 +103,7 @@ pub(super) struct SignalMeters {
 
 /// The counters of one receiver.
 #[derive(Debug)]
-pub(super) struct Meters {
+pub(super) struct ReceiveCounters {
     traces: SignalMeters,
     metrics: SignalMeters,
     logs: SignalMeters,
@@ -114,7 +114,7 @@ pub(super) struct Meters {
     pub(super) memory_full: Counter,
 }
 
-impl Meters {
+impl ReceiveCounters {
     pub(super) fn new(counters: &Counters) -> Self {
         Self {
             traces: SignalMeters::new(counters, Signal::Traces),

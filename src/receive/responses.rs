@@ -6,7 +6,7 @@
 use prost::Message;
 use serde_json::{Value, json};
 
-use super::format::Format;
+use super::media_type::Format;
 use crate::model::Signal;
 
 /// `google.rpc.Status`.

@@ -122,12 +122,12 @@ impl Drop for Held {
 mod tests {
     use super::*;
     use crate::plugin::{Chunks, Refused, Sink};
-    use crate::receive::meters::Meters;
+    use crate::receive::counters::ReceiveCounters;
     use crate::stats::Counters;
 
     #[test]
     fn the_hosts_chunks_leave_less() {
-        let meters = Meters::new(&Counters::default());
+        let meters = ReceiveCounters::new(&Counters::default());
         let memory = Arc::new(Memory::new(Some(1000), &meters, Arc::default()));
         let budget = Budget::new(500, Counter::default(), Arc::clone(&memory));
         let (mut first, mut second) = (budget.share(), budget.share());
