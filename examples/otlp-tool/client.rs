@@ -15,7 +15,12 @@ pub enum Client {
 
 impl Client {
     pub async fn connect(port: u16, grpc: bool) -> Result<Self, String> {
-        let stream = TcpStream::connect(("127.0.0.1", port)).await.map_err(|e| e.to_string())?;
+        Self::open(port, grpc).await.map_err(|e| e.to_string())
+    }
+
+    /// The same with the system's error.
+    pub async fn open(port: u16, grpc: bool) -> std::io::Result<Self> {
+        let stream = TcpStream::connect(("127.0.0.1", port)).await?;
         let _ = stream.set_nodelay(true);
         let io = TokioIo::new(stream);
         let authority = format!("127.0.0.1:{port}");
@@ -24,11 +29,11 @@ impl Client {
                 .initial_stream_window_size(4 << 20)
                 .handshake(io)
                 .await
-                .map_err(|e| e.to_string())?;
+                .map_err(std::io::Error::other)?;
             tokio::spawn(connection);
             return Ok(Self::Grpc(sender, authority));
         }
-        let (sender, connection) = http1::handshake(io).await.map_err(|e| e.to_string())?;
+        let (sender, connection) = http1::handshake(io).await.map_err(std::io::Error::other)?;
         tokio::spawn(connection);
         Ok(Self::Http(sender, authority))
     }

@@ -97,6 +97,33 @@ pub async fn run(args: Args) -> Report {
 
 type Outcome = (u64, u64, Vec<Duration>, Option<String>);
 
+/// How long the machine may be short of what a connection takes.
+const SHORTAGE: Duration = Duration::from_secs(10);
+
+/// The connection, opened where there is none. A machine that is short of ports, files or memory
+/// says nothing of the host: that is waited for.
+async fn connected<'a>(
+    client: &'a mut Option<Client>,
+    args: &Args,
+) -> std::io::Result<&'a mut Client> {
+    let start = Instant::now();
+    while client.is_none() {
+        match Client::open(args.port, args.grpc).await {
+            Ok(opened) => *client = Some(opened),
+            Err(error) if is_shortage(&error) && start.elapsed() < SHORTAGE => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    client.as_mut().ok_or_else(|| std::io::ErrorKind::NotConnected.into())
+}
+
+fn is_shortage(error: &std::io::Error) -> bool {
+    let shortages = [libc::EADDRNOTAVAIL, libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
+    error.raw_os_error().is_some_and(|number| shortages.contains(&number))
+}
+
 async fn connection(args: Args, share: Arc<Share>, start: Instant) -> Outcome {
     let mut batch = Batch::new(args.shape, args.batch);
     let (mut accepted, mut bytes, mut delays, mut error) = (0, 0, Vec::new(), None);
@@ -113,15 +140,13 @@ async fn connection(args: Args, share: Arc<Share>, start: Instant) -> Outcome {
         let request = batch.numbered(first);
         // What was not accepted is sent again, as exporters do.
         for attempt in 0_u32.. {
-            if client.is_none() {
-                client = Client::connect(args.port, args.grpc).await.ok();
-            }
-            let sent = Instant::now();
-            let answer = match client.as_mut() {
-                Some(client) => {
+            let mut sent = Instant::now();
+            let answer = match connected(&mut client, &args).await {
+                Ok(client) => {
+                    sent = Instant::now();
                     client.send(args.shape.path(), args.shape.service(), request.clone()).await
                 }
-                None => Err("cannot connect".to_owned()),
+                Err(reason) => Err(format!("cannot connect: {reason}")),
             };
             let Err(reason) = answer else {
                 delays.push(sent.elapsed());

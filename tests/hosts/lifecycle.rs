@@ -10,6 +10,7 @@ use crate::shapes::Shape;
 use crate::sink::{Keep, Sink};
 use crate::support::{
     FILES, Pipeline, all_hosts, alone, bundled, copied, linked, real_hosts, rows, run, text,
+    timeout,
 };
 
 fn help_flag(file: &str) -> &'static str {
@@ -399,7 +400,7 @@ fn survives(host: &Host, plugins: &std::path::Path, callback: &str) {
         .otlp_out(&[("one", 9, "http/protobuf")]);
     let file = plugins.join(format!("panic-{callback}.yaml"));
     std::fs::write(&file, pipeline.yaml(plugins)).unwrap();
-    let output = std::process::Command::new("timeout")
+    let output = timeout()
         .args(["--signal=TERM", "--kill-after=25", "3"])
         .arg(&host.executable)
         .args(&host.arguments)

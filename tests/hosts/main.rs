@@ -57,4 +57,5 @@ mod security;
 mod stock_options;
 mod support;
 mod tags;
+mod times;
 mod transports;

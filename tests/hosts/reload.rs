@@ -1,14 +1,17 @@
-//! A reload while an endpoint is away, with the host's own settings of reloads.
+//! A reload while an endpoint is away, with the host's own settings of reloads. Away is one that
+//! refuses connections, and one that accepts them, takes requests and never answers.
 //!
 //! | storage | the reload | what was acknowledged before it |
 //! |---|---|---|
 //! | file system | ends within `grace` and a few seconds, also when asked for twice | is at the endpoint that was there, and at the other one when it is back; twice is allowed |
 //! | memory | the same | is at the endpoint that was there, once |
 //!
-//! Then the endpoint goes away again, and SIGTERM ends the process as soon.
+//! Then SIGTERM, with the endpoint away in memory's rows, ends the process as soon.
 
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
+use crate::faults::station::Station;
 use crate::hosts::{Host, Running, free_port};
 use crate::load;
 use crate::shapes::Shape;
@@ -54,10 +57,24 @@ fn distinct(sink: &Sink) -> u64 {
     sink.received.lock().unwrap().distinct()
 }
 
-async fn reload(host: &Host, in_files: bool) {
-    let title = format!("{}, {}", host.title(), if in_files { "file system" } else { "memory" });
+/// How an endpoint is away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Away {
+    Refuses,
+    Hangs,
+}
+
+async fn reload(host: &Host, in_files: bool, how: Away) {
+    let storage = if in_files { "file system" } else { "memory" };
+    let title = format!("{}, {storage}, {how:?}", host.title());
     let (plugins, storage) = (linked(), tempfile::tempdir().unwrap());
-    let (http, grpc, away) = (free_port(), free_port(), free_port());
+    let (http, grpc) = (free_port(), free_port());
+    let mut station = Station::start(Ipv4Addr::LOCALHOST, 0).await;
+    let away = station.address.port();
+    match how {
+        Away::Refuses => station.down().await,
+        Away::Hangs => station.fall_silent(),
+    }
     let there = Sink::start(0, Keep::Numbers).await;
     let later = Sink::start(0, Keep::Numbers).await;
     let pipeline = |endpoints: &[(&str, u16, &str)]| {
@@ -94,10 +111,13 @@ async fn reload(host: &Host, in_files: bool) {
     send(http).await;
     until(2 * limit, &title, &running, || distinct(&later) == ITEMS).await;
     if in_files {
-        let back = Sink::start(away, Keep::Numbers).await;
-        until(Duration::from_secs(40), &title, &running, || distinct(&back) == ITEMS).await;
+        match how {
+            Away::Refuses => station.up().await,
+            Away::Hangs => station.speak(),
+        }
+        let all = || station.distinct(ITEMS) == ITEMS;
+        until(Duration::from_secs(40), &title, &running, all).await;
     }
-    // Nothing listens there in memory's row; for the other one new endpoints are away in the same way.
     let start = Instant::now();
     let (code, log) = running.stop();
     let stop = start.elapsed();
@@ -113,7 +133,18 @@ async fn a_reload_ends_although_an_endpoint_is_away() {
     let _alone = alone();
     for host in real_hosts() {
         for in_files in [true, false] {
-            reload(&host, in_files).await;
+            reload(&host, in_files, Away::Refuses).await;
+        }
+    }
+}
+
+/// Scenario: the same with an endpoint that never answers. Guarantees: the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_ends_although_an_endpoint_hangs() {
+    let _alone = alone();
+    for host in real_hosts() {
+        for in_files in [true, false] {
+            reload(&host, in_files, Away::Hangs).await;
         }
     }
 }

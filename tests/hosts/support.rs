@@ -107,9 +107,18 @@ pub fn copied() -> tempfile::TempDir {
     folder
 }
 
+/// `timeout` for a host. In the foreground it sends no SIGCONT after its signal: Fluent Bit dumps its
+/// state at that one, from within the signal handler of whichever thread got it, and hangs if that
+/// thread held a lock of the C library.
+pub fn timeout() -> Command {
+    let mut command = Command::new("timeout");
+    command.arg("--foreground");
+    command
+}
+
 /// Runs a host to its end.
 pub fn run(host: &Host, arguments: &[&str]) -> Output {
-    Command::new("timeout")
+    timeout()
         .arg("20")
         .arg(&host.executable)
         .args(&host.arguments)

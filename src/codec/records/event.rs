@@ -20,13 +20,15 @@ impl EventTime {
         u64::from(self.seconds) * 1_000_000_000 + u64::from(self.nanos)
     }
 
-    /// The event time of a moment; what lies after the year 2106 becomes the last second before
-    /// the values that mark groups.
+    /// The event time of a moment, for writing. What lies after January 2038 becomes the last second
+    /// that every release reads as a time: before 5.1 the host takes seconds for signed 32 bits and
+    /// negative ones for a broken mark of a group, with which it ends a chunk (3.1 to 4.1) or leaves
+    /// out the record (4.2 and 5.0). The exact time is in the record.
     #[must_use]
     pub fn from_unix_nanos(unix_nanos: u64) -> Self {
-        let seconds = u32::try_from(unix_nanos / 1_000_000_000).unwrap_or(u32::MAX - 2);
+        let seconds = u32::try_from(unix_nanos / 1_000_000_000).unwrap_or(u32::MAX);
         let nanos = u32::try_from(unix_nanos % 1_000_000_000).unwrap_or(0);
-        Self { seconds: seconds.min(u32::MAX - 2), nanos }
+        Self { seconds: seconds.min(i32::MAX.unsigned_abs()), nanos }
     }
 }
 
@@ -362,12 +364,14 @@ pub(super) fn event_time(token: Token<'_>) -> Result<EventTime, ReadError> {
             nanos: u32::from_be_bytes([e, f, g, h]),
         },
         Token::Uint(seconds) => {
-            EventTime { seconds: u32::try_from(seconds).unwrap_or(u32::MAX - 2), nanos: 0 }
+            let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+            EventTime { seconds: seconds.min(u32::MAX - 2), nanos: 0 }
         }
         Token::Int(_) => EventTime::default(),
         Token::Float(seconds) => {
-            let nanos = std::time::Duration::try_from_secs_f64(seconds).unwrap_or_default();
-            EventTime::from_unix_nanos(u64::try_from(nanos.as_nanos()).unwrap_or(0))
+            let time = std::time::Duration::try_from_secs_f64(seconds).unwrap_or_default();
+            let seconds = u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+            EventTime { seconds: seconds.min(u32::MAX - 2), nanos: time.subsec_nanos() }
         }
         _ => return Err(ReadError::Type),
     })
@@ -447,6 +451,18 @@ mod tests {
         assert_eq!(MapView::new(group.body).get(b"scope"), None);
         let whole: Vec<u8> = events.iter().flat_map(|event| event.raw.to_vec()).collect();
         assert_eq!(whole, chunk);
+    }
+
+    #[test]
+    fn no_written_time_is_negative_for_older_hosts() {
+        let last = i32::MAX.unsigned_abs();
+        for (seconds, written) in
+            [(1, 1), (u64::from(last), last), (u64::from(last) + 1, last), (4_294_967_295, last)]
+        {
+            let time = EventTime::from_unix_nanos(seconds * 1_000_000_000 + 5);
+            assert_eq!(time, EventTime { seconds: written, nanos: 5 });
+        }
+        assert_eq!(EventTime::from_unix_nanos(u64::MAX).seconds, last);
     }
 
     #[test]

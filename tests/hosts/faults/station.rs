@@ -87,6 +87,11 @@ impl Station {
         self.state.lock().unwrap().gate = Gate::Mute;
     }
 
+    /// Answers again, what comes from now on.
+    pub fn speak(&self) {
+        self.state.lock().unwrap().gate = Gate::Open;
+    }
+
     /// When each of the first `items` came, one time for each time it came.
     pub fn arrivals(&self, items: u64) -> Vec<Vec<Instant>> {
         let mut arrivals = self.state.lock().unwrap().arrivals.clone();
