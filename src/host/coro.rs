@@ -95,6 +95,11 @@ impl Flush {
         hash.digest()
     }
 
+    /// Whether the output's processors have made `chunk` of that of the task.
+    pub(super) fn is_processed(&self, chunk: *mut c_void) -> bool {
+        self.task_chunk.pointer() != chunk
+    }
+
     /// The coroutine that the flush runs on.
     pub(super) fn coroutine(&self) -> Coroutine {
         let coro = self.flush.get::<*mut c_void>(self.host.abi.flush.coro);
@@ -137,11 +142,17 @@ impl Flush {
 
     /// Notes on the task's route how much was handled, and that the route is done.
     unsafe fn update_route(&self) {
+        if !self.host.writes_routes() {
+            return;
+        }
         let abi = &self.host.abi;
         let (records, bytes) = self.handled();
         let lock: *mut libc::pthread_mutex_t = self.task.field(abi.task.lock).cast();
-        // SAFETY: the mutex is inside the task; the host's own threads lock it the same way.
-        unsafe { libc::pthread_mutex_lock(lock) };
+        let is_locked = self.host.is_of_table();
+        if is_locked {
+            // SAFETY: the mutex is inside the task; the host's own threads lock it the same way.
+            unsafe { libc::pthread_mutex_lock(lock) };
+        }
         let head = self.task.field(abi.task.routes);
         // SAFETY: the head is inside the task.
         let mut node = unsafe { View::new(head, abi.list.size) };
@@ -164,8 +175,10 @@ impl Flush {
             // SAFETY: the node is part of the list.
             node = unsafe { View::new(next, abi.list.size) };
         }
-        // SAFETY: locked above by this thread.
-        unsafe { libc::pthread_mutex_unlock(lock) };
+        if is_locked {
+            // SAFETY: locked above by this thread.
+            unsafe { libc::pthread_mutex_unlock(lock) };
+        }
     }
 
     /// How many records and bytes the host is to count for this output.
@@ -182,6 +195,9 @@ impl Flush {
     }
 
     unsafe fn trace(&self, fate: Fate) {
+        if !self.host.is_of_table() {
+            return;
+        }
         let (Some(offset), Some(functions)) =
             (self.host.abi.event_chunk.trace, self.host.symbols.trace)
         else {

@@ -186,7 +186,10 @@ fn fill(symbol: &str, descriptor: &'static Descriptor, body: impl FnOnce(View, &
                     unsafe { adopt(theirs, view) };
                 }
             }
-            (Copies::None, Ok(host)) => body(view, &host.abi, false),
+            (Copies::None, Ok(host)) => {
+                host.announce_dry_run();
+                body(view, &host.abi, false);
+            }
             (Copies::Different(why), _) => refuse_in_words(view, why, body),
             (Copies::None, Err(why)) => refuse_in_words(view, why, body),
         }

@@ -16,6 +16,13 @@ const PANICS: CounterFamily = CounterFamily::counter(
     &[],
 );
 
+/// What runs where.
+const BUILD_INFO: CounterFamily = CounterFamily::gauge(
+    "build_info",
+    "1: fluent-bit-ai's version, the host's release, the layout that is used, and why: `table`, `patch`, `newest`, `symbols`.",
+    &["version", "host_release", "layout", "known_by"],
+);
+
 /// The log and the counters of one instance.
 #[derive(Debug)]
 pub(super) struct Desk {
@@ -57,6 +64,11 @@ impl Desk {
 
     pub(super) fn counters(&self) -> &Arc<Counters> {
         &self.counters
+    }
+
+    /// Says what runs where, by the values of the labels.
+    pub(super) fn tell_build(&self, labels: &[&str; 4]) {
+        self.counters.counter(BUILD_INFO, labels).set(1);
     }
 
     /// From now on the counters are published.

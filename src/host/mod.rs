@@ -39,6 +39,8 @@ mod poller;
 #[cfg(feature = "probe-plugins")]
 mod probe;
 mod processors;
+mod proof;
+mod prove;
 mod publisher;
 mod raw;
 mod run;

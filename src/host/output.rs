@@ -118,11 +118,19 @@ enum Handed {
 pub(super) unsafe extern "C" fn cb_flush<P: Output>(
     chunk: *mut c_void,
     flush: *mut c_void,
-    _input: *mut c_void,
+    input: *mut c_void,
     context: *mut c_void,
     config: *mut c_void,
 ) {
     let Ok(host) = host() else { return };
+    if host.has_unproved_flushes() {
+        // SAFETY: the context is what `start` leased, and `cb_exit` comes after all flushes.
+        let running = unsafe { instance::borrow::<Running<P>>(context) };
+        let output = running.map_or(std::ptr::null_mut(), |running| running.instance.0);
+        let passed = [chunk, flush, input, config, output];
+        // SAFETY: the arguments are the host's own.
+        stack::roomy(|| unsafe { host.prove_flush(passed) });
+    }
     // SAFETY: the arguments are the host's own, and only passed on.
     unsafe { flush_in::<P>(host, chunk, flush, context, config) };
 }

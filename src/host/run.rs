@@ -49,6 +49,7 @@ pub(super) struct Membership {
     config: HostPointer,
     hub: Arc<Hub>,
     engine_runs: Arc<AtomicBool>,
+    is_first: bool,
 }
 
 impl Membership {
@@ -58,7 +59,7 @@ impl Membership {
         if let Some(run) = runs.iter_mut().find(|run| run.config == config) {
             run.instances = run.instances.saturating_add(1);
             let (hub, engine_runs) = (Arc::clone(&run.hub), Arc::clone(&run.engine_runs));
-            return Self { config, hub, engine_runs };
+            return Self { config, hub, engine_runs, is_first: false };
         }
         let (hub, engine_runs) = (Arc::new(Hub::new(random())), Arc::default());
         let run = Run {
@@ -68,7 +69,7 @@ impl Membership {
             instances: 1,
         };
         runs.push(run);
-        Self { config, hub, engine_runs }
+        Self { config, hub, engine_runs, is_first: true }
     }
 
     /// Notes that the engine has called one of the run's instances in the course of its work, which
@@ -82,6 +83,11 @@ impl Membership {
     /// Whether everything of the run has started.
     pub(super) fn engine_runs(&self) -> bool {
         self.engine_runs.load(Ordering::Acquire)
+    }
+
+    /// Whether this instance was the first of its run.
+    pub(super) const fn is_first(&self) -> bool {
+        self.is_first
     }
 
     /// What the run's instances share.
@@ -125,6 +131,7 @@ mod tests {
         let other = Membership::join(config(32));
         assert_eq!(first.hub().run(), second.hub().run());
         assert_ne!(first.hub().run(), other.hub().run());
+        assert!(first.is_first() && other.is_first() && !second.is_first());
         let run = first.hub().run();
         drop(first);
         assert_eq!(Membership::join(config(16)).hub().run(), run);

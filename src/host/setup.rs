@@ -11,6 +11,7 @@ use super::kind::Kind;
 use super::lend;
 use super::log;
 use super::options::HostOptions;
+use super::proof;
 use super::raw::{HostPointer, View};
 use super::run::{Membership, THREADED};
 use super::stack;
@@ -48,32 +49,58 @@ pub(super) unsafe fn init(
 ) -> c_int {
     // SAFETY: passed on.
     let begin = || unsafe { Setup::begin(kind, spec, instance, config) };
-    stack::roomy(|| match barrier::around(|| begin().and_then(start)) {
+    let begin = || match begin()? {
+        Some(setup) => start(setup),
+        None => Ok(()),
+    };
+    stack::roomy(|| match barrier::around(begin) {
         Some(Ok(())) => 0,
         Some(Err(Refusal)) | None => -1,
     })
 }
 
 impl Setup {
-    /// Looks at the instance that the host wants to start.
+    /// Looks at the instance that the host wants to start. `None` if it is one too many.
     ///
     /// # Safety
     /// `instance` and `config` are what the host passed to the `cb_init` of a plugin of this kind.
-    pub(super) unsafe fn begin(
+    unsafe fn begin(
         kind: Kind,
         spec: &Spec,
         instance: *mut c_void,
         config: *mut c_void,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Option<Self>, Refusal> {
         let begun = host().map_err(str::to_owned).and_then(|host| {
             required(&host.symbols.common)?;
+            let proved = host.prove_instance(kind, spec.name, instance, config)?;
+            if host.is_surplus(kind, spec.name, instance, config) {
+                let line = format!("[{}:{}] {}", kind.word(), spec.name, proof::SURPLUS);
+                log::print(Level::Warn, &line);
+                return Ok(None);
+            }
             // SAFETY: passed on.
-            unsafe { Self::at_host(host, kind, spec, instance, config) }
+            let setup = unsafe { Self::at_host(host, kind, spec, instance, config) }?;
+            setup.announce(proved);
+            Ok(Some(setup))
         });
         begun.map_err(|problem| {
             log::print(Level::Error, &format!("[{}:{}] {problem}", kind.word(), spec.name));
             Refusal
         })
+    }
+
+    /// Says which host this is: in a line where the run starts, and in a metric of each instance.
+    fn announce(&self, proved: usize) {
+        let host = self.host;
+        let labels = [env!("CARGO_PKG_VERSION"), &host.release, host.abi.since, host.known_by()];
+        self.desk.tell_build(&labels);
+        if !self.membership.is_first() {
+            return;
+        }
+        self.desk.log().info(host.announcement(proved));
+        if let Some(warning) = host.warning() {
+            self.desk.log().warn(warning);
+        }
     }
 
     /// As [`Setup::begin`], in a host that is known.

@@ -199,6 +199,22 @@ functions! {
     }
 }
 
+functions! {
+    /// What sets options, run on memory of ours to see where they go.
+    SetterFunctions {
+        flb_input_set_property: SetProperty,
+        flb_filter_set_property: SetProperty,
+        flb_output_set_property: SetProperty,
+        flb_input_name: unsafe extern "C" fn(Pointer) -> *const c_char,
+        flb_filter_name: unsafe extern "C" fn(Pointer) -> *const c_char,
+        flb_output_name: unsafe extern "C" fn(Pointer) -> *const c_char,
+        flb_sds_destroy: unsafe extern "C" fn(Pointer),
+        flb_kv_item_destroy: unsafe extern "C" fn(Pointer),
+    }
+}
+
+/// Sets an option of an instance.
+type SetProperty = unsafe extern "C" fn(Pointer, *const c_char, *const c_char) -> c_int;
 /// Makes a metric: context, namespace, subsystem, name, help, number of labels, their names.
 type Create = unsafe extern "C" fn(
     Pointer,
@@ -225,6 +241,7 @@ pub(super) struct Symbols {
     pub(super) empty: Option<EmptyFunctions>,
     pub(super) trace: Option<TraceFunctions>,
     pub(super) metrics: Option<MetricFunctions>,
+    pub(super) setters: Option<SetterFunctions>,
 }
 
 impl Symbols {
@@ -241,6 +258,7 @@ impl Symbols {
             empty: EmptyFunctions::load().ok(),
             trace: TraceFunctions::load().ok(),
             metrics: MetricFunctions::load().ok(),
+            setters: SetterFunctions::load().ok(),
         }
     }
 }

@@ -50,6 +50,8 @@ mod patterns;
 mod pipeline;
 mod processors;
 mod receiver;
+
+mod releases;
 mod reload;
 mod sampling;
 mod sdk;

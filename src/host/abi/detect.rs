@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use super::super::lend;
 use super::super::symbols::{self, Symbols};
 use super::markers;
+use super::policy::{self, Chosen, Policy};
 use super::program;
 use super::row::{Build, HostAbi, Release};
 use super::rows::ROWS;
@@ -19,6 +20,8 @@ pub(in crate::host) struct Host {
     pub(in crate::host) release: String,
     /// What it was built with.
     pub(in crate::host) build: Build,
+    /// Why that row stands for it.
+    pub(in crate::host) chosen: Chosen,
     /// Its functions.
     pub(in crate::host) symbols: Symbols,
 }
@@ -38,25 +41,31 @@ pub(in crate::host) fn host() -> Result<&'static Host, &'static str> {
 
 fn detect() -> Result<Host, String> {
     if let Some(release) = bundled_row() {
-        let row = row_of(&release)?;
-        return Ok(known(*row, release, Build::OFFICIAL));
+        let (row, _) = policy::choose(ROWS, &release, Policy::Known)?;
+        return Ok(known(*row, release, Build::OFFICIAL, Chosen::Told));
     }
-    let (row, release) = match program::release() {
-        Some(release) => (*row_of(&release)?, release),
-        None => by_markers()?,
-    };
-    check_sizes(&row, &release)?;
-    let has = |symbol: &CStr| symbols::address(symbol).is_some();
+    let policy = Policy::from_environment()?;
+    let exported = |symbol: &CStr| symbols::address(symbol).is_some();
+    let (row, release, chosen) =
+        match program::release(|release| markers::distance(release, exported)) {
+            Some(release) => {
+                let (row, chosen) = policy::choose(ROWS, &release, policy)?;
+                (*row, release, chosen)
+            }
+            None => by_markers()?,
+        };
     let build = Build {
-        tls: has(c"flb_tls_create"),
-        chunk_trace: has(c"flb_chunk_trace_output"),
-        regex: has(c"flb_regex_create"),
+        tls: exported(c"flb_tls_create"),
+        chunk_trace: exported(c"flb_chunk_trace_output"),
+        regex: exported(c"flb_regex_create"),
     };
-    Ok(known(row.built_with(build), release, build))
+    let host = known(row.built_with(build), release, build, chosen);
+    host.prove_plugins()?;
+    Ok(host)
 }
 
-fn known(abi: HostAbi, release: String, build: Build) -> Host {
-    Host { abi, release, build, symbols: Symbols::load() }
+fn known(abi: HostAbi, release: String, build: Build, chosen: Chosen) -> Host {
+    Host { abi, release, build, chosen, symbols: Symbols::load() }
 }
 
 /// What our own test host says that it imitates.
@@ -74,40 +83,17 @@ fn bundled_row() -> Option<String> {
     unsafe { lend::text(name.cast()) }
 }
 
-/// The releases that have a row, in words: a range for each pair of first numbers.
+/// The releases that have a row, in words.
 pub(in crate::host) fn supported() -> String {
-    let mut ranges: Vec<(Release, Release)> = Vec::new();
-    for row in ROWS {
-        match ranges.last_mut() {
-            Some((first, last))
-                if (first.major, first.minor) == (row.first.major, row.first.minor) =>
-            {
-                *last = row.last;
-            }
-            _ => ranges.push((row.first, row.last)),
-        }
-    }
-    let words: Vec<String> =
-        ranges.iter().map(|(first, last)| format!("{first} to {last}")).collect();
-    words.join(", ")
+    policy::supported(ROWS)
 }
 
-fn row_of(release: &str) -> Result<&'static HostAbi, String> {
-    Release::parse(release)
-        .and_then(|release| ROWS.iter().find(|row| row.covers(release)))
-        .ok_or_else(|| {
-            format!(
-                "this is Fluent Bit {release}, whose structures this build does not know; \
-                 supported are {}",
-                supported()
-            )
-        })
-}
-
-fn by_markers() -> Result<(HostAbi, String), String> {
+fn by_markers() -> Result<(HostAbi, String, Chosen), String> {
     let candidates = markers::candidates(ROWS, |symbol| symbols::address(symbol).is_some());
     match candidates.as_slice() {
-        [row] => Ok((**row, row.since.to_owned())),
+        [row] => Ok((**row, row.since.to_owned(), Chosen::Table)),
+        // Which of them it is shows where they differ, or does not matter.
+        [.., row] => Ok((**row, row.since.to_owned(), Chosen::Symbols)),
         _ => Err(format!(
             "this host does not say which release it is, and its symbols fit {} layouts; \
              supported are Fluent Bit {}",
@@ -117,52 +103,9 @@ fn by_markers() -> Result<(HostAbi, String), String> {
     }
 }
 
-/// Compares the row with the sizes of the host's own plugins, which nothing but the host's headers
-/// decides.
-fn check_sizes(row: &HostAbi, release: &str) -> Result<(), String> {
-    let own = [
-        (c"in_lib_plugin", row.input_plugin.size),
-        (c"out_null_plugin", row.output_plugin.size),
-        (c"out_stdout_plugin", row.output_plugin.size),
-        (c"filter_grep_plugin", row.filter_plugin.size),
-    ];
-    for (symbol, expected) in own {
-        let Some(found) = program::size_of_symbol(symbol) else { continue };
-        if found != expected {
-            return Err(format!(
-                "this host says it is Fluent Bit {release}, but its '{}' has {found} bytes \
-                 instead of {expected}; supported are unmodified releases {}",
-                symbol.to_string_lossy(),
-                supported()
-            ));
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_known_release_has_its_row() {
-        assert_eq!(row_of("3.0.7").unwrap().since, "3.0.0");
-        assert_eq!(row_of("4.2.3.1").unwrap().since, "4.2.0");
-        assert_eq!(row_of("4.2.8").unwrap().since, "4.2.4");
-        assert_eq!(row_of("5.1.1").unwrap().since, "5.1.0");
-    }
-
-    #[test]
-    fn other_releases_are_refused_in_words() {
-        for release in ["2.2.3", "4.2.9", "5.1.2", "6.0.0", "nonsense"] {
-            let refusal = row_of(release).unwrap_err();
-            assert!(refusal.contains(release), "{refusal}");
-            assert!(
-                refusal.contains("4.2.0 to 4.2.8, 5.0.0 to 5.0.9, 5.1.0 to 5.1.1"),
-                "{refusal}"
-            );
-        }
-    }
 
     #[test]
     fn a_process_without_fluent_bit_is_unknown() {

@@ -35,6 +35,22 @@ pub(super) const MARKERS: &[(Release, &CStr)] = &[
     (Release::new(5, 1, 0), c"flb_input_plugin_pause"),
 ];
 
+/// How near a release is to what a host exports: 0 if the newest functions came with its minor
+/// release, 1 if it is newer than all of them, `None` if it is neither. A build without some part of the
+/// host lacks what belongs to it, and distributors take fixes from later releases.
+pub(super) fn distance(release: Release, exported: impl Fn(&CStr) -> bool) -> Option<u8> {
+    let due = MARKERS.iter().filter(|(since, _)| *since <= release);
+    let there = due.clone().filter(|(_, symbol)| exported(symbol)).count();
+    let most = there.saturating_mul(4) >= due.count().saturating_mul(3);
+    let newest = MARKERS.iter().rfind(|(_, symbol)| exported(symbol)).map(|(since, _)| *since)?;
+    let is_same = (newest.major, newest.minor) == (release.major, release.minor);
+    match (most, is_same, newest < release) {
+        (true, true, _) => Some(0),
+        (true, false, true) => Some(1),
+        _ => None,
+    }
+}
+
 /// The rows that fit what `exported` says: those between the newest marker that is there and the
 /// first that is not. A process without any may be no Fluent Bit at all, and a host that has every
 /// marker may be newer than all rows, so then none fits.
@@ -66,6 +82,28 @@ mod tests {
         assert_eq!(since_of(Release::new(4, 2, 0)), ["4.2.0"]);
         assert_eq!(since_of(Release::new(5, 0, 3)), ["5.0.3"]);
         assert_eq!(since_of(Release::new(4, 0, 4)), ["4.0.4", "4.0.6"]);
+    }
+
+    #[test]
+    fn markers_tell_the_release_from_other_numbers() {
+        let exported = |newest: Release| {
+            move |symbol: &CStr| {
+                MARKERS.iter().any(|(since, name)| *name == symbol && *since <= newest)
+            }
+        };
+        let at = |release: Release, newest| distance(release, exported(newest));
+        let newest = Release::new(5, 1, 1);
+        assert_eq!(at(newest, newest), Some(0));
+        assert_eq!(at(Release::new(5, 1, 9), newest), Some(0));
+        for release in [Release::new(5, 2, 0), Release::new(8, 0, 0)] {
+            assert_eq!(at(release, newest), Some(1), "{release}");
+        }
+        for release in [Release::new(3, 0, 7), Release::new(4, 2, 8), Release::new(5, 0, 9)] {
+            assert_eq!(at(release, newest), None, "{release}");
+        }
+        assert_eq!(at(Release::new(3, 0, 7), Release::new(3, 0, 7)), Some(0));
+        assert_eq!(at(newest, Release::new(3, 0, 7)), None);
+        assert_eq!(distance(newest, |_| false), None);
     }
 
     #[test]

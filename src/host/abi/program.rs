@@ -14,6 +14,8 @@ use super::row::Release;
 const BEFORE_RELEASE: &[u8] = br#""lang":"c","version":"#;
 /// More digits and dots than any release has.
 const LONGEST_RELEASE: usize = 24;
+/// Digits and dots of the shortest release.
+const MINIMUM_RELEASE: usize = 5;
 /// `RTLD_DL_SYMENT` of glibc.
 const SYMBOL_ENTRY: c_int = 1;
 
@@ -38,18 +40,73 @@ fn release_in(constants: &[u8]) -> Option<String> {
     })
 }
 
-/// The release that the running program names in its constants.
-pub(super) fn release() -> Option<String> {
-    constant_segments().into_iter().find_map(|segment| {
-        let at = ptr::with_exposed_provenance(segment.range.start);
-        // SAFETY: the linker mapped the segment readable, and the program is never unmapped.
-        let constants = unsafe { lend::bytes(at, segment.range.len()) };
-        release_in(constants)
-    })
+/// Texts in `constants` that are a release and nothing else, as the host's welcome prints it.
+fn texts_in(constants: &[u8]) -> Vec<String> {
+    let ends = memchr::memchr_iter(0, constants);
+    let mut start = 0;
+    let mut found = Vec::new();
+    for end in ends {
+        let text = constants.get(start..end).unwrap_or_default();
+        start = end.saturating_add(1);
+        if !(MINIMUM_RELEASE..=LONGEST_RELEASE).contains(&text.len())
+            || !text.first().is_some_and(u8::is_ascii_digit)
+        {
+            continue;
+        }
+        if let Ok(text) = std::str::from_utf8(text)
+            && Release::parse(text).is_some()
+            && !found.iter().any(|known| known == text)
+        {
+            found.push(text.to_owned());
+        }
+    }
+    found
+}
+
+/// The release that the running program names in its constants: in the words of its NATS output, or
+/// where it was built without that, as the one release among its texts that is nearest to it otherwise.
+pub(super) fn release(distance: impl Fn(Release) -> Option<u8>) -> Option<String> {
+    let constants: Vec<&[u8]> = constant_segments()
+        .into_iter()
+        .map(|segment| {
+            let at = ptr::with_exposed_provenance(segment.range.start);
+            // SAFETY: the linker mapped the segment readable, and the program is never unmapped.
+            unsafe { lend::bytes(at, segment.range.len()) }
+        })
+        .collect();
+    if let Some(release) = constants.iter().find_map(|constants| release_in(constants)) {
+        return Some(release);
+    }
+    nearest(constants.iter().flat_map(|all| texts_in(all)), distance)
+}
+
+/// The one text that is nearer than all others.
+fn nearest(
+    texts: impl Iterator<Item = String>,
+    distance: impl Fn(Release) -> Option<u8>,
+) -> Option<String> {
+    let far = |text: String| Some((distance(Release::parse(&text)?)?, text));
+    let mut texts: Vec<(u8, String)> = texts.filter_map(far).collect();
+    texts.sort();
+    texts.dedup();
+    match texts.as_slice() {
+        [(_, nearest)] => Some(nearest.clone()),
+        [(distance, nearest), (next, _), ..] if distance < next => Some(nearest.clone()),
+        _ => None,
+    }
+}
+
+/// Where the running program's code is.
+pub(in crate::host) fn code() -> Vec<std::ops::Range<usize>> {
+    constant_segments()
+        .into_iter()
+        .filter(Segment::is_executable)
+        .map(|segment| segment.range)
+        .collect()
 }
 
 /// How many bytes the symbol `name` has, as its symbol table says.
-pub(super) fn size_of_symbol(name: &CStr) -> Option<usize> {
+pub(in crate::host) fn size_of_symbol(name: &CStr) -> Option<usize> {
     let at = symbols::address(name)?;
     // SAFETY: all bytes zero is a value of this plain structure.
     let mut info: libc::Dl_info = unsafe { std::mem::zeroed() };
@@ -79,6 +136,28 @@ mod tests {
         assert_eq!(release_in(&constants(b"\"4.2")), None);
         assert_eq!(release_in(&constants(b"\"four\"")), None);
         assert_eq!(release_in(b""), None);
+    }
+
+    #[test]
+    fn releases_that_stand_alone_are_found() {
+        let texts = ["x", "4.2.8", "v4.2.9", "8.0.0", " 1.2.3", "4.2.8", "4.2", "a4.0.1", "5.1.1"];
+        assert_eq!(texts_in(texts.join("\0").as_bytes()), ["4.2.8", "8.0.0"]);
+    }
+
+    #[test]
+    fn the_nearest_release_is_taken_and_no_other() {
+        let nearest = |texts: &[&str]| {
+            let distance = |release: Release| match release.major {
+                5 => Some(0),
+                6.. => Some(1),
+                _ => None,
+            };
+            nearest(texts.iter().map(|text| (*text).to_owned()), distance)
+        };
+        assert_eq!(nearest(&["8.0.0", "5.1.1", "3.0.7", "5.1.1"]).as_deref(), Some("5.1.1"));
+        assert_eq!(nearest(&["6.0.0", "1.2.3"]).as_deref(), Some("6.0.0"));
+        assert_eq!(nearest(&["5.1.1", "5.1.2"]), None);
+        assert_eq!(nearest(&["3.0.7"]), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::ffi::{c_char, c_int, c_long, c_void};
 use std::ptr;
 use std::time::Duration;
 
+use crate::host::abi::policy::Chosen;
 use crate::host::abi::row::{Build, HostAbi};
 use crate::host::abi::rows::ROWS;
 use crate::host::detect::Host;
@@ -247,9 +248,11 @@ fn host(abi: &HostAbi) -> &'static Host {
             cmt_gauge_create: create_metric,
             cmt_gauge_set: set_metric,
         }),
+        setters: None,
     };
     let release = abi.since.to_owned();
-    Box::leak(Box::new(Host { abi: *abi, release, build: Build::OFFICIAL, symbols }))
+    let (build, chosen) = (Build::OFFICIAL, Chosen::Told);
+    Box::leak(Box::new(Host { abi: *abi, release, build, chosen, symbols }))
 }
 
 /// Zeroed memory that lives as long as the test process.
