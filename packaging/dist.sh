@@ -31,6 +31,10 @@ for map in "$home/registry/src=registry" "$PWD=fluent-bit-ai"; do
   remap="$remap --remap-path-prefix=$map"
   cflags="$cflags -ffile-prefix-map=$map"
 done
+# Strategies of zstd that its level 3 and those below never choose.
+for strategy in GREEDY LAZY LAZY2 BTLAZY2 BTOPT BTULTRA; do
+  cflags="$cflags -DZSTD_EXCLUDE_${strategy}_BLOCK_COMPRESSOR"
+done
 CFLAGS_x86_64_unknown_linux_gnu="$cflags"
 CFLAGS_aarch64_unknown_linux_gnu="$cflags"
 export CFLAGS_x86_64_unknown_linux_gnu CFLAGS_aarch64_unknown_linux_gnu

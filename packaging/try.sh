@@ -96,14 +96,15 @@ manifest="$(blob "$(blob "$out/oci/index.json" 1)" 1)"
 tar -xzf "$(blob "$manifest" 2)" -C "$image"
 chroot "$image" /install /volume /plugins
 
-# A root with a host, the libraries that it needs, and the volume: no shell, no other program.
+# A root with a host, the libraries that it and the plugins need (a distroless image has all of glibc),
+# and the volume: no shell, no other program.
 number=0
 for host in "$flb_host" $(echo "${FLUENT_BIT:-}" | tr : ' '); do
   number=$((number + 1))
   root="$work/host-$number"
   mkdir -p "$root/bin" "$root/tmp" "$root/etc"
   cp "$host" "$root/bin/host"
-  for library in $(ldd "$host" | grep -o '/[^ ]*'); do
+  for library in $(ldd "$host" "$image/volume/fluent-bit-ai.so" | sed -n 's#^[ \t]\(.* => \)\?\(/[^ ]*\) (.*#\2#p'); do
     mkdir -p "$root$(dirname "$library")"
     cp -L "$library" "$root$library"
   done

@@ -31,6 +31,8 @@ if ! [ -e "$formats/qemu-aarch64" ]; then
     exit 1
   }
 fi
+# Emulated code is slow: fewer cases of the property tests that do not say how many they want.
+export PROPTEST_CASES="${PROPTEST_CASES:-16}"
 export QEMU_LD_PREFIX=/usr/aarch64-linux-gnu
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
 # The second is for what a test compiles itself.

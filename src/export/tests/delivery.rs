@@ -286,7 +286,7 @@ fn many_chunks_at_once_are_all_delivered() {
     let chunk = trace_chunk(&traces((0..20).map(|number| span(number, vec![])).collect()));
     let waiters: Vec<_> = (0..60).map(|task| bench.submit(EventType::Logs, task, &chunk)).collect();
     for waiter in waiters {
-        assert_eq!(waiter.wait(Duration::from_secs(20)), Some(Fate::Done));
+        assert_eq!(waiter.wait(Duration::from_secs(20)), Some(Fate::Done), "{}", bench.log());
     }
     assert_eq!(bench.count("sent_items_total", &["http"]), 1200);
     assert_eq!(bench.count("sent_items_total", &["grpc"]), 1200);
