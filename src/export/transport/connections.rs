@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::clock::{self, Tick};
 use crate::export::settings::EndpointSettings;
 use crate::export::transport::file_version::FileVersion;
-use crate::export::transport::tls::{ClientProblem, Files, uses_tls};
+use crate::export::transport::tls::{ClientProblem, Files, files_in, uses_tls};
 use crate::runtime::heavy;
 use crate::stats::{Level, Log};
 
@@ -25,7 +25,7 @@ pub(in crate::export) struct Connections {
     endpoint: EndpointSettings,
     /// Whether any of them is by TLS.
     is_secure: AtomicBool,
-    /// The files that are watched.
+    /// The files and folders that are watched.
     paths: Vec<PathBuf>,
     log: Arc<Log>,
     state: Mutex<State>,
@@ -63,7 +63,7 @@ impl Connections {
         let paths = paths.into_iter().flatten();
         let paths: Vec<PathBuf> = paths.cloned().collect();
         // Before they are read, so that no change is missed.
-        let stamps = paths.iter().map(|path| FileVersion::of(path)).collect();
+        let stamps = stamps(&paths);
         let files = Arc::new(Files::read(endpoint)?);
         let now = clock::now();
         let is_secure = uses_tls(endpoint);
@@ -145,7 +145,7 @@ impl Connections {
 
     /// Makes new connections if the files have changed. Wrong files leave all as it was.
     fn take_changes(&self, now: Tick) -> bool {
-        let stamps: Vec<_> = self.paths.iter().map(|path| FileVersion::of(path)).collect();
+        let stamps = stamps(&self.paths);
         {
             let mut state = self.state();
             let again = state.wrong.as_ref().is_some_and(|(_, at)| *at <= now);
@@ -193,6 +193,17 @@ impl Connections {
             format!("endpoint '{name}' keeps its former connections: {problem}")
         });
     }
+}
+
+/// What the file system says of all files, and of those in a folder, too: a folder's own times tell
+/// of files that come and go, and not of one that is written anew.
+fn stamps(paths: &[PathBuf]) -> Vec<Option<FileVersion>> {
+    let of_path = |path: &PathBuf| {
+        let inside = if path.is_dir() { files_in(path).unwrap_or_default() } else { Vec::new() };
+        let inside = inside.into_iter().map(|file| FileVersion::of(&file));
+        std::iter::once(FileVersion::of(path)).chain(inside).collect::<Vec<_>>()
+    };
+    paths.iter().flat_map(of_path).collect()
 }
 
 /// Connections end up to a tenth before their time, each endpoint's at another moment, so that
@@ -249,5 +260,37 @@ mod tests {
         assert!(connections.take_changes(at(33)));
         assert_eq!(connections.state().now.generation, 1);
         assert!(!connections.take_changes(at(90)));
+    }
+
+    /// Scenario: a folder of certificates in which one file is written anew in place, one comes, one
+    /// goes, and the target of a link changes.
+    /// Guarantees: each change is taken, and nothing else is taken for one.
+    #[test]
+    fn a_change_within_a_folder_is_a_change() {
+        let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let write = |path: &std::path::Path| {
+            let made = rcgen::generate_simple_self_signed(vec!["a".to_owned()]).unwrap();
+            std::fs::write(path, made.cert.pem()).unwrap();
+        };
+        let of = |name: &str| folder.path().join(name);
+        write(&of("a.pem"));
+        write(&elsewhere.path().join("target.pem"));
+        std::os::unix::fs::symlink(elsewhere.path().join("target.pem"), of("link.pem")).unwrap();
+        let mut endpoint = EndpointSettings::new("x", "https://a".parse().unwrap());
+        endpoint.tls.ca_path = Some(folder.path().to_owned());
+        let connections = Connections::new(&endpoint, &Arc::default()).unwrap();
+        let at = Tick(0).after(Duration::from_secs(1));
+        let changes: [(&str, &dyn Fn()); 4] = [
+            ("written anew", &|| write(&of("a.pem"))),
+            ("a new one", &|| write(&of("b.pem"))),
+            ("one less", &|| std::fs::remove_file(of("a.pem")).unwrap()),
+            ("a link's target", &|| write(&elsewhere.path().join("target.pem"))),
+        ];
+        for (change, make) in changes {
+            assert!(!connections.take_changes(at), "before {change}");
+            make();
+            assert!(connections.take_changes(at), "{change}");
+        }
+        assert!(!connections.take_changes(at));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -250,14 +250,9 @@ fn identity(
 /// The certificates of all files in a folder. Other files, such as keys, may lie there too.
 fn folder(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let shown = path.display();
-    let wrong = |error| format!("'{shown}' cannot be read: {error}");
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(wrong)? {
-        files.push(entry.map_err(wrong)?.path());
-    }
-    files.sort();
+    let files = files_in(path).map_err(|error| format!("'{shown}' cannot be read: {error}"))?;
     let mut found: Vec<CertificateDer<'static>> = Vec::new();
-    for file in files.iter().filter(|file| file.is_file()).take(MAX_FILES) {
+    for file in files.iter().filter(|file| file.is_file()) {
         for certificate in certificates(file).unwrap_or_default() {
             // OpenSSL's names for files of a folder are links to them.
             if !found.contains(&certificate) {
@@ -269,6 +264,14 @@ fn folder(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
         return Err(format!("no file in '{shown}' holds a certificate in PEM"));
     }
     Ok(found)
+}
+
+/// What lies in a folder, in the order of names.
+pub(in crate::export) fn files_in(path: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(path)?.take(MAX_FILES);
+    let mut files = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
+    files.sort();
+    Ok(files)
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
