@@ -27,8 +27,9 @@ use crate::stats::Level;
 pub(super) const BYTES: usize = 512;
 /// `FLB_OUTPUT_LOGS | FLB_OUTPUT_METRICS | FLB_OUTPUT_TRACES`.
 const OUTPUT_TYPES: c_int = 1 | 2 | 4;
-/// `FLB_IO_OPT_TLS`, which has the number of `FLB_INPUT_NET`: the host takes `tls` and an address.
-const INPUT_OPTIONAL_TLS: c_int = 4;
+/// `FLB_IO_OPT_TLS`: the host takes `tls`. Of inputs it has the number of `FLB_INPUT_NET` too: the host
+/// takes an address.
+const OPTIONAL_TLS: c_int = 4;
 /// Threads of an output unless the user says otherwise: the engine never waits for a network.
 const WORKERS: c_int = 2;
 
@@ -100,7 +101,7 @@ pub fn fill_input<P: Input>(symbol: &str, descriptor: &'static Descriptor) {
             return;
         }
         if P::TLS {
-            view.set::<c_int>(row.flags, INPUT_OPTIONAL_TLS);
+            view.set::<c_int>(row.flags, OPTIONAL_TLS);
         }
         set_pointers(
             view,
@@ -147,6 +148,9 @@ pub fn fill_output<P: Output>(symbol: &str, descriptor: &'static Descriptor) {
             return;
         }
         view.set::<c_int>(row.workers, WORKERS);
+        if P::TLS {
+            view.set::<c_int>(row.flags, OPTIONAL_TLS);
+        }
         set_pointers(
             view,
             &[

@@ -296,6 +296,9 @@ pub trait Output: Sized + Send + Sync + 'static {
     /// What the host shows of it.
     const SPEC: Spec;
 
+    /// Whether users may give the host's key `tls`; the host refuses it otherwise.
+    const TLS: bool = false;
+
     /// Starts an instance.
     ///
     /// # Errors

@@ -57,6 +57,7 @@ mod sampling;
 mod sdk;
 mod security;
 mod stock_options;
+mod stock_short;
 mod support;
 mod tags;
 mod times;

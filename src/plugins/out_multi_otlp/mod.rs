@@ -156,6 +156,8 @@ impl Output for MultiOtlp {
         options: &OPTIONS,
     };
 
+    const TLS: bool = true;
+
     fn open(options: &dyn Options, environment: Environment) -> Result<Self, OpenError> {
         let options = FileOptions::read(options, Self::SPEC.options, &[]);
         let mut parser = Parser::over(&options);

@@ -35,6 +35,8 @@ pub(crate) struct CoreKeys {
     pub(crate) retry_limit_is_set: bool,
     /// `tls` and `tls.*`.
     pub(crate) tls: BTreeMap<String, String>,
+    /// `net.*`, which the host has a list of its own for.
+    pub(crate) net: Vec<(String, String)>,
 }
 
 impl Default for CoreKeys {
@@ -52,6 +54,7 @@ impl Default for CoreKeys {
             retry_limit: 1,
             retry_limit_is_set: false,
             tls: BTreeMap::new(),
+            net: Vec::new(),
         }
     }
 }
@@ -72,7 +75,7 @@ pub(crate) fn split(
     let mut given = Vec::new();
     for (key, value) in section.pairs() {
         let lower = key.to_ascii_lowercase();
-        if kind == Kind::Input && is_later(row, &lower) {
+        if is_later(kind, row, &lower) {
             given.push((key.to_owned(), value.to_owned()));
             continue;
         }
@@ -94,11 +97,14 @@ pub(crate) fn split(
 
 /// Whether a key belongs to the host only in later releases than the row's, so that the plugin
 /// gets it.
-fn is_later(row: &HostAbi, key: &str) -> bool {
-    match key {
-        "tls.verify_client_cert" => row.input_tls_verify_client().is_none(),
-        "tls.min_version" | "tls.max_version" | "tls.ciphers" => row.input_tls_versions().is_none(),
-        _ => false,
+fn is_later(kind: Kind, row: &HostAbi, key: &str) -> bool {
+    const VERSIONS: [&str; 3] = ["tls.min_version", "tls.max_version", "tls.ciphers"];
+    match kind {
+        Kind::Input if key == "tls.verify_client_cert" => row.input_tls_verify_client().is_none(),
+        Kind::Input => VERSIONS.contains(&key) && row.input_tls_versions().is_none(),
+        Kind::Output if VERSIONS.contains(&key) => row.output_tls().versions.is_none(),
+        Kind::Output => key.starts_with("tls.proxy.") && row.output_tls().proxy.is_none(),
+        Kind::Filter => false,
     }
 }
 
@@ -146,7 +152,6 @@ impl CoreKeys {
                 self.retry_limit_is_set = true;
                 self.retry_limit = retry_limit(value)?;
             }
-            _ if key.starts_with("net.") => {}
             _ => return self.take_net(key, value),
         }
         Ok(true)
@@ -157,6 +162,7 @@ impl CoreKeys {
             "host" => self.host = Some(value.to_owned()),
             "port" => self.port = number(value)?,
             "ipv6" => {}
+            _ if key.starts_with("net.") => self.net.push((key.to_owned(), value.to_owned())),
             _ if key == "tls" || key.starts_with("tls.") => {
                 self.tls.insert(key.to_owned(), value.to_owned());
             }
@@ -233,8 +239,10 @@ mod tests {
             ("retry_limit", "no_limits"),
             ("host", "h"),
             ("listen", "kept by inputs only"),
+            ("Net.Keepalive", "off"),
         ]);
         let (core, rest) = split(Kind::Output, newest(), "x.0", &given).unwrap();
+        assert_eq!(core.net, [("net.keepalive".to_owned(), "off".to_owned())]);
         assert_eq!((core.workers, core.retry_limit), (Some(2), -1));
         assert_eq!(core.pattern.as_deref(), Some("a*"));
         assert_eq!(rest, [("listen".to_owned(), "kept by inputs only".to_owned())]);
@@ -262,6 +270,11 @@ mod tests {
                 4 => 1,
                 _ => 0,
             };
+            assert_eq!(rest.len(), expected, "{}", row.since);
+            let keys = [("match", "*"), ("tls.ciphers", "x"), ("tls.proxy.ca_file", "x")];
+            let (_, rest) = split(Kind::Output, row, "x.0", &section(&keys)).unwrap();
+            let at = row.output_tls();
+            let expected = usize::from(at.versions.is_none()) + usize::from(at.proxy.is_none());
             assert_eq!(rest.len(), expected, "{}", row.since);
         }
     }

@@ -118,6 +118,16 @@ impl Instance {
         self.fill_host(at.host);
         self.fill_tls(tls!(at));
         let value = |key: &str| self.core.tls.get(key).map(String::as_str);
+        let [vhost, ca_path] = self.row.input_tls_paths();
+        self.block.put(vhost, self.optional_text(value("tls.vhost")));
+        self.block.put(ca_path, self.optional_text(value("tls.ca_path")));
+        let (debug, hostname) = self.row.input_tls_details();
+        let level = value("tls.debug").and_then(|level| level.parse().ok());
+        self.block.put(debug, level.unwrap_or(-1_i32));
+        if let Some(hostname) = hostname {
+            let on = value("tls.verify_hostname").is_some_and(core_keys::is_on);
+            self.block.put(hostname, i32::from(on));
+        }
         if let Some(client) = self.row.input_tls_verify_client() {
             let on = value("tls.verify_client_cert").is_some_and(core_keys::is_on);
             self.block.put(client, i32::from(on));
@@ -131,10 +141,7 @@ impl Instance {
         let at = self.row.input_memory();
         self.block.put(at.storage_type, IN_MEMORY);
         self.block.put(at.limit, self.core.mem_buf_limit);
-        let lists = [Some(self.row.input_net_properties()), self.row.input_oauth2_properties()];
-        for list in lists.into_iter().flatten() {
-            memory::link(self.addr().plus(list), &[]);
-        }
+        self.fill_lists(self.row.input_net_properties(), self.row.input_oauth2_properties());
         self.set_paused(false);
     }
 
@@ -163,9 +170,20 @@ impl Instance {
             self.plugin.as_ref().map_or(0, |plugin| plugin.number(self.row.output_plugin.workers));
         self.block.put(at.tp_workers, self.core.workers.unwrap_or(declared));
         self.fill_host(at.host);
+        self.fill_lists(self.row.output_net_properties(), self.row.output_oauth2_properties());
         if let Some((reader, writer)) = &self.channel {
             self.block.put(at.ch_events, reader.as_raw_fd());
             self.block.put(at.ch_events + 4, writer.as_raw_fd());
+        }
+    }
+
+    /// The lists beside the properties: `net.*`, and `oauth2.*`, which this host leaves to plugins.
+    fn fill_lists(&self, net: usize, oauth2: Option<usize>) {
+        for list in [Some(net), oauth2].into_iter().flatten() {
+            memory::link(self.addr().plus(list), &[]);
+        }
+        for (key, value) in &self.core.net {
+            self.add_to_list(&self.net_properties, net, key.clone(), value);
         }
     }
 
@@ -175,13 +193,21 @@ impl Instance {
         let value = |key: &str| self.core.tls.get(key).map(String::as_str);
         let on = |key: &str, default| i32::from(value(key).map_or(default, core_keys::is_on));
         let debug = value("tls.debug").and_then(|level| level.parse().ok());
+        self.block.put(at.vhost, self.optional_text(value("tls.vhost")));
+        self.block.put(at.ca_path, self.optional_text(value("tls.ca_path")));
+        let keys = ["tls.min_version", "tls.max_version", "tls.ciphers"];
+        for (key, offset) in keys.into_iter().zip(at.versions.into_iter().flatten()) {
+            self.block.put(offset, self.optional_text(value(key)));
+        }
         self.block.put(at.debug, debug.unwrap_or(-1_i32));
         if let Some(hostname) = at.verify_hostname {
             self.block.put(hostname, on("tls.verify_hostname", false));
         }
-        if let Some([verify, hostname, ..]) = at.proxy {
+        if let Some([verify, hostname, path, file]) = at.proxy {
             self.block.put(verify, on("tls.proxy.verify", true));
             self.block.put(hostname, on("tls.proxy.verify_hostname", true));
+            self.block.put(path, self.optional_text(value("tls.proxy.ca_path")));
+            self.block.put(file, self.optional_text(value("tls.proxy.ca_file")));
         }
     }
 

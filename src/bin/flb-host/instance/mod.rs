@@ -20,7 +20,7 @@ pub(crate) use core_keys::CoreKeys;
 use layout::{Offsets, option_list};
 use pattern::matches;
 
-/// Flags of inputs that take TLS: always, or when asked to.
+/// Flags of inputs and outputs that take TLS: always, or when asked to.
 const IO_TLS: i32 = 2;
 const IO_OPTIONAL_TLS: i32 = 4;
 const CMT_BYTES: usize = 256;
@@ -51,6 +51,8 @@ pub(crate) struct Instance {
     at: Offsets,
     row: &'static HostAbi,
     properties: Mutex<Vec<Property>>,
+    /// `net.*`, in the host's list of its own.
+    net_properties: Mutex<Vec<Property>>,
     texts: Mutex<Vec<Sds>>,
     cmt: Block,
     option_list: Vec<Block>,
@@ -95,9 +97,14 @@ impl Instance {
         if let Some(options) = options {
             plugin::check(&given_name, options, &given)?;
         }
-        if let (Kind::Input, Some(plugin)) = (plan.kind, &plan.plugin)
+        let flags = match plan.kind {
+            Kind::Input => Some(plan.row.input_plugin.flags),
+            Kind::Output => Some(plan.row.output_plugin.flags),
+            Kind::Filter => None,
+        };
+        if let (Some(flags), Some(plugin)) = (flags, &plan.plugin)
             && core.wants_tls()
-            && plugin.number(plan.row.input_plugin.flags) & (IO_TLS | IO_OPTIONAL_TLS) == 0
+            && plugin.number(flags) & (IO_TLS | IO_OPTIONAL_TLS) == 0
         {
             return Err(format!("{given_name} does not support TLS"));
         }
@@ -112,6 +119,7 @@ impl Instance {
             at,
             row: plan.row,
             properties: Mutex::default(),
+            net_properties: Mutex::default(),
             texts: Mutex::default(),
             cmt: Block::zeroed(CMT_BYTES),
             option_list: option_list(plan.row, plan.plugin.as_deref()),
@@ -261,17 +269,22 @@ impl Instance {
 
     /// Adds a property to the list that the plugin sees.
     pub(crate) fn add_property(&self, key: String, value: &str) {
+        self.add_to_list(&self.properties, self.at.properties, key, value);
+    }
+
+    /// Adds a property to one of the lists that an instance has, whose head is at `head`.
+    fn add_to_list(&self, list: &Mutex<Vec<Property>>, head: usize, key: String, value: &str) {
         let at = &self.row.kv;
         let shown = Sds::new(key.as_bytes());
         let value = Sds::new(value.as_bytes());
         let node = Block::zeroed(at.size);
         node.put(at.key, shown.addr());
         node.put(at.val, value.addr());
-        let mut properties = self.properties.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut properties = list.lock().unwrap_or_else(PoisonError::into_inner);
         properties.push(Property { key, value, node, _key: shown });
         let nodes: Vec<Addr> =
             properties.iter().map(|property| property.node.addr().plus(at.head)).collect();
-        memory::link(self.addr().plus(self.at.properties), &nodes);
+        memory::link(self.addr().plus(head), &nodes);
     }
 }
 
@@ -291,8 +304,14 @@ mod tests {
     #[test]
     fn an_instance_has_its_fields_where_the_row_says() {
         for row in ROWS {
-            let options = [("tag", "a.b"), ("Listen", "1.2.3.4"), ("rule", "x"), ("rule", "y")]
-                .map(|(name, value)| (name.to_owned(), Value::One(value.to_owned())));
+            let options = [
+                ("tag", "a.b"),
+                ("Listen", "1.2.3.4"),
+                ("rule", "x"),
+                ("rule", "y"),
+                ("net.keepalive", "off"),
+            ]
+            .map(|(name, value)| (name.to_owned(), Value::One(value.to_owned())));
             let section = Section { options: options.to_vec(), processors: Vec::new() };
             let plan = Plan {
                 kind: Kind::Input,
@@ -317,6 +336,9 @@ mod tests {
             let value: Addr = Addr(second.0 - row.kv.head).plus(row.kv.val).read();
             assert_eq!(value.text().as_deref(), Some("y"));
             assert_eq!(second.plus(8).read::<Addr>(), place.plus(at.properties));
+            let net: Addr = place.plus(row.input_net_properties() + 8).read();
+            let key: Addr = Addr(net.0 - row.kv.head).plus(row.kv.key).read();
+            assert_eq!(key.text().as_deref(), Some("net.keepalive"));
             assert!(find(place).is_some());
             drop(instance);
             assert!(find(place).is_none());
