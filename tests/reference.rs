@@ -34,7 +34,7 @@ fn pages() -> Vec<Page> {
         page(
             "input",
             in_ai_emitter::AiEmitter::SPEC,
-            &["src/plugins/emitter.rs"],
+            &["src/plugins/emitter.rs", "src/plugins/max_memory.rs"],
             "[ARCHITECTURE.md](../../ARCHITECTURE.md)",
         ),
         page(

@@ -68,17 +68,17 @@ impl Emitter {
         }
     }
 
-    /// Emits what is due. Between the begin of a stop and its end the host still ticks: what came
-    /// about meanwhile leaves at once. While the input is `overfull`, everything stays where it is
-    /// held until there is memory again.
-    pub(super) fn tick(&self, sink: &mut dyn Sink, overfull: bool) {
+    /// Emits what is due, as long as it is less than `room` bytes: the emission that fills it is the
+    /// last one, and the others stay where they are held until there is memory again. Between the
+    /// begin of a stop and its end the host still ticks: what came about meanwhile leaves at once.
+    pub(super) fn tick(&self, sink: &mut dyn Sink, room: usize) {
         match self.mode {
-            Mode::Running if overfull => self.log.often(Level::Warn, "overfull", || {
+            Mode::Running if room == 0 => self.log.often(Level::Warn, "overfull", || {
                 "what filters made waits in them: too much waits in memory for the outputs"
                     .to_owned()
             }),
             Mode::Running => {
-                self.emit(Drain::Due, sink);
+                self.emit(Drain::Due, sink, room);
             }
             Mode::Paused => {}
             Mode::Stopping => self.emit_everything(sink),
@@ -105,14 +105,19 @@ impl Emitter {
     }
 
     fn emit_everything(&self, sink: &mut dyn Sink) {
-        if self.emit(Drain::Everything, sink) > 0 {
+        if self.emit(Drain::Everything, sink, usize::MAX) > 0 {
             sink.flush_now();
         }
     }
 
-    fn emit(&self, what: Drain, sink: &mut dyn Sink) -> usize {
+    fn emit(&self, what: Drain, sink: &mut dyn Sink, room: usize) -> usize {
         let mut lost = 0_usize;
+        let (mut appended_bytes, mut is_full) = (0_usize, false);
         let drained = drain(&self.hub, what, clock::now(), clock::unix_nanos(), |emission| {
+            if appended_bytes >= room {
+                is_full = true;
+                return false;
+            }
             let appended = if emission.native {
                 native_metrics::append(emission, self.forms, sink)
             } else {
@@ -120,7 +125,10 @@ impl Emitter {
                     .map_err(|_| NotAppended::Refused)
             };
             match appended {
-                Ok(()) => true,
+                Ok(()) => {
+                    appended_bytes = appended_bytes.saturating_add(emission.events.len());
+                    true
+                }
                 Err(NotAppended::Refused) => false,
                 Err(problem) => {
                     lost = lost.saturating_add(emission.records);
@@ -133,7 +141,8 @@ impl Emitter {
         });
         let emitted = drained.emitted.saturating_sub(lost);
         self.emitted.add_items(emitted);
-        self.refused.add_items(drained.refused);
+        // What there is no room for was not offered to the host.
+        self.refused.add_items(if is_full { 0 } else { drained.refused });
         self.lost.add_items(lost);
         emitted
     }
@@ -198,22 +207,28 @@ mod tests {
         };
         let (mut emitter, mut sink) = (Emitter::new(&environment), Taken::default());
         fill();
-        emitter.tick(&mut sink, true);
+        emitter.tick(&mut sink, 0);
         assert_eq!((sink.0, shelf.0.lock().unwrap().len()), (0, 1));
         assert!(log.take()[0].text.contains("waits in them"));
-        emitter.tick(&mut sink, false);
+        emitter.tick(&mut sink, usize::MAX);
         assert_eq!(sink.0, 2);
         emitter.pause(Pause::Pressure, &mut sink);
         fill();
-        emitter.tick(&mut sink, false);
+        emitter.tick(&mut sink, usize::MAX);
         assert_eq!((sink.0, shelf.0.lock().unwrap().len()), (2, 1));
         emitter.resume();
-        emitter.tick(&mut sink, false);
+        emitter.tick(&mut sink, usize::MAX);
         assert_eq!(sink.0, 4);
-        fill();
+        // Of three the second fills the room of two bytes, and the third stays.
+        for _ in 0..3 {
+            fill();
+        }
+        emitter.tick(&mut sink, 2);
+        assert_eq!((sink.0, shelf.0.lock().unwrap().len()), (8, 1));
+        assert_eq!(emitter.refused.value(), 0, "it was not offered");
         emitter.pause(Pause::Shutdown, &mut sink);
         fill();
-        emitter.tick(&mut sink, true);
-        assert_eq!((sink.0, shelf.0.lock().unwrap().len()), (8, 0));
+        emitter.tick(&mut sink, 0);
+        assert_eq!((sink.0, shelf.0.lock().unwrap().len()), (12, 0));
     }
 }

@@ -3,35 +3,60 @@
 use std::time::Duration;
 
 use super::emitter::{self, Emitter};
-use crate::plugin::{Environment, Input, OpenError, Options, Pause, Sink, Spec, Waker};
+use super::max_memory::{self, ChunkLimit};
+use crate::config::Parser;
+use crate::plugin::{
+    Environment, Input, OpenError, OptionKind, OptionSpec, Options, Pause, Sink, Spec, Waker,
+};
+
+const OPTIONS: &[OptionSpec] = &[OptionSpec::new(
+    max_memory::NAME,
+    OptionKind::Size,
+    Some(max_memory::DEFAULT_TEXT),
+    "How much may wait in memory for the outputs, in the host's chunks, before derived telemetry waits \
+     in the filters that made it; 0 is no limit. Not in force beside 'mem_buf_limit' or a \
+     'storage.type' other than memory, by which the host bounds it.",
+)];
 
 /// The plugin.
 #[derive(Debug)]
 pub struct AiEmitter {
     emitter: Emitter,
+    memory: ChunkLimit,
+    /// It was not looked yet whether the limit that was given holds.
+    check_memory: bool,
 }
 
 impl Input for AiEmitter {
     const SPEC: Spec = Spec {
         name: "ai_emitter",
         about: "Where derived metrics and released traces enter the pipeline without ai_otlp",
-        options: &[],
+        options: OPTIONS,
     };
 
     const TICK: Duration = emitter::TICK;
 
     fn open(
-        _options: &dyn Options,
+        options: &dyn Options,
         environment: Environment,
         _waker: Waker,
     ) -> Result<Self, OpenError> {
-        Ok(Self { emitter: Emitter::new(&environment) })
+        let mut parser = Parser::new(options);
+        let limit = max_memory::limit(&mut parser);
+        let limit = parser.finish(limit)?;
+        let memory = ChunkLimit::new(limit, &environment.counters, &environment.log);
+        let check_memory = options.get(max_memory::NAME).is_some();
+        Ok(Self { emitter: Emitter::new(&environment), memory, check_memory })
     }
 
     fn on_wake(&mut self, _sink: &mut dyn Sink) {}
 
     fn on_tick(&mut self, sink: &mut dyn Sink) {
-        self.emitter.tick(sink, false);
+        if std::mem::take(&mut self.check_memory) {
+            self.memory.warn_if_bounded(sink);
+        }
+        let room = self.memory.room(sink);
+        self.emitter.tick(sink, room);
     }
 
     fn on_pause(&mut self, why: Pause, sink: &mut dyn Sink) {

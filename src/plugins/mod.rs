@@ -6,6 +6,7 @@ pub mod filter_ai_metrics;
 pub mod filter_ai_sampling;
 pub mod in_ai_emitter;
 pub mod in_ai_otlp;
+mod max_memory;
 mod missing_emitter;
 mod native_metrics;
 pub mod out_multi_otlp;

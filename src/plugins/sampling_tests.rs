@@ -360,7 +360,7 @@ fn metrics_are_emitted_in_the_host_s_own_form() {
     emitter.pause(Pause::Shutdown, &mut sink);
     assert_eq!(counter(&environment, "emit_refused_records_total", ""), 3);
     sink.1 = None;
-    emitter.tick(&mut sink, false);
+    emitter.tick(&mut sink, usize::MAX);
     assert_eq!(counter(&environment, "emitted_records_total", ""), 3);
     let read = cmetrics_to_otlp(&sink.0);
     assert_eq!((read.items, read.skipped), (3, 0));
@@ -371,9 +371,9 @@ fn metrics_are_emitted_in_the_host_s_own_form() {
     // What it will never take is lost, and counted.
     assert_eq!(filter.on_chunk(Chunk { tag: b"ai", bytes: &bytes }), Verdict::Pass);
     sink.1 = Some(NotAppended::Processors("it failed"));
-    emitter.tick(&mut sink, false);
+    emitter.tick(&mut sink, usize::MAX);
     sink.1 = None;
-    emitter.tick(&mut sink, false);
+    emitter.tick(&mut sink, usize::MAX);
     let count = |name: &str| counter(&environment, name, "");
     // The tokens of the call are counted already.
     assert_eq!((count("emit_lost_records_total"), count("emitted_records_total")), (2, 3));

@@ -17,6 +17,7 @@ use crate::plugin::{
     Environment, Input, OpenError, OptionKind, OptionSpec, Options, Pause, Sink, Spec, Waker,
 };
 use crate::plugins::emitter::{self, Emitter};
+use crate::plugins::max_memory;
 use crate::receive::{NativeSettings, Receiver, Settings};
 use crate::stats::Log;
 
@@ -58,9 +59,9 @@ const OWN_OPTIONS: &[OptionSpec] = &[
         "How much may be read or wait for the pipeline before senders are told to wait.",
     ),
     OptionSpec::new(
-        "max_memory",
+        max_memory::NAME,
         OptionKind::Size,
-        Some(DEFAULT_SIZE_TEXT),
+        Some(max_memory::DEFAULT_TEXT),
         "How much may wait in memory for the outputs, in the host's chunks and in the queue, before \
          senders are told to wait; 0 is no limit. Not in force beside 'mem_buf_limit' or a \
          'storage.type' other than memory, by which the host bounds it.",
@@ -199,7 +200,7 @@ impl Input for AiOtlp {
         let log = Arc::clone(&environment.log);
         let receiver = Receiver::open(&settings, waker, &environment.counters, log)?;
         let emitter = Emitter::new(&environment);
-        let check_memory = options.get("max_memory").is_some();
+        let check_memory = options.get(max_memory::NAME).is_some();
         Ok(Self { receiver, emitter, warning, check_memory })
     }
 
@@ -216,7 +217,8 @@ impl Input for AiOtlp {
             self.receiver.warn_if_bounded(sink);
         }
         self.receiver.append(sink);
-        self.emitter.tick(sink, self.receiver.is_overfull());
+        let room = if self.receiver.is_overfull() { 0 } else { usize::MAX };
+        self.emitter.tick(sink, room);
     }
 
     fn on_pause(&mut self, why: Pause, sink: &mut dyn Sink) {
@@ -252,7 +254,7 @@ fn settings(options: &dyn Options, environment: &Environment) -> Result<Settings
     let native = format(&mut parser, environment);
     let max_request_size = size(&mut parser, "max_request_size");
     let max_queue_size = size(&mut parser, "max_queue_size");
-    let max_memory = memory(&mut parser);
+    let max_memory = max_memory::limit(&mut parser);
     let profiles = stock::profiles(&mut parser);
     let tenancy = tags::tenancy(&mut parser);
     let security = security::settings(&mut parser, http2);
@@ -308,17 +310,6 @@ fn size(parser: &mut Parser<'_>, option: &'static str) -> usize {
         parser.refuse(option, &size.to_string(), "allowed: at least 1k");
     }
     usize::try_from(size).unwrap_or(usize::MAX)
-}
-
-/// The limit on what waits in memory. A chunk of the host has up to two megabytes, and outputs need a
-/// few of them to be busy.
-fn memory(parser: &mut Parser<'_>) -> Option<usize> {
-    const LEAST: u64 = 8_000_000;
-    let size = parser.size("max_memory", DEFAULT_SIZE);
-    if (1..LEAST).contains(&size) {
-        parser.refuse("max_memory", &size.to_string(), "allowed: 0, or at least 8m");
-    }
-    Some(usize::try_from(size).unwrap_or(usize::MAX)).filter(|size| *size > 0)
 }
 
 crate::export_input!("in_ai_otlp", AiOtlp);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use super::AiOtlp;
 use crate::clock::Tick;
 use crate::hub::{Drain, Emission, Hub, Source};
-use crate::plugin::{Environment, Input, OpenError, Options, Pause, Refused, Sink, Waker};
+use crate::plugin::{Chunks, Environment, Input, OpenError, Options, Pause, Refused, Sink, Waker};
 use crate::plugins::in_ai_emitter::AiEmitter;
 use crate::stats::{Counters, Log};
 
@@ -323,4 +323,45 @@ fn keys_of_tls_come_from_the_host_or_the_options() {
     options.options.clear();
     let error = open(&options, &environment()).unwrap_err();
     assert!(error.0.iter().all(|problem| problem.contains("cannot be read")), "{error}");
+}
+
+struct Bounded;
+
+impl Sink for Bounded {
+    fn append(&mut self, _: &[u8], _: usize, _: &[u8]) -> Result<(), Refused> {
+        Ok(())
+    }
+
+    fn chunks(&self) -> Chunks {
+        Chunks { bytes: 0, bounded: true }
+    }
+
+    fn flush_now(&mut self) {}
+}
+
+/// Guarantees: of `ai_emitter`, sizes from 8 MB and 0 are taken, others stop the start; a limit that
+/// was given is warned of, once, where the host bounds its chunks, and the default is not.
+#[test]
+fn the_emitters_limit_is_checked_and_warned_of_where_it_does_not_hold() {
+    let open = |value: Option<&str>| {
+        let options: Vec<_> = value.into_iter().map(|value| ("max_memory", value)).collect();
+        let environment = environment();
+        let opened = AiEmitter::open(&given(&options), environment.clone(), Waker::new(|| ()));
+        opened.map(|emitter| (emitter, environment.log))
+    };
+    for good in ["0", "8m", "1g"] {
+        assert!(open(Some(good)).is_ok(), "{good}");
+    }
+    for bad in ["1", "7m", "much"] {
+        let words = open(Some(bad)).err().unwrap().to_string();
+        assert!(words.contains("max_memory"), "{bad}: {words}");
+    }
+    for (value, lines) in [(Some("8m"), 1), (None, 0)] {
+        let (mut emitter, log) = open(value).unwrap();
+        emitter.on_tick(&mut Bounded);
+        emitter.on_tick(&mut Bounded);
+        let said = log.take();
+        let warned = said.iter().filter(|line| line.text.contains("no effect")).count();
+        assert_eq!(warned, lines, "{value:?}: {said:?}");
+    }
 }

@@ -1,0 +1,149 @@
+//! The option `max_memory` of inputs, and how `ai_emitter` keeps to it.
+
+use std::sync::Arc;
+
+use crate::config::Parser;
+use crate::plugin::{Chunks, Sink};
+use crate::stats::{Counter, CounterFamily, Counters, Log};
+
+/// The option's name.
+pub(super) const NAME: &str = "max_memory";
+/// 64 MiB, as the host shows and checks it.
+pub(super) const DEFAULT_TEXT: &str = "67108864";
+const DEFAULT: u64 = 64 << 20;
+/// A chunk of the host has up to two megabytes, and outputs need a few of them to be busy.
+const LEAST: u64 = 8_000_000;
+
+const CHUNK_BYTES: CounterFamily = CounterFamily::gauge(
+    "chunk_bytes",
+    "Bytes of chunks that the host holds in memory for this input.",
+    &[],
+);
+const MEMORY_FULL: CounterFamily = CounterFamily::counter(
+    "memory_full_total",
+    "How often derived telemetry began to wait in its filters because as much as 'max_memory' waited \
+     for the outputs.",
+    &[],
+);
+
+/// The limit in bytes on what waits in memory, if there is one.
+pub(super) fn limit(parser: &mut Parser<'_>) -> Option<usize> {
+    let size = parser.size(NAME, DEFAULT);
+    if (1..LEAST).contains(&size) {
+        parser.refuse(NAME, &size.to_string(), "allowed: 0, or at least 8m");
+    }
+    Some(usize::try_from(size).unwrap_or(usize::MAX)).filter(|size| *size > 0)
+}
+
+/// What an input that only emits may have in the host's chunks. Nobody waits for an answer there, so
+/// that what there is no room for stays where it is held: in the filters, which are bounded
+/// themselves and count what they drop.
+#[derive(Debug)]
+pub(super) struct ChunkLimit {
+    limit: Option<usize>,
+    full: bool,
+    told: bool,
+    gauge: Counter,
+    times_full: Counter,
+    log: Arc<Log>,
+}
+
+impl ChunkLimit {
+    /// At most `limit` bytes, if there is a limit.
+    pub(super) fn new(limit: Option<usize>, counters: &Counters, log: &Arc<Log>) -> Self {
+        Self {
+            limit,
+            full: false,
+            told: false,
+            gauge: counters.counter(CHUNK_BYTES, &[]),
+            times_full: counters.counter(MEMORY_FULL, &[]),
+            log: Arc::clone(log),
+        }
+    }
+
+    /// How many bytes the host's chunks may take beside what they have. There is no limit where the
+    /// user has the host bound them.
+    pub(super) fn room(&mut self, sink: &dyn Sink) -> usize {
+        let Chunks { bytes, bounded } = sink.chunks();
+        self.gauge.set(u64::try_from(bytes).unwrap_or(u64::MAX));
+        let Some(limit) = self.limit.filter(|_| !bounded) else { return usize::MAX };
+        let room = limit.saturating_sub(bytes);
+        let was_full = std::mem::replace(&mut self.full, room == 0);
+        if self.full && !was_full {
+            self.times_full.add(1);
+            self.tell(limit);
+        }
+        room
+    }
+
+    fn tell(&mut self, limit: usize) {
+        if !std::mem::replace(&mut self.told, true) {
+            self.log.warn(format!(
+                "the outputs are slower than what filters make: {limit} bytes wait in memory, which is \
+                 '{NAME}', and more waits in the filters until some of it was sent; with \
+                 'storage.type filesystem' it waits on disk"
+            ));
+        }
+    }
+
+    /// Says that the limit does not hold, if the host bounds the chunks.
+    pub(super) fn warn_if_bounded(&self, sink: &dyn Sink) {
+        if sink.chunks().bounded && self.limit.is_some() {
+            self.log.warn(format!(
+                "option '{NAME}': has no effect here, because 'mem_buf_limit' or 'storage.type' bounds \
+                 what the host holds in memory"
+            ));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::Refused;
+
+    struct Holds(usize, bool);
+
+    impl Sink for Holds {
+        fn append(&mut self, _: &[u8], _: usize, _: &[u8]) -> Result<(), Refused> {
+            Ok(())
+        }
+
+        fn chunks(&self) -> Chunks {
+            Chunks { bytes: self.0, bounded: self.1 }
+        }
+
+        fn flush_now(&mut self) {}
+    }
+
+    /// Guarantees: room is what the chunks leave of the limit; that there is none is counted each
+    /// time it begins and said once; where the host bounds its chunks, or 0 is given, there is no
+    /// limit, and an option that was given beside that is warned of.
+    #[test]
+    fn chunks_leave_room_up_to_the_limit() {
+        let (counters, log) = (Counters::default(), Arc::new(Log::default()));
+        let mut bound = ChunkLimit::new(Some(100), &counters, &log);
+        let of = |name: &str| {
+            let readings = counters.readings();
+            readings.iter().find(|one| one.family.name == name).unwrap().counter.value()
+        };
+        for (bytes, room, times) in [(0, 100, 0), (99, 1, 0), (100, 0, 1), (300, 0, 1), (5, 95, 1)]
+        {
+            assert_eq!(bound.room(&Holds(bytes, false)), room, "{bytes}");
+            assert_eq!((of("chunk_bytes"), of("memory_full_total")), (bytes as u64, times));
+        }
+        assert_eq!(bound.room(&Holds(100, false)), 0);
+        assert_eq!(of("memory_full_total"), 2);
+        let said = log.take();
+        assert!(said.len() == 1 && said[0].text.contains("'max_memory'"), "{said:?}");
+        assert_eq!(bound.room(&Holds(1000, true)), usize::MAX);
+        bound.warn_if_bounded(&Holds(0, false));
+        assert!(log.take().is_empty());
+        bound.warn_if_bounded(&Holds(0, true));
+        assert!(log.take()[0].text.contains("no effect"));
+        let mut unlimited = ChunkLimit::new(None, &counters, &log);
+        assert_eq!(unlimited.room(&Holds(1000, false)), usize::MAX);
+        unlimited.warn_if_bounded(&Holds(0, true));
+        assert!(log.take().is_empty());
+    }
+}
