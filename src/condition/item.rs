@@ -182,16 +182,17 @@ impl<'a> Record<'a> {
             .unwrap_or(EMPTY)
     }
 
-    /// An OTLP log whose body is no map stands under the key `log` (ARCHITECTURE.md, "Logs").
+    /// An OTLP log's body stands under a key, `log` by default, unless it is a map (ARCHITECTURE.md,
+    /// "Logs").
     fn body(&self) -> Boxed<'a> {
         if self.signal() != Signal::Logs {
             return Box::new(CelNull);
         }
         let map = MapView::new(self.event.body);
-        if self.telemetry.is_some()
+        if let Some(telemetry) = self.telemetry
             && map.len() == 1
             && self.otlp_value(b"body").is_none()
-            && let Some(wrapped) = map.get(b"log")
+            && let Some(wrapped) = map.get(telemetry.body_key())
         {
             return value(wrapped);
         }

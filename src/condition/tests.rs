@@ -113,6 +113,17 @@ fn logs_show_body_and_severity() {
     assert_eq!(ask("signal == 'log' && body == 'oops' && severity >= 17", &log), Ok(true));
     assert_eq!(ask("name == 'gen_ai.choice'", &log), Ok(true));
 
+    let mut meta = Vec::new();
+    map_header(&mut meta, 1);
+    str(&mut meta, "otlp");
+    map_header(&mut meta, 1);
+    entry(&mut meta, "body_key", "said");
+    let mut under = Vec::new();
+    map_header(&mut under, 1);
+    entry(&mut under, "said", "oops");
+    assert_eq!(ask("body == 'oops'", &event(&meta, &under)), Ok(true));
+    assert_eq!(ask("body.log == 'oops'", &event(&meta, &body)), Ok(true));
+
     let mut body = Vec::new();
     map_header(&mut body, 2);
     entry(&mut body, "level", "Warning");

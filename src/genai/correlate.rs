@@ -49,7 +49,7 @@ pub(super) fn context(
     metadata: Option<Place>,
 ) -> (Option<TraceContext>, Option<LogSeverity>) {
     let otlp = metadata.and_then(|metadata| find(record, metadata, b"otlp"));
-    let mut attributes = Place::default();
+    let (mut attributes, mut body_key) = (Place::default(), None);
     let (mut has_trace, mut has_severity) = (false, false);
     for pair in otlp.into_iter().flat_map(|otlp| pairs(record, otlp)) {
         let value = pair.value.of(record);
@@ -58,14 +58,24 @@ pub(super) fn context(
             b"severity_text" => has_severity |= is_filled(value),
             b"severity_number" => has_severity |= int_of(value).is_some_and(|number| number > 0),
             b"attributes" => attributes = pair.value,
+            b"body_key" => body_key = Reader::new(value).str().ok(),
             _ => {}
         }
     }
     if has_trace && has_severity {
         return (None, None);
     }
-    let body = body.of(record);
-    let text = JsonText::of(body);
+    let mut body = body.of(record);
+    let mut text = JsonText::of(body);
+    // Of a record with a key of its own for the body, that is the log, be it a map or a text.
+    if let Some(value) = body_key.and_then(|key| MapView::new(body).get(key)) {
+        if matches!(Reader::new(value).token(), Ok(Token::Map(_))) {
+            body = value;
+            text = JsonText::of(body);
+        } else {
+            text = JsonText::of_text(value);
+        }
+    }
     let severity = if has_severity { None } else { text.severity(body) };
     let context = || {
         let in_metadata = || find_trace_context(&[], metadata?.of(record));

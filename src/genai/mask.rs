@@ -51,6 +51,8 @@ pub(super) struct Masker<'a, F> {
     pub(super) redactor: &'a Redactor,
     pub(super) patch: &'a mut Patch,
     pub(super) count: F,
+    /// Where the key of a log's body is whose value stays whatever it is; 0 for none.
+    pub(super) body_key: usize,
 }
 
 impl<F: FnMut(Finder)> Masker<'_, F> {
@@ -92,6 +94,16 @@ impl<F: FnMut(Finder)> Masker<'_, F> {
     }
 
     fn log(&mut self, record: &[u8], metadata: Option<Place>, body: Place) {
+        // A map of one pair may be the value of a body under a key of its own.
+        self.body_key = 0;
+        if body.of(record).first() == Some(&0x81)
+            && let Some(otlp) = metadata.and_then(|metadata| find(record, metadata, b"otlp"))
+            && let Some(key) = find(record, otlp, b"body_key")
+            && let Some(after) = body.of(record).get(1..)
+            && after.starts_with(key.of(record))
+        {
+            self.body_key = body.start.saturating_add(1);
+        }
         self.value(record, body, Role::Free);
         for pair in metadata.into_iter().flat_map(|metadata| pairs(record, metadata)) {
             if pair.key != b"otlp" {
@@ -125,7 +137,7 @@ impl<F: FnMut(Finder)> Masker<'_, F> {
             let inner = match token {
                 Token::Str(key) if is_key => {
                     current.role = Role::of(key);
-                    current.stays = key == b"log";
+                    current.stays = key == b"log" || start == self.body_key;
                     continue;
                 }
                 Token::Str(text) => {
@@ -149,7 +161,7 @@ impl<F: FnMut(Finder)> Masker<'_, F> {
     }
 
     /// Masks a text. A pair of a map goes if nothing is left of its value, except a log's body,
-    /// which is the value of `log` in records whose body is a text.
+    /// which is the value of `log`, or of the record's own key, where the body is a text.
     fn text(&mut self, text: &[u8], place: Place, current: &mut Open) {
         let (redactor, count) = (self.redactor, &mut self.count);
         let Some(masked) = redactor.text(text, current.role, count) else { return };

@@ -319,7 +319,7 @@ impl Processor {
                 *count = count.saturating_add(1);
             }
         };
-        let mut masker = Masker { redactor, patch: &mut self.patch, count };
+        let mut masker = Masker { redactor, patch: &mut self.patch, count, body_key: 0 };
         masker.record(source, label.signal, metadata, body);
         let finds = !self.patch.is_empty();
         // Metrics are not searched.

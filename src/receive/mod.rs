@@ -89,6 +89,9 @@ pub struct Settings {
     pub max_memory: Option<usize>,
     /// Whether logs get group markers.
     pub log_groups: bool,
+    /// The key under which the bodies of all logs stand, maps too; without one, a map is the record's
+    /// body, and what is none stands under `log`.
+    pub logs_body_key: Option<String>,
     /// The host's own forms to write instead of records.
     pub native: Option<NativeSettings>,
     /// Whether profiles are taken in.
@@ -144,6 +147,7 @@ impl Receiver {
             tenancy: Tenancy::new(&settings.tenancy, counters),
             limits: Arc::clone(&limits),
             transcoder: Transcoder::new(settings.log_groups, settings.max_request_size)
+                .body_key(settings.logs_body_key.as_deref())
                 .native(settings.native, counters),
         });
         let (accepting, connections) = (runtime.tasks(), runtime.tasks());

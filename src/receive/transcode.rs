@@ -7,8 +7,8 @@ use super::refusal::Refusal;
 use crate::clock;
 use crate::codec::native::write::{Forms, Loss, Written, metrics_to_cmetrics, traces_to_ctraces};
 use crate::codec::records::{
-    DecodeError, LogOptions, Transcoded, logs_to_groups, logs_to_records, metrics_to_records,
-    profiles_to_records, traces_to_records,
+    DecodeError, LogOptions, Transcoded, logs_to_groups, logs_to_records, logs_to_records_under,
+    metrics_to_records, profiles_to_records, traces_to_records,
 };
 use crate::codec::wire::{Fields, WireError, WireValue};
 use crate::model::Signal;
@@ -58,6 +58,8 @@ impl NativeSettings {
 pub(super) struct Transcoder {
     log_groups: bool,
     largest: usize,
+    /// The key under which the bodies of logs stand, if there is one for all.
+    body_key: Option<String>,
     native: Option<Native>,
 }
 
@@ -96,7 +98,13 @@ impl Native {
 impl Transcoder {
     pub(super) fn new(log_groups: bool, max_request_size: usize) -> Self {
         let largest = max_request_size.saturating_mul(LARGEST_GROWTH).max(LEAST_LARGEST);
-        Self { log_groups, largest, native: None }
+        Self { log_groups, largest, body_key: None, native: None }
+    }
+
+    /// The same with a key for the bodies of all logs.
+    pub(super) fn body_key(mut self, key: Option<&str>) -> Self {
+        self.body_key = key.map(str::to_owned);
+        self
     }
 
     /// The same that writes the host's own forms, if there are any. Where logs have no groups
@@ -189,10 +197,13 @@ impl Transcoder {
                 let groups = self.log_groups;
                 let first_group = reserve_groups(request.len());
                 let options = LogOptions { groups, first_group, now_unix_nanos };
-                if groups && native.is_some() {
-                    logs_to_groups(request, events, options)
-                } else {
-                    logs_to_records(request, events, options)
+                let key = self.body_key.as_deref();
+                match key {
+                    _ if groups && native.is_some() => {
+                        logs_to_groups(request, events, options, key)
+                    }
+                    Some(key) => logs_to_records_under(request, events, options, key),
+                    None => logs_to_records(request, events, options),
                 }
             }
             Signal::Profiles => profiles_to_records(request, events, now_unix_nanos),

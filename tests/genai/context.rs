@@ -336,3 +336,22 @@ fn json_text_places_a_log() {
     );
     assert_eq!(run(settings(), &chunk).0, None);
 }
+
+/// Scenario: the same JSON line, and a map, as bodies under a key of the user's.
+/// Guarantees: they place the log as bodies without such a key do.
+#[test]
+fn a_body_under_a_key_places_a_log() {
+    let said = json!({ "level": "error", "trace_id": TRACE, "span_id": SPAN });
+    for body in [json!(said.to_string()), said] {
+        let metadata = json!({ "otlp": { "v": 1, "signal": "log", "body_key": "said" } });
+        let mut chunk = Vec::new();
+        event(&metadata, &json!({ "said": body }), &mut chunk);
+        let (out, tally) = run(settings(), &chunk);
+        let record = read(&out.unwrap()).remove(0);
+        let otlp = &record.metadata["otlp"];
+        assert_eq!((&otlp["trace_id"], &otlp["span_id"]), (&json!(TRACE), &json!(SPAN)), "{body}");
+        assert_eq!(otlp["body_key"], "said");
+        assert_eq!(tally.correlated, 1, "{body}");
+        assert_eq!(record.body, json!({ "said": body }));
+    }
+}

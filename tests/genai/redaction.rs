@@ -279,3 +279,25 @@ fn text_beside_the_record_does_not_pass() {
         }
     }
 }
+
+/// Scenario: a text that is nothing but what is removed, as a body under `log` and under a key of the
+/// user's. Guarantees: it stays an empty text, while such attributes and keys of a map go.
+#[test]
+fn a_body_under_a_key_stays_when_nothing_is_left_of_it() {
+    let removing = Settings { replacement: Replacement::Drop, ..redacting(&[Detector::Email]) };
+    for (given, body, expected) in [
+        (None, json!({ "log": "joe@x.com" }), json!({ "log": "" })),
+        (Some("said"), json!({ "said": "joe@x.com" }), json!({ "said": "" })),
+        (Some("said"), json!({ "said": { "to": "joe@x.com" } }), json!({ "said": {} })),
+        (None, json!({ "said": "joe@x.com" }), json!({})),
+    ] {
+        let mut metadata = json!({ "otlp": { "v": 1, "signal": "log" } });
+        if let Some(key) = given {
+            metadata["otlp"]["body_key"] = json!(key);
+        }
+        let mut chunk = Vec::new();
+        event(&metadata, &body, &mut chunk);
+        let (out, _) = run(removing.clone(), &chunk);
+        assert_eq!(read(&out.unwrap())[0].body, expected, "{given:?} {body}");
+    }
+}

@@ -30,6 +30,7 @@ mod wire;
 mod answers;
 mod aws;
 mod bodies;
+mod body_key;
 mod builtin_filters;
 mod builtins;
 mod content;

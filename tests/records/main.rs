@@ -1,6 +1,7 @@
 //! OTLP -> telemetry records -> OTLP, against prost's decoding of the same bytes.
 
 #[cfg(test)]
+mod body_key;
 mod captures;
 #[cfg(test)]
 mod generate;

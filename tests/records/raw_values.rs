@@ -179,8 +179,14 @@ fn every_body_comes_back_as_it_was() {
         assert_eq!(sorted(&back), sorted(&given), "{body:x?}");
         // The same in the layout of the host's own input.
         let mut plain = Vec::new();
-        fluent_bit_ai::codec::records::logs_to_groups(&given, &mut plain, GROUPS).unwrap();
+        fluent_bit_ai::codec::records::logs_to_groups(&given, &mut plain, GROUPS, None).unwrap();
         super::support::every_plugin_reads(&plain);
+        // And under a key of the user's.
+        let mut under = Vec::new();
+        fluent_bit_ai::codec::records::logs_to_records_under(&given, &mut under, GROUPS, "k")
+            .unwrap();
+        super::support::every_plugin_reads(&under);
+        assert_eq!(sorted(&to_request(Signal::Logs, &under).0), sorted(&given), "{body:x?}");
     }
 }
 
@@ -195,6 +201,12 @@ fn values_of_every_depth_come_back() {
             let given = request(Signal::Logs, Some(&value));
             let back = to_request(Signal::Logs, &chunk_of(Signal::Logs, &given)).0;
             assert_eq!(sorted(&back), sorted(&given), "{depth}");
+            let mut under = Vec::new();
+            fluent_bit_ai::codec::records::logs_to_records_under(&given, &mut under, GROUPS, "k")
+                .unwrap();
+            super::support::every_plugin_reads(&under);
+            let back = to_request(Signal::Logs, &under).0;
+            assert_eq!(sorted(&back), sorted(&given), "{depth} under a key");
         }
     }
 }

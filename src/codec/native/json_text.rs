@@ -32,6 +32,14 @@ impl JsonText {
         Self { pairs: pairs.unwrap_or_default() }
     }
 
+    /// Reads a log's encoded value, if it is a text that begins as a JSON object does.
+    #[must_use]
+    pub fn of_text(value: &[u8]) -> Self {
+        let Ok(Token::Str(text)) = Reader::new(value).token() else { return Self::default() };
+        let is_json = text.len() <= MAX_TEXT && text.trim_ascii_start().starts_with(b"{");
+        Self { pairs: if is_json { known_pairs(text) } else { Vec::new() } }
+    }
+
     /// The encoded map of what was found; empty if there is nothing.
     pub(super) fn pairs(&self) -> &[u8] {
         &self.pairs

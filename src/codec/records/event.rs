@@ -93,6 +93,9 @@ pub struct Telemetry<'a> {
     /// For log records of our layout, what is special about the body: `kvlist` or `none`, and `ext`
     /// in records of earlier builds.
     pub body_form: &'a [u8],
+    /// For log records of our layout, the key that the body's value has, if that is not `log`; see
+    /// [`Telemetry::body_key`].
+    pub given_body_key: Option<&'a [u8]>,
     /// What of the record's values stands beside them, as `otlp.raw_values` has it; empty if
     /// nothing does.
     pub raw_values: &'a [u8],
@@ -138,12 +141,25 @@ impl<'a> Telemetry<'a> {
             && MapView::new(self.otlp).all(|entry| is_placing_key(entry.key))
     }
 
+    /// The key under which a log's body stands, unless the body is the record itself.
+    #[inline]
+    #[must_use]
+    pub fn body_key(&self) -> &'a [u8] {
+        self.given_body_key.unwrap_or(b"log")
+    }
+
     /// Takes resource and scope from the group that the record came in, where it still stands in
     /// it: processors change the group alone. Filters drop the marks of groups, so that the group
     /// around a record may also be another one.
     #[inline]
     pub(super) fn take_from(&mut self, group: Option<Group<'a>>) {
-        let (Some(id), Some(group)) = (self.scope_id, group) else { return };
+        let Some(group) = group else { return };
+        if self.version.is_none() && self.given_body_key.is_none() {
+            // A record in the host's own layout does not say it itself.
+            let key = MapView::new(group.metadata).get(b"body_key");
+            self.given_body_key = key.and_then(|key| Reader::new(key).str().ok());
+        }
+        let Some(id) = self.scope_id else { return };
         if MapView::new(group.metadata).get(b"scope_id").and_then(whole_number) != Some(id) {
             return;
         }
@@ -168,6 +184,7 @@ impl<'a> Telemetry<'a> {
             b"scope_id" => self.scope_id = whole_number(value),
             b"v" => self.version = whole_number(value),
             b"raw_values" => self.raw_values = value,
+            b"body_key" => self.given_body_key = Reader::new(value).str().ok(),
             b"body" => self.body_form = Reader::new(value).str().unwrap_or_default(),
             _ => {}
         }

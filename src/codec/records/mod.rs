@@ -23,7 +23,8 @@ pub mod write;
 pub use chunk_rewriter::ChunkRewriter;
 pub(super) use decode::bucket_problem;
 pub use decode::{
-    LogOptions, Transcoded, logs_to_groups, logs_to_records, metrics_to_records, traces_to_records,
+    LogOptions, Transcoded, logs_to_groups, logs_to_records, logs_to_records_under,
+    metrics_to_records, traces_to_records,
 };
 pub use encode::{Added, Encoder, RequestBuilder};
 pub use error::{DecodeError, DecodeKind, EncodeError, ValueError};

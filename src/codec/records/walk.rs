@@ -19,7 +19,7 @@ const OTLP: [u8; 6] = [0x81, 0xa4, b'o', b't', b'l', b'p'];
 const MARKERS: u32 = u32::MAX - 1;
 
 /// Where an encoded `otlp` map has the pairs that all records of a scope share: `v`, `signal`,
-/// `resource`, `scope`, `envelope` and `scope_id`, in this order.
+/// `resource`, `scope`, `envelope`, `body_key` and `scope_id`, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Common {
     /// Bytes of the map before them.
@@ -33,7 +33,8 @@ pub struct Common {
 }
 
 /// The keys of common pairs.
-const SHARED: [&[u8]; 6] = [b"v", b"signal", b"resource", b"scope", b"envelope", b"scope_id"];
+const SHARED: [&[u8]; 7] =
+    [b"v", b"signal", b"resource", b"scope", b"envelope", b"body_key", b"scope_id"];
 
 /// Numbers for what records share; 0 is none.
 static CONTEXTS: AtomicU64 = AtomicU64::new(1);
@@ -262,8 +263,17 @@ pub(super) fn read_otlp<'a>(
             && let Some(rest) = reader.rest().strip_prefix(common)
         {
             let Telemetry { version, signal, resource, scope, envelope, scope_id, .. } = *known;
-            telemetry =
-                Telemetry { version, signal, resource, scope, envelope, scope_id, ..telemetry };
+            let given_body_key = known.given_body_key;
+            telemetry = Telemetry {
+                version,
+                signal,
+                resource,
+                scope,
+                envelope,
+                scope_id,
+                given_body_key,
+                ..telemetry
+            };
             let pairs = known.common.pairs;
             telemetry.common = Common { at, length: common.len(), before: index, pairs };
             reader = Reader::new(rest);

@@ -13,7 +13,8 @@ use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
 use serde::Deserialize;
 
 use super::data::{
-    log_chunk, logs, metric_chunk, metrics, plain_record, span, text, trace_chunk, traces,
+    log_chunk, log_chunk_under, log_groups_under, logs, metric_chunk, metrics, plain_record, span,
+    text, trace_chunk, traces,
 };
 use super::receiver::Receiver;
 use super::{Bench, Fate, endpoint};
@@ -124,6 +125,9 @@ impl Traffic {
         }
         of_scope.log_records = vec![record];
         self.chunks.push(log_chunk(&request));
+        // The same under a key that no list has.
+        self.chunks.push(log_chunk_under(&request, "said"));
+        self.chunks.push(log_groups_under(&request, "said"));
     }
 
     fn plain(&mut self, pairs: &[(&str, &str)]) {

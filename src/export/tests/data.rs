@@ -16,7 +16,10 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message;
 
 use crate::codec::msgpack::{array_header, ext, map_header, str};
-use crate::codec::records::{LogOptions, logs_to_records, metrics_to_records, traces_to_records};
+use crate::codec::records::{
+    LogOptions, logs_to_groups, logs_to_records, logs_to_records_under, metrics_to_records,
+    traces_to_records,
+};
 
 pub(in crate::export) fn text(key: &str, value: &str) -> KeyValue {
     let value = AnyValue { value: Some(Value::StringValue(value.to_owned())) };
@@ -97,6 +100,25 @@ pub(in crate::export) fn log_chunk(request: &ExportLogsServiceRequest) -> Vec<u8
     let mut chunk = Vec::new();
     let options = LogOptions { groups: true, first_group: 1, now_unix_nanos: 9 };
     logs_to_records(&request.encode_to_vec(), &mut chunk, options).unwrap();
+    chunk
+}
+
+/// The same with bodies under a key.
+pub(in crate::export) fn log_chunk_under(request: &ExportLogsServiceRequest, key: &str) -> Vec<u8> {
+    let mut chunk = Vec::new();
+    let options = LogOptions { groups: true, first_group: 1, now_unix_nanos: 9 };
+    logs_to_records_under(&request.encode_to_vec(), &mut chunk, options, key).unwrap();
+    chunk
+}
+
+/// The same in the host's own layout, which only groups say the key of.
+pub(in crate::export) fn log_groups_under(
+    request: &ExportLogsServiceRequest,
+    key: &str,
+) -> Vec<u8> {
+    let mut chunk = Vec::new();
+    let options = LogOptions { groups: true, first_group: 1, now_unix_nanos: 9 };
+    logs_to_groups(&request.encode_to_vec(), &mut chunk, options, Some(key)).unwrap();
     chunk
 }
 

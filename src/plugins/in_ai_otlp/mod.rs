@@ -255,6 +255,7 @@ fn settings(options: &dyn Options, environment: &Environment) -> Result<Settings
     let max_request_size = size(&mut parser, "max_request_size");
     let max_queue_size = size(&mut parser, "max_queue_size");
     let max_memory = max_memory::limit(&mut parser);
+    let logs_body_key = stock::logs_body_key(&mut parser);
     let profiles = stock::profiles(&mut parser);
     let tenancy = tags::tenancy(&mut parser);
     let security = security::settings(&mut parser, http2);
@@ -273,6 +274,7 @@ fn settings(options: &dyn Options, environment: &Environment) -> Result<Settings
         max_queue_size,
         max_memory,
         log_groups: environment.log_groups,
+        logs_body_key,
         native,
         profiles,
         tenancy,

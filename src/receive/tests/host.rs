@@ -81,6 +81,7 @@ pub(crate) fn settings() -> Settings {
         max_queue_size: 8 << 20,
         max_memory: None,
         log_groups: true,
+        logs_body_key: None,
         native: None,
         profiles: false,
         tenancy: crate::receive::TenancySettings::default(),

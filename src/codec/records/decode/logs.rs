@@ -34,11 +34,26 @@ pub fn logs_to_records(
     out: &mut Vec<u8>,
     options: LogOptions,
 ) -> Result<Transcoded, DecodeError> {
-    logs(request, out, options, false)
+    logs(request, out, options, Layout::default())
+}
+
+/// The same, with every body of any value under `body_key`, maps too, as Fluent Bit's own input does
+/// it with `logs_body_key`. The records say so, and come back as they were.
+///
+/// # Errors
+/// As [`logs_to_records`].
+pub fn logs_to_records_under(
+    request: &[u8],
+    out: &mut Vec<u8>,
+    options: LogOptions,
+    body_key: &str,
+) -> Result<Transcoded, DecodeError> {
+    logs(request, out, options, Layout { plain: false, body_key: Some(body_key) })
 }
 
 /// Appends the records of an `ExportLogsServiceRequest` to `out` exactly as Fluent Bit's own
-/// OpenTelemetry input does: with groups alone, and without what telemetry records add.
+/// OpenTelemetry input does: with groups alone, and without what telemetry records add. With
+/// `body_key` all bodies stand under that key.
 ///
 /// # Errors
 /// The request itself, a `ResourceLogs` or a `ScopeLogs` is not valid; nothing is appended.
@@ -46,19 +61,34 @@ pub fn logs_to_groups(
     request: &[u8],
     out: &mut Vec<u8>,
     options: LogOptions,
+    body_key: Option<&str>,
 ) -> Result<Transcoded, DecodeError> {
-    logs(request, out, LogOptions { groups: true, ..options }, true)
+    logs(request, out, LogOptions { groups: true, ..options }, Layout { plain: true, body_key })
+}
+
+/// How records are laid out.
+#[derive(Debug, Clone, Copy, Default)]
+struct Layout<'a> {
+    /// Nothing is added to what Fluent Bit's own input writes.
+    plain: bool,
+    /// The key of all bodies; without one, maps are the bodies of records, and other values stand
+    /// under `log`.
+    body_key: Option<&'a str>,
 }
 
 fn logs(
     request: &[u8],
     out: &mut Vec<u8>,
     options: LogOptions,
-    plain: bool,
+    layout: Layout<'_>,
 ) -> Result<Transcoded, DecodeError> {
+    let mut prefix = Vec::new();
+    msgpack::map_header(&mut prefix, 1);
+    msgpack::str(&mut prefix, layout.body_key.unwrap_or("log"));
     let mut logs = Logs {
         options,
-        plain,
+        layout,
+        prefix,
         tail: Vec::new(),
         tail_pairs: 0,
         body: Vec::new(),
@@ -73,10 +103,11 @@ fn logs(
     Ok(done)
 }
 
-struct Logs {
+struct Logs<'a> {
     options: LogOptions,
-    /// Nothing is added to what Fluent Bit's own input writes.
-    plain: bool,
+    layout: Layout<'a>,
+    /// A map of one pair up to its value: what stands before a body under a key.
+    prefix: Vec<u8>,
     /// The pairs of the `otlp` map that all records of a scope have.
     tail: Vec<u8>,
     tail_pairs: u32,
@@ -88,21 +119,49 @@ struct Logs {
     groups: usize,
 }
 
-impl Logs {
+impl Logs<'_> {
     fn next_id(&mut self) -> u32 {
         let id = self.options.first_group.wrapping_add(self.used);
         self.used = self.used.wrapping_add(1);
         id
     }
+
+    /// Writes the event's body, and returns what `otlp.body` has to say about it, and what of it
+    /// msgpack cannot.
+    fn write_body(
+        &mut self,
+        log: &Scan<'_>,
+    ) -> Decoded<(Option<&'static str>, Option<Box<Found>>)> {
+        let out = &mut self.body;
+        let Some(body) = log.merged(5) else {
+            msgpack::map_header(out, 0);
+            return Ok((Some("none"), None));
+        };
+        out.extend_from_slice(&self.prefix);
+        let start = out.len();
+        let marked = element(&body, out, MAX_DEPTH)? != Form::Whole;
+        let found = marked.then(|| Box::new(unmark(out, start)));
+        let is_map = matches!(out.get(start), Some(0x80..=0x8f | 0xde | 0xdf));
+        if !is_map || self.layout.body_key.is_some() {
+            return Ok((None, found));
+        }
+        out.drain(..start);
+        Ok((out.starts_with(&self.prefix).then_some("kvlist"), found))
+    }
 }
 
-impl Sink for Logs {
+impl Sink for Logs<'_> {
     const SIGNAL: Signal = Signal::Logs;
 
     fn begin(&mut self, scope: ScopeStart<'_>, out: &mut Vec<u8>) {
         self.tail.clear();
-        if !self.plain {
+        if !self.layout.plain {
             self.tail_pairs = common_pairs(Signal::Logs, &scope, &mut self.tail);
+            if let Some(key) = self.layout.body_key {
+                msgpack::str(&mut self.tail, "body_key");
+                msgpack::str(&mut self.tail, key);
+                self.tail_pairs += 1;
+            }
         }
         self.group_start = out.len();
         if !self.options.groups {
@@ -112,20 +171,26 @@ impl Sink for Logs {
             self.resource_id = self.next_id();
         }
         let scope_id = self.next_id();
-        if !self.plain {
+        if !self.layout.plain {
             // So that a reader knows whether the group around a record is the record's own.
             msgpack::str(&mut self.tail, "scope_id");
             msgpack::uint(&mut self.tail, u64::from(scope_id));
             self.tail_pairs += 1;
         }
         event_head(out, EventTime { seconds: u32::MAX, nanos: 0 });
-        msgpack::map_header(out, 3);
+        let body_key = self.layout.body_key.filter(|_| self.layout.plain);
+        msgpack::map_header(out, if body_key.is_some() { 4 } else { 3 });
         msgpack::str(out, "schema");
         msgpack::str(out, "otlp");
         msgpack::str(out, "resource_id");
         msgpack::uint(out, u64::from(self.resource_id));
         msgpack::str(out, "scope_id");
         msgpack::uint(out, u64::from(scope_id));
+        if let Some(key) = body_key {
+            // The records themselves do not say it.
+            msgpack::str(out, "body_key");
+            msgpack::str(out, key);
+        }
         msgpack::map_header(out, 2);
         for (key, map) in [("resource", scope.resource), ("scope", scope.scope)] {
             msgpack::str(out, key);
@@ -142,15 +207,14 @@ impl Sink for Logs {
             .find_map(|number| log.slot(number))
             .map_or(self.options.now_unix_nanos, |slot| slot.value);
         self.body.clear();
-        let (form, found) =
-            write_body(&log, &mut self.body).map_err(|fault| fault.within("body"))?;
+        let (form, found) = self.write_body(&log).map_err(|fault| fault.within("body"))?;
         let form = form.filter(|form| {
-            if self.plain && *form == "none" {
+            if self.layout.plain && *form == "none" {
                 self.body.clear();
-                self.body.extend_from_slice(&LOG_KEY);
+                self.body.extend_from_slice(&self.prefix);
                 msgpack::nil(&mut self.body);
             }
-            !self.plain
+            !self.layout.plain
         });
         log.leave_out(5);
         event_head(out, EventTime::from_unix_nanos(time));
@@ -188,28 +252,4 @@ impl Sink for Logs {
         out.extend_from_slice(&[0x80, 0x80]);
         self.groups += 1;
     }
-}
-
-/// A map of one pair whose key is `log`, up to the value.
-const LOG_KEY: [u8; 5] = [0x81, 0xa3, b'l', b'o', b'g'];
-
-/// Writes the event's body, and returns what `otlp.body` has to say about it, and what of it msgpack
-/// cannot.
-fn write_body(
-    log: &Scan<'_>,
-    out: &mut Vec<u8>,
-) -> Decoded<(Option<&'static str>, Option<Box<Found>>)> {
-    let Some(body) = log.merged(5) else {
-        msgpack::map_header(out, 0);
-        return Ok((Some("none"), None));
-    };
-    out.extend_from_slice(&LOG_KEY);
-    let marked = element(&body, out, MAX_DEPTH)? != Form::Whole;
-    let found = marked.then(|| Box::new(unmark(out, LOG_KEY.len())));
-    let is_map = matches!(out.get(LOG_KEY.len()), Some(0x80..=0x8f | 0xde | 0xdf));
-    if !is_map {
-        return Ok((None, found));
-    }
-    out.drain(..LOG_KEY.len());
-    Ok((out.starts_with(&LOG_KEY).then_some("kvlist"), found))
 }

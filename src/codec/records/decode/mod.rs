@@ -14,7 +14,7 @@ mod value;
 
 pub(super) use envelope::event_head;
 pub(in crate::codec) use histogram::bucket_problem;
-pub use logs::{LogOptions, logs_to_groups, logs_to_records};
+pub use logs::{LogOptions, logs_to_groups, logs_to_records, logs_to_records_under};
 pub(super) use metrics::metric_points;
 pub use metrics::metrics_to_records;
 pub use traces::traces_to_records;

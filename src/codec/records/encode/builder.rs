@@ -215,7 +215,8 @@ impl RequestBuilder {
         context: u64,
         expected: usize,
     ) -> Result<Added, EncodeError> {
-        let form = (self.signal == Signal::Logs).then_some(telemetry.body_form);
+        let form = (telemetry.body_form, telemetry.body_key());
+        let form = (self.signal == Signal::Logs).then_some(form);
         let Restored { otlp, body, is_value } =
             restored(telemetry.otlp, event.body, telemetry.raw_values, form);
         let whole = Event { body: &body, ..*event };

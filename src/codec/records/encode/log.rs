@@ -26,7 +26,7 @@ impl Encoder {
         }
         self.other_metadata(event.metadata)
             .map_err(|error| EncodeError::Field { field: "attributes", error })?;
-        self.body(&mut Reader::new(event.body), telemetry.version, telemetry.body_form)
+        self.body(&mut Reader::new(event.body), telemetry, telemetry.body_form)
             .map_err(|error| EncodeError::Field { field: "body", error })
     }
 
@@ -99,24 +99,25 @@ impl Encoder {
             1 if reader.str() == Ok(b"body") => reader.str().ok()?,
             _ => return None,
         };
-        self.body(reader, log.known.version, form).ok()
+        self.body(reader, &log.known, form).ok()
     }
 
     /// Appends the body that `reader` has next.
     fn body(
         &mut self,
         reader: &mut Reader<'_>,
-        version: Option<u64>,
+        telemetry: &Telemetry<'_>,
         form: &[u8],
     ) -> Result<(), ValueError> {
-        let Some(mut value) = single_log(*reader).filter(|_| form != b"kvlist") else {
+        let key = telemetry.body_key();
+        let Some(mut value) = single_value(*reader, key).filter(|_| form != b"kvlist") else {
             if form == b"none" && reader.rest().first() == Some(&0x80) {
                 return reader.skip().map(drop).map_err(ValueError::from);
             }
             return self.any_value(5, reader, MAX_DEPTH);
         };
         // Fluent Bit's own input writes nil where there is no body; ours never gets here then.
-        if version.is_none() && value.rest().first() == Some(&0xc0) {
+        if telemetry.version.is_none() && value.rest().first() == Some(&0xc0) {
             value.skip()?;
         } else {
             self.any_value(5, &mut value, MAX_DEPTH)?;
@@ -126,7 +127,7 @@ impl Encoder {
     }
 }
 
-/// A reader at the value of a map whose only key is `log`.
-fn single_log(mut body: Reader<'_>) -> Option<Reader<'_>> {
-    (body.map() == Ok(1) && body.str() == Ok(b"log")).then_some(body)
+/// A reader at the value of a map whose only key is `key`.
+fn single_value<'a>(mut body: Reader<'a>, key: &[u8]) -> Option<Reader<'a>> {
+    (body.map() == Ok(1) && body.str() == Ok(key)).then_some(body)
 }

@@ -74,18 +74,18 @@ pub(super) struct Restored {
     pub(super) otlp: Vec<u8>,
     /// The body.
     pub(super) body: Vec<u8>,
-    /// Whether the body is `{"log": value}` whatever form it had.
+    /// Whether the body is a value under its key, whatever form it had.
     pub(super) is_value: bool,
 }
 
 /// The `otlp` map and the body of a record with what its `raw_values` say. `log` says that the body
-/// is a log's, of this form.
+/// is a log's, of this form, and the key that its value stands under.
 #[cold]
 pub(super) fn restored(
     otlp: &[u8],
     body: &[u8],
     raw_values: &[u8],
-    log: Option<&[u8]>,
+    log: Option<(&[u8], &[u8])>,
 ) -> Restored {
     let all = entries(list(raw_values));
     let of =
@@ -93,15 +93,16 @@ pub(super) fn restored(
     let whole = Reader::new(body).skip().unwrap_or_default();
     let (mut new_otlp, mut new_body, mut is_value) = (Vec::new(), Vec::new(), false);
     // The value of a log's body may be the only one in its map.
-    let only = log.is_some_and(|form| form != b"kvlist")
+    let key = log.map_or(&b"log"[..], |(_, key)| key);
+    let only = log.is_some_and(|(form, _)| form != b"kvlist")
         && MapView::new(whole).len() == 1
-        && MapView::new(whole).get(b"log").is_some();
+        && MapView::new(whole).get(key).is_some();
     let mut value = Reader::new(whole);
     let mut read = restore(&mut Reader::new(otlp), of("otlp"), &mut new_otlp, MAX_STEPS);
     if only {
         read = read.and_then(|()| value.map()).and_then(|_| value.str()).map(drop);
         msgpack::map_header(&mut new_body, 1);
-        msgpack::str(&mut new_body, "log");
+        msgpack::str_bytes(&mut new_body, key);
     }
     let beside = of("body");
     let start = new_body.len();
@@ -111,7 +112,7 @@ pub(super) fn restored(
         is_value = true;
         new_body.clear();
         msgpack::map_header(&mut new_body, 1);
-        msgpack::str(&mut new_body, "log");
+        msgpack::str_bytes(&mut new_body, key);
         msgpack::ext(&mut new_body, EXT_RAW, &any_value);
     }
     match read {

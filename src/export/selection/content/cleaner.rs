@@ -240,6 +240,11 @@ impl<'a, 'u> Cleaner<'a, 'u> {
         if !is_text_key(entry.key) {
             return self.step(entry, 0);
         }
+        self.log_value(entry, name)
+    }
+
+    /// The same for the pair whose value is the log's text, whatever its key.
+    pub(super) fn log_value(&mut self, entry: &Entry<'a>, name: &[u8]) -> Edit {
         match Reader::new(entry.value).token() {
             Ok(Token::Str(text)) => self.log_text(name, text, entry.value),
             _ => self.step(entry, 0),

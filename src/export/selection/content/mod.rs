@@ -17,7 +17,7 @@ use cleaner::Cleaner;
 use maps::{Edit, edit_array, edit_map, with_pair, with_value};
 use unlisted::LONG_TEXT;
 
-use crate::codec::msgpack::{MapView, str, text_of};
+use crate::codec::msgpack::{MapView, Reader, Token, map_header, str, str_bytes, text_of};
 use crate::codec::records::{Event, Telemetry, raw_values_hold_content};
 use crate::export::settings::Content;
 use crate::genai::is_content_event;
@@ -226,7 +226,8 @@ fn clean_log<'a>(
         true => cleaner.event_attributes(map),
         false => cleaner.map(map),
     });
-    let body = clean_body(event.body, of_content, &mut cleaner);
+    let key = telemetry.body_key();
+    let body = clean_body(event.body, key, of_content, &mut cleaner);
     if cleaner.found_nothing() {
         return None;
     }
@@ -234,7 +235,7 @@ fn clean_log<'a>(
     let mut otlp = with_attributes(otlp, cleaned.as_deref().or(given), &cleaner);
     let went_whole = of_content && cleaner.most.is_none();
     if let Some(body) = &body
-        && let Some(word) = body_word(event.body, body, telemetry.body_form, went_whole)
+        && let Some(word) = body_word(event.body, body, (key, telemetry.body_form), went_whole)
     {
         otlp = with_word(&otlp, word);
     }
@@ -244,9 +245,21 @@ fn clean_log<'a>(
 /// The body without content, if there was any.
 fn clean_body<'a>(
     body: &'a [u8],
+    key: &[u8],
     of_content: bool,
     cleaner: &mut Cleaner<'a, '_>,
 ) -> Option<Vec<u8>> {
+    if let Some(map) = map_under(body, key) {
+        let cleaned = clean_body(map, b"log", of_content, cleaner)?;
+        if !(of_content && cleaner.most.is_none()) {
+            let mut whole = Vec::with_capacity(cleaned.len().saturating_add(key.len() + 8));
+            map_header(&mut whole, 1);
+            str_bytes(&mut whole, key);
+            whole.extend_from_slice(&cleaned);
+            return Some(whole);
+        }
+        return Some(cleaned);
+    }
     match (of_content, cleaner.most) {
         (true, None) => {
             if !MapView::new(body).is_empty() {
@@ -256,21 +269,39 @@ fn clean_body<'a>(
         }
         (true, Some(_)) => cleaner.event_attributes(body),
         (false, _) => edit_map(body, |entry| {
-            let name: &[u8] = if entry.key == b"log" { b"body" } else { entry.key };
-            cleaner.log_step(entry, name)
+            if entry.key == key {
+                return cleaner.log_value(entry, b"body");
+            }
+            cleaner.log_step(entry, entry.key)
         }),
     }
 }
 
+/// The map that is all of a body, under another key than `log`, as `logs_body_key` leaves it.
+fn map_under<'a>(body: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
+    if key == b"log" {
+        return None;
+    }
+    let mut entries = MapView::new(body);
+    let entry = entries.next().filter(|entry| entry.key == key)?;
+    let is_map = matches!(Reader::new(entry.value).token(), Ok(Token::Map(_)));
+    (entries.next().is_none() && is_map).then_some(entry.value)
+}
+
 /// What the `otlp` map has to say of a body that changed (ARCHITECTURE.md, "Logs").
-fn body_word(before: &[u8], body: &[u8], form: &[u8], went_whole: bool) -> Option<&'static str> {
+fn body_word(
+    before: &[u8],
+    body: &[u8],
+    (key, form): (&[u8], &[u8]),
+    went_whole: bool,
+) -> Option<&'static str> {
     let (before, view) = (MapView::new(before), MapView::new(body));
     if view.is_empty() {
         // A list that lost its last pair stays one.
-        let was_value = before.len() == 1 && before.get(b"log").is_some() && form != b"kvlist";
+        let was_value = before.len() == 1 && before.get(key).is_some() && form != b"kvlist";
         return (went_whole || was_value).then_some("none");
     }
-    (before.len() > 1 && view.len() == 1 && view.get(b"log").is_some()).then_some("kvlist")
+    (before.len() > 1 && view.len() == 1 && view.get(key).is_some()).then_some("kvlist")
 }
 
 fn with_word(otlp: &[u8], word: &str) -> Vec<u8> {

@@ -165,7 +165,7 @@ proptest::proptest! {
             )
         {
             for map in [cleaned.metadata, cleaned.body].into_iter().flatten() {
-                let mut reader = crate::codec::msgpack::Reader::new(&map);
+                let mut reader = Reader::new(&map);
                 proptest::prop_assert!(reader.skip().is_ok() && reader.is_empty());
             }
         }

@@ -40,7 +40,12 @@ pub(super) const OPTIONS: [OptionSpec; 26] = [
     alias("raw_traces", OptionKind::Bool, "'off', and nothing else."),
     alias("encode_profiles_as_log", OptionKind::Bool, "'off', and nothing else."),
     alias("logs_metadata_key", OptionKind::Str, "'otlp', and nothing else."),
-    refused_option("logs_body_key"),
+    alias(
+        LOGS_BODY_KEY,
+        OptionKind::Str,
+        "The key under which the body of every log stands, maps too. Without it a map is the record \
+         itself, and what is none stands under 'log'. multi_otlp reads either.",
+    ),
     refused_option("tag_key"),
     refused_option("buffer_chunk_size"),
     refused_option("http_server.buffer_chunk_size"),
@@ -55,6 +60,7 @@ const fn refused_option(name: &'static str) -> OptionSpec {
 
 const HTTP2: &str = "http2";
 const TAG_FROM_URI: &str = "tag_from_uri";
+const LOGS_BODY_KEY: &str = "logs_body_key";
 
 /// What our options are called in the stock input.
 const ALIASES: [(&str, &[&str]); 11] = [
@@ -72,12 +78,7 @@ const ALIASES: [(&str, &[&str]); 11] = [
 ];
 
 /// Options that are refused whatever their value, and what to use instead.
-const REFUSED: [(&str, &str); 7] = [
-    (
-        "logs_body_key",
-        "a body that is no map stands under 'log', by which multi_otlp knows it; for other outputs \
-         use the filter 'modify' with 'rename log KEY'",
-    ),
+const REFUSED: [(&str, &str); 6] = [
     ("tag_key", "use 'tag_from', which makes tags of a resource attribute, a header or the tenant"),
     ("buffer_chunk_size", UNCHUNKED),
     ("http_server.buffer_chunk_size", UNCHUNKED),
@@ -156,7 +157,9 @@ pub(super) fn check(parser: &mut Parser<'_>) {
                    processor 'content_modifier', or 'copy_metadata' of ai_context";
     fixed(parser, "logs_metadata_key", "otlp", readers);
     if parser.bool("encode_profiles_as_log", false) {
-        let allowed = "allowed: off; 'profiles: accept' carries them as they came, to multi_otlp";
+        let allowed = "allowed: off; the text is a listing for the eye that differs between releases \
+                       and that nothing reads back; 'profiles: accept' carries profiles as they came, \
+                       to multi_otlp";
         parser.refuse("encode_profiles_as_log", "on", allowed);
     }
     if parser.bool("raw_traces", false) {
@@ -197,6 +200,15 @@ pub(super) fn port(parser: &mut Parser<'_>) -> Option<u16> {
         parser.refuse("port", &text, "allowed: a port from 1 to 65535");
     }
     port
+}
+
+/// The key under which the bodies of all logs stand.
+pub(super) fn logs_body_key(parser: &mut Parser<'_>) -> Option<String> {
+    let key = parser.text(LOGS_BODY_KEY)?;
+    if key.is_empty() {
+        parser.refuse(LOGS_BODY_KEY, key, "allowed: the name of a key");
+    }
+    Some(key.to_owned())
 }
 
 /// Whether profiles are taken in.

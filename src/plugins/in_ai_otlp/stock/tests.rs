@@ -132,7 +132,7 @@ fn nothing_is_ignored() {
         ("raw_traces", "on", "allowed: off"),
         ("encode_profiles_as_log", "on", "'profiles: accept'"),
         ("logs_metadata_key", "meta", "allowed: otlp"),
-        ("logs_body_key", "message", "'rename log KEY'"),
+        ("logs_body_key", "", "allowed: the name of a key"),
     ] {
         let found = bad(&[(option, value)], &[]);
         assert!(found.contains(option) && found.contains(words), "{option}: {found}");
@@ -153,6 +153,13 @@ fn nothing_is_ignored() {
         ("logs_metadata_key", "otlp"),
         ("encode_profiles_as_log", "off"),
     ]);
+}
+
+/// Guarantees: the key for the bodies of logs is taken as it is given.
+#[test]
+fn bodies_may_have_a_key() {
+    assert_eq!(good(&[]).logs_body_key, None);
+    assert_eq!(good(&[("logs_body_key", "message")]).logs_body_key.as_deref(), Some("message"));
 }
 
 /// Guarantees: tags by path are for signals that have no other; a `tag` of the user wins, as in the
