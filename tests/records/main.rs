@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod body_key;
+#[cfg(test)]
 mod captures;
 #[cfg(test)]
 mod generate;
