@@ -20,4 +20,5 @@ install -m 644 "$source"/fluent-bit-conf/* "$into/fluent-bit-conf"
 (cd "$source" && find docs -name '*.md') | while read -r page; do
   install -D -m 644 "$source/$page" "$into/$page"
 done
-install -m 644 "$source/README.md" "$source/ARCHITECTURE.md" "$source/CHANGELOG.md" "$source/LICENSE" "$into"
+install -m 644 "$source/README.md" "$source/ARCHITECTURE.md" "$source/CHANGELOG.md" \
+  "$source/CONTRIBUTING.md" "$source/LICENSE" "$into"
