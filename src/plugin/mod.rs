@@ -40,7 +40,8 @@ pub struct Environment {
     pub position: u32,
     /// The host's release as it names itself, for example `4.2.8`.
     pub host_release: String,
-    /// Whether the host's readers know log group markers (Fluent Bit 3.1 and later).
+    /// Whether the host's readers know log group markers, and leave them out of what they take for
+    /// records (Fluent Bit 3.2.9 and later).
     pub log_groups: bool,
     /// Whether the host takes chunks of its own contexts: see [`Sink::append_native`].
     pub native_chunks: bool,

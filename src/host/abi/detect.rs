@@ -29,8 +29,14 @@ pub(in crate::host) struct Host {
 impl Host {
     /// Whether its readers know log group markers.
     pub(in crate::host) fn has_log_groups(&self) -> bool {
-        self.abi.first >= Release::new(3, 1, 0)
+        skips_markers(Release::parse(&self.release).unwrap_or(self.abi.first))
     }
+}
+
+/// Whether the readers of a release leave out group markers unless they ask for them. From 3.1.0 to
+/// 3.2.8 every filter and output takes them for records, some of which end the process.
+fn skips_markers(release: Release) -> bool {
+    release >= Release::new(3, 2, 9)
 }
 
 /// The host of this process, or in words why it is not known.
@@ -106,6 +112,13 @@ fn by_markers() -> Result<(HostAbi, String, Chosen), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn markers_are_for_releases_that_skip_them() {
+        let skips = |text| skips_markers(Release::parse(text).unwrap());
+        assert!(["3.2.9", "3.2.10", "5.1.1"].map(skips).iter().all(|skips| *skips));
+        assert!(!["3.0.7", "3.1.10", "3.2.8"].map(skips).iter().any(|skips| *skips));
+    }
 
     #[test]
     fn a_process_without_fluent_bit_is_unknown() {

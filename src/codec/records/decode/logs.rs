@@ -14,7 +14,7 @@ use crate::model::Signal;
 /// How log records are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogOptions {
-    /// Whether group markers are written; hosts before 3.1 do not know them.
+    /// Whether group markers are written; hosts before 3.2.9 do not know them, or take them for records.
     pub groups: bool,
     /// The first id for resources and scopes that nothing else has had.
     pub first_group: u32,
