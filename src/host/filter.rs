@@ -95,7 +95,7 @@ unsafe fn filter<P: Filter>(arguments: Arguments) -> c_int {
     let Some(running) = (unsafe { instance::borrow::<Running<P>>(arguments.context) }) else {
         return NOT_TOUCHED;
     };
-    running.membership.note_engine();
+    running.membership.hub().note_engine();
     // SAFETY: the host lends the chunk for the length of this call.
     let bytes = unsafe { lend::bytes(arguments.data, arguments.length) };
     let tag_length = usize::try_from(arguments.tag_length).unwrap_or(0);

@@ -150,12 +150,12 @@ unsafe fn collect<P: Input>(
 impl<P: Input> Running<P> {
     /// The way into the pipeline for one callback.
     fn sink(&self) -> HostSink {
-        self.sink.for_callback(self.membership.engine_runs())
+        self.sink.for_callback(self.membership.hub().engine_runs())
     }
 
     /// Calls the plugin from a collector, then does what the host asked for meanwhile.
     fn call(&self, callback: Callback, body: impl FnOnce(&mut P, &mut HostSink)) {
-        self.membership.note_engine();
+        self.membership.hub().note_engine();
         let mut sink = self.sink();
         self.settle(callback, self.slot.with(callback, |plugin| body(plugin, &mut sink)));
         for _ in 0..AFTERTHOUGHTS {

@@ -1,7 +1,6 @@
 //! Which of our instances belong to one run of the host's engine, and the hub that they share.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::raw::HostPointer;
@@ -12,7 +11,6 @@ use crate::hub::Hub;
 struct Run {
     config: HostPointer,
     hub: Arc<Hub>,
-    engine_runs: Arc<AtomicBool>,
     instances: usize,
 }
 
@@ -48,7 +46,6 @@ impl Refused {
 pub(super) struct Membership {
     config: HostPointer,
     hub: Arc<Hub>,
-    engine_runs: Arc<AtomicBool>,
     is_first: bool,
 }
 
@@ -58,31 +55,11 @@ impl Membership {
         let mut runs = RUNS.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(run) = runs.iter_mut().find(|run| run.config == config) {
             run.instances = run.instances.saturating_add(1);
-            let (hub, engine_runs) = (Arc::clone(&run.hub), Arc::clone(&run.engine_runs));
-            return Self { config, hub, engine_runs, is_first: false };
+            return Self { config, hub: Arc::clone(&run.hub), is_first: false };
         }
-        let (hub, engine_runs) = (Arc::new(Hub::new(random())), Arc::default());
-        let run = Run {
-            config,
-            hub: Arc::clone(&hub),
-            engine_runs: Arc::clone(&engine_runs),
-            instances: 1,
-        };
-        runs.push(run);
-        Self { config, hub, engine_runs, is_first: true }
-    }
-
-    /// Notes that the engine has called one of the run's instances in the course of its work, which
-    /// it does once every plugin has started.
-    pub(super) fn note_engine(&self) {
-        if !self.engine_runs() {
-            self.engine_runs.store(true, Ordering::Release);
-        }
-    }
-
-    /// Whether everything of the run has started.
-    pub(super) fn engine_runs(&self) -> bool {
-        self.engine_runs.load(Ordering::Acquire)
+        let hub = Arc::new(Hub::new(random()));
+        runs.push(Run { config, hub: Arc::clone(&hub), instances: 1 });
+        Self { config, hub, is_first: true }
     }
 
     /// Whether this instance was the first of its run.
@@ -143,11 +120,11 @@ mod tests {
     fn what_one_instance_sees_of_the_engine_holds_for_its_run() {
         let (input, filter) = (Membership::join(config(80)), Membership::join(config(80)));
         let other = Membership::join(config(96));
-        assert!(!input.engine_runs());
-        filter.note_engine();
-        assert!(input.engine_runs() && !other.engine_runs());
+        assert!(!input.hub().engine_runs());
+        filter.hub().note_engine();
+        assert!(input.hub().engine_runs() && !other.hub().engine_runs());
         drop((input, filter));
-        assert!(!Membership::join(config(80)).engine_runs());
+        assert!(!Membership::join(config(80)).hub().engine_runs());
     }
 
     #[test]

@@ -9,7 +9,7 @@
 mod drain;
 mod order;
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::clock::Tick;
@@ -55,6 +55,7 @@ pub struct Hub {
     positions: AtomicU32,
     emitters: AtomicU32,
     filters: AtomicU32,
+    engine_runs: AtomicBool,
     sources: Mutex<Vec<Arc<dyn Source>>>,
     placed: Mutex<Vec<Placed>>,
 }
@@ -97,6 +98,20 @@ impl Hub {
     #[must_use]
     pub fn has_filters(&self) -> bool {
         self.filters.load(Ordering::Relaxed) > 0
+    }
+
+    /// Says that the engine has called an instance of the run in the course of its work, which it does
+    /// once every plugin has started.
+    pub fn note_engine(&self) {
+        if !self.engine_runs() {
+            self.engine_runs.store(true, Ordering::Release);
+        }
+    }
+
+    /// Whether everything of the run has started.
+    #[must_use]
+    pub fn engine_runs(&self) -> bool {
+        self.engine_runs.load(Ordering::Acquire)
     }
 
     /// Takes note of the next filter in the order of starts, and says what a user should be told
