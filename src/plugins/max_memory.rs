@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::config::Parser;
 use crate::plugin::{Chunks, Sink};
+use crate::receive::{self, CHUNK_BYTES};
 use crate::stats::{Counter, CounterFamily, Counters, Log};
 
 /// The option's name.
@@ -14,11 +15,6 @@ const DEFAULT: u64 = 64 << 20;
 /// A chunk of the host has up to two megabytes, and outputs need a few of them to be busy.
 const LEAST: u64 = 8_000_000;
 
-const CHUNK_BYTES: CounterFamily = CounterFamily::gauge(
-    "chunk_bytes",
-    "Bytes of chunks that the host holds in memory for this input.",
-    &[],
-);
 const MEMORY_FULL: CounterFamily = CounterFamily::counter(
     "memory_full_total",
     "How often derived telemetry began to wait in its filters because as much as 'max_memory' waited \
@@ -88,12 +84,7 @@ impl ChunkLimit {
 
     /// Says that the limit does not hold, if the host bounds the chunks.
     pub(super) fn warn_if_bounded(&self, sink: &dyn Sink) {
-        if sink.chunks().bounded && self.limit.is_some() {
-            self.log.warn(format!(
-                "option '{NAME}': has no effect here, because 'mem_buf_limit' or 'storage.type' bounds \
-                 what the host holds in memory"
-            ));
-        }
+        receive::warn_if_bounded(self.limit, sink, &self.log);
     }
 }
 

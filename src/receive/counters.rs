@@ -1,9 +1,10 @@
-//! The receiver's counters: every family in one place.
+//! The receiver's counters.
 //!
 //! `received_items_total` = `accepted_items_total` + `rejected_items_total` +
 //! `refused_items_total`, as soon as no request is under way. A request that is refused before its
 //! items are known counts in `refused_requests_total` alone.
 
+use super::chunks::CHUNK_BYTES;
 use super::refusal::REASONS;
 use crate::model::Signal;
 use crate::stats::{Counter, CounterFamily, Counters};
@@ -54,11 +55,6 @@ const QUEUE_BYTES: CounterFamily = CounterFamily::gauge(
     &[],
 );
 
-const CHUNK_BYTES: CounterFamily = CounterFamily::gauge(
-    "chunk_bytes",
-    "Bytes of chunks that the host holds in memory for this input.",
-    &[],
-);
 const MEMORY_FULL: CounterFamily = CounterFamily::counter(
     "memory_full_total",
     "How often requests began to wait because as much as 'max_memory' waited for the outputs.",

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
+use super::chunks::warn_if_bounded;
 use super::counters::ReceiveCounters;
 use crate::plugin::{Chunks, Sink, Waker};
 use crate::stats::{Counter, Log};
@@ -158,12 +159,7 @@ impl Memory {
 
     /// Says that the limit does not hold, if the host bounds its chunks.
     pub(super) fn warn_if_bounded(&self, sink: &dyn Sink) {
-        if sink.chunks().bounded && self.limit.is_some() {
-            self.log.warn(
-                "option 'max_memory': has no effect here, because 'mem_buf_limit' or \
-                 'storage.type' bounds what the host holds in memory",
-            );
-        }
+        warn_if_bounded(self.limit, sink, &self.log);
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod backpressure;
 mod body;
+mod chunks;
 mod connection;
 mod connections;
 mod counters;
@@ -45,6 +46,7 @@ use crate::plugin::{OpenError, Sink, Waker};
 use crate::runtime::{Runtime, Tasks};
 use crate::stats::{Counters, Log};
 use backpressure::Pressure;
+pub use chunks::{CHUNK_BYTES, warn_if_bounded};
 use connections::Connections;
 use counters::ReceiveCounters;
 use handoff::Handoff;
