@@ -2,8 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod source_tree;
+
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use source_tree::{code_of, root, sources};
 
 /// Module -> the modules that it may use. The table of ARCHITECTURE.md.
 const EDGES: &[(&str, &[&str])] = &[
@@ -78,35 +82,11 @@ const PURE: &[&str] = &[
 
 const MOST_LINES: usize = 600;
 
-fn sources(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap().flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            found.extend(sources(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
-}
-
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
 /// The top-level module that a file belongs to.
 fn module_of(path: &Path) -> String {
     let inside = path.strip_prefix(root().join("src")).unwrap();
     let first = inside.iter().next().unwrap().to_string_lossy();
     first.trim_end_matches(".rs").to_owned()
-}
-
-/// The code of a file without its tests.
-fn code_of(path: &Path) -> String {
-    let text = std::fs::read_to_string(path).unwrap();
-    text.split("\n#[cfg(test)]\nmod ").next().unwrap_or_default().to_owned()
 }
 
 fn is_test(path: &Path) -> bool {

@@ -3,9 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod source_tree;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
 
 use fluent_bit_ai::plugin::{Filter, Input, OptionKind, OptionSpec, Output, Spec};
 use fluent_bit_ai::plugins::{
@@ -13,6 +14,7 @@ use fluent_bit_ai::plugins::{
     out_multi_otlp,
 };
 use regex::Regex;
+use source_tree::{code_of, root, sources};
 
 /// A page: what the plugin is, where its counters are declared, and what to read beside it.
 struct Page {
@@ -34,7 +36,7 @@ fn pages() -> Vec<Page> {
         page(
             "input",
             in_ai_emitter::AiEmitter::SPEC,
-            &["src/plugins/emitter.rs", "src/plugins/max_memory.rs"],
+            &["src/plugins/emitter.rs", "src/plugins/max_memory.rs", "src/receive/chunks.rs"],
             "[ARCHITECTURE.md](../../ARCHITECTURE.md)",
         ),
         page(
@@ -77,23 +79,6 @@ struct Family {
     is_gauge: bool,
 }
 
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn sources(path: &Path) -> Vec<PathBuf> {
-    if path.is_file() {
-        return vec![path.to_owned()];
-    }
-    let mut found: Vec<PathBuf> = std::fs::read_dir(path)
-        .unwrap()
-        .flat_map(|entry| sources(&entry.unwrap().path()))
-        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
-        .collect();
-    found.sort();
-    found
-}
-
 /// The text of a literal over several lines.
 fn plain(literal: &str) -> String {
     let joined = Regex::new(r"\\\n\s*").unwrap().replace_all(literal, "");
@@ -108,12 +93,11 @@ fn families(path: &str) -> Vec<Family> {
     .unwrap();
     let mut found = Vec::new();
     for file in sources(&root().join(path)) {
-        let text = std::fs::read_to_string(&file).unwrap();
-        let text = text.split("\n#[cfg(test)]\nmod ").next().unwrap_or_default();
+        let text = code_of(&file);
         let calls = text.matches("CounterFamily::counter(").count()
             + text.matches("CounterFamily::gauge(").count();
         let before = found.len();
-        found.extend(declared.captures_iter(text).map(|found| Family {
+        found.extend(declared.captures_iter(&text).map(|found| Family {
             name: found[2].to_owned(),
             help: plain(&found[3]).trim_end_matches('.').to_owned() + ".",
             labels: found[4].replace(['"', '\n'], " ").split_whitespace().collect(),
