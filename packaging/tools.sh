@@ -15,15 +15,8 @@ need aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
 need rpmbuild rpm
 need python3 python3
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
-if [ -n "$missing" ]; then
-  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
-    echo "missing on this machine:$missing; install them and try again" >&2
-    exit 1
-  fi
-  apt-get update -qq
-  # shellcheck disable=SC2086 # a list of words
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
-fi
+# shellcheck disable=SC2086 # a list of words
+[ -z "$missing" ] || sh "$here/../tests/apt.sh" --no-install-recommends $missing
 command -v cargo >/dev/null 2>&1 || { echo "missing on this machine: cargo (Rust)" >&2; exit 1; }
 
 if [ ! -x "$folder/zig/bin/cargo-zigbuild" ]; then

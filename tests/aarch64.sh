@@ -12,15 +12,8 @@ out="${CARGO_TARGET_DIR:-target}/dist"
 missing=""
 command -v aarch64-linux-gnu-gcc >/dev/null 2>&1 || missing="gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
 command -v qemu-aarch64-static >/dev/null 2>&1 || missing="$missing qemu-user-static"
-if [ -n "$missing" ]; then
-  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
-    echo "missing on this machine: $missing; install them and try again" >&2
-    exit 1
-  fi
-  apt-get update -qq
-  # shellcheck disable=SC2086 # a list of words
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
-fi
+# shellcheck disable=SC2086 # a list of words
+[ -z "$missing" ] || sh tests/apt.sh --no-install-recommends $missing
 
 # Tests start other programs, so the kernel has to know who runs a program for aarch64.
 formats=/proc/sys/fs/binfmt_misc
