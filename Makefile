@@ -72,8 +72,8 @@ fuzz: ## Fuzz the decoders for SECONDS each (needs cargo-fuzz and a nightly or R
 memcheck: build ## Run the pipeline on flb-host under valgrind's memcheck
 	sh tests/memcheck.sh
 
-abi: ## Prove the rows against real headers: make abi HOST_HEADERS=SOURCE HOST_BUILD=BUILD
-	sh tests/abi/probe.sh "$(HOST_HEADERS)" "$(HOST_BUILD)"
+abi: ## Prove the rows against real headers, write them as data: make abi HOST_HEADERS=SOURCE HOST_BUILD=BUILD
+	sh tests/abi/probe.sh "$(HOST_HEADERS)" "$(HOST_BUILD)" "$(TARGET)/abi"
 	$(CARGO) test --lib host::abi::
 
 docs: ## Print docs/reference anew from the plugins' tables of options and counters

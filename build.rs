@@ -105,6 +105,8 @@ fn bindings() {
     bindgen::Builder::default()
         .header(HEADER)
         .allowlist_item("fb_.*")
+        // Its size is the machine's, and `libc` knows it for each.
+        .blocklist_type("pthread_mutex_t")
         .layout_tests(false)
         .merge_extern_blocks(true)
         .disable_header_comment()
@@ -114,6 +116,7 @@ fn bindings() {
         .raw_line("    unreachable_pub,")
         .raw_line("    reason = \"names and visibility are those of the C header\"")
         .raw_line(")]")
+        .raw_line("use libc::pthread_mutex_t;")
         .rustfmt_configuration_file(Some(format))
         .generate()
         .expect("bindgen reads the header")

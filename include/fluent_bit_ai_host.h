@@ -4,7 +4,7 @@
  * Fluent Bit has no versioned plugin headers: these structures change from release to release, and
  * each release only knows its own. So a structure that changed is declared once for each shape,
  * named after the first release that has it (fb_input_plugin_3_2_3 is what 3.2.3 to 5.0.9 have).
- * Only x86-64 Linux is declared. What a plugin never touches is named `unused_`.
+ * Only Linux with glibc on x86-64 and aarch64 is declared. What a plugin never touches is named `unused_`.
  *
  * Rust does not compile this file. bindgen turns it into src/host/abi/bindings.rs (`make bindings`),
  * and a test compares that with the rows of src/host/abi. tests/abi/probe.c compares the rows with a
@@ -13,6 +13,7 @@
 #ifndef FLUENT_BIT_AI_HOST_H
 #define FLUENT_BIT_AI_HOST_H
 
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -69,7 +70,7 @@ typedef struct fb_coro_plain {
     void *data;
 } fb_coro_plain;
 
-/* A chunk on its way to its outputs. The lock is a pthread_mutex_t. */
+/* A chunk on its way to its outputs. The lock has another size on each machine. */
 typedef struct fb_task {
     int id;
     uint64_t ref_id;
@@ -83,7 +84,7 @@ typedef struct fb_task {
     fb_list head;
     fb_input_instance *i_ins;
     fb_config *config;
-    uint64_t lock[5];
+    pthread_mutex_t lock;
 } fb_task;
 
 /* One output that a task goes to. */

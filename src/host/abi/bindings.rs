@@ -4,6 +4,7 @@
     unreachable_pub,
     reason = "names and visibility are those of the C header"
 )]
+use libc::pthread_mutex_t;
 
 #[repr(C)]
 #[derive(Debug)]
@@ -74,7 +75,6 @@ pub struct fb_coro_plain {
     pub data: *mut ::std::os::raw::c_void,
 }
 #[repr(C)]
-#[derive(Debug, Copy, Clone)]
 pub struct fb_task {
     pub id: ::std::os::raw::c_int,
     pub ref_id: u64,
@@ -88,7 +88,7 @@ pub struct fb_task {
     pub head: fb_list,
     pub i_ins: *mut fb_input_instance,
     pub config: *mut fb_config,
-    pub lock: [u64; 5usize],
+    pub lock: pthread_mutex_t,
 }
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]

@@ -1,10 +1,11 @@
 //! Rows against what probes found in real headers, and against our own declarations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use super::moves::Machine;
 use super::row::{HostAbi, Release};
-use super::rows::ROWS;
+use super::rows::{ROWS, rows};
 
 /// `input_plugin.size` -> 152 and so on, read from the row's own debug text so that no field is
 /// forgotten.
@@ -33,78 +34,49 @@ fn fields(row: &HostAbi) -> BTreeMap<String, usize> {
     fields
 }
 
-/// Scenario: each fixture is what `tests/abi/probe.c` printed when compiled with the headers of a
-/// release and the definitions of its build.
-/// Guarantees: the row of that release has every field at the same place.
-#[test]
-fn rows_are_what_real_headers_say() {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/abi/fixtures");
-    let mut proven = 0;
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
-        let release = text.lines().next().unwrap().strip_prefix("release ").unwrap();
-        let release = Release::parse(release).unwrap();
-        let row = ROWS.iter().find(|row| row.covers(release)).unwrap();
-        let found: BTreeMap<String, usize> = text
-            .lines()
-            .skip(1)
-            .map(|line| line.split_once(' ').unwrap())
-            .map(|(name, offset)| (name.to_owned(), offset.parse().unwrap()))
-            .collect();
-        let mut expected = fields(row);
-        // What the row works out of its fields instead of naming it.
-        let versions = ["tls_min_version", "tls_max_version", "tls_ciphers"];
-        let computed = versions.into_iter().zip(row.input_tls_versions().into_iter().flatten());
-        let client = row.input_tls_verify_client().map(|offset| ("tls_verify_client", offset));
-        let memory = row.input_memory();
-        let [vhost, ca_path] = row.input_tls_paths();
-        let (debug, hostname) = row.input_tls_details();
-        let hostname = hostname.map(|offset| ("tls_verify_hostname", offset));
-        let always = [
-            ("storage_type", memory.storage_type),
-            ("mem_chunks_size", memory.chunks),
-            ("mem_buf_limit", memory.limit),
-            ("tls_debug", debug),
-            ("tls_vhost", vhost),
-            ("tls_ca_path", ca_path),
-            ("net_properties", row.input_net_properties()),
-        ];
-        let oauth2 = row.input_oauth2_properties();
-        let oauth2 = oauth2.map(|offset| ("oauth2_jwt_properties", offset));
-        for (name, offset) in computed.chain(client).chain(always).chain(hostname).chain(oauth2) {
-            expected.insert(format!("input.{name}"), offset);
-        }
-        expected.extend(computed_of_output(row));
-        if found["coro.size"] == 24 {
-            let coro = row.coro.without_valgrind();
-            expected.insert("coro.size".to_owned(), coro.size);
-            expected.insert("coro.caller".to_owned(), coro.caller);
-            expected.insert("coro.callee".to_owned(), coro.callee);
-            expected.insert("coro.data".to_owned(), coro.data);
-        }
-        assert_eq!(found, expected, "release {release}");
-        proven += 1;
-    }
-    assert!(proven >= 4, "fixtures are missing");
+/// The folder of what `tests/abi/probe.c` printed for a machine.
+fn folder(machine: Machine) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/abi/fixtures").join(machine.name)
 }
 
-/// What a row works out of an output's fields instead of naming it.
-fn computed_of_output(row: &HostAbi) -> Vec<(String, usize)> {
-    let tls = row.output_tls();
-    let mut all = vec![
-        ("tls_debug", tls.debug),
-        ("tls_vhost", tls.vhost),
-        ("tls_ca_path", tls.ca_path),
-        ("net_properties", row.output_net_properties()),
-    ];
-    all.extend(tls.verify_hostname.map(|offset| ("tls_verify_hostname", offset)));
-    all.extend(row.output_oauth2_properties().map(|offset| ("oauth2_properties", offset)));
-    let versions = ["tls_min_version", "tls_max_version", "tls_ciphers"];
-    all.extend(versions.into_iter().zip(tls.versions.into_iter().flatten()));
-    let proxy =
-        ["tls_proxy_verify", "tls_proxy_verify_hostname", "tls_proxy_ca_path", "tls_proxy_ca_file"];
-    all.extend(proxy.into_iter().zip(tls.proxy.into_iter().flatten()));
-    all.into_iter().map(|(name, offset)| (format!("output.{name}"), offset)).collect()
+/// The fixtures of a machine: path, release, and field to offset.
+fn fixtures(machine: Machine) -> Vec<(PathBuf, Release, BTreeMap<String, usize>)> {
+    let entries = std::fs::read_dir(folder(machine)).unwrap();
+    entries
+        .map(|entry| {
+            let path = entry.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let release = text.lines().next().unwrap().strip_prefix("release ").unwrap();
+            let release = Release::parse(release).unwrap();
+            let pairs = text.lines().skip(1).map(|line| line.split_once(' ').unwrap());
+            let found =
+                pairs.map(|(name, offset)| (name.to_owned(), offset.parse().unwrap())).collect();
+            (path, release, found)
+        })
+        .collect()
+}
+
+/// Scenario: each fixture is what `tests/abi/probe.c` printed when compiled for a machine with the
+/// headers of a release and the definitions of its build.
+/// Guarantees: on every machine every row is held against one, and has every field at the same place.
+#[test]
+fn rows_are_what_real_headers_say() {
+    for machine in Machine::ALL {
+        let rows = rows(machine);
+        let mut proved = BTreeSet::new();
+        for (_, release, found) in fixtures(machine) {
+            let row = rows.iter().find(|row| row.covers(release));
+            let row = row.unwrap_or_else(|| panic!("no row for {release}"));
+            let mut expected = *row;
+            if found["coro.size"] == 24 {
+                expected.coro = row.coro.without_valgrind();
+            }
+            assert_eq!(found, fields(&expected), "release {release} on {}", machine.name);
+            proved.insert(row.since);
+        }
+        let all: BTreeSet<&str> = rows.iter().map(|row| row.since).collect();
+        assert_eq!(proved, all, "rows without a fixture on {}", machine.name);
+    }
 }
 
 /// Compares offsets of ours with offsets of a declaration.

@@ -2,7 +2,8 @@
 //!
 //! Each constant is one layout of one structure, named after the first release that has it, and is
 //! written as what changed since the layout before. They are those of x86-64 Linux with glibc and
-//! the options of the official builds; what a build option moves is computed in [`super::row`].
+//! the options of the official builds; [`super::moves`] computes what another machine or another
+//! option moves.
 
 use super::structs::{
     Config, ConfigMap, Coro, EventChunk, FilterInstance, FilterPlugin, InputInstance, InputPlugin,
@@ -128,9 +129,24 @@ pub(super) const INPUT_3_0_0: InputInstance = InputInstance {
     tls_key_file: 784,
     tls_key_passwd: 792,
     config: 920,
+    storage_type: 304,
+    mem_chunks_size: 312,
+    mem_buf_limit: 328,
+    net_properties: 904,
+    oauth2_jwt_properties: None,
+    tls_verify_client: None,
+    tls_verify_hostname: None,
+    tls_debug: 744,
+    tls_vhost: 752,
+    tls_ca_path: 760,
+    tls_min_version: None,
+    tls_max_version: None,
+    tls_ciphers: None,
 };
+pub(super) const INPUT_3_1_0: InputInstance =
+    InputInstance { tls_verify_hostname: Some(744), tls_debug: 748, ..INPUT_3_0_0 };
 pub(super) const INPUT_3_2_0: InputInstance =
-    InputInstance { size: 952, config: 944, ..INPUT_3_0_0 };
+    InputInstance { size: 952, config: 944, net_properties: 920, ..INPUT_3_1_0 };
 pub(super) const INPUT_3_2_3: InputInstance = InputInstance {
     size: 1008,
     context: 208,
@@ -153,6 +169,14 @@ pub(super) const INPUT_3_2_3: InputInstance = InputInstance {
     tls_key_file: 840,
     tls_key_passwd: 848,
     config: 1000,
+    storage_type: 312,
+    mem_chunks_size: 320,
+    mem_buf_limit: 336,
+    net_properties: 976,
+    tls_verify_hostname: Some(800),
+    tls_debug: 804,
+    tls_vhost: 808,
+    tls_ca_path: 816,
     ..INPUT_3_2_0
 };
 pub(super) const INPUT_4_0_0: InputInstance = InputInstance {
@@ -164,10 +188,18 @@ pub(super) const INPUT_4_0_0: InputInstance = InputInstance {
     tls_key_file: 848,
     tls_key_passwd: 856,
     config: 1032,
+    net_properties: 1008,
+    tls_verify_hostname: Some(808),
+    tls_debug: 812,
+    tls_vhost: 816,
+    tls_ca_path: 824,
+    tls_min_version: Some(864),
+    tls_max_version: Some(872),
+    tls_ciphers: Some(880),
     ..INPUT_3_2_3
 };
 pub(super) const INPUT_4_0_4: InputInstance =
-    InputInstance { size: 1048, config: 1040, ..INPUT_4_0_0 };
+    InputInstance { size: 1048, config: 1040, net_properties: 1016, ..INPUT_4_0_0 };
 pub(super) const INPUT_4_1_0: InputInstance = InputInstance {
     size: 1088,
     cmt: 680,
@@ -178,6 +210,14 @@ pub(super) const INPUT_4_1_0: InputInstance = InputInstance {
     tls_key_file: 888,
     tls_key_passwd: 896,
     config: 1080,
+    net_properties: 1056,
+    tls_verify_hostname: Some(848),
+    tls_debug: 852,
+    tls_vhost: 856,
+    tls_ca_path: 864,
+    tls_min_version: Some(904),
+    tls_max_version: Some(912),
+    tls_ciphers: Some(920),
     ..INPUT_4_0_4
 };
 pub(super) const INPUT_5_0_0: InputInstance = InputInstance {
@@ -187,6 +227,16 @@ pub(super) const INPUT_5_0_0: InputInstance = InputInstance {
     tls_key_file: 896,
     tls_key_passwd: 904,
     config: 1304,
+    net_properties: 1064,
+    oauth2_jwt_properties: Some(1280),
+    tls_verify_client: Some(848),
+    tls_verify_hostname: Some(852),
+    tls_debug: 856,
+    tls_vhost: 864,
+    tls_ca_path: 872,
+    tls_min_version: Some(912),
+    tls_max_version: Some(920),
+    tls_ciphers: Some(928),
     ..INPUT_4_1_0
 };
 pub(super) const INPUT_5_0_1: InputInstance = InputInstance {
@@ -198,6 +248,16 @@ pub(super) const INPUT_5_0_1: InputInstance = InputInstance {
     tls_key_file: 936,
     tls_key_passwd: 944,
     config: 1344,
+    net_properties: 1104,
+    oauth2_jwt_properties: Some(1320),
+    tls_verify_client: Some(888),
+    tls_verify_hostname: Some(892),
+    tls_debug: 896,
+    tls_vhost: 904,
+    tls_ca_path: 912,
+    tls_min_version: Some(952),
+    tls_max_version: Some(960),
+    tls_ciphers: Some(968),
     ..INPUT_5_0_0
 };
 pub(super) const INPUT_5_0_3: InputInstance = InputInstance {
@@ -209,6 +269,16 @@ pub(super) const INPUT_5_0_3: InputInstance = InputInstance {
     tls_key_file: 960,
     tls_key_passwd: 968,
     config: 1368,
+    net_properties: 1128,
+    oauth2_jwt_properties: Some(1344),
+    tls_verify_client: Some(912),
+    tls_verify_hostname: Some(916),
+    tls_debug: 920,
+    tls_vhost: 928,
+    tls_ca_path: 936,
+    tls_min_version: Some(976),
+    tls_max_version: Some(984),
+    tls_ciphers: Some(992),
     ..INPUT_5_0_1
 };
 pub(super) const INPUT_5_1_0: InputInstance = InputInstance {
@@ -228,6 +298,19 @@ pub(super) const INPUT_5_1_0: InputInstance = InputInstance {
     tls_key_file: 1136,
     tls_key_passwd: 1144,
     config: 1544,
+    storage_type: 320,
+    mem_chunks_size: 328,
+    mem_buf_limit: 344,
+    net_properties: 1304,
+    oauth2_jwt_properties: Some(1520),
+    tls_verify_client: Some(1088),
+    tls_verify_hostname: Some(1092),
+    tls_debug: 1096,
+    tls_vhost: 1104,
+    tls_ca_path: 1112,
+    tls_min_version: Some(1152),
+    tls_max_version: Some(1160),
+    tls_ciphers: Some(1168),
     ..INPUT_5_0_3
 };
 
@@ -280,6 +363,19 @@ pub(super) const OUTPUT_3_0_0: OutputInstance = OutputInstance {
     tp_workers: 656,
     is_threaded: 672,
     config: 736,
+    net_properties: 432,
+    oauth2_properties: None,
+    tls_verify_hostname: None,
+    tls_debug: 196,
+    tls_vhost: 200,
+    tls_ca_path: 208,
+    tls_min_version: None,
+    tls_max_version: None,
+    tls_ciphers: None,
+    tls_proxy_verify: None,
+    tls_proxy_verify_hostname: None,
+    tls_proxy_ca_path: None,
+    tls_proxy_ca_file: None,
 };
 pub(super) const OUTPUT_3_1_0: OutputInstance = OutputInstance {
     size: 752,
@@ -294,6 +390,11 @@ pub(super) const OUTPUT_3_1_0: OutputInstance = OutputInstance {
     tp_workers: 664,
     is_threaded: 680,
     config: 744,
+    net_properties: 440,
+    tls_verify_hostname: Some(196),
+    tls_debug: 200,
+    tls_vhost: 208,
+    tls_ca_path: 216,
     ..OUTPUT_3_0_0
 };
 pub(super) const OUTPUT_3_2_0: OutputInstance = OutputInstance {
@@ -302,6 +403,7 @@ pub(super) const OUTPUT_3_2_0: OutputInstance = OutputInstance {
     tp_workers: 680,
     is_threaded: 696,
     config: 768,
+    net_properties: 456,
     ..OUTPUT_3_1_0
 };
 pub(super) const OUTPUT_3_2_2: OutputInstance =
@@ -315,6 +417,10 @@ pub(super) const OUTPUT_4_0_0: OutputInstance = OutputInstance {
     tp_workers: 752,
     is_threaded: 768,
     config: 840,
+    net_properties: 480,
+    tls_min_version: Some(256),
+    tls_max_version: Some(264),
+    tls_ciphers: Some(272),
     ..OUTPUT_3_2_2
 };
 pub(super) const OUTPUT_4_0_4: OutputInstance = OutputInstance {
@@ -323,6 +429,7 @@ pub(super) const OUTPUT_4_0_4: OutputInstance = OutputInstance {
     tp_workers: 760,
     is_threaded: 776,
     config: 848,
+    net_properties: 488,
     ..OUTPUT_4_0_0
 };
 pub(super) const OUTPUT_4_0_6: OutputInstance =
@@ -333,6 +440,7 @@ pub(super) const OUTPUT_5_0_0: OutputInstance = OutputInstance {
     tp_workers: 832,
     is_threaded: 848,
     config: 920,
+    oauth2_properties: Some(544),
     ..OUTPUT_4_0_6
 };
 pub(super) const OUTPUT_5_0_3: OutputInstance = OutputInstance {
@@ -353,6 +461,15 @@ pub(super) const OUTPUT_5_0_3: OutputInstance = OutputInstance {
     tp_workers: 840,
     is_threaded: 856,
     config: 928,
+    net_properties: 496,
+    oauth2_properties: Some(552),
+    tls_verify_hostname: Some(204),
+    tls_debug: 208,
+    tls_vhost: 216,
+    tls_ca_path: 224,
+    tls_min_version: Some(264),
+    tls_max_version: Some(272),
+    tls_ciphers: Some(280),
     ..OUTPUT_5_0_0
 };
 pub(super) const OUTPUT_5_1_0: OutputInstance = OutputInstance {
@@ -364,6 +481,12 @@ pub(super) const OUTPUT_5_1_0: OutputInstance = OutputInstance {
     tp_workers: 872,
     is_threaded: 888,
     config: 960,
+    net_properties: 520,
+    oauth2_properties: Some(576),
+    tls_proxy_verify: Some(288),
+    tls_proxy_verify_hostname: Some(292),
+    tls_proxy_ca_path: Some(296),
+    tls_proxy_ca_file: Some(304),
     ..OUTPUT_5_0_3
 };
 

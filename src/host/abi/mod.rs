@@ -10,6 +10,7 @@ pub(super) mod detect;
 mod fixtures;
 mod layouts;
 mod markers;
+pub mod moves;
 pub(super) mod policy;
 pub(super) mod program;
 pub mod row;

@@ -2,13 +2,14 @@
 //!
 //! A row ties together the layouts of [`super::layouts`] that one range of releases has, and is
 //! written as what changed since the row before. `make abi` proves rows against real headers.
+//! Written down is what x86-64 has; [`HostAbi::on`] makes of it what another machine has.
 
 use super::layouts::{
     CONFIG_3_0_0, CONFIG_3_2_0, CONFIG_4_0_0, CONFIG_4_0_3, CONFIG_4_0_4, CONFIG_4_0_12,
     CONFIG_4_1_0, CONFIG_4_2_0, CONFIG_5_0_6, CONFIG_5_1_0, CONFIG_MAP_3_0_0, CONFIG_MAP_5_0_3,
     CORO_3_0_0, EVENT_CHUNK_3_0_0, FILTER_3_0_0, FILTER_3_2_0, FILTER_PLUGIN_3_0_0,
-    FILTER_PLUGIN_3_2_0, FLUSH_3_0_0, INPUT_3_0_0, INPUT_3_2_0, INPUT_3_2_3, INPUT_4_0_0,
-    INPUT_4_0_4, INPUT_4_1_0, INPUT_5_0_0, INPUT_5_0_1, INPUT_5_0_3, INPUT_5_1_0,
+    FILTER_PLUGIN_3_2_0, FLUSH_3_0_0, INPUT_3_0_0, INPUT_3_1_0, INPUT_3_2_0, INPUT_3_2_3,
+    INPUT_4_0_0, INPUT_4_0_4, INPUT_4_1_0, INPUT_5_0_0, INPUT_5_0_1, INPUT_5_0_3, INPUT_5_1_0,
     INPUT_PLUGIN_3_0_0, INPUT_PLUGIN_3_2_0, INPUT_PLUGIN_3_2_3, INPUT_PLUGIN_5_1_0, KV_3_0_0,
     LIST_3_0_0, LOG_3_0_0, LOG_4_0_3, LOG_5_0_0, NET_HOST_3_0_0, OUT_THREAD_3_0_0,
     OUT_THREAD_3_2_0, OUTPUT_3_0_0, OUTPUT_3_1_0, OUTPUT_3_2_0, OUTPUT_3_2_2, OUTPUT_4_0_0,
@@ -16,10 +17,25 @@ use super::layouts::{
     OUTPUT_PLUGIN_3_2_0, OUTPUT_PLUGIN_3_2_2, OUTPUT_PLUGIN_5_1_0, ROUTE_3_0_0, ROUTE_4_2_4,
     TASK_3_0_0,
 };
+use super::moves::Machine;
 use super::row::{HostAbi, Release};
 
-/// Every supported host layout, oldest first.
-pub const ROWS: &[HostAbi] = &[
+/// Every supported host layout of this machine, oldest first.
+pub const ROWS: &[HostAbi] = &rows(Machine::OWN);
+
+/// Every supported host layout of a machine, oldest first.
+pub(super) const fn rows(machine: Machine) -> [HostAbi; WRITTEN.len()] {
+    let mut rows = WRITTEN;
+    let mut rest = rows.as_mut_slice();
+    while let [row, others @ ..] = rest {
+        *row = row.on(machine);
+        rest = others;
+    }
+    rows
+}
+
+/// The layouts of x86-64, oldest first.
+const WRITTEN: [HostAbi; 18] = [
     ROW_3_0_0, ROW_3_1_0, ROW_3_2_0, ROW_3_2_2, ROW_3_2_3, ROW_4_0_0, ROW_4_0_3, ROW_4_0_4,
     ROW_4_0_6, ROW_4_0_12, ROW_4_1_0, ROW_4_2_0, ROW_4_2_4, ROW_5_0_0, ROW_5_0_1, ROW_5_0_3,
     ROW_5_0_6, ROW_5_1_0,
@@ -53,6 +69,7 @@ const ROW_3_1_0: HostAbi = HostAbi {
     since: "3.1.0",
     first: Release::new(3, 1, 0),
     last: Release::new(3, 1, 10),
+    input: INPUT_3_1_0,
     output: OUTPUT_3_1_0,
     ..ROW_3_0_0
 };

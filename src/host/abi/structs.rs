@@ -3,8 +3,11 @@
 //! No host structure is ever a Rust type with those fields: the host's structures change from
 //! release to release, so all that is fixed at compile time is which fields there are.
 
+use serde::Deserialize;
+
 /// What an input exports: the host copies `size` bytes of it. (`struct flb_input_plugin`)
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct InputPlugin {
     /// Bytes of the whole structure.
     pub size: usize,
@@ -39,7 +42,8 @@ pub struct InputPlugin {
 }
 
 /// What a filter exports: the host copies `size` bytes of it. (`struct flb_filter_plugin`)
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FilterPlugin {
     /// Bytes of the whole structure.
     pub size: usize,
@@ -64,7 +68,8 @@ pub struct FilterPlugin {
 }
 
 /// What an output exports: the host copies `size` bytes of it. (`struct flb_output_plugin`)
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct OutputPlugin {
     /// Bytes of the whole structure.
     pub size: usize,
@@ -95,7 +100,8 @@ pub struct OutputPlugin {
 }
 
 /// One entry of an option table; `size` is the stride. (`struct flb_config_map`)
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ConfigMap {
     /// Bytes of the whole structure.
     pub size: usize,
@@ -118,7 +124,8 @@ pub struct ConfigMap {
 }
 
 /// A configured input. (`struct flb_input_instance`)
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct InputInstance {
     /// Bytes of the whole structure.
     pub size: usize,
@@ -176,10 +183,37 @@ pub struct InputInstance {
     pub tls_key_passwd: usize,
     /// Offset of `config`.
     pub config: usize,
+    /// Offset of `storage_type`.
+    pub storage_type: usize,
+    /// Offset of `mem_chunks_size`.
+    pub mem_chunks_size: usize,
+    /// Offset of `mem_buf_limit`.
+    pub mem_buf_limit: usize,
+    /// Offset of `net_properties`.
+    pub net_properties: usize,
+    /// Offset of `oauth2_jwt_properties`, in releases that have it.
+    pub oauth2_jwt_properties: Option<usize>,
+    /// Offset of `tls_verify_client`, in releases that have it.
+    pub tls_verify_client: Option<usize>,
+    /// Offset of `tls_verify_hostname`, in releases that have it.
+    pub tls_verify_hostname: Option<usize>,
+    /// Offset of `tls_debug`.
+    pub tls_debug: usize,
+    /// Offset of `tls_vhost`.
+    pub tls_vhost: usize,
+    /// Offset of `tls_ca_path`.
+    pub tls_ca_path: usize,
+    /// Offset of `tls_min_version`, in releases that have it.
+    pub tls_min_version: Option<usize>,
+    /// Offset of `tls_max_version`, in releases that have it.
+    pub tls_max_version: Option<usize>,
+    /// Offset of `tls_ciphers`, in releases that have it.
+    pub tls_ciphers: Option<usize>,
 }
 
 /// A configured filter. (`struct flb_filter_instance`)
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FilterInstance {
     /// Bytes of the whole structure.
     pub size: usize,
@@ -216,7 +250,8 @@ pub struct FilterInstance {
 }
 
 /// A configured output. (`struct flb_output_instance`)
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct OutputInstance {
     /// Bytes of the whole structure.
     pub size: usize,
@@ -272,10 +307,37 @@ pub struct OutputInstance {
     pub is_threaded: usize,
     /// Offset of `config`.
     pub config: usize,
+    /// Offset of `net_properties`.
+    pub net_properties: usize,
+    /// Offset of `oauth2_properties`, in releases that have it.
+    pub oauth2_properties: Option<usize>,
+    /// Offset of `tls_verify_hostname`, in releases that have it.
+    pub tls_verify_hostname: Option<usize>,
+    /// Offset of `tls_debug`.
+    pub tls_debug: usize,
+    /// Offset of `tls_vhost`.
+    pub tls_vhost: usize,
+    /// Offset of `tls_ca_path`.
+    pub tls_ca_path: usize,
+    /// Offset of `tls_min_version`, in releases that have it.
+    pub tls_min_version: Option<usize>,
+    /// Offset of `tls_max_version`, in releases that have it.
+    pub tls_max_version: Option<usize>,
+    /// Offset of `tls_ciphers`, in releases that have it.
+    pub tls_ciphers: Option<usize>,
+    /// Offset of `tls_proxy_verify`, in releases that have it.
+    pub tls_proxy_verify: Option<usize>,
+    /// Offset of `tls_proxy_verify_hostname`, in releases that have it.
+    pub tls_proxy_verify_hostname: Option<usize>,
+    /// Offset of `tls_proxy_ca_path`, in releases that have it.
+    pub tls_proxy_ca_path: Option<usize>,
+    /// Offset of `tls_proxy_ca_file`, in releases that have it.
+    pub tls_proxy_ca_file: Option<usize>,
 }
 
 /// One run of the engine. (`struct flb_config`)
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Config {
     /// Bytes of the whole structure.
     pub size: usize,
@@ -292,7 +354,8 @@ pub struct Config {
 }
 
 /// The host's logger. (`struct flb_log`)
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Log {
     /// Bytes of the whole structure.
     pub size: usize,
@@ -301,7 +364,8 @@ pub struct Log {
 }
 
 /// A chunk on its way to its outputs. (`struct flb_task`)
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Task {
     /// Bytes of the whole structure.
     pub size: usize,
@@ -320,7 +384,8 @@ pub struct Task {
 }
 
 /// One output that a task goes to. (`struct flb_task_route`)
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TaskRoute {
     /// Bytes of the whole structure.
     pub size: usize,
@@ -337,7 +402,8 @@ pub struct TaskRoute {
 }
 
 /// The content of a task. (`struct flb_event_chunk`)
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct EventChunk {
     /// Bytes of the whole structure.
     pub size: usize,
@@ -356,7 +422,8 @@ pub struct EventChunk {
 }
 
 /// One call of an output's flush. (`struct flb_output_flush`)
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct OutputFlush {
     /// Bytes of the whole structure.
     pub size: usize,
@@ -375,7 +442,8 @@ pub struct OutputFlush {
 }
 
 /// A coroutine. (`struct flb_coro`)
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Coro {
     /// Bytes of the whole structure.
     pub size: usize,
@@ -388,7 +456,8 @@ pub struct Coro {
 }
 
 /// A worker thread of an output. (`struct flb_out_thread_instance`)
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct OutThread {
     /// Bytes of the whole structure.
     pub size: usize,
@@ -397,7 +466,8 @@ pub struct OutThread {
 }
 
 /// One property as the user gave it. (`struct flb_kv`)
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Kv {
     /// Bytes of the whole structure.
     pub size: usize,
@@ -410,7 +480,8 @@ pub struct Kv {
 }
 
 /// An address that the host keeps for a plugin. (`struct flb_net_host`)
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NetHost {
     /// Bytes of the whole structure.
     pub size: usize,
@@ -423,7 +494,8 @@ pub struct NetHost {
 }
 
 /// A doubly linked list, circular through its head. (`struct mk_list`)
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct MkList {
     /// Bytes of the whole structure.
     pub size: usize,
