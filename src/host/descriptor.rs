@@ -10,7 +10,7 @@ use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::OnceLock;
 
-use super::abi::row::HostAbi;
+use super::abi::row::{HostAbi, LARGEST_PLUGIN};
 use super::abi::rows::ROWS;
 use super::barrier;
 use super::config_map;
@@ -23,8 +23,8 @@ use super::{filter, input, output};
 use crate::plugin::{Filter, Input, Output, Spec};
 use crate::stats::Level;
 
-/// More than the largest structure of any release.
-pub(super) const BYTES: usize = 512;
+/// Bytes of a descriptor.
+pub(super) const BYTES: usize = LARGEST_PLUGIN;
 /// `FLB_OUTPUT_LOGS | FLB_OUTPUT_METRICS | FLB_OUTPUT_TRACES`.
 const OUTPUT_TYPES: c_int = 1 | 2 | 4;
 /// `FLB_IO_OPT_TLS`: the host takes `tls`. Of inputs it has the number of `FLB_INPUT_NET` too: the host

@@ -10,9 +10,8 @@ use std::ptr;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::abi::policy::{self, Chosen, PAGE, VARIABLE};
+use super::abi::policy::{Chosen, PAGE, VARIABLE};
 use super::abi::program;
-use super::abi::rows::ROWS;
 use super::coro::Flush;
 use super::detect::Host;
 use super::kind::Kind;
@@ -202,19 +201,19 @@ impl Host {
                 self.release,
                 env!("CARGO_PKG_VERSION"),
                 self.abi.since,
-                policy::supported(ROWS)
+                super::detect::supported()
             ),
             Chosen::Symbols => format!(
                 "this host does not say which release of Fluent Bit it is, and does not keep {what} of \
                  {of} where {} does; supported are unmodified releases {} ({PAGE})",
                 self.abi.since,
-                policy::supported(ROWS)
+                super::detect::supported()
             ),
             Chosen::Told | Chosen::Table => format!(
                 "this host says it is Fluent Bit {}, but does not keep {what} of {of} where that \
                  release does; supported are unmodified releases {} ({PAGE})",
                 self.release,
-                policy::supported(ROWS)
+                super::detect::supported()
             ),
         })
     }

@@ -42,6 +42,7 @@ mod expected;
 mod faults;
 #[path = "../records/generate.rs"]
 mod generate;
+mod hosts_file;
 mod lifecycle;
 mod memory;
 mod meters;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use fluent_bit_ai::host::abi::row::{HostAbi, Release};
-use fluent_bit_ai::host::abi::rows::ROWS;
+use fluent_bit_ai::host::abi::rows::{ROWS, known};
 
 use crate::args::{Args, HELP};
 use crate::coroutine;
@@ -25,7 +25,7 @@ use crate::settings::Settings;
 /// One line that says what is wrong with the configuration.
 pub(crate) fn run(args: &Args) -> Result<(), String> {
     if args.list_rows {
-        for row in ROWS {
+        for row in known()? {
             println!("{:<8} releases {} to {}", row.since, row.first, row.last);
         }
         return Ok(());
@@ -59,18 +59,18 @@ pub(crate) fn run(args: &Args) -> Result<(), String> {
 }
 
 fn choose(wanted: Option<&str>) -> Result<(&'static HostAbi, Release), String> {
-    let known = || {
-        let names: Vec<&str> = ROWS.iter().map(|row| row.since).collect();
-        names.join(", ")
-    };
+    let rows = known()?;
     let Some(wanted) = wanted else {
         let newest = ROWS.last().ok_or("there are no rows")?;
         return Ok((newest, newest.last));
     };
     let release = Release::parse(wanted);
     release
-        .and_then(|release| ROWS.iter().find(|row| row.covers(release)).map(|row| (row, release)))
-        .ok_or_else(|| format!("no row for release '{wanted}'; rows start at: {}", known()))
+        .and_then(|release| rows.iter().find(|row| row.covers(release)).map(|row| (row, release)))
+        .ok_or_else(|| {
+            let names: Vec<&str> = rows.iter().map(|row| row.since).collect();
+            format!("no row for release '{wanted}'; rows start at: {}", names.join(", "))
+        })
 }
 
 fn help(args: &Args, row: &HostAbi, name: &str) -> Result<(), String> {

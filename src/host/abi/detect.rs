@@ -9,7 +9,7 @@ use super::markers;
 use super::policy::{self, Chosen, Policy};
 use super::program;
 use super::row::{Build, HostAbi, Release};
-use super::rows::ROWS;
+use super::rows::{ROWS, known as known_rows};
 
 /// The host that runs, as far as we know it.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ pub(in crate::host) fn host() -> Result<&'static Host, &'static str> {
 
 fn detect() -> Result<Host, String> {
     if let Some(release) = bundled_row() {
-        let (row, _) = policy::choose(ROWS, &release, Policy::Known)?;
+        let (row, _) = policy::choose(known_rows()?, &release, Policy::Known)?;
         return Ok(known(*row, release, Build::OFFICIAL, Chosen::Told));
     }
     let policy = Policy::from_environment()?;
@@ -55,7 +55,7 @@ fn detect() -> Result<Host, String> {
     let (row, release, chosen) =
         match program::release(|release| markers::distance(release, exported)) {
             Some(release) => {
-                let (row, chosen) = policy::choose(ROWS, &release, policy)?;
+                let (row, chosen) = policy::choose(known_rows()?, &release, policy)?;
                 (*row, release, chosen)
             }
             None => by_markers()?,
@@ -91,11 +91,12 @@ fn bundled_row() -> Option<String> {
 
 /// The releases that have a row, in words.
 pub(in crate::host) fn supported() -> String {
-    policy::supported(ROWS)
+    policy::supported(known_rows().unwrap_or(ROWS))
 }
 
 fn by_markers() -> Result<(HostAbi, String, Chosen), String> {
-    let candidates = markers::candidates(ROWS, |symbol| symbols::address(symbol).is_some());
+    let candidates =
+        markers::candidates(known_rows()?, |symbol| symbols::address(symbol).is_some());
     match candidates.as_slice() {
         [row] => Ok((**row, row.since.to_owned(), Chosen::Table)),
         // Which of them it is shows where they differ, or does not matter.

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::process::Command;
 
+use super::hosts_file;
 use super::moves::Machine;
 use super::row::{HostAbi, Release};
 use super::rows::{ROWS, rows};
@@ -76,6 +78,29 @@ fn rows_are_what_real_headers_say() {
         }
         let all: BTreeSet<&str> = rows.iter().map(|row| row.since).collect();
         assert_eq!(proved, all, "rows without a fixture on {}", machine.name);
+    }
+}
+
+/// Guarantees: what `make abi` writes of real headers for `hosts.toml` is read as the row in code.
+#[test]
+fn rows_as_data_are_rows_in_code() {
+    for machine in Machine::ALL {
+        let rows = rows(machine);
+        for (path, release, _) in fixtures(machine) {
+            let made = Command::new("sh")
+                .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/abi/row.sh"))
+                .args([path.as_os_str(), machine.name.as_ref()])
+                .output()
+                .unwrap();
+            assert!(made.status.success());
+            let text = String::from_utf8(made.stdout).unwrap();
+            let read = hosts_file::read(&text, machine, &rows).unwrap();
+            let row = rows.iter().find(|row| row.covers(release)).unwrap();
+            assert_eq!(read.len(), 1);
+            let range = (read[0].since, read[0].first, read[0].last);
+            assert_eq!(range, (release.to_string().as_str(), release, release));
+            assert!(read[0].is_laid_out_as(row), "release {release} on {}", machine.name);
+        }
     }
 }
 

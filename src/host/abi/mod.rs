@@ -8,6 +8,7 @@ mod bindings;
 pub(super) mod detect;
 #[cfg(test)]
 mod fixtures;
+mod hosts_file;
 mod layouts;
 mod markers;
 pub mod moves;

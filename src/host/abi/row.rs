@@ -10,6 +10,9 @@ use super::structs::{
     TaskRoute,
 };
 
+/// Bytes of the symbols that the host copies plugins from: more than any release's structure has.
+pub const LARGEST_PLUGIN: usize = 512;
+
 /// A release of Fluent Bit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Release {
@@ -221,6 +224,13 @@ pub struct OutputTls {
 }
 
 impl HostAbi {
+    /// Whether every field is where `other` has it.
+    #[must_use]
+    pub fn is_laid_out_as(&self, other: &Self) -> bool {
+        let Self { since, first, last, .. } = *other;
+        Self { since, first, last, ..*self } == *other
+    }
+
     /// Whether `release` has this layout.
     #[must_use]
     pub fn covers(&self, release: Release) -> bool {

@@ -4,6 +4,9 @@
 //! written as what changed since the row before. `make abi` proves rows against real headers.
 //! Written down is what x86-64 has; [`HostAbi::on`] makes of it what another machine has.
 
+use std::sync::OnceLock;
+
+use super::hosts_file;
 use super::layouts::{
     CONFIG_3_0_0, CONFIG_3_2_0, CONFIG_4_0_0, CONFIG_4_0_3, CONFIG_4_0_4, CONFIG_4_0_12,
     CONFIG_4_1_0, CONFIG_4_2_0, CONFIG_5_0_6, CONFIG_5_1_0, CONFIG_MAP_3_0_0, CONFIG_MAP_5_0_3,
@@ -23,9 +26,24 @@ use super::row::{HostAbi, Release};
 /// Every supported host layout of this machine, oldest first.
 pub const ROWS: &[HostAbi] = &rows(Machine::OWN);
 
+/// Every host layout that is known to this process, oldest first: [`ROWS`], and what a file adds.
+///
+/// # Errors
+/// What is wrong with the file, and in which line.
+pub fn known() -> Result<&'static [HostAbi], &'static str> {
+    static KNOWN: OnceLock<Result<Vec<HostAbi>, String>> = OnceLock::new();
+    let known = KNOWN.get_or_init(|| {
+        let mut rows = hosts_file::added(ROWS)?;
+        rows.extend_from_slice(ROWS);
+        rows.sort_by_key(|row| (row.first, row.last));
+        Ok(rows)
+    });
+    known.as_deref().map_err(String::as_str)
+}
+
 /// Every supported host layout of a machine, oldest first.
-pub(super) const fn rows(machine: Machine) -> [HostAbi; WRITTEN.len()] {
-    let mut rows = WRITTEN;
+pub(in super::super) const fn rows(machine: Machine) -> [HostAbi; WRITTEN.len()] {
+    let mut rows = *WRITTEN;
     let mut rest = rows.as_mut_slice();
     while let [row, others @ ..] = rest {
         *row = row.on(machine);
@@ -35,7 +53,7 @@ pub(super) const fn rows(machine: Machine) -> [HostAbi; WRITTEN.len()] {
 }
 
 /// The layouts of x86-64, oldest first.
-const WRITTEN: [HostAbi; 18] = [
+const WRITTEN: &[HostAbi; 18] = &[
     ROW_3_0_0, ROW_3_1_0, ROW_3_2_0, ROW_3_2_2, ROW_3_2_3, ROW_4_0_0, ROW_4_0_3, ROW_4_0_4,
     ROW_4_0_6, ROW_4_0_12, ROW_4_1_0, ROW_4_2_0, ROW_4_2_4, ROW_5_0_0, ROW_5_0_1, ROW_5_0_3,
     ROW_5_0_6, ROW_5_1_0,

@@ -10,8 +10,9 @@ mod truth;
 
 use std::collections::BTreeSet;
 
+use super::super::abi::moves::Machine;
 use super::super::abi::row::HostAbi;
-use super::super::abi::rows::ROWS;
+use super::super::abi::rows::rows;
 use super::super::kind::Kind;
 use super::super::proof::{Memory, OWN, OwnPlugin, plugins};
 use super::report::Report;
@@ -135,39 +136,63 @@ fn differences(truth: &Truth, row: &HostAbi) -> Vec<&'static str> {
     claims.iter().filter(differs).map(|(field, _)| *field).collect()
 }
 
-/// Scenario: the host of every layout that ever was under every row.
+/// Scenario: on each machine, the host of every layout that ever was under every row.
 /// Guarantees: a row runs exactly where all that is used is equal, whatever the rest of memory holds.
 #[test]
 fn every_layout_meets_every_row() {
-    let (mut pairs, mut equal, mut caught) = (0, BTreeSet::new(), 0);
-    for truth in Truth::all() {
-        for row in ROWS {
-            let differing = differences(&truth, row);
-            let fits = differing.is_empty();
-            for rest in RESTS {
-                assert_eq!(
-                    runs(&truth, row, rest, &differing),
-                    fits,
-                    "host {} under row {}, {rest:?}: {differing:?}",
-                    truth.since,
-                    row.since,
-                );
-            }
-            pairs += 1;
-            if fits {
-                equal.insert(format!("{} {}", truth.since, row.since));
-            } else {
-                caught += 1;
+    for machine in Machine::ALL {
+        let rows = rows(machine);
+        let (mut pairs, mut equal, mut caught) = (0, BTreeSet::new(), 0);
+        for truth in Truth::all(machine) {
+            for row in &rows {
+                let differing = differences(&truth, row);
+                let fits = differing.is_empty();
+                for rest in RESTS {
+                    assert_eq!(
+                        runs(&truth, row, rest, &differing),
+                        fits,
+                        "{}: host {} under row {}, {rest:?}: {differing:?}",
+                        machine.name,
+                        truth.since,
+                        row.since,
+                    );
+                }
+                pairs += 1;
+                if fits {
+                    equal.insert(format!("{} {}", truth.since, row.since));
+                } else {
+                    caught += 1;
+                }
             }
         }
+        println!("{}: {pairs} pairs, {caught} caught, equal: {equal:?}", machine.name);
+        assert_eq!((pairs, caught + equal.len()), (23 * 18, 23 * 18));
+        // Each layout has the row that covers it.
+        for truth in Truth::all(machine) {
+            let covers = |row: &&HostAbi| row.since == truth.since || fits_before(&truth, row);
+            let own = rows.iter().rfind(covers);
+            let pair = format!("{} {}", truth.since, own.unwrap().since);
+            assert!(equal.contains(&pair), "{}: {pair}", machine.name);
+        }
     }
-    println!("{pairs} pairs, {caught} caught, equal: {equal:?}");
-    assert_eq!((pairs, caught + equal.len()), (23 * 18, 23 * 18));
-    // Each layout has the row that covers it.
-    for truth in Truth::all() {
-        let own = ROWS.iter().rfind(|row| row.since == truth.since || fits_before(&truth, row));
-        let pair = format!("{} {}", truth.since, own.unwrap().since);
-        assert!(equal.contains(&pair), "{pair}");
+}
+
+/// Scenario: on each machine, hosts that are laid out as the other machine's are.
+/// Guarantees: none runs, for fields of inputs are elsewhere in all of them.
+#[test]
+fn layouts_of_another_machine_are_found() {
+    for (machine, other) in
+        [(Machine::X86_64, Machine::AARCH64), (Machine::AARCH64, Machine::X86_64)]
+    {
+        for truth in Truth::all(other) {
+            for row in &rows(machine) {
+                let differing = differences(&truth, row);
+                assert!(differing.iter().any(|field| field.starts_with("input.")));
+                for rest in RESTS {
+                    assert!(!runs(&truth, row, rest, &differing), "{} {}", truth.since, row.since);
+                }
+            }
+        }
     }
 }
 
@@ -175,14 +200,24 @@ fn fits_before(truth: &Truth, row: &HostAbi) -> bool {
     super::super::abi::row::Release::parse(&truth.since).is_some_and(|since| row.covers(since))
 }
 
-/// Scenario: 4, 8 or 16 bytes inserted before each field that is used, in the host of each row.
+/// The layouts of a machine that began a row, and their rows.
+fn hosts_of_rows(machine: Machine) -> Vec<(Truth, HostAbi)> {
+    let rows = rows(machine);
+    let row_of = |truth: &Truth| rows.iter().find(|row| row.since == truth.since).copied();
+    Truth::all(machine)
+        .into_iter()
+        .filter_map(|truth| row_of(&truth).map(|row| (truth, row)))
+        .collect()
+}
+
+/// Scenario: 4, 8 or 16 bytes inserted before each field that is used, in the host of each row of each
+/// machine.
 /// Guarantees: no row runs in a host where anything that is used is elsewhere.
 #[test]
 fn whatever_is_inserted_is_found() {
     let (mut tried, mut equal, mut survivors) = (0, BTreeSet::new(), Vec::new());
-    for truth in Truth::all() {
-        let Some(row) = ROWS.iter().find(|row| row.since == truth.since) else { continue };
-        for (field, offset) in used(row) {
+    for (truth, row) in Machine::ALL.into_iter().flat_map(hosts_of_rows) {
+        for (field, offset) in used(&row) {
             if offset.is_none() || field.ends_with(".size") {
                 continue;
             }
@@ -192,14 +227,14 @@ fn whatever_is_inserted_is_found() {
                     continue;
                 }
                 let mutated = truth.with_inserted(field, bytes);
-                let differing = differences(&mutated, row);
+                let differing = differences(&mutated, &row);
                 if differing.is_empty() {
                     equal.insert(format!("{field} +{bytes}"));
                     continue;
                 }
                 for rest in RESTS {
                     tried += 1;
-                    if runs(&mutated, row, rest, &differing) {
+                    if runs(&mutated, &row, rest, &differing) {
                         survivors.push(format!("{} {field} +{bytes} {rest:?}", row.since));
                     }
                 }

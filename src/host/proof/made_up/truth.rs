@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::super::abi::moves::Machine;
 use super::super::super::abi::row::HostAbi;
 
 /// `input.tag` and so on, to its offset; what a release does not have is missing.
@@ -12,9 +13,13 @@ pub(super) struct Truth {
 }
 
 impl Truth {
-    /// All of `tests/abi/layout_sets.txt`, oldest first.
-    pub(super) fn all() -> Vec<Self> {
-        let text = include_str!("../../../../tests/abi/layout_sets.txt");
+    /// All of a machine's, of `tests/abi/layout_sets`, oldest first.
+    pub(super) fn all(machine: Machine) -> Vec<Self> {
+        let text = if machine == Machine::X86_64 {
+            include_str!("../../../../tests/abi/layout_sets/x86_64.txt")
+        } else {
+            include_str!("../../../../tests/abi/layout_sets/aarch64.txt")
+        };
         let mut lines = text.lines();
         let sets = lines.next().unwrap().split(' ').skip(1);
         let mut all: Vec<Self> =

@@ -1,0 +1,326 @@
+//! Rows that a file adds, for releases that came after this build.
+//!
+//! A row in a file is a whole row: it says for which machine and releases it is and where every field
+//! is. `make abi` writes one from a release's headers. It is treated as a row in code is, and proved
+//! against the running host in the same way.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::super::objects;
+use super::moves::Machine;
+use super::row::{HostAbi, LARGEST_PLUGIN, Release};
+use super::structs::{
+    Config, ConfigMap, Coro, EventChunk, FilterInstance, FilterPlugin, InputInstance, InputPlugin,
+    Kv, Log, MkList, NetHost, OutThread, OutputFlush, OutputInstance, OutputPlugin, Task,
+    TaskRoute,
+};
+
+/// The environment variable that names the file, instead of the one beside the plugins.
+const VARIABLE: &str = "FLUENT_BIT_AI_HOSTS_FILE";
+/// Its name beside the plugins.
+const NAME: &str = "hosts.toml";
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    row: Vec<Spanned<Row>>,
+}
+
+/// A row as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    machine: Spanned<String>,
+    first: Spanned<String>,
+    last: Spanned<String>,
+    input_plugin: InputPlugin,
+    filter_plugin: FilterPlugin,
+    output_plugin: OutputPlugin,
+    config_map: ConfigMap,
+    input: InputInstance,
+    filter: FilterInstance,
+    output: OutputInstance,
+    config: Config,
+    log: Log,
+    task: Task,
+    route: TaskRoute,
+    event_chunk: EventChunk,
+    flush: OutputFlush,
+    coro: Coro,
+    out_thread: OutThread,
+    kv: Kv,
+    net_host: NetHost,
+    list: MkList,
+}
+
+/// What is wrong, and where in the text.
+type Problem = (usize, String);
+
+/// The rows that the user added for this machine; none where there is no file.
+///
+/// # Errors
+/// The file and the line that is wrong, in words.
+pub(super) fn added(rows: &[HostAbi]) -> Result<Vec<HostAbi>, String> {
+    let named = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let Some(path) = named.or_else(beside_plugins) else { return Ok(Vec::new()) };
+    let at = path.display();
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| format!("the rows of {at} cannot be read: {error}"))?;
+    read(&text, Machine::OWN, rows).map_err(|problem| format!("{at}, {problem}"))
+}
+
+/// The file beside the plugin that was loaded, which may be a link, or beside what it links to.
+fn beside_plugins() -> Option<PathBuf> {
+    /// Lies in this library.
+    static OWN: u32 = 1;
+    let own = (&raw const OWN).addr();
+    let own = objects::loaded().into_iter().find(|object| object.holds(own))?;
+    let own = if own.name.is_empty() {
+        std::env::current_exe().ok()?
+    } else {
+        PathBuf::from(own.name.to_str().ok()?)
+    };
+    let real = std::fs::canonicalize(&own).ok();
+    [Some(own), real]
+        .into_iter()
+        .flatten()
+        .map(|own| own.with_file_name(NAME))
+        .find(|path| is_there(path))
+}
+
+/// Whether there is something of that name, though it may be unreadable.
+fn is_there(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok()
+}
+
+/// The rows of a file's text that are for `machine`; those for others are checked and left out.
+///
+/// # Errors
+/// The line that is wrong and what is wrong with it.
+pub(super) fn read(text: &str, machine: Machine, rows: &[HostAbi]) -> Result<Vec<HostAbi>, String> {
+    read_all(text, machine, rows).map_err(|(at, problem)| {
+        let before = text.get(..at).unwrap_or(text);
+        let line = memchr::memchr_iter(b'\n', before.as_bytes()).count().saturating_add(1);
+        format!("line {line}: {problem}")
+    })
+}
+
+fn read_all(text: &str, machine: Machine, rows: &[HostAbi]) -> Result<Vec<HostAbi>, Problem> {
+    let wrong = |error: toml::de::Error| {
+        (error.span().map_or(0, |span| span.start), error.message().to_owned())
+    };
+    let file: File = toml::from_str(text).map_err(wrong)?;
+    check_offsets(&DeTable::parse(text).map_err(wrong)?)?;
+    let mut read: Vec<(&str, HostAbi)> = Vec::new();
+    for row in &file.row {
+        let at = row.span().start;
+        let (row, of) = row.get_ref().layout()?;
+        let is_also = |other: &&HostAbi| other.first <= row.last && row.first <= other.last;
+        let mut earlier = read.iter().filter(|(other, _)| *other == of).map(|(_, other)| other);
+        if let Some(other) = earlier.find(is_also) {
+            return Err((at, format!("Fluent Bit {} has two rows", other.first.max(row.first))));
+        }
+        if of == machine.name
+            && let Some(other) =
+                rows.iter().find(|other| is_also(other) && !row.is_laid_out_as(other))
+        {
+            return Err((
+                at,
+                format!(
+                    "Fluent Bit {} has another row in fluent-bit-ai {}; take this one out",
+                    other.first.max(row.first),
+                    env!("CARGO_PKG_VERSION")
+                ),
+            ));
+        }
+        read.push((of, row));
+    }
+    Ok(read.into_iter().filter(|(of, _)| *of == machine.name).map(|(_, row)| row).collect())
+}
+
+impl Row {
+    /// The row, and the name of the machine that it is for.
+    fn layout(&self) -> Result<(HostAbi, &'static str), Problem> {
+        let (first, last) = (release(&self.first)?, release(&self.last)?);
+        if first > last || (first.major, first.minor) != (last.major, last.minor) {
+            let problem = format!("'{last}' is no later patch of {first}, or {first} itself");
+            return Err((self.last.span().start, problem));
+        }
+        let name = self.machine.get_ref();
+        let machine = Machine::ALL.into_iter().find(|machine| machine.name == name);
+        let machine = machine.ok_or_else(|| {
+            let known = Machine::ALL.map(|machine| machine.name).join(", ");
+            (self.machine.span().start, format!("machine '{name}' is not one of {known}"))
+        })?;
+        let row = HostAbi {
+            // Kept for the life of the process, as rows in code are.
+            since: Box::leak(first.to_string().into_boxed_str()),
+            first,
+            last,
+            input_plugin: self.input_plugin,
+            filter_plugin: self.filter_plugin,
+            output_plugin: self.output_plugin,
+            config_map: self.config_map,
+            input: self.input,
+            filter: self.filter,
+            output: self.output,
+            config: self.config,
+            log: self.log,
+            task: self.task,
+            route: self.route,
+            event_chunk: self.event_chunk,
+            flush: self.flush,
+            // Headers may have been configured where Valgrind's were not installed.
+            coro: if self.coro.caller == 0 { self.coro.with_valgrind() } else { self.coro },
+            out_thread: self.out_thread,
+            kv: self.kv,
+            net_host: self.net_host,
+            list: self.list,
+        };
+        Ok((row, machine.name))
+    }
+}
+
+fn release(text: &Spanned<String>) -> Result<Release, Problem> {
+    Release::parse(text.get_ref()).ok_or_else(|| {
+        (text.span().start, format!("'{}' is no release such as 5.1.1", text.get_ref()))
+    })
+}
+
+/// Whether every field lies in its structure, and every plugin in the symbol that the host copies.
+fn check_offsets(file: &Spanned<DeTable<'_>>) -> Result<(), Problem> {
+    let rows = file.get_ref().get("row").and_then(|rows| rows.get_ref().as_array());
+    let tables = rows.into_iter().flatten().filter_map(|row| row.get_ref().as_table()).flatten();
+    for (structure, fields) in tables {
+        let Some(table) = fields.get_ref().as_table() else { continue };
+        let Some(size) = table.get("size").and_then(number) else { continue };
+        let name = structure.get_ref();
+        if name.ends_with("_plugin") && size > LARGEST_PLUGIN {
+            let problem = format!("{name}.size is {size}, and we export {LARGEST_PLUGIN} bytes");
+            return Err((table.get("size").map_or(0, |size| size.span().start), problem));
+        }
+        for (field, offset) in table {
+            if let Some(at) = number(offset)
+                && field.get_ref() != "size"
+                && at >= size
+            {
+                let field = field.get_ref();
+                let problem = format!("{name}.{field} is {at}, behind the {size} bytes of {name}");
+                return Err((offset.span().start, problem));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn number(value: &Spanned<DeValue<'_>>) -> Option<usize> {
+    let integer = value.get_ref().as_integer()?;
+    usize::from_str_radix(integer.as_str(), integer.radix()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::super::rows::rows;
+    use super::*;
+
+    /// A whole row for a release that no build knows, with the layout of 5.1.1.
+    fn whole(machine: Machine) -> String {
+        let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/abi/fixtures");
+        let mut text = format!(
+            "[[row]]\nmachine = \"{}\"\nfirst = \"5.9.0\"\nlast = \"5.9.3\"\n",
+            machine.name
+        );
+        let mut structure = String::new();
+        let path = format!("{fixture}/{}/5.1.1.txt", machine.name);
+        for line in std::fs::read_to_string(path).unwrap().lines().skip(1) {
+            let (name, offset) = line.split_once(' ').unwrap();
+            let (table, field) = name.split_once('.').unwrap();
+            if table != structure {
+                structure = table.to_owned();
+                writeln!(text, "[row.{table}]").unwrap();
+            }
+            writeln!(text, "{field} = {offset}").unwrap();
+        }
+        text
+    }
+
+    fn refusal(text: &str) -> String {
+        read(text, Machine::X86_64, &rows(Machine::X86_64)).unwrap_err()
+    }
+
+    #[test]
+    fn a_row_is_added_for_its_own_machine() {
+        let text = whole(Machine::X86_64) + &whole(Machine::AARCH64);
+        for machine in Machine::ALL {
+            let known = rows(machine);
+            let read = read(&text, machine, &known).unwrap();
+            assert_eq!(read.len(), 1);
+            assert_eq!((read[0].since, read[0].last), ("5.9.0", Release::new(5, 9, 3)));
+            assert!(read[0].is_laid_out_as(known.last().unwrap()));
+        }
+    }
+
+    #[test]
+    fn a_wrong_file_is_refused_by_line() {
+        let good = whole(Machine::X86_64);
+        let line_of =
+            |text: &str, what: &str| text.split(what).next().unwrap().matches('\n').count() + 1;
+        for (from, to, at, words) in [
+            (
+                "machine = \"x86_64\"",
+                "machine = \"riscv64\"",
+                "machine",
+                "not one of x86_64, aarch64",
+            ),
+            ("first = \"5.9.0\"", "first = \"five\"", "first", "'five' is no release"),
+            ("last = \"5.9.3\"", "last = \"5.8.0\"", "last", "'5.8.0' is no later patch of 5.9.0"),
+            ("last = \"5.9.3\"", "last = \"6.0.0\"", "last", "'6.0.0' is no later patch of 5.9.0"),
+            ("tag_len = 240", "tag_length = 240", "tag_length", "unknown field `tag_length`"),
+            ("tag_len = 240\n", "", "[row.input]", "missing field `tag_len`"),
+            ("tag_len = 240", "tag_len = -1", "tag_len", "invalid value: integer `-1`"),
+            (
+                "tag_len = 240",
+                "tag_len = 1552",
+                "tag_len",
+                "input.tag_len is 1552, behind the 1552",
+            ),
+            (
+                "size = 232",
+                "size = 520",
+                "size = 520",
+                "input_plugin.size is 520, and we export 512",
+            ),
+            ("[row.kv]", "[row.kw]", "[row.kw]", "unknown field `kw`"),
+            ("[[row]]", "[[row]", "[[row]", ""),
+        ] {
+            assert!(good.contains(from), "{from}");
+            let text = good.replacen(from, to, 1);
+            let refusal = refusal(&text);
+            let line = format!("line {}: ", line_of(&text, at));
+            assert!(refusal.starts_with(&line) && refusal.contains(words), "{to}: {line}{refusal}");
+        }
+    }
+
+    #[test]
+    fn a_release_has_one_layout() {
+        let good = whole(Machine::X86_64);
+        let twice = good.clone() + &good.replace("5.9.0", "5.9.3");
+        let line = good.lines().count() + 1;
+        assert_eq!(refusal(&twice), format!("line {line}: Fluent Bit 5.9.3 has two rows"));
+        let other = good.replace("5.9.", "5.1.").replace("tag_len = 240", "tag_len = 236");
+        let refusal = refusal(&other);
+        assert!(refusal.starts_with("line 1: Fluent Bit 5.1.0 has another row"), "{refusal}");
+    }
+
+    #[test]
+    fn what_is_no_row_is_refused() {
+        assert!(refusal("").contains("missing field `row`"));
+        assert!(refusal("rows = []").contains("unknown field `rows`"));
+    }
+}
