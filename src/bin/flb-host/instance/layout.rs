@@ -235,7 +235,7 @@ pub(super) fn option_list(row: &HostAbi, plugin: Option<&Plugin>) -> Vec<Block> 
     let Some(plugin) = plugin else { return Vec::new() };
     let at = &row.config_map;
     let mut blocks = vec![Block::zeroed(ENTRY_LINK)];
-    blocks.extend(plugin.options.iter().map(|entry| {
+    blocks.extend(plugin.options.iter().flatten().map(|entry| {
         let copy = Block::copy_of(entry.place, at.size);
         copy.put_bytes(at.value, &vec![0; at.size.saturating_sub(at.value)]);
         copy

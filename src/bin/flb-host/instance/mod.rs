@@ -93,7 +93,7 @@ impl Instance {
     pub(crate) fn new(plan: &Plan<'_>) -> Result<Arc<Self>, String> {
         let given_name = format!("{}.{}", plan.name, plan.id);
         let (core, given) = core_keys::split(plan.kind, plan.row, &given_name, plan.section)?;
-        let options = plan.plugin.as_ref().map(|plugin| plugin.options.as_slice());
+        let options = plan.plugin.as_ref().and_then(|plugin| plugin.options.as_deref());
         if let Some(options) = options {
             plugin::check(&given_name, options, &given)?;
         }

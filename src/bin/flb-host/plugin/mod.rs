@@ -40,8 +40,8 @@ pub(crate) struct Plugin {
     pub(crate) kind: Kind,
     /// What configurations call it.
     pub(crate) name: String,
-    /// The options that it declares.
-    pub(crate) options: Vec<OptionEntry>,
+    /// The options that it declares; nothing is checked of a plugin without a table.
+    pub(crate) options: Option<Vec<OptionEntry>>,
     description: String,
     descriptor: Block,
     handle: Addr,
@@ -163,7 +163,7 @@ impl Plugin {
 
     /// What `-h` prints.
     pub(crate) fn help(&self) -> String {
-        let options: String = self.options.iter().map(OptionEntry::help).collect();
+        let options: String = self.options.iter().flatten().map(OptionEntry::help).collect();
         format!(
             "HELP\n{} {} plugin\n\nDESCRIPTION\n{}\n\nOPTIONS\n{options}",
             self.name,

@@ -26,12 +26,12 @@ pub(crate) struct OptionEntry {
     help: String,
 }
 
-/// Reads a table up to the entry without a name.
-pub(crate) fn read(table: Addr, at: &ConfigMap) -> Vec<OptionEntry> {
+/// Reads a table up to the entry without a name. `None` if there is no table.
+pub(crate) fn read(table: Addr, at: &ConfigMap) -> Option<Vec<OptionEntry>> {
     if table.is_null() {
-        return Vec::new();
+        return None;
     }
-    (0..MOST)
+    let entries = (0..MOST)
         .map_while(|index| {
             let place = table.plus(index * at.size);
             let name = place.plus(at.name).read::<Addr>().text()?;
@@ -44,7 +44,8 @@ pub(crate) fn read(table: Addr, at: &ConfigMap) -> Vec<OptionEntry> {
                 help: place.plus(at.desc).read::<Addr>().text().unwrap_or_default(),
             })
         })
-        .collect()
+        .collect();
+    Some(entries)
 }
 
 impl OptionEntry {
