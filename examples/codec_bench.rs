@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use fluent_bit_ai::clock::Tick;
 use fluent_bit_ai::codec::json::{from_protobuf, to_protobuf};
-use fluent_bit_ai::codec::records::skim::{SpanView, StatusCode};
+use fluent_bit_ai::codec::records::views::SpanView;
 use fluent_bit_ai::codec::records::{
-    Events, LogOptions, Records, RequestBuilder, logs_to_records, traces_to_records,
+    Events, LogOptions, RecordReader, RequestBuilder, StatusCode, logs_to_records,
+    traces_to_records,
 };
 use fluent_bit_ai::model::{ErrorRule, Position, Signal};
 use fluent_bit_ai::sampling::policy::{Action, Policies, Policy, Rule, SpanTest, SpanTests};
@@ -49,7 +50,7 @@ fn request(shape: Shape) -> Vec<u8> {
 /// The request that a chunk's records make, as the output builds it.
 fn build(signal: Signal, chunk: &[u8]) -> Vec<u8> {
     let mut builder = RequestBuilder::with_capacity(signal, chunk.len());
-    let mut records = Records::new(chunk);
+    let mut records = RecordReader::new(chunk);
     loop {
         while let Some((event, telemetry)) = records.next_open() {
             let Ok(added) = builder.push_open(&event, &telemetry, records.context()) else { break };
@@ -130,7 +131,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             drop(black_box(out));
         }),
         row("spans: records, read", &mut || {
-            black_box(Records::new(&chunk).count());
+            black_box(RecordReader::new(&chunk).count());
         }),
         row("spans: records, read for sampling", &mut || {
             for event in Events::new(&chunk).flatten() {
@@ -148,7 +149,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             drop(black_box(out));
         }),
         row("logs: records, read", &mut || {
-            black_box(Records::new(&log_chunk).count());
+            black_box(RecordReader::new(&log_chunk).count());
         }),
         row("logs: records to request", &mut || drop(black_box(build(Signal::Logs, &log_chunk)))),
     ]

@@ -2,7 +2,7 @@
 
 use crate::codec::msgpack::{MapView, text_of};
 use crate::codec::records::AttributeVisitor;
-use crate::codec::records::skim::StatusCode;
+use crate::codec::records::StatusCode;
 
 use super::number::amount;
 

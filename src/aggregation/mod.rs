@@ -21,7 +21,7 @@ use self::groups::{Groups, Measured, Tokens};
 use self::number::whole;
 use crate::clock::Tick;
 use crate::codec::msgpack::text_of;
-use crate::codec::records::{SpanEvent, SpanWalker, Step};
+use crate::codec::records::{SpanEvent, SpanReader, SpanStep};
 use crate::model::{Position, SpanId, TraceId};
 
 /// Whether points say what came since the last ones, or since the beginning.
@@ -149,10 +149,10 @@ impl Aggregator {
     pub fn on_chunk(&mut self, tag: &[u8], chunk: &[u8], now: Tick, unix_nanos: u64) {
         let dimensions = std::mem::take(&mut self.config.dimensions);
         let mut visitor = FieldVisitor::new(&dimensions);
-        let mut walker = SpanWalker::new(chunk);
+        let mut walker = SpanReader::new(chunk);
         let mut metadata_run: Option<MetadataRun<'_>> = None;
         while let Some(step) = walker.step(&mut visitor) {
-            if let Step::Span(event) = step {
+            if let SpanStep::Span(event) = step {
                 if event.new_metadata {
                     metadata_run = Some(self.metadata_run(tag, &dimensions, &event));
                 }

@@ -3,7 +3,7 @@
 use super::Temporality;
 use super::histogram::{Exemplar, ExportedBuckets, HistogramPoint};
 use crate::codec::msgpack::map_header;
-use crate::codec::records::write::{
+use crate::codec::records::metric_writer::{
     self, Measured, MetricData, MetricHead, Origin, Point, Totals, Value,
 };
 use crate::model::{Position, SpanId, TraceId};
@@ -42,7 +42,7 @@ impl Envelope {
             schema_url: "",
             position: Some(position),
         };
-        write::metadata(&origin, &mut metadata);
+        metric_writer::metadata(&origin, &mut metadata);
         Self { metadata, temporality, unix_nanos }
     }
 }
@@ -80,7 +80,7 @@ struct Held {
     attributes: Vec<u8>,
     start: u64,
     content: Content,
-    exemplars: Vec<write::Exemplar<'static>>,
+    exemplars: Vec<metric_writer::Exemplar<'static>>,
 }
 
 /// Writes the points of one metric into as many records as they need.
@@ -116,7 +116,7 @@ impl<'o> MetricWriter<'o> {
         &mut self,
         place: Place<'_>,
         content: Content,
-        exemplars: Vec<write::Exemplar<'static>>,
+        exemplars: Vec<metric_writer::Exemplar<'static>>,
     ) {
         let attributes = place.map();
         self.points.push(Held { attributes, start: place.start, content, exemplars });
@@ -140,15 +140,21 @@ impl<'o> MetricWriter<'o> {
         };
         let Descriptor { name, description, unit } = self.descriptor;
         let head = MetricHead { name, description, unit };
-        write::metric(self.out, self.envelope.unix_nanos, &self.envelope.metadata, &head, &data);
+        metric_writer::metric(
+            self.out,
+            self.envelope.unix_nanos,
+            &self.envelope.metadata,
+            &head,
+            &data,
+        );
         self.points.clear();
         *self.records += 1;
     }
 
-    const fn temporality(&self) -> write::Temporality {
+    const fn temporality(&self) -> metric_writer::Temporality {
         match self.envelope.temporality {
-            Temporality::Delta => write::Temporality::Delta,
-            Temporality::Cumulative => write::Temporality::Cumulative,
+            Temporality::Delta => metric_writer::Temporality::Delta,
+            Temporality::Cumulative => metric_writer::Temporality::Cumulative,
         }
     }
 
@@ -187,8 +193,8 @@ fn histogram_value(data: &HistogramPoint) -> Value<'_> {
     }
 }
 
-fn exemplar(exemplar: &Exemplar) -> write::Exemplar<'static> {
-    write::Exemplar {
+fn exemplar(exemplar: &Exemplar) -> metric_writer::Exemplar<'static> {
+    metric_writer::Exemplar {
         unix_nanos: exemplar.time_unix_nano,
         value: Measured::Double(exemplar.value),
         span: Some((TraceId(exemplar.trace_id), SpanId(exemplar.span_id))),

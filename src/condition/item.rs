@@ -7,7 +7,7 @@ use cel::context::VariableResolver;
 use super::part;
 use super::value::{Boxed, Fields, int, lazy_map, text, value};
 use crate::codec::msgpack::{MapView, elements, int_of, text_of};
-use crate::codec::records::skim::is_failure;
+use crate::codec::records::views::is_failure;
 use crate::codec::records::{Event, Telemetry};
 use crate::model::{ErrorRule, Signal};
 

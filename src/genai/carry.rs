@@ -9,10 +9,9 @@ use super::walk::{Place, Walker, find, head, pairs};
 use crate::codec::msgpack::{
     Entry, MapView, Reader, Token, array_header, elements, ext, map_header, str, str_bytes, text_of,
 };
+use crate::codec::records::layout::keys;
 use crate::codec::records::{Event, EventKind, EventTime, Events};
 
-/// The key in metadata and body.
-const KEY: &str = "otlp";
 /// Where Fluent Bit's Kafka output writes a record's time, as seconds.
 const TIMESTAMP: &[u8] = b"@timestamp";
 
@@ -26,16 +25,16 @@ const MAX_DEPTH: usize = 12;
 pub(super) fn copy(record: &[u8], known: &[u8], marker: &[u8], out: &mut Vec<u8>) -> bool {
     let Ok(read) = head(record, known) else { return false };
     let body = Place { start: read.walker.position(), end: record.len() };
-    let otlp = read.metadata.and_then(|metadata| find(record, metadata, KEY.as_bytes()));
+    let otlp = read.metadata.and_then(|metadata| find(record, metadata, keys::OTLP));
     let mut walker = Walker::at(record, body.start);
     let (Some(otlp), Ok(Token::Map(count))) = (otlp, walker.token()) else { return false };
-    if find(record, body, KEY.as_bytes()).is_some() {
+    if find(record, body, keys::OTLP).is_some() {
         return false;
     }
     out.extend_from_slice(record.get(..body.start).unwrap_or_default());
     map_header(out, count.saturating_add(1));
     out.extend_from_slice(record.get(walker.position()..).unwrap_or_default());
-    str(out, KEY);
+    str_bytes(out, keys::OTLP);
     let origin = origin(read.metadata.map_or(&[], |metadata| metadata.of(record)), marker);
     write(record, otlp, &origin, out);
     true
@@ -105,7 +104,7 @@ fn unpack_one(event: &Event<'_>, key: &str, out: &mut Vec<u8>) -> bool {
         return false;
     }
     let inner = MapView::new(carried);
-    let otlp = inner.get(KEY.as_bytes()).filter(is_map);
+    let otlp = inner.get(keys::OTLP).filter(is_map);
     let time = inner.get(TIMESTAMP).and_then(seconds);
     array_header(out, 2);
     array_header(out, 2);
@@ -117,14 +116,14 @@ fn unpack_one(event: &Event<'_>, key: &str, out: &mut Vec<u8>) -> bool {
     match otlp {
         Some(otlp) => {
             map_header(out, 1);
-            str(out, KEY);
+            str_bytes(out, keys::OTLP);
             known_fields(otlp, MAX_DEPTH, out);
         }
         None if event.metadata.is_empty() => map_header(out, 0),
         None => out.extend_from_slice(event.metadata),
     }
     let ours = |entry_key: &[u8]| {
-        (entry_key == KEY.as_bytes() && otlp.is_some()) || (entry_key == TIMESTAMP && timed)
+        (entry_key == keys::OTLP && otlp.is_some()) || (entry_key == TIMESTAMP && timed)
     };
     let signal = otlp.and_then(|otlp| MapView::new(otlp).get(b"signal")).and_then(text_of);
     let layout = matches!(signal, Some("span" | "metric"));

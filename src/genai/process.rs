@@ -10,6 +10,7 @@ use super::redact::{Detector, Finder, Pattern, Redactor, Replacement};
 use super::span::{MetricRenamer, normalize_span, span_shape};
 use super::walk::{Head, Patch, Place, find, head};
 use crate::codec::msgpack::{self, ReadError, Reader};
+use crate::codec::records::layout::VERSION;
 use crate::codec::records::{Event, EventKind, EventTime, Events, raw_values_hold_content};
 use crate::model::{Position, Signal};
 
@@ -55,9 +56,6 @@ pub struct Tally {
     /// of the chunk.
     pub malformed: u64,
 }
-
-/// The newest record layout that is understood here.
-const LAYOUT: u64 = 1;
 
 /// What a record's metadata says of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -219,7 +217,7 @@ impl Processor {
         let here = self.settings.position;
         let ours =
             telemetry.position.is_some_and(|from| from.run == here.run && from.after >= here.after);
-        let newer = telemetry.version.is_some_and(|version| version > LAYOUT);
+        let newer = telemetry.version.is_some_and(|version| version > VERSION);
         let hides = self.redactor.is_some()
             && !telemetry.raw_values.is_empty()
             && raw_values_hold_content(telemetry.raw_values);

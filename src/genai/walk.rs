@@ -1,6 +1,7 @@
 //! Walking an encoded record by places instead of slices, so that parts of it can be replaced.
 
 use crate::codec::msgpack::{ReadError, Reader, Token};
+use crate::codec::records::{EventKind, event_kind, event_time};
 
 /// A part of a record: from its first byte to before its last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -213,16 +214,7 @@ pub(super) fn head<'a>(record: &'a [u8], known: &[u8]) -> Result<Head<'a>, ReadE
         }
     }
     time.end = time.end.max(if metadata.is_none() { walker.position() } else { 0 });
-    let marker = match token {
-        Token::Ext(_, bytes) => match bytes {
-            [0xff, 0xff, 0xff, 0xff | 0xfe, 0, 0, 0, 0] => true,
-            bytes if bytes.len() == 8 => false,
-            _ => return Err(ReadError::Type),
-        },
-        Token::Int(-2 | -1) => true,
-        Token::Uint(_) | Token::Int(_) | Token::Float(_) => false,
-        _ => return Err(ReadError::Type),
-    };
+    let marker = event_kind(token, event_time(token)?) != EventKind::Record;
     Ok(Head { time, metadata, marker, walker })
 }
 

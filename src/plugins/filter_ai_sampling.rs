@@ -7,8 +7,8 @@ use super::missing_emitter::missing_emitter;
 use super::policies_file::{self, PolicyList};
 use super::tail_sampling::Tail;
 use crate::clock;
-use crate::codec::records::skim::StatusCode;
-use crate::codec::records::{ChunkRewriter, SpanEvent, SpanWalker, Step};
+use crate::codec::records::StatusCode;
+use crate::codec::records::{ChunkRewriter, SpanEvent, SpanReader, SpanStep};
 use crate::condition::Condition;
 use crate::config::{CONFIG_FILE, FileOptions, Parser};
 use crate::hub::{Role, Source};
@@ -304,12 +304,14 @@ impl Head {
 
     fn on_chunk(&self, chunk: &[u8]) -> Option<Vec<u8>> {
         let mut rewriter = ChunkRewriter::new(chunk);
-        let mut walker = SpanWalker::new(chunk);
+        let mut walker = SpanReader::new(chunk);
         let (mut received, mut kept, mut untraced) = (0, 0, 0);
         while let Some(step) = walker.step(&mut ()) {
             let event = match step {
-                Step::Span(event) if !self.emitted_here(&event) => event,
-                Step::Span(SpanEvent { raw, .. }) | Step::Other(raw) | Step::Broken(raw) => {
+                SpanStep::Span(event) if !self.emitted_here(&event) => event,
+                SpanStep::Span(SpanEvent { raw, .. })
+                | SpanStep::Other(raw)
+                | SpanStep::Broken(raw) => {
                     rewriter.keep(raw);
                     continue;
                 }

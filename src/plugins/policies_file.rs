@@ -3,7 +3,7 @@
 use regex::bytes::Regex;
 use serde_json::Value;
 
-use crate::codec::records::skim::StatusCode;
+use crate::codec::records::StatusCode;
 use crate::condition::Condition;
 use crate::config::{Node, Notes};
 use crate::sampling::Threshold;

@@ -5,10 +5,10 @@ use memchr::memmem;
 use super::threshold::Threshold;
 use super::tracestate::{OtState, with_threshold};
 use crate::codec::msgpack::{
-    MapView, Reader, Token, array_header, ext, map_header, str, str_bytes, uint,
+    MapView, Reader, Token, array_header, ext, map_header, str, str_bytes,
 };
 use crate::codec::records::EventTime;
-use crate::codec::records::edit::{Pairs, insert_otlp};
+use crate::codec::records::edit::{Pairs, insert_otlp, write_position};
 use crate::model::Position;
 
 /// The attribute that says which policy kept a span.
@@ -136,10 +136,7 @@ fn with_attribute(out: &mut Vec<u8>, attributes: &[u8], policy: &str) {
 /// Appends a metadata map with the position at which the record is emitted.
 pub fn positioned_metadata(out: &mut Vec<u8>, metadata: &[u8], position: Position) {
     let mut pairs = Pairs::new();
-    let from = pairs.key("from");
-    array_header(from, 2);
-    uint(from, position.run);
-    uint(from, u64::from(position.after));
+    write_position(position, &mut pairs);
     insert_otlp(metadata, &pairs, out);
 }
 

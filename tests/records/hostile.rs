@@ -1,6 +1,6 @@
 //! Bytes that are not what they should be.
 
-use fluent_bit_ai::codec::records::{DecodeKind, EventKind, Events, exercise};
+use fluent_bit_ai::codec::records::{DecodeKind, EventKind, Events, fuzz_logic};
 use fluent_bit_ai::codec::wire;
 use fluent_bit_ai::model::Signal;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -17,8 +17,8 @@ proptest! {
 
     #[test]
     fn random_bytes_are_survived(bytes in vec(any::<u8>(), 0..400)) {
-        exercise::otlp_requests(&bytes);
-        exercise::records(&bytes);
+        fuzz_logic::otlp_requests(&bytes);
+        fuzz_logic::records(&bytes);
     }
 }
 
@@ -52,9 +52,9 @@ proptest! {
                     bytes[at] = *byte;
                 }
                 if is_chunk {
-                    exercise::records(bytes);
+                    fuzz_logic::records(bytes);
                 } else {
-                    exercise::otlp_requests(bytes);
+                    fuzz_logic::otlp_requests(bytes);
                     let mut out = Vec::new();
                     if to_records(signal, bytes, &mut out).is_ok() {
                         to_request(signal, &out);
@@ -63,8 +63,8 @@ proptest! {
                     }
                 }
                 let cut = cut.index(bytes.len());
-                exercise::otlp_requests(&bytes[..cut]);
-                exercise::records(&bytes[..cut]);
+                fuzz_logic::otlp_requests(&bytes[..cut]);
+                fuzz_logic::records(&bytes[..cut]);
             }
         }
     }

@@ -3,7 +3,7 @@
 //!
 //! `PROPTEST_CASES` sets the number of requests for each signal.
 
-use fluent_bit_ai::codec::json::{exercise, from_protobuf, to_protobuf};
+use fluent_bit_ai::codec::json::{from_protobuf, fuzz_logic, to_protobuf};
 use fluent_bit_ai::model::Signal;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use proptest::collection::vec;
@@ -120,17 +120,17 @@ proptest! {
         random in "\\PC{0,60}",
         changes in vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
     ) {
-        exercise::json_requests(random.as_bytes());
+        fuzz_logic::json_requests(random.as_bytes());
         let mut text = json(Signal::Logs, &request.encode_to_vec());
         for (at, byte) in changes {
             let at = at.index(text.len());
             text[at] = byte;
         }
-        exercise::json_requests(&text);
+        fuzz_logic::json_requests(&text);
     }
 
     #[test]
     fn random_protobuf_is_survived(bytes in vec(any::<u8>(), 0..200)) {
-        exercise::protobuf_requests(&bytes);
+        fuzz_logic::protobuf_requests(&bytes);
     }
 }

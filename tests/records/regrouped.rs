@@ -1,7 +1,7 @@
 //! Logs whose groups a processor changed, another filter dropped, or that stand in another's group.
 
 use fluent_bit_ai::codec::msgpack::{self, MapView};
-use fluent_bit_ai::codec::records::{Event, EventKind, Events, Records, RequestBuilder};
+use fluent_bit_ai::codec::records::{Event, EventKind, Events, RecordReader, RequestBuilder};
 use fluent_bit_ai::model::Signal;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -70,7 +70,7 @@ fn changed(event: &Event<'_>, gone: &str, added: Option<&str>) -> Vec<u8> {
 /// The names of the attributes of resource and scope of each log; that records read one by one and
 /// in a run say the same is checked.
 fn names(chunk: &[u8]) -> Vec<[Vec<String>; 2]> {
-    let walked = Records::new(chunk).map(|event| event.unwrap().1);
+    let walked = RecordReader::new(chunk).map(|event| event.unwrap().1);
     let read = Events::new(chunk).map(|event| event.unwrap().telemetry());
     assert!(walked.eq(read));
     let mut builder = RequestBuilder::new(Signal::Logs);

@@ -22,7 +22,7 @@
 //! lower-case hex, 64-bit integers in text, no defaults.
 
 mod error;
-pub mod exercise;
+pub mod fuzz_logic;
 mod number;
 mod read;
 pub mod scan;

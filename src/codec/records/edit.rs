@@ -1,10 +1,10 @@
-//! Changing records without decoding them: pairs are copied as they are unless an edit says
+//! Copy with edits: changes records without decoding them. Pairs are copied as they are unless an edit says
 //! otherwise.
 
 use std::borrow::Cow;
 
-use super::decode::event_head;
-use super::event::Event;
+use super::layout::keys;
+use super::record::{Event, event_head};
 use crate::codec::msgpack::{self, Entry, MapView};
 use crate::model::Position;
 
@@ -38,19 +38,19 @@ impl Pairs {
     }
 
     /// Starts a pair; exactly one msgpack value must be appended to the buffer that is returned.
-    pub fn key(&mut self, key: &str) -> &mut Vec<u8> {
+    pub fn key(&mut self, key: impl AsRef<[u8]>) -> &mut Vec<u8> {
         self.count = self.count.saturating_add(1);
-        msgpack::str(&mut self.encoded, key);
+        msgpack::str_bytes(&mut self.encoded, key.as_ref());
         &mut self.encoded
     }
 
     /// Adds a pair whose value is encoded.
-    pub fn push(&mut self, key: &str, value: &[u8]) {
+    pub fn push(&mut self, key: impl AsRef<[u8]>, value: &[u8]) {
         self.key(key).extend_from_slice(value);
     }
 
     /// Adds a text.
-    pub fn text(&mut self, key: &str, value: &str) {
+    pub fn text(&mut self, key: impl AsRef<[u8]>, value: &str) {
         msgpack::str(self.key(key), value);
     }
 
@@ -153,19 +153,20 @@ pub fn insert_otlp(metadata: &[u8], pairs: &Pairs, out: &mut Vec<u8>) {
     let replaced = |key: &[u8]| MapView::new(&keys).get(key).is_some();
     let edit = |entry: Entry<'_>| if replaced(entry.key) { Edit::Drop } else { Edit::Keep };
     let mut otlp = Vec::new();
-    let old = MapView::new(metadata).get(b"otlp").unwrap_or_default();
+    let old = MapView::new(metadata).get(keys::OTLP).unwrap_or_default();
     rewrite_map(old, &mut otlp, edit, pairs);
-    set(metadata, "otlp", &otlp, out);
+    set(metadata, keys::OTLP, &otlp, out);
 }
 
 /// Appends a copy of a map in which `key` has the encoded `value`.
-pub fn set(map: &[u8], key: &str, value: &[u8], out: &mut Vec<u8>) {
+pub fn set(map: &[u8], key: impl AsRef<[u8]>, value: &[u8], out: &mut Vec<u8>) {
+    let key = key.as_ref();
     let mut append = Pairs::new();
-    if MapView::new(map).get(key.as_bytes()).is_none() {
+    if MapView::new(map).get(key).is_none() {
         append.push(key, value);
     }
     let edit = |entry: Entry<'_>| {
-        if entry.key == key.as_bytes() { Edit::Value(Cow::Borrowed(value)) } else { Edit::Keep }
+        if entry.key == key { Edit::Value(Cow::Borrowed(value)) } else { Edit::Keep }
     };
     rewrite_map(map, out, edit, &append);
 }
@@ -173,7 +174,7 @@ pub fn set(map: &[u8], key: &str, value: &[u8], out: &mut Vec<u8>) {
 /// Appends a copy of a telemetry record that says who emitted it: `"from": [run, after]` in its
 /// `otlp` map. A record without that map is copied as it is.
 pub fn with_position(event: &Event<'_>, position: Position, out: &mut Vec<u8>) {
-    if MapView::new(event.metadata).get(b"otlp").is_none() {
+    if MapView::new(event.metadata).get(keys::OTLP).is_none() {
         out.extend_from_slice(event.raw);
         return;
     }
@@ -185,8 +186,8 @@ pub fn with_position(event: &Event<'_>, position: Position, out: &mut Vec<u8>) {
 }
 
 /// Adds the pair that says who emitted a record.
-pub(super) fn write_position(position: Position, pairs: &mut Pairs) {
-    let out = pairs.key("from");
+pub fn write_position(position: Position, pairs: &mut Pairs) {
+    let out = pairs.key(keys::FROM);
     msgpack::array_header(out, 2);
     msgpack::uint(out, position.run);
     msgpack::uint(out, u64::from(position.after));

@@ -4,10 +4,10 @@
 //! says stands in a dictionary that all profiles of a request share. So one record carries one
 //! request, byte by byte.
 
-use super::decode::{Transcoded, event_head};
+use super::decode::Transcoded;
 use super::error::{DecodeError, DecodeKind};
-use super::event::{Event, EventTime};
-use super::schema::VERSION;
+use super::layout::{VERSION, keys};
+use super::record::{Event, EventTime, event_head};
 use crate::codec::msgpack::{self, MapView, Reader, Token};
 use crate::codec::wire::{WireError, each};
 use crate::model::Signal;
@@ -36,11 +36,11 @@ pub fn profiles_to_records(
     out.reserve(request.len().saturating_add(64));
     event_head(out, EventTime::from_unix_nanos(now));
     msgpack::map_header(out, 1);
-    msgpack::str(out, "otlp");
+    msgpack::str_bytes(out, keys::OTLP);
     msgpack::map_header(out, 2);
-    msgpack::str(out, "v");
+    msgpack::str_bytes(out, keys::VERSION);
     msgpack::uint(out, VERSION);
-    msgpack::str(out, "signal");
+    msgpack::str_bytes(out, keys::SIGNAL);
     msgpack::str(out, Signal::Profiles.item());
     msgpack::map_header(out, 1);
     msgpack::str(out, KEY);

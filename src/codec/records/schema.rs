@@ -4,25 +4,6 @@
 //! opentelemetry-proto 1.11; keys and forms are specified in ARCHITECTURE.md, section "The
 //! telemetry record".
 
-/// The version of the layout that we write, and the newest that we read.
-pub(crate) const VERSION: u64 = 1;
-
-/// The extension type of a value that msgpack cannot express, in records that builds before 1.0
-/// wrote: as a map's value its data is a `KeyValue` without key, elsewhere an `AnyValue`. It is read
-/// and never written, because Fluent Bit's own plugins do not survive it.
-pub(crate) const EXT_RAW: i8 = 79;
-
-/// The key of what stands in a map as nil or in part only: see [`super::decode`].
-pub(crate) const RAW_VALUES: &str = "raw_values";
-
-/// How deep attribute values may nest.
-pub(crate) const MAX_DEPTH: u32 = 64;
-
-/// How deep values nest in the record. Before 5.1 Fluent Bit's outputs run on stacks of 24 KiB, of
-/// which each level takes 680 bytes where JSON is made of it, and a record, with what outputs put
-/// around it, takes up to 10 levels itself. Nothing guards the end of these stacks.
-pub(crate) const MAX_DEPTH_IN_PLACE: u32 = 10;
-
 /// No message has more fields.
 pub(super) const MAX_FIELDS: usize = 16;
 

@@ -7,8 +7,8 @@ use crate::codec::native::{
     LogAccessors, NativeRequest, cmetrics_to_otlp, ctraces_to_otlp, plain_log,
 };
 use crate::codec::records::{
-    Event, EventKind, Group, Records, RequestBuilder, Telemetry, metrics_to_records, profile_count,
-    profiles_of, traces_to_records,
+    Event, EventKind, Group, RecordReader, RequestBuilder, Telemetry, metrics_to_records,
+    profile_count, profiles_of, traces_to_records,
 };
 use crate::condition::{ConditionError, NoAnswer};
 use crate::export::counters::Skip;
@@ -159,7 +159,7 @@ impl<'a> Builders<'a> {
 
     /// Takes the next record, if it can be encoded while it is read.
     #[inline]
-    fn take(&mut self, records: &mut Records<'_>) -> Taken {
+    fn take(&mut self, records: &mut RecordReader<'_>) -> Taken {
         if let Some(log) = records.next_open_log() {
             let added = self.room(Travel::LOGS, 0).and_then(|open| open.push_open_log(&log));
             let Some(added) = added else { return Taken::Nothing };
@@ -264,7 +264,7 @@ impl<'a> Encoder<'a> {
     /// Log events, telemetry records and ordinary logs alike. `count` says whether their items are
     /// to be counted as received.
     fn records(&mut self, chunk: &[u8], count: bool) {
-        let mut records = Records::new(chunk);
+        let mut records = RecordReader::new(chunk);
         loop {
             self.plain_run(&mut records, count);
             let Some(event) = records.next() else { return };
@@ -280,7 +280,7 @@ impl<'a> Encoder<'a> {
 
     /// Records of ours for which there is nothing to decide and one request to build, up to the
     /// first that needs more: their bodies are read once, while they are encoded.
-    fn plain_run(&mut self, records: &mut Records<'_>, count: bool) {
+    fn plain_run(&mut self, records: &mut RecordReader<'_>, count: bool) {
         let mut lanes = self.lanes.iter_mut().flatten();
         let (Some(lane), None) = (lanes.next(), lanes.next()) else { return };
         let mut received = [0_usize; 3];

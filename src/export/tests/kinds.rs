@@ -8,7 +8,7 @@ use prost::Message;
 use super::data::{metric_chunk, metrics};
 use super::receiver::{Receiver, Say, Seen};
 use super::{Bench, Fate, endpoint};
-use crate::codec::records::write::{
+use crate::codec::records::metric_writer::{
     self, MetricData, MetricHead, Origin, Point, Temporality, Value,
 };
 use crate::export::{EndpointSettings, Protocol};
@@ -81,7 +81,7 @@ fn derived() -> Vec<u8> {
         schema_url: "",
         position: Some(Position { run: 1, after: 1 }),
     };
-    write::metadata(&origin, &mut metadata);
+    metric_writer::metadata(&origin, &mut metadata);
     let point = Point {
         attributes: &[],
         start_unix_nanos: 1,
@@ -92,7 +92,7 @@ fn derived() -> Vec<u8> {
     let points = &[point];
     let data = MetricData::Sum { monotonic: true, temporality: Temporality::Delta, points };
     let head = MetricHead { name: "derived", description: "", unit: "" };
-    write::metric(&mut chunk, 2, &metadata, &head, &data);
+    metric_writer::metric(&mut chunk, 2, &metadata, &head, &data);
     chunk
 }
 

@@ -3,7 +3,8 @@
 use regex::bytes::Regex;
 
 use crate::codec::msgpack::{MapView, Reader, Token};
-use crate::codec::records::skim::{StatusCode, has_exception, names_an_error};
+use crate::codec::records::StatusCode;
+use crate::codec::records::views::{has_exception, names_an_error};
 use crate::sampling::tracestate;
 
 /// A test of one attribute's value.

@@ -21,7 +21,7 @@ use super::threshold::{Randomness, Threshold};
 use super::tracestate::OtState;
 use crate::clock::Tick;
 use crate::codec::records::ChunkRewriter;
-use crate::codec::records::{AttributeVisitor, Event, EventKind, SpanEvent, SpanWalker, Step};
+use crate::codec::records::{AttributeVisitor, Event, EventKind, SpanEvent, SpanReader, SpanStep};
 use crate::condition::{Condition, ConditionError, Item, Record};
 use crate::model::{ErrorRule, Position, TraceId};
 
@@ -161,13 +161,13 @@ impl TailSampler {
         let policies = Arc::clone(&self.policies);
         let mut visitor = FactVisitor { tests: policies.tests(), facts: PassedTests::default() };
         let mut rewriter = ChunkRewriter::new(chunk);
-        let mut walker = SpanWalker::new(chunk);
+        let mut walker = SpanReader::new(chunk);
         let mut metadata_run: Option<MetadataRun> = None;
         while let Some(step) = walker.step(&mut visitor) {
             let facts = std::mem::take(&mut visitor.facts);
             let event = match step {
-                Step::Span(event) => event,
-                Step::Other(raw) | Step::Broken(raw) => {
+                SpanStep::Span(event) => event,
+                SpanStep::Other(raw) | SpanStep::Broken(raw) => {
                     rewriter.keep(raw);
                     continue;
                 }

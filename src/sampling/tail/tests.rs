@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::codec::msgpack::{MapView, text_of};
 use crate::codec::records::Events;
-use crate::codec::records::skim::StatusCode;
+use crate::codec::records::StatusCode;
 use crate::codec::records::testing::{SpanRecord, chunk};
 use crate::sampling::POLICY_ATTRIBUTE;
 use crate::sampling::policy::{Action, Policy, Rule, SpanTest};

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fluent_bit_ai::codec::records::exercise::otlp_requests(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fluent_bit_ai::codec::records::fuzz_logic::otlp_requests(bytes));

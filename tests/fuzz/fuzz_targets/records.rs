@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fluent_bit_ai::codec::records::exercise::records(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fluent_bit_ai::codec::records::fuzz_logic::records(bytes));

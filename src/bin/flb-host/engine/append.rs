@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use fluent_bit_ai::codec::msgpack::Reader;
 use fluent_bit_ai::codec::records::Events;
+use fluent_bit_ai::codec::records::layout::GROUP_END;
 
 use super::Engine;
 use super::flight::stack_size;
@@ -18,8 +19,6 @@ use crate::report;
 /// The event type of logs.
 pub(crate) const LOGS: i32 = 0;
 const CHUNK_BYTES: usize = 2_000_000;
-/// Seconds from here on mark the starts and ends of groups.
-const GROUP_END: u32 = 0xffff_fffe;
 const MODIFIED: i32 = 1;
 const NOT_TOUCHED: i32 = 2;
 

@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 
 use super::*;
-use crate::codec::json::exercise;
+use crate::codec::json::fuzz_logic;
 
 const LIMIT: usize = 1 << 20;
 const IDS: &str = r#""traceId":"0AF7651916cd43dd8448eb211c80319c","spanId":"00f067aa0ba902b7""#;
@@ -356,7 +356,7 @@ fn hostile_text_is_survived() {
         for byte in [b'"', b'{', b']', b',', b'0', b'\\', 0, 0x80, 0xff] {
             let mut changed = whole.clone().into_bytes();
             changed[at] = byte;
-            exercise::json_requests(&changed);
+            fuzz_logic::json_requests(&changed);
         }
     }
     let huge = format!(r#"{{{IDS},"flags":{},"name":"{}"}}"#, "9".repeat(300), "\\u0000".repeat(9));

@@ -1,7 +1,7 @@
 //! What is written, byte for byte.
 
 use super::*;
-use crate::codec::json::{exercise, to_protobuf};
+use crate::codec::json::{fuzz_logic, to_protobuf};
 use crate::codec::wire;
 
 /// A request with everything that JSON says in its own way, as the specification asks for it.
@@ -92,6 +92,6 @@ fn what_is_not_a_request_is_refused() {
         assert_eq!(out, [7]);
     }
     for end in 0..200_u8 {
-        exercise::protobuf_requests(&[0x0a, end, 0x12, end / 2, 0x12, 3, end, 1, end]);
+        fuzz_logic::protobuf_requests(&[0x0a, end, 0x12, end / 2, 0x12, 3, end, 1, end]);
     }
 }

@@ -6,6 +6,7 @@ use super::super::message::{self, Field, Kind, field};
 use super::super::tally::{Bad, Place, Tally};
 use super::super::{fields, pb, values};
 use crate::codec::msgpack::{MapView, elements};
+use crate::codec::records::layout::keys;
 
 /// No more scopes than a list of Fluent Bit's may have.
 const MAX_SCOPES: usize = 65_535;
@@ -72,7 +73,8 @@ impl<'a> External<'a> {
             otlp: false,
         };
         let map = MapView::new(external);
-        read.otlp = [&b"otlp"[..], b"resource", b"scope"].iter().any(|key| map.get(key).is_some());
+        read.otlp =
+            [keys::OTLP, keys::RESOURCE, keys::SCOPE].iter().any(|key| map.get(key).is_some());
         for resource in elements(map.get(b"resource_metrics_list").unwrap_or_default()) {
             read.listed = true;
             read.add_resource(resource, place, tally);
@@ -80,7 +82,7 @@ impl<'a> External<'a> {
         if read.resources.is_empty() {
             read.add_resource(external, place, tally);
         }
-        let metrics = MapView::new(map.get(b"otlp").unwrap_or_default()).get(b"metrics");
+        let metrics = MapView::new(map.get(keys::OTLP).unwrap_or_default()).get(b"metrics");
         for kind in MapView::new(metrics.unwrap_or_default()) {
             for metric in MapView::new(kind.value) {
                 let extra = MapView::new(metric.value);

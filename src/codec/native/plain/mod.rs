@@ -18,6 +18,7 @@ use super::json_text::JsonText;
 use super::{fields, pb, values};
 use crate::codec::msgpack::{Entry, MapView, Reader, Token};
 use crate::codec::records::Event;
+use crate::codec::records::layout::keys;
 
 /// An ordinary log as OTLP.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -87,7 +88,7 @@ impl<'a> Log<'a> {
         let mut severity = Severity::default();
         let mut origin = Origin::default();
         let mut text: Option<(usize, &'a [u8])> = None;
-        for entry in MapView::new(event.metadata).filter(|entry| entry.key != b"otlp") {
+        for entry in MapView::new(event.metadata).filter(|entry| entry.key != keys::OTLP) {
             severity.read(&entry);
             origin.read(&entry);
         }
@@ -148,7 +149,7 @@ impl<'a> Log<'a> {
         let told = |entry: &Entry<'_>| self.origin.has(entry) || self.severity.has(entry);
         let gone = self.gone(|context| context.metadata_keys);
         for entry in MapView::new(event.metadata) {
-            if entry.key != b"otlp" && !told(&entry) {
+            if entry.key != keys::OTLP && !told(&entry) {
                 gone.write_entry(out, 6, &entry);
             }
         }

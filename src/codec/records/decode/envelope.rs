@@ -3,16 +3,17 @@
 
 use std::borrow::Cow;
 
-use super::Transcoded;
 use super::histogram::LeftOut;
 use super::message::Scan;
-use super::raw::{Found, unmark};
-use super::value::{Form, next, text};
+use super::raw::{Form, Found, unmark};
+use super::transcoded::Transcoded;
+use super::value::{next, text};
 use crate::codec::msgpack::{self, Reader};
 use crate::codec::records::edit::{Pairs, insert_otlp};
 use crate::codec::records::error::{DecodeError, DecodeKind, Decoded, Fault};
-use crate::codec::records::event::EventTime;
-use crate::codec::records::schema::{Message, RAW_VALUES, RESOURCE, SCOPE, VERSION};
+use crate::codec::records::layout::{VERSION, keys};
+use crate::codec::records::record::{EventTime, event_head};
+use crate::codec::records::schema::{Message, RESOURCE, SCOPE};
 use crate::codec::wire::{Fields, WireValue};
 use crate::model::Signal;
 
@@ -364,7 +365,7 @@ impl<'a> Envelope<'a> {
         pairs.map().map_err(|_| Fault::new(DecodeKind::WireType, bytes))?;
         out.extend_from_slice(pairs.rest());
         if url {
-            msgpack::str(out, "schema_url");
+            msgpack::str_bytes(out, keys::SCHEMA_URL);
             text(self.schema_url, out).map_err(|fault| fault.within("schema_url"))?;
         }
         if unknown {
@@ -376,19 +377,11 @@ impl<'a> Envelope<'a> {
             msgpack::bin(out, beside);
         }
         if let Some(found) = found {
-            msgpack::str(out, RAW_VALUES);
+            msgpack::str_bytes(out, keys::RAW_VALUES);
             found.write_bin(out);
         }
         Ok(())
     }
-}
-
-/// Appends the start of an event, up to its metadata.
-#[inline]
-pub(in crate::codec::records) fn event_head(out: &mut Vec<u8>, time: EventTime) {
-    let [a, b, c, d] = time.seconds.to_be_bytes();
-    let [e, f, g, h] = time.nanos.to_be_bytes();
-    out.extend_from_slice(&[0x92, 0x92, 0xd7, 0, a, b, c, d, e, f, g, h]);
 }
 
 /// Appends the record of a span or metric.
@@ -415,7 +408,7 @@ pub(super) fn record(
 #[cold]
 pub(super) fn put_beside(out: &mut Vec<u8>, [start, end]: [usize; 2], found: &Found) {
     let mut pairs = Pairs::new();
-    found.write_bin(pairs.key(RAW_VALUES));
+    found.write_bin(pairs.key(keys::RAW_VALUES));
     let body = out.split_off(end);
     let metadata = out.split_off(start);
     insert_otlp(&metadata, &pairs, out);
@@ -425,20 +418,20 @@ pub(super) fn put_beside(out: &mut Vec<u8>, [start, end]: [usize; 2], found: &Fo
 /// Appends the pairs of the `otlp` map that every record of a scope has, and returns how many they
 /// are.
 pub(super) fn common_pairs(signal: Signal, scope: &ScopeStart<'_>, out: &mut Vec<u8>) -> u32 {
-    msgpack::str(out, "v");
+    msgpack::str_bytes(out, keys::VERSION);
     msgpack::uint(out, VERSION);
-    msgpack::str(out, "signal");
+    msgpack::str_bytes(out, keys::SIGNAL);
     msgpack::str(out, signal.item());
     let mut pairs = 2;
-    for (key, map) in [("resource", scope.resource), ("scope", scope.scope)] {
+    for (key, map) in [(keys::RESOURCE, scope.resource), (keys::SCOPE, scope.scope)] {
         if !map.is_empty() {
-            msgpack::str(out, key);
+            msgpack::str_bytes(out, key);
             out.extend_from_slice(map);
             pairs += 1;
         }
     }
     if scope.repeats != [0, 0] {
-        msgpack::str(out, "envelope");
+        msgpack::str_bytes(out, keys::ENVELOPE);
         msgpack::array_header(out, 2);
         for repeats in scope.repeats {
             msgpack::uint(out, u64::from(repeats));
@@ -455,7 +448,7 @@ pub(super) fn metadata(signal: Signal, scope: &ScopeStart<'_>, out: &mut Vec<u8>
         + u32::from(!scope.scope.is_empty())
         + u32::from(scope.repeats != [0, 0]);
     msgpack::map_header(out, 1);
-    msgpack::str(out, "otlp");
+    msgpack::str_bytes(out, keys::OTLP);
     msgpack::map_header(out, pairs);
     common_pairs(signal, scope, out);
 }

@@ -1,14 +1,15 @@
 //! Log records, laid out as Fluent Bit's own OpenTelemetry input does it.
 
-use super::Transcoded;
-use super::envelope::{Items, ScopeStart, Sink, common_pairs, event_head, put_beside, transcode};
+use super::envelope::{Items, ScopeStart, Sink, common_pairs, put_beside, transcode};
 use super::message::Scan;
-use super::raw::{Found, unmark};
-use super::value::{Form, element};
+use super::raw::{Form, Found, unmark};
+use super::transcoded::Transcoded;
+use super::value::element;
 use crate::codec::msgpack;
 use crate::codec::records::error::{DecodeError, Decoded};
-use crate::codec::records::event::EventTime;
-use crate::codec::records::schema::{LOG, MAX_DEPTH};
+use crate::codec::records::layout::{GROUP_END, GROUP_START, MAX_DEPTH, keys};
+use crate::codec::records::record::{EventTime, event_head};
+use crate::codec::records::schema::LOG;
 use crate::model::Signal;
 
 /// How log records are written.
@@ -158,7 +159,7 @@ impl Sink for Logs<'_> {
         if !self.layout.plain {
             self.tail_pairs = common_pairs(Signal::Logs, &scope, &mut self.tail);
             if let Some(key) = self.layout.body_key {
-                msgpack::str(&mut self.tail, "body_key");
+                msgpack::str_bytes(&mut self.tail, keys::BODY_KEY);
                 msgpack::str(&mut self.tail, key);
                 self.tail_pairs += 1;
             }
@@ -173,27 +174,27 @@ impl Sink for Logs<'_> {
         let scope_id = self.next_id();
         if !self.layout.plain {
             // So that a reader knows whether the group around a record is the record's own.
-            msgpack::str(&mut self.tail, "scope_id");
+            msgpack::str_bytes(&mut self.tail, keys::SCOPE_ID);
             msgpack::uint(&mut self.tail, u64::from(scope_id));
             self.tail_pairs += 1;
         }
-        event_head(out, EventTime { seconds: u32::MAX, nanos: 0 });
+        event_head(out, EventTime { seconds: GROUP_START, nanos: 0 });
         let body_key = self.layout.body_key.filter(|_| self.layout.plain);
         msgpack::map_header(out, if body_key.is_some() { 4 } else { 3 });
         msgpack::str(out, "schema");
         msgpack::str(out, "otlp");
-        msgpack::str(out, "resource_id");
+        msgpack::str_bytes(out, keys::RESOURCE_ID);
         msgpack::uint(out, u64::from(self.resource_id));
-        msgpack::str(out, "scope_id");
+        msgpack::str_bytes(out, keys::SCOPE_ID);
         msgpack::uint(out, u64::from(scope_id));
         if let Some(key) = body_key {
             // The records themselves do not say it.
-            msgpack::str(out, "body_key");
+            msgpack::str_bytes(out, keys::BODY_KEY);
             msgpack::str(out, key);
         }
         msgpack::map_header(out, 2);
-        for (key, map) in [("resource", scope.resource), ("scope", scope.scope)] {
-            msgpack::str(out, key);
+        for (key, map) in [(keys::RESOURCE, scope.resource), (keys::SCOPE, scope.scope)] {
+            msgpack::str_bytes(out, key);
             out.extend_from_slice(if map.is_empty() { &[0x80] } else { map });
         }
     }
@@ -220,12 +221,12 @@ impl Sink for Logs<'_> {
         event_head(out, EventTime::from_unix_nanos(time));
         let start = out.len();
         msgpack::map_header(out, 1);
-        msgpack::str(out, "otlp");
+        msgpack::str_bytes(out, keys::OTLP);
         msgpack::map_header(out, log.pairs() + self.tail_pairs + u32::from(form.is_some()));
         let fields = log.write_pairs(out)?;
         out.extend_from_slice(&self.tail);
         if let Some(form) = form {
-            msgpack::str(out, "body");
+            msgpack::str_bytes(out, keys::BODY);
             msgpack::str(out, form);
         }
         if fields != Form::Whole || found.is_some() {
@@ -248,7 +249,7 @@ impl Sink for Logs<'_> {
             out.truncate(self.group_start);
             return;
         }
-        event_head(out, EventTime { seconds: u32::MAX - 1, nanos: 0 });
+        event_head(out, EventTime { seconds: GROUP_END, nanos: 0 });
         out.extend_from_slice(&[0x80, 0x80]);
         self.groups += 1;
     }

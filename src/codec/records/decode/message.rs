@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use super::value::{Form, key_value, next, text};
+use super::raw::Form;
+use super::value::{key_value, next, text};
 use crate::codec::msgpack;
 use crate::codec::records::error::{DecodeKind, Decoded, Fault};
-use crate::codec::records::schema::{
-    Field, Kind, MAX_DEPTH, MAX_FIELDS, Message, Presence, UNKNOWN_FIELDS,
-};
+use crate::codec::records::layout::MAX_DEPTH;
+use crate::codec::records::schema::{Field, Kind, MAX_FIELDS, Message, Presence, UNKNOWN_FIELDS};
 use crate::codec::wire::{Fields, WireError, WireField, WireValue, varint_count};
 
 /// What one field has on the wire.

@@ -1,11 +1,11 @@
 //! Metrics.
 
-use super::Transcoded;
 use super::envelope::{Items, ScopeStart, Sink, metadata, record, transcode};
 use super::histogram::{self, HISTOGRAM, LeftOut};
 use super::message::Scan;
+use super::transcoded::Transcoded;
 use crate::codec::records::error::{DecodeError, Decoded};
-use crate::codec::records::event::EventTime;
+use crate::codec::records::record::EventTime;
 use crate::codec::records::schema::{METRIC, METRIC_DATA};
 use crate::codec::wire::{Fields, WireValue};
 use crate::model::Signal;

@@ -9,9 +9,21 @@ use std::collections::HashMap;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::value::Form;
 use crate::codec::msgpack::{self, ReadError, Reader, Token};
 use crate::codec::wire::{self, Fields, WireValue};
+
+/// How a value that was just written stands in the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Form {
+    /// As it is.
+    Whole,
+    /// As it is but for values within, which are marked: see [`mark_pair`].
+    Marked,
+    /// All of it but unknown fields.
+    Partly,
+    /// As nil, because msgpack has nothing for it or it is nested too deep.
+    Unsaid,
+}
 
 /// The extension type of marks.
 const MARK: i8 = 1;

@@ -1,10 +1,10 @@
 //! Spans.
 
-use super::Transcoded;
 use super::envelope::{Items, ScopeStart, Sink, metadata, record, transcode};
 use super::message::Scan;
+use super::transcoded::Transcoded;
 use crate::codec::records::error::{DecodeError, DecodeKind, Decoded, Fault};
-use crate::codec::records::event::EventTime;
+use crate::codec::records::record::EventTime;
 use crate::codec::records::schema::SPAN;
 use crate::model::Signal;
 

@@ -1,23 +1,10 @@
 //! `KeyValue` and `AnyValue` to msgpack.
 
-use super::raw;
+use super::raw::{self, Form};
 use crate::codec::msgpack;
 use crate::codec::records::error::{DecodeKind, Decoded, Fault};
-use crate::codec::records::schema::{MAX_DEPTH, MAX_DEPTH_IN_PLACE};
+use crate::codec::records::layout::{MAX_DEPTH, MAX_DEPTH_IN_PLACE};
 use crate::codec::wire::{Fields, WireField, WireValue};
-
-/// How a value that was just written stands in the record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Form {
-    /// As it is.
-    Whole,
-    /// As it is but for values within, which are marked: see [`super::raw`].
-    Marked,
-    /// All of it but unknown fields.
-    Partly,
-    /// As nil, because msgpack has nothing for it or it is nested too deep.
-    Unsaid,
-}
 
 /// Reads a field; `None` at the end.
 #[inline(always)]

@@ -5,9 +5,11 @@ use super::value::Encoder;
 use crate::codec::msgpack::{MapView, Reader, Token};
 use crate::codec::records::decode::metric_points;
 use crate::codec::records::error::{EncodeError, ValueError};
-use crate::codec::records::event::{Event, Telemetry};
-use crate::codec::records::schema::{METRIC, Message, RESOURCE, SCOPE, SPAN, VERSION};
-use crate::codec::records::walk::{Common, OpenLog};
+use crate::codec::records::layout::{VERSION, keys};
+use crate::codec::records::record::Event;
+use crate::codec::records::record_reader::OpenLog;
+use crate::codec::records::schema::{METRIC, Message, RESOURCE, SCOPE, SPAN};
+use crate::codec::records::telemetry::{CommonPairs, Telemetry};
 use crate::codec::wire::{self, Nested};
 use crate::model::Signal;
 
@@ -26,7 +28,7 @@ pub struct RequestBuilder {
     side: Encoder,
     /// What [`Telemetry::envelope`] said of the item before.
     envelope: [u64; 2],
-    /// What [`Records::context`] said of the item before; 0 if it said nothing.
+    /// What [`RecordReader::context`] said of the item before; 0 if it said nothing.
     context: u64,
     pushed: usize,
     items: usize,
@@ -136,7 +138,7 @@ impl RequestBuilder {
     }
 
     /// The same for a span or metric whose body is at the start of [`Event::body`], of which
-    /// nobody has looked for the end. `context` is what [`Records::context`] says of it.
+    /// nobody has looked for the end. `context` is what [`RecordReader::context`] says of it.
     ///
     /// # Errors
     /// As [`RequestBuilder::push`].
@@ -222,7 +224,7 @@ impl RequestBuilder {
         let whole = Event { body: &body, ..*event };
         let said = Telemetry {
             otlp: &otlp,
-            common: Common::default(),
+            common: CommonPairs::default(),
             raw_values: &[],
             body_form: if is_value { &[] } else { telemetry.body_form },
             ..*telemetry
@@ -423,9 +425,9 @@ impl<'a> Source<'a> {
         }
         for entry in MapView::new(group.body) {
             match entry.key {
-                b"resource" if telemetry.resource.is_none() => source.resource = entry.value,
-                b"scope" if telemetry.scope.is_none() => source.scope = entry.value,
-                b"schema_url" => source.root_schema_url = entry.value,
+                keys::RESOURCE if telemetry.resource.is_none() => source.resource = entry.value,
+                keys::SCOPE if telemetry.scope.is_none() => source.scope = entry.value,
+                keys::SCHEMA_URL => source.root_schema_url = entry.value,
                 _ => {}
             }
         }
@@ -482,10 +484,10 @@ impl Encoder {
         for entry in MapView::new(map) {
             match entry.key {
                 b"unset" => unset = Reader::new(entry.value).token() == Ok(Token::Bool(true)),
-                b"schema_url" => url = entry.value,
+                keys::SCHEMA_URL => url = entry.value,
                 b"envelope_unknown_fields" => unknown = entry.value,
                 b"request_unknown_fields" => beside = entry.value,
-                b"raw_values" => raw_values = entry.value,
+                keys::RAW_VALUES => raw_values = entry.value,
                 _ => {}
             }
         }

@@ -4,9 +4,11 @@ use super::message::find;
 use super::value::{Encoder, odd_key};
 use crate::codec::msgpack::{Reader, Token};
 use crate::codec::records::error::{EncodeError, ValueError};
-use crate::codec::records::event::{Event, Telemetry};
-use crate::codec::records::schema::{LOG, MAX_DEPTH};
-use crate::codec::records::walk::{Common, OpenLog};
+use crate::codec::records::layout::{MAX_DEPTH, keys};
+use crate::codec::records::record::Event;
+use crate::codec::records::record_reader::OpenLog;
+use crate::codec::records::schema::LOG;
+use crate::codec::records::telemetry::{CommonPairs, Telemetry};
 use crate::codec::wire::{self, Fields, WireValue};
 
 impl Encoder {
@@ -32,7 +34,7 @@ impl Encoder {
 
     /// The `otlp` map without what says the resource, the scope and the layout.
     fn own_pairs(&mut self, telemetry: &Telemetry<'_>) -> Result<(), EncodeError> {
-        let Common { at, length, before, pairs } = telemetry.common;
+        let CommonPairs { at, length, before, pairs } = telemetry.common;
         let mut reader = Reader::new(telemetry.otlp);
         let all = match reader.token() {
             Ok(Token::Map(all)) if pairs > 0 => all,
@@ -65,7 +67,7 @@ impl Encoder {
         }
         for _ in 0..pairs {
             let key = reader.token()?;
-            if key == Token::Str(b"otlp") {
+            if key == Token::Str(keys::OTLP) {
                 reader.skip()?;
                 continue;
             }
@@ -96,7 +98,7 @@ impl Encoder {
         }
         let form = match left {
             0 => &[][..],
-            1 if reader.str() == Ok(b"body") => reader.str().ok()?,
+            1 if reader.str() == Ok(keys::BODY) => reader.str().ok()?,
             _ => return None,
         };
         self.body(reader, &log.known, form).ok()

@@ -6,8 +6,9 @@
 use super::value::{Encoder, odd_key};
 use crate::codec::msgpack::{ReadError, Reader, Token};
 use crate::codec::records::error::{EncodeError, ValueError};
-use crate::codec::records::event::integer;
-use crate::codec::records::schema::{Field, Kind, MAX_DEPTH, Message, Presence, UNKNOWN_FIELDS};
+use crate::codec::records::layout::MAX_DEPTH;
+use crate::codec::records::record::integer;
+use crate::codec::records::schema::{Field, Kind, Message, Presence, UNKNOWN_FIELDS};
 use crate::codec::wire::{self, Fields, Nested};
 use crate::model::hex_digit;
 

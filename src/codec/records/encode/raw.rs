@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::value::Encoder;
 use crate::codec::msgpack::{self, MapView, ReadError, Reader, Token, elements};
-use crate::codec::records::schema::{EXT_RAW, MAX_DEPTH};
+use crate::codec::records::layout::{EXT_RAW, MAX_DEPTH};
 use crate::codec::wire::{self, Fields, WireValue};
 
 /// No record nests deeper, as we write it.

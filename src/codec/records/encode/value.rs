@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::codec::msgpack::{ReadError, Reader, Token};
 use crate::codec::records::decode::{any_value_is_valid, key_value_is_valid};
 use crate::codec::records::error::ValueError;
-use crate::codec::records::schema::EXT_RAW;
+use crate::codec::records::layout::EXT_RAW;
 use crate::codec::short_copy::ShortText;
 use crate::codec::wire::{self, Fields, Nested, varint_len};
 

@@ -18,6 +18,7 @@ use maps::{Edit, edit_array, edit_map, with_pair, with_value};
 use unlisted::LONG_TEXT;
 
 use crate::codec::msgpack::{MapView, Reader, Token, map_header, str, str_bytes, text_of};
+use crate::codec::records::layout::keys;
 use crate::codec::records::{Event, Telemetry, raw_values_hold_content};
 use crate::export::settings::Content;
 use crate::genai::is_content_event;
@@ -79,11 +80,11 @@ pub(in crate::export) fn apply(
 /// without values beside the record that cannot be looked into.
 fn clean_origin<'a>(holder: &'a [u8], cleaner: &mut Cleaner<'a, '_>) -> Option<Vec<u8>> {
     edit_map(holder, |entry| match entry.key {
-        b"raw_values" => clean_raw_values(entry.value, cleaner),
-        b"resource" | b"scope" => {
+        keys::RAW_VALUES => clean_raw_values(entry.value, cleaner),
+        keys::RESOURCE | keys::SCOPE => {
             let edited = edit_map(entry.value, |entry| match entry.key {
-                b"raw_values" => clean_raw_values(entry.value, cleaner),
-                b"attributes" => cleaner.map(entry.value).map_or(Edit::Keep, Edit::Put),
+                keys::RAW_VALUES => clean_raw_values(entry.value, cleaner),
+                keys::ATTRIBUTES => cleaner.map(entry.value).map_or(Edit::Keep, Edit::Put),
                 _ => Edit::Keep,
             });
             edited.map_or(Edit::Keep, Edit::Put)
@@ -98,15 +99,15 @@ fn clean_raw_values(values: &[u8], cleaner: &mut Cleaner<'_, '_>) -> Edit {
     if !raw_values_hold_content(values) {
         return Edit::Keep;
     }
-    cleaner.note(b"raw_values");
+    cleaner.note(keys::RAW_VALUES);
     Edit::Remove
 }
 
 /// Sets or adds `attributes` in a map, and adds the list of names to them.
 fn with_attributes(map: &[u8], cleaned: Option<&[u8]>, cleaner: &Cleaner<'_, '_>) -> Vec<u8> {
     let attributes = with_pair(cleaned.unwrap_or(&[0x80]), &cleaner.list());
-    if MapView::new(map).get(b"attributes").is_some() {
-        return with_value(map, b"attributes", &attributes);
+    if MapView::new(map).get(keys::ATTRIBUTES).is_some() {
+        return with_value(map, keys::ATTRIBUTES, &attributes);
     }
     let mut pair = Vec::with_capacity(attributes.len().saturating_add(11));
     str(&mut pair, "attributes");
@@ -116,7 +117,7 @@ fn with_attributes(map: &[u8], cleaned: Option<&[u8]>, cleaner: &Cleaner<'_, '_>
 
 /// The metadata with another `otlp` map.
 fn with_otlp(event: &Event<'_>, otlp: &[u8]) -> Vec<u8> {
-    with_value(event.metadata, b"otlp", otlp)
+    with_value(event.metadata, keys::OTLP, otlp)
 }
 
 fn clean_span<'a>(
@@ -126,10 +127,10 @@ fn clean_span<'a>(
 ) -> Option<Cleaned> {
     let origin = clean_origin(telemetry.otlp, &mut cleaner);
     // The attributes come first: what they lose is looked for in the other parts.
-    let given = MapView::new(event.body).get(b"attributes");
+    let given = MapView::new(event.body).get(keys::ATTRIBUTES);
     let cleaned = given.and_then(|attributes| cleaner.map(attributes));
     let body = edit_map(event.body, |entry| match entry.key {
-        b"attributes" => cleaned.clone().map_or(Edit::Keep, Edit::Put),
+        keys::ATTRIBUTES => cleaned.clone().map_or(Edit::Keep, Edit::Put),
         b"events" | b"links" => clean_list(entry.value, &mut cleaner).map_or(Edit::Keep, Edit::Put),
         b"status" => clean_status(entry.value, &mut cleaner).map_or(Edit::Keep, Edit::Put),
         _ => Edit::Keep,
@@ -215,7 +216,7 @@ fn clean_log<'a>(
     mut cleaner: Cleaner<'a, '_>,
 ) -> Option<Cleaned> {
     let otlp = MapView::new(telemetry.otlp);
-    let given = otlp.get(b"attributes");
+    let given = otlp.get(keys::ATTRIBUTES);
     let named = |key: &[u8]| given.and_then(|map| MapView::new(map).get(key)).and_then(text_of);
     let name = otlp.get(b"event_name").and_then(text_of).filter(|name| !name.is_empty());
     let name = name.or_else(|| named(b"event.name")).or_else(|| named(b"event_name"));

@@ -1,4 +1,5 @@
-//! Reading a chunk of records together with what their metadata says, each byte of it once.
+//! Record iterator with memoised metadata: reads a chunk of records together with what their metadata
+//! says, each byte of it once.
 //!
 //! The records of a scope carry equal bytes: the whole metadata of spans and metrics, and a run of
 //! pairs in that of logs. What was read once is compared from then on, which costs a fraction of
@@ -6,42 +7,22 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::event::{Event, EventKind, EventTime, Events, Telemetry};
-use super::spans::before;
-use crate::codec::msgpack::{ReadError, Reader, Token};
+use super::event_reader::Events;
+use super::layout::{EVENT_HEAD, GROUP_END};
+use super::record::{Event, EventKind, EventTime, before};
+use super::telemetry::{Telemetry, read_otlp};
+use crate::codec::msgpack::{ReadError, Reader};
 use crate::model::Signal;
 
-/// What stands before the metadata of a record: two arrays of two, and the time's extension.
-const HEAD: [u8; 4] = [0x92, 0x92, 0xd7, 0x00];
 /// A metadata map with nothing but `otlp`.
 const OTLP: [u8; 6] = [0x81, 0xa4, b'o', b't', b'l', b'p'];
-/// Seconds from here on mark groups.
-const MARKERS: u32 = u32::MAX - 1;
-
-/// Where an encoded `otlp` map has the pairs that all records of a scope share: `v`, `signal`,
-/// `resource`, `scope`, `envelope`, `body_key` and `scope_id`, in this order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Common {
-    /// Bytes of the map before them.
-    pub at: usize,
-    /// Bytes that they take.
-    pub length: usize,
-    /// Pairs of the map before them.
-    pub before: u32,
-    /// How many pairs they are; 0 if there are none.
-    pub pairs: u32,
-}
-
-/// The keys of common pairs.
-const SHARED: [&[u8]; 7] =
-    [b"v", b"signal", b"resource", b"scope", b"envelope", b"body_key", b"scope_id"];
 
 /// Numbers for what records share; 0 is none.
 static CONTEXTS: AtomicU64 = AtomicU64::new(1);
 
 /// The events of a chunk, each with what [`Event::telemetry`] says of it.
 #[derive(Debug, Clone)]
-pub struct Records<'a> {
+pub struct RecordReader<'a> {
     events: Events<'a>,
     /// The body whose end nobody has told yet.
     open: Option<&'a [u8]>,
@@ -64,7 +45,7 @@ pub struct OpenLog<'a> {
     pub(super) known: Telemetry<'a>,
     /// The common pairs of the record before.
     pub(super) common: &'a [u8],
-    /// See [`Records::context`].
+    /// See [`RecordReader::context`].
     pub(super) context: u64,
 }
 
@@ -78,7 +59,7 @@ struct Head<'a> {
     after: &'a [u8],
 }
 
-impl<'a> Records<'a> {
+impl<'a> RecordReader<'a> {
     /// The events of `chunk`.
     #[must_use]
     pub fn new(chunk: &'a [u8]) -> Self {
@@ -100,7 +81,7 @@ impl<'a> Records<'a> {
     }
 
     /// The next record, if it is a log of our own layout after another one. It stays the next one
-    /// until [`Records::end_log`] says where it ends.
+    /// until [`RecordReader::end_log`] says where it ends.
     #[inline]
     pub fn next_open_log(&mut self) -> Option<OpenLog<'a>> {
         self.settle();
@@ -123,7 +104,7 @@ impl<'a> Records<'a> {
 
     /// The next span or metric of our own layout with a body that ends nobody knows where: its
     /// slice is all that is left of the chunk, and so is [`Event::raw`]. Who reads the body says
-    /// with [`Records::end`] how long it was; otherwise it is looked for. `None` is anything else,
+    /// with [`RecordReader::end`] how long it was; otherwise it is looked for. `None` is anything else,
     /// which [`Iterator::next`] gives.
     #[inline]
     pub fn next_open(&mut self) -> Option<(Event<'a>, Telemetry<'a>)> {
@@ -195,11 +176,11 @@ impl<'a> Records<'a> {
     /// The time of a record, and what follows it.
     #[inline]
     fn time(&self) -> Option<(EventTime, &'a [u8])> {
-        let rest = self.events.rest().strip_prefix(&HEAD)?;
+        let rest = self.events.rest().strip_prefix(&EVENT_HEAD)?;
         let (time, rest) = rest.split_first_chunk::<8>()?;
         let [a, b, c, d, e, f, g, h] = *time;
         let seconds = u32::from_be_bytes([a, b, c, d]);
-        if seconds >= MARKERS {
+        if seconds >= GROUP_END {
             return None;
         }
         Some((EventTime { seconds, nanos: u32::from_be_bytes([e, f, g, h]) }, rest))
@@ -224,7 +205,7 @@ impl<'a> Records<'a> {
     }
 }
 
-impl<'a> Iterator for Records<'a> {
+impl<'a> Iterator for RecordReader<'a> {
     type Item = Result<(Event<'a>, Option<Telemetry<'a>>), ReadError>;
 
     #[inline]
@@ -240,94 +221,6 @@ impl<'a> Iterator for Records<'a> {
         }
         Some(event.map(|event| (event, event.telemetry())))
     }
-}
-
-/// Reads the `otlp` map that `encoded` starts with. `common` are the common pairs of the record
-/// before it, of which `known` says what they mean.
-pub(super) fn read_otlp<'a>(
-    encoded: &'a [u8],
-    known: &Telemetry<'a>,
-    common: &[u8],
-) -> Result<(Telemetry<'a>, &'a [u8]), ReadError> {
-    let mut telemetry = Telemetry::default();
-    let mut reader = Reader::new(encoded);
-    let pairs = reader.map()?;
-    // Whether a shared pair stands apart from the others, as filters may leave it.
-    let mut stray = false;
-    let mut index = 0;
-    while index < pairs {
-        let at = encoded.len().saturating_sub(reader.rest().len());
-        if !stray
-            && known.common.pairs <= pairs - index
-            && !common.is_empty()
-            && let Some(rest) = reader.rest().strip_prefix(common)
-        {
-            let Telemetry { version, signal, resource, scope, envelope, scope_id, .. } = *known;
-            let given_body_key = known.given_body_key;
-            telemetry = Telemetry {
-                version,
-                signal,
-                resource,
-                scope,
-                envelope,
-                scope_id,
-                given_body_key,
-                ..telemetry
-            };
-            let pairs = known.common.pairs;
-            telemetry.common = Common { at, length: common.len(), before: index, pairs };
-            reader = Reader::new(rest);
-            index += pairs;
-            continue;
-        }
-        let key = reader.token()?;
-        skip_rest(&mut reader, key)?;
-        let value = reader.skip()?;
-        if let Token::Str(key) = key {
-            telemetry.see(key, value);
-            let end = encoded.len().saturating_sub(reader.rest().len());
-            stray |= !extend(&mut telemetry.common, key, index, at, end);
-        }
-        index += 1;
-    }
-    if stray {
-        telemetry.common = Common::default();
-    }
-    telemetry.otlp = before(encoded, reader.rest());
-    Ok((telemetry, reader.rest()))
-}
-
-/// Makes a shared pair part of the common ones, which begin with the version. Returns whether the
-/// pair is not shared or is one of them now.
-#[inline]
-fn extend(common: &mut Common, key: &[u8], index: u32, at: usize, end: usize) -> bool {
-    if !SHARED.contains(&key) {
-        return true;
-    }
-    if common.pairs == 0 && key == b"v" {
-        *common = Common { at, length: end - at, before: index, pairs: 1 };
-        return true;
-    }
-    let next = common.pairs > 0 && index == common.before + common.pairs;
-    if next {
-        common.length = end - common.at;
-        common.pairs += 1;
-    }
-    next
-}
-
-/// Skips the elements of a container whose token was read.
-#[inline]
-pub(super) fn skip_rest(reader: &mut Reader<'_>, token: Token<'_>) -> Result<(), ReadError> {
-    let elements = match token {
-        Token::Array(count) => u64::from(count),
-        Token::Map(pairs) => u64::from(pairs) * 2,
-        _ => 0,
-    };
-    for _ in 0..elements {
-        reader.skip()?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -362,7 +255,7 @@ mod tests {
         let given = [("span", "shop"), ("metric", "shop"), ("log", "bank"), ("span", "bank")];
         let chunk: Vec<u8> =
             given.iter().flat_map(|(signal, service)| record(signal, service)).collect();
-        let read: Vec<_> = Records::new(&chunk)
+        let read: Vec<_> = RecordReader::new(&chunk)
             .map(|event| {
                 let telemetry = event.unwrap().1.unwrap();
                 let service = crate::codec::msgpack::text_of(telemetry.resource.unwrap()).unwrap();
@@ -400,7 +293,7 @@ mod tests {
     }
 
     fn agrees(chunk: &[u8]) {
-        let walked: Vec<_> = Records::new(chunk).collect();
+        let walked: Vec<_> = RecordReader::new(chunk).collect();
         let read: Vec<_> =
             Events::new(chunk).map(|event| event.map(|event| (event, event.telemetry()))).collect();
         assert_eq!(walked, read);
@@ -425,7 +318,7 @@ mod tests {
         ];
         agrees(&all.concat());
         let chunk = all.concat();
-        let records: Vec<_> = Records::new(&chunk).flatten().collect();
+        let records: Vec<_> = RecordReader::new(&chunk).flatten().collect();
         let forms: Vec<&[u8]> =
             records.iter().filter_map(|(_, said)| Some(said.as_ref()?.body_form)).collect();
         assert_eq!(forms, [&b""[..], b"", b"none", b"", b"kvlist", b"", b""]);
@@ -445,7 +338,7 @@ mod tests {
         let body = [0x81, 0xa1, b'k', 0x91, 0x01];
         span.extend_from_slice(&body);
         let chunk = [&span[..], &span, &log("a", "one", None), &span[..span.len() - 1]].concat();
-        let mut records = Records::new(&chunk);
+        let mut records = RecordReader::new(&chunk);
         let (event, telemetry) = records.next_open().unwrap();
         assert_eq!(
             (telemetry.signal, event.body),

@@ -1,12 +1,13 @@
-//! Reading span records in one pass, for whoever decides on spans without rewriting them.
+//! Span visitor: reads span records in one pass, for filters that decide on spans without rewriting
+//! them.
 //!
-//! [`SpanWalker`] reads each event once: the metadata of a span is compared with that of the span
+//! [`SpanReader`] reads each event once: the metadata of a span is compared with that of the span
 //! before it, because spans of one scope carry equal bytes, and the body's fields are picked up
 //! while its end is looked for.
 
-use super::event::{event_time, integer};
-use super::skim::StatusCode;
-use super::{Event, EventKind, EventTime, Telemetry};
+use super::layout::keys;
+use super::record::{Event, EventKind, EventTime, StatusCode, before, event_time, integer};
+use super::telemetry::Telemetry;
 use crate::codec::msgpack::{MapView, ReadError, Reader, Token};
 use crate::model::Signal;
 
@@ -51,7 +52,7 @@ pub struct SpanEvent<'a> {
 /// One step through a chunk.
 #[expect(clippy::large_enum_variant, reason = "a step lives on the stack for one turn of a loop")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step<'a> {
+pub enum SpanStep<'a> {
     /// A span record.
     Span(SpanEvent<'a>),
     /// Any other event, whole.
@@ -78,13 +79,13 @@ impl<'a> AttributeVisitor<'a> for () {
 
 /// Walks over the events of a chunk.
 #[derive(Debug, Clone, Copy)]
-pub struct SpanWalker<'a> {
+pub struct SpanReader<'a> {
     rest: &'a [u8],
     metadata: &'a [u8],
     telemetry: Telemetry<'a>,
 }
 
-impl<'a> SpanWalker<'a> {
+impl<'a> SpanReader<'a> {
     /// A walk over `chunk`, a stream of log events.
     #[must_use]
     pub fn new(chunk: &'a [u8]) -> Self {
@@ -94,7 +95,7 @@ impl<'a> SpanWalker<'a> {
     /// The next event. The visitor may have seen attributes although the step turns out not to be
     /// a span, so it is to be cleared before each step.
     #[inline]
-    pub fn step(&mut self, visitor: &mut impl AttributeVisitor<'a>) -> Option<Step<'a>> {
+    pub fn step(&mut self, visitor: &mut impl AttributeVisitor<'a>) -> Option<SpanStep<'a>> {
         if self.rest.is_empty() {
             return None;
         }
@@ -102,20 +103,20 @@ impl<'a> SpanWalker<'a> {
         let mut reader = Reader::new(start);
         if let Ok(Some(span)) = self.span(start, &mut reader, visitor) {
             self.rest = reader.rest();
-            return Some(Step::Span(span));
+            return Some(SpanStep::Span(span));
         }
         Some(self.other(start))
     }
 
     #[cold]
-    fn other(&mut self, start: &'a [u8]) -> Step<'a> {
+    fn other(&mut self, start: &'a [u8]) -> SpanStep<'a> {
         let mut reader = Reader::new(start);
         if let Ok(raw) = reader.skip() {
             self.rest = reader.rest();
-            Step::Other(raw)
+            SpanStep::Other(raw)
         } else {
             self.rest = &[];
-            Step::Broken(start)
+            SpanStep::Broken(start)
         }
     }
 
@@ -171,12 +172,6 @@ impl<'a> SpanWalker<'a> {
     }
 }
 
-/// What of `start` was read when `rest` is left.
-#[inline]
-pub(super) fn before<'a>(start: &'a [u8], rest: &[u8]) -> &'a [u8] {
-    start.get(..start.len().saturating_sub(rest.len())).unwrap_or_default()
-}
-
 /// Reads one object; a container is skipped and counts as nil.
 #[inline]
 fn scalar<'a>(reader: &mut Reader<'a>) -> Result<Token<'a>, ReadError> {
@@ -223,7 +218,7 @@ fn read_body<'a>(
             b"start_time_unix_nano" => span.start_unix_nanos = nanos(reader)?,
             b"end_time_unix_nano" => span.end_unix_nanos = nanos(reader)?,
             b"status" => span.status = status_of(reader.skip()?),
-            b"attributes" => visit(reader, visitor)?,
+            keys::ATTRIBUTES => visit(reader, visitor)?,
             b"events" => visitor.events(reader.skip()?),
             _ => {
                 reader.skip()?;
@@ -312,20 +307,20 @@ mod tests {
         let log = [0x92, 0x92, 0x05, 0x80, 0x81, 0xa1, b'k', 0x01];
         let chunk = [&first[..], &span_event("a", "two"), &log, &span_event("b", "x"), &[0xc1]];
         let chunk = chunk.concat();
-        let mut walker = SpanWalker::new(&chunk);
+        let mut walker = SpanReader::new(&chunk);
         let mut keys = Keys::default();
-        let Some(Step::Span(span)) = walker.step(&mut keys) else { panic!("a span") };
+        let Some(SpanStep::Span(span)) = walker.step(&mut keys) else { panic!("a span") };
         assert_eq!((span.raw, span.new_metadata), (&first[..], true));
         assert_eq!(span.span.trace_id, b"0af7651916cd43dd8448eb211c80319c");
         assert_eq!((span.span.start_unix_nanos, span.span.status), (5, StatusCode::Error));
         assert_eq!((span.span.span_id, span.time.seconds), (&b""[..], 9));
         assert_eq!(keys.0, [[b'k', 0x90]]);
-        let Some(Step::Span(span)) = walker.step(&mut keys) else { panic!("a span") };
+        let Some(SpanStep::Span(span)) = walker.step(&mut keys) else { panic!("a span") };
         assert!(!span.new_metadata && span.telemetry.resource.is_some());
-        assert_eq!(walker.step(&mut keys), Some(Step::Other(&log[..])));
-        let Some(Step::Span(span)) = walker.step(&mut keys) else { panic!("a span") };
+        assert_eq!(walker.step(&mut keys), Some(SpanStep::Other(&log[..])));
+        let Some(SpanStep::Span(span)) = walker.step(&mut keys) else { panic!("a span") };
         assert!(span.new_metadata);
-        assert_eq!(walker.step(&mut keys), Some(Step::Broken(&[0xc1][..])));
+        assert_eq!(walker.step(&mut keys), Some(SpanStep::Broken(&[0xc1][..])));
         assert_eq!(walker.step(&mut keys), None);
     }
 
@@ -333,8 +328,8 @@ mod tests {
     fn a_truncated_span_is_broken_at_every_length() {
         let whole = span_event("a", "one");
         for length in 1..whole.len() {
-            let step = SpanWalker::new(&whole[..length]).step(&mut ());
-            assert_eq!(step, Some(Step::Broken(&whole[..length])));
+            let step = SpanReader::new(&whole[..length]).step(&mut ());
+            assert_eq!(step, Some(SpanStep::Broken(&whole[..length])));
         }
     }
 }

@@ -1,20 +1,9 @@
-//! What decisions need of a record, without decoding its attributes.
+//! Views: the fields of a record that decisions need, without decoding its attributes.
 
-use super::event::integer;
+use super::layout::keys;
+use super::record::{StatusCode, integer};
 use crate::codec::msgpack::{MapView, Reader, Token, elements, text_of};
 use crate::model::{SpanId, TraceId};
-
-/// How a span ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum StatusCode {
-    /// Nobody said.
-    #[default]
-    Unset,
-    /// Said to be all right.
-    Ok,
-    /// An error.
-    Error,
-}
 
 /// A span record's body. Text that is not UTF-8 reads as empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -67,7 +56,7 @@ impl<'a> SpanView<'a> {
                 b"start_time_unix_nano" => view.start_unix_nanos = number(value),
                 b"end_time_unix_nano" => view.end_unix_nanos = number(value),
                 b"status" => view.read_status(value),
-                b"attributes" => view.attributes = value,
+                keys::ATTRIBUTES => view.attributes = value,
                 b"events" => view.events = value,
                 b"links" => view.links = value,
                 _ => {}
@@ -130,7 +119,7 @@ pub fn has_exception(events: &[u8]) -> bool {
 #[must_use]
 pub fn is_failure(body: &[u8]) -> bool {
     MapView::new(body).any(|field| match field.key {
-        b"attributes" => MapView::new(field.value)
+        keys::ATTRIBUTES => MapView::new(field.value)
             .any(|attribute| names_an_error(attribute.key, attribute.value)),
         b"events" => has_exception(field.value),
         _ => false,
@@ -175,7 +164,7 @@ impl<'a> LogView<'a> {
                 }
                 b"severity_text" => view.severity_text = text_of(value).unwrap_or_default(),
                 b"event_name" => view.event_name = text_of(value).unwrap_or_default(),
-                b"attributes" => view.attributes = value,
+                keys::ATTRIBUTES => view.attributes = value,
                 _ => {}
             }
         }
@@ -286,7 +275,7 @@ mod tests {
     use crate::codec::records::edit::Pairs;
 
     #[test]
-    fn a_span_is_skimmed() {
+    fn a_span_is_read_as_a_view() {
         let mut body = Pairs::new();
         body.text("trace_id", "0af7651916cd43dd8448eb211c80319c");
         msgpack::bin(body.key("span_id"), &[1; 8]);
@@ -315,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn metrics_and_logs_are_skimmed() {
+    fn metrics_and_logs_are_read_as_views() {
         let mut data = Pairs::new();
         msgpack::array_header(data.key("data_points"), 2);
         data.clear();

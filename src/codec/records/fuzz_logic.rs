@@ -1,10 +1,11 @@
-//! Feeds any bytes through every decoder, for fuzz targets and tests. What must hold is asserted.
+//! Fuzz logic: feeds any bytes through every decoder, for fuzz targets and tests. What must hold is
+//! asserted.
 
 use super::{
-    EventKind, Events, LogOptions, Records, RequestBuilder, logs_to_records, metrics_to_records,
-    traces_to_records,
+    EventKind, Events, LogOptions, RecordReader, RequestBuilder, logs_to_records,
+    metrics_to_records, traces_to_records,
 };
-use crate::codec::records::skim::{LogView, MetricView, SpanView};
+use crate::codec::records::views::{LogView, MetricView, SpanView};
 use crate::model::Signal;
 
 const OPTIONS: LogOptions = LogOptions { groups: true, first_group: 0, now_unix_nanos: 1 };
@@ -55,7 +56,7 @@ fn to_request(signal: Signal, chunk: &[u8]) -> (Vec<u8>, usize) {
     let mut builder = RequestBuilder::new(signal);
     let mut refused = 0;
     let mut events = Events::new(chunk);
-    for walked in Records::new(chunk) {
+    for walked in RecordReader::new(chunk) {
         let read = events.next().map(|event| event.map(|event| (event, event.telemetry())));
         assert!(read == Some(walked), "what is compared must say what is read");
         let Ok((event, Some(telemetry))) = walked else { continue };
@@ -79,7 +80,7 @@ fn to_request(signal: Signal, chunk: &[u8]) -> (Vec<u8>, usize) {
 /// The request as the output builds it: bodies are read while they are encoded.
 fn quick_request(signal: Signal, chunk: &[u8]) -> Vec<u8> {
     let mut builder = RequestBuilder::new(signal);
-    let mut records = Records::new(chunk);
+    let mut records = RecordReader::new(chunk);
     loop {
         quick_run(&mut builder, &mut records);
         let Some(next) = records.next() else { return builder.finish() };
@@ -92,7 +93,7 @@ fn quick_request(signal: Signal, chunk: &[u8]) -> Vec<u8> {
 }
 
 /// Pushes records up to the first that is not read in one go.
-fn quick_run(builder: &mut RequestBuilder, records: &mut Records<'_>) {
+fn quick_run(builder: &mut RequestBuilder, records: &mut RecordReader<'_>) {
     loop {
         if let Some(log) = records.next_open_log() {
             let Some(added) = builder.push_open_log(&log) else { return };

@@ -1,9 +1,8 @@
 //! Metric records from scratch, for telemetry that we derive.
 
-use super::decode::event_head;
 use super::edit::{Pairs, write_position};
-use super::event::EventTime;
-use super::schema::VERSION;
+use super::layout::{VERSION, keys};
+use super::record::{EventTime, event_head};
 use crate::codec::msgpack;
 use crate::model::{Position, Signal, SpanId, TraceId};
 
@@ -177,19 +176,19 @@ pub fn metadata(origin: &Origin<'_>, out: &mut Vec<u8>) {
         .filter(|(_, text)| !text.is_empty())
         .for_each(|(key, text)| scope.text(key, text));
     let mut otlp = Pairs::new();
-    msgpack::uint(otlp.key("v"), VERSION);
-    otlp.text("signal", Signal::Metrics.item());
+    msgpack::uint(otlp.key(keys::VERSION), VERSION);
+    otlp.text(keys::SIGNAL, Signal::Metrics.item());
     if !origin.resource.is_empty() {
-        otlp.push("resource", origin.resource);
+        otlp.push(keys::RESOURCE, origin.resource);
     }
     if !scope.is_empty() {
-        scope.write_map(otlp.key("scope"));
+        scope.write_map(otlp.key(keys::SCOPE));
     }
     if let Some(position) = origin.position {
         write_position(position, &mut otlp);
     }
     msgpack::map_header(out, 1);
-    msgpack::str(out, "otlp");
+    msgpack::str_bytes(out, keys::OTLP);
     otlp.write_map(out);
 }
 
@@ -242,7 +241,7 @@ fn list<T>(out: &mut Vec<u8>, elements: &[T], write: impl Fn(&T, &mut Vec<u8>)) 
 fn point(point: &Point<'_>, out: &mut Vec<u8>) {
     let mut map = Pairs::new();
     if !point.attributes.is_empty() {
-        map.push("attributes", point.attributes);
+        map.push(keys::ATTRIBUTES, point.attributes);
     }
     nonzero(&mut map, "start_time_unix_nano", point.start_unix_nanos);
     nonzero(&mut map, "time_unix_nano", point.unix_nanos);

@@ -1,0 +1,61 @@
+//! Constants of the record layout: its version, the bytes of an event's head, the keys of an `otlp` map
+//! and the limits on nesting. The layout is specified in ARCHITECTURE.md, section "The telemetry
+//! record"; the fields of items are tables in [`super::schema`].
+
+/// The version of the layout that we write, and the newest that we read.
+pub const VERSION: u64 = 1;
+
+/// What an event of Fluent Bit starts with: two arrays of two elements, and an extension of type 0
+/// and 8 bytes, which is the time.
+pub const EVENT_HEAD: [u8; 4] = [0x92, 0x92, 0xd7, 0x00];
+
+/// The seconds in the time of an event that starts a group.
+pub const GROUP_START: u32 = u32::MAX;
+
+/// The seconds in the time of an event that ends a group. No record has this many or more.
+pub const GROUP_END: u32 = u32::MAX - 1;
+
+/// The extension type of a value that msgpack cannot express, in records that builds before 1.0
+/// wrote: as a map's value its data is a `KeyValue` without key, elsewhere an `AnyValue`. It is read
+/// and never written, because Fluent Bit's own plugins do not survive it.
+pub const EXT_RAW: i8 = 79;
+
+/// How deep attribute values may nest.
+pub const MAX_DEPTH: u32 = 64;
+
+/// How deep values nest in the record. Before 5.1 Fluent Bit's outputs run on stacks of 24 KiB, of
+/// which each level takes 680 bytes where JSON is made of it, and a record, with what outputs put
+/// around it, takes up to 10 levels itself. Nothing guards the end of these stacks.
+pub const MAX_DEPTH_IN_PLACE: u32 = 10;
+
+/// Keys of a record's metadata, as the bytes that readers compare and writers copy.
+pub mod keys {
+    /// The map of the metadata that makes an event telemetry.
+    pub const OTLP: &[u8] = b"otlp";
+    /// The layout's version: see [`super::VERSION`].
+    pub const VERSION: &[u8] = b"v";
+    /// What the record is: `span`, `metric`, `log` or `profiles`.
+    pub const SIGNAL: &[u8] = b"signal";
+    /// The resource's map.
+    pub const RESOURCE: &[u8] = b"resource";
+    /// The scope's map.
+    pub const SCOPE: &[u8] = b"scope";
+    /// Which of our filters emitted the record: `[run, position]`.
+    pub const FROM: &[u8] = b"from";
+    /// How many equal envelopes stood before the record's own: `[resources, scopes]`.
+    pub const ENVELOPE: &[u8] = b"envelope";
+    /// The resource's id in a group.
+    pub const RESOURCE_ID: &[u8] = b"resource_id";
+    /// The scope's id, in a group and in the records that came in it.
+    pub const SCOPE_ID: &[u8] = b"scope_id";
+    /// The key under which a log's body stands, if it is not `log`.
+    pub const BODY_KEY: &[u8] = b"body_key";
+    /// What a log's body does not say by its own form.
+    pub const BODY: &[u8] = b"body";
+    /// What stands in a map as nil or in part only: see [`super::super::decode`].
+    pub const RAW_VALUES: &[u8] = b"raw_values";
+    /// The attributes of an item, a resource or a scope.
+    pub const ATTRIBUTES: &[u8] = b"attributes";
+    /// The schema URL of a resource or scope.
+    pub const SCHEMA_URL: &[u8] = b"schema_url";
+}
