@@ -4,17 +4,19 @@
 //! all mistakes at once: option, value given, values allowed.
 
 mod configuration;
+mod declare;
 mod file;
+pub mod read;
 mod values;
 
 pub use configuration::{ConfigurationFormat, configuration_file, format_of};
+pub(crate) use declare::options;
 pub use file::{CONFIG_FILE, FileOptions, Node, Notes};
 pub use values::{parse_bool, parse_duration, parse_list, parse_size};
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use crate::plugin::{OpenError, Options};
+use crate::plugin::{OpenError, OptionSpec, Options};
 
 /// Reads typed options and collects problems.
 pub struct Parser<'a> {
@@ -52,10 +54,46 @@ impl<'a> Parser<'a> {
 
     /// Notes a problem: `option`, the value given, and what is allowed.
     pub fn refuse(&mut self, option: &str, value: &str, allowed: &str) {
-        let file = self.file.filter(|file| file.is_from_file(option));
-        let place = file.map(FileOptions::place).unwrap_or_default();
+        let place = self.place_of(option);
         self.problems
             .push(format!("{place}option '{option}': '{value}' is not allowed; {allowed}"));
+    }
+
+    /// What to write before a mistake in the value of an option: the file that it comes from, if any.
+    fn place_of(&self, option: &str) -> String {
+        let file = self.file.filter(|file| file.is_from_file(option));
+        file.map(FileOptions::place).unwrap_or_default()
+    }
+
+    /// Reads a declared option with `parse`: the value given, or the default. A value that is wrong is
+    /// noted, and the default taken. `None` without either.
+    pub fn value<T>(
+        &mut self,
+        option: &OptionSpec,
+        allowed: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let default = |parse: &dyn Fn(&str) -> Option<T>| parse(option.default?);
+        let Some(given) = self.text(option.name) else { return default(&parse) };
+        if let Some(value) = parse(given.trim()) {
+            return Some(value);
+        }
+        if option.is_secret {
+            let place = self.place_of(option.name);
+            self.problem(format!(
+                "{place}option '{}': its value is not allowed; {allowed}",
+                option.name
+            ));
+        } else {
+            self.refuse(option.name, given, allowed);
+        }
+        default(&parse)
+    }
+
+    /// The error of a declaration whose default cannot be read, beside what was wrong before.
+    pub fn without_default(&mut self, option: &OptionSpec) -> OpenError {
+        self.problem(format!("option '{}' has a default that cannot be read", option.name));
+        OpenError(std::mem::take(&mut self.problems))
     }
 
     /// Notes a problem in free words.
@@ -99,70 +137,6 @@ impl<'a> Parser<'a> {
     #[must_use]
     pub fn host_value(&self, name: &str) -> Option<String> {
         self.options.host_value(name)
-    }
-
-    /// Reads an option with `parse`; `default` when it is not given or wrong.
-    pub fn parsed<T>(
-        &mut self,
-        option: &str,
-        default: T,
-        allowed: &str,
-        parse: impl FnOnce(&str) -> Option<T>,
-    ) -> T {
-        let Some(value) = self.text(option) else { return default };
-        if let Some(parsed) = parse(value.trim()) {
-            return parsed;
-        }
-        self.refuse(option, value, allowed);
-        default
-    }
-
-    /// A switch: `on`, `off`, `true`, `false`, `yes`, `no`.
-    pub fn bool(&mut self, option: &str, default: bool) -> bool {
-        self.parsed(option, default, "allowed: on, off", parse_bool)
-    }
-
-    /// A duration such as `500ms`, `10s`, `5m`; a bare number is seconds.
-    pub fn duration(&mut self, option: &str, default: Duration) -> Duration {
-        self.parsed(option, default, "allowed: a duration such as 500ms, 10s, 5m", parse_duration)
-    }
-
-    /// A size in bytes such as `512k`, `4m`, `1g`.
-    pub fn size(&mut self, option: &str, default: u64) -> u64 {
-        self.parsed(option, default, "allowed: a size such as 512k, 4m, 1g", parse_size)
-    }
-
-    /// A port from 0 to 65535.
-    pub fn port(&mut self, option: &str, default: u16) -> u16 {
-        self.parsed(option, default, "allowed: a port from 0 to 65535", |text| text.parse().ok())
-    }
-
-    /// A number from 0 to 100.
-    pub fn percentage(&mut self, option: &str) -> Option<f64> {
-        self.parsed(option, None, "allowed: a number from 0 to 100", |text| {
-            text.trim_end_matches('%')
-                .parse()
-                .ok()
-                .filter(|value| (0.0..=100.0).contains(value))
-                .map(Some)
-        })
-    }
-
-    /// One of a set of words.
-    pub fn choice<T: Copy>(&mut self, option: &str, default: T, choices: &[(&str, T)]) -> T {
-        let allowed = choices.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
-        self.parsed(option, default, &format!("allowed: {allowed}"), |text| {
-            choices
-                .iter()
-                .find(|(word, _)| word.eq_ignore_ascii_case(text))
-                .map(|(_, value)| *value)
-        })
-    }
-
-    /// Words separated by commas.
-    #[must_use]
-    pub fn list(&self, option: &str) -> Vec<String> {
-        self.texts(option).into_iter().flat_map(parse_list).collect()
     }
 
     /// A family `PREFIX.NAME.KEY` as NAME -> [(KEY, value)], names in lower case.

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::clock;
-use crate::config::Parser;
+use crate::config::read::{self, Read};
+use crate::config::{Parser, options};
 use crate::plugin::{
     Chunk, Completion, Delivery, Environment, EventType, Fate, Filter, Input, OpenError,
-    OptionKind, OptionSpec, Options, Output, Pause, Sink, Spec, Verdict, Waker,
+    OptionSpec, Options, Output, Pause, Sink, Spec, Verdict, Waker,
 };
 use crate::stats::{Counter, CounterFamily, Log};
 
@@ -55,14 +56,27 @@ impl Counting {
     }
 }
 
+options! {
+    /// What is configured of the input.
+    struct InputOptions in INPUT_OPTIONS {
+        most: u32 = whole,
+            Int "most" = "1000000",
+            "The number to stop at.";
+        to: Option<String> = read::text,
+            Str "to",
+            "A tag other than the input's own.";
+    }
+}
+
+fn whole(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<u32> {
+    parser.value(option, "allowed: a number", |text| text.parse().ok())
+}
+
 impl Input for Counting {
     const SPEC: Spec = Spec {
         name: "ai_probe",
         about: "Counts, to exercise the host layer",
-        options: &[
-            OptionSpec::new("most", OptionKind::Int, Some("1000000"), "The number to stop at."),
-            OptionSpec::new("to", OptionKind::Str, None, "A tag other than the input's own."),
-        ],
+        options: INPUT_OPTIONS,
     };
     const TICK: Duration = Duration::from_millis(100);
 
@@ -72,8 +86,8 @@ impl Input for Counting {
         waker: Waker,
     ) -> Result<Self, OpenError> {
         let mut parser = Parser::new(options);
-        let most = parser.parsed("most", 1_000_000, "allowed: a number", |text| text.parse().ok());
-        let tag = parser.text("to").unwrap_or_default().to_owned();
+        let InputOptions { most, to } = InputOptions::read(&mut parser)?;
+        let tag = to.unwrap_or_default();
         environment.log.info(format!(
             "listen={:?} host={:?} port={:?} tag={:?} tls={:?} release={} position={}",
             options.host_value("listen"),
@@ -128,17 +142,29 @@ enum What {
 
 const CHUNKS: CounterFamily = CounterFamily::gauge("probe_chunks", "Chunks seen.", &[]);
 
+options! {
+    /// What is configured of the filter.
+    struct FilterOptions in FILTER_OPTIONS {
+        what: What = read::choice(&[
+                ("pass", What::Pass),
+                ("twice", What::Twice),
+                ("drop", What::Drop),
+            ]),
+            Str "what" = "pass",
+            "pass, twice or drop.";
+    }
+}
+
 impl Filter for Told {
     const SPEC: Spec = Spec {
         name: "ai_probe",
         about: "Passes, repeats or drops, to exercise the host layer",
-        options: &[OptionSpec::new("what", OptionKind::Str, Some("pass"), "pass, twice or drop.")],
+        options: FILTER_OPTIONS,
     };
 
     fn open(options: &dyn Options, environment: Environment) -> Result<Self, OpenError> {
         let mut parser = Parser::new(options);
-        let choices = [("pass", What::Pass), ("twice", What::Twice), ("drop", What::Drop)];
-        let what = parser.choice("what", What::Pass, &choices);
+        let FilterOptions { what } = FilterOptions::read(&mut parser)?;
         let chunks = environment.counters.counter(CHUNKS, &[]);
         parser.finish(Self { what, chunks })
     }
@@ -161,29 +187,41 @@ struct Answering {
     log: std::sync::Arc<Log>,
 }
 
+options! {
+    /// What is configured of the output.
+    struct OutputOptions in OUTPUT_OPTIONS {
+        fates: Vec<Fate> = fates,
+            CommaList "fates" [repeated] = "done",
+            "The fates, in turn.";
+        delay: Duration = read::duration,
+            Time "delay" = "0",
+            "Time before the answer.";
+    }
+}
+
+fn fates(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Vec<Fate>> {
+    let mut fates = Vec::new();
+    for word in read::list(parser, option)? {
+        match word.as_str() {
+            "done" => fates.push(Fate::Done),
+            "retry" => fates.push(Fate::Retry),
+            "failed" => fates.push(Fate::Failed),
+            other => parser.refuse(option.name, other, "allowed: done, retry, failed"),
+        }
+    }
+    Some(fates)
+}
+
 impl Output for Answering {
     const SPEC: Spec = Spec {
         name: "ai_probe",
         about: "Answers what it is told, to exercise the host layer",
-        options: &[
-            OptionSpec::new("fates", OptionKind::CommaList, Some("done"), "The fates, in turn.")
-                .repeated(),
-            OptionSpec::new("delay", OptionKind::Time, Some("0"), "Time before the answer."),
-        ],
+        options: OUTPUT_OPTIONS,
     };
 
     fn open(options: &dyn Options, environment: Environment) -> Result<Self, OpenError> {
         let mut parser = Parser::new(options);
-        let delay = parser.duration("delay", Duration::ZERO);
-        let mut fates = Vec::new();
-        for word in parser.list("fates") {
-            match word.as_str() {
-                "done" => fates.push(Fate::Done),
-                "retry" => fates.push(Fate::Retry),
-                "failed" => fates.push(Fate::Failed),
-                other => parser.refuse("fates", other, "allowed: done, retry, failed"),
-            }
-        }
+        let OutputOptions { fates, delay } = OutputOptions::read(&mut parser)?;
         environment.log.info(format!("workers={:?}", options.host_value("workers")));
         let log = environment.log;
         parser.finish(Self { fates, delay, calls: AtomicU64::new(0), log })

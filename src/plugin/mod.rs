@@ -13,7 +13,7 @@ use std::time::Duration;
 pub use completion::{Completion, Gate, Waiter};
 #[cfg(test)]
 pub(crate) use options::Given;
-pub use options::{OptionKind, OptionSpec, Options};
+pub use options::{OptionKind, OptionSpec, Options, joined, put};
 
 use crate::hub::{Hub, Placed, Role};
 use crate::stats::{Counters, Log};

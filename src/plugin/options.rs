@@ -32,6 +32,8 @@ pub struct OptionSpec {
     pub default: Option<&'static str>,
     /// Whether the option may be given several times.
     pub repeats: bool,
+    /// Whether its value is a secret, which no message shows.
+    pub is_secret: bool,
     /// One line of help.
     pub help: &'static str,
 }
@@ -45,7 +47,7 @@ impl OptionSpec {
         default: Option<&'static str>,
         help: &'static str,
     ) -> Self {
-        Self { name, kind, default, repeats: false, help }
+        Self { name, kind, default, repeats: false, is_secret: false, help }
     }
 
     /// The same option, allowed several times.
@@ -53,6 +55,48 @@ impl OptionSpec {
     pub const fn repeated(mut self) -> Self {
         self.repeats = true;
         self
+    }
+
+    /// The same option, of whose value nothing is ever shown.
+    #[must_use]
+    pub const fn secret(mut self) -> Self {
+        self.is_secret = true;
+        self
+    }
+
+    /// The same option under another name that it has.
+    #[must_use]
+    pub const fn named(mut self, name: &'static str) -> Self {
+        self.name = name;
+        self
+    }
+}
+
+/// One table of several; `N` is how many options they have together.
+#[must_use]
+pub const fn joined<const N: usize>(mut tables: &[&[OptionSpec]]) -> [OptionSpec; N] {
+    let mut all = [OptionSpec::new("", OptionKind::Str, None, ""); N];
+    let mut free: &mut [OptionSpec] = &mut all;
+    while let [table, more @ ..] = tables {
+        let mut table: &[OptionSpec] = table;
+        while let [option, rest @ ..] = table {
+            free = put(free, *option);
+            table = rest;
+        }
+        tables = more;
+    }
+    all
+}
+
+/// Puts an option into the first free place of a table, and says which are free then.
+#[must_use]
+pub const fn put(free: &mut [OptionSpec], option: OptionSpec) -> &mut [OptionSpec] {
+    match free {
+        [slot, left @ ..] => {
+            *slot = option;
+            left
+        }
+        [] => &mut [],
     }
 }
 

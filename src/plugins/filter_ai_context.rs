@@ -2,13 +2,12 @@
 //! the trace, what must not leave is masked.
 
 use super::patterns_file;
-use crate::config::{CONFIG_FILE, FileOptions, Parser, parse_list};
+use crate::config::read::{self, Read};
+use crate::config::{FileOptions, Parser, options};
 use crate::genai::{Detector, Dialect, HashKey, Pattern, Processor, Replacement, Settings, Tally};
 use crate::hub::Role;
 use crate::model::Position;
-use crate::plugin::{
-    Chunk, Environment, Filter, OpenError, OptionKind, OptionSpec, Options, Spec, Verdict,
-};
+use crate::plugin::{Chunk, Environment, Filter, OpenError, OptionSpec, Options, Spec, Verdict};
 use crate::stats::{Counter, CounterFamily};
 
 const NORMALIZED: CounterFamily = CounterFamily::counter(
@@ -38,77 +37,54 @@ const MALFORMED: CounterFamily = CounterFamily::counter(
     &[],
 );
 
-const OPTIONS: &[OptionSpec] = &[
-    OptionSpec::new(
-        "normalize",
-        OptionKind::Bool,
-        Some("on"),
-        "map OpenInference, OpenLLMetry, LiteLLM, LangSmith and older gen_ai attributes to the \
-         OpenTelemetry GenAI conventions 1.41",
-    ),
-    OptionSpec::new(
-        "keep_originals",
-        OptionKind::Bool,
-        Some("on"),
-        "keep the attributes that were mapped beside the current ones",
-    ),
-    OptionSpec::new(
-        "correlate",
-        OptionKind::Bool,
-        Some("on"),
-        "write trace and span ids found in a log's body or attributes where OTLP has them",
-    ),
-    OptionSpec::new(
-        "redact",
-        OptionKind::CommaList,
-        None,
-        "what to redact in span attributes and logs: secrets, email, credit_card, iban, ssn, \
-         phone, ip",
-    ),
-    OptionSpec::new(
-        "redact_with",
-        OptionKind::Str,
-        Some("mask"),
-        "what redacted text becomes: mask (the detector's name in brackets), hash (the name and 64 \
-         bits of the text's HMAC-SHA-256) or drop (nothing; a value that is nothing else goes with \
-         its key)",
-    ),
-    OptionSpec::new(
-        "redact_hash_key",
-        OptionKind::Str,
-        None,
-        "secret key of the hashes, at least 16 bytes; equal texts have equal hashes under one key, \
-         and who has the key can find short texts by trying them all",
-    ),
-    OptionSpec::new(
-        "mark_findings",
-        OptionKind::Bool,
-        Some("off"),
-        "list in the attribute fluentbit.ai.findings of a span or log what was redacted in it: the \
-         names of detectors and patterns; multi_otlp's 'content: findings_only' asks for that",
-    ),
-    OptionSpec::new(
-        "copy_metadata",
-        OptionKind::Bool,
-        Some("off"),
-        "copy what a record's metadata says of OTLP (signal, resource, scope; all of a log's) into \
-         its body under the key otlp, for outputs that write bodies only, such as kafka",
-    ),
-    OptionSpec::new(
-        "record_key",
-        OptionKind::Str,
-        None,
-        "key of the body under which a whole record comes, as from the input kafka (payload): the \
-         record is taken out and what copy_metadata put into it is metadata again",
-    ),
-    OptionSpec::new(
-        CONFIG_FILE,
-        OptionKind::Str,
-        None,
-        "YAML file with any of these options, and with own patterns to redact: a list 'patterns' \
-         of maps with name, regex and, if it is to differ from redact_with, replacement",
-    ),
-];
+options! {
+    /// What is configured.
+    struct Given in OPTIONS {
+        normalize: bool = read::bool,
+            Bool "normalize" = "on",
+            "map OpenInference, OpenLLMetry, LiteLLM, LangSmith and older gen_ai attributes to the \
+             OpenTelemetry GenAI conventions 1.41";
+        keep_originals: bool = read::bool,
+            Bool "keep_originals" = "on",
+            "keep the attributes that were mapped beside the current ones";
+        correlate: bool = read::bool,
+            Bool "correlate" = "on",
+            "write trace and span ids found in a log's body or attributes where OTLP has them";
+        redact: Vec<Detector> = detectors,
+            CommaList "redact",
+            "what to redact in span attributes and logs: secrets, email, credit_card, iban, ssn, \
+             phone, ip";
+        redact_with: With = read::choice(&[
+                ("mask", With::Mask),
+                ("hash", With::Hash),
+                ("drop", With::Drop),
+            ]),
+            Str "redact_with" = "mask",
+            "what redacted text becomes: mask (the detector's name in brackets), hash (the name and 64 \
+             bits of the text's HMAC-SHA-256) or drop (nothing; a value that is nothing else goes with \
+             its key)";
+        redact_hash_key: Option<String> = read::text,
+            Str "redact_hash_key" [secret],
+            "secret key of the hashes, at least 16 bytes; equal texts have equal hashes under one key, \
+             and who has the key can find short texts by trying them all";
+        mark_findings: bool = read::bool,
+            Bool "mark_findings" = "off",
+            "list in the attribute fluentbit.ai.findings of a span or log what was redacted in it: the \
+             names of detectors and patterns; multi_otlp's 'content: findings_only' asks for that";
+        copy_metadata: bool = read::bool,
+            Bool "copy_metadata" = "off",
+            "copy what a record's metadata says of OTLP (signal, resource, scope; all of a log's) into \
+             its body under the key otlp, for outputs that write bodies only, such as kafka";
+        record_key: Option<String> = record_key,
+            Str "record_key",
+            "key of the body under which a whole record comes, as from the input kafka (payload): the \
+             record is taken out and what copy_metadata put into it is metadata again";
+        + FileOptions::option(
+            "YAML file with any of these options, and with own patterns to redact: a list 'patterns' \
+             of maps with name, regex and, if it is to differ from redact_with, replacement",
+        );
+    }
+}
 
 /// An instance of the filter.
 pub struct AiContext {
@@ -121,28 +97,24 @@ pub struct AiContext {
     unsearched: Counter,
 }
 
-fn detectors(parser: &mut Parser<'_>) -> Vec<Detector> {
+fn detectors(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Vec<Detector>> {
     let mut chosen = Vec::new();
-    for list in parser.texts("redact") {
-        for name in parse_list(list) {
-            match Detector::named(&name) {
-                Some(detector) => chosen.push(detector),
-                None => {
-                    let names: Vec<&str> = Detector::ALL.iter().map(|d| d.name()).collect();
-                    parser.refuse("redact", &name, &format!("allowed: {}", names.join(", ")));
-                }
+    for name in read::list(parser, option)? {
+        match Detector::named(&name) {
+            Some(detector) => chosen.push(detector),
+            None => {
+                let names: Vec<&str> = Detector::ALL.iter().map(|d| d.name()).collect();
+                parser.refuse(option.name, &name, &format!("allowed: {}", names.join(", ")));
             }
         }
     }
-    chosen
+    Some(chosen)
 }
 
-fn record_key(parser: &mut Parser<'_>) -> Option<String> {
-    let key = parser.text("record_key").map(|key| key.trim().to_owned());
-    if key.as_ref().is_some_and(String::is_empty) {
-        parser.problem("option 'record_key': it is empty; allowed: a key, such as payload");
-    }
-    key
+fn record_key(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Option<String>> {
+    read::optional("allowed: a key, such as payload", |key| {
+        (!key.is_empty()).then(|| key.to_owned())
+    })(parser, option)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,12 +124,8 @@ enum With {
     Drop,
 }
 
-fn replacement(parser: &mut Parser<'_>) -> Replacement {
-    let words = [("mask", With::Mask), ("hash", With::Hash), ("drop", With::Drop)];
-    let with = parser.choice("redact_with", With::Mask, &words);
-    // The key is a secret, so no mistake shows it.
-    let given = parser.text("redact_hash_key");
-    match (with, given.map(|given| HashKey::new(given.as_bytes()))) {
+fn replacement(parser: &mut Parser<'_>, with: With, key: Option<&str>) -> Replacement {
+    match (with, key.map(|key| HashKey::new(key.as_bytes()))) {
         (With::Hash, Some(Some(key))) => return Replacement::Hash(key),
         (With::Hash, None) => parser.problem(
             "option 'redact_hash_key' is missing; 'redact_with: hash' needs it: at least 16 bytes",
@@ -185,16 +153,18 @@ impl Filter for AiContext {
         let mut parser = Parser::over(&options);
         let (patterns, notes) = patterns_file::read(options.root());
         parser.file_problems(notes);
+        let given = Given::read(&mut parser)?;
+        let key = given.redact_hash_key.as_deref();
         let settings = Settings {
-            normalize: parser.bool("normalize", true),
-            keep_originals: parser.bool("keep_originals", true),
-            correlate: parser.bool("correlate", true),
-            redact: detectors(&mut parser),
+            normalize: given.normalize,
+            keep_originals: given.keep_originals,
+            correlate: given.correlate,
+            redact: given.redact,
             patterns,
-            replacement: replacement(&mut parser),
-            mark_findings: parser.bool("mark_findings", false),
-            copy_metadata: parser.bool("copy_metadata", false),
-            record_key: record_key(&mut parser),
+            replacement: replacement(&mut parser, given.redact_with, key),
+            mark_findings: given.mark_findings,
+            copy_metadata: given.copy_metadata,
+            record_key: given.record_key,
             position: Position { run: environment.hub.run(), after: environment.position },
         };
         let tags = parser.host_value("match");

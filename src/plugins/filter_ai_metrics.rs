@@ -7,12 +7,11 @@ use super::missing_emitter::missing_emitter;
 use crate::aggregation::{Aggregator, Batch, HistogramForm, MetricsConfig, Tally, Temporality};
 use crate::clock::{self, Tick};
 use crate::codec::native::write::Forms;
-use crate::config::{CONFIG_FILE, FileOptions, Parser};
+use crate::config::read::{self, Read};
+use crate::config::{FileOptions, Parser, options};
 use crate::hub::{Drain, Emission, Role, Source};
 use crate::model::Position;
-use crate::plugin::{
-    Chunk, Environment, Filter, OpenError, OptionKind, OptionSpec, Options, Spec, Verdict,
-};
+use crate::plugin::{Chunk, Environment, Filter, OpenError, OptionSpec, Options, Spec, Verdict};
 use crate::sampling::{OtState, Threshold};
 use crate::stats::{Counter, CounterFamily, Counters};
 
@@ -26,59 +25,65 @@ const TOO_MANY_VALUES: [&str; 6] = [
     "user.id",
 ];
 
-const OPTIONS: &[OptionSpec] = &[
-    OptionSpec::new("interval", OptionKind::Time, Some("10s"), "How often metrics are emitted"),
-    OptionSpec::new(
-        "dimensions",
-        OptionKind::CommaList,
-        None,
-        "Attributes of spans or resources that metrics get beside those of the conventions",
-    ),
-    OptionSpec::new(
-        "temporality",
-        OptionKind::Str,
-        Some("delta"),
-        "Whether points say what came since the last ones (delta) or since the start (cumulative)",
-    ),
-    OptionSpec::new(
-        "histogram",
-        OptionKind::Str,
-        Some("explicit"),
-        "Form of histograms: explicit (the advised bounds) or exponential",
-    ),
-    OptionSpec::new(
-        "emit_as",
-        OptionKind::Str,
-        Some("records"),
-        "Form of emitted metrics: 'records', as log records that multi_otlp turns into OTLP; or \
-         'native', as Fluent Bit's own metrics, for outputs such as prometheus_exporter",
-    ),
-    OptionSpec::new(
-        "tag",
-        OptionKind::Str,
-        None,
-        "Tag of emitted metrics; that of the spans if unset",
-    ),
-    OptionSpec::new(
-        "max_series",
-        OptionKind::Int,
-        Some("2000"),
-        "Most series of one metric and resource; what is beyond goes to an overflow series",
-    ),
-    OptionSpec::new(
-        "series_expiry",
-        OptionKind::Time,
-        Some("5m"),
-        "How long a series is remembered that nothing is added to",
-    ),
-    OptionSpec::new(
-        "call_window",
-        OptionKind::Time,
-        Some("60s"),
-        "How long a trace is remembered to count the tokens of one call once",
-    ),
-    OptionSpec::new(CONFIG_FILE, OptionKind::Str, None, "YAML file with any of these options"),
-];
+options! {
+    /// What is configured.
+    struct Given in OPTIONS {
+        interval: Duration = at_least_a_second,
+            Time "interval" = "10s",
+            "How often metrics are emitted";
+        dimensions: Vec<String> = few_values,
+            CommaList "dimensions",
+            "Attributes of spans or resources that metrics get beside those of the conventions";
+        temporality: Temporality = read::choice(&[
+                ("delta", Temporality::Delta),
+                ("cumulative", Temporality::Cumulative),
+            ]),
+            Str "temporality" = "delta",
+            "Whether points say what came since the last ones (delta) or since the start (cumulative)";
+        histogram: HistogramForm = read::choice(&[
+                ("explicit", HistogramForm::Explicit),
+                ("exponential", HistogramForm::Exponential),
+            ]),
+            Str "histogram" = "explicit",
+            "Form of histograms: explicit (the advised bounds) or exponential";
+        native: bool = read::choice(&[("records", false), ("native", true)]),
+            Str "emit_as" = "records",
+            "Form of emitted metrics: 'records', as log records that multi_otlp turns into OTLP; or \
+             'native', as Fluent Bit's own metrics, for outputs such as prometheus_exporter";
+        tag: Option<String> = read::text,
+            Str "tag",
+            "Tag of emitted metrics; that of the spans if unset";
+        max_series: usize = read::count(2..=100_000),
+            Int "max_series" = "2000",
+            "Most series of one metric and resource; what is beyond goes to an overflow series";
+        series_expiry: Duration = read::duration,
+            Time "series_expiry" = "5m",
+            "How long a series is remembered that nothing is added to";
+        call_window: Duration = read::duration,
+            Time "call_window" = "60s",
+            "How long a trace is remembered to count the tokens of one call once";
+        + FileOptions::option("YAML file with any of these options");
+    }
+}
+
+fn at_least_a_second(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Duration> {
+    let interval = read::duration(parser, option)?;
+    if interval < Duration::from_secs(1) {
+        let given = parser.text(option.name).unwrap_or_default();
+        parser.refuse(option.name, given, "allowed: a duration of at least 1s");
+    }
+    Some(interval)
+}
+
+/// Names of attributes, of which none is one that has too many values.
+fn few_values(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Vec<String>> {
+    let names = read::list(parser, option)?;
+    for name in names.iter().filter(|name| TOO_MANY_VALUES.contains(&name.as_str())) {
+        let allowed = "allowed: attributes that have few values, because each makes a series";
+        parser.refuse(option.name, name, allowed);
+    }
+    Some(names)
+}
 
 struct Numbers {
     measured: Counter,
@@ -184,12 +189,14 @@ impl Filter for AiMetrics {
         let options = FileOptions::read(options, OPTIONS, &[]);
         let mut parser = Parser::over(&options);
         let tags = parser.host_value("match");
-        let config = read_config(&mut parser, &environment);
-        let native = emit_as(&mut parser, &environment, config.histogram);
+        let given = Given::read(&mut parser)?;
+        check_native(&mut parser, &given, &environment);
         if !environment.hub.has_emitter() {
             parser.problem(missing_emitter(&environment.host_release));
         }
-        let config = parser.finish(config)?;
+        let given = parser.finish(given)?;
+        let native = given.native;
+        let config = config(given, &environment);
         let aggregator = Mutex::new(Aggregator::new(config, clock::now(), clock::unix_nanos()));
         let numbers = Numbers::new(&environment.counters);
         let shared = Arc::new(Shared { aggregator, numbers, native });
@@ -206,42 +213,26 @@ impl Filter for AiMetrics {
     }
 }
 
-fn read_config(parser: &mut Parser<'_>, environment: &Environment) -> MetricsConfig {
-    let temporality = [("delta", Temporality::Delta), ("cumulative", Temporality::Cumulative)];
-    let histogram =
-        [("explicit", HistogramForm::Explicit), ("exponential", HistogramForm::Exponential)];
-    let interval = parser.duration("interval", Duration::from_secs(10));
-    if interval < Duration::from_secs(1) {
-        let given = parser.text("interval").unwrap_or_default();
-        parser.refuse("interval", given, "allowed: a duration of at least 1s");
-    }
-    let dimensions = parser.list("dimensions");
-    for name in dimensions.iter().filter(|name| TOO_MANY_VALUES.contains(&name.as_str())) {
-        let allowed = "allowed: attributes that have few values, because each makes a series";
-        parser.refuse("dimensions", name, allowed);
-    }
+fn config(given: Given, environment: &Environment) -> MetricsConfig {
     MetricsConfig {
-        interval,
-        dimensions,
-        temporality: parser.choice("temporality", Temporality::Delta, &temporality),
-        histogram: parser.choice("histogram", HistogramForm::Explicit, &histogram),
-        tag: parser.text("tag").map(|tag| tag.as_bytes().to_vec()),
-        max_series: parser.parsed("max_series", 2000, "allowed: 2 to 100000", |text| {
-            text.parse().ok().filter(|most| (2..=100_000).contains(most))
-        }),
+        interval: given.interval,
+        dimensions: given.dimensions,
+        temporality: given.temporality,
+        histogram: given.histogram,
+        tag: given.tag.map(String::into_bytes),
+        max_series: given.max_series,
         max_resources: 1000,
-        series_expiry: parser.duration("series_expiry", Duration::from_secs(300)),
-        call_window: parser.duration("call_window", Duration::from_secs(60)),
+        series_expiry: given.series_expiry,
+        call_window: given.call_window,
         max_traces: 20_000,
         weight,
         position: Position { run: environment.hub.run(), after: environment.position },
     }
 }
 
-/// Whether metrics are emitted in the host's own form.
-fn emit_as(parser: &mut Parser<'_>, environment: &Environment, histogram: HistogramForm) -> bool {
-    let native = parser.choice("emit_as", false, &[("records", false), ("native", true)]);
-    if native && !environment.native_chunks {
+/// Refuses metrics in the host's own form where the host has no such form.
+fn check_native(parser: &mut Parser<'_>, given: &Given, environment: &Environment) {
+    if given.native && !environment.native_chunks {
         parser.refuse(
             "emit_as",
             "native",
@@ -250,7 +241,8 @@ fn emit_as(parser: &mut Parser<'_>, environment: &Environment, histogram: Histog
         );
     }
     let forms = Forms::of_release(&environment.host_release);
-    if native && histogram == HistogramForm::Exponential && !forms.has_exponential_histograms() {
+    let exponential = given.histogram == HistogramForm::Exponential;
+    if given.native && exponential && !forms.has_exponential_histograms() {
         parser.refuse(
             "histogram",
             "exponential",
@@ -258,7 +250,6 @@ fn emit_as(parser: &mut Parser<'_>, environment: &Environment, histogram: Histog
              allowed: explicit",
         );
     }
-    native
 }
 
 /// How many spans one with this tracestate stands for; one, when that is not known.

@@ -10,7 +10,8 @@ use crate::clock;
 use crate::codec::records::StatusCode;
 use crate::codec::records::{ChunkRewriter, SpanEvent, SpanReader, SpanStep};
 use crate::condition::Condition;
-use crate::config::{CONFIG_FILE, FileOptions, Parser};
+use crate::config::read::{self, Read};
+use crate::config::{CONFIG_FILE, FileOptions, Parser, options, parse_bool};
 use crate::hub::{Role, Source};
 use crate::model::{ErrorRule, Position, TraceId};
 use crate::plugin::{
@@ -34,84 +35,90 @@ pub(super) const NO_TRACE_ID: &str = "no_trace_id";
 /// The label of spans that are dropped because no policy kept them.
 pub(super) const NOT_SAMPLED: &str = "not_sampled";
 
-const OPTIONS: &[OptionSpec] = &[
-    OptionSpec::new(
-        "mode",
-        OptionKind::Str,
-        Some("head"),
-        "head: each span at once, by its trace id; tail: whole traces, by policies",
-    ),
-    OptionSpec::new(
-        "sampling_percentage",
-        OptionKind::Double,
-        None,
-        "Percentage of traces kept; in tail mode, of those that nothing else keeps",
-    ),
-    OptionSpec::new(
-        "decision_wait",
-        OptionKind::Time,
-        Some("30s"),
-        "Tail: how long after its first span a trace is decided",
-    ),
-    OptionSpec::new(
-        "keep_errors",
-        OptionKind::Bool,
-        Some("off"),
-        "Tail: keep traces with an error",
-    ),
-    OptionSpec::new(
-        "errors",
-        OptionKind::Str,
-        Some("status"),
-        "Tail: which spans are errors for keep_errors and for 'errors' in expressions: status (the \
-         status is ERROR) or all (also an attribute error.type or an event exception)",
-    ),
-    OptionSpec::new(
-        "keep_slower_than",
-        OptionKind::Time,
-        None,
-        "Tail: keep traces that take at least this long from first start to last end",
-    ),
-    OptionSpec::new(
-        "keep_attribute",
-        OptionKind::Str,
-        None,
-        "Tail: keep traces with a span or resource that has this attribute: KEY or KEY=VALUE",
-    )
-    .repeated(),
-    OptionSpec::new(
-        "keep_where",
-        OptionKind::Str,
-        None,
-        "Tail: keep traces for which this CEL expression is true",
-    )
-    .repeated(),
-    OptionSpec::new(
-        "max_buffer_size",
-        OptionKind::Size,
-        Some("64m"),
-        "Tail: most memory for traces that wait; beyond it the oldest are decided early",
-    ),
-    OptionSpec::new("max_traces", OptionKind::Int, Some("200000"), "Tail: most traces that wait"),
-    OptionSpec::new(
-        "kept_cache_size",
-        OptionKind::Int,
-        Some("65536"),
-        "Tail: how many kept traces are remembered for late spans",
-    ),
-    OptionSpec::new(
-        "dropped_cache_size",
-        OptionKind::Int,
-        Some("65536"),
-        "Tail: how many dropped traces are remembered for late spans",
-    ),
-    OptionSpec::new(
-        CONFIG_FILE,
-        OptionKind::Str,
-        None,
-        "YAML file with any of these options, and with policies",
-    ),
-];
+options! {
+    /// What is configured.
+    struct Given in OPTIONS {
+        mode: Mode = read::choice(&[("head", Mode::Head), ("tail", Mode::Tail)]),
+            Str "mode" = "head",
+            "head: each span at once, by its trace id; tail: whole traces, by policies";
+        percentage: Option<f64> = read::percentage,
+            Double "sampling_percentage",
+            "Percentage of traces kept; in tail mode, of those that nothing else keeps";
+        decision_wait: Duration = read::duration,
+            Time "decision_wait" = "30s",
+            "Tail: how long after its first span a trace is decided";
+        keep_errors: bool = read::bool,
+            Bool "keep_errors" = "off",
+            "Tail: keep traces with an error";
+        errors: ErrorRule = read::choice(&[
+                ("status", ErrorRule::Status),
+                ("all", ErrorRule::Any),
+            ]),
+            Str "errors" = "status",
+            "Tail: which spans are errors for keep_errors and for 'errors' in expressions: status (the \
+             status is ERROR) or all (also an attribute error.type or an event exception)";
+        keep_slower_than: Option<Duration> = read::some_duration,
+            Time "keep_slower_than",
+            "Tail: keep traces that take at least this long from first start to last end";
+        keep_attribute: Vec<(String, ValueTest)> = attribute_tests,
+            Str "keep_attribute" [repeated],
+            "Tail: keep traces with a span or resource that has this attribute: KEY or KEY=VALUE";
+        keep_where: Vec<Condition> = conditions,
+            Str "keep_where" [repeated],
+            "Tail: keep traces for which this CEL expression is true";
+        max_buffer_size: usize = buffer_size,
+            Size "max_buffer_size" = "64m",
+            "Tail: most memory for traces that wait; beyond it the oldest are decided early";
+        max_traces: usize = read::count(1..=10_000_000),
+            Int "max_traces" = "200000",
+            "Tail: most traces that wait";
+        kept_cache_size: usize = read::count(0..=10_000_000),
+            Int "kept_cache_size" = "65536",
+            "Tail: how many kept traces are remembered for late spans";
+        dropped_cache_size: usize = read::count(0..=10_000_000),
+            Int "dropped_cache_size" = "65536",
+            "Tail: how many dropped traces are remembered for late spans";
+        + FileOptions::option("YAML file with any of these options, and with policies");
+    }
+}
+
+/// Options that head sampling has too.
+const OF_BOTH_MODES: [&str; 3] = ["mode", "sampling_percentage", CONFIG_FILE];
+
+fn attribute_tests(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Vec<(String, ValueTest)>> {
+    let mut tests = Vec::new();
+    for given in parser.texts(option.name) {
+        let (key, value) = match given.split_once('=') {
+            Some((key, value)) => (key, ValueTest::Spelled(value.trim().to_owned())),
+            None => (given, ValueTest::Exists),
+        };
+        match key.trim() {
+            "" => parser.refuse(option.name, given, "allowed: KEY or KEY=VALUE"),
+            key => tests.push((key.to_owned(), value)),
+        }
+    }
+    Some(tests)
+}
+
+fn conditions(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Vec<Condition>> {
+    let mut conditions = Vec::new();
+    for text in parser.texts(option.name) {
+        match Condition::compile(text) {
+            Ok(condition) => conditions.push(condition),
+            Err(error) => parser.refuse(option.name, text, &error.to_string()),
+        }
+    }
+    Some(conditions)
+}
+
+fn buffer_size(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<usize> {
+    let size = read::size(parser, option)?;
+    if size < 64_000 {
+        let given = parser.text(option.name).unwrap_or_default();
+        parser.refuse(option.name, given, "allowed: at least 64k");
+    }
+    Some(size)
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
@@ -139,15 +146,15 @@ impl Filter for AiSampling {
         let mut list = PolicyList::default();
         parser.file_problems(policies_file::read(options.root(), &mut list));
         let tags = parser.host_value("match");
-        let mode = [("head", Mode::Head), ("tail", Mode::Tail)];
-        let percentage = parser.percentage("sampling_percentage");
-        let form = match parser.choice("mode", Mode::Head, &mode) {
+        let given = Given::read(&mut parser)?;
+        let form = match given.mode {
             Mode::Head => {
-                check_head(&mut parser, percentage, &list);
-                Form::Head(parser.finish(Head::new(percentage.unwrap_or(100.0), &environment))?)
+                check_head(&mut parser, given.percentage, &list);
+                let percentage = given.percentage.unwrap_or(100.0);
+                Form::Head(parser.finish(Head::new(percentage, &environment))?)
             }
             Mode::Tail => {
-                let config = read_tail(&mut parser, list, percentage, &environment);
+                let config = tail_config(&mut parser, given, list, &environment);
                 let sampler = TailSampler::new(parser.finish(config)?);
                 let tail = Arc::new(Tail::new(sampler, &environment));
                 environment.hub.add_source(Arc::clone(&tail) as Arc<dyn Source>);
@@ -174,40 +181,37 @@ fn check_head(parser: &mut Parser<'_>, percentage: Option<f64>, list: &PolicyLis
     if percentage.is_none() {
         parser.problem("option 'sampling_percentage' is missing; head sampling needs it: 0 to 100");
     }
-    let tail_only = [
-        "decision_wait",
-        "keep_slower_than",
-        "keep_attribute",
-        "keep_where",
-        "errors",
-        "max_buffer_size",
-        "max_traces",
-    ];
     // What differs from its default was meant to do something.
-    for name in tail_only {
-        let default = OPTIONS.iter().find(|option| option.name == name).and_then(|o| o.default);
-        if let Some(given) = parser.text(name).filter(|given| Some(*given) != default) {
-            parser.refuse(name, given, "it needs 'mode: tail'");
+    for option in OPTIONS.iter().filter(|option| !OF_BOTH_MODES.contains(&option.name)) {
+        let means_something = |given: &&str| match option.kind {
+            OptionKind::Bool => parse_bool(given.trim()) == Some(true),
+            _ => Some(*given) != option.default,
+        };
+        if let Some(given) = parser.text(option.name).filter(means_something) {
+            parser.refuse(option.name, given, "it needs 'mode: tail'");
         }
-    }
-    if parser.bool("keep_errors", false) {
-        parser.refuse("keep_errors", "on", "it needs 'mode: tail'");
     }
 }
 
-fn read_tail(
+fn tail_config(
     parser: &mut Parser<'_>,
+    given: Given,
     mut list: PolicyList,
-    percentage: Option<f64>,
     environment: &Environment,
 ) -> TailConfig {
     if !environment.hub.has_emitter() {
         parser.problem(missing_emitter(&environment.host_release));
     }
-    let rules = [("status", ErrorRule::Status), ("all", ErrorRule::Any)];
-    let errors = parser.choice("errors", ErrorRule::Status, &rules);
-    flat_policies(parser, &mut list, errors);
-    if let Some(percentage) = percentage {
+    if !flat_tests(&given, &mut list) {
+        parser.problem(policies_file::TOO_MANY_TESTS);
+    }
+    if let Some(slow) = given.keep_slower_than {
+        list.keep("keep_slower_than", Rule::Latency(slow, None));
+    }
+    for condition in given.keep_where {
+        list.keep("keep_where", Rule::Cel(Box::new(condition)));
+    }
+    if let Some(percentage) = given.percentage {
         list.keep("sampling_percentage", Rule::Probability(Threshold::from_percentage(percentage)));
     }
     if list.is_empty() {
@@ -216,67 +220,43 @@ fn read_tail(
              keep_slower_than, keep_attribute, keep_where, sampling_percentage, config_file",
         );
     }
-    let count = |parser: &mut Parser<'_>, name: &str, default: usize, least: usize| {
-        let allowed = format!("allowed: {least} to 10000000");
-        parser.parsed(name, default, &allowed, |text| {
-            text.parse().ok().filter(|count| (least..=10_000_000).contains(count))
-        })
-    };
-    let size = parser.size("max_buffer_size", 64_000_000);
-    if size < 64_000 {
-        let given = parser.text("max_buffer_size").unwrap_or_default();
-        parser.refuse("max_buffer_size", given, "allowed: at least 64k");
-    }
     TailConfig {
-        decision_wait: parser.duration("decision_wait", Duration::from_secs(30)),
-        max_bytes: usize::try_from(size).unwrap_or(usize::MAX),
-        max_traces: count(parser, "max_traces", 200_000, 1),
-        kept_cache: count(parser, "kept_cache_size", 65_536, 0),
-        dropped_cache: count(parser, "dropped_cache_size", 65_536, 0),
+        decision_wait: given.decision_wait,
+        max_bytes: given.max_buffer_size,
+        max_traces: given.max_traces,
+        kept_cache: given.kept_cache_size,
+        dropped_cache: given.dropped_cache_size,
         policies: list.finish(),
-        errors,
+        errors: given.errors,
         position: Position { run: environment.hub.run(), after: environment.position },
     }
 }
 
-fn flat_policies(parser: &mut Parser<'_>, list: &mut PolicyList, errors: ErrorRule) {
-    let mut too_many = false;
-    let mut keep = |list: &mut PolicyList, name: &str, test: SpanTest| match list.fact(test) {
-        Some(rule) => list.keep(name, rule),
-        None => too_many = true,
-    };
-    if parser.bool("keep_errors", false) {
-        let test = match errors {
+/// Adds the options that test spans. Whether there was room for all tests.
+fn flat_tests(given: &Given, list: &mut PolicyList) -> bool {
+    let mut tests: Vec<(&str, SpanTest)> = Vec::new();
+    if given.keep_errors {
+        let test = match given.errors {
             ErrorRule::Status => SpanTest::Status(vec![StatusCode::Error]),
             ErrorRule::Any => SpanTest::Failure,
         };
-        keep(list, "keep_errors", test);
+        tests.push(("keep_errors", test));
     }
-    for given in parser.texts("keep_attribute") {
-        let (key, value) = match given.split_once('=') {
-            Some((key, value)) => (key, ValueTest::Spelled(value.trim().to_owned())),
-            None => (given, ValueTest::Exists),
-        };
-        let key = key.trim().to_owned();
-        if key.is_empty() {
-            parser.refuse("keep_attribute", given, "allowed: KEY or KEY=VALUE");
-            continue;
-        }
-        keep(list, "keep_attribute", SpanTest::Attribute { key, value });
-    }
-    if too_many {
-        parser.problem(policies_file::TOO_MANY_TESTS);
-    }
-    if parser.text("keep_slower_than").is_some() {
-        let slow = parser.duration("keep_slower_than", Duration::ZERO);
-        list.keep("keep_slower_than", Rule::Latency(slow, None));
-    }
-    for text in parser.texts("keep_where") {
-        match Condition::compile(text) {
-            Ok(condition) => list.keep("keep_where", Rule::Cel(Box::new(condition))),
-            Err(error) => parser.refuse("keep_where", text, &error.to_string()),
+    tests.extend(
+        given
+            .keep_attribute
+            .iter()
+            .cloned()
+            .map(|(key, value)| ("keep_attribute", SpanTest::Attribute { key, value })),
+    );
+    let mut room = true;
+    for (name, test) in tests {
+        match list.fact(test) {
+            Some(rule) => list.keep(name, rule),
+            None => room = false,
         }
     }
+    room
 }
 
 /// Head sampling.

@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use super::emitter::{self, Emitter};
 use super::max_memory::{self, ChunkLimit};
-use crate::config::Parser;
-use crate::plugin::{
-    Environment, Input, OpenError, OptionKind, OptionSpec, Options, Pause, Sink, Spec, Waker,
-};
+use crate::config::{Parser, options};
+use crate::plugin::{Environment, Input, OpenError, Options, Pause, Sink, Spec, Waker};
 
-const OPTIONS: &[OptionSpec] = &[OptionSpec::new(
-    max_memory::NAME,
-    OptionKind::Size,
-    Some(max_memory::DEFAULT_TEXT),
-    "How much may wait in memory for the outputs, in the host's chunks, before derived telemetry waits \
-     in the filters that made it; 0 is no limit. Not in force beside 'mem_buf_limit' or a \
-     'storage.type' other than memory, by which the host bounds it.",
-)];
+options! {
+    /// What is configured.
+    struct Given in OPTIONS {
+        limit: Option<usize> = max_memory::limit,
+            Size "max_memory" = "67108864",
+            "How much may wait in memory for the outputs, in the host's chunks, before derived telemetry \
+             waits in the filters that made it; 0 is no limit. Not in force beside 'mem_buf_limit' or a \
+             'storage.type' other than memory, by which the host bounds it.";
+    }
+}
 
 /// The plugin.
 #[derive(Debug)]
@@ -42,9 +42,9 @@ impl Input for AiEmitter {
         _waker: Waker,
     ) -> Result<Self, OpenError> {
         let mut parser = Parser::new(options);
-        let limit = max_memory::limit(&mut parser);
-        let limit = parser.finish(limit)?;
-        let memory = ChunkLimit::new(limit, &environment.counters, &environment.log);
+        let given = Given::read(&mut parser)?;
+        let given = parser.finish(given)?;
+        let memory = ChunkLimit::new(given.limit, &environment.counters, &environment.log);
         let check_memory = options.get(max_memory::NAME).is_some();
         Ok(Self { emitter: Emitter::new(&environment), memory, check_memory })
     }

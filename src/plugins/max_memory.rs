@@ -3,17 +3,16 @@
 use std::sync::Arc;
 
 use crate::config::Parser;
-use crate::plugin::{Chunks, Sink};
+use crate::config::read::{self, Read};
+use crate::plugin::{Chunks, OptionSpec, Sink};
 use crate::receive::{self, CHUNK_BYTES};
 use crate::stats::{Counter, CounterFamily, Counters, Log};
 
 /// The option's name.
 pub(super) const NAME: &str = "max_memory";
-/// 64 MiB, as the host shows and checks it.
-pub(super) const DEFAULT_TEXT: &str = "67108864";
-const DEFAULT: u64 = 64 << 20;
+
 /// A chunk of the host has up to two megabytes, and outputs need a few of them to be busy.
-const LEAST: u64 = 8_000_000;
+const LEAST: usize = 8_000_000;
 
 const MEMORY_FULL: CounterFamily = CounterFamily::counter(
     "memory_full_total",
@@ -22,13 +21,13 @@ const MEMORY_FULL: CounterFamily = CounterFamily::counter(
     &[],
 );
 
-/// The limit in bytes on what waits in memory, if there is one.
-pub(super) fn limit(parser: &mut Parser<'_>) -> Option<usize> {
-    let size = parser.size(NAME, DEFAULT);
+/// Reads the option: the limit in bytes on what waits in memory, if there is one.
+pub(super) fn limit(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Option<usize>> {
+    let size = read::size(parser, option)?;
     if (1..LEAST).contains(&size) {
-        parser.refuse(NAME, &size.to_string(), "allowed: 0, or at least 8m");
+        parser.refuse(option.name, &size.to_string(), "allowed: 0, or at least 8m");
     }
-    Some(usize::try_from(size).unwrap_or(usize::MAX)).filter(|size| *size > 0)
+    Some(Some(size).filter(|size| *size > 0))
 }
 
 /// What an input that only emits may have in the host's chunks. Nobody waits for an answer there, so

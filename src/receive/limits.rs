@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-/// Limits of one receiver. The defaults hold for what a sidecar or a node's collector sees; what
-/// they come to under attack is in `docs/EDGE.md`.
+/// Limits of one receiver; what they come to under attack is in `docs/EDGE.md`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Whether HTTP/2 is spoken, which OTLP/gRPC needs.
@@ -34,6 +33,7 @@ pub struct Limits {
     pub queue_timeout: Duration,
 }
 
+#[cfg(test)]
 impl Default for Limits {
     fn default() -> Self {
         Self {

@@ -42,6 +42,12 @@ pub struct FileOptions<'o> {
 }
 
 impl<'o> FileOptions<'o> {
+    /// The option that names the file.
+    #[must_use]
+    pub const fn option(help: &'static str) -> OptionSpec {
+        OptionSpec::new(CONFIG_FILE, OptionKind::Str, None, help)
+    }
+
     /// Reads the file that the option `config_file` names, if it is given. `specs` are the options
     /// of the plugin; `sections` are the keys that the file may have beside them, which the plugin
     /// reads by [`FileOptions::section`]. Mistakes are kept for the parser.

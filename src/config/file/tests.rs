@@ -1,7 +1,7 @@
 //! What a file adds to the options of the pipeline, and how its mistakes are told.
 
 use super::*;
-use crate::config::Parser;
+use crate::config::{Parser, read};
 use crate::plugin::{Given, OpenError};
 
 const SPECS: [OptionSpec; 6] = [
@@ -47,7 +47,7 @@ rules: [1]
         assert_eq!(options.get("endpoint.llm.url"), Some("http://y"));
         assert_eq!(options.section("rules").and_then(Value::as_array).map(Vec::len), Some(1));
         let parser = Parser::over(options);
-        assert_eq!(parser.list("names"), ["a", "b"]);
+        assert_eq!(parser.texts("names"), ["a", "b"]);
         assert_eq!(parser.family("endpoint").len(), 2);
     });
 }
@@ -58,8 +58,9 @@ fn mistakes_name_the_file_the_place_and_what_is_allowed() {
                 config_file: other\nrules: 1\n";
     let (problems, path) = with(text, &[("names", "b"), ("switch", "maybe")], |options| {
         let mut parser = Parser::over(options);
-        let _ = parser.duration("interval", std::time::Duration::ZERO);
-        let _ = parser.bool("switch", false);
+        let option = |name| *SPECS.iter().find(|spec| spec.name == name).unwrap();
+        let _ = read::duration(&mut parser, &option("interval"));
+        let _ = read::bool(&mut parser, &option("switch"));
         let mut notes = Notes::default();
         notes.list(options.root(), "rules");
         parser.file_problems(notes);

@@ -3,171 +3,138 @@
 use std::time::Duration;
 
 use super::stock;
-use crate::config::{Parser, parse_duration};
-use crate::plugin::{OptionKind, OptionSpec};
+use crate::config::read::{self, Read};
+use crate::config::{Parser, options, parse_duration, parse_size};
+use crate::plugin::{OpenError, OptionSpec};
 use crate::receive::{Limits, UnixSocket};
 
-pub(super) const MAX_CONNECTIONS: OptionSpec = OptionSpec::new(
-    "max_connections",
-    OptionKind::Int,
-    Some("1024"),
-    "Open connections at most; 0 is no limit. At the limit a new connection takes the place of the one that has been without a request for longest.",
-);
-pub(super) const MAX_CONCURRENT_STREAMS: OptionSpec = OptionSpec::new(
-    "max_concurrent_streams",
-    OptionKind::Int,
-    Some("256"),
-    "Calls at a time on one HTTP/2 connection.",
-);
-pub(super) const MAX_HEADER_SIZE: OptionSpec = OptionSpec::new(
-    "max_header_size",
-    OptionKind::Size,
-    Some("16384"),
-    "Largest headers of a request; larger ones are answered 431.",
-);
-pub(super) const HEADER_TIMEOUT: OptionSpec = OptionSpec::new(
-    "header_timeout",
-    OptionKind::Time,
-    Some("30s"),
-    "How long a new connection may take to the end of its first request's headers.",
-);
-pub(super) const READ_TIMEOUT: OptionSpec = OptionSpec::new(
-    "read_timeout",
-    OptionKind::Time,
-    Some("30s"),
-    "How long a request's body may take to arrive.",
-);
-pub(super) const IDLE_TIMEOUT: OptionSpec = OptionSpec::new(
-    "idle_timeout",
-    OptionKind::Time,
-    Some("5m"),
-    "How long a connection may stay without a request; 0 is no limit.",
-);
-pub(super) const KEEPALIVE_TIME: OptionSpec = OptionSpec::new(
-    "keepalive_time",
-    OptionKind::Time,
-    Some("30s"),
-    "How often an HTTP/2 client is asked for a sign of life; 0 is never.",
-);
-pub(super) const KEEPALIVE_TIMEOUT: OptionSpec = OptionSpec::new(
-    "keepalive_timeout",
-    OptionKind::Time,
-    Some("20s"),
-    "How long that sign of life may take until the connection is closed.",
-);
-pub(super) const MAX_CONNECTION_AGE: OptionSpec = OptionSpec::new(
-    "max_connection_age",
-    OptionKind::Time,
-    Some("0"),
-    "After how long, 10% more or less, a client is asked to connect anew, so that load balancers can spread connections; 0 is never.",
-);
-pub(super) const MAX_CONNECTION_AGE_GRACE: OptionSpec = OptionSpec::new(
-    "max_connection_age_grace",
-    OptionKind::Time,
-    Some("30s"),
-    "How long the requests of such a connection may still take.",
-);
-pub(super) const QUEUE_TIMEOUT: OptionSpec = OptionSpec::new(
-    "queue_timeout",
-    OptionKind::Time,
-    Some("5s"),
-    "How long a request may wait for the pipeline before its sender is told to send it again; less than senders wait for an answer.",
-);
-pub(super) const UNIX_SOCKET: OptionSpec = OptionSpec::new(
-    "unix_socket",
-    OptionKind::Str,
-    None,
-    "Path of a Unix socket that takes OTLP/gRPC and OTLP/HTTP too.",
-);
-pub(super) const UNIX_PERM: OptionSpec = OptionSpec::new(
-    "unix_perm",
-    OptionKind::Str,
-    None,
-    "Permissions of the Unix socket in octal, for example 0660; without it the umask decides.",
-);
-
-/// The longest time that an option may say: more is a mistake.
-const LONGEST: Duration = Duration::from_secs(365 * 86_400);
-const LEAST: Duration = Duration::from_millis(10);
-
-pub(super) fn read(parser: &mut Parser<'_>) -> Limits {
-    let standard = Limits::default();
-    let max_connections = stock::name(parser, "max_connections");
-    let idle_timeout = stock::name(parser, "idle_timeout");
-    let max_connections = parser.parsed(
-        max_connections,
-        standard.max_connections,
-        "allowed: a whole number from 0",
-        |text| text.parse::<usize>().ok().map(|count| Some(count).filter(|count| *count > 0)),
-    );
-    let max_concurrent_streams = parser.parsed(
-        "max_concurrent_streams",
-        standard.max_concurrent_streams,
-        "allowed: a whole number from 1 to 1000000",
-        |text| text.parse().ok().filter(|count| (1..=1_000_000).contains(count)),
-    );
-    Limits {
-        http2: stock::http2(parser),
-        max_connections,
-        max_concurrent_streams,
-        max_header_size: header_size(parser, standard.max_header_size),
-        header_timeout: time(parser, "header_timeout", standard.header_timeout),
-        read_timeout: time(parser, "read_timeout", standard.read_timeout),
-        idle_timeout: optional(parser, idle_timeout, standard.idle_timeout),
-        keepalive_time: optional(parser, "keepalive_time", standard.keepalive_time),
-        keepalive_timeout: time(parser, "keepalive_timeout", standard.keepalive_timeout),
-        max_connection_age: optional(parser, "max_connection_age", standard.max_connection_age),
-        max_connection_age_grace: time(
-            parser,
-            "max_connection_age_grace",
-            standard.max_connection_age_grace,
-        ),
-        queue_timeout: time(parser, "queue_timeout", standard.queue_timeout),
+options! {
+    /// What is configured.
+    struct Given in pub(super) OPTIONS {
+        socket_path: Option<String> = path,
+            Str "unix_socket",
+            "Path of a Unix socket that takes OTLP/gRPC and OTLP/HTTP too.";
+        socket_permissions: Option<u32> = permissions,
+            Str "unix_perm",
+            "Permissions of the Unix socket in octal, for example 0660; without it the umask decides.";
+        queue_timeout: Duration = time,
+            Time "queue_timeout" = "5s",
+            "How long a request may wait for the pipeline before its sender is told to send it again; less than senders wait for an answer.";
+        max_connections: Option<usize> = stock::aliased(connections),
+            Int "max_connections" = "1024",
+            "Open connections at most; 0 is no limit. At the limit a new connection takes the place of the one that has been without a request for longest.";
+        max_concurrent_streams: u32 = streams,
+            Int "max_concurrent_streams" = "256",
+            "Calls at a time on one HTTP/2 connection.";
+        max_header_size: u32 = header_size,
+            Size "max_header_size" = "16384",
+            "Largest headers of a request; larger ones are answered 431.";
+        header_timeout: Duration = time,
+            Time "header_timeout" = "30s",
+            "How long a new connection may take to the end of its first request's headers.";
+        read_timeout: Duration = time,
+            Time "read_timeout" = "30s",
+            "How long a request's body may take to arrive.";
+        idle_timeout: Option<Duration> = stock::aliased(time_or_none),
+            Time "idle_timeout" = "5m",
+            "How long a connection may stay without a request; 0 is no limit.";
+        keepalive_time: Option<Duration> = time_or_none,
+            Time "keepalive_time" = "30s",
+            "How often an HTTP/2 client is asked for a sign of life; 0 is never.";
+        keepalive_timeout: Duration = time,
+            Time "keepalive_timeout" = "20s",
+            "How long that sign of life may take until the connection is closed.";
+        max_connection_age: Option<Duration> = time_or_none,
+            Time "max_connection_age" = "0",
+            "After how long, 10% more or less, a client is asked to connect anew, so that load balancers can spread connections; 0 is never.";
+        max_connection_age_grace: Duration = time,
+            Time "max_connection_age_grace" = "30s",
+            "How long the requests of such a connection may still take.";
     }
 }
 
+/// No time is longer: durations of this kind can still be added to a clock.
+const LONGEST: Duration = Duration::from_secs(365 * 86_400);
+/// Below this a time would close connections that do nothing wrong.
+const LEAST: Duration = Duration::from_millis(10);
+
+/// Reads the options: the limits, and the socket if there is one.
+pub(super) fn read(
+    parser: &mut Parser<'_>,
+    http2: bool,
+) -> Result<(Limits, Option<UnixSocket>), OpenError> {
+    let given = Given::read(parser)?;
+    let permissions = given.socket_permissions;
+    if given.socket_path.is_none() && permissions.is_some() {
+        parser.problem("option 'unix_perm' needs the option 'unix_socket'");
+    }
+    let socket = given.socket_path.map(|path| UnixSocket { path: path.into(), permissions });
+    let limits = Limits {
+        http2,
+        max_connections: given.max_connections,
+        max_concurrent_streams: given.max_concurrent_streams,
+        max_header_size: given.max_header_size,
+        header_timeout: given.header_timeout,
+        read_timeout: given.read_timeout,
+        idle_timeout: given.idle_timeout,
+        keepalive_time: given.keepalive_time,
+        keepalive_timeout: given.keepalive_timeout,
+        max_connection_age: given.max_connection_age,
+        max_connection_age_grace: given.max_connection_age_grace,
+        queue_timeout: given.queue_timeout,
+    };
+    Ok((limits, socket))
+}
+
 /// A port, or nothing for `off`.
-pub(super) fn port(parser: &mut Parser<'_>, option: &str, default: u16) -> Option<u16> {
+pub(super) fn port(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Option<u16>> {
     let allowed = "allowed: a port from 0 to 65535 (0 lets the system choose), off";
-    parser.parsed(option, Some(default), allowed, |text| {
+    parser.value(option, allowed, |text| {
         if text.eq_ignore_ascii_case("off") { Some(None) } else { text.parse().ok().map(Some) }
     })
 }
 
-pub(super) fn unix_socket(parser: &mut Parser<'_>) -> Option<UnixSocket> {
-    let allowed = "allowed: permissions in octal from 0 to 0777";
-    let permissions = parser.parsed("unix_perm", None, allowed, |text| {
-        u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777).map(Some)
-    });
-    let path = parser.text("unix_socket").map(str::trim).filter(|path| !path.is_empty());
-    if path.is_none() && permissions.is_some() {
-        parser.problem("option 'unix_perm' needs the option 'unix_socket'");
-    }
-    path.map(|path| UnixSocket { path: path.into(), permissions })
+/// A path; an empty one is none.
+fn path(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Option<String>> {
+    let path = parser.text(option.name).map(str::trim).filter(|path| !path.is_empty());
+    Some(path.map(str::to_owned))
 }
 
-fn header_size(parser: &mut Parser<'_>, default: u32) -> u32 {
-    let size = parser.size("max_header_size", u64::from(default));
-    match u32::try_from(size) {
-        Ok(size) if (1000..=10_000_000).contains(&size) => size,
-        _ => {
-            parser.refuse("max_header_size", &size.to_string(), "allowed: from 1k to 10m");
-            default
-        }
-    }
+fn permissions(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Option<u32>> {
+    read::optional("allowed: permissions in octal from 0 to 0777", |text| {
+        u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777)
+    })(parser, option)
+}
+
+fn connections(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Option<usize>> {
+    parser.value(option, "allowed: a whole number from 0", |text| {
+        text.parse::<usize>().ok().map(|count| Some(count).filter(|count| *count > 0))
+    })
+}
+
+fn streams(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<u32> {
+    parser.value(option, "allowed: a whole number from 1 to 1000000", |text| {
+        text.parse().ok().filter(|count| (1..=1_000_000).contains(count))
+    })
+}
+
+fn header_size(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<u32> {
+    parser.value(option, "allowed: from 1k to 10m", |text| {
+        let size = u32::try_from(parse_size(text)?).ok()?;
+        (1000..=10_000_000).contains(&size).then_some(size)
+    })
 }
 
 /// A time that cannot be without end.
-fn time(parser: &mut Parser<'_>, option: &str, default: Duration) -> Duration {
-    parser.parsed(option, default, "allowed: from 10ms to 365d", |text| {
+fn time(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Duration> {
+    parser.value(option, "allowed: from 10ms to 365d", |text| {
         parse_duration(text).filter(|time| (LEAST..=LONGEST).contains(time))
     })
 }
 
-fn optional(parser: &mut Parser<'_>, option: &str, default: Option<Duration>) -> Option<Duration> {
-    parser.parsed(option, default, "allowed: 0, or from 10ms to 365d", |text| match parse_duration(
-        text,
-    )? {
+/// A time, or none for 0.
+fn time_or_none(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Option<Duration>> {
+    parser.value(option, "allowed: 0, or from 10ms to 365d", |text| match parse_duration(text)? {
         Duration::ZERO => Some(None),
         time => Some(time).filter(|time| (LEAST..=LONGEST).contains(time)).map(Some),
     })
@@ -176,33 +143,17 @@ fn optional(parser: &mut Parser<'_>, option: &str, default: Option<Duration>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugin::Given;
-
-    const ALL: [OptionSpec; 11] = [
-        MAX_CONNECTIONS,
-        MAX_CONCURRENT_STREAMS,
-        MAX_HEADER_SIZE,
-        HEADER_TIMEOUT,
-        READ_TIMEOUT,
-        IDLE_TIMEOUT,
-        KEEPALIVE_TIME,
-        KEEPALIVE_TIMEOUT,
-        MAX_CONNECTION_AGE,
-        MAX_CONNECTION_AGE_GRACE,
-        QUEUE_TIMEOUT,
-    ];
+    use crate::plugin::{Given as Options, OptionKind};
 
     fn parsed(options: &[(&str, &str)]) -> Result<Limits, String> {
-        let given = Given::of(options);
+        let given = Options::of(options);
         let mut parser = Parser::new(&given);
-        let limits = read(&mut parser);
-        parser.finish(limits).map_err(|error| error.to_string())
+        let read = read(&mut parser, true).unwrap();
+        parser.finish(read.0).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn the_defaults_shown_are_the_defaults() {
-        let shown: Vec<_> = ALL.iter().map(|spec| (spec.name, spec.default.unwrap())).collect();
-        assert_eq!(parsed(&shown), Ok(Limits::default()));
+    fn tests_of_the_receiver_use_the_same_defaults() {
         assert_eq!(parsed(&[]), Ok(Limits::default()));
     }
 
@@ -239,11 +190,12 @@ mod tests {
 
     #[test]
     fn sockets_and_ports() {
-        let with = |option: &str, value: &str| Given::of(&[(option, value)]);
+        let with = |option: &str, value: &str| Options::of(&[(option, value)]);
         let port_of = |value: &str| {
             let given = with("grpc_port", value);
             let mut parser = Parser::new(&given);
-            let port = port(&mut parser, "grpc_port", 4317);
+            let option = OptionSpec::new("grpc_port", OptionKind::Str, Some("4317"), "");
+            let port = port(&mut parser, &option).unwrap();
             parser.finish(port).map_err(|error| error.to_string())
         };
         assert_eq!(
@@ -253,18 +205,18 @@ mod tests {
         assert!(port_of("none").unwrap_err().contains("off"));
         let given = with("unix_perm", "0660");
         let mut parser = Parser::new(&given);
-        assert_eq!(unix_socket(&mut parser), None);
+        assert_eq!(read(&mut parser, true).unwrap().1, None);
         assert!(parser.finish(()).unwrap_err().to_string().contains("needs the option"));
         for wrong in ["0999", "1777", "rw"] {
             let given = with("unix_perm", wrong);
             let mut parser = Parser::new(&given);
-            unix_socket(&mut parser);
+            read(&mut parser, true).unwrap();
             assert!(parser.finish(()).unwrap_err().to_string().contains("octal"));
         }
         let options = [("unix_socket", "/run/otlp.sock"), ("unix_perm", "660")];
-        let given = Given::of(&options);
+        let given = Options::of(&options);
         let mut parser = Parser::new(&given);
-        let socket = unix_socket(&mut parser).unwrap();
+        let socket = read(&mut parser, true).unwrap().1.unwrap();
         assert_eq!(socket.path.to_str(), Some("/run/otlp.sock"));
         assert_eq!(socket.permissions, Some(0o660));
     }

@@ -11,138 +11,65 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::codec::native::write::Forms;
-use crate::config::Parser;
+use crate::config::read::{self, Read};
+use crate::config::{Parser, options};
 use crate::hub::Hub;
 use crate::plugin::{
-    Environment, Input, OpenError, OptionKind, OptionSpec, Options, Pause, Sink, Spec, Waker,
+    Environment, Input, OpenError, OptionSpec, Options, Pause, Sink, Spec, Waker, joined,
 };
 use crate::plugins::emitter::{self, Emitter};
 use crate::plugins::max_memory;
 use crate::receive::{NativeSettings, Receiver, Settings};
 use crate::stats::Log;
 
-const MIB: u64 = 1024 * 1024;
-const DEFAULT_SIZE: u64 = 64 * MIB;
-/// The same in plain bytes, because the host's suffixes are powers of 1000.
-const DEFAULT_SIZE_TEXT: &str = "67108864";
-
-const OWN_OPTIONS: &[OptionSpec] = &[
-    OptionSpec::new(
-        "grpc_port",
-        OptionKind::Str,
-        Some("4317"),
-        "Port for OTLP/gRPC, or 'off'; it may be the same as http_port.",
-    ),
-    OptionSpec::new("http_port", OptionKind::Str, Some("4318"), "Port for OTLP/HTTP, or 'off'."),
-    limits::UNIX_SOCKET,
-    limits::UNIX_PERM,
-    OptionSpec::new(
-        "format",
-        OptionKind::Str,
-        Some("records"),
-        "How telemetry enters the pipeline: 'records', as log records that filters see; or \
-         'native', as Fluent Bit's own traces, metrics and log groups, which filters do not see.",
-    ),
-    FORMAT_TRACES,
-    FORMAT_METRICS,
-    FORMAT_LOGS,
-    OptionSpec::new(
-        "max_request_size",
-        OptionKind::Size,
-        Some(DEFAULT_SIZE_TEXT),
-        "Largest request, before and after decompression.",
-    ),
-    OptionSpec::new(
-        "max_queue_size",
-        OptionKind::Size,
-        Some(DEFAULT_SIZE_TEXT),
-        "How much may be read or wait for the pipeline before senders are told to wait.",
-    ),
-    OptionSpec::new(
-        max_memory::NAME,
-        OptionKind::Size,
-        Some(max_memory::DEFAULT_TEXT),
-        "How much may wait in memory for the outputs, in the host's chunks and in the queue, before \
-         senders are told to wait; 0 is no limit. Not in force beside 'mem_buf_limit' or a \
-         'storage.type' other than memory, by which the host bounds it.",
-    ),
-    limits::QUEUE_TIMEOUT,
-    limits::MAX_CONNECTIONS,
-    limits::MAX_CONCURRENT_STREAMS,
-    limits::MAX_HEADER_SIZE,
-    limits::HEADER_TIMEOUT,
-    limits::READ_TIMEOUT,
-    limits::IDLE_TIMEOUT,
-    limits::KEEPALIVE_TIME,
-    limits::KEEPALIVE_TIMEOUT,
-    limits::MAX_CONNECTION_AGE,
-    limits::MAX_CONNECTION_AGE_GRACE,
-    tags::TAG_TRACES,
-    tags::TAG_METRICS,
-    tags::TAG_LOGS,
-    tags::TAG_PROFILES,
-    tags::PROFILES,
-    tags::TAG_FROM,
-    tags::TAG_PREFIX,
-    tags::TAG_FALLBACK,
-    tags::TAG_OVERFLOW,
-    tags::MAX_TAGS,
-    tags::TENANT_HEADER,
-    tags::TENANT_ATTRIBUTE,
-    tags::TENANT_RATE,
-    tags::TENANT_BURST,
-    tags::TENANT_RATES,
-    tags::MAX_TENANTS,
-];
-
-const FORMAT_TRACES: OptionSpec = OptionSpec::new(
-    "format_traces",
-    OptionKind::Str,
-    None,
-    "The same for traces: 'records' or 'native'; by default what 'format' says.",
-);
-const FORMAT_METRICS: OptionSpec = OptionSpec::new(
-    "format_metrics",
-    OptionKind::Str,
-    None,
-    "The same for metrics: 'records' or 'native'; by default what 'format' says.",
-);
-const FORMAT_LOGS: OptionSpec = OptionSpec::new(
-    "format_logs",
-    OptionKind::Str,
-    None,
-    "The same for logs: 'records' or 'native'; by default what 'format' says.",
-);
-/// The formats by signal: of traces, metrics and logs.
-const SIGNAL_FORMATS: [OptionSpec; 3] = [FORMAT_TRACES, FORMAT_METRICS, FORMAT_LOGS];
-
-/// Ours, those of [`security`] and the names of [`stock`], as one table.
-const OPTIONS: &[OptionSpec] = {
-    const COUNT: usize = OWN_OPTIONS.len() + security::OPTIONS.len();
-    const OURS: [OptionSpec; COUNT] = joined(OWN_OPTIONS, &security::OPTIONS);
-    const ALL: [OptionSpec; COUNT + stock::OPTIONS.len()] = joined(&OURS, &stock::OPTIONS);
-    &ALL
-};
-
-/// Two tables as one of `N` options.
-const fn joined<const N: usize>(
-    mut first: &[OptionSpec],
-    mut second: &[OptionSpec],
-) -> [OptionSpec; N] {
-    let mut all = [limits::QUEUE_TIMEOUT; N];
-    let mut rest: &mut [OptionSpec] = &mut all;
-    while let [place, more @ ..] = rest {
-        if let [option, left @ ..] = first {
-            *place = *option;
-            first = left;
-        } else if let [option, left @ ..] = second {
-            *place = *option;
-            second = left;
-        }
-        rest = more;
+options! {
+    /// What is configured, beside limits, tags, security and the names of the stock input.
+    struct Given in OWN {
+        grpc_port: Option<u16> = limits::port,
+            Str "grpc_port" = "4317",
+            "Port for OTLP/gRPC, or 'off'; it may be the same as http_port.";
+        http_port: Option<u16> = limits::port,
+            Str "http_port" = "4318",
+            "Port for OTLP/HTTP, or 'off'.";
+        native: bool = format,
+            Str "format" = "records",
+            "How telemetry enters the pipeline: 'records', as log records that filters see; or \
+             'native', as Fluent Bit's own traces, metrics and log groups, which filters do not see.";
+        native_traces: Option<bool> = some_format,
+            Str "format_traces",
+            "The same for traces: 'records' or 'native'; by default what 'format' says.";
+        native_metrics: Option<bool> = some_format,
+            Str "format_metrics",
+            "The same for metrics: 'records' or 'native'; by default what 'format' says.";
+        native_logs: Option<bool> = some_format,
+            Str "format_logs",
+            "The same for logs: 'records' or 'native'; by default what 'format' says.";
+        max_request_size: usize = stock::aliased(size),
+            Size "max_request_size" = SIZE,
+            "Largest request, before and after decompression.";
+        max_queue_size: usize = stock::aliased(size),
+            Size "max_queue_size" = SIZE,
+            "How much may be read or wait for the pipeline before senders are told to wait.";
+        max_memory: Option<usize> = max_memory::limit,
+            Size "max_memory" = SIZE,
+            "How much may wait in memory for the outputs, in the host's chunks and in the queue, before \
+             senders are told to wait; 0 is no limit. Not in force beside 'mem_buf_limit' or a \
+             'storage.type' other than memory, by which the host bounds it.";
     }
-    all
 }
+
+/// 64 MiB in plain bytes, because the host's suffixes are powers of 1000.
+const SIZE: &str = "67108864";
+
+const TABLES: [&[OptionSpec]; 5] =
+    [OWN, limits::OPTIONS, tags::OPTIONS, security::OPTIONS, stock::OPTIONS];
+
+const OPTIONS: &[OptionSpec] = &joined::<
+    {
+        let [own, limits, tags, security, stock] = TABLES;
+        own.len() + limits.len() + tags.len() + security.len() + stock.len()
+    },
+>(&TABLES);
 
 /// The plugin.
 #[derive(Debug)]
@@ -242,23 +169,14 @@ impl Input for AiOtlp {
 
 fn settings(options: &dyn Options, environment: &Environment) -> Result<Settings, OpenError> {
     let mut parser = Parser::new(options);
-    stock::check(&mut parser);
-    let limits = limits::read(&mut parser);
-    let http2 = limits.http2;
-    let grpc_port = limits::port(&mut parser, "grpc_port", 4317).filter(|_| http2);
-    let http_port = match stock::port(&mut parser) {
-        Some(port) => Some(port),
-        None => limits::port(&mut parser, "http_port", 4318),
-    };
-    let unix_socket = limits::unix_socket(&mut parser);
-    let native = format(&mut parser, environment);
-    let max_request_size = size(&mut parser, "max_request_size");
-    let max_queue_size = size(&mut parser, "max_queue_size");
-    let max_memory = max_memory::limit(&mut parser);
-    let logs_body_key = stock::logs_body_key(&mut parser);
-    let profiles = stock::profiles(&mut parser);
-    let tenancy = tags::tenancy(&mut parser);
-    let security = security::settings(&mut parser, http2);
+    let stock = stock::read(&mut parser)?;
+    let given = Given::read(&mut parser)?;
+    let (limits, unix_socket) = limits::read(&mut parser, stock.http2)?;
+    let http_port = stock::port(&mut parser).or(given.http_port);
+    let native = native(&mut parser, &given, environment);
+    let names_tenants = security::names_tenants(&parser);
+    let tenancy = tags::tenancy(&mut parser, stock.uri_tags, names_tenants)?;
+    let security = security::settings(&mut parser, stock.http2)?;
     let listen = parser
         .host_value("listen")
         .map(|listen| listen.trim().to_owned())
@@ -266,28 +184,41 @@ fn settings(options: &dyn Options, environment: &Environment) -> Result<Settings
         .unwrap_or_else(|| "127.0.0.1".to_owned());
     parser.finish(Settings {
         listen,
-        grpc_port,
+        grpc_port: given.grpc_port.filter(|_| stock.http2),
         http_port,
         unix_socket,
         limits,
-        max_request_size,
-        max_queue_size,
-        max_memory,
+        max_request_size: given.max_request_size,
+        max_queue_size: given.max_queue_size,
+        max_memory: given.max_memory,
         log_groups: environment.log_groups,
-        logs_body_key,
+        logs_body_key: stock.logs_body_key,
         native,
-        profiles,
+        profiles: stock.profiles,
         tenancy,
         security,
     })
 }
 
-/// The host's own forms, if they are asked for: by `format` for all signals, or for one by its own.
-fn format(parser: &mut Parser<'_>, environment: &Environment) -> Option<NativeSettings> {
-    const WORDS: [(&str, bool); 2] = [("records", false), ("native", true)];
-    let all = parser.choice("format", false, &WORDS);
-    let [traces, metrics, logs] =
-        SIGNAL_FORMATS.map(|option| parser.choice(option.name, all, &WORDS));
+const FORMATS: [(&str, bool); 2] = [("records", false), ("native", true)];
+
+fn format(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<bool> {
+    read::choice(&FORMATS)(parser, option)
+}
+
+fn some_format(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Option<bool>> {
+    Some(format(parser, option))
+}
+
+/// What enters in the host's own form, if anything does.
+fn native(
+    parser: &mut Parser<'_>,
+    given: &Given,
+    environment: &Environment,
+) -> Option<NativeSettings> {
+    let all = given.native;
+    let [traces, metrics, logs] = [given.native_traces, given.native_metrics, given.native_logs]
+        .map(|own| own.unwrap_or(all));
     if !(traces || metrics || logs) {
         return None;
     }
@@ -304,14 +235,13 @@ fn format(parser: &mut Parser<'_>, environment: &Environment) -> Option<NativeSe
     Some(NativeSettings { forms, traces, metrics, logs })
 }
 
-/// A size of at least a kilobyte: with less, hardly any request would get through.
-fn size(parser: &mut Parser<'_>, option: &'static str) -> usize {
-    let option = stock::name(parser, option);
-    let size = parser.size(option, DEFAULT_SIZE);
+/// A size of requests.
+fn size(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<usize> {
+    let size = read::size(parser, option)?;
     if size < 1000 {
-        parser.refuse(option, &size.to_string(), "allowed: at least 1k");
+        parser.refuse(option.name, &size.to_string(), "allowed: at least 1k");
     }
-    usize::try_from(size).unwrap_or(usize::MAX)
+    Some(size)
 }
 
 crate::export_input!("in_ai_otlp", AiOtlp);

@@ -10,188 +10,129 @@ use std::time::Duration;
 
 use super::stock;
 use crate::cipher_suites;
-use crate::config::{Parser, parse_bool};
-use crate::plugin::{OptionKind, OptionSpec};
+use crate::config::read::{self, Read};
+use crate::config::{Parser, options, parse_bool};
+use crate::plugin::{OpenError, OptionKind, OptionSpec};
 use crate::receive::{JwtSettings, KeySource, Secret, SecuritySettings, TlsSettings};
 
-const JWKS_REFRESH: Duration = Duration::from_secs(300);
 const JWKS_REFRESH_LEAST: Duration = Duration::from_secs(10);
-const LEEWAY: Duration = Duration::from_secs(60);
 const LEEWAY_MOST: Duration = Duration::from_secs(3600);
-const ALGORITHMS: [&str; 3] = ["RS256", "ES256", "EdDSA"];
 
-/// The options, in the order in which the host's help shows them.
-pub(super) const OPTIONS: [OptionSpec; 21] = [
-    OptionSpec::new(
-        "tls.verify_client_cert",
-        OptionKind::Bool,
-        None,
-        "Whether clients need a certificate by 'tls.ca_file' (needs 'tls: on'). Without it, \
-         certificates that clients show are checked if there is a 'tls.ca_file'.",
-    ),
-    OptionSpec::new(
-        "tls.min_version",
-        OptionKind::Str,
-        None,
-        "Oldest version of TLS: TLSv1.2 (the default) or TLSv1.3.",
-    ),
-    OptionSpec::new(
-        "tls.max_version",
-        OptionKind::Str,
-        None,
-        "Newest version of TLS: TLSv1.2 or TLSv1.3 (the default).",
-    ),
-    OptionSpec::new(
-        "tls.ciphers",
-        OptionKind::Str,
-        None,
-        "Allowed cipher suites, separated by colons, by their names in OpenSSL or by IANA. A list \
-         without any of TLS 1.3 allows all of those.",
-    ),
-    OptionSpec::new(
-        "bearer_token",
-        OptionKind::Str,
-        None,
-        "Token that senders have to show as 'authorization: Bearer TOKEN'; may be given several \
-         times.",
-    )
-    .repeated(),
-    OptionSpec::new(
-        "bearer_token_file",
-        OptionKind::Str,
-        None,
-        "File with such tokens, one a line; read again when it changes.",
-    ),
-    OptionSpec::new(
-        "http_user",
-        OptionKind::Str,
-        None,
-        "User that senders may show by basic authentication, with 'http_passwd'.",
-    ),
-    OptionSpec::new("http_passwd", OptionKind::Str, None, "Password of 'http_user'."),
-    OptionSpec::new(
-        "tenants_file",
-        OptionKind::Str,
-        None,
-        "YAML file with credentials by tenant: 'tenants', a map from names to maps with the lists \
-         bearer_tokens, bearer_tokens_sha256, jwt_claims and certificates (DNS names or SHA-256), \
-         and the map users (name: password); read again when it changes.",
-    ),
-    OptionSpec::new(
-        "jwt_jwks_url",
-        OptionKind::Str,
-        None,
-        "Where the key set is by which JSON Web Tokens are validated, http or https. (The \
-         names of Fluent Bit's own input, 'oauth2.*', are taken too.)",
-    ),
-    OptionSpec::new(
-        "jwt_jwks_file",
-        OptionKind::Str,
-        None,
-        "The same as a file; read again when it changes.",
-    ),
-    OptionSpec::new(
-        "jwt_jwks_ca_file",
-        OptionKind::Str,
-        None,
-        "Certificates to trust for 'jwt_jwks_url' beside the machine's.",
-    ),
-    OptionSpec::new(
-        "jwt_jwks_refresh",
-        OptionKind::Time,
-        Some("300"),
-        "How often to fetch 'jwt_jwks_url'. A token with an unknown key fetches it too, at most \
-         every 10 seconds.",
-    ),
-    OptionSpec::new(
-        "jwt_issuer",
-        OptionKind::Str,
-        None,
-        "The issuer ('iss') that tokens need; has to be given with a key set.",
-    ),
-    OptionSpec::new(
-        "jwt_audience",
-        OptionKind::Str,
-        None,
-        "Audiences, separated by commas, of which tokens need one ('aud').",
-    )
-    .repeated(),
-    OptionSpec::new(
-        "jwt_clients",
-        OptionKind::Str,
-        None,
-        "Clients, separated by commas, that tokens may be of ('azp' or 'client_id').",
-    )
-    .repeated(),
-    OptionSpec::new(
-        "jwt_algorithms",
-        OptionKind::Str,
-        Some("RS256,ES256,EdDSA"),
-        "Algorithms, separated by commas, that tokens may be signed by: RS256, RS384, RS512, \
-         PS256, PS384, PS512, ES256, ES384, EdDSA.",
-    ),
-    OptionSpec::new(
-        "jwt_leeway",
-        OptionKind::Time,
-        Some("60"),
-        "By how much the clocks of issuers may be wrong; at most an hour.",
-    ),
-    OptionSpec::new(
-        "jwt_tenant_claim",
-        OptionKind::Str,
-        None,
-        "The claim that names the tenant; with a 'tenants_file' it has to be one of its tenants.",
-    ),
-    OptionSpec::new(
-        "cors_allowed_origins",
-        OptionKind::Str,
-        None,
-        "Origins, separated by commas, whose web pages may send by OTLP/HTTP: \
-         https://app.example.com, https://*.example.com, or * for all. None by default.",
-    )
-    .repeated(),
-    OptionSpec::new(
-        "cors_allowed_headers",
-        OptionKind::Str,
-        None,
-        "Request headers, separated by commas, that such pages may set beside those that exporters \
-         need; * for all.",
-    )
-    .repeated(),
-];
-
-/// Reads the options.
-pub(super) fn settings(parser: &mut Parser<'_>, http2: bool) -> SecuritySettings {
-    let tls = tls(parser).map(|tls| TlsSettings { http2, ..tls });
-    let bearer_tokens = bearer_tokens(parser);
-    let bearer_token_file = path(parser, "bearer_token_file");
-    let basic = basic(parser);
-    let tenants_file = path(parser, "tenants_file");
-    SecuritySettings {
-        tls,
-        bearer_tokens,
-        bearer_token_file,
-        basic,
-        tenants_file,
-        jwt: jwt(parser),
-        cors_allowed_origins: parser.list("cors_allowed_origins"),
-        cors_allowed_headers: parser.list("cors_allowed_headers"),
+options! {
+    /// What is configured, beside what the host keeps for itself.
+    struct Given in pub(super) OPTIONS {
+        require_client: bool = switch,
+            Bool "tls.verify_client_cert" = "off",
+            "Whether clients need a certificate by 'tls.ca_file' (needs 'tls: on'). Without it, \
+             certificates that clients show are checked if there is a 'tls.ca_file'.";
+        min_version: u8 = version,
+            Str "tls.min_version" = "TLSv1.2",
+            "Oldest version of TLS: TLSv1.2 or TLSv1.3.";
+        max_version: u8 = version,
+            Str "tls.max_version" = "TLSv1.3",
+            "Newest version of TLS: TLSv1.2 or TLSv1.3.";
+        ciphers: Option<String> = host_or_given,
+            Str "tls.ciphers",
+            "Allowed cipher suites, separated by colons, by their names in OpenSSL or by IANA. A list \
+             without any of TLS 1.3 allows all of those.";
+        bearer_tokens: Vec<Secret> = bearer_tokens,
+            Str "bearer_token" [repeated, secret],
+            "Token that senders have to show as 'authorization: Bearer TOKEN'; may be given several \
+             times.";
+        bearer_token_file: Option<PathBuf> = path,
+            Str "bearer_token_file",
+            "File with such tokens, one a line; read again when it changes.";
+        http_user: Option<String> = read::text,
+            Str "http_user",
+            "User that senders may show by basic authentication, with 'http_passwd'.";
+        http_passwd: Option<String> = read::text,
+            Str "http_passwd" [secret],
+            "Password of 'http_user'.";
+        tenants_file: Option<PathBuf> = path,
+            Str "tenants_file",
+            "YAML file with credentials by tenant: 'tenants', a map from names to maps with the lists \
+             bearer_tokens, bearer_tokens_sha256, jwt_claims and certificates (DNS names or SHA-256), \
+             and the map users (name: password); read again when it changes.";
+        jwks_url: Option<String> = stock::jwt(word),
+            Str "jwt_jwks_url",
+            "Where the key set is by which JSON Web Tokens are validated, http or https. (The \
+             names of Fluent Bit's own input, 'oauth2.*', are taken too.)";
+        jwks_file: Option<PathBuf> = path,
+            Str "jwt_jwks_file",
+            "The same as a file; read again when it changes.";
+        jwks_ca_file: Option<PathBuf> = path,
+            Str "jwt_jwks_ca_file",
+            "Certificates to trust for 'jwt_jwks_url' beside the machine's.";
+        jwks_refresh: Duration = stock::jwt(refresh),
+            Time "jwt_jwks_refresh" = "300",
+            "How often to fetch 'jwt_jwks_url'. A token with an unknown key fetches it too, at most \
+             every 10 seconds.";
+        issuer: Option<String> = stock::jwt(word),
+            Str "jwt_issuer",
+            "The issuer ('iss') that tokens need; has to be given with a key set.";
+        audiences: Vec<String> = stock::jwt(read::list),
+            Str "jwt_audience" [repeated],
+            "Audiences, separated by commas, of which tokens need one ('aud').";
+        clients: Vec<String> = stock::jwt(read::list),
+            Str "jwt_clients" [repeated],
+            "Clients, separated by commas, that tokens may be of ('azp' or 'client_id').";
+        algorithms: Vec<String> = read::list,
+            Str "jwt_algorithms" = "RS256,ES256,EdDSA",
+            "Algorithms, separated by commas, that tokens may be signed by: RS256, RS384, RS512, \
+             PS256, PS384, PS512, ES256, ES384, EdDSA.";
+        leeway: Duration = leeway,
+            Time "jwt_leeway" = "60",
+            "By how much the clocks of issuers may be wrong; at most an hour.";
+        tenant_claim: Option<String> = word,
+            Str "jwt_tenant_claim",
+            "The claim that names the tenant; with a 'tenants_file' it has to be one of its tenants.";
+        cors_allowed_origins: Vec<String> = read::list,
+            Str "cors_allowed_origins" [repeated],
+            "Origins, separated by commas, whose web pages may send by OTLP/HTTP: \
+             https://app.example.com, https://*.example.com, or * for all. None by default.";
+        cors_allowed_headers: Vec<String> = read::list,
+            Str "cors_allowed_headers" [repeated],
+            "Request headers, separated by commas, that such pages may set beside those that exporters \
+             need; * for all.";
     }
 }
 
-fn path(parser: &mut Parser<'_>, option: &str) -> Option<PathBuf> {
-    let text = parser.text(option)?.trim();
-    if text.is_empty() {
-        parser.refuse(option, text, "allowed: the path of a file");
-        return None;
-    }
-    Some(PathBuf::from(text))
+/// Reads the options.
+pub(super) fn settings(
+    parser: &mut Parser<'_>,
+    http2: bool,
+) -> Result<SecuritySettings, OpenError> {
+    let given = Given::read(parser)?;
+    let tls = tls(parser, &given).map(|tls| TlsSettings { http2, ..tls });
+    let basic = basic(parser, &given);
+    let jwt = jwt(parser, &given);
+    Ok(SecuritySettings {
+        tls,
+        bearer_tokens: given.bearer_tokens,
+        bearer_token_file: given.bearer_token_file,
+        basic,
+        tenants_file: given.tenants_file,
+        jwt,
+        cors_allowed_origins: given.cors_allowed_origins,
+        cors_allowed_headers: given.cors_allowed_headers,
+    })
+}
+
+/// Whether credentials may name tenants.
+pub(super) fn names_tenants(parser: &Parser<'_>) -> bool {
+    ["tenants_file", "jwt_tenant_claim"].iter().any(|option| parser.text(option).is_some())
+}
+
+fn path(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Option<PathBuf>> {
+    read::optional("allowed: the path of a file", |text| {
+        (!text.is_empty()).then(|| PathBuf::from(text))
+    })(parser, option)
 }
 
 /// Values are secrets: no message shows one.
-fn bearer_tokens(parser: &mut Parser<'_>) -> Vec<Secret> {
+fn bearer_tokens(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Vec<Secret>> {
     let mut tokens = Vec::new();
-    for token in parser.texts("bearer_token") {
+    for token in parser.texts(option.name) {
         let token = token.trim();
         if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
             parser.problem(
@@ -201,17 +142,17 @@ fn bearer_tokens(parser: &mut Parser<'_>) -> Vec<Secret> {
         }
         tokens.push(Secret::new(token));
     }
-    tokens
+    Some(tokens)
 }
 
-fn basic(parser: &mut Parser<'_>) -> Option<(String, Secret)> {
-    match (parser.text("http_user"), parser.text("http_passwd")) {
+fn basic(parser: &mut Parser<'_>, given: &Given) -> Option<(String, Secret)> {
+    match (&given.http_user, &given.http_passwd) {
         (None, None) => None,
         (Some(user), Some(password)) => {
             if user.is_empty() || user.contains(':') {
                 parser.refuse("http_user", user, "allowed: a name without a colon");
             }
-            Some((user.to_owned(), Secret::new(password)))
+            Some((user.clone(), Secret::new(password)))
         }
         (Some(_), None) => {
             parser.problem("option 'http_passwd' is needed beside 'http_user'");
@@ -224,34 +165,35 @@ fn basic(parser: &mut Parser<'_>) -> Option<(String, Secret)> {
     }
 }
 
-/// A text that is not empty.
-fn word(parser: &Parser<'_>, option: &str) -> Option<String> {
-    let text = parser.text(option)?.trim();
-    (!text.is_empty()).then(|| text.to_owned())
+/// A text; an empty one is none.
+fn word(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Option<String>> {
+    let text = parser.text(option.name).map(str::trim).filter(|text| !text.is_empty());
+    Some(text.map(str::to_owned))
 }
 
-fn jwt(parser: &mut Parser<'_>) -> Option<JwtSettings> {
-    let stock = stock::oauth2(parser);
-    let named = |parser: &Parser<'_>, own| {
-        if stock { stock::stock_name(parser, own) } else { own }
-    };
-    let refresh_by = named(parser, "jwt_jwks_refresh");
-    let refresh = parser.duration(refresh_by, JWKS_REFRESH);
+fn refresh(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Duration> {
+    let refresh = read::duration(parser, option)?;
     if refresh < JWKS_REFRESH_LEAST {
         let value = format!("{}s", refresh.as_secs());
-        parser.refuse(refresh_by, &value, "allowed: at least 10s");
+        parser.refuse(option.name, &value, "allowed: at least 10s");
     }
-    let leeway = parser.duration("jwt_leeway", LEEWAY);
+    Some(refresh)
+}
+
+fn leeway(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Duration> {
+    let leeway = read::duration(parser, option)?;
     if leeway > LEEWAY_MOST {
         let value = format!("{}s", leeway.as_secs());
-        parser.refuse("jwt_leeway", &value, "allowed: at most 1h");
+        parser.refuse(option.name, &value, "allowed: at most 1h");
     }
-    let issuer_by = named(parser, "jwt_issuer");
-    let audience_by = named(parser, "jwt_audience");
-    let clients_by = named(parser, "jwt_clients");
-    let url_by = named(parser, "jwt_jwks_url");
-    let issuer = word(parser, issuer_by);
-    let Some(keys) = key_source(parser, url_by, refresh) else {
+    Some(leeway)
+}
+
+fn jwt(parser: &mut Parser<'_>, given: &Given) -> Option<JwtSettings> {
+    let issuer_by = stock::jwt_name(parser, "jwt_issuer");
+    let Some(keys) = key_source(parser, given) else {
+        let [audience_by, clients_by] =
+            ["jwt_audience", "jwt_clients"].map(|own| stock::jwt_name(parser, own));
         for option in [issuer_by, audience_by, clients_by, "jwt_tenant_claim"] {
             if parser.text(option).is_some() {
                 parser.problem(format!(
@@ -261,35 +203,22 @@ fn jwt(parser: &mut Parser<'_>) -> Option<JwtSettings> {
         }
         return None;
     };
-    if issuer.is_none() {
+    if given.issuer.is_none() {
         parser.problem(format!("option '{issuer_by}' is needed beside a key set"));
     }
-    let algorithms = match parser.list("jwt_algorithms") {
-        none if parser.text("jwt_algorithms").is_none() => {
-            drop(none);
-            ALGORITHMS.map(str::to_owned).to_vec()
-        }
-        some => some,
-    };
     Some(JwtSettings {
         keys,
-        issuer: issuer?,
-        audiences: parser.list(audience_by),
-        clients: parser.list(clients_by),
-        algorithms,
-        leeway,
-        tenant_claim: word(parser, "jwt_tenant_claim"),
+        issuer: given.issuer.clone()?,
+        audiences: given.audiences.clone(),
+        clients: given.clients.clone(),
+        algorithms: given.algorithms.clone(),
+        leeway: given.leeway,
+        tenant_claim: given.tenant_claim.clone(),
     })
 }
 
-fn key_source(
-    parser: &mut Parser<'_>,
-    url_by: &'static str,
-    refresh: Duration,
-) -> Option<KeySource> {
-    let file = path(parser, "jwt_jwks_file");
-    let ca_file = path(parser, "jwt_jwks_ca_file");
-    let url = word(parser, url_by);
+fn key_source(parser: &mut Parser<'_>, given: &Given) -> Option<KeySource> {
+    let Given { jwks_file: file, jwks_url: url, jwks_ca_file: ca_file, .. } = given;
     if ca_file.is_some() && url.is_none() {
         parser.problem("option 'jwt_jwks_ca_file': is of use only beside 'jwt_jwks_url'");
     }
@@ -298,7 +227,7 @@ fn key_source(
             parser.problem("options 'jwt_jwks_url' and 'jwt_jwks_file': only one may be given");
             None
         }
-        (Some(file), None) => Some(KeySource::File(file)),
+        (Some(file), None) => Some(KeySource::File(file.clone())),
         (None, Some(url)) => {
             let uri = url.parse::<http::Uri>().ok();
             let good = uri.is_some_and(|uri| {
@@ -306,12 +235,14 @@ fn key_source(
             });
             if !good {
                 // The value may hold a password.
+                let option = stock::jwt_name(parser, "jwt_jwks_url");
                 parser.problem(format!(
-                    "option '{url_by}': the value is not allowed; allowed: a URL such as \
+                    "option '{option}': the value is not allowed; allowed: a URL such as \
                      https://issuer.example.com/keys"
                 ));
             }
-            Some(KeySource::Url { url, ca_file, refresh })
+            let (url, ca_file) = (url.clone(), ca_file.clone());
+            Some(KeySource::Url { url, ca_file, refresh: given.jwks_refresh })
         }
         (None, None) => None,
     }
@@ -323,18 +254,44 @@ fn host_or_own(parser: &Parser<'_>, name: &str) -> Option<String> {
     value.map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
 }
 
-fn switch(parser: &mut Parser<'_>, name: &str, default: bool) -> bool {
-    let Some(value) = host_or_own(parser, name) else { return default };
-    parse_bool(&value).unwrap_or_else(|| {
-        parser.refuse(name, &value, "allowed: on, off");
-        default
-    })
+fn host_or_given(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Option<String>> {
+    Some(host_or_own(parser, option.name))
 }
 
-fn tls(parser: &mut Parser<'_>) -> Option<TlsSettings> {
-    let require_client = switch(parser, "tls.verify_client_cert", false);
-    let versions = (version(parser, "tls.min_version", 12), version(parser, "tls.max_version", 13));
-    if !switch(parser, "tls", false) {
+/// What `parse` makes of what the host kept or left to us, or of the default.
+fn host_value<T>(
+    parser: &mut Parser<'_>,
+    option: &OptionSpec,
+    allowed: &str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Read<T> {
+    if let Some(value) = host_or_own(parser, option.name) {
+        if let Some(parsed) = parse(&value) {
+            return Some(parsed);
+        }
+        parser.refuse(option.name, &value, allowed);
+    }
+    parse(option.default?)
+}
+
+fn switch(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<bool> {
+    host_value(parser, option, "allowed: on, off", parse_bool)
+}
+
+/// A switch that only the host has.
+fn host_switch(parser: &mut Parser<'_>, name: &'static str, default: &'static str) -> bool {
+    let option = OptionSpec::new(name, OptionKind::Bool, Some(default), "");
+    switch(parser, &option).unwrap_or_default()
+}
+
+fn version(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<u8> {
+    host_value(parser, option, "allowed: TLSv1.2, TLSv1.3", cipher_suites::parse_version)
+}
+
+fn tls(parser: &mut Parser<'_>, given: &Given) -> Option<TlsSettings> {
+    let require_client = given.require_client;
+    let versions = (given.min_version, given.max_version);
+    if !host_switch(parser, "tls", "off") {
         if require_client {
             parser.problem("option 'tls.verify_client_cert': is of use only with 'tls: on'");
         }
@@ -343,7 +300,7 @@ fn tls(parser: &mut Parser<'_>) -> Option<TlsSettings> {
     if versions.0 > versions.1 {
         parser.problem("options 'tls.min_version' and 'tls.max_version' allow no version");
     }
-    let verify = switch(parser, "tls.verify", true);
+    let verify = host_switch(parser, "tls.verify", "on");
     let ca_file = host_or_own(parser, "tls.ca_file").filter(|_| verify || require_client);
     if require_client && ca_file.is_none() {
         parser.problem(
@@ -353,7 +310,7 @@ fn tls(parser: &mut Parser<'_>) -> Option<TlsSettings> {
     }
     let crt_file = needed(parser, "tls.crt_file");
     let key_file = needed(parser, "tls.key_file");
-    let ciphers = host_or_own(parser, "tls.ciphers").unwrap_or_default();
+    let ciphers = given.ciphers.as_deref().unwrap_or_default();
     Some(TlsSettings {
         crt_file: crt_file?,
         key_file: key_file?,
@@ -362,7 +319,7 @@ fn tls(parser: &mut Parser<'_>) -> Option<TlsSettings> {
         require_client,
         versions,
         http2: true,
-        ciphers: cipher_suites::parse_names(&ciphers),
+        ciphers: cipher_suites::parse_names(ciphers),
     })
 }
 
@@ -372,12 +329,4 @@ fn needed(parser: &mut Parser<'_>, name: &str) -> Option<PathBuf> {
         parser.problem(format!("option '{name}' is needed beside 'tls: on'"));
     }
     value.map(PathBuf::from)
-}
-
-fn version(parser: &mut Parser<'_>, name: &str, default: u8) -> u8 {
-    let Some(value) = host_or_own(parser, name) else { return default };
-    cipher_suites::parse_version(&value).unwrap_or_else(|| {
-        parser.refuse(name, &value, "allowed: TLSv1.2, TLSv1.3");
-        default
-    })
 }

@@ -2,82 +2,114 @@
 
 use crate::codec::msgpack::Accessor;
 use crate::codec::native::{LogAccessors, Places};
-use crate::config::Parser;
-use crate::plugin::{OptionKind, OptionSpec};
+use crate::config::read::{self, Read};
+use crate::config::{Parser, options};
+use crate::plugin::{OpenError, OptionSpec};
 
 const ALLOWED: &str = "allowed: a record accessor, as in $log, $a['b']['c'] or $list[0], of 16 keys and numbers at most";
 
-/// The option that may be repeated.
-pub(super) const BODY_KEY: OptionSpec = OptionSpec::new(
-    "logs_body_key",
-    OptionKind::Str,
-    None,
-    "Record accessor, such as $log or $a['b'], to the body of ordinary logs; of several the first \
-     that is there counts, whatever its type. By default text under log, message, msg, body.",
-)
-.repeated();
+/// The help of options that name a key of the record itself.
+const MESSAGE: &str = "The same in the record itself, which is asked after its metadata.";
 
-/// The switch for what is beside the body.
-pub(super) const BODY_KEY_ATTRIBUTES: OptionSpec = OptionSpec::new(
-    "logs_body_key_attributes",
-    OptionKind::Bool,
-    Some("on"),
-    "Whether what is beside the body of an ordinary log becomes attributes; off drops it, as Fluent \
-     Bit's own output does unless told otherwise. It is on because else those keys would be lost.",
-);
-
-/// An option that names a key of the metadata.
-pub(super) const fn metadata(
-    name: &'static str,
-    default: Option<&'static str>,
-    help: &'static str,
-) -> OptionSpec {
-    OptionSpec::new(name, OptionKind::Str, default, help)
-}
-
-/// An option that names a key of the record itself.
-pub(super) const fn message(name: &'static str) -> OptionSpec {
-    OptionSpec::new(
-        name,
-        OptionKind::Str,
-        None,
-        "The same in the record itself, which is asked after its metadata.",
-    )
-}
-
-pub(super) fn parse(parser: &mut Parser<'_>) -> LogAccessors {
-    let defaults = LogAccessors::default();
-    let body: Vec<_> = parser.texts(BODY_KEY.name);
-    LogAccessors {
-        body: body.into_iter().filter_map(|text| accessor(parser, BODY_KEY.name, text)).collect(),
-        body_attributes: parser.bool(BODY_KEY_ATTRIBUTES.name, defaults.body_attributes),
-        timestamp: places(parser, "timestamp", defaults.timestamp),
-        observed_timestamp: places(parser, "observed_timestamp", defaults.observed_timestamp),
-        severity_text: places(parser, "severity_text", defaults.severity_text),
-        severity_number: places(parser, "severity_number", defaults.severity_number),
-        trace_id: places(parser, "trace_id", defaults.trace_id),
-        span_id: places(parser, "span_id", defaults.span_id),
-        trace_flags: places(parser, "trace_flags", defaults.trace_flags),
-        attributes: given(parser, "logs_attributes_metadata_key").or(defaults.attributes),
+options! {
+    /// What is configured.
+    struct Given in pub(super) OPTIONS {
+        body: Vec<Accessor> = accessors,
+            Str "logs_body_key" [repeated],
+            "Record accessor, such as $log or $a['b'], to the body of ordinary logs; of several the first \
+             that is there counts, whatever its type. By default text under log, message, msg, body.";
+        body_attributes: bool = read::bool,
+            Bool "logs_body_key_attributes" = "on",
+            "Whether what is beside the body of an ordinary log becomes attributes; off drops it, as Fluent \
+             Bit's own output does unless told otherwise. It is on because else those keys would be lost.";
+        timestamp_metadata: Option<Accessor> = accessor,
+            Str "logs_timestamp_metadata_key" = "$Timestamp",
+            "Record accessor to the time in the metadata of ordinary logs, in nanoseconds.";
+        timestamp_message: Option<Accessor> = accessor,
+            Str "logs_timestamp_message_key",
+            MESSAGE;
+        observed_timestamp_metadata: Option<Accessor> = accessor,
+            Str "logs_observed_timestamp_metadata_key" = "$ObservedTimestamp",
+            "Record accessor to the time of observation in the metadata, in nanoseconds.";
+        observed_timestamp_message: Option<Accessor> = accessor,
+            Str "logs_observed_timestamp_message_key",
+            MESSAGE;
+        severity_text_metadata: Option<Accessor> = accessor,
+            Str "logs_severity_text_metadata_key",
+            "Record accessor to the severity text in the metadata, before the common keys.";
+        severity_text_message: Option<Accessor> = accessor,
+            Str "logs_severity_text_message_key",
+            MESSAGE;
+        severity_number_metadata: Option<Accessor> = accessor,
+            Str "logs_severity_number_metadata_key",
+            "Record accessor to the severity number (1 to 24) in the metadata, before the common \
+             keys.";
+        severity_number_message: Option<Accessor> = accessor,
+            Str "logs_severity_number_message_key",
+            MESSAGE;
+        trace_id_metadata: Option<Accessor> = accessor,
+            Str "logs_trace_id_metadata_key",
+            "Record accessor to the trace id (32 hex digits or 16 bytes) in the metadata, before \
+             the common keys.";
+        trace_id_message: Option<Accessor> = accessor,
+            Str "logs_trace_id_message_key",
+            MESSAGE;
+        span_id_metadata: Option<Accessor> = accessor,
+            Str "logs_span_id_metadata_key",
+            "Record accessor to the span id (16 hex digits or 8 bytes) in the metadata, before \
+             the common keys.";
+        span_id_message: Option<Accessor> = accessor,
+            Str "logs_span_id_message_key",
+            MESSAGE;
+        trace_flags_metadata: Option<Accessor> = accessor,
+            Str "logs_trace_flags_metadata_key",
+            "Record accessor to the trace flags, an integer, in the metadata, before the common \
+             keys.";
+        trace_flags_message: Option<Accessor> = accessor,
+            Str "logs_trace_flags_message_key",
+            MESSAGE;
+        attributes: Option<Accessor> = accessor,
+            Str "logs_attributes_metadata_key" = "$Attributes",
+            "Record accessor to a map in the metadata whose pairs become attributes.";
     }
 }
 
-fn places(parser: &mut Parser<'_>, field: &str, defaults: Places) -> Places {
-    Places {
-        metadata: given(parser, &format!("logs_{field}_metadata_key")).or(defaults.metadata),
-        message: given(parser, &format!("logs_{field}_message_key")).or(defaults.message),
-    }
+pub(super) fn parse(parser: &mut Parser<'_>) -> Result<LogAccessors, OpenError> {
+    let given = Given::read(parser)?;
+    let places = |metadata, message| Places { metadata, message };
+    Ok(LogAccessors {
+        body: given.body,
+        body_attributes: given.body_attributes,
+        timestamp: places(given.timestamp_metadata, given.timestamp_message),
+        observed_timestamp: places(
+            given.observed_timestamp_metadata,
+            given.observed_timestamp_message,
+        ),
+        severity_text: places(given.severity_text_metadata, given.severity_text_message),
+        severity_number: places(given.severity_number_metadata, given.severity_number_message),
+        trace_id: places(given.trace_id_metadata, given.trace_id_message),
+        span_id: places(given.span_id_metadata, given.span_id_message),
+        trace_flags: places(given.trace_flags_metadata, given.trace_flags_message),
+        attributes: given.attributes,
+    })
 }
 
-fn given(parser: &mut Parser<'_>, option: &str) -> Option<Accessor> {
-    parser.text(option).and_then(|text| accessor(parser, option, text))
+/// A record accessor, if there is one.
+fn accessor(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Option<Accessor>> {
+    let given = parser.text(option.name).and_then(|text| parsed(parser, option, text));
+    Some(given.or_else(|| Accessor::parse(option.default?).ok()))
 }
 
-fn accessor(parser: &mut Parser<'_>, option: &str, text: &str) -> Option<Accessor> {
+fn accessors(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Vec<Accessor>> {
+    let texts = parser.texts(option.name);
+    Some(texts.into_iter().filter_map(|text| parsed(parser, option, text)).collect())
+}
+
+fn parsed(parser: &mut Parser<'_>, option: &OptionSpec, text: &str) -> Option<Accessor> {
     match Accessor::parse(text) {
         Ok(accessor) => Some(accessor),
         Err(error) => {
-            parser.refuse(option, text, &format!("{error}; {ALLOWED}"));
+            parser.refuse(option.name, text, &format!("{error}; {ALLOWED}"));
             None
         }
     }

@@ -18,130 +18,49 @@ mod values;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::config::{CONFIG_FILE, FileOptions, Parser};
+use crate::config::read::{self, Read};
+use crate::config::{FileOptions, Parser, options};
 use crate::export::{EndpointSettings, Exporter, Settings};
 use crate::plugin::{
-    Completion, Delivery, Environment, OpenError, OptionKind, OptionSpec, Options, Output, Spec,
+    Completion, Delivery, Environment, OpenError, OptionSpec, Options, Output, Spec, joined,
 };
 
-/// Requests in flight to each endpoint at most, unless configured.
-const MAX_IN_FLIGHT: usize = 16;
-/// Bytes of the chunks that are held in flight at most, unless configured.
-const RETRY_IN_PLACE_SIZE: u64 = 128_000_000;
 /// Endpoints at most; each has connections, counters and a share of every chunk's memory.
 const MAX_ENDPOINTS: usize = 64;
 
-/// Options of the instance itself.
-const OWN: &[OptionSpec] = &[
-    OptionSpec::new(
-        "endpoints",
-        OptionKind::CommaList,
-        None,
-        "Names of the endpoints that get everything that is for them; by default all that \
-                 have an endpoint.NAME.url and are in no group.",
-    )
-    .repeated(),
-    OptionSpec::new(
-        "groups",
-        OptionKind::CommaList,
-        None,
-        "Names of the groups to use; by default all that are given.",
-    )
-    .repeated(),
-    OptionSpec::new("group.", OptionKind::Prefix, None, group::HELP).repeated(),
-    OptionSpec::new("endpoint.", OptionKind::Prefix, None, keys::HELP).repeated(),
-    OptionSpec::new(
-        CONFIG_FILE,
-        OptionKind::Str,
-        None,
-        "YAML file with any of these options; endpoint and group are maps by name.",
-    ),
-    OptionSpec::new(
-        "max_in_flight",
-        OptionKind::Int,
-        Some("16"),
-        "Requests in flight to each endpoint at most.",
-    ),
-    OptionSpec::new(
-        "retry_in_place_size",
-        OptionKind::Size,
-        Some("128m"),
-        "Bytes of the chunks that are held in flight at most while an endpoint is away, before they \
-         go back to the host; see endpoint.NAME.retry_in_place.",
-    ),
-    logs::BODY_KEY,
-    logs::BODY_KEY_ATTRIBUTES,
-    logs::metadata(
-        "logs_timestamp_metadata_key",
-        Some("$Timestamp"),
-        "Record accessor to the time in the metadata of ordinary logs, in nanoseconds.",
-    ),
-    logs::message("logs_timestamp_message_key"),
-    logs::metadata(
-        "logs_observed_timestamp_metadata_key",
-        Some("$ObservedTimestamp"),
-        "Record accessor to the time of observation in the metadata, in nanoseconds.",
-    ),
-    logs::message("logs_observed_timestamp_message_key"),
-    logs::metadata(
-        "logs_severity_text_metadata_key",
-        None,
-        "Record accessor to the severity text in the metadata, before the common keys.",
-    ),
-    logs::message("logs_severity_text_message_key"),
-    logs::metadata(
-        "logs_severity_number_metadata_key",
-        None,
-        "Record accessor to the severity number (1 to 24) in the metadata, before the common \
-                 keys.",
-    ),
-    logs::message("logs_severity_number_message_key"),
-    logs::metadata(
-        "logs_trace_id_metadata_key",
-        None,
-        "Record accessor to the trace id (32 hex digits or 16 bytes) in the metadata, before \
-                 the common keys.",
-    ),
-    logs::message("logs_trace_id_message_key"),
-    logs::metadata(
-        "logs_span_id_metadata_key",
-        None,
-        "Record accessor to the span id (16 hex digits or 8 bytes) in the metadata, before \
-                 the common keys.",
-    ),
-    logs::message("logs_span_id_message_key"),
-    logs::metadata(
-        "logs_trace_flags_metadata_key",
-        None,
-        "Record accessor to the trace flags, an integer, in the metadata, before the common \
-                 keys.",
-    ),
-    logs::message("logs_trace_flags_message_key"),
-    logs::metadata(
-        "logs_attributes_metadata_key",
-        Some("$Attributes"),
-        "Record accessor to a map in the metadata whose pairs become attributes.",
-    ),
-];
-
-/// How many options there are.
-const COUNT: usize = OWN.len() + keys::ALONE.len() + stock::SPECS.len();
+options! {
+    /// What is configured of the instance itself.
+    struct Given in OWN {
+        endpoints: Vec<String> = names,
+            CommaList "endpoints" [repeated],
+            "Names of the endpoints that get everything that is for them; by default all that have an \
+             endpoint.NAME.url and are in no group.";
+        groups: Vec<String> = names,
+            CommaList "groups" [repeated],
+            "Names of the groups to use; by default all that are given.";
+        group: Family = family,
+            Prefix "group." [repeated],
+            group::HELP;
+        endpoint: Family = family,
+            Prefix "endpoint." [repeated],
+            keys::HELP;
+        max_in_flight: usize = read::count(1..=1000),
+            Int "max_in_flight" = "16",
+            "Requests in flight to each endpoint at most.";
+        retry_in_place_size: usize = read::size,
+            Size "retry_in_place_size" = "128m",
+            "Bytes of the chunks that are held in flight at most while an endpoint is away, before they \
+             go back to the host; see endpoint.NAME.retry_in_place.";
+        + FileOptions::option(
+            "YAML file with any of these options; endpoint and group are maps by name.",
+        );
+    }
+}
 
 /// All options: of the instance, and the keys of an endpoint for an instance that has only one.
-const OPTIONS: [OptionSpec; COUNT] = {
-    let mut all = [logs::BODY_KEY; COUNT];
-    let mut free: &mut [OptionSpec] = &mut all;
-    let mut parts: &[&[OptionSpec]] = &[OWN, keys::ALONE, &stock::SPECS];
-    while let Some((part, rest)) = parts.split_first() {
-        let mut part: &[OptionSpec] = part;
-        while let Some((spec, more)) = part.split_first() {
-            free = stock::put(free, *spec);
-            part = more;
-        }
-        parts = rest;
-    }
-    all
-};
+const OPTIONS: [OptionSpec;
+    OWN.len() + logs::OPTIONS.len() + keys::ALONE.len() + stock::SPECS.len()] =
+    joined(&[OWN, logs::OPTIONS, keys::ALONE, &stock::SPECS]);
 
 /// The output.
 #[derive(Debug)]
@@ -161,7 +80,7 @@ impl Output for MultiOtlp {
     fn open(options: &dyn Options, environment: Environment) -> Result<Self, OpenError> {
         let options = FileOptions::read(options, Self::SPEC.options, &[]);
         let mut parser = Parser::over(&options);
-        let settings = settings(&mut parser);
+        let settings = settings(&mut parser)?;
         let settings = parser.finish(settings)?;
         Ok(Self { exporter: Exporter::start(&settings, &environment)? })
     }
@@ -175,22 +94,15 @@ impl Output for MultiOtlp {
     }
 }
 
-fn settings(parser: &mut Parser<'_>) -> Settings {
-    let max_in_flight =
-        parser.parsed("max_in_flight", MAX_IN_FLIGHT, "allowed: a number from 1 to 1000", |text| {
-            text.parse().ok().filter(|count| (1..=1000).contains(count))
-        });
+fn settings(parser: &mut Parser<'_>) -> Result<Settings, OpenError> {
+    let given = Given::read(parser)?;
     stock::check_of_all(parser);
-    let held = parser.size("retry_in_place_size", RETRY_IN_PLACE_SIZE);
-    let retry_in_place_size = usize::try_from(held).unwrap_or(usize::MAX);
-    let mut sources = Sources {
-        endpoints: with_lists(parser.family("endpoint")),
-        groups: with_lists(parser.family("group")),
-    };
+    let mut sources =
+        Sources { endpoints: with_lists(given.endpoint), groups: with_lists(given.group) };
     single::read(parser, &mut sources);
     sources.endpoints = with_lists(sources.endpoints);
-    let mut names = names_of(parser, "endpoints");
-    let group_names = match names_of(parser, "groups") {
+    let mut names = given.endpoints;
+    let group_names = match given.groups {
         names if names.is_empty() => sources.groups.keys().cloned().collect(),
         names => names,
     };
@@ -236,8 +148,13 @@ fn settings(parser: &mut Parser<'_>) -> Settings {
     endpoints.sort_by_key(place);
     endpoints.dedup_by(|a, b| a.name == b.name);
     letters::resolve(parser, &sources, &mut endpoints, &mut groups.groups);
-    let logs = logs::parse(parser);
-    Settings { endpoints, groups: groups.groups, max_in_flight, retry_in_place_size, logs }
+    Ok(Settings {
+        endpoints,
+        groups: groups.groups,
+        max_in_flight: given.max_in_flight,
+        retry_in_place_size: given.retry_in_place_size,
+        logs: logs::parse(parser)?,
+    })
 }
 
 /// The options of all endpoints and groups, by name.
@@ -264,15 +181,21 @@ fn with_lists(mut family: Family) -> Family {
     family
 }
 
-fn names_of(parser: &Parser<'_>, option: &str) -> Vec<String> {
+/// The options that start with the same name.
+fn family(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Family> {
+    Some(parser.family(option.name.trim_end_matches('.')))
+}
+
+/// Names, each once, in lower case as the host gives the names of options.
+fn names(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Vec<String>> {
     let mut names: Vec<String> = Vec::new();
-    for name in parser.list(option) {
+    for name in read::list(parser, option)? {
         let name = name.to_lowercase();
         if !names.contains(&name) {
             names.push(name);
         }
     }
-    names
+    Some(names)
 }
 
 crate::export_output!("out_multi_otlp", MultiOtlp);

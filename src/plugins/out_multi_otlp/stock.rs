@@ -1,7 +1,7 @@
 //! The options of Fluent Bit's own output `opentelemetry` by the names that they have there.
 
 use crate::config::{Parser, parse_bool};
-use crate::plugin::{OptionKind, OptionSpec};
+use crate::plugin::{OptionKind, OptionSpec, joined, put};
 
 /// Names of the stock output for keys that mean the same.
 const ALIASES: &[(&str, &str)] = &[
@@ -90,8 +90,7 @@ const HOSTS: [&str; 3] = ["host", "port", "tls"];
 
 /// These names as options of the instance.
 pub(super) const SPECS: [OptionSpec; COUNT] = {
-    const FILLER: OptionSpec = OptionSpec::new("", OptionKind::Str, None, "");
-    let mut specs = [FILLER; COUNT];
+    let mut specs = joined(&[]);
     let mut free: &mut [OptionSpec] = &mut specs;
     let mut aliases = ALIASES;
     while let Some(((name, _), rest)) = aliases.split_first() {
@@ -112,17 +111,6 @@ pub(super) const SPECS: [OptionSpec; COUNT] = {
     }
     specs
 };
-
-/// Puts an option into the first free place, and says which are free then.
-pub(super) const fn put(free: &mut [OptionSpec], spec: OptionSpec) -> &mut [OptionSpec] {
-    match free.split_first_mut() {
-        Some((slot, left)) => {
-            *slot = spec;
-            left
-        }
-        None => &mut [],
-    }
-}
 
 /// Our name for a key.
 pub(super) fn ours(name: &str) -> &str {

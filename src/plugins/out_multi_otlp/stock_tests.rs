@@ -36,7 +36,7 @@ fn read(given: &[(&str, &str)], kept: &[(&str, &str)]) -> Result<Settings, OpenE
     let options = FileOptions::read(&host, MultiOtlp::SPEC.options, &[]);
     let mut parser = Parser::over(&options);
     let settings = settings(&mut parser);
-    parser.finish(settings)
+    parser.finish(settings?)
 }
 
 fn one(given: &[(&str, &str)], kept: &[(&str, &str)]) -> EndpointSettings {

@@ -7,7 +7,7 @@ pub(super) fn read(given: &[(&str, &str)]) -> Result<Settings, OpenError> {
     let given = Given::of(given);
     let given = FileOptions::read(&given, MultiOtlp::SPEC.options, &[]);
     let mut parser = Parser::over(&given);
-    let settings = settings(&mut parser);
+    let settings = settings(&mut parser)?;
     parser.finish(settings)
 }
 

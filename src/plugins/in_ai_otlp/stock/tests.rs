@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::super::tests::{Given, environment};
 use super::super::{OPTIONS, settings};
-use super::ALIASES;
+use super::{ALIASES, Alias};
 use crate::receive::{JwtSettings, KeySource, Settings};
 
 fn read(
@@ -42,13 +42,11 @@ fn aliases_mean_the_same() {
     let port = read(&[], &[("port", "4999")]).unwrap();
     assert_eq!((port.http_port, port.grpc_port), (Some(4999), Some(4317)));
 
-    for (own, names) in ALIASES {
+    for Alias { own, stock } in ALIASES {
         let value = if own.starts_with("jwt") { "300" } else { "on" };
-        for stock in names {
-            let words = bad(&[(own, value), (stock, value)], &[]);
-            let both = format!("options '{own}' and '{stock}' are one option under two names");
-            assert!(words.contains(&both), "{words}");
-        }
+        let words = bad(&[(own, value), (stock.name, value)], &[]);
+        let both = format!("options '{own}' and '{}' are one option under two names", stock.name);
+        assert!(words.contains(&both), "{words}");
     }
     let words = bad(&[("http_port", "1")], &[("port", "4999")]);
     assert!(words.contains("'port' and 'http_port' are one option"), "{words}");
@@ -181,10 +179,8 @@ fn tags_by_path() {
 #[test]
 fn every_name_is_declared_once() {
     let declared = |name: &str| OPTIONS.iter().filter(|option| option.name == name).count();
-    for (own, names) in ALIASES {
-        for name in [&[own], names].concat() {
-            assert_eq!(declared(name), 1, "{name}");
-        }
+    for Alias { own, stock } in ALIASES {
+        assert_eq!((declared(own), declared(stock.name)), (1, 1), "{own}, {}", stock.name);
     }
     for (name, _) in super::REFUSED {
         assert_eq!(declared(name), 1, "{name}");
