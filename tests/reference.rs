@@ -132,9 +132,10 @@ fn options(page: &mut String, rows: &[&OptionSpec]) {
     for option in rows {
         let default = option.default.map_or(String::new(), |default| format!("`{default}`"));
         let times = if option.repeats { ", repeatable" } else { "" };
+        let secret = if option.is_secret { ", secret" } else { "" };
         writeln!(
             page,
-            "| `{}` | {}{times} | {} | {} |",
+            "| `{}` | {}{times}{secret} | {} | {} |",
             option.name,
             kind(option.kind),
             cell(&default),
