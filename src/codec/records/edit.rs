@@ -202,7 +202,7 @@ mod tests {
     fn map(pairs: u32) -> Vec<u8> {
         let mut all = Pairs::new();
         for index in 0..pairs {
-            msgpack::uint(all.key(&format!("k{index}")), u64::from(index));
+            msgpack::uint(all.key(format!("k{index}")), u64::from(index));
         }
         let mut out = Vec::new();
         all.write_map(&mut out);
