@@ -31,7 +31,7 @@ fn pages() -> Vec<Page> {
             "input",
             in_ai_otlp::AiOtlp::SPEC,
             &["src/receive", "src/plugins/emitter.rs"],
-            "[EDGE.md](../EDGE.md), [SECURITY.md](../SECURITY.md), [NATIVE.md](../NATIVE.md)",
+            "[ai_otlp.md](../ai_otlp.md), [SECURITY.md](../SECURITY.md), [NATIVE.md](../NATIVE.md)",
         ),
         page(
             "input",
@@ -43,25 +43,25 @@ fn pages() -> Vec<Page> {
             "filter",
             filter_ai_context::AiContext::SPEC,
             &["src/plugins/filter_ai_context.rs"],
-            "[ARCHITECTURE.md](../../ARCHITECTURE.md), [SECURITY.md](../SECURITY.md)",
+            "[ai_context.md](../ai_context.md)",
         ),
         page(
             "filter",
             filter_ai_metrics::AiMetrics::SPEC,
             &["src/plugins/filter_ai_metrics.rs"],
-            "[ARCHITECTURE.md](../../ARCHITECTURE.md)",
+            "[ai_metrics.md](../ai_metrics.md)",
         ),
         page(
             "filter",
             filter_ai_sampling::AiSampling::SPEC,
             &["src/plugins/filter_ai_sampling.rs", "src/plugins/tail_sampling.rs"],
-            "[AI_SAMPLING.md](../AI_SAMPLING.md)",
+            "[ai_sampling.md](../ai_sampling.md)",
         ),
         page(
             "output",
             out_multi_otlp::MultiOtlp::SPEC,
             &["src/export"],
-            "[MULTI_OTLP.md](../MULTI_OTLP.md), [FROM-STOCK.md](../FROM-STOCK.md)",
+            "[multi_otlp.md](../multi_otlp.md), [FROM-STOCK.md](../FROM-STOCK.md)",
         ),
     ]
 }

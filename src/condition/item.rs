@@ -182,7 +182,7 @@ impl<'a> Record<'a> {
             .unwrap_or(EMPTY)
     }
 
-    /// An OTLP log's body stands under a key, `log` by default, unless it is a map (ARCHITECTURE.md,
+    /// An OTLP log's body stands under a key, `log` by default, unless it is a map (docs/RECORD.md,
     /// "Logs").
     fn body(&self) -> Boxed<'a> {
         if self.signal() != Signal::Logs {

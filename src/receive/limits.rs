@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Limits of one receiver; what they come to under attack is in `docs/EDGE.md`.
+/// Limits of one receiver; what they come to under attack is in `docs/ai_otlp.md`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Whether HTTP/2 is spoken, which OTLP/gRPC needs.

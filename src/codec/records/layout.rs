@@ -1,5 +1,5 @@
 //! Constants of the record layout: its version, the bytes of an event's head, the keys of an `otlp` map
-//! and the limits on nesting. The layout is specified in ARCHITECTURE.md, section "The telemetry
+//! and the limits on nesting. The layout is specified in docs/RECORD.md, "The telemetry
 //! record"; the fields of items are tables in [`super::schema`].
 
 /// The version of the layout that we write, and the newest that we read.

@@ -1,6 +1,6 @@
 //! Telemetry records: log events that carry a whole span, metric or log record.
 //!
-//! The layout is specified in ARCHITECTURE.md, section "The telemetry record". [`traces_to_records`]
+//! The layout is specified in docs/RECORD.md. [`traces_to_records`]
 //! and its likes write records from OTLP requests, [`RequestBuilder`] makes OTLP requests of them.
 
 mod chunk_rewriter;

@@ -1,4 +1,4 @@
-//! What stands beside a record (ARCHITECTURE.md, "Values that msgpack cannot express"), for those
+//! What stands beside a record (docs/RECORD.md, "Values that msgpack cannot express"), for those
 //! who remove content from records and cannot look into it.
 
 use crate::codec::msgpack::{Reader, Token, elements};

@@ -1,7 +1,7 @@
 //! The layout of telemetry records as data: which OTLP field has which key and which form.
 //!
 //! One table per OTLP message serves both directions. Field numbers and types are those of
-//! opentelemetry-proto 1.11; keys and forms are specified in ARCHITECTURE.md, section "The
+//! opentelemetry-proto 1.11; keys and forms are specified in docs/RECORD.md, "The
 //! telemetry record".
 
 /// No message has more fields.

@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn every_key_is_listed_once_shown_and_written_down() {
-        let page = include_str!("../../../docs/MULTI_OTLP.md");
+        let page = include_str!("../../../docs/multi_otlp.md");
         for key in KEYS {
             let same = KEYS.iter().filter(|other| other.name == key.name).count();
             assert_eq!(same, 1, "{}", key.name);

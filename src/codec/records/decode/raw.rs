@@ -2,7 +2,7 @@
 //!
 //! While a record is written such a value is marked in place: an extension around what msgpack can
 //! say of it, with the rest of its protobuf. No mark leaves this module's callers: [`unmark`] puts
-//! the plain value in its place and collects the rest. ARCHITECTURE.md, "Values that msgpack cannot
+//! the plain value in its place and collects the rest. docs/RECORD.md, "Values that msgpack cannot
 //! express", specifies what comes of that.
 
 use std::collections::HashMap;

@@ -289,7 +289,7 @@ fn map_under<'a>(body: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
     (entries.next().is_none() && is_map).then_some(entry.value)
 }
 
-/// What the `otlp` map has to say of a body that changed (ARCHITECTURE.md, "Logs").
+/// What the `otlp` map has to say of a body that changed (docs/RECORD.md, "Logs").
 fn body_word(
     before: &[u8],
     body: &[u8],
