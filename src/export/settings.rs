@@ -9,7 +9,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Uri};
 
 use crate::cipher_suites::VERSIONS;
-use crate::codec::native::LogAccessors;
+use crate::codec::fluentbit::LogAccessors;
 use crate::condition::Condition;
 use crate::export::selection::attributes::AttributeRules;
 use crate::model::Signal;

@@ -6,10 +6,10 @@
 //! text names. An ordinary log stays one: only `otlp.signal` would make it anything else.
 
 use super::walk::{Head, Patch, Place, find, pairs};
-use crate::codec::msgpack::{self, Entry, MapView, Reader, Token, int_of};
-use crate::codec::native::{
+use crate::codec::fluentbit::{
     JsonText, LogSeverity, TraceContext, find_trace_context, find_trace_context_with,
 };
+use crate::codec::msgpack::{self, Entry, MapView, Reader, Token, int_of};
 use crate::codec::records::edit::{Edit, Pairs, insert_otlp, rewrite_map};
 
 /// What a log's `otlp` map is to say from now on.

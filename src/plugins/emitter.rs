@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::native_metrics;
 use crate::clock;
-use crate::codec::native::write::Forms;
+use crate::codec::fluentbit::write::ReaderCapabilities;
 use crate::hub::{Drain, Hub, drain};
 use crate::plugin::{Environment, NotAppended, Pause, Sink};
 use crate::stats::{Counter, CounterFamily, Level, Log};
@@ -45,7 +45,7 @@ pub(super) struct Emitter {
     hub: Arc<Hub>,
     mode: Mode,
     /// What the readers of the running release take.
-    forms: Forms,
+    forms: ReaderCapabilities,
     emitted: Counter,
     refused: Counter,
     lost: Counter,
@@ -59,7 +59,7 @@ impl Emitter {
         hub.add_emitter();
         Self {
             hub: Arc::clone(hub),
-            forms: Forms::of_release(&environment.host_release),
+            forms: ReaderCapabilities::of_release(&environment.host_release),
             mode: Mode::Running,
             emitted: counters.counter(EMITTED_RECORDS, &[]),
             refused: counters.counter(REFUSED_RECORDS, &[]),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::missing_emitter::missing_emitter;
 use crate::aggregation::{Aggregator, Batch, HistogramForm, MetricsConfig, Tally, Temporality};
 use crate::clock::{self, Tick};
-use crate::codec::native::write::Forms;
+use crate::codec::fluentbit::write::ReaderCapabilities;
 use crate::config::read::{self, Read};
 use crate::config::{FileOptions, Parser, options};
 use crate::hub::{Drain, Emission, Role, Source};
@@ -240,7 +240,7 @@ fn check_native(parser: &mut Parser<'_>, given: &Given, environment: &Environmen
              metrics; allowed: records",
         );
     }
-    let forms = Forms::of_release(&environment.host_release);
+    let forms = ReaderCapabilities::of_release(&environment.host_release);
     let exponential = given.histogram == HistogramForm::Exponential;
     if given.native && exponential && !forms.has_exponential_histograms() {
         parser.refuse(

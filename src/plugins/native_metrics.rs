@@ -3,7 +3,7 @@
 //! They are held as records until the host takes them, so that they are made native where they are
 //! appended: what the host refuses then goes back as it came.
 
-use crate::codec::native::write::{Forms, metrics_to_cmetrics};
+use crate::codec::fluentbit::write::{ReaderCapabilities, metrics_to_cmetrics};
 use crate::codec::records::{EventKind, Events, RequestBuilder};
 use crate::hub::Emission;
 use crate::model::Signal;
@@ -15,7 +15,7 @@ use crate::plugin::{NativeKind, NotAppended, Sink};
 /// Why the host did not take them.
 pub(super) fn append(
     emission: &Emission,
-    forms: Forms,
+    forms: ReaderCapabilities,
     sink: &mut dyn Sink,
 ) -> Result<(), NotAppended> {
     let mut builder = RequestBuilder::new(Signal::Metrics);

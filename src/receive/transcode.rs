@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::memory_budget::Held;
 use super::refusal::Refusal;
 use crate::clock;
-use crate::codec::native::write::{Forms, Loss, Written, metrics_to_cmetrics, traces_to_ctraces};
+use crate::codec::fluentbit::write::{
+    Loss, ReaderCapabilities, Written, metrics_to_cmetrics, traces_to_ctraces,
+};
 use crate::codec::records::{
     DecodeError, LogOptions, Transcoded, logs_to_groups, logs_to_records, logs_to_records_under,
     metrics_to_records, profiles_to_records, traces_to_records,
@@ -31,7 +33,7 @@ static NEXT_GROUP: AtomicU32 = AtomicU32::new(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NativeSettings {
     /// What the running release reads.
-    pub forms: Forms,
+    pub forms: ReaderCapabilities,
     /// Whether traces do.
     pub traces: bool,
     /// Whether metrics do.
@@ -301,7 +303,7 @@ fn each_message<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::native::write::Forms;
+    use crate::codec::fluentbit::write::ReaderCapabilities;
     use crate::receive::memory_budget::Budget;
     use crate::receive::tests::samples;
     use crate::stats::Counter;
@@ -356,7 +358,7 @@ mod tests {
 
     #[test]
     fn each_signal_is_written_in_its_own_form() {
-        let forms = Forms::of_release("5.1.1");
+        let forms = ReaderCapabilities::of_release("5.1.1");
         let only = NativeSettings { forms, traces: false, metrics: true, logs: false };
         let transcoder = Transcoder::new(true, 1 << 20).native(Some(only), &Counters::default());
         let records = Transcoder::new(true, 1 << 20);

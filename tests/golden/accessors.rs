@@ -1,7 +1,7 @@
 //! Ordinary logs with accessors that say where the body and the fields are.
 
+use fluent_bit_ai::codec::fluentbit::{LogAccessors, plain_log};
 use fluent_bit_ai::codec::msgpack::Accessor;
-use fluent_bit_ai::codec::native::{LogAccessors, plain_log};
 use fluent_bit_ai::codec::records::Events;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value as Any};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;

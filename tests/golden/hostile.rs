@@ -1,5 +1,5 @@
-use fluent_bit_ai::codec::native::{
-    LogAccessors, cmetrics_to_otlp, ctraces_to_otlp, exercise, plain_log,
+use fluent_bit_ai::codec::fluentbit::{
+    LogAccessors, cmetrics_to_otlp, ctraces_to_otlp, fuzz_logic, plain_log,
 };
 use fluent_bit_ai::codec::records::Events;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -96,7 +96,7 @@ proptest! {
 
     #[test]
     fn random_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
-        exercise(&bytes);
+        fuzz_logic::chunks(&bytes);
         check(&bytes);
     }
 

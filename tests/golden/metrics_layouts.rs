@@ -1,4 +1,4 @@
-use fluent_bit_ai::codec::native::cmetrics_to_otlp;
+use fluent_bit_ai::codec::fluentbit::cmetrics_to_otlp;
 use opentelemetry_proto::tonic::metrics::v1::{
     HistogramDataPoint, Metric, NumberDataPoint, metric::Data, number_data_point::Value,
 };

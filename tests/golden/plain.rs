@@ -1,4 +1,4 @@
-use fluent_bit_ai::codec::native::{LogAccessors, plain_log};
+use fluent_bit_ai::codec::fluentbit::{LogAccessors, plain_log};
 use fluent_bit_ai::codec::records::{Event, Events};
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value as Any};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;

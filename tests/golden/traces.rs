@@ -1,4 +1,4 @@
-use fluent_bit_ai::codec::native::{NativeRequest, ctraces_to_otlp};
+use fluent_bit_ai::codec::fluentbit::{NativeRequest, ctraces_to_otlp};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;

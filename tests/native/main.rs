@@ -6,8 +6,10 @@ mod expected;
 #[path = "../records/generate.rs"]
 mod generate;
 
-use fluent_bit_ai::codec::native::write::{Forms, Loss, metrics_to_cmetrics, traces_to_ctraces};
-use fluent_bit_ai::codec::native::{cmetrics_to_otlp, ctraces_to_otlp};
+use fluent_bit_ai::codec::fluentbit::write::{
+    Loss, ReaderCapabilities, metrics_to_cmetrics, traces_to_ctraces,
+};
+use fluent_bit_ai::codec::fluentbit::{cmetrics_to_otlp, ctraces_to_otlp};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -37,7 +39,7 @@ proptest! {
     #[test]
     fn traces(request in generate::traces(), release in release()) {
         let mut chunk = b"kept".to_vec();
-        let forms = Forms::of_release(release);
+        let forms = ReaderCapabilities::of_release(release);
         let written = traces_to_ctraces(&request.encode_to_vec(), &mut chunk, forms).unwrap();
         let expected = expected::traces(request, expected::release(release));
         prop_assert_eq!((written.transcoded.items, written.transcoded.rejected), (expected.len(), 0));
@@ -52,7 +54,7 @@ proptest! {
     fn metrics(request in generate::metrics(), release in release()) {
         let request = expected::sensible(request);
         let mut chunk = b"kept".to_vec();
-        let forms = Forms::of_release(release);
+        let forms = ReaderCapabilities::of_release(release);
         let written = metrics_to_cmetrics(&request.encode_to_vec(), &mut chunk, forms).unwrap();
         let all = points(&request);
         let mut expected = expected::metrics(request, expected::release(release));
@@ -73,7 +75,7 @@ proptest! {
     fn whatever_comes_is_written_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         for release in RELEASES {
             let mut chunk = Vec::new();
-            let forms = Forms::of_release(release);
+            let forms = ReaderCapabilities::of_release(release);
             if traces_to_ctraces(&bytes, &mut chunk, forms).is_err() {
                 prop_assert!(chunk.is_empty());
             }
@@ -94,7 +96,7 @@ fn golden(name: &str) -> Vec<u8> {
 #[test]
 fn what_fluent_bit_wrote_is_written_again() {
     for release in ["4.0.14", "4.2.8", "5.1.1"] {
-        let forms = Forms::of_release(release);
+        let forms = ReaderCapabilities::of_release(release);
         let first = ctraces_to_otlp(&golden(&format!("v{release}_traces_0")));
         let mut chunk = Vec::new();
         traces_to_ctraces(&first.request, &mut chunk, forms).unwrap();
@@ -145,7 +147,8 @@ fn what_has_no_place_is_counted() {
     ];
     let mut chunk = Vec::new();
     let request = span(attributes, 65_537).encode_to_vec();
-    let written = traces_to_ctraces(&request, &mut chunk, Forms::of_release("5.1.1")).unwrap();
+    let written =
+        traces_to_ctraces(&request, &mut chunk, ReaderCapabilities::of_release("5.1.1")).unwrap();
     let losses: Vec<_> = written.losses.iter().collect();
     let expected = [
         (Loss::KeyLength, 1),
@@ -188,7 +191,7 @@ fn what_a_release_cannot_take_is_rejected_in_words() {
         let scope = ScopeMetrics { metrics: vec![metric.clone()], ..ScopeMetrics::default() };
         let resource = ResourceMetrics { scope_metrics: vec![scope], ..ResourceMetrics::default() };
         let request = ExportMetricsServiceRequest { resource_metrics: vec![resource] };
-        let forms = Forms::of_release(release);
+        let forms = ReaderCapabilities::of_release(release);
         let written = metrics_to_cmetrics(&request.encode_to_vec(), &mut Vec::new(), forms);
         let done = written.unwrap().transcoded;
         (done.items, done.rejected, done.reason.unwrap_or_default())

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use tokio::sync::oneshot;
 
 use crate::clock::{self, Tick};
-use crate::codec::native::LogAccessors;
+use crate::codec::fluentbit::LogAccessors;
 use crate::export::counters::{ExportCounters, Skip};
 use crate::export::delivery::attempt::{Attempt, Outcome, answer_of, note};
 use crate::export::delivery::builder::ExporterBuilder;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::codec::msgpack::{MapView, elements};
-use crate::codec::native::{
+use crate::codec::fluentbit::{
     LogAccessors, NativeRequest, cmetrics_to_otlp, ctraces_to_otlp, plain_log,
 };
+use crate::codec::msgpack::{MapView, elements};
 use crate::codec::records::{
     Event, EventKind, Group, RecordReader, RequestBuilder, Telemetry, metrics_to_records,
     profile_count, profiles_of, traces_to_records,

@@ -1,7 +1,7 @@
 //! The randomness of the trace that an item belongs to.
 
+use crate::codec::fluentbit::find_trace_context;
 use crate::codec::msgpack::{MapView, Reader, Token};
-use crate::codec::native::find_trace_context;
 use crate::codec::records::{Event, Telemetry};
 use crate::model::{Signal, TraceId};
 use crate::sampling::{OtState, Randomness};

@@ -34,7 +34,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{EndpointSettings, Exporter, GroupSettings, Protocol, Settings};
-use crate::codec::native::LogAccessors;
+use crate::codec::fluentbit::LogAccessors;
 use crate::hub::Hub;
 use crate::plugin::{Completion, Delivery, Environment, EventType, Fate, Waiter};
 use crate::stats::{Counters, Log};

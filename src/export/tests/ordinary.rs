@@ -6,8 +6,8 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use super::data::{log_chunk, logs, plain_log};
 use super::receiver::Receiver;
 use super::{Bench, Fate, endpoint};
+use crate::codec::fluentbit::{LogAccessors, Places};
 use crate::codec::msgpack::Accessor;
-use crate::codec::native::{LogAccessors, Places};
 
 fn of(text: &str) -> Option<Accessor> {
     Some(Accessor::parse(text).unwrap())

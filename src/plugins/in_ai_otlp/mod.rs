@@ -10,7 +10,7 @@ mod tags;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::codec::native::write::Forms;
+use crate::codec::fluentbit::write::ReaderCapabilities;
 use crate::config::read::{self, Read};
 use crate::config::{Parser, options};
 use crate::hub::Hub;
@@ -231,7 +231,7 @@ fn native(
              traces and metrics; allowed: records",
         );
     }
-    let forms = Forms::of_release(&environment.host_release);
+    let forms = ReaderCapabilities::of_release(&environment.host_release);
     Some(NativeSettings { forms, traces, metrics, logs })
 }
 

@@ -1,7 +1,7 @@
 //! The options `logs_*`: where ordinary logs have what OTLP has fields for.
 
+use crate::codec::fluentbit::{LogAccessors, Places};
 use crate::codec::msgpack::Accessor;
-use crate::codec::native::{LogAccessors, Places};
 use crate::config::read::{self, Read};
 use crate::config::{Parser, options};
 use crate::plugin::{OpenError, OptionSpec};

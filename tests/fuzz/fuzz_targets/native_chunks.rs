@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fluent_bit_ai::codec::native::exercise(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fluent_bit_ai::codec::fluentbit::fuzz_logic::chunks(bytes));

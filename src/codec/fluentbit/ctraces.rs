@@ -1,0 +1,159 @@
+//! `CTraces` contexts: the spans that Fluent Bit's own inputs and processors write.
+//!
+//! Spans have 13 keys up to Fluent Bit 3.2.6 and 16 keys later; both are read by their keys. The
+//! format has no place for span flags, link flags and entity references.
+
+use super::context_reader::{NativeRequest, read_chunk};
+use super::fields;
+use super::message::{self, Field, Kind, field};
+use super::tally::{At, Bad, Place, Tally};
+use crate::codec::msgpack::MapView;
+use crate::codec::wire;
+
+const SPAN: &[Field] = &[
+    field("trace_id", 1, Kind::Id),
+    field("span_id", 2, Kind::Id),
+    field("parent_span_id", 4, Kind::Id),
+    field("trace_state", 3, Kind::Text),
+    field("name", 5, Kind::Text),
+    field("kind", 6, Kind::Enum),
+    field("start_time_unix_nano", 7, Kind::Time),
+    field("end_time_unix_nano", 8, Kind::Time),
+    field("attributes", 9, Kind::Attributes),
+    field("dropped_attributes_count", 10, Kind::Count),
+    field("dropped_events_count", 12, Kind::Count),
+    field("dropped_links_count", 14, Kind::Count),
+    field("events", 11, Kind::Many(EVENT)),
+    field("links", 13, Kind::Many(LINK)),
+    field("status", 15, Kind::One(STATUS)),
+];
+
+const EVENT: &[Field] = &[
+    field("time_unix_nano", 1, Kind::Time),
+    field("name", 2, Kind::Text),
+    field("attributes", 3, Kind::Attributes),
+    field("dropped_attributes_count", 4, Kind::Count),
+];
+
+const LINK: &[Field] = &[
+    field("trace_id", 1, Kind::Id),
+    field("span_id", 2, Kind::Id),
+    field("trace_state", 3, Kind::Text),
+    field("attributes", 4, Kind::Attributes),
+    field("dropped_attributes_count", 5, Kind::Count),
+];
+
+const STATUS: &[Field] = &[field("code", 3, Kind::Enum), field("message", 2, Kind::Text)];
+
+const RESOURCE: &[Field] =
+    &[field("attributes", 1, Kind::Attributes), field("dropped_attributes_count", 2, Kind::Count)];
+
+const SCOPE: &[Field] = &[
+    field("name", 1, Kind::Text),
+    field("version", 2, Kind::Text),
+    field("attributes", 3, Kind::Attributes),
+    field("dropped_attributes_count", 4, Kind::Count),
+];
+
+/// Reads a chunk of `CTraces` contexts into one `ExportTraceServiceRequest`.
+///
+/// What cannot be read is skipped as narrowly as possible, an attribute, event, link, span or
+/// context, and counted; everything beside it is kept. A start time that is missing is zero,
+/// "unknown": the time of reading would say something that nobody measured.
+#[must_use]
+pub fn ctraces_to_otlp(chunk: &[u8]) -> NativeRequest {
+    read_chunk(chunk, context)
+}
+
+fn context(out: &mut Vec<u8>, raw: &[u8], place: Place, tally: &mut Tally) -> Result<(), Bad> {
+    let spans = MapView::new(raw).get(b"resourceSpans");
+    let spans = spans.ok_or(Bad::new("resourceSpans", "is missing"))?;
+    for (index, item) in fields::list(spans).at("resourceSpans")?.enumerate() {
+        resource_spans(out, item, place.with("resourceSpans", index), tally);
+    }
+    Ok(())
+}
+
+/// An envelope: what its items come from, and the items.
+struct Envelope {
+    field: u32,
+    owner: &'static str,
+    table: &'static [Field],
+    items: &'static str,
+}
+
+const RESOURCE_SPANS: Envelope =
+    Envelope { field: 1, owner: "resource", table: RESOURCE, items: "scope_spans" };
+
+const SCOPE_SPANS: Envelope = Envelope { field: 2, owner: "scope", table: SCOPE, items: "spans" };
+
+fn resource_spans(out: &mut Vec<u8>, raw: &[u8], place: Place, tally: &mut Tally) {
+    envelope(out, &RESOURCE_SPANS, raw, place, tally, scope_spans);
+}
+
+fn scope_spans(out: &mut Vec<u8>, raw: &[u8], place: Place, tally: &mut Tally) {
+    envelope(out, &SCOPE_SPANS, raw, place, tally, span);
+}
+
+/// Writes an envelope with what is readable in it; one without any span is left out.
+fn envelope(
+    out: &mut Vec<u8>,
+    envelope: &Envelope,
+    raw: &[u8],
+    place: Place,
+    tally: &mut Tally,
+    item: fn(&mut Vec<u8>, &[u8], Place, &mut Tally),
+) {
+    if !fields::is_map(raw) {
+        return tally.skip(place, Bad::new("", "is not a map"));
+    }
+    let (length, spans) = (out.len(), tally.items);
+    wire::message(out, envelope.field, |out| {
+        let map = MapView::new(raw);
+        if let Some(owner) = map.get(envelope.owner.as_bytes())
+            && let Err(bad) = owner_message(out, envelope, owner, place, tally)
+        {
+            tally.skip(place, bad);
+        }
+        let items = map.get(envelope.items.as_bytes()).unwrap_or_default();
+        match fields::list(items).at(envelope.items) {
+            Ok(items) => items.enumerate().for_each(|(index, raw)| {
+                item(out, raw, place.with(envelope.items, index), tally);
+            }),
+            Err(bad) => tally.skip(place, bad),
+        }
+        match fields::text(map.get(b"schema_url").unwrap_or_default()).at("schema_url") {
+            Ok(url) => wire::nonempty(out, 3, url),
+            Err(bad) => tally.skip(place, bad),
+        }
+    });
+    if tally.items == spans {
+        out.truncate(length);
+    }
+}
+
+fn owner_message(
+    out: &mut Vec<u8>,
+    envelope: &Envelope,
+    owner: &[u8],
+    place: Place,
+    tally: &mut Tally,
+) -> Result<(), Bad> {
+    fields::map(owner).at(envelope.owner)?;
+    if fields::is_map(owner) {
+        wire::try_message(out, 1, |out| message::write(out, envelope.table, owner, place, tally))?;
+    }
+    Ok(())
+}
+
+fn span(out: &mut Vec<u8>, raw: &[u8], place: Place, tally: &mut Tally) {
+    let result =
+        wire::try_message(out, 2, |out| match message::write(out, SPAN, raw, place, tally)? {
+            0 => Err(Bad::new("", "is not a span")),
+            _ => Ok(()),
+        });
+    match result {
+        Ok(()) => tally.items = tally.items.saturating_add(1),
+        Err(bad) => tally.skip(place, bad),
+    }
+}

@@ -1,0 +1,20 @@
+//! Ordinary logs: what inputs such as tail, systemd and tcp write, and what parsers make of it.
+
+mod accessors;
+mod ids;
+mod json_text;
+mod leftover;
+mod plain_log;
+mod resource;
+mod severity;
+mod text;
+mod trace_context;
+mod trace_keys;
+
+pub use self::accessors::{LogAccessors, Places};
+pub use self::json_text::JsonText;
+pub use self::plain_log::{PlainLog, plain_log};
+pub use self::severity::LogSeverity;
+pub use self::trace_context::{
+    TraceContext, UsedKey, UsedKeys, find_trace_context, find_trace_context_with,
+};

@@ -1,0 +1,119 @@
+//! Maps with a known set of keys, turned into protobuf messages by a table.
+
+use super::tally::{At, Bad, Place, Tally, Wrong};
+use super::{fields, values};
+use crate::codec::msgpack::MapView;
+use crate::codec::wire;
+
+/// One key, and the field that it becomes.
+#[derive(Debug)]
+pub(super) struct Field {
+    pub(super) key: &'static str,
+    pub(super) number: u32,
+    pub(super) kind: Kind,
+}
+
+/// What a field's value is.
+#[derive(Debug)]
+pub(super) enum Kind {
+    /// Hex text or bytes, to bytes.
+    Id,
+    Text,
+    /// Nanoseconds since the Unix epoch, to `fixed64`.
+    Time,
+    /// `uint32`.
+    Count,
+    /// An enum; a negative number, which stands for "not known", is zero.
+    Enum,
+    /// A member of a `oneof`, so it is written even when it is zero.
+    Double,
+    /// The same, of type `sfixed64`.
+    Fixed,
+    Attributes,
+    /// A message, left out when it is empty.
+    One(&'static [Field]),
+    /// Messages. One that cannot be read is skipped and counted.
+    Many(&'static [Field]),
+}
+
+/// A short form for tables.
+pub(super) const fn field(key: &'static str, number: u32, kind: Kind) -> Field {
+    Field { key, number, kind }
+}
+
+/// Writes the fields of the map `value`, in any order; keys that the table does not have are
+/// ignored. Gives the number of keys that it does have.
+pub(super) fn write(
+    out: &mut Vec<u8>,
+    table: &'static [Field],
+    value: &[u8],
+    place: Place,
+    tally: &mut Tally,
+) -> Result<usize, Bad> {
+    let mut known = 0_usize;
+    for entry in MapView::new(value) {
+        let Some(field) = table.iter().find(|field| field.key.as_bytes() == entry.key) else {
+            continue;
+        };
+        known = known.saturating_add(1);
+        match &field.kind {
+            Kind::Attributes => {
+                let at = (field.key, place, &mut *tally);
+                values::attributes(out, field.number, entry.value, at)?;
+            }
+            Kind::One(table) => {
+                fields::map(entry.value).at(field.key)?;
+                let before = out.len();
+                let fill = |out: &mut Vec<u8>| {
+                    write(out, table, entry.value, place, tally).map(|_| out.len())
+                };
+                let end = wire::try_message(out, field.number, fill)?;
+                // A key and an empty length: the message has no content.
+                if end <= before.saturating_add(2) {
+                    out.truncate(before);
+                }
+            }
+            Kind::Many(table) => {
+                let items = fields::list(entry.value).at(field.key)?;
+                for (index, item) in items.enumerate() {
+                    one_of_many(out, (field, table), item, place.with(field.key, index), tally);
+                }
+            }
+            scalar => write_scalar(out, field.number, scalar, entry.value).at(field.key)?,
+        }
+    }
+    Ok(known)
+}
+
+fn one_of_many(
+    out: &mut Vec<u8>,
+    (field, table): (&Field, &'static [Field]),
+    item: &[u8],
+    place: Place,
+    tally: &mut Tally,
+) {
+    if !fields::is_map(item) {
+        return tally.skip(place, Bad::new("", "is not a map"));
+    }
+    let result = wire::try_message(out, field.number, |out| write(out, table, item, place, tally));
+    if let Err(bad) = result {
+        tally.skip(place, bad);
+    }
+}
+
+fn write_scalar(out: &mut Vec<u8>, number: u32, kind: &Kind, value: &[u8]) -> Result<(), Wrong> {
+    match kind {
+        Kind::Id => fields::write_id(out, number, value)?,
+        Kind::Text => wire::nonempty(out, number, fields::text(value)?),
+        Kind::Time => wire::nonzero64(out, number, fields::uint(value)?),
+        Kind::Count => wire::nonzero(out, number, fields::uint32(value)?),
+        Kind::Enum => {
+            let value = u64::try_from(fields::int32(value)?).unwrap_or(0);
+            wire::nonzero(out, number, value);
+        }
+        Kind::Double => wire::double(out, number, fields::double(value)?),
+        Kind::Fixed => wire::fixed64(out, number, fields::int(value)?.cast_unsigned()),
+        Kind::Attributes | Kind::One(_) | Kind::Many(_) => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! `external`: the resource and the scope of a context of metrics, as Fluent Bit's own input keeps
+//! them.
+
+use std::fmt::Write as _;
+
+use super::capabilities::ReaderCapabilities;
+use super::loss::Loss;
+use super::scan::{Scan, Written, known};
+use super::value::{Head, Out};
+use super::walk::Envelope;
+use crate::codec::msgpack;
+
+const RESOURCE: u32 = known(&[1, 2, 3]);
+const SCOPE: u32 = known(&[1, 2, 3, 4]);
+
+/// Lower-case hex digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len().saturating_mul(2)), |mut hex, byte| {
+        // Writing to a String does not fail.
+        write!(hex, "{byte:02x}").ok();
+        hex
+    })
+}
+
+/// Writes the pairs of a resource, and says how many they are.
+pub(super) fn resource(out: &mut Out, envelope: &Envelope<'_>) -> Written<u32> {
+    let mut pairs = 0;
+    if let Some(resource) = &envelope.header {
+        let scan = Scan::new(resource, RESOURCE)?;
+        if scan.has(3) {
+            out.losses.add(Loss::EntityRefs);
+        }
+        owner(out, "resource", &scan, (1, 2, &[]), true)?;
+        pairs = 1;
+    }
+    pairs += schema_url(out, "resource_metrics", envelope)?;
+    Ok(pairs)
+}
+
+/// Writes the pairs of a scope, and says how many they are.
+pub(super) fn scope(
+    out: &mut Out,
+    envelope: &Envelope<'_>,
+    capabilities: ReaderCapabilities,
+) -> Written<u32> {
+    let mut pairs = 0;
+    if let Some(scope) = &envelope.header {
+        let scan = Scan::new(scope, SCOPE)?;
+        let names = [("name", scan.bytes(1)?), ("version", scan.bytes(2)?)];
+        owner(out, "scope", &scan, (3, 4, &names), capabilities.scope_attributes)?;
+        pairs = 1;
+    }
+    pairs += schema_url(out, "scope_metrics", envelope)?;
+    Ok(pairs)
+}
+
+fn owner(
+    out: &mut Out,
+    key: &str,
+    scan: &Scan<'_>,
+    (attributes, dropped, names): (u32, usize, &[(&str, &[u8])]),
+    has_attributes: bool,
+) -> Written {
+    if scan.has_unknown {
+        out.losses.add(Loss::UnknownFields);
+    }
+    msgpack::str(&mut out.bytes, key);
+    msgpack::map_header(&mut out.bytes, 2);
+    msgpack::str(&mut out.bytes, "attributes");
+    let count = scan.count(attributes as usize);
+    let lost = if has_attributes || count == 0 {
+        out.attributes(scan.message(), attributes, count)?
+    } else {
+        out.losses.add(Loss::ScopeAttributes);
+        msgpack::map_header(&mut out.bytes, 0);
+        count
+    };
+    msgpack::str(&mut out.bytes, "metadata");
+    let head = Head::map(&mut out.bytes, 3);
+    let mut pairs = 0;
+    for (key, text) in names.iter().filter(|(_, text)| !text.is_empty()) {
+        msgpack::str(&mut out.bytes, key);
+        out.text(text, usize::MAX)?;
+        pairs += 1;
+    }
+    let dropped = scan.varint32(dropped)?.saturating_add(u64::from(lost));
+    if dropped > 0 {
+        msgpack::str(&mut out.bytes, "dropped_attributes_count");
+        msgpack::uint(&mut out.bytes, dropped.min(u64::from(u32::MAX)));
+        pairs += 1;
+    }
+    head.close(&mut out.bytes, pairs);
+    Ok(())
+}
+
+fn schema_url(out: &mut Out, key: &str, envelope: &Envelope<'_>) -> Written<u32> {
+    if envelope.has_unknown {
+        out.losses.add(Loss::UnknownFields);
+    }
+    if envelope.schema_url.is_empty() {
+        return Ok(0);
+    }
+    msgpack::str(&mut out.bytes, key);
+    msgpack::map_header(&mut out.bytes, 1);
+    msgpack::str(&mut out.bytes, "metadata");
+    msgpack::map_header(&mut out.bytes, 1);
+    msgpack::str(&mut out.bytes, "schema_url");
+    out.text(envelope.schema_url, usize::MAX)?;
+    Ok(1)
+}
