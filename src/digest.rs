@@ -38,7 +38,7 @@ impl Digest {
     /// The hash of some bytes as 64 lower-case hex digits.
     #[must_use]
     pub fn hex(&self, bytes: &[u8]) -> String {
-        self.of(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+        crate::model::hex(&self.of(bytes))
     }
 }
 

@@ -22,6 +22,7 @@ pub mod config;
 pub mod hub;
 pub mod plugin;
 pub mod stats;
+pub mod sync;
 
 // Effects: sockets, tasks, queues.
 pub mod export;

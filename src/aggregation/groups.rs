@@ -10,11 +10,11 @@ use super::histogram::{Exemplar, Histogram, Shape, take_whole};
 use super::number::whole;
 use super::series::{Handle, Table};
 use super::write::{Descriptor, Envelope, MetricWriter, Place};
-use super::{Batch, HistogramForm, MetricsConfig, Temporality};
+use super::{HistogramForm, MetricsConfig, Temporality};
 use crate::clock::Tick;
 use crate::codec::msgpack::str;
 use crate::codec::records::SpanHead;
-use crate::model::{Position, SpanId, TraceId};
+use crate::model::{Emission, Position, SpanId, TraceId};
 
 /// The bounds that the conventions advise for durations, in seconds.
 const SECONDS: &[f64] =
@@ -349,12 +349,12 @@ impl Groups {
     }
 
     /// Appends the metrics of every group; deltas begin at `since`.
-    pub(super) fn export(&mut self, batches: &mut Vec<Batch>, since: u64, unix_nanos: u64) {
+    pub(super) fn export(&mut self, batches: &mut Vec<Emission>, since: u64, unix_nanos: u64) {
         let delta = (self.temporality == Temporality::Delta).then_some(since);
         for group in self.slots.iter_mut().flatten() {
             let envelope =
                 Envelope::new(&group.resource, self.position, self.temporality, unix_nanos);
-            let mut batch = Batch { tag: group.tag.clone(), records: 0, events: Vec::new() };
+            let mut batch = Emission { tag: group.tag.clone(), records: 0, events: Vec::new() };
             export_operations(&mut group.operations, &mut batch, &envelope, delta);
             export_usage(&mut group.usage, &mut batch, &envelope, delta);
             if batch.records > 0 {
@@ -384,11 +384,11 @@ impl Groups {
 
 fn export_operations(
     table: &mut Table<Operations>,
-    batch: &mut Batch,
+    batch: &mut Emission,
     envelope: &Envelope,
     delta: Option<u64>,
 ) {
-    let Batch { records, events, .. } = batch;
+    let Emission { records, events, .. } = batch;
     let mut writer = MetricWriter::new((events, records), COUNT, envelope);
     table.for_each(|attributes, series| {
         let start = delta.unwrap_or(series.since);
@@ -416,7 +416,7 @@ fn export_operations(
 
 fn export_usage(
     table: &mut Table<Usage>,
-    batch: &mut Batch,
+    batch: &mut Emission,
     envelope: &Envelope,
     delta: Option<u64>,
 ) {

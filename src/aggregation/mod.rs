@@ -22,7 +22,7 @@ use self::number::whole;
 use crate::clock::Tick;
 use crate::codec::msgpack::text_of;
 use crate::codec::records::{SpanEvent, SpanReader, SpanStep};
-use crate::model::{Position, SpanId, TraceId};
+use crate::model::{Emission, Position, SpanId, TraceId};
 
 /// Whether points say what came since the last ones, or since the beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,17 +71,6 @@ pub struct MetricsConfig {
     pub position: Position,
 }
 
-/// Metric records to emit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Batch {
-    /// The tag to emit under.
-    pub tag: Vec<u8>,
-    /// The number of records.
-    pub records: usize,
-    /// Their log events.
-    pub events: Vec<u8>,
-}
-
 /// What has happened so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
@@ -115,7 +104,7 @@ pub struct Aggregator {
     totals: TokenTotals,
     last: Tick,
     last_unix_nanos: u64,
-    put_back: Vec<Batch>,
+    put_back: Vec<Emission>,
     /// Spans were looked at since the last export.
     changed: bool,
     tally: Tally,
@@ -171,7 +160,7 @@ impl Aggregator {
     /// What is to be emitted now: nothing before the interval has passed, unless `everything` is
     /// asked for. A stop asks for it again and again; cumulative points that say what the last ones
     /// said are not repeated then.
-    pub fn take(&mut self, everything: bool, now: Tick, unix_nanos: u64) -> Vec<Batch> {
+    pub fn take(&mut self, everything: bool, now: Tick, unix_nanos: u64) -> Vec<Emission> {
         let mut batches = std::mem::take(&mut self.put_back);
         let is_due = now.since(self.last) >= self.config.interval || (everything && self.changed);
         if !is_due {
@@ -187,7 +176,7 @@ impl Aggregator {
     }
 
     /// Takes back what could not be emitted; it is given again by the next [`Aggregator::take`].
-    pub fn put_back(&mut self, batch: Batch) {
+    pub fn put_back(&mut self, batch: Emission) {
         self.put_back.push(batch);
     }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::codec::msgpack::{MapView, elements, int_of};
 use crate::codec::records::Events;
 use crate::codec::records::testing::{SpanRecord, chunk};
-use crate::model::Signal;
+use crate::model::{Emission, Signal};
 
 const SECOND: u64 = 1_000_000_000;
 const START: u64 = 1_000 * SECOND;
@@ -86,7 +86,7 @@ fn point(encoded: &[u8], temporality: &str) -> Read {
 }
 
 /// The data points by metric name.
-fn read(batches: &[Batch]) -> BTreeMap<String, Vec<Read>> {
+fn read(batches: &[Emission]) -> BTreeMap<String, Vec<Read>> {
     let mut metrics: BTreeMap<String, Vec<Read>> = BTreeMap::new();
     for batch in batches {
         assert_eq!(batch.records, Events::new(&batch.events).count());

@@ -3,8 +3,8 @@
 //! What is done about a verdict, and in which requests a chunk is sent, is decided above, in
 //! [`crate::export::delivery`].
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -24,6 +24,7 @@ use crate::routing::{
     Answer, Breaker, BreakerPolicy, FailureReason, HangDetector, Permit, SizeLimit, stated_limit,
 };
 use crate::stats::{Counters, Log};
+use crate::sync::{Mutex, MutexGuard};
 
 /// A running endpoint.
 pub(in crate::export) struct Endpoint {
@@ -405,15 +406,15 @@ impl Endpoint {
     }
 
     pub(in crate::export) fn limit(&self) -> MutexGuard<'_, SizeLimit> {
-        self.limit.lock().unwrap_or_else(PoisonError::into_inner)
+        self.limit.lock()
     }
 
     fn hang(&self) -> MutexGuard<'_, HangDetector> {
-        self.hang.lock().unwrap_or_else(PoisonError::into_inner)
+        self.hang.lock()
     }
 
     fn breaker(&self) -> MutexGuard<'_, Breaker> {
-        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+        self.breaker.lock()
     }
 }
 

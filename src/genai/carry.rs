@@ -11,6 +11,7 @@ use crate::codec::msgpack::{
 };
 use crate::codec::records::layout::keys;
 use crate::codec::records::{Event, EventKind, EventTime, Events};
+use crate::model::hex;
 
 /// Where Fluent Bit's Kafka output writes a record's time, as seconds.
 const TIMESTAMP: &[u8] = b"@timestamp";
@@ -67,8 +68,7 @@ fn write(record: &[u8], otlp: Place, origin: &[(&str, Option<&[u8]>)], out: &mut
         match (pair.key, Reader::new(value).token()) {
             (b"trace_id" | b"span_id", Ok(Token::Bin(id))) => {
                 str_bytes(out, pair.key);
-                let hex: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
-                str(out, &hex);
+                str(out, &hex(id));
             }
             _ => out.extend_from_slice(pair.whole.of(record)),
         }

@@ -89,7 +89,7 @@ fn build_of(object: &Object) -> Option<Vec<u8>> {
 fn hex(build: Option<&Vec<u8>>) -> String {
     build.map_or_else(
         || "without an identifier".to_owned(),
-        |build| build.iter().take(8).map(|byte| format!("{byte:02x}")).collect(),
+        |build| crate::model::hex(build.get(..8).unwrap_or(build)),
     )
 }
 

@@ -4,7 +4,6 @@
 //! instance starts; from then on values are only set, which the host does with atomic numbers.
 
 use std::ffi::{CString, c_char, c_int};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::lend;
@@ -12,6 +11,7 @@ use super::raw::HostPointer;
 use super::symbols::MetricFunctions;
 use crate::clock::{self, Tick};
 use crate::stats::{Counter, CounterFamily, Counters};
+use crate::sync::Mutex;
 
 /// How often values are published at most.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -91,7 +91,7 @@ impl Mirror {
     pub(super) fn publish_if_due(&self) {
         let now = clock::now();
         // Another thread that publishes just now does it for us too.
-        let due = self.published.try_lock().is_ok_and(|published| {
+        let due = self.published.try_lock().is_some_and(|published| {
             published.at == Tick::default() || now.since(published.at) >= INTERVAL
         });
         if due {
@@ -101,7 +101,7 @@ impl Mirror {
 
     /// Publishes what changed.
     pub(super) fn publish(&self) {
-        let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut published = self.published.lock();
         published.at = clock::now();
         let time = clock::unix_nanos();
         for series in &mut published.series {

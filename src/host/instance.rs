@@ -1,9 +1,10 @@
 //! What the host holds for us: one box per instance, and a slot that a panic empties for good.
 
 use std::ffi::c_void;
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::sync::Arc;
 
 use super::barrier::{self, Callback, Panicked};
+use crate::sync::Mutex;
 
 /// Hands a box to the host as the context of an instance. OWNERSHIP: the host gives it back in
 /// `cb_exit`, where [`take`] ends it.
@@ -61,11 +62,7 @@ impl<P> Slot<P> {
 
     /// Calls the plugin. After a panic it is dropped and never called again.
     pub(super) fn with<R>(&self, callback: Callback, body: impl FnOnce(&mut P) -> R) -> Called<R> {
-        let mut slot = match self.plugin.try_lock() {
-            Ok(slot) => slot,
-            Err(TryLockError::Poisoned(slot)) => slot.into_inner(),
-            Err(TryLockError::WouldBlock) => return Called::Busy,
-        };
+        let Some(mut slot) = self.plugin.try_lock() else { return Called::Busy };
         let Some(plugin) = slot.as_mut() else { return Called::Gone };
         match barrier::run(callback, || body(plugin)) {
             Ok(result) => Called::Returned(result),
@@ -79,7 +76,7 @@ impl<P> Slot<P> {
 
     /// Ends the plugin.
     pub(super) fn close(&self, callback: Callback) -> Option<Panicked> {
-        let plugin = self.plugin.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let plugin = self.plugin.lock().take();
         barrier::run(callback, || drop(plugin)).err()
     }
 }
@@ -96,7 +93,7 @@ impl<P> SharedSlot<P> {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Arc<P>>> {
-        self.plugin.lock().unwrap_or_else(PoisonError::into_inner)
+        self.plugin.lock()
     }
 
     /// Calls the plugin. After a panic it is dropped, once the other threads have left it, and

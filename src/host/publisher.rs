@@ -7,11 +7,12 @@
 use std::cell::RefCell;
 use std::ffi::{c_int, c_void};
 use std::ptr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::barrier;
 use super::desk::Desk;
 use super::symbols::{FilterFunctions, OnTimer};
+use crate::sync::Mutex;
 
 /// `FLB_SCHED_TIMER_CB_PERM`.
 const PERMANENT: c_int = 4;
@@ -34,14 +35,14 @@ unsafe impl Sync for Shown {}
 impl Shown {
     fn show(&self) {
         // Held while the desk is used: the filter's instance must not go meanwhile.
-        let lives = self.lives.lock().unwrap_or_else(PoisonError::into_inner);
+        let lives = self.lives.lock();
         if *lives {
             self.desk.finish();
         }
     }
 
     fn end(&self) {
-        *self.lives.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        *self.lives.lock() = false;
     }
 
     /// The desk.

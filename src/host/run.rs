@@ -1,11 +1,12 @@
 //! Which of our instances belong to one run of the host's engine, and the hub that they share.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::raw::HostPointer;
 use crate::clock;
 use crate::hub::Hub;
+use crate::sync::Mutex;
 
 #[derive(Debug)]
 struct Run {
@@ -30,13 +31,13 @@ impl Refused {
     /// Remembers an input.
     pub(super) fn remember(&self, config: HostPointer, input: &str) {
         let refused = Some((config, input.to_owned()));
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = refused;
+        *self.0.lock() = refused;
     }
 
     /// The input that refused to start in this run; told once. What another run left is forgotten,
     /// because its place in memory may be used again.
     pub(super) fn before(&self, config: HostPointer) -> Option<String> {
-        let refused = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let refused = self.0.lock().take();
         refused.filter(|(run, _)| *run == config).map(|(_, input)| input)
     }
 }
@@ -52,7 +53,7 @@ pub(super) struct Membership {
 impl Membership {
     /// Joins the run that the host's `config` stands for.
     pub(super) fn join(config: HostPointer) -> Self {
-        let mut runs = RUNS.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut runs = RUNS.lock();
         if let Some(run) = runs.iter_mut().find(|run| run.config == config) {
             run.instances = run.instances.saturating_add(1);
             return Self { config, hub: Arc::clone(&run.hub), is_first: false };
@@ -75,7 +76,7 @@ impl Membership {
 
 impl Drop for Membership {
     fn drop(&mut self) {
-        let mut runs = RUNS.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut runs = RUNS.lock();
         if let Some(run) = runs.iter_mut().find(|run| run.config == self.config) {
             run.instances = run.instances.saturating_sub(1);
         }

@@ -1,7 +1,8 @@
 //! Draining the sources into the pipeline.
 
 use crate::clock::Tick;
-use crate::hub::{Drain, Emission, Hub};
+use crate::hub::{Drain, Hub};
+use crate::model::Emission;
 
 /// What a drain did, in log events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -12,8 +13,8 @@ pub struct Drained {
     pub refused: usize,
 }
 
-/// Moves what the sources give into the pipeline. `append` hands one emission to the host and says
-/// whether the host took it.
+/// Moves what the sources give into the pipeline. `append` hands one emission to the host, in the
+/// host's own form if the second argument says so, and says whether the host took it.
 ///
 /// All inputs of one run are called on the host's one engine thread, so only one input drains at a
 /// time, and emissions of one source arrive in their order. After the first refusal nothing more
@@ -24,13 +25,13 @@ pub fn drain(
     drain: Drain,
     now: Tick,
     unix_nanos: u64,
-    mut append: impl FnMut(&Emission) -> bool,
+    mut append: impl FnMut(&Emission, bool) -> bool,
 ) -> Drained {
     let mut drained = Drained::default();
     for source in hub.sources() {
         for emission in source.take(drain, now, unix_nanos) {
             let stopped = drain == Drain::Due && drained.refused > 0;
-            if !stopped && append(&emission) {
+            if !stopped && append(&emission, source.is_native()) {
                 drained.emitted = drained.emitted.saturating_add(emission.records);
             } else {
                 drained.refused = drained.refused.saturating_add(emission.records);
@@ -64,7 +65,7 @@ mod tests {
     }
 
     fn emission(tag: &str) -> Emission {
-        Emission { tag: tag.as_bytes().to_vec(), records: 2, events: vec![1], native: false }
+        Emission { tag: tag.as_bytes().to_vec(), records: 2, events: vec![1] }
     }
 
     fn hub_of(shelves: &[&[&str]]) -> (Hub, Vec<Arc<Shelf>>) {
@@ -88,7 +89,7 @@ mod tests {
     fn sources_are_drained_in_order() {
         let (hub, shelves) = hub_of(&[&["a", "b"], &["c"]]);
         let mut seen = Vec::new();
-        let drained = drain(&hub, Drain::Due, Tick(0), 0, |emission| {
+        let drained = drain(&hub, Drain::Due, Tick(0), 0, |emission, _| {
             seen.push(emission.tag.clone());
             true
         });
@@ -101,7 +102,7 @@ mod tests {
     fn what_is_refused_goes_back_in_order_and_the_rest_waits() {
         let (hub, shelves) = hub_of(&[&["a", "b", "c"], &["d"]]);
         let mut offered = 0;
-        let drained = drain(&hub, Drain::Due, Tick(0), 0, |emission| {
+        let drained = drain(&hub, Drain::Due, Tick(0), 0, |emission, _| {
             offered += 1;
             emission.tag == b"a"
         });
@@ -113,7 +114,8 @@ mod tests {
     #[test]
     fn at_the_end_everything_is_offered() {
         let (hub, shelves) = hub_of(&[&["a", "b"], &["c"]]);
-        let drained = drain(&hub, Drain::Everything, Tick(0), 0, |emission| emission.tag != b"a");
+        let drained =
+            drain(&hub, Drain::Everything, Tick(0), 0, |emission, _| emission.tag != b"a");
         assert_eq!(drained, Drained { emitted: 4, refused: 2 });
         assert_eq!(tags(&shelves[0]), ["a"]);
     }

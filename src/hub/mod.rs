@@ -9,26 +9,15 @@
 mod drain;
 mod order;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::clock::Tick;
+use crate::model::Emission;
+use crate::sync::Mutex;
 
 pub use drain::{Drained, drain};
 pub use order::{Placed, Role, warning};
-
-/// Derived telemetry on its way into the pipeline.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Emission {
-    /// The tag to append under.
-    pub tag: Vec<u8>,
-    /// Number of log events in `events`.
-    pub records: usize,
-    /// A stream of msgpack log events.
-    pub events: Vec<u8>,
-    /// Whether the events are metrics that are to be appended in the host's own form.
-    pub native: bool,
-}
 
 /// Why a source is drained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +35,11 @@ pub trait Source: Send + Sync {
 
     /// Takes back what the host refused; it is offered again at a later drain.
     fn put_back(&self, emission: Emission);
+
+    /// Whether what it gives are metrics that are to be appended in the host's own form.
+    fn is_native(&self) -> bool {
+        false
+    }
 }
 
 /// The shared state of one run.
@@ -117,7 +111,7 @@ impl Hub {
     /// Takes note of the next filter in the order of starts, and says what a user should be told
     /// about its place after those before it.
     pub fn place(&self, filter: Placed) -> Vec<String> {
-        let mut placed = self.placed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut placed = self.placed.lock();
         let warnings = placed.iter().filter_map(|earlier| warning(earlier, &filter)).collect();
         placed.push(filter);
         warnings
@@ -125,13 +119,13 @@ impl Hub {
 
     /// Registers a source; it stays until the hub goes.
     pub fn add_source(&self, source: Arc<dyn Source>) {
-        self.sources.lock().unwrap_or_else(PoisonError::into_inner).push(source);
+        self.sources.lock().push(source);
     }
 
     /// The sources in the order of registration, which is the order of the filters.
     #[must_use]
     pub fn sources(&self) -> Vec<Arc<dyn Source>> {
-        self.sources.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.sources.lock().clone()
     }
 }
 

@@ -1,5 +1,12 @@
 //! Telemetry as plain data: the few words that every other module uses.
 
+mod hex;
+mod release;
+
+use self::hex::from_hex;
+pub use self::hex::{hex, hex_digit, write_hex};
+pub use self::release::Release;
+
 /// OpenTelemetry's signals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Signal {
@@ -102,6 +109,17 @@ pub enum ErrorRule {
     Any,
 }
 
+/// Telemetry that a filter made or released, on its way into the pipeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Emission {
+    /// The tag to append under.
+    pub tag: Vec<u8>,
+    /// Number of log events in `events`.
+    pub records: usize,
+    /// A stream of msgpack log events.
+    pub events: Vec<u8>,
+}
+
 /// A trace id of 16 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TraceId(pub [u8; 16]);
@@ -129,39 +147,13 @@ impl SpanId {
 
 impl std::fmt::Debug for TraceId {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+        formatter.write_str(&hex(&self.0))
     }
 }
 
 impl std::fmt::Debug for SpanId {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
-    }
-}
-
-/// Reads exactly `2 * N` hex digits of either case.
-fn from_hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
-    if text.len() != N.checked_mul(2)? {
-        return None;
-    }
-    let mut bytes = [0_u8; N];
-    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        *byte = match pair {
-            [high, low] => (hex_digit(*high)? << 4) | hex_digit(*low)?,
-            _ => return None,
-        };
-    }
-    Some(bytes)
-}
-
-/// The value of one hex digit of either case.
-#[must_use]
-pub const fn hex_digit(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
+        formatter.write_str(&hex(&self.0))
     }
 }
 

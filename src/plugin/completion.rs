@@ -1,9 +1,10 @@
 //! How an output tells, from any thread, what became of a chunk, or that it is to be asked again.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Fate;
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// Opens when a chunk that could not be delivered is worth another attempt.
 #[derive(Clone)]
@@ -43,7 +44,7 @@ struct Shared {
 
 impl Shared {
     fn told(&self) -> MutexGuard<'_, Option<Told>> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+        self.told.lock()
     }
 }
 
@@ -116,11 +117,7 @@ impl Waiter {
     #[must_use]
     pub fn wait(&self, limit: Duration) -> Option<Fate> {
         let told = self.shared.told();
-        let (told, _timeout) = self
-            .shared
-            .changed
-            .wait_timeout_while(told, limit, |told| told.is_none())
-            .unwrap_or_else(PoisonError::into_inner);
+        let told = self.shared.changed.wait_while_for(told, limit, |told| told.is_none());
         fate_of(told.as_ref())
     }
 }

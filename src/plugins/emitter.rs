@@ -113,32 +113,33 @@ impl Emitter {
     fn emit(&self, what: Drain, sink: &mut dyn Sink, room: usize) -> usize {
         let mut lost = 0_usize;
         let (mut appended_bytes, mut is_full) = (0_usize, false);
-        let drained = drain(&self.hub, what, clock::now(), clock::unix_nanos(), |emission| {
-            if appended_bytes >= room {
-                is_full = true;
-                return false;
-            }
-            let appended = if emission.native {
-                native_metrics::append(emission, self.forms, sink)
-            } else {
-                sink.append(&emission.tag, emission.records, &emission.events)
-                    .map_err(|_| NotAppended::Refused)
-            };
-            match appended {
-                Ok(()) => {
-                    appended_bytes = appended_bytes.saturating_add(emission.events.len());
-                    true
+        let drained =
+            drain(&self.hub, what, clock::now(), clock::unix_nanos(), |emission, native| {
+                if appended_bytes >= room {
+                    is_full = true;
+                    return false;
                 }
-                Err(NotAppended::Refused) => false,
-                Err(problem) => {
-                    lost = lost.saturating_add(emission.records);
-                    self.log.often(Level::Error, "emit", || {
-                        format!("derived metrics are lost: {problem}")
-                    });
-                    true
+                let appended = if native {
+                    native_metrics::append(emission, self.forms, sink)
+                } else {
+                    sink.append(&emission.tag, emission.records, &emission.events)
+                        .map_err(|_| NotAppended::Refused)
+                };
+                match appended {
+                    Ok(()) => {
+                        appended_bytes = appended_bytes.saturating_add(emission.events.len());
+                        true
+                    }
+                    Err(NotAppended::Refused) => false,
+                    Err(problem) => {
+                        lost = lost.saturating_add(emission.records);
+                        self.log.often(Level::Error, "emit", || {
+                            format!("derived metrics are lost: {problem}")
+                        });
+                        true
+                    }
                 }
-            }
-        });
+            });
         let emitted = drained.emitted.saturating_sub(lost);
         self.emitted.add_items(emitted);
         // What there is no room for was not offered to the host.
@@ -152,7 +153,8 @@ impl Emitter {
 mod tests {
     use super::*;
     use crate::clock::Tick;
-    use crate::hub::{Emission, Source};
+    use crate::hub::Source;
+    use crate::model::Emission;
     use crate::plugin::Refused;
     use crate::stats::Counters;
     use std::sync::Mutex;
@@ -202,7 +204,7 @@ mod tests {
         let shelf = Arc::new(Shelf::default());
         hub.add_source(Arc::<Shelf>::clone(&shelf));
         let fill = || {
-            let emission = Emission { tag: Vec::new(), records: 2, events: vec![1], native: false };
+            let emission = Emission { tag: Vec::new(), records: 2, events: vec![1] };
             shelf.put_back(emission);
         };
         let (mut emitter, mut sink) = (Emitter::new(&environment), Taken::default());

@@ -1,19 +1,20 @@
 //! The filter `ai_metrics`: model metrics from the spans that pass.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::missing_emitter::missing_emitter;
-use crate::aggregation::{Aggregator, Batch, HistogramForm, MetricsConfig, Tally, Temporality};
+use crate::aggregation::{Aggregator, HistogramForm, MetricsConfig, Tally, Temporality};
 use crate::clock::{self, Tick};
 use crate::codec::fluentbit::write::ReaderCapabilities;
 use crate::config::read::{self, Read};
 use crate::config::{FileOptions, Parser, options};
-use crate::hub::{Drain, Emission, Role, Source};
-use crate::model::Position;
+use crate::hub::{Drain, Role, Source};
+use crate::model::{Emission, Position};
 use crate::plugin::{Chunk, Environment, Filter, OpenError, OptionSpec, Options, Spec, Verdict};
 use crate::sampling::{OtState, Threshold};
 use crate::stats::{Counter, CounterFamily, Counters};
+use crate::sync::{Mutex, MutexGuard};
 
 /// Attributes that would make a series of almost every span.
 const TOO_MANY_VALUES: [&str; 6] = [
@@ -147,7 +148,7 @@ struct Shared {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Aggregator> {
-        self.aggregator.lock().unwrap_or_else(PoisonError::into_inner)
+        self.aggregator.lock()
     }
 }
 
@@ -157,19 +158,14 @@ impl Source for Shared {
         let batches = aggregator.take(drain == Drain::Everything, now, unix_nanos);
         self.numbers.show(aggregator.tally());
         batches
-            .into_iter()
-            .map(|Batch { tag, records, events }| Emission {
-                tag,
-                records,
-                events,
-                native: self.native,
-            })
-            .collect()
     }
 
     fn put_back(&self, emission: Emission) {
-        let Emission { tag, records, events, .. } = emission;
-        self.lock().put_back(Batch { tag, records, events });
+        self.lock().put_back(emission);
+    }
+
+    fn is_native(&self) -> bool {
+        self.native
     }
 }
 

@@ -5,8 +5,7 @@
 
 use crate::codec::fluentbit::write::{ReaderCapabilities, metrics_to_cmetrics};
 use crate::codec::records::{EventKind, Events, RequestBuilder};
-use crate::hub::Emission;
-use crate::model::Signal;
+use crate::model::{Emission, Signal};
 use crate::plugin::{NativeKind, NotAppended, Sink};
 
 /// Appends an emission of metrics as `CMetrics`.

@@ -1,17 +1,19 @@
 //! Tail sampling as the filter `ai_sampling` runs it: its numbers, its lines in the log, and its way
 //! into the pipeline.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::filter_ai_sampling::{DROPPED, KEPT, NO_TRACE_ID, NOT_SAMPLED, RECEIVED};
 use crate::clock::Tick;
 use crate::condition::NoAnswer;
-use crate::hub::{Drain, Emission, Source};
+use crate::hub::{Drain, Source};
+use crate::model::Emission;
 use crate::plugin::{Chunk, Environment};
 use crate::sampling::policy::{Action, Policy};
-use crate::sampling::{Released, TailSampler, Tally, Unanswered};
+use crate::sampling::{TailSampler, Tally, Unanswered};
 use crate::stats::{Counter, CounterFamily, Counters, Log};
+use crate::sync::{Mutex, MutexGuard};
 
 const HELD_SPANS: CounterFamily =
     CounterFamily::gauge("held_spans", "Spans that wait for a decision", &[]);
@@ -85,7 +87,7 @@ impl Tail {
     }
 
     fn lock(&self) -> MutexGuard<'_, TailSampler> {
-        self.sampler.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sampler.lock()
     }
 
     pub(super) fn on_chunk(&self, chunk: Chunk<'_>, now: Tick) -> Option<Vec<u8>> {
@@ -185,20 +187,11 @@ impl Source for Tail {
         let released = sampler.take(drain == Drain::Everything, now);
         self.show(&sampler);
         released
-            .into_iter()
-            .map(|Released { tag, records, events }| Emission {
-                tag,
-                records,
-                events,
-                native: false,
-            })
-            .collect()
     }
 
     fn put_back(&self, emission: Emission) {
-        let Emission { tag, records, events, .. } = emission;
         let mut sampler = self.lock();
-        sampler.put_back(Released { tag, records, events });
+        sampler.put_back(emission);
         self.show(&sampler);
     }
 }

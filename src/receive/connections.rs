@@ -1,8 +1,8 @@
 //! The connections that are open, and which of them ends when there are too many.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use super::limits::Limits;
 use crate::clock::{self, Tick};
 use crate::stats::{Counter, CounterFamily, Counters};
+use crate::sync::{Mutex, MutexGuard};
 
 const OPEN: CounterFamily = CounterFamily::gauge("connections", "Open connections.", &[]);
 const ACCEPTED: CounterFamily = CounterFamily::counter(
@@ -124,7 +125,7 @@ impl Connections {
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock()
     }
 
     fn show(&self, open: &Open) {

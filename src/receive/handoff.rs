@@ -7,7 +7,7 @@
 //! lock, decides what becomes of it; so nothing that was refused can be stored.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -20,6 +20,7 @@ use super::tenancy::Route;
 use crate::model::Signal;
 use crate::plugin::{NativeKind, NotAppended, Sink, Waker};
 use crate::runtime::buffer_pool;
+use crate::sync::Mutex;
 
 /// How many bytes are appended in one go, before the host's thread gets to do something else.
 const SLICE_BYTES: usize = 8 * 1024 * 1024;
@@ -93,7 +94,7 @@ impl Handoff {
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Whether a request would be refused right away.

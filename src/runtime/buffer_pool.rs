@@ -4,10 +4,10 @@
 //! the next one anew costs more than filling it. So the few buffers that requests of many megabytes
 //! need are kept for a moment.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::{self, Tick};
+use crate::sync::Mutex;
 
 /// Smaller buffers are kept by the allocator itself.
 const SMALLEST: usize = 4 << 20;
@@ -61,7 +61,7 @@ impl Pool {
 }
 
 fn pool() -> std::sync::MutexGuard<'static, Pool> {
-    POOL.lock().unwrap_or_else(PoisonError::into_inner)
+    POOL.lock()
 }
 
 /// An empty buffer with room for `capacity` bytes. Call it on the runtime's threads.

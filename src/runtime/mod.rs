@@ -11,8 +11,9 @@ mod blocking;
 pub mod buffer_pool;
 mod tasks;
 
+use crate::sync::Mutex;
 use std::mem::ManuallyDrop;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 pub use blocking::heavy;
@@ -46,7 +47,7 @@ impl Runtime {
     /// # Errors
     /// The system refuses threads or an event queue.
     pub fn acquire() -> std::io::Result<Self> {
-        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = RUNNING.lock();
         let process = std::process::id();
         if let Some(shared) = running.upgrade().filter(|shared| shared.process == process) {
             return Ok(Self { shared });

@@ -1,9 +1,10 @@
 //! Groups of tasks that can be waited for and ended together.
 
 use std::future::Future;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::sync::{Condvar, Mutex};
 use tokio::sync::watch;
 
 /// The tasks of one user. Clones are the same group. It does not keep the runtime running: when the
@@ -47,20 +48,15 @@ impl Tasks {
     /// How many tasks run.
     #[must_use]
     pub fn live(&self) -> usize {
-        *self.group.live.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.group.live.lock()
     }
 
     /// Blocks the calling thread, which must not be one of the runtime's, until no task runs or
     /// `limit` has passed. Returns whether none runs.
     #[must_use]
     pub fn wait(&self, limit: Duration) -> bool {
-        let live = self.group.live.lock().unwrap_or_else(PoisonError::into_inner);
-        let (live, _timeout) = self
-            .group
-            .ended
-            .wait_timeout_while(live, limit, |live| *live > 0)
-            .unwrap_or_else(PoisonError::into_inner);
-        *live == 0
+        let live = self.group.live.lock();
+        *self.group.ended.wait_while_for(live, limit, |live| *live > 0) == 0
     }
 
     /// Ends every task at the next point where it waits.
@@ -87,7 +83,7 @@ where
 
 impl Live {
     fn new(group: Arc<Group>) -> Self {
-        let mut live = group.live.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut live = group.live.lock();
         *live = live.saturating_add(1);
         drop(live);
         Self(group)
@@ -96,7 +92,7 @@ impl Live {
 
 impl Drop for Live {
     fn drop(&mut self) {
-        let mut live = self.0.live.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut live = self.0.live.lock();
         *live = live.saturating_sub(1);
         if *live == 0 {
             self.0.ended.notify_all();

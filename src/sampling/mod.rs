@@ -14,6 +14,6 @@ pub use head::{Decision, HeadSampler};
 pub use rewrite::{
     Mark, POLICY_ATTRIBUTE, Probability, event_start, marked_body, positioned_metadata,
 };
-pub use tail::{Released, TailConfig, TailSampler, Tally, Unanswered};
+pub use tail::{TailConfig, TailSampler, Tally, Unanswered};
 pub use threshold::{Randomness, Threshold};
 pub use tracestate::{OtState, with_threshold};

@@ -3,8 +3,9 @@
 //! An instance makes every counter with every label value in its `open`, because the host's metric
 //! store may only grow on the engine's thread; from then on a counter is an atomic number.
 
+use crate::sync::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// A family of counters: what the host's metrics call a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +89,7 @@ pub struct Counters {
 impl Counters {
     /// The counter with these label values, made when it is asked for the first time.
     pub fn counter(&self, family: CounterFamily, labels: &[&str]) -> Counter {
-        let mut readings = self.readings.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut readings = self.readings.lock();
         let known = readings.iter().find(|reading| {
             reading.family == family
                 && reading.labels.iter().map(String::as_str).eq(labels.iter().copied())
@@ -108,7 +109,7 @@ impl Counters {
     /// All counters, in the order in which they were made.
     #[must_use]
     pub fn readings(&self) -> Vec<Reading> {
-        self.readings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.readings.lock().clone()
     }
 }
 

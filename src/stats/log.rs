@@ -1,7 +1,7 @@
 //! Log lines from any thread, handed to the host's logger by the host layer on a host thread.
 
+use crate::sync::Mutex;
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
 
 /// How many lines wait at most; beyond that the oldest go.
 const WAITING_LINES: usize = 256;
@@ -62,7 +62,7 @@ impl Log {
     /// power of two. `kind` is what is counted together.
     pub fn often(&self, level: Level, kind: &'static str, text: impl FnOnce() -> String) {
         let count = {
-            let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut inner = self.inner.lock();
             if inner.repeated.len() >= REPEATED_KINDS && !inner.repeated.contains_key(kind) {
                 return;
             }
@@ -77,7 +77,7 @@ impl Log {
     }
 
     fn line(&self, level: Level, text: String) {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.inner.lock();
         if inner.waiting.len() >= WAITING_LINES {
             inner.waiting.pop_front();
         }
@@ -87,7 +87,7 @@ impl Log {
     /// Takes the waiting lines.
     #[must_use]
     pub fn take(&self) -> Vec<Line> {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.inner.lock();
         inner.waiting.drain(..).collect()
     }
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::memory::{Addr, Block};
 use crate::report;
+use fluent_bit_ai::sync::{Mutex, MutexGuard};
 
 /// What kind of metric it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +40,7 @@ struct Metric {
 static METRICS: Mutex<BTreeMap<Addr, Metric>> = Mutex::new(BTreeMap::new());
 
 fn metrics() -> MutexGuard<'static, BTreeMap<Addr, Metric>> {
-    METRICS.lock().unwrap_or_else(PoisonError::into_inner)
+    METRICS.lock()
 }
 
 /// Registers a metric in the context `owner` and returns its handle.

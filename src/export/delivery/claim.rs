@@ -6,10 +6,11 @@
 //! of the delivery is in the ledger when the host brings the chunk again.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::routing::ChunkId;
+use crate::sync::Mutex;
 
 /// How long a chunk waits for a delivery to an endpoint that was away, after all others are done.
 pub(in crate::export) const PROBE_GRACE: Duration = Duration::from_millis(100);
@@ -35,7 +36,7 @@ impl Drop for Claim {
 
 impl InFlight {
     fn set(&self) -> std::sync::MutexGuard<'_, HashSet<(ChunkId, u32)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Whether a delivery of a chunk to a destination is under way.

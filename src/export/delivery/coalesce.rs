@@ -9,12 +9,13 @@
 //! message's repeated fields may be given in several runs (Protocol Buffers, "Encoding", section
 //! "Last One Wins").
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
 use crate::export::endpoint::Sent;
 use crate::export::request::EncodedRequest;
+use crate::sync::{Mutex, MutexGuard};
 
 /// The place of derived metrics among those that wait, which has the index of no signal that is
 /// joined.
@@ -126,7 +127,7 @@ fn has_room(others: &[Waiter], part: &EncodedRequest, limit: Limit) -> bool {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }
 
 #[cfg(test)]

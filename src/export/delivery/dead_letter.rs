@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use base64::Engine;
 use futures_util::future::BoxFuture;
@@ -13,6 +13,7 @@ use crate::export::request::EncodedRequest;
 use crate::export::settings::{Compression, DeadLetter, EndpointSettings};
 use crate::export::transport::tls::ClientProblem;
 use crate::runtime::heavy;
+use crate::sync::Mutex;
 
 /// A place for dead letters.
 pub(super) enum DeadLetters {
@@ -107,7 +108,7 @@ impl DeadLetterFile {
     fn append(&self, line: &Line<'_>) -> Result<(), String> {
         let mut line = serde_json::to_vec(line).map_err(|error| error.to_string())?;
         line.push(b'\n');
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _writing = self.writing.lock();
         let mut file = open(&self.path)?;
         let told = |error: std::io::Error| format!("'{}': {error}", self.path.display());
         let length = file.metadata().map_err(told)?.len();

@@ -1,6 +1,6 @@
 //! Takes chunks, spreads them over the endpoints, and tells what became of them.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -25,6 +25,7 @@ use crate::plugin::{Completion, Delivery, Environment, Fate, Gate, OpenError};
 use crate::routing::{ChunkId, Known, Ledger, PartId, Progress};
 use crate::runtime::{Runtime, Tasks, heavy};
 use crate::stats::{Level, Log};
+use crate::sync::Mutex;
 
 /// Chunks that wait for the host's retry and are remembered at most.
 const REMEMBERED_CHUNKS: usize = 8192;
@@ -146,7 +147,7 @@ impl Exporter {
     }
 
     fn tasks(&self) -> Option<Tasks> {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = self.running.lock();
         if running.is_none() {
             match Runtime::acquire() {
                 Ok(runtime) => {
@@ -164,7 +165,7 @@ impl Exporter {
 
     /// Finishes what is in flight within `budget` and ends the rest, which the host keeps.
     pub fn close(self, budget: Duration) {
-        let running = self.running.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let running = self.running.into_inner();
         let Some(running) = running else { return };
         if running.tasks.wait(budget) {
             return;
@@ -477,6 +478,6 @@ impl Shared {
     }
 
     fn ledger(&self) -> std::sync::MutexGuard<'_, Ledger> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ledger.lock()
     }
 }

@@ -7,7 +7,7 @@
 //! number and bytes; beyond that the chunk goes back to the host.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{self, Tick};
@@ -16,6 +16,7 @@ use crate::export::delivery::destination::Destination;
 use crate::plugin::Gate;
 use crate::routing::ChunkId;
 use crate::stats::Counter;
+use crate::sync::{Mutex, MutexGuard};
 
 /// Chunks that are held at most: each keeps a coroutine of the host.
 const MOST_CHUNKS: usize = 1024;
@@ -132,7 +133,7 @@ impl Holds {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -1,9 +1,9 @@
 //! Invitations: which held chunk finds out whether an endpoint is back.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Tick;
+use crate::sync::Mutex;
 
 /// The invitations of a destination that is not known to be there.
 #[derive(Debug, Default)]
@@ -15,7 +15,7 @@ impl Invitations {
 
     /// Whether one may be given now, which it is then.
     pub(in crate::export) fn take(&self, now: Tick) -> bool {
-        let mut next = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = self.0.lock();
         let is_free = now >= *next;
         if is_free {
             *next = now.after(Self::SPACING);

@@ -4,8 +4,8 @@
 //! as long as a request that began with it, and ends its connections after the last of them.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::{self, Tick};
@@ -14,6 +14,7 @@ use crate::export::transport::file_version::FileVersion;
 use crate::export::transport::tls::{ClientProblem, Files, files_in, uses_tls};
 use crate::runtime::heavy;
 use crate::stats::{Level, Log};
+use crate::sync::{Mutex, MutexGuard};
 
 /// How often files are looked at, at most.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -105,7 +106,7 @@ impl Connections {
         }
         drop(state);
         heavy(usize::MAX, || {
-            let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+            let _making = self.making.lock();
             if !(look && self.take_changes(now)) && old {
                 self.make(None).unwrap_or_else(|problem| self.tell(&problem));
             }
@@ -121,7 +122,7 @@ impl Connections {
             return;
         }
         heavy(usize::MAX, || {
-            let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+            let _making = self.making.lock();
             if self.state().now.generation == generation {
                 self.make(None).unwrap_or_else(|problem| self.tell(&problem));
             }
@@ -134,13 +135,13 @@ impl Connections {
             return;
         }
         heavy(usize::MAX, || {
-            let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+            let _making = self.making.lock();
             self.make(None).unwrap_or_else(|problem| self.tell(&problem));
         });
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Makes new connections if the files have changed. Wrong files leave all as it was.

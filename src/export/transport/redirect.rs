@@ -7,7 +7,6 @@
 //! the credentials without anybody having said so.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use http::header::LOCATION;
 use reqwest::Url;
@@ -16,6 +15,7 @@ use crate::export::transport::reply::Reply;
 use crate::export::transport::reply::{Received, failed, printable};
 use crate::model::Signal;
 use crate::routing::{Answer, FailureReason};
+use crate::sync::{Mutex, MutexGuard};
 
 /// How many redirects of one request are followed.
 const MOST: usize = 5;
@@ -74,7 +74,7 @@ impl Redirects {
     }
 
     fn lasting(&self) -> MutexGuard<'_, [Option<Url>; 4]> {
-        self.lasting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lasting.lock()
     }
 }
 

@@ -1,8 +1,7 @@
 //! One host layout: every offset that the host layer uses, as data.
 
-use std::fmt;
-
 pub use super::moves::Build;
+pub use crate::model::Release;
 
 use super::structs::{
     Config, ConfigMap, Coro, EventChunk, FilterInstance, FilterPlugin, InputInstance, InputPlugin,
@@ -12,40 +11,6 @@ use super::structs::{
 
 /// Bytes of the symbols that the host copies plugins from: more than any release's structure has.
 pub const LARGEST_PLUGIN: usize = 512;
-
-/// A release of Fluent Bit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Release {
-    /// The first number.
-    pub major: u16,
-    /// The second number.
-    pub minor: u16,
-    /// The third number.
-    pub patch: u16,
-}
-
-impl Release {
-    /// The release `major.minor.patch`.
-    #[must_use]
-    pub const fn new(major: u16, minor: u16, patch: u16) -> Self {
-        Self { major, minor, patch }
-    }
-
-    /// Reads `4.2.8`. A fourth number, as in `4.2.3.1`, never changed a layout and is left out.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut numbers = text.split('.').map(str::parse::<u16>);
-        let release =
-            Self::new(numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?);
-        numbers.all(|number| number.is_ok()).then_some(release)
-    }
-}
-
-impl fmt::Display for Release {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}.{}.{}", self.major, self.minor, self.patch)
-    }
-}
 
 /// Where a range of releases keeps what we read and fill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

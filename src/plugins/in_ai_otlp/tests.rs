@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use super::AiOtlp;
 use crate::clock::Tick;
-use crate::hub::{Drain, Emission, Hub, Source};
+use crate::hub::{Drain, Hub, Source};
+use crate::model::Emission;
 use crate::plugin::{Chunks, Environment, Input, OpenError, Options, Pause, Refused, Sink, Waker};
 use crate::plugins::in_ai_emitter::AiEmitter;
 use crate::stats::{Counters, Log};
@@ -79,7 +80,7 @@ struct Shelf(Mutex<(Vec<Emission>, Vec<Drain>)>);
 
 impl Shelf {
     fn put(&self, tag: &str) {
-        let emission = Emission { tag: tag.into(), records: 1, events: vec![0x90], native: false };
+        let emission = Emission { tag: tag.into(), records: 1, events: vec![0x90] };
         self.0.lock().unwrap().0.push(emission);
     }
 }

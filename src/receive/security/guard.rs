@@ -1,6 +1,6 @@
 //! The check of each request's credentials, before its body is read.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -15,6 +15,7 @@ use super::jwt::{Fault, Jwt};
 use super::settings::SecuritySettings;
 use crate::receive::refusal::Refusal;
 use crate::stats::{Counter, CounterFamily, Counters, Log};
+use crate::sync::{Mutex, RwLock};
 
 const DENIED: CounterFamily = CounterFamily::counter(
     "denied_requests_total",
@@ -92,11 +93,11 @@ impl Guard {
     /// stay.
     pub(super) fn reload(&self, log: &Log) -> Result<(), Vec<String>> {
         let Some(door) = &self.0 else { return Ok(()) };
-        if !door.files.lock().unwrap_or_else(PoisonError::into_inner).changed() {
+        if !door.files.lock().changed() {
             return Ok(());
         }
         let fresh = Arc::new(Credentials::read(&door.settings)?);
-        *door.credentials.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        *door.credentials.write() = fresh;
         log.info("credentials were read again");
         Ok(())
     }
@@ -118,7 +119,7 @@ impl Guard {
 
 impl Door {
     fn credentials(&self) -> Arc<Credentials> {
-        Arc::clone(&self.credentials.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.credentials.read())
     }
 
     fn count(&self, denial: Denial) {

@@ -7,11 +7,12 @@
 //! content after decompression, and an equal one goes on where the first try stopped.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use xxhash_rust::xxh3::Xxh3;
 
 use super::tags::Tag;
+use crate::sync::Mutex;
 
 /// How many requests that are stored in part are remembered. The oldest are forgotten first.
 const REMEMBERED: usize = 1024;
@@ -122,14 +123,14 @@ impl Begun {
     }
 
     fn take(&self, digest: u128) -> usize {
-        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut requests = self.requests.lock();
         let at = requests.iter().position(|(known, _)| *known == digest);
         at.and_then(|at| requests.remove(at)).map_or(0, |(_, stored)| stored)
     }
 
     fn remember(&self, digest: u128, stored: usize) {
         self.stopped.add(1);
-        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut requests = self.requests.lock();
         if requests.len() >= REMEMBERED {
             requests.pop_front();
         }
@@ -200,7 +201,7 @@ mod tests {
         assert_eq!(stopped.value(), 3);
         // Refused before anything was stored, there is nothing to remember.
         assert_eq!(append(&split(&begun, b"six"), 0), (vec![], false));
-        assert!(begun.requests.lock().unwrap().is_empty());
+        assert!(begun.requests.lock().is_empty());
     }
 
     #[test]
@@ -211,6 +212,6 @@ mod tests {
         }
         assert_eq!(begun.take(9), 0);
         assert_eq!(begun.take(10), 1);
-        assert_eq!(begun.requests.lock().unwrap().len(), REMEMBERED - 1);
+        assert_eq!(begun.requests.lock().len(), REMEMBERED - 1);
     }
 }

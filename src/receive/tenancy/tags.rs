@@ -4,13 +4,14 @@
 //! write becomes a short text of harmless characters.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use http::HeaderName;
 
 use crate::model::Signal;
 use crate::stats::Counter;
+use crate::sync::Mutex;
 
 /// Longest value in a tag, in bytes.
 const LONGEST_VALUE: usize = 64;
@@ -180,7 +181,7 @@ impl Tags {
                 .take(LONGEST_VALUE)
                 .map(|byte| if is_harmless(*byte) { char::from(*byte) } else { '_' }),
         );
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut made = self.made.lock();
         if let Some(known) = made.get(&text) {
             return Tag(Some(Arc::clone(known)));
         }

@@ -5,12 +5,13 @@
 //! forgotten without giving anything away.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
 use crate::clock::Tick;
+use crate::sync::Mutex;
 
 /// How fast a tenant may send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +99,7 @@ impl Limits {
     /// How long to wait until they have.
     pub(super) fn check(&self, tenant: &str, bytes: u64, now: Tick) -> Result<(), Duration> {
         let Some(rate) = self.rate(tenant) else { return Ok(()) };
-        let buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let buckets = self.buckets.lock();
         let full = buckets.full(tenant, self.max_tenants, now);
         drop(buckets);
         match rate.wait(full, bytes, now) {
@@ -113,7 +114,7 @@ impl Limits {
     /// How long to wait until they have room; nothing is taken.
     pub(super) fn take(&self, tenant: &Arc<str>, bytes: u64, now: Tick) -> Result<(), Duration> {
         let Some(rate) = self.rate(tenant) else { return Ok(()) };
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buckets = self.buckets.lock();
         let bucket = buckets.bucket(tenant, self.max_tenants, now);
         let full = (*bucket).max(now.0);
         match rate.wait(full, bytes, now) {
@@ -128,7 +129,7 @@ impl Limits {
     /// Gives back what was taken for a request that was not stored.
     pub(super) fn give_back(&self, tenant: &str, bytes: u64) {
         let Some(rate) = self.rate(tenant) else { return };
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buckets = self.buckets.lock();
         let Buckets { full, shared } = &mut *buckets;
         let bucket = full.get_mut(tenant).unwrap_or(shared);
         *bucket = bucket.saturating_sub(rate.nanos(bytes));
@@ -207,7 +208,7 @@ mod tests {
         assert_eq!(limits.check("g", 2000, at(1000)), Ok(()));
         assert_eq!(limits.take(&name("g"), 2000, at(1000)), Ok(()));
         assert!(limits.take(&name("a"), 1001, at(1000)).is_err());
-        assert_eq!(limits.buckets.lock().unwrap().full.len(), 2);
+        assert_eq!(limits.buckets.lock().full.len(), 2);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::clock::Tick;
 use crate::codec::records::ChunkRewriter;
 use crate::codec::records::{AttributeVisitor, Event, EventKind, SpanEvent, SpanReader, SpanStep};
 use crate::condition::{Condition, ConditionError, Item, Record};
-use crate::model::{ErrorRule, Position, TraceId};
+use crate::model::{Emission, ErrorRule, Position, TraceId};
 
 /// How large a released batch grows before the next one is begun.
 const BATCH: usize = 1 << 20;
@@ -47,17 +47,6 @@ pub struct TailConfig {
     pub errors: ErrorRule,
     /// Marks what is released, so that the filters up to here leave it alone.
     pub position: Position,
-}
-
-/// Spans that are released outside of a chunk.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Released {
-    /// The tag under which they came.
-    pub tag: Vec<u8>,
-    /// How many.
-    pub records: usize,
-    /// Their log events.
-    pub events: Vec<u8>,
 }
 
 /// What has happened so far, in spans unless it says otherwise:
@@ -112,7 +101,7 @@ pub struct TailSampler {
     tags: Interner,
     kept: DecisionCache<(usize, Level)>,
     dropped: DecisionCache<Option<usize>>,
-    ready: VecDeque<Released>,
+    ready: VecDeque<Emission>,
     ready_bytes: usize,
     closed: bool,
     tally: Tally,
@@ -190,7 +179,7 @@ impl TailSampler {
 
     /// What is to be emitted now. With `everything`, all that is held is decided on what is there,
     /// and from then on nothing is held any more.
-    pub fn take(&mut self, everything: bool, now: Tick) -> Vec<Released> {
+    pub fn take(&mut self, everything: bool, now: Tick) -> Vec<Emission> {
         self.closed |= everything;
         while let Some((first_seen, id)) = self.order.front().copied() {
             let due = now.since(first_seen) >= self.decision_wait;
@@ -206,7 +195,7 @@ impl TailSampler {
     }
 
     /// Takes back what could not be emitted; it is given again by the next [`TailSampler::take`].
-    pub fn put_back(&mut self, released: Released) {
+    pub fn put_back(&mut self, released: Emission) {
         self.ready_bytes += released.events.len();
         self.ready.push_back(released);
     }
@@ -497,10 +486,10 @@ impl TailSampler {
     /// The place of the batch that takes the next released span of a tag.
     fn batch(&mut self, tag: u32) -> usize {
         let tag = self.tags.get(tag);
-        let open = |batch: &Released| batch.events.len() < BATCH && batch.tag == tag;
+        let open = |batch: &Emission| batch.events.len() < BATCH && batch.tag == tag;
         self.ready.iter().rposition(open).unwrap_or_else(|| {
             let tag = tag.to_vec();
-            self.ready.push_back(Released { tag, records: 0, events: Vec::new() });
+            self.ready.push_back(Emission { tag, records: 0, events: Vec::new() });
             self.ready.len().saturating_sub(1)
         })
     }

@@ -7,6 +7,7 @@ use crate::codec::msgpack::{MapView, text_of};
 use crate::codec::records::Events;
 use crate::codec::records::StatusCode;
 use crate::codec::records::testing::{SpanRecord, chunk};
+use crate::model::Emission;
 use crate::sampling::POLICY_ATTRIBUTE;
 use crate::sampling::policy::{Action, Policy, Rule, SpanTest};
 
@@ -69,14 +70,14 @@ fn read(events: &[u8]) -> Vec<(u64, String, String, Option<Position>)> {
         .collect()
 }
 
-fn spans(released: &[Released]) -> Vec<(u64, String, String, Option<Position>)> {
+fn spans(released: &[Emission]) -> Vec<(u64, String, String, Option<Position>)> {
     for batch in released {
         assert_eq!(batch.records, Events::new(&batch.events).count());
     }
     released.iter().flat_map(|batch| read(&batch.events)).collect()
 }
 
-fn ids(released: &[Released]) -> Vec<u64> {
+fn ids(released: &[Emission]) -> Vec<u64> {
     spans(released).into_iter().map(|span| span.0).collect()
 }
 
@@ -182,7 +183,7 @@ fn what_cannot_be_emitted_goes_on_with_the_chunk_when_memory_is_short() {
     let mut sampler = TailSampler::new(TailConfig { max_bytes: 3_000, ..config(usual()) });
     sampler.on_chunk(b"ai", &chunk(&[SpanRecord::new(HIGH, 1)]), second(0));
     let released = sampler.take(false, second(30)).pop().unwrap();
-    sampler.put_back(Released { events: released.events.repeat(20), records: 20, ..released });
+    sampler.put_back(Emission { events: released.events.repeat(20), records: 20, ..released });
     let out = sampler.on_chunk(b"ai", &chunk(&[SpanRecord::new(LOW, 2)]), second(31)).unwrap();
     assert_eq!(read(&out).len(), 20);
     assert!(sampler.held_bytes() <= 3_000);

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use fluent_bit_ai::codec::msgpack::{Reader, Token};
 use fluent_bit_ai::codec::records::Events;
+use fluent_bit_ai::model::hex;
 
 const DEEPEST: usize = 64;
 
@@ -79,13 +80,6 @@ fn comma(index: u32, text: &mut String) {
 
 fn quoted(value: &str, text: &mut String) {
     text.push_str(&serde_json::Value::from(value).to_string());
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").ok();
-        text
-    })
 }
 
 #[cfg(test)]

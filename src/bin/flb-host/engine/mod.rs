@@ -15,11 +15,12 @@ mod worker;
 use std::cell::{Cell, RefCell};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fluent_bit_ai::clock::Tick;
 use fluent_bit_ai::host::abi::row::HostAbi;
+use fluent_bit_ai::sync::Mutex;
 
 use crate::builtin::Sink;
 use crate::event_loop::{self, Event, EventLoop};
@@ -61,13 +62,13 @@ impl Channel {
 
     /// Asks for something.
     pub(crate) fn send(&self, command: Command) {
-        self.commands.lock().unwrap_or_else(PoisonError::into_inner).push(command);
+        self.commands.lock().push(command);
         event_loop::write_word(self.bell.as_raw_fd(), 1);
     }
 
     fn take(&self) -> Vec<Command> {
         event_loop::read_word(self.bell.as_raw_fd());
-        std::mem::take(&mut self.commands.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.commands.lock())
     }
 }
 

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use fluent_bit_ai::host::abi::row::HostAbi;
+use fluent_bit_ai::sync::Mutex;
 
 use super::Engine;
 use super::flight::{self, Job};
@@ -52,13 +52,13 @@ pub(crate) struct Totals {
 static TOTALS: Mutex<BTreeMap<String, Totals>> = Mutex::new(BTreeMap::new());
 
 fn count(output: &Instance, with: impl FnOnce(&mut Totals)) {
-    let mut totals = TOTALS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut totals = TOTALS.lock();
     with(totals.entry(output.name.clone()).or_default());
 }
 
 /// One line for each output that was ever used.
 pub(crate) fn totals() -> Vec<String> {
-    let totals = TOTALS.lock().unwrap_or_else(PoisonError::into_inner);
+    let totals = TOTALS.lock();
     let line = |(name, totals): (&String, &Totals)| {
         let Totals { ok, retried, failed, records } = totals;
         format!("output {name}: chunks ok={ok} retried={retried} failed={failed} records={records}")

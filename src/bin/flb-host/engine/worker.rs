@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use super::flight::{self, Job, Told};
@@ -14,6 +14,7 @@ use crate::instance::Instance;
 use crate::memory::{Addr, Block};
 use crate::report;
 use crate::timers;
+use fluent_bit_ai::sync::Mutex;
 
 enum Message {
     Run(Box<Job>),
@@ -27,13 +28,13 @@ struct Inbox {
 
 impl Inbox {
     fn put(&self, message: Message) {
-        self.messages.lock().unwrap_or_else(PoisonError::into_inner).push_back(message);
+        self.messages.lock().push_back(message);
         event_loop::write_word(self.bell.as_raw_fd(), 1);
     }
 
     fn take(&self) -> VecDeque<Message> {
         event_loop::read_word(self.bell.as_raw_fd());
-        std::mem::take(&mut self.messages.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.messages.lock())
     }
 }
 

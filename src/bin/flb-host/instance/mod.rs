@@ -7,9 +7,10 @@ mod pattern;
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use fluent_bit_ai::host::abi::row::HostAbi;
+use fluent_bit_ai::sync::{Mutex, MutexGuard};
 
 use crate::event_loop;
 use crate::memory::{self, Addr, Block, Sds};
@@ -62,7 +63,7 @@ pub(crate) struct Instance {
 static REGISTRY: Mutex<BTreeMap<Addr, Weak<Instance>>> = Mutex::new(BTreeMap::new());
 
 fn registry() -> MutexGuard<'static, BTreeMap<Addr, Weak<Instance>>> {
-    REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
+    REGISTRY.lock()
 }
 
 /// The instance that a plugin names by its address.
@@ -140,7 +141,7 @@ impl Instance {
     fn text(&self, text: &str) -> Addr {
         let text = Sds::new(text.as_bytes());
         let address = text.addr();
-        self.texts.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+        self.texts.lock().push(text);
         address
     }
 
@@ -232,7 +233,7 @@ impl Instance {
 
     /// The value of a property as the plugin gets it.
     pub(crate) fn property(&self, key: &str) -> Addr {
-        let properties = self.properties.lock().unwrap_or_else(PoisonError::into_inner);
+        let properties = self.properties.lock();
         properties
             .iter()
             .find(|property| property.key.eq_ignore_ascii_case(key))
@@ -280,7 +281,7 @@ impl Instance {
         let node = Block::zeroed(at.size);
         node.put(at.key, shown.addr());
         node.put(at.val, value.addr());
-        let mut properties = list.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut properties = list.lock();
         properties.push(Property { key, value, node, _key: shown });
         let nodes: Vec<Addr> =
             properties.iter().map(|property| property.node.addr().plus(at.head)).collect();

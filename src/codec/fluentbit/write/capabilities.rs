@@ -1,5 +1,7 @@
 //! Capability set: what the readers of one release of Fluent Bit take.
 
+use crate::model::Release;
+
 /// What one release's readers of chunks take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReaderCapabilities {
@@ -38,18 +40,16 @@ impl ReaderCapabilities {
     /// say numbers gets the oldest capabilities, which every later one reads.
     #[must_use]
     pub fn of_release(release: &str) -> Self {
-        let mut numbers = release.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
-        let mut next = || numbers.next().unwrap_or(0);
-        let release = (next(), next(), next());
+        let release = Release::parse_lossy(release);
         Self {
-            long_spans: release >= (3, 2, 7),
-            unset_scope: release >= (3, 1, 9),
-            scope_attributes: !(((3, 1, 10)..(3, 2, 0)).contains(&release)
-                || ((4, 0, 1)..(5, 1, 0)).contains(&release)),
-            typed_points: release >= (5, 0, 0),
-            units: release >= (5, 0, 1),
-            absent_labels: release >= (5, 0, 5),
-            histogram_temporality: release >= (5, 1, 0),
+            long_spans: release >= Release::new(3, 2, 7),
+            unset_scope: release >= Release::new(3, 1, 9),
+            scope_attributes: !((Release::new(3, 1, 10)..Release::new(3, 2, 0)).contains(&release)
+                || (Release::new(4, 0, 1)..Release::new(5, 1, 0)).contains(&release)),
+            typed_points: release >= Release::new(5, 0, 0),
+            units: release >= Release::new(5, 0, 1),
+            absent_labels: release >= Release::new(5, 0, 5),
+            histogram_temporality: release >= Release::new(5, 1, 0),
         }
     }
 

@@ -228,7 +228,7 @@ fn id(out: &mut Out, key: &str, bytes: &[u8]) -> Written {
     if bytes.len().saturating_mul(2) > SPAN_TEXT {
         return Err(super::scan::Problem::Form("an id is longer than Fluent Bit's traces allow"));
     }
-    let hex = super::external::hex(bytes);
+    let hex = crate::model::hex(bytes);
     msgpack::str(&mut out.bytes, &hex);
     Ok(())
 }

@@ -1,8 +1,6 @@
 //! `external`: the resource and the scope of a context of metrics, as Fluent Bit's own input keeps
 //! them.
 
-use std::fmt::Write as _;
-
 use super::capabilities::ReaderCapabilities;
 use super::loss::Loss;
 use super::scan::{Scan, Written, known};
@@ -12,15 +10,6 @@ use crate::codec::msgpack;
 
 const RESOURCE: u32 = known(&[1, 2, 3]);
 const SCOPE: u32 = known(&[1, 2, 3, 4]);
-
-/// Lower-case hex digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len().saturating_mul(2)), |mut hex, byte| {
-        // Writing to a String does not fail.
-        write!(hex, "{byte:02x}").ok();
-        hex
-    })
-}
 
 /// Writes the pairs of a resource, and says how many they are.
 pub(super) fn resource(out: &mut Out, envelope: &Envelope<'_>) -> Written<u32> {

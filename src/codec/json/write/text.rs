@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use crate::model::write_hex;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -36,13 +37,10 @@ pub(super) fn double(out: &mut Vec<u8>, value: f64) {
 
 /// Writes bytes as lower-case hex.
 pub(super) fn hex(out: &mut Vec<u8>, bytes: &[u8]) {
-    const fn digit(nibble: u8) -> u8 {
-        nibble + if nibble < 10 { b'0' } else { b'a' - 10 }
-    }
     out.push(b'"');
-    for byte in bytes {
-        out.extend_from_slice(&[digit(byte >> 4), digit(byte & 0x0f)]);
-    }
+    let start = out.len();
+    out.resize(start + bytes.len() * 2, 0);
+    write_hex(bytes, out.get_mut(start..).unwrap_or_default());
     out.push(b'"');
 }
 

@@ -9,6 +9,7 @@ use crate::codec::records::error::{DecodeKind, Decoded, Fault};
 use crate::codec::records::layout::MAX_DEPTH;
 use crate::codec::records::schema::{Field, Kind, MAX_FIELDS, Message, Presence, UNKNOWN_FIELDS};
 use crate::codec::wire::{Fields, WireError, WireField, WireValue, varint_count};
+use crate::model::write_hex;
 
 /// What one field has on the wire.
 #[derive(Debug, Clone, Copy)]
@@ -298,28 +299,15 @@ fn hex(bytes: &[u8], out: &mut Vec<u8>) {
         return long_hex(bytes, out);
     }
     let mut digits = [0_u8; 64];
-    spell(bytes, &mut digits);
+    write_hex(bytes, &mut digits);
     msgpack::str_bytes(out, digits.get(..bytes.len() * 2).unwrap_or_default());
 }
 
 #[cold]
 fn long_hex(bytes: &[u8], out: &mut Vec<u8>) {
     let mut digits = vec![0; bytes.len() * 2];
-    spell(bytes, &mut digits);
+    write_hex(bytes, &mut digits);
     msgpack::str_bytes(out, &digits);
-}
-
-#[inline]
-fn spell(bytes: &[u8], digits: &mut [u8]) {
-    const fn digit(nibble: u8) -> u8 {
-        nibble + if nibble < 10 { b'0' } else { b'a' - 10 }
-    }
-    for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
-        if let [high, low] = pair {
-            *high = digit(byte >> 4);
-            *low = digit(byte & 0x0f);
-        }
-    }
 }
 
 /// Calls `each` with the occurrences of a repeated field.

@@ -4,8 +4,8 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::roster::Roster;
@@ -15,6 +15,7 @@ use crate::export::settings::EndpointSettings;
 use crate::plugin::Environment;
 use crate::runtime::Tasks;
 use crate::stats::{Counter, CounterFamily, Counters, Level, Log};
+use crate::sync::{Mutex, MutexGuard};
 
 /// The time between look-ups while no member is known, at most.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -91,7 +92,7 @@ impl Discovery {
     }
 
     fn state(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 
     /// The members that are known.

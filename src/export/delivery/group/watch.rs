@@ -1,9 +1,9 @@
 //! Whether a group says nothing.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Tick;
+use crate::sync::{Mutex, MutexGuard};
 
 /// The deliveries to a group that are under way.
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ pub(super) struct Waiting<'a>(&'a Watch);
 
 impl Watch {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// A delivery begins.

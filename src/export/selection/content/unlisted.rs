@@ -1,9 +1,9 @@
 //! Long texts under names that no list of content has: they may be content all the same.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
 
 use crate::stats::{Counter, Log};
+use crate::sync::Mutex;
 
 /// From which length on a text under an unlisted name is worth a word, in bytes.
 pub(in crate::export) const LONG_TEXT: usize = 1024;
@@ -103,7 +103,7 @@ impl UnlistedReport {
         log: &Log,
     ) {
         for name in names {
-            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut told = self.told.lock();
             let key = (endpoint.to_owned(), name.clone());
             if told.len() >= MAX_NAMES || !told.insert(key) {
                 continue;

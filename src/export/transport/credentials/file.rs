@@ -1,7 +1,7 @@
 //! A file whose content is taken again when it changes.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -10,6 +10,7 @@ use crate::clock::{self, Tick};
 use crate::export::transport::file_version::FileVersion;
 use crate::runtime::heavy;
 use crate::stats::{Level, Log};
+use crate::sync::{Mutex, MutexGuard};
 
 /// How often the file is looked at, at most.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -82,7 +83,7 @@ impl Watched {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     fn take(&self, state: &mut State) {

@@ -1,12 +1,13 @@
 //! JSON Web Tokens (RFC 7519, by the advice of RFC 8725).
 
+use crate::sync::{Mutex, RwLock};
 mod fetch;
 mod keys;
 mod ring_provider;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
@@ -111,7 +112,7 @@ impl Jwt {
     }
 
     fn keys(&self) -> Option<Arc<KeySet>> {
-        self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.keys.read().clone()
     }
 
     /// Takes a new key set; without one the former stays.
@@ -119,7 +120,7 @@ impl Jwt {
         match fresh {
             Ok(set) => {
                 self.taken.add(1);
-                *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(set));
+                *self.keys.write() = Some(Arc::new(set));
             }
             Err(problem) => {
                 self.wrong.add(1);
@@ -134,7 +135,7 @@ impl Jwt {
     pub(super) async fn refresh(&self) {
         let fresh = match &self.source {
             Source::File(files) => {
-                let changed = files.lock().unwrap_or_else(PoisonError::into_inner).changed();
+                let changed = files.lock().changed();
                 changed.then(|| read(&self.settings))
             }
             Source::Server(server) => server.refresh().await,

@@ -1,10 +1,11 @@
 //! TLS on connections, with certificates that may change.
 
+use crate::sync::{Mutex, RwLock};
 mod config;
 #[cfg(test)]
 pub(super) mod tests;
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ServerConfig;
@@ -82,7 +83,7 @@ impl Tls {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let config = Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner));
+        let config = Arc::clone(&self.config.read());
         let handshake = TlsAcceptor::from(config).accept(stream);
         match tokio::time::timeout(HANDSHAKE, handshake).await {
             Ok(Ok(stream)) => {
@@ -111,11 +112,11 @@ impl Tls {
     /// Reads the files again if they have changed; what is wrong with them. Then the former
     /// certificates stay.
     pub(super) fn reload(&self) -> Result<(), Vec<String>> {
-        if !self.files.lock().unwrap_or_else(PoisonError::into_inner).changed() {
+        if !self.files.lock().changed() {
             return Ok(());
         }
         let fresh = config::read(&self.settings).inspect_err(|_| self.wrong.add(1))?;
-        *self.config.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        *self.config.write() = fresh;
         self.taken.add(1);
         self.log.info("the TLS certificates were read again");
         Ok(())

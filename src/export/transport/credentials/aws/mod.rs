@@ -1,12 +1,13 @@
 //! Requests to AWS's own OTLP endpoints, signed by AWS Signature Version 4.
 
+use crate::sync::Mutex as SyncMutex;
 mod context;
 mod sign;
 mod sources;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, Method};
@@ -146,7 +147,7 @@ impl AwsSigner {
             Err(error) => error.to_string(),
         };
         let behind = self.behind.as_ref().map(|behind| {
-            let behind = behind.lock().unwrap_or_else(PoisonError::into_inner);
+            let behind = behind.lock();
             if behind.is_empty() { String::new() } else { format!("; {behind}") }
         });
         Err(format!("no AWS credentials: {}", printable(&(told + &behind.unwrap_or_default()))))

@@ -1,6 +1,6 @@
 //! Where AWS credentials come from, in the usual order.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Uri;
@@ -18,6 +18,7 @@ use super::AwsSettings;
 use crate::clock;
 use crate::export::transport::credentials::aws::context::moved;
 use crate::export::transport::credentials::aws::sign::{Scope, Unsigned, signature};
+use crate::sync::Mutex;
 
 /// The name of our sessions in AWS's audit logs.
 const SESSION: &str = "fluent-bit-ai";
@@ -72,7 +73,7 @@ impl Chain {
     }
 
     fn failed(&self, words: &str) {
-        words.clone_into(&mut self.failure.lock().unwrap_or_else(PoisonError::into_inner));
+        words.clone_into(&mut self.failure.lock());
     }
 }
 
