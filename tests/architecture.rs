@@ -2,70 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod file_graph;
 mod source_tree;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use file_graph::FileGraph;
 use source_tree::{code_of, root, sources};
-
-/// Module -> the modules that it may use. The table of ARCHITECTURE.md.
-const EDGES: &[(&str, &[&str])] = &[
-    ("model", &[]),
-    ("codec", &["model"]),
-    ("condition", &["model", "codec"]),
-    ("sampling", &["model", "codec", "condition", "clock"]),
-    ("aggregation", &["model", "codec", "clock", "sampling"]),
-    ("genai", &["model", "codec", "digest"]),
-    ("routing", &["model", "clock"]),
-    ("clock", &[]),
-    ("digest", &[]),
-    ("private_key", &[]),
-    ("cipher_suites", &[]),
-    ("stats", &[]),
-    ("hub", &["model", "clock", "plugin", "stats"]),
-    ("plugin", &["hub", "stats"]),
-    ("config", &["plugin"]),
-    ("runtime", &["clock", "stats"]),
-    ("trust", &[]),
-    (
-        "receive",
-        &[
-            "model",
-            "codec",
-            "private_key",
-            "cipher_suites",
-            "config",
-            "plugin",
-            "runtime",
-            "clock",
-            "stats",
-            "hub",
-            "trust",
-        ],
-    ),
-    (
-        "export",
-        &[
-            "model",
-            "codec",
-            "config",
-            "condition",
-            "sampling",
-            "digest",
-            "private_key",
-            "cipher_suites",
-            "routing",
-            "plugin",
-            "runtime",
-            "clock",
-            "stats",
-            "genai",
-            "trust",
-        ],
-    ),
-    ("host", &["plugin", "hub", "stats", "clock", "config"]),
-];
 
 const PURE: &[&str] = &[
     "model",
@@ -94,26 +38,135 @@ fn is_test(path: &Path) -> bool {
         || path.iter().any(|part| part == "tests")
 }
 
-/// Scenario: every `crate::x` in the source. Guarantees: the edges are those of ARCHITECTURE.md.
+/// The rows of a table of ARCHITECTURE.md, of the section with this heading.
+fn table(heading: &str) -> Vec<Vec<String>> {
+    let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let section = text.split(&format!("\n{heading}\n")).nth(1).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    let cells = |row: &str| row.split('|').map(|cell| cell.trim().to_owned()).collect();
+    rows.map(cells).collect()
+}
+
+/// What stands between backticks.
+fn quoted(cell: &str) -> Vec<String> {
+    cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// Module -> the modules that it may use; `None` where that is everything.
+fn edges() -> BTreeMap<String, Option<BTreeSet<String>>> {
+    let rows = table("## The tree, and who may use whom");
+    let allowed =
+        |cell: &str| (!cell.starts_with("everything")).then(|| quoted(cell).into_iter().collect());
+    rows.iter().map(|row| (quoted(&row[1]).remove(0), allowed(&row[3]))).collect()
+}
+
+/// Scenario: every `crate::x` in the source, and the table of ARCHITECTURE.md. Guarantees: the table
+/// has every module, and the edges are those of the table.
 #[test]
 fn modules_use_only_what_the_table_allows() {
+    let edges = edges();
     let mut wrong = BTreeSet::new();
     for path in sources(&root().join("src")) {
         let module = module_of(&path);
-        let Some((_, allowed)) = EDGES.iter().find(|(name, _)| *name == module) else { continue };
-        if is_test(&path) {
+        if ["lib", "bin"].contains(&module.as_str()) || is_test(&path) {
             continue;
         }
+        let Some(allowed) = edges.get(&module) else {
+            wrong.insert(format!("ARCHITECTURE.md does not have {module}"));
+            continue;
+        };
+        let Some(allowed) = allowed else { continue };
         for used in code_of(&path).split("crate::").skip(1) {
             let used: String =
                 used.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-            let known = EDGES.iter().any(|(name, _)| *name == used);
-            if known && used != module && !allowed.contains(&used.as_str()) {
+            if edges.contains_key(&used) && used != module && !allowed.contains(&used) {
                 wrong.insert(format!("{module} uses {used} in {}", path.display()));
             }
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The circles between files that ARCHITECTURE.md lists.
+fn listed_circles() -> BTreeSet<BTreeSet<String>> {
+    table("### Circles between files").iter().map(|row| files_of(&row[1])).collect()
+}
+
+/// The files of a cell such as `` `a/{b,c}.rs`, `d.rs` ``.
+fn files_of(cell: &str) -> BTreeSet<String> {
+    let mut files = BTreeSet::new();
+    for pattern in quoted(cell) {
+        match pattern.split_once('{').and_then(|(start, rest)| Some((start, rest.split_once('}')?)))
+        {
+            Some((start, (names, end))) => {
+                files.extend(names.split(',').map(|name| format!("{start}{name}{end}")));
+            }
+            None => drop(files.insert(pattern)),
+        }
+    }
+    files
+}
+
+/// Scenario: the items of other files that each file names. Guarantees: files import each other in a
+/// circle only where ARCHITECTURE.md says why, and every circle that it lists is there.
+#[test]
+fn circles_between_files_are_listed() {
+    let source = root().join("src");
+    let graph = FileGraph::read(&source, sources(&source), is_test);
+    let owned = |circle: &BTreeSet<&str>| circle.iter().map(|file| (*file).to_owned()).collect();
+    let found: BTreeSet<BTreeSet<String>> = graph.circles().iter().map(owned).collect();
+    let listed = listed_circles();
+    let edges = graph.edges();
+    let describe = |circle: &BTreeSet<String>| -> Vec<String> {
+        let inside = |file: &String| {
+            edges[file.as_str()].iter().filter(|other| circle.contains(**other)).copied().collect()
+        };
+        let line = |file: &String| {
+            let others: Vec<&str> = inside(file);
+            format!("{file} names items of {}", others.join(", "))
+        };
+        circle.iter().map(line).collect()
+    };
+    let unlisted: Vec<_> = found.difference(&listed).map(describe).collect();
+    assert!(unlisted.is_empty(), "circles that ARCHITECTURE.md does not list: {unlisted:#?}");
+    let gone: Vec<_> = listed.difference(&found).collect();
+    assert!(gone.is_empty(), "rows of ARCHITECTURE.md that are no circles any more: {gone:#?}");
+}
+
+/// Scenario: files that name each other's items in every way that counts, and in those that do not.
+/// Guarantees: the graph has the edges of the first and none of the second.
+#[test]
+fn the_graph_follows_names_to_the_files_that_define_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write("lib.rs", "mod a; mod room; mod tested;");
+    write("a.rs", "use crate::room::{inner::Deep, Shown as Other}; pub struct A(Other, Deep);");
+    write("room/mod.rs", "mod inner; mod leaf; pub use leaf::*;");
+    write("room/inner.rs", "pub struct Deep; fn f() -> u8 { super::leaf::number() }");
+    write(
+        "room/leaf.rs",
+        "pub struct Shown; // crate::a::A\npub fn number() -> u8 { \"crate::a::A\".len() as u8 }\n\
+         #[cfg(test)] mod tests { use crate::a::A; }",
+    );
+    write("tested.rs", "#[cfg(test)] mod only; fn f(_: crate::a::A) {}");
+    write("tested/only.rs", "use crate::tested::f;");
+    let graph = FileGraph::read(folder.path(), sources(folder.path()), is_test);
+    let edges = graph.edges();
+    let of = |file: &str| edges[file].iter().copied().collect::<Vec<_>>();
+    assert_eq!(of("a.rs"), ["room/inner.rs", "room/leaf.rs"]);
+    assert_eq!((of("room/inner.rs"), of("room/mod.rs")), (vec!["room/leaf.rs"], vec![]));
+    assert!(of("room/leaf.rs").is_empty() && !edges.contains_key("tested/only.rs"));
+    assert_eq!(of("tested.rs"), ["a.rs"]);
+    assert!(graph.circles().is_empty());
+    write("room/leaf.rs", "pub struct Shown(Box<crate::a::A>); pub fn number() -> u8 { 1 }");
+    let graph = FileGraph::read(folder.path(), sources(folder.path()), is_test);
+    let circle = ["a.rs", "room/inner.rs", "room/leaf.rs"];
+    assert_eq!(graph.circles(), BTreeSet::from([BTreeSet::from(circle)]));
 }
 
 /// Scenario: the pure modules. Guarantees: no clock, no I/O, no threads in them.

@@ -5,8 +5,8 @@
 
 use std::collections::VecDeque;
 
-use super::histogram::{ExportedBuckets, take_whole};
-use super::number::{floor, whole};
+use super::exported_buckets::ExportedBuckets;
+use super::number::{floor, take_whole, whole};
 
 /// The most buckets, by the OpenTelemetry SDK specification, "Base2 Exponential Bucket Histogram
 /// Aggregation".

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
+use super::config::{HistogramForm, MetricsConfig, Temporality};
 use super::fields::{self, Fields};
-use super::histogram::{Exemplar, Histogram, Shape, take_whole};
-use super::number::whole;
+use super::histogram::{Exemplar, Histogram, Shape};
+use super::number::{take_whole, whole};
 use super::series::{Handle, Table};
 use super::write::{Descriptor, Envelope, MetricWriter, Place};
-use super::{HistogramForm, MetricsConfig, Temporality};
 use crate::clock::Tick;
 use crate::codec::msgpack::str;
 use crate::codec::records::SpanHead;

@@ -5,7 +5,8 @@
 //! the next export. The same carry lets a value be taken back after it was exported.
 
 use super::exponential::Exponential;
-use super::number::whole;
+use super::exported_buckets::ExportedBuckets;
+use super::number::{take_whole, whole};
 
 /// How many exemplars an exponential histogram has at most.
 const EXPONENTIAL_EXEMPLARS: usize = 4;
@@ -32,13 +33,6 @@ pub(super) enum Shape {
 enum Buckets {
     Explicit { bounds: &'static [f64], counts: Vec<f64>, exported: Vec<u64> },
     Exponential(Exponential),
-}
-
-/// The buckets of an exported point.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum ExportedBuckets {
-    Explicit { bounds: &'static [f64], counts: Vec<u64> },
-    Exponential { scale: i32, zero_count: u64, offset: i32, counts: Vec<u64> },
 }
 
 /// What one histogram data point says.
@@ -157,13 +151,6 @@ impl Histogram {
         let exemplars = self.exemplars.drain(..).flatten().collect();
         Some(HistogramPoint { count, sum, range, buckets, exemplars })
     }
-}
-
-/// Takes the whole part of a count to export it, and leaves the rest, which may be negative.
-pub(super) fn take_whole(count: &mut f64) -> u64 {
-    let out = whole(*count);
-    *count -= out as f64;
-    out
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@
 //! span stands for. Metrics carry the resource of the spans that they are from.
 
 mod calls;
+mod config;
 mod exponential;
+mod exported_buckets;
 mod fields;
 mod groups;
 mod histogram;
@@ -13,7 +15,7 @@ mod number;
 mod series;
 mod write;
 
-use std::time::Duration;
+pub use self::config::{HistogramForm, MetricsConfig, Temporality};
 
 use self::calls::{CallTracker, Changes, Seen};
 use self::fields::{FieldVisitor, of_resource};
@@ -22,54 +24,7 @@ use self::number::whole;
 use crate::clock::Tick;
 use crate::codec::msgpack::text_of;
 use crate::codec::records::{SpanEvent, SpanReader, SpanStep};
-use crate::model::{Emission, Position, SpanId, TraceId};
-
-/// Whether points say what came since the last ones, or since the beginning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Temporality {
-    /// Since the last points.
-    Delta,
-    /// Since the beginning of the series.
-    Cumulative,
-}
-
-/// The form of histograms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HistogramForm {
-    /// The bucket bounds that the conventions advise.
-    Explicit,
-    /// Base-2 exponential buckets.
-    Exponential,
-}
-
-/// How an aggregator works.
-#[derive(Debug, Clone)]
-pub struct MetricsConfig {
-    /// How often metrics are emitted.
-    pub interval: Duration,
-    /// Attributes of spans or resources that are dimensions beside those of the conventions.
-    pub dimensions: Vec<String>,
-    /// What points say.
-    pub temporality: Temporality,
-    /// The form of histograms.
-    pub histogram: HistogramForm,
-    /// The tag to emit under; that of the spans when it is not given.
-    pub tag: Option<Vec<u8>>,
-    /// The most series of one metric and resource, the overflow series included.
-    pub max_series: usize,
-    /// The most pairs of tag and resource; beyond it, metrics carry no resource.
-    pub max_resources: usize,
-    /// How long a series is remembered that nothing is added to.
-    pub series_expiry: Duration,
-    /// How long the spans of a trace are remembered, to find calls that two spans tell of.
-    pub call_window: Duration,
-    /// Of how many traces.
-    pub max_traces: usize,
-    /// How many spans one with this tracestate stands for.
-    pub weight: fn(&[u8]) -> f64,
-    /// Marks what is emitted, so that the filters up to here leave it alone.
-    pub position: Position,
-}
+use crate::model::{Emission, SpanId, TraceId};
 
 /// What has happened so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -28,6 +28,13 @@ pub(super) fn amount(encoded: &[u8]) -> Option<f64> {
     (number.is_finite() && number >= 0.0).then_some(number)
 }
 
+/// Takes the whole part of a count to export it, and leaves the rest, which may be negative.
+pub(super) fn take_whole(count: &mut f64) -> u64 {
+    let out = whole(*count);
+    *count -= out as f64;
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

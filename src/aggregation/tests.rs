@@ -1,10 +1,11 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::*;
 use crate::codec::msgpack::{MapView, elements, int_of};
 use crate::codec::records::Events;
 use crate::codec::records::testing::{SpanRecord, chunk};
-use crate::model::{Emission, Signal};
+use crate::model::{Emission, Position, Signal};
 
 const SECOND: u64 = 1_000_000_000;
 const START: u64 = 1_000 * SECOND;

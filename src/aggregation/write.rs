@@ -1,7 +1,8 @@
 //! Metric points -> telemetry records.
 
-use super::Temporality;
-use super::histogram::{Exemplar, ExportedBuckets, HistogramPoint};
+use super::config::Temporality;
+use super::exported_buckets::ExportedBuckets;
+use super::histogram::{Exemplar, HistogramPoint};
 use crate::codec::msgpack::map_header;
 use crate::codec::records::metric_writer::{
     self, Measured, MetricData, MetricHead, Origin, Point, Totals, Value,

@@ -3,7 +3,7 @@
 use cel::Program;
 use cel::common::ast::{ComprehensionExpr, EntryExpr, Expr, IdedEntryExpr, IdedExpr, SourceInfo};
 
-use super::VARIABLES;
+use super::variables::VARIABLES;
 
 /// The functions of the standard library, beside operators and macros.
 const FUNCTIONS: [&str; 13] = [

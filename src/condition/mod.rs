@@ -37,6 +37,7 @@ mod item;
 mod part;
 mod types;
 mod value;
+mod variables;
 
 use std::sync::Arc;
 
@@ -44,33 +45,9 @@ use cel::common::types::CelBool;
 use cel::{Context, Env, ExecutionError, Program, Value};
 
 pub use item::{Item, Record};
+pub use variables::VARIABLES;
 
 pub use crate::model::ErrorRule;
-
-/// Every variable that an expression may name.
-pub const VARIABLES: [&str; 18] = [
-    "signal",
-    "name",
-    "kind",
-    "status",
-    "duration_ms",
-    "attributes",
-    "resource",
-    "scope",
-    "body",
-    "severity",
-    "tag",
-    "events",
-    "links",
-    "trace_state",
-    "flags",
-    "spans",
-    "errors",
-    "root",
-];
-
-/// The variables that only a whole trace has.
-const TRACE_VARIABLES: [&str; 3] = ["spans", "errors", "root"];
 
 /// The longest expression.
 const MAX_LENGTH: usize = 16 << 10;
@@ -191,7 +168,7 @@ impl Condition {
         let program = env.compile(text).map_err(|errors| syntax(&errors))?;
         let used = check::names(&program).map_err(ConditionError::Compile)?;
         types::boolean(&program).map_err(ConditionError::Compile)?;
-        let needs_trace = TRACE_VARIABLES.iter().any(|name| used.contains(name));
+        let needs_trace = variables::OF_TRACES.iter().any(|name| used.contains(name));
         Ok(Self { text: text.to_owned(), program, env, needs_trace })
     }
 

@@ -6,8 +6,8 @@
 use std::ffi::{c_int, c_void};
 
 use super::abi::structs::ConfigMap;
+use super::host_struct::HostStruct;
 use super::lend;
-use super::raw::View;
 use crate::plugin::{OptionKind, OptionSpec};
 
 /// `FLB_CONFIG_MAP_MULT`.
@@ -37,7 +37,7 @@ pub(super) fn table(options: &[OptionSpec], row: &ConfigMap) -> *mut c_void {
         let at = start.cast::<u8>().wrapping_add(index.saturating_mul(row.size)).cast();
         // SAFETY: the table has room for all entries and one that is zero, and is not used
         // otherwise.
-        let entry = unsafe { View::new(at, row.size) };
+        let entry = unsafe { HostStruct::new(at, row.size) };
         entry.set(row.kind, number(option.kind));
         entry.set(row.name, lend::eternal(option.name));
         if let Some(default) = option.default {
@@ -65,9 +65,9 @@ mod tests {
             let entry = |index: usize| {
                 let at = start.cast::<u8>().wrapping_add(index * row.config_map.size).cast();
                 // SAFETY: the table has three entries and lives for ever.
-                unsafe { View::new(at, row.config_map.size) }
+                unsafe { HostStruct::new(at, row.config_map.size) }
             };
-            let text = |view: View, field: usize| {
+            let text = |view: HostStruct, field: usize| {
                 // SAFETY: the table's strings live for ever.
                 unsafe { lend::text(view.get::<*mut c_void>(field)) }
             };

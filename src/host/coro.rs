@@ -14,8 +14,8 @@ use xxhash_rust::xxh3::Xxh3;
 use super::abi::row::{HostAbi, Release};
 use super::abi::structs::Coro;
 use super::detect::Host;
+use super::host_struct::HostStruct;
 use super::lend;
-use super::raw::View;
 use super::symbols::OutputFunctions;
 use crate::plugin::Fate;
 
@@ -42,11 +42,11 @@ const fn number(fate: Fate) -> u32 {
 pub(super) struct Flush {
     host: &'static Host,
     functions: &'static OutputFunctions,
-    flush: View,
-    task: View,
-    output: View,
-    task_chunk: View,
-    processed: View,
+    flush: HostStruct,
+    task: HostStruct,
+    output: HostStruct,
+    task_chunk: HostStruct,
+    processed: HostStruct,
 }
 
 impl Flush {
@@ -62,7 +62,7 @@ impl Flush {
     ) -> Self {
         let abi = &host.abi;
         // SAFETY: the caller vouches for the flush.
-        let flush = unsafe { View::new(flush, abi.flush.size) };
+        let flush = unsafe { HostStruct::new(flush, abi.flush.size) };
         // SAFETY: a flush points to its task, which outlives it.
         let task = unsafe { flush.follow(abi.flush.task, abi.task.size) };
         // SAFETY: a flush points to its output, which outlives it.
@@ -106,7 +106,7 @@ impl Flush {
         // SAFETY: the flush points to its coroutine.
         let layout = unsafe { layout(&self.host.abi, coro, self.flush.pointer()) };
         // SAFETY: as above, and the layout was just found out.
-        let view = unsafe { View::new(coro, layout.size) };
+        let view = unsafe { HostStruct::new(coro, layout.size) };
         Coroutine { functions: self.functions, view, layout }
     }
 
@@ -155,7 +155,7 @@ impl Flush {
         }
         let head = self.task.field(abi.task.routes);
         // SAFETY: the head is inside the task.
-        let mut node = unsafe { View::new(head, abi.list.size) };
+        let mut node = unsafe { HostStruct::new(head, abi.list.size) };
         for _ in 0..MOST_ROUTES {
             let next = node.get::<*mut c_void>(abi.list.next);
             if next.is_null() || next == head {
@@ -163,7 +163,7 @@ impl Flush {
             }
             let entry = next.cast::<u8>().wrapping_sub(abi.route.head).cast();
             // SAFETY: every node but the head is inside a route.
-            let route = unsafe { View::new(entry, abi.route.size) };
+            let route = unsafe { HostStruct::new(entry, abi.route.size) };
             if route.get::<*mut c_void>(abi.route.out) == self.output.pointer() {
                 if let (Some(records_at), Some(bytes_at)) = (abi.route.records, abi.route.bytes) {
                     route.set::<c_int>(records_at, records);
@@ -173,7 +173,7 @@ impl Flush {
                 break;
             }
             // SAFETY: the node is part of the list.
-            node = unsafe { View::new(next, abi.list.size) };
+            node = unsafe { HostStruct::new(next, abi.list.size) };
         }
         if is_locked {
             // SAFETY: locked above by this thread.
@@ -249,7 +249,7 @@ impl Flush {
             return self.output.get::<c_int>(abi.output.ch_events.saturating_add(write_end));
         }
         // SAFETY: the host says that this thread is a worker, and describes it there.
-        let worker = unsafe { View::new(worker, abi.out_thread.size) };
+        let worker = unsafe { HostStruct::new(worker, abi.out_thread.size) };
         worker.get::<c_int>(abi.out_thread.ch_thread_events.saturating_add(write_end))
     }
 }
@@ -259,7 +259,7 @@ impl Flush {
 unsafe fn layout(abi: &HostAbi, coro: *mut c_void, flush: *mut c_void) -> Coro {
     let short = abi.coro.without_valgrind();
     // SAFETY: a coroutine is at least as long as the shorter layout says.
-    let view = unsafe { View::new(coro, short.size) };
+    let view = unsafe { HostStruct::new(coro, short.size) };
     if view.get::<*mut c_void>(short.data) == flush { short } else { abi.coro }
 }
 
@@ -267,7 +267,7 @@ unsafe fn layout(abi: &HostAbi, coro: *mut c_void, flush: *mut c_void) -> Coro {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Coroutine {
     functions: &'static OutputFunctions,
-    view: View,
+    view: HostStruct,
     layout: Coro,
 }
 

@@ -6,8 +6,8 @@
 use std::ffi::{CString, c_char, c_int};
 use std::time::Duration;
 
+use super::host_struct::HostPointer;
 use super::lend;
-use super::raw::HostPointer;
 use super::symbols::MetricFunctions;
 use crate::clock::{self, Tick};
 use crate::stats::{Counter, CounterFamily, Counters};

@@ -14,11 +14,11 @@ use super::abi::row::{HostAbi, LARGEST_PLUGIN};
 use super::abi::rows::ROWS;
 use super::barrier;
 use super::config_map;
-use super::copies::{self, Copies};
 use super::detect::host;
+use super::duplicate_load::{self, Copies};
+use super::host_struct::HostStruct;
 use super::lend;
 use super::log;
-use super::raw::View;
 use super::{filter, input, output};
 use crate::plugin::{Filter, Input, Output, Spec};
 use crate::stats::Level;
@@ -65,16 +65,16 @@ impl Descriptor {
         Self(UnsafeCell::new([0; BYTES]))
     }
 
-    fn view(&'static self) -> View {
+    fn view(&'static self) -> HostStruct {
         // SAFETY: the memory is this long, lives for ever, and is only used through views.
-        unsafe { View::new(self.0.get().cast(), BYTES) }
+        unsafe { HostStruct::new(self.0.get().cast(), BYTES) }
     }
 }
 
 /// An offset and what belongs there.
 type Pointers<'a> = &'a [(usize, *mut c_void)];
 
-fn set_pointers(view: View, pointers: Pointers<'_>) {
+fn set_pointers(view: HostStruct, pointers: Pointers<'_>) {
     for (offset, pointer) in pointers {
         view.set::<*mut c_void>(*offset, *pointer);
     }
@@ -164,7 +164,7 @@ pub fn fill_output<P: Output>(symbol: &str, descriptor: &'static Descriptor) {
 /// Name, help and options. A host that we refuse gets no options, because it would step through
 /// the table with a stride that we do not know.
 fn describe(
-    view: View,
+    view: HostStruct,
     abi: &HostAbi,
     (name, description, options): (usize, usize, usize),
     spec: &Spec,
@@ -178,12 +178,16 @@ fn describe(
 }
 
 /// Fills a descriptor for whatever host this is.
-fn fill(symbol: &str, descriptor: &'static Descriptor, body: impl FnOnce(View, &HostAbi, bool)) {
+fn fill(
+    symbol: &str,
+    descriptor: &'static Descriptor,
+    body: impl FnOnce(HostStruct, &HostAbi, bool),
+) {
     barrier::quietly(|| {
         // Read once now; later the environment is no business of ours.
         let _asked = barrier::asked_for();
         let view = descriptor.view();
-        match (copies::look(), host()) {
+        match (duplicate_load::look(), host()) {
             (Copies::Same(first), _) => {
                 if let Some(theirs) = first.descriptor(symbol) {
                     // SAFETY: the other copy's constructor filled it, in the same build.
@@ -201,7 +205,7 @@ fn fill(symbol: &str, descriptor: &'static Descriptor, body: impl FnOnce(View, &
 }
 
 /// Copies the descriptor of another mapping of this build.
-unsafe fn adopt(theirs: *mut c_void, ours: View) {
+unsafe fn adopt(theirs: *mut c_void, ours: HostStruct) {
     // SAFETY: the caller vouches for a whole descriptor; the two do not overlap.
     unsafe { ptr::copy_nonoverlapping(theirs.cast::<u8>(), ours.pointer().cast::<u8>(), BYTES) };
 }
@@ -210,7 +214,7 @@ static REFUSAL: OnceLock<String> = OnceLock::new();
 
 /// Fills what every release has had in the same place, so that an unknown host gets at least as
 /// far as our words.
-fn refuse_in_words(view: View, why: &str, body: impl FnOnce(View, &HostAbi, bool)) {
+fn refuse_in_words(view: HostStruct, why: &str, body: impl FnOnce(HostStruct, &HostAbi, bool)) {
     let _first = REFUSAL.get_or_init(|| why.to_owned());
     if let Some(newest) = ROWS.last() {
         body(view, newest, true);

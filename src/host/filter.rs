@@ -4,12 +4,12 @@ use std::ffi::{c_int, c_void};
 use std::sync::Arc;
 
 use super::barrier::{self, Callback};
+use super::engine_run::Membership;
+use super::host_struct::HostStruct;
 use super::instance::{self, Called, Slot};
 use super::kind::Kind;
 use super::lend;
 use super::publisher::{self, Shown};
-use super::raw::View;
-use super::run::Membership;
 use super::setup::{self, Refusal, Setup};
 use super::stack;
 use super::symbols::required;
@@ -41,16 +41,16 @@ pub(super) fn start<P: Filter>(mut setup: Setup) -> Result<(), Refusal> {
     let functions = match required(&setup.host.symbols.filter) {
         Ok(functions) => functions,
         Err(problem) => {
-            setup.desk.refuse(&problem);
+            setup.reporter.refuse(&problem);
             return Err(Refusal);
         }
     };
     let instance_at = setup.instance.pointer();
     let plugin = setup.open(Callback::FilterInit, P::open)?;
     setup.membership.hub().add_filter();
-    setup.desk.settle();
+    setup.reporter.settle();
     // SAFETY: the host starts filters on its engine's thread.
-    let shown = unsafe { publisher::enlist(functions, setup.desk) };
+    let shown = unsafe { publisher::enlist(functions, setup.reporter) };
     let running = Running { slot: Slot::new(plugin), shown, membership: setup.membership };
     let context = instance::lease(Box::new(running));
     // SAFETY: the instance is the host's, and the context is what `cb_filter` and `cb_exit` get.
@@ -83,7 +83,7 @@ pub(super) unsafe extern "C" fn cb_filter<P: Filter>(
     _config: *mut c_void,
 ) -> c_int {
     let arguments = Arguments { data, length, tag, tag_length, out_data, out_length, context };
-    stack::roomy(|| {
+    stack::on_large_stack(|| {
         // SAFETY: the arguments are the host's own, and only passed on.
         let run = || unsafe { filter::<P>(arguments) };
         barrier::around(run).unwrap_or(NOT_TOUCHED)
@@ -110,21 +110,21 @@ unsafe fn filter<P: Filter>(arguments: Arguments) -> c_int {
         Called::Panicked(panicked) => {
             running
                 .shown
-                .desk()
+                .reporter()
                 .panicked(&panicked, "data passes this filter untouched from now on");
             NOT_TOUCHED
         }
     };
-    running.shown.desk().settle();
+    running.shown.reporter().settle();
     answer
 }
 
 /// Hands the host the bytes that take the chunk's place. OWNERSHIP: the host frees them.
 unsafe fn replace(arguments: Arguments, bytes: &[u8]) -> c_int {
     // SAFETY: the host passes the address of a pointer for the result.
-    let out_data = unsafe { View::new(arguments.out_data, size_of::<*mut c_void>()) };
+    let out_data = unsafe { HostStruct::new(arguments.out_data, size_of::<*mut c_void>()) };
     // SAFETY: the host passes the address of a size for the result.
-    let out_length = unsafe { View::new(arguments.out_length, size_of::<usize>()) };
+    let out_length = unsafe { HostStruct::new(arguments.out_length, size_of::<usize>()) };
     // A buffer beside a length of zero would leak in hosts that filter inside processors.
     let memory = if bytes.is_empty() { Some(std::ptr::null_mut()) } else { lend::give(bytes) };
     let Some(memory) = memory else { return NOT_TOUCHED };
@@ -137,15 +137,15 @@ pub(super) unsafe extern "C" fn cb_exit<P: Filter>(
     context: *mut c_void,
     _config: *mut c_void,
 ) -> c_int {
-    stack::roomy(|| {
+    stack::on_large_stack(|| {
         barrier::quietly(|| {
             // SAFETY: the context is what `start` leased, and this is the host's last call.
             let Some(running) = (unsafe { instance::take::<Running<P>>(context) }) else { return };
             if let Some(panicked) = running.slot.close(Callback::FilterExit) {
-                running.shown.desk().panicked(&panicked, "the instance was stopping");
+                running.shown.reporter().panicked(&panicked, "the instance was stopping");
             }
             publisher::dismiss(&running.shown);
-            running.shown.desk().finish();
+            running.shown.reporter().finish();
         });
     });
     0

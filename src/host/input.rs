@@ -9,16 +9,16 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use super::abi::row::HostAbi;
 use super::barrier::{self, Callback};
-use super::desk::Desk;
+use super::engine_run::{Membership, THREADED};
+use super::host_struct::{HostPointer, HostStruct};
 use super::instance::{self, Called, Slot};
 use super::kind::Kind;
-use super::raw::{HostPointer, View};
-use super::run::{Membership, THREADED};
+use super::release_pages;
+use super::reporter::Reporter;
 use super::setup::{self, Refusal, Setup};
 use super::sink::HostSink;
 use super::stack;
 use super::symbols::{Collect, InputFunctions, required};
-use super::trim;
 use crate::plugin::{Input, Options, Pause, Waker};
 
 /// Nothing was asked for while the plugin was being called.
@@ -35,7 +35,7 @@ const AFTERTHOUGHTS: usize = 8;
 /// A running input. Field order is the order of their ends.
 struct Running<P> {
     slot: Slot<P>,
-    desk: Desk,
+    reporter: Reporter,
     sink: HostSink,
     abi: &'static HostAbi,
     functions: InputFunctions,
@@ -58,31 +58,32 @@ pub(super) unsafe extern "C" fn cb_init<P: Input>(
 /// Starts an input for the instance that `setup` has looked at.
 pub(super) fn start<P: Input>(mut setup: Setup) -> Result<(), Refusal> {
     let (instance, config) = (setup.instance.pointer(), setup.config.0);
-    let refused = |desk: &Desk, problem: &str| {
-        desk.refuse(problem);
+    let refused = |reporter: &Reporter, problem: &str| {
+        reporter.refuse(problem);
         Refusal
     };
-    let functions = *required(&setup.host.symbols.input).map_err(|p| refused(&setup.desk, &p))?;
+    let functions =
+        *required(&setup.host.symbols.input).map_err(|p| refused(&setup.reporter, &p))?;
     if setup.options.host_value("threaded").as_deref() == Some("on") {
         THREADED.remember(setup.config, setup.name());
         return Err(refused(
-            &setup.desk,
+            &setup.reporter,
             "option 'threaded': 'on' is not allowed; the plugin has threads of its own",
         ));
     }
-    let event = event_file().map_err(|p| refused(&setup.desk, &p))?;
+    let event = event_file().map_err(|p| refused(&setup.reporter, &p))?;
     let ringing = Arc::clone(&event);
     let waker = Waker::new(move || ring(&ringing));
     let plugin = setup
         .open(Callback::InputInit, |options, environment| P::open(options, environment, waker))?;
     // SAFETY: the instance is the host's, and the collectors are stopped before it goes.
     let collectors = unsafe { collect::<P>(functions, &event, instance, config) }
-        .map_err(|p| refused(&setup.desk, &p))?;
+        .map_err(|p| refused(&setup.reporter, &p))?;
     let sink = HostSink::new(setup.host, functions, HostPointer(instance), setup.config);
-    setup.desk.settle();
+    setup.reporter.settle();
     let running = Running {
         slot: Slot::new(plugin),
-        desk: setup.desk,
+        reporter: setup.reporter,
         sink,
         abi: &setup.host.abi,
         functions,
@@ -166,17 +167,17 @@ impl<P: Input> Running<P> {
                 _ => break,
             }
         }
-        self.desk.settle();
+        self.reporter.settle();
     }
 
     fn settle(&self, callback: Callback, called: Called<()>) {
         match called {
             Called::Panicked(panicked) => {
-                self.desk.panicked(&panicked, "the input takes nothing in any more");
+                self.reporter.panicked(&panicked, "the input takes nothing in any more");
                 self.stop_collecting();
             }
             Called::Gone => self.stop_collecting(),
-            Called::Busy => self.desk.log().often(crate::stats::Level::Debug, "busy", || {
+            Called::Busy => self.reporter.log().often(crate::stats::Level::Debug, "busy", || {
                 format!("{} came while the plugin was being called", callback.name())
             }),
             Called::Returned(()) => {}
@@ -226,7 +227,7 @@ impl<P: Input> Running<P> {
 unsafe fn why(abi: &HostAbi, config: *mut c_void) -> Pause {
     let row = &abi.config;
     // SAFETY: the caller vouches for the configuration.
-    let config = unsafe { View::new(config, row.size) };
+    let config = unsafe { HostStruct::new(config, row.size) };
     let stopping = config.get::<c_int>(row.is_shutting_down) != 0
         || config.get::<c_int>(row.is_ingestion_active) == 0;
     if stopping { Pause::Shutdown } else { Pause::Pressure }
@@ -234,7 +235,7 @@ unsafe fn why(abi: &HostAbi, config: *mut c_void) -> Pause {
 
 /// Enters a callback of a running input.
 unsafe fn enter<P: Input>(context: *mut c_void, body: impl FnOnce(&Running<P>)) {
-    stack::roomy(|| {
+    stack::on_large_stack(|| {
         // A panic of the plugin itself was stopped, counted and logged further in.
         barrier::quietly(|| {
             // SAFETY: the context is what `start` leased, and `cb_exit` comes after all others.
@@ -270,7 +271,7 @@ unsafe extern "C" fn cb_tick<P: Input>(
         enter::<P>(context, |running| {
             running.call(Callback::InputTick, |plugin, sink| plugin.on_tick(sink));
             // The first tick comes when everything has started.
-            trim::once();
+            release_pages::once();
         });
     }
     0
@@ -281,7 +282,7 @@ pub(super) unsafe extern "C" fn cb_pause<P: Input>(context: *mut c_void, config:
         // SAFETY: the host passes its live configuration.
         let why = unsafe { why(running.abi, config) };
         running.pause(why);
-        running.desk.settle();
+        running.reporter.settle();
     };
     // SAFETY: the host passes the context of the instance.
     unsafe { enter::<P>(context, body) };
@@ -292,7 +293,7 @@ pub(super) unsafe extern "C" fn cb_resume<P: Input>(context: *mut c_void, _confi
     unsafe {
         enter::<P>(context, |running| {
             running.resume();
-            running.desk.settle();
+            running.reporter.settle();
         });
     }
 }
@@ -301,14 +302,14 @@ pub(super) unsafe extern "C" fn cb_exit<P: Input>(
     context: *mut c_void,
     _config: *mut c_void,
 ) -> c_int {
-    stack::roomy(|| {
+    stack::on_large_stack(|| {
         barrier::quietly(|| {
             // SAFETY: the context is what `start` leased, and this is the host's last call.
             let Some(running) = (unsafe { instance::take::<Running<P>>(context) }) else { return };
             if let Some(panicked) = running.slot.close(Callback::InputExit) {
-                running.desk.panicked(&panicked, "the instance was stopping");
+                running.reporter.panicked(&panicked, "the instance was stopping");
             }
-            running.desk.finish();
+            running.reporter.finish();
         });
     });
     0

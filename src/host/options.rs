@@ -4,9 +4,9 @@ use std::ffi::{c_int, c_void};
 use std::fmt;
 
 use super::abi::row::{Build, HostAbi};
+use super::host_struct::HostStruct;
 use super::kind::Kind;
 use super::lend;
-use super::raw::View;
 use crate::plugin::Options;
 
 /// More properties than any instance has; a list that is longer is not a list.
@@ -43,7 +43,12 @@ impl HostOptions {
     ///
     /// # Safety
     /// `instance` looks at a live instance of that kind, laid out as `abi` says.
-    pub(super) unsafe fn read(kind: Kind, abi: &HostAbi, build: Build, instance: View) -> Self {
+    pub(super) unsafe fn read(
+        kind: Kind,
+        abi: &HostAbi,
+        build: Build,
+        instance: HostStruct,
+    ) -> Self {
         // SAFETY: the caller vouches for the instance.
         let mut given = unsafe { properties(abi, instance, kind.fields(abi).properties) };
         // What the host has lists of its own for.
@@ -69,11 +74,11 @@ impl HostOptions {
 }
 
 /// Walks the list of `struct flb_kv` whose head is at `offset`.
-unsafe fn properties(abi: &HostAbi, instance: View, offset: usize) -> Vec<(String, String)> {
+unsafe fn properties(abi: &HostAbi, instance: HostStruct, offset: usize) -> Vec<(String, String)> {
     let mut given = Vec::new();
     let head = instance.field(offset);
     // SAFETY: the head is inside the instance.
-    let mut node = unsafe { View::new(head, abi.list.size) };
+    let mut node = unsafe { HostStruct::new(head, abi.list.size) };
     for _ in 0..MOST_PROPERTIES {
         let next = node.get::<*mut c_void>(abi.list.next);
         if next.is_null() || next == head {
@@ -81,7 +86,7 @@ unsafe fn properties(abi: &HostAbi, instance: View, offset: usize) -> Vec<(Strin
         }
         let entry = next.cast::<u8>().wrapping_sub(abi.kv.head).cast();
         // SAFETY: every node but the head is inside a property.
-        let property = unsafe { View::new(entry, abi.kv.size) };
+        let property = unsafe { HostStruct::new(entry, abi.kv.size) };
         // SAFETY: keys are strings of the host that live as long as the instance.
         let key = unsafe { lend::text(property.get::<*mut c_void>(abi.kv.key)) };
         // SAFETY: so are the values, which is all that the host accepts for our options.
@@ -90,13 +95,16 @@ unsafe fn properties(abi: &HostAbi, instance: View, offset: usize) -> Vec<(Strin
             given.push((key.to_ascii_lowercase(), value.unwrap_or_default()));
         }
         // SAFETY: the node is part of the list.
-        node = unsafe { View::new(next, abi.list.size) };
+        node = unsafe { HostStruct::new(next, abi.list.size) };
     }
     given
 }
 
 /// The strings that an instance points to, under the names that users know.
-unsafe fn texts(instance: View, fields: &[(&'static str, usize)]) -> Vec<(&'static str, String)> {
+unsafe fn texts(
+    instance: HostStruct,
+    fields: &[(&'static str, usize)],
+) -> Vec<(&'static str, String)> {
     fields
         .iter()
         .filter_map(|(name, offset)| {
@@ -112,10 +120,14 @@ fn switch(on: c_int) -> String {
 }
 
 /// `host`, `listen` and `port` of the address that starts at `offset`.
-unsafe fn address(abi: &HostAbi, instance: View, offset: usize) -> Vec<(&'static str, String)> {
+unsafe fn address(
+    abi: &HostAbi,
+    instance: HostStruct,
+    offset: usize,
+) -> Vec<(&'static str, String)> {
     let at = instance.field(offset);
     // SAFETY: the address is inside the instance.
-    let address = unsafe { View::new(at, abi.net_host.size) };
+    let address = unsafe { HostStruct::new(at, abi.net_host.size) };
     let fields = [("host", abi.net_host.name), ("listen", abi.net_host.listen)];
     // SAFETY: both are strings of the host, or null.
     let mut kept = unsafe { texts(address, &fields) };
@@ -126,7 +138,7 @@ unsafe fn address(abi: &HostAbi, instance: View, offset: usize) -> Vec<(&'static
     kept
 }
 
-unsafe fn kept_of_input(abi: &HostAbi, instance: View) -> Vec<(&'static str, String)> {
+unsafe fn kept_of_input(abi: &HostAbi, instance: HostStruct) -> Vec<(&'static str, String)> {
     let row = &abi.input;
     let fields = [
         ("tag", row.tag),
@@ -168,7 +180,7 @@ unsafe fn kept_of_input(abi: &HostAbi, instance: View) -> Vec<(&'static str, Str
 unsafe fn kept_of_output(
     abi: &HostAbi,
     build: Build,
-    instance: View,
+    instance: HostStruct,
 ) -> Vec<(&'static str, String)> {
     let row = &abi.output;
     // SAFETY: the field is a string of the host, or null.

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use super::barrier::{self, Callback};
 use super::coro::Flush;
-use super::desk::Desk;
 use super::detect::{Host, host};
+use super::engine_run::Membership;
+use super::host_struct::{HostPointer, HostStruct};
 use super::instance::{self, Called, SharedSlot};
 use super::kind::Kind;
 use super::lend;
 use super::poller::{self, Resumption, ResumptionCell};
-use super::raw::{HostPointer, View};
-use super::run::Membership;
+use super::reporter::Reporter;
 use super::setup::{self, Refusal, Setup};
 use super::stack;
 use super::symbols::{OutputFunctions, required};
@@ -32,7 +32,7 @@ const DEFAULT_RETRIES: c_int = 1;
 /// A running output. Field order is the order of their ends.
 struct Running<P> {
     slot: SharedSlot<P>,
-    desk: Desk,
+    reporter: Reporter,
     host: &'static Host,
     functions: &'static OutputFunctions,
     instance: HostPointer,
@@ -56,20 +56,20 @@ pub(super) fn start<P: Output>(mut setup: Setup) -> Result<(), Refusal> {
     let functions = match required(&setup.host.symbols.output) {
         Ok(functions) => functions,
         Err(problem) => {
-            setup.desk.refuse(&problem);
+            setup.reporter.refuse(&problem);
             return Err(Refusal);
         }
     };
     let plugin = setup.open(Callback::OutputInit, P::open)?;
     // SAFETY: the instance proved to be laid out as the row says.
     unsafe { retry_without_end(setup.host, functions, setup.instance) };
-    setup.desk.settle();
+    setup.reporter.settle();
     let row = &setup.host.abi.config;
     // SAFETY: an instance points to the live configuration of its engine.
     let config = unsafe { setup.instance.follow(setup.host.abi.output.config, row.size) };
     let running = Running {
         slot: SharedSlot::new(plugin),
-        desk: setup.desk,
+        reporter: setup.reporter,
         host: setup.host,
         functions,
         instance: HostPointer(instance),
@@ -85,7 +85,7 @@ pub(super) fn start<P: Output>(mut setup: Setup) -> Result<(), Refusal> {
 /// The host drops a chunk after one retry by default. Delivery that is worth retrying is worth
 /// more, so an instance without a limit of its own gets none. Releases before 5.0.3 do not tell a
 /// limit of 1 from none.
-unsafe fn retry_without_end(host: &Host, functions: &OutputFunctions, instance: View) {
+unsafe fn retry_without_end(host: &Host, functions: &OutputFunctions, instance: HostStruct) {
     let row = &host.abi.output;
     let is_set = match row.retry_limit_is_set {
         Some(offset) => instance.get::<c_int>(offset) != 0,
@@ -129,7 +129,7 @@ pub(super) unsafe extern "C" fn cb_flush<P: Output>(
         let output = running.map_or(std::ptr::null_mut(), |running| running.instance.0);
         let passed = [chunk, flush, input, config, output];
         // SAFETY: the arguments are the host's own.
-        stack::roomy(|| unsafe { host.prove_flush(passed) });
+        stack::on_large_stack(|| unsafe { host.prove_flush(passed) });
     }
     // SAFETY: the arguments are the host's own, and only passed on.
     unsafe { flush_in::<P>(host, chunk, flush, context, config) };
@@ -154,7 +154,7 @@ pub(super) unsafe fn flush_in<P: Output>(
     let coroutine = flush.coroutine();
     let mut is_first = true;
     let fate = loop {
-        let handed = stack::roomy(|| {
+        let handed = stack::on_large_stack(|| {
             // SAFETY: the arguments are the host's own, and the cell lives in the coroutine's frame.
             let begin = || unsafe { begin::<P>(flush, chunk, context, config, at, is_first) };
             barrier::around(begin).flatten().unwrap_or(Handed::Told(Fate::Retry))
@@ -177,7 +177,7 @@ pub(super) unsafe fn flush_in<P: Output>(
         }
     };
     if fate == Fate::Retry {
-        stack::roomy(|| {
+        stack::on_large_stack(|| {
             // SAFETY: the arguments are the host's own, and only passed on.
             barrier::quietly(|| unsafe { end_within_grace::<P>(context, config) });
         });
@@ -200,19 +200,19 @@ unsafe fn end_within_grace<P: Output>(context: *mut c_void, config: *mut c_void)
     let Some(running) = (unsafe { instance::borrow::<Running<P>>(context) }) else { return };
     let row = &running.host.abi.config;
     // SAFETY: the caller vouches for the configuration.
-    let config = unsafe { View::new(config, row.size) };
+    let config = unsafe { HostStruct::new(config, row.size) };
     let is_endless = config.get::<c_int>(row.grace) < 0;
     if running.grace < 0 || !is_endless || config.get::<c_int>(row.is_shutting_down) == 0 {
         return;
     }
     config.set(row.grace, running.grace);
-    running.desk.log().warn(format!(
+    running.reporter.log().warn(format!(
         "the reload waits for chunks that cannot be delivered now; it goes on within {} s, the \
          'grace' of the service: what is stored in the file system is delivered afterwards, what is \
          in memory only is lost",
         running.grace
     ));
-    running.desk.settle();
+    running.reporter.settle();
 }
 
 /// Shows the host what came of a flush that waited; all of it after the last one.
@@ -222,8 +222,8 @@ unsafe fn end_within_grace<P: Output>(context: *mut c_void, config: *mut c_void)
 unsafe fn settle<P: Output>(context: *mut c_void, is_last: bool) {
     // SAFETY: the caller vouches for the context.
     match unsafe { instance::borrow::<Running<P>>(context) } {
-        Some(running) if is_last => running.desk.finish(),
-        Some(running) => running.desk.settle(),
+        Some(running) if is_last => running.reporter.finish(),
+        Some(running) => running.reporter.settle(),
         None => {}
     }
 }
@@ -252,21 +252,21 @@ unsafe fn begin<P: Output>(
     let called =
         running.slot.with(Callback::OutputFlush, |plugin| plugin.on_flush(delivery, completion));
     if let Called::Panicked(panicked) = &called {
-        running.desk.panicked(panicked, "the host is asked to retry its chunks from now on");
+        running.reporter.panicked(panicked, "the host is asked to retry its chunks from now on");
     }
     if called != Called::Returned(()) {
-        running.desk.settle();
+        running.reporter.settle();
         return Some(Handed::Told(Fate::Retry));
     }
     if let Some(fate) = waiter.fate() {
         if poller::is_idle() {
-            running.desk.finish()
+            running.reporter.finish()
         } else {
-            running.desk.settle()
+            running.reporter.settle()
         }
         return Some(Handed::Told(fate));
     }
-    running.desk.settle();
+    running.reporter.settle();
     // A large chunk that nothing waits beside needs no timer, unless it is one that continues it.
     if is_first && flush.on_worker() && bytes >= poller::LARGE && poller::is_idle() {
         // SAFETY: the host passes its live configuration.
@@ -306,7 +306,7 @@ unsafe fn begin<P: Output>(
 unsafe fn delivery<'cb>(host: &Host, chunk: *mut c_void, flush: &Flush) -> Delivery<'cb> {
     let row = &host.abi.event_chunk;
     // SAFETY: the caller vouches for the chunk.
-    let chunk = unsafe { View::new(chunk, row.size) };
+    let chunk = unsafe { HostStruct::new(chunk, row.size) };
     // SAFETY: the tag is a string of the host.
     let tag = unsafe { lend::c_bytes(chunk.get::<*mut c_void>(row.tag)) };
     let data = chunk.get::<*mut c_void>(row.data);
@@ -332,18 +332,18 @@ unsafe fn delivery<'cb>(host: &Host, chunk: *mut c_void, flush: &Flush) -> Deliv
 unsafe fn block<P>(running: &Running<P>, waiter: &Waiter, config: *mut c_void) -> Option<Fate> {
     loop {
         if let Some(fate) = waiter.wait(SLICE) {
-            running.desk.finish();
+            running.reporter.finish();
             return Some(fate);
         }
         if waiter.gate().is_some() {
-            running.desk.settle();
+            running.reporter.settle();
             return None;
         }
         // SAFETY: the caller vouches for the configuration.
         if unsafe { poller::has_stopped(config) } {
             return Some(Fate::Retry);
         }
-        running.desk.settle();
+        running.reporter.settle();
     }
 }
 
@@ -351,7 +351,7 @@ pub(super) unsafe extern "C" fn cb_exit<P: Output>(
     context: *mut c_void,
     config: *mut c_void,
 ) -> c_int {
-    stack::roomy(|| {
+    stack::on_large_stack(|| {
         // SAFETY: the arguments are the host's own, and only passed on.
         barrier::quietly(|| unsafe { end::<P>(context, config) });
     });
@@ -365,12 +365,12 @@ unsafe fn end<P: Output>(context: *mut c_void, config: *mut c_void) {
     poller::forget(running.instance.0);
     let row = &running.host.abi.config;
     // SAFETY: the host passes its live configuration.
-    let config = unsafe { View::new(config, row.size) };
+    let config = unsafe { HostStruct::new(config, row.size) };
     let grace = config.get::<c_int>(row.grace).clamp(GRACE.0, GRACE.1);
     let budget = Duration::from_secs(u64::try_from(grace).unwrap_or_default());
     if let Some(panicked) = running.slot.close(Callback::OutputExit, |plugin| plugin.close(budget))
     {
-        running.desk.panicked(&panicked, "the instance was stopping");
+        running.reporter.panicked(&panicked, "the instance was stopping");
     }
-    running.desk.finish();
+    running.reporter.finish();
 }

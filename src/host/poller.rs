@@ -18,7 +18,7 @@ use std::time::Duration;
 use super::barrier::{self, Callback};
 use super::coro::Coroutine;
 use super::detect::host;
-use super::raw::View;
+use super::host_struct::HostStruct;
 use super::symbols::{OnTimer, OutputFunctions};
 use crate::plugin::{Fate, Gate, Waiter};
 
@@ -342,7 +342,7 @@ pub(super) unsafe fn has_stopped(config: *mut c_void) -> bool {
     let Ok(host) = host() else { return false };
     let row = &host.abi.config;
     // SAFETY: the caller vouches for the configuration.
-    let config = unsafe { View::new(config, row.size) };
+    let config = unsafe { HostStruct::new(config, row.size) };
     config.get::<c_int>(row.is_running) == 0
 }
 
@@ -354,7 +354,7 @@ pub(super) unsafe fn is_stopping(config: *mut c_void) -> bool {
     let Ok(host) = host() else { return false };
     let row = &host.abi.config;
     // SAFETY: the caller vouches for the configuration.
-    let config = unsafe { View::new(config, row.size) };
+    let config = unsafe { HostStruct::new(config, row.size) };
     config.get::<c_int>(row.is_shutting_down) != 0
         || config.get::<c_int>(row.is_ingestion_active) == 0
 }

@@ -10,7 +10,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use super::barrier;
-use super::desk::Desk;
+use super::reporter::Reporter;
 use super::symbols::{FilterFunctions, OnTimer};
 use crate::sync::Mutex;
 
@@ -19,25 +19,25 @@ const PERMANENT: c_int = 4;
 /// Milliseconds between two looks.
 const INTERVAL: c_int = 1000;
 
-/// The desk of a filter, which the timer shows too as long as the filter lives.
+/// The reporter of a filter, which the timer shows too as long as the filter lives.
 #[derive(Debug)]
 pub(super) struct Shown {
-    desk: Desk,
+    reporter: Reporter,
     lives: Mutex<bool>,
 }
 
-// SAFETY: all that a desk has beside what is `Send` is a view of the host's instance, which lives until
+// SAFETY: all that a reporter has beside what is `Send` is a view of the host's instance, which lives until
 // `end`, and of which only the log level is read.
 unsafe impl Send for Shown {}
-// SAFETY: as above; a desk is used through shared references alone, whose counters and lines have locks.
+// SAFETY: as above; a reporter is used through shared references alone, whose counters and lines have locks.
 unsafe impl Sync for Shown {}
 
 impl Shown {
     fn show(&self) {
-        // Held while the desk is used: the filter's instance must not go meanwhile.
+        // Held while the reporter is used: the filter's instance must not go meanwhile.
         let lives = self.lives.lock();
         if *lives {
-            self.desk.finish();
+            self.reporter.finish();
         }
     }
 
@@ -45,9 +45,9 @@ impl Shown {
         *self.lives.lock() = false;
     }
 
-    /// The desk.
-    pub(super) const fn desk(&self) -> &Desk {
-        &self.desk
+    /// The reporter.
+    pub(super) const fn reporter(&self) -> &Reporter {
+        &self.reporter
     }
 }
 
@@ -63,13 +63,13 @@ thread_local! {
     };
 }
 
-/// Has a desk shown by this thread's timer until [`dismiss`]. A host that gives no timer shows it
+/// Has a reporter shown by this thread's timer until [`dismiss`]. A host that gives no timer shows it
 /// with each chunk alone.
 ///
 /// # Safety
 /// Runs on a thread of the host that has a scheduler, or none.
-pub(super) unsafe fn enlist(functions: &FilterFunctions, desk: Desk) -> Arc<Shown> {
-    let shown = Arc::new(Shown { desk, lives: Mutex::new(true) });
+pub(super) unsafe fn enlist(functions: &FilterFunctions, reporter: Reporter) -> Arc<Shown> {
+    let shown = Arc::new(Shown { reporter, lives: Mutex::new(true) });
     let _enlisted = PUBLISHER.try_with(|publisher| {
         let Ok(mut publisher) = publisher.try_borrow_mut() else { return };
         // SAFETY: the caller vouches for the thread.
@@ -80,7 +80,7 @@ pub(super) unsafe fn enlist(functions: &FilterFunctions, desk: Desk) -> Arc<Show
     shown
 }
 
-/// No timer shows this desk from now on, on whichever thread it runs.
+/// No timer shows this reporter from now on, on whichever thread it runs.
 pub(super) fn dismiss(shown: &Arc<Shown>) {
     shown.end();
     let _dismissed = PUBLISHER.try_with(|publisher| {

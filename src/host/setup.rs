@@ -5,15 +5,15 @@ use std::ffi::{c_int, c_void};
 
 use super::barrier::{self, Callback};
 use super::counters::Mirror;
-use super::desk::Desk;
 use super::detect::{Host, host, supported};
+use super::engine_run::{Membership, THREADED};
+use super::host_struct::{HostPointer, HostStruct};
 use super::kind::Kind;
 use super::lend;
 use super::log;
 use super::options::HostOptions;
 use super::proof;
-use super::raw::{HostPointer, View};
-use super::run::{Membership, THREADED};
+use super::reporter::Reporter;
 use super::stack;
 use super::symbols::required;
 use crate::plugin::{Environment, OpenError, Options, Spec};
@@ -23,10 +23,10 @@ use crate::stats::Level;
 #[derive(Debug)]
 pub(super) struct Setup {
     pub(super) host: &'static Host,
-    pub(super) instance: View,
+    pub(super) instance: HostStruct,
     pub(super) config: HostPointer,
     pub(super) options: HostOptions,
-    pub(super) desk: Desk,
+    pub(super) reporter: Reporter,
     pub(super) membership: Membership,
     name: String,
     cmt: HostPointer,
@@ -53,7 +53,7 @@ pub(super) unsafe fn init(
         Some(setup) => start(setup),
         None => Ok(()),
     };
-    stack::roomy(|| match barrier::around(begin) {
+    stack::on_large_stack(|| match barrier::around(begin) {
         Some(Ok(())) => 0,
         Some(Err(Refusal)) | None => -1,
     })
@@ -93,13 +93,13 @@ impl Setup {
     fn announce(&self, proved: usize) {
         let host = self.host;
         let labels = [env!("CARGO_PKG_VERSION"), &host.release, host.abi.since, host.known_by()];
-        self.desk.tell_build(&labels);
+        self.reporter.tell_build(&labels);
         if !self.membership.is_first() {
             return;
         }
-        self.desk.log().info(host.announcement(proved));
+        self.reporter.log().info(host.announcement(proved));
         if let Some(warning) = host.warning() {
-            self.desk.log().warn(warning);
+            self.reporter.log().warn(warning);
         }
     }
 
@@ -117,7 +117,7 @@ impl Setup {
         let fields = kind.fields(&host.abi);
         // SAFETY: the host passed an instance, which is this long if the row is the right one,
         // which the next lines check.
-        let view = unsafe { View::new(instance, fields.size) };
+        let view = unsafe { HostStruct::new(instance, fields.size) };
         // SAFETY: the plugin that the instance belongs to outlives it.
         let plugin = unsafe { view.follow(fields.p, fields.plugin_size) };
         let own_config = view.get::<*mut c_void>(fields.config);
@@ -146,7 +146,7 @@ impl Setup {
             instance: view,
             config: HostPointer(config),
             options,
-            desk: Desk::new(kind, spec.name, &name, view, fields.log_level),
+            reporter: Reporter::new(kind, spec.name, &name, view, fields.log_level),
             membership: Membership::join(HostPointer(config)),
             cmt: HostPointer(view.get(fields.cmt)),
             name,
@@ -171,21 +171,21 @@ impl Setup {
             host_release: self.host.release.clone(),
             log_groups: self.host.has_log_groups(),
             native_chunks: self.host.symbols.native.is_some(),
-            counters: std::sync::Arc::clone(self.desk.counters()),
-            log: std::sync::Arc::clone(self.desk.log()),
+            counters: std::sync::Arc::clone(self.reporter.counters()),
+            log: std::sync::Arc::clone(self.reporter.log()),
         };
         let options = &self.options;
         let opened = barrier::run(callback, || open(options, environment));
         let opened = match opened {
             Ok(Ok(plugin)) => Ok(plugin),
             Ok(Err(OpenError(problems))) => {
-                self.desk.print_lines();
-                problems.iter().for_each(|problem| self.desk.refuse(problem));
+                self.reporter.print_lines();
+                problems.iter().for_each(|problem| self.reporter.refuse(problem));
                 Err(Refusal)
             }
             Err(panicked) => {
-                self.desk.panicked(&panicked, "the instance does not start");
-                self.desk.print_lines();
+                self.reporter.panicked(&panicked, "the instance does not start");
+                self.reporter.print_lines();
                 Err(Refusal)
             }
         };
@@ -193,8 +193,8 @@ impl Setup {
             && let Some(functions) = self.host.symbols.metrics
             && !self.cmt.0.is_null()
         {
-            let mirror = Mirror::new(functions, self.cmt, &self.name, self.desk.counters());
-            self.desk.publish_through(Some(mirror));
+            let mirror = Mirror::new(functions, self.cmt, &self.name, self.reporter.counters());
+            self.reporter.publish_through(Some(mirror));
         }
         opened
     }

@@ -5,8 +5,8 @@ use std::ptr;
 
 use super::abi::detect::Host;
 use super::abi::structs::InputInstance;
+use super::host_struct::{HostPointer, HostStruct};
 use super::processors::Processors;
-use super::raw::{HostPointer, View};
 use super::symbols::{InputFunctions, ProcessorFunctions};
 use crate::plugin::{Chunks, NativeKind, NotAppended, Refused, Sink};
 
@@ -64,9 +64,9 @@ impl HostSink {
         }
     }
 
-    pub(super) fn view(&self) -> View {
+    pub(super) fn view(&self) -> HostStruct {
         // SAFETY: the instance lives as long as the sink, and is laid out as the row says.
-        unsafe { View::new(self.instance.0, self.host.abi.input.size) }
+        unsafe { HostStruct::new(self.instance.0, self.host.abi.input.size) }
     }
 
     /// Keeps the host from refusing the rest of something for a pause that the part brought about.
@@ -96,13 +96,13 @@ impl HostSink {
 /// An input that counts as running for as long as this lives. The host only looks at what it noted,
 /// and notes it anew after each append and whenever it has sent something.
 struct Opened {
-    instance: View,
+    instance: HostStruct,
     /// The offsets of what said that it is paused.
     paused: [Option<usize>; 2],
 }
 
 impl Opened {
-    fn open(instance: View, row: &InputInstance) -> Self {
+    fn open(instance: HostStruct, row: &InputInstance) -> Self {
         let paused = [row.mem_buf_status, row.storage_buf_status]
             .map(|status| (instance.get::<c_int>(status) == PAUSED).then_some(status));
         for status in paused.into_iter().flatten() {

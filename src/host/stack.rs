@@ -112,7 +112,7 @@ fn give_back(stack: Stack) {
 }
 
 /// Runs `body` where there is room for it. `body` must not unwind: it ends in the barrier.
-pub(super) fn roomy<R>(body: impl FnOnce() -> R) -> R {
+pub(super) fn on_large_stack<R>(body: impl FnOnce() -> R) -> R {
     let Some(stack) = borrow_stack() else { return body() };
     // SAFETY: the memory is mapped, aligned, long enough and used by nothing else, and `body` does
     // not unwind.
@@ -127,16 +127,16 @@ mod tests {
 
     fn on_foreign_stack<R>(body: impl FnOnce() -> R) -> R {
         let stack = Stack::new().unwrap();
-        // SAFETY: as in `roomy`.
+        // SAFETY: as in `on_large_stack`.
         unsafe { psm::on_stack(stack.base(), STACK, body) }
     }
 
     #[test]
     fn the_threads_own_stack_is_left_only_when_foreign() {
         let here = psm::stack_pointer().addr();
-        assert!(roomy(|| psm::stack_pointer().addr()).abs_diff(here) < STACK);
+        assert!(on_large_stack(|| psm::stack_pointer().addr()).abs_diff(here) < STACK);
         let (foreign, ours) = on_foreign_stack(|| {
-            (psm::stack_pointer().addr(), roomy(|| psm::stack_pointer().addr()))
+            (psm::stack_pointer().addr(), on_large_stack(|| psm::stack_pointer().addr()))
         });
         assert!(foreign.abs_diff(ours) > GUARD);
     }
@@ -144,8 +144,8 @@ mod tests {
     #[test]
     fn stacks_are_used_again() {
         let used = on_foreign_stack(|| {
-            let first = roomy(|| psm::stack_pointer().addr());
-            let second = roomy(|| psm::stack_pointer().addr());
+            let first = on_large_stack(|| psm::stack_pointer().addr());
+            let second = on_large_stack(|| psm::stack_pointer().addr());
             first.abs_diff(second)
         });
         assert!(used < 4096);
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn half_a_mebibyte_fits() {
         let sum = on_foreign_stack(|| {
-            roomy(|| {
+            on_large_stack(|| {
                 let block = [1_u8; 512 * 1024];
                 std::hint::black_box(&block).iter().map(|byte| u64::from(*byte)).sum::<u64>()
             })

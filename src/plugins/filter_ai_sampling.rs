@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::missing_emitter::missing_emitter;
 use super::policies_file::{self, PolicyList};
+use super::sampling_counters::{DROPPED, KEPT, NO_TRACE_ID, NOT_SAMPLED, RECEIVED};
 use super::tail_sampling::Tail;
 use crate::clock;
 use crate::codec::records::StatusCode;
@@ -22,18 +23,7 @@ use crate::sampling::{
     Decision, HeadSampler, Mark, OtState, Probability, TailConfig, TailSampler, Threshold,
     event_start, marked_body,
 };
-use crate::stats::{Counter, CounterFamily};
-
-pub(super) const RECEIVED: CounterFamily =
-    CounterFamily::counter("received_spans_total", "Spans that came to be sampled", &[]);
-pub(super) const KEPT: CounterFamily =
-    CounterFamily::counter("kept_spans_total", "Spans kept", &["policy"]);
-pub(super) const DROPPED: CounterFamily =
-    CounterFamily::counter("dropped_spans_total", "Spans dropped on purpose", &["policy"]);
-/// The label of spans that are kept because they have no usable trace id.
-pub(super) const NO_TRACE_ID: &str = "no_trace_id";
-/// The label of spans that are dropped because no policy kept them.
-pub(super) const NOT_SAMPLED: &str = "not_sampled";
+use crate::stats::Counter;
 
 options! {
     /// What is configured.

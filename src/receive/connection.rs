@@ -178,7 +178,13 @@ async fn answer(
     if grpc::is_grpc(request.headers()) {
         grpc::answer(service, request).await
     } else if let Some(cors) = &service.security.cors {
-        cors.answer(service, request).await
+        if let Some(answer) = cors.preflight(&request) {
+            return answer;
+        }
+        let exposing = cors.exposing(request.headers());
+        let mut response = otlp_http::answer(service, request).await;
+        exposing.write(response.headers_mut());
+        response
     } else {
         otlp_http::answer(service, request).await
     }

@@ -18,7 +18,7 @@ pub(crate) enum Event {
     /// A built-in input is due.
     Builtin(usize),
     /// An output tells what became of a chunk.
-    OutputTold(usize),
+    FlushesEnded(usize),
     /// The main thread, or nobody, has something to say.
     Command,
     /// Chunks go to their outputs.
@@ -34,7 +34,7 @@ pub(crate) enum Event {
     /// A worker has something to do.
     Job,
     /// A flush on a worker's thread has ended.
-    WorkerTold,
+    WorkerFlushesEnded,
 }
 
 struct Timer {
@@ -201,7 +201,7 @@ pub(crate) fn pipe() -> std::io::Result<(OwnedFd, OwnedFd)> {
 ///
 /// # Errors
 /// The operating system's.
-pub(crate) fn bell() -> std::io::Result<OwnedFd> {
+pub(crate) fn eventfd() -> std::io::Result<OwnedFd> {
     // SAFETY: eventfd has no precondition.
     owned(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })
 }

@@ -14,20 +14,20 @@
 
 mod args;
 mod builtin;
-mod calls;
 mod coroutine;
 mod engine;
 mod event_loop;
 mod exports;
 mod faults;
-mod here;
 mod instance;
 mod memory;
 mod metrics;
 mod plugin;
+mod plugin_calls;
 mod report;
 mod run;
 mod settings;
+mod thread_state;
 mod timers;
 
 use std::process::ExitCode;

@@ -125,7 +125,7 @@ fn next_signal(signals: &OwnedFd) -> i32 {
 struct Pipeline {
     channel: Arc<Channel>,
     thread: JoinHandle<Result<(), String>>,
-    /// Set before the bell rings: the bell is shared with the pipeline before a reload.
+    /// Set before the eventfd is written: it is shared with the pipeline before a reload.
     over: Arc<AtomicBool>,
     /// Kept until the thread has ended, because callbacks live in them.
     plugins: Vec<Arc<Plugin>>,
@@ -193,7 +193,7 @@ fn supervise(
 ) -> Result<(), String> {
     let problem = |error: std::io::Error| error.to_string();
     let events = EventLoop::new().map_err(problem)?;
-    let ended = Arc::new(event_loop::bell().map_err(problem)?);
+    let ended = Arc::new(event_loop::eventfd().map_err(problem)?);
     events.watch(signals.as_raw_fd(), Event::Command);
     events.watch(ended.as_raw_fd(), Event::Job);
     if let Some(limit) = args.run_for {

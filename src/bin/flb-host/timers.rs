@@ -4,11 +4,11 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::calls;
 use crate::event_loop::Event;
-use crate::here;
 use crate::memory::{Addr, Block};
+use crate::plugin_calls;
 use crate::report;
+use crate::thread_state;
 
 const ONCE: i32 = 3;
 const ALWAYS: i32 = 4;
@@ -27,7 +27,7 @@ thread_local! {
 
 /// Makes a timer; -1 if the arguments are wrong.
 pub(crate) fn create(kind: i32, millis: i32, callback: Addr, data: Addr, out: Addr) -> i32 {
-    let Some(events) = here::events("flb_sched_timer_cb_create") else { return -1 };
+    let Some(events) = thread_state::events("flb_sched_timer_cb_create") else { return -1 };
     let Ok(millis) = u64::try_from(millis) else { return -1 };
     if kind != ONCE && kind != ALWAYS {
         return -1;
@@ -48,7 +48,7 @@ pub(crate) fn destroy(place: Addr) -> i32 {
         report::problem("a timer was destroyed that is not on this thread");
         return -1;
     };
-    if let Some(events) = here::events("flb_sched_timer_cb_destroy") {
+    if let Some(events) = thread_state::events("flb_sched_timer_cb_destroy") {
         events.cancel(timer.id);
     }
     0
@@ -57,7 +57,7 @@ pub(crate) fn destroy(place: Addr) -> i32 {
 /// Silences a timer that is destroyed later.
 pub(crate) fn disable(place: Addr) -> i32 {
     let id = TIMERS.with_borrow(|timers| timers.get(&place).map(|timer| timer.id));
-    let (Some(id), Some(events)) = (id, here::events("flb_sched_timer_cb_disable")) else {
+    let (Some(id), Some(events)) = (id, thread_state::events("flb_sched_timer_cb_disable")) else {
         return -1;
     };
     events.cancel(id);
@@ -70,7 +70,7 @@ pub(crate) fn fire(place: Addr) {
         timers.get(&place).map(|timer| (timer.callback, timer.data, timer.once))
     });
     let Some((callback, data, once)) = call else { return };
-    calls::with_two(callback, here::config(), data);
+    plugin_calls::with_two(callback, thread_state::config(), data);
     if once {
         drop(TIMERS.with_borrow_mut(|timers| timers.remove(&place)));
     }

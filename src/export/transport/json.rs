@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::export::transport::reply::Partial;
+use super::partial_success::Partial;
 
 /// An `Export*ServiceResponse`; `None` if it is none. Keys that it does not have do not make it
 /// another message, by the specification of OTLP/JSON, but what tells of an error is no success.

@@ -8,6 +8,7 @@ pub(super) mod credentials;
 mod file_version;
 mod grpc;
 pub(super) mod json;
+mod partial_success;
 mod redirect;
 pub(super) mod reply;
 pub(super) mod tls;

@@ -9,6 +9,7 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use prost::Message;
 
+use super::partial_success::Partial;
 use super::{grpc, json};
 use crate::routing::{Answer, FailureReason, grpc_answer, http_answer, is_misdirected, retry_info};
 
@@ -44,13 +45,6 @@ pub(in crate::export) struct Received {
     pub(in crate::export) headers: HeaderMap,
     pub(in crate::export) body: Vec<u8>,
     pub(in crate::export) trailers: Option<HeaderMap>,
-}
-
-/// What a successful answer says of items that were not accepted.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(in crate::export) struct Partial {
-    pub(in crate::export) rejected: u64,
-    pub(in crate::export) words: String,
 }
 
 /// `Export*ServiceResponse`, which is the same message for every signal.

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::super::objects;
+use super::super::loaded_objects;
 use super::moves::Machine;
 use super::row::{HostAbi, LARGEST_PLUGIN, Release};
 use super::structs::{
@@ -78,7 +78,7 @@ fn beside_plugins() -> Option<PathBuf> {
     /// Lies in this library.
     static OWN: u32 = 1;
     let own = (&raw const OWN).addr();
-    let own = objects::loaded().into_iter().find(|object| object.holds(own))?;
+    let own = loaded_objects::loaded().into_iter().find(|object| object.holds(own))?;
     let own = if own.name.is_empty() {
         std::env::current_exe().ok()?
     } else {

@@ -6,7 +6,7 @@ use std::ptr;
 use memchr::memmem;
 
 use super::super::lend;
-use super::super::objects::{self, Object, Segment};
+use super::super::loaded_objects::{self, Object, Segment};
 use super::super::symbols;
 use super::row::Release;
 
@@ -21,7 +21,7 @@ const SYMBOL_ENTRY: c_int = 1;
 
 /// The stretches of the program that cannot change.
 fn constant_segments() -> Vec<Segment> {
-    let program = objects::loaded().into_iter().next();
+    let program = loaded_objects::loaded().into_iter().next();
     let mut segments: Vec<Segment> = program.iter().flat_map(Object::constants).cloned().collect();
     // Constants are in the segments without code, if the linker made such.
     segments.sort_by_key(Segment::is_executable);

@@ -5,8 +5,8 @@ use std::ptr;
 
 use super::{Notes, SEEN, SPEC, context, host, instance, memory, note, text};
 use crate::host::abi::rows::ROWS;
+use crate::host::host_struct::HostStruct;
 use crate::host::kind::Kind;
-use crate::host::raw::View;
 use crate::host::setup::Setup;
 use crate::host::{filter, lend};
 use crate::plugin::{Chunk, Environment, Filter, OpenError, Options, Spec, Verdict};
@@ -37,7 +37,7 @@ impl Filter for Doubling {
     }
 }
 
-fn run_filter(bytes: &[u8], out: View) -> c_int {
+fn run_filter(bytes: &[u8], out: HostStruct) -> c_int {
     // SAFETY: the arguments are as the host makes them; the tag and the bytes outlive the call.
     unsafe {
         filter::cb_filter::<Doubling>(

@@ -14,8 +14,8 @@ use crate::host::abi::policy::Chosen;
 use crate::host::abi::row::{Build, HostAbi};
 use crate::host::abi::rows::ROWS;
 use crate::host::detect::Host;
+use crate::host::host_struct::HostStruct;
 use crate::host::kind::Kind;
-use crate::host::raw::View;
 use crate::host::setup::Setup;
 use crate::host::symbols::{
     AppendFunctions, Collect, EmptyFunctions, FilterFunctions, InputFunctions, MetricFunctions,
@@ -38,7 +38,7 @@ struct Notes {
     contexts: Vec<String>,
     flushed: usize,
     /// An input, and where it says whether it is paused.
-    statuses: Option<(View, [usize; 2])>,
+    statuses: Option<(HostStruct, [usize; 2])>,
     series: Vec<String>,
     timer: Option<OnTimer>,
     properties: Vec<(String, String)>,
@@ -256,10 +256,10 @@ fn host(abi: &HostAbi) -> &'static Host {
 }
 
 /// Zeroed memory that lives as long as the test process.
-fn memory(size: usize) -> View {
+fn memory(size: usize) -> HostStruct {
     let words: &'static mut [u64] = vec![0; size.div_ceil(8)].leak();
     // SAFETY: the memory is this long, lives for ever and is used through views alone.
-    unsafe { View::new(words.as_mut_ptr().cast(), size) }
+    unsafe { HostStruct::new(words.as_mut_ptr().cast(), size) }
 }
 
 fn text(text: &str) -> *mut c_void {
@@ -267,7 +267,12 @@ fn text(text: &str) -> *mut c_void {
 }
 
 /// An instance of `plugin` with the given properties, and its configuration.
-fn instance(kind: Kind, abi: &HostAbi, plugin: &str, given: &[(&str, &str)]) -> (View, View) {
+fn instance(
+    kind: Kind,
+    abi: &HostAbi,
+    plugin: &str,
+    given: &[(&str, &str)],
+) -> (HostStruct, HostStruct) {
     let fields = kind.fields(abi);
     let config = memory(abi.config.size);
     config.set::<c_int>(abi.config.is_ingestion_active, 1);
@@ -287,11 +292,12 @@ fn instance(kind: Kind, abi: &HostAbi, plugin: &str, given: &[(&str, &str)]) -> 
         property.set(abi.kv.val, text(value));
         let node = property.field(abi.kv.head);
         // SAFETY: both are list nodes in memory that lives for ever.
-        unsafe { View::new(last, abi.list.size) }.set(abi.list.next, node);
+        unsafe { HostStruct::new(last, abi.list.size) }.set(abi.list.next, node);
         last = node;
     }
     // SAFETY: as above.
-    unsafe { View::new(last, abi.list.size) }.set(abi.list.next, view.field(fields.properties));
+    unsafe { HostStruct::new(last, abi.list.size) }
+        .set(abi.list.next, view.field(fields.properties));
     (view, config)
 }
 
@@ -419,7 +425,12 @@ impl Output for Judging {
 }
 
 /// One flush of a chunk of type `kind`: what was read from the engine's pipe, and the route.
-fn run_flush(host: &'static Host, output: View, kind: c_int, valgrind: bool) -> (u64, View) {
+fn run_flush(
+    host: &'static Host,
+    output: HostStruct,
+    kind: c_int,
+    valgrind: bool,
+) -> (u64, HostStruct) {
     let row = &host.abi;
     let mut pipe = [0; 2];
     // SAFETY: the array has room for both ends.

@@ -6,9 +6,9 @@ use std::ptr;
 use super::{Notes, SPEC, host, instance, note, string};
 use crate::host::abi::row::{HostAbi, Release};
 use crate::host::abi::rows::ROWS;
+use crate::host::host_struct::HostPointer;
 use crate::host::kind::Kind;
 use crate::host::lend;
-use crate::host::raw::HostPointer;
 use crate::host::sink::HostSink;
 use crate::plugin::{NativeKind, NotAppended, Sink};
 

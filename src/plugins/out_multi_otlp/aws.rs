@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use http::Uri;
 
-use super::draft::Wrong;
+use super::given::WrongOption;
 use super::values;
 use crate::export::{AwsSettings, Protocol};
 
@@ -31,7 +31,7 @@ impl AwsDraft {
         url: &Uri,
         protocol: Protocol,
         environment: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Option<AwsSettings>, Wrong> {
+    ) -> Result<Option<AwsSettings>, WrongOption> {
         if !self.auth {
             let alone = self.given().map(|key| (key, "it needs 'aws_auth: on'".to_owned()));
             return alone.map_or(Ok(None), Err);
@@ -103,7 +103,7 @@ mod tests {
         url: &str,
         protocol: Protocol,
         draft: AwsDraft,
-    ) -> Result<Option<AwsSettings>, Wrong> {
+    ) -> Result<Option<AwsSettings>, WrongOption> {
         draft.finish(&url.parse().unwrap(), protocol, &|name| {
             (name == "AWS_REGION").then(|| "us-west-2".to_owned())
         })

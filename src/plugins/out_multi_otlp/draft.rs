@@ -8,7 +8,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderValue, Uri};
 
 use super::aws::AwsDraft;
-use super::endpoint::option;
+use super::given::{WrongOption, option};
 use super::oauth2::OAuth2Draft;
 use crate::config::Parser;
 use crate::digest::Digest;
@@ -19,9 +19,6 @@ use crate::model::Signal;
 
 /// The size of a file of dead letters, unless configured.
 const LETTERS_SIZE: u64 = 100_000_000;
-
-/// The key of an option and what is wrong with it.
-pub(super) type Wrong = (&'static str, String);
 
 /// What is read of an endpoint so far: its settings, and what means something only together with
 /// other options. Holds secrets.
@@ -99,7 +96,7 @@ impl Draft {
         self.endpoint
     }
 
-    fn finish_protocol(&mut self) -> Result<(), Wrong> {
+    fn finish_protocol(&mut self) -> Result<(), WrongOption> {
         self.endpoint.protocol = match (self.protocol, self.grpc) {
             (Some(Protocol::Grpc) | None, Some(true)) => Protocol::Grpc,
             (Some(Protocol::Grpc), Some(false)) | (Some(_), Some(true)) => {
@@ -112,7 +109,7 @@ impl Draft {
     }
 
     /// Paths are of one transport, so that none stands there without effect.
-    fn check_paths(&mut self) -> Result<(), Wrong> {
+    fn check_paths(&mut self) -> Result<(), WrongOption> {
         let is_grpc = self.endpoint.protocol == Protocol::Grpc;
         let (paths, names) = if is_grpc {
             (&self.endpoint.paths, ["traces_uri", "metrics_uri", "logs_uri", "profiles_uri"])
@@ -141,7 +138,7 @@ impl Draft {
             + usize::from(credentials.aws.is_some())
     }
 
-    fn finish_authorization(&mut self) -> Result<(), Wrong> {
+    fn finish_authorization(&mut self) -> Result<(), WrongOption> {
         let text = match (&self.http_user, &self.http_passwd, &self.bearer_token) {
             (Some(_), _, Some(_)) => {
                 return Err(("bearer_token", "it is given beside http_user".to_owned()));
@@ -161,7 +158,7 @@ impl Draft {
         Ok(())
     }
 
-    fn check_content(&mut self) -> Result<(), Wrong> {
+    fn check_content(&mut self) -> Result<(), WrongOption> {
         let is_for_nothing =
             self.endpoint.content_unlisted.is_some() && self.endpoint.content == Content::Keep;
         if is_for_nothing {
@@ -170,12 +167,12 @@ impl Draft {
         Ok(())
     }
 
-    fn finish_oauth2(&mut self) -> Result<(), Wrong> {
+    fn finish_oauth2(&mut self) -> Result<(), WrongOption> {
         self.endpoint.credentials.oauth2 = std::mem::take(&mut self.oauth2).finish()?;
         Ok(())
     }
 
-    fn finish_aws(&mut self) -> Result<(), Wrong> {
+    fn finish_aws(&mut self) -> Result<(), WrongOption> {
         let draft = std::mem::take(&mut self.aws);
         let EndpointSettings { url, protocol, .. } = &self.endpoint;
         self.endpoint.credentials.aws =
@@ -183,7 +180,7 @@ impl Draft {
         Ok(())
     }
 
-    fn finish_attributes(&mut self) -> Result<(), Wrong> {
+    fn finish_attributes(&mut self) -> Result<(), WrongOption> {
         if let Some(key) = &self.hash_key {
             if self.rules.hash.is_empty() {
                 return Err(("attributes.hash_key", "it needs attributes.hash".to_owned()));
@@ -195,7 +192,7 @@ impl Draft {
         Ok(())
     }
 
-    fn finish_letters(&mut self) -> Result<(), Wrong> {
+    fn finish_letters(&mut self) -> Result<(), WrongOption> {
         let Some(file) = self.letter_file.take() else {
             return match self.letter_file_size {
                 Some(_) => Err(("dead_letter_file_size", "it needs dead_letter_file".to_owned())),
@@ -210,7 +207,7 @@ impl Draft {
         Ok(())
     }
 
-    fn check_tls(&mut self) -> Result<(), Wrong> {
+    fn check_tls(&mut self) -> Result<(), WrongOption> {
         let (oldest, newest) = self.endpoint.tls.versions;
         if oldest > newest {
             let words = "it is newer than 'tls.max_version', so that no version is left";
@@ -222,7 +219,7 @@ impl Draft {
         Ok(())
     }
 
-    fn check_proxy(&mut self) -> Result<(), Wrong> {
+    fn check_proxy(&mut self) -> Result<(), WrongOption> {
         let key = match (self.endpoint.proxy.is_some(), self.endpoint.proxy_from_environment) {
             (true, true) => {
                 let words = "it is given beside 'proxy', which says it";

@@ -1,13 +1,11 @@
 //! The options `endpoint.NAME.KEY`.
 
 use super::draft::Draft;
+use super::given::{Given, last, option};
 use super::keys::{self, KEYS, Shown};
-use super::{single, stock};
+use super::stock;
 use crate::config::Parser;
 use crate::export::EndpointSettings;
-
-/// Options as (key, value).
-pub(super) type Given = [(String, String)];
 
 /// Reads one endpoint; problems go to the parser. `defaults` are what its group says, which was
 /// looked at already.
@@ -52,20 +50,6 @@ pub(super) fn check_name(parser: &mut Parser<'_>, family: &str, name: &str) -> b
         ));
     }
     is_valid
-}
-
-/// The last value of a key.
-pub(super) fn last<'g>(given: &'g Given, wanted: &str) -> Option<&'g str> {
-    let found = given.iter().rev().find(|(key, _)| stock::ours(key) == wanted);
-    found.map(|(_, value)| value.trim())
-}
-
-/// An option as the user wrote it. The keys of the endpoint without a name stand alone.
-pub(super) fn option(family: &str, name: &str, key: &str) -> String {
-    match (family, name) {
-        ("endpoint", single::NAME) => key.to_owned(),
-        _ => format!("{family}.{name}.{key}"),
-    }
 }
 
 fn fill(parser: &mut Parser<'_>, draft: &mut Draft, family: &str, given: &Given) {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::Sources;
-use super::endpoint::{self, Given};
+use super::endpoint;
+use super::given::{Given, Sources, last};
 use super::keys;
 use crate::config::{Parser, parse_duration, parse_list};
 use crate::export::{EndpointSettings, GroupSettings, Members, Mode};
@@ -41,8 +41,8 @@ impl Groups {
 
 /// Modes as they are written; `None` is `all`.
 fn mode(parser: &mut Parser<'_>, name: &str, given: &Given) -> Option<Mode> {
-    let word = endpoint::last(given, "mode").unwrap_or("failover").to_lowercase();
-    let balance = endpoint::last(given, "balance").map(str::to_lowercase);
+    let word = last(given, "mode").unwrap_or("failover").to_lowercase();
+    let balance = last(given, "balance").map(str::to_lowercase);
     if balance.is_some() && word != "balance" {
         parser.problem(format!(
             "option 'group.{name}.balance': it needs 'group.{name}.mode: balance'"
@@ -98,7 +98,7 @@ fn one(
     let shared = endpoint::parse_common(parser, name, &common);
     let interval = interval(parser, name, &own);
     let listed = listed(&own);
-    let has_url = endpoint::last(&common, "url").is_some();
+    let has_url = last(&common, "url").is_some();
     if listed.is_empty() != has_url {
         parser.problem(format!(
             "group '{name}' needs either 'group.{name}.members', a list of endpoints, or \
@@ -150,7 +150,7 @@ fn listed(own: &Given) -> Vec<String> {
 }
 
 fn interval(parser: &mut Parser<'_>, name: &str, own: &Given) -> Duration {
-    let Some(value) = endpoint::last(own, "dns_interval") else { return DNS_INTERVAL };
+    let Some(value) = last(own, "dns_interval") else { return DNS_INTERVAL };
     let allowed = Duration::from_millis(100)..=Duration::from_secs(3600);
     match parse_duration(value).filter(|interval| allowed.contains(interval)) {
         Some(interval) => interval,
@@ -174,7 +174,7 @@ fn agree(
         let mut values = listed
             .iter()
             .filter_map(|member| sources.endpoints.get(member))
-            .map(|own| endpoint::last(own, key).or_else(|| endpoint::last(common, key)));
+            .map(|own| last(own, key).or_else(|| last(common, key)));
         let first = values.next();
         if values.any(|value| Some(value) != first) {
             parser.problem(format!(

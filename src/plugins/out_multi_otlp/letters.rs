@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::Sources;
 use super::endpoint;
+use super::given::{Sources, last};
 use super::keys;
 use crate::config::{Parser, parse_list};
 use crate::export::{DeadLetter, EndpointSettings, GroupSettings, Members};
@@ -11,7 +11,7 @@ use crate::export::{DeadLetter, EndpointSettings, GroupSettings, Members};
 /// The endpoints that get dead letters; they get other data only where `endpoints` names them.
 pub(super) fn names(sources: &Sources) -> BTreeSet<String> {
     let all = sources.endpoints.values().chain(sources.groups.values());
-    all.filter_map(|given| endpoint::last(given, "dead_letter")).map(str::to_lowercase).collect()
+    all.filter_map(|given| last(given, "dead_letter")).map(str::to_lowercase).collect()
 }
 
 /// Gives every endpoint in use the settings of the endpoint for its dead letters.
@@ -23,19 +23,18 @@ pub(super) fn resolve(
 ) {
     for endpoint in endpoints {
         let name = endpoint.name.clone();
-        let own =
-            sources.endpoints.get(&name).and_then(|given| endpoint::last(given, "dead_letter"));
+        let own = sources.endpoints.get(&name).and_then(|given| last(given, "dead_letter"));
         one(parser, sources, endpoint, own.or_else(|| of_all(sources, &name)));
     }
     for group in groups {
         let common = sources.groups.get(&group.name);
-        let common = common.and_then(|given| endpoint::last(given, "dead_letter"));
+        let common = common.and_then(|given| last(given, "dead_letter"));
         match &mut group.members {
             Members::Resolved { endpoint, .. } => one(parser, sources, endpoint, common),
             Members::Listed(members) => {
                 for member in members {
                     let own = sources.endpoints.get(&member.name);
-                    let own = own.and_then(|given| endpoint::last(given, "dead_letter"));
+                    let own = own.and_then(|given| last(given, "dead_letter"));
                     one(parser, sources, member, own.or(common));
                 }
             }
@@ -46,12 +45,11 @@ pub(super) fn resolve(
 /// What a group of mode `all` says for its members.
 fn of_all<'s>(sources: &'s Sources, name: &str) -> Option<&'s str> {
     let is_member = |given: &&Vec<(String, String)>| {
-        let all =
-            endpoint::last(given, "mode").is_some_and(|mode| mode.eq_ignore_ascii_case("all"));
-        let members = endpoint::last(given, "members").map(parse_list).unwrap_or_default();
+        let all = last(given, "mode").is_some_and(|mode| mode.eq_ignore_ascii_case("all"));
+        let members = last(given, "members").map(parse_list).unwrap_or_default();
         all && members.iter().any(|member| member.eq_ignore_ascii_case(name))
     };
-    sources.groups.values().find(is_member).and_then(|given| endpoint::last(given, "dead_letter"))
+    sources.groups.values().find(is_member).and_then(|given| last(given, "dead_letter"))
 }
 
 fn one(
@@ -73,7 +71,7 @@ fn one(
     // Its own rules would have to be applied to items that were judged already: rather than sending
     // what it is not to have, it says so.
     let rules = keys::of_view().filter(|key| !key.starts_with("max_request_"));
-    for key in rules.filter(|key| endpoint::last(given, key).is_some()) {
+    for key in rules.filter(|key| last(given, key).is_some()) {
         parser.problem(format!(
             "option 'endpoint.{other}.{key}': '{other}' gets the dead letters of '{}' as that one \
              would have got them; write another endpoint with the same url for what has '{key}'",

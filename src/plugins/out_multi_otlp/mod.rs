@@ -4,6 +4,7 @@ mod aws;
 mod content;
 mod draft;
 mod endpoint;
+mod given;
 mod group;
 mod headers;
 mod keys;
@@ -15,9 +16,9 @@ mod single;
 mod stock;
 mod values;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use self::given::{Family, Sources};
 use crate::config::read::{self, Read};
 use crate::config::{FileOptions, Parser, options};
 use crate::export::{EndpointSettings, Exporter, Settings};
@@ -156,15 +157,6 @@ fn settings(parser: &mut Parser<'_>) -> Result<Settings, OpenError> {
         logs: logs::parse(parser)?,
     })
 }
-
-/// The options of all endpoints and groups, by name.
-struct Sources {
-    endpoints: Family,
-    groups: Family,
-}
-
-/// Options by key, of one name after the other.
-type Family = BTreeMap<String, Vec<(String, String)>>;
 
 /// A list in a file stands for a list of words where a key takes that.
 fn with_lists(mut family: Family) -> Family {

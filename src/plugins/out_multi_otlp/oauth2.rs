@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderValue, Uri};
 
-use super::draft::Wrong;
+use super::given::WrongOption;
 use super::values::AuthMethod;
 use crate::export::{AssertionSettings, ClientAuthentication, OAuth2Settings};
 
@@ -38,7 +38,7 @@ pub(super) struct OAuth2Draft {
 
 impl OAuth2Draft {
     /// The settings, where any are given.
-    pub(super) fn finish(mut self) -> Result<Option<OAuth2Settings>, Wrong> {
+    pub(super) fn finish(mut self) -> Result<Option<OAuth2Settings>, WrongOption> {
         if self.enable == Some(false) || !self.is_given() {
             return Ok(None);
         }
@@ -98,7 +98,7 @@ impl OAuth2Draft {
         .find_map(|(key, is_given)| is_given.then_some(key))
     }
 
-    fn authentication(&mut self) -> Result<ClientAuthentication, Wrong> {
+    fn authentication(&mut self) -> Result<ClientAuthentication, WrongOption> {
         let method = self.method.unwrap_or(AuthMethod::Basic);
         let (key_file, header) = match (method, self.of_assertion()) {
             (AuthMethod::Basic, None) => return Ok(ClientAuthentication::Basic),

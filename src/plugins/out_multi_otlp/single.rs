@@ -1,12 +1,9 @@
 //! An instance with one endpoint that has no name: its keys stand at the top, as in Fluent Bit's own
 //! output.
 
-use super::keys;
-use super::{Sources, endpoint, stock};
+use super::given::{NAME, Sources, last};
+use super::{keys, stock};
 use crate::config::Parser;
-
-/// The name of the endpoint, in counters and log lines.
-pub(super) const NAME: &str = "default";
 
 /// What the host keeps of an output for itself, with what it says where nothing is given.
 const HOSTS: &[(&str, &[&str])] = &[
@@ -94,7 +91,7 @@ impl Address {
 
     /// Makes the URL of what the host keeps.
     fn make_url(&self, parser: &mut Parser<'_>, given: &mut Vec<(String, String)>) {
-        if let Some(url) = endpoint::last(given, "url") {
+        if let Some(url) = last(given, "url") {
             let secure = url.to_ascii_lowercase().starts_with("https:");
             for (name, _) in self.given().filter(|(name, _)| *name != "tls" || !secure) {
                 parser.problem(format!("option '{name}': it is given beside 'url', which says it"));

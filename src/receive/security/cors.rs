@@ -10,9 +10,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
 use super::settings::SecuritySettings;
-use crate::receive::http as otlp_http;
 use crate::receive::response_body::Reply;
-use crate::receive::service::Service;
 
 /// Request headers that exporters set.
 const USUAL: [&str; 9] = [
@@ -78,34 +76,25 @@ impl Cors {
         Ok((!origins.is_empty()).then_some(Self { origins, headers, any_header }))
     }
 
-    /// Answers a request as [`otlp_http::answer`] does, with the headers that browsers want.
-    pub(in crate::receive) async fn answer(
+    /// The answer to a request that is a preflight; `None` for any other.
+    pub(in crate::receive) fn preflight(
         &self,
-        service: &Service,
-        request: Request<Incoming>,
-    ) -> Response<Reply> {
-        let allowed = self.allowed(request.headers());
-        if request.method() == Method::OPTIONS
+        request: &Request<Incoming>,
+    ) -> Option<Response<Reply>> {
+        let is_preflight = request.method() == Method::OPTIONS
             && request.headers().contains_key(ORIGIN)
-            && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
-        {
-            return self.preflight(request.headers(), allowed);
-        }
-        let mut response = otlp_http::answer(service, request).await;
-        let headers = response.headers_mut();
-        headers.append(VARY, HeaderValue::from_static("origin"));
-        if let Some(allowed) = allowed {
-            allowed.write(headers);
-            headers.insert(
-                ACCESS_CONTROL_EXPOSE_HEADERS,
-                HeaderValue::from_static("retry-after, www-authenticate"),
-            );
-        }
-        response
+            && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+        is_preflight.then(|| self.answer(request.headers()))
+    }
+
+    /// What browsers want to be told beside an answer to a request with these headers.
+    pub(in crate::receive) fn exposing(&self, request: &HeaderMap) -> Exposing {
+        Exposing(self.allowed(request))
     }
 
     /// The answer to a preflight. One without the headers means "no".
-    fn preflight(&self, request: &HeaderMap, allowed: Option<Allowed>) -> Response<Reply> {
+    fn answer(&self, request: &HeaderMap) -> Response<Reply> {
+        let allowed = self.allowed(request);
         let mut response = Response::new(Reply::default());
         *response.status_mut() = StatusCode::NO_CONTENT;
         let headers = response.headers_mut();
@@ -197,6 +186,23 @@ fn pattern(text: &str) -> Option<Pattern> {
         Some((before, after)) => Pattern::Around(before.to_owned(), after.to_owned()),
         None => Pattern::Exact(text),
     })
+}
+
+/// Headers of an answer that let the page of a browser read it.
+pub(in crate::receive) struct Exposing(Option<Allowed>);
+
+impl Exposing {
+    /// Adds them.
+    pub(in crate::receive) fn write(self, headers: &mut HeaderMap) {
+        headers.append(VARY, HeaderValue::from_static("origin"));
+        if let Some(allowed) = self.0 {
+            allowed.write(headers);
+            headers.insert(
+                ACCESS_CONTROL_EXPOSE_HEADERS,
+                HeaderValue::from_static("retry-after, www-authenticate"),
+            );
+        }
+    }
 }
 
 #[cfg(test)]

@@ -7,13 +7,13 @@ use fluent_bit_ai::codec::records::Events;
 use fluent_bit_ai::codec::records::layout::GROUP_END;
 
 use super::Engine;
-use super::flight::stack_size;
+use super::flush::stack_size;
 use super::inputs::OpenChunk;
-use crate::calls::{self, FilterCall};
 use crate::coroutine;
 use crate::faults;
 use crate::instance::Instance;
 use crate::memory::{self, Addr, Block};
+use crate::plugin_calls::{self, FilterCall};
 use crate::report;
 
 /// The event type of logs.
@@ -133,9 +133,11 @@ impl Engine {
         };
         let verdict = if self.faults.coro_filters {
             let what = format!("the filter {}", filter.name);
-            coroutine::on_small_stack(stack_size(self.row), &what, || calls::filter(function, call))
+            coroutine::on_small_stack(stack_size(self.row), &what, || {
+                plugin_calls::filter(function, call)
+            })
         } else {
-            Some(calls::filter(function, call))
+            Some(plugin_calls::filter(function, call))
         };
         let made: Addr = out.get(0);
         match verdict {

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Engine;
-use super::flight::stack_size;
+use super::flush::stack_size;
 use super::prepare::PreparedInput;
 use crate::builtin::Source;
-use crate::calls;
 use crate::coroutine;
 use crate::event_loop::Event;
 use crate::instance::Instance;
 use crate::memory::Addr;
+use crate::plugin_calls;
 use crate::report;
 
 /// What makes a collector run.
@@ -166,7 +166,7 @@ impl Engine {
         let arguments = [instance.addr(), self.config.addr(), instance.context()];
         let what = format!("a collector of {}", instance.name);
         self.guarded(self.faults.coro_collectors, &what, || {
-            calls::with_three(callback, arguments);
+            plugin_calls::with_three(callback, arguments);
         });
     }
 

@@ -4,7 +4,8 @@
 //! Callbacks of plugins call back into the engine, so nothing stays borrowed while one runs.
 
 mod append;
-pub(crate) mod flight;
+pub(crate) mod current;
+pub(crate) mod flush;
 mod inputs;
 mod prepare;
 mod start;
@@ -48,7 +49,7 @@ pub(crate) enum Command {
 #[derive(Debug)]
 pub(crate) struct Channel {
     commands: Mutex<Vec<Command>>,
-    bell: OwnedFd,
+    wake: OwnedFd,
 }
 
 impl Channel {
@@ -57,17 +58,17 @@ impl Channel {
     /// # Errors
     /// The operating system's.
     pub(crate) fn new() -> std::io::Result<Self> {
-        Ok(Self { commands: Mutex::default(), bell: event_loop::bell()? })
+        Ok(Self { commands: Mutex::default(), wake: event_loop::eventfd()? })
     }
 
     /// Asks for something.
     pub(crate) fn send(&self, command: Command) {
         self.commands.lock().push(command);
-        event_loop::write_word(self.bell.as_raw_fd(), 1);
+        event_loop::write_word(self.wake.as_raw_fd(), 1);
     }
 
     fn take(&self) -> Vec<Command> {
-        event_loop::read_word(self.bell.as_raw_fd());
+        event_loop::read_word(self.wake.as_raw_fd());
         std::mem::take(&mut self.commands.lock())
     }
 }
@@ -153,18 +154,18 @@ impl Engine {
         match event {
             Event::Collector(input, number) => self.collect(input, number),
             Event::Builtin(input) => self.tick_builtin(input),
-            Event::OutputTold(output) => self.hear(output),
-            Event::Command => self.obey(),
+            Event::FlushesEnded(output) => self.read_outcomes(output),
+            Event::Command => self.run_commands(),
             Event::Flush => self.dispatch_on_timer(),
             Event::Retry(task, output) => self.retry(task, output),
             Event::Timer(timer) => timers::fire(timer),
             Event::Unpause(input) => self.resume(input),
             Event::StopTick => self.stop_tick(),
-            Event::Job | Event::WorkerTold => {}
+            Event::Job | Event::WorkerFlushesEnded => {}
         }
     }
 
-    fn obey(&self) {
+    fn run_commands(&self) {
         for command in self.channel.take() {
             match command {
                 Command::Stop => self.begin_stop(),
@@ -185,16 +186,16 @@ impl Engine {
     }
 
     /// Reads what an output tells.
-    fn hear(&self, output: usize) {
+    fn read_outcomes(&self, output: usize) {
         let Some(known) = self.outputs.get(output) else { return };
         let Some((reader, _)) = known.instance.channel() else { return };
         while let Some(word) = event_loop::read_word(reader) {
-            let Some(told) = flight::Told::read(word) else {
+            let Some(told) = flush::FlushOutcome::read(word) else {
                 report::problem(&format!("{}: {word:#x} is no outcome", known.instance.name));
                 continue;
             };
             if known.workers.borrow().is_empty() {
-                flight::end(told.task_id, told.output_id);
+                flush::end(told.task_id, told.output_id);
             }
             match Outcome::of(told.outcome) {
                 Some(outcome) => self.told(told.task_id, output, outcome),

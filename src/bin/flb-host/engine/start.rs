@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::worker::{self, Worker};
-use super::{Channel, Engine, Output, Prepared};
-use crate::calls;
+use super::{Channel, Engine, Output, Prepared, current};
 use crate::event_loop::Event;
-use crate::here;
 use crate::instance::Instance;
 use crate::memory::Addr;
+use crate::plugin_calls;
 use crate::report;
 
 impl Engine {
@@ -25,7 +24,7 @@ impl Engine {
         started: impl FnOnce(),
     ) -> Result<(), String> {
         let engine = Self::new(prepared, channel).map_err(|error| error.to_string())?;
-        here::become_engine(&engine);
+        current::become_engine(&engine);
         let outcome = engine.start();
         match &outcome {
             Ok(()) => {
@@ -34,7 +33,7 @@ impl Engine {
             }
             Err(_) => engine.exit_all(),
         }
-        here::leave();
+        current::leave();
         if Rc::strong_count(&engine) > 1 {
             report::problem("the engine is still in use after its end");
         }
@@ -59,14 +58,14 @@ impl Engine {
         for (place, output) in self.outputs.iter().enumerate() {
             self.init(&output.instance, row.output_plugin.cb_init)?;
             if let Some((reader, _)) = output.instance.channel() {
-                self.events.watch(reader, Event::OutputTold(place));
+                self.events.watch(reader, Event::FlushesEnded(place));
             }
             self.start_workers(output)?;
         }
         for output in &self.outputs {
             self.pre_run(&output.instance, row.output_plugin.cb_pre_run)?;
         }
-        self.events.watch(self.channel.bell.as_raw_fd(), Event::Command);
+        self.events.watch(self.channel.wake.as_raw_fd(), Event::Command);
         self.events.after(self.flush, Some(self.flush), Event::Flush);
         self.start_collectors();
         Ok(())
@@ -74,7 +73,8 @@ impl Engine {
 
     fn init(&self, instance: &Instance, offset: usize) -> Result<(), String> {
         let Some(function) = instance.callback(offset) else { return Ok(()) };
-        let rc = calls::with_three(function, [instance.addr(), self.config.addr(), Addr::NULL]);
+        let rc =
+            plugin_calls::with_three(function, [instance.addr(), self.config.addr(), Addr::NULL]);
         if rc < 0 {
             return Err(format!("failed to initialize {} {}", instance.kind.word(), instance.name));
         }
@@ -84,7 +84,7 @@ impl Engine {
     fn pre_run(&self, instance: &Instance, offset: usize) -> Result<(), String> {
         let Some(function) = instance.callback(offset) else { return Ok(()) };
         let arguments = [instance.addr(), self.config.addr(), instance.context()];
-        if calls::with_three(function, arguments) < 0 {
+        if plugin_calls::with_three(function, arguments) < 0 {
             return Err(format!("the pre-run of {} failed", instance.name));
         }
         Ok(())

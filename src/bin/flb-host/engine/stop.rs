@@ -4,7 +4,7 @@ use fluent_bit_ai::clock;
 
 use super::start::STOP_TICK;
 use super::worker;
-use super::{Engine, Phase, flight};
+use super::{Engine, Phase, flush};
 use crate::event_loop::Event;
 use crate::instance::Instance;
 use crate::report;
@@ -86,7 +86,7 @@ impl Engine {
     }
 
     fn report_leftovers(&self) {
-        let flights = flight::give_up();
+        let flushes = flush::give_up();
         let tasks = self.tasks.borrow().undelivered();
         let mut chunks = 0;
         let mut records = 0;
@@ -96,10 +96,10 @@ impl Engine {
                 records += chunk.records;
             }
         }
-        if flights + tasks.0 + chunks > 0 {
+        if flushes + tasks.0 + chunks > 0 {
             report::problem(&format!(
                 "undelivered at the end: {} tasks with {} records, {chunks} chunks with {records} \
-                 records, {flights} flushes that had not ended",
+                 records, {flushes} flushes that had not ended",
                 tasks.0, tasks.1
             ));
         }

@@ -9,7 +9,7 @@ use fluent_bit_ai::host::abi::row::HostAbi;
 use fluent_bit_ai::sync::Mutex;
 
 use super::Engine;
-use super::flight::{self, Job};
+use super::flush::{self, Job};
 use super::inputs::OpenChunk;
 use crate::event_loop::Event;
 use crate::faults;
@@ -72,7 +72,7 @@ struct Route {
     attempts: i32,
     open: bool,
     /// Flushes under way.
-    flights: u32,
+    flushes: u32,
 }
 
 struct Task {
@@ -150,7 +150,7 @@ fn lay_out(
         .map(|(output, address)| {
             let route = Block::zeroed(row.route.size);
             route.put(row.route.out, address);
-            Route { output, block: route, attempts: 0, open: true, flights: 0 }
+            Route { output, block: route, attempts: 0, open: true, flushes: 0 }
         })
         .collect();
     let nodes: Vec<Addr> =
@@ -205,7 +205,7 @@ impl Engine {
         if let Some(task) = self.tasks.borrow_mut().alive.get_mut(&id)
             && let Some(route) = task.routes.iter_mut().find(|route| route.output == place)
         {
-            route.flights += 1;
+            route.flushes += 1;
         }
         if job.chunk_is_empty {
             self.told(id, place, Outcome::Done);
@@ -218,7 +218,7 @@ impl Engine {
             Some(worker) => worker.run(job.job),
             None => {
                 drop(workers);
-                flight::start(job.job);
+                flush::start(job.job);
             }
         }
     }
@@ -265,16 +265,16 @@ impl Engine {
         };
         let (records, input) = (task.chunk.records, task.input);
         let is_known =
-            |route: &&mut Route| route.output == place && (route.open || route.flights > 0);
+            |route: &&mut Route| route.output == place && (route.open || route.flushes > 0);
         let Some(route) = task.routes.iter_mut().find(is_known) else {
             report::problem(&format!("{} told twice of the task {id}", output.instance.name));
             return;
         };
-        route.flights = route.flights.saturating_sub(1);
+        route.flushes = route.flushes.saturating_sub(1);
         // Of two flushes the one that ends first has decided.
         let is_second = !route.open;
         // Another flush that is under way makes the route active.
-        if output.sink.is_none() && route.flights == 0 {
+        if output.sink.is_none() && route.flushes == 0 {
             Self::check_route(self.row, task.chunk.records, &task.block, route, &output.instance);
         }
         match outcome {
@@ -300,7 +300,7 @@ impl Engine {
             }
         }
         route.open = false;
-        if task.routes.iter().any(|route| route.open || route.flights > 0) {
+        if task.routes.iter().any(|route| route.open || route.flushes > 0) {
             return;
         }
         let bytes = task.chunk.bytes.len();
@@ -331,7 +331,7 @@ impl Engine {
     pub(super) fn try_all_again(&self) {
         let again = |(id, task): (&i32, &Task)| {
             let tried = task.routes.iter().filter(|route| route.open && route.attempts > 0);
-            tried.filter(|route| route.flights > 0).map(|route| (*id, route.output)).collect()
+            tried.filter(|route| route.flushes > 0).map(|route| (*id, route.output)).collect()
         };
         let all: Vec<Vec<(i32, usize)>> = self.tasks.borrow().alive.iter().map(again).collect();
         all.into_iter().flatten().for_each(|(id, place)| self.fly(id, place));

@@ -6,13 +6,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use super::flight::{self, Job, Told};
-use crate::calls;
+use super::flush::{self, FlushOutcome, Job};
 use crate::event_loop::{self, Event, EventLoop};
-use crate::here;
 use crate::instance::Instance;
 use crate::memory::{Addr, Block};
+use crate::plugin_calls;
 use crate::report;
+use crate::thread_state;
 use crate::timers;
 use fluent_bit_ai::sync::Mutex;
 
@@ -23,17 +23,17 @@ enum Message {
 
 struct Inbox {
     messages: Mutex<VecDeque<Message>>,
-    bell: OwnedFd,
+    wake: OwnedFd,
 }
 
 impl Inbox {
     fn put(&self, message: Message) {
         self.messages.lock().push_back(message);
-        event_loop::write_word(self.bell.as_raw_fd(), 1);
+        event_loop::write_word(self.wake.as_raw_fd(), 1);
     }
 
     fn take(&self) -> VecDeque<Message> {
-        event_loop::read_word(self.bell.as_raw_fd());
+        event_loop::read_word(self.wake.as_raw_fd());
         std::mem::take(&mut self.messages.lock())
     }
 }
@@ -55,7 +55,7 @@ impl Worker {
         config: Addr,
         number: usize,
     ) -> std::io::Result<Self> {
-        let inbox = Arc::new(Inbox { messages: Mutex::default(), bell: event_loop::bell()? });
+        let inbox = Arc::new(Inbox { messages: Mutex::default(), wake: event_loop::eventfd()? });
         let theirs = Arc::clone(&inbox);
         let instance = Arc::clone(instance);
         let thread = std::thread::Builder::new()
@@ -91,14 +91,14 @@ const EXIT_AFTER_WORKERS: usize = 16;
 /// Calls the plugin's callback for a worker's start.
 pub(crate) fn call_init(instance: &Instance, workers: usize, config: Addr) {
     if let Some(function) = instance.callback(workers + INIT_AFTER_WORKERS) {
-        calls::with_two(function, instance.context(), config);
+        plugin_calls::with_two(function, instance.context(), config);
     }
 }
 
 /// Calls the plugin's callback for a worker's end.
 pub(crate) fn call_exit(instance: &Instance, workers: usize, config: Addr) {
     if let Some(function) = instance.callback(workers + EXIT_AFTER_WORKERS) {
-        calls::with_two(function, instance.context(), config);
+        plugin_calls::with_two(function, instance.context(), config);
     }
 }
 
@@ -113,29 +113,29 @@ fn work(
     let shown = Block::zeroed(row.out_thread.size);
     shown.put(row.out_thread.ch_thread_events, reader.as_raw_fd());
     shown.put(row.out_thread.ch_thread_events + 4, writer.as_raw_fd());
-    here::become_worker(&events, config, shown.addr());
+    thread_state::become_worker(&events, config, shown.addr());
     call_init(instance, row.output_plugin.workers, config);
-    events.watch(inbox.bell.as_raw_fd(), Event::Job);
-    events.watch(reader.as_raw_fd(), Event::WorkerTold);
+    events.watch(inbox.wake.as_raw_fd(), Event::Job);
+    events.watch(reader.as_raw_fd(), Event::WorkerFlushesEnded);
     let mut running = true;
     // A worker of the host ends when its last flush has.
-    while running || flight::any() {
+    while running || flush::any() {
         for event in events.wait() {
             match event {
                 Event::Job => running &= take_messages(inbox),
-                Event::WorkerTold => forward(reader.as_raw_fd(), instance),
+                Event::WorkerFlushesEnded => forward(reader.as_raw_fd(), instance),
                 Event::Timer(timer) => timers::fire(timer),
                 _ => {}
             }
         }
     }
     call_exit(instance, row.output_plugin.workers, config);
-    let left = flight::give_up();
+    let left = flush::give_up();
     if left > 0 {
         report::problem(&format!("{}: {left} flushes had not ended at the stop", instance.name));
     }
     timers::give_up();
-    here::leave();
+    thread_state::leave();
     Ok(())
 }
 
@@ -143,7 +143,7 @@ fn take_messages(inbox: &Inbox) -> bool {
     let mut running = true;
     for message in inbox.take() {
         match message {
-            Message::Run(job) => flight::start(*job),
+            Message::Run(job) => flush::start(*job),
             Message::Stop => running = false,
         }
     }
@@ -153,11 +153,11 @@ fn take_messages(inbox: &Inbox) -> bool {
 /// Ends the flushes that have told their outcome, and tells the engine.
 fn forward(descriptor: i32, instance: &Instance) {
     while let Some(word) = event_loop::read_word(descriptor) {
-        let Some(told) = Told::read(word) else {
+        let Some(told) = FlushOutcome::read(word) else {
             report::problem(&format!("{}: {word:#x} is no outcome", instance.name));
             continue;
         };
-        flight::end(told.task_id, told.output_id);
+        flush::end(told.task_id, told.output_id);
         if let Some((_, writer)) = instance.channel() {
             event_loop::write_word(writer, word);
         }

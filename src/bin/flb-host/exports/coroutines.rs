@@ -1,30 +1,30 @@
 //! Coroutines, flushes and the scheduler.
 
-use crate::engine::flight;
+use crate::engine::flush;
 use crate::event_loop;
-use crate::here;
 use crate::memory::Addr;
 use crate::report;
+use crate::thread_state;
 use crate::timers;
 
 #[unsafe(no_mangle)]
 extern "C" fn flb_coro_get() -> Addr {
-    here::coro()
+    thread_state::coro()
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn flb_coro_set(coro: Addr) {
-    here::set_coro(coro);
+    thread_state::set_coro(coro);
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn flb_output_thread_instance_get() -> Addr {
-    here::worker()
+    thread_state::worker()
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn flb_output_flush_prepare_destroy(flush: Addr) {
-    flight::prepare_end(flush);
+    flush::prepare_end(flush);
 }
 
 /// Chunks of events belong to their tasks; only processors of outputs make others, and this host
@@ -44,7 +44,7 @@ extern "C" fn flb_chunk_trace_output(_trace: Addr, _output: Addr, _outcome: i32)
 /// The scheduler of this thread: any address does, because plugins only hand it back.
 #[unsafe(no_mangle)]
 extern "C" fn flb_sched_ctx_get() -> Addr {
-    here::config()
+    thread_state::config()
 }
 
 #[unsafe(no_mangle)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fluent_bit_ai::clock;
 
 use crate::engine::Trigger;
-use crate::here;
+use crate::engine::current;
 use crate::memory::Addr;
 
 const METRICS: i32 = 1;
@@ -23,7 +23,7 @@ struct Append {
 }
 
 fn append(function: &str, what: &Append) -> i32 {
-    let Some(engine) = here::engine(function) else { return -1 };
+    let Some(engine) = current::engine(function) else { return -1 };
     let Some(place) = engine.place_of(what.input) else { return -1 };
     let tag = (!what.tag.is_null()).then(|| what.tag.bytes(what.tag_length));
     let bytes = what.bytes.bytes(what.length);
@@ -87,7 +87,7 @@ extern "C" fn flb_input_set_collector_time(
     nanos: c_long,
     _config: Addr,
 ) -> i32 {
-    let Some(engine) = here::engine("flb_input_set_collector_time") else { return -1 };
+    let Some(engine) = current::engine("flb_input_set_collector_time") else { return -1 };
     let (Ok(seconds), Ok(nanos)) = (u64::try_from(seconds), u64::try_from(nanos)) else {
         return -1;
     };
@@ -103,7 +103,7 @@ extern "C" fn flb_input_set_collector_event(
     descriptor: i32,
     _config: Addr,
 ) -> i32 {
-    let Some(engine) = here::engine("flb_input_set_collector_event") else { return -1 };
+    let Some(engine) = current::engine("flb_input_set_collector_event") else { return -1 };
     engine.add_collector(input, callback, Trigger::Readable(descriptor))
 }
 
@@ -114,47 +114,47 @@ extern "C" fn flb_input_set_collector_socket(
     descriptor: i32,
     _config: Addr,
 ) -> i32 {
-    let Some(engine) = here::engine("flb_input_set_collector_socket") else { return -1 };
+    let Some(engine) = current::engine("flb_input_set_collector_socket") else { return -1 };
     engine.add_collector(input, callback, Trigger::Readable(descriptor))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn flb_input_collector_start(number: i32, input: Addr) -> i32 {
-    here::engine("flb_input_collector_start")
+    current::engine("flb_input_collector_start")
         .map_or(-1, |engine| engine.start_collector(input, number))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn flb_input_collector_resume(number: i32, input: Addr) -> i32 {
-    here::engine("flb_input_collector_resume")
+    current::engine("flb_input_collector_resume")
         .map_or(-1, |engine| engine.start_collector(input, number))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn flb_input_collector_pause(number: i32, input: Addr) -> i32 {
-    here::engine("flb_input_collector_pause")
+    current::engine("flb_input_collector_pause")
         .map_or(-1, |engine| engine.pause_collector(input, number))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn flb_input_collector_running(number: i32, input: Addr) -> i32 {
-    here::engine("flb_input_collector_running")
+    current::engine("flb_input_collector_running")
         .map_or(0, |engine| i32::from(engine.collector_runs(input, number)))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn flb_input_pause(input: Addr) -> i32 {
-    here::engine("flb_input_pause").map_or(-1, |engine| engine.pause_at(input))
+    current::engine("flb_input_pause").map_or(-1, |engine| engine.pause_at(input))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn flb_input_resume(input: Addr) -> i32 {
-    here::engine("flb_input_resume").map_or(-1, |engine| engine.resume_at(input))
+    current::engine("flb_input_resume").map_or(-1, |engine| engine.resume_at(input))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn flb_engine_flush(_config: Addr, _only: Addr) -> i32 {
-    let Some(engine) = here::engine("flb_engine_flush") else { return -1 };
+    let Some(engine) = current::engine("flb_engine_flush") else { return -1 };
     engine.dispatch();
     0
 }

@@ -177,7 +177,7 @@ impl Instance {
     /// Calls `cb(context, config)` if the plugin has that callback.
     pub(crate) fn call(&self, offset: usize, config: Addr) {
         if let Some(function) = self.callback(offset) {
-            crate::calls::with_two(function, self.context(), config);
+            crate::plugin_calls::with_two(function, self.context(), config);
         }
     }
 

@@ -3,6 +3,7 @@
 mod classic;
 mod document;
 mod environment;
+mod file_form;
 mod plugins_file;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use crate::report;
 
 use document::Document;
 pub(crate) use document::{Section, Value};
+use file_form::parse;
 
 /// A configuration that was read and whose service section makes sense.
 #[derive(Debug)]
@@ -91,12 +93,6 @@ impl Settings {
         }
         Ok(())
     }
-}
-
-/// Reads a file by the form that its name says: YAML, or else classic.
-fn parse(path: &Path, text: &str) -> Result<Document, String> {
-    let is_yaml = path.extension().is_some_and(|end| end == "yaml" || end == "yml");
-    if is_yaml { document::parse(text) } else { classic::parse(text) }
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{environment, parse};
+use super::environment;
+use super::file_form::parse;
 
 /// Reads a file whose name is relative to the folder of the configuration.
 ///

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::{Unwritable, text};
+use super::text;
+use super::unwritable::Unwritable;
 use crate::codec::json::schema::{Field, Kind, MAX_DEPTH, MAX_FIELDS, Message, Presence};
 use crate::codec::wire::{Fields, WireField, WireValue};
 

@@ -3,6 +3,7 @@
 use super::*;
 use crate::codec::json::{fuzz_logic, to_protobuf};
 use crate::codec::wire;
+use crate::codec::wire::WireError;
 
 /// A request with everything that JSON says in its own way, as the specification asks for it.
 const TRACES: &str = concat!(

@@ -6,14 +6,16 @@
 //! bytes in, bytes out.
 
 mod attributes;
+mod cut_texts;
 mod fields;
 mod kind;
 mod point;
 mod shrink;
 
 pub(in crate::export) use attributes::{attribute, pair_of, text_of};
+pub(in crate::export) use cut_texts::Shrunk;
 pub(in crate::export) use kind::{Kind, Temporality};
-pub(in crate::export) use shrink::{Shrunk, shrink};
+pub(in crate::export) use shrink::shrink;
 
 use crate::codec::wire::{self, Nested, WireError};
 use crate::model::Signal;

@@ -8,8 +8,8 @@
 //! that different texts stay different.
 
 use super::attributes_field;
+use super::cut_texts::{Kind, Shrunk, TRUNCATED, cut_texts, list_attribute};
 use super::fields::each;
-use super::shrink::{Kind, Shrunk, TRUNCATED, cut_texts, list_attribute};
 use crate::codec::wire;
 use crate::model::Signal;
 

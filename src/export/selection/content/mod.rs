@@ -3,6 +3,7 @@
 //!
 //! What is content is said by the lists in [`crate::genai::CONTENT_NAMES`].
 
+mod cleaned;
 mod cleaner;
 mod errors;
 mod maps;
@@ -13,6 +14,7 @@ mod unlisted;
 
 pub(in crate::export) use unlisted::{UnlistedReport, UnlistedTexts};
 
+pub(in crate::export) use cleaned::Cleaned;
 use cleaner::Cleaner;
 use maps::{Edit, edit_array, edit_map, with_pair, with_value};
 use unlisted::LONG_TEXT;
@@ -38,17 +40,6 @@ impl ContentPolicy {
     pub(in crate::export) fn removes_long_texts(self) -> bool {
         self.unlisted.is_some_and(|limit| limit <= LONG_TEXT)
     }
-}
-
-/// What an item looks like without content.
-#[derive(Debug, Default)]
-pub(in crate::export) struct Cleaned {
-    /// The new metadata map, if it changed.
-    pub(in crate::export) metadata: Option<Vec<u8>>,
-    /// The new body, if it changed.
-    pub(in crate::export) body: Option<Vec<u8>>,
-    /// The new body of the group that the item stands in, if it changed.
-    pub(in crate::export) group: Option<Vec<u8>>,
 }
 
 /// The item as a policy leaves it; `None` if that is as it is. `unlisted` notes long texts under

@@ -1,6 +1,6 @@
 //! Content in ordinary logs: what inputs such as tail write, and what parsers make of it.
 
-use super::Cleaned;
+use super::cleaned::Cleaned;
 use crate::codec::msgpack::{Entry, MapView, text_of};
 use crate::codec::records::Event;
 use crate::codec::records::layout::keys;

@@ -5,12 +5,13 @@ mod assertion;
 mod aws;
 mod file;
 mod oauth;
+mod secret;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName};
 
 use crate::export::settings::EndpointSettings;
 use crate::export::transport::tls::ClientProblem;
@@ -18,6 +19,7 @@ use crate::stats::Log;
 pub(in crate::export) use aws::AwsSigner;
 use file::Watched;
 use oauth::Tokens;
+use secret::secret;
 
 /// The changing headers of one endpoint.
 pub(in crate::export) struct Credentials {
@@ -96,13 +98,6 @@ impl Credentials {
     fn files(&self) -> impl Iterator<Item = &Watched> {
         [&self.headers, &self.bearer].into_iter().flatten()
     }
-}
-
-/// A header's value that is never shown.
-fn secret(text: &str) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_str(text).ok()?;
-    value.set_sensitive(true);
-    Some(value)
 }
 
 /// A file of headers: `name: value` or `name=value`, one a line; `#` starts a remark.

@@ -9,7 +9,8 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use reqwest::Url;
 use tokio::sync::Mutex;
 
-use super::{assertion, secret};
+use super::assertion;
+use super::secret::secret;
 use crate::clock::{self, Tick};
 use crate::export::settings::{
     ClientAuthentication, EndpointSettings, Http2, OAuth2Settings, Protocol,

@@ -8,9 +8,9 @@
 use std::ffi::{CStr, c_void};
 use std::sync::OnceLock;
 
+use super::host_struct::HostPointer;
 use super::lend;
-use super::objects::{self, Object};
-use super::raw::HostPointer;
+use super::loaded_objects::{self, Object};
 
 /// The type of a note that holds the linker's identifier of a build (`NT_GNU_BUILD_ID`).
 const BUILD_ID: u32 = 3;
@@ -95,7 +95,7 @@ fn hex(build: Option<&Vec<u8>>) -> String {
 
 /// Looks through the objects that were loaded before this one.
 fn find() -> Copies {
-    let objects = objects::loaded();
+    let objects = loaded_objects::loaded();
     let marker = (&raw const SUITE).addr();
     let Some(own) = objects.iter().find(|object| object.holds(marker)) else {
         return Copies::None;
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn alone_in_a_process_there_is_no_copy() {
         assert!(matches!(look(), Copies::None));
-        let (objects, marker) = (objects::loaded(), (&raw const SUITE).addr());
+        let (objects, marker) = (loaded_objects::loaded(), (&raw const SUITE).addr());
         assert_eq!(objects.iter().filter(|object| object.holds(marker)).count(), 1);
     }
 }

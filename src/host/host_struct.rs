@@ -1,7 +1,7 @@
 //! Host structures, read and written field by field.
 //!
 //! No reference to a host structure is ever made: its fields move from release to release, and
-//! the host may change them. A [`View`] is a pointer that knows how far it may reach.
+//! the host may change them. A [`HostStruct`] is a pointer that knows how far it may reach.
 
 use std::ffi::{c_int, c_void};
 
@@ -29,12 +29,12 @@ impl Plain for *mut c_void {
 
 /// A host structure: where it is and how long it is.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct View {
+pub(super) struct HostStruct {
     at: *mut u8,
     size: usize,
 }
 
-impl View {
+impl HostStruct {
     /// Looks at the structure of `size` bytes at `at`. A null pointer makes an empty view.
     ///
     /// # Safety
@@ -87,7 +87,7 @@ impl View {
     /// Looks at the structure of `size` bytes that the pointer at `offset` points to.
     ///
     /// # Safety
-    /// The pointer is null or points to a live host structure of that size, as [`View::new`] says.
+    /// The pointer is null or points to a live host structure of that size, as [`HostStruct::new`] says.
     pub(super) unsafe fn follow(self, offset: usize, size: usize) -> Self {
         // SAFETY: the caller vouches for what the pointer points to.
         unsafe { Self::new(self.get(offset), size) }
@@ -112,7 +112,7 @@ mod tests {
     fn fields_beyond_the_end_do_not_exist() {
         let mut memory = [0_u8; 16];
         // SAFETY: the memory outlives the view and is not used otherwise meanwhile.
-        let view = unsafe { View::new((&raw mut memory).cast(), 16) };
+        let view = unsafe { HostStruct::new((&raw mut memory).cast(), 16) };
         view.set::<c_int>(12, 7);
         view.set::<c_int>(13, 9);
         assert_eq!(view.get::<c_int>(12), 7);
@@ -120,7 +120,7 @@ mod tests {
         assert_eq!(view.get::<usize>(usize::MAX), 0);
         assert!(view.field(16).is_null());
         // SAFETY: a null pointer is allowed.
-        let nothing = unsafe { View::new(std::ptr::null_mut(), 100) };
+        let nothing = unsafe { HostStruct::new(std::ptr::null_mut(), 100) };
         assert_eq!(nothing.get::<usize>(0), 0);
     }
 }

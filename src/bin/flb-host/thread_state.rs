@@ -1,15 +1,13 @@
-//! What the running thread is: the engine's, a worker's, or another one.
+//! Thread-local state: what the running thread is, the engine's, a worker's, or another one.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use crate::engine::Engine;
 use crate::event_loop::EventLoop;
 use crate::memory::Addr;
 use crate::report;
 
 thread_local! {
-    static ENGINE: RefCell<Option<Rc<Engine>>> = const { RefCell::new(None) };
     static EVENTS: RefCell<Option<Rc<EventLoop>>> = const { RefCell::new(None) };
     static CONFIG: Cell<Addr> = const { Cell::new(Addr::NULL) };
     static WORKER: Cell<Addr> = const { Cell::new(Addr::NULL) };
@@ -17,10 +15,9 @@ thread_local! {
 }
 
 /// Makes this thread the engine's.
-pub(crate) fn become_engine(engine: &Rc<Engine>) {
-    ENGINE.set(Some(Rc::clone(engine)));
-    EVENTS.set(Some(Rc::clone(&engine.events)));
-    CONFIG.set(engine.config.addr());
+pub(crate) fn become_engine(events: &Rc<EventLoop>, config: Addr) {
+    EVENTS.set(Some(Rc::clone(events)));
+    CONFIG.set(config);
 }
 
 /// Makes this thread a worker's.
@@ -32,20 +29,10 @@ pub(crate) fn become_worker(events: &Rc<EventLoop>, config: Addr, instance: Addr
 
 /// Makes this thread nobody's.
 pub(crate) fn leave() {
-    drop(ENGINE.take());
     drop(EVENTS.take());
     CONFIG.set(Addr::NULL);
     WORKER.set(Addr::NULL);
     CORO.set(Addr::NULL);
-}
-
-/// The engine, if this is its thread; a call from elsewhere is a problem that names `function`.
-pub(crate) fn engine(function: &str) -> Option<Rc<Engine>> {
-    let engine = ENGINE.with_borrow(Clone::clone);
-    if engine.is_none() {
-        report::problem(&format!("{function} was called on a thread that is not the engine's"));
-    }
-    engine
 }
 
 /// The loop of this thread, if it has one.

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use fluent_bit_ai::host::abi::row::HostAbi;
 use fluent_bit_ai::host::abi::structs::Coro;
 
-use crate::calls;
 use crate::coroutine::{self, Coroutine};
-use crate::here;
 use crate::memory::{Addr, Block};
+use crate::plugin_calls;
 use crate::report;
+use crate::thread_state;
 
 /// Everything that a flush needs, as a thread can be given it.
 #[derive(Debug, Clone)]
@@ -29,7 +29,7 @@ pub(crate) struct Job {
     pub(crate) name: String,
 }
 
-struct Flight {
+struct Flush {
     job: Job,
     coro: Block,
     stack: Coroutine,
@@ -39,7 +39,7 @@ struct Flight {
 }
 
 thread_local! {
-    static FLIGHTS: RefCell<BTreeMap<Addr, Flight>> = const { RefCell::new(BTreeMap::new()) };
+    static FLUSHES: RefCell<BTreeMap<Addr, Flush>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 /// The size of a coroutine's stack in releases of this row.
@@ -53,7 +53,7 @@ const CALL: usize = 7;
 /// Calls the plugin. Nothing here owns anything: the plugin switches away and never comes back.
 extern "C" fn enter(call: Addr) {
     let word = |index: usize| call.plus(index * size_of::<Addr>()).read::<Addr>();
-    calls::flush(word(0), [word(1), word(2), word(3), word(4), word(5)]);
+    plugin_calls::flush(word(0), [word(1), word(2), word(3), word(4), word(5)]);
     returned(word(6));
 }
 
@@ -92,18 +92,18 @@ pub(crate) fn start(job: Job) {
         call.put(index * size_of::<Addr>(), word);
     }
     coro.put(job.coro.caller, coroutine::active());
-    here::set_coro(coro.addr());
+    thread_state::set_coro(coro.addr());
     let callee = stack.handle();
     let place = flush.addr();
-    let flight = Flight { job, coro, stack, ended: false, _flush: flush, _call: call };
-    FLIGHTS.with_borrow_mut(|flights| flights.insert(place, flight));
+    let flush = Flush { job, coro, stack, ended: false, _flush: flush, _call: call };
+    FLUSHES.with_borrow_mut(|flushes| flushes.insert(place, flush));
     coroutine::switch(callee);
 }
 
 /// The plugin says that a flush is over; its coroutine still runs.
 pub(crate) fn prepare_end(flush: Addr) {
-    let known = FLIGHTS.with_borrow_mut(|flights| {
-        flights.get_mut(&flush).map(|flight| std::mem::replace(&mut flight.ended, true))
+    let known = FLUSHES.with_borrow_mut(|flushes| {
+        flushes.get_mut(&flush).map(|flush| std::mem::replace(&mut flush.ended, true))
     });
     match known {
         Some(false) => {}
@@ -114,37 +114,37 @@ pub(crate) fn prepare_end(flush: Addr) {
 
 /// Takes a flush away that has told its outcome.
 pub(crate) fn end(task_id: i32, output_id: i32) {
-    let flight = FLIGHTS.with_borrow_mut(|flights| {
-        let place = flights.iter().find_map(|(place, flight)| {
-            let same = flight.job.task_id == task_id && flight.job.output_id == output_id;
-            (same && flight.ended).then_some(*place)
+    let flush = FLUSHES.with_borrow_mut(|flushes| {
+        let place = flushes.iter().find_map(|(place, flush)| {
+            let same = flush.job.task_id == task_id && flush.job.output_id == output_id;
+            (same && flush.ended).then_some(*place)
         });
-        place.and_then(|place| flights.remove(&place))
+        place.and_then(|place| flushes.remove(&place))
     });
-    let Some(flight) = flight else {
+    let Some(flush) = flush else {
         report::problem("an outcome was told for a flush that has not ended");
         return;
     };
-    flight.stack.check(&format!("the flush of {}", flight.job.name));
-    if flight.coro.get::<Addr>(flight.job.coro.callee) != flight.stack.handle() {
+    flush.stack.check(&format!("the flush of {}", flush.job.name));
+    if flush.coro.get::<Addr>(flush.job.coro.callee) != flush.stack.handle() {
         report::problem("a flush has overwritten its coroutine");
     }
 }
 
 /// Whether this thread has flushes that have not ended.
 pub(crate) fn any() -> bool {
-    FLIGHTS.with_borrow(|flights| !flights.is_empty())
+    FLUSHES.with_borrow(|flushes| !flushes.is_empty())
 }
 
 /// How many flushes of this thread have not ended; they are given up.
 pub(crate) fn give_up() -> usize {
-    let flights = FLIGHTS.take();
-    flights.len()
+    let flushes = FLUSHES.take();
+    flushes.len()
 }
 
 /// The outcome that a flush writes to the pipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct FlushOutcome {
     /// 0 failed, 1 done, 2 retry.
     pub(crate) outcome: u32,
     /// The task.
@@ -153,7 +153,7 @@ pub(crate) struct Told {
     pub(crate) output_id: i32,
 }
 
-impl Told {
+impl FlushOutcome {
     /// Reads the word.
     pub(crate) fn read(word: u64) -> Option<Self> {
         if word >> 32 != 2 {
@@ -175,8 +175,8 @@ mod tests {
     #[test]
     fn an_outcome_is_read_from_its_word() {
         let word = 2 << 32 | 2 << 28 | 5 << 14 | 3;
-        let told = Told { outcome: 2, task_id: 5, output_id: 3 };
-        assert_eq!(Told::read(word), Some(told));
-        assert_eq!(Told::read(1 << 32), None);
+        let told = FlushOutcome { outcome: 2, task_id: 5, output_id: 3 };
+        assert_eq!(FlushOutcome::read(word), Some(told));
+        assert_eq!(FlushOutcome::read(1 << 32), None);
     }
 }

@@ -1,4 +1,4 @@
-//! What the process has loaded, as the dynamic linker describes it.
+//! Loaded objects: the program and its libraries, as the dynamic linker describes it.
 
 use std::ffi::{CString, c_int, c_void};
 use std::ops::Range;

@@ -1,12 +1,12 @@
-//! What every instance does after a callback: its log lines and counters go to the host.
+//! Reporter: takes the log lines and counters of an instance to the host after each callback.
 
 use std::sync::Arc;
 
 use super::barrier::Panicked;
 use super::counters::Mirror;
+use super::host_struct::HostStruct;
 use super::kind::Kind;
 use super::log;
-use super::raw::View;
 use crate::stats::{Counter, CounterFamily, Counters, Level, Log};
 
 /// Panics of ours that the barrier stopped.
@@ -25,9 +25,9 @@ const BUILD_INFO: CounterFamily = CounterFamily::gauge(
 
 /// The log and the counters of one instance.
 #[derive(Debug)]
-pub(super) struct Desk {
+pub(super) struct Reporter {
     prefix: String,
-    instance: View,
+    instance: HostStruct,
     log_level: usize,
     log: Arc<Log>,
     counters: Arc<Counters>,
@@ -35,14 +35,14 @@ pub(super) struct Desk {
     mirror: Option<Mirror>,
 }
 
-impl Desk {
-    /// The desk of the instance called `name` of the plugin called `plugin`. The instance must
-    /// stay alive as long as the desk.
+impl Reporter {
+    /// The reporter of the instance called `name` of the plugin called `plugin`. The instance must
+    /// stay alive as long as the reporter.
     pub(super) fn new(
         kind: Kind,
         plugin: &str,
         name: &str,
-        instance: View,
+        instance: HostStruct,
         log_level: usize,
     ) -> Self {
         let counters = Arc::new(Counters::default());

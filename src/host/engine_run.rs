@@ -1,9 +1,9 @@
-//! Which of our instances belong to one run of the host's engine, and the hub that they share.
+//! Registry of engine runs: which of our instances belong to one run of the host's engine, and the hub that they share.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
-use super::raw::HostPointer;
+use super::host_struct::HostPointer;
 use crate::clock;
 use crate::hub::Hub;
 use crate::sync::Mutex;

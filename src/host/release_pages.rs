@@ -1,4 +1,4 @@
-//! Gives back the memory of what only the start needed.
+//! Releases clean pages: gives back the memory of what only the start needed.
 //!
 //! Loading, relocating and configuring touch most of this library's file once: its tables of
 //! relocations, its parsers, its help texts. All of it stays resident in every pod although it is
@@ -9,7 +9,7 @@ use std::ffi::c_void;
 use std::ops::Range;
 use std::sync::Once;
 
-use super::objects::{self, Object};
+use super::loaded_objects::{self, Object};
 
 /// A place inside this library's mapping.
 static INSIDE: u8 = 0;
@@ -50,7 +50,7 @@ fn drop_pages(pages: &Range<usize>) {
 /// The parts of this library that nobody can have written to.
 fn unwritten() -> Vec<Range<usize>> {
     let inside = (&raw const INSIDE).addr();
-    let own = objects::loaded().into_iter().find(|object| object.holds(inside));
+    let own = loaded_objects::loaded().into_iter().find(|object| object.holds(inside));
     let constants = own.iter().flat_map(Object::constants);
     constants.map(|segment| segment.range.clone()).collect()
 }

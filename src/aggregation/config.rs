@@ -1,0 +1,52 @@
+//! Configuration of an aggregator.
+
+use std::time::Duration;
+
+use crate::model::Position;
+
+/// Whether points say what came since the last ones, or since the beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Temporality {
+    /// Since the last points.
+    Delta,
+    /// Since the beginning of the series.
+    Cumulative,
+}
+
+/// The form of histograms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HistogramForm {
+    /// The bucket bounds that the conventions advise.
+    Explicit,
+    /// Base-2 exponential buckets.
+    Exponential,
+}
+
+/// How an aggregator works.
+#[derive(Debug, Clone)]
+pub struct MetricsConfig {
+    /// How often metrics are emitted.
+    pub interval: Duration,
+    /// Attributes of spans or resources that are dimensions beside those of the conventions.
+    pub dimensions: Vec<String>,
+    /// What points say.
+    pub temporality: Temporality,
+    /// The form of histograms.
+    pub histogram: HistogramForm,
+    /// The tag to emit under; that of the spans when it is not given.
+    pub tag: Option<Vec<u8>>,
+    /// The most series of one metric and resource, the overflow series included.
+    pub max_series: usize,
+    /// The most pairs of tag and resource; beyond it, metrics carry no resource.
+    pub max_resources: usize,
+    /// How long a series is remembered that nothing is added to.
+    pub series_expiry: Duration,
+    /// How long the spans of a trace are remembered, to find calls that two spans tell of.
+    pub call_window: Duration,
+    /// Of how many traces.
+    pub max_traces: usize,
+    /// How many spans one with this tracestate stands for.
+    pub weight: fn(&[u8]) -> f64,
+    /// Marks what is emitted, so that the filters up to here leave it alone.
+    pub position: Position,
+}

@@ -1,0 +1,17 @@
+//! Counters of `ai_sampling` that both of its modes have.
+
+use crate::stats::CounterFamily;
+
+/// Spans that came.
+pub(super) const RECEIVED: CounterFamily =
+    CounterFamily::counter("received_spans_total", "Spans that came to be sampled", &[]);
+/// Spans kept, by what kept them.
+pub(super) const KEPT: CounterFamily =
+    CounterFamily::counter("kept_spans_total", "Spans kept", &["policy"]);
+/// Spans dropped, by what dropped them.
+pub(super) const DROPPED: CounterFamily =
+    CounterFamily::counter("dropped_spans_total", "Spans dropped on purpose", &["policy"]);
+/// The label of spans that are kept because they have no usable trace id.
+pub(super) const NO_TRACE_ID: &str = "no_trace_id";
+/// The label of spans that are dropped because no policy kept them.
+pub(super) const NOT_SAMPLED: &str = "not_sampled";
