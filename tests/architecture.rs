@@ -1,6 +1,6 @@
 //! The shape of the source: who uses whom, how large files are, where `unsafe` lives.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, reason = "tests")]
 
 mod file_graph;
 mod source_tree;

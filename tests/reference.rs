@@ -1,5 +1,5 @@
-//! The reference pages in `docs/reference`: printed from the plugins' own tables of options and from
-//! the families of counters in the source, and held against them.
+//! The reference pages in `docs/reference`: printed from the plugins' own tables of options and
+//! from the families of counters in the source, and held against them.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -54,7 +54,7 @@ fn pages() -> Vec<Page> {
         page(
             "filter",
             filter_ai_sampling::AiSampling::SPEC,
-            &["src/plugins/filter_ai_sampling.rs", "src/plugins/tail_sampling.rs"],
+            &["src/plugins/sampling_counters.rs", "src/plugins/tail_sampling.rs"],
             "[ai_sampling.md](../ai_sampling.md)",
         ),
         page(
@@ -67,7 +67,7 @@ fn pages() -> Vec<Page> {
 }
 
 /// Counters that every instance has.
-const OF_EVERY_INSTANCE: &[&str] = &["src/host/desk.rs"];
+const OF_EVERY_INSTANCE: &[&str] = &["src/host/reporter.rs"];
 /// What is no plugin of a user: a fake host, a plugin for tests, the registry itself.
 const NOT_SHOWN: &[&str] = &["src/host/fake", "src/host/probe.rs", "src/stats"];
 

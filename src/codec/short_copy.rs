@@ -1,4 +1,4 @@
-//! Copying short texts without calling a function for each.
+//! Block copy of short texts, without calling a function for each.
 //!
 //! Telemetry is full of texts of ten or twenty bytes. Copying one of unknown length takes a call that
 //! costs more than the copy. Where the input goes on behind the text, a block of fixed size is copied

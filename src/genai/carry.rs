@@ -125,7 +125,7 @@ fn unpack_one(event: &Event<'_>, key: &str, out: &mut Vec<u8>) -> bool {
     let ours = |entry_key: &[u8]| {
         (entry_key == keys::OTLP && otlp.is_some()) || (entry_key == TIMESTAMP && timed)
     };
-    let signal = otlp.and_then(|otlp| MapView::new(otlp).get(b"signal")).and_then(text_of);
+    let signal = otlp.and_then(|otlp| MapView::new(otlp).get(keys::SIGNAL)).and_then(text_of);
     let layout = matches!(signal, Some("span" | "metric"));
     let gone = |entry: &Entry<'_>| ours(entry.key) || (layout && is_unknown(entry.key));
     let kept = || inner.filter(|entry| !gone(entry));

@@ -11,6 +11,7 @@ use crate::codec::fluentbit::{
 };
 use crate::codec::msgpack::{self, Entry, MapView, Reader, Token, int_of};
 use crate::codec::records::edit::{Edit, Pairs, insert_otlp, rewrite_map};
+use crate::codec::records::layout::keys;
 
 /// What a log's `otlp` map is to say from now on.
 #[derive(Debug, Default)]
@@ -48,7 +49,7 @@ pub(super) fn context(
     body: Place,
     metadata: Option<Place>,
 ) -> (Option<TraceContext>, Option<LogSeverity>) {
-    let otlp = metadata.and_then(|metadata| find(record, metadata, b"otlp"));
+    let otlp = metadata.and_then(|metadata| find(record, metadata, keys::OTLP));
     let (mut attributes, mut body_key) = (Place::default(), None);
     let (mut has_trace, mut has_severity) = (false, false);
     for pair in otlp.into_iter().flat_map(|otlp| pairs(record, otlp)) {
@@ -58,7 +59,7 @@ pub(super) fn context(
             b"severity_text" => has_severity |= is_filled(value),
             b"severity_number" => has_severity |= int_of(value).is_some_and(|number| number > 0),
             b"attributes" => attributes = pair.value,
-            b"body_key" => body_key = Reader::new(value).str().ok(),
+            keys::BODY_KEY => body_key = Reader::new(value).str().ok(),
             _ => {}
         }
     }
@@ -110,7 +111,7 @@ fn genai_event(attribute: Entry<'_>) -> Option<&[u8]> {
 /// Rewrites a log's metadata with a changed, or a new, `otlp` map. An ordinary log gets the ids and
 /// nothing else, and stays one.
 pub(super) fn write(record: &[u8], head: &Head<'_>, change: &Change<'_>, patch: &mut Patch) {
-    let otlp = head.metadata.and_then(|metadata| find(record, metadata, b"otlp"));
+    let otlp = head.metadata.and_then(|metadata| find(record, metadata, keys::OTLP));
     let mut pairs = Pairs::new();
     if let Some(severity) = &change.severity {
         if severity.number > 0 {

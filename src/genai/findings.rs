@@ -7,6 +7,7 @@ use super::redact::{Detector, Finder, Pattern};
 use super::walk::{Patch, Place, Walker, find, head, items, pairs};
 use crate::codec::msgpack::{self, Token};
 use crate::codec::records::is_placing_key;
+use crate::codec::records::layout::keys;
 use crate::model::Signal;
 
 /// The attribute that lists what was found in an item: names of detectors and patterns.
@@ -54,7 +55,7 @@ pub(super) fn mark(
 ) {
     let Ok(read) = head(record, known) else { return };
     let body = Place { start: read.walker.position(), end: record.len() };
-    let otlp = read.metadata.and_then(|metadata| find(record, metadata, b"otlp"));
+    let otlp = read.metadata.and_then(|metadata| find(record, metadata, keys::OTLP));
     // An ordinary log that only got its place in a trace stays one.
     let otlp = otlp.filter(|otlp| pairs(record, *otlp).any(|pair| !is_placing_key(pair.key)));
     match (signal, otlp) {

@@ -3,6 +3,7 @@
 use super::redact::{Finder, Redactor, Role};
 use super::walk::{Patch, Place, Walker, find, items, pairs};
 use crate::codec::msgpack::{self, Token};
+use crate::codec::records::layout::keys;
 use crate::model::Signal;
 
 /// How deep maps and arrays are told apart. Below that, keys are redacted like values.
@@ -97,8 +98,8 @@ impl<F: FnMut(Finder)> Masker<'_, F> {
         // A map of one pair may be the value of a body under a key of its own.
         self.body_key = 0;
         if body.of(record).first() == Some(&0x81)
-            && let Some(otlp) = metadata.and_then(|metadata| find(record, metadata, b"otlp"))
-            && let Some(key) = find(record, otlp, b"body_key")
+            && let Some(otlp) = metadata.and_then(|metadata| find(record, metadata, keys::OTLP))
+            && let Some(key) = find(record, otlp, keys::BODY_KEY)
             && let Some(after) = body.of(record).get(1..)
             && after.starts_with(key.of(record))
         {
@@ -106,7 +107,7 @@ impl<F: FnMut(Finder)> Masker<'_, F> {
         }
         self.value(record, body, Role::Free);
         for pair in metadata.into_iter().flat_map(|metadata| pairs(record, metadata)) {
-            if pair.key != b"otlp" {
+            if pair.key != keys::OTLP {
                 self.value(record, pair.value, Role::of(pair.key));
             } else if let Some(attributes) = find(record, pair.value, b"attributes") {
                 self.value(record, attributes, Role::Free);

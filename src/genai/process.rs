@@ -10,7 +10,7 @@ use super::redact::{Detector, Finder, Pattern, Redactor, Replacement};
 use super::span::{MetricRenamer, normalize_span, span_shape};
 use super::walk::{Head, Patch, Place, find, head};
 use crate::codec::msgpack::{self, ReadError, Reader};
-use crate::codec::records::layout::VERSION;
+use crate::codec::records::layout::{VERSION, keys};
 use crate::codec::records::{Event, EventKind, EventTime, Events, raw_values_hold_content};
 use crate::model::{Position, Signal};
 
@@ -236,7 +236,7 @@ impl Processor {
         if self.settings.correlate {
             (change.context, change.severity) = correlate::context(record, body, head.metadata);
         }
-        let otlp = head.metadata.and_then(|metadata| find(record, metadata, b"otlp"));
+        let otlp = head.metadata.and_then(|metadata| find(record, metadata, keys::OTLP));
         if let (Some(normalizer), Some(otlp)) = (&mut self.normalizer, otlp) {
             change.event_name = correlate::event_name(record, otlp);
             if let Some(given) = find(record, otlp, b"attributes") {
@@ -341,8 +341,8 @@ impl Processor {
 /// Empties what stands beside a record. Its places in the record are nil or less than they were.
 #[cold]
 fn empty_raw_values(record: &[u8], metadata: Option<Place>, patch: &mut Patch) {
-    let otlp = metadata.and_then(|metadata| find(record, metadata, b"otlp"));
-    let values = otlp.and_then(|otlp| find(record, otlp, b"raw_values"));
+    let otlp = metadata.and_then(|metadata| find(record, metadata, keys::OTLP));
+    let values = otlp.and_then(|otlp| find(record, otlp, keys::RAW_VALUES));
     if let Some(values) = values {
         patch.replace(values, |out| {
             msgpack::bin(out, &[]);

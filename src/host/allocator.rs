@@ -1,4 +1,4 @@
-//! Memory from the process's `malloc`, aligned as Rust's types count on.
+//! Global allocator: memory from the process's `malloc`, aligned as Rust's types count on.
 //!
 //! The standard library takes for granted that `malloc` aligns to 16 bytes. Fluent Bit brings a
 //! jemalloc of its own, built with a quantum of 8 bytes, and its executable exports it, so that it

@@ -1,4 +1,5 @@
-//! The one place where a panic of ours stops, so that it never unwinds into the host.
+//! Panic barrier: the one place where a panic of ours stops, so that it never unwinds into the
+//! host.
 
 use std::any::Any;
 use std::mem::ManuallyDrop;

@@ -1,4 +1,4 @@
-//! The plain-old-frame end of a flush.
+//! Coroutine hand-off: the plain-old-frame end of a flush.
 //!
 //! A flush runs on a coroutine. It ends by telling the engine the outcome through a pipe and then
 //! leaving the coroutine for good: the frames on its stack are abandoned, not unwound. So nothing

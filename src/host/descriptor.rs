@@ -1,4 +1,4 @@
-//! What the host copies from us when it loads a plugin.
+//! Plugin descriptor: what the host copies from us when it loads a plugin.
 //!
 //! The host copies as many bytes as its own structure has, from whatever symbol has the right
 //! name, without a word about versions. So the symbol is larger than any release's structure and

@@ -1,4 +1,4 @@
-//! The same library, loaded twice.
+//! Duplicate load detection: the same library, loaded twice.
 //!
 //! One file under several names is one mapping. But installers copy files, and each copy is a
 //! mapping of its own, with its own hubs and its own threads. So a second copy hands out the

@@ -1,4 +1,5 @@
-//! Registry of engine runs: which of our instances belong to one run of the host's engine, and the hub that they share.
+//! Registry of engine runs: which of our instances belong to one run of the host's engine, and the
+//! hub that they share.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;

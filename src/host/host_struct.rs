@@ -1,4 +1,4 @@
-//! Host structures, read and written field by field.
+//! Bounded accessor of host structures, which are read and written field by field.
 //!
 //! No reference to a host structure is ever made: its fields move from release to release, and
 //! the host may change them. A [`HostStruct`] is a pointer that knows how far it may reach.

@@ -1,4 +1,5 @@
-//! What the host holds for us: one box per instance, and a slot that a panic empties for good.
+//! Instance handle: what the host holds for us, one box per instance, and a slot that a panic
+//! empties for good.
 
 use std::ffi::c_void;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The three kinds of plugin, and what is the same about them under different offsets.
+//! Kinds of plugins: all three, and what is the same about them under different offsets.
 
 use super::abi::row::HostAbi;
 

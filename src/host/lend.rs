@@ -1,4 +1,4 @@
-//! Memory that crosses the border: what the host lends for one callback, and what it gets to keep.
+//! Borrowing across C: what the host lends for one callback, and what it gets to keep.
 
 use std::ffi::{CStr, CString, c_char, c_void};
 

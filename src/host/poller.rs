@@ -1,4 +1,4 @@
-//! Waiting without blocking a thread that has other flushes to run.
+//! Timer polling: waits without blocking a thread that has other flushes to run.
 //!
 //! While a chunk is on its way its flush's coroutine is left, and a timer of the host looks every
 //! few milliseconds whose fate is known and continues those coroutines. Each thread has a timer of

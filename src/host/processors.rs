@@ -1,4 +1,4 @@
-//! The processors of an input, run on what `format: native` brings in.
+//! Processor runner: the processors of an input, run on what `format: native` brings in.
 //!
 //! The host's functions that append a context run the processors and store the result in one call,
 //! and one answer stands for both. A processor that fails on some data does so each time, and its

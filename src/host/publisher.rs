@@ -1,4 +1,4 @@
-//! Shows what filters count and say while no chunk passes.
+//! Periodic publisher: shows what filters count and say while no chunk passes.
 //!
 //! The host calls a filter only with chunks. What happens between them, a trace that is decided
 //! because its time is over, would be shown with the next chunk, which may never come. So each thread

@@ -1,4 +1,4 @@
-//! The start of an instance: prove that the host's structures are what we think, read the options,
+//! Instance start-up: prove that the host's structures are what we think, read the options,
 //! open the plugin.
 
 use std::ffi::{c_int, c_void};

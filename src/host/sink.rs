@@ -1,4 +1,4 @@
-//! The way from an input into the host's pipeline.
+//! Append adapter: the way from an input into the host's pipeline.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;

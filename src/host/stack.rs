@@ -1,4 +1,4 @@
-//! Room for our callbacks.
+//! Stack switching: room for our callbacks.
 //!
 //! The host calls filters and flushes on coroutine stacks of 24 KiB (64 KiB from 5.1) without a
 //! guard page, where an overflow silently spoils the heap. So a callback that was entered outside

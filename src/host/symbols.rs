@@ -1,5 +1,5 @@
-//! The host's functions, found by name. None is linked: the library is bound when it is loaded,
-//! so one function that a release lacks would make the whole file unloadable.
+//! Symbol resolution: the host's functions, found by name. None is linked: the library is bound
+//! when it is loaded, so one function that a release lacks would make the whole file unloadable.
 
 use std::ffi::{CStr, c_char, c_int, c_long, c_void};
 

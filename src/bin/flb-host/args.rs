@@ -1,4 +1,4 @@
-//! The command line.
+//! Command line parser.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! One thread's events: file descriptors and timers.
+//! Event loop of one thread: file descriptors and timers.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

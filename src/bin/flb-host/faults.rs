@@ -1,4 +1,4 @@
-//! What goes wrong on purpose.
+//! Fault injection: what goes wrong on purpose.
 
 /// The faults of a run; zero means never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

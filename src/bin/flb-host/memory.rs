@@ -1,4 +1,4 @@
-//! Memory that plugins see: blocks laid out by a row, the host's strings and lists.
+//! Host memory as plugins see it: blocks laid out by a row, the host's strings and lists.
 //!
 //! Plugins are believed as a real host believes them: an address that a plugin hands over is read
 //! for as many bytes as the plugin says.

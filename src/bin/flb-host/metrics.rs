@@ -1,4 +1,4 @@
-//! The counters and gauges that plugins register, and their text for Prometheus.
+//! Metrics registry: the counters and gauges that plugins register, and their text for Prometheus.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -1,4 +1,4 @@
-//! Calls of plugins' functions.
+//! Foreign calls of plugins' functions.
 //!
 //! Every function of a plugin is called as the type that Fluent Bit's headers give it. An [`Addr`]
 //! is passed as a pointer is.

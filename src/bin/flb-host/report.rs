@@ -1,4 +1,4 @@
-//! What the host says: log lines, and problems that make the run unclean.
+//! Diagnostics: what the host says, log lines, and problems that make the run unclean.
 
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 

@@ -1,4 +1,4 @@
-//! The main thread: it loads, starts, reloads and stops, and waits for signals in between.
+//! Main loop: the main thread loads, starts, reloads and stops, and waits for signals in between.
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! `CTraces` contexts: the spans that Fluent Bit's own inputs and processors write.
+//! Reader of `CTraces` contexts: the spans that Fluent Bit's own inputs and processors write.
 //!
 //! Spans have 13 keys up to Fluent Bit 3.2.6 and 16 keys later; both are read by their keys. The
 //! format has no place for span flags, link flags and entity references.

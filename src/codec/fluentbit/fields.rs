@@ -1,4 +1,4 @@
-//! Reading fields whose type is known, leniently: nil is the empty value everywhere.
+//! Lenient scalar reader: fields whose type is known, where nil is the empty value everywhere.
 
 use super::tally::Wrong;
 use crate::codec::msgpack::{MapView, Reader, Token, elements};

@@ -1,4 +1,4 @@
-//! Maps with a known set of keys, turned into protobuf messages by a table.
+//! Table-driven converter: maps with a known set of keys to protobuf messages.
 
 use super::tally::{At, Bad, Place, Tally, Wrong};
 use super::{fields, values};

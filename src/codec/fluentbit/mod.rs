@@ -1,4 +1,5 @@
-//! What Fluent Bit itself writes, turned into OTLP: `CTraces`, `CMetrics`, and ordinary logs.
+//! Fluent Bit's own formats, read as OTLP and written from it: `CTraces`, `CMetrics`, and ordinary
+//! logs.
 //!
 //! A chunk of traces or metrics is a concatenation of contexts, each one msgpack map. Fluent Bit's
 //! own readers give up at the first context that they do not like; these readers frame each context

@@ -1,4 +1,4 @@
-//! Counting what was read, and saying where and why something was not.
+//! Tally with diagnostics: counts what was read, and says where and why something was not.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Values of any type: msgpack to OTLP's `AnyValue` and `KeyValue`.
+//! Value converter: msgpack to OTLP's `AnyValue` and `KeyValue`.
 
 use super::tally::{At, Bad, Place, Tally, Wrong};
 use crate::codec::msgpack::{Entry, Reader, Token};

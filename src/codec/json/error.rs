@@ -1,4 +1,4 @@
-//! What can be wrong with a request, and where.
+//! Errors with paths: what is wrong with a request, and where.
 
 use std::fmt::Write as _;
 

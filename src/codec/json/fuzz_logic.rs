@@ -1,4 +1,5 @@
-//! Feeds any bytes through the converters, for fuzz targets and tests. What must hold is asserted.
+//! Fuzz logic: feeds any bytes through the converters, for fuzz targets and tests. What must hold
+//! is asserted.
 
 use super::{from_protobuf, to_protobuf};
 use crate::codec::records::{LogOptions, logs_to_records, metrics_to_records, traces_to_records};

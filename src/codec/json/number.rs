@@ -1,4 +1,4 @@
-//! Numbers and ids in text.
+//! Parser of numbers and ids in text.
 
 use crate::model::hex_digit;
 

@@ -1,4 +1,5 @@
-//! The members of a JSON object that stands in a text, one by one, without taking memory.
+//! Pull scanner: the members of a JSON object that stands in a text, one by one, without taking
+//! memory.
 //!
 //! This is for log lines that are JSON: it finds where members begin and end (RFC 8259, section 4)
 //! and does not check what is in them.

@@ -1,4 +1,4 @@
-//! A pull reader: one token at a time, borrowed from the input.
+//! Pull reader: one token at a time, borrowed from the input.
 
 /// One token. A container's token gives its number of elements (pairs for a map), which follow.
 #[derive(Debug, Clone, Copy, PartialEq)]

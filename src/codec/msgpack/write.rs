@@ -1,4 +1,4 @@
-//! Writers that append to a buffer and always choose the shortest form.
+//! Append-only writers, which always choose the shortest form.
 
 /// nil
 #[inline]

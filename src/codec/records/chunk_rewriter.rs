@@ -1,4 +1,4 @@
-//! A chunk on its way through a filter: copied only from where it changes.
+//! Copy on write: a chunk on its way through a filter is copied only from where it changes.
 
 /// Collects what goes on of a chunk. As long as nothing was changed nothing is copied.
 #[derive(Debug)]

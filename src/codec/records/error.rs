@@ -1,4 +1,4 @@
-//! What can be wrong with a request, and with a record.
+//! Errors with paths: what is wrong with a request, and with a record.
 
 use crate::codec::msgpack::ReadError;
 use crate::codec::wire::WireError;

@@ -1,4 +1,4 @@
-//! Metric records from scratch, for telemetry that we derive.
+//! Metric writer: metric records from scratch, for telemetry that we derive.
 
 use super::edit::{Pairs, write_position};
 use super::layout::{VERSION, keys};

@@ -1,5 +1,5 @@
-//! What stands beside a record (docs/RECORD.md, "Values that msgpack cannot express"), for those
-//! who remove content from records and cannot look into it.
+//! Raw values: what stands beside a record (docs/RECORD.md, "Values that msgpack cannot express"),
+//! for those who remove content from records and cannot look into it.
 
 use crate::codec::msgpack::{Reader, Token, elements};
 use crate::codec::wire::{Fields, WireValue};

@@ -90,6 +90,7 @@ pub(super) fn event_head(out: &mut Vec<u8>, time: EventTime) {
 }
 
 /// Fluent Bit's event time (extension type 0), or a number of seconds in the legacy forms.
+#[inline]
 pub(crate) fn event_time(token: Token<'_>) -> Result<EventTime, ReadError> {
     Ok(match token {
         Token::Ext(_, &[a, b, c, d, e, f, g, h]) => EventTime {
@@ -111,6 +112,7 @@ pub(crate) fn event_time(token: Token<'_>) -> Result<EventTime, ReadError> {
 }
 
 /// What an event is whose time, read from `token`, is `time`.
+#[inline]
 pub(crate) fn event_kind(token: Token<'_>, time: EventTime) -> EventKind {
     match (token, time) {
         (Token::Ext(..), EventTime { seconds: GROUP_START, nanos: 0 }) | (Token::Int(-1), _) => {
@@ -124,6 +126,7 @@ pub(crate) fn event_kind(token: Token<'_>, time: EventTime) -> EventKind {
 }
 
 /// The integer that a float stands for, if it is one.
+#[inline]
 pub(super) fn integer(value: f64) -> Option<u64> {
     // 2^64 itself is the first float that does not fit.
     let fits = value.fract() == 0.0 && (0.0..18_446_744_073_709_551_616.0).contains(&value);

@@ -1,4 +1,5 @@
-//! The layout of telemetry records as data: which OTLP field has which key and which form.
+//! Schema tables: the layout of telemetry records as data, which OTLP field has which key and which
+//! form.
 //!
 //! One table per OTLP message serves both directions. Field numbers and types are those of
 //! opentelemetry-proto 1.11; keys and forms are specified in docs/RECORD.md, "The

@@ -1,4 +1,4 @@
-//! A pull reader of one message's fields, borrowed from the input.
+//! Pull reader of one message's fields, borrowed from the input.
 
 /// How deep groups (wire types 3 and 4, long deprecated) may nest in an unknown field.
 const MAX_GROUPS: u32 = 32;

@@ -1,4 +1,5 @@
-//! Fields by their protobuf type, for writers that build messages field by field.
+//! Typed field writers: fields by their protobuf type, for writers that build messages field by
+//! field.
 
 use super::write::{Nested, bytes, fixed32, fixed64, key, uint, varint, zigzag};
 

@@ -1,4 +1,4 @@
-//! Writers that append to a buffer. Varints are always minimal.
+//! Append-only writers. Varints are always minimal.
 
 /// Appends a varint.
 #[inline]

@@ -1,4 +1,4 @@
-//! Data on its way in: refused, filtered, and put into chunks.
+//! Ingestion: data on its way in is refused, filtered, and put into chunks.
 
 use std::sync::Arc;
 

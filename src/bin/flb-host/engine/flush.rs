@@ -175,8 +175,8 @@ mod tests {
     #[test]
     fn an_outcome_is_read_from_its_word() {
         let word = 2 << 32 | 2 << 28 | 5 << 14 | 3;
-        let told = FlushOutcome { outcome: 2, task_id: 5, output_id: 3 };
-        assert_eq!(FlushOutcome::read(word), Some(told));
+        let outcome = FlushOutcome { outcome: 2, task_id: 5, output_id: 3 };
+        assert_eq!(FlushOutcome::read(word), Some(outcome));
         assert_eq!(FlushOutcome::read(1 << 32), None);
     }
 }

@@ -190,18 +190,18 @@ impl Engine {
         let Some(known) = self.outputs.get(output) else { return };
         let Some((reader, _)) = known.instance.channel() else { return };
         while let Some(word) = event_loop::read_word(reader) {
-            let Some(told) = flush::FlushOutcome::read(word) else {
+            let Some(ended) = flush::FlushOutcome::read(word) else {
                 report::problem(&format!("{}: {word:#x} is no outcome", known.instance.name));
                 continue;
             };
             if known.workers.borrow().is_empty() {
-                flush::end(told.task_id, told.output_id);
+                flush::end(ended.task_id, ended.output_id);
             }
-            match Outcome::of(told.outcome) {
-                Some(outcome) => self.told(told.task_id, output, outcome),
+            match Outcome::of(ended.outcome) {
+                Some(outcome) => self.record_outcome(ended.task_id, output, outcome),
                 None => report::problem(&format!(
                     "{}: {} is no outcome of a flush",
-                    known.instance.name, told.outcome
+                    known.instance.name, ended.outcome
                 )),
             }
         }

@@ -196,8 +196,8 @@ impl Engine {
                 .get(&id)
                 .map(|task| sink.write(task.chunk.kind, &task.chunk.tag, &task.chunk.bytes));
             match outcome {
-                Some(true) => self.told(id, place, Outcome::Done),
-                _ => self.told(id, place, Outcome::Retry),
+                Some(true) => self.record_outcome(id, place, Outcome::Done),
+                _ => self.record_outcome(id, place, Outcome::Retry),
             }
             return;
         }
@@ -208,7 +208,7 @@ impl Engine {
             route.flushes += 1;
         }
         if job.chunk_is_empty {
-            self.told(id, place, Outcome::Done);
+            self.record_outcome(id, place, Outcome::Done);
             return;
         }
         let workers = output.workers.borrow();
@@ -252,7 +252,7 @@ impl Engine {
     }
 
     /// What became of a task at an output.
-    pub(super) fn told(&self, id: i32, place: usize, outcome: Outcome) {
+    pub(super) fn record_outcome(&self, id: i32, place: usize, outcome: Outcome) {
         let Some(output) = self.outputs.get(place) else { return };
         let outcome = self.spoiled(outcome);
         let mut tasks = self.tasks.borrow_mut();

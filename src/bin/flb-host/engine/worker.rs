@@ -1,4 +1,4 @@
-//! A worker thread of an output, with a loop and coroutines of its own.
+//! Worker thread of an output, with a loop and coroutines of its own.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -153,11 +153,11 @@ fn take_messages(inbox: &Inbox) -> bool {
 /// Ends the flushes that have told their outcome, and tells the engine.
 fn forward(descriptor: i32, instance: &Instance) {
     while let Some(word) = event_loop::read_word(descriptor) {
-        let Some(told) = FlushOutcome::read(word) else {
+        let Some(ended) = FlushOutcome::read(word) else {
             report::problem(&format!("{}: {word:#x} is no outcome", instance.name));
             continue;
         };
-        flush::end(told.task_id, told.output_id);
+        flush::end(ended.task_id, ended.output_id);
         if let Some((_, writer)) = instance.channel() {
             event_loop::write_word(writer, word);
         }

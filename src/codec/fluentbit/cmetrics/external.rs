@@ -1,4 +1,4 @@
-//! `external`: what the OTLP input keeps beside the metrics themselves.
+//! Reader of `external`: what the OTLP input keeps beside the metrics themselves.
 
 use std::collections::HashMap;
 

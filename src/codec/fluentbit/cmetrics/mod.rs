@@ -1,4 +1,5 @@
-//! `CMetrics` contexts: the metrics that Fluent Bit's own inputs, filters and processors write.
+//! Reader of `CMetrics` contexts: the metrics that Fluent Bit's own inputs, filters and processors
+//! write.
 //!
 //! There are five generations of the layout, all of which say `"ver": 2`:
 //!

@@ -1,4 +1,4 @@
-//! One data point of any type.
+//! Writer of one data point of any type.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! What accessors say about a log.
+//! Record accessors of a log: where the configuration says that it has its fields.
 
 use super::super::fields;
 use super::severity;

@@ -1,4 +1,4 @@
-//! The forms in which logs write the ids of traces and spans, and their flags.
+//! Id parsers: the forms in which logs write the ids of traces and spans, and their flags.
 
 use crate::codec::msgpack::Token;
 use crate::model::{SpanId, TraceId, hex_digit};

@@ -1,4 +1,4 @@
-//! Where a log comes from.
+//! Resource detection: where a log comes from.
 //!
 //! The attributes are those of the OpenTelemetry semantic conventions for resources: `service`,
 //! `host`, `k8s` and `container`.

@@ -1,4 +1,4 @@
-//! How severe a log is, in the common spellings.
+//! Severity mapping: how severe a log is, in the common spellings.
 //!
 //! The numbers are those of the OpenTelemetry logs data model, section "Severity fields" and
 //! appendix B, "SeverityNumber example mappings".

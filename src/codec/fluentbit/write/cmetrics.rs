@@ -1,4 +1,4 @@
-//! `ExportMetricsServiceRequest` to `CMetrics` contexts.
+//! Writer of metrics: `ExportMetricsServiceRequest` to `CMetrics` contexts.
 
 use std::borrow::Cow;
 use std::collections::HashSet;

@@ -1,4 +1,4 @@
-//! `ExportTraceServiceRequest` to `CTraces` contexts.
+//! Writer of traces: `ExportTraceServiceRequest` to `CTraces` contexts.
 
 use super::capabilities::{LONGEST_LIST, ReaderCapabilities, SPAN_TEXT};
 use super::loss::Loss;

@@ -1,5 +1,5 @@
-//! `external`: the resource and the scope of a context of metrics, as Fluent Bit's own input keeps
-//! them.
+//! Writer of `external`: the resource and the scope of a context of metrics, as Fluent Bit's own
+//! input keeps them.
 
 use super::capabilities::ReaderCapabilities;
 use super::loss::Loss;

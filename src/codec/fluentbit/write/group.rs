@@ -1,4 +1,4 @@
-//! The points of one metric, by what the host wants all points of a metric to share.
+//! Grouping: the points of one metric, by what the host wants all points of a metric to share.
 
 use xxhash_rust::xxh3::Xxh3;
 

@@ -1,4 +1,4 @@
-//! The attributes of data points, which are text in the host's form.
+//! Label writer: the attributes of data points, which are text in the host's form.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! What items lose in the host's form, counted by reason.
+//! Loss accounting: what items lose in the host's form, counted by reason.
 
 /// Why something is not in the host's form as it was in OTLP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,5 @@
-//! One data point in the host's form: its value, and what has its place in `external`.
+//! Point reader: one data point in the host's form, its value, and what has its place in
+//! `external`.
 
 use super::capabilities::{LONGEST_LIST, ReaderCapabilities};
 use super::loss::Loss;

@@ -1,4 +1,4 @@
-//! The fields of one protobuf message, found in one pass over its top level.
+//! Field scanner: the fields of one protobuf message, found in one pass over its top level.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! Text, values and attributes in the host's form.
+//! Value writer: text, values and attributes in the host's form.
 
 use std::borrow::Cow;
 

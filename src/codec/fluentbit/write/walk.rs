@@ -1,4 +1,5 @@
-//! What is around the items of a request, which has the same field numbers for all signals.
+//! Envelope walker: what is around the items of a request, which has the same field numbers for all
+//! signals.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,5 @@
-//! What the visitors share: the output, the way to where they are, and what was wrong.
+//! Visitor context: what all visitors share, the output, the way to where they are, and what was
+//! wrong.
 
 use serde::de::Error;
 

@@ -1,4 +1,4 @@
-//! Values to fields.
+//! Field visitor: values to fields.
 
 use std::fmt;
 

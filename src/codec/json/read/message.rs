@@ -1,4 +1,4 @@
-//! Objects to messages.
+//! Message visitor: objects to messages.
 
 use std::fmt;
 

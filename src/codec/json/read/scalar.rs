@@ -1,4 +1,4 @@
-//! Numbers, text, ids and bytes to their wire form.
+//! Scalar visitor: numbers, text, ids and bytes to their wire form.
 
 use std::borrow::Cow;
 

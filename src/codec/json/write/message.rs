@@ -1,4 +1,4 @@
-//! Messages to objects.
+//! Table-driven JSON writer: messages to objects.
 
 use std::borrow::Cow;
 

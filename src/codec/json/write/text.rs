@@ -1,4 +1,4 @@
-//! JSON's forms of text, numbers, ids and bytes.
+//! Scalar writer: JSON's forms of text, numbers, ids and bytes.
 
 use std::io::Write as _;
 

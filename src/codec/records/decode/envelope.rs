@@ -1,5 +1,5 @@
-//! What is around the items of a request: `ResourceSpans` and `ScopeSpans`, and their likes of the
-//! other signals, which have the same field numbers.
+//! Envelope reader: what is around the items of a request, `ResourceSpans` and `ScopeSpans`, and
+//! their likes of the other signals, which have the same field numbers.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! Histogram data points that are not valid: opentelemetry-proto, `HistogramDataPoint`, asks for
+//! Validation of histogram data points: opentelemetry-proto, `HistogramDataPoint`, asks for
 //! bounds that ascend and for one bucket more than bounds, or for neither.
 
 use super::value::next;

@@ -1,4 +1,4 @@
-//! Log records, laid out as Fluent Bit's own OpenTelemetry input does it.
+//! Log transcoder: log records are laid out as Fluent Bit's own OpenTelemetry input does it.
 
 use super::envelope::{Items, ScopeStart, Sink, common_pairs, put_beside, transcode};
 use super::message::Scan;

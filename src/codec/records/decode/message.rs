@@ -1,4 +1,4 @@
-//! Any OTLP message to a map, by its table.
+//! Table-driven transcoder: any OTLP message to a map.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! Metrics.
+//! Metric transcoder.
 
 use super::envelope::{Items, ScopeStart, Sink, metadata, record, transcode};
 use super::histogram::{self, HISTOGRAM, LeftOut};

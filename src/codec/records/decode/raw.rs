@@ -1,4 +1,5 @@
-//! What of a value msgpack cannot say, taken out of the record and kept beside it.
+//! Raw value extraction: what of a value msgpack cannot say is taken out of the record and kept
+//! beside it.
 //!
 //! While a record is written such a value is marked in place: an extension around what msgpack can
 //! say of it, with the rest of its protobuf. No mark leaves this module's callers: [`unmark`] puts

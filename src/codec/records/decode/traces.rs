@@ -1,4 +1,4 @@
-//! Spans.
+//! Span transcoder.
 
 use super::envelope::{Items, ScopeStart, Sink, metadata, record, transcode};
 use super::message::Scan;

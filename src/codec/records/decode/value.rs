@@ -1,4 +1,4 @@
-//! `KeyValue` and `AnyValue` to msgpack.
+//! Value transcoder: `KeyValue` and `AnyValue` to msgpack.
 
 use super::raw::{self, Form};
 use crate::codec::msgpack;

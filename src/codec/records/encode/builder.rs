@@ -1,4 +1,4 @@
-//! Requests from items, with as few envelopes as their order allows.
+//! Request builder: requests from items, with as few envelopes as their order allows.
 
 use super::raw::{Restored, restored, restored_map};
 use super::value::Encoder;

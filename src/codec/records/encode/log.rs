@@ -1,4 +1,4 @@
-//! Log records: ours, and those that Fluent Bit's own OpenTelemetry input writes.
+//! Log encoder: log records of ours, and those that Fluent Bit's own OpenTelemetry input writes.
 
 use super::message::find;
 use super::value::{Encoder, odd_key};

@@ -1,4 +1,4 @@
-//! A map to any OTLP message, by its table.
+//! Table-driven encoder: a map to any OTLP message.
 //!
 //! Filters rewrite maps: keys may come in any order, integers may have become floats, bytes may have
 //! become text, an empty map may have become an empty array. All of that is read.

@@ -1,4 +1,4 @@
-//! What stands beside a record's values, put back into them.
+//! Raw value restoration: what stands beside a record's values is put back into them.
 //!
 //! The result is a record as earlier builds wrote it: with extensions of type 79 where msgpack has
 //! no word. What a filter changed stays as the filter left it.

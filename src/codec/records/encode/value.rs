@@ -1,4 +1,4 @@
-//! msgpack values to `AnyValue` and `KeyValue`.
+//! Value encoder: msgpack values to `AnyValue` and `KeyValue`.
 
 use std::borrow::Cow;
 
