@@ -3,6 +3,8 @@
 PREFIX ?= target/plugins
 CARGO ?= cargo
 PLUGINS = in_ai_otlp in_ai_emitter filter_ai_context filter_ai_metrics filter_ai_sampling out_multi_otlp
+# Files that `cargo fmt` does not see, because a macro names their modules.
+NAMED_BY_MACRO = src/genai/dialects/*.rs
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help setup build install files demo test lint quick unit host-test roundtrips exporters backends bench fuzz memcheck abi docs bindings test-aarch64 dist dist-try clean
@@ -38,10 +40,12 @@ test: setup lint unit ## Everything that CI runs: lint, unit, property, golden, 
 
 lint: ## Format and clippy, warnings denied
 	$(CARGO) fmt --check
+	@rustfmt --check $(NAMED_BY_MACRO)
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 
 quick: ## Format, clippy and unit tests: what to run while working
 	$(CARGO) fmt --check
+	@rustfmt --check $(NAMED_BY_MACRO)
 	$(CARGO) clippy --lib --tests -- -D warnings
 	$(CARGO) test --lib
 

@@ -4,7 +4,9 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use fluent_bit_ai::codec::records::{LogOptions, logs_to_records};
-use fluent_bit_ai::genai::{Detector, Processor, Replacement, Settings, Tally};
+use fluent_bit_ai::genai::{
+    ContextProcessor, ContextSettings, ContextTally, Detector, Replacement,
+};
 use fluent_bit_ai::model::Position;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value::Value};
@@ -72,7 +74,7 @@ fn chunk() -> (Vec<u8>, usize) {
 /// The row `P16` of the table: the median of the rounds.
 pub fn row(rounds: usize) -> String {
     let (chunk, bytes) = chunk();
-    let mut processor = Processor::new(Settings {
+    let mut processor = ContextProcessor::new(ContextSettings {
         normalize: false,
         keep_originals: false,
         correlate: false,
@@ -84,7 +86,7 @@ pub fn row(rounds: usize) -> String {
         replacement: Replacement::Mask,
         position: Position { run: 1, after: 0 },
     });
-    let mut tally = Tally::default();
+    let mut tally = ContextTally::default();
     let mut rates: Vec<f64> = (0..rounds.max(1))
         .map(|_| {
             let (start, mut read) = (Instant::now(), 0_usize);

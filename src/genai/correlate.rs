@@ -1,11 +1,11 @@
-//! Logs get their place in the trace.
+//! Correlation: logs get their place in the trace.
 //!
 //! Ids that a log carries in one of the common spellings, in its body, its attributes or its
 //! metadata, are written where Fluent Bit's OpenTelemetry plugins look for them: as `trace_id` and
 //! `span_id` in the `otlp` map of the record's metadata, and so is a severity that only a log's JSON
 //! text names. An ordinary log stays one: only `otlp.signal` would make it anything else.
 
-use super::walk::{Head, Patch, Place, find, pairs};
+use super::patch::{ByteRange, Patch, RecordHead, find, pairs};
 use crate::codec::fluentbit::{
     JsonText, LogSeverity, TraceContext, find_trace_context, find_trace_context_with,
 };
@@ -15,7 +15,7 @@ use crate::codec::records::layout::keys;
 
 /// What a log's `otlp` map is to say from now on.
 #[derive(Debug, Default)]
-pub(super) struct Change<'a> {
+pub(super) struct LogChange<'a> {
     /// The trace that the log belongs to.
     pub(super) context: Option<TraceContext>,
     /// How severe the log's text says it is.
@@ -26,7 +26,7 @@ pub(super) struct Change<'a> {
     pub(super) attributes: Option<&'a [u8]>,
 }
 
-impl Change<'_> {
+impl LogChange<'_> {
     pub(super) fn is_empty(&self) -> bool {
         self.context.is_none()
             && self.severity.is_none()
@@ -46,11 +46,11 @@ fn is_filled(value: &[u8]) -> bool {
 /// `otlp` map says so already.
 pub(super) fn context(
     record: &[u8],
-    body: Place,
-    metadata: Option<Place>,
+    body: ByteRange,
+    metadata: Option<ByteRange>,
 ) -> (Option<TraceContext>, Option<LogSeverity>) {
     let otlp = metadata.and_then(|metadata| find(record, metadata, keys::OTLP));
-    let (mut attributes, mut body_key) = (Place::default(), None);
+    let (mut attributes, mut body_key) = (ByteRange::default(), None);
     let (mut has_trace, mut has_severity) = (false, false);
     for pair in otlp.into_iter().flat_map(|otlp| pairs(record, otlp)) {
         let value = pair.value.of(record);
@@ -86,7 +86,7 @@ pub(super) fn context(
 }
 
 /// The name of a GenAI event that is in an attribute instead of the log record's own field.
-pub(super) fn event_name(record: &[u8], otlp: Place) -> Option<&[u8]> {
+pub(super) fn event_name(record: &[u8], otlp: ByteRange) -> Option<&[u8]> {
     let mut name = None;
     for pair in pairs(record, otlp) {
         match pair.key {
@@ -110,7 +110,12 @@ fn genai_event(attribute: Entry<'_>) -> Option<&[u8]> {
 
 /// Rewrites a log's metadata with a changed, or a new, `otlp` map. An ordinary log gets the ids and
 /// nothing else, and stays one.
-pub(super) fn write(record: &[u8], head: &Head<'_>, change: &Change<'_>, patch: &mut Patch) {
+pub(super) fn write(
+    record: &[u8],
+    head: &RecordHead<'_>,
+    change: &LogChange<'_>,
+    patch: &mut Patch,
+) {
     let otlp = head.metadata.and_then(|metadata| find(record, metadata, keys::OTLP));
     let mut pairs = Pairs::new();
     if let Some(severity) = &change.severity {
@@ -127,8 +132,8 @@ pub(super) fn write(record: &[u8], head: &Head<'_>, change: &Change<'_>, patch: 
             msgpack::bin(pairs.key("span_id"), &span.0);
         }
     }
-    let place = otlp.or(head.metadata).unwrap_or(head.time);
-    patch.replace(place, |out| {
+    let range = otlp.or(head.metadata).unwrap_or(head.time);
+    patch.replace(range, |out| {
         match (otlp, head.metadata) {
             (Some(otlp), _) => change_otlp(otlp.of(record), change, pairs, out),
             (None, Some(metadata)) => insert_otlp(metadata.of(record), &pairs, out),
@@ -143,7 +148,7 @@ pub(super) fn write(record: &[u8], head: &Head<'_>, change: &Change<'_>, patch: 
 }
 
 /// Appends an `otlp` map with the pairs `ids` and what else is to change.
-fn change_otlp(otlp: &[u8], change: &Change<'_>, ids: Pairs, out: &mut Vec<u8>) {
+fn change_otlp(otlp: &[u8], change: &LogChange<'_>, ids: Pairs, out: &mut Vec<u8>) {
     let mut pairs = ids;
     let span = change.context.and_then(|context| context.span_id);
     let flags = change.context.and_then(|context| context.flags);

@@ -1,90 +1,262 @@
-//! The dialects that normalisation knows.
+//! Lookup tables as data: what one GenAI dialect calls things. `dialects` has one table a file.
 
-/// Whose attribute names a span speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Dialect {
-    /// OpenInference: `openinference.span.kind`, `llm.token_count.*`, `llm.input_messages.N.*`.
-    OpenInference,
-    /// OpenLLMetry and the Traceloop SDK: `traceloop.*`, `gen_ai.prompt.N.*`.
-    Traceloop,
-    /// LiteLLM: `litellm.*`, `metadata.user_api_key_*`, values as text.
-    LiteLlm,
-    /// LangSmith's OpenTelemetry export: `langsmith.*`.
-    LangSmith,
-    /// Names that earlier releases of the GenAI conventions had, or that later ones have.
-    GenAi,
-    /// The current names with values of a wrong type, for example a number as text.
-    Retyped,
+use super::normalize::field::GenAiField;
+use super::normalize::indexed_keys::KeyTree;
+
+/// What one dialect calls things.
+#[derive(Debug)]
+pub(crate) struct Dialect {
+    /// The word for it in counters.
+    pub(crate) name: &'static str,
+    /// What shows that an item speaks it, beside its rules and lists.
+    pub(crate) detection: DialectSigns,
+    /// Attributes that are known by their whole key.
+    pub(crate) rules: &'static [DialectRule],
+    /// Lists that are spread over many keys.
+    pub(crate) lists: &'static [IndexedList],
+    /// What the values of attributes mean that name the span's kind, by key; the key may be that of
+    /// another dialect. A span that speaks several dialects means what the first of them says.
+    pub(crate) kinds: &'static [KindNames],
+    /// What it calls content.
+    pub(crate) content: ContentNames,
 }
 
 impl Dialect {
-    /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::OpenInference,
-        Self::Traceloop,
-        Self::LiteLlm,
-        Self::LangSmith,
-        Self::GenAi,
-        Self::Retyped,
-    ];
+    /// A dialect that says nothing.
+    pub(crate) const NONE: Self = Self {
+        name: "",
+        detection: DialectSigns::NONE,
+        rules: &[],
+        lists: &[],
+        kinds: &[],
+        content: ContentNames::NONE,
+    };
 
-    /// The word for it in counters.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::OpenInference => "openinference",
-            Self::Traceloop => "traceloop",
-            Self::LiteLlm => "litellm",
-            Self::LangSmith => "langsmith",
-            Self::GenAi => "gen_ai",
-            Self::Retyped => "retyped",
-        }
-    }
-
-    /// Its place in [`Dialect::ALL`].
-    #[must_use]
-    pub const fn index(self) -> usize {
-        self as usize
+    /// Whether spans of it become the current conventions; of others only the content is known.
+    pub(crate) const fn is_mapped(&self) -> bool {
+        !self.rules.is_empty() || !self.lists.is_empty()
     }
 }
 
-/// Which dialects the attribute keys of a span point to, as bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Marks(pub(crate) u8);
+/// What shows that an item speaks a dialect, and means nothing else.
+#[derive(Debug)]
+pub(crate) struct DialectSigns {
+    /// Attributes of spans.
+    pub(crate) attributes: &'static [&'static str],
+    /// The span event at a stream's first token.
+    pub(crate) first_token_event: Option<&'static str>,
+    /// Beginnings of attribute names, event names, span names, scopes and services. They are for
+    /// content alone.
+    pub(crate) beginnings: &'static [&'static str],
+}
 
-impl Marks {
-    pub(crate) const NONE: Self = Self(0);
-    pub(crate) const OPEN_INFERENCE: Self = Self(1);
-    pub(crate) const TRACELOOP: Self = Self(2);
-    pub(crate) const LITELLM: Self = Self(4);
-    pub(crate) const LANGSMITH: Self = Self(8);
-    pub(crate) const GEN_AI: Self = Self(16);
+impl DialectSigns {
+    /// Nothing that shows it.
+    pub(crate) const NONE: Self =
+        Self { attributes: &[], first_token_event: None, beginnings: &[] };
+}
 
-    /// Both sets together.
-    pub(crate) const fn and(self, other: Self) -> Self {
-        Self(self.0 | other.0)
+/// One attribute of a dialect.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DialectRule {
+    pub(crate) key: &'static str,
+    pub(crate) action: RuleAction,
+    /// Where several attributes say the same, the one of the lowest tier counts, then that of the
+    /// first dialect in the list of dialects, then the first of the file.
+    pub(crate) tier: u8,
+    /// Whether others use the name too: it shows no dialect, and means this only in spans that
+    /// something else shows to speak it.
+    pub(crate) is_common: bool,
+    /// Whether the attribute stays where those go that are wholly said by current names.
+    pub(crate) stays: bool,
+}
+
+/// A rule of the first tier.
+pub(crate) const fn rule(key: &'static str, action: RuleAction) -> DialectRule {
+    DialectRule { key, action, tier: 0, is_common: false, stays: false }
+}
+
+/// A rule for a name that others use too.
+pub(crate) const fn common(key: &'static str, action: RuleAction) -> DialectRule {
+    DialectRule { is_common: true, ..rule(key, action) }
+}
+
+impl DialectRule {
+    /// The rule in another tier.
+    pub(crate) const fn tier(self, tier: u8) -> Self {
+        Self { tier, ..self }
     }
 
-    /// Whether any bit of `other` is set.
-    pub(crate) const fn has(self, other: Self) -> bool {
-        self.0 & other.0 != 0
+    /// The rule for an attribute that always stays.
+    pub(crate) const fn stays(self) -> Self {
+        Self { stays: true, ..self }
     }
+}
 
-    /// The dialect of the most telling mark. LiteLLM comes first since it borrows the names of
-    /// OpenLLMetry, and the GenAI names last since everybody uses them.
-    pub(crate) const fn dialect(self) -> Dialect {
-        if self.has(Self::LITELLM) {
-            Dialect::LiteLlm
-        } else if self.has(Self::OPEN_INFERENCE) {
-            Dialect::OpenInference
-        } else if self.has(Self::TRACELOOP) {
-            Dialect::Traceloop
-        } else if self.has(Self::LANGSMITH) {
-            Dialect::LangSmith
-        } else if self.has(Self::GEN_AI) {
-            Dialect::GenAi
-        } else {
-            Dialect::Retyped
-        }
+/// What an attribute of a dialect says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RuleAction {
+    /// The attribute has its current name already.
+    Own(GenAiField),
+    /// The attribute's value is that of a field.
+    To(GenAiField),
+    /// The model that answered, and the one that was asked for if nothing else says that.
+    Model,
+    /// The kind of the span.
+    Kind,
+    /// A JSON object of request parameters.
+    Parameters,
+    /// The base URL of the provider's API.
+    ApiBase,
+    /// A JSON object that has, among others, the base URL as `api_base`.
+    ApiBaseWithin,
+    /// What the span's kind says what it is.
+    Part(SpanPart),
+    /// The media type of a part.
+    MediaType(SpanPart),
+    /// A JSON object that splits a number of tokens, by its members.
+    Details(&'static [(&'static str, GenAiField)]),
+    /// A list of prompts without roles.
+    Prompts,
+    /// Messages as one JSON text, and the role of those that have none.
+    Messages(GenAiField, &'static str),
+    /// A total that follows from the parts.
+    Total,
+    /// One attribute of a list that is spread over many keys, by the list's index.
+    List(usize),
+    /// Nothing but whose dialect it is.
+    Sign,
+}
+
+/// What spans of any kind have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SpanPart {
+    /// The name of the tool, the agent, the workflow.
+    Name,
+    /// What went in.
+    Input,
+    /// What came out.
+    Output,
+}
+
+/// A list that is spread over many keys, `PREFIX.N.REST`.
+#[derive(Debug)]
+pub(crate) struct IndexedList {
+    /// The prefix with its last dot, at least eight bytes.
+    pub(crate) prefix: &'static str,
+    /// The field that the list becomes.
+    pub(crate) field: GenAiField,
+    /// The form of its elements.
+    pub(crate) form: ListForm,
+    /// See [`DialectRule::is_common`].
+    pub(crate) is_common: bool,
+}
+
+/// The form of a list's elements.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum ListForm {
+    /// Anything: what the list is as a field.
+    Value(fn(&KeyTree) -> Option<String>),
+    /// Messages: what they are as a field, given the role of those that have none.
+    Messages(fn(&KeyTree, &str) -> Option<String>, &'static str),
+    /// As `Messages`, with finish reasons.
+    Completions(fn(&KeyTree, &str) -> Option<String>, &'static str),
+}
+
+/// What the values of an attribute mean that names the span's kind.
+#[derive(Debug)]
+pub(crate) struct KindNames {
+    pub(crate) key: &'static str,
+    pub(crate) names: &'static [KindName],
+}
+
+/// One kind of span. A kind without an operation (a chain, a task, a guard) is a step of the
+/// application, for which the conventions have no name.
+#[derive(Debug)]
+pub(crate) struct KindName {
+    pub(crate) name: &'static str,
+    /// `gen_ai.operation.name`, whatever the case of the name.
+    pub(crate) operation: Option<&'static str>,
+    /// What the dialect's parts are in such spans, where the name is written exactly so.
+    pub(crate) parts: &'static [PartMeaning],
+}
+
+/// A kind with an operation.
+pub(crate) const fn kind(name: &'static str, operation: &'static str) -> KindName {
+    KindName { name, operation: Some(operation), parts: &[] }
+}
+
+impl KindName {
+    /// The kind with parts.
+    pub(crate) const fn with(self, parts: &'static [PartMeaning]) -> Self {
+        Self { parts, ..self }
     }
+}
+
+/// What a part of a span is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PartMeaning {
+    pub(crate) part: SpanPart,
+    pub(crate) form: PartForm,
+}
+
+/// What a part of a span is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum PartForm {
+    /// The value of a field, whatever other attributes say.
+    First(GenAiField),
+    /// The value of a field of which no other attribute says anything.
+    Last(GenAiField),
+    /// One message of this role, if it is text and no other attribute says anything.
+    Message(GenAiField, &'static str),
+    /// The provider's whole response as JSON.
+    Response,
+}
+
+/// What a dialect calls content.
+#[derive(Debug)]
+pub(crate) struct ContentNames {
+    /// Names of attributes. What goes on after one with a dot is content, too.
+    pub(crate) names: &'static [&'static str],
+    /// Names that `names` covers and that are no content.
+    pub(crate) exceptions: &'static [&'static str],
+    /// Plain words, which are content if the value is a text or a structure, but not if it is a
+    /// number.
+    pub(crate) words: &'static [&'static str],
+    /// Plain words that others use, too: they are content only in items that speak a dialect.
+    pub(crate) common_words: &'static [&'static str],
+    /// Beginnings of names that are told apart by their last part.
+    pub(crate) families: &'static [NameFamily],
+    /// Names of span events and log records that carry nothing but content.
+    pub(crate) events: &'static [&'static str],
+}
+
+impl ContentNames {
+    /// A list of nothing.
+    pub(crate) const NONE: Self = Self {
+        names: &[],
+        exceptions: &[],
+        words: &[],
+        common_words: &[],
+        families: &[],
+        events: &[],
+    };
+}
+
+/// Names with a common beginning, told apart by their last part.
+#[derive(Debug)]
+pub(crate) struct NameFamily {
+    /// The beginning, with its dot.
+    pub(crate) root: &'static str,
+    /// Which last parts are content.
+    pub(crate) parts: NameParts,
+}
+
+/// Which of a family's last parts are content.
+#[derive(Debug)]
+pub(crate) enum NameParts {
+    /// These.
+    Only(&'static [&'static str]),
+    /// All but these, and but those that end as a number, an id or a name does.
+    AllBut(&'static [&'static str]),
 }

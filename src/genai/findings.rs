@@ -1,10 +1,10 @@
-//! The mark of items in which something was found that must not leave.
+//! Annotation: the mark of items in which something was found that must not leave.
 //!
 //! What was found is gone when the item is marked; the mark tells whoever comes later, for instance
 //! an endpoint that gets content of such items only, that there was something, and of which kind.
 
-use super::redact::{Detector, Finder, Pattern};
-use super::walk::{Patch, Place, Walker, find, head, items, pairs};
+use super::patch::{ByteRange, Cursor, Patch, find, head, items, pairs};
+use super::redact::{Detector, FindingSource, Pattern};
 use crate::codec::msgpack::{self, Token};
 use crate::codec::records::is_placing_key;
 use crate::codec::records::layout::keys;
@@ -14,20 +14,20 @@ use crate::model::Signal;
 pub const FINDINGS: &str = "fluentbit.ai.findings";
 
 /// Names that are listed at most; an item may come with others already.
-const MOST: usize = 64;
+const MAX_NAMES: usize = 64;
 
 /// What found something in one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Found {
+pub(super) struct FindingSet {
     detectors: [bool; Detector::ALL.len()],
-    patterns: [bool; Pattern::MOST],
+    patterns: [bool; Pattern::MAX],
 }
 
-impl Found {
-    pub(super) fn note(&mut self, finder: Finder) {
+impl FindingSet {
+    pub(super) fn note(&mut self, finder: FindingSource) {
         let slot = match finder {
-            Finder::Detector(detector) => self.detectors.get_mut(detector.index()),
-            Finder::Pattern(index) => self.patterns.get_mut(index),
+            FindingSource::Detector(detector) => self.detectors.get_mut(detector.index()),
+            FindingSource::Pattern(index) => self.patterns.get_mut(index),
         };
         if let Some(slot) = slot {
             *slot = true;
@@ -35,12 +35,12 @@ impl Found {
     }
 
     /// What found something, patterns first.
-    pub(super) fn finders(&self) -> impl Iterator<Item = Finder> + '_ {
+    pub(super) fn finders(&self) -> impl Iterator<Item = FindingSource> + '_ {
         let detectors = Detector::ALL.into_iter().zip(self.detectors);
         let detectors = detectors.filter(|(_, found)| *found);
         let patterns = self.patterns.iter().enumerate().filter(|(_, found)| **found);
-        let patterns = patterns.map(|(index, _)| Finder::Pattern(index));
-        patterns.chain(detectors.map(|(detector, _)| Finder::Detector(detector)))
+        let patterns = patterns.map(|(index, _)| FindingSource::Pattern(index));
+        patterns.chain(detectors.map(|(detector, _)| FindingSource::Detector(detector)))
     }
 }
 
@@ -54,7 +54,7 @@ pub(super) fn mark(
     patch: &mut Patch,
 ) {
     let Ok(read) = head(record, known) else { return };
-    let body = Place { start: read.walker.position(), end: record.len() };
+    let body = ByteRange { start: read.cursor.position(), end: record.len() };
     let otlp = read.metadata.and_then(|metadata| find(record, metadata, keys::OTLP));
     // An ordinary log that only got its place in a trace stays one.
     let otlp = otlp.filter(|otlp| pairs(record, *otlp).any(|pair| !is_placing_key(pair.key)));
@@ -69,7 +69,7 @@ pub(super) fn mark(
 }
 
 /// Adds the mark to the attributes that are in the map at a place.
-fn in_attributes(record: &[u8], map: Place, names: &[&str], patch: &mut Patch) {
+fn in_attributes(record: &[u8], map: ByteRange, names: &[&str], patch: &mut Patch) {
     match find(record, map, b"attributes") {
         Some(attributes) if in_map(record, attributes, names, patch) => {}
         // An empty list of attributes may have become an array.
@@ -98,8 +98,8 @@ fn write_names(out: &mut Vec<u8>, names: &[&str]) {
 }
 
 /// Adds the mark to a map, together with the names that are there already. Whether it is a map.
-fn in_map(record: &[u8], map: Place, names: &[&str], patch: &mut Patch) -> bool {
-    if !matches!(Walker::at(record, map.start).token(), Ok(Token::Map(_))) {
+fn in_map(record: &[u8], map: ByteRange, names: &[&str], patch: &mut Patch) -> bool {
+    if !matches!(Cursor::at(record, map.start).token(), Ok(Token::Map(_))) {
         return false;
     }
     let Some(given) = find(record, map, FINDINGS.as_bytes()) else {
@@ -112,7 +112,7 @@ fn in_map(record: &[u8], map: Place, names: &[&str], patch: &mut Patch) -> bool 
     let mut all: Vec<&str> = Vec::new();
     let former = items(record, given).filter_map(|item| msgpack::text_of(item.of(record)));
     for name in former.chain(names.iter().copied()) {
-        if all.len() < MOST && !all.contains(&name) {
+        if all.len() < MAX_NAMES && !all.contains(&name) {
             all.push(name);
         }
     }
@@ -124,15 +124,15 @@ fn in_map(record: &[u8], map: Place, names: &[&str], patch: &mut Patch) -> bool 
 }
 
 /// Adds a pair at the end of a map.
-fn add(record: &[u8], map: Place, patch: &mut Patch, write: impl FnOnce(&mut Vec<u8>)) {
-    let mut walker = Walker::at(record, map.start);
-    let Ok(Token::Map(pairs)) = walker.token() else { return };
-    let header = Place { start: map.start, end: walker.position() };
+fn add(record: &[u8], map: ByteRange, patch: &mut Patch, write: impl FnOnce(&mut Vec<u8>)) {
+    let mut cursor = Cursor::at(record, map.start);
+    let Ok(Token::Map(pairs)) = cursor.token() else { return };
+    let header = ByteRange { start: map.start, end: cursor.position() };
     patch.replace(header, |out| {
         msgpack::map_header(out, pairs.saturating_add(1));
         Some(())
     });
-    patch.replace(Place { start: map.end, end: map.end }, |out| {
+    patch.replace(ByteRange { start: map.end, end: map.end }, |out| {
         write(out);
         Some(())
     });

@@ -1,7 +1,7 @@
-//! Redacting the strings of an encoded record where they stand.
+//! Visitor: redacting the strings of an encoded record where they stand.
 
-use super::redact::{Finder, Redactor, Role};
-use super::walk::{Patch, Place, Walker, find, items, pairs};
+use super::patch::{ByteRange, Cursor, Patch, find, items, pairs};
+use super::redact::{FindingSource, KeyRole, Redactor};
 use crate::codec::msgpack::{self, Token};
 use crate::codec::records::layout::keys;
 use crate::model::Signal;
@@ -15,9 +15,9 @@ struct Open {
     /// Objects still to come: keys and values, or elements.
     left: u64,
     map: bool,
-    role: Role,
+    role: KeyRole,
     /// Of a map, where its header is and how many pairs that promises.
-    header: Place,
+    header: ByteRange,
     pairs: u32,
     /// Pairs that go.
     dropped: u32,
@@ -27,12 +27,12 @@ struct Open {
 }
 
 impl Open {
-    const fn new(left: u64, role: Role) -> Self {
-        let header = Place { start: 0, end: 0 };
+    const fn new(left: u64, role: KeyRole) -> Self {
+        let header = ByteRange { start: 0, end: 0 };
         Self { left, map: false, role, header, pairs: 0, dropped: 0, key: 0, stays: false }
     }
 
-    fn map(pairs: u32, role: Role, header: Place) -> Self {
+    fn map(pairs: u32, role: KeyRole, header: ByteRange) -> Self {
         Self { map: true, header, pairs, ..Self::new(u64::from(pairs) * 2, role) }
     }
 
@@ -56,15 +56,15 @@ pub(super) struct Masker<'a, F> {
     pub(super) body_key: usize,
 }
 
-impl<F: FnMut(Finder)> Masker<'_, F> {
+impl<F: FnMut(FindingSource)> Masker<'_, F> {
     /// Masks what the record says freely: of spans their attributes, those of their events and
     /// links, and the status message; of logs the body and the attributes. Metrics are left alone.
     pub(super) fn record(
         &mut self,
         record: &[u8],
         signal: Option<Signal>,
-        metadata: Option<Place>,
-        body: Place,
+        metadata: Option<ByteRange>,
+        body: ByteRange,
     ) {
         match signal {
             Some(Signal::Traces) => self.span(record, body),
@@ -73,20 +73,20 @@ impl<F: FnMut(Finder)> Masker<'_, F> {
         }
     }
 
-    fn span(&mut self, record: &[u8], body: Place) {
+    fn span(&mut self, record: &[u8], body: ByteRange) {
         for pair in pairs(record, body) {
             match pair.key {
-                b"attributes" => self.value(record, pair.value, Role::Free),
+                b"attributes" => self.value(record, pair.value, KeyRole::Free),
                 b"events" | b"links" => {
                     for item in items(record, pair.value) {
                         if let Some(attributes) = find(record, item, b"attributes") {
-                            self.value(record, attributes, Role::Free);
+                            self.value(record, attributes, KeyRole::Free);
                         }
                     }
                 }
                 b"status" => {
                     if let Some(message) = find(record, pair.value, b"message") {
-                        self.value(record, message, Role::Free);
+                        self.value(record, message, KeyRole::Free);
                     }
                 }
                 _ => {}
@@ -94,7 +94,7 @@ impl<F: FnMut(Finder)> Masker<'_, F> {
         }
     }
 
-    fn log(&mut self, record: &[u8], metadata: Option<Place>, body: Place) {
+    fn log(&mut self, record: &[u8], metadata: Option<ByteRange>, body: ByteRange) {
         // A map of one pair may be the value of a body under a key of its own.
         self.body_key = 0;
         if body.of(record).first() == Some(&0x81)
@@ -105,19 +105,19 @@ impl<F: FnMut(Finder)> Masker<'_, F> {
         {
             self.body_key = body.start.saturating_add(1);
         }
-        self.value(record, body, Role::Free);
+        self.value(record, body, KeyRole::Free);
         for pair in metadata.into_iter().flat_map(|metadata| pairs(record, metadata)) {
             if pair.key != keys::OTLP {
-                self.value(record, pair.value, Role::of(pair.key));
+                self.value(record, pair.value, KeyRole::of(pair.key));
             } else if let Some(attributes) = find(record, pair.value, b"attributes") {
-                self.value(record, attributes, Role::Free);
+                self.value(record, attributes, KeyRole::Free);
             }
         }
     }
 
     /// Masks every string value of the object at a place, however deep it stands.
-    fn value(&mut self, record: &[u8], place: Place, role: Role) {
-        let mut walker = Walker::at(record, place.start);
+    fn value(&mut self, record: &[u8], range: ByteRange, role: KeyRole) {
+        let mut cursor = Cursor::at(record, range.start);
         let mut open: Vec<Open> = Vec::new();
         let mut current = Open::new(1, role);
         loop {
@@ -128,16 +128,16 @@ impl<F: FnMut(Finder)> Masker<'_, F> {
             }
             let is_key = current.map && current.left.is_multiple_of(2);
             current.left -= 1;
-            let start = walker.position();
+            let start = cursor.position();
             if is_key {
                 current.key = start;
                 current.stays = false;
             }
-            let Ok(token) = walker.token() else { break };
-            let here = Place { start, end: walker.position() };
+            let Ok(token) = cursor.token() else { break };
+            let here = ByteRange { start, end: cursor.position() };
             let inner = match token {
                 Token::Str(key) if is_key => {
-                    current.role = Role::of(key);
+                    current.role = KeyRole::of(key);
                     current.stays = key == b"log" || start == self.body_key;
                     continue;
                 }
@@ -154,7 +154,7 @@ impl<F: FnMut(Finder)> Masker<'_, F> {
             } else {
                 current.left = current.left.saturating_add(inner.left);
                 current.map = false;
-                current.role = Role::Free;
+                current.role = KeyRole::Free;
             }
         }
         current.close(self.patch);
@@ -163,15 +163,15 @@ impl<F: FnMut(Finder)> Masker<'_, F> {
 
     /// Masks a text. A pair of a map goes if nothing is left of its value, except a log's body,
     /// which is the value of `log`, or of the record's own key, where the body is a text.
-    fn text(&mut self, text: &[u8], place: Place, current: &mut Open) {
+    fn text(&mut self, text: &[u8], range: ByteRange, current: &mut Open) {
         let (redactor, count) = (self.redactor, &mut self.count);
         let Some(masked) = redactor.text(text, current.role, count) else { return };
         if masked.is_empty() && current.map && !current.stays {
             current.dropped = current.dropped.saturating_add(1);
-            self.patch.replace(Place { start: current.key, end: place.end }, |_| Some(()));
+            self.patch.replace(ByteRange { start: current.key, end: range.end }, |_| Some(()));
             return;
         }
-        self.patch.replace(place, |out| {
+        self.patch.replace(range, |out| {
             msgpack::str_bytes(out, &masked);
             Some(())
         });

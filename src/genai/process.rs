@@ -1,14 +1,14 @@
-//! One chunk through all that `ai_context` does.
+//! Pipeline: one chunk through all that `ai_context` does.
 
-use super::carry;
-use super::correlate::{self, Change};
-use super::dialect::Dialect;
-use super::findings::{self, Found};
+use super::body_metadata;
+use super::correlate::{self, LogChange};
+use super::dialects::DialectCounts;
+use super::findings::{self, FindingSet};
 use super::mask::Masker;
 use super::normalize::Normalizer;
-use super::redact::{Detector, Finder, Pattern, Redactor, Replacement};
+use super::patch::{ByteRange, Patch, RecordHead, find, head};
+use super::redact::{Detector, FindingSource, Pattern, Redactor, Replacement};
 use super::span::{MetricRenamer, normalize_span, span_shape};
-use super::walk::{Head, Patch, Place, find, head};
 use crate::codec::msgpack::{self, ReadError, Reader};
 use crate::codec::records::layout::{VERSION, keys};
 use crate::codec::records::{Event, EventKind, EventTime, Events, raw_values_hold_content};
@@ -16,7 +16,7 @@ use crate::model::{Position, Signal};
 
 /// What to do.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct ContextSettings {
     /// Whether dialects become the current conventions.
     pub normalize: bool,
     /// Whether the dialects' own attributes stay beside the current ones.
@@ -25,7 +25,7 @@ pub struct Settings {
     pub correlate: bool,
     /// What is searched for and replaced, beside the patterns.
     pub redact: Vec<Detector>,
-    /// Own patterns that are searched for and replaced; the first [`Pattern::MOST`] are counted.
+    /// Own patterns that are searched for and replaced; the first [`Pattern::MAX`] are counted.
     pub patterns: Vec<Pattern>,
     /// What it is replaced by.
     pub replacement: Replacement,
@@ -41,15 +41,15 @@ pub struct Settings {
 
 /// What was done to a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tally {
-    /// Spans that were changed, by [`Dialect::index`].
-    pub normalized: [u64; Dialect::ALL.len()],
+pub struct ContextTally {
+    /// Spans that were changed, by the dialect that they spoke.
+    pub normalized: DialectCounts,
     /// Logs that got a trace.
     pub correlated: u64,
     /// Places that were replaced, by [`Detector::index`].
     pub redactions: [u64; Detector::ALL.len()],
     /// Places that were replaced, by the number of the pattern that found them.
-    pub patterns: [u64; Pattern::MOST],
+    pub patterns: [u64; Pattern::MAX],
     /// Records whose values beside them could not be searched and were emptied.
     pub unsearched: u64,
     /// What was passed on unread: events that are none or have a newer layout, and a broken end
@@ -70,8 +70,8 @@ struct Label {
 }
 
 /// Does what the settings say to one chunk after the other.
-pub struct Processor {
-    settings: Settings,
+pub struct ContextProcessor {
+    settings: ContextSettings,
     normalizer: Option<Normalizer>,
     redactor: Option<Redactor>,
     metrics: MetricRenamer,
@@ -85,10 +85,10 @@ pub struct Processor {
     masked: Vec<u8>,
 }
 
-impl Processor {
+impl ContextProcessor {
     /// A processor.
     #[must_use]
-    pub fn new(mut settings: Settings) -> Self {
+    pub fn new(mut settings: ContextSettings) -> Self {
         let normalizer = settings.normalize.then(|| Normalizer::new(settings.keep_originals));
         let patterns = std::mem::take(&mut settings.patterns);
         let replacement = std::mem::replace(&mut settings.replacement, Replacement::Mask);
@@ -111,22 +111,22 @@ impl Processor {
     /// The chunk as it is to go on, or `None` if it goes on as it is. What is no event is kept as
     /// it is.
     #[must_use]
-    pub fn process(&mut self, chunk: &[u8], tally: &mut Tally) -> Option<Vec<u8>> {
+    pub fn process(&mut self, chunk: &[u8], tally: &mut ContextTally) -> Option<Vec<u8>> {
         if let Some(key) = &self.settings.record_key
-            && let Some(unpacked) = carry::unpack(chunk, key)
+            && let Some(unpacked) = body_metadata::unpack(chunk, key)
         {
             return Some(self.process_all(&unpacked, tally).unwrap_or(unpacked));
         }
         self.process_all(chunk, tally)
     }
 
-    fn process_all(&mut self, chunk: &[u8], tally: &mut Tally) -> Option<Vec<u8>> {
+    fn process_all(&mut self, chunk: &[u8], tally: &mut ContextTally) -> Option<Vec<u8>> {
         let mut out = Vec::new();
         let mut changed = false;
         let mut copied = 0;
-        let mut place = 0;
+        let mut position = 0;
         self.marker.clear();
-        while let Some(rest) = chunk.get(place..).filter(|rest| !rest.is_empty()) {
+        while let Some(rest) = chunk.get(position..).filter(|rest| !rest.is_empty()) {
             let (length, replaced) = match self.event(rest, tally) {
                 Ok(step) => step,
                 Err(_) => {
@@ -139,11 +139,11 @@ impl Processor {
                     out.reserve(chunk.len().saturating_add(chunk.len() / 4));
                 }
                 changed = true;
-                out.extend_from_slice(chunk.get(copied..place).unwrap_or_default());
+                out.extend_from_slice(chunk.get(copied..position).unwrap_or_default());
                 out.extend_from_slice(&self.changed);
-                copied = place.saturating_add(length);
+                copied = position.saturating_add(length);
             }
-            place = place.saturating_add(length);
+            position = position.saturating_add(length);
         }
         changed.then(|| {
             out.extend_from_slice(chunk.get(copied..).unwrap_or_default());
@@ -153,10 +153,10 @@ impl Processor {
 
     /// Handles the event that `rest` starts with: its length, and whether `self.changed` is to
     /// stand in its place.
-    fn event(&mut self, rest: &[u8], tally: &mut Tally) -> Result<(usize, bool), ReadError> {
+    fn event(&mut self, rest: &[u8], tally: &mut ContextTally) -> Result<(usize, bool), ReadError> {
         let mut head = head(rest, &self.known)?;
         let label = self.label(head.metadata.map_or(&[], |metadata| metadata.of(rest)));
-        let start = head.walker.position();
+        let start = head.cursor.position();
         self.patch.clear();
         if head.marker {
             // Some hosts write group markers that need mending; the reader of events knows how.
@@ -168,25 +168,23 @@ impl Processor {
             return Ok((marker.raw.len(), false));
         }
         if label.ours || label.newer || label.signal == Some(Signal::Profiles) {
-            head.walker.skip()?;
+            head.cursor.skip()?;
             tally.malformed = tally.malformed.saturating_add(u64::from(label.newer));
-            return Ok((head.walker.position(), false));
+            return Ok((head.cursor.position(), false));
         }
         let mut shape = None;
         if label.signal == Some(Signal::Traces) {
-            shape = Some(span_shape(&mut head.walker, self.normalizer.as_ref())?);
+            shape = Some(span_shape(&mut head.cursor, self.normalizer.as_ref())?);
         } else {
-            head.walker.skip()?;
+            head.cursor.skip()?;
         }
-        let length = head.walker.position();
+        let length = head.cursor.position();
         let record = rest.get(..length).unwrap_or_default();
-        let body = Place { start, end: length };
+        let body = ByteRange { start, end: length };
         match (label.signal, shape, &mut self.normalizer) {
             (Some(Signal::Traces), Some(shape), Some(normalizer)) => {
-                if let Some(dialect) = normalize_span(record, shape, normalizer, &mut self.patch)
-                    && let Some(count) = tally.normalized.get_mut(dialect.index())
-                {
-                    *count = count.saturating_add(1);
+                if let Some(spoken) = normalize_span(record, shape, normalizer, &mut self.patch) {
+                    tally.normalized.count(spoken);
                 }
             }
             (Some(Signal::Traces), ..) => {}
@@ -230,8 +228,14 @@ impl Processor {
         label
     }
 
-    fn log(&mut self, record: &[u8], head: &Head<'_>, body: Place, tally: &mut Tally) {
-        let mut change = Change::default();
+    fn log(
+        &mut self,
+        record: &[u8],
+        head: &RecordHead<'_>,
+        body: ByteRange,
+        tally: &mut ContextTally,
+    ) {
+        let mut change = LogChange::default();
         let mut attributes = Vec::new();
         if self.settings.correlate {
             (change.context, change.severity) = correlate::context(record, body, head.metadata);
@@ -241,9 +245,9 @@ impl Processor {
             change.event_name = correlate::event_name(record, otlp);
             if let Some(given) = find(record, otlp, b"attributes") {
                 let given = given.of(record);
-                let sighting = normalizer.sight_all(given);
-                if sighting.calls_for_work()
-                    && normalizer.rewrite(given, sighting, None, &mut attributes).is_some()
+                let detection = normalizer.detect_all(given);
+                if detection.calls_for_work()
+                    && normalizer.rewrite(given, detection, None, &mut attributes).is_some()
                 {
                     change.attributes = Some(&attributes);
                 }
@@ -265,7 +269,7 @@ impl Processor {
         }
         let source = if replaced { &self.changed } else { record };
         self.masked.clear();
-        let copied = carry::copy(source, &self.known, &self.marker, &mut self.masked);
+        let copied = body_metadata::copy(source, &self.known, &self.marker, &mut self.masked);
         if copied {
             std::mem::swap(&mut self.changed, &mut self.masked);
         }
@@ -273,7 +277,7 @@ impl Processor {
     }
 
     /// Lists in the record what was found in it.
-    fn mark(&mut self, signal: Option<Signal>, found: &Found) {
+    fn mark(&mut self, signal: Option<Signal>, found: &FindingSet) {
         let Some(redactor) = &self.redactor else { return };
         let names: Vec<&str> = found.finders().map(|finder| redactor.name(finder)).collect();
         self.patch.clear();
@@ -288,9 +292,9 @@ impl Processor {
         &mut self,
         record: &[u8],
         label: Label,
-        read: &Head<'_>,
-        body: Place,
-        tally: &mut Tally,
+        read: &RecordHead<'_>,
+        body: ByteRange,
+        tally: &mut ContextTally,
     ) -> bool {
         let mut replaced = !self.patch.is_empty();
         if replaced {
@@ -303,15 +307,15 @@ impl Processor {
             let Ok(again) = head(&self.changed, &self.known) else { return replaced };
             source = &self.changed;
             metadata = again.metadata;
-            body = Place { start: again.walker.position(), end: source.len() };
+            body = ByteRange { start: again.cursor.position(), end: source.len() };
         }
         self.patch.clear();
-        let mut found = Found::default();
-        let count = |finder: Finder| {
+        let mut found = FindingSet::default();
+        let count = |finder: FindingSource| {
             found.note(finder);
             let count = match finder {
-                Finder::Detector(detector) => tally.redactions.get_mut(detector.index()),
-                Finder::Pattern(index) => tally.patterns.get_mut(index),
+                FindingSource::Detector(detector) => tally.redactions.get_mut(detector.index()),
+                FindingSource::Pattern(index) => tally.patterns.get_mut(index),
             };
             if let Some(count) = count {
                 *count = count.saturating_add(1);
@@ -340,7 +344,7 @@ impl Processor {
 
 /// Empties what stands beside a record. Its places in the record are nil or less than they were.
 #[cold]
-fn empty_raw_values(record: &[u8], metadata: Option<Place>, patch: &mut Patch) {
+fn empty_raw_values(record: &[u8], metadata: Option<ByteRange>, patch: &mut Patch) {
     let otlp = metadata.and_then(|metadata| find(record, metadata, keys::OTLP));
     let values = otlp.and_then(|otlp| find(record, otlp, keys::RAW_VALUES));
     if let Some(values) = values {

@@ -1,111 +1,108 @@
-//! Normalising one span or metric record in its encoded form.
+//! Record normaliser: one span or metric record in its encoded form.
 
 use memchr::memmem::Finder;
 
-use super::dialect::Dialect;
-use super::normalize::{Normalizer, Sighting, provider};
-use super::walk::{Patch, Place, Walker, find, items, pairs};
+use super::dialects::DialectSet;
+use super::normalize::{Detection, Normalizer, provider};
+use super::patch::{ByteRange, Cursor, Patch, find, items, pairs};
 use crate::codec::msgpack::{self, ReadError, Token, int_of, text_of};
-
-/// The span event with which `OpenInference` marks the first token of a stream.
-const FIRST_TOKEN: &str = "First Token Stream Event";
 
 /// Where the parts of a span's body are.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct SpanShape {
-    attributes: Option<Place>,
-    events: Option<Place>,
-    start: Option<Place>,
-    sighting: Sighting,
+    attributes: Option<ByteRange>,
+    events: Option<ByteRange>,
+    start: Option<ByteRange>,
+    detection: Detection,
 }
 
 /// Walks over a span's body and looks at its attributes on the way.
 pub(super) fn span_shape(
-    walker: &mut Walker<'_>,
+    cursor: &mut Cursor<'_>,
     normalizer: Option<&Normalizer>,
 ) -> Result<SpanShape, ReadError> {
     let mut shape = SpanShape::default();
-    let before = *walker;
-    let Token::Map(pairs) = walker.token()? else {
-        *walker = before;
-        walker.skip()?;
+    let before = *cursor;
+    let Token::Map(pairs) = cursor.token()? else {
+        *cursor = before;
+        cursor.skip()?;
         return Ok(shape);
     };
     for _ in 0..pairs {
-        match walker.key()? {
+        match cursor.key()? {
             b"attributes" => {
-                let start = walker.position();
+                let start = cursor.position();
                 match normalizer {
-                    Some(normalizer) => sight(walker, normalizer, &mut shape.sighting)?,
+                    Some(normalizer) => detect(cursor, normalizer, &mut shape.detection)?,
                     None => {
-                        walker.skip()?;
+                        cursor.skip()?;
                     }
                 }
-                shape.attributes = Some(Place { start, end: walker.position() });
+                shape.attributes = Some(ByteRange { start, end: cursor.position() });
             }
-            b"events" => shape.events = Some(walker.place()?),
-            b"start_time_unix_nano" => shape.start = Some(walker.place()?),
+            b"events" => shape.events = Some(cursor.range()?),
+            b"start_time_unix_nano" => shape.start = Some(cursor.range()?),
             _ => {
-                walker.skip()?;
+                cursor.skip()?;
             }
         }
     }
     Ok(shape)
 }
 
-fn sight(
-    walker: &mut Walker<'_>,
+fn detect(
+    cursor: &mut Cursor<'_>,
     normalizer: &Normalizer,
-    sighting: &mut Sighting,
+    detection: &mut Detection,
 ) -> Result<(), ReadError> {
-    let before = *walker;
-    let Token::Map(pairs) = walker.token()? else {
-        *walker = before;
-        return walker.skip().map(|_| ());
+    let before = *cursor;
+    let Token::Map(pairs) = cursor.token()? else {
+        *cursor = before;
+        return cursor.skip().map(|_| ());
     };
     for _ in 0..pairs {
-        let key = walker.key()?;
-        let value = walker.skip()?;
-        normalizer.sight(sighting, key, value);
+        let key = cursor.key()?;
+        let value = cursor.skip()?;
+        normalizer.detect(detection, key, value);
     }
     Ok(())
 }
 
-/// Notes what is to be replaced in a span, and says whose dialect it spoke.
+/// Notes what is to be replaced in a span, and says which dialects it spoke.
 pub(super) fn normalize_span(
     record: &[u8],
     shape: SpanShape,
     normalizer: &mut Normalizer,
     patch: &mut Patch,
-) -> Option<Dialect> {
-    let mut dialect = None;
+) -> Option<DialectSet> {
+    let mut spoken = None;
     if let Some(attributes) = shape.attributes
-        && shape.sighting.calls_for_work()
+        && shape.detection.calls_for_work()
     {
-        let first_token =
-            shape.sighting.is_open_inference().then(|| first_token(record, shape)).flatten();
-        dialect = patch.replace(attributes, |out| {
-            normalizer.rewrite(attributes.of(record), shape.sighting, first_token, out)
+        let first_token = first_token(record, shape);
+        spoken = patch.replace(attributes, |out| {
+            normalizer.rewrite(attributes.of(record), shape.detection, first_token, out)
         });
     }
     for event in shape.events.into_iter().flat_map(|events| items(record, events)) {
         let Some(attributes) = find(record, event, b"attributes") else { continue };
-        let sighting = normalizer.sight_all(attributes.of(record));
-        if sighting.calls_for_work() {
-            let spoken = patch.replace(attributes, |out| {
-                normalizer.rewrite(attributes.of(record), sighting, None, out)
+        let detection = normalizer.detect_all(attributes.of(record));
+        if detection.calls_for_work() {
+            let here = patch.replace(attributes, |out| {
+                normalizer.rewrite(attributes.of(record), detection, None, out)
             });
-            dialect = dialect.or(spoken);
+            spoken = spoken.or(here);
         }
     }
-    dialect
+    spoken
 }
 
 /// Seconds from the span's start to its first token.
 fn first_token(record: &[u8], shape: SpanShape) -> Option<f64> {
+    let first = shape.detection.first_token_event()?;
     let start = u64::try_from(int_of(shape.start?.of(record))?).ok()?;
     let event = items(record, shape.events?).find(|event| {
-        find(record, *event, b"name").and_then(|name| text_of(name.of(record))) == Some(FIRST_TOKEN)
+        find(record, *event, b"name").and_then(|name| text_of(name.of(record))) == Some(first)
     })?;
     let time = find(record, event, b"time_unix_nano")?;
     let time = u64::try_from(int_of(time.of(record))?).ok()?;
@@ -123,7 +120,7 @@ impl MetricRenamer {
     }
 
     /// Notes what is to be replaced in the metric whose body is at `body`.
-    pub(super) fn rename(&self, record: &[u8], body: Place, patch: &mut Patch) {
+    pub(super) fn rename(&self, record: &[u8], body: ByteRange, patch: &mut Patch) {
         if self.0.find(body.of(record)).is_none() {
             return;
         }
@@ -141,7 +138,7 @@ impl MetricRenamer {
     }
 }
 
-fn rename_in(record: &[u8], attributes: Place, patch: &mut Patch) {
+fn rename_in(record: &[u8], attributes: ByteRange, patch: &mut Patch) {
     if find(record, attributes, b"gen_ai.provider.name").is_some() {
         return;
     }

@@ -4,7 +4,10 @@
 use super::patterns_file;
 use crate::config::read::{self, Read};
 use crate::config::{FileOptions, Parser, options};
-use crate::genai::{Detector, Dialect, HashKey, Pattern, Processor, Replacement, Settings, Tally};
+use crate::genai::{
+    ContextProcessor, ContextSettings, ContextTally, Detector, DialectCounts, HashKey, Pattern,
+    Replacement,
+};
 use crate::hub::Role;
 use crate::model::Position;
 use crate::plugin::{Chunk, Environment, Filter, OpenError, OptionSpec, Options, Spec, Verdict};
@@ -88,7 +91,7 @@ options! {
 
 /// An instance of the filter.
 pub struct AiContext {
-    processor: Processor,
+    processor: ContextProcessor,
     normalized: Vec<Counter>,
     correlated: Counter,
     redactions: Vec<Counter>,
@@ -155,7 +158,7 @@ impl Filter for AiContext {
         parser.file_problems(notes);
         let given = Given::read(&mut parser)?;
         let key = given.redact_hash_key.as_deref();
-        let settings = Settings {
+        let settings = ContextSettings {
             normalize: given.normalize,
             keep_originals: given.keep_originals,
             correlate: given.correlate,
@@ -178,11 +181,11 @@ impl Filter for AiContext {
         let counters = &environment.counters;
         let of_detector = |detector: &Detector| counters.counter(REDACTIONS, &[detector.name()]);
         let of_pattern = |pattern: &Pattern| counters.counter(REDACTIONS, &[pattern.name()]);
-        let of_dialect = |dialect: &Dialect| counters.counter(NORMALIZED, &[dialect.name()]);
+        let of_dialect = |name| counters.counter(NORMALIZED, &[name]);
         Ok(Self {
             patterns: settings.patterns.iter().map(of_pattern).collect(),
-            processor: Processor::new(settings),
-            normalized: Dialect::ALL.iter().map(of_dialect).collect(),
+            processor: ContextProcessor::new(settings),
+            normalized: DialectCounts::names().map(of_dialect).collect(),
             correlated: counters.counter(CORRELATED, &[]),
             redactions: Detector::ALL.iter().map(of_detector).collect(),
             malformed: counters.counter(MALFORMED, &[]),
@@ -191,11 +194,11 @@ impl Filter for AiContext {
     }
 
     fn on_chunk(&mut self, chunk: Chunk<'_>) -> Verdict {
-        let mut tally = Tally::default();
+        let mut tally = ContextTally::default();
         let replaced = self.processor.process(chunk.bytes, &mut tally);
-        add(&self.normalized, &tally.normalized);
-        add(&self.redactions, &tally.redactions);
-        add(&self.patterns, &tally.patterns);
+        add(&self.normalized, tally.normalized.values());
+        add(&self.redactions, tally.redactions);
+        add(&self.patterns, tally.patterns);
         self.correlated.add(tally.correlated);
         self.malformed.add(tally.malformed);
         self.unsearched.add(tally.unsearched);
@@ -203,9 +206,9 @@ impl Filter for AiContext {
     }
 }
 
-fn add(counters: &[Counter], counts: &[u64]) {
+fn add(counters: &[Counter], counts: impl IntoIterator<Item = u64>) {
     for (counter, count) in counters.iter().zip(counts) {
-        counter.add(*count);
+        counter.add(count);
     }
 }
 

@@ -10,8 +10,8 @@ pub(super) fn read(root: Node<'_>) -> (Vec<Pattern>, Notes) {
     let mut notes = Notes::default();
     let mut patterns: Vec<Pattern> = Vec::new();
     let values = notes.list(root, "patterns");
-    if values.len() > Pattern::MOST {
-        notes.problem(format!("patterns: {} are given; allowed: {}", values.len(), Pattern::MOST));
+    if values.len() > Pattern::MAX {
+        notes.problem(format!("patterns: {} are given; allowed: {}", values.len(), Pattern::MAX));
     }
     for (index, value) in values.iter().enumerate() {
         let at = format!("patterns[{index}]");

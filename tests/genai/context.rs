@@ -2,7 +2,7 @@
 
 use fluent_bit_ai::codec::msgpack;
 use fluent_bit_ai::codec::records::Events;
-use fluent_bit_ai::genai::{Detector, Settings};
+use fluent_bit_ai::genai::{ContextSettings, Detector};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -70,7 +70,7 @@ fn logs_that_need_nothing_pass() {
     assert_eq!(run(settings(), &chunk).0, None);
     let mut found = Vec::new();
     event(&json!({}), &json!({ "trace_id": TRACE }), &mut found);
-    assert_eq!(run(Settings { correlate: false, ..settings() }, &found).0, None);
+    assert_eq!(run(ContextSettings { correlate: false, ..settings() }, &found).0, None);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn records_from_here_or_later_are_left_alone() {
         let metadata = json!({ "otlp": { "v": 1, "signal": "span", "from": from } });
         event(&metadata, &body, &mut chunk);
         event(&metadata, &body, &mut chunk);
-        let (out, _) = run(Settings { redact: vec![Detector::Email], ..settings() }, &chunk);
+        let (out, _) = run(ContextSettings { redact: vec![Detector::Email], ..settings() }, &chunk);
         assert_eq!(out.is_some(), touched, "{from}");
     }
 }
@@ -247,7 +247,7 @@ proptest! {
         let chunk = record(signal, &pairs);
         let once = run(settings(), &chunk).0.unwrap_or_else(|| chunk.clone());
         prop_assert_eq!(run(settings(), &once).0, None);
-        let short = Settings { keep_originals: false, ..settings() };
+        let short = ContextSettings { keep_originals: false, ..settings() };
         let less = run(short.clone(), &chunk).0.unwrap_or_else(|| chunk.clone());
         prop_assert_eq!(run(short, &less).0, None);
         if signal == "span" {

@@ -1,6 +1,8 @@
 //! Spans, metrics and logs of each dialect.
 
-use fluent_bit_ai::genai::{Dialect, Settings};
+use std::collections::BTreeMap;
+
+use fluent_bit_ai::genai::{ContextSettings, DialectCounts};
 use fluent_bit_ai::model::Signal;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
@@ -12,6 +14,7 @@ use crate::{run, settings};
 const OPENINFERENCE: &str = "openinference-openai-0.1.66+langchain-0.1.80.otlp.jsonl";
 const TRACELOOP: &str = "traceloop-sdk-0.62.4.otlp.jsonl";
 const LITELLM: &str = "litellm-1.106.2-default.otlp.jsonl";
+const LANGSMITH: &str = "made/langsmith.otlp.jsonl";
 const OTEL: &str = "otel-instrumentation-genai-openai-1.3b0.otlp.jsonl";
 
 fn normalized(file: &str) -> Vec<Value> {
@@ -265,12 +268,76 @@ fn litellm_spans() {
     );
 }
 
+/// Scenario: every capture and made sample. Guarantees: there is one for each dialect that is mapped.
+#[test]
+fn every_dialect_has_a_sample() {
+    let folder = format!("{}/tests/data/genai", env!("CARGO_MANIFEST_DIR"));
+    let mut found: BTreeMap<&str, u64> = DialectCounts::names().map(|name| (name, 0)).collect();
+    for inner in ["", "made/"] {
+        for entry in std::fs::read_dir(format!("{folder}/{inner}")).unwrap() {
+            let entry = entry.unwrap();
+            if entry.path().is_dir() {
+                continue;
+            }
+            let file = entry.file_name().into_string().unwrap();
+            let (_, tally) = run(settings(), &capture(&format!("{inner}{file}"), "span"));
+            for (name, count) in DialectCounts::names().zip(tally.normalized.values()) {
+                *found.get_mut(name).unwrap() += count;
+            }
+        }
+    }
+    assert!(found.values().all(|count| *count > 0), "a dialect has no sample: {found:?}");
+}
+
+#[test]
+fn langsmith_spans() {
+    let spans = normalized(LANGSMITH);
+    expect(
+        &spans,
+        0,
+        "ChatOpenAI",
+        &json!({
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": "openai",
+            "gen_ai.conversation.id": "thread-1",
+            "gen_ai.request.stream": true,
+            "gen_ai.usage.cache_read.input_tokens": 5,
+            "gen_ai.usage.cache_creation.input_tokens": 2,
+            "gen_ai.usage.reasoning.output_tokens": 3,
+            "openai.response.service_tier": "default",
+            "openai.response.system_fingerprint": "fp_fake",
+            "gen_ai.input.messages":
+                [{"role": "user", "parts": [{"type": "text", "content": "hi there"}]}],
+            "gen_ai.output.messages": [{"role": "assistant", "finish_reason": "stop",
+                "parts": [{"type": "text", "content": "hello"}]}],
+        }),
+    );
+    expect(&spans, 1, "search", &json!({ "gen_ai.operation.name": "execute_tool" }));
+    // A step of the application sums up its model's tokens.
+    expect(
+        &spans,
+        2,
+        "agent",
+        &json!({ "gen_ai.operation.name": null, "gen_ai.usage.input_tokens": null }),
+    );
+}
+
+#[test]
+fn litellm_calls_a_chat_a_completion() {
+    let given = json!({ "llm.request.type": "Completion" });
+    assert_eq!(one(&given)["gen_ai.operation.name"], "text_completion");
+    let given = json!({ "llm.request.type": "Completion", "litellm.call_id": "c" });
+    assert_eq!(one(&given)["gen_ai.operation.name"], "chat");
+    let given = json!({ "llm.request.type": "embedding", "litellm.call_id": "c" });
+    assert_eq!(one(&given)["gen_ai.operation.name"], "embeddings");
+}
+
 #[test]
 fn current_conventions_pass_untouched() {
     let chunk = capture(OTEL, "span");
     let (out, tally) = run(settings(), &chunk);
     assert_eq!(out, None);
-    assert_eq!(tally.normalized, [0; 6]);
+    assert_eq!(tally.normalized, DialectCounts::default());
     let spans = normalized(OTEL);
     expect(
         &spans,
@@ -287,12 +354,12 @@ fn current_conventions_pass_untouched() {
 
 #[test]
 fn twice_is_once_and_nothing_is_lost() {
-    for file in [OPENINFERENCE, TRACELOOP, LITELLM, OTEL] {
+    for file in [OPENINFERENCE, TRACELOOP, LITELLM, LANGSMITH, OTEL] {
         for signal in ["span", "metric", "log"] {
             let chunk = capture(file, signal);
             let once = run(settings(), &chunk).0.unwrap_or_else(|| chunk.clone());
             assert_eq!(run(settings(), &once).0, None, "{file} {signal}");
-            let short = Settings { keep_originals: false, ..settings() };
+            let short = ContextSettings { keep_originals: false, ..settings() };
             let less = run(short.clone(), &chunk).0.unwrap_or_else(|| chunk.clone());
             assert_eq!(run(short, &less).0, None, "{file} {signal}");
             if signal == "span" {
@@ -313,9 +380,9 @@ fn twice_is_once_and_nothing_is_lost() {
 #[test]
 fn originals_go_if_asked() {
     let chunk = capture(OPENINFERENCE, "span");
-    let short = Settings { keep_originals: false, ..settings() };
+    let short = ContextSettings { keep_originals: false, ..settings() };
     let (out, tally) = run(short, &chunk);
-    assert_eq!(tally.normalized[Dialect::OpenInference.index()], 6);
+    assert_eq!(tally.normalized.of("openinference"), 6);
     let spans: Vec<Value> = read(&out.unwrap()).into_iter().map(|record| record.body).collect();
     expect(
         &spans,
@@ -454,7 +521,7 @@ fn litellm_logs_get_their_event_name() {
 
 #[test]
 fn what_was_changed_is_still_otlp() {
-    for file in [OPENINFERENCE, TRACELOOP, LITELLM, OTEL] {
+    for file in [OPENINFERENCE, TRACELOOP, LITELLM, LANGSMITH, OTEL] {
         let chunk = capture(file, "span");
         let out = run(settings(), &chunk).0.unwrap_or(chunk);
         let encoded = request(&out, Signal::Traces);

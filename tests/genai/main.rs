@@ -13,12 +13,14 @@ mod redaction;
 
 use std::cell::RefCell;
 
-use fluent_bit_ai::genai::{Detector, Processor, Replacement, Settings, Tally};
+use fluent_bit_ai::genai::{
+    ContextProcessor, ContextSettings, ContextTally, Detector, Replacement,
+};
 use fluent_bit_ai::model::Position;
 
 /// Everything on that is on by default, nothing redacted.
-fn settings() -> Settings {
-    Settings {
+fn settings() -> ContextSettings {
+    ContextSettings {
         normalize: true,
         keep_originals: true,
         correlate: true,
@@ -32,25 +34,25 @@ fn settings() -> Settings {
     }
 }
 
-fn run(settings: Settings, chunk: &[u8]) -> (Option<Vec<u8>>, Tally) {
-    let mut tally = Tally::default();
-    let out = Processor::new(settings).process(chunk, &mut tally);
+fn run(settings: ContextSettings, chunk: &[u8]) -> (Option<Vec<u8>>, ContextTally) {
+    let mut tally = ContextTally::default();
+    let out = ContextProcessor::new(settings).process(chunk, &mut tally);
     (out, tally)
 }
 
 /// Runs a chunk through a processor with everything on, made once since that takes a while.
-fn run_all(chunk: &[u8]) -> (Option<Vec<u8>>, Tally) {
+fn run_all(chunk: &[u8]) -> (Option<Vec<u8>>, ContextTally) {
     thread_local! {
-        static PROCESSOR: RefCell<Processor> = RefCell::new(Processor::new(Settings {
+        static PROCESSOR: RefCell<ContextProcessor> = RefCell::new(ContextProcessor::new(ContextSettings {
             redact: Detector::ALL.to_vec(),
             ..settings()
         }));
     }
-    let mut tally = Tally::default();
+    let mut tally = ContextTally::default();
     let out = PROCESSOR.with_borrow_mut(|processor| processor.process(chunk, &mut tally));
     (out, tally)
 }
 
-fn redacting(detectors: &[Detector]) -> Settings {
-    Settings { normalize: false, correlate: false, redact: detectors.to_vec(), ..settings() }
+fn redacting(detectors: &[Detector]) -> ContextSettings {
+    ContextSettings { normalize: false, correlate: false, redact: detectors.to_vec(), ..settings() }
 }

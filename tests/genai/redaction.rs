@@ -2,7 +2,7 @@
 
 use fluent_bit_ai::codec::records::{LogOptions, logs_to_records, traces_to_records};
 use fluent_bit_ai::codec::wire;
-use fluent_bit_ai::genai::{Detector, HashKey, Pattern, Replacement, Settings};
+use fluent_bit_ai::genai::{ContextSettings, Detector, HashKey, Pattern, Replacement};
 use fluent_bit_ai::model::Signal;
 use serde_json::{Value, json};
 
@@ -98,7 +98,7 @@ fn what_is_normalised_is_masked_too() {
         "llm.input_messages.0.message.content": "I am joe@x.com",
     });
     event(&span(), &json!({ "attributes": attributes }), &mut chunk);
-    let settings = Settings { redact: vec![Detector::Email], ..crate::settings() };
+    let settings = ContextSettings { redact: vec![Detector::Email], ..crate::settings() };
     let (out, tally) = run(settings, &chunk);
     let attributes = read(&out.unwrap()).remove(0).body["attributes"].clone();
     assert!(!attributes.to_string().contains("joe"));
@@ -110,7 +110,8 @@ fn what_is_normalised_is_masked_too() {
 fn drop_leaves_no_trace() {
     let mut chunk = Vec::new();
     event(&json!({}), &json!({ "log": "{\"to\":\"joe@x.com\"}" }), &mut chunk);
-    let settings = Settings { replacement: Replacement::Drop, ..redacting(&[Detector::Email]) };
+    let settings =
+        ContextSettings { replacement: Replacement::Drop, ..redacting(&[Detector::Email]) };
     let (out, _) = run(settings, &chunk);
     assert_eq!(read(&out.unwrap())[0].body["log"], "{\"to\":\"\"}");
 }
@@ -124,7 +125,8 @@ fn drop_takes_values_that_are_nothing_else() {
     let mut chunk = Vec::new();
     event(&span(), &json!({ "attributes": attributes, "name": "joe@x.com" }), &mut chunk);
     event(&json!({}), &json!({ "log": "joe@x.com", "who": "joe@x.com" }), &mut chunk);
-    let settings = Settings { replacement: Replacement::Drop, ..redacting(&[Detector::Email]) };
+    let settings =
+        ContextSettings { replacement: Replacement::Drop, ..redacting(&[Detector::Email]) };
     let (out, tally) = run(settings, &chunk);
     let records = read(&out.unwrap());
     let left = json!({ "note": "by ", "to": [""], "inner": { "n": 1 } });
@@ -142,7 +144,8 @@ fn large_maps_stay_readable_when_values_go() {
         attributes.insert("z".to_owned(), json!("stays"));
         let mut chunk = Vec::new();
         event(&span(), &json!({ "attributes": attributes }), &mut chunk);
-        let settings = Settings { replacement: Replacement::Drop, ..redacting(&[Detector::Email]) };
+        let settings =
+            ContextSettings { replacement: Replacement::Drop, ..redacting(&[Detector::Email]) };
         let out = run(settings, &chunk).0.unwrap();
         assert_eq!(read(&out)[0].body, json!({ "attributes": { "z": "stays" } }));
     }
@@ -154,7 +157,7 @@ fn equal_texts_have_equal_hashes() {
     event(&json!({}), &json!({ "log": "a@b.io, c@d.io", "to": "a@b.io" }), &mut chunk);
     let key = HashKey::new(b"a key of 16 bytes").unwrap();
     let replacement = Replacement::Hash(key);
-    let settings = Settings { replacement, ..redacting(&[Detector::Email]) };
+    let settings = ContextSettings { replacement, ..redacting(&[Detector::Email]) };
     let body = read(&run(settings, &chunk).0.unwrap()).remove(0).body;
     let (first, second) = body["log"].as_str().unwrap().split_once(", ").unwrap();
     assert_eq!(body["to"], first);
@@ -168,7 +171,7 @@ fn own_patterns_are_applied_and_counted() {
     let body = json!({ "attributes": { "gen_ai.input.messages": "[{\"t\":\"for ACME-12\\n\"}]" } });
     event(&span(), &body, &mut chunk);
     let pattern = Pattern::new("customer", r"ACME-\d+", None).unwrap();
-    let settings = Settings { patterns: vec![pattern], ..redacting(&[]) };
+    let settings = ContextSettings { patterns: vec![pattern], ..redacting(&[]) };
     let (out, tally) = run(settings, &chunk);
     let left = "[{\"t\":\"for [customer]\\n\"}]";
     let attributes = read(&out.unwrap()).remove(0).body["attributes"].clone();
@@ -197,7 +200,7 @@ fn profiles_are_left_alone() {
 fn what_was_found_is_listed_where_asked_for() {
     let key = "fluentbit.ai.findings";
     let patterns = vec![Pattern::new("ticket", "TCK-[0-9]+", Some("a ticket")).unwrap()];
-    let settings = Settings {
+    let settings = ContextSettings {
         mark_findings: true,
         patterns,
         ..redacting(&[Detector::Email, Detector::Secrets])
@@ -228,7 +231,7 @@ fn what_was_found_is_listed_where_asked_for() {
     assert_eq!(records[5].body, json!({ "log": "[email]", key: ["email"] }));
     assert_eq!((&records[6].metadata, &records[6].body), (&placed, &records[5].body));
     // A pair that goes with what was found in it makes no difference.
-    let dropping = Settings { replacement: Replacement::Drop, ..settings };
+    let dropping = ContextSettings { replacement: Replacement::Drop, ..settings };
     let mut chunk = Vec::new();
     let attributes: serde_json::Map<_, _> =
         (0..16).map(|n| (format!("k{n}"), json!("joe@x.com"))).collect();
@@ -284,7 +287,8 @@ fn text_beside_the_record_does_not_pass() {
 /// user's. Guarantees: it stays an empty text, while such attributes and keys of a map go.
 #[test]
 fn a_body_under_a_key_stays_when_nothing_is_left_of_it() {
-    let removing = Settings { replacement: Replacement::Drop, ..redacting(&[Detector::Email]) };
+    let removing =
+        ContextSettings { replacement: Replacement::Drop, ..redacting(&[Detector::Email]) };
     for (given, body, expected) in [
         (None, json!({ "log": "joe@x.com" }), json!({ "log": "" })),
         (Some("said"), json!({ "said": "joe@x.com" }), json!({ "said": "" })),

@@ -1,6 +1,6 @@
 //! Real captures: every request of every file comes back as it was.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fluent_bit_ai::model::Signal;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
@@ -10,14 +10,6 @@ use prost::Message;
 use serde::de::DeserializeOwned;
 
 use crate::support::{to_records, to_request};
-
-/// The captures.
-const FILES: [&str; 4] = [
-    "litellm-1.106.2-default.otlp.jsonl",
-    "openinference-openai-0.1.66+langchain-0.1.80.otlp.jsonl",
-    "otel-instrumentation-genai-openai-1.3b0.otlp.jsonl",
-    "traceloop-sdk-0.62.4.otlp.jsonl",
-];
 
 fn comes_back<M>(signal: Signal, body: serde_json::Value)
 where
@@ -35,10 +27,14 @@ where
 #[test]
 fn every_capture_comes_back_as_it_was() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/genai");
-    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), FILES.len());
-    for file in FILES {
-        let text = std::fs::read_to_string(folder.join(file)).unwrap();
-        assert!(!text.trim().is_empty(), "{file}");
+    let folders = [folder.join("made"), folder];
+    let entries = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap());
+    let files = entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+    let files: Vec<PathBuf> = files.collect();
+    assert!(files.len() > 4, "{files:?}");
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(!text.trim().is_empty(), "{}", file.display());
         for line in text.lines() {
             let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
             let body = line["body"].take();
@@ -46,7 +42,7 @@ fn every_capture_comes_back_as_it_was() {
                 "/v1/traces" => comes_back::<ExportTraceServiceRequest>(Signal::Traces, body),
                 "/v1/metrics" => comes_back::<ExportMetricsServiceRequest>(Signal::Metrics, body),
                 "/v1/logs" => comes_back::<ExportLogsServiceRequest>(Signal::Logs, body),
-                other => panic!("{file}: {other}"),
+                other => panic!("{}: {other}", file.display()),
             }
         }
     }

@@ -13,11 +13,11 @@ use super::receiver::Receiver;
 use super::{Bench, Fate, endpoint};
 use crate::codec::msgpack::{array_header, ext, map_header};
 use crate::codec::records::{EventKind, Events};
-use crate::genai::{Processor, Replacement, Settings, Tally};
+use crate::genai::{ContextProcessor, ContextSettings, ContextTally, Replacement};
 use crate::model::Position;
 
 fn filtered(chunk: &[u8], copy_metadata: bool, record_key: Option<&str>) -> Vec<u8> {
-    let settings = Settings {
+    let settings = ContextSettings {
         normalize: false,
         keep_originals: true,
         correlate: false,
@@ -29,8 +29,8 @@ fn filtered(chunk: &[u8], copy_metadata: bool, record_key: Option<&str>) -> Vec<
         record_key: record_key.map(str::to_owned),
         position: Position { run: 1, after: 1 },
     };
-    let mut tally = Tally::default();
-    let out = Processor::new(settings).process(chunk, &mut tally);
+    let mut tally = ContextTally::default();
+    let out = ContextProcessor::new(settings).process(chunk, &mut tally);
     out.unwrap_or_else(|| chunk.to_vec())
 }
 

@@ -19,7 +19,7 @@ use super::data::{
 use super::receiver::Receiver;
 use super::{Bench, Fate, endpoint};
 use crate::export::{Content, KeptFor};
-use crate::genai::CONTENT_NAMES;
+use crate::genai::DIALECTS;
 
 /// What one dialect calls content, by its own documents.
 #[derive(Debug, Deserialize, Default)]
@@ -293,12 +293,12 @@ fn no_content_of_any_dialect_passes_a_policy() {
 #[test]
 fn every_dialect_that_is_known_has_samples() {
     let samples = samples();
-    for list in CONTENT_NAMES {
+    for dialect in DIALECTS {
         let own = samples.iter().filter(|(name, _)| {
-            name.starts_with(list.dialect) || list.dialect.starts_with(name.as_str())
+            name.starts_with(dialect.name) || dialect.name.starts_with(name.as_str())
         });
         let grouped = ["langsmith", "langtrace", "model_servers", "aws_bedrock_agentcore"];
-        assert!(own.count() > 0 || grouped.contains(&list.dialect), "{}", list.dialect);
+        assert!(own.count() > 0 || grouped.contains(&dialect.name), "{}", dialect.name);
     }
 }
 

@@ -1,88 +1,31 @@
-//! Name -> what it says of its value, in a few nanoseconds, most of all for names that no list knows.
+//! Search table: name -> what it says of its value, in a few nanoseconds, most of all for names
+//! that no list knows.
 
 use std::sync::LazyLock;
 
-use super::{CONTENT_NAMES, ContentClass, Family, Parts};
+use crate::genai::dialect::{NameFamily, NameParts};
+use crate::genai::dialects::{DIALECTS, litellm};
 
-/// Names under content names that are no content: whole ones, and last parts.
-const HARMLESS: [&[u8]; 5] = [
-    b"gen_ai.prompt.name",
-    b"gen_ai.prompt.version",
-    b"llm.prompt_template.name",
-    b"llm.prompt_template.version",
-    b"traceloop.prompt.template.version",
-];
+/// What a name says of its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ContentClass {
+    /// It is no content, as far as the lists know.
+    Unlisted,
+    /// It is content.
+    Content,
+    /// It is content if it is a text or a structure.
+    Word,
+    /// It is content if it is a text or a structure, and the item speaks a dialect.
+    CommonWord,
+}
+
+/// Last parts of names under content names that are no content.
 const HARMLESS_ENDS: [&[u8]; 3] = [b".finish_reason", b".role", b".score"];
 
 /// Last parts of a name that hold numbers, ids and names, in a family of which all else is content.
 const PLAIN_ENDS: [&[u8]; 8] =
     [b"_id", b"_ms", b"_count", b"_key", b"_name", b"_tokens", b"_seconds", b"_type"];
 const PLAIN_PARTS: [&[u8]; 2] = [b"id", b"name"];
-
-/// What follows `llm.` in names of OpenInference, OpenLLMetry and others, and so is no provider.
-const NO_PROVIDERS: [&[u8]; 20] = [
-    b"token_count",
-    b"usage",
-    b"request",
-    b"response",
-    b"cost",
-    b"chat",
-    b"latency",
-    b"headers",
-    b"model",
-    b"client",
-    b"server",
-    b"vendor",
-    b"session",
-    b"user",
-    b"stream",
-    b"metrics",
-    b"is_streaming",
-    b"context",
-    b"function",
-    b"retrieved",
-];
-
-/// Fields of LiteLLM's raw requests and answers that are no content. All others may be: what a
-/// provider takes and gives beside its own fields is not known beforehand.
-const RAW_FIELDS: [&[u8]; 36] = [
-    b"model",
-    b"id",
-    b"object",
-    b"type",
-    b"role",
-    b"created",
-    b"created_at",
-    b"usage",
-    b"status",
-    b"stream",
-    b"stream_options",
-    b"n",
-    b"seed",
-    b"user",
-    b"timeout",
-    b"temperature",
-    b"top_p",
-    b"top_k",
-    b"max_tokens",
-    b"max_completion_tokens",
-    b"max_output_tokens",
-    b"max_retries",
-    b"presence_penalty",
-    b"frequency_penalty",
-    b"stop_reason",
-    b"stop_sequence",
-    b"finish_reason",
-    b"reasoning_effort",
-    b"parallel_tool_calls",
-    b"service_tier",
-    b"system_fingerprint",
-    b"encoding_format",
-    b"dimensions",
-    b"api_version",
-    b"moderation",
-    b"warnings",
-];
 
 /// One listed name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,12 +48,14 @@ fn head(name: &[u8]) -> u128 {
 }
 
 /// All lists as one.
-pub(super) struct Table {
+pub(super) struct ContentTable {
     /// Sorted; what a content name covers is not there a second time.
     listed: Vec<Listed>,
     /// Where names of a first byte start; those of the last one end at the end.
     starts: [usize; 257],
-    families: Vec<&'static Family>,
+    /// Names that content names cover and that are no content.
+    exceptions: Vec<&'static [u8]>,
+    families: Vec<&'static NameFamily>,
     /// Whether a family begins with this byte.
     has_family: [bool; 256],
     events: Vec<&'static str>,
@@ -120,22 +65,24 @@ pub(super) struct Table {
 }
 
 /// The one table.
-pub(super) static TABLE: LazyLock<Table> = LazyLock::new(Table::new);
+pub(super) static TABLE: LazyLock<ContentTable> = LazyLock::new(ContentTable::new);
 
-impl Table {
+impl ContentTable {
     fn new() -> Self {
         let listed = sorted();
         let first = |listed: &Listed| listed.name.first().copied().map_or(0, usize::from);
         let starts = std::array::from_fn(|byte| listed.partition_point(|name| first(name) < byte));
         let mut marks: Vec<&[u8]> = Vec::new();
-        let all = CONTENT_NAMES.iter().flat_map(|names| names.marks);
+        let all = DIALECTS.iter().flat_map(|dialect| dialect.detection.beginnings);
         marks.extend(all.map(|mark| mark.as_bytes()));
         let marked = first_bytes(marks.iter().copied());
-        let families: Vec<&Family> =
-            CONTENT_NAMES.iter().flat_map(|names| names.families).collect();
+        let families: Vec<&NameFamily> =
+            DIALECTS.iter().flat_map(|dialect| dialect.content.families).collect();
         let has_family = first_bytes(families.iter().map(|family| family.root.as_bytes()));
-        let events = CONTENT_NAMES.iter().flat_map(|names| names.events).copied().collect();
-        Self { listed, starts, families, has_family, events, marks, marked }
+        let events = DIALECTS.iter().flat_map(|dialect| dialect.content.events).copied().collect();
+        let exceptions = DIALECTS.iter().flat_map(|dialect| dialect.content.exceptions);
+        let exceptions = exceptions.map(|name| name.as_bytes()).collect();
+        Self { listed, starts, exceptions, families, has_family, events, marks, marked }
     }
 
     /// What a name says of its value.
@@ -156,7 +103,7 @@ impl Table {
         {
             match (rest.first(), class) {
                 (None, class) => return *class,
-                (Some(b'.'), ContentClass::Content) if is_harmless(name) => {
+                (Some(b'.'), ContentClass::Content) if self.is_exception(name) => {
                     return ContentClass::Unlisted;
                 }
                 (Some(b'.'), ContentClass::Content) => return ContentClass::Content,
@@ -164,10 +111,14 @@ impl Table {
             }
         }
         let may_be_in_family = self.has_family.get(first).copied().unwrap_or(false);
-        if (may_be_in_family && self.is_in_family(name)) || is_raw_field(name) {
+        if (may_be_in_family && self.is_in_family(name)) || litellm::is_raw_field(name) {
             return ContentClass::Content;
         }
         ContentClass::Unlisted
+    }
+
+    fn is_exception(&self, name: &[u8]) -> bool {
+        self.exceptions.contains(&name) || HARMLESS_ENDS.iter().any(|end| name.ends_with(end))
     }
 
     fn is_in_family(&self, name: &[u8]) -> bool {
@@ -214,7 +165,7 @@ fn sorted() -> Vec<Listed> {
     let classes = [ContentClass::Content, ContentClass::Word, ContentClass::CommonWord];
     let mut all: Vec<Listed> = Vec::new();
     for class in classes {
-        for names in CONTENT_NAMES {
+        for names in DIALECTS.iter().map(|dialect| &dialect.content) {
             all.extend(listed(
                 match class {
                     ContentClass::Content => names.names,
@@ -241,31 +192,18 @@ fn sorted() -> Vec<Listed> {
     kept
 }
 
-fn is_harmless(name: &[u8]) -> bool {
-    HARMLESS.contains(&name) || HARMLESS_ENDS.iter().any(|end| name.ends_with(end))
-}
-
-impl Family {
+impl NameFamily {
     /// Whether the family's name that ends in `rest` is content.
     fn has(&self, rest: &[u8]) -> bool {
         let last = rest.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
         let is_one = |parts: &[&str]| parts.iter().any(|part| part.as_bytes() == last);
         match self.parts {
-            Parts::Only(parts) => is_one(parts),
-            Parts::AllBut(parts) => {
+            NameParts::Only(parts) => is_one(parts),
+            NameParts::AllBut(parts) => {
                 !is_one(parts)
                     && !PLAIN_PARTS.contains(&last)
                     && !PLAIN_ENDS.iter().any(|end| last.ends_with(end))
             }
         }
     }
-}
-
-/// Whether a name is that of a raw field of LiteLLM, `llm.PROVIDER.FIELD`, that may hold content.
-fn is_raw_field(name: &[u8]) -> bool {
-    let Some(rest) = name.strip_prefix(b"llm.") else { return false };
-    let mut parts = rest.splitn(2, |byte| *byte == b'.');
-    let (Some(provider), Some(field)) = (parts.next(), parts.next()) else { return false };
-    let field = field.split(|byte| *byte == b'.').next().unwrap_or_default();
-    !NO_PROVIDERS.contains(&provider) && !RAW_FIELDS.contains(&field)
 }

@@ -1,23 +1,27 @@
 use super::*;
+use crate::genai::dialects::DIALECTS;
 
 #[test]
 fn every_listed_name_is_found_and_what_goes_on_after_it() {
-    for list in CONTENT_NAMES {
-        assert!(!list.dialect.is_empty() && !list.marks.is_empty(), "{list:?}");
+    for dialect in DIALECTS {
+        let list = &dialect.content;
         let listed = list.names.len() + list.words.len() + list.families.len();
-        assert!(listed > 0, "{} has no content names", list.dialect);
+        assert!(listed > 0, "{} has no content names", dialect.name);
         for name in list.names {
             assert_eq!(content_class(name.as_bytes()), ContentClass::Content, "{name}");
             let indexed = format!("{name}.0.content");
             assert_eq!(content_class(indexed.as_bytes()), ContentClass::Content, "{indexed}");
             let other = format!("{name}x");
-            let mut names = CONTENT_NAMES.iter().flat_map(|list| list.names);
+            let mut names = DIALECTS.iter().flat_map(|dialect| dialect.content.names);
             let covered = names.any(|name| {
                 other
                     .strip_prefix(name)
                     .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
             });
             assert_eq!(is_content(&other), covered, "{other}");
+        }
+        for name in list.exceptions {
+            assert_eq!(content_class(name.as_bytes()), ContentClass::Unlisted, "{name}");
         }
         for word in list.words {
             assert_eq!(content_class(word.as_bytes()), ContentClass::Word, "{word}");
@@ -32,27 +36,14 @@ fn every_listed_name_is_found_and_what_goes_on_after_it() {
         for family in list.families {
             assert!(family.root.len() >= 4 && family.root.ends_with('.'), "{}", family.root);
         }
-        for mark in list.marks {
+        for mark in dialect.detection.beginnings {
             assert!(is_dialect_mark(mark.as_bytes()), "{mark}");
         }
     }
 }
 
 #[test]
-fn every_dialect_has_its_list() {
-    for dialect in Dialect::ALL {
-        let list = dialect.content_names();
-        assert!(CONTENT_NAMES.iter().any(|known| known.dialect == list.dialect), "{dialect:?}");
-        assert!(list.names.len() > 3, "{dialect:?}");
-    }
-    let mut names: Vec<&str> = CONTENT_NAMES.iter().map(|list| list.dialect).collect();
-    names.sort_unstable();
-    names.dedup();
-    assert_eq!(names.len(), CONTENT_NAMES.len());
-}
-
-#[test]
-fn families_are_told_by_their_last_part() {
+fn families_are_told_apart_by_their_last_part() {
     for name in [
         "crewai.task.description",
         "crewai.agent.backstory",

@@ -1,4 +1,4 @@
-//! Base URLs -> `server.address` and `server.port`.
+//! URL mapping: base URLs -> `server.address` and `server.port`.
 
 /// Host and port of an absolute URL with a host. Without a port it is the scheme's.
 pub(crate) fn host_and_port(url: &str) -> Option<(&str, u16)> {

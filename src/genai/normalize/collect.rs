@@ -1,31 +1,35 @@
-//! What a span's attributes say together.
+//! Collecting parameter: what a span's attributes say together.
 
 use serde_json::Value;
 
 use super::convert::convert;
-use super::field::Field;
-use super::flat::{Tree, json_of};
+use super::field::GenAiField;
+use super::indexed_keys::{KeyTree, json_of};
 use super::json;
-use super::lookup::Meaning;
 use super::messages;
-use super::rules::{Action, Family, KindOf};
 use crate::codec::msgpack::{self, Entry, Reader, Token, text_of};
-use crate::genai::dialect::Marks;
+use crate::genai::dialect::{ListForm, RuleAction, SpanPart};
+use crate::genai::dialects::DialectSet;
+use crate::genai::dialects::merge::{KeyMeaning, LISTS, RULE_COUNT};
 
 /// Ranks of what is worked out from more than one attribute; names of the dialects rank between.
-pub(super) const FIRST: u8 = 0;
-pub(super) const LAST: u8 = u8::MAX;
+pub(super) const FIRST: u16 = 0;
+pub(super) const LAST: u16 = u16::MAX;
 
-/// A field's value: its rank and its place among the values made.
+/// A field's value: its rank and where it is among the values made.
 #[derive(Debug, Clone, Copy, Default)]
 struct Slot {
-    rank: u8,
+    rank: u16,
     start: usize,
     end: usize,
 }
 
 /// An attribute that means something only together with others.
-type Later<'a> = Option<(u8, &'a [u8])>;
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deferred<'a> {
+    pub(super) meaning: &'static KeyMeaning,
+    pub(super) value: &'a [u8],
+}
 
 /// The text of an encoded text value.
 pub(super) fn text(value: &[u8]) -> Option<&[u8]> {
@@ -41,135 +45,130 @@ pub(crate) struct Collected<'a> {
     pub(super) own: u64,
     /// Fields for which a value was found.
     pub(super) found: u64,
-    slots: [Slot; Field::COUNT],
+    slots: [Slot; GenAiField::COUNT],
     made: &'a mut Vec<u8>,
-    pub(super) marks: Marks,
+    /// The dialects that the keys showed.
+    pub(super) spoken: DialectSet,
     pub(super) operation: Option<&'a str>,
-    pub(super) kinds: [Option<&'a str>; 4],
-    pub(super) kind_ranks: [u8; 4],
-    pub(super) later: [Later<'a>; 8],
-    pub(super) mimes: [Option<&'a [u8]>; 2],
-    pub(super) parameters: [Later<'a>; 2],
-    pub(super) trees: Vec<(Family, Tree)>,
+    /// In the order of the attributes until they are resolved, by rank from then on.
+    pub(super) deferred: Vec<Deferred<'a>>,
+    /// Lists by their index in [`LISTS`].
+    pub(super) trees: Vec<(usize, KeyTree)>,
     /// Which attributes are wholly said by fields now, as bits by rank.
-    consumed: [u64; 4],
+    mapped: [u64; RULE_COUNT / 64 + 1],
 }
 
-/// Places in `later`.
-pub(super) const MODEL: usize = 0;
-pub(super) const ENTITY_NAME: usize = 1;
-pub(super) const ENTITY_INPUT: usize = 2;
-pub(super) const ENTITY_OUTPUT: usize = 3;
-pub(super) const INPUT: usize = 4;
-pub(super) const OUTPUT: usize = 5;
-pub(super) const API_BASE: usize = 6;
-pub(super) const HIDDEN: usize = 7;
-
 impl<'a> Collected<'a> {
-    /// Nothing read yet; `marks` is what the keys showed, `made` is scratch space.
-    pub(crate) fn new(marks: Marks, made: &'a mut Vec<u8>) -> Self {
+    /// Nothing read yet; `spoken` is what the keys showed, `made` is scratch space.
+    pub(crate) fn new(spoken: DialectSet, made: &'a mut Vec<u8>) -> Self {
         made.clear();
         Self {
             own: 0,
             found: 0,
-            slots: [Slot::default(); Field::COUNT],
+            slots: [Slot::default(); GenAiField::COUNT],
             made,
-            marks,
+            spoken,
             operation: None,
-            kinds: [None; 4],
-            kind_ranks: [0; 4],
-            later: [None; 8],
-            mimes: [None; 2],
-            parameters: [None; 2],
+            deferred: Vec::new(),
             trees: Vec::new(),
-            consumed: [0; 4],
+            mapped: [0; RULE_COUNT / 64 + 1],
         }
     }
 
     /// Notes the fields that are there already; these are never overwritten.
-    pub(crate) fn note_own(&mut self, meaning: Meaning, value: &'a [u8]) {
-        if let Action::Own(field) = meaning.action {
+    pub(crate) fn note_own(&mut self, meaning: &KeyMeaning, value: &'a [u8]) {
+        if let RuleAction::Own(field) = meaning.action {
             self.own |= field.bit();
-            if field == Field::OperationName {
+            if field == GenAiField::OperationName {
                 self.operation = self.operation.or_else(|| text_of(value));
             }
         }
     }
 
     /// Reads one attribute of a dialect; to be called after [`Collected::note_own`] of all.
-    pub(crate) fn read(&mut self, meaning: Meaning, entry: Entry<'a>) {
+    pub(crate) fn read(&mut self, meaning: &'static KeyMeaning, entry: Entry<'a>) {
         let (rank, value) = (meaning.rank, entry.value);
-        let inference = self.marks.has(Marks::OPEN_INFERENCE);
+        if meaning.is_common && !self.spoken.has(meaning.dialect) {
+            return;
+        }
         match meaning.action {
-            Action::Own(_) | Action::Total | Action::Marker => {}
-            Action::To(field) => self.offer(field, rank, value),
-            Action::Common(field) if inference => self.offer(field, rank, value),
-            Action::Common(_) => {}
-            Action::Kind(of) => self.note_kind(of, rank, value),
-            Action::Parameters => self.note_parameters(rank, value),
-            Action::Model => self.note(MODEL, rank, value),
-            Action::EntityName => self.note(ENTITY_NAME, rank, value),
-            Action::EntityInput => self.note(ENTITY_INPUT, rank, value),
-            Action::EntityOutput => self.note(ENTITY_OUTPUT, rank, value),
-            Action::InputValue if inference => self.note(INPUT, rank, value),
-            Action::OutputValue if inference => self.note(OUTPUT, rank, value),
-            Action::InputValue | Action::OutputValue => {}
-            Action::ApiBase => self.note(API_BASE, rank, value),
-            Action::HiddenParams => self.note(HIDDEN, rank, value),
-            Action::InputMime => self.mimes[0] = text(value),
-            Action::OutputMime => self.mimes[1] = text(value),
-            Action::InputDetails => self.details(value, rank, json::INPUT_DETAILS),
-            Action::OutputDetails => self.details(value, rank, json::OUTPUT_DETAILS),
-            Action::Prompts => self.prompts(value, rank),
-            Action::PromptJson => self.json_messages(Field::InputMessages, "user", rank, value),
-            Action::CompletionJson => {
-                self.json_messages(Field::OutputMessages, "assistant", rank, value);
+            RuleAction::Own(_) | RuleAction::Total | RuleAction::Sign => {}
+            RuleAction::To(field) => self.offer(field, rank, value),
+            RuleAction::Kind if text_of(value).is_none() => {}
+            RuleAction::Kind
+            | RuleAction::Model
+            | RuleAction::Part(_)
+            | RuleAction::ApiBase
+            | RuleAction::ApiBaseWithin => self.defer(meaning, value),
+            RuleAction::MediaType(_) => {
+                // Of a key that occurs twice, the last one.
+                self.deferred.retain(|known| known.meaning.rank != rank);
+                self.defer(meaning, value);
             }
-            Action::Flat(family) => self.flat(family, entry),
+            RuleAction::Parameters => self.parameters(rank, value),
+            RuleAction::Details(names) => self.details(value, rank, names),
+            RuleAction::Prompts => self.prompts(value, rank),
+            RuleAction::Messages(field, role) => self.json_messages(field, role, rank, value),
+            RuleAction::List(index) => self.list(index, entry),
         }
     }
 
-    fn note(&mut self, place: usize, rank: u8, value: &'a [u8]) {
-        if let Some(slot) = self.later.get_mut(place) {
-            *slot = slot.or(Some((rank, value)));
+    /// Of a key that occurs twice, the first one counts.
+    fn defer(&mut self, meaning: &'static KeyMeaning, value: &'a [u8]) {
+        if self.deferred.iter().all(|known| known.meaning.rank != meaning.rank) {
+            if self.deferred.is_empty() {
+                self.deferred.reserve(8);
+            }
+            self.deferred.push(Deferred { meaning, value });
         }
     }
 
-    fn note_kind(&mut self, of: KindOf, rank: u8, value: &'a [u8]) {
-        let place = of as usize;
-        if let (Some(kind), Some(slot)) =
-            (self.kinds.get_mut(place), self.kind_ranks.get_mut(place))
-        {
-            *kind = kind.or_else(|| text_of(value));
-            *slot = rank;
+    /// The attribute that ranks first among those deferred that say this; of one dialect, or of any.
+    pub(super) fn deferred(
+        &self,
+        action: RuleAction,
+        dialect: Option<usize>,
+    ) -> Option<Deferred<'a>> {
+        let is_of = |known: &KeyMeaning| dialect.is_none_or(|dialect| known.dialect == dialect);
+        let mut all = self.deferred.iter();
+        all.find(|known| known.meaning.action == action && is_of(known.meaning)).copied()
+    }
+
+    /// The media type of a part.
+    pub(super) fn media_type(&self, part: SpanPart, dialect: usize) -> Option<&'a [u8]> {
+        text(self.deferred(RuleAction::MediaType(part), Some(dialect))?.value)
+    }
+
+    fn parameters(&mut self, rank: u16, value: &[u8]) {
+        let Some(object) = text(value).and_then(json::read_object) else { return };
+        let (said, whole) = json::parameters(&object);
+        for (field, value) in said {
+            // What was asked for outranks the model that answered.
+            self.make(field, rank, |out| json::append(field, value, out));
+        }
+        if whole {
+            self.mark_mapped(rank);
         }
     }
 
-    fn note_parameters(&mut self, rank: u8, value: &'a [u8]) {
-        if let Some(free) = self.parameters.iter_mut().find(|slot| slot.is_none()) {
-            *free = Some((rank, value));
-        }
-    }
-
-    fn flat(&mut self, family: Family, entry: Entry<'a>) {
-        if self.own & family.field().bit() != 0 && family != Family::Completion {
+    fn list(&mut self, index: usize, entry: Entry<'a>) {
+        let Some(list) = LISTS.get(index).map(|known| known.list) else { return };
+        let has_own = self.own & list.field.bit() != 0;
+        if has_own && !matches!(list.form, ListForm::Completions(..)) {
             return;
         }
-        if family == Family::Documents && !self.marks.has(Marks::OPEN_INFERENCE) {
-            return;
-        }
-        let Some(path) = entry.key.strip_prefix(family.prefix()) else { return };
-        if let Some((_, tree)) = self.trees.iter_mut().find(|(known, _)| *known == family) {
+        let Some(path) = entry.key.strip_prefix(list.prefix.as_bytes()) else { return };
+        if let Some((_, tree)) = self.trees.iter_mut().find(|(known, _)| *known == index) {
             tree.insert(path, entry.value);
             return;
         }
-        let mut tree = Tree::default();
+        let mut tree = KeyTree::default();
         tree.insert(path, entry.value);
-        self.trees.push((family, tree));
+        self.trees.push((index, tree));
     }
 
     /// Whether a value of this rank would be taken.
-    pub(super) fn wants(&self, field: Field, rank: u8) -> bool {
+    pub(super) fn wants(&self, field: GenAiField, rank: u16) -> bool {
         let known = self.slots.get(field.index()).map_or(FIRST, |slot| slot.rank);
         self.own & field.bit() == 0 && (self.found & field.bit() == 0 || rank < known)
     }
@@ -177,8 +176,8 @@ impl<'a> Collected<'a> {
     /// Takes what `write` appends as the field's value, if it ranks before what is known.
     pub(super) fn make(
         &mut self,
-        field: Field,
-        rank: u8,
+        field: GenAiField,
+        rank: u16,
         write: impl FnOnce(&mut Vec<u8>) -> bool,
     ) -> bool {
         if !self.wants(field, rank) {
@@ -193,11 +192,11 @@ impl<'a> Collected<'a> {
         made
     }
 
-    pub(super) fn offer(&mut self, field: Field, rank: u8, value: &[u8]) {
+    pub(super) fn offer(&mut self, field: GenAiField, rank: u16, value: &[u8]) {
         self.make(field, rank, |out| convert(field, value, out));
     }
 
-    pub(super) fn offer_text(&mut self, field: Field, rank: u8, text: Option<&str>) -> bool {
+    pub(super) fn offer_text(&mut self, field: GenAiField, rank: u16, text: Option<&str>) -> bool {
         let Some(text) = text.filter(|text| !text.is_empty()) else { return false };
         self.make(field, rank, |out| {
             msgpack::str(out, text);
@@ -205,7 +204,7 @@ impl<'a> Collected<'a> {
         })
     }
 
-    fn details(&mut self, value: &[u8], rank: u8, names: &[(&str, Field)]) {
+    fn details(&mut self, value: &[u8], rank: u16, names: &[(&str, GenAiField)]) {
         let Some(object) = text(value).and_then(json::read_object) else { return };
         for (name, field) in names {
             if let Some(value) = object.get(*name) {
@@ -214,8 +213,8 @@ impl<'a> Collected<'a> {
         }
     }
 
-    fn prompts(&mut self, value: &[u8], rank: u8) {
-        if !self.wants(Field::InputMessages, rank) {
+    fn prompts(&mut self, value: &[u8], rank: u16) {
+        if !self.wants(GenAiField::InputMessages, rank) {
             return;
         }
         let prompts: Vec<String> = match json_of(value, 0) {
@@ -226,26 +225,23 @@ impl<'a> Collected<'a> {
             _ => Vec::new(),
         };
         let rendered = messages::of_prompts(&prompts);
-        self.offer_text(Field::InputMessages, rank, rendered.as_deref());
+        self.offer_text(GenAiField::InputMessages, rank, rendered.as_deref());
     }
 
-    fn json_messages(&mut self, field: Field, role: &str, rank: u8, value: &[u8]) {
+    fn json_messages(&mut self, field: GenAiField, role: &str, rank: u16, value: &[u8]) {
         if self.wants(field, rank) {
             let rendered = text_of(value).and_then(|text| messages::of_json(text, role));
             if self.offer_text(field, rank, rendered.as_deref()) {
-                self.consume(rank);
+                self.mark_mapped(rank);
             }
         }
     }
 
-    pub(super) fn consume(&mut self, rank: u8) {
-        if let Some(word) = self.consumed.get_mut(usize::from(rank / 64)) {
+    /// Notes that the attribute with this rank is wholly said by fields.
+    pub(super) fn mark_mapped(&mut self, rank: u16) {
+        if let Some(word) = self.mapped.get_mut(usize::from(rank / 64)) {
             *word |= 1 << (rank % 64);
         }
-    }
-
-    pub(super) fn kind(&self, of: KindOf) -> Option<&'a str> {
-        self.kinds.get(of as usize).copied().flatten()
     }
 
     /// The fields to add, as bits.
@@ -254,28 +250,25 @@ impl<'a> Collected<'a> {
     }
 
     /// The encoded value found for a field.
-    pub(crate) fn value(&self, field: Field) -> &[u8] {
+    pub(crate) fn value(&self, field: GenAiField) -> &[u8] {
         let slot = self.slots.get(field.index()).copied().unwrap_or_default();
         self.made.get(slot.start..slot.end).unwrap_or_default()
     }
 
     /// Whether all that the attribute says is said by fields under their current names.
-    pub(crate) fn replaced(&self, meaning: Meaning) -> bool {
+    pub(crate) fn replaced(&self, meaning: &KeyMeaning) -> bool {
         let filled = self.own | self.found;
-        let has = |field: Field| filled & field.bit() != 0;
+        let has = |field: GenAiField| filled & field.bit() != 0;
+        if meaning.stays || (meaning.is_common && !self.spoken.has(meaning.dialect)) {
+            return false;
+        }
         match meaning.action {
-            // A session joins other signals too, and the parameters may be a declaration.
-            Action::Common(Field::ConversationId | Field::ToolArguments) => false,
-            Action::To(field) => has(field),
-            Action::Common(field) => has(field) && self.marks.has(Marks::OPEN_INFERENCE),
-            Action::Flat(Family::Documents) => {
-                has(Field::RetrievalDocuments) && self.marks.has(Marks::OPEN_INFERENCE)
-            }
-            Action::Flat(family) => has(family.field()),
-            Action::Prompts => has(Field::InputMessages),
-            Action::Total => has(Field::InputTokens) && has(Field::OutputTokens),
+            RuleAction::To(field) => has(field),
+            RuleAction::List(index) => LISTS.get(index).is_some_and(|known| has(known.list.field)),
+            RuleAction::Prompts => has(GenAiField::InputMessages),
+            RuleAction::Total => has(GenAiField::InputTokens) && has(GenAiField::OutputTokens),
             _ => {
-                let word = self.consumed.get(usize::from(meaning.rank / 64)).copied().unwrap_or(0);
+                let word = self.mapped.get(usize::from(meaning.rank / 64)).copied().unwrap_or(0);
                 word & (1 << (meaning.rank % 64)) != 0
             }
         }

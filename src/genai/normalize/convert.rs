@@ -1,6 +1,6 @@
-//! Values of whatever type -> the type that the conventions ask for.
+//! Type conversion: values of whatever type -> the type that the conventions ask for.
 
-use super::field::{Field, Shape};
+use super::field::{FieldType, GenAiField};
 use super::values;
 use crate::codec::msgpack::{self, Reader, Token, elements};
 
@@ -8,26 +8,26 @@ use crate::codec::msgpack::{self, Reader, Token, elements};
 /// at the first byte only. An integer where a double belongs is left alone: it compares and sums
 /// the same.
 #[inline]
-pub(crate) fn misfits(shape: Shape, value: &[u8]) -> bool {
+pub(crate) fn has_wrong_type(shape: FieldType, value: &[u8]) -> bool {
     let text = matches!(value.first(), Some(0xa0..=0xbf | 0xd9..=0xdb));
     match shape {
-        Shape::Text | Shape::Any => false,
-        Shape::Double | Shape::Bool | Shape::Texts => text,
-        Shape::Int => text || matches!(value.first(), Some(0xca | 0xcb)),
+        FieldType::Text | FieldType::Any => false,
+        FieldType::Double | FieldType::Bool | FieldType::Texts => text,
+        FieldType::Int => text || matches!(value.first(), Some(0xca | 0xcb)),
     }
 }
 
 /// Appends `value` as the type of `field`. Gives false, and appends nothing, when it has no such
 /// form or is empty.
-pub(crate) fn convert(field: Field, value: &[u8], out: &mut Vec<u8>) -> bool {
+pub(crate) fn convert(field: GenAiField, value: &[u8], out: &mut Vec<u8>) -> bool {
     let Ok(token) = Reader::new(value).token() else { return false };
     match field.shape() {
-        Shape::Any => any(token, value, out),
-        Shape::Text => text(field, token, out),
-        Shape::Int => int(token).map(|int| msgpack::int(out, int)).is_some(),
-        Shape::Double => double(token).map(|number| msgpack::f64(out, number)).is_some(),
-        Shape::Bool => bool(token).map(|bool| msgpack::bool(out, bool)).is_some(),
-        Shape::Texts => texts(token, value, out),
+        FieldType::Any => any(token, value, out),
+        FieldType::Text => text(field, token, out),
+        FieldType::Int => int(token).map(|int| msgpack::int(out, int)).is_some(),
+        FieldType::Double => double(token).map(|number| msgpack::f64(out, number)).is_some(),
+        FieldType::Bool => bool(token).map(|bool| msgpack::bool(out, bool)).is_some(),
+        FieldType::Texts => texts(token, value, out),
     }
 }
 
@@ -39,7 +39,7 @@ fn any(token: Token<'_>, value: &[u8], out: &mut Vec<u8>) -> bool {
     !empty
 }
 
-fn text(field: Field, token: Token<'_>, out: &mut Vec<u8>) -> bool {
+fn text(field: GenAiField, token: Token<'_>, out: &mut Vec<u8>) -> bool {
     let text = match token {
         Token::Str(text) => std::str::from_utf8(text).unwrap_or_default(),
         Token::Uint(number) => return written(out, &number.to_string()),
@@ -47,8 +47,8 @@ fn text(field: Field, token: Token<'_>, out: &mut Vec<u8>) -> bool {
         _ => return false,
     };
     match field {
-        Field::ProviderName => written(out, values::provider(text)),
-        Field::OutputType => written(out, values::output_type(text)),
+        GenAiField::ProviderName => written(out, values::provider(text)),
+        GenAiField::OutputType => written(out, values::output_type(text)),
         _ => written(out, text),
     }
 }
@@ -141,7 +141,7 @@ pub(crate) fn text_list(out: &mut Vec<u8>, list: &[String]) -> bool {
 mod tests {
     use super::*;
 
-    fn converted(field: Field, write: impl FnOnce(&mut Vec<u8>)) -> Option<Vec<u8>> {
+    fn converted(field: GenAiField, write: impl FnOnce(&mut Vec<u8>)) -> Option<Vec<u8>> {
         let mut value = Vec::new();
         write(&mut value);
         let mut out = Vec::new();
@@ -158,17 +158,17 @@ mod tests {
     fn texts_become_what_they_say() {
         let text = |text: &'static str| move |out: &mut Vec<u8>| msgpack::str(out, text);
         let twelve = encoded(|out| msgpack::int(out, 12));
-        assert_eq!(converted(Field::InputTokens, text("12")), twelve);
-        assert_eq!(converted(Field::InputTokens, text(" 12.0 ")), twelve);
-        assert_eq!(converted(Field::InputTokens, |out| msgpack::f64(out, 12.0)), twelve);
-        assert_eq!(converted(Field::InputTokens, text("many")), None);
-        assert_eq!(converted(Field::InputTokens, |out| msgpack::f64(out, 1e300)), None);
+        assert_eq!(converted(GenAiField::InputTokens, text("12")), twelve);
+        assert_eq!(converted(GenAiField::InputTokens, text(" 12.0 ")), twelve);
+        assert_eq!(converted(GenAiField::InputTokens, |out| msgpack::f64(out, 12.0)), twelve);
+        assert_eq!(converted(GenAiField::InputTokens, text("many")), None);
+        assert_eq!(converted(GenAiField::InputTokens, |out| msgpack::f64(out, 1e300)), None);
         let yes = encoded(|out| msgpack::bool(out, true));
-        assert_eq!(converted(Field::Stream, text("True")), yes);
+        assert_eq!(converted(GenAiField::Stream, text("True")), yes);
         let half = encoded(|out| msgpack::f64(out, 0.5));
-        assert_eq!(converted(Field::Temperature, text("0.5")), half);
-        assert_eq!(converted(Field::Temperature, text("NaN")), None);
-        assert_eq!(converted(Field::RequestModel, text("")), None);
+        assert_eq!(converted(GenAiField::Temperature, text("0.5")), half);
+        assert_eq!(converted(GenAiField::Temperature, text("NaN")), None);
+        assert_eq!(converted(GenAiField::RequestModel, text("")), None);
     }
 
     #[test]
@@ -180,7 +180,7 @@ mod tests {
             })
         };
         let text = |text: &'static str| move |out: &mut Vec<u8>| msgpack::str(out, text);
-        let reasons = Field::FinishReasons;
+        let reasons = GenAiField::FinishReasons;
         assert_eq!(converted(reasons, text(r#"["stop","length"]"#)), list(&["stop", "length"]));
         assert_eq!(converted(reasons, text("stop")), list(&["stop"]));
         assert_eq!(converted(reasons, text("[stop")), list(&["[stop"]));
@@ -189,12 +189,12 @@ mod tests {
     }
 
     #[test]
-    fn only_wrong_types_misfit() {
+    fn only_wrong_types_are_wrong() {
         let value = |write: fn(&mut Vec<u8>)| encoded(write).unwrap();
         let text = value(|out| msgpack::str(out, "1"));
         let int = value(|out| msgpack::int(out, 1));
-        assert!(misfits(Shape::Int, &text) && misfits(Shape::Bool, &text));
-        assert!(!misfits(Shape::Int, &int) && !misfits(Shape::Double, &int));
-        assert!(!misfits(Shape::Text, &text) && !misfits(Shape::Any, &text));
+        assert!(has_wrong_type(FieldType::Int, &text) && has_wrong_type(FieldType::Bool, &text));
+        assert!(!has_wrong_type(FieldType::Int, &int) && !has_wrong_type(FieldType::Double, &int));
+        assert!(!has_wrong_type(FieldType::Text, &text) && !has_wrong_type(FieldType::Any, &text));
     }
 }

@@ -1,11 +1,11 @@
-//! The attributes of the GenAI conventions that normalisation writes.
+//! Semantic conventions: the attributes of the GenAI conventions that normalisation writes.
 //!
 //! Names and types are those of the OpenTelemetry semantic conventions 1.41, registry `gen_ai`,
 //! `openai`, `server` and `user`.
 
 /// The type that the conventions give an attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shape {
+pub(crate) enum FieldType {
     /// string
     Text,
     /// int
@@ -24,11 +24,11 @@ macro_rules! fields {
     ($($field:ident $name:literal $shape:ident,)*) => {
         /// One attribute of the conventions.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub(crate) enum Field {
+        pub(crate) enum GenAiField {
             $(#[doc = $name] $field,)*
         }
 
-        impl Field {
+        impl GenAiField {
             /// All of them, in the order in which they are written.
             pub(crate) const ALL: &'static [Self] = &[$(Self::$field,)*];
 
@@ -38,8 +38,8 @@ macro_rules! fields {
             }
 
             /// The attribute's type.
-            pub(crate) const fn shape(self) -> Shape {
-                match self { $(Self::$field => Shape::$shape,)* }
+            pub(crate) const fn shape(self) -> FieldType {
+                match self { $(Self::$field => FieldType::$shape,)* }
             }
         }
     };
@@ -93,11 +93,13 @@ fields! {
     ServerPort "server.port" Int,
 }
 
-impl Field {
+const _: () = assert!(GenAiField::COUNT <= 64, "a set of fields does not fit its bits");
+
+impl GenAiField {
     /// How many there are; a set of fields fits the bits of a `u64`.
     pub(crate) const COUNT: usize = Self::ALL.len();
 
-    /// The field's place in [`Field::ALL`].
+    /// The field's index in [`GenAiField::ALL`].
     pub(crate) const fn index(self) -> usize {
         self as usize
     }
@@ -120,9 +122,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_set_of_fields_fits_its_bits() {
-        const { assert!(Field::COUNT <= 64) };
-        for (index, field) in Field::ALL.iter().enumerate() {
+    fn indices_are_those_of_the_list() {
+        for (index, field) in GenAiField::ALL.iter().enumerate() {
             assert_eq!(field.index(), index);
         }
     }

@@ -1,36 +1,36 @@
-//! What JSON objects inside attributes say.
+//! JSON mapping: what JSON objects inside attributes say.
 
 use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
 use super::convert::text_list;
-use super::field::{Field, Shape};
+use super::field::{FieldType, GenAiField};
 use crate::codec::msgpack;
 
 /// JSON text longer than this is not read.
 const MAX_JSON: usize = 256 << 10;
 
 /// Members of request parameters, by the names of providers' APIs.
-const PARAMETERS: &[(&str, Field)] = &[
-    ("model", Field::RequestModel),
-    ("model_name", Field::RequestModel),
-    ("temperature", Field::Temperature),
-    ("top_p", Field::TopP),
-    ("top_k", Field::TopK),
-    ("max_tokens", Field::MaxTokens),
-    ("max_completion_tokens", Field::MaxTokens),
-    ("max_output_tokens", Field::MaxTokens),
-    ("max_tokens_to_sample", Field::MaxTokens),
-    ("n", Field::ChoiceCount),
-    ("frequency_penalty", Field::FrequencyPenalty),
-    ("presence_penalty", Field::PresencePenalty),
-    ("stop", Field::StopSequences),
-    ("stop_sequences", Field::StopSequences),
-    ("seed", Field::Seed),
-    ("stream", Field::Stream),
-    ("encoding_format", Field::EncodingFormats),
-    ("dimensions", Field::EmbeddingDimensions),
+const PARAMETERS: &[(&str, GenAiField)] = &[
+    ("model", GenAiField::RequestModel),
+    ("model_name", GenAiField::RequestModel),
+    ("temperature", GenAiField::Temperature),
+    ("top_p", GenAiField::TopP),
+    ("top_k", GenAiField::TopK),
+    ("max_tokens", GenAiField::MaxTokens),
+    ("max_completion_tokens", GenAiField::MaxTokens),
+    ("max_output_tokens", GenAiField::MaxTokens),
+    ("max_tokens_to_sample", GenAiField::MaxTokens),
+    ("n", GenAiField::ChoiceCount),
+    ("frequency_penalty", GenAiField::FrequencyPenalty),
+    ("presence_penalty", GenAiField::PresencePenalty),
+    ("stop", GenAiField::StopSequences),
+    ("stop_sequences", GenAiField::StopSequences),
+    ("seed", GenAiField::Seed),
+    ("stream", GenAiField::Stream),
+    ("encoding_format", GenAiField::EncodingFormats),
+    ("dimensions", GenAiField::EmbeddingDimensions),
 ];
 
 /// Reads an object; `None` for anything else.
@@ -42,8 +42,8 @@ pub(crate) fn read_object(text: &[u8]) -> Option<Map<String, Value>> {
 }
 
 /// The fields that request parameters say, each once, and whether that is all they say.
-pub(crate) fn parameters(object: &Map<String, Value>) -> (Vec<(Field, &Value)>, bool) {
-    let mut said: Vec<(Field, &Value)> = Vec::new();
+pub(crate) fn parameters(object: &Map<String, Value>) -> (Vec<(GenAiField, &Value)>, bool) {
+    let mut said: Vec<(GenAiField, &Value)> = Vec::new();
     let mut known = 0_usize;
     for (name, field) in PARAMETERS {
         let Some(value) = object.get(*name) else { continue };
@@ -55,28 +55,23 @@ pub(crate) fn parameters(object: &Map<String, Value>) -> (Vec<(Field, &Value)>, 
     (said, known == object.len())
 }
 
-/// How the input tokens split.
-pub(crate) const INPUT_DETAILS: &[(&str, Field)] =
-    &[("cache_read", Field::CacheReadTokens), ("cache_creation", Field::CacheCreationTokens)];
-
-/// How the output tokens split.
-pub(crate) const OUTPUT_DETAILS: &[(&str, Field)] = &[("reasoning", Field::ReasoningTokens)];
-
 /// Appends a JSON value as the type of `field`; false if it has another type or is empty.
-pub(crate) fn append(field: Field, value: &Value, out: &mut Vec<u8>) -> bool {
+pub(crate) fn append(field: GenAiField, value: &Value, out: &mut Vec<u8>) -> bool {
     match (field.shape(), value) {
-        (Shape::Text, Value::String(text)) if !text.is_empty() => msgpack::str(out, text),
-        (Shape::Int, Value::Number(number)) => match number.as_i64() {
+        (FieldType::Text, Value::String(text)) if !text.is_empty() => msgpack::str(out, text),
+        (FieldType::Int, Value::Number(number)) => match number.as_i64() {
             Some(int) => msgpack::int(out, int),
             None => return false,
         },
-        (Shape::Double, Value::Number(number)) => match number.as_f64() {
+        (FieldType::Double, Value::Number(number)) => match number.as_f64() {
             Some(double) => msgpack::f64(out, double),
             None => return false,
         },
-        (Shape::Bool, Value::Bool(value)) => msgpack::bool(out, *value),
-        (Shape::Texts, Value::String(text)) => return text_list(out, std::slice::from_ref(text)),
-        (Shape::Texts, Value::Array(list)) => {
+        (FieldType::Bool, Value::Bool(value)) => msgpack::bool(out, *value),
+        (FieldType::Texts, Value::String(text)) => {
+            return text_list(out, std::slice::from_ref(text));
+        }
+        (FieldType::Texts, Value::Array(list)) => {
             let texts: Option<Vec<String>> =
                 list.iter().map(|text| text.as_str().map(str::to_owned)).collect();
             return texts.is_some_and(|texts| text_list(out, &texts));
@@ -88,7 +83,7 @@ pub(crate) fn append(field: Field, value: &Value, out: &mut Vec<u8>) -> bool {
 
 /// What a whole response of an `OpenAI` API says beyond its content.
 #[derive(Debug, Default, serde::Deserialize)]
-pub(crate) struct Response<'a> {
+pub(crate) struct ProviderResponse<'a> {
     #[serde(borrow)]
     object: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -99,7 +94,7 @@ pub(crate) struct Response<'a> {
     system_fingerprint: Option<Cow<'a, str>>,
 }
 
-impl<'a> Response<'a> {
+impl<'a> ProviderResponse<'a> {
     /// Reads a response; `None` for JSON of another meaning.
     pub(crate) fn read(text: &'a [u8]) -> Option<Self> {
         if text.len() > MAX_JSON || memchr::memmem::find(text, b"\"object\"").is_none() {
@@ -112,11 +107,11 @@ impl<'a> Response<'a> {
     }
 
     /// The fields it says.
-    pub(crate) fn fields(&self) -> [(Field, Option<&str>); 3] {
+    pub(crate) fn fields(&self) -> [(GenAiField, Option<&str>); 3] {
         [
-            (Field::ResponseId, self.id.as_deref()),
-            (Field::OpenaiResponseTier, self.service_tier.as_deref()),
-            (Field::OpenaiFingerprint, self.system_fingerprint.as_deref()),
+            (GenAiField::ResponseId, self.id.as_deref()),
+            (GenAiField::OpenaiResponseTier, self.service_tier.as_deref()),
+            (GenAiField::OpenaiFingerprint, self.system_fingerprint.as_deref()),
         ]
     }
 }
@@ -132,8 +127,8 @@ mod tests {
         )
         .unwrap();
         let (said, whole) = parameters(&object);
-        let fields: Vec<Field> = said.iter().map(|(field, _)| *field).collect();
-        assert_eq!(fields, [Field::MaxTokens, Field::StopSequences]);
+        let fields: Vec<GenAiField> = said.iter().map(|(field, _)| *field).collect();
+        assert_eq!(fields, [GenAiField::MaxTokens, GenAiField::StopSequences]);
         assert_eq!(said[0].1, &Value::from(9));
         assert!(!whole);
         assert!(read_object(b"[1]").is_none());
@@ -143,9 +138,9 @@ mod tests {
     #[test]
     fn only_responses_are_responses() {
         let response = br#"{"id":"r1","object":"chat.completion","service_tier":null,"x":[1]}"#;
-        let read = Response::read(response).unwrap();
-        assert_eq!(read.fields()[0], (Field::ResponseId, Some("r1")));
-        assert!(Response::read(br#"{"id":"x","object":"list"}"#).is_none());
-        assert!(Response::read(br#"{"id":7,"object":"response"}"#).is_none());
+        let read = ProviderResponse::read(response).unwrap();
+        assert_eq!(read.fields()[0], (GenAiField::ResponseId, Some("r1")));
+        assert!(ProviderResponse::read(br#"{"id":"x","object":"list"}"#).is_none());
+        assert!(ProviderResponse::read(br#"{"id":7,"object":"response"}"#).is_none());
     }
 }

@@ -1,24 +1,21 @@
-//! Attribute key -> rule, in a few nanoseconds, most of all for keys that no rule knows.
+//! Hash table: attribute key -> what it means, in a few nanoseconds, most of all for keys that no
+//! dialect has.
 
-use super::field::Field;
-use super::rules::{Action, Family, RULES};
-use crate::genai::dialect::Marks;
+use crate::genai::dialects::merge::{KEYS, KeyMeaning, LISTS};
 
 /// Slots of the hash table, a power of two well above the number of keys.
-const SLOTS: usize = 1024;
+const SLOTS: usize = (KEYS.len() * 4).next_power_of_two();
 
-/// What a key means, and how it ranks among keys that say the same; less is better.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Meaning {
-    pub(crate) marks: Marks,
-    pub(crate) action: Action,
-    pub(crate) rank: u8,
-}
+const _: () = assert!(KEYS.len() < 0xffff, "an index does not fit a slot");
 
 /// The table of all keys.
-pub(crate) struct Lookup {
-    /// 1 + the place among the fields and, after those, the rules; 0 is empty.
-    slots: Box<[u8; SLOTS]>,
+pub(crate) struct KeyLookup {
+    /// 1 + the index in [`KEYS`]; 0 is empty.
+    slots: Box<[u16; SLOTS]>,
+    /// The first eight bytes of the prefixes of lists.
+    heads: Vec<u64>,
+    /// Of those, one bit each by a hash: few other keys pass.
+    head_filter: [u64; 4],
 }
 
 /// The first (or last) eight bytes as a number; shorter keys are filled with zeros.
@@ -38,113 +35,98 @@ fn first_slot(key: &[u8]) -> usize {
     let mixed = (head.rotate_left(23) ^ tail)
         .wrapping_add(length.wrapping_mul(0xd6e8_feb8_6659_fd93))
         .wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    usize::try_from(mixed >> 54).unwrap_or(0)
+    usize::try_from(mixed >> (u64::BITS - SLOTS.trailing_zeros())).unwrap_or(0)
 }
 
-/// The key and the meaning at a place of the table.
+/// The word and the bit of a head in the filter.
 #[inline]
-fn entry(place: u8) -> Option<(&'static [u8], Meaning)> {
-    let index = usize::from(place).checked_sub(1)?;
-    if let Some(field) = Field::ALL.get(index) {
-        let meaning = Meaning { marks: Marks::NONE, action: Action::Own(*field), rank: 0 };
-        return Some((field.name().as_bytes(), meaning));
-    }
-    let rule = RULES.get(index.checked_sub(Field::COUNT)?)?;
-    let meaning = Meaning { marks: rule.marks, action: rule.action, rank: place };
-    Some((rule.key.as_bytes(), meaning))
+fn filter_bit(head: u64) -> (usize, u64) {
+    let hash = head.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56;
+    (usize::try_from(hash >> 6).unwrap_or(0), 1 << (hash & 63))
 }
 
-impl Lookup {
+#[inline]
+fn entry(slot: u16) -> Option<&'static KeyMeaning> {
+    KEYS.get(usize::from(slot).checked_sub(1)?)
+}
+
+impl KeyLookup {
     pub(crate) fn new() -> Self {
-        let mut slots = Box::new([0_u8; SLOTS]);
-        for place in 1..=u8::MAX {
-            let Some((key, _)) = entry(place) else { break };
-            let mut slot = first_slot(key);
+        let mut slots = Box::new([0_u16; SLOTS]);
+        for (number, known) in (1..).zip(&KEYS) {
+            let mut slot = first_slot(known.key.as_bytes());
             while slots.get(slot % SLOTS).is_some_and(|taken| *taken != 0) {
                 slot += 1;
             }
             if let Some(free) = slots.get_mut(slot % SLOTS) {
-                *free = place;
+                *free = number;
             }
         }
-        Self { slots }
+        let heads = LISTS.iter().filter_map(|known| known.list.prefix.as_bytes().first_chunk());
+        let heads: Vec<u64> = heads.map(|head| u64::from_le_bytes(*head)).collect();
+        let mut head_filter = [0; 4];
+        for (index, bit) in heads.iter().map(|head| filter_bit(*head)) {
+            if let Some(word) = head_filter.get_mut(index) {
+                *word |= bit;
+            }
+        }
+        Self { slots, heads, head_filter }
     }
 
     /// What `key` means.
     #[inline]
-    pub(crate) fn find(&self, key: &[u8]) -> Option<Meaning> {
+    pub(crate) fn find(&self, key: &[u8]) -> Option<&'static KeyMeaning> {
         let mut slot = first_slot(key);
         loop {
-            let place = self.slots.get(slot % SLOTS).copied().unwrap_or(0);
-            if place == 0 {
-                return family(key);
+            let found = self.slots.get(slot % SLOTS).copied().unwrap_or(0);
+            if found == 0 {
+                return self.find_list(key);
             }
-            match entry(place) {
-                Some((known, meaning)) if known == key => return Some(meaning),
+            match entry(found) {
+                Some(known) if known.key.as_bytes() == key => return Some(known),
                 _ => slot += 1,
             }
         }
     }
-}
 
-/// What `key` means as part of a list that is spread over many keys.
-#[inline]
-fn family(key: &[u8]) -> Option<Meaning> {
-    let head = key.first_chunk::<8>()?;
-    if !matches!(
-        head,
-        b"llm.inpu"
-            | b"llm.outp"
-            | b"gen_ai.p"
-            | b"gen_ai.c"
-            | b"llm.tool"
-            | b"llm.requ"
-            | b"retrieva"
-    ) {
-        return None;
+    /// What `key` means as part of a list that is spread over many keys.
+    #[inline]
+    fn find_list(&self, key: &[u8]) -> Option<&'static KeyMeaning> {
+        let head = u64::from_le_bytes(*key.first_chunk::<8>()?);
+        let (index, bit) = filter_bit(head);
+        if self.head_filter.get(index).is_none_or(|word| word & bit == 0)
+            || !self.heads.contains(&head)
+        {
+            return None;
+        }
+        let list = LISTS.iter().find(|known| {
+            let rest = key.strip_prefix(known.list.prefix.as_bytes());
+            rest.and_then(<[u8]>::first).is_some_and(u8::is_ascii_digit)
+        });
+        list.map(|known| &known.meaning)
     }
-    Family::ALL.into_iter().find_map(|family| {
-        let rest = key.strip_prefix(family.prefix())?;
-        rest.first().filter(|digit| digit.is_ascii_digit())?;
-        Some(Meaning { marks: family.marks(), action: Action::Flat(family), rank: u8::MAX })
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::genai::dialect::RuleAction;
 
     #[test]
     fn every_key_is_found_and_no_other() {
-        assert!(Field::COUNT + RULES.len() < usize::from(u8::MAX));
-        let lookup = Lookup::new();
-        for field in Field::ALL {
-            let meaning = lookup.find(field.name().as_bytes()).unwrap();
-            assert_eq!(meaning.action, Action::Own(*field));
-        }
-        for rule in RULES {
-            assert_eq!(
-                lookup.find(rule.key.as_bytes()).unwrap().action,
-                rule.action,
-                "{}",
-                rule.key
-            );
+        let lookup = KeyLookup::new();
+        for known in &KEYS {
+            let meaning = lookup.find(known.key.as_bytes()).unwrap();
+            assert_eq!((meaning.key, meaning.rank), (known.key, known.rank));
         }
         for key in ["", "a", "http.method", "gen_ai.prompt.name2", "gen_ai.prompt.", "llm.tools.x"]
         {
             assert!(lookup.find(key.as_bytes()).is_none(), "{key}");
         }
-        let flat = lookup.find(b"llm.input_messages.12.message.role").unwrap();
-        assert_eq!(flat.action, Action::Flat(Family::InferenceInput));
-    }
-
-    #[test]
-    fn no_key_is_named_twice() {
-        let mut keys: Vec<&str> = RULES.iter().map(|rule| rule.key).collect();
-        keys.extend(Field::ALL.iter().map(|field| field.name()));
-        let count = keys.len();
-        keys.sort_unstable();
-        keys.dedup();
-        assert_eq!(keys.len(), count);
+        for (index, known) in LISTS.iter().enumerate() {
+            let key = format!("{}12.message.role", known.list.prefix);
+            let meaning = lookup.find(key.as_bytes()).unwrap();
+            assert_eq!(meaning.action, RuleAction::List(index), "{key}");
+        }
     }
 }

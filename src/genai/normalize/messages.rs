@@ -1,4 +1,5 @@
-//! Messages of the dialects -> `gen_ai.input.messages` and `gen_ai.output.messages`.
+//! Message mapping: messages of the dialects -> `gen_ai.input.messages` and
+//! `gen_ai.output.messages`.
 //!
 //! The form is that of the GenAI conventions 1.41, "gen-ai-input-messages.json" and
 //! "gen-ai-output-messages.json": `[{"role", "parts": [{"type", ...}], "finish_reason"}]`, as JSON
@@ -6,7 +7,7 @@
 
 use serde_json::{Map, Value};
 
-use super::flat::{Tree, list, object};
+use super::indexed_keys::{KeyTree, list, object};
 
 /// JSON text longer than this is not read.
 const MAX_JSON: usize = 1 << 20;
@@ -32,7 +33,7 @@ fn rendered(messages: Vec<Value>) -> Option<String> {
 }
 
 /// Messages of `OpenInference`, `llm.input_messages.N.message.*`.
-pub(crate) fn of_open_inference(tree: &Tree, role: &str) -> Option<String> {
+pub(crate) fn of_open_inference(tree: &KeyTree, role: &str) -> Option<String> {
     let messages = tree.list().into_iter().filter_map(|element| {
         let message = element.get("message").and_then(Value::as_object)?;
         let mut parts = Vec::new();
@@ -66,7 +67,7 @@ fn image_part(url: &str) -> Value {
 }
 
 /// Messages of OpenLLMetry, `gen_ai.prompt.N.*` and `gen_ai.completion.N.*`.
-pub(crate) fn of_traceloop(tree: &Tree, role: &str) -> Option<String> {
+pub(crate) fn of_traceloop(tree: &KeyTree, role: &str) -> Option<String> {
     let messages = tree
         .list()
         .into_iter()
@@ -75,7 +76,7 @@ pub(crate) fn of_traceloop(tree: &Tree, role: &str) -> Option<String> {
 }
 
 /// The finish reasons of OpenLLMetry's completions.
-pub(crate) fn finish_reasons(tree: &Tree) -> Vec<String> {
+pub(crate) fn finish_reasons(tree: &KeyTree) -> Vec<String> {
     let reason = |message: &Map<String, Value>| {
         message.get("finish_reason").and_then(Value::as_str).map(str::to_owned)
     };
@@ -216,7 +217,7 @@ pub(crate) fn of_json(text: &str, role: &str) -> Option<String> {
 }
 
 /// Tool definitions of `OpenInference`, each a JSON text.
-pub(crate) fn tools(tree: &Tree) -> Option<String> {
+pub(crate) fn tools(tree: &KeyTree) -> Option<String> {
     let schemas = tree.list().into_iter().filter_map(|element| {
         let schema = element.get("tool")?.get("json_schema")?.as_str()?;
         Some(parsed(schema).unwrap_or_else(|| Value::from(schema)))
@@ -225,7 +226,7 @@ pub(crate) fn tools(tree: &Tree) -> Option<String> {
 }
 
 /// Tool definitions of OpenLLMetry.
-pub(crate) fn functions(tree: &Tree) -> Option<String> {
+pub(crate) fn functions(tree: &KeyTree) -> Option<String> {
     let definitions = tree.list().into_iter().map(|function| {
         let mut definition = Map::new();
         definition.insert("type".to_owned(), Value::from("function"));
@@ -240,7 +241,7 @@ pub(crate) fn functions(tree: &Tree) -> Option<String> {
 }
 
 /// Documents that a retrieval found.
-pub(crate) fn documents(tree: &Tree) -> Option<String> {
+pub(crate) fn documents(tree: &KeyTree) -> Option<String> {
     let documents = tree.list().into_iter().filter_map(|element| element.get("document").cloned());
     rendered(documents.collect())
 }
@@ -250,8 +251,8 @@ mod tests {
     use super::*;
     use crate::codec::msgpack;
 
-    fn tree(pairs: &[(&str, &str)]) -> Tree {
-        let mut tree = Tree::default();
+    fn tree(pairs: &[(&str, &str)]) -> KeyTree {
+        let mut tree = KeyTree::default();
         for (path, text) in pairs {
             let mut value = Vec::new();
             msgpack::str(&mut value, text);

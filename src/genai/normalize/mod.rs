@@ -1,54 +1,54 @@
-//! Attribute names of the GenAI dialects -> the GenAI conventions 1.41.
+//! Normalizer: attribute names of the GenAI dialects -> the GenAI conventions 1.41.
 //!
-//! The names are OpenInference's, OpenLLMetry's, LiteLLM's, LangSmith's, and those that other
-//! releases of the conventions have. What a span says under a current name is never overwritten,
+//! The names are those of [`super::dialects`]. What a span says under a current name is never overwritten,
 //! except that a value of a wrong type (a number as text, a list as JSON text) gets the right one.
 //! Doing it twice is the same as doing it once.
 
 mod address;
 mod collect;
 mod convert;
-mod field;
-mod flat;
+pub(super) mod field;
+pub(super) mod indexed_keys;
 mod json;
 mod lookup;
-mod messages;
+pub(super) mod messages;
 mod resolve;
-mod rules;
 mod values;
 
 pub(crate) use values::provider;
 
 use collect::Collected;
-use field::Field;
-use lookup::{Lookup, Meaning};
-use rules::Action;
+use field::GenAiField;
+use lookup::KeyLookup;
 
-use super::dialect::{Dialect, Marks};
+use super::dialect::RuleAction;
+use super::dialects::DialectSet;
+use super::dialects::merge::KeyMeaning;
 use crate::codec::msgpack::{self, Entry, MapView, Reader};
 
 /// What the keys of a span's attributes show at a glance.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Sighting {
-    marks: Marks,
-    misfit: bool,
+pub(crate) struct Detection {
+    dialects: DialectSet,
+    wrong_type: bool,
 }
 
-impl Sighting {
+impl Detection {
     /// Whether there may be something to do.
     pub(crate) fn calls_for_work(self) -> bool {
-        self.misfit || self.marks != Marks::NONE
+        self.wrong_type || self.dialects != DialectSet::NONE
     }
 
-    /// Whether the span comes from `OpenInference`, whose first token shows only as a span event.
-    pub(crate) fn is_open_inference(self) -> bool {
-        self.marks.has(Marks::OPEN_INFERENCE)
+    /// The name of the span event at a stream's first token, which some dialects show in no other
+    /// way.
+    pub(crate) fn first_token_event(self) -> Option<&'static str> {
+        self.dialects.dialects().find_map(|(_, dialect)| dialect.detection.first_token_event)
     }
 }
 
 /// Maps the attributes of spans, of their events, and of logs.
 pub(crate) struct Normalizer {
-    lookup: Lookup,
+    lookup: KeyLookup,
     keep_originals: bool,
     made: Vec<u8>,
 }
@@ -57,63 +57,63 @@ impl Normalizer {
     /// A normalizer that leaves the attributes it maps in place, or else removes those that are
     /// wholly said by attributes of the current names.
     pub(crate) fn new(keep_originals: bool) -> Self {
-        Self { lookup: Lookup::new(), keep_originals, made: Vec::new() }
+        Self { lookup: KeyLookup::new(), keep_originals, made: Vec::new() }
     }
 
     /// Looks at one attribute.
     #[inline]
-    pub(crate) fn sight(&self, sighting: &mut Sighting, key: &[u8], value: &[u8]) {
+    pub(crate) fn detect(&self, detection: &mut Detection, key: &[u8], value: &[u8]) {
         if let Some(meaning) = self.lookup.find(key) {
-            sighting.marks = sighting.marks.and(meaning.marks);
-            if let Action::Own(field) = meaning.action {
-                sighting.misfit |= convert::misfits(field.shape(), value);
+            detection.dialects = detection.dialects.and(meaning.shows);
+            if let RuleAction::Own(field) = meaning.action {
+                detection.wrong_type |= convert::has_wrong_type(field.shape(), value);
             }
         }
     }
 
     /// Looks at a whole map of attributes.
-    pub(crate) fn sight_all(&self, attributes: &[u8]) -> Sighting {
-        let mut sighting = Sighting::default();
+    pub(crate) fn detect_all(&self, attributes: &[u8]) -> Detection {
+        let mut detection = Detection::default();
         for entry in MapView::new(attributes) {
-            self.sight(&mut sighting, entry.key, entry.value);
+            self.detect(&mut detection, entry.key, entry.value);
         }
-        sighting
+        detection
     }
 
     /// Appends the map of attributes with what it lacks, or gives `None` and appends nothing if it
-    /// lacks nothing. `first_token` is the time in seconds from the span's start to its first token.
+    /// lacks nothing. The dialects are those that it spoke. `first_token` is the time in seconds from the span's start to its first token.
     pub(crate) fn rewrite(
         &mut self,
         attributes: &[u8],
-        sighting: Sighting,
+        detection: Detection,
         first_token: Option<f64>,
         out: &mut Vec<u8>,
-    ) -> Option<Dialect> {
-        let read: Vec<(Entry<'_>, Option<Meaning>)> =
+    ) -> Option<DialectSet> {
+        let read: Vec<(Entry<'_>, Option<&'static KeyMeaning>)> =
             MapView::new(attributes).map(|entry| (entry, self.lookup.find(entry.key))).collect();
         let known = || read.iter().filter_map(|(entry, meaning)| Some((*entry, (*meaning)?)));
         let mut made = std::mem::take(&mut self.made);
-        let mut collected = Collected::new(sighting.marks, &mut made);
+        let mut collected = Collected::new(detection.dialects, &mut made);
         known().for_each(|(entry, meaning)| collected.note_own(meaning, entry.value));
         known().for_each(|(entry, meaning)| collected.read(meaning, entry));
         collected.resolve(first_token);
-        let changed = if self.keep_originals && !sighting.misfit {
+        let changed = if self.keep_originals && !detection.wrong_type {
             extend(attributes, &collected, out)
         } else {
             self.write(&read, &collected, out)
         };
         self.made = made;
-        changed.then(|| sighting.marks.dialect())
+        changed.then_some(detection.dialects)
     }
 
     fn write(
         &self,
-        read: &[(Entry<'_>, Option<Meaning>)],
+        read: &[(Entry<'_>, Option<&'static KeyMeaning>)],
         collected: &Collected<'_>,
         out: &mut Vec<u8>,
     ) -> bool {
         let start = out.len();
-        let goes = |meaning: Option<Meaning>| {
+        let goes = |meaning: Option<&'static KeyMeaning>| {
             !self.keep_originals && meaning.is_some_and(|meaning| collected.replaced(meaning))
         };
         let stay = read.iter().filter(|(_, meaning)| !goes(*meaning)).count();
@@ -126,7 +126,9 @@ impl Normalizer {
                 continue;
             }
             match meaning.map(|meaning| meaning.action) {
-                Some(Action::Own(field)) if convert::misfits(field.shape(), entry.value) => {
+                Some(RuleAction::Own(field))
+                    if convert::has_wrong_type(field.shape(), entry.value) =>
+                {
                     changed |= retype(field, *entry, out);
                 }
                 _ => out.extend_from_slice(entry.raw),
@@ -157,14 +159,14 @@ fn extend(attributes: &[u8], collected: &Collected<'_>, out: &mut Vec<u8>) -> bo
 /// Appends the pairs that were found.
 fn add(collected: &Collected<'_>, out: &mut Vec<u8>) {
     let additions = collected.additions();
-    for field in Field::ALL.iter().filter(|field| additions & field.bit() != 0) {
+    for field in GenAiField::ALL.iter().filter(|field| additions & field.bit() != 0) {
         msgpack::str(out, field.name());
         out.extend_from_slice(collected.value(*field));
     }
 }
 
 /// Appends a pair with its value in the right type, or as it is if that cannot be.
-fn retype(field: Field, entry: Entry<'_>, out: &mut Vec<u8>) -> bool {
+fn retype(field: GenAiField, entry: Entry<'_>, out: &mut Vec<u8>) -> bool {
     let start = out.len();
     msgpack::str_bytes(out, entry.key);
     let done = convert::convert(field, entry.value, out);

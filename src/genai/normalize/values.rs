@@ -1,6 +1,4 @@
-//! Values of the dialects -> values of the conventions.
-
-use super::rules::KindOf;
+//! Value mapping: values of the dialects -> values of the conventions.
 
 /// Providers by the names that dialects give them, in lower case, and their name in
 /// `gen_ai.provider.name`.
@@ -59,39 +57,6 @@ pub(crate) fn output_type(format: &str) -> &str {
     }
 }
 
-/// The operation that a kind of span stands for. A kind without one (a chain, a task, a guard) is
-/// a step of the application, for which the conventions have no name.
-pub(crate) fn operation(of: KindOf, kind: &str, litellm: bool) -> Option<&'static str> {
-    let is = |word: &str| kind.eq_ignore_ascii_case(word);
-    let pairs: &[(&str, &'static str)] = match of {
-        KindOf::OpenInference => &[
-            ("LLM", "chat"),
-            ("EMBEDDING", "embeddings"),
-            ("TOOL", "execute_tool"),
-            ("AGENT", "invoke_agent"),
-            ("RETRIEVER", "retrieval"),
-            ("RERANKER", "rerank"),
-        ],
-        KindOf::Traceloop => {
-            &[("workflow", "invoke_workflow"), ("agent", "invoke_agent"), ("tool", "execute_tool")]
-        }
-        KindOf::LangSmith => &[
-            ("llm", "chat"),
-            ("tool", "execute_tool"),
-            ("retriever", "retrieval"),
-            ("embedding", "embeddings"),
-        ],
-        KindOf::RequestType if litellm && is("completion") => &[("completion", "chat")],
-        KindOf::RequestType => &[
-            ("chat", "chat"),
-            ("completion", "text_completion"),
-            ("embedding", "embeddings"),
-            ("rerank", "rerank"),
-        ],
-    };
-    pairs.iter().find(|(known, _)| is(known)).map(|(_, operation)| *operation)
-}
-
 /// Whether what a span of this operation reports sums up the model calls beneath it, so that its
 /// token counts must not be added to theirs.
 pub(crate) fn sums_up(operation: &str) -> bool {
@@ -117,12 +82,5 @@ mod tests {
         assert_eq!(provider("bedrock"), "aws.bedrock");
         assert_eq!(provider("xai"), "x_ai");
         assert_eq!(provider("My Provider"), "My Provider");
-    }
-
-    #[test]
-    fn litellm_calls_a_chat_a_completion() {
-        assert_eq!(operation(KindOf::RequestType, "completion", true), Some("chat"));
-        assert_eq!(operation(KindOf::RequestType, "completion", false), Some("text_completion"));
-        assert_eq!(operation(KindOf::OpenInference, "CHAIN", false), None);
     }
 }

@@ -1,11 +1,11 @@
-//! Masking what must not leave: e-mail addresses, cards, keys and the like.
+//! Redaction: masking what must not leave: e-mail addresses, cards, keys and the like.
 //!
 //! Text is searched as it is, also where it is JSON: masks have no quotation marks and no
 //! backslashes and never cut an escape sequence, and a bare number in JSON becomes `0`, so that JSON
 //! stays JSON at any depth.
 
-mod names;
-mod numbers;
+mod card_ssn_phone;
+mod email_ip_iban;
 mod pattern;
 mod replacement;
 mod secrets;
@@ -16,7 +16,7 @@ use std::borrow::Cow;
 pub use pattern::Pattern;
 pub use replacement::{HashKey, Replacement};
 use secrets::Secrets;
-use text::{Hit, at, before};
+use text::{TextRange, at, before};
 
 /// A built-in detector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -104,7 +104,7 @@ impl Detector {
 
 /// What found a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Finder {
+pub(crate) enum FindingSource {
     /// A built-in detector.
     Detector(Detector),
     /// The pattern with this number.
@@ -113,7 +113,7 @@ pub(crate) enum Finder {
 
 /// What the key of a value says about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
+pub(crate) enum KeyRole {
     /// Anything.
     Free,
     /// An identifier: its digits are no card.
@@ -122,7 +122,7 @@ pub(crate) enum Role {
     Address,
 }
 
-impl Role {
+impl KeyRole {
     /// The role of the value under a key.
     pub(crate) fn of(key: &[u8]) -> Self {
         let identifier = key.eq_ignore_ascii_case(b"id")
@@ -164,8 +164,8 @@ impl Redactor {
     pub(crate) fn text(
         &self,
         text: &[u8],
-        role: Role,
-        count: &mut impl FnMut(Finder),
+        role: KeyRole,
+        count: &mut impl FnMut(FindingSource),
     ) -> Option<Vec<u8>> {
         let mut current = Cow::Borrowed(text);
         for (index, pattern) in self.patterns.iter().enumerate() {
@@ -174,15 +174,17 @@ impl Redactor {
                 Some(with) => out.extend_from_slice(with.as_bytes()),
                 None => self.replacement.write(pattern.name(), text, out),
             };
-            if let Some(masked) = apply(&current, find, write, || count(Finder::Pattern(index))) {
+            if let Some(masked) =
+                apply(&current, find, write, || count(FindingSource::Pattern(index)))
+            {
                 current = Cow::Owned(masked);
             }
         }
         for detector in &self.detectors {
             let applies = match role {
-                Role::Free => true,
-                Role::Identifier => !detector.is_numeric(),
-                Role::Address => *detector != Detector::Ip,
+                KeyRole::Free => true,
+                KeyRole::Identifier => !detector.is_numeric(),
+                KeyRole::Address => *detector != Detector::Ip,
             };
             if !applies || current.len() < detector.shortest() {
                 continue;
@@ -192,7 +194,7 @@ impl Redactor {
                 self.replacement.write(detector.label(), text, out);
             };
             if let Some(masked) =
-                apply(&current, find, write, || count(Finder::Detector(*detector)))
+                apply(&current, find, write, || count(FindingSource::Detector(*detector)))
             {
                 current = Cow::Owned(masked);
             }
@@ -204,22 +206,22 @@ impl Redactor {
     }
 
     /// The name of what found something.
-    pub(crate) fn name(&self, finder: Finder) -> &str {
+    pub(crate) fn name(&self, finder: FindingSource) -> &str {
         match finder {
-            Finder::Detector(detector) => detector.name(),
-            Finder::Pattern(index) => self.patterns.get(index).map_or("", Pattern::name),
+            FindingSource::Detector(detector) => detector.name(),
+            FindingSource::Pattern(index) => self.patterns.get(index).map_or("", Pattern::name),
         }
     }
 
-    fn find(&self, detector: Detector, text: &[u8], from: usize) -> Option<Hit> {
+    fn find(&self, detector: Detector, text: &[u8], from: usize) -> Option<TextRange> {
         match detector {
             Detector::Secrets => self.secrets.as_ref()?.find(text, from),
-            Detector::Email => names::email(text, from),
-            Detector::CreditCard => numbers::card(text, from),
-            Detector::Iban => names::iban(text, from),
-            Detector::Ssn => numbers::ssn(text, from),
-            Detector::Phone => numbers::phone(text, from),
-            Detector::Ip => names::ip(text, from),
+            Detector::Email => email_ip_iban::email(text, from),
+            Detector::CreditCard => card_ssn_phone::card(text, from),
+            Detector::Iban => email_ip_iban::iban(text, from),
+            Detector::Ssn => card_ssn_phone::ssn(text, from),
+            Detector::Phone => card_ssn_phone::phone(text, from),
+            Detector::Ip => email_ip_iban::ip(text, from),
         }
     }
 }
@@ -227,7 +229,7 @@ impl Redactor {
 /// The text with every place that `find` finds as `write` says, or `None` if it finds none.
 fn apply(
     text: &[u8],
-    find: impl Fn(&[u8], usize) -> Option<Hit>,
+    find: impl Fn(&[u8], usize) -> Option<TextRange>,
     write: impl Fn(&[u8], &mut Vec<u8>),
     mut count: impl FnMut(),
 ) -> Option<Vec<u8>> {
@@ -253,7 +255,7 @@ fn apply(
 }
 
 /// Whether a hit is a whole bare number where JSON has a value: after a key's colon, or in a list.
-fn is_json_number(text: &[u8], hit: Hit) -> bool {
+fn is_json_number(text: &[u8], hit: TextRange) -> bool {
     let json = matches!(text.trim_ascii_start().first(), Some(b'{' | b'['));
     let digits = text.get(hit.start..hit.end).unwrap_or_default().iter().all(u8::is_ascii_digit);
     if !json || !digits {
@@ -281,7 +283,7 @@ mod tests {
 
     fn redacted(text: &str) -> String {
         let redactor = Redactor::new(&Detector::ALL, Vec::new(), Replacement::Mask);
-        let masked = redactor.text(text.as_bytes(), Role::Free, &mut |_| {});
+        let masked = redactor.text(text.as_bytes(), KeyRole::Free, &mut |_| {});
         masked.map_or_else(|| text.to_owned(), |masked| String::from_utf8(masked).unwrap())
     }
 
@@ -316,11 +318,11 @@ mod tests {
     fn identifiers_keep_their_digits() {
         let redactor = Redactor::new(&Detector::ALL, Vec::new(), Replacement::Mask);
         let card = b"4111111111111111";
-        assert_eq!(redactor.text(card, Role::of(b"gen_ai.response.id"), &mut |_| {}), None);
-        let email = redactor.text(b"joe@x.com", Role::of(b"user.id"), &mut |_| {});
+        assert_eq!(redactor.text(card, KeyRole::of(b"gen_ai.response.id"), &mut |_| {}), None);
+        let email = redactor.text(b"joe@x.com", KeyRole::of(b"user.id"), &mut |_| {});
         assert_eq!(email.as_deref(), Some(&b"[email]"[..]));
-        assert_eq!(redactor.text(b"10.0.0.1", Role::of(b"server.address"), &mut |_| {}), None);
-        assert_eq!(Role::of(b"valid"), Role::Free);
+        assert_eq!(redactor.text(b"10.0.0.1", KeyRole::of(b"server.address"), &mut |_| {}), None);
+        assert_eq!(KeyRole::of(b"valid"), KeyRole::Free);
     }
 
     #[test]
@@ -334,10 +336,15 @@ mod tests {
         let redactor = Redactor::new(&[Detector::Email], patterns, Replacement::Mask);
         let mut found = Vec::new();
         let text = b"jo@corp.example wrote joe@x.com of TCK-77 GONE";
-        let masked = redactor.text(text, Role::Identifier, &mut |finder| found.push(finder));
+        let masked = redactor.text(text, KeyRole::Identifier, &mut |finder| found.push(finder));
         assert_eq!(masked.as_deref(), Some(&b"[staff] wrote [email] of a ticket "[..]));
-        let email = Finder::Detector(Detector::Email);
-        let patterns = [Finder::Pattern(0), Finder::Pattern(1), Finder::Pattern(2), email];
+        let email = FindingSource::Detector(Detector::Email);
+        let patterns = [
+            FindingSource::Pattern(0),
+            FindingSource::Pattern(1),
+            FindingSource::Pattern(2),
+            email,
+        ];
         assert_eq!(found, patterns);
     }
 
@@ -347,9 +354,9 @@ mod tests {
         let redactor = Redactor::new(&Detector::ALL, Vec::new(), Replacement::Hash(key));
         for number in 0..500 {
             let text = format!("joe{number}@x.com and 4111 1111 1111 1111");
-            let once = redactor.text(text.as_bytes(), Role::Free, &mut |_| {}).unwrap();
+            let once = redactor.text(text.as_bytes(), KeyRole::Free, &mut |_| {}).unwrap();
             assert!(once.starts_with(b"[email:") && once.ends_with(b"]"));
-            assert_eq!(redactor.text(&once, Role::Free, &mut |_| {}), None);
+            assert_eq!(redactor.text(&once, KeyRole::Free, &mut |_| {}), None);
         }
     }
 
@@ -357,7 +364,7 @@ mod tests {
     fn drop_cuts_out() {
         let redactor = Redactor::new(&[Detector::Email], Vec::new(), Replacement::Drop);
         let mut found = 0;
-        let cut = redactor.text(b"a joe@x.com b c@d.org", Role::Free, &mut |_| found += 1);
+        let cut = redactor.text(b"a joe@x.com b c@d.org", KeyRole::Free, &mut |_| found += 1);
         assert_eq!(cut.as_deref(), Some(&b"a  b "[..]));
         assert_eq!(found, 2);
     }

@@ -1,8 +1,8 @@
-//! Patterns of a user's own.
+//! User-defined detectors: patterns of a user's own.
 
 use regex::bytes::{Regex, RegexBuilder};
 
-use super::text::{Hit, after_escape};
+use super::text::{TextRange, after_escape};
 
 /// The longest regular expression, in bytes.
 const MAX_EXPRESSION: usize = 4096;
@@ -23,7 +23,7 @@ pub struct Pattern {
 
 impl Pattern {
     /// The most patterns of one filter.
-    pub const MOST: usize = 32;
+    pub const MAX: usize = 32;
 
     /// A pattern. What it finds becomes `with`, or, without that, what the settings say.
     ///
@@ -72,13 +72,13 @@ impl Pattern {
     }
 
     /// The next place that it finds; escape sequences are not cut.
-    pub(super) fn find(&self, text: &[u8], mut from: usize) -> Option<Hit> {
+    pub(super) fn find(&self, text: &[u8], mut from: usize) -> Option<TextRange> {
         loop {
             let found = self.regex.find_at(text, from)?;
             let start = after_escape(text, found.start()).max(from);
             let end = after_escape(text, found.end()).min(text.len());
             if start < end {
-                return Some(Hit { start, end });
+                return Some(TextRange { start, end });
             }
             // An empty match, or one inside an escape sequence.
             from = found.end().max(found.start().saturating_add(1));
@@ -118,12 +118,12 @@ mod tests {
     #[test]
     fn escape_sequences_are_not_cut() {
         let pattern = Pattern::new("n", "n[a-z]+|u00|é", None).unwrap();
-        assert_eq!(pattern.find(br"\njoe", 0), Some(Hit { start: 2, end: 5 }));
-        assert_eq!(pattern.find(br"\u00e9 nx", 0), Some(Hit { start: 7, end: 9 }));
-        assert_eq!(pattern.find("xé".as_bytes(), 0), Some(Hit { start: 1, end: 3 }));
+        assert_eq!(pattern.find(br"\njoe", 0), Some(TextRange { start: 2, end: 5 }));
+        assert_eq!(pattern.find(br"\u00e9 nx", 0), Some(TextRange { start: 7, end: 9 }));
+        assert_eq!(pattern.find("xé".as_bytes(), 0), Some(TextRange { start: 1, end: 3 }));
         assert_eq!(pattern.find(b"", 0), None);
         let end = Pattern::new("n", r"a\\", None).unwrap();
-        assert_eq!(end.find(br"a\n", 0), Some(Hit { start: 0, end: 3 }));
+        assert_eq!(end.find(br"a\n", 0), Some(TextRange { start: 0, end: 3 }));
         let boundary = Pattern::new("b", r"\bx|$\b", None).unwrap();
         assert_eq!(boundary.find(b"a", 0), None);
     }

@@ -1,4 +1,4 @@
-//! What stands in the place of text that was found.
+//! Replacement: what stands in the place of text that was found.
 
 use crate::digest::Digest;
 

@@ -1,8 +1,8 @@
-//! Keys and tokens, by the forms that their issuers gave them so that they can be found.
+//! Detector: keys and tokens, by the forms that their issuers gave them so that they can be found.
 
 use regex::bytes::Regex;
 
-use super::text::{Hit, after_escape, at, begins, run};
+use super::text::{TextRange, after_escape, at, begins, run};
 
 /// How each form begins. The regex only finds candidates; [`whole`] finds their end.
 const FORMS: &str = concat!(
@@ -39,7 +39,7 @@ impl Secrets {
     }
 
     /// The next secret.
-    pub(super) fn find(&self, text: &[u8], mut from: usize) -> Option<Hit> {
+    pub(super) fn find(&self, text: &[u8], mut from: usize) -> Option<TextRange> {
         loop {
             let found = self.0.find_at(text, from)?;
             match whole(text, found.start(), found.end()) {
@@ -59,10 +59,10 @@ fn is_base64(byte: u8) -> bool {
 }
 
 /// The whole secret of a candidate, or where to go on looking.
-fn whole(text: &[u8], start: usize, end: usize) -> Result<Hit, usize> {
+fn whole(text: &[u8], start: usize, end: usize) -> Result<TextRange, usize> {
     let candidate = text.get(start..end).unwrap_or_default();
     if candidate.starts_with(b"-----") {
-        return Ok(Hit { start, end: pem_end(text, end) });
+        return Ok(TextRange { start, end: pem_end(text, end) });
     }
     if !begins(text, start) {
         return Err(start + 1);
@@ -73,7 +73,7 @@ fn whole(text: &[u8], start: usize, end: usize) -> Result<Hit, usize> {
         return with_digit(text, start + gap + 1, value_end(text, end));
     }
     if candidate.get(..3).is_some_and(|head| head.eq_ignore_ascii_case(b"aws")) {
-        return Ok(Hit { start: after_escape(text, end - 40), end: value_end(text, end) });
+        return Ok(TextRange { start: after_escape(text, end - 40), end: value_end(text, end) });
     }
     if candidate.starts_with(b"eyJ") {
         return jwt(text, start, end);
@@ -81,15 +81,15 @@ fn whole(text: &[u8], start: usize, end: usize) -> Result<Hit, usize> {
     let start = after_escape(text, start);
     if candidate.starts_with(b"AKIA") || candidate.starts_with(b"ASIA") {
         let end = run(text, end, is_token);
-        return if end - start <= 20 { Ok(Hit { start, end }) } else { Err(end) };
+        return if end - start <= 20 { Ok(TextRange { start, end }) } else { Err(end) };
     }
     with_digit(text, start, run(text, end, is_token))
 }
 
 /// A secret of random characters has digits; words joined by hyphens have none.
-fn with_digit(text: &[u8], start: usize, end: usize) -> Result<Hit, usize> {
+fn with_digit(text: &[u8], start: usize, end: usize) -> Result<TextRange, usize> {
     let value = text.get(start..end).unwrap_or_default();
-    if value.iter().any(u8::is_ascii_digit) { Ok(Hit { start, end }) } else { Err(end) }
+    if value.iter().any(u8::is_ascii_digit) { Ok(TextRange { start, end }) } else { Err(end) }
 }
 
 /// The end of a base64 value, in which JSON may write `/` as `\/`.
@@ -106,7 +106,7 @@ fn value_end(text: &[u8], from: usize) -> usize {
 }
 
 /// A JSON Web Token has three parts, of which the first two are JSON objects (RFC 7519, section 3).
-fn jwt(text: &[u8], start: usize, end: usize) -> Result<Hit, usize> {
+fn jwt(text: &[u8], start: usize, end: usize) -> Result<TextRange, usize> {
     let limit = text.len().min(start.saturating_add(MAX_JWT_HEADER));
     let header = run(text.get(..limit).unwrap_or_default(), end, is_token);
     if !text.get(header..).unwrap_or_default().starts_with(b".eyJ") {
@@ -116,7 +116,7 @@ fn jwt(text: &[u8], start: usize, end: usize) -> Result<Hit, usize> {
     if at(text, payload) != b'.' {
         return Err(payload);
     }
-    Ok(Hit { start: after_escape(text, start), end: run(text, payload + 1, is_token) })
+    Ok(TextRange { start: after_escape(text, start), end: run(text, payload + 1, is_token) })
 }
 
 /// The end of a private key whose first line ends at `from`. It never leaves the JSON string that

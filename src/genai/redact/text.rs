@@ -1,25 +1,25 @@
-//! Where words begin and end in text that may be JSON inside JSON.
+//! Word boundaries: where words begin and end in text that may be JSON inside JSON.
 //!
 //! What is masked must not be part of an escape sequence such as `\n` or `\u00e9`: cutting one in
 //! two would break the JSON text around it.
 
 /// A part of a text, from its first byte to before its last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Hit {
+pub(crate) struct TextRange {
     pub(crate) start: usize,
     pub(crate) end: usize,
 }
 
 /// The byte at a place; NUL outside the text.
 #[inline]
-pub(crate) fn at(text: &[u8], place: usize) -> u8 {
-    text.get(place).copied().unwrap_or(0)
+pub(crate) fn at(text: &[u8], index: usize) -> u8 {
+    text.get(index).copied().unwrap_or(0)
 }
 
 /// The byte that lies `back` bytes before a place.
 #[inline]
-pub(crate) fn before(text: &[u8], place: usize, back: usize) -> u8 {
-    place.checked_sub(back).map_or(0, |place| at(text, place))
+pub(crate) fn before(text: &[u8], index: usize, back: usize) -> u8 {
+    index.checked_sub(back).map_or(0, |index| at(text, index))
 }
 
 pub(crate) const fn is_word(byte: u8) -> bool {
@@ -27,8 +27,8 @@ pub(crate) const fn is_word(byte: u8) -> bool {
 }
 
 /// Whether `\uXXXX` starts at a place.
-fn is_unicode_escape(text: &[u8], place: usize) -> bool {
-    let escape = text.get(place..).and_then(<[u8]>::first_chunk::<6>);
+fn is_unicode_escape(text: &[u8], index: usize) -> bool {
+    let escape = text.get(index..).and_then(<[u8]>::first_chunk::<6>);
     escape.is_some_and(|[slash, letter, hex @ ..]| {
         *slash == b'\\' && *letter == b'u' && hex.iter().all(u8::is_ascii_hexdigit)
     })
@@ -37,8 +37,8 @@ fn is_unicode_escape(text: &[u8], place: usize) -> bool {
 /// The first place at or after `start` that is not part of an escape sequence.
 pub(crate) fn after_escape(text: &[u8], start: usize) -> usize {
     let escape = (1..=5).filter_map(|back| start.checked_sub(back));
-    if let Some(place) = escape.into_iter().find(|place| is_unicode_escape(text, *place)) {
-        return place + 6;
+    if let Some(index) = escape.into_iter().find(|index| is_unicode_escape(text, *index)) {
+        return index + 6;
     }
     if before(text, start, 1) == b'\\' { start + 1 } else { start }
 }
@@ -51,7 +51,7 @@ pub(crate) fn begins(text: &[u8], start: usize) -> bool {
         return true;
     }
     let short = before(text, start, 2) == b'\\' && matches!(last, b'n' | b'r' | b't' | b'b' | b'f');
-    short || start.checked_sub(6).is_some_and(|place| is_unicode_escape(text, place))
+    short || start.checked_sub(6).is_some_and(|index| is_unicode_escape(text, index))
 }
 
 /// Whether a number may begin at a place: as a word, but not after a decimal point.
@@ -75,19 +75,19 @@ pub(crate) fn run(text: &[u8], start: usize, is: impl Fn(u8) -> bool) -> usize {
 
 /// The next digit at or after a place that is not part of an escape sequence.
 pub(crate) fn next_digit(text: &[u8], from: usize) -> Option<usize> {
-    let mut place = from;
+    let mut index = from;
     loop {
-        let rest = text.get(place..)?;
-        place += rest.iter().position(u8::is_ascii_digit)?;
+        let rest = text.get(index..)?;
+        index += rest.iter().position(u8::is_ascii_digit)?;
         // A digit after a lone backslash is no escape in JSON.
-        let free = match after_escape(text, place) {
-            free if before(text, place, 1) == b'\\' && free == place + 1 => place,
+        let free = match after_escape(text, index) {
+            free if before(text, index, 1) == b'\\' && free == index + 1 => index,
             free => free,
         };
-        if free == place {
-            return Some(place);
+        if free == index {
+            return Some(index);
         }
-        place = free;
+        index = free;
     }
 }
 

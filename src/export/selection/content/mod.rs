@@ -1,7 +1,7 @@
 //! Removes or cuts prompts, completions, tool arguments, tool results and tool definitions, for
 //! endpoints that are not to see them. The item keeps its skeleton and says what was removed.
 //!
-//! What is content is said by the lists in [`crate::genai::CONTENT_NAMES`].
+//! What is content is said by the lists of the dialects, which [`crate::genai::content_class`] reads.
 
 mod cleaned;
 mod cleaner;

@@ -1,4 +1,5 @@
-//! Lists and objects that a dialect spreads over many attribute keys, put together again as JSON.
+//! Indexed keys: lists and objects that a dialect spreads over many attribute keys, put together
+//! again as JSON.
 
 use serde_json::{Map, Value};
 
@@ -10,9 +11,9 @@ const MAX_DEPTH: usize = 12;
 /// What the keys `0.a.b`, `0.c`, `1.a.b` and so on hold: objects within objects. Numbers are keys
 /// like any other until [`list`] reads them.
 #[derive(Debug, Default)]
-pub(crate) struct Tree(Map<String, Value>);
+pub(crate) struct KeyTree(Map<String, Value>);
 
-impl Tree {
+impl KeyTree {
     /// Adds the value of one attribute. The first value of a path counts.
     pub(crate) fn insert(&mut self, path: &[u8], encoded: &[u8]) {
         let Ok(path) = std::str::from_utf8(path) else { return };
@@ -84,7 +85,7 @@ mod tests {
     fn keys_come_together_in_the_order_of_their_numbers() {
         let mut value = Vec::new();
         msgpack::str(&mut value, "x");
-        let mut tree = Tree::default();
+        let mut tree = KeyTree::default();
         for path in ["10.a.b", "2.a.b", "2.a", "2.a.b.c", "2.c", "x.a"] {
             tree.insert(path.as_bytes(), &value);
         }

@@ -1,13 +1,15 @@
-//! Payment cards, US social security numbers, telephone numbers.
+//! Detectors: payment cards, US social security numbers, telephone numbers.
 
-use super::text::{Hit, at, before, begins, begins_number, ends_number, is_word, next_digit, run};
+use super::text::{
+    TextRange, at, before, begins, begins_number, ends_number, is_word, next_digit, run,
+};
 
 const DIGITS: fn(u8) -> bool = |byte| byte.is_ascii_digit();
 
 /// The next payment card number: 13 to 19 digits, whole or in groups of 3 to 7 divided by single
 /// blanks or hyphens, that begin as an issuer's number does (ISO/IEC 7812) and end in the right
 /// check digit.
-pub(super) fn card(text: &[u8], mut from: usize) -> Option<Hit> {
+pub(super) fn card(text: &[u8], mut from: usize) -> Option<TextRange> {
     loop {
         let start = next_digit(text, from)?;
         let first = run(text, start, DIGITS);
@@ -15,7 +17,7 @@ pub(super) fn card(text: &[u8], mut from: usize) -> Option<Hit> {
         if begins_number(text, start)
             && let Some(end) = card_end(text, start, first)
         {
-            return Some(Hit { start, end });
+            return Some(TextRange { start, end });
         }
     }
 }
@@ -76,7 +78,7 @@ fn luhn(digits: &[u8]) -> bool {
         .iter()
         .rev()
         .enumerate()
-        .map(|(place, digit)| match (place % 2, u32::from(*digit)) {
+        .map(|(index, digit)| match (index % 2, u32::from(*digit)) {
             (1, digit) if digit > 4 => digit * 2 - 9,
             (1, digit) => digit * 2,
             (_, digit) => digit,
@@ -86,7 +88,7 @@ fn luhn(digits: &[u8]) -> bool {
 }
 
 /// The next US social security number, `AAA-GG-SSSS` with parts that are given out.
-pub(super) fn ssn(text: &[u8], mut from: usize) -> Option<Hit> {
+pub(super) fn ssn(text: &[u8], mut from: usize) -> Option<TextRange> {
     loop {
         let start = next_digit(text, from)?;
         from = run(text, start, DIGITS);
@@ -98,7 +100,7 @@ pub(super) fn ssn(text: &[u8], mut from: usize) -> Option<Hit> {
             && ends_number(text, start + 11)
             && at(text, start + 11) != b'-'
         {
-            return Some(Hit { start, end: start + 11 });
+            return Some(TextRange { start, end: start + 11 });
         }
     }
 }
@@ -117,7 +119,7 @@ fn is_ssn(text: &[u8]) -> bool {
 
 /// The next telephone number: with a country code after `+` (ITU-T E.164, 8 to 15 digits), or ten
 /// digits of the North American plan in three groups.
-pub(super) fn phone(text: &[u8], mut from: usize) -> Option<Hit> {
+pub(super) fn phone(text: &[u8], mut from: usize) -> Option<TextRange> {
     loop {
         let rest = text.get(from..)?;
         let start = from + rest.iter().position(|b| matches!(b, b'+' | b'(' | b'0'..=b'9'))?;
@@ -130,7 +132,7 @@ pub(super) fn phone(text: &[u8], mut from: usize) -> Option<Hit> {
             _ => None,
         };
         if let Some(end) = end {
-            return Some(Hit { start, end });
+            return Some(TextRange { start, end });
         }
         from = if at(text, start).is_ascii_digit() { run(text, start, DIGITS) } else { start + 1 };
     }
@@ -143,18 +145,18 @@ fn international(text: &[u8], plus: usize) -> Option<usize> {
     }
     let mut digits = 0;
     let mut end = plus + 1;
-    let mut place = end;
+    let mut index = end;
     while digits <= 15 {
-        match at(text, place) {
+        match at(text, index) {
             b'0'..=b'9' => {
                 digits += 1;
-                end = place + 1;
+                end = index + 1;
             }
             // At most two signs divide groups, as in `+1 (555) 123`.
-            b' ' | b'-' | b'.' | b'(' | b')' if place < end + 2 => {}
+            b' ' | b'-' | b'.' | b'(' | b')' if index < end + 2 => {}
             _ => break,
         }
-        place += 1;
+        index += 1;
     }
     ((8..=15).contains(&digits) && !is_word(at(text, end))).then_some(end)
 }
@@ -168,17 +170,17 @@ fn north_american(text: &[u8], start: usize) -> Option<usize> {
         (end - from == count).then_some(end)
     };
     let divides = |byte: u8| matches!(byte, b'-' | b'.' | b' ');
-    let mut place = group(area, 3)?;
+    let mut index = group(area, 3)?;
     if bracket {
-        place = (at(text, place) == b')').then_some(place + 1)?;
-        place += usize::from(divides(at(text, place)));
+        index = (at(text, index) == b')').then_some(index + 1)?;
+        index += usize::from(divides(at(text, index)));
     } else {
-        place = divides(at(text, place)).then_some(place + 1)?;
+        index = divides(at(text, index)).then_some(index + 1)?;
     }
-    let exchange = place;
-    place = group(exchange, 3)?;
-    place = divides(at(text, place)).then_some(place + 1)?;
-    let end = group(place, 4)?;
+    let exchange = index;
+    index = group(exchange, 3)?;
+    index = divides(at(text, index)).then_some(index + 1)?;
+    let end = group(index, 4)?;
     let valid = |first: u8| matches!(first, b'2'..=b'9');
     let whole = valid(at(text, area)) && valid(at(text, exchange)) && ends_number(text, end);
     whole.then_some(end)
@@ -188,7 +190,7 @@ fn north_american(text: &[u8], start: usize) -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn found(find: fn(&[u8], usize) -> Option<Hit>, text: &str) -> Option<&str> {
+    fn found(find: fn(&[u8], usize) -> Option<TextRange>, text: &str) -> Option<&str> {
         find(text.as_bytes(), 0).map(|hit| text.get(hit.start..hit.end).unwrap())
     }
 

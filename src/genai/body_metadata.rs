@@ -1,11 +1,11 @@
-//! Telemetry records that travel as bodies only, as through Kafka.
+//! Envelope in the body: telemetry records that travel as bodies only, as through Kafka.
 //!
 //! Fluent Bit's Kafka output writes the body of a record, mostly as JSON, and not the metadata. So
 //! what the metadata says of OTLP is copied into the body before. Fluent Bit's Kafka input makes a
 //! record of each message and puts what it carried under `payload`, beside topic and offset. There
 //! the record is taken out and its metadata put back.
 
-use super::walk::{Place, Walker, find, head, pairs};
+use super::patch::{ByteRange, Cursor, find, head, pairs};
 use crate::codec::msgpack::{
     Entry, MapView, Reader, Token, array_header, elements, ext, map_header, str, str_bytes, text_of,
 };
@@ -25,16 +25,16 @@ const MAX_DEPTH: usize = 12;
 /// copied as processors left them there.
 pub(super) fn copy(record: &[u8], known: &[u8], marker: &[u8], out: &mut Vec<u8>) -> bool {
     let Ok(read) = head(record, known) else { return false };
-    let body = Place { start: read.walker.position(), end: record.len() };
+    let body = ByteRange { start: read.cursor.position(), end: record.len() };
     let otlp = read.metadata.and_then(|metadata| find(record, metadata, keys::OTLP));
-    let mut walker = Walker::at(record, body.start);
-    let (Some(otlp), Ok(Token::Map(count))) = (otlp, walker.token()) else { return false };
+    let mut cursor = Cursor::at(record, body.start);
+    let (Some(otlp), Ok(Token::Map(count))) = (otlp, cursor.token()) else { return false };
     if find(record, body, keys::OTLP).is_some() {
         return false;
     }
     out.extend_from_slice(record.get(..body.start).unwrap_or_default());
     map_header(out, count.saturating_add(1));
-    out.extend_from_slice(record.get(walker.position()..).unwrap_or_default());
+    out.extend_from_slice(record.get(cursor.position()..).unwrap_or_default());
     str_bytes(out, keys::OTLP);
     let origin = origin(read.metadata.map_or(&[], |metadata| metadata.of(record)), marker);
     write(record, otlp, &origin, out);
@@ -52,7 +52,7 @@ fn origin<'a>(metadata: &'a [u8], marker: &'a [u8]) -> [(&'static str, Option<&'
 
 /// Appends the metadata. The ids of logs are bytes, which JSON does not have; hex text stands for
 /// them just as well.
-fn write(record: &[u8], otlp: Place, origin: &[(&str, Option<&[u8]>)], out: &mut Vec<u8>) {
+fn write(record: &[u8], otlp: ByteRange, origin: &[(&str, Option<&[u8]>)], out: &mut Vec<u8>) {
     let of = |key: &[u8]| origin.iter().find(|(name, _)| name.as_bytes() == key);
     let kept = pairs(record, otlp).filter(|pair| of(pair.key).is_none()).count();
     let there = origin.iter().filter(|(_, map)| map.is_some()).count();

@@ -1,17 +1,18 @@
-//! Walking an encoded record by places instead of slices, so that parts of it can be replaced.
+//! Patch: an encoded record read by byte ranges instead of slices, so that parts of it can be
+//! replaced.
 
 use crate::codec::msgpack::{ReadError, Reader, Token};
 use crate::codec::records::{EventKind, event_kind, event_time};
 
 /// A part of a record: from its first byte to before its last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Place {
+pub(super) struct ByteRange {
     pub(super) start: usize,
     pub(super) end: usize,
 }
 
-impl Place {
-    /// The bytes at the place.
+impl ByteRange {
+    /// The bytes at the range.
     #[inline]
     pub(super) fn of(self, record: &[u8]) -> &[u8] {
         record.get(self.start..self.end).unwrap_or_default()
@@ -20,23 +21,23 @@ impl Place {
 
 /// A reader that knows where in the record it is.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Walker<'a> {
+pub(super) struct Cursor<'a> {
     reader: Reader<'a>,
     length: usize,
 }
 
-impl<'a> Walker<'a> {
-    /// A walker at the record's start.
+impl<'a> Cursor<'a> {
+    /// A cursor at the record's start.
     pub(super) fn new(record: &'a [u8]) -> Self {
         Self { reader: Reader::new(record), length: record.len() }
     }
 
-    /// A walker at a place of the record.
+    /// A cursor at a range of the record.
     pub(super) fn at(record: &'a [u8], start: usize) -> Self {
         Self { reader: Reader::new(record.get(start..).unwrap_or_default()), length: record.len() }
     }
 
-    /// Where the walker is.
+    /// Where the cursor is.
     #[inline]
     pub(super) fn position(&self) -> usize {
         self.length.saturating_sub(self.reader.rest().len())
@@ -62,10 +63,10 @@ impl<'a> Walker<'a> {
 
     /// Skips one object and says where it was.
     #[inline]
-    pub(super) fn place(&mut self) -> Result<Place, ReadError> {
+    pub(super) fn range(&mut self) -> Result<ByteRange, ReadError> {
         let start = self.position();
         self.reader.skip()?;
-        Ok(Place { start, end: self.position() })
+        Ok(ByteRange { start, end: self.position() })
     }
 
     /// Jumps over bytes known to be whole objects.
@@ -88,54 +89,54 @@ impl<'a> Walker<'a> {
 
 /// A pair of a map.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Pair<'a> {
+pub(super) struct MapPair<'a> {
     /// The key; empty if it is no text.
     pub(super) key: &'a [u8],
-    /// The value's place.
-    pub(super) value: Place,
-    /// The place of key and value.
-    pub(super) whole: Place,
+    /// The value's range.
+    pub(super) value: ByteRange,
+    /// The range of key and value.
+    pub(super) whole: ByteRange,
 }
 
-/// The pairs of the map at a place; none if it is no map.
-pub(super) fn pairs(record: &[u8], map: Place) -> impl Iterator<Item = Pair<'_>> {
-    let mut walker = Walker::at(record, map.start);
-    let mut left = match walker.token() {
+/// The pairs of the map at a range; none if it is no map.
+pub(super) fn pairs(record: &[u8], map: ByteRange) -> impl Iterator<Item = MapPair<'_>> {
+    let mut cursor = Cursor::at(record, map.start);
+    let mut left = match cursor.token() {
         Ok(Token::Map(pairs)) => pairs,
         _ => 0,
     };
     std::iter::from_fn(move || {
         left = left.checked_sub(1)?;
-        let start = walker.position();
-        let key = walker.key().ok()?;
-        let value = walker.place().ok()?;
-        Some(Pair { key, value, whole: Place { start, end: value.end } })
+        let start = cursor.position();
+        let key = cursor.key().ok()?;
+        let value = cursor.range().ok()?;
+        Some(MapPair { key, value, whole: ByteRange { start, end: value.end } })
     })
 }
 
-/// The elements of the array at a place; none if it is no array.
-pub(super) fn items(record: &[u8], array: Place) -> impl Iterator<Item = Place> {
-    let mut walker = Walker::at(record, array.start);
-    let mut left = match walker.token() {
+/// The elements of the array at a range; none if it is no array.
+pub(super) fn items(record: &[u8], array: ByteRange) -> impl Iterator<Item = ByteRange> {
+    let mut cursor = Cursor::at(record, array.start);
+    let mut left = match cursor.token() {
         Ok(Token::Array(count)) => count,
         _ => 0,
     };
     std::iter::from_fn(move || {
         left = left.checked_sub(1)?;
-        walker.place().ok()
+        cursor.range().ok()
     })
 }
 
-/// The value under a key of the map at a place.
-pub(super) fn find(record: &[u8], map: Place, key: &[u8]) -> Option<Place> {
+/// The value under a key of the map at a range.
+pub(super) fn find(record: &[u8], map: ByteRange, key: &[u8]) -> Option<ByteRange> {
     pairs(record, map).find(|pair| pair.key == key).map(|pair| pair.value)
 }
 
 /// Parts of a record to replace, and what with.
 #[derive(Debug, Default)]
 pub(super) struct Patch {
-    /// Places in the record, and in `bytes`.
-    edits: Vec<(Place, Place)>,
+    /// Ranges in the record, and in `bytes`.
+    edits: Vec<(ByteRange, ByteRange)>,
     bytes: Vec<u8>,
 }
 
@@ -151,16 +152,16 @@ impl Patch {
         self.edits.is_empty()
     }
 
-    /// Replaces a place by what `write` appends, if it gives something. Places must not overlap.
+    /// Replaces a range by what `write` appends, if it gives something. Ranges must not overlap.
     pub(super) fn replace<T>(
         &mut self,
-        place: Place,
+        range: ByteRange,
         write: impl FnOnce(&mut Vec<u8>) -> Option<T>,
     ) -> Option<T> {
         let start = self.bytes.len();
         let given = write(&mut self.bytes);
         if given.is_some() {
-            self.edits.push((place, Place { start, end: self.bytes.len() }));
+            self.edits.push((range, ByteRange { start, end: self.bytes.len() }));
         } else {
             self.bytes.truncate(start);
         }
@@ -169,12 +170,12 @@ impl Patch {
 
     /// Appends the record with the replacements.
     pub(super) fn apply(&mut self, record: &[u8], out: &mut Vec<u8>) {
-        self.edits.sort_by_key(|(place, _)| place.start);
+        self.edits.sort_by_key(|(range, _)| range.start);
         let mut copied = 0;
-        for (place, with) in &self.edits {
-            out.extend_from_slice(record.get(copied..place.start).unwrap_or_default());
+        for (range, with) in &self.edits {
+            out.extend_from_slice(record.get(copied..range.start).unwrap_or_default());
             out.extend_from_slice(with.of(&self.bytes));
-            copied = place.end;
+            copied = range.end;
         }
         out.extend_from_slice(record.get(copied..).unwrap_or_default());
     }
@@ -182,40 +183,40 @@ impl Patch {
 
 /// The parts of a log event `[[time, metadata], body]` or, in the old form, `[time, body]`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Head<'a> {
-    pub(super) time: Place,
-    pub(super) metadata: Option<Place>,
+pub(super) struct RecordHead<'a> {
+    pub(super) time: ByteRange,
+    pub(super) metadata: Option<ByteRange>,
     /// Whether the event starts or ends a group.
     pub(super) marker: bool,
     /// At the body's start.
-    pub(super) walker: Walker<'a>,
+    pub(super) cursor: Cursor<'a>,
 }
 
 /// Reads up to an event's body. Where the metadata begins with `known`, a whole encoded map, it is
 /// not read again.
-pub(super) fn head<'a>(record: &'a [u8], known: &[u8]) -> Result<Head<'a>, ReadError> {
-    let mut walker = Walker::new(record);
-    let Token::Array(2) = walker.token()? else { return Err(ReadError::Type) };
-    let mut time = Place { start: walker.position(), end: 0 };
+pub(super) fn head<'a>(record: &'a [u8], known: &[u8]) -> Result<RecordHead<'a>, ReadError> {
+    let mut cursor = Cursor::new(record);
+    let Token::Array(2) = cursor.token()? else { return Err(ReadError::Type) };
+    let mut time = ByteRange { start: cursor.position(), end: 0 };
     let mut metadata = None;
-    let mut token = walker.token()?;
+    let mut token = cursor.token()?;
     if let Token::Array(parts) = token {
-        time.start = walker.position();
-        token = walker.token()?;
-        time.end = walker.position();
+        time.start = cursor.position();
+        token = cursor.token()?;
+        time.end = cursor.position();
         for part in 1..parts {
-            let start = walker.position();
-            if part == 1 && !known.is_empty() && walker.rest().starts_with(known) {
-                walker.jump(known.len());
+            let start = cursor.position();
+            if part == 1 && !known.is_empty() && cursor.rest().starts_with(known) {
+                cursor.jump(known.len());
             } else {
-                walker.skip()?;
+                cursor.skip()?;
             }
-            metadata = metadata.or(Some(Place { start, end: walker.position() }));
+            metadata = metadata.or(Some(ByteRange { start, end: cursor.position() }));
         }
     }
-    time.end = time.end.max(if metadata.is_none() { walker.position() } else { 0 });
+    time.end = time.end.max(if metadata.is_none() { cursor.position() } else { 0 });
     let marker = event_kind(token, event_time(token)?) != EventKind::Record;
-    Ok(Head { time, metadata, marker, walker })
+    Ok(RecordHead { time, metadata, marker, cursor })
 }
 
 #[cfg(test)]
@@ -226,7 +227,7 @@ mod tests {
     fn a_patch_replaces_places_in_any_order() {
         let mut patch = Patch::default();
         let mut put = |start, end, with: &[u8]| {
-            patch.replace(Place { start, end }, |out| {
+            patch.replace(ByteRange { start, end }, |out| {
                 out.extend_from_slice(with);
                 (!with.is_empty()).then_some(())
             });
@@ -243,13 +244,13 @@ mod tests {
     fn heads_of_all_forms() {
         let modern = [0x92, 0x92, 0x05, 0x80, 0x81, 0xa1, b'k', 1];
         let read = head(&modern, &[]).unwrap();
-        assert_eq!(read.metadata, Some(Place { start: 3, end: 4 }));
-        assert_eq!((read.time, read.walker.position()), (Place { start: 2, end: 3 }, 4));
+        assert_eq!(read.metadata, Some(ByteRange { start: 3, end: 4 }));
+        assert_eq!((read.time, read.cursor.position()), (ByteRange { start: 2, end: 3 }, 4));
         let known = head(&modern, &[0x80]).unwrap();
-        assert_eq!(known.walker.position(), 4);
+        assert_eq!(known.cursor.position(), 4);
         let legacy = [0x92, 0x05, 0x80];
         let read = head(&legacy, &[]).unwrap();
-        assert_eq!((read.time, read.metadata), (Place { start: 1, end: 2 }, None));
+        assert_eq!((read.time, read.metadata), (ByteRange { start: 1, end: 2 }, None));
         assert!(head(&[0x92, 0x92, 0xff, 0x80, 0x80], &[]).unwrap().marker);
         assert!(head(&[0x93, 1, 2, 3], &[]).is_err());
         assert!(head(&[0x92, 0xa0, 2], &[]).is_err());

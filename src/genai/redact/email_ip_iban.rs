@@ -1,15 +1,17 @@
-//! E-mail addresses, IP addresses, bank accounts.
+//! Detectors: e-mail addresses, IP addresses, bank accounts.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::text::{Hit, after_escape, at, before, begins, begins_number, is_word, next_digit, run};
+use super::text::{
+    TextRange, after_escape, at, before, begins, begins_number, is_word, next_digit, run,
+};
 
 /// Longest local part and domain of an e-mail address, by RFC 5321, section 4.5.3.1.
 const MAX_LOCAL: usize = 64;
 const MAX_DOMAIN: usize = 255;
 
 /// The next e-mail address.
-pub(super) fn email(text: &[u8], mut from: usize) -> Option<Hit> {
+pub(super) fn email(text: &[u8], mut from: usize) -> Option<TextRange> {
     loop {
         let sign = from + memchr::memchr(b'@', text.get(from..)?)?;
         if let Some(hit) = email_around(text, from, sign) {
@@ -19,7 +21,7 @@ pub(super) fn email(text: &[u8], mut from: usize) -> Option<Hit> {
     }
 }
 
-fn email_around(text: &[u8], from: usize, sign: usize) -> Option<Hit> {
+fn email_around(text: &[u8], from: usize, sign: usize) -> Option<TextRange> {
     let first = from.max(sign.saturating_sub(MAX_LOCAL));
     let local = text.get(first..sign)?;
     let is_local = |byte: &u8| byte.is_ascii_alphanumeric() || b".!#$%&*+=?^_`{|}~-".contains(byte);
@@ -39,11 +41,11 @@ fn email_around(text: &[u8], from: usize, sign: usize) -> Option<Hit> {
     let top = domain.get(dot + 1..)?;
     let named = top.len() >= 2 && top.iter().all(u8::is_ascii_alphabetic);
     let labels = domain.split(|byte| *byte == b'.').all(|label| !label.is_empty());
-    (start < sign && named && labels).then_some(Hit { start, end: sign + 1 + length })
+    (start < sign && named && labels).then_some(TextRange { start, end: sign + 1 + length })
 }
 
 /// The next IPv4 or IPv6 address.
-pub(super) fn ip(text: &[u8], mut from: usize) -> Option<Hit> {
+pub(super) fn ip(text: &[u8], mut from: usize) -> Option<TextRange> {
     let is_part = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':');
     loop {
         // Hexadecimal digits are in most words, but dots and colons are rare.
@@ -62,7 +64,7 @@ pub(super) fn ip(text: &[u8], mut from: usize) -> Option<Hit> {
 }
 
 /// The address in a run of hexadecimal digits, dots and colons.
-fn address_in(text: &[u8], start: usize, end: usize) -> Option<Hit> {
+fn address_in(text: &[u8], start: usize, end: usize) -> Option<TextRange> {
     let start = match before(text, start, 1) {
         b'\\' => after_escape(text, start),
         _ => after_escape(text, start).min(end),
@@ -71,7 +73,7 @@ fn address_in(text: &[u8], start: usize, end: usize) -> Option<Hit> {
     // A port after an address of version 4, and the full stop or colon of a sentence.
     let version4 = whole.split(|byte| *byte == b':').next()?;
     let version4 = version4.strip_suffix(b".").unwrap_or(version4);
-    let hit = |address: &[u8]| Some(Hit { start, end: start + address.len() });
+    let hit = |address: &[u8]| Some(TextRange { start, end: start + address.len() });
     let parses4 = std::str::from_utf8(version4).ok()?.parse::<Ipv4Addr>().is_ok();
     if parses4 && begins_number(text, start) && !is_word(at(text, start + version4.len())) {
         return hit(version4);
@@ -167,18 +169,18 @@ const IBAN_LENGTHS: &[(&[u8; 2], usize)] = &[
 ];
 
 /// The next international bank account number with the right check digits, whole or in groups.
-pub(super) fn iban(text: &[u8], mut from: usize) -> Option<Hit> {
+pub(super) fn iban(text: &[u8], mut from: usize) -> Option<TextRange> {
     loop {
         let digit = next_digit(text, from)?;
         from = digit + 1;
         let Some(start) = digit.checked_sub(2) else { continue };
-        let upper = |place: usize| at(text, place).is_ascii_uppercase();
+        let upper = |index: usize| at(text, index).is_ascii_uppercase();
         if upper(start)
             && upper(start + 1)
             && begins(text, start)
             && let Some(end) = iban_end(text, start)
         {
-            return Some(Hit { start, end });
+            return Some(TextRange { start, end });
         }
     }
 }
@@ -188,30 +190,30 @@ fn iban_end(text: &[u8], start: usize) -> Option<usize> {
     let length = IBAN_LENGTHS.iter().find(|(known, _)| *known == country)?.1;
     let mut characters = [0_u8; 34];
     let mut count = 0;
-    let mut place = start;
+    let mut index = start;
     while count < length {
-        let byte = at(text, place);
+        let byte = at(text, index);
         if byte.is_ascii_uppercase() || byte.is_ascii_digit() {
             *characters.get_mut(count)? = byte;
             count += 1;
-        } else if byte != b' ' || before(text, place, 1) == b' ' {
+        } else if byte != b' ' || before(text, index, 1) == b' ' {
             return None;
         }
-        place += 1;
+        index += 1;
     }
     let (head, tail) = characters.get(..length)?.split_at_checked(4)?;
     let remainder = tail.iter().chain(head).fold(0_u32, |remainder, byte| match byte {
         b'0'..=b'9' => (remainder * 10 + u32::from(byte - b'0')) % 97,
         _ => (remainder * 100 + u32::from(byte - b'A') + 10) % 97,
     });
-    (remainder == 1 && !is_word(at(text, place))).then_some(place)
+    (remainder == 1 && !is_word(at(text, index))).then_some(index)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn found(find: fn(&[u8], usize) -> Option<Hit>, text: &str) -> Option<&str> {
+    fn found(find: fn(&[u8], usize) -> Option<TextRange>, text: &str) -> Option<&str> {
         find(text.as_bytes(), 0).map(|hit| text.get(hit.start..hit.end).unwrap())
     }
 
