@@ -1,7 +1,7 @@
 //! Chunk reader: frames the contexts of a chunk, so that one that cannot be read costs itself alone.
 
 use super::fields;
-use super::tally::{Bad, Place, Tally};
+use super::tally::{ReadPosition, ReadProblem, ReadTally};
 use crate::codec::msgpack::Reader;
 
 /// A chunk of traces or metrics as an OTLP request.
@@ -22,24 +22,28 @@ pub struct NativeRequest {
 }
 
 /// Reads one context, which may be anything that is msgpack.
-pub(super) type ReadContext = fn(&mut Vec<u8>, &[u8], Place, &mut Tally) -> Result<(), Bad>;
+pub(super) type ReadContext =
+    fn(&mut Vec<u8>, &[u8], ReadPosition, &mut ReadTally) -> Result<(), ReadProblem>;
 
 /// Reads a chunk, a stream of contexts, into one request.
 pub(super) fn read_chunk(chunk: &[u8], read: ReadContext) -> NativeRequest {
     let mut reader = Reader::new(chunk);
-    let mut tally = Tally::default();
+    let mut tally = ReadTally::default();
     let mut request = Vec::with_capacity(chunk.len());
     for number in 0.. {
         if reader.is_empty() {
             break;
         }
-        let place = Place::context(number);
+        let place = ReadPosition::context(number);
         let Ok(raw) = reader.skip() else {
-            tally.skip(place, Bad::new("", "is cut off or is not msgpack; what follows is lost"));
+            tally.skip(
+                place,
+                ReadProblem::new("", "is cut off or is not msgpack; what follows is lost"),
+            );
             break;
         };
         if !fields::is_map(raw) {
-            tally.skip(place, Bad::new("", "is not a map"));
+            tally.skip(place, ReadProblem::new("", "is not a map"));
             continue;
         }
         match read(&mut request, raw, place, &mut tally) {
@@ -47,6 +51,6 @@ pub(super) fn read_chunk(chunk: &[u8], read: ReadContext) -> NativeRequest {
             Err(bad) => tally.skip(place, bad),
         }
     }
-    let Tally { items, contexts, skipped, reason } = tally;
+    let ReadTally { items, contexts, skipped, reason } = tally;
     NativeRequest { request, items, contexts, skipped, reason }
 }

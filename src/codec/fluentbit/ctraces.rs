@@ -5,54 +5,56 @@
 
 use super::context_reader::{NativeRequest, read_chunk};
 use super::fields;
-use super::message::{self, Field, Kind, field};
-use super::tally::{At, Bad, Place, Tally};
+use super::message::{self, KeyRow, KeyType, field};
+use super::tally::{At, ReadPosition, ReadProblem, ReadTally};
 use crate::codec::msgpack::MapView;
 use crate::codec::wire;
 
-const SPAN: &[Field] = &[
-    field("trace_id", 1, Kind::Id),
-    field("span_id", 2, Kind::Id),
-    field("parent_span_id", 4, Kind::Id),
-    field("trace_state", 3, Kind::Text),
-    field("name", 5, Kind::Text),
-    field("kind", 6, Kind::Enum),
-    field("start_time_unix_nano", 7, Kind::Time),
-    field("end_time_unix_nano", 8, Kind::Time),
-    field("attributes", 9, Kind::Attributes),
-    field("dropped_attributes_count", 10, Kind::Count),
-    field("dropped_events_count", 12, Kind::Count),
-    field("dropped_links_count", 14, Kind::Count),
-    field("events", 11, Kind::Many(EVENT)),
-    field("links", 13, Kind::Many(LINK)),
-    field("status", 15, Kind::One(STATUS)),
+const SPAN: &[KeyRow] = &[
+    field("trace_id", 1, KeyType::Id),
+    field("span_id", 2, KeyType::Id),
+    field("parent_span_id", 4, KeyType::Id),
+    field("trace_state", 3, KeyType::Text),
+    field("name", 5, KeyType::Text),
+    field("kind", 6, KeyType::Enum),
+    field("start_time_unix_nano", 7, KeyType::Time),
+    field("end_time_unix_nano", 8, KeyType::Time),
+    field("attributes", 9, KeyType::Attributes),
+    field("dropped_attributes_count", 10, KeyType::Count),
+    field("dropped_events_count", 12, KeyType::Count),
+    field("dropped_links_count", 14, KeyType::Count),
+    field("events", 11, KeyType::Many(EVENT)),
+    field("links", 13, KeyType::Many(LINK)),
+    field("status", 15, KeyType::One(STATUS)),
 ];
 
-const EVENT: &[Field] = &[
-    field("time_unix_nano", 1, Kind::Time),
-    field("name", 2, Kind::Text),
-    field("attributes", 3, Kind::Attributes),
-    field("dropped_attributes_count", 4, Kind::Count),
+const EVENT: &[KeyRow] = &[
+    field("time_unix_nano", 1, KeyType::Time),
+    field("name", 2, KeyType::Text),
+    field("attributes", 3, KeyType::Attributes),
+    field("dropped_attributes_count", 4, KeyType::Count),
 ];
 
-const LINK: &[Field] = &[
-    field("trace_id", 1, Kind::Id),
-    field("span_id", 2, Kind::Id),
-    field("trace_state", 3, Kind::Text),
-    field("attributes", 4, Kind::Attributes),
-    field("dropped_attributes_count", 5, Kind::Count),
+const LINK: &[KeyRow] = &[
+    field("trace_id", 1, KeyType::Id),
+    field("span_id", 2, KeyType::Id),
+    field("trace_state", 3, KeyType::Text),
+    field("attributes", 4, KeyType::Attributes),
+    field("dropped_attributes_count", 5, KeyType::Count),
 ];
 
-const STATUS: &[Field] = &[field("code", 3, Kind::Enum), field("message", 2, Kind::Text)];
+const STATUS: &[KeyRow] = &[field("code", 3, KeyType::Enum), field("message", 2, KeyType::Text)];
 
-const RESOURCE: &[Field] =
-    &[field("attributes", 1, Kind::Attributes), field("dropped_attributes_count", 2, Kind::Count)];
+const RESOURCE: &[KeyRow] = &[
+    field("attributes", 1, KeyType::Attributes),
+    field("dropped_attributes_count", 2, KeyType::Count),
+];
 
-const SCOPE: &[Field] = &[
-    field("name", 1, Kind::Text),
-    field("version", 2, Kind::Text),
-    field("attributes", 3, Kind::Attributes),
-    field("dropped_attributes_count", 4, Kind::Count),
+const SCOPE: &[KeyRow] = &[
+    field("name", 1, KeyType::Text),
+    field("version", 2, KeyType::Text),
+    field("attributes", 3, KeyType::Attributes),
+    field("dropped_attributes_count", 4, KeyType::Count),
 ];
 
 /// Reads a chunk of `CTraces` contexts into one `ExportTraceServiceRequest`.
@@ -65,9 +67,14 @@ pub fn ctraces_to_otlp(chunk: &[u8]) -> NativeRequest {
     read_chunk(chunk, context)
 }
 
-fn context(out: &mut Vec<u8>, raw: &[u8], place: Place, tally: &mut Tally) -> Result<(), Bad> {
+fn context(
+    out: &mut Vec<u8>,
+    raw: &[u8],
+    place: ReadPosition,
+    tally: &mut ReadTally,
+) -> Result<(), ReadProblem> {
     let spans = MapView::new(raw).get(b"resourceSpans");
-    let spans = spans.ok_or(Bad::new("resourceSpans", "is missing"))?;
+    let spans = spans.ok_or(ReadProblem::new("resourceSpans", "is missing"))?;
     for (index, item) in fields::list(spans).at("resourceSpans")?.enumerate() {
         resource_spans(out, item, place.with("resourceSpans", index), tally);
     }
@@ -78,7 +85,7 @@ fn context(out: &mut Vec<u8>, raw: &[u8], place: Place, tally: &mut Tally) -> Re
 struct Envelope {
     field: u32,
     owner: &'static str,
-    table: &'static [Field],
+    table: &'static [KeyRow],
     items: &'static str,
 }
 
@@ -87,11 +94,11 @@ const RESOURCE_SPANS: Envelope =
 
 const SCOPE_SPANS: Envelope = Envelope { field: 2, owner: "scope", table: SCOPE, items: "spans" };
 
-fn resource_spans(out: &mut Vec<u8>, raw: &[u8], place: Place, tally: &mut Tally) {
+fn resource_spans(out: &mut Vec<u8>, raw: &[u8], place: ReadPosition, tally: &mut ReadTally) {
     envelope(out, &RESOURCE_SPANS, raw, place, tally, scope_spans);
 }
 
-fn scope_spans(out: &mut Vec<u8>, raw: &[u8], place: Place, tally: &mut Tally) {
+fn scope_spans(out: &mut Vec<u8>, raw: &[u8], place: ReadPosition, tally: &mut ReadTally) {
     envelope(out, &SCOPE_SPANS, raw, place, tally, span);
 }
 
@@ -100,12 +107,12 @@ fn envelope(
     out: &mut Vec<u8>,
     envelope: &Envelope,
     raw: &[u8],
-    place: Place,
-    tally: &mut Tally,
-    item: fn(&mut Vec<u8>, &[u8], Place, &mut Tally),
+    place: ReadPosition,
+    tally: &mut ReadTally,
+    item: fn(&mut Vec<u8>, &[u8], ReadPosition, &mut ReadTally),
 ) {
     if !fields::is_map(raw) {
-        return tally.skip(place, Bad::new("", "is not a map"));
+        return tally.skip(place, ReadProblem::new("", "is not a map"));
     }
     let (length, spans) = (out.len(), tally.items);
     wire::message(out, envelope.field, |out| {
@@ -136,9 +143,9 @@ fn owner_message(
     out: &mut Vec<u8>,
     envelope: &Envelope,
     owner: &[u8],
-    place: Place,
-    tally: &mut Tally,
-) -> Result<(), Bad> {
+    place: ReadPosition,
+    tally: &mut ReadTally,
+) -> Result<(), ReadProblem> {
     fields::map(owner).at(envelope.owner)?;
     if fields::is_map(owner) {
         wire::try_message(out, 1, |out| message::write(out, envelope.table, owner, place, tally))?;
@@ -146,10 +153,10 @@ fn owner_message(
     Ok(())
 }
 
-fn span(out: &mut Vec<u8>, raw: &[u8], place: Place, tally: &mut Tally) {
+fn span(out: &mut Vec<u8>, raw: &[u8], place: ReadPosition, tally: &mut ReadTally) {
     let result =
         wire::try_message(out, 2, |out| match message::write(out, SPAN, raw, place, tally)? {
-            0 => Err(Bad::new("", "is not a span")),
+            0 => Err(ReadProblem::new("", "is not a span")),
             _ => Ok(()),
         });
     match result {

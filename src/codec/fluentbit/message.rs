@@ -1,21 +1,21 @@
 //! Table-driven converter: maps with a known set of keys to protobuf messages.
 
-use super::tally::{At, Bad, Place, Tally, Wrong};
+use super::tally::{At, ReadPosition, ReadProblem, ReadTally, Wrong};
 use super::{fields, values};
 use crate::codec::msgpack::MapView;
 use crate::codec::wire;
 
 /// One key, and the field that it becomes.
 #[derive(Debug)]
-pub(super) struct Field {
+pub(super) struct KeyRow {
     pub(super) key: &'static str,
     pub(super) number: u32,
-    pub(super) kind: Kind,
+    pub(super) kind: KeyType,
 }
 
 /// What a field's value is.
 #[derive(Debug)]
-pub(super) enum Kind {
+pub(super) enum KeyType {
     /// Hex text or bytes, to bytes.
     Id,
     Text,
@@ -31,25 +31,25 @@ pub(super) enum Kind {
     Fixed,
     Attributes,
     /// A message, left out when it is empty.
-    One(&'static [Field]),
+    One(&'static [KeyRow]),
     /// Messages. One that cannot be read is skipped and counted.
-    Many(&'static [Field]),
+    Many(&'static [KeyRow]),
 }
 
 /// A short form for tables.
-pub(super) const fn field(key: &'static str, number: u32, kind: Kind) -> Field {
-    Field { key, number, kind }
+pub(super) const fn field(key: &'static str, number: u32, kind: KeyType) -> KeyRow {
+    KeyRow { key, number, kind }
 }
 
 /// Writes the fields of the map `value`, in any order; keys that the table does not have are
 /// ignored. Gives the number of keys that it does have.
 pub(super) fn write(
     out: &mut Vec<u8>,
-    table: &'static [Field],
+    table: &'static [KeyRow],
     value: &[u8],
-    place: Place,
-    tally: &mut Tally,
-) -> Result<usize, Bad> {
+    place: ReadPosition,
+    tally: &mut ReadTally,
+) -> Result<usize, ReadProblem> {
     let mut known = 0_usize;
     for entry in MapView::new(value) {
         let Some(field) = table.iter().find(|field| field.key.as_bytes() == entry.key) else {
@@ -57,11 +57,11 @@ pub(super) fn write(
         };
         known = known.saturating_add(1);
         match &field.kind {
-            Kind::Attributes => {
+            KeyType::Attributes => {
                 let at = (field.key, place, &mut *tally);
                 values::attributes(out, field.number, entry.value, at)?;
             }
-            Kind::One(table) => {
+            KeyType::One(table) => {
                 fields::map(entry.value).at(field.key)?;
                 let before = out.len();
                 let fill = |out: &mut Vec<u8>| {
@@ -73,7 +73,7 @@ pub(super) fn write(
                     out.truncate(before);
                 }
             }
-            Kind::Many(table) => {
+            KeyType::Many(table) => {
                 let items = fields::list(entry.value).at(field.key)?;
                 for (index, item) in items.enumerate() {
                     one_of_many(out, (field, table), item, place.with(field.key, index), tally);
@@ -87,13 +87,13 @@ pub(super) fn write(
 
 fn one_of_many(
     out: &mut Vec<u8>,
-    (field, table): (&Field, &'static [Field]),
+    (field, table): (&KeyRow, &'static [KeyRow]),
     item: &[u8],
-    place: Place,
-    tally: &mut Tally,
+    place: ReadPosition,
+    tally: &mut ReadTally,
 ) {
     if !fields::is_map(item) {
-        return tally.skip(place, Bad::new("", "is not a map"));
+        return tally.skip(place, ReadProblem::new("", "is not a map"));
     }
     let result = wire::try_message(out, field.number, |out| write(out, table, item, place, tally));
     if let Err(bad) = result {
@@ -101,19 +101,19 @@ fn one_of_many(
     }
 }
 
-fn write_scalar(out: &mut Vec<u8>, number: u32, kind: &Kind, value: &[u8]) -> Result<(), Wrong> {
+fn write_scalar(out: &mut Vec<u8>, number: u32, kind: &KeyType, value: &[u8]) -> Result<(), Wrong> {
     match kind {
-        Kind::Id => fields::write_id(out, number, value)?,
-        Kind::Text => wire::nonempty(out, number, fields::text(value)?),
-        Kind::Time => wire::nonzero64(out, number, fields::uint(value)?),
-        Kind::Count => wire::nonzero(out, number, fields::uint32(value)?),
-        Kind::Enum => {
+        KeyType::Id => fields::write_id(out, number, value)?,
+        KeyType::Text => wire::nonempty(out, number, fields::text(value)?),
+        KeyType::Time => wire::nonzero64(out, number, fields::uint(value)?),
+        KeyType::Count => wire::nonzero(out, number, fields::uint32(value)?),
+        KeyType::Enum => {
             let value = u64::try_from(fields::int32(value)?).unwrap_or(0);
             wire::nonzero(out, number, value);
         }
-        Kind::Double => wire::double(out, number, fields::double(value)?),
-        Kind::Fixed => wire::fixed64(out, number, fields::int(value)?.cast_unsigned()),
-        Kind::Attributes | Kind::One(_) | Kind::Many(_) => {}
+        KeyType::Double => wire::double(out, number, fields::double(value)?),
+        KeyType::Fixed => wire::fixed64(out, number, fields::int(value)?.cast_unsigned()),
+        KeyType::Attributes | KeyType::One(_) | KeyType::Many(_) => {}
     }
     Ok(())
 }

@@ -7,12 +7,12 @@ pub(super) type Wrong = &'static str;
 
 /// A field that could not be read; what it belongs to is skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Bad {
+pub(super) struct ReadProblem {
     field: &'static str,
     what: Wrong,
 }
 
-impl Bad {
+impl ReadProblem {
     pub(super) const fn new(field: &'static str, what: Wrong) -> Self {
         Self { field, what }
     }
@@ -20,24 +20,24 @@ impl Bad {
 
 /// Names the field of an error.
 pub(super) trait At<T> {
-    fn at(self, field: &'static str) -> Result<T, Bad>;
+    fn at(self, field: &'static str) -> Result<T, ReadProblem>;
 }
 
 impl<T> At<T> for Result<T, Wrong> {
-    fn at(self, field: &'static str) -> Result<T, Bad> {
-        self.map_err(|what| Bad { field, what })
+    fn at(self, field: &'static str) -> Result<T, ReadProblem> {
+        self.map_err(|what| ReadProblem { field, what })
     }
 }
 
 /// A place in a chunk: a context, and the indexes of the lists down from there.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct ReadPosition {
     context: usize,
     steps: [(&'static str, usize); 5],
     depth: usize,
 }
 
-impl Place {
+impl ReadPosition {
     pub(super) const fn context(context: usize) -> Self {
         Self { context, steps: [("", 0); 5], depth: 0 }
     }
@@ -52,7 +52,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for ReadPosition {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "context {}", self.context)?;
         for (number, (name, index)) in self.steps.iter().take(self.depth).enumerate() {
@@ -65,24 +65,24 @@ impl fmt::Display for Place {
 
 /// What came out of a chunk so far.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct ReadTally {
     pub(super) items: usize,
     pub(super) contexts: usize,
     pub(super) skipped: usize,
     pub(super) reason: Option<String>,
 }
 
-impl Tally {
+impl ReadTally {
     /// Counts one thing that could not be read; the first one's reason is kept.
-    pub(super) fn skip(&mut self, place: Place, bad: Bad) {
+    pub(super) fn skip(&mut self, place: ReadPosition, bad: ReadProblem) {
         self.skip_many(1, place, bad);
     }
 
     /// Counts several things that could not be read for the same reason.
-    pub(super) fn skip_many(&mut self, count: usize, place: Place, bad: Bad) {
+    pub(super) fn skip_many(&mut self, count: usize, place: ReadPosition, bad: ReadProblem) {
         self.skipped = self.skipped.saturating_add(count);
         if count > 0 && self.reason.is_none() {
-            let Bad { field, what } = bad;
+            let ReadProblem { field, what } = bad;
             let separator = if field.is_empty() { ":" } else { ": " };
             self.reason = Some(format!("{place}{separator}{field} {what}"));
         }

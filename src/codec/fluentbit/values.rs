@@ -1,6 +1,6 @@
 //! Value converter: msgpack to OTLP's `AnyValue` and `KeyValue`.
 
-use super::tally::{At, Bad, Place, Tally, Wrong};
+use super::tally::{At, ReadPosition, ReadProblem, ReadTally, Wrong};
 use crate::codec::msgpack::{Entry, Reader, Token};
 use crate::codec::wire;
 
@@ -34,15 +34,15 @@ pub(super) fn attributes(
     out: &mut Vec<u8>,
     field: u32,
     value: &[u8],
-    (name, place, tally): (&'static str, Place, &mut Tally),
-) -> Result<(), Bad> {
+    (name, place, tally): (&'static str, ReadPosition, &mut ReadTally),
+) -> Result<(), ReadProblem> {
     super::fields::map(value).at(name)?;
     let mut lost = Lost::default();
     let mut reader = Reader::new(value);
     if let Ok(Token::Map(pairs)) = reader.token() {
         key_values(out, field, &mut reader, pairs, (MAX_DEPTH, &mut lost));
     }
-    tally.skip_many(lost.count, place, Bad::new(name, lost.what));
+    tally.skip_many(lost.count, place, ReadProblem::new(name, lost.what));
     Ok(())
 }
 

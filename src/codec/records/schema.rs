@@ -10,7 +10,7 @@ pub(super) const MAX_FIELDS: usize = 16;
 
 /// The form of a field, on the wire and in the record.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Kind {
+pub(super) enum FieldForm {
     /// `uint32`: an integer.
     Uint32,
     /// An enum: a name, or a number where there is none.
@@ -34,11 +34,11 @@ pub(super) enum Kind {
     /// `bytes`, as they are.
     Bin,
     /// A message.
-    Message(&'static Message),
+    Message(&'static MessageLayout),
     /// The body of a log record, which has its own place in the record.
     Body,
     /// Repeated messages: an array of maps.
-    Messages(&'static Message),
+    Messages(&'static MessageLayout),
     /// Repeated `KeyValue`: one map.
     Attributes,
     /// Repeated strings.
@@ -53,7 +53,7 @@ pub(super) enum Kind {
 
 /// When a field is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Presence {
+pub(super) enum LayoutPresence {
     /// When it is neither zero nor empty.
     Implicit,
     /// When it was there: `optional` fields and messages.
@@ -66,14 +66,14 @@ pub(super) enum Presence {
 
 /// A key with its msgpack header, padded so that it can be copied at once.
 #[derive(Debug)]
-pub(super) struct Key {
+pub(super) struct LayoutKey {
     bytes: [u8; 32],
     /// All bits of the bytes that count, so that a key is compared at once.
     mask: [u8; 32],
     length: usize,
 }
 
-impl Key {
+impl LayoutKey {
     const fn new(name: &str) -> Self {
         let mut bytes = [0; 32];
         let [low, ..] = name.len().to_le_bytes();
@@ -129,30 +129,30 @@ impl Key {
 
 /// One field of a message.
 #[derive(Debug)]
-pub(super) struct Field {
+pub(super) struct FieldLayout {
     pub(super) number: u32,
-    pub(super) key: Key,
+    pub(super) key: LayoutKey,
     /// OTLP's name for it, for error messages.
     pub(super) name: &'static str,
-    pub(super) kind: Kind,
-    pub(super) presence: Presence,
+    pub(super) kind: FieldForm,
+    pub(super) presence: LayoutPresence,
 }
 
-impl Field {
-    const fn new(number: u32, name: &'static str, kind: Kind) -> Self {
+impl FieldLayout {
+    const fn new(number: u32, name: &'static str, kind: FieldForm) -> Self {
         let presence = match kind {
-            Kind::Message(_) | Kind::Body => Presence::Explicit,
-            _ => Presence::Implicit,
+            FieldForm::Message(_) | FieldForm::Body => LayoutPresence::Explicit,
+            _ => LayoutPresence::Implicit,
         };
-        Self { number, key: Key::new(name), name, kind, presence }
+        Self { number, key: LayoutKey::new(name), name, kind, presence }
     }
 
     const fn keyed(mut self, key: &str) -> Self {
-        self.key = Key::new(key);
+        self.key = LayoutKey::new(key);
         self
     }
 
-    const fn when(mut self, presence: Presence) -> Self {
+    const fn when(mut self, presence: LayoutPresence) -> Self {
         self.presence = presence;
         self
     }
@@ -160,8 +160,8 @@ impl Field {
 
 /// One OTLP message: its fields in the order in which a record has them.
 #[derive(Debug)]
-pub(super) struct Message {
-    pub(super) fields: &'static [Field],
+pub(super) struct MessageLayout {
+    pub(super) fields: &'static [FieldLayout],
     by_number: [u8; MAX_FIELDS + 1],
     /// The bits, by index, of the fields that are always written.
     pub(super) always: u32,
@@ -169,8 +169,8 @@ pub(super) struct Message {
     pub(super) extras: u32,
 }
 
-impl Message {
-    const fn new(fields: &'static [Field]) -> Self {
+impl MessageLayout {
+    const fn new(fields: &'static [FieldLayout]) -> Self {
         let mut by_number = [u8::MAX; MAX_FIELDS + 1];
         let mut rest = fields;
         let mut index = 0_u8;
@@ -179,7 +179,7 @@ impl Message {
             if let [place, ..] = by_number.split_at_mut(field.number as usize).1 {
                 *place = index;
             }
-            if matches!(field.presence, Presence::Always) {
+            if matches!(field.presence, LayoutPresence::Always) {
                 always |= 1 << index;
             }
             index += 1;
@@ -216,138 +216,144 @@ const TEMPORALITIES: &[&str] = &["unspecified", "delta", "cumulative"];
 /// The key of a message's unknown fields.
 pub(super) const UNKNOWN_FIELDS: &str = "unknown_fields";
 
-const fn dropped(number: u32) -> Field {
-    Field::new(number, "dropped_attributes_count", Kind::Uint32)
+const fn dropped(number: u32) -> FieldLayout {
+    FieldLayout::new(number, "dropped_attributes_count", FieldForm::Uint32)
 }
 
-const fn attributes(number: u32) -> Field {
-    Field::new(number, "attributes", Kind::Attributes)
+const fn attributes(number: u32) -> FieldLayout {
+    FieldLayout::new(number, "attributes", FieldForm::Attributes)
 }
 
-pub(super) static RESOURCE: Message = Message::new(&[
+pub(super) static RESOURCE: MessageLayout = MessageLayout::new(&[
     attributes(1),
     dropped(2),
-    Field::new(3, "entity_refs", Kind::Messages(&ENTITY_REF)),
+    FieldLayout::new(3, "entity_refs", FieldForm::Messages(&ENTITY_REF)),
 ]);
 
-static ENTITY_REF: Message = Message::new(&[
-    Field::new(1, "schema_url", Kind::Str),
-    Field::new(2, "type", Kind::Str),
-    Field::new(3, "id_keys", Kind::Strs),
-    Field::new(4, "description_keys", Kind::Strs),
+static ENTITY_REF: MessageLayout = MessageLayout::new(&[
+    FieldLayout::new(1, "schema_url", FieldForm::Str),
+    FieldLayout::new(2, "type", FieldForm::Str),
+    FieldLayout::new(3, "id_keys", FieldForm::Strs),
+    FieldLayout::new(4, "description_keys", FieldForm::Strs),
 ]);
 
-pub(super) static SCOPE: Message = Message::new(&[
-    Field::new(1, "name", Kind::Str),
-    Field::new(2, "version", Kind::Str),
+pub(super) static SCOPE: MessageLayout = MessageLayout::new(&[
+    FieldLayout::new(1, "name", FieldForm::Str),
+    FieldLayout::new(2, "version", FieldForm::Str),
     attributes(3),
     dropped(4),
 ]);
 
-pub(super) static SPAN: Message = Message::new(&[
-    Field::new(1, "trace_id", Kind::Hex),
-    Field::new(2, "span_id", Kind::Hex),
-    Field::new(4, "parent_span_id", Kind::Hex),
-    Field::new(3, "trace_state", Kind::Str),
-    Field::new(16, "flags", Kind::Fixed32),
-    Field::new(5, "name", Kind::Str),
-    Field::new(6, "kind", Kind::Enum(SPAN_KINDS)),
-    Field::new(7, "start_time_unix_nano", Kind::Fixed64),
-    Field::new(8, "end_time_unix_nano", Kind::Fixed64),
-    Field::new(15, "status", Kind::Message(&STATUS)),
+pub(super) static SPAN: MessageLayout = MessageLayout::new(&[
+    FieldLayout::new(1, "trace_id", FieldForm::Hex),
+    FieldLayout::new(2, "span_id", FieldForm::Hex),
+    FieldLayout::new(4, "parent_span_id", FieldForm::Hex),
+    FieldLayout::new(3, "trace_state", FieldForm::Str),
+    FieldLayout::new(16, "flags", FieldForm::Fixed32),
+    FieldLayout::new(5, "name", FieldForm::Str),
+    FieldLayout::new(6, "kind", FieldForm::Enum(SPAN_KINDS)),
+    FieldLayout::new(7, "start_time_unix_nano", FieldForm::Fixed64),
+    FieldLayout::new(8, "end_time_unix_nano", FieldForm::Fixed64),
+    FieldLayout::new(15, "status", FieldForm::Message(&STATUS)),
     attributes(9),
     dropped(10),
-    Field::new(11, "events", Kind::Messages(&EVENT)),
-    Field::new(12, "dropped_events_count", Kind::Uint32),
-    Field::new(13, "links", Kind::Messages(&LINK)),
-    Field::new(14, "dropped_links_count", Kind::Uint32),
+    FieldLayout::new(11, "events", FieldForm::Messages(&EVENT)),
+    FieldLayout::new(12, "dropped_events_count", FieldForm::Uint32),
+    FieldLayout::new(13, "links", FieldForm::Messages(&LINK)),
+    FieldLayout::new(14, "dropped_links_count", FieldForm::Uint32),
 ])
 .with_extras(9);
 
-static STATUS: Message = Message::new(&[
-    Field::new(3, "code", Kind::Enum(STATUS_CODES)),
-    Field::new(2, "message", Kind::Str),
+static STATUS: MessageLayout = MessageLayout::new(&[
+    FieldLayout::new(3, "code", FieldForm::Enum(STATUS_CODES)),
+    FieldLayout::new(2, "message", FieldForm::Str),
 ]);
 
-static EVENT: Message = Message::new(&[
-    Field::new(1, "time_unix_nano", Kind::Fixed64),
-    Field::new(2, "name", Kind::Str),
+static EVENT: MessageLayout = MessageLayout::new(&[
+    FieldLayout::new(1, "time_unix_nano", FieldForm::Fixed64),
+    FieldLayout::new(2, "name", FieldForm::Str),
     attributes(3),
     dropped(4),
 ]);
 
-static LINK: Message = Message::new(&[
-    Field::new(1, "trace_id", Kind::Hex),
-    Field::new(2, "span_id", Kind::Hex),
-    Field::new(3, "trace_state", Kind::Str),
-    Field::new(6, "flags", Kind::Fixed32),
+static LINK: MessageLayout = MessageLayout::new(&[
+    FieldLayout::new(1, "trace_id", FieldForm::Hex),
+    FieldLayout::new(2, "span_id", FieldForm::Hex),
+    FieldLayout::new(3, "trace_state", FieldForm::Str),
+    FieldLayout::new(6, "flags", FieldForm::Fixed32),
     attributes(4),
     dropped(5),
 ]);
 
-pub(super) static METRIC: Message = Message::new(&[
-    Field::new(1, "name", Kind::Str),
-    Field::new(2, "description", Kind::Str),
-    Field::new(3, "unit", Kind::Str),
-    Field::new(12, "metadata", Kind::Attributes),
-    Field::new(5, "gauge", Kind::Message(&GAUGE)).when(Presence::OneOf),
-    Field::new(7, "sum", Kind::Message(&SUM)).when(Presence::OneOf),
-    Field::new(9, "histogram", Kind::Message(&HISTOGRAM)).when(Presence::OneOf),
-    Field::new(10, "exponential_histogram", Kind::Message(&EXPONENTIAL)).when(Presence::OneOf),
-    Field::new(11, "summary", Kind::Message(&SUMMARY)).when(Presence::OneOf),
+pub(super) static METRIC: MessageLayout = MessageLayout::new(&[
+    FieldLayout::new(1, "name", FieldForm::Str),
+    FieldLayout::new(2, "description", FieldForm::Str),
+    FieldLayout::new(3, "unit", FieldForm::Str),
+    FieldLayout::new(12, "metadata", FieldForm::Attributes),
+    FieldLayout::new(5, "gauge", FieldForm::Message(&GAUGE)).when(LayoutPresence::OneOf),
+    FieldLayout::new(7, "sum", FieldForm::Message(&SUM)).when(LayoutPresence::OneOf),
+    FieldLayout::new(9, "histogram", FieldForm::Message(&HISTOGRAM)).when(LayoutPresence::OneOf),
+    FieldLayout::new(10, "exponential_histogram", FieldForm::Message(&EXPONENTIAL))
+        .when(LayoutPresence::OneOf),
+    FieldLayout::new(11, "summary", FieldForm::Message(&SUMMARY)).when(LayoutPresence::OneOf),
 ]);
 
 /// The numbers of the fields of `Metric` that hold data points; they are field 1 in each of them.
 pub(super) const METRIC_DATA: [u32; 5] = [5, 7, 9, 10, 11];
 
-const fn data_points(message: &'static Message) -> Field {
-    Field::new(1, "data_points", Kind::Messages(message))
+const fn data_points(message: &'static MessageLayout) -> FieldLayout {
+    FieldLayout::new(1, "data_points", FieldForm::Messages(message))
 }
 
-const fn temporality() -> Field {
-    Field::new(2, "aggregation_temporality", Kind::Enum(TEMPORALITIES))
+const fn temporality() -> FieldLayout {
+    FieldLayout::new(2, "aggregation_temporality", FieldForm::Enum(TEMPORALITIES))
 }
 
-static GAUGE: Message = Message::new(&[data_points(&NUMBER)]);
+static GAUGE: MessageLayout = MessageLayout::new(&[data_points(&NUMBER)]);
 
-static SUM: Message =
-    Message::new(&[data_points(&NUMBER), temporality(), Field::new(3, "is_monotonic", Kind::Bool)]);
+static SUM: MessageLayout = MessageLayout::new(&[
+    data_points(&NUMBER),
+    temporality(),
+    FieldLayout::new(3, "is_monotonic", FieldForm::Bool),
+]);
 
-static HISTOGRAM: Message = Message::new(&[data_points(&HISTOGRAM_POINT), temporality()]);
-static EXPONENTIAL: Message = Message::new(&[data_points(&EXPONENTIAL_POINT), temporality()]);
-static SUMMARY: Message = Message::new(&[data_points(&SUMMARY_POINT)]);
+static HISTOGRAM: MessageLayout =
+    MessageLayout::new(&[data_points(&HISTOGRAM_POINT), temporality()]);
+static EXPONENTIAL: MessageLayout =
+    MessageLayout::new(&[data_points(&EXPONENTIAL_POINT), temporality()]);
+static SUMMARY: MessageLayout = MessageLayout::new(&[data_points(&SUMMARY_POINT)]);
 
-const fn start() -> Field {
-    Field::new(2, "start_time_unix_nano", Kind::Fixed64)
+const fn start() -> FieldLayout {
+    FieldLayout::new(2, "start_time_unix_nano", FieldForm::Fixed64)
 }
 
-const fn time(number: u32) -> Field {
-    Field::new(number, "time_unix_nano", Kind::Fixed64)
+const fn time(number: u32) -> FieldLayout {
+    FieldLayout::new(number, "time_unix_nano", FieldForm::Fixed64)
 }
 
-const fn optional(number: u32, name: &'static str) -> Field {
-    Field::new(number, name, Kind::Double).when(Presence::Explicit)
+const fn optional(number: u32, name: &'static str) -> FieldLayout {
+    FieldLayout::new(number, name, FieldForm::Double).when(LayoutPresence::Explicit)
 }
 
-const fn exemplars(number: u32) -> Field {
-    Field::new(number, "exemplars", Kind::Messages(&EXEMPLAR))
+const fn exemplars(number: u32) -> FieldLayout {
+    FieldLayout::new(number, "exemplars", FieldForm::Messages(&EXEMPLAR))
 }
 
-const fn count() -> Field {
-    Field::new(4, "count", Kind::Fixed64)
+const fn count() -> FieldLayout {
+    FieldLayout::new(4, "count", FieldForm::Fixed64)
 }
 
-static NUMBER: Message = Message::new(&[
+static NUMBER: MessageLayout = MessageLayout::new(&[
     attributes(7),
     start(),
     time(3),
-    Field::new(4, "as_double", Kind::Double).when(Presence::OneOf),
-    Field::new(6, "as_int", Kind::Sfixed64).when(Presence::OneOf),
-    Field::new(8, "flags", Kind::Uint32),
+    FieldLayout::new(4, "as_double", FieldForm::Double).when(LayoutPresence::OneOf),
+    FieldLayout::new(6, "as_int", FieldForm::Sfixed64).when(LayoutPresence::OneOf),
+    FieldLayout::new(8, "flags", FieldForm::Uint32),
     exemplars(5),
 ]);
 
-static HISTOGRAM_POINT: Message = Message::new(&[
+static HISTOGRAM_POINT: MessageLayout = MessageLayout::new(&[
     attributes(9),
     start(),
     time(3),
@@ -355,13 +361,13 @@ static HISTOGRAM_POINT: Message = Message::new(&[
     optional(5, "sum"),
     optional(11, "min"),
     optional(12, "max"),
-    Field::new(6, "bucket_counts", Kind::Fixed64s),
-    Field::new(7, "explicit_bounds", Kind::Doubles),
-    Field::new(10, "flags", Kind::Uint32),
+    FieldLayout::new(6, "bucket_counts", FieldForm::Fixed64s),
+    FieldLayout::new(7, "explicit_bounds", FieldForm::Doubles),
+    FieldLayout::new(10, "flags", FieldForm::Uint32),
     exemplars(8),
 ]);
 
-static EXPONENTIAL_POINT: Message = Message::new(&[
+static EXPONENTIAL_POINT: MessageLayout = MessageLayout::new(&[
     attributes(1),
     start(),
     time(3),
@@ -369,55 +375,59 @@ static EXPONENTIAL_POINT: Message = Message::new(&[
     optional(5, "sum"),
     optional(12, "min"),
     optional(13, "max"),
-    Field::new(6, "scale", Kind::Sint32),
-    Field::new(7, "zero_count", Kind::Fixed64),
-    Field::new(14, "zero_threshold", Kind::Double),
-    Field::new(8, "positive", Kind::Message(&BUCKETS)),
-    Field::new(9, "negative", Kind::Message(&BUCKETS)),
-    Field::new(10, "flags", Kind::Uint32),
+    FieldLayout::new(6, "scale", FieldForm::Sint32),
+    FieldLayout::new(7, "zero_count", FieldForm::Fixed64),
+    FieldLayout::new(14, "zero_threshold", FieldForm::Double),
+    FieldLayout::new(8, "positive", FieldForm::Message(&BUCKETS)),
+    FieldLayout::new(9, "negative", FieldForm::Message(&BUCKETS)),
+    FieldLayout::new(10, "flags", FieldForm::Uint32),
     exemplars(11),
 ]);
 
-static BUCKETS: Message = Message::new(&[
-    Field::new(1, "offset", Kind::Sint32),
-    Field::new(2, "bucket_counts", Kind::Varints),
+static BUCKETS: MessageLayout = MessageLayout::new(&[
+    FieldLayout::new(1, "offset", FieldForm::Sint32),
+    FieldLayout::new(2, "bucket_counts", FieldForm::Varints),
 ]);
 
-static SUMMARY_POINT: Message = Message::new(&[
+static SUMMARY_POINT: MessageLayout = MessageLayout::new(&[
     attributes(7),
     start(),
     time(3),
     count(),
-    Field::new(5, "sum", Kind::Double),
-    Field::new(6, "quantile_values", Kind::Messages(&QUANTILE)),
-    Field::new(8, "flags", Kind::Uint32),
+    FieldLayout::new(5, "sum", FieldForm::Double),
+    FieldLayout::new(6, "quantile_values", FieldForm::Messages(&QUANTILE)),
+    FieldLayout::new(8, "flags", FieldForm::Uint32),
 ]);
 
-static QUANTILE: Message =
-    Message::new(&[Field::new(1, "quantile", Kind::Double), Field::new(2, "value", Kind::Double)]);
+static QUANTILE: MessageLayout = MessageLayout::new(&[
+    FieldLayout::new(1, "quantile", FieldForm::Double),
+    FieldLayout::new(2, "value", FieldForm::Double),
+]);
 
-static EXEMPLAR: Message = Message::new(&[
+static EXEMPLAR: MessageLayout = MessageLayout::new(&[
     time(2),
-    Field::new(3, "as_double", Kind::Double).when(Presence::OneOf),
-    Field::new(6, "as_int", Kind::Sfixed64).when(Presence::OneOf),
-    Field::new(4, "span_id", Kind::Hex),
-    Field::new(5, "trace_id", Kind::Hex),
-    Field::new(7, "filtered_attributes", Kind::Attributes),
+    FieldLayout::new(3, "as_double", FieldForm::Double).when(LayoutPresence::OneOf),
+    FieldLayout::new(6, "as_int", FieldForm::Sfixed64).when(LayoutPresence::OneOf),
+    FieldLayout::new(4, "span_id", FieldForm::Hex),
+    FieldLayout::new(5, "trace_id", FieldForm::Hex),
+    FieldLayout::new(7, "filtered_attributes", FieldForm::Attributes),
 ]);
 
 /// A log record without its body, with the keys that Fluent Bit's own input gives it.
-pub(super) static LOG: Message = Message::new(&[
-    Field::new(11, "observed_time_unix_nano", Kind::Fixed64).keyed("observed_timestamp"),
+pub(super) static LOG: MessageLayout = MessageLayout::new(&[
+    FieldLayout::new(11, "observed_time_unix_nano", FieldForm::Fixed64).keyed("observed_timestamp"),
     time(1).keyed("timestamp"),
-    Field::new(2, "severity_number", Kind::Enum(&[])),
-    Field::new(3, "severity_text", Kind::Str),
+    FieldLayout::new(2, "severity_number", FieldForm::Enum(&[])),
+    FieldLayout::new(3, "severity_text", FieldForm::Str),
     attributes(6),
     dropped(7),
-    Field::new(9, "trace_id", Kind::Bin),
-    Field::new(10, "span_id", Kind::Bin),
-    Field::new(8, "flags", Kind::Fixed32).keyed("trace_flags").when(Presence::Always),
-    Field::new(12, "event_name", Kind::Str),
-    Field::new(5, "body", Kind::Body).keyed(""),
+    FieldLayout::new(9, "trace_id", FieldForm::Bin),
+    FieldLayout::new(10, "span_id", FieldForm::Bin),
+    FieldLayout::new(8, "flags", FieldForm::Fixed32)
+        .keyed("trace_flags")
+        .when(LayoutPresence::Always),
+    FieldLayout::new(12, "event_name", FieldForm::Str),
+    FieldLayout::new(5, "body", FieldForm::Body).keyed(""),
 ]);
 
 #[cfg(test)]
@@ -425,13 +435,13 @@ mod tests {
     use super::*;
     use crate::codec::msgpack::Reader;
 
-    fn check(message: &Message) {
+    fn check(message: &MessageLayout) {
         assert!(message.fields.len() <= MAX_FIELDS);
         for (index, field) in message.fields.iter().enumerate() {
             assert_eq!(message.index(field.number), Some(index), "{}", field.name);
             assert_eq!(message.index_of_key(field.key.text()), Some(index), "{}", field.name);
             assert_eq!(Reader::new(field.key.encoded()).str(), Ok(field.key.text()));
-            if let Kind::Message(inner) | Kind::Messages(inner) = field.kind {
+            if let FieldForm::Message(inner) | FieldForm::Messages(inner) = field.kind {
                 check(inner);
             }
         }

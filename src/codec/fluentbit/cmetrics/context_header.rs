@@ -1,7 +1,7 @@
 //! Header of a context: what all of its metrics share.
 
 use super::super::fields;
-use super::super::tally::{Bad, Place, Tally};
+use super::super::tally::{ReadPosition, ReadProblem, ReadTally};
 use super::external::External;
 use crate::codec::msgpack::{MapView, elements};
 
@@ -19,8 +19,8 @@ impl<'a> ContextHeader<'a> {
     pub(super) fn new(
         meta: MapView<'a>,
         external: External<'a>,
-        place: Place,
-        tally: &mut Tally,
+        place: ReadPosition,
+        tally: &mut ReadTally,
     ) -> Self {
         let part = |key: &[u8]| meta.get(key).unwrap_or_default();
         let producer = MapView::new(part(b"cmetrics")).get(b"producer");
@@ -35,8 +35,8 @@ impl<'a> ContextHeader<'a> {
 
 fn static_labels<'a>(
     processing: &'a [u8],
-    place: Place,
-    tally: &mut Tally,
+    place: ReadPosition,
+    tally: &mut ReadTally,
 ) -> Vec<(&'a [u8], &'a [u8])> {
     let mut labels = Vec::new();
     let list = MapView::new(processing).get(b"static_labels").unwrap_or_default();
@@ -44,7 +44,9 @@ fn static_labels<'a>(
         let mut texts = elements(pair).map(fields::text);
         match (texts.next(), texts.next()) {
             (Some(Ok(key)), Some(Ok(value))) => labels.push((key, value)),
-            _ => tally.skip(place, Bad::new("meta.processing.static_labels", "has no pair")),
+            _ => {
+                tally.skip(place, ReadProblem::new("meta.processing.static_labels", "has no pair"))
+            }
         }
     }
     labels

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::super::message::{self, Field, Kind, field};
-use super::super::tally::{Bad, Place, Tally};
+use super::super::message::{self, KeyRow, KeyType, field};
+use super::super::tally::{ReadPosition, ReadProblem, ReadTally};
 use super::super::{fields, values};
 use crate::codec::msgpack::{MapView, elements};
 use crate::codec::records::layout::keys;
@@ -12,15 +12,15 @@ use crate::codec::wire;
 /// No more scopes than a list of Fluent Bit's may have.
 const MAX_SCOPES: usize = 65_535;
 
-const RESOURCE: &[Field] = &[field("dropped_attributes_count", 2, Kind::Count)];
+const RESOURCE: &[KeyRow] = &[field("dropped_attributes_count", 2, KeyType::Count)];
 
-const SCOPE: &[Field] = &[
-    field("name", 1, Kind::Text),
-    field("version", 2, Kind::Text),
-    field("dropped_attributes_count", 4, Kind::Count),
+const SCOPE: &[KeyRow] = &[
+    field("name", 1, KeyType::Text),
+    field("version", 2, KeyType::Text),
+    field("dropped_attributes_count", 4, KeyType::Count),
 ];
 
-const ENVELOPE: &[Field] = &[field("schema_url", 3, Kind::Text)];
+const ENVELOPE: &[KeyRow] = &[field("schema_url", 3, KeyType::Text)];
 
 /// Resources, scopes, and what OTLP says about metrics and points that the format cannot.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ pub(super) struct MetricExtra<'a> {
 }
 
 impl<'a> External<'a> {
-    pub(super) fn read(external: &'a [u8], place: Place, tally: &mut Tally) -> Self {
+    pub(super) fn read(external: &'a [u8], place: ReadPosition, tally: &mut ReadTally) -> Self {
         let mut read = Self {
             resources: Vec::new(),
             scopes: 0,
@@ -102,7 +102,7 @@ impl<'a> External<'a> {
         read
     }
 
-    fn add_resource(&mut self, raw: &'a [u8], place: Place, tally: &mut Tally) {
+    fn add_resource(&mut self, raw: &'a [u8], place: ReadPosition, tally: &mut ReadTally) {
         let map = MapView::new(raw);
         let part = |key: &[u8]| map.get(key).unwrap_or_default();
         let list = part(b"scope_metrics_list");
@@ -110,7 +110,7 @@ impl<'a> External<'a> {
         let mut scopes = Vec::new();
         for raw in elements(list).chain((!listed).then_some(raw)) {
             if self.scopes >= MAX_SCOPES {
-                tally.skip(place, Bad::new("meta.external", "has more than 65535 scopes"));
+                tally.skip(place, ReadProblem::new("meta.external", "has more than 65535 scopes"));
                 break;
             }
             let map = MapView::new(raw);
@@ -171,15 +171,20 @@ impl<'a> External<'a> {
 pub(super) fn resource(
     out: &mut Vec<u8>,
     resource: &Resource<'_>,
-    place: Place,
-    tally: &mut Tally,
+    place: ReadPosition,
+    tally: &mut ReadTally,
 ) {
     owner(out, resource.resource, (RESOURCE, 1), place, tally);
     schema_url(out, resource.envelope, place, tally);
 }
 
 /// Writes the fields of a `ScopeMetrics` except its metrics.
-pub(super) fn scope(out: &mut Vec<u8>, scope: &Scope<'_>, place: Place, tally: &mut Tally) {
+pub(super) fn scope(
+    out: &mut Vec<u8>,
+    scope: &Scope<'_>,
+    place: ReadPosition,
+    tally: &mut ReadTally,
+) {
     owner(out, scope.scope, (SCOPE, 3), place, tally);
     schema_url(out, scope.envelope, place, tally);
 }
@@ -187,9 +192,9 @@ pub(super) fn scope(out: &mut Vec<u8>, scope: &Scope<'_>, place: Place, tally: &
 fn owner(
     out: &mut Vec<u8>,
     raw: &[u8],
-    (table, attributes): (&'static [Field], u32),
-    place: Place,
-    tally: &mut Tally,
+    (table, attributes): (&'static [KeyRow], u32),
+    place: ReadPosition,
+    tally: &mut ReadTally,
 ) {
     if !fields::is_map(raw) {
         return;
@@ -206,7 +211,7 @@ fn owner(
     }
 }
 
-fn schema_url(out: &mut Vec<u8>, envelope: &[u8], place: Place, tally: &mut Tally) {
+fn schema_url(out: &mut Vec<u8>, envelope: &[u8], place: ReadPosition, tally: &mut ReadTally) {
     let metadata = MapView::new(envelope).get(b"metadata").unwrap_or_default();
     if let Err(bad) = message::write(out, ENVELOPE, metadata, place, tally) {
         tally.skip(place, bad);

@@ -1,7 +1,7 @@
 //! One metric as its context describes it: its name and type, and what its points share.
 
 use super::super::fields;
-use super::super::tally::{At, Bad, Place, Tally};
+use super::super::tally::{At, ReadPosition, ReadProblem, ReadTally};
 use super::context_header::ContextHeader;
 use super::external::MetricExtra;
 use crate::codec::msgpack::MapView;
@@ -83,16 +83,16 @@ impl<'a> Metric<'a> {
     pub(super) fn read(
         raw: &'a [u8],
         shared: &ContextHeader<'a>,
-        place: Place,
-        tally: &mut Tally,
-    ) -> Result<Self, Bad> {
+        place: ReadPosition,
+        tally: &mut ReadTally,
+    ) -> Result<Self, ReadProblem> {
         let map = MapView::new(raw);
-        let meta = map.get(b"meta").ok_or(Bad::new("meta", "is missing"))?;
+        let meta = map.get(b"meta").ok_or(ReadProblem::new("meta", "is missing"))?;
         let meta = fields::map(meta).at("meta")?;
         let part = |key: &[u8]| meta.get(key).unwrap_or_default();
-        let kind = meta.get(b"type").ok_or(Bad::new("meta.type", "is missing"))?;
+        let kind = meta.get(b"type").ok_or(ReadProblem::new("meta.type", "is missing"))?;
         let kind = MetricType::from_number(fields::uint(kind).at("meta.type")?)
-            .ok_or(Bad::new("meta.type", "is not 0 to 5"))?;
+            .ok_or(ReadProblem::new("meta.type", "is not 0 to 5"))?;
         let opts = fields::map(part(b"opts")).at("meta.opts")?;
         let opt = |key: &[u8]| fields::text(opts.get(key).unwrap_or_default());
         let name = full_name([
@@ -125,10 +125,10 @@ impl<'a> Metric<'a> {
 }
 
 /// Namespace, subsystem and name, as Fluent Bit shows them: joined, the empty ones left out.
-fn full_name(parts: [&[u8]; 3]) -> Result<Vec<u8>, Bad> {
+fn full_name(parts: [&[u8]; 3]) -> Result<Vec<u8>, ReadProblem> {
     let parts: Vec<&[u8]> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     if parts.is_empty() {
-        return Err(Bad::new("meta.opts.name", "is missing"));
+        return Err(ReadProblem::new("meta.opts.name", "is missing"));
     }
     Ok(parts.join(&b"_"[..]))
 }
@@ -149,15 +149,15 @@ fn temporality(
 
 fn label_names<'a>(
     list: &'a [u8],
-    place: Place,
-    tally: &mut Tally,
-) -> Result<Vec<Option<&'a [u8]>>, Bad> {
+    place: ReadPosition,
+    tally: &mut ReadTally,
+) -> Result<Vec<Option<&'a [u8]>>, ReadProblem> {
     let names = fields::list(list).at("meta.labels")?;
     Ok(names
         .map(|name| match fields::text(name) {
             Ok(name) => Some(name).filter(|name| !name.is_empty()),
             Err(what) => {
-                tally.skip(place, Bad::new("meta.labels", what));
+                tally.skip(place, ReadProblem::new("meta.labels", what));
                 None
             }
         })

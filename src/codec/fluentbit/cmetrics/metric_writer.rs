@@ -1,6 +1,6 @@
 //! Writer of one metric: the `Metric` message with the points that can be read.
 
-use super::super::tally::{At, Place, Tally};
+use super::super::tally::{At, ReadPosition, ReadTally};
 use super::super::{fields, values};
 use super::context_header::ContextHeader;
 use super::external::External;
@@ -15,8 +15,8 @@ pub(super) fn write(
     out: &mut Vec<u8>,
     metric: &Metric<'_>,
     shared: &ContextHeader<'_>,
-    place: Place,
-    tally: &mut Tally,
+    place: ReadPosition,
+    tally: &mut ReadTally,
 ) {
     let values = match fields::list(metric.values).at("values") {
         Ok(values) => values,
@@ -50,8 +50,8 @@ fn metadata(
     out: &mut Vec<u8>,
     metric: &Metric<'_>,
     shared: &ContextHeader<'_>,
-    place: Place,
-    tally: &mut Tally,
+    place: ReadPosition,
+    tally: &mut ReadTally,
 ) {
     let metadata = metric.extra.metadata;
     if shared.external.has_indexes() {

@@ -26,7 +26,7 @@ use self::external::{External, Scope};
 use self::metric::Metric;
 use super::context_reader::{NativeRequest, read_chunk};
 use super::fields;
-use super::tally::{At, Bad, Place, Tally};
+use super::tally::{At, ReadPosition, ReadProblem, ReadTally};
 use crate::codec::msgpack::MapView;
 use crate::codec::wire;
 
@@ -48,9 +48,14 @@ pub fn cmetrics_to_otlp(chunk: &[u8]) -> NativeRequest {
     read_chunk(chunk, context)
 }
 
-fn context(out: &mut Vec<u8>, raw: &[u8], place: Place, tally: &mut Tally) -> Result<(), Bad> {
+fn context(
+    out: &mut Vec<u8>,
+    raw: &[u8],
+    place: ReadPosition,
+    tally: &mut ReadTally,
+) -> Result<(), ReadProblem> {
     let map = MapView::new(raw);
-    let metrics = map.get(b"metrics").ok_or(Bad::new("metrics", "is missing"))?;
+    let metrics = map.get(b"metrics").ok_or(ReadProblem::new("metrics", "is missing"))?;
     let meta = MapView::new(map.get(b"meta").unwrap_or_default());
     let part = |key: &[u8]| meta.get(key).unwrap_or_default();
     let external = External::read(part(b"external"), place, tally);
@@ -86,9 +91,9 @@ fn context(out: &mut Vec<u8>, raw: &[u8], place: Place, tally: &mut Tally) -> Re
 fn scope_metrics(
     out: &mut Vec<u8>,
     scope: &Scope<'_>,
-    metrics: &[(usize, Metric<'_>, Place)],
+    metrics: &[(usize, Metric<'_>, ReadPosition)],
     shared: &ContextHeader<'_>,
-    (place, tally): (Place, &mut Tally),
+    (place, tally): (ReadPosition, &mut ReadTally),
 ) {
     let (length, points) = (out.len(), tally.items);
     wire::message(out, 2, |out| {

@@ -2,21 +2,21 @@
 
 use std::collections::HashMap;
 
-use super::super::message::{self, Field, Kind, field};
-use super::super::tally::{At, Bad, Place, Tally};
+use super::super::message::{self, KeyRow, KeyType, field};
+use super::super::tally::{At, ReadPosition, ReadProblem, ReadTally};
 use super::super::{fields, values};
 use super::context_header::ContextHeader;
 use super::metric::{Metric, MetricType};
 use crate::codec::msgpack::MapView;
 use crate::codec::wire;
 
-const EXEMPLAR: &[Field] = &[
-    field("time_unix_nano", 2, Kind::Time),
-    field("as_double", 3, Kind::Double),
-    field("span_id", 4, Kind::Id),
-    field("trace_id", 5, Kind::Id),
-    field("as_int", 6, Kind::Fixed),
-    field("filtered_attributes", 7, Kind::Attributes),
+const EXEMPLAR: &[KeyRow] = &[
+    field("time_unix_nano", 2, KeyType::Time),
+    field("as_double", 3, KeyType::Double),
+    field("span_id", 4, KeyType::Id),
+    field("trace_id", 5, KeyType::Id),
+    field("as_int", 6, KeyType::Fixed),
+    field("filtered_attributes", 7, KeyType::Attributes),
 ];
 
 /// OTLP's flag for a point that says that there is no value.
@@ -110,8 +110,8 @@ pub(super) fn write(
     out: &mut Vec<u8>,
     raw: &[u8],
     points: &mut Points<'_, '_>,
-    place: Place,
-    tally: &mut Tally,
+    place: ReadPosition,
+    tally: &mut ReadTally,
 ) {
     match wire::try_message(out, 1, |out| point(out, raw, points, place, tally)) {
         Ok(()) => tally.items = tally.items.saturating_add(1),
@@ -123,15 +123,15 @@ fn point(
     out: &mut Vec<u8>,
     raw: &[u8],
     points: &mut Points<'_, '_>,
-    place: Place,
-    tally: &mut Tally,
-) -> Result<(), Bad> {
+    place: ReadPosition,
+    tally: &mut ReadTally,
+) -> Result<(), ReadProblem> {
     if !fields::is_map(raw) {
-        return Err(Bad::new("", "is not a map"));
+        return Err(ReadProblem::new("", "is not a map"));
     }
     let map = MapView::new(raw);
     let part = |key: &[u8]| map.get(key).unwrap_or_default();
-    let time = map.get(b"ts").ok_or(Bad::new("ts", "is missing"))?;
+    let time = map.get(b"ts").ok_or(ReadProblem::new("ts", "is missing"))?;
     let time = fields::uint(time).at("ts")?;
     let hash = fields::uint(part(b"hash")).at("hash")?;
     // Points that differ in label names only have the same hash; what is written for it belongs
@@ -165,7 +165,7 @@ fn point(
 }
 
 /// Writes the value of a number's point: the integer if there is one, or the double.
-fn number(out: &mut Vec<u8>, map: MapView<'_>, extra: &Extra<'_>) -> Result<(), Bad> {
+fn number(out: &mut Vec<u8>, map: MapView<'_>, extra: &Extra<'_>) -> Result<(), ReadProblem> {
     if let Some(value) = map.get(b"value_int64") {
         wire::fixed64(out, 6, fields::int(value).at("value_int64")?.cast_unsigned());
         return Ok(());
@@ -188,7 +188,7 @@ fn number(out: &mut Vec<u8>, map: MapView<'_>, extra: &Extra<'_>) -> Result<(), 
             Ok(())
         }
         None if extra.flags & NO_RECORDED_VALUE != 0 => Ok(()),
-        None => Err(Bad::new("value", "is missing")),
+        None => Err(ReadProblem::new("value", "is missing")),
     }
 }
 
@@ -203,10 +203,10 @@ fn histogram(
     out: &mut Vec<u8>,
     (metric, value, plain): (&Metric<'_>, &[u8], bool),
     extra: &Extra<'_>,
-    (place, tally): (Place, &mut Tally),
-) -> Result<(), Bad> {
+    (place, tally): (ReadPosition, &mut ReadTally),
+) -> Result<(), ReadProblem> {
     if !fields::is_map(value) {
-        return Err(Bad::new("histogram", "is missing"));
+        return Err(ReadProblem::new("histogram", "is missing"));
     }
     let map = MapView::new(value);
     let part = |key: &[u8]| map.get(key).unwrap_or_default();
@@ -221,7 +221,7 @@ fn histogram(
     let mut bounds = metric.buckets.as_slice();
     if counts.len() != bounds.len().saturating_add(1) {
         let what = "do not fit the metric's bounds; the point keeps count and sum";
-        tally.skip(place, Bad::new("histogram.buckets", what));
+        tally.skip(place, ReadProblem::new("histogram.buckets", what));
         (counts, bounds) = (Vec::new(), &[]);
     }
     if !plain {
@@ -273,11 +273,11 @@ fn counts(list: &[u8]) -> Result<Vec<u64>, &'static str> {
 fn summary(
     out: &mut Vec<u8>,
     (metric, value): (&Metric<'_>, &[u8]),
-    place: Place,
-    tally: &mut Tally,
-) -> Result<(), Bad> {
+    place: ReadPosition,
+    tally: &mut ReadTally,
+) -> Result<(), ReadProblem> {
     if !fields::is_map(value) {
-        return Err(Bad::new("summary", "is missing"));
+        return Err(ReadProblem::new("summary", "is missing"));
     }
     let map = MapView::new(value);
     let part = |key: &[u8]| map.get(key).unwrap_or_default();
@@ -294,7 +294,7 @@ fn summary(
     let values = values.at("summary.quantiles")?;
     if values.len() != metric.quantiles.len() {
         let what = "do not fit the metric's quantiles; those without a partner are lost";
-        tally.skip(place, Bad::new("summary.quantiles", what));
+        tally.skip(place, ReadProblem::new("summary.quantiles", what));
     }
     for (quantile, value) in metric.quantiles.iter().zip(values) {
         wire::message(out, 6, |out| {
@@ -305,9 +305,9 @@ fn summary(
     Ok(())
 }
 
-fn exponential(out: &mut Vec<u8>, value: &[u8], extra: &Extra<'_>) -> Result<(), Bad> {
+fn exponential(out: &mut Vec<u8>, value: &[u8], extra: &Extra<'_>) -> Result<(), ReadProblem> {
     if !fields::is_map(value) {
-        return Err(Bad::new("exp_histogram", "is missing"));
+        return Err(ReadProblem::new("exp_histogram", "is missing"));
     }
     let map = MapView::new(value);
     let part = |key: &[u8]| map.get(key).unwrap_or_default();
@@ -354,8 +354,8 @@ fn labels(
     number: u32,
     list: &[u8],
     points: &Points<'_, '_>,
-    (place, tally): (Place, &mut Tally),
-) -> Result<(), Bad> {
+    (place, tally): (ReadPosition, &mut ReadTally),
+) -> Result<(), ReadProblem> {
     let mut names = points.metric.labels.iter();
     let mut given: Vec<&[u8]> = Vec::new();
     for value in fields::list(list).at("labels")? {
@@ -364,7 +364,10 @@ fn labels(
             continue;
         }
         let Some(Some(name)) = name else {
-            tally.skip(place, Bad::new("labels", "has a label that the metric does not name"));
+            tally.skip(
+                place,
+                ReadProblem::new("labels", "has a label that the metric does not name"),
+            );
             continue;
         };
         match fields::text(value) {
@@ -373,7 +376,7 @@ fn labels(
                 values::text_attribute(out, number, name, text);
                 given.push(name);
             }
-            Err(what) => tally.skip(place, Bad::new("labels", what)),
+            Err(what) => tally.skip(place, ReadProblem::new("labels", what)),
         }
     }
     for (name, text) in &points.shared.static_labels {
@@ -384,7 +387,13 @@ fn labels(
     Ok(())
 }
 
-fn exemplars(out: &mut Vec<u8>, number: u32, list: &[u8], place: Place, tally: &mut Tally) {
+fn exemplars(
+    out: &mut Vec<u8>,
+    number: u32,
+    list: &[u8],
+    place: ReadPosition,
+    tally: &mut ReadTally,
+) {
     let items = match fields::list(list).at("exemplars") {
         Ok(items) => items,
         Err(bad) => return tally.skip(place, bad),
@@ -393,7 +402,7 @@ fn exemplars(out: &mut Vec<u8>, number: u32, list: &[u8], place: Place, tally: &
         let place = place.with("exemplars", index);
         let known = wire::try_message(out, number, |out| {
             match message::write(out, EXEMPLAR, raw, place, tally)? {
-                0 => Err(Bad::new("", "is not an exemplar")),
+                0 => Err(ReadProblem::new("", "is not an exemplar")),
                 _ => Ok(()),
             }
         });

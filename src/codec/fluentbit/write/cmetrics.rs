@@ -5,13 +5,13 @@ use std::collections::HashSet;
 
 use super::capabilities::{LONGEST_KEY, LONGEST_LIST, ReaderCapabilities};
 use super::external;
-use super::group::{Group, Groups, other_hash, series_hash};
+use super::group::{PointGroup, PointGroups, other_hash, series_hash};
 use super::label::{self, Label};
 use super::loss::Loss;
-use super::point::{Kind, Point};
-use super::scan::{Problem, Scan, Written, count, each, known, next};
-use super::value::{Head, Out, utf8};
-use super::walk::{self, Envelope, Sink};
+use super::point::{Point, PointKind};
+use super::scan::{FieldScan, Problem, Written, count, each, known, next};
+use super::value::{MapHead, Out, utf8};
+use super::walk::{self, ContextEnvelope, ItemSink};
 use crate::codec::msgpack;
 use crate::codec::records::{DecodeError, DecodeKind, Transcoded};
 use crate::codec::wire::Fields;
@@ -66,7 +66,7 @@ struct Context {
     metrics: Vec<u8>,
     count: u32,
     /// The metrics' maps in `external.otlp.metrics`, by type, and their numbers.
-    extras: [(Vec<u8>, u32); Kind::ALL.len()],
+    extras: [(Vec<u8>, u32); PointKind::ALL.len()],
     names: Set<(usize, String)>,
 }
 
@@ -82,7 +82,7 @@ struct Metrics {
 
 /// What is known of a metric before its points.
 struct Outline<'a> {
-    kind: Kind,
+    kind: PointKind,
     name: String,
     description: Cow<'a, str>,
     unit: Cow<'a, str>,
@@ -127,7 +127,7 @@ impl Metrics {
             msgpack::map_header(out, 1);
             msgpack::str(out, "metrics");
             msgpack::map_header(out, kinds);
-            for (kind, (extras, count)) in Kind::ALL.iter().zip(&context.extras) {
+            for (kind, (extras, count)) in PointKind::ALL.iter().zip(&context.extras) {
                 if *count > 0 {
                     msgpack::str(out, kind.key());
                     msgpack::map_header(out, *count);
@@ -146,9 +146,9 @@ impl Metrics {
 
     fn head<'a>(
         &mut self,
-        scan: &Scan<'a>,
+        scan: &FieldScan<'a>,
         number: u32,
-        content: &Scan<'_>,
+        content: &FieldScan<'_>,
     ) -> Written<Outline<'a>> {
         let longest = self.capabilities.metric_text();
         let losses = &mut self.out.losses;
@@ -173,11 +173,11 @@ impl Metrics {
         let (description, unit) = (text(2)?, text(3)?);
         let up_and_down = number == 7 && content.varint(3)? == 0;
         let kind = match number {
-            7 if !up_and_down => Kind::Counter,
-            5 | 7 => Kind::Gauge,
-            9 => Kind::Histogram,
-            10 => Kind::Exponential,
-            _ => Kind::Summary,
+            7 if !up_and_down => PointKind::Counter,
+            5 | 7 => PointKind::Gauge,
+            9 => PointKind::Histogram,
+            10 => PointKind::Exponential,
+            _ => PointKind::Summary,
         };
         let temporality = match number {
             7 | 9 | 10 => content.varint32(2)?,
@@ -194,8 +194,8 @@ impl Metrics {
         content: &[u8],
         head: &Outline<'_>,
         done: &mut Transcoded,
-    ) -> Written<(Groups, Vec<u8>, u32, usize)> {
-        let mut groups = Groups::default();
+    ) -> Written<(PointGroups, Vec<u8>, u32, usize)> {
+        let mut groups = PointGroups::default();
         let (mut extras, mut entries, mut items) = (Vec::new(), 0_u32, 0_usize);
         let mut seen: Set<(u64, u64)> = Set::default();
         let mut index = 0_usize;
@@ -229,14 +229,14 @@ impl Metrics {
         &mut self,
         bytes: &[u8],
         head: &Outline<'_>,
-        (groups, extras): (&mut Groups, &mut Vec<u8>),
+        (groups, extras): (&mut PointGroups, &mut Vec<u8>),
         seen: &mut Set<(u64, u64)>,
         taken: usize,
     ) -> Written<bool> {
         if taken > self.out.limit {
             return Err(DecodeKind::Growth.into());
         }
-        if head.kind == Kind::Exponential && !self.capabilities.typed_points {
+        if head.kind == PointKind::Exponential && !self.capabilities.typed_points {
             return Err(Problem::Form(
                 "exponential histograms need Fluent Bit 5.0 or later, or `format: records`",
             ));
@@ -281,7 +281,7 @@ impl Metrics {
     }
 
     /// Writes a metric of the host's for each group.
-    fn write(&mut self, head: &Outline<'_>, groups: Groups) {
+    fn write(&mut self, head: &Outline<'_>, groups: PointGroups) {
         for group in groups.0 {
             if self.context.count >= LONGEST_LIST {
                 self.end_context();
@@ -295,12 +295,12 @@ impl Metrics {
     fn write_extras(
         &mut self,
         head: &Outline<'_>,
-        metric: &Scan<'_>,
+        metric: &FieldScan<'_>,
         (points, entries): (Vec<u8>, u32),
     ) -> Written {
         let capabilities = self.capabilities;
         let temporality = head.up_and_down
-            || matches!(head.kind, Kind::Histogram | Kind::Exponential)
+            || matches!(head.kind, PointKind::Histogram | PointKind::Exponential)
                 && !capabilities.histogram_temporality;
         let unit = !head.unit.is_empty() && !capabilities.units;
         let metadata = metric.has(12);
@@ -315,7 +315,7 @@ impl Metrics {
         let (up_and_down, stated) = (head.up_and_down, head.temporality);
         let (bytes, _) = self.aside(|out| {
             msgpack::str(&mut out.bytes, name);
-            let map = Head::map(&mut out.bytes, 5);
+            let map = MapHead::map(&mut out.bytes, 5);
             let mut pairs = 0;
             let mut key = |out: &mut Out, key: &str| {
                 msgpack::str(&mut out.bytes, key);
@@ -345,7 +345,7 @@ impl Metrics {
             map.close(&mut out.bytes, pairs);
             Ok(pairs)
         })?;
-        let place = Kind::ALL.iter().position(|kind| *kind == head.kind).unwrap_or(0);
+        let place = PointKind::ALL.iter().position(|kind| *kind == head.kind).unwrap_or(0);
         if let Some((extras, count)) = self.context.extras.get_mut(place) {
             extras.extend_from_slice(&bytes);
             *count = count.saturating_add(1);
@@ -354,15 +354,15 @@ impl Metrics {
     }
 }
 
-impl Sink for Metrics {
+impl ItemSink for Metrics {
     const NAMES: [&'static str; 3] = ["resource_metrics", "scope_metrics", "metrics"];
 
-    fn resource(&mut self, resource: &Envelope<'_>) -> Written {
+    fn resource(&mut self, resource: &ContextEnvelope<'_>) -> Written {
         self.resource = self.aside(|out| external::resource(out, resource))?;
         Ok(())
     }
 
-    fn scope(&mut self, scope: &Envelope<'_>) -> Written {
+    fn scope(&mut self, scope: &ContextEnvelope<'_>) -> Written {
         let capabilities = self.capabilities;
         self.scope = self.aside(|out| external::scope(out, scope, capabilities))?;
         Ok(())
@@ -370,13 +370,13 @@ impl Sink for Metrics {
 
     fn item(&mut self, item: &[u8], done: &mut Transcoded) -> Written<usize> {
         self.out.room()?;
-        let metric = Scan::new(item, METRIC)?;
+        let metric = FieldScan::new(item, METRIC)?;
         if metric.has_unknown {
             self.out.losses.add(Loss::UnknownFields);
         }
         let Some(number) = data(item)? else { return Ok(0) };
         let content = metric.sub(number as usize)?.unwrap_or_default();
-        let head = self.head(&metric, number, &Scan::new(&content, CONTENT)?)?;
+        let head = self.head(&metric, number, &FieldScan::new(&content, CONTENT)?)?;
         let name = (head.kind as usize, head.name.clone());
         if self.context.names.contains(&name) {
             self.end_context();
@@ -398,7 +398,7 @@ impl Sink for Metrics {
 
     fn count_invalid(&self, item: &[u8]) -> usize {
         let content = data(item).ok().flatten().and_then(|number| {
-            let metric = Scan::new(item, METRIC).ok()?;
+            let metric = FieldScan::new(item, METRIC).ok()?;
             let content = metric.sub(number as usize).ok()??;
             usize::try_from(count(&content, 1).ok()?).ok()
         });
@@ -427,16 +427,17 @@ fn data(metric: &[u8]) -> Written<Option<u32>> {
 fn write_metric(
     out: &mut Vec<u8>,
     head: &Outline<'_>,
-    group: &Group,
+    group: &PointGroup,
     capabilities: ReaderCapabilities,
 ) {
     let doubles = |out: &mut Vec<u8>| {
         msgpack::array_header(out, u32::try_from(group.shape.len()).unwrap_or(u32::MAX));
         group.shape.iter().for_each(|bits| msgpack::f64(out, f64::from_bits(*bits)));
     };
-    let histogram = matches!(head.kind, Kind::Histogram | Kind::Exponential);
-    let temporality = head.kind == Kind::Counter || histogram && capabilities.histogram_temporality;
-    let shaped = matches!(head.kind, Kind::Histogram | Kind::Summary);
+    let histogram = matches!(head.kind, PointKind::Histogram | PointKind::Exponential);
+    let temporality =
+        head.kind == PointKind::Counter || histogram && capabilities.histogram_temporality;
+    let shaped = matches!(head.kind, PointKind::Histogram | PointKind::Summary);
     msgpack::map_header(out, 2);
     msgpack::str(out, "meta");
     msgpack::map_header(out, 4 + u32::from(temporality) + u32::from(shaped));
@@ -459,11 +460,11 @@ fn write_metric(
     msgpack::array_header(out, u32::try_from(group.labels.len()).unwrap_or(u32::MAX));
     group.labels.iter().for_each(|label| msgpack::str(out, label));
     match head.kind {
-        Kind::Histogram => {
+        PointKind::Histogram => {
             msgpack::str(out, "buckets");
             doubles(out);
         }
-        Kind::Summary => {
+        PointKind::Summary => {
             msgpack::str(out, "quantiles");
             doubles(out);
         }

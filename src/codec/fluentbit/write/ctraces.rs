@@ -2,9 +2,9 @@
 
 use super::capabilities::{LONGEST_LIST, ReaderCapabilities, SPAN_TEXT};
 use super::loss::Loss;
-use super::scan::{Scan, Written, each, known};
-use super::value::{Head, Out};
-use super::walk::{self, Envelope, Sink};
+use super::scan::{FieldScan, Written, each, known};
+use super::value::{MapHead, Out};
+use super::walk::{self, ContextEnvelope, ItemSink};
 use crate::codec::msgpack;
 use crate::codec::records::{DecodeError, DecodeKind, Transcoded};
 
@@ -55,7 +55,7 @@ pub fn traces_to_ctraces(
 #[derive(Debug, Clone, Copy)]
 struct Level {
     /// Where the entry that holds the list begins, and the list's header.
-    open: Option<(usize, Head)>,
+    open: Option<(usize, MapHead)>,
     count: u32,
 }
 
@@ -107,7 +107,7 @@ impl Spans {
                     msgpack::str(&mut self.out.bytes, "spans");
                 }
             }
-            let head = Head::list(&mut self.out.bytes, LONGEST_LIST);
+            let head = MapHead::list(&mut self.out.bytes, LONGEST_LIST);
             if let Some(level) = self.levels.get_mut(depth) {
                 *level = Level { open: Some((start, head)), count: 0 };
             }
@@ -147,17 +147,17 @@ impl Spans {
     }
 }
 
-impl Sink for Spans {
+impl ItemSink for Spans {
     const NAMES: [&'static str; 3] = ["resource_spans", "scope_spans", "spans"];
 
-    fn resource(&mut self, resource: &Envelope<'_>) -> Written {
+    fn resource(&mut self, resource: &ContextEnvelope<'_>) -> Written {
         let buffer = std::mem::take(&mut self.resource);
         let (buffer, written) = self.aside(buffer, |out| write_resource(out, resource));
         self.resource = buffer;
         written
     }
 
-    fn scope(&mut self, scope: &Envelope<'_>) -> Written {
+    fn scope(&mut self, scope: &ContextEnvelope<'_>) -> Written {
         let buffer = std::mem::take(&mut self.scope);
         let capabilities = self.capabilities;
         let (buffer, written) = self.aside(buffer, |out| write_scope(out, scope, capabilities));
@@ -193,7 +193,7 @@ impl Sink for Spans {
 
 /// Writes a list's attributes, or nil, and the count of those that were dropped on the way here
 /// and before.
-fn attributes(out: &mut Out, scan: &Scan<'_>, number: u32, dropped: usize) -> Written {
+fn attributes(out: &mut Out, scan: &FieldScan<'_>, number: u32, dropped: usize) -> Written {
     msgpack::str(&mut out.bytes, "attributes");
     let count = scan.count(number as usize);
     let lost = if count == 0 {
@@ -233,8 +233,8 @@ fn id(out: &mut Out, key: &str, bytes: &[u8]) -> Written {
     Ok(())
 }
 
-fn write_resource(out: &mut Out, envelope: &Envelope<'_>) -> Written {
-    let scan = Scan::new(envelope.header.as_deref().unwrap_or_default(), RESOURCE)?;
+fn write_resource(out: &mut Out, envelope: &ContextEnvelope<'_>) -> Written {
+    let scan = FieldScan::new(envelope.header.as_deref().unwrap_or_default(), RESOURCE)?;
     if scan.has(3) {
         out.losses.add(Loss::EntityRefs);
     }
@@ -250,7 +250,7 @@ fn write_resource(out: &mut Out, envelope: &Envelope<'_>) -> Written {
 
 fn write_scope(
     out: &mut Out,
-    envelope: &Envelope<'_>,
+    envelope: &ContextEnvelope<'_>,
     capabilities: ReaderCapabilities,
 ) -> Written {
     // The schema URL comes first, so that everything around the spans is before them.
@@ -261,7 +261,7 @@ fn write_scope(
         msgpack::nil(&mut out.bytes);
         return Ok(());
     }
-    let scan = Scan::new(envelope.header.as_deref().unwrap_or_default(), SCOPE)?;
+    let scan = FieldScan::new(envelope.header.as_deref().unwrap_or_default(), SCOPE)?;
     if scan.has_unknown || envelope.has_unknown {
         out.losses.add(Loss::UnknownFields);
     }
@@ -272,7 +272,7 @@ fn write_scope(
 }
 
 /// A span is not valid without ids: opentelemetry-proto, `Span.trace_id` and `Span.span_id`.
-fn check_ids(scan: &Scan<'_>) -> Written {
+fn check_ids(scan: &FieldScan<'_>) -> Written {
     let valid = |id: &[u8], length| id.len() == length && id.iter().any(|byte| *byte != 0);
     let (trace, span) = (scan.bytes(1)?, scan.bytes(2)?);
     if !valid(trace, 16) {
@@ -285,7 +285,7 @@ fn check_ids(scan: &Scan<'_>) -> Written {
 }
 
 fn write_span(out: &mut Out, span: &[u8], capabilities: ReaderCapabilities) -> Written {
-    let scan = Scan::new(span, SPAN)?;
+    let scan = FieldScan::new(span, SPAN)?;
     check_ids(&scan)?;
     if scan.fixed32(16)? != 0 {
         out.losses.add(Loss::Flags);
@@ -322,7 +322,7 @@ fn write_span(out: &mut Out, span: &[u8], capabilities: ReaderCapabilities) -> W
         text(out, "schema_url", &[])?;
     }
     let status = scan.sub(15)?.unwrap_or_default();
-    let status = Scan::new(&status, STATUS)?;
+    let status = FieldScan::new(&status, STATUS)?;
     msgpack::str(&mut out.bytes, "status");
     msgpack::map_header(&mut out.bytes, 2);
     enumeration(out, "code", status.varint32(3)?);
@@ -338,7 +338,7 @@ fn enumeration(out: &mut Out, key: &str, value: u64) {
 
 fn many(
     out: &mut Out,
-    scan: &Scan<'_>,
+    scan: &FieldScan<'_>,
     (key, number, count): (&str, u32, u32),
     write: fn(&mut Out, &[u8]) -> Written,
 ) -> Written {
@@ -361,7 +361,7 @@ fn many(
 }
 
 fn write_event(out: &mut Out, event: &[u8]) -> Written {
-    let scan = Scan::new(event, EVENT)?;
+    let scan = FieldScan::new(event, EVENT)?;
     if scan.has_unknown {
         out.losses.add(Loss::UnknownFields);
     }
@@ -372,7 +372,7 @@ fn write_event(out: &mut Out, event: &[u8]) -> Written {
 }
 
 fn write_link(out: &mut Out, link: &[u8]) -> Written {
-    let scan = Scan::new(link, LINK)?;
+    let scan = FieldScan::new(link, LINK)?;
     if scan.fixed32(6)? != 0 {
         out.losses.add(Loss::Flags);
     }

@@ -3,19 +3,19 @@
 
 use super::capabilities::ReaderCapabilities;
 use super::loss::Loss;
-use super::scan::{Scan, Written, known};
-use super::value::{Head, Out};
-use super::walk::Envelope;
+use super::scan::{FieldScan, Written, known};
+use super::value::{MapHead, Out};
+use super::walk::ContextEnvelope;
 use crate::codec::msgpack;
 
 const RESOURCE: u32 = known(&[1, 2, 3]);
 const SCOPE: u32 = known(&[1, 2, 3, 4]);
 
 /// Writes the pairs of a resource, and says how many they are.
-pub(super) fn resource(out: &mut Out, envelope: &Envelope<'_>) -> Written<u32> {
+pub(super) fn resource(out: &mut Out, envelope: &ContextEnvelope<'_>) -> Written<u32> {
     let mut pairs = 0;
     if let Some(resource) = &envelope.header {
-        let scan = Scan::new(resource, RESOURCE)?;
+        let scan = FieldScan::new(resource, RESOURCE)?;
         if scan.has(3) {
             out.losses.add(Loss::EntityRefs);
         }
@@ -29,12 +29,12 @@ pub(super) fn resource(out: &mut Out, envelope: &Envelope<'_>) -> Written<u32> {
 /// Writes the pairs of a scope, and says how many they are.
 pub(super) fn scope(
     out: &mut Out,
-    envelope: &Envelope<'_>,
+    envelope: &ContextEnvelope<'_>,
     capabilities: ReaderCapabilities,
 ) -> Written<u32> {
     let mut pairs = 0;
     if let Some(scope) = &envelope.header {
-        let scan = Scan::new(scope, SCOPE)?;
+        let scan = FieldScan::new(scope, SCOPE)?;
         let names = [("name", scan.bytes(1)?), ("version", scan.bytes(2)?)];
         owner(out, "scope", &scan, (3, 4, &names), capabilities.scope_attributes)?;
         pairs = 1;
@@ -46,7 +46,7 @@ pub(super) fn scope(
 fn owner(
     out: &mut Out,
     key: &str,
-    scan: &Scan<'_>,
+    scan: &FieldScan<'_>,
     (attributes, dropped, names): (u32, usize, &[(&str, &[u8])]),
     has_attributes: bool,
 ) -> Written {
@@ -65,7 +65,7 @@ fn owner(
         count
     };
     msgpack::str(&mut out.bytes, "metadata");
-    let head = Head::map(&mut out.bytes, 3);
+    let head = MapHead::map(&mut out.bytes, 3);
     let mut pairs = 0;
     for (key, text) in names.iter().filter(|(_, text)| !text.is_empty()) {
         msgpack::str(&mut out.bytes, key);
@@ -82,7 +82,7 @@ fn owner(
     Ok(())
 }
 
-fn schema_url(out: &mut Out, key: &str, envelope: &Envelope<'_>) -> Written<u32> {
+fn schema_url(out: &mut Out, key: &str, envelope: &ContextEnvelope<'_>) -> Written<u32> {
     if envelope.has_unknown {
         out.losses.add(Loss::UnknownFields);
     }

@@ -15,7 +15,7 @@ const MOST_LABELS: usize = 128;
 /// Points that have the same bounds or quantiles, and the same labels or labels that complement
 /// each other.
 #[derive(Debug, Default)]
-pub(super) struct Group {
+pub(super) struct PointGroup {
     pub(super) labels: Vec<String>,
     /// Only its own point fits.
     exact: bool,
@@ -31,9 +31,9 @@ pub(super) struct Group {
 
 /// The groups of one metric.
 #[derive(Debug, Default)]
-pub(super) struct Groups(pub(super) Vec<Group>);
+pub(super) struct PointGroups(pub(super) Vec<PointGroup>);
 
-impl Groups {
+impl PointGroups {
     /// Adds a point with the hash of its series.
     pub(super) fn add(
         &mut self,
@@ -55,11 +55,11 @@ impl Groups {
             && labels.iter().enumerate().all(|(index, label)| {
                 labels.iter().skip(index.saturating_add(1)).all(|other| other.key != label.key)
             });
-        let mut group = Group {
+        let mut group = PointGroup {
             labels: labels.iter().map(|label| label.key.to_string()).collect(),
             exact: !distinct,
             shape: point.shape.clone(),
-            ..Group::default()
+            ..PointGroup::default()
         };
         let places: Vec<usize> = (0..labels.len()).collect();
         group.push(point, labels, &places, (hash, capabilities));
@@ -67,7 +67,7 @@ impl Groups {
     }
 }
 
-impl Group {
+impl PointGroup {
     /// The places of the labels in the group, which may get new ones; `None` if the point does not
     /// fit.
     fn places(

@@ -3,14 +3,14 @@
 
 use super::capabilities::{LONGEST_LIST, ReaderCapabilities};
 use super::loss::Loss;
-use super::scan::{Problem, Scan, Written, each, known};
-use super::value::{Head, Out};
+use super::scan::{FieldScan, Problem, Written, each, known};
+use super::value::{MapHead, Out};
 use crate::codec::msgpack;
 use crate::codec::records::bucket_problem;
 
 /// The types, with the numbers that they have in the format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum PointKind {
     Counter = 0,
     Gauge = 1,
     Histogram = 2,
@@ -18,7 +18,7 @@ pub(super) enum Kind {
     Exponential = 5,
 }
 
-impl Kind {
+impl PointKind {
     pub(super) const ALL: [Self; 5] =
         [Self::Counter, Self::Gauge, Self::Histogram, Self::Summary, Self::Exponential];
 
@@ -96,11 +96,11 @@ impl Point {
     /// Reads a data point; `out` is a buffer for what is written on the way.
     pub(super) fn read(
         bytes: &[u8],
-        kind: Kind,
+        kind: PointKind,
         capabilities: ReaderCapabilities,
         out: &mut Out,
     ) -> Written<Self> {
-        let scan = Scan::new(bytes, kind.known())?;
+        let scan = FieldScan::new(bytes, kind.known())?;
         if scan.has_unknown {
             out.losses.add(Loss::UnknownFields);
         }
@@ -115,17 +115,17 @@ impl Point {
         extra.pair_uint(out, "flags", flags);
         point.extra_counts = flags != 0 || point.start != 0 && !capabilities.typed_points;
         match kind {
-            Kind::Counter | Kind::Gauge => {
+            PointKind::Counter | PointKind::Gauge => {
                 point.number(&scan, capabilities, flags, (out, &mut extra))?
             }
-            Kind::Histogram => {
+            PointKind::Histogram => {
                 if let Some(problem) = bucket_problem(bytes) {
                     return Err(problem.into());
                 }
                 point.histogram(&scan, (out, &mut extra))?;
             }
-            Kind::Summary => point.summary(&scan)?,
-            Kind::Exponential => point.exponential(&scan, (out, &mut extra))?,
+            PointKind::Summary => point.summary(&scan)?,
+            PointKind::Exponential => point.exponential(&scan, (out, &mut extra))?,
         }
         if kind.exemplars() != 0 && scan.has(kind.exemplars() as usize) {
             point.extra_counts = true;
@@ -143,7 +143,7 @@ impl Point {
 
     fn number(
         &mut self,
-        scan: &Scan<'_>,
+        scan: &FieldScan<'_>,
         capabilities: ReaderCapabilities,
         flags: u64,
         (out, extra): (&mut Out, &mut Extra),
@@ -180,7 +180,7 @@ impl Point {
         Ok(())
     }
 
-    fn histogram(&mut self, scan: &Scan<'_>, (out, extra): (&mut Out, &mut Extra)) -> Written {
+    fn histogram(&mut self, scan: &FieldScan<'_>, (out, extra): (&mut Out, &mut Extra)) -> Written {
         let (mut counts, mut bounds) = (scan.fixed64s(6)?, scan.fixed64s(7)?);
         let count = scan.fixed64(4)?.unwrap_or(0);
         if counts.is_empty() && bounds.is_empty() {
@@ -213,10 +213,10 @@ impl Point {
         Ok(())
     }
 
-    fn summary(&mut self, scan: &Scan<'_>) -> Written {
+    fn summary(&mut self, scan: &FieldScan<'_>) -> Written {
         let mut values = Vec::new();
         each(scan.message(), 6, |quantile| {
-            let scan = Scan::new(quantile, QUANTILE)?;
+            let scan = FieldScan::new(quantile, QUANTILE)?;
             self.shape.push(scan.fixed64(1)?.unwrap_or(0));
             values.push(scan.fixed64(2)?.unwrap_or(0));
             Ok(())
@@ -238,7 +238,11 @@ impl Point {
         Ok(())
     }
 
-    fn exponential(&mut self, scan: &Scan<'_>, (out, extra): (&mut Out, &mut Extra)) -> Written {
+    fn exponential(
+        &mut self,
+        scan: &FieldScan<'_>,
+        (out, extra): (&mut Out, &mut Extra),
+    ) -> Written {
         let sum = scan.double(5)?;
         extra.pair_bool(out, "has_sum", sum.is_some());
         let (min, max) = (scan.double(12)?, scan.double(13)?);
@@ -246,7 +250,7 @@ impl Point {
         self.extra_counts |= sum.is_none() || min.is_some() || max.is_some();
         let sides = [(8, "positive"), (9, "negative")].map(|(number, side)| {
             let buckets = scan.sub(number)?.unwrap_or_default();
-            let scan = Scan::new(&buckets, BUCKETS)?;
+            let scan = FieldScan::new(&buckets, BUCKETS)?;
             let counts = scan.varints(2)?;
             if counts.len() > LONGEST_LIST as usize {
                 return Err(Problem::Form("a histogram has more than 65535 buckets"));
@@ -299,14 +303,14 @@ pub(super) fn last_of(message: &[u8], one: u32, other: u32) -> Written<u32> {
 /// uses before it.
 struct Extra {
     start: usize,
-    head: Head,
+    head: MapHead,
     pairs: u32,
 }
 
 impl Extra {
     fn open(out: &mut Out) -> Self {
         let start = out.bytes.len();
-        Self { start, head: Head::map(&mut out.bytes, 15), pairs: 0 }
+        Self { start, head: MapHead::map(&mut out.bytes, 15), pairs: 0 }
     }
 
     fn close(self, out: &mut Out) -> Vec<u8> {
@@ -344,7 +348,7 @@ impl Extra {
         }
     }
 
-    fn exemplars(&mut self, out: &mut Out, scan: &Scan<'_>, number: u32) -> Written {
+    fn exemplars(&mut self, out: &mut Out, scan: &FieldScan<'_>, number: u32) -> Written {
         self.key(out, "exemplars");
         let count = scan.count(number as usize);
         if count > LONGEST_LIST {
@@ -359,11 +363,11 @@ impl Extra {
 }
 
 fn write_exemplar(out: &mut Out, exemplar: &[u8]) -> Written {
-    let scan = Scan::new(exemplar, EXEMPLAR)?;
+    let scan = FieldScan::new(exemplar, EXEMPLAR)?;
     if scan.has_unknown {
         out.losses.add(Loss::UnknownFields);
     }
-    let head = Head::map(&mut out.bytes, 5);
+    let head = MapHead::map(&mut out.bytes, 5);
     msgpack::str(&mut out.bytes, "time_unix_nano");
     msgpack::uint(&mut out.bytes, scan.fixed64(2)?.unwrap_or(0));
     let mut pairs = 1;

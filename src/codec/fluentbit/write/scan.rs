@@ -57,7 +57,7 @@ pub(super) fn count(message: &[u8], number: u32) -> Written<u32> {
 
 /// The last value of each field, by number.
 #[derive(Debug)]
-pub(super) struct Scan<'a> {
+pub(super) struct FieldScan<'a> {
     message: &'a [u8],
     values: [Option<WireValue<'a>>; MAX_NUMBER + 1],
     counts: [u32; MAX_NUMBER + 1],
@@ -65,7 +65,7 @@ pub(super) struct Scan<'a> {
     pub(super) has_unknown: bool,
 }
 
-impl<'a> Scan<'a> {
+impl<'a> FieldScan<'a> {
     /// Reads the message; `known` has a bit for each number that it may have.
     pub(super) fn new(message: &'a [u8], known: u32) -> Written<Self> {
         let mut scan = Self {

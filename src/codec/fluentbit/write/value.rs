@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::capabilities::{LONGEST_KEY, LONGEST_VALUES, MAX_DEPTH};
 use super::loss::{Loss, Losses};
-use super::scan::{Problem, Scan, Written, each, known, next};
+use super::scan::{FieldScan, Problem, Written, each, known, next};
 use crate::codec::msgpack;
 use crate::codec::records::DecodeKind;
 use crate::codec::wire::{Fields, WireValue};
@@ -25,13 +25,13 @@ pub(super) struct Out {
 /// length that may come.
 #[derive(Debug, Clone, Copy)]
 #[must_use]
-pub(super) struct Head {
+pub(super) struct MapHead {
     at: usize,
     most: u32,
     map: bool,
 }
 
-impl Head {
+impl MapHead {
     pub(super) fn map(out: &mut Vec<u8>, most: u32) -> Self {
         let head = Self { at: out.len(), most, map: true };
         msgpack::map_header(out, most);
@@ -66,7 +66,7 @@ pub(super) struct Pair<'a> {
 
 impl<'a> Pair<'a> {
     pub(super) fn read(message: &'a [u8]) -> Written<Self> {
-        let scan = Scan::new(message, known(&[1, 2]))?;
+        let scan = FieldScan::new(message, known(&[1, 2]))?;
         Ok(Self { key: scan.bytes(1)?, value: scan.sub(2)?.unwrap_or_default() })
     }
 }
@@ -159,7 +159,7 @@ impl Out {
     }
 
     fn pairs(&mut self, message: &[u8], number: u32, count: u32, depth: u32) -> Written<u32> {
-        let head = Head::map(&mut self.bytes, count);
+        let head = MapHead::map(&mut self.bytes, count);
         let mut written = 0_u32;
         each(message, number, |pair| {
             self.room()?;

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::scan::{Problem, Scan, Written, each, known};
+use super::scan::{FieldScan, Problem, Written, each, known};
 use crate::codec::records::{DecodeError, DecodeKind, Transcoded};
 use crate::codec::wire::Fields;
 
@@ -20,7 +20,7 @@ pub(super) const fn largest(request: &[u8]) -> usize {
 
 /// A `ResourceSpans` or `ScopeSpans`, or its like of another signal.
 #[derive(Debug)]
-pub(super) struct Envelope<'a> {
+pub(super) struct ContextEnvelope<'a> {
     /// The resource or scope, if there is one.
     pub(super) header: Option<Cow<'a, [u8]>>,
     pub(super) schema_url: &'a [u8],
@@ -28,9 +28,9 @@ pub(super) struct Envelope<'a> {
     bytes: &'a [u8],
 }
 
-impl<'a> Envelope<'a> {
+impl<'a> ContextEnvelope<'a> {
     fn read(bytes: &'a [u8]) -> Written<Self> {
-        let scan = Scan::new(bytes, known(&[1, 2, 3]))?;
+        let scan = FieldScan::new(bytes, known(&[1, 2, 3]))?;
         Ok(Self {
             header: scan.sub(1)?,
             schema_url: scan.bytes(3)?,
@@ -41,15 +41,15 @@ impl<'a> Envelope<'a> {
 }
 
 /// Writes the items of one signal.
-pub(super) trait Sink {
+pub(super) trait ItemSink {
     /// The names of a request's parts, for paths.
     const NAMES: [&'static str; 3];
 
     /// A resource begins.
-    fn resource(&mut self, resource: &Envelope<'_>) -> Written;
+    fn resource(&mut self, resource: &ContextEnvelope<'_>) -> Written;
 
     /// A scope of it begins.
-    fn scope(&mut self, scope: &Envelope<'_>) -> Written;
+    fn scope(&mut self, scope: &ContextEnvelope<'_>) -> Written;
 
     /// Writes one item and says for how many it counts.
     fn item(&mut self, item: &[u8], done: &mut Transcoded) -> Written<usize>;
@@ -65,7 +65,7 @@ pub(super) trait Sink {
 }
 
 /// Walks through a request.
-pub(super) fn walk<S: Sink>(request: &[u8], sink: &mut S) -> Result<Transcoded, DecodeError> {
+pub(super) fn walk<S: ItemSink>(request: &[u8], sink: &mut S) -> Result<Transcoded, DecodeError> {
     let mut walk = Walk { sink, done: Transcoded::default(), at: [0; 3] };
     let mut last = request;
     // The host's own form has no place for what stands beside the envelopes.
@@ -104,9 +104,9 @@ struct Walk<'s, S> {
     at: [u32; 3],
 }
 
-impl<S: Sink> Walk<'_, S> {
+impl<S: ItemSink> Walk<'_, S> {
     fn resource(&mut self, bytes: &[u8]) -> Written {
-        let envelope = Envelope::read(bytes)?;
+        let envelope = ContextEnvelope::read(bytes)?;
         self.at = [self.at[0], 0, 0];
         self.sink.resource(&envelope)?;
         each(envelope.bytes, 2, |scope| {
@@ -119,7 +119,7 @@ impl<S: Sink> Walk<'_, S> {
     }
 
     fn scope(&mut self, bytes: &[u8]) -> Written {
-        let envelope = Envelope::read(bytes)?;
+        let envelope = ContextEnvelope::read(bytes)?;
         self.at[2] = 0;
         self.sink.scope(&envelope)?;
         each(envelope.bytes, 2, |item| {

@@ -7,14 +7,14 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use super::context::Context;
 use super::message::{drain_map, message};
 use super::scalar::{drain_seq, expected};
-use crate::codec::json::schema::{Field, Kind, Message, Presence};
+use crate::codec::json::schema::{FieldPresence, FieldSchema, FieldType, MessageSchema};
 use crate::codec::wire::{Nested, bytes};
 
 /// Writes the value of a field, or one element of it; says whether there was one, which there is
 /// not for `null`.
 pub(super) struct FieldVisitor<'c, 'o> {
     pub(super) context: &'c mut Context<'o>,
-    pub(super) field: &'static Field,
+    pub(super) field: &'static FieldSchema,
     /// Whether the key came before, so that also a zero must be written.
     pub(super) again: bool,
     /// Whether this is an element of a list.
@@ -25,7 +25,7 @@ impl FieldVisitor<'_, '_> {
     /// Whether an empty value is left out.
     #[inline]
     pub(super) fn skips_empty(&self) -> bool {
-        self.field.presence == Presence::Implicit && !self.again && !self.element
+        self.field.presence == FieldPresence::Implicit && !self.again && !self.element
     }
 
     #[cold]
@@ -36,12 +36,15 @@ impl FieldVisitor<'_, '_> {
     }
 
     /// The message that an object here stands for.
-    fn object(&self) -> Option<&'static Message> {
+    fn object(&self) -> Option<&'static MessageSchema> {
         match (self.field.kind, self.element) {
-            (Kind::Message(message), false)
-            | (Kind::Messages(message) | Kind::Points(message) | Kind::Items(message), true) => {
-                Some(message)
-            }
+            (FieldType::Message(message), false)
+            | (
+                FieldType::Messages(message)
+                | FieldType::Points(message)
+                | FieldType::Items(message),
+                true,
+            ) => Some(message),
             _ => None,
         }
     }
@@ -49,13 +52,13 @@ impl FieldVisitor<'_, '_> {
     fn is_list(&self) -> bool {
         let list = matches!(
             self.field.kind,
-            Kind::Messages(_)
-                | Kind::Points(_)
-                | Kind::Items(_)
-                | Kind::Strs
-                | Kind::Fixed64s
-                | Kind::Varints
-                | Kind::Doubles
+            FieldType::Messages(_)
+                | FieldType::Points(_)
+                | FieldType::Items(_)
+                | FieldType::Strs
+                | FieldType::Fixed64s
+                | FieldType::Varints
+                | FieldType::Doubles
         );
         list && !self.element
     }
@@ -156,9 +159,11 @@ impl<'de> Visitor<'de> for FieldVisitor<'_, '_> {
         }
         self.context.enter_list();
         match self.field.kind {
-            Kind::Items(_) => self.items(&mut list)?,
-            Kind::Points(_) => self.points(&mut list)?,
-            Kind::Fixed64s | Kind::Varints | Kind::Doubles => self.packed(&mut list)?,
+            FieldType::Items(_) => self.items(&mut list)?,
+            FieldType::Points(_) => self.points(&mut list)?,
+            FieldType::Fixed64s | FieldType::Varints | FieldType::Doubles => {
+                self.packed(&mut list)?
+            }
             _ => self.elements(&mut list)?,
         }
         self.context.path.pop();

@@ -7,13 +7,13 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use super::context::{Context, snake_case};
 use super::field::FieldVisitor;
 use super::scalar::drain_seq;
-use crate::codec::json::schema::{Field, MAX_DEPTH, Message};
+use crate::codec::json::schema::{FieldSchema, MAX_DEPTH, MessageSchema};
 use crate::codec::wire::{Fields, Nested};
 
 /// The whole request.
 pub(super) struct RequestVisitor<'c, 'o> {
     pub(super) context: &'c mut Context<'o>,
-    pub(super) message: &'static Message,
+    pub(super) message: &'static MessageSchema,
 }
 
 impl RequestVisitor<'_, '_> {
@@ -67,7 +67,7 @@ impl<'de> Visitor<'de> for RequestVisitor<'_, '_> {
 pub(super) fn message<'de, A: MapAccess<'de>>(
     context: &mut Context<'_>,
     number: u32,
-    message: &'static Message,
+    message: &'static MessageSchema,
     map: A,
 ) -> Result<(), A::Error> {
     let nested = Nested::open(context.out, number, message.estimate);
@@ -83,7 +83,7 @@ pub(super) fn message<'de, A: MapAccess<'de>>(
 /// Reads an `AnyValue`, the only message that may be in itself.
 fn value<'de, A: MapAccess<'de>>(
     context: &mut Context<'_>,
-    message: &'static Message,
+    message: &'static MessageSchema,
     map: A,
 ) -> Result<(), A::Error> {
     if context.depth >= MAX_DEPTH {
@@ -105,7 +105,7 @@ pub(super) fn drain_map<'de, A: MapAccess<'de>>(mut map: A) -> Result<(), A::Err
 /// Writes the fields of an object.
 fn fields<'de, A: MapAccess<'de>>(
     context: &mut Context<'_>,
-    message: &'static Message,
+    message: &'static MessageSchema,
     mut map: A,
 ) -> Result<(), A::Error> {
     let start = context.out.len();
@@ -148,7 +148,11 @@ fn fields<'de, A: MapAccess<'de>>(
 
 /// Checks the rules that a message as a whole has; `given` has the bits of its fields.
 #[inline]
-fn check<E: Error>(context: &mut Context<'_>, message: &Message, given: u32) -> Result<(), E> {
+fn check<E: Error>(
+    context: &mut Context<'_>,
+    message: &MessageSchema,
+    given: u32,
+) -> Result<(), E> {
     if (given & message.one_of).count_ones() > 1 {
         context.fail(|| {
             format!("expected one of these fields, found more: {}", names(message, given))
@@ -166,7 +170,7 @@ fn check<E: Error>(context: &mut Context<'_>, message: &Message, given: u32) -> 
 }
 
 /// The names of the fields of the `oneof` that were given.
-fn names(message: &Message, given: u32) -> String {
+fn names(message: &MessageSchema, given: u32) -> String {
     let given = given & message.one_of;
     let fields = message.fields.iter().enumerate();
     let names = fields.filter(|(index, _)| given & (1 << index) != 0).map(|(_, field)| field.name);
@@ -214,7 +218,7 @@ impl Repeats {
 /// What a key names.
 enum Named {
     /// A field, and its index.
-    Field(usize, &'static Field),
+    Field(usize, &'static FieldSchema),
     /// The field that has this name, but in snake_case.
     Misnamed(&'static str),
     Unknown,
@@ -222,7 +226,7 @@ enum Named {
 
 /// A key, and where the search for its field begins.
 struct Key {
-    message: &'static Message,
+    message: &'static MessageSchema,
     hint: usize,
 }
 
@@ -254,7 +258,7 @@ impl Visitor<'_> for Key {
 
 /// The field that has this name, but in snake_case, as the protobuf files have it.
 #[cold]
-fn misnamed(message: &'static Message, name: &str) -> Named {
+fn misnamed(message: &'static MessageSchema, name: &str) -> Named {
     let same = message.fields.iter().find(|field| snake_case(field.name) == name);
     same.map_or(Named::Unknown, |field| Named::Misnamed(field.name))
 }

@@ -8,7 +8,7 @@ use serde::de::{IgnoredAny, SeqAccess};
 
 use super::field::FieldVisitor;
 use crate::codec::json::number::{double, unhex, whole, whole_f64};
-use crate::codec::json::schema::Kind;
+use crate::codec::json::schema::FieldType;
 use crate::codec::wire;
 
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
@@ -43,13 +43,18 @@ impl FieldVisitor<'_, '_> {
     /// Whether a scalar may be here: an element of a list, or a field that is none.
     #[inline]
     fn scalar(&self) -> bool {
-        self.element == matches!(self.field.kind, Kind::Fixed64s | Kind::Varints | Kind::Doubles)
+        self.element
+            == matches!(
+                self.field.kind,
+                FieldType::Fixed64s | FieldType::Varints | FieldType::Doubles
+            )
     }
 
     /// Writes a double; whether the field is one.
     #[inline]
     pub(super) fn double(&mut self, value: f64) -> bool {
-        let fits = matches!(self.field.kind, Kind::Double | Kind::Doubles) && self.scalar();
+        let fits =
+            matches!(self.field.kind, FieldType::Double | FieldType::Doubles) && self.scalar();
         if fits {
             self.emit(Wire::Fixed64(value.to_bits()));
         }
@@ -57,7 +62,7 @@ impl FieldVisitor<'_, '_> {
     }
 
     pub(super) fn boolean(&mut self, value: bool) -> bool {
-        let fits = matches!(self.field.kind, Kind::Bool);
+        let fits = matches!(self.field.kind, FieldType::Bool);
         if fits {
             self.emit(Wire::Varint(u64::from(value)));
         }
@@ -71,16 +76,20 @@ impl FieldVisitor<'_, '_> {
             return false;
         }
         let on_wire = match self.field.kind {
-            Kind::Fixed64 | Kind::Fixed64s => u64::try_from(value).ok().map(Wire::Fixed64),
-            Kind::Varints => u64::try_from(value).ok().map(Wire::Varint),
-            Kind::Sfixed64 => signed(value).map(|value| Wire::Fixed64(value.cast_unsigned())),
-            Kind::Int64 => signed(value).map(|value| Wire::Varint(value.cast_unsigned())),
-            Kind::Uint32 => u32::try_from(value).ok().map(|value| Wire::Varint(u64::from(value))),
-            Kind::Fixed32 => u32::try_from(value).ok().map(Wire::Fixed32),
-            Kind::Int32 | Kind::Enum(_) => {
+            FieldType::Fixed64 | FieldType::Fixed64s => {
+                u64::try_from(value).ok().map(Wire::Fixed64)
+            }
+            FieldType::Varints => u64::try_from(value).ok().map(Wire::Varint),
+            FieldType::Sfixed64 => signed(value).map(|value| Wire::Fixed64(value.cast_unsigned())),
+            FieldType::Int64 => signed(value).map(|value| Wire::Varint(value.cast_unsigned())),
+            FieldType::Uint32 => {
+                u32::try_from(value).ok().map(|value| Wire::Varint(u64::from(value)))
+            }
+            FieldType::Fixed32 => u32::try_from(value).ok().map(Wire::Fixed32),
+            FieldType::Int32 | FieldType::Enum(_) => {
                 small(value).map(|value| Wire::Varint(value.cast_unsigned()))
             }
-            Kind::Sint32 => small(value).map(|value| Wire::Varint(wire::zigzag(value))),
+            FieldType::Sint32 => small(value).map(|value| Wire::Varint(wire::zigzag(value))),
             _ => None,
         };
         if let Some(on_wire) = on_wire {
@@ -99,19 +108,19 @@ impl FieldVisitor<'_, '_> {
     #[inline]
     pub(super) fn text(&mut self, text: &str) -> bool {
         match self.field.kind {
-            Kind::Str if !self.element => self.string(text.as_bytes()),
-            Kind::Strs if self.element => self.string(text.as_bytes()),
-            Kind::Hex | Kind::Id(_) => return self.hex(text),
-            Kind::Bytes => return self.base64(text),
-            Kind::Double | Kind::Doubles => {
+            FieldType::Str if !self.element => self.string(text.as_bytes()),
+            FieldType::Strs if self.element => self.string(text.as_bytes()),
+            FieldType::Hex | FieldType::Id(_) => return self.hex(text),
+            FieldType::Bytes => return self.base64(text),
+            FieldType::Double | FieldType::Doubles => {
                 return double(text).is_some_and(|value| self.double(value));
             }
-            Kind::Enum(names) => {
+            FieldType::Enum(names) => {
                 let index = names.iter().position(|name| *name == text);
                 let number = index.and_then(|index| i128::try_from(index).ok());
                 return number.or_else(|| whole(text)).is_some_and(|number| self.whole(number));
             }
-            Kind::Bool => return false,
+            FieldType::Bool => return false,
             _ => return whole(text).is_some_and(|value| self.whole(value)),
         }
         true
@@ -129,7 +138,7 @@ impl FieldVisitor<'_, '_> {
             wire::bytes(self.context.out, self.field.number, b"");
         }
         if text.is_empty() {
-            return !matches!(self.field.kind, Kind::Id(_));
+            return !matches!(self.field.kind, FieldType::Id(_));
         }
         let out = &mut *self.context.out;
         wire::key(out, self.field.number, 2);
@@ -140,7 +149,7 @@ impl FieldVisitor<'_, '_> {
         }
         let id = out.get(start..).unwrap_or_default();
         match self.field.kind {
-            Kind::Id(length) => id.len() == length && id.iter().any(|byte| *byte != 0),
+            FieldType::Id(length) => id.len() == length && id.iter().any(|byte| *byte != 0),
             _ => true,
         }
     }
@@ -173,18 +182,20 @@ pub(super) fn drain_seq<'de, A: SeqAccess<'de>>(mut list: A) -> Result<(), A::Er
 
 /// What a field may be, in words.
 #[cold]
-pub(super) fn expected(kind: Kind, element: bool) -> Cow<'static, str> {
+pub(super) fn expected(kind: FieldType, element: bool) -> Cow<'static, str> {
     let words = match kind {
-        Kind::Uint32 | Kind::Fixed32 => "a whole number from 0 to 4294967295",
-        Kind::Int32 | Kind::Sint32 => "a whole number from -2147483648 to 2147483647",
-        Kind::Int64 | Kind::Sfixed64 => {
+        FieldType::Uint32 | FieldType::Fixed32 => "a whole number from 0 to 4294967295",
+        FieldType::Int32 | FieldType::Sint32 => "a whole number from -2147483648 to 2147483647",
+        FieldType::Int64 | FieldType::Sfixed64 => {
             "a whole number from -9223372036854775808 to 9223372036854775807, as text or as a number"
         }
-        Kind::Fixed64 => "a whole number from 0 to 18446744073709551615, as text or as a number",
-        Kind::Fixed64s | Kind::Varints if element => {
+        FieldType::Fixed64 => {
             "a whole number from 0 to 18446744073709551615, as text or as a number"
         }
-        Kind::Enum(names) => {
+        FieldType::Fixed64s | FieldType::Varints if element => {
+            "a whole number from 0 to 18446744073709551615, as text or as a number"
+        }
+        FieldType::Enum(names) => {
             return match (names.first(), names.last()) {
                 (Some(first), Some(last)) => {
                     format!("a number or a name from {first} to {last}").into()
@@ -192,21 +203,25 @@ pub(super) fn expected(kind: Kind, element: bool) -> Cow<'static, str> {
                 _ => "a number".into(),
             };
         }
-        Kind::Bool => "true or false",
-        Kind::Double => "a number, \"NaN\", \"Infinity\" or \"-Infinity\"",
-        Kind::Doubles if element => "a number, \"NaN\", \"Infinity\" or \"-Infinity\"",
-        Kind::Str => "text",
-        Kind::Strs if element => "text",
-        Kind::Hex => "hex digits, two for each byte",
-        Kind::Id(length) => {
+        FieldType::Bool => "true or false",
+        FieldType::Double => "a number, \"NaN\", \"Infinity\" or \"-Infinity\"",
+        FieldType::Doubles if element => "a number, \"NaN\", \"Infinity\" or \"-Infinity\"",
+        FieldType::Str => "text",
+        FieldType::Strs if element => "text",
+        FieldType::Hex => "hex digits, two for each byte",
+        FieldType::Id(length) => {
             return format!("{} hex digits that are not all zero", length * 2).into();
         }
-        Kind::Bytes => "base64",
-        Kind::Message(_) => "an object",
-        Kind::Messages(_) | Kind::Points(_) | Kind::Items(_) if element => "an object",
-        Kind::Messages(_) | Kind::Points(_) | Kind::Items(_) => "an array of objects",
-        Kind::Strs => "an array of text",
-        Kind::Fixed64s | Kind::Varints | Kind::Doubles => "an array of numbers",
+        FieldType::Bytes => "base64",
+        FieldType::Message(_) => "an object",
+        FieldType::Messages(_) | FieldType::Points(_) | FieldType::Items(_) if element => {
+            "an object"
+        }
+        FieldType::Messages(_) | FieldType::Points(_) | FieldType::Items(_) => {
+            "an array of objects"
+        }
+        FieldType::Strs => "an array of text",
+        FieldType::Fixed64s | FieldType::Varints | FieldType::Doubles => "an array of numbers",
     };
     words.into()
 }

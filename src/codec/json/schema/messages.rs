@@ -1,11 +1,11 @@
 //! The tables of opentelemetry-proto 1.11.
 
 use super::names::{SEVERITIES, SPAN_KINDS, STATUS_CODES, TEMPORALITIES};
-use super::{Field, Kind, Message, Presence};
+use super::{FieldPresence, FieldSchema, FieldType, MessageSchema};
 use crate::model::Signal;
 
 /// The request message of a signal.
-pub(in crate::codec::json) fn request(signal: Signal) -> &'static Message {
+pub(in crate::codec::json) fn request(signal: Signal) -> &'static MessageSchema {
     match signal {
         Signal::Traces => &TRACES,
         Signal::Metrics => &METRICS,
@@ -15,186 +15,196 @@ pub(in crate::codec::json) fn request(signal: Signal) -> &'static Message {
 }
 
 /// Profiles change too much to have a table: every field of theirs is unknown.
-static PROFILES: Message = Message::new(0, &[]);
+static PROFILES: MessageSchema = MessageSchema::new(0, &[]);
 
 /// A large message: its length takes four bytes.
 const LARGE: usize = 1 << 22;
 
-const fn attributes(number: u32) -> Field {
-    Field::new(number, "attributes", Kind::Messages(&KEY_VALUE))
+const fn attributes(number: u32) -> FieldSchema {
+    FieldSchema::new(number, "attributes", FieldType::Messages(&KEY_VALUE))
 }
 
-const fn dropped(number: u32) -> Field {
-    Field::new(number, "droppedAttributesCount", Kind::Uint32)
+const fn dropped(number: u32) -> FieldSchema {
+    FieldSchema::new(number, "droppedAttributesCount", FieldType::Uint32)
 }
 
-const fn schema_url(number: u32) -> Field {
-    Field::new(number, "schemaUrl", Kind::Str)
+const fn schema_url(number: u32) -> FieldSchema {
+    FieldSchema::new(number, "schemaUrl", FieldType::Str)
 }
 
-const fn trace_id(number: u32, kind: Kind) -> Field {
-    Field::new(number, "traceId", kind)
+const fn trace_id(number: u32, kind: FieldType) -> FieldSchema {
+    FieldSchema::new(number, "traceId", kind)
 }
 
-const fn span_id(number: u32, kind: Kind) -> Field {
-    Field::new(number, "spanId", kind)
+const fn span_id(number: u32, kind: FieldType) -> FieldSchema {
+    FieldSchema::new(number, "spanId", kind)
 }
 
-const fn trace_state(number: u32) -> Field {
-    Field::new(number, "traceState", Kind::Str)
+const fn trace_state(number: u32) -> FieldSchema {
+    FieldSchema::new(number, "traceState", FieldType::Str)
 }
 
-const fn start(number: u32) -> Field {
-    Field::new(number, "startTimeUnixNano", Kind::Fixed64)
+const fn start(number: u32) -> FieldSchema {
+    FieldSchema::new(number, "startTimeUnixNano", FieldType::Fixed64)
 }
 
-const fn time(number: u32) -> Field {
-    Field::new(number, "timeUnixNano", Kind::Fixed64)
+const fn time(number: u32) -> FieldSchema {
+    FieldSchema::new(number, "timeUnixNano", FieldType::Fixed64)
 }
 
-const fn one_of(number: u32, name: &'static str, kind: Kind) -> Field {
-    Field::new(number, name, kind).when(Presence::OneOf)
+const fn one_of(number: u32, name: &'static str, kind: FieldType) -> FieldSchema {
+    FieldSchema::new(number, name, kind).when(FieldPresence::OneOf)
 }
 
-const fn optional(number: u32, name: &'static str) -> Field {
-    Field::new(number, name, Kind::Double).when(Presence::Explicit)
+const fn optional(number: u32, name: &'static str) -> FieldSchema {
+    FieldSchema::new(number, name, FieldType::Double).when(FieldPresence::Explicit)
 }
 
-const fn flags(number: u32, kind: Kind) -> Field {
-    Field::new(number, "flags", kind)
+const fn flags(number: u32, kind: FieldType) -> FieldSchema {
+    FieldSchema::new(number, "flags", kind)
 }
 
-const fn count() -> Field {
-    Field::new(4, "count", Kind::Fixed64)
+const fn count() -> FieldSchema {
+    FieldSchema::new(4, "count", FieldType::Fixed64)
 }
 
-const fn exemplars(number: u32) -> Field {
-    Field::new(number, "exemplars", Kind::Messages(&EXEMPLAR))
+const fn exemplars(number: u32) -> FieldSchema {
+    FieldSchema::new(number, "exemplars", FieldType::Messages(&EXEMPLAR))
 }
 
-const fn data_points(message: &'static Message) -> Field {
-    Field::new(1, "dataPoints", Kind::Points(message))
+const fn data_points(message: &'static MessageSchema) -> FieldSchema {
+    FieldSchema::new(1, "dataPoints", FieldType::Points(message))
 }
 
-const fn temporality() -> Field {
-    Field::new(2, "aggregationTemporality", Kind::Enum(TEMPORALITIES))
+const fn temporality() -> FieldSchema {
+    FieldSchema::new(2, "aggregationTemporality", FieldType::Enum(TEMPORALITIES))
 }
 
-static TRACES: Message =
-    Message::new(LARGE, &[Field::new(1, "resourceSpans", Kind::Messages(&RESOURCE_SPANS))]);
-static RESOURCE_SPANS: Message = Message::new(
+static TRACES: MessageSchema = MessageSchema::new(
+    LARGE,
+    &[FieldSchema::new(1, "resourceSpans", FieldType::Messages(&RESOURCE_SPANS))],
+);
+static RESOURCE_SPANS: MessageSchema = MessageSchema::new(
     LARGE,
     &[
-        Field::new(1, "resource", Kind::Message(&RESOURCE)),
-        Field::new(2, "scopeSpans", Kind::Messages(&SCOPE_SPANS)),
+        FieldSchema::new(1, "resource", FieldType::Message(&RESOURCE)),
+        FieldSchema::new(2, "scopeSpans", FieldType::Messages(&SCOPE_SPANS)),
         schema_url(3),
     ],
 );
-static SCOPE_SPANS: Message = Message::new(
+static SCOPE_SPANS: MessageSchema = MessageSchema::new(
     LARGE,
     &[
-        Field::new(1, "scope", Kind::Message(&SCOPE)),
-        Field::new(2, "spans", Kind::Items(&SPAN)),
-        schema_url(3),
-    ],
-);
-
-static METRICS: Message =
-    Message::new(LARGE, &[Field::new(1, "resourceMetrics", Kind::Messages(&RESOURCE_METRICS))]);
-static RESOURCE_METRICS: Message = Message::new(
-    LARGE,
-    &[
-        Field::new(1, "resource", Kind::Message(&RESOURCE)),
-        Field::new(2, "scopeMetrics", Kind::Messages(&SCOPE_METRICS)),
-        schema_url(3),
-    ],
-);
-static SCOPE_METRICS: Message = Message::new(
-    LARGE,
-    &[
-        Field::new(1, "scope", Kind::Message(&SCOPE)),
-        Field::new(2, "metrics", Kind::Items(&METRIC)),
+        FieldSchema::new(1, "scope", FieldType::Message(&SCOPE)),
+        FieldSchema::new(2, "spans", FieldType::Items(&SPAN)),
         schema_url(3),
     ],
 );
 
-static LOGS: Message =
-    Message::new(LARGE, &[Field::new(1, "resourceLogs", Kind::Messages(&RESOURCE_LOGS))]);
-static RESOURCE_LOGS: Message = Message::new(
+static METRICS: MessageSchema = MessageSchema::new(
+    LARGE,
+    &[FieldSchema::new(1, "resourceMetrics", FieldType::Messages(&RESOURCE_METRICS))],
+);
+static RESOURCE_METRICS: MessageSchema = MessageSchema::new(
     LARGE,
     &[
-        Field::new(1, "resource", Kind::Message(&RESOURCE)),
-        Field::new(2, "scopeLogs", Kind::Messages(&SCOPE_LOGS)),
+        FieldSchema::new(1, "resource", FieldType::Message(&RESOURCE)),
+        FieldSchema::new(2, "scopeMetrics", FieldType::Messages(&SCOPE_METRICS)),
         schema_url(3),
     ],
 );
-static SCOPE_LOGS: Message = Message::new(
+static SCOPE_METRICS: MessageSchema = MessageSchema::new(
     LARGE,
     &[
-        Field::new(1, "scope", Kind::Message(&SCOPE)),
-        Field::new(2, "logRecords", Kind::Items(&LOG)),
+        FieldSchema::new(1, "scope", FieldType::Message(&SCOPE)),
+        FieldSchema::new(2, "metrics", FieldType::Items(&METRIC)),
         schema_url(3),
     ],
 );
 
-static RESOURCE: Message = Message::new(
+static LOGS: MessageSchema = MessageSchema::new(
+    LARGE,
+    &[FieldSchema::new(1, "resourceLogs", FieldType::Messages(&RESOURCE_LOGS))],
+);
+static RESOURCE_LOGS: MessageSchema = MessageSchema::new(
+    LARGE,
+    &[
+        FieldSchema::new(1, "resource", FieldType::Message(&RESOURCE)),
+        FieldSchema::new(2, "scopeLogs", FieldType::Messages(&SCOPE_LOGS)),
+        schema_url(3),
+    ],
+);
+static SCOPE_LOGS: MessageSchema = MessageSchema::new(
+    LARGE,
+    &[
+        FieldSchema::new(1, "scope", FieldType::Message(&SCOPE)),
+        FieldSchema::new(2, "logRecords", FieldType::Items(&LOG)),
+        schema_url(3),
+    ],
+);
+
+static RESOURCE: MessageSchema = MessageSchema::new(
     200,
-    &[attributes(1), dropped(2), Field::new(3, "entityRefs", Kind::Messages(&ENTITY_REF))],
+    &[
+        attributes(1),
+        dropped(2),
+        FieldSchema::new(3, "entityRefs", FieldType::Messages(&ENTITY_REF)),
+    ],
 );
-static ENTITY_REF: Message = Message::new(
+static ENTITY_REF: MessageSchema = MessageSchema::new(
     100,
     &[
         schema_url(1),
-        Field::new(2, "type", Kind::Str),
-        Field::new(3, "idKeys", Kind::Strs),
-        Field::new(4, "descriptionKeys", Kind::Strs),
+        FieldSchema::new(2, "type", FieldType::Str),
+        FieldSchema::new(3, "idKeys", FieldType::Strs),
+        FieldSchema::new(4, "descriptionKeys", FieldType::Strs),
     ],
 );
-static SCOPE: Message = Message::new(
+static SCOPE: MessageSchema = MessageSchema::new(
     100,
     &[
-        Field::new(1, "name", Kind::Str),
-        Field::new(2, "version", Kind::Str),
+        FieldSchema::new(1, "name", FieldType::Str),
+        FieldSchema::new(2, "version", FieldType::Str),
         attributes(3),
         dropped(4),
     ],
 );
 
-static KEY_VALUE: Message = Message::new(
+static KEY_VALUE: MessageSchema = MessageSchema::new(
     100,
     &[
-        Field::new(1, "key", Kind::Str),
-        Field::new(2, "value", Kind::Message(&ANY_VALUE)),
-        Field::new(3, "keyStrindex", Kind::Int32),
+        FieldSchema::new(1, "key", FieldType::Str),
+        FieldSchema::new(2, "value", FieldType::Message(&ANY_VALUE)),
+        FieldSchema::new(3, "keyStrindex", FieldType::Int32),
     ],
 );
-static ANY_VALUE: Message = {
-    let mut message = Message::new(
+static ANY_VALUE: MessageSchema = {
+    let mut message = MessageSchema::new(
         100,
         &[
-            one_of(1, "stringValue", Kind::Str),
-            one_of(2, "boolValue", Kind::Bool),
-            one_of(3, "intValue", Kind::Int64),
-            one_of(4, "doubleValue", Kind::Double),
-            one_of(5, "arrayValue", Kind::Message(&ARRAY_VALUE)),
-            one_of(6, "kvlistValue", Kind::Message(&KVLIST)),
-            one_of(7, "bytesValue", Kind::Bytes),
-            one_of(8, "stringValueStrindex", Kind::Int32),
+            one_of(1, "stringValue", FieldType::Str),
+            one_of(2, "boolValue", FieldType::Bool),
+            one_of(3, "intValue", FieldType::Int64),
+            one_of(4, "doubleValue", FieldType::Double),
+            one_of(5, "arrayValue", FieldType::Message(&ARRAY_VALUE)),
+            one_of(6, "kvlistValue", FieldType::Message(&KVLIST)),
+            one_of(7, "bytesValue", FieldType::Bytes),
+            one_of(8, "stringValueStrindex", FieldType::Int32),
         ],
     );
     message.is_value = true;
     message
 };
-static ARRAY_VALUE: Message = Message {
-    fields: &[Field::new(1, "values", Kind::Messages(&ANY_VALUE))],
+static ARRAY_VALUE: MessageSchema = MessageSchema {
+    fields: &[FieldSchema::new(1, "values", FieldType::Messages(&ANY_VALUE))],
     estimate: 200,
     required: 0,
     one_of: 0,
     counted: false,
     is_value: false,
 };
-static KVLIST: Message = Message {
-    fields: &[Field::new(1, "values", Kind::Messages(&KEY_VALUE))],
+static KVLIST: MessageSchema = MessageSchema {
+    fields: &[FieldSchema::new(1, "values", FieldType::Messages(&KEY_VALUE))],
     estimate: 200,
     required: 0,
     one_of: 0,
@@ -202,81 +212,88 @@ static KVLIST: Message = Message {
     is_value: false,
 };
 
-static SPAN: Message = Message::new(
+static SPAN: MessageSchema = MessageSchema::new(
     400,
     &[
-        trace_id(1, Kind::Id(16)),
-        span_id(2, Kind::Id(8)),
+        trace_id(1, FieldType::Id(16)),
+        span_id(2, FieldType::Id(8)),
         trace_state(3),
-        Field::new(4, "parentSpanId", Kind::Hex),
-        flags(16, Kind::Fixed32),
-        Field::new(5, "name", Kind::Str),
-        Field::new(6, "kind", Kind::Enum(SPAN_KINDS)),
+        FieldSchema::new(4, "parentSpanId", FieldType::Hex),
+        flags(16, FieldType::Fixed32),
+        FieldSchema::new(5, "name", FieldType::Str),
+        FieldSchema::new(6, "kind", FieldType::Enum(SPAN_KINDS)),
         start(7),
-        Field::new(8, "endTimeUnixNano", Kind::Fixed64),
+        FieldSchema::new(8, "endTimeUnixNano", FieldType::Fixed64),
         attributes(9),
         dropped(10),
-        Field::new(11, "events", Kind::Messages(&EVENT)),
-        Field::new(12, "droppedEventsCount", Kind::Uint32),
-        Field::new(13, "links", Kind::Messages(&LINK)),
-        Field::new(14, "droppedLinksCount", Kind::Uint32),
-        Field::new(15, "status", Kind::Message(&STATUS)),
+        FieldSchema::new(11, "events", FieldType::Messages(&EVENT)),
+        FieldSchema::new(12, "droppedEventsCount", FieldType::Uint32),
+        FieldSchema::new(13, "links", FieldType::Messages(&LINK)),
+        FieldSchema::new(14, "droppedLinksCount", FieldType::Uint32),
+        FieldSchema::new(15, "status", FieldType::Message(&STATUS)),
     ],
 );
-static STATUS: Message = Message::new(
+static STATUS: MessageSchema = MessageSchema::new(
     20,
-    &[Field::new(2, "message", Kind::Str), Field::new(3, "code", Kind::Enum(STATUS_CODES))],
+    &[
+        FieldSchema::new(2, "message", FieldType::Str),
+        FieldSchema::new(3, "code", FieldType::Enum(STATUS_CODES)),
+    ],
 );
-static EVENT: Message =
-    Message::new(200, &[time(1), Field::new(2, "name", Kind::Str), attributes(3), dropped(4)]);
-static LINK: Message = Message::new(
+static EVENT: MessageSchema = MessageSchema::new(
+    200,
+    &[time(1), FieldSchema::new(2, "name", FieldType::Str), attributes(3), dropped(4)],
+);
+static LINK: MessageSchema = MessageSchema::new(
     100,
     &[
-        trace_id(1, Kind::Hex),
-        span_id(2, Kind::Hex),
+        trace_id(1, FieldType::Hex),
+        span_id(2, FieldType::Hex),
         trace_state(3),
         attributes(4),
         dropped(5),
-        flags(6, Kind::Fixed32),
+        flags(6, FieldType::Fixed32),
     ],
 );
 
-static METRIC: Message = Message::new(
+static METRIC: MessageSchema = MessageSchema::new(
     1000,
     &[
-        Field::new(1, "name", Kind::Str),
-        Field::new(2, "description", Kind::Str),
-        Field::new(3, "unit", Kind::Str),
-        one_of(5, "gauge", Kind::Message(&GAUGE)),
-        one_of(7, "sum", Kind::Message(&SUM)),
-        one_of(9, "histogram", Kind::Message(&HISTOGRAM)),
-        one_of(10, "exponentialHistogram", Kind::Message(&EXPONENTIAL)),
-        one_of(11, "summary", Kind::Message(&SUMMARY)),
-        Field::new(12, "metadata", Kind::Messages(&KEY_VALUE)),
+        FieldSchema::new(1, "name", FieldType::Str),
+        FieldSchema::new(2, "description", FieldType::Str),
+        FieldSchema::new(3, "unit", FieldType::Str),
+        one_of(5, "gauge", FieldType::Message(&GAUGE)),
+        one_of(7, "sum", FieldType::Message(&SUM)),
+        one_of(9, "histogram", FieldType::Message(&HISTOGRAM)),
+        one_of(10, "exponentialHistogram", FieldType::Message(&EXPONENTIAL)),
+        one_of(11, "summary", FieldType::Message(&SUMMARY)),
+        FieldSchema::new(12, "metadata", FieldType::Messages(&KEY_VALUE)),
     ],
 );
-static GAUGE: Message = Message::new(1000, &[data_points(&NUMBER)]);
-static SUM: Message = Message::new(
+static GAUGE: MessageSchema = MessageSchema::new(1000, &[data_points(&NUMBER)]);
+static SUM: MessageSchema = MessageSchema::new(
     1000,
-    &[data_points(&NUMBER), temporality(), Field::new(3, "isMonotonic", Kind::Bool)],
+    &[data_points(&NUMBER), temporality(), FieldSchema::new(3, "isMonotonic", FieldType::Bool)],
 );
-static HISTOGRAM: Message = Message::new(1000, &[data_points(&HISTOGRAM_POINT), temporality()]);
-static EXPONENTIAL: Message = Message::new(1000, &[data_points(&EXPONENTIAL_POINT), temporality()]);
-static SUMMARY: Message = Message::new(1000, &[data_points(&SUMMARY_POINT)]);
+static HISTOGRAM: MessageSchema =
+    MessageSchema::new(1000, &[data_points(&HISTOGRAM_POINT), temporality()]);
+static EXPONENTIAL: MessageSchema =
+    MessageSchema::new(1000, &[data_points(&EXPONENTIAL_POINT), temporality()]);
+static SUMMARY: MessageSchema = MessageSchema::new(1000, &[data_points(&SUMMARY_POINT)]);
 
-static NUMBER: Message = Message::new(
+static NUMBER: MessageSchema = MessageSchema::new(
     100,
     &[
         attributes(7),
         start(2),
         time(3),
-        one_of(4, "asDouble", Kind::Double),
-        one_of(6, "asInt", Kind::Sfixed64),
+        one_of(4, "asDouble", FieldType::Double),
+        one_of(6, "asInt", FieldType::Sfixed64),
         exemplars(5),
-        flags(8, Kind::Uint32),
+        flags(8, FieldType::Uint32),
     ],
 );
-static HISTOGRAM_POINT: Message = Message::new(
+static HISTOGRAM_POINT: MessageSchema = MessageSchema::new(
     300,
     &[
         attributes(9),
@@ -284,15 +301,15 @@ static HISTOGRAM_POINT: Message = Message::new(
         time(3),
         count(),
         optional(5, "sum"),
-        Field::new(6, "bucketCounts", Kind::Fixed64s),
-        Field::new(7, "explicitBounds", Kind::Doubles),
+        FieldSchema::new(6, "bucketCounts", FieldType::Fixed64s),
+        FieldSchema::new(7, "explicitBounds", FieldType::Doubles),
         exemplars(8),
-        flags(10, Kind::Uint32),
+        flags(10, FieldType::Uint32),
         optional(11, "min"),
         optional(12, "max"),
     ],
 );
-static EXPONENTIAL_POINT: Message = Message::new(
+static EXPONENTIAL_POINT: MessageSchema = MessageSchema::new(
     300,
     &[
         attributes(1),
@@ -300,63 +317,69 @@ static EXPONENTIAL_POINT: Message = Message::new(
         time(3),
         count(),
         optional(5, "sum"),
-        Field::new(6, "scale", Kind::Sint32),
-        Field::new(7, "zeroCount", Kind::Fixed64),
-        Field::new(8, "positive", Kind::Message(&BUCKETS)),
-        Field::new(9, "negative", Kind::Message(&BUCKETS)),
-        flags(10, Kind::Uint32),
+        FieldSchema::new(6, "scale", FieldType::Sint32),
+        FieldSchema::new(7, "zeroCount", FieldType::Fixed64),
+        FieldSchema::new(8, "positive", FieldType::Message(&BUCKETS)),
+        FieldSchema::new(9, "negative", FieldType::Message(&BUCKETS)),
+        flags(10, FieldType::Uint32),
         exemplars(11),
         optional(12, "min"),
         optional(13, "max"),
-        Field::new(14, "zeroThreshold", Kind::Double),
+        FieldSchema::new(14, "zeroThreshold", FieldType::Double),
     ],
 );
-static BUCKETS: Message = Message::new(
+static BUCKETS: MessageSchema = MessageSchema::new(
     100,
-    &[Field::new(1, "offset", Kind::Sint32), Field::new(2, "bucketCounts", Kind::Varints)],
+    &[
+        FieldSchema::new(1, "offset", FieldType::Sint32),
+        FieldSchema::new(2, "bucketCounts", FieldType::Varints),
+    ],
 );
-static SUMMARY_POINT: Message = Message::new(
+static SUMMARY_POINT: MessageSchema = MessageSchema::new(
     200,
     &[
         attributes(7),
         start(2),
         time(3),
         count(),
-        Field::new(5, "sum", Kind::Double),
-        Field::new(6, "quantileValues", Kind::Messages(&QUANTILE)),
-        flags(8, Kind::Uint32),
+        FieldSchema::new(5, "sum", FieldType::Double),
+        FieldSchema::new(6, "quantileValues", FieldType::Messages(&QUANTILE)),
+        flags(8, FieldType::Uint32),
     ],
 );
-static QUANTILE: Message = Message::new(
+static QUANTILE: MessageSchema = MessageSchema::new(
     20,
-    &[Field::new(1, "quantile", Kind::Double), Field::new(2, "value", Kind::Double)],
+    &[
+        FieldSchema::new(1, "quantile", FieldType::Double),
+        FieldSchema::new(2, "value", FieldType::Double),
+    ],
 );
-static EXEMPLAR: Message = Message::new(
+static EXEMPLAR: MessageSchema = MessageSchema::new(
     100,
     &[
-        Field::new(7, "filteredAttributes", Kind::Messages(&KEY_VALUE)),
+        FieldSchema::new(7, "filteredAttributes", FieldType::Messages(&KEY_VALUE)),
         time(2),
-        one_of(3, "asDouble", Kind::Double),
-        one_of(6, "asInt", Kind::Sfixed64),
-        span_id(4, Kind::Hex),
-        trace_id(5, Kind::Hex),
+        one_of(3, "asDouble", FieldType::Double),
+        one_of(6, "asInt", FieldType::Sfixed64),
+        span_id(4, FieldType::Hex),
+        trace_id(5, FieldType::Hex),
     ],
 );
 
-static LOG: Message = Message::new(
+static LOG: MessageSchema = MessageSchema::new(
     300,
     &[
         time(1),
-        Field::new(11, "observedTimeUnixNano", Kind::Fixed64),
-        Field::new(2, "severityNumber", Kind::Enum(SEVERITIES)),
-        Field::new(3, "severityText", Kind::Str),
-        Field::new(5, "body", Kind::Message(&ANY_VALUE)),
+        FieldSchema::new(11, "observedTimeUnixNano", FieldType::Fixed64),
+        FieldSchema::new(2, "severityNumber", FieldType::Enum(SEVERITIES)),
+        FieldSchema::new(3, "severityText", FieldType::Str),
+        FieldSchema::new(5, "body", FieldType::Message(&ANY_VALUE)),
         attributes(6),
         dropped(7),
-        flags(8, Kind::Fixed32),
-        trace_id(9, Kind::Hex),
-        span_id(10, Kind::Hex),
-        Field::new(12, "eventName", Kind::Str),
+        flags(8, FieldType::Fixed32),
+        trace_id(9, FieldType::Hex),
+        span_id(10, FieldType::Hex),
+        FieldSchema::new(12, "eventName", FieldType::Str),
     ],
 );
 
@@ -366,7 +389,7 @@ mod tests {
 
     use super::super::MAX_FIELDS;
 
-    fn check(message: &'static Message, depth: u32) {
+    fn check(message: &'static MessageSchema, depth: u32) {
         assert!(message.fields.len() <= MAX_FIELDS);
         for (index, field) in message.fields.iter().enumerate() {
             assert_eq!(message.index(field.number), Some(index), "{}", field.name);
@@ -374,10 +397,10 @@ mod tests {
             for hint in 0..=message.fields.len() + 1 {
                 assert_eq!(message.find(field.name, hint).map(|found| found.0), Some(index));
             }
-            if let Kind::Message(inner)
-            | Kind::Messages(inner)
-            | Kind::Points(inner)
-            | Kind::Items(inner) = field.kind
+            if let FieldType::Message(inner)
+            | FieldType::Messages(inner)
+            | FieldType::Points(inner)
+            | FieldType::Items(inner) = field.kind
                 && depth > 0
             {
                 check(inner, depth - 1);

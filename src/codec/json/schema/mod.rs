@@ -16,7 +16,7 @@ pub(in crate::codec::json) const MAX_FIELDS: usize = 16;
 
 /// The form of a field, in protobuf and in JSON.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::codec::json) enum Kind {
+pub(in crate::codec::json) enum FieldType {
     /// `uint32`: a number.
     Uint32,
     /// `int32`: a number.
@@ -46,13 +46,13 @@ pub(in crate::codec::json) enum Kind {
     /// `bytes` as base64.
     Bytes,
     /// A message.
-    Message(&'static Message),
+    Message(&'static MessageSchema),
     /// Repeated messages.
-    Messages(&'static Message),
+    Messages(&'static MessageSchema),
     /// Repeated messages that are the data points of a metric, and are counted.
-    Points(&'static Message),
+    Points(&'static MessageSchema),
     /// Repeated messages that stand for themselves: if one is bad, those beside it are kept.
-    Items(&'static Message),
+    Items(&'static MessageSchema),
     /// Repeated strings.
     Strs,
     /// Repeated `fixed64`, packed.
@@ -65,7 +65,7 @@ pub(in crate::codec::json) enum Kind {
 
 /// When a field is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::codec::json) enum Presence {
+pub(in crate::codec::json) enum FieldPresence {
     /// When it is neither zero nor empty.
     Implicit,
     /// When it was given: `optional` fields and messages.
@@ -76,24 +76,24 @@ pub(in crate::codec::json) enum Presence {
 
 /// One field of a message.
 #[derive(Debug)]
-pub(in crate::codec::json) struct Field {
+pub(in crate::codec::json) struct FieldSchema {
     pub(in crate::codec::json) number: u32,
     /// Its lowerCamelCase name. OTLP does not allow the names of the protobuf files.
     pub(in crate::codec::json) name: &'static str,
-    pub(in crate::codec::json) kind: Kind,
-    pub(in crate::codec::json) presence: Presence,
+    pub(in crate::codec::json) kind: FieldType,
+    pub(in crate::codec::json) presence: FieldPresence,
 }
 
-impl Field {
-    const fn new(number: u32, name: &'static str, kind: Kind) -> Self {
+impl FieldSchema {
+    const fn new(number: u32, name: &'static str, kind: FieldType) -> Self {
         let presence = match kind {
-            Kind::Message(_) => Presence::Explicit,
-            _ => Presence::Implicit,
+            FieldType::Message(_) => FieldPresence::Explicit,
+            _ => FieldPresence::Implicit,
         };
         Self { number, name, kind, presence }
     }
 
-    const fn when(mut self, presence: Presence) -> Self {
+    const fn when(mut self, presence: FieldPresence) -> Self {
         self.presence = presence;
         self
     }
@@ -101,8 +101,8 @@ impl Field {
 
 /// One OTLP message.
 #[derive(Debug)]
-pub(in crate::codec::json) struct Message {
-    pub(in crate::codec::json) fields: &'static [Field],
+pub(in crate::codec::json) struct MessageSchema {
+    pub(in crate::codec::json) fields: &'static [FieldSchema],
     /// About how many bytes of protobuf it takes.
     pub(in crate::codec::json) estimate: usize,
     /// The bits, by index, of the fields that must be there.
@@ -115,19 +115,19 @@ pub(in crate::codec::json) struct Message {
     pub(in crate::codec::json) is_value: bool,
 }
 
-impl Message {
-    const fn new(estimate: usize, fields: &'static [Field]) -> Self {
+impl MessageSchema {
+    const fn new(estimate: usize, fields: &'static [FieldSchema]) -> Self {
         let (mut required, mut one_of, mut counted) = (0, 0, false);
         let mut bit = 1_u32;
         let mut rest = fields;
         while let [field, tail @ ..] = rest {
             match field.kind {
-                Kind::Id(_) => required |= bit,
-                Kind::Points(_) => counted = true,
-                Kind::Message(inner) if inner.counted => counted = true,
+                FieldType::Id(_) => required |= bit,
+                FieldType::Points(_) => counted = true,
+                FieldType::Message(inner) if inner.counted => counted = true,
                 _ => {}
             }
-            if matches!(field.presence, Presence::OneOf) {
+            if matches!(field.presence, FieldPresence::OneOf) {
                 one_of |= bit;
             }
             bit <<= 1;
@@ -142,9 +142,9 @@ impl Message {
         &self,
         name: &str,
         hint: usize,
-    ) -> Option<(usize, &'static Field)> {
+    ) -> Option<(usize, &'static FieldSchema)> {
         let (before, after) = self.fields.split_at_checked(hint).unwrap_or((self.fields, &[]));
-        let named = |field: &Field| field.name == name;
+        let named = |field: &FieldSchema| field.name == name;
         if let Some((index, field)) = after.iter().enumerate().find(|(_, field)| named(field)) {
             return Some((hint + index, field));
         }

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use super::text;
 use super::unwritable::Unwritable;
-use crate::codec::json::schema::{Field, Kind, MAX_DEPTH, MAX_FIELDS, Message, Presence};
+use crate::codec::json::schema::{
+    FieldPresence, FieldSchema, FieldType, MAX_DEPTH, MAX_FIELDS, MessageSchema,
+};
 use crate::codec::wire::{Fields, WireField, WireValue};
 
 /// Writes JSON.
@@ -27,7 +29,11 @@ struct Slot<'a> {
 
 impl Writer<'_> {
     /// Writes a message as an object.
-    pub(super) fn message(&mut self, message: &Message, bytes: &[u8]) -> Result<(), Unwritable> {
+    pub(super) fn message(
+        &mut self,
+        message: &MessageSchema,
+        bytes: &[u8],
+    ) -> Result<(), Unwritable> {
         if message.is_value {
             if self.depth >= MAX_DEPTH {
                 return Err(Unwritable::Depth);
@@ -58,7 +64,7 @@ impl Writer<'_> {
     /// Finds the fields: of the `oneof` only the last.
     fn scan<'a>(
         &mut self,
-        message: &Message,
+        message: &MessageSchema,
         bytes: &'a [u8],
     ) -> Result<[Slot<'a>; MAX_FIELDS], Unwritable> {
         let mut slots = [Slot { from: &[], last: WireValue::Group, count: 0 }; MAX_FIELDS];
@@ -77,7 +83,7 @@ impl Writer<'_> {
             if !fits(field.kind, &found) {
                 return Err(Unwritable::WireType(field.name));
             }
-            if field.presence == Presence::OneOf
+            if field.presence == FieldPresence::OneOf
                 && let Some(before) = chosen.replace(index).filter(|before| *before != index)
                 && let Some(slot) = slots.get_mut(before)
             {
@@ -95,12 +101,12 @@ impl Writer<'_> {
 
     fn field(
         &mut self,
-        message: &Message,
-        field: &Field,
+        message: &MessageSchema,
+        field: &FieldSchema,
         slot: &Slot<'_>,
     ) -> Result<(), Unwritable> {
         match (field.kind, slot.last) {
-            (Kind::Message(inner), WireValue::Bytes(bytes)) => {
+            (FieldType::Message(inner), WireValue::Bytes(bytes)) => {
                 // Parts of one message are merged by putting them together, as protobuf asks.
                 let bytes = if slot.count == 1 {
                     Cow::Borrowed(bytes)
@@ -110,13 +116,13 @@ impl Writer<'_> {
                 self.message(inner, &bytes)?;
             }
             (
-                Kind::Messages(_)
-                | Kind::Points(_)
-                | Kind::Items(_)
-                | Kind::Strs
-                | Kind::Fixed64s
-                | Kind::Varints
-                | Kind::Doubles,
+                FieldType::Messages(_)
+                | FieldType::Points(_)
+                | FieldType::Items(_)
+                | FieldType::Strs
+                | FieldType::Fixed64s
+                | FieldType::Varints
+                | FieldType::Doubles,
                 _,
             ) => self.list(field, slot)?,
             (_, value) => self.scalar(field, value)?,
@@ -124,7 +130,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn list(&mut self, field: &Field, slot: &Slot<'_>) -> Result<(), Unwritable> {
+    fn list(&mut self, field: &FieldSchema, slot: &Slot<'_>) -> Result<(), Unwritable> {
         self.out.push(b'[');
         let start = self.out.len();
         let mut fields = Fields::new(slot.from);
@@ -137,13 +143,13 @@ impl Writer<'_> {
             left -= 1;
             match (field.kind, found.value) {
                 (
-                    Kind::Messages(inner) | Kind::Points(inner) | Kind::Items(inner),
+                    FieldType::Messages(inner) | FieldType::Points(inner) | FieldType::Items(inner),
                     WireValue::Bytes(bytes),
                 ) => {
                     self.comma(start);
                     self.message(inner, bytes)?;
                 }
-                (Kind::Strs, _) => {
+                (FieldType::Strs, _) => {
                     self.comma(start);
                     self.scalar(field, found.value)?;
                 }
@@ -165,8 +171,13 @@ impl Writer<'_> {
         }
     }
 
-    fn packed(&mut self, field: &Field, packed: &[u8], start: usize) -> Result<(), Unwritable> {
-        if matches!(field.kind, Kind::Varints) {
+    fn packed(
+        &mut self,
+        field: &FieldSchema,
+        packed: &[u8],
+        start: usize,
+    ) -> Result<(), Unwritable> {
+        if matches!(field.kind, FieldType::Varints) {
             let mut left = Fields::new(packed);
             while !left.rest().is_empty() {
                 self.comma(start);
@@ -186,41 +197,41 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn scalar(&mut self, field: &Field, value: WireValue<'_>) -> Result<(), Unwritable> {
+    fn scalar(&mut self, field: &FieldSchema, value: WireValue<'_>) -> Result<(), Unwritable> {
         let out = &mut *self.out;
         match (field.kind, value) {
-            (Kind::Bool, WireValue::Varint(value)) => {
+            (FieldType::Bool, WireValue::Varint(value)) => {
                 out.extend_from_slice(if value == 0 { b"false" } else { b"true" });
             }
-            (Kind::Uint32, WireValue::Varint(value)) => {
+            (FieldType::Uint32, WireValue::Varint(value)) => {
                 text::number(out, i64::from(low_half(value)));
             }
-            (Kind::Int32 | Kind::Enum(_), WireValue::Varint(value)) => {
+            (FieldType::Int32 | FieldType::Enum(_), WireValue::Varint(value)) => {
                 text::number(out, i64::from(low_half(value).cast_signed()));
             }
-            (Kind::Sint32, WireValue::Varint(value)) => {
+            (FieldType::Sint32, WireValue::Varint(value)) => {
                 let value = low_half(value);
                 let half = (value >> 1).cast_signed();
                 text::number(out, i64::from(half ^ -(value & 1).cast_signed()));
             }
-            (Kind::Fixed32, WireValue::Fixed32(value)) => text::number(out, i64::from(value)),
-            (Kind::Int64, WireValue::Varint(value)) => text::quoted(out, value.cast_signed()),
-            (Kind::Varints, WireValue::Varint(value)) => text::quoted(out, value),
-            (Kind::Fixed64 | Kind::Fixed64s, WireValue::Fixed64(value)) => {
+            (FieldType::Fixed32, WireValue::Fixed32(value)) => text::number(out, i64::from(value)),
+            (FieldType::Int64, WireValue::Varint(value)) => text::quoted(out, value.cast_signed()),
+            (FieldType::Varints, WireValue::Varint(value)) => text::quoted(out, value),
+            (FieldType::Fixed64 | FieldType::Fixed64s, WireValue::Fixed64(value)) => {
                 text::quoted(out, value);
             }
-            (Kind::Sfixed64, WireValue::Fixed64(value)) => {
+            (FieldType::Sfixed64, WireValue::Fixed64(value)) => {
                 text::quoted(out, value.cast_signed());
             }
-            (Kind::Double | Kind::Doubles, WireValue::Fixed64(bits)) => {
+            (FieldType::Double | FieldType::Doubles, WireValue::Fixed64(bits)) => {
                 text::double(out, f64::from_bits(bits));
             }
-            (Kind::Str | Kind::Strs, WireValue::Bytes(bytes)) => {
+            (FieldType::Str | FieldType::Strs, WireValue::Bytes(bytes)) => {
                 let text = std::str::from_utf8(bytes).map_err(|_| Unwritable::Utf8(field.name))?;
                 text::string(out, text);
             }
-            (Kind::Hex | Kind::Id(_), WireValue::Bytes(bytes)) => text::hex(out, bytes),
-            (Kind::Bytes, WireValue::Bytes(bytes)) => text::base64(out, bytes),
+            (FieldType::Hex | FieldType::Id(_), WireValue::Bytes(bytes)) => text::hex(out, bytes),
+            (FieldType::Bytes, WireValue::Bytes(bytes)) => text::base64(out, bytes),
             _ => return Err(Unwritable::WireType(field.name)),
         }
         Ok(())
@@ -234,38 +245,48 @@ fn low_half(value: u64) -> u32 {
 }
 
 /// Whether a field can have this wire type.
-fn fits(kind: Kind, found: &WireField<'_>) -> bool {
+fn fits(kind: FieldType, found: &WireField<'_>) -> bool {
     match kind {
-        Kind::Uint32 | Kind::Int32 | Kind::Sint32 | Kind::Int64 | Kind::Enum(_) | Kind::Bool => {
+        FieldType::Uint32
+        | FieldType::Int32
+        | FieldType::Sint32
+        | FieldType::Int64
+        | FieldType::Enum(_)
+        | FieldType::Bool => {
             matches!(found.value, WireValue::Varint(_))
         }
-        Kind::Fixed32 => matches!(found.value, WireValue::Fixed32(_)),
-        Kind::Fixed64 | Kind::Sfixed64 | Kind::Double => {
+        FieldType::Fixed32 => matches!(found.value, WireValue::Fixed32(_)),
+        FieldType::Fixed64 | FieldType::Sfixed64 | FieldType::Double => {
             matches!(found.value, WireValue::Fixed64(_))
         }
-        Kind::Fixed64s | Kind::Doubles => {
+        FieldType::Fixed64s | FieldType::Doubles => {
             matches!(found.value, WireValue::Fixed64(_) | WireValue::Bytes(_))
         }
-        Kind::Varints => matches!(found.value, WireValue::Varint(_) | WireValue::Bytes(_)),
+        FieldType::Varints => matches!(found.value, WireValue::Varint(_) | WireValue::Bytes(_)),
         _ => matches!(found.value, WireValue::Bytes(_)),
     }
 }
 
 /// Whether a field that came is there: with implicit presence, only if it is not empty.
-fn is_there(field: &Field, slot: &Slot<'_>) -> bool {
-    if field.presence != Presence::Implicit {
+fn is_there(field: &FieldSchema, slot: &Slot<'_>) -> bool {
+    if field.presence != FieldPresence::Implicit {
         return true;
     }
     match (field.kind, slot.last) {
-        (Kind::Uint32 | Kind::Int32 | Kind::Sint32 | Kind::Enum(_), WireValue::Varint(value)) => {
-            low_half(value) != 0
-        }
-        (Kind::Bool | Kind::Int64, WireValue::Varint(value)) => value != 0,
-        (Kind::Fixed32, WireValue::Fixed32(value)) => value != 0,
-        (Kind::Fixed64 | Kind::Sfixed64 | Kind::Double, WireValue::Fixed64(value)) => value != 0,
-        (Kind::Str | Kind::Hex | Kind::Id(_) | Kind::Bytes, WireValue::Bytes(bytes)) => {
-            !bytes.is_empty()
-        }
+        (
+            FieldType::Uint32 | FieldType::Int32 | FieldType::Sint32 | FieldType::Enum(_),
+            WireValue::Varint(value),
+        ) => low_half(value) != 0,
+        (FieldType::Bool | FieldType::Int64, WireValue::Varint(value)) => value != 0,
+        (FieldType::Fixed32, WireValue::Fixed32(value)) => value != 0,
+        (
+            FieldType::Fixed64 | FieldType::Sfixed64 | FieldType::Double,
+            WireValue::Fixed64(value),
+        ) => value != 0,
+        (
+            FieldType::Str | FieldType::Hex | FieldType::Id(_) | FieldType::Bytes,
+            WireValue::Bytes(bytes),
+        ) => !bytes.is_empty(),
         _ => true,
     }
 }
@@ -273,10 +294,14 @@ fn is_there(field: &Field, slot: &Slot<'_>) -> bool {
 /// The parts of a message that came in several. Within a `oneof`, a part does not count if another
 /// field came after it.
 #[cold]
-fn merged(message: &Message, field: &Field, slot: &Slot<'_>) -> Result<Vec<u8>, Unwritable> {
+fn merged(
+    message: &MessageSchema,
+    field: &FieldSchema,
+    slot: &Slot<'_>,
+) -> Result<Vec<u8>, Unwritable> {
     let one_of = |number| {
         let found = message.fields.iter().find(|field| field.number == number);
-        found.is_some_and(|field| field.presence == Presence::OneOf)
+        found.is_some_and(|field| field.presence == FieldPresence::OneOf)
     };
     let mut parts = Vec::new();
     let mut fields = Fields::new(slot.from);
@@ -285,7 +310,7 @@ fn merged(message: &Message, field: &Field, slot: &Slot<'_>) -> Result<Vec<u8>, 
             WireValue::Bytes(bytes) if found.number == field.number => {
                 parts.extend_from_slice(bytes);
             }
-            _ if field.presence == Presence::OneOf && one_of(found.number) => parts.clear(),
+            _ if field.presence == FieldPresence::OneOf && one_of(found.number) => parts.clear(),
             _ => {}
         }
     }

@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 
 use super::histogram::LeftOut;
-use super::message::Scan;
-use super::raw::{Form, Found, unmark};
+use super::message::MessageScan;
+use super::raw::{RawValuesFound, ValueForm, unmark};
 use super::transcoded::Transcoded;
 use super::value::{next, text};
 use crate::codec::msgpack::{self, Reader};
@@ -13,7 +13,7 @@ use crate::codec::records::edit::{Pairs, insert_otlp};
 use crate::codec::records::error::{DecodeError, DecodeKind, Decoded, Fault};
 use crate::codec::records::layout::{VERSION, keys};
 use crate::codec::records::record::{EventTime, event_head};
-use crate::codec::records::schema::{Message, RESOURCE, SCOPE};
+use crate::codec::records::schema::{MessageLayout, RESOURCE, SCOPE};
 use crate::codec::wire::{Fields, WireValue};
 use crate::model::Signal;
 
@@ -45,7 +45,7 @@ const fn names(signal: Signal) -> Names {
 pub(super) type Items = usize;
 
 /// Writes the items of one signal.
-pub(super) trait Sink {
+pub(super) trait RecordSink {
     /// The signal.
     const SIGNAL: Signal;
 
@@ -119,7 +119,7 @@ const MAX_GROWTH: usize = 16;
 const MAX_REQUEST_FIELDS: usize = 1024;
 
 /// Transcodes a request; on an error nothing is appended.
-pub(super) fn transcode<S: Sink>(
+pub(super) fn transcode<S: RecordSink>(
     request: &[u8],
     out: &mut Vec<u8>,
     sink: &mut S,
@@ -157,7 +157,7 @@ struct Walk<'r, 's, S> {
     limit: usize,
 }
 
-impl<S: Sink> Walk<'_, '_, S> {
+impl<S: RecordSink> Walk<'_, '_, S> {
     fn resources(&mut self, out: &mut Vec<u8>) -> Decoded {
         let name = names(S::SIGNAL).resources;
         let mut fields = Fields::new(self.request);
@@ -336,7 +336,7 @@ impl<'a> Envelope<'a> {
     /// are unknown fields of the request.
     fn write_header(
         &self,
-        message: &'static Message,
+        message: &'static MessageLayout,
         name: &str,
         beside: &[u8],
         out: &mut Vec<u8>,
@@ -348,12 +348,12 @@ impl<'a> Envelope<'a> {
             return Ok(());
         }
         let bytes = self.header.as_deref().unwrap_or_default();
-        let mut scan = Scan::new(message, bytes);
+        let mut scan = MessageScan::new(message, bytes);
         scan.read().map_err(|fault| fault.within(name))?;
         let more = u32::from(unset) + u32::from(url) + u32::from(unknown);
         let more = more + u32::from(more_unknown);
         let (mut fields, mut found) = (Vec::new(), None);
-        if scan.write(&mut fields).map_err(|fault| fault.within(name))? != Form::Whole {
+        if scan.write(&mut fields).map_err(|fault| fault.within(name))? != ValueForm::Whole {
             found = Some(unmark(&mut fields, 0));
         }
         msgpack::map_header(out, scan.pairs() + more + u32::from(found.is_some()));
@@ -389,15 +389,15 @@ impl<'a> Envelope<'a> {
 pub(super) fn record(
     time: EventTime,
     metadata: &[u8],
-    item: &Scan<'_>,
+    item: &MessageScan<'_>,
     out: &mut Vec<u8>,
 ) -> Decoded {
     event_head(out, time);
     let start = out.len();
     out.extend_from_slice(metadata);
     let body = out.len();
-    if item.write(out)? != Form::Whole {
-        let mut found = Found::default();
+    if item.write(out)? != ValueForm::Whole {
+        let mut found = RawValuesFound::default();
         found.add_root("body", &unmark(out, body));
         put_beside(out, [start, body], &found);
     }
@@ -406,7 +406,7 @@ pub(super) fn record(
 
 /// Puts what was found in a record into its metadata, which `out` has between two places.
 #[cold]
-pub(super) fn put_beside(out: &mut Vec<u8>, [start, end]: [usize; 2], found: &Found) {
+pub(super) fn put_beside(out: &mut Vec<u8>, [start, end]: [usize; 2], found: &RawValuesFound) {
     let mut pairs = Pairs::new();
     found.write_bin(pairs.key(keys::RAW_VALUES));
     let body = out.split_off(end);

@@ -1,8 +1,8 @@
 //! Log transcoder: log records are laid out as Fluent Bit's own OpenTelemetry input does it.
 
-use super::envelope::{Items, ScopeStart, Sink, common_pairs, put_beside, transcode};
-use super::message::Scan;
-use super::raw::{Form, Found, unmark};
+use super::envelope::{Items, RecordSink, ScopeStart, common_pairs, put_beside, transcode};
+use super::message::MessageScan;
+use super::raw::{RawValuesFound, ValueForm, unmark};
 use super::transcoded::Transcoded;
 use super::value::element;
 use crate::codec::msgpack;
@@ -131,8 +131,8 @@ impl Logs<'_> {
     /// msgpack cannot.
     fn write_body(
         &mut self,
-        log: &Scan<'_>,
-    ) -> Decoded<(Option<&'static str>, Option<Box<Found>>)> {
+        log: &MessageScan<'_>,
+    ) -> Decoded<(Option<&'static str>, Option<Box<RawValuesFound>>)> {
         let out = &mut self.body;
         let Some(body) = log.merged(5) else {
             msgpack::map_header(out, 0);
@@ -140,7 +140,7 @@ impl Logs<'_> {
         };
         out.extend_from_slice(&self.prefix);
         let start = out.len();
-        let marked = element(&body, out, MAX_DEPTH)? != Form::Whole;
+        let marked = element(&body, out, MAX_DEPTH)? != ValueForm::Whole;
         let found = marked.then(|| Box::new(unmark(out, start)));
         let is_map = matches!(out.get(start), Some(0x80..=0x8f | 0xde | 0xdf));
         if !is_map || self.layout.body_key.is_some() {
@@ -151,7 +151,7 @@ impl Logs<'_> {
     }
 }
 
-impl Sink for Logs<'_> {
+impl RecordSink for Logs<'_> {
     const SIGNAL: Signal = Signal::Logs;
 
     fn begin(&mut self, scope: ScopeStart<'_>, out: &mut Vec<u8>) {
@@ -201,7 +201,7 @@ impl Sink for Logs<'_> {
 
     #[inline]
     fn item(&mut self, item: &[u8], out: &mut Vec<u8>) -> Decoded<Items> {
-        let mut log = Scan::new(&LOG, item);
+        let mut log = MessageScan::new(&LOG, item);
         log.read()?;
         let time = [1, 11]
             .into_iter()
@@ -229,7 +229,7 @@ impl Sink for Logs<'_> {
             msgpack::str_bytes(out, keys::BODY);
             msgpack::str(out, form);
         }
-        if fields != Form::Whole || found.is_some() {
+        if fields != ValueForm::Whole || found.is_some() {
             let mut all = unmark(out, start);
             if let Some(found) = found {
                 all.add_root("body", &found);

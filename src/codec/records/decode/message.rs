@@ -2,18 +2,20 @@
 
 use std::borrow::Cow;
 
-use super::raw::Form;
+use super::raw::ValueForm;
 use super::value::{key_value, next, text};
 use crate::codec::msgpack;
 use crate::codec::records::error::{DecodeKind, Decoded, Fault};
 use crate::codec::records::layout::MAX_DEPTH;
-use crate::codec::records::schema::{Field, Kind, MAX_FIELDS, Message, Presence, UNKNOWN_FIELDS};
+use crate::codec::records::schema::{
+    FieldForm, FieldLayout, LayoutPresence, MAX_FIELDS, MessageLayout, UNKNOWN_FIELDS,
+};
 use crate::codec::wire::{Fields, WireError, WireField, WireValue, varint_count};
 use crate::model::write_hex;
 
 /// What one field has on the wire.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Slot<'a> {
+pub(super) struct FieldSlot<'a> {
     /// The payload; for repeated fields the message from the first of them on.
     pub(super) bytes: &'a [u8],
     /// A number as it is on the wire; for repeated numbers how many there are.
@@ -22,15 +24,15 @@ pub(super) struct Slot<'a> {
     pub(super) count: u32,
 }
 
-impl Slot<'_> {
+impl FieldSlot<'_> {
     const EMPTY: Self = Self { bytes: &[], value: 0, count: 0 };
 }
 
 /// The fields of one message, found in one pass over its top level.
-pub(super) struct Scan<'a> {
-    message: &'static Message,
+pub(super) struct MessageScan<'a> {
+    message: &'static MessageLayout,
     bytes: &'a [u8],
-    slots: [Slot<'a>; MAX_FIELDS],
+    slots: [FieldSlot<'a>; MAX_FIELDS],
     /// The bits, by index, of the fields to write.
     present: u32,
     /// The field of the `oneof` that came last.
@@ -38,11 +40,11 @@ pub(super) struct Scan<'a> {
     unknown: usize,
 }
 
-impl<'a> Scan<'a> {
+impl<'a> MessageScan<'a> {
     /// A scan that has found nothing yet.
     #[inline(always)]
-    pub(super) fn new(message: &'static Message, bytes: &'a [u8]) -> Self {
-        let slots = [Slot::EMPTY; MAX_FIELDS];
+    pub(super) fn new(message: &'static MessageLayout, bytes: &'a [u8]) -> Self {
+        let slots = [FieldSlot::EMPTY; MAX_FIELDS];
         Self { message, bytes, slots, present: message.always, chosen: None, unknown: 0 }
     }
 
@@ -73,13 +75,13 @@ impl<'a> Scan<'a> {
             let Some(there) = take(slot, field.kind, &found, here) else {
                 return Err(mismatch(field, &found));
             };
-            if matches!(field.kind, Kind::Attributes | Kind::Messages(_)) {
+            if matches!(field.kind, FieldForm::Attributes | FieldForm::Messages(_)) {
                 run = (found.number, index);
             }
             let bit = 1 << index;
             match field.presence {
-                Presence::Implicit if !there => self.present &= !bit,
-                Presence::OneOf => self.choose(index),
+                LayoutPresence::Implicit if !there => self.present &= !bit,
+                LayoutPresence::OneOf => self.choose(index),
                 _ => self.present |= bit,
             }
         }
@@ -87,7 +89,11 @@ impl<'a> Scan<'a> {
 
     /// Finds the fields and writes the message as a map.
     #[inline]
-    fn transcode(message: &'static Message, bytes: &'a [u8], out: &mut Vec<u8>) -> Decoded<Form> {
+    fn transcode(
+        message: &'static MessageLayout,
+        bytes: &'a [u8],
+        out: &mut Vec<u8>,
+    ) -> Decoded<ValueForm> {
         let mut scan = Self::new(message, bytes);
         scan.read()?;
         scan.write(out)
@@ -102,7 +108,7 @@ impl<'a> Scan<'a> {
     }
 
     /// The slot of the field with this number, if the field is to be written.
-    pub(super) fn slot(&self, number: u32) -> Option<&Slot<'a>> {
+    pub(super) fn slot(&self, number: u32) -> Option<&FieldSlot<'a>> {
         let index = self.message.index(number)?;
         if self.present & (1 << index) == 0 { None } else { self.slots.get(index) }
     }
@@ -121,7 +127,7 @@ impl<'a> Scan<'a> {
     fn concatenated(&self, number: u32) -> Vec<u8> {
         let one_of = |number| {
             let field = self.message.index(number).and_then(|index| self.message.fields.get(index));
-            field.is_some_and(|field| field.presence == Presence::OneOf)
+            field.is_some_and(|field| field.presence == LayoutPresence::OneOf)
         };
         let mut merged = Vec::new();
         let mut fields = Fields::new(self.bytes);
@@ -152,14 +158,14 @@ impl<'a> Scan<'a> {
 
     /// Writes the message as a map. Returns whether values in it are marked.
     #[inline]
-    pub(super) fn write(&self, out: &mut Vec<u8>) -> Decoded<Form> {
+    pub(super) fn write(&self, out: &mut Vec<u8>) -> Decoded<ValueForm> {
         msgpack::map_header(out, self.pairs());
         self.write_pairs(out)
     }
 
     /// Writes the pairs of the map. Returns whether values in them are marked.
-    pub(super) fn write_pairs(&self, out: &mut Vec<u8>) -> Decoded<Form> {
-        let mut form = Form::Whole;
+    pub(super) fn write_pairs(&self, out: &mut Vec<u8>) -> Decoded<ValueForm> {
+        let mut form = ValueForm::Whole;
         let mut left = self.present;
         for (field, slot) in self.message.fields.iter().zip(&self.slots) {
             if left & 1 == 1 {
@@ -189,34 +195,41 @@ impl<'a> Scan<'a> {
     }
 
     #[inline]
-    fn write_value(&self, field: &Field, slot: &Slot<'_>, out: &mut Vec<u8>) -> Decoded<Form> {
+    fn write_value(
+        &self,
+        field: &FieldLayout,
+        slot: &FieldSlot<'_>,
+        out: &mut Vec<u8>,
+    ) -> Decoded<ValueForm> {
         match field.kind {
-            Kind::Uint32 | Kind::Fixed32 | Kind::Fixed64 => msgpack::uint(out, slot.value),
-            Kind::Enum(names) => enumeration(names, slot.value, out),
-            Kind::Bool => msgpack::bool(out, slot.value != 0),
-            Kind::Sint32 => {
+            FieldForm::Uint32 | FieldForm::Fixed32 | FieldForm::Fixed64 => {
+                msgpack::uint(out, slot.value)
+            }
+            FieldForm::Enum(names) => enumeration(names, slot.value, out),
+            FieldForm::Bool => msgpack::bool(out, slot.value != 0),
+            FieldForm::Sint32 => {
                 let half = (slot.value >> 1).cast_signed();
                 msgpack::int(out, half ^ -(slot.value & 1).cast_signed());
             }
-            Kind::Sfixed64 => msgpack::int(out, slot.value.cast_signed()),
-            Kind::Double => msgpack::f64(out, f64::from_bits(slot.value)),
-            Kind::Str => text(slot.bytes, out).map_err(|fault| fault.within(field.name))?,
-            Kind::Hex => hex(slot.bytes, out),
-            Kind::Bin => msgpack::bin(out, slot.bytes),
-            Kind::Message(message) => {
+            FieldForm::Sfixed64 => msgpack::int(out, slot.value.cast_signed()),
+            FieldForm::Double => msgpack::f64(out, f64::from_bits(slot.value)),
+            FieldForm::Str => text(slot.bytes, out).map_err(|fault| fault.within(field.name))?,
+            FieldForm::Hex => hex(slot.bytes, out),
+            FieldForm::Bin => msgpack::bin(out, slot.bytes),
+            FieldForm::Message(message) => {
                 let bytes = self.merged(field.number).unwrap_or_default();
-                return Scan::transcode(message, &bytes, out)
+                return MessageScan::transcode(message, &bytes, out)
                     .map_err(|fault| fault.within(field.name));
             }
-            Kind::Body => msgpack::nil(out),
-            Kind::Messages(message) => return messages(message, field, slot, out),
-            Kind::Attributes => return attributes(field, slot, out),
-            Kind::Strs => strings(field, slot, out)?,
-            Kind::Fixed64s | Kind::Doubles | Kind::Varints => {
+            FieldForm::Body => msgpack::nil(out),
+            FieldForm::Messages(message) => return messages(message, field, slot, out),
+            FieldForm::Attributes => return attributes(field, slot, out),
+            FieldForm::Strs => strings(field, slot, out)?,
+            FieldForm::Fixed64s | FieldForm::Doubles | FieldForm::Varints => {
                 numbers(field, slot, out).map_err(|fault| fault.within(field.name))?;
             }
         }
-        Ok(Form::Whole)
+        Ok(ValueForm::Whole)
     }
 }
 
@@ -224,42 +237,49 @@ impl<'a> Scan<'a> {
 /// the field cannot have.
 #[inline]
 fn take<'a>(
-    slot: &mut Slot<'a>,
-    kind: Kind,
+    slot: &mut FieldSlot<'a>,
+    kind: FieldForm,
     found: &WireField<'a>,
     here: &'a [u8],
 ) -> Option<bool> {
     match (kind, found.value) {
-        (Kind::Uint32 | Kind::Enum(_) | Kind::Sint32, WireValue::Varint(value)) => {
+        (FieldForm::Uint32 | FieldForm::Enum(_) | FieldForm::Sint32, WireValue::Varint(value)) => {
             slot.value = value & u64::from(u32::MAX);
         }
-        (Kind::Bool, WireValue::Varint(value)) => slot.value = u64::from(value != 0),
-        (Kind::Fixed64 | Kind::Sfixed64 | Kind::Double, WireValue::Fixed64(value)) => {
+        (FieldForm::Bool, WireValue::Varint(value)) => slot.value = u64::from(value != 0),
+        (
+            FieldForm::Fixed64 | FieldForm::Sfixed64 | FieldForm::Double,
+            WireValue::Fixed64(value),
+        ) => {
             slot.value = value;
         }
-        (Kind::Fixed32, WireValue::Fixed32(value)) => slot.value = u64::from(value),
+        (FieldForm::Fixed32, WireValue::Fixed32(value)) => slot.value = u64::from(value),
         (
-            Kind::Str | Kind::Hex | Kind::Bin | Kind::Message(_) | Kind::Body,
+            FieldForm::Str
+            | FieldForm::Hex
+            | FieldForm::Bin
+            | FieldForm::Message(_)
+            | FieldForm::Body,
             WireValue::Bytes(bytes),
         ) => {
             slot.bytes = bytes;
             slot.count += 1;
             return Some(!bytes.is_empty());
         }
-        (Kind::Messages(_) | Kind::Attributes | Kind::Strs, WireValue::Bytes(_)) => {
+        (FieldForm::Messages(_) | FieldForm::Attributes | FieldForm::Strs, WireValue::Bytes(_)) => {
             slot.begin(here);
             return Some(true);
         }
-        (Kind::Fixed64s | Kind::Doubles, WireValue::Bytes(packed)) => {
+        (FieldForm::Fixed64s | FieldForm::Doubles, WireValue::Bytes(packed)) => {
             slot.begin(here);
             slot.value += packed.len() as u64 / 8;
         }
-        (Kind::Varints, WireValue::Bytes(packed)) => {
+        (FieldForm::Varints, WireValue::Bytes(packed)) => {
             slot.begin(here);
             slot.value += varint_count(packed) as u64;
         }
-        (Kind::Fixed64s | Kind::Doubles, WireValue::Fixed64(_))
-        | (Kind::Varints, WireValue::Varint(_)) => {
+        (FieldForm::Fixed64s | FieldForm::Doubles, WireValue::Fixed64(_))
+        | (FieldForm::Varints, WireValue::Varint(_)) => {
             slot.begin(here);
             slot.value += 1;
         }
@@ -268,7 +288,7 @@ fn take<'a>(
     Some(slot.value != 0)
 }
 
-impl<'a> Slot<'a> {
+impl<'a> FieldSlot<'a> {
     #[inline]
     fn begin(&mut self, here: &'a [u8]) {
         if self.count == 0 {
@@ -279,7 +299,7 @@ impl<'a> Slot<'a> {
 }
 
 #[cold]
-fn mismatch(field: &Field, found: &WireField<'_>) -> Box<Fault> {
+fn mismatch(field: &FieldLayout, found: &WireField<'_>) -> Box<Fault> {
     Fault::new(DecodeKind::WireType, found.raw).within(field.name)
 }
 
@@ -313,8 +333,8 @@ fn long_hex(bytes: &[u8], out: &mut Vec<u8>) {
 /// Calls `each` with the occurrences of a repeated field.
 #[inline]
 fn occurrences<'a>(
-    field: &Field,
-    slot: &Slot<'a>,
+    field: &FieldLayout,
+    slot: &FieldSlot<'a>,
     mut each: impl FnMut(u32, WireValue<'a>) -> Decoded,
 ) -> Decoded {
     let mut fields = Fields::new(slot.bytes);
@@ -330,16 +350,16 @@ fn occurrences<'a>(
 }
 
 fn messages(
-    message: &'static Message,
-    field: &Field,
-    slot: &Slot<'_>,
+    message: &'static MessageLayout,
+    field: &FieldLayout,
+    slot: &FieldSlot<'_>,
     out: &mut Vec<u8>,
-) -> Decoded<Form> {
-    let mut form = Form::Whole;
+) -> Decoded<ValueForm> {
+    let mut form = ValueForm::Whole;
     msgpack::array_header(out, slot.count);
     occurrences(field, slot, |index, value| {
         let WireValue::Bytes(bytes) = value else { return Ok(()) };
-        let inner = Scan::transcode(message, bytes, out)
+        let inner = MessageScan::transcode(message, bytes, out)
             .map_err(|fault| fault.within_index(field.name, index))?;
         form = form.max(inner);
         Ok(())
@@ -348,8 +368,8 @@ fn messages(
 }
 
 #[inline]
-fn attributes(field: &Field, slot: &Slot<'_>, out: &mut Vec<u8>) -> Decoded<Form> {
-    let mut form = Form::Whole;
+fn attributes(field: &FieldLayout, slot: &FieldSlot<'_>, out: &mut Vec<u8>) -> Decoded<ValueForm> {
+    let mut form = ValueForm::Whole;
     msgpack::map_header(out, slot.count);
     occurrences(field, slot, |_, value| {
         let WireValue::Bytes(bytes) = value else { return Ok(()) };
@@ -360,7 +380,7 @@ fn attributes(field: &Field, slot: &Slot<'_>, out: &mut Vec<u8>) -> Decoded<Form
     Ok(form)
 }
 
-fn strings(field: &Field, slot: &Slot<'_>, out: &mut Vec<u8>) -> Decoded {
+fn strings(field: &FieldLayout, slot: &FieldSlot<'_>, out: &mut Vec<u8>) -> Decoded {
     msgpack::array_header(out, slot.count);
     occurrences(field, slot, |index, value| {
         let WireValue::Bytes(bytes) = value else { return Ok(()) };
@@ -368,18 +388,18 @@ fn strings(field: &Field, slot: &Slot<'_>, out: &mut Vec<u8>) -> Decoded {
     })
 }
 
-fn numbers(field: &Field, slot: &Slot<'_>, out: &mut Vec<u8>) -> Decoded {
+fn numbers(field: &FieldLayout, slot: &FieldSlot<'_>, out: &mut Vec<u8>) -> Decoded {
     let elements =
         u32::try_from(slot.value).map_err(|_| Fault::new(WireError::Truncated, slot.bytes))?;
     msgpack::array_header(out, elements);
-    let double = matches!(field.kind, Kind::Doubles);
+    let double = matches!(field.kind, FieldForm::Doubles);
     let number = |out: &mut Vec<u8>, bits: u64| {
         if double { msgpack::f64(out, f64::from_bits(bits)) } else { msgpack::uint(out, bits) }
     };
     occurrences(field, slot, |_, value| {
         match value {
             WireValue::Fixed64(value) | WireValue::Varint(value) => number(out, value),
-            WireValue::Bytes(packed) if matches!(field.kind, Kind::Varints) => {
+            WireValue::Bytes(packed) if matches!(field.kind, FieldForm::Varints) => {
                 let mut left = Fields::new(packed);
                 while !left.rest().is_empty() {
                     let near = left.rest();

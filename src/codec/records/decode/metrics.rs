@@ -1,8 +1,8 @@
 //! Metric transcoder.
 
-use super::envelope::{Items, ScopeStart, Sink, metadata, record, transcode};
+use super::envelope::{Items, RecordSink, ScopeStart, metadata, record, transcode};
 use super::histogram::{self, HISTOGRAM, LeftOut};
-use super::message::Scan;
+use super::message::MessageScan;
 use super::transcoded::Transcoded;
 use crate::codec::records::error::{DecodeError, Decoded};
 use crate::codec::records::record::EventTime;
@@ -32,7 +32,7 @@ struct Metrics {
     left_out: Option<LeftOut>,
 }
 
-impl Sink for Metrics {
+impl RecordSink for Metrics {
     const SIGNAL: Signal = Signal::Metrics;
 
     fn begin(&mut self, scope: ScopeStart<'_>, _out: &mut Vec<u8>) {
@@ -41,7 +41,7 @@ impl Sink for Metrics {
     }
 
     fn item(&mut self, item: &[u8], out: &mut Vec<u8>) -> Decoded<Items> {
-        let mut metric = Scan::new(&METRIC, item);
+        let mut metric = MessageScan::new(&METRIC, item);
         metric.read()?;
         if let Some(data) = metric.merged(HISTOGRAM).filter(|data| !histogram::is_valid(data)) {
             let (rest, left) = histogram::without_wrong_points(item, &data)?;

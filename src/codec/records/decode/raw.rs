@@ -15,7 +15,7 @@ use crate::codec::wire::{self, Fields, WireValue};
 
 /// How a value that was just written stands in the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Form {
+pub(super) enum ValueForm {
     /// As it is.
     Whole,
     /// As it is but for values within, which are marked: see [`mark_pair`].
@@ -57,8 +57,8 @@ pub(super) fn mark(out: &mut Vec<u8>, start: usize, raw: &[u8]) {
 /// What an `AnyValue` has beside what stands in the record: all of it, or the fields that nobody
 /// knows.
 #[cold]
-pub(super) fn remainder(any_value: &[u8], form: Form) -> Vec<u8> {
-    if form == Form::Unsaid {
+pub(super) fn remainder(any_value: &[u8], form: ValueForm) -> Vec<u8> {
+    if form == ValueForm::Unsaid {
         return any_value.to_vec();
     }
     let (mut unknown, mut inner, mut last) = (Vec::new(), Vec::new(), 0);
@@ -96,14 +96,14 @@ fn unknown_fields_of_list(list: &[u8]) -> Vec<u8> {
 
 /// What was found in a value, each by its step from there: encoded entries `[step, number, what]`.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct RawValuesFound {
     count: u32,
     entries: Vec<u8>,
     /// What belongs to the value itself.
     own: Option<Vec<u8>>,
 }
 
-impl Found {
+impl RawValuesFound {
     /// Appends what `inner` found to what is `step` away. `number` tells apart what has the same
     /// step.
     fn add(&mut self, step: &Token<'_>, number: u32, inner: &Self) {
@@ -146,17 +146,17 @@ impl Found {
 
 /// Takes the marks out of the values that `out` has from `start` on.
 #[cold]
-pub(super) fn unmark(out: &mut Vec<u8>, start: usize) -> Found {
+pub(super) fn unmark(out: &mut Vec<u8>, start: usize) -> RawValuesFound {
     let marked = out.split_off(start);
     // What we wrote is msgpack.
     copy(&mut Reader::new(&marked), out).unwrap_or_default()
 }
 
 /// Copies one value without its marks.
-fn copy(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<Found, ReadError> {
+fn copy(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<RawValuesFound, ReadError> {
     let before = reader.rest();
     let token = reader.token()?;
-    let mut found = Found::default();
+    let mut found = RawValuesFound::default();
     match token {
         Token::Ext(MARK, data) => {
             let start = out.len();

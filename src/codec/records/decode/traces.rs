@@ -1,7 +1,7 @@
 //! Span transcoder.
 
-use super::envelope::{Items, ScopeStart, Sink, metadata, record, transcode};
-use super::message::Scan;
+use super::envelope::{Items, RecordSink, ScopeStart, metadata, record, transcode};
+use super::message::MessageScan;
 use super::transcoded::Transcoded;
 use crate::codec::records::error::{DecodeError, DecodeKind, Decoded, Fault};
 use crate::codec::records::record::EventTime;
@@ -23,7 +23,7 @@ struct Spans {
     metadata: Vec<u8>,
 }
 
-impl Sink for Spans {
+impl RecordSink for Spans {
     const SIGNAL: Signal = Signal::Traces;
 
     fn begin(&mut self, scope: ScopeStart<'_>, _out: &mut Vec<u8>) {
@@ -33,7 +33,7 @@ impl Sink for Spans {
 
     #[inline]
     fn item(&mut self, item: &[u8], out: &mut Vec<u8>) -> Decoded<Items> {
-        let mut span = Scan::new(&SPAN, item);
+        let mut span = MessageScan::new(&SPAN, item);
         span.read()?;
         check_ids(&span, item)?;
         let start = span.slot(7).map_or(0, |slot| slot.value);
@@ -45,7 +45,7 @@ impl Sink for Spans {
 }
 
 #[inline]
-fn check_ids(span: &Scan<'_>, item: &[u8]) -> Decoded {
+fn check_ids(span: &MessageScan<'_>, item: &[u8]) -> Decoded {
     let id = |number| span.slot(number).map_or(&[][..], |slot| slot.bytes);
     let valid = |id: &[u8], length| id.len() == length && id.iter().any(|byte| *byte != 0);
     let (trace, own) = (id(1), id(2));

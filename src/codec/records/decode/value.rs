@@ -1,6 +1,6 @@
 //! Value transcoder: `KeyValue` and `AnyValue` to msgpack.
 
-use super::raw::{self, Form};
+use super::raw::{self, ValueForm};
 use crate::codec::msgpack;
 use crate::codec::records::error::{DecodeKind, Decoded, Fault};
 use crate::codec::records::layout::{MAX_DEPTH, MAX_DEPTH_IN_PLACE};
@@ -25,24 +25,24 @@ pub(super) fn text(bytes: &[u8], out: &mut Vec<u8>) -> Decoded {
 }
 
 /// Writes one `KeyValue` as a pair of a map; values may nest `depth` levels. Returns
-/// [`Form::Whole`] or [`Form::Marked`].
+/// [`ValueForm::Whole`] or [`ValueForm::Marked`].
 #[inline(always)]
-pub(super) fn key_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<Form> {
+pub(super) fn key_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<ValueForm> {
     let Some((key, value)) = plain_key_value(bytes) else {
         return odd_key_value(bytes, out, depth);
     };
     text(key, out).map_err(|fault| fault.within("key"))?;
     let start = out.len();
     let form = any_value(value, out, depth).map_err(|fault| fault.within_key(key))?;
-    Ok(if form >= Form::Partly { mark_plain_pair(value, form, out, start) } else { form })
+    Ok(if form >= ValueForm::Partly { mark_plain_pair(value, form, out, start) } else { form })
 }
 
 /// Marks the value of a pair that has nothing but a key and this value.
 #[cold]
 #[inline(never)]
-fn mark_plain_pair(value: &[u8], form: Form, out: &mut Vec<u8>, start: usize) -> Form {
+fn mark_plain_pair(value: &[u8], form: ValueForm, out: &mut Vec<u8>, start: usize) -> ValueForm {
     raw::mark_pair(out, start, Vec::new(), Some(raw::remainder(value, form)));
-    Form::Marked
+    ValueForm::Marked
 }
 
 /// Key and value of a `KeyValue` as every encoder writes it: the key, then the value, and no more.
@@ -61,7 +61,7 @@ fn plain_key_value(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// Any `KeyValue`: fields in any order, repeated, absent or unknown.
 #[cold]
-fn odd_key_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<Form> {
+fn odd_key_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<ValueForm> {
     let mut key: &[u8] = &[];
     let (mut value, mut others) = (None::<Vec<u8>>, Vec::new());
     let mut fields = Fields::new(bytes);
@@ -78,37 +78,37 @@ fn odd_key_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<Form> {
     let start = out.len();
     let given = value.as_deref().unwrap_or_default();
     let form = any_value(given, out, depth).map_err(|fault| fault.within_key(key))?;
-    if form < Form::Partly && others.is_empty() && value.is_some() {
+    if form < ValueForm::Partly && others.is_empty() && value.is_some() {
         return Ok(form);
     }
     // Nil in the record says nothing: all that was given is beside it.
-    let beside = if out.get(start) == Some(&0xc0) { Form::Unsaid } else { form };
+    let beside = if out.get(start) == Some(&0xc0) { ValueForm::Unsaid } else { form };
     let rest = value.is_some().then(|| raw::remainder(given, beside));
-    raw::mark_pair(out, start, others, rest.filter(|_| beside >= Form::Partly));
-    Ok(Form::Marked)
+    raw::mark_pair(out, start, others, rest.filter(|_| beside >= ValueForm::Partly));
+    Ok(ValueForm::Marked)
 }
 
-/// Writes an `AnyValue` that stands in no map. Returns [`Form::Whole`] or [`Form::Marked`].
+/// Writes an `AnyValue` that stands in no map. Returns [`ValueForm::Whole`] or [`ValueForm::Marked`].
 #[inline]
-pub(super) fn element(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<Form> {
+pub(super) fn element(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<ValueForm> {
     let start = out.len();
     let form = any_value(bytes, out, depth)?;
-    if form >= Form::Partly {
+    if form >= ValueForm::Partly {
         raw::mark(out, start, &raw::remainder(bytes, form));
-        return Ok(Form::Marked);
+        return Ok(ValueForm::Marked);
     }
     Ok(form)
 }
 
 /// Writes an `AnyValue`.
 #[inline(always)]
-fn any_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<Form> {
+fn any_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<ValueForm> {
     let mut fields = Fields::new(bytes);
     match next(&mut fields)? {
         None => {
             check_depth(bytes, depth)?;
             msgpack::nil(out);
-            Ok(Form::Whole)
+            Ok(ValueForm::Whole)
         }
         Some(field) if fields.rest().is_empty() => one_value(&field, out, depth),
         Some(_) => odd_value(bytes, out, depth),
@@ -122,7 +122,7 @@ fn check_depth(bytes: &[u8], depth: u32) -> Decoded {
 
 /// Writes the one field of an `AnyValue`.
 #[inline(always)]
-fn one_value(field: &WireField<'_>, out: &mut Vec<u8>, depth: u32) -> Decoded<Form> {
+fn one_value(field: &WireField<'_>, out: &mut Vec<u8>, depth: u32) -> Decoded<ValueForm> {
     check_depth(field.raw, depth)?;
     match (field.number, field.value) {
         (1, WireValue::Bytes(bytes)) => text(bytes, out)?,
@@ -138,19 +138,19 @@ fn one_value(field: &WireField<'_>, out: &mut Vec<u8>, depth: u32) -> Decoded<Fo
         (8, _) => return Err(Fault::new(DecodeKind::WireType, field.raw)),
         _ => return Ok(unsaid(out)),
     }
-    Ok(Form::Whole)
+    Ok(ValueForm::Whole)
 }
 
 #[cold]
-fn unsaid(out: &mut Vec<u8>) -> Form {
+fn unsaid(out: &mut Vec<u8>) -> ValueForm {
     msgpack::nil(out);
-    Form::Unsaid
+    ValueForm::Unsaid
 }
 
 /// Writes a list or a map, or nil in its place if it is nested deeper than hosts read; it has to be
 /// valid all the same.
 #[inline(never)]
-fn container(number: u32, inner: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<Form> {
+fn container(number: u32, inner: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<ValueForm> {
     let start = out.len();
     let form = if number == 5 {
         array_value(inner, out, depth - 1)?
@@ -167,7 +167,7 @@ fn container(number: u32, inner: &[u8], out: &mut Vec<u8>, depth: u32) -> Decode
 /// Any `AnyValue`: of several fields the last counts, and a message that comes twice is merged, as
 /// protobuf asks.
 #[cold]
-fn odd_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<Form> {
+fn odd_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<ValueForm> {
     let mut last: Option<WireField<'_>> = None;
     let mut merged = Vec::new();
     let mut plain = true;
@@ -196,7 +196,7 @@ fn odd_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<Form> {
         field.value = WireValue::Bytes(&merged);
     }
     let form = one_value(&field, out, depth)?;
-    Ok(if plain { form } else { form.max(Form::Partly) })
+    Ok(if plain { form } else { form.max(ValueForm::Partly) })
 }
 
 /// The number of fields 1 that hold a message, and whether there is nothing else.
@@ -214,9 +214,9 @@ fn count(bytes: &[u8]) -> Decoded<(u32, bool)> {
     Ok((count, plain))
 }
 
-fn array_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<Form> {
+fn array_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<ValueForm> {
     let (count, plain) = count(bytes)?;
-    let mut form = if plain { Form::Whole } else { Form::Partly };
+    let mut form = if plain { ValueForm::Whole } else { ValueForm::Partly };
     msgpack::array_header(out, count);
     let mut fields = Fields::new(bytes);
     let mut index = 0;
@@ -231,9 +231,9 @@ fn array_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<Form> {
     Ok(form)
 }
 
-fn kvlist(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<Form> {
+fn kvlist(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<ValueForm> {
     let (count, plain) = count(bytes)?;
-    let mut form = if plain { Form::Whole } else { Form::Partly };
+    let mut form = if plain { ValueForm::Whole } else { ValueForm::Partly };
     msgpack::map_header(out, count);
     let mut fields = Fields::new(bytes);
     while let Some(field) = next(&mut fields)? {

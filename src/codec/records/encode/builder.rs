@@ -8,7 +8,7 @@ use crate::codec::records::error::{EncodeError, ValueError};
 use crate::codec::records::layout::{VERSION, keys};
 use crate::codec::records::record::Event;
 use crate::codec::records::record_reader::OpenLog;
-use crate::codec::records::schema::{METRIC, Message, RESOURCE, SCOPE, SPAN};
+use crate::codec::records::schema::{METRIC, MessageLayout, RESOURCE, SCOPE, SPAN};
 use crate::codec::records::telemetry::{CommonPairs, Telemetry};
 use crate::codec::wire::{self, Nested};
 use crate::model::Signal;
@@ -475,7 +475,7 @@ impl Encoder {
     /// the schema URL, that of the map or else `other_url`.
     fn prefix(
         &mut self,
-        message: &'static Message,
+        message: &'static MessageLayout,
         map: &[u8],
         other_url: &[u8],
     ) -> Result<(), EncodeError> {

@@ -8,7 +8,9 @@ use crate::codec::msgpack::{ReadError, Reader, Token};
 use crate::codec::records::error::{EncodeError, ValueError};
 use crate::codec::records::layout::MAX_DEPTH;
 use crate::codec::records::record::integer;
-use crate::codec::records::schema::{Field, Kind, Message, Presence, UNKNOWN_FIELDS};
+use crate::codec::records::schema::{
+    FieldForm, FieldLayout, LayoutPresence, MessageLayout, UNKNOWN_FIELDS,
+};
 use crate::codec::wire::{self, Fields, Nested};
 use crate::model::hex_digit;
 
@@ -16,7 +18,7 @@ impl Encoder {
     /// Appends the fields of the message that the map `reader` has next stands for.
     pub(super) fn map(
         &mut self,
-        message: &'static Message,
+        message: &'static MessageLayout,
         reader: &mut Reader<'_>,
     ) -> Result<(), EncodeError> {
         let pairs = pairs(reader.token().map_err(|error| at("record", error))?)
@@ -27,7 +29,7 @@ impl Encoder {
     /// Appends the fields of a message that `pairs` pairs stand for.
     pub(super) fn message(
         &mut self,
-        message: &'static Message,
+        message: &'static MessageLayout,
         pairs: u32,
         reader: &mut Reader<'_>,
     ) -> Result<(), EncodeError> {
@@ -55,10 +57,10 @@ impl Encoder {
     #[cold]
     fn odd_field(
         &mut self,
-        message: &'static Message,
+        message: &'static MessageLayout,
         key: Token<'_>,
         reader: &mut Reader<'_>,
-    ) -> Result<Option<&'static Field>, EncodeError> {
+    ) -> Result<Option<&'static FieldLayout>, EncodeError> {
         let key = odd_key(key).map_err(|error| at("key", error))?;
         if let Some(field) = message.index_of_key(&key).and_then(|index| message.fields.get(index))
         {
@@ -90,29 +92,30 @@ impl Encoder {
     #[inline]
     pub(super) fn field(
         &mut self,
-        field: &'static Field,
+        field: &'static FieldLayout,
         reader: &mut Reader<'_>,
     ) -> Result<(), EncodeError> {
-        if matches!(field.kind, Kind::Body) {
+        if matches!(field.kind, FieldForm::Body) {
             // The body has no key; a pair whose key is empty is none of ours.
             return reader.skip().map(drop).map_err(|error| at(field.name, error));
         }
         let token = reader.token().map_err(|error| at(field.name, error))?;
         match (field.kind, token) {
             (_, Token::Nil) => Ok(()),
-            (Kind::Message(inner), token) => {
+            (FieldForm::Message(inner), token) => {
                 let pairs = pairs(token).map_err(|error| at(field.name, error))?;
                 self.nested(inner, field.number, pairs, reader)
             }
-            (Kind::Messages(inner), token) => self.messages(field, inner, token, reader),
-            (Kind::Attributes, token) => pairs(token)
+            (FieldForm::Messages(inner), token) => self.messages(field, inner, token, reader),
+            (FieldForm::Attributes, token) => pairs(token)
                 .and_then(|pairs| self.key_values(field.number, pairs, reader, MAX_DEPTH))
                 .map_err(|error| at(field.name, error)),
-            (Kind::Strs | Kind::Fixed64s | Kind::Doubles | Kind::Varints, token) => {
-                self.list(field, token, reader).map_err(|error| at(field.name, error))
-            }
+            (
+                FieldForm::Strs | FieldForm::Fixed64s | FieldForm::Doubles | FieldForm::Varints,
+                token,
+            ) => self.list(field, token, reader).map_err(|error| at(field.name, error)),
             (_, Token::Array(_) | Token::Map(_)) => Err(at(field.name, ReadError::Type)),
-            (Kind::Str | Kind::Hex | Kind::Bin, token) => {
+            (FieldForm::Str | FieldForm::Hex | FieldForm::Bin, token) => {
                 self.bytes(field, token).map_err(|error| at(field.name, error))
             }
             (_, token) => self.number(field, token).map_err(|error| at(field.name, error)),
@@ -122,7 +125,7 @@ impl Encoder {
     #[inline]
     fn nested(
         &mut self,
-        message: &'static Message,
+        message: &'static MessageLayout,
         number: u32,
         pairs: u32,
         reader: &mut Reader<'_>,
@@ -135,8 +138,8 @@ impl Encoder {
 
     fn messages(
         &mut self,
-        field: &'static Field,
-        message: &'static Message,
+        field: &'static FieldLayout,
+        message: &'static MessageLayout,
         token: Token<'_>,
         reader: &mut Reader<'_>,
     ) -> Result<(), EncodeError> {
@@ -157,7 +160,7 @@ impl Encoder {
 
     fn list(
         &mut self,
-        field: &Field,
+        field: &FieldLayout,
         token: Token<'_>,
         reader: &mut Reader<'_>,
     ) -> Result<(), ValueError> {
@@ -165,7 +168,7 @@ impl Encoder {
         if elements == 0 {
             return Ok(());
         }
-        if matches!(field.kind, Kind::Strs) {
+        if matches!(field.kind, FieldForm::Strs) {
             for _ in 0..elements {
                 let (Token::Str(text) | Token::Bin(text)) = reader.token()? else {
                     return Err(ReadError::Type.into());
@@ -179,8 +182,8 @@ impl Encoder {
         for _ in 0..elements {
             let token = reader.token()?;
             match field.kind {
-                Kind::Doubles => self.out.extend_from_slice(&double(token)?.to_le_bytes()),
-                Kind::Varints => wire::varint(&mut self.out, unsigned(token)?),
+                FieldForm::Doubles => self.out.extend_from_slice(&double(token)?.to_le_bytes()),
+                FieldForm::Varints => wire::varint(&mut self.out, unsigned(token)?),
                 _ => self.out.extend_from_slice(&unsigned(token)?.to_le_bytes()),
             }
         }
@@ -189,49 +192,52 @@ impl Encoder {
     }
 
     #[inline]
-    fn number(&mut self, field: &Field, token: Token<'_>) -> Result<(), ValueError> {
+    fn number(&mut self, field: &FieldLayout, token: Token<'_>) -> Result<(), ValueError> {
         let bits = match field.kind {
-            Kind::Double => double(token)?,
-            Kind::Uint32 | Kind::Fixed32 => u64::from(narrow::<u32, _>(unsigned(token)?)?),
-            Kind::Fixed64 => unsigned(token)?,
-            Kind::Sfixed64 => signed(token)?.cast_unsigned(),
-            Kind::Sint32 => wire::zigzag(i64::from(narrow::<i32, _>(signed(token)?)?)),
-            Kind::Enum([]) if signed(token).is_err() => {
+            FieldForm::Double => double(token)?,
+            FieldForm::Uint32 | FieldForm::Fixed32 => {
+                u64::from(narrow::<u32, _>(unsigned(token)?)?)
+            }
+            FieldForm::Fixed64 => unsigned(token)?,
+            FieldForm::Sfixed64 => signed(token)?.cast_unsigned(),
+            FieldForm::Sint32 => wire::zigzag(i64::from(narrow::<i32, _>(signed(token)?)?)),
+            FieldForm::Enum([]) if signed(token).is_err() => {
                 // A severity that is no number, which JSON can bring in, is not worth the record.
                 self.repaired += 1;
                 return Ok(());
             }
-            Kind::Enum(names) => enumeration(names, token)?,
-            Kind::Bool => match token {
+            FieldForm::Enum(names) => enumeration(names, token)?,
+            FieldForm::Bool => match token {
                 Token::Bool(value) => u64::from(value),
                 token => u64::from(double(token)? << 1 != 0),
             },
             _ => return Ok(()),
         };
-        if bits == 0 && matches!(field.presence, Presence::Implicit | Presence::Always) {
+        if bits == 0 && matches!(field.presence, LayoutPresence::Implicit | LayoutPresence::Always)
+        {
             return Ok(());
         }
         match field.kind {
-            Kind::Double | Kind::Fixed64 | Kind::Sfixed64 => {
+            FieldForm::Double | FieldForm::Fixed64 | FieldForm::Sfixed64 => {
                 wire::fixed64(&mut self.out, field.number, bits);
             }
-            Kind::Fixed32 => wire::fixed32(&mut self.out, field.number, narrow(bits)?),
+            FieldForm::Fixed32 => wire::fixed32(&mut self.out, field.number, narrow(bits)?),
             _ => wire::uint(&mut self.out, field.number, bits),
         }
         Ok(())
     }
 
     #[inline]
-    fn bytes(&mut self, field: &Field, token: Token<'_>) -> Result<(), ValueError> {
+    fn bytes(&mut self, field: &FieldLayout, token: Token<'_>) -> Result<(), ValueError> {
         match (field.kind, token) {
-            (Kind::Str, Token::Str(text) | Token::Bin(text)) => {
+            (FieldForm::Str, Token::Str(text) | Token::Bin(text)) => {
                 if !text.is_empty() {
                     let text = self.text(text);
                     wire::bytes(&mut self.out, field.number, &text);
                 }
             }
-            (Kind::Str, other) => wire::bytes(&mut self.out, field.number, &odd_key(other)?),
-            (Kind::Bin, token) => self.log_id(field, token),
+            (FieldForm::Str, other) => wire::bytes(&mut self.out, field.number, &odd_key(other)?),
+            (FieldForm::Bin, token) => self.log_id(field, token),
             (_, Token::Bin(bytes)) => self.id(field.number, bytes),
             (_, Token::Str(text)) => return self.hex(field.number, text),
             _ => return Err(ReadError::Type.into()),
@@ -269,7 +275,7 @@ impl Encoder {
     /// The id of a log record: bytes as we and Fluent Bit write it, hex text from JSON, or bytes
     /// that a filter turned into text. Anything else is dropped and counted, because the rest of
     /// the record is worth more.
-    fn log_id(&mut self, field: &Field, token: Token<'_>) {
+    fn log_id(&mut self, field: &FieldLayout, token: Token<'_>) {
         let length = if field.number == 9 { 16 } else { 8 };
         match token {
             Token::Bin(bytes) => self.id(field.number, bytes),
@@ -301,9 +307,9 @@ fn at(field: &'static str, error: impl Into<ValueError>) -> EncodeError {
 /// the fields after it.
 #[inline]
 pub(super) fn find(
-    expected: &'static [Field],
+    expected: &'static [FieldLayout],
     reader: &mut Reader<'_>,
-) -> Option<(&'static Field, &'static [Field])> {
+) -> Option<(&'static FieldLayout, &'static [FieldLayout])> {
     let rest = reader.rest();
     let mut fields = expected;
     while let [field, after @ ..] = fields {
