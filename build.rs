@@ -71,7 +71,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Copies of one build know each other by it.
     println!("cargo::rustc-link-arg-cdylib=-Wl,--build-id=sha1");
     #[cfg(feature = "bindgen")]
-    bindings();
+    bindings()?;
     bundled_host()
 }
 
@@ -94,19 +94,20 @@ fn bundled_host() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Makes what src/host/abi/bindings.rs has to be; a test compares the two.
+/// Makes what src/host/abi/bindings.rs has to be, and writes it where `WRITE_BINDINGS` is set or
+/// compares it.
 #[cfg(feature = "bindgen")]
-fn bindings() {
+fn bindings() -> Result<(), Box<dyn std::error::Error>> {
     const HEADER: &str = "include/fluent_bit_ai_host.h";
+    const COPY: &str = "src/host/abi/bindings.rs";
     println!("cargo::rerun-if-changed={HEADER}");
-    let folder = std::env::var_os("OUT_DIR").expect("cargo names the output folder");
-    let path = Path::new(&folder).join("bindings.rs");
-    let format = std::fs::canonicalize("rustfmt.toml").expect("rustfmt.toml is in the root");
-    bindgen::Builder::default()
+    println!("cargo::rerun-if-changed={COPY}");
+    println!("cargo::rerun-if-env-changed=WRITE_BINDINGS");
+    let made = bindgen::Builder::default()
         .header(HEADER)
         .allowlist_item("fb_.*")
         // Its size is the machine's, and `libc` knows it for each.
-        .blocklist_type("pthread_mutex_t")
+        .blocklist_type("pthread_mutex_t|__pthread.*")
         .layout_tests(false)
         .merge_extern_blocks(true)
         .disable_header_comment()
@@ -117,10 +118,14 @@ fn bindings() {
         .raw_line("    reason = \"names and visibility are those of the C header\"")
         .raw_line(")]")
         .raw_line("use libc::pthread_mutex_t;")
-        .rustfmt_configuration_file(Some(format))
-        .generate()
-        .expect("bindgen reads the header")
-        .write_to_file(&path)
-        .expect("the output folder can be written to");
-    println!("cargo::rustc-env=FLUENT_BIT_AI_BINDINGS={}", path.display());
+        .rustfmt_configuration_file(Some(std::fs::canonicalize("rustfmt.toml")?))
+        .generate()?
+        .to_string();
+    if std::env::var_os("WRITE_BINDINGS").is_some() {
+        return Ok(std::fs::write(COPY, made)?);
+    }
+    if std::fs::read_to_string(COPY)? != made {
+        return Err(format!("{COPY} is not what bindgen makes of {HEADER}: `make bindings`").into());
+    }
+    Ok(())
 }

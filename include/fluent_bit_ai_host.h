@@ -6,9 +6,9 @@
  * named after the first release that has it (fb_input_plugin_3_2_3 is what 3.2.3 to 5.0.9 have).
  * Only Linux with glibc on x86-64 and aarch64 is declared. What a plugin never touches is named `unused_`.
  *
- * Rust does not compile this file. bindgen turns it into src/host/abi/bindings.rs (`make bindings`),
- * and a test compares that with the rows of src/host/abi. tests/abi/probe.c compares the rows with a
- * host's real headers (`make abi`).
+ * bindgen turns this file into src/host/abi/bindings.rs (`make bindings`), from which src/host/abi takes
+ * the layouts of these structures. Tests compare its rows with what tests/abi/probe.c printed of hosts'
+ * real headers (`make abi`).
  */
 #ifndef FLUENT_BIT_AI_HOST_H
 #define FLUENT_BIT_AI_HOST_H

@@ -1,104 +1,84 @@
 //! The layouts that the host's structures ever had, release by release.
 //!
-//! Each constant is one layout of one structure, named after the first release that has it, and is
-//! written as what changed since the layout before. They are those of x86-64 Linux with glibc and
-//! the options of the official builds; [`super::moves`] computes what another machine or another
-//! option moves.
+//! Each constant is one layout of one structure, named after the first release that has it. What plugins
+//! and hosts hand to each other is declared in include/, and bindgen says where its fields are. Of the
+//! instances, whose structures are large and ours in a few fields only, the offsets stand here, as what
+//! changed since the layout before. All are those of x86-64 Linux with glibc and the options of the
+//! official builds; [`super::moves`] computes what another machine or another option moves.
 
+use std::mem::offset_of;
+
+use super::bindings;
+use super::moves::Machine;
 use super::structs::{
     Config, ConfigMap, Coro, EventChunk, FilterInstance, FilterPlugin, InputInstance, InputPlugin,
     Kv, Log, MkList, NetHost, OutThread, OutputFlush, OutputInstance, OutputPlugin, Task,
     TaskRoute,
 };
 
-pub(super) const INPUT_PLUGIN_3_0_0: InputPlugin = InputPlugin {
-    size: 152,
-    flags: 16,
-    name: 24,
-    description: 32,
-    config_map: 40,
-    cb_init: 48,
-    cb_pre_run: 56,
-    cb_collect: 64,
-    cb_flush_buf: 72,
-    cb_pause: 88,
-    cb_resume: 96,
-    cb_ingest: 104,
-    cb_exit: 112,
-    cb_destroy: 120,
-    instance: 128,
-};
-pub(super) const INPUT_PLUGIN_3_2_0: InputPlugin = InputPlugin {
-    size: 160,
-    cb_flush_buf: 80,
-    cb_pause: 96,
-    cb_resume: 104,
-    cb_ingest: 112,
-    cb_exit: 120,
-    cb_destroy: 128,
-    instance: 136,
-    ..INPUT_PLUGIN_3_0_0
-};
-pub(super) const INPUT_PLUGIN_3_2_3: InputPlugin =
-    InputPlugin { size: 208, instance: 184, ..INPUT_PLUGIN_3_2_0 };
-pub(super) const INPUT_PLUGIN_5_1_0: InputPlugin = InputPlugin {
-    size: 232,
-    cb_ingest: 128,
-    cb_exit: 144,
-    cb_destroy: 152,
-    instance: 208,
-    ..INPUT_PLUGIN_3_2_3
-};
+/// A layout as bindgen found it in the declaration of include/fluent_bit_ai_host.h: the fields that have
+/// one name on both sides, and the others.
+macro_rules! declared {
+    ($layout:ident, $declaration:ident, { $($field:ident),* } $(, $own:ident: $value:expr)*) => {
+        $layout {
+            size: size_of::<bindings::$declaration>(),
+            $($field: offset_of!(bindings::$declaration, $field),)*
+            $($own: $value,)*
+        }
+    };
+}
 
-pub(super) const FILTER_PLUGIN_3_0_0: FilterPlugin = FilterPlugin {
-    size: 80,
-    event_type: 0,
-    flags: 4,
-    name: 8,
-    description: 16,
-    config_map: 24,
-    cb_pre_run: 32,
-    cb_init: 40,
-    cb_filter: 48,
-    cb_exit: 56,
-};
-pub(super) const FILTER_PLUGIN_3_2_0: FilterPlugin =
-    FilterPlugin { size: 88, ..FILTER_PLUGIN_3_0_0 };
+macro_rules! input_plugin {
+    ($declaration:ident) => {
+        declared!(InputPlugin, $declaration, {
+            flags, name, description, config_map, cb_init, cb_pre_run, cb_collect, cb_flush_buf,
+            cb_pause, cb_resume, cb_ingest, cb_exit, cb_destroy, instance
+        })
+    };
+}
 
-pub(super) const OUTPUT_PLUGIN_3_0_0: OutputPlugin = OutputPlugin {
-    size: 208,
-    event_type: 0,
-    flags: 16,
-    name: 24,
-    description: 32,
-    config_map: 40,
-    host: 48,
-    cb_init: 96,
-    cb_pre_run: 104,
-    cb_flush: 112,
-    cb_exit: 120,
-    cb_destroy: 128,
-    workers: 136,
-};
-pub(super) const OUTPUT_PLUGIN_3_2_0: OutputPlugin =
-    OutputPlugin { size: 232, ..OUTPUT_PLUGIN_3_0_0 };
-pub(super) const OUTPUT_PLUGIN_3_2_2: OutputPlugin =
-    OutputPlugin { size: 280, ..OUTPUT_PLUGIN_3_2_0 };
-pub(super) const OUTPUT_PLUGIN_5_1_0: OutputPlugin =
-    OutputPlugin { size: 288, ..OUTPUT_PLUGIN_3_2_2 };
+macro_rules! filter_plugin {
+    ($declaration:ident) => {
+        declared!(FilterPlugin, $declaration, {
+            event_type, flags, name, description, config_map, cb_pre_run, cb_init, cb_filter, cb_exit
+        })
+    };
+}
 
-pub(super) const CONFIG_MAP_3_0_0: ConfigMap = ConfigMap {
-    size: 96,
-    kind: 0,
-    name: 8,
-    def_value: 16,
-    flags: 24,
-    set_property: 28,
-    offset: 32,
-    desc: 40,
-    value: 48,
-};
-pub(super) const CONFIG_MAP_5_0_3: ConfigMap = ConfigMap { size: 104, ..CONFIG_MAP_3_0_0 };
+macro_rules! output_plugin {
+    ($declaration:ident) => {
+        declared!(OutputPlugin, $declaration, {
+            event_type, flags, name, description, config_map, host, cb_init, cb_pre_run, cb_flush,
+            cb_exit, cb_destroy, workers
+        })
+    };
+}
+
+macro_rules! config_map {
+    ($declaration:ident) => {
+        declared!(
+            ConfigMap, $declaration,
+            { name, def_value, flags, set_property, offset, desc, value },
+            kind: offset_of!(bindings::$declaration, type_)
+        )
+    };
+}
+
+pub(super) const INPUT_PLUGIN_3_0_0: InputPlugin = input_plugin!(fb_input_plugin_3_0_0);
+pub(super) const INPUT_PLUGIN_3_2_0: InputPlugin = input_plugin!(fb_input_plugin_3_2_0);
+pub(super) const INPUT_PLUGIN_3_2_3: InputPlugin = input_plugin!(fb_input_plugin_3_2_3);
+pub(super) const INPUT_PLUGIN_5_1_0: InputPlugin = input_plugin!(fb_input_plugin_5_1_0);
+
+pub(super) const FILTER_PLUGIN_3_0_0: FilterPlugin = filter_plugin!(fb_filter_plugin_3_0_0);
+pub(super) const FILTER_PLUGIN_3_2_0: FilterPlugin = filter_plugin!(fb_filter_plugin_3_2_0);
+
+pub(super) const OUTPUT_PLUGIN_3_0_0: OutputPlugin = output_plugin!(fb_output_plugin_3_0_0);
+pub(super) const OUTPUT_PLUGIN_3_2_0: OutputPlugin = output_plugin!(fb_output_plugin_3_2_0);
+pub(super) const OUTPUT_PLUGIN_3_2_2: OutputPlugin = output_plugin!(fb_output_plugin_3_2_2);
+pub(super) const OUTPUT_PLUGIN_5_1_0: OutputPlugin = output_plugin!(fb_output_plugin_5_1_0);
+
+pub(super) const CONFIG_MAP_3_0_0: ConfigMap = config_map!(fb_config_map_3_0_0);
+pub(super) const CONFIG_MAP_5_0_3: ConfigMap = config_map!(fb_config_map_5_0_3);
 
 pub(super) const INPUT_3_0_0: InputInstance = InputInstance {
     size: 928,
@@ -512,41 +492,46 @@ pub(super) const LOG_3_0_0: Log = Log { size: 216, level: 82 };
 pub(super) const LOG_4_0_3: Log = Log { size: 224, ..LOG_3_0_0 };
 pub(super) const LOG_5_0_0: Log = Log { size: 408, ..LOG_4_0_3 };
 
-pub(super) const TASK_3_0_0: Task =
-    Task { size: 152, id: 0, event_chunk: 24, ic: 32, routes: 48, i_ins: 96, lock: 112 };
-
-pub(super) const ROUTE_3_0_0: TaskRoute =
-    TaskRoute { size: 32, status: 0, records: None, bytes: None, out: 8, head: 16 };
-pub(super) const ROUTE_4_2_4: TaskRoute =
-    TaskRoute { size: 40, records: Some(4), bytes: Some(8), out: 16, head: 24, ..ROUTE_3_0_0 };
-
-pub(super) const EVENT_CHUNK_3_0_0: EventChunk = EventChunk {
-    size: 48,
-    kind: 0,
-    tag: 8,
-    data: 16,
-    length: 24,
-    total_events: 32,
-    trace: Some(40),
+/// The lock is the last that a task has.
+pub(super) const TASK_3_0_0: Task = Task {
+    size: offset_of!(bindings::fb_task, lock) + Machine::X86_64.mutex,
+    ..declared!(Task, fb_task, { id, event_chunk, ic, routes, i_ins, lock })
 };
 
-pub(super) const FLUSH_3_0_0: OutputFlush = OutputFlush {
-    size: 72,
-    id: 0,
-    task: 16,
-    config: 24,
-    o_ins: 32,
-    coro: 40,
-    processed_event_chunk: 48,
-};
+pub(super) const ROUTE_3_0_0: TaskRoute = declared!(
+    TaskRoute, fb_task_route_3_0_0, { status, out, head }, records: None, bytes: None
+);
+pub(super) const ROUTE_4_2_4: TaskRoute = declared!(
+    TaskRoute, fb_task_route_4_2_4, { status, out, head },
+    records: Some(offset_of!(bindings::fb_task_route_4_2_4, records)),
+    bytes: Some(offset_of!(bindings::fb_task_route_4_2_4, bytes))
+);
 
-pub(super) const CORO_3_0_0: Coro = Coro { size: 32, caller: 8, callee: 16, data: 24 };
+pub(super) const EVENT_CHUNK_3_0_0: EventChunk = declared!(
+    EventChunk, fb_event_chunk, { tag, data, total_events },
+    kind: offset_of!(bindings::fb_event_chunk, type_),
+    length: offset_of!(bindings::fb_event_chunk, size),
+    trace: Some(offset_of!(bindings::fb_event_chunk, trace))
+);
+
+pub(super) const FLUSH_3_0_0: OutputFlush = declared!(
+    OutputFlush, fb_output_flush, { id, task, config, o_ins, coro, processed_event_chunk }
+);
+
+pub(super) const CORO_3_0_0: Coro = declared!(Coro, fb_coro_valgrind, { caller, callee, data });
+
+/// The same in hosts that were built without Valgrind's header.
+const CORO_PLAIN: Coro = declared!(Coro, fb_coro_plain, { caller, callee, data });
+const _: () = {
+    let (plain, moved) = (CORO_PLAIN, CORO_3_0_0.without_valgrind());
+    assert!(plain.size == moved.size && plain.caller == moved.caller && plain.data == moved.data);
+};
 
 pub(super) const OUT_THREAD_3_0_0: OutThread = OutThread { size: 240, ch_thread_events: 96 };
 pub(super) const OUT_THREAD_3_2_0: OutThread = OutThread { size: 328, ..OUT_THREAD_3_0_0 };
 
-pub(super) const KV_3_0_0: Kv = Kv { size: 32, key: 0, val: 8, head: 16 };
+pub(super) const KV_3_0_0: Kv = declared!(Kv, fb_kv, { key, val, head });
 
-pub(super) const NET_HOST_3_0_0: NetHost = NetHost { size: 48, port: 16, name: 24, listen: 32 };
+pub(super) const NET_HOST_3_0_0: NetHost = declared!(NetHost, fb_net_host, { port, name, listen });
 
-pub(super) const LIST_3_0_0: MkList = MkList { size: 16, prev: 0, next: 8 };
+pub(super) const LIST_3_0_0: MkList = declared!(MkList, fb_list, { prev, next });

@@ -3,7 +3,6 @@
 //! Everything about layouts is data: [`rows::ROWS`] says where each release keeps its fields, and
 //! [`detect`] says which row is running. README.md in this folder says how to add a row.
 
-#[cfg(test)]
 mod bindings;
 pub(super) mod detect;
 #[cfg(test)]

@@ -1,0 +1,28 @@
+#!/bin/sh
+# Compares src/host/abi/bindings.rs with what bindgen makes of include/, or writes it.
+#
+# usage: tests/bindings.sh [--write]
+#
+# Needs libclang, by LIBCLANG_PATH or where Debian has it. Without it nothing is compared, and one line
+# says so; the file is committed, and a build does not need it.
+set -eu
+cd "$(dirname "$0")/.."
+
+has_libclang() {
+  [ -n "${LIBCLANG_PATH:-}" ] && return
+  for file in /usr/lib/llvm-*/lib/libclang.so* /usr/lib/llvm-*/lib/libclang-[0-9]*.so* \
+    /usr/lib/*/libclang.so* /usr/lib/*/libclang-[0-9]*.so* /usr/lib64/libclang.so*; do
+    [ -e "$file" ] && return
+  done
+  return 1
+}
+if ! has_libclang && ! timeout 300 sh tests/apt.sh --no-install-recommends libclang1; then
+  [ "${1:-}" != --write ] || exit 1
+  echo "src/host/abi/bindings.rs was not compared with include/: no libclang found"
+  exit 0
+fi
+# The headers that a compiler brings itself, which libclang alone does not have.
+BINDGEN_EXTRA_CLANG_ARGS="-isystem $(cc -print-file-name=include)"
+export BINDGEN_EXTRA_CLANG_ARGS
+[ "${1:-}" != --write ] || export WRITE_BINDINGS=1
+${CARGO:-cargo} check --lib --features bindgen
