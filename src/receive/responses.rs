@@ -1,8 +1,20 @@
 //! The messages of answers, in protobuf and in JSON.
 //!
-//! `google.rpc.Status`, `google.rpc.RetryInfo` and `google.protobuf.Duration` by their published
-//! field numbers, and the `Export*ServiceResponse` of OTLP, which is the same for all signals.
+//! The `Export*ServiceResponse` of OTLP's four signals, and `google.rpc.Status`, `google.rpc.RetryInfo`
+//! and `google.protobuf.Duration` by their published field numbers.
 
+use opentelemetry_proto::tonic::collector::logs::v1::{
+    ExportLogsPartialSuccess, ExportLogsServiceResponse,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsPartialSuccess, ExportMetricsServiceResponse,
+};
+use opentelemetry_proto::tonic::collector::profiles::v1development::{
+    ExportProfilesPartialSuccess, ExportProfilesServiceResponse,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTracePartialSuccess, ExportTraceServiceResponse,
+};
 use prost::Message;
 use serde_json::{Value, json};
 
@@ -72,20 +84,10 @@ pub(super) struct Duration {
     pub(super) nanos: i32,
 }
 
-/// `ExportTraceServiceResponse` and its siblings.
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct ExportResponse {
-    #[prost(message, optional, tag = "1")]
-    pub(super) partial_success: Option<PartialSuccess>,
-}
-
-/// `ExportTracePartialSuccess` and its siblings.
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct PartialSuccess {
-    #[prost(int64, tag = "1")]
-    pub(super) rejected: i64,
-    #[prost(string, tag = "2")]
-    pub(super) error_message: String,
+/// What is said of a request that was taken in part, or with a warning.
+struct PartialSuccess {
+    rejected: i64,
+    error_message: String,
 }
 
 /// A `RetryInfo` as it stands in the details of a status.
@@ -106,8 +108,33 @@ pub(super) fn success(
         error_message: reason.unwrap_or("some items were not valid").to_owned(),
     });
     match format {
-        Format::Protobuf => ExportResponse { partial_success }.encode_to_vec(),
+        Format::Protobuf => success_protobuf(signal, partial_success),
         Format::Json => success_json(signal, partial_success),
+    }
+}
+
+fn success_protobuf(signal: Signal, partial: Option<PartialSuccess>) -> Vec<u8> {
+    let Some(PartialSuccess { rejected, error_message }) = partial else { return Vec::new() };
+    match signal {
+        Signal::Traces => {
+            let partial = ExportTracePartialSuccess { rejected_spans: rejected, error_message };
+            ExportTraceServiceResponse { partial_success: Some(partial) }.encode_to_vec()
+        }
+        Signal::Metrics => {
+            let partial =
+                ExportMetricsPartialSuccess { rejected_data_points: rejected, error_message };
+            ExportMetricsServiceResponse { partial_success: Some(partial) }.encode_to_vec()
+        }
+        Signal::Logs => {
+            let partial =
+                ExportLogsPartialSuccess { rejected_log_records: rejected, error_message };
+            ExportLogsServiceResponse { partial_success: Some(partial) }.encode_to_vec()
+        }
+        Signal::Profiles => {
+            let partial =
+                ExportProfilesPartialSuccess { rejected_profiles: rejected, error_message };
+            ExportProfilesServiceResponse { partial_success: Some(partial) }.encode_to_vec()
+        }
     }
 }
 
@@ -135,23 +162,25 @@ fn success_json(signal: Signal, partial_success: Option<PartialSuccess>) -> Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
-    use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
-    use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 
+    /// Scenario: partial successes of all signals, and the same bytes read as another signal's.
+    /// Guarantees: the message is one on the wire, so that it may be read before the signal is known.
     #[test]
     fn answers_are_what_otlp_says() {
-        let success =
-            |rejected, reason| success(Signal::Traces, Format::Protobuf, rejected, reason);
-        assert!(success(0, None).is_empty());
-        let bytes = success(3, Some("why"));
-        let traces = ExportTraceServiceResponse::decode(&bytes[..]).unwrap();
-        let traces = traces.partial_success.unwrap();
+        let bytes = Signal::WITH_PROFILES.map(|signal| {
+            assert!(success(signal, Format::Protobuf, 0, None).is_empty());
+            success(signal, Format::Protobuf, 3, Some("why"))
+        });
+        assert!(bytes.iter().all(|other| *other == bytes[0]));
+        let bytes = &bytes[0][..];
+        let traces = ExportTraceServiceResponse::decode(bytes).unwrap().partial_success.unwrap();
         assert_eq!((traces.rejected_spans, traces.error_message.as_str()), (3, "why"));
-        let metrics = ExportMetricsServiceResponse::decode(&bytes[..]).unwrap();
+        let metrics = ExportMetricsServiceResponse::decode(bytes).unwrap();
         assert_eq!(metrics.partial_success.unwrap().rejected_data_points, 3);
-        let logs = ExportLogsServiceResponse::decode(&bytes[..]).unwrap();
+        let logs = ExportLogsServiceResponse::decode(bytes).unwrap();
         assert_eq!(logs.partial_success.unwrap().rejected_log_records, 3);
+        let profiles = ExportProfilesServiceResponse::decode(bytes).unwrap();
+        assert_eq!(profiles.partial_success.unwrap().rejected_profiles, 3);
     }
 
     #[test]

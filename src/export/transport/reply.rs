@@ -7,6 +7,7 @@ use std::io::Read;
 
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message;
 
 use super::partial_success::Partial;
@@ -45,22 +46,6 @@ pub(in crate::export) struct Received {
     pub(in crate::export) headers: HeaderMap,
     pub(in crate::export) body: Vec<u8>,
     pub(in crate::export) trailers: Option<HeaderMap>,
-}
-
-/// `Export*ServiceResponse`, which is the same message for every signal.
-#[derive(Clone, PartialEq, Message)]
-struct ExportResponse {
-    #[prost(message, optional, tag = "1")]
-    partial_success: Option<PartialSuccess>,
-}
-
-/// `Export*PartialSuccess`.
-#[derive(Clone, PartialEq, Message)]
-struct PartialSuccess {
-    #[prost(int64, tag = "1")]
-    rejected: i64,
-    #[prost(string, tag = "2")]
-    error_message: String,
 }
 
 /// `google.rpc.Status`, as far as it is shown.
@@ -184,9 +169,10 @@ fn response(body: &[u8]) -> Option<Partial> {
     if body.trim_ascii_start().first() == Some(&b'{') {
         return json::response(body);
     }
-    let response = ExportResponse::decode(body).ok()?;
+    // The message is the same on the wire for every signal.
+    let response = ExportTraceServiceResponse::decode(body).ok()?;
     let partial = response.partial_success.unwrap_or_default();
-    let rejected = u64::try_from(partial.rejected).unwrap_or(0);
+    let rejected = u64::try_from(partial.rejected_spans).unwrap_or(0);
     Some(Partial { rejected, words: partial.error_message })
 }
 
@@ -292,6 +278,7 @@ pub(in crate::export) fn printable(words: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTracePartialSuccess;
 
     fn http(status: u16, media_type: &str, body: &[u8]) -> Reply {
         let mut received = Received { status, body: body.to_vec(), ..Received::default() };
@@ -302,8 +289,9 @@ mod tests {
     }
 
     fn partial() -> Vec<u8> {
-        let partial = PartialSuccess { rejected: 3, error_message: "bad\nspan".into() };
-        ExportResponse { partial_success: Some(partial) }.encode_to_vec()
+        let partial =
+            ExportTracePartialSuccess { rejected_spans: 3, error_message: "bad\nspan".into() };
+        ExportTraceServiceResponse { partial_success: Some(partial) }.encode_to_vec()
     }
 
     #[test]

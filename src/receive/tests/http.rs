@@ -1,5 +1,6 @@
 //! OTLP/HTTP: what is answered to what.
 
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message;
 
 use super::host::Host;
@@ -7,7 +8,6 @@ use super::packed::{self, gzip};
 use super::post::{PROTOBUF, export, post, receive, send, send_raw};
 use super::samples;
 use crate::model::Signal;
-use crate::receive::responses;
 
 /// Method, path, headers and body; the status and words of the answer.
 type Case<'a> = (&'a str, &'a str, &'a str, &'a [u8], u16, &'a str);
@@ -70,9 +70,9 @@ fn bad_items_are_told_and_the_good_ones_kept() {
     let host = Host::start();
     let answer = export(host.http, "/v1/traces", &samples::partly_bad_traces());
     assert_eq!(answer.status, 200);
-    let response = responses::ExportResponse::decode(&answer.body[..]).unwrap();
+    let response = ExportTraceServiceResponse::decode(&answer.body[..]).unwrap();
     let partial = response.partial_success.unwrap();
-    assert_eq!(partial.rejected, 1);
+    assert_eq!(partial.rejected_spans, 1);
     assert!(partial.error_message.contains("spans[1].trace_id"), "{}", partial.error_message);
     assert_eq!(host.records(), 2);
     assert_eq!(host.count("rejected_items_total", &["traces", "malformed"]), 1);

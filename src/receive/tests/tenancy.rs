@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
@@ -117,9 +119,9 @@ fn what_is_wrong_is_told_of_the_request_as_it_came() {
     request.resource_spans[2].scope_spans[0].spans[0].trace_id = vec![1];
     let answer = send(&host, &request);
     assert_eq!(answer.status, 200);
-    let response = responses::ExportResponse::decode(&answer.body[..]).unwrap();
+    let response = ExportTraceServiceResponse::decode(&answer.body[..]).unwrap();
     let partial = response.partial_success.unwrap();
-    assert_eq!(partial.rejected, 1);
+    assert_eq!(partial.rejected_spans, 1);
     let words = partial.error_message;
     assert!(words.contains("resource_spans[2].scope_spans[0].spans[0].trace_id"), "{words}");
     assert_eq!(host.records(), 2);
