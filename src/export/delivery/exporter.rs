@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use once_cell::sync::OnceCell;
 use tokio::sync::oneshot;
 
 use crate::clock::{self, Tick};
@@ -35,8 +36,9 @@ const CANCEL_LIMIT: Duration = Duration::from_millis(500);
 /// Delivers chunks to all endpoints of one instance.
 pub struct Exporter {
     shared: Arc<Shared>,
-    /// Made with the first chunk, in the process that delivers.
-    running: Mutex<Option<Running>>,
+    /// Made with the first chunk, in the process that delivers; tried again with the next one where the
+    /// system refused threads.
+    running: OnceCell<Running>,
 }
 
 struct Running {
@@ -119,7 +121,7 @@ impl Exporter {
             unlisted: UnlistedReport::default(),
             log: Arc::clone(&environment.log),
         };
-        Ok(Self { shared: Arc::new(shared), running: Mutex::new(None) })
+        Ok(Self { shared: Arc::new(shared), running: OnceCell::new() })
     }
 
     /// Delivers a chunk and tells the outcome through `completion`. Waits for nobody. On a worker
@@ -146,27 +148,27 @@ impl Exporter {
         });
     }
 
-    fn tasks(&self) -> Option<Tasks> {
-        let mut running = self.running.lock();
-        if running.is_none() {
-            match Runtime::acquire() {
-                Ok(runtime) => {
-                    let tasks = runtime.tasks();
-                    self.shared.tasks.get_or_init(|| tasks.clone());
-                    *running = Some(Running { tasks, _runtime: runtime });
-                }
-                Err(error) => self.shared.log.often(Level::Error, "runtime", || {
+    fn tasks(&self) -> Option<&Tasks> {
+        let started = self.running.get_or_try_init(|| {
+            let runtime = Runtime::acquire()?;
+            let tasks = runtime.tasks();
+            self.shared.tasks.get_or_init(|| tasks.clone());
+            Ok::<_, std::io::Error>(Running { tasks, _runtime: runtime })
+        });
+        match started {
+            Ok(running) => Some(&running.tasks),
+            Err(error) => {
+                self.shared.log.often(Level::Error, "runtime", || {
                     format!("no threads can be started, so nothing is delivered: {error}")
-                }),
+                });
+                None
             }
         }
-        running.as_ref().map(|running| running.tasks.clone())
     }
 
     /// Finishes what is in flight within `budget` and ends the rest, which the host keeps.
     pub fn close(self, budget: Duration) {
-        let running = self.running.into_inner();
-        let Some(running) = running else { return };
+        let Some(running) = self.running.into_inner() else { return };
         if running.tasks.wait(budget) {
             return;
         }
