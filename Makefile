@@ -6,8 +6,13 @@ PLUGINS = in_ai_otlp in_ai_emitter filter_ai_context filter_ai_metrics filter_ai
 # Files that `cargo fmt` does not see, because a macro names their modules.
 NAMED_BY_MACRO = src/genai/dialects/*.rs
 TARGET := $(or $(CARGO_TARGET_DIR),target)
+# rustup's default toolchain, where it has the release that rust-toolchain.toml names.
+TOOLCHAIN := $(or $(RUSTUP_TOOLCHAIN),$(shell sh tests/toolchain.sh))
+ifneq ($(TOOLCHAIN),)
+export RUSTUP_TOOLCHAIN := $(TOOLCHAIN)
+endif
 
-.PHONY: help setup build install files demo test lint quick unit host-test roundtrips exporters backends bench fuzz memcheck abi docs bindings test-aarch64 dist dist-try clean
+.PHONY: help setup build install files demo test lint quick unit host-test roundtrips exporters backends bench fuzz memcheck abi docs bindings check-bindings dependencies advisories test-aarch64 dist dist-try clean
 
 help: ## Show this help
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -36,7 +41,7 @@ demo: build ## Run the README's pipeline on real captures and print what came ou
 	@$(MAKE) --no-print-directory files PREFIX="$(TARGET)/plugins" >/dev/null
 	@"$(TARGET)/release/examples/otlp-tool" demo --plugins "$(abspath $(TARGET))/plugins" --captures tests/data/genai
 
-test: setup lint unit ## Everything that CI runs: lint, unit, property, golden, bundled and real hosts
+test: setup lint dependencies check-bindings unit ## Everything that CI runs: lint, dependencies, all tests
 
 lint: ## Format and clippy, warnings denied
 	$(CARGO) fmt --check
@@ -84,9 +89,16 @@ docs: ## Print docs/reference anew from the plugins' tables of options and count
 	WRITE_REFERENCE=1 $(CARGO) test --test reference
 
 bindings: ## Make src/host/abi/bindings.rs anew from include/ (needs libclang)
-	$(CARGO) check --lib --features bindgen
-	cp "$$(find $(TARGET) -path '*fluent-bit-ai-*/out/bindings.rs' -printf '%T@ %p\n' | sort -n | tail -1 | cut -d' ' -f2)" src/host/abi/bindings.rs
-	$(CARGO) test --lib --features bindgen host::abi::
+	CARGO="$(CARGO)" sh tests/bindings.sh --write
+
+check-bindings: ## Compare src/host/abi/bindings.rs with include/ (needs libclang)
+	CARGO="$(CARGO)" sh tests/bindings.sh
+
+dependencies: ## Licences, sources, doubles and unused ones (cargo-deny, cargo-machete)
+	CARGO="$(CARGO)" sh tests/dependencies.sh "$(TARGET)/tools"
+
+advisories: ## Known vulnerabilities of dependencies (needs github.com; not part of CI)
+	CARGO="$(CARGO)" sh tests/dependencies.sh "$(TARGET)/tools" advisories
 
 test-aarch64: ## Unit, golden, records and bundled-host tests for aarch64, emulated (needs root once; ARGUMENTS)
 	sh tests/aarch64.sh $(ARGUMENTS)

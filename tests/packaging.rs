@@ -119,6 +119,22 @@ fn the_changelog_knows_the_version() {
     assert!(own.is_some(), "{version} is not among {sections:?}");
 }
 
+/// The texts of a list in a TOML file.
+fn list(file: &str, start: &str) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(Path::new(ROOT).join(file)).unwrap();
+    let (_, rest) = text.split_once(start).unwrap();
+    let lines = rest.split(']').next().unwrap().lines().skip(1);
+    lines.map(|line| line.trim().to_owned()).collect()
+}
+
+/// Scenario: the licences that `make dist` and `make dependencies` accept. Guarantees: they are the same.
+#[test]
+fn both_lists_of_licences_agree() {
+    let accepted = list("packaging/about.toml", "accepted = [");
+    assert!(accepted.contains("\"Apache-2.0\","), "{accepted:?}");
+    assert_eq!(accepted, list("deny.toml", "allow = ["));
+}
+
 fn digest(path: &Path) -> String {
     let output = Command::new("sha256sum").arg(path).output().unwrap();
     ran(&output).split(' ').next().unwrap().to_owned()
