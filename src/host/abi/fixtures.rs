@@ -7,7 +7,7 @@ use std::process::Command;
 use super::hosts_file;
 use super::moves::Machine;
 use super::row::{HostAbi, Release};
-use super::rows::{ROWS, rows};
+use super::rows::rows;
 
 /// `input_plugin.size` -> 152 and so on, read from the row's own debug text so that no field is
 /// forgotten.
