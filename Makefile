@@ -22,10 +22,10 @@ setup: ## Install what a fresh Debian lacks (a C compiler and linker)
 	@sh tests/setup.sh
 
 build: setup ## Build the shared object, the bundled host and the tools, optimised
-	$(CARGO) build --release --lib --bins --example otlp-tool
+	$(CARGO) build --release --lib --bins -p fluent-bit-ai -p flb-host -p testkit
 
 install: setup ## Put the plugin files into PREFIX, as links to one file, and their plugins.conf
-	$(CARGO) build --release --lib
+	$(CARGO) build --release --lib -p fluent-bit-ai
 	@$(MAKE) --no-print-directory files PREFIX="$(PREFIX)"
 
 # What is built already, put into PREFIX.
@@ -39,7 +39,7 @@ files:
 
 demo: build ## Run the README's pipeline on real captures and print what came out where
 	@$(MAKE) --no-print-directory files PREFIX="$(TARGET)/plugins" >/dev/null
-	@"$(TARGET)/release/examples/otlp-tool" demo --plugins "$(abspath $(TARGET))/plugins" --captures tests/data/genai
+	@"$(TARGET)/release/otlp-tool" demo --plugins "$(abspath $(TARGET))/plugins" --captures tests/data/genai
 
 test: setup lint dependencies check-bindings unit ## Everything that CI runs: lint, dependencies, all tests
 
@@ -58,22 +58,22 @@ unit: ## Unit, property, golden and host tests
 	$(CARGO) test --workspace --lib --bins --tests
 
 host-test: ## Only the host tests: the plugins on flb-host (every row) and on every real Fluent Bit found
-	$(CARGO) test --test hosts -- --nocapture
+	$(CARGO) test -p flb-host --test hosts -- --nocapture
 
 roundtrips: ## Send ROUND_TRIPS generated requests of each signal through records and back (100000)
 	ROUND_TRIPS=$(or $(ROUND_TRIPS),100000) $(CARGO) test --profile cases --test records -- roundtrip:: captures::
 
 exporters: ## Install the exporters of Python and JavaScript (pip, npm) and send with them
 	sh tests/exporters/install.sh "$(TARGET)/exporters"
-	EXPORTERS="$(abspath $(TARGET))/exporters" $(CARGO) test --test exporters -- --nocapture
+	EXPORTERS="$(abspath $(TARGET))/exporters" $(CARGO) test -p flb-host --test exporters -- --nocapture
 
 backends: ## Install backends that others wrote (pip: rotel, MLflow; PHOENIX=1) and send to them
 	sh tests/backends/install.sh "$(TARGET)/backends" "$(PHOENIX)"
-	BACKENDS="$(abspath $(TARGET))/backends" $(CARGO) test --test backends -- --nocapture
+	BACKENDS="$(abspath $(TARGET))/backends" $(CARGO) test -p flb-host --test backends -- --nocapture
 
 bench: build ## Measure beside Fluent Bit's own plugins and print the table
 	@$(MAKE) --no-print-directory files PREFIX="$(TARGET)/plugins" >/dev/null
-	@"$(TARGET)/release/examples/otlp-tool" bench --plugins "$(abspath $(TARGET))/plugins" $(BENCH)
+	@"$(TARGET)/release/otlp-tool" bench --plugins "$(abspath $(TARGET))/plugins" $(BENCH)
 
 fuzz: ## Fuzz the decoders for SECONDS each (needs cargo-fuzz and a nightly or RUSTC_BOOTSTRAP)
 	sh tests/fuzz/run.sh $(or $(SECONDS_EACH),600)

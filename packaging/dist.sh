@@ -49,7 +49,7 @@ build() { # ARCHITECTURE TARGET
   RUSTC=rustc
   [ "$1" = x86_64 ] || RUSTC="$(sh "$here/rust-aarch64.sh" "$out/rust")"
   export RUSTC
-  RUSTFLAGS="$remap" cargo zigbuild --locked --profile dist --lib --target "$2.$glibc"
+  RUSTFLAGS="$remap" cargo zigbuild --locked --profile dist -p fluent-bit-ai --lib --target "$2.$glibc"
   RUSTFLAGS="$remap -C target-feature=+crt-static" cargo build --locked --profile small -p install --target "$2"
 }
 
@@ -76,7 +76,7 @@ pack() { # ARCHITECTURE TARGET NAME BINUTILS_PREFIX
   cargo cyclonedx --quiet --format json --spec-version 1.5 --target "$2" --override-filename sbom.cdx
   sed "s#path+file://$PWD#path+file:///fluent-bit-ai#g" sbom.cdx.json >"$into/sbom.cdx.json"
   chmod 644 "$into/sbom.cdx.json"
-  rm -f sbom.cdx.json "$here/install/sbom.cdx.json"
+  rm -f sbom.cdx.json "$here/install/sbom.cdx.json" tools/*/sbom.cdx.json
 
   # The packager finds the files under a name without the architecture.
   mkdir -p target/dist

@@ -25,4 +25,4 @@ fi
 BINDGEN_EXTRA_CLANG_ARGS="-isystem $(cc -print-file-name=include)"
 export BINDGEN_EXTRA_CLANG_ARGS
 [ "${1:-}" != --write ] || export WRITE_BINDINGS=1
-${CARGO:-cargo} check --lib --features bindgen
+${CARGO:-cargo} check -p fluent-bit-ai --lib --features bindgen

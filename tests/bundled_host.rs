@@ -8,7 +8,7 @@
 )]
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -94,7 +94,7 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("row.h"), header(row, coro)).unwrap();
         let built = folder.path().join("probe.so");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/host_plugins/probe.c");
+        let source = testkit::root().join("tests/host_plugins/probe.c");
         // Under emulation the machine's own compiler is for another architecture.
         let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
         let compiled = Command::new(compiler)

@@ -10,7 +10,7 @@ trap 'kill "$sink" 2>/dev/null || true; rm -rf "$folder"' EXIT
 for plugin in in_ai_otlp filter_ai_context filter_ai_metrics filter_ai_sampling out_multi_otlp; do
   ln -s "$(realpath "$target/release/libfluent_bit_ai.so")" "$folder/flb-$plugin.so"
 done
-tool="$target/release/examples/otlp-tool"
+tool="$target/release/otlp-tool"
 http="${MEMCHECK_PORT:-28318}"
 sink_port=$((http + 1))
 "$tool" sink --port "$sink_port" --seconds 600 >"$folder/sink" &

@@ -1,7 +1,6 @@
 //! The captured telemetry, item by item.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -18,7 +17,7 @@ use crate::replay::{Captured, read_folder};
 
 /// Every captured request.
 pub fn all() -> Vec<Captured> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/genai");
+    let folder = testkit::root().join("tests/data/genai");
     read_folder(&folder).into_iter().flat_map(|(_, captured)| captured).collect()
 }
 

@@ -80,7 +80,7 @@ impl Drop for Server {
 
 /// All spans in a backend's database, by their ids.
 pub fn stored(folder: &Path, backend: &str, database: &Path) -> BTreeMap<(String, String), Json> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/backends/stored.py");
+    let script = testkit::root().join("tests/backends/stored.py");
     let python = folder.join("bin/python");
     let output = Command::new(python).arg(script).arg(backend).arg(database).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -139,11 +139,6 @@ impl Ground {
         self.expected.lock().unwrap().push((rule, expected));
     }
 
-    /// How many things are demanded.
-    pub fn expects(&self) -> usize {
-        self.expected.lock().unwrap().len()
-    }
-
     /// Stops the host and looks at what arrived; gives what is missing, by rule, and the log.
     pub fn finish(self) -> (Vec<(String, String)>, String) {
         let Self { runtime, expected, running, sink, backend, .. } = self;

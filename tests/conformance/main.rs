@@ -4,22 +4,17 @@
 //! `table.rs` has one row a rule. The clients are bare ones of hyper and the generated ones of
 //! tonic, so that nothing of ours is on both ends.
 #![expect(clippy::disallowed_methods, reason = "tests have clocks and tasks")]
-#![allow(clippy::allow_attributes_without_reason, clippy::allow_attributes)]
-#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_possible_wrap)]
-#![allow(dead_code, unreachable_pub, clippy::let_underscore_must_use, let_underscore_drop)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(clippy::print_stdout, clippy::string_slice, clippy::too_many_lines)]
+#![expect(clippy::cast_possible_truncation, reason = "small figures")]
+#![expect(unreachable_pub, clippy::let_underscore_must_use, let_underscore_drop, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail the test, as tests themselves do"
+)]
+#![expect(clippy::string_slice, reason = "text that the test itself wrote")]
 
-#[path = "../../examples/otlp-tool/hosts.rs"]
-mod hosts;
-#[path = "../../examples/otlp-tool/shapes.rs"]
-mod shapes;
-#[path = "../../examples/otlp-tool/sink.rs"]
-mod sink;
-#[path = "../hosts/support.rs"]
-mod support;
-#[path = "../../examples/otlp-tool/wire.rs"]
-mod wire;
+use testkit::{hosts, sink, support, wire};
 
 mod answer;
 mod call;

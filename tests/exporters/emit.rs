@@ -101,7 +101,7 @@ pub fn launch(ways: &[Way], http: u16, grpc: u16, timeout: Duration) -> Ready {
 
 fn start(way: Way, http: u16, grpc: u16, timeout: Duration) -> Process {
     let folder = folder().unwrap();
-    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/exporters");
+    let scripts = testkit::root().join("tests/exporters");
     let (program, script) = match way.language {
         "python" => (python(&folder), scripts.join("emit.py")),
         _ => (PathBuf::from("node"), scripts.join("emit.mjs")),

@@ -34,12 +34,13 @@ pub(crate) struct FileGraph {
 }
 
 impl FileGraph {
-    /// Reads the files below `source` that are no tests.
+    /// Reads the files that are no tests: of the folder `source`, or of a tool beside it.
     pub(crate) fn read(source: &Path, all: Vec<PathBuf>, is_test: impl Fn(&Path) -> bool) -> Self {
         let mut files = BTreeMap::new();
         let mut only_tests = BTreeSet::new();
         for path in all {
-            let inside = path.strip_prefix(source).unwrap();
+            let beside = || path.strip_prefix(source.parent().unwrap());
+            let inside = path.strip_prefix(source).or_else(|_| beside()).unwrap();
             if is_test(&path) {
                 continue;
             }
@@ -150,8 +151,9 @@ fn module_of(inside: &Path) -> Module {
     let mut parts: Vec<String> =
         inside.with_extension("").iter().map(|part| part.to_string_lossy().into_owned()).collect();
     let mut root = String::new();
-    if parts.first().is_some_and(|first| first == "bin") {
-        root = parts.drain(..2).collect::<Vec<_>>().join("/");
+    // A crate of its own: `tools/NAME/src`.
+    if parts.first().is_some_and(|first| first == "tools") {
+        root = parts.drain(..3).collect::<Vec<_>>().join("/");
     }
     if parts.last().is_some_and(|last| last == "mod")
         || matches!(&parts[..], [one] if one == "lib" || one == "main")

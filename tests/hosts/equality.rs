@@ -1,6 +1,5 @@
 //! Without filters, what arrives equals what was sent, message by message.
 
-use std::path::Path;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
@@ -65,7 +64,7 @@ pub fn flat(path: &str, requests: impl IntoIterator<Item = impl AsRef<[u8]>>) ->
 }
 
 pub fn captures() -> Vec<Captured> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/genai");
+    let folder = testkit::root().join("tests/data/genai");
     let captures: Vec<Captured> =
         replay::read_folder(&folder).into_iter().flat_map(|(_, requests)| requests).collect();
     assert!(captures.len() > 20);

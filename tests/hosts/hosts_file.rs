@@ -1,6 +1,5 @@
 //! Rows that a file adds for releases that came after the build.
 
-use std::path::Path;
 use std::process::Command;
 
 use crate::hosts::{Host, free_port};
@@ -10,7 +9,7 @@ use crate::support::{Pipeline, alone, bundled, linked, real_hosts, run, text};
 /// What `make abi` writes of the headers of 5.1.1, as rows of releases that nobody has made yet.
 fn rows_of_a_later_release() -> String {
     let machine = std::env::consts::ARCH;
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = testkit::root();
     let made = Command::new("sh")
         .arg(root.join("tests/abi/row.sh"))
         .arg(root.join("tests/abi/fixtures").join(machine).join("5.1.1.txt"))

@@ -69,7 +69,7 @@ async fn every_configuration_starts() {
 
 /// The files of `fluent-bit-conf/`.
 fn shipped() -> Vec<(String, String)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fluent-bit-conf");
+    let folder = testkit::root().join("fluent-bit-conf");
     let files = std::fs::read_dir(folder).unwrap().flatten().map(|entry| {
         let name = entry.file_name().into_string().unwrap();
         (name, std::fs::read_to_string(entry.path()).unwrap())

@@ -47,7 +47,7 @@ struct Shipped {
 impl Shipped {
     /// The file with other places in it; each place that is replaced must be there.
     fn new(file: &str, plugins: &Path, places: &[(&str, String)]) -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fluent-bit-conf");
+        let folder = testkit::root().join("fluent-bit-conf");
         let mut text = std::fs::read_to_string(folder.join(file)).unwrap();
         let (http, grpc) = (free_port(), free_port());
         let ours = [

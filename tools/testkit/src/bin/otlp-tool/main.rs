@@ -1,36 +1,26 @@
 //! The project's own OTLP tools: load, receivers, replay, benchmarks and the demo.
 //!
-//! `cargo run --release --example otlp-tool -- help` lists the commands. `make demo` and
+//! `cargo run --release -p testkit --bin otlp-tool -- help` lists the commands. `make demo` and
 //! `make bench` are what most people want.
 #![expect(clippy::print_stdout, reason = "a command line tool prints its results")]
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a tool may stop")]
 #![expect(clippy::indexing_slicing, reason = "fixed layouts that this tool itself wrote")]
 #![expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small figures")]
 #![expect(clippy::disallowed_methods, reason = "a tool has clocks, threads and tasks")]
-#![expect(
-    clippy::let_underscore_must_use,
-    reason = "writing to a String cannot fail; the rest may"
-)]
-#![expect(let_underscore_drop, reason = "results of best-effort calls")]
+#![expect(clippy::let_underscore_must_use, reason = "writing to a String cannot fail")]
 #![expect(unreachable_pub, reason = "a binary has no readers of its items")]
 
 mod bench;
-mod client;
 mod demo;
 mod detectors;
 mod flood;
-mod hosts;
-mod load;
 mod memory;
 mod outage;
-mod replay;
-mod shapes;
-mod sink;
-mod wire;
 
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use testkit::{client, hosts, load, replay, shapes, sink, wire};
 
 #[derive(Parser)]
 #[command(name = "otlp-tool", about = "OTLP load, receivers, replay, benchmarks and the demo")]

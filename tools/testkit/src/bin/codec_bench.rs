@@ -1,7 +1,7 @@
 //! Measures the codec on one core: requests of 128 GenAI spans of about 1500 bytes and of 128 log
 //! records of about 500, each with one resource.
 //!
-//! `cargo run --release --example codec_bench` prints nanoseconds per item of each step, the
+//! `cargo run --release -p testkit --bin codec_bench` prints nanoseconds per item of each step, the
 //! fastest of many rounds (a word as argument chooses steps): what else the machine did meanwhile is
 //! not in it.
 
@@ -20,12 +20,7 @@ use fluent_bit_ai::sampling::policy::{Action, Policies, Policy, Rule, SpanTest, 
 use fluent_bit_ai::sampling::{TailConfig, TailSampler};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
-use shapes::{Batch, Shape};
-
-#[path = "otlp-tool/shapes.rs"]
-#[expect(dead_code, unreachable_pub, reason = "the tool uses more of it")]
-#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "layouts that it wrote itself")]
-mod shapes;
+use testkit::shapes::{Batch, Shape};
 
 const SPANS: u8 = 128;
 const ROUNDS: usize = 200;

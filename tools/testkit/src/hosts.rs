@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-#[path = "ports.rs"]
-mod ports;
-pub use ports::free_port;
+pub use crate::ports::free_port;
 
 /// An executable that loads our plugins.
 #[derive(Debug, Clone)]
@@ -74,10 +72,11 @@ fn release_of(executable: &Path) -> Option<String> {
     Some(release.to_owned())
 }
 
-/// The bundled host, built beside this tool.
+/// The bundled host, built beside this program, or beside the folder of a test.
 pub fn bundled() -> Host {
-    let own = std::env::current_exe().expect("this tool's path");
-    let folder = own.parent().and_then(Path::parent).expect("the build folder");
+    let own = std::env::current_exe().expect("this program's path");
+    let folder = own.parent().expect("a folder");
+    let folder = if folder.ends_with("deps") { folder.parent().expect("a folder") } else { folder };
     Host {
         executable: folder.join("flb-host"),
         arguments: Vec::new(),

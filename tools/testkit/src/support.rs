@@ -27,9 +27,9 @@ pub fn alone() -> MutexGuard<'static, ()> {
 
 pub fn bundled(row: &str) -> Host {
     Host {
-        executable: PathBuf::from(env!("CARGO_BIN_EXE_flb-host")),
         arguments: vec!["--row".to_owned(), row.to_owned()],
         release: format!("bundled, row {row}"),
+        ..hosts::bundled()
     }
 }
 
@@ -57,7 +57,7 @@ pub fn all_hosts() -> Vec<Host> {
 
 /// Every row that the bundled host knows.
 pub fn rows() -> Vec<String> {
-    let output = Command::new(env!("CARGO_BIN_EXE_flb-host")).arg("--list-rows").output().unwrap();
+    let output = Command::new(hosts::bundled().executable).arg("--list-rows").output().unwrap();
     String::from_utf8_lossy(&output.stdout)
         .lines()
         .filter_map(|line| line.split_whitespace().next().map(str::to_owned))
