@@ -38,19 +38,21 @@ done
 CFLAGS_x86_64_unknown_linux_gnu="$cflags"
 CFLAGS_aarch64_unknown_linux_gnu="$cflags"
 export CFLAGS_x86_64_unknown_linux_gnu CFLAGS_aarch64_unknown_linux_gnu
-export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
 
 tar_gz() { # FOLDER FILE [TAR_OPTION...]
   folder="$1"; file="$2"; shift 2
   sh "$here/archive.sh" "$folder" "$@" | gzip -9 -n >"$out/$file"
 }
 
-build() { # ARCHITECTURE TARGET
+build() { # ARCHITECTURE TARGET BINUTILS_PREFIX
   RUSTC=rustc
   [ "$1" = x86_64 ] || RUSTC="$(sh "$here/rust-aarch64.sh" "$out/rust")"
   export RUSTC
-  RUSTFLAGS="$remap" cargo zigbuild --locked --profile dist -p fluent-bit-ai --lib --target "$2.$glibc"
-  RUSTFLAGS="$remap -C target-feature=+crt-static" cargo build --locked --profile small -p install --target "$2"
+  linker="CARGO_TARGET_$(echo "$2" | tr 'a-z-' 'A-Z_')_LINKER"
+  env "$linker=$PWD/$here/link.sh" ZIG_TARGET="$1-linux-gnu.$glibc" RUSTFLAGS="$remap" \
+    cargo zigbuild --locked --profile dist -p fluent-bit-ai --lib --target "$2.$glibc"
+  env "$linker=${3}gcc" RUSTFLAGS="$remap -C target-feature=+crt-static" \
+    cargo build --locked --profile small -p install --target "$2"
 }
 
 # Splits what was built into code and debug information, found by its build id.
@@ -93,7 +95,8 @@ pack() { # ARCHITECTURE TARGET NAME BINUTILS_PREFIX
 
 for architecture in "$@"; do
   case "$architecture" in
-    x86_64 | aarch64) build "$architecture" "$architecture-unknown-linux-gnu" ;;
+    x86_64) build x86_64 x86_64-unknown-linux-gnu "" ;;
+    aarch64) build aarch64 aarch64-unknown-linux-gnu aarch64-linux-gnu- ;;
     *) echo "$architecture is not built: x86_64, aarch64" >&2; exit 1 ;;
   esac
 done
