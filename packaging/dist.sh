@@ -49,7 +49,7 @@ build() { # ARCHITECTURE TARGET BINUTILS_PREFIX
   [ "$1" = x86_64 ] || RUSTC="$(sh "$here/rust-aarch64.sh" "$out/rust")"
   export RUSTC
   linker="CARGO_TARGET_$(echo "$2" | tr 'a-z-' 'A-Z_')_LINKER"
-  env "$linker=$PWD/$here/link.sh" ZIG_TARGET="$1-linux-gnu.$glibc" RUSTFLAGS="$remap" \
+  env "$linker=$PWD/$here/zig-cc.sh" ZIG_TARGET="$1-linux-gnu.$glibc" RUSTFLAGS="$remap" \
     cargo zigbuild --locked --profile dist -p fluent-bit-ai --lib --target "$2.$glibc"
   env "$linker=${3}gcc" RUSTFLAGS="$remap -C target-feature=+crt-static" \
     cargo build --locked --profile small -p install --target "$2"

@@ -1,8 +1,9 @@
 #!/bin/sh
 # The linker of `make dist`: zig's cc, which links against an old glibc, and then the same link once more
-# by zig's lld with a flag that its cc does not take: functions whose code is equal become one.
+# by zig's lld with a flag that its cc does not take: functions whose code is equal become one. rustc tells
+# by the name that it is spoken to as to a compiler.
 #
-# usage: ZIG_TARGET=x86_64-linux-gnu.2.17 packaging/link.sh ARGUMENT...
+# usage: ZIG_TARGET=x86_64-linux-gnu.2.17 packaging/zig-cc.sh ARGUMENT...
 set -eu
 told="$(ZIG_VERBOSE_LINK=1 cargo-zigbuild zig cc -- -g -target "$ZIG_TARGET" "$@" 2>&1)" || { echo "$told" >&2; exit 1; }
 arguments="$(echo "$told" | sed -n 's/^ld\.lld //p' | tail -n 1)"
