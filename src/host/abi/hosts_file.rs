@@ -6,11 +6,10 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::super::loaded_objects;
+use super::fields::{Fields, Problem, number};
 use super::moves::Machine;
 use super::row::{HostAbi, LARGEST_PLUGIN, Release};
 use super::structs::{
@@ -23,42 +22,6 @@ use super::structs::{
 const VARIABLE: &str = "FLUENT_BIT_AI_HOSTS_FILE";
 /// Its name beside the plugins.
 const NAME: &str = "hosts.toml";
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    row: Vec<Spanned<Row>>,
-}
-
-/// A row as it is written.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Row {
-    machine: Spanned<String>,
-    first: Spanned<String>,
-    last: Spanned<String>,
-    input_plugin: InputPlugin,
-    filter_plugin: FilterPlugin,
-    output_plugin: OutputPlugin,
-    config_map: ConfigMap,
-    input: InputInstance,
-    filter: FilterInstance,
-    output: OutputInstance,
-    config: Config,
-    log: Log,
-    task: Task,
-    route: TaskRoute,
-    event_chunk: EventChunk,
-    flush: OutputFlush,
-    coro: Coro,
-    out_thread: OutThread,
-    kv: Kv,
-    net_host: NetHost,
-    list: MkList,
-}
-
-/// What is wrong, and where in the text.
-type Problem = (usize, String);
 
 /// The rows that the user added for this machine; none where there is no file.
 ///
@@ -110,15 +73,16 @@ pub(super) fn read(text: &str, machine: Machine, rows: &[HostAbi]) -> Result<Vec
 }
 
 fn read_all(text: &str, machine: Machine, rows: &[HostAbi]) -> Result<Vec<HostAbi>, Problem> {
-    let wrong = |error: toml::de::Error| {
-        (error.span().map_or(0, |span| span.start), error.message().to_owned())
-    };
-    let file: File = toml::from_str(text).map_err(wrong)?;
-    check_offsets(&DeTable::parse(text).map_err(wrong)?)?;
+    let file = DeTable::parse(text)
+        .map_err(|error| (error.span().map_or(0, |span| span.start), error.message().to_owned()))?;
+    let mut root = Fields::new("the file", file.span().start, file.get_ref());
+    let tables = root.required_value("row").and_then(|row| row.get_ref().as_array());
+    let tables = tables.into_iter().flatten();
+    root.finish()?;
     let mut read: Vec<(&str, HostAbi)> = Vec::new();
-    for row in &file.row {
-        let at = row.span().start;
-        let (row, of) = row.get_ref().layout()?;
+    for table in tables {
+        let at = table.span().start;
+        let (of, row) = row(at, table.get_ref())?;
         let is_also = |other: &&HostAbi| other.first <= row.last && row.first <= other.last;
         let mut earlier = read.iter().filter(|(other, _)| *other == of).map(|(_, other)| other);
         if let Some(other) = earlier.find(is_also) {
@@ -142,84 +106,115 @@ fn read_all(text: &str, machine: Machine, rows: &[HostAbi]) -> Result<Vec<HostAb
     Ok(read.into_iter().filter(|(of, _)| *of == machine.name).map(|(_, row)| row).collect())
 }
 
-impl Row {
-    /// The row, and the name of the machine that it is for.
-    fn layout(&self) -> Result<(HostAbi, &'static str), Problem> {
-        let (first, last) = (release(&self.first)?, release(&self.last)?);
-        if first > last || (first.major, first.minor) != (last.major, last.minor) {
-            let problem = format!("'{last}' is no later patch of {first}, or {first} itself");
-            return Err((self.last.span().start, problem));
-        }
-        let name = self.machine.get_ref();
+/// A row, and the name of the machine that it is for.
+fn row(at: usize, table: &DeValue<'_>) -> Result<(&'static str, HostAbi), Problem> {
+    let table = table.as_table().ok_or((at, "a row is a table, '[[row]]'".to_owned()))?;
+    let mut fields = Fields::new("row", at, table);
+    let machine = fields.text("machine").and_then(|(at, name)| {
         let machine = Machine::ALL.into_iter().find(|machine| machine.name == name);
-        let machine = machine.ok_or_else(|| {
+        machine.ok_or_else(|| {
             let known = Machine::ALL.map(|machine| machine.name).join(", ");
-            (self.machine.span().start, format!("machine '{name}' is not one of {known}"))
-        })?;
-        let row = HostAbi {
-            // Kept for the life of the process, as rows in code are.
-            since: Box::leak(first.to_string().into_boxed_str()),
-            first,
-            last,
-            input_plugin: self.input_plugin,
-            filter_plugin: self.filter_plugin,
-            output_plugin: self.output_plugin,
-            config_map: self.config_map,
-            input: self.input,
-            filter: self.filter,
-            output: self.output,
-            config: self.config,
-            log: self.log,
-            task: self.task,
-            route: self.route,
-            event_chunk: self.event_chunk,
-            flush: self.flush,
-            // Headers may have been configured where Valgrind's were not installed.
-            coro: if self.coro.caller == 0 { self.coro.with_valgrind() } else { self.coro },
-            out_thread: self.out_thread,
-            kv: self.kv,
-            net_host: self.net_host,
-            list: self.list,
-        };
-        Ok((row, machine.name))
+            (at, format!("machine '{name}' is not one of {known}"))
+        })
+    });
+    let releases = releases(&mut fields);
+    let mut structures = Structures { row: &mut fields, problem: None };
+    let mut row = HostAbi {
+        since: "",
+        first: Release::new(0, 0, 0),
+        last: Release::new(0, 0, 0),
+        input_plugin: structures.read("input_plugin", InputPlugin::read),
+        filter_plugin: structures.read("filter_plugin", FilterPlugin::read),
+        output_plugin: structures.read("output_plugin", OutputPlugin::read),
+        config_map: structures.read("config_map", ConfigMap::read),
+        input: structures.read("input", InputInstance::read),
+        filter: structures.read("filter", FilterInstance::read),
+        output: structures.read("output", OutputInstance::read),
+        config: structures.read("config", Config::read),
+        log: structures.read("log", Log::read),
+        task: structures.read("task", Task::read),
+        route: structures.read("route", TaskRoute::read),
+        event_chunk: structures.read("event_chunk", EventChunk::read),
+        flush: structures.read("flush", OutputFlush::read),
+        coro: structures.read("coro", Coro::read),
+        out_thread: structures.read("out_thread", OutThread::read),
+        kv: structures.read("kv", Kv::read),
+        net_host: structures.read("net_host", NetHost::read),
+        list: structures.read("list", MkList::read),
+    };
+    let problem = structures.problem;
+    let machine = machine?;
+    let (first, last) = releases?;
+    fields.finish()?;
+    if let Some(problem) = problem {
+        return Err(problem);
+    }
+    // Headers may have been configured where Valgrind's were not installed.
+    row.coro = if row.coro.caller == 0 { row.coro.with_valgrind() } else { row.coro };
+    (row.first, row.last) = (first, last);
+    // Kept for the life of the process, as rows in code are.
+    row.since = Box::leak(first.to_string().into_boxed_str());
+    Ok((machine.name, row))
+}
+
+/// The first and the last release of a row.
+fn releases(fields: &mut Fields<'_>) -> Result<(Release, Release), Problem> {
+    let mut release = |name| {
+        let (at, text) = fields.text(name)?;
+        let release = Release::parse(text);
+        Ok((at, release.ok_or((at, format!("'{text}' is no release such as 5.1.1")))?))
+    };
+    let ((_, first), (at, last)) = (release("first")?, release("last")?);
+    if first > last || (first.major, first.minor) != (last.major, last.minor) {
+        let problem = format!("'{last}' is no later patch of {first}, or {first} itself");
+        return Err((at, problem));
+    }
+    Ok((first, last))
+}
+
+/// The structures of a row, with the first problem found in one of them.
+struct Structures<'f, 'a> {
+    row: &'f mut Fields<'a>,
+    problem: Option<Problem>,
+}
+
+impl Structures<'_, '_> {
+    /// Reads the structure of that name by its fields.
+    fn read<T>(&mut self, name: &'static str, read: impl FnOnce(&mut Fields<'_>) -> T) -> T {
+        let found = self.row.required_value(name);
+        let empty = DeTable::new();
+        let table = found.and_then(|value| value.get_ref().as_table()).unwrap_or(&empty);
+        let mut fields = Fields::new(name, found.map_or(0, |value| value.span().start), table);
+        let structure = read(&mut fields);
+        if let (Some(_), Err(problem)) = (found, fields.finish().and_then(|()| check(name, table)))
+        {
+            self.problem.get_or_insert(problem);
+        }
+        structure
     }
 }
 
-fn release(text: &Spanned<String>) -> Result<Release, Problem> {
-    Release::parse(text.get_ref()).ok_or_else(|| {
-        (text.span().start, format!("'{}' is no release such as 5.1.1", text.get_ref()))
-    })
-}
-
-/// Whether every field lies in its structure, and every plugin in the symbol that the host copies.
-fn check_offsets(file: &Spanned<DeTable<'_>>) -> Result<(), Problem> {
-    let rows = file.get_ref().get("row").and_then(|rows| rows.get_ref().as_array());
-    let tables = rows.into_iter().flatten().filter_map(|row| row.get_ref().as_table()).flatten();
-    for (structure, fields) in tables {
-        let Some(table) = fields.get_ref().as_table() else { continue };
-        let Some(size) = table.get("size").and_then(number) else { continue };
-        let name = structure.get_ref();
-        if name.ends_with("_plugin") && size > LARGEST_PLUGIN {
-            let problem = format!("{name}.size is {size}, and we export {LARGEST_PLUGIN} bytes");
-            return Err((table.get("size").map_or(0, |size| size.span().start), problem));
-        }
-        for (field, offset) in table {
-            if let Some(at) = number(offset)
-                && field.get_ref() != "size"
-                && at >= size
-            {
-                let field = field.get_ref();
-                let problem = format!("{name}.{field} is {at}, behind the {size} bytes of {name}");
-                return Err((offset.span().start, problem));
-            }
+/// Whether every field lies in its structure, and a plugin in the symbol that the host copies.
+fn check(name: &str, table: &DeTable<'_>) -> Result<(), Problem> {
+    let Some((at, size)) = table.get("size").and_then(|size| Some((size.span(), number(size)?)))
+    else {
+        return Ok(());
+    };
+    if name.ends_with("_plugin") && size > LARGEST_PLUGIN {
+        let problem = format!("{name}.size is {size}, and we export {LARGEST_PLUGIN} bytes");
+        return Err((at.start, problem));
+    }
+    for (field, offset) in table {
+        if let Some(at) = number(offset)
+            && field.get_ref() != "size"
+            && at >= size
+        {
+            let field = field.get_ref();
+            let problem = format!("{name}.{field} is {at}, behind the {size} bytes of {name}");
+            return Err((offset.span().start, problem));
         }
     }
     Ok(())
-}
-
-fn number(value: &Spanned<DeValue<'_>>) -> Option<usize> {
-    let integer = value.get_ref().as_integer()?;
-    usize::from_str_radix(integer.as_str(), integer.radix()).ok()
 }
 
 #[cfg(test)]
@@ -281,9 +276,14 @@ mod tests {
             ("first = \"5.9.0\"", "first = \"five\"", "first", "'five' is no release"),
             ("last = \"5.9.3\"", "last = \"5.8.0\"", "last", "'5.8.0' is no later patch of 5.9.0"),
             ("last = \"5.9.3\"", "last = \"6.0.0\"", "last", "'6.0.0' is no later patch of 5.9.0"),
-            ("tag_len = 240", "tag_length = 240", "tag_length", "unknown field `tag_length`"),
-            ("tag_len = 240\n", "", "[row.input]", "missing field `tag_len`"),
-            ("tag_len = 240", "tag_len = -1", "tag_len", "invalid value: integer `-1`"),
+            (
+                "tag_len = 240",
+                "tag_length = 240",
+                "tag_length",
+                "input has an unknown field 'tag_length'",
+            ),
+            ("tag_len = 240\n", "", "[row.input]", "input has no field 'tag_len'"),
+            ("tag_len = 240", "tag_len = -1", "tag_len", "input.tag_len is no number of bytes"),
             (
                 "tag_len = 240",
                 "tag_len = 1552",
@@ -296,7 +296,7 @@ mod tests {
                 "size = 520",
                 "input_plugin.size is 520, and we export 512",
             ),
-            ("[row.kv]", "[row.kw]", "[row.kw]", "unknown field `kw`"),
+            ("[row.kv]", "[row.kw]", "[row.kw]", "row has an unknown field 'kw'"),
             ("[[row]]", "[[row]", "[[row]", ""),
         ] {
             assert!(good.contains(from), "{from}");
@@ -320,7 +320,7 @@ mod tests {
 
     #[test]
     fn what_is_no_row_is_refused() {
-        assert!(refusal("").contains("missing field `row`"));
-        assert!(refusal("rows = []").contains("unknown field `rows`"));
+        assert!(refusal("").contains("the file has no field 'row'"));
+        assert!(refusal("rows = []").contains("the file has an unknown field 'rows'"));
     }
 }

@@ -5,6 +5,7 @@
 
 mod bindings;
 pub(super) mod detect;
+mod fields;
 #[cfg(test)]
 mod fixtures;
 mod hosts_file;

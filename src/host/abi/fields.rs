@@ -1,0 +1,92 @@
+//! A table of a TOML document, read field by field: what is missing, unknown or wrong is told, with where.
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// What is wrong, and where in the text.
+pub(super) type Problem = (usize, String);
+
+/// A table of the file, of which every field is to be asked for.
+pub(super) struct Fields<'a> {
+    name: &'a str,
+    at: usize,
+    table: &'a DeTable<'a>,
+    asked: Vec<&'static str>,
+    problem: Option<Problem>,
+}
+
+impl<'a> Fields<'a> {
+    /// A table of that name, which starts there.
+    pub(super) fn new(name: &'a str, at: usize, table: &'a DeTable<'a>) -> Self {
+        Self { name, at, table, asked: Vec::new(), problem: None }
+    }
+
+    fn value(&mut self, field: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
+        self.asked.push(field);
+        self.table.get(field)
+    }
+
+    /// A value that has to be there.
+    pub(super) fn required_value(
+        &mut self,
+        field: &'static str,
+    ) -> Option<&'a Spanned<DeValue<'a>>> {
+        let value = self.value(field);
+        if value.is_none() {
+            let problem = (self.at, format!("{} has no field '{field}'", self.name));
+            self.problem.get_or_insert(problem);
+        }
+        value
+    }
+
+    /// A text that has to be there, and where it stands.
+    pub(super) fn text(&mut self, field: &'static str) -> Result<(usize, &'a str), Problem> {
+        let missing = (self.at, format!("{} has no field '{field}'", self.name));
+        let value = self.value(field).ok_or(missing)?;
+        let at = value.span().start;
+        let text = value.get_ref().as_str();
+        Ok((at, text.ok_or((at, format!("{}.{field} is no text", self.name)))?))
+    }
+
+    /// An offset that every release has.
+    pub(super) fn required(&mut self, field: &'static str) -> usize {
+        let value = self.required_value(field);
+        self.offset(field, value).unwrap_or_default()
+    }
+
+    /// An offset that some releases have.
+    pub(super) fn optional(&mut self, field: &'static str) -> Option<usize> {
+        let value = self.value(field);
+        self.offset(field, value)
+    }
+
+    fn offset(
+        &mut self,
+        field: &'static str,
+        value: Option<&Spanned<DeValue<'_>>>,
+    ) -> Option<usize> {
+        let value = value?;
+        let offset = number(value);
+        if offset.is_none() {
+            let problem = format!("{}.{field} is no number of bytes", self.name);
+            self.problem.get_or_insert((value.span().start, problem));
+        }
+        offset
+    }
+
+    /// Refuses fields that were not asked for, after what was wrong with those that were.
+    pub(super) fn finish(self) -> Result<(), Problem> {
+        let unknown = self.table.keys().find(|key| !self.asked.contains(&&**key.get_ref()));
+        if let Some(key) = unknown {
+            let problem = format!("{} has an unknown field '{}'", self.name, key.get_ref());
+            return Err((key.span().start, problem));
+        }
+        self.problem.map_or(Ok(()), Err)
+    }
+}
+
+/// A number that is no less than zero.
+pub(super) fn number(value: &Spanned<DeValue<'_>>) -> Option<usize> {
+    let integer = value.get_ref().as_integer()?;
+    usize::from_str_radix(integer.as_str(), integer.radix()).ok()
+}
