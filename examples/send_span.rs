@@ -10,6 +10,10 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // The exporter's client asks for cryptography by rustls, also where it talks plain HTTP.
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .map_err(|_| "rustls has another provider already")?;
     let url = std::env::args().nth(1).unwrap_or_else(|| "http://127.0.0.1:4318".to_owned());
     let exporter = SpanExporter::builder()
         .with_http()
