@@ -1,7 +1,7 @@
 //! A table of a TOML document, read field by field: what is missing, unknown or wrong is told, with where.
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 
 /// What is wrong, and where in the text.
 pub(super) type Problem = (usize, String);
@@ -26,26 +26,44 @@ impl<'a> Fields<'a> {
         self.table.get(field)
     }
 
-    /// A value that has to be there.
-    pub(super) fn required_value(
-        &mut self,
-        field: &'static str,
-    ) -> Option<&'a Spanned<DeValue<'a>>> {
+    fn missing(&self, field: &str) -> Problem {
+        (self.at, format!("{} has no field '{field}'", self.name))
+    }
+
+    fn required_value(&mut self, field: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
         let value = self.value(field);
         if value.is_none() {
-            let problem = (self.at, format!("{} has no field '{field}'", self.name));
-            self.problem.get_or_insert(problem);
+            let missing = self.missing(field);
+            self.problem.get_or_insert(missing);
         }
         value
     }
 
     /// A text that has to be there, and where it stands.
     pub(super) fn text(&mut self, field: &'static str) -> Result<(usize, &'a str), Problem> {
-        let missing = (self.at, format!("{} has no field '{field}'", self.name));
-        let value = self.value(field).ok_or(missing)?;
+        let value = self.value(field).ok_or_else(|| self.missing(field))?;
         let at = value.span().start;
         let text = value.get_ref().as_str();
         Ok((at, text.ok_or((at, format!("{}.{field} is no text", self.name)))?))
+    }
+
+    /// A list of tables that has to be there.
+    pub(super) fn list(&mut self, field: &'static str) -> Result<&'a DeArray<'a>, Problem> {
+        let value = self.value(field).ok_or_else(|| self.missing(field))?;
+        let wrong = format!("{}.{field} is no list; write '[[{field}]]'", self.name);
+        value.get_ref().as_array().ok_or((value.span().start, wrong))
+    }
+
+    /// A table that has to be there, and where it starts.
+    pub(super) fn table(&mut self, field: &'static str) -> Option<(usize, &'a DeTable<'a>)> {
+        let value = self.required_value(field)?;
+        let at = value.span().start;
+        let table = value.get_ref().as_table();
+        if table.is_none() {
+            let problem = (at, format!("{}.{field} is no table", self.name));
+            self.problem.get_or_insert(problem);
+        }
+        Some((at, table?))
     }
 
     /// An offset that every release has.

@@ -76,11 +76,10 @@ fn read_all(text: &str, machine: Machine, rows: &[HostAbi]) -> Result<Vec<HostAb
     let file = DeTable::parse(text)
         .map_err(|error| (error.span().map_or(0, |span| span.start), error.message().to_owned()))?;
     let mut root = Fields::new("the file", file.span().start, file.get_ref());
-    let tables = root.required_value("row").and_then(|row| row.get_ref().as_array());
-    let tables = tables.into_iter().flatten();
+    let tables = root.list("row");
     root.finish()?;
     let mut read: Vec<(&str, HostAbi)> = Vec::new();
-    for table in tables {
+    for table in tables? {
         let at = table.span().start;
         let (of, row) = row(at, table.get_ref())?;
         let is_also = |other: &&HostAbi| other.first <= row.last && row.first <= other.last;
@@ -181,13 +180,13 @@ struct Structures<'f, 'a> {
 impl Structures<'_, '_> {
     /// Reads the structure of that name by its fields.
     fn read<T>(&mut self, name: &'static str, read: impl FnOnce(&mut Fields<'_>) -> T) -> T {
-        let found = self.row.required_value(name);
         let empty = DeTable::new();
-        let table = found.and_then(|value| value.get_ref().as_table()).unwrap_or(&empty);
-        let mut fields = Fields::new(name, found.map_or(0, |value| value.span().start), table);
+        let found = self.row.table(name);
+        let (at, table) = *found.as_ref().unwrap_or(&(0, &empty));
+        let mut fields = Fields::new(name, at, table);
         let structure = read(&mut fields);
-        if let (Some(_), Err(problem)) = (found, fields.finish().and_then(|()| check(name, table)))
-        {
+        let checked = fields.finish().and_then(|()| check(name, table));
+        if let Some(problem) = found.and_then(|_| checked.err()) {
             self.problem.get_or_insert(problem);
         }
         structure
@@ -322,5 +321,17 @@ mod tests {
     fn what_is_no_row_is_refused() {
         assert!(refusal("").contains("the file has no field 'row'"));
         assert!(refusal("rows = []").contains("the file has an unknown field 'rows'"));
+        for text in ["row = 3", "[row]\nmachine = \"x86_64\""] {
+            assert!(refusal(text).contains("the file.row is no list; write '[[row]]'"), "{text}");
+        }
+        let good = whole(Machine::X86_64);
+        let (before, after) = good.split_once("[row.kv]").unwrap();
+        let rest = after.split_once("[row.").unwrap().1;
+        let without = before.replacen("last =", "kv = 3\nlast =", 1) + "[row." + rest;
+        assert!(
+            refusal(&without).starts_with("line 4: row.kv is no table"),
+            "{}",
+            refusal(&without)
+        );
     }
 }
