@@ -73,8 +73,8 @@ impl<'a> Parser<'a> {
         allowed: &str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Option<T> {
-        let default = |parse: &dyn Fn(&str) -> Option<T>| parse(option.default?);
-        let Some(given) = self.text(option.name) else { return default(&parse) };
+        let default = || parse(option.default?);
+        let Some(given) = self.text(option.name) else { return default() };
         if let Some(value) = parse(given.trim()) {
             return Some(value);
         }
@@ -87,7 +87,7 @@ impl<'a> Parser<'a> {
         } else {
             self.refuse(option.name, given, allowed);
         }
-        default(&parse)
+        default()
     }
 
     /// The error of a declaration whose default cannot be read, beside what was wrong before.

@@ -20,6 +20,13 @@ pub fn optional<T>(
     move |parser, option| Some(parser.value(option, allowed, &parse))
 }
 
+/// The same by another reader: nothing where that has neither a value nor a default.
+pub fn some<T>(
+    read: impl Fn(&mut Parser<'_>, &OptionSpec) -> Read<T>,
+) -> impl Fn(&mut Parser<'_>, &OptionSpec) -> Read<Option<T>> {
+    move |parser, option| Some(read(parser, option))
+}
+
 /// A switch: `on`, `off`, `true`, `false`, `yes`, `no`.
 pub fn bool(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<bool> {
     parser.value(option, "allowed: on, off", parse_bool)
@@ -28,11 +35,6 @@ pub fn bool(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<bool> {
 /// A duration such as `500ms`, `10s`, `5m`; a bare number is seconds.
 pub fn duration(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Duration> {
     parser.value(option, "allowed: a duration such as 500ms, 10s, 5m", parse_duration)
-}
-
-/// A duration that may be missing.
-pub fn some_duration(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Option<Duration>> {
-    Some(duration(parser, option))
 }
 
 /// A size in bytes such as `512k`, `4m`, `1g`; what no address space holds is as much as one does.
@@ -77,9 +79,10 @@ pub fn text(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Option<String>
     Some(parser.text(option.name).map(str::to_owned))
 }
 
-/// Every text of an option that may be repeated.
-pub fn texts(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Vec<String>> {
-    Some(parser.texts(option.name).into_iter().map(str::to_owned).collect())
+/// The text without blanks around it; an empty one is none.
+pub fn word(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Option<String>> {
+    let text = parser.text(option.name).map(str::trim).filter(|text| !text.is_empty());
+    Some(text.map(str::to_owned))
 }
 
 /// Words separated by commas, of all that was given or of the default.

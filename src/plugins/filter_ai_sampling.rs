@@ -47,7 +47,7 @@ options! {
             Str "errors" = "status",
             "Tail: which spans are errors for keep_errors and for 'errors' in expressions: status (the \
              status is ERROR) or all (also an attribute error.type or an event exception)";
-        keep_slower_than: Option<Duration> = read::some_duration,
+        keep_slower_than: Option<Duration> = read::some(read::duration),
             Time "keep_slower_than",
             "Tail: keep traces that take at least this long from first start to last end";
         keep_attribute: Vec<(String, ValueTest)> = attribute_tests,

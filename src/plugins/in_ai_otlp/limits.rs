@@ -11,7 +11,7 @@ use crate::receive::{Limits, UnixSocket};
 options! {
     /// What is configured.
     struct Given in pub(super) OPTIONS {
-        socket_path: Option<String> = path,
+        socket_path: Option<String> = read::word,
             Str "unix_socket",
             "Path of a Unix socket that takes OTLP/gRPC and OTLP/HTTP too.";
         socket_permissions: Option<u32> = permissions,
@@ -92,12 +92,6 @@ pub(super) fn port(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Option<
     parser.value(option, allowed, |text| {
         if text.eq_ignore_ascii_case("off") { Some(None) } else { text.parse().ok().map(Some) }
     })
-}
-
-/// A path; an empty one is none.
-fn path(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Option<String>> {
-    let path = parser.text(option.name).map(str::trim).filter(|path| !path.is_empty());
-    Some(path.map(str::to_owned))
 }
 
 fn permissions(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Option<u32>> {

@@ -35,13 +35,13 @@ options! {
             Str "format" = "records",
             "How telemetry enters the pipeline: 'records', as log records that filters see; or \
              'native', as Fluent Bit's own traces, metrics and log groups, which filters do not see.";
-        native_traces: Option<bool> = some_format,
+        native_traces: Option<bool> = read::some(format),
             Str "format_traces",
             "The same for traces: 'records' or 'native'; by default what 'format' says.";
-        native_metrics: Option<bool> = some_format,
+        native_metrics: Option<bool> = read::some(format),
             Str "format_metrics",
             "The same for metrics: 'records' or 'native'; by default what 'format' says.";
-        native_logs: Option<bool> = some_format,
+        native_logs: Option<bool> = read::some(format),
             Str "format_logs",
             "The same for logs: 'records' or 'native'; by default what 'format' says.";
         max_request_size: usize = stock::aliased(size),
@@ -204,10 +204,6 @@ const FORMATS: [(&str, bool); 2] = [("records", false), ("native", true)];
 
 fn format(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<bool> {
     read::choice(&FORMATS)(parser, option)
-}
-
-fn some_format(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Option<bool>> {
-    Some(format(parser, option))
 }
 
 /// What enters in the host's own form, if anything does.

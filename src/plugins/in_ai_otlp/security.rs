@@ -53,7 +53,7 @@ options! {
             "YAML file with credentials by tenant: 'tenants', a map from names to maps with the lists \
              bearer_tokens, bearer_tokens_sha256, jwt_claims and certificates (DNS names or SHA-256), \
              and the map users (name: password); read again when it changes.";
-        jwks_url: Option<String> = stock::jwt(word),
+        jwks_url: Option<String> = stock::jwt(read::word),
             Str "jwt_jwks_url",
             "Where the key set is by which JSON Web Tokens are validated, http or https. (The \
              names of Fluent Bit's own input, 'oauth2.*', are taken too.)";
@@ -67,7 +67,7 @@ options! {
             Time "jwt_jwks_refresh" = "300",
             "How often to fetch 'jwt_jwks_url'. A token with an unknown key fetches it too, at most \
              every 10 seconds.";
-        issuer: Option<String> = stock::jwt(word),
+        issuer: Option<String> = stock::jwt(read::word),
             Str "jwt_issuer",
             "The issuer ('iss') that tokens need; has to be given with a key set.";
         audiences: Vec<String> = stock::jwt(read::list),
@@ -83,7 +83,7 @@ options! {
         leeway: Duration = leeway,
             Time "jwt_leeway" = "60",
             "By how much the clocks of issuers may be wrong; at most an hour.";
-        tenant_claim: Option<String> = word,
+        tenant_claim: Option<String> = read::word,
             Str "jwt_tenant_claim",
             "The claim that names the tenant; with a 'tenants_file' it has to be one of its tenants.";
         cors_allowed_origins: Vec<String> = read::list,
@@ -163,12 +163,6 @@ fn basic(parser: &mut Parser<'_>, given: &Given) -> Option<(String, Secret)> {
             None
         }
     }
-}
-
-/// A text; an empty one is none.
-fn word(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Option<String>> {
-    let text = parser.text(option.name).map(str::trim).filter(|text| !text.is_empty());
-    Some(text.map(str::to_owned))
 }
 
 fn refresh(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Duration> {

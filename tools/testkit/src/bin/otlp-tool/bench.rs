@@ -408,12 +408,17 @@ pub fn ours_plain(plugins: &Path, port: u16, sink: u16) -> String {
     ours(plugins, Filters::None, HTTP, port, &[sink])
 }
 
+/// A configuration of ours whose input keeps in memory whatever waits.
+pub fn unbounded(configuration: &str) -> String {
+    configuration.replace("tag: ai\n", "tag: ai\n      max_memory: 0\n")
+}
+
 fn configuration(plugins: &Path, side: Side, row: &Row, port: u16, sinks: &[u16]) -> String {
     let text = plain_configuration(plugins, side, row, port, sinks);
     if matches!(row.figure, Figure::Delivery) {
         // What waits for the endpoint that hangs is more than the default keeps in memory: there
         // senders would be told to wait, and the others get no more than that.
-        return text.replace("tag: ai\n", "tag: ai\n      max_memory: 0\n");
+        return unbounded(&text);
     }
     text
 }

@@ -36,9 +36,7 @@ pub async fn rows(plugins: &Path, host: &Host, rounds: usize, scale: f64) -> Vec
         let sides: [(&mut Vec<Burst>, Configuration<'_>); 3] = [
             (&mut stock, &bench::stock_plain),
             (&mut ours, &own),
-            (&mut without, &|port, sink| {
-                own(port, sink).replace("tag: ai\n", "tag: ai\n      max_memory: 0\n")
-            }),
+            (&mut without, &|port, sink| bench::unbounded(&own(port, sink))),
         ];
         for (index, (bursts, configuration)) in sides.into_iter().enumerate() {
             if index == 0 && !host.is_real() {
