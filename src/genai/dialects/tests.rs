@@ -46,6 +46,20 @@ fn dialects_are_whole() {
     }
 }
 
+/// Scenario: the pages that name dialects. Guarantees: each stands where content is explained, and each
+/// that is mapped in the table of those.
+#[test]
+fn every_dialect_is_written_down() {
+    let content = include_str!("../../../docs/multi_otlp.md");
+    let mapped = include_str!("../../../docs/ai_context.md");
+    for dialect in DIALECTS {
+        let name = dialect.name;
+        assert!(content.contains(&format!("`{name}`")), "{name} is not in docs/multi_otlp.md");
+        let row = mapped.contains(&format!("\n| `{name}` |"));
+        assert_eq!(row, dialect.is_mapped(), "{name} in docs/ai_context.md");
+    }
+}
+
 /// Scenario: attributes of several dialects that say the same. Guarantees: the tier counts, then the
 /// order of the list, then that of the file.
 #[test]
