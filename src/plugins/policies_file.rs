@@ -352,6 +352,21 @@ policies:
         assert!(matches!(&policies.list()[10].rule, Rule::All(rules) if rules.len() == 2));
     }
 
+    /// Scenario: the example file, with what is commented out in it, and the guide. Guarantees: each
+    /// type of policy is in both, and the file as a whole is right.
+    #[test]
+    fn every_type_of_policy_has_an_example_and_a_row() {
+        let example = include_str!("../../fluent-bit-conf/policies.yaml").replace("\n#  ", "\n  ");
+        let guide = include_str!("../../docs/ai_sampling.md");
+        let (policies, problems) = parsed(&example);
+        assert_eq!(problems, [""; 0]);
+        assert!(policies.list().len() >= POLICY_TYPES.len(), "{policies:?}");
+        for name in POLICY_TYPES.iter().map(|policy| policy.name).chain(["drop"]) {
+            assert!(example.contains(&format!("type: {name}")), "no example of {name}");
+            assert!(guide.contains(&format!("\n| `{name}` |")), "no row for {name}");
+        }
+    }
+
     #[test]
     fn every_mistake_is_told_with_its_place() {
         let (_, problems) = parsed(
