@@ -41,12 +41,12 @@ demo: build ## Run the README's pipeline on real captures and print what came ou
 	@$(MAKE) --no-print-directory files PREFIX="$(TARGET)/plugins" >/dev/null
 	@"$(TARGET)/release/otlp-tool" demo --plugins "$(abspath $(TARGET))/plugins" --captures tests/data/genai
 
-test: setup lint dependencies check-bindings unit ## Everything that CI runs: lint, dependencies, all tests
+test: setup lint dependencies unit ## Everything that CI runs: lint, dependencies, all tests
 
-lint: ## Format and clippy, warnings denied
+lint: ## Format and clippy, warnings denied, and check-bindings in the course of it
 	$(CARGO) fmt --check
 	@rustfmt --check $(NAMED_BY_MACRO)
-	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	CARGO="$(CARGO)" sh tests/bindings.sh --lint
 
 quick: ## Format, clippy and unit tests: what to run while working
 	$(CARGO) fmt --check
@@ -54,8 +54,9 @@ quick: ## Format, clippy and unit tests: what to run while working
 	$(CARGO) clippy --lib --tests -- -D warnings
 	$(CARGO) test --lib
 
+# Without a choice of targets, so that cargo builds the examples that a test runs.
 unit: ## Unit, property, golden and host tests
-	$(CARGO) test --workspace --lib --bins --tests
+	$(CARGO) test --workspace
 
 host-test: ## Only the host tests: the plugins on flb-host (every row) and on every real Fluent Bit found
 	$(CARGO) test -p flb-host --test hosts -- --nocapture

@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .build()?;
     let provider = SdkTracerProvider::builder()
         .with_resource(Resource::builder().with_service_name("example").build())
-        .with_simple_exporter(exporter)
+        .with_batch_exporter(exporter)
         .build();
     let tracer = provider.tracer("example");
     let span = tracer
@@ -36,7 +36,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             KeyValue::new("gen_ai.usage.output_tokens", 42),
         ])
         .start(&tracer);
-    // A span is sent when it ends.
+    // A span is queued when it ends. Flushing sends it, and says whether it was taken.
     drop(span);
+    provider.force_flush()?;
     Ok(provider.shutdown()?)
 }
