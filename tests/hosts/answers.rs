@@ -28,7 +28,7 @@ use tokio::task::block_in_place;
 use tokio_rustls::TlsAcceptor;
 
 use crate::hosts::{Host, Running, free_port};
-use crate::support::{Pipeline, alone, bundled, linked, real_hosts, run, text};
+use crate::support::{Pipeline, bundled, linked, real_hosts, run, text, together};
 
 const WORDS: &str = "invalid temporality and type combination";
 
@@ -173,7 +173,7 @@ async fn post(port: u16, path: &str, body: Vec<u8>) {
 /// the derived metrics arrive as well.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backend_without_delta_gets_all_else() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     for (host, temporality) in
         hosts().iter().flat_map(|host| [(host, "delta"), (host, "cumulative")])
@@ -237,7 +237,7 @@ fn signs_itself() -> (String, TlsAcceptor) {
 /// host starts, and the endpoint gets what it should.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_and_a_file_are_found_where_they_are_given() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     for host in hosts() {
         let (pem, acceptor) = signs_itself();
@@ -270,7 +270,7 @@ async fn a_certificate_and_a_file_are_found_where_they_are_given() {
 /// that its release reads, and both places of the file are named.
 #[tokio::test(flavor = "multi_thread")]
 async fn advice_is_in_the_form_of_the_configuration() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     let list = plugins.path().join("plugins.conf").display().to_string();
     for host in hosts() {

@@ -9,7 +9,7 @@ use prost::Message;
 
 use crate::hosts::{Running, free_port};
 use crate::security::spans;
-use crate::support::{Pipeline, all_hosts, alone, linked};
+use crate::support::{Pipeline, all_hosts, linked, together};
 
 const TOKEN: &str = "the-token-of-the-pod";
 
@@ -61,7 +61,7 @@ fn answer(stream: &TcpStream, seen: &Mutex<Vec<Head>>) -> Option<()> {
 /// the log, the host ends in order.
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_are_signed_with_a_containers_credentials() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     let _already = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();

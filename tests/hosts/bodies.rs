@@ -8,7 +8,7 @@ use crate::equality::{arrived, captures, sent};
 use crate::hosts::{Running, free_port};
 use crate::replay::Captured;
 use crate::sink::{Keep, Sink};
-use crate::support::{Pipeline, alone, linked, real_hosts};
+use crate::support::{Pipeline, linked, real_hosts, together};
 
 const PATHS: [&str; 3] = ["/v1/traces", "/v1/metrics", "/v1/logs"];
 
@@ -74,7 +74,7 @@ fn rounded(items: Vec<String>) -> Vec<String> {
 /// Guarantees: every item arrives as it was sent, but for the last digit of doubles. Needs a real host: that is whose JSON it is.
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_alone_are_whole_items() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     let mut captures = captures();
     captures.extend(unknown());

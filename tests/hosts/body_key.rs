@@ -12,7 +12,7 @@ use crate::client::Client;
 use crate::hosts::{Running, free_port};
 use crate::shapes::Shape;
 use crate::sink::{Keep, Sink};
-use crate::support::{Pipeline, all_hosts, alone, linked};
+use crate::support::{Pipeline, all_hosts, linked, together};
 
 fn text(text: &str) -> AnyValue {
     AnyValue { value: Some(Value::StringValue(text.to_owned())) }
@@ -41,7 +41,7 @@ fn request(bodies: &[AnyValue]) -> ExportLogsServiceRequest {
 /// plugins find each body under the key, and `multi_otlp` sends what came in.
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_stand_under_the_key_and_come_back() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     let bodies = [text("a text"), map("said", text("b text")), map("other", text("c text"))];
     for host in all_hosts() {

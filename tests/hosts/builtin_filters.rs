@@ -6,14 +6,14 @@ use crate::client::Client;
 use crate::equality::{arrived, captures, sent};
 use crate::hosts::{Running, free_port};
 use crate::sink::{Keep, Sink};
-use crate::support::{Pipeline, alone, linked, real_hosts};
+use crate::support::{Pipeline, linked, real_hosts, together};
 
 /// Scenario: records of all signals pass grep, modify, record_modifier, lua and rewrite_tag, each
 /// of which really changes or rebuilds them. Guarantees: every item arrives with its resource and
 /// scope. Needs a real host: the bundled one has no such filters.
 #[tokio::test(flavor = "multi_thread")]
 async fn resource_and_scope_survive() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     let captures = captures();
     let filters: [(&str, Vec<&str>); 6] = [

@@ -15,7 +15,7 @@ use prost::Message;
 use crate::client::Client;
 use crate::hosts::{Running, free_port};
 use crate::sink::{Keep, Sink};
-use crate::support::{Pipeline, all_hosts, alone, linked};
+use crate::support::{Pipeline, all_hosts, linked, together};
 
 const WORD: &[u8] = b"CANARY";
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -110,7 +110,7 @@ fn container_log() -> String {
 /// has its trace and its severity at both.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_content_comes_through() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     for host in all_hosts() {
         for format in ["records", "native"] {
@@ -174,7 +174,7 @@ async fn no_content_comes_through() {
 /// does not, and 3.2's finds the severity there but not the ids.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_hosts_own_output_finds_what_ai_context_read() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     let reads = |host: &crate::hosts::Host| !host.title().starts_with("Fluent Bit 3.");
     for host in crate::support::real_hosts().into_iter().filter(reads) {

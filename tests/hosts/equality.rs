@@ -11,7 +11,7 @@ use crate::client::Client;
 use crate::hosts::{Running, free_port};
 use crate::replay::{self, Captured};
 use crate::sink::{Keep, Received, Sink};
-use crate::support::{Pipeline, all_hosts, alone, linked};
+use crate::support::{Pipeline, all_hosts, linked, together};
 
 /// Every item of requests with its resource and scope, in a form that can be compared.
 pub fn flat(path: &str, requests: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Vec<String> {
@@ -103,7 +103,7 @@ pub async fn send_all(captures: &[Captured], http: u16, grpc: u16) {
 /// Guarantees: each endpoint gets each message once, equal to what was sent.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_arrives_equals_what_was_sent() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     let captures = captures();
     for host in all_hosts() {

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::hosts::{Host, free_port};
 use crate::lifecycle::passes;
-use crate::support::{Pipeline, alone, bundled, linked, real_hosts, run, text};
+use crate::support::{Pipeline, bundled, linked, real_hosts, run, text, together};
 
 /// What `make abi` writes of the headers of 5.1.1, as rows of releases that nobody has made yet.
 fn rows_of_a_later_release() -> String {
@@ -31,7 +31,7 @@ fn with_variable(host: Host, value: &str) -> Host {
 /// Guarantees: the whole pipeline runs with it, and not without it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_in_a_file_runs_a_release() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     let file = plugins.path().join("more.toml");
     std::fs::write(&file, rows_of_a_later_release()).unwrap();
@@ -45,7 +45,7 @@ async fn a_row_in_a_file_runs_a_release() {
 /// known or not, and each says which line is wrong.
 #[test]
 fn a_wrong_file_stops_the_start() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     let wrong = rows_of_a_later_release().replacen("tag_len", "tag_length", 1);
     let line = wrong.lines().position(|line| line.starts_with("tag_length")).unwrap() + 1;

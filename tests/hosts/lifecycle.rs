@@ -10,7 +10,7 @@ use crate::shapes::Shape;
 use crate::sink::{Keep, Sink};
 use crate::support::{
     FILES, Pipeline, all_hosts, alone, bundled, copied, linked, real_hosts, rows, run, text,
-    timeout,
+    timeout, together,
 };
 
 fn help_flag(file: &str) -> &'static str {
@@ -24,7 +24,7 @@ fn help_flag(file: &str) -> &'static str {
 /// Scenario: `-h` for each plugin. Guarantees: its options are shown.
 #[test]
 fn help_shows_the_options() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     let expected = [
         ("in_ai_otlp", "grpc_port"),
@@ -50,7 +50,7 @@ fn help_shows_the_options() {
 /// a message that names them all.
 #[test]
 fn mistakes_stop_the_start_in_words() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     for host in all_hosts() {
         let misspelt = Pipeline::default()
@@ -113,7 +113,7 @@ fn refused(host: &Host, pipeline: &Pipeline, plugins: &tempfile::TempDir) -> Str
 /// ends in words, and does not run the request through filters that have no state yet.
 #[test]
 fn a_start_that_fails_does_not_run_what_came_already() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     let slow = plugins.path().join("slow.lua");
     let script = "os.execute('sleep 2')\nfunction pass(tag, time, record) return 0, 0, 0 end\n";
@@ -302,7 +302,7 @@ async fn under_load(host: &Host, cut: Cut) {
 /// arrive, no callback uses more than 16 KiB of its stack.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_row_runs() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     let rows = rows();
     assert!(rows.len() >= 10, "{rows:?}");
@@ -316,7 +316,7 @@ async fn every_row_runs() {
 /// Scenario: the plugin files as copies of their own. Guarantees: the suite still works as one.
 #[tokio::test(flavor = "multi_thread")]
 async fn copies_work_as_one() {
-    let _alone = alone();
+    let _together = together();
     let plugins = copied();
     for host in all_hosts() {
         passes(&host, plugins.path()).await;
@@ -363,7 +363,7 @@ pub async fn passes(host: &Host, plugins: &std::path::Path) {
 /// Scenario: a panic forced in each callback. Guarantees: the host goes on and stops cleanly.
 #[test]
 fn a_panic_in_any_callback_is_survived() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     let callbacks = [
         "input.init",

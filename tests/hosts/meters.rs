@@ -16,7 +16,7 @@ use crate::faults::scripted::{Act, Faulty};
 use crate::hosts::{Host, Running, free_port, http_get};
 use crate::shapes::{Batch, Shape};
 use crate::sink::{Keep, Sink};
-use crate::support::{Pipeline, alone, bundled, linked, real_hosts};
+use crate::support::{Pipeline, bundled, linked, real_hosts, together};
 
 /// Spans of each of two requests.
 const SPANS: u64 = 20;
@@ -176,7 +176,7 @@ fn check_while_one_is_away(page: &Page, requests: usize, what: &str) {
 /// say what became of its items, and together they are what came in.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn counters_account_for_every_item() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     for host in real_hosts().into_iter().take(1).chain([bundled("5.1.0")]) {
         let what = host.title();

@@ -12,13 +12,13 @@ use crate::client::Client;
 use crate::equality::{arrived, captures, sent};
 use crate::hosts::{Host, Running, free_port};
 use crate::sink::{Keep, Sink};
-use crate::support::{Pipeline, alone, linked, real_hosts};
+use crate::support::{Pipeline, linked, real_hosts, together};
 
 /// Scenario: the stock `opentelemetry` input feeds `multi_otlp`. Guarantees: every span, every log
 /// and every metric that the host stored comes out, spans with names, ids and times as sent.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_stock_input_feeds_multi_otlp() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     let captures = captures();
     for host in real_hosts() {
@@ -127,7 +127,7 @@ async fn log_records(
 /// body, severity and trace.
 #[tokio::test(flavor = "multi_thread")]
 async fn ordinary_logs_become_otlp_logs() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     for host in crate::support::all_hosts() {
         let with = |pipeline: Pipeline| {
@@ -157,7 +157,7 @@ async fn ordinary_logs_become_otlp_logs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn accessors_say_where_ordinary_logs_have_what() {
     use opentelemetry_proto::tonic::common::v1::any_value::Value;
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     for host in crate::support::all_hosts() {
         let with = |pipeline: Pipeline| {

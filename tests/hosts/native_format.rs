@@ -21,7 +21,7 @@ use crate::expected;
 use crate::generate;
 use crate::hosts::{Host, Running, free_port};
 use crate::sink::{Keep, Received, Sink};
-use crate::support::{Pipeline, all_hosts, alone, bundled, linked, real_hosts, run, text};
+use crate::support::{Pipeline, all_hosts, bundled, linked, real_hosts, run, text, together};
 
 const TRACES: (&str, &str) = ("/v1/traces", "trace.v1.TraceService");
 const METRICS: (&str, &str) = ("/v1/metrics", "metrics.v1.MetricsService");
@@ -138,7 +138,7 @@ fn same(host: &Host, what: &str, expected: &[String], got: &[String], log: &str)
 /// host's own `stdout` output reads every context.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_host_s_own_form_keeps_what_the_table_says() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     for host in all_hosts() {
         let release = expected::release(&host.release);
@@ -186,7 +186,7 @@ async fn the_host_s_own_form_keeps_what_the_table_says() {
 /// every span and every data point that came in.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_stock_output_reads_what_is_appended() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     let captures = crate::equality::captures();
     for host in real_hosts() {
@@ -225,7 +225,7 @@ async fn the_stock_output_reads_what_is_appended() {
 /// metrics, and nothing is lost, doubled or freed twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn processors_of_the_host_see_native_telemetry() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     for host in real_hosts() {
         let release = expected::release(&host.release);
@@ -274,7 +274,7 @@ async fn processors_of_the_host_see_native_telemetry() {
 /// from 5.0.5 on; before, where a host fails to copy such metrics, their senders are told at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn points_with_different_attributes_pass_the_labels_processor() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     let mut requests: Vec<ExportMetricsServiceRequest> = crate::equality::captures()
         .into_iter()
@@ -337,7 +337,7 @@ fn uneven() -> ExportMetricsServiceRequest {
 /// told so in words and not to send again, the refusal is counted, and other requests get through.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_processors_fail_on_is_refused_for_good() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     for host in real_hosts() {
         let sink = Sink::start(0, Keep::Requests).await;
@@ -416,7 +416,7 @@ fn counters(time: u64) -> ExportMetricsServiceRequest {
 /// Guarantees: the first is said once in words, the second is refused in words.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_work_is_said() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     for host in all_hosts() {
         let (http, grpc) = (free_port(), free_port());

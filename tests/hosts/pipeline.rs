@@ -11,13 +11,13 @@ use prost::Message;
 use crate::equality::{captures, send_all};
 use crate::hosts::{Host, Running, free_port};
 use crate::sink::{Keep, Sink};
-use crate::support::{Pipeline, all_hosts, alone, linked};
+use crate::support::{Pipeline, all_hosts, linked, together};
 
 /// Scenario: each configuration that we ship, classic and YAML, beside its `plugins.conf`, with its
 /// ports and paths replaced. Guarantees: every host starts with it, runs, and stops cleanly.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_configuration_starts() {
-    let _alone = alone();
+    let _together = together();
     let sink = Sink::start(0, Keep::Numbers).await;
     let plugins = linked();
     for host in all_hosts() {
@@ -134,7 +134,7 @@ fn without_kafka(text: &str, host: &str) -> String {
 /// current conventions, model metrics are made and tokens are counted once, errors are kept.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_whole_pipeline_on_real_telemetry() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     let captures = captures();
     for host in all_hosts() {
@@ -188,7 +188,7 @@ async fn the_whole_pipeline_on_real_telemetry() {
 /// Guarantees: the model metrics are the host's own, which its output prints, and arrive as OTLP.
 #[tokio::test(flavor = "multi_thread")]
 async fn model_metrics_in_the_host_s_own_form() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     let captures = captures();
     for host in all_hosts() {

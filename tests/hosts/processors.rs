@@ -12,7 +12,7 @@ use prost::Message as _;
 use crate::client::Client;
 use crate::hosts::{Host, Running, free_port};
 use crate::sink::{Keep, Sink};
-use crate::support::{Pipeline, alone, linked, real_hosts};
+use crate::support::{Pipeline, linked, real_hosts, together};
 
 fn pair(key: &str, text: &str) -> KeyValue {
     let value = Some(AnyValue { value: Some(Value::StringValue(text.to_owned())) });
@@ -104,7 +104,7 @@ const INSERT: &str =
 /// what it deleted is at no endpoint, what it added is, and all else is as it was sent.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_content_modifier_deletes_is_gone() {
-    let _alone = alone();
+    let _together = together();
     for host in hosts() {
         let contexts = ["otel_resource_attributes", "otel_scope_attributes"];
         let both =
@@ -130,7 +130,7 @@ async fn what_content_modifier_deletes_is_gone() {
 /// arrives once, with its resource and scope.
 #[tokio::test(flavor = "multi_thread")]
 async fn opentelemetry_envelope_leaves_them() {
-    let _alone = alone();
+    let _together = together();
     for host in hosts() {
         let processor = "          - name: opentelemetry_envelope\n";
         let (arrived, log) = arrives(&host, processor, 6).await;

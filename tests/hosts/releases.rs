@@ -12,7 +12,7 @@ use crate::hosts::{Host, Running, free_port, http_get};
 use crate::load;
 use crate::shapes::Shape;
 use crate::sink::{Keep, Sink};
-use crate::support::{Pipeline, alone, linked, real_hosts, text};
+use crate::support::{Pipeline, linked, real_hosts, text, together};
 
 /// What is said once where nothing but the proof speaks for a layout.
 const WARNING: &str = "newer than fluent-bit-ai";
@@ -44,7 +44,7 @@ fn pipeline(http: u16, to: u16) -> Pipeline {
 /// newer patch warns once; what is sent arrives once; the metric says the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_release_says_what_it_runs_on() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     for host in real_hosts() {
         for workers in [0, 2] {
@@ -118,7 +118,7 @@ fn assert_refused(host: &Host, output: &Output, words: &[&str]) {
 /// Scenario: the variable has a value that means nothing. Guarantees: the start stops in words.
 #[test]
 fn a_wrong_word_in_the_environment_stops_the_start() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     for host in real_hosts() {
         let output = started_with(&host, Some("everything"), &plugins);
@@ -129,7 +129,7 @@ fn a_wrong_word_in_the_environment_stops_the_start() {
 /// Scenario: a newer patch where only releases of the table are allowed. Guarantees: refused in words.
 #[test]
 fn a_newer_patch_is_refused_where_only_the_table_is_allowed() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     for host in real_hosts() {
         let is_newer = text(&dry_run(&host, &plugins)).contains("not in the table of releases");
@@ -157,7 +157,7 @@ fn dry_run(host: &Host, plugins: &tempfile::TempDir) -> Output {
 /// would run on.
 #[test]
 fn a_dry_run_says_what_it_would_run_on() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     for host in real_hosts() {
         let output = dry_run(&host, &plugins);
@@ -172,7 +172,7 @@ fn a_dry_run_says_what_it_would_run_on() {
 /// crash.
 #[test]
 fn hosts_with_other_structures_are_refused() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     let Some(listed) = std::env::var_os("FLUENT_BIT_SHIFTED") else {
         return println!("skipped: FLUENT_BIT_SHIFTED names no hosts");
@@ -191,7 +191,7 @@ fn hosts_with_other_structures_are_refused() {
 /// words; nobody listens on the plugin's own ports; the input that was configured works.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_is_named_twice_starts_no_second_listener() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     for mut host in real_hosts() {
         let file = plugins.path().join("flb-in_ai_otlp.so");

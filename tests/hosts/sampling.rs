@@ -16,7 +16,7 @@ use crate::hosts::{Host, Running, free_port};
 use crate::meters::{Page, page_when};
 use crate::shapes::Shape;
 use crate::sink::{Keep, Sink};
-use crate::support::{Pipeline, all_hosts, alone, linked};
+use crate::support::{Pipeline, all_hosts, linked, together};
 
 /// Traces of one span each.
 async fn send(http: u16, spans: Vec<Span>) {
@@ -58,7 +58,7 @@ fn start(host: &Host, plugins: &Path, pipeline: Pipeline, http: u16) -> (Running
 /// once that a policy had no answer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn counters_come_to_rest_when_nothing_follows() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     for host in all_hosts() {
         let what = host.title();
@@ -108,7 +108,7 @@ async fn counters_come_to_rest_when_nothing_follows() {
 /// are kept, and the span that did not fail is not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn failures_without_a_status_arrive() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     let event = |name: &str| vec![Event { name: name.to_owned(), ..Event::default() }];
     let text = AnyValue { value: Some(Value::StringValue("RateLimitError".to_owned())) };
@@ -165,7 +165,7 @@ async fn the_order_of_filters_is_looked_at() {
     const METRICS: &[&str] = &["name: ai_metrics", "match: 'ai*'"];
     const SAMPLING: &[&str] =
         &["name: ai_sampling", "match: 'a*'", "mode: tail", "keep_errors: on"];
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     for host in all_hosts() {
         let what = host.title();

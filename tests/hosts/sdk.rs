@@ -18,7 +18,7 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 use crate::equality::arrived;
 use crate::hosts::{Running, free_port};
 use crate::sink::{Keep, Sink};
-use crate::support::{Pipeline, all_hosts, alone, linked};
+use crate::support::{Pipeline, all_hosts, linked, together};
 
 /// Where the SDK sends: straight to a receiver, and through the host over both transports.
 #[derive(Clone, Copy)]
@@ -171,7 +171,7 @@ fn without_times(items: Vec<String>) -> Vec<String> {
 /// came straight, twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_sdk_sees_no_difference() {
-    let _alone = alone();
+    let _together = together();
     // A second choice of provider in the process is refused, which is fine here.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let plugins = linked();

@@ -13,7 +13,7 @@ use tonic::{Code, Request};
 
 use crate::hosts::{Host, Running, free_port};
 use crate::sink::{Keep, Sink};
-use crate::support::{Pipeline, all_hosts, alone, bundled, linked, real_hosts, run, text};
+use crate::support::{Pipeline, all_hosts, bundled, linked, real_hosts, run, text, together};
 
 /// What must be in no log.
 const TOKEN: &str = "token-that-nobody-sees";
@@ -192,7 +192,7 @@ async fn wrong_credentials(client: Client<'_>, (http, grpc): (u16, u16)) {
 /// and after the change, and the host's log shows no secret.
 #[tokio::test(flavor = "multi_thread")]
 async fn certificates_and_credentials() {
-    let _alone = alone();
+    let _together = together();
     let _ = rustls::crypto::ring::default_provider().install_default();
     let plugins = linked();
     for host in all_hosts() {
@@ -205,7 +205,7 @@ async fn certificates_and_credentials() {
 /// that show no secret.
 #[test]
 fn keys_that_are_of_no_use_are_refused() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     let folder = tempfile::tempdir().unwrap();
     let newest = real_hosts().into_iter().take(1);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::hosts::{Host, Running, free_port};
-use crate::support::{Pipeline, all_hosts, alone, linked, real_hosts, run, text};
+use crate::support::{Pipeline, all_hosts, linked, real_hosts, run, text, together};
 
 /// The log of a host that does not start with this option.
 fn refused(host: &Host, plugins: &std::path::Path, options: &[&str]) -> String {
@@ -26,7 +26,7 @@ fn refused(host: &Host, plugins: &std::path::Path, options: &[&str]) -> String {
 /// on every host, in words that name the option.
 #[test]
 fn what_the_host_takes_is_not_ignored() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     for host in real_hosts() {
         let later = !host.release.starts_with("3.0");
@@ -54,7 +54,7 @@ fn what_the_host_takes_is_not_ignored() {
 /// Guarantees: a request without a token gets 401.
 #[test]
 fn oauth2_is_enforced_wherever_the_host_keeps_it() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     for host in all_hosts() {
         let http = free_port();

@@ -18,7 +18,7 @@ use crate::hosts::{Host, Running, free_port};
 use crate::security::spans;
 use crate::shapes::Shape;
 use crate::sink::{Keep, Sink};
-use crate::support::{Pipeline, all_hosts, alone, linked, run, text};
+use crate::support::{Pipeline, all_hosts, linked, run, text, together};
 
 /// What a small HTTP/1.1 server saw of a request: who asked, and the first line.
 #[derive(Debug, Clone)]
@@ -114,7 +114,7 @@ fn short_form(input: u16, port: u16) -> Pipeline {
 /// a value of `net.*` that cannot be stops the start by its name.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_short_form_reaches_its_endpoint() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     for host in all_hosts() {
         let (server, port) = (Plain::start(), free_port());
@@ -144,7 +144,7 @@ async fn the_short_form_reaches_its_endpoint() {
 /// it gRPC are not, and no port is opened for gRPC.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_http2_there_is_http1_alone() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     for host in all_hosts() {
         let (sink, port) = (Sink::start(0, Keep::Requests).await, free_port());
@@ -241,7 +241,7 @@ fn two_sides(folder: &Path, ports: (u16, u16), out: u16, passwords: [&str; 2]) -
 /// stops, and the log shows no password.
 #[tokio::test(flavor = "multi_thread")]
 async fn encrypted_keys_are_read_on_both_sides() {
-    let _alone = alone();
+    let _together = together();
     let _ = rustls::crypto::ring::default_provider().install_default();
     let plugins = linked();
     let folder = tempfile::tempdir().unwrap();
@@ -286,7 +286,7 @@ fn refused(host: &Host, configuration: &str) -> String {
 /// the hosts of `NO_PROXY`; those that do not ask go there themselves.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_is_taken_from_the_environment_by_option() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     for host in all_hosts() {
         let (proxy, near, port) = (Plain::start(), Plain::start(), free_port());

@@ -7,7 +7,7 @@ use crate::faults::scripted::{Act, Faulty};
 use crate::hosts::{Running, free_port};
 use crate::shapes::MARK;
 use crate::sink::{Keep, Sink};
-use crate::support::{Pipeline, all_hosts, alone, linked};
+use crate::support::{Pipeline, all_hosts, alone, linked, together};
 
 const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 const PROFILES: &str =
@@ -74,7 +74,7 @@ fn with_output(pipeline: Pipeline, tag: &str, port: u16) -> Pipeline {
 /// all unknown fields, and the profiles arrive byte by byte.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_tag_goes_its_way() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     for host in all_hosts() {
         let a = Sink::start(0, Keep::Requests).await;
@@ -125,7 +125,7 @@ async fn each_tag_goes_its_way() {
 /// the second is refused, goes in when the pause is over, and every span arrives exactly once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_of_several_tags_is_stored_whole_although_the_host_pauses() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     for host in all_hosts() {
         let (http, grpc, down) = (free_port(), free_port(), free_port());

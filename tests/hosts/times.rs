@@ -16,7 +16,7 @@ use prost::Message;
 use crate::client::Client;
 use crate::hosts::{Running, free_port};
 use crate::sink::{Keep, Received, Sink};
-use crate::support::{Pipeline, alone, linked, real_hosts};
+use crate::support::{Pipeline, linked, real_hosts, together};
 
 /// A right one, the first second that 31 bits cannot say, one of 2040, one of 2106 that looks like
 /// the mark of a group, the last one there is, and a right one.
@@ -97,7 +97,7 @@ fn times(received: &Received, path: &str) -> Vec<u64> {
 /// neither in an output of the host nor in ours, which has the exact ones.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_behind_a_wrong_clock() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     let mut right = TIMES;
     right.sort_unstable();

@@ -9,7 +9,7 @@ use crate::client::Client;
 use crate::hosts::{Running, free_port};
 use crate::shapes::{Batch, Shape};
 use crate::sink::{Keep, Sink};
-use crate::support::{Pipeline, all_hosts, alone, linked};
+use crate::support::{Pipeline, all_hosts, linked, together};
 
 /// The status of an export over a Unix socket, or why there is none.
 fn export(path: &Path, encoding: &str, body: &[u8]) -> std::io::Result<String> {
@@ -33,7 +33,7 @@ fn export(path: &Path, encoding: &str, body: &[u8]) -> std::io::Result<String> {
 /// socket's file goes with the host.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_way_in_works_and_outlives_a_reload() {
-    let _alone = alone();
+    let _together = together();
     for host in all_hosts() {
         let plugins = linked();
         let sink = Sink::start(0, Keep::Numbers).await;

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use crate::client::Client;
 use crate::hosts::{Host, Running, free_port};
-use crate::support::{Pipeline, alone, linked, real_hosts};
+use crate::support::{Pipeline, linked, real_hosts, together};
 use catalogue::{Arrives, FILTERS, Plugin};
 use messages::Request;
 use receiver::Receiver;
@@ -289,7 +289,7 @@ async fn prove(
 /// process, data arrives at each that has a receiver, and the process stops cleanly.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_output_dies() {
-    let _alone = alone();
+    let _together = together();
     let requests = messages::requests();
     for host in real_hosts() {
         for format in FORMATS {
@@ -312,7 +312,7 @@ async fn no_output_dies() {
 /// to the host's output and ours. Guarantees: none ends the process, and data comes through.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_filter_or_processor_dies() {
-    let _alone = alone();
+    let _together = together();
     let requests = messages::requests();
     for host in real_hosts() {
         for format in FORMATS {

@@ -9,7 +9,7 @@ use prost::Message;
 
 use super::{Shipped, hosts, local, of_tenant, pair, send, stop, texts, until};
 use crate::receiver::Receiver;
-use crate::support::{alone, linked};
+use crate::support::{linked, together};
 
 /// A trace id whose last seven bytes, which decide about sampling, are all `byte`.
 fn trace(first: u8, byte: u8) -> Vec<u8> {
@@ -148,7 +148,7 @@ impl Content {
 /// file says, and the marks say so; what was found is at nobody; attributes are hashed, dropped, added.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn content_goes_where_the_policy_says() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     let digest = ring::digest::digest(&ring::digest::SHA256, USER.as_bytes());
     let hash: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();

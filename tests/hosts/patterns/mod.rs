@@ -28,7 +28,7 @@ use crate::faults::station::Station;
 use crate::hosts::{Host, Running, free_port};
 use crate::receiver::Receiver;
 use crate::shapes::{Batch, Shape};
-use crate::support::{alone, bundled, linked, real_hosts};
+use crate::support::{bundled, linked, real_hosts, together};
 
 const PATHS: [&str; 3] = ["/v1/traces", "/v1/metrics", "/v1/logs"];
 
@@ -92,7 +92,7 @@ async fn stop(running: Running, what: &str) -> String {
 /// of the two backends has each item once, equal to what was sent, compressed as the file says.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn fan_out_gives_everything_to_each_backend() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     let captures = captures();
     let all = PATHS.map(|path| sent(&captures, path, 2));
@@ -191,7 +191,7 @@ async fn failover(host: Host, plugins: PathBuf) {
 /// all is at the first, then at the spare, then at the first again; nothing is lost or doubled.
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn failover_uses_the_spare_until_the_first_is_back() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     let run = |host| tokio::spawn(failover(host, plugins.path().to_owned()));
     for task in hosts().into_iter().map(run).collect::<Vec<_>>() {
@@ -203,7 +203,7 @@ async fn failover_uses_the_spare_until_the_first_is_back() {
 /// Guarantees: each span is at one gateway, once, with all of its trace; both have a fair share.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_tiers_keep_traces_whole() {
-    let _alone = alone();
+    let _together = together();
     let Some(option) = namespaces() else {
         println!("skipped: this system does not let tests make mount namespaces");
         return;

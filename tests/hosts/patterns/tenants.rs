@@ -19,7 +19,7 @@ use prost::Message;
 
 use super::{PATHS, Shipped, hosts, local, of_tenant, pair, send, stop, string, texts, until};
 use crate::receiver::{Kept, Receiver};
-use crate::support::{alone, linked};
+use crate::support::{linked, together};
 
 /// Tenants of the test; the empty one stands for items without the attribute.
 const TENANTS: [&str; 4] = ["blue", "red", "banned", ""];
@@ -149,7 +149,7 @@ fn dead_letters(file: &Path, what: &str) -> Holdings {
 /// tenant have the static one; each item comes once; what was refused is in the file of dead letters.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn tenants_travel_under_their_own_header() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     for host in hosts() {
         let what = host.title();

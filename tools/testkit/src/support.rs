@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::hosts::{self, Host};
 
@@ -19,10 +19,18 @@ pub const FILES: [&str; 6] = [
 /// Rows of the bundled host that every test runs on; one test runs on all of them.
 const SOME_ROWS: [&str; 3] = ["3.0.0", "4.0.12", "5.1.0"];
 
-/// One host test at a time: the machine has few cores and the tests measure time.
-pub fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+/// A host test that has the machine to itself is the writer of this lock, any other one a reader.
+static MACHINE: RwLock<()> = RwLock::new(());
+
+/// For a test that measures time or memory, or loads the machine: no other host test runs meanwhile.
+pub fn alone() -> RwLockWriteGuard<'static, ()> {
+    MACHINE.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// For a test that asks what comes out, and waits most of its time: others of its kind run beside it, as
+/// many as there are threads for tests.
+pub fn together() -> RwLockReadGuard<'static, ()> {
+    MACHINE.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 pub fn bundled(row: &str) -> Host {
