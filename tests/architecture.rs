@@ -242,3 +242,36 @@ fn every_plugin_is_wired_and_shown() {
         assert!(configurations.contains(&format!("name: {name}")), "{name} has no configuration");
     }
 }
+
+/// Scenario: the recipes of CONTRIBUTING.md. Guarantees: each counts the files that it numbers, the files
+/// and folders that it names are there, and so are the tests that it says fail.
+#[test]
+fn recipes_name_what_is_there() {
+    let page = std::fs::read_to_string(root().join("CONTRIBUTING.md")).unwrap();
+    let (_, recipes) = page.split_once("\n## Recipes\n").unwrap();
+    let recipes: Vec<&str> = recipes.split("\n### ").skip(1).collect();
+    assert!(recipes.len() >= 6, "{recipes:?}");
+    for recipe in recipes {
+        let (heading, text) = recipe.split_once('\n').unwrap();
+        let counted = heading.rsplit(": ").next().unwrap().split(' ').next().unwrap();
+        let numbered = (1..).take_while(|n| text.contains(&format!("\n{n}. `src/"))).count();
+        assert_eq!(counted, numbered.to_string(), "{heading}");
+        let names = quoted(text).into_iter().filter(|name| !name.contains(char::is_whitespace));
+        for path in names.filter(|name| name.contains('/')) {
+            // Of `NAME.rs` and `*.rs` the folder is looked for.
+            let folder = path.split(['N', '*']).next().unwrap();
+            let path = if path.contains("NAME") { folder } else { path.trim_end_matches("*.rs") };
+            assert!(root().join(path).exists(), "{heading}: {path} is not there");
+        }
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for said in words.split("` in `").collect::<Vec<_>>().windows(2) {
+            let test = said[0].rsplit('`').next().unwrap();
+            if !test.starts_with(|first: char| first.is_ascii_lowercase()) {
+                continue;
+            }
+            let path = said[1].split('`').next().unwrap();
+            let source = std::fs::read_to_string(root().join(path)).unwrap();
+            assert!(source.contains(&format!("fn {test}()")), "{heading}: no {test} in {path}");
+        }
+    }
+}

@@ -89,6 +89,43 @@ fn make_install_has_all_plugins() {
     assert_eq!(listed, sources());
 }
 
+/// What `cargo tree` prints for these arguments, one package a line.
+fn packages(arguments: &[&str]) -> BTreeSet<String> {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--offline", "--prefix", "none", "--format", "{p}"])
+        .args(["--edges", "normal,build"])
+        .args(arguments)
+        .current_dir(ROOT)
+        .output()
+        .unwrap();
+    let text = ran(&output);
+    text.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect()
+}
+
+/// Scenario: the build command of `make install`, and the packages that it builds. Guarantees: it is one
+/// library of ours, without the test host, the tools and their C; a compiler of C is called by the crates that
+/// bring C or assembler themselves, and by no other.
+#[test]
+fn make_install_builds_what_it_installs() {
+    let output = Command::new("make").args(["-n", "install"]).current_dir(ROOT).output().unwrap();
+    let commands = ran(&output);
+    let builds: Vec<&str> = commands.lines().filter(|line| line.contains(" build ")).collect();
+    let [build] = builds.as_slice() else { panic!("{commands}") };
+    assert!(build.ends_with(" build --release --lib -p fluent-bit-ai"), "{build}");
+    let built = packages(&["-p", "fluent-bit-ai"]);
+    assert!(built.len() > 100, "{built:?}");
+    let own = built.iter().filter(|package| package.contains(ROOT));
+    let own: Vec<&str> = own.filter_map(|package| package.split(' ').next()).collect();
+    assert_eq!(own, ["fluent-bit-ai"]);
+    for name in ["clap ", "opentelemetry-otlp ", "proptest ", "rmp-serde ", "bindgen "] {
+        assert!(!built.iter().any(|package| package.starts_with(name)), "{name}");
+    }
+    let callers = packages(&["-p", "fluent-bit-ai", "--invert", "cc", "--depth", "1"]);
+    let callers: Vec<&str> =
+        callers.iter().filter_map(|package| package.split(' ').next()).collect();
+    assert_eq!(callers, ["cc", "psm", "ring", "zstd-sys"]);
+}
+
 /// Scenario: links of the documents that a package has. Guarantees: what they point to is in the
 /// package too.
 #[test]
