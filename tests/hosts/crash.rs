@@ -9,7 +9,7 @@ use crate::client::Client;
 use crate::hosts::{Host, Running, free_port};
 use crate::shapes::{Batch, Shape};
 use crate::sink::{Keep, Sink};
-use crate::support::{Pipeline, alone, linked, real_hosts};
+use crate::support::{Pipeline, linked, real_hosts, together};
 
 const BATCH: u64 = 64;
 const CONNECTIONS: u64 = 3;
@@ -158,7 +158,7 @@ async fn crash(host: &Host, endpoints: Endpoints) -> (u64, Vec<Outcome>, String)
 /// to an endpoint that had got nothing, and nothing comes more often than twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_acknowledged_survives_the_process() {
-    let _alone = alone();
+    let _together = together();
     println!("flb-host has no storage in the filesystem: only real hosts are killed");
     for host in real_hosts() {
         for (case, endpoints) in CASES {

@@ -7,7 +7,7 @@ use crate::hosts::{Running, free_port};
 use crate::load;
 use crate::shapes::Shape;
 use crate::sink::{Keep, Sink};
-use crate::support::{Pipeline, all_hosts, alone, linked};
+use crate::support::{Pipeline, all_hosts, linked, together};
 
 fn spans(port: u16, items: u64) -> load::Args {
     load::Args {
@@ -26,7 +26,7 @@ fn spans(port: u16, items: u64) -> load::Args {
 /// everything once and soon; the other gets everything once after it is up.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_that_was_down_gets_everything_once() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     for host in all_hosts() {
         let healthy = Sink::start(0, Keep::Numbers).await;
@@ -63,7 +63,7 @@ async fn an_endpoint_that_was_down_gets_everything_once() {
 /// and to two. The host then brings those once more. Guarantees: everything arrives once.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_tried_again_when_the_host_stops_arrives_once() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     for (host, endpoints) in all_hosts().into_iter().flat_map(|host| [(host.clone(), 1), (host, 2)])
     {
@@ -107,7 +107,7 @@ async fn what_is_tried_again_when_the_host_stops_arrives_once() {
 /// Guarantees: clients were told to retry, and everything accepted arrives once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paused_host_tells_clients_to_retry() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     for host in all_hosts() {
         let (http, grpc, down) = (free_port(), free_port(), free_port());
@@ -139,7 +139,7 @@ async fn a_paused_host_tells_clients_to_retry() {
 /// Guarantees: everything arrives once.
 #[tokio::test(flavor = "multi_thread")]
 async fn any_number_of_workers_delivers() {
-    let _alone = alone();
+    let _together = together();
     let plugins = linked();
     for host in all_hosts() {
         for workers in [0, 1, 4] {
