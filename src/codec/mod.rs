@@ -9,6 +9,7 @@
 pub mod fluentbit;
 pub mod json;
 pub mod msgpack;
+pub mod otlp;
 pub mod records;
 mod short_copy;
 pub mod wire;

@@ -8,53 +8,57 @@ use super::fields;
 use super::message::{self, KeyRow, KeyType, field};
 use super::tally::{At, ReadPosition, ReadProblem, ReadTally};
 use crate::codec::msgpack::MapView;
+use crate::codec::otlp::OtlpMessage;
 use crate::codec::wire;
 
 const SPAN: &[KeyRow] = &[
-    field("trace_id", 1, KeyType::Id),
-    field("span_id", 2, KeyType::Id),
-    field("parent_span_id", 4, KeyType::Id),
-    field("trace_state", 3, KeyType::Text),
-    field("name", 5, KeyType::Text),
-    field("kind", 6, KeyType::Enum),
-    field("start_time_unix_nano", 7, KeyType::Time),
-    field("end_time_unix_nano", 8, KeyType::Time),
-    field("attributes", 9, KeyType::Attributes),
-    field("dropped_attributes_count", 10, KeyType::Count),
-    field("dropped_events_count", 12, KeyType::Count),
-    field("dropped_links_count", 14, KeyType::Count),
-    field("events", 11, KeyType::Many(EVENT)),
-    field("links", 13, KeyType::Many(LINK)),
-    field("status", 15, KeyType::One(STATUS)),
+    field(OtlpMessage::Span, "trace_id", KeyType::Id),
+    field(OtlpMessage::Span, "span_id", KeyType::Id),
+    field(OtlpMessage::Span, "parent_span_id", KeyType::Id),
+    field(OtlpMessage::Span, "trace_state", KeyType::Text),
+    field(OtlpMessage::Span, "name", KeyType::Text),
+    field(OtlpMessage::Span, "kind", KeyType::Enum),
+    field(OtlpMessage::Span, "start_time_unix_nano", KeyType::Time),
+    field(OtlpMessage::Span, "end_time_unix_nano", KeyType::Time),
+    field(OtlpMessage::Span, "attributes", KeyType::Attributes),
+    field(OtlpMessage::Span, "dropped_attributes_count", KeyType::Count),
+    field(OtlpMessage::Span, "dropped_events_count", KeyType::Count),
+    field(OtlpMessage::Span, "dropped_links_count", KeyType::Count),
+    field(OtlpMessage::Span, "events", KeyType::Many(EVENT)),
+    field(OtlpMessage::Span, "links", KeyType::Many(LINK)),
+    field(OtlpMessage::Span, "status", KeyType::One(STATUS)),
 ];
 
 const EVENT: &[KeyRow] = &[
-    field("time_unix_nano", 1, KeyType::Time),
-    field("name", 2, KeyType::Text),
-    field("attributes", 3, KeyType::Attributes),
-    field("dropped_attributes_count", 4, KeyType::Count),
+    field(OtlpMessage::SpanEvent, "time_unix_nano", KeyType::Time),
+    field(OtlpMessage::SpanEvent, "name", KeyType::Text),
+    field(OtlpMessage::SpanEvent, "attributes", KeyType::Attributes),
+    field(OtlpMessage::SpanEvent, "dropped_attributes_count", KeyType::Count),
 ];
 
 const LINK: &[KeyRow] = &[
-    field("trace_id", 1, KeyType::Id),
-    field("span_id", 2, KeyType::Id),
-    field("trace_state", 3, KeyType::Text),
-    field("attributes", 4, KeyType::Attributes),
-    field("dropped_attributes_count", 5, KeyType::Count),
+    field(OtlpMessage::SpanLink, "trace_id", KeyType::Id),
+    field(OtlpMessage::SpanLink, "span_id", KeyType::Id),
+    field(OtlpMessage::SpanLink, "trace_state", KeyType::Text),
+    field(OtlpMessage::SpanLink, "attributes", KeyType::Attributes),
+    field(OtlpMessage::SpanLink, "dropped_attributes_count", KeyType::Count),
 ];
 
-const STATUS: &[KeyRow] = &[field("code", 3, KeyType::Enum), field("message", 2, KeyType::Text)];
+const STATUS: &[KeyRow] = &[
+    field(OtlpMessage::Status, "code", KeyType::Enum),
+    field(OtlpMessage::Status, "message", KeyType::Text),
+];
 
 const RESOURCE: &[KeyRow] = &[
-    field("attributes", 1, KeyType::Attributes),
-    field("dropped_attributes_count", 2, KeyType::Count),
+    field(OtlpMessage::Resource, "attributes", KeyType::Attributes),
+    field(OtlpMessage::Resource, "dropped_attributes_count", KeyType::Count),
 ];
 
 const SCOPE: &[KeyRow] = &[
-    field("name", 1, KeyType::Text),
-    field("version", 2, KeyType::Text),
-    field("attributes", 3, KeyType::Attributes),
-    field("dropped_attributes_count", 4, KeyType::Count),
+    field(OtlpMessage::InstrumentationScope, "name", KeyType::Text),
+    field(OtlpMessage::InstrumentationScope, "version", KeyType::Text),
+    field(OtlpMessage::InstrumentationScope, "attributes", KeyType::Attributes),
+    field(OtlpMessage::InstrumentationScope, "dropped_attributes_count", KeyType::Count),
 ];
 
 /// Reads a chunk of `CTraces` contexts into one `ExportTraceServiceRequest`.

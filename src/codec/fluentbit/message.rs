@@ -3,6 +3,7 @@
 use super::tally::{At, ReadPosition, ReadProblem, ReadTally, Wrong};
 use super::{fields, values};
 use crate::codec::msgpack::MapView;
+use crate::codec::otlp::OtlpMessage;
 use crate::codec::wire;
 
 /// One key, and the field that it becomes.
@@ -36,9 +37,9 @@ pub(super) enum KeyType {
     Many(&'static [KeyRow]),
 }
 
-/// A short form for tables.
-pub(super) const fn field(key: &'static str, number: u32, kind: KeyType) -> KeyRow {
-    KeyRow { key, number, kind }
+/// A key that is the name of a field in OTLP, too.
+pub(super) const fn field(message: OtlpMessage, key: &'static str, kind: KeyType) -> KeyRow {
+    KeyRow { key, number: message.number(key), kind }
 }
 
 /// Writes the fields of the map `value`, in any order; keys that the table does not have are

@@ -1,12 +1,14 @@
 //! Schema tables: the layout of telemetry records as data, which OTLP field has which key and which
 //! form.
 //!
-//! One table per OTLP message serves both directions. Field numbers and types are those of
-//! opentelemetry-proto 1.11; keys and forms are specified in docs/RECORD.md, "The
-//! telemetry record".
+//! One table per OTLP message serves both directions. The fields are those of [`otlp`]; what is
+//! here is the record's own: order, keys and forms, as docs/RECORD.md has them.
+//!
+//! [`otlp`]: crate::codec::otlp
 
-/// No message has more fields.
-pub(super) const MAX_FIELDS: usize = 16;
+use crate::codec::otlp::{MAX_NUMBER, OtlpField, OtlpMessage, ProtoPresence, ProtoType};
+
+pub(super) use crate::codec::otlp::MAX_FIELDS;
 
 /// The form of a field, on the wire and in the record.
 #[derive(Debug, Clone, Copy)]
@@ -65,7 +67,7 @@ pub(super) enum LayoutPresence {
 }
 
 /// A key with its msgpack header, padded so that it can be copied at once.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct LayoutKey {
     bytes: [u8; 32],
     /// All bits of the bytes that count, so that a key is compared at once.
@@ -128,7 +130,7 @@ impl LayoutKey {
 }
 
 /// One field of a message.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct FieldLayout {
     pub(super) number: u32,
     pub(super) key: LayoutKey,
@@ -139,22 +141,74 @@ pub(super) struct FieldLayout {
 }
 
 impl FieldLayout {
-    const fn new(number: u32, name: &'static str, kind: FieldForm) -> Self {
-        let presence = match kind {
-            FieldForm::Message(_) | FieldForm::Body => LayoutPresence::Explicit,
-            _ => LayoutPresence::Implicit,
+    /// What stands in a table until the field is known.
+    const NONE: Self = Self {
+        number: 0,
+        key: LayoutKey::new(""),
+        name: "",
+        kind: FieldForm::Bool,
+        presence: LayoutPresence::Implicit,
+    };
+
+    const fn new(message: OtlpMessage, field: &OtlpField) -> Self {
+        let presence = match (message, field.number, field.presence) {
+            (OtlpMessage::LogRecord, 8, _) => LayoutPresence::Always,
+            (_, _, ProtoPresence::Implicit) => LayoutPresence::Implicit,
+            (_, _, ProtoPresence::Explicit) => LayoutPresence::Explicit,
+            (_, _, ProtoPresence::OneOf) => LayoutPresence::OneOf,
         };
-        Self { number, key: LayoutKey::new(name), name, kind, presence }
+        Self {
+            number: field.number,
+            key: LayoutKey::new(key(message, field)),
+            name: field.name,
+            kind: form(message, field),
+            presence,
+        }
     }
+}
 
-    const fn keyed(mut self, key: &str) -> Self {
-        self.key = LayoutKey::new(key);
-        self
+/// The key of a field: its name, but for the keys that Fluent Bit's own input gives a log record. The
+/// body has a place and no key.
+const fn key(message: OtlpMessage, field: &OtlpField) -> &'static str {
+    match (message, field.number) {
+        (OtlpMessage::LogRecord, 1) => "timestamp",
+        (OtlpMessage::LogRecord, 11) => "observed_timestamp",
+        (OtlpMessage::LogRecord, 8) => "trace_flags",
+        (OtlpMessage::LogRecord, 5) => "",
+        _ => field.name,
     }
+}
 
-    const fn when(mut self, presence: LayoutPresence) -> Self {
-        self.presence = presence;
-        self
+/// The form of a field. A type that no record has yet does not compile.
+#[expect(clippy::panic, reason = "called by the compiler alone")]
+const fn form(message: OtlpMessage, field: &OtlpField) -> FieldForm {
+    match (message, field.number) {
+        (OtlpMessage::LogRecord, 2) => return FieldForm::Enum(&[]),
+        (OtlpMessage::LogRecord, 5) => return FieldForm::Body,
+        (OtlpMessage::LogRecord, 9 | 10) => return FieldForm::Bin,
+        _ => {}
+    }
+    match field.proto {
+        ProtoType::Uint32 => FieldForm::Uint32,
+        ProtoType::Sint32 => FieldForm::Sint32,
+        ProtoType::Fixed32 => FieldForm::Fixed32,
+        ProtoType::Fixed64 => FieldForm::Fixed64,
+        ProtoType::Sfixed64 => FieldForm::Sfixed64,
+        ProtoType::Enum(names) => FieldForm::Enum(names.short_names()),
+        ProtoType::Bool => FieldForm::Bool,
+        ProtoType::Double => FieldForm::Double,
+        ProtoType::Str => FieldForm::Str,
+        ProtoType::Id => FieldForm::Hex,
+        ProtoType::Message(inner) => FieldForm::Message(layout(inner)),
+        ProtoType::Messages(OtlpMessage::KeyValue) => FieldForm::Attributes,
+        ProtoType::Messages(inner) => FieldForm::Messages(layout(inner)),
+        ProtoType::Strs => FieldForm::Strs,
+        ProtoType::Fixed64s => FieldForm::Fixed64s,
+        ProtoType::Varints => FieldForm::Varints,
+        ProtoType::Doubles => FieldForm::Doubles,
+        ProtoType::Int32 | ProtoType::Int64 | ProtoType::Bytes => {
+            panic!("a type that has no form in records")
+        }
     }
 }
 
@@ -162,7 +216,7 @@ impl FieldLayout {
 #[derive(Debug)]
 pub(super) struct MessageLayout {
     pub(super) fields: &'static [FieldLayout],
-    by_number: [u8; MAX_FIELDS + 1],
+    by_number: [u8; MAX_NUMBER + 1],
     /// The bits, by index, of the fields that are always written.
     pub(super) always: u32,
     /// Where keys go that no field has: the number of the attributes field; 0 drops them.
@@ -170,8 +224,8 @@ pub(super) struct MessageLayout {
 }
 
 impl MessageLayout {
-    const fn new(fields: &'static [FieldLayout]) -> Self {
-        let mut by_number = [u8::MAX; MAX_FIELDS + 1];
+    const fn new(message: OtlpMessage, fields: &'static [FieldLayout]) -> Self {
+        let mut by_number = [u8::MAX; MAX_NUMBER + 1];
         let mut rest = fields;
         let mut index = 0_u8;
         let mut always = 0;
@@ -185,12 +239,8 @@ impl MessageLayout {
             index += 1;
             rest = tail;
         }
-        Self { fields, by_number, always, extras: 0 }
-    }
-
-    const fn with_extras(mut self, number: u32) -> Self {
-        self.extras = number;
-        self
+        let extras = if matches!(message, OtlpMessage::Span) { 9 } else { 0 };
+        Self { fields, by_number, always, extras }
     }
 
     /// The index of the field with this number.
@@ -208,227 +258,97 @@ impl MessageLayout {
     }
 }
 
-const SPAN_KINDS: &[&str] =
-    &["unspecified", "internal", "server", "client", "producer", "consumer"];
-const STATUS_CODES: &[&str] = &["unset", "ok", "error"];
-const TEMPORALITIES: &[&str] = &["unspecified", "delta", "cumulative"];
-
 /// The key of a message's unknown fields.
 pub(super) const UNKNOWN_FIELDS: &str = "unknown_fields";
 
-const fn dropped(number: u32) -> FieldLayout {
-    FieldLayout::new(number, "dropped_attributes_count", FieldForm::Uint32)
+/// The fields of a message: first those of `order`, then the others as OTLP has them.
+const fn fields<const N: usize>(message: OtlpMessage, order: &[u32]) -> [FieldLayout; N] {
+    let mut fields = [FieldLayout::NONE; N];
+    let mut places = fields.as_mut_slice();
+    let mut numbers = order;
+    while let ([place, more @ ..], [number, tail @ ..]) = (places, numbers) {
+        let mut rest = message.fields();
+        while let [field, others @ ..] = rest {
+            if field.number == *number {
+                *place = FieldLayout::new(message, field);
+            }
+            rest = others;
+        }
+        (places, numbers) = (more, tail);
+    }
+    let mut places = fields.split_at_mut(order.len()).1;
+    let mut rest = message.fields();
+    while let [field, others @ ..] = rest {
+        rest = others;
+        if contains(order, field.number) {
+            continue;
+        }
+        if let [place, more @ ..] = places {
+            *place = FieldLayout::new(message, field);
+            places = more;
+        }
+    }
+    fields
 }
 
-const fn attributes(number: u32) -> FieldLayout {
-    FieldLayout::new(number, "attributes", FieldForm::Attributes)
+const fn contains(numbers: &[u32], number: u32) -> bool {
+    let mut rest = numbers;
+    while let [first, tail @ ..] = rest {
+        if *first == number {
+            return true;
+        }
+        rest = tail;
+    }
+    false
 }
 
-pub(super) static RESOURCE: MessageLayout = MessageLayout::new(&[
-    attributes(1),
-    dropped(2),
-    FieldLayout::new(3, "entity_refs", FieldForm::Messages(&ENTITY_REF)),
-]);
+/// `NAME = message [fields that come first]`. Attributes, values and the envelope's own messages have no
+/// layout: a record has them in forms of their own.
+macro_rules! layouts {
+    ($($(#[$doc:meta])* $name:ident = $message:ident [$($first:literal),*];)*) => {
+        $($(#[$doc])* pub(super) static $name: MessageLayout = {
+            static FIELDS: [FieldLayout; OtlpMessage::$message.fields().len()] =
+                fields(OtlpMessage::$message, &[$($first),*]);
+            MessageLayout::new(OtlpMessage::$message, &FIELDS)
+        };)*
 
-static ENTITY_REF: MessageLayout = MessageLayout::new(&[
-    FieldLayout::new(1, "schema_url", FieldForm::Str),
-    FieldLayout::new(2, "type", FieldForm::Str),
-    FieldLayout::new(3, "id_keys", FieldForm::Strs),
-    FieldLayout::new(4, "description_keys", FieldForm::Strs),
-]);
-
-pub(super) static SCOPE: MessageLayout = MessageLayout::new(&[
-    FieldLayout::new(1, "name", FieldForm::Str),
-    FieldLayout::new(2, "version", FieldForm::Str),
-    attributes(3),
-    dropped(4),
-]);
-
-pub(super) static SPAN: MessageLayout = MessageLayout::new(&[
-    FieldLayout::new(1, "trace_id", FieldForm::Hex),
-    FieldLayout::new(2, "span_id", FieldForm::Hex),
-    FieldLayout::new(4, "parent_span_id", FieldForm::Hex),
-    FieldLayout::new(3, "trace_state", FieldForm::Str),
-    FieldLayout::new(16, "flags", FieldForm::Fixed32),
-    FieldLayout::new(5, "name", FieldForm::Str),
-    FieldLayout::new(6, "kind", FieldForm::Enum(SPAN_KINDS)),
-    FieldLayout::new(7, "start_time_unix_nano", FieldForm::Fixed64),
-    FieldLayout::new(8, "end_time_unix_nano", FieldForm::Fixed64),
-    FieldLayout::new(15, "status", FieldForm::Message(&STATUS)),
-    attributes(9),
-    dropped(10),
-    FieldLayout::new(11, "events", FieldForm::Messages(&EVENT)),
-    FieldLayout::new(12, "dropped_events_count", FieldForm::Uint32),
-    FieldLayout::new(13, "links", FieldForm::Messages(&LINK)),
-    FieldLayout::new(14, "dropped_links_count", FieldForm::Uint32),
-])
-.with_extras(9);
-
-static STATUS: MessageLayout = MessageLayout::new(&[
-    FieldLayout::new(3, "code", FieldForm::Enum(STATUS_CODES)),
-    FieldLayout::new(2, "message", FieldForm::Str),
-]);
-
-static EVENT: MessageLayout = MessageLayout::new(&[
-    FieldLayout::new(1, "time_unix_nano", FieldForm::Fixed64),
-    FieldLayout::new(2, "name", FieldForm::Str),
-    attributes(3),
-    dropped(4),
-]);
-
-static LINK: MessageLayout = MessageLayout::new(&[
-    FieldLayout::new(1, "trace_id", FieldForm::Hex),
-    FieldLayout::new(2, "span_id", FieldForm::Hex),
-    FieldLayout::new(3, "trace_state", FieldForm::Str),
-    FieldLayout::new(6, "flags", FieldForm::Fixed32),
-    attributes(4),
-    dropped(5),
-]);
-
-pub(super) static METRIC: MessageLayout = MessageLayout::new(&[
-    FieldLayout::new(1, "name", FieldForm::Str),
-    FieldLayout::new(2, "description", FieldForm::Str),
-    FieldLayout::new(3, "unit", FieldForm::Str),
-    FieldLayout::new(12, "metadata", FieldForm::Attributes),
-    FieldLayout::new(5, "gauge", FieldForm::Message(&GAUGE)).when(LayoutPresence::OneOf),
-    FieldLayout::new(7, "sum", FieldForm::Message(&SUM)).when(LayoutPresence::OneOf),
-    FieldLayout::new(9, "histogram", FieldForm::Message(&HISTOGRAM)).when(LayoutPresence::OneOf),
-    FieldLayout::new(10, "exponential_histogram", FieldForm::Message(&EXPONENTIAL))
-        .when(LayoutPresence::OneOf),
-    FieldLayout::new(11, "summary", FieldForm::Message(&SUMMARY)).when(LayoutPresence::OneOf),
-]);
-
-/// The numbers of the fields of `Metric` that hold data points; they are field 1 in each of them.
-pub(super) const METRIC_DATA: [u32; 5] = [5, 7, 9, 10, 11];
-
-const fn data_points(message: &'static MessageLayout) -> FieldLayout {
-    FieldLayout::new(1, "data_points", FieldForm::Messages(message))
+        /// The layout of a message. The compiler alone calls it.
+        const fn layout(message: OtlpMessage) -> &'static MessageLayout {
+            match message {
+                $(OtlpMessage::$message => &$name,)*
+                _ => panic!("a message that has no layout"),
+            }
+        }
+    };
 }
 
-const fn temporality() -> FieldLayout {
-    FieldLayout::new(2, "aggregation_temporality", FieldForm::Enum(TEMPORALITIES))
+layouts! {
+    RESOURCE = Resource [];
+    ENTITY_REF = EntityRef [];
+    SCOPE = InstrumentationScope [];
+
+    SPAN = Span [1, 2, 4, 3, 16, 5, 6, 7, 8, 15];
+    STATUS = Status [3];
+    EVENT = SpanEvent [];
+    LINK = SpanLink [1, 2, 3, 6];
+
+    METRIC = Metric [1, 2, 3, 12];
+    GAUGE = Gauge [];
+    SUM = Sum [];
+    HISTOGRAM = Histogram [];
+    EXPONENTIAL = ExponentialHistogram [];
+    SUMMARY = Summary [];
+    NUMBER = NumberDataPoint [7, 2, 3, 4, 6, 8];
+    HISTOGRAM_POINT = HistogramDataPoint [9, 2, 3, 4, 5, 11, 12, 6, 7, 10];
+    EXPONENTIAL_POINT = ExponentialHistogramDataPoint [1, 2, 3, 4, 5, 12, 13, 6, 7, 14];
+    BUCKETS = Buckets [];
+    SUMMARY_POINT = SummaryDataPoint [];
+    QUANTILE = ValueAtQuantile [];
+    EXEMPLAR = Exemplar [2, 3, 6, 4, 5];
+
+    /// A log record without its body, with the keys that Fluent Bit's own input gives it.
+    LOG = LogRecord [11, 1, 2, 3, 6, 7, 9, 10, 8, 12];
 }
-
-static GAUGE: MessageLayout = MessageLayout::new(&[data_points(&NUMBER)]);
-
-static SUM: MessageLayout = MessageLayout::new(&[
-    data_points(&NUMBER),
-    temporality(),
-    FieldLayout::new(3, "is_monotonic", FieldForm::Bool),
-]);
-
-static HISTOGRAM: MessageLayout =
-    MessageLayout::new(&[data_points(&HISTOGRAM_POINT), temporality()]);
-static EXPONENTIAL: MessageLayout =
-    MessageLayout::new(&[data_points(&EXPONENTIAL_POINT), temporality()]);
-static SUMMARY: MessageLayout = MessageLayout::new(&[data_points(&SUMMARY_POINT)]);
-
-const fn start() -> FieldLayout {
-    FieldLayout::new(2, "start_time_unix_nano", FieldForm::Fixed64)
-}
-
-const fn time(number: u32) -> FieldLayout {
-    FieldLayout::new(number, "time_unix_nano", FieldForm::Fixed64)
-}
-
-const fn optional(number: u32, name: &'static str) -> FieldLayout {
-    FieldLayout::new(number, name, FieldForm::Double).when(LayoutPresence::Explicit)
-}
-
-const fn exemplars(number: u32) -> FieldLayout {
-    FieldLayout::new(number, "exemplars", FieldForm::Messages(&EXEMPLAR))
-}
-
-const fn count() -> FieldLayout {
-    FieldLayout::new(4, "count", FieldForm::Fixed64)
-}
-
-static NUMBER: MessageLayout = MessageLayout::new(&[
-    attributes(7),
-    start(),
-    time(3),
-    FieldLayout::new(4, "as_double", FieldForm::Double).when(LayoutPresence::OneOf),
-    FieldLayout::new(6, "as_int", FieldForm::Sfixed64).when(LayoutPresence::OneOf),
-    FieldLayout::new(8, "flags", FieldForm::Uint32),
-    exemplars(5),
-]);
-
-static HISTOGRAM_POINT: MessageLayout = MessageLayout::new(&[
-    attributes(9),
-    start(),
-    time(3),
-    count(),
-    optional(5, "sum"),
-    optional(11, "min"),
-    optional(12, "max"),
-    FieldLayout::new(6, "bucket_counts", FieldForm::Fixed64s),
-    FieldLayout::new(7, "explicit_bounds", FieldForm::Doubles),
-    FieldLayout::new(10, "flags", FieldForm::Uint32),
-    exemplars(8),
-]);
-
-static EXPONENTIAL_POINT: MessageLayout = MessageLayout::new(&[
-    attributes(1),
-    start(),
-    time(3),
-    count(),
-    optional(5, "sum"),
-    optional(12, "min"),
-    optional(13, "max"),
-    FieldLayout::new(6, "scale", FieldForm::Sint32),
-    FieldLayout::new(7, "zero_count", FieldForm::Fixed64),
-    FieldLayout::new(14, "zero_threshold", FieldForm::Double),
-    FieldLayout::new(8, "positive", FieldForm::Message(&BUCKETS)),
-    FieldLayout::new(9, "negative", FieldForm::Message(&BUCKETS)),
-    FieldLayout::new(10, "flags", FieldForm::Uint32),
-    exemplars(11),
-]);
-
-static BUCKETS: MessageLayout = MessageLayout::new(&[
-    FieldLayout::new(1, "offset", FieldForm::Sint32),
-    FieldLayout::new(2, "bucket_counts", FieldForm::Varints),
-]);
-
-static SUMMARY_POINT: MessageLayout = MessageLayout::new(&[
-    attributes(7),
-    start(),
-    time(3),
-    count(),
-    FieldLayout::new(5, "sum", FieldForm::Double),
-    FieldLayout::new(6, "quantile_values", FieldForm::Messages(&QUANTILE)),
-    FieldLayout::new(8, "flags", FieldForm::Uint32),
-]);
-
-static QUANTILE: MessageLayout = MessageLayout::new(&[
-    FieldLayout::new(1, "quantile", FieldForm::Double),
-    FieldLayout::new(2, "value", FieldForm::Double),
-]);
-
-static EXEMPLAR: MessageLayout = MessageLayout::new(&[
-    time(2),
-    FieldLayout::new(3, "as_double", FieldForm::Double).when(LayoutPresence::OneOf),
-    FieldLayout::new(6, "as_int", FieldForm::Sfixed64).when(LayoutPresence::OneOf),
-    FieldLayout::new(4, "span_id", FieldForm::Hex),
-    FieldLayout::new(5, "trace_id", FieldForm::Hex),
-    FieldLayout::new(7, "filtered_attributes", FieldForm::Attributes),
-]);
-
-/// A log record without its body, with the keys that Fluent Bit's own input gives it.
-pub(super) static LOG: MessageLayout = MessageLayout::new(&[
-    FieldLayout::new(11, "observed_time_unix_nano", FieldForm::Fixed64).keyed("observed_timestamp"),
-    time(1).keyed("timestamp"),
-    FieldLayout::new(2, "severity_number", FieldForm::Enum(&[])),
-    FieldLayout::new(3, "severity_text", FieldForm::Str),
-    attributes(6),
-    dropped(7),
-    FieldLayout::new(9, "trace_id", FieldForm::Bin),
-    FieldLayout::new(10, "span_id", FieldForm::Bin),
-    FieldLayout::new(8, "flags", FieldForm::Fixed32)
-        .keyed("trace_flags")
-        .when(LayoutPresence::Always),
-    FieldLayout::new(12, "event_name", FieldForm::Str),
-    FieldLayout::new(5, "body", FieldForm::Body).keyed(""),
-]);
 
 #[cfg(test)]
 mod tests {

@@ -6,21 +6,23 @@ use super::super::message::{self, KeyRow, KeyType, field};
 use super::super::tally::{ReadPosition, ReadProblem, ReadTally};
 use super::super::{fields, values};
 use crate::codec::msgpack::{MapView, elements};
+use crate::codec::otlp::OtlpMessage;
 use crate::codec::records::layout::keys;
 use crate::codec::wire;
 
 /// No more scopes than a list of Fluent Bit's may have.
 const MAX_SCOPES: usize = 65_535;
 
-const RESOURCE: &[KeyRow] = &[field("dropped_attributes_count", 2, KeyType::Count)];
+const RESOURCE: &[KeyRow] =
+    &[field(OtlpMessage::Resource, "dropped_attributes_count", KeyType::Count)];
 
 const SCOPE: &[KeyRow] = &[
-    field("name", 1, KeyType::Text),
-    field("version", 2, KeyType::Text),
-    field("dropped_attributes_count", 4, KeyType::Count),
+    field(OtlpMessage::InstrumentationScope, "name", KeyType::Text),
+    field(OtlpMessage::InstrumentationScope, "version", KeyType::Text),
+    field(OtlpMessage::InstrumentationScope, "dropped_attributes_count", KeyType::Count),
 ];
 
-const ENVELOPE: &[KeyRow] = &[field("schema_url", 3, KeyType::Text)];
+const ENVELOPE: &[KeyRow] = &[field(OtlpMessage::ResourceMetrics, "schema_url", KeyType::Text)];
 
 /// Resources, scopes, and what OTLP says about metrics and points that the format cannot.
 #[derive(Debug)]

@@ -8,15 +8,16 @@ use super::super::{fields, values};
 use super::context_header::ContextHeader;
 use super::metric::{Metric, MetricType};
 use crate::codec::msgpack::MapView;
+use crate::codec::otlp::OtlpMessage;
 use crate::codec::wire;
 
 const EXEMPLAR: &[KeyRow] = &[
-    field("time_unix_nano", 2, KeyType::Time),
-    field("as_double", 3, KeyType::Double),
-    field("span_id", 4, KeyType::Id),
-    field("trace_id", 5, KeyType::Id),
-    field("as_int", 6, KeyType::Fixed),
-    field("filtered_attributes", 7, KeyType::Attributes),
+    field(OtlpMessage::Exemplar, "time_unix_nano", KeyType::Time),
+    field(OtlpMessage::Exemplar, "as_double", KeyType::Double),
+    field(OtlpMessage::Exemplar, "span_id", KeyType::Id),
+    field(OtlpMessage::Exemplar, "trace_id", KeyType::Id),
+    field(OtlpMessage::Exemplar, "as_int", KeyType::Fixed),
+    field(OtlpMessage::Exemplar, "filtered_attributes", KeyType::Attributes),
 ];
 
 /// OTLP's flag for a point that says that there is no value.

@@ -7,7 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use super::context::Context;
 use super::message::{drain_map, message};
 use super::scalar::{drain_seq, expected};
-use crate::codec::json::schema::{FieldPresence, FieldSchema, FieldType, MessageSchema};
+use crate::codec::json::schema::{FieldSchema, FieldType, MessageSchema, ProtoPresence};
 use crate::codec::wire::{Nested, bytes};
 
 /// Writes the value of a field, or one element of it; says whether there was one, which there is
@@ -25,7 +25,7 @@ impl FieldVisitor<'_, '_> {
     /// Whether an empty value is left out.
     #[inline]
     pub(super) fn skips_empty(&self) -> bool {
-        self.field.presence == FieldPresence::Implicit && !self.again && !self.element
+        self.field.presence == ProtoPresence::Implicit && !self.again && !self.element
     }
 
     #[cold]

@@ -1,18 +1,18 @@
-//! OTLP's messages as data: the JSON name, the number and the form of every field.
+//! OTLP's messages in their JSON form: the name, the number and the form of every field.
 //!
-//! One table per message serves both directions. Numbers, types and names are those of
-//! opentelemetry-proto 1.11.
+//! One table per message serves both directions. The fields are those of [`otlp`]; what is here is
+//! JSON's own.
+//!
+//! [`otlp`]: crate::codec::otlp
 
 mod messages;
-mod names;
 
 pub(super) use messages::request;
 
+pub(in crate::codec::json) use crate::codec::otlp::{MAX_FIELDS, ProtoPresence};
+
 /// How deep attribute values may nest, as in telemetry records.
 pub(in crate::codec::json) const MAX_DEPTH: u32 = 64;
-
-/// No message has more fields.
-pub(in crate::codec::json) const MAX_FIELDS: usize = 16;
 
 /// The form of a field, in protobuf and in JSON.
 #[derive(Debug, Clone, Copy)]
@@ -63,40 +63,14 @@ pub(in crate::codec::json) enum FieldType {
     Doubles,
 }
 
-/// When a field is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::codec::json) enum FieldPresence {
-    /// When it is neither zero nor empty.
-    Implicit,
-    /// When it was given: `optional` fields and messages.
-    Explicit,
-    /// When it was given; only one field of the message's `oneof` may be.
-    OneOf,
-}
-
 /// One field of a message.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(in crate::codec::json) struct FieldSchema {
     pub(in crate::codec::json) number: u32,
     /// Its lowerCamelCase name. OTLP does not allow the names of the protobuf files.
     pub(in crate::codec::json) name: &'static str,
     pub(in crate::codec::json) kind: FieldType,
-    pub(in crate::codec::json) presence: FieldPresence,
-}
-
-impl FieldSchema {
-    const fn new(number: u32, name: &'static str, kind: FieldType) -> Self {
-        let presence = match kind {
-            FieldType::Message(_) => FieldPresence::Explicit,
-            _ => FieldPresence::Implicit,
-        };
-        Self { number, name, kind, presence }
-    }
-
-    const fn when(mut self, presence: FieldPresence) -> Self {
-        self.presence = presence;
-        self
-    }
+    pub(in crate::codec::json) presence: ProtoPresence,
 }
 
 /// One OTLP message.
@@ -116,26 +90,6 @@ pub(in crate::codec::json) struct MessageSchema {
 }
 
 impl MessageSchema {
-    const fn new(estimate: usize, fields: &'static [FieldSchema]) -> Self {
-        let (mut required, mut one_of, mut counted) = (0, 0, false);
-        let mut bit = 1_u32;
-        let mut rest = fields;
-        while let [field, tail @ ..] = rest {
-            match field.kind {
-                FieldType::Id(_) => required |= bit,
-                FieldType::Points(_) => counted = true,
-                FieldType::Message(inner) if inner.counted => counted = true,
-                _ => {}
-            }
-            if matches!(field.presence, FieldPresence::OneOf) {
-                one_of |= bit;
-            }
-            bit <<= 1;
-            rest = tail;
-        }
-        Self { fields, estimate, required, one_of, counted, is_value: false }
-    }
-
     /// The field with this name. Senders keep an order, so the search begins at `hint`.
     #[inline]
     pub(in crate::codec::json) fn find(

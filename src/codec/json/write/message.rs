@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::text;
 use super::unwritable::Unwritable;
 use crate::codec::json::schema::{
-    FieldPresence, FieldSchema, FieldType, MAX_DEPTH, MAX_FIELDS, MessageSchema,
+    FieldSchema, FieldType, MAX_DEPTH, MAX_FIELDS, MessageSchema, ProtoPresence,
 };
 use crate::codec::wire::{Fields, WireField, WireValue};
 
@@ -83,7 +83,7 @@ impl Writer<'_> {
             if !fits(field.kind, &found) {
                 return Err(Unwritable::WireType(field.name));
             }
-            if field.presence == FieldPresence::OneOf
+            if field.presence == ProtoPresence::OneOf
                 && let Some(before) = chosen.replace(index).filter(|before| *before != index)
                 && let Some(slot) = slots.get_mut(before)
             {
@@ -269,7 +269,7 @@ fn fits(kind: FieldType, found: &WireField<'_>) -> bool {
 
 /// Whether a field that came is there: with implicit presence, only if it is not empty.
 fn is_there(field: &FieldSchema, slot: &Slot<'_>) -> bool {
-    if field.presence != FieldPresence::Implicit {
+    if field.presence != ProtoPresence::Implicit {
         return true;
     }
     match (field.kind, slot.last) {
@@ -301,7 +301,7 @@ fn merged(
 ) -> Result<Vec<u8>, Unwritable> {
     let one_of = |number| {
         let found = message.fields.iter().find(|field| field.number == number);
-        found.is_some_and(|field| field.presence == FieldPresence::OneOf)
+        found.is_some_and(|field| field.presence == ProtoPresence::OneOf)
     };
     let mut parts = Vec::new();
     let mut fields = Fields::new(slot.from);
@@ -310,7 +310,7 @@ fn merged(
             WireValue::Bytes(bytes) if found.number == field.number => {
                 parts.extend_from_slice(bytes);
             }
-            _ if field.presence == FieldPresence::OneOf && one_of(found.number) => parts.clear(),
+            _ if field.presence == ProtoPresence::OneOf && one_of(found.number) => parts.clear(),
             _ => {}
         }
     }

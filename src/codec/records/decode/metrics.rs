@@ -4,9 +4,10 @@ use super::envelope::{Items, RecordSink, ScopeStart, metadata, record, transcode
 use super::histogram::{self, HISTOGRAM, LeftOut};
 use super::message::MessageScan;
 use super::transcoded::Transcoded;
+use crate::codec::otlp::METRIC_DATA;
 use crate::codec::records::error::{DecodeError, Decoded};
 use crate::codec::records::record::EventTime;
-use crate::codec::records::schema::{METRIC, METRIC_DATA};
+use crate::codec::records::schema::METRIC;
 use crate::codec::wire::{Fields, WireValue};
 use crate::model::Signal;
 

@@ -17,6 +17,7 @@ pub(in crate::export) use cut_texts::Shrunk;
 pub(in crate::export) use kind::{Kind, Temporality};
 pub(in crate::export) use shrink::shrink;
 
+use crate::codec::otlp::METRIC_DATA;
 use crate::codec::wire::{self, Nested, WireError};
 use crate::model::Signal;
 use fields::each;
@@ -86,7 +87,7 @@ impl<'a> Metric<'a> {
         let mut metric = Self { head: Vec::new(), kind: 0, rest: Vec::new() };
         let mut points = Vec::new();
         each(message, |number, content, raw| {
-            let (5 | 7 | 9 | 10 | 11, Some(data)) = (number, content) else {
+            let Some(data) = content.filter(|_| METRIC_DATA.contains(&number)) else {
                 metric.head.push(raw);
                 return Ok(());
             };

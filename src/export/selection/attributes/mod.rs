@@ -2,6 +2,7 @@
 //! encoded request, so that it is the same for every kind of chunk. What is dropped, hashed or renamed
 //! is so also in a span's events and links and a data point's exemplars. Pure: bytes in, bytes out.
 
+use crate::codec::otlp::METRIC_DATA;
 use crate::codec::wire::{self, Fields, Nested, WireError, WireValue};
 use crate::digest::Digest;
 use crate::export::request::items::{attributes_field, pair_of, text_of};
@@ -146,7 +147,7 @@ impl AttributeRules {
     fn metric(&self, out: &mut Vec<u8>, message: &[u8]) -> Result<(), WireError> {
         nested(out, message, &mut |kind, data, out| {
             let place = Place::item(Signal::Metrics, kind);
-            matches!(kind, 5 | 7 | 9 | 10 | 11).then(|| {
+            METRIC_DATA.contains(&kind).then(|| {
                 nested(out, data, &mut |number, point, out| {
                     (number == 1).then(|| self.attributes(out, point, place))
                 })
