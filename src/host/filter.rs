@@ -50,7 +50,7 @@ pub(super) fn start<P: Filter>(mut setup: Setup) -> Result<(), Refusal> {
     setup.membership.hub().add_filter();
     setup.reporter.settle();
     // SAFETY: the host starts filters on its engine's thread.
-    let shown = unsafe { publisher::enlist(functions, setup.reporter) };
+    let shown = unsafe { publisher::enlist(&functions.timer, setup.reporter) };
     let running = Running { slot: Slot::new(plugin), shown, membership: setup.membership };
     let context = instance::lease(Box::new(running));
     // SAFETY: the instance is the host's, and the context is what `cb_filter` and `cb_exit` get.

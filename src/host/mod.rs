@@ -49,6 +49,7 @@ mod setup;
 mod sink;
 mod stack;
 mod symbols;
+mod thread_timer;
 
 use abi::detect;
 pub use descriptor::{Descriptor, fill_filter, fill_input, fill_output};

@@ -289,7 +289,7 @@ unsafe fn begin<P: Output>(
     };
     // SAFETY: this is the flush's thread; the poller forgets the owner in `cb_exit`, and a worker
     // ends after its flushes.
-    Some(match unsafe { poller::wait(running.functions, waiting) } {
+    Some(match unsafe { poller::wait(&running.functions.timer, waiting) } {
         Ok(()) => Handed::Waiting,
         Err(waiter) if flush.on_worker() => {
             // SAFETY: the host passes its live configuration.

@@ -11,7 +11,6 @@
 
 use std::cell::RefCell;
 use std::ffi::{c_int, c_void};
-use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
@@ -19,11 +18,10 @@ use super::barrier::{self, Callback};
 use super::coro::Coroutine;
 use super::detect::host;
 use super::host_struct::HostStruct;
-use super::symbols::{OnTimer, OutputFunctions};
+use super::symbols::TimerFunctions;
+use super::thread_timer::ThreadTimer;
 use crate::plugin::{Fate, Gate, Waiter};
 
-/// `FLB_SCHED_TIMER_CB_PERM`.
-const PERMANENT: c_int = 4;
 /// Milliseconds between two looks.
 const INTERVAL: c_int = 3;
 
@@ -127,8 +125,7 @@ impl Waiting {
 }
 
 struct Poller {
-    timer: *mut c_void,
-    invalidate: Option<unsafe extern "C" fn(*mut c_void)>,
+    timer: ThreadTimer,
     waiting: Vec<Waiting>,
     looks: u32,
 }
@@ -185,15 +182,13 @@ fn others() -> usize {
 /// # Safety
 /// Runs on the flush's thread; the cell and the coroutine exist until the coroutine is continued
 /// or [`forget`] is called for the owner.
-pub(super) unsafe fn wait(
-    functions: &'static OutputFunctions,
-    waiting: Waiting,
-) -> Result<(), Waiter> {
+pub(super) unsafe fn wait(functions: &TimerFunctions, waiting: Waiting) -> Result<(), Waiter> {
     let mut waiting = Some(waiting);
     let _taken = POLLER.try_with(|poller| {
         let Ok(mut poller) = poller.try_borrow_mut() else { return };
-        // SAFETY: the caller vouches for the thread.
-        if unsafe { poller.start(functions) } {
+        // SAFETY: the caller vouches for the thread; the callback works on what is there when it is
+        // called.
+        if unsafe { poller.timer.start(functions, INTERVAL, on_timer) } {
             poller.waiting.extend(waiting.take());
         }
     });
@@ -212,53 +207,14 @@ pub(super) fn forget(owner: *mut c_void) {
 
 impl Poller {
     const fn new() -> Self {
-        Self { timer: ptr::null_mut(), invalidate: None, waiting: Vec::new(), looks: 0 }
+        Self { timer: ThreadTimer::new(), waiting: Vec::new(), looks: 0 }
     }
 
-    /// Starts the timer if it does not run; whether it does then.
-    ///
-    /// # Safety
-    /// Runs on a thread of the host that has a scheduler, or none.
-    unsafe fn start(&mut self, functions: &'static OutputFunctions) -> bool {
-        if !self.timer.is_null() {
-            return true;
-        }
-        // SAFETY: the function only reads a thread-local variable.
-        let scheduler = unsafe { (functions.flb_sched_ctx_get)() };
-        if scheduler.is_null() {
-            return false;
-        }
-        let mut timer = ptr::null_mut();
-        let on_timer: OnTimer = on_timer;
-        // SAFETY: the scheduler is this thread's own, and the callback needs no data.
-        let made = unsafe {
-            (functions.flb_sched_timer_cb_create)(
-                scheduler,
-                PERMANENT,
-                INTERVAL,
-                on_timer,
-                ptr::null_mut(),
-                &raw mut timer,
-            )
-        };
-        if made != 0 || timer.is_null() {
-            return false;
-        }
-        self.timer = timer;
-        self.invalidate = Some(functions.flb_sched_timer_invalidate);
-        true
-    }
-
-    /// Stops the timer when nothing waits. The host drops it at the end of its loop.
+    /// Stops the timer when nothing waits.
     fn rest(&mut self) {
-        if !self.waiting.is_empty() || self.timer.is_null() {
-            return;
+        if self.waiting.is_empty() {
+            self.timer.stop();
         }
-        if let Some(invalidate) = self.invalidate.take() {
-            // SAFETY: the timer is ours, on this thread, and was not given up before.
-            unsafe { invalidate(self.timer) };
-        }
-        self.timer = ptr::null_mut();
     }
 
     /// Takes those whose fate is known and who can end, and those held whose gate is open; all of

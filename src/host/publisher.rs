@@ -6,16 +6,14 @@
 
 use std::cell::RefCell;
 use std::ffi::{c_int, c_void};
-use std::ptr;
 use std::sync::Arc;
 
 use super::barrier;
 use super::reporter::Reporter;
-use super::symbols::{FilterFunctions, OnTimer};
+use super::symbols::TimerFunctions;
+use super::thread_timer::ThreadTimer;
 use crate::sync::Mutex;
 
-/// `FLB_SCHED_TIMER_CB_PERM`.
-const PERMANENT: c_int = 4;
 /// Milliseconds between two looks.
 const INTERVAL: c_int = 1000;
 
@@ -52,14 +50,13 @@ impl Shown {
 }
 
 struct Publisher {
-    timer: *mut c_void,
-    invalidate: Option<unsafe extern "C" fn(*mut c_void)>,
+    timer: ThreadTimer,
     shown: Vec<Arc<Shown>>,
 }
 
 thread_local! {
     static PUBLISHER: RefCell<Publisher> = const {
-        RefCell::new(Publisher { timer: ptr::null_mut(), invalidate: None, shown: Vec::new() })
+        RefCell::new(Publisher { timer: ThreadTimer::new(), shown: Vec::new() })
     };
 }
 
@@ -68,12 +65,13 @@ thread_local! {
 ///
 /// # Safety
 /// Runs on a thread of the host that has a scheduler, or none.
-pub(super) unsafe fn enlist(functions: &FilterFunctions, reporter: Reporter) -> Arc<Shown> {
+pub(super) unsafe fn enlist(functions: &TimerFunctions, reporter: Reporter) -> Arc<Shown> {
     let shown = Arc::new(Shown { reporter, lives: Mutex::new(true) });
     let _enlisted = PUBLISHER.try_with(|publisher| {
         let Ok(mut publisher) = publisher.try_borrow_mut() else { return };
-        // SAFETY: the caller vouches for the thread.
-        if unsafe { publisher.start(functions) } {
+        // SAFETY: the caller vouches for the thread; the callback works on what is there when it is
+        // called.
+        if unsafe { publisher.timer.start(functions, INTERVAL, on_timer) } {
             publisher.shown.push(Arc::clone(&shown));
         }
     });
@@ -89,54 +87,9 @@ pub(super) fn dismiss(shown: &Arc<Shown>) {
         publisher.shown.retain(|other| !Arc::ptr_eq(other, shown));
         // A timer of another thread is left alone.
         if publisher.shown.is_empty() && before > 0 {
-            publisher.stop();
+            publisher.timer.stop();
         }
     });
-}
-
-impl Publisher {
-    /// Starts the timer if it does not run; whether it does then.
-    ///
-    /// # Safety
-    /// Runs on a thread of the host that has a scheduler, or none.
-    unsafe fn start(&mut self, functions: &FilterFunctions) -> bool {
-        if !self.timer.is_null() {
-            return true;
-        }
-        // SAFETY: the function only reads a thread-local variable.
-        let scheduler = unsafe { (functions.flb_sched_ctx_get)() };
-        if scheduler.is_null() {
-            return false;
-        }
-        let mut timer = ptr::null_mut();
-        let on_timer: OnTimer = on_timer;
-        // SAFETY: the scheduler is this thread's own, and the callback needs no data.
-        let made = unsafe {
-            (functions.flb_sched_timer_cb_create)(
-                scheduler,
-                PERMANENT,
-                INTERVAL,
-                on_timer,
-                ptr::null_mut(),
-                &raw mut timer,
-            )
-        };
-        if made != 0 || timer.is_null() {
-            return false;
-        }
-        self.timer = timer;
-        self.invalidate = Some(functions.flb_sched_timer_invalidate);
-        true
-    }
-
-    /// Stops the timer. The host drops it at the end of its loop.
-    fn stop(&mut self) {
-        if let Some(invalidate) = self.invalidate.take() {
-            // SAFETY: the timer is ours, on this thread, and was not given up before.
-            unsafe { invalidate(self.timer) };
-        }
-        self.timer = ptr::null_mut();
-    }
 }
 
 unsafe extern "C" fn on_timer(_config: *mut c_void, _data: *mut c_void) {

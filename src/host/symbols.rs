@@ -31,12 +31,16 @@ fn loaded(name: &CStr) -> Option<Pointer> {
     (!found.is_null()).then_some(found)
 }
 
-/// Declares a group of host functions that is there as a whole or not at all.
+/// Declares a group of host functions that is there as a whole or not at all, with another group as a
+/// part of it.
 macro_rules! functions {
-    ($(#[$about:meta])* $group:ident { $($name:ident: $kind:ty,)* }) => {
+    ($(#[$about:meta])* $group:ident $(with $part:ident: $other:ident)? {
+        $($name:ident: $kind:ty,)*
+    }) => {
         $(#[$about])*
         #[derive(Debug, Clone, Copy)]
         pub(super) struct $group {
+            $(pub(super) $part: $other,)?
             $(pub(super) $name: $kind,)*
         }
 
@@ -44,6 +48,7 @@ macro_rules! functions {
             /// The group, or the names of what the host does not have.
             pub(super) fn load() -> Result<Self, Vec<&'static str>> {
                 let mut missing = Vec::new();
+                $(let $part = $other::load().map_err(|names| missing.extend(names)).ok();)?
                 $(
                     let name = concat!(stringify!($name), "\0");
                     let $name = CStr::from_bytes_with_nul(name.as_bytes())
@@ -53,8 +58,9 @@ macro_rules! functions {
                         missing.push(stringify!($name));
                     }
                 )*
-                match ($($name,)*) {
-                    ($(Some($name),)*) => Ok(Self {
+                match ($($part,)? $($name,)*) {
+                    ($(Some($part),)? $(Some($name),)*) => Ok(Self {
+                        $($part,)?
                         $(
                             // SAFETY: the host exports a function of this name with this
                             // prototype in every supported release.
@@ -76,13 +82,19 @@ functions! {
 }
 
 functions! {
-    /// What a filter needs.
-    FilterFunctions {
-        flb_filter_set_context: unsafe extern "C" fn(Pointer, Pointer),
+    /// What calls us on a thread of the host again and again.
+    TimerFunctions {
         flb_sched_ctx_get: unsafe extern "C" fn() -> Pointer,
         flb_sched_timer_cb_create:
             unsafe extern "C" fn(Pointer, c_int, c_int, OnTimer, Pointer, *mut Pointer) -> c_int,
         flb_sched_timer_invalidate: unsafe extern "C" fn(Pointer),
+    }
+}
+
+functions! {
+    /// What a filter needs.
+    FilterFunctions with timer: TimerFunctions {
+        flb_filter_set_context: unsafe extern "C" fn(Pointer, Pointer),
     }
 }
 
@@ -164,7 +176,7 @@ pub(super) type RunProcessors = unsafe extern "C" fn(
 
 functions! {
     /// What an output needs.
-    OutputFunctions {
+    OutputFunctions with timer: TimerFunctions {
         flb_output_set_context: unsafe extern "C" fn(Pointer, Pointer),
         flb_output_set_property:
             unsafe extern "C" fn(Pointer, *const c_char, *const c_char) -> c_int,
@@ -175,10 +187,6 @@ functions! {
         flb_coro_set: unsafe extern "C" fn(Pointer),
         co_active: unsafe extern "C" fn() -> Pointer,
         co_switch: unsafe extern "C" fn(Pointer),
-        flb_sched_ctx_get: unsafe extern "C" fn() -> Pointer,
-        flb_sched_timer_cb_create:
-            unsafe extern "C" fn(Pointer, c_int, c_int, OnTimer, Pointer, *mut Pointer) -> c_int,
-        flb_sched_timer_invalidate: unsafe extern "C" fn(Pointer),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::host::kind::Kind;
 use crate::host::setup::Setup;
 use crate::host::symbols::{
     AppendFunctions, Collect, EmptyFunctions, FilterFunctions, InputFunctions, MetricFunctions,
-    NativeFunctions, OnTimer, OutputFunctions, ProcessorFunctions, Symbols,
+    NativeFunctions, OnTimer, OutputFunctions, ProcessorFunctions, Symbols, TimerFunctions,
 };
 use crate::host::{input, lend, output};
 use crate::plugin::{
@@ -200,9 +200,7 @@ fn host(abi: &HostAbi) -> &'static Host {
         common: Err(vec!["flb_log_print"]),
         filter: Ok(FilterFunctions {
             flb_filter_set_context: set_context,
-            flb_sched_ctx_get: timer::something,
-            flb_sched_timer_cb_create: timer::create,
-            flb_sched_timer_invalidate: timer::end,
+            timer: timer::FUNCTIONS,
         }),
         input: Ok(InputFunctions {
             flb_input_set_context: set_context,
@@ -222,9 +220,11 @@ fn host(abi: &HostAbi) -> &'static Host {
             flb_coro_set: ignore,
             co_active: nothing,
             co_switch: switch,
-            flb_sched_ctx_get: nothing,
-            flb_sched_timer_cb_create: no_timer,
-            flb_sched_timer_invalidate: ignore,
+            timer: TimerFunctions {
+                flb_sched_ctx_get: nothing,
+                flb_sched_timer_cb_create: no_timer,
+                flb_sched_timer_invalidate: ignore,
+            },
         }),
         append: Some(AppendFunctions { flb_input_log_append_records: append_records }),
         native: Some(NativeFunctions { flb_input_chunk_append_raw: native::append_raw }),

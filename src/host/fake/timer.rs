@@ -4,13 +4,20 @@ use std::ffi::{c_int, c_void};
 use std::ptr;
 
 use super::note;
-use crate::host::symbols::OnTimer;
+use crate::host::symbols::{OnTimer, TimerFunctions};
 
-pub(super) unsafe extern "C" fn something() -> *mut c_void {
+/// What gives it.
+pub(super) const FUNCTIONS: TimerFunctions = TimerFunctions {
+    flb_sched_ctx_get: something,
+    flb_sched_timer_cb_create: create,
+    flb_sched_timer_invalidate: end,
+};
+
+unsafe extern "C" fn something() -> *mut c_void {
     ptr::without_provenance_mut(1)
 }
 
-pub(super) unsafe extern "C" fn create(
+unsafe extern "C" fn create(
     _: *mut c_void,
     kind: c_int,
     millis: c_int,
@@ -25,7 +32,7 @@ pub(super) unsafe extern "C" fn create(
     0
 }
 
-pub(super) unsafe extern "C" fn end(timer: *mut c_void) {
+unsafe extern "C" fn end(timer: *mut c_void) {
     assert_eq!(timer.addr(), 2);
     note(|notes| notes.timer = None);
 }
