@@ -13,12 +13,11 @@ use super::scan::{FieldScan, Problem, Written, count, each, known, next};
 use super::value::{MapHead, Out, utf8};
 use super::walk::{self, ContextEnvelope, ItemSink};
 use crate::codec::msgpack;
+use crate::codec::otlp::METRIC_DATA;
 use crate::codec::records::{DecodeError, DecodeKind, Transcoded};
 use crate::codec::wire::Fields;
 
 const METRIC: u32 = known(&[1, 2, 3, 5, 7, 9, 10, 11, 12]);
-/// The fields of a metric that hold data points, of which the last one counts.
-const DATA: [u32; 5] = [5, 7, 9, 10, 11];
 const CONTENT: u32 = known(&[1, 2, 3]);
 /// What the host writes for a description that is empty.
 const NO_DESCRIPTION: &str = "-";
@@ -38,26 +37,14 @@ pub fn metrics_to_cmetrics(
     out: &mut Vec<u8>,
     capabilities: ReaderCapabilities,
 ) -> Result<super::written::Written, DecodeError> {
-    let start = out.len();
-    let limit = start.saturating_add(walk::largest(request));
-    let bytes = std::mem::take(out);
-    let mut metrics = Metrics {
-        out: Out { bytes, limit, ..Out::default() },
+    walk::write(request, out, |out| Metrics {
+        out,
         capabilities,
         resource: (Vec::new(), 0),
         scope: (Vec::new(), 0),
         context: Context::default(),
         contexts: 0,
-    };
-    let walked = walk::walk(request, &mut metrics);
-    *out = metrics.out.bytes;
-    if walked.is_err() {
-        out.truncate(start);
-    }
-    let mut transcoded = walked?;
-    transcoded.records = metrics.contexts;
-    transcoded.events = metrics.contexts;
-    Ok(super::written::Written { transcoded, losses: metrics.out.losses })
+    })
 }
 
 /// A context that is being collected; its parts are put together when it ends.
@@ -92,14 +79,6 @@ struct Outline<'a> {
 }
 
 impl Metrics {
-    /// Runs `write` on an empty buffer in place of the output, and gives back what it wrote.
-    fn aside(&mut self, write: impl FnOnce(&mut Out) -> Written<u32>) -> Written<(Vec<u8>, u32)> {
-        let bytes = std::mem::take(&mut self.out.bytes);
-        let written = write(&mut self.out);
-        let pairs = std::mem::replace(&mut self.out.bytes, bytes);
-        Ok((pairs, written?))
-    }
-
     /// Puts the context together, if there is a metric in it.
     fn end_context(&mut self) {
         let context = std::mem::take(&mut self.context);
@@ -313,7 +292,8 @@ impl Metrics {
         }
         let (name, unit_text) = (head.name.as_str(), head.unit.as_ref());
         let (up_and_down, stated) = (head.up_and_down, head.temporality);
-        let (bytes, _) = self.aside(|out| {
+        let mut bytes = Vec::new();
+        self.out.aside(&mut bytes, |out| {
             msgpack::str(&mut out.bytes, name);
             let map = MapHead::map(&mut out.bytes, 5);
             let mut pairs = 0;
@@ -343,7 +323,7 @@ impl Metrics {
                 msgpack::str(&mut out.bytes, unit_text);
             }
             map.close(&mut out.bytes, pairs);
-            Ok(pairs)
+            Ok(())
         })?;
         let place = PointKind::ALL.iter().position(|kind| *kind == head.kind).unwrap_or(0);
         if let Some((extras, count)) = self.context.extras.get_mut(place) {
@@ -358,13 +338,15 @@ impl ItemSink for Metrics {
     const NAMES: [&'static str; 3] = ["resource_metrics", "scope_metrics", "metrics"];
 
     fn resource(&mut self, resource: &ContextEnvelope<'_>) -> Written {
-        self.resource = self.aside(|out| external::resource(out, resource))?;
+        let (pairs, count) = &mut self.resource;
+        *count = self.out.aside(pairs, |out| external::resource(out, resource))?;
         Ok(())
     }
 
     fn scope(&mut self, scope: &ContextEnvelope<'_>) -> Written {
         let capabilities = self.capabilities;
-        self.scope = self.aside(|out| external::scope(out, scope, capabilities))?;
+        let (pairs, count) = &mut self.scope;
+        *count = self.out.aside(pairs, |out| external::scope(out, scope, capabilities))?;
         Ok(())
     }
 
@@ -410,6 +392,10 @@ impl ItemSink for Metrics {
     }
 
     fn resource_end(&mut self) {}
+
+    fn end(self) -> (Out, usize) {
+        (self.out, self.contexts)
+    }
 }
 
 /// The field with the data points that counts: the last one.
@@ -417,7 +403,7 @@ fn data(metric: &[u8]) -> Written<Option<u32>> {
     let mut last = None;
     let mut fields = Fields::new(metric);
     while let Some(field) = next(&mut fields)? {
-        if DATA.contains(&field.number) {
+        if METRIC_DATA.contains(&field.number) {
             last = Some(field.number);
         }
     }

@@ -28,27 +28,14 @@ pub fn traces_to_ctraces(
     out: &mut Vec<u8>,
     capabilities: ReaderCapabilities,
 ) -> Result<super::written::Written, DecodeError> {
-    let start = out.len();
-    let limit = start.saturating_add(walk::largest(request));
-    let bytes = std::mem::take(out);
-    let mut spans = Spans {
-        out: Out { bytes, limit, ..Out::default() },
+    walk::write(request, out, |out| Spans {
+        out,
         capabilities,
         resource: Vec::new(),
         scope: Vec::new(),
         levels: [Level::CLOSED; 3],
         contexts: 0,
-    };
-    let walked = walk::walk(request, &mut spans);
-    spans.close(0);
-    *out = spans.out.bytes;
-    if walked.is_err() {
-        out.truncate(start);
-    }
-    let mut transcoded = walked?;
-    transcoded.records = spans.contexts;
-    transcoded.events = spans.contexts;
-    Ok(super::written::Written { transcoded, losses: spans.out.losses })
+    })
 }
 
 /// A list that is being written: of a context's resources, a resource's scopes or a scope's spans.
@@ -132,37 +119,18 @@ impl Spans {
             }
         }
     }
-
-    /// Runs `write` with `buffer` in place of the output.
-    fn aside(
-        &mut self,
-        mut buffer: Vec<u8>,
-        write: impl FnOnce(&mut Out) -> Written,
-    ) -> (Vec<u8>, Written) {
-        buffer.clear();
-        std::mem::swap(&mut buffer, &mut self.out.bytes);
-        let written = write(&mut self.out);
-        std::mem::swap(&mut buffer, &mut self.out.bytes);
-        (buffer, written)
-    }
 }
 
 impl ItemSink for Spans {
     const NAMES: [&'static str; 3] = ["resource_spans", "scope_spans", "spans"];
 
     fn resource(&mut self, resource: &ContextEnvelope<'_>) -> Written {
-        let buffer = std::mem::take(&mut self.resource);
-        let (buffer, written) = self.aside(buffer, |out| write_resource(out, resource));
-        self.resource = buffer;
-        written
+        self.out.aside(&mut self.resource, |out| write_resource(out, resource))
     }
 
     fn scope(&mut self, scope: &ContextEnvelope<'_>) -> Written {
-        let buffer = std::mem::take(&mut self.scope);
         let capabilities = self.capabilities;
-        let (buffer, written) = self.aside(buffer, |out| write_scope(out, scope, capabilities));
-        self.scope = buffer;
-        written
+        self.out.aside(&mut self.scope, |out| write_scope(out, scope, capabilities))
     }
 
     fn item(&mut self, item: &[u8], _done: &mut Transcoded) -> Written<usize> {
@@ -188,6 +156,11 @@ impl ItemSink for Spans {
 
     fn resource_end(&mut self) {
         self.close(1);
+    }
+
+    fn end(mut self) -> (Out, usize) {
+        self.close(0);
+        (self.out, self.contexts)
     }
 }
 

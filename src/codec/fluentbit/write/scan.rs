@@ -2,11 +2,9 @@
 
 use std::borrow::Cow;
 
+use crate::codec::otlp::MAX_NUMBER;
 use crate::codec::records::DecodeKind;
 use crate::codec::wire::{Fields, WireField, WireValue};
-
-/// No message of OTLP has a field with a higher number.
-const MAX_NUMBER: usize = 16;
 
 /// Why an item or an envelope cannot be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -178,15 +176,11 @@ impl<'a> FieldScan<'a> {
         Ok(Some(Cow::Owned(whole)))
     }
 
-    /// Calls `take` with the numbers of eight bytes in a repeated field, packed or not.
+    /// The numbers of eight bytes in a repeated field, packed or not.
     pub(super) fn fixed64s(&self, number: u32) -> Written<Vec<u64>> {
         let mut numbers = Vec::new();
-        let mut fields = Fields::new(self.message);
-        while let Some(field) = next(&mut fields)? {
-            if field.number != number {
-                continue;
-            }
-            match field.value {
+        self.values(number, |value| {
+            match value {
                 WireValue::Fixed64(value) => numbers.push(value),
                 WireValue::Bytes(packed) => {
                     let (values, rest) = packed.as_chunks::<8>();
@@ -197,19 +191,16 @@ impl<'a> FieldScan<'a> {
                 }
                 _ => return Err(DecodeKind::WireType.into()),
             }
-        }
+            Ok(())
+        })?;
         Ok(numbers)
     }
 
     /// The varints in a repeated field, packed or not.
     pub(super) fn varints(&self, number: u32) -> Written<Vec<u64>> {
         let mut numbers = Vec::new();
-        let mut fields = Fields::new(self.message);
-        while let Some(field) = next(&mut fields)? {
-            if field.number != number {
-                continue;
-            }
-            match field.value {
+        self.values(number, |value| {
+            match value {
                 WireValue::Varint(value) => numbers.push(value),
                 WireValue::Bytes(packed) => {
                     let mut left = Fields::new(packed);
@@ -219,8 +210,20 @@ impl<'a> FieldScan<'a> {
                 }
                 _ => return Err(DecodeKind::WireType.into()),
             }
-        }
+            Ok(())
+        })?;
         Ok(numbers)
+    }
+
+    /// Calls `take` with what each occurrence of a field has.
+    fn values(&self, number: u32, mut take: impl FnMut(WireValue<'_>) -> Written) -> Written {
+        let mut fields = Fields::new(self.message);
+        while let Some(field) = next(&mut fields)? {
+            if field.number == number {
+                take(field.value)?;
+            }
+        }
+        Ok(())
     }
 }
 

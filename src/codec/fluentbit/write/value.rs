@@ -120,6 +120,19 @@ pub(super) fn utf8(bytes: &[u8]) -> Written<&str> {
 }
 
 impl Out {
+    /// Runs `write` with `buffer`, emptied, in place of the output.
+    pub(super) fn aside<T>(
+        &mut self,
+        buffer: &mut Vec<u8>,
+        write: impl FnOnce(&mut Self) -> Written<T>,
+    ) -> Written<T> {
+        buffer.clear();
+        std::mem::swap(buffer, &mut self.bytes);
+        let written = write(self);
+        std::mem::swap(buffer, &mut self.bytes);
+        written
+    }
+
     /// Whether there is room for more.
     pub(super) fn room(&self) -> Written {
         if self.bytes.len() < self.limit { Ok(()) } else { Err(DecodeKind::Growth.into()) }

@@ -4,6 +4,8 @@
 use std::borrow::Cow;
 
 use super::scan::{FieldScan, Problem, Written, each, known};
+use super::value::Out;
+use super::written;
 use crate::codec::records::{DecodeError, DecodeKind, Transcoded};
 use crate::codec::wire::Fields;
 
@@ -14,7 +16,7 @@ const MAX_BYTES: usize = 16 << 20;
 const MAX_GROWTH: usize = 16;
 
 /// How long the contexts of a request may become.
-pub(super) const fn largest(request: &[u8]) -> usize {
+const fn largest(request: &[u8]) -> usize {
     MAX_BYTES.saturating_add(request.len().saturating_mul(MAX_GROWTH))
 }
 
@@ -62,10 +64,35 @@ pub(super) trait ItemSink {
 
     /// The resource ends.
     fn resource_end(&mut self);
+
+    /// The request ends: what was written, and how many contexts it is.
+    fn end(self) -> (Out, usize);
+}
+
+/// Appends the contexts of a request to `out`, by a sink that is made for the buffer.
+///
+/// # Errors
+/// The request itself or an envelope is not valid; nothing is appended.
+pub(super) fn write<S: ItemSink>(
+    request: &[u8],
+    out: &mut Vec<u8>,
+    sink: impl FnOnce(Out) -> S,
+) -> Result<written::Written, DecodeError> {
+    let start = out.len();
+    let limit = start.saturating_add(largest(request));
+    let mut sink = sink(Out { bytes: std::mem::take(out), limit, ..Out::default() });
+    let walked = walk(request, &mut sink);
+    let (done, contexts) = sink.end();
+    *out = done.bytes;
+    if walked.is_err() {
+        out.truncate(start);
+    }
+    let transcoded = Transcoded { records: contexts, events: contexts, ..walked? };
+    Ok(written::Written { transcoded, losses: done.losses })
 }
 
 /// Walks through a request.
-pub(super) fn walk<S: ItemSink>(request: &[u8], sink: &mut S) -> Result<Transcoded, DecodeError> {
+fn walk<S: ItemSink>(request: &[u8], sink: &mut S) -> Result<Transcoded, DecodeError> {
     let mut walk = Walk { sink, done: Transcoded::default(), at: [0; 3] };
     let mut last = request;
     // The host's own form has no place for what stands beside the envelopes.
