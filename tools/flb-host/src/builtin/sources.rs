@@ -128,20 +128,11 @@ fn number<T: std::str::FromStr>(section: &Section, key: &str, default: T) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::Value;
     use fluent_bit_ai::codec::records::Events;
-
-    fn section(pairs: &[(&str, &str)]) -> Section {
-        let options = pairs
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), Value::One((*value).to_owned())))
-            .collect();
-        Section { options, processors: Vec::new() }
-    }
 
     #[test]
     fn dummy_makes_events_until_its_samples_are_out() {
-        let given = section(&[("name", "dummy"), ("dummy", r#"{"a":1}"#), ("samples", "1")]);
+        let given = Section::of(&[("name", "dummy"), ("dummy", r#"{"a":1}"#), ("samples", "1")]);
         let mut source = Source::new(&given).unwrap().unwrap();
         let batch = source.next().unwrap();
         let event = Events::new(&batch.bytes).next().unwrap().unwrap();
@@ -153,7 +144,7 @@ mod tests {
 
     #[test]
     fn mistakes_are_named() {
-        let error = |pairs: &[(&str, &str)]| Source::new(&section(pairs)).unwrap_err();
+        let error = |pairs: &[(&str, &str)]| Source::new(&Section::of(pairs)).unwrap_err();
         assert!(error(&[("name", "dummy"), ("rats", "1")]).contains("'rats'"));
         assert!(error(&[("name", "dummy"), ("dummy", "[1]")]).contains("JSON object"));
         assert!(error(&[("name", "replay")]).contains("'path' is missing"));

@@ -215,24 +215,15 @@ pub(crate) fn size(text: &str) -> Result<usize, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::Value;
     use fluent_bit_ai::host::abi::rows::ROWS;
 
     fn newest() -> &'static HostAbi {
         ROWS.last().unwrap()
     }
 
-    fn section(pairs: &[(&str, &str)]) -> Section {
-        let options = pairs
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), Value::One((*value).to_owned())))
-            .collect();
-        Section { options, processors: Vec::new() }
-    }
-
     #[test]
     fn the_host_keeps_what_is_its_own() {
-        let given = section(&[
+        let given = Section::of(&[
             ("Name", "x"),
             ("Match", "a*"),
             ("workers", "2"),
@@ -250,7 +241,7 @@ mod tests {
 
     #[test]
     fn mistakes_name_the_property() {
-        let wrong = section(&[("mem_buf_limit", "much")]);
+        let wrong = Section::of(&[("mem_buf_limit", "much")]);
         let error = split(Kind::Input, newest(), "x.0", &wrong).unwrap_err();
         assert!(error.contains("x.0: mem_buf_limit: 'much'"), "{error}");
         assert_eq!(size("1k"), Ok(1000));
@@ -263,7 +254,7 @@ mod tests {
     fn later_keys_reach_the_plugin() {
         let keys = [("tls", "on"), ("tls.verify_client_cert", "on"), ("tls.ciphers", "x")];
         for row in ROWS {
-            let (core, rest) = split(Kind::Input, row, "x.0", &section(&keys)).unwrap();
+            let (core, rest) = split(Kind::Input, row, "x.0", &Section::of(&keys)).unwrap();
             assert!(core.wants_tls());
             let expected = match row.first.major {
                 3 => 2,
@@ -272,7 +263,7 @@ mod tests {
             };
             assert_eq!(rest.len(), expected, "{}", row.since);
             let keys = [("match", "*"), ("tls.ciphers", "x"), ("tls.proxy.ca_file", "x")];
-            let (_, rest) = split(Kind::Output, row, "x.0", &section(&keys)).unwrap();
+            let (_, rest) = split(Kind::Output, row, "x.0", &Section::of(&keys)).unwrap();
             let at = row.output_tls();
             let expected = usize::from(at.versions.is_none()) + usize::from(at.proxy.is_none());
             assert_eq!(rest.len(), expected, "{}", row.since);

@@ -51,6 +51,14 @@ pub(crate) fn parse(text: &str) -> Result<Document, String> {
 }
 
 impl Section {
+    /// A section with these properties.
+    #[cfg(test)]
+    pub(crate) fn of(pairs: &[(&str, &str)]) -> Self {
+        let option =
+            |(name, value): &(&str, &str)| ((*name).to_owned(), Value::One((*value).to_owned()));
+        Self { options: pairs.iter().map(option).collect(), processors: Vec::new() }
+    }
+
     /// Every name and value, a list's one by one.
     pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.options.iter().flat_map(|(name, value)| {
