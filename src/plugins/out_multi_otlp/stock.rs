@@ -12,7 +12,8 @@ const ALIASES: &[(&str, &str)] = &[
     ("tls.vhost", "tls.server_name"),
 ];
 
-/// An option that does nothing of its own here.
+/// An option that does nothing of its own here. Its rule for values is not that of ai_otlp, which has a
+/// table of this form and compares names of keys.
 struct Settled {
     name: &'static str,
     /// The values that say what is done here anyway.

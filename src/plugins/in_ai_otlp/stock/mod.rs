@@ -130,6 +130,10 @@ const fn specs_of_aliases() -> [OptionSpec; ALIASES.len()] {
 }
 
 /// An option that says nothing of its own here.
+///
+/// multi_otlp has a table of this form with another rule: there values are compared like words of a
+/// switch, whatever their case, while what is settled here may be the name of a key, in which case
+/// counts, and an option has one value that is shown. One table for both would have a rule for each row.
 struct Settled {
     option: OptionSpec,
     /// The value that says what is done here anyway.
