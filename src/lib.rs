@@ -26,6 +26,7 @@ pub mod sync;
 
 // Effects: sockets, tasks, queues.
 pub mod export;
+pub mod files;
 pub mod receive;
 pub mod runtime;
 pub mod trust;

@@ -7,7 +7,7 @@ use std::path::Path;
 /// target changes, and a file may be written twice in the time that a clock's tick takes: so it is
 /// the file itself, its size, and the times of its content and of its node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::export) struct FileVersion {
+pub struct FileVersion {
     node: (u64, u64),
     size: u64,
     modified: (i64, i64),
@@ -15,8 +15,9 @@ pub(in crate::export) struct FileVersion {
 }
 
 impl FileVersion {
-    /// The stamp of now; `None` where there is no file that could be asked.
-    pub(in crate::export) fn of(path: &Path) -> Option<Self> {
+    /// What it says now; `None` where there is no file that could be asked.
+    #[must_use]
+    pub fn of(path: &Path) -> Option<Self> {
         let metadata = std::fs::metadata(path).ok()?;
         Some(Self {
             node: (metadata.dev(), metadata.ino()),
@@ -24,11 +25,6 @@ impl FileVersion {
             modified: (metadata.mtime(), metadata.mtime_nsec()),
             changed: (metadata.ctime(), metadata.ctime_nsec()),
         })
-    }
-
-    /// Bytes.
-    pub(in crate::export) const fn size(&self) -> u64 {
-        self.size
     }
 }
 
@@ -43,7 +39,7 @@ mod tests {
         assert_eq!(FileVersion::of(&path), None);
         std::fs::write(&path, "one").unwrap();
         let first = FileVersion::of(&path);
-        assert_eq!(first.map(|stamp| stamp.size()), Some(3));
+        assert_eq!(first.map(|version| version.size), Some(3));
         assert_eq!(first, FileVersion::of(&path));
         std::fs::write(&other, "two").unwrap();
         std::fs::rename(&other, &path).unwrap();

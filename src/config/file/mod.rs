@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 pub use node::{Node, Notes};
 
 use super::configuration::configuration_file;
+use crate::files;
 use crate::plugin::{OptionKind, OptionSpec, Options};
 
 /// The name of the option that names the file.
@@ -172,11 +173,7 @@ fn find(path: &Path, folder: Option<&Path>) -> Result<(PathBuf, String), String>
 }
 
 fn text_of(path: &Path) -> Result<String, String> {
-    let meta = std::fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?;
-    if !meta.is_file() || meta.len() > MAX_FILE {
-        return Err("is no file of at most 1 MiB".to_owned());
-    }
-    std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))
+    files::read_text(path, MAX_FILE).map_err(|problem| problem.to_string())
 }
 
 /// Makes options as the host writes them out of the values in a file.

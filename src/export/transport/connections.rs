@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use crate::clock::{self, Tick};
 use crate::export::settings::EndpointSettings;
-use crate::export::transport::file_version::FileVersion;
 use crate::export::transport::tls::{ClientProblem, Files, files_in, uses_tls};
+use crate::files::FileVersion;
 use crate::runtime::heavy;
 use crate::stats::{Level, Log};
 use crate::sync::{Mutex, MutexGuard};

@@ -5,7 +5,6 @@ mod causes;
 pub(super) mod client;
 pub(super) mod connections;
 pub(super) mod credentials;
-mod file_version;
 mod grpc;
 pub(super) mod json;
 mod partial_success;

@@ -1,7 +1,5 @@
 //! HTTP clients with the right TLS settings.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +11,7 @@ use rustls::pki_types::pem::PemObject;
 
 use crate::cipher_suites;
 use crate::export::settings::{AddressFamily, EndpointSettings, Http2, Protocol, TlsSettings};
+use crate::files;
 use crate::private_key::{self, PrivateKeyError};
 use crate::trust::{ClientTrust, Identity};
 
@@ -38,9 +37,6 @@ const USER_AGENT: &str = concat!("fluent-bit-ai/", env!("CARGO_PKG_VERSION"));
 const PING: Duration = Duration::from_secs(10);
 /// How long the answer to a ping may take: at least, and at most.
 const PONG: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
-
-/// Larger files are no certificates.
-const MAX_FILE: u64 = 4 << 20;
 
 /// More files than any folder of certificates has.
 const MAX_FILES: usize = 10_000;
@@ -233,7 +229,7 @@ fn identity(
         }
         (Some(file), Some(key)) => (file, key),
     };
-    let pem = read(key).map_err(|words| problem("tls.key_file", words))?;
+    let pem = files::read_credentials(key).map_err(|words| problem("tls.key_file", words))?;
     let password = tls.key_passwd.as_ref().map(|password| password.0.as_str());
     let shown = key.display();
     let key = private_key::read(&pem, password).map_err(|error| match error {
@@ -275,26 +271,13 @@ pub(in crate::export) fn files_in(path: &Path) -> std::io::Result<Vec<PathBuf>> 
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let pem = read(path)?;
+    let pem = files::read_credentials(path)?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     let found = found.map_err(|error| format!("'{}' is not PEM: {error}", path.display()))?;
     if found.is_empty() {
         return Err(format!("'{}' holds no certificate in PEM", path.display()));
     }
     Ok(found)
-}
-
-pub(in crate::export) fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let shown = path.display();
-    let wrong = |error| format!("'{shown}' cannot be read: {error}");
-    let mut content = Vec::new();
-    let file = File::open(path).map_err(wrong)?;
-    file.take(MAX_FILE.saturating_add(1)).read_to_end(&mut content).map_err(wrong)?;
-    if u64::try_from(content.len()).is_ok_and(|length| length <= MAX_FILE) {
-        Ok(content)
-    } else {
-        Err(format!("'{shown}' is larger than 4 MiB"))
-    }
 }
 
 #[cfg(test)]

@@ -17,11 +17,14 @@ use super::structs::{
     Kv, Log, MkList, NetHost, OutThread, OutputFlush, OutputInstance, OutputPlugin, Task,
     TaskRoute,
 };
+use crate::files;
 
 /// The environment variable that names the file, instead of the one beside the plugins.
 const VARIABLE: &str = "FLUENT_BIT_AI_HOSTS_FILE";
 /// Its name beside the plugins.
 const NAME: &str = "hosts.toml";
+/// The largest file that is read, in bytes.
+const MAX_FILE: u64 = 1 << 20;
 
 /// The rows that the user added for this machine; none where there is no file.
 ///
@@ -31,8 +34,8 @@ pub(super) fn added(rows: &[HostAbi]) -> Result<Vec<HostAbi>, String> {
     let named = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
     let Some(path) = named.or_else(beside_plugins) else { return Ok(Vec::new()) };
     let at = path.display();
-    let text = std::fs::read_to_string(&path)
-        .map_err(|error| format!("the rows of {at} cannot be read: {error}"))?;
+    let text = files::read_text(&path, MAX_FILE)
+        .map_err(|problem| format!("the rows of {at}: the file {problem}"))?;
     read(&text, Machine::OWN, rows).map_err(|problem| format!("{at}, {problem}"))
 }
 

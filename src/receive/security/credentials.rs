@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::caller::Caller;
-use super::files;
 use super::secret::Digest;
 use super::settings::SecuritySettings;
 use super::tenants::{self, Tenant};
+use crate::files;
 
 /// The longest name of a tenant, in bytes.
 const LONGEST_TENANT: usize = 128;
@@ -51,7 +51,7 @@ impl Credentials {
             all.add_user(user, password.reveal(), &Caller::default());
         }
         if let Some(path) = &settings.bearer_token_file {
-            match files::read_text(path) {
+            match files::read_credentials_text(path) {
                 Ok(text) => {
                     if all.add_token_lines(&text) == 0 {
                         let shown = path.display();
@@ -64,7 +64,7 @@ impl Credentials {
         }
         if let Some(path) = &settings.tenants_file {
             let shown = path.display();
-            let file = files::read_text(path)
+            let file = files::read_credentials_text(path)
                 .and_then(|text| tenants::parse(&text).map_err(|why| format!("'{shown}' {why}")));
             match file {
                 Ok(file) => {

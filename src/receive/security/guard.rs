@@ -10,9 +10,9 @@ use http::{Extensions, HeaderMap};
 use super::caller::Caller;
 use super::credentials::{Credentials, Peer};
 use super::denial::Denial;
-use super::files::Files;
 use super::jwt::{Fault, Jwt};
 use super::settings::SecuritySettings;
+use crate::files::FileContents;
 use crate::receive::refusal::Refusal;
 use crate::stats::{Counter, CounterFamily, Counters, Log};
 use crate::sync::{Mutex, RwLock};
@@ -31,7 +31,7 @@ pub(in crate::receive) struct Guard(Option<Box<Door>>);
 struct Door {
     settings: SecuritySettings,
     credentials: RwLock<Arc<Credentials>>,
-    files: Mutex<Files>,
+    files: Mutex<FileContents>,
     jwt: Option<Jwt>,
     denied: Vec<(Denial, Counter)>,
 }
@@ -54,7 +54,7 @@ impl Guard {
         if !needed {
             return Ok(Self(None));
         }
-        let files = Mutex::new(Files::new(Credentials::files(settings)));
+        let files = Mutex::new(FileContents::new(Credentials::files(settings)));
         let mut problems = Vec::new();
         let credentials = Credentials::read(settings).map_err(|more| problems.extend(more)).ok();
         let jwt = settings.jwt.as_ref().map(|jwt| Jwt::new(jwt, counters, Arc::clone(log)));

@@ -7,7 +7,6 @@ mod caller;
 mod cors;
 mod credentials;
 mod denial;
-mod files;
 mod guard;
 mod jwt;
 mod secret;

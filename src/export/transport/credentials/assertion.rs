@@ -14,7 +14,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Map, Value};
 
 use crate::export::settings::{AssertionSettings, OAuth2Settings};
-use crate::export::transport::tls::read;
+use crate::files::read_credentials;
 
 /// The key of an option and what is wrong with it.
 type Wrong = (&'static str, String);
@@ -64,7 +64,7 @@ pub(super) fn make(
 fn signer(assertion: &AssertionSettings) -> Result<Signer, Wrong> {
     let path = &assertion.key_file;
     let wrong = |words: String| ("oauth2.jwt_key_file", words);
-    let pem = read(path).map_err(wrong)?;
+    let pem = read_credentials(path).map_err(wrong)?;
     let shown = path.display();
     let key = PrivateKeyDer::from_pem_slice(&pem)
         .map_err(|_| wrong(format!("'{shown}' holds no private key in PEM")))?;
@@ -123,7 +123,7 @@ impl Signer {
 /// `x5t#S256`, in upper-case hex of its SHA-1 for any other header, as Fluent Bit's own output has it.
 fn thumbprint(assertion: &AssertionSettings) -> Result<Option<String>, Wrong> {
     let Some(path) = &assertion.certificate_file else { return Ok(None) };
-    let bytes = read(path).map_err(|words| ("oauth2.jwt_cert_file", words))?;
+    let bytes = read_credentials(path).map_err(|words| ("oauth2.jwt_cert_file", words))?;
     let der = CertificateDer::from_pem_slice(&bytes).map(|der| der.to_vec()).unwrap_or(bytes);
     if webpki::EndEntityCert::try_from(&CertificateDer::from(der.as_slice())).is_err() {
         let words = format!("'{}' holds no certificate in PEM or DER", path.display());

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::HeaderMap;
 
 use crate::clock::{self, Tick};
-use crate::export::transport::file_version::FileVersion;
+use crate::files::{self, FileVersion};
 use crate::runtime::heavy;
 use crate::stats::{Level, Log};
 use crate::sync::{Mutex, MutexGuard};
@@ -104,12 +104,8 @@ impl Watched {
 }
 
 fn read(path: &Path, parse: Parse) -> Result<(Option<FileVersion>, HeaderMap), String> {
-    let shown = path.display();
     let stamp = FileVersion::of(path);
-    if stamp.is_some_and(|stamp| stamp.size() > MAX_BYTES) {
-        return Err(format!("'{shown}' is larger than 64 KiB"));
-    }
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("'{shown}' cannot be read: {error}"))?;
+    let text = files::read_text(path, MAX_BYTES).map_err(|problem| problem.of(path))?;
+    let shown = path.display();
     Ok((stamp, parse(&text).map_err(|problem| format!("'{shown}': {problem}"))?))
 }

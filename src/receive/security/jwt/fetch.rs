@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 
 use super::keys::KeySet;
 use crate::clock::{self, Tick};
-use crate::receive::security::files;
+use crate::files;
 use crate::trust::ClientTrust;
 
 /// How long a fetch may take.
@@ -134,7 +134,7 @@ fn made(builder: ClientBuilder) -> Result<Client, String> {
 }
 
 fn roots(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let pem = files::read(path)?;
+    let pem = files::read_credentials(path)?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     found
         .ok()

@@ -16,8 +16,8 @@ use serde_json::{Map, Value};
 use super::caller::Caller;
 use super::credentials::{Credentials, is_tenant};
 use super::denial::Denial;
-use super::files::{self, Files};
 use super::settings::{JwtSettings, KeySource};
+use crate::files::{self, FileContents};
 use crate::stats::{Counter, CounterFamily, Counters, Level, Log};
 use fetch::Server;
 use keys::KeySet;
@@ -69,7 +69,7 @@ pub(super) struct Jwt {
 
 #[derive(Debug)]
 enum Source {
-    File(Mutex<Files>),
+    File(Mutex<FileContents>),
     Server(Server),
 }
 
@@ -88,7 +88,7 @@ impl Jwt {
         let validations = validations(settings).map_err(|more| problems.extend(more)).ok();
         let opened = match &settings.keys {
             KeySource::File(path) => {
-                let files = Files::new([path.clone()]);
+                let files = FileContents::new([path.clone()]);
                 read(settings).map(|set| (Source::File(Mutex::new(files)), Some(Arc::new(set))))
             }
             KeySource::Url { url, ca_file, refresh } => {
@@ -227,7 +227,7 @@ fn read(settings: &JwtSettings) -> Result<KeySet, String> {
     let KeySource::File(path) = &settings.keys else {
         return Err("option 'jwt_jwks_file': there is no file".to_owned());
     };
-    let set = files::read(path).and_then(|text| {
+    let set = files::read_credentials(path).and_then(|text| {
         KeySet::parse(&text).map_err(|problem| format!("'{}' {problem}", path.display()))
     });
     set.map_err(|words| format!("option 'jwt_jwks_file': {words}"))

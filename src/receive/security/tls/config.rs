@@ -11,8 +11,8 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::{RootCertStore, ServerConfig};
 
 use crate::cipher_suites;
+use crate::files;
 use crate::private_key::{self, PrivateKeyError};
-use crate::receive::security::files;
 use crate::receive::security::secret::Secret;
 use crate::receive::security::settings::TlsSettings;
 use crate::trust::PinnedClients;
@@ -69,7 +69,7 @@ fn build(
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let pem = files::read(path)?;
+    let pem = files::read_credentials(path)?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     let chain = chain.map_err(|error| format!("'{}' is not PEM: {error}", path.display()))?;
     if chain.is_empty() {
@@ -79,7 +79,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
 }
 
 fn key(path: &Path, password: Option<&str>) -> Result<PrivateKeyDer<'static>, String> {
-    let pem = files::read(path)?;
+    let pem = files::read_credentials(path)?;
     private_key::read(&pem, password).map_err(|error| match error {
         PrivateKeyError::Encrypted => {
             format!("'{}' {error}; give it by 'tls.key_passwd'", path.display())

@@ -15,9 +15,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::credentials::Peer;
-use super::files::Files;
 use super::secret::Digest;
 use super::settings::TlsSettings;
+use crate::files::FileContents;
 use crate::stats::{Counter, CounterFamily, Counters, Level, Log};
 
 /// How long a handshake may take.
@@ -41,7 +41,7 @@ const RELOADS: CounterFamily = CounterFamily::counter(
 pub(in crate::receive) struct Tls {
     settings: TlsSettings,
     config: RwLock<Arc<ServerConfig>>,
-    files: Mutex<Files>,
+    files: Mutex<FileContents>,
     failures: Vec<(&'static str, Counter)>,
     taken: Counter,
     wrong: Counter,
@@ -59,7 +59,7 @@ impl Tls {
         log: Arc<Log>,
     ) -> Result<Self, Vec<String>> {
         let paths = [Some(&settings.crt_file), Some(&settings.key_file), settings.ca_file.as_ref()];
-        let files = Files::new(paths.into_iter().flatten().cloned());
+        let files = FileContents::new(paths.into_iter().flatten().cloned());
         let reasons = ["timeout", "client_certificate", "refused", "protocol", "closed"];
         Ok(Self {
             config: RwLock::new(config::read(settings)?),

@@ -1,5 +1,6 @@
 //! What the sources of credentials use of the outside: the environment, files, and HTTP.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use reqsign_core::{Context, Error, FileRead, HttpSend, OsEnv, Result};
 use crate::export::settings::{EndpointSettings, Protocol};
 use crate::export::transport::connections::Connections;
 use crate::export::transport::tls::ClientProblem;
+use crate::files;
 use crate::runtime::heavy;
 use crate::stats::Log;
 
@@ -65,12 +67,9 @@ struct Files;
 
 impl FileRead for Files {
     async fn file_read(&self, path: &str) -> Result<Vec<u8>> {
-        let read = heavy(usize::MAX, || {
-            let length = std::fs::metadata(path)?.len();
-            let fits = usize::try_from(length).is_ok_and(|length| length <= MAX_BYTES);
-            if fits { std::fs::read(path) } else { Err(std::io::ErrorKind::FileTooLarge.into()) }
-        });
-        read.map_err(|error| Error::config_invalid(format!("'{path}' cannot be read: {error}")))
+        let path = Path::new(path);
+        let read = heavy(usize::MAX, || files::read(path, MAX_BYTES as u64));
+        read.map_err(|problem| Error::config_invalid(problem.of(path)))
     }
 }
 
