@@ -8,6 +8,7 @@ mod source_tree;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use fluent_bit_ai::aggregation::{Instrument, InstrumentForm, instruments};
 use fluent_bit_ai::plugin::{Filter, Input, OptionKind, OptionSpec, Output, Spec};
 use fluent_bit_ai::plugins::{
     filter_ai_context, filter_ai_metrics, filter_ai_sampling, in_ai_emitter, in_ai_otlp,
@@ -16,16 +17,19 @@ use fluent_bit_ai::plugins::{
 use regex::Regex;
 use source_tree::{code_of, root, sources};
 
-/// A page: what the plugin is, where its counters are declared, and what to read beside it.
+/// A page: what the plugin is, where its counters are declared, what to read beside it, and the metrics
+/// that it makes of telemetry.
 struct Page {
     kind: &'static str,
     spec: Spec,
     sources: &'static [&'static str],
     guide: &'static str,
+    instruments: Vec<&'static Instrument>,
 }
 
 fn pages() -> Vec<Page> {
-    let page = |kind, spec, sources, guide| Page { kind, spec, sources, guide };
+    let page =
+        |kind, spec, sources, guide| Page { kind, spec, sources, guide, instruments: Vec::new() };
     vec![
         page(
             "input",
@@ -45,12 +49,13 @@ fn pages() -> Vec<Page> {
             &["src/plugins/filter_ai_context.rs"],
             "[ai_context.md](../ai_context.md)",
         ),
-        page(
-            "filter",
-            filter_ai_metrics::AiMetrics::SPEC,
-            &["src/plugins/filter_ai_metrics.rs"],
-            "[ai_metrics.md](../ai_metrics.md)",
-        ),
+        Page {
+            kind: "filter",
+            spec: filter_ai_metrics::AiMetrics::SPEC,
+            sources: &["src/plugins/filter_ai_metrics.rs"],
+            guide: "[ai_metrics.md](../ai_metrics.md)",
+            instruments: instruments().collect(),
+        },
         page(
             "filter",
             filter_ai_sampling::AiSampling::SPEC,
@@ -166,8 +171,26 @@ fn counters(page: &mut String, families: &[Family]) {
     }
 }
 
+fn metrics(page: &mut String, instruments: &[&Instrument]) {
+    page.push_str(
+        "\n## Metrics\n\n| metric | form | unit | what it measures | bounds of an explicit histogram \
+         |\n|---|---|---|---|---|\n",
+    );
+    for Instrument { name, description, unit, form, by } in instruments {
+        let (form, bounds) = match form {
+            InstrumentForm::Sum => ("sum", String::new()),
+            InstrumentForm::Histogram(bounds) => {
+                let bounds: Vec<String> = bounds.iter().map(f64::to_string).collect();
+                ("histogram", bounds.join(", "))
+            }
+        };
+        let by = by.map_or(String::new(), |by| format!(", by `{by}`"));
+        writeln!(page, "| `{name}` | {form}{by} | `{unit}` | {description} | {bounds} |").unwrap();
+    }
+}
+
 fn render(page: &Page) -> String {
-    let Page { kind, spec, sources, guide } = page;
+    let Page { kind, spec, sources, guide, instruments } = page;
     let mut text = format!(
         "<!-- Printed by `make docs` from the plugin's own tables. -->\n# {kind} `{}`\n\n{}.\n\nGuide: \
          {guide}.\n\n## Options\n\n",
@@ -189,6 +212,9 @@ fn render(page: &Page) -> String {
             let values = values.trim_start_matches(": ").trim_end_matches('.');
             writeln!(text, "| `{}` | {} |", key.name, cell(values)).unwrap();
         }
+    }
+    if !instruments.is_empty() {
+        metrics(&mut text, instruments);
     }
     text.push_str("\n## Counters\n\n");
     let mut all: BTreeMap<String, Family> = BTreeMap::new();

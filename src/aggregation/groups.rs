@@ -6,66 +6,18 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 
 use super::config::{HistogramForm, MetricsConfig, Temporality};
-use super::fields::{self, Fields};
-use super::histogram::{Exemplar, Histogram, Shape};
-use super::number::{take_whole, whole};
+use super::fields;
+use super::histogram::Exemplar;
+use super::instruments::{Accumulator, Measured, OF_OPERATIONS, TOKEN_USAGE};
 use super::series::{Handle, Table};
-use super::write::{Descriptor, Envelope, MetricWriter, Place};
+use super::write::{Envelope, MetricWriter, Place};
 use crate::clock::Tick;
 use crate::codec::msgpack::str;
-use crate::codec::records::SpanHead;
-use crate::model::{Emission, Position, SpanId, TraceId};
-
-/// The bounds that the conventions advise for durations, in seconds.
-const SECONDS: &[f64] =
-    &[0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
-/// The bounds that the conventions advise for tokens.
-const TOKENS: &[f64] = &[
-    1.0,
-    4.0,
-    16.0,
-    64.0,
-    256.0,
-    1024.0,
-    4096.0,
-    16_384.0,
-    65_536.0,
-    262_144.0,
-    1_048_576.0,
-    4_194_304.0,
-    16_777_216.0,
-    67_108_864.0,
-];
-
-const COUNT: Descriptor = Descriptor {
-    name: "gen_ai.client.operation.count",
-    description: "Number of GenAI operations. Not a metric of the semantic conventions.",
-    unit: "{operation}",
-};
-const DURATION: Descriptor = Descriptor {
-    name: "gen_ai.client.operation.duration",
-    description: "GenAI operation duration.",
-    unit: "s",
-};
-const USAGE: Descriptor = Descriptor {
-    name: "gen_ai.client.token.usage",
-    description: "Number of input and output tokens used by model calls, each call counted once.",
-    unit: "{token}",
-};
+use crate::model::{Emission, Position};
 
 /// The attribute `gen_ai.token.type`, encoded.
 const TYPE_INPUT: &[u8] = b"\xb1gen_ai.token.type\xa5input";
 const TYPE_OUTPUT: &[u8] = b"\xb1gen_ai.token.type\xa6output";
-
-/// A span of a GenAI operation.
-#[derive(Clone, Copy)]
-pub(super) struct Measured<'m, 'a> {
-    pub(super) fields: &'m Fields<'a>,
-    pub(super) further: &'m [&'a [u8]],
-    pub(super) span: &'m SpanHead<'a>,
-    pub(super) ids: Option<(TraceId, SpanId)>,
-    pub(super) weight: f64,
-}
 
 /// What counting an operation did.
 #[derive(Debug, Clone, Copy, Default)]
@@ -76,19 +28,6 @@ pub(super) struct Counted {
     pub(super) made: u64,
     /// How many spans went to the overflow series, or to none.
     pub(super) overflow: u64,
-}
-
-impl Measured<'_, '_> {
-    fn seconds(&self) -> Option<f64> {
-        let (start, end) = (self.span.start_unix_nanos, self.span.end_unix_nanos);
-        (start > 0 && end >= start).then(|| Duration::from_nanos(end - start).as_secs_f64())
-    }
-
-    fn exemplar(&self, value: f64) -> Option<Exemplar> {
-        let (trace_id, span_id) = self.ids?;
-        let time_unix_nano = self.span.end_unix_nanos.max(self.span.start_unix_nanos);
-        Some(Exemplar { time_unix_nano, value, trace_id: trace_id.0, span_id: span_id.0 })
-    }
 }
 
 /// The tokens of one call, and where they are counted.
@@ -105,17 +44,16 @@ pub(super) struct Tokens {
 
 #[derive(Debug)]
 struct Operations {
-    count: f64,
-    exported: u64,
-    durations: Histogram,
+    /// In the order of [`OF_OPERATIONS`].
+    values: [Accumulator; OF_OPERATIONS.len()],
     /// The series of the tokens of the same calls.
     usage: Option<Handle>,
 }
 
 #[derive(Debug)]
 struct Usage {
-    input: Histogram,
-    output: Histogram,
+    input: Accumulator,
+    output: Accumulator,
 }
 
 #[derive(Debug)]
@@ -258,30 +196,29 @@ impl Groups {
         Some(place)
     }
 
-    fn shape(&self, bounds: &'static [f64]) -> Shape {
-        if self.exponential { Shape::Exponential } else { Shape::Explicit(bounds) }
-    }
-
-    /// Counts an operation and its duration.
+    /// Counts an operation.
     pub(super) fn operation(
         &mut self,
         group: usize,
         measured: &Measured<'_, '_>,
         at: (Tick, u64),
     ) -> Counted {
-        let shape = self.shape(SECONDS);
+        let exponential = self.exponential;
         let mut key = std::mem::take(&mut self.key);
         let pairs = self.keys.write(&mut key, measured, true);
         let slot = self.slots.get_mut(group).and_then(Option::as_mut);
-        let durations = || Histogram::new(shape);
-        let make = || Operations { count: 0.0, exported: 0, durations: durations(), usage: None };
+        let make = || Operations {
+            values: OF_OPERATIONS.each_ref().map(|(one, _)| one.accumulator(exponential)),
+            usage: None,
+        };
         let found = slot.and_then(|group| group.operations.find(&key, pairs, at, make));
         self.key = key;
         let Some(found) = found else { return Counted { overflow: 1, ..Counted::default() } };
         let operations = &mut found.series.value;
-        operations.count += measured.weight;
-        if let Some(seconds) = measured.seconds() {
-            operations.durations.add(seconds, measured.weight, measured.exemplar(seconds));
+        for ((_, value_of), total) in OF_OPERATIONS.iter().zip(&mut operations.values) {
+            if let Some(value) = value_of(measured) {
+                total.add(value, measured.weight, measured.exemplar(value));
+            }
         }
         let series = (!found.overflow).then_some(found.handle);
         Counted { series, made: u64::from(found.new), overflow: u64::from(found.overflow) }
@@ -297,7 +234,7 @@ impl Groups {
         (input, output): (Option<f64>, Option<f64>),
         at: (Tick, u64),
     ) -> Option<(Tokens, u64)> {
-        let shape = self.shape(TOKENS);
+        let exponential = self.exponential;
         let slot = self.slots.get_mut(group).and_then(Option::as_mut)?;
         let operations = operation.series.and_then(|series| slot.operations.get(series));
         let known = operations.as_ref().and_then(|operations| operations.usage);
@@ -306,7 +243,8 @@ impl Groups {
             Some(handle) => handle,
             None => {
                 let pairs = self.keys.write(&mut self.key, measured, false);
-                let make = || Usage { input: Histogram::new(shape), output: Histogram::new(shape) };
+                let total = || TOKEN_USAGE.accumulator(exponential);
+                let make = || Usage { input: total(), output: total() };
                 let found = slot.usage.find(&self.key, pairs, at, make)?;
                 made = u64::from(found.new);
                 if let Some(operations) = operations.filter(|_| !found.overflow) {
@@ -388,30 +326,17 @@ fn export_operations(
     envelope: &Envelope,
     delta: Option<u64>,
 ) {
-    let Emission { records, events, .. } = batch;
-    let mut writer = MetricWriter::new((events, records), COUNT, envelope);
-    table.for_each(|attributes, series| {
-        let start = delta.unwrap_or(series.since);
-        let operations = &mut series.value;
-        let count = if delta.is_some() {
-            take_whole(&mut operations.count)
-        } else {
-            operations.exported = whole(operations.count).max(operations.exported);
-            operations.exported
-        };
-        if count > 0 {
-            writer.number(Place { attributes, more: &[], pairs: series.pairs, start }, count);
-        }
-    });
-    writer.flush();
-    let mut writer = MetricWriter::new((events, records), DURATION, envelope);
-    table.for_each(|attributes, series| {
-        let start = delta.unwrap_or(series.since);
-        if let Some(data) = series.value.durations.export(delta.is_none()) {
-            writer.histogram(Place { attributes, more: &[], pairs: series.pairs, start }, data);
-        }
-    });
-    writer.flush();
+    for (index, (instrument, _)) in OF_OPERATIONS.iter().enumerate() {
+        let mut writer = MetricWriter::new(batch, instrument, envelope);
+        table.for_each(|attributes, series| {
+            let start = delta.unwrap_or(series.since);
+            let value = series.value.values.get_mut(index);
+            if let Some(data) = value.and_then(|value| value.export(delta.is_none())) {
+                writer.add(Place { attributes, more: &[], pairs: series.pairs, start }, data);
+            }
+        });
+        writer.flush();
+    }
 }
 
 fn export_usage(
@@ -420,13 +345,13 @@ fn export_usage(
     envelope: &Envelope,
     delta: Option<u64>,
 ) {
-    let mut writer = MetricWriter::new((&mut batch.events, &mut batch.records), USAGE, envelope);
+    let mut writer = MetricWriter::new(batch, &TOKEN_USAGE, envelope);
     table.for_each(|attributes, series| {
         let (start, pairs) = (delta.unwrap_or(series.since), series.pairs + 1);
         let Usage { input, output } = &mut series.value;
-        for (histogram, more) in [(input, TYPE_INPUT), (output, TYPE_OUTPUT)] {
-            if let Some(data) = histogram.export(delta.is_none()) {
-                writer.histogram(Place { attributes, more, pairs, start }, data);
+        for (value, more) in [(input, TYPE_INPUT), (output, TYPE_OUTPUT)] {
+            if let Some(data) = value.export(delta.is_none()) {
+                writer.add(Place { attributes, more, pairs, start }, data);
             }
         }
     });

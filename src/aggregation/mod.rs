@@ -11,15 +11,18 @@ mod exported_buckets;
 mod fields;
 mod groups;
 mod histogram;
+mod instruments;
 mod number;
 mod series;
 mod write;
 
 pub use self::config::{HistogramForm, MetricsConfig, Temporality};
+pub use self::instruments::{Instrument, InstrumentForm, instruments};
 
 use self::calls::{CallTracker, Changes, Seen};
 use self::fields::{FieldVisitor, of_resource};
-use self::groups::{Groups, Measured, Tokens};
+use self::groups::{Groups, Tokens};
+use self::instruments::Measured;
 use self::number::whole;
 use crate::clock::Tick;
 use crate::codec::msgpack::text_of;

@@ -3,22 +3,15 @@
 use super::config::Temporality;
 use super::exported_buckets::ExportedBuckets;
 use super::histogram::{Exemplar, HistogramPoint};
+use super::instruments::{Instrument, PointData};
 use crate::codec::msgpack::map_header;
 use crate::codec::records::metric_writer::{
     self, Measured, MetricData, MetricHead, Origin, Point, Totals, Value,
 };
-use crate::model::{Position, SpanId, TraceId};
+use crate::model::{Emission, Position, SpanId, TraceId};
 
 /// The most points of one record.
 const MOST_POINTS: usize = 500;
-
-/// A metric's name and what it says of itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Descriptor {
-    pub(super) name: &'static str,
-    pub(super) description: &'static str,
-    pub(super) unit: &'static str,
-}
 
 /// What is common to the records of one group in one export.
 #[derive(Debug, Clone)]
@@ -72,55 +65,38 @@ impl Place<'_> {
     }
 }
 
-enum Content {
-    Number(u64),
-    Histogram(HistogramPoint),
-}
-
 struct Held {
     attributes: Vec<u8>,
     start: u64,
-    content: Content,
+    data: PointData,
     exemplars: Vec<metric_writer::Exemplar<'static>>,
 }
 
 /// Writes the points of one metric into as many records as they need.
 pub(super) struct MetricWriter<'o> {
-    out: &'o mut Vec<u8>,
-    records: &'o mut usize,
-    descriptor: Descriptor,
+    out: &'o mut Emission,
+    instrument: &'static Instrument,
     envelope: &'o Envelope,
     points: Vec<Held>,
 }
 
 impl<'o> MetricWriter<'o> {
     pub(super) fn new(
-        (out, records): (&'o mut Vec<u8>, &'o mut usize),
-        descriptor: Descriptor,
+        out: &'o mut Emission,
+        instrument: &'static Instrument,
         envelope: &'o Envelope,
     ) -> Self {
-        Self { out, records, descriptor, envelope, points: Vec::new() }
+        Self { out, instrument, envelope, points: Vec::new() }
     }
 
-    /// Adds a number.
-    pub(super) fn number(&mut self, place: Place<'_>, value: u64) {
-        self.add(place, Content::Number(value), Vec::new());
-    }
-
-    /// Adds a histogram.
-    pub(super) fn histogram(&mut self, place: Place<'_>, data: HistogramPoint) {
-        let exemplars = data.exemplars.iter().map(exemplar).collect();
-        self.add(place, Content::Histogram(data), exemplars);
-    }
-
-    fn add(
-        &mut self,
-        place: Place<'_>,
-        content: Content,
-        exemplars: Vec<metric_writer::Exemplar<'static>>,
-    ) {
+    /// Adds a point.
+    pub(super) fn add(&mut self, place: Place<'_>, data: PointData) {
+        let exemplars = match &data {
+            PointData::Number(_) => Vec::new(),
+            PointData::Histogram(data) => data.exemplars.iter().map(exemplar).collect(),
+        };
         let attributes = place.map();
-        self.points.push(Held { attributes, start: place.start, content, exemplars });
+        self.points.push(Held { attributes, start: place.start, data, exemplars });
         if self.points.len() >= MOST_POINTS {
             self.flush();
         }
@@ -131,25 +107,25 @@ impl<'o> MetricWriter<'o> {
         let Some(first) = self.points.first() else { return };
         let points: Vec<Point<'_>> = self.points.iter().map(|held| self.point(held)).collect();
         let (points, temporality) = (&points[..], self.temporality());
-        let data = match &first.content {
-            Content::Number(_) => MetricData::Sum { monotonic: true, temporality, points },
-            Content::Histogram(HistogramPoint {
+        let data = match &first.data {
+            PointData::Number(_) => MetricData::Sum { monotonic: true, temporality, points },
+            PointData::Histogram(HistogramPoint {
                 buckets: ExportedBuckets::Explicit { .. },
                 ..
             }) => MetricData::Histogram { temporality, points },
-            Content::Histogram(_) => MetricData::ExponentialHistogram { temporality, points },
+            PointData::Histogram(_) => MetricData::ExponentialHistogram { temporality, points },
         };
-        let Descriptor { name, description, unit } = self.descriptor;
+        let Instrument { name, description, unit, .. } = *self.instrument;
         let head = MetricHead { name, description, unit };
         metric_writer::metric(
-            self.out,
+            &mut self.out.events,
             self.envelope.unix_nanos,
             &self.envelope.metadata,
             &head,
             &data,
         );
         self.points.clear();
-        *self.records += 1;
+        self.out.records += 1;
     }
 
     const fn temporality(&self) -> metric_writer::Temporality {
@@ -160,9 +136,9 @@ impl<'o> MetricWriter<'o> {
     }
 
     fn point<'h>(&self, held: &'h Held) -> Point<'h> {
-        let value = match &held.content {
-            Content::Number(value) => Value::Int(i64::try_from(*value).unwrap_or(i64::MAX)),
-            Content::Histogram(data) => histogram_value(data),
+        let value = match &held.data {
+            PointData::Number(value) => Value::Int(i64::try_from(*value).unwrap_or(i64::MAX)),
+            PointData::Histogram(data) => histogram_value(data),
         };
         Point {
             attributes: &held.attributes,
