@@ -28,8 +28,17 @@ pub const MAX_DEPTH: u32 = 64;
 /// around it, takes up to 10 levels itself. Nothing guards the end of these stacks.
 pub const MAX_DEPTH_IN_PLACE: u32 = 10;
 
-/// Keys of a record's metadata, as the bytes that readers compare and writers copy.
+/// Keys of records, as the bytes that readers compare and writers copy.
 pub mod keys {
+    use crate::codec::otlp::OtlpMessage;
+
+    /// A key that is the name of a field in OTLP.
+    const fn field(message: OtlpMessage, name: &'static str) -> &'static [u8] {
+        // A name that OTLP does not have does not compile.
+        let _number = message.number(name);
+        name.as_bytes()
+    }
+
     /// The map of the metadata that makes an event telemetry.
     pub const OTLP: &[u8] = b"otlp";
     /// The layout's version: see [`super::VERSION`].
@@ -55,7 +64,35 @@ pub mod keys {
     /// What stands in a map as nil or in part only: see [`super::super::decode`].
     pub const RAW_VALUES: &[u8] = b"raw_values";
     /// The attributes of an item, a resource or a scope.
-    pub const ATTRIBUTES: &[u8] = b"attributes";
+    pub const ATTRIBUTES: &[u8] = field(OtlpMessage::Span, "attributes");
     /// The schema URL of a resource or scope.
-    pub const SCHEMA_URL: &[u8] = b"schema_url";
+    pub const SCHEMA_URL: &[u8] = field(OtlpMessage::ResourceSpans, "schema_url");
+    /// The name of a span, an event or a metric.
+    pub const NAME: &[u8] = field(OtlpMessage::Span, "name");
+    /// The trace id of a span, a log record or an exemplar.
+    pub const TRACE_ID: &[u8] = field(OtlpMessage::Span, "trace_id");
+    /// The id of a span, also of that of a log record or an exemplar.
+    pub const SPAN_ID: &[u8] = field(OtlpMessage::Span, "span_id");
+    /// The id of the span around a span.
+    pub const PARENT_SPAN_ID: &[u8] = field(OtlpMessage::Span, "parent_span_id");
+    /// The W3C tracestate of a span.
+    pub const TRACE_STATE: &[u8] = field(OtlpMessage::Span, "trace_state");
+    /// The events of a span.
+    pub const EVENTS: &[u8] = field(OtlpMessage::Span, "events");
+    /// The links of a span.
+    pub const LINKS: &[u8] = field(OtlpMessage::Span, "links");
+    /// The status of a span.
+    pub const STATUS: &[u8] = field(OtlpMessage::Span, "status");
+    /// The code of a status.
+    pub const STATUS_CODE: &[u8] = field(OtlpMessage::Status, "code");
+    /// The message of a status.
+    pub const STATUS_MESSAGE: &[u8] = field(OtlpMessage::Status, "message");
+    /// The points of a metric's data.
+    pub const DATA_POINTS: &[u8] = field(OtlpMessage::Gauge, "data_points");
+    /// The exemplars of a point.
+    pub const EXEMPLARS: &[u8] = field(OtlpMessage::NumberDataPoint, "exemplars");
+    /// The attributes of an exemplar that its point does not have.
+    pub const FILTERED_ATTRIBUTES: &[u8] = field(OtlpMessage::Exemplar, "filtered_attributes");
+    /// The name of the event that a log record is.
+    pub const EVENT_NAME: &[u8] = field(OtlpMessage::LogRecord, "event_name");
 }

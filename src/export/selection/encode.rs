@@ -6,6 +6,7 @@ use crate::codec::fluentbit::{
     LogAccessors, NativeRequest, cmetrics_to_otlp, ctraces_to_otlp, plain_log,
 };
 use crate::codec::msgpack::{MapView, elements};
+use crate::codec::records::layout::keys;
 use crate::codec::records::{
     Event, EventKind, Group, RecordReader, RequestBuilder, Telemetry, metrics_to_records,
     profile_count, profiles_of, traces_to_records,
@@ -218,7 +219,7 @@ fn items_of(signal: Signal, event: &Event<'_>) -> usize {
         Signal::Traces | Signal::Logs => return 1,
     }
     let points = MapView::new(event.body)
-        .filter_map(|entry| MapView::new(entry.value).get(b"data_points"))
+        .filter_map(|entry| MapView::new(entry.value).get(keys::DATA_POINTS))
         .map(|points| elements(points).count());
     points.sum()
 }

@@ -2,6 +2,7 @@
 
 use crate::codec::fluentbit::find_trace_context;
 use crate::codec::msgpack::{MapView, Reader, Token};
+use crate::codec::records::layout::keys;
 use crate::codec::records::{Event, Telemetry};
 use crate::model::{Signal, TraceId};
 use crate::sampling::{OtState, Randomness};
@@ -21,14 +22,14 @@ pub(in crate::export) fn randomness(
     }
     let body = MapView::new(event.body);
     let id = match signal {
-        Signal::Traces => body.get(b"trace_id"),
+        Signal::Traces => body.get(keys::TRACE_ID),
         Signal::Logs => {
-            telemetry.and_then(|telemetry| MapView::new(telemetry.otlp).get(b"trace_id"))
+            telemetry.and_then(|telemetry| MapView::new(telemetry.otlp).get(keys::TRACE_ID))
         }
         Signal::Metrics | Signal::Profiles => None,
     };
     let id = id.and_then(trace_id)?;
-    let explicit = body.get(b"trace_state").filter(|_| signal == Signal::Traces);
+    let explicit = body.get(keys::TRACE_STATE).filter(|_| signal == Signal::Traces);
     let explicit = explicit.and_then(|state| OtState::read(text(state)).randomness);
     Some(explicit.unwrap_or_else(|| Randomness::of_trace(id)))
 }

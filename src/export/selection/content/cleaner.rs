@@ -5,6 +5,7 @@
 use crate::codec::json::scan::{Member, Members, without_members};
 use crate::codec::msgpack::{Entry, Reader, Token, array_header, str, str_bytes};
 use crate::codec::records::Event;
+use crate::codec::records::layout::keys;
 use crate::export::selection::content::maps::{
     Edit, edit_array, edit_map, is_structure, is_text_like,
 };
@@ -304,17 +305,17 @@ impl<'a, 'u> Cleaner<'a, 'u> {
     pub(super) fn points(&mut self, points: &'a [u8]) -> Option<Vec<u8>> {
         edit_array(points, |point| {
             let edited = edit_map(point, |entry| match entry.key {
-                b"attributes" => {
+                keys::ATTRIBUTES => {
                     let hashed = edit_map(entry.value, |entry| match self.step(entry, 0) {
                         Edit::Remove => Edit::Put(hash_of(entry.value)),
                         other => other,
                     });
                     hashed.map_or(Edit::Keep, Edit::Put)
                 }
-                b"exemplars" => {
+                keys::EXEMPLARS => {
                     let edited = edit_array(entry.value, |exemplar| {
                         let edited = edit_map(exemplar, |entry| match entry.key {
-                            b"filtered_attributes" => {
+                            keys::FILTERED_ATTRIBUTES => {
                                 self.map(entry.value).map_or(Edit::Keep, Edit::Put)
                             }
                             _ => Edit::Keep,

@@ -1,6 +1,7 @@
 //! Which items tell of an error.
 
 use crate::codec::msgpack::{MapView, Reader, Token, text_of};
+use crate::codec::records::layout::keys;
 use crate::codec::records::{Event, Telemetry};
 use crate::model::Signal;
 
@@ -16,8 +17,8 @@ pub(super) fn is_error(event: &Event<'_>, telemetry: Option<&Telemetry<'_>>) -> 
     let Some(telemetry) = telemetry else { return is_bad(event.body) };
     match telemetry.signal {
         Some(Signal::Traces) => {
-            let status = MapView::new(event.body).get(b"status");
-            let code = status.and_then(|status| MapView::new(status).get(b"code"));
+            let status = MapView::new(event.body).get(keys::STATUS);
+            let code = status.and_then(|status| MapView::new(status).get(keys::STATUS_CODE));
             code.is_some_and(|code| text_of(code) == Some("error") || number(code) == Some(2))
         }
         Some(Signal::Metrics | Signal::Profiles) => false,

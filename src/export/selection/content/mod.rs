@@ -122,8 +122,10 @@ fn clean_span<'a>(
     let cleaned = given.and_then(|attributes| cleaner.map(attributes));
     let body = edit_map(event.body, |entry| match entry.key {
         keys::ATTRIBUTES => cleaned.clone().map_or(Edit::Keep, Edit::Put),
-        b"events" | b"links" => clean_list(entry.value, &mut cleaner).map_or(Edit::Keep, Edit::Put),
-        b"status" => clean_status(entry.value, &mut cleaner).map_or(Edit::Keep, Edit::Put),
+        keys::EVENTS | keys::LINKS => {
+            clean_list(entry.value, &mut cleaner).map_or(Edit::Keep, Edit::Put)
+        }
+        keys::STATUS => clean_status(entry.value, &mut cleaner).map_or(Edit::Keep, Edit::Put),
         _ => Edit::Keep,
     });
     if cleaner.found_nothing() {
@@ -139,12 +141,12 @@ fn clean_span<'a>(
 /// The events or links of a span.
 fn clean_list<'a>(list: &'a [u8], cleaner: &mut Cleaner<'a, '_>) -> Option<Vec<u8>> {
     edit_array(list, |element| {
-        let name = MapView::new(element).get(b"name").and_then(text_of);
+        let name = MapView::new(element).get(keys::NAME).and_then(text_of);
         let of_content = name.is_some_and(is_content_event);
         let edited = edit_map(element, |entry| {
             let edited = match (entry.key, of_content) {
-                (b"attributes", true) => cleaner.event_attributes(entry.value),
-                (b"attributes", false) => cleaner.map(entry.value),
+                (keys::ATTRIBUTES, true) => cleaner.event_attributes(entry.value),
+                (keys::ATTRIBUTES, false) => cleaner.map(entry.value),
                 _ => None,
             };
             edited.map_or(Edit::Keep, Edit::Put)
@@ -156,7 +158,7 @@ fn clean_list<'a>(list: &'a [u8], cleaner: &mut Cleaner<'a, '_>) -> Option<Vec<u
 /// A span's status without a message that has to go.
 fn clean_status(status: &[u8], cleaner: &mut Cleaner<'_, '_>) -> Option<Vec<u8>> {
     edit_map(status, |entry| {
-        if entry.key != b"message" || !cleaner.refuses_message(entry.value) {
+        if entry.key != keys::STATUS_MESSAGE || !cleaner.refuses_message(entry.value) {
             return Edit::Keep;
         }
         cleaner.note(b"status.message");
@@ -175,7 +177,7 @@ fn clean_metric<'a>(
             b"metadata" => cleaner.map(entry.value),
             b"gauge" | b"sum" | b"histogram" | b"exponential_histogram" | b"summary" => {
                 edit_map(entry.value, |entry| match entry.key {
-                    b"data_points" => cleaner.points(entry.value).map_or(Edit::Keep, Edit::Put),
+                    keys::DATA_POINTS => cleaner.points(entry.value).map_or(Edit::Keep, Edit::Put),
                     _ => Edit::Keep,
                 })
             }
@@ -209,7 +211,7 @@ fn clean_log<'a>(
     let otlp = MapView::new(telemetry.otlp);
     let given = otlp.get(keys::ATTRIBUTES);
     let named = |key: &[u8]| given.and_then(|map| MapView::new(map).get(key)).and_then(text_of);
-    let name = otlp.get(b"event_name").and_then(text_of).filter(|name| !name.is_empty());
+    let name = otlp.get(keys::EVENT_NAME).and_then(text_of).filter(|name| !name.is_empty());
     let name = name.or_else(|| named(b"event.name")).or_else(|| named(b"event_name"));
     let of_content = name.is_some_and(is_content_event);
     let origin = clean_origin(telemetry.otlp, &mut cleaner);

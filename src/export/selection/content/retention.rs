@@ -1,6 +1,7 @@
 //! Whose content is sent where not all of it is.
 
 use crate::codec::msgpack::{MapView, Reader, Token};
+use crate::codec::records::layout::keys;
 use crate::codec::records::{Event, Telemetry};
 use crate::export::selection::content::errors::is_error;
 use crate::export::selection::randomness;
@@ -27,9 +28,9 @@ fn has_findings(event: &Event<'_>, telemetry: Option<&Telemetry<'_>>) -> bool {
     let maps = match telemetry {
         None => [Some(event.body), None],
         Some(telemetry) if telemetry.signal == Some(Signal::Traces) => {
-            [MapView::new(event.body).get(b"attributes"), None]
+            [MapView::new(event.body).get(keys::ATTRIBUTES), None]
         }
-        Some(telemetry) => [MapView::new(telemetry.otlp).get(b"attributes"), Some(event.body)],
+        Some(telemetry) => [MapView::new(telemetry.otlp).get(keys::ATTRIBUTES), Some(event.body)],
     };
     let mut maps = maps.into_iter().flatten();
     let value = maps.find_map(|map| MapView::new(map).get(FINDINGS.as_bytes()));

@@ -3,7 +3,7 @@ use crate::codec::msgpack::{array_header, elements, ext, int, map_header};
 use crate::codec::records::Events;
 use crate::export::KeptFor;
 use crate::export::selection::content::cleaner::{REMOVED, TRUNCATED};
-use crate::genai::FINDINGS;
+use crate::genai::{DIALECTS, FINDINGS};
 use crate::sampling::Threshold;
 
 fn map(pairs: &[(&str, Vec<u8>)]) -> Vec<u8> {
@@ -96,6 +96,26 @@ fn a_span_keeps_its_skeleton() {
     let events = MapView::new(&body).get(b"events").unwrap();
     assert_eq!(elements(events).count(), 2);
     assert!(memchr::memmem::find(events, b"exception.type").is_some());
+}
+
+/// Scenario: every name that a dialect lists as content, with a text, in a span that speaks the dialect.
+/// Guarantees: `content: drop` takes it, so that the one list is what the exporter acts on.
+#[test]
+fn every_name_that_a_dialect_lists_is_taken() {
+    for dialect in DIALECTS {
+        let mark = format!("{}x", dialect.detection.beginnings[0]);
+        let list = &dialect.content;
+        for name in [list.names, list.words, list.common_words].concat() {
+            let attributes = map(&[(mark.as_str(), text("x")), (name, text("hush"))]);
+            let body = map(&[("attributes", attributes)]);
+            let span = event(Some(map(&[("signal", text("span"))])), &body);
+            let body = cleaned(&span).unwrap_or_else(|| panic!("{}: {name}", dialect.name));
+            let body = body.body.unwrap();
+            assert!(memchr::memmem::find(&body, b"hush").is_none(), "{}: {name}", dialect.name);
+            let attributes = MapView::new(&body).get(b"attributes").unwrap();
+            assert!(removed(attributes).iter().any(|removed| removed == name), "{name}");
+        }
+    }
 }
 
 #[test]
