@@ -24,8 +24,10 @@ if ! [ -e "$formats/qemu-aarch64" ]; then
     exit 1
   }
 fi
-# Emulated code is slow: fewer cases of the property tests that do not say how many they want.
+# Emulated code is slow: fewer cases of the property tests that do not say how many they want, and more
+# time for what a test waits for.
 export PROPTEST_CASES="${PROPTEST_CASES:-16}"
+export FLUENT_BIT_AI_TEST_TIMEOUT_FACTOR="${FLUENT_BIT_AI_TEST_TIMEOUT_FACTOR:-10}"
 export QEMU_LD_PREFIX=/usr/aarch64-linux-gnu
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
 # The second is for what a test compiles itself.
@@ -33,6 +35,11 @@ export CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc HOST_CC="${CC:-cc}" CC
 RUSTC="$(sh packaging/rust-aarch64.sh "$out/rust")"
 export RUSTC
 
-[ $# -gt 0 ] || set -- --no-fail-fast --lib --bins --test golden --test records --test native --test genai --test bundled_host
+[ $# -gt 0 ] || set -- --no-fail-fast -p fluent-bit-ai -p flb-host --lib --bins --test golden --test records --test native \
+  --test genai --test bundled_host
+# Options of the tests themselves come after a "--", which the caller may have given already.
+case " $* " in *" -- "*) ;; *) set -- "$@" -- ;; esac
+skipped=host::proof::memory::tests::by_call
+echo "left out: $skipped, because qemu does not pass process_vm_readv on to the kernel" >&2
 # shellcheck disable=SC2086 # a command
-exec ${CARGO:-cargo} test --target "$target" "$@"
+exec ${CARGO:-cargo} test --target "$target" "$@" --skip "$skipped"

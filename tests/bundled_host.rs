@@ -150,7 +150,10 @@ impl Bench {
     fn await_records(&self, count: usize) {
         let begun = Instant::now();
         while self.records("out") < count {
-            assert!(begun.elapsed() < Duration::from_secs(20), "no {count} records came");
+            assert!(
+                begun.elapsed() < testkit::at_most(Duration::from_secs(20)),
+                "no {count} records came"
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -159,6 +162,11 @@ impl Bench {
         std::fs::metadata(self.path(name))
             .map_or(0, |file| usize::try_from(file.len()).unwrap() / RECORD_BYTES)
     }
+}
+
+/// A time for a whole run.
+fn millis(limit: u64) -> String {
+    format!("{}ms", testkit::at_most(Duration::from_millis(limit)).as_millis())
 }
 
 /// A host that is killed if its test fails.
@@ -247,7 +255,7 @@ fn workers_waits_and_retries_lose_nothing() {
 fn hosts_built_without_valgrind_are_imitated() {
     let bench = Bench::with_coroutine(&ROWS[0], ROWS[0].coro.without_valgrind());
     bench.configure("", "      count: 1", "", "      wait: on");
-    let (code, text) = bench.run(&["--without-valgrind", "--run-for", "500ms"]);
+    let (code, text) = bench.run(&["--without-valgrind", "--run-for", &millis(500)]);
     assert_eq!(code, Some(0), "{text}");
     assert_eq!(bench.records("out"), 6, "{text}");
 }
@@ -256,7 +264,7 @@ fn hosts_built_without_valgrind_are_imitated() {
 fn failures_are_counted() {
     let bench = Bench::new(&ROWS[0]);
     bench.configure("", "      count: 1", "", "      first: error");
-    let (code, text) = bench.run(&["--run-for", "500ms"]);
+    let (code, text) = bench.run(&["--run-for", &millis(500)]);
     assert_eq!(code, Some(0), "{text}");
     assert!(total(&text, "probe.0", "failed") > 0, "{text}");
     assert_eq!(total(&text, "file.1", "failed"), 0, "{text}");
@@ -325,7 +333,7 @@ fn faults_happen_and_nothing_is_lost() {
 fn an_overused_stack_is_unclean() {
     let bench = Bench::new(&ROWS[0]);
     bench.configure("", "      count: 1", "      greedy: on", "");
-    let arguments = ["--fault", "coro-filters", "--run-for", "400ms"];
+    let arguments = ["--fault", "coro-filters", "--run-for", &millis(400)];
     let (code, text) = bench.run(&arguments);
     assert_eq!(code, Some(2), "{text}");
     assert!(text.contains("PROBLEM: the filter probe.0 used"), "{text}");
@@ -342,7 +350,7 @@ fn wrong_configurations_stop_the_start() {
         ("      rule:\n        - {a: b}", "", "a map cannot be"),
     ] {
         bench.configure("", input, filter, "");
-        let (code, text) = bench.run(&["--run-for", "100ms"]);
+        let (code, text) = bench.run(&["--run-for", &millis(100)]);
         assert_eq!(code, Some(1), "{text}");
         assert!(text.contains(words), "{words}: {text}");
     }

@@ -126,7 +126,8 @@ mod tests {
         runtime.tasks().spawn(async move {
             tell.send(std::thread::current().name().map(str::to_owned)).unwrap();
         });
-        let name = told.recv_timeout(Duration::from_secs(5)).unwrap().unwrap();
+        let name =
+            told.recv_timeout(test_timeout::at_most(Duration::from_secs(5))).unwrap().unwrap();
         assert!(name.starts_with("flb-ai-"), "{name}");
     }
 
@@ -144,7 +145,7 @@ mod tests {
         });
         drop(shared);
         go.send(()).unwrap();
-        told.recv_timeout(Duration::from_secs(5)).unwrap();
+        told.recv_timeout(test_timeout::at_most(Duration::from_secs(5))).unwrap();
     }
 
     #[test]
@@ -154,7 +155,7 @@ mod tests {
         drop(shared);
         let (tell, told) = mpsc::channel();
         drop(handle.spawn(async move { tell.send(()).unwrap() }));
-        told.recv_timeout(Duration::from_secs(5)).unwrap();
+        told.recv_timeout(test_timeout::at_most(Duration::from_secs(5))).unwrap();
     }
 
     #[test]
@@ -163,8 +164,8 @@ mod tests {
         let tasks = Tasks::new(shared.handle.clone());
         tasks.spawn(std::future::pending());
         drop(shared);
-        assert!(tasks.wait(Duration::from_secs(5)));
+        assert!(tasks.wait(test_timeout::at_most(Duration::from_secs(5))));
         tasks.spawn(std::future::pending());
-        assert!(tasks.wait(Duration::from_secs(5)));
+        assert!(tasks.wait(test_timeout::at_most(Duration::from_secs(5))));
     }
 }

@@ -129,7 +129,7 @@ impl Connection {
     }
 
     pub async fn send(&mut self, call: &Call) -> Result<Reply, String> {
-        tokio::time::timeout(PATIENCE, self.send_slowly(call))
+        tokio::time::timeout(testkit::at_most(PATIENCE), self.send_slowly(call))
             .await
             .unwrap_or_else(|_| Err(format!("no answer within {PATIENCE:?}")))
     }

@@ -80,7 +80,11 @@ impl Backend {
         let start = Instant::now();
         while !holds(&self.got.lock().unwrap()) {
             let waited = start.elapsed();
-            assert!(waited < Duration::from_secs(20), "{what}: {}", running.log_text());
+            assert!(
+                waited < testkit::at_most(Duration::from_secs(20)),
+                "{what}: {}",
+                running.log_text()
+            );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

@@ -9,8 +9,8 @@ use crate::load;
 use crate::shapes::Shape;
 use crate::sink::{Keep, Sink};
 use crate::support::{
-    FILES, Pipeline, all_hosts, alone, bundled, copied, linked, real_hosts, rows, run, text,
-    timeout, together,
+    FILES, Pipeline, all_hosts, alone, bundled, copied, linked, real_hosts, rows, run, seconds,
+    text, timeout, together,
 };
 
 fn help_flag(file: &str) -> &'static str {
@@ -151,7 +151,7 @@ fn early_request(port: u16) -> String {
         body.len()
     );
     let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(10) {
+    while begun.elapsed() < testkit::at_most(Duration::from_secs(10)) {
         if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) {
             stream.write_all(request.as_bytes()).unwrap();
             let mut answer = String::new();
@@ -203,7 +203,7 @@ async fn reloading_by_api_under_load_loses_nothing() {
 /// A request to `/api/v2/reload`; the whole answer, or nothing if there is none yet.
 fn reload_api(port: u16, method: &str) -> Option<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
+    stream.set_read_timeout(Some(testkit::at_most(Duration::from_secs(2)))).ok()?;
     let request = format!(
         "{method} /api/v2/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\
          Content-Type: application/json\r\nConnection: close\r\n\r\n{{}}"
@@ -223,7 +223,11 @@ fn until_api_counts(host: &Host, port: u16, reloads: u32) {
         if said.contains(&format!("\"hot_reload_count\":{reloads}}}")) {
             return;
         }
-        assert!(start.elapsed() < Duration::from_secs(30), "{}: {said}", host.title());
+        assert!(
+            start.elapsed() < testkit::at_most(Duration::from_secs(30)),
+            "{}: {said}",
+            host.title()
+        );
         std::thread::sleep(Duration::from_millis(100));
     }
 }
@@ -401,7 +405,7 @@ fn survives(host: &Host, plugins: &std::path::Path, callback: &str) {
     let file = plugins.join(format!("panic-{callback}.yaml"));
     std::fs::write(&file, pipeline.yaml(plugins)).unwrap();
     let output = timeout()
-        .args(["--signal=TERM", "--kill-after=25", "3"])
+        .args(["--signal=TERM", &format!("--kill-after={}", seconds(25)), &seconds(3)])
         .arg(&host.executable)
         .args(&host.arguments)
         .arg("-c")

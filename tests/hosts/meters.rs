@@ -115,7 +115,7 @@ pub async fn page_when(
         if !page.0.is_empty() && is_so(&page) {
             return page;
         }
-        let late = start.elapsed() > SOON;
+        let late = start.elapsed() > testkit::at_most(SOON);
         assert!(!late, "{what}: {:#?}\n{}", page.0, running.log_text());
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
@@ -212,7 +212,7 @@ async fn counters_account_for_every_item() {
         send(http, Shape::Genai, 0, SPANS).await;
         let start = Instant::now();
         while picky.got.lock().unwrap().faults < 2 {
-            assert!(start.elapsed() < SOON, "{what}: {}", running.log_text());
+            assert!(start.elapsed() < testkit::at_most(SOON), "{what}: {}", running.log_text());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         send(http, Shape::Genai, SPANS, SPANS).await;

@@ -12,7 +12,7 @@ use crate::hosts::{Host, Running, free_port, http_get};
 use crate::load;
 use crate::shapes::Shape;
 use crate::sink::{Keep, Sink};
-use crate::support::{Pipeline, linked, real_hosts, text, together};
+use crate::support::{Pipeline, linked, real_hosts, seconds, text, together};
 
 /// What is said once where nothing but the proof speaks for a layout.
 const WARNING: &str = "newer than fluent-bit-ai";
@@ -97,7 +97,7 @@ fn started_with(host: &Host, hosts: Option<&str>, plugins: &tempfile::TempDir) -
     let file = plugins.path().join("some.yaml");
     std::fs::write(&file, pipeline(free_port(), 1).yaml(plugins.path())).unwrap();
     let mut command = Command::new("timeout");
-    command.arg("20").arg(&host.executable).arg("-c").arg(&file);
+    command.arg(seconds(20)).arg(&host.executable).arg("-c").arg(&file);
     if let Some(hosts) = hosts {
         command.env("FLUENT_BIT_AI_HOSTS", hosts);
     }
@@ -145,7 +145,7 @@ fn dry_run(host: &Host, plugins: &tempfile::TempDir) -> Output {
     let file = plugins.path().join("dry.yaml");
     std::fs::write(&file, pipeline(free_port(), 1).yaml(plugins.path())).unwrap();
     Command::new("timeout")
-        .arg("20")
+        .arg(seconds(20))
         .arg(&host.executable)
         .args(["--dry-run", "-c"])
         .arg(&file)

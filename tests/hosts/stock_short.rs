@@ -59,7 +59,11 @@ impl Plain {
             if let Some(first) = self.asked.lock().unwrap().first() {
                 return first.clone();
             }
-            assert!(start.elapsed() < Duration::from_secs(20), "{}", running.log_text());
+            assert!(
+                start.elapsed() < testkit::at_most(Duration::from_secs(20)),
+                "{}",
+                running.log_text()
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -174,7 +178,7 @@ async fn without_http2_there_is_http1_alone() {
 /// Whether a server answers the preface of HTTP/2 with a frame of settings.
 fn answers_http2(port: u16) -> bool {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream.set_read_timeout(Some(testkit::at_most(Duration::from_secs(5)))).unwrap();
     stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
     let mut frame = [0; 9];
     stream.read_exact(&mut frame).is_ok() && frame[3] == 4
@@ -323,7 +327,7 @@ async fn a_proxy_is_taken_from_the_environment_by_option() {
         while !wanted.iter().all(|one| proxy.lines().iter().any(|line| line.starts_with(one))) {
             let seen = proxy.lines();
             assert!(
-                start.elapsed() < Duration::from_secs(20),
+                start.elapsed() < testkit::at_most(Duration::from_secs(20)),
                 "{title}: {seen:?}: {}",
                 running.log_text()
             );

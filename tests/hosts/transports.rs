@@ -14,7 +14,7 @@ use crate::support::{Pipeline, all_hosts, linked, together};
 /// The status of an export over a Unix socket, or why there is none.
 fn export(path: &Path, encoding: &str, body: &[u8]) -> std::io::Result<String> {
     let mut stream = UnixStream::connect(path)?;
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    stream.set_read_timeout(Some(testkit::at_most(Duration::from_secs(10))))?;
     let head = format!(
         "POST /v1/traces HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
          content-type: application/x-protobuf\r\ncontent-encoding: {encoding}\r\n\
@@ -74,7 +74,11 @@ async fn every_way_in_works_and_outlives_a_reload() {
             tokio::time::sleep(Duration::from_millis(500)).await;
             let start = Instant::now();
             while Client::connect(single, false).await.is_err() || !socket.exists() {
-                assert!(start.elapsed() < Duration::from_secs(20), "{}", running.log_text());
+                assert!(
+                    start.elapsed() < testkit::at_most(Duration::from_secs(20)),
+                    "{}",
+                    running.log_text()
+                );
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
             // The old run may have been the one that still listened.

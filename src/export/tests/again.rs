@@ -24,8 +24,16 @@ fn a_chunk_that_is_on_its_way_is_not_sent_again() {
         let bench = Bench::new(named.map(|(name, receiver)| endpoint(name, receiver)).collect());
         let first = bench.submit(EventType::Logs, 2, &chunk());
         let second = bench.submit(EventType::Logs, 2, &chunk());
-        assert_eq!(second.wait(Duration::from_secs(5)), Some(Fate::Retry), "{count}");
-        assert_eq!(first.wait(Duration::from_secs(5)), Some(Fate::Done), "{count}");
+        assert_eq!(
+            second.wait(test_timeout::at_most(Duration::from_secs(5))),
+            Some(Fate::Retry),
+            "{count}"
+        );
+        assert_eq!(
+            first.wait(test_timeout::at_most(Duration::from_secs(5))),
+            Some(Fate::Done),
+            "{count}"
+        );
         assert_eq!(bench.deliver(2, &chunk()), Fate::Done, "{count}");
         // Another chunk with the same content is another chunk.
         assert_eq!(bench.deliver(4, &chunk()), Fate::Done, "{count}");

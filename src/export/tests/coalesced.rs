@@ -33,9 +33,12 @@ fn bring(bench: &Bench, receiver: &Receiver) -> Vec<Fate> {
     }
     let others: Vec<_> = (0..WAITING).map(submit).collect();
     for waiter in first {
-        assert_eq!(waiter.wait(Duration::from_secs(20)), Some(Fate::Done));
+        assert_eq!(waiter.wait(test_timeout::at_most(Duration::from_secs(20))), Some(Fate::Done));
     }
-    others.into_iter().map(|waiter| waiter.wait(Duration::from_secs(20)).unwrap()).collect()
+    others
+        .into_iter()
+        .map(|waiter| waiter.wait(test_timeout::at_most(Duration::from_secs(20))).unwrap())
+        .collect()
 }
 
 /// The names of the spans that were accepted, in order.

@@ -23,7 +23,7 @@ fn connection(receiver: &Receiver, request: usize) -> String {
 /// Waits until something is so.
 fn until(what: impl Fn() -> bool) -> bool {
     let start = now();
-    while start.elapsed() < Duration::from_secs(10) {
+    while start.elapsed() < test_timeout::at_most(Duration::from_secs(10)) {
         if what() {
             return true;
         }
@@ -60,7 +60,12 @@ fn changed_certificates_make_new_connections() {
         std::thread::sleep(LOOK);
         assert_eq!(bench.deliver(6, &chunk()), Fate::Done, "{}", bench.log());
         assert_ne!(connection(&receiver, 1), connection(&receiver, 2));
-        assert_eq!(slow.wait(Duration::from_secs(10)), Some(Fate::Done), "{}", bench.log());
+        assert_eq!(
+            slow.wait(test_timeout::at_most(Duration::from_secs(10))),
+            Some(Fate::Done),
+            "{}",
+            bench.log()
+        );
         assert!(until(|| front.connections() == 1), "{} connections", front.connections());
         assert!(bench.log().contains("endpoint 'main': changed certificates were taken"));
 
@@ -153,7 +158,12 @@ fn connections_are_used_for_their_time() {
             assert!(until(|| receiver.seen().len() == 2));
             std::thread::sleep(LOOK);
             assert_eq!(bench.deliver(6, &chunk()), Fate::Done, "{}", bench.log());
-            assert_eq!(slow.wait(Duration::from_secs(10)), Some(Fate::Done), "{}", bench.log());
+            assert_eq!(
+                slow.wait(test_timeout::at_most(Duration::from_secs(10))),
+                Some(Fate::Done),
+                "{}",
+                bench.log()
+            );
             assert_eq!([0, 1, 2].map(|request| connection(&receiver, request)), expected);
             if age.is_none() {
                 assert_eq!(bench.deliver(8, &chunk()), Fate::Done, "{}", bench.log());

@@ -204,7 +204,7 @@ fn what_is_held_is_bounded_in_bytes() {
     let waiting: Vec<_> =
         (0..u64::try_from(room).unwrap()).map(|task| held(&bench, 2 * task, &large)).collect();
     let beyond = bench.submit_to_hold(200, &large);
-    assert_eq!(beyond.wait(Duration::from_secs(20)), Some(Fate::Retry));
+    assert_eq!(beyond.wait(test_timeout::at_most(Duration::from_secs(20))), Some(Fate::Retry));
     assert_eq!(bench.count("held_chunks", &[]), u64::try_from(room).unwrap());
     assert_eq!(bench.count("held_bytes", &[]), u64::try_from(room * large.len()).unwrap());
     assert!(waiting.iter().all(|waiter| waiter.fate().is_none()));
@@ -228,19 +228,19 @@ fn long_waits_are_the_hosts() {
     // The endpoint has been away for so long now: what comes is not held.
     std::thread::sleep(short.saturating_sub(took));
     let waiter = bench.submit_to_hold(4, &chunk(10));
-    assert_eq!(waiter.wait(Duration::from_secs(5)), Some(Fate::Retry));
+    assert_eq!(waiter.wait(test_timeout::at_most(Duration::from_secs(5))), Some(Fate::Retry));
     assert_eq!(bench.count("held_chunks", &[]), 0);
 
     let receiver =
         Receiver::start(|_, _| Say::Http(429, vec![("retry-after", "60".to_owned())], Vec::new()));
     let bench = Bench::new(vec![patient(endpoint("asks", &receiver))]);
     let waiter = bench.submit_to_hold(2, &chunk(10));
-    assert_eq!(waiter.wait(Duration::from_secs(5)), Some(Fate::Retry));
+    assert_eq!(waiter.wait(test_timeout::at_most(Duration::from_secs(5))), Some(Fate::Retry));
 
     let receiver = away();
     let bench = Bench::new(vec![endpoint("never", &receiver)]);
     let waiter = bench.submit_to_hold(2, &chunk(10));
-    assert_eq!(waiter.wait(Duration::from_secs(5)), Some(Fate::Retry));
+    assert_eq!(waiter.wait(test_timeout::at_most(Duration::from_secs(5))), Some(Fate::Retry));
     assert_eq!(receiver.seen().len(), 1);
 }
 

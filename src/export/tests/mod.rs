@@ -75,7 +75,9 @@ fn endpoint(name: &str, receiver: &Receiver) -> EndpointSettings {
 }
 
 fn at(name: &str, url: http::Uri) -> EndpointSettings {
-    EndpointSettings { retry_in_place: Duration::ZERO, ..EndpointSettings::new(name, url) }
+    let defaults = EndpointSettings::new(name, url);
+    let timeout = test_timeout::at_most(defaults.timeout);
+    EndpointSettings { retry_in_place: Duration::ZERO, timeout, ..defaults }
 }
 
 fn grpc(name: &str, receiver: &Receiver) -> EndpointSettings {
@@ -146,7 +148,9 @@ impl Bench {
     }
 
     fn deliver_as(&self, event_type: EventType, task: u64, chunk: &[u8]) -> Fate {
-        self.submit(event_type, task, chunk).wait(Duration::from_secs(20)).unwrap()
+        self.submit(event_type, task, chunk)
+            .wait(test_timeout::at_most(Duration::from_secs(20)))
+            .unwrap()
     }
 
     /// The value of a counter; 0 if there is none of these labels.

@@ -47,7 +47,7 @@ fn a_token_that_was_just_replaced_is_used_after_a_refusal() {
         std::fs::write(&token, "other").unwrap();
         let waiters = [2, 4, 6, 8].map(|task| bench.submit(EventType::Logs, task, &chunk()));
         for waiter in waiters {
-            let fate = waiter.wait(Duration::from_secs(5));
+            let fate = waiter.wait(test_timeout::at_most(Duration::from_secs(5)));
             assert_eq!(fate, Some(Fate::Done), "{}", bench.log());
         }
         assert_eq!(bench.count("sent_items_total", &["main"]), 4);

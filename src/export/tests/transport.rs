@@ -356,7 +356,7 @@ fn closing_finishes_what_it_can_and_leaves_the_rest_with_the_host() {
     let hanging = Receiver::start(|n, _| if n == 0 { Say::Accept } else { Say::Hang });
     let bench = Bench::new(vec![endpoint("main", &hanging)]);
     let quick = bench.submit(EventType::Logs, 1, &chunk());
-    assert_eq!(quick.wait(Duration::from_secs(5)), Some(Fate::Done));
+    assert_eq!(quick.wait(test_timeout::at_most(Duration::from_secs(5))), Some(Fate::Done));
     let slow = bench.submit(EventType::Logs, 2, &chunk());
     let start = now();
     let Bench { exporter, environment } = bench;

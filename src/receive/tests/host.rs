@@ -119,7 +119,7 @@ impl Host {
     fn order(&self, order: Order) {
         let (done, obeyed) = mpsc::channel();
         self.orders.send((order, done)).unwrap();
-        obeyed.recv_timeout(Duration::from_secs(20)).unwrap();
+        obeyed.recv_timeout(test_timeout::at_most(Duration::from_secs(20))).unwrap();
     }
 
     pub(crate) fn hold(&self, hold: bool) {
@@ -200,7 +200,7 @@ impl Host {
     }
 
     pub(crate) fn wait_until(&self, what: impl Fn() -> bool) {
-        let deadline = crate::clock::now().after(Duration::from_secs(10));
+        let deadline = crate::clock::now().after(test_timeout::at_most(Duration::from_secs(10)));
         while !what() {
             assert!(crate::clock::now() < deadline, "waited in vain");
             std::thread::sleep(Duration::from_millis(1));

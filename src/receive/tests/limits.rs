@@ -25,7 +25,7 @@ fn closed(host: &Host, reason: &str) -> u64 {
 
 /// Waits for the server to close the connection.
 fn wait_for_end(mut stream: &TcpStream) -> Vec<u8> {
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.set_read_timeout(Some(test_timeout::at_most(Duration::from_secs(10)))).unwrap();
     let mut rest = Vec::new();
     drop(stream.read_to_end(&mut rest));
     rest
@@ -35,7 +35,7 @@ fn wait_for_end(mut stream: &TcpStream) -> Vec<u8> {
 fn ask(to: SocketAddr) -> TcpStream {
     let mut stream = TcpStream::connect(to).unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.set_read_timeout(Some(test_timeout::at_most(Duration::from_secs(10)))).unwrap();
     let mut start = [0; 12];
     stream.read_exact(&mut start).unwrap();
     assert_eq!(&start, b"HTTP/1.1 404");
@@ -91,7 +91,7 @@ fn headers_byte_by_byte_run_out_of_time() {
         if drip.write_all(&[*byte]).is_err() {
             break;
         }
-        assert!(clock::now().since(start) < Duration::from_secs(10));
+        assert!(clock::now().since(start) < test_timeout::at_most(Duration::from_secs(10)));
         std::thread::sleep(Duration::from_millis(5));
     }
     assert!(wait_for_end(&silent).is_empty());
@@ -186,7 +186,7 @@ async fn large_headers_are_answered_431() {
         drop(stream.write_all(head.as_bytes()));
         drop(stream.write_all(b"content-length: 0\r\nconnection: close\r\n\r\n"));
         let mut start = [0; 12];
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.set_read_timeout(Some(test_timeout::at_most(Duration::from_secs(10)))).unwrap();
         stream.read_exact(&mut start).unwrap();
         assert_eq!(&start, b"HTTP/1.1 431", "{size}");
     }

@@ -45,7 +45,7 @@ macro_rules! with_client {
         let (message, name) = $ground.one($signal, Transport::Grpc);
         let message = $request::decode(&message[..]).map_err(text)?;
         let endpoint = Endpoint::from_shared(format!("http://127.0.0.1:{}", $ground.grpc));
-        let endpoint = endpoint.map_err(text)?.timeout(Duration::from_secs(20));
+        let endpoint = endpoint.map_err(text)?.timeout(testkit::at_most(Duration::from_secs(20)));
         let response = $ground.runtime.block_on(async {
             let channel = endpoint.connect().await.map_err(text)?;
             let mut client = $client::new(channel);

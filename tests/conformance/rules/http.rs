@@ -146,7 +146,7 @@ pub fn chunked(ground: &Ground, transport: Transport) -> Verdict {
 fn raw(port: u16, bytes: &[u8]) -> Result<String, String> {
     let exchange = || -> std::io::Result<Vec<u8>> {
         let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-        stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+        stream.set_read_timeout(Some(testkit::at_most(Duration::from_secs(20))))?;
         stream.write_all(bytes)?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer)?;

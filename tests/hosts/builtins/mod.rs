@@ -182,7 +182,7 @@ async fn send(port: u16, requests: &[Request], counts: &mut Counts) -> Result<()
             match client.send(path, "", request.clone()).await {
                 Ok(()) => counts.stored += 1,
                 Err(answer) if answer.starts_with("503") || answer.starts_with("429") => {
-                    if start.elapsed() > ARRIVAL {
+                    if start.elapsed() > testkit::at_most(ARRIVAL) {
                         return Err(format!("still {answer} after {ARRIVAL:?}"));
                     }
                     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -230,7 +230,7 @@ async fn run(
         let absent = |entry: &&&Entry| entry.is_seen(format) && entry.receiver.bytes() == 0;
         entries.iter().filter(absent).map(|entry| entry.name()).collect::<Vec<_>>()
     };
-    while running.alive() && !missing().is_empty() && start.elapsed() < ARRIVAL {
+    while running.alive() && !missing().is_empty() && start.elapsed() < testkit::at_most(ARRIVAL) {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     // What was there first is not all: the other chunks follow within two flushes.

@@ -101,7 +101,11 @@ async fn arrived(stations: &[&Station], items: u64, what: &str, running: &Runnin
             return;
         }
         let waited = start.elapsed();
-        assert!(waited < Duration::from_secs(25), "{what}\n{}", running.log_text());
+        assert!(
+            waited < testkit::at_most(Duration::from_secs(25)),
+            "{what}\n{}",
+            running.log_text()
+        );
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
@@ -185,7 +189,11 @@ async fn until_members(running: &Running, http: u16, count: usize, knocks: &mut 
     let start = Instant::now();
     let known = running.log_text().matches(&said).count();
     while running.log_text().matches(&said).count() == known {
-        assert!(start.elapsed() < Duration::from_secs(15), "{said}?\n{}", running.log_text());
+        assert!(
+            start.elapsed() < testkit::at_most(Duration::from_secs(15)),
+            "{said}?\n{}",
+            running.log_text()
+        );
         send(http, KNOCK + *knocks, 20).await;
         *knocks += 20;
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -222,7 +230,11 @@ async fn phase(stations: &[&Station], http: u16, running: &Running) -> Vec<usize
     let start = Instant::now();
     while all(&counts(stations)) < expected {
         let waited = start.elapsed();
-        assert!(waited < Duration::from_secs(25), "not everything came\n{}", running.log_text());
+        assert!(
+            waited < testkit::at_most(Duration::from_secs(25)),
+            "not everything came\n{}",
+            running.log_text()
+        );
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     tokio::time::sleep(Duration::from_millis(1_500)).await;

@@ -73,7 +73,7 @@ fn local(port: u16) -> String {
 
 /// Waits until something is so.
 async fn until(what: &str, limit: Duration, running: &Running, mut is_so: impl FnMut() -> bool) {
-    let start = Instant::now();
+    let (start, limit) = (Instant::now(), testkit::at_most(limit));
     while !is_so() {
         assert!(start.elapsed() < limit, "{what}: not in time\n{}", running.log_text());
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -164,7 +164,11 @@ async fn failover(host: Host, plugins: PathBuf) {
     // It is asked when there is something to send.
     let (mut next, back) = (2 * ITEMS, Instant::now());
     while main.distinct(next) == ITEMS {
-        assert!(back.elapsed() < BACK, "{what}: the first is not back\n{}", running.log_text());
+        assert!(
+            back.elapsed() < testkit::at_most(BACK),
+            "{what}: the first is not back\n{}",
+            running.log_text()
+        );
         send_spans(shipped.http, next, 20).await;
         next += 20;
         tokio::time::sleep(Duration::from_millis(500)).await;

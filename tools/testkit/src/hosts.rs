@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::at_most;
+
 pub use crate::ports::free_port;
 
 /// An executable that loads our plugins.
@@ -139,7 +141,7 @@ impl Running {
         let start = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(
-                start.elapsed() < Duration::from_secs(20) && running.alive(),
+                start.elapsed() < at_most(Duration::from_secs(20)) && running.alive(),
                 "the host does not listen on {port}; its log:\n{}",
                 running.log_text()
             );
@@ -184,7 +186,7 @@ impl Running {
     pub fn stop(mut self) -> (Option<i32>, String) {
         self.signal("TERM");
         let start = Instant::now();
-        while start.elapsed() < Duration::from_secs(30) {
+        while start.elapsed() < at_most(Duration::from_secs(30)) {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return (status.code(), self.log_text());
             }
@@ -211,7 +213,7 @@ pub fn http_get(port: u16, path: &str) -> String {
 fn get(url: &str) -> Option<String> {
     let _already = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
-    let client =
-        reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().ok()?;
+    let limit = at_most(Duration::from_secs(5));
+    let client = reqwest::Client::builder().no_proxy().timeout(limit).build().ok()?;
     runtime.block_on(async { client.get(url).send().await.ok()?.text().await.ok() })
 }

@@ -26,6 +26,8 @@ pub mod wire;
 
 use std::path::Path;
 
+pub use test_timeout::at_most;
+
 /// The folder of the project.
 pub fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))

@@ -173,6 +173,7 @@ impl Sink {
 
     /// Waits until nothing came for `quiet`, at most `limit`.
     pub async fn settle(&self, expected: u64, quiet: Duration, limit: Duration) {
+        let (quiet, limit) = (crate::at_most(quiet), crate::at_most(limit));
         let start = Instant::now();
         loop {
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
+use crate::at_most;
 use crate::hosts::{self, Host};
 
 pub const FILES: [&str; 6] = [
@@ -124,10 +126,15 @@ pub fn timeout() -> Command {
     command
 }
 
+/// An argument of `timeout`.
+pub fn seconds(limit: u64) -> String {
+    at_most(Duration::from_secs(limit)).as_secs().to_string()
+}
+
 /// Runs a host to its end.
 pub fn run(host: &Host, arguments: &[&str]) -> Output {
     timeout()
-        .arg("20")
+        .arg(seconds(20))
         .arg(&host.executable)
         .args(&host.arguments)
         .args(arguments)

@@ -104,7 +104,7 @@ fn post(
     let name = ServerName::try_from("localhost").unwrap();
     let connection = ClientConnection::new(Arc::new(config), name).unwrap();
     let stream = TcpStream::connect(to).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.set_read_timeout(Some(test_timeout::at_most(Duration::from_secs(20)))).unwrap();
     let mut stream = StreamOwned::new(connection, stream);
     let request = "POST /v1/traces HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
                    content-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n";

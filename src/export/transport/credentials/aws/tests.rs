@@ -90,7 +90,7 @@ fn now<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T
     runtime.tasks().spawn(async move {
         let _nobody = tell.send(future.await);
     });
-    told.recv_timeout(Duration::from_secs(10)).unwrap()
+    told.recv_timeout(test_timeout::at_most(Duration::from_secs(10))).unwrap()
 }
 
 /// The key that requests are signed with, and the session token beside it.
