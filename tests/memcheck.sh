@@ -7,8 +7,9 @@ command -v valgrind >/dev/null 2>&1 || { echo "valgrind is not installed" >&2; e
 target="${CARGO_TARGET_DIR:-target}"
 folder="$(mktemp -d)"
 trap 'kill "$sink" 2>/dev/null || true; rm -rf "$folder"' EXIT
-for plugin in in_ai_otlp filter_ai_context filter_ai_metrics filter_ai_sampling out_multi_otlp; do
-  ln -s "$(realpath "$target/release/libfluent_bit_ai.so")" "$folder/flb-$plugin.so"
+sed "s#/opt/fluent-bit-ai#$folder#" fluent-bit-conf/plugins.conf >"$folder/plugins.conf"
+sed -n 's#^ *Path /opt/fluent-bit-ai/##p' fluent-bit-conf/plugins.conf | while read -r plugin; do
+  ln -s "$(realpath "$target/release/libfluent_bit_ai.so")" "$folder/$plugin"
 done
 tool="$target/release/otlp-tool"
 http="${MEMCHECK_PORT:-28318}"
@@ -24,9 +25,10 @@ valgrind --tool=memcheck --error-exitcode=99 --leak-check=full --errors-for-leak
   "$target/release/flb-host" -c "$folder/pipeline.yaml" >"$folder/host" 2>&1 &
 host=$!
 tries=0
-until "$tool" load --port "$http" --items 128 >/dev/null 2>&1; do
+# The tool ends well too where nobody listened.
+until "$tool" load --port "$http" --items 128 2>&1 | grep -q '"accepted":128,'; do
   tries=$((tries + 1))
-  [ "$tries" -lt 60 ] || { cat "$folder/host" "$folder/valgrind"; exit 1; }
+  [ "$tries" -lt 60 ] && kill -0 "$host" 2>/dev/null || { cat "$folder/host" "$folder/valgrind"; exit 1; }
   sleep 1
 done
 "$tool" load --port "$http" --items 2560
