@@ -46,7 +46,7 @@ fn pages() -> Vec<Page> {
         page(
             "filter",
             filter_ai_context::AiContext::SPEC,
-            &["src/plugins/filter_ai_context.rs"],
+            &["src/plugins/filter_ai_context.rs", "src/plugins/quarantine.rs"],
             "[ai_context.md](../ai_context.md)",
         ),
         Page {

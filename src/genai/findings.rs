@@ -21,6 +21,7 @@ const MAX_NAMES: usize = 64;
 pub(super) struct FindingSet {
     detectors: [bool; Detector::ALL.len()],
     patterns: [bool; Pattern::MAX],
+    keys: bool,
 }
 
 impl FindingSet {
@@ -28,6 +29,7 @@ impl FindingSet {
         let slot = match finder {
             FindingSource::Detector(detector) => self.detectors.get_mut(detector.index()),
             FindingSource::Pattern(index) => self.patterns.get_mut(index),
+            FindingSource::Key => Some(&mut self.keys),
         };
         if let Some(slot) = slot {
             *slot = true;
@@ -40,7 +42,8 @@ impl FindingSet {
         let detectors = detectors.filter(|(_, found)| *found);
         let patterns = self.patterns.iter().enumerate().filter(|(_, found)| **found);
         let patterns = patterns.map(|(index, _)| FindingSource::Pattern(index));
-        patterns.chain(detectors.map(|(detector, _)| FindingSource::Detector(detector)))
+        let keys = self.keys.then_some(FindingSource::Key);
+        patterns.chain(detectors.map(|(detector, _)| FindingSource::Detector(detector))).chain(keys)
     }
 }
 

@@ -16,6 +16,8 @@ struct Open {
     left: u64,
     map: bool,
     role: KeyRole,
+    /// Whether the role holds for all that is inside.
+    holds: bool,
     /// Of a map, where its header is and how many pairs that promises.
     header: ByteRange,
     pairs: u32,
@@ -29,7 +31,8 @@ struct Open {
 impl Open {
     const fn new(left: u64, role: KeyRole) -> Self {
         let header = ByteRange { start: 0, end: 0 };
-        Self { left, map: false, role, header, pairs: 0, dropped: 0, key: 0, stays: false }
+        let holds = role.holds_inside();
+        Self { left, map: false, role, holds, header, pairs: 0, dropped: 0, key: 0, stays: false }
     }
 
     fn map(pairs: u32, role: KeyRole, header: ByteRange) -> Self {
@@ -57,8 +60,9 @@ pub(super) struct Masker<'a, F> {
 }
 
 impl<F: FnMut(FindingSource)> Masker<'_, F> {
-    /// Masks what the record says freely: of spans their attributes, those of their events and
-    /// links, and the status message; of logs the body and the attributes. Metrics are left alone.
+    /// Masks what the record says freely: of spans their name and attributes, the names and
+    /// attributes of their events, the attributes of their links, and the status message; of logs the
+    /// body and the attributes; of metrics the attributes of points and exemplars.
     pub(super) fn record(
         &mut self,
         record: &[u8],
@@ -68,7 +72,8 @@ impl<F: FnMut(FindingSource)> Masker<'_, F> {
     ) {
         match signal {
             Some(Signal::Traces) => self.span(record, body),
-            Some(Signal::Metrics | Signal::Profiles) => {}
+            Some(Signal::Metrics) => self.metric(record, body),
+            Some(Signal::Profiles) => {}
             Some(Signal::Logs) | None => self.log(record, metadata, body),
         }
     }
@@ -76,20 +81,69 @@ impl<F: FnMut(FindingSource)> Masker<'_, F> {
     fn span(&mut self, record: &[u8], body: ByteRange) {
         for pair in pairs(record, body) {
             match pair.key {
-                b"attributes" => self.value(record, pair.value, KeyRole::Free),
+                b"name" | b"attributes" => self.value(record, pair.value, KeyRole::Free),
                 b"events" | b"links" => {
                     for item in items(record, pair.value) {
-                        if let Some(attributes) = find(record, item, b"attributes") {
-                            self.value(record, attributes, KeyRole::Free);
-                        }
+                        self.named(record, item);
                     }
                 }
                 b"status" => {
                     if let Some(message) = find(record, pair.value, b"message") {
-                        self.value(record, message, KeyRole::Free);
+                        let errors = self.redactor.keys().errors();
+                        let role = if errors { KeyRole::Denied } else { KeyRole::Free };
+                        self.value(record, message, role);
                     }
                 }
                 _ => {}
+            }
+        }
+    }
+
+    /// Masks the name and the attributes of an event or a link.
+    fn named(&mut self, record: &[u8], item: ByteRange) {
+        for pair in pairs(record, item) {
+            if matches!(pair.key, b"name" | b"attributes") {
+                self.value(record, pair.value, KeyRole::Free);
+            }
+        }
+    }
+
+    fn metric(&mut self, record: &[u8], body: ByteRange) {
+        let kinds = pairs(record, body).filter(|pair| {
+            let kinds = [&b"gauge"[..], b"sum", b"histogram", b"exponential_histogram", b"summary"];
+            kinds.contains(&pair.key)
+        });
+        for kind in kinds {
+            let Some(points) = find(record, kind.value, b"data_points") else { continue };
+            for point in items(record, points) {
+                self.point(record, point);
+            }
+        }
+    }
+
+    fn point(&mut self, record: &[u8], point: ByteRange) {
+        for pair in pairs(record, point) {
+            match pair.key {
+                b"attributes" => self.value(record, pair.value, KeyRole::Free),
+                b"exemplars" => {
+                    for exemplar in items(record, pair.value) {
+                        if let Some(attributes) = find(record, exemplar, b"filtered_attributes") {
+                            self.value(record, attributes, KeyRole::Free);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Masks the attributes of a resource and a scope that are in the map at a place.
+    pub(super) fn origin(&mut self, record: &[u8], map: ByteRange) {
+        for pair in pairs(record, map) {
+            if matches!(pair.key, keys::RESOURCE | keys::SCOPE)
+                && let Some(attributes) = find(record, pair.value, keys::ATTRIBUTES)
+            {
+                self.value(record, attributes, KeyRole::Free);
             }
         }
     }
@@ -108,7 +162,7 @@ impl<F: FnMut(FindingSource)> Masker<'_, F> {
         self.value(record, body, KeyRole::Free);
         for pair in metadata.into_iter().flat_map(|metadata| pairs(record, metadata)) {
             if pair.key != keys::OTLP {
-                self.value(record, pair.value, KeyRole::of(pair.key));
+                self.value(record, pair.value, self.redactor.keys().role(pair.key));
             } else if let Some(attributes) = find(record, pair.value, b"attributes") {
                 self.value(record, attributes, KeyRole::Free);
             }
@@ -137,12 +191,28 @@ impl<F: FnMut(FindingSource)> Masker<'_, F> {
             let here = ByteRange { start, end: cursor.position() };
             let inner = match token {
                 Token::Str(key) if is_key => {
-                    current.role = KeyRole::of(key);
+                    if !current.holds {
+                        current.role = self.redactor.keys().role(key);
+                    }
                     current.stays = key == b"log" || start == self.body_key;
                     continue;
                 }
                 Token::Str(text) => {
-                    self.text(text, here, &mut current);
+                    self.text(text, here, &mut current, msgpack::str_bytes);
+                    continue;
+                }
+                Token::Bin(text) if !is_key && std::str::from_utf8(text).is_ok() => {
+                    self.text(text, here, &mut current, msgpack::bin);
+                    continue;
+                }
+                Token::Uint(number) if !is_key => {
+                    self.number(number, here, current.role);
+                    continue;
+                }
+                Token::Int(number) if !is_key => {
+                    if let Ok(number) = u64::try_from(number) {
+                        self.number(number, here, current.role);
+                    }
                     continue;
                 }
                 Token::Array(count) => Open::new(count.into(), current.role),
@@ -154,16 +224,24 @@ impl<F: FnMut(FindingSource)> Masker<'_, F> {
             } else {
                 current.left = current.left.saturating_add(inner.left);
                 current.map = false;
-                current.role = KeyRole::Free;
+                if !current.holds {
+                    current.role = KeyRole::Free;
+                }
             }
         }
         current.close(self.patch);
         open.into_iter().for_each(|outer| outer.close(self.patch));
     }
 
-    /// Masks a text. A pair of a map goes if nothing is left of its value, except a log's body,
-    /// which is the value of `log`, or of the record's own key, where the body is a text.
-    fn text(&mut self, text: &[u8], range: ByteRange, current: &mut Open) {
+    /// Masks a text, written by `write`. A pair of a map goes if nothing is left of its value, except a
+    /// log's body, which is the value of `log`, or of the record's own key, where the body is a text.
+    fn text(
+        &mut self,
+        text: &[u8],
+        range: ByteRange,
+        current: &mut Open,
+        write: fn(&mut Vec<u8>, &[u8]),
+    ) {
         let (redactor, count) = (self.redactor, &mut self.count);
         let Some(masked) = redactor.text(text, current.role, count) else { return };
         if masked.is_empty() && current.map && !current.stays {
@@ -172,7 +250,17 @@ impl<F: FnMut(FindingSource)> Masker<'_, F> {
             return;
         }
         self.patch.replace(range, |out| {
-            msgpack::str_bytes(out, &masked);
+            write(out, &masked);
+            Some(())
+        });
+    }
+
+    /// Puts 0 in the place of a number that is to go.
+    fn number(&mut self, number: u64, range: ByteRange, role: KeyRole) {
+        let Some(source) = self.redactor.number(number, role) else { return };
+        (self.count)(source);
+        self.patch.replace(range, |out| {
+            msgpack::uint(out, 0);
             Some(())
         });
     }

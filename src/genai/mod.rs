@@ -9,6 +9,7 @@ mod content;
 mod correlate;
 mod dialect;
 mod dialects;
+mod failure;
 mod findings;
 mod mask;
 mod normalize;
@@ -24,6 +25,7 @@ pub(crate) use content::{
 #[cfg(test)]
 pub(crate) use dialects::DIALECTS;
 pub use dialects::DialectCounts;
+pub use failure::{FailedEvent, FailureReason, OnFailure, without_search};
 pub use findings::FINDINGS;
 pub use process::{ContextProcessor, ContextSettings, ContextTally};
-pub use redact::{Detector, HashKey, Pattern, Replacement};
+pub use redact::{ContentSwitches, Detector, HashKey, KeyRules, Pattern, Replacement};

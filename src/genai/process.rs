@@ -3,11 +3,12 @@
 use super::body_metadata;
 use super::correlate::{self, LogChange};
 use super::dialects::DialectCounts;
+use super::failure::{FailedEvent, FailureReason, OnFailure};
 use super::findings::{self, FindingSet};
 use super::mask::Masker;
 use super::normalize::Normalizer;
 use super::patch::{ByteRange, Patch, RecordHead, find, head};
-use super::redact::{Detector, FindingSource, Pattern, Redactor, Replacement};
+use super::redact::{Detector, FindingSource, KeyRules, Pattern, Redactor, Replacement};
 use super::span::{MetricRenamer, normalize_span, span_shape};
 use crate::codec::msgpack::{self, ReadError, Reader};
 use crate::codec::records::layout::{VERSION, keys};
@@ -27,10 +28,16 @@ pub struct ContextSettings {
     pub redact: Vec<Detector>,
     /// Own patterns that are searched for and replaced; the first [`Pattern::MAX`] are counted.
     pub patterns: Vec<Pattern>,
+    /// Keys whose values go or stay, whatever they are.
+    pub keys: KeyRules,
+    /// Whether attributes of resources and scopes are searched too.
+    pub search_resource: bool,
     /// What it is replaced by.
     pub replacement: Replacement,
     /// Whether items say in [`super::FINDINGS`] what was found in them.
     pub mark_findings: bool,
+    /// What becomes of what cannot be searched.
+    pub on_failure: OnFailure,
     /// Whether bodies get a copy of what the metadata says of OTLP.
     pub copy_metadata: bool,
     /// The key of bodies that hold a whole record, which is taken out before all else.
@@ -50,11 +57,26 @@ pub struct ContextTally {
     pub redactions: [u64; Detector::ALL.len()],
     /// Places that were replaced, by the number of the pattern that found them.
     pub patterns: [u64; Pattern::MAX],
-    /// Records whose values beside them could not be searched and were emptied.
-    pub unsearched: u64,
-    /// What was passed on unread: events that are none or have a newer layout, and a broken end
-    /// of the chunk.
+    /// Values that went for their key.
+    pub keys: u64,
+    /// What could not be searched for what is to be redacted, by [`FailureReason::index`].
+    pub failures: [u64; FailureReason::ALL.len()],
+    /// What could not be read: events that are none or have a newer layout, and a broken end of the
+    /// chunk. Where nothing is redacted it goes on as it is.
     pub malformed: u64,
+}
+
+impl ContextTally {
+    fn count(&mut self, finder: FindingSource) {
+        let count = match finder {
+            FindingSource::Detector(detector) => self.redactions.get_mut(detector.index()),
+            FindingSource::Pattern(index) => self.patterns.get_mut(index),
+            FindingSource::Key => Some(&mut self.keys),
+        };
+        if let Some(count) = count {
+            *count = count.saturating_add(1);
+        }
+    }
 }
 
 /// What a record's metadata says of it.
@@ -67,6 +89,23 @@ struct Label {
     newer: bool,
     /// Whether there are values beside it that may be content and cannot be searched.
     hides: bool,
+}
+
+/// What becomes of an event in its chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// It stays.
+    Keep,
+    /// What is in `changed` takes its place.
+    Replace,
+    /// It goes.
+    Remove,
+}
+
+impl Step {
+    const fn replaced(replaced: bool) -> Self {
+        if replaced { Self::Replace } else { Self::Keep }
+    }
 }
 
 /// Does what the settings say to one chunk after the other.
@@ -83,6 +122,7 @@ pub struct ContextProcessor {
     patch: Patch,
     changed: Vec<u8>,
     masked: Vec<u8>,
+    quarantined: Vec<FailedEvent>,
 }
 
 impl ContextProcessor {
@@ -92,8 +132,9 @@ impl ContextProcessor {
         let normalizer = settings.normalize.then(|| Normalizer::new(settings.keep_originals));
         let patterns = std::mem::take(&mut settings.patterns);
         let replacement = std::mem::replace(&mut settings.replacement, Replacement::Mask);
-        let redactor = (!settings.redact.is_empty() || !patterns.is_empty())
-            .then(|| Redactor::new(&settings.redact, patterns, replacement));
+        let keys = std::mem::take(&mut settings.keys);
+        let redactor = (!settings.redact.is_empty() || !patterns.is_empty() || keys.deny_any())
+            .then(|| Redactor::new(&settings.redact, patterns, replacement).with_keys(keys));
         Self {
             settings,
             normalizer,
@@ -105,11 +146,17 @@ impl ContextProcessor {
             patch: Patch::default(),
             changed: Vec::new(),
             masked: Vec::new(),
+            quarantined: Vec::new(),
         }
     }
 
+    /// What of the chunks so far is to be kept elsewhere, for [`OnFailure::Quarantine`].
+    pub fn take_quarantined(&mut self) -> Vec<FailedEvent> {
+        std::mem::take(&mut self.quarantined)
+    }
+
     /// The chunk as it is to go on, or `None` if it goes on as it is. What is no event is kept as
-    /// it is.
+    /// it is where nothing is redacted.
     #[must_use]
     pub fn process(&mut self, chunk: &[u8], tally: &mut ContextTally) -> Option<Vec<u8>> {
         if let Some(key) = &self.settings.record_key
@@ -127,20 +174,24 @@ impl ContextProcessor {
         let mut position = 0;
         self.marker.clear();
         while let Some(rest) = chunk.get(position..).filter(|rest| !rest.is_empty()) {
-            let (length, replaced) = match self.event(rest, tally) {
+            let (length, step) = match self.event(rest, tally) {
                 Ok(step) => step,
                 Err(_) => {
                     tally.malformed = tally.malformed.saturating_add(1);
-                    (Reader::new(rest).skip().map_or(rest.len(), <[u8]>::len), false)
+                    let length = Reader::new(rest).skip().map_or(rest.len(), <[u8]>::len);
+                    let raw = rest.get(..length).unwrap_or_default();
+                    (length, self.fail(FailureReason::Unreadable, raw, tally))
                 }
             };
-            if replaced {
+            if step != Step::Keep {
                 if !changed {
                     out.reserve(chunk.len().saturating_add(chunk.len() / 4));
                 }
                 changed = true;
                 out.extend_from_slice(chunk.get(copied..position).unwrap_or_default());
-                out.extend_from_slice(&self.changed);
+                if step == Step::Replace {
+                    out.extend_from_slice(&self.changed);
+                }
                 copied = position.saturating_add(length);
             }
             position = position.saturating_add(length);
@@ -151,9 +202,27 @@ impl ContextProcessor {
         })
     }
 
-    /// Handles the event that `rest` starts with: its length, and whether `self.changed` is to
-    /// stand in its place.
-    fn event(&mut self, rest: &[u8], tally: &mut ContextTally) -> Result<(usize, bool), ReadError> {
+    /// What becomes of an event that cannot be searched.
+    #[cold]
+    fn fail(&mut self, reason: FailureReason, event: &[u8], tally: &mut ContextTally) -> Step {
+        if self.redactor.is_none() {
+            return Step::Keep;
+        }
+        if let Some(count) = tally.failures.get_mut(reason.index()) {
+            *count = count.saturating_add(1);
+        }
+        match self.settings.on_failure {
+            OnFailure::Pass => return Step::Keep,
+            OnFailure::Drop => {}
+            OnFailure::Quarantine => {
+                self.quarantined.push(FailedEvent { reason, event: event.to_vec() });
+            }
+        }
+        Step::Remove
+    }
+
+    /// Handles the event that `rest` starts with: its length, and what becomes of it.
+    fn event(&mut self, rest: &[u8], tally: &mut ContextTally) -> Result<(usize, Step), ReadError> {
         let mut head = head(rest, &self.known)?;
         let label = self.label(head.metadata.map_or(&[], |metadata| metadata.of(rest)));
         let start = head.cursor.position();
@@ -161,16 +230,23 @@ impl ContextProcessor {
         if head.marker {
             // Some hosts write group markers that need mending; the reader of events knows how.
             let marker = Events::new(rest).next().ok_or(ReadError::Truncated)??;
+            let step = self.search_marker(&marker, tally);
             if self.settings.copy_metadata {
                 self.marker.clear();
-                self.marker.extend_from_slice(marker.raw);
+                let now = if step == Step::Replace { &self.changed } else { marker.raw };
+                self.marker.extend_from_slice(now);
             }
-            return Ok((marker.raw.len(), false));
+            return Ok((marker.raw.len(), step));
         }
         if label.ours || label.newer || label.signal == Some(Signal::Profiles) {
             head.cursor.skip()?;
+            let length = head.cursor.position();
             tally.malformed = tally.malformed.saturating_add(u64::from(label.newer));
-            return Ok((head.cursor.position(), false));
+            if label.newer && !label.ours {
+                let raw = rest.get(..length).unwrap_or_default();
+                return Ok((length, self.fail(FailureReason::NewerLayout, raw, tally)));
+            }
+            return Ok((length, Step::Keep));
         }
         let mut shape = None;
         if label.signal == Some(Signal::Traces) {
@@ -195,8 +271,26 @@ impl ContextProcessor {
             }
             _ => self.log(record, &head, body, tally),
         }
-        let replaced = self.finish(record, label, &head, body, tally);
-        Ok((length, self.carry(record, replaced)))
+        let step = self.finish(record, label, &head, body, tally);
+        Ok((length, if step == Step::Remove { step } else { self.carry(record, step) }))
+    }
+
+    /// Redacts the resource and scope of a group of logs, if that is asked for.
+    fn search_marker(&mut self, marker: &Event<'_>, tally: &mut ContextTally) -> Step {
+        let Some(redactor) = self.redactor.as_ref().filter(|_| self.settings.search_resource)
+        else {
+            return Step::Keep;
+        };
+        let (record, end) = (marker.raw, marker.raw.len());
+        let body = ByteRange { start: end.saturating_sub(marker.body.len()), end };
+        let count = |finder: FindingSource| tally.count(finder);
+        Masker { redactor, patch: &mut self.patch, count, body_key: 0 }.origin(record, body);
+        if self.patch.is_empty() {
+            return Step::Keep;
+        }
+        self.changed.clear();
+        self.patch.apply(record, &mut self.changed);
+        Step::Replace
     }
 
     fn label(&mut self, metadata: &[u8]) -> Label {
@@ -213,8 +307,7 @@ impl ContextProcessor {
         };
         let telemetry = event.telemetry().unwrap_or_default();
         let here = self.settings.position;
-        let ours =
-            telemetry.position.is_some_and(|from| from.run == here.run && from.after >= here.after);
+        let ours = telemetry.position.is_some_and(|from| here.leaves_alone(from));
         let newer = telemetry.version.is_some_and(|version| version > VERSION);
         let hides = self.redactor.is_some()
             && !telemetry.raw_values.is_empty()
@@ -261,19 +354,18 @@ impl ContextProcessor {
         }
     }
 
-    /// Copies the metadata into the body, if that is asked for. Whether `self.changed` is to stand
-    /// in the record's place.
-    fn carry(&mut self, record: &[u8], replaced: bool) -> bool {
+    /// Copies the metadata into the body, if that is asked for.
+    fn carry(&mut self, record: &[u8], step: Step) -> Step {
         if !self.settings.copy_metadata {
-            return replaced;
+            return step;
         }
-        let source = if replaced { &self.changed } else { record };
+        let source = if step == Step::Replace { &self.changed } else { record };
         self.masked.clear();
         let copied = body_metadata::copy(source, &self.known, &self.marker, &mut self.masked);
         if copied {
             std::mem::swap(&mut self.changed, &mut self.masked);
         }
-        replaced || copied
+        if copied { Step::Replace } else { step }
     }
 
     /// Lists in the record what was found in it.
@@ -295,16 +387,24 @@ impl ContextProcessor {
         read: &RecordHead<'_>,
         body: ByteRange,
         tally: &mut ContextTally,
-    ) -> bool {
+    ) -> Step {
+        if label.hides {
+            let step = self.fail(FailureReason::HiddenValues, record, tally);
+            if self.settings.on_failure == OnFailure::Quarantine {
+                return step;
+            }
+        }
         let mut replaced = !self.patch.is_empty();
         if replaced {
             self.changed.clear();
             self.patch.apply(record, &mut self.changed);
         }
-        let Some(redactor) = &self.redactor else { return replaced };
+        let Some(redactor) = &self.redactor else { return Step::replaced(replaced) };
         let (mut source, mut metadata, mut body) = (record, read.metadata, body);
         if replaced {
-            let Ok(again) = head(&self.changed, &self.known) else { return replaced };
+            let Ok(again) = head(&self.changed, &self.known) else {
+                return self.fail(FailureReason::Unreadable, record, tally);
+            };
             source = &self.changed;
             metadata = again.metadata;
             body = ByteRange { start: again.cursor.position(), end: source.len() };
@@ -313,21 +413,18 @@ impl ContextProcessor {
         let mut found = FindingSet::default();
         let count = |finder: FindingSource| {
             found.note(finder);
-            let count = match finder {
-                FindingSource::Detector(detector) => tally.redactions.get_mut(detector.index()),
-                FindingSource::Pattern(index) => tally.patterns.get_mut(index),
-            };
-            if let Some(count) = count {
-                *count = count.saturating_add(1);
-            }
+            tally.count(finder);
         };
         let mut masker = Masker { redactor, patch: &mut self.patch, count, body_key: 0 };
         masker.record(source, label.signal, metadata, body);
+        if self.settings.search_resource
+            && let Some(otlp) = metadata.and_then(|metadata| find(source, metadata, keys::OTLP))
+        {
+            masker.origin(source, otlp);
+        }
         let finds = !self.patch.is_empty();
-        // Metrics are not searched.
-        if label.hides && label.signal != Some(Signal::Metrics) {
+        if label.hides && self.settings.on_failure == OnFailure::Drop {
             empty_raw_values(source, metadata, &mut self.patch);
-            tally.unsearched = tally.unsearched.saturating_add(1);
         }
         if !self.patch.is_empty() {
             self.masked.clear();
@@ -338,7 +435,7 @@ impl ContextProcessor {
                 self.mark(label.signal, &found);
             }
         }
-        replaced
+        Step::replaced(replaced)
     }
 }
 

@@ -13,7 +13,7 @@ use super::publisher::{self, Shown};
 use super::setup::{self, Refusal, Setup};
 use super::stack;
 use super::symbols::required;
-use crate::plugin::{Chunk, Filter, Verdict};
+use crate::plugin::{Chunk, Fallback, Filter, Verdict};
 
 /// `FLB_FILTER_MODIFIED`.
 const MODIFIED: c_int = 1;
@@ -23,8 +23,27 @@ const NOT_TOUCHED: c_int = 2;
 /// A running filter. Field order is the order of their ends.
 struct Running<P> {
     slot: Slot<P>,
+    fallback: Option<Box<dyn Fallback>>,
     shown: Arc<Shown>,
     membership: Membership,
+}
+
+impl<P> Running<P> {
+    /// What becomes of a chunk that the plugin does not see.
+    fn without_plugin(&self, chunk: Chunk<'_>) -> Verdict {
+        match &self.fallback {
+            Some(fallback) => {
+                barrier::around(|| fallback.on_chunk(chunk)).unwrap_or(Verdict::Replace(Vec::new()))
+            }
+            None => Verdict::Pass,
+        }
+    }
+
+    /// What becomes of chunks once the plugin is gone.
+    fn consequence(&self) -> &'static str {
+        let untouched = "data passes this filter untouched from now on";
+        self.fallback.as_ref().map_or(untouched, |fallback| fallback.consequence())
+    }
 }
 
 pub(super) unsafe extern "C" fn cb_init<P: Filter>(
@@ -51,7 +70,9 @@ pub(super) fn start<P: Filter>(mut setup: Setup) -> Result<(), Refusal> {
     setup.reporter.settle();
     // SAFETY: the host starts filters on its engine's thread.
     let shown = unsafe { publisher::enlist(&functions.timer, setup.reporter) };
-    let running = Running { slot: Slot::new(plugin), shown, membership: setup.membership };
+    let fallback = plugin.fallback();
+    let membership = setup.membership;
+    let running = Running { slot: Slot::new(plugin), fallback, shown, membership };
     let context = instance::lease(Box::new(running));
     // SAFETY: the instance is the host's, and the context is what `cb_filter` and `cb_exit` get.
     unsafe { (functions.flb_filter_set_context)(instance_at, context) };
@@ -86,7 +107,8 @@ pub(super) unsafe extern "C" fn cb_filter<P: Filter>(
     stack::on_large_stack(|| {
         // SAFETY: the arguments are the host's own, and only passed on.
         let run = || unsafe { filter::<P>(arguments) };
-        barrier::around(run).unwrap_or(NOT_TOUCHED)
+        // SAFETY: as above.
+        barrier::around(run).unwrap_or_else(|| unsafe { unfinished::<P>(arguments) })
     })
 }
 
@@ -101,22 +123,41 @@ unsafe fn filter<P: Filter>(arguments: Arguments) -> c_int {
     let tag_length = usize::try_from(arguments.tag_length).unwrap_or(0);
     // SAFETY: the host lends the tag for the length of this call.
     let tag = unsafe { lend::bytes(arguments.tag, tag_length) };
-    let called =
-        running.slot.with(Callback::FilterChunk, |plugin| plugin.on_chunk(Chunk { tag, bytes }));
-    let answer = match called {
-        // SAFETY: the host's result arguments, passed on.
-        Called::Returned(Verdict::Replace(bytes)) => unsafe { replace(arguments, &bytes) },
-        Called::Returned(Verdict::Pass) | Called::Gone | Called::Busy => NOT_TOUCHED,
+    let chunk = Chunk { tag, bytes };
+    let verdict = match running.slot.with(Callback::FilterChunk, |plugin| plugin.on_chunk(chunk)) {
+        Called::Returned(verdict) => verdict,
+        Called::Gone | Called::Busy => running.without_plugin(chunk),
         Called::Panicked(panicked) => {
-            running
-                .shown
-                .reporter()
-                .panicked(&panicked, "data passes this filter untouched from now on");
-            NOT_TOUCHED
+            running.shown.reporter().panicked(&panicked, running.consequence());
+            running.without_plugin(chunk)
         }
+    };
+    let answer = match verdict {
+        Verdict::Pass => NOT_TOUCHED,
+        // SAFETY: the host's result arguments, passed on.
+        Verdict::Replace(bytes) => match unsafe { replace(arguments, &bytes) } {
+            NOT_TOUCHED if running.fallback.is_some() => {
+                // There is no memory for the bytes; none stand for nothing.
+                // SAFETY: as above.
+                unsafe { replace(arguments, &[]) }
+            }
+            answer => answer,
+        },
     };
     running.shown.reporter().settle();
     answer
+}
+
+/// What the host is told of a chunk where a panic came from outside the plugin: a filter with a
+/// fallback lets nothing pass that it has not seen.
+unsafe fn unfinished<P: Filter>(arguments: Arguments) -> c_int {
+    // SAFETY: the context is what `start` leased, and `cb_exit` comes after all other calls.
+    let running = unsafe { instance::borrow::<Running<P>>(arguments.context) };
+    if running.is_none_or(|running| running.fallback.is_none()) {
+        return NOT_TOUCHED;
+    }
+    // SAFETY: the host's result arguments, passed on.
+    unsafe { replace(arguments, &[]) }
 }
 
 /// Hands the host the bytes that take the chunk's place. OWNERSHIP: the host frees them.

@@ -96,6 +96,14 @@ pub struct Position {
     pub after: u32,
 }
 
+impl Position {
+    /// Whether a filter here leaves alone what was emitted at another position: here or later.
+    #[must_use]
+    pub const fn leaves_alone(self, emitted: Self) -> bool {
+        emitted.run == self.run && emitted.after >= self.after
+    }
+}
+
 /// What makes a span an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ErrorRule {

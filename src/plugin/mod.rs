@@ -105,6 +105,21 @@ pub trait Filter: Sized + Send + 'static {
 
     /// Called on the host's thread with each chunk that matches.
     fn on_chunk(&mut self, chunk: Chunk<'_>) -> Verdict;
+
+    /// What is done with chunks once the filter is gone, after a panic. Without it they go on as they
+    /// are.
+    fn fallback(&self) -> Option<Box<dyn Fallback>> {
+        None
+    }
+}
+
+/// What takes the place of a filter that is gone.
+pub trait Fallback: Send {
+    /// Called on the host's thread with each chunk that matches. A panic in it drops the chunk.
+    fn on_chunk(&self, chunk: Chunk<'_>) -> Verdict;
+
+    /// What becomes of chunks, for the line in the log that tells of the panic.
+    fn consequence(&self) -> &'static str;
 }
 
 /// Why an input is asked to stop taking data in.

@@ -1,16 +1,20 @@
 //! The filter `ai_context`: dialects become the current GenAI conventions, logs get their place in
 //! the trace, what must not leave is masked.
 
+use super::missing_emitter::missing_emitter;
 use super::patterns_file;
+use super::quarantine::{AfterPanic, Failures};
 use crate::config::read::{self, Read};
 use crate::config::{FileOptions, Parser, options};
 use crate::genai::{
-    ContextProcessor, ContextSettings, ContextTally, Detector, DialectCounts, HashKey, Pattern,
-    Replacement,
+    ContentSwitches, ContextProcessor, ContextSettings, ContextTally, Detector, DialectCounts,
+    HashKey, KeyRules, OnFailure, Pattern, Replacement,
 };
 use crate::hub::Role;
 use crate::model::Position;
-use crate::plugin::{Chunk, Environment, Filter, OpenError, OptionSpec, Options, Spec, Verdict};
+use crate::plugin::{
+    Chunk, Environment, Fallback, Filter, OpenError, OptionSpec, Options, Spec, Verdict,
+};
 use crate::stats::{Counter, CounterFamily};
 
 const NORMALIZED: CounterFamily = CounterFamily::counter(
@@ -25,18 +29,13 @@ const CORRELATED: CounterFamily = CounterFamily::counter(
 );
 const REDACTIONS: CounterFamily = CounterFamily::counter(
     "redactions_total",
-    "Places in attributes and log bodies that were redacted",
+    "Places that were redacted, by the detector, the pattern, or the word key for values that went for \
+     their key",
     &["detector"],
-);
-const UNSEARCHED: CounterFamily = CounterFamily::counter(
-    "unsearched_records_total",
-    "Records of which values nested deeper than 24, or with fields of newer protocol versions, could \
-     not be searched for what is to be redacted, and were left out",
-    &[],
 );
 const MALFORMED: CounterFamily = CounterFamily::counter(
     "malformed_events_total",
-    "Events of a chunk that could not be read and were passed on as they were",
+    "Events of a chunk that could not be read; where nothing is redacted they go on as they are",
     &[],
 );
 
@@ -55,8 +54,21 @@ options! {
             "write trace and span ids found in a log's body or attributes where OTLP has them";
         redact: Vec<Detector> = detectors,
             CommaList "redact",
-            "what to redact in span attributes and logs: secrets, email, credit_card, iban, ssn, \
-             phone, ip";
+            "what to redact in spans, logs and attributes of metrics: secrets, email, credit_card, \
+             iban, ssn, phone, ip";
+        redact_keys: Vec<String> = read::list,
+            CommaList "redact_keys",
+            "keys of attributes and bodies whose values go whole, whatever they are: KEY or PREFIX*";
+        redact_allow_keys: Vec<String> = read::list,
+            CommaList "redact_allow_keys",
+            "keys whose values are not searched: KEY or PREFIX*; redact_keys goes before";
+        redact_content: ContentSwitches = content_switches,
+            CommaList "redact_content",
+            "what goes whole in attributes and bodies: conversation (prompts and completions), tools \
+             (arguments, results, definitions), errors (messages and stack traces)";
+        redact_resource: bool = read::bool,
+            Bool "redact_resource" = "off",
+            "search attributes of resources and scopes too";
         redact_with: With = read::choice(&[
                 ("mask", With::Mask),
                 ("hash", With::Hash),
@@ -74,6 +86,19 @@ options! {
             Bool "mark_findings" = "off",
             "list in the attribute fluentbit.ai.findings of a span or log what was redacted in it: the \
              names of detectors and patterns; multi_otlp's 'content: findings_only' asks for that";
+        on_failure: OnFailure = read::choice(&[
+                ("drop", OnFailure::Drop),
+                ("quarantine", OnFailure::Quarantine),
+                ("pass", OnFailure::Pass),
+            ]),
+            Str "on_failure" = "drop",
+            "what becomes of what cannot be searched for what is to be redacted (events that cannot be \
+             read, values beside a record, everything after a panic): drop, quarantine (to \
+             quarantine_tag) or pass; without redact it passes";
+        quarantine_tag: Option<String> = read::word,
+            Str "quarantine_tag",
+            "tag of the logs that carry what 'on_failure: quarantine' keeps aside, unredacted: give it \
+             an output of its own, and no other output a match for it";
         copy_metadata: bool = read::bool,
             Bool "copy_metadata" = "off",
             "copy what a record's metadata says of OTLP (signal, resource, scope; all of a log's) into \
@@ -89,6 +114,9 @@ options! {
     }
 }
 
+/// The word for values that went for their key.
+const BY_KEY: &str = "key";
+
 /// An instance of the filter.
 pub struct AiContext {
     processor: ContextProcessor,
@@ -96,8 +124,9 @@ pub struct AiContext {
     correlated: Counter,
     redactions: Vec<Counter>,
     patterns: Vec<Counter>,
+    by_key: Counter,
     malformed: Counter,
-    unsearched: Counter,
+    failures: Failures,
 }
 
 fn detectors(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Vec<Detector>> {
@@ -112,6 +141,19 @@ fn detectors(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Vec<Detector>
         }
     }
     Some(chosen)
+}
+
+fn content_switches(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<ContentSwitches> {
+    let mut switches = ContentSwitches::default();
+    for name in read::list(parser, option)? {
+        match name.to_ascii_lowercase().as_str() {
+            "conversation" => switches.conversation = true,
+            "tools" => switches.tools = true,
+            "errors" => switches.errors = true,
+            _ => parser.refuse(option.name, &name, "allowed: conversation, tools, errors"),
+        }
+    }
+    Some(switches)
 }
 
 fn record_key(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Option<String>> {
@@ -144,6 +186,45 @@ fn replacement(parser: &mut Parser<'_>, with: With, key: Option<&str>) -> Replac
     Replacement::Mask
 }
 
+/// Refuses options that would do nothing where nothing is redacted.
+fn check_idle_rules(parser: &mut Parser<'_>, given: &Given, redacts: bool) {
+    if !redacts && (given.redact_resource || !given.redact_allow_keys.is_empty()) {
+        parser.problem(
+            "options 'redact_resource' and 'redact_allow_keys' need something to redact: 'redact', \
+             'redact_keys', 'redact_content' or 'patterns'",
+        );
+    }
+}
+
+/// Where what failed is kept aside, if it is.
+fn quarantine_tag(
+    parser: &mut Parser<'_>,
+    given: &Given,
+    environment: &Environment,
+    redacts: bool,
+) -> Option<String> {
+    let quarantines = given.on_failure == OnFailure::Quarantine;
+    if quarantines && !redacts {
+        parser.problem("option 'on_failure': quarantine needs 'redact' or 'patterns'");
+    }
+    match (quarantines, &given.quarantine_tag) {
+        (true, Some(tag)) => {
+            if !environment.hub.has_emitter() {
+                parser.problem(missing_emitter(&environment.host_release));
+            }
+            return Some(tag.clone());
+        }
+        (true, None) => parser.problem(
+            "option 'quarantine_tag' is missing; 'on_failure: quarantine' needs it: a tag that only \
+             outputs match which may get unredacted data",
+        ),
+        (false, Some(_)) => parser
+            .problem("option 'quarantine_tag': it is given, but needs 'on_failure: quarantine'"),
+        (false, None) => {}
+    }
+    None
+}
+
 impl Filter for AiContext {
     const SPEC: Spec = Spec {
         name: "ai_context",
@@ -158,14 +239,22 @@ impl Filter for AiContext {
         parser.file_problems(notes);
         let given = Given::read(&mut parser)?;
         let key = given.redact_hash_key.as_deref();
+        let keys =
+            KeyRules::new(&given.redact_keys, &given.redact_allow_keys, given.redact_content);
+        let redacts = !given.redact.is_empty() || !patterns.is_empty() || keys.deny_any();
+        check_idle_rules(&mut parser, &given, redacts);
+        let quarantine_tag = quarantine_tag(&mut parser, &given, &environment, redacts);
         let settings = ContextSettings {
             normalize: given.normalize,
             keep_originals: given.keep_originals,
             correlate: given.correlate,
             redact: given.redact,
             patterns,
+            keys,
+            search_resource: given.redact_resource,
             replacement: replacement(&mut parser, given.redact_with, key),
             mark_findings: given.mark_findings,
+            on_failure: given.on_failure,
             copy_metadata: given.copy_metadata,
             record_key: given.record_key,
             position: Position { run: environment.hub.run(), after: environment.position },
@@ -174,7 +263,7 @@ impl Filter for AiContext {
         let settings = parser.finish(settings)?;
         let role = Role::Context {
             normalizes: settings.normalize,
-            redacts: !settings.redact.is_empty() || !settings.patterns.is_empty(),
+            redacts,
             unpacks: settings.record_key.is_some(),
         };
         environment.place(role, tags);
@@ -182,14 +271,17 @@ impl Filter for AiContext {
         let of_detector = |detector: &Detector| counters.counter(REDACTIONS, &[detector.name()]);
         let of_pattern = |pattern: &Pattern| counters.counter(REDACTIONS, &[pattern.name()]);
         let of_dialect = |name| counters.counter(NORMALIZED, &[name]);
+        let on_failure = redacts.then_some(settings.on_failure);
+        let failures = Failures::new(on_failure, quarantine_tag, settings.position, &environment);
         Ok(Self {
             patterns: settings.patterns.iter().map(of_pattern).collect(),
             processor: ContextProcessor::new(settings),
             normalized: DialectCounts::names().map(of_dialect).collect(),
             correlated: counters.counter(CORRELATED, &[]),
             redactions: Detector::ALL.iter().map(of_detector).collect(),
+            by_key: counters.counter(REDACTIONS, &[BY_KEY]),
             malformed: counters.counter(MALFORMED, &[]),
-            unsearched: counters.counter(UNSEARCHED, &[]),
+            failures,
         })
     }
 
@@ -199,10 +291,15 @@ impl Filter for AiContext {
         add(&self.normalized, tally.normalized.values());
         add(&self.redactions, tally.redactions);
         add(&self.patterns, tally.patterns);
+        self.by_key.add(tally.keys);
         self.correlated.add(tally.correlated);
         self.malformed.add(tally.malformed);
-        self.unsearched.add(tally.unsearched);
+        self.failures.note(tally.failures, chunk.tag, self.processor.take_quarantined());
         replaced.map_or(Verdict::Pass, Verdict::Replace)
+    }
+
+    fn fallback(&self) -> Option<Box<dyn Fallback>> {
+        Some(Box::new(AfterPanic::new(&self.failures)?))
     }
 }
 
@@ -331,7 +428,31 @@ mod tests {
         assert_eq!(verdict, Verdict::Replace(log_of("[email]")));
         assert_eq!(value("redactions_total", "email"), 1);
         assert_eq!(value("redactions_total", "secrets"), 0);
-        assert_eq!(filter.on_chunk(Chunk { tag: b"t", bytes: b"\xc1" }), Verdict::Pass);
+        let verdict = filter.on_chunk(Chunk { tag: b"t", bytes: b"\xc1" });
+        assert_eq!(verdict, Verdict::Replace(Vec::new()));
         assert_eq!(value("malformed_events_total", ""), 1);
+        assert_eq!(value("redaction_failures_total", "unreadable"), 1);
+        // Where nothing is redacted there is nothing to keep in.
+        let mut idle = open(&[]).0.unwrap();
+        assert_eq!(idle.on_chunk(Chunk { tag: b"t", bytes: b"\xc1" }), Verdict::Pass);
+        assert!(idle.fallback().is_none() && filter.fallback().is_some());
+    }
+
+    #[test]
+    fn quarantine_needs_a_tag_an_emitter_and_something_to_redact() {
+        let emitter = "there is no input that emits";
+        for (given, wrong) in [
+            (&[("on_failure", "quarantine"), ("redact", "ip")][..], "quarantine_tag' is missing"),
+            (&[("on_failure", "quarantine"), ("quarantine_tag", "q")], "needs 'redact'"),
+            (&[("redact", "ip"), ("quarantine_tag", "q")], "needs 'on_failure: quarantine'"),
+            (&[("redact", "ip"), ("on_failure", "quarantine"), ("quarantine_tag", "q")], emitter),
+            (&[("on_failure", "burn")], "allowed: drop, quarantine, pass"),
+            (&[("redact_resource", "on")], "need something to redact"),
+            (&[("redact_allow_keys", "a")], "need something to redact"),
+            (&[("redact_content", "prose")], "allowed: conversation, tools, errors"),
+        ] {
+            let Err(OpenError(problems)) = open(given).0 else { panic!("opened: {given:?}") };
+            assert!(problems.iter().any(|problem| problem.contains(wrong)), "{problems:?}");
+        }
     }
 }

@@ -12,6 +12,7 @@ mod native_metrics;
 pub mod out_multi_otlp;
 mod patterns_file;
 mod policies_file;
+mod quarantine;
 mod sampling_counters;
 #[cfg(test)]
 mod sampling_tests;

@@ -22,7 +22,8 @@ pub(super) fn read(root: Node<'_>) -> (Vec<Pattern>, Notes) {
         let node = Node { map, at: &at };
         let Some(pattern) = pattern(node, &mut notes) else { continue };
         let taken = patterns.iter().any(|other| other.name() == pattern.name())
-            || Detector::named(pattern.name()).is_some();
+            || Detector::named(pattern.name()).is_some()
+            || pattern.name() == "key";
         if taken {
             notes.refuse(node, "name", "allowed: a name that no other pattern or detector has");
         }

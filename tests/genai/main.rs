@@ -7,14 +7,16 @@
 )]
 
 mod context;
+mod corpus;
 mod dialects;
+mod failures;
 mod records;
 mod redaction;
 
 use std::cell::RefCell;
 
 use fluent_bit_ai::genai::{
-    ContextProcessor, ContextSettings, ContextTally, Detector, Replacement,
+    ContextProcessor, ContextSettings, ContextTally, Detector, KeyRules, OnFailure, Replacement,
 };
 use fluent_bit_ai::model::Position;
 
@@ -28,6 +30,9 @@ fn settings() -> ContextSettings {
         patterns: Vec::new(),
         replacement: Replacement::Mask,
         mark_findings: false,
+        on_failure: OnFailure::Drop,
+        keys: KeyRules::default(),
+        search_resource: false,
         copy_metadata: false,
         record_key: None,
         position: Position { run: 7, after: 2 },
@@ -45,6 +50,7 @@ fn run_all(chunk: &[u8]) -> (Option<Vec<u8>>, ContextTally) {
     thread_local! {
         static PROCESSOR: RefCell<ContextProcessor> = RefCell::new(ContextProcessor::new(ContextSettings {
             redact: Detector::ALL.to_vec(),
+            on_failure: OnFailure::Pass,
             ..settings()
         }));
     }

@@ -51,6 +51,7 @@ mod patterns;
 mod pipeline;
 mod processors;
 mod receiver;
+mod redaction;
 
 mod releases;
 mod reload;

@@ -35,7 +35,7 @@ pub use event_reader::Events;
 pub use profiles::{profile_count, profiles_of, profiles_to_records};
 pub use raw_values::raw_values_hold_content;
 pub use record::{Event, EventKind, EventTime, Group, StatusCode};
-pub(crate) use record::{event_kind, event_time};
+pub(crate) use record::{event_head, event_kind, event_time};
 pub use record_reader::{OpenLog, RecordReader};
 pub use span_reader::{AttributeVisitor, SpanEvent, SpanHead, SpanReader, SpanStep};
 pub use telemetry::{CommonPairs, Telemetry, is_placing_key};

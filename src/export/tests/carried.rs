@@ -13,7 +13,9 @@ use super::receiver::Receiver;
 use super::{Bench, Fate, endpoint};
 use crate::codec::msgpack::{array_header, ext, map_header};
 use crate::codec::records::{EventKind, Events};
-use crate::genai::{ContextProcessor, ContextSettings, ContextTally, Replacement};
+use crate::genai::{
+    ContextProcessor, ContextSettings, ContextTally, KeyRules, OnFailure, Replacement,
+};
 use crate::model::Position;
 
 fn filtered(chunk: &[u8], copy_metadata: bool, record_key: Option<&str>) -> Vec<u8> {
@@ -25,6 +27,9 @@ fn filtered(chunk: &[u8], copy_metadata: bool, record_key: Option<&str>) -> Vec<
         patterns: Vec::new(),
         replacement: Replacement::Mask,
         mark_findings: false,
+        on_failure: OnFailure::Drop,
+        keys: KeyRules::default(),
+        search_resource: false,
         copy_metadata,
         record_key: record_key.map(str::to_owned),
         position: Position { run: 1, after: 1 },

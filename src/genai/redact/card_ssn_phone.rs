@@ -1,7 +1,7 @@
 //! Detectors: payment cards, US social security numbers, telephone numbers.
 
 use super::text::{
-    TextRange, at, before, begins, begins_number, ends_number, is_word, next_digit, run,
+    TextRange, at, before, begins, begins_number, ends_number, find_byte, is_word, next_digit, run,
 };
 
 const DIGITS: fn(u8) -> bool = |byte| byte.is_ascii_digit();
@@ -63,6 +63,7 @@ fn is_card(digits: &[u8]) -> bool {
             | (_, 51..=55, _, 16)
             | (_, _, 2221..=2720, 16)
             | (_, 34 | 37, _, 15)
+            | (_, _, 1800 | 2131, 15)
             | (_, 36 | 38 | 39, _, 14..=19)
             | (_, _, 3000..=3059, 14..=19)
             | (_, 35 | 62 | 64 | 65, _, 16..=19)
@@ -121,8 +122,7 @@ fn is_ssn(text: &[u8]) -> bool {
 /// digits of the North American plan in three groups.
 pub(super) fn phone(text: &[u8], mut from: usize) -> Option<TextRange> {
     loop {
-        let rest = text.get(from..)?;
-        let start = from + rest.iter().position(|b| matches!(b, b'+' | b'(' | b'0'..=b'9'))?;
+        let start = find_byte(text, from, |byte| matches!(byte, b'+' | b'(' | b'0'..=b'9'))?;
         let end = match at(text, start) {
             b'+' => international(text, start),
             b'(' => north_american(text, start),

@@ -6,6 +6,7 @@
 
 mod card_ssn_phone;
 mod email_ip_iban;
+mod keys;
 mod pattern;
 mod replacement;
 mod secrets;
@@ -13,9 +14,11 @@ mod text;
 
 use std::borrow::Cow;
 
+pub(crate) use keys::KeyRole;
+pub use keys::{ContentSwitches, KeyRules};
 pub use pattern::Pattern;
 pub use replacement::{HashKey, Replacement};
-use secrets::Secrets;
+use secrets::{SecretName, Secrets, is_secret_value};
 use text::{TextRange, at, before};
 
 /// A built-in detector.
@@ -109,32 +112,13 @@ pub(crate) enum FindingSource {
     Detector(Detector),
     /// The pattern with this number.
     Pattern(usize),
+    /// The key of the value, by a user's rule.
+    Key,
 }
 
-/// What the key of a value says about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum KeyRole {
-    /// Anything.
-    Free,
-    /// An identifier: its digits are no card.
-    Identifier,
-    /// An address of the service that was called.
-    Address,
-}
-
-impl KeyRole {
-    /// The role of the value under a key.
-    pub(crate) fn of(key: &[u8]) -> Self {
-        let identifier = key.eq_ignore_ascii_case(b"id")
-            || [&b".id"[..], b"_id", b"-id", b"Id", b"ID"].iter().any(|end| key.ends_with(end))
-            || matches!(key, b"traceparent" | b"tracestate");
-        match key {
-            b"server.address" => Self::Address,
-            _ if identifier => Self::Identifier,
-            _ => Self::Free,
-        }
-    }
-}
+/// What stands for values that go by their key, and the word for that in counters.
+pub(crate) const BY_KEY: &str = "key";
+const BY_KEY_LABEL: &str = "redacted";
 
 /// Applies the patterns and the chosen detectors.
 #[derive(Debug)]
@@ -143,6 +127,7 @@ pub(crate) struct Redactor {
     detectors: Vec<Detector>,
     replacement: Replacement,
     secrets: Option<Secrets>,
+    keys: KeyRules,
 }
 
 impl Redactor {
@@ -156,7 +141,55 @@ impl Redactor {
         let detectors: Vec<Detector> =
             Detector::ALL.into_iter().filter(|detector| chosen.contains(detector)).collect();
         let secrets = detectors.contains(&Detector::Secrets).then(Secrets::new).flatten();
-        Self { patterns, detectors, replacement, secrets }
+        Self { patterns, detectors, replacement, secrets, keys: KeyRules::default() }
+    }
+
+    /// The same with rules for keys.
+    pub(crate) fn with_keys(self, keys: KeyRules) -> Self {
+        Self { keys, ..self }
+    }
+
+    /// The rules for keys.
+    pub(crate) const fn keys(&self) -> &KeyRules {
+        &self.keys
+    }
+
+    /// What a value that goes whole for its key is counted as, if it does.
+    fn goes_whole(&self, text: &[u8], role: KeyRole) -> Option<(FindingSource, &'static str)> {
+        match role {
+            KeyRole::Denied => {
+                // What went already stays as it is.
+                let gone = text
+                    .strip_prefix(b"[")
+                    .is_some_and(|it| it.starts_with(BY_KEY_LABEL.as_bytes()));
+                (!text.is_empty() && !gone).then_some((FindingSource::Key, BY_KEY_LABEL))
+            }
+            KeyRole::Secret(name) if self.secrets.is_some() => {
+                let found = (FindingSource::Detector(Detector::Secrets), Detector::Secrets.label());
+                is_secret_value(name, text).then_some(found)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a whole number under such a key is to go, and what it is counted as.
+    pub(crate) fn number(&self, number: u64, role: KeyRole) -> Option<FindingSource> {
+        let text = number.to_string();
+        let digits = text.as_bytes();
+        match role {
+            KeyRole::Denied => (number != 0).then_some(FindingSource::Key),
+            KeyRole::Secret(SecretName::Always) if self.secrets.is_some() => {
+                (number > 9).then_some(FindingSource::Detector(Detector::Secrets))
+            }
+            KeyRole::Free
+                if digits.len() >= 13 && self.detectors.contains(&Detector::CreditCard) =>
+            {
+                let card = card_ssn_phone::card(digits, 0)?;
+                let whole = card.start == 0 && card.end == digits.len();
+                whole.then_some(FindingSource::Detector(Detector::CreditCard))
+            }
+            _ => None,
+        }
     }
 
     /// The text without what is to be found, or `None` if nothing is. `count` is called for each
@@ -167,6 +200,18 @@ impl Redactor {
         role: KeyRole,
         count: &mut impl FnMut(FindingSource),
     ) -> Option<Vec<u8>> {
+        if role == KeyRole::Allowed {
+            return None;
+        }
+        if let Some((source, label)) = self.goes_whole(text, role) {
+            count(source);
+            let mut masked = Vec::new();
+            self.replacement.write(label, text, &mut masked);
+            return Some(masked);
+        }
+        if role == KeyRole::Denied {
+            return None;
+        }
         let mut current = Cow::Borrowed(text);
         for (index, pattern) in self.patterns.iter().enumerate() {
             let find = |text: &[u8], from: usize| pattern.find(text, from);
@@ -182,7 +227,7 @@ impl Redactor {
         }
         for detector in &self.detectors {
             let applies = match role {
-                KeyRole::Free => true,
+                KeyRole::Free | KeyRole::Secret(_) | KeyRole::Denied | KeyRole::Allowed => true,
                 KeyRole::Identifier => !detector.is_numeric(),
                 KeyRole::Address => *detector != Detector::Ip,
             };
@@ -210,6 +255,7 @@ impl Redactor {
         match finder {
             FindingSource::Detector(detector) => detector.name(),
             FindingSource::Pattern(index) => self.patterns.get(index).map_or("", Pattern::name),
+            FindingSource::Key => BY_KEY,
         }
     }
 
@@ -258,7 +304,7 @@ fn apply(
 fn is_json_number(text: &[u8], hit: TextRange) -> bool {
     let json = matches!(text.trim_ascii_start().first(), Some(b'{' | b'['));
     let digits = text.get(hit.start..hit.end).unwrap_or_default().iter().all(u8::is_ascii_digit);
-    if !json || !digits {
+    if !digits {
         return false;
     }
     let is_gap = |byte: u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b'-');
@@ -271,8 +317,11 @@ fn is_json_number(text: &[u8], hit: TextRange) -> bool {
         end += 1;
     }
     match before(text, start, 1) {
-        b':' => before(text, start, 2) == b'"' || before(text, start, 2).is_ascii_whitespace(),
-        b'[' | b',' => matches!(at(text, end), b',' | b']'),
+        // JSON may stand inside a sentence, where a key tells it.
+        b':' => {
+            before(text, start, 2) == b'"' || (json && before(text, start, 2).is_ascii_whitespace())
+        }
+        b'[' | b',' => json && matches!(at(text, end), b',' | b']'),
         _ => false,
     }
 }
@@ -322,7 +371,6 @@ mod tests {
         let email = redactor.text(b"joe@x.com", KeyRole::of(b"user.id"), &mut |_| {});
         assert_eq!(email.as_deref(), Some(&b"[email]"[..]));
         assert_eq!(redactor.text(b"10.0.0.1", KeyRole::of(b"server.address"), &mut |_| {}), None);
-        assert_eq!(KeyRole::of(b"valid"), KeyRole::Free);
     }
 
     #[test]

@@ -73,12 +73,30 @@ pub(crate) fn run(text: &[u8], start: usize, is: impl Fn(u8) -> bool) -> usize {
     start + rest.iter().position(|byte| !is(*byte)).unwrap_or(rest.len())
 }
 
+/// How many bytes [`find_byte`] looks at in one go.
+const BLOCK: usize = 32;
+
+/// The first place at or after `from` with a byte for which `is` holds. Blocks without one are passed
+/// over whole, which the compiler does with wide registers.
+#[inline]
+pub(crate) fn find_byte(text: &[u8], from: usize, is: impl Fn(u8) -> bool) -> Option<usize> {
+    let rest = text.get(from..)?;
+    let mut passed = 0;
+    for block in rest.chunks_exact(BLOCK) {
+        if block.iter().fold(false, |any, byte| any | is(*byte)) {
+            break;
+        }
+        passed += BLOCK;
+    }
+    let found = rest.get(passed..)?.iter().position(|byte| is(*byte))?;
+    Some(from + passed + found)
+}
+
 /// The next digit at or after a place that is not part of an escape sequence.
 pub(crate) fn next_digit(text: &[u8], from: usize) -> Option<usize> {
     let mut index = from;
     loop {
-        let rest = text.get(index..)?;
-        index += rest.iter().position(u8::is_ascii_digit)?;
+        index = find_byte(text, index, |byte| byte.is_ascii_digit())?;
         // A digit after a lone backslash is no escape in JSON.
         let free = match after_escape(text, index) {
             free if before(text, index, 1) == b'\\' && free == index + 1 => index,
@@ -103,6 +121,23 @@ mod tests {
         assert_eq!(after_escape(br"\u00e9joe", 4), 6);
         assert_eq!(after_escape(br"\u00e9joe", 6), 6);
         assert_eq!(after_escape(b"joe", 0), 0);
+    }
+
+    #[test]
+    fn a_byte_is_found_wherever_it_stands() {
+        for length in [0, 1, 31, 32, 33, 64, 100] {
+            let mut text = vec![b'a'; length];
+            assert_eq!(find_byte(&text, 0, |byte| byte == b'1'), None);
+            for place in 0..length {
+                text[place] = b'1';
+                for from in [0, place / 2, place] {
+                    assert_eq!(find_byte(&text, from, |byte| byte == b'1'), Some(place));
+                }
+                assert_eq!(find_byte(&text, place + 1, |byte| byte == b'1'), None);
+                text[place] = b'a';
+            }
+        }
+        assert_eq!(find_byte(b"1", 2, |_| true), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use fluent_bit_ai::codec::records::{LogOptions, logs_to_records};
 use fluent_bit_ai::genai::{
-    ContextProcessor, ContextSettings, ContextTally, Detector, Replacement,
+    ContextProcessor, ContextSettings, ContextTally, Detector, KeyRules, OnFailure, Replacement,
 };
 use fluent_bit_ai::model::Position;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
@@ -80,6 +80,9 @@ pub fn row(rounds: usize) -> String {
         correlate: false,
         redact: Detector::ALL.to_vec(),
         mark_findings: false,
+        on_failure: OnFailure::Drop,
+        keys: KeyRules::default(),
+        search_resource: false,
         copy_metadata: false,
         record_key: None,
         patterns: Vec::new(),
