@@ -121,8 +121,21 @@ fn is_ssn(text: &[u8]) -> bool {
 /// The next telephone number: with a country code after `+` (ITU-T E.164, 8 to 15 digits), or ten
 /// digits of the North American plan in three groups.
 pub(super) fn phone(text: &[u8], mut from: usize) -> Option<TextRange> {
+    // Signs are rare, and looked for once until they are reached.
+    let sign_from = |from: usize| {
+        let rest = text.get(from..).unwrap_or_default();
+        memchr::memchr2(b'+', b'(', rest).map_or(text.len(), |place| from + place)
+    };
+    let mut sign = sign_from(from);
     loop {
-        let start = find_byte(text, from, |byte| matches!(byte, b'+' | b'(' | b'0'..=b'9'))?;
+        if sign < from {
+            sign = sign_from(from);
+        }
+        let digit = find_byte(text, from, |byte| byte.is_ascii_digit()).unwrap_or(text.len());
+        let start = sign.min(digit);
+        if start >= text.len() {
+            return None;
+        }
         let end = match at(text, start) {
             b'+' => international(text, start),
             b'(' => north_american(text, start),

@@ -36,6 +36,10 @@ fn is_unicode_escape(text: &[u8], index: usize) -> bool {
 
 /// The first place at or after `start` that is not part of an escape sequence.
 pub(crate) fn after_escape(text: &[u8], start: usize) -> usize {
+    let near = text.get(start.saturating_sub(5)..start).unwrap_or_default();
+    if !near.contains(&b'\\') {
+        return start;
+    }
     let escape = (1..=5).filter_map(|back| start.checked_sub(back));
     if let Some(index) = escape.into_iter().find(|index| is_unicode_escape(text, *index)) {
         return index + 6;

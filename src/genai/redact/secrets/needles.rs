@@ -10,7 +10,40 @@ const PAIRS: usize = 1 << 16;
 pub(super) struct Needles<T> {
     /// For each two bytes the number of the bucket of the needles that begin so; 0 for none.
     pairs: Box<[u8; PAIRS]>,
-    buckets: Vec<Vec<(&'static [u8], T)>>,
+    buckets: Vec<Bucket<T>>,
+}
+
+/// The needles with the same first two bytes.
+struct Bucket<T> {
+    /// Which third bytes there are; all, if a needle has none.
+    thirds: [bool; 256],
+    needles: Vec<(&'static [u8], T)>,
+}
+
+impl<T> Bucket<T> {
+    const fn new() -> Self {
+        Self { thirds: [false; 256], needles: Vec::new() }
+    }
+
+    fn push(&mut self, needle: &'static [u8], means: T) {
+        match needle.get(2) {
+            None => self.thirds = [true; 256],
+            Some(third) => {
+                for case in [third.to_ascii_lowercase(), third.to_ascii_uppercase()] {
+                    if let Some(slot) = self.thirds.get_mut(usize::from(case)) {
+                        *slot = true;
+                    }
+                }
+            }
+        }
+        self.needles.push((needle, means));
+    }
+
+    /// Whether a needle may begin where this is the third byte.
+    #[inline]
+    fn has_third(&self, third: u8) -> bool {
+        self.thirds.get(usize::from(third)).copied().unwrap_or(false)
+    }
 }
 
 impl<T> std::fmt::Debug for Needles<T> {
@@ -27,16 +60,16 @@ impl<T> Needles<T> {
     /// Needles of two bytes or more; `None` if one is shorter, or their beginnings are too many.
     pub(super) fn new(needles: impl IntoIterator<Item = (&'static str, T)>) -> Option<Self> {
         let mut pairs: Box<[u8; PAIRS]> = vec![0; PAIRS].into_boxed_slice().try_into().ok()?;
-        let mut buckets = vec![Vec::new()];
+        let mut buckets = vec![Bucket::new()];
         for (needle, means) in needles {
             let &[first, second, ..] = needle.as_bytes() else { return None };
             let [first, second] = [first, second].map(|byte| byte.to_ascii_lowercase());
             let slot = pairs.get_mut(pair(first, second))?;
             if *slot == 0 {
                 *slot = u8::try_from(buckets.len()).ok()?;
-                buckets.push(Vec::new());
+                buckets.push(Bucket::new());
             }
-            buckets.get_mut(usize::from(*slot))?.push((needle.as_bytes(), means));
+            buckets.get_mut(usize::from(*slot))?.push(needle.as_bytes(), means);
         }
         // Each beginning also in capitals.
         for first in 0..=u8::MAX {
@@ -58,7 +91,12 @@ impl<T> Needles<T> {
             let rest = text.get(place..)?;
             let &[first, second, ..] = rest else { return None };
             let bucket = self.pairs.get(pair(first, second)).copied().unwrap_or(0);
-            let here = self.buckets.get(usize::from(bucket))?.iter().filter(|(needle, _)| {
+            let bucket = self.buckets.get(usize::from(bucket))?;
+            if !bucket.has_third(rest.get(2).copied().unwrap_or(0)) {
+                place += 1;
+                continue;
+            }
+            let here = bucket.needles.iter().filter(|(needle, _)| {
                 rest.get(..needle.len()).is_some_and(|head| head.eq_ignore_ascii_case(needle))
             });
             let found: Vec<(usize, &T)> =
