@@ -13,6 +13,7 @@ pub mod digest;
 pub mod genai;
 pub mod model;
 pub mod private_key;
+pub mod resource;
 pub mod routing;
 pub mod sampling;
 

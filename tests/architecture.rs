@@ -21,6 +21,7 @@ const PURE: &[&str] = &[
     "sampling",
     "aggregation",
     "genai",
+    "resource",
     "routing",
 ];
 

@@ -1,5 +1,7 @@
 //! Pipeline: one chunk through all that `ai_context` does.
 
+use std::sync::Arc;
+
 use super::body_metadata;
 use super::correlate::{self, LogChange};
 use super::dialects::DialectCounts;
@@ -14,6 +16,7 @@ use crate::codec::msgpack::{self, ReadError, Reader};
 use crate::codec::records::layout::{VERSION, keys};
 use crate::codec::records::{Event, EventKind, EventTime, Events, raw_values_hold_content};
 use crate::model::{Position, Signal};
+use crate::resource::{EditorSettings, ResourceAttributes, ResourceEditor, ResourceTally};
 
 /// What to do.
 #[derive(Debug, Clone)]
@@ -42,6 +45,8 @@ pub struct ContextSettings {
     pub copy_metadata: bool,
     /// The key of bodies that hold a whole record, which is taken out before all else.
     pub record_key: Option<String>,
+    /// What is added to resources, if that is wanted.
+    pub identify: Option<EditorSettings>,
     /// This filter's run and place: records emitted there or later are left alone.
     pub position: Position,
 }
@@ -57,6 +62,8 @@ pub struct ContextTally {
     pub redactions: [u64; Detector::ALL.len()],
     /// Places that were replaced, by the number of the pattern that found them.
     pub patterns: [u64; Pattern::MAX],
+    /// What was done to resources.
+    pub resources: ResourceTally,
     /// Values that went for their key.
     pub keys: u64,
     /// What could not be searched for what is to be redacted, by [`FailureReason::index`].
@@ -113,6 +120,7 @@ pub struct ContextProcessor {
     settings: ContextSettings,
     normalizer: Option<Normalizer>,
     redactor: Option<Redactor>,
+    editor: Option<ResourceEditor>,
     metrics: MetricRenamer,
     /// The metadata of the last span or metric, which mostly is that of the next one too.
     known: Vec<u8>,
@@ -136,6 +144,7 @@ impl ContextProcessor {
         let redactor = (!settings.redact.is_empty() || !patterns.is_empty() || keys.deny_any())
             .then(|| Redactor::new(&settings.redact, patterns, replacement).with_keys(keys));
         Self {
+            editor: settings.identify.take().map(ResourceEditor::new),
             settings,
             normalizer,
             redactor,
@@ -159,12 +168,20 @@ impl ContextProcessor {
     /// it is where nothing is redacted.
     #[must_use]
     pub fn process(&mut self, chunk: &[u8], tally: &mut ContextTally) -> Option<Vec<u8>> {
-        if let Some(key) = &self.settings.record_key
-            && let Some(unpacked) = body_metadata::unpack(chunk, key)
-        {
-            return Some(self.process_all(&unpacked, tally).unwrap_or(unpacked));
+        let key = self.settings.record_key.as_ref();
+        let unpacked = key.and_then(|key| body_metadata::unpack(chunk, key));
+        let source = unpacked.as_deref().unwrap_or(chunk);
+        let edit = |editor: &mut ResourceEditor| editor.process(source, &mut tally.resources);
+        let edited = self.editor.as_mut().and_then(edit);
+        let source = edited.as_deref().unwrap_or(source);
+        self.process_all(source, tally).or(edited).or(unpacked)
+    }
+
+    /// Adds these attributes to resources from now on, if any are added at all.
+    pub fn identify(&mut self, attributes: Arc<ResourceAttributes>) {
+        if let Some(editor) = &mut self.editor {
+            editor.replace(attributes);
         }
-        self.process_all(chunk, tally)
     }
 
     fn process_all(&mut self, chunk: &[u8], tally: &mut ContextTally) -> Option<Vec<u8>> {

@@ -1,6 +1,8 @@
 //! The filter `ai_context`: dialects become the current GenAI conventions, logs get their place in
 //! the trace, what must not leave is masked.
 
+use super::identity::Identity;
+use super::identity_options::{self, Detectors, IdentityGiven};
 use super::missing_emitter::missing_emitter;
 use super::patterns_file;
 use super::quarantine::{AfterPanic, Failures};
@@ -16,6 +18,7 @@ use crate::plugin::{
     Chunk, Environment, Fallback, Filter, OpenError, OptionSpec, Options, Spec, Verdict,
 };
 use crate::stats::{Counter, CounterFamily};
+use std::time::Duration;
 
 const NORMALIZED: CounterFamily = CounterFamily::counter(
     "normalized_spans_total",
@@ -32,6 +35,17 @@ const REDACTIONS: CounterFamily = CounterFamily::counter(
     "Places that were redacted, by the detector, the pattern, or the word key for values that went for \
      their key",
     &["detector"],
+);
+const IDENTIFIED: CounterFamily = CounterFamily::counter(
+    "identified_records_total",
+    "Records whose resource got attributes of the place where they came in",
+    &[],
+);
+const WITHHELD: CounterFamily = CounterFamily::counter(
+    "identity_withheld_records_total",
+    "Records whose resource names another service, container, pod, node, host or cloud, so that they did not \
+     get what is known of ours",
+    &[],
 );
 const MALFORMED: CounterFamily = CounterFamily::counter(
     "malformed_events_total",
@@ -107,6 +121,37 @@ options! {
             Str "record_key",
             "key of the body under which a whole record comes, as from the input kafka (payload): the \
              record is taken out and what copy_metadata put into it is metadata again";
+        identify: Detectors = identity_options::detectors,
+            CommaList "identify",
+            "add to resources what is known of the place where telemetry comes in: env \
+             (OTEL_RESOURCE_ATTRIBUTES, OTEL_SERVICE_NAME), k8s (the pod), container, host, process, cloud, gpu; \
+             kubernetes_filter moves the map of the filter kubernetes to the resource. What the sender says wins";
+        identify_override: bool = read::bool,
+            Bool "identify_override" = "off",
+            "let what is known win over what the sender says";
+        identify_labels: Vec<String> = read::list,
+            CommaList "identify_labels" = "*",
+            "which labels of the pod become k8s.pod.label.*; * is all";
+        identify_annotations: Vec<String> = read::list,
+            CommaList "identify_annotations",
+            "which annotations of the pod become k8s.pod.annotation.*; those that begin with \
+             resource.opentelemetry.io/ become attributes in any case";
+        identify_well_known_labels: bool = read::bool,
+            Bool "identify_well_known_labels" = "off",
+            "take service.name and service.version from the labels app.kubernetes.io/instance, name and version";
+        identify_process: Option<String> = identity_options::process,
+            Str "identify_process",
+            "which process 'process' describes: its number, self, or the path of a file with its number";
+        identify_podinfo: String = identity_options::path,
+            Str "identify_podinfo" = "/etc/podinfo",
+            "folder of the files of the downward API: labels, annotations, name, namespace, uid";
+        identify_root: String = identity_options::path,
+            Str "identify_root" = "/",
+            "folder in which /proc, /sys, /etc and the other paths are looked for, as /host where a pod has its \
+             node's";
+        identify_refresh: Duration = identity_options::refresh,
+            Time "identify_refresh" = "30s",
+            "how often what is known is read again";
         + FileOptions::option(
             "YAML file with any of these options, and with own patterns to redact: a list 'patterns' \
              of maps with name, regex and, if it is to differ from redact_with, replacement",
@@ -125,6 +170,9 @@ pub struct AiContext {
     redactions: Vec<Counter>,
     patterns: Vec<Counter>,
     by_key: Counter,
+    identity: Option<Identity>,
+    identified: Counter,
+    withheld: Counter,
     malformed: Counter,
     failures: Failures,
 }
@@ -225,10 +273,27 @@ fn quarantine_tag(
     None
 }
 
+impl Given {
+    /// What says how resources are identified.
+    fn take_identity(&mut self) -> IdentityGiven {
+        IdentityGiven {
+            detectors: std::mem::take(&mut self.identify),
+            overrides: self.identify_override,
+            labels: std::mem::take(&mut self.identify_labels),
+            annotations: std::mem::take(&mut self.identify_annotations),
+            well_known_labels: self.identify_well_known_labels,
+            process: self.identify_process.take(),
+            podinfo: std::mem::take(&mut self.identify_podinfo),
+            root: std::mem::take(&mut self.identify_root),
+            refresh: self.identify_refresh,
+        }
+    }
+}
+
 impl Filter for AiContext {
     const SPEC: Spec = Spec {
         name: "ai_context",
-        about: "Normalise GenAI telemetry, correlate logs with traces, redact content",
+        about: "Normalise GenAI telemetry, say where it came from, correlate logs with traces, redact content",
         options: OPTIONS,
     };
 
@@ -237,8 +302,11 @@ impl Filter for AiContext {
         let mut parser = Parser::over(&options);
         let (patterns, notes) = patterns_file::read(options.root());
         parser.file_problems(notes);
-        let given = Given::read(&mut parser)?;
+        let mut given = Given::read(&mut parser)?;
+        let identify = given.take_identity();
+        let identity = identify.read(&mut parser);
         let key = given.redact_hash_key.as_deref();
+        let position = Position { run: environment.hub.run(), after: environment.position };
         let keys =
             KeyRules::new(&given.redact_keys, &given.redact_allow_keys, given.redact_content);
         let redacts = !given.redact.is_empty() || !patterns.is_empty() || keys.deny_any();
@@ -257,7 +325,8 @@ impl Filter for AiContext {
             on_failure: given.on_failure,
             copy_metadata: given.copy_metadata,
             record_key: given.record_key,
-            position: Position { run: environment.hub.run(), after: environment.position },
+            identify: identify.editor(position),
+            position,
         };
         let tags = parser.host_value("match");
         let settings = parser.finish(settings)?;
@@ -267,6 +336,7 @@ impl Filter for AiContext {
             unpacks: settings.record_key.is_some(),
         };
         environment.place(role, tags);
+        let identity = identity_options::start(identity, &environment)?;
         let counters = &environment.counters;
         let of_detector = |detector: &Detector| counters.counter(REDACTIONS, &[detector.name()]);
         let of_pattern = |pattern: &Pattern| counters.counter(REDACTIONS, &[pattern.name()]);
@@ -278,6 +348,9 @@ impl Filter for AiContext {
             processor: ContextProcessor::new(settings),
             normalized: DialectCounts::names().map(of_dialect).collect(),
             correlated: counters.counter(CORRELATED, &[]),
+            identity,
+            identified: counters.counter(IDENTIFIED, &[]),
+            withheld: counters.counter(WITHHELD, &[]),
             redactions: Detector::ALL.iter().map(of_detector).collect(),
             by_key: counters.counter(REDACTIONS, &[BY_KEY]),
             malformed: counters.counter(MALFORMED, &[]),
@@ -286,6 +359,9 @@ impl Filter for AiContext {
     }
 
     fn on_chunk(&mut self, chunk: Chunk<'_>) -> Verdict {
+        if let Some(identity) = self.identity.as_mut().and_then(Identity::changed) {
+            self.processor.identify(identity);
+        }
         let mut tally = ContextTally::default();
         let replaced = self.processor.process(chunk.bytes, &mut tally);
         add(&self.normalized, tally.normalized.values());
@@ -293,6 +369,8 @@ impl Filter for AiContext {
         add(&self.patterns, tally.patterns);
         self.by_key.add(tally.keys);
         self.correlated.add(tally.correlated);
+        self.identified.add(tally.resources.identified);
+        self.withheld.add(tally.resources.withheld);
         self.malformed.add(tally.malformed);
         self.failures.note(tally.failures, chunk.tag, self.processor.take_quarantined());
         replaced.map_or(Verdict::Pass, Verdict::Replace)
@@ -454,5 +532,51 @@ mod tests {
             let Err(OpenError(problems)) = open(given).0 else { panic!("opened: {given:?}") };
             assert!(problems.iter().any(|problem| problem.contains(wrong)), "{problems:?}");
         }
+    }
+
+    #[test]
+    fn options_of_the_identity_fit_together() {
+        for (given, words) in [
+            (
+                &[("identify", "k8s, pod")][..],
+                "'pod' is not allowed; allowed: env, container, k8s, ",
+            ),
+            (&[("identify", "process")], "'identify_process' is missing"),
+            (
+                &[("identify", "process"), ("identify_process", "x")],
+                "a path such as /run/engine.pid",
+            ),
+            (&[("identify", "env"), ("identify_process", "1")], "needs 'identify: process'"),
+            (
+                &[("identify", "env"), ("identify_root", "host")],
+                "allowed: a path such as /etc/podinfo",
+            ),
+            (&[("identify_root", "/host")], "'identify_root': it is given, but needs 'identify'"),
+            (&[("identify", "env"), ("identify_refresh", "10ms")], "a duration from 1s on"),
+        ] {
+            let Err(OpenError(problems)) = open(given).0 else { panic!("opened: {given:?}") };
+            assert!(problems.iter().any(|problem| problem.contains(words)), "{problems:?}");
+        }
+    }
+
+    #[test]
+    fn logs_get_the_identity_of_their_pod() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("etc/podinfo")).unwrap();
+        std::fs::write(folder.path().join("etc/podinfo/name"), "shop-0").unwrap();
+        let root = folder.path().to_str().unwrap();
+        let (filter, counters) = open(&[("identify", "k8s"), ("identify_root", root)]);
+        let mut filter = filter.unwrap();
+        let Verdict::Replace(log) = filter.on_chunk(Chunk { tag: b"t", bytes: &log_of("x") })
+        else {
+            panic!("not identified")
+        };
+        assert!(log.windows(6).any(|part| part == b"shop-0"));
+        assert_eq!(filter.on_chunk(Chunk { tag: b"t", bytes: &log }), Verdict::Pass);
+        let readings = counters.readings();
+        let of = |name: &str| {
+            readings.iter().find(|reading| reading.family.name == name).unwrap().counter.value()
+        };
+        assert_eq!((of("identified_records_total"), of("identity_withheld_records_total")), (1, 0));
     }
 }

@@ -4,6 +4,8 @@ mod emitter;
 pub mod filter_ai_context;
 pub mod filter_ai_metrics;
 pub mod filter_ai_sampling;
+mod identity;
+mod identity_options;
 pub mod in_ai_emitter;
 pub mod in_ai_otlp;
 mod max_memory;

@@ -14,6 +14,13 @@ pub fn heavy<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
     if bytes >= HEAVY_BYTES && on_worker() { tokio::task::block_in_place(work) } else { work() }
 }
 
+/// Runs `work`, which may wait for a slow file system, on a thread where no task waits behind it. `None` if
+/// the runtime stops before.
+pub async fn waiting<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    #[expect(clippy::disallowed_methods, reason = "the task that waits for it is tracked")]
+    tokio::task::spawn_blocking(work).await.ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -26,5 +33,17 @@ mod tests {
         let (tell, told) = std::sync::mpsc::channel();
         runtime.tasks().spawn(async move { tell.send(heavy(HEAVY_BYTES, || 2)).unwrap() });
         assert_eq!(told.recv().unwrap(), 2);
+    }
+
+    #[test]
+    fn work_that_waits_is_on_a_thread_of_its_own() {
+        let runtime = Runtime::acquire().unwrap();
+        let (tell, told) = std::sync::mpsc::channel();
+        runtime.tasks().spawn(async move {
+            let here = std::thread::current().id();
+            let there = waiting(|| std::thread::current().id()).await.unwrap();
+            tell.send(here != there).unwrap();
+        });
+        assert!(told.recv().unwrap());
     }
 }

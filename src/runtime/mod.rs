@@ -16,7 +16,7 @@ use std::mem::ManuallyDrop;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-pub use blocking::heavy;
+pub use blocking::{heavy, waiting};
 pub use tasks::Tasks;
 
 /// Threads that run tasks: receiving and sending are mostly waiting, and the host needs its cores.

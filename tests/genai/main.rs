@@ -10,6 +10,7 @@ mod context;
 mod corpus;
 mod dialects;
 mod failures;
+mod identity;
 mod records;
 mod redaction;
 
@@ -35,6 +36,7 @@ fn settings() -> ContextSettings {
         search_resource: false,
         copy_metadata: false,
         record_key: None,
+        identify: None,
         position: Position { run: 7, after: 2 },
     }
 }

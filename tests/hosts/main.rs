@@ -42,6 +42,7 @@ mod faults;
 #[path = "../records/generate.rs"]
 mod generate;
 mod hosts_file;
+mod identity;
 mod lifecycle;
 mod memory;
 mod meters;

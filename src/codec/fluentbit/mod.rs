@@ -23,5 +23,5 @@ pub use context_reader::NativeRequest;
 pub use ctraces::ctraces_to_otlp;
 pub use logs::{
     JsonText, LogAccessors, LogSeverity, Places, PlainLog, TraceContext, UsedKey, UsedKeys,
-    find_trace_context, find_trace_context_with, plain_log,
+    find_trace_context, find_trace_context_with, kubernetes_attributes, log_origin, plain_log,
 };

@@ -86,15 +86,24 @@ impl<'a> Event<'a> {
     }
 }
 
-/// Whether a key of an `otlp` map is one that an ordinary log gets when it is placed in its trace.
+/// Whether a key of an `otlp` map is one that an ordinary log gets when it is placed in its trace, or given
+/// a resource.
 #[must_use]
 pub const fn is_placing_key(key: &[u8]) -> bool {
-    matches!(key, b"trace_id" | b"span_id" | b"trace_flags" | b"severity_number" | b"severity_text")
+    matches!(
+        key,
+        b"trace_id"
+            | b"span_id"
+            | b"trace_flags"
+            | b"severity_number"
+            | b"severity_text"
+            | b"resource"
+    )
 }
 
 impl<'a> Telemetry<'a> {
     /// Whether the event, whose metadata this is, is an ordinary log that only got its place in a
-    /// trace: there is nothing but ids and a severity in its `otlp` map, and no group.
+    /// trace and a resource: there is nothing else in its `otlp` map, and no group.
     #[must_use]
     pub fn is_ordinary(&self, event: &Event<'_>) -> bool {
         self.signal.is_none()

@@ -31,6 +31,7 @@ fn filtered(chunk: &[u8], copy_metadata: bool, record_key: Option<&str>) -> Vec<
         keys: KeyRules::default(),
         search_resource: false,
         copy_metadata,
+        identify: None,
         record_key: record_key.map(str::to_owned),
         position: Position { run: 1, after: 1 },
     };

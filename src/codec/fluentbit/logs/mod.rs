@@ -14,6 +14,7 @@ mod trace_keys;
 pub use self::accessors::{LogAccessors, Places};
 pub use self::json_text::JsonText;
 pub use self::plain_log::{PlainLog, plain_log};
+pub use self::resource::{kubernetes_attributes, log_origin};
 pub use self::severity::LogSeverity;
 pub use self::trace_context::{
     TraceContext, UsedKey, UsedKeys, find_trace_context, find_trace_context_with,

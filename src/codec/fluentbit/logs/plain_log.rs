@@ -35,7 +35,8 @@ pub struct PlainLog {
 /// - Record metadata other than `otlp` become attributes, and so does the tag, as `fluent.tag`.
 ///
 /// What moved is not said a second time. `now_unix_nanos` is the time of observation. A group that
-/// the event stands in gives the resource its attributes, if it has any.
+/// the event stands in gives the resource its attributes, if it has any, and where there is none the resource
+/// that `ai_context` has put into the metadata.
 #[must_use]
 pub fn plain_log(
     event: &Event<'_>,
@@ -96,7 +97,7 @@ impl<'a> Log<'a> {
             MapView::new(json.pairs()).for_each(|entry| severity.read(&entry));
         }
         severity.outrank(given.severity_number, given.severity_text);
-        origin.yield_to_group(event);
+        origin.yield_to_resource(event);
         Self {
             context: complete_trace_context(event.body, event.metadata, json.pairs(), &given.trace),
             severity,

@@ -5,8 +5,10 @@
 
 use super::super::{fields, values};
 use super::text::{same, text};
-use crate::codec::msgpack::{Entry, MapView, Token};
+use crate::codec::msgpack::{self, Entry, MapView, Token};
 use crate::codec::records::Event;
+use crate::codec::records::edit::Pairs;
+use crate::codec::records::layout::keys;
 use crate::codec::wire;
 
 /// What names a service, the most telling first.
@@ -83,30 +85,35 @@ impl<'a> Origin<'a> {
             .any(|value| !value.is_empty() && same(value, entry.value))
     }
 
-    /// Leaves out what the group says already; the log's own word for it stays with the log.
-    pub(super) fn yield_to_group(&mut self, event: &Event<'_>) {
-        let known = group_attributes(event);
-        let is_known = |key: &[u8]| MapView::new(known).get(key).is_some();
-        if is_known(b"service.name") {
+    /// Leaves out what the resource says otherwise; the log's own word for it stays with the log.
+    pub(super) fn yield_to_resource(&mut self, event: &Event<'_>) {
+        let known = resource_attributes(event);
+        let differs = |key: &[u8], word: &[u8]| {
+            MapView::new(known).get(key).is_some_and(|value| text(value) != word)
+        };
+        if let Some((_, name)) = self.service
+            && differs(b"service.name", name)
+        {
             (self.service, self.service_value) = (None, &[]);
         }
-        if is_known(b"host.name") {
+        if differs(b"host.name", text(self.host)) {
             self.host = &[];
         }
-        if is_known(b"systemd.unit") {
+        if differs(b"systemd.unit", text(self.unit)) {
             self.unit = &[];
         }
     }
 
-    /// Writes the `Resource`: what the event's group says, then what the log says.
+    /// Writes the `Resource`: what the event's resource says, then what the log says.
     pub(super) fn write(&self, out: &mut Vec<u8>, event: &Event<'_>) {
-        let known = group_attributes(event);
+        let known = resource_attributes(event);
+        let is_known = |key: &[u8]| MapView::new(known).get(key).is_some();
         MapView::new(known).for_each(|entry| values::attribute(out, 1, &entry));
-        if let Some((_, name)) = self.service {
+        if let Some((_, name)) = self.service.filter(|_| !is_known(b"service.name")) {
             values::text_attribute(out, 1, b"service.name", name);
         }
         for (key, value) in [(&b"host.name"[..], self.host), (b"systemd.unit", self.unit)] {
-            if !value.is_empty() {
+            if !value.is_empty() && !is_known(key) {
                 values::named(out, 1, key, value);
             }
         }
@@ -120,15 +127,68 @@ impl<'a> Origin<'a> {
             kubernetes(&mut add, &entry);
         }
         let image = MapView::new(self.kubernetes).get(b"container_image").map(text);
-        write_image(out, image.unwrap_or_default());
+        if !is_known(b"container.image.name") {
+            write_image(out, image.unwrap_or_default());
+        }
+    }
+
+    /// The same as a map of attributes, without what the event's resource says.
+    fn attributes(&self) -> Pairs {
+        let mut pairs = Pairs::new();
+        if let Some((_, name)) = self.service {
+            msgpack::str_bytes(pairs.key("service.name"), name);
+        }
+        for (key, value) in [("host.name", self.host), ("systemd.unit", self.unit)] {
+            if !value.is_empty() {
+                pairs.push(key, value);
+            }
+        }
+        kubernetes_attributes(self.kubernetes, |key, value| pairs.push(key, value));
+        pairs
     }
 }
 
-/// The encoded attributes of the resource of the event's group.
-fn group_attributes<'a>(event: &Event<'a>) -> &'a [u8] {
-    let group = event.group.map(|group| group.body).unwrap_or_default();
-    let resource = MapView::new(group).get(b"resource").unwrap_or_default();
-    MapView::new(resource).get(b"attributes").unwrap_or_default()
+/// What an ordinary log says of where it comes from, as a map of resource attributes.
+#[must_use]
+pub fn log_origin(event: &Event<'_>) -> Pairs {
+    let mut origin = Origin::default();
+    let entries = MapView::new(event.metadata).filter(|entry| entry.key != keys::OTLP);
+    entries.chain(MapView::new(event.body)).for_each(|entry| origin.read(&entry));
+    origin.attributes()
+}
+
+/// The resource attributes, keys and encoded values, of the map that Fluent Bit's filter `kubernetes` adds.
+pub fn kubernetes_attributes(map: &[u8], mut add: impl FnMut(&[u8], &[u8])) {
+    let mut add_text = |key: &[u8], value: &[u8]| {
+        if !matches!(fields::token(value), Token::Nil | Token::Str([])) {
+            add(key, value);
+        }
+    };
+    MapView::new(map).for_each(|entry| kubernetes(&mut add_text, &entry));
+    let reference = MapView::new(map).get(b"container_image").map(text).unwrap_or_default();
+    let (name, tag) = image(reference);
+    let mut value = Vec::new();
+    if !name.is_empty() {
+        msgpack::str_bytes(&mut value, name);
+        add(b"container.image.name", &value);
+    }
+    if !tag.is_empty() {
+        value.clear();
+        msgpack::array_header(&mut value, 1);
+        msgpack::str_bytes(&mut value, tag);
+        add(b"container.image.tags", &value);
+    }
+}
+
+/// The encoded attributes of the event's resource: that of its group, or the one that a filter of ours has
+/// given it.
+fn resource_attributes<'a>(event: &Event<'a>) -> &'a [u8] {
+    let holder = match event.group {
+        Some(group) => group.body,
+        None => MapView::new(event.metadata).get(keys::OTLP).unwrap_or_default(),
+    };
+    let resource = MapView::new(holder).get(keys::RESOURCE).unwrap_or_default();
+    MapView::new(resource).get(keys::ATTRIBUTES).unwrap_or_default()
 }
 
 /// The attribute for a key of the `kubernetes` map whose value is one text.

@@ -85,6 +85,7 @@ pub fn row(rounds: usize) -> String {
         search_resource: false,
         copy_metadata: false,
         record_key: None,
+        identify: None,
         patterns: Vec::new(),
         replacement: Replacement::Mask,
         position: Position { run: 1, after: 0 },
