@@ -99,6 +99,11 @@ fn families(path: &str) -> Vec<Family> {
     let mut found = Vec::new();
     for file in sources(&root().join(path)) {
         let text = code_of(&file);
+        assert!(
+            !text.contains("CounterFamily {"),
+            "a family in {} has another form",
+            file.display()
+        );
         let calls = text.matches("CounterFamily::counter(").count()
             + text.matches("CounterFamily::gauge(").count();
         let before = found.len();
@@ -272,7 +277,8 @@ fn every_counter_is_on_a_page() {
             continue;
         }
         let text = std::fs::read_to_string(&file).unwrap();
-        assert!(!text.contains("CounterFamily::counter("), "{inside} is of no page");
-        assert!(!text.contains("CounterFamily::gauge("), "{inside} is of no page");
+        for form in ["CounterFamily::counter(", "CounterFamily::gauge(", "CounterFamily {"] {
+            assert!(!text.contains(form), "{inside} is of no page");
+        }
     }
 }
