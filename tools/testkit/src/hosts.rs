@@ -140,9 +140,15 @@ impl Running {
         let mut running = Self { child, log, _folder: folder };
         let start = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            let ended = running.child.try_wait().expect("the host's state");
             assert!(
-                start.elapsed() < at_most(Duration::from_secs(20)) && running.alive(),
-                "the host does not listen on {port}; its log:\n{}",
+                start.elapsed() < at_most(Duration::from_secs(40)) && ended.is_none(),
+                "the host does not listen on {port} after {:?}, {}; its log:\n{}",
+                start.elapsed(),
+                ended.map_or_else(
+                    || "it runs".to_owned(),
+                    |status| format!("it ended with {status}")
+                ),
                 running.log_text()
             );
             std::thread::sleep(Duration::from_millis(50));
