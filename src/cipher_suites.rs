@@ -1,4 +1,4 @@
-//! Versions and cipher suites of TLS, by the names that users give them.
+//! Lookup table: versions and cipher suites of TLS, by the names that users give them.
 
 use std::sync::Arc;
 

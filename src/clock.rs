@@ -1,4 +1,4 @@
-//! The only place that asks what time it is.
+//! Clock: the only place that asks what time it is.
 //!
 //! Pure code takes a [`Tick`] or Unix nanoseconds as an argument, so that tests decide the time.
 

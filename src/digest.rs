@@ -1,11 +1,11 @@
-//! Hashes that stand for values that must not be seen. Pure.
+//! Digest: hashes that stand for values that must not be seen. Pure.
 
 use ring::{digest, hmac};
 
 /// SHA-256 (FIPS 180-4), or HMAC-SHA-256 (RFC 2104) under a key.
 ///
-/// Without a key whoever sees a hash can find the value by trying values, where there are few of
-/// them.
+/// Without a key a reader who sees a hash can find the value by trying values, where there are few
+/// of them.
 #[derive(Debug, Clone, Default)]
 pub struct Digest(Option<Box<hmac::Key>>);
 

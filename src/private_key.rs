@@ -1,4 +1,4 @@
-//! Private keys in PEM, encrypted ones too.
+//! PEM reader: private keys, encrypted ones too.
 
 use pkcs8::EncryptedPrivateKeyInfoRef;
 use pkcs8::der::SecretDocument;

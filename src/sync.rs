@@ -18,7 +18,7 @@ impl<T> Mutex<T> {
         Self(std::sync::Mutex::new(value))
     }
 
-    /// The value, when nobody else has the mutex any more.
+    /// The value, when there is no other user of the mutex any more.
     pub fn into_inner(self) -> T {
         self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
@@ -47,7 +47,7 @@ impl<T: ?Sized> Mutex<T> {
 pub struct RwLock<T: ?Sized>(std::sync::RwLock<T>);
 
 impl<T> RwLock<T> {
-    /// A lock that nobody has.
+    /// A lock that is free.
     pub const fn new(value: T) -> Self {
         Self(std::sync::RwLock::new(value))
     }

@@ -1,4 +1,4 @@
-//! The shape of the source: who uses whom, how large files are, where `unsafe` lives.
+//! Architecture tests: who uses whom, how large files are, where `unsafe` lives.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, reason = "tests")]
 
@@ -25,7 +25,7 @@ const PURE: &[&str] = &[
     "routing",
 ];
 
-const MOST_LINES: usize = 600;
+const MAX_LINES: usize = 600;
 
 /// The top-level module that a file belongs to.
 fn module_of(path: &Path) -> String {
@@ -201,7 +201,7 @@ fn files_are_small() {
         let lines = code_of(&path).lines().count();
         let generated =
             path.ends_with("host/abi/rows.rs") || path.ends_with("host/abi/bindings.rs");
-        assert!(generated || lines <= MOST_LINES, "{} has {lines} lines", path.display());
+        assert!(generated || lines <= MAX_LINES, "{} has {lines} lines", path.display());
     }
 }
 

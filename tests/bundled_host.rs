@@ -1,4 +1,4 @@
-//! Proves the bundled host with plugins in C that are compiled for each row.
+//! Host tests: proves the bundled host with plugins in C that are compiled for each row.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -342,7 +342,7 @@ fn an_overused_stack_is_unclean() {
 #[test]
 fn wrong_configurations_stop_the_start() {
     let bench = Bench::new(&ROWS[0]);
-    for (input, filter, words) in [
+    for (input, filter, expected) in [
         ("      cuont: 1", "", "probe.0: unknown configuration property 'cuont'"),
         ("      count:\n        - 1\n        - 2", "", "'count' is set 2 times"),
         ("      count: 1", "      refuse: on", "failed to initialize filter probe.0"),
@@ -352,7 +352,7 @@ fn wrong_configurations_stop_the_start() {
         bench.configure("", input, filter, "");
         let (code, text) = bench.run(&["--run-for", &millis(100)]);
         assert_eq!(code, Some(1), "{text}");
-        assert!(text.contains(words), "{words}: {text}");
+        assert!(text.contains(expected), "{expected}: {text}");
     }
 }
 

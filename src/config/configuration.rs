@@ -1,4 +1,4 @@
-//! The host's own configuration file, as the host's command line names it.
+//! Config file locator: the host's own configuration file, as the host's command line names it.
 //!
 //! The host looks for the files that its configuration names (parsers, plugins, streams) where it
 //! runs, and then beside the configuration. It hands plugins neither that folder nor the form of the
@@ -23,7 +23,7 @@ pub fn configuration_file() -> Option<PathBuf> {
     std::fs::canonicalize(named).ok()
 }
 
-/// The form of a configuration, as the host tells it by the file's name.
+/// The form of a configuration, as the host knows it by the file's name.
 #[must_use]
 pub fn format_of(configuration: &Path) -> ConfigurationFormat {
     match configuration.extension().and_then(|extension| extension.to_str()) {
@@ -32,7 +32,8 @@ pub fn format_of(configuration: &Path) -> ConfigurationFormat {
     }
 }
 
-/// What the last `-c` or `--config` of a command line names, whose words end with a zero byte.
+/// What the last `-c` or `--config` of a command line names, whose arguments each
+/// end with a zero byte.
 fn named_in(command_line: &[u8]) -> Option<PathBuf> {
     let mut words = command_line.split(|byte| *byte == 0).skip(1);
     let mut named = None;

@@ -1,4 +1,4 @@
-//! Declaring options: one row for each, with its name, type, default, help, and how it is read.
+//! Declarative options: one row for each, with its name, type, default, help, and how it is read.
 //!
 //! The host's table, the help, the reference page and the values that the plugin works with all come
 //! from the row. A row makes a field, and a field that nothing reads does not compile: what is listed is
@@ -64,7 +64,7 @@ mod tests {
     use std::time::Duration;
 
     use crate::config::{Parser, read};
-    use crate::plugin::{Given as Options, OpenError, OptionKind};
+    use crate::plugin::{GivenOptions as Options, OpenError, OptionKind};
 
     options! {
         /// Options of each form.

@@ -1,4 +1,4 @@
-//! Options -> typed, range-checked values.
+//! Option parser: options -> typed, range-checked values.
 //!
 //! [`Parser`] reads the options of one instance and collects every problem, so that a user sees
 //! all mistakes at once: option, value given, values allowed.
@@ -41,11 +41,11 @@ impl<'a> Parser<'a> {
 
     /// Notes the mistakes found in a section of the `config_file`.
     pub fn file_problems(&mut self, notes: Notes) {
-        let place = self.file.map(FileOptions::place).unwrap_or_default();
-        self.problems.extend(notes.finish().into_iter().map(|problem| place.clone() + &problem));
+        let location = self.file.map(FileOptions::location).unwrap_or_default();
+        self.problems.extend(notes.finish().into_iter().map(|problem| location.clone() + &problem));
     }
 
-    /// A parser over the same options whose problems are nobody's business: what it reads was read
+    /// A parser over the same options whose problems are not reported: what it reads was read
     /// before.
     #[must_use]
     pub fn silent(&self) -> Self {
@@ -54,15 +54,15 @@ impl<'a> Parser<'a> {
 
     /// Notes a problem: `option`, the value given, and what is allowed.
     pub fn refuse(&mut self, option: &str, value: &str, allowed: &str) {
-        let place = self.place_of(option);
+        let location = self.location_of(option);
         self.problems
-            .push(format!("{place}option '{option}': '{value}' is not allowed; {allowed}"));
+            .push(format!("{location}option '{option}': '{value}' is not allowed; {allowed}"));
     }
 
     /// What to write before a mistake in the value of an option: the file that it comes from, if any.
-    fn place_of(&self, option: &str) -> String {
+    fn location_of(&self, option: &str) -> String {
         let file = self.file.filter(|file| file.is_from_file(option));
-        file.map(FileOptions::place).unwrap_or_default()
+        file.map(FileOptions::location).unwrap_or_default()
     }
 
     /// Reads a declared option with `parse`: the value given, or the default. A value that is wrong is
@@ -79,9 +79,9 @@ impl<'a> Parser<'a> {
             return Some(value);
         }
         if option.is_secret {
-            let place = self.place_of(option.name);
+            let location = self.location_of(option.name);
             self.problem(format!(
-                "{place}option '{}': its value is not allowed; {allowed}",
+                "{location}option '{}': its value is not allowed; {allowed}",
                 option.name
             ));
         } else {
@@ -96,7 +96,7 @@ impl<'a> Parser<'a> {
         OpenError(std::mem::take(&mut self.problems))
     }
 
-    /// Notes a problem in free words.
+    /// Notes a problem with a message of its own.
     pub fn problem(&mut self, text: impl Into<String>) {
         self.problems.push(text.into());
     }

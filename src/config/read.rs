@@ -1,4 +1,4 @@
-//! Readers of declared options: text -> value, with what is allowed in the message about a wrong one.
+//! Option readers: text -> value, with what is allowed in the message about a wrong one.
 //!
 //! Each gives a [`Read`], which is there unless an option has neither a value nor a default: see
 //! [`Parser::value`](super::Parser::value). Readers of options that may be missing read nothing then.
@@ -61,14 +61,14 @@ pub fn percentage(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Option<f
     })(parser, option)
 }
 
-/// One of a set of words.
+/// One of a set of names.
 pub fn choice<T: Copy>(choices: &[(&str, T)]) -> impl Fn(&mut Parser<'_>, &OptionSpec) -> Read<T> {
     move |parser, option| {
-        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-        parser.value(option, &format!("allowed: {}", words.join(", ")), |text| {
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        parser.value(option, &format!("allowed: {}", names.join(", ")), |text| {
             choices
                 .iter()
-                .find(|(word, _)| word.eq_ignore_ascii_case(text))
+                .find(|(name, _)| name.eq_ignore_ascii_case(text))
                 .map(|(_, value)| *value)
         })
     }
@@ -80,12 +80,12 @@ pub fn text(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Option<String>
 }
 
 /// The text without blanks around it; an empty one is none.
-pub fn word(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Option<String>> {
+pub fn trimmed(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Option<String>> {
     let text = parser.text(option.name).map(str::trim).filter(|text| !text.is_empty());
     Some(text.map(str::to_owned))
 }
 
-/// Words separated by commas, of all that was given or of the default.
+/// Texts separated by commas, of all that was given or of the default.
 pub fn list(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Vec<String>> {
     let given = parser.texts(option.name);
     let texts = if given.is_empty() { option.default.into_iter().collect() } else { given };

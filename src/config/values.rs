@@ -1,4 +1,4 @@
-//! Texts -> values, with Fluent Bit's spellings.
+//! Value parsers: text -> value, with Fluent Bit's spellings.
 
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ pub fn parse_size(text: &str) -> Option<u64> {
     number.checked_mul(factor)
 }
 
-/// Words separated by commas, trimmed, without empty ones.
+/// Texts separated by commas, trimmed, without empty ones.
 #[must_use]
 pub fn parse_list(text: &str) -> Vec<String> {
     text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()

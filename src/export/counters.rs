@@ -1,4 +1,4 @@
-//! The counters of an exporter; every label value is there from the start.
+//! Counters of an exporter; every label value is there from the start.
 
 use std::time::Duration;
 
@@ -129,7 +129,7 @@ const LATENCY_COUNT: CounterFamily =
 
 /// Why no endpoint can get something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::export) enum Skip {
+pub(in crate::export) enum SkipReason {
     /// The bytes of the chunk are not what they should be.
     Undecodable,
     /// A record that has no place in OTLP.
@@ -138,7 +138,7 @@ pub(in crate::export) enum Skip {
     Unsupported,
 }
 
-impl Skip {
+impl SkipReason {
     const ALL: [Self; 3] = [Self::Undecodable, Self::Unencodable, Self::Unsupported];
 
     pub(in crate::export) const fn name(self) -> &'static str {
@@ -152,7 +152,7 @@ impl Skip {
 
 /// Why an endpoint's items are gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::export) enum Loss {
+pub(in crate::export) enum LossReason {
     /// A partial success left them out.
     Rejected,
     /// The request was refused for good.
@@ -197,18 +197,18 @@ pub(in crate::export) struct EndpointCounters {
 }
 
 /// The reasons of [`DROPPED`].
-const DROP_REASONS: [Loss; 8] = [
-    Loss::Rejected,
-    Loss::Failed(FailureReason::Refused),
-    Loss::Failed(FailureReason::TooLarge),
-    Loss::Failed(FailureReason::Exhausted),
-    Loss::Failed(FailureReason::BadAnswer),
-    Loss::Failed(FailureReason::NotOtlp),
-    Loss::Failed(FailureReason::Misdirected),
-    Loss::Expired,
+const DROP_REASONS: [LossReason; 8] = [
+    LossReason::Rejected,
+    LossReason::Failed(FailureReason::Refused),
+    LossReason::Failed(FailureReason::TooLarge),
+    LossReason::Failed(FailureReason::Exhausted),
+    LossReason::Failed(FailureReason::BadAnswer),
+    LossReason::Failed(FailureReason::NotOtlp),
+    LossReason::Failed(FailureReason::Misdirected),
+    LossReason::Expired,
 ];
 
-impl Loss {
+impl LossReason {
     pub(in crate::export) const fn name(self) -> &'static str {
         match self {
             Self::Rejected => "rejected",
@@ -231,7 +231,7 @@ impl ExportCounters {
         Self {
             received: Signal::WITH_PROFILES
                 .map(|signal| counters.counter(RECEIVED, &[signal.name()])),
-            skipped: Skip::ALL.map(|reason| counters.counter(SKIPPED, &[reason.name()])),
+            skipped: SkipReason::ALL.map(|reason| counters.counter(SKIPPED, &[reason.name()])),
             retried: counters.counter(RETRIED, &[]),
             forgotten: counters.counter(FORGOTTEN, &[]),
             held_chunks: counters.counter(HELD_CHUNKS, &[]),
@@ -239,12 +239,14 @@ impl ExportCounters {
         }
     }
 
+    /// Counts the items of a chunk that the exporter sees for the first time.
     pub(in crate::export) fn received(&self, signal: Signal, items: usize) {
         add(&self.received, &Signal::WITH_PROFILES, &signal, items);
     }
 
-    pub(in crate::export) fn skipped(&self, reason: Skip, items: usize) {
-        add(&self.skipped, &Skip::ALL, &reason, items);
+    /// Counts items that no endpoint gets.
+    pub(in crate::export) fn skipped(&self, reason: SkipReason, items: usize) {
+        add(&self.skipped, &SkipReason::ALL, &reason, items);
     }
 }
 
@@ -280,6 +282,7 @@ impl EndpointCounters {
         }
     }
 
+    /// Counts items that the endpoint accepted.
     pub(in crate::export) fn sent(&self, signal: Signal, items: usize) {
         add(&self.sent, &Signal::WITH_PROFILES, &signal, items);
     }
@@ -306,10 +309,12 @@ impl EndpointCounters {
         self.partial.value()
     }
 
-    pub(in crate::export) fn dropped(&self, reason: Loss, items: usize) {
+    /// Counts items that the endpoint will never have.
+    pub(in crate::export) fn dropped(&self, reason: LossReason, items: usize) {
         add(&self.dropped, &DROP_REASONS, &reason, items);
     }
 
+    /// Counts an answer by the time from the request to it.
     pub(in crate::export) fn answered(&self, took: Duration) {
         self.latency_sum.add(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
         self.latency_count.add(1);

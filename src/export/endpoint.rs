@@ -1,4 +1,4 @@
-//! One endpoint: admission (slot, breaker, detection of hangs), one request, and the verdict on it.
+//! Endpoint: admission (slot, breaker, detection of hangs), one request, and the verdict on it.
 //!
 //! What is done about a verdict, and in which requests a chunk is sent, is decided above, in
 //! [`crate::export::delivery`].
@@ -11,17 +11,18 @@ use http::HeaderMap;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::clock::{self, Tick};
-use crate::export::counters::{EndpointCounters, Loss};
+use crate::export::counters::{EndpointCounters, LossReason};
 use crate::export::request::EncodedRequest;
 use crate::export::request::metric_kinds;
 use crate::export::settings::EndpointSettings;
 use crate::export::transport::client::Client;
-use crate::export::transport::credentials::Credentials;
-use crate::export::transport::reply::{Reply, failed};
+use crate::export::transport::credentials::EndpointCredentials;
+use crate::export::transport::reply::{EndpointReply, failed};
 use crate::export::transport::tls::ClientProblem;
 use crate::model::Signal;
 use crate::routing::{
-    Answer, Breaker, BreakerPolicy, FailureReason, HangDetector, Permit, SizeLimit, stated_limit,
+    Breaker, BreakerPolicy, EndpointAnswer, FailureReason, HangDetector, Permit, SizeLimit,
+    stated_limit,
 };
 use crate::stats::{Counters, Log};
 use crate::sync::{Mutex, MutexGuard};
@@ -36,11 +37,11 @@ pub(in crate::export) struct Endpoint {
     timeout: Duration,
     breaker: Mutex<Breaker>,
     hang: Mutex<HangDetector>,
-    /// Whether an endpoint that hangs is told before its timeout, because others wait for it.
+    /// Whether an endpoint that hangs is detected before its timeout, because others wait for it.
     detects_hang: bool,
     slots: Semaphore,
     limit: Mutex<SizeLimit>,
-    credentials: Option<Credentials>,
+    credentials: Option<EndpointCredentials>,
     /// Whether requests of which all items are rejected are wanted as dead letters.
     keeps_rejected: bool,
     pub(in crate::export) meters: EndpointCounters,
@@ -50,26 +51,26 @@ pub(in crate::export) struct Endpoint {
 
 /// What came of sending.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::export) enum Sent {
+pub(in crate::export) enum SendOutcome {
     /// Accepted, or given up for good.
     Done,
     /// It may be accepted later.
     Later,
-    /// A smaller one may be accepted. Holds the endpoint's words.
+    /// A smaller one may be accepted. Holds the endpoint's message.
     TooLarge(String),
     /// It will not be accepted later, and it is not known whether a smaller one would be. Holds the
-    /// endpoint's words.
+    /// endpoint's message.
     Unclear(String),
     /// It was refused for what it holds, which is metrics of several kinds: those of one kind may
-    /// be accepted. Holds the endpoint's words.
+    /// be accepted. Holds the endpoint's message.
     Apart(String),
 }
 
 /// What an answer means for the request.
-pub(in crate::export) enum Verdict {
-    Sent(Sent),
-    /// It will never be accepted, in these words.
-    Refused(Loss, String),
+pub(in crate::export) enum AttemptVerdict {
+    Sent(SendOutcome),
+    /// It will never be accepted, with this message.
+    Refused(LossReason, String),
 }
 
 /// The permission to make a request. When it goes without an outcome, because the task is ended,
@@ -125,7 +126,7 @@ impl Endpoint {
             detects_hang: false,
             slots: Semaphore::new(max_in_flight.clamp(1, Semaphore::MAX_PERMITS)),
             limit: Mutex::new(SizeLimit::default()),
-            credentials: Credentials::new(settings, log)?,
+            credentials: EndpointCredentials::new(settings, log)?,
             keeps_rejected: settings.dead_letter.is_some(),
             meters: EndpointCounters::new(counters, &settings.name),
             log: Arc::clone(log),
@@ -133,7 +134,7 @@ impl Endpoint {
         })
     }
 
-    /// Has a hang told before the timeout, because others wait for it.
+    /// Has a hang detected before the timeout, because others wait for it.
     pub(in crate::export) const fn detect_hang(&mut self) {
         self.detects_hang = true;
     }
@@ -167,10 +168,12 @@ impl Endpoint {
         &self.name
     }
 
+    /// What stands for it on the hash ring of its group.
     pub(in crate::export) fn ring_key(&self) -> &str {
         &self.ring_key
     }
 
+    /// Whether it is configured to get this signal.
     pub(in crate::export) fn wants(&self, signal: Signal) -> bool {
         self.signals.contains(&signal)
     }
@@ -180,8 +183,10 @@ impl Endpoint {
         let Some(_pass) = self.admit().await else { return };
         let reply = self.attempt(&EncodedRequest::new(signal, 0, Vec::new()), None).await;
         match reply.answer {
-            Answer::Accepted | Answer::Refused(_) | Answer::Unclear => self.back(),
-            Answer::Retry { reason, after } => {
+            EndpointAnswer::Accepted | EndpointAnswer::Refused(_) | EndpointAnswer::Unclear => {
+                self.back()
+            }
+            EndpointAnswer::Retry { reason, after } => {
                 self.meters.failed(reason);
                 self.gone(reason, after);
             }
@@ -218,8 +223,8 @@ impl Endpoint {
         &self,
         part: &EncodedRequest,
         headers: Option<&HeaderMap>,
-    ) -> Verdict {
-        let generation = self.credentials.as_ref().map_or(0, Credentials::generation);
+    ) -> AttemptVerdict {
+        let generation = self.credentials.as_ref().map_or(0, EndpointCredentials::generation);
         let mut reply = self.attempt(part, headers).await;
         if reply.stale_connection {
             self.meters.failed(FailureReason::Transport);
@@ -239,29 +244,29 @@ impl Endpoint {
         self.limit().allowed(clock::now())
     }
 
-    async fn attempt(&self, part: &EncodedRequest, headers: Option<&HeaderMap>) -> Reply {
+    async fn attempt(&self, part: &EncodedRequest, headers: Option<&HeaderMap>) -> EndpointReply {
         // A service of tokens may hang as well.
         let mut waiting = Waiting::begin(self);
         let mut changing = HeaderMap::new();
         let mut headers = headers;
         if let Some(credentials) = &self.credentials {
             changing = headers.cloned().unwrap_or_default();
-            if let Err(words) = credentials.apply(&mut changing).await {
+            if let Err(message) = credentials.apply(&mut changing).await {
                 let reason = FailureReason::Credentials;
-                return failed(Answer::Retry { reason, after: None }, words);
+                return failed(EndpointAnswer::Retry { reason, after: None }, message);
             }
         }
         if !changing.is_empty() {
             headers = Some(&changing);
         }
-        let signer = self.credentials.as_ref().and_then(Credentials::signer);
+        let signer = self.credentials.as_ref().and_then(EndpointCredentials::signer);
         let start = clock::now();
         let reply = self.client.send(part, headers, signer).await;
         let took = clock::now().since(start);
-        if !matches!(reply.answer, Answer::Retry { .. }) {
+        if !matches!(reply.answer, EndpointAnswer::Retry { .. }) {
             waiting.took = Some(took);
         }
-        if reply.answer == Answer::Accepted {
+        if reply.answer == EndpointAnswer::Accepted {
             self.meters.answered(took);
         }
         reply
@@ -292,74 +297,74 @@ impl Endpoint {
         }
     }
 
-    fn settle(&self, part: &EncodedRequest, reply: Reply) -> Verdict {
+    fn settle(&self, part: &EncodedRequest, reply: EndpointReply) -> AttemptVerdict {
         match reply.answer {
-            Answer::Accepted => {
+            EndpointAnswer::Accepted => {
                 self.back();
                 self.limit().accept(part.size());
                 // Which items were rejected is known only if all of them were.
                 let all = u64::try_from(part.items).is_ok_and(|items| items == reply.rejected);
                 if all && part.items > 0 && self.keeps_rejected {
                     self.meters.partial();
-                    let words = format!("all items were rejected: {}", reply.words);
-                    return Verdict::Refused(Loss::Rejected, words);
+                    let text = format!("all items were rejected: {}", reply.message);
+                    return AttemptVerdict::Refused(LossReason::Rejected, text);
                 }
                 let rejected = usize::try_from(reply.rejected).unwrap_or(usize::MAX);
                 let rejected = rejected.min(part.items);
                 self.meters.sent(part.signal, part.items.saturating_sub(rejected));
-                self.meters.dropped(Loss::Rejected, rejected);
+                self.meters.dropped(LossReason::Rejected, rejected);
                 self.meters.lost_fields.add_items(self.client.lost_fields(part));
-                self.tell_partial(part, rejected, &reply.words);
-                Verdict::Sent(Sent::Done)
+                self.report_partial(part, rejected, &reply.message);
+                AttemptVerdict::Sent(SendOutcome::Done)
             }
-            Answer::Refused(FailureReason::TooLarge) => {
+            EndpointAnswer::Refused(FailureReason::TooLarge) => {
                 self.back();
                 self.meters.failed(FailureReason::TooLarge);
-                self.limit().refuse(part.size(), stated_limit(&reply.words), clock::now());
-                Verdict::Sent(Sent::TooLarge(reply.words))
+                self.limit().refuse(part.size(), stated_limit(&reply.message), clock::now());
+                AttemptVerdict::Sent(SendOutcome::TooLarge(reply.message))
             }
-            Answer::Unclear => {
+            EndpointAnswer::Unclear => {
                 self.back();
                 self.meters.failed(FailureReason::Exhausted);
-                Verdict::Sent(Sent::Unclear(reply.words))
+                AttemptVerdict::Sent(SendOutcome::Unclear(reply.message))
             }
-            Answer::Refused(reason) => {
+            EndpointAnswer::Refused(reason) => {
                 self.back();
                 self.meters.failed(reason);
                 if part.signal != Signal::Metrics || !reply.of_content {
-                    return Verdict::Refused(Loss::Failed(reason), reply.words);
+                    return AttemptVerdict::Refused(LossReason::Failed(reason), reply.message);
                 }
                 let kinds = metric_kinds::of(part);
                 if kinds.len() > 1 {
-                    return Verdict::Sent(Sent::Apart(reply.words));
+                    return AttemptVerdict::Sent(SendOutcome::Apart(reply.message));
                 }
                 let advice = metric_kinds::advice(kinds.first().copied(), part.is_derived);
-                let words = format!("{}{advice}", reply.words);
-                Verdict::Refused(Loss::Failed(reason), words)
+                let text = format!("{}{advice}", reply.message);
+                AttemptVerdict::Refused(LossReason::Failed(reason), text)
             }
-            Answer::Retry { reason, after } => {
-                if is_telling(self.meters.failed(reason)) {
+            EndpointAnswer::Retry { reason, after } => {
+                if is_worth_logging(self.meters.failed(reason)) {
                     let (name, why) = (&self.name, reason.name());
-                    let (url, words) = (self.client.shown(part.signal), &reply.words);
+                    let (url, text) = (self.client.shown(part.signal), &reply.message);
                     self.log.warn(format!(
                         "a request to endpoint '{name}' ({url}) failed ({why}) and will be \
-                         retried: {words}"
+                         retried: {text}"
                     ));
                 }
                 self.gone(reason, after);
-                Verdict::Sent(Sent::Later)
+                AttemptVerdict::Sent(SendOutcome::Later)
             }
         }
     }
 
-    fn tell_partial(&self, part: &EncodedRequest, rejected: usize, words: &str) {
-        if rejected == 0 && words.is_empty() {
+    fn report_partial(&self, part: &EncodedRequest, rejected: usize, message: &str) {
+        if rejected == 0 && message.is_empty() {
             return;
         }
-        if is_telling(self.meters.partial()) {
+        if is_worth_logging(self.meters.partial()) {
             let (name, items, signal) = (&self.name, part.items, part.signal.name());
             self.log.warn(format!(
-                "endpoint '{name}' rejected {rejected} of {items} items of {signal}: {words}"
+                "endpoint '{name}' rejected {rejected} of {items} items of {signal}: {message}"
             ));
         }
     }
@@ -405,6 +410,7 @@ impl Endpoint {
         f64::from(u32::from_le_bytes([a, b, c, d])) / f64::from(u32::MAX)
     }
 
+    /// What was learned of the request size that it takes.
     pub(in crate::export) fn limit(&self) -> MutexGuard<'_, SizeLimit> {
         self.limit.lock()
     }
@@ -418,7 +424,7 @@ impl Endpoint {
     }
 }
 
-/// What happens often is told the first time and then seldom.
-pub(in crate::export) const fn is_telling(count: u64) -> bool {
+/// What happens often is logged the first time and then seldom.
+pub(in crate::export) const fn is_worth_logging(count: u64) -> bool {
     count.is_power_of_two()
 }

@@ -19,10 +19,10 @@ mod transport;
 pub use delivery::exporter::Exporter;
 pub use selection::attributes::{AttributeKey, AttributeRules};
 pub use settings::{
-    AddressFamily, AssertionSettings, AwsSettings, ClientAuthentication, Compression, Content,
-    CredentialSettings, DeadLetter, EndpointSettings, GroupSettings, HeaderFrom, Http2, KeptFor,
-    Members, Mode, NetSettings, OAuth2Settings, OnError, OnMisdirected, Password, Protocol,
-    Settings, Source, TlsSettings,
+    AddressFamily, AssertionSettings, AwsSettings, ClientAuthentication, ClientTlsSettings,
+    Compression, ContentHandling, CredentialSettings, DeadLetterTarget, EndpointSettings,
+    ExportSettings, GroupMode, GroupSettings, HeaderFrom, HeaderSource, Http2, KeepContentWhen,
+    MemberSource, NetSettings, OAuth2Settings, OnError, OnMisdirected, Password, Protocol,
 };
 pub use transport::tls::ClientProblem;
 

@@ -1,4 +1,4 @@
-//! What is configured, typed.
+//! Typed settings of an exporter.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use crate::sampling::Threshold;
 
 /// Settings of one instance.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct ExportSettings {
     /// The endpoints, in the order in which the user named them.
     pub endpoints: Vec<EndpointSettings>,
     /// The groups, in the order in which the user named them.
@@ -32,7 +32,7 @@ pub struct Settings {
 
 /// How a group uses its members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub enum GroupMode {
     /// The first member that is there gets everything.
     Failover,
     /// The members take turns, request by request.
@@ -49,14 +49,14 @@ pub struct GroupSettings {
     /// Its name in options, counters and log lines.
     pub name: String,
     /// How it uses its members.
-    pub mode: Mode,
+    pub mode: GroupMode,
     /// Its members, in order of preference.
-    pub members: Members,
+    pub members: MemberSource,
 }
 
 /// Where the members of a group come from.
 #[derive(Debug, Clone)]
-pub enum Members {
+pub enum MemberSource {
     /// A list, of which there is at least one.
     Listed(Vec<EndpointSettings>),
     /// Every address of the host in this endpoint's URL, looked up again after `interval`.
@@ -73,13 +73,13 @@ impl GroupSettings {
     #[must_use]
     pub fn common(&self) -> Option<&EndpointSettings> {
         match &self.members {
-            Members::Listed(members) => members.first(),
-            Members::Resolved { endpoint, .. } => Some(endpoint),
+            MemberSource::Listed(members) => members.first(),
+            MemberSource::Resolved { endpoint, .. } => Some(endpoint),
         }
     }
 }
 
-/// The transports of OTLP; the words are those of `OTEL_EXPORTER_OTLP_PROTOCOL`.
+/// The transports of OTLP; the names are those of `OTEL_EXPORTER_OTLP_PROTOCOL`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// `http/protobuf`
@@ -90,7 +90,7 @@ pub enum Protocol {
     Grpc,
 }
 
-/// Which version of HTTP an endpoint without gRPC is spoken to with; the words are those of Fluent
+/// Which version of HTTP an endpoint without gRPC is spoken to with; the names are those of Fluent
 /// Bit's own output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Http2 {
@@ -114,14 +114,14 @@ pub enum AddressFamily {
     V6,
 }
 
-/// How connections are made and kept, in the words of Fluent Bit's `net.*`.
+/// How connections are made and kept, by the names of Fluent Bit's `net.*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetSettings {
     /// How long connecting may take; as long as a request unless given.
     pub connect_timeout: Option<Duration>,
     /// Whether connections are used again.
     pub keepalive: bool,
-    /// How long a connection that nobody uses is kept.
+    /// How long an idle connection is kept.
     pub keepalive_idle_timeout: Duration,
     /// Whether TCP asks silent peers whether they are there.
     pub tcp_keepalive: bool,
@@ -167,7 +167,7 @@ pub enum Compression {
 
 /// What happens to prompts, completions, tool arguments and tool results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Content {
+pub enum ContentHandling {
     /// They are sent.
     Keep,
     /// They are removed, and the item says what was.
@@ -175,12 +175,12 @@ pub enum Content {
     /// Those longer than this many bytes are cut, and the item says which.
     Truncate(usize),
     /// They are sent with some items and removed from all others.
-    Only(KeptFor),
+    Only(KeepContentWhen),
 }
 
 /// Why content is sent where not all of it is. One reason is enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct KeptFor {
+pub struct KeepContentWhen {
     /// A span's status is an error, or a log has the severity of one.
     pub errors: bool,
     /// Something was found in the item: [`crate::genai::FINDINGS`] is not empty.
@@ -235,7 +235,7 @@ pub struct EndpointSettings {
     /// Headers that change.
     pub credentials: CredentialSettings,
     /// Where refused items go.
-    pub dead_letter: Option<DeadLetter>,
+    pub dead_letter: Option<DeadLetterTarget>,
     /// The HTTP proxy to go through; may hold a password.
     pub proxy: Option<String>,
     /// Whether `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` of the environment say which
@@ -262,7 +262,7 @@ pub struct EndpointSettings {
     /// What a failing condition means.
     pub on_error: OnError,
     /// Whether it gets content.
-    pub content: Content,
+    pub content: ContentHandling,
     /// Where content is not kept: the bytes up to which it gets text under names that no list of
     /// content has; without limit unless given.
     pub content_unlisted: Option<usize>,
@@ -271,7 +271,7 @@ pub struct EndpointSettings {
     /// The part of the traces that it gets, from 0 to 100; chosen by trace id.
     pub sampling_percentage: Option<f64>,
     /// TLS.
-    pub tls: TlsSettings,
+    pub tls: ClientTlsSettings,
     /// Uncompressed bytes of a request at most, unless a single item is larger.
     pub max_request_size: usize,
     /// Spans, data points and log records of a request at most.
@@ -280,7 +280,7 @@ pub struct EndpointSettings {
 
 /// Where the value of a header comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
+pub enum HeaderSource {
     /// An attribute of the resource.
     Resource(String),
     /// An attribute of the scope.
@@ -296,7 +296,7 @@ pub struct HeaderFrom {
     pub name: HeaderName,
     /// Where its value comes from; an item that has none is sent without the header, or with the
     /// endpoint's own.
-    pub source: Source,
+    pub source: HeaderSource,
 }
 
 /// Headers that change: what they are made of. Holds secrets.
@@ -358,7 +358,7 @@ pub struct OAuth2Settings {
     pub refresh_skew: Option<Duration>,
 }
 
-/// How a client proves who it is; the words are those of Fluent Bit's own output.
+/// How a client proves who it is; the names are those of Fluent Bit's own output.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum ClientAuthentication {
     /// Id and secret in the header `authorization` (RFC 6749, section 2.3.1).
@@ -387,7 +387,7 @@ pub struct AssertionSettings {
 
 /// Where items go that an endpoint refuses for good.
 #[derive(Debug, Clone)]
-pub enum DeadLetter {
+pub enum DeadLetterTarget {
     /// To another endpoint.
     Endpoint(Box<EndpointSettings>),
     /// To a file of JSON lines of at most this many bytes.
@@ -396,7 +396,7 @@ pub enum DeadLetter {
 
 /// TLS settings of one endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsSettings {
+pub struct ClientTlsSettings {
     /// Certificates, in PEM, trusted beside the system's.
     pub ca_file: Option<PathBuf>,
     /// A folder of such files, as OpenSSL has them; what holds no certificate is passed over.
@@ -418,7 +418,7 @@ pub struct TlsSettings {
     pub ciphers: Vec<String>,
 }
 
-impl Default for TlsSettings {
+impl Default for ClientTlsSettings {
     fn default() -> Self {
         Self {
             ca_file: None,
@@ -472,11 +472,11 @@ impl EndpointSettings {
             signals: Signal::WITH_PROFILES.to_vec(),
             condition: None,
             on_error: OnError::Drop,
-            content: Content::Keep,
+            content: ContentHandling::Keep,
             content_unlisted: None,
             attributes: None,
             sampling_percentage: None,
-            tls: TlsSettings::default(),
+            tls: ClientTlsSettings::default(),
             max_request_size: 4_000_000,
             max_request_items: usize::MAX,
         }
@@ -521,7 +521,7 @@ impl EndpointSettings {
     #[must_use]
     pub const fn is_selective(&self) -> bool {
         self.condition.is_some()
-            || !matches!(self.content, Content::Keep)
+            || !matches!(self.content, ContentHandling::Keep)
             || self.sampling_percentage.is_some()
     }
 }

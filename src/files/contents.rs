@@ -1,4 +1,4 @@
-//! Whether files have other contents than before.
+//! Change detection by content: whether files have other contents than before.
 
 use std::path::PathBuf;
 

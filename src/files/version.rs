@@ -1,4 +1,4 @@
-//! Whether a file may have changed, told without reading it.
+//! Change detection: whether a file may have changed, found out without reading it.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;

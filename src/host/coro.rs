@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::abi::row::{HostAbi, Release};
 use super::abi::structs::Coro;
-use super::detect::Host;
+use super::detect::RunningHost;
 use super::host_struct::HostStruct;
 use super::lend;
 use super::symbols::OutputFunctions;
@@ -26,7 +26,7 @@ const ROUTE_INACTIVE: c_int = 0;
 /// `FLB_EVENT_TYPE_LOGS`.
 const LOGS: c_int = 0;
 /// More outputs than any configuration has.
-const MOST_ROUTES: usize = 10_000;
+const MAX_ROUTES: usize = 10_000;
 
 /// The host's number for a fate (`FLB_OK`, `FLB_RETRY`, `FLB_ERROR`).
 const fn number(fate: Fate) -> u32 {
@@ -40,7 +40,7 @@ const fn number(fate: Fate) -> u32 {
 /// One flush as the host sees it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Flush {
-    host: &'static Host,
+    host: &'static RunningHost,
     functions: &'static OutputFunctions,
     flush: HostStruct,
     task: HostStruct,
@@ -56,7 +56,7 @@ impl Flush {
     /// `flush` is the second argument of `cb_flush`, in its coroutine, in a host that is laid out
     /// as `host` says.
     pub(super) unsafe fn new(
-        host: &'static Host,
+        host: &'static RunningHost,
         functions: &'static OutputFunctions,
         flush: *mut c_void,
     ) -> Self {
@@ -156,7 +156,7 @@ impl Flush {
         let head = self.task.field(abi.task.routes);
         // SAFETY: the head is inside the task.
         let mut node = unsafe { HostStruct::new(head, abi.list.size) };
-        for _ in 0..MOST_ROUTES {
+        for _ in 0..MAX_ROUTES {
             let next = node.get::<*mut c_void>(abi.list.next);
             if next.is_null() || next == head {
                 break;
@@ -272,7 +272,8 @@ pub(super) struct Coroutine {
 }
 
 impl Coroutine {
-    /// Goes back to whoever resumed the coroutine; comes back when it is resumed again, if ever.
+    /// Goes back to the caller that resumed the coroutine; comes back when it is resumed again, if
+    /// ever.
     ///
     /// # Safety
     /// Runs on the coroutine, while no frame on its stack owns anything that must be given back.

@@ -1,9 +1,9 @@
 //! Plugin descriptor: what the host copies from us when it loads a plugin.
 //!
-//! The host copies as many bytes as its own structure has, from whatever symbol has the right
-//! name, without a word about versions. So the symbol is larger than any release's structure and
-//! all zero, and an ELF constructor, which runs before the host can look, fills in what the
-//! running release expects.
+//! The host copies as many bytes as its own structure has, from the symbol that has the right name,
+//! without a word about versions. So the symbol is larger than any release's structure and all
+//! zero, and an ELF constructor, which runs before the host can look, fills in what the running
+//! release expects.
 
 use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
@@ -21,7 +21,7 @@ use super::lend;
 use super::log;
 use super::{filter, input, output};
 use crate::plugin::{Filter, Input, Output, Spec};
-use crate::stats::Level;
+use crate::stats::LogLevel;
 
 /// Bytes of a descriptor.
 pub(super) const BYTES: usize = LARGEST_PLUGIN;
@@ -198,8 +198,8 @@ fn fill(
                 host.announce_dry_run();
                 body(view, &host.abi, false);
             }
-            (Copies::Different(why), _) => refuse_in_words(view, why, body),
-            (Copies::None, Err(why)) => refuse_in_words(view, why, body),
+            (Copies::Different(why), _) => refuse_with_reason(view, why, body),
+            (Copies::None, Err(why)) => refuse_with_reason(view, why, body),
         }
     });
 }
@@ -214,7 +214,7 @@ static REFUSAL: OnceLock<String> = OnceLock::new();
 
 /// Fills what every release has had in the same place, so that an unknown host gets at least as
 /// far as our words.
-fn refuse_in_words(view: HostStruct, why: &str, body: impl FnOnce(HostStruct, &HostAbi, bool)) {
+fn refuse_with_reason(view: HostStruct, why: &str, body: impl FnOnce(HostStruct, &HostAbi, bool)) {
     let _first = REFUSAL.get_or_init(|| why.to_owned());
     if let Some(newest) = ROWS.last() {
         body(view, newest, true);
@@ -229,7 +229,7 @@ unsafe extern "C" fn refuse(
 ) -> c_int {
     barrier::quietly(|| {
         let why = REFUSAL.get().map_or("no reason is known", String::as_str);
-        log::print(Level::Error, &format!("[fluent-bit-ai] {why}"));
+        log::print(LogLevel::Error, &format!("[fluent-bit-ai] {why}"));
     });
     -1
 }

@@ -19,16 +19,16 @@ struct Run {
 static RUNS: Mutex<Vec<Run>> = Mutex::new(Vec::new());
 
 /// Inputs that refused to start on a thread of their own.
-pub(super) static THREADED: Refused = Refused(Mutex::new(None));
+pub(super) static THREADED: RefusedInput = RefusedInput(Mutex::new(None));
 
 /// An input that did not start, and the run that it belongs to.
 ///
 /// Before 4.0 the host goes on when the start of a threaded input fails. What starts after the
 /// inputs, our filters and outputs, ends the start then.
 #[derive(Debug)]
-pub(super) struct Refused(Mutex<Option<(HostPointer, String)>>);
+pub(super) struct RefusedInput(Mutex<Option<(HostPointer, String)>>);
 
-impl Refused {
+impl RefusedInput {
     /// Remembers an input.
     pub(super) fn remember(&self, config: HostPointer, input: &str) {
         let refused = Some((config, input.to_owned()));
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_refused_input_ends_the_start_of_its_own_run_once() {
-        let refused = Refused(Mutex::new(None));
+        let refused = RefusedInput(Mutex::new(None));
         refused.remember(config(48), "ai_otlp.0");
         assert_eq!(refused.before(config(48)).as_deref(), Some("ai_otlp.0"));
         assert_eq!(refused.before(config(48)), None);

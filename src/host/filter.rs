@@ -6,11 +6,11 @@ use std::sync::Arc;
 use super::barrier::{self, Callback};
 use super::engine_run::Membership;
 use super::host_struct::HostStruct;
-use super::instance::{self, Called, Slot};
-use super::kind::Kind;
+use super::instance::{self, Called, PluginSlot};
+use super::kind::PluginKind;
 use super::lend;
-use super::publisher::{self, Shown};
-use super::setup::{self, Refusal, Setup};
+use super::publisher::{self, PublishedReporter};
+use super::setup::{self, Setup, StartRefusal};
 use super::stack;
 use super::symbols::required;
 use crate::plugin::{Chunk, Fallback, Filter, Verdict};
@@ -22,9 +22,9 @@ const NOT_TOUCHED: c_int = 2;
 
 /// A running filter. Field order is the order of their ends.
 struct Running<P> {
-    slot: Slot<P>,
+    slot: PluginSlot<P>,
     fallback: Option<Box<dyn Fallback>>,
-    shown: Arc<Shown>,
+    shown: Arc<PublishedReporter>,
     membership: Membership,
 }
 
@@ -52,16 +52,16 @@ pub(super) unsafe extern "C" fn cb_init<P: Filter>(
     _data: *mut c_void,
 ) -> c_int {
     // SAFETY: the arguments are the host's own, and only passed on.
-    unsafe { setup::init(Kind::Filter, &P::SPEC, (instance, config), start::<P>) }
+    unsafe { setup::init(PluginKind::Filter, &P::SPEC, (instance, config), start::<P>) }
 }
 
 /// Starts a filter for `instance`, which `setup` has looked at.
-pub(super) fn start<P: Filter>(mut setup: Setup) -> Result<(), Refusal> {
+pub(super) fn start<P: Filter>(mut setup: Setup) -> Result<(), StartRefusal> {
     let functions = match required(&setup.host.symbols.filter) {
         Ok(functions) => functions,
         Err(problem) => {
             setup.reporter.refuse(&problem);
-            return Err(Refusal);
+            return Err(StartRefusal);
         }
     };
     let instance_at = setup.instance.pointer();
@@ -72,7 +72,7 @@ pub(super) fn start<P: Filter>(mut setup: Setup) -> Result<(), Refusal> {
     let shown = unsafe { publisher::enlist(&functions.timer, setup.reporter) };
     let fallback = plugin.fallback();
     let membership = setup.membership;
-    let running = Running { slot: Slot::new(plugin), fallback, shown, membership };
+    let running = Running { slot: PluginSlot::new(plugin), fallback, shown, membership };
     let context = instance::lease(Box::new(running));
     // SAFETY: the instance is the host's, and the context is what `cb_filter` and `cb_exit` get.
     unsafe { (functions.flb_filter_set_context)(instance_at, context) };

@@ -11,11 +11,11 @@ use super::abi::row::HostAbi;
 use super::barrier::{self, Callback};
 use super::engine_run::{Membership, THREADED};
 use super::host_struct::{HostPointer, HostStruct};
-use super::instance::{self, Called, Slot};
-use super::kind::Kind;
+use super::instance::{self, Called, PluginSlot};
+use super::kind::PluginKind;
 use super::release_pages;
 use super::reporter::Reporter;
-use super::setup::{self, Refusal, Setup};
+use super::setup::{self, Setup, StartRefusal};
 use super::sink::HostSink;
 use super::stack;
 use super::symbols::{Collect, InputFunctions, required};
@@ -34,7 +34,7 @@ const AFTERTHOUGHTS: usize = 8;
 
 /// A running input. Field order is the order of their ends.
 struct Running<P> {
-    slot: Slot<P>,
+    slot: PluginSlot<P>,
     reporter: Reporter,
     sink: HostSink,
     abi: &'static HostAbi,
@@ -52,15 +52,15 @@ pub(super) unsafe extern "C" fn cb_init<P: Input>(
     _data: *mut c_void,
 ) -> c_int {
     // SAFETY: the arguments are the host's own, and only passed on.
-    unsafe { setup::init(Kind::Input, &P::SPEC, (instance, config), start::<P>) }
+    unsafe { setup::init(PluginKind::Input, &P::SPEC, (instance, config), start::<P>) }
 }
 
 /// Starts an input for the instance that `setup` has looked at.
-pub(super) fn start<P: Input>(mut setup: Setup) -> Result<(), Refusal> {
+pub(super) fn start<P: Input>(mut setup: Setup) -> Result<(), StartRefusal> {
     let (instance, config) = (setup.instance.pointer(), setup.config.0);
     let refused = |reporter: &Reporter, problem: &str| {
         reporter.refuse(problem);
-        Refusal
+        StartRefusal
     };
     let functions =
         *required(&setup.host.symbols.input).map_err(|p| refused(&setup.reporter, &p))?;
@@ -82,7 +82,7 @@ pub(super) fn start<P: Input>(mut setup: Setup) -> Result<(), Refusal> {
     let sink = HostSink::new(setup.host, functions, HostPointer(instance), setup.config);
     setup.reporter.settle();
     let running = Running {
-        slot: Slot::new(plugin),
+        slot: PluginSlot::new(plugin),
         reporter: setup.reporter,
         sink,
         abi: &setup.host.abi,
@@ -107,7 +107,7 @@ fn event_file() -> Result<Arc<File>, String> {
         let error = std::io::Error::last_os_error();
         return Err(format!("no event descriptor to wake the engine with: {error}"));
     }
-    // SAFETY: the descriptor is new and nobody else's.
+    // SAFETY: the descriptor is new and owned here.
     let owned = unsafe { OwnedFd::from_raw_fd(descriptor) };
     Ok(Arc::new(File::from(owned)))
 }
@@ -177,9 +177,11 @@ impl<P: Input> Running<P> {
                 self.stop_collecting();
             }
             Called::Gone => self.stop_collecting(),
-            Called::Busy => self.reporter.log().often(crate::stats::Level::Debug, "busy", || {
-                format!("{} came while the plugin was being called", callback.name())
-            }),
+            Called::Busy => {
+                self.reporter.log().often(crate::stats::LogLevel::Debug, "busy", || {
+                    format!("{} came while the plugin was being called", callback.name())
+                })
+            }
             Called::Returned(()) => {}
         }
     }

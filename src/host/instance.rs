@@ -27,7 +27,7 @@ pub(super) unsafe fn borrow<'cb, T>(context: *mut c_void) -> Option<&'cb T> {
 /// Takes an instance back from the host.
 ///
 /// # Safety
-/// `context` is null or came from [`lease`] of the same type, and nobody uses it again.
+/// `context` is null or came from [`lease`] of the same type, and it is not used again.
 #[expect(clippy::disallowed_methods, reason = "the one home of Box::from_raw")]
 pub(super) unsafe fn take<T>(context: *mut c_void) -> Option<Box<T>> {
     if context.is_null() {
@@ -52,11 +52,11 @@ pub(super) enum Called<R> {
 
 /// A plugin that is called by one thread at a time.
 #[derive(Debug)]
-pub(super) struct Slot<P> {
+pub(super) struct PluginSlot<P> {
     plugin: Mutex<Option<P>>,
 }
 
-impl<P> Slot<P> {
+impl<P> PluginSlot<P> {
     pub(super) fn new(plugin: P) -> Self {
         Self { plugin: Mutex::new(Some(plugin)) }
     }
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_panic_empties_the_slot_for_good() {
-        let slot = Slot::new(1);
+        let slot = PluginSlot::new(1);
         assert_eq!(slot.with(Callback::FilterChunk, |n| *n + 1), Called::Returned(2));
         let called: Called<()> = slot.with(Callback::FilterChunk, |_| panic!("bad"));
         assert!(matches!(called, Called::Panicked(panicked) if panicked.message == "bad"));
@@ -147,16 +147,16 @@ mod tests {
                 panic!("at the end");
             }
         }
-        let slot = Slot::new(Bomb);
+        let slot = PluginSlot::new(Bomb);
         let called: Called<()> = slot.with(Callback::FilterChunk, |_| panic!("first"));
         assert!(matches!(called, Called::Panicked(panicked) if panicked.message == "first"));
-        let panicked = Slot::new(Bomb).close(Callback::FilterExit).unwrap();
+        let panicked = PluginSlot::new(Bomb).close(Callback::FilterExit).unwrap();
         assert_eq!(panicked.message, "at the end");
     }
 
     #[test]
     fn a_call_within_a_call_is_busy() {
-        let slot = Slot::new(1);
+        let slot = PluginSlot::new(1);
         let called = slot
             .with(Callback::InputTick, |_| slot.with(Callback::InputPause, |n| *n) == Called::Busy);
         assert_eq!(called, Called::Returned(true));

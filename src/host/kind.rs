@@ -4,7 +4,7 @@ use super::abi::row::HostAbi;
 
 /// A kind of plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum PluginKind {
     Input,
     Filter,
     Output,
@@ -25,9 +25,9 @@ pub(super) struct InstanceFields {
     pub(super) plugin_name: usize,
 }
 
-impl Kind {
+impl PluginKind {
     /// The word in log lines, as the host writes it.
-    pub(super) const fn word(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Input => "input",
             Self::Filter => "filter",

@@ -5,8 +5,8 @@ use std::ffi::{CStr, CString, c_char, c_void};
 /// The bytes that the host lends; a null pointer or a length that cannot be true is empty.
 ///
 /// # Safety
-/// `at` is null or points to `length` bytes that nobody changes for `'cb`, which must end before
-/// the host's callback does.
+/// `at` is null or points to `length` bytes that do not change for `'cb`, which must end
+/// before the host's callback does.
 #[expect(clippy::disallowed_methods, reason = "the one home of from_raw_parts")]
 pub(super) unsafe fn bytes<'cb>(at: *const c_void, length: usize) -> &'cb [u8] {
     if at.is_null() || length == 0 || isize::try_from(length).is_err() {

@@ -5,24 +5,24 @@ use std::ffi::c_int;
 use super::detect::host;
 use super::lend;
 use super::symbols::required;
-use crate::stats::Level;
+use crate::stats::LogLevel;
 
 /// More than this the host's logger cuts off; cut here, so that no character is torn.
 const LONGEST: usize = 2048;
 
 /// The host's number for a level (`FLB_LOG_ERROR` and so on).
-pub(super) const fn number(level: Level) -> c_int {
+pub(super) const fn number(level: LogLevel) -> c_int {
     match level {
-        Level::Error => 1,
-        Level::Warn => 2,
-        Level::Info => 3,
-        Level::Debug => 4,
+        LogLevel::Error => 1,
+        LogLevel::Warn => 2,
+        LogLevel::Info => 3,
+        LogLevel::Debug => 4,
     }
 }
 
 /// Prints one line through the host, whatever levels are wanted. Nothing is printed where the
 /// host has no logger: then there is no host.
-pub(super) fn print(level: Level, text: &str) {
+pub(super) fn print(level: LogLevel, text: &str) {
     let Ok(host) = host() else { return print_to_unknown(level, text) };
     if let Ok(common) = required(&host.symbols.common) {
         print_with(*common, level, text);
@@ -30,13 +30,13 @@ pub(super) fn print(level: Level, text: &str) {
 }
 
 /// A host that we do not know may well have a logger all the same.
-fn print_to_unknown(level: Level, text: &str) {
+fn print_to_unknown(level: LogLevel, text: &str) {
     if let Ok(common) = super::symbols::CommonFunctions::load() {
         print_with(common, level, text);
     }
 }
 
-fn print_with(common: super::symbols::CommonFunctions, level: Level, text: &str) {
+fn print_with(common: super::symbols::CommonFunctions, level: LogLevel, text: &str) {
     let text = lend::c_string(text.get(..text.floor_char_boundary(LONGEST)).unwrap_or(text));
     // SAFETY: the format takes exactly one string, and all strings end with a zero and outlive the
     // call; the host allows its logger on every thread.

@@ -5,12 +5,12 @@ use std::fmt;
 
 use super::abi::row::{Build, HostAbi};
 use super::host_struct::HostStruct;
-use super::kind::Kind;
+use super::kind::PluginKind;
 use super::lend;
 use crate::plugin::Options;
 
 /// More properties than any instance has; a list that is longer is not a list.
-const MOST_PROPERTIES: usize = 100_000;
+const MAX_PROPERTIES: usize = 100_000;
 
 /// The options of one instance, copied from the host.
 #[derive(Default, Clone, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl HostOptions {
     /// # Safety
     /// `instance` looks at a live instance of that kind, laid out as `abi` says.
     pub(super) unsafe fn read(
-        kind: Kind,
+        kind: PluginKind,
         abi: &HostAbi,
         build: Build,
         instance: HostStruct,
@@ -53,9 +53,11 @@ impl HostOptions {
         let mut given = unsafe { properties(abi, instance, kind.fields(abi).properties) };
         // What the host has lists of its own for.
         let lists = match kind {
-            Kind::Input => [Some(abi.input_net_properties()), abi.input_oauth2_properties()],
-            Kind::Output => [Some(abi.output_net_properties()), abi.output_oauth2_properties()],
-            Kind::Filter => [None, None],
+            PluginKind::Input => [Some(abi.input_net_properties()), abi.input_oauth2_properties()],
+            PluginKind::Output => {
+                [Some(abi.output_net_properties()), abi.output_oauth2_properties()]
+            }
+            PluginKind::Filter => [None, None],
         };
         for list in lists.into_iter().flatten() {
             // SAFETY: the caller vouches for the instance.
@@ -63,11 +65,11 @@ impl HostOptions {
         }
         let kept = match kind {
             // SAFETY: the caller vouches for the instance.
-            Kind::Input => unsafe { kept_of_input(abi, instance) },
+            PluginKind::Input => unsafe { kept_of_input(abi, instance) },
             // SAFETY: the caller vouches for the instance.
-            Kind::Output => unsafe { kept_of_output(abi, build, instance) },
+            PluginKind::Output => unsafe { kept_of_output(abi, build, instance) },
             // SAFETY: the caller vouches for the instance.
-            Kind::Filter => unsafe { texts(instance, &[("match", abi.filter.match_rule)]) },
+            PluginKind::Filter => unsafe { texts(instance, &[("match", abi.filter.match_rule)]) },
         };
         Self { given, kept }
     }
@@ -79,7 +81,7 @@ unsafe fn properties(abi: &HostAbi, instance: HostStruct, offset: usize) -> Vec<
     let head = instance.field(offset);
     // SAFETY: the head is inside the instance.
     let mut node = unsafe { HostStruct::new(head, abi.list.size) };
-    for _ in 0..MOST_PROPERTIES {
+    for _ in 0..MAX_PROPERTIES {
         let next = node.get::<*mut c_void>(abi.list.next);
         if next.is_null() || next == head {
             break;

@@ -7,18 +7,18 @@ use std::time::Duration;
 
 use super::barrier::{self, Callback};
 use super::coro::Flush;
-use super::detect::{Host, host};
+use super::detect::{RunningHost, host};
 use super::engine_run::Membership;
 use super::host_struct::{HostPointer, HostStruct};
 use super::instance::{self, Called, SharedSlot};
-use super::kind::Kind;
+use super::kind::PluginKind;
 use super::lend;
 use super::poller::{self, Resumption, ResumptionCell};
 use super::reporter::Reporter;
-use super::setup::{self, Refusal, Setup};
+use super::setup::{self, Setup, StartRefusal};
 use super::stack;
 use super::symbols::{OutputFunctions, required};
-use crate::plugin::{Completion, Delivery, EventType, Fate, Output, Waiter};
+use crate::plugin::{Completion, CompletionWaiter, Delivery, EventType, Fate, Output};
 
 /// How long a worker waits before it looks whether the host still runs.
 const SLICE: Duration = Duration::from_millis(100);
@@ -33,7 +33,7 @@ const DEFAULT_RETRIES: c_int = 1;
 struct Running<P> {
     slot: SharedSlot<P>,
     reporter: Reporter,
-    host: &'static Host,
+    host: &'static RunningHost,
     functions: &'static OutputFunctions,
     instance: HostPointer,
     /// The host's grace period in seconds, as configured; below zero is without end.
@@ -47,17 +47,17 @@ pub(super) unsafe extern "C" fn cb_init<P: Output>(
     _data: *mut c_void,
 ) -> c_int {
     // SAFETY: the arguments are the host's own, and only passed on.
-    unsafe { setup::init(Kind::Output, &P::SPEC, (instance, config), start::<P>) }
+    unsafe { setup::init(PluginKind::Output, &P::SPEC, (instance, config), start::<P>) }
 }
 
 /// Starts an output for the instance that `setup` has looked at.
-pub(super) fn start<P: Output>(mut setup: Setup) -> Result<(), Refusal> {
+pub(super) fn start<P: Output>(mut setup: Setup) -> Result<(), StartRefusal> {
     let instance = setup.instance.pointer();
     let functions = match required(&setup.host.symbols.output) {
         Ok(functions) => functions,
         Err(problem) => {
             setup.reporter.refuse(&problem);
-            return Err(Refusal);
+            return Err(StartRefusal);
         }
     };
     let plugin = setup.open(Callback::OutputInit, P::open)?;
@@ -85,7 +85,7 @@ pub(super) fn start<P: Output>(mut setup: Setup) -> Result<(), Refusal> {
 /// The host drops a chunk after one retry by default. Delivery that is worth retrying is worth
 /// more, so an instance without a limit of its own gets none. Releases before 5.0.3 do not tell a
 /// limit of 1 from none.
-unsafe fn retry_without_end(host: &Host, functions: &OutputFunctions, instance: HostStruct) {
+unsafe fn retry_without_end(host: &RunningHost, functions: &OutputFunctions, instance: HostStruct) {
     let row = &host.abi.output;
     let is_set = match row.retry_limit_is_set {
         Some(offset) => instance.get::<c_int>(offset) != 0,
@@ -108,7 +108,7 @@ unsafe fn retry_without_end(host: &Host, functions: &OutputFunctions, instance: 
 #[derive(Debug, Clone, Copy)]
 enum Handed {
     /// Its fate is known.
-    Told(Fate),
+    Resolved(Fate),
     /// The poller continues the coroutine when it is.
     Waiting,
 }
@@ -140,7 +140,7 @@ pub(super) unsafe extern "C" fn cb_flush<P: Output>(
 /// # Safety
 /// As for `cb_flush`, in a host that is laid out as `host` says.
 pub(super) unsafe fn flush_in<P: Output>(
-    host: &'static Host,
+    host: &'static RunningHost,
     chunk: *mut c_void,
     flush: *mut c_void,
     context: *mut c_void,
@@ -157,11 +157,11 @@ pub(super) unsafe fn flush_in<P: Output>(
         let handed = stack::on_large_stack(|| {
             // SAFETY: the arguments are the host's own, and the cell lives in the coroutine's frame.
             let begin = || unsafe { begin::<P>(flush, chunk, context, config, at, is_first) };
-            barrier::around(begin).flatten().unwrap_or(Handed::Told(Fate::Retry))
+            barrier::around(begin).flatten().unwrap_or(Handed::Resolved(Fate::Retry))
         });
         is_first = false;
         match handed {
-            Handed::Told(fate) => break fate,
+            Handed::Resolved(fate) => break fate,
             Handed::Waiting => {}
         }
         let why = loop {
@@ -241,7 +241,7 @@ unsafe fn begin<P: Output>(
     // What is begun now could not be told any more.
     // SAFETY: the host passes its live configuration.
     if unsafe { poller::has_stopped(config) } {
-        return Some(Handed::Told(Fate::Retry));
+        return Some(Handed::Resolved(Fate::Retry));
     }
     // SAFETY: the host lends the chunk for the length of the flush.
     let mut delivery = unsafe { delivery(running.host, chunk, &flush) };
@@ -256,7 +256,7 @@ unsafe fn begin<P: Output>(
     }
     if called != Called::Returned(()) {
         running.reporter.settle();
-        return Some(Handed::Told(Fate::Retry));
+        return Some(Handed::Resolved(Fate::Retry));
     }
     if let Some(fate) = waiter.fate() {
         if poller::is_idle() {
@@ -264,7 +264,7 @@ unsafe fn begin<P: Output>(
         } else {
             running.reporter.settle()
         }
-        return Some(Handed::Told(fate));
+        return Some(Handed::Resolved(fate));
     }
     running.reporter.settle();
     // A large chunk that nothing waits beside needs no timer, unless it is one that continues it.
@@ -272,10 +272,10 @@ unsafe fn begin<P: Output>(
         // SAFETY: the host passes its live configuration.
         let fate = unsafe { block(running, &waiter, config) };
         if let Some(fate) = fate {
-            return Some(Handed::Told(fate));
+            return Some(Handed::Resolved(fate));
         }
     }
-    let waiting = poller::Waiting {
+    let waiting = poller::WaitingFlush {
         gate: waiter.gate(),
         waiter,
         cell,
@@ -293,9 +293,9 @@ unsafe fn begin<P: Output>(
         Ok(()) => Handed::Waiting,
         Err(waiter) if flush.on_worker() => {
             // SAFETY: the host passes its live configuration.
-            Handed::Told(unsafe { block(running, &waiter, config) }.unwrap_or(Fate::Retry))
+            Handed::Resolved(unsafe { block(running, &waiter, config) }.unwrap_or(Fate::Retry))
         }
-        Err(_) => Handed::Told(Fate::Retry),
+        Err(_) => Handed::Resolved(Fate::Retry),
     })
 }
 
@@ -303,7 +303,7 @@ unsafe fn begin<P: Output>(
 ///
 /// # Safety
 /// The host keeps `chunk` unchanged for `'cb`.
-unsafe fn delivery<'cb>(host: &Host, chunk: *mut c_void, flush: &Flush) -> Delivery<'cb> {
+unsafe fn delivery<'cb>(host: &RunningHost, chunk: *mut c_void, flush: &Flush) -> Delivery<'cb> {
     let row = &host.abi.event_chunk;
     // SAFETY: the caller vouches for the chunk.
     let chunk = unsafe { HostStruct::new(chunk, row.size) };
@@ -329,7 +329,11 @@ unsafe fn delivery<'cb>(host: &Host, chunk: *mut c_void, flush: &Flush) -> Deliv
 
 /// Waits on a worker thread until the fate is known or the engine has stopped, which comes after the
 /// host's own grace period. `None` if the chunk is held instead.
-unsafe fn block<P>(running: &Running<P>, waiter: &Waiter, config: *mut c_void) -> Option<Fate> {
+unsafe fn block<P>(
+    running: &Running<P>,
+    waiter: &CompletionWaiter,
+    config: *mut c_void,
+) -> Option<Fate> {
     loop {
         if let Some(fate) = waiter.wait(SLICE) {
             running.reporter.finish();

@@ -20,13 +20,13 @@ use super::detect::host;
 use super::host_struct::HostStruct;
 use super::symbols::TimerFunctions;
 use super::thread_timer::ThreadTimer;
-use crate::plugin::{Fate, Gate, Waiter};
+use crate::plugin::{CompletionWaiter, Fate, Gate};
 
 /// Milliseconds between two looks.
 const INTERVAL: c_int = 3;
 
 /// Flushes that end in one look at most: the host has to read what each of them writes.
-const MOST_ENDS: usize = 64;
+const MAX_ENDS: usize = 64;
 /// Looks after which the gates of held chunks are asked once.
 const LOOKS_PER_GATE: u32 = 10;
 /// How long a worker that is full waits for one chunk before it shows what it has to show.
@@ -34,8 +34,8 @@ const SLICE: Duration = Duration::from_millis(100);
 
 /// Chunks that wait on one worker before it stops taking more, and their bytes. One that is large by
 /// itself is worth a round trip of its own.
-const MOST_CHUNKS: usize = 64;
-const MOST_BYTES: usize = 2 * 1024 * 1024;
+const MAX_CHUNKS: usize = 64;
+const MAX_BYTES: usize = 2 * 1024 * 1024;
 pub(super) const LARGE: usize = 256 * 1024;
 
 /// Why a coroutine is continued.
@@ -81,8 +81,8 @@ impl ResumptionCell {
 }
 
 /// A flush whose chunk is on its way, or held.
-pub(super) struct Waiting {
-    pub(super) waiter: Waiter,
+pub(super) struct WaitingFlush {
+    pub(super) waiter: CompletionWaiter,
     /// What a held chunk waits for.
     pub(super) gate: Option<Gate>,
     pub(super) cell: *const ResumptionCell,
@@ -101,7 +101,7 @@ pub(super) struct Waiting {
     pub(super) context: *mut c_void,
 }
 
-impl Waiting {
+impl WaitingFlush {
     /// Whether the flush could write its end now. The engine's thread is the one that reads what it
     /// writes, so that it must never wait for room.
     fn can_end(&self) -> bool {
@@ -126,7 +126,7 @@ impl Waiting {
 
 struct Poller {
     timer: ThreadTimer,
-    waiting: Vec<Waiting>,
+    waiting: Vec<WaitingFlush>,
     looks: u32,
 }
 
@@ -156,7 +156,7 @@ impl Load {
     }
 
     const fn is_full(self) -> bool {
-        self.chunks >= MOST_CHUNKS || self.has_large || self.bytes >= MOST_BYTES
+        self.chunks >= MAX_CHUNKS || self.has_large || self.bytes >= MAX_BYTES
     }
 }
 
@@ -182,7 +182,10 @@ fn others() -> usize {
 /// # Safety
 /// Runs on the flush's thread; the cell and the coroutine exist until the coroutine is continued
 /// or [`forget`] is called for the owner.
-pub(super) unsafe fn wait(functions: &TimerFunctions, waiting: Waiting) -> Result<(), Waiter> {
+pub(super) unsafe fn wait(
+    functions: &TimerFunctions,
+    waiting: WaitingFlush,
+) -> Result<(), CompletionWaiter> {
     let mut waiting = Some(waiting);
     let _taken = POLLER.try_with(|poller| {
         let Ok(mut poller) = poller.try_borrow_mut() else { return };
@@ -219,7 +222,7 @@ impl Poller {
 
     /// Takes those whose fate is known and who can end, and those held whose gate is open; all of
     /// them once the engine has stopped.
-    fn due(&mut self, phase: Phase) -> Vec<(Waiting, Resumption)> {
+    fn due(&mut self, phase: Phase) -> Vec<(WaitingFlush, Resumption)> {
         self.looks = self.looks.wrapping_add(1);
         let asks_gates = phase != Phase::Running || self.looks.is_multiple_of(LOOKS_PER_GATE);
         let mut due = Vec::new();
@@ -242,7 +245,7 @@ impl Poller {
                 }
             };
             match why {
-                Some(why) if due.len() < MOST_ENDS && waiting.can_end() => {
+                Some(why) if due.len() < MAX_ENDS && waiting.can_end() => {
                     if why == Resumption::Again {
                         load.add(waiting.bytes);
                     }
@@ -265,7 +268,7 @@ impl Poller {
     /// Waits a little, where a worker is full, until something may have become known. Whether it
     /// was full.
     fn pause(&self) -> bool {
-        let on_its_way = |waiting: &&Waiting| waiting.on_worker && waiting.gate.is_none();
+        let on_its_way = |waiting: &&WaitingFlush| waiting.on_worker && waiting.gate.is_none();
         let Some(first) = self.waiting.iter().find(on_its_way) else { return false };
         if !self.load().is_full() {
             return false;
@@ -282,7 +285,7 @@ impl Poller {
 }
 
 /// All that wait on this thread, for the host to bring again.
-fn given_up() -> Vec<(Waiting, Resumption)> {
+fn given_up() -> Vec<(WaitingFlush, Resumption)> {
     let waiting = POLLER.try_with(|poller| {
         poller.try_borrow_mut().map(|mut poller| std::mem::take(&mut poller.waiting))
     });
@@ -315,7 +318,7 @@ pub(super) unsafe fn is_stopping(config: *mut c_void) -> bool {
         || config.get::<c_int>(row.is_ingestion_active) == 0
 }
 
-fn resume_all(due: Vec<(Waiting, Resumption)>) {
+fn resume_all(due: Vec<(WaitingFlush, Resumption)>) {
     let mut left = due.len().saturating_add(others());
     for (waiting, why) in due {
         left = left.saturating_sub(1);

@@ -128,7 +128,7 @@ impl Input for Counting {
 }
 
 /// Passes, repeats or drops each chunk.
-struct Told {
+struct ScriptedFilter {
     what: What,
     chunks: Counter,
 }
@@ -155,7 +155,7 @@ options! {
     }
 }
 
-impl Filter for Told {
+impl Filter for ScriptedFilter {
     const SPEC: Spec = Spec {
         name: "ai_probe",
         about: "Passes, repeats or drops, to exercise the host layer",
@@ -239,13 +239,13 @@ impl Output for Answering {
             delivery.task,
         ));
         if self.delay.is_zero() {
-            return completion.tell(fate);
+            return completion.complete(fate);
         }
         let delay = self.delay;
         #[expect(clippy::disallowed_methods, reason = "a thread of the test's own")]
         let _thread = std::thread::spawn(move || {
             std::thread::sleep(delay);
-            completion.tell(fate);
+            completion.complete(fate);
         });
     }
 
@@ -255,5 +255,5 @@ impl Output for Answering {
 }
 
 crate::export_input!("in_ai_probe", Counting);
-crate::export_filter!("filter_ai_probe", Told);
+crate::export_filter!("filter_ai_probe", ScriptedFilter);
 crate::export_output!("out_ai_probe", Answering);

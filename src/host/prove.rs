@@ -13,12 +13,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::abi::policy::{Chosen, PAGE, VARIABLE};
 use super::abi::program;
 use super::coro::Flush;
-use super::detect::Host;
-use super::kind::Kind;
+use super::detect::RunningHost;
+use super::kind::PluginKind;
 use super::log;
-use super::proof::{self, Flushing, Memory, OwnPlugin, Report, Setters, Subject};
+use super::proof::{self, Flushing, OwnPlugin, ProcessMemory, ProofReport, Setters, Subject};
 use super::symbols;
-use crate::stats::Level;
+use crate::stats::LogLevel;
 
 /// Whether a flush was proved: on the engine's thread, on a worker, and with a chunk that processors of
 /// the output made.
@@ -27,7 +27,7 @@ static FLUSHES: [AtomicBool; 3] =
 /// Whether a route was not found beyond doubt.
 static SPARES_ROUTES: AtomicBool = AtomicBool::new(false);
 
-impl Host {
+impl RunningHost {
     /// Proves what the host copies from us, when the library is loaded.
     pub(super) fn prove_plugins(&self) -> Result<(), String> {
         let Some(memory) = self.memory()? else { return Ok(()) };
@@ -45,12 +45,12 @@ impl Host {
     /// Proves an instance, before anything of it is used: how many fields were found in place.
     pub(super) fn prove_instance(
         &self,
-        kind: Kind,
+        kind: PluginKind,
         plugin: &str,
         instance: *mut c_void,
         config: *mut c_void,
     ) -> Result<usize, String> {
-        if self.chosen == Chosen::Told {
+        if self.chosen == Chosen::Stated {
             return Ok(0);
         }
         let Some(memory) = self.memory()? else { return Ok(0) };
@@ -68,9 +68,9 @@ impl Host {
         };
         let report = subject.prove();
         let of = match kind {
-            Kind::Input => "an input",
-            Kind::Filter => "a filter",
-            Kind::Output => "an output",
+            PluginKind::Input => "an input",
+            PluginKind::Filter => "a filter",
+            PluginKind::Output => "an output",
         };
         self.judge(of, &report).map(|()| report.held())
     }
@@ -112,7 +112,7 @@ impl Host {
                 proved.store(true, Ordering::Release);
             }
             Err(why) => {
-                log::print(Level::Error, &format!("[fluent-bit-ai] {why}; the process ends"));
+                log::print(LogLevel::Error, &format!("[fluent-bit-ai] {why}; the process ends"));
                 // The host writes its lines from a thread of its own.
                 // SAFETY: only waits.
                 unsafe { libc::sleep(1) };
@@ -122,7 +122,7 @@ impl Host {
         }
     }
 
-    fn look_at_flush(&self, passed: [*mut c_void; 5]) -> Result<Report, String> {
+    fn look_at_flush(&self, passed: [*mut c_void; 5]) -> Result<ProofReport, String> {
         let [chunk, flush, input, config, output] = passed.map(|at| at.expose_provenance());
         let (Some(memory), Ok(functions)) = (self.memory()?, &self.symbols.output) else {
             return Err("this host does not export what a flush needs".to_owned());
@@ -159,22 +159,22 @@ impl Host {
     /// Whether the host has started an input only because its file was loaded more than once.
     pub(super) fn is_surplus(
         &self,
-        kind: Kind,
+        kind: PluginKind,
         plugin: &str,
         instance: *mut c_void,
         config: *mut c_void,
     ) -> bool {
-        if kind != Kind::Input || self.chosen == Chosen::Told {
+        if kind != PluginKind::Input || self.chosen == Chosen::Stated {
             return false;
         }
-        let Some(memory) = Memory::own() else { return false };
+        let Some(memory) = ProcessMemory::own() else { return false };
         let (instance, config) = (instance.expose_provenance(), config.expose_provenance());
         proof::is_surplus(&memory, &self.abi, plugin, instance, config)
     }
 
     /// How memory is looked at. Where it cannot be, a host that has a row runs unproved.
-    fn memory(&self) -> Result<Option<Memory>, String> {
-        let memory = Memory::own();
+    fn memory(&self) -> Result<Option<ProcessMemory>, String> {
+        let memory = ProcessMemory::own();
         if memory.is_none() && self.chosen.is_beyond_table() {
             return Err(format!(
                 "this is Fluent Bit {}, which no layout is known for, and whether that of {} holds \
@@ -186,7 +186,7 @@ impl Host {
         Ok(memory)
     }
 
-    fn judge(&self, of: &str, report: &Report) -> Result<(), String> {
+    fn judge(&self, of: &str, report: &ProofReport) -> Result<(), String> {
         let holds =
             if self.chosen.is_beyond_table() { report.is_whole() } else { report.is_unopposed() };
         if holds {
@@ -209,7 +209,7 @@ impl Host {
                 self.abi.since,
                 super::detect::supported()
             ),
-            Chosen::Told | Chosen::Table => format!(
+            Chosen::Stated | Chosen::Table => format!(
                 "this host says it is Fluent Bit {}, but does not keep {what} of {of} where that \
                  release does; supported are unmodified releases {} ({PAGE})",
                 self.release,
@@ -221,7 +221,7 @@ impl Host {
     /// Why the layout is used, for a label.
     pub(super) const fn known_by(&self) -> &'static str {
         match self.chosen {
-            Chosen::Told => "test_host",
+            Chosen::Stated => "test_host",
             Chosen::Table => "table",
             Chosen::Symbols => "symbols",
             Chosen::Patch => "patch",
@@ -232,7 +232,7 @@ impl Host {
     /// Which host this is, in one line.
     pub(super) fn announcement(&self, proved: usize) -> String {
         let how = match self.chosen {
-            Chosen::Told => "as the test host says",
+            Chosen::Stated => "as the test host says",
             Chosen::Table => "which covers this release",
             Chosen::Symbols => "the newest that fits what the host exports",
             Chosen::Patch | Chosen::Newest => "the newest that may fit this release",
@@ -262,7 +262,7 @@ impl Host {
             } else {
                 String::new()
             };
-            log::print(Level::Info, &format!("{}{newer}", self.dry_announcement()));
+            log::print(LogLevel::Info, &format!("{}{newer}", self.dry_announcement()));
         });
     }
 
@@ -280,7 +280,7 @@ impl Host {
     /// What a user is told once where nothing but the proof speaks for the row.
     pub(super) fn warning(&self) -> Option<String> {
         let asked = match self.chosen {
-            Chosen::Told | Chosen::Table => return None,
+            Chosen::Stated | Chosen::Table => return None,
             Chosen::Symbols => {
                 return Some(format!(
                     "this host does not say which release of Fluent Bit it is; the layout of {} was \

@@ -19,18 +19,18 @@ const INTERVAL: c_int = 1000;
 
 /// The reporter of a filter, which the timer shows too as long as the filter lives.
 #[derive(Debug)]
-pub(super) struct Shown {
+pub(super) struct PublishedReporter {
     reporter: Reporter,
     lives: Mutex<bool>,
 }
 
 // SAFETY: all that a reporter has beside what is `Send` is a view of the host's instance, which lives until
 // `end`, and of which only the log level is read.
-unsafe impl Send for Shown {}
+unsafe impl Send for PublishedReporter {}
 // SAFETY: as above; a reporter is used through shared references alone, whose counters and lines have locks.
-unsafe impl Sync for Shown {}
+unsafe impl Sync for PublishedReporter {}
 
-impl Shown {
+impl PublishedReporter {
     fn show(&self) {
         // Held while the reporter is used: the filter's instance must not go meanwhile.
         let lives = self.lives.lock();
@@ -51,7 +51,7 @@ impl Shown {
 
 struct Publisher {
     timer: ThreadTimer,
-    shown: Vec<Arc<Shown>>,
+    shown: Vec<Arc<PublishedReporter>>,
 }
 
 thread_local! {
@@ -65,8 +65,11 @@ thread_local! {
 ///
 /// # Safety
 /// Runs on a thread of the host that has a scheduler, or none.
-pub(super) unsafe fn enlist(functions: &TimerFunctions, reporter: Reporter) -> Arc<Shown> {
-    let shown = Arc::new(Shown { reporter, lives: Mutex::new(true) });
+pub(super) unsafe fn enlist(
+    functions: &TimerFunctions,
+    reporter: Reporter,
+) -> Arc<PublishedReporter> {
+    let shown = Arc::new(PublishedReporter { reporter, lives: Mutex::new(true) });
     let _enlisted = PUBLISHER.try_with(|publisher| {
         let Ok(mut publisher) = publisher.try_borrow_mut() else { return };
         // SAFETY: the caller vouches for the thread; the callback works on what is there when it is
@@ -79,7 +82,7 @@ pub(super) unsafe fn enlist(functions: &TimerFunctions, reporter: Reporter) -> A
 }
 
 /// No timer shows this reporter from now on, on whichever thread it runs.
-pub(super) fn dismiss(shown: &Arc<Shown>) {
+pub(super) fn dismiss(shown: &Arc<PublishedReporter>) {
     shown.end();
     let _dismissed = PUBLISHER.try_with(|publisher| {
         let Ok(mut publisher) = publisher.try_borrow_mut() else { return };

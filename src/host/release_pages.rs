@@ -2,7 +2,7 @@
 //!
 //! Loading, relocating and configuring touch most of this library's file once: its tables of
 //! relocations, its parsers, its help texts. All of it stays resident in every pod although it is
-//! never looked at again. So the parts of the mapping that nobody can have written to are dropped
+//! never looked at again. So the parts of the mapping that cannot have been written to are dropped
 //! once the pipeline runs; what runs on comes back from the system's cache at its next use.
 
 use std::ffi::c_void;
@@ -42,12 +42,12 @@ fn drop_pages(pages: &Range<usize>) {
         return;
     }
     let at: *mut c_void = std::ptr::with_exposed_provenance_mut(pages.start);
-    // SAFETY: the pages are a private mapping of a file that nobody wrote to, so that dropping them
-    // changes nothing but when they are read; a refusal leaves them as they are.
+    // SAFETY: the pages are a private mapping of a file that was not written to, so that dropping
+    // them changes nothing but when they are read; a refusal leaves them as they are.
     unsafe { libc::madvise(at, pages.len(), libc::MADV_DONTNEED) };
 }
 
-/// The parts of this library that nobody can have written to.
+/// The parts of this library that cannot have been written to.
 fn unwritten() -> Vec<Range<usize>> {
     let inside = (&raw const INSIDE).addr();
     let own = loaded_objects::loaded().into_iter().find(|object| object.holds(inside));

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::barrier::Panicked;
 use super::counters::Mirror;
 use super::host_struct::HostStruct;
-use super::kind::Kind;
+use super::kind::PluginKind;
 use super::log;
-use crate::stats::{Counter, CounterFamily, Counters, Level, Log};
+use crate::stats::{Counter, CounterFamily, Counters, Log, LogLevel};
 
 /// Panics of ours that the barrier stopped.
 const PANICS: CounterFamily = CounterFamily::counter(
@@ -39,7 +39,7 @@ impl Reporter {
     /// The reporter of the instance called `name` of the plugin called `plugin`. The instance must
     /// stay alive as long as the reporter.
     pub(super) fn new(
-        kind: Kind,
+        kind: PluginKind,
         plugin: &str,
         name: &str,
         instance: HostStruct,
@@ -48,7 +48,7 @@ impl Reporter {
         let counters = Arc::new(Counters::default());
         let panics = counters.counter(PANICS, &[]);
         Self {
-            prefix: format!("[{}:{plugin}:{name}]", kind.word()),
+            prefix: format!("[{}:{plugin}:{name}]", kind.name()),
             instance,
             log_level,
             log: Arc::default(),
@@ -66,8 +66,8 @@ impl Reporter {
         &self.counters
     }
 
-    /// Says what runs where, by the values of the labels.
-    pub(super) fn tell_build(&self, labels: &[&str; 4]) {
+    /// Publishes what runs where, by the values of the labels.
+    pub(super) fn publish_build(&self, labels: &[&str; 4]) {
         self.counters.counter(BUILD_INFO, labels).set(1);
     }
 
@@ -98,7 +98,7 @@ impl Reporter {
 
     /// Says why the instance does not start.
     pub(super) fn refuse(&self, problem: &str) {
-        log::print(Level::Error, &format!("{} {problem}", self.prefix));
+        log::print(LogLevel::Error, &format!("{} {problem}", self.prefix));
     }
 
     /// What follows each callback.

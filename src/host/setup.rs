@@ -5,10 +5,10 @@ use std::ffi::{c_int, c_void};
 
 use super::barrier::{self, Callback};
 use super::counters::Mirror;
-use super::detect::{Host, host, supported};
+use super::detect::{RunningHost, host, supported};
 use super::engine_run::{Membership, THREADED};
 use super::host_struct::{HostPointer, HostStruct};
-use super::kind::Kind;
+use super::kind::PluginKind;
 use super::lend;
 use super::log;
 use super::options::HostOptions;
@@ -17,12 +17,12 @@ use super::reporter::Reporter;
 use super::stack;
 use super::symbols::required;
 use crate::plugin::{Environment, OpenError, Options, Spec};
-use crate::stats::Level;
+use crate::stats::LogLevel;
 
 /// An instance that is starting.
 #[derive(Debug)]
 pub(super) struct Setup {
-    pub(super) host: &'static Host,
+    pub(super) host: &'static RunningHost,
     pub(super) instance: HostStruct,
     pub(super) config: HostPointer,
     pub(super) options: HostOptions,
@@ -34,7 +34,7 @@ pub(super) struct Setup {
 
 /// An instance that does not start; why was logged.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Refusal;
+pub(super) struct StartRefusal;
 
 /// What every `cb_init` does: looks at the instance, starts it, and says to the host how it went.
 ///
@@ -42,10 +42,10 @@ pub(super) struct Refusal;
 /// The pointers are the instance and the configuration that the host passed to the `cb_init` of a
 /// plugin of this kind.
 pub(super) unsafe fn init(
-    kind: Kind,
+    kind: PluginKind,
     spec: &Spec,
     (instance, config): (*mut c_void, *mut c_void),
-    start: impl FnOnce(Setup) -> Result<(), Refusal>,
+    start: impl FnOnce(Setup) -> Result<(), StartRefusal>,
 ) -> c_int {
     // SAFETY: passed on.
     let begin = || unsafe { Setup::begin(kind, spec, instance, config) };
@@ -55,7 +55,7 @@ pub(super) unsafe fn init(
     };
     stack::on_large_stack(|| match barrier::around(begin) {
         Some(Ok(())) => 0,
-        Some(Err(Refusal)) | None => -1,
+        Some(Err(StartRefusal)) | None => -1,
     })
 }
 
@@ -65,17 +65,17 @@ impl Setup {
     /// # Safety
     /// `instance` and `config` are what the host passed to the `cb_init` of a plugin of this kind.
     unsafe fn begin(
-        kind: Kind,
+        kind: PluginKind,
         spec: &Spec,
         instance: *mut c_void,
         config: *mut c_void,
-    ) -> Result<Option<Self>, Refusal> {
+    ) -> Result<Option<Self>, StartRefusal> {
         let begun = host().map_err(str::to_owned).and_then(|host| {
             required(&host.symbols.common)?;
             let proved = host.prove_instance(kind, spec.name, instance, config)?;
             if host.is_surplus(kind, spec.name, instance, config) {
-                let line = format!("[{}:{}] {}", kind.word(), spec.name, proof::SURPLUS);
-                log::print(Level::Warn, &line);
+                let line = format!("[{}:{}] {}", kind.name(), spec.name, proof::SURPLUS);
+                log::print(LogLevel::Warn, &line);
                 return Ok(None);
             }
             // SAFETY: passed on.
@@ -84,8 +84,8 @@ impl Setup {
             Ok(Some(setup))
         });
         begun.map_err(|problem| {
-            log::print(Level::Error, &format!("[{}:{}] {problem}", kind.word(), spec.name));
-            Refusal
+            log::print(LogLevel::Error, &format!("[{}:{}] {problem}", kind.name(), spec.name));
+            StartRefusal
         })
     }
 
@@ -93,7 +93,7 @@ impl Setup {
     fn announce(&self, proved: usize) {
         let host = self.host;
         let labels = [env!("CARGO_PKG_VERSION"), &host.release, host.abi.since, host.known_by()];
-        self.reporter.tell_build(&labels);
+        self.reporter.publish_build(&labels);
         if !self.membership.is_first() {
             return;
         }
@@ -108,8 +108,8 @@ impl Setup {
     /// # Safety
     /// As for [`Setup::begin`].
     pub(super) unsafe fn at_host(
-        host: &'static Host,
-        kind: Kind,
+        host: &'static RunningHost,
+        kind: PluginKind,
         spec: &Spec,
         instance: *mut c_void,
         config: *mut c_void,
@@ -136,7 +136,7 @@ impl Setup {
         let name = alias.or(own_name).unwrap_or_else(|| spec.name.to_owned());
         // SAFETY: the instance proved to be laid out as the row says.
         let options = unsafe { HostOptions::read(kind, &host.abi, host.build, view) };
-        if kind != Kind::Input
+        if kind != PluginKind::Input
             && let Some(input) = THREADED.before(HostPointer(config))
         {
             return Err(format!("the input {input} of this pipeline did not start; see above why"));
@@ -163,7 +163,7 @@ impl Setup {
         &mut self,
         callback: Callback,
         open: impl FnOnce(&dyn Options, Environment) -> Result<P, OpenError>,
-    ) -> Result<P, Refusal> {
+    ) -> Result<P, StartRefusal> {
         let environment = Environment {
             instance: self.name.clone(),
             hub: std::sync::Arc::clone(self.membership.hub()),
@@ -181,12 +181,12 @@ impl Setup {
             Ok(Err(OpenError(problems))) => {
                 self.reporter.print_lines();
                 problems.iter().for_each(|problem| self.reporter.refuse(problem));
-                Err(Refusal)
+                Err(StartRefusal)
             }
             Err(panicked) => {
                 self.reporter.panicked(&panicked, "the instance does not start");
                 self.reporter.print_lines();
-                Err(Refusal)
+                Err(StartRefusal)
             }
         };
         if opened.is_ok()
@@ -200,7 +200,7 @@ impl Setup {
     }
 }
 
-fn mismatch(host: &Host, what: &str) -> String {
+fn mismatch(host: &RunningHost, what: &str) -> String {
     format!(
         "this host says it is Fluent Bit {}, but an instance does not keep {what} where that \
          release does; supported are unmodified releases {}",

@@ -3,12 +3,12 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
 
-use super::abi::detect::Host;
+use super::abi::detect::RunningHost;
 use super::abi::structs::InputInstance;
 use super::host_struct::{HostPointer, HostStruct};
 use super::processors::Processors;
 use super::symbols::{InputFunctions, ProcessorFunctions};
-use crate::plugin::{Chunks, NativeKind, NotAppended, Refused, Sink};
+use crate::plugin::{AppendRefused, Chunks, NativeKind, NotAppended, Sink};
 
 /// The host's number for chunks of metrics.
 const METRICS: c_int = 1;
@@ -23,7 +23,7 @@ const PAUSED: c_int = 0;
 /// Appends to one input instance. Made for the length of a callback on the engine's thread.
 #[derive(Debug, Clone)]
 pub(super) struct HostSink {
-    host: &'static Host,
+    host: &'static RunningHost,
     functions: InputFunctions,
     instance: HostPointer,
     config: HostPointer,
@@ -37,7 +37,7 @@ pub(super) struct HostSink {
 impl HostSink {
     /// A sink into `instance`, which must stay alive as long as the sink.
     pub(super) const fn new(
-        host: &'static Host,
+        host: &'static RunningHost,
         functions: InputFunctions,
         instance: HostPointer,
         config: HostPointer,
@@ -143,12 +143,12 @@ impl Tag {
 }
 
 impl Sink for HostSink {
-    fn append(&mut self, tag: &[u8], records: usize, events: &[u8]) -> Result<(), Refused> {
+    fn append(&mut self, tag: &[u8], records: usize, events: &[u8]) -> Result<(), AppendRefused> {
         if events.is_empty() {
             return Ok(());
         }
         if !self.open {
-            return Err(Refused);
+            return Err(AppendRefused);
         }
         let tag = Tag::new(tag);
         let _opened = self.open_for_rest();
@@ -178,7 +178,7 @@ impl Sink for HostSink {
             },
         };
         self.appended = true;
-        if appended == 0 { Ok(()) } else { Err(Refused) }
+        if appended == 0 { Ok(()) } else { Err(AppendRefused) }
     }
 
     fn append_native(

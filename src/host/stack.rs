@@ -12,7 +12,7 @@ use std::ptr;
 
 /// Bytes of a stack of ours.
 const STACK: usize = 1 << 20;
-/// Bytes below a stack of ours that nobody may touch.
+/// Bytes below a stack of ours that may not be touched.
 const GUARD: usize = 1 << 16;
 /// Stacks that a thread keeps for the next time; more are needed only while callbacks nest.
 const KEPT: usize = 2;

@@ -1,4 +1,4 @@
-//! Draining the sources into the pipeline.
+//! Drain loop: the sources' telemetry goes into the pipeline.
 
 use crate::clock::Tick;
 use crate::hub::{Drain, Hub};
@@ -48,13 +48,13 @@ pub fn drain(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hub::Source;
+    use crate::hub::TelemetrySource;
     use std::sync::{Arc, Mutex};
 
     #[derive(Default)]
     struct Shelf(Mutex<Vec<Emission>>);
 
-    impl Source for Shelf {
+    impl TelemetrySource for Shelf {
         fn take(&self, _drain: Drain, _now: Tick, _unix_nanos: u64) -> Vec<Emission> {
             std::mem::take(&mut self.0.lock().unwrap())
         }

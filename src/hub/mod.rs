@@ -1,10 +1,12 @@
-//! State shared by all our instances of one run of the host's engine.
+//! Shared registry: the state of all our instances of one run of the host's engine.
 //!
 //! Filters have no timer and cannot append; inputs have both. So a filter that makes telemetry of
-//! its own (metrics each interval, traces whose decision has come) registers a [`Source`] here, and
-//! whichever of our inputs ticks first drains it on the host's thread. A hot reload makes a new hub.
+//! its own (metrics each interval, traces whose decision has come) registers a [`TelemetrySource`]
+//! here, and the first of our inputs to tick drains it on the host's thread. A hot reload makes a
+//! new hub.
 //!
-//! Each filter also tells its place, so that an order that means something else can be told of.
+//! Each filter also registers its position, so that the log can warn of an order that means
+//! something else.
 
 mod drain;
 mod order;
@@ -17,7 +19,7 @@ use crate::model::Emission;
 use crate::sync::Mutex;
 
 pub use drain::{Drained, drain};
-pub use order::{Placed, Role, warning};
+pub use order::{FilterRole, StartedFilter, warning};
 
 /// Why a source is drained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +31,7 @@ pub enum Drain {
 }
 
 /// Something that holds telemetry until it is due.
-pub trait Source: Send + Sync {
+pub trait TelemetrySource: Send + Sync {
     /// What is to be emitted now. `unix_nanos` is the wall-clock time.
     fn take(&self, drain: Drain, now: Tick, unix_nanos: u64) -> Vec<Emission>;
 
@@ -50,8 +52,8 @@ pub struct Hub {
     emitters: AtomicU32,
     filters: AtomicU32,
     engine_runs: AtomicBool,
-    sources: Mutex<Vec<Arc<dyn Source>>>,
-    placed: Mutex<Vec<Placed>>,
+    sources: Mutex<Vec<Arc<dyn TelemetrySource>>>,
+    started: Mutex<Vec<StartedFilter>>,
 }
 
 impl Hub {
@@ -67,7 +69,7 @@ impl Hub {
         self.run
     }
 
-    /// The next instance's place in the order of starts, from 1.
+    /// The next instance's position in the order of starts, from 1.
     pub fn next_position(&self) -> u32 {
         self.positions.fetch_add(1, Ordering::Relaxed).saturating_add(1)
     }
@@ -108,23 +110,23 @@ impl Hub {
         self.engine_runs.load(Ordering::Acquire)
     }
 
-    /// Takes note of the next filter in the order of starts, and says what a user should be told
-    /// about its place after those before it.
-    pub fn place(&self, filter: Placed) -> Vec<String> {
-        let mut placed = self.placed.lock();
-        let warnings = placed.iter().filter_map(|earlier| warning(earlier, &filter)).collect();
-        placed.push(filter);
+    /// Registers the next filter in the order of starts, and returns what a user should know about
+    /// its position after those before it.
+    pub fn order_filter(&self, filter: StartedFilter) -> Vec<String> {
+        let mut started = self.started.lock();
+        let warnings = started.iter().filter_map(|earlier| warning(earlier, &filter)).collect();
+        started.push(filter);
         warnings
     }
 
     /// Registers a source; it stays until the hub goes.
-    pub fn add_source(&self, source: Arc<dyn Source>) {
+    pub fn add_source(&self, source: Arc<dyn TelemetrySource>) {
         self.sources.lock().push(source);
     }
 
     /// The sources in the order of registration, which is the order of the filters.
     #[must_use]
-    pub fn sources(&self) -> Vec<Arc<dyn Source>> {
+    pub fn sources(&self) -> Vec<Arc<dyn TelemetrySource>> {
         self.sources.lock().clone()
     }
 }

@@ -1,11 +1,11 @@
-//! The order of our filters: what a user should be told about it.
+//! Order check: what a user should know about the order of our filters.
 //!
 //! The host runs filters in the order of the configuration. The one that fits all pipelines is
 //! `ai_context`, `ai_metrics`, `ai_sampling`; any other one works, but means something else.
 
-/// What a filter does, as far as its place matters.
+/// What a filter does, as far as its position matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub enum FilterRole {
     /// `ai_context`, and what it does.
     Context {
         /// It maps names to the current conventions.
@@ -26,20 +26,20 @@ pub enum Role {
 
 /// A filter in the order of starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Placed {
+pub struct StartedFilter {
     /// The instance's name.
     pub instance: String,
     /// The tags that it gets, where the host says so: not with `match_regex`, and not where it runs
     /// as a processor.
     pub tags: Option<String>,
     /// What it does.
-    pub role: Role,
+    pub role: FilterRole,
 }
 
 /// What is wrong with a filter `later` that stands after a filter `earlier`; `None` if nothing is, or
 /// if the two never see the same data.
 #[must_use]
-pub fn warning(earlier: &Placed, later: &Placed) -> Option<String> {
+pub fn warning(earlier: &StartedFilter, later: &StartedFilter) -> Option<String> {
     let both = match (&earlier.tags, &later.tags) {
         (Some(first), Some(second)) if !overlap(first.as_bytes(), second.as_bytes()) => {
             return None;
@@ -52,44 +52,44 @@ pub fn warning(earlier: &Placed, later: &Placed) -> Option<String> {
     Some(format!("'{second}' stands after '{first}'{both}: {consequence}"))
 }
 
-fn consequence(earlier: Role, later: Role) -> Option<String> {
+fn consequence(earlier: FilterRole, later: FilterRole) -> Option<String> {
     match (earlier, later) {
-        (Role::Sampling { tail: false }, Role::Metrics) => Some(
+        (FilterRole::Sampling { tail: false }, FilterRole::Metrics) => Some(
             "metrics see only the spans that sampling keeps: counts and token sums are scaled up from \
              them, so that they are estimates; put ai_metrics first"
                 .to_owned(),
         ),
-        (Role::Sampling { tail: true }, Role::Metrics) => Some(
+        (FilterRole::Sampling { tail: true }, FilterRole::Metrics) => Some(
             "metrics see only the spans that sampling keeps, after its decision_wait: what its policies \
              drop is missing in counts, token sums and durations, and what probability keeps is scaled \
              up; put ai_metrics first"
                 .to_owned(),
         ),
-        (Role::Metrics, Role::Context { normalizes, redacts, unpacks }) => {
+        (FilterRole::Metrics, FilterRole::Context { normalizes, redacts, unpacks }) => {
             let wrong = [
                 (unpacks, "spans that ai_context takes out of record_key are not measured"),
                 (normalizes, "spans whose names ai_context maps are measured by the names that they had, or not at all"),
                 (redacts, "dimensions of metrics hold what ai_context redacts later"),
             ];
-            told(&wrong, "put ai_context first")
+            joined(&wrong, "put ai_context first")
         }
-        (Role::Sampling { tail }, Role::Context { normalizes, redacts, unpacks }) => {
+        (FilterRole::Sampling { tail }, FilterRole::Context { normalizes, redacts, unpacks }) => {
             let wrong = [
                 (unpacks, "spans that ai_context takes out of record_key are not sampled"),
                 (tail && normalizes, "policies ask for the names that spans had before ai_context maps them"),
                 (tail && redacts, "policies see, and the buffer holds, what ai_context redacts later"),
                 (!tail && (normalizes || redacts), "ai_context sees, and its counters count, only what sampling keeps"),
             ];
-            told(&wrong, "put ai_context first")
+            joined(&wrong, "put ai_context first")
         }
         _ => None,
     }
 }
 
-fn told(wrong: &[(bool, &str)], remedy: &str) -> Option<String> {
-    let words: Vec<&str> =
-        wrong.iter().filter(|(is_so, _)| *is_so).map(|(_, words)| *words).collect();
-    (!words.is_empty()).then(|| format!("{}; {remedy}", words.join("; ")))
+fn joined(wrong: &[(bool, &str)], remedy: &str) -> Option<String> {
+    let problems: Vec<&str> =
+        wrong.iter().filter(|(is_so, _)| *is_so).map(|(_, problems)| *problems).collect();
+    (!problems.is_empty()).then(|| format!("{}; {remedy}", problems.join("; ")))
 }
 
 /// Whether a tag can match both patterns, in which `*` stands for anything.
@@ -110,8 +110,8 @@ fn overlap(first: &[u8], second: &[u8]) -> bool {
                 (Some(one), Some(other)) => one == other && skip_both,
                 (None, Some(_)) | (Some(_), None) => false,
             };
-            if let Some(place) = row.get_mut(with) {
-                *place = common;
+            if let Some(slot) = row.get_mut(with) {
+                *slot = common;
             }
         }
         below = row;
@@ -123,10 +123,11 @@ fn overlap(first: &[u8], second: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    const CONTEXT: Role = Role::Context { normalizes: true, redacts: true, unpacks: true };
+    const CONTEXT: FilterRole =
+        FilterRole::Context { normalizes: true, redacts: true, unpacks: true };
 
-    fn placed(instance: &str, tags: Option<&str>, role: Role) -> Placed {
-        Placed { instance: instance.to_owned(), tags: tags.map(str::to_owned), role }
+    fn placed(instance: &str, tags: Option<&str>, role: FilterRole) -> StartedFilter {
+        StartedFilter { instance: instance.to_owned(), tags: tags.map(str::to_owned), role }
     }
 
     #[test]
@@ -151,12 +152,12 @@ mod tests {
 
     #[test]
     fn each_order_that_means_something_else_is_told() {
-        let tail = Role::Sampling { tail: true };
-        let head = Role::Sampling { tail: false };
+        let tail = FilterRole::Sampling { tail: true };
+        let head = FilterRole::Sampling { tail: false };
         for (earlier, later, part) in [
-            (tail, Role::Metrics, "is missing in counts"),
-            (head, Role::Metrics, "they are estimates; put ai_metrics first"),
-            (Role::Metrics, CONTEXT, "are not measured; spans whose names"),
+            (tail, FilterRole::Metrics, "is missing in counts"),
+            (head, FilterRole::Metrics, "they are estimates; put ai_metrics first"),
+            (FilterRole::Metrics, CONTEXT, "are not measured; spans whose names"),
             (tail, CONTEXT, "policies ask for the names"),
             (head, CONTEXT, "only what sampling keeps; put ai_context first"),
         ] {
@@ -177,9 +178,9 @@ mod tests {
 
     #[test]
     fn what_a_filter_does_not_do_is_not_told() {
-        let idle = Role::Context { normalizes: false, redacts: false, unpacks: false };
-        let redacting = Role::Context { normalizes: false, redacts: true, unpacks: false };
-        let metrics = placed("m", Some("*"), Role::Metrics);
+        let idle = FilterRole::Context { normalizes: false, redacts: false, unpacks: false };
+        let redacting = FilterRole::Context { normalizes: false, redacts: true, unpacks: false };
+        let metrics = placed("m", Some("*"), FilterRole::Metrics);
         assert_eq!(warning(&metrics, &placed("c", Some("*"), idle)), None);
         let text = warning(&metrics, &placed("c", Some("*"), redacting)).unwrap();
         assert!(text.contains("dimensions of metrics") && !text.contains("names"), "{text}");

@@ -1,4 +1,4 @@
-//! Telemetry as plain data: the few words that every other module uses.
+//! Domain model: telemetry as plain data, in the few types that every other module uses.
 
 mod hex;
 mod release;
@@ -27,8 +27,7 @@ impl Signal {
     /// All of them, also those that are only carried.
     pub const WITH_PROFILES: [Self; 4] = [Self::Traces, Self::Metrics, Self::Logs, Self::Profiles];
 
-    /// The word for it in options, counters and paths: `traces`, `metrics`, `logs`,
-    /// `profiles`.
+    /// Its name in options, counters and paths: `traces`, `metrics`, `logs`, `profiles`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -39,7 +38,7 @@ impl Signal {
         }
     }
 
-    /// Its place among [`Signal::WITH_PROFILES`], for tables with an entry for each signal.
+    /// Its index in [`Signal::WITH_PROFILES`], for tables with an entry for each signal.
     #[must_use]
     pub const fn index(self) -> usize {
         match self {
@@ -50,8 +49,8 @@ impl Signal {
         }
     }
 
-    /// The word for one item in expressions: `span`, `metric`, `log`, and
-    /// `profiles` for a whole request of them.
+    /// The name of one item in expressions: `span`, `metric`, `log`, and `profiles` for a whole
+    /// request of them.
     #[must_use]
     pub const fn item(self) -> &'static str {
         match self {
@@ -111,9 +110,9 @@ pub enum ErrorRule {
     /// (tracing API, section "Set Status").
     #[default]
     Status,
-    /// Also an attribute `error.type` or an event `exception`, by which instrumentation that sets no
-    /// status tells of a failure (semantic conventions, sections "Recording errors" and
-    /// "Recording exceptions").
+    /// Also an attribute `error.type` or an event `exception`, by which instrumentation that sets
+    /// no status means a failure (semantic conventions, sections "Recording errors" and "Recording
+    /// exceptions").
     Any,
 }
 

@@ -1,4 +1,4 @@
-//! Version numbers of the host.
+//! Release numbers of the host.
 
 use std::fmt;
 

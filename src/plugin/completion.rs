@@ -1,4 +1,5 @@
-//! How an output tells, from any thread, what became of a chunk, or that it is to be asked again.
+//! One-shot completion: from any thread an output says what became of a chunk, or that it is to be
+//! asked again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,24 +32,24 @@ impl std::fmt::Debug for Gate {
 }
 
 #[derive(Debug)]
-enum Told {
+enum Resolution {
     Fate(Fate),
     Held(Gate),
 }
 
 #[derive(Debug, Default)]
 struct Shared {
-    told: Mutex<Option<Told>>,
+    resolution: Mutex<Option<Resolution>>,
     changed: Condvar,
 }
 
 impl Shared {
-    fn told(&self) -> MutexGuard<'_, Option<Told>> {
-        self.told.lock()
+    fn resolution(&self) -> MutexGuard<'_, Option<Resolution>> {
+        self.resolution.lock()
     }
 }
 
-/// The telling half; dropping it untold means [`Fate::Retry`].
+/// The sending half; dropping it without a fate means [`Fate::Retry`].
 #[derive(Debug)]
 pub struct Completion {
     shared: Arc<Shared>,
@@ -56,21 +57,21 @@ pub struct Completion {
 
 /// The waiting half, kept by the host layer.
 #[derive(Debug)]
-pub struct Waiter {
+pub struct CompletionWaiter {
     shared: Arc<Shared>,
 }
 
 impl Completion {
     /// A connected pair.
     #[must_use]
-    pub fn pair() -> (Self, Waiter) {
+    pub fn pair() -> (Self, CompletionWaiter) {
         let shared = Arc::new(Shared::default());
-        (Self { shared: Arc::clone(&shared) }, Waiter { shared })
+        (Self { shared: Arc::clone(&shared) }, CompletionWaiter { shared })
     }
 
-    /// Tells what became of the chunk.
-    pub fn tell(self, fate: Fate) {
-        self.set(Told::Fate(fate));
+    /// Reports what became of the chunk.
+    pub fn complete(self, fate: Fate) {
+        self.set(Resolution::Fate(fate));
     }
 
     /// Keeps the host's flush open: the host layer hands the same chunk over again, with another
@@ -78,13 +79,13 @@ impl Completion {
     ///
     /// [`Delivery::may_be_held`]: super::Delivery::may_be_held
     pub fn hold(self, gate: Gate) {
-        self.set(Told::Held(gate));
+        self.set(Resolution::Held(gate));
     }
 
-    fn set(&self, news: Told) {
-        let mut told = self.shared.told();
-        if told.is_none() {
-            *told = Some(news);
+    fn set(&self, news: Resolution) {
+        let mut resolution = self.shared.resolution();
+        if resolution.is_none() {
+            *resolution = Some(news);
             self.shared.changed.notify_all();
         }
     }
@@ -92,22 +93,22 @@ impl Completion {
 
 impl Drop for Completion {
     fn drop(&mut self) {
-        self.set(Told::Fate(Fate::Retry));
+        self.set(Resolution::Fate(Fate::Retry));
     }
 }
 
-impl Waiter {
+impl CompletionWaiter {
     /// What became of the chunk, if that is known yet.
     #[must_use]
     pub fn fate(&self) -> Option<Fate> {
-        fate_of(self.shared.told().as_ref())
+        fate_of(self.shared.resolution().as_ref())
     }
 
     /// What a chunk waits for that is held.
     #[must_use]
     pub fn gate(&self) -> Option<Gate> {
-        match &*self.shared.told() {
-            Some(Told::Held(gate)) => Some(gate.clone()),
+        match &*self.shared.resolution() {
+            Some(Resolution::Held(gate)) => Some(gate.clone()),
             _ => None,
         }
     }
@@ -116,15 +117,18 @@ impl Waiter {
     /// `None` unless the fate is known.
     #[must_use]
     pub fn wait(&self, limit: Duration) -> Option<Fate> {
-        let told = self.shared.told();
-        let told = self.shared.changed.wait_while_for(told, limit, |told| told.is_none());
-        fate_of(told.as_ref())
+        let resolution = self.shared.resolution();
+        let resolution = self
+            .shared
+            .changed
+            .wait_while_for(resolution, limit, |resolution| resolution.is_none());
+        fate_of(resolution.as_ref())
     }
 }
 
-fn fate_of(told: Option<&Told>) -> Option<Fate> {
-    match told {
-        Some(Told::Fate(fate)) => Some(*fate),
+fn fate_of(resolution: Option<&Resolution>) -> Option<Fate> {
+    match resolution {
+        Some(Resolution::Fate(fate)) => Some(*fate),
         _ => None,
     }
 }
@@ -144,7 +148,7 @@ mod tests {
     #[test]
     fn the_first_word_counts() {
         let (completion, waiter) = Completion::pair();
-        completion.tell(Fate::Done);
+        completion.complete(Fate::Done);
         assert_eq!(waiter.fate(), Some(Fate::Done));
     }
 

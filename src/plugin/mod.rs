@@ -1,4 +1,4 @@
-//! What a plugin is, in plain Rust.
+//! Plugin interface: what a plugin is, in plain Rust.
 //!
 //! This is the contract between the wiring in `plugins/` and the host layer in `host/`: the host
 //! layer calls these traits on the host's threads, and knows nothing of telemetry; the plugins
@@ -10,12 +10,12 @@ mod options;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use completion::{Completion, Gate, Waiter};
+pub use completion::{Completion, CompletionWaiter, Gate};
 #[cfg(test)]
-pub(crate) use options::Given;
+pub(crate) use options::GivenOptions;
 pub use options::{OptionKind, OptionSpec, Options, joined, put};
 
-use crate::hub::{Hub, Placed, Role};
+use crate::hub::{FilterRole, Hub, StartedFilter};
 use crate::stats::{Counters, Log};
 
 /// What the host shows of a plugin: its name, one line of help, and its options.
@@ -36,7 +36,7 @@ pub struct Environment {
     pub instance: String,
     /// State shared by all our instances of one run of the host's engine.
     pub hub: Arc<Hub>,
-    /// Place of this instance in the order in which our instances started, from 1.
+    /// Position of this instance in the order in which our instances started, from 1.
     pub position: u32,
     /// The host's release as it names itself, for example `4.2.8`.
     pub host_release: String,
@@ -54,9 +54,9 @@ pub struct Environment {
 impl Environment {
     /// Says in the log if a filter that does this stands where that means something else than users
     /// expect. `tags` is the host's `match`.
-    pub fn place(&self, role: Role, tags: Option<String>) {
-        let placed = Placed { instance: self.instance.clone(), tags, role };
-        self.hub.place(placed).into_iter().for_each(|warning| self.log.warn(warning));
+    pub fn order_filter(&self, role: FilterRole, tags: Option<String>) {
+        let filter = StartedFilter { instance: self.instance.clone(), tags, role };
+        self.hub.order_filter(filter).into_iter().for_each(|warning| self.log.warn(warning));
     }
 }
 
@@ -172,7 +172,7 @@ pub trait Sink {
     ///
     /// # Errors
     /// The host did not take the events; nothing of them was stored.
-    fn append(&mut self, tag: &[u8], records: usize, events: &[u8]) -> Result<(), Refused>;
+    fn append(&mut self, tag: &[u8], records: usize, events: &[u8]) -> Result<(), AppendRefused>;
 
     /// Appends contexts of the host's own, as one chunk or a part of one, under a tag. An empty tag
     /// means the input's own. The host's processors see them if the instance has any; its filters
@@ -216,7 +216,7 @@ pub struct Chunks {
 /// The host did not take appended events: it is paused, or out of storage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the host refused the events")]
-pub struct Refused;
+pub struct AppendRefused;
 
 /// What contexts of the host's own hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -322,8 +322,8 @@ pub trait Output: Sized + Send + Sync + 'static {
     fn open(options: &dyn Options, environment: Environment) -> Result<Self, OpenError>;
 
     /// Called on a host thread with a chunk to deliver. Returns without waiting for anyone; the
-    /// outcome is told through `completion`, from any thread. A completion that is dropped untold
-    /// counts as [`Fate::Retry`]. A chunk that is held comes again, by another call.
+    /// outcome is reported through `completion`, from any thread. A completion that is dropped
+    /// unused counts as [`Fate::Retry`]. A chunk that is held comes again, by another call.
     fn on_flush(&self, delivery: Delivery<'_>, completion: Completion);
 
     /// Called once when the instance stops: finishes what is in flight within `budget`.

@@ -1,4 +1,5 @@
-//! Options as data: what the host checks and shows, and how a plugin reads the values.
+//! Option specification: options as data, which the host checks and shows, and from which a plugin
+//! reads its values.
 
 /// The type of an option, as the host's help names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +18,7 @@ pub enum OptionKind {
     Size,
     /// A duration, with the suffixes `s`, `m`, `h` and `d`; seconds without one.
     Time,
-    /// Words separated by commas.
+    /// Texts separated by commas.
     CommaList,
 }
 
@@ -88,7 +89,7 @@ pub const fn joined<const N: usize>(mut tables: &[&[OptionSpec]]) -> [OptionSpec
     all
 }
 
-/// Puts an option into the first free place of a table, and says which are free then.
+/// Puts an option into the first free entry of a table, and says which are free then.
 #[must_use]
 pub const fn put(free: &mut [OptionSpec], option: OptionSpec) -> &mut [OptionSpec] {
     match free {
@@ -127,10 +128,11 @@ pub trait Options {
 /// Options as a test gives them.
 #[cfg(test)]
 #[derive(Debug, Default)]
-pub(crate) struct Given(Vec<(String, String)>);
+pub(crate) struct GivenOptions(Vec<(String, String)>);
 
 #[cfg(test)]
-impl Given {
+impl GivenOptions {
+    /// Pairs of an option's name and its value, in the order in which they were given.
     pub(crate) fn of(pairs: &[(&str, &str)]) -> Self {
         let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
         Self(pairs.iter().map(owned).collect())
@@ -138,7 +140,7 @@ impl Given {
 }
 
 #[cfg(test)]
-impl Options for Given {
+impl Options for GivenOptions {
     fn given(&self) -> &[(String, String)] {
         &self.0
     }

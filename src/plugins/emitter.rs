@@ -1,4 +1,4 @@
-//! Derived telemetry on its way into the pipeline, for the inputs that have a timer.
+//! Emitter: derived telemetry on its way into the pipeline, for the inputs that have a timer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::clock;
 use crate::codec::fluentbit::write::ReaderCapabilities;
 use crate::hub::{Drain, Hub, drain};
 use crate::plugin::{Environment, NotAppended, Pause, Sink};
-use crate::stats::{Counter, CounterFamily, Level, Log};
+use crate::stats::{Counter, CounterFamily, Log, LogLevel};
 
 /// How often what is due is looked for.
 pub(super) const TICK: Duration = Duration::from_millis(250);
@@ -73,7 +73,7 @@ impl Emitter {
     /// begin of a stop and its end the host still ticks: what came about meanwhile leaves at once.
     pub(super) fn tick(&self, sink: &mut dyn Sink, room: usize) {
         match self.mode {
-            Mode::Running if room == 0 => self.log.often(Level::Warn, "overfull", || {
+            Mode::Running if room == 0 => self.log.often(LogLevel::Warn, "overfull", || {
                 "what filters made waits in them: too much waits in memory for the outputs"
                     .to_owned()
             }),
@@ -133,7 +133,7 @@ impl Emitter {
                     Err(NotAppended::Refused) => false,
                     Err(problem) => {
                         lost = lost.saturating_add(emission.records);
-                        self.log.often(Level::Error, "emit", || {
+                        self.log.often(LogLevel::Error, "emit", || {
                             format!("derived metrics are lost: {problem}")
                         });
                         true
@@ -153,16 +153,16 @@ impl Emitter {
 mod tests {
     use super::*;
     use crate::clock::Tick;
-    use crate::hub::Source;
+    use crate::hub::TelemetrySource;
     use crate::model::Emission;
-    use crate::plugin::Refused;
+    use crate::plugin::AppendRefused;
     use crate::stats::Counters;
     use std::sync::Mutex;
 
     #[derive(Default)]
     struct Shelf(Mutex<Vec<Emission>>);
 
-    impl Source for Shelf {
+    impl TelemetrySource for Shelf {
         fn take(&self, _: Drain, _: Tick, _: u64) -> Vec<Emission> {
             std::mem::take(&mut self.0.lock().unwrap())
         }
@@ -176,7 +176,7 @@ mod tests {
     struct Taken(usize);
 
     impl Sink for Taken {
-        fn append(&mut self, _: &[u8], records: usize, _: &[u8]) -> Result<(), Refused> {
+        fn append(&mut self, _: &[u8], records: usize, _: &[u8]) -> Result<(), AppendRefused> {
             self.0 += records;
             Ok(())
         }

@@ -12,7 +12,7 @@ use crate::genai::{
     ContentSwitches, ContextProcessor, ContextSettings, ContextTally, Detector, DialectCounts,
     HashKey, KeyRules, OnFailure, Pattern, Replacement,
 };
-use crate::hub::Role;
+use crate::hub::FilterRole;
 use crate::model::Position;
 use crate::plugin::{
     Chunk, Environment, Fallback, Filter, OpenError, OptionSpec, Options, Spec, Verdict,
@@ -109,7 +109,7 @@ options! {
             "what becomes of what cannot be searched for what is to be redacted (events that cannot be \
              read, values beside a record, everything after a panic): drop, quarantine (to \
              quarantine_tag) or pass; without redact it passes";
-        quarantine_tag: Option<String> = read::word,
+        quarantine_tag: Option<String> = read::trimmed,
             Str "quarantine_tag",
             "tag of the logs that carry what 'on_failure: quarantine' keeps aside, unredacted: give it \
              an output of its own, and no other output a match for it";
@@ -330,12 +330,12 @@ impl Filter for AiContext {
         };
         let tags = parser.host_value("match");
         let settings = parser.finish(settings)?;
-        let role = Role::Context {
+        let role = FilterRole::Context {
             normalizes: settings.normalize,
             redacts,
             unpacks: settings.record_key.is_some(),
         };
-        environment.place(role, tags);
+        environment.order_filter(role, tags);
         let identity = identity_options::start(identity, &environment)?;
         let counters = &environment.counters;
         let of_detector = |detector: &Detector| counters.counter(REDACTIONS, &[detector.name()]);
@@ -396,7 +396,7 @@ mod tests {
     use super::*;
     use crate::codec::msgpack;
     use crate::hub::Hub;
-    use crate::plugin::Given;
+    use crate::plugin::GivenOptions;
     use crate::stats::{Counters, Log};
 
     fn open(given: &[(&str, &str)]) -> (Result<AiContext, OpenError>, Arc<Counters>) {
@@ -411,7 +411,7 @@ mod tests {
             counters: Arc::clone(&counters),
             log: Arc::new(Log::default()),
         };
-        (AiContext::open(&Given::of(given), environment), counters)
+        (AiContext::open(&GivenOptions::of(given), environment), counters)
     }
 
     fn log_of(text: &str) -> Vec<u8> {
@@ -475,7 +475,7 @@ mod tests {
         let verdict = filter.unwrap().on_chunk(Chunk { tag: b"t", bytes: &dirty });
         assert_eq!(verdict, Verdict::Replace(log_of("[email] of a ticket and a ticket")));
         let readings = counters.readings();
-        let of_ticket = |reading: &&crate::stats::Reading| reading.labels == ["ticket"];
+        let of_ticket = |reading: &&crate::stats::CounterReading| reading.labels == ["ticket"];
         assert_eq!(readings.iter().find(of_ticket).unwrap().counter.value(), 2);
         let Err(OpenError(problems)) =
             open(&[("config_file", path), ("redact", "ip"), ("correlate", "?")]).0

@@ -9,7 +9,7 @@ use crate::clock::{self, Tick};
 use crate::codec::fluentbit::write::ReaderCapabilities;
 use crate::config::read::{self, Read};
 use crate::config::{FileOptions, Parser, options};
-use crate::hub::{Drain, Role, Source};
+use crate::hub::{Drain, FilterRole, TelemetrySource};
 use crate::model::{Emission, Position};
 use crate::plugin::{Chunk, Environment, Filter, OpenError, OptionSpec, Options, Spec, Verdict};
 use crate::sampling::{OtState, Threshold};
@@ -152,7 +152,7 @@ impl Shared {
     }
 }
 
-impl Source for Shared {
+impl TelemetrySource for Shared {
     fn take(&self, drain: Drain, now: Tick, unix_nanos: u64) -> Vec<Emission> {
         let mut aggregator = self.lock();
         let batches = aggregator.take(drain == Drain::Everything, now, unix_nanos);
@@ -196,8 +196,8 @@ impl Filter for AiMetrics {
         let aggregator = Mutex::new(Aggregator::new(config, clock::now(), clock::unix_nanos()));
         let numbers = Numbers::new(&environment.counters);
         let shared = Arc::new(Shared { aggregator, numbers, native });
-        environment.hub.add_source(Arc::clone(&shared) as Arc<dyn Source>);
-        environment.place(Role::Metrics, tags);
+        environment.hub.add_source(Arc::clone(&shared) as Arc<dyn TelemetrySource>);
+        environment.order_filter(FilterRole::Metrics, tags);
         Ok(Self { shared })
     }
 

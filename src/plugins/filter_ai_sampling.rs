@@ -13,7 +13,7 @@ use crate::codec::records::{ChunkRewriter, SpanEvent, SpanReader, SpanStep};
 use crate::condition::Condition;
 use crate::config::read::{self, Read};
 use crate::config::{CONFIG_FILE, FileOptions, Parser, options, parse_bool};
-use crate::hub::{Role, Source};
+use crate::hub::{FilterRole, TelemetrySource};
 use crate::model::{ErrorRule, Position, TraceId};
 use crate::plugin::{
     Chunk, Environment, Filter, OpenError, OptionKind, OptionSpec, Options, Spec, Verdict,
@@ -147,11 +147,12 @@ impl Filter for AiSampling {
                 let config = tail_config(&mut parser, given, list, &environment);
                 let sampler = TailSampler::new(parser.finish(config)?);
                 let tail = Arc::new(Tail::new(sampler, &environment));
-                environment.hub.add_source(Arc::clone(&tail) as Arc<dyn Source>);
+                environment.hub.add_source(Arc::clone(&tail) as Arc<dyn TelemetrySource>);
                 Form::Tail(tail)
             }
         };
-        environment.place(Role::Sampling { tail: matches!(form, Form::Tail(_)) }, tags);
+        environment
+            .order_filter(FilterRole::Sampling { tail: matches!(form, Form::Tail(_)) }, tags);
         Ok(Self { form })
     }
 

@@ -1,4 +1,4 @@
-//! The option `max_memory` of inputs, and how `ai_emitter` keeps to it.
+//! Memory limit: the option `max_memory` of inputs, and how `ai_emitter` keeps to it.
 
 use std::sync::Arc;
 
@@ -30,14 +30,14 @@ pub(super) fn limit(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Option
     Some(Some(size).filter(|size| *size > 0))
 }
 
-/// What an input that only emits may have in the host's chunks. Nobody waits for an answer there, so
-/// that what there is no room for stays where it is held: in the filters, which are bounded
-/// themselves and count what they drop.
+/// What an input that only emits may have in the host's chunks. No sender waits for an answer
+/// there, so that what there is no room for stays where it is held: in the filters, which are
+/// bounded themselves and count what they drop.
 #[derive(Debug)]
 pub(super) struct ChunkLimit {
     limit: Option<usize>,
     full: bool,
-    told: bool,
+    reported: bool,
     gauge: Counter,
     times_full: Counter,
     log: Arc<Log>,
@@ -49,7 +49,7 @@ impl ChunkLimit {
         Self {
             limit,
             full: false,
-            told: false,
+            reported: false,
             gauge: counters.counter(CHUNK_BYTES, &[]),
             times_full: counters.counter(MEMORY_FULL, &[]),
             log: Arc::clone(log),
@@ -66,13 +66,13 @@ impl ChunkLimit {
         let was_full = std::mem::replace(&mut self.full, room == 0);
         if self.full && !was_full {
             self.times_full.add(1);
-            self.tell(limit);
+            self.report(limit);
         }
         room
     }
 
-    fn tell(&mut self, limit: usize) {
-        if !std::mem::replace(&mut self.told, true) {
+    fn report(&mut self, limit: usize) {
+        if !std::mem::replace(&mut self.reported, true) {
             self.log.warn(format!(
                 "the outputs are slower than what filters make: {limit} bytes wait in memory, which is \
                  '{NAME}', and more waits in the filters until some of it was sent; with \
@@ -90,12 +90,12 @@ impl ChunkLimit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugin::Refused;
+    use crate::plugin::AppendRefused;
 
     struct Holds(usize, bool);
 
     impl Sink for Holds {
-        fn append(&mut self, _: &[u8], _: usize, _: &[u8]) -> Result<(), Refused> {
+        fn append(&mut self, _: &[u8], _: usize, _: &[u8]) -> Result<(), AppendRefused> {
             Ok(())
         }
 

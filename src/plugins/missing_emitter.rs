@@ -1,4 +1,4 @@
-//! What to do when no input of ours is there to emit what a filter makes.
+//! Start-up check: what a filter does when no input of ours is there to emit what it makes.
 
 use crate::config::{ConfigurationFormat, configuration_file, format_of};
 

@@ -1,4 +1,4 @@
-//! One file per plugin: options in, parts wired together, nothing else.
+//! Composition root: one file per plugin, options in, parts wired together, nothing else.
 
 mod emitter;
 pub mod filter_ai_context;

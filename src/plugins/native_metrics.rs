@@ -1,4 +1,4 @@
-//! Derived metrics in the host's own form.
+//! Format adapter: derived metrics in the host's own form.
 //!
 //! They are held as records until the host takes them, so that they are made native where they are
 //! appended: what the host refuses then goes back as it came.

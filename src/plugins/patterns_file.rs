@@ -1,4 +1,4 @@
-//! The section `patterns` of `ai_context`'s file: what to redact beside what is built in.
+//! File section `patterns` of `ai_context`: what to redact beside what is built in.
 
 use serde_json::Value;
 

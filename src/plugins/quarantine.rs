@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use crate::clock::{self, Tick};
 use crate::genai::{FailedEvent, FailureReason, OnFailure, without_search};
-use crate::hub::{Drain, Source};
+use crate::hub::{Drain, TelemetrySource};
 use crate::model::{Emission, Position};
 use crate::plugin::{Chunk, Environment, Fallback, Verdict};
-use crate::stats::{Counter, CounterFamily, Level, Log};
+use crate::stats::{Counter, CounterFamily, Log, LogLevel};
 use crate::sync::Mutex;
 
 const FAILURES: CounterFamily = CounterFamily::counter(
@@ -56,7 +56,7 @@ impl Failures {
         let quarantine = quarantine_tag.map(|tag| {
             let quarantine =
                 Arc::new(Quarantine { tag: tag.into_bytes(), waiting: Mutex::default() });
-            environment.hub.add_source(Arc::clone(&quarantine) as Arc<dyn Source>);
+            environment.hub.add_source(Arc::clone(&quarantine) as Arc<dyn TelemetrySource>);
             quarantine
         });
         Self(Arc::new(Inner {
@@ -88,7 +88,7 @@ impl Failures {
                 {
                     *count = count.saturating_sub(1);
                     dropped.add(1);
-                    inner.log.often(Level::Error, "quarantine_full", || {
+                    inner.log.often(LogLevel::Error, "quarantine_full", || {
                         format!(
                             "{MAX_WAITING} bytes wait for quarantine_tag already, or the pipeline \
                              ends: what cannot be searched is dropped"
@@ -101,13 +101,13 @@ impl Failures {
         {
             counter.add(count);
             if count > 0 {
-                inner.log.often(Level::Warn, reason.name(), || told(*reason, on_failure));
+                inner.log.often(LogLevel::Warn, reason.name(), || message_for(*reason, on_failure));
             }
         }
     }
 }
 
-fn told(reason: FailureReason, on_failure: OnFailure) -> String {
+fn message_for(reason: FailureReason, on_failure: OnFailure) -> String {
     let what = match reason {
         FailureReason::Unreadable => "an event that cannot be read",
         FailureReason::NewerLayout => "a record in a newer layout",
@@ -149,7 +149,7 @@ impl Quarantine {
     }
 }
 
-impl Source for Quarantine {
+impl TelemetrySource for Quarantine {
     fn take(&self, drain: Drain, _now: Tick, _unix_nanos: u64) -> Vec<Emission> {
         let mut waiting = self.waiting.lock();
         waiting.closed |= drain == Drain::Everything;

@@ -20,10 +20,10 @@ use crate::codec::records::testing::{SpanRecord, chunk};
 use crate::codec::records::{Events, traces_to_records};
 use crate::hub::{Drain, Hub};
 use crate::plugin::{
-    Chunk, Environment, Filter, Given, NativeKind, NotAppended, OpenError, Pause, Refused, Sink,
-    Verdict,
+    AppendRefused, Chunk, Environment, Filter, GivenOptions, NativeKind, NotAppended, OpenError,
+    Pause, Sink, Verdict,
 };
-use crate::stats::{Counters, Log, Reading};
+use crate::stats::{CounterReading, Counters, Log};
 
 const HIGH: u64 = 0x00ff_ffff_ffff_fff0;
 
@@ -45,7 +45,7 @@ fn environment(emitter: bool) -> Environment {
 }
 
 fn problems<F: Filter>(pairs: &[(&str, &str)], emitter: bool) -> Vec<String> {
-    match F::open(&Given::of(pairs), environment(emitter)) {
+    match F::open(&GivenOptions::of(pairs), environment(emitter)) {
         Ok(_) => Vec::new(),
         Err(OpenError(problems)) => problems,
     }
@@ -53,7 +53,7 @@ fn problems<F: Filter>(pairs: &[(&str, &str)], emitter: bool) -> Vec<String> {
 
 fn counter(environment: &Environment, name: &str, label: &str) -> u64 {
     let readings = environment.counters.readings();
-    let of = |reading: &&Reading| {
+    let of = |reading: &&CounterReading| {
         reading.family.name == name && (label.is_empty() || reading.labels == [label])
     };
     readings.iter().find(of).unwrap().counter.value()
@@ -78,7 +78,7 @@ fn states(events: &[u8]) -> Vec<String> {
 #[test]
 fn head_sampling_keeps_by_trace_id_and_says_with_which_threshold() {
     let environment = environment(false);
-    let options = Given::of(&[("sampling_percentage", "50")]);
+    let options = GivenOptions::of(&[("sampling_percentage", "50")]);
     let mut filter = AiSampling::open(&options, environment.clone()).unwrap();
     let spans =
         [SpanRecord::new(HIGH, 1), SpanRecord::new(1, 2), SpanRecord::new(1, 3).state("ot=th:c")];
@@ -96,7 +96,7 @@ fn head_sampling_keeps_by_trace_id_and_says_with_which_threshold() {
 #[test]
 fn tail_sampling_goes_through_the_hub() {
     let environment = environment(true);
-    let options = Given::of(&[
+    let options = GivenOptions::of(&[
         ("mode", "tail"),
         ("keep_errors", "on"),
         ("keep_attribute", "tenant=acme"),
@@ -195,7 +195,7 @@ fn failures_without_a_status_are_kept_if_so_configured() {
     ] {
         let environment = environment(true);
         let pairs = [vec![("mode", "tail")], options].concat();
-        let mut filter = AiSampling::open(&Given::of(&pairs), environment.clone()).unwrap();
+        let mut filter = AiSampling::open(&GivenOptions::of(&pairs), environment.clone()).unwrap();
         let mut out = names(&pass(&mut filter, &failures()));
         let source = environment.hub.sources().pop().unwrap();
         for emission in source.take(Drain::Everything, clock::now(), 0) {
@@ -223,7 +223,7 @@ fn failures_without_a_status_are_kept_if_so_configured() {
 #[test]
 fn an_expression_without_an_answer_is_told_and_counted() {
     let environment = environment(true);
-    let options = Given::of(&[
+    let options = GivenOptions::of(&[
         ("mode", "tail"),
         ("keep_where", "attributes['no.such'] == 'x'"),
         ("keep_where", "root.name == 'f'"),
@@ -235,7 +235,8 @@ fn an_expression_without_an_answer_is_told_and_counted() {
     assert_eq!(taken.len(), 1);
     let count = |name: &str, labels: &[&str]| {
         let readings = environment.counters.readings();
-        let of = |reading: &&Reading| reading.family.name == name && reading.labels == labels;
+        let of =
+            |reading: &&CounterReading| reading.family.name == name && reading.labels == labels;
         readings.iter().find(of).unwrap().counter.value()
     };
     assert_eq!(count("condition_errors_total", &["keep_where", "no_such_key"]), 5);
@@ -274,7 +275,7 @@ fn an_order_that_means_something_else_is_told() {
             log: Arc::new(Log::default()),
             ..environment.clone()
         };
-        F::open(&Given::of(pairs), environment.clone()).map(drop).unwrap();
+        F::open(&GivenOptions::of(pairs), environment.clone()).map(drop).unwrap();
         environment.log.take().into_iter().map(|line| line.text).collect()
     }
     let tail = [("mode", "tail"), ("keep_errors", "on")];
@@ -296,7 +297,7 @@ fn an_order_that_means_something_else_is_told() {
 #[test]
 fn metrics_go_through_the_hub_and_the_chunk_passes() {
     let environment = environment(true);
-    let options = Given::of(&[("interval", "5s"), ("dimensions", "tenant")]);
+    let options = GivenOptions::of(&[("interval", "5s"), ("dimensions", "tenant")]);
     let mut filter = AiMetrics::open(&options, environment.clone()).unwrap();
     let span = SpanRecord::new(1, 1)
         .with("gen_ai.operation.name", "chat")
@@ -321,8 +322,8 @@ fn metrics_go_through_the_hub_and_the_chunk_passes() {
 struct Contexts(Vec<u8>, Option<NotAppended>);
 
 impl Sink for Contexts {
-    fn append(&mut self, _: &[u8], _: usize, _: &[u8]) -> Result<(), Refused> {
-        Err(Refused)
+    fn append(&mut self, _: &[u8], _: usize, _: &[u8]) -> Result<(), AppendRefused> {
+        Err(AppendRefused)
     }
 
     fn append_native(
@@ -347,7 +348,7 @@ impl Sink for Contexts {
 #[test]
 fn metrics_are_emitted_in_the_host_s_own_form() {
     let environment = environment(true);
-    let options = Given::of(&[("interval", "5s"), ("emit_as", "native")]);
+    let options = GivenOptions::of(&[("interval", "5s"), ("emit_as", "native")]);
     let mut filter = AiMetrics::open(&options, environment.clone()).unwrap();
     let span = SpanRecord::new(1, 1)
         .with("gen_ai.operation.name", "chat")
@@ -383,7 +384,7 @@ fn metrics_are_emitted_in_the_host_s_own_form() {
 fn the_host_s_own_form_needs_a_host_that_takes_it() {
     let old = Environment { host_release: "4.2.8".to_owned(), ..environment(true) };
     let none = Environment { native_chunks: false, ..environment(true) };
-    let native = Given::of(&[("emit_as", "native"), ("histogram", "exponential")]);
+    let native = GivenOptions::of(&[("emit_as", "native"), ("histogram", "exponential")]);
     assert!(AiMetrics::open(&native, environment(true)).is_ok());
     let Err(OpenError(problems)) = AiMetrics::open(&native, old) else { panic!("taken") };
     assert!(problems[0].contains("need Fluent Bit 5.0 or later"), "{problems:?}");
@@ -435,7 +436,7 @@ fn a_file_gives_policies() {
     let path = path.to_str().unwrap();
     let environment = environment(true);
     let mut filter =
-        AiSampling::open(&Given::of(&[("config_file", path)]), environment.clone()).unwrap();
+        AiSampling::open(&GivenOptions::of(&[("config_file", path)]), environment.clone()).unwrap();
     let out = pass(&mut filter, &chunk(&[SpanRecord::new(1, 1).error(), SpanRecord::new(2, 1)]));
     assert_eq!(Events::new(&out).count(), 1);
     assert_eq!(counter(&environment, "kept_spans_total", "bad"), 1);
@@ -463,7 +464,7 @@ fn a_file_gives_the_options_of_metrics() {
     std::fs::write(path, text).unwrap();
     let environment = environment(true);
     let mut filter =
-        AiMetrics::open(&Given::of(&[("config_file", path)]), environment.clone()).unwrap();
+        AiMetrics::open(&GivenOptions::of(&[("config_file", path)]), environment.clone()).unwrap();
     pass(
         &mut filter,
         &chunk(&[SpanRecord::new(1, 1).with("team", "blue").with("gen_ai.operation.name", "chat")]),

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::sampling_counters::{DROPPED, KEPT, NO_TRACE_ID, NOT_SAMPLED, RECEIVED};
 use crate::clock::Tick;
 use crate::condition::NoAnswer;
-use crate::hub::{Drain, Source};
+use crate::hub::{Drain, TelemetrySource};
 use crate::model::Emission;
 use crate::plugin::{Chunk, Environment};
 use crate::sampling::policy::{Action, Policy};
@@ -90,6 +90,8 @@ impl Tail {
         self.sampler.lock()
     }
 
+    /// Takes the spans of a chunk into the buffer; gives what is left of the chunk, if anything was
+    /// taken.
     pub(super) fn on_chunk(&self, chunk: Chunk<'_>, now: Tick) -> Option<Vec<u8>> {
         let mut sampler = self.lock();
         let changed = sampler.on_chunk(chunk.tag, chunk.bytes, now);
@@ -181,7 +183,7 @@ impl Expression {
     }
 }
 
-impl Source for Tail {
+impl TelemetrySource for Tail {
     fn take(&self, drain: Drain, now: Tick, _unix_nanos: u64) -> Vec<Emission> {
         let mut sampler = self.lock();
         let released = sampler.take(drain == Drain::Everything, now);

@@ -1,4 +1,4 @@
-//! How long senders are asked to wait while the pipeline does not keep up.
+//! Backpressure: how long senders are asked to wait while the pipeline does not keep up.
 //!
 //! A short pause is over in a second; while a longer one lasts, senders wait for two. More would
 //! be worse for exporters that have a limit of time or of tries: those of JavaScript send five times
@@ -20,12 +20,12 @@ const SHORT: Duration = Duration::from_secs(1);
 
 /// Since when the pipeline does not keep up.
 #[derive(Debug, Default)]
-pub(super) struct Pressure {
+pub(super) struct Backpressure {
     /// The tick after the first refusal, in nanoseconds; 0 for none.
     since: AtomicU64,
 }
 
-impl Pressure {
+impl Backpressure {
     /// A request is refused `now` because the pipeline does not keep up: how many seconds its
     /// sender is to wait.
     pub(super) fn wait(&self, now: Tick) -> u32 {
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     /// When a sender tries again that takes the wait as it is, has so many tries and so much time.
-    fn tries(pressure: &Pressure, start: Tick, tries: usize, patience: Duration) -> Vec<u64> {
+    fn tries(pressure: &Backpressure, start: Tick, tries: usize, patience: Duration) -> Vec<u64> {
         let mut at = start;
         let mut times = Vec::new();
         while times.len() < tries {
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn waits_get_longer_until_the_pipeline_takes_data_again() {
-        let pressure = Pressure::default();
+        let pressure = Backpressure::default();
         let at = |millis| Tick::default().after(Duration::from_millis(millis));
         let waits: Vec<u32> =
             [0, 500, 999, 1000, 60_000].iter().map(|&time| pressure.wait(at(time))).collect();
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn the_tries_of_impatient_exporters_last_as_long_as_their_time() {
-        let (pressure, patience) = (Pressure::default(), Duration::from_secs(10));
+        let (pressure, patience) = (Backpressure::default(), Duration::from_secs(10));
         // The first one that is refused, and one that comes when the pause is long.
         assert_eq!(tries(&pressure, Tick(5), 5, patience), [1, 3, 5, 7, 9]);
         let later = Tick(5).after(Duration::from_secs(100));

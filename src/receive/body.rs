@@ -1,4 +1,4 @@
-//! Reading request bodies within limits of size, memory and time.
+//! Bounded reader: request bodies within limits of size, memory and time.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use http_body::Body;
 use http_body_util::BodyExt;
 
 use super::connections;
-use super::memory_budget::Held;
+use super::memory_budget::HeldMemory;
 use super::refusal::Refusal;
 use crate::runtime::buffer_pool;
 
@@ -19,7 +19,7 @@ const DISCARD_BYTES: usize = 16 * 1024 * 1024;
 const DISCARD_LIMIT: Duration = Duration::from_secs(5);
 
 /// What the first bytes of a body say of its length; 0 is nothing.
-pub(super) type Told = fn(&[u8]) -> usize;
+pub(super) type AnnouncedLength = fn(&[u8]) -> usize;
 
 /// Reads a body of at most `limit` bytes, which may take `time` to arrive.
 ///
@@ -29,8 +29,8 @@ pub(super) async fn read<B>(
     body: &mut B,
     limit: usize,
     time: Duration,
-    told: Told,
-    held: &mut Held,
+    announced: AnnouncedLength,
+    held: &mut HeldMemory,
 ) -> Result<Bytes, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
@@ -40,7 +40,7 @@ where
         return Err(Refusal::TooLarge { limit, when: "" });
     }
     let _reading = connections::reading();
-    match tokio::time::timeout(time, collect(body, declared, limit, told, held)).await {
+    match tokio::time::timeout(time, collect(body, declared, limit, announced, held)).await {
         Ok(collected) => collected,
         Err(_elapsed) => Err(Refusal::Slow(time.as_secs())),
     }
@@ -50,8 +50,8 @@ async fn collect<B>(
     body: &mut B,
     mut declared: usize,
     limit: usize,
-    told: Told,
-    held: &mut Held,
+    announced: AnnouncedLength,
+    held: &mut HeldMemory,
 ) -> Result<Bytes, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
@@ -72,7 +72,7 @@ where
             continue;
         }
         if all.is_empty() {
-            declared = declared.max(told(&only)).min(limit);
+            declared = declared.max(announced(&only)).min(limit);
             all.reserve(declared.min(FIRST_RESERVE).max(length));
             all.extend_from_slice(&only);
             only = Bytes::new();
@@ -115,18 +115,18 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::receive::memory::Memory;
-    use crate::receive::memory_budget::Budget;
+    use crate::receive::memory::WaitingMemory;
+    use crate::receive::memory_budget::MemoryBudget;
     use crate::stats::Counter;
     use http_body::Frame;
     use http_body_util::{Full, StreamBody};
     use std::convert::Infallible;
 
     const READ_LIMIT: Duration = Duration::from_secs(30);
-    const NOTHING: Told = |_| 0;
+    const NOTHING: AnnouncedLength = |_| 0;
 
-    fn held(limit: usize) -> Held {
-        Budget::new(limit, Counter::default(), Memory::unlimited()).share()
+    fn held(limit: usize) -> HeldMemory {
+        MemoryBudget::new(limit, Counter::default(), WaitingMemory::unlimited()).share()
     }
 
     fn pieces() -> StreamBody<impl futures_util::Stream<Item = Result<Frame<Bytes>, Infallible>>> {
@@ -150,10 +150,10 @@ mod tests {
     #[tokio::test]
     async fn what_is_told_of_the_length_only_makes_room() {
         let piece = || Ok::<_, Infallible>(Frame::data(Bytes::from(vec![b'x'; 700_000])));
-        for told in [(|_| 0) as Told, |_| 2_100_000, |_| 1, |_| usize::MAX] {
+        for announced in [(|_| 0) as AnnouncedLength, |_| 2_100_000, |_| 1, |_| usize::MAX] {
             let mut body = StreamBody::new(futures_util::stream::iter([piece(), piece(), piece()]));
             let mut held = held(3_000_000);
-            let all = read(&mut body, 2_500_000, READ_LIMIT, told, &mut held).await.unwrap();
+            let all = read(&mut body, 2_500_000, READ_LIMIT, announced, &mut held).await.unwrap();
             assert_eq!(all.len(), 2_100_000);
             assert!(all.iter().all(|byte| *byte == b'x'));
             reclaim(all);

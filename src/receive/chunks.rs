@@ -1,4 +1,4 @@
-//! What every input with a limit on memory shows and says of the host's chunks.
+//! Storage gauges: what every input with a limit on memory shows and says of the host's chunks.
 
 use crate::plugin::Sink;
 use crate::stats::{CounterFamily, Log};

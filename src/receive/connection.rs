@@ -1,4 +1,4 @@
-//! One connection from its first byte to its end.
+//! Connection task: one connection from its first byte to its end.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -12,12 +12,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::connections::{Reason, Slot};
+use super::connections::{CloseReason, ConnectionSlot};
 use super::http::refused;
-use super::limits::Limits;
+use super::limits::ClientLimits;
 use super::receiver_state::ReceiverState;
 use super::refusal::Refusal;
-use super::response_body::Reply;
+use super::response_body::ResponseBody;
 use super::security::Peer;
 use super::service::Service;
 use super::{grpc, http as otlp_http};
@@ -38,8 +38,12 @@ const PER_HEADER: usize = 32;
 
 /// Serves one connection of a client that may have shown who it is, to its end, to the stop of the
 /// receiver, or until a limit of time.
-pub(super) async fn serve<S>(stream: S, peer: Option<Arc<Peer>>, shared: ReceiverState, slot: Slot)
-where
+pub(super) async fn serve<S>(
+    stream: S,
+    peer: Option<Arc<Peer>>,
+    shared: ReceiverState,
+    slot: ConnectionSlot,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let limits = Arc::clone(&shared.limits);
@@ -114,18 +118,18 @@ struct Time {
 enum Up {
     No,
     /// Ask the client to leave.
-    Part(Reason),
-    End(Option<Reason>),
+    Part(CloseReason),
+    End(Option<CloseReason>),
 }
 
 impl Time {
-    fn new(slot: &Slot, limits: &Limits) -> Self {
+    fn new(slot: &ConnectionSlot, limits: &ClientLimits) -> Self {
         let old = limits.age_of(slot.id).map(|age| clock::now().after(age));
         Self { old, end: None, stopping: false }
     }
 
     /// How long until something may be up.
-    fn wait(&self, slot: &Slot, limits: &Limits) -> Duration {
+    fn wait(&self, slot: &ConnectionSlot, limits: &ClientLimits) -> Duration {
         let now = clock::now();
         if let Some(end) = self.end {
             return end.since(now);
@@ -140,7 +144,7 @@ impl Time {
         self.end = Some(clock::now().after(grace));
     }
 
-    fn up(&mut self, slot: &Slot, limits: &Limits) -> Up {
+    fn up(&mut self, slot: &ConnectionSlot, limits: &ClientLimits) -> Up {
         let now = clock::now();
         if let Some(end) = self.end {
             return if now >= end { Up::End(None) } else { Up::No };
@@ -150,11 +154,11 @@ impl Time {
         }
         if self.old.is_some_and(|old| now >= old) {
             self.part(limits.max_connection_age_grace);
-            return Up::Part(Reason::MaxAge);
+            return Up::Part(CloseReason::MaxAge);
         }
         match slot.activity.patience(limits, now) {
             (left, _) if !left.is_zero() => Up::No,
-            (_, Reason::HeaderTimeout) => Up::End(Some(Reason::HeaderTimeout)),
+            (_, CloseReason::HeaderTimeout) => Up::End(Some(CloseReason::HeaderTimeout)),
             (_, reason) => {
                 self.part(PARTING);
                 Up::Part(reason)
@@ -167,7 +171,7 @@ async fn answer(
     service: &Service,
     request: Request<Incoming>,
     max_header_size: u32,
-) -> Response<Reply> {
+) -> Response<ResponseBody> {
     let limit = usize::try_from(max_header_size).unwrap_or(usize::MAX);
     // HTTP/2 looks at this by itself.
     if request.version() <= Version::HTTP_11 && header_size(&request) > limit {
@@ -207,12 +211,12 @@ fn note(error: &(dyn std::error::Error + Send + Sync + 'static), shared: &Receiv
         let limit = usize::try_from(shared.limits.max_header_size).unwrap_or(usize::MAX);
         shared.service.note(&Refusal::Headers(limit));
     } else if error.is_timeout() {
-        shared.connections.count(Reason::KeepaliveTimeout);
+        shared.connections.count(CloseReason::KeepaliveTimeout);
     }
 }
 
 /// HTTP/1.1 and HTTP/2, whichever the client starts with, or HTTP/1.1 alone.
-fn builder(tasks: Tasks, limits: &Limits) -> auto::Builder<Tasks> {
+fn builder(tasks: Tasks, limits: &ClientLimits) -> auto::Builder<Tasks> {
     let mut builder = auto::Builder::new(tasks);
     if !limits.http2 {
         builder = builder.http1_only();

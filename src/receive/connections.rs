@@ -1,4 +1,5 @@
-//! The connections that are open, and which of them ends when there are too many.
+//! Connection limiter: the connections that are open, and which of them ends when there are too
+//! many.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::limits::Limits;
+use super::limits::ClientLimits;
 use crate::clock::{self, Tick};
 use crate::stats::{Counter, CounterFamily, Counters};
 use crate::sync::{Mutex, MutexGuard};
@@ -24,14 +25,15 @@ const CLOSED: CounterFamily = CounterFamily::counter(
     &["reason"],
 );
 
-/// How long the bodies of a connection's requests may arrive until its place may be given to another.
+/// How long the bodies of a connection's requests may arrive until its slot may be given to
+/// another.
 const READING: Duration = Duration::from_secs(5);
 /// How long to look away when nothing limits a connection's time.
 const SELDOM: Duration = Duration::from_secs(3600);
 
 /// Why the receiver closes a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reason {
+pub(super) enum CloseReason {
     /// There are too many and all have requests.
     MaxConnections,
     /// There are too many and this one has had no request for longest.
@@ -46,7 +48,7 @@ pub(super) enum Reason {
     MaxAge,
 }
 
-impl Reason {
+impl CloseReason {
     const ALL: [(Self, &'static str); 6] = [
         (Self::MaxConnections, "max_connections"),
         (Self::Evicted, "evicted"),
@@ -59,12 +61,12 @@ impl Reason {
 
 /// All connections of a receiver.
 #[derive(Debug)]
-pub(super) struct Connections {
+pub(super) struct OpenConnections {
     open: Mutex<Open>,
     limit: usize,
     gauge: Counter,
     accepted: Counter,
-    closed: Vec<(Reason, Counter)>,
+    closed: Vec<(CloseReason, Counter)>,
 }
 
 #[derive(Debug, Default)]
@@ -73,35 +75,35 @@ struct Open {
     connections: BTreeMap<u64, Arc<Activity>>,
 }
 
-/// The place of one connection; it is free again when this is dropped.
+/// The slot of one connection; it is free again when this is dropped.
 #[derive(Debug)]
-pub(super) struct Slot {
-    connections: Arc<Connections>,
+pub(super) struct ConnectionSlot {
+    connections: Arc<OpenConnections>,
     pub(super) id: u64,
     pub(super) activity: Arc<Activity>,
 }
 
-impl Connections {
-    pub(super) fn new(limits: &Limits, counters: &Counters) -> Arc<Self> {
+impl OpenConnections {
+    pub(super) fn new(limits: &ClientLimits, counters: &Counters) -> Arc<Self> {
         Arc::new(Self {
             open: Mutex::default(),
             limit: limits.max_connections.unwrap_or(usize::MAX),
             gauge: counters.counter(OPEN, &[]),
             accepted: counters.counter(ACCEPTED, &[]),
-            closed: Reason::ALL
+            closed: CloseReason::ALL
                 .iter()
                 .map(|(reason, name)| (*reason, counters.counter(CLOSED, &[name])))
                 .collect(),
         })
     }
 
-    /// A place for a new connection, if need be that of the one that has been idle for longest.
-    pub(super) fn admit(self: &Arc<Self>) -> Option<Slot> {
+    /// A slot for a new connection, if need be that of the one that has been idle for longest.
+    pub(super) fn admit(self: &Arc<Self>) -> Option<ConnectionSlot> {
         self.accepted.add(1);
         let mut open = self.open();
         if open.connections.len() >= self.limit && !self.evict_from(&mut open) {
             drop(open);
-            self.count(Reason::MaxConnections);
+            self.count(CloseReason::MaxConnections);
             return None;
         }
         let id = open.next;
@@ -109,7 +111,7 @@ impl Connections {
         let activity = Activity::new();
         open.connections.insert(id, Arc::clone(&activity));
         self.show(&open);
-        Some(Slot { connections: Arc::clone(self), id, activity })
+        Some(ConnectionSlot { connections: Arc::clone(self), id, activity })
     }
 
     /// Ends the connection that has been idle for longest. Returns whether there was one.
@@ -118,7 +120,7 @@ impl Connections {
     }
 
     /// Counts a connection that the receiver closes.
-    pub(super) fn count(&self, why: Reason) {
+    pub(super) fn count(&self, why: CloseReason) {
         if let Some((_, counter)) = self.closed.iter().find(|(reason, _)| *reason == why) {
             counter.add(1);
         }
@@ -142,12 +144,12 @@ impl Connections {
         let Some(victim) = open.connections.remove(&id) else { return false };
         victim.evicted.notify_one();
         self.show(open);
-        self.count(Reason::Evicted);
+        self.count(CloseReason::Evicted);
         true
     }
 }
 
-impl Drop for Slot {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         let mut open = self.connections.open();
         open.connections.remove(&self.id);
@@ -173,15 +175,15 @@ tokio::task_local! {
 }
 
 /// One request whose body arrives.
-pub(super) struct Reading(Arc<Activity>);
+pub(super) struct BodyInProgress(Arc<Activity>);
 
 /// Says that the body of this task's request is being read, until the guard is dropped.
-pub(super) fn reading() -> Option<Reading> {
+pub(super) fn reading() -> Option<BodyInProgress> {
     CONNECTION.try_with(Activity::begin_reading).ok()
 }
 
 /// One request under way.
-pub(super) struct Busy(Arc<Activity>);
+pub(super) struct RequestInProgress(Arc<Activity>);
 
 impl Activity {
     fn new() -> Arc<Self> {
@@ -195,16 +197,17 @@ impl Activity {
         })
     }
 
-    pub(super) fn begin(self: &Arc<Self>) -> Busy {
+    /// Counts a request as under way until what it gives is dropped.
+    pub(super) fn begin(self: &Arc<Self>) -> RequestInProgress {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.served.store(true, Ordering::Relaxed);
-        Busy(Arc::clone(self))
+        RequestInProgress(Arc::clone(self))
     }
 
-    fn begin_reading(self: &Arc<Self>) -> Reading {
+    fn begin_reading(self: &Arc<Self>) -> BodyInProgress {
         self.reading_since.store(clock::now().0, Ordering::Relaxed);
         self.reading.fetch_add(1, Ordering::Relaxed);
-        Reading(Arc::clone(self))
+        BodyInProgress(Arc::clone(self))
     }
 
     /// Whether nothing would be lost but requests that have been arriving for long.
@@ -233,34 +236,34 @@ impl Activity {
     }
 
     /// How much longer the connection may stay without a request, and what it is to be closed for.
-    pub(super) fn patience(&self, limits: &Limits, now: Tick) -> (Duration, Reason) {
+    pub(super) fn patience(&self, limits: &ClientLimits, now: Tick) -> (Duration, CloseReason) {
         let (limit, reason) = if self.served.load(Ordering::Relaxed) {
-            (limits.idle_timeout.unwrap_or(SELDOM), Reason::IdleTimeout)
+            (limits.idle_timeout.unwrap_or(SELDOM), CloseReason::IdleTimeout)
         } else {
-            (limits.header_timeout, Reason::HeaderTimeout)
+            (limits.header_timeout, CloseReason::HeaderTimeout)
         };
-        if self.is_busy() || (reason == Reason::IdleTimeout && limits.idle_timeout.is_none()) {
+        if self.is_busy() || (reason == CloseReason::IdleTimeout && limits.idle_timeout.is_none()) {
             return (limit, reason);
         }
         (limit.saturating_sub(now.since(Tick(self.last.load(Ordering::Relaxed)))), reason)
     }
 }
 
-impl Busy {
+impl RequestInProgress {
     /// Answers the request, so that the connection knows when its body is being read.
     pub(super) fn scope<F: Future>(&self, answer: F) -> impl Future<Output = F::Output> + use<F> {
         CONNECTION.scope(Arc::clone(&self.0), answer)
     }
 }
 
-impl Drop for Busy {
+impl Drop for RequestInProgress {
     fn drop(&mut self) {
         self.0.last.store(clock::now().0, Ordering::Relaxed);
         self.0.requests.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-impl Drop for Reading {
+impl Drop for BodyInProgress {
     fn drop(&mut self) {
         self.0.reading.fetch_sub(1, Ordering::Relaxed);
     }
@@ -270,10 +273,11 @@ impl Drop for Reading {
 mod tests {
     use super::*;
 
-    fn of(max_connections: usize) -> (Arc<Connections>, Arc<Counters>) {
+    fn of(max_connections: usize) -> (Arc<OpenConnections>, Arc<Counters>) {
         let counters = Arc::new(Counters::default());
-        let limits = Limits { max_connections: Some(max_connections), ..Limits::default() };
-        (Connections::new(&limits, &counters), counters)
+        let limits =
+            ClientLimits { max_connections: Some(max_connections), ..ClientLimits::default() };
+        (OpenConnections::new(&limits, &counters), counters)
     }
 
     fn values(counters: &Counters) -> Vec<u64> {
@@ -293,7 +297,8 @@ mod tests {
         drop(first);
         assert_eq!(values(&counters)[0], 3);
         let (fourth, fifth) = (connections.admit().unwrap(), connections.admit().unwrap());
-        let busy: Vec<Busy> = [&served, &fourth, &fifth].map(|slot| slot.activity.begin()).into();
+        let busy: Vec<RequestInProgress> =
+            [&served, &fourth, &fifth].map(|slot| slot.activity.begin()).into();
         assert!(connections.admit().is_none());
         assert!(!connections.evict());
         drop(busy);
@@ -326,21 +331,21 @@ mod tests {
 
     #[test]
     fn patience_runs_out_only_without_requests() {
-        let limits = Limits::default();
+        let limits = ClientLimits::default();
         let activity = Activity::new();
         let start = Tick(activity.last.load(Ordering::Relaxed));
         let patience = |at: Tick| activity.patience(&limits, at);
         let (left, reason) = patience(start.after(Duration::from_secs(10)));
-        assert_eq!((left.as_secs(), reason), (20, Reason::HeaderTimeout));
+        assert_eq!((left.as_secs(), reason), (20, CloseReason::HeaderTimeout));
         assert!(patience(start.after(limits.header_timeout)).0.is_zero());
         let idle = limits.idle_timeout.unwrap();
         let busy = activity.begin();
-        assert_eq!(patience(start.after(idle * 2)), (idle, Reason::IdleTimeout));
+        assert_eq!(patience(start.after(idle * 2)), (idle, CloseReason::IdleTimeout));
         drop(busy);
         let last = Tick(activity.last.load(Ordering::Relaxed));
         assert_eq!(patience(last).0, idle);
         assert!(patience(last.after(idle)).0.is_zero());
-        let patient = Limits { idle_timeout: None, ..limits.clone() };
+        let patient = ClientLimits { idle_timeout: None, ..limits.clone() };
         assert!(!activity.patience(&patient, last.after(SELDOM * 9)).0.is_zero());
     }
 }

@@ -1,4 +1,4 @@
-//! The receiver's counters.
+//! Counters of a receiver.
 //!
 //! `received_items_total` = `accepted_items_total` + `rejected_items_total` +
 //! `refused_items_total`, as soon as no request is under way. A request that is refused before its
@@ -85,7 +85,7 @@ pub(super) enum Transport {
 
 /// The counters of one signal.
 #[derive(Debug)]
-pub(super) struct SignalMeters {
+pub(super) struct SignalCounters {
     grpc_requests: Counter,
     http_requests: Counter,
     http_json_requests: Counter,
@@ -100,10 +100,10 @@ pub(super) struct SignalMeters {
 /// The counters of one receiver.
 #[derive(Debug)]
 pub(super) struct ReceiveCounters {
-    traces: SignalMeters,
-    metrics: SignalMeters,
-    logs: SignalMeters,
-    profiles: SignalMeters,
+    traces: SignalCounters,
+    metrics: SignalCounters,
+    logs: SignalCounters,
+    profiles: SignalCounters,
     refused_requests: Vec<(&'static str, Counter)>,
     pub(super) queue_bytes: Counter,
     pub(super) chunk_bytes: Counter,
@@ -113,10 +113,10 @@ pub(super) struct ReceiveCounters {
 impl ReceiveCounters {
     pub(super) fn new(counters: &Counters) -> Self {
         Self {
-            traces: SignalMeters::new(counters, Signal::Traces),
-            metrics: SignalMeters::new(counters, Signal::Metrics),
-            logs: SignalMeters::new(counters, Signal::Logs),
-            profiles: SignalMeters::new(counters, Signal::Profiles),
+            traces: SignalCounters::new(counters, Signal::Traces),
+            metrics: SignalCounters::new(counters, Signal::Metrics),
+            logs: SignalCounters::new(counters, Signal::Logs),
+            profiles: SignalCounters::new(counters, Signal::Profiles),
             refused_requests: REASONS
                 .iter()
                 .map(|reason| (*reason, counters.counter(REFUSED_REQUESTS, &[reason])))
@@ -127,7 +127,7 @@ impl ReceiveCounters {
         }
     }
 
-    pub(super) fn of(&self, signal: Signal) -> &SignalMeters {
+    pub(super) fn of(&self, signal: Signal) -> &SignalCounters {
         match signal {
             Signal::Traces => &self.traces,
             Signal::Metrics => &self.metrics,
@@ -136,12 +136,13 @@ impl ReceiveCounters {
         }
     }
 
+    /// Counts a request that was refused before its signal was known.
     pub(super) fn refused_request(&self, reason: &str) {
         add(&self.refused_requests, reason, 1);
     }
 }
 
-impl SignalMeters {
+impl SignalCounters {
     fn new(counters: &Counters, signal: Signal) -> Self {
         let name = signal.name();
         Self {
@@ -160,6 +161,7 @@ impl SignalMeters {
         }
     }
 
+    /// Counts a request that arrived.
     pub(super) fn request(&self, transport: Transport) {
         match transport {
             Transport::Grpc => self.grpc_requests.add(1),
@@ -168,6 +170,7 @@ impl SignalMeters {
         }
     }
 
+    /// Counts a refused request and its items.
     pub(super) fn refused(&self, reason: &str, items: usize) {
         add(&self.refused, reason, items);
     }

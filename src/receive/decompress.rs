@@ -1,4 +1,4 @@
-//! Decompression within limits of size and memory.
+//! Bounded decompression, within limits of size and memory.
 //!
 //! A small request can stand for a very large one. So every decoder makes one step at a time, and
 //! before each step the step's memory is taken from the budget: what would come after a limit is
@@ -12,7 +12,7 @@ use flate2::{Decompress, FlushDecompress, Status};
 use zstd::stream::read::Decoder as ZstdDecoder;
 
 use super::encoding::Encoding;
-use super::memory_budget::Held;
+use super::memory_budget::HeldMemory;
 use super::refusal::Refusal;
 
 /// How much is decompressed before the limits are looked at again.
@@ -31,7 +31,7 @@ pub(super) fn decompress(
     encoding: Encoding,
     compressed: Bytes,
     limit: usize,
-    held: &mut Held,
+    held: &mut HeldMemory,
 ) -> Result<Bytes, Refusal> {
     if compressed.is_empty() {
         return Ok(compressed);
@@ -60,7 +60,7 @@ fn steps(
     name: &str,
     limit: usize,
     kept: usize,
-    held: &mut Held,
+    held: &mut HeldMemory,
     mut step: impl FnMut(usize, &mut Vec<u8>) -> std::io::Result<Step>,
 ) -> Result<Vec<u8>, Refusal> {
     let mut out = Vec::new();
@@ -89,12 +89,12 @@ fn damaged(name: &str, after: usize, error: &dyn std::fmt::Display) -> Refusal {
 }
 
 fn pull(decoder: &mut impl Read, room: usize, out: &mut Vec<u8>) -> std::io::Result<Step> {
-    let most = u64::try_from(room).unwrap_or(u64::MAX);
-    let read = decoder.by_ref().take(most).read_to_end(out)?;
+    let max_bytes = u64::try_from(room).unwrap_or(u64::MAX);
+    let read = decoder.by_ref().take(max_bytes).read_to_end(out)?;
     Ok(if read < room { Step::End } else { Step::More })
 }
 
-fn zstd(compressed: &[u8], limit: usize, held: &mut Held) -> Result<Vec<u8>, Refusal> {
+fn zstd(compressed: &[u8], limit: usize, held: &mut HeldMemory) -> Result<Vec<u8>, Refusal> {
     let start = || {
         let mut decoder = ZstdDecoder::with_buffer(compressed)?;
         decoder.window_log_max(ZSTD_WINDOW_LOG)?;
@@ -107,7 +107,7 @@ fn zstd(compressed: &[u8], limit: usize, held: &mut Held) -> Result<Vec<u8>, Ref
 /// The zlib format, or bare deflate: which one, the first two bytes say. A zlib header names the
 /// method 8 and is a multiple of 31 (RFC 1950, section 2.2); a bare block cannot start so, unless
 /// it is a stored one with padding that no encoder writes.
-fn deflate(compressed: &[u8], limit: usize, held: &mut Held) -> Result<Vec<u8>, Refusal> {
+fn deflate(compressed: &[u8], limit: usize, held: &mut HeldMemory) -> Result<Vec<u8>, Refusal> {
     let zlib = match compressed {
         [first, second, ..] => {
             first & 0x0f == 8 && u16::from_be_bytes([*first, *second]).is_multiple_of(31)
@@ -140,14 +140,14 @@ fn deflate(compressed: &[u8], limit: usize, held: &mut Held) -> Result<Vec<u8>, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::receive::memory::Memory;
-    use crate::receive::memory_budget::Budget;
+    use crate::receive::memory::WaitingMemory;
+    use crate::receive::memory_budget::MemoryBudget;
     use crate::receive::tests::packed::{self, ALL};
     use crate::stats::Counter;
     use std::time::Duration;
 
-    fn held(limit: usize) -> Held {
-        Budget::new(limit, Counter::default(), Memory::unlimited()).share()
+    fn held(limit: usize) -> HeldMemory {
+        MemoryBudget::new(limit, Counter::default(), WaitingMemory::unlimited()).share()
     }
 
     fn run(encoding: Encoding, data: &[u8], limit: usize) -> Result<Bytes, Refusal> {
@@ -186,8 +186,10 @@ mod tests {
             let end = run(encoding, b"certainly not compressed", 100);
             assert!(matches!(end, Err(Refusal::Malformed(_))), "{name}: {end:?}");
         }
-        let Err(Refusal::Malformed(words)) = run(Encoding::Zstd, b"rubbish", 100) else { panic!() };
-        assert!(words.starts_with("the zstd data is damaged after 0 "), "{words}");
+        let Err(Refusal::Malformed(message)) = run(Encoding::Zstd, b"rubbish", 100) else {
+            panic!()
+        };
+        assert!(message.starts_with("the zstd data is damaged after 0 "), "{message}");
     }
 
     #[test]
@@ -210,7 +212,7 @@ mod tests {
             let bomb = Bytes::from(pack(&zeros));
             assert!(bomb.len() < 1 << 20);
             let gauge = Counter::default();
-            let budget = Budget::new(1 << 30, gauge.clone(), Memory::unlimited());
+            let budget = MemoryBudget::new(1 << 30, gauge.clone(), WaitingMemory::unlimited());
             let mut held = budget.share();
             let limit = 1 << 20;
             let start = crate::clock::now();
@@ -251,7 +253,7 @@ mod tests {
     fn the_budget_is_kept_and_given_back() {
         let packed = Bytes::from(packed::zstd(&vec![7; 1 << 20]));
         let gauge = Counter::default();
-        let budget = Budget::new(1 << 20, gauge.clone(), Memory::unlimited());
+        let budget = MemoryBudget::new(1 << 20, gauge.clone(), WaitingMemory::unlimited());
         // Another request is beyond the budget.
         let mut other = budget.share();
         other.grow((1 << 20) + 1).unwrap();

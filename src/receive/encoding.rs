@@ -1,12 +1,12 @@
-//! How a body is compressed, by the header that says so.
+//! Content coding: how a body is compressed, by the header that says so.
 
 use http::{HeaderMap, HeaderName};
 
 use super::refusal::Refusal;
 
-/// What a receiver of HTTP takes, in the words of the header `accept-encoding`.
+/// What a receiver of HTTP takes, in the form of the header `accept-encoding`.
 pub(super) const HTTP_ACCEPTED: &str = "gzip, zstd, deflate, identity";
-/// The same in the words of the header `grpc-accept-encoding`.
+/// The same in the form of the header `grpc-accept-encoding`.
 pub(super) const GRPC_ACCEPTED: &str = "identity,gzip,zstd,deflate";
 
 /// A content coding.
@@ -27,7 +27,7 @@ impl Encoding {
     /// by RFC 9110, section 8.4.1.
     ///
     /// # Errors
-    /// A name that is not known, or several: nobody compresses twice but to hide something.
+    /// A name that is not known, or several: what is compressed twice hides something.
     pub(super) fn of(headers: &HeaderMap, name: &HeaderName) -> Result<Self, Refusal> {
         let mut values = headers.get_all(name).iter();
         let Some(value) = values.next() else { return Ok(Self::Identity) };
@@ -86,13 +86,13 @@ mod tests {
 
     #[test]
     fn what_is_accepted_is_what_is_told() {
-        let told = Refusal::Encoding("br".to_owned()).to_string();
+        let message = Refusal::Encoding("br".to_owned()).to_string();
         for list in [HTTP_ACCEPTED, GRPC_ACCEPTED] {
             for name in list.split(',').map(str::trim) {
                 let mut headers = HeaderMap::new();
                 headers.insert(CONTENT_ENCODING, HeaderValue::from_str(name).unwrap());
                 assert!(Encoding::of(&headers, &CONTENT_ENCODING).is_ok());
-                assert!(told.contains(name), "{told}");
+                assert!(message.contains(name), "{message}");
             }
         }
     }

@@ -1,9 +1,9 @@
-//! Conversion of request formats: JSON becomes protobuf before anything else.
+//! Format conversion: JSON becomes protobuf before anything else.
 
 use bytes::Bytes;
 
 use super::media_type::Format;
-use super::memory_budget::Held;
+use super::memory_budget::HeldMemory;
 use super::refusal::Refusal;
 use crate::codec::json::{Converted, JsonError, to_protobuf};
 use crate::model::Signal;
@@ -31,7 +31,7 @@ impl Format {
         signal: Signal,
         request: Bytes,
         limit: usize,
-        held: &mut Held,
+        held: &mut HeldMemory,
     ) -> Result<(Bytes, Converted), Refusal> {
         match self {
             Self::Protobuf => Ok((request, Converted::default())),
@@ -46,7 +46,7 @@ fn convert(
     signal: Signal,
     json: &[u8],
     limit: usize,
-    held: &mut Held,
+    held: &mut HeldMemory,
 ) -> Result<(Bytes, Converted), Refusal> {
     let usual = json.len().min(limit);
     match attempt(signal, json, usual, held) {
@@ -54,8 +54,8 @@ fn convert(
         Err(Attempt::Refused(refusal)) => return Err(refusal),
         Ok(done) => return Ok(done),
     }
-    let most = json.len().saturating_mul(LARGEST_GROWTH).min(limit);
-    attempt(signal, json, most, held).map_err(|attempt| match attempt {
+    let max_bytes = json.len().saturating_mul(LARGEST_GROWTH).min(limit);
+    attempt(signal, json, max_bytes, held).map_err(|attempt| match attempt {
         Attempt::Larger => Refusal::TooLarge { limit, when: " as protobuf" },
         Attempt::Refused(refusal) => refusal,
     })
@@ -71,7 +71,7 @@ fn attempt(
     signal: Signal,
     json: &[u8],
     limit: usize,
-    held: &mut Held,
+    held: &mut HeldMemory,
 ) -> Result<(Bytes, Converted), Attempt> {
     held.grow(limit).map_err(Attempt::Refused)?;
     let mut out = Vec::with_capacity(limit);
@@ -87,7 +87,7 @@ fn attempt(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::receive::memory_budget::Budget;
+    use crate::receive::memory_budget::MemoryBudget;
     use crate::stats::Counter;
 
     fn histogram(buckets: usize) -> Bytes {
@@ -101,8 +101,12 @@ mod tests {
 
     fn run(json: Bytes, limit: usize, budget: usize) -> Result<(usize, u64), Refusal> {
         let gauge = Counter::default();
-        let mut held =
-            Budget::new(budget, gauge.clone(), crate::receive::memory::Memory::unlimited()).share();
+        let mut held = MemoryBudget::new(
+            budget,
+            gauge.clone(),
+            crate::receive::memory::WaitingMemory::unlimited(),
+        )
+        .share();
         let (out, _) = Format::Json.protobuf(Signal::Metrics, json, limit, &mut held)?;
         Ok((out.len(), gauge.value()))
     }
@@ -122,8 +126,11 @@ mod tests {
         assert!(held >= length as u64 && held <= 5 * json.len() as u64, "{held}");
         let refusal = run(json.clone(), 50_000, 1 << 20).unwrap_err();
         assert_eq!(refusal, Refusal::TooLarge { limit: 50_000, when: " as protobuf" });
-        let budget =
-            Budget::new(100_000, Counter::default(), crate::receive::memory::Memory::unlimited());
+        let budget = MemoryBudget::new(
+            100_000,
+            Counter::default(),
+            crate::receive::memory::WaitingMemory::unlimited(),
+        );
         let (mut held, mut other) = (budget.share(), budget.share());
         // One request at a time may go beyond the budget.
         other.grow(160_000).unwrap();
@@ -134,8 +141,8 @@ mod tests {
     #[test]
     fn the_place_of_an_error_is_told() {
         let refusal = run(Bytes::from_static(b"{\"resourceMetrics\":[{]}"), 100, 1000).unwrap_err();
-        let Refusal::Malformed(words) = refusal else { panic!("{refusal}") };
-        assert!(words.starts_with("resourceMetrics[0]: not JSON: "), "{words}");
-        assert!(words.ends_with("(line 1, column 22)"), "{words}");
+        let Refusal::Malformed(message) = refusal else { panic!("{refusal}") };
+        assert!(message.starts_with("resourceMetrics[0]: not JSON: "), "{message}");
+        assert!(message.ends_with("(line 1, column 22)"), "{message}");
     }
 }

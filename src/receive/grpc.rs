@@ -1,4 +1,4 @@
-//! OTLP/gRPC: unary calls with raw bytes.
+//! gRPC server: OTLP/gRPC as unary calls with raw bytes.
 //!
 //! The framing is done here, by the gRPC protocol document "gRPC over HTTP2", so that requests
 //! share the limits, the budget and the deadlines of OTLP/HTTP, nothing is decoded into trees, and
@@ -15,7 +15,7 @@ use super::encoding::{Encoding, GRPC_ACCEPTED};
 use super::http::{media_type, refused};
 use super::media_type::Format;
 use super::refusal::Refusal;
-use super::response_body::Reply;
+use super::response_body::ResponseBody;
 use super::service::{Payload, Service};
 use crate::model::Signal;
 
@@ -32,7 +32,10 @@ pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
 }
 
 /// Answers a call.
-pub(super) async fn answer(service: &Service, request: Request<Incoming>) -> Response<Reply> {
+pub(super) async fn answer(
+    service: &Service,
+    request: Request<Incoming>,
+) -> Response<ResponseBody> {
     if request.version() != Version::HTTP_2 {
         service.note(&Refusal::GrpcVersion);
         return refused(request.headers(), &Refusal::GrpcVersion, None);
@@ -106,20 +109,20 @@ fn unframe(mut bytes: Bytes, encoding: Encoding) -> Result<Payload, Refusal> {
     Ok(Payload { bytes, encoding, format: Format::Protobuf })
 }
 
-fn success(message: &[u8]) -> Response<Reply> {
+fn success(message: &[u8]) -> Response<ResponseBody> {
     let mut frame = Vec::with_capacity(message.len().saturating_add(PREFIX));
     frame.put_u8(0);
     frame.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
     frame.put_slice(message);
     let mut trailers = HeaderMap::with_capacity(1);
     trailers.insert(GRPC_STATUS, HeaderValue::from_static("0"));
-    let mut response = Response::new(Reply::with_trailers(frame, trailers));
+    let mut response = Response::new(ResponseBody::with_trailers(frame, trailers));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     response
 }
 
-fn failure(refusal: &Refusal, wait: Option<u32>) -> Response<Reply> {
-    let mut response = refusal.grpc_status(wait).into_http::<Reply>();
+fn failure(refusal: &Refusal, wait: Option<u32>) -> Response<ResponseBody> {
+    let mut response = refusal.grpc_status(wait).into_http::<ResponseBody>();
     if matches!(refusal, Refusal::Encoding(_)) {
         let accepted = HeaderValue::from_static(GRPC_ACCEPTED);
         response.headers_mut().insert(GRPC_ACCEPT_ENCODING, accepted);

@@ -1,10 +1,10 @@
-//! The hand-over from the runtime's threads to the host's thread.
+//! Bounded queue: the hand-over from the runtime's threads to the host's thread.
 //!
-//! A request waits here until the host has its data in storage; only then its sender is answered.
-//! A batch whose sender has gone is taken out, so that a sender that ran out of patience and sends
+//! A request waits here until the host has its data in storage; only then its sender is answered. A
+//! batch whose sender has gone is taken out, so that a sender that ran out of patience and sends
 //! again is not stored twice. The same happens when the host does not come for too long: the sender
-//! is told to send again while it still listens. Whoever takes a batch out of the queue, under its
-//! lock, decides what becomes of it; so nothing that was refused can be stored.
+//! is asked to send again while it still listens. The thread that takes a batch out of the queue,
+//! under its lock, decides what becomes of it; so nothing that was refused can be stored.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::counters::ReceiveCounters;
-use super::memory::Memory;
-use super::memory_budget::Held;
+use super::memory::WaitingMemory;
+use super::memory_budget::HeldMemory;
 use super::refusal::Refusal;
-use super::tenancy::Route;
+use super::tenancy::TagRoute;
 use crate::model::Signal;
 use crate::plugin::{NativeKind, NotAppended, Sink, Waker};
 use crate::runtime::buffer_pool;
@@ -27,7 +27,7 @@ const SLICE_BYTES: usize = 8 * 1024 * 1024;
 
 /// The data of one request, ready to be appended.
 #[derive(Debug)]
-pub(super) struct Batch {
+pub(super) struct EventBatch {
     pub(super) signal: Signal,
     /// What the host counts: log records without group markers.
     pub(super) records: usize,
@@ -37,8 +37,8 @@ pub(super) struct Batch {
     /// What `events` are if they are no log events: contexts of the host's own.
     pub(super) native: Option<NativeKind>,
     /// The tag, or the parts with their tags.
-    pub(super) route: Route,
-    pub(super) held: Held,
+    pub(super) route: TagRoute,
+    pub(super) held: HeldMemory,
 }
 
 /// A batch and who waits for it.
@@ -46,13 +46,13 @@ pub(super) struct Batch {
 struct Waiting {
     /// Grows from the front of the queue to its end.
     number: u64,
-    batch: Batch,
+    batch: EventBatch,
     answer: oneshot::Sender<Result<(), Refusal>>,
 }
 
-/// A sender's place in the queue. When it is dropped before the answer, the sender has gone, and
+/// A sender's position in the queue. When it is dropped before the answer, the sender has gone, and
 /// its batch leaves the queue.
-struct Place<'a> {
+struct QueuedSender<'a> {
     handoff: &'a Handoff,
     meters: &'a ReceiveCounters,
     number: u64,
@@ -84,11 +84,11 @@ struct State {
 pub(super) struct Handoff {
     state: Mutex<State>,
     waker: Waker,
-    memory: Arc<Memory>,
+    memory: Arc<WaitingMemory>,
 }
 
 impl Handoff {
-    pub(super) fn new(waker: Waker, memory: Arc<Memory>) -> Self {
+    pub(super) fn new(waker: Waker, memory: Arc<WaitingMemory>) -> Self {
         let state = State { mode: Mode::Open, waiting: VecDeque::new(), next: 0, woken: false };
         Self { state: Mutex::new(state), waker, memory }
     }
@@ -109,25 +109,25 @@ impl Handoff {
     /// Why the host does not have it; then it never will.
     pub(super) async fn submit(
         &self,
-        batch: Batch,
+        batch: EventBatch,
         limit: Duration,
         meters: &ReceiveCounters,
     ) -> Result<(), Refusal> {
-        let mut place = self.push(batch, meters)?;
-        let answer = match tokio::time::timeout(limit, &mut place.answered).await {
+        let mut sender = self.push(batch, meters)?;
+        let answer = match tokio::time::timeout(limit, &mut sender.answered).await {
             Ok(answer) => answer,
             Err(_elapsed) => {
-                if let Some(waiting) = self.take_out(place.number) {
-                    place.over = true;
+                if let Some(waiting) = self.take_out(sender.number) {
+                    sender.over = true;
                     let refusal = self.timed_out();
                     refuse(waiting, refusal.clone(), meters);
                     return Err(refusal);
                 }
                 // The host is at it in this moment.
-                (&mut place.answered).await
+                (&mut sender.answered).await
             }
         };
-        place.over = true;
+        sender.over = true;
         answer.unwrap_or(Err(Refusal::ShuttingDown))
     }
 
@@ -136,7 +136,11 @@ impl Handoff {
         if self.memory.is_full() { Refusal::MemoryFull } else { Refusal::QueueTimeout }
     }
 
-    fn push<'a>(&'a self, batch: Batch, meters: &'a ReceiveCounters) -> Result<Place<'a>, Refusal> {
+    fn push<'a>(
+        &'a self,
+        batch: EventBatch,
+        meters: &'a ReceiveCounters,
+    ) -> Result<QueuedSender<'a>, Refusal> {
         let mut state = self.state();
         if let Some(refusal) = refused_by(state.mode) {
             drop(state);
@@ -152,7 +156,7 @@ impl Handoff {
         if wake {
             self.waker.wake();
         }
-        Ok(Place { handoff: self, meters, number, answered, over: false })
+        Ok(QueuedSender { handoff: self, meters, number, answered, over: false })
     }
 
     /// Takes a batch out of the queue, if it is still there.
@@ -245,7 +249,7 @@ impl Handoff {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for QueuedSender<'_> {
     fn drop(&mut self) {
         if self.over {
             return;
@@ -270,7 +274,7 @@ fn append_one(waiting: Waiting, sink: &mut dyn Sink, meters: &ReceiveCounters) -
         refuse(waiting, Refusal::ClientGone, meters);
         return true;
     }
-    let Batch { signal, records, items, events, native, route, .. } = &waiting.batch;
+    let EventBatch { signal, records, items, events, native, route, .. } = &waiting.batch;
     let appended = route.append(*records, events, |tag, records, part, rest| {
         sink.rest_follows(rest);
         match *native {
@@ -295,10 +299,10 @@ fn append_one(waiting: Waiting, sink: &mut dyn Sink, meters: &ReceiveCounters) -
         }
     }
     meters.of(*signal).accepted.add_items(*items);
-    let Waiting { batch: Batch { events, held, .. }, answer, .. } = waiting;
+    let Waiting { batch: EventBatch { events, held, .. }, answer, .. } = waiting;
     buffer_pool::reclaim(events);
     drop(held);
-    // A sender that left in this very moment is not told; it cannot be known to it either way.
+    // A sender that left in this very moment gets no answer; it cannot know either way.
     drop(answer.send(Ok(())));
     true
 }
@@ -306,7 +310,7 @@ fn append_one(waiting: Waiting, sink: &mut dyn Sink, meters: &ReceiveCounters) -
 fn refuse(waiting: Waiting, refusal: Refusal, meters: &ReceiveCounters) {
     let Waiting { batch, answer, .. } = waiting;
     meters.of(batch.signal).refused(refusal.reason(), batch.items);
-    let Batch { events, held, .. } = batch;
+    let EventBatch { events, held, .. } = batch;
     buffer_pool::reclaim(events);
     drop(held);
     drop(answer.send(Err(refusal)));
@@ -315,8 +319,8 @@ fn refuse(waiting: Waiting, refusal: Refusal, meters: &ReceiveCounters) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugin::Refused;
-    use crate::receive::memory_budget::Budget;
+    use crate::plugin::AppendRefused;
+    use crate::receive::memory_budget::MemoryBudget;
     use crate::stats::{Counter, Counters};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -325,7 +329,7 @@ mod tests {
     struct Lengths(Vec<usize>);
 
     impl Sink for Lengths {
-        fn append(&mut self, _: &[u8], _: usize, events: &[u8]) -> Result<(), Refused> {
+        fn append(&mut self, _: &[u8], _: usize, events: &[u8]) -> Result<(), AppendRefused> {
             self.0.push(events.len());
             Ok(())
         }
@@ -348,18 +352,19 @@ mod tests {
         let waker = Waker::new(move || {
             count.fetch_add(1, Ordering::Relaxed);
         });
-        let handoff = Handoff::new(waker, Memory::unlimited());
+        let handoff = Handoff::new(waker, WaitingMemory::unlimited());
         Filled { handoff, meters, counters, wakes }
     }
 
-    fn batch(bytes: usize) -> Batch {
-        let held = Budget::new(usize::MAX, Counter::default(), Memory::unlimited()).share();
+    fn batch(bytes: usize) -> EventBatch {
+        let held =
+            MemoryBudget::new(usize::MAX, Counter::default(), WaitingMemory::unlimited()).share();
         let (signal, events, native) = (Signal::Logs, vec![0; bytes], None);
-        let route = Route::default();
-        Batch { signal, records: 1, items: 1, events, native, route, held }
+        let route = TagRoute::default();
+        EventBatch { signal, records: 1, items: 1, events, native, route, held }
     }
 
-    fn answers<'a>(filled: &'a Filled, lengths: &[usize]) -> Vec<Place<'a>> {
+    fn answers<'a>(filled: &'a Filled, lengths: &[usize]) -> Vec<QueuedSender<'a>> {
         let push = |length: &usize| filled.handoff.push(batch(*length), &filled.meters).unwrap();
         lengths.iter().map(push).collect()
     }
@@ -383,7 +388,7 @@ mod tests {
             assert_eq!(sink.0.len(), appended);
             assert_eq!(filled.wakes.load(Ordering::Relaxed), woken);
         }
-        assert!(answers.iter_mut().all(|place| place.answered.try_recv() == Ok(Ok(()))));
+        assert!(answers.iter_mut().all(|sender| sender.answered.try_recv() == Ok(Ok(()))));
     }
 
     #[test]
@@ -406,8 +411,8 @@ mod tests {
         let filled = empty();
         let mut answers = answers(&filled, &[1, 2]);
         filled.handoff.abandon(&filled.meters);
-        for place in &mut answers {
-            assert_eq!(place.answered.try_recv(), Ok(Err(Refusal::ShuttingDown)));
+        for sender in &mut answers {
+            assert_eq!(sender.answered.try_recv(), Ok(Err(Refusal::ShuttingDown)));
         }
     }
 
@@ -440,7 +445,7 @@ mod tests {
     struct Slow<'a>(&'a Filled, Vec<usize>);
 
     impl Sink for Slow<'_> {
-        fn append(&mut self, _: &[u8], _: usize, events: &[u8]) -> Result<(), Refused> {
+        fn append(&mut self, _: &[u8], _: usize, events: &[u8]) -> Result<(), AppendRefused> {
             assert!(self.0.handoff.take_out(0).is_none());
             self.1.push(events.len());
             Ok(())

@@ -1,4 +1,5 @@
-//! OTLP/HTTP with protobuf and JSON bodies, by the OpenTelemetry Protocol Specification, section "OTLP/HTTP".
+//! HTTP server: OTLP/HTTP with protobuf and JSON bodies, by the OpenTelemetry Protocol
+//! Specification, section "OTLP/HTTP".
 
 use bytes::Bytes;
 use http::header::{
@@ -15,12 +16,15 @@ use super::counters::Transport;
 use super::encoding::{Encoding, HTTP_ACCEPTED};
 use super::media_type::Format;
 use super::refusal::Refusal;
-use super::response_body::Reply;
+use super::response_body::ResponseBody;
 use super::service::{Payload, Service};
 use crate::model::Signal;
 
 /// Answers a request.
-pub(super) async fn answer(service: &Service, request: Request<Incoming>) -> Response<Reply> {
+pub(super) async fn answer(
+    service: &Service,
+    request: Request<Incoming>,
+) -> Response<ResponseBody> {
     let (parts, mut body) = request.into_parts();
     match export(service, &parts, &mut body).await {
         Ok(response) => reply(StatusCode::OK, format(&parts.headers), response),
@@ -93,7 +97,7 @@ pub(super) fn refused(
     headers: &HeaderMap,
     refusal: &Refusal,
     wait: Option<u32>,
-) -> Response<Reply> {
+) -> Response<ResponseBody> {
     let format = format(headers);
     let status = refusal.status(wait);
     let body = match format {
@@ -118,8 +122,8 @@ pub(super) fn refused(
     response
 }
 
-fn reply(status: StatusCode, format: Format, body: Vec<u8>) -> Response<Reply> {
-    let mut response = Response::new(Reply::new(Bytes::from(body)));
+fn reply(status: StatusCode, format: Format, body: Vec<u8>) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::new(Bytes::from(body)));
     *response.status_mut() = status;
     let content_type = HeaderValue::from_static(format.content_type());
     response.headers_mut().insert(CONTENT_TYPE, content_type);

@@ -1,10 +1,10 @@
-//! What clients may cost: connections, streams, headers and time.
+//! Resource limits: what clients may cost in connections, streams, headers and time.
 
 use std::time::Duration;
 
 /// Limits of one receiver; what they come to under attack is in `docs/ai_otlp.md`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
+pub struct ClientLimits {
     /// Whether HTTP/2 is spoken, which OTLP/gRPC needs.
     pub http2: bool,
     /// Open connections at most. At the limit a new connection takes the place of the one that has
@@ -29,12 +29,12 @@ pub struct Limits {
     pub max_connection_age: Option<Duration>,
     /// How long the requests of such a connection may still take.
     pub max_connection_age_grace: Duration,
-    /// How long a request may wait for the host until its sender is told to send again.
+    /// How long a request may wait for the host until its sender is asked to send again.
     pub queue_timeout: Duration,
 }
 
 #[cfg(test)]
-impl Default for Limits {
+impl Default for ClientLimits {
     fn default() -> Self {
         Self {
             http2: true,
@@ -54,7 +54,7 @@ impl Default for Limits {
     }
 }
 
-impl Limits {
+impl ClientLimits {
     /// The age at which connection number `id` ends: the same spread for every run, no two
     /// neighbours alike.
     pub(super) fn age_of(&self, id: u64) -> Option<Duration> {
@@ -73,13 +73,13 @@ mod tests {
     #[test]
     fn ages_are_spread_around_the_limit() {
         let day = Duration::from_secs(86_400);
-        let limits = Limits { max_connection_age: Some(day), ..Limits::default() };
+        let limits = ClientLimits { max_connection_age: Some(day), ..ClientLimits::default() };
         let ages: Vec<Duration> = (0..100).filter_map(|id| limits.age_of(id)).collect();
         assert!(ages.iter().all(|age| *age >= day.mul_f64(0.899) && *age <= day.mul_f64(1.101)));
         let mut different = ages.clone();
         different.sort();
         different.dedup();
         assert!(different.len() > 50, "{}", different.len());
-        assert_eq!(Limits::default().age_of(7), None);
+        assert_eq!(ClientLimits::default().age_of(7), None);
     }
 }

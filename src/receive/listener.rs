@@ -1,4 +1,4 @@
-//! Sockets, and what is accepted from them.
+//! Accept loop: sockets, and what is accepted from them.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 
 use super::connection::serve;
-use super::connections::Slot;
+use super::connections::ConnectionSlot;
 use super::receiver_state::ReceiverState;
 use super::unix::SocketFile;
-use crate::stats::Level;
+use crate::stats::LogLevel;
 
 /// Connections that the system may hold for us.
 const BACKLOG: u32 = 1024;
@@ -63,7 +63,7 @@ impl Listener {
     }
 }
 
-/// Accepts connections until told to stop.
+/// Accepts connections until it is stopped.
 pub(super) async fn accept(listener: Listener, mut shared: ReceiverState) {
     let mut stop = shared.stop.clone();
     loop {
@@ -73,14 +73,14 @@ pub(super) async fn accept(listener: Listener, mut shared: ReceiverState) {
         };
         match accepted {
             Ok(stream) => {
-                // Without a place it is closed right away: a sender that sees that tries again,
+                // Without a slot it is closed right away: a sender that sees that tries again,
                 // while one that waits in the system's queue would not know for how long.
                 if let Some(slot) = shared.connections.admit() {
                     shared.tasks.spawn(connection(stream, shared.clone(), slot));
                 }
             }
             Err(error) => {
-                shared.service.log.often(Level::Warn, "accept", || {
+                shared.service.log.often(LogLevel::Warn, "accept", || {
                     format!("cannot accept a connection: {error}")
                 });
                 // Most likely there are no free descriptors, so an idle connection gives one.
@@ -92,10 +92,10 @@ pub(super) async fn accept(listener: Listener, mut shared: ReceiverState) {
     }
 }
 
-async fn connection(stream: Stream, shared: ReceiverState, slot: Slot) {
+async fn connection(stream: Stream, shared: ReceiverState, slot: ConnectionSlot) {
     match stream {
         Stream::Tcp(stream) => {
-            // Answers are small and somebody waits for them.
+            // Answers are small and a client waits for them.
             drop(stream.set_nodelay(true));
             secured(stream, shared, slot).await;
         }
@@ -105,7 +105,7 @@ async fn connection(stream: Stream, shared: ReceiverState, slot: Slot) {
 
 /// Serves a connection after its handshake, if there is to be one. Only ports have TLS: who may
 /// open a Unix socket is a matter of its file.
-async fn secured(stream: TcpStream, shared: ReceiverState, slot: Slot) {
+async fn secured(stream: TcpStream, shared: ReceiverState, slot: ConnectionSlot) {
     let Some(tls) = &shared.service.security.tls else {
         return serve(stream, None, shared, slot).await;
     };

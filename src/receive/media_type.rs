@@ -1,4 +1,4 @@
-//! The formats of OTLP/HTTP, by their media types.
+//! Content negotiation: the formats of OTLP/HTTP, by their media types.
 
 /// The content type of protobuf.
 pub(super) const PROTOBUF: &str = "application/x-protobuf";

@@ -1,10 +1,10 @@
-//! One limit on what waits in memory on its way to the outputs: the host's chunks, and the requests
-//! on their way to them.
+//! Memory limiter: one limit on what waits in memory on its way to the outputs, the host's chunks
+//! and the requests on their way to them.
 //!
 //! Outputs that are slower than senders leave the difference in memory. At the limit, requests stay
 //! in the hand-over until outputs have sent something; who waits too long there, and whoever comes
-//! when there is no room at all, is told to send again. Of the limit, an eighth is for the requests,
-//! so that there is always something to append when the host has room.
+//! when there is no room at all, is asked to send again. Of the limit, an eighth is for the
+//! requests, so that there is always something to append when the host has room.
 //!
 //! The host brings chunks to the outputs once in its flush interval, a second by default, and would
 //! so send no more than the limit in that time. So it is asked to do it whenever a quarter of the
@@ -30,7 +30,7 @@ const LOOK: Duration = Duration::from_millis(10);
 
 /// What waits in memory, and how much may.
 #[derive(Debug)]
-pub(super) struct Memory {
+pub(super) struct WaitingMemory {
     limit: Option<usize>,
     /// Bytes of the host's chunks when the host's thread looked last.
     chunks: AtomicUsize,
@@ -38,7 +38,7 @@ pub(super) struct Memory {
     bounded: AtomicBool,
     /// Nothing is appended at the moment.
     full: AtomicBool,
-    told: AtomicBool,
+    reported: AtomicBool,
     /// Bytes that were appended since the host was asked to bring chunks to the outputs.
     fresh: AtomicUsize,
     look: Notify,
@@ -47,7 +47,7 @@ pub(super) struct Memory {
     log: Arc<Log>,
 }
 
-impl Memory {
+impl WaitingMemory {
     /// With at most `limit` bytes, if there is a limit.
     pub(super) fn new(limit: Option<usize>, meters: &ReceiveCounters, log: Arc<Log>) -> Self {
         Self {
@@ -55,7 +55,7 @@ impl Memory {
             chunks: AtomicUsize::new(0),
             bounded: AtomicBool::new(false),
             full: AtomicBool::new(false),
-            told: AtomicBool::new(false),
+            reported: AtomicBool::new(false),
             fresh: AtomicUsize::new(0),
             look: Notify::new(),
             gauge: meters.chunk_bytes.clone(),
@@ -97,7 +97,7 @@ impl Memory {
         let full = self.limit().is_some_and(|limit| bytes >= limit.saturating_sub(limit / 8));
         if full && !self.full.swap(true, Ordering::Relaxed) {
             self.times_full.add(1);
-            self.tell();
+            self.report();
         } else if !full {
             self.full.store(false, Ordering::Relaxed);
         }
@@ -146,8 +146,9 @@ impl Memory {
         }
     }
 
-    fn tell(&self) {
-        let Some(limit) = self.limit.filter(|_| !self.told.swap(true, Ordering::Relaxed)) else {
+    fn report(&self) {
+        let Some(limit) = self.limit.filter(|_| !self.reported.swap(true, Ordering::Relaxed))
+        else {
             return;
         };
         self.log.warn(format!(
@@ -166,14 +167,14 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugin::Refused;
+    use crate::plugin::AppendRefused;
     use crate::stats::Counters;
 
     /// What it holds, and how often it was flushed.
     struct Holds(Chunks, usize);
 
     impl Sink for Holds {
-        fn append(&mut self, _: &[u8], _: usize, _: &[u8]) -> Result<(), Refused> {
+        fn append(&mut self, _: &[u8], _: usize, _: &[u8]) -> Result<(), AppendRefused> {
             Ok(())
         }
 
@@ -190,9 +191,13 @@ mod tests {
         Holds(Chunks { bytes, bounded }, 0)
     }
 
-    fn memory(limit: Option<usize>) -> (Memory, Counters, Arc<Log>) {
+    fn memory(limit: Option<usize>) -> (WaitingMemory, Counters, Arc<Log>) {
         let (counters, log) = (Counters::default(), Arc::new(Log::default()));
-        (Memory::new(limit, &ReceiveCounters::new(&counters), Arc::clone(&log)), counters, log)
+        (
+            WaitingMemory::new(limit, &ReceiveCounters::new(&counters), Arc::clone(&log)),
+            counters,
+            log,
+        )
     }
 
     fn count(counters: &Counters, family: &str) -> u64 {
@@ -252,7 +257,7 @@ mod tests {
         assert_eq!([flushes(100, 300, false), flushes(0, 700, false)], [0, 1]);
         assert_eq!([flushes(0, 700, false), flushes(1, 701, false)], [0, 1]);
         assert_eq!(flushes(5000, 5000, true), 0);
-        let unlimited = Memory::unlimited();
+        let unlimited = WaitingMemory::unlimited();
         unlimited.appended(usize::MAX);
         unlimited.hurry(&mut sink);
         assert_eq!(sink.1, 0);

@@ -1,4 +1,5 @@
-//! One limit on the memory of all requests, from the first byte read to the host's answer.
+//! Memory budget: one limit on the memory of all requests, from the first byte read to the host's
+//! answer.
 //!
 //! One request at a time may go beyond the limit. Otherwise a large one, which needs room for its
 //! body, its decompressed form and its events at once, would find that room only when no other
@@ -7,33 +8,33 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::memory::Memory;
+use super::memory::WaitingMemory;
 use super::refusal::Refusal;
 use crate::stats::Counter;
 
 /// How many bytes requests may hold together.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(super) struct MemoryBudget {
     used: AtomicUsize,
     limit: usize,
     /// Whether a request has leave to go beyond the limit.
     exceeded: AtomicBool,
     gauge: Counter,
     /// What the host's chunks leave.
-    memory: Arc<Memory>,
+    memory: Arc<WaitingMemory>,
 }
 
 /// What one request holds of the budget; given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Held {
-    budget: Arc<Budget>,
+pub(super) struct HeldMemory {
+    budget: Arc<MemoryBudget>,
     bytes: usize,
     /// This is the one that may go beyond the limit, until it is dropped.
     exceeds: bool,
 }
 
-impl Budget {
-    pub(super) fn new(limit: usize, gauge: Counter, memory: Arc<Memory>) -> Arc<Self> {
+impl MemoryBudget {
+    pub(super) fn new(limit: usize, gauge: Counter, memory: Arc<WaitingMemory>) -> Arc<Self> {
         let (used, exceeded) = (AtomicUsize::new(0), AtomicBool::new(false));
         Arc::new(Self { used, limit, exceeded, gauge, memory })
     }
@@ -54,8 +55,8 @@ impl Budget {
     }
 
     /// A share that holds nothing yet.
-    pub(super) fn share(self: &Arc<Self>) -> Held {
-        Held { budget: Arc::clone(self), bytes: 0, exceeds: false }
+    pub(super) fn share(self: &Arc<Self>) -> HeldMemory {
+        HeldMemory { budget: Arc::clone(self), bytes: 0, exceeds: false }
     }
 
     fn show(&self, used: usize) {
@@ -63,7 +64,7 @@ impl Budget {
     }
 }
 
-impl Held {
+impl HeldMemory {
     /// Holds `more` bytes.
     ///
     /// # Errors
@@ -109,7 +110,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldMemory {
     fn drop(&mut self) {
         self.settle(0);
         if self.exceeds {
@@ -121,15 +122,15 @@ impl Drop for Held {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugin::{Chunks, Refused, Sink};
+    use crate::plugin::{AppendRefused, Chunks, Sink};
     use crate::receive::counters::ReceiveCounters;
     use crate::stats::Counters;
 
     #[test]
     fn the_hosts_chunks_leave_less() {
         let meters = ReceiveCounters::new(&Counters::default());
-        let memory = Arc::new(Memory::new(Some(1000), &meters, Arc::default()));
-        let budget = Budget::new(500, Counter::default(), Arc::clone(&memory));
+        let memory = Arc::new(WaitingMemory::new(Some(1000), &meters, Arc::default()));
+        let budget = MemoryBudget::new(500, Counter::default(), Arc::clone(&memory));
         let (mut first, mut second) = (budget.share(), budget.share());
         first.grow(400).unwrap();
         assert_eq!(budget.check(), Ok(()));
@@ -150,7 +151,7 @@ mod tests {
     struct Holds(usize);
 
     impl Sink for Holds {
-        fn append(&mut self, _: &[u8], _: usize, _: &[u8]) -> Result<(), Refused> {
+        fn append(&mut self, _: &[u8], _: usize, _: &[u8]) -> Result<(), AppendRefused> {
             Ok(())
         }
 
@@ -164,7 +165,7 @@ mod tests {
     #[test]
     fn the_limit_holds_for_all_but_one() {
         let gauge = Counter::default();
-        let budget = Budget::new(100, gauge.clone(), Memory::unlimited());
+        let budget = MemoryBudget::new(100, gauge.clone(), WaitingMemory::unlimited());
         let mut first = budget.share();
         let mut second = budget.share();
         let mut third = budget.share();

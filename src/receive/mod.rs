@@ -1,8 +1,8 @@
-//! OTLP/gRPC and OTLP/HTTP listeners, and the hand-over to the host.
+//! Receiver: OTLP/gRPC and OTLP/HTTP listeners, and the hand-over to the host.
 //!
 //! A request is read, decompressed and transcoded to log events on the runtime's threads, waits in
 //! a queue for the host's thread, and is answered when the host has it in storage. When the host
-//! takes nothing in, senders are told to send again; nothing is stored without their knowing.
+//! takes nothing in, senders are asked to send again; nothing is stored without their knowing.
 
 mod backpressure;
 mod body;
@@ -40,27 +40,27 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-pub use security::{JwtSettings, KeySource, Secret, SecuritySettings, TlsSettings};
+pub use security::{JwtSettings, KeySource, Secret, SecuritySettings, ServerTlsSettings};
 
 use crate::plugin::{OpenError, Sink, Waker};
 use crate::runtime::{Runtime, Tasks};
 use crate::stats::{Counters, Log};
-use backpressure::Pressure;
+use backpressure::Backpressure;
 pub use chunks::{CHUNK_BYTES, warn_if_bounded};
-use connections::Connections;
+use connections::OpenConnections;
 use counters::ReceiveCounters;
 use handoff::Handoff;
 use listener::Listener;
-use memory::Memory;
-use memory_budget::Budget;
+use memory::WaitingMemory;
+use memory_budget::MemoryBudget;
 use security::Security;
 use service::Service;
 use tenancy::Tenancy;
-pub use tenancy::{LONGEST_TENANT, Rate, TagFrom, TagSettings, TenancySettings, is_tag};
+pub use tenancy::{LONGEST_TENANT, TagFrom, TagSettings, TenancySettings, TenantRate, is_tag};
 pub use transcode::NativeSettings;
 use transcode::Transcoder;
 
-pub use limits::Limits;
+pub use limits::ClientLimits;
 pub use unix::UnixSocket;
 
 /// How long the close of the listening sockets may take.
@@ -70,7 +70,7 @@ const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// What a receiver needs to know.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct ReceiverSettings {
     /// Address or name to listen on.
     pub listen: String,
     /// Port for OTLP/gRPC, if there is to be one; 0 lets the system choose. Both ports, which may
@@ -81,7 +81,7 @@ pub struct Settings {
     /// A socket in the file system that takes both protocols.
     pub unix_socket: Option<UnixSocket>,
     /// What clients may cost.
-    pub limits: Limits,
+    pub limits: ClientLimits,
     /// Largest request in bytes, before and after decompression.
     pub max_request_size: usize,
     /// Bytes of requests that may be read or wait for the host at a time.
@@ -122,7 +122,7 @@ impl Receiver {
     /// # Errors
     /// The addresses that cannot be listened on, and what to change.
     pub fn open(
-        settings: &Settings,
+        settings: &ReceiverSettings,
         waker: Waker,
         counters: &Counters,
         log: Arc<Log>,
@@ -134,13 +134,13 @@ impl Receiver {
         let addresses = announce(&listeners, settings, &log)?;
         let limits = Arc::new(settings.limits.clone());
         let meters = ReceiveCounters::new(counters);
-        let memory = Arc::new(Memory::new(settings.max_memory, &meters, Arc::clone(&log)));
+        let memory = Arc::new(WaitingMemory::new(settings.max_memory, &meters, Arc::clone(&log)));
         let queue_bytes = meters.queue_bytes.clone();
         let service = Arc::new(Service {
             security,
             handoff: Handoff::new(waker.clone(), Arc::clone(&memory)),
-            pressure: Pressure::default(),
-            budget: Budget::new(settings.max_queue_size, queue_bytes, Arc::clone(&memory)),
+            pressure: Backpressure::default(),
+            budget: MemoryBudget::new(settings.max_queue_size, queue_bytes, Arc::clone(&memory)),
             memory: Arc::clone(&memory),
             meters,
             log,
@@ -156,7 +156,7 @@ impl Receiver {
         let stop = watch::Sender::new(false);
         let shared = receiver_state::ReceiverState {
             service: Arc::clone(&service),
-            connections: Connections::new(&limits, counters),
+            connections: OpenConnections::new(&limits, counters),
             limits,
             tasks: connections.clone(),
             stop: stop.subscribe(),
@@ -189,12 +189,12 @@ impl Receiver {
         self.service.memory.is_overfull()
     }
 
-    /// Says that [`Settings::max_memory`] does not hold, if the host bounds its chunks.
+    /// Says that [`ReceiverSettings::max_memory`] does not hold, if the host bounds its chunks.
     pub fn warn_if_bounded(&self, sink: &dyn Sink) {
         self.service.memory.warn_if_bounded(sink);
     }
 
-    /// Takes nothing in until [`Receiver::resume`]: senders are told to send again.
+    /// Takes nothing in until [`Receiver::resume`]: senders are asked to send again.
     pub fn pause(&self) {
         self.service.handoff.pause(&self.service.meters);
     }
@@ -235,7 +235,7 @@ impl Drop for Receiver {
 /// Says where the receiver listens, and gives back the addresses.
 fn announce(
     listeners: &[(&'static str, Listener)],
-    settings: &Settings,
+    settings: &ReceiverSettings,
     log: &Log,
 ) -> Result<Vec<(&'static str, SocketAddr)>, OpenError> {
     let mut addresses = Vec::new();
@@ -261,7 +261,7 @@ fn announce(
 
 /// All listeners; one for both ports if they are equal.
 fn bind_all(
-    settings: &Settings,
+    settings: &ReceiverSettings,
     runtime: &Runtime,
 ) -> Result<Vec<(&'static str, Listener)>, OpenError> {
     const BOTH: &str = "OTLP/gRPC and OTLP/HTTP";

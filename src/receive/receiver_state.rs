@@ -1,11 +1,11 @@
-//! What a receiver's listeners and connections share.
+//! Shared state: what a receiver's listeners and connections have in common.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::connections::Connections;
-use super::limits::Limits;
+use super::connections::OpenConnections;
+use super::limits::ClientLimits;
 use super::service::Service;
 use crate::runtime::Tasks;
 
@@ -13,8 +13,8 @@ use crate::runtime::Tasks;
 #[derive(Clone)]
 pub(super) struct ReceiverState {
     pub(super) service: Arc<Service>,
-    pub(super) limits: Arc<Limits>,
-    pub(super) connections: Arc<Connections>,
+    pub(super) limits: Arc<ClientLimits>,
+    pub(super) connections: Arc<OpenConnections>,
     pub(super) tasks: Tasks,
     pub(super) stop: watch::Receiver<bool>,
 }

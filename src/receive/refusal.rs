@@ -1,4 +1,4 @@
-//! Why a request is refused, and what its sender is told.
+//! Error mapping: why a request is refused, and which answer its sender gets.
 //!
 //! The codes follow the OpenTelemetry Protocol Specification, sections "OTLP/gRPC Response" and
 //! "OTLP/HTTP Response": what can be sent again gets a code that says so and a time to wait,
@@ -94,7 +94,7 @@ pub(super) const REASONS: [&str; 16] = [
 ];
 
 impl Refusal {
-    /// The word for it in counters, one of [`REASONS`].
+    /// Its name in counters, one of [`REASONS`].
     pub(super) fn reason(&self) -> &'static str {
         match self {
             Self::Malformed(_) | Self::GrpcFraming(_) => "malformed",
@@ -223,10 +223,10 @@ impl Refusal {
     }
 
     /// The `google.rpc.Status` of it, with the seconds to wait.
-    pub(super) fn status(&self, wait: Option<u32>) -> responses::Status {
+    pub(super) fn status(&self, wait: Option<u32>) -> responses::RpcStatus {
         let details =
             wait.map(|seconds| responses::retry_info(i64::from(seconds))).into_iter().collect();
-        responses::Status { code: i32::from(self.grpc_code()), message: self.message(), details }
+        responses::RpcStatus { code: i32::from(self.grpc_code()), message: self.message(), details }
     }
 
     /// The same for gRPC: the details only where there are some.
@@ -254,7 +254,7 @@ mod tests {
             assert!([429, 503].contains(&refusal.http_status().as_u16()), "{refusal}");
             assert_eq!(refusal.grpc_code(), Code::Unavailable);
             let status =
-                responses::Status::decode(refusal.grpc_status(refusal.retry_after()).details())
+                responses::RpcStatus::decode(refusal.grpc_status(refusal.retry_after()).details())
                     .unwrap();
             assert_eq!(status.details[0].type_url, "type.googleapis.com/google.rpc.RetryInfo");
         }
@@ -268,7 +268,7 @@ mod tests {
         assert_eq!((limited.http_status().as_u16(), limited.retry_after()), (429, Some(17)));
         assert_eq!(limited.grpc_code(), Code::ResourceExhausted);
         let status =
-            responses::Status::decode(limited.grpc_status(limited.retry_after()).details())
+            responses::RpcStatus::decode(limited.grpc_status(limited.retry_after()).details())
                 .unwrap();
         let info = responses::RetryInfo::decode(&status.details[0].value[..]).unwrap();
         assert_eq!(info.retry_delay.unwrap().seconds, 17);

@@ -1,4 +1,4 @@
-//! Bodies of answers: a few bytes, and trailers for gRPC.
+//! Response body: a few bytes, and trailers for gRPC.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -10,22 +10,23 @@ use http_body::{Body, Frame, SizeHint};
 
 /// A body that is complete from the start.
 #[derive(Debug, Default)]
-pub(super) struct Reply {
+pub(super) struct ResponseBody {
     data: Option<Bytes>,
     trailers: Option<HeaderMap>,
 }
 
-impl Reply {
+impl ResponseBody {
     pub(super) fn new(data: impl Into<Bytes>) -> Self {
         Self { data: Some(data.into()).filter(|data| !data.is_empty()), trailers: None }
     }
 
+    /// Data, and then these trailers, as gRPC answers end.
     pub(super) fn with_trailers(data: impl Into<Bytes>, trailers: HeaderMap) -> Self {
         Self { trailers: Some(trailers), ..Self::new(data) }
     }
 }
 
-impl Body for Reply {
+impl Body for ResponseBody {
     type Data = Bytes;
     type Error = Infallible;
 

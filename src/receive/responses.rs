@@ -1,4 +1,4 @@
-//! The messages of answers, in protobuf and in JSON.
+//! Response messages, in protobuf and in JSON.
 //!
 //! The `Export*ServiceResponse` of OTLP's four signals, and `google.rpc.Status`, `google.rpc.RetryInfo`
 //! and `google.protobuf.Duration` by their published field numbers.
@@ -23,20 +23,20 @@ use crate::model::Signal;
 
 /// `google.rpc.Status`.
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Status {
+pub(super) struct RpcStatus {
     #[prost(int32, tag = "1")]
     pub(super) code: i32,
     #[prost(string, tag = "2")]
     pub(super) message: String,
     #[prost(message, repeated, tag = "3")]
-    pub(super) details: Vec<Any>,
+    pub(super) details: Vec<AnyMessage>,
 }
 
-impl Status {
+impl RpcStatus {
     /// The same in proto3 JSON. Of the details it has those that we make.
     pub(super) fn to_json(&self) -> Vec<u8> {
         let mut status = json!({ "code": self.code, "message": self.message });
-        let details: Vec<Value> = self.details.iter().filter_map(Any::to_json).collect();
+        let details: Vec<Value> = self.details.iter().filter_map(AnyMessage::to_json).collect();
         if let (false, Some(fields)) = (details.is_empty(), status.as_object_mut()) {
             fields.insert("details".to_owned(), Value::Array(details));
         }
@@ -46,14 +46,14 @@ impl Status {
 
 /// `google.protobuf.Any`.
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Any {
+pub(super) struct AnyMessage {
     #[prost(string, tag = "1")]
     pub(super) type_url: String,
     #[prost(bytes = "vec", tag = "2")]
     pub(super) value: Vec<u8>,
 }
 
-impl Any {
+impl AnyMessage {
     /// A message in the JSON form of `Any`: its type beside its fields. `None` for types that are
     /// not known here.
     fn to_json(&self) -> Option<Value> {
@@ -72,12 +72,12 @@ const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct RetryInfo {
     #[prost(message, optional, tag = "1")]
-    pub(super) retry_delay: Option<Duration>,
+    pub(super) retry_delay: Option<DurationMessage>,
 }
 
 /// `google.protobuf.Duration`.
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Duration {
+pub(super) struct DurationMessage {
     #[prost(int64, tag = "1")]
     pub(super) seconds: i64,
     #[prost(int32, tag = "2")]
@@ -91,9 +91,9 @@ struct PartialSuccess {
 }
 
 /// A `RetryInfo` as it stands in the details of a status.
-pub(super) fn retry_info(seconds: i64) -> Any {
-    let info = RetryInfo { retry_delay: Some(Duration { seconds, nanos: 0 }) };
-    Any { type_url: RETRY_INFO.to_owned(), value: info.encode_to_vec() }
+pub(super) fn retry_info(seconds: i64) -> AnyMessage {
+    let info = RetryInfo { retry_delay: Some(DurationMessage { seconds, nanos: 0 }) };
+    AnyMessage { type_url: RETRY_INFO.to_owned(), value: info.encode_to_vec() }
 }
 
 /// The answer to a request that was taken: plain success, or what was rejected and why.
@@ -204,12 +204,13 @@ mod tests {
     #[test]
     fn a_status_in_json_has_its_details() {
         let retry = retry_info(7);
-        let other = Any { type_url: "type.googleapis.com/google.rpc.Help".into(), value: vec![] };
-        let status = Status { code: 14, message: "later".into(), details: vec![other, retry] };
+        let other =
+            AnyMessage { type_url: "type.googleapis.com/google.rpc.Help".into(), value: vec![] };
+        let status = RpcStatus { code: 14, message: "later".into(), details: vec![other, retry] };
         let json: Value = serde_json::from_slice(&status.to_json()).unwrap();
         let info = json!({ "@type": RETRY_INFO, "retryDelay": "7s" });
         assert_eq!(json, json!({ "code": 14, "message": "later", "details": [info] }));
-        let status = Status { details: vec![], ..status };
+        let status = RpcStatus { details: vec![], ..status };
         assert!(!String::from_utf8(status.to_json()).unwrap().contains("details"));
     }
 }

@@ -1,30 +1,31 @@
-//! What both transports do with a request: admit, decompress, transcode, hand over, wait, answer.
+//! Request pipeline: what both transports do with a request: admit, decompress, transcode, hand
+//! over, wait, answer.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::backpressure::Pressure;
+use super::backpressure::Backpressure;
 use super::counters::ReceiveCounters;
 use super::decompress::decompress;
 use super::encoding::Encoding;
-use super::handoff::{Batch, Handoff};
-use super::limits::Limits;
+use super::handoff::{EventBatch, Handoff};
+use super::limits::ClientLimits;
 use super::media_type::Format;
-use super::memory::Memory;
-use super::memory_budget::{Budget, Held};
+use super::memory::WaitingMemory;
+use super::memory_budget::{HeldMemory, MemoryBudget};
 use super::refusal::Refusal;
 use super::security::Security;
-use super::tenancy::{Digested, Origin, Tenancy};
+use super::tenancy::{RequestOrigin, RoutedRequest, Tenancy};
 use super::transcode::Transcoder;
 use super::{body, responses};
 use crate::clock;
 use crate::codec::records::Transcoded;
 use crate::model::Signal;
 use crate::runtime::heavy;
-use crate::stats::{Level, Log};
+use crate::stats::{Log, LogLevel};
 
-/// How much larger compressed data is taken to be when it is decompressed, to tell heavy work.
+/// How much larger compressed data is taken to be when it is decompressed, to recognise heavy work.
 const USUAL_COMPRESSION: usize = 8;
 
 /// A request's message as it came.
@@ -39,13 +40,13 @@ pub(super) struct Payload {
 #[derive(Debug)]
 pub(super) struct Service {
     pub(super) handoff: Handoff,
-    pub(super) pressure: Pressure,
-    pub(super) budget: Arc<Budget>,
-    pub(super) memory: Arc<Memory>,
+    pub(super) pressure: Backpressure,
+    pub(super) budget: Arc<MemoryBudget>,
+    pub(super) memory: Arc<WaitingMemory>,
     pub(super) meters: ReceiveCounters,
     pub(super) log: Arc<Log>,
     pub(super) max_request_size: usize,
-    pub(super) limits: Arc<Limits>,
+    pub(super) limits: Arc<ClientLimits>,
     pub(super) transcoder: Transcoder,
     pub(super) tenancy: Tenancy,
     pub(super) profiles: bool,
@@ -76,7 +77,7 @@ impl Service {
     pub(super) fn note(&self, refusal: &Refusal) {
         self.meters.refused_request(refusal.reason());
         if refusal.is_mistake() {
-            self.log.often(Level::Warn, refusal.reason(), || {
+            self.log.often(LogLevel::Warn, refusal.reason(), || {
                 format!("refused a request: {}", refusal.message())
             });
         }
@@ -87,25 +88,25 @@ impl Service {
         &self,
         signal: Signal,
         payload: Payload,
-        origin: Origin,
-        mut held: Held,
+        origin: RequestOrigin,
+        mut held: HeldMemory,
     ) -> Result<Vec<u8>, Refusal> {
         let format = payload.format;
         let (digested, misnamed) = self.digest(signal, payload, &origin, &mut held)?;
-        let Digested { transcoded, events, route, charge } = digested;
+        let RoutedRequest { transcoded, events, route, charge } = digested;
         let Transcoded { records, items, rejected, reason, lost_fields, .. } = transcoded;
         let meters = self.meters.of(signal);
         meters.received.add_items(items.saturating_add(rejected));
         if rejected > 0 {
             meters.rejected.add_items(rejected);
-            self.log.often(Level::Warn, "rejected", || {
+            self.log.often(LogLevel::Warn, "rejected", || {
                 let reason = reason.as_deref().unwrap_or("not valid");
                 format!("rejected {rejected} items of {}{origin}: {reason}", signal.name())
             });
         }
         if !events.is_empty() {
             let native = self.transcoder.kind(signal);
-            let batch = Batch { signal, records, items, events, native, route, held };
+            let batch = EventBatch { signal, records, items, events, native, route, held };
             self.handoff.submit(batch, self.limits.queue_timeout, &self.meters).await?;
             self.pressure.end();
         }
@@ -113,19 +114,24 @@ impl Service {
         if lost_fields > 0 {
             meters.lost_fields.add(1);
         }
-        let reason = reason.or_else(|| self.tell_misnamed(signal, &origin, misnamed));
+        let reason = reason.or_else(|| self.report_misnamed(signal, &origin, misnamed));
         Ok(responses::success(signal, format, rejected, reason.as_deref()))
     }
 
-    /// Counts and tells that fields were ignored for their names; the words for the sender, who would
-    /// believe else that they were stored.
-    fn tell_misnamed(&self, signal: Signal, origin: &Origin, found: Misnamed) -> Option<String> {
-        let words = found.first?;
+    /// Counts and reports that fields were ignored for their names; the message for the sender, who
+    /// would believe else that they were stored.
+    fn report_misnamed(
+        &self,
+        signal: Signal,
+        origin: &RequestOrigin,
+        found: Misnamed,
+    ) -> Option<String> {
+        let message = found.first?;
         self.meters.of(signal).misnamed_fields.add_items(found.fields);
-        self.log.often(Level::Warn, "misnamed", || {
-            format!("ignored {} fields of {}{origin}: {words}", found.fields, signal.name())
+        self.log.often(LogLevel::Warn, "misnamed", || {
+            format!("ignored {} fields of {}{origin}: {message}", found.fields, signal.name())
         });
-        Some(words)
+        Some(message)
     }
 
     /// Decompresses and transcodes; afterwards `held` is what the events take.
@@ -133,9 +139,9 @@ impl Service {
         &self,
         signal: Signal,
         payload: Payload,
-        origin: &Origin,
-        held: &mut Held,
-    ) -> Result<(Digested, Misnamed), Refusal> {
+        origin: &RequestOrigin,
+        held: &mut HeldMemory,
+    ) -> Result<(RoutedRequest, Misnamed), Refusal> {
         let Payload { bytes, encoding, format } = payload;
         let growth = if encoding.is_compressed() { USUAL_COMPRESSION } else { 1 };
         heavy(format.weight(bytes.len().saturating_mul(growth)), || {
@@ -157,6 +163,6 @@ impl Service {
 /// Fields of OTLP/JSON that were ignored because their names are in snake_case.
 struct Misnamed {
     fields: usize,
-    /// The first, in words.
+    /// A message about the first.
     first: Option<String>,
 }

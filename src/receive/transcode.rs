@@ -1,8 +1,8 @@
-//! Requests -> log events, with a limit on how much larger the events may be.
+//! Transcoding: requests -> log events, with a limit on how much larger the events may be.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::memory_budget::Held;
+use super::memory_budget::HeldMemory;
 use super::refusal::Refusal;
 use crate::clock;
 use crate::codec::fluentbit::write::{
@@ -141,7 +141,7 @@ impl Transcoder {
         &self,
         signal: Signal,
         request: &[u8],
-        held: &mut Held,
+        held: &mut HeldMemory,
     ) -> Result<(Transcoded, Vec<u8>), Refusal> {
         let mut events = self.reserve(signal, request, held)?;
         let transcoded = self.append(signal, request, &mut events)?;
@@ -157,7 +157,7 @@ impl Transcoder {
         &self,
         signal: Signal,
         request: &[u8],
-        held: &mut Held,
+        held: &mut HeldMemory,
     ) -> Result<Vec<u8>, Refusal> {
         let expected = expected_size(signal, request).map_err(|broken| {
             let Broken { path, error } = broken;
@@ -304,14 +304,17 @@ fn each_message<'a>(
 mod tests {
     use super::*;
     use crate::codec::fluentbit::write::ReaderCapabilities;
-    use crate::receive::memory_budget::Budget;
+    use crate::receive::memory_budget::MemoryBudget;
     use crate::receive::tests::samples;
     use crate::stats::Counter;
 
     fn run(transcoder: &Transcoder, request: &[u8]) -> Result<(Transcoded, usize), Refusal> {
         let gauge = Counter::default();
-        let budget =
-            Budget::new(1 << 30, gauge.clone(), crate::receive::memory::Memory::unlimited());
+        let budget = MemoryBudget::new(
+            1 << 30,
+            gauge.clone(),
+            crate::receive::memory::WaitingMemory::unlimited(),
+        );
         let mut held = budget.share();
         let (transcoded, events) = transcoder.run(Signal::Traces, request, &mut held)?;
         assert_eq!(usize::try_from(gauge.value()).unwrap(), events.capacity());
@@ -342,8 +345,8 @@ mod tests {
         let mut request = samples::traces(1, 10);
         request.pop();
         let refusal = run(&Transcoder::new(true, 1 << 20), &request).unwrap_err();
-        let Refusal::Malformed(words) = refusal else { panic!("{refusal}") };
-        assert!(words.contains("request: protobuf ends in the middle"), "{words}");
+        let Refusal::Malformed(message) = refusal else { panic!("{refusal}") };
+        assert!(message.contains("request: protobuf ends in the middle"), "{message}");
         // A ResourceSpans with a good and a broken ScopeSpans.
         let request = b"\x0a\x05\x12\x00\x12\x01\x08";
         let refusal = run(&Transcoder::new(true, 1 << 20), request).unwrap_err();

@@ -1,4 +1,4 @@
-//! Sockets in the file system.
+//! Unix sockets.
 
 use std::io::{Error, ErrorKind};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
@@ -38,20 +38,20 @@ pub(super) fn bind(
     runtime: &Runtime,
 ) -> std::io::Result<(UnixListener, SocketFile)> {
     check_free(&socket.path, runtime)?;
-    // Under another name until its permissions are right, and put into its place in one go.
+    // Under another name until its permissions are right, and renamed to its own in one go.
     let mut fresh = socket.path.clone().into_os_string();
     fresh.push(".new");
     let fresh = PathBuf::from(fresh);
     remove(&fresh)?;
     let listener = UnixListener::bind(&fresh)?;
-    let placed = place(&fresh, socket);
-    if placed.is_err() {
+    let published = publish(&fresh, socket);
+    if published.is_err() {
         drop(std::fs::remove_file(&fresh));
     }
-    placed.map(|file| (listener, file))
+    published.map(|file| (listener, file))
 }
 
-fn place(fresh: &Path, socket: &UnixSocket) -> std::io::Result<SocketFile> {
+fn publish(fresh: &Path, socket: &UnixSocket) -> std::io::Result<SocketFile> {
     if let Some(mode) = socket.permissions {
         std::fs::set_permissions(fresh, std::fs::Permissions::from_mode(mode))?;
     }
@@ -67,7 +67,7 @@ fn remove(path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Refuses a place that is in use.
+/// Refuses a path that is in use.
 fn check_free(path: &Path, runtime: &Runtime) -> std::io::Result<()> {
     let there = match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -77,14 +77,14 @@ fn check_free(path: &Path, runtime: &Runtime) -> std::io::Result<()> {
         return Err(Error::new(ErrorKind::AlreadyExists, "there is a file that is no socket"));
     }
     // A task of its own: a connect that blocks would hold the host for as long as the other likes.
-    let (tell, told) = std::sync::mpsc::channel();
-    let place = path.to_owned();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let socket_path = path.to_owned();
     runtime.tasks().spawn(async move {
-        let connected = UnixStream::connect(place).await;
-        // Nobody listens any more if it took too long.
-        drop(tell.send(connected));
+        let connected = UnixStream::connect(socket_path).await;
+        // The receiver is gone if it took too long.
+        drop(sender.send(connected));
     });
-    match told.recv_timeout(SIGN_OF_LIFE) {
+    match receiver.recv_timeout(SIGN_OF_LIFE) {
         Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => Ok(()),
         Ok(Err(error)) if error.kind() == ErrorKind::PermissionDenied => Err(error),
         _ => Err(Error::new(ErrorKind::AddrInUse, "another process listens on this socket")),

@@ -1,5 +1,5 @@
-//! What an endpoint's answer means, by the OTLP specification, sections "Failures" of OTLP/gRPC
-//! and OTLP/HTTP.
+//! Response classification: what an endpoint's answer means, by the OTLP specification, sections
+//! "Failures" of OTLP/gRPC and OTLP/HTTP.
 
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ impl FailureReason {
         Self::Credentials,
     ];
 
-    /// The word in counters.
+    /// The name in counters.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -80,7 +80,7 @@ impl FailureReason {
 
 /// What is to be done after an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
+pub enum EndpointAnswer {
     /// The request was accepted, perhaps in part; the body says so.
     Accepted,
     /// The same request may be accepted later, not before `after` if the endpoint said so.
@@ -99,15 +99,19 @@ pub enum Answer {
 
 /// An HTTP status with the value of `Retry-After`; `unix_seconds` is the time now.
 #[must_use]
-pub fn http_answer(status: u16, retry_after_value: Option<&str>, unix_seconds: u64) -> Answer {
+pub fn http_answer(
+    status: u16,
+    retry_after_value: Option<&str>,
+    unix_seconds: u64,
+) -> EndpointAnswer {
     let after = || retry_after_value.and_then(|value| retry_after(value, unix_seconds));
     match status {
-        200..=299 => Answer::Accepted,
-        429 => Answer::Retry { reason: FailureReason::Throttled, after: after() },
-        502..=504 => Answer::Retry { reason: FailureReason::Unavailable, after: after() },
-        413 => Answer::Refused(FailureReason::TooLarge),
-        _ if is_misdirected(status) => Answer::Refused(FailureReason::Misdirected),
-        _ => Answer::Refused(FailureReason::Refused),
+        200..=299 => EndpointAnswer::Accepted,
+        429 => EndpointAnswer::Retry { reason: FailureReason::Throttled, after: after() },
+        502..=504 => EndpointAnswer::Retry { reason: FailureReason::Unavailable, after: after() },
+        413 => EndpointAnswer::Refused(FailureReason::TooLarge),
+        _ if is_misdirected(status) => EndpointAnswer::Refused(FailureReason::Misdirected),
+        _ => EndpointAnswer::Refused(FailureReason::Refused),
     }
 }
 
@@ -120,29 +124,31 @@ pub const fn is_misdirected(status: u16) -> bool {
 /// A gRPC status code with its message and the wait of `RetryInfo`, if there was one.
 ///
 /// Without a wait `RESOURCE_EXHAUSTED` is not to be retried. Rate limiters answer it, and libraries
-/// do where a message is larger than they read; only the words tell these apart.
+/// do where a message is larger than they read; only the message distinguishes these.
 #[must_use]
-pub fn grpc_answer(code: i32, message: &str, retry_info: Option<Duration>) -> Answer {
+pub fn grpc_answer(code: i32, message: &str, retry_info: Option<Duration>) -> EndpointAnswer {
     match (code, retry_info) {
-        (0, _) => Answer::Accepted,
+        (0, _) => EndpointAnswer::Accepted,
         // Libraries say so of a message that is larger than they read.
         (11, None) if too_much(message) == TooMuch::Size => {
-            Answer::Refused(FailureReason::TooLarge)
+            EndpointAnswer::Refused(FailureReason::TooLarge)
         }
         // CANCELLED, DEADLINE_EXCEEDED, ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS
         (1 | 4 | 10 | 11 | 14 | 15, after) => {
-            Answer::Retry { reason: FailureReason::Unavailable, after }
+            EndpointAnswer::Retry { reason: FailureReason::Unavailable, after }
         }
         // RESOURCE_EXHAUSTED
-        (8, Some(after)) => Answer::Retry { reason: FailureReason::Throttled, after: Some(after) },
+        (8, Some(after)) => {
+            EndpointAnswer::Retry { reason: FailureReason::Throttled, after: Some(after) }
+        }
         (8, None) => match too_much(message) {
-            TooMuch::Size => Answer::Refused(FailureReason::TooLarge),
-            TooMuch::Rate => Answer::Refused(FailureReason::Exhausted),
-            TooMuch::Unsaid => Answer::Unclear,
+            TooMuch::Size => EndpointAnswer::Refused(FailureReason::TooLarge),
+            TooMuch::Rate => EndpointAnswer::Refused(FailureReason::Exhausted),
+            TooMuch::Unsaid => EndpointAnswer::Unclear,
         },
         // UNIMPLEMENTED
-        (12, _) => Answer::Refused(FailureReason::Misdirected),
-        _ => Answer::Refused(FailureReason::Refused),
+        (12, _) => EndpointAnswer::Refused(FailureReason::Misdirected),
+        _ => EndpointAnswer::Refused(FailureReason::Refused),
     }
 }
 
@@ -164,11 +170,11 @@ const MONTHS: [&str; 12] =
 /// parts: `Sun, 06 Nov 1994 08:49:37 GMT`, `Sunday, 06-Nov-94 08:49:37 GMT`,
 /// `Sun Nov  6 08:49:37 1994`.
 fn http_date(text: &str) -> Option<u64> {
-    let mut words = text.split([' ', ',', '-']).filter(|word| !word.is_empty());
-    let _weekday = words.next()?;
-    let (second, third) = (words.next()?, words.next()?);
-    let (fourth, fifth) = (words.next()?, words.next()?);
-    let month_of = |word: &str| MONTHS.iter().position(|month| *month == word);
+    let mut parts = text.split([' ', ',', '-']).filter(|part| !part.is_empty());
+    let _weekday = parts.next()?;
+    let (second, third) = (parts.next()?, parts.next()?);
+    let (fourth, fifth) = (parts.next()?, parts.next()?);
+    let month_of = |name: &str| MONTHS.iter().position(|month| *month == name);
     let (day, month, year, time) = match month_of(second) {
         Some(month) => (third, month, fifth, fourth),
         None => (second, month_of(third)?, fourth, fifth),
@@ -246,19 +252,22 @@ mod tests {
 
     #[test]
     fn http_statuses_follow_the_specification() {
-        assert_eq!(http_answer(200, None, 0), Answer::Accepted);
+        assert_eq!(http_answer(200, None, 0), EndpointAnswer::Accepted);
         for status in [429, 502, 503, 504] {
-            let Answer::Retry { after, .. } = http_answer(status, Some("7"), 0) else {
+            let EndpointAnswer::Retry { after, .. } = http_answer(status, Some("7"), 0) else {
                 panic!("{status}");
             };
             assert_eq!(after, Some(Duration::from_secs(7)));
         }
         for status in [301, 400, 401, 404, 413, 415, 500, 501, 505] {
-            assert!(matches!(http_answer(status, Some("7"), 0), Answer::Refused(_)), "{status}");
+            assert!(
+                matches!(http_answer(status, Some("7"), 0), EndpointAnswer::Refused(_)),
+                "{status}"
+            );
         }
-        assert_eq!(http_answer(413, None, 0), Answer::Refused(FailureReason::TooLarge));
+        assert_eq!(http_answer(413, None, 0), EndpointAnswer::Refused(FailureReason::TooLarge));
         for status in [301, 302, 303, 307, 308, 404, 405, 410, 421] {
-            let expected = Answer::Refused(FailureReason::Misdirected);
+            let expected = EndpointAnswer::Refused(FailureReason::Misdirected);
             assert_eq!(http_answer(status, None, 0), expected, "{status}");
         }
     }
@@ -266,24 +275,30 @@ mod tests {
     #[test]
     fn grpc_codes_follow_the_specification() {
         for code in 0..=16 {
-            let retried = matches!(grpc_answer(code, "", None), Answer::Retry { .. });
+            let retried = matches!(grpc_answer(code, "", None), EndpointAnswer::Retry { .. });
             assert_eq!(retried, [1, 4, 10, 11, 14, 15].contains(&code), "{code}");
         }
         let wait = Some(Duration::from_secs(1));
         assert_eq!(
             grpc_answer(8, "too large", wait),
-            Answer::Retry { reason: FailureReason::Throttled, after: wait }
+            EndpointAnswer::Retry { reason: FailureReason::Throttled, after: wait }
         );
-        assert_eq!(grpc_answer(0, "", wait), Answer::Accepted);
-        assert!(matches!(grpc_answer(99, "", None), Answer::Refused(_)));
-        let words = "decoded message length too large: found 9 bytes, the limit is: 4 bytes";
-        assert_eq!(grpc_answer(11, words, None), Answer::Refused(FailureReason::TooLarge));
-        assert_eq!(grpc_answer(8, words, None), Answer::Refused(FailureReason::TooLarge));
-        let words = "RATE_LIMITED: ingestion rate limit (9 bytes) exceeded while adding 9 bytes";
-        assert_eq!(grpc_answer(8, words, None), Answer::Refused(FailureReason::Exhausted));
-        assert!(matches!(grpc_answer(11, words, None), Answer::Retry { .. }));
-        assert_eq!(grpc_answer(8, "", None), Answer::Unclear);
-        let misdirected = Answer::Refused(FailureReason::Misdirected);
+        assert_eq!(grpc_answer(0, "", wait), EndpointAnswer::Accepted);
+        assert!(matches!(grpc_answer(99, "", None), EndpointAnswer::Refused(_)));
+        let message = "decoded message length too large: found 9 bytes, the limit is: 4 bytes";
+        assert_eq!(
+            grpc_answer(11, message, None),
+            EndpointAnswer::Refused(FailureReason::TooLarge)
+        );
+        assert_eq!(grpc_answer(8, message, None), EndpointAnswer::Refused(FailureReason::TooLarge));
+        let message = "RATE_LIMITED: ingestion rate limit (9 bytes) exceeded while adding 9 bytes";
+        assert_eq!(
+            grpc_answer(8, message, None),
+            EndpointAnswer::Refused(FailureReason::Exhausted)
+        );
+        assert!(matches!(grpc_answer(11, message, None), EndpointAnswer::Retry { .. }));
+        assert_eq!(grpc_answer(8, "", None), EndpointAnswer::Unclear);
+        let misdirected = EndpointAnswer::Refused(FailureReason::Misdirected);
         assert_eq!(grpc_answer(12, "unknown service", None), misdirected);
     }
 

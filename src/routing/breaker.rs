@@ -1,4 +1,4 @@
-//! A circuit breaker: an endpoint that fails is left alone for a while, then probed.
+//! Circuit breaker: an endpoint that fails is left alone for a while, then probed.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ impl Default for BreakerPolicy {
 pub enum Permit {
     /// Yes.
     Go,
-    /// Yes, as the one that finds out whether the endpoint is back. Its outcome must be told.
+    /// Yes, as the one that finds out whether the endpoint is back. Its outcome must be reported.
     Probe,
     /// No, not for this long; zero while another request is the probe.
     Wait(Duration),
@@ -257,7 +257,7 @@ mod tests {
     enum Step {
         Pass(u64),
         Ask,
-        Tell(bool, Option<u64>),
+        Report(bool, Option<u64>),
         Abandon,
     }
 
@@ -265,7 +265,8 @@ mod tests {
         let step = prop_oneof![
             (0_u64..5000).prop_map(Step::Pass),
             Just(Step::Ask),
-            (any::<bool>(), proptest::option::of(0_u64..5000)).prop_map(|(a, b)| Step::Tell(a, b)),
+            (any::<bool>(), proptest::option::of(0_u64..5000))
+                .prop_map(|(a, b)| Step::Report(a, b)),
             Just(Step::Abandon),
         ];
         proptest::collection::vec(step, 0..200)
@@ -294,7 +295,7 @@ mod tests {
                             prop_assert!(wait <= policy.longest.max(5 * SECOND));
                         }
                     },
-                    Step::Tell(good, after) => {
+                    Step::Report(good, after) => {
                         probes = 0;
                         if good {
                             breaker.success();

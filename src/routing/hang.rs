@@ -1,4 +1,5 @@
-//! How long an endpoint takes to answer, to tell one that hangs before its timeout has passed.
+//! Hang detector: how long an endpoint takes to answer, so that one that hangs is known before its
+//! timeout has passed.
 
 use std::time::Duration;
 

@@ -1,34 +1,34 @@
 //! Consistent hashing: which member of a group gets a key, so that a member's coming and going
 //! moves only its own share.
 
-/// Places of each member on the ring: more make the shares more even.
-const PLACES: u64 = 160;
+/// Points of each member on the ring: more make the shares more even.
+const POINTS: u64 = 160;
 
 /// Members on a ring of hashes.
 #[derive(Debug, Clone, Default)]
 pub struct HashRing {
     /// Hash and member, in the order of the hashes.
-    places: Vec<(u64, usize)>,
+    points: Vec<(u64, usize)>,
 }
 
 impl HashRing {
     /// A ring of members by their names, which decide alone where a member is.
     pub fn new<'n>(names: impl IntoIterator<Item = &'n str>) -> Self {
-        let mut places = Vec::new();
+        let mut points = Vec::new();
         for (member, name) in names.into_iter().enumerate() {
-            for place in 0..PLACES {
-                let hash = xxhash_rust::xxh3::xxh3_64_with_seed(name.as_bytes(), place);
-                places.push((hash, member));
+            for point in 0..POINTS {
+                let hash = xxhash_rust::xxh3::xxh3_64_with_seed(name.as_bytes(), point);
+                points.push((hash, member));
             }
         }
-        places.sort_unstable();
-        Self { places }
+        points.sort_unstable();
+        Self { points }
     }
 
     /// The member for a key's hash: the first one from there on that is usable; `None` if none is.
     pub fn pick(&self, hash: u64, usable: impl Fn(usize) -> bool) -> Option<usize> {
-        let start = self.places.partition_point(|(place, _)| *place < hash);
-        let (before, after) = self.places.split_at_checked(start)?;
+        let start = self.points.partition_point(|(point, _)| *point < hash);
+        let (before, after) = self.points.split_at_checked(start)?;
         after.iter().chain(before).map(|(_, member)| *member).find(|member| usable(*member))
     }
 }

@@ -1,9 +1,9 @@
-//! Which items of a request are done.
+//! Bit set: which items of a request are done.
 //!
 //! A request that is cut for an endpoint, by size, by header or by member, is done piece by piece,
 //! and the pieces of the next attempt may be cut elsewhere. So progress is kept item by item.
 
-/// A set of the items (spans, metrics, log records) of one request, by their places.
+/// A set of the items (spans, metrics, log records) of one request, by their index.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum ItemSet {
     /// None of them.
@@ -16,13 +16,13 @@ pub enum ItemSet {
 }
 
 impl ItemSet {
-    /// Whether the item at `place` is in the set.
+    /// Whether the item at `index` is in the set.
     #[must_use]
-    pub fn has(&self, place: usize) -> bool {
+    pub fn has(&self, index: usize) -> bool {
         match self {
             Self::None => false,
             Self::Some(words) => {
-                words.get(place / 64).is_some_and(|word| word >> (place % 64) & 1 == 1)
+                words.get(index / 64).is_some_and(|word| word >> (index % 64) & 1 == 1)
             }
             Self::All => true,
         }
@@ -40,17 +40,17 @@ impl ItemSet {
         matches!(self, Self::All)
     }
 
-    /// Adds the item at `place`.
-    pub fn add(&mut self, place: usize) {
+    /// Adds the item at `index`.
+    pub fn add(&mut self, index: usize) {
         if self.is_none() {
             *self = Self::Some(Vec::new());
         }
         let Self::Some(words) = self else { return };
-        if words.len() <= place / 64 {
-            words.resize(place / 64 + 1, 0);
+        if words.len() <= index / 64 {
+            words.resize(index / 64 + 1, 0);
         }
-        if let Some(word) = words.get_mut(place / 64) {
-            *word |= 1 << (place % 64);
+        if let Some(word) = words.get_mut(index / 64) {
+            *word |= 1 << (index % 64);
         }
     }
 
@@ -72,7 +72,7 @@ impl ItemSet {
     /// The same set, as [`ItemSet::All`] if it has all of `count` items.
     #[must_use]
     pub fn of(self, count: usize) -> Self {
-        if (0..count).all(|place| self.has(place)) { Self::All } else { self }
+        if (0..count).all(|index| self.has(index)) { Self::All } else { self }
     }
 }
 
@@ -87,15 +87,15 @@ mod tests {
             first in proptest::collection::btree_set(0_usize..300, 0..40),
             second in proptest::collection::btree_set(0_usize..300, 0..40),
         ) {
-            let set = |places: &std::collections::BTreeSet<usize>| {
+            let set = |indices: &std::collections::BTreeSet<usize>| {
                 let mut units = ItemSet::None;
-                places.iter().for_each(|place| units.add(*place));
+                indices.iter().for_each(|index| units.add(*index));
                 units
             };
             let mut both = set(&first);
             both.merge(set(&second));
-            for place in 0..300 {
-                prop_assert_eq!(both.has(place), first.contains(&place) || second.contains(&place));
+            for index in 0..300 {
+                prop_assert_eq!(both.has(index), first.contains(&index) || second.contains(&index));
             }
             both.merge(ItemSet::All);
             prop_assert!(both.is_all());
@@ -105,9 +105,9 @@ mod tests {
     #[test]
     fn a_full_set_is_all() {
         let mut units = ItemSet::None;
-        for place in 0..70 {
+        for index in 0..70 {
             assert!(!units.clone().of(70).is_all());
-            units.add(place);
+            units.add(index);
         }
         assert!(units.of(70).is_all());
         assert!(ItemSet::None.of(0).is_all());

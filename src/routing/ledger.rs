@@ -1,4 +1,5 @@
-//! Which endpoint has which part of a chunk already, so that a retry sends only what is missing.
+//! Delivery ledger: which endpoint has which part of a chunk already, so that a retry sends only
+//! what is missing.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use crate::clock::Tick;
 pub struct ChunkId {
     /// The host's name of the chunk, hashed.
     pub task: u64,
-    /// A hash of the content, which tells those apart.
+    /// A hash of the content, which distinguishes those.
     pub content: u64,
 }
 
@@ -27,11 +28,11 @@ pub struct PartId {
 /// The number that stands for all requests of an endpoint.
 const EVERYTHING: u32 = u32::MAX;
 
-/// How long a chunk that is done with is known: when the host stops, it brings chunks that are being
-/// tried again once more, although it is to be told in a moment that they are done.
+/// How long a chunk that is done with is known: when the host stops, it brings chunks that are
+/// being tried again once more, although it will know in a moment that they are done.
 const RECENT: Duration = Duration::from_secs(10);
 /// How many such chunks are known at most.
-const MOST_RECENT: usize = 4096;
+const MAX_RECENT: usize = 4096;
 
 /// What is done of one chunk.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -85,7 +86,7 @@ impl Progress {
 
 /// What is known of a chunk that comes again.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Known {
+pub struct KnownChunk {
     /// What is done of it.
     pub done: Progress,
     /// When it was first kept, which is when its first attempt had ended.
@@ -96,7 +97,7 @@ pub struct Known {
 struct Entry {
     content: u64,
     since: Tick,
-    /// Tells this entry from an older one of the same task in the queue.
+    /// Distinguishes this entry from an older one of the same task in the queue.
     serial: u64,
     done: Progress,
 }
@@ -130,10 +131,10 @@ impl Ledger {
 
     /// Starts an attempt. `None` if the chunk is new; otherwise what is known of it. A different
     /// chunk with the same task means that the older one is gone.
-    pub fn begin(&mut self, chunk: ChunkId) -> Option<Known> {
+    pub fn begin(&mut self, chunk: ChunkId) -> Option<KnownChunk> {
         let known = self.entries.get(&chunk.task)?;
         if known.content == chunk.content {
-            return Some(Known { done: known.done.clone(), since: known.since });
+            return Some(KnownChunk { done: known.done.clone(), since: known.since });
         }
         self.entries.remove(&chunk.task);
         None
@@ -167,7 +168,7 @@ impl Ledger {
             self.ended.push_back((now, chunk));
         }
         while let Some((since, old)) = self.ended.front().copied()
-            && (now.since(since) > RECENT || self.ended.len() > MOST_RECENT)
+            && (now.since(since) > RECENT || self.ended.len() > MAX_RECENT)
         {
             self.ended.pop_front();
             self.recent.remove(&old);
@@ -198,7 +199,7 @@ impl Ledger {
                 forgotten = forgotten.saturating_add(1);
             }
         }
-        // Finished chunks leave their place in the queue behind; it is swept when they prevail.
+        // Finished chunks leave their entry in the queue behind; it is swept when they prevail.
         if self.order.len() > self.capacity.saturating_mul(2).saturating_add(16) {
             let entries = &self.entries;
             self.order.retain(|(task, serial)| {
@@ -216,8 +217,8 @@ mod tests {
 
     const NOW: Tick = Tick(7);
 
-    const fn known(done: Progress) -> Known {
-        Known { done, since: NOW }
+    const fn known(done: Progress) -> KnownChunk {
+        KnownChunk { done, since: NOW }
     }
 
     const fn chunk(task: u64, content: u64) -> ChunkId {
@@ -278,7 +279,7 @@ mod tests {
         assert!(!ledger.is_finished(chunk(1, 10)) && ledger.is_finished(chunk(2, 10)));
         for task in 0..10_000 {
             ledger.finish(chunk(task, 7), at(12));
-            assert!(ledger.recent.len() <= MOST_RECENT && ledger.ended.len() <= MOST_RECENT);
+            assert!(ledger.recent.len() <= MAX_RECENT && ledger.ended.len() <= MAX_RECENT);
         }
     }
 

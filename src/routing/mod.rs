@@ -10,11 +10,12 @@ mod ledger;
 mod size_limit;
 
 pub use answer::{
-    Answer, FailureReason, grpc_answer, http_answer, is_misdirected, retry_after, retry_info,
+    EndpointAnswer, FailureReason, grpc_answer, http_answer, is_misdirected, retry_after,
+    retry_info,
 };
 pub use breaker::{Breaker, BreakerPolicy, Permit};
 pub use hang::HangDetector;
 pub use hash_ring::HashRing;
 pub use item_set::ItemSet;
-pub use ledger::{ChunkId, Known, Ledger, PartId, Progress};
+pub use ledger::{ChunkId, KnownChunk, Ledger, PartId, Progress};
 pub use size_limit::{SizeLimit, TooMuch, stated_limit, too_much};

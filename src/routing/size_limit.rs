@@ -1,4 +1,4 @@
-//! How large a request an endpoint takes, learned from its answers.
+//! Adaptive size limit: how large a request an endpoint takes, learned from its answers.
 
 use std::time::Duration;
 
@@ -61,21 +61,21 @@ impl SizeLimit {
     }
 }
 
-/// The limit that an endpoint names in its words, as gRPC libraries do: the smaller one of the
+/// The limit that an endpoint names in its message, as gRPC libraries do: the smaller one of the
 /// numbers after `larger than max` or `limit is`.
 #[must_use]
-pub fn stated_limit(words: &str) -> Option<usize> {
-    let words = words.to_ascii_lowercase();
+pub fn stated_limit(message: &str) -> Option<usize> {
+    let message = message.to_ascii_lowercase();
     let start = ["larger than max", "limit is", "limit of", "larger than the limit"]
         .iter()
-        .filter_map(|clue| words.find(clue))
+        .filter_map(|clue| message.find(clue))
         .min()?;
-    let rest = words.get(start..)?;
+    let rest = message.get(start..)?;
     let numbers = rest.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok());
     numbers.filter(|number| *number > 0).min()
 }
 
-/// What an endpoint's words say that there is too much of.
+/// What an endpoint says that there is too much of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TooMuch {
     /// Bytes in one message: a smaller one is accepted.
@@ -112,12 +112,12 @@ const RATE: [&str; 9] = [
     "concurren",
 ];
 
-/// What an endpoint's words say that there is too much of. gRPC libraries answer a message that is
-/// too large with `RESOURCE_EXHAUSTED` or `OUT_OF_RANGE`, which stand for other things as well.
+/// What an endpoint says that there is too much of. gRPC libraries answer a message that is too
+/// large with `RESOURCE_EXHAUSTED` or `OUT_OF_RANGE`, which stand for other things as well.
 #[must_use]
-pub fn too_much(words: &str) -> TooMuch {
-    let words = words.to_ascii_lowercase().replace(['_', '-'], " ");
-    let any = |clues: &[&str]| clues.iter().any(|clue| words.contains(clue));
+pub fn too_much(message: &str) -> TooMuch {
+    let message = message.to_ascii_lowercase().replace(['_', '-'], " ");
+    let any = |clues: &[&str]| clues.iter().any(|clue| message.contains(clue));
     if any(&TRACES) {
         TooMuch::Rate
     } else if any(&SIZE) {
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn words_of_libraries_are_understood() {
-        for (words, stated) in [
+        for (message, stated) in [
             ("grpc: received message larger than max (5242881 vs. 4194304)", Some(4_194_304)),
             (
                 "Error, decoded message length too large: found 9 bytes, the limit is: 4 bytes",
@@ -176,23 +176,23 @@ mod tests {
             ),
             ("Request body too large", None),
         ] {
-            assert_eq!(too_much(words), TooMuch::Size, "{words}");
-            assert_eq!(stated_limit(words), stated, "{words}");
+            assert_eq!(too_much(message), TooMuch::Size, "{message}");
+            assert_eq!(stated_limit(message), stated, "{message}");
         }
     }
 
     #[test]
     fn rates_and_sizes_are_told_apart() {
-        for words in [
+        for message in [
             "gRPC message exceeds maximum size 4194304: 5242881",
             "Received message exceeds the maximum configured message size.",
             "Payload Too Large",
             "body of 9 bytes exceeds the limit",
             "RATE_LIMITED: batch size (9 bytes) exceeds ingestion limit (local: 4 bytes/s)",
         ] {
-            assert_eq!(too_much(words), TooMuch::Size, "{words}");
+            assert_eq!(too_much(message), TooMuch::Size, "{message}");
         }
-        for words in [
+        for message in [
             "RATE_LIMITED: ingestion rate limit (local: 15 bytes, global: 0 bytes) exceeded while \
              adding 137994 bytes for user x",
             "ingestion rate limit (25000 spans) exceeded while adding 295 spans",
@@ -203,10 +203,10 @@ mod tests {
             "LIVE_TRACES_EXCEEDED: max live traces exceeded for tenant x",
             "TRACE_TOO_LARGE: max size of trace (5000) exceeded while adding 200 bytes",
         ] {
-            assert_eq!(too_much(words), TooMuch::Rate, "{words}");
+            assert_eq!(too_much(message), TooMuch::Rate, "{message}");
         }
-        for words in ["", "no room", "out of range: timestamp", "too much pending data"] {
-            assert_eq!(too_much(words), TooMuch::Unsaid, "{words}");
+        for message in ["", "no room", "out of range: timestamp", "too much pending data"] {
+            assert_eq!(too_much(message), TooMuch::Unsaid, "{message}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! Work that takes long enough to be in other tasks' way.
+//! Blocking sections: work that takes long enough to be in other tasks' way.
 
 /// From this many bytes on, work on them counts as heavy (some ten milliseconds).
 const HEAVY_BYTES: usize = 8 * 1024 * 1024;
@@ -30,9 +30,9 @@ mod tests {
     fn heavy_work_runs_inside_and_outside_the_runtime() {
         assert_eq!(heavy(usize::MAX, || 1), 1);
         let runtime = Runtime::acquire().unwrap();
-        let (tell, told) = std::sync::mpsc::channel();
-        runtime.tasks().spawn(async move { tell.send(heavy(HEAVY_BYTES, || 2)).unwrap() });
-        assert_eq!(told.recv().unwrap(), 2);
+        let (sender, receiver) = std::sync::mpsc::channel();
+        runtime.tasks().spawn(async move { sender.send(heavy(HEAVY_BYTES, || 2)).unwrap() });
+        assert_eq!(receiver.recv().unwrap(), 2);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Large buffers that are used again.
+//! Buffer pool: large buffers that are used again.
 //!
 //! The host's allocator gives large blocks back to the system at once, and taking in every page of
 //! the next one anew costs more than filling it. So the few buffers that requests of many megabytes
@@ -12,8 +12,8 @@ use crate::sync::Mutex;
 /// Smaller buffers are kept by the allocator itself.
 const SMALLEST: usize = 4 << 20;
 /// What may be kept: buffers, and bytes of all of them.
-const MOST: usize = 4;
-const MOST_BYTES: usize = 64 << 20;
+const MAX_BUFFERS: usize = 4;
+const MAX_BYTES: usize = 64 << 20;
 /// How long a buffer is kept unused.
 const KEPT: Duration = Duration::from_secs(2);
 
@@ -21,7 +21,7 @@ static POOL: Mutex<Pool> = Mutex::new(Pool { kept: Vec::new(), watched: false })
 
 struct Pool {
     kept: Vec<(Tick, Vec<u8>)>,
-    /// Somebody looks after the buffers that nobody uses.
+    /// Whether a task frees the buffers that are not used.
     watched: bool,
 }
 
@@ -42,7 +42,7 @@ impl Pool {
     /// Keeps a buffer, or gives back what is not kept.
     fn give(&mut self, buffer: Vec<u8>, now: Tick) -> Option<Vec<u8>> {
         let bytes: usize = self.kept.iter().map(|(_, kept)| kept.capacity()).sum();
-        if self.kept.len() >= MOST || bytes.saturating_add(buffer.capacity()) > MOST_BYTES {
+        if self.kept.len() >= MAX_BUFFERS || bytes.saturating_add(buffer.capacity()) > MAX_BYTES {
             return Some(buffer);
         }
         self.kept.push((now, buffer));
@@ -88,13 +88,14 @@ pub fn reclaim(mut buffer: Vec<u8>) {
     }
     buffer.clear();
     let mut pool = pool();
-    // Without somebody who looks after it, it would be kept for ever.
+    // Without a task that frees it, it would be kept for ever.
     let left = if pool.watched { pool.give(buffer, clock::now()) } else { Some(buffer) };
     drop(pool);
     drop(left);
 }
 
-/// The one who looks after the buffers; also when its runtime ends, nobody is left without one.
+/// The right of the task that frees unused buffers; when its runtime ends, the next user starts
+/// another one.
 struct Watching;
 
 impl Watching {
@@ -143,7 +144,7 @@ mod tests {
         assert!(pool.give(Vec::with_capacity(41 << 20), tick(1)).is_some(), "too much");
         assert!(pool.old(tick(2)).is_empty());
         assert_eq!(pool.old(tick(3)).len(), 2);
-        for _ in 0..MOST {
+        for _ in 0..MAX_BUFFERS {
             assert!(pool.give(Vec::with_capacity(SMALLEST), tick(3)).is_none());
         }
         assert!(pool.give(Vec::with_capacity(SMALLEST), tick(3)).is_some(), "too many");

@@ -1,4 +1,4 @@
-//! The one Tokio runtime of the process.
+//! Shared runtime: the one Tokio runtime of the process.
 //!
 //! The host has threads of its own, and every instance of ours needs sockets: so all instances
 //! share one small runtime. It starts with its first user, stops with its last, and is the only
@@ -122,12 +122,12 @@ mod tests {
     #[test]
     fn tasks_run_on_threads_with_our_name() {
         let runtime = Runtime::acquire().unwrap();
-        let (tell, told) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         runtime.tasks().spawn(async move {
-            tell.send(std::thread::current().name().map(str::to_owned)).unwrap();
+            sender.send(std::thread::current().name().map(str::to_owned)).unwrap();
         });
         let name =
-            told.recv_timeout(test_timeout::at_most(Duration::from_secs(5))).unwrap().unwrap();
+            receiver.recv_timeout(test_timeout::at_most(Duration::from_secs(5))).unwrap().unwrap();
         assert!(name.starts_with("flb-ai-"), "{name}");
     }
 
@@ -135,17 +135,17 @@ mod tests {
     fn the_last_user_may_be_a_task() {
         let shared = Arc::new(Shared::start(std::process::id()).unwrap());
         let tasks = Tasks::new(shared.handle.clone());
-        let (tell, told) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         let (go, gone) = tokio::sync::oneshot::channel::<()>();
         let last = Arc::clone(&shared);
         tasks.spawn(async move {
             gone.await.unwrap();
             drop(last);
-            tell.send(()).unwrap();
+            sender.send(()).unwrap();
         });
         drop(shared);
         go.send(()).unwrap();
-        told.recv_timeout(test_timeout::at_most(Duration::from_secs(5))).unwrap();
+        receiver.recv_timeout(test_timeout::at_most(Duration::from_secs(5))).unwrap();
     }
 
     #[test]
@@ -153,9 +153,9 @@ mod tests {
         let shared = Shared::start(u32::MAX).unwrap();
         let handle = shared.handle.clone();
         drop(shared);
-        let (tell, told) = mpsc::channel();
-        drop(handle.spawn(async move { tell.send(()).unwrap() }));
-        told.recv_timeout(test_timeout::at_most(Duration::from_secs(5))).unwrap();
+        let (sender, receiver) = mpsc::channel();
+        drop(handle.spawn(async move { sender.send(()).unwrap() }));
+        receiver.recv_timeout(test_timeout::at_most(Duration::from_secs(5))).unwrap();
     }
 
     #[test]

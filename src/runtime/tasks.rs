@@ -1,4 +1,4 @@
-//! Groups of tasks that can be waited for and ended together.
+//! Task groups: tasks that can be waited for and ended together.
 
 use std::future::Future;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! Counters that the host layer mirrors into the host's own metrics as `fluentbit_ai_*`.
+//! Metrics registry: counters that the host layer mirrors into the host's own metrics as
+//! `fluentbit_ai_*`.
 //!
 //! An instance makes every counter with every label value in its `open`, because the host's metric
 //! store may only grow on the engine's thread; from then on a counter is an atomic number.
@@ -71,7 +72,7 @@ impl Counter {
 
 /// A counter as the host layer sees it.
 #[derive(Debug, Clone)]
-pub struct Reading {
+pub struct CounterReading {
     /// What it belongs to.
     pub family: CounterFamily,
     /// Values of the family's labels.
@@ -83,7 +84,7 @@ pub struct Reading {
 /// The counters of one instance.
 #[derive(Debug, Default)]
 pub struct Counters {
-    readings: Mutex<Vec<Reading>>,
+    readings: Mutex<Vec<CounterReading>>,
 }
 
 impl Counters {
@@ -98,7 +99,7 @@ impl Counters {
             return known.counter.clone();
         }
         let counter = Counter::default();
-        readings.push(Reading {
+        readings.push(CounterReading {
             family,
             labels: labels.iter().map(|label| (*label).to_owned()).collect(),
             counter: counter.clone(),
@@ -108,7 +109,7 @@ impl Counters {
 
     /// All counters, in the order in which they were made.
     #[must_use]
-    pub fn readings(&self) -> Vec<Reading> {
+    pub fn readings(&self) -> Vec<CounterReading> {
         self.readings.lock().clone()
     }
 }

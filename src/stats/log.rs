@@ -1,4 +1,5 @@
-//! Log lines from any thread, handed to the host's logger by the host layer on a host thread.
+//! Log buffer: log lines from any thread, handed to the host's logger by the host layer on a host
+//! thread.
 
 use crate::sync::Mutex;
 use std::collections::{HashMap, VecDeque};
@@ -10,29 +11,29 @@ const REPEATED_KINDS: usize = 1024;
 
 /// The host's levels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
+pub enum LogLevel {
     /// Something failed.
     Error,
     /// Something is not as it should be.
     Warn,
     /// Something worth knowing happened.
     Info,
-    /// For whoever looks for a fault.
+    /// For the search for a fault.
     Debug,
 }
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
+pub struct LogLine {
     /// How loud.
-    pub level: Level,
+    pub level: LogLevel,
     /// What; one line, without the instance's name.
     pub text: String,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
-    waiting: VecDeque<Line>,
+    waiting: VecDeque<LogLine>,
     repeated: HashMap<&'static str, u64>,
 }
 
@@ -45,22 +46,22 @@ pub struct Log {
 impl Log {
     /// Logs an error.
     pub fn error(&self, text: impl Into<String>) {
-        self.line(Level::Error, text.into());
+        self.line(LogLevel::Error, text.into());
     }
 
     /// Logs a warning.
     pub fn warn(&self, text: impl Into<String>) {
-        self.line(Level::Warn, text.into());
+        self.line(LogLevel::Warn, text.into());
     }
 
     /// Logs an information.
     pub fn info(&self, text: impl Into<String>) {
-        self.line(Level::Info, text.into());
+        self.line(LogLevel::Info, text.into());
     }
 
     /// Logs what happens often: the first time, then each time the number of occurrences is a
     /// power of two. `kind` is what is counted together.
-    pub fn often(&self, level: Level, kind: &'static str, text: impl FnOnce() -> String) {
+    pub fn often(&self, level: LogLevel, kind: &'static str, text: impl FnOnce() -> String) {
         let count = {
             let mut inner = self.inner.lock();
             if inner.repeated.len() >= REPEATED_KINDS && !inner.repeated.contains_key(kind) {
@@ -76,17 +77,17 @@ impl Log {
         }
     }
 
-    fn line(&self, level: Level, text: String) {
+    fn line(&self, level: LogLevel, text: String) {
         let mut inner = self.inner.lock();
         if inner.waiting.len() >= WAITING_LINES {
             inner.waiting.pop_front();
         }
-        inner.waiting.push_back(Line { level, text });
+        inner.waiting.push_back(LogLine { level, text });
     }
 
     /// Takes the waiting lines.
     #[must_use]
-    pub fn take(&self) -> Vec<Line> {
+    pub fn take(&self) -> Vec<LogLine> {
         let mut inner = self.inner.lock();
         inner.waiting.drain(..).collect()
     }
@@ -100,7 +101,7 @@ mod tests {
     fn what_happens_often_is_logged_seldom() {
         let log = Log::default();
         for _ in 0..9 {
-            log.often(Level::Warn, "kind", || "it happened".to_owned());
+            log.often(LogLevel::Warn, "kind", || "it happened".to_owned());
         }
         let texts: Vec<String> = log.take().into_iter().map(|line| line.text).collect();
         assert_eq!(texts.len(), 4);

@@ -1,4 +1,4 @@
-//! How our clients do TLS.
+//! Client TLS: how our clients do TLS.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Certificates that are trusted because they were given themselves.
+//! Certificate pinning: certificates that are trusted because they were given themselves.
 
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ struct Pins(Vec<CertificateDer<'static>>);
 /// What the usual rules have against a pinned certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Objection {
-    /// That nobody vouches for it, which does not matter.
+    /// That no authority vouches for it, which does not matter.
     NoAuthority,
     /// That it is not for the server's name, and it has no names at all.
     NoNames,
@@ -53,7 +53,8 @@ enum Objection {
 
 impl Pins {
     /// Whether what the usual rules say is overruled. They look at a certificate's dates before
-    /// they look for whoever vouches for it, so that the dates are right where only that is wrong.
+    /// they look for an authority that vouches for it, so that the dates are right where only that
+    /// is wrong.
     fn objection(&self, certificate: &CertificateDer<'_>, error: &Error) -> Objection {
         let Error::InvalidCertificate(error) = error else { return Objection::Valid };
         if !self.0.iter().any(|pinned| pinned.as_ref() == certificate.as_ref()) {

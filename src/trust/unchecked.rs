@@ -1,4 +1,4 @@
-//! `tls.verify off`: any certificate will do.
+//! Null verifier: with `tls.verify off` any certificate will do.
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;

@@ -7,7 +7,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use serde_json::{Value as Json, json};
 
 use crate::captures::{all, hex, plain, send, spans};
-use crate::hosts::{Running, free_port};
+use crate::hosts::{RunningHost, free_port};
 use crate::server::{Server, host, installed, stored};
 use crate::support::{Pipeline, alone, linked};
 
@@ -75,7 +75,7 @@ async fn phoenix_keeps_every_span() {
         .output_option("endpoint.phoenix.compression: gzip")
         .output_option("endpoint.phoenix.signals: traces");
     let host = host();
-    let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
+    let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), http);
     let captured = all();
     let spans = spans(&captured);
     send(&captured, http).await;

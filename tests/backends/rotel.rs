@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::captures::{Items, all, by_signal, collect, send};
-use crate::hosts::{Running, free_port};
+use crate::hosts::{RunningHost, free_port};
 use crate::server::{Server, host, installed};
 use crate::sink::{Keep, Sink};
 use crate::support::{Pipeline, alone, linked};
@@ -48,7 +48,7 @@ async fn rotel_takes_every_signal() {
         .otlp_out(&[("grpc", grpc_port, "grpc"), ("http", http_port, "http/protobuf")])
         .output_option("endpoint.http.compression: gzip");
     let host = host();
-    let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
+    let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), http);
     let captured = all();
     let mut expected = Items::new();
     for one in &captured {

@@ -1,4 +1,4 @@
-//! A backend's process.
+//! Process fixture: a backend's process.
 
 use std::collections::BTreeMap;
 use std::os::unix::process::CommandExt;

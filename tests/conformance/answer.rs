@@ -1,4 +1,4 @@
-//! What an answer means, by the rules of its transport.
+//! Response parser: what an answer means, by the rules of its transport.
 
 use prost::Message;
 

@@ -1,4 +1,4 @@
-//! Bare clients: a test decides every byte of a request and sees every part of the answer.
+//! Raw clients: a test decides every byte of a request and sees every part of the answer.
 
 use std::io::Write;
 use std::time::Duration;

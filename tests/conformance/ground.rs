@@ -1,4 +1,5 @@
-//! What a rule is tested on: a host with `ai_otlp` and `multi_otlp`, and a receiver behind it.
+//! Test fixture: what a rule is tested on, a host with `ai_otlp` and `multi_otlp`, and a receiver
+//! behind it.
 
 use std::net::TcpStream;
 use std::sync::Mutex;
@@ -9,7 +10,7 @@ use tokio::runtime::Runtime;
 
 use crate::answer::{Refusal, Response, Verdict, ensure, refusal, success};
 use crate::call::{Call, Connection, Reply};
-use crate::hosts::{Host, Running, free_port};
+use crate::hosts::{Host, RunningHost, free_port};
 use crate::requests::{Signal, request};
 use crate::sink::{Keep, Sink};
 use crate::stored::{Expected, Stored};
@@ -37,7 +38,7 @@ pub struct Ground {
     pub held: Vec<TcpStream>,
     host: Host,
     backend: Backend,
-    running: Running,
+    running: RunningHost,
     sink: Sink,
     plugins: tempfile::TempDir,
 }
@@ -57,7 +58,7 @@ impl Ground {
             pipeline = pipeline.input_option(option);
         }
         let pipeline = pipeline.otlp_out(&[("one", output, "http/protobuf")]);
-        let running = Running::start(host, &pipeline.yaml(plugins.path()), http);
+        let running = RunningHost::start(host, &pipeline.yaml(plugins.path()), http);
         Self {
             http,
             grpc,

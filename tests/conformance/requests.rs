@@ -1,4 +1,5 @@
-//! Requests to send. Each item has a name of its own, by which it is found again behind the host.
+//! Test data: requests to send. Each item has a name of its own, by which it is found again behind
+//! the host.
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;

@@ -1,4 +1,4 @@
-//! What came out behind the host.
+//! Probe: what came out behind the host.
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -11,7 +11,7 @@ use prost::Message;
 
 use crate::answer::{Verdict, ensure};
 use crate::requests::Signal;
-use crate::sink::Received;
+use crate::sink::ReceivedRequests;
 
 /// What a rule demands.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ fn body(log: &LogRecord) -> &str {
 }
 
 impl Stored {
-    pub fn of(received: &Received) -> Self {
+    pub fn of(received: &ReceivedRequests) -> Self {
         let mut stored = Self::default();
         for (path, requests) in &received.requests {
             for request in requests {

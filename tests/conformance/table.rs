@@ -1,4 +1,5 @@
-//! The table: one row a rule of the OpenTelemetry Protocol Specification 1.11 for receivers.
+//! Conformance table: one row a rule of the OpenTelemetry Protocol Specification 1.11 for
+//! receivers.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! What came of each service.
+//! Assertions: what came of each service.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 
 use crate::emit::{ITEMS, Way};
-use crate::sink::{Received, Sink};
+use crate::sink::{ReceivedRequests, Sink};
 
 fn value<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a Value> {
     let pair = attributes.iter().find(|pair| pair.key == key)?;
@@ -37,7 +37,7 @@ fn number(attributes: &[KeyValue]) -> u64 {
 /// The numbers of the items of each service, by path.
 type Numbers = BTreeMap<(String, &'static str), Vec<u64>>;
 
-fn numbers(received: &Received, wanted: &[String]) -> Numbers {
+fn numbers(received: &ReceivedRequests, wanted: &[String]) -> Numbers {
     let mut all = Numbers::new();
     let mut add = |resource: Option<&Resource>, path, attributes: &[KeyValue]| {
         let service = service(resource);

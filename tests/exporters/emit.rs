@@ -1,4 +1,4 @@
-//! The exporters' processes.
+//! Process fixture: the exporters' processes.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};

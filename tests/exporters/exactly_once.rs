@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::arrived::{assert_exactly_once, complete};
 use crate::emit::{begin, end, launch, ways};
-use crate::hosts::{Host, Running, free_port};
+use crate::hosts::{Host, RunningHost, free_port};
 use crate::sink::{Keep, Sink};
 use crate::support::{Pipeline, alone, bundled, linked, real_hosts};
 
@@ -40,7 +40,7 @@ async fn every_exporter_is_understood() {
             sink.port,
             "http/protobuf",
         )]);
-        let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
+        let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), http);
         let mut ready = launch(&ways, http, grpc, Duration::from_secs(30));
         begin(&mut ready);
         let ended = tokio::task::spawn_blocking(move || end(ready));

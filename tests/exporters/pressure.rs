@@ -8,8 +8,8 @@ use crate::arrived::assert_exactly_once;
 use crate::client::Client;
 use crate::emit::{Said, Way, begin, end, launch, wait_until_refused, ways};
 use crate::exactly_once::{hosts, settle};
-use crate::hosts::{Host, Running, free_port};
-use crate::shapes::{Batch, Shape};
+use crate::hosts::{Host, RunningHost, free_port};
+use crate::shapes::{GeneratedBatch, TelemetryShape};
 use crate::sink::{Keep, Sink};
 use crate::support::{Pipeline, alone, linked};
 
@@ -27,12 +27,15 @@ fn pipeline(option: &str, output: u16) -> (Pipeline, u16, u16) {
 
 /// Sends a request of our own; what the receiver said if it was not taken.
 async fn probe(http: u16) -> Option<String> {
-    let mut batch = Batch::new(Shape::Genai, 128);
+    let mut batch = GeneratedBatch::new(TelemetryShape::Genai, 128);
     let mut client = Client::connect(http, false).await.unwrap();
-    client.send(Shape::Genai.path(), Shape::Genai.service(), batch.numbered(0)).await.err()
+    client
+        .send(TelemetryShape::Genai.path(), TelemetryShape::Genai.service(), batch.numbered(0))
+        .await
+        .err()
 }
 
-async fn check(host: &Host, running: Running, sink: Sink, ways: &[Way], emitted: Emitted) {
+async fn check(host: &Host, running: RunningHost, sink: Sink, ways: &[Way], emitted: Emitted) {
     let mut again = 0;
     for (way, said) in emitted.await.unwrap() {
         let name = way.name();
@@ -74,7 +77,7 @@ async fn a_paused_host_gets_everything_once() {
         }
         let down = free_port();
         let (pipeline, http, grpc) = pipeline("mem_buf_limit: 3M", down);
-        let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
+        let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), http);
         let mut refusal = None;
         for _ in 0..200 {
             refusal = probe(http).await;
@@ -105,7 +108,7 @@ async fn a_full_receiver_gets_everything_once() {
         }
         let sink = Sink::start(0, Keep::Requests).await;
         let (pipeline, http, grpc) = pipeline("max_queue_size: 4M", sink.port);
-        let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
+        let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), http);
         // More than there is, because one request at a time may be let through beyond the limit.
         let (mut held, mut refusal) = (Vec::new(), None);
         while refusal.is_none() && held.len() < 10 {

@@ -268,13 +268,13 @@ proptest! {
     }
 
     #[test]
-    fn broken_records_are_survived(pairs in soup(), place in any::<prop::sample::Index>(), byte: u8) {
+    fn broken_records_are_survived(pairs in soup(), offset in any::<prop::sample::Index>(), byte: u8) {
         let mut chunk = record("span", &pairs);
-        let place = place.index(chunk.len());
-        chunk[place] = byte;
+        let offset = offset.index(chunk.len());
+        chunk[offset] = byte;
         let (out, _) = run_all(&chunk);
         prop_assert!(out.is_none_or(|out| !out.is_empty()));
-        chunk.truncate(place);
+        chunk.truncate(offset);
         let (_, tally) = run_all(&chunk);
         prop_assert!(chunk.is_empty() || tally.malformed > 0);
     }

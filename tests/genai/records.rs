@@ -1,4 +1,4 @@
-//! Records for the tests: real captures and hand-made logs, and records read back as JSON.
+//! Test data: real captures and hand-made logs, and records read back as JSON.
 
 use fluent_bit_ai::codec::msgpack::{self, MapView, Reader, Token, elements};
 use fluent_bit_ai::codec::records::{

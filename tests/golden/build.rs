@@ -1,4 +1,5 @@
-//! Building msgpack by hand, so that keys have the order, number and types that a test wants.
+//! Test data builder: msgpack by hand, so that keys have the order, number and types that a test
+//! wants.
 
 use fluent_bit_ai::codec::msgpack as m;
 use opentelemetry_proto::tonic::common::v1::{

@@ -124,7 +124,7 @@ fn bodies() {
 
 #[test]
 fn severities() {
-    let told = |key: &str, given: Value, number: i32, text: &str| {
+    let given_as = |key: &str, given: Value, number: i32, text: &str| {
         let mut wanted = json!({"body": "x", "severity": number});
         if !text.is_empty() {
             wanted["severity_text"] = json!(text);
@@ -132,18 +132,18 @@ fn severities() {
         (json!({}), json!({"log": "x", key: given}), wanted)
     };
     let mut cases = vec![
-        told("level", json!("info"), 9, "info"),
-        told("lvl", json!("WARN"), 13, "WARN"),
-        told("loglevel", json!("Debug"), 5, "Debug"),
-        told("log_level", json!("trace"), 1, "trace"),
-        told("log.level", json!("error"), 17, "error"),
-        told("severity", json!("CRITICAL"), 21, "CRITICAL"),
-        told("severity_text", json!("notice"), 10, "notice"),
-        told("SeverityText", json!("INFO2"), 10, "INFO2"),
-        told("priority", json!("alert"), 19, "alert"),
-        told("severityNumber", json!(17), 17, ""),
-        told("SeverityNumber", json!("13"), 13, ""),
-        told("severity_number", json!(24), 24, ""),
+        given_as("level", json!("info"), 9, "info"),
+        given_as("lvl", json!("WARN"), 13, "WARN"),
+        given_as("loglevel", json!("Debug"), 5, "Debug"),
+        given_as("log_level", json!("trace"), 1, "trace"),
+        given_as("log.level", json!("error"), 17, "error"),
+        given_as("severity", json!("CRITICAL"), 21, "CRITICAL"),
+        given_as("severity_text", json!("notice"), 10, "notice"),
+        given_as("SeverityText", json!("INFO2"), 10, "INFO2"),
+        given_as("priority", json!("alert"), 19, "alert"),
+        given_as("severityNumber", json!(17), 17, ""),
+        given_as("SeverityNumber", json!("13"), 13, ""),
+        given_as("severity_number", json!(24), 24, ""),
     ];
     cases.push((
         json!({}),

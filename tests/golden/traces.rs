@@ -271,8 +271,8 @@ fn bad_parts_of_a_span_cost_only_themselves() {
     let keys: Vec<&str> = span.attributes.iter().map(|pair| pair.key.as_str()).collect();
     assert_eq!(keys, ["a", "e", "z"]);
     assert_eq!((read.items, read.skipped), (1, 4));
-    let place = "context 0: resourceSpans[0].scope_spans[0].spans[0].events[1]";
-    assert_eq!(read.reason.unwrap(), format!("{place}: name is not text"));
+    let path = "context 0: resourceSpans[0].scope_spans[0].spans[0].events[1]";
+    assert_eq!(read.reason.unwrap(), format!("{path}: name is not text"));
 }
 
 #[test]

@@ -27,7 +27,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use tokio::task::block_in_place;
 use tokio_rustls::TlsAcceptor;
 
-use crate::hosts::{Host, Running, free_port};
+use crate::hosts::{Host, RunningHost, free_port};
 use crate::support::{Pipeline, bundled, linked, real_hosts, run, text, together};
 
 const WORDS: &str = "invalid temporality and type combination";
@@ -76,7 +76,7 @@ impl Backend {
     }
 
     /// Waits until something holds of what it took.
-    async fn wait(&self, what: &str, running: &Running, holds: impl Fn(&Got) -> bool) {
+    async fn wait(&self, what: &str, running: &RunningHost, holds: impl Fn(&Got) -> bool) {
         let start = Instant::now();
         while !holds(&self.got.lock().unwrap()) {
             let waited = start.elapsed();
@@ -190,7 +190,8 @@ async fn a_backend_without_delta_gets_all_else() {
             .otlp_in(http, grpc)
             .filter(&["name: ai_metrics", "match: '*'", "interval: 1s", &temporality_line])
             .otlp_out(&[("mimir", backend.port, "http/protobuf")]);
-        let running = block_in_place(|| Running::start(host, &pipeline.yaml(plugins.path()), http));
+        let running =
+            block_in_place(|| RunningHost::start(host, &pipeline.yaml(plugins.path()), http));
         post(http, "/v1/traces", spans()).await;
         post(http, "/v1/metrics", sums()).await;
         let is_ours = |name: &String| name.starts_with("gen_ai.");
@@ -209,8 +210,8 @@ async fn a_backend_without_delta_gets_all_else() {
         assert_eq!(sums, 1, "{what}: {log}");
         assert!(!got.metrics.iter().any(|name| name == "app.delta"), "{what}");
         assert_eq!(got.metrics.iter().any(is_ours), temporality == "cumulative", "{what}: {log}");
-        for words in ["'mimir'", WORDS, "TEMPORALITY_PREFERENCE"] {
-            assert!(log.contains(words), "{what}, {words}: {log}");
+        for expected in ["'mimir'", WORDS, "TEMPORALITY_PREFERENCE"] {
+            assert!(log.contains(expected), "{what}, {expected}: {log}");
         }
         let is_advised = log.contains("'temporality: cumulative' ai_metrics");
         assert_eq!(is_advised, temporality == "delta", "{what}: {log}");
@@ -261,7 +262,7 @@ async fn a_certificate_and_a_file_are_found_where_they_are_given() {
         let file = folder.path().join("fluent-bit.yaml");
         std::fs::write(file, pipeline.yaml(plugins.path())).unwrap();
         let running =
-            block_in_place(|| Running::start_file(&host, folder, "fluent-bit.yaml", http, &[]));
+            block_in_place(|| RunningHost::start_file(&host, folder, "fluent-bit.yaml", http, &[]));
         post(http, "/v1/traces", spans()).await;
         backend.wait(&host.title(), &running, |got| got.spans == 1).await;
         let (code, log) = block_in_place(|| running.stop());
@@ -287,11 +288,11 @@ async fn advice_is_in_the_form_of_the_configuration() {
         std::fs::write(&file, yaml).unwrap();
         let said = text(&block_in_place(|| run(&host, &["-c", &file.to_string_lossy()])));
         let is_old = host.release.starts_with("3.0.") || host.release.starts_with("3.1.");
-        let words = if is_old { "'service.plugins_file'" } else { "under 'plugins'" };
+        let expected = if is_old { "'service.plugins_file'" } else { "under 'plugins'" };
         let beside = plugins.path().canonicalize().unwrap().join("nowhere.yaml");
         let beside = beside.display().to_string();
-        for words in [words, "'- name: ai_emitter'", "'nowhere.yaml'", &beside] {
-            assert!(said.contains(words), "{}, {words}: {said}", host.title());
+        for expected in [expected, "'- name: ai_emitter'", "'nowhere.yaml'", &beside] {
+            assert!(said.contains(expected), "{}, {expected}: {said}", host.title());
         }
         assert!(!said.contains("[INPUT]"), "{}: {said}", host.title());
         // The bundled host reads YAML alone.

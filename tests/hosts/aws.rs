@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use prost::Message;
 
-use crate::hosts::{Running, free_port};
+use crate::hosts::{RunningHost, free_port};
 use crate::security::spans;
 use crate::support::{Pipeline, all_hosts, linked, together};
 
@@ -79,7 +79,7 @@ async fn requests_are_signed_with_a_containers_credentials() {
             ("AWS_CONTAINER_AUTHORIZATION_TOKEN", TOKEN.to_owned()),
         ];
         let running =
-            Running::start_with(&host, &pipeline.yaml(plugins.path()), http, &environment);
+            RunningHost::start_with(&host, &pipeline.yaml(plugins.path()), http, &environment);
         for _ in 0..3 {
             post(&client, http).await;
             tokio::time::sleep(Duration::from_millis(1_200)).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::client::Client;
 use crate::equality::{arrived, captures, sent};
-use crate::hosts::{Running, free_port};
+use crate::hosts::{RunningHost, free_port};
 use crate::replay::Captured;
 use crate::sink::{Keep, Sink};
 use crate::support::{Pipeline, linked, real_hosts, together};
@@ -92,7 +92,7 @@ async fn bodies_alone_are_whole_items() {
                 "copy_metadata: on",
             ])
             .output(&["name: file", "match: '*'", &path, "file: messages", "format: plain"]);
-        let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
+        let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), http);
         let mut client = Client::connect(http, false).await.unwrap();
         for captured in &captures {
             let body = captured.body.clone();
@@ -132,7 +132,7 @@ async fn bodies_alone_are_whole_items() {
                 "record_key: payload",
             ])
             .otlp_out(&[("one", sink.port, "http/protobuf")]);
-        let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
+        let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), http);
         let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream.write_all(messages.as_bytes()).unwrap();
         let total: usize = PATHS.iter().map(|path| sent(&captures, path, 1).len()).sum();

@@ -9,8 +9,8 @@ use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use prost::Message as _;
 
 use crate::client::Client;
-use crate::hosts::{Running, free_port};
-use crate::shapes::Shape;
+use crate::hosts::{RunningHost, free_port};
+use crate::shapes::TelemetryShape;
 use crate::sink::{Keep, Sink};
 use crate::support::{Pipeline, all_hosts, linked, together};
 
@@ -57,10 +57,10 @@ async fn bodies_stand_under_the_key_and_come_back() {
             if shows {
                 pipeline = pipeline.output(&["name: stdout", "match: '*'", "format: json_lines"]);
             }
-            let running = Running::start(&host, &pipeline.yaml(plugins.path()), port);
+            let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), port);
             let mut client = Client::connect(port, false).await.unwrap();
             let given = request(&bodies).encode_to_vec();
-            client.send("/v1/logs", Shape::Genai.service(), given).await.unwrap();
+            client.send("/v1/logs", TelemetryShape::Genai.service(), given).await.unwrap();
             sink.settle(3, Duration::from_secs(2), Duration::from_secs(20)).await;
             let (code, log) = running.stop();
             let title = format!("{}, {format}", host.title());

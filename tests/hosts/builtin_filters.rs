@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::client::Client;
 use crate::equality::{arrived, captures, sent};
-use crate::hosts::{Running, free_port};
+use crate::hosts::{RunningHost, free_port};
 use crate::sink::{Keep, Sink};
 use crate::support::{Pipeline, linked, real_hosts, together};
 
@@ -53,7 +53,7 @@ async fn resource_and_scope_survive() {
                 sink.port,
                 "http/protobuf",
             )]);
-            let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
+            let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), http);
             let mut client = Client::connect(http, false).await.unwrap();
             for captured in &captures {
                 let body = captured.body.clone();

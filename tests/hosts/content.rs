@@ -13,7 +13,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message;
 
 use crate::client::Client;
-use crate::hosts::{Running, free_port};
+use crate::hosts::{RunningHost, free_port};
 use crate::sink::{Keep, Sink};
 use crate::support::{Pipeline, all_hosts, linked, together};
 
@@ -128,7 +128,7 @@ async fn no_content_comes_through() {
                     ("bare", bare.port, "http/protobuf"),
                 ])
                 .output_option("endpoint.bare.content: drop");
-            let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
+            let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), http);
             let mut client = Client::connect(http, false).await.unwrap();
             let service = format!("{SERVICES}trace.v1.TraceService/Export");
             client.send("/v1/traces", &service, traces()).await.unwrap();
@@ -187,7 +187,7 @@ async fn the_hosts_own_output_finds_what_ai_context_read() {
             .input(&["name: dummy", "tag: kube.shop", "samples: 1", &container_log])
             .filter(&["name: ai_context", "match: kube.*"])
             .output(&["name: opentelemetry", "match: kube.*", "host: 127.0.0.1", &port]);
-        let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
+        let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), http);
         tokio::time::sleep(Duration::from_secs(4)).await;
         let (code, log) = running.stop();
         assert_eq!(code, Some(0), "{}: {log}", host.title());

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::client::Client;
-use crate::hosts::{Host, Running, free_port};
-use crate::shapes::{Batch, Shape};
+use crate::hosts::{Host, RunningHost, free_port};
+use crate::shapes::{GeneratedBatch, TelemetryShape};
 use crate::sink::{Keep, Sink};
 use crate::support::{Pipeline, linked, real_hosts, together};
 
@@ -22,13 +22,16 @@ const SETTLED: Duration = Duration::from_secs(3);
 
 /// Sends on one connection until it breaks; gives the numbers of the items that were acknowledged.
 async fn send_until_the_end(port: u16, next: Arc<AtomicU64>) -> Vec<Range<u64>> {
-    let mut batch = Batch::new(Shape::Genai, BATCH as usize);
+    let mut batch = GeneratedBatch::new(TelemetryShape::Genai, BATCH as usize);
     let mut client = Client::connect(port, false).await.unwrap();
     let mut acknowledged = Vec::new();
     loop {
         let first = next.fetch_add(BATCH, Ordering::Relaxed);
         let request = batch.numbered(first);
-        match client.send(Shape::Genai.path(), Shape::Genai.service(), request).await {
+        match client
+            .send(TelemetryShape::Genai.path(), TelemetryShape::Genai.service(), request)
+            .await
+        {
             Ok(()) => acknowledged.push(first..first + BATCH),
             // Told to wait: the number is given up, it was not acknowledged.
             Err(answer) if answer.starts_with("503") || answer.starts_with("429") => {
@@ -98,7 +101,7 @@ async fn crash(host: &Host, endpoints: Endpoints) -> (u64, Vec<Outcome>, String)
     for ((_, port, _), (.., up)) in named.iter().zip(endpoints) {
         before.push(if *up { Some(Sink::start(*port, Keep::Numbers).await) } else { None });
     }
-    let running = Running::start(host, &yaml, ports[0]);
+    let running = RunningHost::start(host, &yaml, ports[0]);
     let next = Arc::new(AtomicU64::new(0));
     let tasks: Vec<_> = (0..CONNECTIONS)
         .map(|_| tokio::spawn(send_until_the_end(ports[0], Arc::clone(&next))))
@@ -114,7 +117,7 @@ async fn crash(host: &Host, endpoints: Endpoints) -> (u64, Vec<Outcome>, String)
     }
     drop(running);
 
-    let again = Running::start(host, &yaml, ports[0]);
+    let again = RunningHost::start(host, &yaml, ports[0]);
     let mut sinks = Vec::new();
     for (sink, (_, port, _)) in before.into_iter().zip(&named) {
         sinks.push(match sink {

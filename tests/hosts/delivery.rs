@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use crate::faults::scripted::{Act, Faulty};
-use crate::hosts::{Running, free_port};
+use crate::hosts::{RunningHost, free_port};
 use crate::load;
-use crate::shapes::Shape;
+use crate::shapes::TelemetryShape;
 use crate::sink::{Keep, Sink};
 use crate::support::{Pipeline, all_hosts, linked, together};
 
@@ -13,7 +13,7 @@ fn spans(port: u16, items: u64) -> load::Args {
     load::Args {
         port,
         grpc: false,
-        shape: Shape::Genai,
+        shape: TelemetryShape::Genai,
         items,
         batch: 128,
         connections: 2,
@@ -36,7 +36,7 @@ async fn an_endpoint_that_was_down_gets_everything_once() {
             .service("scheduler.cap: 2")
             .otlp_in(http, grpc)
             .otlp_out(&[("up", healthy.port, "http/protobuf"), ("down", down, "http/protobuf")]);
-        let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
+        let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), http);
         let report = load::run(spans(http, 12_800)).await;
         assert_eq!(report.accepted, 12_800, "{}: {:?}", host.title(), report.first_error);
         healthy.settle(12_800, Duration::from_secs(8), Duration::from_secs(20)).await;
@@ -84,7 +84,7 @@ async fn what_is_tried_again_when_the_host_stops_arrives_once() {
             .service("scheduler.cap: 2")
             .otlp_in(http, grpc)
             .otlp_out(&given);
-        let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
+        let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), http);
         let report = load::run(spans(http, 6_400)).await;
         assert_eq!(report.accepted, 6_400, "{what}: {:?}", report.first_error);
         // An answer takes 300 ms, so a retry is on its way.
@@ -121,7 +121,7 @@ async fn a_paused_host_tells_clients_to_retry() {
             .otlp_in(http, grpc)
             .input_option("mem_buf_limit: 5M")
             .otlp_out(&[("one", down, "http/protobuf")]);
-        let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
+        let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), http);
         let loader = tokio::spawn(load::run(spans(http, 12_800)));
         tokio::time::sleep(Duration::from_secs(4)).await;
         let sink = Sink::start(down, Keep::Numbers).await;
@@ -153,8 +153,8 @@ async fn any_number_of_workers_delivers() {
                 .otlp_in(http, grpc)
                 .otlp_out(&[("one", sink.port, "grpc")])
                 .output_option(&format!("workers: {workers}"));
-            let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
-            for shape in [Shape::Logs, Shape::Metrics] {
+            let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), http);
+            for shape in [TelemetryShape::Logs, TelemetryShape::Metrics] {
                 let args = load::Args { shape, ..spans(http, 6400) };
                 let report = load::run(args).await;
                 assert_eq!(report.accepted, 6400, "{}: {:?}", host.title(), report.first_error);

@@ -8,9 +8,9 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 
 use crate::client::Client;
-use crate::hosts::{Running, free_port};
+use crate::hosts::{RunningHost, free_port};
 use crate::replay::{self, Captured};
-use crate::sink::{Keep, Received, Sink};
+use crate::sink::{Keep, ReceivedRequests, Sink};
 use crate::support::{Pipeline, all_hosts, linked, together};
 
 /// Every item of requests with its resource and scope, in a form that can be compared.
@@ -83,7 +83,7 @@ pub fn sent(captures: &[Captured], path: &str, times: usize) -> Vec<String> {
     items
 }
 
-pub fn arrived(received: &Received, path: &str) -> Vec<String> {
+pub fn arrived(received: &ReceivedRequests, path: &str) -> Vec<String> {
     flat(path, received.requests.get(path).into_iter().flatten())
 }
 
@@ -112,7 +112,7 @@ async fn what_arrives_equals_what_was_sent() {
         let pipeline = Pipeline::default()
             .otlp_in(http, grpc)
             .otlp_out(&[("one", sinks[0].port, "http/protobuf"), ("two", sinks[1].port, "grpc")]);
-        let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
+        let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), http);
         send_all(&captures, http, grpc).await;
         let total = ["/v1/traces", "/v1/metrics", "/v1/logs"]
             .map(|path| sent(&captures, path, 2).len())

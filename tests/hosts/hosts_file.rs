@@ -60,8 +60,8 @@ fn a_wrong_file_stops_the_start() {
     for host in real_hosts().into_iter().chain([bundled("5.1.0")]) {
         let output = run(&host, &["-c", &config.to_string_lossy()]);
         let said = text(&output);
-        let words = format!("hosts.toml, line {line}: input has an unknown field 'tag_length'");
-        assert!(said.contains(&words), "{}: {said}", host.title());
+        let expected = format!("hosts.toml, line {line}: input has an unknown field 'tag_length'");
+        assert!(said.contains(&expected), "{}: {said}", host.title());
         assert_ne!(output.status.code(), Some(124), "{} runs: {said}", host.title());
     }
 }

@@ -16,8 +16,8 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message as _;
 
 use crate::client::Client;
-use crate::hosts::{Running, free_port};
-use crate::sink::{Keep, Received, Sink};
+use crate::hosts::{RunningHost, free_port};
+use crate::sink::{Keep, ReceivedRequests, Sink};
 use crate::support::{Pipeline, all_hosts, linked, together};
 
 const UID: &str = "0a9d2f4e-6b1c-4d3a-9e57-2f8c1b7d6e50";
@@ -81,7 +81,7 @@ fn requests() -> [(&'static str, Vec<u8>); 3] {
 }
 
 /// The resources that have arrived at a path.
-fn resources(received: &Received, path: &str) -> Vec<Resource> {
+fn resources(received: &ReceivedRequests, path: &str) -> Vec<Resource> {
     let mut resources = Vec::new();
     for request in received.requests.get(path).into_iter().flatten() {
         let request = request.clone();
@@ -135,7 +135,7 @@ async fn every_signal_says_which_pod_it_came_from() {
             .filter(&filter)
             .filter(&filter)
             .otlp_out(&[("one", sink.port, "http/protobuf")]);
-        let running = Running::start(&host, &pipeline.yaml(plugins.path()), port);
+        let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), port);
         let mut client = Client::connect(port, false).await.unwrap();
         for (path, body) in requests() {
             client.send(path, "", body).await.unwrap();

@@ -4,9 +4,9 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::hosts::{Host, Running, free_port};
+use crate::hosts::{Host, RunningHost, free_port};
 use crate::load;
-use crate::shapes::Shape;
+use crate::shapes::TelemetryShape;
 use crate::sink::{Keep, Sink};
 use crate::support::{
     FILES, Pipeline, all_hosts, alone, bundled, copied, linked, real_hosts, rows, run, seconds,
@@ -70,8 +70,8 @@ fn mistakes_stop_the_start_in_words() {
             ])
             .otlp_out(&[("one", 1, "grpc")]);
         let said = refused(&host, &wrong, &plugins);
-        for word in ["sideways", "head", "tail", "120"] {
-            assert!(said.contains(word), "{} does not say {word}: {said}", host.title());
+        for expected in ["sideways", "head", "tail", "120"] {
+            assert!(said.contains(expected), "{} does not say {expected}: {said}", host.title());
         }
 
         let threaded = Pipeline::default()
@@ -93,8 +93,8 @@ fn mistakes_stop_the_start_in_words() {
             .otlp_out(&[("one", 1, "carrier pigeon")])
             .output_option("endpoint.two.where: 'signal =='");
         let said = refused(&host, &bad_where, &plugins);
-        for word in ["carrier pigeon", "endpoint.two"] {
-            assert!(said.contains(word), "{} does not say {word}: {said}", host.title());
+        for expected in ["carrier pigeon", "endpoint.two"] {
+            assert!(said.contains(expected), "{} does not say {expected}: {said}", host.title());
         }
     }
 }
@@ -252,13 +252,13 @@ async fn under_load(host: &Host, cut: Cut) {
             "sampling_percentage: 100",
         ])
         .otlp_out(&[("one", sink.port, "http/protobuf")]);
-    let running = Running::start(host, &pipeline.yaml(plugins.path()), http);
+    let running = RunningHost::start(host, &pipeline.yaml(plugins.path()), http);
     let again = cut != Cut::Terminate;
     let items = if again { 60_000 } else { 600_000 };
     let loader = tokio::spawn(load::run(load::Args {
         port: http,
         grpc: false,
-        shape: Shape::Genai,
+        shape: TelemetryShape::Genai,
         items,
         batch: 128,
         connections: 2,
@@ -343,11 +343,11 @@ pub async fn passes(host: &Host, plugins: &std::path::Path) {
             "sampling_percentage: 100",
         ])
         .otlp_out(&[("one", sink.port, "http/protobuf")]);
-    let running = Running::start(host, &pipeline.yaml(plugins), http);
+    let running = RunningHost::start(host, &pipeline.yaml(plugins), http);
     let report = load::run(load::Args {
         port: grpc,
         grpc: true,
-        shape: Shape::Genai,
+        shape: TelemetryShape::Genai,
         items: 2560,
         batch: 128,
         connections: 2,

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::hosts::{Running, free_port};
+use crate::hosts::{RunningHost, free_port};
 use crate::load;
-use crate::shapes::Shape;
+use crate::shapes::TelemetryShape;
 use crate::sink::{Keep, Sink};
 use crate::support::{Pipeline, all_hosts, alone, linked, real_hosts};
 
@@ -14,7 +14,7 @@ fn spans(port: u16) -> load::Args {
     load::Args {
         port,
         grpc: false,
-        shape: Shape::Genai,
+        shape: TelemetryShape::Genai,
         items: SPANS,
         batch: 128,
         connections: 2,
@@ -44,7 +44,7 @@ async fn what_waits_in_memory_is_bounded_by_default() {
     let plugins = linked();
     for host in all_hosts() {
         let (http, down) = (free_port(), free_port());
-        let running = Running::start(&host, &patient(http, down).yaml(plugins.path()), http);
+        let running = RunningHost::start(&host, &patient(http, down).yaml(plugins.path()), http);
         let quiet = running.peak_mib();
         let loader = tokio::spawn(load::run(spans(http)));
         let start = Instant::now();
@@ -91,7 +91,7 @@ async fn what_the_host_bounds_is_left_to_it() {
         ] {
             let (http, down) = (free_port(), free_port());
             let pipeline = patient(http, down).service(service).input_option(option);
-            let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
+            let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), http);
             let report = load::run(spans(http)).await;
             assert_eq!(report.accepted, SPANS, "{}: {:?}", host.title(), report.first_error);
             assert_eq!(report.errors, 0, "{} {option}", host.title());

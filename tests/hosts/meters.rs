@@ -13,8 +13,8 @@ use tokio::task::block_in_place;
 
 use crate::client::Client;
 use crate::faults::scripted::{Act, Faulty};
-use crate::hosts::{Host, Running, free_port, http_get};
-use crate::shapes::{Batch, Shape};
+use crate::hosts::{Host, RunningHost, free_port, http_get};
+use crate::shapes::{GeneratedBatch, TelemetryShape};
 use crate::sink::{Keep, Sink};
 use crate::support::{Pipeline, bundled, linked, real_hosts, together};
 
@@ -45,7 +45,7 @@ impl Page {
         page
     }
 
-    fn now(host: &Host, running: &Running, port: u16) -> Self {
+    fn now(host: &Host, running: &RunningHost, port: u16) -> Self {
         if host.is_real() && host.arguments.is_empty() {
             return Self::read(&http_get(port, "/api/v2/metrics/prometheus"));
         }
@@ -97,15 +97,15 @@ impl Page {
     }
 }
 
-async fn send(http: u16, shape: Shape, first: u64, items: u64) {
+async fn send(http: u16, shape: TelemetryShape, first: u64, items: u64) {
     let mut client = Client::connect(http, false).await.unwrap();
-    let request = Batch::new(shape, items as usize).numbered(first);
+    let request = GeneratedBatch::new(shape, items as usize).numbered(first);
     client.send(shape.path(), shape.service(), request).await.unwrap();
 }
 
 /// Reads the page until something is so, and gives that page.
 pub async fn page_when(
-    (host, running, port): (&Host, &Running, u16),
+    (host, running, port): (&Host, &RunningHost, u16),
     what: &str,
     is_so: impl Fn(&Page) -> bool,
 ) -> Page {
@@ -207,17 +207,17 @@ async fn counters_account_for_every_item() {
                 .service(&format!("http_port: {port}"));
         }
         let running =
-            block_in_place(|| Running::start(&host, &pipeline.yaml(plugins.path()), http));
-        let place = (&host, &running, port);
-        send(http, Shape::Genai, 0, SPANS).await;
+            block_in_place(|| RunningHost::start(&host, &pipeline.yaml(plugins.path()), http));
+        let target = (&host, &running, port);
+        send(http, TelemetryShape::Genai, 0, SPANS).await;
         let start = Instant::now();
         while picky.got.lock().unwrap().faults < 2 {
             assert!(start.elapsed() < testkit::at_most(SOON), "{what}: {}", running.log_text());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        send(http, Shape::Genai, SPANS, SPANS).await;
-        send(http, Shape::Logs, 0, LOGS).await;
-        let page = page_when(place, &what, |page| {
+        send(http, TelemetryShape::Genai, SPANS, SPANS).await;
+        send(http, TelemetryShape::Logs, 0, LOGS).await;
+        let page = page_when(target, &what, |page| {
             page.sum("exporter_received_items_total", &[]) == 2 * SPANS + LOGS
                 && page.sent("picky", "traces") == SPANS
                 && page.of("late", "deferred_requests_total") > 0
@@ -228,7 +228,7 @@ async fn counters_account_for_every_item() {
 
         let late = Sink::start(late_port, Keep::Numbers).await;
         late.settle(2 * SPANS + LOGS, SOON, SOON).await;
-        let page = page_when(place, &what, |page| {
+        let page = page_when(target, &what, |page| {
             let accounted =
                 ["steady", "picky"].iter().all(|endpoint| page.held(endpoint) == Some(0));
             accounted

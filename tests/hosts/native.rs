@@ -10,7 +10,7 @@ use prost::Message;
 
 use crate::client::Client;
 use crate::equality::{arrived, captures, sent};
-use crate::hosts::{Host, Running, free_port};
+use crate::hosts::{Host, RunningHost, free_port};
 use crate::sink::{Keep, Sink};
 use crate::support::{Pipeline, linked, real_hosts, together};
 
@@ -28,7 +28,7 @@ async fn the_stock_input_feeds_multi_otlp() {
         let pipeline = Pipeline::default()
             .input(&["name: opentelemetry", "listen: 127.0.0.1", &port_option])
             .otlp_out(&[("one", sink.port, "http/protobuf")]);
-        let running = Running::start(&host, &pipeline.yaml(plugins.path()), port);
+        let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), port);
         // Some releases refuse whole requests for one value that they cannot store.
         let (mut refused, mut accepted) = (Vec::new(), Vec::new());
         let mut client = Client::connect(port, false).await.unwrap();
@@ -108,7 +108,7 @@ async fn log_records(
     let pipeline =
         Pipeline::default().otlp_in(http, grpc).otlp_out(&[("one", sink.port, "http/protobuf")]);
     let pipeline = more(pipeline);
-    let running = Running::start(host, &pipeline.yaml(plugins), http);
+    let running = RunningHost::start(host, &pipeline.yaml(plugins), http);
     sink.settle(expected, Duration::from_secs(6), Duration::from_secs(15)).await;
     let (code, log) = running.stop();
     assert_eq!(code, Some(0), "{}: {log}", host.title());

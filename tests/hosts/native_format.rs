@@ -19,8 +19,8 @@ use crate::client::Client;
 use crate::equality::arrived;
 use crate::expected;
 use crate::generate;
-use crate::hosts::{Host, Running, free_port};
-use crate::sink::{Keep, Received, Sink};
+use crate::hosts::{Host, RunningHost, free_port};
+use crate::sink::{Keep, ReceivedRequests, Sink};
 use crate::support::{Pipeline, all_hosts, bundled, linked, real_hosts, run, text, together};
 
 const TRACES: (&str, &str) = ("/v1/traces", "trace.v1.TraceService");
@@ -100,11 +100,11 @@ fn native(http: u16, grpc: u16) -> Pipeline {
     Pipeline::default().otlp_in(http, grpc).input_option("format: native")
 }
 
-fn requests<'a>(received: &'a Received, path: &str) -> impl Iterator<Item = &'a [u8]> {
+fn requests<'a>(received: &'a ReceivedRequests, path: &str) -> impl Iterator<Item = &'a [u8]> {
     received.requests.get(path).into_iter().flatten().map(AsRef::as_ref)
 }
 
-fn spans(received: &Received) -> Vec<String> {
+fn spans(received: &ReceivedRequests) -> Vec<String> {
     let decode = |bytes| ExportTraceServiceRequest::decode(bytes).unwrap();
     let mut spans: Vec<String> = requests(received, "/v1/traces")
         .flat_map(|bytes| expected::flat_traces(&decode(bytes)))
@@ -113,7 +113,7 @@ fn spans(received: &Received) -> Vec<String> {
     spans
 }
 
-fn points(received: &Received) -> Vec<String> {
+fn points(received: &ReceivedRequests) -> Vec<String> {
     let decode = |bytes| ExportMetricsServiceRequest::decode(bytes).unwrap();
     let mut points: Vec<String> = requests(received, "/v1/metrics")
         .flat_map(|bytes| expected::flat_metrics(decode(bytes)))
@@ -149,7 +149,7 @@ async fn the_host_s_own_form_keeps_what_the_table_says() {
             sink.port,
             "http/protobuf",
         )]);
-        let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
+        let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), http);
         let (mut all_spans, mut all_points) = (Vec::new(), Vec::new());
         for request in generated(25, generate::traces()) {
             send(http, TRACES, request.encode_to_vec()).await;
@@ -198,7 +198,7 @@ async fn the_stock_output_reads_what_is_appended() {
             "host: 127.0.0.1",
             &format!("port: {}", sink.port),
         ]);
-        let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
+        let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), http);
         crate::equality::send_all(&captures, http, http).await;
         sink.settle(0, Duration::from_secs(4), Duration::from_secs(15)).await;
         let (code, log) = running.stop();
@@ -246,7 +246,7 @@ async fn processors_of_the_host_see_native_telemetry() {
         .into_iter()
         .fold(native(http, grpc), Pipeline::input_option)
         .otlp_out(&[("one", sink.port, "grpc")]);
-        let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
+        let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), http);
         let (mut sent_spans, mut sent_points) = (0, 0);
         for request in generated(25, generate::traces()) {
             send(http, TRACES, request.encode_to_vec()).await;
@@ -291,15 +291,15 @@ async fn points_with_different_attributes_pass_the_labels_processor() {
                 .into_iter()
                 .fold(native(http, grpc), Pipeline::input_option)
                 .otlp_out(&[("one", sink.port, "grpc")]);
-        let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
+        let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), http);
         let (mut sent, mut refused) = (0, 0);
         let service = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
         let mut client = Client::connect(http, false).await.unwrap();
         for request in &requests {
             match client.send(METRICS.0, service, request.encode_to_vec()).await {
                 Ok(()) => sent += expected::metrics(request.clone(), release).len(),
-                Err(told) => {
-                    assert!(told.starts_with("500"), "{}: {told}", host.title());
+                Err(message) => {
+                    assert!(message.starts_with("500"), "{}: {message}", host.title());
                     refused += 1;
                 }
             }
@@ -354,7 +354,7 @@ async fn what_processors_fail_on_is_refused_for_good() {
         .into_iter()
         .fold(native(http, grpc), Pipeline::input_option)
         .otlp_out(&[("one", sink.port, "grpc")]);
-        let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
+        let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), http);
         let mut request = generated(1, generate::traces().prop_filter("one", one_span)).remove(0);
         let mut client = Client::connect(http, false).await.unwrap();
         let service = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
@@ -370,8 +370,8 @@ async fn what_processors_fail_on_is_refused_for_good() {
             let answer = client.send(TRACES.0, service, request.encode_to_vec()).await;
             assert_eq!(answer.is_ok(), passes, "{}: {answer:?}", host.title());
             if let Err(problem) = answer {
-                let told = problem.to_string();
-                assert!(told.contains("500") && told.contains("processor"), "{told}");
+                let message = problem.to_string();
+                assert!(message.contains("500") && message.contains("processor"), "{message}");
             }
         }
         sink.settle(1, Duration::from_secs(4), Duration::from_secs(15)).await;
@@ -423,7 +423,7 @@ async fn what_cannot_work_is_said() {
         let pipeline = native(http, grpc)
             .filter(&["name: ai_context", "match: '*'"])
             .output(&["name: 'null'", "match: '*'"]);
-        let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
+        let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), http);
         tokio::time::sleep(Duration::from_millis(1500)).await;
         let (code, log) = running.stop();
         assert_eq!(code, Some(0), "{}: {log}", host.title());

@@ -9,7 +9,7 @@ use opentelemetry_proto::tonic::metrics::v1::{metric::Data, number_data_point};
 use prost::Message;
 
 use crate::equality::{captures, send_all};
-use crate::hosts::{Host, Running, free_port};
+use crate::hosts::{Host, RunningHost, free_port};
 use crate::sink::{Keep, Sink};
 use crate::support::{Pipeline, all_hosts, linked, together};
 
@@ -54,7 +54,7 @@ async fn every_configuration_starts() {
                 text = text.replacen("  inputs:\n", &inputs, 1);
             }
             std::fs::write(file, text).unwrap();
-            let running = Running::start_file(&host, folder, &name, port, &[]);
+            let running = RunningHost::start_file(&host, folder, &name, port, &[]);
             let (code, log) = running.stop();
             assert_eq!(code, Some(0), "{} {name}: {log}", host.title());
             // There is no broker, and Kafka's client library says so.
@@ -154,7 +154,7 @@ async fn the_whole_pipeline_on_real_telemetry() {
                 "sampling_percentage: 0",
             ])
             .otlp_out(&[("one", sink.port, "http/protobuf")]);
-        let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
+        let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), http);
         send_all(&captures[..], http, grpc).await;
         tokio::time::sleep(Duration::from_secs(4)).await;
         let (code, log) = running.stop();
@@ -205,7 +205,7 @@ async fn model_metrics_in_the_host_s_own_form() {
             ])
             .output(&["name: stdout", "match: own"])
             .otlp_out(&[("one", sink.port, "http/protobuf")]);
-        let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
+        let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), http);
         send_all(&captures[..], http, grpc).await;
         tokio::time::sleep(Duration::from_secs(3)).await;
         let (code, log) = running.stop();

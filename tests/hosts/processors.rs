@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message as _;
 
 use crate::client::Client;
-use crate::hosts::{Host, Running, free_port};
+use crate::hosts::{Host, RunningHost, free_port};
 use crate::sink::{Keep, Sink};
 use crate::support::{Pipeline, linked, real_hosts, together};
 
@@ -69,7 +69,7 @@ async fn arrives(host: &Host, processors: &str, count: usize) -> (Vec<String>, S
         sink.port,
         "http/protobuf",
     )]);
-    let running = Running::start(host, &pipeline.yaml(plugins.path()), port);
+    let running = RunningHost::start(host, &pipeline.yaml(plugins.path()), port);
     let mut client = Client::connect(port, false).await.unwrap();
     client.send("/v1/logs", "", request().encode_to_vec()).await.unwrap();
     sink.settle(count as u64, Duration::from_secs(8), Duration::from_secs(12)).await;

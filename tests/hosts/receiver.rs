@@ -1,4 +1,4 @@
-//! A receiver that keeps each request with its headers.
+//! Recording server: a receiver that keeps each request with its headers.
 
 use std::convert::Infallible;
 use std::io::Read;
@@ -11,7 +11,7 @@ use hyper::{HeaderMap, Request, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
 
-use crate::sink::{Answer, grpc_ok, messages, plain};
+use crate::sink::{SinkAnswer, grpc_ok, messages, plain};
 
 /// A request that was accepted, without its compression.
 #[derive(Debug, Clone)]
@@ -79,7 +79,7 @@ async fn answer(
     request: Request<Incoming>,
     kept: Arc<Mutex<Vec<Kept>>>,
     refuses: Refuses,
-) -> Result<Answer, Infallible> {
+) -> Result<SinkAnswer, Infallible> {
     let (head, body) = request.into_parts();
     let has = |name: &str, start: &str| {
         head.headers.get(name).is_some_and(|value| value.as_bytes().starts_with(start.as_bytes()))

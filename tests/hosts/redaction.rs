@@ -9,8 +9,8 @@ use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use prost::Message as _;
 
 use crate::client::Client;
-use crate::hosts::{Host, Running, free_port};
-use crate::shapes::Shape;
+use crate::hosts::{Host, RunningHost, free_port};
+use crate::shapes::TelemetryShape;
 use crate::sink::{Keep, Sink};
 use crate::support::{Pipeline, all_hosts, alone, linked};
 
@@ -61,10 +61,10 @@ async fn through(
         .output(&["name: multi_otlp", "match: 'ai'", &to(&open), PROTOCOL])
         .output(&["name: multi_otlp", "match: 'aside'", &to(&aside), PROTOCOL]);
     let environment = [("FLUENT_BIT_AI_PANIC", panic.to_owned())];
-    let running = Running::start_with(host, &pipeline.yaml(plugins), port, &environment);
+    let running = RunningHost::start_with(host, &pipeline.yaml(plugins), port, &environment);
     let mut client = Client::connect(port, false).await.unwrap();
     for _ in 0..2 {
-        client.send("/v1/logs", Shape::Genai.service(), request()).await.unwrap();
+        client.send("/v1/logs", TelemetryShape::Genai.service(), request()).await.unwrap();
         tokio::time::sleep(Duration::from_millis(1500)).await;
     }
     let (code, log) = running.stop();
@@ -127,7 +127,7 @@ async fn a_newer_layout_does_not_pass_unredacted() {
         let pipeline = pipeline
             .filter(&["name: ai_context", "match: '*'", "redact: email"])
             .otlp_out(&[("one", sink.port, "http/protobuf")]);
-        let running = Running::start(&host, &pipeline.yaml(plugins.path()), port);
+        let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), port);
         sink.settle(2, Duration::from_secs(2), Duration::from_secs(20)).await;
         let (code, log) = running.stop();
         assert_eq!(code, Some(0), "{}: {log}", host.title());

@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use crate::hosts::{Host, Running, free_port, http_get};
+use crate::hosts::{Host, RunningHost, free_port, http_get};
 use crate::load;
-use crate::shapes::Shape;
+use crate::shapes::TelemetryShape;
 use crate::sink::{Keep, Sink};
 use crate::support::{Pipeline, linked, real_hosts, seconds, text, together};
 
@@ -21,7 +21,7 @@ fn loading(port: u16) -> load::Args {
     load::Args {
         port,
         grpc: false,
-        shape: Shape::Genai,
+        shape: TelemetryShape::Genai,
         items: 1280,
         batch: 64,
         connections: 2,
@@ -56,7 +56,7 @@ async fn each_release_says_what_it_runs_on() {
                 .service("http_listen: 127.0.0.1")
                 .service(&format!("http_port: {page}"))
                 .yaml(plugins.path());
-            let running = Running::start(&host, &yaml, http);
+            let running = RunningHost::start(&host, &yaml, http);
             let report = load::run(loading(http)).await;
             assert_eq!(report.accepted, 1280, "{}: {:?}", host.title(), report.first_error);
             tokio::time::sleep(Duration::from_millis(1500)).await;
@@ -104,14 +104,14 @@ fn started_with(host: &Host, hosts: Option<&str>, plugins: &tempfile::TempDir) -
     command.output().unwrap()
 }
 
-fn assert_refused(host: &Host, output: &Output, words: &[&str]) {
+fn assert_refused(host: &Host, output: &Output, expected: &[&str]) {
     let said = text(output);
     // 124 is a host that went on, and 128 and the number of a signal one that crashed.
     let code = output.status.code();
     let ended = code.is_some_and(|code| code != 0 && !(124..=192).contains(&code));
     assert!(ended, "{} {code:?}: {said}", host.title());
-    for word in words {
-        assert!(said.contains(word), "{} does not say '{word}': {said}", host.title());
+    for part in expected {
+        assert!(said.contains(part), "{} does not say '{part}': {said}", host.title());
     }
 }
 
@@ -181,8 +181,8 @@ fn hosts_with_other_structures_are_refused() {
         let release = format!("with other structures, {}", executable.display());
         let host = Host { executable: PathBuf::from(&executable), arguments: Vec::new(), release };
         let output = started_with(&host, None, &plugins);
-        let words = ["does not keep", "newer fluent-bit-ai", "docs/HOSTS.md"];
-        assert_refused(&host, &output, &words);
+        let expected = ["does not keep", "newer fluent-bit-ai", "docs/HOSTS.md"];
+        assert_refused(&host, &output, &expected);
         println!("{}: refused", host.title());
     }
 }
@@ -199,7 +199,7 @@ async fn a_file_that_is_named_twice_starts_no_second_listener() {
         let sink = Sink::start(0, Keep::Numbers).await;
         let http = free_port();
         let yaml = pipeline(http, sink.port).yaml(plugins.path());
-        let running = Running::start(&host, &yaml, http);
+        let running = RunningHost::start(&host, &yaml, http);
         let report = load::run(loading(http)).await;
         assert_eq!(report.accepted, 1280, "{}: {:?}", host.title(), report.first_error);
         tokio::time::sleep(Duration::from_millis(1500)).await;

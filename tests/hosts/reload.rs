@@ -12,9 +12,9 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use crate::faults::station::Station;
-use crate::hosts::{Host, Running, free_port};
+use crate::hosts::{Host, RunningHost, free_port};
 use crate::load;
-use crate::shapes::Shape;
+use crate::shapes::TelemetryShape;
 use crate::sink::{Keep, Sink};
 use crate::support::{Pipeline, alone, linked, real_hosts};
 
@@ -27,7 +27,7 @@ async fn send(port: u16) {
     let report = load::run(load::Args {
         port,
         grpc: false,
-        shape: Shape::Genai,
+        shape: TelemetryShape::Genai,
         items: ITEMS,
         batch: 128,
         connections: 2,
@@ -41,7 +41,7 @@ async fn send(port: u16) {
 async fn until(
     limit: Duration,
     what: &str,
-    log: &Running,
+    log: &RunningHost,
     mut is: impl FnMut() -> bool,
 ) -> Duration {
     let start = Instant::now();
@@ -92,7 +92,7 @@ async fn reload(host: &Host, in_files: bool, how: Away) {
     };
     let protocol = "http/protobuf";
     let both = [("there", there.port, protocol), ("away", away, protocol)];
-    let running = Running::start(host, &pipeline(&both), http);
+    let running = RunningHost::start(host, &pipeline(&both), http);
     send(http).await;
     until(FEW, &title, &running, || distinct(&there) == ITEMS).await;
     // What the reload is to put in force: one endpoint more.

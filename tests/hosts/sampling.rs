@@ -12,9 +12,9 @@ use prost::Message;
 use tokio::task::block_in_place;
 
 use crate::client::Client;
-use crate::hosts::{Host, Running, free_port};
+use crate::hosts::{Host, RunningHost, free_port};
 use crate::meters::{Page, page_when};
-use crate::shapes::Shape;
+use crate::shapes::TelemetryShape;
 use crate::sink::{Keep, Sink};
 use crate::support::{Pipeline, all_hosts, linked, together};
 
@@ -30,7 +30,7 @@ async fn send(http: u16, spans: Vec<Span>) {
     let scope_spans = vec![ScopeSpans { spans: spans.collect(), ..ScopeSpans::default() }];
     let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
     let request = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
-    let shape = Shape::Genai;
+    let shape = TelemetryShape::Genai;
     let mut client = Client::connect(http, false).await.unwrap();
     client.send(shape.path(), shape.service(), request).await.unwrap();
 }
@@ -40,7 +40,7 @@ fn plain(name: &str) -> Span {
 }
 
 /// A host with this pipeline and these plugin files, whose counters can be read.
-fn start(host: &Host, plugins: &Path, pipeline: Pipeline, http: u16) -> (Running, u16) {
+fn start(host: &Host, plugins: &Path, pipeline: Pipeline, http: u16) -> (RunningHost, u16) {
     let port = free_port();
     let pipeline = match host.arguments.is_empty() {
         true => pipeline
@@ -49,7 +49,7 @@ fn start(host: &Host, plugins: &Path, pipeline: Pipeline, http: u16) -> (Running
             .service(&format!("http_port: {port}")),
         false => pipeline,
     };
-    let running = block_in_place(|| Running::start(host, &pipeline.yaml(plugins), http));
+    let running = block_in_place(|| RunningHost::start(host, &pipeline.yaml(plugins), http));
     (running, port)
 }
 

@@ -16,7 +16,7 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 
 use crate::equality::arrived;
-use crate::hosts::{Running, free_port};
+use crate::hosts::{RunningHost, free_port};
 use crate::sink::{Keep, Sink};
 use crate::support::{Pipeline, all_hosts, linked, together};
 
@@ -184,7 +184,7 @@ async fn an_sdk_sees_no_difference() {
             through.port,
             "http/protobuf",
         )]);
-        let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
+        let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), http);
         let targets = Targets { direct: straight.port, http, grpc };
         tokio::task::spawn_blocking(move || {
             spans(targets);

@@ -11,7 +11,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair,
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Request};
 
-use crate::hosts::{Host, Running, free_port};
+use crate::hosts::{Host, RunningHost, free_port};
 use crate::sink::{Keep, Sink};
 use crate::support::{Pipeline, all_hosts, bundled, linked, real_hosts, run, text, together};
 
@@ -136,7 +136,7 @@ async fn one_host(host: &Host, plugins: &Path) {
     let sink = Sink::start(0, Keep::Requests).await;
     let (http, grpc) = (free_port(), free_port());
     let pipeline = pipeline(folder.path(), (http, grpc), sink.port);
-    let running = Running::start(host, &pipeline.yaml(plugins), http);
+    let running = RunningHost::start(host, &pipeline.yaml(plugins), http);
     let title = host.title();
     let identity = leaf(&ca);
     let good = Client { trust: &ca, identity: Some(&identity) };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::hosts::{Host, Running, free_port};
+use crate::hosts::{Host, RunningHost, free_port};
 use crate::support::{Pipeline, all_hosts, linked, real_hosts, run, text, together};
 
 /// The log of a host that does not start with this option.
@@ -64,7 +64,7 @@ fn oauth2_is_enforced_wherever_the_host_keeps_it() {
             .input_option("oauth2.issuer: https://issuer.example")
             .input_option("oauth2.jwks_url: http://127.0.0.1:9/keys")
             .output(&["name: 'null'", "match: '*'"]);
-        let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
+        let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), http);
         std::thread::sleep(Duration::from_millis(200));
         assert_eq!(post(http), 401, "{}: {}", host.title(), running.log_text());
         drop(running.stop());

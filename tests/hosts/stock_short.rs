@@ -14,9 +14,9 @@ use rcgen::{
 };
 
 use crate::client::Client;
-use crate::hosts::{Host, Running, free_port};
+use crate::hosts::{Host, RunningHost, free_port};
 use crate::security::spans;
-use crate::shapes::Shape;
+use crate::shapes::TelemetryShape;
 use crate::sink::{Keep, Sink};
 use crate::support::{Pipeline, all_hosts, linked, run, text, together};
 
@@ -53,7 +53,7 @@ impl Plain {
     }
 
     /// Waits for the first request, and gives it.
-    fn first(&self, running: &Running) -> Asked {
+    fn first(&self, running: &RunningHost) -> Asked {
         let start = Instant::now();
         loop {
             if let Some(first) = self.asked.lock().unwrap().first() {
@@ -100,7 +100,10 @@ fn serve(mut stream: TcpStream, from: std::net::IpAddr, asked: &Mutex<Vec<Asked>
 /// Sends one span and waits until it is taken.
 async fn send(port: u16) {
     let mut client = Client::connect(port, false).await.unwrap();
-    client.send("/v1/traces", Shape::Genai.service(), spans(1).encode_to_vec()).await.unwrap();
+    client
+        .send("/v1/traces", TelemetryShape::Genai.service(), spans(1).encode_to_vec())
+        .await
+        .unwrap();
 }
 
 fn short_form(input: u16, port: u16) -> Pipeline {
@@ -125,7 +128,7 @@ async fn the_short_form_reaches_its_endpoint() {
         let pipeline = short_form(port, server.port)
             .output_option("net.source_address: 127.0.0.7")
             .output_option("net.keepalive: off");
-        let running = Running::start(&host, &pipeline.yaml(plugins.path()), port);
+        let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), port);
         send(port).await;
         let first = server.first(&running);
         assert_eq!(first.from, Ipv4Addr::new(127, 0, 0, 7), "{}", host.title());
@@ -157,7 +160,7 @@ async fn without_http2_there_is_http1_alone() {
                 .input(&["name: ai_otlp", "listen: 127.0.0.1", &format!("port: {port}"), option])
                 .otlp_out(&[("one", sink.port, "http/protobuf")])
         };
-        let running = Running::start(&host, &input("http2: off").yaml(plugins.path()), port);
+        let running = RunningHost::start(&host, &input("http2: off").yaml(plugins.path()), port);
         let title = host.title();
         send(port).await;
         assert!(!answers_http2(port), "{title} speaks HTTP/2");
@@ -169,7 +172,7 @@ async fn without_http2_there_is_http1_alone() {
         assert_eq!(sink.received.lock().unwrap().items, 1, "{title}: {log}");
         // The same question has the other answer where HTTP/2 is on.
         let on = input("http2: on").input_option("grpc_port: off");
-        let running = Running::start(&host, &on.yaml(plugins.path()), port);
+        let running = RunningHost::start(&host, &on.yaml(plugins.path()), port);
         assert!(answers_http2(port), "{title} does not speak HTTP/2");
         drop(running.stop());
     }
@@ -254,7 +257,7 @@ async fn encrypted_keys_are_read_on_both_sides() {
         let (sink, ports) = (Sink::start(0, Keep::Requests).await, (free_port(), free_port()));
         let with =
             |passwords| two_sides(folder.path(), ports, sink.port, passwords).yaml(plugins.path());
-        let running = Running::start(&host, &with(["secret", "secret"]), ports.0);
+        let running = RunningHost::start(&host, &with(["secret", "secret"]), ports.0);
         send(ports.0).await;
         sink.settle(1, Duration::from_secs(1), Duration::from_secs(20)).await;
         let (code, log) = running.stop();
@@ -264,9 +267,9 @@ async fn encrypted_keys_are_read_on_both_sides() {
         for passwords in [["wrong-word", "secret"], ["secret", "wrong-word"]] {
             let log = refused(&host, &with(passwords));
             // Real hosts read the key too, and are first.
-            let words = ["cannot be decrypted", "error initializing TLS context"];
-            let told = words.iter().any(|words| log.contains(words));
-            assert!(told, "{} {passwords:?}: {log}", host.title());
+            let expected = ["cannot be decrypted", "error initializing TLS context"];
+            let message = expected.iter().any(|expected| log.contains(expected));
+            assert!(message, "{} {passwords:?}: {log}", host.title());
             assert!(!log.contains("wrong-word"), "{log}");
         }
     }
@@ -315,7 +318,7 @@ async fn a_proxy_is_taken_from_the_environment_by_option() {
                 pipeline.output_option(&format!("endpoint.{name}.net.proxy_env_ignore: off"));
         }
         let configuration = pipeline.yaml(plugins.path());
-        let running = Running::start_with(&host, &configuration, port, &environment);
+        let running = RunningHost::start_with(&host, &configuration, port, &environment);
         send(port).await;
         let title = host.title();
         for (server, name) in [(&near, "near"), (&own, "own")] {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::client::Client;
 use crate::faults::scripted::{Act, Faulty};
-use crate::hosts::{Running, free_port};
+use crate::hosts::{RunningHost, free_port};
 use crate::shapes::MARK;
 use crate::sink::{Keep, Sink};
 use crate::support::{Pipeline, all_hosts, alone, linked, together};
@@ -89,7 +89,7 @@ async fn each_tag_goes_its_way() {
         let pipeline = with_output(pipeline, "ai.a", a.port);
         let pipeline = with_output(pipeline, "ai.b", b.port);
         let pipeline = with_output(pipeline, "flames", b.port);
-        let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
+        let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), http);
         let (first, second) = (resource_spans("a", 0..3, 5), resource_spans("b", 3..5, 5));
         let request = message(&[(1, &first), (1, &second)]);
         let profile = message(&[(2, &[]), (777, b"new")]);
@@ -136,7 +136,7 @@ async fn a_request_of_several_tags_is_stored_whole_although_the_host_pauses() {
             .input_option("mem_buf_limit: 1M")
             .input_option("tag_from: team")
             .otlp_out(&[("one", down, "http/protobuf")]);
-        let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
+        let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), http);
         let (first, second) = (resource_spans("a", 0..20, 100_000), resource_spans("b", 20..22, 5));
         let third = resource_spans("c", 22..24, 5);
         let request = message(&[(1, &first), (1, &second), (1, &third)]);
@@ -183,7 +183,7 @@ async fn many_tags_reach_a_distant_endpoint() {
             .otlp_in(http, grpc)
             .input_option("tag_from: resource.team")
             .otlp_out(&[("far", far, "http/protobuf")]);
-        let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
+        let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), http);
         let mut request = Vec::new();
         for number in 0..TAGS {
             let id = (MARK | number) - 1;

@@ -14,8 +14,8 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message;
 
 use crate::client::Client;
-use crate::hosts::{Running, free_port};
-use crate::sink::{Keep, Received, Sink};
+use crate::hosts::{RunningHost, free_port};
+use crate::sink::{Keep, ReceivedRequests, Sink};
 use crate::support::{Pipeline, linked, real_hosts, together};
 
 /// A right one, the first second that 31 bits cannot say, one of 2040, one of 2106 that looks like
@@ -62,7 +62,7 @@ fn metrics() -> Vec<u8> {
 }
 
 /// The times of all items of a signal, sorted.
-fn times(received: &Received, path: &str) -> Vec<u64> {
+fn times(received: &ReceivedRequests, path: &str) -> Vec<u64> {
     let mut times = Vec::new();
     for request in received.requests.get(path).into_iter().flatten() {
         let request = request.clone();
@@ -109,7 +109,7 @@ async fn nothing_is_lost_behind_a_wrong_clock() {
             .filter(&["name: modify", "match: '*'", "add: added by_modify"])
             .output(&["name: stdout", "match: '*'", "format: json_lines"])
             .otlp_out(&[("one", sink.port, "http/protobuf")]);
-        let running = Running::start(&host, &pipeline.yaml(plugins.path()), http);
+        let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), http);
         let mut client = Client::connect(http, false).await.unwrap();
         for (path, body) in
             [("/v1/logs", logs()), ("/v1/traces", spans()), ("/v1/metrics", metrics())]

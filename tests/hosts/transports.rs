@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::client::Client;
-use crate::hosts::{Running, free_port};
-use crate::shapes::{Batch, Shape};
+use crate::hosts::{RunningHost, free_port};
+use crate::shapes::{GeneratedBatch, TelemetryShape};
 use crate::sink::{Keep, Sink};
 use crate::support::{Pipeline, all_hosts, linked, together};
 
@@ -52,8 +52,8 @@ async fn every_way_in_works_and_outlives_a_reload() {
                 "grpc_port: off",
             ])
             .otlp_out(&[("one", sink.port, "http/protobuf")]);
-        let running = Running::start(&host, &pipeline.yaml(plugins.path()), single);
-        let mut batch = Batch::new(Shape::Genai, 10);
+        let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), single);
+        let mut batch = GeneratedBatch::new(TelemetryShape::Genai, 10);
         let mut first = 0;
         let mut next = || {
             first += 10;
@@ -62,8 +62,8 @@ async fn every_way_in_works_and_outlives_a_reload() {
         for again in [false, true] {
             for (port, grpc) in [(port, false), (port, true), (single, false), (single, true)] {
                 let mut client = Client::connect(port, grpc).await.unwrap();
-                let service = Shape::Genai.service();
-                client.send(Shape::Genai.path(), service, next()).await.unwrap();
+                let service = TelemetryShape::Genai.service();
+                client.send(TelemetryShape::Genai.path(), service, next()).await.unwrap();
             }
             let packed = zstd::encode_all(&next()[..], 3).unwrap();
             assert_eq!(export(&socket, "zstd", &packed).unwrap(), "200", "{}", host.title());

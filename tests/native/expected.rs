@@ -1,5 +1,5 @@
-//! What a request is after it went through the host's own form, by the table in `docs/NATIVE.md`:
-//! written down a second time, on decoded messages.
+//! Reference model: what a request is after it went through the host's own form, by the table in
+//! `docs/NATIVE.md`, written down a second time on decoded messages.
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;

@@ -1,4 +1,4 @@
-//! Generated OTLP messages with everything that is easy to lose.
+//! Property test strategies: generated OTLP messages with everything that is easy to lose.
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;

@@ -122,8 +122,8 @@ fn the_place_and_the_mistake_are_told() {
             (1 + usize::from(*is_right), usize::from(!is_right))
         );
         let reason = done.reason.unwrap_or_default();
-        let place = "resource_metrics[0].scope_metrics[0].metrics[0].histogram.data_points[1].";
-        assert!(*is_right || reason.starts_with(place), "{reason}");
+        let path = "resource_metrics[0].scope_metrics[0].metrics[0].histogram.data_points[1].";
+        assert!(*is_right || reason.starts_with(path), "{reason}");
         assert!(*is_right || reason.contains("ascend") || reason.contains("one bucket more"));
     }
 }

@@ -1,4 +1,4 @@
-//! Bytes that are not what they should be.
+//! Robustness tests: bytes that are not what they should be.
 
 use fluent_bit_ai::codec::records::{DecodeKind, EventKind, Events, fuzz_logic};
 use fluent_bit_ai::codec::wire;

@@ -1,5 +1,5 @@
-//! OTLP/JSON <-> protobuf, against prost and against the JSON of the OpenTelemetry project's own
-//! crate.
+//! Differential tests: OTLP/JSON <-> protobuf, against prost and against the JSON of the
+//! OpenTelemetry project's own crate.
 //!
 //! `PROPTEST_CASES` sets the number of requests for each signal.
 

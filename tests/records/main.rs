@@ -1,4 +1,5 @@
-//! OTLP -> telemetry records -> OTLP, against prost's decoding of the same bytes.
+//! Differential tests: OTLP -> telemetry records -> OTLP, against prost's decoding of the same
+//! bytes.
 
 #[cfg(test)]
 mod body_key;

@@ -1,4 +1,4 @@
-//! Nothing is lost on the way there and back.
+//! Round-trip tests: nothing is lost on the way there and back.
 
 use fluent_bit_ai::codec::records::{EventKind, Events, LogOptions, logs_to_records};
 use fluent_bit_ai::codec::wire;

@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Test fixtures: what the tests share.
 
 use fluent_bit_ai::codec::msgpack::{Reader, Token};
 use fluent_bit_ai::codec::records::{

@@ -1,4 +1,4 @@
-//! The source as tests read it.
+//! Source walker: the source as tests read it.
 
 use std::path::{Path, PathBuf};
 

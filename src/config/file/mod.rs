@@ -1,8 +1,9 @@
-//! `config_file`: a YAML file that holds options, and sections that do not fit flat options.
+//! Config file loader: `config_file`, a YAML file that holds options, and sections that do not fit
+//! flat options.
 //!
 //! The options of the file and those of the pipeline become one list, which is parsed once: both
 //! forms fill the same typed configuration. An option that is in both places is a mistake, because
-//! any rule of which one wins would surprise somebody.
+//! any rule of which one wins would surprise some users.
 
 mod node;
 
@@ -27,9 +28,9 @@ const MAX_DEPTH: usize = 8;
 /// The options of one instance: those given in the pipeline, and those in its `config_file`.
 ///
 /// In the file an option has the name that it has in the pipeline. A list stands for an option that
-/// may be repeated or that takes words separated by commas. A family such as `endpoint.` is a map
-/// `endpoint`, whose maps inside may be nested; their keys are joined with dots. As in the pipeline,
-/// `${NAME}` in a value is what the environment says; here it has to say something.
+/// may be repeated or that takes texts separated by commas. A family such as `endpoint.` is a map
+/// `endpoint`, whose maps inside may be nested; their keys are joined with dots. As in the
+/// pipeline, `${NAME}` in a value is what the environment says; here it has to say something.
 ///
 /// No mistake shows the value of an option that is misspelt or has the wrong form: it may be a
 /// secret.
@@ -90,7 +91,7 @@ impl<'o> FileOptions<'o> {
 
     /// What to write before a mistake in the file.
     #[must_use]
-    pub fn place(&self) -> String {
+    pub fn location(&self) -> String {
         format!("{CONFIG_FILE} '{}': ", self.path)
     }
 
@@ -126,8 +127,8 @@ impl<'o> FileOptions<'o> {
                 ));
             }
         }
-        let place = self.place();
-        self.problems.extend(notes.finish().into_iter().map(|problem| place.clone() + &problem));
+        let location = self.location();
+        self.problems.extend(notes.finish().into_iter().map(|problem| location.clone() + &problem));
     }
 
     fn take(&mut self, options: Vec<(String, String)>, notes: &mut Notes) {

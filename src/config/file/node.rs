@@ -1,4 +1,4 @@
-//! Typed reading of the maps of a file, with every mistake and its place.
+//! Typed reader of YAML maps, with every mistake and where it is.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const SHOWN: usize = 100;
 pub struct Node<'v> {
     /// The map.
     pub map: &'v Map<String, Value>,
-    /// Its place.
+    /// Its location.
     pub at: &'v str,
 }
 
@@ -25,16 +25,16 @@ pub struct Notes {
 }
 
 impl Notes {
-    /// Notes a mistake in free words.
+    /// Notes a mistake with a message of its own.
     pub fn problem(&mut self, text: impl Into<String>) {
         self.problems.push(text.into());
     }
 
-    /// Notes a mistake in the value under a key: its place, the value, and what is allowed.
+    /// Notes a mistake in the value under a key: its location, the value, and what is allowed.
     pub fn refuse(&mut self, node: Node<'_>, key: &str, allowed: &str) {
         let dot = if node.at.is_empty() { "" } else { "." };
         let given = node.map.get(key).map_or_else(|| "nothing".to_owned(), Value::to_string);
-        let cut = given.char_indices().nth(SHOWN).map_or(given.len(), |(place, _)| place);
+        let cut = given.char_indices().nth(SHOWN).map_or(given.len(), |(index, _)| index);
         let shown = given.get(..cut).unwrap_or_default();
         let more = if cut < given.len() { "..." } else { "" };
         self.problem(format!("{}{dot}{key}: {shown}{more} is not allowed; {allowed}", node.at));

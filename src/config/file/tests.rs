@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::{Parser, read};
-use crate::plugin::{Given, OpenError};
+use crate::plugin::{GivenOptions, OpenError};
 
 const SPECS: [OptionSpec; 6] = [
     OptionSpec::new("interval", OptionKind::Time, Some("10s"), ""),
@@ -21,7 +21,7 @@ fn with<T>(
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), text).unwrap();
     let path = file.path().to_str().unwrap().to_owned();
-    let given = Given::of(&[given, &[(CONFIG_FILE, &path)]].concat());
+    let given = GivenOptions::of(&[given, &[(CONFIG_FILE, &path)]].concat());
     (use_it(&FileOptions::read(&given, &SPECS, &["rules"])), path)
 }
 
@@ -93,7 +93,7 @@ fn what_is_no_file_or_no_map_is_refused() {
     let deep = format!("endpoint: {}1{}", "{a: ".repeat(50), "}".repeat(50));
     let (problems, _) = with(&deep, &[], |options| options.problems().to_vec());
     assert!(problems[0].contains("deeper than 8 levels"), "{problems:?}");
-    let given = Given::of(&[(CONFIG_FILE, "/does/not/exist.yaml")]);
+    let given = GivenOptions::of(&[(CONFIG_FILE, "/does/not/exist.yaml")]);
     let options = FileOptions::read(&given, &SPECS, &[]);
     assert!(options.problems()[0].contains("'/does/not/exist.yaml' cannot be read"));
 }
@@ -122,8 +122,8 @@ fn a_file_is_looked_for_where_the_host_runs_and_beside_its_configuration() {
     let relative = Path::new(name);
     let problem = find(relative, Some(folder.path())).unwrap_err();
     let beside = folder.path().join(name);
-    for words in [name, "where the host runs", beside.to_str().unwrap(), "cannot be read"] {
-        assert!(problem.contains(words), "{words}: {problem}");
+    for expected in [name, "where the host runs", beside.to_str().unwrap(), "cannot be read"] {
+        assert!(problem.contains(expected), "{expected}: {problem}");
     }
     std::fs::write(&beside, "interval: 5").unwrap();
     let (path, text) = find(relative, Some(folder.path())).unwrap();

@@ -1,4 +1,4 @@
-//! What a destination is to get of a chunk, and what came of it.
+//! Delivery attempts: what a destination is to get of a chunk, and what came of it.
 
 use std::time::Duration;
 
@@ -21,15 +21,25 @@ pub(in crate::export) struct Attempt {
     pub(in crate::export) overdue: Option<Duration>,
 }
 
-/// What came of it: the number of the destination, of its requests, and what of those is done.
-pub(in crate::export) type Outcome = (u32, usize, Vec<(u32, ItemSet)>);
+/// What came of an attempt.
+#[derive(Clone)]
+pub(in crate::export) struct AttemptResult {
+    /// The number of the destination.
+    destination: u32,
+    /// How many requests it was to get.
+    wanted: usize,
+    /// The items that it has, by the number of their request.
+    delivered: Vec<(u32, ItemSet)>,
+}
 
 impl Attempt {
-    pub(in crate::export) async fn run(self) -> (Outcome, Claim) {
-        let wanted = self.work.len();
+    /// Makes the attempt, and again where that is worth it; the claim comes back with the result, to
+    /// be held until that is recorded.
+    pub(in crate::export) async fn run(self) -> (AttemptResult, Claim) {
+        let (destination, wanted) = (self.number, self.work.len());
         let Some(limit) = self.overdue else {
             let delivered = retry::deliver(&self.destination, self.work).await;
-            return ((self.number, wanted, delivered), self.claim);
+            return (AttemptResult { destination, wanted, delivered }, self.claim);
         };
         let mut rest = self.work.clone();
         for (number, units) in self.destination.deliver_once(self.work).await {
@@ -37,16 +47,14 @@ impl Attempt {
                 work.done.merge(units);
             }
         }
-        let done = self.destination.expire(rest, limit).await;
-        ((self.number, wanted, done), self.claim)
+        let delivered = self.destination.expire(rest, limit).await;
+        (AttemptResult { destination, wanted, delivered }, self.claim)
     }
 }
 
-/// Puts down what came of one delivery; whether the destination has everything.
-pub(in crate::export) fn note(
-    progress: &mut Progress,
-    (endpoint, wanted, delivered): Outcome,
-) -> bool {
+/// Records the result of one attempt; whether the destination has everything.
+pub(in crate::export) fn record(progress: &mut Progress, result: AttemptResult) -> bool {
+    let AttemptResult { destination: endpoint, wanted, delivered } = result;
     if delivered.len() == wanted && delivered.iter().all(|(_, units)| units.is_all()) {
         progress.complete(endpoint);
         return true;
@@ -57,14 +65,14 @@ pub(in crate::export) fn note(
     false
 }
 
-/// What came of a delivery, unless its destination is late: then the chunk need not wait.
-pub(in crate::export) async fn answer_of(
+/// The result of an attempt, unless its destination is late: then the chunk need not wait.
+pub(in crate::export) async fn result_of(
     destination: Destination,
-    mut told: oneshot::Receiver<Outcome>,
-) -> Option<Outcome> {
+    mut result: oneshot::Receiver<AttemptResult>,
+) -> Option<AttemptResult> {
     loop {
-        if let Ok(outcome) = tokio::time::timeout(destination.patience(), &mut told).await {
-            return outcome.ok();
+        if let Ok(result) = tokio::time::timeout(destination.patience(), &mut result).await {
+            return result.ok();
         }
         if destination.is_late() {
             return None;

@@ -1,19 +1,19 @@
-//! The destinations of an exporter, from its settings.
+//! Builder: the destinations of an exporter, from its settings.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::export::delivery::destination::Destination;
-use crate::export::delivery::group::{Group, Lookup};
+use crate::export::delivery::group::{EndpointGroup, NameLookup};
 use crate::export::delivery::strategy::EndpointDelivery;
 use crate::export::selection::Selection;
-use crate::export::settings::{EndpointSettings, GroupSettings, Settings};
+use crate::export::settings::{EndpointSettings, ExportSettings, GroupSettings};
 use crate::plugin::Environment;
 use crate::runtime::Tasks;
 
 /// Destinations that are being made, and what is wrong with them.
 pub(in crate::export) struct ExporterBuilder<'a> {
-    settings: &'a Settings,
+    settings: &'a ExportSettings,
     environment: &'a Environment,
     pub(in crate::export) destinations: Vec<Destination>,
     /// How long each of them is tried.
@@ -22,14 +22,14 @@ pub(in crate::export) struct ExporterBuilder<'a> {
     pub(in crate::export) selections: Vec<Selection>,
     pub(in crate::export) selection_of: Vec<usize>,
     pub(in crate::export) tasks: Arc<OnceLock<Tasks>>,
-    lookup: Lookup,
+    lookup: NameLookup,
 }
 
 impl<'a> ExporterBuilder<'a> {
     pub(in crate::export) fn new(
-        settings: &'a Settings,
+        settings: &'a ExportSettings,
         environment: &'a Environment,
-        lookup: Lookup,
+        lookup: NameLookup,
     ) -> Self {
         Self {
             settings,
@@ -49,6 +49,7 @@ impl<'a> ExporterBuilder<'a> {
         self.settings.endpoints.len() + self.settings.groups.len() > 1
     }
 
+    /// Adds the destination of one endpoint, or what is wrong with its settings.
     pub(in crate::export) fn endpoint(&mut self, settings: &EndpointSettings) {
         let (counters, log) = (&self.environment.counters, &self.environment.log);
         match EndpointDelivery::new(settings, self.settings.max_in_flight, counters, log) {
@@ -61,9 +62,11 @@ impl<'a> ExporterBuilder<'a> {
         self.selection(settings);
     }
 
+    /// Adds the destination of a group, with endpoints of its own, or what is wrong with its
+    /// settings.
     pub(in crate::export) fn group(&mut self, settings: &GroupSettings) {
         let (max, tasks) = (self.settings.max_in_flight, &self.tasks);
-        match Group::new(settings, max, self.environment, tasks, &self.lookup) {
+        match EndpointGroup::new(settings, max, self.environment, tasks, &self.lookup) {
             Ok(group) => {
                 let group = if self.are_several() { group.detects_hang() } else { group };
                 self.destinations.push(Destination::Group(Arc::new(group)));

@@ -1,6 +1,6 @@
-//! Deliveries that a chunk does not wait for.
+//! Claims: exclusive rights to deliver a chunk, for deliveries that the chunk does not wait for.
 //!
-//! To find out whether an endpoint that was away is back, somebody has to ask it, and an endpoint
+//! To find out whether an endpoint that was away is back, a request has to be made, and an endpoint
 //! that hangs takes a whole timeout to say nothing. So such a delivery goes on by itself: the chunk
 //! waits for it a little longer than for the others and then goes back to the host, and what comes
 //! of the delivery is in the ledger when the host brings the chunk again.
@@ -16,11 +16,11 @@ use crate::sync::Mutex;
 pub(in crate::export) const PROBE_GRACE: Duration = Duration::from_millis(100);
 
 /// The deliveries under way: chunk and number of the destination. The host may bring a chunk again
-/// while one is, because it was told so, or by itself when it stops.
+/// while one is, because it was asked to, or by itself when it stops.
 #[derive(Debug, Default)]
 pub(in crate::export) struct InFlight(Mutex<HashSet<(ChunkId, u32)>>);
 
-/// The right to deliver a chunk to a destination, which nobody else has meanwhile.
+/// The exclusive right to deliver a chunk to a destination.
 #[derive(Debug)]
 pub(in crate::export) struct Claim {
     in_flight: Arc<InFlight>,

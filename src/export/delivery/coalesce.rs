@@ -13,24 +13,25 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::export::endpoint::Sent;
+use crate::export::endpoint::SendOutcome;
 use crate::export::request::EncodedRequest;
 use crate::sync::{Mutex, MutexGuard};
 
-/// The place of derived metrics among those that wait, which has the index of no signal that is
+/// The index of derived metrics among those that wait, which has the index of no signal that is
 /// joined.
 const DERIVED: usize = 3;
 
-/// A request that waits, and who is to be told what came of it.
+/// A request that waits, and the channel for what comes of it.
 pub(super) struct Waiter {
     pub(super) part: Arc<EncodedRequest>,
-    tell: oneshot::Sender<Sent>,
+    sender: oneshot::Sender<SendOutcome>,
 }
 
 impl Waiter {
-    pub(super) fn tell(self, sent: Sent) {
-        // Nobody waits any more if its task was ended.
-        drop(self.tell.send(sent));
+    /// Passes the outcome of the joined request on to the delivery that waits.
+    pub(super) fn notify(self, sent: SendOutcome) {
+        // The receiver is gone if its task was ended.
+        drop(self.sender.send(sent));
     }
 }
 
@@ -39,7 +40,7 @@ type Joined = Arc<Mutex<Option<Vec<Waiter>>>>;
 
 /// How large a joined request may be.
 #[derive(Clone, Copy)]
-pub(super) struct Limit {
+pub(super) struct CoalescingLimit {
     pub(super) bytes: usize,
     pub(super) items: usize,
 }
@@ -47,13 +48,13 @@ pub(super) struct Limit {
 /// What waits at one endpoint.
 #[derive(Default)]
 pub(super) struct Coalescer {
-    /// By signal, those that can still be joined, and in the last place derived metrics. Profiles,
-    /// whose requests each have a dictionary, never are, and have no place here.
+    /// By signal, those that can still be joined, and at the last index derived metrics. Profiles,
+    /// whose requests each have a dictionary, never are, and have no index here.
     open: Mutex<[Option<Joined>; 4]>,
 }
 
 /// What a request becomes that waits.
-pub(super) enum Role {
+pub(super) enum CoalescingRole {
     /// It sends all that come until there is a slot.
     Leader(Leader),
     /// Another one sends it.
@@ -65,7 +66,7 @@ pub(super) enum Role {
 pub(super) struct Leader(Joined);
 
 impl Leader {
-    /// All that have come, with the leader's own first; whoever comes later waits for the next.
+    /// All that have come, with the leader's own first; a later request waits for the next.
     pub(super) fn take(self) -> Vec<Waiter> {
         lock(&self.0).take().unwrap_or_default()
     }
@@ -83,25 +84,25 @@ impl Coalescer {
     pub(super) fn wait(
         &self,
         part: &Arc<EncodedRequest>,
-        limit: Limit,
-    ) -> (Role, oneshot::Receiver<Sent>) {
-        let (tell, told) = oneshot::channel();
-        let mut waiter = Some(Waiter { part: Arc::clone(part), tell });
+        limit: CoalescingLimit,
+    ) -> (CoalescingRole, oneshot::Receiver<SendOutcome>) {
+        let (sender, receiver) = oneshot::channel();
+        let mut waiter = Some(Waiter { part: Arc::clone(part), sender });
         let mut open = lock(&self.open);
-        let place = if part.is_derived { DERIVED } else { part.signal.index() };
-        let slot = open.get_mut(place);
+        let kind = if part.is_derived { DERIVED } else { part.signal.index() };
+        let slot = open.get_mut(kind);
         if let Some(joined) = slot.as_ref().and_then(|slot| slot.as_ref())
             && let Some(others) = lock(joined).as_mut()
             && has_room(others, part, limit)
         {
             others.extend(waiter.take());
         }
-        let Some(waiter) = waiter else { return (Role::Follow, told) };
+        let Some(waiter) = waiter else { return (CoalescingRole::Follow, receiver) };
         let joined = Arc::new(Mutex::new(Some(vec![waiter])));
         if let Some(slot) = slot {
             *slot = Some(Arc::clone(&joined));
         }
-        (Role::Leader(Leader(joined)), told)
+        (CoalescingRole::Leader(Leader(joined)), receiver)
     }
 }
 
@@ -119,7 +120,7 @@ pub(super) fn join(waiters: &[Waiter]) -> Option<Arc<EncodedRequest>> {
     Some(Arc::new(part))
 }
 
-fn has_room(others: &[Waiter], part: &EncodedRequest, limit: Limit) -> bool {
+fn has_room(others: &[Waiter], part: &EncodedRequest, limit: CoalescingLimit) -> bool {
     let bytes: usize = others.iter().map(|other| other.part.size()).sum();
     let items: usize = others.iter().map(|other| other.part.items).sum();
     bytes.saturating_add(part.size()) <= limit.bytes
@@ -135,28 +136,28 @@ mod tests {
     use super::*;
     use crate::model::Signal;
 
-    const WIDE: Limit = Limit { bytes: 100, items: 100 };
+    const WIDE: CoalescingLimit = CoalescingLimit { bytes: 100, items: 100 };
 
     fn part(signal: Signal, body: &[u8]) -> Arc<EncodedRequest> {
         Arc::new(EncodedRequest::new(signal, 1, body.to_vec()))
     }
 
-    fn leader(role: Role) -> Leader {
+    fn leader(role: CoalescingRole) -> Leader {
         match role {
-            Role::Leader(leader) => leader,
-            Role::Follow => panic!("somebody else leads"),
+            CoalescingRole::Leader(leader) => leader,
+            CoalescingRole::Follow => panic!("somebody else leads"),
         }
     }
 
     #[test]
     fn those_of_one_signal_go_together_up_to_the_limit() {
         let coalescer = Coalescer::default();
-        let limit = Limit { bytes: 7, items: 10 };
+        let limit = CoalescingLimit { bytes: 7, items: 10 };
         let (first, _first) = coalescer.wait(&part(Signal::Logs, b"one"), limit);
         let (other, _other) = coalescer.wait(&part(Signal::Traces, b"two"), limit);
         let (second, _second) = coalescer.wait(&part(Signal::Logs, b"thre"), limit);
         let (third, _third) = coalescer.wait(&part(Signal::Logs, b"four"), limit);
-        assert!(matches!(second, Role::Follow));
+        assert!(matches!(second, CoalescingRole::Follow));
         let joined = join(&leader(first).take()).unwrap();
         assert_eq!((joined.bytes(), joined.items), (&b"onethre"[..], 2));
         assert_eq!(leader(other).take().len(), 1);
@@ -166,11 +167,11 @@ mod tests {
     #[test]
     fn they_are_no_more_items_than_a_request_may_have() {
         let coalescer = Coalescer::default();
-        let limit = Limit { bytes: 100, items: 2 };
+        let limit = CoalescingLimit { bytes: 100, items: 2 };
         let (first, _first) = coalescer.wait(&part(Signal::Logs, b"one"), limit);
         let (second, _second) = coalescer.wait(&part(Signal::Logs, b"two"), limit);
         let (third, _third) = coalescer.wait(&part(Signal::Logs, b"three"), limit);
-        assert!(matches!(second, Role::Follow));
+        assert!(matches!(second, CoalescingRole::Follow));
         assert_eq!((leader(first).take().len(), leader(third).take().len()), (2, 1));
     }
 
@@ -183,7 +184,7 @@ mod tests {
         let (first, _first) = coalescer.wait(&part(Signal::Metrics, b"one"), WIDE);
         let (second, _second) = coalescer.wait(&derived(b"two"), WIDE);
         let (third, _third) = coalescer.wait(&derived(b"three"), WIDE);
-        assert!(matches!(third, Role::Follow));
+        assert!(matches!(third, CoalescingRole::Follow));
         assert_eq!(leader(first).take().len(), 1);
         let joined = join(&leader(second).take()).unwrap();
         assert_eq!((joined.bytes(), joined.is_derived), (&b"twothree"[..], true));
@@ -202,8 +203,8 @@ mod tests {
     fn a_leader_that_is_ended_leaves_nobody_waiting() {
         let coalescer = Coalescer::default();
         let (first, _first) = coalescer.wait(&part(Signal::Logs, b"one"), WIDE);
-        let (_second, mut told) = coalescer.wait(&part(Signal::Logs, b"two"), WIDE);
+        let (_second, mut receiver) = coalescer.wait(&part(Signal::Logs, b"two"), WIDE);
         drop(first);
-        assert_eq!(told.try_recv(), Err(oneshot::error::TryRecvError::Closed));
+        assert_eq!(receiver.try_recv(), Err(oneshot::error::TryRecvError::Closed));
     }
 }

@@ -10,12 +10,12 @@ use futures_util::future::BoxFuture;
 
 use crate::clock;
 use crate::export::request::EncodedRequest;
-use crate::export::settings::{Compression, DeadLetter, EndpointSettings};
+use crate::export::settings::{Compression, DeadLetterTarget, EndpointSettings};
 use crate::export::transport::tls::ClientProblem;
 use crate::runtime::heavy;
 use crate::sync::Mutex;
 
-/// A place for dead letters.
+/// A target for dead letters.
 pub(super) enum DeadLetters {
     Endpoint(Arc<dyn DeadLetterEndpoint>),
     File(DeadLetterFile),
@@ -30,7 +30,7 @@ pub(super) trait DeadLetterEndpoint: Send + Sync {
 /// A file of one JSON object a line.
 pub(super) struct DeadLetterFile {
     path: PathBuf,
-    most: u64,
+    max_bytes: u64,
     writing: Mutex<()>,
 }
 
@@ -47,7 +47,7 @@ struct Line<'a> {
 }
 
 impl DeadLetters {
-    /// The place that the settings name; `endpoint` makes the one that they name.
+    /// The target that the settings name; `endpoint` makes the one that they name.
     pub(super) fn new(
         settings: &EndpointSettings,
         endpoint: impl FnOnce(&EndpointSettings) -> Result<Arc<dyn DeadLetterEndpoint>, ClientProblem>,
@@ -55,15 +55,18 @@ impl DeadLetters {
         Ok(match &settings.dead_letter {
             None => None,
             // Dead letters of dead letters are dropped.
-            Some(DeadLetter::Endpoint(other)) => {
+            Some(DeadLetterTarget::Endpoint(other)) => {
                 let other = EndpointSettings { dead_letter: None, ..(**other).clone() };
                 Some(Self::Endpoint(endpoint(&other)?))
             }
-            Some(DeadLetter::File(path, most)) => {
-                let file =
-                    DeadLetterFile { path: path.clone(), most: *most, writing: Mutex::new(()) };
-                let opened = open(path).map_err(|words| {
-                    ClientProblem::new(&settings.name, "dead_letter_file", words)
+            Some(DeadLetterTarget::File(path, max_bytes)) => {
+                let file = DeadLetterFile {
+                    path: path.clone(),
+                    max_bytes: *max_bytes,
+                    writing: Mutex::new(()),
+                };
+                let opened = open(path).map_err(|message| {
+                    ClientProblem::new(&settings.name, "dead_letter_file", message)
                 })?;
                 drop(opened);
                 Some(Self::File(file))
@@ -110,12 +113,12 @@ impl DeadLetterFile {
         line.push(b'\n');
         let _writing = self.writing.lock();
         let mut file = open(&self.path)?;
-        let told = |error: std::io::Error| format!("'{}': {error}", self.path.display());
-        let length = file.metadata().map_err(told)?.len();
-        if length.saturating_add(line.len() as u64) > self.most {
-            return Err(format!("'{}' has its {} bytes", self.path.display(), self.most));
+        let describe = |error: std::io::Error| format!("'{}': {error}", self.path.display());
+        let length = file.metadata().map_err(describe)?.len();
+        if length.saturating_add(line.len() as u64) > self.max_bytes {
+            return Err(format!("'{}' has its {} bytes", self.path.display(), self.max_bytes));
         }
-        file.write_all(&line).map_err(told)
+        file.write_all(&line).map_err(describe)
     }
 }
 

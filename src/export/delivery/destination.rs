@@ -1,20 +1,21 @@
-//! Where requests go: an endpoint, or a group of them.
+//! Polymorphic destination: an endpoint, or a group of them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{self, Tick};
 use crate::export::counters::EndpointCounters;
-use crate::export::delivery::group::Group;
+use crate::export::delivery::group::EndpointGroup;
 use crate::export::delivery::split;
 use crate::export::delivery::strategy::{EndpointDelivery, PendingRequest};
 use crate::model::Signal;
 use crate::routing::ItemSet;
 
+/// What a chunk is delivered to: it is done when every destination has all that it wants.
 #[derive(Clone)]
 pub(in crate::export) enum Destination {
     Endpoint(Arc<EndpointDelivery>),
-    Group(Arc<Group>),
+    Group(Arc<EndpointGroup>),
 }
 
 impl Destination {
@@ -25,6 +26,7 @@ impl Destination {
         }
     }
 
+    /// Whether it is configured to get this signal.
     pub(in crate::export) fn wants(&self, signal: Signal) -> bool {
         match self {
             Self::Endpoint(endpoint) => endpoint.endpoint().wants(signal),
@@ -32,6 +34,7 @@ impl Destination {
         }
     }
 
+    /// The counters of the endpoint, or those that a group has as one.
     pub(in crate::export) fn meters(&self) -> &EndpointCounters {
         match self {
             Self::Endpoint(endpoint) => &endpoint.endpoint().meters,

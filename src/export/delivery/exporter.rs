@@ -1,4 +1,4 @@
-//! Takes chunks, spreads them over the endpoints, and tells what became of them.
+//! Fan-out: takes chunks, spreads them over the endpoints, and reports what became of them.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -9,23 +9,23 @@ use tokio::sync::oneshot;
 
 use crate::clock::{self, Tick};
 use crate::codec::fluentbit::LogAccessors;
-use crate::export::counters::{ExportCounters, Skip};
-use crate::export::delivery::attempt::{Attempt, Outcome, answer_of, note};
+use crate::export::counters::{ExportCounters, SkipReason};
+use crate::export::delivery::attempt::{Attempt, AttemptResult, record, result_of};
 use crate::export::delivery::builder::ExporterBuilder;
 use crate::export::delivery::claim::{Claim, InFlight, PROBE_GRACE};
 use crate::export::delivery::destination::Destination;
-use crate::export::delivery::group::{Lookup, system_lookup};
+use crate::export::delivery::group::{NameLookup, system_lookup};
 use crate::export::delivery::hold::{Holds, Missing};
 use crate::export::delivery::strategy::PendingRequest;
 use crate::export::selection::Selection;
 use crate::export::selection::content::UnlistedReport;
-use crate::export::selection::encode::{Encoded, Lane, encode};
-use crate::export::settings::Settings;
+use crate::export::selection::encode::{EncodedChunk, Lane, encode};
+use crate::export::settings::ExportSettings;
 use crate::model::Signal;
 use crate::plugin::{Completion, Delivery, Environment, Fate, Gate, OpenError};
-use crate::routing::{ChunkId, Known, Ledger, PartId, Progress};
+use crate::routing::{ChunkId, KnownChunk, Ledger, PartId, Progress};
 use crate::runtime::{Runtime, Tasks, heavy};
-use crate::stats::{Level, Log};
+use crate::stats::{Log, LogLevel};
 use crate::sync::Mutex;
 
 /// Chunks that wait for the host's retry and are remembered at most.
@@ -66,7 +66,7 @@ struct Shared {
     log: Arc<Log>,
 }
 
-/// Tells chunks of the same task and length apart by samples of their content: ids and times of
+/// Distinguishes chunks of the same task and length by samples of their content: ids and times of
 /// telemetry differ everywhere, and hashing all of a chunk would cost a look at each of its bytes.
 fn fingerprint(chunk: &[u8]) -> u64 {
     const SAMPLE: usize = 512;
@@ -85,15 +85,15 @@ impl Exporter {
     ///
     /// # Errors
     /// What is wrong with files or URLs, for all endpoints at once.
-    pub fn start(settings: &Settings, environment: &Environment) -> Result<Self, OpenError> {
+    pub fn start(settings: &ExportSettings, environment: &Environment) -> Result<Self, OpenError> {
         Self::start_with(settings, environment, system_lookup())
     }
 
     /// The same with a name service of one's own.
     pub(in crate::export) fn start_with(
-        settings: &Settings,
+        settings: &ExportSettings,
         environment: &Environment,
-        lookup: Lookup,
+        lookup: NameLookup,
     ) -> Result<Self, OpenError> {
         let mut builder = ExporterBuilder::new(settings, environment, lookup);
         for endpoint in &settings.endpoints {
@@ -124,16 +124,16 @@ impl Exporter {
         Ok(Self { shared: Arc::new(shared), running: OnceCell::new() })
     }
 
-    /// Delivers a chunk and tells the outcome through `completion`. Waits for nobody. On a worker
+    /// Delivers a chunk and reports the outcome through `completion`, without blocking. On a worker
     /// the requests are encoded here, from the host's own bytes; the engine's thread is not kept
     /// that long, so there it costs a copy. After [`Exporter::close`] the outcome is
     /// [`Fate::Retry`].
     pub fn submit(&self, delivery: Delivery<'_>, completion: Completion) {
-        let Some(tasks) = self.tasks() else { return completion.tell(Fate::Retry) };
+        let Some(tasks) = self.tasks() else { return completion.complete(Fate::Retry) };
         let shared = Arc::clone(&self.shared);
         if delivery.on_worker {
             let prepared = shared.prepare(delivery);
-            tasks.spawn(async move { shared.send(prepared).await.tell(completion) });
+            tasks.spawn(async move { shared.send(prepared).await.complete(completion) });
             return;
         }
         let (tag, bytes) = (delivery.tag.to_vec(), delivery.bytes.to_vec());
@@ -144,7 +144,7 @@ impl Exporter {
                 Delivery { event_type, tag, bytes: content, on_worker, task, may_be_held };
             let prepared = heavy(bytes.len(), || shared.prepare(delivery));
             drop(bytes);
-            shared.send(prepared).await.tell(completion);
+            shared.send(prepared).await.complete(completion);
         });
     }
 
@@ -158,7 +158,7 @@ impl Exporter {
         match started {
             Ok(running) => Some(&running.tasks),
             Err(error) => {
-                self.shared.log.often(Level::Error, "runtime", || {
+                self.shared.log.often(LogLevel::Error, "runtime", || {
                     format!("no threads can be started, so nothing is delivered: {error}")
                 });
                 None
@@ -193,7 +193,7 @@ struct Prepared {
     chunk: ChunkId,
     /// What destinations have of it already.
     done: Progress,
-    todo: Vec<Attempt>,
+    attempts: Vec<Attempt>,
     /// Whether nothing else is missing.
     complete: bool,
     /// There is nothing in it that could ever be sent.
@@ -204,23 +204,23 @@ struct Prepared {
     to_hold: Option<usize>,
 }
 
-/// What the host is told of a chunk.
+/// What is reported of a chunk to the host.
 enum Conclusion {
     Fate(Fate),
     Held(Gate),
 }
 
 impl Conclusion {
-    fn tell(self, completion: Completion) {
+    fn complete(self, completion: Completion) {
         match self {
-            Self::Fate(fate) => completion.tell(fate),
+            Self::Fate(fate) => completion.complete(fate),
             Self::Held(gate) => completion.hold(gate),
         }
     }
 }
 
 impl Shared {
-    /// Encodes what is still needed of a chunk. Takes long for a large one, and waits for nobody.
+    /// Encodes what is still needed of a chunk. Takes long for a large one, and does not block.
     fn prepare(&self, delivery: Delivery<'_>) -> Prepared {
         let content = fingerprint(delivery.bytes);
         let chunk = ChunkId { task: delivery.task, content };
@@ -233,25 +233,25 @@ impl Shared {
         let is_new = known.is_none();
         let first = known.as_ref().map(|known| known.since);
         let to_hold = delivery.may_be_held.then_some(delivery.bytes.len());
-        let Known { done, since } =
-            known.unwrap_or(Known { done: Progress::default(), since: now });
+        let KnownChunk { done, since } =
+            known.unwrap_or(KnownChunk { done: Progress::default(), since: now });
         let overdue = self.overdue(now.since(since));
         if is_finished || (!is_new && self.is_in_vain(&claims, &done, &overdue)) {
-            let (todo, complete) = (Vec::new(), is_finished);
+            let (attempts, complete) = (Vec::new(), is_finished);
             let (hopeless, since) = (false, first);
-            return Prepared { chunk, done, todo, complete, hopeless, since, to_hold };
+            return Prepared { chunk, done, attempts, complete, hopeless, since, to_hold };
         }
         let encoded = self.encode(&delivery, &done);
         if is_new {
             self.count(&encoded);
         }
-        let hopeless = encoded.skipped.iter().any(|(skip, ..)| *skip == Skip::Unsupported);
-        let (todo, complete) = if hopeless {
+        let hopeless = encoded.skipped.iter().any(|(skip, ..)| *skip == SkipReason::Unsupported);
+        let (attempts, complete) = if hopeless {
             (Vec::new(), true)
         } else {
-            self.todo(&mut claims, &encoded, &done, &overdue)
+            self.attempts(&mut claims, &encoded, &done, &overdue)
         };
-        Prepared { chunk, done, todo, complete, hopeless, since: first, to_hold }
+        Prepared { chunk, done, attempts, complete, hopeless, since: first, to_hold }
     }
 
     /// How long each destination is tried, where a chunk is older than that.
@@ -284,33 +284,35 @@ impl Shared {
     }
 
     async fn send(self: Arc<Self>, prepared: Prepared) -> Conclusion {
-        let Prepared { chunk, mut done, todo, mut complete, hopeless, since, to_hold } = prepared;
+        let Prepared { chunk, mut done, attempts, mut complete, hopeless, since, to_hold } =
+            prepared;
         if hopeless {
             return Conclusion::Fate(Fate::Failed);
         }
         let (known, unknown): (Vec<Attempt>, Vec<Attempt>) =
-            todo.into_iter().partition(|todo| todo.destination.is_up());
-        let late: Vec<_> = unknown.into_iter().map(|todo| self.start_late(chunk, todo)).collect();
+            attempts.into_iter().partition(|attempt| attempt.destination.is_up());
+        let late: Vec<_> =
+            unknown.into_iter().map(|attempt| self.start_late(chunk, attempt)).collect();
         let mut claims = Vec::new();
         if self.destinations.len() == 1 {
-            for (outcome, claim) in join_all(known.into_iter().map(Attempt::run)).await {
-                complete &= note(&mut done, outcome);
+            for (result, claim) in join_all(known.into_iter().map(Attempt::run)).await {
+                complete &= record(&mut done, result);
                 claims.push(claim);
             }
         } else {
-            let known = known.into_iter().map(|todo| {
-                let destination = todo.destination.clone();
-                answer_of(destination, self.start_late(chunk, todo))
+            let known = known.into_iter().map(|attempt| {
+                let destination = attempt.destination.clone();
+                result_of(destination, self.start_late(chunk, attempt))
             });
-            for outcome in join_all(known).await {
-                complete &= outcome.is_some_and(|outcome| note(&mut done, outcome));
+            for result in join_all(known).await {
+                complete &= result.is_some_and(|result| record(&mut done, result));
             }
         }
         if !late.is_empty() {
             let late = late.into_iter().map(|late| tokio::time::timeout(PROBE_GRACE, late));
-            for outcome in join_all(late).await {
-                complete &= match outcome {
-                    Ok(Ok(outcome)) => note(&mut done, outcome),
+            for result in join_all(late).await {
+                complete &= match result {
+                    Ok(Ok(result)) => record(&mut done, result),
                     _ => false,
                 };
             }
@@ -321,20 +323,24 @@ impl Shared {
     }
 
     /// Starts a delivery that the chunk need not wait for.
-    fn start_late(self: &Arc<Self>, chunk: ChunkId, todo: Attempt) -> oneshot::Receiver<Outcome> {
-        let (tell, told) = oneshot::channel();
-        let Some(tasks) = self.tasks.get() else { return told };
+    fn start_late(
+        self: &Arc<Self>,
+        chunk: ChunkId,
+        attempt: Attempt,
+    ) -> oneshot::Receiver<AttemptResult> {
+        let (sender, receiver) = oneshot::channel();
+        let Some(tasks) = self.tasks.get() else { return receiver };
         let this = Arc::clone(self);
         tasks.spawn(async move {
-            let (outcome, claim) = todo.run().await;
+            let (result, claim) = attempt.run().await;
             let mut progress = Progress::default();
-            note(&mut progress, outcome.clone());
+            record(&mut progress, result.clone());
             let forgotten = this.ledger().keep(chunk, progress, clock::now());
             this.meters.forgotten.add_items(forgotten);
             drop(claim);
-            let _nobody_waits = tell.send(outcome);
+            let _nobody_waits = sender.send(result);
         });
-        told
+        receiver
     }
 
     fn conclude(
@@ -382,7 +388,7 @@ impl Shared {
     }
 
     /// Encodes what is still needed by someone.
-    fn encode(&self, delivery: &Delivery<'_>, done: &Progress) -> Encoded {
+    fn encode(&self, delivery: &Delivery<'_>, done: &Progress) -> EncodedChunk {
         let mut wanted: Vec<Option<&Selection>> = vec![None; self.selections.len()];
         for (number, selection) in (0_u32..).zip(&self.selection_of) {
             if let (false, Some(slot)) = (done.is_complete(number), wanted.get_mut(*selection)) {
@@ -400,20 +406,20 @@ impl Shared {
         encoded
     }
 
-    fn lane_of<'e>(&self, encoded: &'e Encoded, endpoint: usize) -> Option<&'e Lane> {
+    fn lane_of<'e>(&self, encoded: &'e EncodedChunk, endpoint: usize) -> Option<&'e Lane> {
         encoded.lanes.get(*self.selection_of.get(endpoint)?)
     }
 
     /// What is missing, and whether all of that can be sent now: what a late delivery is still
     /// busy with is left to it.
-    fn todo(
+    fn attempts(
         &self,
         claims: &mut [Option<Claim>],
-        encoded: &Encoded,
+        encoded: &EncodedChunk,
         done: &Progress,
         overdue: &[Option<Duration>],
     ) -> (Vec<Attempt>, bool) {
-        let (mut todo, mut all) = (Vec::new(), true);
+        let (mut attempts, mut all) = (Vec::new(), true);
         for (index, (number, destination)) in (0_u32..).zip(&self.destinations).enumerate() {
             if done.is_complete(number) {
                 continue;
@@ -434,21 +440,27 @@ impl Shared {
                 .filter(|work| !work.done.is_all())
                 .collect();
             let overdue = overdue.get(index).copied().flatten();
-            todo.push(Attempt { destination: destination.clone(), number, work, claim, overdue });
+            attempts.push(Attempt {
+                destination: destination.clone(),
+                number,
+                work,
+                claim,
+                overdue,
+            });
         }
-        (todo, all)
+        (attempts, all)
     }
 
     /// Counts a chunk when it comes for the first time.
-    fn count(&self, encoded: &Encoded) {
+    fn count(&self, encoded: &EncodedChunk) {
         for (signal, items) in Signal::WITH_PROFILES.into_iter().zip(encoded.received) {
             self.meters.received(signal, items);
         }
-        for (skip, items, words) in &encoded.skipped {
+        for (skip, items, message) in &encoded.skipped {
             self.meters.skipped(*skip, *items);
             let items = *items;
-            self.log.often(Level::Error, skip.name(), || {
-                format!("{items} records cannot be exported ({}): {words}", skip.name())
+            self.log.often(LogLevel::Error, skip.name(), || {
+                format!("{items} records cannot be exported ({}): {message}", skip.name())
             });
         }
         for (index, endpoint) in self.destinations.iter().enumerate() {
@@ -463,10 +475,10 @@ impl Shared {
             {
                 let (names, counter) = (lane.unlisted.names(), &endpoint.meters().unlisted_names);
                 let removed = selection.content.removes_long_texts();
-                self.unlisted.tell(endpoint.name(), names, removed, counter, &self.log);
+                self.unlisted.report(endpoint.name(), names, removed, counter, &self.log);
             }
             if let Some((reason, kept)) = &lane.undecided_reason {
-                self.log.often(Level::Warn, "where", || {
+                self.log.often(LogLevel::Warn, "where", || {
                     let (name, items) = (endpoint.name(), lane.undecided.iter().sum::<usize>());
                     let fate =
                         if *kept { "sent (on_error: keep)" } else { "dropped (on_error: drop)" };

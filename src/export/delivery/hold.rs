@@ -1,4 +1,5 @@
-//! Chunks that are held in flight while an endpoint is away.
+//! Holding in flight: chunks that wait here, and not in the host's retries, while an endpoint is
+//! away.
 //!
 //! The host's timer for a chunk that it is to bring again grows with each attempt, so that a chunk
 //! of a short outage would come long after its end. So a chunk that only absent endpoints miss is
@@ -19,7 +20,7 @@ use crate::stats::Counter;
 use crate::sync::{Mutex, MutexGuard};
 
 /// Chunks that are held at most: each keeps a coroutine of the host.
-const MOST_CHUNKS: usize = 1024;
+const MAX_CHUNKS: usize = 1024;
 /// The wait after a chunk failed although the endpoint was there; each further time doubles it.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
@@ -42,7 +43,7 @@ struct State {
 /// The chunks that one exporter holds.
 pub(in crate::export) struct Holds {
     state: Mutex<State>,
-    most_bytes: usize,
+    max_bytes: usize,
     chunks: Counter,
     bytes: Counter,
 }
@@ -57,8 +58,8 @@ pub(in crate::export) struct Missing {
 }
 
 impl Holds {
-    pub(in crate::export) fn new(most_bytes: usize, chunks: Counter, bytes: Counter) -> Self {
-        Self { state: Mutex::default(), most_bytes, chunks, bytes }
+    pub(in crate::export) fn new(max_bytes: usize, chunks: Counter, bytes: Counter) -> Self {
+        Self { state: Mutex::default(), max_bytes, chunks, bytes }
     }
 
     /// Holds a chunk of so many bytes for the destinations that miss it, if it is worth it and there
@@ -75,8 +76,8 @@ impl Holds {
         let known = state.chunks.get(&chunk).copied();
         let mut held = known.unwrap_or(Held { since: now, bytes, failures: 0 });
         let has_room = known.is_some()
-            || (state.chunks.len() < MOST_CHUNKS
-                && state.bytes.saturating_add(bytes) <= self.most_bytes);
+            || (state.chunks.len() < MAX_CHUNKS
+                && state.bytes.saturating_add(bytes) <= self.max_bytes);
         let expiry = missing.iter().filter_map(|missing| missing.left).min();
         let awaited: Vec<(Missing, Duration)> = missing
             .into_iter()

@@ -1,4 +1,4 @@
-//! Invitations: which held chunk finds out whether an endpoint is back.
+//! Probe selection: which held chunk finds out whether an endpoint is back.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Retries in place: a request that failed is made again after a short wait, with exponential
-//! backoff and jitter.
+//! Retry with exponential backoff and jitter: a request that failed is made again in place after a
+//! short wait.
 //!
 //! This is for single failures of an endpoint that is there. While it is away, or asked for a wait,
 //! nothing is held here: see [`crate::export::delivery::hold`].
@@ -12,7 +12,7 @@ use crate::export::delivery::strategy::PendingRequest;
 use crate::routing::ItemSet;
 
 /// Attempts in a row at most, the first one included.
-const MOST_ATTEMPTS: u32 = 6;
+const MAX_ATTEMPTS: u32 = 6;
 /// The wait before the second attempt; each further one doubles it.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// The longest wait.
@@ -58,7 +58,7 @@ impl Attempts<'_> {
     async fn wait(&mut self) -> bool {
         let wait = backoff(self.made, self.destination.jitter());
         let left = self.destination.retry_in_place().saturating_sub(clock::now().since(self.since));
-        if self.made >= MOST_ATTEMPTS || wait > left || !self.destination.is_up() {
+        if self.made >= MAX_ATTEMPTS || wait > left || !self.destination.is_up() {
             return false;
         }
         tokio::time::sleep(wait).await;
@@ -86,7 +86,7 @@ mod tests {
         for made in [5, 6, 60, u32::MAX] {
             assert_eq!(backoff(made, 1.0), LONGEST_WAIT);
         }
-        let all: Duration = (1..MOST_ATTEMPTS).map(|made| backoff(made, 1.0)).sum();
+        let all: Duration = (1..MAX_ATTEMPTS).map(|made| backoff(made, 1.0)).sum();
         assert!(all < Duration::from_secs(3), "{all:?}");
     }
 }

@@ -1,5 +1,5 @@
-//! Sends requests to one endpoint, and gives up what it will never take: to where dead letters go, if
-//! there is such a place.
+//! Dead-letter routing: sends requests to one endpoint, and hands what it will never take to its
+//! dead letters, if it has any.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,19 +7,19 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
-use crate::export::counters::{EndpointCounters, Loss};
+use crate::export::counters::{EndpointCounters, LossReason};
 use crate::export::delivery::dead_letter::DeadLetters;
-use crate::export::endpoint::{Endpoint, Sent, Verdict, is_telling};
+use crate::export::endpoint::{AttemptVerdict, Endpoint, SendOutcome, is_worth_logging};
 use crate::export::request::EncodedRequest;
 use crate::routing::FailureReason;
-use crate::stats::{Level, Log};
+use crate::stats::{Log, LogLevel};
 
-/// An endpoint with the place for its dead letters.
+/// An endpoint with the target for its dead letters.
 pub(in crate::export) struct RequestSender {
     pub(in crate::export) endpoint: Endpoint,
     dead_letters: Option<DeadLetters>,
-    /// Whether it was told that derived telemetry is refused.
-    told_derived: AtomicBool,
+    /// Whether a refusal of derived telemetry was reported.
+    reported_derived: AtomicBool,
     log: Arc<Log>,
 }
 
@@ -29,7 +29,7 @@ impl RequestSender {
         dead_letters: Option<DeadLetters>,
         log: Arc<Log>,
     ) -> Self {
-        Self { endpoint, dead_letters, told_derived: AtomicBool::new(false), log }
+        Self { endpoint, dead_letters, reported_derived: AtomicBool::new(false), log }
     }
 
     /// The endpoint's counters.
@@ -47,10 +47,10 @@ impl RequestSender {
         &self,
         part: &EncodedRequest,
         headers: Option<&HeaderMap>,
-    ) -> Sent {
+    ) -> SendOutcome {
         let Some(permit) = self.endpoint.admit().await else {
             self.meters().deferred.add(1);
-            return Sent::Later;
+            return SendOutcome::Later;
         };
         let verdict = self.endpoint.exchange(part, headers).await;
         // What is kept as a dead letter takes no slot from others.
@@ -62,15 +62,15 @@ impl RequestSender {
     pub(in crate::export) async fn conclude(
         &self,
         part: &EncodedRequest,
-        verdict: Verdict,
-    ) -> Sent {
+        verdict: AttemptVerdict,
+    ) -> SendOutcome {
         match verdict {
-            Verdict::Sent(sent) => sent,
-            Verdict::Refused(loss, message) => {
+            AttemptVerdict::Sent(sent) => sent,
+            AttemptVerdict::Refused(loss, message) => {
                 if self.lose(part, loss, &message).await {
-                    Sent::Done
+                    SendOutcome::Done
                 } else {
-                    Sent::Later
+                    SendOutcome::Later
                 }
             }
         }
@@ -83,27 +83,28 @@ impl RequestSender {
         reason: FailureReason,
         message: &str,
     ) -> bool {
-        self.lose(part, Loss::Failed(reason), message).await
+        self.lose(part, LossReason::Failed(reason), message).await
     }
 
     /// Gives up what was not delivered for so long. Whether it is gone.
     pub(in crate::export) async fn expire(&self, part: &EncodedRequest, limit: Duration) -> bool {
         let message = format!("it could not be delivered within 'max_elapsed_time', {limit:?}");
-        self.lose(part, Loss::Expired, &message).await
+        self.lose(part, LossReason::Expired, &message).await
     }
 
-    async fn lose(&self, part: &EncodedRequest, loss: Loss, message: &str) -> bool {
-        // What to do about what we made ourselves is another thing, so that it is told once anyway.
-        let is_new = part.is_derived && !self.told_derived.swap(true, Ordering::Relaxed);
-        let is_told = is_telling(self.meters().refused()) || is_new;
-        let did = if loss == Loss::Expired { "did not take" } else { "refused" };
+    async fn lose(&self, part: &EncodedRequest, loss: LossReason, message: &str) -> bool {
+        // What to do about what we made ourselves is another thing, so that it is logged once
+        // anyway.
+        let is_new = part.is_derived && !self.reported_derived.swap(true, Ordering::Relaxed);
+        let is_logged = is_worth_logging(self.meters().refused()) || is_new;
+        let did = if loss == LossReason::Expired { "did not take" } else { "refused" };
         let (name, items, signal) = (self.endpoint.name(), part.items, part.signal.name());
         let url = self.endpoint.shown_url(part.signal);
         if let Some(dead_letters) = &self.dead_letters {
             match dead_letters.take(name, part, loss.name(), message).await {
                 Ok(true) => {
                     self.meters().dead_letters.add_items(items);
-                    if is_told {
+                    if is_logged {
                         self.log.error(format!(
                             "endpoint '{name}' {did} a request to {url}, {items} items of {signal} \
                              are dead letters: {message}"
@@ -112,13 +113,13 @@ impl RequestSender {
                     return true;
                 }
                 Ok(false) => return false,
-                Err(problem) => self.log.often(Level::Error, "dead_letter", || {
+                Err(problem) => self.log.often(LogLevel::Error, "dead_letter", || {
                     format!("endpoint '{name}': a dead letter cannot be kept: {problem}")
                 }),
             }
         }
         self.meters().dropped(loss, items);
-        if is_told {
+        if is_logged {
             self.log.error(format!(
                 "endpoint '{name}' {did} a request to {url}, {items} items of {signal} are dropped: \
                  {message}"

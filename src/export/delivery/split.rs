@@ -9,10 +9,10 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::clock;
 use crate::export::delivery::sender::RequestSender;
-use crate::export::endpoint::Sent;
+use crate::export::endpoint::SendOutcome;
 use crate::export::request::EncodedRequest;
-use crate::export::request::items::{Batch, Shrunk, attribute, shrink};
-use crate::export::settings::{Compression, HeaderFrom, Source};
+use crate::export::request::items::{RequestItems, ShrunkItem, attribute, shrink};
+use crate::export::settings::{Compression, HeaderFrom, HeaderSource};
 use crate::model::Signal;
 use crate::routing::{FailureReason, ItemSet};
 
@@ -23,8 +23,8 @@ const MAX_SHRINKS: usize = 16;
 /// for the host's next attempt.
 const MAX_VALUES: usize = 256;
 
-/// How many requests in a row, each a fraction of the one before, are refused in unclear words
-/// until it is clear that size is not why.
+/// How many requests in a row, each a fraction of the one before, are refused without a clear
+/// reason until it is clear that size is not why.
 const MAX_UNCLEAR: usize = 3;
 /// What is tried next of a request that was refused so: one part in this many.
 const FRACTION: usize = 4;
@@ -44,21 +44,21 @@ pub(super) async fn deliver(
     (sender, rules): (&RequestSender, &SplitRules),
     part: &EncodedRequest,
     mut done: ItemSet,
-    known: Option<Sent>,
+    known: Option<SendOutcome>,
 ) -> ItemSet {
     let body: Bytes = part.body(Compression::None);
     let plain = rules.header_from.is_empty();
     let read = if part.signal == Signal::Profiles && plain {
         Err("profiles share a dictionary".to_owned())
     } else {
-        Batch::read(part.signal, &body).map_err(|error| error.to_string())
+        RequestItems::read(part.signal, &body).map_err(|error| error.to_string())
     };
     let batch = match read {
         Ok(batch) => batch,
         Err(why) => {
-            let (reason, words) = match (known, plain) {
-                (Some(Sent::Unclear(words)), _) => (FailureReason::Exhausted, words),
-                (Some(Sent::Apart(words)), _) => (FailureReason::Refused, words),
+            let (reason, message) = match (known, plain) {
+                (Some(SendOutcome::Unclear(message)), _) => (FailureReason::Exhausted, message),
+                (Some(SendOutcome::Apart(message)), _) => (FailureReason::Refused, message),
                 (_, true) => {
                     (FailureReason::TooLarge, format!("it is too large and cannot be cut: {why}"))
                 }
@@ -66,7 +66,7 @@ pub(super) async fn deliver(
                     (FailureReason::Refused, format!("it cannot be read for its headers: {why}"))
                 }
             };
-            let gone = sender.give_up(part, reason, &words).await;
+            let gone = sender.give_up(part, reason, &message).await;
             return if gone { ItemSet::All } else { done };
         }
     };
@@ -87,7 +87,7 @@ pub(super) async fn deliver(
 /// What is not done of a request.
 pub(super) fn rest(part: &EncodedRequest, done: &ItemSet) -> EncodedRequest {
     let body = part.body(Compression::None);
-    let batch = Batch::read(part.signal, &body).ok().filter(|_| !done.is_none());
+    let batch = RequestItems::read(part.signal, &body).ok().filter(|_| !done.is_none());
     let Some(batch) = batch else { return part.again() };
     let missing: Vec<usize> = (0..batch.len()).filter(|unit| !done.has(*unit)).collect();
     let body = batch.build(&missing, None);
@@ -100,17 +100,19 @@ type Values = Vec<Option<String>>;
 /// ItemSet by the values that their headers get.
 fn by_values(
     from: &[HeaderFrom],
-    batch: &Batch<'_>,
+    batch: &RequestItems<'_>,
     units: Vec<usize>,
 ) -> HashMap<Values, Vec<usize>> {
     let mut groups: HashMap<Values, Vec<usize>> = HashMap::new();
     for unit in units {
         let value = |header: &HeaderFrom| match &header.source {
-            Source::Resource(key) => attribute(batch.resource(unit), 1, key),
-            Source::Scope(key) => attribute(batch.scope(unit), 3, key),
+            HeaderSource::Resource(key) => attribute(batch.resource(unit), 1, key),
+            HeaderSource::Scope(key) => attribute(batch.scope(unit), 3, key),
             // Those of profiles are in the dictionary.
-            Source::Item(_) if batch.signal == Signal::Profiles => None,
-            Source::Item(key) => attribute(batch.item(unit), batch.attributes_field(unit), key),
+            HeaderSource::Item(_) if batch.signal == Signal::Profiles => None,
+            HeaderSource::Item(key) => {
+                attribute(batch.item(unit), batch.attributes_field(unit), key)
+            }
         };
         let values: Values = from.iter().map(value).collect();
         if groups.len() < MAX_VALUES || groups.contains_key(&values) {
@@ -120,7 +122,7 @@ fn by_values(
     groups
 }
 
-/// Requests in a row that were refused in unclear words.
+/// Requests in a row that were refused without a clear reason.
 #[derive(Default)]
 struct Streak {
     refused: usize,
@@ -128,7 +130,7 @@ struct Streak {
     smallest: usize,
 }
 
-/// What to do after unclear words.
+/// What to do after a refusal without a clear reason.
 enum NextStep {
     /// Go on with what waits now.
     TryNext,
@@ -142,7 +144,7 @@ struct Splitter<'a> {
     sender: &'a RequestSender,
     rules: &'a SplitRules,
     whole: &'a EncodedRequest,
-    batch: &'a Batch<'a>,
+    batch: &'a RequestItems<'a>,
 }
 
 impl Splitter<'_> {
@@ -153,13 +155,13 @@ impl Splitter<'_> {
             match value.map(|value| HeaderValue::from_str(&value)) {
                 Some(Ok(value)) => drop(headers.insert(&header.name, value)),
                 Some(Err(_)) => {
-                    let words = format!(
+                    let message = format!(
                         "the value for the header '{}' has characters that no header can have",
                         header.name
                     );
                     let part = self.part(&units, None);
                     let reason = FailureReason::Refused;
-                    let gone = self.sender.give_up(&part, reason, &words).await;
+                    let gone = self.sender.give_up(&part, reason, &message).await;
                     return if gone { units } else { Vec::new() };
                 }
                 None => {}
@@ -174,7 +176,7 @@ impl Splitter<'_> {
         &self,
         units: Vec<usize>,
         headers: Option<&HeaderMap>,
-        mut known: Option<Sent>,
+        mut known: Option<SendOutcome>,
     ) -> Vec<usize> {
         if self.batch.signal == Signal::Profiles {
             return self.send_uncut(units, headers).await;
@@ -188,21 +190,23 @@ impl Splitter<'_> {
                 None => self.sender.send(&part, headers).await,
             };
             match sent {
-                Sent::Done => {
+                SendOutcome::Done => {
                     self.conclude(&mut streak, part.size());
                     done.extend(piece);
                 }
-                Sent::Later => break,
+                SendOutcome::Later => break,
                 // Each kind is one request then, so that this does not come again.
-                Sent::Apart(_) => {
+                SendOutcome::Apart(_) => {
                     let kinds = self.batch.by_kind(&piece);
                     self.sender.meters().split.add(1);
                     kinds.into_iter().rev().for_each(|kind| waiting.push_front(kind));
                 }
-                Sent::Unclear(words) => {
+                SendOutcome::Unclear(message) => {
                     match self.next_step(&mut streak, &mut waiting, piece, part.size()) {
                         NextStep::TryNext => {}
-                        NextStep::Item(unit) if self.send_smaller(unit, headers, &words).await => {
+                        NextStep::Item(unit)
+                            if self.send_smaller(unit, headers, &message).await =>
+                        {
                             done.push(unit);
                         }
                         NextStep::Item(_) => break,
@@ -212,15 +216,15 @@ impl Splitter<'_> {
                             rest.sort_unstable();
                             let part = self.part(&rest, None);
                             let reason = FailureReason::Exhausted;
-                            if self.sender.give_up(&part, reason, &words).await {
+                            if self.sender.give_up(&part, reason, &message).await {
                                 done.append(&mut rest);
                             }
                             break;
                         }
                     }
                 }
-                Sent::TooLarge(words) => match piece.as_slice() {
-                    [single] if !self.send_smaller(*single, headers, &words).await => break,
+                SendOutcome::TooLarge(message) => match piece.as_slice() {
+                    [single] if !self.send_smaller(*single, headers, &message).await => break,
                     [_] => done.extend(piece),
                     _ => {
                         let mut pieces = self.halve(piece);
@@ -243,8 +247,8 @@ impl Splitter<'_> {
         *streak = Streak::default();
     }
 
-    /// What to do with a piece that was refused in unclear words. What is much smaller is tried
-    /// next; if that is refused as well, all will be.
+    /// What to do with a piece that was refused without a clear reason. What is much smaller is
+    /// tried next; if that is refused as well, all will be.
     fn next_step(
         &self,
         streak: &mut Streak,
@@ -285,24 +289,26 @@ impl Splitter<'_> {
             &built
         };
         let gone = match self.sender.send(part, headers).await {
-            Sent::Done => true,
-            Sent::Later => false,
-            Sent::TooLarge(words) => {
-                self.sender.give_up(part, FailureReason::TooLarge, &words).await
+            SendOutcome::Done => true,
+            SendOutcome::Later => false,
+            SendOutcome::TooLarge(message) => {
+                self.sender.give_up(part, FailureReason::TooLarge, &message).await
             }
-            Sent::Unclear(words) => {
-                self.sender.give_up(part, FailureReason::Exhausted, &words).await
+            SendOutcome::Unclear(message) => {
+                self.sender.give_up(part, FailureReason::Exhausted, &message).await
             }
             // Profiles are no metrics.
-            Sent::Apart(words) => self.sender.give_up(part, FailureReason::Refused, &words).await,
+            SendOutcome::Apart(message) => {
+                self.sender.give_up(part, FailureReason::Refused, &message).await
+            }
         };
         if gone { units } else { Vec::new() }
     }
 
     /// ItemSet in pieces as the endpoint is known to take them.
     fn cut(&self, units: Vec<usize>) -> VecDeque<Vec<usize>> {
-        let (limit, most) = (self.sender.endpoint.allowed(), self.rules.max_request_items);
-        let pieces = self.batch.cut(&units, limit, most);
+        let (limit, max_items) = (self.sender.endpoint.allowed(), self.rules.max_request_items);
+        let pieces = self.batch.cut(&units, limit, max_items);
         if pieces.len() > 1 {
             self.sender.meters().split.add(1);
         }
@@ -321,14 +327,14 @@ impl Splitter<'_> {
         pieces
     }
 
-    fn part(&self, units: &[usize], replaced: Option<&Shrunk>) -> EncodedRequest {
+    fn part(&self, units: &[usize], replaced: Option<&ShrunkItem>) -> EncodedRequest {
         let body = self.batch.build(units, replaced);
         EncodedRequest::new(self.batch.signal, units.len(), body).derived(self.whole.is_derived)
     }
 
     /// Sends an item that is too large by itself without what it can do without. Whether it is
     /// done: sent or given up.
-    async fn send_smaller(&self, unit: usize, headers: Option<&HeaderMap>, words: &str) -> bool {
+    async fn send_smaller(&self, unit: usize, headers: Option<&HeaderMap>, message: &str) -> bool {
         let item = self.batch.item(unit);
         let whole = self.part(&[unit], None);
         let around = whole.size().saturating_sub(item.len());
@@ -339,14 +345,14 @@ impl Splitter<'_> {
             let Some(smaller) = smaller else { break };
             let part = self.part(&[unit], Some(&smaller));
             match self.sender.send(&part, headers).await {
-                Sent::Done => {
+                SendOutcome::Done => {
                     self.sender.meters().shrunk.add(1);
                     return true;
                 }
-                Sent::Later => return false,
+                SendOutcome::Later => return false,
                 // One data point has one kind.
-                Sent::Apart(_) | Sent::TooLarge(_) => {}
-                Sent::Unclear(_) => {
+                SendOutcome::Apart(_) | SendOutcome::TooLarge(_) => {}
+                SendOutcome::Unclear(_) => {
                     unclear = unclear.saturating_add(1);
                     if unclear >= MAX_UNCLEAR {
                         self.sender.endpoint.limit().forget();
@@ -357,6 +363,6 @@ impl Splitter<'_> {
                 }
             }
         }
-        self.sender.give_up(&whole, reason, words).await
+        self.sender.give_up(&whole, reason, message).await
     }
 }

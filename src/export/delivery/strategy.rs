@@ -1,4 +1,4 @@
-//! The strategy of a delivery to one endpoint: a request goes whole, coalesced with others while the
+//! Delivery strategy of one endpoint: a request goes whole, coalesced with others while the
 //! endpoint is busy, or split.
 
 use std::sync::Arc;
@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt, join_all};
 
-use crate::export::counters::Loss;
-use crate::export::delivery::coalesce::{self, Coalescer, Leader, Limit, Role, Waiter};
+use crate::export::counters::LossReason;
+use crate::export::delivery::coalesce::{
+    self, Coalescer, CoalescingLimit, CoalescingRole, Leader, Waiter,
+};
 use crate::export::delivery::dead_letter::{DeadLetterEndpoint, DeadLetters};
 use crate::export::delivery::invitation::Invitations;
 use crate::export::delivery::sender::RequestSender;
 use crate::export::delivery::split::{self, SplitRules};
-use crate::export::endpoint::{Endpoint, Sent, Verdict};
+use crate::export::endpoint::{AttemptVerdict, Endpoint, SendOutcome};
 use crate::export::request::EncodedRequest;
 use crate::export::settings::EndpointSettings;
 use crate::export::transport::tls::ClientProblem;
@@ -121,10 +123,10 @@ impl EndpointDelivery {
         let mut known = None;
         if self.rules.header_from.is_empty() && (is_whole || is_small()) {
             match self.send_coalesced(&work.part).await {
-                Sent::Done => return (work.number, ItemSet::All),
-                Sent::Later => return (work.number, ItemSet::None),
-                Sent::TooLarge(_) => {}
-                sent @ (Sent::Unclear(_) | Sent::Apart(_)) => known = Some(sent),
+                SendOutcome::Done => return (work.number, ItemSet::All),
+                SendOutcome::Later => return (work.number, ItemSet::None),
+                SendOutcome::TooLarge(_) => {}
+                sent @ (SendOutcome::Unclear(_) | SendOutcome::Apart(_)) => known = Some(sent),
             }
         }
         let parts = (&self.sender, &self.rules);
@@ -132,7 +134,7 @@ impl EndpointDelivery {
     }
 
     /// Sends a request, together with others where it would have to wait.
-    async fn send_coalesced(&self, part: &Arc<EncodedRequest>) -> Sent {
+    async fn send_coalesced(&self, part: &Arc<EncodedRequest>) -> SendOutcome {
         // Which items a partial success left out shows only where all of a request's are.
         let is_alone = part.size() > MAX_COALESCED_REQUEST
             || part.signal == Signal::Profiles
@@ -141,15 +143,15 @@ impl EndpointDelivery {
             return self.sender.send(part, None).await;
         }
         let bytes = self.endpoint().allowed().min(self.max_request_size).min(MAX_COALESCED);
-        let limit = Limit { bytes, items: self.rules.max_request_items };
+        let limit = CoalescingLimit { bytes, items: self.rules.max_request_items };
         let (role, outcome) = self.coalescer.wait(part, limit);
-        if let Role::Leader(leader) = role {
+        if let CoalescingRole::Leader(leader) = role {
             self.send_together(leader).await;
         }
-        outcome.await.unwrap_or(Sent::Later)
+        outcome.await.unwrap_or(SendOutcome::Later)
     }
 
-    /// Sends what has come together until there is a slot, and tells everyone.
+    /// Sends what has come together until there is a slot, and notifies every waiter.
     async fn send_together(&self, leader: Leader) {
         let permit = self.endpoint().admit().await;
         let waiters = leader.take();
@@ -160,28 +162,31 @@ impl EndpointDelivery {
         let verdict = self.endpoint().exchange(&whole, None).await;
         drop(permit);
         let is_refused = match &verdict {
-            Verdict::Refused(loss, _) => *loss == Loss::Failed(FailureReason::Refused),
-            Verdict::Sent(sent) => {
-                matches!(sent, Sent::TooLarge(_) | Sent::Unclear(_) | Sent::Apart(_))
+            AttemptVerdict::Refused(loss, _) => *loss == LossReason::Failed(FailureReason::Refused),
+            AttemptVerdict::Sent(sent) => {
+                matches!(
+                    sent,
+                    SendOutcome::TooLarge(_) | SendOutcome::Unclear(_) | SendOutcome::Apart(_)
+                )
             }
         };
         if waiters.len() > 1 {
             self.sender.meters().joined.add_items(waiters.len());
             if is_refused {
-                // Whose fault it was shows when each is sent by itself.
+                // Which request was at fault shows when each is sent by itself.
                 return self.send_apart(waiters).await;
             }
         }
         let sent = self.sender.conclude(&whole, verdict).await;
         for waiter in waiters {
-            waiter.tell(sent.clone());
+            waiter.notify(sent.clone());
         }
     }
 
     async fn send_apart(&self, waiters: Vec<Waiter>) {
         let sends = waiters.into_iter().map(|waiter| async {
             let sent = self.sender.send(&waiter.part, None).await;
-            waiter.tell(sent);
+            waiter.notify(sent);
         });
         join_all(sends).await;
     }

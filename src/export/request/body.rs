@@ -1,4 +1,4 @@
-//! The bytes of a body, and their compressed forms, each made once.
+//! Memoised compression: the bytes of a body, and their compressed forms, each made once.
 
 use std::io::Write;
 use std::sync::OnceLock;

@@ -1,4 +1,4 @@
-//! A request as OTLP/JSON, for endpoints with the protocol `http/json`.
+//! OTLP/JSON encoding of a request, for endpoints with the protocol `http/json`.
 
 use bytes::Bytes;
 

@@ -1,11 +1,12 @@
-//! Endpoints that refuse a kind of metric, and with it the whole request.
+//! Metric filter: endpoints that refuse a kind of metric, and with it the whole request, get
+//! requests without it.
 //!
 //! Backends on the model of Prometheus take no delta temporality, and answer 400 to a request that
 //! has any, also where the rest of it is as they like it. Such a request is sent again in parts of
 //! one kind and temporality each, so that only what is refused is lost.
 
 use crate::export::request::EncodedRequest;
-use crate::export::request::items::{Batch, Kind, Temporality};
+use crate::export::request::items::{MetricTemporality, PointKind, RequestItems};
 use crate::model::Signal;
 use crate::runtime::heavy;
 
@@ -17,7 +18,7 @@ const OURS: &[u8] = env!("CARGO_PKG_NAME").as_bytes();
 pub(in crate::export) fn apart(whole: EncodedRequest) -> Vec<EncodedRequest> {
     let is_for_both =
         whole.signal == Signal::Metrics && memchr::memmem::find(whole.bytes(), OURS).is_some();
-    let batch = is_for_both.then(|| Batch::read(whole.signal, whole.bytes()).ok()).flatten();
+    let batch = is_for_both.then(|| RequestItems::read(whole.signal, whole.bytes()).ok()).flatten();
     let Some(batch) = batch else { return vec![whole] };
     let (ours, others): (Vec<usize>, Vec<usize>) =
         (0..batch.len()).partition(|unit| batch.scope_name(*unit) == OURS);
@@ -31,15 +32,15 @@ pub(in crate::export) fn apart(whole: EncodedRequest) -> Vec<EncodedRequest> {
 }
 
 /// The kinds of metrics in a request; none if it cannot be read.
-pub(in crate::export) fn of(part: &EncodedRequest) -> Vec<Kind> {
+pub(in crate::export) fn of(part: &EncodedRequest) -> Vec<PointKind> {
     heavy(part.size(), || {
-        Batch::read(part.signal, part.bytes()).map(|batch| batch.kinds()).unwrap_or_default()
+        RequestItems::read(part.signal, part.bytes()).map(|batch| batch.kinds()).unwrap_or_default()
     })
 }
 
 /// What to do about a request with metrics of one kind that is refused.
-pub(in crate::export) const fn advice(kind: Option<Kind>, is_derived: bool) -> &'static str {
-    let Some(Kind { temporality: Temporality::Delta, .. }) = kind else { return "" };
+pub(in crate::export) const fn advice(kind: Option<PointKind>, is_derived: bool) -> &'static str {
+    let Some(PointKind { temporality: MetricTemporality::Delta, .. }) = kind else { return "" };
     if is_derived {
         "; these metrics have delta temporality, which some backends do not take: with \
          'temporality: cumulative' ai_metrics makes cumulative ones"

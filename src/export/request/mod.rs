@@ -1,4 +1,4 @@
-//! One request, encoded once for every endpoint that gets it.
+//! Encoded request: made once for every endpoint that gets it.
 
 mod body;
 pub(super) mod items;

@@ -1,4 +1,4 @@
-//! A chunk of the host becomes requests.
+//! Chunk encoder: a chunk of the host becomes requests.
 
 use std::sync::Arc;
 
@@ -12,12 +12,12 @@ use crate::codec::records::{
     profile_count, profiles_of, traces_to_records,
 };
 use crate::condition::{ConditionError, NoAnswer};
-use crate::export::counters::Skip;
+use crate::export::counters::SkipReason;
 use crate::export::request::EncodedRequest;
 use crate::export::request::metric_kinds;
 use crate::export::selection::content::{self, UnlistedTexts};
-use crate::export::selection::{Decision, Selection};
-use crate::export::settings::Content;
+use crate::export::selection::{ItemDecision, Selection};
+use crate::export::settings::ContentHandling;
 use crate::model::Signal;
 use crate::plugin::{Delivery, EventType};
 
@@ -29,7 +29,7 @@ pub(in crate::export) struct Lane {
     pub(in crate::export) filtered: usize,
     /// Items for which the condition had no answer, by reason in the order of [`NoAnswer::ALL`].
     pub(in crate::export) undecided: [usize; NoAnswer::ALL.len()],
-    /// The first reason in words, and whether such items are sent.
+    /// The message of the first, and whether such items are sent.
     pub(in crate::export) undecided_reason: Option<(String, bool)>,
     /// Items that lost content.
     pub(in crate::export) cleaned: usize,
@@ -39,13 +39,13 @@ pub(in crate::export) struct Lane {
 
 /// What a chunk becomes.
 #[derive(Debug, Default)]
-pub(in crate::export) struct Encoded {
+pub(in crate::export) struct EncodedChunk {
     /// One lane for each view, in the order of the views.
     pub(in crate::export) lanes: Vec<Lane>,
     /// Items that were read, by signal in the order of [`Signal::WITH_PROFILES`].
     pub(in crate::export) received: [usize; 4],
-    /// What nobody gets: how many, why, and the first reason in words.
-    pub(in crate::export) skipped: Vec<(Skip, usize, String)>,
+    /// What no endpoint gets: how many, why, and the message of the first.
+    pub(in crate::export) skipped: Vec<(SkipReason, usize, String)>,
 }
 
 /// Turns a chunk into requests for each view; `None` stands for a view that needs none now.
@@ -55,15 +55,15 @@ pub(in crate::export) fn encode(
     delivery: &Delivery<'_>,
     now: u64,
     accessors: &LogAccessors,
-) -> Encoded {
+) -> EncodedChunk {
     let mut encoder = Encoder::new(views, delivery, now, accessors);
     match delivery.event_type {
         EventType::Logs => encoder.records(delivery.bytes, true),
         EventType::Traces => encoder.native(Signal::Traces, ctraces_to_otlp(delivery.bytes)),
         EventType::Metrics => encoder.native(Signal::Metrics, cmetrics_to_otlp(delivery.bytes)),
         EventType::Other(number) => {
-            let words = format!("chunks of the host's type {number} have no place in OTLP");
-            encoder.skip(Skip::Unsupported, 1, words);
+            let message = format!("chunks of the host's type {number} have no place in OTLP");
+            encoder.skip(SkipReason::Unsupported, 1, message);
         }
     }
     encoder.finish()
@@ -74,14 +74,14 @@ struct Encoder<'a> {
     tag: &'a [u8],
     now: u64,
     accessors: &'a LogAccessors,
-    encoded: Encoded,
+    encoded: EncodedChunk,
 }
 
 /// The requests of one view that are being built.
 struct Builders<'a> {
     view: &'a Selection,
     lane: Lane,
-    /// By signal, and in the last place metrics that our own filters derived: they travel apart
+    /// By signal, and at the last index metrics that our own filters derived: they travel apart
     /// from those of applications, which an endpoint may take where it refuses ours.
     open: [Option<RequestBuilder>; 4],
     /// About how much a request will hold: a chunk is mostly of one signal.
@@ -123,7 +123,7 @@ impl Travel {
     }
 
     #[inline]
-    const fn place(self) -> usize {
+    const fn index(self) -> usize {
         if self.is_derived { 3 } else { self.signal.index() }
     }
 }
@@ -136,12 +136,12 @@ impl<'a> Builders<'a> {
 
     /// The builder for one more item of about `size` bytes.
     fn room(&mut self, kind: Travel, size: usize) -> Option<&mut RequestBuilder> {
-        let (limit, most) = (self.view.max_request_size, self.view.max_request_items);
-        let slot = self.open.get_mut(kind.place())?;
+        let (limit, max_items) = (self.view.max_request_size, self.view.max_request_items);
+        let slot = self.open.get_mut(kind.index())?;
         // A metric with more points than are allowed is cut when it is sent.
         let is_full = |open: &mut RequestBuilder| {
             !open.is_empty()
-                && (open.encoded_len().saturating_add(size) > limit || open.items() >= most)
+                && (open.encoded_len().saturating_add(size) > limit || open.items() >= max_items)
         };
         if let Some(full) = slot.take_if(is_full) {
             self.lane.parts.push(Arc::new(close(kind, full)));
@@ -154,8 +154,8 @@ impl<'a> Builders<'a> {
     /// decided about it.
     fn is_roomy(&self, left: usize) -> bool {
         let open = self.open.iter().flatten().map(RequestBuilder::encoded_len).sum::<usize>();
-        let most = open.saturating_add(left.saturating_mul(2));
-        !self.view.selective && most <= self.view.max_request_size
+        let max_items = open.saturating_add(left.saturating_mul(2));
+        !self.view.selective && max_items <= self.view.max_request_size
     }
 
     /// Takes the next record, if it can be encoded while it is read.
@@ -195,7 +195,7 @@ impl<'a> Builders<'a> {
 
     fn finish(mut self) -> Lane {
         for kind in Travel::ALL {
-            let open = self.open.get_mut(kind.place()).and_then(Option::take);
+            let open = self.open.get_mut(kind.index()).and_then(Option::take);
             if let Some(builder) = open.filter(|builder| !builder.is_empty()) {
                 self.lane.parts.push(Arc::new(close(kind, builder)));
             }
@@ -238,14 +238,14 @@ impl<'a> Encoder<'a> {
     ) -> Self {
         let chunk = delivery.bytes.len();
         let lanes = views.iter().map(|view| view.map(|view| Builders::new(view, chunk))).collect();
-        Self { lanes, tag: delivery.tag, now, accessors, encoded: Encoded::default() }
+        Self { lanes, tag: delivery.tag, now, accessors, encoded: EncodedChunk::default() }
     }
 
-    fn skip(&mut self, reason: Skip, count: usize, words: String) {
+    fn skip(&mut self, reason: SkipReason, count: usize, message: String) {
         let known = self.encoded.skipped.iter_mut().find(|(known, ..)| *known == reason);
         match known {
             Some((_, total, _)) => *total = total.saturating_add(count),
-            None => self.encoded.skipped.push((reason, count, words)),
+            None => self.encoded.skipped.push((reason, count, message)),
         }
     }
 
@@ -255,7 +255,7 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    fn finish(mut self) -> Encoded {
+    fn finish(mut self) -> EncodedChunk {
         let lanes = std::mem::take(&mut self.lanes);
         self.encoded.lanes =
             lanes.into_iter().map(|lane| lane.map(Builders::finish).unwrap_or_default()).collect();
@@ -274,7 +274,7 @@ impl<'a> Encoder<'a> {
                     self.record(&event, telemetry, count);
                 }
                 Ok(_) => {}
-                Err(error) => self.skip(Skip::Undecodable, 1, error.to_string()),
+                Err(error) => self.skip(SkipReason::Undecodable, 1, error.to_string()),
             }
         }
     }
@@ -294,14 +294,14 @@ impl<'a> Encoder<'a> {
                     }
                 }
                 Taken::Nothing => break,
-                Taken::Problem(words) => problem = Some(words),
+                Taken::Problem(message) => problem = Some(message),
             }
         }
         for (signal, items) in Signal::ALL.into_iter().zip(received).filter(|_| count) {
             self.receive(signal, items);
         }
-        if let Some(words) = problem {
-            self.skip(Skip::Unencodable, 1, words);
+        if let Some(message) = problem {
+            self.skip(SkipReason::Unencodable, 1, message);
         }
     }
 
@@ -310,13 +310,13 @@ impl<'a> Encoder<'a> {
         let mut problem = None;
         let mut lanes = std::mem::take(&mut self.lanes);
         for lane in lanes.iter_mut().flatten() {
-            if let Err(words) = self.offer(lane, event, telemetry.as_ref(), signal) {
-                problem = Some(words);
+            if let Err(message) = self.offer(lane, event, telemetry.as_ref(), signal) {
+                problem = Some(message);
             }
         }
         self.lanes = lanes;
         match problem {
-            Some(words) => self.skip(Skip::Unencodable, 1, words),
+            Some(message) => self.skip(SkipReason::Unencodable, 1, message),
             None if count => self.receive(signal, items_of(signal, event)),
             None => {}
         }
@@ -332,12 +332,12 @@ impl<'a> Encoder<'a> {
     ) -> Result<(), String> {
         if lane.view.selective {
             match lane.view.decide(event, telemetry, self.tag) {
-                Decision::Send => {}
-                Decision::Filter => {
+                ItemDecision::Send => {}
+                ItemDecision::Filter => {
                     lane.filter(items_of(signal, event));
                     return Ok(());
                 }
-                Decision::Undecided(keep, reason) => {
+                ItemDecision::Undecided(keep, reason) => {
                     lane.undecided(&reason, keep, items_of(signal, event));
                     if !keep {
                         lane.filter(items_of(signal, event));
@@ -348,7 +348,7 @@ impl<'a> Encoder<'a> {
         }
         let marked = lane.view.marked(signal, event);
         let event = Event { body: marked.as_deref().unwrap_or(event.body), ..*event };
-        if lane.view.content.content != Content::Keep
+        if lane.view.content.content != ContentHandling::Keep
             && let Some(cleaned) =
                 content::apply(lane.view.content, &event, telemetry, &mut lane.lane.unlisted)
         {
@@ -393,12 +393,12 @@ impl<'a> Encoder<'a> {
         Ok(())
     }
 
-    /// What the native decoders made of a chunk. It is sent as it is where nobody looks at items
-    /// and it is not too large; otherwise it goes the way of records.
+    /// What the native decoders made of a chunk. It is sent as it is where no selection looks at
+    /// items and it is not too large; otherwise it goes the way of records.
     fn native(&mut self, signal: Signal, native: NativeRequest) {
         if native.skipped > 0 {
-            let words = native.reason.clone().unwrap_or_default();
-            self.skip(Skip::Undecodable, native.skipped, words);
+            let message = native.reason.clone().unwrap_or_default();
+            self.skip(SkipReason::Undecodable, native.skipped, message);
         }
         self.receive(signal, native.items);
         if native.items == 0 {
@@ -434,11 +434,13 @@ impl<'a> Encoder<'a> {
         };
         match result {
             Ok(transcoded) if transcoded.rejected > 0 => {
-                let words = transcoded.reason.unwrap_or_default();
-                self.skip(Skip::Undecodable, transcoded.rejected, words);
+                let message = transcoded.reason.unwrap_or_default();
+                self.skip(SkipReason::Undecodable, transcoded.rejected, message);
             }
             Ok(_) => {}
-            Err(error) => return self.skip(Skip::Undecodable, native.items, error.to_string()),
+            Err(error) => {
+                return self.skip(SkipReason::Undecodable, native.items, error.to_string());
+            }
         }
         // Lanes that get the request as it is stand aside.
         let mut aside = Vec::new();

@@ -1,4 +1,4 @@
-//! What an endpoint gets of a chunk: which items, and what of them.
+//! Selection: which items of a chunk an endpoint gets, and what of them.
 
 pub(super) mod attributes;
 pub(super) mod content;
@@ -40,7 +40,7 @@ enum Rate {
 
 /// What happens to an item.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::export) enum Decision {
+pub(in crate::export) enum ItemDecision {
     Send,
     Filter,
     /// The condition had no answer, for this reason; whether the item is sent.
@@ -48,6 +48,7 @@ pub(in crate::export) enum Decision {
 }
 
 impl Selection {
+    /// The selection that the endpoint's settings ask for.
     pub(in crate::export) fn of(endpoint: &EndpointSettings) -> Self {
         Self {
             condition: endpoint.condition.clone(),
@@ -67,6 +68,7 @@ impl Selection {
         }
     }
 
+    /// Whether items of this signal are selected at all.
     pub(in crate::export) fn wants(&self, signal: Signal) -> bool {
         self.signals.contains(&signal)
     }
@@ -85,17 +87,17 @@ impl Selection {
         event: &Event<'_>,
         telemetry: Option<&Telemetry<'_>>,
         tag: &[u8],
-    ) -> Decision {
+    ) -> ItemDecision {
         let signal = telemetry.and_then(|telemetry| telemetry.signal).unwrap_or(Signal::Logs);
         if !self.wants(signal) || !self.samples(signal, event, telemetry) {
-            return Decision::Filter;
+            return ItemDecision::Filter;
         }
-        let Some(condition) = &self.condition else { return Decision::Send };
+        let Some(condition) = &self.condition else { return ItemDecision::Send };
         let record = Record::new(*event, telemetry.copied(), tag);
         match condition.evaluate(&Item::One(&record)) {
-            Ok(true) => Decision::Send,
-            Ok(false) => Decision::Filter,
-            Err(error) => Decision::Undecided(self.on_error == OnError::Keep, error),
+            Ok(true) => ItemDecision::Send,
+            Ok(false) => ItemDecision::Filter,
+            Err(error) => ItemDecision::Undecided(self.on_error == OnError::Keep, error),
         }
     }
 

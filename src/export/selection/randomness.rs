@@ -1,4 +1,4 @@
-//! The randomness of the trace that an item belongs to.
+//! Sampling randomness: that of the trace that an item belongs to.
 
 use crate::codec::fluentbit::find_trace_context;
 use crate::codec::msgpack::{MapView, Reader, Token};

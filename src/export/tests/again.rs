@@ -1,4 +1,5 @@
-//! The host brings a chunk again that it was not told about yet, as it does when it stops.
+//! Redelivery: the host brings a chunk again before it knows what came of it, as it does when it
+//! stops.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Addresses that are wrong, and what is said of them.
+//! Diagnosis: addresses that are wrong, and what is said of them.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -7,7 +7,9 @@ use super::data::{log_chunk, logs, metric_chunk, metrics};
 use super::receiver::{Receiver, Say};
 use super::transport::{Certificates, TlsFront, chunk, secure};
 use super::{Bench, Duration, Fate, endpoint, grpc};
-use crate::export::{DeadLetter, EndpointSettings, OnMisdirected, Protocol, TlsSettings};
+use crate::export::{
+    ClientTlsSettings, DeadLetterTarget, EndpointSettings, OnMisdirected, Protocol,
+};
 
 const PAGE: &[u8] = b"<!DOCTYPE html><html><body>Welcome</body></html>";
 
@@ -28,8 +30,9 @@ fn a_web_page_is_no_success() {
         assert_eq!(bench.count("dropped_items_total", &["main", "not_otlp"]), 3);
         let log = bench.log();
         let url = format!("http://{}/v1/traces", receiver.address);
-        for words in ["'main'", &url, "'text/html'", "<!DOCTYPE html>", "its path may be wrong"] {
-            assert!(log.contains(words), "{words}: {log}");
+        for expected in ["'main'", &url, "'text/html'", "<!DOCTYPE html>", "its path may be wrong"]
+        {
+            assert!(log.contains(expected), "{expected}: {log}");
         }
     }
 }
@@ -49,7 +52,7 @@ fn it_is_kept_where_that_is_wanted() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("letters");
     let receiver = Receiver::start(|_, _| page());
-    let dead_letter = Some(DeadLetter::File(file.clone(), 100_000));
+    let dead_letter = Some(DeadLetterTarget::File(file.clone(), 100_000));
     let main = EndpointSettings { dead_letter, ..endpoint("main", &receiver) };
     let bench = Bench::new(vec![main]);
     assert_eq!(bench.deliver(1, &chunk()), Fate::Done);
@@ -118,7 +121,7 @@ const HTTP2: &[u8] = &[
 fn failures_name_the_url_and_a_likely_cause() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let plain = saying(HTTP1);
-    for (protocol, url, words) in [
+    for (protocol, url, expected) in [
         (Protocol::HttpProtobuf, format!("http://127.0.0.1:{closed}"), "nothing listens"),
         (Protocol::Grpc, format!("http://127.0.0.1:{closed}"), "nothing listens"),
         (Protocol::HttpProtobuf, "http://nowhere.invalid:1".to_owned(), "name of the host"),
@@ -154,7 +157,7 @@ fn failures_name_the_url_and_a_likely_cause() {
         let bench = Bench::new(vec![main]);
         let _fate = bench.deliver(1, &chunk());
         let log = bench.log();
-        assert!(log.contains(words), "{protocol:?} {url} '{words}': {log}");
+        assert!(log.contains(expected), "{protocol:?} {url} '{expected}': {log}");
         assert!(log.contains(&url), "{log}");
         assert!(!log.contains("operation was canceled"), "{log}");
     }
@@ -166,14 +169,14 @@ fn failures_of_certificates_say_what_helps() {
     let receiver = Receiver::accepting();
     let front = TlsFront::start(certificates.server_config(false), receiver.address);
     for protocol in [Protocol::HttpProtobuf, Protocol::Grpc] {
-        let unknown = secure("main", protocol, &front, TlsSettings::default());
+        let unknown = secure("main", protocol, &front, ClientTlsSettings::default());
         let mut named = secure("main", protocol, &front, certificates.client_settings(false));
         named.url = format!("https://127.0.0.1:{}", front.port).parse().unwrap();
-        for (settings, words) in [(unknown, "'tls.ca_file'"), (named, "'tls.server_name'")] {
+        for (settings, expected) in [(unknown, "'tls.ca_file'"), (named, "'tls.server_name'")] {
             let bench = Bench::new(vec![settings]);
             assert_eq!(bench.deliver(1, &chunk()), Fate::Retry);
             let log = bench.log();
-            assert!(log.contains(words), "{words}: {log}");
+            assert!(log.contains(expected), "{expected}: {log}");
         }
     }
 }

@@ -144,9 +144,9 @@ proptest::proptest! {
         let out = unpacked(&chunk);
         proptest::prop_assert!(out.len() <= chunk.len());
         proptest::prop_assert!(Events::new(&out).next().unwrap().is_ok());
-        let place = length.saturating_sub(bytes.len());
+        let start = length.saturating_sub(bytes.len());
         chunk.truncate(length);
-        chunk[place..].iter_mut().zip(&bytes).for_each(|(to, from)| *to = *from);
+        chunk[start..].iter_mut().zip(&bytes).for_each(|(to, from)| *to = *from);
         let _unpacked = unpacked(&chunk);
     }
 }

@@ -125,8 +125,8 @@ fn a_refusal_for_now_makes_all_wait_for_the_host() {
 /// not sent again one by one.
 #[test]
 fn a_rate_is_exceeded_by_all_together() {
-    let words = "ingestion rate limit (9 spans) exceeded while adding 30 spans";
-    let receiver = busy(move |_, _| Say::Grpc(tonic::Status::resource_exhausted(words)));
+    let expected = "ingestion rate limit (9 spans) exceeded while adding 30 spans";
+    let receiver = busy(move |_, _| Say::Grpc(tonic::Status::resource_exhausted(expected)));
     let bench = Bench::new(vec![grpc("main", &receiver)]);
     assert!(bring(&bench, &receiver).into_iter().all(|fate| fate == Fate::Done));
     let spans = spans_of(&receiver, |_| true);

@@ -76,8 +76,8 @@ fn changed_certificates_make_new_connections() {
         }
         assert_eq!(connection(&receiver, 2), connection(&receiver, 4));
         let log = bench.log();
-        let told = log.matches("endpoint 'main' keeps its former certificates: option").count();
-        assert_eq!(told, 1, "{log}");
+        let signal = log.matches("endpoint 'main' keeps its former certificates: option").count();
+        assert_eq!(signal, 1, "{log}");
         assert_eq!(bench.count("failed_requests_total", &["main"]), 0);
     }
 }
@@ -189,17 +189,17 @@ impl Line {
         listener.set_nonblocking(true).unwrap();
         let runtime = Runtime::acquire().unwrap();
         let (tasks, silent) = (runtime.tasks(), watch::Sender::new(0));
-        let (inner, told) = (tasks.clone(), silent.subscribe());
+        let (inner, count) = (tasks.clone(), silent.subscribe());
         tasks.spawn(async move {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
             while let Ok((mut stream, _)) = listener.accept().await {
-                let mut told = told.clone();
-                told.mark_unchanged();
+                let mut count = count.clone();
+                count.mark_unchanged();
                 inner.spawn(async move {
                     let mut plain = tokio::net::TcpStream::connect(behind).await.unwrap();
                     tokio::select! {
                         _ended = tokio::io::copy_bidirectional(&mut stream, &mut plain) => {}
-                        _silent = told.changed() => std::future::pending().await,
+                        _silent = count.changed() => std::future::pending().await,
                     }
                 });
             }

@@ -18,7 +18,7 @@ use super::data::{
 };
 use super::receiver::Receiver;
 use super::{Bench, Fate, endpoint};
-use crate::export::{Content, KeptFor};
+use crate::export::{ContentHandling, KeepContentWhen};
 use crate::genai::DIALECTS;
 
 /// What one dialect calls content, by its own documents.
@@ -261,10 +261,16 @@ fn no_content_of_any_dialect_passes_a_policy() {
     let traffic = traffic();
     assert!(traffic.canaries.made.len() > 2000, "{}", traffic.canaries.made.len());
     let policies = [
-        ("drop", Content::Drop),
-        ("cut", Content::Truncate(5)),
-        ("errors", Content::Only(KeptFor { errors: true, ..KeptFor::default() })),
-        ("findings", Content::Only(KeptFor { findings: true, ..KeptFor::default() })),
+        ("drop", ContentHandling::Drop),
+        ("cut", ContentHandling::Truncate(5)),
+        (
+            "errors",
+            ContentHandling::Only(KeepContentWhen { errors: true, ..KeepContentWhen::default() }),
+        ),
+        (
+            "findings",
+            ContentHandling::Only(KeepContentWhen { findings: true, ..KeepContentWhen::default() }),
+        ),
     ];
     let full = Receiver::accepting();
     let receivers: Vec<_> = policies.iter().map(|_| Receiver::accepting()).collect();
@@ -311,11 +317,11 @@ fn every_dialect_has_content_names_in_the_samples() {
 #[test]
 fn text_under_unlisted_names_is_told_of_or_removed() {
     let (loose, strict) = (Receiver::accepting(), Receiver::accepting());
-    let mut told = endpoint("loose", &loose);
-    told.content = Content::Drop;
+    let mut reported = endpoint("loose", &loose);
+    reported.content = ContentHandling::Drop;
     let mut removed = endpoint("strict", &strict);
-    (removed.content, removed.content_unlisted) = (Content::Drop, Some(40));
-    let bench = Bench::new(vec![told, removed]);
+    (removed.content, removed.content_unlisted) = (ContentHandling::Drop, Some(40));
+    let bench = Bench::new(vec![reported, removed]);
     let long = format!("CANARY {}", "is my secret plan ".repeat(80));
     let request = traces(vec![
         span(1, vec![text("acme.transcript", &long), text("acme.note", "short")]),
@@ -354,7 +360,7 @@ fn text_under_unlisted_names_is_told_of_or_removed() {
 fn content_beside_the_record_does_not_come_back() {
     let receiver = Receiver::accepting();
     let mut bare = endpoint("bare", &receiver);
-    bare.content = Content::Drop;
+    bare.content = ContentHandling::Drop;
     let bench = Bench::new(vec![bare]);
     let mut deep = text("gen_ai.prompt", "CANARY is my secret plan");
     for _ in 0..40 {
@@ -381,13 +387,14 @@ fn content_beside_the_record_does_not_come_back() {
 fn what_quotes_removed_content_goes_with_it() {
     let receiver = Receiver::accepting();
     let mut bare = endpoint("bare", &receiver);
-    bare.content = Content::Drop;
+    bare.content = ContentHandling::Drop;
     let bench = Bench::new(vec![bare]);
     let secret = "CANARY is my secret plan";
     let failed = |message: String| {
         let status = opentelemetry_proto::tonic::trace::v1::Status { code: 2, message };
-        let told = vec![text("exception.message", &format!("bad input: {secret}"))];
-        let event = Event { name: "exception".to_owned(), attributes: told, ..Event::default() };
+        let reported = vec![text("exception.message", &format!("bad input: {secret}"))];
+        let event =
+            Event { name: "exception".to_owned(), attributes: reported, ..Event::default() };
         let attributes = vec![text("gen_ai.tool.call.arguments", secret)];
         opentelemetry_proto::tonic::trace::v1::Span {
             status: Some(status),

@@ -1,4 +1,4 @@
-//! Chunks as `ai_otlp` writes them, and what they hold.
+//! Test data: chunks as `ai_otlp` writes them, and what they hold.
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -70,11 +70,11 @@ pub(in crate::export) fn metrics(points: usize) -> ExportMetricsServiceRequest {
 }
 
 pub(in crate::export) fn logs(texts: &[&str]) -> ExportLogsServiceRequest {
-    let record = |words: &&str| LogRecord {
+    let record = |expected: &&str| LogRecord {
         time_unix_nano: 7,
         observed_time_unix_nano: 8,
         severity_number: 9,
-        body: Some(AnyValue { value: Some(Value::StringValue((*words).to_owned())) }),
+        body: Some(AnyValue { value: Some(Value::StringValue((*expected).to_owned())) }),
         ..LogRecord::default()
     };
     let log_records = texts.iter().map(record).collect();
@@ -122,8 +122,8 @@ pub(in crate::export) fn log_groups_under(
     chunk
 }
 
-pub(in crate::export) fn plain_log(words: &str) -> Vec<u8> {
-    plain_record(&[("log", words), ("level", "error")])
+pub(in crate::export) fn plain_log(expected: &str) -> Vec<u8> {
+    plain_record(&[("log", expected), ("level", "error")])
 }
 
 /// An ordinary log whose body is a map of texts.

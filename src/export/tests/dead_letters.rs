@@ -8,7 +8,7 @@ use super::data::{span, trace_chunk, traces};
 use super::receiver::{Receiver, Say};
 use super::size::spans_of;
 use super::{Bench, Fate, endpoint, grpc};
-use crate::export::DeadLetter;
+use crate::export::DeadLetterTarget;
 
 fn chunk() -> Vec<u8> {
     trace_chunk(&traces((0..5).map(|number| span(number, vec![])).collect()))
@@ -22,7 +22,7 @@ fn they_go_to_another_endpoint_and_wait_until_that_takes_them() {
         _ => Say::Accept,
     });
     let mut main = endpoint("main", &strict);
-    main.dead_letter = Some(DeadLetter::Endpoint(Box::new(endpoint("rest", &lenient))));
+    main.dead_letter = Some(DeadLetterTarget::Endpoint(Box::new(endpoint("rest", &lenient))));
     let bench = Bench::new(vec![main]);
     assert_eq!(bench.deliver(1, &chunk()), Fate::Retry);
     assert_eq!(bench.deliver(1, &chunk()), Fate::Done);
@@ -39,7 +39,7 @@ fn they_go_to_a_file_until_it_is_full() {
     let path = folder.path().join("letters.jsonl");
     let strict = Receiver::start(|_, _| Say::Http(400, Vec::new(), b"bad \"id\"".to_vec()));
     let mut main = endpoint("main", &strict);
-    main.dead_letter = Some(DeadLetter::File(path.clone(), 1_700));
+    main.dead_letter = Some(DeadLetterTarget::File(path.clone(), 1_700));
     let bench = Bench::new(vec![main]);
     for task in 0..3 {
         assert_eq!(bench.deliver(task, &chunk()), Fate::Done);
@@ -76,7 +76,7 @@ fn items_that_are_all_rejected_are_known_and_become_letters() {
     });
     let letters = endpoint("rest", &rest);
     let with = |settings: crate::export::EndpointSettings| crate::export::EndpointSettings {
-        dead_letter: Some(DeadLetter::Endpoint(Box::new(letters.clone()))),
+        dead_letter: Some(DeadLetterTarget::Endpoint(Box::new(letters.clone()))),
         ..settings
     };
     let bench = Bench::new(vec![
@@ -98,8 +98,8 @@ fn items_that_are_all_rejected_are_known_and_become_letters() {
     assert_eq!(bench.count("dropped_items_total", &["without", "rejected"]), 5);
     assert_eq!(bench.count("partial_successes_total", &["all"]), 2);
     assert_eq!((some.seen().len(), without.seen().len()), (1, 1));
-    let words = "5 items of traces are dead letters: all items were rejected: no such tenant";
-    assert!(bench.log().contains(words));
+    let expected = "5 items of traces are dead letters: all items were rejected: no such tenant";
+    assert!(bench.log().contains(expected));
     // Over gRPC as well.
     let bench = Bench::new(vec![with(grpc("grpc", &over_grpc))]);
     assert_eq!(bench.deliver(1, &chunk()), Fate::Done);

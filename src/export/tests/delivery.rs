@@ -28,8 +28,8 @@ fn both_protocols_deliver_every_signal_unchanged() {
     assert_eq!(bench.deliver(1, &trace_chunk(&spans)), Fate::Done);
     assert_eq!(bench.deliver(2, &metric_chunk(&points)), Fate::Done);
     assert_eq!(bench.deliver(3, &log_chunk(&records)), Fate::Done);
-    for (receiver, place, copies) in [(&over_http, "/v1/", 2), (&over_grpc, "grpc/", 1)] {
-        let path = |end: &str| format!("{place}{end}");
+    for (receiver, prefix, copies) in [(&over_http, "/v1/", 2), (&over_grpc, "grpc/", 1)] {
+        let path = |end: &str| format!("{prefix}{end}");
         let got: Vec<ExportTraceServiceRequest> = receiver.messages(&path("traces"));
         assert_eq!(got, vec![spans.clone(); copies]);
         let got: Vec<ExportMetricsServiceRequest> = receiver.messages(&path("metrics"));

@@ -8,7 +8,7 @@ use super::data::{span, text, trace_chunk, traces};
 use super::receiver::{Receiver, Say};
 use super::size::spans_of;
 use super::{Bench, EndpointSettings, EventType, Fate, GroupSettings, endpoint};
-use crate::export::{DeadLetter, Members, Mode};
+use crate::export::{DeadLetterTarget, GroupMode, MemberSource};
 
 const LIMIT: Duration = Duration::from_millis(300);
 
@@ -67,7 +67,7 @@ fn only_what_is_missing_is_given_up() {
     let file = folder.path().join("letters");
     let mut endpoint = limited("half", &receiver);
     endpoint.max_request_items = 5;
-    endpoint.dead_letter = Some(DeadLetter::File(file.clone(), 1_000_000));
+    endpoint.dead_letter = Some(DeadLetterTarget::File(file.clone(), 1_000_000));
     let bench = Bench::new(vec![endpoint]);
     assert_eq!(bench.deliver(2, &chunk(10)), Fate::Retry);
     std::thread::sleep(LIMIT);
@@ -85,8 +85,8 @@ fn only_what_is_missing_is_given_up() {
 #[test]
 fn a_group_gives_up_as_one() {
     let (first, second) = (away(), away());
-    let members = Members::Listed(vec![limited("first", &first), limited("second", &second)]);
-    let group = GroupSettings { name: "both".to_owned(), mode: Mode::Failover, members };
+    let members = MemberSource::Listed(vec![limited("first", &first), limited("second", &second)]);
+    let group = GroupSettings { name: "both".to_owned(), mode: GroupMode::Failover, members };
     let bench = Bench::with_groups(Vec::new(), vec![group]);
     assert_eq!(bench.submit(EventType::Logs, 2, &chunk(4)).wait(2 * LIMIT), Some(Fate::Retry));
     std::thread::sleep(LIMIT);

@@ -12,15 +12,15 @@ use super::data::{metric_chunk, metrics, span, trace_chunk, traces};
 use super::receiver::{Receiver, Say};
 use super::size::spans_of;
 use super::{Bench, Fate, endpoint, now};
-use crate::export::{GroupSettings, Members, Mode};
+use crate::export::{GroupMode, GroupSettings, MemberSource};
 
-fn group(mode: Mode, receivers: &[&Receiver]) -> GroupSettings {
+fn group(mode: GroupMode, receivers: &[&Receiver]) -> GroupSettings {
     let listed = receivers.iter().enumerate();
     let listed = listed.map(|(n, receiver)| endpoint(&format!("m{n}"), receiver)).collect();
-    GroupSettings { name: "g".to_owned(), mode, members: Members::Listed(listed) }
+    GroupSettings { name: "g".to_owned(), mode, members: MemberSource::Listed(listed) }
 }
 
-fn bench(mode: Mode, receivers: &[&Receiver]) -> Bench {
+fn bench(mode: GroupMode, receivers: &[&Receiver]) -> Bench {
     Bench::with_groups(Vec::new(), vec![group(mode, receivers)])
 }
 
@@ -48,7 +48,7 @@ fn switched() -> (Receiver, Arc<AtomicBool>) {
 #[test]
 fn failover_uses_the_first_that_is_there_and_returns_to_the_primary() {
     let ((primary, up), (second, _)) = (switched(), switched());
-    let bench = bench(Mode::Failover, &[&primary, &second]);
+    let bench = bench(GroupMode::Failover, &[&primary, &second]);
     assert_eq!(bench.deliver(1, &chunk(0, 3)), Fate::Done);
     assert_eq!((primary.seen().len(), second.seen().len()), (1, 0));
     up.store(false, Ordering::SeqCst);
@@ -83,7 +83,7 @@ fn a_group_without_a_member_that_is_there_keeps_the_chunk_and_then_delivers_it_o
     let ((one, one_up), (two, two_up)) = (switched(), switched());
     one_up.store(false, Ordering::SeqCst);
     two_up.store(false, Ordering::SeqCst);
-    let bench = bench(Mode::Failover, &[&one, &two]);
+    let bench = bench(GroupMode::Failover, &[&one, &two]);
     for _ in 0..4 {
         assert_eq!(bench.deliver(1, &chunk(0, 5)), Fate::Retry);
     }
@@ -100,7 +100,7 @@ fn a_group_without_a_member_that_is_there_keeps_the_chunk_and_then_delivers_it_o
 #[test]
 fn members_take_turns_and_stand_in_for_each_other() {
     let ((one, _), (two, two_up), (three, _)) = (switched(), switched(), switched());
-    let bench = bench(Mode::RoundRobin, &[&one, &two, &three]);
+    let bench = bench(GroupMode::RoundRobin, &[&one, &two, &three]);
     for task in 0..9 {
         assert_eq!(bench.deliver(task, &chunk(0, 2)), Fate::Done);
     }
@@ -119,7 +119,7 @@ fn members_take_turns_and_stand_in_for_each_other() {
 fn the_least_busy_member_gets_the_next_request() {
     let slow = Receiver::start(|_, _| Say::Slow(Duration::from_millis(1_500)));
     let fast = Receiver::accepting();
-    let bench = bench(Mode::LeastBusy, &[&slow, &fast]);
+    let bench = bench(GroupMode::LeastBusy, &[&slow, &fast]);
     let waiters: Vec<_> = (0..2)
         .map(|task| {
             let waiter = bench.submit(crate::plugin::EventType::Logs, task, &chunk(0, 2));
@@ -140,7 +140,7 @@ fn the_least_busy_member_gets_the_next_request() {
 fn a_trace_goes_to_one_member_and_a_lost_member_moves_only_its_share() {
     let pairs: Vec<_> = (0..4).map(|_| switched()).collect();
     let receivers: Vec<&Receiver> = pairs.iter().map(|(receiver, _)| receiver).collect();
-    let bench = bench(Mode::TraceId, &receivers);
+    let bench = bench(GroupMode::TraceId, &receivers);
     assert_eq!(bench.deliver(1, &chunk(0, 200)), Fate::Done);
     assert_eq!(bench.deliver(2, &chunk(0, 200)), Fate::Done);
     let shares: Vec<Vec<String>> =
@@ -183,18 +183,18 @@ fn looked_up_members_come_and_go_and_nothing_is_lost() {
     let addresses = Arc::new(Mutex::new(Ok(vec![first.address, second.address])));
     let (answer, asked) = (Arc::clone(&addresses), Arc::new(AtomicUsize::new(0)));
     let count = Arc::clone(&asked);
-    let lookup: crate::export::delivery::group::Lookup = Arc::new(move |host, asked_port| {
+    let lookup: crate::export::delivery::group::NameLookup = Arc::new(move |host, asked_port| {
         assert_eq!((host.as_str(), asked_port), ("gateways.example", port));
         count.fetch_add(1, Ordering::SeqCst);
         let found: Result<Vec<SocketAddr>, ()> = answer.lock().unwrap().clone();
         Box::pin(async move { found.map_err(|()| std::io::Error::other("no such host")) })
     });
     let url = format!("http://gateways.example:{port}").parse().unwrap();
-    let members = Members::Resolved {
+    let members = MemberSource::Resolved {
         endpoint: Box::new(super::at("g", url)),
         interval: Duration::from_millis(100),
     };
-    let groups = vec![GroupSettings { name: "g".to_owned(), mode: Mode::TraceId, members }];
+    let groups = vec![GroupSettings { name: "g".to_owned(), mode: GroupMode::TraceId, members }];
     let bench = Bench::with_lookup(Vec::new(), groups, lookup);
     let pause = || std::thread::sleep(Duration::from_millis(150));
     let mut task = 10;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::data::{span, text, trace_chunk, traces};
 use super::receiver::{CONNECTION, Receiver, Say};
 use super::{Bench, Fate, endpoint, grpc, now};
-use crate::export::{EndpointSettings, GroupSettings, Members, Mode, OAuth2Settings};
+use crate::export::{EndpointSettings, GroupMode, GroupSettings, MemberSource, OAuth2Settings};
 
 const TIMEOUT: Duration = Duration::from_millis(800);
 
@@ -158,8 +158,8 @@ fn failover(receivers: &[&Receiver]) -> GroupSettings {
         timeout: TIMEOUT,
         ..endpoint(&format!("m{n}"), receiver)
     });
-    let members = Members::Listed(listed.collect());
-    GroupSettings { name: "g".to_owned(), mode: Mode::Failover, members }
+    let members = MemberSource::Listed(listed.collect());
+    GroupSettings { name: "g".to_owned(), mode: GroupMode::Failover, members }
 }
 
 /// Scenario: all three members of a group hang, and then answer again. Guarantees: the group delays

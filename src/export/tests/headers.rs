@@ -8,7 +8,7 @@ use super::data::{span, text, trace_chunk, traces};
 use super::receiver::{Receiver, Say};
 use super::size::spans_of;
 use super::{Bench, Fate, endpoint};
-use crate::export::{HeaderFrom, OAuth2Settings, Source};
+use crate::export::{HeaderFrom, HeaderSource, OAuth2Settings};
 
 fn one_span() -> Vec<u8> {
     trace_chunk(&traces(vec![span(1, vec![])]))
@@ -50,8 +50,8 @@ fn items_travel_with_those_of_the_same_header_value() {
     main.headers.push(("x-tenant".parse().unwrap(), "nobody".parse().unwrap()));
     let from = |name: &str, source| HeaderFrom { name: name.parse().unwrap(), source };
     main.header_from = vec![
-        from("x-tenant", Source::Item("tenant".to_owned())),
-        from("x-service", Source::Resource("service.name".to_owned())),
+        from("x-tenant", HeaderSource::Item("tenant".to_owned())),
+        from("x-service", HeaderSource::Resource("service.name".to_owned())),
     ];
     let bench = Bench::new(vec![main]);
     let spans = (0..30).map(|number| {
@@ -88,7 +88,7 @@ fn items_travel_with_those_of_the_same_header_value() {
 fn more_values_than_one_attempt_takes_wait_for_the_next() {
     let receiver = Receiver::accepting();
     let mut main = endpoint("main", &receiver);
-    let source = Source::Item("k".to_owned());
+    let source = HeaderSource::Item("k".to_owned());
     main.header_from = vec![HeaderFrom { name: "x-k".parse().unwrap(), source }];
     let bench = Bench::new(vec![main]);
     let spans = (0..600_u32).map(|n| {

@@ -9,8 +9,8 @@ use super::data::{span, text, trace_chunk, traces};
 use super::receiver::{Receiver, Say};
 use super::size::spans_of;
 use super::{Bench, EndpointSettings, Fate, GroupSettings, endpoint, grpc, now};
-use crate::export::{Members, Mode};
-use crate::plugin::Waiter;
+use crate::export::{GroupMode, MemberSource};
+use crate::plugin::CompletionWaiter;
 
 const IN_PLACE: Duration = Duration::from_secs(30);
 
@@ -49,7 +49,7 @@ fn deliver_patiently(bench: &Bench, task: u64, chunk: &[u8], limit: Duration) ->
     panic!("chunk {task} was not told within {limit:?}");
 }
 
-fn held(bench: &Bench, task: u64, chunk: &[u8]) -> Waiter {
+fn held(bench: &Bench, task: u64, chunk: &[u8]) -> CompletionWaiter {
     let waiter = bench.submit_to_hold(task, chunk);
     assert_eq!(waiter.wait(Duration::from_secs(20)), None);
     assert!(waiter.gate().is_some());
@@ -178,15 +178,15 @@ fn a_group_holds_as_an_endpoint_does() {
     let listed = listed.map(|(member, name)| patient(endpoint(name, member))).collect();
     let group = GroupSettings {
         name: "g".to_owned(),
-        mode: Mode::Failover,
-        members: Members::Listed(listed),
+        mode: GroupMode::Failover,
+        members: MemberSource::Listed(listed),
     };
     let bench = Bench::with_groups(Vec::new(), vec![group]);
     let (fate, _) = std::thread::scope(|scope| {
-        let told = scope.spawn(|| deliver_patiently(&bench, 2, &chunk(10), IN_PLACE));
+        let delivered = scope.spawn(|| deliver_patiently(&bench, 2, &chunk(10), IN_PLACE));
         std::thread::sleep(Duration::from_millis(1_500));
         flags[1].store(false, Ordering::SeqCst);
-        told.join().unwrap()
+        delivered.join().unwrap()
     });
     assert_eq!(fate, Fate::Done);
     assert_eq!(bench.count("sent_items_total", &["b"]), 10);

@@ -8,8 +8,8 @@ use super::receiver::Receiver;
 use super::size::spans_of;
 use super::{Bench, EndpointSettings, EventType, Fate, endpoint};
 
-fn limited(name: &str, receiver: &Receiver, most: usize) -> EndpointSettings {
-    EndpointSettings { max_request_items: most, ..endpoint(name, receiver) }
+fn limited(name: &str, receiver: &Receiver, max_items: usize) -> EndpointSettings {
+    EndpointSettings { max_request_items: max_items, ..endpoint(name, receiver) }
 }
 
 /// Scenario: one of two endpoints takes 40 items at most. Guarantees: spans go to it in requests of

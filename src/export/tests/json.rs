@@ -77,7 +77,7 @@ fn answers_in_json_are_understood() {
     assert_eq!(bench.count("dropped_items_total", &["main", "refused"]), 5);
     assert_eq!(bench.deliver(3, &chunk), Fate::Retry);
     let log = bench.log();
-    for words in ["two are bad", "HTTP status 400: never this", "HTTP status 503: later"] {
-        assert!(log.contains(words), "{log}");
+    for expected in ["two are bad", "HTTP status 400: never this", "HTTP status 503: later"] {
+        assert!(log.contains(expected), "{log}");
     }
 }

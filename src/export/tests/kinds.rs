@@ -134,10 +134,10 @@ fn only_what_is_refused_is_lost() {
         // Two of the delta sum, one of the delta histogram, one of ours.
         assert_eq!(bench.count("dropped_items_total", &["mimir", "refused"]), 4);
         let log = bench.log();
-        for words in
+        for expected in
             [WORDS, "'mimir'", "'temporality: cumulative' ai_metrics", "OTEL_EXPORTER_OTLP_METRICS"]
         {
-            assert!(log.contains(words), "{words}: {log}");
+            assert!(log.contains(expected), "{expected}: {log}");
         }
     }
 }
@@ -146,9 +146,9 @@ fn only_what_is_refused_is_lost() {
 fn a_retry_sends_no_kind_twice() {
     // The whole is refused, of its parts one is not taken now.
     let receiver = Receiver::start(|n, seen| {
-        let words = WORDS.as_bytes().to_vec();
+        let expected = WORDS.as_bytes().to_vec();
         match (n, has_delta(seen)) {
-            (_, true) => Say::Http(400, vec![], words),
+            (_, true) => Say::Http(400, vec![], expected),
             (2, false) => Say::Http(503, vec![("retry-after", "0".to_owned())], vec![]),
             _ => Say::Accept,
         }

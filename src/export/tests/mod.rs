@@ -1,4 +1,4 @@
-//! An exporter against receivers with scripted answers.
+//! Scripted server: an exporter against receivers whose answers a test writes.
 
 mod again;
 mod answers;
@@ -33,10 +33,10 @@ mod transport;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{EndpointSettings, Exporter, GroupSettings, Protocol, Settings};
+use super::{EndpointSettings, ExportSettings, Exporter, GroupSettings, Protocol};
 use crate::codec::fluentbit::LogAccessors;
 use crate::hub::Hub;
-use crate::plugin::{Completion, Delivery, Environment, EventType, Fate, Waiter};
+use crate::plugin::{Completion, CompletionWaiter, Delivery, Environment, EventType, Fate};
 use crate::stats::{Counters, Log};
 use receiver::Receiver;
 
@@ -59,8 +59,8 @@ fn environment() -> Environment {
     }
 }
 
-fn settings(endpoints: Vec<EndpointSettings>, groups: Vec<GroupSettings>) -> Settings {
-    Settings {
+fn settings(endpoints: Vec<EndpointSettings>, groups: Vec<GroupSettings>) -> ExportSettings {
+    ExportSettings {
         endpoints,
         groups,
         max_in_flight: 4,
@@ -101,7 +101,7 @@ impl Bench {
     fn with_lookup(
         endpoints: Vec<EndpointSettings>,
         groups: Vec<GroupSettings>,
-        lookup: super::delivery::group::Lookup,
+        lookup: super::delivery::group::NameLookup,
     ) -> Self {
         let environment = environment();
         let settings = settings(endpoints, groups);
@@ -113,7 +113,7 @@ impl Bench {
     fn with_accessors(endpoint: EndpointSettings, logs: LogAccessors) -> Self {
         let environment = environment();
         let endpoints = vec![endpoint];
-        let settings = Settings { logs, ..settings(endpoints, Vec::new()) };
+        let settings = ExportSettings { logs, ..settings(endpoints, Vec::new()) };
         let exporter = Exporter::start(&settings, &environment).unwrap();
         Self { exporter, environment }
     }
@@ -123,12 +123,12 @@ impl Bench {
     }
 
     /// Hands a chunk over as a worker of the host does, or for odd tasks as its engine does.
-    fn submit(&self, event_type: EventType, task: u64, chunk: &[u8]) -> Waiter {
+    fn submit(&self, event_type: EventType, task: u64, chunk: &[u8]) -> CompletionWaiter {
         self.submit_as(event_type, task, chunk, false)
     }
 
     /// The same for a chunk that may be held.
-    fn submit_to_hold(&self, task: u64, chunk: &[u8]) -> Waiter {
+    fn submit_to_hold(&self, task: u64, chunk: &[u8]) -> CompletionWaiter {
         self.submit_as(EventType::Logs, task, chunk, true)
     }
 
@@ -138,7 +138,7 @@ impl Bench {
         task: u64,
         chunk: &[u8],
         may_be_held: bool,
-    ) -> Waiter {
+    ) -> CompletionWaiter {
         let (completion, waiter) = Completion::pair();
         let on_worker = task.is_multiple_of(2);
         let delivery =

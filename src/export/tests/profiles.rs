@@ -7,7 +7,7 @@ use super::receiver::{Receiver, Say};
 use super::{Bench, Fate, endpoint, grpc};
 use crate::codec::records::profiles_to_records;
 use crate::codec::wire;
-use crate::export::{Content, HeaderFrom, Source};
+use crate::export::{ContentHandling, HeaderFrom, HeaderSource};
 use crate::model::Signal;
 use crate::receive::tests::samples;
 
@@ -17,7 +17,7 @@ fn a_record_of_profiles_is_sent_unchanged() {
     let mut limited = endpoint("logs", &logs_only);
     limited.signals = vec![Signal::Logs];
     let mut selective = endpoint("selective", &one);
-    selective.content = Content::Drop;
+    selective.content = ContentHandling::Drop;
     let bench = Bench::new(vec![endpoint("one", &one), limited, selective]);
     let request = samples::profiles(3);
     let mut chunk = Vec::new();
@@ -71,9 +71,9 @@ fn headers_come_from_resources_and_scopes() {
     main.headers.push(("x-item".parse().unwrap(), "own".parse().unwrap()));
     let from = |name: &str, source| HeaderFrom { name: name.parse().unwrap(), source };
     main.header_from = vec![
-        from("x-tenant", Source::Resource("tenant".to_owned())),
-        from("x-library", Source::Scope("library".to_owned())),
-        from("x-item", Source::Item("tenant".to_owned())),
+        from("x-tenant", HeaderSource::Resource("tenant".to_owned())),
+        from("x-library", HeaderSource::Scope("library".to_owned())),
+        from("x-item", HeaderSource::Item("tenant".to_owned())),
     ];
     let bench = Bench::new(vec![main]);
     let same = request_of(&[("red", "a"), ("red", "a")]);
@@ -113,7 +113,7 @@ fn profiles_with_headers_are_retried_and_given_up_by_piece() {
         _ => Say::Accept,
     });
     let mut main = endpoint("main", &receiver);
-    let source = Source::Resource("tenant".to_owned());
+    let source = HeaderSource::Resource("tenant".to_owned());
     main.header_from = vec![HeaderFrom { name: "x-tenant".parse().unwrap(), source }];
     let bench = Bench::new(vec![main]);
     let mut chunk = Vec::new();
@@ -130,8 +130,8 @@ fn profiles_with_headers_are_retried_and_given_up_by_piece() {
 /// pieces, and dropped for what the endpoint said; what comes next is sent as it is.
 #[test]
 fn profiles_that_are_refused_in_unclear_words_are_dropped_whole() {
-    let said = |words: &str| {
-        let status = vec![("grpc-status", "8".to_owned()), ("grpc-message", words.to_owned())];
+    let said = |expected: &str| {
+        let status = vec![("grpc-status", "8".to_owned()), ("grpc-message", expected.to_owned())];
         Say::Http(200, status, Vec::new())
     };
     let receiver = Receiver::start(move |n, _| match n {

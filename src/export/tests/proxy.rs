@@ -3,7 +3,7 @@
 use super::receiver::Receiver;
 use super::transport::{Certificates, TlsFront, chunk};
 use super::{Bench, Fate};
-use crate::export::TlsSettings;
+use crate::export::ClientTlsSettings;
 
 /// Scenario: an endpoint without TLS behind a proxy with it. Guarantees: the proxy's certificate is
 /// checked with the endpoint's own certificate authorities.
@@ -12,7 +12,7 @@ fn a_proxy_with_tls_is_checked_also_for_a_plain_endpoint() {
     let certificates = Certificates::new();
     let proxy = Receiver::accepting();
     let front = TlsFront::start(certificates.server_config(false), proxy.address);
-    let with = |name: &str, tls: TlsSettings| {
+    let with = |name: &str, tls: ClientTlsSettings| {
         let mut far = super::at(name, "http://far.example:4318".parse().unwrap());
         far.proxy = Some(format!("https://me:secret@localhost:{}", front.port));
         far.tls = tls;

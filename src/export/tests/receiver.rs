@@ -1,4 +1,5 @@
-//! An OTLP receiver whose answers a test writes: HTTP on hyper, gRPC on the generated services.
+//! Fake server: an OTLP receiver whose answers a test writes, HTTP on hyper, gRPC on the generated
+//! services.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -195,7 +196,7 @@ impl Handler {
         let (version, headers) = (parts.version, parts.headers);
         let say = self.note(Seen { path, query, version, headers, body, wire }).await;
         let (status, headers, body) = match say {
-            Say::Partial(rejected, words) => (200, Vec::new(), partial(rejected, words)),
+            Say::Partial(rejected, expected) => (200, Vec::new(), partial(rejected, expected)),
             Say::Http(status, headers, body) => (status, headers, body),
             Say::Accept | Say::Grpc(_) | Say::Hang | Say::Slow(_) => (200, Vec::new(), Vec::new()),
         };
@@ -217,14 +218,14 @@ impl Handler {
         let seen = Seen { path, query: None, version, headers, body, wire: Vec::new() };
         match self.note(seen).await {
             Say::Grpc(status) => Err(status),
-            Say::Partial(rejected, words) => Ok((rejected, words)),
+            Say::Partial(rejected, expected) => Ok((rejected, expected)),
             Say::Accept | Say::Http(..) | Say::Hang | Say::Slow(_) => Ok((0, "")),
         }
     }
 }
 
-fn partial(rejected_spans: i64, words: &str) -> Vec<u8> {
-    let partial = ExportTracePartialSuccess { rejected_spans, error_message: words.to_owned() };
+fn partial(rejected_spans: i64, expected: &str) -> Vec<u8> {
+    let partial = ExportTracePartialSuccess { rejected_spans, error_message: expected.to_owned() };
     ExportTraceServiceResponse { partial_success: Some(partial) }.encode_to_vec()
 }
 
@@ -234,8 +235,8 @@ impl TraceService for Handler {
         &self,
         request: tonic::Request<ExportTraceServiceRequest>,
     ) -> Result<tonic::Response<ExportTraceServiceResponse>, tonic::Status> {
-        let (rejected, words) = self.grpc("grpc/traces", request).await?;
-        let response = ExportTraceServiceResponse::decode(partial(rejected, words).as_slice());
+        let (rejected, expected) = self.grpc("grpc/traces", request).await?;
+        let response = ExportTraceServiceResponse::decode(partial(rejected, expected).as_slice());
         Ok(tonic::Response::new(response.unwrap()))
     }
 }
@@ -257,9 +258,9 @@ impl LogsService for Handler {
         &self,
         request: tonic::Request<ExportLogsServiceRequest>,
     ) -> Result<tonic::Response<ExportLogsServiceResponse>, tonic::Status> {
-        let (rejected_log_records, words) = self.grpc("grpc/logs", request).await?;
+        let (rejected_log_records, expected) = self.grpc("grpc/logs", request).await?;
         let partial =
-            ExportLogsPartialSuccess { rejected_log_records, error_message: words.to_owned() };
+            ExportLogsPartialSuccess { rejected_log_records, error_message: expected.to_owned() };
         Ok(tonic::Response::new(ExportLogsServiceResponse { partial_success: Some(partial) }))
     }
 }

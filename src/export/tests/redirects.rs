@@ -49,8 +49,8 @@ fn a_redirect_on_the_same_host_is_followed_with_everything() {
             assert_eq!(bench.count("sent_items_total", &["main", "traces"]), 2);
             assert_eq!(bench.count("failed_requests_total", &["main"]), 0);
             let log = bench.log();
-            let words = if requests == 3 { "moved for good to" } else { "for now" };
-            assert!(log.contains(words) && log.contains("/there/v1/traces"), "{log}");
+            let expected = if requests == 3 { "moved for good to" } else { "for now" };
+            assert!(log.contains(expected) && log.contains("/there/v1/traces"), "{log}");
         }
     }
 }
@@ -86,8 +86,8 @@ fn nothing_goes_to_another_host() {
         let bench = Bench::new(vec![endpoint("main", &receiver)]);
         assert_eq!(bench.deliver(1, &chunk()), fate, "{status}");
         let log = bench.log();
-        let told = format!("redirects to 'http://{}/v1/traces?...'", other.address);
-        assert!(log.contains(&told) && !log.contains("hush"), "{log}");
+        let logged = format!("redirects to 'http://{}/v1/traces?...'", other.address);
+        assert!(log.contains(&logged) && !log.contains("hush"), "{log}");
         assert_eq!(receiver.seen().len(), 1);
         assert_eq!(bench.count("failed_requests_total", &["main", "misdirected"]), 1);
         let dropped = u64::from(fate == Fate::Done);

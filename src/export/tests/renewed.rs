@@ -10,9 +10,9 @@ use crate::export::{EndpointSettings, Protocol};
 use crate::plugin::EventType;
 
 /// Takes requests that know the word, and turns the others away.
-fn doorkeeper(word: &'static str, protocol: Protocol) -> Receiver {
+fn doorkeeper(token: &'static str, protocol: Protocol) -> Receiver {
     Receiver::start(move |_, seen| match protocol {
-        _ if seen.headers.get("authorization").is_some_and(|given| given == word) => Say::Accept,
+        _ if seen.headers.get("authorization").is_some_and(|given| given == token) => Say::Accept,
         Protocol::Grpc => Say::Grpc(tonic::Status::unauthenticated("who are you?")),
         Protocol::HttpProtobuf | Protocol::HttpJson => Say::Http(401, Vec::new(), Vec::new()),
     })

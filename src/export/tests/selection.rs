@@ -13,7 +13,7 @@ use super::data::{
 use super::receiver::Receiver;
 use super::{Bench, Fate, endpoint};
 use crate::condition::Condition;
-use crate::export::{Content, OnError};
+use crate::export::{ContentHandling, OnError};
 use crate::model::Signal;
 use crate::plugin::EventType;
 
@@ -59,9 +59,9 @@ fn where_and_signals_choose_items() {
     }
     assert_eq!(bench.count("undecided_items_total", &["where", "no_such_key"]), 1);
     assert_eq!(bench.count("undecided_items_total", &["where", "wrong_type"]), 0);
-    let told = "'where' of endpoint 'where' has no answer for 1 items of a chunk, which are dropped \
+    let logged = "'where' of endpoint 'where' has no answer for 1 items of a chunk, which are dropped \
                 (on_error: drop): No such key: k";
-    assert!(bench.log().contains(told), "{}", bench.log());
+    assert!(bench.log().contains(logged), "{}", bench.log());
 }
 
 #[test]
@@ -74,8 +74,8 @@ fn an_undecided_item_is_kept_if_so_configured() {
     let chunk = trace_chunk(&traces(vec![span(1, vec![text("k", "no")]), span(2, vec![])]));
     assert_eq!(bench.deliver(1, &chunk), Fate::Done);
     assert_eq!(spans_of(&receiver.messages("/v1/traces")), ["span 2"]);
-    let told = "1 items of a chunk, which are sent (on_error: keep): No such key: k";
-    assert!(bench.log().contains(told), "{}", bench.log());
+    let logged = "1 items of a chunk, which are sent (on_error: keep): No such key: k";
+    assert!(bench.log().contains(logged), "{}", bench.log());
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn ordinary_logs_go_the_way_of_their_traces() {
 fn content_is_removed_for_one_endpoint_only() {
     let (full, bare) = (Receiver::accepting(), Receiver::accepting());
     let mut without = endpoint("bare", &bare);
-    without.content = Content::Drop;
+    without.content = ContentHandling::Drop;
     let bench = Bench::new(vec![endpoint("full", &full), without]);
     let attributes = vec![text("gen_ai.input.messages", "hush"), text("gen_ai.request.model", "m")];
     let request = traces(vec![span(1, attributes), span(2, vec![])]);

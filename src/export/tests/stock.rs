@@ -8,8 +8,10 @@ use http::Version;
 use super::receiver::{CONNECTION, Receiver};
 use super::transport::{Certificates, TlsFront, chunk};
 use super::{Bench, Fate, endpoint};
-use crate::export::transport::connections::Connections;
-use crate::export::{AddressFamily, EndpointSettings, Http2, Password, Protocol, TlsSettings};
+use crate::export::transport::connections::EndpointConnections;
+use crate::export::{
+    AddressFamily, ClientTlsSettings, EndpointSettings, Http2, Password, Protocol,
+};
 use crate::model::Signal;
 
 /// Scenario: a signal has a path of its own, with a query. Guarantees: its requests have that path
@@ -114,7 +116,7 @@ fn a_preferred_kind_of_addresses_does_not_lose_the_other() {
     }
 }
 
-fn secure(front: &TlsFront, tls: TlsSettings) -> EndpointSettings {
+fn secure(front: &TlsFront, tls: ClientTlsSettings) -> EndpointSettings {
     let url = format!("https://localhost:{}", front.port).parse().unwrap();
     EndpointSettings { tls, ..EndpointSettings::new("main", url) }
 }
@@ -127,10 +129,13 @@ fn a_folder_of_certificates_is_trusted() {
     let receiver = Receiver::accepting();
     let front = TlsFront::start(certificates.server_config(false), receiver.address);
     let folder = tempfile::tempdir().unwrap();
-    let tls = TlsSettings { ca_path: Some(folder.path().to_owned()), ..TlsSettings::default() };
+    let tls = ClientTlsSettings {
+        ca_path: Some(folder.path().to_owned()),
+        ..ClientTlsSettings::default()
+    };
     let main = secure(&front, tls);
     std::fs::copy(certificates.path("key.pem"), folder.path().join("key.pem")).unwrap();
-    let problem = Connections::new(&main, &Arc::default()).err().unwrap().to_string();
+    let problem = EndpointConnections::new(&main, &Arc::default()).err().unwrap().to_string();
     assert!(problem.contains("'endpoint.main.tls.ca_path': no file in"), "{problem}");
     std::fs::copy(certificates.path("ca.pem"), folder.path().join("ca.pem")).unwrap();
     std::os::unix::fs::symlink("ca.pem", folder.path().join("0a1b2c3d.0")).unwrap();
@@ -146,7 +151,7 @@ fn versions_and_cipher_suites_are_kept_to() {
     let receiver = Receiver::accepting();
     let only_13 = certificates.server_config_of(&[&rustls::version::TLS13], false);
     let front = TlsFront::start(only_13, receiver.address);
-    let of = |versions, ciphers: &[&str]| TlsSettings {
+    let of = |versions, ciphers: &[&str]| ClientTlsSettings {
         versions,
         ciphers: ciphers.iter().map(|name| (*name).to_owned()).collect(),
         ..certificates.client_settings(false)
@@ -177,14 +182,15 @@ fn an_encrypted_key_is_read_with_its_password() {
     std::fs::write(certificates.path("key.pem"), ENCRYPTED).unwrap();
     let with = |password: Option<&str>| {
         let key_passwd = password.map(|password| Password(password.to_owned()));
-        secure(&front, TlsSettings { key_passwd, ..certificates.client_settings(true) })
+        secure(&front, ClientTlsSettings { key_passwd, ..certificates.client_settings(true) })
     };
     let bench = Bench::new(vec![with(Some("secret"))]);
     assert_eq!(bench.deliver(1, &chunk()), Fate::Done, "{}", bench.log());
     for (password, expected) in
         [(None, "'endpoint.main.tls.key_file'"), (Some("hush"), "'endpoint.main.tls.key_passwd'")]
     {
-        let problem = Connections::new(&with(password), &Arc::default()).err().unwrap().to_string();
+        let problem =
+            EndpointConnections::new(&with(password), &Arc::default()).err().unwrap().to_string();
         assert!(problem.contains(expected) && !problem.contains("hush"), "{problem}");
     }
 }

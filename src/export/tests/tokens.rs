@@ -18,7 +18,7 @@ use serde_json::Value;
 use super::receiver::{Receiver, Say, Seen};
 use super::transport::chunk;
 use super::{Bench, Fate, endpoint};
-use crate::export::transport::credentials::Credentials;
+use crate::export::transport::credentials::EndpointCredentials;
 use crate::export::{AssertionSettings, ClientAuthentication, EndpointSettings, OAuth2Settings};
 
 fn service() -> Receiver {
@@ -158,7 +158,7 @@ fn wrong_files_of_an_assertion_stop_the_start() {
             header: "kid".to_owned(),
             lifetime: Duration::from_secs(120),
         });
-        let problem = Credentials::new(&main, &Arc::default()).err().unwrap().to_string();
+        let problem = EndpointCredentials::new(&main, &Arc::default()).err().unwrap().to_string();
         assert!(problem.contains(expected), "{problem}");
     }
 }

@@ -25,7 +25,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use super::data::{span, trace_chunk, traces};
 use super::receiver::{Receiver, Say};
 use super::{Bench, Duration, Fate, endpoint, environment, grpc, now};
-use crate::export::{Compression, EndpointSettings, Exporter, Protocol, TlsSettings};
+use crate::export::{ClientTlsSettings, Compression, EndpointSettings, Exporter, Protocol};
 use crate::plugin::EventType;
 use crate::runtime::{Runtime, Tasks, heavy};
 
@@ -100,12 +100,12 @@ impl Certificates {
         config
     }
 
-    pub(super) fn client_settings(&self, mutual: bool) -> TlsSettings {
-        TlsSettings {
+    pub(super) fn client_settings(&self, mutual: bool) -> ClientTlsSettings {
+        ClientTlsSettings {
             ca_file: Some(self.path("ca.pem")),
             crt_file: mutual.then(|| self.path("crt.pem")),
             key_file: mutual.then(|| self.path("key.pem")),
-            ..TlsSettings::default()
+            ..ClientTlsSettings::default()
         }
     }
 }
@@ -212,7 +212,7 @@ pub(super) fn secure(
     name: &str,
     protocol: Protocol,
     front: &TlsFront,
-    tls: TlsSettings,
+    tls: ClientTlsSettings,
 ) -> EndpointSettings {
     let url = format!("https://localhost:{}", front.port).parse().unwrap();
     EndpointSettings { protocol, tls, ..super::at(name, url) }
@@ -228,7 +228,7 @@ fn tls_is_checked_with_both_protocols() {
     let receiver = Receiver::accepting();
     let front = TlsFront::start(certificates.server_config(false), receiver.address);
     let known = certificates.client_settings(false);
-    let unchecked = TlsSettings { verify: false, ..TlsSettings::default() };
+    let unchecked = ClientTlsSettings { verify: false, ..ClientTlsSettings::default() };
     for (protocol, tls, expected) in [
         (Protocol::HttpProtobuf, known.clone(), Fate::Done),
         (Protocol::Grpc, known, Fate::Done),
@@ -238,8 +238,10 @@ fn tls_is_checked_with_both_protocols() {
         assert_eq!(bench.deliver(1, &chunk()), expected, "{}", bench.log());
     }
     assert_eq!(receiver.seen().len(), 3);
-    let stranger =
-        TlsSettings { ca_file: Some(certificates.path("crt.pem")), ..TlsSettings::default() };
+    let stranger = ClientTlsSettings {
+        ca_file: Some(certificates.path("crt.pem")),
+        ..ClientTlsSettings::default()
+    };
     let bench = Bench::new(vec![secure("tls", Protocol::HttpProtobuf, &front, stranger)]);
     assert_eq!(bench.deliver(1, &chunk()), Fate::Retry);
     assert_eq!(bench.count("failed_requests_total", &["tls", "connect"]), 1);
@@ -285,20 +287,32 @@ fn wrong_files_are_all_told_at_the_start() {
     let certificates = Certificates::new();
     let rubbish = certificates.path("rubbish.pem");
     std::fs::write(&rubbish, "rubbish").unwrap();
-    let with = |name: &str, tls: TlsSettings| EndpointSettings {
+    let with = |name: &str, tls: ClientTlsSettings| EndpointSettings {
         tls,
         ..super::at(name, "https://localhost".parse().unwrap())
     };
     let endpoints = vec![
-        with("a", TlsSettings { ca_file: Some("/nowhere.pem".into()), ..TlsSettings::default() }),
-        with("b", TlsSettings { ca_file: Some(rubbish.clone()), ..TlsSettings::default() }),
-        with("c", TlsSettings { crt_file: Some(rubbish.clone()), ..TlsSettings::default() }),
+        with(
+            "a",
+            ClientTlsSettings {
+                ca_file: Some("/nowhere.pem".into()),
+                ..ClientTlsSettings::default()
+            },
+        ),
+        with(
+            "b",
+            ClientTlsSettings { ca_file: Some(rubbish.clone()), ..ClientTlsSettings::default() },
+        ),
+        with(
+            "c",
+            ClientTlsSettings { crt_file: Some(rubbish.clone()), ..ClientTlsSettings::default() },
+        ),
         with(
             "d",
-            TlsSettings {
+            ClientTlsSettings {
                 crt_file: Some(rubbish.clone()),
                 key_file: Some(rubbish),
-                ..TlsSettings::default()
+                ..ClientTlsSettings::default()
             },
         ),
     ];

@@ -1,4 +1,4 @@
-//! What probably is wrong where an endpoint fails, in words that help to set it right.
+//! Diagnosis: what probably is wrong where an endpoint fails, in words that help to set it right.
 
 use std::error::Error;
 use std::io::ErrorKind;
@@ -6,12 +6,12 @@ use std::io::ErrorKind;
 use reqwest::Url;
 
 use crate::export::settings::Protocol;
-use crate::export::transport::reply::Received;
+use crate::export::transport::reply::ReceivedReply;
 use crate::model::Signal;
 
 /// What a request was.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::export) struct Request<'a> {
+pub(in crate::export) struct FailedRequest<'a> {
     /// The endpoint's name.
     pub(in crate::export) endpoint: &'a str,
     pub(in crate::export) url: &'a Url,
@@ -43,7 +43,7 @@ enum Symptom {
     HangsUp,
 }
 
-impl Request<'_> {
+impl FailedRequest<'_> {
     const fn is_grpc(&self) -> bool {
         matches!(self.protocol, Protocol::Grpc)
     }
@@ -54,7 +54,7 @@ impl Request<'_> {
 
     /// What to do about a request that got no answer; nothing where the error says it all.
     pub(in crate::export) fn about_error(&self, error: &(dyn Error + 'static)) -> Option<String> {
-        let words = match symptom_of(error)? {
+        let message = match symptom_of(error)? {
             Symptom::UnknownHost => "the name of the host is not known here".to_owned(),
             Symptom::NothingListens => "nothing listens at that port".to_owned(),
             Symptom::NotTls => "the port speaks no TLS: write the url with http://".to_owned(),
@@ -84,7 +84,7 @@ impl Request<'_> {
             Symptom::HangsUp if !self.has_taken => self.about_other_protocol(),
             Symptom::HangsUp => return None,
         };
-        Some(words)
+        Some(message)
     }
 
     fn about_other_protocol(&self) -> String {
@@ -109,7 +109,7 @@ impl Request<'_> {
     }
 
     /// What to do about an answer that is no success; nothing where it says it all.
-    pub(in crate::export) fn about_answer(&self, received: &Received) -> Option<String> {
+    pub(in crate::export) fn about_answer(&self, received: &ReceivedReply) -> Option<String> {
         let grpc_code = received
             .trailers
             .as_ref()
@@ -140,7 +140,7 @@ impl Request<'_> {
         }
     }
 
-    fn about_no_otlp(&self, received: &Received) -> String {
+    fn about_no_otlp(&self, received: &ReceivedReply) -> String {
         let of_grpc = received
             .headers
             .get("content-type")
@@ -226,10 +226,10 @@ fn symptom_of_one(cause: &(dyn Error + 'static)) -> Option<Symptom> {
         return closed.then_some(Symptom::HangsUp);
     }
     // The library of HTTP/2 is used through hyper alone, so that its errors have no type here.
-    let words = cause.to_string();
-    let is_other = words.contains("frame with invalid size")
-        || words.contains("PROTOCOL_ERROR")
-        || words.contains("FRAME_SIZE_ERROR");
+    let message = cause.to_string();
+    let is_other = message.contains("frame with invalid size")
+        || message.contains("PROTOCOL_ERROR")
+        || message.contains("FRAME_SIZE_ERROR");
     is_other.then_some(Symptom::NotHttp2)
 }
 

@@ -1,4 +1,4 @@
-//! What caused an error, in words.
+//! Error chain: what caused an error, as text.
 
 use std::error::Error;
 
@@ -25,20 +25,20 @@ pub(in crate::export) fn causes(error: &dyn Error) -> String {
         all.push(cause.to_string());
         source = cause.source();
     }
-    let mut words = String::new();
-    let telling = all.iter().filter(|cause| !HOLLOW.contains(&cause.as_str()));
-    for cause in telling {
-        if words.is_empty() {
-            words.push_str(cause);
-        } else if !words.contains(cause.as_str()) {
-            words.push_str(": ");
-            words.push_str(cause);
+    let mut text = String::new();
+    let meaningful = all.iter().filter(|cause| !HOLLOW.contains(&cause.as_str()));
+    for cause in meaningful {
+        if text.is_empty() {
+            text.push_str(cause);
+        } else if !text.contains(cause.as_str()) {
+            text.push_str(": ");
+            text.push_str(cause);
         }
     }
-    if words.is_empty() {
-        words = all.pop().unwrap_or_default();
+    if text.is_empty() {
+        text = all.pop().unwrap_or_default();
     }
-    printable(&words)
+    printable(&text)
 }
 
 #[cfg(test)]
@@ -50,9 +50,9 @@ mod tests {
         #[derive(Debug, thiserror::Error)]
         #[error("{0}")]
         struct Layer(&'static str, #[source] Option<Box<Layer>>);
-        let of = |words: &[&'static str]| {
+        let of = |text: &[&'static str]| {
             let layers =
-                words.iter().rev().fold(None, |below, words| Some(Box::new(Layer(words, below))));
+                text.iter().rev().fold(None, |below, text| Some(Box::new(Layer(text, below))));
             causes(&*layers.unwrap())
         };
         let canceled =

@@ -1,4 +1,4 @@
-//! Sends one request to one endpoint and says what the answer means.
+//! OTLP client: sends one request to one endpoint and says what the answer means.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -16,22 +16,22 @@ use crate::export::request::EncodedRequest;
 use crate::export::settings::{Compression, EndpointSettings, OnMisdirected, Protocol};
 use crate::export::transport::advice;
 use crate::export::transport::causes::causes;
-use crate::export::transport::connections::{ClientHandle, Connections};
+use crate::export::transport::connections::{ClientHandle, EndpointConnections};
 use crate::export::transport::credentials::AwsSigner;
 use crate::export::transport::grpc;
-use crate::export::transport::redirect::{Redirects, Route, shown};
+use crate::export::transport::redirect::{RedirectRoute, Redirects, shown};
 use crate::export::transport::reply::{
-    MAX_ANSWER, Received, Reply, failed, judge_grpc, judge_http,
+    EndpointReply, MAX_ANSWER, ReceivedReply, failed, judge_grpc, judge_http,
 };
 use crate::export::transport::tls::ClientProblem;
 use crate::model::Signal;
-use crate::routing::{Answer, FailureReason};
+use crate::routing::{EndpointAnswer, FailureReason};
 use crate::stats::Log;
 
 /// The client of one endpoint.
 pub(in crate::export) struct Client {
     name: String,
-    connections: Connections,
+    connections: EndpointConnections,
     urls: [Target; 4],
     protocol: Protocol,
     compression: Compression,
@@ -65,7 +65,7 @@ impl Client {
         endpoint: &EndpointSettings,
         log: &Arc<Log>,
     ) -> Result<Self, ClientProblem> {
-        let connections = Connections::new(endpoint, log)?;
+        let connections = EndpointConnections::new(endpoint, log)?;
         let target = |signal| {
             let text =
                 endpoint.url_for(signal).map(|uri| uri.to_string()).map_err(|e| e.to_string());
@@ -118,24 +118,25 @@ impl Client {
         part: &EncodedRequest,
         more: Option<&HeaderMap>,
         signer: Option<&AwsSigner>,
-    ) -> Reply {
+    ) -> EndpointReply {
         let signal = part.signal;
         let mut route = self.redirects.begin(signal, &self.target(signal).url);
         let mut reply = self.follow(&Outgoing { part, more, signer }, &mut route).await;
         self.learn(signal, &route, reply.answer);
         let is_elsewhere = route.followed > 0 || route.is_remembered();
-        if is_elsewhere && reply.answer != Answer::Accepted {
-            reply.words = format!("{} (redirected to {})", reply.words, shown(&route.url));
+        if is_elsewhere && reply.answer != EndpointAnswer::Accepted {
+            reply.message = format!("{} (redirected to {})", reply.message, shown(&route.url));
         }
-        if let (Answer::Refused(reason), OnMisdirected::Retry) = (reply.answer, self.on_misdirected)
+        if let (EndpointAnswer::Refused(reason), OnMisdirected::Retry) =
+            (reply.answer, self.on_misdirected)
             && matches!(reason, FailureReason::Misdirected | FailureReason::NotOtlp)
         {
-            reply.answer = Answer::Retry { reason, after: None };
+            reply.answer = EndpointAnswer::Retry { reason, after: None };
         }
         reply
     }
 
-    async fn follow(&self, outgoing: &Outgoing<'_>, route: &mut Route) -> Reply {
+    async fn follow(&self, outgoing: &Outgoing<'_>, route: &mut RedirectRoute) -> EndpointReply {
         let start = clock::now();
         loop {
             let left = self.timeout.saturating_sub(clock::now().since(start));
@@ -163,7 +164,7 @@ impl Client {
     }
 
     /// The body of a request, and its bytes where they can be signed.
-    fn body(&self, part: &EncodedRequest) -> Result<(reqwest::Body, Option<Bytes>), Reply> {
+    fn body(&self, part: &EncodedRequest) -> Result<(reqwest::Body, Option<Bytes>), EndpointReply> {
         let compression = self.compression;
         let (body, reason, problem) = match self.protocol {
             Protocol::HttpProtobuf => {
@@ -182,7 +183,7 @@ impl Client {
                 (body, FailureReason::TooLarge, "the request is larger than 4 GiB")
             }
         };
-        body.ok_or_else(|| failed(Answer::Refused(reason), problem.to_owned()))
+        body.ok_or_else(|| failed(EndpointAnswer::Refused(reason), problem.to_owned()))
     }
 
     async fn exchange(
@@ -190,7 +191,7 @@ impl Client {
         outgoing: &Outgoing<'_>,
         url: &Url,
         limit: Duration,
-    ) -> Result<Received, Reply> {
+    ) -> Result<ReceivedReply, EndpointReply> {
         let signal = outgoing.part.signal;
         let (body, bytes) = self.body(outgoing.part)?;
         let mut headers = self.headers.clone();
@@ -200,9 +201,9 @@ impl Client {
         if let Some((signer, bytes)) = outgoing.signer.zip(bytes) {
             let reason = FailureReason::Credentials;
             let signed = signer.sign(url.as_str(), &headers, &bytes).await;
-            headers.extend(
-                signed.map_err(|words| failed(Answer::Retry { reason, after: None }, words))?,
-            );
+            headers.extend(signed.map_err(|message| {
+                failed(EndpointAnswer::Retry { reason, after: None }, message)
+            })?);
         }
         let ClientHandle { http, generation } = self.connections.current();
         let request = http.post(url.clone()).headers(headers).body(body).timeout(limit);
@@ -212,7 +213,7 @@ impl Client {
         };
         let response = request.send().await.map_err(|error| failure(error, true))?;
         let (parts, mut stream) = http::Response::from(response).into_parts();
-        let mut received = Received {
+        let mut received = ReceivedReply {
             status: parts.status.as_u16(),
             headers: parts.headers,
             body: Vec::new(),
@@ -225,8 +226,8 @@ impl Client {
                 Err(other) => received.trailers = other.into_trailers().ok(),
             }
             if received.body.len() > MAX_ANSWER {
-                let words = "the answer is longer than 4 MiB".to_owned();
-                return Err(failed(Answer::Refused(FailureReason::BadAnswer), words));
+                let message = "the answer is longer than 4 MiB".to_owned();
+                return Err(failed(EndpointAnswer::Refused(FailureReason::BadAnswer), message));
             }
         }
         Ok(received)
@@ -238,38 +239,40 @@ impl Client {
         before_answer: bool,
         generation: u64,
         advice: impl Fn(&reqwest::Error) -> Option<String>,
-    ) -> Reply {
+    ) -> EndpointReply {
         let error = error.without_url();
         let mut reply = network_failure(&error, before_answer);
-        let timeout = Answer::Retry { reason: FailureReason::Timeout, after: None };
+        let timeout = EndpointAnswer::Retry { reason: FailureReason::Timeout, after: None };
         if reply.answer == timeout {
             self.connections.fell_silent(generation);
         }
-        add_advice(&mut reply.words, advice(&error));
+        add_advice(&mut reply.message, advice(&error));
         reply
     }
 
-    fn judge(&self, signal: Signal, url: &Url, received: &Received) -> Reply {
+    fn judge(&self, signal: Signal, url: &Url, received: &ReceivedReply) -> EndpointReply {
         let mut reply = match self.protocol {
             Protocol::HttpProtobuf | Protocol::HttpJson => judge_http(received),
             Protocol::Grpc => judge_grpc(received),
         };
-        // What is said of size is read from the words.
+        // What is said of size is read from the message.
         let of_size = matches!(
             reply.answer,
-            Answer::Refused(FailureReason::TooLarge) | Answer::Unclear | Answer::Accepted
+            EndpointAnswer::Refused(FailureReason::TooLarge)
+                | EndpointAnswer::Unclear
+                | EndpointAnswer::Accepted
         );
         if !of_size {
-            add_advice(&mut reply.words, self.request(signal, url).about_answer(received));
+            add_advice(&mut reply.message, self.request(signal, url).about_answer(received));
         }
         reply
     }
 
-    fn request<'a>(&'a self, signal: Signal, url: &'a Url) -> advice::Request<'a> {
+    fn request<'a>(&'a self, signal: Signal, url: &'a Url) -> advice::FailedRequest<'a> {
         let taken = self.taken.load(Ordering::Relaxed);
         let mut others = Signal::WITH_PROFILES.into_iter().filter(|other| *other != signal);
         let other = others.find(|other| taken & 1 << other.index() != 0);
-        advice::Request {
+        advice::FailedRequest {
             endpoint: &self.name,
             url,
             protocol: self.protocol,
@@ -280,8 +283,8 @@ impl Client {
     }
 
     /// Remembers what an answer shows for the requests to come.
-    fn learn(&self, signal: Signal, route: &Route, answer: Answer) {
-        if answer == Answer::Accepted {
+    fn learn(&self, signal: Signal, route: &RedirectRoute, answer: EndpointAnswer) {
+        if answer == EndpointAnswer::Accepted {
             self.take(signal);
         }
         if self.redirects.end(signal, route, answer) {
@@ -303,12 +306,12 @@ impl Client {
     }
 }
 
-fn add_advice(words: &mut String, advice: Option<String>) {
+fn add_advice(message: &mut String, advice: Option<String>) {
     if let Some(advice) = advice {
-        if !words.trim_end().is_empty() {
-            words.push_str("; ");
+        if !message.trim_end().is_empty() {
+            message.push_str("; ");
         }
-        words.push_str(&advice);
+        message.push_str(&advice);
     }
 }
 
@@ -366,7 +369,7 @@ fn grpc_timeout(timeout: Duration) -> String {
     }
 }
 
-fn network_failure(error: &reqwest::Error, before_answer: bool) -> Reply {
+fn network_failure(error: &reqwest::Error, before_answer: bool) -> EndpointReply {
     let reason = if is_dead_connection(error) {
         FailureReason::Transport
     } else if error.is_timeout() {
@@ -376,9 +379,9 @@ fn network_failure(error: &reqwest::Error, before_answer: bool) -> Reply {
     } else {
         FailureReason::Transport
     };
-    Reply {
+    EndpointReply {
         stale_connection: before_answer && reason == FailureReason::Transport,
-        ..failed(Answer::Retry { reason, after: None }, causes(error))
+        ..failed(EndpointAnswer::Retry { reason, after: None }, causes(error))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The connections of one endpoint: made anew when their certificates change or their time is over.
+//! Connection pool of one endpoint: made anew when its certificates change or its time is over.
 //!
 //! A client keeps connections of its own, so that new ones need a new client. The old one lives on
 //! as long as a request that began with it, and ends its connections after the last of them.
@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use crate::clock::{self, Tick};
 use crate::export::settings::EndpointSettings;
-use crate::export::transport::tls::{ClientProblem, Files, files_in, uses_tls};
+use crate::export::transport::tls::{ClientProblem, TlsFiles, files_in, uses_tls};
 use crate::files::FileVersion;
 use crate::runtime::heavy;
-use crate::stats::{Level, Log};
+use crate::stats::{Log, LogLevel};
 use crate::sync::{Mutex, MutexGuard};
 
 /// How often files are looked at, at most.
@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_secs(30);
 
 /// The connections of one endpoint.
-pub(in crate::export) struct Connections {
+pub(in crate::export) struct EndpointConnections {
     endpoint: EndpointSettings,
     /// Whether any of them is by TLS.
     is_secure: AtomicBool,
@@ -36,7 +36,7 @@ pub(in crate::export) struct Connections {
 
 struct State {
     now: ClientHandle,
-    files: Arc<Files>,
+    files: Arc<TlsFiles>,
     stamps: Vec<Option<FileVersion>>,
     looked: Tick,
     /// What is wrong with the files, and when they are read again all the same.
@@ -53,7 +53,7 @@ pub(in crate::export) struct ClientHandle {
     pub(in crate::export) generation: u64,
 }
 
-impl Connections {
+impl EndpointConnections {
     /// Reads the files. It connects when it is first used.
     pub(in crate::export) fn new(
         endpoint: &EndpointSettings,
@@ -65,7 +65,7 @@ impl Connections {
         let paths: Vec<PathBuf> = paths.cloned().collect();
         // Before they are read, so that no change is missed.
         let stamps = stamps(&paths);
-        let files = Arc::new(Files::read(endpoint)?);
+        let files = Arc::new(TlsFiles::read(endpoint)?);
         let now = clock::now();
         let is_secure = uses_tls(endpoint);
         let state = State {
@@ -108,7 +108,7 @@ impl Connections {
         heavy(usize::MAX, || {
             let _making = self.making.lock();
             if !(look && self.take_changes(now)) && old {
-                self.make(None).unwrap_or_else(|problem| self.tell(&problem));
+                self.make(None).unwrap_or_else(|problem| self.report(&problem));
             }
         });
         self.state().now.clone()
@@ -124,19 +124,19 @@ impl Connections {
         heavy(usize::MAX, || {
             let _making = self.making.lock();
             if self.state().now.generation == generation {
-                self.make(None).unwrap_or_else(|problem| self.tell(&problem));
+                self.make(None).unwrap_or_else(|problem| self.report(&problem));
             }
         });
     }
 
-    /// From now on there is TLS too: somebody redirected us from `http` to `https`.
+    /// From now on there is TLS too: a redirect went from `http` to `https`.
     pub(in crate::export) fn secure(&self) {
         if self.is_secure.swap(true, Ordering::Relaxed) {
             return;
         }
         heavy(usize::MAX, || {
             let _making = self.making.lock();
-            self.make(None).unwrap_or_else(|problem| self.tell(&problem));
+            self.make(None).unwrap_or_else(|problem| self.report(&problem));
         });
     }
 
@@ -155,26 +155,27 @@ impl Connections {
             }
             state.stamps = stamps;
         }
-        let made = Files::read(&self.endpoint).and_then(|files| self.make(Some(Arc::new(files))));
+        let made =
+            TlsFiles::read(&self.endpoint).and_then(|files| self.make(Some(Arc::new(files))));
         let Err(problem) = made else {
             self.state().wrong = None;
             let name = &self.endpoint.name;
             self.log.info(format!("endpoint '{name}': changed certificates were taken"));
             return true;
         };
-        let words = problem.to_string();
-        let wrong = Some((words.clone(), now.after(AGAIN)));
+        let message = problem.to_string();
+        let wrong = Some((message.clone(), now.after(AGAIN)));
         let before = std::mem::replace(&mut self.state().wrong, wrong);
-        if before.is_none_or(|(told, _)| told != words) {
+        if before.is_none_or(|(reported, _)| reported != message) {
             let name = &self.endpoint.name;
-            self.log.warn(format!("endpoint '{name}' keeps its former certificates: {words}"));
+            self.log.warn(format!("endpoint '{name}' keeps its former certificates: {message}"));
         }
         false
     }
 
     /// Makes new connections, with what was in the files before if nothing else is given. Reads
     /// the system's certificates again.
-    fn make(&self, fresh: Option<Arc<Files>>) -> Result<(), ClientProblem> {
+    fn make(&self, fresh: Option<Arc<TlsFiles>>) -> Result<(), ClientProblem> {
         let files = fresh.unwrap_or_else(|| Arc::clone(&self.state().files));
         let http = files.client(&self.endpoint, self.is_secure.load(Ordering::Relaxed))?;
         let mut state = self.state();
@@ -183,20 +184,20 @@ impl Connections {
         state.files = files;
         state.until = end_of_life(&self.endpoint, clock::now());
         drop(state);
-        // Ends connections, which nobody has to wait for.
+        // Ends connections, in the background.
         drop(former);
         Ok(())
     }
 
-    fn tell(&self, problem: &ClientProblem) {
+    fn report(&self, problem: &ClientProblem) {
         let name = &self.endpoint.name;
-        self.log.often(Level::Warn, "connections", || {
+        self.log.often(LogLevel::Warn, "connections", || {
             format!("endpoint '{name}' keeps its former connections: {problem}")
         });
     }
 }
 
-/// What the file system says of all files, and of those in a folder, too: a folder's own times tell
+/// What the file system says of all files, and of those in a folder, too: a folder's own times show
 /// of files that come and go, and not of one that is written anew.
 fn stamps(paths: &[PathBuf]) -> Vec<Option<FileVersion>> {
     let of_path = |path: &PathBuf| {
@@ -245,7 +246,7 @@ mod tests {
         let mut endpoint = EndpointSettings::new("x", "https://a".parse().unwrap());
         endpoint.tls.ca_file = Some(file.path().to_owned());
         let log = Arc::new(Log::default());
-        let connections = Connections::new(&endpoint, &log).unwrap();
+        let connections = EndpointConnections::new(&endpoint, &log).unwrap();
         let at = |seconds| Tick(0).after(Duration::from_secs(seconds));
         assert!(!connections.take_changes(at(1)));
         std::fs::write(file.path(), "rubbish").unwrap();
@@ -279,7 +280,7 @@ mod tests {
         std::os::unix::fs::symlink(elsewhere.path().join("target.pem"), of("link.pem")).unwrap();
         let mut endpoint = EndpointSettings::new("x", "https://a".parse().unwrap());
         endpoint.tls.ca_path = Some(folder.path().to_owned());
-        let connections = Connections::new(&endpoint, &Arc::default()).unwrap();
+        let connections = EndpointConnections::new(&endpoint, &Arc::default()).unwrap();
         let at = Tick(0).after(Duration::from_secs(1));
         let changes: [(&str, &dyn Fn()); 4] = [
             ("written anew", &|| write(&of("a.pem"))),

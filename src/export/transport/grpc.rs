@@ -1,4 +1,4 @@
-//! The few bytes that gRPC puts around a unary call (<https://grpc.io/docs>, "gRPC over HTTP2").
+//! gRPC framing: the few bytes around a unary call (<https://grpc.io/docs>, "gRPC over HTTP2").
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 
 /// The status at the end of a call.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(in crate::export) struct Status {
+pub(in crate::export) struct GrpcStatus {
     pub(in crate::export) code: i32,
     pub(in crate::export) message: String,
     /// An encoded `google.rpc.Status`, or nothing.
@@ -23,19 +23,19 @@ pub(in crate::export) struct Status {
 /// A message after its prefix: one byte that says whether it is compressed, four of length. The
 /// message is not copied for the sake of the prefix.
 #[derive(Debug)]
-pub(in crate::export) struct Framed {
+pub(in crate::export) struct GrpcFrame {
     prefix: Bytes,
     message: Bytes,
 }
 
 /// A message with its prefix; `None` if it is too long for one.
-pub(in crate::export) fn frame(message: Bytes, compressed: bool) -> Option<Framed> {
+pub(in crate::export) fn frame(message: Bytes, compressed: bool) -> Option<GrpcFrame> {
     let [a, b, c, d] = u32::try_from(message.len()).ok()?.to_be_bytes();
     let prefix = Bytes::copy_from_slice(&[u8::from(compressed), a, b, c, d]);
-    Some(Framed { prefix, message })
+    Some(GrpcFrame { prefix, message })
 }
 
-impl Body for Framed {
+impl Body for GrpcFrame {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -66,7 +66,7 @@ pub(in crate::export) fn unframe(body: &[u8]) -> Option<&[u8]> {
     (compressed == 0).then(|| message.get(..length)).flatten()
 }
 
-impl Status {
+impl GrpcStatus {
     /// Reads trailers, or the headers of an answer that has nothing else.
     pub(in crate::export) fn from_headers(headers: &HeaderMap) -> Option<Self> {
         let code = headers.get("grpc-status")?.to_str().ok()?.trim().parse().unwrap_or(2);
@@ -83,7 +83,7 @@ impl Status {
 
     /// The status that a failing HTTP status stands for, by the gRPC document "HTTP to gRPC Status
     /// Code Mapping"; 413, which has none there, comes from proxies and says what gRPC libraries
-    /// say with `RESOURCE_EXHAUSTED` and such words.
+    /// say with `RESOURCE_EXHAUSTED` and such a message.
     pub(in crate::export) fn from_http(status: u16) -> Self {
         if status == 413 {
             let message = "HTTP status 413: the request is too large".to_owned();
@@ -140,32 +140,32 @@ mod tests {
     #[test]
     fn a_status_is_read_from_headers() {
         let mut headers = HeaderMap::new();
-        assert_eq!(Status::from_headers(&headers), None);
+        assert_eq!(GrpcStatus::from_headers(&headers), None);
         headers.insert("grpc-status", "14".parse().unwrap());
         headers.insert("grpc-message", "try%20later%%zz".parse().unwrap());
         headers.insert("grpc-status-details-bin", "CAgSAWE".parse().unwrap());
-        let status = Status::from_headers(&headers).unwrap();
+        let status = GrpcStatus::from_headers(&headers).unwrap();
         assert_eq!((status.code, status.message.as_str()), (14, "try later%%zz"));
         assert_eq!(status.details, [8, 8, 0x12, 1, b'a']);
         headers.insert("grpc-status", "lots".parse().unwrap());
         headers.insert("grpc-status-details-bin", "!".parse().unwrap());
-        let status = Status::from_headers(&headers).unwrap();
+        let status = GrpcStatus::from_headers(&headers).unwrap();
         assert_eq!((status.code, status.details.len()), (2, 0));
     }
 
     #[test]
     fn a_failing_http_status_stands_for_a_grpc_status() {
-        use crate::routing::{Answer, FailureReason, grpc_answer};
+        use crate::routing::{EndpointAnswer, FailureReason, grpc_answer};
         let codes = [(400, 13), (401, 16), (403, 7), (404, 12), (413, 8), (429, 14), (503, 14)];
         for (http, code) in codes {
-            let status = Status::from_http(http);
+            let status = GrpcStatus::from_http(http);
             assert_eq!(status.code, code, "{http}");
             assert!(status.message.contains(&format!("HTTP status {http}")));
         }
-        assert_eq!(Status::from_http(500).code, 2);
-        let too_large = Status::from_http(413);
+        assert_eq!(GrpcStatus::from_http(500).code, 2);
+        let too_large = GrpcStatus::from_http(413);
         let answer = grpc_answer(too_large.code, &too_large.message, None);
-        assert_eq!(answer, Answer::Refused(FailureReason::TooLarge));
+        assert_eq!(answer, EndpointAnswer::Refused(FailureReason::TooLarge));
     }
 
     #[test]

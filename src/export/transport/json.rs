@@ -1,12 +1,12 @@
-//! Answers in JSON.
+//! OTLP/JSON answers.
 
 use serde_json::Value;
 
-use super::partial_success::Partial;
+use super::partial_success::PartialSuccess;
 
 /// An `Export*ServiceResponse`; `None` if it is none. Keys that it does not have do not make it
-/// another message, by the specification of OTLP/JSON, but what tells of an error is no success.
-pub(in crate::export) fn response(body: &[u8]) -> Option<Partial> {
+/// another message, by the specification of OTLP/JSON, but what reports an error is no success.
+pub(in crate::export) fn response(body: &[u8]) -> Option<PartialSuccess> {
     let response: Value = serde_json::from_slice(body).ok()?;
     let is_said = |name: &str| match response.get(name) {
         None | Some(Value::Null | Value::Bool(false)) => false,
@@ -28,14 +28,14 @@ pub(in crate::export) fn response(body: &[u8]) -> Option<Partial> {
             "rejected_log_records",
         ],
     );
-    let words = field(partial, &["errorMessage", "error_message"]).as_str().unwrap_or_default();
-    Some(Partial {
+    let reason = field(partial, &["errorMessage", "error_message"]).as_str().unwrap_or_default();
+    Some(PartialSuccess {
         // A number of 64 bits is text in proto3 JSON, but not every server writes it so.
         rejected: rejected
             .as_u64()
             .or_else(|| rejected.as_str().and_then(|text| text.parse().ok()))
             .unwrap_or(0),
-        words: words.to_owned(),
+        message: reason.to_owned(),
     })
 }
 
@@ -60,11 +60,11 @@ mod tests {
             r#"{"partialSuccess":{"rejectedSpans":"3","errorMessage":"bad"}}"#,
             r#"{"partial_success":{"rejected_log_records":3,"error_message":"bad"},"error":"x"}"#,
         ] {
-            let expected = Partial { rejected: 3, words: "bad".to_owned() };
+            let expected = PartialSuccess { rejected: 3, message: "bad".to_owned() };
             assert_eq!(response(body.as_bytes()), Some(expected));
         }
         for body in ["{}", "{\"partialSuccess\":7}", "{\"errors\":[],\"error\":null}"] {
-            assert_eq!(response(body.as_bytes()), Some(Partial::default()), "{body}");
+            assert_eq!(response(body.as_bytes()), Some(PartialSuccess::default()), "{body}");
         }
         for body in ["", "[1]", "\u{0}", "null", "{\"error\":\"x\"}", "{\"errors\":[1]}"] {
             assert_eq!(response(body.as_bytes()), None, "{body}");

@@ -1,4 +1,4 @@
-//! Redirects: followed on the same host, with method, body and headers; told otherwise.
+//! Redirect policy: followed on the same host, with method, body and headers; reported otherwise.
 //!
 //! RFC 9110: 307 and 308 keep the method (sections 15.4.8 and 15.4.9). After 301 and 302 a client
 //! may go on with GET, for historical reasons, but need not (15.4.2 and 15.4.3): a request for
@@ -11,14 +11,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use http::header::LOCATION;
 use reqwest::Url;
 
-use crate::export::transport::reply::Reply;
-use crate::export::transport::reply::{Received, failed, printable};
+use crate::export::transport::reply::EndpointReply;
+use crate::export::transport::reply::{ReceivedReply, failed, printable};
 use crate::model::Signal;
-use crate::routing::{Answer, FailureReason};
+use crate::routing::{EndpointAnswer, FailureReason};
 use crate::sync::{Mutex, MutexGuard};
 
 /// How many redirects of one request are followed.
-const MOST: usize = 5;
+const MAX_REDIRECTS: usize = 5;
 
 /// The redirects of one endpoint that hold for good.
 #[derive(Debug, Default)]
@@ -30,7 +30,7 @@ pub(in crate::export) struct Redirects {
 
 /// The way of one request.
 #[derive(Debug)]
-pub(in crate::export) struct Route {
+pub(in crate::export) struct RedirectRoute {
     pub(in crate::export) url: Url,
     pub(in crate::export) followed: usize,
     /// Whether all redirects on it hold for good.
@@ -41,29 +41,34 @@ pub(in crate::export) struct Route {
 
 impl Redirects {
     /// The way of a request for `configured`.
-    pub(in crate::export) fn begin(&self, signal: Signal, configured: &Url) -> Route {
+    pub(in crate::export) fn begin(&self, signal: Signal, configured: &Url) -> RedirectRoute {
         let known = self.lasting().get(signal.index()).cloned().flatten();
         let is_remembered = known.is_some();
         let url = known.unwrap_or_else(|| configured.clone());
-        Route { url, followed: 0, is_lasting: true, is_remembered }
+        RedirectRoute { url, followed: 0, is_lasting: true, is_remembered }
     }
 
-    /// Learns from what came of a request. Returns whether a redirect is to be told: the first time
-    /// and then seldom.
-    pub(in crate::export) fn end(&self, signal: Signal, route: &Route, answer: Answer) -> bool {
+    /// Learns from what came of a request. Returns whether a redirect is to be logged: the first
+    /// time and then seldom.
+    pub(in crate::export) fn end(
+        &self,
+        signal: Signal,
+        route: &RedirectRoute,
+        answer: EndpointAnswer,
+    ) -> bool {
         use FailureReason::{Connect, Misdirected, NotOtlp};
         let mut lasting = self.lasting();
         let Some(known) = lasting.get_mut(signal.index()) else { return false };
         let is_wrong = match answer {
-            Answer::Retry { reason, .. } | Answer::Refused(reason) => {
+            EndpointAnswer::Retry { reason, .. } | EndpointAnswer::Refused(reason) => {
                 matches!(reason, Connect | Misdirected | NotOtlp)
             }
-            Answer::Accepted | Answer::Unclear => false,
+            EndpointAnswer::Accepted | EndpointAnswer::Unclear => false,
         };
         if is_wrong {
             *known = None;
         }
-        if answer != Answer::Accepted || route.followed == 0 {
+        if answer != EndpointAnswer::Accepted || route.followed == 0 {
             return false;
         }
         if route.is_lasting {
@@ -78,18 +83,23 @@ impl Redirects {
     }
 }
 
-impl Route {
+impl RedirectRoute {
+    /// Whether every redirect on the way was for good, so that the target may be remembered.
     pub(in crate::export) const fn is_lasting(&self) -> bool {
         self.is_lasting
     }
 
+    /// Whether the request began at a target that an earlier redirect led to.
     pub(in crate::export) const fn is_remembered(&self) -> bool {
         self.is_remembered
     }
 
     /// Whether the answer sends the request somewhere else, where it can go: then the URL is that.
     /// An error is what comes of a redirect that is not followed.
-    pub(in crate::export) fn follow(&mut self, received: &Received) -> Option<Result<(), Reply>> {
+    pub(in crate::export) fn follow(
+        &mut self,
+        received: &ReceivedReply,
+    ) -> Option<Result<(), EndpointReply>> {
         let status = received.status;
         if !matches!(status, 301..=303 | 307 | 308) {
             return None;
@@ -100,15 +110,15 @@ impl Route {
                 Ok(url) => shown(&url),
                 Err(_) => printable(location.split('?').next().unwrap_or_default()),
             };
-            let words = format!("HTTP status {status} redirects to '{shown}', {why}");
+            let message = format!("HTTP status {status} redirects to '{shown}', {why}");
             let reason = FailureReason::Misdirected;
             let is_temporary = matches!(status, 302 | 307);
             let answer = if is_temporary {
-                Answer::Retry { reason, after: None }
+                EndpointAnswer::Retry { reason, after: None }
             } else {
-                Answer::Refused(reason)
+                EndpointAnswer::Refused(reason)
             };
-            Some(Err(failed(answer, words)))
+            Some(Err(failed(answer, message)))
         };
         let target = match self.url.join(location) {
             Ok(target) if !location.is_empty() => target,
@@ -117,13 +127,13 @@ impl Route {
         if status == 303 {
             return refused("which is to be read with GET");
         }
-        if !is_same_place(&self.url, &target) {
+        if !is_same_host(&self.url, &target) {
             return refused(
                 "which is another host, port or scheme: it is not followed, because data and \
                  credentials would go there; if that is right, write it as the url",
             );
         }
-        if self.followed >= MOST {
+        if self.followed >= MAX_REDIRECTS {
             return refused("after too many redirects before");
         }
         self.followed = self.followed.saturating_add(1);
@@ -142,7 +152,7 @@ impl Route {
 
 /// Whether data and credentials for one URL may go to the other: the same host and port, or the
 /// same host by TLS now, at the same port or the usual one.
-fn is_same_place(from: &Url, to: &Url) -> bool {
+fn is_same_host(from: &Url, to: &Url) -> bool {
     if from.host() != to.host() || from.host().is_none() {
         return false;
     }
@@ -169,12 +179,12 @@ pub(in crate::export) fn shown(url: &Url) -> String {
 mod tests {
     use super::*;
 
-    fn route(url: &str) -> Route {
+    fn route(url: &str) -> RedirectRoute {
         Redirects::default().begin(Signal::Logs, &Url::parse(url).unwrap())
     }
 
-    fn to(status: u16, location: &str) -> Received {
-        let mut received = Received { status, ..Received::default() };
+    fn to(status: u16, location: &str) -> ReceivedReply {
+        let mut received = ReceivedReply { status, ..ReceivedReply::default() };
         received.headers.insert(LOCATION, location.parse().unwrap());
         received
     }
@@ -219,9 +229,9 @@ mod tests {
                 let Some(Err(reply)) = route.follow(&to(status, location)) else {
                     panic!("{location}");
                 };
-                let is_temporary = matches!(reply.answer, Answer::Retry { .. });
+                let is_temporary = matches!(reply.answer, EndpointAnswer::Retry { .. });
                 assert_eq!(is_temporary, temporary, "{location} {status}");
-                assert!(reply.words.contains(&status.to_string()), "{}", reply.words);
+                assert!(reply.message.contains(&status.to_string()), "{}", reply.message);
                 assert_eq!(route.url.as_str(), from);
             }
         }
@@ -229,7 +239,7 @@ mod tests {
         else {
             panic!()
         };
-        assert!(reply.words.contains("'http://b/x?...'"), "{}", reply.words);
+        assert!(reply.message.contains("'http://b/x?...'"), "{}", reply.message);
         assert!(matches!(route("http://a/x").follow(&to(303, "/y")), Some(Err(_))));
         assert!(route("http://a/x").follow(&to(304, "/y")).is_none());
     }
@@ -237,7 +247,7 @@ mod tests {
     #[test]
     fn redirects_that_go_on_end() {
         let mut route = route("http://a/x");
-        for _ in 0..MOST {
+        for _ in 0..MAX_REDIRECTS {
             assert!(matches!(route.follow(&to(307, "/x")), Some(Ok(()))));
         }
         assert!(matches!(route.follow(&to(307, "/x")), Some(Err(_))));
@@ -249,22 +259,23 @@ mod tests {
         let configured = Url::parse("http://a/x").unwrap();
         let mut route = redirects.begin(Signal::Logs, &configured);
         route.follow(&to(308, "/y")).unwrap().unwrap();
-        let refused = Answer::Refused(FailureReason::Refused);
+        let refused = EndpointAnswer::Refused(FailureReason::Refused);
         assert!(!redirects.end(Signal::Logs, &route, refused));
         assert!(!redirects.begin(Signal::Logs, &configured).is_remembered());
-        assert!(redirects.end(Signal::Logs, &route, Answer::Accepted));
+        assert!(redirects.end(Signal::Logs, &route, EndpointAnswer::Accepted));
         let again = redirects.begin(Signal::Logs, &configured);
         assert_eq!((again.url.path(), again.is_remembered()), ("/y", true));
         assert_eq!(redirects.begin(Signal::Traces, &configured).url.path(), "/x");
-        assert!(!redirects.end(Signal::Logs, &again, Answer::Accepted));
-        // One that is for now is not remembered, and told seldom.
+        assert!(!redirects.end(Signal::Logs, &again, EndpointAnswer::Accepted));
+        // One that is for now is not remembered, and logged seldom.
         let mut route = redirects.begin(Signal::Traces, &configured);
         route.follow(&to(307, "/y")).unwrap().unwrap();
-        let told: Vec<bool> =
-            (0..3).map(|_| redirects.end(Signal::Traces, &route, Answer::Accepted)).collect();
-        assert_eq!(told, [true, false, true]);
+        let receiver: Vec<bool> = (0..3)
+            .map(|_| redirects.end(Signal::Traces, &route, EndpointAnswer::Accepted))
+            .collect();
+        assert_eq!(receiver, [true, false, true]);
         assert!(!redirects.begin(Signal::Traces, &configured).is_remembered());
-        let gone = Answer::Refused(FailureReason::Misdirected);
+        let gone = EndpointAnswer::Refused(FailureReason::Misdirected);
         assert!(!redirects.end(Signal::Logs, &again, gone));
         assert_eq!(redirects.begin(Signal::Logs, &configured).url.path(), "/x");
     }

@@ -1,4 +1,4 @@
-//! What an endpoint's answer says: whether it took a request, in whichever words.
+//! Response classifier: whether an endpoint took a request, by its answer.
 //!
 //! An answer counts as success only if it is one of OTLP, or says nothing else. A wrong address is
 //! often a web server that answers every path with its page and status 200; what goes there is gone.
@@ -10,25 +10,27 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message;
 
-use super::partial_success::Partial;
+use super::partial_success::PartialSuccess;
 use super::{grpc, json};
-use crate::routing::{Answer, FailureReason, grpc_answer, http_answer, is_misdirected, retry_info};
+use crate::routing::{
+    EndpointAnswer, FailureReason, grpc_answer, http_answer, is_misdirected, retry_info,
+};
 
 /// The longest answer that is read, by the OTLP specification, section "OTLP/HTTP Response".
 pub(in crate::export) const MAX_ANSWER: usize = 4 << 20;
-/// How much of an endpoint's own words goes into a log line.
-const MAX_WORDS: usize = 300;
+/// How much of an endpoint's own message goes into a log line.
+const MAX_MESSAGE: usize = 300;
 /// How much of an answer that is not OTLP is shown.
 const MAX_SHOWN: usize = 80;
 
 /// What came of one request.
 #[derive(Debug)]
-pub(in crate::export) struct Reply {
-    pub(in crate::export) answer: Answer,
+pub(in crate::export) struct EndpointReply {
+    pub(in crate::export) answer: EndpointAnswer,
     /// Items of an accepted request that were not accepted.
     pub(in crate::export) rejected: u64,
-    /// The endpoint's words, or those of the error; empty when there is nothing to say.
-    pub(in crate::export) words: String,
+    /// The endpoint's message, or that of the error; empty when there is nothing to say.
+    pub(in crate::export) message: String,
     /// Whether the endpoint asks for other credentials.
     pub(in crate::export) unauthorized: bool,
     /// Whether the connection broke without an answer, as one does that the endpoint closed while
@@ -41,7 +43,7 @@ pub(in crate::export) struct Reply {
 
 /// An answer as it came.
 #[derive(Debug, Default)]
-pub(in crate::export) struct Received {
+pub(in crate::export) struct ReceivedReply {
     pub(in crate::export) status: u16,
     pub(in crate::export) headers: HeaderMap,
     pub(in crate::export) body: Vec<u8>,
@@ -55,7 +57,7 @@ struct RpcStatus {
     message: String,
 }
 
-impl Received {
+impl ReceivedReply {
     /// The media type without parameters, in lower case; empty if there is none.
     fn media_type(&self) -> String {
         let value = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -68,7 +70,7 @@ impl Received {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// The body, without a compression that nobody asked for. `None` if it cannot be read.
+    /// The body, without a compression that was not asked for. `None` if it cannot be read.
     fn plain_body(&self) -> Option<Vec<u8>> {
         let limit = u64::try_from(MAX_ANSWER).unwrap_or(u64::MAX);
         match self.header(CONTENT_ENCODING).trim().to_ascii_lowercase().as_str() {
@@ -84,25 +86,26 @@ impl Received {
     }
 }
 
-pub(in crate::export) fn judge_http(received: &Received) -> Reply {
+/// Classifies an answer over HTTP by its status, its headers and its body.
+pub(in crate::export) fn judge_http(received: &ReceivedReply) -> EndpointReply {
     let now = crate::clock::unix_nanos() / 1_000_000_000;
     let after = received.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let answer = http_answer(received.status, after, now);
-    if answer == Answer::Accepted {
+    if answer == EndpointAnswer::Accepted {
         return judge_success(received);
     }
-    let words = format!("HTTP status {}: {}", received.status, own_words(received));
+    let message = format!("HTTP status {}: {}", received.status, own_message(received));
     let status = received.status;
-    let refused = answer == Answer::Refused(FailureReason::Refused);
-    Reply {
+    let refused = answer == EndpointAnswer::Refused(FailureReason::Refused);
+    EndpointReply {
         unauthorized: status == 401,
         of_content: refused && !matches!(status, 401..=403 | 407),
-        ..failed(answer, words)
+        ..failed(answer, message)
     }
 }
 
 /// What a failing answer says in its body.
-fn own_words(received: &Received) -> String {
+fn own_message(received: &ReceivedReply) -> String {
     let body = received.plain_body().unwrap_or_default();
     let message = if is_json(&received.media_type()) {
         json::status_message(&body)
@@ -119,7 +122,7 @@ fn is_json(media_type: &str) -> bool {
     matches!(media_type, "application/json" | "text/json")
 }
 
-fn judge_success(received: &Received) -> Reply {
+fn judge_success(received: &ReceivedReply) -> EndpointReply {
     let media_type = received.media_type();
     if let Some(partial) = success(&media_type, received) {
         return accepted(partial);
@@ -131,21 +134,21 @@ fn judge_success(received: &Received) -> Reply {
         "" => "no content type".to_owned(),
         media_type => format!("content type '{}'", printable(media_type)),
     };
-    let words = format!(
+    let message = format!(
         "HTTP status {}, but the answer is none of OTLP ({kind}), it begins with: {start}",
         received.status
     );
-    failed(Answer::Refused(FailureReason::NotOtlp), words)
+    failed(EndpointAnswer::Refused(FailureReason::NotOtlp), message)
 }
 
 /// What an answer with a successful status says, if it is a success at all: an
 /// `Export*ServiceResponse`, nothing, or plain text.
-fn success(media_type: &str, received: &Received) -> Option<Partial> {
+fn success(media_type: &str, received: &ReceivedReply) -> Option<PartialSuccess> {
     if received.body.trim_ascii().is_empty() {
-        return Some(Partial::default());
+        return Some(PartialSuccess::default());
     }
     match media_type {
-        "text/plain" => Some(Partial::default()),
+        "text/plain" => Some(PartialSuccess::default()),
         // Some servers name one form and write the other.
         "application/x-protobuf"
         | "application/protobuf"
@@ -153,19 +156,19 @@ fn success(media_type: &str, received: &Received) -> Option<Partial> {
         | "application/json"
         | "text/json" => match received.plain_body() {
             Some(body) => response(&body),
-            None => Some(Partial::default()),
+            None => Some(PartialSuccess::default()),
         },
-        // Nobody says what it is.
+        // The answer does not say what it is.
         "" | "application/octet-stream" | "binary/octet-stream" => {
             let body = received.plain_body()?;
-            response(&body).or_else(|| is_plain_text(&body).then(Partial::default))
+            response(&body).or_else(|| is_plain_text(&body).then(PartialSuccess::default))
         }
         _ => None,
     }
 }
 
 /// An `Export*ServiceResponse` in JSON or protobuf.
-fn response(body: &[u8]) -> Option<Partial> {
+fn response(body: &[u8]) -> Option<PartialSuccess> {
     if body.trim_ascii_start().first() == Some(&b'{') {
         return json::response(body);
     }
@@ -173,7 +176,7 @@ fn response(body: &[u8]) -> Option<Partial> {
     let response = ExportTraceServiceResponse::decode(body).ok()?;
     let partial = response.partial_success.unwrap_or_default();
     let rejected = u64::try_from(partial.rejected_spans).unwrap_or(0);
-    Some(Partial { rejected, words: partial.error_message })
+    Some(PartialSuccess { rejected, message: partial.error_message })
 }
 
 fn is_plain_text(body: &[u8]) -> bool {
@@ -184,95 +187,98 @@ fn is_plain_text(body: &[u8]) -> bool {
     std::str::from_utf8(body).is_ok_and(is_text)
 }
 
-pub(in crate::export) fn judge_grpc(received: &Received) -> Reply {
-    let trailers = received.trailers.as_ref().and_then(grpc::Status::from_headers);
-    let status = trailers.or_else(|| grpc::Status::from_headers(&received.headers));
+/// Classifies an answer over gRPC by its trailers, and by its HTTP status where it has no gRPC
+/// status.
+pub(in crate::export) fn judge_grpc(received: &ReceivedReply) -> EndpointReply {
+    let trailers = received.trailers.as_ref().and_then(grpc::GrpcStatus::from_headers);
+    let status = trailers.or_else(|| grpc::GrpcStatus::from_headers(&received.headers));
     let status = match status {
         Some(status) => status,
         None if received.status != 200 => return judge_no_grpc(received),
         None if !received.media_type().starts_with("application/grpc") => {
-            return Reply { of_content: false, ..judge_not_otlp_over_grpc(received) };
+            return EndpointReply { of_content: false, ..judge_not_otlp_over_grpc(received) };
         }
         None => {
             let reason = FailureReason::Transport;
-            let words = "the call ended without a gRPC status".to_owned();
-            return failed(Answer::Retry { reason, after: None }, words);
+            let text = "the call ended without a gRPC status".to_owned();
+            return failed(EndpointAnswer::Retry { reason, after: None }, text);
         }
     };
     match grpc_answer(status.code, &status.message, retry_info(&status.details)) {
-        Answer::Accepted => {
+        EndpointAnswer::Accepted => {
             let partial = grpc::unframe(&received.body).and_then(response).unwrap_or_default();
             accepted(partial)
         }
         answer => {
-            let words = format!("gRPC status {}: {}", status.code, printable(&status.message));
-            let refused = answer == Answer::Refused(FailureReason::Refused);
-            Reply {
+            let text = format!("gRPC status {}: {}", status.code, printable(&status.message));
+            let refused = answer == EndpointAnswer::Refused(FailureReason::Refused);
+            EndpointReply {
                 unauthorized: status.code == 16,
                 // PERMISSION_DENIED and UNAUTHENTICATED are about who sends.
                 of_content: refused && !matches!(status.code, 7 | 16),
-                ..failed(answer, words)
+                ..failed(answer, text)
             }
         }
     }
 }
 
-/// A failing HTTP status where a gRPC status should be: somebody in front of the server, or none
-/// of gRPC.
-fn judge_no_grpc(received: &Received) -> Reply {
-    let status = grpc::Status::from_http(received.status);
+/// A failing HTTP status where a gRPC status should be: from a proxy in front of the server, or
+/// none of gRPC.
+fn judge_no_grpc(received: &ReceivedReply) -> EndpointReply {
+    let status = grpc::GrpcStatus::from_http(received.status);
     let answer = if is_misdirected(received.status) {
-        Answer::Refused(FailureReason::Misdirected)
+        EndpointAnswer::Refused(FailureReason::Misdirected)
     } else {
         grpc_answer(status.code, &status.message, None)
     };
-    let mut words = format!("gRPC status {}: {}", status.code, status.message);
-    let own = own_words(received);
+    let mut reason = format!("gRPC status {}: {}", status.code, status.message);
+    let own = own_message(received);
     if !own.is_empty() {
-        words.push_str(": ");
-        words.push_str(&own);
+        reason.push_str(": ");
+        reason.push_str(&own);
     }
-    Reply { unauthorized: status.code == 16, ..failed(answer, words) }
+    EndpointReply { unauthorized: status.code == 16, ..failed(answer, reason) }
 }
 
-fn judge_not_otlp_over_grpc(received: &Received) -> Reply {
+fn judge_not_otlp_over_grpc(received: &ReceivedReply) -> EndpointReply {
     let reply = judge_success(received);
-    let words = match reply.answer {
-        Answer::Refused(_) => reply.words,
+    let reason = match reply.answer {
+        EndpointAnswer::Refused(_) => reply.message,
         _ => format!(
             "HTTP status 200 with content type '{}' is no answer of gRPC",
             printable(&received.media_type())
         ),
     };
-    failed(Answer::Refused(FailureReason::NotOtlp), words)
+    failed(EndpointAnswer::Refused(FailureReason::NotOtlp), reason)
 }
 
-fn accepted(partial: Partial) -> Reply {
-    Reply {
-        answer: Answer::Accepted,
+fn accepted(partial: PartialSuccess) -> EndpointReply {
+    EndpointReply {
+        answer: EndpointAnswer::Accepted,
         rejected: partial.rejected,
-        words: printable(&partial.words),
+        message: printable(&partial.message),
         stale_connection: false,
         unauthorized: false,
         of_content: false,
     }
 }
 
-pub(in crate::export) const fn failed(answer: Answer, words: String) -> Reply {
-    Reply {
+/// A reply to a request of which no item was accepted.
+pub(in crate::export) const fn failed(answer: EndpointAnswer, reason: String) -> EndpointReply {
+    EndpointReply {
         answer,
         rejected: 0,
-        words,
+        message: reason,
         stale_connection: false,
         unauthorized: false,
         of_content: false,
     }
 }
 
-/// Words of the other side, cut and without control characters.
-pub(in crate::export) fn printable(words: &str) -> String {
-    let clean = words.trim().chars().map(|c| if c.is_control() { ' ' } else { c });
-    clean.take(MAX_WORDS).collect()
+/// Text of the other side, cut and without control characters.
+pub(in crate::export) fn printable(message: &str) -> String {
+    let clean = message.trim().chars().map(|c| if c.is_control() { ' ' } else { c });
+    clean.take(MAX_MESSAGE).collect()
 }
 
 #[cfg(test)]
@@ -280,8 +286,9 @@ mod tests {
     use super::*;
     use opentelemetry_proto::tonic::collector::trace::v1::ExportTracePartialSuccess;
 
-    fn http(status: u16, media_type: &str, body: &[u8]) -> Reply {
-        let mut received = Received { status, body: body.to_vec(), ..Received::default() };
+    fn http(status: u16, media_type: &str, body: &[u8]) -> EndpointReply {
+        let mut received =
+            ReceivedReply { status, body: body.to_vec(), ..ReceivedReply::default() };
         if !media_type.is_empty() {
             received.headers.insert(CONTENT_TYPE, media_type.parse().unwrap());
         }
@@ -314,7 +321,12 @@ mod tests {
             (200, "application/octet-stream", b"{\"status\": \"success\"}"),
         ] {
             let reply = http(status, media_type, body);
-            assert_eq!(reply.answer, Answer::Accepted, "{status} {media_type}: {}", reply.words);
+            assert_eq!(
+                reply.answer,
+                EndpointAnswer::Accepted,
+                "{status} {media_type}: {}",
+                reply.message
+            );
         }
         for (media_type, body) in [
             ("application/x-protobuf", partial()),
@@ -325,7 +337,7 @@ mod tests {
             ),
         ] {
             let reply = http(200, media_type, &body);
-            assert_eq!((reply.rejected, reply.words.as_str()), (3, "bad span"), "{media_type}");
+            assert_eq!((reply.rejected, reply.message.as_str()), (3, "bad span"), "{media_type}");
         }
     }
 
@@ -351,12 +363,12 @@ mod tests {
             ("", b"\x89PNG"),
         ] {
             let reply = http(200, media_type, body);
-            let expected = Answer::Refused(FailureReason::NotOtlp);
+            let expected = EndpointAnswer::Refused(FailureReason::NotOtlp);
             assert_eq!(reply.answer, expected, "{media_type}");
             assert!(!reply.of_content);
         }
         let reply = http(200, "text/html", page);
-        assert!(reply.words.contains("'text/html'") && reply.words.contains("<!DOCTYPE html>"));
+        assert!(reply.message.contains("'text/html'") && reply.message.contains("<!DOCTYPE html>"));
     }
 
     #[test]
@@ -372,10 +384,10 @@ mod tests {
             ("br", b"rubbish".to_vec(), true),
             ("identity", b"rubbish".to_vec(), false),
         ] {
-            let mut received = Received { status: 200, body, ..Received::default() };
+            let mut received = ReceivedReply { status: 200, body, ..ReceivedReply::default() };
             received.headers.insert(CONTENT_TYPE, "application/json".parse().unwrap());
             received.headers.insert(CONTENT_ENCODING, encoding.parse().unwrap());
-            let is_success = judge_http(&received).answer == Answer::Accepted;
+            let is_success = judge_http(&received).answer == EndpointAnswer::Accepted;
             assert_eq!(is_success, expected, "{encoding}");
         }
     }
@@ -383,20 +395,21 @@ mod tests {
     #[test]
     fn an_answer_without_a_grpc_status_is_judged_by_what_it_is() {
         let of = |status, media_type: &'static str, body: &[u8]| {
-            let mut received = Received { status, body: body.to_vec(), ..Received::default() };
+            let mut received =
+                ReceivedReply { status, body: body.to_vec(), ..ReceivedReply::default() };
             received.headers.insert(CONTENT_TYPE, media_type.parse().unwrap());
             judge_grpc(&received).answer
         };
-        let broken = Answer::Retry { reason: FailureReason::Transport, after: None };
+        let broken = EndpointAnswer::Retry { reason: FailureReason::Transport, after: None };
         assert_eq!(of(200, "application/grpc", b""), broken);
-        let not_otlp = Answer::Refused(FailureReason::NotOtlp);
+        let not_otlp = EndpointAnswer::Refused(FailureReason::NotOtlp);
         assert_eq!(of(200, "text/html", b"<html>"), not_otlp);
         assert_eq!(of(200, "application/json", b"{}"), not_otlp);
-        let misdirected = Answer::Refused(FailureReason::Misdirected);
+        let misdirected = EndpointAnswer::Refused(FailureReason::Misdirected);
         for status in [301, 307, 404, 405] {
             assert_eq!(of(status, "text/html", b"<html>"), misdirected, "{status}");
         }
-        let away = Answer::Retry { reason: FailureReason::Unavailable, after: None };
+        let away = EndpointAnswer::Retry { reason: FailureReason::Unavailable, after: None };
         assert_eq!(of(503, "text/html", b"<html>"), away);
     }
 

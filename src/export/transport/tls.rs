@@ -1,4 +1,4 @@
-//! HTTP clients with the right TLS settings.
+//! Client factory: HTTP clients with the right TLS settings.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +10,9 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use crate::cipher_suites;
-use crate::export::settings::{AddressFamily, EndpointSettings, Http2, Protocol, TlsSettings};
+use crate::export::settings::{
+    AddressFamily, ClientTlsSettings, EndpointSettings, Http2, Protocol,
+};
 use crate::files;
 use crate::private_key::{self, PrivateKeyError};
 use crate::trust::{ClientTrust, Identity};
@@ -42,24 +44,25 @@ const PONG: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(
 const MAX_FILES: usize = 10_000;
 
 /// What the files of one endpoint hold.
-pub(in crate::export) struct Files {
+pub(in crate::export) struct TlsFiles {
     /// Trusted as authorities, and each by itself.
     given: Vec<CertificateDer<'static>>,
     identity: Option<Identity>,
 }
 
-impl Files {
+impl TlsFiles {
+    /// Reads the certificates and the key that the settings name.
     pub(in crate::export) fn read(endpoint: &EndpointSettings) -> Result<Self, ClientProblem> {
         let tls = &endpoint.tls;
-        let problem = |option, words| ClientProblem::new(&endpoint.name, option, words);
+        let problem = |option, message| ClientProblem::new(&endpoint.name, option, message);
         let mut given = Vec::new();
         if let Some(path) = &tls.ca_file {
-            given = certificates(path).map_err(|words| problem("tls.ca_file", words))?;
+            given = certificates(path).map_err(|message| problem("tls.ca_file", message))?;
         }
         if let Some(path) = &tls.ca_path {
-            given.extend(folder(path).map_err(|words| problem("tls.ca_path", words))?);
+            given.extend(folder(path).map_err(|message| problem("tls.ca_path", message))?);
         }
-        cipher_suites::provider(&tls.ciphers).map_err(|words| problem("tls.ciphers", words))?;
+        cipher_suites::provider(&tls.ciphers).map_err(|message| problem("tls.ciphers", message))?;
         Ok(Self { given, identity: identity(tls, &problem)? })
     }
 
@@ -80,11 +83,11 @@ impl Files {
             builder = builder.proxy(proxy);
         }
         let failed = |error: &dyn std::error::Error| {
-            let words = format!(
+            let message = format!(
                 "no client can be made: {}",
                 crate::export::transport::causes::causes(error)
             );
-            ClientProblem::new(&endpoint.name, "tls.ca_file", words)
+            ClientProblem::new(&endpoint.name, "tls.ca_file", message)
         };
         builder = if is_secure {
             builder
@@ -98,7 +101,7 @@ impl Files {
 
     fn config(&self, endpoint: &EndpointSettings) -> Result<rustls::ClientConfig, rustls::Error> {
         let tls = &endpoint.tls;
-        // Names that are not known are told before.
+        // Names that are not known are reported before.
         let provider = cipher_suites::provider(&tls.ciphers).map_err(rustls::Error::General)?;
         let versions = cipher_suites::versions(tls.versions);
         let protocols: &[&[u8]] = match (endpoint.protocol, endpoint.http2) {
@@ -184,8 +187,8 @@ fn ping_interval(timeout: Duration) -> Duration {
 
 /// How long the answer to that may take. It leaves time to send the request once more.
 fn pong_timeout(timeout: Duration) -> Duration {
-    let (least, most) = PONG;
-    (timeout / 2).clamp(least, most)
+    let (min, max) = PONG;
+    (timeout / 2).clamp(min, max)
 }
 
 /// Looks up a host instead of a name, where that is said; other names, as a proxy's, are looked up as
@@ -216,7 +219,7 @@ impl Resolve for Lookup {
 }
 
 fn identity(
-    tls: &TlsSettings,
+    tls: &ClientTlsSettings,
     problem: &dyn Fn(&'static str, String) -> ClientProblem,
 ) -> Result<Option<Identity>, ClientProblem> {
     let (file, key) = match (&tls.crt_file, &tls.key_file) {
@@ -229,7 +232,7 @@ fn identity(
         }
         (Some(file), Some(key)) => (file, key),
     };
-    let pem = files::read_credentials(key).map_err(|words| problem("tls.key_file", words))?;
+    let pem = files::read_credentials(key).map_err(|message| problem("tls.key_file", message))?;
     let password = tls.key_passwd.as_ref().map(|password| password.0.as_str());
     let shown = key.display();
     let key = private_key::read(&pem, password).map_err(|error| match error {
@@ -239,7 +242,7 @@ fn identity(
         PrivateKeyError::Password => problem("tls.key_passwd", format!("'{shown}' {error}")),
         _ => problem("tls.key_file", format!("'{shown}' {error}")),
     })?;
-    let chain = certificates(file).map_err(|words| problem("tls.crt_file", words))?;
+    let chain = certificates(file).map_err(|message| problem("tls.crt_file", message))?;
     Ok(Some(Identity { chain, key }))
 }
 

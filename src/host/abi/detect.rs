@@ -6,14 +6,14 @@ use std::sync::OnceLock;
 use super::super::lend;
 use super::super::symbols::{self, Symbols};
 use super::markers;
-use super::policy::{self, Chosen, Policy};
+use super::policy::{self, Chosen, ReleasePolicy};
 use super::program;
 use super::row::{Build, HostAbi, Release};
 use super::rows::{ROWS, known as known_rows};
 
 /// The host that runs, as far as we know it.
 #[derive(Debug)]
-pub(in crate::host) struct Host {
+pub(in crate::host) struct RunningHost {
     /// Where it keeps things.
     pub(in crate::host) abi: HostAbi,
     /// The release as it names itself.
@@ -26,7 +26,7 @@ pub(in crate::host) struct Host {
     pub(in crate::host) symbols: Symbols,
 }
 
-impl Host {
+impl RunningHost {
     /// Whether its readers know log group markers.
     pub(in crate::host) fn has_log_groups(&self) -> bool {
         skips_markers(Release::parse(&self.release).unwrap_or(self.abi.first))
@@ -40,17 +40,17 @@ fn skips_markers(release: Release) -> bool {
 }
 
 /// The host of this process, or in words why it is not known.
-pub(in crate::host) fn host() -> Result<&'static Host, &'static str> {
-    static HOST: OnceLock<Result<Host, String>> = OnceLock::new();
+pub(in crate::host) fn host() -> Result<&'static RunningHost, &'static str> {
+    static HOST: OnceLock<Result<RunningHost, String>> = OnceLock::new();
     HOST.get_or_init(detect).as_ref().map_err(String::as_str)
 }
 
-fn detect() -> Result<Host, String> {
+fn detect() -> Result<RunningHost, String> {
     if let Some(release) = bundled_row() {
-        let (row, _) = policy::choose(known_rows()?, &release, Policy::Known)?;
-        return Ok(known(*row, release, Build::OFFICIAL, Chosen::Told));
+        let (row, _) = policy::choose(known_rows()?, &release, ReleasePolicy::Known)?;
+        return Ok(known(*row, release, Build::OFFICIAL, Chosen::Stated));
     }
-    let policy = Policy::from_environment()?;
+    let policy = ReleasePolicy::from_environment()?;
     let exported = |symbol: &CStr| symbols::address(symbol).is_some();
     let (row, release, chosen) =
         match program::release(|release| markers::distance(release, exported)) {
@@ -70,8 +70,8 @@ fn detect() -> Result<Host, String> {
     Ok(host)
 }
 
-fn known(abi: HostAbi, release: String, build: Build, chosen: Chosen) -> Host {
-    Host { abi, release, build, chosen, symbols: Symbols::load() }
+fn known(abi: HostAbi, release: String, build: Build, chosen: Chosen) -> RunningHost {
+    RunningHost { abi, release, build, chosen, symbols: Symbols::load() }
 }
 
 /// What our own test host says that it imitates.

@@ -4,18 +4,18 @@ use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
 /// What is wrong, and where in the text.
-pub(super) type Problem = (usize, String);
+pub(super) type FieldProblem = (usize, String);
 
 /// A table of the file, of which every field is to be asked for.
-pub(super) struct Fields<'a> {
+pub(super) struct TableFields<'a> {
     name: &'a str,
     at: usize,
     table: &'a DeTable<'a>,
     asked: Vec<&'static str>,
-    problem: Option<Problem>,
+    problem: Option<FieldProblem>,
 }
 
-impl<'a> Fields<'a> {
+impl<'a> TableFields<'a> {
     /// A table of that name, which starts there.
     pub(super) fn new(name: &'a str, at: usize, table: &'a DeTable<'a>) -> Self {
         Self { name, at, table, asked: Vec::new(), problem: None }
@@ -26,7 +26,7 @@ impl<'a> Fields<'a> {
         self.table.get(field)
     }
 
-    fn missing(&self, field: &str) -> Problem {
+    fn missing(&self, field: &str) -> FieldProblem {
         (self.at, format!("{} has no field '{field}'", self.name))
     }
 
@@ -40,7 +40,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A text that has to be there, and where it stands.
-    pub(super) fn text(&mut self, field: &'static str) -> Result<(usize, &'a str), Problem> {
+    pub(super) fn text(&mut self, field: &'static str) -> Result<(usize, &'a str), FieldProblem> {
         let value = self.value(field).ok_or_else(|| self.missing(field))?;
         let at = value.span().start;
         let text = value.get_ref().as_str();
@@ -48,7 +48,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A list of tables that has to be there.
-    pub(super) fn list(&mut self, field: &'static str) -> Result<&'a DeArray<'a>, Problem> {
+    pub(super) fn list(&mut self, field: &'static str) -> Result<&'a DeArray<'a>, FieldProblem> {
         let value = self.value(field).ok_or_else(|| self.missing(field))?;
         let wrong = format!("{}.{field} is no list; write '[[{field}]]'", self.name);
         value.get_ref().as_array().ok_or((value.span().start, wrong))
@@ -93,7 +93,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Refuses fields that were not asked for, after what was wrong with those that were.
-    pub(super) fn finish(self) -> Result<(), Problem> {
+    pub(super) fn finish(self) -> Result<(), FieldProblem> {
         let unknown = self.table.keys().find(|key| !self.asked.contains(&&**key.get_ref()));
         if let Some(key) = unknown {
             let problem = format!("{} has an unknown field '{}'", self.name, key.get_ref());

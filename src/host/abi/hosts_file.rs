@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 use super::super::loaded_objects;
-use super::fields::{Fields, Problem, number};
+use super::fields::{FieldProblem, TableFields, number};
 use super::moves::Machine;
 use super::row::{HostAbi, LARGEST_PLUGIN, Release};
 use super::structs::{
@@ -75,10 +75,10 @@ pub(super) fn read(text: &str, machine: Machine, rows: &[HostAbi]) -> Result<Vec
     })
 }
 
-fn read_all(text: &str, machine: Machine, rows: &[HostAbi]) -> Result<Vec<HostAbi>, Problem> {
+fn read_all(text: &str, machine: Machine, rows: &[HostAbi]) -> Result<Vec<HostAbi>, FieldProblem> {
     let file = DeTable::parse(text)
         .map_err(|error| (error.span().map_or(0, |span| span.start), error.message().to_owned()))?;
-    let mut root = Fields::new("the file", file.span().start, file.get_ref());
+    let mut root = TableFields::new("the file", file.span().start, file.get_ref());
     let tables = root.list("row");
     root.finish()?;
     let mut read: Vec<(&str, HostAbi)> = Vec::new();
@@ -109,9 +109,9 @@ fn read_all(text: &str, machine: Machine, rows: &[HostAbi]) -> Result<Vec<HostAb
 }
 
 /// A row, and the name of the machine that it is for.
-fn row(at: usize, table: &DeValue<'_>) -> Result<(&'static str, HostAbi), Problem> {
+fn row(at: usize, table: &DeValue<'_>) -> Result<(&'static str, HostAbi), FieldProblem> {
     let table = table.as_table().ok_or((at, "a row is a table, '[[row]]'".to_owned()))?;
-    let mut fields = Fields::new("row", at, table);
+    let mut fields = TableFields::new("row", at, table);
     let machine = fields.text("machine").and_then(|(at, name)| {
         let machine = Machine::ALL.into_iter().find(|machine| machine.name == name);
         machine.ok_or_else(|| {
@@ -160,7 +160,7 @@ fn row(at: usize, table: &DeValue<'_>) -> Result<(&'static str, HostAbi), Proble
 }
 
 /// The first and the last release of a row.
-fn releases(fields: &mut Fields<'_>) -> Result<(Release, Release), Problem> {
+fn releases(fields: &mut TableFields<'_>) -> Result<(Release, Release), FieldProblem> {
     let mut release = |name| {
         let (at, text) = fields.text(name)?;
         let release = Release::parse(text);
@@ -176,17 +176,17 @@ fn releases(fields: &mut Fields<'_>) -> Result<(Release, Release), Problem> {
 
 /// The structures of a row, with the first problem found in one of them.
 struct Structures<'f, 'a> {
-    row: &'f mut Fields<'a>,
-    problem: Option<Problem>,
+    row: &'f mut TableFields<'a>,
+    problem: Option<FieldProblem>,
 }
 
 impl Structures<'_, '_> {
     /// Reads the structure of that name by its fields.
-    fn read<T>(&mut self, name: &'static str, read: impl FnOnce(&mut Fields<'_>) -> T) -> T {
+    fn read<T>(&mut self, name: &'static str, read: impl FnOnce(&mut TableFields<'_>) -> T) -> T {
         let empty = DeTable::new();
         let found = self.row.table(name);
         let (at, table) = *found.as_ref().unwrap_or(&(0, &empty));
-        let mut fields = Fields::new(name, at, table);
+        let mut fields = TableFields::new(name, at, table);
         let structure = read(&mut fields);
         let checked = fields.finish().and_then(|()| check(name, table));
         if let Some(problem) = found.and_then(|_| checked.err()) {
@@ -197,7 +197,7 @@ impl Structures<'_, '_> {
 }
 
 /// Whether every field lies in its structure, and a plugin in the symbol that the host copies.
-fn check(name: &str, table: &DeTable<'_>) -> Result<(), Problem> {
+fn check(name: &str, table: &DeTable<'_>) -> Result<(), FieldProblem> {
     let Some((at, size)) = table.get("size").and_then(|size| Some((size.span(), number(size)?)))
     else {
         return Ok(());
@@ -268,7 +268,7 @@ mod tests {
         let good = whole(Machine::X86_64);
         let line_of =
             |text: &str, what: &str| text.split(what).next().unwrap().matches('\n').count() + 1;
-        for (from, to, at, words) in [
+        for (from, to, at, expected) in [
             (
                 "machine = \"x86_64\"",
                 "machine = \"riscv64\"",
@@ -305,7 +305,10 @@ mod tests {
             let text = good.replacen(from, to, 1);
             let refusal = refusal(&text);
             let line = format!("line {}: ", line_of(&text, at));
-            assert!(refusal.starts_with(&line) && refusal.contains(words), "{to}: {line}{refusal}");
+            assert!(
+                refusal.starts_with(&line) && refusal.contains(expected),
+                "{to}: {line}{refusal}"
+            );
         }
     }
 

@@ -41,10 +41,10 @@ pub(super) const MARKERS: &[(Release, &CStr)] = &[
 pub(super) fn distance(release: Release, exported: impl Fn(&CStr) -> bool) -> Option<u8> {
     let due = MARKERS.iter().filter(|(since, _)| *since <= release);
     let there = due.clone().filter(|(_, symbol)| exported(symbol)).count();
-    let most = there.saturating_mul(4) >= due.count().saturating_mul(3);
+    let is_majority = there.saturating_mul(4) >= due.count().saturating_mul(3);
     let newest = MARKERS.iter().rfind(|(_, symbol)| exported(symbol)).map(|(since, _)| *since)?;
     let is_same = (newest.major, newest.minor) == (release.major, release.minor);
-    match (most, is_same, newest < release) {
+    match (is_majority, is_same, newest < release) {
         (true, true, _) => Some(0),
         (true, false, true) => Some(1),
         _ => None,

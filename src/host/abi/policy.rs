@@ -9,7 +9,7 @@ pub(in crate::host) const PAGE: &str = "docs/HOSTS.md";
 
 /// How far beyond the table to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(in crate::host) enum Policy {
+pub(in crate::host) enum ReleasePolicy {
     /// Releases that have a row run.
     Known,
     /// So does a newer patch of a minor release that has one, if the row is proved.
@@ -19,7 +19,7 @@ pub(in crate::host) enum Policy {
     Newest,
 }
 
-impl Policy {
+impl ReleasePolicy {
     /// What the environment says.
     pub(in crate::host) fn from_environment() -> Result<Self, String> {
         match std::env::var_os(VARIABLE) {
@@ -45,7 +45,7 @@ impl Policy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::host) enum Chosen {
     /// Our own test host said which row it imitates.
-    Told,
+    Stated,
     /// The row covers the release.
     Table,
     /// The host does not say its release, and its functions fit several rows, of which this is the
@@ -68,7 +68,7 @@ impl Chosen {
 pub(in crate::host) fn choose<'a>(
     rows: &'a [HostAbi],
     release: &str,
-    policy: Policy,
+    policy: ReleasePolicy,
 ) -> Result<(&'a HostAbi, Chosen), String> {
     let refuse = |what_to_do: &str| {
         Err(format!(
@@ -89,15 +89,17 @@ pub(in crate::host) fn choose<'a>(
     let newest = rows.iter().rev().find(|row| row.last < wanted);
     match (own_minor, newest, policy) {
         (_, None, _) => refuse("Run a newer Fluent Bit"),
-        (Some(row), Some(_), Policy::Patches | Policy::Newest) if row.last < wanted => {
+        (Some(row), Some(_), ReleasePolicy::Patches | ReleasePolicy::Newest)
+            if row.last < wanted =>
+        {
             Ok((row, Chosen::Patch))
         }
-        (_, Some(row), Policy::Newest) => Ok((row, Chosen::Newest)),
-        (_, Some(_), Policy::Known) => refuse(
+        (_, Some(row), ReleasePolicy::Newest) => Ok((row, Chosen::Newest)),
+        (_, Some(_), ReleasePolicy::Known) => refuse(
             "FLUENT_BIT_AI_HOSTS is 'known', which allows no other: unset it, take a newer \
              fluent-bit-ai, or add a row for this release",
         ),
-        (_, Some(row), Policy::Patches) => refuse(&format!(
+        (_, Some(row), ReleasePolicy::Patches) => refuse(&format!(
             "Take a newer fluent-bit-ai, add a row for this release, or set \
              {VARIABLE}=newest, which has the layout of {} proved against this host and used if \
              it holds",
@@ -119,9 +121,9 @@ pub(in crate::host) fn supported(rows: &[HostAbi]) -> String {
             _ => ranges.push((row.first, row.last)),
         }
     }
-    let words: Vec<String> =
+    let expected: Vec<String> =
         ranges.iter().map(|(first, last)| format!("{first} to {last}")).collect();
-    words.join(", ")
+    expected.join(", ")
 }
 
 #[cfg(test)]
@@ -129,7 +131,7 @@ mod tests {
     use super::super::rows::ROWS;
     use super::*;
 
-    fn chosen(release: &str, policy: Policy) -> Option<(&'static str, Chosen)> {
+    fn chosen(release: &str, policy: ReleasePolicy) -> Option<(&'static str, Chosen)> {
         choose(ROWS, release, policy).ok().map(|(row, chosen)| (row.since, chosen))
     }
 
@@ -138,7 +140,7 @@ mod tests {
         let rows =
             [("3.0.7", "3.0.0"), ("4.2.3.1", "4.2.0"), ("4.2.8", "4.2.4"), ("5.1.1", "5.1.0")];
         for (release, row) in rows {
-            for policy in [Policy::Known, Policy::Patches, Policy::Newest] {
+            for policy in [ReleasePolicy::Known, ReleasePolicy::Patches, ReleasePolicy::Newest] {
                 assert_eq!(chosen(release, policy), Some((row, Chosen::Table)));
             }
         }
@@ -149,16 +151,16 @@ mod tests {
         let rows =
             [("4.0.15", "4.0.12"), ("4.2.9", "4.2.4"), ("5.0.99", "5.0.6"), ("5.1.2", "5.1.0")];
         for (release, row) in rows {
-            assert_eq!(chosen(release, Policy::Patches), Some((row, Chosen::Patch)));
-            assert_eq!(chosen(release, Policy::Newest), Some((row, Chosen::Patch)));
-            assert_eq!(chosen(release, Policy::Known), None);
+            assert_eq!(chosen(release, ReleasePolicy::Patches), Some((row, Chosen::Patch)));
+            assert_eq!(chosen(release, ReleasePolicy::Newest), Some((row, Chosen::Patch)));
+            assert_eq!(chosen(release, ReleasePolicy::Known), None);
         }
     }
 
     #[test]
     fn an_unknown_minor_is_refused_with_what_to_do_unless_asked_for() {
         for (release, row) in [("5.2.0", "5.1.0"), ("6.0.0", "5.1.0"), ("4.3.0", "4.2.4")] {
-            let refusal = choose(ROWS, release, Policy::Patches).unwrap_err();
+            let refusal = choose(ROWS, release, ReleasePolicy::Patches).unwrap_err();
             for word in [
                 release,
                 "4.2.0 to 4.2.8, 5.0.0 to 5.0.9",
@@ -169,14 +171,14 @@ mod tests {
             ] {
                 assert!(refusal.contains(word), "{word}: {refusal}");
             }
-            assert_eq!(chosen(release, Policy::Newest), Some((row, Chosen::Newest)));
+            assert_eq!(chosen(release, ReleasePolicy::Newest), Some((row, Chosen::Newest)));
         }
     }
 
     #[test]
     fn what_is_older_or_no_release_is_refused_whatever_the_policy() {
         for release in ["2.2.3", "nonsense", ""] {
-            for policy in [Policy::Known, Policy::Patches, Policy::Newest] {
+            for policy in [ReleasePolicy::Known, ReleasePolicy::Patches, ReleasePolicy::Newest] {
                 let refusal = choose(ROWS, release, policy).unwrap_err();
                 assert!(refusal.contains("supported are 3.0.0 to 3.0.7"), "{refusal}");
             }
@@ -185,10 +187,10 @@ mod tests {
 
     #[test]
     fn the_variable_takes_two_words() {
-        assert_eq!(Policy::parse("known"), Ok(Policy::Known));
-        assert_eq!(Policy::parse("newest"), Ok(Policy::Newest));
-        assert_eq!(Policy::parse(""), Ok(Policy::Patches));
-        let refusal = Policy::parse("all").unwrap_err();
+        assert_eq!(ReleasePolicy::parse("known"), Ok(ReleasePolicy::Known));
+        assert_eq!(ReleasePolicy::parse("newest"), Ok(ReleasePolicy::Newest));
+        assert_eq!(ReleasePolicy::parse(""), Ok(ReleasePolicy::Patches));
+        let refusal = ReleasePolicy::parse("all").unwrap_err();
         assert!(
             refusal.contains("FLUENT_BIT_AI_HOSTS: 'all'") && refusal.contains("known, newest")
         );

@@ -3,22 +3,22 @@
 //! No host structure is ever a Rust type with those fields: the host's structures change from
 //! release to release, so all that is fixed at compile time is which fields there are.
 
-use super::fields::Fields;
+use super::fields::TableFields;
 
 /// A field of a structure: there in every release, or only in some.
 trait Offset {
     /// Reads it from a row of a file.
-    fn read(fields: &mut Fields<'_>, name: &'static str) -> Self;
+    fn read(fields: &mut TableFields<'_>, name: &'static str) -> Self;
 }
 
 impl Offset for usize {
-    fn read(fields: &mut Fields<'_>, name: &'static str) -> Self {
+    fn read(fields: &mut TableFields<'_>, name: &'static str) -> Self {
         fields.required(name)
     }
 }
 
 impl Offset for Option<usize> {
-    fn read(fields: &mut Fields<'_>, name: &'static str) -> Self {
+    fn read(fields: &mut TableFields<'_>, name: &'static str) -> Self {
         fields.optional(name)
     }
 }
@@ -35,7 +35,7 @@ macro_rules! structures {
 
             impl $Structure {
                 /// Reads it from a row of a file.
-                pub(super) fn read(fields: &mut Fields<'_>) -> Self {
+                pub(super) fn read(fields: &mut TableFields<'_>) -> Self {
                     Self { $($field: Offset::read(fields, stringify!($field)),)+ }
                 }
             }

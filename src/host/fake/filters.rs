@@ -6,7 +6,7 @@ use std::ptr;
 use super::{Notes, SEEN, SPEC, context, host, instance, memory, note, text};
 use crate::host::abi::rows::ROWS;
 use crate::host::host_struct::HostStruct;
-use crate::host::kind::Kind;
+use crate::host::kind::PluginKind;
 use crate::host::setup::Setup;
 use crate::host::{filter, lend};
 use crate::plugin::{Chunk, Environment, Filter, OpenError, Options, Spec, Verdict};
@@ -60,11 +60,18 @@ fn run_filter(bytes: &[u8], out: HostStruct) -> c_int {
 fn a_filter_runs_under_every_row() {
     for row in ROWS {
         note(|notes| *notes = Notes::default());
-        let (instance, config) = instance(Kind::Filter, row, SPEC.name, &[("Some.Key", "a value")]);
+        let (instance, config) =
+            instance(PluginKind::Filter, row, SPEC.name, &[("Some.Key", "a value")]);
         instance.set(row.filter.match_rule, text("app.*"));
         // SAFETY: the instance is laid out as the row says.
         let setup = unsafe {
-            Setup::at_host(host(row), Kind::Filter, &SPEC, instance.pointer(), config.pointer())
+            Setup::at_host(
+                host(row),
+                PluginKind::Filter,
+                &SPEC,
+                instance.pointer(),
+                config.pointer(),
+            )
         };
         filter::start::<Doubling>(setup.unwrap()).unwrap();
         let series = note(|notes| std::mem::take(&mut notes.series));

@@ -13,9 +13,9 @@ use std::time::Duration;
 use crate::host::abi::policy::Chosen;
 use crate::host::abi::row::{Build, HostAbi};
 use crate::host::abi::rows::ROWS;
-use crate::host::detect::Host;
+use crate::host::detect::RunningHost;
 use crate::host::host_struct::HostStruct;
-use crate::host::kind::Kind;
+use crate::host::kind::PluginKind;
 use crate::host::setup::Setup;
 use crate::host::symbols::{
     AppendFunctions, Collect, EmptyFunctions, FilterFunctions, InputFunctions, MetricFunctions,
@@ -195,7 +195,7 @@ unsafe extern "C" fn set_metric(
     0
 }
 
-fn host(abi: &HostAbi) -> &'static Host {
+fn host(abi: &HostAbi) -> &'static RunningHost {
     let symbols = Symbols {
         common: Err(vec!["flb_log_print"]),
         filter: Ok(FilterFunctions {
@@ -251,8 +251,8 @@ fn host(abi: &HostAbi) -> &'static Host {
         setters: None,
     };
     let release = abi.since.to_owned();
-    let (build, chosen) = (Build::OFFICIAL, Chosen::Told);
-    Box::leak(Box::new(Host { abi: *abi, release, build, chosen, symbols }))
+    let (build, chosen) = (Build::OFFICIAL, Chosen::Stated);
+    Box::leak(Box::new(RunningHost { abi: *abi, release, build, chosen, symbols }))
 }
 
 /// Zeroed memory that lives as long as the test process.
@@ -268,7 +268,7 @@ fn text(text: &str) -> *mut c_void {
 
 /// An instance of `plugin` with the given properties, and its configuration.
 fn instance(
-    kind: Kind,
+    kind: PluginKind,
     abi: &HostAbi,
     plugin: &str,
     given: &[(&str, &str)],
@@ -352,7 +352,7 @@ impl Input for Ticking {
 fn an_input_runs_under_every_row() {
     for row in ROWS {
         note(|notes| *notes = Notes::default());
-        let (instance, config) = instance(Kind::Input, row, SPEC.name, &[]);
+        let (instance, config) = instance(PluginKind::Input, row, SPEC.name, &[]);
         instance.set(row.input.tag, text("own"));
         instance.set::<c_int>(row.input.use_tls, 1);
         instance.set(row.input.tls_crt_file, text("cert.pem"));
@@ -360,7 +360,13 @@ fn an_input_runs_under_every_row() {
         instance.set::<c_int>(row.input.host + row.net_host.port, 4317);
         // SAFETY: the instance is laid out as the row says.
         let setup = unsafe {
-            Setup::at_host(host(row), Kind::Input, &SPEC, instance.pointer(), config.pointer())
+            Setup::at_host(
+                host(row),
+                PluginKind::Input,
+                &SPEC,
+                instance.pointer(),
+                config.pointer(),
+            )
         };
         input::start::<Ticking>(setup.unwrap()).unwrap();
         config.set::<c_int>(row.config.is_ingestion_active, 0);
@@ -412,8 +418,8 @@ impl Output for Judging {
     fn on_flush(&self, delivery: Delivery<'_>, completion: Completion) {
         assert_eq!((delivery.tag, delivery.bytes), (&b"tag"[..], &b"data"[..]));
         match delivery.event_type {
-            EventType::Logs => completion.tell(Fate::Done),
-            EventType::Metrics => completion.tell(Fate::Failed),
+            EventType::Logs => completion.complete(Fate::Done),
+            EventType::Metrics => completion.complete(Fate::Failed),
             EventType::Traces => drop(completion),
             EventType::Other(_) => panic!("on demand"),
         }
@@ -426,7 +432,7 @@ impl Output for Judging {
 
 /// One flush of a chunk of type `kind`: what was read from the engine's pipe, and the route.
 fn run_flush(
-    host: &'static Host,
+    host: &'static RunningHost,
     output: HostStruct,
     kind: c_int,
     valgrind: bool,
@@ -494,14 +500,14 @@ fn run_flush(
 fn an_output_runs_under_every_row() {
     for row in ROWS {
         note(|notes| *notes = Notes::default());
-        let (instance, config) = instance(Kind::Output, row, SPEC.name, &[]);
+        let (instance, config) = instance(PluginKind::Output, row, SPEC.name, &[]);
         instance.set::<c_int>(row.output.tp_workers, 3);
         instance.set::<c_int>(row.output.retry_limit, 1);
         config.set::<c_int>(row.config.grace, 5);
         let host = host(row);
         // SAFETY: the instance is laid out as the row says.
         let setup = unsafe {
-            Setup::at_host(host, Kind::Output, &SPEC, instance.pointer(), config.pointer())
+            Setup::at_host(host, PluginKind::Output, &SPEC, instance.pointer(), config.pointer())
         };
         output::start::<Judging>(setup.unwrap()).unwrap();
         let properties = note(|notes| std::mem::take(&mut notes.properties));
@@ -531,7 +537,7 @@ fn an_output_runs_under_every_row() {
 #[test]
 fn a_host_that_is_not_what_it_says_is_refused() {
     for row in ROWS {
-        for kind in [Kind::Input, Kind::Filter, Kind::Output] {
+        for kind in [PluginKind::Input, PluginKind::Filter, PluginKind::Output] {
             let (instance, config) = instance(kind, row, "something_else", &[]);
             // SAFETY: the instance is laid out as the row says.
             let refused = unsafe {

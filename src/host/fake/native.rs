@@ -7,7 +7,7 @@ use super::{Notes, SPEC, host, instance, note, string};
 use crate::host::abi::row::{HostAbi, Release};
 use crate::host::abi::rows::ROWS;
 use crate::host::host_struct::HostPointer;
-use crate::host::kind::Kind;
+use crate::host::kind::PluginKind;
 use crate::host::lend;
 use crate::host::sink::HostSink;
 use crate::plugin::{NativeKind, NotAppended, Sink};
@@ -111,7 +111,7 @@ pub(super) unsafe extern "C" fn is_empty(context: *mut c_void) -> c_int {
 
 fn native_sink(row: &HostAbi, processor: usize) -> HostSink {
     note(|notes| *notes = Notes::default());
-    let (instance, config) = instance(Kind::Input, row, SPEC.name, &[]);
+    let (instance, config) = instance(PluginKind::Input, row, SPEC.name, &[]);
     let processor: *mut c_void = ptr::without_provenance_mut(processor);
     instance.set(row.input.processor, processor);
     let host = host(row);

@@ -7,8 +7,8 @@
 
 use super::super::abi::row::HostAbi;
 use super::super::abi::structs::Coro;
-use super::memory::{Memory, holds_word, int_in, word_in};
-use super::report::Report;
+use super::memory::{ProcessMemory, holds_word, int_in, word_in};
+use super::report::ProofReport;
 use super::{descriptors, packed};
 
 /// `FLB_EVENT_TYPE_LOGS`.
@@ -22,7 +22,7 @@ const ACTIVE: i32 = 1;
 /// A structure that points to its owners does so within this.
 const NEAR: usize = 256;
 /// More tasks, and more routes of one, than there can be.
-const MOST: usize = 16_384;
+const MAX_TASKS: usize = 16_384;
 /// Tasks of releases that have them in the configuration itself.
 const INLINE_TASKS: usize = 2048;
 /// A chunk is not longer than this.
@@ -34,7 +34,7 @@ const WORD: usize = size_of::<usize>();
 /// What the host passed to `cb_flush`, and what else is known of this call, as addresses.
 #[derive(Debug)]
 pub(in crate::host) struct Flushing<'a> {
-    pub(in crate::host) memory: &'a Memory,
+    pub(in crate::host) memory: &'a ProcessMemory,
     pub(in crate::host) abi: &'a HostAbi,
     pub(in crate::host) chunk: usize,
     pub(in crate::host) flush: usize,
@@ -50,8 +50,8 @@ pub(in crate::host) struct Flushing<'a> {
 
 impl Flushing<'_> {
     /// Compares what the row says with the flush.
-    pub(in crate::host) fn prove(&self) -> Report {
-        let mut report = Report::default();
+    pub(in crate::host) fn prove(&self) -> ProofReport {
+        let mut report = ProofReport::default();
         let row = &self.abi.flush;
         let flush = self.memory.window(self.flush, row.size);
         let at = |offset| word_in(&flush, offset).unwrap_or(0);
@@ -88,7 +88,7 @@ impl Flushing<'_> {
         })
     }
 
-    fn task(&self, task: usize, content: &[u8], report: &mut Report) {
+    fn task(&self, task: usize, content: &[u8], report: &mut ProofReport) {
         let row = &self.abi.task;
         let at = |offset| word_in(content, offset).unwrap_or(0);
         report.note("i_ins of a task", at(row.i_ins) == self.input && self.input != 0);
@@ -110,14 +110,14 @@ impl Flushing<'_> {
     fn is_number_of(&self, task: usize, id: usize) -> bool {
         let config = self.memory.window(self.config, self.abi.config.size);
         let words = config.chunks_exact(WORD).filter_map(|word| word_in(word, 0));
-        let Some(ahead) = id.checked_mul(WORD).filter(|_| id < MOST) else { return false };
+        let Some(ahead) = id.checked_mul(WORD).filter(|_| id < MAX_TASKS) else { return false };
         let is_there = |(index, word): (usize, usize)| {
             if word == task {
                 // The map itself, of which this is the entry.
                 let start = index.checked_mul(WORD).and_then(|at| at.checked_sub(ahead));
                 return start.is_some_and(|start| self.is_map(&config, start));
             }
-            word > MOST && self.memory.word(word.saturating_add(ahead)) == Some(task)
+            word > MAX_TASKS && self.memory.word(word.saturating_add(ahead)) == Some(task)
         };
         words.enumerate().any(is_there)
     }
@@ -145,7 +145,7 @@ impl Flushing<'_> {
         let next = |node: usize| self.memory.word(node.checked_add(list.next)?);
         let previous = |node: usize| self.memory.word(node.checked_add(list.prev)?);
         let (mut node, mut found) = (head, None);
-        for _ in 0..MOST {
+        for _ in 0..MAX_TASKS {
             let after = next(node).filter(|after| previous(*after) == Some(node))?;
             if after == head {
                 return found;

@@ -48,8 +48,8 @@ impl Image {
     }
 
     fn put(&mut self, index: usize, word: usize) {
-        if let Some(place) = self.words.get_mut(index) {
-            *place = word;
+        if let Some(slot) = self.words.get_mut(index) {
+            *slot = word;
         }
     }
 

@@ -6,12 +6,12 @@
 use std::ffi::CStr;
 
 use super::super::abi::row::{Build, HostAbi};
-use super::super::kind::Kind;
+use super::super::kind::PluginKind;
 use super::image::{Fill, Image};
-use super::memory::{Memory, holds_word, int_in, word_in};
-use super::report::Report;
+use super::memory::{ProcessMemory, holds_word, int_in, word_in};
+use super::report::ProofReport;
 use super::setters::Setters;
-use super::wanted::{Form, INT, Wanted, wanted};
+use super::wanted::{INT, OptionForm, Wanted, wanted};
 use super::{descriptors, service};
 
 /// The value that is looked for. It is no regular expression and has nothing to be replaced.
@@ -23,10 +23,10 @@ const NEAR: usize = 320;
 
 /// What is to be proved, by what.
 pub(in crate::host) struct Subject<'a> {
-    pub(in crate::host) memory: &'a Memory,
+    pub(in crate::host) memory: &'a ProcessMemory,
     pub(in crate::host) abi: &'a HostAbi,
     pub(in crate::host) build: Build,
-    pub(in crate::host) kind: Kind,
+    pub(in crate::host) kind: PluginKind,
     /// What our descriptor says that the plugin is called.
     pub(in crate::host) plugin: &'a str,
     /// Addresses of what the host passed to `cb_init`.
@@ -40,8 +40,8 @@ pub(in crate::host) struct Subject<'a> {
 
 impl Subject<'_> {
     /// Compares what the row says with the instance.
-    pub(in crate::host) fn prove(&self) -> Report {
-        let mut report = Report::default();
+    pub(in crate::host) fn prove(&self) -> ProofReport {
+        let mut report = ProofReport::default();
         let fields = self.kind.fields(self.abi);
         let instance = self.memory.window(self.instance, fields.size);
         let at = |offset| word_in(&instance, offset);
@@ -60,16 +60,16 @@ impl Subject<'_> {
         }
         self.metrics(&instance, &mut report);
         match self.kind {
-            Kind::Input => self.input(&instance, &mut report),
-            Kind::Filter => {}
-            Kind::Output => self.output(&instance, &mut report),
+            PluginKind::Input => self.input(&instance, &mut report),
+            PluginKind::Filter => {}
+            PluginKind::Output => self.output(&instance, &mut report),
         }
         service::prove(self.memory, self.abi, self.config, self.service, &mut report);
         report
     }
 
     /// Has the host set every option, and looks where.
-    fn options(&self, setters: &dyn Setters, report: &mut Report) {
+    fn options(&self, setters: &dyn Setters, report: &mut ProofReport) {
         let fields = self.kind.fields(self.abi);
         let Some(plugin) = self.instance.checked_add(fields.p).and_then(|at| self.memory.word(at))
         else {
@@ -100,29 +100,29 @@ impl Subject<'_> {
         properties: usize,
     ) -> bool {
         let (fill, value) = match &wanted.form {
-            Form::Text(_) => (Fill::Zeros, VALUE),
-            Form::Numbers(value, _) => (Fill::Ones, *value),
-            Form::List(_) => (Fill::Selves, VALUE),
+            OptionForm::Text(_) => (Fill::Zeros, VALUE),
+            OptionForm::Numbers(value, _) => (Fill::Ones, *value),
+            OptionForm::List(_) => (Fill::Selves, VALUE),
         };
         let mut image = Image::new(fill, known, &[properties]);
         setters.set(self.kind, &mut image, wanted.key, value);
         match &wanted.form {
-            Form::Text(offset) => {
+            OptionForm::Text(offset) => {
                 let is_ours = |text: usize| self.memory.says(text, VALUE.to_bytes());
                 let changed = image.changed_words();
                 let texts: Vec<_> = changed.iter().filter(|(_, word)| is_ours(*word)).collect();
                 texts.iter().for_each(|(_, text)| setters.free_text(*text));
                 texts.iter().map(|(at, _)| *at).eq([*offset])
             }
-            Form::Numbers(_, places) => {
-                let mut bytes: Vec<usize> = places
+            OptionForm::Numbers(_, offsets) => {
+                let mut bytes: Vec<usize> = offsets
                     .iter()
                     .flat_map(|(offset, length)| *offset..offset.saturating_add(*length))
                     .collect();
                 bytes.sort_unstable();
                 image.changed_bytes() == bytes
             }
-            Form::List(offset) => self.took(setters, &image, wanted.key, *offset),
+            OptionForm::List(offset) => self.took(setters, &image, wanted.key, *offset),
         }
     }
 
@@ -152,7 +152,7 @@ impl Subject<'_> {
     }
 
     /// The store of an instance's metrics comes before metrics in it, which point back to it.
-    fn metrics(&self, instance: &[u8], report: &mut Report) {
+    fn metrics(&self, instance: &[u8], report: &mut ProofReport) {
         let offset = self.kind.fields(self.abi).cmt;
         let store = word_in(instance, offset).filter(|store| *store != 0);
         let leads_back = |number: usize| {
@@ -165,14 +165,14 @@ impl Subject<'_> {
     }
 
     /// A processor points back to its instance and its configuration.
-    fn processor(&self, instance: &[u8], offset: usize, report: &mut Report) {
+    fn processor(&self, instance: &[u8], offset: usize, report: &mut ProofReport) {
         let processor = word_in(instance, offset).unwrap_or(0);
         let content = self.memory.window(processor, NEAR);
         let holds = holds_word(&content, self.instance) && holds_word(&content, self.config);
         report.note("processor", holds);
     }
 
-    fn input(&self, instance: &[u8], report: &mut Report) {
+    fn input(&self, instance: &[u8], report: &mut ProofReport) {
         let row = &self.abi.input;
         self.processor(instance, row.processor, report);
         // An instance that starts runs, and says so right behind its limit. So far before the list of
@@ -196,12 +196,12 @@ impl Subject<'_> {
         there == Some(head) && back == Some(head)
     }
 
-    fn output(&self, instance: &[u8], report: &mut Report) {
+    fn output(&self, instance: &[u8], report: &mut ProofReport) {
         let row = &self.abi.output;
         let id = int_in(instance, row.id);
         let name = self.instance.checked_add(row.name).and_then(|at| self.memory.text(at));
-        let told = name.as_deref().and_then(|name| name.rsplit_once('.')?.1.parse().ok());
-        report.note("id", id.is_some() && id == told);
+        let named = name.as_deref().and_then(|name| name.rsplit_once('.')?.1.parse().ok());
+        report.note("id", id.is_some() && id == named);
         // The event at the start of the instance waits for the end that is read.
         let ends = descriptors::ends(instance, row.ch_events);
         let waits = ends.is_some_and(|[read, _]| int_in(instance, 0) == Some(read));

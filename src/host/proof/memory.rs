@@ -24,9 +24,9 @@ enum Way {
 
 /// This process's memory, read so that nothing can go wrong.
 #[derive(Debug)]
-pub(in crate::host) struct Memory(Way);
+pub(in crate::host) struct ProcessMemory(Way);
 
-impl Memory {
+impl ProcessMemory {
     /// `None` where the kernel lets this process not look at itself.
     pub(in crate::host) fn own() -> Option<Self> {
         let known = 0x5eed_1e55_usize;
@@ -59,13 +59,13 @@ impl Memory {
         }
     }
 
-    /// What is mapped from `at` on, `most` bytes of it.
-    pub(in crate::host) fn window(&self, at: usize, most: usize) -> Vec<u8> {
+    /// What is mapped from `at` on, `max_bytes` of it at most.
+    pub(in crate::host) fn window(&self, at: usize, max_bytes: usize) -> Vec<u8> {
         let mut found = Vec::new();
-        while let Some(from) = at.checked_add(found.len()).filter(|_| found.len() < most) {
+        while let Some(from) = at.checked_add(found.len()).filter(|_| found.len() < max_bytes) {
             let to_border = PAGE.saturating_sub(from.checked_rem(PAGE).unwrap_or(0));
             let before = found.len();
-            found.resize(before.saturating_add(to_border.min(most.saturating_sub(before))), 0);
+            found.resize(before.saturating_add(to_border.min(max_bytes.saturating_sub(before))), 0);
             let Some(into) = found.get_mut(before..) else { break };
             if !self.fill(from, into) {
                 found.truncate(before);
@@ -137,9 +137,9 @@ mod tests {
 
     /// By the call, which emulators do not pass on.
     mod by_call {
-        use super::{Memory, Way};
+        use super::{ProcessMemory, Way};
 
-        const BY_CALL: Memory = Memory(Way::Call);
+        const BY_CALL: ProcessMemory = ProcessMemory(Way::Call);
 
         #[test]
         fn what_is_mapped_is_read_and_nothing_else() {
@@ -158,10 +158,10 @@ mod tests {
     }
 
     mod by_file {
-        use super::{File, Memory, Way};
+        use super::{File, ProcessMemory, Way};
 
-        fn by_file() -> Memory {
-            Memory(Way::File(File::open("/proc/self/mem").unwrap()))
+        fn by_file() -> ProcessMemory {
+            ProcessMemory(Way::File(File::open("/proc/self/mem").unwrap()))
         }
 
         #[test]
@@ -180,7 +180,7 @@ mod tests {
         }
     }
 
-    fn what_is_mapped_is_read_and_nothing_else(memory: &Memory) {
+    fn what_is_mapped_is_read_and_nothing_else(memory: &ProcessMemory) {
         let numbers = [3_usize, 5, 7];
         let at = numbers.as_ptr().expose_provenance();
         assert_eq!(memory.word(at + 8), Some(5));
@@ -193,7 +193,7 @@ mod tests {
         }
     }
 
-    fn a_window_ends_where_the_mapping_does(memory: &Memory) {
+    fn a_window_ends_where_the_mapping_does(memory: &ProcessMemory) {
         let (all, one) = (PAGE * 2, PAGE);
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
         // SAFETY: asks for new memory.
@@ -205,7 +205,7 @@ mod tests {
         assert_eq!(memory.bytes(pages + PAGE - 10, 11), None);
     }
 
-    fn texts_are_compared_to_their_end(memory: &Memory) {
+    fn texts_are_compared_to_their_end(memory: &ProcessMemory) {
         let text = c"tag.of.it";
         let at = text.as_ptr().expose_provenance();
         assert!(memory.says(at, b"tag.of.it"));

@@ -20,8 +20,8 @@ mod wanted;
 
 pub(super) use flush::Flushing;
 pub(super) use instance::Subject;
-pub(super) use memory::Memory;
+pub(super) use memory::ProcessMemory;
 pub(super) use plugins::{OWN, OwnPlugin, prove as plugins};
-pub(super) use report::Report;
+pub(super) use report::ProofReport;
 pub(super) use setters::Setters;
 pub(super) use surplus::{MESSAGE as SURPLUS, is_surplus};

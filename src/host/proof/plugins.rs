@@ -8,23 +8,23 @@ use std::ops::Range;
 
 use super::super::abi::row::HostAbi;
 use super::super::abi::structs::ConfigMap;
-use super::super::kind::Kind;
-use super::memory::{Memory, int_in, word_in};
-use super::report::Report;
+use super::super::kind::PluginKind;
+use super::memory::{ProcessMemory, int_in, word_in};
+use super::report::ProofReport;
 
 /// Plugins that builds usually have.
-pub(in crate::host) const OWN: &[(Kind, &CStr)] = &[
-    (Kind::Input, c"in_lib_plugin"),
-    (Kind::Input, c"in_dummy_plugin"),
-    (Kind::Input, c"in_tail_plugin"),
-    (Kind::Input, c"in_forward_plugin"),
-    (Kind::Filter, c"filter_grep_plugin"),
-    (Kind::Filter, c"filter_modify_plugin"),
-    (Kind::Filter, c"filter_nest_plugin"),
-    (Kind::Output, c"out_null_plugin"),
-    (Kind::Output, c"out_stdout_plugin"),
-    (Kind::Output, c"out_forward_plugin"),
-    (Kind::Output, c"out_http_plugin"),
+pub(in crate::host) const OWN: &[(PluginKind, &CStr)] = &[
+    (PluginKind::Input, c"in_lib_plugin"),
+    (PluginKind::Input, c"in_dummy_plugin"),
+    (PluginKind::Input, c"in_tail_plugin"),
+    (PluginKind::Input, c"in_forward_plugin"),
+    (PluginKind::Filter, c"filter_grep_plugin"),
+    (PluginKind::Filter, c"filter_modify_plugin"),
+    (PluginKind::Filter, c"filter_nest_plugin"),
+    (PluginKind::Output, c"out_null_plugin"),
+    (PluginKind::Output, c"out_stdout_plugin"),
+    (PluginKind::Output, c"out_forward_plugin"),
+    (PluginKind::Output, c"out_http_plugin"),
 ];
 /// Entries of a table of options that are looked at.
 const ENTRIES: usize = 12;
@@ -34,7 +34,7 @@ const KINDS: [Range<c_int>; 3] = [0..12, 30..35, 40..51];
 /// A plugin of the host's.
 #[derive(Debug, Clone)]
 pub(in crate::host) struct OwnPlugin {
-    pub(in crate::host) kind: Kind,
+    pub(in crate::host) kind: PluginKind,
     /// What it is called, as its symbol says.
     pub(in crate::host) name: String,
     pub(in crate::host) at: usize,
@@ -43,7 +43,7 @@ pub(in crate::host) struct OwnPlugin {
 
 impl OwnPlugin {
     /// The plugin of a symbol such as `in_lib_plugin`.
-    pub(in crate::host) fn new(kind: Kind, symbol: &CStr, at: usize, size: usize) -> Self {
+    pub(in crate::host) fn new(kind: PluginKind, symbol: &CStr, at: usize, size: usize) -> Self {
         let symbol = symbol.to_string_lossy();
         let name = symbol.split_once('_').map_or("", |(_, rest)| rest);
         Self { kind, name: name.trim_end_matches("_plugin").to_owned(), at, size }
@@ -64,10 +64,10 @@ struct Common {
 }
 
 impl Common {
-    fn of(kind: Kind, abi: &HostAbi) -> Self {
+    fn of(kind: PluginKind, abi: &HostAbi) -> Self {
         let (input, filter, output) = (&abi.input_plugin, &abi.filter_plugin, &abi.output_plugin);
         match kind {
-            Kind::Input => Self {
+            PluginKind::Input => Self {
                 size: input.size,
                 name: input.name,
                 description: input.description,
@@ -76,7 +76,7 @@ impl Common {
                 always: vec![input.cb_init],
                 sometimes: vec![input.cb_exit, input.cb_pause, input.cb_resume],
             },
-            Kind::Filter => Self {
+            PluginKind::Filter => Self {
                 size: filter.size,
                 name: filter.name,
                 description: filter.description,
@@ -85,7 +85,7 @@ impl Common {
                 always: vec![filter.cb_init, filter.cb_filter],
                 sometimes: vec![filter.cb_exit],
             },
-            Kind::Output => Self {
+            PluginKind::Output => Self {
                 size: output.size,
                 name: output.name,
                 description: output.description,
@@ -100,16 +100,16 @@ impl Common {
 
 /// Compares what the row says of plugins and of tables of options with the host's own.
 pub(in crate::host) fn prove(
-    memory: &Memory,
+    memory: &ProcessMemory,
     abi: &HostAbi,
     code: &[Range<usize>],
     plugins: &[OwnPlugin],
-) -> Report {
-    let mut report = Report::default();
+) -> ProofReport {
+    let mut report = ProofReport::default();
     for (kind, name) in [
-        (Kind::Input, "flb_input_plugin"),
-        (Kind::Filter, "flb_filter_plugin"),
-        (Kind::Output, "flb_output_plugin"),
+        (PluginKind::Input, "flb_input_plugin"),
+        (PluginKind::Filter, "flb_filter_plugin"),
+        (PluginKind::Output, "flb_output_plugin"),
     ] {
         let mut own = plugins.iter().filter(|plugin| plugin.kind == kind).peekable();
         if own.peek().is_none() {
@@ -136,7 +136,7 @@ pub(in crate::host) fn prove(
 }
 
 fn is_plugin(
-    memory: &Memory,
+    memory: &ProcessMemory,
     abi: &HostAbi,
     fields: &Common,
     code: &[Range<usize>],
@@ -146,7 +146,7 @@ fn is_plugin(
     let word = |offset| word_in(&content, offset);
     let is_code = |address: usize| code.iter().any(|range| range.contains(&address));
     let names = word(fields.name).is_some_and(|at| memory.says(at, plugin.name.as_bytes()));
-    let describes = word(fields.description).is_some_and(|at| is_words(memory, at));
+    let describes = word(fields.description).is_some_and(|at| is_text(memory, at));
     let has = fields.always.iter().all(|offset| word(*offset).is_some_and(is_code));
     let may_have = fields
         .sometimes
@@ -154,20 +154,20 @@ fn is_plugin(
         .all(|offset| word(*offset).is_some_and(|at| at == 0 || is_code(at)));
     let flags = int_in(&content, fields.flags).is_some_and(|flags| (0..0x10000).contains(&flags));
     // None resumes that does not pause.
-    let pauses = plugin.kind != Kind::Input
+    let pauses = plugin.kind != PluginKind::Input
         || word(abi.input_plugin.cb_resume) == Some(0)
         || word(abi.input_plugin.cb_pause) != Some(0);
-    let works = plugin.kind != Kind::Output
+    let works = plugin.kind != PluginKind::Output
         || int_in(&content, abi.output_plugin.workers).is_some_and(|all| (0..1000).contains(&all));
     plugin.size == fields.size && names && describes && has && may_have && flags && pauses && works
 }
 
-fn is_words(memory: &Memory, at: usize) -> bool {
+fn is_text(memory: &ProcessMemory, at: usize) -> bool {
     memory.text(at).is_some_and(|text| !text.is_empty() && !text.contains(char::is_control))
 }
 
 /// Whether a table of options has entries of this length.
-fn is_table(memory: &Memory, row: &ConfigMap, table: usize) -> bool {
+fn is_table(memory: &ProcessMemory, row: &ConfigMap, table: usize) -> bool {
     for index in 0..ENTRIES {
         let at = index.checked_mul(row.size).and_then(|from| table.checked_add(from));
         let Some(entry) = at.and_then(|at| memory.bytes(at, row.size)) else { return false };

@@ -2,7 +2,7 @@
 
 /// The fields of a row, as they were found in a host.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(in crate::host) struct Report {
+pub(in crate::host) struct ProofReport {
     /// Found where the row says.
     held: Vec<&'static str>,
     /// Found elsewhere, or something else was found there.
@@ -13,7 +13,7 @@ pub(in crate::host) struct Report {
     spared: Vec<&'static str>,
 }
 
-impl Report {
+impl ProofReport {
     /// Notes whether a field is where the row says; tells it as well.
     pub(super) fn note(&mut self, field: &'static str, holds: bool) -> bool {
         if holds { &mut self.held } else { &mut self.wrong }.push(field);
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn one_field_that_is_elsewhere_is_enough() {
-        let mut report = Report::default();
+        let mut report = ProofReport::default();
         assert!(report.note("tag", true) && report.is_whole());
         report.leave("cmt");
         assert!(report.is_unopposed() && !report.is_whole());

@@ -1,18 +1,18 @@
 //! The engine's configuration, by the table of service options that the host itself reads.
 
 use super::super::abi::row::HostAbi;
-use super::memory::{Memory, int_in, word_in};
-use super::report::Report;
+use super::memory::{ProcessMemory, int_in, word_in};
+use super::report::ProofReport;
 use super::wanted::INT;
 
 /// Bytes of an entry of the table: a key, a type and an offset.
 const ENTRY: usize = 24;
 /// More entries than any release has.
-const MOST: usize = 200;
+const MAX_OPTIONS: usize = 200;
 
 /// Where the host's table says that it keeps the option `key`.
-fn offset_of(memory: &Memory, table: usize, key: &str) -> Option<usize> {
-    (0..MOST)
+fn offset_of(memory: &ProcessMemory, table: usize, key: &str) -> Option<usize> {
+    (0..MAX_OPTIONS)
         .map_while(|index| {
             let at = table.checked_add(index.checked_mul(ENTRY)?)?;
             let name = memory.word(at).filter(|name| *name != 0)?;
@@ -23,11 +23,11 @@ fn offset_of(memory: &Memory, table: usize, key: &str) -> Option<usize> {
 
 /// Proves what is used of the configuration.
 pub(super) fn prove(
-    memory: &Memory,
+    memory: &ProcessMemory,
     abi: &HostAbi,
     config: usize,
     table: Option<usize>,
-    report: &mut Report,
+    report: &mut ProofReport,
 ) {
     let row = &abi.config;
     let Some(table) = table else { return report.leave("grace") };

@@ -2,16 +2,16 @@
 
 use std::ffi::{CStr, c_void};
 
-use super::super::kind::Kind;
+use super::super::kind::PluginKind;
 use super::super::symbols::SetterFunctions;
 use super::image::Image;
 
 /// What sets options in an instance and names it.
 pub(in crate::host) trait Setters {
     /// Sets an option in an image.
-    fn set(&self, kind: Kind, image: &mut Image, key: &CStr, value: &CStr);
+    fn set(&self, kind: PluginKind, image: &mut Image, key: &CStr, value: &CStr);
     /// What an image is called: the address of the text.
-    fn name(&self, kind: Kind, image: &mut Image) -> usize;
+    fn name(&self, kind: PluginKind, image: &mut Image) -> usize;
     /// Gives back a text that an option became.
     fn free_text(&self, text: usize);
     /// Gives back a property that an option became.
@@ -23,22 +23,22 @@ fn pointer(address: usize) -> *mut c_void {
 }
 
 impl Setters for SetterFunctions {
-    fn set(&self, kind: Kind, image: &mut Image, key: &CStr, value: &CStr) {
+    fn set(&self, kind: PluginKind, image: &mut Image, key: &CStr, value: &CStr) {
         let set = match kind {
-            Kind::Input => self.flb_input_set_property,
-            Kind::Filter => self.flb_filter_set_property,
-            Kind::Output => self.flb_output_set_property,
+            PluginKind::Input => self.flb_input_set_property,
+            PluginKind::Filter => self.flb_filter_set_property,
+            PluginKind::Output => self.flb_output_set_property,
         };
         // SAFETY: the image is longer than any instance and has the host's own configuration and
         // plugin where the host looks for them; both strings end with a zero and are copied.
         unsafe { set(image.pointer(), key.as_ptr(), value.as_ptr()) };
     }
 
-    fn name(&self, kind: Kind, image: &mut Image) -> usize {
+    fn name(&self, kind: PluginKind, image: &mut Image) -> usize {
         let name = match kind {
-            Kind::Input => self.flb_input_name,
-            Kind::Filter => self.flb_filter_name,
-            Kind::Output => self.flb_output_name,
+            PluginKind::Input => self.flb_input_name,
+            PluginKind::Filter => self.flb_filter_name,
+            PluginKind::Output => self.flb_output_name,
         };
         // SAFETY: as above; the function reads one pointer and adds to another.
         unsafe { name(image.pointer()) }.expose_provenance()

@@ -4,10 +4,10 @@
 //! A file that is named twice, in `plugins.conf` and by `-e` for example, is two plugins.
 
 use super::super::abi::row::HostAbi;
-use super::memory::Memory;
+use super::memory::ProcessMemory;
 
 /// More plugins than any host has.
-const MOST: usize = 1000;
+const MAX_INPUTS: usize = 1000;
 /// What a user is told of an instance too many.
 pub(in crate::host) const MESSAGE: &str = "the file of this plugin was loaded more than once: it is \
      named twice, perhaps in a plugins file and by '-e'. Fluent Bit then starts an instance too many, \
@@ -15,7 +15,7 @@ pub(in crate::host) const MESSAGE: &str = "the file of this plugin was loaded mo
 
 /// Whether a plugin of the same name was loaded after the one that an input belongs to.
 pub(in crate::host) fn is_surplus(
-    memory: &Memory,
+    memory: &ProcessMemory,
     abi: &HostAbi,
     plugin: &str,
     instance: usize,
@@ -28,7 +28,7 @@ pub(in crate::host) fn is_surplus(
     let next = |at: usize| follow(at).filter(|node| !engine.contains(node))?.checked_sub(link);
     let own = instance.checked_add(abi.input.p).and_then(|at| memory.word(at));
     std::iter::successors(own.and_then(next), |at| next(*at))
-        .take(MOST)
+        .take(MAX_INPUTS)
         .take_while(|at| Some(*at) != own)
         .filter_map(|at| memory.word(at.checked_add(abi.input_plugin.name)?))
         .any(|name| memory.says(name, plugin.as_bytes()))

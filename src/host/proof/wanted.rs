@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 
 use super::super::abi::row::{Build, HostAbi};
-use super::super::kind::Kind;
+use super::super::kind::PluginKind;
 
 /// What sets an `int` or a `size_t`.
 pub(super) const INT: usize = 4;
@@ -14,12 +14,12 @@ const SIZE: usize = 8;
 pub(super) struct Wanted {
     /// The option, as users know it, which stands for the field in messages.
     pub(super) key: &'static CStr,
-    pub(super) form: Form,
+    pub(super) form: OptionForm,
 }
 
 /// What becomes of an option.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum OptionForm {
     /// A pointer to a text.
     Text(usize),
     /// This value becomes numbers: offsets and lengths, in order.
@@ -29,11 +29,11 @@ pub(super) enum Form {
 }
 
 fn text(key: &'static CStr, offset: usize) -> Wanted {
-    Wanted { key, form: Form::Text(offset) }
+    Wanted { key, form: OptionForm::Text(offset) }
 }
 
 fn int(key: &'static CStr, value: &'static CStr, offset: usize) -> Wanted {
-    Wanted { key, form: Form::Numbers(value, vec![(offset, INT)]) }
+    Wanted { key, form: OptionForm::Numbers(value, vec![(offset, INT)]) }
 }
 
 fn switch(key: &'static CStr, offset: usize) -> Wanted {
@@ -41,19 +41,19 @@ fn switch(key: &'static CStr, offset: usize) -> Wanted {
 }
 
 fn list(key: &'static CStr, offset: usize) -> Wanted {
-    Wanted { key, form: Form::List(offset) }
+    Wanted { key, form: OptionForm::List(offset) }
 }
 
 /// Every option of an instance of this kind whose field is used.
-pub(super) fn wanted(kind: Kind, abi: &HostAbi, build: Build) -> Vec<Wanted> {
+pub(super) fn wanted(kind: PluginKind, abi: &HostAbi, build: Build) -> Vec<Wanted> {
     match kind {
-        Kind::Input => input(abi, build),
-        Kind::Filter => vec![
+        PluginKind::Input => input(abi, build),
+        PluginKind::Filter => vec![
             text(c"match", abi.filter.match_rule),
             text(c"alias", abi.filter.alias),
             int(c"log_level", c"debug", abi.filter.log_level),
         ],
-        Kind::Output => output(abi, build),
+        PluginKind::Output => output(abi, build),
     }
 }
 
@@ -68,7 +68,10 @@ fn input(abi: &HostAbi, build: Build) -> Vec<Wanted> {
         int(c"log_level", c"debug", row.log_level),
         switch(c"threaded", row.is_threaded),
         int(c"storage.type", c"filesystem", memory.storage_type),
-        Wanted { key: c"mem_buf_limit", form: Form::Numbers(c"7M", vec![(memory.limit, SIZE)]) },
+        Wanted {
+            key: c"mem_buf_limit",
+            form: OptionForm::Numbers(c"7M", vec![(memory.limit, SIZE)]),
+        },
         list(c"net.keepalive", abi.input_net_properties()),
     ];
     all.extend(abi.input_oauth2_properties().map(|offset| list(c"oauth2.issuer", offset)));
@@ -106,7 +109,7 @@ fn output(abi: &HostAbi, build: Build) -> Vec<Wanted> {
         int(c"port", c"7", row.host.saturating_add(address.port)),
         int(c"log_level", c"debug", row.log_level),
         int(c"workers", c"7", row.tp_workers),
-        Wanted { key: c"retry_limit", form: Form::Numbers(c"7", retries) },
+        Wanted { key: c"retry_limit", form: OptionForm::Numbers(c"7", retries) },
         list(c"net.keepalive", abi.output_net_properties()),
     ];
     all.extend(abi.output_oauth2_properties().map(|offset| list(c"oauth2.scope", offset)));

@@ -1,4 +1,4 @@
-//! The options that say what clients may cost.
+//! Options of `ai_otlp` that limit what clients may cost.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use super::stock;
 use crate::config::read::{self, Read};
 use crate::config::{Parser, options, parse_duration, parse_size};
 use crate::plugin::{OpenError, OptionSpec};
-use crate::receive::{Limits, UnixSocket};
+use crate::receive::{ClientLimits, UnixSocket};
 
 options! {
     /// What is configured.
     struct Given in pub(super) OPTIONS {
-        socket_path: Option<String> = read::word,
+        socket_path: Option<String> = read::trimmed,
             Str "unix_socket",
             "Path of a Unix socket that takes OTLP/gRPC and OTLP/HTTP too.";
         socket_permissions: Option<u32> = permissions,
@@ -62,14 +62,14 @@ const LEAST: Duration = Duration::from_millis(10);
 pub(super) fn read(
     parser: &mut Parser<'_>,
     http2: bool,
-) -> Result<(Limits, Option<UnixSocket>), OpenError> {
+) -> Result<(ClientLimits, Option<UnixSocket>), OpenError> {
     let given = Given::read(parser)?;
     let permissions = given.socket_permissions;
     if given.socket_path.is_none() && permissions.is_some() {
         parser.problem("option 'unix_perm' needs the option 'unix_socket'");
     }
     let socket = given.socket_path.map(|path| UnixSocket { path: path.into(), permissions });
-    let limits = Limits {
+    let limits = ClientLimits {
         http2,
         max_connections: given.max_connections,
         max_concurrent_streams: given.max_concurrent_streams,
@@ -137,9 +137,9 @@ fn time_or_none(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Option<Dur
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugin::{Given as Options, OptionKind};
+    use crate::plugin::{GivenOptions as Options, OptionKind};
 
-    fn parsed(options: &[(&str, &str)]) -> Result<Limits, String> {
+    fn parsed(options: &[(&str, &str)]) -> Result<ClientLimits, String> {
         let given = Options::of(options);
         let mut parser = Parser::new(&given);
         let read = read(&mut parser, true).unwrap();
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn tests_of_the_receiver_use_the_same_defaults() {
-        assert_eq!(parsed(&[]), Ok(Limits::default()));
+        assert_eq!(parsed(&[]), Ok(ClientLimits::default()));
     }
 
     #[test]
@@ -177,8 +177,8 @@ mod tests {
             ("keepalive_timeout", "soon"),
             ("queue_timeout", "0"),
         ] {
-            let words = parsed(&[(option, value)]).unwrap_err();
-            assert!(words.contains(option) && words.contains("allowed:"), "{words}");
+            let message = parsed(&[(option, value)]).unwrap_err();
+            assert!(message.contains(option) && message.contains("allowed:"), "{message}");
         }
     }
 

@@ -19,7 +19,7 @@ use crate::plugin::{
 };
 use crate::plugins::emitter::{self, Emitter};
 use crate::plugins::max_memory;
-use crate::receive::{NativeSettings, Receiver, Settings};
+use crate::receive::{NativeSettings, Receiver, ReceiverSettings};
 use crate::stats::Log;
 
 options! {
@@ -167,7 +167,10 @@ impl Input for AiOtlp {
     }
 }
 
-fn settings(options: &dyn Options, environment: &Environment) -> Result<Settings, OpenError> {
+fn settings(
+    options: &dyn Options,
+    environment: &Environment,
+) -> Result<ReceiverSettings, OpenError> {
     let mut parser = Parser::new(options);
     let stock = stock::read(&mut parser)?;
     let given = Given::read(&mut parser)?;
@@ -182,7 +185,7 @@ fn settings(options: &dyn Options, environment: &Environment) -> Result<Settings
         .map(|listen| listen.trim().to_owned())
         .filter(|listen| !listen.is_empty())
         .unwrap_or_else(|| "127.0.0.1".to_owned());
-    parser.finish(Settings {
+    parser.finish(ReceiverSettings {
         listen,
         grpc_port: given.grpc_port.filter(|_| stock.http2),
         http_port,

@@ -1,9 +1,9 @@
-//! The options of `ai_otlp` that say who may send.
+//! Options of `ai_otlp` that say who may send.
 //!
-//! The keys `tls` and `tls.*` are the host's: every release takes most of them for itself and
-//! hands them on. Those that a release does not know reach us as options of our own, under the
-//! same names. The host reads the certificate files too, for a TLS context that nobody uses, so
-//! that its own complaints about them come first.
+//! The keys `tls` and `tls.*` are the host's: every release takes most of them for itself and hands
+//! them on. Those that a release does not know reach us as options of our own, under the same
+//! names. The host reads the certificate files too, for a TLS context that is not used, so that its
+//! own complaints about them come first.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use crate::cipher_suites;
 use crate::config::read::{self, Read};
 use crate::config::{Parser, options, parse_bool};
 use crate::plugin::{OpenError, OptionKind, OptionSpec};
-use crate::receive::{JwtSettings, KeySource, Secret, SecuritySettings, TlsSettings};
+use crate::receive::{JwtSettings, KeySource, Secret, SecuritySettings, ServerTlsSettings};
 
 const JWKS_REFRESH_LEAST: Duration = Duration::from_secs(10);
-const LEEWAY_MOST: Duration = Duration::from_secs(3600);
+const MAX_LEEWAY: Duration = Duration::from_secs(3600);
 
 options! {
     /// What is configured, beside what the host keeps for itself.
@@ -53,7 +53,7 @@ options! {
             "YAML file with credentials by tenant: 'tenants', a map from names to maps with the lists \
              bearer_tokens, bearer_tokens_sha256, jwt_claims and certificates (DNS names or SHA-256), \
              and the map users (name: password); read again when it changes.";
-        jwks_url: Option<String> = stock::jwt(read::word),
+        jwks_url: Option<String> = stock::jwt(read::trimmed),
             Str "jwt_jwks_url",
             "Where the key set is by which JSON Web Tokens are validated, http or https. (The \
              names of Fluent Bit's own input, 'oauth2.*', are taken too.)";
@@ -67,7 +67,7 @@ options! {
             Time "jwt_jwks_refresh" = "300",
             "How often to fetch 'jwt_jwks_url'. A token with an unknown key fetches it too, at most \
              every 10 seconds.";
-        issuer: Option<String> = stock::jwt(read::word),
+        issuer: Option<String> = stock::jwt(read::trimmed),
             Str "jwt_issuer",
             "The issuer ('iss') that tokens need; has to be given with a key set.";
         audiences: Vec<String> = stock::jwt(read::list),
@@ -83,7 +83,7 @@ options! {
         leeway: Duration = leeway,
             Time "jwt_leeway" = "60",
             "By how much the clocks of issuers may be wrong; at most an hour.";
-        tenant_claim: Option<String> = read::word,
+        tenant_claim: Option<String> = read::trimmed,
             Str "jwt_tenant_claim",
             "The claim that names the tenant; with a 'tenants_file' it has to be one of its tenants.";
         cors_allowed_origins: Vec<String> = read::list,
@@ -103,7 +103,7 @@ pub(super) fn settings(
     http2: bool,
 ) -> Result<SecuritySettings, OpenError> {
     let given = Given::read(parser)?;
-    let tls = tls(parser, &given).map(|tls| TlsSettings { http2, ..tls });
+    let tls = tls(parser, &given).map(|tls| ServerTlsSettings { http2, ..tls });
     let basic = basic(parser, &given);
     let jwt = jwt(parser, &given);
     Ok(SecuritySettings {
@@ -176,7 +176,7 @@ fn refresh(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Duration> {
 
 fn leeway(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Duration> {
     let leeway = read::duration(parser, option)?;
-    if leeway > LEEWAY_MOST {
+    if leeway > MAX_LEEWAY {
         let value = format!("{}s", leeway.as_secs());
         parser.refuse(option.name, &value, "allowed: at most 1h");
     }
@@ -282,7 +282,7 @@ fn version(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<u8> {
     host_value(parser, option, "allowed: TLSv1.2, TLSv1.3", cipher_suites::parse_version)
 }
 
-fn tls(parser: &mut Parser<'_>, given: &Given) -> Option<TlsSettings> {
+fn tls(parser: &mut Parser<'_>, given: &Given) -> Option<ServerTlsSettings> {
     let require_client = given.require_client;
     let versions = (given.min_version, given.max_version);
     if !host_switch(parser, "tls", "off") {
@@ -305,7 +305,7 @@ fn tls(parser: &mut Parser<'_>, given: &Given) -> Option<TlsSettings> {
     let crt_file = needed(parser, "tls.crt_file");
     let key_file = needed(parser, "tls.key_file");
     let ciphers = given.ciphers.as_deref().unwrap_or_default();
-    Some(TlsSettings {
+    Some(ServerTlsSettings {
         crt_file: crt_file?,
         key_file: key_file?,
         key_passwd: host_or_own(parser, "tls.key_passwd").map(|password| Secret::new(&password)),

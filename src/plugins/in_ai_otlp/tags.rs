@@ -1,11 +1,11 @@
-//! The options of `ai_otlp` for tags and tenants.
+//! Options of `ai_otlp` for tags and tenants.
 
 use http::HeaderName;
 
 use crate::config::read::{self, Read};
 use crate::config::{Parser, options, parse_list, parse_size};
 use crate::plugin::{OpenError, OptionSpec};
-use crate::receive::{LONGEST_TENANT, Rate, TagFrom, TagSettings, TenancySettings, is_tag};
+use crate::receive::{LONGEST_TENANT, TagFrom, TagSettings, TenancySettings, TenantRate, is_tag};
 
 const TAG_ALLOWED: &str = "allowed: up to 128 letters, digits and . _ - / : @";
 
@@ -157,9 +157,9 @@ fn bytes(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Option<u64>> {
     })(parser, option)
 }
 
-fn with_burst(bytes_per_second: u64, burst: Option<u64>) -> Rate {
+fn with_burst(bytes_per_second: u64, burst: Option<u64>) -> TenantRate {
     let burst = burst.unwrap_or_else(|| bytes_per_second.saturating_mul(10));
-    Rate { bytes_per_second, burst }
+    TenantRate { bytes_per_second, burst }
 }
 
 /// Tenants and their bytes per second.
@@ -167,8 +167,8 @@ fn rates(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Vec<(String, u64)
     let allowed = "allowed: tenants and their rates, each once, such as acme=10M,beta=500k";
     let rates = parser.value(option, allowed, |text| {
         let mut rates: Vec<(String, u64)> = Vec::new();
-        for word in parse_list(text) {
-            let (name, rate) = word.split_once('=')?;
+        for pair in parse_list(text) {
+            let (name, rate) = pair.split_once('=')?;
             let (name, rate) = (name.trim(), parse_size(rate.trim())?);
             let known = rates.iter().any(|(known, _)| known == name);
             if name.is_empty() || name.len() > LONGEST_TENANT || rate == 0 || known {

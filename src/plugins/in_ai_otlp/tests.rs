@@ -4,9 +4,11 @@ use std::sync::{Arc, Mutex};
 
 use super::AiOtlp;
 use crate::clock::Tick;
-use crate::hub::{Drain, Hub, Source};
+use crate::hub::{Drain, Hub, TelemetrySource};
 use crate::model::Emission;
-use crate::plugin::{Chunks, Environment, Input, OpenError, Options, Pause, Refused, Sink, Waker};
+use crate::plugin::{
+    AppendRefused, Chunks, Environment, Input, OpenError, Options, Pause, Sink, Waker,
+};
 use crate::plugins::in_ai_emitter::AiEmitter;
 use crate::stats::{Counters, Log};
 
@@ -61,9 +63,9 @@ struct Pipe {
 }
 
 impl Sink for Pipe {
-    fn append(&mut self, tag: &[u8], records: usize, _: &[u8]) -> Result<(), Refused> {
+    fn append(&mut self, tag: &[u8], records: usize, _: &[u8]) -> Result<(), AppendRefused> {
         if self.refuse {
-            return Err(Refused);
+            return Err(AppendRefused);
         }
         self.appended.push((tag.to_vec(), records));
         Ok(())
@@ -85,7 +87,7 @@ impl Shelf {
     }
 }
 
-impl Source for Shelf {
+impl TelemetrySource for Shelf {
     fn take(&self, drain: Drain, _: Tick, _: u64) -> Vec<Emission> {
         let mut shelf = self.0.lock().unwrap();
         shelf.1.push(drain);
@@ -137,11 +139,11 @@ fn options_of_tags_and_tenants_are_checked() {
         ("max_tenants", "many", "from 1 to 1000000"),
         ("profiles", "yes", "refuse, accept"),
     ];
-    for (option, value, words) in wrong {
+    for (option, value, message) in wrong {
         let options = given(&[ports[0], ports[1], (option, value)]);
         let error = open(&options, &environment()).unwrap_err();
         assert_eq!(error.0.len(), 1, "{error}");
-        assert!(error.0[0].contains(option) && error.0[0].contains(words), "{error}");
+        assert!(error.0[0].contains(option) && error.0[0].contains(message), "{error}");
     }
     let right = [
         ports[0],
@@ -313,13 +315,13 @@ fn keys_of_tls_come_from_the_host_or_the_options() {
     let mut options = given(&[("tls.min_version", "TLSv1.1"), ("tls.max_version", "1.3")]);
     options.host = vec![("tls", "on"), ("tls.verify_client_cert", "on")];
     let error = open(&options, &environment()).unwrap_err().to_string();
-    for words in [
+    for message in [
         "'tls.min_version': 'TLSv1.1' is not allowed",
         "'tls.crt_file' is needed",
         "'tls.key_file' is needed",
         "'tls.ca_file' is needed",
     ] {
-        assert!(error.contains(words), "{error}");
+        assert!(error.contains(message), "{error}");
     }
     options.host = vec![("tls", "on"), ("tls.crt_file", "/no"), ("tls.key_file", "/none")];
     options.options.clear();
@@ -330,7 +332,7 @@ fn keys_of_tls_come_from_the_host_or_the_options() {
 struct Bounded;
 
 impl Sink for Bounded {
-    fn append(&mut self, _: &[u8], _: usize, _: &[u8]) -> Result<(), Refused> {
+    fn append(&mut self, _: &[u8], _: usize, _: &[u8]) -> Result<(), AppendRefused> {
         Ok(())
     }
 
@@ -355,8 +357,8 @@ fn the_emitters_limit_is_checked_and_warned_of_where_it_does_not_hold() {
         assert!(open(Some(good)).is_ok(), "{good}");
     }
     for bad in ["1", "7m", "much"] {
-        let words = open(Some(bad)).err().unwrap().to_string();
-        assert!(words.contains("max_memory"), "{bad}: {words}");
+        let message = open(Some(bad)).err().unwrap().to_string();
+        assert!(message.contains("max_memory"), "{bad}: {message}");
     }
     for (value, lines) in [(Some("8m"), 1), (None, 0)] {
         let (mut emitter, log) = open(value).unwrap();

@@ -1,4 +1,4 @@
-//! The options `aws_...` of an endpoint: signed requests to AWS's own OTLP endpoints.
+//! Options `aws_...` of an endpoint: signed requests to AWS's own OTLP endpoints.
 
 use std::path::PathBuf;
 
@@ -41,8 +41,8 @@ impl AwsDraft {
         }
         let (known_service, known_region) = of_host(url.host().unwrap_or_default());
         let service = self.service.or(known_service).ok_or_else(|| {
-            let words = "it is needed where the url does not say it, such as logs or xray";
-            ("aws_service", words.to_owned())
+            let reason = "it is needed where the url does not say it, such as logs or xray";
+            ("aws_service", reason.to_owned())
         })?;
         let region = self.region.or(known_region);
         let region = region.or_else(|| REGION_VARIABLES.into_iter().find_map(environment));

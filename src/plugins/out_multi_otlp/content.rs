@@ -1,7 +1,7 @@
-//! The option `endpoint.NAME.content`.
+//! Option `endpoint.NAME.content`.
 
 use crate::config::parse_size;
-use crate::export::{Content, KeptFor};
+use crate::export::{ContentHandling, KeepContentWhen};
 use crate::sampling::Threshold;
 
 const ALLOWED: &str = "allowed: keep, drop, truncate:BYTES, or one or more of errors_only, \
@@ -11,43 +11,43 @@ const ALLOWED_UNLISTED: &str = "allowed: keep, or drop:BYTES, as in drop:200 or 
 const ALLOWED_SAMPLE: &str =
     "allowed: sample:PERCENT with a number above 0, up to 100, as in sample:10 or sample:0.5";
 
-/// Reads a content policy: one word for all items, or the reasons for which content is kept, of
+/// Reads a content policy: one name for all items, or the reasons for which content is kept, of
 /// which one is enough. `|` separates them as well as a comma.
 ///
 /// # Errors
 /// What is allowed.
-pub(super) fn parse(value: &str) -> Result<Content, String> {
+pub(super) fn parse(value: &str) -> Result<ContentHandling, String> {
     let lower = value.to_ascii_lowercase();
-    let words: Vec<&str> =
-        lower.split([',', '|']).map(str::trim).filter(|word| !word.is_empty()).collect();
-    if let [word] = words.as_slice() {
-        match (*word, word.strip_prefix("truncate:")) {
-            ("keep", _) => return Ok(Content::Keep),
-            ("drop", _) => return Ok(Content::Drop),
+    let reasons: Vec<&str> =
+        lower.split([',', '|']).map(str::trim).filter(|reason| !reason.is_empty()).collect();
+    if let [reason] = reasons.as_slice() {
+        match (*reason, reason.strip_prefix("truncate:")) {
+            ("keep", _) => return Ok(ContentHandling::Keep),
+            ("drop", _) => return Ok(ContentHandling::Drop),
             (_, Some(bytes)) => return truncate(bytes.trim()),
             _ => {}
         }
     }
-    let mut kept = KeptFor::default();
-    for word in words {
-        match (word, word.strip_prefix("sample:")) {
+    let mut kept = KeepContentWhen::default();
+    for reason in reasons {
+        match (reason, reason.strip_prefix("sample:")) {
             ("errors_only", _) => kept.errors = true,
             ("findings_only", _) => kept.findings = true,
             (_, Some(_)) if kept.sample.is_some() => {
                 return Err("sample:PERCENT is given twice".to_owned());
             }
             (_, Some(percent)) => kept.sample = Some(sample(percent.trim())?),
-            ("keep" | "drop", _) => return Err(format!("'{word}' stands alone; {ALLOWED}")),
-            _ if word.starts_with("truncate") => {
+            ("keep" | "drop", _) => return Err(format!("'{reason}' stands alone; {ALLOWED}")),
+            _ if reason.starts_with("truncate") => {
                 return Err(format!("'truncate:BYTES' stands alone; {ALLOWED}"));
             }
             _ => return Err(ALLOWED.to_owned()),
         }
     }
-    if kept == KeptFor::default() {
+    if kept == KeepContentWhen::default() {
         return Err(ALLOWED.to_owned());
     }
-    Ok(Content::Only(kept))
+    Ok(ContentHandling::Only(kept))
 }
 
 /// Reads what happens to text under names that no list of content has: the bytes above which it
@@ -65,10 +65,10 @@ pub(super) fn parse_unlisted(value: &str) -> Result<Option<usize>, String> {
     bytes.map(Some).ok_or_else(|| ALLOWED_UNLISTED.to_owned())
 }
 
-fn truncate(bytes: &str) -> Result<Content, String> {
+fn truncate(bytes: &str) -> Result<ContentHandling, String> {
     let bytes = parse_size(bytes).and_then(|bytes| usize::try_from(bytes).ok());
     let bytes = bytes.filter(|bytes| *bytes > 0);
-    bytes.map(Content::Truncate).ok_or_else(|| ALLOWED_CUT.to_owned())
+    bytes.map(ContentHandling::Truncate).ok_or_else(|| ALLOWED_CUT.to_owned())
 }
 
 fn sample(percent: &str) -> Result<Threshold, String> {
@@ -83,11 +83,13 @@ mod tests {
     #[test]
     fn one_word_or_several_reasons() {
         let ten = Threshold::from_percentage(10.0);
-        let only = |errors, findings, sample| Content::Only(KeptFor { errors, findings, sample });
+        let only = |errors, findings, sample| {
+            ContentHandling::Only(KeepContentWhen { errors, findings, sample })
+        };
         for (text, expected) in [
-            ("keep", Content::Keep),
-            ("DROP", Content::Drop),
-            ("truncate: 4k", Content::Truncate(4_000)),
+            ("keep", ContentHandling::Keep),
+            ("DROP", ContentHandling::Drop),
+            ("truncate: 4k", ContentHandling::Truncate(4_000)),
             ("errors_only", only(true, false, None)),
             ("findings_only", only(false, true, None)),
             ("sample:10", only(false, false, ten)),

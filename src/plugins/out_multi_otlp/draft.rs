@@ -1,4 +1,4 @@
-//! An endpoint while its options are read.
+//! Builder: an endpoint while its options are read.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,7 +13,8 @@ use super::oauth2::OAuth2Draft;
 use crate::config::Parser;
 use crate::digest::Digest;
 use crate::export::{
-    AttributeKey, AttributeRules, Content, DeadLetter, EndpointSettings, Protocol, Source,
+    AttributeKey, AttributeRules, ContentHandling, DeadLetterTarget, EndpointSettings,
+    HeaderSource, Protocol,
 };
 use crate::model::Signal;
 
@@ -22,7 +23,7 @@ const LETTERS_SIZE: u64 = 100_000_000;
 
 /// What is read of an endpoint so far: its settings, and what means something only together with
 /// other options. Holds secrets.
-pub(super) struct Draft {
+pub(super) struct EndpointDraft {
     pub(super) endpoint: EndpointSettings,
     pub(super) url: Option<Uri>,
     pub(super) protocol: Option<Protocol>,
@@ -39,7 +40,7 @@ pub(super) struct Draft {
     pub(super) letter_file_size: Option<u64>,
 }
 
-impl Draft {
+impl EndpointDraft {
     pub(super) fn new(name: &str) -> Self {
         Self {
             endpoint: EndpointSettings::new(name, Uri::from_static("http://0.0.0.0")),
@@ -121,12 +122,12 @@ impl Draft {
         let mut named = Signal::WITH_PROFILES.into_iter().zip(names);
         let is_given = |signal: Signal| paths.iter().any(|(known, _)| *known == signal);
         let Some((_, name)) = named.find(|(signal, _)| is_given(*signal)) else { return Ok(()) };
-        let words = if is_grpc {
+        let reason = if is_grpc {
             "it is for HTTP; with gRPC write 'grpc_...'"
         } else {
             "it needs 'protocol: grpc'"
         };
-        Err((name, words.to_owned()))
+        Err((name, reason.to_owned()))
     }
 
     fn ways_to_authorize(&self) -> usize {
@@ -159,8 +160,8 @@ impl Draft {
     }
 
     fn check_content(&mut self) -> Result<(), WrongOption> {
-        let is_for_nothing =
-            self.endpoint.content_unlisted.is_some() && self.endpoint.content == Content::Keep;
+        let is_for_nothing = self.endpoint.content_unlisted.is_some()
+            && self.endpoint.content == ContentHandling::Keep;
         if is_for_nothing {
             return Err(("content_unlisted", "it needs a 'content' other than keep".to_owned()));
         }
@@ -203,15 +204,15 @@ impl Draft {
             return Err(("dead_letter_file", "it is given beside dead_letter".to_owned()));
         }
         let size = self.letter_file_size.unwrap_or(LETTERS_SIZE);
-        self.endpoint.dead_letter = Some(DeadLetter::File(file, size));
+        self.endpoint.dead_letter = Some(DeadLetterTarget::File(file, size));
         Ok(())
     }
 
     fn check_tls(&mut self) -> Result<(), WrongOption> {
         let (oldest, newest) = self.endpoint.tls.versions;
         if oldest > newest {
-            let words = "it is newer than 'tls.max_version', so that no version is left";
-            return Err(("tls.min_version", words.to_owned()));
+            let reason = "it is newer than 'tls.max_version', so that no version is left";
+            return Err(("tls.min_version", reason.to_owned()));
         }
         if self.endpoint.tls.key_passwd.is_some() && self.endpoint.tls.key_file.is_none() {
             return Err(("tls.key_passwd", "it needs tls.key_file".to_owned()));
@@ -222,8 +223,8 @@ impl Draft {
     fn check_proxy(&mut self) -> Result<(), WrongOption> {
         let key = match (self.endpoint.proxy.is_some(), self.endpoint.proxy_from_environment) {
             (true, true) => {
-                let words = "it is given beside 'proxy', which says it";
-                return Err(("proxy_from_environment", words.to_owned()));
+                let reason = "it is given beside 'proxy', which says it";
+                return Err(("proxy_from_environment", reason.to_owned()));
             }
             (true, false) => "proxy",
             (false, true) => "proxy_from_environment",
@@ -240,11 +241,11 @@ impl Draft {
 /// Headers whose attribute is gone when they are read: the rules for attributes come first.
 fn headers_without_source(endpoint: &EndpointSettings) -> Vec<String> {
     let Some(rules) = endpoint.attributes.as_deref() else { return Vec::new() };
-    let gone = |source: &Source| {
+    let gone = |source: &HeaderSource| {
         let (of_resource, key) = match source {
-            Source::Resource(key) => (true, key),
-            Source::Item(key) => (false, key),
-            Source::Scope(_) => return None,
+            HeaderSource::Resource(key) => (true, key),
+            HeaderSource::Item(key) => (false, key),
+            HeaderSource::Scope(_) => return None,
         };
         let is = |rule: &AttributeKey| rule.is(of_resource, key.as_bytes());
         let renamed = || rules.rename.iter().any(|(old, _)| is(old));

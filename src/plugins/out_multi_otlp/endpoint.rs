@@ -1,8 +1,8 @@
-//! The options `endpoint.NAME.KEY`.
+//! Options `endpoint.NAME.KEY`.
 
-use super::draft::Draft;
-use super::given::{Given, last, option};
-use super::keys::{self, KEYS, Shown};
+use super::draft::EndpointDraft;
+use super::given::{GivenPairs, last, option};
+use super::keys::{self, KEYS, ShownOnError};
 use super::stock;
 use crate::config::Parser;
 use crate::export::EndpointSettings;
@@ -12,13 +12,13 @@ use crate::export::EndpointSettings;
 pub(super) fn parse(
     parser: &mut Parser<'_>,
     name: &str,
-    given: &Given,
-    defaults: &Given,
+    given: &GivenPairs,
+    defaults: &GivenPairs,
 ) -> Option<EndpointSettings> {
     if !check_name(parser, "endpoint", name) {
         return None;
     }
-    let mut draft = Draft::new(name);
+    let mut draft = EndpointDraft::new(name);
     for (key, value) in defaults {
         let known = keys::of_name(key);
         let _told_already = known.map(|known| (known.set)(&mut draft, value.trim()));
@@ -34,13 +34,17 @@ pub(super) fn parse(
 }
 
 /// Reads what a group says for all its members; problems go to the parser.
-pub(super) fn parse_common(parser: &mut Parser<'_>, name: &str, given: &Given) -> EndpointSettings {
-    let mut draft = Draft::new(name);
+pub(super) fn parse_common(
+    parser: &mut Parser<'_>,
+    name: &str,
+    given: &GivenPairs,
+) -> EndpointSettings {
+    let mut draft = EndpointDraft::new(name);
     fill(parser, &mut draft, "group", given);
     draft.finish(parser, "group")
 }
 
-/// Whether a name can stand in options and counters; tells the parser if not.
+/// Whether a name can stand in options and counters; reports it to the parser if not.
 pub(super) fn check_name(parser: &mut Parser<'_>, family: &str, name: &str) -> bool {
     let valid = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     let is_valid = !name.is_empty() && name.chars().all(valid);
@@ -52,7 +56,7 @@ pub(super) fn check_name(parser: &mut Parser<'_>, family: &str, name: &str) -> b
     is_valid
 }
 
-fn fill(parser: &mut Parser<'_>, draft: &mut Draft, family: &str, given: &Given) {
+fn fill(parser: &mut Parser<'_>, draft: &mut EndpointDraft, family: &str, given: &GivenPairs) {
     for (key, value) in given {
         let option = option(family, &draft.endpoint.name, key);
         let value = value.trim();
@@ -71,11 +75,11 @@ fn fill(parser: &mut Parser<'_>, draft: &mut Draft, family: &str, given: &Given)
         };
         match ((known.set)(draft, value), known.shown) {
             (Ok(()), _) => {}
-            (Err(allowed), Shown::Whole) => parser.refuse(&option, value, &allowed),
-            (Err(allowed), Shown::WithoutPassword) => {
+            (Err(allowed), ShownOnError::Whole) => parser.refuse(&option, value, &allowed),
+            (Err(allowed), ShownOnError::WithoutPassword) => {
                 parser.refuse(&option, &without_password(value), &allowed);
             }
-            (Err(problem), Shown::Nothing) => {
+            (Err(problem), ShownOnError::Nothing) => {
                 parser.problem(format!("option '{option}': {problem}"));
             }
         }

@@ -1,4 +1,4 @@
-//! Options of endpoints and groups as the user gave them.
+//! Grouping: options of endpoints and groups by name, as the user gave them.
 
 use std::collections::BTreeMap;
 
@@ -11,19 +11,19 @@ pub(super) const NAME: &str = "default";
 pub(super) type WrongOption = (&'static str, String);
 
 /// Options as (key, value).
-pub(super) type Given = [(String, String)];
+pub(super) type GivenPairs = [(String, String)];
 
 /// The options of all endpoints and groups, by name.
-pub(super) struct Sources {
-    pub(super) endpoints: Family,
-    pub(super) groups: Family,
+pub(super) struct NamedOptions {
+    pub(super) endpoints: OptionsByName,
+    pub(super) groups: OptionsByName,
 }
 
 /// Options by key, of one name after the other.
-pub(super) type Family = BTreeMap<String, Vec<(String, String)>>;
+pub(super) type OptionsByName = BTreeMap<String, Vec<(String, String)>>;
 
 /// The last value of a key.
-pub(super) fn last<'g>(given: &'g Given, wanted: &str) -> Option<&'g str> {
+pub(super) fn last<'g>(given: &'g GivenPairs, wanted: &str) -> Option<&'g str> {
     let found = given.iter().rev().find(|(key, _)| stock::ours(key) == wanted);
     found.map(|(_, value)| value.trim())
 }

@@ -1,12 +1,12 @@
-//! The options `group.NAME.KEY`.
+//! Options `group.NAME.KEY`.
 
 use std::time::Duration;
 
 use super::endpoint;
-use super::given::{Given, Sources, last};
+use super::given::{GivenPairs, NamedOptions, last};
 use super::keys;
 use crate::config::{Parser, parse_duration, parse_list};
-use crate::export::{EndpointSettings, GroupSettings, Members, Mode};
+use crate::export::{EndpointSettings, GroupMode, GroupSettings, MemberSource};
 
 /// One line of help for the host.
 pub(super) const HELP: &str = "group.NAME.KEY: members (names of endpoints), mode (all, failover, \
@@ -21,7 +21,7 @@ const DNS_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What the options say of groups.
 #[derive(Default)]
-pub(super) struct Groups {
+pub(super) struct GroupOptions {
     pub(super) groups: Vec<GroupSettings>,
     /// Members of groups of mode `all`, which are endpoints like any other.
     pub(super) alone: Vec<EndpointSettings>,
@@ -31,7 +31,7 @@ pub(super) struct Groups {
     members: Vec<String>,
 }
 
-impl Groups {
+impl GroupOptions {
     /// Whether an endpoint is a member: it was read with its group, and gets data by itself only
     /// where `endpoints` names it.
     pub(super) fn has(&self, endpoint: &str) -> bool {
@@ -40,7 +40,7 @@ impl Groups {
 }
 
 /// Modes as they are written; `None` is `all`.
-fn mode(parser: &mut Parser<'_>, name: &str, given: &Given) -> Option<Mode> {
+fn mode(parser: &mut Parser<'_>, name: &str, given: &GivenPairs) -> Option<GroupMode> {
     let word = last(given, "mode").unwrap_or("failover").to_lowercase();
     let balance = last(given, "balance").map(str::to_lowercase);
     if balance.is_some() && word != "balance" {
@@ -50,10 +50,10 @@ fn mode(parser: &mut Parser<'_>, name: &str, given: &Given) -> Option<Mode> {
     }
     match (word.as_str(), balance.as_deref()) {
         ("all", _) => None,
-        ("failover", _) => Some(Mode::Failover),
-        ("balance", None | Some("round_robin")) => Some(Mode::RoundRobin),
-        ("balance", Some("least_busy")) => Some(Mode::LeastBusy),
-        ("balance", Some("trace_id")) => Some(Mode::TraceId),
+        ("failover", _) => Some(GroupMode::Failover),
+        ("balance", None | Some("round_robin")) => Some(GroupMode::RoundRobin),
+        ("balance", Some("least_busy")) => Some(GroupMode::LeastBusy),
+        ("balance", Some("trace_id")) => Some(GroupMode::TraceId),
         ("balance", Some(other)) => {
             let option = format!("group.{name}.balance");
             parser.refuse(&option, other, "allowed: round_robin, least_busy, trace_id");
@@ -67,8 +67,12 @@ fn mode(parser: &mut Parser<'_>, name: &str, given: &Given) -> Option<Mode> {
 }
 
 /// Reads all groups, also those that are not in use; problems go to the parser.
-pub(super) fn parse(parser: &mut Parser<'_>, sources: &Sources, names: &[String]) -> Groups {
-    let mut groups = Groups::default();
+pub(super) fn parse(
+    parser: &mut Parser<'_>,
+    sources: &NamedOptions,
+    names: &[String],
+) -> GroupOptions {
+    let mut groups = GroupOptions::default();
     for (name, given) in &sources.groups {
         if endpoint::check_name(parser, "group", name) {
             let is_used = names.contains(name);
@@ -81,16 +85,16 @@ pub(super) fn parse(parser: &mut Parser<'_>, sources: &Sources, names: &[String]
             sources.groups.keys().cloned().collect::<Vec<_>>().join(", ")
         ));
     }
-    let place = |group: &GroupSettings| names.iter().position(|name| *name == group.name);
-    groups.groups.sort_by_key(place);
+    let index = |group: &GroupSettings| names.iter().position(|name| *name == group.name);
+    groups.groups.sort_by_key(index);
     groups
 }
 
 fn one(
     parser: &mut Parser<'_>,
-    sources: &Sources,
-    groups: &mut Groups,
-    (name, given, is_used): (&String, &Given, bool),
+    sources: &NamedOptions,
+    groups: &mut GroupOptions,
+    (name, given, is_used): (&String, &GivenPairs, bool),
 ) {
     let (own, common): (Vec<_>, Vec<_>) =
         given.iter().cloned().partition(|(key, _)| KEYS.contains(&key.as_str()));
@@ -111,7 +115,7 @@ fn one(
             let allowed = "a group of looked up members can be: failover, balance";
             return parser.refuse(&format!("group.{name}.mode"), "all", allowed);
         };
-        let members = Members::Resolved { endpoint: Box::new(shared), interval };
+        let members = MemberSource::Resolved { endpoint: Box::new(shared), interval };
         if is_used {
             groups.groups.push(GroupSettings { name: name.clone(), mode, members });
         }
@@ -137,19 +141,19 @@ fn one(
     };
     agree(parser, sources, name, &listed, &common);
     if is_used && !members.is_empty() {
-        let members = Members::Listed(members);
+        let members = MemberSource::Listed(members);
         groups.groups.push(GroupSettings { name: name.clone(), mode, members });
     }
 }
 
 /// The names of the members.
-fn listed(own: &Given) -> Vec<String> {
+fn listed(own: &GivenPairs) -> Vec<String> {
     let lists = own.iter().filter(|(key, _)| key == "members");
     let names = lists.flat_map(|(_, value)| parse_list(value));
     names.map(|name| name.to_lowercase()).collect()
 }
 
-fn interval(parser: &mut Parser<'_>, name: &str, own: &Given) -> Duration {
+fn interval(parser: &mut Parser<'_>, name: &str, own: &GivenPairs) -> Duration {
     let Some(value) = last(own, "dns_interval") else { return DNS_INTERVAL };
     let allowed = Duration::from_millis(100)..=Duration::from_secs(3600);
     match parse_duration(value).filter(|interval| allowed.contains(interval)) {
@@ -165,10 +169,10 @@ fn interval(parser: &mut Parser<'_>, name: &str, own: &Given) -> Duration {
 /// What one member cannot take goes to another one, so they all are to get the same.
 fn agree(
     parser: &mut Parser<'_>,
-    sources: &Sources,
+    sources: &NamedOptions,
     name: &str,
     listed: &[String],
-    common: &Given,
+    common: &GivenPairs,
 ) {
     for key in keys::of_view().chain(["max_elapsed_time", "retry_in_place"]) {
         let mut values = listed

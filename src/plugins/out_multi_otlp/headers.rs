@@ -2,7 +2,7 @@
 
 use http::{HeaderName, HeaderValue};
 
-use crate::export::{HeaderFrom, Source};
+use crate::export::{HeaderFrom, HeaderSource};
 
 /// Headers that the transport sets itself.
 const OURS: [&str; 10] = [
@@ -53,9 +53,9 @@ pub(super) fn parse_from(text: &str) -> Result<Vec<HeaderFrom>, String> {
             let key = from.strip_prefix(family).and_then(|rest| rest.strip_prefix('.'));
             key.filter(|key| !key.is_empty()).map(str::to_owned)
         };
-        let source = of("resource").map(Source::Resource);
-        let source = source.or_else(|| of("scope").map(Source::Scope));
-        let source = source.or_else(|| of("attributes").map(Source::Item));
+        let source = of("resource").map(HeaderSource::Resource);
+        let source = source.or_else(|| of("scope").map(HeaderSource::Scope));
+        let source = source.or_else(|| of("attributes").map(HeaderSource::Item));
         all.push(HeaderFrom { name, source: source.ok_or_else(|| ALLOWED.to_owned())? });
     }
     Ok(all)

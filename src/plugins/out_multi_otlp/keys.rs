@@ -1,18 +1,18 @@
-//! The keys of `endpoint.NAME.KEY`: one row each, which lists the key and reads its value. The help,
-//! the words about unknown keys and what is secret follow from the rows.
+//! Option table: the keys of `endpoint.NAME.KEY`, one row each, which lists the key and reads its
+//! value. The help, the message about unknown keys and what is secret follow from the rows.
 
 use std::sync::Arc;
 
-use super::draft::Draft;
-use super::values::{self, Wrong};
-use super::{aws, content, headers, rules, stock};
+use super::draft::EndpointDraft;
+use super::values::{self, WrongValue};
+use super::{attribute_rules, aws, content, headers, stock};
 use crate::export::AddressFamily;
 use crate::model::Signal;
 use crate::plugin::{OptionKind, OptionSpec};
 
 /// What of a value that is wrong is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shown {
+pub(super) enum ShownOnError {
     /// All of it.
     Whole,
     /// An URL, without user and password.
@@ -22,32 +22,35 @@ pub(super) enum Shown {
 }
 
 /// One key.
-pub(super) struct Key {
+pub(super) struct EndpointKey {
     /// Its name after `endpoint.NAME.`.
     pub(super) name: &'static str,
     /// What of its value may be shown.
-    pub(super) shown: Shown,
+    pub(super) shown: ShownOnError,
     /// Whether it says what of a chunk an endpoint gets. The members of a group agree on such keys,
     /// because what one cannot take goes to another.
     pub(super) is_view: bool,
-    /// Whether a list in a file stands for words separated by commas.
+    /// Whether a list in a file stands for texts separated by commas.
     pub(super) is_list: bool,
     /// Reads a value; of several the last one counts, or they add up.
-    pub(super) set: fn(&mut Draft, &str) -> Result<(), Wrong>,
+    pub(super) set: fn(&mut EndpointDraft, &str) -> Result<(), WrongValue>,
 }
 
-impl Key {
-    const fn new(name: &'static str, set: fn(&mut Draft, &str) -> Result<(), Wrong>) -> Self {
-        Self { name, shown: Shown::Whole, is_view: false, is_list: false, set }
+impl EndpointKey {
+    const fn new(
+        name: &'static str,
+        set: fn(&mut EndpointDraft, &str) -> Result<(), WrongValue>,
+    ) -> Self {
+        Self { name, shown: ShownOnError::Whole, is_view: false, is_list: false, set }
     }
 
     const fn secret(mut self) -> Self {
-        self.shown = Shown::Nothing;
+        self.shown = ShownOnError::Nothing;
         self
     }
 
     const fn url(mut self) -> Self {
-        self.shown = Shown::WithoutPassword;
+        self.shown = ShownOnError::WithoutPassword;
         self
     }
 
@@ -83,11 +86,11 @@ macro_rules! some {
 }
 
 /// Rows of `NAME (VALUES), PROPERTIES => SET`: the values are for the help, where the name does not
-/// say enough, the properties are methods of [`Key`].
+/// say enough, the properties are methods of [`EndpointKey`].
 macro_rules! keys {
     ($($name:literal $(($values:literal))? $(, $property:ident)* => $set:expr;)+) => {
         /// Every key.
-        pub(super) const KEYS: &[Key] = &[$(Key::new($name, $set)$(.$property())*),+];
+        pub(super) const KEYS: &[EndpointKey] = &[$(EndpointKey::new($name, $set)$(.$property())*),+];
 
         /// The same keys as options of the one endpoint of an instance that names none.
         pub(super) const ALONE: &[OptionSpec] = &[$(OptionSpec::new(
@@ -153,7 +156,7 @@ keys! {
     "oauth2.token_url", url => some!(oauth2.token_url, values::url);
     "oauth2.client_id" => to!(oauth2.client_id, values::given);
     "oauth2.client_secret", secret => to!(oauth2.client_secret, values::given);
-    "oauth2.scopes", list => to!(oauth2.scopes, values::words);
+    "oauth2.scopes", list => to!(oauth2.scopes, values::list);
     "oauth2.audience" => to!(oauth2.audience, values::given);
     "oauth2.resource" => to!(oauth2.resource, values::given);
     "oauth2.auth_method" ("basic, post, private_key_jwt") => some!(oauth2.method, values::auth_method);
@@ -206,17 +209,17 @@ keys! {
         to!(endpoint.content_unlisted, content::parse_unlisted)
     };
     "attributes.add" ("KEY=VALUE"), secret, view => |draft, value| {
-        rules::add(&mut draft.rules, value)
+        attribute_rules::add(&mut draft.rules, value)
     };
     "attributes.drop", view => |draft, value| {
-        draft.rules.drop.extend(rules::keys(value));
+        draft.rules.drop.extend(attribute_rules::keys(value));
         Ok(())
     };
     "attributes.rename" ("OLD=NEW"), secret, view => |draft, value| {
-        rules::rename(&mut draft.rules, value)
+        attribute_rules::rename(&mut draft.rules, value)
     };
     "attributes.hash", view => |draft, value| {
-        draft.rules.hash.extend(rules::keys(value));
+        draft.rules.hash.extend(attribute_rules::keys(value));
         Ok(())
     };
     "attributes.hash_key", secret, view => some!(hash_key, values::text);
@@ -245,7 +248,7 @@ keys! {
 }
 
 /// The key of that name, or of the stock plugin's name for it.
-pub(super) fn of_name(name: &str) -> Option<&'static Key> {
+pub(super) fn of_name(name: &str) -> Option<&'static EndpointKey> {
     let name = stock::ours(name);
     KEYS.iter().find(|key| key.name == name)
 }

@@ -1,4 +1,4 @@
-//! The options `logs_*`: where ordinary logs have what OTLP has fields for.
+//! Options `logs_*`: where ordinary logs have what OTLP has fields for.
 
 use crate::codec::fluentbit::{LogAccessors, Places};
 use crate::codec::msgpack::Accessor;

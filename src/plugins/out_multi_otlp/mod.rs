@@ -1,27 +1,27 @@
 //! `multi_otlp`: OTLP to several endpoints.
 
+mod attribute_rules;
 mod aws;
 mod content;
+mod dead_letter;
 mod draft;
 mod endpoint;
 mod given;
 mod group;
 mod headers;
 mod keys;
-mod letters;
 mod logs;
 mod oauth2;
-mod rules;
 mod single;
 mod stock;
 mod values;
 
 use std::time::Duration;
 
-use self::given::{Family, Sources};
+use self::given::{NamedOptions, OptionsByName};
 use crate::config::read::{self, Read};
 use crate::config::{FileOptions, Parser, options};
-use crate::export::{EndpointSettings, Exporter, Settings};
+use crate::export::{EndpointSettings, ExportSettings, Exporter};
 use crate::plugin::{
     Completion, Delivery, Environment, OpenError, OptionSpec, Options, Output, Spec, joined,
 };
@@ -39,10 +39,10 @@ options! {
         groups: Vec<String> = names,
             CommaList "groups" [repeated],
             "Names of the groups to use; by default all that are given.";
-        group: Family = family,
+        group: OptionsByName = family,
             Prefix "group." [repeated],
             group::HELP;
-        endpoint: Family = family,
+        endpoint: OptionsByName = family,
             Prefix "endpoint." [repeated],
             keys::HELP;
         max_in_flight: usize = read::count(1..=1000),
@@ -95,11 +95,11 @@ impl Output for MultiOtlp {
     }
 }
 
-fn settings(parser: &mut Parser<'_>) -> Result<Settings, OpenError> {
+fn settings(parser: &mut Parser<'_>) -> Result<ExportSettings, OpenError> {
     let given = Given::read(parser)?;
     stock::check_of_all(parser);
     let mut sources =
-        Sources { endpoints: with_lists(given.endpoint), groups: with_lists(given.group) };
+        NamedOptions { endpoints: with_lists(given.endpoint), groups: with_lists(given.group) };
     single::read(parser, &mut sources);
     sources.endpoints = with_lists(sources.endpoints);
     let mut names = given.endpoints;
@@ -108,7 +108,7 @@ fn settings(parser: &mut Parser<'_>) -> Result<Settings, OpenError> {
         names => names,
     };
     let mut groups = group::parse(parser, &sources, &group_names);
-    let letters = letters::names(&sources);
+    let letters = dead_letter::names(&sources);
     if names.is_empty() {
         let own = sources.endpoints.keys().cloned();
         let own = own.filter(|name| !groups.has(name) && !letters.contains(name));
@@ -124,7 +124,7 @@ fn settings(parser: &mut Parser<'_>) -> Result<Settings, OpenError> {
     }
     let mut endpoints: Vec<EndpointSettings> = Vec::new();
     for (name, given) in sources.endpoints.iter().filter(|(name, _)| !groups.has(name)) {
-        // Mistakes are told also for endpoints that are not in use.
+        // Mistakes are reported also for endpoints that are not in use.
         let endpoint = endpoint::parse(parser, name, given, &[]);
         endpoints.extend(endpoint);
     }
@@ -142,14 +142,14 @@ fn settings(parser: &mut Parser<'_>) -> Result<Settings, OpenError> {
         }
     }
     endpoints.append(&mut groups.alone);
-    let place = |endpoint: &EndpointSettings| {
+    let index = |endpoint: &EndpointSettings| {
         names.iter().chain(&groups.expanded).position(|name| *name == endpoint.name)
     };
-    endpoints.retain(|endpoint| place(endpoint).is_some());
-    endpoints.sort_by_key(place);
+    endpoints.retain(|endpoint| index(endpoint).is_some());
+    endpoints.sort_by_key(index);
     endpoints.dedup_by(|a, b| a.name == b.name);
-    letters::resolve(parser, &sources, &mut endpoints, &mut groups.groups);
-    Ok(Settings {
+    dead_letter::resolve(parser, &sources, &mut endpoints, &mut groups.groups);
+    Ok(ExportSettings {
         endpoints,
         groups: groups.groups,
         max_in_flight: given.max_in_flight,
@@ -158,8 +158,8 @@ fn settings(parser: &mut Parser<'_>) -> Result<Settings, OpenError> {
     })
 }
 
-/// A list in a file stands for a list of words where a key takes that.
-fn with_lists(mut family: Family) -> Family {
+/// A list in a file stands for a list of texts where a key takes that.
+fn with_lists(mut family: OptionsByName) -> OptionsByName {
     for given in family.values_mut() {
         for key in keys::KEYS.iter().filter(|key| key.is_list).map(|key| key.name) {
             let values = given.iter().filter(|(known, _)| stock::ours(known) == key);
@@ -174,7 +174,7 @@ fn with_lists(mut family: Family) -> Family {
 }
 
 /// The options that start with the same name.
-fn family(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Family> {
+fn family(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<OptionsByName> {
     Some(parser.family(option.name.trim_end_matches('.')))
 }
 

@@ -1,4 +1,4 @@
-//! The options `oauth2.KEY` of an endpoint.
+//! Options `oauth2.KEY` of an endpoint.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -53,8 +53,8 @@ impl OAuth2Draft {
             None if !by_secret => String::new(),
             None => return Err(missing("oauth2.client_secret")),
             Some(_) => {
-                let words = "with 'oauth2.auth_method: private_key_jwt' no secret is sent";
-                return Err(("oauth2.client_secret", words.to_owned()));
+                let reason = "with 'oauth2.auth_method: private_key_jwt' no secret is sent";
+                return Err(("oauth2.client_secret", reason.to_owned()));
             }
         };
         Ok(Some(OAuth2Settings {
@@ -109,12 +109,12 @@ impl OAuth2Draft {
             (AuthMethod::PrivateKeyJwt, _) => (self.jwt_key_file.take(), self.jwt_header.take()),
         };
         let key_file = key_file.ok_or_else(|| {
-            let words = "it is needed for 'oauth2.auth_method: private_key_jwt'";
-            ("oauth2.jwt_key_file", words.to_owned())
+            let reason = "it is needed for 'oauth2.auth_method: private_key_jwt'";
+            ("oauth2.jwt_key_file", reason.to_owned())
         })?;
         if header.is_some() && self.jwt_cert_file.is_none() {
-            let words = "it needs oauth2.jwt_cert_file, whose thumbprint it holds";
-            return Err(("oauth2.jwt_header", words.to_owned()));
+            let reason = "it needs oauth2.jwt_cert_file, whose thumbprint it holds";
+            return Err(("oauth2.jwt_header", reason.to_owned()));
         }
         Ok(ClientAuthentication::PrivateKeyJwt(AssertionSettings {
             key_file,

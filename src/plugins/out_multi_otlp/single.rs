@@ -1,7 +1,7 @@
-//! An instance with one endpoint that has no name: its keys stand at the top, as in Fluent Bit's own
-//! output.
+//! Short form: an instance with one endpoint that has no name, whose keys stand at the top as in
+//! Fluent Bit's own output.
 
-use super::given::{NAME, Sources, last};
+use super::given::{NAME, NamedOptions, last};
 use super::{keys, stock};
 use crate::config::Parser;
 
@@ -25,8 +25,9 @@ const HOSTS: &[(&str, &[&str])] = &[
     ("tls.proxy.ca_file", &[]),
 ];
 
-/// Makes an endpoint of the keys at the top where no other is given; else tells where they belong.
-pub(super) fn read(parser: &mut Parser<'_>, sources: &mut Sources) {
+/// Makes an endpoint of the keys at the top where no other is given; else reports where they
+/// belong.
+pub(super) fn read(parser: &mut Parser<'_>, sources: &mut NamedOptions) {
     let mut given = at_the_top(parser);
     let address = Address::read(parser);
     if sources.endpoints.is_empty() && sources.groups.is_empty() {

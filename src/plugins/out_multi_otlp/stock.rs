@@ -1,4 +1,5 @@
-//! The options of Fluent Bit's own output `opentelemetry` by the names that they have there.
+//! Compatibility options: those of Fluent Bit's own output `opentelemetry`, by the names that they
+//! have there.
 
 use crate::config::{Parser, parse_bool};
 use crate::plugin::{OptionKind, OptionSpec, joined, put};

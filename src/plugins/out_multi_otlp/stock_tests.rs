@@ -29,7 +29,7 @@ fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 const USUAL: [(&str, &str); 4] =
     [("tls", "off"), ("tls.verify", "on"), ("tls.verify_hostname", "off"), ("tls.debug", "-1")];
 
-fn read(given: &[(&str, &str)], kept: &[(&str, &str)]) -> Result<Settings, OpenError> {
+fn read(given: &[(&str, &str)], kept: &[(&str, &str)]) -> Result<ExportSettings, OpenError> {
     let mut kept = owned(kept);
     kept.extend(owned(&USUAL));
     let host = Host { given: owned(given), kept };
@@ -141,7 +141,7 @@ fn keys_without_a_name_are_one_endpoint() {
         (&[("url", "http://u:hush@a b")], &[], "option 'url': '...@a b'"),
     ] {
         let found = problems(given, kept);
-        assert!(found.iter().any(|told| told.contains(expected)), "{expected}: {found:#?}");
+        assert!(found.iter().any(|problem| problem.contains(expected)), "{expected}: {found:#?}");
         assert!(!found.join(" ").contains("hush"));
     }
     assert_eq!(one(&[("url", "https://a")], &[("tls", "on")]).url, "https://a");
@@ -168,20 +168,20 @@ fn beside_named_endpoints_every_option_at_the_top_is_told() {
     for name in hosts {
         let found = problems(&[named], &[(name, "x")]);
         let expected = format!("option '{name}': endpoints have their own");
-        assert!(found.iter().any(|told| told.contains(&expected)), "{name}: {found:#?}");
+        assert!(found.iter().any(|problem| problem.contains(&expected)), "{name}: {found:#?}");
     }
     let switches =
         [("tls.verify", "off"), ("tls.verify_hostname", "on"), ("tls.debug", "3"), ("tls", "on")];
     for (name, value) in switches.into_iter().chain([("host", "a"), ("port", "4318")]) {
         let found = problems(&[named], &[(name, value)]);
         let expected = format!("option '{name}': endpoints have their own");
-        assert!(found.iter().any(|told| told.contains(&expected)), "{name}: {found:#?}");
+        assert!(found.iter().any(|problem| problem.contains(&expected)), "{name}: {found:#?}");
     }
     let ours = keys::KEYS.iter().map(|key| key.name);
     for name in ours.chain(stock::names()) {
         let found = problems(&[named, (name, "x")], &[]);
         let expected = format!("option '{name}': endpoints have their own here; write 'endpoint.");
-        assert!(found.iter().any(|told| told.contains(&expected)), "{name}: {found:#?}");
+        assert!(found.iter().any(|problem| problem.contains(&expected)), "{name}: {found:#?}");
     }
     assert!(read(&[named], &[]).is_ok());
 }
@@ -216,7 +216,7 @@ fn what_is_settled_is_told() {
     ] {
         let found = read_one(key, value).unwrap_err().0;
         let expected = format!("option 'endpoint.a.{key}': '{value}' is not allowed; {expected}");
-        assert!(found.iter().any(|told| told.contains(&expected)), "{expected}: {found:#?}");
+        assert!(found.iter().any(|problem| problem.contains(&expected)), "{expected}: {found:#?}");
     }
     for (key, value) in [
         ("log_response_payload", "yes"),
@@ -270,7 +270,7 @@ fn values_of_the_shared_options_are_checked() {
         ("oauth2.resource", "x", "'endpoint.a.oauth2.token_url': it is needed"),
     ] {
         let found = on(key, value).unwrap_err().0;
-        assert!(found.iter().any(|told| told.contains(expected)), "{key}: {found:#?}");
+        assert!(found.iter().any(|problem| problem.contains(expected)), "{key}: {found:#?}");
     }
     for (value, expected) in
         [("on", Http2::On), ("off", Http2::Off), ("force", Http2::Force), ("Auto", Http2::Auto)]

@@ -1,10 +1,12 @@
 use super::*;
-use crate::export::{Compression, Content, DeadLetter, Members, Mode, Protocol, Source};
+use crate::export::{
+    Compression, ContentHandling, DeadLetterTarget, GroupMode, HeaderSource, MemberSource, Protocol,
+};
 use crate::model::Signal;
-use crate::plugin::Given;
+use crate::plugin::GivenOptions;
 
-pub(super) fn read(given: &[(&str, &str)]) -> Result<Settings, OpenError> {
-    let given = Given::of(given);
+pub(super) fn read(given: &[(&str, &str)]) -> Result<ExportSettings, OpenError> {
+    let given = GivenOptions::of(given);
     let given = FileOptions::read(&given, MultiOtlp::SPEC.options, &[]);
     let mut parser = Parser::over(&given);
     let settings = settings(&mut parser)?;
@@ -25,7 +27,7 @@ fn the_configuration_of_the_first_page_is_read() {
     ])
     .unwrap();
     let [apm, llm] = settings.endpoints.as_slice() else { panic!() };
-    assert_eq!((apm.name.as_str(), apm.content), ("apm", Content::Drop));
+    assert_eq!((apm.name.as_str(), apm.content), ("apm", ContentHandling::Drop));
     assert!(llm.condition.is_some() && llm.is_selective());
     assert_eq!(llm.sampling_percentage, Some(12.5));
     assert_eq!(llm.headers.len(), 1);
@@ -157,13 +159,13 @@ fn groups_are_read() {
     assert_eq!(settings.endpoints.len(), 1);
     assert_eq!(settings.endpoints[0].name, "c");
     let [fo, gates] = settings.groups.as_slice() else { panic!() };
-    assert_eq!((fo.name.as_str(), fo.mode), ("fo", Mode::Failover));
-    let Members::Listed(members) = &fo.members else { panic!() };
+    assert_eq!((fo.name.as_str(), fo.mode), ("fo", GroupMode::Failover));
+    let MemberSource::Listed(members) = &fo.members else { panic!() };
     let found: Vec<_> = members.iter().map(|m| (m.name.as_str(), m.timeout.as_secs())).collect();
     assert_eq!(found, [("b", 3), ("a", 7)]);
-    assert!(members.iter().all(|member| member.content == Content::Drop));
-    assert_eq!(gates.mode, Mode::TraceId);
-    let Members::Resolved { endpoint, interval } = &gates.members else { panic!() };
+    assert!(members.iter().all(|member| member.content == ContentHandling::Drop));
+    assert_eq!(gates.mode, GroupMode::TraceId);
+    let MemberSource::Resolved { endpoint, interval } = &gates.members else { panic!() };
     assert_eq!((endpoint.protocol, interval.as_secs()), (Protocol::Grpc, 3));
     // `all` is a list of endpoints with defaults.
     let settings = read(&[
@@ -249,9 +251,9 @@ group:
     .unwrap();
     let settings = read(&[("config_file", &file), ("endpoint.c.url", "http://c")]).unwrap();
     assert_eq!((settings.max_in_flight, settings.endpoints.len()), (5, 1));
-    let Members::Listed(members) = &settings.groups[0].members else { panic!() };
+    let MemberSource::Listed(members) = &settings.groups[0].members else { panic!() };
     assert!(!members[0].tls.verify);
-    let Content::Only(kept) = members[0].content else { panic!() };
+    let ContentHandling::Only(kept) = members[0].content else { panic!() };
     assert!(kept.errors && kept.findings && kept.sample.is_none());
     let oauth2 = members[1].credentials.oauth2.as_ref().unwrap();
     assert_eq!(oauth2.scopes, ["x", "z"]);
@@ -282,12 +284,12 @@ fn headers_and_letters_are_read() {
     .unwrap();
     let [a, b] = settings.endpoints.as_slice() else { panic!("{:?}", settings.endpoints) };
     assert_eq!(a.headers[0].1, "Basic bWU6cHc=");
-    assert_eq!(a.header_from[0].source, Source::Resource("tenant.id".to_owned()));
-    assert_eq!(a.header_from[1].source, Source::Item("project".to_owned()));
-    let Some(DeadLetter::Endpoint(rest)) = &a.dead_letter else { panic!() };
+    assert_eq!(a.header_from[0].source, HeaderSource::Resource("tenant.id".to_owned()));
+    assert_eq!(a.header_from[1].source, HeaderSource::Item("project".to_owned()));
+    let Some(DeadLetterTarget::Endpoint(rest)) = &a.dead_letter else { panic!() };
     assert_eq!((rest.name.as_str(), a.compression), ("rest", Compression::Zstd));
     assert_eq!(b.headers[0].1, "Bearer tok");
-    let Some(DeadLetter::File(_, 5_000_000)) = &b.dead_letter else { panic!() };
+    let Some(DeadLetterTarget::File(_, 5_000_000)) = &b.dead_letter else { panic!() };
     let problems = read(&[
         ("endpoints", "a, b"),
         ("endpoint.a.url", "http://a"),
@@ -337,8 +339,8 @@ fn content_and_attribute_rules_are_read() {
     ])
     .unwrap();
     let [a, b] = settings.endpoints.as_slice() else { panic!() };
-    assert_eq!(a.content, Content::Truncate(4_000));
-    let Content::Only(kept) = b.content else { panic!("{:?}", b.content) };
+    assert_eq!(a.content, ContentHandling::Truncate(4_000));
+    let ContentHandling::Only(kept) = b.content else { panic!("{:?}", b.content) };
     assert!(kept.errors && !kept.findings && kept.sample.is_some());
     let rules = a.attributes.as_ref().unwrap();
     assert_eq!(rules.add[0].1, "red,blue");
@@ -418,7 +420,7 @@ fn a_member_named_also_by_itself_has_what_its_group_of_all_says() {
     ]);
     let endpoints = settings.unwrap().endpoints;
     let shown: Vec<_> = endpoints.iter().map(|e| (e.name.as_str(), e.content)).collect();
-    assert_eq!(shown, [("a", Content::Drop), ("b", Content::Drop)]);
+    assert_eq!(shown, [("a", ContentHandling::Drop), ("b", ContentHandling::Drop)]);
 }
 
 #[test]

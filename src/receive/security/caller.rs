@@ -1,4 +1,4 @@
-//! Who sent a request.
+//! Principal: who sent a request.
 
 use std::sync::Arc;
 

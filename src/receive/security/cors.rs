@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
 use super::settings::SecuritySettings;
-use crate::receive::response_body::Reply;
+use crate::receive::response_body::ResponseBody;
 
 /// Request headers that exporters set.
 const USUAL: [&str; 9] = [
@@ -80,22 +80,22 @@ impl Cors {
     pub(in crate::receive) fn preflight(
         &self,
         request: &Request<Incoming>,
-    ) -> Option<Response<Reply>> {
+    ) -> Option<Response<ResponseBody>> {
         let is_preflight = request.method() == Method::OPTIONS
             && request.headers().contains_key(ORIGIN)
             && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
         is_preflight.then(|| self.answer(request.headers()))
     }
 
-    /// What browsers want to be told beside an answer to a request with these headers.
+    /// The headers that browsers need beside an answer to a request with these headers.
     pub(in crate::receive) fn exposing(&self, request: &HeaderMap) -> Exposing {
         Exposing(self.allowed(request))
     }
 
     /// The answer to a preflight. One without the headers means "no".
-    fn answer(&self, request: &HeaderMap) -> Response<Reply> {
+    fn answer(&self, request: &HeaderMap) -> Response<ResponseBody> {
         let allowed = self.allowed(request);
-        let mut response = Response::new(Reply::default());
+        let mut response = Response::new(ResponseBody::default());
         *response.status_mut() = StatusCode::NO_CONTENT;
         let headers = response.headers_mut();
         headers.insert(

@@ -1,11 +1,11 @@
-//! Every static credential, and who it belongs to.
+//! Credential store: every static credential, and the tenant that it belongs to.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::caller::Caller;
-use super::secret::Digest;
+use super::secret::SecretDigest;
 use super::settings::SecuritySettings;
 use super::tenants::{self, Tenant};
 use crate::files;
@@ -15,20 +15,20 @@ const LONGEST_TENANT: usize = 128;
 
 /// The credentials as they are until a file changes.
 #[derive(Debug, Default)]
-pub(super) struct Credentials {
-    tokens: Vec<(Digest, Caller)>,
+pub(super) struct CredentialTable {
+    tokens: Vec<(SecretDigest, Caller)>,
     /// Digests of `user:password`.
-    users: Vec<(Digest, Caller)>,
+    users: Vec<(SecretDigest, Caller)>,
     /// DNS names of certificates, in lower case.
     names: HashMap<String, Caller>,
-    fingerprints: Vec<(Digest, Caller)>,
+    fingerprints: Vec<(SecretDigest, Caller)>,
     /// Values of the claim that names the tenant.
     claims: HashMap<String, Caller>,
     has_tenants: bool,
 }
 
-impl Credentials {
-    /// The files that [`Credentials::read`] reads.
+impl CredentialTable {
+    /// The files that [`CredentialTable::read`] reads.
     pub(super) fn files(settings: &SecuritySettings) -> Vec<PathBuf> {
         [&settings.bearer_token_file, &settings.tenants_file]
             .into_iter()
@@ -45,7 +45,7 @@ impl Credentials {
         let mut all = Self::default();
         let mut problems = Vec::new();
         for token in &settings.bearer_tokens {
-            all.tokens.push((Digest::of(token.reveal().as_bytes()), Caller::default()));
+            all.tokens.push((SecretDigest::of(token.reveal().as_bytes()), Caller::default()));
         }
         if let Some((user, password)) = &settings.basic {
             all.add_user(user, password.reveal(), &Caller::default());
@@ -59,7 +59,7 @@ impl Credentials {
                             .push(format!("option 'bearer_token_file': '{shown}' has no token"));
                     }
                 }
-                Err(words) => problems.push(format!("option 'bearer_token_file': {words}")),
+                Err(message) => problems.push(format!("option 'bearer_token_file': {message}")),
             }
         }
         if let Some(path) = &settings.tenants_file {
@@ -71,12 +71,12 @@ impl Credentials {
                     all.has_tenants = true;
                     for (name, tenant) in &file.tenants {
                         let wrong = all.add_tenant(name, tenant).into_iter();
-                        problems.extend(wrong.map(|words| {
-                            format!("option 'tenants_file': '{shown}': tenant '{name}': {words}")
+                        problems.extend(wrong.map(|message| {
+                            format!("option 'tenants_file': '{shown}': tenant '{name}': {message}")
                         }));
                     }
                 }
-                Err(words) => problems.push(format!("option 'tenants_file': {words}")),
+                Err(message) => problems.push(format!("option 'tenants_file': {message}")),
             }
         }
         if problems.is_empty() { Ok(all) } else { Err(problems) }
@@ -86,13 +86,14 @@ impl Credentials {
         let before = self.tokens.len();
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
         for line in lines.filter(|line| !line.starts_with('#')) {
-            self.tokens.push((Digest::of(line.as_bytes()), Caller::default()));
+            self.tokens.push((SecretDigest::of(line.as_bytes()), Caller::default()));
         }
         self.tokens.len().saturating_sub(before)
     }
 
     fn add_user(&mut self, user: &str, password: &str, caller: &Caller) {
-        self.users.push((Digest::of(format!("{user}:{password}").as_bytes()), caller.clone()));
+        self.users
+            .push((SecretDigest::of(format!("{user}:{password}").as_bytes()), caller.clone()));
     }
 
     /// Adds what identifies a tenant; what was wrong.
@@ -107,10 +108,10 @@ impl Credentials {
             if token.trim().is_empty() {
                 wrong.push("a token in bearer_tokens is empty");
             }
-            tokens.push(Digest::of(token.trim().as_bytes()));
+            tokens.push(SecretDigest::of(token.trim().as_bytes()));
         }
         for text in &tenant.bearer_tokens_sha256 {
-            match Digest::from_hex(text) {
+            match SecretDigest::from_hex(text) {
                 Some(digest) => tokens.push(digest),
                 None => wrong.push("bearer_tokens_sha256 takes 64 hexadecimal digits each"),
             }
@@ -128,7 +129,7 @@ impl Credentials {
             self.add_user(user, password, &caller);
         }
         for text in &tenant.certificates {
-            match Digest::from_hex(text) {
+            match SecretDigest::from_hex(text) {
                 Some(digest) => self.fingerprints.push((digest, caller.clone())),
                 None if text.trim().is_empty() => wrong.push("a name in certificates is empty"),
                 None => {
@@ -155,22 +156,24 @@ impl Credentials {
         !self.names.is_empty() || !self.fingerprints.is_empty()
     }
 
+    /// Whether any bearer token is configured, so that a refusal may ask for one.
     pub(super) fn has_tokens(&self) -> bool {
         !self.tokens.is_empty()
     }
 
+    /// Whether any user with a password is configured, so that a refusal may ask for one.
     pub(super) fn has_users(&self) -> bool {
         !self.users.is_empty()
     }
 
     /// Who a bearer token belongs to.
     pub(super) fn by_token(&self, token: &[u8]) -> Option<Caller> {
-        find(&self.tokens, &Digest::of(token)).cloned()
+        find(&self.tokens, &SecretDigest::of(token)).cloned()
     }
 
     /// Who `user:password` belongs to.
     pub(super) fn by_user(&self, pair: &[u8]) -> Option<Caller> {
-        find(&self.users, &Digest::of(pair)).cloned()
+        find(&self.users, &SecretDigest::of(pair)).cloned()
     }
 
     /// Who a certificate belongs to.
@@ -196,7 +199,7 @@ pub(super) fn is_tenant(name: &str) -> bool {
 }
 
 /// The entry of a digest. Every entry is looked at, so that the time says nothing of where it is.
-fn find<'a>(entries: &'a [(Digest, Caller)], digest: &Digest) -> Option<&'a Caller> {
+fn find<'a>(entries: &'a [(SecretDigest, Caller)], digest: &SecretDigest) -> Option<&'a Caller> {
     let mut found = None;
     for (known, caller) in entries {
         if known.is(digest) {
@@ -212,5 +215,5 @@ pub(in crate::receive) struct Peer {
     /// The DNS names of the certificate, in lower case.
     pub(super) names: Vec<String>,
     /// The digest of the certificate.
-    pub(super) fingerprint: Digest,
+    pub(super) fingerprint: SecretDigest,
 }

@@ -1,4 +1,5 @@
-//! Why credentials are not accepted, in words that give nothing of them away.
+//! Authentication errors: why credentials are not accepted, in words that give nothing of them
+//! away.
 
 /// Why a sender is turned away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -58,7 +59,7 @@ impl Denial {
         Self::Certificate,
     ];
 
-    /// The word for it in counters.
+    /// Its name in counters.
     pub(super) fn reason(self) -> &'static str {
         match self {
             Self::NoCredentials => "no_credentials",

@@ -1,4 +1,4 @@
-//! The check of each request's credentials, before its body is read.
+//! Authentication guard: the check of each request's credentials, before its body is read.
 
 use std::sync::Arc;
 
@@ -8,9 +8,9 @@ use http::header::AUTHORIZATION;
 use http::{Extensions, HeaderMap};
 
 use super::caller::Caller;
-use super::credentials::{Credentials, Peer};
+use super::credentials::{CredentialTable, Peer};
 use super::denial::Denial;
-use super::jwt::{Fault, Jwt};
+use super::jwt::{TokenFault, TokenValidator};
 use super::settings::SecuritySettings;
 use crate::files::FileContents;
 use crate::receive::refusal::Refusal;
@@ -30,9 +30,9 @@ pub(in crate::receive) struct Guard(Option<Box<Door>>);
 #[derive(Debug)]
 struct Door {
     settings: SecuritySettings,
-    credentials: RwLock<Arc<Credentials>>,
+    credentials: RwLock<Arc<CredentialTable>>,
     files: Mutex<FileContents>,
-    jwt: Option<Jwt>,
+    jwt: Option<TokenValidator>,
     denied: Vec<(Denial, Counter)>,
 }
 
@@ -54,10 +54,12 @@ impl Guard {
         if !needed {
             return Ok(Self(None));
         }
-        let files = Mutex::new(FileContents::new(Credentials::files(settings)));
+        let files = Mutex::new(FileContents::new(CredentialTable::files(settings)));
         let mut problems = Vec::new();
-        let credentials = Credentials::read(settings).map_err(|more| problems.extend(more)).ok();
-        let jwt = settings.jwt.as_ref().map(|jwt| Jwt::new(jwt, counters, Arc::clone(log)));
+        let credentials =
+            CredentialTable::read(settings).map_err(|more| problems.extend(more)).ok();
+        let jwt =
+            settings.jwt.as_ref().map(|jwt| TokenValidator::new(jwt, counters, Arc::clone(log)));
         let jwt = jwt.transpose().map_err(|more| problems.extend(more)).ok();
         let (Some(credentials), Some(jwt)) = (credentials, jwt) else { return Err(problems) };
         let credentials = RwLock::new(Arc::new(credentials));
@@ -81,8 +83,8 @@ impl Guard {
         let credentials = door.credentials();
         match door.identify(&credentials, headers, extensions.get::<Arc<Peer>>()).await {
             Ok(caller) => Ok(caller),
-            Err(Fault::NoKeys) => Err(Refusal::Unchecked),
-            Err(Fault::Denied(denial)) => {
+            Err(TokenFault::NoKeys) => Err(Refusal::Unchecked),
+            Err(TokenFault::Denied(denial)) => {
                 door.count(denial);
                 Err(refusal(denial, door.challenge(&credentials)))
             }
@@ -96,7 +98,7 @@ impl Guard {
         if !door.files.lock().changed() {
             return Ok(());
         }
-        let fresh = Arc::new(Credentials::read(&door.settings)?);
+        let fresh = Arc::new(CredentialTable::read(&door.settings)?);
         *door.credentials.write() = fresh;
         log.info("credentials were read again");
         Ok(())
@@ -112,13 +114,13 @@ impl Guard {
     /// Whether there are files or keys to look at.
     pub(super) fn watches(&self) -> bool {
         self.0.as_ref().is_some_and(|door| {
-            door.jwt.is_some() || !Credentials::files(&door.settings).is_empty()
+            door.jwt.is_some() || !CredentialTable::files(&door.settings).is_empty()
         })
     }
 }
 
 impl Door {
-    fn credentials(&self) -> Arc<Credentials> {
+    fn credentials(&self) -> Arc<CredentialTable> {
         Arc::clone(&self.credentials.read())
     }
 
@@ -129,7 +131,7 @@ impl Door {
     }
 
     /// The header `www-authenticate`: which schemes are worth a try.
-    fn challenge(&self, credentials: &Credentials) -> &'static str {
+    fn challenge(&self, credentials: &CredentialTable) -> &'static str {
         match (credentials.has_tokens() || self.jwt.is_some(), credentials.has_users()) {
             (false, true) => "Basic realm=\"otlp\", charset=\"UTF-8\"",
             (true, true) => "Bearer realm=\"otlp\", Basic realm=\"otlp\", charset=\"UTF-8\"",
@@ -139,10 +141,10 @@ impl Door {
 
     async fn identify(
         &self,
-        credentials: &Credentials,
+        credentials: &CredentialTable,
         headers: &HeaderMap,
         peer: Option<&Arc<Peer>>,
-    ) -> Result<Caller, Fault> {
+    ) -> Result<Caller, TokenFault> {
         let mut values = headers.get_all(AUTHORIZATION).iter();
         let Some(value) = values.next() else {
             return match peer.filter(|_| credentials.has_certificates()) {

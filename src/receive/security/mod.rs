@@ -1,4 +1,4 @@
-//! Who may send: credentials, tenants, TLS, and pages of other origins.
+//! Access control: who may send, by credentials, tenants, TLS, and pages of other origins.
 //!
 //! What is not configured costs nothing per request. Secrets are compared as digests in
 //! constant time, and appear in no log line, answer or debug text.
@@ -20,7 +20,7 @@ mod tests;
 pub(super) use credentials::Peer;
 pub(super) use denial::Denial;
 pub use secret::Secret;
-pub use settings::{JwtSettings, KeySource, SecuritySettings, TlsSettings};
+pub use settings::{JwtSettings, KeySource, SecuritySettings, ServerTlsSettings};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +32,7 @@ use crate::runtime::heavy;
 use crate::stats::{Counters, Log};
 use cors::Cors;
 use guard::Guard;
-use tls::Tls;
+use tls::ServerTls;
 
 /// How often files are looked at.
 const LOOK: Duration = Duration::from_secs(3);
@@ -41,7 +41,7 @@ const LOOK: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub(super) struct Security {
     pub(super) guard: Guard,
-    pub(super) tls: Option<Tls>,
+    pub(super) tls: Option<ServerTls>,
     pub(super) cors: Option<Cors>,
     log: Arc<Log>,
 }
@@ -59,7 +59,7 @@ impl Security {
         let mut problems = Vec::new();
         let guard = Guard::new(settings, counters, &log).map_err(|more| problems.extend(more)).ok();
         let cors = Cors::new(settings).map_err(|more| problems.extend(more)).ok();
-        let tls = settings.tls.as_ref().map(|tls| Tls::new(tls, counters, Arc::clone(&log)));
+        let tls = settings.tls.as_ref().map(|tls| ServerTls::new(tls, counters, Arc::clone(&log)));
         let tls = tls.transpose().map_err(|more| problems.extend(more)).ok();
         match (guard, cors, tls) {
             (Some(guard), Some(cors), Some(tls)) => Ok(Self { guard, tls, cors, log }),
@@ -67,7 +67,7 @@ impl Security {
         }
     }
 
-    /// Looks at the files now and then until told to stop.
+    /// Looks at the files now and then until it is stopped.
     pub(super) async fn watch(&self, mut stop: watch::Receiver<bool>) {
         if !self.guard.watches() && self.tls.is_none() {
             return;

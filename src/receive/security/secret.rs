@@ -1,4 +1,5 @@
-//! Secrets that cannot be printed, and comparisons that tell nothing by the time they take.
+//! Redacted values and constant-time comparison: secrets that cannot be printed, and whose
+//! comparison takes the same time whatever differs.
 
 use std::fmt;
 
@@ -28,12 +29,13 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The SHA-256 of a secret: all that is kept of it. Digests have one length, so that comparing
-/// them tells nothing of the secret's length either.
+/// The SHA-256 of a secret: all that is kept of it. Digests have one length, so that comparing them
+/// shows nothing of the secret's length either.
 #[derive(Clone, Copy)]
-pub(super) struct Digest([u8; 32]);
+pub(super) struct SecretDigest([u8; 32]);
 
-impl Digest {
+impl SecretDigest {
+    /// Hashes a secret that a client showed or that is configured.
     pub(super) fn of(secret: &[u8]) -> Self {
         let mut bytes = [0; 32];
         for (to, from) in bytes.iter_mut().zip(digest::digest(&digest::SHA256, secret).as_ref()) {
@@ -62,7 +64,7 @@ impl Digest {
     }
 }
 
-impl fmt::Debug for Digest {
+impl fmt::Debug for SecretDigest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Digest")
     }
@@ -75,7 +77,7 @@ mod tests {
     #[test]
     fn secrets_are_not_printed() {
         let secret = Secret::new("hunter2");
-        let shown = format!("{secret:?} {:#?}", Digest::of(secret.reveal().as_bytes()));
+        let shown = format!("{secret:?} {:#?}", SecretDigest::of(secret.reveal().as_bytes()));
         assert_eq!(shown, "Secret Digest");
     }
 
@@ -83,10 +85,10 @@ mod tests {
     fn digests_are_sha256() {
         // FIPS 180-2, appendix B.1.
         let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        let digest = Digest::from_hex(abc).unwrap();
-        assert!(digest.is(&Digest::of(b"abc")));
-        assert!(!digest.is(&Digest::of(b"abd")));
-        assert!(Digest::from_hex(abc.trim_start_matches('b')).is_none());
-        assert!(Digest::from_hex(&abc.replace('b', "g")).is_none());
+        let digest = SecretDigest::from_hex(abc).unwrap();
+        assert!(digest.is(&SecretDigest::of(b"abc")));
+        assert!(!digest.is(&SecretDigest::of(b"abd")));
+        assert!(SecretDigest::from_hex(abc.trim_start_matches('b')).is_none());
+        assert!(SecretDigest::from_hex(&abc.replace('b', "g")).is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! What the options say about security.
+//! Typed settings of security.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::secret::Secret;
 #[derive(Debug, Clone, Default)]
 pub struct SecuritySettings {
     /// TLS on all listeners.
-    pub tls: Option<TlsSettings>,
+    pub tls: Option<ServerTlsSettings>,
     /// Tokens that are accepted as `authorization: Bearer`.
     pub bearer_tokens: Vec<Secret>,
     /// A file with such tokens, one a line.
@@ -28,7 +28,7 @@ pub struct SecuritySettings {
 
 /// TLS of a server.
 #[derive(Debug, Clone)]
-pub struct TlsSettings {
+pub struct ServerTlsSettings {
     /// The certificate chain in PEM.
     pub crt_file: PathBuf,
     /// Its key in PEM.

@@ -1,4 +1,4 @@
-//! The file with credentials by tenant.
+//! Tenants file: credentials by tenant.
 
 use std::collections::BTreeMap;
 
@@ -30,14 +30,14 @@ pub(super) struct Tenant {
 /// Reads the text of the file.
 ///
 /// # Errors
-/// Where it is wrong. The parser's own words would show the lines, which hold secrets.
+/// Where it is wrong. The parser's own message would show the lines, which hold secrets.
 pub(super) fn parse(text: &str) -> Result<TenantsFile, String> {
     serde_saphyr::from_str(text).map_err(|error| {
-        let place = error.location().map_or_else(String::new, |location| {
+        let position = error.location().map_or_else(String::new, |location| {
             format!(" at line {}, column {}", location.line(), location.column())
         });
         format!(
-            "is not as expected{place}; it is YAML with the key 'tenants': a map from names to \
+            "is not as expected{position}; it is YAML with the key 'tenants': a map from names to \
              maps with the keys bearer_tokens, bearer_tokens_sha256, users, jwt_claims, \
              certificates"
         )

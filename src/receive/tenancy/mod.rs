@@ -1,4 +1,5 @@
-//! Whose a request is, and where it goes: tags, tenants, and how much each tenant may send.
+//! Multi-tenancy: which tenant a request is of, which tags its events get, and how much each
+//! tenant may send.
 //!
 //! What is not configured costs a request one look at a flag. Requests that are to be changed or
 //! split are handled on the wire, before they are transcoded.
@@ -16,22 +17,22 @@ use std::sync::Arc;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName};
 
-pub(super) use route::Route;
+pub(super) use route::TagRoute;
 pub use tags::{TagFrom, TagSettings, is_tag};
-pub use token_bucket::Rate;
+pub use token_bucket::TenantRate;
 
-use super::memory_budget::Held;
+use super::memory_budget::HeldMemory;
 use super::refusal::Refusal;
 use super::transcode::Transcoder;
 use crate::clock;
 use crate::codec::records::Transcoded;
 use crate::model::Signal;
 use crate::stats::{Counter, CounterFamily, Counters};
-use route::{Begun, Part, Split};
-use split::{Pieces, split};
+use route::{PartlyStored, SplitEvents, TagPart};
+use split::{RequestPieces, split};
 use tags::{Tag, Tags};
-use tenant_attribute::Stamp;
-use token_bucket::Limits;
+use tenant_attribute::TenantAttribute;
+use token_bucket::TenantLimits;
 
 /// Longest name of a tenant, in bytes.
 pub const LONGEST_TENANT: usize = 128;
@@ -71,9 +72,9 @@ pub struct TenancySettings {
     /// The resource attribute that is set to the tenant.
     pub tenant_attribute: Option<String>,
     /// How fast each tenant may send; `None` for no limit.
-    pub rate: Option<Rate>,
+    pub rate: Option<TenantRate>,
     /// The tenants with a rate of their own. Each has counters of its own.
-    pub rates: Vec<(String, Rate)>,
+    pub rates: Vec<(String, TenantRate)>,
     /// How many tenants have a bucket of their own at a time.
     pub max_tenants: usize,
 }
@@ -91,16 +92,16 @@ impl Default for TenancySettings {
     }
 }
 
-/// Whose a request is.
+/// Which tenant a request is of.
 #[derive(Debug, Default)]
-pub(super) struct Origin {
+pub(super) struct RequestOrigin {
     tenant: Option<Arc<str>>,
     /// The value of the header that tags come from.
     header: Option<Vec<u8>>,
 }
 
 /// What log lines append to name the sender: nothing, or ` of tenant 'x'`.
-impl std::fmt::Display for Origin {
+impl std::fmt::Display for RequestOrigin {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.tenant {
             Some(tenant) => write!(formatter, " of tenant '{tenant}'"),
@@ -111,10 +112,10 @@ impl std::fmt::Display for Origin {
 
 /// A request as log events, and where they go.
 #[derive(Debug)]
-pub(super) struct Digested {
+pub(super) struct RoutedRequest {
     pub(super) transcoded: Transcoded,
     pub(super) events: Vec<u8>,
-    pub(super) route: Route,
+    pub(super) route: TagRoute,
     pub(super) charge: Charge,
 }
 
@@ -125,14 +126,14 @@ pub(super) struct Tenancy {
     tenant_attribute: Option<String>,
     tags: Tags,
     limits: Option<Arc<Limited>>,
-    begun: Arc<Begun>,
+    begun: Arc<PartlyStored>,
 }
 
 /// The limits with their counters.
 #[derive(Debug)]
 struct Limited {
-    limits: Limits,
-    /// Name, accepted bytes, and requests told to wait; the last is for all others.
+    limits: TenantLimits,
+    /// Name, accepted bytes, and requests that had to wait; the last is for all others.
     counters: Vec<(String, Counter, Counter)>,
 }
 
@@ -195,7 +196,7 @@ impl Tenancy {
                 })
                 .collect();
             let rates = settings.rates.iter().cloned();
-            let limits = Limits::new(settings.rate, rates, settings.max_tenants);
+            let limits = TenantLimits::new(settings.rate, rates, settings.max_tenants);
             Arc::new(Limited { limits, counters })
         });
         let seed = RandomState::new().hash_one(0);
@@ -204,12 +205,12 @@ impl Tenancy {
             tenant_attribute: settings.tenant_attribute.clone(),
             tags,
             limits,
-            begun: Arc::new(Begun::new(seed, counters.counter(PARTLY_STORED, &[]))),
+            begun: Arc::new(PartlyStored::new(seed, counters.counter(PARTLY_STORED, &[]))),
         }
     }
 
-    /// Whose a request is, by its headers. `tenant` is known from elsewhere and counts more than a
-    /// header, which anyone can write.
+    /// Which tenant a request is of, by its headers. `tenant` is known from elsewhere and counts
+    /// more than a header, which anyone can write.
     ///
     /// # Errors
     /// The header does not name a tenant, or the tenant has to wait: what the length in the header
@@ -218,8 +219,8 @@ impl Tenancy {
         &self,
         headers: &HeaderMap,
         tenant: Option<Arc<str>>,
-    ) -> Result<Origin, Refusal> {
-        let mut origin = Origin { tenant, header: None };
+    ) -> Result<RequestOrigin, Refusal> {
+        let mut origin = RequestOrigin { tenant, header: None };
         if let (Some(name), None) = (&self.tenant_header, &origin.tenant) {
             origin.tenant = tenant_of(headers, name)?;
         }
@@ -245,19 +246,23 @@ impl Tenancy {
         transcoder: &Transcoder,
         signal: Signal,
         request: &[u8],
-        origin: &Origin,
-        held: &mut Held,
-    ) -> Result<Digested, Refusal> {
+        origin: &RequestOrigin,
+        held: &mut HeldMemory,
+    ) -> Result<RoutedRequest, Refusal> {
         let charge = self.charge(origin, request.len())?;
         let by_resource = matches!(self.tags.from, Some(TagFrom::Resource(_)));
         let done = if self.tenant_attribute.is_none() && !by_resource {
             let tag = self.tag(signal, origin);
-            transcoder.run(signal, request, held).map(|(done, out)| (done, out, Route::Whole(tag)))
+            transcoder
+                .run(signal, request, held)
+                .map(|(done, out)| (done, out, TagRoute::Whole(tag)))
         } else {
             self.rewrite(transcoder, signal, request, origin, held)
         };
         match done {
-            Ok((transcoded, events, route)) => Ok(Digested { transcoded, events, route, charge }),
+            Ok((transcoded, events, route)) => {
+                Ok(RoutedRequest { transcoded, events, route, charge })
+            }
             Err(refusal) => {
                 if !refusal.is_retryable() {
                     charge.lose();
@@ -267,7 +272,7 @@ impl Tenancy {
         }
     }
 
-    fn charge(&self, origin: &Origin, bytes: usize) -> Result<Charge, Refusal> {
+    fn charge(&self, origin: &RequestOrigin, bytes: usize) -> Result<Charge, Refusal> {
         let Some(limited) = &self.limits else { return Ok(Charge::default()) };
         let tenant = origin.tenant.clone().unwrap_or_default();
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
@@ -279,7 +284,7 @@ impl Tenancy {
     }
 
     /// The tag of a whole request.
-    fn tag(&self, signal: Signal, origin: &Origin) -> Tag {
+    fn tag(&self, signal: Signal, origin: &RequestOrigin) -> Tag {
         match &self.tags.from {
             None => self.tags.plain(signal),
             Some(TagFrom::Resource(_)) => self.tags.of(signal, None),
@@ -290,16 +295,16 @@ impl Tenancy {
         }
     }
 
-    /// The way of requests that are changed or looked into. What is wrong with one is told of the
-    /// request as it came, not of what became of it here.
+    /// The way of requests that are changed or looked into. What is wrong with one is reported of
+    /// the request as it came, not of what became of it here.
     fn rewrite(
         &self,
         transcoder: &Transcoder,
         signal: Signal,
         request: &[u8],
-        origin: &Origin,
-        held: &mut Held,
-    ) -> Result<(Transcoded, Vec<u8>, Route), Refusal> {
+        origin: &RequestOrigin,
+        held: &mut HeldMemory,
+    ) -> Result<(Transcoded, Vec<u8>, TagRoute), Refusal> {
         let rewritten = self.stamped(signal, request, origin, held).and_then(|stamped| {
             let request = stamped.as_deref().unwrap_or(request);
             self.parts(transcoder, signal, request, origin, held)
@@ -314,9 +319,9 @@ impl Tenancy {
                 held.settle(events.capacity());
                 Ok((done, events, route))
             }
-            Err(Refusal::Malformed(words)) => match transcoder.run(signal, request, held) {
+            Err(Refusal::Malformed(message)) => match transcoder.run(signal, request, held) {
                 Err(refusal @ Refusal::Malformed(_)) => Err(refusal),
-                _ => Err(Refusal::Malformed(words)),
+                _ => Err(Refusal::Malformed(message)),
             },
             Err(refusal) => Err(refusal),
         }
@@ -326,13 +331,13 @@ impl Tenancy {
         &self,
         signal: Signal,
         request: &[u8],
-        origin: &Origin,
-        held: &mut Held,
+        origin: &RequestOrigin,
+        held: &mut HeldMemory,
     ) -> Result<Option<Vec<u8>>, Refusal> {
         let Some(key) = &self.tenant_attribute else { return Ok(None) };
         held.grow(request.len())?;
         let profiles = signal == Signal::Profiles;
-        let stamp = Stamp { key, value: origin.tenant.as_deref(), profiles };
+        let stamp = TenantAttribute { key, value: origin.tenant.as_deref(), profiles };
         stamp.apply(request).map(Some).map_err(malformed)
     }
 
@@ -341,9 +346,9 @@ impl Tenancy {
         transcoder: &Transcoder,
         signal: Signal,
         request: &[u8],
-        origin: &Origin,
-        held: &mut Held,
-    ) -> Result<(Transcoded, Vec<u8>, Route), Refusal> {
+        origin: &RequestOrigin,
+        held: &mut HeldMemory,
+    ) -> Result<(Transcoded, Vec<u8>, TagRoute), Refusal> {
         let pieces = match &self.tags.from {
             // The profiles of a request share a dictionary, so they stay together.
             Some(TagFrom::Resource(key)) if signal != Signal::Profiles => {
@@ -354,21 +359,21 @@ impl Tenancy {
                 })
                 .map_err(malformed)?
             }
-            _ => Pieces::Whole(self.tag(signal, origin)),
+            _ => RequestPieces::Whole(self.tag(signal, origin)),
         };
         let pieces = match pieces {
-            Pieces::Whole(tag) => {
+            RequestPieces::Whole(tag) => {
                 let (done, events) = transcoder.run(signal, request, held)?;
-                return Ok((done, events, Route::Whole(tag)));
+                return Ok((done, events, TagRoute::Whole(tag)));
             }
-            Pieces::Parts(pieces) => pieces,
+            RequestPieces::Parts(pieces) => pieces,
         };
         let mut events = transcoder.reserve(signal, request, held)?;
         let mut done = Transcoded::default();
         let mut parts = Vec::with_capacity(pieces.len());
         for (tag, piece) in pieces {
             let part = transcoder.append(signal, &piece, &mut events)?;
-            parts.push(Part { tag, records: part.records, end: events.len() });
+            parts.push(TagPart { tag, records: part.records, end: events.len() });
             done.events = done.events.saturating_add(part.events);
             done.records = done.records.saturating_add(part.records);
             done.items = done.items.saturating_add(part.items);
@@ -378,7 +383,7 @@ impl Tenancy {
         }
         let digest = self.begun.digest(request, parts.iter().map(|part| &part.tag));
         let begun = Arc::clone(&self.begun);
-        Ok((done, events, Route::Split(Box::new(Split { parts, digest, begun }))))
+        Ok((done, events, TagRoute::Split(Box::new(SplitEvents { parts, digest, begun }))))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The attributes of a resource on the wire, without decoding the rest.
+//! Resource view: the attributes of a resource on the wire, without decoding the rest.
 
 use std::borrow::Cow;
 

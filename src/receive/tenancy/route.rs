@@ -1,10 +1,11 @@
-//! Where the events of one request go: one tag, or several one after the other.
+//! Partial progress: where the events of one request go, to one tag, or to several one after the
+//! other.
 //!
 //! The host takes each append on its own. A pause between two of them, because the first filled the
 //! buffers, is passed over: see [`Sink::rest_follows`](crate::plugin::Sink::rest_follows). What is
-//! left is a host that cannot store the second, because its disk is full. The sender is told to send
-//! again then. So that the part that is stored does not come twice, the request is remembered by its
-//! content after decompression, and an equal one goes on where the first try stopped.
+//! left is a host that cannot store the second, because its disk is full. The sender is asked to
+//! send again then. So that the part that is stored does not come twice, the request is remembered
+//! by its content after decompression, and an equal one goes on where the first try stopped.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,24 +20,24 @@ const REMEMBERED: usize = 1024;
 
 /// Where the events of one request go.
 #[derive(Debug)]
-pub(in crate::receive) enum Route {
+pub(in crate::receive) enum TagRoute {
     /// All of them under one tag.
     Whole(Tag),
     /// Parts of them under tags of their own.
-    Split(Box<Split>),
+    Split(Box<SplitEvents>),
 }
 
 /// The events of one request in parts.
 #[derive(Debug)]
-pub(in crate::receive) struct Split {
-    pub(super) parts: Vec<Part>,
+pub(in crate::receive) struct SplitEvents {
+    pub(super) parts: Vec<TagPart>,
     pub(super) digest: u128,
-    pub(super) begun: Arc<Begun>,
+    pub(super) begun: Arc<PartlyStored>,
 }
 
 /// The part of the events that goes under one tag.
 #[derive(Debug)]
-pub(super) struct Part {
+pub(super) struct TagPart {
     pub(super) tag: Tag,
     /// What the host counts.
     pub(super) records: usize,
@@ -44,13 +45,13 @@ pub(super) struct Part {
     pub(super) end: usize,
 }
 
-impl Default for Route {
+impl Default for TagRoute {
     fn default() -> Self {
         Self::Whole(Tag::default())
     }
 }
 
-impl Route {
+impl TagRoute {
     /// Calls `append` with tag, records and events of each part that is not in storage yet, and
     /// whether parts of the request are in storage, until it fails.
     ///
@@ -70,7 +71,7 @@ impl Route {
     }
 }
 
-impl Split {
+impl SplitEvents {
     fn append<E>(
         &self,
         events: &[u8],
@@ -97,7 +98,7 @@ impl Split {
 
 /// The requests of which the host has a part and not yet the rest.
 #[derive(Debug)]
-pub(super) struct Begun {
+pub(super) struct PartlyStored {
     /// Content and number of parts, the oldest first.
     requests: Mutex<VecDeque<(u128, usize)>>,
     /// Keeps the digests from being foreseen.
@@ -105,7 +106,7 @@ pub(super) struct Begun {
     stopped: crate::stats::Counter,
 }
 
-impl Begun {
+impl PartlyStored {
     /// `stopped` counts requests that stopped midway; `seed` should be hard to guess.
     pub(super) const fn new(seed: u64, stopped: crate::stats::Counter) -> Self {
         Self { requests: Mutex::new(VecDeque::new()), seed, stopped }
@@ -141,31 +142,31 @@ impl Begun {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugin::Refused;
+    use crate::plugin::AppendRefused;
     use crate::stats::Counter;
 
     fn tag(text: &str) -> Tag {
         Tag::new(text)
     }
 
-    fn split(begun: &Arc<Begun>, request: &[u8]) -> Route {
-        let parts: Vec<Part> = [("a", 1, 2), ("b", 2, 5), ("c", 1, 6)]
+    fn split(begun: &Arc<PartlyStored>, request: &[u8]) -> TagRoute {
+        let parts: Vec<TagPart> = [("a", 1, 2), ("b", 2, 5), ("c", 1, 6)]
             .into_iter()
-            .map(|(name, records, end)| Part { tag: tag(name), records, end })
+            .map(|(name, records, end)| TagPart { tag: tag(name), records, end })
             .collect();
         let digest = begun.digest(request, parts.iter().map(|part| &part.tag));
-        Route::Split(Box::new(Split { parts, digest, begun: Arc::clone(begun) }))
+        TagRoute::Split(Box::new(SplitEvents { parts, digest, begun: Arc::clone(begun) }))
     }
 
     type Taken = Vec<(Vec<u8>, usize, Vec<u8>)>;
 
     /// What the host takes before it refuses.
-    fn append(route: &Route, room: usize) -> (Taken, bool) {
+    fn append(route: &TagRoute, room: usize) -> (Taken, bool) {
         let mut taken = Vec::new();
         let done = route.append(4, b"aabbbc", |tag, records, events, rest| {
             assert_eq!(rest, tag == b"b" || tag == b"c");
             if taken.len() == room {
-                return Err(Refused);
+                return Err(AppendRefused);
             }
             taken.push((tag.to_vec(), records, events.to_vec()));
             Ok(())
@@ -175,14 +176,14 @@ mod tests {
 
     #[test]
     fn a_whole_request_is_one_append() {
-        let (taken, done) = append(&Route::default(), 9);
+        let (taken, done) = append(&TagRoute::default(), 9);
         assert_eq!((taken, done), (vec![(vec![], 4, b"aabbbc".to_vec())], true));
     }
 
     #[test]
     fn an_equal_request_goes_on_where_the_first_try_stopped() {
         let stopped = Counter::default();
-        let begun = Arc::new(Begun::new(7, stopped.clone()));
+        let begun = Arc::new(PartlyStored::new(7, stopped.clone()));
         let a = (b"a".to_vec(), 1, b"aa".to_vec());
         let b = (b"b".to_vec(), 2, b"bbb".to_vec());
         let c = (b"c".to_vec(), 1, b"c".to_vec());
@@ -206,7 +207,7 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let begun = Arc::new(Begun::new(7, Counter::default()));
+        let begun = Arc::new(PartlyStored::new(7, Counter::default()));
         for number in 0..REMEMBERED as u128 + 10 {
             begun.remember(number, 1);
         }

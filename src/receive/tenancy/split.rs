@@ -1,4 +1,4 @@
-//! A request in parts, by the tags of its resources.
+//! Request splitting: a request in parts, by the tags of its resources.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use crate::codec::wire::{Fields, WireError, WireValue};
 
 /// A request by tags.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Pieces {
+pub(super) enum RequestPieces {
     /// All resources have this tag.
     Whole(Tag),
     /// The resources of each tag, as requests of their own, in the order in which the tags came.
@@ -21,7 +21,7 @@ pub(super) enum Pieces {
 pub(super) fn split(
     request: &[u8],
     mut tag_of: impl FnMut(&[u8]) -> Result<Tag, WireError>,
-) -> Result<Pieces, WireError> {
+) -> Result<RequestPieces, WireError> {
     let mut order: HashMap<Tag, usize, RandomState> = HashMap::default();
     let mut tags = Vec::new();
     let mut slices = Vec::new();
@@ -43,7 +43,7 @@ pub(super) fn split(
         slices.push((index, field.raw));
     }
     if tags.len() <= 1 {
-        return Ok(Pieces::Whole(tags.pop().map(|(tag, ..)| tag).unwrap_or_default()));
+        return Ok(RequestPieces::Whole(tags.pop().map(|(tag, ..)| tag).unwrap_or_default()));
     }
     for (_, bytes, length) in &mut tags {
         bytes.reserve_exact(length.saturating_add(unknown.len()));
@@ -56,7 +56,7 @@ pub(super) fn split(
     for (_, bytes, _) in &mut tags {
         bytes.extend_from_slice(&unknown);
     }
-    Ok(Pieces::Parts(tags.into_iter().map(|(tag, bytes, _)| (tag, bytes)).collect()))
+    Ok(RequestPieces::Parts(tags.into_iter().map(|(tag, bytes, _)| (tag, bytes)).collect()))
 }
 
 #[cfg(test)]
@@ -75,14 +75,14 @@ mod tests {
             (Tag::new("a"), b"\x0a\x02a1\x0a\x02a2\x12\x02??".to_vec()),
             (Tag::new("b"), b"\x0a\x02b1\x12\x02??".to_vec()),
         ];
-        assert_eq!(pieces, Pieces::Parts(expected));
+        assert_eq!(pieces, RequestPieces::Parts(expected));
     }
 
     #[test]
     fn one_tag_costs_no_copy() {
         let pieces = split(b"\x0a\x02a1\x0a\x02a2", by_content).unwrap();
-        assert_eq!(pieces, Pieces::Whole(Tag::new("a")));
-        assert_eq!(split(b"", by_content).unwrap(), Pieces::Whole(Tag::default()));
+        assert_eq!(pieces, RequestPieces::Whole(Tag::new("a")));
+        assert_eq!(split(b"", by_content).unwrap(), RequestPieces::Whole(Tag::default()));
         assert!(split(b"\x0a\x05a", by_content).is_err());
     }
 }

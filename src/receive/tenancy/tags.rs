@@ -1,4 +1,4 @@
-//! Which tag the events of a request or a resource get.
+//! Tag routing: which tag the events of a request or a resource get.
 //!
 //! Each tag makes chunks of its own in the host, so how many there are is bounded, and what senders
 //! write becomes a short text of harmless characters.

@@ -1,11 +1,12 @@
-//! The tenant as an attribute of every resource, in place of what the sender claims.
+//! Attribute stamping: the tenant as an attribute of every resource, in place of what the sender
+//! claims.
 
 use super::resource::key_of;
 use crate::codec::wire::{self, Fields, Nested, WireError, WireValue, each};
 
 /// What is set.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stamp<'a> {
+pub(super) struct TenantAttribute<'a> {
     pub(super) key: &'a str,
     /// `None` only takes away what the sender claims.
     pub(super) value: Option<&'a str>,
@@ -13,7 +14,7 @@ pub(super) struct Stamp<'a> {
     pub(super) profiles: bool,
 }
 
-impl Stamp<'_> {
+impl TenantAttribute<'_> {
     /// The request with the attribute, in one pass over its envelopes and resources. Everything
     /// else is copied as it came.
     pub(super) fn apply(self, request: &[u8]) -> Result<Vec<u8>, WireError> {
@@ -159,7 +160,7 @@ mod tests {
 
     fn stamped(value: Option<&str>, spans: Vec<ResourceSpans>) -> Vec<ResourceSpans> {
         let request = ExportTraceServiceRequest { resource_spans: spans }.encode_to_vec();
-        let stamp = Stamp { key: "tenant.id", value, profiles: false };
+        let stamp = TenantAttribute { key: "tenant.id", value, profiles: false };
         let bytes = stamp.apply(&request).unwrap();
         let decoded = ExportTraceServiceRequest::decode(&bytes[..]).unwrap();
         assert_eq!(decoded.encoded_len(), bytes.len());
@@ -201,7 +202,7 @@ mod tests {
         let mut request = Vec::new();
         wire::bytes(&mut request, 1, &envelope);
         wire::bytes(&mut request, 902, b"more");
-        let stamp = Stamp { key: "tenant.id", value: Some("acme"), profiles: false };
+        let stamp = TenantAttribute { key: "tenant.id", value: Some("acme"), profiles: false };
         let bytes = stamp.apply(&request).unwrap();
         let decoded = ExportTraceServiceRequest::decode(&bytes[..]).unwrap();
         let resource = decoded.resource_spans[0].resource.clone().unwrap();
@@ -231,7 +232,7 @@ mod tests {
             wire::bytes(&mut request, 2, &dictionary);
             request
         };
-        let stamp = Stamp { key: "tenant.id", value: None, profiles: true };
+        let stamp = TenantAttribute { key: "tenant.id", value: None, profiles: true };
         assert_eq!(stamp.apply(&by_index(1)).unwrap(), by_index(1));
         let without = stamp.apply(&by_index(2)).unwrap();
         assert!(without.starts_with(&[0x0a, 2, 0x0a, 0, 0x12]), "{without:x?}");

@@ -1,4 +1,4 @@
-//! How many bytes each tenant may send: a token bucket for each.
+//! Rate limiting: a token bucket of bytes for each tenant.
 //!
 //! A bucket is one number, the time at which it will be full again (the generic cell rate
 //! algorithm, ITU-T I.371, with bytes as cells). So a bucket that is full says nothing, and can be
@@ -15,14 +15,14 @@ use crate::sync::Mutex;
 
 /// How fast a tenant may send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate {
+pub struct TenantRate {
     /// Bytes per second, at least 1, after decompression.
     pub bytes_per_second: u64,
     /// Bytes that may come at once after a pause.
     pub burst: u64,
 }
 
-impl Rate {
+impl TenantRate {
     /// How long so many bytes take at this rate, in nanoseconds.
     fn nanos(self, bytes: u64) -> u64 {
         let nanos = u128::from(bytes) * 1_000_000_000 / u128::from(self.bytes_per_second.max(1));
@@ -39,9 +39,9 @@ impl Rate {
 
 /// The limits of all tenants, and where they stand.
 #[derive(Debug)]
-pub(super) struct Limits {
-    default: Option<Rate>,
-    rates: HashMap<Arc<str>, Rate, RandomState>,
+pub(super) struct TenantLimits {
+    default: Option<TenantRate>,
+    rates: HashMap<Arc<str>, TenantRate, RandomState>,
     max_tenants: usize,
     buckets: Mutex<Buckets>,
 }
@@ -77,11 +77,11 @@ impl Buckets {
     }
 }
 
-impl Limits {
+impl TenantLimits {
     /// `rates` are those of tenants that have their own, `default` is that of the others.
     pub(super) fn new(
-        default: Option<Rate>,
-        rates: impl IntoIterator<Item = (String, Rate)>,
+        default: Option<TenantRate>,
+        rates: impl IntoIterator<Item = (String, TenantRate)>,
         max_tenants: usize,
     ) -> Self {
         let rates = rates.into_iter().map(|(name, rate)| (Arc::from(name), rate)).collect();
@@ -89,7 +89,7 @@ impl Limits {
     }
 
     /// The rate of a tenant; `None` if it has no limit.
-    pub(super) fn rate(&self, tenant: &str) -> Option<Rate> {
+    pub(super) fn rate(&self, tenant: &str) -> Option<TenantRate> {
         self.rates.get(tenant).copied().or(self.default)
     }
 
@@ -140,14 +140,14 @@ impl Limits {
 mod tests {
     use super::*;
 
-    const RATE: Rate = Rate { bytes_per_second: 1000, burst: 2000 };
+    const RATE: TenantRate = TenantRate { bytes_per_second: 1000, burst: 2000 };
 
     fn at(millis: u64) -> Tick {
         Tick(7).after(Duration::from_millis(millis))
     }
 
-    fn limits(max_tenants: usize) -> Limits {
-        Limits::new(Some(RATE), [], max_tenants)
+    fn limits(max_tenants: usize) -> TenantLimits {
+        TenantLimits::new(Some(RATE), [], max_tenants)
     }
 
     fn name(name: &str) -> Arc<str> {
@@ -213,8 +213,8 @@ mod tests {
 
     #[test]
     fn tenants_may_have_rates_of_their_own() {
-        let own = Rate { bytes_per_second: 1_000_000, burst: 10_000_000 };
-        let limits = Limits::new(None, [("big".to_owned(), own)], 2);
+        let own = TenantRate { bytes_per_second: 1_000_000, burst: 10_000_000 };
+        let limits = TenantLimits::new(None, [("big".to_owned(), own)], 2);
         assert_eq!(limits.take(&name("big"), 10_000_000, at(0)), Ok(()));
         assert!(limits.take(&name("big"), 1_000_000, at(999)).is_err());
         assert_eq!(limits.take(&name("other"), u64::MAX, at(0)), Ok(()));

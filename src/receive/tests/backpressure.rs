@@ -8,10 +8,13 @@ use super::host::{Host, settings};
 use super::post::{PROTOBUF, export, receive, send};
 use super::samples;
 use crate::clock;
-use crate::receive::{Limits, Settings};
+use crate::receive::{ClientLimits, ReceiverSettings};
 
-fn impatient(queue_timeout: Duration) -> Settings {
-    Settings { limits: Limits { queue_timeout, ..Limits::default() }, ..settings() }
+fn impatient(queue_timeout: Duration) -> ReceiverSettings {
+    ReceiverSettings {
+        limits: ClientLimits { queue_timeout, ..ClientLimits::default() },
+        ..settings()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -55,8 +58,10 @@ fn persist(host: &Host, body: &[u8]) -> usize {
 fn an_overload_is_bounded_and_everything_comes_exactly_once() {
     const CLIENTS: usize = 16;
     const LIMIT: usize = 1 << 20;
-    let host =
-        Host::with(&Settings { max_queue_size: LIMIT, ..impatient(Duration::from_millis(200)) });
+    let host = Host::with(&ReceiverSettings {
+        max_queue_size: LIMIT,
+        ..impatient(Duration::from_millis(200))
+    });
     // A client's request takes a quarter of the queue.
     let body = samples::traces(400, 500);
     host.hold(true);
@@ -85,7 +90,7 @@ fn an_overload_is_bounded_and_everything_comes_exactly_once() {
 fn a_large_request_gets_through_among_small_ones() {
     let large = samples::traces(1, 900_000);
     // Its body and its events together take more than the queue.
-    let host = Host::with(&Settings { max_queue_size: 1 << 20, ..settings() });
+    let host = Host::with(&ReceiverSettings { max_queue_size: 1 << 20, ..settings() });
     host.hold(true);
     let small = send(host.http, "POST", "/v1/traces", PROTOBUF, &samples::traces(1, 10));
     host.wait_for("received_items_total", &["traces"], 1);
@@ -98,7 +103,7 @@ fn a_large_request_gets_through_among_small_ones() {
 
 #[test]
 fn one_large_request_does_not_keep_the_small_ones_out() {
-    let host = Host::with(&Settings { max_request_size: 16 << 20, ..settings() });
+    let host = Host::with(&ReceiverSettings { max_request_size: 16 << 20, ..settings() });
     host.hold(true);
     let large = send(host.http, "POST", "/v1/traces", PROTOBUF, &samples::traces(40_000, 10));
     host.wait_for("received_items_total", &["traces"], 40_000);

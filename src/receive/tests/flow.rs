@@ -1,4 +1,4 @@
-//! Back-pressure, pauses, clients that leave, and the end: nothing is lost, nothing stored twice.
+//! Backpressure, pauses, clients that leave, and the end: nothing is lost, nothing stored twice.
 
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use super::post::{Answer, PROTOBUF, export, receive, send};
 use super::samples;
 use crate::model::Signal;
 use crate::plugin::Waker;
-use crate::receive::{Limits, Receiver, Settings};
+use crate::receive::{ClientLimits, Receiver, ReceiverSettings};
 use crate::stats::{Counters, Log};
 
 fn export_traces(host: &Host, spans: usize) -> Answer {
@@ -72,7 +72,7 @@ fn what_the_host_refuses_is_answered_503() {
 
 #[test]
 fn a_full_queue_is_answered_429() {
-    let host = Host::with(&Settings { max_queue_size: 2000, ..settings() });
+    let host = Host::with(&ReceiverSettings { max_queue_size: 2000, ..settings() });
     host.hold(true);
     let first = start_traces(&host, 20);
     host.wait_for("received_items_total", &["traces"], 20);
@@ -92,10 +92,11 @@ fn a_full_queue_is_answered_429() {
 /// something was sent, without anybody asking for it.
 #[test]
 fn what_waits_in_memory_stays_within_its_limit() {
-    let limits = Limits { queue_timeout: Duration::from_millis(300), ..Limits::default() };
+    let limits =
+        ClientLimits { queue_timeout: Duration::from_millis(300), ..ClientLimits::default() };
     let bytes = samples::traces(20, 10).len();
     let limit = 100 * bytes;
-    let host = Host::with(&Settings { max_memory: Some(limit), limits, ..settings() });
+    let host = Host::with(&ReceiverSettings { max_memory: Some(limit), limits, ..settings() });
     let mut stored = 0;
     let refused = loop {
         let answer = export_traces(&host, 20);
@@ -191,7 +192,7 @@ fn an_idle_connection_does_not_hold_up_the_end() {
 fn a_taken_port_is_named() {
     let host = Host::start();
     let (http_port, grpc_port) = (Some(host.http.port()), Some(host.grpc.port()));
-    let taken = Settings { http_port, grpc_port, ..settings() };
+    let taken = ReceiverSettings { http_port, grpc_port, ..settings() };
     let counters = Counters::default();
     let log = std::sync::Arc::new(Log::default());
     let error = Receiver::open(&taken, Waker::new(|| ()), &counters, log).unwrap_err();

@@ -27,7 +27,7 @@ fn traces(spans: usize, resource: usize) -> ExportTraceServiceRequest {
 
 /// The seconds of the `RetryInfo` in the details.
 fn retry_delay(status: &Status) -> Option<i64> {
-    let details = responses::Status::decode(status.details()).unwrap().details;
+    let details = responses::RpcStatus::decode(status.details()).unwrap().details;
     let info = details.first()?;
     assert_eq!(info.type_url, "type.googleapis.com/google.rpc.RetryInfo");
     responses::RetryInfo::decode(&info.value[..]).unwrap().retry_delay.map(|delay| delay.seconds)
@@ -221,13 +221,14 @@ async fn every_encoding_is_taken() {
         let answer = client.grpc(header, &pack(&body)).await.unwrap();
         assert_eq!(answer.grpc(), ("0".to_owned(), String::new()), "{name}");
         assert_eq!(host.records(), 2 * (number + 1));
-        let (status, words) = client.grpc(header, &pack(&vec![0; 8 << 20])).await.unwrap().grpc();
-        assert_eq!(status, "8", "{words}");
-        assert!(words.contains("after%20decompression"), "{words}");
+        let (status, expected) =
+            client.grpc(header, &pack(&vec![0; 8 << 20])).await.unwrap().grpc();
+        assert_eq!(status, "8", "{expected}");
+        assert!(expected.contains("after%20decompression"), "{expected}");
     }
     let answer = client.grpc("snappy", &body).await.unwrap();
-    let (status, words) = answer.grpc();
-    assert_eq!((status.as_str(), words.contains("snappy")), ("12", true));
+    let (status, expected) = answer.grpc();
+    assert_eq!((status.as_str(), expected.contains("snappy")), ("12", true));
     assert_eq!(answer.headers["grpc-accept-encoding"], "identity,gzip,zstd,deflate");
     assert_eq!(client.grpc("identity", &body).await.unwrap().grpc().0, "13");
     host.assert_sums();

@@ -1,4 +1,4 @@
-//! A bare HTTP/2 client, over any stream.
+//! Raw client: HTTP/2 over any stream.
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};

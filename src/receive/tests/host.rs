@@ -1,4 +1,4 @@
-//! A host: a thread that owns the receiver and calls it as Fluent Bit's engine thread does.
+//! Fake host: a thread that owns the receiver and calls it as Fluent Bit's engine thread does.
 
 use std::net::SocketAddr;
 use std::sync::mpsc::{self, Receiver as Inbox, Sender};
@@ -7,8 +7,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::codec::records::{EventKind, Events};
-use crate::plugin::{Chunks, Refused, Sink, Waker};
-use crate::receive::{Limits, Receiver, SecuritySettings, Settings};
+use crate::plugin::{AppendRefused, Chunks, Sink, Waker};
+use crate::receive::{ClientLimits, Receiver, ReceiverSettings, SecuritySettings};
 use crate::stats::{Counters, Log};
 
 /// What the test tells the host's thread.
@@ -41,10 +41,10 @@ struct Storage {
 struct TestSink(Arc<Mutex<Storage>>);
 
 impl Sink for TestSink {
-    fn append(&mut self, tag: &[u8], records: usize, events: &[u8]) -> Result<(), Refused> {
+    fn append(&mut self, tag: &[u8], records: usize, events: &[u8]) -> Result<(), AppendRefused> {
         let mut storage = self.0.lock().unwrap();
         if storage.refuse || storage.room == Some(0) {
-            return Err(Refused);
+            return Err(AppendRefused);
         }
         storage.room = storage.room.map(|room| room - 1);
         storage.held += events.len();
@@ -70,13 +70,13 @@ pub(crate) struct Host {
     thread: Option<JoinHandle<()>>,
 }
 
-pub(crate) fn settings() -> Settings {
-    Settings {
+pub(crate) fn settings() -> ReceiverSettings {
+    ReceiverSettings {
         listen: "127.0.0.1".to_owned(),
         grpc_port: Some(0),
         http_port: Some(0),
         unix_socket: None,
-        limits: Limits::default(),
+        limits: ClientLimits::default(),
         max_request_size: 1 << 20,
         max_queue_size: 8 << 20,
         max_memory: None,
@@ -94,7 +94,7 @@ impl Host {
         Self::with(&settings())
     }
 
-    pub(crate) fn with(settings: &Settings) -> Self {
+    pub(crate) fn with(settings: &ReceiverSettings) -> Self {
         let (orders, inbox) = mpsc::channel();
         let counters = Arc::new(Counters::default());
         let log = Arc::new(Log::default());

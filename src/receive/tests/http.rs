@@ -100,11 +100,11 @@ fn mistakes_are_told_in_words() {
         ("POST", "/v1/traces", GZIP, &body, 400, "gzip"),
         ("POST", "/v1/traces", "content-type: application/grpc\r\n", &body, 400, "HTTP/2"),
     ];
-    for (method, path, headers, body, status, words) in &table {
+    for (method, path, headers, body, status, expected) in &table {
         let answer = receive(send(host.http, method, path, headers, body));
         assert_eq!(answer.status, *status, "{method} {path} {headers}");
         if *path != "/v1/traces" || !headers.contains("grpc") {
-            assert!(answer.message().contains(words), "{}", answer.message());
+            assert!(answer.message().contains(expected), "{}", answer.message());
         }
         assert_eq!(answer.header("allow").is_some(), *status == 405);
         assert_eq!(answer.header("retry-after"), None);

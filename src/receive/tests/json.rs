@@ -8,7 +8,7 @@ use super::post::{Answer, post, receive, send, send_raw};
 use super::samples;
 use crate::codec::json::from_protobuf;
 use crate::model::Signal;
-use crate::receive::Settings;
+use crate::receive::ReceiverSettings;
 
 const JSON: &str = "content-type: application/json\r\n";
 const GZIP: &str = "content-type: application/json\r\ncontent-encoding: gzip\r\n";
@@ -86,9 +86,9 @@ fn bad_items_are_told_and_the_good_ones_kept() {
     assert_eq!(answer.status, 200);
     let partial = &body(&answer)["partialSuccess"];
     assert_eq!(partial["rejectedSpans"], "1");
-    let words = partial["errorMessage"].as_str().unwrap();
+    let expected = partial["errorMessage"].as_str().unwrap();
     let start = "resourceSpans[0].scopeSpans[0].spans[0].startTimeUnixNano: expected a whole";
-    assert!(words.starts_with(start), "{words}");
+    assert!(expected.starts_with(start), "{expected}");
     assert_eq!(host.records(), 2);
     assert_eq!(host.count("rejected_items_total", &["traces", "malformed"]), 1);
     assert_eq!(host.count("received_items_total", &["traces"]), 3);
@@ -123,12 +123,12 @@ fn mistakes_are_told_in_words() {
         ("POST", "/v1/traces", GZIP, &good, 400, "gzip"),
         ("PUT", "/v1/traces", JSON, &good, 405, "PUT"),
     ];
-    for (method, path, headers, sent, status, words) in &table {
+    for (method, path, headers, sent, status, expected) in &table {
         let answer = receive(send(host.http, method, path, headers, sent));
         assert_eq!(answer.status, *status, "{method} {path}");
-        let told = body(&answer);
-        assert!(told["message"].as_str().unwrap().contains(words), "{told}");
-        assert!(told["code"].is_number() && told.get("details").is_none());
+        let answered = body(&answer);
+        assert!(answered["message"].as_str().unwrap().contains(expected), "{answered}");
+        assert!(answered["code"].is_number() && answered.get("details").is_none());
         assert_eq!(answer.header("allow"), (*status == 405).then_some("POST"));
     }
     assert_eq!(host.records(), 0);
@@ -151,7 +151,7 @@ fn other_methods_are_answered_405() {
 #[test]
 fn pressure_is_told_in_json() {
     // The first request may go beyond the queue, the second not.
-    let host = Host::with(&Settings { max_queue_size: 1000, ..settings() });
+    let host = Host::with(&ReceiverSettings { max_queue_size: 1000, ..settings() });
     host.pause();
     let retry = json!([{
         "@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "1s"
@@ -215,11 +215,11 @@ fn names_in_snake_case_are_told_of_wherever_they_are() {
         ),
     ];
     let mut fields = 0;
-    for (request, words, more) in cases {
+    for (request, expected, more) in cases {
         let answer = post(host.http, "/v1/traces", JSON, request.to_string().as_bytes());
         assert_eq!(answer.status, 200);
         let partial = body(&answer)["partialSuccess"].clone();
-        assert!(partial["errorMessage"].as_str().unwrap().contains(words), "{partial}");
+        assert!(partial["errorMessage"].as_str().unwrap().contains(expected), "{partial}");
         assert!(partial.get("rejectedSpans").is_none(), "{partial}");
         fields += more;
         assert_eq!(host.count("misnamed_fields_total", &["traces"]), fields);

@@ -9,14 +9,14 @@ use super::host::{Host, settings};
 use super::post::{PROTOBUF, export, post, receive, send_raw};
 use super::samples;
 use crate::clock;
-use crate::receive::{Limits, Settings};
+use crate::receive::{ClientLimits, ReceiverSettings};
 
 const SHORT: Duration = Duration::from_millis(150);
 
-fn with(change: impl FnOnce(&mut Limits)) -> Host {
-    let mut limits = Limits::default();
+fn with(change: impl FnOnce(&mut ClientLimits)) -> Host {
+    let mut limits = ClientLimits::default();
     change(&mut limits);
-    Host::with(&Settings { limits, ..settings() })
+    Host::with(&ReceiverSettings { limits, ..settings() })
 }
 
 fn closed(host: &Host, reason: &str) -> u64 {

@@ -1,4 +1,4 @@
-//! Compressed bodies.
+//! Decompression: compressed bodies.
 
 use std::io::Write;
 

@@ -1,4 +1,4 @@
-//! A bare HTTP/1.1 client, so that a test decides every byte.
+//! Raw client: HTTP/1.1, so that a test decides every byte.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -25,7 +25,7 @@ impl Answer {
     /// The message of the `google.rpc.Status`.
     pub(crate) fn message(&self) -> String {
         assert_eq!(self.header("content-type"), Some("application/x-protobuf"));
-        responses::Status::decode(&self.body[..]).unwrap().message
+        responses::RpcStatus::decode(&self.body[..]).unwrap().message
     }
 }
 

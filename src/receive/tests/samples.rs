@@ -1,4 +1,4 @@
-//! Requests to send.
+//! Test data: requests to send.
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;

@@ -17,10 +17,12 @@ use super::post::{Answer, PROTOBUF, export, post};
 use super::samples;
 use crate::codec::records::{EventKind, Events, RequestBuilder, profiles_of};
 use crate::model::Signal;
-use crate::receive::{Rate, Settings, TagFrom, TagSettings, TenancySettings, responses};
+use crate::receive::{
+    ReceiverSettings, TagFrom, TagSettings, TenancySettings, TenantRate, responses,
+};
 
 fn host(tenancy: TenancySettings) -> Host {
-    Host::with(&Settings { tenancy, ..settings() })
+    Host::with(&ReceiverSettings { tenancy, ..settings() })
 }
 
 fn tagged(from: &str, max_tags: usize) -> Host {
@@ -122,8 +124,8 @@ fn what_is_wrong_is_told_of_the_request_as_it_came() {
     let response = ExportTraceServiceResponse::decode(&answer.body[..]).unwrap();
     let partial = response.partial_success.unwrap();
     assert_eq!(partial.rejected_spans, 1);
-    let words = partial.error_message;
-    assert!(words.contains("resource_spans[2].scope_spans[0].spans[0].trace_id"), "{words}");
+    let expected = partial.error_message;
+    assert!(expected.contains("resource_spans[2].scope_spans[0].spans[0].trace_id"), "{expected}");
     assert_eq!(host.records(), 2);
     let mut bytes = teams(&[("a", &[1]), ("b", &[2])]).encode_to_vec();
     bytes.extend_from_slice(b"\x0a\x03\x12\x01\x0a");
@@ -162,7 +164,7 @@ fn tags_come_from_headers_and_tenants_and_are_bounded() {
     }
 }
 
-fn tenants(rate: Option<Rate>) -> Host {
+fn tenants(rate: Option<TenantRate>) -> Host {
     host(TenancySettings {
         tenant_header: Some(http::HeaderName::from_static("x-scope-orgid")),
         tenant_attribute: Some("team".to_owned()),
@@ -202,7 +204,7 @@ fn the_tenant_replaces_what_is_claimed() {
 fn a_tenant_waits_for_its_own_rate_and_no_other() {
     let request = teams(&[("", &[1; 20])]);
     let size = request.encode_to_vec().len() as u64;
-    let host = tenants(Some(Rate { bytes_per_second: size, burst: size }));
+    let host = tenants(Some(TenantRate { bytes_per_second: size, burst: size }));
     assert_eq!(send_as(&host, "named", &request).status, 200);
     let answer = send_as(&host, "named", &request);
     assert_eq!((answer.status, answer.header("retry-after")), (429, Some("1")));
@@ -223,7 +225,7 @@ fn a_tenant_waits_for_its_own_rate_and_no_other() {
 fn what_the_host_does_not_take_costs_nothing() {
     let request = teams(&[("", &[1; 20])]);
     let size = request.encode_to_vec().len() as u64;
-    let host = tenants(Some(Rate { bytes_per_second: 1, burst: size }));
+    let host = tenants(Some(TenantRate { bytes_per_second: 1, burst: size }));
     host.refuse(true);
     assert_eq!(send_as(&host, "a", &request).status, 503);
     host.refuse(false);
@@ -250,7 +252,7 @@ fn profiles_are_refused_in_words_or_carried_whole() {
         ..TagSettings::default()
     };
     let tenancy = TenancySettings { tags, ..TenancySettings::default() };
-    let host = Host::with(&Settings { profiles: true, tenancy, ..settings() });
+    let host = Host::with(&ReceiverSettings { profiles: true, tenancy, ..settings() });
     let answer = export(host.http, path, &samples::profiles(2));
     assert_eq!((answer.status, answer.body.len()), (200, 0));
     assert_eq!(host.tags(), ["ai.p"]);
@@ -268,7 +270,7 @@ fn profiles_are_refused_in_words_or_carried_whole() {
 async fn grpc_senders_are_told_when_to_come_back() {
     let request = teams(&[("", &[1; 20])]);
     let size = request.encode_to_vec().len() as u64;
-    let host = tenants(Some(Rate { bytes_per_second: size.div_ceil(7), burst: size }));
+    let host = tenants(Some(TenantRate { bytes_per_second: size.div_ceil(7), burst: size }));
     let endpoint =
         tonic::transport::Endpoint::from_shared(format!("http://{}", host.grpc)).unwrap();
     let mut client = TraceServiceClient::new(endpoint.connect().await.unwrap());
@@ -280,7 +282,7 @@ async fn grpc_senders_are_told_when_to_come_back() {
     call("a").await.unwrap();
     let status = call("a").await.unwrap_err();
     assert_eq!(status.code(), Code::ResourceExhausted);
-    let details = responses::Status::decode(status.details()).unwrap().details;
+    let details = responses::RpcStatus::decode(status.details()).unwrap().details;
     let info = responses::RetryInfo::decode(&details[0].value[..]).unwrap();
     let seconds = info.retry_delay.unwrap().seconds;
     assert!((6..=7).contains(&seconds), "{seconds}");

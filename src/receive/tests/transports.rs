@@ -10,7 +10,7 @@ use super::host::{Host, settings};
 use super::post::export;
 use super::samples;
 use crate::plugin::Waker;
-use crate::receive::{Receiver, Settings, UnixSocket};
+use crate::receive::{Receiver, ReceiverSettings, UnixSocket};
 use crate::stats::{Counters, Log};
 
 /// HTTP/1.1, HTTP/2 that the client starts with, and gRPC, all to one port.
@@ -36,11 +36,11 @@ async fn both_ports_take_both_protocols() {
 #[tokio::test]
 async fn one_port_is_enough() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let shared = Settings { grpc_port: Some(free), http_port: Some(free), ..settings() };
+    let shared = ReceiverSettings { grpc_port: Some(free), http_port: Some(free), ..settings() };
     let host = Host::with(&shared);
     assert_eq!((host.grpc, host.grpc.port()), (host.http, free));
     everything_works(&host, host.grpc).await;
-    let only = Host::with(&Settings { grpc_port: None, ..settings() });
+    let only = Host::with(&ReceiverSettings { grpc_port: None, ..settings() });
     assert_eq!(only.grpc, only.http);
     everything_works(&only, only.http).await;
 }
@@ -50,8 +50,8 @@ async fn a_unix_socket_takes_both_protocols() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("otlp.sock");
     let socket = Some(UnixSocket { path: path.clone(), permissions: Some(0o600) });
-    let none = Settings { grpc_port: None, http_port: None, ..settings() };
-    let mut host = Host::with(&Settings { unix_socket: socket.clone(), ..none.clone() });
+    let none = ReceiverSettings { grpc_port: None, http_port: None, ..settings() };
+    let mut host = Host::with(&ReceiverSettings { unix_socket: socket.clone(), ..none.clone() });
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let body = samples::traces(1, 10);
@@ -70,7 +70,7 @@ async fn a_unix_socket_takes_both_protocols() {
     assert_eq!(client.grpc("", &body).await.unwrap().grpc().0, "0");
     assert_eq!(host.records(), 2);
     // A second receiver is told; when the first is over, its file is too.
-    let taken = Settings { unix_socket: socket.clone(), ..none.clone() };
+    let taken = ReceiverSettings { unix_socket: socket.clone(), ..none.clone() };
     let (counters, log) = (Counters::default(), std::sync::Arc::new(Log::default()));
     let error = Receiver::open(&taken, Waker::new(|| ()), &counters, log).unwrap_err();
     assert!(error.to_string().contains("another process listens"), "{error}");
@@ -88,7 +88,7 @@ async fn a_unix_socket_takes_both_protocols() {
 
 #[test]
 fn nothing_to_listen_on_is_told() {
-    let none = Settings { grpc_port: None, http_port: None, ..settings() };
+    let none = ReceiverSettings { grpc_port: None, http_port: None, ..settings() };
     let (counters, log) = (Counters::default(), std::sync::Arc::new(Log::default()));
     let error = Receiver::open(&none, Waker::new(|| ()), &counters, log).unwrap_err();
     assert!(error.to_string().contains("nothing to listen on"), "{error}");

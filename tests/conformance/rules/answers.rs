@@ -259,7 +259,7 @@ pub fn unknown_fields(ground: &Ground, transport: Transport) -> Verdict {
     use prost::Message;
     for signal in Signal::ALL {
         let (message, name) = ground.one(signal, transport);
-        let marker = |place: &str| format!("{place} of {name} {}", transport.name()).into_bytes();
+        let marker = |level: &str| format!("{level} of {name} {}", transport.name()).into_bytes();
         // The three innermost envelopes of the request, taken apart and put together again.
         let item = match signal {
             Signal::Traces => span(&name).encode_to_vec(),
@@ -271,8 +271,8 @@ pub fn unknown_fields(ground: &Ground, transport: Transport) -> Verdict {
         let response = ground.taken(signal, transport, &field(1, &resource))?;
         ensure!(response.partial_success.is_none(), "{:?}", response.partial_success);
         ground.expect("unknown-fields", transport, Expected::Times(signal, name.clone(), 1));
-        for place in ["item", "scope", "resource"] {
-            ground.expect("unknown-fields", transport, Expected::Bytes(marker(place)));
+        for level in ["item", "scope", "resource"] {
+            ground.expect("unknown-fields", transport, Expected::Bytes(marker(level)));
         }
     }
     Ok(())

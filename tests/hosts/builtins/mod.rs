@@ -15,7 +15,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::client::Client;
-use crate::hosts::{Host, Running, free_port};
+use crate::hosts::{Host, RunningHost, free_port};
 use crate::support::{Pipeline, linked, real_hosts, together};
 use catalogue::{Arrives, FILTERS, Plugin};
 use messages::Request;
@@ -213,7 +213,7 @@ async fn run(
     let yaml = yaml.replace("grace: 10", "grace: 3");
     let aws = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|name| (name, "x".to_owned()));
     let first = ports.first().copied().unwrap_or(0);
-    let mut running = Running::start_with(host, &yaml, first, &aws);
+    let mut running = RunningHost::start_with(host, &yaml, first, &aws);
     let mut counts = Counts::default();
     // In chunks of their own at the end: some outputs refuse a chunk for one record in it.
     for (requests, wait) in [(requests, 1_500), (&messages::plain(), 0)] {

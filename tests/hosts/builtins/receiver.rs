@@ -1,4 +1,5 @@
-//! A receiver that takes whatever an output sends, on a port of its own for each.
+//! Accepting server: a receiver that takes all that an output sends, on a port of its own for
+//! each.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};

@@ -16,9 +16,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tokio::task::block_in_place;
 
-use crate::hosts::{Host, Running, free_port};
+use crate::hosts::{Host, RunningHost, free_port};
 use crate::load;
-use crate::shapes::Shape;
+use crate::shapes::TelemetryShape;
 use crate::sink::{Keep, Sink};
 use crate::support::{Pipeline, alone, bundled, linked, real_hosts};
 use scripted::{Act, Ending, Faulty, Script, untrusted};
@@ -180,8 +180,8 @@ const fn grpc_row(name: &'static str, script: Script, log: &'static str) -> Row 
 }
 
 /// A status instead of an answer.
-fn status(code: u8, words: &str) -> Ending {
-    Ending { code, words: words.to_owned(), wait: None, in_trailers: false }
+fn status(code: u8, message: &str) -> Ending {
+    Ending { code, message: message.to_owned(), wait: None, in_trailers: false }
 }
 
 fn grpc_rows() -> Vec<Row> {
@@ -226,9 +226,9 @@ fn grpc_rows() -> Vec<Row> {
             "RESOURCE_EXHAUSTED, message limit",
             |_, size| match size > 40_000 {
                 true => {
-                    let words = "grpc: received message larger than max";
-                    let words = format!("{words} ({size} vs. 40000)");
-                    Act::End(Ending { in_trailers: true, ..status(8, &words) })
+                    let message = "grpc: received message larger than max";
+                    let message = format!("{message} ({size} vs. 40000)");
+                    Act::End(Ending { in_trailers: true, ..status(8, &message) })
                 }
                 false => Act::Accept,
             },
@@ -258,7 +258,7 @@ fn spans(port: u16) -> load::Args {
     load::Args {
         port,
         grpc: false,
-        shape: Shape::Genai,
+        shape: TelemetryShape::Genai,
         items: ITEMS,
         batch: 128,
         connections: 2,
@@ -322,7 +322,7 @@ async fn run(host: Host, row: Row, plugins: &Path) {
         .service("scheduler.cap: 2")
         .otlp_in(http, grpc)
         .output(&lines);
-    let running = block_in_place(|| Running::start(&host, &pipeline.yaml(plugins), http));
+    let running = block_in_place(|| RunningHost::start(&host, &pipeline.yaml(plugins), http));
     let report = load::run(spans(http)).await;
     assert_eq!(report.accepted, ITEMS, "{what}: {:?}", report.first_error);
     let start = Instant::now();
@@ -365,14 +365,14 @@ async fn run(host: Host, row: Row, plugins: &Path) {
 async fn every_fault_leaves_each_endpoint_with_what_it_should_have() {
     let _alone = alone();
     let plugins = linked();
-    let places = Arc::new(Semaphore::new(SIDE_BY_SIDE));
+    let slots = Arc::new(Semaphore::new(SIDE_BY_SIDE));
     let mut tasks = Vec::new();
     for host in real_hosts().into_iter().take(1).chain([bundled("5.1.0")]) {
         for row in rows().into_iter().chain(grpc_rows()) {
-            let (host, places) = (host.clone(), Arc::clone(&places));
+            let (host, slots) = (host.clone(), Arc::clone(&slots));
             let plugins = plugins.path().to_owned();
             tasks.push(tokio::spawn(async move {
-                let _place = places.acquire().await.unwrap();
+                let _slot = slots.acquire().await.unwrap();
                 run(host, row, &plugins).await;
             }));
         }

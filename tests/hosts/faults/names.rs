@@ -1,4 +1,4 @@
-//! Names that begin to mean other addresses while the host runs.
+//! Fake DNS: names that begin to mean other addresses while the host runs.
 //!
 //! The host runs in a mount namespace of its own, where the file of the system's names is one that
 //! the test writes.
@@ -16,8 +16,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::client::Client;
-use crate::hosts::{Host, Running, free_port};
-use crate::shapes::{Batch, Shape};
+use crate::hosts::{Host, RunningHost, free_port};
+use crate::shapes::{GeneratedBatch, TelemetryShape};
 use crate::support::{Pipeline, alone, bundled, linked, real_hosts};
 
 use super::station::Station;
@@ -83,16 +83,19 @@ fn hosts() -> Vec<Host> {
 
 /// Sends the items of `numbers`.
 async fn send(http: u16, first: u64, items: u64) {
-    let mut batch = Batch::new(Shape::Genai, 20);
+    let mut batch = GeneratedBatch::new(TelemetryShape::Genai, 20);
     let mut client = Client::connect(http, false).await.unwrap();
     for first in (first..first + items).step_by(20) {
         let request = batch.numbered(first);
-        client.send(Shape::Genai.path(), Shape::Genai.service(), request).await.unwrap();
+        client
+            .send(TelemetryShape::Genai.path(), TelemetryShape::Genai.service(), request)
+            .await
+            .unwrap();
     }
 }
 
 /// Waits until all of the first `items` are at one of the stations.
-async fn arrived(stations: &[&Station], items: u64, what: &str, running: &Running) {
+async fn arrived(stations: &[&Station], items: u64, what: &str, running: &RunningHost) {
     let start = Instant::now();
     loop {
         let all: Vec<_> = stations.iter().map(|station| station.arrivals(items)).collect();
@@ -134,7 +137,7 @@ async fn endpoint_moves(host: Host, option: &str, plugins: PathBuf, protocol: &s
         "endpoint.one.timeout: 1s",
     ]);
     let host = with_names(&host, option, &names);
-    let running = Running::start(&host, &pipeline.yaml(&plugins), http);
+    let running = RunningHost::start(&host, &pipeline.yaml(&plugins), http);
     send(http, 0, ITEMS).await;
     arrived(&[&old], ITEMS, &what, &running).await;
     names.set(&[SECOND]);
@@ -184,7 +187,7 @@ async fn an_endpoint_is_found_at_its_new_address() {
 }
 
 /// Sends until the host's log says that the group has so many members.
-async fn until_members(running: &Running, http: u16, count: usize, knocks: &mut u64) {
+async fn until_members(running: &RunningHost, http: u16, count: usize, knocks: &mut u64) {
     let said = format!("group 'many' has {count} members");
     let start = Instant::now();
     let known = running.log_text().matches(&said).count();
@@ -222,7 +225,7 @@ fn counts(stations: &[&Station]) -> Vec<Vec<usize>> {
 }
 
 /// Sends the same traces once more and says where each item went.
-async fn phase(stations: &[&Station], http: u16, running: &Running) -> Vec<usize> {
+async fn phase(stations: &[&Station], http: u16, running: &RunningHost) -> Vec<usize> {
     let before = counts(stations);
     let all = |counts: &[Vec<usize>]| counts.iter().flatten().sum::<usize>();
     let expected = all(&before) + ITEMS as usize;
@@ -260,7 +263,7 @@ async fn group_changes(host: Host, option: &str, plugins: PathBuf, protocol: &st
         "group.many.dns_interval: 1s",
     ]);
     let host = with_names(&host, option, &names);
-    let running = Running::start(&host, &pipeline.yaml(&plugins), http);
+    let running = RunningHost::start(&host, &pipeline.yaml(&plugins), http);
     let two = phase(&[&first, &second, &third], http, &running).await;
     assert!(two.iter().all(|at| *at < 2), "{what}");
 

@@ -11,9 +11,9 @@
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use crate::hosts::{Host, Running, free_port};
+use crate::hosts::{Host, RunningHost, free_port};
 use crate::load;
-use crate::shapes::Shape;
+use crate::shapes::TelemetryShape;
 use crate::support::{Pipeline, all_hosts, alone, linked};
 
 use super::station::Station;
@@ -50,7 +50,7 @@ fn spans(port: u16, items: u64) -> load::Args {
     load::Args {
         port,
         grpc: false,
-        shape: Shape::Genai,
+        shape: TelemetryShape::Genai,
         items,
         batch: 20,
         connections: 2,
@@ -82,7 +82,7 @@ async fn run(row: Row, plugins: std::path::PathBuf) {
         .service("scheduler.cap: 2")
         .otlp_in(http, grpc)
         .otlp_out(&named);
-    let running = Running::start(&row.host, &pipeline.yaml(&plugins), http);
+    let running = RunningHost::start(&row.host, &pipeline.yaml(&plugins), http);
     let items = RATE * (BEFORE + row.length + AFTER).as_secs();
     let start = Instant::now();
     let loader = tokio::spawn(load::run(spans(http, items)));

@@ -1,4 +1,4 @@
-//! An endpoint that answers as a script says, over OTLP/HTTP and OTLP/gRPC.
+//! Scripted server: an endpoint that answers as a script says, over OTLP/HTTP and OTLP/gRPC.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -50,7 +50,7 @@ pub enum Act {
 /// How a gRPC call fails.
 pub struct Ending {
     pub code: u8,
-    pub words: String,
+    pub message: String,
     /// The seconds of a `RetryInfo`.
     pub wait: Option<u8>,
     /// Whether headers come first; if not, the answer is the status alone.
@@ -62,7 +62,7 @@ impl Ending {
     fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert("grpc-status", u16::from(self.code).into());
-        headers.insert("grpc-message", self.words.parse().unwrap());
+        headers.insert("grpc-message", self.message.parse().unwrap());
         if let Some(seconds) = self.wait {
             // google.rpc.Status { code, details: [Any { type_url, value: RetryInfo { retry_delay } }] }
             let mut details = vec![0x08, self.code, 0x1a, 0x30, 0x0a, 0x28];
@@ -249,9 +249,9 @@ impl Faulty {
                 let response = Response::builder().header("content-type", "text/html");
                 return Ok(response.body(page).unwrap());
             }
-            Act::Redirect(status, place) => {
+            Act::Redirect(status, location) => {
                 self.refuse(&body);
-                let response = Response::builder().status(*status).header("location", *place);
+                let response = Response::builder().status(*status).header("location", *location);
                 return Ok(response.body(whole(b"moved")).unwrap());
             }
             Act::End(ending) => {

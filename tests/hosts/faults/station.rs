@@ -1,4 +1,4 @@
-//! An endpoint that a test takes away and brings back.
+//! Switchable server: an endpoint that a test takes away and brings back.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::shapes::number_of;
-use crate::sink::{Answer, grpc_ok, messages, plain};
+use crate::sink::{SinkAnswer, grpc_ok, messages, plain};
 use crate::wire;
 
 /// What a station does with a request.
@@ -113,7 +113,10 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) {
 }
 
 /// An error breaks the connection.
-async fn answer(request: Request<Incoming>, state: Arc<Mutex<State>>) -> Result<Answer, String> {
+async fn answer(
+    request: Request<Incoming>,
+    state: Arc<Mutex<State>>,
+) -> Result<SinkAnswer, String> {
     let kind = request.headers().get("content-type");
     let grpc = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
     let body = request.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();

@@ -1,4 +1,4 @@
-//! `content_policy.yaml`: whose prompts and completions go where.
+//! `content_policy.yaml`: which prompts and completions go where.
 
 use std::time::Duration;
 
@@ -156,12 +156,12 @@ async fn content_goes_where_the_policy_says() {
         let what = host.title();
         let [apm, debug, archive] =
             [Receiver::start().await, Receiver::start().await, Receiver::start().await];
-        let places = [
+        let addresses = [
             ("127.0.0.1:14318", local(apm.port)),
             ("127.0.0.1:24318", local(debug.port)),
             ("127.0.0.1:34318", local(archive.port)),
         ];
-        let shipped = Shipped::new("content_policy.yaml", plugins.path(), &places);
+        let shipped = Shipped::new("content_policy.yaml", plugins.path(), &addresses);
         let running = shipped.start(&host);
         let spans = KINDS.map(Kind::span).to_vec();
         let scope_spans = vec![ScopeSpans { spans, ..ScopeSpans::default() }];
@@ -194,9 +194,9 @@ async fn content_goes_where_the_policy_says() {
                 assert_eq!(texts(&span.attributes, "user.id"), [user], "{what}");
                 let caller = texts(&span.attributes, "http.request.header.x-caller");
                 assert_eq!(caller.is_empty(), is_apm, "{what}");
-                let place = texts(&resource.attributes, "deployment.environment.name");
+                let environment = texts(&resource.attributes, "deployment.environment.name");
                 let expected: &[&str] = if name == "archive" { &["production"] } else { &[] };
-                assert_eq!(place, expected, "{what}");
+                assert_eq!(environment, expected, "{what}");
             }
         }
         println!("{what}: content is where it should be");

@@ -25,9 +25,9 @@ use crate::client::Client;
 use crate::equality::{captures, flat, send_all, sent};
 use crate::faults::names::{Names, namespaces, with_names};
 use crate::faults::station::Station;
-use crate::hosts::{Host, Running, free_port};
+use crate::hosts::{Host, RunningHost, free_port};
 use crate::receiver::Receiver;
-use crate::shapes::{Batch, Shape};
+use crate::shapes::{GeneratedBatch, TelemetryShape};
 use crate::support::{bundled, linked, real_hosts, together};
 
 const PATHS: [&str; 3] = ["/v1/traces", "/v1/metrics", "/v1/logs"];
@@ -46,7 +46,7 @@ struct Shipped {
 
 impl Shipped {
     /// The file with other places in it; each place that is replaced must be there.
-    fn new(file: &str, plugins: &Path, places: &[(&str, String)]) -> Self {
+    fn new(file: &str, plugins: &Path, addresses: &[(&str, String)]) -> Self {
         let folder = testkit::root().join("fluent-bit-conf");
         let mut text = std::fs::read_to_string(folder.join(file)).unwrap();
         let (http, grpc) = (free_port(), free_port());
@@ -55,15 +55,15 @@ impl Shipped {
             ("http_port: 4318", format!("http_port: {http}")),
             ("grpc_port: 4317", format!("grpc_port: {grpc}")),
         ];
-        for (place, instead) in ours.iter().chain(places) {
-            assert!(text.contains(place), "{file} has no {place}");
-            text = text.replace(place, instead);
+        for (address, instead) in ours.iter().chain(addresses) {
+            assert!(text.contains(address), "{file} has no {address}");
+            text = text.replace(address, instead);
         }
         Self { text, http, grpc }
     }
 
-    fn start(&self, host: &Host) -> Running {
-        block_in_place(|| Running::start(host, &self.text, self.http))
+    fn start(&self, host: &Host) -> RunningHost {
+        block_in_place(|| RunningHost::start(host, &self.text, self.http))
     }
 }
 
@@ -72,7 +72,12 @@ fn local(port: u16) -> String {
 }
 
 /// Waits until something is so.
-async fn until(what: &str, limit: Duration, running: &Running, mut is_so: impl FnMut() -> bool) {
+async fn until(
+    what: &str,
+    limit: Duration,
+    running: &RunningHost,
+    mut is_so: impl FnMut() -> bool,
+) {
     let (start, limit) = (Instant::now(), testkit::at_most(limit));
     while !is_so() {
         assert!(start.elapsed() < limit, "{what}: not in time\n{}", running.log_text());
@@ -81,7 +86,7 @@ async fn until(what: &str, limit: Duration, running: &Running, mut is_so: impl F
 }
 
 /// Stops a host, which ends well, after time for what should not follow.
-async fn stop(running: Running, what: &str) -> String {
+async fn stop(running: RunningHost, what: &str) -> String {
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     let (code, log) = block_in_place(|| running.stop());
     assert_eq!(code, Some(0), "{what}: {log}");
@@ -99,11 +104,11 @@ async fn fan_out_gives_everything_to_each_backend() {
     for host in hosts() {
         let what = host.title();
         let backends = [Receiver::start().await, Receiver::start().await];
-        let places = [
+        let addresses = [
             ("127.0.0.1:14318", local(backends[0].port)),
             ("127.0.0.1:24317", local(backends[1].port)),
         ];
-        let shipped = Shipped::new("fan_out.yaml", plugins.path(), &places);
+        let shipped = Shipped::new("fan_out.yaml", plugins.path(), &addresses);
         let running = shipped.start(&host);
         send_all(&captures, shipped.http, shipped.grpc).await;
         let arrived = |backend: &Receiver| PATHS.map(|path| flat(path, backend.messages(path)));
@@ -128,11 +133,14 @@ async fn fan_out_gives_everything_to_each_backend() {
 
 /// Sends spans with these numbers.
 async fn send_spans(http: u16, first: u64, items: u64) {
-    let mut batch = Batch::new(Shape::Genai, 20);
+    let mut batch = GeneratedBatch::new(TelemetryShape::Genai, 20);
     let mut client = Client::connect(http, false).await.unwrap();
     for first in (first..first + items).step_by(20) {
         let request = batch.numbered(first);
-        client.send(Shape::Genai.path(), Shape::Genai.service(), request).await.unwrap();
+        client
+            .send(TelemetryShape::Genai.path(), TelemetryShape::Genai.service(), request)
+            .await
+            .unwrap();
     }
 }
 
@@ -146,11 +154,11 @@ async fn failover(host: Host, plugins: PathBuf) {
     let what = host.title();
     let mut main = Station::start(Ipv4Addr::LOCALHOST, 0).await;
     let spare = Station::start(Ipv4Addr::LOCALHOST, 0).await;
-    let places = [
+    let addresses = [
         ("127.0.0.1:14318", local(main.address.port())),
         ("127.0.0.1:24318", local(spare.address.port())),
     ];
-    let shipped = Shipped::new("failover.yaml", &plugins, &places);
+    let shipped = Shipped::new("failover.yaml", &plugins, &addresses);
     let running = shipped.start(&host);
     let soon = Duration::from_secs(20);
     send_spans(shipped.http, 0, ITEMS).await;
@@ -219,8 +227,8 @@ async fn two_tiers_keep_traces_whole() {
         let port = first.address.port();
         let second = Station::start(Ipv4Addr::new(127, 0, 0, 2), port).await;
         let names = Names::new(&[Ipv4Addr::LOCALHOST, Ipv4Addr::new(127, 0, 0, 2)]);
-        let places = [("localhost:14318", format!("moving.test:{port}"))];
-        let shipped = Shipped::new("two_tiers.yaml", plugins.path(), &places);
+        let addresses = [("localhost:14318", format!("moving.test:{port}"))];
+        let shipped = Shipped::new("two_tiers.yaml", plugins.path(), &addresses);
         let running = shipped.start(&with_names(&host, option, &names));
         let items = 2 * ITEMS;
         // The spans of a trace come in two chunks: the host flushes in between.
@@ -250,7 +258,7 @@ async fn two_tiers_keep_traces_whole() {
 
 /// Sends every other span of so many.
 async fn send_every_other(http: u16, items: u64, odd: usize) {
-    let mut batch = Batch::new(Shape::Genai, 40);
+    let mut batch = GeneratedBatch::new(TelemetryShape::Genai, 40);
     let mut client = Client::connect(http, false).await.unwrap();
     for first in (0..items).step_by(40) {
         let request = batch.numbered(first);
@@ -261,8 +269,8 @@ async fn send_every_other(http: u16, items: u64, odd: usize) {
             number += 1;
             number % 2 == odd
         });
-        let service = Shape::Genai.service();
-        client.send(Shape::Genai.path(), service, request.encode_to_vec()).await.unwrap();
+        let service = TelemetryShape::Genai.service();
+        client.send(TelemetryShape::Genai.path(), service, request.encode_to_vec()).await.unwrap();
     }
 }
 

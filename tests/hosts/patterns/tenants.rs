@@ -159,11 +159,11 @@ async fn tenants_travel_under_their_own_header() {
             headers.get("x-scope-orgid").is_some_and(|tenant| tenant == "banned")
         })
         .await;
-        let places = [
+        let addresses = [
             ("127.0.0.1:14318", local(backend.port)),
             ("/tmp/fluent-bit-ai-dead-letters.jsonl", letters.display().to_string()),
         ];
-        let shipped = Shipped::new("tenants.yaml", plugins.path(), &places);
+        let shipped = Shipped::new("tenants.yaml", plugins.path(), &addresses);
         let running = shipped.start(&host);
         for request in 0..REQUESTS {
             send(shipped.http, "/v1/traces", &traces_of(request)).await;

@@ -131,9 +131,9 @@ extern "C" fn run_errand(argument: Addr) {
 /// Runs `work` to its end on a coroutine's stack of `size` bytes.
 pub(crate) fn on_small_stack<T>(size: usize, what: &str, work: impl FnOnce() -> T) -> Option<T> {
     let mut outcome = None;
-    let place = &mut outcome;
+    let slot = &mut outcome;
     let errand =
-        Errand { work: Cell::new(Some(Box::new(move || *place = Some(work())))), back: active() };
+        Errand { work: Cell::new(Some(Box::new(move || *slot = Some(work())))), back: active() };
     let coroutine = Coroutine::new(size, run_errand, Addr::of(&raw const errand));
     switch(coroutine.handle());
     coroutine.check(what);

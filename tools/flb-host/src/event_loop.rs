@@ -12,14 +12,14 @@ use crate::report;
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Event {
+pub(crate) enum LoopEvent {
     /// A collector is due: the input's place and the collector's number.
     Collector(usize, i32),
     /// A built-in input is due.
     Builtin(usize),
     /// An output tells what became of a chunk.
     FlushesEnded(usize),
-    /// The main thread, or nobody, has something to say.
+    /// The main thread may have something to say.
     Command,
     /// Chunks go to their outputs.
     Flush,
@@ -38,14 +38,14 @@ pub(crate) enum Event {
 }
 
 struct Timer {
-    event: Event,
+    event: LoopEvent,
     period: Option<Duration>,
 }
 
 /// Waits for descriptors and timers.
 pub(crate) struct EventLoop {
     epoll: OwnedFd,
-    watched: RefCell<BTreeMap<u64, Event>>,
+    watched: RefCell<BTreeMap<u64, LoopEvent>>,
     timers: RefCell<BTreeMap<(Tick, u64), Timer>>,
     next: Cell<u64>,
 }
@@ -73,7 +73,7 @@ impl EventLoop {
     }
 
     /// Reports `event` whenever the descriptor can be read.
-    pub(crate) fn watch(&self, descriptor: RawFd, event: Event) -> u64 {
+    pub(crate) fn watch(&self, descriptor: RawFd, event: LoopEvent) -> u64 {
         let id = self.id();
         self.watched.borrow_mut().insert(id, event);
         let mut wanted = libc::epoll_event { events: libc::EPOLLIN.cast_unsigned(), u64: id };
@@ -107,7 +107,7 @@ impl EventLoop {
     }
 
     /// Reports `event` after `delay`, and again every `period`.
-    pub(crate) fn after(&self, delay: Duration, period: Option<Duration>, event: Event) -> u64 {
+    pub(crate) fn after(&self, delay: Duration, period: Option<Duration>, event: LoopEvent) -> u64 {
         let id = self.id();
         self.timers.borrow_mut().insert((clock::now().after(delay), id), Timer { event, period });
         id
@@ -119,7 +119,7 @@ impl EventLoop {
     }
 
     /// Makes every timer with this kind of event due now.
-    pub(crate) fn hurry(&self, wanted: impl Fn(Event) -> bool) {
+    pub(crate) fn hurry(&self, wanted: impl Fn(LoopEvent) -> bool) {
         let mut timers = self.timers.borrow_mut();
         let hurried: Vec<_> = timers
             .extract_if(.., |_, timer| wanted(timer.event))
@@ -129,7 +129,7 @@ impl EventLoop {
     }
 
     /// Waits for the next events, at most until the next timer.
-    pub(crate) fn wait(&self) -> Vec<Event> {
+    pub(crate) fn wait(&self) -> Vec<LoopEvent> {
         let mut ready = [libc::epoll_event { events: 0, u64: 0 }; 32];
         // SAFETY: the array has room for the 32 events that the call may write.
         let count = unsafe {
@@ -137,7 +137,7 @@ impl EventLoop {
         };
         let count = usize::try_from(count).unwrap_or(0);
         let watched = self.watched.borrow();
-        let mut events: Vec<Event> = ready
+        let mut events: Vec<LoopEvent> = ready
             .iter()
             .take(count)
             .filter_map(|event| watched.get(&{ event.u64 }).copied())
@@ -155,7 +155,7 @@ impl EventLoop {
         })
     }
 
-    fn expire(&self, events: &mut Vec<Event>) {
+    fn expire(&self, events: &mut Vec<LoopEvent>) {
         let now = clock::now();
         let mut timers = self.timers.borrow_mut();
         while let Some(first) = timers.first_entry() {
@@ -177,7 +177,7 @@ fn owned(descriptor: RawFd) -> std::io::Result<OwnedFd> {
     if descriptor < 0 {
         return Err(std::io::Error::last_os_error());
     }
-    // SAFETY: the call has just made the descriptor, and nobody else has it.
+    // SAFETY: the call has just made the descriptor, and no other code has it.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }
 
@@ -231,32 +231,32 @@ mod tests {
     #[test]
     fn timers_come_in_order_and_again() {
         let events = EventLoop::new().unwrap();
-        events.after(Duration::from_millis(2), Some(Duration::from_millis(2)), Event::Flush);
-        events.after(Duration::from_millis(1), None, Event::StopTick);
+        events.after(Duration::from_millis(2), Some(Duration::from_millis(2)), LoopEvent::Flush);
+        events.after(Duration::from_millis(1), None, LoopEvent::StopTick);
         // A busy machine may report several at once, but never in another order.
         let mut seen = Vec::new();
         while seen.len() < 3 {
             seen.extend(events.wait());
         }
-        assert_eq!(seen[..3], [Event::StopTick, Event::Flush, Event::Flush]);
+        assert_eq!(seen[..3], [LoopEvent::StopTick, LoopEvent::Flush, LoopEvent::Flush]);
     }
 
     #[test]
     fn a_cancelled_timer_is_silent() {
         let events = EventLoop::new().unwrap();
-        let cancelled = events.after(Duration::ZERO, None, Event::StopTick);
+        let cancelled = events.after(Duration::ZERO, None, LoopEvent::StopTick);
         events.cancel(cancelled);
-        events.after(Duration::from_millis(1), None, Event::Flush);
-        assert_eq!(events.wait(), [Event::Flush]);
+        events.after(Duration::from_millis(1), None, LoopEvent::Flush);
+        assert_eq!(events.wait(), [LoopEvent::Flush]);
     }
 
     #[test]
     fn descriptors_wake_the_loop() {
         let events = EventLoop::new().unwrap();
         let (reader, writer) = pipe().unwrap();
-        let id = events.watch(reader.as_raw_fd(), Event::Command);
+        let id = events.watch(reader.as_raw_fd(), LoopEvent::Command);
         write_word(writer.as_raw_fd(), 9);
-        assert_eq!(events.wait(), [Event::Command]);
+        assert_eq!(events.wait(), [LoopEvent::Command]);
         assert_eq!(read_word(reader.as_raw_fd()), Some(9));
         assert_eq!(read_word(reader.as_raw_fd()), None);
         events.unwatch(reader.as_raw_fd(), id);
@@ -265,8 +265,8 @@ mod tests {
     #[test]
     fn a_timer_can_be_hurried() {
         let events = EventLoop::new().unwrap();
-        events.after(Duration::from_secs(60), None, Event::Retry(1, 2));
-        events.hurry(|event| matches!(event, Event::Retry(..)));
-        assert_eq!(events.wait(), [Event::Retry(1, 2)]);
+        events.after(Duration::from_secs(60), None, LoopEvent::Retry(1, 2));
+        events.hurry(|event| matches!(event, LoopEvent::Retry(..)));
+        assert_eq!(events.wait(), [LoopEvent::Retry(1, 2)]);
     }
 }

@@ -9,7 +9,7 @@ use fluent_bit_ai::sync::{Mutex, MutexGuard};
 
 /// What kind of metric it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum MetricKind {
     /// It only grows.
     Counter,
     /// It may go anywhere.
@@ -18,7 +18,7 @@ pub(crate) enum Kind {
 
 /// How a value is changed.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Change {
+pub(crate) enum MetricChange {
     /// It becomes this.
     Set(f64),
     /// It grows by this.
@@ -27,7 +27,7 @@ pub(crate) enum Change {
 
 struct Metric {
     owner: Addr,
-    kind: Kind,
+    kind: MetricKind,
     name: String,
     help: String,
     labels: Vec<String>,
@@ -46,7 +46,7 @@ fn metrics() -> MutexGuard<'static, BTreeMap<Addr, Metric>> {
 /// Registers a metric in the context `owner` and returns its handle.
 pub(crate) fn create(
     owner: Addr,
-    kind: Kind,
+    kind: MetricKind,
     name: String,
     help: String,
     labels: Vec<String>,
@@ -68,7 +68,7 @@ pub(crate) fn create(
 }
 
 /// Changes a value; false if the host would refuse it.
-pub(crate) fn change(handle: Addr, labels: Vec<String>, change: Change) -> bool {
+pub(crate) fn change(handle: Addr, labels: Vec<String>, change: MetricChange) -> bool {
     let mut metrics = metrics();
     let Some(metric) = metrics.get_mut(&handle) else {
         report::problem("a metric was changed that was never created");
@@ -89,10 +89,10 @@ pub(crate) fn change(handle: Addr, labels: Vec<String>, change: Change) -> bool 
     }
     let value = metric.values.entry(labels).or_default();
     let next = match change {
-        Change::Set(next) => next,
-        Change::Add(by) => *value + by,
+        MetricChange::Set(next) => next,
+        MetricChange::Add(by) => *value + by,
     };
-    if metric.kind == Kind::Counter && next < *value {
+    if metric.kind == MetricKind::Counter && next < *value {
         report::problem(&format!("the counter {} went back", metric.name));
         return false;
     }
@@ -118,7 +118,7 @@ pub(crate) fn text() -> String {
     for (name, metrics) in named {
         for (index, metric) in metrics.iter().enumerate() {
             if index == 0 {
-                let kind = if metric.kind == Kind::Counter { "counter" } else { "gauge" };
+                let kind = if metric.kind == MetricKind::Counter { "counter" } else { "gauge" };
                 // Writing to a String does not fail.
                 writeln!(text, "# HELP {name} {}\n# TYPE {name} {kind}", metric.help).ok();
             }
@@ -153,16 +153,16 @@ mod tests {
     fn metrics_are_counted_and_printed() {
         let owner = Addr(1);
         let label = vec!["name".to_owned()];
-        let sent = create(owner, Kind::Counter, "a_sent_total".into(), "Sent.".into(), label);
-        assert!(change(sent, vec!["x\"y".into()], Change::Add(2.0)));
-        assert!(change(sent, vec!["x\"y".into()], Change::Set(5.0)));
-        assert!(!change(sent, vec!["x\"y".into()], Change::Set(4.0)));
-        assert!(!change(sent, Vec::new(), Change::Add(1.0)));
+        let sent = create(owner, MetricKind::Counter, "a_sent_total".into(), "Sent.".into(), label);
+        assert!(change(sent, vec!["x\"y".into()], MetricChange::Add(2.0)));
+        assert!(change(sent, vec!["x\"y".into()], MetricChange::Set(5.0)));
+        assert!(!change(sent, vec!["x\"y".into()], MetricChange::Set(4.0)));
+        assert!(!change(sent, Vec::new(), MetricChange::Add(1.0)));
         let shown = text();
         assert!(shown.contains("# TYPE a_sent_total counter"), "{shown}");
         assert!(shown.contains("a_sent_total{name=\"x\\\"y\"} 5"), "{shown}");
         destroy(owner);
         assert!(!text().contains("a_sent_total"));
-        assert!(!change(sent, vec!["x\"y".into()], Change::Add(1.0)));
+        assert!(!change(sent, vec!["x\"y".into()], MetricChange::Add(1.0)));
     }
 }

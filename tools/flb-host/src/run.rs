@@ -11,13 +11,13 @@ use fluent_bit_ai::host::abi::rows::{ROWS, known};
 
 use crate::args::{Args, HELP};
 use crate::coroutine;
-use crate::engine::{Channel, Command, Engine, Ground, Prepared, tasks};
-use crate::event_loop::{self, Event, EventLoop};
+use crate::engine::{Channel, Engine, EngineCommand, PreparedRun, RunContext, tasks};
+use crate::event_loop::{self, EventLoop, LoopEvent};
 use crate::exports;
 use crate::metrics;
 use crate::plugin::Plugin;
 use crate::report;
-use crate::settings::Settings;
+use crate::settings::HostSettings;
 
 /// Does what the command line asks for.
 ///
@@ -108,7 +108,7 @@ fn block_signals() -> std::io::Result<OwnedFd> {
     if descriptor < 0 {
         return Err(std::io::Error::last_os_error());
     }
-    // SAFETY: the call has just made the descriptor, and nobody else has it.
+    // SAFETY: the call has just made the descriptor, and no other code has it.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }
 
@@ -133,7 +133,7 @@ struct Pipeline {
 
 impl Pipeline {
     fn start(
-        prepared: Prepared,
+        prepared: PreparedRun,
         plugins: Vec<Arc<Plugin>>,
         ended: &Arc<OwnedFd>,
     ) -> Result<Self, String> {
@@ -141,14 +141,14 @@ impl Pipeline {
         let theirs = Arc::clone(&channel);
         let ended = Arc::clone(ended);
         let over = Arc::new(AtomicBool::new(false));
-        let tell = Arc::clone(&over);
+        let signal = Arc::clone(&over);
         let thread = std::thread::Builder::new()
             .name("flb-pipeline".to_owned())
             .spawn(move || {
                 let outcome = Engine::live(prepared, theirs, || {
                     report::print(report::INFO, "[flb-host] the pipeline has started");
                 });
-                tell.store(true, Ordering::Release);
+                signal.store(true, Ordering::Release);
                 event_loop::write_word(ended.as_raw_fd(), 1);
                 outcome
             })
@@ -158,7 +158,7 @@ impl Pipeline {
 
     /// Stops it; afterwards its plugins are closed.
     fn stop(self) -> Result<(), String> {
-        self.channel.send(Command::Stop);
+        self.channel.send(EngineCommand::Stop);
         let outcome = self.thread.join().unwrap_or_else(|_| {
             report::problem("the pipeline's thread has panicked");
             Ok(())
@@ -172,17 +172,17 @@ fn prepare(
     args: &Args,
     row: &'static HostAbi,
     config: &Path,
-) -> Result<(Prepared, Vec<Arc<Plugin>>), String> {
-    let settings = Settings::read(config)?;
+) -> Result<(PreparedRun, Vec<Arc<Plugin>>), String> {
+    let settings = HostSettings::read(config)?;
     report::set_level(settings.log_level);
     let plugins = load(args, &settings.plugins, row)?;
-    let ground = Ground {
+    let ground = RunContext {
         row,
         without_valgrind: args.without_valgrind,
         faults: args.faults,
         plugins: &plugins,
     };
-    Ok((Prepared::new(&settings, ground)?, plugins))
+    Ok((PreparedRun::new(&settings, ground)?, plugins))
 }
 
 fn supervise(
@@ -194,25 +194,25 @@ fn supervise(
     let problem = |error: std::io::Error| error.to_string();
     let events = EventLoop::new().map_err(problem)?;
     let ended = Arc::new(event_loop::eventfd().map_err(problem)?);
-    events.watch(signals.as_raw_fd(), Event::Command);
-    events.watch(ended.as_raw_fd(), Event::Job);
+    events.watch(signals.as_raw_fd(), LoopEvent::Command);
+    events.watch(ended.as_raw_fd(), LoopEvent::Job);
     if let Some(limit) = args.run_for {
-        events.after(limit, None, Event::StopTick);
+        events.after(limit, None, LoopEvent::StopTick);
     }
     let (prepared, plugins) = prepare(args, row, config)?;
     let mut pipeline = Pipeline::start(prepared, plugins, &ended)?;
     loop {
         for event in events.wait() {
             match event {
-                Event::Command => match next_signal(signals) {
+                LoopEvent::Command => match next_signal(signals) {
                     libc::SIGHUP => {
                         pipeline = reload(args, row, config, pipeline, &ended)?;
                     }
-                    libc::SIGUSR1 => pipeline.channel.send(Command::PrintMetrics),
+                    libc::SIGUSR1 => pipeline.channel.send(EngineCommand::PrintMetrics),
                     _ => return finish(pipeline),
                 },
-                Event::StopTick => return finish(pipeline),
-                Event::Job => {
+                LoopEvent::StopTick => return finish(pipeline),
+                LoopEvent::Job => {
                     event_loop::read_word(ended.as_raw_fd());
                     if pipeline.over.load(Ordering::Acquire) {
                         return pipeline.stop();

@@ -27,7 +27,7 @@ pub(crate) fn become_worker(events: &Rc<EventLoop>, config: Addr, instance: Addr
     WORKER.set(instance);
 }
 
-/// Makes this thread nobody's.
+/// Makes this thread belong to no engine.
 pub(crate) fn leave() {
     drop(EVENTS.take());
     CONFIG.set(Addr::NULL);

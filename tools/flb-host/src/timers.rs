@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::event_loop::Event;
+use crate::event_loop::LoopEvent;
 use crate::memory::{Addr, Block};
 use crate::plugin_calls;
 use crate::report;
@@ -33,18 +33,18 @@ pub(crate) fn create(kind: i32, millis: i32, callback: Addr, data: Addr, out: Ad
         return -1;
     }
     let handle = Block::zeroed(1);
-    let place = handle.addr();
+    let address = handle.addr();
     let delay = Duration::from_millis(millis.max(1));
-    let id = events.after(delay, (kind == ALWAYS).then_some(delay), Event::Timer(place));
+    let id = events.after(delay, (kind == ALWAYS).then_some(delay), LoopEvent::Timer(address));
     let timer = Timer { id, once: kind == ONCE, callback, data, _handle: handle };
-    TIMERS.with_borrow_mut(|timers| timers.insert(place, timer));
-    out.write(place);
+    TIMERS.with_borrow_mut(|timers| timers.insert(address, timer));
+    out.write(address);
     0
 }
 
 /// Takes a timer away.
-pub(crate) fn destroy(place: Addr) -> i32 {
-    let Some(timer) = TIMERS.with_borrow_mut(|timers| timers.remove(&place)) else {
+pub(crate) fn destroy(address: Addr) -> i32 {
+    let Some(timer) = TIMERS.with_borrow_mut(|timers| timers.remove(&address)) else {
         report::problem("a timer was destroyed that is not on this thread");
         return -1;
     };
@@ -55,8 +55,8 @@ pub(crate) fn destroy(place: Addr) -> i32 {
 }
 
 /// Silences a timer that is destroyed later.
-pub(crate) fn disable(place: Addr) -> i32 {
-    let id = TIMERS.with_borrow(|timers| timers.get(&place).map(|timer| timer.id));
+pub(crate) fn disable(address: Addr) -> i32 {
+    let id = TIMERS.with_borrow(|timers| timers.get(&address).map(|timer| timer.id));
     let (Some(id), Some(events)) = (id, thread_state::events("flb_sched_timer_cb_disable")) else {
         return -1;
     };
@@ -65,14 +65,14 @@ pub(crate) fn disable(place: Addr) -> i32 {
 }
 
 /// Calls back; a timer for once is gone afterwards.
-pub(crate) fn fire(place: Addr) {
+pub(crate) fn fire(address: Addr) {
     let call = TIMERS.with_borrow(|timers| {
-        timers.get(&place).map(|timer| (timer.callback, timer.data, timer.once))
+        timers.get(&address).map(|timer| (timer.callback, timer.data, timer.once))
     });
     let Some((callback, data, once)) = call else { return };
     plugin_calls::with_two(callback, thread_state::config(), data);
     if once {
-        drop(TIMERS.with_borrow_mut(|timers| timers.remove(&place)));
+        drop(TIMERS.with_borrow_mut(|timers| timers.remove(&address)));
     }
 }
 

@@ -1,4 +1,4 @@
-//! A client that sends ready-made request bytes, over OTLP/HTTP or OTLP/gRPC.
+//! OTLP test client: sends ready-made request bytes, over OTLP/HTTP or OTLP/gRPC.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};

@@ -1,4 +1,4 @@
-//! Finding and running hosts: real Fluent Bits, or the bundled one.
+//! Process fixture: finding and running hosts, real Fluent Bits or the bundled one.
 
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -92,13 +92,13 @@ pub fn newest() -> Host {
 }
 
 /// A host that runs.
-pub struct Running {
+pub struct RunningHost {
     child: Child,
     pub log: PathBuf,
     _folder: tempfile::TempDir,
 }
 
-impl Running {
+impl RunningHost {
     /// Starts a host with a configuration and waits until `port` accepts.
     pub fn start(host: &Host, configuration: &str, port: u16) -> Self {
         Self::start_with(host, configuration, port, &[])
@@ -202,7 +202,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningHost {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -1,5 +1,5 @@
-//! What tests of hosts and the project's own tools share: clients, receivers, load, real telemetry, and
-//! hosts that are found and run.
+//! Test kit: what tests of hosts and the project's own tools share: clients, receivers, load, real
+//! telemetry, and hosts that are found and run.
 
 #![expect(clippy::print_stdout, reason = "tools and tests tell what they found")]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a tool may stop")]

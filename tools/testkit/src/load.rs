@@ -1,11 +1,11 @@
-//! Load in a closed loop: each connection sends, waits for the answer, and sends again.
+//! Closed-loop load generator: each connection sends, waits for the answer, and sends again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::client::Client;
-use crate::shapes::{Batch, Shape};
+use crate::shapes::{GeneratedBatch, TelemetryShape};
 
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
@@ -16,7 +16,7 @@ pub struct Args {
     #[arg(long)]
     pub grpc: bool,
     #[arg(long, value_enum, default_value = "genai")]
-    pub shape: Shape,
+    pub shape: TelemetryShape,
     /// Items in all.
     #[arg(long, default_value_t = 100_000)]
     pub items: u64,
@@ -34,7 +34,7 @@ pub struct Args {
 
 /// What a run did.
 #[derive(Debug, Clone)]
-pub struct Report {
+pub struct LoadReport {
     pub accepted: u64,
     pub errors: u64,
     pub first_error: Option<String>,
@@ -44,7 +44,7 @@ pub struct Report {
     pub bytes: u64,
 }
 
-impl Report {
+impl LoadReport {
     pub fn json(&self) -> String {
         serde_json::json!({
             "accepted": self.accepted, "errors": self.errors, "first_error": self.first_error,
@@ -61,13 +61,13 @@ struct Share {
     errors: AtomicU64,
 }
 
-pub async fn run(args: Args) -> Report {
+pub async fn run(args: Args) -> LoadReport {
     let start = Instant::now();
     let share = Arc::new(Share { next: AtomicU64::new(0), errors: AtomicU64::new(0) });
     let tasks: Vec<_> = (0..args.connections)
         .map(|_| tokio::spawn(connection(args.clone(), Arc::clone(&share), start)))
         .collect();
-    let mut report = Report {
+    let mut report = LoadReport {
         accepted: 0,
         errors: 0,
         first_error: None,
@@ -125,7 +125,7 @@ fn is_shortage(error: &std::io::Error) -> bool {
 }
 
 async fn connection(args: Args, share: Arc<Share>, start: Instant) -> Outcome {
-    let mut batch = Batch::new(args.shape, args.batch);
+    let mut batch = GeneratedBatch::new(args.shape, args.batch);
     let (mut accepted, mut bytes, mut delays, mut error) = (0, 0, Vec::new(), None);
     let mut client = None;
     let size = batch.items as u64;

@@ -1,4 +1,5 @@
-//! Ports for what is started, such that nobody else takes them before it listens.
+//! Port allocator: ports for what is started, such that no other process takes them before it
+//! listens.
 
 use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt as _;
@@ -24,8 +25,8 @@ struct Ports {
 }
 
 impl Ports {
-    /// A block that nobody has; where claims cannot be made, or all blocks are taken, one by this
-    /// process's number.
+    /// A free block; where claims cannot be made, or all blocks are taken, one by this process's
+    /// number.
     fn claim() -> Self {
         let blocks = (end().saturating_sub(FIRST) / BLOCK).max(1);
         let first = |block: u16| FIRST + block * BLOCK;
@@ -57,7 +58,7 @@ fn end() -> u16 {
     start.filter(|start| *start >= FIRST + BLOCK).unwrap_or(EPHEMERAL)
 }
 
-/// A port that nobody listens on, and that no other process of these tools and tests is given.
+/// A port without a listener, and that no other process of these tools and tests is given.
 pub fn free_port() -> u16 {
     let mut ports = PORTS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let ports = ports.get_or_insert_with(Ports::claim);

@@ -1,4 +1,4 @@
-//! Real telemetry: captured requests, one `{"path", "body"}` in OTLP/JSON a line.
+//! Traffic replay: captured requests, one `{"path", "body"}` in OTLP/JSON a line.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! Generated telemetry. Each item carries its number, so that a receiver can check every one.
+//! Telemetry generator. Each item carries its number, so that a receiver can check every one.
 //!
 //! Batches are encoded once; before each use only the numbers in them are overwritten, so that the
 //! generator costs next to nothing.
@@ -20,7 +20,7 @@ use prost::Message;
 
 /// What to generate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Shape {
+pub enum TelemetryShape {
     /// Traces of four spans: an agent, two chats, a tool; about 1500 bytes a span.
     Genai,
     /// 20 attributes of 5 KB.
@@ -35,7 +35,7 @@ pub enum Shape {
     Metrics,
 }
 
-impl Shape {
+impl TelemetryShape {
     pub fn path(self) -> &'static str {
         match self {
             Self::Logs => "/v1/logs",
@@ -97,7 +97,7 @@ fn scope() -> Option<InstrumentationScope> {
 }
 
 #[derive(Clone, Copy)]
-enum Place {
+enum NumberForm {
     /// Eight bytes, most significant first: an id.
     Big,
     /// Eight bytes, least significant first: a time.
@@ -107,34 +107,34 @@ enum Place {
 }
 
 /// A batch whose item numbers can be changed in place.
-pub struct Batch {
+pub struct GeneratedBatch {
     bytes: Vec<u8>,
     /// Where the item numbers are, and the number within the batch.
-    places: Vec<(usize, u64, Place)>,
+    numbers: Vec<(usize, u64, NumberForm)>,
     pub items: usize,
 }
 
-impl Batch {
-    pub fn new(shape: Shape, items: usize) -> Self {
+impl GeneratedBatch {
+    pub fn new(shape: TelemetryShape, items: usize) -> Self {
         let bytes = match shape {
-            Shape::Logs => logs(items).encode_to_vec(),
-            Shape::Metrics => metrics(items).encode_to_vec(),
+            TelemetryShape::Logs => logs(items).encode_to_vec(),
+            TelemetryShape::Metrics => metrics(items).encode_to_vec(),
             _ => traces(shape, items).encode_to_vec(),
         };
-        let mut places = Vec::new();
+        let mut numbers = Vec::new();
         for at in 0..bytes.len().saturating_sub(7) {
             let word = u64::from_be_bytes(bytes[at..at + 8].try_into().unwrap());
             let little = word.swap_bytes();
             let high = 0xffff_ffff_0000_0000;
             if word & high == MARK {
-                places.push((at, word & 0xffff_ffff, Place::Big));
+                numbers.push((at, word & 0xffff_ffff, NumberForm::Big));
             } else if little & high == MARK {
-                places.push((at, little & 0xffff_ffff, Place::Little));
+                numbers.push((at, little & 0xffff_ffff, NumberForm::Little));
             } else if word & high == TRACE_MARK {
-                places.push((at, word & 0xffff_ffff, Place::Trace));
+                numbers.push((at, word & 0xffff_ffff, NumberForm::Trace));
             }
         }
-        Self { bytes, places, items }
+        Self { bytes, numbers, items }
     }
 
     #[expect(clippy::len_without_is_empty, reason = "a batch has items")]
@@ -144,12 +144,14 @@ impl Batch {
 
     /// The request with item numbers from `first` on.
     pub fn numbered(&mut self, first: u64) -> Vec<u8> {
-        for (at, within, place) in &self.places {
+        for (at, within, form) in &self.numbers {
             let number = MARK | (first + within);
-            match place {
-                Place::Big => self.bytes[*at..at + 8].copy_from_slice(&number.to_be_bytes()),
-                Place::Little => self.bytes[*at..at + 8].copy_from_slice(&number.to_le_bytes()),
-                Place::Trace => {
+            match form {
+                NumberForm::Big => self.bytes[*at..at + 8].copy_from_slice(&number.to_be_bytes()),
+                NumberForm::Little => {
+                    self.bytes[*at..at + 8].copy_from_slice(&number.to_le_bytes())
+                }
+                NumberForm::Trace => {
                     let [high, low] = [mix(first + within), mix(!(first + within))];
                     self.bytes[*at..at + 8].copy_from_slice(&high.to_be_bytes());
                     self.bytes[at + 8..at + 16].copy_from_slice(&low.to_be_bytes());
@@ -168,15 +170,15 @@ fn mix(number: u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-/// The number in an id or time field that [`Batch`] wrote.
+/// The number in an id or time field that [`GeneratedBatch`] wrote.
 pub fn number_of(word: [u8; 8]) -> Option<u64> {
     let big = u64::from_be_bytes(word);
     let word = if big & 0xffff_ffff_0000_0000 == MARK { big } else { big.swap_bytes() };
     (word & 0xffff_ffff_0000_0000 == MARK).then_some(word & 0xffff_ffff)
 }
 
-fn traces(shape: Shape, items: usize) -> ExportTraceServiceRequest {
-    let per_trace = if shape == Shape::Agent { 200 } else { 4 };
+fn traces(shape: TelemetryShape, items: usize) -> ExportTraceServiceRequest {
+    let per_trace = if shape == TelemetryShape::Agent { 200 } else { 4 };
     let spans = (0..items).map(|index| span(shape, index, index % per_trace, per_trace)).collect();
     ExportTraceServiceRequest {
         resource_spans: vec![ResourceSpans {
@@ -187,25 +189,26 @@ fn traces(shape: Shape, items: usize) -> ExportTraceServiceRequest {
     }
 }
 
-fn span(shape: Shape, index: usize, within: usize, per_trace: usize) -> Span {
+fn span(shape: TelemetryShape, index: usize, within: usize, per_trace: usize) -> Span {
     let number = MARK | index as u64;
     let mut trace_id = (TRACE_MARK | (index - within) as u64).to_be_bytes().to_vec();
     trace_id.extend_from_slice(&[0; 8]);
     let root = MARK | (index - within) as u64;
     let attributes = match shape {
-        Shape::Fat => {
+        TelemetryShape::Fat => {
             (0..20).map(|n| text(&format!("big.attribute.{n}"), "x".repeat(5000))).collect()
         }
-        Shape::Wide => {
+        TelemetryShape::Wide => {
             (0..100).map(|n| text(&format!("attribute.number.{n}"), "y".repeat(50))).collect()
         }
         _ => genai_attributes(within),
     };
-    let events = if matches!(shape, Shape::Genai | Shape::Agent) && within % 4 == 1 {
-        vec![message_event("gen_ai.user.message"), message_event("gen_ai.choice")]
-    } else {
-        Vec::new()
-    };
+    let events =
+        if matches!(shape, TelemetryShape::Genai | TelemetryShape::Agent) && within % 4 == 1 {
+            vec![message_event("gen_ai.user.message"), message_event("gen_ai.choice")]
+        } else {
+            Vec::new()
+        };
     Span {
         trace_id,
         span_id: number.to_be_bytes().to_vec(),

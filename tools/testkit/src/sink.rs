@@ -1,4 +1,4 @@
-//! An OTLP receiver that is cheap enough not to be what a benchmark measures.
+//! OTLP sink: a receiver that is cheap enough not to be what a benchmark measures.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -51,7 +51,7 @@ pub struct Trouble {
 
 /// What came.
 #[derive(Default)]
-pub struct Received {
+pub struct ReceivedRequests {
     /// How often each numbered item came, by its number.
     pub numbers: Vec<u8>,
     pub items: u64,
@@ -66,7 +66,7 @@ pub struct Received {
     pub requests: BTreeMap<String, Vec<Bytes>>,
 }
 
-impl Received {
+impl ReceivedRequests {
     pub fn distinct(&self) -> u64 {
         self.numbers.iter().filter(|count| **count > 0).count() as u64
     }
@@ -139,7 +139,7 @@ fn metric_points(metric: &[u8], mut found: impl FnMut(Option<u64>)) {
 /// A running receiver.
 pub struct Sink {
     pub port: u16,
-    pub received: Arc<Mutex<Received>>,
+    pub received: Arc<Mutex<ReceivedRequests>>,
 }
 
 impl Sink {
@@ -147,7 +147,8 @@ impl Sink {
         let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
         let times = matches!(keep, Keep::Failing(_)).then(Vec::new);
-        let received = Arc::new(Mutex::new(Received { times, ..Received::default() }));
+        let received =
+            Arc::new(Mutex::new(ReceivedRequests { times, ..ReceivedRequests::default() }));
         let shared = Arc::clone(&received);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -189,13 +190,13 @@ impl Sink {
     }
 }
 
-pub type Answer = Response<BoxBody<Bytes, Infallible>>;
+pub type SinkAnswer = Response<BoxBody<Bytes, Infallible>>;
 
 async fn answer(
     request: Request<Incoming>,
-    received: Arc<Mutex<Received>>,
+    received: Arc<Mutex<ReceivedRequests>>,
     keep: Keep,
-) -> Result<Answer, Infallible> {
+) -> Result<SinkAnswer, Infallible> {
     let (head, body) = request.into_parts();
     let grpc = head
         .headers
@@ -265,7 +266,7 @@ fn gunzip(body: &[u8]) -> Bytes {
     out.into()
 }
 
-pub fn plain(status: StatusCode) -> Answer {
+pub fn plain(status: StatusCode) -> SinkAnswer {
     let body = Full::new(Bytes::new()).boxed();
     let mut response = Response::new(body);
     *response.status_mut() = status;
@@ -273,7 +274,7 @@ pub fn plain(status: StatusCode) -> Answer {
     response
 }
 
-pub fn grpc_ok() -> Answer {
+pub fn grpc_ok() -> SinkAnswer {
     let mut trailers = hyper::HeaderMap::new();
     trailers.insert("grpc-status", "0".parse().unwrap());
     let frames = [

@@ -1,4 +1,4 @@
-//! Hosts, plugin files and configurations for the tests.
+//! Test fixtures: hosts, plugin files and configurations for the tests.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -79,8 +79,8 @@ pub fn shared_object() -> PathBuf {
     let own = std::env::current_exe().unwrap();
     let deps = own.parent().unwrap();
     let file = "libfluent_bit_ai.so";
-    let places = [deps.join(file), deps.parent().unwrap().join(file)];
-    let newest = places
+    let candidates = [deps.join(file), deps.parent().unwrap().join(file)];
+    let newest = candidates
         .into_iter()
         .filter(|path| path.is_file())
         .max_by_key(|path| path.metadata().and_then(|metadata| metadata.modified()).ok());

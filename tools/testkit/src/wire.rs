@@ -1,4 +1,4 @@
-//! Just enough protobuf to find ids in a request without decoding it.
+//! Wire scanner: just enough protobuf to find ids in a request without decoding it.
 
 /// Calls `found(number, bytes)` for each length-delimited field of a message.
 pub fn fields<'a>(message: &'a [u8], mut found: impl FnMut(u32, &'a [u8])) {

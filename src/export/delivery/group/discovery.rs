@@ -1,4 +1,5 @@
-//! Members that a name service knows: every address of a host, looked up again and again.
+//! Service discovery by DNS: the members of a group are the addresses of a host, looked up again
+//! and again.
 
 use std::future::Future;
 use std::io;
@@ -14,7 +15,7 @@ use crate::export::delivery::strategy::EndpointDelivery;
 use crate::export::settings::EndpointSettings;
 use crate::plugin::Environment;
 use crate::runtime::Tasks;
-use crate::stats::{Counter, CounterFamily, Counters, Level, Log};
+use crate::stats::{Counter, CounterFamily, Counters, Log, LogLevel};
 use crate::sync::{Mutex, MutexGuard};
 
 /// The time between look-ups while no member is known, at most.
@@ -36,10 +37,10 @@ const MEMBERS: CounterFamily = CounterFamily::gauge(
 type Addresses = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
 
 /// Turns a host and a port into addresses.
-pub(in crate::export) type Lookup = Arc<dyn Fn(String, u16) -> Addresses + Send + Sync>;
+pub(in crate::export) type NameLookup = Arc<dyn Fn(String, u16) -> Addresses + Send + Sync>;
 
 /// The system's own look-up.
-pub(in crate::export) fn system_lookup() -> Lookup {
+pub(in crate::export) fn system_lookup() -> NameLookup {
     Arc::new(|host, port| {
         Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) })
     })
@@ -57,7 +58,7 @@ pub(super) struct Discovery {
     max_in_flight: usize,
     counters: Arc<Counters>,
     log: Arc<Log>,
-    lookup: Lookup,
+    lookup: NameLookup,
     known: Mutex<Known>,
     busy: AtomicBool,
     failures: Counter,
@@ -70,7 +71,7 @@ impl Discovery {
         interval: Duration,
         max_in_flight: usize,
         environment: &Environment,
-        lookup: &Lookup,
+        lookup: &NameLookup,
     ) -> Self {
         let known = Known {
             roster: Arc::new(Roster::new(Vec::new())),
@@ -136,16 +137,16 @@ impl Discovery {
         self.state().looked_up = Some(clock::now());
         match found {
             Ok(Ok(addresses)) if !addresses.is_empty() => self.settle(addresses),
-            Ok(Ok(_)) => self.tell_failure("there is no address"),
-            Ok(Err(error)) => self.tell_failure(&error.to_string()),
-            Err(_) => self.tell_failure("there was no answer in time"),
+            Ok(Ok(_)) => self.report_failure("there is no address"),
+            Ok(Err(error)) => self.report_failure(&error.to_string()),
+            Err(_) => self.report_failure("there was no answer in time"),
         }
     }
 
-    fn tell_failure(&self, why: &str) {
+    fn report_failure(&self, why: &str) {
         self.failures.add(1);
         let name = &self.endpoint.name;
-        self.log.often(Level::Warn, "discovery", || {
+        self.log.often(LogLevel::Warn, "discovery", || {
             format!("the members of group '{name}' cannot be looked up: {why}")
         });
     }

@@ -1,8 +1,9 @@
-//! Groups: several endpoints of which one at a time gets a request or an item.
+//! Failover and load balancing: groups of several endpoints, of which one at a time gets a request
+//! or an item.
 //!
 //! A member whose breaker is open is passed over, and asked in the background, with a request that
-//! holds nothing, whether it is back; so its absence delays nobody. Only when no member is known to
-//! be there does a chunk's own request find out.
+//! holds nothing, whether it is back; so its absence delays no request. Only when no member is
+//! known to be there does a chunk's own request find out.
 //!
 //! Members that hang are found out one after the other. Where other destinations would wait for
 //! that, a chunk waits for a group as long as for one member, and until a member answers the group
@@ -19,22 +20,24 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use crate::clock::{self, Tick};
-use crate::export::counters::{EndpointCounters, Loss};
+use crate::export::counters::{EndpointCounters, LossReason};
 use crate::export::delivery::claim::PROBE_GRACE;
 use crate::export::delivery::invitation::Invitations;
 use crate::export::delivery::strategy::{EndpointDelivery, PendingRequest};
 use crate::export::request::EncodedRequest;
-use crate::export::request::items::Batch;
-use crate::export::settings::{Compression, EndpointSettings, GroupSettings, Members, Mode};
+use crate::export::request::items::RequestItems;
+use crate::export::settings::{
+    Compression, EndpointSettings, GroupMode, GroupSettings, MemberSource,
+};
 use crate::export::transport::tls::ClientProblem;
 use crate::model::Signal;
 use crate::plugin::Environment;
 use crate::routing::ItemSet;
 use crate::runtime::Tasks;
 use discovery::Discovery;
-pub(in crate::export) use discovery::{Lookup, system_lookup};
+pub(in crate::export) use discovery::{NameLookup, system_lookup};
 use roster::Roster;
-use watch::Watch;
+use watch::GroupWatch;
 
 enum Source {
     Listed(Arc<Roster>),
@@ -42,9 +45,9 @@ enum Source {
 }
 
 /// A running group.
-pub(in crate::export) struct Group {
+pub(in crate::export) struct EndpointGroup {
     pub(in crate::export) name: String,
-    mode: Mode,
+    mode: GroupMode,
     signals: Vec<Signal>,
     source: Source,
     turn: AtomicUsize,
@@ -52,7 +55,7 @@ pub(in crate::export) struct Group {
     tasks: Arc<OnceLock<Tasks>>,
     /// The longest timeout of a member.
     timeout: Duration,
-    watch: Watch,
+    watch: GroupWatch,
     /// Whether it must not hold up others.
     detects_hang: bool,
     /// How long a chunk may wait in ring_key for it.
@@ -60,27 +63,27 @@ pub(in crate::export) struct Group {
     pub(in crate::export) invitations: Invitations,
 }
 
-impl Group {
+impl EndpointGroup {
     pub(in crate::export) fn new(
         settings: &GroupSettings,
         max_in_flight: usize,
         environment: &Environment,
         tasks: &Arc<OnceLock<Tasks>>,
-        lookup: &Lookup,
+        lookup: &NameLookup,
     ) -> Result<Self, ClientProblem> {
         let make = |endpoint: &EndpointSettings| {
             EndpointDelivery::new(endpoint, max_in_flight, &environment.counters, &environment.log)
         };
         let (source, timeout) = match &settings.members {
-            Members::Listed(listed) => {
+            MemberSource::Listed(listed) => {
                 let timeout = listed.iter().map(|endpoint| endpoint.timeout).max();
                 let members: Result<Vec<_>, _> =
                     listed.iter().map(|endpoint| make(endpoint).map(Arc::new)).collect();
                 let roster = Arc::new(Roster::new(members?));
                 (Source::Listed(roster), timeout.unwrap_or_default())
             }
-            Members::Resolved { endpoint, interval } => {
-                // What is wrong with files is told at the start, not with the first address.
+            MemberSource::Resolved { endpoint, interval } => {
+                // What is wrong with files is reported at the start, not with the first address.
                 make(endpoint)?;
                 let endpoint = (**endpoint).clone();
                 let timeout = endpoint.timeout;
@@ -99,7 +102,7 @@ impl Group {
             meters: EndpointCounters::new(&environment.counters, &settings.name),
             tasks: Arc::clone(tasks),
             timeout,
-            watch: Watch::default(),
+            watch: GroupWatch::default(),
             detects_hang: false,
             retry_in_place: common.map(|endpoint| endpoint.retry_in_place).unwrap_or_default(),
             invitations: Invitations::default(),
@@ -131,6 +134,7 @@ impl Group {
         self.detects_hang && self.watch.silence(clock::now(), roster.answered()) > self.patience()
     }
 
+    /// Whether it is configured to get this signal.
     pub(in crate::export) fn wants(&self, signal: Signal) -> bool {
         self.signals.contains(&signal)
     }
@@ -175,7 +179,7 @@ impl Group {
         match self.roster().members.first() {
             Some(member) => member.expire(part, limit).await,
             None => {
-                self.meters.dropped(Loss::Expired, part.items);
+                self.meters.dropped(LossReason::Expired, part.items);
                 true
             }
         }
@@ -199,9 +203,9 @@ impl Group {
             self.ask_the_absent(&roster, first.part.signal);
         }
         match self.mode {
-            Mode::Failover => failover(&roster, work).await,
-            Mode::RoundRobin | Mode::LeastBusy => self.in_turn(&roster, work).await,
-            Mode::TraceId => by_trace(&roster, work).await,
+            GroupMode::Failover => failover(&roster, work).await,
+            GroupMode::RoundRobin | GroupMode::LeastBusy => self.in_turn(&roster, work).await,
+            GroupMode::TraceId => by_trace(&roster, work).await,
         }
     }
 
@@ -232,7 +236,7 @@ impl Group {
                 let first = turn % left.len();
                 left.rotate_left(first);
             }
-            if self.mode == Mode::LeastBusy {
+            if self.mode == GroupMode::LeastBusy {
                 left.sort_by_key(|member| std::cmp::Reverse(member.endpoint().free_slots()));
             }
             for member in left {
@@ -276,7 +280,7 @@ async fn spread(roster: &Roster, mut work: PendingRequest) -> (u32, ItemSet) {
         return whole(roster, work).await;
     }
     let body = work.part.body(Compression::None);
-    let keys: Vec<u64> = match Batch::read(work.part.signal, &body) {
+    let keys: Vec<u64> = match RequestItems::read(work.part.signal, &body) {
         Ok(batch) => (0..batch.len()).map(|unit| key_of(&batch, unit)).collect(),
         // What cannot be read goes somewhere as it is, to be judged there.
         Err(_) => return whole(roster, work).await,
@@ -347,7 +351,7 @@ async fn whole(roster: &Roster, work: PendingRequest) -> (u32, ItemSet) {
 }
 
 /// What decides where an item goes: its trace, or the resource of what belongs to none.
-fn key_of(batch: &Batch<'_>, unit: usize) -> u64 {
+fn key_of(batch: &RequestItems<'_>, unit: usize) -> u64 {
     let field = match batch.signal {
         Signal::Traces => Some(1),
         Signal::Logs => Some(9),

@@ -1,4 +1,4 @@
-//! The members of a group.
+//! Copy-on-write roster: the members of a group at one moment.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Whether a group says nothing.
+//! Outage detector of a group: whether none of its deliveries was answered for too long.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::sync::{Mutex, MutexGuard};
 
 /// The deliveries to a group that are under way.
 #[derive(Debug, Default)]
-pub(super) struct Watch(Mutex<State>);
+pub(super) struct GroupWatch(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -17,21 +17,21 @@ struct State {
 }
 
 /// A delivery under way, also when its task is ended.
-pub(super) struct Waiting<'a>(&'a Watch);
+pub(super) struct WatchedDelivery<'a>(&'a GroupWatch);
 
-impl Watch {
+impl GroupWatch {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock()
     }
 
     /// A delivery begins.
-    pub(super) fn begin(&self, now: Tick) -> Waiting<'_> {
+    pub(super) fn begin(&self, now: Tick) -> WatchedDelivery<'_> {
         let mut state = self.state();
         if state.waiting == 0 {
             state.since = now;
         }
         state.waiting = state.waiting.saturating_add(1);
-        Waiting(self)
+        WatchedDelivery(self)
     }
 
     /// For how long deliveries have been under way without an answer; the last one was `answered`.
@@ -41,7 +41,7 @@ impl Watch {
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for WatchedDelivery<'_> {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.waiting = state.waiting.saturating_sub(1);
@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn silence_begins_with_a_delivery_and_ends_with_an_answer() {
         let at = |seconds: u64| Tick(seconds * 1_000_000_000);
-        let watch = Watch::default();
+        let watch = GroupWatch::default();
         assert_eq!(watch.silence(at(9), Tick::default()), Duration::ZERO);
         let first = watch.begin(at(10));
         let second = watch.begin(at(12));

@@ -1,4 +1,4 @@
-//! One attribute of an encoded message.
+//! Attribute view: one attribute of an encoded message.
 
 use super::fields::each;
 use crate::codec::wire::{Fields, WireValue};

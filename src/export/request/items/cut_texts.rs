@@ -18,7 +18,7 @@ const MAX_NAME: usize = 128;
 
 /// The messages on the way to a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::export) enum Kind {
+pub(in crate::export) enum MessageKind {
     Span,
     Log,
     /// A data point, with the field of its attributes.
@@ -33,25 +33,31 @@ pub(in crate::export) enum Kind {
 
 /// What a field of a message is.
 enum Field {
-    Message(Kind),
+    Message(MessageKind),
     Text,
     Bytes,
     Other,
 }
 
-const fn field(kind: Kind, number: u32) -> Field {
+const fn field(kind: MessageKind, number: u32) -> Field {
     match (kind, number) {
-        (Kind::Span, 9) | (Kind::Log, 6) | (Kind::Event, 3) | (Kind::Link, 4) | (Kind::List, 1) => {
-            Field::Message(Kind::Pair)
+        (MessageKind::Span, 9)
+        | (MessageKind::Log, 6)
+        | (MessageKind::Event, 3)
+        | (MessageKind::Link, 4)
+        | (MessageKind::List, 1) => Field::Message(MessageKind::Pair),
+        (MessageKind::Point(attributes), number) if number == attributes => {
+            Field::Message(MessageKind::Pair)
         }
-        (Kind::Point(attributes), number) if number == attributes => Field::Message(Kind::Pair),
-        (Kind::Span, 11) => Field::Message(Kind::Event),
-        (Kind::Span, 13) => Field::Message(Kind::Link),
-        (Kind::Log, 5) | (Kind::Pair, 2) | (Kind::Array, 1) => Field::Message(Kind::Value),
-        (Kind::Value, 5) => Field::Message(Kind::Array),
-        (Kind::Value, 6) => Field::Message(Kind::List),
-        (Kind::Value, 1) => Field::Text,
-        (Kind::Value, 7) => Field::Bytes,
+        (MessageKind::Span, 11) => Field::Message(MessageKind::Event),
+        (MessageKind::Span, 13) => Field::Message(MessageKind::Link),
+        (MessageKind::Log, 5) | (MessageKind::Pair, 2) | (MessageKind::Array, 1) => {
+            Field::Message(MessageKind::Value)
+        }
+        (MessageKind::Value, 5) => Field::Message(MessageKind::Array),
+        (MessageKind::Value, 6) => Field::Message(MessageKind::List),
+        (MessageKind::Value, 1) => Field::Text,
+        (MessageKind::Value, 7) => Field::Bytes,
         _ => Field::Other,
     }
 }
@@ -62,7 +68,8 @@ struct Leaf {
     length: usize,
 }
 
-/// Goes through the texts of an item; with `cuts` (place of the text -> bytes kept) also writes it.
+/// Goes through the texts of an item; with `cuts` (offset of the text -> bytes kept) also writes
+/// it.
 struct Walk<'c> {
     leaves: Vec<Leaf>,
     cuts: Option<&'c HashMap<usize, usize>>,
@@ -74,13 +81,13 @@ struct Walk<'c> {
 impl Walk<'_> {
     fn message(
         &mut self,
-        kind: Kind,
+        kind: MessageKind,
         message: &[u8],
         name: &str,
         depth: usize,
     ) -> Result<(), WireError> {
         let own;
-        let name = if kind == Kind::Pair && name.is_empty() {
+        let name = if kind == MessageKind::Pair && name.is_empty() {
             own = String::from_utf8_lossy(pair_of(message).0).into_owned();
             own.as_str()
         } else {
@@ -90,8 +97,11 @@ impl Walk<'_> {
         while let Some(read) = fields.read()? {
             match (field(kind, read.number), read.value) {
                 (Field::Message(inner), WireValue::Bytes(bytes)) if depth < MAX_DEPTH => {
-                    let name =
-                        if kind == Kind::Log && inner == Kind::Value { "body" } else { name };
+                    let name = if kind == MessageKind::Log && inner == MessageKind::Value {
+                        "body"
+                    } else {
+                        name
+                    };
                     let nested = Nested::open(&mut self.out, read.number, bytes.len());
                     self.message(inner, bytes, name, depth + 1)?;
                     nested.close(&mut self.out);
@@ -125,7 +135,7 @@ impl Walk<'_> {
 
 /// A smaller item.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::export) struct Shrunk {
+pub(in crate::export) struct ShrunkItem {
     /// Its bytes.
     pub(in crate::export) item: Vec<u8>,
     /// Fields that the metric of a data point gets beside its own.
@@ -136,7 +146,7 @@ pub(in crate::export) struct Shrunk {
 /// if cutting texts does not make it that small. What was cut is listed in the attributes, which
 /// are in field `field`.
 pub(in crate::export) fn cut_texts(
-    kind: Kind,
+    kind: MessageKind,
     field: u32,
     item: &[u8],
     target: usize,
@@ -151,7 +161,7 @@ pub(in crate::export) fn cut_texts(
         std::cmp::Reverse((content, leaf.map_or(0, |leaf| leaf.length)))
     };
     order.sort_by_key(rank);
-    let hashed = matches!(kind, Kind::Point(_));
+    let hashed = matches!(kind, MessageKind::Point(_));
     // The list of names grows with each cut.
     let mut excess = item.len().saturating_add(64).saturating_sub(target);
     let (mut cuts, mut names) = (HashMap::new(), Vec::<&str>::new());

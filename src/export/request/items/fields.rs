@@ -1,4 +1,4 @@
-//! The fields of an encoded message, one after the other.
+//! Field iterator: the fields of an encoded message, one after the other.
 
 use crate::codec::wire::{Fields, WireError, WireValue};
 

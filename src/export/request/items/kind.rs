@@ -1,12 +1,13 @@
-//! Data points by what some endpoints refuse: the kind of their metric and its temporality.
+//! Metric classifier: data points by what some endpoints refuse, the kind of their metric and its
+//! temporality.
 
 use super::fields::each;
-use super::{Batch, Metric};
+use super::{Metric, RequestItems};
 use crate::codec::wire::{Fields, WireValue};
 
 /// `AggregationTemporality`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::export) enum Temporality {
+pub(in crate::export) enum MetricTemporality {
     /// Of gauges and summaries, which have none.
     None,
     Cumulative,
@@ -15,33 +16,33 @@ pub(in crate::export) enum Temporality {
 
 /// The kind of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::export) struct Kind {
+pub(in crate::export) struct PointKind {
     /// The number of the field of its data in `Metric`.
     pub(in crate::export) data: u32,
-    pub(in crate::export) temporality: Temporality,
+    pub(in crate::export) temporality: MetricTemporality,
 }
 
 impl Metric<'_> {
-    fn of_kind(&self) -> Kind {
+    fn of_kind(&self) -> PointKind {
         // Field 2 of sums and histograms; gauges and summaries have no other field than points.
-        let mut temporality = Temporality::None;
+        let mut temporality = MetricTemporality::None;
         for raw in &self.rest {
             if let Ok(Some(field)) = Fields::new(raw).read()
                 && let (2, WireValue::Varint(value), 7 | 9 | 10) =
                     (field.number, field.value, self.kind)
             {
                 temporality = match value {
-                    1 => Temporality::Delta,
-                    2 => Temporality::Cumulative,
-                    _ => Temporality::None,
+                    1 => MetricTemporality::Delta,
+                    2 => MetricTemporality::Cumulative,
+                    _ => MetricTemporality::None,
                 };
             }
         }
-        Kind { data: self.kind, temporality }
+        PointKind { data: self.kind, temporality }
     }
 }
 
-impl Batch<'_> {
+impl RequestItems<'_> {
     /// The name of the scope that a unit belongs to.
     pub(in crate::export) fn scope_name(&self, unit: usize) -> &[u8] {
         let mut name: &[u8] = &[];
@@ -55,8 +56,8 @@ impl Batch<'_> {
     }
 
     /// The kinds of metrics that it has, each once.
-    pub(in crate::export) fn kinds(&self) -> Vec<Kind> {
-        let mut kinds: Vec<Kind> = self.metrics.iter().map(Metric::of_kind).collect();
+    pub(in crate::export) fn kinds(&self) -> Vec<PointKind> {
+        let mut kinds: Vec<PointKind> = self.metrics.iter().map(Metric::of_kind).collect();
         kinds.sort_unstable();
         kinds.dedup();
         kinds
@@ -64,7 +65,7 @@ impl Batch<'_> {
 
     /// ItemSet, each in its order, by the kinds of their metrics.
     pub(in crate::export) fn by_kind(&self, units: &[usize]) -> Vec<Vec<usize>> {
-        let mut groups: Vec<(Kind, Vec<usize>)> = Vec::new();
+        let mut groups: Vec<(PointKind, Vec<usize>)> = Vec::new();
         for at in units {
             let metric = self.units.get(*at).and_then(|unit| self.metrics.get(unit.metric));
             let Some(kind) = metric.map(Metric::of_kind) else { continue };

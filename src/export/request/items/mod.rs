@@ -1,4 +1,4 @@
-//! An encoded request seen as its smallest units, so that it can be cut anywhere.
+//! Zero-copy view: an encoded request as its smallest units, so that it can be cut anywhere.
 //!
 //! A unit is a span, a log record or a data point. All three signals nest alike: resources in field
 //! 1 of the request, scopes in field 2 of those, items in field 2 of those, each level with heads
@@ -13,8 +13,8 @@ mod point;
 mod shrink;
 
 pub(in crate::export) use attributes::{attribute, pair_of, text_of};
-pub(in crate::export) use cut_texts::Shrunk;
-pub(in crate::export) use kind::{Kind, Temporality};
+pub(in crate::export) use cut_texts::ShrunkItem;
+pub(in crate::export) use kind::{MetricTemporality, PointKind};
 pub(in crate::export) use shrink::shrink;
 
 use crate::codec::otlp::METRIC_DATA;
@@ -50,7 +50,7 @@ struct Unit<'a> {
 
 /// A request as units, borrowed from its bytes.
 #[derive(Debug)]
-pub(in crate::export) struct Batch<'a> {
+pub(in crate::export) struct RequestItems<'a> {
     pub(in crate::export) signal: Signal,
     resources: Vec<Head<'a>>,
     scopes: Vec<(usize, Head<'a>)>,
@@ -104,7 +104,7 @@ impl<'a> Metric<'a> {
     }
 }
 
-impl<'a> Batch<'a> {
+impl<'a> RequestItems<'a> {
     /// Reads a request.
     pub(in crate::export) fn read(signal: Signal, request: &'a [u8]) -> Result<Self, WireError> {
         let mut batch = Self {
@@ -200,18 +200,22 @@ impl<'a> Batch<'a> {
 
     /// A request of these units, which are in rising order; `replaced` stands for each of them if
     /// given.
-    pub(in crate::export) fn build(&self, units: &[usize], replaced: Option<&Shrunk>) -> Vec<u8> {
+    pub(in crate::export) fn build(
+        &self,
+        units: &[usize],
+        replaced: Option<&ShrunkItem>,
+    ) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.size(units));
         let chosen: Vec<&Unit<'a>> = units.iter().filter_map(|at| self.units.get(*at)).collect();
         let resource_of = |unit: &Unit<'_>| self.scopes.get(unit.scope).map(|(at, _)| *at);
         for of_resource in chosen.chunk_by(|a, b| resource_of(a) == resource_of(b)) {
-            let place = of_resource.first().and_then(|unit| resource_of(unit));
-            let Some(head) = place.and_then(|at| self.resources.get(at)) else { continue };
+            let index = of_resource.first().and_then(|unit| resource_of(unit));
+            let Some(head) = index.and_then(|at| self.resources.get(at)) else { continue };
             let resource = Nested::open(&mut out, 1, self.size(units));
             head.raw.iter().for_each(|raw| out.extend_from_slice(raw));
             for of_scope in of_resource.chunk_by(|a, b| a.scope == b.scope) {
-                let place = of_scope.first().and_then(|unit| self.scopes.get(unit.scope));
-                let Some((_, head)) = place else { continue };
+                let index = of_scope.first().and_then(|unit| self.scopes.get(unit.scope));
+                let Some((_, head)) = index else { continue };
                 let scope = Nested::open(&mut out, 2, 200);
                 head.raw.iter().for_each(|raw| out.extend_from_slice(raw));
                 self.write_items(&mut out, of_scope, replaced);
@@ -223,15 +227,15 @@ impl<'a> Batch<'a> {
         out
     }
 
-    fn write_items(&self, out: &mut Vec<u8>, units: &[&Unit<'a>], replaced: Option<&Shrunk>) {
+    fn write_items(&self, out: &mut Vec<u8>, units: &[&Unit<'a>], replaced: Option<&ShrunkItem>) {
         let bytes = |unit: &Unit<'a>| replaced.map_or(unit.item, |shrunk| &shrunk.item);
         if self.signal != Signal::Metrics {
             units.iter().for_each(|unit| wire::bytes(out, 2, bytes(unit)));
             return;
         }
         for of_metric in units.chunk_by(|a, b| a.metric == b.metric) {
-            let place = of_metric.first().and_then(|unit| self.metrics.get(unit.metric));
-            let Some(metric) = place else { continue };
+            let index = of_metric.first().and_then(|unit| self.metrics.get(unit.metric));
+            let Some(metric) = index else { continue };
             let nested = Nested::open(out, 2, 200);
             metric.head.iter().for_each(|raw| out.extend_from_slice(raw));
             let data = Nested::open(out, metric.kind, 200);
@@ -271,14 +275,14 @@ impl<'a> Batch<'a> {
         &self,
         units: &[usize],
         limit: usize,
-        most: usize,
+        max_items: usize,
     ) -> Vec<Vec<usize>> {
         let mut pieces: Vec<Vec<usize>> = Vec::new();
         let mut size = 0_usize;
         for (unit, more) in self.growth(units) {
             size = size.saturating_add(more);
             match pieces.last_mut() {
-                Some(piece) if size <= limit && piece.len() < most => piece.push(unit),
+                Some(piece) if size <= limit && piece.len() < max_items => piece.push(unit),
                 _ => {
                     pieces.push(vec![unit]);
                     let head = self.units.get(unit).map_or(0, |unit| self.head_size(unit.scope));

@@ -1,4 +1,4 @@
-//! Makes one data point smaller.
+//! Data point shrinking: makes one data point smaller.
 //!
 //! What does not say which series the point belongs to goes first: the attributes that exemplars
 //! have beside the series' own, then exemplars themselves. That is noted in the metric's metadata,
@@ -8,7 +8,7 @@
 //! that different texts stay different.
 
 use super::attributes_field;
-use super::cut_texts::{Kind, Shrunk, TRUNCATED, cut_texts, list_attribute};
+use super::cut_texts::{MessageKind, ShrunkItem, TRUNCATED, cut_texts, list_attribute};
 use super::fields::each;
 use crate::codec::wire;
 use crate::model::Signal;
@@ -83,7 +83,7 @@ const fn exemplars_field(kind: u32) -> Option<u32> {
 }
 
 /// The data point in at most `target` bytes, with the note that its metric gets.
-pub(in crate::export) fn shrink_point(kind: u32, item: &[u8], target: usize) -> Option<Shrunk> {
+pub(in crate::export) fn shrink_point(kind: u32, item: &[u8], target: usize) -> Option<ShrunkItem> {
     let target = target.checked_sub(NOTE)?;
     let mut parts = read(kind, item)?;
     let mut excess = item.len().saturating_sub(target);
@@ -109,9 +109,9 @@ pub(in crate::export) fn shrink_point(kind: u32, item: &[u8], target: usize) -> 
     let mut item: Vec<u8> = parts.iter().flat_map(Part::bytes).copied().collect();
     if excess > 0 {
         let field = attributes_field(Signal::Metrics, kind);
-        item = cut_texts(Kind::Point(field), field, &item, target)?;
+        item = cut_texts(MessageKind::Point(field), field, &item, target)?;
     }
-    Some(Shrunk { item, metadata })
+    Some(ShrunkItem { item, metadata })
 }
 
 fn read(kind: u32, item: &[u8]) -> Option<Vec<Part<'_>>> {

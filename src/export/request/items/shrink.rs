@@ -1,7 +1,7 @@
-//! Shrinking of one item that is too large for an endpoint: by its texts, and a data point by its
-//! exemplars before.
+//! Item shrinking: one item that is too large for an endpoint gets smaller by its texts, and a
+//! data point by its exemplars before.
 
-use super::cut_texts::{Kind, Shrunk, cut_texts};
+use super::cut_texts::{MessageKind, ShrunkItem, cut_texts};
 use super::point::shrink_point;
 use crate::model::Signal;
 
@@ -12,13 +12,13 @@ pub(in crate::export) fn shrink(
     kind: u32,
     item: &[u8],
     target: usize,
-) -> Option<Shrunk> {
+) -> Option<ShrunkItem> {
     let (message, field) = match signal {
-        Signal::Traces => (Kind::Span, 9),
-        Signal::Logs => (Kind::Log, 6),
+        Signal::Traces => (MessageKind::Span, 9),
+        Signal::Logs => (MessageKind::Log, 6),
         Signal::Metrics => return shrink_point(kind, item, target),
         Signal::Profiles => return None,
     };
     let item = cut_texts(message, field, item, target)?;
-    Some(Shrunk { item, metadata: Vec::new() })
+    Some(ShrunkItem { item, metadata: Vec::new() })
 }

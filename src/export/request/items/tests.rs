@@ -23,7 +23,7 @@ fn pieces_repeat_their_heads_and_hold_every_unit_once() {
     let mut request = traces(all[..20].to_vec());
     request.resource_spans.extend(traces(all[20..].to_vec()).resource_spans);
     let bytes = request.encode_to_vec();
-    let batch = Batch::read(Signal::Traces, &bytes).unwrap();
+    let batch = RequestItems::read(Signal::Traces, &bytes).unwrap();
     assert_eq!(batch.len(), 50);
     let every: Vec<usize> = (0..50).collect();
     assert_eq!(batch.build(&every, None), bytes);
@@ -45,7 +45,7 @@ fn pieces_repeat_their_heads_and_hold_every_unit_once() {
 fn a_metric_is_cut_between_its_points() {
     let request = metrics(10);
     let bytes = request.encode_to_vec();
-    let batch = Batch::read(Signal::Metrics, &bytes).unwrap();
+    let batch = RequestItems::read(Signal::Metrics, &bytes).unwrap();
     let every: Vec<usize> = (0..10).collect();
     assert_eq!(batch.build(&every, None), bytes);
     let piece = ExportMetricsServiceRequest::decode(batch.build(&[2, 5], None).as_slice()).unwrap();
@@ -55,9 +55,9 @@ fn a_metric_is_cut_between_its_points() {
 #[test]
 fn what_is_no_request_is_refused() {
     for rubbish in [&b"\x0a\x05x"[..], b"\x0a\x02\x12\x09", b"\xff\xff"] {
-        assert!(Batch::read(Signal::Traces, rubbish).is_err());
+        assert!(RequestItems::read(Signal::Traces, rubbish).is_err());
     }
-    assert_eq!(Batch::read(Signal::Logs, b"").unwrap().len(), 0);
+    assert_eq!(RequestItems::read(Signal::Logs, b"").unwrap().len(), 0);
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn content_is_cut_first_and_the_cut_is_told() {
 #[test]
 fn a_log_body_is_cut() {
     let request = logs(&[&"x".repeat(2_000)]).encode_to_vec();
-    let batch = Batch::read(Signal::Logs, &request).unwrap();
+    let batch = RequestItems::read(Signal::Logs, &request).unwrap();
     let shrunk = shrink(Signal::Logs, 0, batch.item(0), 500).unwrap();
     let built = batch.build(&[0], Some(&shrunk));
     let log = ExportLogsServiceRequest::decode(built.as_slice()).unwrap();
@@ -107,10 +107,10 @@ proptest::proptest! {
     #[test]
     fn no_bytes_break_it(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
         for signal in Signal::ALL {
-            if let Ok(batch) = Batch::read(signal, &bytes) {
+            if let Ok(batch) = RequestItems::read(signal, &bytes) {
                 let every: Vec<usize> = (0..batch.len()).collect();
                 let built = batch.build(&every, None);
-                proptest::prop_assert_eq!(Batch::read(signal, &built).unwrap().len(), batch.len());
+                proptest::prop_assert_eq!(RequestItems::read(signal, &built).unwrap().len(), batch.len());
             }
             for kind in [5, 9, 10, 11] {
                 let _shrunk = shrink(signal, kind, &bytes, 140);

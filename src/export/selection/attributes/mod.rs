@@ -63,7 +63,7 @@ impl AttributeKey {
 
 /// Where a message has attributes.
 #[derive(Clone, Copy)]
-struct Place {
+struct AttributeList {
     /// The field of its own.
     list: u32,
     of_resource: bool,
@@ -73,7 +73,7 @@ struct Place {
     adds: bool,
 }
 
-impl Place {
+impl AttributeList {
     const RESOURCE: Self = Self { list: 1, of_resource: true, within: &[], adds: true };
 
     /// A span, a log record, or a data point of a metric whose data is in field `kind`.
@@ -123,14 +123,14 @@ impl AttributeRules {
         nested(out, message, &mut |number, bytes, out| match number {
             1 => {
                 has_resource = true;
-                Some(self.attributes(out, bytes, Place::RESOURCE))
+                Some(self.attributes(out, bytes, AttributeList::RESOURCE))
             }
             2 => Some(self.scope(out, signal, bytes)),
             _ => None,
         })?;
         if !has_resource && self.add.iter().any(|(key, _)| key.of_resource) {
             let resource = Nested::open(out, 1, 64);
-            self.attributes(out, &[], Place::RESOURCE)?;
+            self.attributes(out, &[], AttributeList::RESOURCE)?;
             resource.close(out);
         }
         Ok(())
@@ -139,25 +139,30 @@ impl AttributeRules {
     fn scope(&self, out: &mut Vec<u8>, signal: Signal, message: &[u8]) -> Result<(), WireError> {
         nested(out, message, &mut |number, bytes, out| match (number, signal) {
             (2, Signal::Metrics) => Some(self.metric(out, bytes)),
-            (2, _) => Some(self.attributes(out, bytes, Place::item(signal, 0))),
+            (2, _) => Some(self.attributes(out, bytes, AttributeList::item(signal, 0))),
             _ => None,
         })
     }
 
     fn metric(&self, out: &mut Vec<u8>, message: &[u8]) -> Result<(), WireError> {
         nested(out, message, &mut |kind, data, out| {
-            let place = Place::item(Signal::Metrics, kind);
+            let list_in = AttributeList::item(Signal::Metrics, kind);
             METRIC_DATA.contains(&kind).then(|| {
                 nested(out, data, &mut |number, point, out| {
-                    (number == 1).then(|| self.attributes(out, point, place))
+                    (number == 1).then(|| self.attributes(out, point, list_in))
                 })
             })
         })
     }
 
     /// A message that has attributes.
-    fn attributes(&self, out: &mut Vec<u8>, message: &[u8], place: Place) -> Result<(), WireError> {
-        let Place { list, of_resource, adds, .. } = place;
+    fn attributes(
+        &self,
+        out: &mut Vec<u8>,
+        message: &[u8],
+        list_in: AttributeList,
+    ) -> Result<(), WireError> {
+        let AttributeList { list, of_resource, adds, .. } = list_in;
         let present = |wanted: &AttributeKey| {
             let mut fields = Fields::new(message);
             std::iter::from_fn(|| fields.read().ok().flatten()).any(|field| match field.value {
@@ -180,7 +185,7 @@ impl AttributeRules {
                 out.extend_from_slice(field.raw);
                 continue;
             };
-            if let Some(inside) = place.inside(field.number) {
+            if let Some(inside) = list_in.inside(field.number) {
                 let open = Nested::open(out, field.number, pair.len());
                 self.attributes(out, pair, inside)?;
                 open.close(out);

@@ -1,4 +1,4 @@
-//! Takes content out of encoded maps.
+//! Content filter: takes content out of encoded maps.
 //!
 //! A map is read once, and written anew only from the first pair that changes.
 
@@ -7,7 +7,7 @@ use crate::codec::msgpack::{Entry, Reader, Token, array_header, str, str_bytes};
 use crate::codec::records::Event;
 use crate::codec::records::layout::keys;
 use crate::export::selection::content::maps::{
-    Edit, edit_array, edit_map, is_structure, is_text_like,
+    PairEdit, edit_array, edit_map, is_structure, is_text_like,
 };
 use crate::export::selection::content::speech;
 use crate::export::selection::content::unlisted::{UnlistedTexts, is_long};
@@ -49,7 +49,7 @@ const QUOTING: [&[u8]; 4] =
 /// Takes content out of one item, and notes what it took.
 pub(super) struct Cleaner<'a, 'u> {
     /// Texts are cut to this many bytes instead of removed.
-    pub(super) most: Option<usize>,
+    pub(super) max_bytes: Option<usize>,
     /// Text above this many bytes goes also under a name that no list has.
     pub(super) unlisted_limit: Option<usize>,
     /// The names of what was removed or cut, each once.
@@ -64,12 +64,12 @@ pub(super) struct Cleaner<'a, 'u> {
 impl<'a, 'u> Cleaner<'a, 'u> {
     pub(super) fn new(
         event: &'a Event<'a>,
-        most: Option<usize>,
+        max_bytes: Option<usize>,
         unlisted_limit: Option<usize>,
         unlisted: &'u mut UnlistedTexts,
     ) -> Self {
         Self {
-            most,
+            max_bytes,
             unlisted_limit,
             names: Vec::new(),
             quoted: Vec::new(),
@@ -95,7 +95,7 @@ impl<'a, 'u> Cleaner<'a, 'u> {
     /// The pair that lists the names.
     pub(super) fn list(&self) -> Vec<u8> {
         let mut pair = Vec::new();
-        str(&mut pair, if self.most.is_some() { TRUNCATED } else { REMOVED });
+        str(&mut pair, if self.max_bytes.is_some() { TRUNCATED } else { REMOVED });
         array_header(&mut pair, u32::try_from(self.names.len()).unwrap_or(0));
         self.names.iter().for_each(|name| str(&mut pair, name));
         pair
@@ -118,20 +118,20 @@ impl<'a, 'u> Cleaner<'a, 'u> {
 
     /// What becomes of a value that is content. What is no text and too long is removed: half a
     /// structure is none.
-    pub(super) fn cut(&mut self, key: &[u8], value: &'a [u8]) -> Edit {
+    pub(super) fn cut(&mut self, key: &[u8], value: &'a [u8]) -> PairEdit {
         let text = match Reader::new(value).token() {
             Ok(Token::Str(text)) => Some(text),
             _ => None,
         };
-        if let Some(most) = self.most {
-            if text.map_or(value.len(), <[u8]>::len) <= most {
-                return Edit::Keep;
+        if let Some(max_bytes) = self.max_bytes {
+            if text.map_or(value.len(), <[u8]>::len) <= max_bytes {
+                return PairEdit::Keep;
             }
             self.note(key);
-            let Some(Ok(text)) = text.map(std::str::from_utf8) else { return Edit::Remove };
-            let mut cut = Vec::with_capacity(most.saturating_add(5));
-            str(&mut cut, text.get(..text.floor_char_boundary(most)).unwrap_or_default());
-            return Edit::Put(cut);
+            let Some(Ok(text)) = text.map(std::str::from_utf8) else { return PairEdit::Remove };
+            let mut cut = Vec::with_capacity(max_bytes.saturating_add(5));
+            str(&mut cut, text.get(..text.floor_char_boundary(max_bytes)).unwrap_or_default());
+            return PairEdit::Put(cut);
         }
         self.note(key);
         if let Some(text) = text.filter(|text| text.len() >= QUOTABLE)
@@ -139,7 +139,7 @@ impl<'a, 'u> Cleaner<'a, 'u> {
         {
             self.quoted.push(text);
         }
-        Edit::Remove
+        PairEdit::Remove
     }
 
     /// Whether a text has a removed one in it, word for word.
@@ -148,23 +148,23 @@ impl<'a, 'u> Cleaner<'a, 'u> {
     }
 
     /// What becomes of a text under a name that no list has.
-    fn unlisted_text(&mut self, key: &[u8], value: &'a [u8]) -> Edit {
+    fn unlisted_text(&mut self, key: &[u8], value: &'a [u8]) -> PairEdit {
         let length = match Reader::new(value).token() {
             Ok(Token::Str(text) | Token::Bin(text) | Token::Ext(_, text)) => text.len(),
-            _ => return Edit::Keep,
+            _ => return PairEdit::Keep,
         };
         if is_long(length) {
             self.unlisted.see(key);
         }
         if self.unlisted_limit.is_some_and(|limit| length > limit) {
             self.note(key);
-            return Edit::Remove;
+            return PairEdit::Remove;
         }
-        Edit::Keep
+        PairEdit::Keep
     }
 
     /// What becomes of a pair. `depth` counts the maps and arrays around it.
-    fn step(&mut self, entry: &Entry<'a>, depth: usize) -> Edit {
+    fn step(&mut self, entry: &Entry<'a>, depth: usize) -> PairEdit {
         if self.is_content(entry.key, entry.value) {
             return self.cut(entry.key, entry.value);
         }
@@ -173,17 +173,17 @@ impl<'a, 'u> Cleaner<'a, 'u> {
         }
         if !self.quoted.is_empty() && QUOTING.contains(&entry.key) && self.quotes(entry.value) {
             self.note(entry.key);
-            return Edit::Remove;
+            return PairEdit::Remove;
         }
         if self.is_looked_at(entry.value) {
             let edit = self.unlisted_text(entry.key, entry.value);
-            if edit != Edit::Keep {
+            if edit != PairEdit::Keep {
                 return edit;
             }
         }
         match Reader::new(entry.value).token() {
-            Ok(Token::Str(text)) => self.json_text(text).map_or(Edit::Keep, Edit::Put),
-            _ => Edit::Keep,
+            Ok(Token::Str(text)) => self.json_text(text).map_or(PairEdit::Keep, PairEdit::Put),
+            _ => PairEdit::Keep,
         }
     }
 
@@ -193,28 +193,28 @@ impl<'a, 'u> Cleaner<'a, 'u> {
     }
 
     /// What becomes of a map or an array that is no content itself.
-    fn structure(&mut self, key: &[u8], value: &'a [u8], depth: usize) -> Edit {
+    fn structure(&mut self, key: &[u8], value: &'a [u8], depth: usize) -> PairEdit {
         if depth >= MAX_DEPTH {
             self.note(key);
-            return Edit::Remove;
+            return PairEdit::Remove;
         }
         let inner = depth.saturating_add(1);
         let changed = match Reader::new(value).token() {
             Ok(Token::Map(_)) => edit_map(value, |entry| self.step(entry, inner)),
             _ => edit_array(value, |element| self.element(key, element, inner)),
         };
-        changed.map_or(Edit::Keep, Edit::Put)
+        changed.map_or(PairEdit::Keep, PairEdit::Put)
     }
 
     /// What becomes of an element of an array; `key` is the array's.
-    fn element(&mut self, key: &[u8], element: &'a [u8], depth: usize) -> Edit {
+    fn element(&mut self, key: &[u8], element: &'a [u8], depth: usize) -> PairEdit {
         if is_structure(element) {
             return self.structure(key, element, depth);
         }
         if self.is_looked_at(element) {
             return self.unlisted_text(key, element);
         }
-        Edit::Keep
+        PairEdit::Keep
     }
 
     /// A map of attributes, or any other, without content; `None` if it has none.
@@ -228,7 +228,7 @@ impl<'a, 'u> Cleaner<'a, 'u> {
     }
 
     /// What becomes of an attribute of an event that carries content, or of a key of its body.
-    pub(super) fn event_step(&mut self, entry: &Entry<'a>) -> Edit {
+    pub(super) fn event_step(&mut self, entry: &Entry<'a>) -> PairEdit {
         let stays = EVENT_KEYS.contains(&entry.key)
             || !is_text_like(entry.value)
             || (EVENT_ROOTS.iter().any(|root| entry.key.starts_with(root))
@@ -237,7 +237,7 @@ impl<'a, 'u> Cleaner<'a, 'u> {
     }
 
     /// What becomes of a pair at the top of a log's body, `name` being what its text is called.
-    pub(super) fn log_step(&mut self, entry: &Entry<'a>, name: &[u8]) -> Edit {
+    pub(super) fn log_step(&mut self, entry: &Entry<'a>, name: &[u8]) -> PairEdit {
         if !is_text_key(entry.key) {
             return self.step(entry, 0);
         }
@@ -245,7 +245,7 @@ impl<'a, 'u> Cleaner<'a, 'u> {
     }
 
     /// The same for the pair whose value is the log's text, whatever its key.
-    pub(super) fn log_value(&mut self, entry: &Entry<'a>, name: &[u8]) -> Edit {
+    pub(super) fn log_value(&mut self, entry: &Entry<'a>, name: &[u8]) -> PairEdit {
         match Reader::new(entry.value).token() {
             Ok(Token::Str(text)) => self.log_text(name, text, entry.value),
             _ => self.step(entry, 0),
@@ -253,15 +253,15 @@ impl<'a, 'u> Cleaner<'a, 'u> {
     }
 
     /// What becomes of a log's text: of JSON the members that are content go.
-    fn log_text(&mut self, name: &[u8], text: &'a [u8], value: &'a [u8]) -> Edit {
+    fn log_text(&mut self, name: &[u8], text: &'a [u8], value: &'a [u8]) -> PairEdit {
         if is_content_text(text) || self.quotes(text) {
             return self.cut(name, value);
         }
         if self.unlisted_limit.is_some_and(|limit| text.len() > limit) {
             self.note(name);
-            return Edit::Remove;
+            return PairEdit::Remove;
         }
-        self.json_text(text).map_or(Edit::Keep, Edit::Put)
+        self.json_text(text).map_or(PairEdit::Keep, PairEdit::Put)
     }
 
     fn json_text(&mut self, text: &[u8]) -> Option<Vec<u8>> {
@@ -269,7 +269,7 @@ impl<'a, 'u> Cleaner<'a, 'u> {
             return None;
         }
         let mut speaks = None;
-        let most = self.most;
+        let max_bytes = self.max_bytes;
         let mut found: Vec<Vec<u8>> = Vec::new();
         let changed = without_members(text, &mut |member| {
             let name = member.plain_name();
@@ -282,7 +282,8 @@ impl<'a, 'u> Cleaner<'a, 'u> {
                     is_text() && *speaks.get_or_insert_with(|| json_speaks(text) || self.speaks())
                 }
             };
-            let goes = is_content && most.is_none_or(|most| member.value.len() > most);
+            let goes =
+                is_content && max_bytes.is_none_or(|max_bytes| member.value.len() > max_bytes);
             if goes && found.len() < MAX_NAMES {
                 found.push(name.into_owned());
             }
@@ -307,26 +308,26 @@ impl<'a, 'u> Cleaner<'a, 'u> {
             let edited = edit_map(point, |entry| match entry.key {
                 keys::ATTRIBUTES => {
                     let hashed = edit_map(entry.value, |entry| match self.step(entry, 0) {
-                        Edit::Remove => Edit::Put(hash_of(entry.value)),
+                        PairEdit::Remove => PairEdit::Put(hash_of(entry.value)),
                         other => other,
                     });
-                    hashed.map_or(Edit::Keep, Edit::Put)
+                    hashed.map_or(PairEdit::Keep, PairEdit::Put)
                 }
                 keys::EXEMPLARS => {
                     let edited = edit_array(entry.value, |exemplar| {
                         let edited = edit_map(exemplar, |entry| match entry.key {
                             keys::FILTERED_ATTRIBUTES => {
-                                self.map(entry.value).map_or(Edit::Keep, Edit::Put)
+                                self.map(entry.value).map_or(PairEdit::Keep, PairEdit::Put)
                             }
-                            _ => Edit::Keep,
+                            _ => PairEdit::Keep,
                         });
-                        edited.map_or(Edit::Keep, Edit::Put)
+                        edited.map_or(PairEdit::Keep, PairEdit::Put)
                     });
-                    edited.map_or(Edit::Keep, Edit::Put)
+                    edited.map_or(PairEdit::Keep, PairEdit::Put)
                 }
-                _ => Edit::Keep,
+                _ => PairEdit::Keep,
             });
-            edited.map_or(Edit::Keep, Edit::Put)
+            edited.map_or(PairEdit::Keep, PairEdit::Put)
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Which items tell of an error.
+//! Error classifier: which items are of an error.
 
 use crate::codec::msgpack::{MapView, Reader, Token, text_of};
 use crate::codec::records::layout::keys;
@@ -9,7 +9,7 @@ use crate::model::Signal;
 const ERROR: u64 = 17;
 /// Where ordinary logs say how bad it is.
 const LEVELS: [&[u8]; 5] = [b"level", b"severity", b"log.level", b"levelname", b"severity_text"];
-/// Beginnings of the words for errors and worse.
+/// Beginnings of the severities of errors and worse.
 const WORDS: [&str; 6] = ["err", "fatal", "crit", "alert", "emerg", "panic"];
 
 /// A span whose status is an error, a log of the severity of an error.

@@ -1,10 +1,10 @@
-//! Editing encoded maps and arrays: what does not change is not written anew.
+//! Copy-on-write edits of encoded maps and arrays: what does not change is not written anew.
 
 use crate::codec::msgpack::{Entry, MapView, Reader, Token, array_header, elements, map_header};
 
 /// What becomes of a pair of a map, or of an element of an array.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Edit {
+pub(super) enum PairEdit {
     Keep,
     Remove,
     /// Its value becomes this one.
@@ -27,7 +27,7 @@ pub(super) fn is_text_like(value: &[u8]) -> bool {
 /// The map as `step` leaves it, or `None` if that is as it is. What is no map is left alone.
 pub(super) fn edit_map<'a>(
     map: &'a [u8],
-    mut step: impl FnMut(&Entry<'a>) -> Edit,
+    mut step: impl FnMut(&Entry<'a>) -> PairEdit,
 ) -> Option<Vec<u8>> {
     let mut reader = Reader::new(map);
     reader.map().ok()?;
@@ -38,10 +38,10 @@ pub(super) fn edit_map<'a>(
         let edit = step(&entry);
         let before = read;
         read = read.saturating_add(entry.raw.len());
-        if edit != Edit::Remove {
+        if edit != PairEdit::Remove {
             pairs = pairs.saturating_add(1);
         }
-        if edit != Edit::Keep {
+        if edit != PairEdit::Keep {
             kept.get_or_insert_with(|| {
                 let mut start = Vec::with_capacity(map.len());
                 start.extend_from_slice(all.get(..before).unwrap_or_default());
@@ -50,9 +50,9 @@ pub(super) fn edit_map<'a>(
         }
         let Some(kept) = &mut kept else { continue };
         match edit {
-            Edit::Keep => kept.extend_from_slice(entry.raw),
-            Edit::Remove => {}
-            Edit::Put(value) => {
+            PairEdit::Keep => kept.extend_from_slice(entry.raw),
+            PairEdit::Remove => {}
+            PairEdit::Put(value) => {
                 let key = entry.raw.len().saturating_sub(entry.value.len());
                 kept.extend_from_slice(entry.raw.get(..key).unwrap_or_default());
                 kept.extend_from_slice(&value);
@@ -69,7 +69,7 @@ pub(super) fn edit_map<'a>(
 /// The array as `step` leaves it, or `None` if that is as it is. What is no array is left alone.
 pub(super) fn edit_array<'a>(
     array: &'a [u8],
-    mut step: impl FnMut(&'a [u8]) -> Edit,
+    mut step: impl FnMut(&'a [u8]) -> PairEdit,
 ) -> Option<Vec<u8>> {
     let mut reader = Reader::new(array);
     let Ok(Token::Array(_)) = reader.token() else { return None };
@@ -80,17 +80,17 @@ pub(super) fn edit_array<'a>(
         let edit = step(element);
         let before = read;
         read = read.saturating_add(element.len());
-        if edit != Edit::Remove {
+        if edit != PairEdit::Remove {
             count = count.saturating_add(1);
         }
-        if edit != Edit::Keep {
+        if edit != PairEdit::Keep {
             kept.get_or_insert_with(|| all.get(..before).unwrap_or_default().to_vec());
         }
         let Some(kept) = &mut kept else { continue };
         match edit {
-            Edit::Keep => kept.extend_from_slice(element),
-            Edit::Remove => {}
-            Edit::Put(value) => kept.extend_from_slice(&value),
+            PairEdit::Keep => kept.extend_from_slice(element),
+            PairEdit::Remove => {}
+            PairEdit::Put(value) => kept.extend_from_slice(&value),
         }
     }
     let kept = kept?;
@@ -102,13 +102,9 @@ pub(super) fn edit_array<'a>(
 
 /// The map with another value under a key that it has.
 pub(super) fn with_value(map: &[u8], key: &[u8], value: &[u8]) -> Vec<u8> {
-    let edited =
-        edit_map(
-            map,
-            |entry| {
-                if entry.key == key { Edit::Put(value.to_vec()) } else { Edit::Keep }
-            },
-        );
+    let edited = edit_map(map, |entry| {
+        if entry.key == key { PairEdit::Put(value.to_vec()) } else { PairEdit::Keep }
+    });
     edited.unwrap_or_else(|| map.to_vec())
 }
 

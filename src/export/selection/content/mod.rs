@@ -1,5 +1,6 @@
-//! Removes or cuts prompts, completions, tool arguments, tool results and tool definitions, for
-//! endpoints that are not to see them. The item keeps its skeleton and says what was removed.
+//! Content policy: removes or cuts prompts, completions, tool arguments, tool results and tool
+//! definitions, for endpoints that are not to see them. The item keeps its skeleton and says what
+//! was removed.
 //!
 //! What is content is said by the lists of the dialects, which [`crate::genai::content_class`] reads.
 
@@ -16,13 +17,13 @@ pub(in crate::export) use unlisted::{UnlistedReport, UnlistedTexts};
 
 pub(in crate::export) use cleaned::Cleaned;
 use cleaner::Cleaner;
-use maps::{Edit, edit_array, edit_map, with_pair, with_value};
+use maps::{PairEdit, edit_array, edit_map, with_pair, with_value};
 use unlisted::LONG_TEXT;
 
 use crate::codec::msgpack::{MapView, Reader, Token, map_header, str, str_bytes, text_of};
 use crate::codec::records::layout::keys;
 use crate::codec::records::{Event, Telemetry, raw_values_hold_content};
-use crate::export::settings::Content;
+use crate::export::settings::ContentHandling;
 use crate::genai::is_content_event;
 use crate::model::Signal;
 
@@ -30,7 +31,7 @@ use crate::model::Signal;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::export) struct ContentPolicy {
     /// What happens to what the lists have.
-    pub(in crate::export) content: Content,
+    pub(in crate::export) content: ContentHandling,
     /// The bytes that a text under a name that no list has may have, unless that is not limited.
     pub(in crate::export) unlisted: Option<usize>,
 }
@@ -50,13 +51,15 @@ pub(in crate::export) fn apply(
     telemetry: Option<&Telemetry<'_>>,
     unlisted: &mut UnlistedTexts,
 ) -> Option<Cleaned> {
-    let most = match policy.content {
-        Content::Keep => return None,
-        Content::Only(reasons) if retention::is_kept(reasons, event, telemetry) => return None,
-        Content::Drop | Content::Only(_) => None,
-        Content::Truncate(most) => Some(most),
+    let max_bytes = match policy.content {
+        ContentHandling::Keep => return None,
+        ContentHandling::Only(reasons) if retention::is_kept(reasons, event, telemetry) => {
+            return None;
+        }
+        ContentHandling::Drop | ContentHandling::Only(_) => None,
+        ContentHandling::Truncate(max_bytes) => Some(max_bytes),
     };
-    let cleaner = Cleaner::new(event, most, policy.unlisted, unlisted);
+    let cleaner = Cleaner::new(event, max_bytes, policy.unlisted, unlisted);
     let telemetry = telemetry.filter(|telemetry| !telemetry.is_ordinary(event));
     match telemetry.map(|telemetry| telemetry.signal.unwrap_or(Signal::Logs)) {
         Some(Signal::Traces) => clean_span(event, telemetry?, cleaner),
@@ -75,23 +78,23 @@ fn clean_origin<'a>(holder: &'a [u8], cleaner: &mut Cleaner<'a, '_>) -> Option<V
         keys::RESOURCE | keys::SCOPE => {
             let edited = edit_map(entry.value, |entry| match entry.key {
                 keys::RAW_VALUES => clean_raw_values(entry.value, cleaner),
-                keys::ATTRIBUTES => cleaner.map(entry.value).map_or(Edit::Keep, Edit::Put),
-                _ => Edit::Keep,
+                keys::ATTRIBUTES => cleaner.map(entry.value).map_or(PairEdit::Keep, PairEdit::Put),
+                _ => PairEdit::Keep,
             });
-            edited.map_or(Edit::Keep, Edit::Put)
+            edited.map_or(PairEdit::Keep, PairEdit::Put)
         }
-        _ => Edit::Keep,
+        _ => PairEdit::Keep,
     })
 }
 
 /// Values that msgpack cannot express stand beside the record as protobuf, and would be put back
 /// where nothing was found. They go unless they only say that a value is not there, or the like.
-fn clean_raw_values(values: &[u8], cleaner: &mut Cleaner<'_, '_>) -> Edit {
+fn clean_raw_values(values: &[u8], cleaner: &mut Cleaner<'_, '_>) -> PairEdit {
     if !raw_values_hold_content(values) {
-        return Edit::Keep;
+        return PairEdit::Keep;
     }
     cleaner.note(keys::RAW_VALUES);
-    Edit::Remove
+    PairEdit::Remove
 }
 
 /// Sets or adds `attributes` in a map, and adds the list of names to them.
@@ -121,12 +124,14 @@ fn clean_span<'a>(
     let given = MapView::new(event.body).get(keys::ATTRIBUTES);
     let cleaned = given.and_then(|attributes| cleaner.map(attributes));
     let body = edit_map(event.body, |entry| match entry.key {
-        keys::ATTRIBUTES => cleaned.clone().map_or(Edit::Keep, Edit::Put),
+        keys::ATTRIBUTES => cleaned.clone().map_or(PairEdit::Keep, PairEdit::Put),
         keys::EVENTS | keys::LINKS => {
-            clean_list(entry.value, &mut cleaner).map_or(Edit::Keep, Edit::Put)
+            clean_list(entry.value, &mut cleaner).map_or(PairEdit::Keep, PairEdit::Put)
         }
-        keys::STATUS => clean_status(entry.value, &mut cleaner).map_or(Edit::Keep, Edit::Put),
-        _ => Edit::Keep,
+        keys::STATUS => {
+            clean_status(entry.value, &mut cleaner).map_or(PairEdit::Keep, PairEdit::Put)
+        }
+        _ => PairEdit::Keep,
     });
     if cleaner.found_nothing() {
         return None;
@@ -149,9 +154,9 @@ fn clean_list<'a>(list: &'a [u8], cleaner: &mut Cleaner<'a, '_>) -> Option<Vec<u
                 (keys::ATTRIBUTES, false) => cleaner.map(entry.value),
                 _ => None,
             };
-            edited.map_or(Edit::Keep, Edit::Put)
+            edited.map_or(PairEdit::Keep, PairEdit::Put)
         });
-        edited.map_or(Edit::Keep, Edit::Put)
+        edited.map_or(PairEdit::Keep, PairEdit::Put)
     })
 }
 
@@ -159,10 +164,10 @@ fn clean_list<'a>(list: &'a [u8], cleaner: &mut Cleaner<'a, '_>) -> Option<Vec<u
 fn clean_status(status: &[u8], cleaner: &mut Cleaner<'_, '_>) -> Option<Vec<u8>> {
     edit_map(status, |entry| {
         if entry.key != keys::STATUS_MESSAGE || !cleaner.refuses_message(entry.value) {
-            return Edit::Keep;
+            return PairEdit::Keep;
         }
         cleaner.note(b"status.message");
-        Edit::Remove
+        PairEdit::Remove
     })
 }
 
@@ -177,13 +182,15 @@ fn clean_metric<'a>(
             b"metadata" => cleaner.map(entry.value),
             b"gauge" | b"sum" | b"histogram" | b"exponential_histogram" | b"summary" => {
                 edit_map(entry.value, |entry| match entry.key {
-                    keys::DATA_POINTS => cleaner.points(entry.value).map_or(Edit::Keep, Edit::Put),
-                    _ => Edit::Keep,
+                    keys::DATA_POINTS => {
+                        cleaner.points(entry.value).map_or(PairEdit::Keep, PairEdit::Put)
+                    }
+                    _ => PairEdit::Keep,
                 })
             }
             _ => None,
         };
-        edited.map_or(Edit::Keep, Edit::Put)
+        edited.map_or(PairEdit::Keep, PairEdit::Put)
     });
     if cleaner.found_nothing() {
         return None;
@@ -227,11 +234,11 @@ fn clean_log<'a>(
     }
     let otlp = origin.as_deref().unwrap_or(telemetry.otlp);
     let mut otlp = with_attributes(otlp, cleaned.as_deref().or(given), &cleaner);
-    let went_whole = of_content && cleaner.most.is_none();
+    let went_whole = of_content && cleaner.max_bytes.is_none();
     if let Some(body) = &body
-        && let Some(word) = body_word(event.body, body, (key, telemetry.body_form), went_whole)
+        && let Some(word) = body_form(event.body, body, (key, telemetry.body_form), went_whole)
     {
-        otlp = with_word(&otlp, word);
+        otlp = with_body_form(&otlp, word);
     }
     Some(Cleaned { metadata: Some(with_otlp(event, &otlp)), body, group })
 }
@@ -245,7 +252,7 @@ fn clean_body<'a>(
 ) -> Option<Vec<u8>> {
     if let Some(map) = map_under(body, key) {
         let cleaned = clean_body(map, b"log", of_content, cleaner)?;
-        if !(of_content && cleaner.most.is_none()) {
+        if !(of_content && cleaner.max_bytes.is_none()) {
             let mut whole = Vec::with_capacity(cleaned.len().saturating_add(key.len() + 8));
             map_header(&mut whole, 1);
             str_bytes(&mut whole, key);
@@ -254,7 +261,7 @@ fn clean_body<'a>(
         }
         return Some(cleaned);
     }
-    match (of_content, cleaner.most) {
+    match (of_content, cleaner.max_bytes) {
         (true, None) => {
             if !MapView::new(body).is_empty() {
                 cleaner.note(b"body");
@@ -283,7 +290,7 @@ fn map_under<'a>(body: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
 }
 
 /// What the `otlp` map has to say of a body that changed (docs/RECORD.md, "Logs").
-fn body_word(
+fn body_form(
     before: &[u8],
     body: &[u8],
     (key, form): (&[u8], &[u8]),
@@ -298,12 +305,15 @@ fn body_word(
     (before.len() > 1 && view.len() == 1 && view.get(key).is_some()).then_some("kvlist")
 }
 
-fn with_word(otlp: &[u8], word: &str) -> Vec<u8> {
+fn with_body_form(otlp: &[u8], word: &str) -> Vec<u8> {
     let mut pair = Vec::new();
     str(&mut pair, "body");
     str(&mut pair, word);
     let without =
-        edit_map(otlp, |entry| if entry.key == b"body" { Edit::Remove } else { Edit::Keep });
+        edit_map(
+            otlp,
+            |entry| if entry.key == b"body" { PairEdit::Remove } else { PairEdit::Keep },
+        );
     with_pair(without.as_deref().unwrap_or(otlp), &pair)
 }
 

@@ -5,7 +5,7 @@ use crate::codec::msgpack::{Entry, MapView, text_of};
 use crate::codec::records::Event;
 use crate::codec::records::layout::keys;
 use crate::export::selection::content::cleaner::Cleaner;
-use crate::export::selection::content::maps::{Edit, edit_map, is_structure, with_pair};
+use crate::export::selection::content::maps::{PairEdit, edit_map, is_structure, with_pair};
 use crate::genai::is_content_event;
 
 /// What a log keeps whose event carries nothing but content: when it was, how bad, and where.
@@ -40,7 +40,7 @@ const SKELETON: [&[u8]; 24] = [
 /// attributes.
 pub(super) fn clean<'a>(event: &'a Event<'a>, mut cleaner: Cleaner<'a, '_>) -> Option<Cleaned> {
     let metadata = edit_map(event.metadata, |entry| match entry.key {
-        keys::OTLP => Edit::Keep,
+        keys::OTLP => PairEdit::Keep,
         _ => cleaner.log_step(entry, entry.key),
     });
     let of_content = names_content(event.body, 0);

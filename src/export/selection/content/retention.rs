@@ -1,18 +1,18 @@
-//! Whose content is sent where not all of it is.
+//! Retention rules: which items keep their content where not all of them do.
 
 use crate::codec::msgpack::{MapView, Reader, Token};
 use crate::codec::records::layout::keys;
 use crate::codec::records::{Event, Telemetry};
 use crate::export::selection::content::errors::is_error;
 use crate::export::selection::randomness;
-use crate::export::settings::KeptFor;
+use crate::export::settings::KeepContentWhen;
 use crate::genai::FINDINGS;
 use crate::model::{Signal, TraceId};
 use crate::sampling::Randomness;
 
 /// Whether one of the reasons holds for an item.
 pub(super) fn is_kept(
-    reasons: KeptFor,
+    reasons: KeepContentWhen,
     event: &Event<'_>,
     telemetry: Option<&Telemetry<'_>>,
 ) -> bool {

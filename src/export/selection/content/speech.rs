@@ -1,4 +1,5 @@
-//! Whether an item speaks a GenAI dialect, so that common words in it mean content.
+//! Dialect detector: whether an item speaks a GenAI dialect, so that common words in it mean
+//! content.
 
 use crate::codec::msgpack::{MapView, Reader, Token, elements};
 use crate::codec::records::Event;

@@ -1,7 +1,7 @@
 use super::*;
 use crate::codec::msgpack::{array_header, elements, ext, int, map_header};
 use crate::codec::records::Events;
-use crate::export::KeptFor;
+use crate::export::KeepContentWhen;
 use crate::export::selection::content::cleaner::{REMOVED, TRUNCATED};
 use crate::genai::{DIALECTS, FINDINGS};
 use crate::sampling::Threshold;
@@ -40,7 +40,7 @@ fn event(otlp: Option<Vec<u8>>, body: &[u8]) -> Vec<u8> {
 }
 
 fn cleaned(bytes: &[u8]) -> Option<Cleaned> {
-    with(Content::Drop, bytes)
+    with(ContentHandling::Drop, bytes)
 }
 
 fn keys(map: &[u8]) -> Vec<String> {
@@ -178,7 +178,7 @@ proptest::proptest! {
         let bytes = event(Some(otlp), &body);
         if let Some(Ok(event)) = Events::new(&bytes).next()
             && let Some(cleaned) = apply(
-                ContentPolicy { content: Content::Drop, unlisted: Some(10) },
+                ContentPolicy { content: ContentHandling::Drop, unlisted: Some(10) },
                 &event,
                 event.telemetry().as_ref(),
                 &mut UnlistedTexts::default(),
@@ -192,7 +192,7 @@ proptest::proptest! {
     }
 }
 
-fn with(content: Content, bytes: &[u8]) -> Option<Cleaned> {
+fn with(content: ContentHandling, bytes: &[u8]) -> Option<Cleaned> {
     let event = Events::new(bytes).next().unwrap().unwrap();
     let policy = ContentPolicy { content, unlisted: None };
     apply(policy, &event, event.telemetry().as_ref(), &mut UnlistedTexts::default())
@@ -212,7 +212,7 @@ fn long_content_is_cut_and_short_content_stays() {
         ("gen_ai.tool.definitions", list(&[text(&long)])),
     ]);
     let bytes = span_with(&[("attributes", attributes)]);
-    let body = with(Content::Truncate(51), &bytes).unwrap().body.unwrap();
+    let body = with(ContentHandling::Truncate(51), &bytes).unwrap().body.unwrap();
     let attributes = MapView::new(MapView::new(&body).get(b"attributes").unwrap());
     let text_at = |key: &[u8]| text_of(attributes.get(key).unwrap()).unwrap().to_owned();
     assert_eq!(text_at(b"gen_ai.input.messages"), "\u{e4}".repeat(25));
@@ -220,13 +220,14 @@ fn long_content_is_cut_and_short_content_stays() {
     assert!(attributes.get(b"gen_ai.tool.definitions").is_none());
     let names = attributes.get(TRUNCATED.as_bytes()).unwrap();
     assert_eq!(elements(names).count(), 2);
-    assert!(with(Content::Truncate(1_000), &bytes).is_none());
+    assert!(with(ContentHandling::Truncate(1_000), &bytes).is_none());
 }
 
 #[test]
 fn content_of_errors_is_kept() {
     let attributes = || ("attributes", map(&[("gen_ai.input.messages", text("x"))]));
-    let errors_only = Content::Only(KeptFor { errors: true, ..KeptFor::default() });
+    let errors_only =
+        ContentHandling::Only(KeepContentWhen { errors: true, ..KeepContentWhen::default() });
     assert!(with(errors_only, &span_with(&[attributes()])).is_some());
     let status = ("status", map(&[("code", text("error"))]));
     assert!(with(errors_only, &span_with(&[attributes(), status])).is_none());
@@ -237,9 +238,9 @@ fn content_of_errors_is_kept() {
     }
 }
 
-fn only(findings: bool, percentage: f64) -> Content {
+fn only(findings: bool, percentage: f64) -> ContentHandling {
     let sample = Threshold::from_percentage(percentage);
-    Content::Only(KeptFor { errors: false, findings, sample })
+    ContentHandling::Only(KeepContentWhen { errors: false, findings, sample })
 }
 
 #[test]

@@ -1,17 +1,18 @@
-//! Long texts under names that no list of content has: they may be content all the same.
+//! Heuristic detector: long texts under names that no list of content has, which may be content
+//! all the same.
 
 use std::collections::HashSet;
 
 use crate::stats::{Counter, Log};
 use crate::sync::Mutex;
 
-/// From which length on a text under an unlisted name is worth a word, in bytes.
+/// From which length on a text under an unlisted name is reported, in bytes.
 pub(in crate::export) const LONG_TEXT: usize = 1024;
 /// How many names one chunk may show.
 const MAX_NAMES_OF_CHUNK: usize = 32;
-/// How many names an exporter tells of.
+/// How many names an exporter reports.
 const MAX_NAMES: usize = 256;
-/// How long a name is that is told in full, in bytes.
+/// The longest name that is reported in full, in bytes.
 const MAX_NAME: usize = 128;
 
 /// Names, and beginnings of names, of which the OpenTelemetry conventions and Fluent Bit's inputs
@@ -85,16 +86,16 @@ impl UnlistedTexts {
     }
 }
 
-/// Tells of each name once, for each endpoint.
+/// Reports each name once, for each endpoint.
 #[derive(Debug, Default)]
 pub(in crate::export) struct UnlistedReport {
-    told: Mutex<HashSet<(String, String)>>,
+    reported: Mutex<HashSet<(String, String)>>,
 }
 
 impl UnlistedReport {
-    /// Tells of names that were not told of before, and counts them. `removed` says whether the
+    /// Reports names that were not reported before, and counts them. `removed` says whether the
     /// texts were kept from the endpoint.
-    pub(in crate::export) fn tell(
+    pub(in crate::export) fn report(
         &self,
         endpoint: &str,
         names: &[String],
@@ -103,13 +104,13 @@ impl UnlistedReport {
         log: &Log,
     ) {
         for name in names {
-            let mut told = self.told.lock();
+            let mut reported = self.reported.lock();
             let key = (endpoint.to_owned(), name.clone());
-            if told.len() >= MAX_NAMES || !told.insert(key) {
+            if reported.len() >= MAX_NAMES || !reported.insert(key) {
                 continue;
             }
-            let is_last = told.len() >= MAX_NAMES;
-            drop(told);
+            let is_last = reported.len() >= MAX_NAMES;
+            drop(reported);
             counter.add(1);
             let sent = if removed { "was removed" } else { "was sent" };
             let advice = if removed {
@@ -144,9 +145,9 @@ mod tests {
         assert_eq!(texts.names(), ["acme.transcript", "b"]);
         let (report, counter, log) =
             (UnlistedReport::default(), Counter::default(), Log::default());
-        report.tell("a", texts.names(), false, &counter, &log);
-        report.tell("a", texts.names(), false, &counter, &log);
-        report.tell("b", texts.names(), true, &counter, &log);
+        report.report("a", texts.names(), false, &counter, &log);
+        report.report("a", texts.names(), false, &counter, &log);
+        report.report("b", texts.names(), true, &counter, &log);
         assert_eq!(counter.value(), 4);
         let lines: Vec<String> = log.take().into_iter().map(|line| line.text).collect();
         assert_eq!(lines.len(), 4);
@@ -160,7 +161,7 @@ mod tests {
         let (report, counter, log) =
             (UnlistedReport::default(), Counter::default(), Log::default());
         let names: Vec<String> = (0..1000).map(|number| format!("name.{number}")).collect();
-        report.tell("a", &names, false, &counter, &log);
+        report.report("a", &names, false, &counter, &log);
         assert_eq!(counter.value(), 256);
         assert!(log.take().last().unwrap().text.contains("no more are told of"));
         let mut texts = UnlistedTexts::default();

@@ -42,7 +42,7 @@ pub(super) fn make(
     if let Some(thumbprint) = thumbprint(assertion)? {
         header.insert(assertion.header.clone(), thumbprint.into());
     }
-    let failed = |words: &str| ("oauth2.jwt_key_file", words.to_owned());
+    let failed = |message: &str| ("oauth2.jwt_key_file", message.to_owned());
     let random = SystemRandom::new();
     let mut id = [0; 16];
     random.fill(&mut id).map_err(|_| failed("there is no randomness"))?;
@@ -63,7 +63,7 @@ pub(super) fn make(
 
 fn signer(assertion: &AssertionSettings) -> Result<Signer, Wrong> {
     let path = &assertion.key_file;
-    let wrong = |words: String| ("oauth2.jwt_key_file", words);
+    let wrong = |message: String| ("oauth2.jwt_key_file", message);
     let pem = read_credentials(path).map_err(wrong)?;
     let shown = path.display();
     let key = PrivateKeyDer::from_pem_slice(&pem)
@@ -123,11 +123,11 @@ impl Signer {
 /// `x5t#S256`, in upper-case hex of its SHA-1 for any other header, as Fluent Bit's own output has it.
 fn thumbprint(assertion: &AssertionSettings) -> Result<Option<String>, Wrong> {
     let Some(path) = &assertion.certificate_file else { return Ok(None) };
-    let bytes = read_credentials(path).map_err(|words| ("oauth2.jwt_cert_file", words))?;
+    let bytes = read_credentials(path).map_err(|message| ("oauth2.jwt_cert_file", message))?;
     let der = CertificateDer::from_pem_slice(&bytes).map(|der| der.to_vec()).unwrap_or(bytes);
     if webpki::EndEntityCert::try_from(&CertificateDer::from(der.as_slice())).is_err() {
-        let words = format!("'{}' holds no certificate in PEM or DER", path.display());
-        return Err(("oauth2.jwt_cert_file", words));
+        let message = format!("'{}' holds no certificate in PEM or DER", path.display());
+        return Err(("oauth2.jwt_cert_file", message));
     }
     let of = |algorithm: &'static Algorithm| digest(algorithm, &der);
     Ok(Some(match assertion.header.to_ascii_lowercase().as_str() {

@@ -1,4 +1,4 @@
-//! A file whose content is taken again when it changes.
+//! Watched file: its content is taken again when it changes.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use http::HeaderMap;
 use crate::clock::{self, Tick};
 use crate::files::{self, FileVersion};
 use crate::runtime::heavy;
-use crate::stats::{Level, Log};
+use crate::stats::{Log, LogLevel};
 use crate::sync::{Mutex, MutexGuard};
 
 /// How often the file is looked at, at most.
@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 const MAX_BYTES: u64 = 64 * 1024;
 
 /// Turns the file's text into headers, or says what is wrong without showing it.
-pub(super) type Parse = fn(&str) -> Result<HeaderMap, String>;
+pub(super) type ParseHeaders = fn(&str) -> Result<HeaderMap, String>;
 
 struct State {
     looked: Tick,
@@ -28,19 +28,19 @@ struct State {
     generation: u64,
 }
 
-pub(super) struct Watched {
+pub(super) struct WatchedHeaders {
     path: PathBuf,
-    parse: Parse,
+    parse: ParseHeaders,
     endpoint: String,
     log: Arc<Log>,
     state: Mutex<State>,
 }
 
-impl Watched {
+impl WatchedHeaders {
     /// Reads the file for the first time.
     pub(super) fn open(
         path: &Path,
-        parse: Parse,
+        parse: ParseHeaders,
         endpoint: &str,
         log: &Arc<Log>,
     ) -> Result<Self, String> {
@@ -95,7 +95,7 @@ impl Watched {
                     state.headers = headers;
                 }
             }
-            Err(problem) => self.log.often(Level::Warn, "headers", || {
+            Err(problem) => self.log.often(LogLevel::Warn, "headers", || {
                 let name = &self.endpoint;
                 format!("endpoint '{name}' keeps its former headers: {problem}")
             }),
@@ -103,7 +103,7 @@ impl Watched {
     }
 }
 
-fn read(path: &Path, parse: Parse) -> Result<(Option<FileVersion>, HeaderMap), String> {
+fn read(path: &Path, parse: ParseHeaders) -> Result<(Option<FileVersion>, HeaderMap), String> {
     let stamp = FileVersion::of(path);
     let text = files::read_text(path, MAX_BYTES).map_err(|problem| problem.of(path))?;
     let shown = path.display();

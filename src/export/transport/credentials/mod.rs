@@ -1,5 +1,4 @@
-//! Headers that are not the same for ever: from files that are read again, and tokens that are
-//! fetched.
+//! Refreshing credentials: headers from files that are read again, and tokens that are fetched.
 
 mod assertion;
 mod aws;
@@ -17,19 +16,19 @@ use crate::export::settings::EndpointSettings;
 use crate::export::transport::tls::ClientProblem;
 use crate::stats::Log;
 pub(in crate::export) use aws::AwsSigner;
-use file::Watched;
-use oauth::Tokens;
+use file::WatchedHeaders;
+use oauth::TokenFetcher;
 use secret::secret;
 
 /// The changing headers of one endpoint.
-pub(in crate::export) struct Credentials {
-    headers: Option<Watched>,
-    bearer: Option<Watched>,
-    tokens: Option<Tokens>,
+pub(in crate::export) struct EndpointCredentials {
+    headers: Option<WatchedHeaders>,
+    bearer: Option<WatchedHeaders>,
+    tokens: Option<TokenFetcher>,
     aws: Option<AwsSigner>,
 }
 
-impl Credentials {
+impl EndpointCredentials {
     /// The headers that the settings ask for; files are read for the first time.
     pub(in crate::export) fn new(
         endpoint: &EndpointSettings,
@@ -38,14 +37,15 @@ impl Credentials {
         let given = &endpoint.credentials;
         let watch = |option, path: Option<&Path>, parse| {
             let open = |path: &Path| {
-                Watched::open(path, parse, &endpoint.name, log)
-                    .map_err(|words| ClientProblem::new(&endpoint.name, option, words))
+                WatchedHeaders::open(path, parse, &endpoint.name, log)
+                    .map_err(|message| ClientProblem::new(&endpoint.name, option, message))
             };
             path.map(open).transpose()
         };
-        let headers = watch("headers_file", given.headers_file.as_deref(), lines as file::Parse)?;
+        let headers =
+            watch("headers_file", given.headers_file.as_deref(), lines as file::ParseHeaders)?;
         let bearer = watch("bearer_token_file", given.bearer_token_file.as_deref(), bearer)?;
-        let tokens = Tokens::new(endpoint, log)?;
+        let tokens = TokenFetcher::new(endpoint, log)?;
         let aws = AwsSigner::new(endpoint, log)?;
         let any = headers.is_some() || bearer.is_some() || tokens.is_some() || aws.is_some();
         Ok(any.then_some(Self { headers, bearer, tokens, aws }))
@@ -74,14 +74,14 @@ impl Credentials {
 
     /// How often the files' headers have changed. Ask it before a request.
     pub(in crate::export) fn generation(&self) -> u64 {
-        self.files().map(Watched::generation).fold(0, u64::wrapping_add)
+        self.files().map(WatchedHeaders::generation).fold(0, u64::wrapping_add)
     }
 
     /// The endpoint does not accept what a request had, which began at `generation`: files are read
     /// at once, because their time may not have come since they changed, and the next request gets
     /// another token. Whether there is something else to be had.
     pub(in crate::export) async fn renew(&self, generation: u64) -> bool {
-        self.files().for_each(Watched::read_again);
+        self.files().for_each(WatchedHeaders::read_again);
         if let Some(tokens) = &self.tokens {
             tokens.forget().await;
             return true;
@@ -95,7 +95,7 @@ impl Credentials {
         self.generation() != generation
     }
 
-    fn files(&self) -> impl Iterator<Item = &Watched> {
+    fn files(&self) -> impl Iterator<Item = &WatchedHeaders> {
         [&self.headers, &self.bearer].into_iter().flatten()
     }
 }

@@ -1,4 +1,4 @@
-//! Tokens by the client credentials grant of OAuth 2.0 (RFC 6749, section 4.4).
+//! OAuth 2.0 token source: tokens by the client credentials grant (RFC 6749, section 4.4).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::export::settings::{
     ClientAuthentication, EndpointSettings, Http2, OAuth2Settings, Protocol,
 };
 use crate::export::transport::causes::causes;
-use crate::export::transport::connections::{ClientHandle, Connections};
+use crate::export::transport::connections::{ClientHandle, EndpointConnections};
 use crate::export::transport::tls::ClientProblem;
 use crate::runtime::heavy;
 use crate::stats::Log;
@@ -39,8 +39,8 @@ struct State {
 }
 
 /// Fetches tokens, one at a time, and keeps them until shortly before they end.
-pub(super) struct Tokens {
-    connections: Connections,
+pub(super) struct TokenFetcher {
+    connections: EndpointConnections,
     url: Url,
     given: OAuth2Settings,
     /// Id and secret, where they go into a header.
@@ -66,14 +66,14 @@ fn encoded(text: &str) -> String {
     form(&[("", text)]).trim_start_matches('=').to_owned()
 }
 
-impl Tokens {
+impl TokenFetcher {
     pub(super) fn new(
         endpoint: &EndpointSettings,
         log: &Arc<Log>,
     ) -> Result<Option<Self>, ClientProblem> {
         let Some(given) = &endpoint.credentials.oauth2 else { return Ok(None) };
         let problem =
-            |option, words: &str| ClientProblem::new(&endpoint.name, option, words.to_owned());
+            |option, message: &str| ClientProblem::new(&endpoint.name, option, message.to_owned());
         let url = Url::parse(&given.token_url.to_string())
             .map_err(|error| problem("oauth2.token_url", &error.to_string()))?;
         // The same certificates and proxy as the endpoint's.
@@ -101,14 +101,14 @@ impl Tokens {
                 })?);
             }
             ClientAuthentication::Post => {}
-            // Wrong files are told at the start.
+            // Wrong files are reported at the start.
             ClientAuthentication::PrivateKeyJwt(jwt) => {
                 assertion::make(given, jwt, 0)
-                    .map_err(|(option, words)| problem(option, &words))?;
+                    .map_err(|(option, message)| problem(option, &message))?;
             }
         }
         Ok(Some(Self {
-            connections: Connections::new(&settings, log)?,
+            connections: EndpointConnections::new(&settings, log)?,
             url,
             given: given.clone(),
             authorization,
@@ -135,8 +135,9 @@ impl Tokens {
             }
             ClientAuthentication::PrivateKeyJwt(jwt) => {
                 let now = clock::unix_nanos() / 1_000_000_000;
-                made = assertion::make(given, jwt, now)
-                    .map_err(|(option, words)| format!("no token: option '{option}': {words}"))?;
+                made = assertion::make(given, jwt, now).map_err(|(option, message)| {
+                    format!("no token: option '{option}': {message}")
+                })?;
                 pairs.push(("client_id", &given.client_id));
                 pairs.push(("client_assertion_type", ASSERTION_TYPE));
                 pairs.push(("client_assertion", &made));
@@ -217,7 +218,7 @@ impl Tokens {
                 return Err("no token: the answer is longer than 256 KiB".to_owned());
             }
         }
-        // An answer may hold a token even where it is no success, so its words are not shown.
+        // An answer may hold a token even where it is no success, so its text is not shown.
         if !(200..300).contains(&status) {
             return Err(format!("no token: HTTP status {status}"));
         }

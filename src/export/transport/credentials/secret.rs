@@ -1,4 +1,4 @@
-//! Header values that no log shows.
+//! Redacted values: header values that no log shows.
 
 use http::HeaderValue;
 

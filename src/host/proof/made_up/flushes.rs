@@ -5,8 +5,8 @@ use std::os::fd::AsRawFd;
 
 use super::super::super::abi::row::HostAbi;
 use super::super::flush::Flushing;
-use super::super::memory::Memory;
-use super::super::report::Report;
+use super::super::memory::ProcessMemory;
+use super::super::report::ProofReport;
 use super::instances::engine;
 use super::memory::{Blocks, Rest, put, put_int};
 use super::truth::Truth;
@@ -27,7 +27,7 @@ fn link(truth: &Truth, head: usize, node: usize) {
 ///
 /// Either the host's coroutines have no identifier of Valgrind's, or the output's processors have made
 /// the chunk.
-pub(super) fn prove(truth: &Truth, row: &HostAbi, rest: Rest, processed: bool) -> Report {
+pub(super) fn prove(truth: &Truth, row: &HostAbi, rest: Rest, processed: bool) -> ProofReport {
     let mut blocks = Blocks::new(rest);
     let at = |field: &str| truth.at(field);
     let config = engine(truth, &mut blocks);
@@ -73,7 +73,7 @@ pub(super) fn prove(truth: &Truth, row: &HostAbi, rest: Rest, processed: bool) -
     map_task(truth, &mut blocks, config, task);
     let pipes = [std::io::pipe().unwrap(), std::io::pipe().unwrap()];
     let worker = make_worker(truth, &mut blocks, &pipes, [output, config]);
-    let memory = Memory::own().unwrap();
+    let memory = ProcessMemory::own().unwrap();
     Flushing {
         memory: &memory,
         abi: row,

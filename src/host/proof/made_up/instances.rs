@@ -5,11 +5,11 @@ use std::ffi::CStr;
 use std::os::fd::AsRawFd;
 
 use super::super::super::abi::row::{Build, HostAbi};
-use super::super::super::kind::Kind;
+use super::super::super::kind::PluginKind;
 use super::super::image::Image;
 use super::super::instance::Subject;
-use super::super::memory::Memory;
-use super::super::report::Report;
+use super::super::memory::ProcessMemory;
+use super::super::report::ProofReport;
 use super::super::setters::Setters;
 use super::memory::{Blocks, Rest, peek, put, put_int};
 use super::truth::Truth;
@@ -25,11 +25,11 @@ pub(super) fn engine(truth: &Truth, blocks: &mut Blocks) -> usize {
     config
 }
 
-fn word(kind: Kind) -> &'static str {
+fn word(kind: PluginKind) -> &'static str {
     match kind {
-        Kind::Input => "input",
-        Kind::Filter => "filter",
-        Kind::Output => "output",
+        PluginKind::Input => "input",
+        PluginKind::Filter => "filter",
+        PluginKind::Output => "output",
     }
 }
 
@@ -42,36 +42,38 @@ struct Functions<'a> {
 }
 
 impl Functions<'_> {
-    fn field(&self, kind: Kind, key: &str) -> Option<usize> {
+    fn field(&self, kind: PluginKind, key: &str) -> Option<usize> {
         let address = |field: &str| {
             Some(self.truth.at(&format!("{}.host", word(kind))) + self.truth.at(field))
         };
         let own = |field: &str| self.truth.find(&format!("{}.{field}", word(kind)));
         match (kind, key) {
-            (Kind::Input | Kind::Output, "host") => address("net_host.name"),
-            (Kind::Input | Kind::Output, "port") => address("net_host.port"),
-            (Kind::Input, "listen") => address("net_host.listen"),
-            (Kind::Filter | Kind::Output, "match") => own("match_rule"),
-            (Kind::Input | Kind::Output, "tls") => own("use_tls"),
-            (Kind::Input, "threaded") => own("is_threaded"),
-            (Kind::Output, "workers") => own("tp_workers"),
-            (Kind::Input, "tls.verify_client_cert") => own("tls_verify_client"),
-            (Kind::Input, "tag" | "mem_buf_limit") | (Kind::Output, "retry_limit") => own(key),
+            (PluginKind::Input | PluginKind::Output, "host") => address("net_host.name"),
+            (PluginKind::Input | PluginKind::Output, "port") => address("net_host.port"),
+            (PluginKind::Input, "listen") => address("net_host.listen"),
+            (PluginKind::Filter | PluginKind::Output, "match") => own("match_rule"),
+            (PluginKind::Input | PluginKind::Output, "tls") => own("use_tls"),
+            (PluginKind::Input, "threaded") => own("is_threaded"),
+            (PluginKind::Output, "workers") => own("tp_workers"),
+            (PluginKind::Input, "tls.verify_client_cert") => own("tls_verify_client"),
+            (PluginKind::Input, "tag" | "mem_buf_limit") | (PluginKind::Output, "retry_limit") => {
+                own(key)
+            }
             (_, "alias" | "log_level") => own(key),
-            (Kind::Input, "storage.type") => own("storage_type"),
-            (Kind::Input | Kind::Output, key) if key.starts_with("tls.") => {
+            (PluginKind::Input, "storage.type") => own("storage_type"),
+            (PluginKind::Input | PluginKind::Output, key) if key.starts_with("tls.") => {
                 own(&key.replace('.', "_"))
             }
             _ => None,
         }
     }
 
-    fn list(&self, kind: Kind, key: &str) -> usize {
+    fn list(&self, kind: PluginKind, key: &str) -> usize {
         let own = |field: &str| self.truth.find(&format!("{}.{field}", word(kind)));
         let list = match (kind, key.split('.').next().unwrap()) {
-            (Kind::Input | Kind::Output, "net") => own("net_properties"),
-            (Kind::Input, "oauth2") => own("oauth2_jwt_properties"),
-            (Kind::Output, "oauth2") => own("oauth2_properties"),
+            (PluginKind::Input | PluginKind::Output, "net") => own("net_properties"),
+            (PluginKind::Input, "oauth2") => own("oauth2_jwt_properties"),
+            (PluginKind::Output, "oauth2") => own("oauth2_properties"),
             _ => None,
         };
         list.or_else(|| own("properties")).unwrap()
@@ -98,7 +100,7 @@ impl Functions<'_> {
 }
 
 impl Setters for Functions<'_> {
-    fn set(&self, kind: Kind, image: &mut Image, key: &CStr, value: &CStr) {
+    fn set(&self, kind: PluginKind, image: &mut Image, key: &CStr, value: &CStr) {
         let image = image.pointer().expose_provenance();
         let (key, value) = (key.to_str().unwrap(), value.to_str().unwrap());
         let Some(offset) = self.field(kind, key) else {
@@ -127,7 +129,7 @@ impl Setters for Functions<'_> {
         }
     }
 
-    fn name(&self, kind: Kind, image: &mut Image) -> usize {
+    fn name(&self, kind: PluginKind, image: &mut Image) -> usize {
         image.address() + self.truth.at(&format!("{}.name", word(kind)))
     }
 
@@ -151,7 +153,7 @@ fn service(truth: &Truth, blocks: &mut Blocks) -> usize {
 }
 
 /// What a row is found to be in a host that is laid out as the truth says.
-pub(super) fn prove(truth: &Truth, row: &HostAbi, kind: Kind, rest: Rest) -> Report {
+pub(super) fn prove(truth: &Truth, row: &HostAbi, kind: PluginKind, rest: Rest) -> ProofReport {
     let mut blocks = Blocks::new(rest);
     let config = engine(truth, &mut blocks);
     let own = |field: &str| truth.at(&format!("{}.{field}", word(kind)));
@@ -171,7 +173,7 @@ pub(super) fn prove(truth: &Truth, row: &HostAbi, kind: Kind, rest: Rest) -> Rep
     }
     let (reader, writer) = std::io::pipe().unwrap();
     match kind {
-        Kind::Input => {
+        PluginKind::Input => {
             let processor = blocks.block(truth.at("processor.size"));
             put(processor + truth.at("processor.data"), instance);
             put(processor + truth.at("processor.config"), config);
@@ -183,8 +185,8 @@ pub(super) fn prove(truth: &Truth, row: &HostAbi, kind: Kind, rest: Rest) -> Rep
             put(options + truth.at("list.prev"), options);
             put(instance + own("config_map"), options);
         }
-        Kind::Filter => {}
-        Kind::Output => {
+        PluginKind::Filter => {}
+        PluginKind::Output => {
             put_int(instance, reader.as_raw_fd());
             put_int(instance + own("ch_events"), reader.as_raw_fd());
             put_int(instance + own("ch_events") + 4, writer.as_raw_fd());
@@ -193,7 +195,7 @@ pub(super) fn prove(truth: &Truth, row: &HostAbi, kind: Kind, rest: Rest) -> Rep
     }
     let table = service(truth, &mut blocks);
     let functions = Functions { truth, blocks: RefCell::new(blocks), crashed: Cell::new(false) };
-    let memory = Memory::own().unwrap();
+    let memory = ProcessMemory::own().unwrap();
     let subject = Subject {
         memory: &memory,
         abi: row,

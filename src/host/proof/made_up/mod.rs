@@ -13,27 +13,27 @@ use std::collections::BTreeSet;
 use super::super::abi::moves::Machine;
 use super::super::abi::row::HostAbi;
 use super::super::abi::rows::rows;
-use super::super::kind::Kind;
-use super::super::proof::{Memory, OWN, OwnPlugin, plugins};
-use super::report::Report;
+use super::super::kind::PluginKind;
+use super::super::proof::{OWN, OwnPlugin, ProcessMemory, plugins};
+use super::report::ProofReport;
 use memory::{Blocks, Rest, poke, put, put_int};
 use truth::{Truth, used};
 
 /// Ones are what a status is that nothing happened to, so that they look most like the truth.
 const RESTS: [Rest; 3] = [Rest::Zeros, Rest::Ones, Rest::Noise];
-const KINDS: [Kind; 3] = [Kind::Input, Kind::Filter, Kind::Output];
+const KINDS: [PluginKind; 3] = [PluginKind::Input, PluginKind::Filter, PluginKind::Output];
 
 /// What a row is found to be when the library is loaded.
-fn load(truth: &Truth, row: &HostAbi, rest: Rest) -> Report {
+fn load(truth: &Truth, row: &HostAbi, rest: Rest) -> ProofReport {
     let mut blocks = Blocks::new(rest);
     let code = blocks.block(4096);
     let own: Vec<OwnPlugin> = OWN
         .iter()
         .map(|(kind, symbol)| {
             let structure = match kind {
-                Kind::Input => "input_plugin",
-                Kind::Filter => "filter_plugin",
-                Kind::Output => "output_plugin",
+                PluginKind::Input => "input_plugin",
+                PluginKind::Filter => "filter_plugin",
+                PluginKind::Output => "output_plugin",
             };
             let at = |field: &str| truth.at(&format!("{structure}.{field}"));
             let plugin = blocks.block(at("size"));
@@ -52,7 +52,7 @@ fn load(truth: &Truth, row: &HostAbi, rest: Rest) -> Report {
             described
         })
         .collect();
-    plugins(&Memory::own().unwrap(), row, std::slice::from_ref(&(code..code + 4096)), &own)
+    plugins(&ProcessMemory::own().unwrap(), row, std::slice::from_ref(&(code..code + 4096)), &own)
 }
 
 /// A table of three options.
@@ -75,7 +75,7 @@ fn table(truth: &Truth, blocks: &mut Blocks) -> usize {
 }
 
 /// One of all that is proved before the host is written to: at load, at `cb_init`, at a flush.
-fn proof(number: usize, truth: &Truth, row: &HostAbi, rest: Rest) -> Report {
+fn proof(number: usize, truth: &Truth, row: &HostAbi, rest: Rest) -> ProofReport {
     match number {
         0 => load(truth, row, rest),
         1..=3 => instances::prove(truth, row, KINDS[number - 1], rest),

@@ -25,10 +25,10 @@ impl Truth {
         let mut all: Vec<Self> =
             sets.map(|since| Self { since: since.to_owned(), fields: BTreeMap::new() }).collect();
         for line in lines {
-            let mut words = line.split(' ');
-            let field = words.next().unwrap();
+            let mut parts = line.split(' ');
+            let field = parts.next().unwrap();
             let changes: Vec<(&str, &str)> =
-                words.map(|change| change.split_once('@').unwrap()).collect();
+                parts.map(|change| change.split_once('@').unwrap()).collect();
             let mut now = None;
             for set in &mut all {
                 if let Some((offset, _)) = changes.iter().find(|(_, since)| *since == set.since) {

@@ -1,7 +1,8 @@
-//! The options of Fluent Bit's own OpenTelemetry input, for those who come from it.
+//! Compatibility options: those of Fluent Bit's own OpenTelemetry input, for users who come from
+//! it.
 //!
 //! What means the same is taken under either name. What would not do here what it does there stops
-//! the start, in words that name the option to use instead; so nothing is ignored.
+//! the start, with a message that names the option to use instead; so nothing is ignored.
 
 use crate::config::read::{self, Read};
 use crate::config::{Parser, options, parse_bool};
@@ -39,7 +40,7 @@ pub(super) const OPTIONS: &[OptionSpec] = {
 };
 
 /// A name of the stock input for an option of ours.
-pub(super) struct Alias {
+pub(super) struct StockOptions {
     /// Our name.
     pub(super) own: &'static str,
     /// The option under the other name.
@@ -51,15 +52,15 @@ const fn alias(
     stock: &'static str,
     kind: OptionKind,
     help: &'static str,
-) -> Alias {
-    Alias { own, stock: OptionSpec::new(stock, kind, None, help) }
+) -> StockOptions {
+    StockOptions { own, stock: OptionSpec::new(stock, kind, None, help) }
 }
 
 const HTTP2: &str = "http2";
 const PROFILES: &str = "profiles";
 
 /// What our options are called in the stock input.
-pub(super) const ALIASES: &[Alias] = &[
+pub(super) const ALIASES: &[StockOptions] = &[
     alias(HTTP2, "http_server.http2", OptionKind::Bool, "The same as 'http2'."),
     alias(
         "max_request_size",
@@ -100,7 +101,7 @@ pub(super) const ALIASES: &[Alias] = &[
         OptionKind::Str,
         "The same as 'jwt_audience'.",
     ),
-    Alias {
+    StockOptions {
         own: "jwt_clients",
         stock: OptionSpec::new(
             "oauth2.allowed_clients",
@@ -242,7 +243,7 @@ fn name(parser: &Parser<'_>, own: &'static str) -> &'static str {
     names.find(|name| parser.text(name).is_some()).unwrap_or(own)
 }
 
-/// Reads an option under whichever of its names it was given.
+/// Reads an option under the one of its names that was given.
 pub(super) fn aliased<T>(
     read: impl Fn(&mut Parser<'_>, &OptionSpec) -> Read<T>,
 ) -> impl Fn(&mut Parser<'_>, &OptionSpec) -> Read<T> {

@@ -2,13 +2,13 @@ use std::time::Duration;
 
 use super::super::tests::{Given, environment};
 use super::super::{OPTIONS, settings};
-use super::{ALIASES, Alias};
-use crate::receive::{JwtSettings, KeySource, Settings};
+use super::{ALIASES, StockOptions};
+use crate::receive::{JwtSettings, KeySource, ReceiverSettings};
 
 fn read(
     options: &[(&str, &str)],
     host: &[(&'static str, &'static str)],
-) -> Result<Settings, String> {
+) -> Result<ReceiverSettings, String> {
     let given = Given {
         options: options.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
         listen: None,
@@ -17,7 +17,7 @@ fn read(
     settings(&given, &environment()).map_err(|error| error.to_string())
 }
 
-fn good(options: &[(&str, &str)]) -> Settings {
+fn good(options: &[(&str, &str)]) -> ReceiverSettings {
     read(options, &[]).unwrap()
 }
 
@@ -42,14 +42,14 @@ fn aliases_mean_the_same() {
     let port = read(&[], &[("port", "4999")]).unwrap();
     assert_eq!((port.http_port, port.grpc_port), (Some(4999), Some(4317)));
 
-    for Alias { own, stock } in ALIASES {
+    for StockOptions { own, stock } in ALIASES {
         let value = if own.starts_with("jwt") { "300" } else { "on" };
-        let words = bad(&[(own, value), (stock.name, value)], &[]);
+        let message = bad(&[(own, value), (stock.name, value)], &[]);
         let both = format!("options '{own}' and '{}' are one option under two names", stock.name);
-        assert!(words.contains(&both), "{words}");
+        assert!(message.contains(&both), "{message}");
     }
-    let words = bad(&[("http_port", "1")], &[("port", "4999")]);
-    assert!(words.contains("'port' and 'http_port' are one option"), "{words}");
+    let message = bad(&[("http_port", "1")], &[("port", "4999")]);
+    assert!(message.contains("'port' and 'http_port' are one option"), "{message}");
     for (stock, value) in [
         ("http2", "maybe"),
         ("buffer_max_size", "lots"),
@@ -61,8 +61,8 @@ fn aliases_mean_the_same() {
         ("tag_from_uri", "yes please"),
         ("oauth2.validate", "sometimes"),
     ] {
-        let words = bad(&[(stock, value)], &[]);
-        assert!(words.contains(stock) && words.contains("allowed:"), "{stock}: {words}");
+        let message = bad(&[(stock, value)], &[]);
+        assert!(message.contains(stock) && message.contains("allowed:"), "{stock}: {message}");
     }
 }
 
@@ -94,8 +94,8 @@ fn oauth2_is_jwt() {
     assert_eq!((audiences, clients), (vec!["a".to_owned()], vec!["b".to_owned(), "c".to_owned()]));
     assert!(good(&with("off")).security.jwt.is_none());
     for one in ALL {
-        let words = bad(&[one], &[]);
-        assert!(words.contains(one.0) && words.contains("'oauth2.validate: on'"), "{words}");
+        let message = bad(&[one], &[]);
+        assert!(message.contains(one.0) && message.contains("'oauth2.validate: on'"), "{message}");
     }
     assert!(bad(&[("oauth2.validate", "on")], &[]).contains("needs the options"));
     let without = |name: &str| {
@@ -108,8 +108,8 @@ fn oauth2_is_jwt() {
         let mut wrong = with("on");
         wrong.retain(|(known, _)| *known != option);
         wrong.push((option, value));
-        let words = bad(&wrong, &[]);
-        assert!(words.contains(option) && words.contains("allowed:"), "{words}");
+        let message = bad(&wrong, &[]);
+        assert!(message.contains(option) && message.contains("allowed:"), "{message}");
     }
 }
 
@@ -117,7 +117,7 @@ fn oauth2_is_jwt() {
 /// that the host takes without asking us.
 #[test]
 fn nothing_is_ignored() {
-    for (option, value, words) in [
+    for (option, value, message) in [
         ("tag_key", "x", "'tag_from'"),
         ("buffer_chunk_size", "1M", "leave the option out"),
         ("http_server.buffer_chunk_size", "1M", "leave the option out"),
@@ -133,9 +133,9 @@ fn nothing_is_ignored() {
         ("logs_body_key", "", "allowed: the name of a key"),
     ] {
         let found = bad(&[(option, value)], &[]);
-        assert!(found.contains(option) && found.contains(words), "{option}: {found}");
+        assert!(found.contains(option) && found.contains(message), "{option}: {found}");
     }
-    for (option, value, words) in [
+    for (option, value, message) in [
         ("host", "0.0.0.0", "'listen'"),
         ("tls.ca_path", "/etc/ssl", "'tls.ca_file'"),
         ("tls.vhost", "a.example", "'tls.crt_file'"),
@@ -143,7 +143,7 @@ fn nothing_is_ignored() {
         ("tls.debug", "4", "tls_failures_total"),
     ] {
         let found = bad(&[], &[(option, value)]);
-        assert!(found.contains(option) && found.contains(words), "{option}: {found}");
+        assert!(found.contains(option) && found.contains(message), "{option}: {found}");
     }
     good(&[
         ("successful_response_code", "200"),
@@ -179,7 +179,7 @@ fn tags_by_path() {
 #[test]
 fn every_name_is_declared_once() {
     let declared = |name: &str| OPTIONS.iter().filter(|option| option.name == name).count();
-    for Alias { own, stock } in ALIASES {
+    for StockOptions { own, stock } in ALIASES {
         assert_eq!((declared(own), declared(stock.name)), (1, 1), "{own}, {}", stock.name);
     }
     for (name, _) in super::REFUSED {

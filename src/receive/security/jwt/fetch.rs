@@ -1,4 +1,4 @@
-//! Key sets from a server.
+//! Key set client: fetches key sets from a server.
 
 use std::path::Path;
 use std::time::Duration;
@@ -19,13 +19,13 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// How long to wait after any fetch before the next one.
 const PAUSE: Duration = Duration::from_secs(10);
 /// A larger answer is no key set.
-const MOST_BYTES: usize = 1024 * 1024;
+const MAX_BYTES: usize = 1024 * 1024;
 /// The name that we go by.
 const USER_AGENT: &str = concat!("fluent-bit-ai/", env!("CARGO_PKG_VERSION"));
 
 /// A server that has a key set.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(super) struct KeyServer {
     client: Client,
     url: String,
     refresh: Duration,
@@ -40,7 +40,7 @@ struct Last {
     failed: bool,
 }
 
-impl Server {
+impl KeyServer {
     /// A client for the server.
     ///
     /// # Errors
@@ -53,7 +53,7 @@ impl Server {
         // Another user of the library may have been first; it is the same provider.
         let _already = rustls::crypto::ring::default_provider().install_default();
         let roots = ca_file.map(roots).transpose();
-        let roots = roots.map_err(|words| format!("option 'jwt_jwks_ca_file': {words}"))?;
+        let roots = roots.map_err(|message| format!("option 'jwt_jwks_ca_file': {message}"))?;
         let secure = roots.is_some() || url.starts_with("https:");
         let client = if secure {
             let given = roots.unwrap_or_default();
@@ -66,8 +66,9 @@ impl Server {
             // Without TLS no certificates are needed, and a machine may have none.
             made(builder().tls_certs_only([]))
         };
-        let client = client
-            .map_err(|words| format!("option 'jwt_jwks_url': no client can be made: {words}"))?;
+        let client = client.map_err(|message| {
+            format!("option 'jwt_jwks_url': no client can be made: {message}")
+        })?;
         Ok(Self { client, url: url.to_owned(), refresh, last: Mutex::default() })
     }
 
@@ -81,7 +82,7 @@ impl Server {
         Some(self.fetch(&mut last).await)
     }
 
-    /// Fetches the set for a token with a key that is not known, unless somebody else did just
+    /// Fetches the set for a token with a key that is not known, unless another request did just
     /// now: `is_new` says so. Strangers can make up key ids, so this is done seldom.
     pub(super) async fn look_again(
         &self,
@@ -104,14 +105,14 @@ impl Server {
 
     async fn get(&self) -> Result<Vec<u8>, String> {
         let request = self.client.get(&self.url).header(ACCEPT, "application/json");
-        let mut response = request.send().await.map_err(words)?;
+        let mut response = request.send().await.map_err(message_of)?;
         let status = response.status();
         if !status.is_success() {
             return Err(format!("answered {status}"));
         }
         let mut body = Vec::new();
-        while let Some(part) = response.chunk().await.map_err(words)? {
-            if body.len().saturating_add(part.len()) > MOST_BYTES {
+        while let Some(part) = response.chunk().await.map_err(message_of)? {
+            if body.len().saturating_add(part.len()) > MAX_BYTES {
                 return Err("answered more than 1 MiB".to_owned());
             }
             body.extend_from_slice(&part);
@@ -143,7 +144,7 @@ fn roots(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
 }
 
 /// What happened, without the URL, which may hold a password.
-fn words(error: reqwest::Error) -> String {
+fn message_of(error: reqwest::Error) -> String {
     format!("cannot be fetched: {}", causes(&error.without_url()))
 }
 

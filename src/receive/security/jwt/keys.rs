@@ -5,9 +5,9 @@ use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
 use serde_json::Value;
 
 /// Keys of one set that are looked at.
-const MOST_KEYS: usize = 256;
+const MAX_KEYS: usize = 256;
 /// Keys that a token without a key id is tried with.
-const MOST_TRIES: usize = 16;
+const MAX_TRIES: usize = 16;
 
 /// The public keys of an issuer.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl KeySet {
             .map_err(|error| format!("is not JSON at line {}", error.line()))?;
         let keys = set.get("keys").and_then(Value::as_array);
         let keys = keys.ok_or("is no key set: it has no array 'keys'")?;
-        let keys: Vec<Key> = keys.iter().take(MOST_KEYS).filter_map(key).collect();
+        let keys: Vec<Key> = keys.iter().take(MAX_KEYS).filter_map(key).collect();
         if keys.is_empty() {
             return Err("has no public key of RSA, EC or Ed25519 for signatures".to_owned());
         }
@@ -47,7 +47,7 @@ impl KeySet {
                 && key.key.family() == algorithm.family()
                 && key.algorithm.as_ref().is_none_or(|own| *own == name)
         };
-        self.keys.iter().filter(fits).take(MOST_TRIES).map(|key| &key.key).collect()
+        self.keys.iter().filter(fits).take(MAX_TRIES).map(|key| &key.key).collect()
     }
 }
 
@@ -56,7 +56,7 @@ fn key(value: &Value) -> Option<Key> {
     if text("use").is_some_and(|purpose| purpose != "sig") {
         return None;
     }
-    // Whoever can read a secret key can sign with it: such keys are none of a public set.
+    // A reader of a secret key can sign with it: such keys are none of a public set.
     if !matches!(text("kty")?.as_str(), "RSA" | "EC" | "OKP") {
         return None;
     }

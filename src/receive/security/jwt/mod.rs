@@ -1,4 +1,4 @@
-//! JSON Web Tokens (RFC 7519, by the advice of RFC 8725).
+//! Token validation: JSON Web Tokens (RFC 7519, by the advice of RFC 8725).
 
 use crate::sync::{Mutex, RwLock};
 mod fetch;
@@ -14,12 +14,12 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Map, Value};
 
 use super::caller::Caller;
-use super::credentials::{Credentials, is_tenant};
+use super::credentials::{CredentialTable, is_tenant};
 use super::denial::Denial;
 use super::settings::{JwtSettings, KeySource};
 use crate::files::{self, FileContents};
-use crate::stats::{Counter, CounterFamily, Counters, Level, Log};
-use fetch::Server;
+use crate::stats::{Counter, CounterFamily, Counters, Log, LogLevel};
+use fetch::KeyServer;
 use keys::KeySet;
 
 /// Algorithms by which public keys can sign and ring can check.
@@ -42,14 +42,14 @@ const READS: CounterFamily = CounterFamily::counter(
 );
 
 /// Why a token is not accepted.
-pub(super) enum Fault {
+pub(super) enum TokenFault {
     /// The sender is to blame.
     Denied(Denial),
     /// There is no key set yet, so that nothing can be said.
     NoKeys,
 }
 
-impl From<Denial> for Fault {
+impl From<Denial> for TokenFault {
     fn from(denial: Denial) -> Self {
         Self::Denied(denial)
     }
@@ -57,7 +57,7 @@ impl From<Denial> for Fault {
 
 /// Checks tokens.
 #[derive(Debug)]
-pub(super) struct Jwt {
+pub(super) struct TokenValidator {
     settings: JwtSettings,
     validations: Vec<(Algorithm, Validation)>,
     keys: RwLock<Option<Arc<KeySet>>>,
@@ -70,11 +70,11 @@ pub(super) struct Jwt {
 #[derive(Debug)]
 enum Source {
     File(Mutex<FileContents>),
-    Server(Server),
+    Server(KeyServer),
 }
 
-impl Jwt {
-    /// Reads the key set of a file; that of a server is fetched by [`Jwt::refresh`].
+impl TokenValidator {
+    /// Reads the key set of a file; that of a server is fetched by [`TokenValidator::refresh`].
     ///
     /// # Errors
     /// Every problem, each one line.
@@ -92,7 +92,7 @@ impl Jwt {
                 read(settings).map(|set| (Source::File(Mutex::new(files)), Some(Arc::new(set))))
             }
             KeySource::Url { url, ca_file, refresh } => {
-                Server::new(url, ca_file.as_deref(), *refresh)
+                KeyServer::new(url, ca_file.as_deref(), *refresh)
                     .map(|server| (Source::Server(server), None))
             }
         };
@@ -124,7 +124,7 @@ impl Jwt {
             }
             Err(problem) => {
                 self.wrong.add(1);
-                self.log.often(Level::Warn, "jwks", || {
+                self.log.often(LogLevel::Warn, "jwks", || {
                     format!("the key set for tokens {problem}; the former one stays in use")
                 });
             }
@@ -149,8 +149,8 @@ impl Jwt {
     pub(super) async fn check(
         &self,
         token: &[u8],
-        credentials: &Credentials,
-    ) -> Result<Caller, Fault> {
+        credentials: &CredentialTable,
+    ) -> Result<Caller, TokenFault> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| Denial::Jwt)?;
         let validation = self.validations.iter().find(|(algorithm, _)| *algorithm == header.alg);
         let (algorithm, validation) = validation.ok_or(Denial::Algorithm)?;
@@ -166,7 +166,7 @@ impl Jwt {
             }
             keys = self.keys();
         }
-        let keys = keys.ok_or(Fault::NoKeys)?;
+        let keys = keys.ok_or(TokenFault::NoKeys)?;
         let claims = verified(token, &keys.fitting(header.kid.as_deref(), *algorithm), validation)?;
         Ok(self.caller(&claims, credentials)?)
     }
@@ -175,7 +175,7 @@ impl Jwt {
     fn caller(
         &self,
         claims: &Map<String, Value>,
-        credentials: &Credentials,
+        credentials: &CredentialTable,
     ) -> Result<Caller, Denial> {
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
         let clients = &self.settings.clients;
@@ -230,7 +230,7 @@ fn read(settings: &JwtSettings) -> Result<KeySet, String> {
     let set = files::read_credentials(path).and_then(|text| {
         KeySet::parse(&text).map_err(|problem| format!("'{}' {problem}", path.display()))
     });
-    set.map_err(|words| format!("option 'jwt_jwks_file': {words}"))
+    set.map_err(|message| format!("option 'jwt_jwks_file': {message}"))
 }
 
 /// What is asked of the claims, for each allowed algorithm.

@@ -1,4 +1,4 @@
-//! Signatures of tokens, checked by ring.
+//! Signature provider: signatures of tokens, checked by ring.
 
 use jsonwebtoken::crypto::{CryptoProvider, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{Error, ErrorKind};
@@ -19,7 +19,7 @@ static PROVIDER: CryptoProvider = CryptoProvider {
     },
 };
 
-/// Makes the library use ring. Nobody else in this object chooses, so that a second call finds
+/// Makes the library use ring. Nothing else in this object chooses, so that a second call finds
 /// what the first one chose.
 pub(super) fn install() {
     let _already = PROVIDER.install_default();

@@ -15,7 +15,7 @@ use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use serde_json::{Value, json};
 
-use super::fetch::Server;
+use super::fetch::KeyServer;
 use crate::clock;
 use crate::receive::security::{JwtSettings, KeySource, SecuritySettings};
 use crate::receive::tests::host::{Host, settings};
@@ -279,17 +279,17 @@ async fn servers_are_asked_over_tls() {
     let url = format!("https://localhost:{}/keys", host.http.port());
     let wait = Duration::from_secs(300);
     let ca = folder.path().join("ca.pem");
-    let trusting = Server::new(&url, Some(&ca), wait).unwrap();
+    let trusting = KeyServer::new(&url, Some(&ca), wait).unwrap();
     let answer = trusting.refresh().await.unwrap().unwrap_err();
     assert!(answer.contains("answered 404"), "{answer}");
     let answer = trusting.look_again(|| false).await;
     assert!(answer.is_none(), "so soon after the last time");
     let stranger = folder.path().join("stranger.pem");
     std::fs::write(&stranger, crate::receive::security::tls::tests::issuer().pem()).unwrap();
-    let wary = Server::new(&url, Some(&stranger), wait).unwrap();
+    let wary = KeyServer::new(&url, Some(&stranger), wait).unwrap();
     let answer = wary.refresh().await.unwrap().unwrap_err();
     assert!(answer.contains("certificate") && !answer.contains("localhost:"), "{answer}");
     std::fs::write(&stranger, "rubbish").unwrap();
-    let problem = Server::new(&url, Some(&stranger), wait).unwrap_err();
+    let problem = KeyServer::new(&url, Some(&stranger), wait).unwrap_err();
     assert!(problem.contains("jwt_jwks_ca_file"), "{problem}");
 }

@@ -1,4 +1,4 @@
-//! TLS settings and files -> what rustls wants.
+//! TLS configuration: settings and files -> what rustls wants.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,25 +14,28 @@ use crate::cipher_suites;
 use crate::files;
 use crate::private_key::{self, PrivateKeyError};
 use crate::receive::security::secret::Secret;
-use crate::receive::security::settings::TlsSettings;
+use crate::receive::security::settings::ServerTlsSettings;
 use crate::trust::PinnedClients;
 
 /// Reads the files and makes a configuration.
 ///
 /// # Errors
 /// Every problem, each one line.
-pub(super) fn read(settings: &TlsSettings) -> Result<Arc<ServerConfig>, Vec<String>> {
+pub(super) fn read(settings: &ServerTlsSettings) -> Result<Arc<ServerConfig>, Vec<String>> {
     let mut problems = Vec::new();
     let mut note =
-        |option: &str, words: String| problems.push(format!("option '{option}': {words}"));
-    let provider =
-        cipher_suites::provider(&settings.ciphers).map_err(|words| note("tls.ciphers", words)).ok();
-    let chain = certificates(&settings.crt_file).map_err(|words| note("tls.crt_file", words)).ok();
+        |option: &str, message: String| problems.push(format!("option '{option}': {message}"));
+    let provider = cipher_suites::provider(&settings.ciphers)
+        .map_err(|message| note("tls.ciphers", message))
+        .ok();
+    let chain =
+        certificates(&settings.crt_file).map_err(|message| note("tls.crt_file", message)).ok();
     let password = settings.key_passwd.as_ref().map(Secret::reveal);
-    let key = key(&settings.key_file, password).map_err(|words| note("tls.key_file", words)).ok();
+    let key =
+        key(&settings.key_file, password).map_err(|message| note("tls.key_file", message)).ok();
     let clients = match (&settings.ca_file, &provider) {
         (Some(path), Some(provider)) => verifier(path, settings.require_client, provider)
-            .map_err(|words| note("tls.ca_file", words))
+            .map_err(|message| note("tls.ca_file", message))
             .ok(),
         _ => None,
     };
@@ -47,7 +50,7 @@ pub(super) fn read(settings: &TlsSettings) -> Result<Arc<ServerConfig>, Vec<Stri
 type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 fn build(
-    settings: &TlsSettings,
+    settings: &ServerTlsSettings,
     provider: Arc<CryptoProvider>,
     clients: Option<Arc<dyn ClientCertVerifier>>,
     (chain, key): Identity,

@@ -1,4 +1,4 @@
-//! TLS on connections, with certificates that may change.
+//! TLS termination, with certificates that may change.
 
 use crate::sync::{Mutex, RwLock};
 mod config;
@@ -15,15 +15,15 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::credentials::Peer;
-use super::secret::Digest;
-use super::settings::TlsSettings;
+use super::secret::SecretDigest;
+use super::settings::ServerTlsSettings;
 use crate::files::FileContents;
-use crate::stats::{Counter, CounterFamily, Counters, Level, Log};
+use crate::stats::{Counter, CounterFamily, Counters, Log, LogLevel};
 
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Names of one certificate that are looked at.
-const MOST_NAMES: usize = 64;
+const MAX_NAMES: usize = 64;
 
 const FAILURES: CounterFamily = CounterFamily::counter(
     "tls_failures_total",
@@ -38,8 +38,8 @@ const RELOADS: CounterFamily = CounterFamily::counter(
 
 /// The server's side of TLS.
 #[derive(Debug)]
-pub(in crate::receive) struct Tls {
-    settings: TlsSettings,
+pub(in crate::receive) struct ServerTls {
+    settings: ServerTlsSettings,
     config: RwLock<Arc<ServerConfig>>,
     files: Mutex<FileContents>,
     failures: Vec<(&'static str, Counter)>,
@@ -48,13 +48,13 @@ pub(in crate::receive) struct Tls {
     log: Arc<Log>,
 }
 
-impl Tls {
+impl ServerTls {
     /// Reads the certificates.
     ///
     /// # Errors
     /// Every problem, each one line.
     pub(super) fn new(
-        settings: &TlsSettings,
+        settings: &ServerTlsSettings,
         counters: &Counters,
         log: Arc<Log>,
     ) -> Result<Self, Vec<String>> {
@@ -102,11 +102,11 @@ impl Tls {
         }
     }
 
-    fn failed(&self, reason: &'static str, words: &str) {
+    fn failed(&self, reason: &'static str, message: &str) {
         if let Some((_, counter)) = self.failures.iter().find(|(known, _)| *known == reason) {
             counter.add(1);
         }
-        self.log.often(Level::Warn, "tls", || format!("a TLS handshake failed: {words}"));
+        self.log.often(LogLevel::Warn, "tls", || format!("a TLS handshake failed: {message}"));
     }
 
     /// Reads the files again if they have changed; what is wrong with them. Then the former
@@ -127,12 +127,12 @@ impl Tls {
 fn peer_of(certificate: &CertificateDer<'_>) -> Peer {
     let names = webpki::EndEntityCert::try_from(certificate).map_or_else(
         |_| Vec::new(),
-        |parsed| parsed.valid_dns_names().take(MOST_NAMES).map(str::to_ascii_lowercase).collect(),
+        |parsed| parsed.valid_dns_names().take(MAX_NAMES).map(str::to_ascii_lowercase).collect(),
     );
-    Peer { names, fingerprint: Digest::of(certificate) }
+    Peer { names, fingerprint: SecretDigest::of(certificate) }
 }
 
-/// The word for a failed handshake in counters.
+/// The name of a failed handshake in counters.
 fn reason_of(error: &std::io::Error) -> &'static str {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match inner {

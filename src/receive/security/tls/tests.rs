@@ -10,7 +10,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair,
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use crate::receive::security::{Secret, SecuritySettings, TlsSettings};
+use crate::receive::security::{Secret, SecuritySettings, ServerTlsSettings};
 use crate::receive::tests::host::{Host, settings};
 
 pub(in crate::receive::security) type Issuer = CertifiedIssuer<'static, KeyPair>;
@@ -43,8 +43,12 @@ impl Leaf {
     }
 }
 
-pub(in crate::receive::security) fn tls(folder: &Path, ca: bool, required: bool) -> TlsSettings {
-    TlsSettings {
+pub(in crate::receive::security) fn tls(
+    folder: &Path,
+    ca: bool,
+    required: bool,
+) -> ServerTlsSettings {
+    ServerTlsSettings {
         crt_file: folder.join("crt.pem"),
         key_file: folder.join("key.pem"),
         key_passwd: None,

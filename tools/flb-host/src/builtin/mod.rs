@@ -4,8 +4,8 @@ mod print;
 mod sinks;
 mod sources;
 
-pub(crate) use sinks::Sink;
-pub(crate) use sources::Source;
+pub(crate) use sinks::BuiltinOutput;
+pub(crate) use sources::BuiltinInput;
 
 use crate::settings::Section;
 

@@ -10,7 +10,7 @@ use crate::settings::Section;
 
 /// A built-in output.
 #[derive(Debug)]
-pub(crate) enum Sink {
+pub(crate) enum BuiltinOutput {
     /// Forgets every chunk.
     Null,
     /// Appends every chunk to a file.
@@ -21,7 +21,7 @@ pub(crate) enum Sink {
 
 const CORE: &[&str] = &["match", "alias", "log_level", "retry_limit", "workers"];
 
-impl Sink {
+impl BuiltinOutput {
     /// The built-in output that a section names, if it names one.
     ///
     /// # Errors
@@ -69,9 +69,9 @@ mod tests {
     fn a_file_gets_the_bytes_as_they_are() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out");
-        let sink = Sink::File(path.clone());
+        let sink = BuiltinOutput::File(path.clone());
         assert!(sink.write(0, b"t", b"ab") && sink.write(0, b"t", b"c"));
         assert_eq!(std::fs::read(&path).unwrap(), b"abc");
-        assert!(!Sink::File(folder.path().to_owned()).write(0, b"t", b"x"));
+        assert!(!BuiltinOutput::File(folder.path().to_owned()).write(0, b"t", b"x"));
     }
 }

@@ -11,7 +11,7 @@ use crate::settings::Section;
 
 /// What is appended at once.
 #[derive(Debug, Clone)]
-pub(crate) struct Batch {
+pub(crate) struct EventBatch {
     /// The event type as the host numbers it.
     pub(crate) kind: i32,
     /// The number of events; 0 lets the host count.
@@ -28,7 +28,7 @@ enum What {
 
 /// A built-in input.
 #[derive(Debug)]
-pub(crate) struct Source {
+pub(crate) struct BuiltinInput {
     what: What,
     period: Duration,
     left: usize,
@@ -36,7 +36,7 @@ pub(crate) struct Source {
 
 const CORE: &[&str] = &["tag", "alias", "log_level", "mem_buf_limit"];
 
-impl Source {
+impl BuiltinInput {
     /// The built-in input that a section names, if it names one.
     ///
     /// # Errors
@@ -94,7 +94,7 @@ impl Source {
     }
 
     /// What it brings in next.
-    pub(crate) fn next(&self) -> Option<Batch> {
+    pub(crate) fn next(&self) -> Option<EventBatch> {
         if self.left == 0 {
             return None;
         }
@@ -108,9 +108,11 @@ impl Source {
                 msgpack::ext(&mut bytes, 0, &time.to_be_bytes());
                 bytes.extend_from_slice(metadata);
                 bytes.extend_from_slice(body);
-                Batch { kind: 0, records: 1, bytes }
+                EventBatch { kind: 0, records: 1, bytes }
             }
-            What::Replay { kind, bytes } => Batch { kind: *kind, records: 0, bytes: bytes.clone() },
+            What::Replay { kind, bytes } => {
+                EventBatch { kind: *kind, records: 0, bytes: bytes.clone() }
+            }
         })
     }
 
@@ -133,7 +135,7 @@ mod tests {
     #[test]
     fn dummy_makes_events_until_its_samples_are_out() {
         let given = Section::of(&[("name", "dummy"), ("dummy", r#"{"a":1}"#), ("samples", "1")]);
-        let mut source = Source::new(&given).unwrap().unwrap();
+        let mut source = BuiltinInput::new(&given).unwrap().unwrap();
         let batch = source.next().unwrap();
         let event = Events::new(&batch.bytes).next().unwrap().unwrap();
         assert_eq!((event.metadata, event.body), (&[0x80][..], &[0x81, 0xa1, b'a', 1][..]));
@@ -144,7 +146,7 @@ mod tests {
 
     #[test]
     fn mistakes_are_named() {
-        let error = |pairs: &[(&str, &str)]| Source::new(&Section::of(pairs)).unwrap_err();
+        let error = |pairs: &[(&str, &str)]| BuiltinInput::new(&Section::of(pairs)).unwrap_err();
         assert!(error(&[("name", "dummy"), ("rats", "1")]).contains("'rats'"));
         assert!(error(&[("name", "dummy"), ("dummy", "[1]")]).contains("JSON object"));
         assert!(error(&[("name", "replay")]).contains("'path' is missing"));

@@ -26,13 +26,13 @@ impl Engine {
     /// Takes events in; -1 if they are refused. Without `tag` the input's own tag is used.
     pub(crate) fn append(
         &self,
-        place: usize,
+        index: usize,
         kind: i32,
         tag: Option<&[u8]>,
         records: usize,
         bytes: &[u8],
     ) -> i32 {
-        let Some(input) = self.inputs.get(place) else { return -1 };
+        let Some(input) = self.inputs.get(index) else { return -1 };
         let appends = self.appends.get() + 1;
         self.appends.set(appends);
         if input.instance.is_paused() || faults::hits(appends, self.faults.append_refused) {
@@ -52,10 +52,10 @@ impl Engine {
             records = self.count(kind, &content);
         }
         if !content.is_empty() {
-            self.store(place, OpenChunk { kind, tag: tag.to_vec(), bytes: content, records });
+            self.store(index, OpenChunk { kind, tag: tag.to_vec(), bytes: content, records });
         }
         input.appends.set(input.appends.get() + 1);
-        self.protect(place);
+        self.protect(index);
         0
     }
 
@@ -74,8 +74,8 @@ impl Engine {
         count
     }
 
-    fn store(&self, place: usize, arrived: OpenChunk) {
-        let Some(input) = self.inputs.get(place) else { return };
+    fn store(&self, index: usize, arrived: OpenChunk) {
+        let Some(input) = self.inputs.get(index) else { return };
         if !self.outputs.iter().any(|output| Self::wants(&output.instance, &arrived)) {
             let tag = String::from_utf8_lossy(&arrived.tag).into_owned();
             report::line(report::DEBUG, &format!("[flb-host] no output takes the tag {tag}"));

@@ -16,7 +16,7 @@ pub(super) fn become_engine(engine: &Rc<Engine>) {
     thread_state::become_engine(&engine.events, engine.config.addr());
 }
 
-/// Makes this thread nobody's.
+/// Makes this thread belong to no engine.
 pub(super) fn leave() {
     drop(ENGINE.take());
     thread_state::leave();

@@ -94,9 +94,9 @@ pub(crate) fn start(job: Job) {
     coro.put(job.coro.caller, coroutine::active());
     thread_state::set_coro(coro.addr());
     let callee = stack.handle();
-    let place = flush.addr();
+    let address = flush.addr();
     let flush = Flush { job, coro, stack, ended: false, _flush: flush, _call: call };
-    FLUSHES.with_borrow_mut(|flushes| flushes.insert(place, flush));
+    FLUSHES.with_borrow_mut(|flushes| flushes.insert(address, flush));
     coroutine::switch(callee);
 }
 
@@ -115,11 +115,11 @@ pub(crate) fn prepare_end(flush: Addr) {
 /// Takes a flush away that has told its outcome.
 pub(crate) fn end(task_id: i32, output_id: i32) {
     let flush = FLUSHES.with_borrow_mut(|flushes| {
-        let place = flushes.iter().find_map(|(place, flush)| {
+        let address = flushes.iter().find_map(|(address, flush)| {
             let same = flush.job.task_id == task_id && flush.job.output_id == output_id;
-            (same && flush.ended).then_some(*place)
+            (same && flush.ended).then_some(*address)
         });
-        place.and_then(|place| flushes.remove(&place))
+        address.and_then(|address| flushes.remove(&address))
     });
     let Some(flush) = flush else {
         report::problem("an outcome was told for a flush that has not ended");

@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::Engine;
 use super::flush::stack_size;
 use super::prepare::PreparedInput;
-use crate::builtin::Source;
+use crate::builtin::BuiltinInput;
 use crate::coroutine;
-use crate::event_loop::Event;
+use crate::event_loop::LoopEvent;
 use crate::instance::Instance;
 use crate::memory::Addr;
 use crate::plugin_calls;
@@ -17,7 +17,7 @@ use crate::report;
 
 /// What makes a collector run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Trigger {
+pub(crate) enum CollectorTrigger {
     /// Time.
     Every(Duration),
     /// A descriptor that can be read.
@@ -25,7 +25,7 @@ pub(crate) enum Trigger {
 }
 
 struct Collector {
-    trigger: Trigger,
+    trigger: CollectorTrigger,
     callback: Addr,
     /// The timer or the watch, while it runs.
     running: Option<u64>,
@@ -43,7 +43,7 @@ pub(super) struct OpenChunk {
 /// An input and what it has brought in.
 pub(crate) struct Input {
     pub(crate) instance: Arc<Instance>,
-    pub(super) source: Option<RefCell<Source>>,
+    pub(super) source: Option<RefCell<BuiltinInput>>,
     pub(super) processors: Vec<Arc<Instance>>,
     collectors: RefCell<Vec<Collector>>,
     pub(super) chunks: RefCell<Vec<OpenChunk>>,
@@ -87,12 +87,17 @@ impl Engine {
     }
 
     /// The place of an input.
-    pub(crate) fn place_of(&self, address: Addr) -> Option<usize> {
-        self.input_at(address).map(|(place, _)| place)
+    pub(crate) fn index_of(&self, address: Addr) -> Option<usize> {
+        self.input_at(address).map(|(index, _)| index)
     }
 
     /// Adds a collector and returns its number.
-    pub(crate) fn add_collector(&self, input: Addr, callback: Addr, trigger: Trigger) -> i32 {
+    pub(crate) fn add_collector(
+        &self,
+        input: Addr,
+        callback: Addr,
+        trigger: CollectorTrigger,
+    ) -> i32 {
         let Some((_, input)) = self.input_at(input) else { return -1 };
         let mut collectors = input.collectors.borrow_mut();
         collectors.push(Collector { trigger, callback, running: None });
@@ -101,17 +106,17 @@ impl Engine {
 
     /// Starts or resumes a collector; -1 if it runs already.
     pub(crate) fn start_collector(&self, input: Addr, number: i32) -> i32 {
-        let Some((place, input)) = self.input_at(input) else { return -1 };
+        let Some((address, input)) = self.input_at(input) else { return -1 };
         let mut collectors = input.collectors.borrow_mut();
         let collector = usize::try_from(number).ok().and_then(|index| collectors.get_mut(index));
         let Some(collector) = collector else { return -1 };
         if collector.running.is_some() {
             return -1;
         }
-        let event = Event::Collector(place, number);
+        let event = LoopEvent::Collector(address, number);
         collector.running = Some(match collector.trigger {
-            Trigger::Every(period) => self.events.after(period, Some(period), event),
-            Trigger::Readable(descriptor) => self.events.watch(descriptor, event),
+            CollectorTrigger::Every(period) => self.events.after(period, Some(period), event),
+            CollectorTrigger::Readable(descriptor) => self.events.watch(descriptor, event),
         });
         0
     }
@@ -124,8 +129,8 @@ impl Engine {
         let Some(collector) = collector else { return -1 };
         if let Some(id) = collector.running.take() {
             match collector.trigger {
-                Trigger::Every(_) => self.events.cancel(id),
-                Trigger::Readable(descriptor) => self.events.unwatch(descriptor, id),
+                CollectorTrigger::Every(_) => self.events.cancel(id),
+                CollectorTrigger::Readable(descriptor) => self.events.unwatch(descriptor, id),
             }
         }
         0
@@ -141,21 +146,21 @@ impl Engine {
 
     /// Starts every collector of every input.
     pub(super) fn start_collectors(&self) {
-        for (place, input) in self.inputs.iter().enumerate() {
+        for (index, input) in self.inputs.iter().enumerate() {
             let count = i32::try_from(input.collectors.borrow().len()).unwrap_or(0);
             for number in 0..count {
                 self.start_collector(input.instance.addr(), number);
             }
             if let Some(source) = &input.source {
                 let period = source.borrow().period();
-                self.events.after(Duration::ZERO, Some(period), Event::Builtin(place));
+                self.events.after(Duration::ZERO, Some(period), LoopEvent::Builtin(index));
             }
         }
     }
 
     /// Calls a collector that is due.
-    pub(super) fn collect(&self, place: usize, number: i32) {
-        let Some(input) = self.inputs.get(place) else { return };
+    pub(super) fn collect(&self, address: usize, number: i32) {
+        let Some(input) = self.inputs.get(address) else { return };
         let instance = &input.instance;
         if !self.collector_runs(instance.addr(), number) {
             return;
@@ -171,14 +176,14 @@ impl Engine {
     }
 
     /// Lets a built-in input bring something in.
-    pub(super) fn tick_builtin(&self, place: usize) {
-        let Some(input) = self.inputs.get(place) else { return };
+    pub(super) fn tick_builtin(&self, index: usize) {
+        let Some(input) = self.inputs.get(index) else { return };
         let Some(source) = &input.source else { return };
         if self.phase.get() != super::Phase::Running {
             return;
         }
         let Some(batch) = source.borrow().next() else { return };
-        if self.append(place, batch.kind, None, batch.records, &batch.bytes) == 0 {
+        if self.append(index, batch.kind, None, batch.records, &batch.bytes) == 0 {
             source.borrow_mut().taken();
         }
     }
@@ -206,15 +211,15 @@ impl Engine {
     }
 
     /// Pauses an input that holds too much.
-    pub(super) fn protect(&self, place: usize) {
-        let Some(input) = self.inputs.get(place) else { return };
+    pub(super) fn protect(&self, index: usize) {
+        let Some(input) = self.inputs.get(index) else { return };
         let limit = input.instance.core.mem_buf_limit;
         let over = limit > 0 && input.held.get() > limit;
         let each = self.faults.pause_at;
         let forced = crate::faults::hits(input.appends.get(), each) && !input.instance.is_paused();
         if forced {
             input.forced.set(true);
-            self.events.after(FORCED_PAUSE, None, Event::Unpause(place));
+            self.events.after(FORCED_PAUSE, None, LoopEvent::Unpause(index));
         }
         if (over || forced) && !input.instance.is_paused() {
             self.call_pause(input);
@@ -223,15 +228,15 @@ impl Engine {
     }
 
     /// Ends a pause that was forced.
-    pub(super) fn resume(&self, place: usize) {
-        let Some(input) = self.inputs.get(place) else { return };
+    pub(super) fn resume(&self, index: usize) {
+        let Some(input) = self.inputs.get(index) else { return };
         input.forced.set(false);
-        self.relax(place);
+        self.relax(index);
     }
 
     /// Resumes an input that holds little enough again, unless the run is stopping.
-    pub(super) fn relax(&self, place: usize) {
-        let Some(input) = self.inputs.get(place) else { return };
+    pub(super) fn relax(&self, index: usize) {
+        let Some(input) = self.inputs.get(index) else { return };
         let instance = &input.instance;
         let limit = instance.core.mem_buf_limit;
         let below = limit == 0 || input.held.get() <= limit;

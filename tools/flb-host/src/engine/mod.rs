@@ -23,22 +23,22 @@ use fluent_bit_ai::clock::Tick;
 use fluent_bit_ai::host::abi::row::HostAbi;
 use fluent_bit_ai::sync::Mutex;
 
-use crate::builtin::Sink;
-use crate::event_loop::{self, Event, EventLoop};
+use crate::builtin::BuiltinOutput;
+use crate::event_loop::{self, EventLoop, LoopEvent};
 use crate::faults::Faults;
 use crate::instance::Instance;
 use crate::metrics;
 use crate::report;
 use crate::timers;
+pub(crate) use inputs::CollectorTrigger;
 use inputs::Input;
-pub(crate) use inputs::Trigger;
-pub(crate) use prepare::{Ground, Prepared, RunConfig};
-use tasks::{Outcome, Tasks};
+pub(crate) use prepare::{PreparedRun, RunConfig, RunContext};
+use tasks::{FlushResult, Tasks};
 use worker::Worker;
 
 /// What the main thread asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Command {
+pub(crate) enum EngineCommand {
     /// Stop, delivering what is there.
     Stop,
     /// Print the plugins' counters.
@@ -48,7 +48,7 @@ pub(crate) enum Command {
 /// The way from the main thread to the engine's.
 #[derive(Debug)]
 pub(crate) struct Channel {
-    commands: Mutex<Vec<Command>>,
+    commands: Mutex<Vec<EngineCommand>>,
     wake: OwnedFd,
 }
 
@@ -62,12 +62,12 @@ impl Channel {
     }
 
     /// Asks for something.
-    pub(crate) fn send(&self, command: Command) {
+    pub(crate) fn send(&self, command: EngineCommand) {
         self.commands.lock().push(command);
         event_loop::write_word(self.wake.as_raw_fd(), 1);
     }
 
-    fn take(&self) -> Vec<Command> {
+    fn take(&self) -> Vec<EngineCommand> {
         event_loop::read_word(self.wake.as_raw_fd());
         std::mem::take(&mut self.commands.lock())
     }
@@ -76,7 +76,7 @@ impl Channel {
 /// An output and its threads.
 pub(crate) struct Output {
     pub(crate) instance: Arc<Instance>,
-    pub(crate) sink: Option<Sink>,
+    pub(crate) sink: Option<BuiltinOutput>,
     workers: RefCell<Vec<Worker>>,
     next_worker: Cell<usize>,
 }
@@ -110,7 +110,7 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    fn new(prepared: Prepared, channel: Arc<Channel>) -> std::io::Result<Rc<Self>> {
+    fn new(prepared: PreparedRun, channel: Arc<Channel>) -> std::io::Result<Rc<Self>> {
         let outputs = prepared.outputs.into_iter().map(|(instance, sink)| Output {
             instance,
             sink,
@@ -142,7 +142,7 @@ impl Engine {
     fn run(&self) {
         while self.phase.get() != Phase::Stopped {
             for event in self.events.wait() {
-                // What came in with the event that ended the run finds nobody any more.
+                // What came in with the event that ended the run finds no thread any more.
                 if self.phase.get() != Phase::Stopped {
                     self.on(event);
                 }
@@ -150,26 +150,26 @@ impl Engine {
         }
     }
 
-    fn on(&self, event: Event) {
+    fn on(&self, event: LoopEvent) {
         match event {
-            Event::Collector(input, number) => self.collect(input, number),
-            Event::Builtin(input) => self.tick_builtin(input),
-            Event::FlushesEnded(output) => self.read_outcomes(output),
-            Event::Command => self.run_commands(),
-            Event::Flush => self.dispatch_on_timer(),
-            Event::Retry(task, output) => self.retry(task, output),
-            Event::Timer(timer) => timers::fire(timer),
-            Event::Unpause(input) => self.resume(input),
-            Event::StopTick => self.stop_tick(),
-            Event::Job | Event::WorkerFlushesEnded => {}
+            LoopEvent::Collector(input, number) => self.collect(input, number),
+            LoopEvent::Builtin(input) => self.tick_builtin(input),
+            LoopEvent::FlushesEnded(output) => self.read_outcomes(output),
+            LoopEvent::Command => self.run_commands(),
+            LoopEvent::Flush => self.dispatch_on_timer(),
+            LoopEvent::Retry(task, output) => self.retry(task, output),
+            LoopEvent::Timer(timer) => timers::fire(timer),
+            LoopEvent::Unpause(input) => self.resume(input),
+            LoopEvent::StopTick => self.stop_tick(),
+            LoopEvent::Job | LoopEvent::WorkerFlushesEnded => {}
         }
     }
 
     fn run_commands(&self) {
         for command in self.channel.take() {
             match command {
-                Command::Stop => self.begin_stop(),
-                Command::PrintMetrics => eprint!("{}", metrics::text()),
+                EngineCommand::Stop => self.begin_stop(),
+                EngineCommand::PrintMetrics => eprint!("{}", metrics::text()),
             }
         }
     }
@@ -197,7 +197,7 @@ impl Engine {
             if known.workers.borrow().is_empty() {
                 flush::end(ended.task_id, ended.output_id);
             }
-            match Outcome::of(ended.outcome) {
+            match FlushResult::of(ended.outcome) {
                 Some(outcome) => self.record_outcome(ended.task_id, output, outcome),
                 None => report::problem(&format!(
                     "{}: {} is no outcome of a flush",

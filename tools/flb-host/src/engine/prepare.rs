@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use fluent_bit_ai::host::abi::row::HostAbi;
 
-use crate::builtin::{Sink, Source};
+use crate::builtin::{BuiltinInput, BuiltinOutput};
 use crate::faults::Faults;
-use crate::instance::{Instance, Plan};
+use crate::instance::{Instance, InstancePlan};
 use crate::memory::{Addr, Block};
-use crate::plugin::{Kind, Plugin};
-use crate::settings::{Section, Settings};
+use crate::plugin::{Plugin, PluginKind};
+use crate::settings::{HostSettings, Section};
 
 /// The structure of the run.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(crate) struct RunConfig {
 }
 
 impl RunConfig {
-    fn new(row: &HostAbi, settings: &Settings) -> Self {
+    fn new(row: &HostAbi, settings: &HostSettings) -> Self {
         let block = Block::zeroed(row.config.size);
         let log = Block::zeroed(row.log.size);
         log.put(row.log.level, u16::try_from(settings.log_level).unwrap_or(3));
@@ -57,13 +57,13 @@ impl RunConfig {
 pub(crate) struct PreparedInput {
     pub(crate) instance: Arc<Instance>,
     /// What a built-in one brings in.
-    pub(crate) source: Option<Source>,
+    pub(crate) source: Option<BuiltinInput>,
     /// The filters under its `processors`.
     pub(crate) processors: Vec<Arc<Instance>>,
 }
 
 /// A run that has not started.
-pub(crate) struct Prepared {
+pub(crate) struct PreparedRun {
     pub(crate) row: &'static HostAbi,
     pub(crate) without_valgrind: bool,
     pub(crate) faults: Faults,
@@ -74,12 +74,12 @@ pub(crate) struct Prepared {
     pub(crate) config: RunConfig,
     pub(crate) inputs: Vec<PreparedInput>,
     pub(crate) filters: Vec<Arc<Instance>>,
-    pub(crate) outputs: Vec<(Arc<Instance>, Option<Sink>)>,
+    pub(crate) outputs: Vec<(Arc<Instance>, Option<BuiltinOutput>)>,
 }
 
 /// What a run is prepared with, beside its configuration.
 #[derive(Clone, Copy)]
-pub(crate) struct Ground<'a> {
+pub(crate) struct RunContext<'a> {
     pub(crate) row: &'static HostAbi,
     pub(crate) without_valgrind: bool,
     pub(crate) faults: Faults,
@@ -87,14 +87,14 @@ pub(crate) struct Ground<'a> {
 }
 
 struct Maker<'a> {
-    ground: Ground<'a>,
+    ground: RunContext<'a>,
     config: Addr,
     log_level: i32,
     counts: [i32; 3],
 }
 
 impl Maker<'_> {
-    fn plugin(&self, kind: Kind, name: &str) -> Option<Arc<Plugin>> {
+    fn plugin(&self, kind: PluginKind, name: &str) -> Option<Arc<Plugin>> {
         let found = self
             .ground
             .plugins
@@ -105,13 +105,13 @@ impl Maker<'_> {
 
     fn instance(
         &mut self,
-        kind: Kind,
+        kind: PluginKind,
         section: &Section,
         builtin: bool,
     ) -> Result<Arc<Instance>, String> {
         let name = section
             .get("name")
-            .ok_or_else(|| format!("an entry of the {}s has no name", kind.word()))?;
+            .ok_or_else(|| format!("an entry of the {}s has no name", kind.name()))?;
         let plugin = self.plugin(kind, &name);
         if plugin.is_none() && !builtin {
             let loaded: Vec<&str> = self
@@ -123,19 +123,19 @@ impl Maker<'_> {
                 .collect();
             return Err(format!(
                 "unknown {} '{name}'; loaded are: {}",
-                kind.word(),
+                kind.name(),
                 loaded.join(", ")
             ));
         }
         let [inputs, filters, outputs] = &mut self.counts;
         let count = match kind {
-            Kind::Input => inputs,
-            Kind::Filter => filters,
-            Kind::Output => outputs,
+            PluginKind::Input => inputs,
+            PluginKind::Filter => filters,
+            PluginKind::Output => outputs,
         };
         let id = *count;
         *count += 1;
-        Instance::new(&Plan {
+        Instance::new(&InstancePlan {
             kind,
             name: plugin.as_ref().map_or(name.as_str(), |plugin| plugin.name.as_str()),
             id,
@@ -148,37 +148,37 @@ impl Maker<'_> {
     }
 }
 
-impl Prepared {
+impl PreparedRun {
     /// Lays everything out that the configuration names.
     ///
     /// # Errors
     /// One line that says what is wrong.
-    pub(crate) fn new(settings: &Settings, ground: Ground<'_>) -> Result<Self, String> {
+    pub(crate) fn new(settings: &HostSettings, ground: RunContext<'_>) -> Result<Self, String> {
         let config = RunConfig::new(ground.row, settings);
         let mut maker =
             Maker { ground, config: config.addr(), log_level: settings.log_level, counts: [0; 3] };
         let mut inputs = Vec::new();
         for section in &settings.inputs {
-            let source = Source::new(section)?;
-            let instance = maker.instance(Kind::Input, section, source.is_some())?;
+            let source = BuiltinInput::new(section)?;
+            let instance = maker.instance(PluginKind::Input, section, source.is_some())?;
             let processors = section
                 .processors
                 .iter()
-                .map(|section| maker.instance(Kind::Filter, section, false))
+                .map(|section| maker.instance(PluginKind::Filter, section, false))
                 .collect::<Result<_, _>>()?;
             inputs.push(PreparedInput { instance, source, processors });
         }
         let mut filters = Vec::new();
         for section in &settings.filters {
-            filters.push(maker.instance(Kind::Filter, section, false)?);
+            filters.push(maker.instance(PluginKind::Filter, section, false)?);
         }
         let mut outputs = Vec::new();
         for section in &settings.outputs {
             if !section.processors.is_empty() {
                 return Err("this host has no processors of outputs".to_owned());
             }
-            let sink = Sink::new(section)?;
-            outputs.push((maker.instance(Kind::Output, section, sink.is_some())?, sink));
+            let sink = BuiltinOutput::new(section)?;
+            outputs.push((maker.instance(PluginKind::Output, section, sink.is_some())?, sink));
         }
         Ok(Self {
             row: ground.row,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::worker::{self, Worker};
-use super::{Channel, Engine, Output, Prepared, current};
-use crate::event_loop::Event;
+use super::{Channel, Engine, Output, PreparedRun, current};
+use crate::event_loop::LoopEvent;
 use crate::instance::Instance;
 use crate::memory::Addr;
 use crate::plugin_calls;
@@ -19,7 +19,7 @@ impl Engine {
     /// # Errors
     /// One line that says which instance refused to start; what had started is stopped.
     pub(crate) fn live(
-        prepared: Prepared,
+        prepared: PreparedRun,
         channel: Arc<Channel>,
         started: impl FnOnce(),
     ) -> Result<(), String> {
@@ -55,18 +55,18 @@ impl Engine {
         for input in &self.inputs {
             self.pre_run(&input.instance, row.input_plugin.cb_pre_run)?;
         }
-        for (place, output) in self.outputs.iter().enumerate() {
+        for (index, output) in self.outputs.iter().enumerate() {
             self.init(&output.instance, row.output_plugin.cb_init)?;
             if let Some((reader, _)) = output.instance.channel() {
-                self.events.watch(reader, Event::FlushesEnded(place));
+                self.events.watch(reader, LoopEvent::FlushesEnded(index));
             }
             self.start_workers(output)?;
         }
         for output in &self.outputs {
             self.pre_run(&output.instance, row.output_plugin.cb_pre_run)?;
         }
-        self.events.watch(self.channel.wake.as_raw_fd(), Event::Command);
-        self.events.after(self.flush, Some(self.flush), Event::Flush);
+        self.events.watch(self.channel.wake.as_raw_fd(), LoopEvent::Command);
+        self.events.after(self.flush, Some(self.flush), LoopEvent::Flush);
         self.start_collectors();
         Ok(())
     }
@@ -76,7 +76,7 @@ impl Engine {
         let rc =
             plugin_calls::with_three(function, [instance.addr(), self.config.addr(), Addr::NULL]);
         if rc < 0 {
-            return Err(format!("failed to initialize {} {}", instance.kind.word(), instance.name));
+            return Err(format!("failed to initialize {} {}", instance.kind.name(), instance.name));
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use fluent_bit_ai::clock;
 use super::start::STOP_TICK;
 use super::worker;
 use super::{Engine, Phase, flush};
-use crate::event_loop::Event;
+use crate::event_loop::LoopEvent;
 use crate::instance::Instance;
 use crate::report;
 use crate::timers;
@@ -22,7 +22,7 @@ impl Engine {
         self.config.set_stopping();
         self.phase.set(Phase::Stopping { since: clock::now() });
         self.pause_all();
-        self.events.after(STOP_TICK, Some(STOP_TICK), Event::StopTick);
+        self.events.after(STOP_TICK, Some(STOP_TICK), LoopEvent::StopTick);
     }
 
     fn pause_all(&self) {
@@ -42,7 +42,7 @@ impl Engine {
         let chunks = if self.stop_waits_for_chunks() { self.held_chunks() } else { 0 };
         let over = clock::now().since(since) >= self.grace;
         if tasks + chunks > 0 && !over {
-            self.events.hurry(|event| matches!(event, Event::Retry(..)));
+            self.events.hurry(|event| matches!(event, LoopEvent::Retry(..)));
             self.dispatch();
             return;
         }

@@ -11,7 +11,7 @@ use fluent_bit_ai::sync::Mutex;
 use super::Engine;
 use super::flush::{self, Job};
 use super::inputs::OpenChunk;
-use crate::event_loop::Event;
+use crate::event_loop::LoopEvent;
 use crate::faults;
 use crate::instance::Instance;
 use crate::memory::{self, Addr, Block, Sds};
@@ -19,7 +19,7 @@ use crate::report;
 
 /// What became of a flush.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum FlushResult {
     /// The chunk is to be dropped.
     Failed,
     /// The chunk was delivered.
@@ -28,7 +28,7 @@ pub(crate) enum Outcome {
     Retry,
 }
 
-impl Outcome {
+impl FlushResult {
     /// The host's numbers.
     pub(crate) const fn of(number: u32) -> Option<Self> {
         Some(match number {
@@ -42,16 +42,16 @@ impl Outcome {
 
 /// What an output has done so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Totals {
+pub(crate) struct OutputTotals {
     ok: usize,
     retried: usize,
     failed: usize,
     records: usize,
 }
 
-static TOTALS: Mutex<BTreeMap<String, Totals>> = Mutex::new(BTreeMap::new());
+static TOTALS: Mutex<BTreeMap<String, OutputTotals>> = Mutex::new(BTreeMap::new());
 
-fn count(output: &Instance, with: impl FnOnce(&mut Totals)) {
+fn count(output: &Instance, with: impl FnOnce(&mut OutputTotals)) {
     let mut totals = TOTALS.lock();
     with(totals.entry(output.name.clone()).or_default());
 }
@@ -59,8 +59,8 @@ fn count(output: &Instance, with: impl FnOnce(&mut Totals)) {
 /// One line for each output that was ever used.
 pub(crate) fn totals() -> Vec<String> {
     let totals = TOTALS.lock();
-    let line = |(name, totals): (&String, &Totals)| {
-        let Totals { ok, retried, failed, records } = totals;
+    let line = |(name, totals): (&String, &OutputTotals)| {
+        let OutputTotals { ok, retried, failed, records } = totals;
         format!("output {name}: chunks ok={ok} retried={retried} failed={failed} records={records}")
     };
     totals.iter().map(line).collect()
@@ -91,7 +91,7 @@ pub(crate) struct Tasks {
     alive: BTreeMap<i32, Task>,
 }
 
-const MOST_TASKS: i32 = 2048;
+const MAX_TASKS: i32 = 2048;
 const ROUTE_ACTIVE: i32 = 1;
 
 impl Tasks {
@@ -111,7 +111,7 @@ impl Tasks {
     }
 
     fn free_id(&self) -> Option<i32> {
-        (0..MOST_TASKS).find(|id| !self.alive.contains_key(id))
+        (0..MAX_TASKS).find(|id| !self.alive.contains_key(id))
     }
 }
 
@@ -138,10 +138,10 @@ fn lay_out(
     let block = Block::zeroed(at.size);
     block.put(at.id, id);
     block.put(at.event_chunk, chunk_block.addr());
-    // Nobody but this host's own function looks into it.
+    // Only this host's own function looks into it.
     block.put(at.ic, Addr::of(name.as_ptr()));
     block.put(at.i_ins, input.1);
-    // SAFETY: the block has room for the host's mutex at this offset, and nobody uses it yet.
+    // SAFETY: the block has room for the host's mutex at this offset, and it is not in use yet.
     unsafe {
         libc::pthread_mutex_init(block.addr().plus(at.lock).pointer(), std::ptr::null());
     }
@@ -162,7 +162,7 @@ fn lay_out(
 impl Engine {
     /// Makes a task of every chunk and sends it off.
     pub(crate) fn dispatch(&self) {
-        for (place, input) in self.inputs.iter().enumerate() {
+        for (index, input) in self.inputs.iter().enumerate() {
             for chunk in input.chunks.take() {
                 let Some(id) = self.tasks.borrow().free_id() else {
                     input.chunks.borrow_mut().push(chunk);
@@ -175,10 +175,11 @@ impl Engine {
                     .filter(|(_, output)| Self::wants(&output.instance, &chunk))
                     .map(|(output, known)| (output, known.instance.addr()))
                     .collect();
-                let places: Vec<usize> = outputs.iter().map(|(output, _)| *output).collect();
-                let task = lay_out(self.row, id, chunk, (place, input.instance.addr()), outputs);
+                let outputs_to_run: Vec<usize> =
+                    outputs.iter().map(|(output, _)| *output).collect();
+                let task = lay_out(self.row, id, chunk, (index, input.instance.addr()), outputs);
                 self.tasks.borrow_mut().alive.insert(id, task);
-                for output in places {
+                for output in outputs_to_run {
                     self.fly(id, output);
                 }
             }
@@ -186,8 +187,8 @@ impl Engine {
     }
 
     /// Hands a task to an output.
-    fn fly(&self, id: i32, place: usize) {
-        let Some(output) = self.outputs.get(place) else { return };
+    fn fly(&self, id: i32, index: usize) {
+        let Some(output) = self.outputs.get(index) else { return };
         if let Some(sink) = &output.sink {
             let outcome = self
                 .tasks
@@ -196,19 +197,19 @@ impl Engine {
                 .get(&id)
                 .map(|task| sink.write(task.chunk.kind, &task.chunk.tag, &task.chunk.bytes));
             match outcome {
-                Some(true) => self.record_outcome(id, place, Outcome::Done),
-                _ => self.record_outcome(id, place, Outcome::Retry),
+                Some(true) => self.record_outcome(id, index, FlushResult::Done),
+                _ => self.record_outcome(id, index, FlushResult::Retry),
             }
             return;
         }
-        let Some(job) = self.job(id, place) else { return };
+        let Some(job) = self.job(id, index) else { return };
         if let Some(task) = self.tasks.borrow_mut().alive.get_mut(&id)
-            && let Some(route) = task.routes.iter_mut().find(|route| route.output == place)
+            && let Some(route) = task.routes.iter_mut().find(|route| route.output == index)
         {
             route.flushes += 1;
         }
         if job.chunk_is_empty {
-            self.record_outcome(id, place, Outcome::Done);
+            self.record_outcome(id, index, FlushResult::Done);
             return;
         }
         let workers = output.workers.borrow();
@@ -223,12 +224,12 @@ impl Engine {
         }
     }
 
-    fn job(&self, id: i32, place: usize) -> Option<Prepared> {
+    fn job(&self, id: i32, index: usize) -> Option<Prepared> {
         let tasks = self.tasks.borrow();
         let task = tasks.alive.get(&id)?;
-        let output = &self.outputs.get(place)?.instance;
+        let output = &self.outputs.get(index)?.instance;
         let input = &self.inputs.get(task.input)?.instance;
-        let route = task.routes.iter().find(|route| route.output == place)?;
+        let route = task.routes.iter().find(|route| route.output == index)?;
         route.block.put(self.row.route.status, ROUTE_ACTIVE);
         let coro = self.row.coro;
         let job = Job {
@@ -252,8 +253,8 @@ impl Engine {
     }
 
     /// What became of a task at an output.
-    pub(super) fn record_outcome(&self, id: i32, place: usize, outcome: Outcome) {
-        let Some(output) = self.outputs.get(place) else { return };
+    pub(super) fn record_outcome(&self, id: i32, index: usize, outcome: FlushResult) {
+        let Some(output) = self.outputs.get(index) else { return };
         let outcome = self.spoiled(outcome);
         let mut tasks = self.tasks.borrow_mut();
         let Some(task) = tasks.alive.get_mut(&id) else {
@@ -265,7 +266,7 @@ impl Engine {
         };
         let (records, input) = (task.chunk.records, task.input);
         let is_known =
-            |route: &&mut Route| route.output == place && (route.open || route.flushes > 0);
+            |route: &&mut Route| route.output == index && (route.open || route.flushes > 0);
         let Some(route) = task.routes.iter_mut().find(is_known) else {
             report::problem(&format!("{} told twice of the task {id}", output.instance.name));
             return;
@@ -279,18 +280,18 @@ impl Engine {
         }
         match outcome {
             _ if is_second => {}
-            Outcome::Done => count(&output.instance, |totals| {
+            FlushResult::Done => count(&output.instance, |totals| {
                 totals.ok += 1;
                 totals.records += records;
             }),
-            Outcome::Failed => count(&output.instance, |totals| totals.failed += 1),
-            Outcome::Retry => {
+            FlushResult::Failed => count(&output.instance, |totals| totals.failed += 1),
+            FlushResult::Retry => {
                 route.attempts += 1;
                 let limit = output.instance.retry_limit();
                 if limit < 0 || route.attempts <= limit {
                     let delay = self.backoff(route.attempts);
                     let task = u64::try_from(id).unwrap_or(0);
-                    self.events.after(delay, None, Event::Retry(task, place));
+                    self.events.after(delay, None, LoopEvent::Retry(task, index));
                     count(&output.instance, |totals| totals.retried += 1);
                     return;
                 }
@@ -313,13 +314,13 @@ impl Engine {
     }
 
     /// The outcome after the fault that turns some successes into retries.
-    fn spoiled(&self, outcome: Outcome) -> Outcome {
-        if outcome != Outcome::Done {
+    fn spoiled(&self, outcome: FlushResult) -> FlushResult {
+        if outcome != FlushResult::Done {
             return outcome;
         }
         let successes = self.successes.get() + 1;
         self.successes.set(successes);
-        if faults::hits(successes, self.faults.retry) { Outcome::Retry } else { outcome }
+        if faults::hits(successes, self.faults.retry) { FlushResult::Retry } else { outcome }
     }
 
     fn backoff(&self, attempts: i32) -> Duration {
@@ -334,13 +335,13 @@ impl Engine {
             tried.filter(|route| route.flushes > 0).map(|route| (*id, route.output)).collect()
         };
         let all: Vec<Vec<(i32, usize)>> = self.tasks.borrow().alive.iter().map(again).collect();
-        all.into_iter().flatten().for_each(|(id, place)| self.fly(id, place));
+        all.into_iter().flatten().for_each(|(id, index)| self.fly(id, index));
     }
 
     /// Tries a task again.
-    pub(super) fn retry(&self, task: u64, place: usize) {
+    pub(super) fn retry(&self, task: u64, index: usize) {
         if let Ok(id) = i32::try_from(task) {
-            self.fly(id, place);
+            self.fly(id, index);
         }
     }
 
@@ -351,9 +352,9 @@ impl Engine {
             report::problem(&format!("{} has left its route active", output.name));
         }
         if let Some(at) = row.route.records {
-            let told = usize::try_from(route.block.get::<i32>(at)).unwrap_or(usize::MAX);
-            if told != records && !skipped {
-                report::problem(&format!("{} told of {told} of {records} records", output.name));
+            let stated = usize::try_from(route.block.get::<i32>(at)).unwrap_or(usize::MAX);
+            if stated != records && !skipped {
+                report::problem(&format!("{} told of {stated} of {records} records", output.name));
             }
         }
         let lock = task.addr().plus(row.task.lock).pointer();
@@ -382,12 +383,12 @@ mod tests {
         for row in ROWS {
             let chunk = OpenChunk { kind: 2, tag: b"t".to_vec(), bytes: vec![9; 5], records: 1 };
             let task = lay_out(row, 7, chunk, (0, Addr(11)), vec![(0, Addr(21)), (1, Addr(22))]);
-            let place = task.block.addr();
-            assert_eq!(place.plus(row.task.id).read::<i32>(), 7);
-            let chunk: Addr = place.plus(row.task.event_chunk).read();
+            let index = task.block.addr();
+            assert_eq!(index.plus(row.task.id).read::<i32>(), 7);
+            let chunk: Addr = index.plus(row.task.event_chunk).read();
             let data: Addr = chunk.plus(row.event_chunk.data).read();
             assert_eq!(data.bytes(5), [9; 5]);
-            let first: Addr = place.plus(row.task.routes + 8).read();
+            let first: Addr = index.plus(row.task.routes + 8).read();
             let out: Addr = Addr(first.0 - row.route.head).plus(row.route.out).read();
             assert_eq!(out, Addr(21));
         }

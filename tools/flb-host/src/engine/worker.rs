@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use super::flush::{self, FlushOutcome, Job};
-use crate::event_loop::{self, Event, EventLoop};
+use crate::event_loop::{self, EventLoop, LoopEvent};
 use crate::instance::Instance;
 use crate::memory::{Addr, Block};
 use crate::plugin_calls;
@@ -115,16 +115,16 @@ fn work(
     shown.put(row.out_thread.ch_thread_events + 4, writer.as_raw_fd());
     thread_state::become_worker(&events, config, shown.addr());
     call_init(instance, row.output_plugin.workers, config);
-    events.watch(inbox.wake.as_raw_fd(), Event::Job);
-    events.watch(reader.as_raw_fd(), Event::WorkerFlushesEnded);
+    events.watch(inbox.wake.as_raw_fd(), LoopEvent::Job);
+    events.watch(reader.as_raw_fd(), LoopEvent::WorkerFlushesEnded);
     let mut running = true;
     // A worker of the host ends when its last flush has.
     while running || flush::any() {
         for event in events.wait() {
             match event {
-                Event::Job => running &= take_messages(inbox),
-                Event::WorkerFlushesEnded => forward(reader.as_raw_fd(), instance),
-                Event::Timer(timer) => timers::fire(timer),
+                LoopEvent::Job => running &= take_messages(inbox),
+                LoopEvent::WorkerFlushesEnded => forward(reader.as_raw_fd(), instance),
+                LoopEvent::Timer(timer) => timers::fire(timer),
                 _ => {}
             }
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fluent_bit_ai::clock;
 
-use crate::engine::Trigger;
+use crate::engine::CollectorTrigger;
 use crate::engine::current;
 use crate::memory::Addr;
 
@@ -24,10 +24,10 @@ struct Append {
 
 fn append(function: &str, what: &Append) -> i32 {
     let Some(engine) = current::engine(function) else { return -1 };
-    let Some(place) = engine.place_of(what.input) else { return -1 };
+    let Some(index) = engine.index_of(what.input) else { return -1 };
     let tag = (!what.tag.is_null()).then(|| what.tag.bytes(what.tag_length));
     let bytes = what.bytes.bytes(what.length);
-    engine.append(place, what.kind, tag.as_deref(), what.records, &bytes)
+    engine.append(index, what.kind, tag.as_deref(), what.records, &bytes)
 }
 
 /// The name of a task's chunk, which is all that this host keeps there.
@@ -93,7 +93,7 @@ extern "C" fn flb_input_set_collector_time(
     };
     let period = Duration::from_secs(seconds).saturating_add(Duration::from_nanos(nanos));
     let period = period.max(Duration::from_millis(1));
-    engine.add_collector(input, callback, Trigger::Every(period))
+    engine.add_collector(input, callback, CollectorTrigger::Every(period))
 }
 
 #[unsafe(no_mangle)]
@@ -104,7 +104,7 @@ extern "C" fn flb_input_set_collector_event(
     _config: Addr,
 ) -> i32 {
     let Some(engine) = current::engine("flb_input_set_collector_event") else { return -1 };
-    engine.add_collector(input, callback, Trigger::Readable(descriptor))
+    engine.add_collector(input, callback, CollectorTrigger::Readable(descriptor))
 }
 
 #[unsafe(no_mangle)]
@@ -115,7 +115,7 @@ extern "C" fn flb_input_set_collector_socket(
     _config: Addr,
 ) -> i32 {
     let Some(engine) = current::engine("flb_input_set_collector_socket") else { return -1 };
-    engine.add_collector(input, callback, Trigger::Readable(descriptor))
+    engine.add_collector(input, callback, CollectorTrigger::Readable(descriptor))
 }
 
 #[unsafe(no_mangle)]

@@ -4,36 +4,36 @@ use std::sync::Arc;
 
 use crate::instance::{self, Instance};
 use crate::memory::Addr;
-use crate::plugin::Kind;
+use crate::plugin::PluginKind;
 use crate::report;
 
-fn known(kind: Kind, address: Addr) -> Option<Arc<Instance>> {
+fn known(kind: PluginKind, address: Addr) -> Option<Arc<Instance>> {
     let found = instance::find(address).filter(|instance| instance.kind == kind);
     if found.is_none() {
-        report::problem(&format!("a function of {}s was called with none", kind.word()));
+        report::problem(&format!("a function of {}s was called with none", kind.name()));
     }
     found
 }
 
-fn set_context(kind: Kind, instance: Addr, context: Addr) {
+fn set_context(kind: PluginKind, instance: Addr, context: Addr) {
     if let Some(instance) = known(kind, instance) {
         instance.set_context(context);
     }
 }
 
-fn get_property(kind: Kind, key: Addr, instance: Addr) -> Addr {
+fn get_property(kind: PluginKind, key: Addr, instance: Addr) -> Addr {
     let (Some(instance), Some(key)) = (known(kind, instance), key.text()) else {
         return Addr::NULL;
     };
     instance.property(&key)
 }
 
-fn set_property(kind: Kind, instance: Addr, key: Addr, value: Addr) -> i32 {
+fn set_property(kind: PluginKind, instance: Addr, key: Addr, value: Addr) -> i32 {
     let (Some(instance), Some(key)) = (known(kind, instance), key.text()) else { return -1 };
     instance.set_property(&key, &value.text().unwrap_or_default())
 }
 
-fn name(kind: Kind, instance: Addr) -> Addr {
+fn name(kind: PluginKind, instance: Addr) -> Addr {
     known(kind, instance).map_or(Addr::NULL, |instance| instance.shown_name())
 }
 
@@ -62,21 +62,21 @@ macro_rules! of_kind {
 }
 
 of_kind!(
-    Kind::Input,
+    PluginKind::Input,
     flb_input_set_context,
     flb_input_get_property,
     flb_input_set_property,
     flb_input_name
 );
 of_kind!(
-    Kind::Filter,
+    PluginKind::Filter,
     flb_filter_set_context,
     flb_filter_get_property,
     flb_filter_set_property,
     flb_filter_name
 );
 of_kind!(
-    Kind::Output,
+    PluginKind::Output,
     flb_output_set_context,
     flb_output_get_property,
     flb_output_set_property,

@@ -1,7 +1,7 @@
 //! Counters and gauges.
 
 use crate::memory::Addr;
-use crate::metrics::{self, Change, Kind};
+use crate::metrics::{self, MetricChange, MetricKind};
 
 /// Where the parts of a metric's name lie.
 struct Name {
@@ -17,13 +17,13 @@ fn texts(count: i32, list: Addr) -> Vec<String> {
         .collect()
 }
 
-fn create(owner: Addr, kind: Kind, name: &Name, labels: Vec<String>) -> Addr {
+fn create(owner: Addr, kind: MetricKind, name: &Name, labels: Vec<String>) -> Addr {
     let parts: Vec<String> =
         name.parts.iter().filter_map(|part| part.text()).filter(|part| !part.is_empty()).collect();
     metrics::create(owner, kind, parts.join("_"), name.help.text().unwrap_or_default(), labels)
 }
 
-fn change(metric: Addr, labels: Vec<String>, change: Change) -> i32 {
+fn change(metric: Addr, labels: Vec<String>, change: MetricChange) -> i32 {
     if metrics::change(metric, labels, change) { 0 } else { -1 }
 }
 
@@ -64,18 +64,18 @@ macro_rules! steps {
     ($function:ident, $by:expr) => {
         #[unsafe(no_mangle)]
         extern "C" fn $function(metric: Addr, _time: u64, count: i32, labels: Addr) -> i32 {
-            change(metric, texts(count, labels), Change::Add($by))
+            change(metric, texts(count, labels), MetricChange::Add($by))
         }
     };
 }
 
-creates!(cmt_counter_create, Kind::Counter);
-creates!(cmt_gauge_create, Kind::Gauge);
-changes!(cmt_counter_set, |value| Change::Set(value));
-changes!(cmt_counter_add, |value| Change::Add(value));
-changes!(cmt_gauge_set, |value| Change::Set(value));
-changes!(cmt_gauge_add, |value| Change::Add(value));
-changes!(cmt_gauge_sub, |value| Change::Add(-value));
+creates!(cmt_counter_create, MetricKind::Counter);
+creates!(cmt_gauge_create, MetricKind::Gauge);
+changes!(cmt_counter_set, |value| MetricChange::Set(value));
+changes!(cmt_counter_add, |value| MetricChange::Add(value));
+changes!(cmt_gauge_set, |value| MetricChange::Set(value));
+changes!(cmt_gauge_add, |value| MetricChange::Add(value));
+changes!(cmt_gauge_sub, |value| MetricChange::Add(-value));
 steps!(cmt_counter_inc, 1.0);
 steps!(cmt_gauge_inc, 1.0);
 steps!(cmt_gauge_dec, -1.0);

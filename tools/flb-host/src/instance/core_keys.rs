@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fluent_bit_ai::host::abi::row::HostAbi;
 
-use crate::plugin::Kind;
+use crate::plugin::PluginKind;
 use crate::report;
 use crate::settings::Section;
 
@@ -66,7 +66,7 @@ type Given = Vec<(String, String)>;
 /// # Errors
 /// One line that names the property and what is allowed.
 pub(crate) fn split(
-    kind: Kind,
+    kind: PluginKind,
     row: &HostAbi,
     instance: &str,
     section: &Section,
@@ -86,7 +86,7 @@ pub(crate) fn split(
             given.push((key.to_owned(), value.to_owned()));
         }
     }
-    if kind == Kind::Output && core.pattern.is_none() {
+    if kind == PluginKind::Output && core.pattern.is_none() {
         report::line(
             report::WARN,
             &format!("[flb-host] {instance} has no 'match': it gets nothing"),
@@ -97,14 +97,16 @@ pub(crate) fn split(
 
 /// Whether a key belongs to the host only in later releases than the row's, so that the plugin
 /// gets it.
-fn is_later(kind: Kind, row: &HostAbi, key: &str) -> bool {
+fn is_later(kind: PluginKind, row: &HostAbi, key: &str) -> bool {
     const VERSIONS: [&str; 3] = ["tls.min_version", "tls.max_version", "tls.ciphers"];
     match kind {
-        Kind::Input if key == "tls.verify_client_cert" => row.input_tls_verify_client().is_none(),
-        Kind::Input => VERSIONS.contains(&key) && row.input_tls_versions().is_none(),
-        Kind::Output if VERSIONS.contains(&key) => row.output_tls().versions.is_none(),
-        Kind::Output => key.starts_with("tls.proxy.") && row.output_tls().proxy.is_none(),
-        Kind::Filter => false,
+        PluginKind::Input if key == "tls.verify_client_cert" => {
+            row.input_tls_verify_client().is_none()
+        }
+        PluginKind::Input => VERSIONS.contains(&key) && row.input_tls_versions().is_none(),
+        PluginKind::Output if VERSIONS.contains(&key) => row.output_tls().versions.is_none(),
+        PluginKind::Output => key.starts_with("tls.proxy.") && row.output_tls().proxy.is_none(),
+        PluginKind::Filter => false,
     }
 }
 
@@ -114,7 +116,7 @@ impl CoreKeys {
         self.tls.get("tls").is_some_and(|value| is_on(value))
     }
 
-    fn take(&mut self, kind: Kind, key: &str, value: &str) -> Result<bool, String> {
+    fn take(&mut self, kind: PluginKind, key: &str, value: &str) -> Result<bool, String> {
         let text = || Some(value.to_owned());
         match (kind, key) {
             (_, "name" | "log_suppress_interval") => {}
@@ -123,11 +125,11 @@ impl CoreKeys {
                 let level = report::level_of(value);
                 self.log_level = Some(level.ok_or_else(|| format!("unknown level '{value}'"))?);
             }
-            (Kind::Input, _) => return self.take_input(key, value),
+            (PluginKind::Input, _) => return self.take_input(key, value),
             (_, "match") => self.pattern = text(),
             (_, "match_regex") => return Err("this host knows only 'match'".to_owned()),
-            (Kind::Filter, _) => return Ok(false),
-            (Kind::Output, _) => return self.take_output(key, value),
+            (PluginKind::Filter, _) => return Ok(false),
+            (PluginKind::Output, _) => return self.take_output(key, value),
         }
         Ok(true)
     }
@@ -232,7 +234,7 @@ mod tests {
             ("listen", "kept by inputs only"),
             ("Net.Keepalive", "off"),
         ]);
-        let (core, rest) = split(Kind::Output, newest(), "x.0", &given).unwrap();
+        let (core, rest) = split(PluginKind::Output, newest(), "x.0", &given).unwrap();
         assert_eq!(core.net, [("net.keepalive".to_owned(), "off".to_owned())]);
         assert_eq!((core.workers, core.retry_limit), (Some(2), -1));
         assert_eq!(core.pattern.as_deref(), Some("a*"));
@@ -242,7 +244,7 @@ mod tests {
     #[test]
     fn mistakes_name_the_property() {
         let wrong = Section::of(&[("mem_buf_limit", "much")]);
-        let error = split(Kind::Input, newest(), "x.0", &wrong).unwrap_err();
+        let error = split(PluginKind::Input, newest(), "x.0", &wrong).unwrap_err();
         assert!(error.contains("x.0: mem_buf_limit: 'much'"), "{error}");
         assert_eq!(size("1k"), Ok(1000));
         assert_eq!(size("2MB"), Ok(2_000_000));
@@ -254,7 +256,7 @@ mod tests {
     fn later_keys_reach_the_plugin() {
         let keys = [("tls", "on"), ("tls.verify_client_cert", "on"), ("tls.ciphers", "x")];
         for row in ROWS {
-            let (core, rest) = split(Kind::Input, row, "x.0", &Section::of(&keys)).unwrap();
+            let (core, rest) = split(PluginKind::Input, row, "x.0", &Section::of(&keys)).unwrap();
             assert!(core.wants_tls());
             let expected = match row.first.major {
                 3 => 2,
@@ -263,7 +265,7 @@ mod tests {
             };
             assert_eq!(rest.len(), expected, "{}", row.since);
             let keys = [("match", "*"), ("tls.ciphers", "x"), ("tls.proxy.ca_file", "x")];
-            let (_, rest) = split(Kind::Output, row, "x.0", &Section::of(&keys)).unwrap();
+            let (_, rest) = split(PluginKind::Output, row, "x.0", &Section::of(&keys)).unwrap();
             let at = row.output_tls();
             let expected = usize::from(at.versions.is_none()) + usize::from(at.proxy.is_none());
             assert_eq!(rest.len(), expected, "{}", row.since);

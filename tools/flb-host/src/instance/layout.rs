@@ -4,9 +4,9 @@ use std::os::fd::AsRawFd;
 
 use fluent_bit_ai::host::abi::row::HostAbi;
 
-use super::{Instance, Plan, core_keys};
+use super::{Instance, InstancePlan, core_keys};
 use crate::memory::{self, Addr, Block};
-use crate::plugin::{Kind, Plugin};
+use crate::plugin::{Plugin, PluginKind};
 
 const NAME_ROOM: usize = 31;
 /// The host's number for storage in memory, the only one here.
@@ -72,18 +72,18 @@ macro_rules! tls {
 }
 
 impl Offsets {
-    pub(super) const fn of(kind: Kind, row: &HostAbi) -> Self {
+    pub(super) const fn of(kind: PluginKind, row: &HostAbi) -> Self {
         match kind {
-            Kind::Input => offsets!(row.input),
-            Kind::Filter => offsets!(row.filter),
-            Kind::Output => offsets!(row.output),
+            PluginKind::Input => offsets!(row.input),
+            PluginKind::Filter => offsets!(row.filter),
+            PluginKind::Output => offsets!(row.output),
         }
     }
 }
 
 impl Instance {
     /// Writes every field that plugins look at.
-    pub(super) fn fill(&self, plan: &Plan<'_>) {
+    pub(super) fn fill(&self, plan: &InstancePlan<'_>) {
         let put = |at, value: Addr| self.block.put(at, value);
         let shown = format!("{}.{}", plan.name, plan.id);
         let shown = shown.as_bytes();
@@ -99,9 +99,9 @@ impl Instance {
             put(self.at.config_map, head.addr());
         }
         match plan.kind {
-            Kind::Input => self.fill_input(),
-            Kind::Filter => self.fill_filter(),
-            Kind::Output => self.fill_output(),
+            PluginKind::Input => self.fill_input(),
+            PluginKind::Filter => self.fill_filter(),
+            PluginKind::Output => self.fill_output(),
         }
     }
 
@@ -236,7 +236,7 @@ pub(super) fn option_list(row: &HostAbi, plugin: Option<&Plugin>) -> Vec<Block> 
     let at = &row.config_map;
     let mut blocks = vec![Block::zeroed(ENTRY_LINK)];
     blocks.extend(plugin.options.iter().flatten().map(|entry| {
-        let copy = Block::copy_of(entry.place, at.size);
+        let copy = Block::copy_of(entry.address, at.size);
         copy.put_bytes(at.value, &vec![0; at.size.saturating_sub(at.value)]);
         copy
     }));

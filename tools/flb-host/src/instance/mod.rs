@@ -15,7 +15,7 @@ use fluent_bit_ai::sync::{Mutex, MutexGuard};
 use crate::event_loop;
 use crate::memory::{self, Addr, Block, Sds};
 use crate::metrics;
-use crate::plugin::{self, Kind, Plugin};
+use crate::plugin::{self, Plugin, PluginKind};
 use crate::settings::Section;
 pub(crate) use core_keys::CoreKeys;
 use layout::{Offsets, option_list};
@@ -39,7 +39,7 @@ struct Property {
 #[derive(Debug)]
 pub(crate) struct Instance {
     /// What it is.
-    pub(crate) kind: Kind,
+    pub(crate) kind: PluginKind,
     /// Its name, for example `ai_otlp.0`, or its alias.
     pub(crate) name: String,
     /// Its number among its kind.
@@ -72,8 +72,8 @@ pub(crate) fn find(address: Addr) -> Option<Arc<Instance>> {
 }
 
 /// What an instance is made from.
-pub(crate) struct Plan<'a> {
-    pub(crate) kind: Kind,
+pub(crate) struct InstancePlan<'a> {
+    pub(crate) kind: PluginKind,
     /// The plugin's name, also for a built-in one.
     pub(crate) name: &'a str,
     /// The place among the instances of this kind.
@@ -91,7 +91,7 @@ impl Instance {
     ///
     /// # Errors
     /// One line that names the property that is wrong.
-    pub(crate) fn new(plan: &Plan<'_>) -> Result<Arc<Self>, String> {
+    pub(crate) fn new(plan: &InstancePlan<'_>) -> Result<Arc<Self>, String> {
         let given_name = format!("{}.{}", plan.name, plan.id);
         let (core, given) = core_keys::split(plan.kind, plan.row, &given_name, plan.section)?;
         let options = plan.plugin.as_ref().and_then(|plugin| plugin.options.as_deref());
@@ -99,9 +99,9 @@ impl Instance {
             plugin::check(&given_name, options, &given)?;
         }
         let flags = match plan.kind {
-            Kind::Input => Some(plan.row.input_plugin.flags),
-            Kind::Output => Some(plan.row.output_plugin.flags),
-            Kind::Filter => None,
+            PluginKind::Input => Some(plan.row.input_plugin.flags),
+            PluginKind::Output => Some(plan.row.output_plugin.flags),
+            PluginKind::Filter => None,
         };
         if let (Some(flags), Some(plugin)) = (flags, &plan.plugin)
             && core.wants_tls()
@@ -125,8 +125,8 @@ impl Instance {
             cmt: Block::zeroed(CMT_BYTES),
             option_list: option_list(plan.row, plan.plugin.as_deref()),
             channel: match plan.kind {
-                Kind::Output => Some(event_loop::pipe().map_err(|error| error.to_string())?),
-                Kind::Input | Kind::Filter => None,
+                PluginKind::Output => Some(event_loop::pipe().map_err(|error| error.to_string())?),
+                PluginKind::Input | PluginKind::Filter => None,
             },
         };
         instance.fill(plan);
@@ -214,7 +214,7 @@ impl Instance {
     /// The bits of the event types that an output or filter takes; none declared means logs.
     pub(crate) fn event_types(&self) -> i32 {
         let declared = match (&self.plugin, self.kind) {
-            (Some(plugin), Kind::Output) => plugin.number(self.row.output_plugin.event_type),
+            (Some(plugin), PluginKind::Output) => plugin.number(self.row.output_plugin.event_type),
             (Some(plugin), _) => plugin.number(self.row.filter_plugin.event_type),
             (None, _) => i32::MAX,
         };
@@ -250,11 +250,11 @@ impl Instance {
     pub(crate) fn set_property(&self, key: &str, value: &str) -> i32 {
         let at = &self.row.output;
         match (self.kind, key.to_ascii_lowercase().as_str()) {
-            (Kind::Output, "workers") => match value.parse::<i32>() {
+            (PluginKind::Output, "workers") => match value.parse::<i32>() {
                 Ok(workers) => self.block.put(at.tp_workers, workers),
                 Err(_) => return -1,
             },
-            (Kind::Output, "retry_limit") => match core_keys::retry_limit(value) {
+            (PluginKind::Output, "retry_limit") => match core_keys::retry_limit(value) {
                 Ok(limit) => {
                     self.block.put(at.retry_limit, limit);
                     if let Some(set) = at.retry_limit_is_set {
@@ -299,7 +299,7 @@ impl Drop for Instance {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::Value;
+    use crate::settings::PropertyValue;
     use fluent_bit_ai::host::abi::rows::ROWS;
 
     #[test]
@@ -312,10 +312,10 @@ mod tests {
                 ("rule", "y"),
                 ("net.keepalive", "off"),
             ]
-            .map(|(name, value)| (name.to_owned(), Value::One(value.to_owned())));
+            .map(|(name, value)| (name.to_owned(), PropertyValue::One(value.to_owned())));
             let section = Section { options: options.to_vec(), processors: Vec::new() };
-            let plan = Plan {
-                kind: Kind::Input,
+            let plan = InstancePlan {
+                kind: PluginKind::Input,
                 name: "probe",
                 id: 3,
                 plugin: None,
@@ -326,23 +326,23 @@ mod tests {
             };
             let instance = Instance::new(&plan).unwrap();
             let at = &row.input;
-            let place = instance.addr();
-            assert_eq!(place.plus(at.name).text().as_deref(), Some("probe.3"));
-            assert_eq!(place.plus(at.config).read::<Addr>(), Addr(77));
-            assert_eq!(place.plus(at.tag).read::<Addr>().text().as_deref(), Some("a.b"));
-            let listen: Addr = place.plus(at.host + row.net_host.listen).read();
+            let address = instance.addr();
+            assert_eq!(address.plus(at.name).text().as_deref(), Some("probe.3"));
+            assert_eq!(address.plus(at.config).read::<Addr>(), Addr(77));
+            assert_eq!(address.plus(at.tag).read::<Addr>().text().as_deref(), Some("a.b"));
+            let listen: Addr = address.plus(at.host + row.net_host.listen).read();
             assert_eq!(listen.text().as_deref(), Some("1.2.3.4"));
-            let first: Addr = place.plus(at.properties + 8).read();
+            let first: Addr = address.plus(at.properties + 8).read();
             let second: Addr = first.plus(8).read();
             let value: Addr = Addr(second.0 - row.kv.head).plus(row.kv.val).read();
             assert_eq!(value.text().as_deref(), Some("y"));
-            assert_eq!(second.plus(8).read::<Addr>(), place.plus(at.properties));
-            let net: Addr = place.plus(row.input_net_properties() + 8).read();
+            assert_eq!(second.plus(8).read::<Addr>(), address.plus(at.properties));
+            let net: Addr = address.plus(row.input_net_properties() + 8).read();
             let key: Addr = Addr(net.0 - row.kv.head).plus(row.kv.key).read();
             assert_eq!(key.text().as_deref(), Some("net.keepalive"));
-            assert!(find(place).is_some());
+            assert!(find(address).is_some());
             drop(instance);
-            assert!(find(place).is_none());
+            assert!(find(address).is_none());
         }
     }
 }

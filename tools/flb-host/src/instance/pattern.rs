@@ -3,21 +3,21 @@
 /// Fluent Bit's wildcard: a star stands for any bytes.
 pub(crate) fn matches(pattern: &[u8], tag: &[u8]) -> bool {
     let (mut at, mut star) = (0, None);
-    let mut place = 0;
-    while place < tag.len() {
+    let mut index = 0;
+    while index < tag.len() {
         match pattern.get(at) {
             Some(b'*') => {
-                star = Some((at, place));
+                star = Some((at, index));
                 at += 1;
             }
-            Some(byte) if Some(byte) == tag.get(place) => {
+            Some(byte) if Some(byte) == tag.get(index) => {
                 at += 1;
-                place += 1;
+                index += 1;
             }
             _ => match &mut star {
                 Some((after, taken)) => {
                     *taken += 1;
-                    place = *taken;
+                    index = *taken;
                     at = *after + 1;
                 }
                 None => return false,

@@ -13,7 +13,7 @@ pub(crate) use options::{OptionEntry, check};
 
 /// What a plugin is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum PluginKind {
     /// It brings data in.
     Input,
     /// It changes data.
@@ -22,9 +22,9 @@ pub(crate) enum Kind {
     Output,
 }
 
-impl Kind {
+impl PluginKind {
     /// The word in configurations.
-    pub(crate) const fn word(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Input => "input",
             Self::Filter => "filter",
@@ -37,7 +37,7 @@ impl Kind {
 #[derive(Debug)]
 pub(crate) struct Plugin {
     /// What it is for.
-    pub(crate) kind: Kind,
+    pub(crate) kind: PluginKind,
     /// What configurations call it.
     pub(crate) name: String,
     /// The options that it declares; nothing is checked of a plugin without a table.
@@ -51,16 +51,16 @@ pub(crate) struct Plugin {
 ///
 /// # Errors
 /// The name does not say which kind of plugin it is.
-fn symbol_of(path: &Path) -> Result<(Kind, String), String> {
+fn symbol_of(path: &Path) -> Result<(PluginKind, String), String> {
     let base = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let stem = base.strip_prefix("flb-").and_then(|rest| rest.strip_suffix(".so"));
     let Some(stem) = stem else {
         return Err(format!("'{base}' is not named flb-KIND_NAME.so"));
     };
     let kind = match stem.split_once('_').map(|(kind, _)| kind) {
-        Some("in") => Kind::Input,
-        Some("filter") => Kind::Filter,
-        Some("out") => Kind::Output,
+        Some("in") => PluginKind::Input,
+        Some("filter") => PluginKind::Filter,
+        Some("out") => PluginKind::Output,
         _ => return Err(format!("'{base}' does not start with flb-in_, flb-filter_ or flb-out_")),
     };
     Ok((kind, format!("{stem}_plugin")))
@@ -120,15 +120,15 @@ impl Plugin {
             return Err(at(format!("registration structure is missing '{wanted}'")));
         }
         let (size, name, description, map) = match kind {
-            Kind::Input => {
+            PluginKind::Input => {
                 let at = &row.input_plugin;
                 (at.size, at.name, at.description, at.config_map)
             }
-            Kind::Filter => {
+            PluginKind::Filter => {
                 let at = &row.filter_plugin;
                 (at.size, at.name, at.description, at.config_map)
             }
-            Kind::Output => {
+            PluginKind::Output => {
                 let at = &row.output_plugin;
                 (at.size, at.name, at.description, at.config_map)
             }
@@ -167,7 +167,7 @@ impl Plugin {
         format!(
             "HELP\n{} {} plugin\n\nDESCRIPTION\n{}\n\nOPTIONS\n{options}",
             self.name,
-            self.kind.word(),
+            self.kind.name(),
             self.description,
         )
     }
@@ -186,8 +186,8 @@ mod tests {
     #[test]
     fn the_symbol_comes_from_the_file_name() {
         let of = |name: &str| symbol_of(Path::new(name));
-        assert_eq!(of("/a/flb-in_x.so").unwrap(), (Kind::Input, "in_x_plugin".into()));
-        assert_eq!(of("flb-out_a_b.so").unwrap(), (Kind::Output, "out_a_b_plugin".into()));
+        assert_eq!(of("/a/flb-in_x.so").unwrap(), (PluginKind::Input, "in_x_plugin".into()));
+        assert_eq!(of("flb-out_a_b.so").unwrap(), (PluginKind::Output, "out_a_b_plugin".into()));
         assert!(of("libx.so").unwrap_err().contains("flb-KIND_NAME.so"));
         assert!(of("flb-custom_x.so").unwrap_err().contains("flb-in_"));
     }

@@ -8,7 +8,7 @@ use crate::memory::Addr;
 
 const PREFIX: i32 = 1;
 const REPEATS: i32 = 1;
-const MOST: usize = 512;
+const MAX_ENTRIES: usize = 512;
 
 /// One entry of a plugin's table.
 #[derive(Debug, Clone)]
@@ -22,7 +22,7 @@ pub(crate) struct OptionEntry {
     /// The host's flags.
     pub(crate) flags: i32,
     /// Where the entry lies, for the copy that instances get.
-    pub(crate) place: Addr,
+    pub(crate) address: Addr,
     help: String,
 }
 
@@ -31,17 +31,17 @@ pub(crate) fn read(table: Addr, at: &ConfigMap) -> Option<Vec<OptionEntry>> {
     if table.is_null() {
         return None;
     }
-    let entries = (0..MOST)
+    let entries = (0..MAX_ENTRIES)
         .map_while(|index| {
-            let place = table.plus(index * at.size);
-            let name = place.plus(at.name).read::<Addr>().text()?;
+            let address = table.plus(index * at.size);
+            let name = address.plus(at.name).read::<Addr>().text()?;
             Some(OptionEntry {
-                kind: place.plus(at.kind).read(),
+                kind: address.plus(at.kind).read(),
                 name,
-                default: place.plus(at.def_value).read::<Addr>().text(),
-                flags: place.plus(at.flags).read(),
-                place,
-                help: place.plus(at.desc).read::<Addr>().text().unwrap_or_default(),
+                default: address.plus(at.def_value).read::<Addr>().text(),
+                flags: address.plus(at.flags).read(),
+                address,
+                help: address.plus(at.desc).read::<Addr>().text().unwrap_or_default(),
             })
         })
         .collect();
@@ -139,7 +139,7 @@ mod tests {
             name: name.into(),
             default: None,
             flags,
-            place: Addr::NULL,
+            address: Addr::NULL,
             help: String::new(),
         }
     }

@@ -1,6 +1,6 @@
 //! Fluent Bit's classic form: sections in brackets with lines of a name and a value.
 
-use super::document::{Document, Section, Value};
+use super::document::{Document, PropertyValue, Section};
 
 /// Reads a configuration or a file of plugins.
 ///
@@ -27,7 +27,7 @@ pub(super) fn parse(text: &str) -> Result<Document, String> {
         };
         let (key, value) =
             line.split_once(char::is_whitespace).ok_or_else(|| wrong("a name without a value"))?;
-        section.options.push((key.to_owned(), Value::One(value.trim().to_owned())));
+        section.options.push((key.to_owned(), PropertyValue::One(value.trim().to_owned())));
     }
     if let Some((name, section)) = current {
         add(&mut document, name, section)?;

@@ -7,7 +7,7 @@ use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 /// A property's value: a list repeats the property.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Value {
+pub(crate) enum PropertyValue {
     /// A scalar, as text.
     One(String),
     /// A list of scalars.
@@ -18,7 +18,7 @@ pub(crate) enum Value {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Section {
     /// Names and values.
-    pub(crate) options: Vec<(String, Value)>,
+    pub(crate) options: Vec<(String, PropertyValue)>,
     /// The filters of `processors: logs:`.
     pub(crate) processors: Vec<Section>,
 }
@@ -54,8 +54,9 @@ impl Section {
     /// A section with these properties.
     #[cfg(test)]
     pub(crate) fn of(pairs: &[(&str, &str)]) -> Self {
-        let option =
-            |(name, value): &(&str, &str)| ((*name).to_owned(), Value::One((*value).to_owned()));
+        let option = |(name, value): &(&str, &str)| {
+            ((*name).to_owned(), PropertyValue::One((*value).to_owned()))
+        };
         Self { options: pairs.iter().map(option).collect(), processors: Vec::new() }
     }
 
@@ -63,8 +64,8 @@ impl Section {
     pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.options.iter().flat_map(|(name, value)| {
             let values = match value {
-                Value::One(one) => std::slice::from_ref(one),
-                Value::Many(many) => many.as_slice(),
+                PropertyValue::One(one) => std::slice::from_ref(one),
+                PropertyValue::Many(many) => many.as_slice(),
             };
             values.iter().map(move |value| (name.as_str(), value.as_str()))
         })
@@ -81,8 +82,8 @@ impl Section {
     fn expand(&mut self, expand: &dyn Fn(&str) -> String) {
         for (_, value) in &mut self.options {
             match value {
-                Value::One(one) => *one = expand(one),
-                Value::Many(many) => many.iter_mut().for_each(|one| *one = expand(one)),
+                PropertyValue::One(one) => *one = expand(one),
+                PropertyValue::Many(many) => many.iter_mut().for_each(|one| *one = expand(one)),
             }
         }
         self.processors.iter_mut().for_each(|section| section.expand(expand));
@@ -123,7 +124,7 @@ impl<'de> Visitor<'de> for SectionVisitor {
             if name == "processors" {
                 section.processors = map.next_value::<Processors>()?.logs;
             } else {
-                let value = map.next_value::<Value>()?;
+                let value = map.next_value::<PropertyValue>()?;
                 section.options.push((name, value));
             }
         }
@@ -140,53 +141,53 @@ impl<'de> Deserialize<'de> for Section {
 struct ValueVisitor;
 
 impl<'de> Visitor<'de> for ValueVisitor {
-    type Value = Value;
+    type Value = PropertyValue;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a scalar or a list of scalars")
     }
 
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::One(value.to_string()))
+    fn visit_bool<E: Error>(self, value: bool) -> Result<PropertyValue, E> {
+        Ok(PropertyValue::One(value.to_string()))
     }
 
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::One(value.to_string()))
+    fn visit_i64<E: Error>(self, value: i64) -> Result<PropertyValue, E> {
+        Ok(PropertyValue::One(value.to_string()))
     }
 
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::One(value.to_string()))
+    fn visit_u64<E: Error>(self, value: u64) -> Result<PropertyValue, E> {
+        Ok(PropertyValue::One(value.to_string()))
     }
 
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
-        Ok(Value::One(value.to_string()))
+    fn visit_f64<E: Error>(self, value: f64) -> Result<PropertyValue, E> {
+        Ok(PropertyValue::One(value.to_string()))
     }
 
-    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::One(value.to_owned()))
+    fn visit_str<E: Error>(self, value: &str) -> Result<PropertyValue, E> {
+        Ok(PropertyValue::One(value.to_owned()))
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Value, E> {
-        Ok(Value::One(String::new()))
+    fn visit_unit<E: Error>(self) -> Result<PropertyValue, E> {
+        Ok(PropertyValue::One(String::new()))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<PropertyValue, A::Error> {
         let mut many = Vec::new();
-        while let Some(value) = list.next_element::<Value>()? {
+        while let Some(value) = list.next_element::<PropertyValue>()? {
             match value {
-                Value::One(one) => many.push(one),
-                Value::Many(_) => return Err(A::Error::custom("a list within a list")),
+                PropertyValue::One(one) => many.push(one),
+                PropertyValue::Many(_) => return Err(A::Error::custom("a list within a list")),
             }
         }
-        Ok(Value::Many(many))
+        Ok(PropertyValue::Many(many))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, _map: A) -> Result<Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, _map: A) -> Result<PropertyValue, A::Error> {
         Err(A::Error::custom("a map cannot be the value of a property"))
     }
 }
 
-impl<'de> Deserialize<'de> for Value {
+impl<'de> Deserialize<'de> for PropertyValue {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         from.deserialize_any(ValueVisitor)
     }

@@ -13,12 +13,12 @@ use crate::args::duration;
 use crate::report;
 
 use document::Document;
-pub(crate) use document::{Section, Value};
+pub(crate) use document::{PropertyValue, Section};
 use file_form::parse;
 
 /// A configuration that was read and whose service section makes sense.
 #[derive(Debug)]
-pub(crate) struct Settings {
+pub(crate) struct HostSettings {
     /// How often chunks are handed to the outputs.
     pub(crate) flush: Duration,
     /// How long a stop waits for chunks on their way.
@@ -39,7 +39,7 @@ pub(crate) struct Settings {
     pub(crate) outputs: Vec<Section>,
 }
 
-impl Settings {
+impl HostSettings {
     /// Reads a file.
     ///
     /// # Errors
@@ -71,8 +71,8 @@ impl Settings {
         Ok(settings)
     }
 
-    fn service(&mut self, key: &str, value: &Value, folder: &Path) -> Result<(), String> {
-        let Value::One(value) = value else {
+    fn service(&mut self, key: &str, value: &PropertyValue, folder: &Path) -> Result<(), String> {
+        let PropertyValue::One(value) = value else {
             return Err(format!("service: '{key}' is a list"));
         };
         let time = || duration(value).map_err(|error| format!("service: {key}: {error}"));
@@ -99,8 +99,8 @@ impl Settings {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Settings, String> {
-        document::parse(text).and_then(|document| Settings::of(document, Path::new(".")))
+    fn parse(text: &str) -> Result<HostSettings, String> {
+        document::parse(text).and_then(|document| HostSettings::of(document, Path::new(".")))
     }
 
     const WHOLE: &str = "

@@ -1,5 +1,5 @@
-//! Measures the codec on one core: requests of 128 GenAI spans of about 1500 bytes and of 128 log
-//! records of about 500, each with one resource.
+//! Codec benchmark: measures the codec on one core: requests of 128 GenAI spans of about 1500
+//! bytes and of 128 log records of about 500, each with one resource.
 //!
 //! `cargo run --release -p testkit --bin codec_bench` prints nanoseconds per item of each step, the
 //! fastest of many rounds (a word as argument chooses steps): what else the machine did meanwhile is
@@ -20,7 +20,7 @@ use fluent_bit_ai::sampling::policy::{Action, Policies, Policy, Rule, SpanTest, 
 use fluent_bit_ai::sampling::{TailConfig, TailSampler};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
-use testkit::shapes::{Batch, Shape};
+use testkit::shapes::{GeneratedBatch, TelemetryShape};
 
 const SPANS: u8 = 128;
 const ROUNDS: usize = 200;
@@ -38,8 +38,8 @@ fn measure(work: &mut dyn FnMut()) -> f64 {
 }
 
 /// The request that `make bench` sends.
-fn request(shape: Shape) -> Vec<u8> {
-    Batch::new(shape, SPANS.into()).numbered(0)
+fn request(shape: TelemetryShape) -> Vec<u8> {
+    GeneratedBatch::new(shape, SPANS.into()).numbered(0)
 }
 
 /// The request that a chunk's records make, as the output builds it.
@@ -104,7 +104,7 @@ fn json_table(request: &[u8]) -> Result<String, Box<dyn std::error::Error>> {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let (request, logs) = (request(Shape::Genai), request(Shape::Logs));
+    let (request, logs) = (request(TelemetryShape::Genai), request(TelemetryShape::Logs));
     let options = LogOptions { groups: false, first_group: 1, now_unix_nanos: 1 };
     let (mut chunk, mut log_chunk) = (Vec::new(), Vec::new());
     traces_to_records(&request, &mut chunk)?;

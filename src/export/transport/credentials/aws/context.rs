@@ -1,4 +1,5 @@
-//! What the sources of credentials use of the outside: the environment, files, and HTTP.
+//! Dependency injection: what the sources of credentials use of the outside, the environment,
+//! files, and HTTP.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,13 +12,13 @@ use http_body_util::{BodyExt, Limited};
 use reqsign_core::{Context, Error, FileRead, HttpSend, OsEnv, Result};
 
 use crate::export::settings::{EndpointSettings, Protocol};
-use crate::export::transport::connections::Connections;
+use crate::export::transport::connections::EndpointConnections;
 use crate::export::transport::tls::ClientProblem;
 use crate::files;
 use crate::runtime::heavy;
 use crate::stats::Log;
 
-/// The services of a pod or machine answer at once, and where there are none nobody does.
+/// The services of a pod or machine answer at once, and where there are none there is no answer.
 const LOCAL_TIMEOUT: Duration = Duration::from_secs(2);
 /// For STS, which is somewhere else.
 const STS_TIMEOUT: Duration = Duration::from_secs(10);
@@ -41,8 +42,8 @@ pub(super) fn context(
         ..endpoint.clone()
     };
     let http = Http {
-        local: Connections::new(&settings(LOCAL_TIMEOUT, None), log)?,
-        remote: Connections::new(&settings(STS_TIMEOUT, endpoint.proxy.clone()), log)?,
+        local: EndpointConnections::new(&settings(LOCAL_TIMEOUT, None), log)?,
+        remote: EndpointConnections::new(&settings(STS_TIMEOUT, endpoint.proxy.clone()), log)?,
         sts: sts.cloned(),
     };
     Ok(Context::new().with_env(OsEnv).with_file_read(Files).with_http_send(http))
@@ -75,8 +76,8 @@ impl FileRead for Files {
 
 /// Requests to STS, and to what serves credentials on the machine.
 struct Http {
-    local: Connections,
-    remote: Connections,
+    local: EndpointConnections,
+    remote: EndpointConnections,
     /// Where STS is, if not where AWS has it.
     sts: Option<Uri>,
 }
@@ -97,8 +98,8 @@ impl HttpSend for Http {
             || self.sts.as_ref().and_then(Uri::authority) == request.uri().authority();
         let connections = if is_remote { &self.remote } else { &self.local };
         let failed = |error: reqwest::Error| {
-            let words = crate::export::transport::causes::causes(&error.without_url());
-            Error::unexpected(words).set_retryable(true)
+            let message = crate::export::transport::causes::causes(&error.without_url());
+            Error::unexpected(message).set_retryable(true)
         };
         let request = reqwest::Request::try_from(request).map_err(failed)?;
         let response = connections.current().http.execute(request).await.map_err(failed)?;

@@ -1,4 +1,4 @@
-//! Requests to AWS's own OTLP endpoints, signed by AWS Signature Version 4.
+//! AWS request signer: requests to AWS's own OTLP endpoints, signed by AWS Signature Version 4.
 
 use crate::sync::Mutex as SyncMutex;
 mod context;
@@ -21,11 +21,11 @@ use crate::export::settings::{AwsSettings, EndpointSettings};
 use crate::export::transport::reply::printable;
 use crate::export::transport::tls::ClientProblem;
 use crate::stats::Log;
-use sign::{Scope, Unsigned, signature};
-use sources::Chain;
+use sign::{SigningScope, UnsignedRequest, signature};
+use sources::CredentialChain;
 
 /// How long credentials are used that do not say when they end, before their source is asked again:
-/// files are written anew by whoever rotates keys.
+/// files are written anew when keys are rotated.
 const UNSAID: Duration = Duration::from_secs(300);
 /// After a failure the sources are asked again after this time.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -42,7 +42,7 @@ struct State {
 
 /// Signs the requests of one endpoint.
 pub(in crate::export) struct AwsSigner {
-    scope: Scope,
+    scope: SigningScope,
     source: Box<dyn ProvideCredentialDyn<Credential = Credential>>,
     /// What the sources said, where the role that they are for hides it.
     behind: Option<Arc<SyncMutex<String>>>,
@@ -62,8 +62,9 @@ impl AwsSigner {
     }
 
     fn with(settings: &AwsSettings, context: Context) -> Self {
-        let scope = Scope { service: settings.service.clone(), region: settings.region.clone() };
-        let chain = Chain::new(settings, &settings.region);
+        let scope =
+            SigningScope { service: settings.service.clone(), region: settings.region.clone() };
+        let chain = CredentialChain::new(settings, &settings.region);
         let (source, behind): (Box<dyn ProvideCredentialDyn<Credential = _>>, _) =
             match &settings.role_arn {
                 Some(arn) => {
@@ -87,9 +88,9 @@ impl AwsSigner {
         body: &[u8],
     ) -> Result<HeaderMap, String> {
         let credential = self.current().await?;
-        let request = Unsigned { method: &Method::POST, url, headers, body };
+        let request = UnsignedRequest { method: &Method::POST, url, headers, body };
         signature(&request, &credential, &self.scope, clock::unix_nanos())
-            .map_err(|words| format!("the request cannot be signed: {words}"))
+            .map_err(|message| format!("the request cannot be signed: {message}"))
     }
 
     /// The endpoint refuses what it was signed with. Whether there are other credentials now.
@@ -141,7 +142,7 @@ impl AwsSigner {
     }
 
     async fn fetch(&self) -> Result<Credential, String> {
-        let told = match self.source.provide_credential_dyn(&self.context).await {
+        let failure = match self.source.provide_credential_dyn(&self.context).await {
             Ok(Some(credential)) => return Ok(credential),
             Ok(None) => "there are none".to_owned(),
             Err(error) => error.to_string(),
@@ -150,6 +151,6 @@ impl AwsSigner {
             let behind = behind.lock();
             if behind.is_empty() { String::new() } else { format!("; {behind}") }
         });
-        Err(format!("no AWS credentials: {}", printable(&(told + &behind.unwrap_or_default()))))
+        Err(format!("no AWS credentials: {}", printable(&(failure + &behind.unwrap_or_default()))))
     }
 }

@@ -1,4 +1,4 @@
-//! The signature of one request by AWS Signature Version 4.
+//! AWS Signature Version 4 of one request.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +11,7 @@ use reqsign_aws_core::Credential;
 
 /// For whom a request is signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Scope {
+pub(super) struct SigningScope {
     /// The service's name in signatures, such as `logs` or `xray`.
     pub(super) service: String,
     /// Such as `eu-central-1`.
@@ -19,7 +19,7 @@ pub(super) struct Scope {
 }
 
 /// A request as it will be sent.
-pub(super) struct Unsigned<'a> {
+pub(super) struct UnsignedRequest<'a> {
     pub(super) method: &'a Method,
     /// The whole URL.
     pub(super) url: &'a str,
@@ -36,9 +36,9 @@ pub(super) struct Unsigned<'a> {
 /// # Errors
 /// What of the request cannot be signed; no secret is in it.
 pub(super) fn signature(
-    request: &Unsigned<'_>,
+    request: &UnsignedRequest<'_>,
     credential: &Credential,
-    scope: &Scope,
+    scope: &SigningScope,
     unix_nanos: u64,
 ) -> Result<HeaderMap, String> {
     let identity = Identity::new(
@@ -108,8 +108,8 @@ mod tests {
             map.append(name, value);
         });
         let url = format!("https://example.amazonaws.com{path}");
-        let request = Unsigned { method, url: &url, headers: &map, body };
-        let scope = Scope { service: "service".to_owned(), region: "us-east-1".to_owned() };
+        let request = UnsignedRequest { method, url: &url, headers: &map, body };
+        let scope = SigningScope { service: "service".to_owned(), region: "us-east-1".to_owned() };
         signature(&request, &published_credential(), &scope, PUBLISHED).unwrap()
     }
 
@@ -189,8 +189,8 @@ mod tests {
         credential.session_token = Some(token.to_owned());
         let headers = HeaderMap::new();
         let url = "https://example.amazonaws.com/";
-        let request = Unsigned { method: &Method::GET, url, headers: &headers, body: b"" };
-        let scope = Scope { service: "service".to_owned(), region: "us-east-1".to_owned() };
+        let request = UnsignedRequest { method: &Method::GET, url, headers: &headers, body: b"" };
+        let scope = SigningScope { service: "service".to_owned(), region: "us-east-1".to_owned() };
         let signed = signature(&request, &credential, &scope, PUBLISHED).unwrap();
         let text = signed["authorization"].to_str().unwrap();
         assert!(text.contains("SignedHeaders=host;x-amz-date;x-amz-security-token"), "{text}");

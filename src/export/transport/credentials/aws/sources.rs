@@ -1,4 +1,4 @@
-//! Where AWS credentials come from, in the usual order.
+//! Provider chain: where AWS credentials come from, in the usual order.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use reqsign_core::{
 use super::AwsSettings;
 use crate::clock;
 use crate::export::transport::credentials::aws::context::moved;
-use crate::export::transport::credentials::aws::sign::{Scope, Unsigned, signature};
+use crate::export::transport::credentials::aws::sign::{SigningScope, UnsignedRequest, signature};
 use crate::sync::Mutex;
 
 /// The name of our sessions in AWS's audit logs.
@@ -26,20 +26,20 @@ const SESSION: &str = "fluent-bit-ai";
 type Source = Box<dyn ProvideCredentialDyn<Credential = Credential>>;
 
 /// The sources of credentials, of which the first that has any is taken.
-pub(super) struct Chain {
+pub(super) struct CredentialChain {
     sources: Vec<(&'static str, Source)>,
     /// What each said when none had any.
     failure: Arc<Mutex<String>>,
 }
 
-impl std::fmt::Debug for Chain {
+impl std::fmt::Debug for CredentialChain {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let names: Vec<&str> = self.sources.iter().map(|(name, _)| *name).collect();
         formatter.debug_tuple("Chain").field(&names).finish()
     }
 }
 
-impl Chain {
+impl CredentialChain {
     /// The environment, a profile in AWS's files, a pod's web identity (IRSA), what serves a
     /// container (ECS, EKS Pod Identity), and the instance metadata service in its version 2.
     pub(super) fn new(settings: &AwsSettings, region: &str) -> Self {
@@ -72,12 +72,12 @@ impl Chain {
         Arc::clone(&self.failure)
     }
 
-    fn failed(&self, words: &str) {
-        words.clone_into(&mut self.failure.lock());
+    fn failed(&self, message: &str) {
+        message.clone_into(&mut self.failure.lock());
     }
 }
 
-impl ProvideCredential for Chain {
+impl ProvideCredential for CredentialChain {
     type Credential = Credential;
 
     async fn provide_credential(&self, context: &Context) -> Result<Option<Credential>> {
@@ -89,9 +89,9 @@ impl ProvideCredential for Chain {
                 Err(error) => said.push(format!("{name}: {error}")),
             }
         }
-        let words = said.join("; ");
-        self.failed(&words);
-        Err(Error::credential_invalid(words))
+        let message = said.join("; ");
+        self.failed(&message);
+        Err(Error::credential_invalid(message))
     }
 }
 
@@ -100,10 +100,10 @@ pub(super) fn role(
     settings: &AwsSettings,
     arn: &str,
     region: &str,
-    chain: Chain,
+    chain: CredentialChain,
     context: &Context,
 ) -> AssumeRoleCredentialProvider {
-    let scope = Scope { service: "sts".to_owned(), region: region.to_owned() };
+    let scope = SigningScope { service: "sts".to_owned(), region: region.to_owned() };
     let signer = Sts { scope, endpoint: settings.sts_endpoint.clone() };
     let provider = AssumeRoleCredentialProvider::new(
         arn.to_owned(),
@@ -122,7 +122,7 @@ pub(super) fn role(
 /// Signs requests to STS, after they were sent to where it is said to be.
 #[derive(Debug)]
 struct Sts {
-    scope: Scope,
+    scope: SigningScope,
     endpoint: Option<Uri>,
 }
 
@@ -140,7 +140,7 @@ impl SignRequest for Sts {
         if let Some(uri) = self.endpoint.as_ref().and_then(|to| moved(&request.uri, to)) {
             request.uri = uri;
         }
-        let unsigned = Unsigned {
+        let unsigned = UnsignedRequest {
             method: &request.method,
             url: &request.uri.to_string(),
             headers: &request.headers,

@@ -86,11 +86,11 @@ fn settings() -> AwsSettings {
 
 fn now<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
     let runtime = Runtime::acquire().unwrap();
-    let (tell, told) = std::sync::mpsc::channel();
+    let (sender, receiver) = std::sync::mpsc::channel();
     runtime.tasks().spawn(async move {
-        let _nobody = tell.send(future.await);
+        let _nobody = sender.send(future.await);
     });
-    told.recv_timeout(test_timeout::at_most(Duration::from_secs(10))).unwrap()
+    receiver.recv_timeout(test_timeout::at_most(Duration::from_secs(10))).unwrap()
 }
 
 /// The key that requests are signed with, and the session token beside it.
@@ -255,9 +255,9 @@ fn a_role_is_assumed_with_a_signed_request_where_sts_is_said_to_be() {
 fn without_any_the_sources_say_why_each_and_are_left_alone_for_a_second() {
     let world = World::new(NOBODY);
     let signer = Arc::new(world.signer(&settings(), &[("AWS_EC2_METADATA_DISABLED", "true")]));
-    let words = signed(&signer).unwrap_err();
+    let message = signed(&signer).unwrap_err();
     for said in ["environment: none", "web identity: none", "instance metadata: none"] {
-        assert!(words.contains(said), "{said} in {words}");
+        assert!(message.contains(said), "{said} in {message}");
     }
     let denied = World::new(|request| {
         (request.uri().path() == "/latest/api/token").then(|| "metadata-token".to_owned())

@@ -1,4 +1,5 @@
-//! Our plugins beside Fluent Bit's own, in turn, on the same machine with the same load.
+//! Comparison benchmark: our plugins beside Fluent Bit's own, in turn, on the same machine with
+//! the same load.
 //!
 //! A result with a lost or doubled item is no result. Ratios of one run count; absolute figures
 //! drift between machines and hours.
@@ -8,11 +9,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::detectors;
-use crate::hosts::{self, Host, Running};
+use crate::hosts::{self, Host, RunningHost};
 use crate::load;
 use crate::memory;
 use crate::outage;
-use crate::shapes::Shape;
+use crate::shapes::TelemetryShape;
 use crate::sink::{Keep, Sink};
 
 #[derive(Debug, Clone, clap::Args)]
@@ -76,7 +77,7 @@ const PLAIN: Side = Side::Ours { filters: Filters::None, endpoints: 1 };
 struct Row {
     name: &'static str,
     work: &'static str,
-    shape: Shape,
+    shape: TelemetryShape,
     grpc: bool,
     items: u64,
     rate: u64,
@@ -116,7 +117,7 @@ impl Row {
     const fn new(
         name: &'static str,
         work: &'static str,
-        load: (Shape, bool, u64),
+        load: (TelemetryShape, bool, u64),
         sides: (Side, Side),
         figure: Figure,
         bound: Option<f64>,
@@ -144,22 +145,22 @@ const HEAD: (Side, Side) = (Side::StockHead, one(Filters::Head));
 const TAIL: (Side, Side) = (Side::StockTail, one(Filters::Tail));
 const METRICS: (Side, Side) = (Side::Stock, one(Filters::Metrics));
 const CONTEXT: (Side, Side) = (Side::Stock, one(Filters::Context));
-const GENAI: (Shape, bool, u64) = (Shape::Genai, HTTP, 200_000);
-const HANGING: (Shape, bool, u64) = (Shape::Genai, HTTP, 800_000);
-const LATENCY: (Shape, bool, u64) = (Shape::Genai, HTTP, 160_000);
+const GENAI: (TelemetryShape, bool, u64) = (TelemetryShape::Genai, HTTP, 200_000);
+const HANGING: (TelemetryShape, bool, u64) = (TelemetryShape::Genai, HTTP, 800_000);
+const LATENCY: (TelemetryShape, bool, u64) = (TelemetryShape::Genai, HTTP, 160_000);
 
 #[rustfmt::skip]
 const ROWS: &[Row] = &[
     Row::new("P1", "traces, HTTP: CPU", GENAI, BARE, Figure::Cpu, Some(0.6)),
-    Row::new("P2", "traces, gRPC: CPU", (Shape::Genai, GRPC, 200_000), BARE, Figure::Cpu, Some(0.6)),
-    Row::new("P3-http", "logs, HTTP: CPU", (Shape::Logs, HTTP, 400_000), BARE, Figure::Cpu, Some(0.9)),
-    Row::new("P3-grpc", "logs, gRPC: CPU", (Shape::Logs, GRPC, 400_000), BARE, Figure::Cpu, Some(0.9)),
-    Row::new("P4-http", "metrics, HTTP: CPU", (Shape::Metrics, HTTP, 200_000), BARE, Figure::Cpu, Some(0.9)),
-    Row::new("P4-grpc", "metrics, gRPC: CPU", (Shape::Metrics, GRPC, 200_000), BARE, Figure::Cpu, Some(0.9)),
-    Row::new("P5-fat", "20 attributes of 5 KB: CPU", (Shape::Fat, HTTP, 4_000), BARE, Figure::Cpu, None),
-    Row::new("P5-wide", "100 attributes of 50 B: CPU", (Shape::Wide, HTTP, 40_000), BARE, Figure::Cpu, None),
-    Row::new("P5-agent", "traces of 200 spans: CPU", (Shape::Agent, HTTP, 100_000), BARE, Figure::Cpu, None),
-    Row::new("P6", "5000 spans/s for a minute: peak MiB over stock", (Shape::Genai, HTTP, 300_000), BARE, Figure::Memory, Some(10.0)).at_rate(5000),
+    Row::new("P2", "traces, gRPC: CPU", (TelemetryShape::Genai, GRPC, 200_000), BARE, Figure::Cpu, Some(0.6)),
+    Row::new("P3-http", "logs, HTTP: CPU", (TelemetryShape::Logs, HTTP, 400_000), BARE, Figure::Cpu, Some(0.9)),
+    Row::new("P3-grpc", "logs, gRPC: CPU", (TelemetryShape::Logs, GRPC, 400_000), BARE, Figure::Cpu, Some(0.9)),
+    Row::new("P4-http", "metrics, HTTP: CPU", (TelemetryShape::Metrics, HTTP, 200_000), BARE, Figure::Cpu, Some(0.9)),
+    Row::new("P4-grpc", "metrics, gRPC: CPU", (TelemetryShape::Metrics, GRPC, 200_000), BARE, Figure::Cpu, Some(0.9)),
+    Row::new("P5-fat", "20 attributes of 5 KB: CPU", (TelemetryShape::Fat, HTTP, 4_000), BARE, Figure::Cpu, None),
+    Row::new("P5-wide", "100 attributes of 50 B: CPU", (TelemetryShape::Wide, HTTP, 40_000), BARE, Figure::Cpu, None),
+    Row::new("P5-agent", "traces of 200 spans: CPU", (TelemetryShape::Agent, HTTP, 100_000), BARE, Figure::Cpu, None),
+    Row::new("P6", "5000 spans/s for a minute: peak MiB over stock", (TelemetryShape::Genai, HTTP, 300_000), BARE, Figure::Memory, Some(10.0)).at_rate(5000),
     Row::new("P7", "answer p99, HTTP: ms", GENAI, BARE, Figure::Delay, Some(1.5)),
     Row::new("P8", "HTTP: spans/s", GENAI, BARE, Figure::Throughput, Some(1.3)),
     Row::new("P9", "three endpoints against one of ours: CPU", GENAI, (PLAIN, THREE), Figure::Cpu, Some(1.4)),
@@ -316,7 +317,7 @@ async fn sample(args: &Args, host: &Host, row: &Row, side: Side) -> Result<Sampl
     }
     let port = hosts::free_port();
     let host_process =
-        Running::start(host, &configuration(&args.plugins, side, row, port, &ports), port);
+        RunningHost::start(host, &configuration(&args.plugins, side, row, port, &ports), port);
     tokio::time::sleep(Duration::from_millis(600)).await;
     let before = host_process.cpu();
     let start = Instant::now();
@@ -326,7 +327,7 @@ async fn sample(args: &Args, host: &Host, row: &Row, side: Side) -> Result<Sampl
         grpc: row.grpc,
         shape: row.shape,
         items,
-        batch: if matches!(row.shape, Shape::Agent) { 200 } else { 128 },
+        batch: if matches!(row.shape, TelemetryShape::Agent) { 200 } else { 128 },
         connections: 2,
         rate: row.rate,
         attempts: 200,
@@ -368,7 +369,7 @@ fn quiet(side: Side) -> Duration {
 }
 
 /// Whether a sink got what it had to get, once.
-fn check(sink: &Sink, report: &load::Report, side: Side) -> Result<(), String> {
+fn check(sink: &Sink, report: &load::LoadReport, side: Side) -> Result<(), String> {
     let received = sink.received.lock().unwrap();
     let (distinct, doubled) = (received.distinct(), received.doubled());
     if doubled == 0 && (!exact(side) || distinct == report.accepted) {
@@ -417,7 +418,7 @@ fn configuration(plugins: &Path, side: Side, row: &Row, port: u16, sinks: &[u16]
     let text = plain_configuration(plugins, side, row, port, sinks);
     if matches!(row.figure, Figure::Delivery) {
         // What waits for the endpoint that hangs is more than the default keeps in memory: there
-        // senders would be told to wait, and the others get no more than that.
+        // senders would be asked to wait, and the others get no more than that.
         return unbounded(&text);
     }
     text
@@ -444,7 +445,7 @@ fn stock(side: Side, row: &Row, port: u16, sink: u16) -> String {
     // Over gRPC the stock output now and then takes its connections for broken and sends chunks
     // twice, and a run with doubled items is no result: without keepalive hardly ever, with the many
     // small chunks of metrics only with one worker, which costs it no more.
-    let workers = if row.grpc && matches!(row.shape, Shape::Metrics) { 1 } else { 2 };
+    let workers = if row.grpc && matches!(row.shape, TelemetryShape::Metrics) { 1 } else { 2 };
     let grpc = if row.grpc { "      grpc: on\n      net.keepalive: off\n" } else { "" };
     format!(
         "service:\n  flush: 1\n  log_level: warn\npipeline:\n  inputs:\n    - name: opentelemetry\n      listen: 127.0.0.1\n      port: {port}\n      buffer_max_size: 64M\n{processors}  outputs:\n    - name: opentelemetry\n      match: '*'\n      host: 127.0.0.1\n      port: {sink}\n      workers: {workers}\n      log_response_payload: false\n      retry_limit: no_limits\n{grpc}"

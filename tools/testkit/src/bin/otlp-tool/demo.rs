@@ -12,9 +12,9 @@ use opentelemetry_proto::tonic::metrics::v1::{metric::Data, number_data_point};
 use prost::Message;
 
 use crate::client::Client;
-use crate::hosts::{self, Host, Running};
+use crate::hosts::{self, Host, RunningHost};
 use crate::replay;
-use crate::sink::{Keep, Received, Sink};
+use crate::sink::{Keep, ReceivedRequests, Sink};
 
 const TRACED_LOG: &str = r#"{"log": "order 4711 answered", "level": "warning", "trace_id": "0af7651916cd43dd8448eb211c80319c", "span_id": "b7ad6b7169203331"}"#;
 
@@ -27,7 +27,7 @@ pub async fn run(plugins: &Path, captures: &Path) {
         Ports { grpc: hosts::free_port(), http: hosts::free_port(), page: hosts::free_port() };
     let configuration = configuration(&host, plugins, &ports, apm.port, llm.port);
     println!("3. The pipeline:\n{}", indent(&configuration));
-    let running = Running::start(&host, &configuration, ports.http);
+    let running = RunningHost::start(&host, &configuration, ports.http);
     println!("4. Real captures in, each over OTLP/HTTP and OTLP/gRPC in turn:");
     let sent = send(captures, &ports).await;
     tokio::time::sleep(Duration::from_secs(6)).await;
@@ -167,7 +167,7 @@ struct View {
 }
 
 impl View {
-    fn of(received: &Received) -> Self {
+    fn of(received: &ReceivedRequests) -> Self {
         let mut view = Self::default();
         let requests = |path: &str| received.requests.get(path).cloned().unwrap_or_default();
         for request in requests("/v1/traces") {

@@ -1,4 +1,5 @@
-//! The detectors of `ai_context` on the text of messages, without a host: MB a second on one core.
+//! Detector benchmark: the detectors of `ai_context` on the text of messages, without a host: MB a
+//! second on one core.
 
 use std::hint::black_box;
 use std::time::Instant;

@@ -1,4 +1,5 @@
-//! Attacks on the receiver in a host, and what becomes of a good client meanwhile.
+//! Attack benchmark: attacks on the receiver in a host, and what becomes of a good client
+//! meanwhile.
 //!
 //! Each attack meets a fresh host. While it runs, a good client exports one small request after the
 //! other, each on a connection of its own; its slowest answer and the host's peak of memory are
@@ -14,8 +15,8 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::client::Client;
-use crate::hosts::{self, Running};
-use crate::shapes::{Batch, Shape};
+use crate::hosts::{self, RunningHost};
+use crate::shapes::{GeneratedBatch, TelemetryShape};
 
 /// How long the good client tries while an attack is on.
 const ATTACK: Duration = Duration::from_secs(10);
@@ -75,7 +76,7 @@ pub async fn run(args: Args) {
             continue;
         }
         let port = hosts::free_port();
-        let mut running = Running::start(&host, &configuration(&args, port), port);
+        let mut running = RunningHost::start(&host, &configuration(&args, port), port);
         let (good, got) = under(attack, port).await;
         assert!(running.alive(), "the host died; its log:\n{}", running.log_text());
         println!(
@@ -124,7 +125,7 @@ async fn under(attack: Attack, port: u16) -> (Good, String) {
         }
     });
     let mut good = Good::default();
-    let mut batch = Batch::new(Shape::Genai, 10);
+    let mut batch = GeneratedBatch::new(TelemetryShape::Genai, 10);
     let mut first = 0;
     while !attacking.is_finished() {
         let request = batch.numbered(first);
@@ -156,7 +157,7 @@ fn prepared(attack: Attack) -> Vec<u8> {
     match attack {
         Attack::Bomb(encoding) => bomb(encoding),
         Attack::LargeBodies => {
-            let one = Batch::new(Shape::Fat, 100).numbered(0);
+            let one = GeneratedBatch::new(TelemetryShape::Fat, 100).numbered(0);
             // Requests that follow each other are one request, because their fields repeat.
             one.repeat(64 * MIB / one.len())
         }

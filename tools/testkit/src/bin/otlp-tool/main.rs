@@ -1,4 +1,4 @@
-//! The project's own OTLP tools: load, receivers, replay, benchmarks and the demo.
+//! Command line: the project's own OTLP tools: load, receivers, replay, benchmarks and the demo.
 //!
 //! `cargo run --release -p testkit --bin otlp-tool -- help` lists the commands. `make demo` and
 //! `make bench` are what most people want.

@@ -1,12 +1,12 @@
-//! Memory under a burst: as fast as answers come into one endpoint, with no limit configured.
+//! Memory benchmark: a burst as fast as answers come into one endpoint, with no limit configured.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::bench;
-use crate::hosts::{Host, Running, free_port};
+use crate::hosts::{Host, RunningHost, free_port};
 use crate::load;
-use crate::shapes::Shape;
+use crate::shapes::TelemetryShape;
 use crate::sink::{Keep, Sink};
 
 /// The most that the host may hold at its peak, in MiB.
@@ -95,13 +95,13 @@ fn middle(side: &[Burst], of: impl Fn(&Burst) -> f64) -> f64 {
 async fn burst(host: &Host, configuration: Configuration<'_>, scale: f64) -> Result<Burst, String> {
     let sink = Sink::start(0, Keep::Numbers).await;
     let port = free_port();
-    let running = Running::start(host, &configuration(port, sink.port), port);
+    let running = RunningHost::start(host, &configuration(port, sink.port), port);
     tokio::time::sleep(Duration::from_millis(600)).await;
     let start = Instant::now();
     let report = load::run(load::Args {
         port,
         grpc: false,
-        shape: Shape::Genai,
+        shape: TelemetryShape::Genai,
         items: ((SPANS as f64 * scale) as u64 / 128).max(8) * 128,
         batch: 128,
         connections: 2,

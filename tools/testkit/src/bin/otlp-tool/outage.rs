@@ -1,4 +1,5 @@
-//! How late telemetry comes through an endpoint that is in trouble, ours beside Fluent Bit's own.
+//! Outage benchmark: how late telemetry comes through an endpoint that is in trouble, ours beside
+//! Fluent Bit's own.
 //!
 //! The delay of a span is from when it was due to be sent, by the rate, to when the receiver
 //! accepted it. So what a client has to wait before it may send is part of it.
@@ -8,9 +9,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::bench::{ours_plain, stock_plain};
-use crate::hosts::{self, Host, Running};
+use crate::hosts::{self, Host, RunningHost};
 use crate::load;
-use crate::shapes::Shape;
+use crate::shapes::TelemetryShape;
 use crate::sink::{Keep, Sink, Trouble};
 
 /// Spans a second.
@@ -23,7 +24,7 @@ const FLUSH: Duration = Duration::from_secs(1);
 const LIMIT: Duration = Duration::from_secs(400);
 const QUIET: Duration = Duration::from_secs(150);
 
-pub struct Row {
+pub struct OutageRow {
     pub name: &'static str,
     work: &'static str,
     items: u64,
@@ -33,15 +34,15 @@ pub struct Row {
 }
 
 #[rustfmt::skip]
-pub const ROWS: &[Row] = &[
-    Row {
+pub const ROWS: &[OutageRow] = &[
+    OutageRow {
         name: "P18",
         work: "503 for 15 s: last span after that, s",
         items: 200_000,
         trouble: Trouble { outage: Duration::from_secs(15), every: 7, answer: Duration::from_millis(30) },
         bound: 20.0,
     },
-    Row {
+    OutageRow {
         name: "P19",
         work: "each 7th answer 503: p99 beyond flush, s",
         items: 120_000,
@@ -63,14 +64,14 @@ struct Sample {
     peak_mib: f64,
 }
 
-impl Row {
+impl OutageRow {
     fn figure(&self, sample: &Sample) -> f64 {
         if self.trouble.outage.is_zero() { sample.p99 - FLUSH.as_secs_f64() } else { sample.after }
     }
 }
 
 /// Both sides in turn, and a line for each.
-pub async fn measure(host: &Host, plugins: &Path, row: &Row, scale: f64) -> String {
+pub async fn measure(host: &Host, plugins: &Path, row: &OutageRow, scale: f64) -> String {
     let mut text = String::new();
     let mut figures = [f64::NAN; 2];
     for (side, name) in ["other", "ours"].into_iter().enumerate() {
@@ -105,7 +106,7 @@ pub async fn measure(host: &Host, plugins: &Path, row: &Row, scale: f64) -> Stri
 async fn sample(
     host: &Host,
     plugins: &Path,
-    row: &Row,
+    row: &OutageRow,
     side: usize,
     scale: f64,
 ) -> Result<Sample, String> {
@@ -115,14 +116,14 @@ async fn sample(
         0 => stock_plain(port, sink.port),
         _ => ours_plain(plugins, port, sink.port),
     };
-    let running = Running::start(host, &configuration, port);
+    let running = RunningHost::start(host, &configuration, port);
     tokio::time::sleep(Duration::from_millis(600)).await;
     let items = ((row.items as f64 * scale) as u64 / BATCH).max(8) * BATCH;
     let start = Instant::now();
     let report = load::run(load::Args {
         port,
         grpc: false,
-        shape: Shape::Genai,
+        shape: TelemetryShape::Genai,
         items,
         batch: BATCH as usize,
         connections: 2,

@@ -1,15 +1,15 @@
-//! `endpoint.NAME.dead_letter: OTHER`, where OTHER is another endpoint.
+//! Option `endpoint.NAME.dead_letter: OTHER`, where OTHER is another endpoint.
 
 use std::collections::BTreeSet;
 
 use super::endpoint;
-use super::given::{Sources, last};
+use super::given::{NamedOptions, last};
 use super::keys;
 use crate::config::{Parser, parse_list};
-use crate::export::{DeadLetter, EndpointSettings, GroupSettings, Members};
+use crate::export::{DeadLetterTarget, EndpointSettings, GroupSettings, MemberSource};
 
 /// The endpoints that get dead letters; they get other data only where `endpoints` names them.
-pub(super) fn names(sources: &Sources) -> BTreeSet<String> {
+pub(super) fn names(sources: &NamedOptions) -> BTreeSet<String> {
     let all = sources.endpoints.values().chain(sources.groups.values());
     all.filter_map(|given| last(given, "dead_letter")).map(str::to_lowercase).collect()
 }
@@ -17,7 +17,7 @@ pub(super) fn names(sources: &Sources) -> BTreeSet<String> {
 /// Gives every endpoint in use the settings of the endpoint for its dead letters.
 pub(super) fn resolve(
     parser: &mut Parser<'_>,
-    sources: &Sources,
+    sources: &NamedOptions,
     endpoints: &mut [EndpointSettings],
     groups: &mut [GroupSettings],
 ) {
@@ -30,8 +30,8 @@ pub(super) fn resolve(
         let common = sources.groups.get(&group.name);
         let common = common.and_then(|given| last(given, "dead_letter"));
         match &mut group.members {
-            Members::Resolved { endpoint, .. } => one(parser, sources, endpoint, common),
-            Members::Listed(members) => {
+            MemberSource::Resolved { endpoint, .. } => one(parser, sources, endpoint, common),
+            MemberSource::Listed(members) => {
                 for member in members {
                     let own = sources.endpoints.get(&member.name);
                     let own = own.and_then(|given| last(given, "dead_letter"));
@@ -43,7 +43,7 @@ pub(super) fn resolve(
 }
 
 /// What a group of mode `all` says for its members.
-fn of_all<'s>(sources: &'s Sources, name: &str) -> Option<&'s str> {
+fn of_all<'s>(sources: &'s NamedOptions, name: &str) -> Option<&'s str> {
     let is_member = |given: &&Vec<(String, String)>| {
         let all = last(given, "mode").is_some_and(|mode| mode.eq_ignore_ascii_case("all"));
         let members = last(given, "members").map(parse_list).unwrap_or_default();
@@ -54,7 +54,7 @@ fn of_all<'s>(sources: &'s Sources, name: &str) -> Option<&'s str> {
 
 fn one(
     parser: &mut Parser<'_>,
-    sources: &Sources,
+    sources: &NamedOptions,
     endpoint: &mut EndpointSettings,
     other: Option<&str>,
 ) {
@@ -78,9 +78,9 @@ fn one(
             endpoint.name
         ));
     }
-    // What is wrong with it was told when it was read.
+    // What is wrong with it was reported when it was read.
     let mut quiet = parser.silent();
     if let Some(settings) = endpoint::parse(&mut quiet, &other, given, &[]) {
-        endpoint.dead_letter = Some(DeadLetter::Endpoint(Box::new(settings)));
+        endpoint.dead_letter = Some(DeadLetterTarget::Endpoint(Box::new(settings)));
     }
 }

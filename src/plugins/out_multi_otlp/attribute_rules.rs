@@ -1,6 +1,6 @@
-//! The options `endpoint.NAME.attributes.*`.
+//! Options `endpoint.NAME.attributes.*`.
 
-use super::values::Wrong;
+use super::values::WrongValue;
 use crate::config::parse_list;
 use crate::export::{AttributeKey, AttributeRules};
 
@@ -8,7 +8,7 @@ use crate::export::{AttributeKey, AttributeRules};
 ///
 /// # Errors
 /// What is allowed.
-pub(super) fn add(rules: &mut AttributeRules, text: &str) -> Result<(), Wrong> {
+pub(super) fn add(rules: &mut AttributeRules, text: &str) -> Result<(), WrongValue> {
     for (key, value) in pairs(text)? {
         whole(&key)?;
         rules.add.push((AttributeKey::parse(&key), value));
@@ -20,7 +20,7 @@ pub(super) fn add(rules: &mut AttributeRules, text: &str) -> Result<(), Wrong> {
 ///
 /// # Errors
 /// What is allowed.
-pub(super) fn rename(rules: &mut AttributeRules, text: &str) -> Result<(), Wrong> {
+pub(super) fn rename(rules: &mut AttributeRules, text: &str) -> Result<(), WrongValue> {
     for (old, new) in pairs(text)? {
         let (old, new) = (AttributeKey::parse(&old), AttributeKey::parse(&new));
         whole(&old.name)?;
@@ -35,11 +35,11 @@ pub(super) fn rename(rules: &mut AttributeRules, text: &str) -> Result<(), Wrong
 
 /// Reads names, separated by commas.
 pub(super) fn keys(text: &str) -> Vec<AttributeKey> {
-    parse_list(text).iter().map(|word| AttributeKey::parse(word)).collect()
+    parse_list(text).iter().map(|name| AttributeKey::parse(name)).collect()
 }
 
 /// Refuses a name that stands for several.
-fn whole(name: &str) -> Result<(), Wrong> {
+fn whole(name: &str) -> Result<(), WrongValue> {
     if name.ends_with('*') {
         return Err(format!("'{name}': a '*' can stand only in drop and hash"));
     }
@@ -47,7 +47,7 @@ fn whole(name: &str) -> Result<(), Wrong> {
 }
 
 /// `key=value`, several separated by commas; a comma that no `key=` follows belongs to the value.
-fn pairs(text: &str) -> Result<Vec<(String, String)>, Wrong> {
+fn pairs(text: &str) -> Result<Vec<(String, String)>, WrongValue> {
     let wrong = || "write KEY=VALUE, several separated by commas".to_owned();
     let mut pairs: Vec<(String, String)> = Vec::new();
     for piece in text.split(',') {
