@@ -13,6 +13,9 @@ use crate::hosts::{Host, RunningHost, free_port};
 use crate::sink::{Keep, Sink};
 use crate::support::{Pipeline, all_hosts, linked, together};
 
+/// Configurations that run at the same time: most of what one takes is the host's grace at its end.
+const SIDE_BY_SIDE: usize = 4;
+
 /// Scenario: each configuration that we ship, classic and YAML, beside its `plugins.conf`, with its
 /// ports and paths replaced. Guarantees: every host starts with it, runs, and stops cleanly.
 #[tokio::test(flavor = "multi_thread")]
@@ -20,51 +23,57 @@ async fn every_configuration_starts() {
     let _together = together();
     let sink = Sink::start(0, Keep::Numbers).await;
     let plugins = linked();
+    let is_configuration = |(name, text): &(String, String)| {
+        name != "plugins.conf" && (!name.ends_with(".yaml") || text.contains("pipeline:"))
+    };
+    let names: Vec<String> =
+        shipped().into_iter().filter(is_configuration).map(|(name, _)| name).collect();
+    assert!(names.len() > 10, "{names:?}");
     for host in all_hosts() {
-        let mut started = 0;
-        for (name, text) in shipped() {
-            let is_yaml = name.ends_with(".yaml");
-            if name == "plugins.conf" || (is_yaml && !text.contains("pipeline:")) {
-                continue;
-            }
-            let folder = tempfile::tempdir().unwrap();
-            let port = free_port();
-            for (other, text) in shipped() {
-                let text = placed(&text, plugins.path(), folder.path(), port, sink.port);
-                std::fs::write(folder.path().join(other), text).unwrap();
-            }
-            let file = folder.path().join(&name);
-            let mut text = std::fs::read_to_string(&file).unwrap();
-            if text.contains("name: kafka") && !has_kafka(&host) {
-                text = without_kafka(&text, &host.title());
-            }
-            if let Some(at) =
-                text.find("      message_key_field:").filter(|_| aborts_with_a_key(&host))
-            {
-                let title = host.title();
-                println!(
-                    "{title} frees message_key_field twice at its end, as the file says: without it"
-                );
-                let end = text[at..].find('\n').map_or(text.len(), |length| at + length + 1);
-                text.replace_range(at..end, "");
-            }
-            if is_yaml && !text.contains("name: ai_otlp") {
-                let probe = "    - name: ai_otlp\n      tag: probe\n      grpc_port: 0\n";
-                let inputs = format!("  inputs:\n{probe}      http_port: {port}\n");
-                text = text.replacen("  inputs:\n", &inputs, 1);
-            }
-            std::fs::write(file, text).unwrap();
-            let running = RunningHost::start_file(&host, folder, &name, port, &[]);
-            let (code, log) = running.stop();
-            assert_eq!(code, Some(0), "{} {name}: {log}", host.title());
-            // There is no broker, and Kafka's client library says so.
-            let is_wrong = |line: &str| line.contains("[error]") && !line.contains("kafka:kafka");
-            assert!(!log.lines().any(is_wrong), "{} {name}: {log}", host.title());
-            started += 1;
+        for names in names.chunks(SIDE_BY_SIDE) {
+            std::thread::scope(|scope| {
+                for name in names {
+                    let (host, plugins) = (&host, plugins.path());
+                    scope.spawn(move || starts(host, plugins, name, sink.port));
+                }
+            });
         }
-        assert!(started > 10, "{started}");
-        println!("{}: {started} shipped configurations", host.title());
+        println!("{}: {} shipped configurations", host.title(), names.len());
     }
+}
+
+/// Starts a host with one of the files, and stops it.
+fn starts(host: &Host, plugins: &Path, name: &str, to: u16) {
+    let is_yaml = name.ends_with(".yaml");
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    for (other, text) in shipped() {
+        let text = placed(&text, plugins, folder.path(), port, to);
+        std::fs::write(folder.path().join(other), text).unwrap();
+    }
+    let file = folder.path().join(name);
+    let mut text = std::fs::read_to_string(&file).unwrap();
+    if text.contains("name: kafka") && !has_kafka(host) {
+        text = without_kafka(&text, &host.title());
+    }
+    if let Some(at) = text.find("      message_key_field:").filter(|_| aborts_with_a_key(host)) {
+        let title = host.title();
+        println!("{title} frees message_key_field twice at its end, as the file says: without it");
+        let end = text[at..].find('\n').map_or(text.len(), |length| at + length + 1);
+        text.replace_range(at..end, "");
+    }
+    if is_yaml && !text.contains("name: ai_otlp") {
+        let probe = "    - name: ai_otlp\n      tag: probe\n      grpc_port: 0\n";
+        let inputs = format!("  inputs:\n{probe}      http_port: {port}\n");
+        text = text.replacen("  inputs:\n", &inputs, 1);
+    }
+    std::fs::write(file, text).unwrap();
+    let running = RunningHost::start_file(host, folder, name, port, &[]);
+    let (code, log) = running.stop();
+    assert_eq!(code, Some(0), "{} {name}: {log}", host.title());
+    // There is no broker, and Kafka's client library says so.
+    let is_wrong = |line: &str| line.contains("[error]") && !line.contains("kafka:kafka");
+    assert!(!log.lines().any(is_wrong), "{} {name}: {log}", host.title());
 }
 
 /// The files of `fluent-bit-conf/`.

@@ -172,7 +172,8 @@ impl Sink {
         Self { port, received }
     }
 
-    /// Waits until nothing came for `quiet`, at most `limit`.
+    /// Waits until the expected items came; where their number is not known, which is 0, until nothing
+    /// came for `quiet`; at most `limit`.
     pub async fn settle(&self, expected: u64, quiet: Duration, limit: Duration) {
         let (quiet, limit) = (crate::at_most(quiet), crate::at_most(limit));
         let start = Instant::now();
@@ -182,8 +183,10 @@ impl Sink {
                 let received = self.received.lock().unwrap();
                 (received.items, received.last)
             };
-            let still = last.is_none_or(|last| last.elapsed() > quiet) && start.elapsed() > quiet;
-            if (expected > 0 && items >= expected) || still || start.elapsed() > limit {
+            let is_quiet =
+                last.is_none_or(|last| last.elapsed() > quiet) && start.elapsed() > quiet;
+            let has_all = if expected > 0 { items >= expected } else { is_quiet };
+            if has_all || start.elapsed() > limit {
                 return;
             }
         }
