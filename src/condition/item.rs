@@ -7,6 +7,7 @@ use cel::context::VariableResolver;
 use super::part;
 use super::value::{Boxed, Fields, int, lazy_map, text, value};
 use crate::codec::msgpack::{MapView, elements, int_of, text_of};
+use crate::codec::records::layout::keys;
 use crate::codec::records::views::is_failure;
 use crate::codec::records::{Event, Telemetry};
 use crate::model::{ErrorRule, Signal};
@@ -17,10 +18,6 @@ const EMPTY: &[u8] = &[0x80];
 /// The keys under which ordinary logs keep their level, in the order of preference.
 const LEVEL_KEYS: [&[u8]; 7] =
     [b"level", b"severity", b"severity_text", b"loglevel", b"levelname", b"log.level", b"lvl"];
-
-/// The kinds of data of a metric, as the record names them.
-const METRIC_KINDS: [&[u8]; 5] =
-    [b"gauge", b"sum", b"histogram", b"exponential_histogram", b"summary"];
 
 /// One log event, telemetry record or not, as an expression sees it. Nothing is decoded before
 /// the expression asks for it.
@@ -114,7 +111,7 @@ impl<'a> Record<'a> {
     }
 
     fn metric_kind(&self) -> Option<&'static [u8]> {
-        METRIC_KINDS.into_iter().find(|kind| self.body_value(kind).is_some())
+        keys::METRIC_DATA.into_iter().find(|kind| self.body_value(kind).is_some())
     }
 
     fn status(&self) -> Boxed<'a> {

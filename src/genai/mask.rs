@@ -1,6 +1,6 @@
 //! Visitor: redacting the strings of an encoded record where they stand.
 
-use super::patch::{ByteRange, Cursor, Patch, find, items, pairs};
+use super::patch::{ByteRange, Cursor, Patch, data_points, find, items, pairs};
 use super::redact::{FindingSource, KeyRole, Redactor};
 use crate::codec::msgpack::{self, Token};
 use crate::codec::records::layout::keys;
@@ -109,15 +109,8 @@ impl<F: FnMut(FindingSource)> Masker<'_, F> {
     }
 
     fn metric(&mut self, record: &[u8], body: ByteRange) {
-        let kinds = pairs(record, body).filter(|pair| {
-            let kinds = [&b"gauge"[..], b"sum", b"histogram", b"exponential_histogram", b"summary"];
-            kinds.contains(&pair.key)
-        });
-        for kind in kinds {
-            let Some(points) = find(record, kind.value, b"data_points") else { continue };
-            for point in items(record, points) {
-                self.point(record, point);
-            }
+        for point in data_points(record, body) {
+            self.point(record, point);
         }
     }
 

@@ -2,6 +2,7 @@
 //! replaced.
 
 use crate::codec::msgpack::{ReadError, Reader, Token};
+use crate::codec::records::layout::keys;
 use crate::codec::records::{EventKind, event_kind, event_time};
 
 /// A part of a record: from its first byte to before its last.
@@ -130,6 +131,14 @@ pub(super) fn items(record: &[u8], array: ByteRange) -> impl Iterator<Item = Byt
 /// The value under a key of the map at a range.
 pub(super) fn find(record: &[u8], map: ByteRange, key: &[u8]) -> Option<ByteRange> {
     pairs(record, map).find(|pair| pair.key == key).map(|pair| pair.value)
+}
+
+/// The data points of the metric whose body is at a range.
+pub(super) fn data_points(record: &[u8], body: ByteRange) -> impl Iterator<Item = ByteRange> {
+    pairs(record, body)
+        .filter(|pair| keys::METRIC_DATA.contains(&pair.key))
+        .filter_map(|data| find(record, data.value, keys::DATA_POINTS))
+        .flat_map(|points| items(record, points))
 }
 
 /// Parts of a record to replace, and what with.

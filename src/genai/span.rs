@@ -4,7 +4,7 @@ use memchr::memmem::Finder;
 
 use super::dialects::DialectSet;
 use super::normalize::{Detection, Normalizer, provider};
-use super::patch::{ByteRange, Cursor, Patch, find, items, pairs};
+use super::patch::{ByteRange, Cursor, Patch, data_points, find, items, pairs};
 use crate::codec::msgpack::{self, ReadError, Token, int_of, text_of};
 
 /// Where the parts of a span's body are.
@@ -124,16 +124,9 @@ impl MetricRenamer {
         if self.0.find(body.of(record)).is_none() {
             return;
         }
-        let kinds = pairs(record, body).filter(|pair| {
-            let kinds = [&b"gauge"[..], b"sum", b"histogram", b"exponential_histogram", b"summary"];
-            kinds.contains(&pair.key)
-        });
-        for kind in kinds {
-            let Some(points) = find(record, kind.value, b"data_points") else { continue };
-            for point in items(record, points) {
-                let Some(attributes) = find(record, point, b"attributes") else { continue };
-                rename_in(record, attributes, patch);
-            }
+        for point in data_points(record, body) {
+            let Some(attributes) = find(record, point, b"attributes") else { continue };
+            rename_in(record, attributes, patch);
         }
     }
 }

@@ -26,7 +26,7 @@ pub(crate) const fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
-/// Whether `\uXXXX` starts at a place.
+/// Whether `\uXXXX` starts at an index.
 fn is_unicode_escape(text: &[u8], index: usize) -> bool {
     let escape = text.get(index..).and_then(<[u8]>::first_chunk::<6>);
     escape.is_some_and(|[slash, letter, hex @ ..]| {
