@@ -150,11 +150,7 @@ impl Aggregator {
         dimensions: &[String],
         event: &SpanEvent<'a>,
     ) -> MetadataRun<'a> {
-        let position = self.config.position;
-        let ours = event
-            .telemetry
-            .position
-            .is_some_and(|from| from.run == position.run && from.after >= position.after);
+        let ours = event.telemetry.is_past(self.config.position);
         let resource = event.telemetry.resource;
         let group = self.groups.known(tag, resource.unwrap_or_default());
         MetadataRun { group, ours, further: of_resource(dimensions, resource) }

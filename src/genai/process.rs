@@ -323,8 +323,7 @@ impl ContextProcessor {
             group: None,
         };
         let telemetry = event.telemetry().unwrap_or_default();
-        let here = self.settings.position;
-        let ours = telemetry.position.is_some_and(|from| here.leaves_alone(from));
+        let ours = telemetry.is_past(self.settings.position);
         let newer = telemetry.version.is_some_and(|version| version > VERSION);
         let hides = self.redactor.is_some()
             && !telemetry.raw_values.is_empty()

@@ -9,20 +9,16 @@ use super::sampling_counters::{DROPPED, KEPT, NO_TRACE_ID, NOT_SAMPLED, RECEIVED
 use super::tail_sampling::Tail;
 use crate::clock;
 use crate::codec::records::StatusCode;
-use crate::codec::records::{ChunkRewriter, SpanEvent, SpanReader, SpanStep};
 use crate::condition::Condition;
 use crate::config::read::{self, Read};
 use crate::config::{CONFIG_FILE, FileOptions, Parser, options, parse_bool};
 use crate::hub::{FilterRole, TelemetrySource};
-use crate::model::{ErrorRule, Position, TraceId};
+use crate::model::{ErrorRule, Position};
 use crate::plugin::{
     Chunk, Environment, Filter, OpenError, OptionKind, OptionSpec, Options, Spec, Verdict,
 };
 use crate::sampling::policy::{Rule, SpanTest, ValueTest};
-use crate::sampling::{
-    Decision, HeadSampler, Mark, OtState, Probability, TailConfig, TailSampler, Threshold,
-    event_start, marked_body,
-};
+use crate::sampling::{HeadSampler, HeadTally, TailConfig, TailSampler, Threshold};
 use crate::stats::Counter;
 
 options! {
@@ -274,51 +270,13 @@ impl Head {
     }
 
     fn on_chunk(&self, chunk: &[u8]) -> Option<Vec<u8>> {
-        let mut rewriter = ChunkRewriter::new(chunk);
-        let mut walker = SpanReader::new(chunk);
-        let (mut received, mut kept, mut untraced) = (0, 0, 0);
-        while let Some(step) = walker.step(&mut ()) {
-            let event = match step {
-                SpanStep::Span(event) if !self.emitted_here(&event) => event,
-                SpanStep::Span(SpanEvent { raw, .. })
-                | SpanStep::Other(raw)
-                | SpanStep::Broken(raw) => {
-                    rewriter.keep(raw);
-                    continue;
-                }
-            };
-            received += 1;
-            let Some(id) = TraceId::from_hex(event.span.trace_id) else {
-                untraced += 1;
-                rewriter.keep(event.raw);
-                continue;
-            };
-            kept += 1;
-            match self.sampler.decide(id, OtState::read(event.span.trace_state)) {
-                Decision::Keep => rewriter.keep(event.raw),
-                Decision::KeepWith(threshold) => {
-                    let probability = Probability::AtLeast(threshold);
-                    let out = rewriter.change();
-                    event_start(out, event.time, event.metadata);
-                    marked_body(out, event.body, Mark { probability, policy: None });
-                }
-                Decision::Drop => {
-                    kept -= 1;
-                    rewriter.change();
-                }
-            }
-        }
-        self.received.add(received);
-        self.kept.add(kept);
-        self.untraced.add(untraced);
-        self.dropped.add(received - kept - untraced);
-        rewriter.finish()
-    }
-
-    fn emitted_here(&self, event: &SpanEvent<'_>) -> bool {
-        event.telemetry.position.is_some_and(|position| {
-            position.run == self.position.run && position.after >= self.position.after
-        })
+        let mut tally = HeadTally::default();
+        let goes_on = self.sampler.on_chunk(chunk, self.position, &mut tally);
+        self.received.add(tally.received);
+        self.kept.add(tally.kept);
+        self.untraced.add(tally.untraced);
+        self.dropped.add(tally.dropped);
+        goes_on
     }
 }
 

@@ -1,8 +1,10 @@
 //! Head sampling: each span at once, every span of a trace alike.
 
+use super::rewrite::{Mark, Probability, event_start, marked_body};
 use super::threshold::{Randomness, Threshold};
 use super::tracestate::OtState;
-use crate::model::TraceId;
+use crate::codec::records::{ChunkRewriter, SpanEvent, SpanReader, SpanStep};
+use crate::model::{Position, TraceId};
 
 /// What becomes of a span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +15,19 @@ pub enum Decision {
     Keep,
     /// It stays, with this threshold in its tracestate.
     KeepWith(Threshold),
+}
+
+/// What was done, in spans: `received = kept + untraced + dropped`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HeadTally {
+    /// Spans that came.
+    pub received: u64,
+    /// Spans that the probability kept.
+    pub kept: u64,
+    /// Spans without a usable trace id, which are let through.
+    pub untraced: u64,
+    /// Spans that went.
+    pub dropped: u64,
 }
 
 /// A consistent probability sampler that brings spans to a wanted probability, whatever samplers
@@ -45,6 +60,52 @@ impl HeadSampler {
         }
         let randomness = state.randomness.unwrap_or(Randomness::of_trace(id));
         if wanted.keeps(randomness) { Decision::KeepWith(wanted) } else { Decision::Drop }
+    }
+
+    /// Samples the spans of a chunk and says what goes on in the chunk's place; `None` if it is the
+    /// chunk itself. Spans that were emitted at `position` or later are left alone.
+    #[must_use]
+    pub fn on_chunk(
+        &self,
+        chunk: &[u8],
+        position: Position,
+        tally: &mut HeadTally,
+    ) -> Option<Vec<u8>> {
+        let mut rewriter = ChunkRewriter::new(chunk);
+        let mut walker = SpanReader::new(chunk);
+        while let Some(step) = walker.step(&mut ()) {
+            let event = match step {
+                SpanStep::Span(event) if !event.telemetry.is_past(position) => event,
+                SpanStep::Span(SpanEvent { raw, .. })
+                | SpanStep::Other(raw)
+                | SpanStep::Broken(raw) => {
+                    rewriter.keep(raw);
+                    continue;
+                }
+            };
+            tally.received += 1;
+            let Some(id) = TraceId::from_hex(event.span.trace_id) else {
+                tally.untraced += 1;
+                rewriter.keep(event.raw);
+                continue;
+            };
+            match self.decide(id, OtState::read(event.span.trace_state)) {
+                Decision::Keep => rewriter.keep(event.raw),
+                Decision::KeepWith(threshold) => {
+                    let probability = Probability::AtLeast(threshold);
+                    let out = rewriter.change();
+                    event_start(out, event.time, event.metadata);
+                    marked_body(out, event.body, Mark { probability, policy: None });
+                }
+                Decision::Drop => {
+                    tally.dropped += 1;
+                    rewriter.change();
+                    continue;
+                }
+            }
+            tally.kept += 1;
+        }
+        rewriter.finish()
     }
 }
 

@@ -10,7 +10,7 @@ mod tail;
 mod threshold;
 mod tracestate;
 
-pub use head::{Decision, HeadSampler};
+pub use head::{Decision, HeadSampler, HeadTally};
 pub use rewrite::{
     Mark, POLICY_ATTRIBUTE, Probability, event_start, marked_body, positioned_metadata,
 };

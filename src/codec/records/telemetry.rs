@@ -111,6 +111,13 @@ impl<'a> Telemetry<'a> {
             && MapView::new(self.otlp).all(|entry| is_placing_key(entry.key))
     }
 
+    /// Whether one of our filters emitted the record at this position or later.
+    #[inline]
+    #[must_use]
+    pub fn is_past(&self, filter: Position) -> bool {
+        self.position.is_some_and(|position| filter.leaves_alone(position))
+    }
+
     /// The key under which a log's body stands, unless the body is the record itself.
     #[inline]
     #[must_use]

@@ -229,9 +229,7 @@ impl TailSampler {
         if let Some(encoded) = event.telemetry.resource {
             self.policies.tests().resource(&mut resource, encoded);
         }
-        let ours = event.telemetry.position.is_some_and(|position| {
-            position.run == self.position.run && position.after >= self.position.after
-        });
+        let ours = event.telemetry.is_past(self.position);
         Some(MetadataRun { metadata, tag, resource, ours })
     }
 

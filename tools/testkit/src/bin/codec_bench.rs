@@ -2,12 +2,14 @@
 //! bytes and of 128 log records of about 500, each with one resource.
 //!
 //! `cargo run --release -p testkit --bin codec_bench` prints nanoseconds per item of each step, the
-//! fastest of many rounds (a word as argument chooses steps): what else the machine did meanwhile is
-//! not in it.
+//! fastest of many rounds: what else the machine did meanwhile is not in it. A word as argument
+//! chooses steps; a second one says how many rounds are run, so that instructions can be counted,
+//! for instance by `valgrind --tool=callgrind`: a step does its work 15 times a round.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use fluent_bit_ai::aggregation::{Aggregator, HistogramForm, MetricsConfig, Temporality};
 use fluent_bit_ai::clock::Tick;
 use fluent_bit_ai::codec::json::{from_protobuf, to_protobuf};
 use fluent_bit_ai::codec::records::views::SpanView;
@@ -15,9 +17,12 @@ use fluent_bit_ai::codec::records::{
     Events, LogOptions, RecordReader, RequestBuilder, StatusCode, logs_to_records,
     traces_to_records,
 };
+use fluent_bit_ai::genai::{
+    ContextProcessor, ContextSettings, ContextTally, KeyRules, OnFailure, Replacement,
+};
 use fluent_bit_ai::model::{ErrorRule, Position, Signal};
 use fluent_bit_ai::sampling::policy::{Action, Policies, Policy, Rule, SpanTest, SpanTests};
-use fluent_bit_ai::sampling::{TailConfig, TailSampler};
+use fluent_bit_ai::sampling::{HeadSampler, HeadTally, TailConfig, TailSampler};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 use testkit::shapes::{GeneratedBatch, TelemetryShape};
@@ -25,11 +30,12 @@ use testkit::shapes::{GeneratedBatch, TelemetryShape};
 const SPANS: u8 = 128;
 const ROUNDS: usize = 200;
 const REPEATS: u32 = 15;
+const POSITION: Position = Position { run: 1, after: 1 };
 
 /// The shortest time of `work` for one item.
 #[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock itself")]
-fn measure(work: &mut dyn FnMut()) -> f64 {
-    let rounds = (0..ROUNDS).map(|_| {
+fn measure(rounds: usize, work: &mut dyn FnMut()) -> f64 {
+    let rounds = (0..rounds).map(|_| {
         let start = Instant::now();
         (0..REPEATS).for_each(|_| work());
         start.elapsed()
@@ -62,10 +68,10 @@ fn build(signal: Signal, chunk: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Has a chunk held by a sampler that keeps errors.
-fn sample(chunk: &[u8], error: SpanTest) {
+/// Has a chunk held by a sampler that keeps errors; without a test for them it keeps all at once.
+fn sample(chunk: &[u8], error: Option<SpanTest>) {
     let mut tests = SpanTests::default();
-    let rule = tests.add(error).map_or(Rule::Always, Rule::Fact);
+    let rule = error.and_then(|error| tests.add(error)).map_or(Rule::Always, Rule::Fact);
     let list = vec![Policy { name: "errors".to_owned(), rule, action: Action::Keep }];
     let mut sampler = TailSampler::new(TailConfig {
         decision_wait: Duration::from_secs(30),
@@ -75,21 +81,85 @@ fn sample(chunk: &[u8], error: SpanTest) {
         dropped_cache: 0,
         policies: Policies::new(list, tests),
         errors: ErrorRule::Status,
-        position: Position { run: 1, after: 1 },
+        position: POSITION,
     });
     drop(black_box(sampler.on_chunk(b"ai", chunk, Tick(0))));
 }
 
+/// What `ai_context` does by default.
+fn context() -> ContextProcessor {
+    ContextProcessor::new(ContextSettings {
+        normalize: true,
+        keep_originals: true,
+        correlate: true,
+        redact: Vec::new(),
+        patterns: Vec::new(),
+        keys: KeyRules::default(),
+        search_resource: false,
+        replacement: Replacement::Mask,
+        mark_findings: false,
+        on_failure: OnFailure::default(),
+        copy_metadata: false,
+        record_key: None,
+        identify: None,
+        position: POSITION,
+    })
+}
+
+/// What `ai_metrics` does by default.
+fn aggregator() -> Aggregator {
+    let config = MetricsConfig {
+        interval: Duration::from_secs(60),
+        dimensions: Vec::new(),
+        temporality: Temporality::Delta,
+        histogram: HistogramForm::Explicit,
+        tag: None,
+        max_series: 2000,
+        max_resources: 1000,
+        series_expiry: Duration::from_secs(300),
+        call_window: Duration::from_secs(60),
+        max_traces: 20_000,
+        weight: |_| 1.0,
+        position: POSITION,
+    };
+    Aggregator::new(config, Tick(0), 0)
+}
+
+/// What filters do with spans.
+fn filters(chunk: &[u8], row: &dyn Fn(&str, &mut dyn FnMut()) -> String) -> String {
+    let (mut context, mut aggregator) = (context(), aggregator());
+    let head = HeadSampler::from_percentage(10.0);
+    [
+        row("spans: through ai_context, current names", &mut || {
+            drop(black_box(context.process(chunk, &mut ContextTally::default())));
+        }),
+        row("spans: measured by ai_metrics", &mut || {
+            aggregator.on_chunk(b"ai", chunk, Tick(0), 1);
+        }),
+        row("spans: sampled at the head, 10 %", &mut || {
+            drop(black_box(head.on_chunk(chunk, POSITION, &mut HeadTally::default())));
+        }),
+        row("spans: held for tail sampling, by status", &mut || {
+            sample(chunk, Some(SpanTest::Status(vec![StatusCode::Error])));
+        }),
+        row("spans: held, by all that tells of errors", &mut || {
+            sample(chunk, Some(SpanTest::Failure));
+        }),
+        row("spans: kept by tail sampling at once", &mut || sample(chunk, None)),
+    ]
+    .concat()
+}
+
 /// The steps of OTLP/JSON, with how many megabytes of it one core takes in or writes in a second.
-fn json_table(request: &[u8]) -> Result<String, Box<dyn std::error::Error>> {
+fn json_table(request: &[u8], rounds: usize) -> Result<String, Box<dyn std::error::Error>> {
     let mut json = Vec::new();
     from_protobuf(Signal::Traces, request, &mut json)?;
-    let read = measure(&mut || {
+    let read = measure(rounds, &mut || {
         let mut out = Vec::with_capacity(request.len());
         drop(black_box(to_protobuf(Signal::Traces, &json, &mut out, usize::MAX)));
         drop(black_box(out));
     });
-    let write = measure(&mut || {
+    let write = measure(rounds, &mut || {
         let mut out = Vec::with_capacity(json.len());
         black_box(from_protobuf(Signal::Traces, request, &mut out).is_ok());
         drop(black_box(out));
@@ -110,11 +180,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     traces_to_records(&request, &mut chunk)?;
     logs_to_records(&logs, &mut log_chunk, options)?;
     let only = std::env::args().nth(1).unwrap_or_default();
+    let rounds = std::env::args().nth(2).map_or(Ok(ROUNDS), |rounds| rounds.parse())?;
     let row = |name: &str, work: &mut dyn FnMut()| {
         if !name.contains(&only) {
             return String::new();
         }
-        format!("{name:<42}{:>8.0} ns\n", measure(work))
+        format!("{name:<42}{:>8.0} ns\n", measure(rounds, work))
     };
     let table = [
         row("spans: prost to a tree, for comparison", &mut || {
@@ -133,10 +204,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 black_box((event.telemetry(), SpanView::new(event.body)));
             }
         }),
-        row("spans: held for tail sampling, by status", &mut || {
-            sample(&chunk, SpanTest::Status(vec![StatusCode::Error]));
-        }),
-        row("spans: held, by all that tells of errors", &mut || sample(&chunk, SpanTest::Failure)),
+        filters(&chunk, &row),
         row("spans: records to request", &mut || drop(black_box(build(Signal::Traces, &chunk)))),
         row("logs: request to records", &mut || {
             let mut out = Vec::with_capacity(log_chunk.len());
@@ -149,6 +217,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         row("logs: records to request", &mut || drop(black_box(build(Signal::Logs, &log_chunk)))),
     ]
     .concat();
+    let json = if only.is_empty() { json_table(&request, rounds)? } else { String::new() };
     let same = build(Signal::Traces, &chunk).len() == request.len()
         && build(Signal::Logs, &log_chunk).len() == logs.len();
     let per_item = |bytes: &[u8]| bytes.len() / usize::from(SPANS);
@@ -159,9 +228,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         per_item(&logs),
         per_item(&log_chunk)
     );
-    std::io::Write::write_all(
-        &mut std::io::stdout(),
-        (table + &sizes + &json_table(&request)?).as_bytes(),
-    )?;
+    std::io::Write::write_all(&mut std::io::stdout(), (table + &sizes + &json).as_bytes())?;
     Ok(())
 }
