@@ -1,8 +1,8 @@
 //! What a GenAI span says: picked up while its attributes are read.
 
 use crate::codec::msgpack::{MapView, text_of};
-use crate::codec::records::AttributeVisitor;
-use crate::codec::records::StatusCode;
+use crate::codec::records::layout::keys;
+use crate::codec::records::{AttributeVisitor, StatusCode};
 
 use super::number::amount;
 
@@ -134,7 +134,7 @@ impl<'a> AttributeVisitor<'a> for FieldVisitor<'_, 'a> {
 
 /// The values of the further dimensions that a resource has.
 pub(super) fn of_resource<'a>(dimensions: &[String], resource: Option<&'a [u8]>) -> Vec<&'a [u8]> {
-    let attributes = resource.and_then(|resource| MapView::new(resource).get(b"attributes"));
+    let attributes = resource.and_then(|resource| MapView::new(resource).get(keys::ATTRIBUTES));
     let attributes = MapView::new(attributes.unwrap_or_default());
     dimensions.iter().map(|key| attributes.get(key.as_bytes()).unwrap_or_default()).collect()
 }

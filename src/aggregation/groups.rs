@@ -117,7 +117,7 @@ impl Keys {
     /// Writes the attributes of a span's series and gives their number.
     fn write(&self, out: &mut Vec<u8>, measured: &Measured<'_, '_>, with_error: bool) -> u32 {
         let fields = measured.fields;
-        let error = if with_error { fields.error(measured.span.status) } else { &[] };
+        let error = if with_error { fields.error(measured.span.status_code()) } else { &[] };
         let port = if fields.address.is_empty() { &[] } else { fields.port };
         let fixed: [(&[u8], &[u8]); 7] = [
             (&self.operation, fields.operation),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::fields::Fields;
 use super::histogram::{Exemplar, Histogram, HistogramPoint, Shape};
 use super::number::{take_whole, whole};
-use crate::codec::records::SpanHead;
+use crate::codec::records::SpanView;
 use crate::model::{SpanId, TraceId};
 
 /// A metric and what it says of itself.
@@ -102,20 +102,20 @@ const TOKENS: &[f64] = &[
 pub(super) struct Measured<'m, 'a> {
     pub(super) fields: &'m Fields<'a>,
     pub(super) further: &'m [&'a [u8]],
-    pub(super) span: &'m SpanHead<'a>,
+    pub(super) span: &'m SpanView<'a>,
     pub(super) ids: Option<(TraceId, SpanId)>,
     pub(super) weight: f64,
 }
 
 impl Measured<'_, '_> {
     fn seconds(&self) -> Option<f64> {
-        let (start, end) = (self.span.start_unix_nanos, self.span.end_unix_nanos);
+        let (start, end) = (self.span.start_unix_nanos(), self.span.end_unix_nanos());
         (start > 0 && end >= start).then(|| Duration::from_nanos(end - start).as_secs_f64())
     }
 
     pub(super) fn exemplar(&self, value: f64) -> Option<Exemplar> {
         let (trace_id, span_id) = self.ids?;
-        let time_unix_nano = self.span.end_unix_nanos.max(self.span.start_unix_nanos);
+        let time_unix_nano = self.span.end_unix_nanos().max(self.span.start_unix_nanos());
         Some(Exemplar { time_unix_nano, value, trace_id: trace_id.0, span_id: span_id.0 })
     }
 }

@@ -26,7 +26,7 @@ use self::instruments::Measured;
 use self::number::whole;
 use crate::clock::Tick;
 use crate::codec::msgpack::text_of;
-use crate::codec::records::{SpanEvent, SpanReader, SpanStep};
+use crate::codec::records::{Item, ItemReader, Telemetry};
 use crate::model::{Emission, SpanId, TraceId};
 
 /// What has happened so far.
@@ -96,18 +96,18 @@ impl Aggregator {
     pub fn on_chunk(&mut self, tag: &[u8], chunk: &[u8], now: Tick, unix_nanos: u64) {
         let dimensions = std::mem::take(&mut self.config.dimensions);
         let mut visitor = FieldVisitor::new(&dimensions);
-        let mut walker = SpanReader::new(chunk);
+        let mut items = ItemReader::new(chunk);
         let mut metadata_run: Option<MetadataRun<'_>> = None;
-        while let Some(step) = walker.step(&mut visitor) {
-            if let SpanStep::Span(event) = step {
-                if event.new_metadata {
-                    metadata_run = Some(self.metadata_run(tag, &dimensions, &event));
+        while let Some(step) = items.step(&mut visitor) {
+            if let Some((item, telemetry)) = step.span() {
+                if item.new_metadata {
+                    metadata_run = Some(self.metadata_run(tag, &dimensions, telemetry));
                 }
                 if let Some(metadata_run) =
                     metadata_run.as_mut().filter(|metadata_run| !metadata_run.ours)
                 {
                     self.changed = true;
-                    self.span(tag, metadata_run, &event, &mut visitor, (now, unix_nanos));
+                    self.span(tag, metadata_run, item, &mut visitor, (now, unix_nanos));
                 }
             }
             visitor.clear();
@@ -148,10 +148,10 @@ impl Aggregator {
         &self,
         tag: &[u8],
         dimensions: &[String],
-        event: &SpanEvent<'a>,
+        telemetry: &Telemetry<'a>,
     ) -> MetadataRun<'a> {
-        let ours = event.telemetry.is_past(self.config.position);
-        let resource = event.telemetry.resource;
+        let ours = telemetry.is_past(self.config.position);
+        let resource = telemetry.resource;
         let group = self.groups.known(tag, resource.unwrap_or_default());
         MetadataRun { group, ours, further: of_resource(dimensions, resource) }
     }
@@ -160,19 +160,19 @@ impl Aggregator {
         &mut self,
         tag: &[u8],
         metadata_run: &mut MetadataRun<'a>,
-        event: &SpanEvent<'a>,
+        item: &Item<'a>,
         visitor: &mut FieldVisitor<'_, 'a>,
         at: (Tick, u64),
     ) {
-        let ids = TraceId::from_hex(event.span.trace_id).zip(SpanId::from_hex(event.span.span_id));
+        let ids = item.span.trace_id().zip(item.span.span_id());
         let mut call = None;
         if visitor.fields.is_operation() {
             if metadata_run.group.is_none() {
-                metadata_run.group =
-                    self.groups.place(tag, event.telemetry.resource.unwrap_or_default());
+                let resource = item.telemetry.and_then(|telemetry| telemetry.resource);
+                metadata_run.group = self.groups.place(tag, resource.unwrap_or_default());
             }
             match metadata_run.group {
-                Some(group) => call = self.measure((group, ids), metadata_run, event, visitor, at),
+                Some(group) => call = self.measure((group, ids), metadata_run, item, visitor, at),
                 None => self.tally.overflow += 1,
             }
         }
@@ -182,7 +182,7 @@ impl Aggregator {
             self.apply(&Changes { count, ..Changes::default() });
             return;
         };
-        let parent = SpanId::from_hex(event.span.parent_span_id);
+        let parent = item.span.parent_span_id();
         let changes = self.calls.observe(Seen { trace, span, parent, call }, at.0);
         self.apply(&changes);
     }
@@ -192,7 +192,7 @@ impl Aggregator {
         &mut self,
         (group, ids): (usize, Option<(TraceId, SpanId)>),
         metadata_run: &MetadataRun<'a>,
-        event: &SpanEvent<'a>,
+        item: &Item<'a>,
         visitor: &mut FieldVisitor<'_, 'a>,
         at: (Tick, u64),
     ) -> Option<(u64, Tokens)> {
@@ -201,11 +201,11 @@ impl Aggregator {
                 *value = resource;
             }
         }
-        let weight = match event.span.trace_state {
+        let weight = match item.span.trace_state() {
             [] => 1.0,
             state => (self.config.weight)(state),
         };
-        let (fields, further, span) = (&visitor.fields, &visitor.further[..], &event.span);
+        let (fields, further, span) = (&visitor.fields, &visitor.further[..], &item.span);
         let measured = Measured { fields, further, span, ids, weight };
         self.tally.measured += 1;
         let counted = self.groups.operation(group, &measured, at);

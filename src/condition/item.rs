@@ -1,15 +1,16 @@
 //! What an expression is asked about: one record, or the spans of one trace.
 
+use std::sync::OnceLock;
+
 use cel::common::types::{CelDouble, CelList, CelMap, CelNull};
 use cel::common::value::CowVal;
 use cel::context::VariableResolver;
 
 use super::part;
 use super::value::{Boxed, Fields, int, lazy_map, text, value};
-use crate::codec::msgpack::{MapView, elements, int_of, text_of};
+use crate::codec::msgpack::{MapView, int_of, text_of};
 use crate::codec::records::layout::keys;
-use crate::codec::records::views::is_failure;
-use crate::codec::records::{Event, Telemetry};
+use crate::codec::records::{Event, LogView, MetricView, SpanView, StatusCode, Telemetry};
 use crate::model::{ErrorRule, Signal};
 
 /// An encoded empty map.
@@ -21,52 +22,54 @@ const LEVEL_KEYS: [&[u8]; 7] =
 
 /// One log event, telemetry record or not, as an expression sees it. Nothing is decoded before
 /// the expression asks for it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Record<'a> {
     event: Event<'a>,
     telemetry: Option<Telemetry<'a>>,
     tag: &'a [u8],
+    /// The parts of a span, once one of them was asked for.
+    span: OnceLock<SpanView<'a>>,
 }
 
 /// What a condition is evaluated on.
 #[derive(Debug, Clone, Copy)]
-pub enum Item<'a> {
+pub enum Item<'r, 'a> {
     /// One record.
-    One(&'a Record<'a>),
+    One(&'r Record<'a>),
     /// The spans of one trace that are there, in any order, and which of them count as errors.
-    Trace(&'a [Record<'a>], ErrorRule),
+    Trace(&'r [Record<'a>], ErrorRule),
 }
 
 impl<'a> Record<'a> {
     /// A record with what its metadata says (see [`Event::telemetry`]) and its tag.
     #[must_use]
     pub const fn new(event: Event<'a>, telemetry: Option<Telemetry<'a>>, tag: &'a [u8]) -> Self {
-        Self { event, telemetry, tag }
+        Self { event, telemetry, tag, span: OnceLock::new() }
     }
 
     fn signal(&self) -> Signal {
         self.telemetry.and_then(|telemetry| telemetry.signal).unwrap_or(Signal::Logs)
     }
 
-    fn body_value(&self, key: &[u8]) -> Option<&'a [u8]> {
-        MapView::new(self.event.body).get(key)
+    /// The span; one without parts if it is none.
+    fn span(&self) -> &SpanView<'a> {
+        self.span.get_or_init(|| match self.signal() {
+            Signal::Traces => SpanView::new(self.event.body),
+            Signal::Metrics | Signal::Logs | Signal::Profiles => SpanView::default(),
+        })
     }
 
-    fn span_value(&self, key: &[u8]) -> Option<&'a [u8]> {
-        if self.signal() == Signal::Traces { self.body_value(key) } else { None }
+    fn log(&self) -> LogView<'a> {
+        self.telemetry.map(|telemetry| LogView::new(telemetry.otlp)).unwrap_or_default()
     }
 
     fn flags(&self) -> i64 {
         let flags = match self.signal() {
-            Signal::Traces => self.body_value(b"flags"),
-            Signal::Logs => self.otlp_value(b"trace_flags"),
-            Signal::Metrics | Signal::Profiles => None,
+            Signal::Traces => self.span().flags,
+            Signal::Logs => self.log().trace_flags,
+            Signal::Metrics | Signal::Profiles => &[],
         };
-        flags.and_then(int_of).unwrap_or(0)
-    }
-
-    fn otlp_value(&self, key: &[u8]) -> Option<&'a [u8]> {
-        self.telemetry.and_then(|telemetry| MapView::new(telemetry.otlp).get(key))
+        int_of(flags).unwrap_or(0)
     }
 
     /// A variable of one item; `None` for other names.
@@ -83,11 +86,9 @@ impl<'a> Record<'a> {
             "body" => self.body(),
             "severity" => int(self.severity()),
             "tag" => text(self.tag),
-            "events" => part::events(self.span_value(b"events")),
-            "links" => part::links(self.span_value(b"links")),
-            "trace_state" => text(
-                self.span_value(b"trace_state").and_then(text_of).unwrap_or_default().as_bytes(),
-            ),
+            "events" => part::events(self.span().events),
+            "links" => part::links(self.span().links),
+            "trace_state" => text(self.span().trace_state()),
             "flags" => int(self.flags()),
             _ => return None,
         })
@@ -95,73 +96,63 @@ impl<'a> Record<'a> {
 
     fn name(&self) -> Boxed<'a> {
         let name = match self.signal() {
-            Signal::Logs => self.otlp_value(b"event_name"),
-            Signal::Traces | Signal::Metrics => self.body_value(b"name"),
-            Signal::Profiles => None,
+            Signal::Logs => self.log().event_name,
+            Signal::Traces => self.span().name,
+            Signal::Metrics => MetricView::new(self.event.body).name,
+            Signal::Profiles => &[],
         };
-        name.map_or_else(|| text(b""), value)
+        value_or(name, b"")
     }
 
     fn kind(&self) -> Boxed<'a> {
         match self.signal() {
-            Signal::Traces => self.body_value(b"kind").map_or_else(|| text(b"unspecified"), value),
-            Signal::Metrics => text(self.metric_kind().unwrap_or(b"unspecified")),
+            Signal::Traces => value_or(self.span().kind, b"unspecified"),
+            Signal::Metrics => match MetricView::new(self.event.body).kind {
+                [] => text(b"unspecified"),
+                kind => text(kind),
+            },
             Signal::Logs | Signal::Profiles => text(b""),
         }
     }
 
-    fn metric_kind(&self) -> Option<&'static [u8]> {
-        keys::METRIC_DATA.into_iter().find(|kind| self.body_value(kind).is_some())
-    }
-
     fn status(&self) -> Boxed<'a> {
-        self.status_code().map_or_else(|| text(b"unset"), value)
-    }
-
-    fn status_code(&self) -> Option<&'a [u8]> {
-        if self.signal() != Signal::Traces {
-            return None;
-        }
-        self.body_value(b"status").and_then(|status| MapView::new(status).get(b"code"))
+        value_or(
+            MapView::new(self.span().status).get(keys::STATUS_CODE).unwrap_or_default(),
+            b"unset",
+        )
     }
 
     fn is_error(&self, rule: ErrorRule) -> bool {
-        self.status_code().and_then(text_of) == Some("error")
-            || (rule == ErrorRule::Any && is_failure(self.event.body))
+        self.span().status_code() == StatusCode::Error
+            || (rule == ErrorRule::Any && self.span().is_failure())
     }
 
     fn is_root(&self) -> bool {
-        self.body_value(b"parent_span_id").is_none()
+        self.span().parent_span_id.is_empty()
     }
 
-    fn start_and_end(&self) -> (i64, i64) {
-        let nanos = |key: &[u8]| self.body_value(key).and_then(int_of).unwrap_or(0);
-        let start = nanos(b"start_time_unix_nano");
-        (start, nanos(b"end_time_unix_nano").max(start))
+    fn start_and_end(&self) -> (u64, u64) {
+        let (start, end) = (self.span().start_unix_nanos(), self.span().end_unix_nanos());
+        (start, end.max(start))
     }
 
     fn duration_ms(&self) -> f64 {
-        if self.signal() != Signal::Traces {
-            return 0.0;
-        }
         let (start, end) = self.start_and_end();
         milliseconds(start, end)
     }
 
     fn attributes(&self) -> &'a [u8] {
         let found = match self.signal() {
-            Signal::Traces => self.body_value(b"attributes"),
-            Signal::Logs if self.telemetry.is_some() => self.otlp_value(b"attributes"),
-            Signal::Logs => Some(self.event.metadata),
-            Signal::Profiles => None,
-            Signal::Metrics => self
-                .metric_kind()
-                .and_then(|kind| self.body_value(kind))
-                .and_then(|data| MapView::new(data).get(b"data_points"))
-                .and_then(|points| elements(points).next())
-                .and_then(|point| MapView::new(point).get(b"attributes")),
+            Signal::Traces => self.span().attributes,
+            Signal::Logs if self.telemetry.is_some() => self.log().attributes,
+            Signal::Logs => self.event.metadata,
+            Signal::Profiles => &[],
+            Signal::Metrics => {
+                let first = MetricView::new(self.event.body).data_points().next();
+                MapView::new(first.unwrap_or_default()).get(keys::ATTRIBUTES).unwrap_or_default()
+            }
         };
-        found.unwrap_or(EMPTY)
+        if found.is_empty() { EMPTY } else { found }
     }
 
     fn envelope(&self, own: Option<&'a [u8]>, key: &[u8]) -> Option<&'a [u8]> {
@@ -169,13 +160,13 @@ impl<'a> Record<'a> {
     }
 
     fn resource(&self) -> &'a [u8] {
-        self.envelope(self.telemetry.and_then(|telemetry| telemetry.resource), b"resource")
-            .and_then(|resource| MapView::new(resource).get(b"attributes"))
+        self.envelope(self.telemetry.and_then(|telemetry| telemetry.resource), keys::RESOURCE)
+            .and_then(|resource| MapView::new(resource).get(keys::ATTRIBUTES))
             .unwrap_or(EMPTY)
     }
 
     fn scope(&self) -> &'a [u8] {
-        self.envelope(self.telemetry.and_then(|telemetry| telemetry.scope), b"scope")
+        self.envelope(self.telemetry.and_then(|telemetry| telemetry.scope), keys::SCOPE)
             .unwrap_or(EMPTY)
     }
 
@@ -188,7 +179,7 @@ impl<'a> Record<'a> {
         let map = MapView::new(self.event.body);
         if let Some(telemetry) = self.telemetry
             && map.len() == 1
-            && self.otlp_value(b"body").is_none()
+            && self.log().body_form.is_empty()
             && let Some(wrapped) = map.get(telemetry.body_key())
         {
             return value(wrapped);
@@ -200,15 +191,17 @@ impl<'a> Record<'a> {
         if self.signal() != Signal::Logs {
             return 0;
         }
-        let given = self.otlp_value(b"severity_number").and_then(int_of);
-        given.filter(|number| *number != 0).unwrap_or_else(|| self.level())
-    }
-
-    fn level(&self) -> i64 {
-        let spelled = self.otlp_value(b"severity_text");
-        let in_body = || LEVEL_KEYS.iter().find_map(|key| self.body_value(key));
-        let Some(level) = spelled.or_else(in_body) else { return 0 };
-        text_of(level).map_or(0, severity_number)
+        let log = self.log();
+        let number = int_of(log.severity_number).unwrap_or(0);
+        if number != 0 {
+            return number;
+        }
+        let body = MapView::new(self.event.body);
+        let level = match log.severity_text {
+            [] => LEVEL_KEYS.iter().find_map(|key| body.get(key)),
+            spelled => Some(spelled),
+        };
+        level.and_then(text_of).map_or(0, severity_number)
     }
 }
 
@@ -229,12 +222,16 @@ fn severity_number(level: &str) -> i64 {
     }
 }
 
-fn milliseconds(start: i64, end: i64) -> f64 {
-    let nanos = u64::try_from(end.saturating_sub(start)).unwrap_or(0);
-    std::time::Duration::from_nanos(nanos).as_secs_f64() * 1000.0
+fn milliseconds(start: u64, end: u64) -> f64 {
+    std::time::Duration::from_nanos(end.saturating_sub(start)).as_secs_f64() * 1000.0
 }
 
-impl<'a> Item<'a> {
+/// An encoded value, or a text if there is none.
+fn value_or<'a>(encoded: &'a [u8], default: &'static [u8]) -> Boxed<'a> {
+    if encoded.is_empty() { text(default) } else { value(encoded) }
+}
+
+impl<'a> Item<'_, 'a> {
     fn variable(&self, name: &str) -> Option<Boxed<'a>> {
         match self {
             Self::One(record) => record.field(name),
@@ -243,7 +240,7 @@ impl<'a> Item<'a> {
     }
 }
 
-fn trace_variable<'a>(spans: &'a [Record<'a>], rule: ErrorRule, name: &str) -> Option<Boxed<'a>> {
+fn trace_variable<'a>(spans: &[Record<'a>], rule: ErrorRule, name: &str) -> Option<Boxed<'a>> {
     let root = spans.iter().find(|span| span.is_root());
     Some(match name {
         "signal" => text(b"trace"),
@@ -253,7 +250,8 @@ fn trace_variable<'a>(spans: &'a [Record<'a>], rule: ErrorRule, name: &str) -> O
             Box::new(CelDouble::from(milliseconds(start, end)))
         }
         "spans" => {
-            let values = spans.iter().map(|span| -> Boxed<'a> { Box::new(Fields::Span(*span)) });
+            let values =
+                spans.iter().map(|span| -> Boxed<'a> { Box::new(Fields::Span(span.clone())) });
             Box::new(CelList::from(values.collect::<Vec<_>>()))
         }
         "errors" => {
@@ -261,14 +259,14 @@ fn trace_variable<'a>(spans: &'a [Record<'a>], rule: ErrorRule, name: &str) -> O
             int(i64::try_from(errors).unwrap_or(i64::MAX))
         }
         "root" => match root {
-            Some(root) => Box::new(Fields::Span(*root)),
+            Some(root) => Box::new(Fields::Span(root.clone())),
             None => Box::new(CelMap::default()),
         },
         _ => return root.or_else(|| spans.first()).and_then(|span| span.field(name)),
     })
 }
 
-impl VariableResolver for Item<'_> {
+impl VariableResolver for Item<'_, '_> {
     fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
         self.variable(variable.trim_start_matches('.')).map(CowVal::Owned)
     }

@@ -54,17 +54,17 @@ impl<'a> Part<'a> {
 }
 
 /// The events of a span, of an encoded array.
-pub(super) fn events(encoded: Option<&[u8]>) -> Boxed<'_> {
+pub(super) fn events(encoded: &[u8]) -> Boxed<'_> {
     list(encoded, &EVENT)
 }
 
 /// The links of a span, of an encoded array.
-pub(super) fn links(encoded: Option<&[u8]>) -> Boxed<'_> {
+pub(super) fn links(encoded: &[u8]) -> Boxed<'_> {
     list(encoded, &LINK)
 }
 
-fn list<'a>(encoded: Option<&'a [u8]>, fields: &'static [(&'static str, Default)]) -> Boxed<'a> {
-    let parts = elements(encoded.unwrap_or_default()).map(|encoded| Part { encoded, fields });
+fn list<'a>(encoded: &'a [u8], fields: &'static [(&'static str, Default)]) -> Boxed<'a> {
+    let parts = elements(encoded).map(|encoded| Part { encoded, fields });
     let values = parts.map(|part| -> Boxed<'a> { Box::new(Fields::Part(part)) });
     Box::new(CelList::from(values.collect::<Vec<_>>()))
 }

@@ -172,7 +172,7 @@ fn a_trace_has_spans_errors_and_a_root() {
     ] {
         assert_eq!(ask(text), Ok(true), "{text}");
     }
-    let orphans = [records[0]];
+    let orphans = [records[0].clone()];
     let no_root = Condition::compile("!has(root.name) && name == 'child'").unwrap();
     assert_eq!(no_root.evaluate(&Item::Trace(&orphans, ErrorRule::Status)), Ok(true));
     assert!(no_root.needs_trace());

@@ -197,7 +197,7 @@ impl<'b, 'v: 'w, 'w> traits::Iterator<'b, 'w> for Keys<'b, 'v> {
 
 /// A map with known keys.
 #[expect(clippy::large_enum_variant, reason = "it lives in a box, for one evaluation")]
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum Fields<'v> {
     /// One span of a trace, whose keys are the variables of an item.
     Span(Record<'v>),
@@ -238,7 +238,7 @@ impl Val for Fields<'_> {
     where
         Self: 'w,
     {
-        Box::new(*self)
+        Box::new(self.clone())
     }
 }
 

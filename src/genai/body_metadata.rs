@@ -5,12 +5,12 @@
 //! record of each message and puts what it carried under `payload`, beside topic and offset. There
 //! the record is taken out and its metadata put back.
 
-use super::patch::{ByteRange, Cursor, find, head, pairs};
 use crate::codec::msgpack::{
-    Entry, MapView, Reader, Token, array_header, elements, ext, map_header, str, str_bytes, text_of,
+    Entry, MapView, Reader, Token, array_header, before, elements, map_header, str, str_bytes,
+    text_of,
 };
 use crate::codec::records::layout::keys;
-use crate::codec::records::{Event, EventKind, EventTime, Events};
+use crate::codec::records::{Event, EventKind, EventTime, Events, Group, Telemetry, event_head};
 use crate::model::hex;
 
 /// Where Fluent Bit's Kafka output writes a record's time, as seconds.
@@ -20,57 +20,45 @@ const TIMESTAMP: &[u8] = b"@timestamp";
 const MAX_DEPTH: usize = 12;
 
 /// Writes the record with the copy to `out`. `false` and nothing written if it has no such
-/// metadata, no map as body, or something under that key already. `known` is as for [`head`],
-/// `marker` is the mark of the group that the record stands in, or empty: resource and scope are
-/// copied as processors left them there.
-pub(super) fn copy(record: &[u8], known: &[u8], marker: &[u8], out: &mut Vec<u8>) -> bool {
-    let Ok(read) = head(record, known) else { return false };
-    let body = ByteRange { start: read.cursor.position(), end: record.len() };
-    let otlp = read.metadata.and_then(|metadata| find(record, metadata, keys::OTLP));
-    let mut cursor = Cursor::at(record, body.start);
-    let (Some(otlp), Ok(Token::Map(count))) = (otlp, cursor.token()) else { return false };
-    if find(record, body, keys::OTLP).is_some() {
+/// metadata, no map as body, or something under that key already. `group` is what the record stands
+/// in: resource and scope are copied as processors left them there.
+pub(super) fn copy(record: &[u8], group: Option<Group<'_>>, out: &mut Vec<u8>) -> bool {
+    let Some(Ok(event)) = Events::new(record).next() else { return false };
+    let mut body = Reader::new(event.body);
+    let (Some(otlp), Ok(count)) = (event.otlp(), body.map()) else { return false };
+    if MapView::new(event.body).get(keys::OTLP).is_some() {
         return false;
     }
-    out.extend_from_slice(record.get(..body.start).unwrap_or_default());
+    out.extend_from_slice(before(record, event.body));
     map_header(out, count.saturating_add(1));
-    out.extend_from_slice(record.get(cursor.position()..).unwrap_or_default());
+    out.extend_from_slice(body.rest());
     str_bytes(out, keys::OTLP);
-    let origin = origin(read.metadata.map_or(&[], |metadata| metadata.of(record)), marker);
-    write(record, otlp, &origin, out);
+    let said = Telemetry::of(event.metadata, group).unwrap_or_default();
+    write(otlp, [(keys::RESOURCE, said.resource), (keys::SCOPE, said.scope)], out);
     true
 }
 
-/// The resource and the scope of the record with this metadata.
-fn origin<'a>(metadata: &'a [u8], marker: &'a [u8]) -> [(&'static str, Option<&'a [u8]>); 2] {
-    let group = Events::new(marker).next().and_then(Result::ok).and_then(|event| event.group);
-    let kind = EventKind::Record;
-    let event = Event { raw: &[], kind, time: EventTime::default(), metadata, body: &[], group };
-    let said = event.telemetry().unwrap_or_default();
-    [("resource", said.resource), ("scope", said.scope)]
-}
-
-/// Appends the metadata. The ids of logs are bytes, which JSON does not have; hex text stands for
-/// them just as well.
-fn write(record: &[u8], otlp: ByteRange, origin: &[(&str, Option<&[u8]>)], out: &mut Vec<u8>) {
-    let of = |key: &[u8]| origin.iter().find(|(name, _)| name.as_bytes() == key);
-    let kept = pairs(record, otlp).filter(|pair| of(pair.key).is_none()).count();
+/// Appends the metadata, with resource and scope of the record's `origin`. The ids of logs are bytes,
+/// which JSON does not have; hex text stands for them just as well.
+fn write(otlp: &[u8], origin: [(&[u8], Option<&[u8]>); 2], out: &mut Vec<u8>) {
+    let kept = || {
+        MapView::new(otlp).filter(|entry| entry.key != keys::RESOURCE && entry.key != keys::SCOPE)
+    };
     let there = origin.iter().filter(|(_, map)| map.is_some()).count();
-    map_header(out, u32::try_from(kept.saturating_add(there)).unwrap_or(0));
+    map_header(out, u32::try_from(kept().count().saturating_add(there)).unwrap_or(0));
     for (name, map) in origin {
         if let Some(map) = map {
-            str(out, name);
+            str_bytes(out, name);
             out.extend_from_slice(map);
         }
     }
-    for pair in pairs(record, otlp).filter(|pair| of(pair.key).is_none()) {
-        let value = pair.value.of(record);
-        match (pair.key, Reader::new(value).token()) {
-            (b"trace_id" | b"span_id", Ok(Token::Bin(id))) => {
-                str_bytes(out, pair.key);
+    for entry in kept() {
+        match (entry.key, Reader::new(entry.value).token()) {
+            (keys::TRACE_ID | keys::SPAN_ID, Ok(Token::Bin(id))) => {
+                str_bytes(out, entry.key);
                 str(out, &hex(id));
             }
-            _ => out.extend_from_slice(pair.whole.of(record)),
+            _ => out.extend_from_slice(entry.raw),
         }
     }
 }
@@ -106,13 +94,8 @@ fn unpack_one(event: &Event<'_>, key: &str, out: &mut Vec<u8>) -> bool {
     let inner = MapView::new(carried);
     let otlp = inner.get(keys::OTLP).filter(is_map);
     let time = inner.get(TIMESTAMP).and_then(seconds);
-    array_header(out, 2);
-    array_header(out, 2);
     let timed = time.is_some();
-    let time = time.unwrap_or(event.time);
-    let [a, b, c, d] = time.seconds.to_be_bytes();
-    let [e, f, g, h] = time.nanos.to_be_bytes();
-    ext(out, 0, &[a, b, c, d, e, f, g, h]);
+    event_head(out, time.unwrap_or(event.time));
     match otlp {
         Some(otlp) => {
             map_header(out, 1);
@@ -156,7 +139,7 @@ fn known_fields(value: &[u8], depth: usize, out: &mut Vec<u8>) {
 
 /// The same with a pair of a map. The keys of attributes are the users' own.
 fn known_pair(entry: &Entry<'_>, depth: usize, out: &mut Vec<u8>) {
-    if matches!(entry.key, b"attributes" | b"filtered_attributes" | b"metadata") {
+    if matches!(entry.key, keys::ATTRIBUTES | keys::FILTERED_ATTRIBUTES | keys::METADATA) {
         return out.extend_from_slice(entry.raw);
     }
     let key = entry.raw.len().saturating_sub(entry.value.len());

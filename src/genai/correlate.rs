@@ -5,13 +5,13 @@
 //! `span_id` in the `otlp` map of the record's metadata, and so is a severity that only a log's JSON
 //! text names. An ordinary log stays one: only `otlp.signal` would make it anything else.
 
-use super::patch::{ByteRange, Patch, RecordHead, find, pairs};
 use crate::codec::fluentbit::{
     JsonText, LogSeverity, TraceContext, find_trace_context, find_trace_context_with,
 };
-use crate::codec::msgpack::{self, Entry, MapView, Reader, Token, int_of};
+use crate::codec::msgpack::{self, Entry, MapView, Reader, Token, before, int_of};
 use crate::codec::records::edit::{Edit, Pairs, insert_otlp, rewrite_map};
 use crate::codec::records::layout::keys;
+use crate::codec::records::{Event, LogView, Patch};
 
 /// What a log's `otlp` map is to say from now on.
 #[derive(Debug, Default)]
@@ -45,30 +45,19 @@ fn is_filled(value: &[u8]) -> bool {
 /// The trace that a log says it belongs to, and how severe its JSON text says it is, each unless its
 /// `otlp` map says so already.
 pub(super) fn context(
-    record: &[u8],
-    body: ByteRange,
-    metadata: Option<ByteRange>,
+    event: &Event<'_>,
+    log: &LogView<'_>,
 ) -> (Option<TraceContext>, Option<LogSeverity>) {
-    let otlp = metadata.and_then(|metadata| find(record, metadata, keys::OTLP));
-    let (mut attributes, mut body_key) = (ByteRange::default(), None);
-    let (mut has_trace, mut has_severity) = (false, false);
-    for pair in otlp.into_iter().flat_map(|otlp| pairs(record, otlp)) {
-        let value = pair.value.of(record);
-        match pair.key {
-            b"trace_id" => has_trace |= is_filled(value),
-            b"severity_text" => has_severity |= is_filled(value),
-            b"severity_number" => has_severity |= int_of(value).is_some_and(|number| number > 0),
-            b"attributes" => attributes = pair.value,
-            keys::BODY_KEY => body_key = Reader::new(value).str().ok(),
-            _ => {}
-        }
-    }
+    let has_trace = is_filled(log.trace_id);
+    let has_severity = is_filled(log.severity_text)
+        || int_of(log.severity_number).is_some_and(|number| number > 0);
     if has_trace && has_severity {
         return (None, None);
     }
-    let mut body = body.of(record);
+    let mut body = event.body;
     let mut text = JsonText::of(body);
     // Of a record with a key of its own for the body, that is the log, be it a map or a text.
+    let body_key = Reader::new(log.body_key).str().ok();
     if let Some(value) = body_key.and_then(|key| MapView::new(body).get(key)) {
         if matches!(Reader::new(value).token(), Ok(Token::Map(_))) {
             body = value;
@@ -79,23 +68,18 @@ pub(super) fn context(
     }
     let severity = if has_severity { None } else { text.severity(body) };
     let context = || {
-        let in_metadata = || find_trace_context(&[], metadata?.of(record));
-        find_trace_context_with(body, attributes.of(record), &text).or_else(in_metadata)
+        let in_metadata = || find_trace_context(&[], event.metadata);
+        find_trace_context_with(body, log.attributes, &text).or_else(in_metadata)
     };
     (if has_trace { None } else { context() }, severity)
 }
 
 /// The name of a GenAI event that is in an attribute instead of the log record's own field.
-pub(super) fn event_name(record: &[u8], otlp: ByteRange) -> Option<&[u8]> {
-    let mut name = None;
-    for pair in pairs(record, otlp) {
-        match pair.key {
-            b"event_name" if is_filled(pair.value.of(record)) => return None,
-            b"attributes" => name = MapView::new(pair.value.of(record)).find_map(genai_event),
-            _ => {}
-        }
+pub(super) fn event_name<'a>(log: &LogView<'a>) -> Option<&'a [u8]> {
+    if is_filled(log.event_name) {
+        return None;
     }
-    name
+    MapView::new(log.attributes).find_map(genai_event)
 }
 
 fn genai_event(attribute: Entry<'_>) -> Option<&[u8]> {
@@ -110,41 +94,47 @@ fn genai_event(attribute: Entry<'_>) -> Option<&[u8]> {
 
 /// Rewrites a log's metadata with a changed, or a new, `otlp` map. An ordinary log gets the ids and
 /// nothing else, and stays one.
-pub(super) fn write(
-    record: &[u8],
-    head: &RecordHead<'_>,
-    change: &LogChange<'_>,
-    patch: &mut Patch,
-) {
-    let otlp = head.metadata.and_then(|metadata| find(record, metadata, keys::OTLP));
+pub(super) fn write(event: &Event<'_>, change: &LogChange<'_>, patch: &mut Patch) {
     let mut pairs = Pairs::new();
     if let Some(severity) = &change.severity {
         if severity.number > 0 {
-            msgpack::uint(pairs.key("severity_number"), u64::from(severity.number));
+            msgpack::uint(pairs.key(keys::SEVERITY_NUMBER), u64::from(severity.number));
         }
         if let Some(text) = &severity.text {
-            msgpack::str_bytes(pairs.key("severity_text"), text);
+            msgpack::str_bytes(pairs.key(keys::SEVERITY_TEXT), text);
         }
     }
     if let Some(context) = change.context {
-        msgpack::bin(pairs.key("trace_id"), &context.trace_id.0);
+        msgpack::bin(pairs.key(keys::TRACE_ID), &context.trace_id.0);
         if let Some(span) = context.span_id {
-            msgpack::bin(pairs.key("span_id"), &span.0);
+            msgpack::bin(pairs.key(keys::SPAN_ID), &span.0);
         }
     }
-    let range = otlp.or(head.metadata).unwrap_or(head.time);
-    patch.replace(range, |out| {
-        match (otlp, head.metadata) {
-            (Some(otlp), _) => change_otlp(otlp.of(record), change, pairs, out),
-            (None, Some(metadata)) => insert_otlp(metadata.of(record), &pairs, out),
-            (None, None) => {
+    match (event.otlp(), event.metadata) {
+        (Some(otlp), _) => patch.replace(otlp, |out| change_otlp(otlp, change, pairs, out)),
+        (None, []) => {
+            let (whole, time) = time_of(event);
+            patch.replace(whole, |out| {
                 msgpack::array_header(out, 2);
-                out.extend_from_slice(head.time.of(record));
+                out.extend_from_slice(time);
                 insert_otlp(&[], &pairs, out);
-            }
+            });
         }
-        Some(())
-    });
+        (None, metadata) => patch.replace(metadata, |out| insert_otlp(metadata, &pairs, out)),
+    }
+}
+
+/// What stands before the body of an event in an old form, `[time, body]` or `[[time], body]`, and
+/// the time alone.
+fn time_of<'a>(event: &Event<'a>) -> (&'a [u8], &'a [u8]) {
+    let start = before(event.raw, event.body);
+    let mut reader = Reader::new(start);
+    let whole = reader.token().map_or(start, |_| reader.rest());
+    let time = match reader.token() {
+        Ok(Token::Array(_)) => reader.rest(),
+        _ => whole,
+    };
+    (whole, time)
 }
 
 /// Appends an `otlp` map with the pairs `ids` and what else is to change.
@@ -154,24 +144,24 @@ fn change_otlp(otlp: &[u8], change: &LogChange<'_>, ids: Pairs, out: &mut Vec<u8
     let flags = change.context.and_then(|context| context.flags);
     // Flags that say nothing are written over, others are kept.
     let flags = flags.filter(|_| {
-        MapView::new(otlp).get(b"trace_flags").and_then(int_of).is_none_or(|flags| flags == 0)
+        MapView::new(otlp).get(keys::TRACE_FLAGS).and_then(int_of).is_none_or(|flags| flags == 0)
     });
     if let Some(flags) = flags {
-        msgpack::uint(pairs.key("trace_flags"), u64::from(flags));
+        msgpack::uint(pairs.key(keys::TRACE_FLAGS), u64::from(flags));
     }
     if let Some(name) = change.event_name {
-        msgpack::str_bytes(pairs.key("event_name"), name);
+        msgpack::str_bytes(pairs.key(keys::EVENT_NAME), name);
     }
     if let Some(attributes) = change.attributes {
-        pairs.push("attributes", attributes);
+        pairs.push(keys::ATTRIBUTES, attributes);
     }
     let is_new = |key: &[u8]| match key {
-        b"severity_number" | b"severity_text" => change.severity.is_some(),
-        b"trace_id" => change.context.is_some(),
-        b"span_id" => span.is_some(),
-        b"trace_flags" => flags.is_some(),
-        b"event_name" => change.event_name.is_some(),
-        b"attributes" => change.attributes.is_some(),
+        keys::SEVERITY_NUMBER | keys::SEVERITY_TEXT => change.severity.is_some(),
+        keys::TRACE_ID => change.context.is_some(),
+        keys::SPAN_ID => span.is_some(),
+        keys::TRACE_FLAGS => flags.is_some(),
+        keys::EVENT_NAME => change.event_name.is_some(),
+        keys::ATTRIBUTES => change.attributes.is_some(),
         _ => false,
     };
     let edit = |entry: Entry<'_>| if is_new(entry.key) { Edit::Drop } else { Edit::Keep };

@@ -3,11 +3,10 @@
 //! What was found is gone when the item is marked; the mark tells whoever comes later, for instance
 //! an endpoint that gets content of such items only, that there was something, and of which kind.
 
-use super::patch::{ByteRange, Cursor, Patch, find, head, items, pairs};
 use super::redact::{Detector, FindingSource, Pattern};
-use crate::codec::msgpack::{self, Token};
-use crate::codec::records::is_placing_key;
+use crate::codec::msgpack::{self, MapView, Reader, elements};
 use crate::codec::records::layout::keys;
+use crate::codec::records::{Item, Patch, is_placing_key};
 use crate::model::Signal;
 
 /// The attribute that lists what was found in an item: names of detectors and patterns.
@@ -47,50 +46,37 @@ impl FindingSet {
     }
 }
 
-/// Notes the mark of a record: in the attributes of a span or OTLP log, in the body of an ordinary
-/// log. `known` is as for [`head`].
-pub(super) fn mark(
-    record: &[u8],
-    signal: Option<Signal>,
-    known: &[u8],
-    names: &[&str],
-    patch: &mut Patch,
-) {
-    let Ok(read) = head(record, known) else { return };
-    let body = ByteRange { start: read.cursor.position(), end: record.len() };
-    let otlp = read.metadata.and_then(|metadata| find(record, metadata, keys::OTLP));
+/// Notes the mark of an item: in the attributes of a span or OTLP log, in the body of an ordinary
+/// log.
+pub(super) fn mark(item: &Item<'_>, names: &[&str], patch: &mut Patch) {
     // An ordinary log that only got its place in a trace stays one.
-    let otlp = otlp.filter(|otlp| pairs(record, *otlp).any(|pair| !is_placing_key(pair.key)));
-    match (signal, otlp) {
-        (Some(Signal::Metrics | Signal::Profiles), _) => {}
-        (Some(Signal::Traces), _) => in_attributes(record, body, names, patch),
-        (Some(Signal::Logs) | None, Some(otlp)) => in_attributes(record, otlp, names, patch),
-        (Some(Signal::Logs) | None, None) => {
-            in_map(record, body, names, patch);
+    let is_placed_only = |otlp: &&[u8]| MapView::new(otlp).all(|entry| is_placing_key(entry.key));
+    let otlp = item.event.otlp().filter(|otlp| !is_placed_only(otlp));
+    match (item.signal(), otlp) {
+        (Signal::Metrics | Signal::Profiles, _) => {}
+        (Signal::Traces, _) => in_attributes(item.event.body, names, patch),
+        (Signal::Logs, Some(otlp)) => in_attributes(otlp, names, patch),
+        (Signal::Logs, None) if Reader::new(item.event.body).map().is_ok() => {
+            in_map(item.event.body, names, patch);
         }
+        (Signal::Logs, None) => {}
     }
 }
 
-/// Adds the mark to the attributes that are in the map at a place.
-fn in_attributes(record: &[u8], map: ByteRange, names: &[&str], patch: &mut Patch) {
-    match find(record, map, b"attributes") {
-        Some(attributes) if in_map(record, attributes, names, patch) => {}
-        // An empty list of attributes may have become an array.
-        Some(other) => {
-            patch.replace(other, |out| {
-                write_map(out, names);
-                Some(())
-            });
-        }
-        None => add(record, map, patch, |out| {
-            msgpack::str(out, "attributes");
-            write_map(out, names);
+/// Adds the mark to the attributes in a map. An empty list of attributes may have become an array.
+fn in_attributes(map: &[u8], names: &[&str], patch: &mut Patch) {
+    match MapView::new(map).get(keys::ATTRIBUTES) {
+        Some(attributes) => in_map(attributes, names, patch),
+        None if Reader::new(map).map().is_err() => {}
+        None => patch.edit_map(map, 0, 1, |out| {
+            msgpack::str_bytes(out, keys::ATTRIBUTES);
+            msgpack::map_header(out, 1);
+            write_pair(out, names);
         }),
     }
 }
 
-fn write_map(out: &mut Vec<u8>, names: &[&str]) {
-    msgpack::map_header(out, 1);
+fn write_pair(out: &mut Vec<u8>, names: &[&str]) {
     msgpack::str(out, FINDINGS);
     write_names(out, names);
 }
@@ -100,43 +86,17 @@ fn write_names(out: &mut Vec<u8>, names: &[&str]) {
     names.iter().for_each(|name| msgpack::str(out, name));
 }
 
-/// Adds the mark to a map, together with the names that are there already. Whether it is a map.
-fn in_map(record: &[u8], map: ByteRange, names: &[&str], patch: &mut Patch) -> bool {
-    if !matches!(Cursor::at(record, map.start).token(), Ok(Token::Map(_))) {
-        return false;
-    }
-    let Some(given) = find(record, map, FINDINGS.as_bytes()) else {
-        add(record, map, patch, |out| {
-            msgpack::str(out, FINDINGS);
-            write_names(out, names);
-        });
-        return true;
+/// Adds the mark to a map, together with the names that are there already.
+fn in_map(map: &[u8], names: &[&str], patch: &mut Patch) {
+    let Some(given) = MapView::new(map).get(FINDINGS.as_bytes()) else {
+        return patch.edit_map(map, 0, 1, |out| write_pair(out, names));
     };
     let mut all: Vec<&str> = Vec::new();
-    let former = items(record, given).filter_map(|item| msgpack::text_of(item.of(record)));
+    let former = elements(given).filter_map(msgpack::text_of);
     for name in former.chain(names.iter().copied()) {
         if all.len() < MAX_NAMES && !all.contains(&name) {
             all.push(name);
         }
     }
-    patch.replace(given, |out| {
-        write_names(out, &all);
-        Some(())
-    });
-    true
-}
-
-/// Adds a pair at the end of a map.
-fn add(record: &[u8], map: ByteRange, patch: &mut Patch, write: impl FnOnce(&mut Vec<u8>)) {
-    let mut cursor = Cursor::at(record, map.start);
-    let Ok(Token::Map(pairs)) = cursor.token() else { return };
-    let header = ByteRange { start: map.start, end: cursor.position() };
-    patch.replace(header, |out| {
-        msgpack::map_header(out, pairs.saturating_add(1));
-        Some(())
-    });
-    patch.replace(ByteRange { start: map.end, end: map.end }, |out| {
-        write(out);
-        Some(())
-    });
+    patch.replace(given, |out| write_names(out, &all));
 }

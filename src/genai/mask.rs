@@ -1,9 +1,9 @@
 //! Visitor: redacting the strings of an encoded record where they stand.
 
-use super::patch::{ByteRange, Cursor, Patch, data_points, find, items, pairs};
 use super::redact::{FindingSource, KeyRole, Redactor};
-use crate::codec::msgpack::{self, Token};
+use crate::codec::msgpack::{self, MapView, Reader, Token, before, elements};
 use crate::codec::records::layout::keys;
+use crate::codec::records::{Event, Item, Patch, is_metric_data};
 use crate::model::Signal;
 
 /// How deep maps and arrays are told apart. Below that, keys are redacted like values.
@@ -11,31 +11,30 @@ const MAX_DEPTH: usize = 64;
 
 /// An open map or array.
 #[derive(Clone, Copy)]
-struct Open {
+struct Open<'a> {
     /// Objects still to come: keys and values, or elements.
     left: u64,
     map: bool,
     role: KeyRole,
     /// Whether the role holds for all that is inside.
     holds: bool,
-    /// Of a map, where its header is and how many pairs that promises.
-    header: ByteRange,
+    /// Of a map, its header and how many pairs that promises.
+    header: &'a [u8],
     pairs: u32,
     /// Pairs that go.
     dropped: u32,
-    /// Where the last key starts, and whether its value may not go.
-    key: usize,
+    /// What there is from the last key on, and whether its value may not go.
+    key: &'a [u8],
     stays: bool,
 }
 
-impl Open {
+impl<'a> Open<'a> {
     const fn new(left: u64, role: KeyRole) -> Self {
-        let header = ByteRange { start: 0, end: 0 };
-        let holds = role.holds_inside();
-        Self { left, map: false, role, holds, header, pairs: 0, dropped: 0, key: 0, stays: false }
+        let (map, holds, header, key) = (false, role.holds_inside(), &[], &[]);
+        Self { left, map, role, holds, header, pairs: 0, dropped: 0, key, stays: false }
     }
 
-    fn map(pairs: u32, role: KeyRole, header: ByteRange) -> Self {
+    fn map(pairs: u32, role: KeyRole, header: &'a [u8]) -> Self {
         Self { map: true, header, pairs, ..Self::new(u64::from(pairs) * 2, role) }
     }
 
@@ -44,7 +43,6 @@ impl Open {
         if self.dropped > 0 {
             patch.replace(self.header, |out| {
                 msgpack::map_header(out, self.pairs.saturating_sub(self.dropped));
-                Some(())
             });
         }
     }
@@ -55,43 +53,41 @@ pub(super) struct Masker<'a, F> {
     pub(super) redactor: &'a Redactor,
     pub(super) patch: &'a mut Patch,
     pub(super) count: F,
-    /// Where the key of a log's body is whose value stays whatever it is; 0 for none.
-    pub(super) body_key: usize,
+    /// How much of a log's body there is from the key on whose value stays whatever it is; 0 for
+    /// none.
+    body_key: usize,
 }
 
-impl<F: FnMut(FindingSource)> Masker<'_, F> {
-    /// Masks what the record says freely: of spans their name and attributes, the names and
-    /// attributes of their events, the attributes of their links, and the status message; of logs the
-    /// body and the attributes; of metrics the attributes of points and exemplars.
-    pub(super) fn record(
-        &mut self,
-        record: &[u8],
-        signal: Option<Signal>,
-        metadata: Option<ByteRange>,
-        body: ByteRange,
-    ) {
-        match signal {
-            Some(Signal::Traces) => self.span(record, body),
-            Some(Signal::Metrics) => self.metric(record, body),
-            Some(Signal::Profiles) => {}
-            Some(Signal::Logs) | None => self.log(record, metadata, body),
+impl<'m, F: FnMut(FindingSource)> Masker<'m, F> {
+    pub(super) const fn new(redactor: &'m Redactor, patch: &'m mut Patch, count: F) -> Self {
+        Self { redactor, patch, count, body_key: 0 }
+    }
+
+    /// Masks what the item says freely: of spans their name and attributes, the names and attributes
+    /// of their events, the attributes of their links, and the status message; of logs the body and
+    /// the attributes; of metrics the attributes of points and exemplars. Every pair is looked at, also
+    /// of a key that a map has twice, of which the views show one.
+    pub(super) fn item(&mut self, item: &Item<'_>) {
+        match item.signal() {
+            Signal::Traces => self.span(item.event.body),
+            Signal::Metrics => self.metric(item.event.body),
+            Signal::Profiles => {}
+            Signal::Logs => self.log(&item.event),
         }
     }
 
-    fn span(&mut self, record: &[u8], body: ByteRange) {
-        for pair in pairs(record, body) {
-            match pair.key {
-                b"name" | b"attributes" => self.value(record, pair.value, KeyRole::Free),
-                b"events" | b"links" => {
-                    for item in items(record, pair.value) {
-                        self.named(record, item);
-                    }
+    fn span(&mut self, body: &[u8]) {
+        for entry in MapView::new(body) {
+            match entry.key {
+                keys::NAME | keys::ATTRIBUTES => self.value(entry.value, KeyRole::Free),
+                keys::EVENTS | keys::LINKS => {
+                    elements(entry.value).for_each(|part| self.named(part))
                 }
-                b"status" => {
-                    if let Some(message) = find(record, pair.value, b"message") {
-                        let errors = self.redactor.keys().errors();
-                        let role = if errors { KeyRole::Denied } else { KeyRole::Free };
-                        self.value(record, message, role);
+                keys::STATUS => {
+                    let errors = self.redactor.keys().errors();
+                    let role = if errors { KeyRole::Denied } else { KeyRole::Free };
+                    for message in values(entry.value, keys::STATUS_MESSAGE) {
+                        self.value(message, role);
                     }
                 }
                 _ => {}
@@ -100,29 +96,30 @@ impl<F: FnMut(FindingSource)> Masker<'_, F> {
     }
 
     /// Masks the name and the attributes of an event or a link.
-    fn named(&mut self, record: &[u8], item: ByteRange) {
-        for pair in pairs(record, item) {
-            if matches!(pair.key, b"name" | b"attributes") {
-                self.value(record, pair.value, KeyRole::Free);
+    fn named(&mut self, part: &[u8]) {
+        for entry in MapView::new(part) {
+            if matches!(entry.key, keys::NAME | keys::ATTRIBUTES) {
+                self.value(entry.value, KeyRole::Free);
             }
         }
     }
 
-    fn metric(&mut self, record: &[u8], body: ByteRange) {
-        for point in data_points(record, body) {
-            self.point(record, point);
+    fn metric(&mut self, body: &[u8]) {
+        let data = MapView::new(body).filter(|entry| is_metric_data(entry.key));
+        for point in data.flat_map(|data| values(data.value, keys::DATA_POINTS)).flat_map(elements)
+        {
+            self.point(point);
         }
     }
 
-    fn point(&mut self, record: &[u8], point: ByteRange) {
-        for pair in pairs(record, point) {
-            match pair.key {
-                b"attributes" => self.value(record, pair.value, KeyRole::Free),
-                b"exemplars" => {
-                    for exemplar in items(record, pair.value) {
-                        if let Some(attributes) = find(record, exemplar, b"filtered_attributes") {
-                            self.value(record, attributes, KeyRole::Free);
-                        }
+    fn point(&mut self, point: &[u8]) {
+        for entry in MapView::new(point) {
+            match entry.key {
+                keys::ATTRIBUTES => self.value(entry.value, KeyRole::Free),
+                keys::EXEMPLARS => {
+                    let of = |exemplar| values(exemplar, keys::FILTERED_ATTRIBUTES);
+                    for attributes in elements(entry.value).flat_map(of) {
+                        self.value(attributes, KeyRole::Free);
                     }
                 }
                 _ => {}
@@ -130,42 +127,47 @@ impl<F: FnMut(FindingSource)> Masker<'_, F> {
         }
     }
 
-    /// Masks the attributes of a resource and a scope that are in the map at a place.
-    pub(super) fn origin(&mut self, record: &[u8], map: ByteRange) {
-        for pair in pairs(record, map) {
-            if matches!(pair.key, keys::RESOURCE | keys::SCOPE)
-                && let Some(attributes) = find(record, pair.value, keys::ATTRIBUTES)
-            {
-                self.value(record, attributes, KeyRole::Free);
+    /// Masks the attributes of a resource and a scope that are in the metadata.
+    pub(super) fn origin_of(&mut self, event: &Event<'_>) {
+        values(event.metadata, keys::OTLP).for_each(|otlp| self.origin(otlp));
+    }
+
+    /// Masks the attributes of a resource and a scope that are in a map.
+    pub(super) fn origin(&mut self, map: &[u8]) {
+        for entry in MapView::new(map) {
+            if matches!(entry.key, keys::RESOURCE | keys::SCOPE) {
+                for attributes in values(entry.value, keys::ATTRIBUTES) {
+                    self.value(attributes, KeyRole::Free);
+                }
             }
         }
     }
 
-    fn log(&mut self, record: &[u8], metadata: Option<ByteRange>, body: ByteRange) {
+    fn log(&mut self, event: &Event<'_>) {
         // A map of one pair may be the value of a body under a key of its own.
-        self.body_key = 0;
-        if body.of(record).first() == Some(&0x81)
-            && let Some(otlp) = metadata.and_then(|metadata| find(record, metadata, keys::OTLP))
-            && let Some(key) = find(record, otlp, keys::BODY_KEY)
-            && let Some(after) = body.of(record).get(1..)
-            && after.starts_with(key.of(record))
+        if let [0x81, pair @ ..] = event.body
+            && let Some(key) = event.otlp().and_then(|otlp| MapView::new(otlp).get(keys::BODY_KEY))
+            && pair.starts_with(key)
         {
-            self.body_key = body.start.saturating_add(1);
+            self.body_key = pair.len();
         }
-        self.value(record, body, KeyRole::Free);
-        for pair in metadata.into_iter().flat_map(|metadata| pairs(record, metadata)) {
-            if pair.key != keys::OTLP {
-                self.value(record, pair.value, self.redactor.keys().role(pair.key));
-            } else if let Some(attributes) = find(record, pair.value, b"attributes") {
-                self.value(record, attributes, KeyRole::Free);
+        self.value(event.body, KeyRole::Free);
+        self.body_key = 0;
+        for entry in MapView::new(event.metadata) {
+            if entry.key != keys::OTLP {
+                self.value(entry.value, self.redactor.keys().role(entry.key));
+                continue;
+            }
+            for attributes in values(entry.value, keys::ATTRIBUTES) {
+                self.value(attributes, KeyRole::Free);
             }
         }
     }
 
-    /// Masks every string value of the object at a place, however deep it stands.
-    fn value(&mut self, record: &[u8], range: ByteRange, role: KeyRole) {
-        let mut cursor = Cursor::at(record, range.start);
-        let mut open: Vec<Open> = Vec::new();
+    /// Masks every string value of an object, however deep it stands.
+    fn value(&mut self, value: &[u8], role: KeyRole) {
+        let mut reader = Reader::new(value);
+        let mut open: Vec<Open<'_>> = Vec::new();
         let mut current = Open::new(1, role);
         loop {
             while current.left == 0 {
@@ -175,37 +177,33 @@ impl<F: FnMut(FindingSource)> Masker<'_, F> {
             }
             let is_key = current.map && current.left.is_multiple_of(2);
             current.left -= 1;
-            let start = cursor.position();
+            let start = reader.rest();
             if is_key {
                 current.key = start;
                 current.stays = false;
             }
-            let Ok(token) = cursor.token() else { break };
-            let here = ByteRange { start, end: cursor.position() };
+            let Ok(token) = reader.token() else { break };
+            let here = before(start, reader.rest());
             let inner = match token {
                 Token::Str(key) if is_key => {
                     if !current.holds {
                         current.role = self.redactor.keys().role(key);
                     }
-                    current.stays = key == b"log" || start == self.body_key;
+                    current.stays = key == b"log" || start.len() == self.body_key;
                     continue;
                 }
                 Token::Str(text) => {
-                    self.text(text, here, &mut current, msgpack::str_bytes);
+                    let pair = before(current.key, reader.rest());
+                    self.text(text, here, pair, &mut current, msgpack::str_bytes);
                     continue;
                 }
                 Token::Bin(text) if !is_key && std::str::from_utf8(text).is_ok() => {
-                    self.text(text, here, &mut current, msgpack::bin);
+                    let pair = before(current.key, reader.rest());
+                    self.text(text, here, pair, &mut current, msgpack::bin);
                     continue;
                 }
-                Token::Uint(number) if !is_key => {
-                    self.number(number, here, current.role);
-                    continue;
-                }
-                Token::Int(number) if !is_key => {
-                    if let Ok(number) = u64::try_from(number) {
-                        self.number(number, here, current.role);
-                    }
+                Token::Uint(_) | Token::Int(_) if !is_key => {
+                    self.number(token, here, current.role);
                     continue;
                 }
                 Token::Array(count) => Open::new(count.into(), current.role),
@@ -231,30 +229,36 @@ impl<F: FnMut(FindingSource)> Masker<'_, F> {
     fn text(
         &mut self,
         text: &[u8],
-        range: ByteRange,
-        current: &mut Open,
+        value: &[u8],
+        pair: &[u8],
+        current: &mut Open<'_>,
         write: fn(&mut Vec<u8>, &[u8]),
     ) {
         let (redactor, count) = (self.redactor, &mut self.count);
         let Some(masked) = redactor.text(text, current.role, count) else { return };
         if masked.is_empty() && current.map && !current.stays {
             current.dropped = current.dropped.saturating_add(1);
-            self.patch.replace(ByteRange { start: current.key, end: range.end }, |_| Some(()));
+            self.patch.replace(pair, |_| {});
             return;
         }
-        self.patch.replace(range, |out| {
-            write(out, &masked);
-            Some(())
-        });
+        self.patch.replace(value, |out| write(out, &masked));
     }
 
     /// Puts 0 in the place of a number that is to go.
-    fn number(&mut self, number: u64, range: ByteRange, role: KeyRole) {
-        let Some(source) = self.redactor.number(number, role) else { return };
+    fn number(&mut self, number: Token<'_>, value: &[u8], role: KeyRole) {
+        let number = match number {
+            Token::Uint(number) => Some(number),
+            Token::Int(number) => u64::try_from(number).ok(),
+            _ => None,
+        };
+        let found = number.and_then(|number| self.redactor.number(number, role));
+        let Some(source) = found else { return };
         (self.count)(source);
-        self.patch.replace(range, |out| {
-            msgpack::uint(out, 0);
-            Some(())
-        });
+        self.patch.replace(value, |out| msgpack::uint(out, 0));
     }
+}
+
+/// The values of all pairs of a map that have this key.
+pub(super) fn values<'a>(map: &'a [u8], key: &'static [u8]) -> impl Iterator<Item = &'a [u8]> {
+    MapView::new(map).filter(move |entry| entry.key == key).map(|entry| entry.value)
 }

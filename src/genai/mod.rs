@@ -13,7 +13,6 @@ mod failure;
 mod findings;
 mod mask;
 mod normalize;
-mod patch;
 mod process;
 mod redact;
 mod span;

@@ -7,14 +7,16 @@ use super::correlate::{self, LogChange};
 use super::dialects::DialectCounts;
 use super::failure::{FailedEvent, FailureReason, OnFailure};
 use super::findings::{self, FindingSet};
-use super::mask::Masker;
-use super::normalize::Normalizer;
-use super::patch::{ByteRange, Patch, RecordHead, find, head};
+use super::mask::{Masker, values};
+use super::normalize::{Detection, Normalizer};
 use super::redact::{Detector, FindingSource, KeyRules, Pattern, Redactor, Replacement};
-use super::span::{MetricRenamer, normalize_span, span_shape};
-use crate::codec::msgpack::{self, ReadError, Reader};
+use super::span::{DetectionVisitor, MetricRenamer, normalize_span};
+use crate::codec::msgpack;
 use crate::codec::records::layout::{VERSION, keys};
-use crate::codec::records::{Event, EventKind, EventTime, Events, raw_values_hold_content};
+use crate::codec::records::{
+    ChunkRewriter, Event, Events, Item, ItemReader, ItemStep, LogView, Patch,
+    raw_values_hold_content,
+};
 use crate::model::{Position, Signal};
 use crate::resource::{EditorSettings, ResourceAttributes, ResourceEditor, ResourceTally};
 
@@ -87,9 +89,8 @@ impl ContextTally {
 }
 
 /// What a record's metadata says of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Label {
-    signal: Option<Signal>,
     /// Whether we emitted it at or after our own place.
     ours: bool,
     /// Whether its layout is newer than ours.
@@ -100,7 +101,7 @@ struct Label {
 
 /// What becomes of an event in its chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
+enum Outcome {
     /// It stays.
     Keep,
     /// What is in `changed` takes its place.
@@ -109,7 +110,7 @@ enum Step {
     Remove,
 }
 
-impl Step {
+impl Outcome {
     const fn replaced(replaced: bool) -> Self {
         if replaced { Self::Replace } else { Self::Keep }
     }
@@ -122,14 +123,11 @@ pub struct ContextProcessor {
     redactor: Option<Redactor>,
     editor: Option<ResourceEditor>,
     metrics: MetricRenamer,
-    /// The metadata of the last span or metric, which mostly is that of the next one too.
-    known: Vec<u8>,
-    known_label: Label,
-    /// The mark of the group that the next record stands in, where metadata is copied.
-    marker: Vec<u8>,
     patch: Patch,
     changed: Vec<u8>,
     masked: Vec<u8>,
+    /// The start of the group, where it was redacted.
+    marker: Vec<u8>,
     quarantined: Vec<FailedEvent>,
 }
 
@@ -149,12 +147,10 @@ impl ContextProcessor {
             normalizer,
             redactor,
             metrics: MetricRenamer::new(),
-            known: Vec::new(),
-            known_label: Label { signal: None, ours: false, newer: false, hides: false },
-            marker: Vec::new(),
             patch: Patch::default(),
             changed: Vec::new(),
             masked: Vec::new(),
+            marker: Vec::new(),
             quarantined: Vec::new(),
         }
     }
@@ -185,285 +181,234 @@ impl ContextProcessor {
     }
 
     fn process_all(&mut self, chunk: &[u8], tally: &mut ContextTally) -> Option<Vec<u8>> {
-        let mut out = Vec::new();
-        let mut changed = false;
-        let mut copied = 0;
-        let mut position = 0;
+        let expected = chunk.len().saturating_add(chunk.len() / 4);
+        let mut rewriter = ChunkRewriter::with_capacity(chunk, expected);
+        let mut items = ItemReader::new(chunk);
+        let mut known = Label::default();
         self.marker.clear();
-        while let Some(rest) = chunk.get(position..).filter(|rest| !rest.is_empty()) {
-            let (length, step) = match self.event(rest, tally) {
-                Ok(step) => step,
-                Err(_) => {
+        loop {
+            let mut visitor = DetectionVisitor::new(self.normalizer.as_ref());
+            let Some(step) = items.step(&mut visitor) else { return rewriter.finish() };
+            let detection = visitor.detection;
+            let outcome = match &step {
+                ItemStep::Item(item) => {
+                    let label = if item.new_metadata { self.label(item) } else { known };
+                    // Logs are not compared: a span after one may still have known metadata.
+                    if matches!(item.signal(), Signal::Traces | Signal::Metrics) {
+                        known = label;
+                    }
+                    self.item(item, label, detection, tally)
+                }
+                ItemStep::Marker(marker) => self.marker(marker, tally),
+                ItemStep::Malformed(raw) => {
                     tally.malformed = tally.malformed.saturating_add(1);
-                    let length = Reader::new(rest).skip().map_or(rest.len(), <[u8]>::len);
-                    let raw = rest.get(..length).unwrap_or_default();
-                    (length, self.fail(FailureReason::Unreadable, raw, tally))
+                    self.fail(FailureReason::Unreadable, raw, tally)
                 }
             };
-            if step != Step::Keep {
-                if !changed {
-                    out.reserve(chunk.len().saturating_add(chunk.len() / 4));
+            match outcome {
+                Outcome::Keep => rewriter.keep(step.raw()),
+                Outcome::Replace => rewriter.replace(step.raw()).extend_from_slice(&self.changed),
+                Outcome::Remove => {
+                    rewriter.replace(step.raw());
                 }
-                changed = true;
-                out.extend_from_slice(chunk.get(copied..position).unwrap_or_default());
-                if step == Step::Replace {
-                    out.extend_from_slice(&self.changed);
-                }
-                copied = position.saturating_add(length);
             }
-            position = position.saturating_add(length);
         }
-        changed.then(|| {
-            out.extend_from_slice(chunk.get(copied..).unwrap_or_default());
-            out
-        })
     }
 
-    /// What becomes of an event that cannot be searched.
+    /// What becomes of what cannot be searched.
     #[cold]
-    fn fail(&mut self, reason: FailureReason, event: &[u8], tally: &mut ContextTally) -> Step {
+    fn fail(&mut self, reason: FailureReason, event: &[u8], tally: &mut ContextTally) -> Outcome {
         if self.redactor.is_none() {
-            return Step::Keep;
+            return Outcome::Keep;
         }
         if let Some(count) = tally.failures.get_mut(reason.index()) {
             *count = count.saturating_add(1);
         }
         match self.settings.on_failure {
-            OnFailure::Pass => return Step::Keep,
+            OnFailure::Pass => return Outcome::Keep,
             OnFailure::Drop => {}
             OnFailure::Quarantine => {
                 self.quarantined.push(FailedEvent { reason, event: event.to_vec() });
             }
         }
-        Step::Remove
+        Outcome::Remove
     }
 
-    /// Handles the event that `rest` starts with: its length, and what becomes of it.
-    fn event(&mut self, rest: &[u8], tally: &mut ContextTally) -> Result<(usize, Step), ReadError> {
-        let mut head = head(rest, &self.known)?;
-        let label = self.label(head.metadata.map_or(&[], |metadata| metadata.of(rest)));
-        let start = head.cursor.position();
-        self.patch.clear();
-        if head.marker {
-            // Some hosts write group markers that need mending; the reader of events knows how.
-            let marker = Events::new(rest).next().ok_or(ReadError::Truncated)??;
-            let step = self.search_marker(&marker, tally);
-            if self.settings.copy_metadata {
-                self.marker.clear();
-                let now = if step == Step::Replace { &self.changed } else { marker.raw };
-                self.marker.extend_from_slice(now);
-            }
-            return Ok((marker.raw.len(), step));
-        }
-        if label.ours || label.newer || label.signal == Some(Signal::Profiles) {
-            head.cursor.skip()?;
-            let length = head.cursor.position();
+    /// Handles one item.
+    fn item(
+        &mut self,
+        item: &Item<'_>,
+        label: Label,
+        detection: Detection,
+        tally: &mut ContextTally,
+    ) -> Outcome {
+        if label.ours || label.newer || item.signal() == Signal::Profiles {
             tally.malformed = tally.malformed.saturating_add(u64::from(label.newer));
             if label.newer && !label.ours {
-                let raw = rest.get(..length).unwrap_or_default();
-                return Ok((length, self.fail(FailureReason::NewerLayout, raw, tally)));
+                return self.fail(FailureReason::NewerLayout, item.event.raw, tally);
             }
-            return Ok((length, Step::Keep));
+            return Outcome::Keep;
         }
-        let mut shape = None;
-        if label.signal == Some(Signal::Traces) {
-            shape = Some(span_shape(&mut head.cursor, self.normalizer.as_ref())?);
-        } else {
-            head.cursor.skip()?;
-        }
-        let length = head.cursor.position();
-        let record = rest.get(..length).unwrap_or_default();
-        let body = ByteRange { start, end: length };
-        match (label.signal, shape, &mut self.normalizer) {
-            (Some(Signal::Traces), Some(shape), Some(normalizer)) => {
-                if let Some(spoken) = normalize_span(record, shape, normalizer, &mut self.patch) {
+        self.patch.begin(item.event.raw);
+        match (item.signal(), &mut self.normalizer) {
+            (Signal::Traces, Some(normalizer)) => {
+                let spoken = normalize_span(&item.span, detection, normalizer, &mut self.patch);
+                if let Some(spoken) = spoken {
                     tally.normalized.count(spoken);
                 }
             }
-            (Some(Signal::Traces), ..) => {}
-            (Some(Signal::Metrics), _, normalizer) => {
-                if normalizer.is_some() {
-                    self.metrics.rename(record, body, &mut self.patch);
-                }
-            }
-            _ => self.log(record, &head, body, tally),
+            (Signal::Metrics, Some(_)) => self.metrics.rename(item.event.body, &mut self.patch),
+            (Signal::Traces | Signal::Metrics | Signal::Profiles, _) => {}
+            (Signal::Logs, _) => self.log(&item.event, tally),
         }
-        let step = self.finish(record, label, &head, body, tally);
-        Ok((length, if step == Step::Remove { step } else { self.carry(record, step) }))
+        let outcome = self.finish(item, label, tally);
+        if outcome == Outcome::Remove || !self.settings.copy_metadata {
+            return outcome;
+        }
+        self.carry(&item.event, outcome)
     }
 
     /// Redacts the resource and scope of a group of logs, if that is asked for.
-    fn search_marker(&mut self, marker: &Event<'_>, tally: &mut ContextTally) -> Step {
+    fn marker(&mut self, marker: &Event<'_>, tally: &mut ContextTally) -> Outcome {
+        self.marker.clear();
         let Some(redactor) = self.redactor.as_ref().filter(|_| self.settings.search_resource)
         else {
-            return Step::Keep;
+            return Outcome::Keep;
         };
-        let (record, end) = (marker.raw, marker.raw.len());
-        let body = ByteRange { start: end.saturating_sub(marker.body.len()), end };
+        self.patch.begin(marker.raw);
         let count = |finder: FindingSource| tally.count(finder);
-        Masker { redactor, patch: &mut self.patch, count, body_key: 0 }.origin(record, body);
+        Masker::new(redactor, &mut self.patch, count).origin(marker.body);
         if self.patch.is_empty() {
-            return Step::Keep;
+            return Outcome::Keep;
         }
         self.changed.clear();
-        self.patch.apply(record, &mut self.changed);
-        Step::Replace
+        self.patch.apply(marker.raw, &mut self.changed);
+        self.marker.extend_from_slice(&self.changed);
+        Outcome::Replace
     }
 
-    fn label(&mut self, metadata: &[u8]) -> Label {
-        if !self.known.is_empty() && metadata == self.known {
-            return self.known_label;
-        }
-        let event = Event {
-            raw: &[],
-            kind: EventKind::Record,
-            time: EventTime::default(),
-            metadata,
-            body: &[],
-            group: None,
-        };
-        let telemetry = event.telemetry().unwrap_or_default();
-        let ours = telemetry.is_past(self.settings.position);
-        let newer = telemetry.version.is_some_and(|version| version > VERSION);
+    fn label(&self, item: &Item<'_>) -> Label {
+        let Some(telemetry) = &item.telemetry else { return Label::default() };
         let hides = self.redactor.is_some()
             && !telemetry.raw_values.is_empty()
             && raw_values_hold_content(telemetry.raw_values);
-        let label = Label { signal: telemetry.signal, ours, newer, hides };
-        if matches!(label.signal, Some(Signal::Traces | Signal::Metrics)) {
-            self.known.clear();
-            self.known.extend_from_slice(metadata);
-            self.known_label = label;
+        Label {
+            ours: telemetry.is_past(self.settings.position),
+            newer: telemetry.version.is_some_and(|version| version > VERSION),
+            hides,
         }
-        label
     }
 
-    fn log(
-        &mut self,
-        record: &[u8],
-        head: &RecordHead<'_>,
-        body: ByteRange,
-        tally: &mut ContextTally,
-    ) {
+    fn log(&mut self, event: &Event<'_>, tally: &mut ContextTally) {
         let mut change = LogChange::default();
         let mut attributes = Vec::new();
+        let otlp = event.otlp();
+        let log = otlp.map(LogView::new).unwrap_or_default();
         if self.settings.correlate {
-            (change.context, change.severity) = correlate::context(record, body, head.metadata);
+            (change.context, change.severity) = correlate::context(event, &log);
         }
-        let otlp = head.metadata.and_then(|metadata| find(record, metadata, keys::OTLP));
-        if let (Some(normalizer), Some(otlp)) = (&mut self.normalizer, otlp) {
-            change.event_name = correlate::event_name(record, otlp);
-            if let Some(given) = find(record, otlp, b"attributes") {
-                let given = given.of(record);
-                let detection = normalizer.detect_all(given);
-                if detection.calls_for_work()
-                    && normalizer.rewrite(given, detection, None, &mut attributes).is_some()
-                {
-                    change.attributes = Some(&attributes);
-                }
+        if let (Some(normalizer), Some(_)) = (&mut self.normalizer, otlp) {
+            change.event_name = correlate::event_name(&log);
+            let detection = normalizer.detect_all(log.attributes);
+            if detection.calls_for_work()
+                && normalizer.rewrite(log.attributes, detection, None, &mut attributes).is_some()
+            {
+                change.attributes = Some(&attributes);
             }
         }
         if change.context.is_some() {
             tally.correlated = tally.correlated.saturating_add(1);
         }
         if !change.is_empty() {
-            correlate::write(record, head, &change, &mut self.patch);
+            correlate::write(event, &change, &mut self.patch);
         }
     }
 
-    /// Copies the metadata into the body, if that is asked for.
-    fn carry(&mut self, record: &[u8], step: Step) -> Step {
-        if !self.settings.copy_metadata {
-            return step;
-        }
-        let source = if step == Step::Replace { &self.changed } else { record };
+    /// Copies the metadata into the body.
+    fn carry(&mut self, event: &Event<'_>, outcome: Outcome) -> Outcome {
+        let source = if outcome == Outcome::Replace { &self.changed } else { event.raw };
+        // Of a group that was redacted, what it says since.
+        let group = Events::new(&self.marker).next().and_then(Result::ok).and_then(|now| now.group);
+        let group = event.group.map(|given| group.unwrap_or(given));
         self.masked.clear();
-        let copied = body_metadata::copy(source, &self.known, &self.marker, &mut self.masked);
-        if copied {
-            std::mem::swap(&mut self.changed, &mut self.masked);
+        if !body_metadata::copy(source, group, &mut self.masked) {
+            return outcome;
         }
-        if copied { Step::Replace } else { step }
+        std::mem::swap(&mut self.changed, &mut self.masked);
+        Outcome::Replace
     }
 
     /// Lists in the record what was found in it.
-    fn mark(&mut self, signal: Option<Signal>, found: &FindingSet) {
-        let Some(redactor) = &self.redactor else { return };
+    fn mark(&mut self, found: &FindingSet) {
+        let (Some(redactor), Some(item)) = (&self.redactor, item_of(&self.changed)) else { return };
         let names: Vec<&str> = found.finders().map(|finder| redactor.name(finder)).collect();
-        self.patch.clear();
-        findings::mark(&self.changed, signal, &self.known, &names, &mut self.patch);
+        self.patch.begin(&self.changed);
+        findings::mark(&item, &names, &mut self.patch);
         self.masked.clear();
         self.patch.apply(&self.changed, &mut self.masked);
         std::mem::swap(&mut self.changed, &mut self.masked);
     }
 
-    /// Writes the record with what was noted and, if that is asked for, redacted.
-    fn finish(
-        &mut self,
-        record: &[u8],
-        label: Label,
-        read: &RecordHead<'_>,
-        body: ByteRange,
-        tally: &mut ContextTally,
-    ) -> Step {
+    /// Writes the item with what was noted and, if that is asked for, redacted.
+    fn finish(&mut self, item: &Item<'_>, label: Label, tally: &mut ContextTally) -> Outcome {
         if label.hides {
-            let step = self.fail(FailureReason::HiddenValues, record, tally);
+            let outcome = self.fail(FailureReason::HiddenValues, item.event.raw, tally);
             if self.settings.on_failure == OnFailure::Quarantine {
-                return step;
+                return outcome;
             }
         }
         let mut replaced = !self.patch.is_empty();
         if replaced {
             self.changed.clear();
-            self.patch.apply(record, &mut self.changed);
+            self.patch.apply(item.event.raw, &mut self.changed);
         }
-        let Some(redactor) = &self.redactor else { return Step::replaced(replaced) };
-        let (mut source, mut metadata, mut body) = (record, read.metadata, body);
-        if replaced {
-            let Ok(again) = head(&self.changed, &self.known) else {
-                return self.fail(FailureReason::Unreadable, record, tally);
-            };
-            source = &self.changed;
-            metadata = again.metadata;
-            body = ByteRange { start: again.cursor.position(), end: source.len() };
-        }
-        self.patch.clear();
+        let Some(redactor) = &self.redactor else { return Outcome::replaced(replaced) };
+        let given = if replaced { item_of(&self.changed) } else { Some(*item) };
+        let Some(item) = given else {
+            return self.fail(FailureReason::Unreadable, item.event.raw, tally);
+        };
+        self.patch.begin(item.event.raw);
         let mut found = FindingSet::default();
         let count = |finder: FindingSource| {
             found.note(finder);
             tally.count(finder);
         };
-        let mut masker = Masker { redactor, patch: &mut self.patch, count, body_key: 0 };
-        masker.record(source, label.signal, metadata, body);
-        if self.settings.search_resource
-            && let Some(otlp) = metadata.and_then(|metadata| find(source, metadata, keys::OTLP))
-        {
-            masker.origin(source, otlp);
+        let mut masker = Masker::new(redactor, &mut self.patch, count);
+        masker.item(&item);
+        if self.settings.search_resource {
+            masker.origin_of(&item.event);
         }
         let finds = !self.patch.is_empty();
         if label.hides && self.settings.on_failure == OnFailure::Drop {
-            empty_raw_values(source, metadata, &mut self.patch);
+            empty_raw_values(&item.event, &mut self.patch);
         }
         if !self.patch.is_empty() {
             self.masked.clear();
-            self.patch.apply(source, &mut self.masked);
+            self.patch.apply(item.event.raw, &mut self.masked);
             std::mem::swap(&mut self.changed, &mut self.masked);
             replaced = true;
             if finds && self.settings.mark_findings {
-                self.mark(label.signal, &found);
+                self.mark(&found);
             }
         }
-        Step::replaced(replaced)
+        Outcome::replaced(replaced)
+    }
+}
+
+/// The item that these bytes are.
+fn item_of(record: &[u8]) -> Option<Item<'_>> {
+    match ItemReader::new(record).step(&mut ())? {
+        ItemStep::Item(item) => Some(item),
+        ItemStep::Marker(_) | ItemStep::Malformed(_) => None,
     }
 }
 
 /// Empties what stands beside a record. Its places in the record are nil or less than they were.
 #[cold]
-fn empty_raw_values(record: &[u8], metadata: Option<ByteRange>, patch: &mut Patch) {
-    let otlp = metadata.and_then(|metadata| find(record, metadata, keys::OTLP));
-    let values = otlp.and_then(|otlp| find(record, otlp, keys::RAW_VALUES));
-    if let Some(values) = values {
-        patch.replace(values, |out| {
-            msgpack::bin(out, &[]);
-            Some(())
-        });
+fn empty_raw_values(event: &Event<'_>, patch: &mut Patch) {
+    for otlp in values(event.metadata, keys::OTLP) {
+        for raw in values(otlp, keys::RAW_VALUES) {
+            patch.replace(raw, |out| msgpack::bin(out, &[]));
+        }
     }
 }

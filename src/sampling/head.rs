@@ -1,9 +1,9 @@
 //! Head sampling: each span at once, every span of a trace alike.
 
-use super::rewrite::{Mark, Probability, event_start, marked_body};
+use super::rewrite::{Mark, Probability};
 use super::threshold::{Randomness, Threshold};
 use super::tracestate::OtState;
-use crate::codec::records::{ChunkRewriter, SpanEvent, SpanReader, SpanStep};
+use crate::codec::records::{ChunkRewriter, ItemReader, Patch};
 use crate::model::{Position, TraceId};
 
 /// What becomes of a span.
@@ -72,34 +72,33 @@ impl HeadSampler {
         tally: &mut HeadTally,
     ) -> Option<Vec<u8>> {
         let mut rewriter = ChunkRewriter::new(chunk);
-        let mut walker = SpanReader::new(chunk);
-        while let Some(step) = walker.step(&mut ()) {
-            let event = match step {
-                SpanStep::Span(event) if !event.telemetry.is_past(position) => event,
-                SpanStep::Span(SpanEvent { raw, .. })
-                | SpanStep::Other(raw)
-                | SpanStep::Broken(raw) => {
-                    rewriter.keep(raw);
-                    continue;
-                }
-            };
-            tally.received += 1;
-            let Some(id) = TraceId::from_hex(event.span.trace_id) else {
-                tally.untraced += 1;
-                rewriter.keep(event.raw);
+        let mut items = ItemReader::new(chunk);
+        let mut patch = Patch::default();
+        while let Some(step) = items.step(&mut ()) {
+            let raw = step.raw();
+            let span = step.span().filter(|(_, telemetry)| !telemetry.is_past(position));
+            let Some((item, _)) = span else {
+                rewriter.keep(raw);
                 continue;
             };
-            match self.decide(id, OtState::read(event.span.trace_state)) {
-                Decision::Keep => rewriter.keep(event.raw),
+            tally.received += 1;
+            let Some(id) = item.span.trace_id() else {
+                tally.untraced += 1;
+                rewriter.keep(raw);
+                continue;
+            };
+            match self.decide(id, OtState::read(item.span.trace_state())) {
+                Decision::Keep => rewriter.keep(raw),
                 Decision::KeepWith(threshold) => {
                     let probability = Probability::AtLeast(threshold);
-                    let out = rewriter.change();
-                    event_start(out, event.time, event.metadata);
-                    marked_body(out, event.body, Mark { probability, policy: None });
+                    patch.begin(raw);
+                    let mark = Mark { probability, policy: None };
+                    mark.note(item.event.body, &item.span, &mut patch);
+                    patch.apply(raw, rewriter.replace(raw));
                 }
                 Decision::Drop => {
                     tally.dropped += 1;
-                    rewriter.change();
+                    rewriter.replace(raw);
                     continue;
                 }
             }

@@ -11,9 +11,7 @@ mod threshold;
 mod tracestate;
 
 pub use head::{Decision, HeadSampler, HeadTally};
-pub use rewrite::{
-    Mark, POLICY_ATTRIBUTE, Probability, event_start, marked_body, positioned_metadata,
-};
+pub use rewrite::{Mark, POLICY_ATTRIBUTE, Probability, marked_body};
 pub use tail::{TailConfig, TailSampler, Tally, Unanswered};
 pub use threshold::{Randomness, Threshold};
 pub use tracestate::{OtState, with_threshold};

@@ -78,3 +78,21 @@ fn hidden_values_do_what_the_policy_says() {
     assert_eq!((&record.metadata, failures), (&hidden, counted));
     assert_eq!(record.body["attributes"]["a"], "[email]");
 }
+
+/// Scenario: records with a value beside them, or in a newer layout, that have the same metadata, with an
+/// ordinary log between them. Guarantees: what the log's metadata does not say is not taken for granted
+/// of the record after it, though its metadata was read before.
+#[test]
+fn a_log_between_them_does_not_let_records_pass() {
+    let hidden = json!({ "otlp": { "v": 1, "signal": "span", "raw_values": "\u{1}joe@x.com" } });
+    let newer = json!({ "otlp": { "v": 2, "signal": "metric" } });
+    let log = encoded(&json!({}), &json!({ "log": "to joe@x.com" }));
+    let clean = encoded(&json!({}), &json!({ "log": "to [email]" }));
+    for (metadata, counted) in [(hidden, [0, 0, 2, 0]), (newer, [0, 2, 0, 0])] {
+        let record = encoded(&metadata, &json!({ "attributes": { "a": "joe@x.com" } }));
+        let (out, aside, failures) =
+            run(OnFailure::Quarantine, &[&record[..], &log, &record].concat());
+        assert_eq!((out, failures), (clean.clone(), counted));
+        assert_eq!(aside.into_iter().map(|(_, event)| event).collect::<Vec<_>>(), [&record[..]; 2]);
+    }
+}

@@ -9,7 +9,7 @@ use fluent_bit_ai::genai::{
 use fluent_bit_ai::model::Signal;
 use serde_json::{Value, json};
 
-use crate::records::{event, read};
+use crate::records::{encode, event, read};
 use crate::{redacting, run};
 
 fn span() -> Value {
@@ -345,8 +345,62 @@ fn every_place_of_every_signal_is_searched() {
     assert_eq!(left, 2 * 6 + 2, "resources and scopes");
     assert_eq!(tally.redactions[Detector::Email.index()], 6 + 5 * 4 + 1);
     let all = ContextSettings { search_resource: true, ..redacting(&[Detector::Email]) };
-    let (out, _) = run(all, &chunk);
-    assert_eq!(memchr::memmem::find(&out.unwrap(), b"joe@x.com"), None);
+    let copied = ContextSettings { copy_metadata: true, ..all.clone() };
+    for settings in [all, copied] {
+        let (out, _) = run(settings, &chunk);
+        assert_eq!(memchr::memmem::find(&out.unwrap(), b"joe@x.com"), None);
+    }
+}
+
+/// Scenario: a filter before ours wrote keys twice, in spans, metrics and metadata. Guarantees: both values
+/// are searched, whichever of them a reader takes.
+#[test]
+fn keys_that_stand_twice_are_searched_twice() {
+    let map = |pairs: &[(&str, &[u8])]| {
+        let mut out = vec![0x80 | u8::try_from(pairs.len()).unwrap()];
+        for (key, value) in pairs {
+            encode(&json!(key), &mut out);
+            out.extend_from_slice(value);
+        }
+        out
+    };
+    let value = |value: Value| {
+        let mut out = Vec::new();
+        encode(&value, &mut out);
+        out
+    };
+    let said = value(json!({ "a": "joe@x.com" }));
+    let twice = |key| map(&[(key, &said), (key, &said)]);
+    let list = |item: &[u8]| [&[0x91], item].concat();
+    let message = value(json!("joe@x.com"));
+    let status = map(&[("message", &message), ("message", &message)]);
+    let events = list(&twice("attributes"));
+    let span = map(&[
+        ("attributes", &said),
+        ("attributes", &said),
+        ("events", &events),
+        ("events", &events),
+        ("status", &status),
+        ("status", &status),
+    ]);
+    let points = list(&twice("attributes"));
+    let data = map(&[("data_points", &points), ("data_points", &points)]);
+    let metric = map(&[("sum", &data), ("sum", &data), ("gauge", &data)]);
+    for (signal, body) in [("span", span), ("metric", metric), ("log", twice("log"))] {
+        let otlp =
+            map(&[("signal", &value(json!(signal))), ("attributes", &said), ("attributes", &said)]);
+        let mut metadata = vec![("otlp", &otlp[..])];
+        if signal == "log" {
+            metadata.extend([("other", &said[..]), ("other", &said)]);
+        }
+        let mut chunk = vec![0x92, 0x92, 0xd7, 0, 0, 0, 0, 9, 0, 0, 0, 0];
+        chunk.extend_from_slice(&map(&metadata));
+        chunk.extend_from_slice(&body);
+        let out = run(redacting(&[Detector::Email]), &chunk).0.unwrap();
+        let left = memchr::memmem::find_iter(&out, b"joe@x.com").count();
+        // In the metadata of spans and metrics nothing is content.
+        assert_eq!(left, if signal == "log" { 0 } else { 2 }, "{signal}");
+    }
 }
 
 /// Scenario: keys by which values go or stay, names of secrets, and the switches of content. Guarantees:

@@ -1,6 +1,6 @@
 //! Lazy views of encoded maps and arrays.
 
-use super::{Reader, Token};
+use super::{Reader, Token, before};
 
 /// One pair of a map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,20 +51,16 @@ impl<'a> MapView<'a> {
 impl<'a> Iterator for MapView<'a> {
     type Item = Entry<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Entry<'a>> {
         self.left = self.left.checked_sub(1)?;
         let start = self.reader.rest();
-        let key = match Reader::new(start).token() {
-            Ok(Token::Str(key)) => key,
-            _ => &[],
-        };
-        let pair = self.reader.skip().and_then(|_| self.reader.skip());
-        let Ok(value) = pair else {
+        let pair = self.reader.key().and_then(|key| Ok((key, self.reader.skip()?)));
+        let Ok((key, value)) = pair else {
             self.left = 0;
             return None;
         };
-        let read = start.len().saturating_sub(self.reader.rest().len());
-        Some(Entry { key, value, raw: start.get(..read).unwrap_or_default() })
+        Some(Entry { key, value, raw: before(start, self.reader.rest()) })
     }
 }
 

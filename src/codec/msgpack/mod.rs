@@ -9,5 +9,5 @@ mod write;
 
 pub use accessor::{Accessor, AccessorError};
 pub use map::{Entry, MapView, elements, int_of, text_of};
-pub use read::{ReadError, Reader, Token};
+pub use read::{ReadError, Reader, Token, before};
 pub use write::{array_header, bin, bool, ext, f64, int, map_header, nil, str, str_bytes, uint};

@@ -39,6 +39,13 @@ pub enum ReadError {
     Type,
 }
 
+/// What of `start` was read when `rest` is left.
+#[inline]
+#[must_use]
+pub fn before<'a>(start: &'a [u8], rest: &[u8]) -> &'a [u8] {
+    start.get(..start.len().saturating_sub(rest.len())).unwrap_or_default()
+}
+
 /// Reads msgpack from a slice.
 #[derive(Debug, Clone, Copy)]
 pub struct Reader<'a> {
@@ -178,6 +185,21 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Reads a map's key; one that is no text is skipped and read as empty.
+    ///
+    /// # Errors
+    /// The input ends too early, or is not msgpack.
+    #[inline]
+    pub fn key(&mut self) -> Result<&'a [u8], ReadError> {
+        let start = *self;
+        if let Token::Str(key) = self.token()? {
+            return Ok(key);
+        }
+        *self = start;
+        self.skip()?;
+        Ok(&[])
+    }
+
     /// Skips one whole object and gives its bytes. Does not recurse, however deep the object is.
     ///
     /// # Errors
@@ -206,8 +228,7 @@ impl<'a> Reader<'a> {
                 },
             }
         }
-        let read = start.len().saturating_sub(self.rest.len());
-        Ok(start.get(..read).unwrap_or_default())
+        Ok(before(start, self.rest))
     }
 }
 

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::layout::keys;
-use super::record::{Event, event_head};
+use super::record::{Event, EventTime, event_head};
 use crate::codec::msgpack::{self, Entry, MapView};
 use crate::model::Position;
 
@@ -130,16 +130,24 @@ pub fn rewrite_map<'e>(
     changed
 }
 
+/// Appends the start of an event with this time and metadata; its body is to follow.
+#[inline]
+pub fn event_start(out: &mut Vec<u8>, time: EventTime, metadata: &[u8]) {
+    event_head(out, time);
+    match metadata {
+        [] => msgpack::map_header(out, 0),
+        map => out.extend_from_slice(map),
+    }
+}
+
 /// Appends an event with the time of `event` and another metadata map and body, both encoded. An
 /// empty slice is an empty map.
 pub fn rebuild_event(event: &Event<'_>, metadata: &[u8], body: &[u8], out: &mut Vec<u8>) {
-    let or_empty = |map: &[u8], out: &mut Vec<u8>| match map {
+    event_start(out, event.time, metadata);
+    match body {
         [] => msgpack::map_header(out, 0),
         map => out.extend_from_slice(map),
-    };
-    event_head(out, event.time);
-    or_empty(metadata, out);
-    or_empty(body, out);
+    }
 }
 
 /// Appends a metadata map in whose `otlp` map `pairs` stand, in place of what had their keys there.
@@ -171,18 +179,11 @@ pub fn set(map: &[u8], key: impl AsRef<[u8]>, value: &[u8], out: &mut Vec<u8>) {
     rewrite_map(map, out, edit, &append);
 }
 
-/// Appends a copy of a telemetry record that says who emitted it: `"from": [run, after]` in its
-/// `otlp` map. A record without that map is copied as it is.
-pub fn with_position(event: &Event<'_>, position: Position, out: &mut Vec<u8>) {
-    if MapView::new(event.metadata).get(keys::OTLP).is_none() {
-        out.extend_from_slice(event.raw);
-        return;
-    }
+/// Appends a metadata map that says who emitted the record: `"from": [run, after]` in its `otlp` map.
+pub fn positioned_metadata(metadata: &[u8], position: Position, out: &mut Vec<u8>) {
     let mut pairs = Pairs::new();
     write_position(position, &mut pairs);
-    let mut metadata = Vec::with_capacity(event.metadata.len() + 24);
-    insert_otlp(event.metadata, &pairs, &mut metadata);
-    rebuild_event(event, &metadata, event.body, out);
+    insert_otlp(metadata, &pairs, out);
 }
 
 /// Adds the pair that says who emitted a record.
@@ -277,13 +278,15 @@ mod tests {
         metadata.text("other", "x");
         metadata.push("otlp", &inner);
         let mut chunk = Vec::new();
-        event_head(&mut chunk, crate::codec::records::EventTime { seconds: 5, nanos: 6 });
+        event_head(&mut chunk, EventTime { seconds: 5, nanos: 6 });
         metadata.write_map(&mut chunk);
         chunk.extend(map(1));
         for after in [3, 4] {
             let event = Events::new(&chunk).next().unwrap().unwrap();
-            let mut out = Vec::new();
-            with_position(&event, Position { run: u64::MAX - 1, after }, &mut out);
+            let (mut metadata, mut out) = (Vec::new(), Vec::new());
+            let position = Position { run: u64::MAX - 1, after };
+            positioned_metadata(event.metadata, position, &mut metadata);
+            rebuild_event(&event, &metadata, event.body, &mut out);
             chunk = out;
             let event = Events::new(&chunk).next().unwrap().unwrap();
             assert_eq!((event.time.seconds, event.time.nanos), (5, 6));

@@ -2,10 +2,9 @@
 //! asserted.
 
 use super::{
-    EventKind, Events, LogOptions, RecordReader, RequestBuilder, logs_to_records,
-    metrics_to_records, traces_to_records,
+    EventKind, Events, LogOptions, LogView, MetricView, RecordReader, RequestBuilder, SpanView,
+    logs_to_records, metrics_to_records, traces_to_records,
 };
-use crate::codec::records::views::{LogView, MetricView, SpanView};
 use crate::model::Signal;
 
 const OPTIONS: LogOptions = LogOptions { groups: true, first_group: 0, now_unix_nanos: 1 };
@@ -63,10 +62,8 @@ fn to_request(signal: Signal, chunk: &[u8]) -> (Vec<u8>, usize) {
         if event.kind != EventKind::Record {
             continue;
         }
-        let views = (SpanView::new(event.body), MetricView::new(event.body));
-        assert!(
-            views.0.name.len() <= event.body.len() && views.1.data_points().count() < usize::MAX
-        );
+        let (span, metric) = (SpanView::new(event.body), MetricView::new(event.body));
+        assert!(span.name.len() <= event.body.len() && metric.data.len() <= event.body.len());
         assert!(LogView::new(telemetry.otlp).severity_text.len() <= telemetry.otlp.len());
         if builder.push(&event, &telemetry).is_err() {
             refused += 1;

@@ -77,6 +77,14 @@ pub mod keys {
     pub const PARENT_SPAN_ID: &[u8] = field(OtlpMessage::Span, "parent_span_id");
     /// The W3C tracestate of a span.
     pub const TRACE_STATE: &[u8] = field(OtlpMessage::Span, "trace_state");
+    /// The flags of a span.
+    pub const FLAGS: &[u8] = field(OtlpMessage::Span, "flags");
+    /// The kind of a span.
+    pub const KIND: &[u8] = field(OtlpMessage::Span, "kind");
+    /// When a span started.
+    pub const START_TIME: &[u8] = field(OtlpMessage::Span, "start_time_unix_nano");
+    /// When a span ended.
+    pub const END_TIME: &[u8] = field(OtlpMessage::Span, "end_time_unix_nano");
     /// The events of a span.
     pub const EVENTS: &[u8] = field(OtlpMessage::Span, "events");
     /// The links of a span.
@@ -87,12 +95,30 @@ pub mod keys {
     pub const STATUS_CODE: &[u8] = field(OtlpMessage::Status, "code");
     /// The message of a status.
     pub const STATUS_MESSAGE: &[u8] = field(OtlpMessage::Status, "message");
+    /// When an event of a span was.
+    pub const TIME: &[u8] = field(OtlpMessage::SpanEvent, "time_unix_nano");
+    /// The data of a metric, by what kind they are of.
+    pub const METRIC_DATA: [&[u8]; 5] = [
+        field(OtlpMessage::Metric, "gauge"),
+        field(OtlpMessage::Metric, "sum"),
+        field(OtlpMessage::Metric, "histogram"),
+        field(OtlpMessage::Metric, "exponential_histogram"),
+        field(OtlpMessage::Metric, "summary"),
+    ];
+    /// The metadata of a metric.
+    pub const METADATA: &[u8] = field(OtlpMessage::Metric, "metadata");
     /// The points of a metric's data.
     pub const DATA_POINTS: &[u8] = field(OtlpMessage::Gauge, "data_points");
     /// The exemplars of a point.
     pub const EXEMPLARS: &[u8] = field(OtlpMessage::NumberDataPoint, "exemplars");
     /// The attributes of an exemplar that its point does not have.
     pub const FILTERED_ATTRIBUTES: &[u8] = field(OtlpMessage::Exemplar, "filtered_attributes");
+    /// The severity of a log record as a number.
+    pub const SEVERITY_NUMBER: &[u8] = field(OtlpMessage::LogRecord, "severity_number");
+    /// The severity of a log record as its source spells it.
+    pub const SEVERITY_TEXT: &[u8] = field(OtlpMessage::LogRecord, "severity_text");
+    /// The W3C trace flags of a log record, by Fluent Bit's name.
+    pub const TRACE_FLAGS: &[u8] = b"trace_flags";
     /// The name of the event that a log record is.
     pub const EVENT_NAME: &[u8] = field(OtlpMessage::LogRecord, "event_name");
     /// The data of a metric, by what kind they are of.

@@ -10,18 +10,19 @@ mod encode;
 mod error;
 mod event_reader;
 pub mod fuzz_logic;
+mod item_reader;
 pub mod layout;
 pub mod metric_writer;
+mod patch;
 mod profiles;
 mod raw_values;
 mod record;
 mod record_reader;
 mod schema;
-mod span_reader;
 mod telemetry;
 #[cfg(test)]
 pub(crate) mod testing;
-pub mod views;
+mod views;
 
 pub use chunk_rewriter::ChunkRewriter;
 pub(super) use decode::bucket_problem;
@@ -32,10 +33,14 @@ pub use decode::{
 pub use encode::{Added, Encoder, RequestBuilder};
 pub use error::{DecodeError, DecodeKind, EncodeError, ValueError};
 pub use event_reader::Events;
+pub use item_reader::{Item, ItemReader, ItemStep};
+pub use patch::Patch;
 pub use profiles::{profile_count, profiles_of, profiles_to_records};
 pub use raw_values::raw_values_hold_content;
+pub(crate) use record::event_head;
 pub use record::{Event, EventKind, EventTime, Group, StatusCode};
-pub(crate) use record::{event_head, event_kind, event_time};
 pub use record_reader::{OpenLog, RecordReader};
-pub use span_reader::{AttributeVisitor, SpanEvent, SpanHead, SpanReader, SpanStep};
 pub use telemetry::{CommonPairs, Telemetry, is_placing_key};
+pub use views::{
+    AttributeVisitor, LogView, MetricView, SpanView, has_exception, is_metric_data, names_an_error,
+};

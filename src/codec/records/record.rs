@@ -89,9 +89,23 @@ pub(crate) fn event_head(out: &mut Vec<u8>, time: EventTime) {
     out.extend_from_slice(&[w, x, y, z, a, b, c, d, e, f, g, h]);
 }
 
+/// The time of the event that `events` begins with, and what follows it, if it is a record's and in
+/// the form in which we and Fluent Bit write it.
+#[inline]
+pub(super) fn record_time(events: &[u8]) -> Option<(EventTime, &[u8])> {
+    let rest = events.strip_prefix(&EVENT_HEAD)?;
+    let (time, rest) = rest.split_first_chunk::<8>()?;
+    let [a, b, c, d, e, f, g, h] = *time;
+    let seconds = u32::from_be_bytes([a, b, c, d]);
+    if seconds >= GROUP_END {
+        return None;
+    }
+    Some((EventTime { seconds, nanos: u32::from_be_bytes([e, f, g, h]) }, rest))
+}
+
 /// Fluent Bit's event time (extension type 0), or a number of seconds in the legacy forms.
 #[inline]
-pub(crate) fn event_time(token: Token<'_>) -> Result<EventTime, ReadError> {
+pub(super) fn event_time(token: Token<'_>) -> Result<EventTime, ReadError> {
     Ok(match token {
         Token::Ext(_, &[a, b, c, d, e, f, g, h]) => EventTime {
             seconds: u32::from_be_bytes([a, b, c, d]),
@@ -113,7 +127,7 @@ pub(crate) fn event_time(token: Token<'_>) -> Result<EventTime, ReadError> {
 
 /// What an event is whose time, read from `token`, is `time`.
 #[inline]
-pub(crate) fn event_kind(token: Token<'_>, time: EventTime) -> EventKind {
+pub(super) fn event_kind(token: Token<'_>, time: EventTime) -> EventKind {
     match (token, time) {
         (Token::Ext(..), EventTime { seconds: GROUP_START, nanos: 0 }) | (Token::Int(-1), _) => {
             EventKind::GroupStart
@@ -146,12 +160,6 @@ pub(super) fn skip_rest(reader: &mut Reader<'_>, token: Token<'_>) -> Result<(),
         reader.skip()?;
     }
     Ok(())
-}
-
-/// What of `start` was read when `rest` is left.
-#[inline]
-pub(super) fn before<'a>(start: &'a [u8], rest: &[u8]) -> &'a [u8] {
-    start.get(..start.len().saturating_sub(rest.len())).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -8,10 +8,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::event_reader::Events;
-use super::layout::{EVENT_HEAD, GROUP_END};
-use super::record::{Event, EventKind, EventTime, before};
+use super::record::{Event, EventKind, EventTime, record_time};
 use super::telemetry::{Telemetry, read_otlp};
-use crate::codec::msgpack::{ReadError, Reader};
+use crate::codec::msgpack::{ReadError, Reader, before};
 use crate::model::Signal;
 
 /// A metadata map with nothing but `otlp`.
@@ -88,7 +87,7 @@ impl<'a> RecordReader<'a> {
         if self.context == 0 || self.telemetry.signal != Some(Signal::Logs) {
             return None;
         }
-        let (_, metadata) = self.time()?;
+        let (_, metadata) = record_time(self.events.rest())?;
         let otlp = metadata.strip_prefix(&OTLP)?;
         let (known, common, context) = (self.telemetry, self.common, self.context);
         Some(OpenLog { otlp, known, common, context })
@@ -165,25 +164,12 @@ impl<'a> RecordReader<'a> {
     #[inline]
     fn head(&mut self) -> Option<Head<'a>> {
         let start = self.events.rest();
-        let (time, rest) = self.time()?;
+        let (time, rest) = record_time(start)?;
         let after = match rest.strip_prefix(self.metadata) {
             Some(after) if !self.metadata.is_empty() => after,
             _ => self.read_metadata(rest)?,
         };
         Some(Head { start, time, metadata: before(rest, after), after })
-    }
-
-    /// The time of a record, and what follows it.
-    #[inline]
-    fn time(&self) -> Option<(EventTime, &'a [u8])> {
-        let rest = self.events.rest().strip_prefix(&EVENT_HEAD)?;
-        let (time, rest) = rest.split_first_chunk::<8>()?;
-        let [a, b, c, d, e, f, g, h] = *time;
-        let seconds = u32::from_be_bytes([a, b, c, d]);
-        if seconds >= GROUP_END {
-            return None;
-        }
-        Some((EventTime { seconds, nanos: u32::from_be_bytes([e, f, g, h]) }, rest))
     }
 
     /// Reads a metadata map that has `otlp` alone, and gives what follows it.

@@ -1,8 +1,8 @@
 //! Record metadata: what the `otlp` map of a telemetry record says of it.
 
 use super::layout::keys;
-use super::record::{Event, Group, before, integer, skip_rest};
-use crate::codec::msgpack::{MapView, ReadError, Reader, Token, elements, text_of};
+use super::record::{Event, Group, integer, skip_rest};
+use crate::codec::msgpack::{MapView, ReadError, Reader, Token, before, elements, text_of};
 use crate::model::{Position, Signal};
 
 /// An encoded map without pairs.
@@ -70,19 +70,13 @@ impl<'a> Event<'a> {
     /// What the metadata says, if it has an `otlp` map.
     #[must_use]
     pub fn telemetry(&self) -> Option<Telemetry<'a>> {
-        let mut metadata = Reader::new(self.metadata);
-        for _ in 0..metadata.map().ok()? {
-            let key = metadata.token().ok()?;
-            if key == Token::Str(keys::OTLP) {
-                let known = Telemetry::default();
-                let (mut said, _) = read_otlp(metadata.rest(), &known, &[]).ok()?;
-                said.take_from(self.group);
-                return Some(said);
-            }
-            skip_rest(&mut metadata, key).ok()?;
-            metadata.skip().ok()?;
-        }
-        None
+        Telemetry::of(self.metadata, self.group)
+    }
+
+    /// The encoded `otlp` map of the metadata.
+    #[must_use]
+    pub fn otlp(&self) -> Option<&'a [u8]> {
+        MapView::new(self.metadata).get(keys::OTLP)
     }
 }
 
@@ -92,16 +86,33 @@ impl<'a> Event<'a> {
 pub const fn is_placing_key(key: &[u8]) -> bool {
     matches!(
         key,
-        b"trace_id"
-            | b"span_id"
-            | b"trace_flags"
-            | b"severity_number"
-            | b"severity_text"
-            | b"resource"
+        keys::TRACE_ID
+            | keys::SPAN_ID
+            | keys::TRACE_FLAGS
+            | keys::SEVERITY_NUMBER
+            | keys::SEVERITY_TEXT
+            | keys::RESOURCE
     )
 }
 
 impl<'a> Telemetry<'a> {
+    /// What a metadata map says of a record in `group`, if it has an `otlp` map.
+    #[must_use]
+    pub fn of(metadata: &'a [u8], group: Option<Group<'a>>) -> Option<Self> {
+        let mut metadata = Reader::new(metadata);
+        for _ in 0..metadata.map().ok()? {
+            let key = metadata.token().ok()?;
+            if key == Token::Str(keys::OTLP) {
+                let (mut said, _) = read_otlp(metadata.rest(), &Self::default(), &[]).ok()?;
+                said.take_from(group);
+                return Some(said);
+            }
+            skip_rest(&mut metadata, key).ok()?;
+            metadata.skip().ok()?;
+        }
+        None
+    }
+
     /// Whether the event, whose metadata this is, is an ordinary log that only got its place in a
     /// trace and a resource: there is nothing else in its `otlp` map, and no group.
     #[must_use]

@@ -5,11 +5,9 @@ use std::sync::Arc;
 use crate::codec::fluentbit::{
     LogAccessors, NativeRequest, cmetrics_to_otlp, ctraces_to_otlp, plain_log,
 };
-use crate::codec::msgpack::{MapView, elements};
-use crate::codec::records::layout::keys;
 use crate::codec::records::{
-    Event, EventKind, Group, RecordReader, RequestBuilder, Telemetry, metrics_to_records,
-    profile_count, profiles_of, traces_to_records,
+    Event, EventKind, Group, MetricView, Patch, RecordReader, RequestBuilder, Telemetry,
+    metrics_to_records, profile_count, profiles_of, traces_to_records,
 };
 use crate::condition::{ConditionError, NoAnswer};
 use crate::export::counters::SkipReason;
@@ -86,6 +84,8 @@ struct Builders<'a> {
     open: [Option<RequestBuilder>; 4],
     /// About how much a request will hold: a chunk is mostly of one signal.
     expected: usize,
+    /// Used again for each span that is marked.
+    patch: Patch,
 }
 
 /// What came of the next record.
@@ -131,7 +131,8 @@ impl Travel {
 impl<'a> Builders<'a> {
     fn new(view: &'a Selection, chunk: usize) -> Self {
         let expected = if view.selective { 0 } else { chunk.min(view.max_request_size) };
-        Self { view, lane: Lane::default(), open: [None, None, None, None], expected }
+        let open = [None, None, None, None];
+        Self { view, lane: Lane::default(), open, expected, patch: Patch::default() }
     }
 
     /// The builder for one more item of about `size` bytes.
@@ -212,16 +213,10 @@ fn with_body<'a>(group: Option<Group<'a>>, body: Option<&'a [u8]>) -> Option<Gro
 /// Spans, data points or log records in a record.
 fn items_of(signal: Signal, event: &Event<'_>) -> usize {
     match signal {
-        Signal::Metrics => {}
-        Signal::Profiles => {
-            return profiles_of(event).and_then(|all| profile_count(all).ok()).unwrap_or(1);
-        }
-        Signal::Traces | Signal::Logs => return 1,
+        Signal::Metrics => MetricView::new(event.body).data_points().count(),
+        Signal::Profiles => profiles_of(event).and_then(|all| profile_count(all).ok()).unwrap_or(1),
+        Signal::Traces | Signal::Logs => 1,
     }
-    let points = MapView::new(event.body)
-        .filter_map(|entry| MapView::new(entry.value).get(keys::DATA_POINTS))
-        .map(|points| elements(points).count());
-    points.sum()
 }
 
 fn close(kind: Travel, builder: RequestBuilder) -> EncodedRequest {
@@ -346,7 +341,7 @@ impl<'a> Encoder<'a> {
                 }
             }
         }
-        let marked = lane.view.marked(signal, event);
+        let marked = lane.view.marked(signal, event, &mut lane.patch);
         let event = Event { body: marked.as_deref().unwrap_or(event.body), ..*event };
         if lane.view.content.content != ContentHandling::Keep
             && let Some(cleaned) =

@@ -7,7 +7,7 @@ pub(super) mod randomness;
 
 use std::sync::Arc;
 
-use crate::codec::records::{Event, Telemetry};
+use crate::codec::records::{Event, Patch, Telemetry};
 use crate::condition::{Condition, ConditionError, Item, Record};
 use crate::export::selection::attributes::AttributeRules;
 use crate::export::selection::content::ContentPolicy;
@@ -122,14 +122,19 @@ impl Selection {
 
     /// The body of a span that says in its trace state with which probability it came here; `None`
     /// if nothing is to be said.
-    pub(in crate::export) fn marked(&self, signal: Signal, event: &Event<'_>) -> Option<Vec<u8>> {
+    pub(in crate::export) fn marked(
+        &self,
+        signal: Signal,
+        event: &Event<'_>,
+        patch: &mut Patch,
+    ) -> Option<Vec<u8>> {
         let Some(Rate::From(threshold)) = self.sampling else { return None };
         if signal != Signal::Traces {
             return None;
         }
         let mut body = Vec::with_capacity(event.body.len().saturating_add(32));
         let mark = Mark { probability: Probability::AtLeast(threshold), policy: None };
-        marked_body(&mut body, event.body, mark);
+        marked_body(event.body, mark, patch, &mut body);
         Some(body)
     }
 }

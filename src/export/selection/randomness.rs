@@ -1,10 +1,8 @@
 //! Sampling randomness: that of the trace that an item belongs to.
 
 use crate::codec::fluentbit::find_trace_context;
-use crate::codec::msgpack::{MapView, Reader, Token};
-use crate::codec::records::layout::keys;
-use crate::codec::records::{Event, Telemetry};
-use crate::model::{Signal, TraceId};
+use crate::codec::records::{Event, LogView, SpanView, Telemetry};
+use crate::model::Signal;
 use crate::sampling::{OtState, Randomness};
 
 /// What decides about the trace of a span or a log, by the OpenTelemetry specification,
@@ -16,36 +14,18 @@ pub(in crate::export) fn randomness(
     event: &Event<'_>,
     telemetry: Option<&Telemetry<'_>>,
 ) -> Option<Randomness> {
-    if telemetry.is_none() {
+    let Some(telemetry) = telemetry else {
         let context = find_trace_context(event.body, event.metadata);
         return context.map(|context| Randomness::of_trace(context.trace_id));
-    }
-    let body = MapView::new(event.body);
-    let id = match signal {
-        Signal::Traces => body.get(keys::TRACE_ID),
-        Signal::Logs => {
-            telemetry.and_then(|telemetry| MapView::new(telemetry.otlp).get(keys::TRACE_ID))
-        }
-        Signal::Metrics | Signal::Profiles => None,
     };
-    let id = id.and_then(trace_id)?;
-    let explicit = body.get(keys::TRACE_STATE).filter(|_| signal == Signal::Traces);
-    let explicit = explicit.and_then(|state| OtState::read(text(state)).randomness);
-    Some(explicit.unwrap_or_else(|| Randomness::of_trace(id)))
-}
-
-fn text(encoded: &[u8]) -> &[u8] {
-    match Reader::new(encoded).token() {
-        Ok(Token::Str(text)) => text,
-        _ => &[],
-    }
-}
-
-/// A trace id as hex text or as bytes.
-fn trace_id(encoded: &[u8]) -> Option<TraceId> {
-    match Reader::new(encoded).token().ok()? {
-        Token::Str(text) => TraceId::from_hex(text),
-        Token::Bin(bytes) => <[u8; 16]>::try_from(bytes).ok().map(TraceId),
-        _ => None,
+    match signal {
+        Signal::Traces => {
+            let span = SpanView::new(event.body);
+            let id = span.trace_id()?;
+            let explicit = OtState::read(span.trace_state()).randomness;
+            Some(explicit.unwrap_or_else(|| Randomness::of_trace(id)))
+        }
+        Signal::Logs => LogView::new(telemetry.otlp).trace_id().map(Randomness::of_trace),
+        Signal::Metrics | Signal::Profiles => None,
     }
 }

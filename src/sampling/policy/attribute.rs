@@ -3,8 +3,8 @@
 use regex::bytes::Regex;
 
 use crate::codec::msgpack::{MapView, Reader, Token};
-use crate::codec::records::StatusCode;
-use crate::codec::records::views::{has_exception, names_an_error};
+use crate::codec::records::layout::keys;
+use crate::codec::records::{StatusCode, has_exception, names_an_error};
 use crate::sampling::tracestate;
 
 /// A test of one attribute's value.
@@ -187,7 +187,7 @@ impl SpanTests {
         if !self.reads_attributes {
             return;
         }
-        let attributes = MapView::new(resource).get(b"attributes").unwrap_or_default();
+        let attributes = MapView::new(resource).get(keys::ATTRIBUTES).unwrap_or_default();
         let mut shown = PassedTests::default();
         for entry in MapView::new(attributes) {
             self.attribute(&mut shown, entry.key, entry.value);

@@ -16,12 +16,15 @@ use self::interner::Interner;
 use self::trace::{Entry, Trace};
 pub use self::unanswered::Unanswered;
 use super::policy::{Level, Outcome, PassedTests, Policies, SpanTests, TraceFacts};
-use super::rewrite::{Mark, Probability, event_start, marked_body, positioned_metadata};
+use super::rewrite::{Mark, Probability, marked_body};
 use super::threshold::{Randomness, Threshold};
 use super::tracestate::OtState;
 use crate::clock::Tick;
-use crate::codec::records::ChunkRewriter;
-use crate::codec::records::{AttributeVisitor, Event, EventKind, SpanEvent, SpanReader, SpanStep};
+use crate::codec::records::edit::{event_start, positioned_metadata};
+use crate::codec::records::{
+    AttributeVisitor, ChunkRewriter, Event, EventKind, Item as SpanItem, ItemReader, Patch,
+    Telemetry,
+};
 use crate::condition::{Condition, ConditionError, Item, Record};
 use crate::model::{Emission, ErrorRule, Position, TraceId};
 
@@ -104,6 +107,8 @@ pub struct TailSampler {
     ready: VecDeque<Emission>,
     ready_bytes: usize,
     closed: bool,
+    /// Used again for each span that is marked.
+    patch: Patch,
     tally: Tally,
 }
 
@@ -140,6 +145,7 @@ impl TailSampler {
             ready: VecDeque::new(),
             ready_bytes: 0,
             closed: false,
+            patch: Patch::default(),
             tally: Tally { kept, dropped, unanswered, ..Tally::default() },
         }
     }
@@ -150,26 +156,23 @@ impl TailSampler {
         let policies = Arc::clone(&self.policies);
         let mut visitor = FactVisitor { tests: policies.tests(), facts: PassedTests::default() };
         let mut rewriter = ChunkRewriter::new(chunk);
-        let mut walker = SpanReader::new(chunk);
+        let mut items = ItemReader::new(chunk);
         let mut metadata_run: Option<MetadataRun> = None;
-        while let Some(step) = walker.step(&mut visitor) {
+        while let Some(step) = items.step(&mut visitor) {
             let facts = std::mem::take(&mut visitor.facts);
-            let event = match step {
-                SpanStep::Span(event) => event,
-                SpanStep::Other(raw) | SpanStep::Broken(raw) => {
-                    rewriter.keep(raw);
-                    continue;
-                }
+            let Some((item, telemetry)) = step.span() else {
+                rewriter.keep(step.raw());
+                continue;
             };
-            if event.new_metadata || metadata_run.is_none() {
+            if item.new_metadata || metadata_run.is_none() {
                 self.leave(metadata_run.take());
-                metadata_run = self.enter(tag, &event);
+                metadata_run = self.enter(tag, item.event.metadata, telemetry);
             }
             match metadata_run {
                 Some(metadata_run) if !metadata_run.ours => {
-                    self.span(&mut rewriter, metadata_run, &event, facts, now);
+                    self.span(&mut rewriter, metadata_run, item, facts, now);
                 }
-                _ => rewriter.keep(event.raw),
+                _ => rewriter.keep(item.event.raw),
             }
         }
         self.shed(&mut rewriter, metadata_run);
@@ -219,17 +222,22 @@ impl TailSampler {
     }
 
     /// Starts a run of spans with the same metadata. `None` when nothing more can be held.
-    fn enter(&mut self, tag: &[u8], event: &SpanEvent<'_>) -> Option<MetadataRun> {
-        let metadata = self.metadata.add(event.metadata)?;
+    fn enter(
+        &mut self,
+        tag: &[u8],
+        metadata: &[u8],
+        telemetry: &Telemetry<'_>,
+    ) -> Option<MetadataRun> {
+        let metadata = self.metadata.add(metadata)?;
         let Some(tag) = self.tags.add(tag) else {
             self.metadata.release(metadata);
             return None;
         };
         let mut resource = PassedTests::default();
-        if let Some(encoded) = event.telemetry.resource {
+        if let Some(encoded) = telemetry.resource {
             self.policies.tests().resource(&mut resource, encoded);
         }
-        let ours = event.telemetry.is_past(self.position);
+        let ours = telemetry.is_past(self.position);
         Some(MetadataRun { metadata, tag, resource, ours })
     }
 
@@ -244,50 +252,50 @@ impl TailSampler {
         &mut self,
         rewriter: &mut ChunkRewriter<'_>,
         metadata_run: MetadataRun,
-        event: &SpanEvent<'_>,
+        item: &SpanItem<'_>,
         mut facts: PassedTests,
         now: Tick,
     ) {
         self.tally.received += 1;
-        let Some(id) = TraceId::from_hex(event.span.trace_id) else {
+        let (raw, span) = (item.event.raw, &item.span);
+        let Some(id) = span.trace_id() else {
             self.tally.untraced += 1;
-            rewriter.keep(event.raw);
+            rewriter.keep(raw);
             return;
         };
-        if !self.traces.contains_key(&id) && self.late(rewriter, id, event) {
+        if !self.traces.contains_key(&id) && self.late(rewriter, id, item) {
             return;
         }
         facts.0 |= metadata_run.resource.0;
-        self.policies.tests().status(&mut facts, event.span.status);
-        self.policies.tests().trace_state(&mut facts, event.span.trace_state);
-        if !self.hold(id, metadata_run, event, facts, now) {
+        let tests = self.policies.tests();
+        tests.status(&mut facts, span.status_code());
+        tests.trace_state(&mut facts, span.trace_state());
+        tests.events(&mut facts, span.events);
+        if !self.hold(id, metadata_run, item, facts, now) {
             self.tally.untraced += 1;
-            rewriter.keep(event.raw);
+            rewriter.keep(raw);
             return;
         }
-        rewriter.change();
+        rewriter.replace(raw);
         self.decide_early(rewriter, metadata_run, id);
     }
 
     /// A span whose trace was decided already goes the way of its trace.
-    fn late(
-        &mut self,
-        rewriter: &mut ChunkRewriter<'_>,
-        id: TraceId,
-        event: &SpanEvent<'_>,
-    ) -> bool {
+    fn late(&mut self, rewriter: &mut ChunkRewriter<'_>, id: TraceId, item: &SpanItem<'_>) -> bool {
+        let raw = item.event.raw;
         if let Some((policy, level)) = self.kept.get(id) {
             self.tally.late_kept += 1;
             add(&mut self.tally.kept, policy, 1);
-            let out = rewriter.change();
-            event_start(out, event.time, event.metadata);
-            marked_body(out, event.body, mark(&self.policies, policy, level));
+            self.patch.begin(raw);
+            let mark = mark(&self.policies, policy, level);
+            mark.note(item.event.body, &item.span, &mut self.patch);
+            self.patch.apply(raw, rewriter.replace(raw));
             return true;
         }
         if let Some(policy) = self.dropped.get(id) {
             self.tally.late_dropped += 1;
             add(&mut self.tally.dropped, policy.map_or(0, |policy| policy + 1), 1);
-            rewriter.change();
+            rewriter.replace(raw);
             return true;
         }
         false
@@ -297,7 +305,7 @@ impl TailSampler {
         &mut self,
         id: TraceId,
         metadata_run: MetadataRun,
-        event: &SpanEvent<'_>,
+        item: &SpanItem<'_>,
         facts: PassedTests,
         now: Tick,
     ) -> bool {
@@ -315,7 +323,7 @@ impl TailSampler {
             Box::new(Trace::new(id, now))
         });
         let before = if trace.spans == 0 { 0 } else { trace.held() };
-        if !trace.push(Entry { metadata, tag, time: event.time, body: event.body }) {
+        if !trace.push(Entry { metadata, tag, time: item.event.time, body: item.event.body }) {
             return false;
         }
         self.trace_bytes = self.trace_bytes.saturating_sub(before) + trace.held();
@@ -323,13 +331,14 @@ impl TailSampler {
         self.tags.again(tag);
         self.tally.held += 1;
         trace.facts.0 |= facts.0;
-        let span = &event.span;
-        if span.start_unix_nanos > 0 {
-            trace.start = trace.start.min(span.start_unix_nanos);
-            trace.end = trace.end.max(span.end_unix_nanos).max(span.start_unix_nanos);
+        let (start, end) = (item.span.start_unix_nanos(), item.span.end_unix_nanos());
+        if start > 0 {
+            trace.start = trace.start.min(start);
+            trace.end = trace.end.max(end).max(start);
         }
-        if !span.trace_state.is_empty() {
-            let state = OtState::read(span.trace_state);
+        let state = item.span.trace_state();
+        if !state.is_empty() {
+            let state = OtState::read(state);
             trace.randomness = trace.randomness.or(state.randomness);
             trace.threshold = trace.threshold.max(state.threshold);
         }
@@ -372,7 +381,7 @@ impl TailSampler {
             };
             let Some(released) = self.ready.remove(at) else { break };
             self.ready_bytes = self.ready_bytes.saturating_sub(released.events.len());
-            rewriter.change().extend_from_slice(&released.events);
+            rewriter.insert().extend_from_slice(&released.events);
         }
     }
 
@@ -455,9 +464,9 @@ impl TailSampler {
             if let Some((rewriter, tag)) = &mut here
                 && *tag == entry.tag
             {
-                let out = rewriter.change();
+                let out = rewriter.insert();
                 event_start(out, entry.time, self.metadata.get(entry.metadata));
-                marked_body(out, entry.body, mark);
+                marked_body(entry.body, mark, &mut self.patch, out);
                 continue;
             }
             let metadata = match positioned.take() {
@@ -465,7 +474,7 @@ impl TailSampler {
                 _ => {
                     let mut metadata = Vec::new();
                     let plain = self.metadata.get(entry.metadata);
-                    positioned_metadata(&mut metadata, plain, self.position);
+                    positioned_metadata(plain, self.position, &mut metadata);
                     metadata
                 }
             };
@@ -473,7 +482,7 @@ impl TailSampler {
             if let Some(batch) = self.ready.get_mut(at) {
                 let before = batch.events.len();
                 event_start(&mut batch.events, entry.time, &metadata);
-                marked_body(&mut batch.events, entry.body, mark);
+                marked_body(entry.body, mark, &mut self.patch, &mut batch.events);
                 batch.records += 1;
                 self.ready_bytes += batch.events.len().saturating_sub(before);
             }
@@ -518,11 +527,6 @@ impl<'a> AttributeVisitor<'a> for FactVisitor<'_> {
     #[inline]
     fn attribute(&mut self, key: &'a [u8], value: &'a [u8]) {
         self.tests.attribute(&mut self.facts, key, value);
-    }
-
-    #[inline]
-    fn events(&mut self, events: &'a [u8]) {
-        self.tests.events(&mut self.facts, events);
     }
 }
 

@@ -22,7 +22,7 @@ use unlisted::LONG_TEXT;
 
 use crate::codec::msgpack::{MapView, Reader, Token, map_header, str, str_bytes, text_of};
 use crate::codec::records::layout::keys;
-use crate::codec::records::{Event, Telemetry, raw_values_hold_content};
+use crate::codec::records::{Event, Telemetry, is_metric_data, raw_values_hold_content};
 use crate::export::settings::ContentHandling;
 use crate::genai::is_content_event;
 use crate::model::Signal;
@@ -179,15 +179,13 @@ fn clean_metric<'a>(
     let origin = clean_origin(telemetry.otlp, &mut cleaner);
     let body = edit_map(event.body, |entry| {
         let edited = match entry.key {
-            b"metadata" => cleaner.map(entry.value),
-            b"gauge" | b"sum" | b"histogram" | b"exponential_histogram" | b"summary" => {
-                edit_map(entry.value, |entry| match entry.key {
-                    keys::DATA_POINTS => {
-                        cleaner.points(entry.value).map_or(PairEdit::Keep, PairEdit::Put)
-                    }
-                    _ => PairEdit::Keep,
-                })
-            }
+            keys::METADATA => cleaner.map(entry.value),
+            key if is_metric_data(key) => edit_map(entry.value, |entry| match entry.key {
+                keys::DATA_POINTS => {
+                    cleaner.points(entry.value).map_or(PairEdit::Keep, PairEdit::Put)
+                }
+                _ => PairEdit::Keep,
+            }),
             _ => None,
         };
         edited.map_or(PairEdit::Keep, PairEdit::Put)
@@ -197,11 +195,11 @@ fn clean_metric<'a>(
     }
     let body = body.as_deref().unwrap_or(event.body);
     let list = cleaner.list();
-    let body = match MapView::new(body).get(b"metadata") {
-        Some(metadata) => with_value(body, b"metadata", &with_pair(metadata, &list)),
+    let body = match MapView::new(body).get(keys::METADATA) {
+        Some(metadata) => with_value(body, keys::METADATA, &with_pair(metadata, &list)),
         None => {
             let mut pair = Vec::with_capacity(list.len().saturating_add(10));
-            str(&mut pair, "metadata");
+            str_bytes(&mut pair, keys::METADATA);
             pair.extend_from_slice(&with_pair(&[0x80], &list));
             with_pair(body, &pair)
         }

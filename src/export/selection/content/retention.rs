@@ -1,8 +1,7 @@
 //! Retention rules: which items keep their content where not all of them do.
 
 use crate::codec::msgpack::{MapView, Reader, Token};
-use crate::codec::records::layout::keys;
-use crate::codec::records::{Event, Telemetry};
+use crate::codec::records::{Event, LogView, SpanView, Telemetry};
 use crate::export::selection::content::errors::is_error;
 use crate::export::selection::randomness;
 use crate::export::settings::KeepContentWhen;
@@ -26,14 +25,13 @@ pub(super) fn is_kept(
 /// an ordinary log, which may have got its place in a trace, in its body.
 fn has_findings(event: &Event<'_>, telemetry: Option<&Telemetry<'_>>) -> bool {
     let maps = match telemetry {
-        None => [Some(event.body), None],
+        None => [event.body, &[]],
         Some(telemetry) if telemetry.signal == Some(Signal::Traces) => {
-            [MapView::new(event.body).get(keys::ATTRIBUTES), None]
+            [SpanView::new(event.body).attributes, &[]]
         }
-        Some(telemetry) => [MapView::new(telemetry.otlp).get(keys::ATTRIBUTES), Some(event.body)],
+        Some(telemetry) => [LogView::new(telemetry.otlp).attributes, event.body],
     };
-    let mut maps = maps.into_iter().flatten();
-    let value = maps.find_map(|map| MapView::new(map).get(FINDINGS.as_bytes()));
+    let value = maps.into_iter().find_map(|map| MapView::new(map).get(FINDINGS.as_bytes()));
     match value.map(|value| Reader::new(value).token()) {
         Some(Ok(Token::Array(count))) => count > 0,
         Some(Ok(Token::Str(text))) => !text.is_empty(),

@@ -12,9 +12,8 @@ use std::time::{Duration, Instant};
 use fluent_bit_ai::aggregation::{Aggregator, HistogramForm, MetricsConfig, Temporality};
 use fluent_bit_ai::clock::Tick;
 use fluent_bit_ai::codec::json::{from_protobuf, to_protobuf};
-use fluent_bit_ai::codec::records::views::SpanView;
 use fluent_bit_ai::codec::records::{
-    Events, LogOptions, RecordReader, RequestBuilder, StatusCode, logs_to_records,
+    Events, LogOptions, RecordReader, RequestBuilder, SpanView, StatusCode, logs_to_records,
     traces_to_records,
 };
 use fluent_bit_ai::genai::{
