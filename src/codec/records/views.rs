@@ -92,11 +92,11 @@ impl<'a> SpanView<'a> {
                 keys::EVENTS => &mut view.events,
                 keys::LINKS => &mut view.links,
                 _ => {
-                    reader.skip()?;
+                    part_of(reader)?;
                     continue;
                 }
             };
-            *part = reader.skip()?;
+            *part = part_of(reader)?;
         }
         Ok(view)
     }
@@ -166,6 +166,17 @@ impl<'a> SpanView<'a> {
         MapView::new(self.attributes).any(|entry| names_an_error(entry.key, entry.value))
             || has_exception(self.events)
     }
+}
+
+/// Reads over the object that comes next. Most are no containers, for which there is a shorter way.
+#[inline]
+fn part_of<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], ReadError> {
+    let start = *reader;
+    if let Token::Array(_) | Token::Map(_) = reader.token()? {
+        *reader = start;
+        return reader.skip();
+    }
+    Ok(before(start.rest(), reader.rest()))
 }
 
 /// The pairs of the map that comes next; anything else is skipped and has none.
