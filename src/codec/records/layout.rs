@@ -121,12 +121,4 @@ pub mod keys {
     pub const TRACE_FLAGS: &[u8] = b"trace_flags";
     /// The name of the event that a log record is.
     pub const EVENT_NAME: &[u8] = field(OtlpMessage::LogRecord, "event_name");
-    /// The data of a metric, by what kind they are of.
-    pub const METRIC_DATA: [&[u8]; 5] = [
-        field(OtlpMessage::Metric, "gauge"),
-        field(OtlpMessage::Metric, "sum"),
-        field(OtlpMessage::Metric, "histogram"),
-        field(OtlpMessage::Metric, "exponential_histogram"),
-        field(OtlpMessage::Metric, "summary"),
-    ];
 }
