@@ -1,5 +1,7 @@
 //! Composition root: one file per plugin, options in, parts wired together, nothing else.
 
+#[cfg(test)]
+mod context_tests;
 mod emitter;
 pub mod filter_ai_context;
 pub mod filter_ai_metrics;

@@ -1,0 +1,190 @@
+//! The filter `ai_context` as the host sees it.
+
+use std::sync::Arc;
+
+use super::filter_ai_context::AiContext;
+use crate::codec::msgpack;
+use crate::hub::Hub;
+use crate::plugin::{Chunk, Environment, Filter, GivenOptions, OpenError, Verdict};
+use crate::stats::{Counters, Log};
+
+fn open(given: &[(&str, &str)]) -> (Result<AiContext, OpenError>, Arc<Counters>) {
+    let counters = Arc::new(Counters::default());
+    let environment = Environment {
+        instance: "ai_context.0".to_owned(),
+        hub: Arc::new(Hub::new(7)),
+        position: 1,
+        host_release: "4.2.0".to_owned(),
+        log_groups: true,
+        native_chunks: true,
+        counters: Arc::clone(&counters),
+        log: Arc::new(Log::default()),
+    };
+    (AiContext::open(&GivenOptions::of(given), environment), counters)
+}
+
+fn log_of(text: &str) -> Vec<u8> {
+    let mut chunk = vec![0x92, 0x92, 0x05, 0x80];
+    msgpack::map_header(&mut chunk, 1);
+    msgpack::str(&mut chunk, "log");
+    msgpack::str(&mut chunk, text);
+    chunk
+}
+
+#[test]
+fn every_wrong_option_is_named() {
+    let wrong = [
+        ("redact", "email, passwords"),
+        ("redact_with", "burn"),
+        ("normalize", "x"),
+        ("mark_findings", "perhaps"),
+        ("copy_metadata", "perhaps"),
+        ("record_key", " "),
+    ];
+    let Err(OpenError(problems)) = open(&wrong).0 else { panic!("opened") };
+    assert_eq!(problems.len(), 6);
+    let allowed = "option 'redact_with': 'burn' is not allowed; allowed: mask, hash, drop";
+    assert!(problems.iter().any(|problem| problem == allowed), "{problems:?}");
+    let redact = problems.iter().find(|problem| problem.contains("'passwords'")).unwrap();
+    assert!(redact.contains("allowed: secrets, email, credit_card, iban, ssn, phone, ip"));
+}
+
+#[test]
+fn hashes_need_a_key_which_no_mistake_shows() {
+    let key = "a-secret-of-mine";
+    for wrong in [
+        &[("redact_with", "hash")][..],
+        &[("redact_with", "hash"), ("redact_hash_key", "a-secret-of-min")],
+        &[("redact_hash_key", key)],
+        &[("redact_with", "drop"), ("redact_hash_key", key)],
+    ] {
+        let Err(OpenError(problems)) = open(wrong).0 else { panic!("opened") };
+        assert_eq!(problems.len(), 1);
+        assert!(problems[0].contains("redact_hash_key"), "{problems:?}");
+        assert!(!problems[0].contains("a-secret"), "{problems:?}");
+    }
+    let given = [("redact", "email"), ("redact_with", "hash"), ("redact_hash_key", key)];
+    let mut filter = open(&given).0.unwrap();
+    let dirty = log_of("joe@x.com");
+    let Verdict::Replace(clean) = filter.on_chunk(Chunk { tag: b"t", bytes: &dirty }) else {
+        panic!("not redacted")
+    };
+    assert!(clean.windows(7).any(|part| part == b"[email:"));
+}
+
+#[test]
+fn a_file_gives_options_and_patterns() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    let text = "redact: [email]\nnormalize: false\n\
+                patterns:\n  - {name: ticket, regex: 'TCK-[0-9]+', replacement: a ticket}\n";
+    std::fs::write(path, text).unwrap();
+    let (filter, counters) = open(&[("config_file", path)]);
+    let dirty = log_of("joe@x.com of TCK-1 and TCK-2");
+    let verdict = filter.unwrap().on_chunk(Chunk { tag: b"t", bytes: &dirty });
+    assert_eq!(verdict, Verdict::Replace(log_of("[email] of a ticket and a ticket")));
+    let readings = counters.readings();
+    let of_ticket = |reading: &&crate::stats::CounterReading| reading.labels == ["ticket"];
+    assert_eq!(readings.iter().find(of_ticket).unwrap().counter.value(), 2);
+    let Err(OpenError(problems)) =
+        open(&[("config_file", path), ("redact", "ip"), ("correlate", "?")]).0
+    else {
+        panic!("opened")
+    };
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    let twice = format!("config_file '{path}': redact: it is given in the pipeline too");
+    assert!(problems[0].starts_with(&twice), "{problems:?}");
+}
+
+#[test]
+fn chunks_are_redacted_and_counted() {
+    let (filter, counters) = open(&[("redact", "email,Secrets")]);
+    let mut filter = filter.unwrap();
+    let value = |name: &str, label: &str| {
+        let readings = counters.readings();
+        let found = readings.iter().find(|reading| {
+            reading.family.name == name && reading.labels.first().is_none_or(|l| l == label)
+        });
+        found.unwrap().counter.value()
+    };
+    let clean = log_of("nothing");
+    let verdict = filter.on_chunk(Chunk { tag: b"t", bytes: &clean });
+    assert_eq!(verdict, Verdict::Pass);
+    let dirty = log_of("joe@x.com");
+    let verdict = filter.on_chunk(Chunk { tag: b"t", bytes: &dirty });
+    assert_eq!(verdict, Verdict::Replace(log_of("[email]")));
+    assert_eq!(value("redactions_total", "email"), 1);
+    assert_eq!(value("redactions_total", "secrets"), 0);
+    let verdict = filter.on_chunk(Chunk { tag: b"t", bytes: b"\xc1" });
+    assert_eq!(verdict, Verdict::Replace(Vec::new()));
+    assert_eq!(value("malformed_events_total", ""), 1);
+    assert_eq!(value("redaction_failures_total", "unreadable"), 1);
+    // Where nothing is redacted there is nothing to keep in.
+    let mut idle = open(&[]).0.unwrap();
+    assert_eq!(idle.on_chunk(Chunk { tag: b"t", bytes: b"\xc1" }), Verdict::Pass);
+    assert!(idle.fallback().is_none() && filter.fallback().is_some());
+}
+
+#[test]
+fn quarantine_needs_a_tag_an_emitter_and_something_to_redact() {
+    let emitter = "there is no input that emits";
+    for (given, wrong) in [
+        (&[("on_failure", "quarantine"), ("redact", "ip")][..], "quarantine_tag' is missing"),
+        (&[("on_failure", "quarantine"), ("quarantine_tag", "q")], "needs 'redact'"),
+        (&[("redact", "ip"), ("quarantine_tag", "q")], "needs 'on_failure: quarantine'"),
+        (&[("redact", "ip"), ("on_failure", "quarantine"), ("quarantine_tag", "q")], emitter),
+        (&[("on_failure", "burn")], "allowed: drop, quarantine, pass"),
+        (&[("redact_resource", "on")], "need something to redact"),
+        (&[("redact_allow_keys", "a")], "need something to redact"),
+        (&[("redact_content", "prose")], "allowed: conversation, tools, errors"),
+    ] {
+        let Err(OpenError(problems)) = open(given).0 else { panic!("opened: {given:?}") };
+        assert!(problems.iter().any(|problem| problem.contains(wrong)), "{problems:?}");
+    }
+}
+
+#[test]
+fn options_of_the_identity_fit_together() {
+    for (given, words) in [
+        (
+            &[("identify", "k8s, pod")][..],
+            "'pod' is not allowed; allowed: env, container, k8s, ",
+        ),
+        (&[("identify", "process")], "'identify_process' is missing"),
+        (
+            &[("identify", "process"), ("identify_process", "x")],
+            "a path such as /run/engine.pid",
+        ),
+        (&[("identify", "env"), ("identify_process", "1")], "needs 'identify: process'"),
+        (
+            &[("identify", "env"), ("identify_root", "host")],
+            "allowed: a path such as /etc/podinfo",
+        ),
+        (&[("identify_root", "/host")], "'identify_root': it is given, but needs 'identify'"),
+        (&[("identify", "env"), ("identify_refresh", "10ms")], "a duration from 1s on"),
+    ] {
+        let Err(OpenError(problems)) = open(given).0 else { panic!("opened: {given:?}") };
+        assert!(problems.iter().any(|problem| problem.contains(words)), "{problems:?}");
+    }
+}
+
+#[test]
+fn logs_get_the_identity_of_their_pod() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(folder.path().join("etc/podinfo")).unwrap();
+    std::fs::write(folder.path().join("etc/podinfo/name"), "shop-0").unwrap();
+    let root = folder.path().to_str().unwrap();
+    let (filter, counters) = open(&[("identify", "k8s"), ("identify_root", root)]);
+    let mut filter = filter.unwrap();
+    let Verdict::Replace(log) = filter.on_chunk(Chunk { tag: b"t", bytes: &log_of("x") })
+    else {
+        panic!("not identified")
+    };
+    assert!(log.windows(6).any(|part| part == b"shop-0"));
+    assert_eq!(filter.on_chunk(Chunk { tag: b"t", bytes: &log }), Verdict::Pass);
+    let readings = counters.readings();
+    let of = |name: &str| {
+        readings.iter().find(|reading| reading.family.name == name).unwrap().counter.value()
+    };
+    assert_eq!((of("identified_records_total"), of("identity_withheld_records_total")), (1, 0));
+}
