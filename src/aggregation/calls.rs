@@ -47,7 +47,7 @@ struct TraceCalls<C> {
 
 /// One span, as far as calls are concerned.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Seen<C> {
+pub(super) struct SeenSpan<C> {
     pub(super) trace: TraceId,
     pub(super) span: SpanId,
     pub(super) parent: Option<SpanId>,
@@ -57,7 +57,7 @@ pub(super) struct Seen<C> {
 
 /// What a span changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Changes<C> {
+pub(super) struct CallChanges<C> {
     /// These calls count from now on.
     pub(super) count: Vec<C>,
     /// These calls were counted before and are to be taken back.
@@ -66,7 +66,7 @@ pub(super) struct Changes<C> {
     pub(super) duplicate: bool,
 }
 
-impl<C> Default for Changes<C> {
+impl<C> Default for CallChanges<C> {
     fn default() -> Self {
         Self { count: Vec::new(), take_back: Vec::new(), duplicate: false }
     }
@@ -91,7 +91,7 @@ impl<C: Copy> CallTracker<C> {
     }
 
     /// Takes a span in.
-    pub(super) fn observe(&mut self, seen: Seen<C>, now: Tick) -> Changes<C> {
+    pub(super) fn observe(&mut self, seen: SeenSpan<C>, now: Tick) -> CallChanges<C> {
         if now.since(self.turned) >= self.window || self.young.len() >= self.max_traces / 2 {
             std::mem::swap(&mut self.young, &mut self.old);
             self.young.clear();
@@ -126,12 +126,12 @@ impl<C> TraceCalls<C> {
 }
 
 impl<C: Copy> TraceCalls<C> {
-    fn observe(&mut self, seen: &Seen<C>) -> Changes<C> {
-        let mut changes = Changes::default();
+    fn observe(&mut self, seen: &SeenSpan<C>) -> CallChanges<C> {
+        let mut changes = CallChanges::default();
         let span = u64::from_be_bytes(seen.span.0);
         let parent = seen.parent.map_or(0, |parent| u64::from_be_bytes(parent.0));
-        let place = self.node(span);
-        let known = place.and_then(|place| self.nodes.get_mut(place));
+        let index = self.node(span);
+        let known = index.and_then(|index| self.nodes.get_mut(index));
         let (mut again, mut covered) = (false, false);
         if let Some(node) = known {
             again = node.flags & SEEN != 0;
@@ -162,9 +162,9 @@ impl<C: Copy> TraceCalls<C> {
     }
 
     /// Marks a span and its known ancestors as lying above the counted span `below`.
-    fn cover(&mut self, mut at: u64, below: u64, changes: &mut Changes<C>) {
+    fn cover(&mut self, mut at: u64, below: u64, changes: &mut CallChanges<C>) {
         while at != 0 && at != below {
-            let Some(node) = self.node(at).and_then(|place| self.nodes.get_mut(place)) else {
+            let Some(node) = self.node(at).and_then(|index| self.nodes.get_mut(index)) else {
                 return;
             };
             if node.flags & COVERED != 0 {
@@ -189,7 +189,7 @@ impl<C: Copy> TraceCalls<C> {
             if at == 0 || at == end {
                 return at == end;
             }
-            let node = self.find(at).and_then(|place| self.nodes.get(place));
+            let node = self.find(at).and_then(|index| self.nodes.get(index));
             at = node.map_or(0, |node| node.parent);
         }
         false
@@ -197,7 +197,7 @@ impl<C: Copy> TraceCalls<C> {
 
     /// Takes a call back that turned out to be an outer one. If another span told of the same
     /// response and was left out for that, it counts now.
-    fn uncount(&mut self, span: u64, changes: &mut Changes<C>) {
+    fn uncount(&mut self, span: u64, changes: &mut CallChanges<C>) {
         let Some(call) = self.calls.iter_mut().find(|call| call.span == span && call.counted)
         else {
             return;
@@ -221,12 +221,12 @@ impl<C: Copy> TraceCalls<C> {
             changes.count.push(call.what);
         }
         let parent =
-            self.find(twin).and_then(|place| self.nodes.get(place)).map(|node| node.parent);
+            self.find(twin).and_then(|index| self.nodes.get(index)).map(|node| node.parent);
         self.cover(parent.unwrap_or(0), twin, changes);
     }
 
     fn is_covered(&self, span: u64) -> bool {
-        let node = self.find(span).and_then(|place| self.nodes.get(place));
+        let node = self.find(span).and_then(|index| self.nodes.get(index));
         node.is_some_and(|node| node.flags & COVERED != 0)
     }
 
@@ -237,24 +237,24 @@ impl<C: Copy> TraceCalls<C> {
         self.index.get(&span).copied()
     }
 
-    /// The place of a span's node, made if there is none; `None` when there are too many.
+    /// The index of a span's node, made if there is none; `None` when there are too many.
     fn node(&mut self, span: u64) -> Option<usize> {
-        if let Some(place) = self.find(span) {
-            return Some(place);
+        if let Some(index) = self.find(span) {
+            return Some(index);
         }
         if self.ids.len() >= MAX_NODES {
             return None;
         }
-        let place = self.ids.len();
+        let index = self.ids.len();
         self.ids.push(span);
         self.nodes.push(Node { parent: 0, flags: 0 });
-        if place >= LINEAR {
+        if index >= LINEAR {
             if self.index.is_empty() {
-                self.index.extend(self.ids.iter().enumerate().map(|(place, id)| (*id, place)));
+                self.index.extend(self.ids.iter().enumerate().map(|(index, id)| (*id, index)));
             }
-            self.index.insert(span, place);
+            self.index.insert(span, index);
         }
-        Some(place)
+        Some(index)
     }
 }
 
@@ -268,9 +268,9 @@ mod tests {
     /// (span, parent, response id or 0 for none; no call at all)
     type Spec = (u64, u64, Option<u64>);
 
-    fn seen(spec: Spec) -> Seen<u64> {
+    fn seen(spec: Spec) -> SeenSpan<u64> {
         let (span, parent, call) = spec;
-        Seen {
+        SeenSpan {
             trace: TraceId([1; 16]),
             span: SpanId(span.to_be_bytes()),
             parent: (parent != 0).then(|| SpanId(parent.to_be_bytes())),
@@ -349,7 +349,7 @@ mod tests {
     fn traces_are_forgotten_in_time_and_number() {
         let mut tracker = CallTracker::new(Duration::from_secs(60), 100);
         for trace in 0..1000_u128 {
-            let seen = Seen { trace: TraceId(trace.to_be_bytes()), ..seen((1, 0, Some(0))) };
+            let seen = SeenSpan { trace: TraceId(trace.to_be_bytes()), ..seen((1, 0, Some(0))) };
             assert!(!tracker.observe(seen, Tick(1)).duplicate);
             assert!(tracker.young.len() + tracker.old.len() <= 100);
         }

@@ -43,7 +43,7 @@ impl Default for Exponential {
 }
 
 impl Exponential {
-    /// Counts a value; zero has a place of its own.
+    /// Counts a value; zero has a bucket of its own.
     pub(super) fn add(&mut self, value: f64, weight: f64) {
         if value <= 0.0 || !value.is_finite() {
             self.zero += weight;
@@ -55,8 +55,8 @@ impl Exponential {
             index = index_at(value, self.scale);
         }
         self.grow_to(index);
-        let place = usize::try_from(index.saturating_sub(self.offset)).unwrap_or(0);
-        if let Some(count) = self.counts.get_mut(place) {
+        let slot = usize::try_from(index.saturating_sub(self.offset)).unwrap_or(0);
+        if let Some(count) = self.counts.get_mut(slot) {
             *count += weight;
         }
     }
@@ -93,11 +93,11 @@ impl Exponential {
         let mut joined: VecDeque<f64> = VecDeque::with_capacity(self.counts.len() / 2 + 1);
         let offset = self.offset >> 1;
         for (index, count) in (self.offset..).zip(&self.counts) {
-            let place = usize::try_from((index >> 1) - offset).unwrap_or(0);
-            if place >= joined.len() {
+            let slot = usize::try_from((index >> 1) - offset).unwrap_or(0);
+            if slot >= joined.len() {
                 joined.push_back(0.0);
             }
-            if let Some(bucket) = joined.get_mut(place) {
+            if let Some(bucket) = joined.get_mut(slot) {
                 *bucket += count;
             }
         }
@@ -133,8 +133,8 @@ impl Exponential {
         let shift = u32::try_from(scale - self.scale).unwrap_or(0).min(31);
         let mut now = vec![0; self.counts.len()];
         for (index, count) in (offset..).zip(&self.exported) {
-            let place = usize::try_from((index >> shift).saturating_sub(self.offset)).ok();
-            if let Some(bucket) = place.and_then(|place| now.get_mut(place)) {
+            let slot = usize::try_from((index >> shift).saturating_sub(self.offset)).ok();
+            if let Some(bucket) = slot.and_then(|slot| now.get_mut(slot)) {
                 *bucket += count;
             }
         }

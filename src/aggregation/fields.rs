@@ -20,7 +20,7 @@ const MODEL_CALLS: [&str; 4] = ["chat", "text_completion", "generate_content", "
 
 /// The encoded values of the attributes that count; an empty slice for what is missing.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Fields<'a> {
+pub(super) struct SpanFields<'a> {
     pub(super) operation: &'a [u8],
     pub(super) provider: &'a [u8],
     pub(super) request_model: &'a [u8],
@@ -36,7 +36,7 @@ pub(super) struct Fields<'a> {
     completion: &'a [u8],
 }
 
-impl Fields<'_> {
+impl SpanFields<'_> {
     /// Whether the span is one of a GenAI operation.
     pub(super) fn is_operation(&self) -> bool {
         text_of(self.operation).is_some_and(|name| !name.is_empty())
@@ -69,25 +69,25 @@ impl Fields<'_> {
     }
 }
 
-/// Collects [`Fields`] and the values of further dimensions.
+/// Collects [`SpanFields`] and the values of further dimensions.
 #[derive(Debug)]
 pub(super) struct FieldVisitor<'d, 'a> {
     dimensions: &'d [String],
     /// The fields.
-    pub(super) fields: Fields<'a>,
+    pub(super) fields: SpanFields<'a>,
     /// The values of the further dimensions, in their order; empty slices for missing ones.
     pub(super) further: Vec<&'a [u8]>,
 }
 
 impl<'d, 'a> FieldVisitor<'d, 'a> {
     pub(super) fn new(dimensions: &'d [String]) -> Self {
-        Self { dimensions, fields: Fields::default(), further: vec![&[]; dimensions.len()] }
+        Self { dimensions, fields: SpanFields::default(), further: vec![&[]; dimensions.len()] }
     }
 
     /// Forgets the last span.
     #[inline]
     pub(super) fn clear(&mut self) {
-        self.fields = Fields::default();
+        self.fields = SpanFields::default();
         self.further.fill(&[]);
     }
 
@@ -124,9 +124,9 @@ impl<'a> AttributeVisitor<'a> for FieldVisitor<'_, 'a> {
                 _ => {}
             }
         }
-        for (dimension, place) in self.dimensions.iter().zip(&mut self.further) {
+        for (dimension, slot) in self.dimensions.iter().zip(&mut self.further) {
             if dimension.as_bytes() == key {
-                *place = value;
+                *slot = value;
             }
         }
     }

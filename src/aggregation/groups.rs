@@ -8,9 +8,9 @@ use foldhash::fast::RandomState;
 use super::config::{HistogramForm, MetricsConfig, Temporality};
 use super::fields;
 use super::histogram::Exemplar;
-use super::instruments::{Accumulator, Measured, OF_OPERATIONS, TOKEN_USAGE};
-use super::series::{Handle, Table};
-use super::write::{Envelope, MetricWriter, Place};
+use super::instruments::{Accumulator, MeasuredSpan, OF_OPERATIONS, TOKEN_USAGE};
+use super::series::{SeriesHandle, SeriesTable};
+use super::write::{MetricEnvelope, MetricWriter, PointContext};
 use crate::clock::Tick;
 use crate::codec::msgpack::str;
 use crate::model::{Emission, Position};
@@ -21,9 +21,9 @@ const TYPE_OUTPUT: &[u8] = b"\xb1gen_ai.token.type\xa6output";
 
 /// What counting an operation did.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Counted {
+pub(super) struct CountedOperation {
     /// Its series, unless that is the overflow series.
-    series: Option<Handle>,
+    series: Option<SeriesHandle>,
     /// How many series were made.
     pub(super) made: u64,
     /// How many spans went to the overflow series, or to none.
@@ -32,10 +32,10 @@ pub(super) struct Counted {
 
 /// The tokens of one call, and where they are counted.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Tokens {
+pub(super) struct TokenCounts {
     group: usize,
     group_id: u64,
-    handle: Handle,
+    handle: SeriesHandle,
     pub(super) input: Option<f64>,
     pub(super) output: Option<f64>,
     pub(super) weight: f64,
@@ -47,7 +47,7 @@ struct Operations {
     /// In the order of [`OF_OPERATIONS`].
     values: [Accumulator; OF_OPERATIONS.len()],
     /// The series of the tokens of the same calls.
-    usage: Option<Handle>,
+    usage: Option<SeriesHandle>,
 }
 
 #[derive(Debug)]
@@ -61,14 +61,14 @@ struct Group {
     id: u64,
     tag: Vec<u8>,
     resource: Vec<u8>,
-    operations: Table<Operations>,
-    usage: Table<Usage>,
+    operations: SeriesTable<Operations>,
+    usage: SeriesTable<Usage>,
 }
 
 /// All groups.
 #[derive(Debug)]
 pub(super) struct Groups {
-    places: HashMap<Vec<u8>, usize, RandomState>,
+    indices: HashMap<Vec<u8>, usize, RandomState>,
     slots: Vec<Option<Group>>,
     free: Vec<usize>,
     next_id: u64,
@@ -115,7 +115,7 @@ impl Keys {
     }
 
     /// Writes the attributes of a span's series and gives their number.
-    fn write(&self, out: &mut Vec<u8>, measured: &Measured<'_, '_>, with_error: bool) -> u32 {
+    fn write(&self, out: &mut Vec<u8>, measured: &MeasuredSpan<'_, '_>, with_error: bool) -> u32 {
         let fields = measured.fields;
         let error = if with_error { fields.error(measured.span.status_code()) } else { &[] };
         let port = if fields.address.is_empty() { &[] } else { fields.port };
@@ -145,7 +145,7 @@ impl Keys {
 impl Groups {
     pub(super) fn new(config: &MetricsConfig) -> Self {
         Self {
-            places: HashMap::default(),
+            indices: HashMap::default(),
             slots: Vec::new(),
             free: Vec::new(),
             next_id: 0,
@@ -167,42 +167,43 @@ impl Groups {
 
     /// The group of a tag and resource, if it is there.
     pub(super) fn known(&self, tag: &[u8], resource: &[u8]) -> Option<usize> {
-        self.places.get(&self.group_key(tag, resource)).copied()
+        self.indices.get(&self.group_key(tag, resource)).copied()
     }
 
     /// The group of a tag and resource, made if it is not there. When there are too many the
     /// resource is left out, and when that is not enough there is none.
-    pub(super) fn place(&mut self, tag: &[u8], resource: &[u8]) -> Option<usize> {
-        let full = self.places.len() >= self.max_resources;
+    pub(super) fn find_or_add(&mut self, tag: &[u8], resource: &[u8]) -> Option<usize> {
+        let full = self.indices.len() >= self.max_resources;
         let resource = if full { &[] } else { resource };
         let key = self.group_key(tag, resource);
-        if let Some(place) = self.places.get(&key) {
-            return Some(*place);
+        if let Some(index) = self.indices.get(&key) {
+            return Some(*index);
         }
-        if self.places.len() >= self.max_resources.saturating_mul(2) {
+        if self.indices.len() >= self.max_resources.saturating_mul(2) {
             return None;
         }
         let tag = self.tag.as_deref().unwrap_or(tag).to_vec();
         let id = self.next_id;
         self.next_id += 1;
-        let (operations, usage) = (Table::new(self.max_series), Table::new(self.max_series));
+        let (operations, usage) =
+            (SeriesTable::new(self.max_series), SeriesTable::new(self.max_series));
         let group = Group { id, tag, resource: resource.to_vec(), operations, usage };
-        let place = self.free.pop().unwrap_or_else(|| {
+        let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             self.slots.len().saturating_sub(1)
         });
-        *self.slots.get_mut(place)? = Some(group);
-        self.places.insert(key, place);
-        Some(place)
+        *self.slots.get_mut(index)? = Some(group);
+        self.indices.insert(key, index);
+        Some(index)
     }
 
     /// Counts an operation.
     pub(super) fn operation(
         &mut self,
         group: usize,
-        measured: &Measured<'_, '_>,
+        measured: &MeasuredSpan<'_, '_>,
         at: (Tick, u64),
-    ) -> Counted {
+    ) -> CountedOperation {
         let exponential = self.exponential;
         let mut key = std::mem::take(&mut self.key);
         let pairs = self.keys.write(&mut key, measured, true);
@@ -213,7 +214,9 @@ impl Groups {
         };
         let found = slot.and_then(|group| group.operations.find(&key, pairs, at, make));
         self.key = key;
-        let Some(found) = found else { return Counted { overflow: 1, ..Counted::default() } };
+        let Some(found) = found else {
+            return CountedOperation { overflow: 1, ..CountedOperation::default() };
+        };
         let operations = &mut found.series.value;
         for ((_, value_of), total) in OF_OPERATIONS.iter().zip(&mut operations.values) {
             if let Some(value) = value_of(measured) {
@@ -221,19 +224,19 @@ impl Groups {
             }
         }
         let series = (!found.overflow).then_some(found.handle);
-        Counted { series, made: u64::from(found.new), overflow: u64::from(found.overflow) }
+        CountedOperation { series, made: u64::from(found.new), overflow: u64::from(found.overflow) }
     }
 
-    /// The place where the tokens of a counted operation are counted, and the number of series
+    /// The series in which the tokens of a counted operation are counted, and the number of series
     /// made.
     pub(super) fn tokens(
         &mut self,
         group: usize,
-        operation: Counted,
-        measured: &Measured<'_, '_>,
+        operation: CountedOperation,
+        measured: &MeasuredSpan<'_, '_>,
         (input, output): (Option<f64>, Option<f64>),
         at: (Tick, u64),
-    ) -> Option<(Tokens, u64)> {
+    ) -> Option<(TokenCounts, u64)> {
         let exponential = self.exponential;
         let slot = self.slots.get_mut(group).and_then(Option::as_mut)?;
         let operations = operation.series.and_then(|series| slot.operations.get(series));
@@ -255,16 +258,16 @@ impl Groups {
         };
         let (group_id, weight) = (slot.id, measured.weight);
         let from = measured.exemplar(0.0);
-        Some((Tokens { group, group_id, handle, input, output, weight, from }, made))
+        Some((TokenCounts { group, group_id, handle, input, output, weight, from }, made))
     }
 
-    fn usage(&mut self, tokens: &Tokens) -> Option<&mut Usage> {
+    fn usage(&mut self, tokens: &TokenCounts) -> Option<&mut Usage> {
         let group = self.slots.get_mut(tokens.group)?.as_mut()?;
         if group.id == tokens.group_id { group.usage.get(tokens.handle) } else { None }
     }
 
     /// Counts the tokens of a call.
-    pub(super) fn count(&mut self, tokens: &Tokens) {
+    pub(super) fn count(&mut self, tokens: &TokenCounts) {
         let Some(usage) = self.usage(tokens) else { return };
         let from = |value| tokens.from.map(|from| Exemplar { value, ..from });
         if let Some(input) = tokens.input {
@@ -276,7 +279,7 @@ impl Groups {
     }
 
     /// Takes the tokens of a call back, unless their series is gone.
-    pub(super) fn take_back(&mut self, tokens: &Tokens) {
+    pub(super) fn take_back(&mut self, tokens: &TokenCounts) {
         let Some(usage) = self.usage(tokens) else { return };
         if let Some(input) = tokens.input {
             usage.input.take_back(input, tokens.weight);
@@ -291,7 +294,7 @@ impl Groups {
         let delta = (self.temporality == Temporality::Delta).then_some(since);
         for group in self.slots.iter_mut().flatten() {
             let envelope =
-                Envelope::new(&group.resource, self.position, self.temporality, unix_nanos);
+                MetricEnvelope::new(&group.resource, self.position, self.temporality, unix_nanos);
             let mut batch = Emission { tag: group.tag.clone(), records: 0, events: Vec::new() };
             export_operations(&mut group.operations, &mut batch, &envelope, delta);
             export_usage(&mut group.usage, &mut batch, &envelope, delta);
@@ -305,14 +308,14 @@ impl Groups {
     pub(super) fn expire(&mut self, now: Tick, idle: Duration) -> u64 {
         let mut expired = 0;
         let (slots, free) = (&mut self.slots, &mut self.free);
-        self.places.retain(|_, place| {
-            let Some(slot) = slots.get_mut(*place) else { return false };
+        self.indices.retain(|_, index| {
+            let Some(slot) = slots.get_mut(*index) else { return false };
             let Some(group) = slot else { return false };
             expired += group.operations.expire(now, idle) + group.usage.expire(now, idle);
             let keep = !group.operations.is_empty() || !group.usage.is_empty();
             if !keep {
                 *slot = None;
-                free.push(*place);
+                free.push(*index);
             }
             keep
         });
@@ -321,9 +324,9 @@ impl Groups {
 }
 
 fn export_operations(
-    table: &mut Table<Operations>,
+    table: &mut SeriesTable<Operations>,
     batch: &mut Emission,
-    envelope: &Envelope,
+    envelope: &MetricEnvelope,
     delta: Option<u64>,
 ) {
     for (index, (instrument, _)) in OF_OPERATIONS.iter().enumerate() {
@@ -332,7 +335,8 @@ fn export_operations(
             let start = delta.unwrap_or(series.since);
             let value = series.value.values.get_mut(index);
             if let Some(data) = value.and_then(|value| value.export(delta.is_none())) {
-                writer.add(Place { attributes, more: &[], pairs: series.pairs, start }, data);
+                writer
+                    .add(PointContext { attributes, more: &[], pairs: series.pairs, start }, data);
             }
         });
         writer.flush();
@@ -340,9 +344,9 @@ fn export_operations(
 }
 
 fn export_usage(
-    table: &mut Table<Usage>,
+    table: &mut SeriesTable<Usage>,
     batch: &mut Emission,
-    envelope: &Envelope,
+    envelope: &MetricEnvelope,
     delta: Option<u64>,
 ) {
     let mut writer = MetricWriter::new(batch, &TOKEN_USAGE, envelope);
@@ -351,7 +355,7 @@ fn export_usage(
         let Usage { input, output } = &mut series.value;
         for (value, more) in [(input, TYPE_INPUT), (output, TYPE_OUTPUT)] {
             if let Some(data) = value.export(delta.is_none()) {
-                writer.add(Place { attributes, more, pairs, start }, data);
+                writer.add(PointContext { attributes, more, pairs, start }, data);
             }
         }
     });

@@ -22,7 +22,7 @@ pub(super) struct Exemplar {
 
 /// The shape of a histogram.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Shape {
+pub(super) enum HistogramShape {
     /// Buckets with these upper bounds, and one above the last.
     Explicit(&'static [f64]),
     /// Buckets whose bounds grow exponentially, in a number that adapts to the values.
@@ -57,13 +57,13 @@ pub(super) struct Histogram {
 }
 
 impl Histogram {
-    pub(super) fn new(shape: Shape) -> Self {
+    pub(super) fn new(shape: HistogramShape) -> Self {
         let buckets = match shape {
-            Shape::Explicit(bounds) => {
+            HistogramShape::Explicit(bounds) => {
                 let (counts, exported) = (vec![0.0; bounds.len() + 1], vec![0; bounds.len() + 1]);
                 Buckets::Explicit { bounds, counts, exported }
             }
-            Shape::Exponential => Buckets::Exponential(Exponential::default()),
+            HistogramShape::Exponential => Buckets::Exponential(Exponential::default()),
         };
         Self {
             buckets,
@@ -77,20 +77,20 @@ impl Histogram {
 
     /// Counts a value, which is not negative, `weight` times.
     pub(super) fn add(&mut self, value: f64, weight: f64, exemplar: Option<Exemplar>) {
-        let place = self.count(value, weight);
+        let index = self.count(value, weight);
         let (low, high) = self.range.unwrap_or((value, value));
         self.range = Some((low.min(value), high.max(value)));
         if exemplar.is_none() {
             return;
         }
-        let place = place.unwrap_or_else(|| {
+        let index = index.unwrap_or_else(|| {
             self.next_exemplar = (self.next_exemplar + 1) % EXPONENTIAL_EXEMPLARS;
             self.next_exemplar
         });
-        if self.exemplars.len() <= place {
-            self.exemplars.resize(place + 1, None);
+        if self.exemplars.len() <= index {
+            self.exemplars.resize(index + 1, None);
         }
-        if let Some(slot) = self.exemplars.get_mut(place) {
+        if let Some(slot) = self.exemplars.get_mut(index) {
             *slot = exemplar;
         }
     }
@@ -104,11 +104,11 @@ impl Histogram {
         self.sum += value * weight;
         match &mut self.buckets {
             Buckets::Explicit { bounds, counts, .. } => {
-                let place = bounds.partition_point(|bound| *bound < value);
-                if let Some(count) = counts.get_mut(place) {
+                let index = bounds.partition_point(|bound| *bound < value);
+                if let Some(count) = counts.get_mut(index) {
                     *count += weight;
                 }
-                Some(place)
+                Some(index)
             }
             Buckets::Exponential(buckets) => {
                 buckets.add(value, weight);
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn bounds_belong_to_the_bucket_below() {
-        let mut histogram = Histogram::new(Shape::Explicit(BOUNDS));
+        let mut histogram = Histogram::new(HistogramShape::Explicit(BOUNDS));
         for value in [0.0, 1.0, 1.5, 2.0, 4.0, 4.1] {
             histogram.add(value, 1.0, exemplar(value));
         }
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn what_rounding_takes_is_carried() {
-        let mut histogram = Histogram::new(Shape::Explicit(BOUNDS));
+        let mut histogram = Histogram::new(HistogramShape::Explicit(BOUNDS));
         let weight = 9.999_389_685_688_13;
         let (mut exported, mut sum) = (0, 0.0);
         for _ in 0..3000 {
@@ -197,7 +197,7 @@ mod tests {
         }
         assert_eq!(exported, whole(3000.0 * weight));
         assert!((sum - 3000.0 * weight * 1.5).abs() < 1e-6);
-        let mut third = Histogram::new(Shape::Explicit(BOUNDS));
+        let mut third = Histogram::new(HistogramShape::Explicit(BOUNDS));
         let points = (0..30).filter_map(|_| {
             third.add(1.0, 1.0 / 3.0, None);
             third.export(false).map(|point| point.count)
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn cumulative_points_never_fall() {
-        let mut histogram = Histogram::new(Shape::Explicit(BOUNDS));
+        let mut histogram = Histogram::new(HistogramShape::Explicit(BOUNDS));
         histogram.add(1.5, 2.0, None);
         histogram.add(3.0, 1.0, None);
         let first = histogram.export(true).unwrap();
@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn what_is_taken_back_after_its_export_is_owed() {
-        let mut histogram = Histogram::new(Shape::Explicit(BOUNDS));
+        let mut histogram = Histogram::new(HistogramShape::Explicit(BOUNDS));
         histogram.add(1.5, 1.0, None);
         assert_eq!(histogram.export(false).unwrap().count, 1);
         histogram.take_back(1.5, 1.0);
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn the_exponential_form_has_few_exemplars() {
-        let mut histogram = Histogram::new(Shape::Exponential);
+        let mut histogram = Histogram::new(HistogramShape::Exponential);
         for value in 1..100 {
             histogram.add(f64::from(value), 1.0, exemplar(f64::from(value)));
         }

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use super::fields::Fields;
-use super::histogram::{Exemplar, Histogram, HistogramPoint, Shape};
+use super::fields::SpanFields;
+use super::histogram::{Exemplar, Histogram, HistogramPoint, HistogramShape};
 use super::number::{take_whole, whole};
 use crate::codec::records::SpanView;
 use crate::model::{SpanId, TraceId};
@@ -41,7 +41,7 @@ pub fn instruments() -> impl Iterator<Item = &'static Instrument> {
 }
 
 /// What of an operation a metric takes, if there is anything.
-type MeasuredValue = fn(&Measured<'_, '_>) -> Option<f64>;
+type MeasuredValue = fn(&MeasuredSpan<'_, '_>) -> Option<f64>;
 
 /// The metrics of every operation.
 pub(super) static OF_OPERATIONS: [(Instrument, MeasuredValue); 2] = [
@@ -99,15 +99,15 @@ const TOKENS: &[f64] = &[
 
 /// A span of a GenAI operation.
 #[derive(Clone, Copy)]
-pub(super) struct Measured<'m, 'a> {
-    pub(super) fields: &'m Fields<'a>,
+pub(super) struct MeasuredSpan<'m, 'a> {
+    pub(super) fields: &'m SpanFields<'a>,
     pub(super) further: &'m [&'a [u8]],
     pub(super) span: &'m SpanView<'a>,
     pub(super) ids: Option<(TraceId, SpanId)>,
     pub(super) weight: f64,
 }
 
-impl Measured<'_, '_> {
+impl MeasuredSpan<'_, '_> {
     fn seconds(&self) -> Option<f64> {
         let (start, end) = (self.span.start_unix_nanos(), self.span.end_unix_nanos());
         (start > 0 && end >= start).then(|| Duration::from_nanos(end - start).as_secs_f64())
@@ -143,10 +143,10 @@ impl Instrument {
         match self.form {
             InstrumentForm::Sum => Accumulator::Sum { sum: 0.0, exported: 0 },
             InstrumentForm::Histogram(_) if exponential => {
-                Accumulator::Histogram(Histogram::new(Shape::Exponential))
+                Accumulator::Histogram(Histogram::new(HistogramShape::Exponential))
             }
             InstrumentForm::Histogram(bounds) => {
-                Accumulator::Histogram(Histogram::new(Shape::Explicit(bounds)))
+                Accumulator::Histogram(Histogram::new(HistogramShape::Explicit(bounds)))
             }
         }
     }

@@ -19,10 +19,10 @@ mod write;
 pub use self::config::{HistogramForm, MetricsConfig, Temporality};
 pub use self::instruments::{Instrument, InstrumentForm, instruments};
 
-use self::calls::{CallTracker, Changes, Seen};
+use self::calls::{CallChanges, CallTracker, SeenSpan};
 use self::fields::{FieldVisitor, of_resource};
-use self::groups::{Groups, Tokens};
-use self::instruments::Measured;
+use self::groups::{Groups, TokenCounts};
+use self::instruments::MeasuredSpan;
 use self::number::whole;
 use crate::clock::Tick;
 use crate::codec::msgpack::text_of;
@@ -31,7 +31,7 @@ use crate::model::{Emission, SpanId, TraceId};
 
 /// What has happened so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tally {
+pub struct AggregationTally {
     /// Spans of GenAI operations.
     pub measured: u64,
     /// Input tokens, each call once, adjusted for sampling.
@@ -58,14 +58,14 @@ struct TokenTotals {
 pub struct Aggregator {
     config: MetricsConfig,
     groups: Groups,
-    calls: CallTracker<Tokens>,
+    calls: CallTracker<TokenCounts>,
     totals: TokenTotals,
     last: Tick,
     last_unix_nanos: u64,
     put_back: Vec<Emission>,
     /// Spans were looked at since the last export.
     changed: bool,
-    tally: Tally,
+    tally: AggregationTally,
 }
 
 /// What is common to the spans that follow each other with the same metadata.
@@ -87,7 +87,7 @@ impl Aggregator {
             last_unix_nanos: unix_nanos,
             put_back: Vec::new(),
             changed: false,
-            tally: Tally::default(),
+            tally: AggregationTally::default(),
             config,
         }
     }
@@ -140,7 +140,7 @@ impl Aggregator {
 
     /// What has happened so far.
     #[must_use]
-    pub const fn tally(&self) -> &Tally {
+    pub const fn tally(&self) -> &AggregationTally {
         &self.tally
     }
 
@@ -169,7 +169,7 @@ impl Aggregator {
         if visitor.fields.is_operation() {
             if metadata_run.group.is_none() {
                 let resource = item.telemetry.and_then(|telemetry| telemetry.resource);
-                metadata_run.group = self.groups.place(tag, resource.unwrap_or_default());
+                metadata_run.group = self.groups.find_or_add(tag, resource.unwrap_or_default());
             }
             match metadata_run.group {
                 Some(group) => call = self.measure((group, ids), metadata_run, item, visitor, at),
@@ -178,16 +178,16 @@ impl Aggregator {
         }
         let Some((trace, span)) = ids else {
             // Without ids nothing says that another span tells of the call.
-            let count: Vec<Tokens> = call.into_iter().map(|(_, tokens)| tokens).collect();
-            self.apply(&Changes { count, ..Changes::default() });
+            let count: Vec<TokenCounts> = call.into_iter().map(|(_, tokens)| tokens).collect();
+            self.apply(&CallChanges { count, ..CallChanges::default() });
             return;
         };
         let parent = item.span.parent_span_id();
-        let changes = self.calls.observe(Seen { trace, span, parent, call }, at.0);
+        let changes = self.calls.observe(SeenSpan { trace, span, parent, call }, at.0);
         self.apply(&changes);
     }
 
-    /// Counts an operation and its duration, and finds the place for its tokens.
+    /// Counts an operation and its duration, and finds the series of its tokens.
     fn measure<'a>(
         &mut self,
         (group, ids): (usize, Option<(TraceId, SpanId)>),
@@ -195,7 +195,7 @@ impl Aggregator {
         item: &Item<'a>,
         visitor: &mut FieldVisitor<'_, 'a>,
         at: (Tick, u64),
-    ) -> Option<(u64, Tokens)> {
+    ) -> Option<(u64, TokenCounts)> {
         for (value, resource) in visitor.further.iter_mut().zip(&metadata_run.further) {
             if value.is_empty() {
                 *value = resource;
@@ -206,7 +206,7 @@ impl Aggregator {
             state => (self.config.weight)(state),
         };
         let (fields, further, span) = (&visitor.fields, &visitor.further[..], &item.span);
-        let measured = Measured { fields, further, span, ids, weight };
+        let measured = MeasuredSpan { fields, further, span, ids, weight };
         self.tally.measured += 1;
         let counted = self.groups.operation(group, &measured, at);
         self.tally.series += counted.made;
@@ -219,7 +219,7 @@ impl Aggregator {
         Some((response, tokens))
     }
 
-    fn apply(&mut self, changes: &Changes<Tokens>) {
+    fn apply(&mut self, changes: &CallChanges<TokenCounts>) {
         self.tally.duplicate_calls += u64::from(changes.duplicate);
         if changes.count.is_empty() && changes.take_back.is_empty() {
             return;

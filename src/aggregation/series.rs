@@ -14,7 +14,7 @@ pub(super) const OVERFLOW: &[u8] = b"\xb4otel.metric.overflow\xc3";
 /// One time series.
 #[derive(Debug)]
 pub(super) struct Series<T> {
-    /// Tells this series from one that takes its place later.
+    /// Tells this series from one that takes its slot later.
     pub(super) id: u64,
     /// The number of its attributes.
     pub(super) pairs: u32,
@@ -26,24 +26,24 @@ pub(super) struct Series<T> {
 
 /// Series of one kind, by their encoded attributes: pairs without the map's header.
 #[derive(Debug)]
-pub(super) struct Table<T> {
-    places: HashMap<Box<[u8]>, usize, RandomState>,
+pub(super) struct SeriesTable<T> {
+    indices: HashMap<Box<[u8]>, usize, RandomState>,
     slots: Vec<Option<Series<T>>>,
     free: Vec<usize>,
-    most: usize,
+    max: usize,
     next_id: u64,
 }
 
 /// Where a series is, and which it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Handle {
-    place: usize,
+pub(super) struct SeriesHandle {
+    index: usize,
     id: u64,
 }
 
 /// A series that was asked for.
-pub(super) struct Found<'t, T> {
-    pub(super) handle: Handle,
+pub(super) struct FoundSeries<'t, T> {
+    pub(super) handle: SeriesHandle,
     pub(super) series: &'t mut Series<T>,
     /// Whether it stands in for one that there was no room for.
     pub(super) overflow: bool,
@@ -51,10 +51,10 @@ pub(super) struct Found<'t, T> {
     pub(super) new: bool,
 }
 
-impl<T> Table<T> {
-    pub(super) fn new(most: usize) -> Self {
-        let (places, slots, free) = (HashMap::default(), Vec::new(), Vec::new());
-        Self { places, slots, free, most, next_id: 0 }
+impl<T> SeriesTable<T> {
+    pub(super) fn new(max: usize) -> Self {
+        let (indices, slots, free) = (HashMap::default(), Vec::new(), Vec::new());
+        Self { indices, slots, free, max, next_id: 0 }
     }
 
     /// The series with these attributes, or the overflow series when there are too many.
@@ -64,16 +64,16 @@ impl<T> Table<T> {
         pairs: u32,
         (now, unix_nanos): (Tick, u64),
         make: impl FnOnce() -> T,
-    ) -> Option<Found<'_, T>> {
+    ) -> Option<FoundSeries<'_, T>> {
         let (mut overflow, mut new) = (false, false);
-        let place = match self.places.get(key) {
-            Some(place) => *place,
+        let index = match self.indices.get(key) {
+            Some(index) => *index,
             None => {
-                // The last place is the overflow series'.
-                overflow = self.places.len() + 1 >= self.most;
+                // The last slot is the overflow series'.
+                overflow = self.indices.len() + 1 >= self.max;
                 let (key, pairs) = if overflow { (OVERFLOW, 1) } else { (key, pairs) };
-                match self.places.get(key) {
-                    Some(place) => *place,
+                match self.indices.get(key) {
+                    Some(index) => *index,
                     None => {
                         new = true;
                         let id = self.next_id;
@@ -85,32 +85,32 @@ impl<T> Table<T> {
                 }
             }
         };
-        let series = self.slots.get_mut(place)?.as_mut()?;
+        let series = self.slots.get_mut(index)?.as_mut()?;
         series.used = now;
-        Some(Found { handle: Handle { place, id: series.id }, series, overflow, new })
+        Some(FoundSeries { handle: SeriesHandle { index, id: series.id }, series, overflow, new })
     }
 
     fn insert(&mut self, key: &[u8], series: Series<T>) -> usize {
-        let place = self.free.pop().unwrap_or_else(|| {
+        let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             self.slots.len().saturating_sub(1)
         });
-        if let Some(slot) = self.slots.get_mut(place) {
+        if let Some(slot) = self.slots.get_mut(index) {
             *slot = Some(series);
         }
-        self.places.insert(key.into(), place);
-        place
+        self.indices.insert(key.into(), index);
+        index
     }
 
     /// The series of a handle, if it is still there.
-    pub(super) fn get(&mut self, handle: Handle) -> Option<&mut T> {
-        let series = self.slots.get_mut(handle.place)?.as_mut()?;
+    pub(super) fn get(&mut self, handle: SeriesHandle) -> Option<&mut T> {
+        let series = self.slots.get_mut(handle.index)?.as_mut()?;
         (series.id == handle.id).then_some(&mut series.value)
     }
 
     /// Notes that the series of a handle is used, and says whether it is still there.
-    pub(super) fn refresh(&mut self, handle: Handle, now: Tick) -> bool {
-        match self.slots.get_mut(handle.place) {
+    pub(super) fn refresh(&mut self, handle: SeriesHandle, now: Tick) -> bool {
+        match self.slots.get_mut(handle.index) {
             Some(Some(series)) if series.id == handle.id => {
                 series.used = now;
                 true
@@ -121,8 +121,8 @@ impl<T> Table<T> {
 
     /// Every series with its attributes.
     pub(super) fn for_each(&mut self, mut visit: impl FnMut(&[u8], &mut Series<T>)) {
-        for (key, place) in &self.places {
-            if let Some(Some(series)) = self.slots.get_mut(*place) {
+        for (key, index) in &self.indices {
+            if let Some(Some(series)) = self.slots.get_mut(*index) {
                 visit(key, series);
             }
         }
@@ -130,22 +130,22 @@ impl<T> Table<T> {
 
     /// Removes what was not used for a while, and says how many series that were.
     pub(super) fn expire(&mut self, now: Tick, idle: Duration) -> usize {
-        let before = self.places.len();
+        let before = self.indices.len();
         let (slots, free) = (&mut self.slots, &mut self.free);
-        self.places.retain(|_, place| {
-            let Some(slot) = slots.get_mut(*place) else { return false };
+        self.indices.retain(|_, index| {
+            let Some(slot) = slots.get_mut(*index) else { return false };
             let keep = slot.as_ref().is_some_and(|series| now.since(series.used) < idle);
             if !keep {
                 *slot = None;
-                free.push(*place);
+                free.push(*index);
             }
             keep
         });
-        before.saturating_sub(self.places.len())
+        before.saturating_sub(self.indices.len())
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.indices.is_empty()
     }
 }
 
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn too_many_series_share_one() {
-        let mut table: Table<u32> = Table::new(3);
+        let mut table: SeriesTable<u32> = SeriesTable::new(3);
         let at = (Tick(0), 5);
         let mut add = |key: &[u8]| {
             let found = table.find(key, 1, at, || 0).unwrap();
@@ -175,13 +175,13 @@ mod tests {
 
     #[test]
     fn idle_series_go_and_their_handles_with_them() {
-        let mut table: Table<u32> = Table::new(10);
+        let mut table: SeriesTable<u32> = SeriesTable::new(10);
         let old = table.find(b"a", 1, (Tick(0), 0), || 1).unwrap().handle;
         table.find(b"b", 1, (Tick(90), 0), || 2).unwrap();
         assert_eq!(table.expire(Tick(100), Duration::from_nanos(50)), 1);
         assert_eq!(table.get(old), None);
         let new = table.find(b"c", 1, (Tick(100), 0), || 3).unwrap().handle;
-        assert_eq!(table.get(old), None, "another series took its place");
+        assert_eq!(table.get(old), None, "another series took its index");
         assert_eq!(table.get(new), Some(&mut 3));
         assert!(table.refresh(new, Tick(990)) && !table.refresh(old, Tick(990)));
         assert_eq!(table.expire(Tick(1000), Duration::from_nanos(50)), 1);

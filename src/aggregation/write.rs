@@ -11,17 +11,17 @@ use crate::codec::records::metric_writer::{
 use crate::model::{Emission, Position, SpanId, TraceId};
 
 /// The most points of one record.
-const MOST_POINTS: usize = 500;
+const MAX_POINTS: usize = 500;
 
 /// What is common to the records of one group in one export.
 #[derive(Debug, Clone)]
-pub(super) struct Envelope {
+pub(super) struct MetricEnvelope {
     metadata: Vec<u8>,
     temporality: Temporality,
     unix_nanos: u64,
 }
 
-impl Envelope {
+impl MetricEnvelope {
     pub(super) fn new(
         resource: &[u8],
         position: Position,
@@ -43,7 +43,7 @@ impl Envelope {
 
 /// The attributes of a point and the time that it begins at.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place<'p> {
+pub(super) struct PointContext<'p> {
     /// Encoded pairs.
     pub(super) attributes: &'p [u8],
     /// Further encoded pairs.
@@ -53,7 +53,7 @@ pub(super) struct Place<'p> {
     pub(super) start: u64,
 }
 
-impl Place<'_> {
+impl PointContext<'_> {
     fn map(&self) -> Vec<u8> {
         let mut map = Vec::with_capacity(self.attributes.len() + self.more.len() + 5);
         if self.pairs > 0 {
@@ -76,7 +76,7 @@ struct Held {
 pub(super) struct MetricWriter<'o> {
     out: &'o mut Emission,
     instrument: &'static Instrument,
-    envelope: &'o Envelope,
+    envelope: &'o MetricEnvelope,
     points: Vec<Held>,
 }
 
@@ -84,20 +84,20 @@ impl<'o> MetricWriter<'o> {
     pub(super) fn new(
         out: &'o mut Emission,
         instrument: &'static Instrument,
-        envelope: &'o Envelope,
+        envelope: &'o MetricEnvelope,
     ) -> Self {
         Self { out, instrument, envelope, points: Vec::new() }
     }
 
     /// Adds a point.
-    pub(super) fn add(&mut self, place: Place<'_>, data: PointData) {
+    pub(super) fn add(&mut self, context: PointContext<'_>, data: PointData) {
         let exemplars = match &data {
             PointData::Number(_) => Vec::new(),
             PointData::Histogram(data) => data.exemplars.iter().map(exemplar).collect(),
         };
-        let attributes = place.map();
-        self.points.push(Held { attributes, start: place.start, data, exemplars });
-        if self.points.len() >= MOST_POINTS {
+        let attributes = context.map();
+        self.points.push(Held { attributes, start: context.start, data, exemplars });
+        if self.points.len() >= MAX_POINTS {
             self.flush();
         }
     }

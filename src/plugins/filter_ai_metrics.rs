@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::missing_emitter::missing_emitter;
-use crate::aggregation::{Aggregator, HistogramForm, MetricsConfig, Tally, Temporality};
+use crate::aggregation::{AggregationTally, Aggregator, HistogramForm, MetricsConfig, Temporality};
 use crate::clock::{self, Tick};
 use crate::codec::fluentbit::write::ReaderCapabilities;
 use crate::config::read::{self, Read};
@@ -128,7 +128,7 @@ impl Numbers {
         }
     }
 
-    fn show(&self, tally: &Tally) {
+    fn show(&self, tally: &AggregationTally) {
         self.measured.set(tally.measured);
         self.input_tokens.set(tally.input_tokens);
         self.output_tokens.set(tally.output_tokens);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::missing_emitter::missing_emitter;
 use super::policies_file::{self, PolicyList};
 use super::sampling_counters::{DROPPED, KEPT, NO_TRACE_ID, NOT_SAMPLED, RECEIVED};
-use super::tail_sampling::Tail;
+use super::tail_sampling::TailSampling;
 use crate::clock;
 use crate::codec::records::StatusCode;
 use crate::condition::Condition;
@@ -17,14 +17,14 @@ use crate::model::{ErrorRule, Position};
 use crate::plugin::{
     Chunk, Environment, Filter, OpenError, OptionKind, OptionSpec, Options, Spec, Verdict,
 };
-use crate::sampling::policy::{Rule, SpanTest, ValueTest};
+use crate::sampling::policy::{PolicyRule, SpanTest, ValueTest};
 use crate::sampling::{HeadSampler, HeadTally, TailConfig, TailSampler, Threshold};
 use crate::stats::Counter;
 
 options! {
     /// What is configured.
     struct Given in OPTIONS {
-        mode: Mode = read::choice(&[("head", Mode::Head), ("tail", Mode::Tail)]),
+        mode: Mode = read::choice(&[("head", Mode::Head), ("tail", Mode::TailSampling)]),
             Str "mode" = "head",
             "head: each span at once, by its trace id; tail: whole traces, by policies";
         percentage: Option<f64> = read::percentage,
@@ -32,38 +32,38 @@ options! {
             "Percentage of traces kept; in tail mode, of those that nothing else keeps";
         decision_wait: Duration = read::duration,
             Time "decision_wait" = "30s",
-            "Tail: how long after its first span a trace is decided";
+            "TailSampling: how long after its first span a trace is decided";
         keep_errors: bool = read::bool,
             Bool "keep_errors" = "off",
-            "Tail: keep traces with an error";
+            "TailSampling: keep traces with an error";
         errors: ErrorRule = read::choice(&[
                 ("status", ErrorRule::Status),
                 ("all", ErrorRule::Any),
             ]),
             Str "errors" = "status",
-            "Tail: which spans are errors for keep_errors and for 'errors' in expressions: status (the \
+            "TailSampling: which spans are errors for keep_errors and for 'errors' in expressions: status (the \
              status is ERROR) or all (also an attribute error.type or an event exception)";
         keep_slower_than: Option<Duration> = read::some(read::duration),
             Time "keep_slower_than",
-            "Tail: keep traces that take at least this long from first start to last end";
+            "TailSampling: keep traces that take at least this long from first start to last end";
         keep_attribute: Vec<(String, ValueTest)> = attribute_tests,
             Str "keep_attribute" [repeated],
-            "Tail: keep traces with a span or resource that has this attribute: KEY or KEY=VALUE";
+            "TailSampling: keep traces with a span or resource that has this attribute: KEY or KEY=VALUE";
         keep_where: Vec<Condition> = conditions,
             Str "keep_where" [repeated],
-            "Tail: keep traces for which this CEL expression is true";
+            "TailSampling: keep traces for which this CEL expression is true";
         max_buffer_size: usize = buffer_size,
             Size "max_buffer_size" = "64m",
-            "Tail: most memory for traces that wait; beyond it the oldest are decided early";
+            "TailSampling: most memory for traces that wait; beyond it the oldest are decided early";
         max_traces: usize = read::count(1..=10_000_000),
             Int "max_traces" = "200000",
-            "Tail: most traces that wait";
+            "TailSampling: most traces that wait";
         kept_cache_size: usize = read::count(0..=10_000_000),
             Int "kept_cache_size" = "65536",
-            "Tail: how many kept traces are remembered for late spans";
+            "TailSampling: how many kept traces are remembered for late spans";
         dropped_cache_size: usize = read::count(0..=10_000_000),
             Int "dropped_cache_size" = "65536",
-            "Tail: how many dropped traces are remembered for late spans";
+            "TailSampling: how many dropped traces are remembered for late spans";
         + FileOptions::option("YAML file with any of these options, and with policies");
     }
 }
@@ -109,7 +109,7 @@ fn buffer_size(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<usize> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
     Head,
-    Tail,
+    TailSampling,
 }
 
 /// An instance of the filter.
@@ -119,7 +119,7 @@ pub struct AiSampling {
 
 enum Form {
     Head(Head),
-    Tail(Arc<Tail>),
+    TailSampling(Arc<TailSampling>),
 }
 
 impl Filter for AiSampling {
@@ -139,23 +139,25 @@ impl Filter for AiSampling {
                 let percentage = given.percentage.unwrap_or(100.0);
                 Form::Head(parser.finish(Head::new(percentage, &environment))?)
             }
-            Mode::Tail => {
+            Mode::TailSampling => {
                 let config = tail_config(&mut parser, given, list, &environment);
                 let sampler = TailSampler::new(parser.finish(config)?);
-                let tail = Arc::new(Tail::new(sampler, &environment));
+                let tail = Arc::new(TailSampling::new(sampler, &environment));
                 environment.hub.add_source(Arc::clone(&tail) as Arc<dyn TelemetrySource>);
-                Form::Tail(tail)
+                Form::TailSampling(tail)
             }
         };
-        environment
-            .order_filter(FilterRole::Sampling { tail: matches!(form, Form::Tail(_)) }, tags);
+        environment.order_filter(
+            FilterRole::Sampling { tail: matches!(form, Form::TailSampling(_)) },
+            tags,
+        );
         Ok(Self { form })
     }
 
     fn on_chunk(&mut self, chunk: Chunk<'_>) -> Verdict {
         let changed = match &mut self.form {
             Form::Head(head) => head.on_chunk(chunk.bytes),
-            Form::Tail(tail) => tail.on_chunk(chunk, clock::now()),
+            Form::TailSampling(tail) => tail.on_chunk(chunk, clock::now()),
         };
         changed.map_or(Verdict::Pass, Verdict::Replace)
     }
@@ -193,13 +195,16 @@ fn tail_config(
         parser.problem(policies_file::TOO_MANY_TESTS);
     }
     if let Some(slow) = given.keep_slower_than {
-        list.keep("keep_slower_than", Rule::Latency(slow, None));
+        list.keep("keep_slower_than", PolicyRule::Latency(slow, None));
     }
     for condition in given.keep_where {
-        list.keep("keep_where", Rule::Cel(Box::new(condition)));
+        list.keep("keep_where", PolicyRule::Cel(Box::new(condition)));
     }
     if let Some(percentage) = given.percentage {
-        list.keep("sampling_percentage", Rule::Probability(Threshold::from_percentage(percentage)));
+        list.keep(
+            "sampling_percentage",
+            PolicyRule::Probability(Threshold::from_percentage(percentage)),
+        );
     }
     if list.is_empty() {
         parser.problem(
@@ -238,7 +243,7 @@ fn flat_tests(given: &Given, list: &mut PolicyList) -> bool {
     );
     let mut room = true;
     for (name, test) in tests {
-        match list.fact(test) {
+        match list.span_test(test) {
             Some(rule) => list.keep(name, rule),
             None => room = false,
         }

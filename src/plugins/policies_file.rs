@@ -7,7 +7,9 @@ use crate::codec::records::StatusCode;
 use crate::condition::Condition;
 use crate::config::{Node, Notes};
 use crate::sampling::Threshold;
-use crate::sampling::policy::{Action, Policies, Policy, Rule, SpanTest, SpanTests, ValueTest};
+use crate::sampling::policy::{
+    Policies, Policy, PolicyAction, PolicyRule, SpanTest, SpanTests, ValueTest,
+};
 
 /// How deep policies may be nested.
 const MAX_DEPTH: usize = 8;
@@ -27,17 +29,17 @@ pub(super) struct PolicyList {
 
 impl PolicyList {
     /// A rule that asks for a span that passes the test; `None` when there are too many tests.
-    pub(super) fn fact(&mut self, test: SpanTest) -> Option<Rule> {
-        self.tests.add(test).map(Rule::Fact)
+    pub(super) fn span_test(&mut self, test: SpanTest) -> Option<PolicyRule> {
+        self.tests.add(test).map(PolicyRule::SpanTest)
     }
 
     /// Adds a policy that keeps traces.
-    pub(super) fn keep(&mut self, name: &str, rule: Rule) {
-        self.push(name, rule, Action::Keep);
+    pub(super) fn keep(&mut self, name: &str, rule: PolicyRule) {
+        self.push(name, rule, PolicyAction::Keep);
     }
 
     /// Adds a policy; a name that is there already gets a number.
-    fn push(&mut self, name: &str, rule: Rule, action: Action) {
+    fn push(&mut self, name: &str, rule: PolicyRule, action: PolicyAction) {
         let is_free = |name: &str| self.policies.iter().all(|policy| policy.name != name);
         let numbered = (2..).map(|number| format!("{name}_{number}"));
         let name = std::iter::once(name.to_owned()).chain(numbered).find(|name| is_free(name));
@@ -51,7 +53,7 @@ impl PolicyList {
 
     /// Whether no policy keeps anything.
     pub(super) fn is_empty(&self) -> bool {
-        self.policies.iter().all(|policy| policy.action == Action::Drop)
+        self.policies.iter().all(|policy| policy.action == PolicyAction::Drop)
     }
 
     /// The policies.
@@ -95,17 +97,17 @@ impl Walk<'_> {
         if map.get("type").and_then(Value::as_str) == Some("drop") {
             self.notes.known(node, &["name", "type", "policies"]);
             let rules = self.rules(node, 1);
-            if rules.iter().any(Rule::is_probabilistic) {
+            if rules.iter().any(PolicyRule::is_probabilistic) {
                 self.notes.refuse(node, "policies", "a drop policy cannot be probabilistic");
             }
-            self.list.push(&name, Rule::All(rules), Action::Drop);
+            self.list.push(&name, PolicyRule::All(rules), PolicyAction::Drop);
         } else if let Some(rule) = self.rule(node, 0) {
-            self.list.push(&name, rule, Action::Keep);
+            self.list.push(&name, rule, PolicyAction::Keep);
         }
     }
 
     /// The rules under `policies` of an `and` or `drop`.
-    fn rules(&mut self, node: Node<'_>, depth: usize) -> Vec<Rule> {
+    fn rules(&mut self, node: Node<'_>, depth: usize) -> Vec<PolicyRule> {
         let values = self.notes.list(node, "policies");
         if values.is_empty() {
             self.notes.refuse(node, "policies", "allowed: a list of at least one policy");
@@ -117,7 +119,7 @@ impl Walk<'_> {
         rules
     }
 
-    fn inner(&mut self, value: &Value, at: &str, depth: usize) -> Option<Rule> {
+    fn inner(&mut self, value: &Value, at: &str, depth: usize) -> Option<PolicyRule> {
         let Value::Object(map) = value else {
             self.notes.problem(format!("{at} must be a map with 'type'"));
             return None;
@@ -125,7 +127,7 @@ impl Walk<'_> {
         self.rule(Node { map, at }, depth)
     }
 
-    fn rule(&mut self, node: Node<'_>, depth: usize) -> Option<Rule> {
+    fn rule(&mut self, node: Node<'_>, depth: usize) -> Option<PolicyRule> {
         if depth > MAX_DEPTH {
             self.notes.problem(format!("{} is nested deeper than {MAX_DEPTH} levels", node.at));
             return None;
@@ -146,12 +148,12 @@ impl Walk<'_> {
         (policy.read)(self, node, depth)
     }
 
-    fn probability(&mut self, node: Node<'_>) -> Option<Rule> {
+    fn probability(&mut self, node: Node<'_>) -> Option<PolicyRule> {
         let percentage = self.notes.number(node, "sampling_percentage", (0.0, 100.0))?;
-        Some(Rule::Probability(Threshold::from_percentage(percentage)))
+        Some(PolicyRule::Probability(Threshold::from_percentage(percentage)))
     }
 
-    fn latency(&mut self, node: Node<'_>) -> Option<Rule> {
+    fn latency(&mut self, node: Node<'_>) -> Option<PolicyRule> {
         let upper = match node.map.get("upper_threshold") {
             Some(_) => Some(self.notes.duration(node, "upper_threshold")?),
             None => None,
@@ -160,13 +162,13 @@ impl Walk<'_> {
         if upper.is_some_and(|upper| upper <= lower) {
             self.notes.refuse(node, "upper_threshold", "allowed: more than 'threshold'");
         }
-        Some(Rule::Latency(lower, upper))
+        Some(PolicyRule::Latency(lower, upper))
     }
 
-    fn cel(&mut self, node: Node<'_>) -> Option<Rule> {
+    fn cel(&mut self, node: Node<'_>) -> Option<PolicyRule> {
         let text = self.notes.text(node, "expression")?;
         match Condition::compile(&text) {
-            Ok(condition) => Some(Rule::Cel(Box::new(condition))),
+            Ok(condition) => Some(PolicyRule::Cel(Box::new(condition))),
             Err(error) => {
                 self.notes.refuse(node, "expression", &error.to_string());
                 None
@@ -174,7 +176,7 @@ impl Walk<'_> {
         }
     }
 
-    fn not(&mut self, node: Node<'_>, depth: usize) -> Option<Rule> {
+    fn not(&mut self, node: Node<'_>, depth: usize) -> Option<PolicyRule> {
         let Some(value) = node.map.get("policy") else {
             self.notes.refuse(node, "policy", "it is missing");
             return None;
@@ -183,10 +185,10 @@ impl Walk<'_> {
         if rule.is_probabilistic() {
             self.notes.refuse(node, "policy", "a 'not' cannot be probabilistic");
         }
-        Some(Rule::Not(Box::new(rule)))
+        Some(PolicyRule::Not(Box::new(rule)))
     }
 
-    fn status(&mut self, node: Node<'_>) -> Option<Rule> {
+    fn status(&mut self, node: Node<'_>) -> Option<PolicyRule> {
         let mut statuses = Vec::new();
         for text in self.notes.texts(node, "status_codes") {
             match text.to_ascii_lowercase().as_str() {
@@ -196,10 +198,10 @@ impl Walk<'_> {
                 _ => self.notes.refuse(node, "status_codes", "allowed: error, ok, unset"),
             }
         }
-        self.fact(SpanTest::Status(statuses))
+        self.span_test(SpanTest::Status(statuses))
     }
 
-    fn trace_state(&mut self, node: Node<'_>) -> Option<Rule> {
+    fn trace_state(&mut self, node: Node<'_>) -> Option<PolicyRule> {
         let key = self.notes.text(node, "key")?;
         if key.is_empty() || key.contains(['=', ',', ' ']) {
             self.notes.refuse(node, "key", "allowed: the key of a member of the W3C tracestate");
@@ -209,7 +211,7 @@ impl Walk<'_> {
             Some(_) => self.notes.texts(node, "values"),
             None => Vec::new(),
         };
-        self.fact(SpanTest::TraceState { key, values })
+        self.span_test(SpanTest::TraceState { key, values })
     }
 
     fn number_test(&mut self, node: Node<'_>) -> Option<ValueTest> {
@@ -229,12 +231,12 @@ impl Walk<'_> {
         &mut self,
         node: Node<'_>,
         test: fn(&mut Self, Node<'_>) -> Option<ValueTest>,
-    ) -> Option<Rule> {
+    ) -> Option<PolicyRule> {
         let key = self.notes.text(node, "key");
         let value = test(self, node);
         let invert = self.notes.flag(node, "invert_match", false)?;
-        let rule = self.fact(SpanTest::Attribute { key: key?, value: value? })?;
-        Some(if invert { Rule::Not(Box::new(rule)) } else { rule })
+        let rule = self.span_test(SpanTest::Attribute { key: key?, value: value? })?;
+        Some(if invert { PolicyRule::Not(Box::new(rule)) } else { rule })
     }
 
     fn text_test(&mut self, node: Node<'_>) -> Option<ValueTest> {
@@ -252,8 +254,8 @@ impl Walk<'_> {
         Some(ValueTest::Matches(patterns))
     }
 
-    fn fact(&mut self, test: SpanTest) -> Option<Rule> {
-        let rule = self.list.fact(test);
+    fn span_test(&mut self, test: SpanTest) -> Option<PolicyRule> {
+        let rule = self.list.span_test(test);
         if rule.is_none() {
             self.notes.problem(TOO_MANY_TESTS.to_owned());
         }
@@ -267,21 +269,21 @@ struct PolicyType {
     /// The keys that it has beside `name` and `type`.
     keys: &'static [&'static str],
     /// Reads a policy; the number is how deep it is nested.
-    read: fn(&mut Walk<'_>, Node<'_>, usize) -> Option<Rule>,
+    read: fn(&mut Walk<'_>, Node<'_>, usize) -> Option<PolicyRule>,
 }
 
 const fn policy_type(
     name: &'static str,
     keys: &'static [&'static str],
-    read: fn(&mut Walk<'_>, Node<'_>, usize) -> Option<Rule>,
+    read: fn(&mut Walk<'_>, Node<'_>, usize) -> Option<PolicyRule>,
 ) -> PolicyType {
     PolicyType { name, keys, read }
 }
 
 const POLICY_TYPES: [PolicyType; 12] = [
-    policy_type("always_sample", &[], |_, _, _| Some(Rule::Always)),
+    policy_type("always_sample", &[], |_, _, _| Some(PolicyRule::Always)),
     policy_type("status_code", &["status_codes"], |walk, node, _| walk.status(node)),
-    policy_type("error", &[], |walk, _, _| walk.fact(SpanTest::Failure)),
+    policy_type("error", &[], |walk, _, _| walk.span_test(SpanTest::Failure)),
     policy_type("trace_state", &["key", "values"], |walk, node, _| walk.trace_state(node)),
     policy_type("latency", &["threshold", "upper_threshold"], |walk, node, _| walk.latency(node)),
     policy_type(
@@ -298,7 +300,7 @@ const POLICY_TYPES: [PolicyType; 12] = [
     policy_type("probabilistic", &["sampling_percentage"], |walk, node, _| walk.probability(node)),
     policy_type("cel", &["expression"], |walk, node, _| walk.cel(node)),
     policy_type("and", &["policies"], |walk, node, depth| {
-        Some(Rule::All(walk.rules(node, depth + 1)))
+        Some(PolicyRule::All(walk.rules(node, depth + 1)))
     }),
     policy_type("not", &["policy"], |walk, node, depth| walk.not(node, depth)),
 ];
@@ -347,9 +349,9 @@ policies:
             "vendor", "both", "health",
         ];
         assert_eq!(names, all);
-        assert_eq!(policies.list()[11].action, Action::Drop);
-        assert!(matches!(&policies.list()[5].rule, Rule::Not(_)));
-        assert!(matches!(&policies.list()[10].rule, Rule::All(rules) if rules.len() == 2));
+        assert_eq!(policies.list()[11].action, PolicyAction::Drop);
+        assert!(matches!(&policies.list()[5].rule, PolicyRule::Not(_)));
+        assert!(matches!(&policies.list()[10].rule, PolicyRule::All(rules) if rules.len() == 2));
     }
 
     /// Scenario: the example file, with what is commented out in it, and the guide. Guarantees: each

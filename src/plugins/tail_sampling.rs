@@ -1,4 +1,4 @@
-//! Tail sampling as the filter `ai_sampling` runs it: its numbers, its lines in the log, and its way
+//! TailSampling sampling as the filter `ai_sampling` runs it: its numbers, its lines in the log, and its way
 //! into the pipeline.
 
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use crate::condition::NoAnswer;
 use crate::hub::{Drain, TelemetrySource};
 use crate::model::Emission;
 use crate::plugin::{Chunk, Environment};
-use crate::sampling::policy::{Action, Policy};
-use crate::sampling::{TailSampler, Tally, Unanswered};
+use crate::sampling::policy::{Policy, PolicyAction};
+use crate::sampling::{TailSampler, TailTally, Unanswered};
 use crate::stats::{Counter, CounterFamily, Counters, Log};
 use crate::sync::{Mutex, MutexGuard};
 
@@ -40,7 +40,7 @@ const UNANSWERED_SPANS: CounterFamily = CounterFamily::counter(
     &["policy", "decision"],
 );
 /// The sampler, shared between the filter and the inputs that drain it.
-pub(super) struct Tail {
+pub(super) struct TailSampling {
     sampler: Mutex<TailSampler>,
     numbers: TailNumbers,
     expressions: Vec<Expression>,
@@ -58,7 +58,7 @@ struct TailNumbers {
     late: [Counter; 2],
 }
 
-impl Tail {
+impl TailSampling {
     pub(super) fn new(sampler: TailSampler, environment: &Environment) -> Self {
         let counters = &environment.counters;
         let policies = sampler.policies().list();
@@ -112,7 +112,7 @@ impl Tail {
 
 impl TailNumbers {
     fn show(&self, sampler: &TailSampler) {
-        let tally: &Tally = sampler.tally();
+        let tally: &TailTally = sampler.tally();
         self.received.set(tally.received);
         for (counter, value) in self.kept.iter().zip(&tally.kept) {
             counter.set(*value);
@@ -137,7 +137,7 @@ impl TailNumbers {
 struct Expression {
     index: usize,
     name: String,
-    action: Action,
+    action: PolicyAction,
     traces: [Counter; NoAnswer::ALL.len()],
     kept_spans: Counter,
     dropped_spans: Counter,
@@ -172,8 +172,8 @@ impl Expression {
         }
         self.logged.store(total, Ordering::Relaxed);
         let does = match self.action {
-            Action::Keep => "keeps",
-            Action::Drop => "drops",
+            PolicyAction::Keep => "keeps",
+            PolicyAction::Drop => "drops",
         };
         log.warn(format!(
             "policy '{}' has no answer for {total} traces so far ({}); it {does} none of them: {} of \
@@ -183,7 +183,7 @@ impl Expression {
     }
 }
 
-impl TelemetrySource for Tail {
+impl TelemetrySource for TailSampling {
     fn take(&self, drain: Drain, now: Tick, _unix_nanos: u64) -> Vec<Emission> {
         let mut sampler = self.lock();
         let released = sampler.take(drain == Drain::Everything, now);

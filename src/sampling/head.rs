@@ -8,7 +8,7 @@ use crate::model::{Position, TraceId};
 
 /// What becomes of a span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decision {
+pub enum HeadDecision {
     /// It goes.
     Drop,
     /// It stays as it is.
@@ -53,13 +53,13 @@ impl HeadSampler {
     /// Decides by the randomness of the trace: a span that was sampled at our threshold or a
     /// higher one before is kept as it is, else R >= T decides.
     #[must_use]
-    pub fn decide(&self, id: TraceId, state: OtState) -> Decision {
-        let Some(wanted) = self.threshold else { return Decision::Drop };
+    pub fn decide(&self, id: TraceId, state: OtState) -> HeadDecision {
+        let Some(wanted) = self.threshold else { return HeadDecision::Drop };
         if state.threshold.is_some_and(|before| before >= wanted) {
-            return Decision::Keep;
+            return HeadDecision::Keep;
         }
         let randomness = state.randomness.unwrap_or(Randomness::of_trace(id));
-        if wanted.keeps(randomness) { Decision::KeepWith(wanted) } else { Decision::Drop }
+        if wanted.keeps(randomness) { HeadDecision::KeepWith(wanted) } else { HeadDecision::Drop }
     }
 
     /// Samples the spans of a chunk and says what goes on in the chunk's place; `None` if it is the
@@ -88,15 +88,15 @@ impl HeadSampler {
                 continue;
             };
             match self.decide(id, OtState::read(item.span.trace_state())) {
-                Decision::Keep => rewriter.keep(raw),
-                Decision::KeepWith(threshold) => {
+                HeadDecision::Keep => rewriter.keep(raw),
+                HeadDecision::KeepWith(threshold) => {
                     let probability = Probability::AtLeast(threshold);
                     patch.begin(raw);
                     let mark = Mark { probability, policy: None };
                     mark.note(item.event.body, &item.span, &mut patch);
                     patch.apply(raw, rewriter.replace(raw));
                 }
-                Decision::Drop => {
+                HeadDecision::Drop => {
                     tally.dropped += 1;
                     rewriter.replace(raw);
                     continue;
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn decide(percentage: f64, state: &str, id: &str) -> Decision {
+    fn decide(percentage: f64, state: &str, id: &str) -> HeadDecision {
         let id = TraceId::from_hex(id.as_bytes()).unwrap();
         HeadSampler::from_percentage(percentage).decide(id, OtState::read(state.as_bytes()))
     }
@@ -124,17 +124,17 @@ mod tests {
     #[test]
     fn the_equalizing_rule() {
         let eight = Threshold::parse(b"8").unwrap();
-        assert_eq!(decide(50.0, "", LOW), Decision::Drop);
-        assert_eq!(decide(50.0, "", HIGH), Decision::KeepWith(eight));
-        assert_eq!(decide(50.0, "ot=th:c", LOW), Decision::Keep);
-        assert_eq!(decide(50.0, "ot=th:8", LOW), Decision::Keep);
-        assert_eq!(decide(50.0, "ot=th:4", HIGH), Decision::KeepWith(eight));
-        assert_eq!(decide(50.0, "ot=th:4", LOW), Decision::Drop);
-        assert_eq!(decide(50.0, "ot=rv:ffffffffffffff", LOW), Decision::KeepWith(eight));
-        assert_eq!(decide(50.0, "ot=rv:00000000000000", HIGH), Decision::Drop);
-        assert_eq!(decide(50.0, "ot=th:ZZ", HIGH), Decision::KeepWith(eight));
-        assert_eq!(decide(100.0, "", LOW), Decision::KeepWith(Threshold::ALWAYS));
-        assert_eq!(decide(0.0, "ot=th:c", HIGH), Decision::Drop);
+        assert_eq!(decide(50.0, "", LOW), HeadDecision::Drop);
+        assert_eq!(decide(50.0, "", HIGH), HeadDecision::KeepWith(eight));
+        assert_eq!(decide(50.0, "ot=th:c", LOW), HeadDecision::Keep);
+        assert_eq!(decide(50.0, "ot=th:8", LOW), HeadDecision::Keep);
+        assert_eq!(decide(50.0, "ot=th:4", HIGH), HeadDecision::KeepWith(eight));
+        assert_eq!(decide(50.0, "ot=th:4", LOW), HeadDecision::Drop);
+        assert_eq!(decide(50.0, "ot=rv:ffffffffffffff", LOW), HeadDecision::KeepWith(eight));
+        assert_eq!(decide(50.0, "ot=rv:00000000000000", HIGH), HeadDecision::Drop);
+        assert_eq!(decide(50.0, "ot=th:ZZ", HIGH), HeadDecision::KeepWith(eight));
+        assert_eq!(decide(100.0, "", LOW), HeadDecision::KeepWith(Threshold::ALWAYS));
+        assert_eq!(decide(0.0, "ot=th:c", HIGH), HeadDecision::Drop);
     }
 
     proptest! {
@@ -146,7 +146,7 @@ mod tests {
             let high = (low + more).min(100.0);
             let few = HeadSampler::from_percentage(low).decide(TraceId(id), state);
             let many = HeadSampler::from_percentage(high).decide(TraceId(id), state);
-            prop_assert!(few == Decision::Drop || many != Decision::Drop);
+            prop_assert!(few == HeadDecision::Drop || many != HeadDecision::Drop);
         }
 
         #[test]
@@ -158,10 +158,10 @@ mod tests {
             };
             let once = after(OtState::default(), first);
             let both = match once {
-                Decision::KeepWith(threshold) => {
+                HeadDecision::KeepWith(threshold) => {
                     let state = OtState { threshold: Some(threshold), randomness: None };
                     match after(state, second) {
-                        Decision::Keep => once,
+                        HeadDecision::Keep => once,
                         other => other,
                     }
                 }

@@ -10,8 +10,8 @@ mod tail;
 mod threshold;
 mod tracestate;
 
-pub use head::{Decision, HeadSampler, HeadTally};
+pub use head::{HeadDecision, HeadSampler, HeadTally};
 pub use rewrite::{Mark, POLICY_ATTRIBUTE, Probability, marked_body};
-pub use tail::{TailConfig, TailSampler, Tally, Unanswered};
+pub use tail::{TailConfig, TailSampler, TailTally, Unanswered};
 pub use threshold::{Randomness, Threshold};
 pub use tracestate::{OtState, with_threshold};

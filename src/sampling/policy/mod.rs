@@ -11,11 +11,11 @@ use crate::condition::{Condition, ConditionError};
 
 /// A question about a whole trace.
 #[derive(Debug)]
-pub enum Rule {
+pub enum PolicyRule {
     /// Every trace.
     Always,
     /// One span at least passes the span test with this index.
-    Fact(usize),
+    SpanTest(usize),
     /// The time from the first start to the last end is at least the first duration and, if there
     /// is one, less than the second.
     Latency(Duration, Option<Duration>),
@@ -24,12 +24,12 @@ pub enum Rule {
     /// The expression says so.
     Cel(Box<Condition>),
     /// All of them.
-    All(Vec<Rule>),
+    All(Vec<PolicyRule>),
     /// Not this one.
-    Not(Box<Rule>),
+    Not(Box<PolicyRule>),
 }
 
-impl Rule {
+impl PolicyRule {
     /// Whether the answer depends on chance.
     #[must_use]
     pub fn is_probabilistic(&self) -> bool {
@@ -37,7 +37,7 @@ impl Rule {
             Self::Probability(_) => true,
             Self::All(rules) => rules.iter().any(Self::is_probabilistic),
             Self::Not(rule) => rule.is_probabilistic(),
-            Self::Always | Self::Fact(_) | Self::Latency(..) | Self::Cel(_) => false,
+            Self::Always | Self::SpanTest(_) | Self::Latency(..) | Self::Cel(_) => false,
         }
     }
 
@@ -48,14 +48,14 @@ impl Rule {
             Self::Cel(_) => true,
             Self::All(rules) => rules.iter().any(Self::has_cel),
             Self::Not(rule) => rule.has_cel(),
-            Self::Always | Self::Fact(_) | Self::Latency(..) | Self::Probability(_) => false,
+            Self::Always | Self::SpanTest(_) | Self::Latency(..) | Self::Probability(_) => false,
         }
     }
 
     /// Whether a yes stays a yes, whatever spans follow.
     fn is_lasting(&self) -> bool {
         match self {
-            Self::Always | Self::Fact(_) | Self::Probability(_) => true,
+            Self::Always | Self::SpanTest(_) | Self::Probability(_) => true,
             Self::Latency(_, upper) => upper.is_none(),
             Self::All(rules) => rules.iter().all(Self::is_lasting),
             Self::Cel(_) | Self::Not(_) => false,
@@ -67,7 +67,7 @@ impl Rule {
         match self {
             Self::Always | Self::Probability(_) => true,
             Self::All(rules) => rules.iter().all(Self::ignores_spans),
-            Self::Fact(_) | Self::Latency(..) | Self::Cel(_) | Self::Not(_) => false,
+            Self::SpanTest(_) | Self::Latency(..) | Self::Cel(_) | Self::Not(_) => false,
         }
     }
 
@@ -76,28 +76,34 @@ impl Rule {
     /// # Errors
     /// An expression has no answer, and no other part of the rule makes up for it: a part of `All`
     /// that says no does, and the negation of no answer is none either.
-    fn level(&self, trace: &dyn TraceFacts) -> Result<Option<Level>, ConditionError> {
-        let certain = |yes: bool| yes.then_some(Level::Certain);
+    fn probability(
+        &self,
+        trace: &dyn TraceFacts,
+    ) -> Result<Option<KeepProbability>, ConditionError> {
+        let certain = |yes: bool| yes.then_some(KeepProbability::Certain);
         Ok(match self {
-            Self::Always => Some(Level::Certain),
-            Self::Fact(index) => certain(trace.facts().has(*index)),
+            Self::Always => Some(KeepProbability::Certain),
+            Self::SpanTest(index) => certain(trace.passed_tests().has(*index)),
             Self::Latency(lower, upper) => {
                 let duration = trace.duration();
                 certain(duration >= *lower && upper.is_none_or(|upper| duration < upper))
             }
-            Self::Probability(threshold) => threshold.map(Level::At),
+            Self::Probability(threshold) => threshold.map(KeepProbability::At),
             Self::Cel(condition) => certain(trace.meets(condition)?),
             Self::All(rules) => return all(rules, trace),
-            Self::Not(rule) => certain(rule.level(trace)?.is_none()),
+            Self::Not(rule) => certain(rule.probability(trace)?.is_none()),
         })
     }
 }
 
-fn all(rules: &[Rule], trace: &dyn TraceFacts) -> Result<Option<Level>, ConditionError> {
-    let (mut strictest, mut unanswered) = (Level::Certain, None);
+fn all(
+    rules: &[PolicyRule],
+    trace: &dyn TraceFacts,
+) -> Result<Option<KeepProbability>, ConditionError> {
+    let (mut strictest, mut unanswered) = (KeepProbability::Certain, None);
     for rule in rules {
-        match rule.level(trace) {
-            Ok(Some(level)) => strictest = strictest.max(level),
+        match rule.probability(trace) {
+            Ok(Some(probability)) => strictest = strictest.max(probability),
             Ok(None) => return Ok(None),
             Err(error) => unanswered = Some(error),
         }
@@ -107,7 +113,7 @@ fn all(rules: &[Rule], trace: &dyn TraceFacts) -> Result<Option<Level>, Conditio
 
 /// The probability with which a trace stays. The order is from likely to unlikely.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
+pub enum KeepProbability {
     /// It stays, by a rule that chance has no part in.
     Certain,
     /// It stays if its randomness reaches this threshold.
@@ -117,7 +123,7 @@ pub enum Level {
 /// What policies ask of a trace.
 pub trait TraceFacts {
     /// The span tests that its spans passed.
-    fn facts(&self) -> PassedTests;
+    fn passed_tests(&self) -> PassedTests;
     /// The time from its first start to its last end.
     fn duration(&self) -> Duration;
     /// The randomness that decides about it.
@@ -133,7 +139,7 @@ pub trait TraceFacts {
 
 /// What a policy does with the traces that it matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
+pub enum PolicyAction {
     /// They stay.
     Keep,
     /// They go, whatever other policies say.
@@ -146,20 +152,20 @@ pub struct Policy {
     /// The name, as counters and the policy attribute show it.
     pub name: String,
     /// Which traces.
-    pub rule: Rule,
+    pub rule: PolicyRule,
     /// What happens to them.
-    pub action: Action,
+    pub action: PolicyAction,
 }
 
 /// What was decided about a trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum TraceOutcome {
     /// It stays, by the policy with this index and this level.
     Keep {
         /// The index of the policy.
         policy: usize,
         /// With which probability.
-        level: Level,
+        probability: KeepProbability,
     },
     /// It goes, by the policy with this index, or because no policy kept it.
     Drop(Option<usize>),
@@ -178,7 +184,7 @@ impl Policies {
     /// Policies with the span tests that their rules name.
     #[must_use]
     pub fn new(list: Vec<Policy>, tests: SpanTests) -> Self {
-        let has_drop = list.iter().any(|policy| policy.action == Action::Drop);
+        let has_drop = list.iter().any(|policy| policy.action == PolicyAction::Drop);
         let ignore_spans = list.iter().all(|policy| policy.rule.ignores_spans());
         Self { list, tests, has_drop, ignore_spans }
     }
@@ -207,42 +213,43 @@ impl Policies {
         &self,
         trace: &dyn TraceFacts,
         unanswered: &mut dyn FnMut(usize, ConditionError),
-    ) -> Outcome {
-        let mut level = |index: usize, rule: &Rule| {
-            rule.level(trace).unwrap_or_else(|error| {
+    ) -> TraceOutcome {
+        let mut probability = |index: usize, rule: &PolicyRule| {
+            rule.probability(trace).unwrap_or_else(|error| {
                 unanswered(index, error);
                 None
             })
         };
-        let mut drops = self.having(Action::Drop);
-        let dropping = drops.find(|(index, rule)| level(*index, rule).is_some());
+        let mut drops = self.having(PolicyAction::Drop);
+        let dropping = drops.find(|(index, rule)| probability(*index, rule).is_some());
         if let Some((index, _)) = dropping {
-            return Outcome::Drop(Some(index));
+            return TraceOutcome::Drop(Some(index));
         }
         // Expressions cost the most, so they are asked only when nothing else kept the trace.
-        let cheap = self.having(Action::Keep).filter(|(_, rule)| !rule.has_cel());
-        let dear = self.having(Action::Keep).filter(|(_, rule)| rule.has_cel());
-        let levels = cheap.chain(dear).map(|(index, rule)| (index, level(index, rule)));
-        best(levels, trace)
+        let cheap = self.having(PolicyAction::Keep).filter(|(_, rule)| !rule.has_cel());
+        let dear = self.having(PolicyAction::Keep).filter(|(_, rule)| rule.has_cel());
+        let probabilities =
+            cheap.chain(dear).map(|(index, rule)| (index, probability(index, rule)));
+        best(probabilities, trace)
     }
 
     /// Decides if no span that may follow can change the outcome.
     #[must_use]
-    pub fn decide_early(&self, trace: &dyn TraceFacts) -> Option<Outcome> {
+    pub fn decide_early(&self, trace: &dyn TraceFacts) -> Option<TraceOutcome> {
         if self.ignore_spans {
             return Some(self.decide(trace, &mut |_, _| {}));
         }
         if self.has_drop {
             return None;
         }
-        let certain = self.having(Action::Keep).filter(|(_, rule)| rule.is_lasting());
-        let (policy, level) = certain
-            .filter_map(|(index, rule)| Some((index, rule.level(trace).ok()??)))
-            .find(|(_, level)| *level == Level::Certain)?;
-        Some(Outcome::Keep { policy, level })
+        let certain = self.having(PolicyAction::Keep).filter(|(_, rule)| rule.is_lasting());
+        let (policy, probability) = certain
+            .filter_map(|(index, rule)| Some((index, rule.probability(trace).ok()??)))
+            .find(|(_, probability)| *probability == KeepProbability::Certain)?;
+        Some(TraceOutcome::Keep { policy, probability })
     }
 
-    fn having(&self, action: Action) -> impl Iterator<Item = (usize, &Rule)> {
+    fn having(&self, action: PolicyAction) -> impl Iterator<Item = (usize, &PolicyRule)> {
         let policies = self.list.iter().enumerate();
         policies
             .filter(move |(_, policy)| policy.action == action)
@@ -252,27 +259,30 @@ impl Policies {
 
 /// The likeliest of the rules that match decides, so that the threshold written is the probability
 /// with which a trace like this one stays.
-fn best(levels: impl Iterator<Item = (usize, Option<Level>)>, trace: &dyn TraceFacts) -> Outcome {
-    let mut best: Option<(usize, Level)> = None;
-    for (index, level) in levels {
-        match level {
-            Some(Level::Certain) => {
-                return Outcome::Keep { policy: index, level: Level::Certain };
+fn best(
+    probabilities: impl Iterator<Item = (usize, Option<KeepProbability>)>,
+    trace: &dyn TraceFacts,
+) -> TraceOutcome {
+    let mut best: Option<(usize, KeepProbability)> = None;
+    for (index, probability) in probabilities {
+        match probability {
+            Some(KeepProbability::Certain) => {
+                return TraceOutcome::Keep { policy: index, probability: KeepProbability::Certain };
             }
-            Some(level) if best.is_none_or(|(_, before)| level < before) => {
-                best = Some((index, level));
+            Some(probability) if best.is_none_or(|(_, before)| probability < before) => {
+                best = Some((index, probability));
             }
             _ => {}
         }
     }
     match best {
-        Some((policy, level @ Level::At(threshold)))
+        Some((policy, probability @ KeepProbability::At(threshold)))
             if threshold.keeps(trace.randomness())
                 || trace.threshold_before().is_some_and(|before| before >= threshold) =>
         {
-            Outcome::Keep { policy, level }
+            TraceOutcome::Keep { policy, probability }
         }
-        _ => Outcome::Drop(None),
+        _ => TraceOutcome::Drop(None),
     }
 }
 

@@ -15,7 +15,7 @@ use self::decision_cache::DecisionCache;
 use self::interner::Interner;
 use self::trace::{Entry, Trace};
 pub use self::unanswered::Unanswered;
-use super::policy::{Level, Outcome, PassedTests, Policies, SpanTests, TraceFacts};
+use super::policy::{KeepProbability, PassedTests, Policies, SpanTests, TraceFacts, TraceOutcome};
 use super::rewrite::{Mark, Probability, marked_body};
 use super::threshold::{Randomness, Threshold};
 use super::tracestate::OtState;
@@ -55,7 +55,7 @@ pub struct TailConfig {
 /// What has happened so far, in spans unless it says otherwise:
 /// `received = kept + dropped + untraced + held`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Tally {
+pub struct TailTally {
     /// Spans that came.
     pub received: u64,
     /// Kept spans by policy.
@@ -102,14 +102,14 @@ pub struct TailSampler {
     trace_bytes: usize,
     metadata: Interner,
     tags: Interner,
-    kept: DecisionCache<(usize, Level)>,
+    kept: DecisionCache<(usize, KeepProbability)>,
     dropped: DecisionCache<Option<usize>>,
     ready: VecDeque<Emission>,
     ready_bytes: usize,
     closed: bool,
     /// Used again for each span that is marked.
     patch: Patch,
-    tally: Tally,
+    tally: TailTally,
 }
 
 /// What is common to the spans that follow each other with the same metadata.
@@ -146,7 +146,7 @@ impl TailSampler {
             ready_bytes: 0,
             closed: false,
             patch: Patch::default(),
-            tally: Tally { kept, dropped, unanswered, ..Tally::default() },
+            tally: TailTally { kept, dropped, unanswered, ..TailTally::default() },
         }
     }
 
@@ -203,7 +203,7 @@ impl TailSampler {
         self.ready.push_back(released);
     }
 
-    /// The policies, in the order of the counts in [`Tally`].
+    /// The policies, in the order of the counts in [`TailTally`].
     #[must_use]
     pub fn policies(&self) -> &Policies {
         &self.policies
@@ -211,7 +211,7 @@ impl TailSampler {
 
     /// What has happened so far.
     #[must_use]
-    pub const fn tally(&self) -> &Tally {
+    pub const fn tally(&self) -> &TailTally {
         &self.tally
     }
 
@@ -283,11 +283,11 @@ impl TailSampler {
     /// A span whose trace was decided already goes the way of its trace.
     fn late(&mut self, rewriter: &mut ChunkRewriter<'_>, id: TraceId, item: &SpanItem<'_>) -> bool {
         let raw = item.event.raw;
-        if let Some((policy, level)) = self.kept.get(id) {
+        if let Some((policy, probability)) = self.kept.get(id) {
             self.tally.late_kept += 1;
             add(&mut self.tally.kept, policy, 1);
             self.patch.begin(raw);
-            let mark = mark(&self.policies, policy, level);
+            let mark = mark(&self.policies, policy, probability);
             mark.note(item.event.body, &item.span, &mut self.patch);
             self.patch.apply(raw, rewriter.replace(raw));
             return true;
@@ -402,7 +402,7 @@ impl TailSampler {
         let spans = trace.spans;
         for (policy, error) in unanswered {
             if let Some(tally) = self.tally.unanswered.get_mut(policy) {
-                tally.add(&error, matches!(outcome, Outcome::Keep { .. }), spans);
+                tally.add(&error, matches!(outcome, TraceOutcome::Keep { .. }), spans);
             }
         }
         early.into_iter().for_each(|reason| self.count_early(reason));
@@ -428,18 +428,18 @@ impl TailSampler {
     fn finish(
         &mut self,
         trace: &Trace,
-        outcome: Outcome,
+        outcome: TraceOutcome,
         here: Option<(&mut ChunkRewriter<'_>, u32)>,
     ) {
         self.trace_bytes = self.trace_bytes.saturating_sub(trace.held());
         self.tally.held = self.tally.held.saturating_sub(trace.spans);
         match outcome {
-            Outcome::Keep { policy, level } => {
+            TraceOutcome::Keep { policy, probability } => {
                 add(&mut self.tally.kept, policy, trace.spans);
-                self.kept.insert(trace.id, (policy, level));
-                self.release(trace, policy, level, here);
+                self.kept.insert(trace.id, (policy, probability));
+                self.release(trace, policy, probability, here);
             }
-            Outcome::Drop(policy) => {
+            TraceOutcome::Drop(policy) => {
                 add(&mut self.tally.dropped, policy.map_or(0, |policy| policy + 1), trace.spans);
                 self.dropped.insert(trace.id, policy);
             }
@@ -454,11 +454,11 @@ impl TailSampler {
         &mut self,
         trace: &Trace,
         policy: usize,
-        level: Level,
+        probability: KeepProbability,
         mut here: Option<(&mut ChunkRewriter<'_>, u32)>,
     ) {
         let policies = Arc::clone(&self.policies);
-        let mark = mark(&policies, policy, level);
+        let mark = mark(&policies, policy, probability);
         let mut positioned: Option<(u32, Vec<u8>)> = None;
         for entry in trace.entries() {
             if let Some((rewriter, tag)) = &mut here
@@ -509,10 +509,10 @@ fn add(counts: &mut [u64], index: usize, spans: u64) {
 }
 
 /// What a kept span says: a threshold only if chance kept it.
-fn mark(policies: &Policies, policy: usize, level: Level) -> Mark<'_> {
-    let probability = match level {
-        Level::Certain => Probability::Unknown,
-        Level::At(threshold) => Probability::AtLeast(threshold),
+fn mark(policies: &Policies, policy: usize, probability: KeepProbability) -> Mark<'_> {
+    let probability = match probability {
+        KeepProbability::Certain => Probability::Unknown,
+        KeepProbability::At(threshold) => Probability::AtLeast(threshold),
     };
     Mark { probability, policy: Some(policies.name(policy)) }
 }
@@ -539,7 +539,7 @@ struct Held<'t> {
 }
 
 impl TraceFacts for Held<'_> {
-    fn facts(&self) -> PassedTests {
+    fn passed_tests(&self) -> PassedTests {
         self.trace.facts
     }
 

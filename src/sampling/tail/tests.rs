@@ -9,12 +9,12 @@ use crate::codec::records::StatusCode;
 use crate::codec::records::testing::{SpanRecord, chunk};
 use crate::model::Emission;
 use crate::sampling::POLICY_ATTRIBUTE;
-use crate::sampling::policy::{Action, Policy, Rule, SpanTest};
+use crate::sampling::policy::{Policy, PolicyAction, PolicyRule, SpanTest};
 
 const LOW: u64 = 0x1100_0000_0000_0000 | 0x0011_1111_1111_1111;
 const HIGH: u64 = 0x1100_0000_0000_0000 | 0x00ee_eeee_eeee_eeee;
 
-fn rules(list: Vec<(&str, Rule, Action)>) -> Policies {
+fn rules(list: Vec<(&str, PolicyRule, PolicyAction)>) -> Policies {
     let mut tests = SpanTests::default();
     tests.add(SpanTest::Status(vec![StatusCode::Error])).unwrap();
     let policies = list.into_iter().map(|(name, rule, action)| {
@@ -27,9 +27,9 @@ fn rules(list: Vec<(&str, Rule, Action)>) -> Policies {
 /// Errors, slower than 5 s, and half of the rest.
 fn usual() -> Policies {
     rules(vec![
-        ("errors", Rule::Fact(0), Action::Keep),
-        ("slow", Rule::Latency(Duration::from_secs(5), None), Action::Keep),
-        ("half", Rule::Probability(Threshold::from_percentage(50.0)), Action::Keep),
+        ("errors", PolicyRule::SpanTest(0), PolicyAction::Keep),
+        ("slow", PolicyRule::Latency(Duration::from_secs(5), None), PolicyAction::Keep),
+        ("half", PolicyRule::Probability(Threshold::from_percentage(50.0)), PolicyAction::Keep),
     ])
 }
 
@@ -81,7 +81,7 @@ fn ids(released: &[Emission]) -> Vec<u64> {
     spans(released).into_iter().map(|span| span.0).collect()
 }
 
-fn adds_up(tally: &Tally) -> bool {
+fn adds_up(tally: &TailTally) -> bool {
     let out: u64 = tally.kept.iter().chain(&tally.dropped).sum();
     tally.received == out + tally.untraced + tally.held
 }
@@ -235,9 +235,9 @@ fn what_is_not_ours_to_decide_passes_byte_for_byte() {
 #[test]
 fn expressions_see_the_whole_trace() {
     let condition = Condition::compile("size(spans) > 1 && root.name == \"chat\"").unwrap();
-    let cel = Rule::Cel(Box::new(condition));
-    let broken = Rule::Cel(Box::new(Condition::compile("attributes[\"x\"] == 1").unwrap()));
-    let list = vec![("cel", cel, Action::Keep), ("broken", broken, Action::Keep)];
+    let cel = PolicyRule::Cel(Box::new(condition));
+    let broken = PolicyRule::Cel(Box::new(Condition::compile("attributes[\"x\"] == 1").unwrap()));
+    let list = vec![("cel", cel, PolicyAction::Keep), ("broken", broken, PolicyAction::Keep)];
     let mut sampler = TailSampler::new(config(rules(list)));
     let child = SpanRecord::new(LOW, 2).parent(1);
     let chunk = chunk(&[SpanRecord::new(LOW, 1), child, SpanRecord::new(HIGH, 3)]);
@@ -256,7 +256,7 @@ fn expressions_see_the_whole_trace() {
 
 #[test]
 fn the_queue_does_not_grow_with_traces_decided_early() {
-    let always = rules(vec![("always", Rule::Always, Action::Keep)]);
+    let always = rules(vec![("always", PolicyRule::Always, PolicyAction::Keep)]);
     let mut sampler = TailSampler::new(config(always));
     for trace in 1..5000_u64 {
         let span = SpanRecord::new(trace, trace);

@@ -20,7 +20,9 @@ use fluent_bit_ai::genai::{
     ContextProcessor, ContextSettings, ContextTally, KeyRules, OnFailure, Replacement,
 };
 use fluent_bit_ai::model::{ErrorRule, Position, Signal};
-use fluent_bit_ai::sampling::policy::{Action, Policies, Policy, Rule, SpanTest, SpanTests};
+use fluent_bit_ai::sampling::policy::{
+    Policies, Policy, PolicyAction, PolicyRule, SpanTest, SpanTests,
+};
 use fluent_bit_ai::sampling::{HeadSampler, HeadTally, TailConfig, TailSampler};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
@@ -70,8 +72,9 @@ fn build(signal: Signal, chunk: &[u8]) -> Vec<u8> {
 /// Has a chunk held by a sampler that keeps errors; without a test for them it keeps all at once.
 fn sample(chunk: &[u8], error: Option<SpanTest>) {
     let mut tests = SpanTests::default();
-    let rule = error.and_then(|error| tests.add(error)).map_or(Rule::Always, Rule::Fact);
-    let list = vec![Policy { name: "errors".to_owned(), rule, action: Action::Keep }];
+    let rule =
+        error.and_then(|error| tests.add(error)).map_or(PolicyRule::Always, PolicyRule::SpanTest);
+    let list = vec![Policy { name: "errors".to_owned(), rule, action: PolicyAction::Keep }];
     let mut sampler = TailSampler::new(TailConfig {
         decision_wait: Duration::from_secs(30),
         max_bytes: usize::MAX,
