@@ -2,16 +2,8 @@
 
 use std::time::Duration;
 
+use crate::codec::records::metric_writer::Temporality;
 use crate::model::Position;
-
-/// Whether points say what came since the last ones, or since the beginning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Temporality {
-    /// Since the last points.
-    Delta,
-    /// Since the beginning of the series.
-    Cumulative,
-}
 
 /// The form of histograms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
-use super::config::{HistogramForm, MetricsConfig, Temporality};
+use super::config::{HistogramForm, MetricsConfig};
 use super::fields;
 use super::histogram::Exemplar;
 use super::instruments::{Accumulator, MeasuredSpan, OF_OPERATIONS, TOKEN_USAGE};
@@ -13,6 +13,7 @@ use super::series::{SeriesHandle, SeriesTable};
 use super::write::{MetricEnvelope, MetricWriter, PointContext};
 use crate::clock::Tick;
 use crate::codec::msgpack::str;
+use crate::codec::records::metric_writer::Temporality;
 use crate::model::{Emission, Position};
 
 /// The attribute `gen_ai.token.type`, encoded.

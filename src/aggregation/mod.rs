@@ -16,7 +16,7 @@ mod number;
 mod series;
 mod write;
 
-pub use self::config::{HistogramForm, MetricsConfig, Temporality};
+pub use self::config::{HistogramForm, MetricsConfig};
 pub use self::instruments::{Instrument, InstrumentForm, instruments};
 
 use self::calls::{CallChanges, CallTracker, SeenSpan};
@@ -26,6 +26,7 @@ use self::instruments::MeasuredSpan;
 use self::number::whole;
 use crate::clock::Tick;
 use crate::codec::msgpack::text_of;
+pub use crate::codec::records::metric_writer::Temporality;
 use crate::codec::records::{Item, ItemReader, Telemetry};
 use crate::model::{Emission, SpanId, TraceId};
 

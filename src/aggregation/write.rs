@@ -1,12 +1,12 @@
 //! Metric points -> telemetry records.
 
-use super::config::Temporality;
 use super::exported_buckets::ExportedBuckets;
 use super::histogram::{Exemplar, HistogramPoint};
 use super::instruments::{Instrument, PointData};
 use crate::codec::msgpack::map_header;
 use crate::codec::records::metric_writer::{
-    self, Measured, MetricData, MetricHead, Origin, Point, Totals, Value,
+    self, ExemplarValue, HistogramTotals, MetricData, MetricHead, MetricOrigin, MetricPoint,
+    PointExemplar, PointValue, Temporality,
 };
 use crate::model::{Emission, Position, SpanId, TraceId};
 
@@ -29,7 +29,7 @@ impl MetricEnvelope {
         unix_nanos: u64,
     ) -> Self {
         let mut metadata = Vec::new();
-        let origin = Origin {
+        let origin = MetricOrigin {
             resource,
             scope_name: env!("CARGO_PKG_NAME"),
             scope_version: env!("CARGO_PKG_VERSION"),
@@ -69,7 +69,7 @@ struct Held {
     attributes: Vec<u8>,
     start: u64,
     data: PointData,
-    exemplars: Vec<metric_writer::Exemplar<'static>>,
+    exemplars: Vec<PointExemplar<'static>>,
 }
 
 /// Writes the points of one metric into as many records as they need.
@@ -105,8 +105,9 @@ impl<'o> MetricWriter<'o> {
     /// Writes the points so far as one record.
     pub(super) fn flush(&mut self) {
         let Some(first) = self.points.first() else { return };
-        let points: Vec<Point<'_>> = self.points.iter().map(|held| self.point(held)).collect();
-        let (points, temporality) = (&points[..], self.temporality());
+        let points: Vec<MetricPoint<'_>> =
+            self.points.iter().map(|held| self.point(held)).collect();
+        let (points, temporality) = (&points[..], self.envelope.temporality);
         let data = match &first.data {
             PointData::Number(_) => MetricData::Sum { monotonic: true, temporality, points },
             PointData::Histogram(HistogramPoint {
@@ -128,19 +129,12 @@ impl<'o> MetricWriter<'o> {
         self.out.records += 1;
     }
 
-    const fn temporality(&self) -> metric_writer::Temporality {
-        match self.envelope.temporality {
-            Temporality::Delta => metric_writer::Temporality::Delta,
-            Temporality::Cumulative => metric_writer::Temporality::Cumulative,
-        }
-    }
-
-    fn point<'h>(&self, held: &'h Held) -> Point<'h> {
+    fn point<'h>(&self, held: &'h Held) -> MetricPoint<'h> {
         let value = match &held.data {
-            PointData::Number(value) => Value::Int(i64::try_from(*value).unwrap_or(i64::MAX)),
+            PointData::Number(value) => PointValue::Int(i64::try_from(*value).unwrap_or(i64::MAX)),
             PointData::Histogram(data) => histogram_value(data),
         };
-        Point {
+        MetricPoint {
             attributes: &held.attributes,
             start_unix_nanos: held.start,
             unix_nanos: self.envelope.unix_nanos,
@@ -150,30 +144,34 @@ impl<'o> MetricWriter<'o> {
     }
 }
 
-fn histogram_value(data: &HistogramPoint) -> Value<'_> {
-    let totals = Totals {
+fn histogram_value(data: &HistogramPoint) -> PointValue<'_> {
+    let totals = HistogramTotals {
         count: data.count,
         sum: Some(data.sum),
         min: data.range.map(|(low, _)| low),
         max: data.range.map(|(_, high)| high),
     };
     match &data.buckets {
-        ExportedBuckets::Explicit { bounds, counts } => Value::Histogram { totals, counts, bounds },
-        ExportedBuckets::Exponential { scale, zero_count, offset, counts } => Value::Exponential {
-            totals,
-            scale: *scale,
-            zero_count: *zero_count,
-            zero_threshold: 0.0,
-            positive: (*offset, counts),
-            negative: (0, &[]),
-        },
+        ExportedBuckets::Explicit { bounds, counts } => {
+            PointValue::Histogram { totals, counts, bounds }
+        }
+        ExportedBuckets::Exponential { scale, zero_count, offset, counts } => {
+            PointValue::Exponential {
+                totals,
+                scale: *scale,
+                zero_count: *zero_count,
+                zero_threshold: 0.0,
+                positive: (*offset, counts),
+                negative: (0, &[]),
+            }
+        }
     }
 }
 
-fn exemplar(exemplar: &Exemplar) -> metric_writer::Exemplar<'static> {
-    metric_writer::Exemplar {
+fn exemplar(exemplar: &Exemplar) -> PointExemplar<'static> {
+    PointExemplar {
         unix_nanos: exemplar.time_unix_nano,
-        value: Measured::Double(exemplar.value),
+        value: ExemplarValue::Double(exemplar.value),
         span: Some((TraceId(exemplar.trace_id), SpanId(exemplar.span_id))),
         filtered_attributes: &[],
     }

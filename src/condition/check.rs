@@ -32,7 +32,7 @@ const MACROS: [&str; 6] = ["has", "all", "exists", "exists_one", "map", "filter"
 /// The variables that a program uses.
 ///
 /// # Errors
-/// Every unknown variable and function, with its place and what is known.
+/// Every unknown variable and function, with its location and what is known.
 pub(super) fn names(program: &Program) -> Result<Vec<&str>, String> {
     let mut walk = Walk {
         source: program.source_info(),
@@ -45,7 +45,7 @@ pub(super) fn names(program: &Program) -> Result<Vec<&str>, String> {
 }
 
 /// Where the expression with this number stands.
-pub(super) fn place(source: &SourceInfo, id: u64) -> String {
+pub(super) fn location(source: &SourceInfo, id: u64) -> String {
     let offset = source.offset_for(id).map_or(0, |(start, _)| start as usize);
     let before: String = source.source.chars().take(offset).collect();
     let line = before.matches('\n').count().saturating_add(1);
@@ -62,8 +62,8 @@ struct Walk<'p> {
 }
 
 impl<'p> Walk<'p> {
-    fn place(&self, id: u64) -> String {
-        place(self.source, id)
+    fn location(&self, id: u64) -> String {
+        location(self.source, id)
     }
 
     fn expression(&mut self, expression: &'p IdedExpr) {
@@ -78,8 +78,8 @@ impl<'p> Walk<'p> {
             Expr::List(list) => list.elements.iter().for_each(|item| self.expression(item)),
             Expr::Map(map) => map.entries.iter().for_each(|entry| self.entry(entry)),
             Expr::Struct(value) => {
-                let place = self.place(expression.id);
-                self.problems.push(format!("{place}: there is no type '{}'", value.type_name));
+                let location = self.location(expression.id);
+                self.problems.push(format!("{location}: there is no type '{}'", value.type_name));
             }
             Expr::Comprehension(comprehension) => self.comprehension(comprehension),
             Expr::Literal(_) | Expr::Unspecified => {}
@@ -118,9 +118,9 @@ impl<'p> Walk<'p> {
             self.used.push(plain);
             return;
         }
-        let place = self.place(id);
+        let location = self.location(id);
         let known = VARIABLES.join(", ");
-        self.problems.push(format!("{place}: unknown variable '{name}'; known: {known}"));
+        self.problems.push(format!("{location}: unknown variable '{name}'; known: {known}"));
     }
 
     fn function(&mut self, id: u64, name: &str) {
@@ -128,8 +128,9 @@ impl<'p> Walk<'p> {
         if operator || FUNCTIONS.contains(&name) {
             return;
         }
-        let place = self.place(id);
+        let location = self.location(id);
         let known = FUNCTIONS.iter().chain(&MACROS).copied().collect::<Vec<_>>().join(", ");
-        self.problems.push(format!("{place}: no function '{name}' of this form; known: {known}"));
+        self.problems
+            .push(format!("{location}: no function '{name}' of this form; known: {known}"));
     }
 }

@@ -7,7 +7,7 @@ use cel::common::value::CowVal;
 use cel::context::VariableResolver;
 
 use super::part;
-use super::value::{Boxed, Fields, int, lazy_map, text, value};
+use super::value::{CelFields, CelValue, int, lazy_map, text, value};
 use crate::codec::msgpack::{MapView, int_of, text_of};
 use crate::codec::records::layout::keys;
 use crate::codec::records::{Event, LogView, MetricView, SpanView, StatusCode, Telemetry};
@@ -23,7 +23,7 @@ const LEVEL_KEYS: [&[u8]; 7] =
 /// One log event, telemetry record or not, as an expression sees it. Nothing is decoded before
 /// the expression asks for it.
 #[derive(Debug, Clone)]
-pub struct Record<'a> {
+pub struct ConditionRecord<'a> {
     event: Event<'a>,
     telemetry: Option<Telemetry<'a>>,
     tag: &'a [u8],
@@ -33,14 +33,14 @@ pub struct Record<'a> {
 
 /// What a condition is evaluated on.
 #[derive(Debug, Clone, Copy)]
-pub enum Item<'r, 'a> {
+pub enum ConditionSubject<'r, 'a> {
     /// One record.
-    One(&'r Record<'a>),
+    One(&'r ConditionRecord<'a>),
     /// The spans of one trace that are there, in any order, and which of them count as errors.
-    Trace(&'r [Record<'a>], ErrorRule),
+    Trace(&'r [ConditionRecord<'a>], ErrorRule),
 }
 
-impl<'a> Record<'a> {
+impl<'a> ConditionRecord<'a> {
     /// A record with what its metadata says (see [`Event::telemetry`]) and its tag.
     #[must_use]
     pub const fn new(event: Event<'a>, telemetry: Option<Telemetry<'a>>, tag: &'a [u8]) -> Self {
@@ -73,7 +73,7 @@ impl<'a> Record<'a> {
     }
 
     /// A variable of one item; `None` for other names.
-    pub(super) fn field(&self, name: &str) -> Option<Boxed<'a>> {
+    pub(super) fn field(&self, name: &str) -> Option<CelValue<'a>> {
         Some(match name {
             "signal" => text(self.signal().item().as_bytes()),
             "name" => self.name(),
@@ -94,7 +94,7 @@ impl<'a> Record<'a> {
         })
     }
 
-    fn name(&self) -> Boxed<'a> {
+    fn name(&self) -> CelValue<'a> {
         let name = match self.signal() {
             Signal::Logs => self.log().event_name,
             Signal::Traces => self.span().name,
@@ -104,7 +104,7 @@ impl<'a> Record<'a> {
         value_or(name, b"")
     }
 
-    fn kind(&self) -> Boxed<'a> {
+    fn kind(&self) -> CelValue<'a> {
         match self.signal() {
             Signal::Traces => value_or(self.span().kind, b"unspecified"),
             Signal::Metrics => match MetricView::new(self.event.body).kind {
@@ -115,7 +115,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    fn status(&self) -> Boxed<'a> {
+    fn status(&self) -> CelValue<'a> {
         value_or(
             MapView::new(self.span().status).get(keys::STATUS_CODE).unwrap_or_default(),
             b"unset",
@@ -172,7 +172,7 @@ impl<'a> Record<'a> {
 
     /// An OTLP log's body stands under a key, `log` by default, unless it is a map (docs/RECORD.md,
     /// "Logs").
-    fn body(&self) -> Boxed<'a> {
+    fn body(&self) -> CelValue<'a> {
         if self.signal() != Signal::Logs {
             return Box::new(CelNull);
         }
@@ -227,12 +227,12 @@ fn milliseconds(start: u64, end: u64) -> f64 {
 }
 
 /// An encoded value, or a text if there is none.
-fn value_or<'a>(encoded: &'a [u8], default: &'static [u8]) -> Boxed<'a> {
+fn value_or<'a>(encoded: &'a [u8], default: &'static [u8]) -> CelValue<'a> {
     if encoded.is_empty() { text(default) } else { value(encoded) }
 }
 
-impl<'a> Item<'_, 'a> {
-    fn variable(&self, name: &str) -> Option<Boxed<'a>> {
+impl<'a> ConditionSubject<'_, 'a> {
+    fn variable(&self, name: &str) -> Option<CelValue<'a>> {
         match self {
             Self::One(record) => record.field(name),
             Self::Trace(spans, rule) => trace_variable(spans, *rule, name),
@@ -240,7 +240,11 @@ impl<'a> Item<'_, 'a> {
     }
 }
 
-fn trace_variable<'a>(spans: &[Record<'a>], rule: ErrorRule, name: &str) -> Option<Boxed<'a>> {
+fn trace_variable<'a>(
+    spans: &[ConditionRecord<'a>],
+    rule: ErrorRule,
+    name: &str,
+) -> Option<CelValue<'a>> {
     let root = spans.iter().find(|span| span.is_root());
     Some(match name {
         "signal" => text(b"trace"),
@@ -250,8 +254,9 @@ fn trace_variable<'a>(spans: &[Record<'a>], rule: ErrorRule, name: &str) -> Opti
             Box::new(CelDouble::from(milliseconds(start, end)))
         }
         "spans" => {
-            let values =
-                spans.iter().map(|span| -> Boxed<'a> { Box::new(Fields::Span(span.clone())) });
+            let values = spans
+                .iter()
+                .map(|span| -> CelValue<'a> { Box::new(CelFields::Span(span.clone())) });
             Box::new(CelList::from(values.collect::<Vec<_>>()))
         }
         "errors" => {
@@ -259,14 +264,14 @@ fn trace_variable<'a>(spans: &[Record<'a>], rule: ErrorRule, name: &str) -> Opti
             int(i64::try_from(errors).unwrap_or(i64::MAX))
         }
         "root" => match root {
-            Some(root) => Box::new(Fields::Span(root.clone())),
+            Some(root) => Box::new(CelFields::Span(root.clone())),
             None => Box::new(CelMap::default()),
         },
         _ => return root.or_else(|| spans.first()).and_then(|span| span.field(name)),
     })
 }
 
-impl VariableResolver for Item<'_, '_> {
+impl VariableResolver for ConditionSubject<'_, '_> {
     fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
         self.variable(variable.trim_start_matches('.')).map(CowVal::Owned)
     }

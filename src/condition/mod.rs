@@ -44,7 +44,7 @@ use std::sync::Arc;
 use cel::common::types::CelBool;
 use cel::{Context, Env, ExecutionError, Program, Value};
 
-pub use item::{Item, Record};
+pub use item::{ConditionRecord, ConditionSubject};
 pub use variables::VARIABLES;
 
 pub use crate::model::ErrorRule;
@@ -190,7 +190,7 @@ impl Condition {
     /// The expression has no answer for this item: a missing key, types that do not fit, a trace
     /// variable asked of one item; or the answer is not a truth value. What to do then is the
     /// caller's decision, and the caller's to count.
-    pub fn evaluate(&self, item: &Item<'_, '_>) -> Result<bool, ConditionError> {
+    pub fn evaluate(&self, item: &ConditionSubject<'_, '_>) -> Result<bool, ConditionError> {
         let mut context = Context::with_env(Arc::clone(&self.env));
         context.set_variable_resolver(item);
         let value = Value::resolve_val(self.program.expression(), &context)

@@ -2,7 +2,7 @@
 
 use cel::common::types::CelList;
 
-use super::value::{Boxed, Fields, int, lazy_map, text, value};
+use super::value::{CelFields, CelValue, int, lazy_map, text, value};
 use crate::codec::msgpack::{MapView, elements, int_of};
 
 /// An encoded empty map.
@@ -34,14 +34,14 @@ const LINK: [(&str, Default); 6] = [
 
 /// One event or link: an encoded map, and the fields that it shows.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Part<'a> {
+pub(super) struct SpanPart<'a> {
     encoded: &'a [u8],
     fields: &'static [(&'static str, Default)],
 }
 
-impl<'a> Part<'a> {
+impl<'a> SpanPart<'a> {
     /// A field; `None` for other names.
-    pub(super) fn field(&self, name: &str) -> Option<Boxed<'a>> {
+    pub(super) fn field(&self, name: &str) -> Option<CelValue<'a>> {
         let (_, default) = self.fields.iter().find(|(known, _)| *known == name)?;
         let found = MapView::new(self.encoded).get(name.as_bytes());
         Some(match (default, found) {
@@ -54,17 +54,17 @@ impl<'a> Part<'a> {
 }
 
 /// The events of a span, of an encoded array.
-pub(super) fn events(encoded: &[u8]) -> Boxed<'_> {
+pub(super) fn events(encoded: &[u8]) -> CelValue<'_> {
     list(encoded, &EVENT)
 }
 
 /// The links of a span, of an encoded array.
-pub(super) fn links(encoded: &[u8]) -> Boxed<'_> {
+pub(super) fn links(encoded: &[u8]) -> CelValue<'_> {
     list(encoded, &LINK)
 }
 
-fn list<'a>(encoded: &'a [u8], fields: &'static [(&'static str, Default)]) -> Boxed<'a> {
-    let parts = elements(encoded).map(|encoded| Part { encoded, fields });
-    let values = parts.map(|part| -> Boxed<'a> { Box::new(Fields::Part(part)) });
+fn list<'a>(encoded: &'a [u8], fields: &'static [(&'static str, Default)]) -> CelValue<'a> {
+    let parts = elements(encoded).map(|encoded| SpanPart { encoded, fields });
+    let values = parts.map(|part| -> CelValue<'a> { Box::new(CelFields::SpanPart(part)) });
     Box::new(CelList::from(values.collect::<Vec<_>>()))
 }

@@ -64,13 +64,13 @@ fn span(name: &str, parent: Option<&str>, times: (i64, i64), error: bool) -> Vec
     event(&metadata("span"), &body)
 }
 
-fn record(bytes: &[u8]) -> Record<'_> {
+fn record(bytes: &[u8]) -> ConditionRecord<'_> {
     let event = Events::new(bytes).next().unwrap().unwrap();
-    Record::new(event, event.telemetry(), b"app.one")
+    ConditionRecord::new(event, event.telemetry(), b"app.one")
 }
 
 fn ask(text: &str, bytes: &[u8]) -> Result<bool, ConditionError> {
-    Condition::compile(text).unwrap().evaluate(&Item::One(&record(bytes)))
+    Condition::compile(text).unwrap().evaluate(&ConditionSubject::One(&record(bytes)))
 }
 
 #[test]
@@ -158,9 +158,11 @@ fn a_trace_has_spans_errors_and_a_root() {
         span("child", Some("aa"), (2_000_000, 9_000_000), true),
         span("root", None, (1_000_000, 4_000_000), false),
     ];
-    let records: Vec<Record<'_>> = spans.iter().map(|bytes| record(bytes)).collect();
+    let records: Vec<ConditionRecord<'_>> = spans.iter().map(|bytes| record(bytes)).collect();
     let ask = |text: &str| {
-        Condition::compile(text).unwrap().evaluate(&Item::Trace(&records, ErrorRule::Status))
+        Condition::compile(text)
+            .unwrap()
+            .evaluate(&ConditionSubject::Trace(&records, ErrorRule::Status))
     };
     for text in [
         "signal == 'trace' && errors == 1 && size(spans) == 2",
@@ -174,7 +176,7 @@ fn a_trace_has_spans_errors_and_a_root() {
     }
     let orphans = [records[0].clone()];
     let no_root = Condition::compile("!has(root.name) && name == 'child'").unwrap();
-    assert_eq!(no_root.evaluate(&Item::Trace(&orphans, ErrorRule::Status)), Ok(true));
+    assert_eq!(no_root.evaluate(&ConditionSubject::Trace(&orphans, ErrorRule::Status)), Ok(true));
     assert!(no_root.needs_trace());
 }
 
@@ -278,11 +280,11 @@ fn events_links_state_and_flags_can_be_asked() {
         assert_eq!(ask(text, &rich), Ok(true), "{text}");
         let records = [record(&rich)];
         let whole = Condition::compile(text).unwrap();
-        let trace = whole.evaluate(&Item::Trace(&records, ErrorRule::Status));
+        let trace = whole.evaluate(&ConditionSubject::Trace(&records, ErrorRule::Status));
         assert_eq!(trace, Ok(true), "of the root: {text}");
         let in_spans = "spans.exists(s, size(s.events) == 2 && s.trace_state != '' && s.flags > 0)";
         let whole = Condition::compile(in_spans).unwrap();
-        assert_eq!(whole.evaluate(&Item::Trace(&records, ErrorRule::Status)), Ok(true));
+        assert_eq!(whole.evaluate(&ConditionSubject::Trace(&records, ErrorRule::Status)), Ok(true));
     }
     let bare = span("chat", None, (0, 0), false);
     let text = "size(events) == 0 && size(links) == 0 && trace_state == '' && flags == 0";
@@ -296,10 +298,10 @@ fn events_links_state_and_flags_can_be_asked() {
 #[test]
 fn what_counts_as_an_error_is_the_caller_s_rule() {
     let spans = [span("a", None, (0, 1), true), rich_span(), span("b", Some("x"), (0, 1), false)];
-    let records: Vec<Record<'_>> = spans.iter().map(|bytes| record(bytes)).collect();
+    let records: Vec<ConditionRecord<'_>> = spans.iter().map(|bytes| record(bytes)).collect();
     let errors = |number: i64, rule| {
         let condition = Condition::compile(&format!("errors == {number}")).unwrap();
-        condition.evaluate(&Item::Trace(&records, rule))
+        condition.evaluate(&ConditionSubject::Trace(&records, rule))
     };
     assert_eq!(errors(1, ErrorRule::Status), Ok(true));
     assert_eq!(errors(2, ErrorRule::Any), Ok(true));

@@ -7,7 +7,7 @@
 use cel::Program;
 use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, IdedExpr, LiteralValue, SourceInfo};
 
-use super::check::place;
+use super::check::location;
 
 /// A type, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,7 @@ const TYPES: [&str; 10] =
 /// has none.
 ///
 /// # Errors
-/// Every such place, with the type that is there.
+/// Every such location, with the type that is there.
 pub(super) fn boolean(program: &Program) -> Result<(), String> {
     let mut walk =
         Walk { source: program.source_info(), accumulators: Vec::new(), problems: Vec::new() };
@@ -77,8 +77,9 @@ impl<'p> Walk<'p> {
             return;
         }
         if let Kind::Other(name) = self.kind(expression) {
-            let place = place(self.source, expression.id);
-            let problem = format!("{place}: {who} gives a value of type {name}, not true or false");
+            let location = location(self.source, expression.id);
+            let problem =
+                format!("{location}: {who} gives a value of type {name}, not true or false");
             if !self.problems.contains(&problem) {
                 self.problems.push(problem);
             }

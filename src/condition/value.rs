@@ -11,48 +11,48 @@ use cel::common::types::{
 };
 use cel::common::value::{CowVal, Val};
 
-use super::item::Record;
-use super::part::Part;
+use super::item::ConditionRecord;
+use super::part::SpanPart;
 use crate::codec::msgpack::{MapView, Reader, Token, elements};
 
 /// How deep nested values are shown; what lies deeper is null.
 const MAX_DEPTH: u32 = 32;
 
 /// A value that may borrow from the record.
-pub(super) type Boxed<'v> = Box<dyn Val + 'v>;
+pub(super) type CelValue<'v> = Box<dyn Val + 'v>;
 
 /// Text, also where it is not UTF-8.
-pub(super) fn text(bytes: &[u8]) -> Boxed<'_> {
+pub(super) fn text(bytes: &[u8]) -> CelValue<'_> {
     Box::new(CelString::from(String::from_utf8_lossy(bytes)))
 }
 
 /// An integer.
-pub(super) fn int<'v>(value: i64) -> Boxed<'v> {
+pub(super) fn int<'v>(value: i64) -> CelValue<'v> {
     Box::new(CelInt::from(value))
 }
 
 /// A map whose entries are read when they are asked for; what is not a map is an empty one.
-pub(super) fn lazy_map(encoded: &[u8]) -> Boxed<'_> {
+pub(super) fn lazy_map(encoded: &[u8]) -> CelValue<'_> {
     Box::new(LazyMap { encoded, keys: OnceLock::new() })
 }
 
 /// Any encoded value, whole.
-pub(super) fn value(encoded: &[u8]) -> Boxed<'_> {
+pub(super) fn value(encoded: &[u8]) -> CelValue<'_> {
     value_at(encoded, MAX_DEPTH)
 }
 
-fn value_at(encoded: &[u8], depth: u32) -> Boxed<'_> {
+fn value_at(encoded: &[u8], depth: u32) -> CelValue<'_> {
     let Some(below) = depth.checked_sub(1) else { return Box::new(CelNull) };
     match Reader::new(encoded).token() {
         Ok(Token::Bool(value)) => Box::new(CelBool::from(value)),
         Ok(Token::Uint(value)) => i64::try_from(value)
-            .map_or_else(|_| -> Boxed<'_> { Box::new(CelUInt::from(value)) }, int),
+            .map_or_else(|_| -> CelValue<'_> { Box::new(CelUInt::from(value)) }, int),
         Ok(Token::Int(value)) => int(value),
         Ok(Token::Float(value)) => Box::new(CelDouble::from(value)),
         Ok(Token::Str(bytes)) => text(bytes),
         Ok(Token::Bin(bytes)) => Box::new(CelBytes::from(bytes)),
         Ok(Token::Array(_)) => {
-            let items: Vec<Boxed<'_>> =
+            let items: Vec<CelValue<'_>> =
                 elements(encoded).map(|item| value_at(item, below)).collect();
             Box::new(CelList::from(items))
         }
@@ -63,7 +63,7 @@ fn value_at(encoded: &[u8], depth: u32) -> Boxed<'_> {
 
 /// The first of several pairs with one key counts, as for lookups.
 fn whole_map(encoded: &[u8], depth: u32) -> CelMap<'_> {
-    let mut map: HashMap<CelMapKey<'_>, Boxed<'_>> = HashMap::new();
+    let mut map: HashMap<CelMapKey<'_>, CelValue<'_>> = HashMap::new();
     for entry in MapView::new(encoded) {
         let key = CelMapKey::String(CelString::from(String::from_utf8_lossy(entry.key)));
         map.entry(key).or_insert_with(|| value_at(entry.value, depth));
@@ -133,7 +133,7 @@ impl<'v> Val for LazyMap<'v> {
         whole_map(self.encoded, MAX_DEPTH).equals(other)
     }
 
-    fn clone_as_boxed<'w>(&self) -> Boxed<'w>
+    fn clone_as_boxed<'w>(&self) -> CelValue<'w>
     where
         Self: 'w,
     {
@@ -157,7 +157,7 @@ impl<'v> traits::Indexer for LazyMap<'v> {
         found.map(|encoded| CowVal::Owned(value(encoded))).ok_or_else(|| no_such_key(key))
     }
 
-    fn steal<'w>(self: Box<Self>, key: &dyn Val) -> Result<Boxed<'w>, ExecutionError>
+    fn steal<'w>(self: Box<Self>, key: &dyn Val) -> Result<CelValue<'w>, ExecutionError>
     where
         Self: 'w,
     {
@@ -198,23 +198,23 @@ impl<'b, 'v: 'w, 'w> traits::Iterator<'b, 'w> for Keys<'b, 'v> {
 /// A map with known keys.
 #[expect(clippy::large_enum_variant, reason = "it lives in a box, for one evaluation")]
 #[derive(Debug, Clone)]
-pub(super) enum Fields<'v> {
+pub(super) enum CelFields<'v> {
     /// One span of a trace, whose keys are the variables of an item.
-    Span(Record<'v>),
+    Span(ConditionRecord<'v>),
     /// An event or a link.
-    Part(Part<'v>),
+    SpanPart(SpanPart<'v>),
 }
 
-impl<'v> Fields<'v> {
-    fn field(&self, name: &str) -> Option<Boxed<'v>> {
+impl<'v> CelFields<'v> {
+    fn field(&self, name: &str) -> Option<CelValue<'v>> {
         match self {
             Self::Span(record) => record.field(name),
-            Self::Part(part) => part.field(name),
+            Self::SpanPart(part) => part.field(name),
         }
     }
 }
 
-impl Val for Fields<'_> {
+impl Val for CelFields<'_> {
     fn get_type(&self) -> &Type {
         &MAP_TYPE
     }
@@ -234,7 +234,7 @@ impl Val for Fields<'_> {
         Some(self)
     }
 
-    fn clone_as_boxed<'w>(&self) -> Boxed<'w>
+    fn clone_as_boxed<'w>(&self) -> CelValue<'w>
     where
         Self: 'w,
     {
@@ -242,13 +242,13 @@ impl Val for Fields<'_> {
     }
 }
 
-impl traits::Container for Fields<'_> {
+impl traits::Container for CelFields<'_> {
     fn contains(&self, key: &dyn Val) -> Result<bool, ExecutionError> {
         Ok(self.field(key_of(key)?).is_some())
     }
 }
 
-impl traits::Indexer for Fields<'_> {
+impl traits::Indexer for CelFields<'_> {
     fn get<'b, 'w>(&'b self, key: &dyn Val) -> Result<CowVal<'b, 'w>, ExecutionError>
     where
         Self: 'w,
@@ -257,7 +257,7 @@ impl traits::Indexer for Fields<'_> {
         self.field(key).map(CowVal::Owned).ok_or_else(|| no_such_key(key))
     }
 
-    fn steal<'w>(self: Box<Self>, key: &dyn Val) -> Result<Boxed<'w>, ExecutionError>
+    fn steal<'w>(self: Box<Self>, key: &dyn Val) -> Result<CelValue<'w>, ExecutionError>
     where
         Self: 'w,
     {

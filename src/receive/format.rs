@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::media_type::Format;
 use super::memory_budget::HeldMemory;
 use super::refusal::Refusal;
-use crate::codec::json::{Converted, JsonError, to_protobuf};
+use crate::codec::json::{JsonConversion, JsonError, to_protobuf};
 use crate::model::Signal;
 
 /// How much more work a byte of JSON is.
@@ -32,9 +32,9 @@ impl Format {
         request: Bytes,
         limit: usize,
         held: &mut HeldMemory,
-    ) -> Result<(Bytes, Converted), Refusal> {
+    ) -> Result<(Bytes, JsonConversion), Refusal> {
         match self {
-            Self::Protobuf => Ok((request, Converted::default())),
+            Self::Protobuf => Ok((request, JsonConversion::default())),
             Self::Json => convert(signal, &request, limit, held),
         }
     }
@@ -47,7 +47,7 @@ fn convert(
     json: &[u8],
     limit: usize,
     held: &mut HeldMemory,
-) -> Result<(Bytes, Converted), Refusal> {
+) -> Result<(Bytes, JsonConversion), Refusal> {
     let usual = json.len().min(limit);
     match attempt(signal, json, usual, held) {
         Err(Attempt::Larger) => {}
@@ -72,7 +72,7 @@ fn attempt(
     json: &[u8],
     limit: usize,
     held: &mut HeldMemory,
-) -> Result<(Bytes, Converted), Attempt> {
+) -> Result<(Bytes, JsonConversion), Attempt> {
     held.grow(limit).map_err(Attempt::Refused)?;
     let mut out = Vec::with_capacity(limit);
     let converted = to_protobuf(signal, json, &mut out, limit).map_err(|error| match error {

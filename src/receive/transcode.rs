@@ -6,13 +6,13 @@ use super::memory_budget::HeldMemory;
 use super::refusal::Refusal;
 use crate::clock;
 use crate::codec::fluentbit::write::{
-    Loss, ReaderCapabilities, Written, metrics_to_cmetrics, traces_to_ctraces,
+    FormatLoss, ReaderCapabilities, WrittenRequest, metrics_to_cmetrics, traces_to_ctraces,
 };
 use crate::codec::records::{
     DecodeError, LogOptions, Transcoded, logs_to_groups, logs_to_records, logs_to_records_under,
     metrics_to_records, profiles_to_records, traces_to_records,
 };
-use crate::codec::wire::{Fields, WireError, WireValue};
+use crate::codec::wire::{WireError, WireFields, WireValue};
 use crate::model::Signal;
 use crate::plugin::NativeKind;
 use crate::runtime::buffer_pool;
@@ -75,7 +75,7 @@ const LOSSES: CounterFamily = CounterFamily::counter(
 #[derive(Debug)]
 struct Native {
     settings: NativeSettings,
-    losses: Vec<(Loss, Counter)>,
+    losses: Vec<(FormatLoss, Counter)>,
 }
 
 impl Native {
@@ -85,7 +85,7 @@ impl Native {
         request: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<Transcoded, DecodeError> {
-        let Written { transcoded, losses } = if signal == Signal::Metrics {
+        let WrittenRequest { transcoded, losses } = if signal == Signal::Metrics {
             metrics_to_cmetrics(request, out, self.settings.forms)?
         } else {
             traces_to_ctraces(request, out, self.settings.forms)?
@@ -113,8 +113,8 @@ impl Transcoder {
     /// they stay records, because only records have their resource and scope with them then.
     pub(super) fn native(mut self, settings: Option<NativeSettings>, counters: &Counters) -> Self {
         self.native = settings.map(|settings| {
-            let counter = |loss: Loss| (loss, counters.counter(LOSSES, &[loss.name()]));
-            Native { settings, losses: Loss::ALL.map(counter).into() }
+            let counter = |loss: FormatLoss| (loss, counters.counter(LOSSES, &[loss.name()]));
+            Native { settings, losses: FormatLoss::ALL.map(counter).into() }
         });
         self
     }
@@ -291,7 +291,7 @@ fn each_message<'a>(
     message: &'a [u8],
     mut see: impl FnMut(u32, &'a [u8]) -> Result<(), Broken>,
 ) -> Result<(), Broken> {
-    let mut fields = Fields::new(message);
+    let mut fields = WireFields::new(message);
     while let Some(field) = fields.read().map_err(Broken::new)? {
         if let WireValue::Bytes(content) = field.value {
             see(field.number, content)?;

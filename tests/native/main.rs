@@ -7,7 +7,7 @@ mod expected;
 mod generate;
 
 use fluent_bit_ai::codec::fluentbit::write::{
-    Loss, ReaderCapabilities, metrics_to_cmetrics, traces_to_ctraces,
+    FormatLoss, ReaderCapabilities, metrics_to_cmetrics, traces_to_ctraces,
 };
 use fluent_bit_ai::codec::fluentbit::{cmetrics_to_otlp, ctraces_to_otlp};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -151,11 +151,11 @@ fn what_has_no_place_is_counted() {
         traces_to_ctraces(&request, &mut chunk, ReaderCapabilities::of_release("5.1.1")).unwrap();
     let losses: Vec<_> = written.losses.iter().collect();
     let expected = [
-        (Loss::KeyLength, 1),
-        (Loss::Depth, 1),
-        (Loss::Nul, 1),
-        (Loss::Flags, 1),
-        (Loss::ListLength, 2),
+        (FormatLoss::KeyLength, 1),
+        (FormatLoss::Depth, 1),
+        (FormatLoss::Nul, 1),
+        (FormatLoss::Flags, 1),
+        (FormatLoss::ListLength, 2),
     ];
     assert_eq!(losses, expected);
     let read = ctraces_to_otlp(&chunk);

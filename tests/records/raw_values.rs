@@ -120,7 +120,7 @@ fn request(signal: Signal, body: Option<&[u8]>) -> Vec<u8> {
 /// Protobuf with the fields of each message in order, so that equal content is equal.
 fn sorted(message: &[u8]) -> Vec<u8> {
     let mut fields = Vec::new();
-    let mut reader = wire::Fields::new(message);
+    let mut reader = wire::WireFields::new(message);
     while let Ok(Some(field)) = reader.read() {
         let mut out = Vec::new();
         match field.value {

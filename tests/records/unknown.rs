@@ -1,6 +1,6 @@
 //! Fields of newer protocol versions, in every message of every signal.
 
-use fluent_bit_ai::codec::wire::{self, Fields, WireValue};
+use fluent_bit_ai::codec::wire::{self, WireFields, WireValue};
 use fluent_bit_ai::model::Signal;
 use proptest::prelude::*;
 use prost::Message as _;
@@ -91,7 +91,7 @@ const OF_REQUEST: u32 = u32::MAX;
 
 fn messages(message: &[u8], number: u32) -> Vec<&[u8]> {
     let mut found = Vec::new();
-    let mut fields = Fields::new(message);
+    let mut fields = WireFields::new(message);
     while let Some(field) = fields.read().unwrap() {
         if let (true, WireValue::Bytes(content)) = (field.number == number, field.value) {
             found.push(content);
@@ -117,7 +117,7 @@ fn marked(message: &[u8], kind: Kind, marks: &mut Vec<(u32, Kind)>) -> Vec<u8> {
         return message.to_vec();
     }
     let mut out = Vec::new();
-    let mut fields = Fields::new(message);
+    let mut fields = WireFields::new(message);
     while let Some(field) = fields.read().unwrap() {
         let inner = fields_of(kind).iter().find(|(number, _)| *number == field.number);
         match (inner, field.value) {
@@ -135,7 +135,7 @@ fn marked(message: &[u8], kind: Kind, marks: &mut Vec<(u32, Kind)>) -> Vec<u8> {
 
 /// The marks in a message, each with the message that it is in.
 fn found(message: &[u8], kind: Kind, marks: &mut Vec<(u32, Kind)>) {
-    let mut fields = Fields::new(message);
+    let mut fields = WireFields::new(message);
     while let Some(field) = fields.read().unwrap() {
         let inner = fields_of(kind).iter().find(|(number, _)| *number == field.number);
         match (inner, field.value) {

@@ -34,21 +34,21 @@ pub(super) fn read_chunk(chunk: &[u8], read: ReadContext) -> NativeRequest {
         if reader.is_empty() {
             break;
         }
-        let place = ReadPosition::context(number);
+        let position = ReadPosition::context(number);
         let Ok(raw) = reader.skip() else {
             tally.skip(
-                place,
+                position,
                 ReadProblem::new("", "is cut off or is not msgpack; what follows is lost"),
             );
             break;
         };
         if !fields::is_map(raw) {
-            tally.skip(place, ReadProblem::new("", "is not a map"));
+            tally.skip(position, ReadProblem::new("", "is not a map"));
             continue;
         }
-        match read(&mut request, raw, place, &mut tally) {
+        match read(&mut request, raw, position, &mut tally) {
             Ok(()) => tally.contexts = tally.contexts.saturating_add(1),
-            Err(bad) => tally.skip(place, bad),
+            Err(bad) => tally.skip(position, bad),
         }
     }
     let ReadTally { items, contexts, skipped, reason } = tally;

@@ -6,7 +6,7 @@
 use super::context_reader::{NativeRequest, read_chunk};
 use super::fields;
 use super::message::{self, KeyRow, KeyType, field};
-use super::tally::{At, ReadPosition, ReadProblem, ReadTally};
+use super::tally::{AtField, ReadPosition, ReadProblem, ReadTally};
 use crate::codec::msgpack::MapView;
 use crate::codec::otlp::OtlpMessage;
 use crate::codec::wire;
@@ -74,13 +74,13 @@ pub fn ctraces_to_otlp(chunk: &[u8]) -> NativeRequest {
 fn context(
     out: &mut Vec<u8>,
     raw: &[u8],
-    place: ReadPosition,
+    position: ReadPosition,
     tally: &mut ReadTally,
 ) -> Result<(), ReadProblem> {
     let spans = MapView::new(raw).get(b"resourceSpans");
     let spans = spans.ok_or(ReadProblem::new("resourceSpans", "is missing"))?;
     for (index, item) in fields::list(spans).at("resourceSpans")?.enumerate() {
-        resource_spans(out, item, place.with("resourceSpans", index), tally);
+        resource_spans(out, item, position.with("resourceSpans", index), tally);
     }
     Ok(())
 }
@@ -98,12 +98,12 @@ const RESOURCE_SPANS: Envelope =
 
 const SCOPE_SPANS: Envelope = Envelope { field: 2, owner: "scope", table: SCOPE, items: "spans" };
 
-fn resource_spans(out: &mut Vec<u8>, raw: &[u8], place: ReadPosition, tally: &mut ReadTally) {
-    envelope(out, &RESOURCE_SPANS, raw, place, tally, scope_spans);
+fn resource_spans(out: &mut Vec<u8>, raw: &[u8], position: ReadPosition, tally: &mut ReadTally) {
+    envelope(out, &RESOURCE_SPANS, raw, position, tally, scope_spans);
 }
 
-fn scope_spans(out: &mut Vec<u8>, raw: &[u8], place: ReadPosition, tally: &mut ReadTally) {
-    envelope(out, &SCOPE_SPANS, raw, place, tally, span);
+fn scope_spans(out: &mut Vec<u8>, raw: &[u8], position: ReadPosition, tally: &mut ReadTally) {
+    envelope(out, &SCOPE_SPANS, raw, position, tally, span);
 }
 
 /// Writes an envelope with what is readable in it; one without any span is left out.
@@ -111,31 +111,31 @@ fn envelope(
     out: &mut Vec<u8>,
     envelope: &Envelope,
     raw: &[u8],
-    place: ReadPosition,
+    position: ReadPosition,
     tally: &mut ReadTally,
     item: fn(&mut Vec<u8>, &[u8], ReadPosition, &mut ReadTally),
 ) {
     if !fields::is_map(raw) {
-        return tally.skip(place, ReadProblem::new("", "is not a map"));
+        return tally.skip(position, ReadProblem::new("", "is not a map"));
     }
     let (length, spans) = (out.len(), tally.items);
     wire::message(out, envelope.field, |out| {
         let map = MapView::new(raw);
         if let Some(owner) = map.get(envelope.owner.as_bytes())
-            && let Err(bad) = owner_message(out, envelope, owner, place, tally)
+            && let Err(bad) = owner_message(out, envelope, owner, position, tally)
         {
-            tally.skip(place, bad);
+            tally.skip(position, bad);
         }
         let items = map.get(envelope.items.as_bytes()).unwrap_or_default();
         match fields::list(items).at(envelope.items) {
             Ok(items) => items.enumerate().for_each(|(index, raw)| {
-                item(out, raw, place.with(envelope.items, index), tally);
+                item(out, raw, position.with(envelope.items, index), tally);
             }),
-            Err(bad) => tally.skip(place, bad),
+            Err(bad) => tally.skip(position, bad),
         }
         match fields::text(map.get(b"schema_url").unwrap_or_default()).at("schema_url") {
             Ok(url) => wire::nonempty(out, 3, url),
-            Err(bad) => tally.skip(place, bad),
+            Err(bad) => tally.skip(position, bad),
         }
     });
     if tally.items == spans {
@@ -147,24 +147,26 @@ fn owner_message(
     out: &mut Vec<u8>,
     envelope: &Envelope,
     owner: &[u8],
-    place: ReadPosition,
+    position: ReadPosition,
     tally: &mut ReadTally,
 ) -> Result<(), ReadProblem> {
     fields::map(owner).at(envelope.owner)?;
     if fields::is_map(owner) {
-        wire::try_message(out, 1, |out| message::write(out, envelope.table, owner, place, tally))?;
+        wire::try_message(out, 1, |out| {
+            message::write(out, envelope.table, owner, position, tally)
+        })?;
     }
     Ok(())
 }
 
-fn span(out: &mut Vec<u8>, raw: &[u8], place: ReadPosition, tally: &mut ReadTally) {
+fn span(out: &mut Vec<u8>, raw: &[u8], position: ReadPosition, tally: &mut ReadTally) {
     let result =
-        wire::try_message(out, 2, |out| match message::write(out, SPAN, raw, place, tally)? {
+        wire::try_message(out, 2, |out| match message::write(out, SPAN, raw, position, tally)? {
             0 => Err(ReadProblem::new("", "is not a span")),
             _ => Ok(()),
         });
     match result {
         Ok(()) => tally.items = tally.items.saturating_add(1),
-        Err(bad) => tally.skip(place, bad),
+        Err(bad) => tally.skip(position, bad),
     }
 }

@@ -1,6 +1,6 @@
 //! Lenient scalar reader: fields whose type is known, where nil is the empty value everywhere.
 
-use super::tally::Wrong;
+use super::tally::ReadFault;
 use crate::codec::msgpack::{MapView, Reader, Token, elements};
 use crate::codec::wire;
 use crate::model::hex_digit;
@@ -15,7 +15,7 @@ pub(super) fn is_map(value: &[u8]) -> bool {
 }
 
 /// A map; nil is an empty one.
-pub(super) fn map(value: &[u8]) -> Result<MapView<'_>, Wrong> {
+pub(super) fn map(value: &[u8]) -> Result<MapView<'_>, ReadFault> {
     match token(value) {
         Token::Map(_) | Token::Nil => Ok(MapView::new(value)),
         _ => Err("is not a map"),
@@ -23,14 +23,14 @@ pub(super) fn map(value: &[u8]) -> Result<MapView<'_>, Wrong> {
 }
 
 /// A list; nil is an empty one.
-pub(super) fn list(value: &[u8]) -> Result<impl Iterator<Item = &[u8]>, Wrong> {
+pub(super) fn list(value: &[u8]) -> Result<impl Iterator<Item = &[u8]>, ReadFault> {
     match token(value) {
         Token::Array(_) | Token::Nil => Ok(elements(value)),
         _ => Err("is not a list"),
     }
 }
 
-pub(super) fn uint(value: &[u8]) -> Result<u64, Wrong> {
+pub(super) fn uint(value: &[u8]) -> Result<u64, ReadFault> {
     match token(value) {
         Token::Uint(number) => Ok(number),
         Token::Int(number) => u64::try_from(number).map_err(|_| "is negative"),
@@ -40,11 +40,11 @@ pub(super) fn uint(value: &[u8]) -> Result<u64, Wrong> {
 }
 
 /// A number of 32 bits; a larger one becomes the largest, a negative one zero.
-pub(super) fn uint32(value: &[u8]) -> Result<u64, Wrong> {
+pub(super) fn uint32(value: &[u8]) -> Result<u64, ReadFault> {
     Ok(u64::try_from(int(value)?).unwrap_or(0).min(u64::from(u32::MAX)))
 }
 
-pub(super) fn int(value: &[u8]) -> Result<i64, Wrong> {
+pub(super) fn int(value: &[u8]) -> Result<i64, ReadFault> {
     match token(value) {
         Token::Uint(number) => Ok(i64::try_from(number).unwrap_or(i64::MAX)),
         Token::Int(number) => Ok(number),
@@ -54,12 +54,12 @@ pub(super) fn int(value: &[u8]) -> Result<i64, Wrong> {
 }
 
 /// A number of 32 bits with a sign; what lies outside becomes the nearest one.
-pub(super) fn int32(value: &[u8]) -> Result<i64, Wrong> {
+pub(super) fn int32(value: &[u8]) -> Result<i64, ReadFault> {
     Ok(int(value)?.clamp(i64::from(i32::MIN), i64::from(i32::MAX)))
 }
 
 /// A double; an integer is one too.
-pub(super) fn double(value: &[u8]) -> Result<f64, Wrong> {
+pub(super) fn double(value: &[u8]) -> Result<f64, ReadFault> {
     match token(value) {
         Token::Float(number) => Ok(number),
         Token::Uint(number) => Ok(number as f64),
@@ -69,7 +69,7 @@ pub(super) fn double(value: &[u8]) -> Result<f64, Wrong> {
 }
 
 /// A double that is given as the integer which has the same bits.
-pub(super) fn double_bits(value: &[u8]) -> Result<f64, Wrong> {
+pub(super) fn double_bits(value: &[u8]) -> Result<f64, ReadFault> {
     match token(value) {
         Token::Float(number) => Ok(number),
         _ => uint(value).map(f64::from_bits),
@@ -77,7 +77,7 @@ pub(super) fn double_bits(value: &[u8]) -> Result<f64, Wrong> {
 }
 
 /// Text; bytes are taken for text too.
-pub(super) fn text(value: &[u8]) -> Result<&[u8], Wrong> {
+pub(super) fn text(value: &[u8]) -> Result<&[u8], ReadFault> {
     match token(value) {
         Token::Str(text) | Token::Bin(text) => Ok(text),
         Token::Nil => Ok(&[]),
@@ -87,7 +87,7 @@ pub(super) fn text(value: &[u8]) -> Result<&[u8], Wrong> {
 
 /// The field `number` of type `bytes` with an id of any length: hex text of either case, or the
 /// bytes themselves. What fails may have written a part.
-pub(super) fn write_id(out: &mut Vec<u8>, number: u32, value: &[u8]) -> Result<(), Wrong> {
+pub(super) fn write_id(out: &mut Vec<u8>, number: u32, value: &[u8]) -> Result<(), ReadFault> {
     match token(value) {
         Token::Nil | Token::Bin([]) | Token::Str([]) => Ok(()),
         Token::Bin(bytes) => {

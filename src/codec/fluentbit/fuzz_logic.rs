@@ -1,7 +1,7 @@
 //! Fuzz logic: feeds any bytes through every reader of Fluent Bit's own formats, for fuzz targets and
 //! tests.
 
-use super::{LogAccessors, Places, cmetrics_to_otlp, ctraces_to_otlp, plain_log, write};
+use super::{FieldAccessors, LogAccessors, cmetrics_to_otlp, ctraces_to_otlp, plain_log, write};
 use crate::codec::msgpack::Accessor;
 use crate::codec::records::Events;
 
@@ -27,7 +27,8 @@ pub fn chunks(bytes: &[u8]) {
 /// Accessors of short names, so that arbitrary bytes meet them.
 fn short_accessors() -> LogAccessors {
     let read = |text: &str| Accessor::parse(text).ok();
-    let places = |metadata, message| Places { metadata: read(metadata), message: read(message) };
+    let places =
+        |metadata, message| FieldAccessors { metadata: read(metadata), message: read(message) };
     LogAccessors {
         body: ["$a['b']", "$l[1]['a']", "$a"].into_iter().filter_map(read).collect(),
         body_attributes: true,

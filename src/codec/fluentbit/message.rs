@@ -1,6 +1,6 @@
 //! Table-driven converter: maps with a known set of keys to protobuf messages.
 
-use super::tally::{At, ReadPosition, ReadProblem, ReadTally, Wrong};
+use super::tally::{AtField, ReadFault, ReadPosition, ReadProblem, ReadTally};
 use super::{fields, values};
 use crate::codec::msgpack::MapView;
 use crate::codec::otlp::OtlpMessage;
@@ -48,7 +48,7 @@ pub(super) fn write(
     out: &mut Vec<u8>,
     table: &'static [KeyRow],
     value: &[u8],
-    place: ReadPosition,
+    position: ReadPosition,
     tally: &mut ReadTally,
 ) -> Result<usize, ReadProblem> {
     let mut known = 0_usize;
@@ -59,14 +59,14 @@ pub(super) fn write(
         known = known.saturating_add(1);
         match &field.kind {
             KeyType::Attributes => {
-                let at = (field.key, place, &mut *tally);
+                let at = (field.key, position, &mut *tally);
                 values::attributes(out, field.number, entry.value, at)?;
             }
             KeyType::One(table) => {
                 fields::map(entry.value).at(field.key)?;
                 let before = out.len();
                 let fill = |out: &mut Vec<u8>| {
-                    write(out, table, entry.value, place, tally).map(|_| out.len())
+                    write(out, table, entry.value, position, tally).map(|_| out.len())
                 };
                 let end = wire::try_message(out, field.number, fill)?;
                 // A key and an empty length: the message has no content.
@@ -77,7 +77,7 @@ pub(super) fn write(
             KeyType::Many(table) => {
                 let items = fields::list(entry.value).at(field.key)?;
                 for (index, item) in items.enumerate() {
-                    one_of_many(out, (field, table), item, place.with(field.key, index), tally);
+                    one_of_many(out, (field, table), item, position.with(field.key, index), tally);
                 }
             }
             scalar => write_scalar(out, field.number, scalar, entry.value).at(field.key)?,
@@ -90,19 +90,25 @@ fn one_of_many(
     out: &mut Vec<u8>,
     (field, table): (&KeyRow, &'static [KeyRow]),
     item: &[u8],
-    place: ReadPosition,
+    position: ReadPosition,
     tally: &mut ReadTally,
 ) {
     if !fields::is_map(item) {
-        return tally.skip(place, ReadProblem::new("", "is not a map"));
+        return tally.skip(position, ReadProblem::new("", "is not a map"));
     }
-    let result = wire::try_message(out, field.number, |out| write(out, table, item, place, tally));
+    let result =
+        wire::try_message(out, field.number, |out| write(out, table, item, position, tally));
     if let Err(bad) = result {
-        tally.skip(place, bad);
+        tally.skip(position, bad);
     }
 }
 
-fn write_scalar(out: &mut Vec<u8>, number: u32, kind: &KeyType, value: &[u8]) -> Result<(), Wrong> {
+fn write_scalar(
+    out: &mut Vec<u8>,
+    number: u32,
+    kind: &KeyType,
+    value: &[u8],
+) -> Result<(), ReadFault> {
     match kind {
         KeyType::Id => fields::write_id(out, number, value)?,
         KeyType::Text => wire::nonempty(out, number, fields::text(value)?),

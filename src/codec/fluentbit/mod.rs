@@ -22,6 +22,6 @@ pub use cmetrics::cmetrics_to_otlp;
 pub use context_reader::NativeRequest;
 pub use ctraces::ctraces_to_otlp;
 pub use logs::{
-    JsonText, LogAccessors, LogSeverity, Places, PlainLog, TraceContext, UsedKey, UsedKeys,
+    FieldAccessors, JsonText, LogAccessors, LogSeverity, PlainLog, TraceContext, UsedKey, UsedKeys,
     find_trace_context, find_trace_context_with, kubernetes_attributes, log_origin, plain_log,
 };

@@ -3,33 +3,33 @@
 use std::fmt;
 
 /// Why a field could not be read.
-pub(super) type Wrong = &'static str;
+pub(super) type ReadFault = &'static str;
 
 /// A field that could not be read; what it belongs to is skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ReadProblem {
     field: &'static str,
-    what: Wrong,
+    what: ReadFault,
 }
 
 impl ReadProblem {
-    pub(super) const fn new(field: &'static str, what: Wrong) -> Self {
+    pub(super) const fn new(field: &'static str, what: ReadFault) -> Self {
         Self { field, what }
     }
 }
 
 /// Names the field of an error.
-pub(super) trait At<T> {
+pub(super) trait AtField<T> {
     fn at(self, field: &'static str) -> Result<T, ReadProblem>;
 }
 
-impl<T> At<T> for Result<T, Wrong> {
+impl<T> AtField<T> for Result<T, ReadFault> {
     fn at(self, field: &'static str) -> Result<T, ReadProblem> {
         self.map_err(|what| ReadProblem { field, what })
     }
 }
 
-/// A place in a chunk: a context, and the indexes of the lists down from there.
+/// A position in a chunk: a context, and the indexes of the lists down from there.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ReadPosition {
     context: usize,
@@ -42,7 +42,7 @@ impl ReadPosition {
         Self { context, steps: [("", 0); 5], depth: 0 }
     }
 
-    /// The element `index` of the list `name` at this place.
+    /// The element `index` of the list `name` at this position.
     pub(super) fn with(mut self, name: &'static str, index: usize) -> Self {
         if let Some(step) = self.steps.get_mut(self.depth) {
             *step = (name, index);
@@ -74,17 +74,17 @@ pub(super) struct ReadTally {
 
 impl ReadTally {
     /// Counts one thing that could not be read; the first one's reason is kept.
-    pub(super) fn skip(&mut self, place: ReadPosition, bad: ReadProblem) {
-        self.skip_many(1, place, bad);
+    pub(super) fn skip(&mut self, position: ReadPosition, bad: ReadProblem) {
+        self.skip_many(1, position, bad);
     }
 
     /// Counts several things that could not be read for the same reason.
-    pub(super) fn skip_many(&mut self, count: usize, place: ReadPosition, bad: ReadProblem) {
+    pub(super) fn skip_many(&mut self, count: usize, position: ReadPosition, bad: ReadProblem) {
         self.skipped = self.skipped.saturating_add(count);
         if count > 0 && self.reason.is_none() {
             let ReadProblem { field, what } = bad;
             let separator = if field.is_empty() { ":" } else { ": " };
-            self.reason = Some(format!("{place}{separator}{field} {what}"));
+            self.reason = Some(format!("{position}{separator}{field} {what}"));
         }
     }
 }

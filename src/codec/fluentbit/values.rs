@@ -1,6 +1,6 @@
 //! Value converter: msgpack to OTLP's `AnyValue` and `KeyValue`.
 
-use super::tally::{At, ReadPosition, ReadProblem, ReadTally, Wrong};
+use super::tally::{AtField, ReadFault, ReadPosition, ReadProblem, ReadTally};
 use crate::codec::msgpack::{Entry, Reader, Token};
 use crate::codec::wire;
 
@@ -8,19 +8,19 @@ use crate::codec::wire;
 /// nested more than 100 deep, and a map costs three levels.
 const MAX_DEPTH: u32 = 30;
 
-const TOO_DEEP: Wrong = "is nested deeper than 30 lists and maps";
-const EXTENSION: Wrong = "has a value of a msgpack extension type";
-const NO_KEY: Wrong = "has a key that is not text";
+const TOO_DEEP: ReadFault = "is nested deeper than 30 lists and maps";
+const EXTENSION: ReadFault = "has a value of a msgpack extension type";
+const NO_KEY: ReadFault = "has a key that is not text";
 
 /// Values that had no place in OTLP.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Lost {
+pub(super) struct LostValues {
     count: usize,
-    what: Wrong,
+    what: ReadFault,
 }
 
-impl Lost {
-    fn add(&mut self, what: Wrong) {
+impl LostValues {
+    fn add(&mut self, what: ReadFault) {
         if self.count == 0 {
             self.what = what;
         }
@@ -34,15 +34,15 @@ pub(super) fn attributes(
     out: &mut Vec<u8>,
     field: u32,
     value: &[u8],
-    (name, place, tally): (&'static str, ReadPosition, &mut ReadTally),
+    (name, position, tally): (&'static str, ReadPosition, &mut ReadTally),
 ) -> Result<(), ReadProblem> {
     super::fields::map(value).at(name)?;
-    let mut lost = Lost::default();
+    let mut lost = LostValues::default();
     let mut reader = Reader::new(value);
     if let Ok(Token::Map(pairs)) = reader.token() {
         key_values(out, field, &mut reader, pairs, (MAX_DEPTH, &mut lost));
     }
-    tally.skip_many(lost.count, place, ReadProblem::new(name, lost.what));
+    tally.skip_many(lost.count, position, ReadProblem::new(name, lost.what));
     Ok(())
 }
 
@@ -55,7 +55,7 @@ pub(super) fn attribute(out: &mut Vec<u8>, field: u32, entry: &Entry<'_>) {
 pub(super) fn nested_attribute(out: &mut Vec<u8>, field: u32, entry: &Entry<'_>, outer: u32) {
     let mut reader = Reader::new(entry.raw);
     let depth = MAX_DEPTH.saturating_sub(outer);
-    key_values(out, field, &mut reader, 1, (depth, &mut Lost::default()));
+    key_values(out, field, &mut reader, 1, (depth, &mut LostValues::default()));
 }
 
 /// One attribute whose key and value are given, as a message in `field`.
@@ -76,13 +76,13 @@ pub(super) fn text_attribute(out: &mut Vec<u8>, field: u32, key: &[u8], text: &[
 
 /// The content of an `AnyValue` message.
 pub(super) fn content(out: &mut Vec<u8>, value: &[u8]) {
-    any_value(out, &mut Reader::new(value), MAX_DEPTH, &mut Lost::default());
+    any_value(out, &mut Reader::new(value), MAX_DEPTH, &mut LostValues::default());
 }
 
 /// Reads one value and writes the content of its `AnyValue` message. Nil is the value that is not
 /// set. An integer above 2^63 - 1 is written as text, by the OpenTelemetry specification "Mapping
 /// Arbitrary Data to OTLP AnyValue", section "Integer Values".
-fn any_value(out: &mut Vec<u8>, reader: &mut Reader<'_>, depth: u32, lost: &mut Lost) {
+fn any_value(out: &mut Vec<u8>, reader: &mut Reader<'_>, depth: u32, lost: &mut LostValues) {
     match reader.token() {
         Ok(Token::Bool(value)) => wire::uint(out, 2, u64::from(value)),
         Ok(Token::Uint(value)) => match i64::try_from(value) {
@@ -121,7 +121,7 @@ fn key_values(
     field: u32,
     reader: &mut Reader<'_>,
     pairs: u32,
-    (depth, lost): (u32, &mut Lost),
+    (depth, lost): (u32, &mut LostValues),
 ) {
     for _ in 0..pairs {
         if reader.is_empty() {
@@ -162,7 +162,7 @@ fn key_values(
     }
 }
 
-fn too_deep(reader: &mut Reader<'_>, objects: u64, lost: &mut Lost) {
+fn too_deep(reader: &mut Reader<'_>, objects: u64, lost: &mut LostValues) {
     lost.add(TOO_DEEP);
     for _ in 0..objects {
         if reader.skip().is_err() {
@@ -178,8 +178,8 @@ mod tests {
     use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value::Value};
     use prost::Message as _;
 
-    fn read(value: &[u8]) -> (Option<Value>, Lost) {
-        let (mut out, mut lost) = (Vec::new(), Lost::default());
+    fn read(value: &[u8]) -> (Option<Value>, LostValues) {
+        let (mut out, mut lost) = (Vec::new(), LostValues::default());
         any_value(&mut out, &mut Reader::new(value), MAX_DEPTH, &mut lost);
         (AnyValue::decode(&out[..]).unwrap().value, lost)
     }
@@ -199,8 +199,8 @@ mod tests {
         assert_eq!(read(&[0xa0]).0, Some(Value::StringValue(String::new())));
         assert_eq!(read(&[0xa2, 0xff, 0]).0, Some(Value::StringValue("\u{fffd}\0".into())));
         assert_eq!(read(&[0xc4, 1, 0xff]).0, Some(Value::BytesValue(vec![0xff])));
-        assert_eq!(read(&[0xc0]), (None, Lost::default()));
-        assert_eq!(read(&[0xd4, 1, 1]), (None, Lost { count: 1, what: EXTENSION }));
+        assert_eq!(read(&[0xc0]), (None, LostValues::default()));
+        assert_eq!(read(&[0xd4, 1, 1]), (None, LostValues { count: 1, what: EXTENSION }));
     }
 
     #[test]
@@ -220,7 +220,7 @@ mod tests {
             let (read, lost) = read(&value);
             let Some(Value::ArrayValue(list)) = read else { panic!("{read:?}") };
             assert_eq!(list.values[1].value, Some(Value::IntValue(5)));
-            assert_eq!(lost, Lost { count: 1, what: TOO_DEEP });
+            assert_eq!(lost, LostValues { count: 1, what: TOO_DEEP });
         }
     }
 }

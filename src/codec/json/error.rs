@@ -27,20 +27,20 @@ pub enum JsonError {
 
 /// A step on the way to a field.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Step {
+pub(super) enum PathStep {
     Field(&'static str),
     Index(usize),
 }
 
 /// The way to the field that is being read.
 #[derive(Debug, Default)]
-pub(super) struct Path {
-    steps: Vec<Step>,
+pub(super) struct FieldPath {
+    steps: Vec<PathStep>,
 }
 
-impl Path {
+impl FieldPath {
     #[inline]
-    pub(super) fn push(&mut self, step: Step) {
+    pub(super) fn push(&mut self, step: PathStep) {
         self.steps.push(step);
     }
 
@@ -52,7 +52,7 @@ impl Path {
     /// Goes to the next element.
     #[inline]
     pub(super) fn advance(&mut self) {
-        if let Some(Step::Index(index)) = self.steps.last_mut() {
+        if let Some(PathStep::Index(index)) = self.steps.last_mut() {
             *index += 1;
         }
     }
@@ -63,12 +63,12 @@ impl Path {
         let mut text = String::new();
         for step in &self.steps {
             match step {
-                Step::Field(name) if text.is_empty() => text.push_str(name),
-                Step::Field(name) => {
+                PathStep::Field(name) if text.is_empty() => text.push_str(name),
+                PathStep::Field(name) => {
                     text.push('.');
                     text.push_str(name);
                 }
-                Step::Index(index) => write!(text, "[{index}]").unwrap_or_default(),
+                PathStep::Index(index) => write!(text, "[{index}]").unwrap_or_default(),
             }
         }
         if text.is_empty() { "request".to_owned() } else { text }

@@ -30,5 +30,5 @@ mod schema;
 mod write;
 
 pub use error::JsonError;
-pub use read::{Converted, to_protobuf};
+pub use read::{JsonConversion, to_protobuf};
 pub use write::{Unwritable, from_protobuf};

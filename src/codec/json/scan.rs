@@ -13,14 +13,14 @@ const MAX_DEPTH: usize = 64;
 
 /// A member of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Member<'a> {
+pub struct JsonMember<'a> {
     /// The name between its quotes, with its escapes.
     pub name: &'a [u8],
     /// The value, without the white space around it. If the text ends within it, what there is.
     pub value: &'a [u8],
 }
 
-impl<'a> Member<'a> {
+impl<'a> JsonMember<'a> {
     /// The name without its escapes; as it stands if they make no text.
     #[must_use]
     pub fn plain_name(&self) -> Cow<'a, [u8]> {
@@ -36,14 +36,14 @@ impl<'a> Member<'a> {
 /// The members of the object that `text` is, after white space; none if it is no object. It ends
 /// early where the text is no JSON.
 #[derive(Debug, Clone)]
-pub struct Members<'a> {
+pub struct JsonMembers<'a> {
     rest: &'a [u8],
     is_first: bool,
     /// Whether the object's end was seen.
     is_whole: bool,
 }
 
-impl<'a> Members<'a> {
+impl<'a> JsonMembers<'a> {
     /// The members of the object in a text.
     #[must_use]
     pub fn new(text: &'a [u8]) -> Self {
@@ -64,10 +64,10 @@ impl<'a> Members<'a> {
     }
 }
 
-impl<'a> Iterator for Members<'a> {
-    type Item = Member<'a>;
+impl<'a> Iterator for JsonMembers<'a> {
+    type Item = JsonMember<'a>;
 
-    fn next(&mut self) -> Option<Member<'a>> {
+    fn next(&mut self) -> Option<JsonMember<'a>> {
         let mut rest = self.rest.trim_ascii_start();
         if let Some(after) = rest.strip_prefix(b"}") {
             (self.is_whole, self.rest) = (!self.is_whole, after);
@@ -86,7 +86,7 @@ impl<'a> Iterator for Members<'a> {
         let length = value_length(value);
         let (value, rest) = value.split_at_checked(length)?;
         (self.rest, self.is_first) = (rest, false);
-        Some(Member { name, value: value.trim_ascii_end() })
+        Some(JsonMember { name, value: value.trim_ascii_end() })
     }
 }
 
@@ -138,7 +138,10 @@ fn value_length(text: &[u8]) -> usize {
 /// no object. What stands after the object stays. Where the text stops being JSON, what follows the
 /// last member is left out, if a member was.
 #[must_use]
-pub fn without_members(text: &[u8], goes: &mut dyn FnMut(Member<'_>) -> bool) -> Option<Vec<u8>> {
+pub fn without_members(
+    text: &[u8],
+    goes: &mut dyn FnMut(JsonMember<'_>) -> bool,
+) -> Option<Vec<u8>> {
     let start = text.len().saturating_sub(text.trim_ascii_start().len());
     if text.get(start) != Some(&b'{') {
         return None;
@@ -152,13 +155,13 @@ pub fn without_members(text: &[u8], goes: &mut dyn FnMut(Member<'_>) -> bool) ->
 /// Appends the object that `text` is, and gives what follows it; `None` if nothing of it goes.
 fn object<'a>(
     text: &'a [u8],
-    goes: &mut dyn FnMut(Member<'_>) -> bool,
+    goes: &mut dyn FnMut(JsonMember<'_>) -> bool,
     out: &mut Vec<u8>,
     depth: usize,
 ) -> Option<&'a [u8]> {
     let start = out.len();
     let mut changed = false;
-    let mut members = Members::new(text);
+    let mut members = JsonMembers::new(text);
     out.push(b'{');
     for member in members.by_ref() {
         if goes(member) {
@@ -184,7 +187,7 @@ fn object<'a>(
 /// Appends a value, and says whether something of it went.
 fn value(
     text: &[u8],
-    goes: &mut dyn FnMut(Member<'_>) -> bool,
+    goes: &mut dyn FnMut(JsonMember<'_>) -> bool,
     out: &mut Vec<u8>,
     depth: usize,
 ) -> bool {
@@ -211,7 +214,7 @@ fn value(
 
 fn array(
     text: &[u8],
-    goes: &mut dyn FnMut(Member<'_>) -> bool,
+    goes: &mut dyn FnMut(JsonMember<'_>) -> bool,
     out: &mut Vec<u8>,
     depth: usize,
 ) -> bool {
@@ -244,7 +247,7 @@ mod tests {
     use super::*;
 
     fn members(text: &str) -> (Vec<(String, String)>, bool) {
-        let mut members = Members::new(text.as_bytes());
+        let mut members = JsonMembers::new(text.as_bytes());
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         let read = members.by_ref().map(|m| (text(m.name), text(m.value))).collect();
         (read, members.is_whole())
@@ -252,7 +255,7 @@ mod tests {
 
     fn without(text: &str, names: &[&str]) -> Option<String> {
         let mut goes =
-            |member: Member<'_>| names.iter().any(|n| n.as_bytes() == &*member.plain_name());
+            |member: JsonMember<'_>| names.iter().any(|n| n.as_bytes() == &*member.plain_name());
         without_members(text.as_bytes(), &mut goes).map(|out| String::from_utf8(out).unwrap())
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::codec::wire::{Fields, WireValue};
+use crate::codec::wire::{WireFields, WireValue};
 
 /// The packages whose messages have rows: profiles change too much.
 const PACKAGES: [&str; 5] = [
@@ -27,7 +27,7 @@ type Row = (u32, String, String, u64, String, bool, bool, bool);
 
 /// What a protobuf message has under a number.
 fn all(message: &[u8], number: u32) -> Vec<WireValue<'_>> {
-    let mut fields = Fields::new(message);
+    let mut fields = WireFields::new(message);
     let mut found = Vec::new();
     while let Some(field) = fields.read().unwrap() {
         if field.number == number {

@@ -64,16 +64,16 @@ pub struct DecodeError {
 /// A fault on its way up: each level adds its part of the path. The address becomes an offset when
 /// the request's own address is known.
 #[derive(Debug)]
-pub(crate) struct Fault {
+pub(crate) struct DecodeFault {
     kind: DecodeKind,
     address: usize,
     path: Vec<String>,
 }
 
 /// The result of decoding; boxed because faults are rare and results are returned often.
-pub(crate) type Decoded<T = ()> = Result<T, Box<Fault>>;
+pub(crate) type DecodeResult<T = ()> = Result<T, Box<DecodeFault>>;
 
-impl Fault {
+impl DecodeFault {
     #[cold]
     pub(crate) fn new(kind: impl Into<DecodeKind>, near: &[u8]) -> Box<Self> {
         Box::new(Self { kind: kind.into(), address: near.as_ptr().addr(), path: Vec::new() })

@@ -8,7 +8,7 @@ use crate::model::{Position, Signal, SpanId, TraceId};
 
 /// The resource and the scope of derived telemetry.
 #[derive(Debug, Clone, Copy)]
-pub struct Origin<'a> {
+pub struct MetricOrigin<'a> {
     /// The encoded resource map as a record has it, or nothing.
     pub resource: &'a [u8],
     /// The scope's name.
@@ -54,7 +54,7 @@ pub struct MetricHead<'a> {
 #[derive(Debug, Clone, Copy)]
 pub enum MetricData<'a> {
     /// The last value.
-    Gauge(&'a [Point<'a>]),
+    Gauge(&'a [MetricPoint<'a>]),
     /// A sum.
     Sum {
         /// Whether it only grows.
@@ -62,27 +62,27 @@ pub enum MetricData<'a> {
         /// What a point covers.
         temporality: Temporality,
         /// The points; their values are numbers.
-        points: &'a [Point<'a>],
+        points: &'a [MetricPoint<'a>],
     },
     /// A histogram.
     Histogram {
         /// What a point covers.
         temporality: Temporality,
         /// The points; their values are histograms.
-        points: &'a [Point<'a>],
+        points: &'a [MetricPoint<'a>],
     },
     /// An exponential histogram.
     ExponentialHistogram {
         /// What a point covers.
         temporality: Temporality,
         /// The points; their values are exponential histograms.
-        points: &'a [Point<'a>],
+        points: &'a [MetricPoint<'a>],
     },
 }
 
 /// One data point.
 #[derive(Debug, Clone, Copy)]
-pub struct Point<'a> {
+pub struct MetricPoint<'a> {
     /// The encoded map of attributes, or nothing.
     pub attributes: &'a [u8],
     /// Nanoseconds since the Unix epoch.
@@ -90,14 +90,14 @@ pub struct Point<'a> {
     /// Nanoseconds since the Unix epoch.
     pub unix_nanos: u64,
     /// The value.
-    pub value: Value<'a>,
+    pub value: PointValue<'a>,
     /// Examples of what was measured.
-    pub exemplars: &'a [Exemplar<'a>],
+    pub exemplars: &'a [PointExemplar<'a>],
 }
 
 /// The value of a data point.
 #[derive(Debug, Clone, Copy)]
-pub enum Value<'a> {
+pub enum PointValue<'a> {
     /// An integer.
     Int(i64),
     /// A double.
@@ -105,7 +105,7 @@ pub enum Value<'a> {
     /// A histogram: one count more than bounds.
     Histogram {
         /// What all buckets have.
-        totals: Totals,
+        totals: HistogramTotals,
         /// The count of each bucket.
         counts: &'a [u64],
         /// The bounds between the buckets, ascending.
@@ -114,7 +114,7 @@ pub enum Value<'a> {
     /// An exponential histogram.
     Exponential {
         /// What all buckets have.
-        totals: Totals,
+        totals: HistogramTotals,
         /// The scale; the base is 2^(2^-scale).
         scale: i32,
         /// How many values are within the threshold around zero.
@@ -130,7 +130,7 @@ pub enum Value<'a> {
 
 /// What a histogram says of all its values.
 #[derive(Debug, Clone, Copy)]
-pub struct Totals {
+pub struct HistogramTotals {
     /// How many there are.
     pub count: u64,
     /// Their sum, if it means something.
@@ -143,11 +143,11 @@ pub struct Totals {
 
 /// A single measurement that a data point holds, with the span that it comes from.
 #[derive(Debug, Clone, Copy)]
-pub struct Exemplar<'a> {
+pub struct PointExemplar<'a> {
     /// Nanoseconds since the Unix epoch.
     pub unix_nanos: u64,
     /// What was measured.
-    pub value: Measured,
+    pub value: ExemplarValue,
     /// The span in which it was measured.
     pub span: Option<(TraceId, SpanId)>,
     /// The encoded map of the attributes that the data point does not have, or nothing.
@@ -156,7 +156,7 @@ pub struct Exemplar<'a> {
 
 /// A number.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Measured {
+pub enum ExemplarValue {
     /// An integer.
     Int(i64),
     /// A double.
@@ -164,7 +164,7 @@ pub enum Measured {
 }
 
 /// Appends the encoded metadata map of metric records; write it once for many of them.
-pub fn metadata(origin: &Origin<'_>, out: &mut Vec<u8>) {
+pub fn metadata(origin: &MetricOrigin<'_>, out: &mut Vec<u8>) {
     let mut scope = Pairs::new();
     let texts = [
         ("name", origin.scope_name),
@@ -238,7 +238,7 @@ fn list<T>(out: &mut Vec<u8>, elements: &[T], write: impl Fn(&T, &mut Vec<u8>)) 
     elements.iter().for_each(|element| write(element, out));
 }
 
-fn point(point: &Point<'_>, out: &mut Vec<u8>) {
+fn point(point: &MetricPoint<'_>, out: &mut Vec<u8>) {
     let mut map = Pairs::new();
     if !point.attributes.is_empty() {
         map.push(keys::ATTRIBUTES, point.attributes);
@@ -246,9 +246,9 @@ fn point(point: &Point<'_>, out: &mut Vec<u8>) {
     nonzero(&mut map, "start_time_unix_nano", point.start_unix_nanos);
     nonzero(&mut map, "time_unix_nano", point.unix_nanos);
     match point.value {
-        Value::Int(value) => number(&mut map, Measured::Int(value)),
-        Value::Double(value) => number(&mut map, Measured::Double(value)),
-        Value::Histogram { totals, counts, bounds } => {
+        PointValue::Int(value) => number(&mut map, ExemplarValue::Int(value)),
+        PointValue::Double(value) => number(&mut map, ExemplarValue::Double(value)),
+        PointValue::Histogram { totals, counts, bounds } => {
             write_totals(&mut map, totals);
             if !counts.is_empty() {
                 list(map.key("bucket_counts"), counts, |count, out| msgpack::uint(out, *count));
@@ -257,7 +257,14 @@ fn point(point: &Point<'_>, out: &mut Vec<u8>) {
                 list(map.key("explicit_bounds"), bounds, |bound, out| msgpack::f64(out, *bound));
             }
         }
-        Value::Exponential { totals, scale, zero_count, zero_threshold, positive, negative } => {
+        PointValue::Exponential {
+            totals,
+            scale,
+            zero_count,
+            zero_threshold,
+            positive,
+            negative,
+        } => {
             write_totals(&mut map, totals);
             if scale != 0 {
                 msgpack::int(map.key("scale"), i64::from(scale));
@@ -288,7 +295,7 @@ fn buckets(offset: i32, counts: &[u64]) -> Pairs {
     map
 }
 
-fn write_totals(map: &mut Pairs, totals: Totals) {
+fn write_totals(map: &mut Pairs, totals: HistogramTotals) {
     nonzero(map, "count", totals.count);
     for (key, value) in [("sum", totals.sum), ("min", totals.min), ("max", totals.max)] {
         if let Some(value) = value {
@@ -297,7 +304,7 @@ fn write_totals(map: &mut Pairs, totals: Totals) {
     }
 }
 
-fn exemplar(exemplar: &Exemplar<'_>, out: &mut Vec<u8>) {
+fn exemplar(exemplar: &PointExemplar<'_>, out: &mut Vec<u8>) {
     let mut map = Pairs::new();
     nonzero(&mut map, "time_unix_nano", exemplar.unix_nanos);
     number(&mut map, exemplar.value);
@@ -311,10 +318,10 @@ fn exemplar(exemplar: &Exemplar<'_>, out: &mut Vec<u8>) {
     map.write_map(out);
 }
 
-fn number(map: &mut Pairs, value: Measured) {
+fn number(map: &mut Pairs, value: ExemplarValue) {
     match value {
-        Measured::Int(value) => msgpack::int(map.key("as_int"), value),
-        Measured::Double(value) => msgpack::f64(map.key("as_double"), value),
+        ExemplarValue::Int(value) => msgpack::int(map.key("as_int"), value),
+        ExemplarValue::Double(value) => msgpack::f64(map.key("as_double"), value),
     }
 }
 
@@ -332,7 +339,8 @@ mod tests {
     use super::*;
     use crate::codec::records::{Events, RequestBuilder, metrics_to_records};
 
-    const TOTALS: Totals = Totals { count: 3, sum: Some(0.0), min: None, max: Some(2.5) };
+    const TOTALS: HistogramTotals =
+        HistogramTotals { count: 3, sum: Some(0.0), min: None, max: Some(2.5) };
 
     fn records() -> Vec<u8> {
         let mut attributes = Pairs::new();
@@ -343,24 +351,24 @@ mod tests {
         attributes.write_map(resource.key("attributes"));
         let mut resource_map = Vec::new();
         resource.write_map(&mut resource_map);
-        let origin = Origin {
+        let origin = MetricOrigin {
             resource: &resource_map,
             scope_name: "scope",
             scope_version: "1",
             schema_url: "https://s",
             position: None,
         };
-        let exemplar = Exemplar {
+        let exemplar = PointExemplar {
             unix_nanos: 7,
-            value: Measured::Double(1.5),
+            value: ExemplarValue::Double(1.5),
             span: Some((TraceId([1; 16]), SpanId([2; 8]))),
             filtered_attributes: &map,
         };
         let values = [
-            Value::Int(-5),
-            Value::Double(0.0),
-            Value::Histogram { totals: TOTALS, counts: &[1, 2], bounds: &[0.5] },
-            Value::Exponential {
+            PointValue::Int(-5),
+            PointValue::Double(0.0),
+            PointValue::Histogram { totals: TOTALS, counts: &[1, 2], bounds: &[0.5] },
+            PointValue::Exponential {
                 totals: TOTALS,
                 scale: -1,
                 zero_count: 1,
@@ -369,7 +377,7 @@ mod tests {
                 negative: (0, &[]),
             },
         ];
-        let points = values.map(|value| Point {
+        let points = values.map(|value| MetricPoint {
             attributes: &map,
             start_unix_nanos: 1,
             unix_nanos: 2,
@@ -413,8 +421,13 @@ mod tests {
     #[test]
     fn the_position_is_in_the_metadata() {
         let position = Some(Position { run: 9, after: 2 });
-        let origin =
-            Origin { resource: &[], scope_name: "", scope_version: "", schema_url: "", position };
+        let origin = MetricOrigin {
+            resource: &[],
+            scope_name: "",
+            scope_version: "",
+            schema_url: "",
+            position,
+        };
         let (mut head, mut chunk) = (Vec::new(), Vec::new());
         metadata(&origin, &mut head);
         let metric_head = MetricHead { name: "m", description: "", unit: "" };

@@ -2,7 +2,7 @@
 //! for those who remove content from records and cannot look into it.
 
 use crate::codec::msgpack::{Reader, Token, elements};
-use crate::codec::wire::{Fields, WireValue};
+use crate::codec::wire::{WireFields, WireValue};
 
 /// Lists of entries in each other, at most.
 const MAX_DEPTH: usize = 64;
@@ -44,7 +44,7 @@ fn hold_content(list: &[u8], depth: usize) -> bool {
 /// Whether a `KeyValue` without key or an `AnyValue` has fields with bytes in them. Field 2 with
 /// bytes is the value of a `KeyValue`.
 fn is_content(message: &[u8], outer: bool) -> bool {
-    let mut fields = Fields::new(message);
+    let mut fields = WireFields::new(message);
     loop {
         match fields.read() {
             Ok(None) => return false,

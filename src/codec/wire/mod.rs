@@ -6,9 +6,9 @@ mod read;
 mod typed;
 mod write;
 
-pub use read::{Fields, WireError, WireField, WireValue, each, varint_count};
+pub use read::{WireError, WireField, WireFields, WireValue, each, varint_count};
 pub use typed::{
     double, int, length, message, nonempty, nonzero, nonzero32, nonzero64, packed64, sint, text,
     try_message,
 };
-pub use write::{Nested, bytes, fixed32, fixed64, key, uint, varint, varint_len, zigzag};
+pub use write::{NestedMessage, bytes, fixed32, fixed64, key, uint, varint, varint_len, zigzag};

@@ -51,11 +51,11 @@ pub struct WireField<'a> {
 
 /// Reads the fields of one message in their order on the wire.
 #[derive(Debug, Clone, Copy)]
-pub struct Fields<'a> {
+pub struct WireFields<'a> {
     rest: &'a [u8],
 }
 
-impl<'a> Fields<'a> {
+impl<'a> WireFields<'a> {
     /// The fields of `message`.
     #[must_use]
     pub const fn new(message: &'a [u8]) -> Self {
@@ -191,7 +191,7 @@ pub fn each<'a>(
     number: u32,
     mut see: impl FnMut(&'a [u8]) -> Result<(), WireError>,
 ) -> Result<(), WireError> {
-    let mut fields = Fields::new(message);
+    let mut fields = WireFields::new(message);
     while let Some(field) = fields.read()? {
         if let (true, WireValue::Bytes(content)) = (field.number == number, field.value) {
             see(content)?;
@@ -218,7 +218,7 @@ mod tests {
         write::bytes(&mut out, 2, b"abc");
         write::fixed64(&mut out, 3, 7);
         write::fixed32(&mut out, 16, 9);
-        let mut fields = Fields::new(&out);
+        let mut fields = WireFields::new(&out);
         let mut read = Vec::new();
         while let Some(field) = fields.read().unwrap() {
             read.push((field.number, field.value));
@@ -242,7 +242,7 @@ mod tests {
                 write::varint(&mut out, value);
                 assert_eq!(out.len(), write::varint_len(value));
                 assert_eq!(varint_count(&out), 1);
-                let mut fields = Fields::new(&out);
+                let mut fields = WireFields::new(&out);
                 assert_eq!(fields.varint(), Ok(value));
                 assert!(fields.rest().is_empty());
             }
@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn what_is_not_protobuf_is_refused() {
-        let error = |bytes: &[u8]| Fields::new(bytes).read().unwrap_err();
+        let error = |bytes: &[u8]| WireFields::new(bytes).read().unwrap_err();
         assert_eq!(error(&[0x08]), WireError::Truncated);
         assert_eq!(error(&[0x0a, 5, 1]), WireError::Truncated);
         assert_eq!(error(&[0x09, 1, 2, 3]), WireError::Truncated);
@@ -272,12 +272,12 @@ mod tests {
     #[test]
     fn groups_are_skipped_whole() {
         let group = [0x0b, 0x08, 1, 0x13, 0x12, 1, b'x', 0x14, 0x0c, 0x10, 5];
-        let mut fields = Fields::new(&group);
+        let mut fields = WireFields::new(&group);
         let field = fields.read().unwrap().unwrap();
         assert_eq!((field.number, field.value, field.raw.len()), (1, WireValue::Group, 9));
         assert_eq!(fields.read().unwrap().unwrap().value, WireValue::Varint(5));
-        assert_eq!(Fields::new(&[0x0b, 0x14]).read(), Err(WireError::WireType));
-        assert_eq!(Fields::new(&[0x0b]).read(), Err(WireError::Truncated));
-        assert_eq!(Fields::new(&[0x0b; 40]).read(), Err(WireError::Depth));
+        assert_eq!(WireFields::new(&[0x0b, 0x14]).read(), Err(WireError::WireType));
+        assert_eq!(WireFields::new(&[0x0b]).read(), Err(WireError::Truncated));
+        assert_eq!(WireFields::new(&[0x0b; 40]).read(), Err(WireError::Depth));
     }
 }

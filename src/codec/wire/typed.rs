@@ -1,7 +1,7 @@
 //! Typed field writers: fields by their protobuf type, for writers that build messages field by
 //! field.
 
-use super::write::{Nested, bytes, fixed32, fixed64, key, uint, varint, zigzag};
+use super::write::{NestedMessage, bytes, fixed32, fixed64, key, uint, varint, zigzag};
 
 /// A field of type `int32` or `int64`, also when it is zero.
 pub fn int(out: &mut Vec<u8>, field: u32, value: i64) {
@@ -71,7 +71,7 @@ pub fn packed64(out: &mut Vec<u8>, field: u32, values: impl ExactSizeIterator<It
 
 /// A field that is a message, which `fill` writes.
 pub fn message<T>(out: &mut Vec<u8>, field: u32, fill: impl FnOnce(&mut Vec<u8>) -> T) -> T {
-    let nested = Nested::open(out, field, 0);
+    let nested = NestedMessage::open(out, field, 0);
     let result = fill(out);
     nested.close(out);
     result

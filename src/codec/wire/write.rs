@@ -92,12 +92,12 @@ pub fn bytes(out: &mut Vec<u8>, number: u32, value: &[u8]) {
 /// put right when the message ends, so that nested messages need no buffer of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-pub struct Nested {
+pub struct NestedMessage {
     start: usize,
     reserved: usize,
 }
 
-impl Nested {
+impl NestedMessage {
     /// Starts the field; `estimate` is about how many bytes the message will take.
     #[inline]
     pub fn open(out: &mut Vec<u8>, number: u32, estimate: usize) -> Self {
@@ -148,7 +148,7 @@ impl Nested {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Fields, WireValue};
+    use super::super::{WireFields, WireValue};
     use super::*;
 
     #[test]
@@ -156,20 +156,20 @@ mod tests {
         for length in [0_usize, 1, 127, 128, 16_383, 16_384] {
             for estimate in [0_usize, 127, 128, 20_000, 3_000_000] {
                 let mut out = vec![0x08, 1];
-                let outer = Nested::open(&mut out, 2, estimate);
-                let inner = Nested::open(&mut out, 3, estimate);
+                let outer = NestedMessage::open(&mut out, 2, estimate);
+                let inner = NestedMessage::open(&mut out, 3, estimate);
                 out.extend(std::iter::repeat_n(b'x', length));
                 inner.close(&mut out);
                 let start = outer.close(&mut out);
                 let expected = length + 1 + varint_len(length as u64);
                 assert_eq!(out.len(), 2 + 1 + varint_len(expected as u64) + expected);
                 assert_eq!(out.len() - start, expected);
-                let mut fields = Fields::new(&out);
+                let mut fields = WireFields::new(&out);
                 fields.read().unwrap();
                 let WireValue::Bytes(inner) = fields.read().unwrap().unwrap().value else {
                     panic!()
                 };
-                let inner = Fields::new(inner).read().unwrap().unwrap().value;
+                let inner = WireFields::new(inner).read().unwrap().unwrap().value;
                 assert_eq!(inner, WireValue::Bytes(&vec![b'x'; length]));
             }
         }

@@ -8,7 +8,7 @@ pub(super) mod randomness;
 use std::sync::Arc;
 
 use crate::codec::records::{Event, Patch, Telemetry};
-use crate::condition::{Condition, ConditionError, Item, Record};
+use crate::condition::{Condition, ConditionError, ConditionRecord, ConditionSubject};
 use crate::export::selection::attributes::AttributeRules;
 use crate::export::selection::content::ContentPolicy;
 use crate::export::settings::{EndpointSettings, OnError};
@@ -93,8 +93,8 @@ impl Selection {
             return ItemDecision::Filter;
         }
         let Some(condition) = &self.condition else { return ItemDecision::Send };
-        let record = Record::new(*event, telemetry.copied(), tag);
-        match condition.evaluate(&Item::One(&record)) {
+        let record = ConditionRecord::new(*event, telemetry.copied(), tag);
+        match condition.evaluate(&ConditionSubject::One(&record)) {
             Ok(true) => ItemDecision::Send,
             Ok(false) => ItemDecision::Filter,
             Err(error) => ItemDecision::Undecided(self.on_error == OnError::Keep, error),

@@ -9,7 +9,7 @@ use super::data::{metric_chunk, metrics};
 use super::receiver::{Receiver, Say, Seen};
 use super::{Bench, Fate, endpoint};
 use crate::codec::records::metric_writer::{
-    self, MetricData, MetricHead, Origin, Point, Temporality, Value,
+    self, MetricData, MetricHead, MetricOrigin, MetricPoint, PointValue, Temporality,
 };
 use crate::export::{EndpointSettings, Protocol};
 use crate::model::Position;
@@ -74,7 +74,7 @@ fn application() -> ExportMetricsServiceRequest {
 /// A delta sum as `ai_metrics` emits it.
 fn derived() -> Vec<u8> {
     let (mut metadata, mut chunk) = (Vec::new(), Vec::new());
-    let origin = Origin {
+    let origin = MetricOrigin {
         resource: &[],
         scope_name: env!("CARGO_PKG_NAME"),
         scope_version: "1",
@@ -82,11 +82,11 @@ fn derived() -> Vec<u8> {
         position: Some(Position { run: 1, after: 1 }),
     };
     metric_writer::metadata(&origin, &mut metadata);
-    let point = Point {
+    let point = MetricPoint {
         attributes: &[],
         start_unix_nanos: 1,
         unix_nanos: 2,
-        value: Value::Int(1),
+        value: PointValue::Int(1),
         exemplars: &[],
     };
     let points = &[point];

@@ -6,7 +6,7 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use super::data::{log_chunk, logs, plain_log};
 use super::receiver::Receiver;
 use super::{Bench, Fate, endpoint};
-use crate::codec::fluentbit::{LogAccessors, Places};
+use crate::codec::fluentbit::{FieldAccessors, LogAccessors};
 use crate::codec::msgpack::Accessor;
 
 fn of(text: &str) -> Option<Accessor> {
@@ -18,7 +18,7 @@ fn accessors_reach_ordinary_logs_and_no_others() {
     let receiver = Receiver::accepting();
     let accessors = LogAccessors {
         body: ["$nothing", "$level"].into_iter().filter_map(of).collect(),
-        severity_text: Places { metadata: None, message: of("$log") },
+        severity_text: FieldAccessors { metadata: None, message: of("$log") },
         ..LogAccessors::default()
     };
     let bench = Bench::with_accessors(endpoint("main", &receiver), accessors);

@@ -1,6 +1,6 @@
 //! Options `logs_*`: where ordinary logs have what OTLP has fields for.
 
-use crate::codec::fluentbit::{LogAccessors, Places};
+use crate::codec::fluentbit::{FieldAccessors, LogAccessors};
 use crate::codec::msgpack::Accessor;
 use crate::config::read::{self, Read};
 use crate::config::{Parser, options};
@@ -76,7 +76,7 @@ options! {
 
 pub(super) fn parse(parser: &mut Parser<'_>) -> Result<LogAccessors, OpenError> {
     let given = Given::read(parser)?;
-    let places = |metadata, message| Places { metadata, message };
+    let places = |metadata, message| FieldAccessors { metadata, message };
     Ok(LogAccessors {
         body: given.body,
         body_attributes: given.body_attributes,

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::codec::wire::{Fields, WireError, WireValue, each};
+use crate::codec::wire::{WireError, WireFields, WireValue, each};
 
 /// The value of an attribute of the resource in a `ResourceSpans` or one of its likes, as text:
 /// strings as they are, integers in decimal, booleans as `true` and `false`. `None` if it is not
@@ -36,7 +36,7 @@ pub(super) fn key_of(pair: &[u8]) -> Result<&[u8], WireError> {
 fn value_of(pair: &[u8]) -> Result<Option<Cow<'_, [u8]>>, WireError> {
     let mut value = None;
     each(pair, 2, |any| {
-        let mut fields = Fields::new(any);
+        let mut fields = WireFields::new(any);
         while let Some(field) = fields.read()? {
             value = match (field.number, field.value) {
                 (1, WireValue::Bytes(text)) => Some(Cow::Borrowed(text)),

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 
 use super::tags::Tag;
-use crate::codec::wire::{Fields, WireError, WireValue};
+use crate::codec::wire::{WireError, WireFields, WireValue};
 
 /// A request by tags.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub(super) fn split(
     let mut tags = Vec::new();
     let mut slices = Vec::new();
     let mut unknown = Vec::new();
-    let mut fields = Fields::new(request);
+    let mut fields = WireFields::new(request);
     while let Some(field) = fields.read()? {
         let (1, WireValue::Bytes(envelope)) = (field.number, field.value) else {
             unknown.extend_from_slice(field.raw);

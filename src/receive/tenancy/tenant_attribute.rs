@@ -2,7 +2,7 @@
 //! claims.
 
 use super::resource::key_of;
-use crate::codec::wire::{self, Fields, Nested, WireError, WireValue, each};
+use crate::codec::wire::{self, NestedMessage, WireError, WireFields, WireValue, each};
 
 /// What is set.
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +20,7 @@ impl TenantAttribute<'_> {
     pub(super) fn apply(self, request: &[u8]) -> Result<Vec<u8>, WireError> {
         let indexes = if self.profiles { self.dictionary_indexes(request)? } else { Vec::new() };
         let mut out = Vec::with_capacity(request.len().saturating_add(request.len() / 8));
-        let mut fields = Fields::new(request);
+        let mut fields = WireFields::new(request);
         while let Some(field) = fields.read()? {
             if let (1, WireValue::Bytes(envelope)) = (field.number, field.value) {
                 self.envelope(envelope, &indexes, &mut out)?;
@@ -53,14 +53,14 @@ impl TenantAttribute<'_> {
         indexes: &[u64],
         out: &mut Vec<u8>,
     ) -> Result<(), WireError> {
-        let nested = Nested::open(out, 1, envelope.len().saturating_add(self.size()));
+        let nested = NestedMessage::open(out, 1, envelope.len().saturating_add(self.size()));
         let mut value = self.value;
-        let mut fields = Fields::new(envelope);
+        let mut fields = WireFields::new(envelope);
         while let Some(field) = fields.read()? {
             if let (1, WireValue::Bytes(resource)) = (field.number, field.value) {
                 // A resource may come in parts; the first gets the attribute.
                 let estimate = resource.len().saturating_add(self.size());
-                let nested = Nested::open(out, 1, estimate);
+                let nested = NestedMessage::open(out, 1, estimate);
                 self.resource(resource, indexes, out)?;
                 self.attribute(value.take(), out);
                 nested.close(out);
@@ -69,7 +69,7 @@ impl TenantAttribute<'_> {
             }
         }
         if value.is_some() {
-            let nested = Nested::open(out, 1, self.size());
+            let nested = NestedMessage::open(out, 1, self.size());
             self.attribute(value, out);
             nested.close(out);
         }
@@ -84,7 +84,7 @@ impl TenantAttribute<'_> {
         indexes: &[u64],
         out: &mut Vec<u8>,
     ) -> Result<(), WireError> {
-        let mut fields = Fields::new(resource);
+        let mut fields = WireFields::new(resource);
         while let Some(field) = fields.read()? {
             let claimed = match (field.number, field.value) {
                 (1, WireValue::Bytes(pair)) => self.is_key(pair, indexes)?,
@@ -105,7 +105,7 @@ impl TenantAttribute<'_> {
             return Ok(false);
         }
         let mut index = None;
-        let mut fields = Fields::new(pair);
+        let mut fields = WireFields::new(pair);
         while let Some(field) = fields.read()? {
             if let (3, WireValue::Varint(number)) = (field.number, field.value) {
                 index = Some(number);
@@ -124,9 +124,9 @@ impl TenantAttribute<'_> {
 
     fn attribute(self, value: Option<&str>, out: &mut Vec<u8>) {
         let Some(value) = value else { return };
-        let pair = Nested::open(out, 1, self.size());
+        let pair = NestedMessage::open(out, 1, self.size());
         wire::bytes(out, 1, self.key.as_bytes());
-        let any = Nested::open(out, 2, value.len().saturating_add(2));
+        let any = NestedMessage::open(out, 2, value.len().saturating_add(2));
         wire::bytes(out, 1, value.as_bytes());
         any.close(out);
         pair.close(out);

@@ -22,10 +22,9 @@ use super::tracestate::OtState;
 use crate::clock::Tick;
 use crate::codec::records::edit::{event_start, positioned_metadata};
 use crate::codec::records::{
-    AttributeVisitor, ChunkRewriter, Event, EventKind, Item as SpanItem, ItemReader, Patch,
-    Telemetry,
+    AttributeVisitor, ChunkRewriter, Event, EventKind, Item, ItemReader, Patch, Telemetry,
 };
-use crate::condition::{Condition, ConditionError, Item, Record};
+use crate::condition::{Condition, ConditionError, ConditionRecord, ConditionSubject};
 use crate::model::{Emission, ErrorRule, Position, TraceId};
 
 /// How large a released batch grows before the next one is begun.
@@ -252,7 +251,7 @@ impl TailSampler {
         &mut self,
         rewriter: &mut ChunkRewriter<'_>,
         metadata_run: MetadataRun,
-        item: &SpanItem<'_>,
+        item: &Item<'_>,
         mut facts: PassedTests,
         now: Tick,
     ) {
@@ -281,7 +280,7 @@ impl TailSampler {
     }
 
     /// A span whose trace was decided already goes the way of its trace.
-    fn late(&mut self, rewriter: &mut ChunkRewriter<'_>, id: TraceId, item: &SpanItem<'_>) -> bool {
+    fn late(&mut self, rewriter: &mut ChunkRewriter<'_>, id: TraceId, item: &Item<'_>) -> bool {
         let raw = item.event.raw;
         if let Some((policy, probability)) = self.kept.get(id) {
             self.tally.late_kept += 1;
@@ -305,7 +304,7 @@ impl TailSampler {
         &mut self,
         id: TraceId,
         metadata_run: MetadataRun,
-        item: &SpanItem<'_>,
+        item: &Item<'_>,
         facts: PassedTests,
         now: Tick,
     ) -> bool {
@@ -556,7 +555,7 @@ impl TraceFacts for Held<'_> {
     }
 
     fn meets(&self, condition: &Condition) -> Result<bool, ConditionError> {
-        let records: Vec<Record<'_>> = self
+        let records: Vec<ConditionRecord<'_>> = self
             .trace
             .entries()
             .map(|entry| {
@@ -564,10 +563,10 @@ impl TraceFacts for Held<'_> {
                 let (time, body) = (entry.time, entry.body);
                 let kind = EventKind::Record;
                 let event = Event { raw: body, kind, time, metadata, body, group: None };
-                Record::new(event, event.telemetry(), self.tags.get(entry.tag))
+                ConditionRecord::new(event, event.telemetry(), self.tags.get(entry.tag))
             })
             .collect();
-        condition.evaluate(&Item::Trace(&records, self.errors))
+        condition.evaluate(&ConditionSubject::Trace(&records, self.errors))
     }
 }
 

@@ -2,12 +2,12 @@
 
 use super::super::fields;
 use super::super::tally::{ReadPosition, ReadProblem, ReadTally};
-use super::external::External;
+use super::external::ExternalMap;
 use crate::codec::msgpack::{MapView, elements};
 
 /// What all metrics of a context share.
 pub(super) struct ContextHeader<'a> {
-    pub(super) external: External<'a>,
+    pub(super) external: ExternalMap<'a>,
     /// Whether the metrics came in by OTLP, and not from Fluent Bit itself or from Prometheus.
     pub(super) from_otlp: bool,
     /// Label names and values that every point has.
@@ -18,8 +18,8 @@ impl<'a> ContextHeader<'a> {
     /// Reads the context's `meta`, of which `external` was read already.
     pub(super) fn new(
         meta: MapView<'a>,
-        external: External<'a>,
-        place: ReadPosition,
+        external: ExternalMap<'a>,
+        position: ReadPosition,
         tally: &mut ReadTally,
     ) -> Self {
         let part = |key: &[u8]| meta.get(key).unwrap_or_default();
@@ -27,7 +27,7 @@ impl<'a> ContextHeader<'a> {
         let producer = fields::text(producer.unwrap_or_default());
         Self {
             from_otlp: producer == Ok(b"opentelemetry") || external.is_otlp(),
-            static_labels: static_labels(part(b"processing"), place, tally),
+            static_labels: static_labels(part(b"processing"), position, tally),
             external,
         }
     }
@@ -35,7 +35,7 @@ impl<'a> ContextHeader<'a> {
 
 fn static_labels<'a>(
     processing: &'a [u8],
-    place: ReadPosition,
+    position: ReadPosition,
     tally: &mut ReadTally,
 ) -> Vec<(&'a [u8], &'a [u8])> {
     let mut labels = Vec::new();
@@ -44,9 +44,8 @@ fn static_labels<'a>(
         let mut texts = elements(pair).map(fields::text);
         match (texts.next(), texts.next()) {
             (Some(Ok(key)), Some(Ok(value))) => labels.push((key, value)),
-            _ => {
-                tally.skip(place, ReadProblem::new("meta.processing.static_labels", "has no pair"))
-            }
+            _ => tally
+                .skip(position, ReadProblem::new("meta.processing.static_labels", "has no pair")),
         }
     }
     labels

@@ -26,8 +26,8 @@ const ENVELOPE: &[KeyRow] = &[field(OtlpMessage::ResourceMetrics, "schema_url", 
 
 /// Resources, scopes, and what OTLP says about metrics and points that the format cannot.
 #[derive(Debug)]
-pub(super) struct External<'a> {
-    pub(super) resources: Vec<Resource<'a>>,
+pub(super) struct ExternalMap<'a> {
+    pub(super) resources: Vec<MetricResource<'a>>,
     /// How many scopes there are in all resources.
     scopes: usize,
     listed: bool,
@@ -37,15 +37,15 @@ pub(super) struct External<'a> {
 
 /// One resource; the slices are encoded maps, empty if they are not there.
 #[derive(Debug)]
-pub(super) struct Resource<'a> {
+pub(super) struct MetricResource<'a> {
     resource: &'a [u8],
     envelope: &'a [u8],
-    pub(super) scopes: Vec<Scope<'a>>,
+    pub(super) scopes: Vec<MetricScope<'a>>,
 }
 
 /// One scope.
 #[derive(Debug)]
-pub(super) struct Scope<'a> {
+pub(super) struct MetricScope<'a> {
     /// Its number among the scopes of all resources.
     pub(super) number: usize,
     scope: &'a [u8],
@@ -66,8 +66,8 @@ pub(super) struct MetricExtra<'a> {
     pub(super) unit: &'a [u8],
 }
 
-impl<'a> External<'a> {
-    pub(super) fn read(external: &'a [u8], place: ReadPosition, tally: &mut ReadTally) -> Self {
+impl<'a> ExternalMap<'a> {
+    pub(super) fn read(external: &'a [u8], position: ReadPosition, tally: &mut ReadTally) -> Self {
         let mut read = Self {
             resources: Vec::new(),
             scopes: 0,
@@ -80,10 +80,10 @@ impl<'a> External<'a> {
             [keys::OTLP, keys::RESOURCE, keys::SCOPE].iter().any(|key| map.get(key).is_some());
         for resource in elements(map.get(b"resource_metrics_list").unwrap_or_default()) {
             read.listed = true;
-            read.add_resource(resource, place, tally);
+            read.add_resource(resource, position, tally);
         }
         if read.resources.is_empty() {
-            read.add_resource(external, place, tally);
+            read.add_resource(external, position, tally);
         }
         let metrics = MapView::new(map.get(keys::OTLP).unwrap_or_default()).get(b"metrics");
         for kind in MapView::new(metrics.unwrap_or_default()) {
@@ -104,7 +104,7 @@ impl<'a> External<'a> {
         read
     }
 
-    fn add_resource(&mut self, raw: &'a [u8], place: ReadPosition, tally: &mut ReadTally) {
+    fn add_resource(&mut self, raw: &'a [u8], position: ReadPosition, tally: &mut ReadTally) {
         let map = MapView::new(raw);
         let part = |key: &[u8]| map.get(key).unwrap_or_default();
         let list = part(b"scope_metrics_list");
@@ -112,12 +112,15 @@ impl<'a> External<'a> {
         let mut scopes = Vec::new();
         for raw in elements(list).chain((!listed).then_some(raw)) {
             if self.scopes >= MAX_SCOPES {
-                tally.skip(place, ReadProblem::new("meta.external", "has more than 65535 scopes"));
+                tally.skip(
+                    position,
+                    ReadProblem::new("meta.external", "has more than 65535 scopes"),
+                );
                 break;
             }
             let map = MapView::new(raw);
             let part = |key: &[u8]| map.get(key).unwrap_or_default();
-            scopes.push(Scope {
+            scopes.push(MetricScope {
                 number: self.scopes,
                 scope: part(b"scope"),
                 envelope: part(b"scope_metrics"),
@@ -127,7 +130,7 @@ impl<'a> External<'a> {
         self.listed |= listed;
         if !scopes.is_empty() {
             let (resource, envelope) = (part(b"resource"), part(b"resource_metrics"));
-            self.resources.push(Resource { resource, envelope, scopes });
+            self.resources.push(MetricResource { resource, envelope, scopes });
         }
     }
 
@@ -172,30 +175,30 @@ impl<'a> External<'a> {
 /// Writes the fields of a `ResourceMetrics` except its scopes.
 pub(super) fn resource(
     out: &mut Vec<u8>,
-    resource: &Resource<'_>,
-    place: ReadPosition,
+    resource: &MetricResource<'_>,
+    position: ReadPosition,
     tally: &mut ReadTally,
 ) {
-    owner(out, resource.resource, (RESOURCE, 1), place, tally);
-    schema_url(out, resource.envelope, place, tally);
+    owner(out, resource.resource, (RESOURCE, 1), position, tally);
+    schema_url(out, resource.envelope, position, tally);
 }
 
 /// Writes the fields of a `ScopeMetrics` except its metrics.
 pub(super) fn scope(
     out: &mut Vec<u8>,
-    scope: &Scope<'_>,
-    place: ReadPosition,
+    scope: &MetricScope<'_>,
+    position: ReadPosition,
     tally: &mut ReadTally,
 ) {
-    owner(out, scope.scope, (SCOPE, 3), place, tally);
-    schema_url(out, scope.envelope, place, tally);
+    owner(out, scope.scope, (SCOPE, 3), position, tally);
+    schema_url(out, scope.envelope, position, tally);
 }
 
 fn owner(
     out: &mut Vec<u8>,
     raw: &[u8],
     (table, attributes): (&'static [KeyRow], u32),
-    place: ReadPosition,
+    position: ReadPosition,
     tally: &mut ReadTally,
 ) {
     if !fields::is_map(raw) {
@@ -204,18 +207,18 @@ fn owner(
     let result = wire::try_message(out, 1, |out| {
         let map = MapView::new(raw);
         let metadata = map.get(b"metadata").unwrap_or_default();
-        message::write(out, table, metadata, place, tally)?;
+        message::write(out, table, metadata, position, tally)?;
         let list = map.get(b"attributes").unwrap_or_default();
-        values::attributes(out, attributes, list, ("attributes", place, tally))
+        values::attributes(out, attributes, list, ("attributes", position, tally))
     });
     if let Err(bad) = result {
-        tally.skip(place, bad);
+        tally.skip(position, bad);
     }
 }
 
-fn schema_url(out: &mut Vec<u8>, envelope: &[u8], place: ReadPosition, tally: &mut ReadTally) {
+fn schema_url(out: &mut Vec<u8>, envelope: &[u8], position: ReadPosition, tally: &mut ReadTally) {
     let metadata = MapView::new(envelope).get(b"metadata").unwrap_or_default();
-    if let Err(bad) = message::write(out, ENVELOPE, metadata, place, tally) {
-        tally.skip(place, bad);
+    if let Err(bad) = message::write(out, ENVELOPE, metadata, position, tally) {
+        tally.skip(position, bad);
     }
 }

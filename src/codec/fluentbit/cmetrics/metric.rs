@@ -1,7 +1,7 @@
 //! One metric as its context describes it: its name and type, and what its points share.
 
 use super::super::fields;
-use super::super::tally::{At, ReadPosition, ReadProblem, ReadTally};
+use super::super::tally::{AtField, ReadPosition, ReadProblem, ReadTally};
 use super::context_header::ContextHeader;
 use super::external::MetricExtra;
 use crate::codec::msgpack::MapView;
@@ -42,7 +42,7 @@ impl MetricType {
         }
     }
 
-    /// The field of `Metric` that holds the data of this type.
+    /// The field of `CmetricsMetric` that holds the data of this type.
     pub(super) const fn field(self, up_and_down: bool) -> u32 {
         match self {
             Self::Gauge if up_and_down => 7,
@@ -61,7 +61,7 @@ impl MetricType {
 }
 
 /// A metric whose `meta` was read.
-pub(super) struct Metric<'a> {
+pub(super) struct CmetricsMetric<'a> {
     pub(super) kind: MetricType,
     /// The number of the scope that it belongs to.
     pub(super) scope: usize,
@@ -79,11 +79,11 @@ pub(super) struct Metric<'a> {
     pub(super) values: &'a [u8],
 }
 
-impl<'a> Metric<'a> {
+impl<'a> CmetricsMetric<'a> {
     pub(super) fn read(
         raw: &'a [u8],
         shared: &ContextHeader<'a>,
-        place: ReadPosition,
+        position: ReadPosition,
         tally: &mut ReadTally,
     ) -> Result<Self, ReadProblem> {
         let map = MapView::new(raw);
@@ -115,7 +115,7 @@ impl<'a> Metric<'a> {
                 .unwrap_or(extra.unit),
             temporality: temporality(meta, extra.temporality, shared.from_otlp)
                 .at("meta.aggregation_type")?,
-            labels: label_names(part(b"labels"), place, tally)?,
+            labels: label_names(part(b"labels"), position, tally)?,
             buckets: doubles(part(b"buckets")).at("meta.buckets")?,
             quantiles: doubles(part(b"quantiles")).at("meta.quantiles")?,
             extra,
@@ -149,7 +149,7 @@ fn temporality(
 
 fn label_names<'a>(
     list: &'a [u8],
-    place: ReadPosition,
+    position: ReadPosition,
     tally: &mut ReadTally,
 ) -> Result<Vec<Option<&'a [u8]>>, ReadProblem> {
     let names = fields::list(list).at("meta.labels")?;
@@ -157,7 +157,7 @@ fn label_names<'a>(
         .map(|name| match fields::text(name) {
             Ok(name) => Some(name).filter(|name| !name.is_empty()),
             Err(what) => {
-                tally.skip(place, ReadProblem::new("meta.labels", what));
+                tally.skip(position, ReadProblem::new("meta.labels", what));
                 None
             }
         })

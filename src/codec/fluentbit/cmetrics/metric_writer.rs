@@ -1,11 +1,11 @@
 //! Writer of one metric: the `Metric` message with the points that can be read.
 
-use super::super::tally::{At, ReadPosition, ReadTally};
+use super::super::tally::{AtField, ReadPosition, ReadTally};
 use super::super::{fields, values};
 use super::context_header::ContextHeader;
-use super::external::External;
-use super::metric::{Metric, MetricType};
-use super::point::{self, PointExtras, Points};
+use super::external::ExternalMap;
+use super::metric::{CmetricsMetric, MetricType};
+use super::point::{self, MetricPoints, PointExtras};
 use crate::codec::msgpack::{Entry, MapView};
 use crate::codec::wire;
 use crate::model::hex_digit;
@@ -13,24 +13,24 @@ use crate::model::hex_digit;
 /// Writes the `Metric` message with the points that can be read, and nothing without any.
 pub(super) fn write(
     out: &mut Vec<u8>,
-    metric: &Metric<'_>,
+    metric: &CmetricsMetric<'_>,
     shared: &ContextHeader<'_>,
-    place: ReadPosition,
+    position: ReadPosition,
     tally: &mut ReadTally,
 ) {
     let values = match fields::list(metric.values).at("values") {
         Ok(values) => values,
-        Err(bad) => return tally.skip(place, bad),
+        Err(bad) => return tally.skip(position, bad),
     };
     let (length, before) = (out.len(), tally.items);
-    let mut points = Points::new(metric, shared, extras_of_points(metric.extra.datapoints));
+    let mut points = MetricPoints::new(metric, shared, extras_of_points(metric.extra.datapoints));
     wire::message(out, 2, |out| {
         wire::text(out, 1, &metric.name);
         wire::nonempty(out, 2, metric.description);
         wire::nonempty(out, 3, metric.unit);
         wire::message(out, metric.kind.field(metric.extra.up_and_down), |out| {
             for (index, raw) in values.enumerate() {
-                point::write(out, raw, &mut points, place.with("values", index), tally);
+                point::write(out, raw, &mut points, position.with("values", index), tally);
             }
             if metric.kind.has_temporality() || metric.extra.up_and_down {
                 wire::nonzero(out, 2, metric.temporality);
@@ -39,7 +39,7 @@ pub(super) fn write(
                 wire::uint(out, 3, 1);
             }
         });
-        metadata(out, metric, shared, place, tally);
+        metadata(out, metric, shared, position, tally);
     });
     if tally.items == before {
         out.truncate(length);
@@ -48,17 +48,17 @@ pub(super) fn write(
 
 fn metadata(
     out: &mut Vec<u8>,
-    metric: &Metric<'_>,
+    metric: &CmetricsMetric<'_>,
     shared: &ContextHeader<'_>,
-    place: ReadPosition,
+    position: ReadPosition,
     tally: &mut ReadTally,
 ) {
     let metadata = metric.extra.metadata;
     if shared.external.has_indexes() {
-        let own = |entry: &Entry<'_>| !External::is_index(entry.key);
+        let own = |entry: &Entry<'_>| !ExternalMap::is_index(entry.key);
         MapView::new(metadata).filter(own).for_each(|entry| values::attribute(out, 12, &entry));
-    } else if let Err(bad) = values::attributes(out, 12, metadata, ("metadata", place, tally)) {
-        tally.skip(place, bad);
+    } else if let Err(bad) = values::attributes(out, 12, metadata, ("metadata", position, tally)) {
+        tally.skip(position, bad);
     }
 }
 

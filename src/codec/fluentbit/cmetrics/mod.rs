@@ -22,11 +22,11 @@ mod metric_writer;
 mod point;
 
 use self::context_header::ContextHeader;
-use self::external::{External, Scope};
-use self::metric::Metric;
+use self::external::{ExternalMap, MetricScope};
+use self::metric::CmetricsMetric;
 use super::context_reader::{NativeRequest, read_chunk};
 use super::fields;
-use super::tally::{At, ReadPosition, ReadProblem, ReadTally};
+use super::tally::{AtField, ReadPosition, ReadProblem, ReadTally};
 use crate::codec::msgpack::MapView;
 use crate::codec::wire;
 
@@ -51,21 +51,21 @@ pub fn cmetrics_to_otlp(chunk: &[u8]) -> NativeRequest {
 fn context(
     out: &mut Vec<u8>,
     raw: &[u8],
-    place: ReadPosition,
+    position: ReadPosition,
     tally: &mut ReadTally,
 ) -> Result<(), ReadProblem> {
     let map = MapView::new(raw);
     let metrics = map.get(b"metrics").ok_or(ReadProblem::new("metrics", "is missing"))?;
     let meta = MapView::new(map.get(b"meta").unwrap_or_default());
     let part = |key: &[u8]| meta.get(key).unwrap_or_default();
-    let external = External::read(part(b"external"), place, tally);
-    let shared = ContextHeader::new(meta, external, place, tally);
+    let external = ExternalMap::read(part(b"external"), position, tally);
+    let shared = ContextHeader::new(meta, external, position, tally);
     let mut placed = Vec::new();
     for (index, raw) in fields::list(metrics).at("metrics")?.enumerate() {
-        let place = place.with("metrics", index);
-        match Metric::read(raw, &shared, place, tally) {
-            Ok(metric) => placed.push((metric.scope, metric, place)),
-            Err(bad) => tally.skip(place, bad),
+        let position = position.with("metrics", index);
+        match CmetricsMetric::read(raw, &shared, position, tally) {
+            Ok(metric) => placed.push((metric.scope, metric, position)),
+            Err(bad) => tally.skip(position, bad),
         }
     }
     placed.sort_by_key(|(scope, ..)| *scope);
@@ -73,12 +73,12 @@ fn context(
     for resource in &shared.external.resources {
         let (length, points) = (out.len(), tally.items);
         wire::message(out, 1, |out| {
-            external::resource(out, resource, place, tally);
+            external::resource(out, resource, position, tally);
             for scope in &resource.scopes {
                 let count = placed.iter().take_while(|(at, ..)| *at == scope.number).count();
                 let (here, later) = placed.split_at_checked(count).unwrap_or_default();
                 placed = later;
-                scope_metrics(out, scope, here, &shared, (place, tally));
+                scope_metrics(out, scope, here, &shared, (position, tally));
             }
         });
         if tally.items == points {
@@ -90,16 +90,16 @@ fn context(
 
 fn scope_metrics(
     out: &mut Vec<u8>,
-    scope: &Scope<'_>,
-    metrics: &[(usize, Metric<'_>, ReadPosition)],
+    scope: &MetricScope<'_>,
+    metrics: &[(usize, CmetricsMetric<'_>, ReadPosition)],
     shared: &ContextHeader<'_>,
-    (place, tally): (ReadPosition, &mut ReadTally),
+    (position, tally): (ReadPosition, &mut ReadTally),
 ) {
     let (length, points) = (out.len(), tally.items);
     wire::message(out, 2, |out| {
-        external::scope(out, scope, place, tally);
-        for (_, metric, place) in metrics {
-            metric_writer::write(out, metric, shared, *place, tally);
+        external::scope(out, scope, position, tally);
+        for (_, metric, position) in metrics {
+            metric_writer::write(out, metric, shared, *position, tally);
         }
     });
     if tally.items == points {

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use super::super::message::{self, KeyRow, KeyType, field};
-use super::super::tally::{At, ReadPosition, ReadProblem, ReadTally};
+use super::super::tally::{AtField, ReadPosition, ReadProblem, ReadTally};
 use super::super::{fields, values};
 use super::context_header::ContextHeader;
-use super::metric::{Metric, MetricType};
+use super::metric::{CmetricsMetric, MetricType};
 use crate::codec::msgpack::MapView;
 use crate::codec::otlp::OtlpMessage;
 use crate::codec::wire;
@@ -27,15 +27,15 @@ const NO_RECORDED_VALUE: u64 = 1;
 pub(super) type PointExtras<'a> = HashMap<(u64, u64), &'a [u8], foldhash::fast::RandomState>;
 
 /// What the points of one metric share.
-pub(super) struct Points<'a, 'b> {
-    metric: &'b Metric<'a>,
+pub(super) struct MetricPoints<'a, 'b> {
+    metric: &'b CmetricsMetric<'a>,
     shared: &'b ContextHeader<'a>,
     extras: PointExtras<'b>,
 }
 
-impl<'a, 'b> Points<'a, 'b> {
+impl<'a, 'b> MetricPoints<'a, 'b> {
     pub(super) const fn new(
-        metric: &'b Metric<'a>,
+        metric: &'b CmetricsMetric<'a>,
         shared: &'b ContextHeader<'a>,
         extras: PointExtras<'b>,
     ) -> Self {
@@ -110,21 +110,21 @@ impl Numbers {
 pub(super) fn write(
     out: &mut Vec<u8>,
     raw: &[u8],
-    points: &mut Points<'_, '_>,
-    place: ReadPosition,
+    points: &mut MetricPoints<'_, '_>,
+    position: ReadPosition,
     tally: &mut ReadTally,
 ) {
-    match wire::try_message(out, 1, |out| point(out, raw, points, place, tally)) {
+    match wire::try_message(out, 1, |out| point(out, raw, points, position, tally)) {
         Ok(()) => tally.items = tally.items.saturating_add(1),
-        Err(bad) => tally.skip(place, bad),
+        Err(bad) => tally.skip(position, bad),
     }
 }
 
 fn point(
     out: &mut Vec<u8>,
     raw: &[u8],
-    points: &mut Points<'_, '_>,
-    place: ReadPosition,
+    points: &mut MetricPoints<'_, '_>,
+    position: ReadPosition,
     tally: &mut ReadTally,
 ) -> Result<(), ReadProblem> {
     if !fields::is_map(raw) {
@@ -149,18 +149,18 @@ fn point(
         MetricType::Histogram => {
             let value = part(b"histogram");
             let plain = points.shared.from_otlp;
-            histogram(out, (metric, value, plain), &extra, (place, tally))?;
+            histogram(out, (metric, value, plain), &extra, (position, tally))?;
         }
-        MetricType::Summary => summary(out, (metric, part(b"summary")), place, tally)?,
+        MetricType::Summary => summary(out, (metric, part(b"summary")), position, tally)?,
         MetricType::ExponentialHistogram => exponential(out, part(b"exp_histogram"), &extra)?,
     }
     let numbers = Numbers::of(metric.kind);
-    labels(out, numbers.attributes, part(b"labels"), points, (place, tally))?;
+    labels(out, numbers.attributes, part(b"labels"), points, (position, tally))?;
     wire::nonzero64(out, 2, start);
     wire::nonzero64(out, 3, time);
     wire::nonzero(out, numbers.flags, extra.flags);
     if let Some(number) = numbers.exemplars {
-        exemplars(out, number, extra.exemplars, place, tally);
+        exemplars(out, number, extra.exemplars, position, tally);
     }
     Ok(())
 }
@@ -202,9 +202,9 @@ fn whole(value: f64) -> Option<i64> {
 
 fn histogram(
     out: &mut Vec<u8>,
-    (metric, value, plain): (&Metric<'_>, &[u8], bool),
+    (metric, value, plain): (&CmetricsMetric<'_>, &[u8], bool),
     extra: &Extra<'_>,
-    (place, tally): (ReadPosition, &mut ReadTally),
+    (position, tally): (ReadPosition, &mut ReadTally),
 ) -> Result<(), ReadProblem> {
     if !fields::is_map(value) {
         return Err(ReadProblem::new("histogram", "is missing"));
@@ -222,7 +222,7 @@ fn histogram(
     let mut bounds = metric.buckets.as_slice();
     if counts.len() != bounds.len().saturating_add(1) {
         let what = "do not fit the metric's bounds; the point keeps count and sum";
-        tally.skip(place, ReadProblem::new("histogram.buckets", what));
+        tally.skip(position, ReadProblem::new("histogram.buckets", what));
         (counts, bounds) = (Vec::new(), &[]);
     }
     if !plain {
@@ -273,8 +273,8 @@ fn counts(list: &[u8]) -> Result<Vec<u64>, &'static str> {
 
 fn summary(
     out: &mut Vec<u8>,
-    (metric, value): (&Metric<'_>, &[u8]),
-    place: ReadPosition,
+    (metric, value): (&CmetricsMetric<'_>, &[u8]),
+    position: ReadPosition,
     tally: &mut ReadTally,
 ) -> Result<(), ReadProblem> {
     if !fields::is_map(value) {
@@ -295,7 +295,7 @@ fn summary(
     let values = values.at("summary.quantiles")?;
     if values.len() != metric.quantiles.len() {
         let what = "do not fit the metric's quantiles; those without a partner are lost";
-        tally.skip(place, ReadProblem::new("summary.quantiles", what));
+        tally.skip(position, ReadProblem::new("summary.quantiles", what));
     }
     for (quantile, value) in metric.quantiles.iter().zip(values) {
         wire::message(out, 6, |out| {
@@ -354,8 +354,8 @@ fn labels(
     out: &mut Vec<u8>,
     number: u32,
     list: &[u8],
-    points: &Points<'_, '_>,
-    (place, tally): (ReadPosition, &mut ReadTally),
+    points: &MetricPoints<'_, '_>,
+    (position, tally): (ReadPosition, &mut ReadTally),
 ) -> Result<(), ReadProblem> {
     let mut names = points.metric.labels.iter();
     let mut given: Vec<&[u8]> = Vec::new();
@@ -366,7 +366,7 @@ fn labels(
         }
         let Some(Some(name)) = name else {
             tally.skip(
-                place,
+                position,
                 ReadProblem::new("labels", "has a label that the metric does not name"),
             );
             continue;
@@ -377,7 +377,7 @@ fn labels(
                 values::text_attribute(out, number, name, text);
                 given.push(name);
             }
-            Err(what) => tally.skip(place, ReadProblem::new("labels", what)),
+            Err(what) => tally.skip(position, ReadProblem::new("labels", what)),
         }
     }
     for (name, text) in &points.shared.static_labels {
@@ -392,23 +392,23 @@ fn exemplars(
     out: &mut Vec<u8>,
     number: u32,
     list: &[u8],
-    place: ReadPosition,
+    position: ReadPosition,
     tally: &mut ReadTally,
 ) {
     let items = match fields::list(list).at("exemplars") {
         Ok(items) => items,
-        Err(bad) => return tally.skip(place, bad),
+        Err(bad) => return tally.skip(position, bad),
     };
     for (index, raw) in items.enumerate() {
-        let place = place.with("exemplars", index);
+        let position = position.with("exemplars", index);
         let known = wire::try_message(out, number, |out| {
-            match message::write(out, EXEMPLAR, raw, place, tally)? {
+            match message::write(out, EXEMPLAR, raw, position, tally)? {
                 0 => Err(ReadProblem::new("", "is not an exemplar")),
                 _ => Ok(()),
             }
         });
         if let Err(bad) = known {
-            tally.skip(place, bad);
+            tally.skip(position, bad);
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::model::{SpanId, TraceId};
 
 /// Where a field is asked for. The metadata come first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Places {
+pub struct FieldAccessors {
     /// In the record's metadata.
     pub metadata: Option<Accessor>,
     /// In the record itself.
@@ -25,19 +25,19 @@ pub struct LogAccessors {
     /// Whether what is beside the body becomes attributes.
     pub body_attributes: bool,
     /// When it happened: nanoseconds since the Unix epoch, as an integer or in digits.
-    pub timestamp: Places,
+    pub timestamp: FieldAccessors,
     /// When it was seen, in the same form.
-    pub observed_timestamp: Places,
+    pub observed_timestamp: FieldAccessors,
     /// Text that is not empty.
-    pub severity_text: Places,
+    pub severity_text: FieldAccessors,
     /// 1 to 24, as an integer or in digits; other numbers by the scale of levels.
-    pub severity_number: Places,
+    pub severity_number: FieldAccessors,
     /// 32 hex digits or 16 bytes, not all zero.
-    pub trace_id: Places,
+    pub trace_id: FieldAccessors,
     /// 16 hex digits or 8 bytes, not all zero.
-    pub span_id: Places,
+    pub span_id: FieldAccessors,
     /// An integer of 32 bits.
-    pub trace_flags: Places,
+    pub trace_flags: FieldAccessors,
     /// A map in the metadata whose pairs become attributes.
     pub attributes: Option<Accessor>,
 }
@@ -45,17 +45,18 @@ pub struct LogAccessors {
 impl Default for LogAccessors {
     /// The keys of Fluent Bit's own output that the common conventions do not have.
     fn default() -> Self {
-        let in_metadata = |key| Places { metadata: Some(Accessor::of_key(key)), message: None };
+        let in_metadata =
+            |key| FieldAccessors { metadata: Some(Accessor::of_key(key)), message: None };
         Self {
             body: Vec::new(),
             body_attributes: true,
             timestamp: in_metadata("Timestamp"),
             observed_timestamp: in_metadata("ObservedTimestamp"),
-            severity_text: Places::default(),
-            severity_number: Places::default(),
-            trace_id: Places::default(),
-            span_id: Places::default(),
-            trace_flags: Places::default(),
+            severity_text: FieldAccessors::default(),
+            severity_number: FieldAccessors::default(),
+            trace_id: FieldAccessors::default(),
+            span_id: FieldAccessors::default(),
+            trace_flags: FieldAccessors::default(),
             attributes: Some(Accessor::of_key("Attributes")),
         }
     }
@@ -63,27 +64,27 @@ impl Default for LogAccessors {
 
 /// What the accessors found.
 #[derive(Debug, Default)]
-pub(super) struct Given<'a> {
+pub(super) struct FoundFields<'a> {
     /// The encoded value.
     pub(super) body: Option<&'a [u8]>,
     pub(super) timestamp: Option<u64>,
     pub(super) observed_timestamp: Option<u64>,
     pub(super) severity_text: Option<&'a [u8]>,
     pub(super) severity_number: Option<u8>,
-    pub(super) trace: trace_context::Given,
+    pub(super) trace: trace_context::KnownContext,
     /// The encoded map.
     pub(super) attributes: &'a [u8],
-    pub(super) moved: Moved<'a>,
+    pub(super) moved: MovedValues<'a>,
 }
 
-impl<'a> Given<'a> {
+impl<'a> FoundFields<'a> {
     pub(super) fn read(accessors: &LogAccessors, event: &Event<'a>) -> Self {
         let mut given = Self::default();
         given.timestamp = given.take(&accessors.timestamp, event, time);
         given.observed_timestamp = given.take(&accessors.observed_timestamp, event, time);
         given.severity_text = given.take(&accessors.severity_text, event, severity_text);
         given.severity_number = given.take(&accessors.severity_number, event, severity::number_of);
-        given.trace = trace_context::Given {
+        given.trace = trace_context::KnownContext {
             trace_id: given.take(&accessors.trace_id, event, trace_id),
             span_id: given.take(&accessors.span_id, event, span_id),
             flags: given.take(&accessors.trace_flags, event, flags),
@@ -111,7 +112,7 @@ impl<'a> Given<'a> {
     /// that the value need not stay. The other place says nothing new if its value is the same.
     fn take<T: Copy + PartialEq>(
         &mut self,
-        places: &Places,
+        places: &FieldAccessors,
         event: &Event<'a>,
         read: impl Fn(&'a [u8]) -> Option<(T, bool)>,
     ) -> Option<T> {
@@ -134,12 +135,12 @@ const MOST: usize = 16;
 
 /// Encoded values that moved to fields, by their first bytes, which no two values share.
 #[derive(Debug, Default)]
-pub(super) struct Moved<'a> {
+pub(super) struct MovedValues<'a> {
     values: [Option<&'a u8>; MOST],
     count: usize,
 }
 
-impl<'a> Moved<'a> {
+impl<'a> MovedValues<'a> {
     /// Notes a value; what is taken out of a list stays there too, because what follows it in the
     /// list would get another position.
     fn add(&mut self, accessor: &Accessor, value: &'a [u8]) {

@@ -4,7 +4,7 @@ use crate::codec::msgpack::Token;
 use crate::model::{SpanId, TraceId, hex_digit};
 
 /// What one value says of a trace: its id, and perhaps the span's and the flags.
-pub(super) type Whole = (TraceId, Option<SpanId>, Option<u8>);
+pub(super) type WholeContext = (TraceId, Option<SpanId>, Option<u8>);
 
 pub(super) fn trace_id(token: Token<'_>) -> Option<TraceId> {
     match token {
@@ -48,7 +48,7 @@ fn hex_byte(high: u8, low: u8) -> Option<u8> {
 }
 
 /// `version-traceid-parentid-flags`; later versions may add fields, version `ff` is forbidden.
-pub(super) fn traceparent(token: Token<'_>) -> Option<Whole> {
+pub(super) fn traceparent(token: Token<'_>) -> Option<WholeContext> {
     let Token::Str(text) = token else { return None };
     let mut parts = text.split(|&byte| byte == b'-');
     let version = two_digits(parts.next()?).filter(|&version| version != 0xff)?;
@@ -103,7 +103,7 @@ fn xray_id(text: &[u8]) -> Option<TraceId> {
 
 /// What an X-Ray trace header says, `Root=1-...;Parent=SPAN;Sampled=1` in any order, or an id alone,
 /// also as the X-Ray SDK for Java writes it into logs: `AWS-XRAY-TRACE-ID: 1-...@SPAN`.
-pub(super) fn xray(token: Token<'_>) -> Option<Whole> {
+pub(super) fn xray(token: Token<'_>) -> Option<WholeContext> {
     let Token::Str(text) = token else { return None };
     let text = text.strip_prefix(b"AWS-XRAY-TRACE-ID:").unwrap_or(text).trim_ascii();
     let (mut trace, mut span, mut flags) = (None, None, None);

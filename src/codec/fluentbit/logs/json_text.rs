@@ -4,7 +4,7 @@
 use super::severity::{LogSeverity, is_severity_key, severity_of};
 use super::text::TEXT_KEYS;
 use super::trace_keys::{TraceKey, key_within, spelling};
-use crate::codec::json::scan::{Member, Members, plain_string};
+use crate::codec::json::scan::{JsonMember, JsonMembers, plain_string};
 use crate::codec::msgpack::{self, MapView, Reader, Token};
 
 /// Longer texts are not read; container runtimes cut lines at 16 KiB.
@@ -60,7 +60,7 @@ impl JsonText {
 /// The members of a text that are known, as an encoded map; nothing if there is none.
 fn known_pairs(text: &[u8]) -> Vec<u8> {
     let (mut count, mut pairs) = (0_u32, Vec::new());
-    for member in Members::new(text).take(MAX_MEMBERS) {
+    for member in JsonMembers::new(text).take(MAX_MEMBERS) {
         let known = spelling(member.name);
         let start = pairs.len();
         msgpack::str_bytes(&mut pairs, member.name);
@@ -86,9 +86,9 @@ fn known_pairs(text: &[u8]) -> Vec<u8> {
 }
 
 /// Appends the map of what a container says of a trace. Whether it says anything.
-fn write_container(within: &str, member: Member<'_>, out: &mut Vec<u8>) -> bool {
+fn write_container(within: &str, member: JsonMember<'_>, out: &mut Vec<u8>) -> bool {
     let (mut count, mut pairs) = (0_u32, Vec::new());
-    for inner in Members::new(member.value).take(MAX_MEMBERS) {
+    for inner in JsonMembers::new(member.value).take(MAX_MEMBERS) {
         let known = key_within(within, inner.name);
         if known.is_none_or(|(_, key)| key == TraceKey::Container) {
             continue;

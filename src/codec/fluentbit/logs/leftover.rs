@@ -1,7 +1,7 @@
 //! Leftover pairs: what is left of a record's pairs when others have moved to fields.
 
 use super::super::{fields, values};
-use super::accessors::Moved;
+use super::accessors::MovedValues;
 use super::trace_context::UsedKeys;
 use crate::codec::msgpack::{Entry, MapView};
 use crate::codec::wire;
@@ -10,7 +10,7 @@ use crate::codec::wire;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LeftoverWriter<'g> {
     pub(super) used: UsedKeys,
-    pub(super) moved: &'g Moved<'g>,
+    pub(super) moved: &'g MovedValues<'g>,
 }
 
 impl LeftoverWriter<'_> {

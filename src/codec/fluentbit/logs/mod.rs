@@ -11,7 +11,7 @@ mod text;
 mod trace_context;
 mod trace_keys;
 
-pub use self::accessors::{LogAccessors, Places};
+pub use self::accessors::{FieldAccessors, LogAccessors};
 pub use self::json_text::JsonText;
 pub use self::plain_log::{PlainLog, plain_log};
 pub use self::resource::{kubernetes_attributes, log_origin};

@@ -1,11 +1,11 @@
 //! Log converter: an ordinary log event to an OTLP `LogRecord` and `Resource`.
 
 use super::super::{fields, values};
-use super::accessors::{Given, LogAccessors};
+use super::accessors::{FoundFields, LogAccessors};
 use super::json_text::JsonText;
 use super::leftover::LeftoverWriter;
-use super::resource::Origin;
-use super::severity::Severity;
+use super::resource::LogOrigin;
+use super::severity::FoundSeverity;
 use super::text::{TEXT_KEYS, same};
 use super::trace_context::{TraceContext, UsedKeys, complete_trace_context};
 use crate::codec::msgpack::{Entry, MapView, Token};
@@ -64,19 +64,19 @@ pub fn plain_log(
 
 /// What was recognised in a log.
 struct Log<'a> {
-    given: Given<'a>,
+    given: FoundFields<'a>,
     context: Option<TraceContext>,
-    severity: Severity<'a>,
-    origin: Origin<'a>,
+    severity: FoundSeverity<'a>,
+    origin: LogOrigin<'a>,
     /// The encoded value that is the body.
     text: Option<&'a [u8]>,
 }
 
 impl<'a> Log<'a> {
     fn read(event: &Event<'a>, accessors: &LogAccessors, json: &'a JsonText) -> Self {
-        let given = Given::read(accessors, event);
-        let mut severity = Severity::default();
-        let mut origin = Origin::default();
+        let given = FoundFields::read(accessors, event);
+        let mut severity = FoundSeverity::default();
+        let mut origin = LogOrigin::default();
         let mut text: Option<(usize, &'a [u8])> = None;
         for entry in MapView::new(event.metadata).filter(|entry| entry.key != keys::OTLP) {
             severity.read(&entry);

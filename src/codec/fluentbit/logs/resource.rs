@@ -22,7 +22,7 @@ enum Rank {
 
 /// What a log says about its origin.
 #[derive(Debug, Default)]
-pub(super) struct Origin<'a> {
+pub(super) struct LogOrigin<'a> {
     service: Option<(Rank, &'a [u8])>,
     /// The encoded value of the pair that names the service; empty if it is a label.
     service_value: &'a [u8],
@@ -32,7 +32,7 @@ pub(super) struct Origin<'a> {
     kubernetes: &'a [u8],
 }
 
-impl<'a> Origin<'a> {
+impl<'a> LogOrigin<'a> {
     /// Takes what a key says; the first of a kind counts.
     pub(super) fn read(&mut self, entry: &Entry<'a>) {
         let value = entry.value;
@@ -151,7 +151,7 @@ impl<'a> Origin<'a> {
 /// What an ordinary log says of where it comes from, as a map of resource attributes.
 #[must_use]
 pub fn log_origin(event: &Event<'_>) -> Pairs {
-    let mut origin = Origin::default();
+    let mut origin = LogOrigin::default();
     let entries = MapView::new(event.metadata).filter(|entry| entry.key != keys::OTLP);
     entries.chain(MapView::new(event.body)).for_each(|entry| origin.read(&entry));
     origin.attributes()

@@ -50,7 +50,7 @@ pub struct LogSeverity {
 
 /// The severity that the keys of an encoded map say.
 pub(super) fn severity_of(map: &[u8]) -> Option<LogSeverity> {
-    let mut severity = Severity::default();
+    let mut severity = FoundSeverity::default();
     for entry in MapView::new(map) {
         severity.read(&entry);
         severity.read_below(&entry);
@@ -64,7 +64,7 @@ const LONGEST: usize = 32;
 
 /// The severity, as far as it is known.
 #[derive(Debug, Default)]
-pub(super) struct Severity<'a> {
+pub(super) struct FoundSeverity<'a> {
     /// OpenTelemetry's own number.
     number: Option<u8>,
     /// Its encoded value.
@@ -77,7 +77,7 @@ pub(super) struct Severity<'a> {
     text_value: &'a [u8],
 }
 
-impl<'a> Severity<'a> {
+impl<'a> FoundSeverity<'a> {
     /// Takes what a key says; the first of a kind counts.
     pub(super) fn read(&mut self, entry: &Entry<'a>) {
         let Some(scale) = scale(entry.key) else { return };

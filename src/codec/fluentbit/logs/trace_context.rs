@@ -3,7 +3,9 @@
 //! The ids' form is that of the W3C Trace Context specification, sections "trace-id", "parent-id"
 //! and "traceparent header field values".
 
-use super::ids::{Whole, datadog_span, datadog_trace, flags, span_id, trace_id, traceparent, xray};
+use super::ids::{
+    WholeContext, datadog_span, datadog_trace, flags, span_id, trace_id, traceparent, xray,
+};
 use super::json_text::JsonText;
 use super::trace_keys::{TraceKey, key_within, spelling};
 use crate::codec::msgpack::{MapView, Reader};
@@ -89,7 +91,7 @@ struct Found {
     span: Option<(SpanId, UsedKey)>,
     flags: Option<(u8, UsedKey)>,
     /// What says all at once: a `traceparent`, or a header of X-Ray's.
-    whole: Option<(Whole, UsedKey)>,
+    whole: Option<(WholeContext, UsedKey)>,
     datadog_trace: Option<(TraceId, UsedKey)>,
     datadog_span: Option<(SpanId, UsedKey)>,
 }
@@ -164,7 +166,7 @@ impl Found {
 /// is not used. What the log's text says, if it is JSON, comes last.
 #[must_use]
 pub fn find_trace_context(body: &[u8], metadata: &[u8]) -> Option<TraceContext> {
-    let given = Given::default();
+    let given = KnownContext::default();
     complete_trace_context(body, metadata, &[], &given)
         .or_else(|| complete_trace_context(&[], &[], JsonText::of(body).pairs(), &given))
 }
@@ -176,12 +178,12 @@ pub fn find_trace_context_with(
     metadata: &[u8],
     text: &JsonText,
 ) -> Option<TraceContext> {
-    complete_trace_context(body, metadata, text.pairs(), &Given::default())
+    complete_trace_context(body, metadata, text.pairs(), &KnownContext::default())
 }
 
 /// What is known before the common keys are looked at, and outranks what they say.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Given {
+pub(super) struct KnownContext {
     pub(super) trace_id: Option<TraceId>,
     pub(super) span_id: Option<SpanId>,
     pub(super) flags: Option<u32>,
@@ -193,7 +195,7 @@ pub(super) fn complete_trace_context(
     body: &[u8],
     metadata: &[u8],
     text: &[u8],
-    given: &Given,
+    given: &KnownContext,
 ) -> Option<TraceContext> {
     let mut sources = [Found::read(metadata), Found::read(body), Found::read(text)];
     let explicit = sources.iter().find_map(|found| found.trace.map(|(id, _)| id));

@@ -6,16 +6,16 @@ use std::collections::HashSet;
 use super::capabilities::{LONGEST_KEY, LONGEST_LIST, ReaderCapabilities};
 use super::external;
 use super::group::{PointGroup, PointGroups, other_hash, series_hash};
-use super::label::{self, Label};
-use super::loss::Loss;
-use super::point::{Point, PointKind};
-use super::scan::{FieldScan, Problem, Written, count, each, known, next};
-use super::value::{MapHead, Out, utf8};
+use super::label::{self, PointLabel};
+use super::loss::FormatLoss;
+use super::point::{CmetricsPoint, CmetricsPointKind};
+use super::scan::{FieldScan, WriteProblem, WriteResult, count, each, known, next};
+use super::value::{MapHead, OutputBuffer, utf8};
 use super::walk::{self, ContextEnvelope, ItemSink};
 use crate::codec::msgpack;
 use crate::codec::otlp::METRIC_DATA;
 use crate::codec::records::{DecodeError, DecodeKind, Transcoded};
-use crate::codec::wire::Fields;
+use crate::codec::wire::WireFields;
 
 const METRIC: u32 = known(&[1, 2, 3, 5, 7, 9, 10, 11, 12]);
 const CONTENT: u32 = known(&[1, 2, 3]);
@@ -36,7 +36,7 @@ pub fn metrics_to_cmetrics(
     request: &[u8],
     out: &mut Vec<u8>,
     capabilities: ReaderCapabilities,
-) -> Result<super::written::Written, DecodeError> {
+) -> Result<super::written::WrittenRequest, DecodeError> {
     walk::write(request, out, |out| Metrics {
         out,
         capabilities,
@@ -53,12 +53,12 @@ struct Context {
     metrics: Vec<u8>,
     count: u32,
     /// The metrics' maps in `external.otlp.metrics`, by type, and their numbers.
-    extras: [(Vec<u8>, u32); PointKind::ALL.len()],
+    extras: [(Vec<u8>, u32); CmetricsPointKind::ALL.len()],
     names: Set<(usize, String)>,
 }
 
 struct Metrics {
-    out: Out,
+    out: OutputBuffer,
     capabilities: ReaderCapabilities,
     /// Pairs of `external`, and their number.
     resource: (Vec<u8>, u32),
@@ -69,7 +69,7 @@ struct Metrics {
 
 /// What is known of a metric before its points.
 struct Outline<'a> {
-    kind: PointKind,
+    kind: CmetricsPointKind,
     name: String,
     description: Cow<'a, str>,
     unit: Cow<'a, str>,
@@ -106,7 +106,7 @@ impl Metrics {
             msgpack::map_header(out, 1);
             msgpack::str(out, "metrics");
             msgpack::map_header(out, kinds);
-            for (kind, (extras, count)) in PointKind::ALL.iter().zip(&context.extras) {
+            for (kind, (extras, count)) in CmetricsPointKind::ALL.iter().zip(&context.extras) {
                 if *count > 0 {
                     msgpack::str(out, kind.key());
                     msgpack::map_header(out, *count);
@@ -128,35 +128,35 @@ impl Metrics {
         scan: &FieldScan<'a>,
         number: u32,
         content: &FieldScan<'_>,
-    ) -> Written<Outline<'a>> {
+    ) -> WriteResult<Outline<'a>> {
         let longest = self.capabilities.metric_text();
         let losses = &mut self.out.losses;
         let name = label::clean(Cow::Borrowed(utf8(scan.bytes(1)?)?), losses).into_owned();
         if name.is_empty() {
-            return Err(Problem::Form("a metric has no name"));
+            return Err(WriteProblem::Form("a metric has no name"));
         }
         if name.len() > longest {
-            return Err(Problem::Form(
+            return Err(WriteProblem::Form(
                 "the name is longer than the 1024 bytes that this release of Fluent Bit takes",
             ));
         }
-        let mut text = |number| -> Written<Cow<'a, str>> {
+        let mut text = |number| -> WriteResult<Cow<'a, str>> {
             let text = label::clean(Cow::Borrowed(utf8(scan.bytes(number)?)?), losses);
             if text.len() <= longest {
                 return Ok(text);
             }
-            losses.add(Loss::TextLength);
+            losses.add(FormatLoss::TextLength);
             let kept = text.get(..text.floor_char_boundary(longest)).unwrap_or_default();
             Ok(Cow::Owned(kept.to_owned()))
         };
         let (description, unit) = (text(2)?, text(3)?);
         let up_and_down = number == 7 && content.varint(3)? == 0;
         let kind = match number {
-            7 if !up_and_down => PointKind::Counter,
-            5 | 7 => PointKind::Gauge,
-            9 => PointKind::Histogram,
-            10 => PointKind::Exponential,
-            _ => PointKind::Summary,
+            7 if !up_and_down => CmetricsPointKind::Counter,
+            5 | 7 => CmetricsPointKind::Gauge,
+            9 => CmetricsPointKind::Histogram,
+            10 => CmetricsPointKind::Exponential,
+            _ => CmetricsPointKind::Summary,
         };
         let temporality = match number {
             7 | 9 | 10 => content.varint32(2)?,
@@ -173,7 +173,7 @@ impl Metrics {
         content: &[u8],
         head: &Outline<'_>,
         done: &mut Transcoded,
-    ) -> Written<(PointGroups, Vec<u8>, u32, usize)> {
+    ) -> WriteResult<(PointGroups, Vec<u8>, u32, usize)> {
         let mut groups = PointGroups::default();
         let (mut extras, mut entries, mut items) = (Vec::new(), 0_u32, 0_usize);
         let mut seen: Set<(u64, u64)> = Set::default();
@@ -211,26 +211,26 @@ impl Metrics {
         (groups, extras): (&mut PointGroups, &mut Vec<u8>),
         seen: &mut Set<(u64, u64)>,
         taken: usize,
-    ) -> Written<bool> {
+    ) -> WriteResult<bool> {
         if taken > self.out.limit {
             return Err(DecodeKind::Growth.into());
         }
-        if head.kind == PointKind::Exponential && !self.capabilities.typed_points {
-            return Err(Problem::Form(
+        if head.kind == CmetricsPointKind::Exponential && !self.capabilities.typed_points {
+            return Err(WriteProblem::Form(
                 "exponential histograms need Fluent Bit 5.0 or later, or `format: records`",
             ));
         }
         let longest = self.capabilities.metric_text();
         let labels = label::labels(bytes, head.kind.attributes(), longest, &mut self.out.losses)?;
         if labels.len() > LONGEST_LIST as usize {
-            return Err(Problem::Form("a data point has more than 65535 attributes"));
+            return Err(WriteProblem::Form("a data point has more than 65535 attributes"));
         }
-        let point = Point::read(bytes, head.kind, self.capabilities, &mut self.out)?;
+        let point = CmetricsPoint::read(bytes, head.kind, self.capabilities, &mut self.out)?;
         let (hash, alone) = self.hash(&head.name, &labels, point.time, seen);
         groups.add(&point, &labels, hash, self.capabilities);
         let fits = alone && head.name.len() <= LONGEST_KEY;
         if !fits && point.extra_counts {
-            self.out.losses.add(Loss::PointDetails);
+            self.out.losses.add(FormatLoss::PointDetails);
         }
         let detailed = fits && (point.extra_counts || self.capabilities.typed_points);
         if detailed {
@@ -244,7 +244,7 @@ impl Metrics {
     fn hash(
         &self,
         name: &str,
-        labels: &[Label<'_>],
+        labels: &[PointLabel<'_>],
         time: u64,
         seen: &mut Set<(u64, u64)>,
     ) -> (u64, bool) {
@@ -276,10 +276,10 @@ impl Metrics {
         head: &Outline<'_>,
         metric: &FieldScan<'_>,
         (points, entries): (Vec<u8>, u32),
-    ) -> Written {
+    ) -> WriteResult {
         let capabilities = self.capabilities;
         let temporality = head.up_and_down
-            || matches!(head.kind, PointKind::Histogram | PointKind::Exponential)
+            || matches!(head.kind, CmetricsPointKind::Histogram | CmetricsPointKind::Exponential)
                 && !capabilities.histogram_temporality;
         let unit = !head.unit.is_empty() && !capabilities.units;
         let metadata = metric.has(12);
@@ -287,7 +287,7 @@ impl Metrics {
             return Ok(());
         }
         if head.name.len() > LONGEST_KEY {
-            self.out.losses.add(Loss::PointDetails);
+            self.out.losses.add(FormatLoss::PointDetails);
             return Ok(());
         }
         let (name, unit_text) = (head.name.as_str(), head.unit.as_ref());
@@ -297,7 +297,7 @@ impl Metrics {
             msgpack::str(&mut out.bytes, name);
             let map = MapHead::map(&mut out.bytes, 5);
             let mut pairs = 0;
-            let mut key = |out: &mut Out, key: &str| {
+            let mut key = |out: &mut OutputBuffer, key: &str| {
                 msgpack::str(&mut out.bytes, key);
                 pairs += 1;
             };
@@ -325,8 +325,8 @@ impl Metrics {
             map.close(&mut out.bytes, pairs);
             Ok(())
         })?;
-        let place = PointKind::ALL.iter().position(|kind| *kind == head.kind).unwrap_or(0);
-        if let Some((extras, count)) = self.context.extras.get_mut(place) {
+        let index = CmetricsPointKind::ALL.iter().position(|kind| *kind == head.kind).unwrap_or(0);
+        if let Some((extras, count)) = self.context.extras.get_mut(index) {
             extras.extend_from_slice(&bytes);
             *count = count.saturating_add(1);
         }
@@ -337,24 +337,24 @@ impl Metrics {
 impl ItemSink for Metrics {
     const NAMES: [&'static str; 3] = ["resource_metrics", "scope_metrics", "metrics"];
 
-    fn resource(&mut self, resource: &ContextEnvelope<'_>) -> Written {
+    fn resource(&mut self, resource: &ContextEnvelope<'_>) -> WriteResult {
         let (pairs, count) = &mut self.resource;
         *count = self.out.aside(pairs, |out| external::resource(out, resource))?;
         Ok(())
     }
 
-    fn scope(&mut self, scope: &ContextEnvelope<'_>) -> Written {
+    fn scope(&mut self, scope: &ContextEnvelope<'_>) -> WriteResult {
         let capabilities = self.capabilities;
         let (pairs, count) = &mut self.scope;
         *count = self.out.aside(pairs, |out| external::scope(out, scope, capabilities))?;
         Ok(())
     }
 
-    fn item(&mut self, item: &[u8], done: &mut Transcoded) -> Written<usize> {
+    fn item(&mut self, item: &[u8], done: &mut Transcoded) -> WriteResult<usize> {
         self.out.room()?;
         let metric = FieldScan::new(item, METRIC)?;
         if metric.has_unknown {
-            self.out.losses.add(Loss::UnknownFields);
+            self.out.losses.add(FormatLoss::UnknownFields);
         }
         let Some(number) = data(item)? else { return Ok(0) };
         let content = metric.sub(number as usize)?.unwrap_or_default();
@@ -393,15 +393,15 @@ impl ItemSink for Metrics {
 
     fn resource_end(&mut self) {}
 
-    fn end(self) -> (Out, usize) {
+    fn end(self) -> (OutputBuffer, usize) {
         (self.out, self.contexts)
     }
 }
 
 /// The field with the data points that counts: the last one.
-fn data(metric: &[u8]) -> Written<Option<u32>> {
+fn data(metric: &[u8]) -> WriteResult<Option<u32>> {
     let mut last = None;
-    let mut fields = Fields::new(metric);
+    let mut fields = WireFields::new(metric);
     while let Some(field) = next(&mut fields)? {
         if METRIC_DATA.contains(&field.number) {
             last = Some(field.number);
@@ -420,10 +420,11 @@ fn write_metric(
         msgpack::array_header(out, u32::try_from(group.shape.len()).unwrap_or(u32::MAX));
         group.shape.iter().for_each(|bits| msgpack::f64(out, f64::from_bits(*bits)));
     };
-    let histogram = matches!(head.kind, PointKind::Histogram | PointKind::Exponential);
+    let histogram =
+        matches!(head.kind, CmetricsPointKind::Histogram | CmetricsPointKind::Exponential);
     let temporality =
-        head.kind == PointKind::Counter || histogram && capabilities.histogram_temporality;
-    let shaped = matches!(head.kind, PointKind::Histogram | PointKind::Summary);
+        head.kind == CmetricsPointKind::Counter || histogram && capabilities.histogram_temporality;
+    let shaped = matches!(head.kind, CmetricsPointKind::Histogram | CmetricsPointKind::Summary);
     msgpack::map_header(out, 2);
     msgpack::str(out, "meta");
     msgpack::map_header(out, 4 + u32::from(temporality) + u32::from(shaped));
@@ -446,11 +447,11 @@ fn write_metric(
     msgpack::array_header(out, u32::try_from(group.labels.len()).unwrap_or(u32::MAX));
     group.labels.iter().for_each(|label| msgpack::str(out, label));
     match head.kind {
-        PointKind::Histogram => {
+        CmetricsPointKind::Histogram => {
             msgpack::str(out, "buckets");
             doubles(out);
         }
-        PointKind::Summary => {
+        CmetricsPointKind::Summary => {
             msgpack::str(out, "quantiles");
             doubles(out);
         }

@@ -1,9 +1,9 @@
 //! Writer of traces: `ExportTraceServiceRequest` to `CTraces` contexts.
 
 use super::capabilities::{LONGEST_LIST, ReaderCapabilities, SPAN_TEXT};
-use super::loss::Loss;
-use super::scan::{FieldScan, Written, each, known};
-use super::value::{MapHead, Out};
+use super::loss::FormatLoss;
+use super::scan::{FieldScan, WriteResult, each, known};
+use super::value::{MapHead, OutputBuffer};
 use super::walk::{self, ContextEnvelope, ItemSink};
 use crate::codec::msgpack;
 use crate::codec::records::{DecodeError, DecodeKind, Transcoded};
@@ -27,7 +27,7 @@ pub fn traces_to_ctraces(
     request: &[u8],
     out: &mut Vec<u8>,
     capabilities: ReaderCapabilities,
-) -> Result<super::written::Written, DecodeError> {
+) -> Result<super::written::WrittenRequest, DecodeError> {
     walk::write(request, out, |out| Spans {
         out,
         capabilities,
@@ -51,7 +51,7 @@ impl Level {
 }
 
 struct Spans {
-    out: Out,
+    out: OutputBuffer,
     capabilities: ReaderCapabilities,
     /// The resource's part of a `resource_span`, up to the list of scopes.
     resource: Vec<u8>,
@@ -124,16 +124,16 @@ impl Spans {
 impl ItemSink for Spans {
     const NAMES: [&'static str; 3] = ["resource_spans", "scope_spans", "spans"];
 
-    fn resource(&mut self, resource: &ContextEnvelope<'_>) -> Written {
+    fn resource(&mut self, resource: &ContextEnvelope<'_>) -> WriteResult {
         self.out.aside(&mut self.resource, |out| write_resource(out, resource))
     }
 
-    fn scope(&mut self, scope: &ContextEnvelope<'_>) -> Written {
+    fn scope(&mut self, scope: &ContextEnvelope<'_>) -> WriteResult {
         let capabilities = self.capabilities;
         self.out.aside(&mut self.scope, |out| write_scope(out, scope, capabilities))
     }
 
-    fn item(&mut self, item: &[u8], _done: &mut Transcoded) -> Written<usize> {
+    fn item(&mut self, item: &[u8], _done: &mut Transcoded) -> WriteResult<usize> {
         self.out.room()?;
         self.open();
         let mark = self.out.bytes.len();
@@ -158,7 +158,7 @@ impl ItemSink for Spans {
         self.close(1);
     }
 
-    fn end(mut self) -> (Out, usize) {
+    fn end(mut self) -> (OutputBuffer, usize) {
         self.close(0);
         (self.out, self.contexts)
     }
@@ -166,7 +166,12 @@ impl ItemSink for Spans {
 
 /// Writes a list's attributes, or nil, and the count of those that were dropped on the way here
 /// and before.
-fn attributes(out: &mut Out, scan: &FieldScan<'_>, number: u32, dropped: usize) -> Written {
+fn attributes(
+    out: &mut OutputBuffer,
+    scan: &FieldScan<'_>,
+    number: u32,
+    dropped: usize,
+) -> WriteResult {
     msgpack::str(&mut out.bytes, "attributes");
     let count = scan.count(number as usize);
     let lost = if count == 0 {
@@ -181,38 +186,40 @@ fn attributes(out: &mut Out, scan: &FieldScan<'_>, number: u32, dropped: usize) 
     Ok(())
 }
 
-fn pair(out: &mut Out, key: &str, value: u64) {
+fn pair(out: &mut OutputBuffer, key: &str, value: u64) {
     msgpack::str(&mut out.bytes, key);
     msgpack::uint(&mut out.bytes, value);
 }
 
-fn text(out: &mut Out, key: &str, bytes: &[u8]) -> Written {
+fn text(out: &mut OutputBuffer, key: &str, bytes: &[u8]) -> WriteResult {
     msgpack::str(&mut out.bytes, key);
     out.text_or_nil(bytes, SPAN_TEXT)
 }
 
 /// Lower-case hex text, or nil.
-fn id(out: &mut Out, key: &str, bytes: &[u8]) -> Written {
+fn id(out: &mut OutputBuffer, key: &str, bytes: &[u8]) -> WriteResult {
     msgpack::str(&mut out.bytes, key);
     if bytes.is_empty() {
         msgpack::nil(&mut out.bytes);
         return Ok(());
     }
     if bytes.len().saturating_mul(2) > SPAN_TEXT {
-        return Err(super::scan::Problem::Form("an id is longer than Fluent Bit's traces allow"));
+        return Err(super::scan::WriteProblem::Form(
+            "an id is longer than Fluent Bit's traces allow",
+        ));
     }
     let hex = crate::model::hex(bytes);
     msgpack::str(&mut out.bytes, &hex);
     Ok(())
 }
 
-fn write_resource(out: &mut Out, envelope: &ContextEnvelope<'_>) -> Written {
+fn write_resource(out: &mut OutputBuffer, envelope: &ContextEnvelope<'_>) -> WriteResult {
     let scan = FieldScan::new(envelope.header.as_deref().unwrap_or_default(), RESOURCE)?;
     if scan.has(3) {
-        out.losses.add(Loss::EntityRefs);
+        out.losses.add(FormatLoss::EntityRefs);
     }
     if scan.has_unknown || envelope.has_unknown {
-        out.losses.add(Loss::UnknownFields);
+        out.losses.add(FormatLoss::UnknownFields);
     }
     msgpack::map_header(&mut out.bytes, 3);
     msgpack::str(&mut out.bytes, "resource");
@@ -222,10 +229,10 @@ fn write_resource(out: &mut Out, envelope: &ContextEnvelope<'_>) -> Written {
 }
 
 fn write_scope(
-    out: &mut Out,
+    out: &mut OutputBuffer,
     envelope: &ContextEnvelope<'_>,
     capabilities: ReaderCapabilities,
-) -> Written {
+) -> WriteResult {
     // The schema URL comes first, so that everything around the spans is before them.
     msgpack::map_header(&mut out.bytes, 3);
     text(out, "schema_url", envelope.schema_url)?;
@@ -236,7 +243,7 @@ fn write_scope(
     }
     let scan = FieldScan::new(envelope.header.as_deref().unwrap_or_default(), SCOPE)?;
     if scan.has_unknown || envelope.has_unknown {
-        out.losses.add(Loss::UnknownFields);
+        out.losses.add(FormatLoss::UnknownFields);
     }
     msgpack::map_header(&mut out.bytes, 4);
     text(out, "name", scan.bytes(1)?)?;
@@ -245,7 +252,7 @@ fn write_scope(
 }
 
 /// A span is not valid without ids: opentelemetry-proto, `Span.trace_id` and `Span.span_id`.
-fn check_ids(scan: &FieldScan<'_>) -> Written {
+fn check_ids(scan: &FieldScan<'_>) -> WriteResult {
     let valid = |id: &[u8], length| id.len() == length && id.iter().any(|byte| *byte != 0);
     let (trace, span) = (scan.bytes(1)?, scan.bytes(2)?);
     if !valid(trace, 16) {
@@ -257,14 +264,18 @@ fn check_ids(scan: &FieldScan<'_>) -> Written {
     Ok(())
 }
 
-fn write_span(out: &mut Out, span: &[u8], capabilities: ReaderCapabilities) -> Written {
+fn write_span(
+    out: &mut OutputBuffer,
+    span: &[u8],
+    capabilities: ReaderCapabilities,
+) -> WriteResult {
     let scan = FieldScan::new(span, SPAN)?;
     check_ids(&scan)?;
     if scan.fixed32(16)? != 0 {
-        out.losses.add(Loss::Flags);
+        out.losses.add(FormatLoss::Flags);
     }
     if scan.has_unknown {
-        out.losses.add(Loss::UnknownFields);
+        out.losses.add(FormatLoss::UnknownFields);
     }
     msgpack::map_header(&mut out.bytes, if capabilities.long_spans { 16 } else { 13 });
     id(out, "trace_id", scan.bytes(1)?)?;
@@ -287,7 +298,7 @@ fn write_span(out: &mut Out, span: &[u8], capabilities: ReaderCapabilities) -> W
             pair(out, key, all);
         }
     } else if scan.varint32(12)? != 0 || scan.varint32(14)? != 0 {
-        out.losses.add(Loss::ListLength);
+        out.losses.add(FormatLoss::ListLength);
     }
     many(out, &scan, ("events", 11, kept(11)), write_event)?;
     many(out, &scan, ("links", 13, kept(13)), write_link)?;
@@ -303,18 +314,18 @@ fn write_span(out: &mut Out, span: &[u8], capabilities: ReaderCapabilities) -> W
 }
 
 /// An enum's number, which has a sign.
-fn enumeration(out: &mut Out, key: &str, value: u64) {
+fn enumeration(out: &mut OutputBuffer, key: &str, value: u64) {
     msgpack::str(&mut out.bytes, key);
     let number = u32::try_from(value).unwrap_or(0).cast_signed();
     msgpack::int(&mut out.bytes, i64::from(number));
 }
 
 fn many(
-    out: &mut Out,
+    out: &mut OutputBuffer,
     scan: &FieldScan<'_>,
     (key, number, count): (&str, u32, u32),
-    write: fn(&mut Out, &[u8]) -> Written,
-) -> Written {
+    write: fn(&mut OutputBuffer, &[u8]) -> WriteResult,
+) -> WriteResult {
     msgpack::str(&mut out.bytes, key);
     msgpack::array_header(&mut out.bytes, count);
     let mut left = count;
@@ -326,17 +337,17 @@ fn many(
                 write(out, message)
             }
             None => {
-                out.losses.add(Loss::ListLength);
+                out.losses.add(FormatLoss::ListLength);
                 Ok(())
             }
         }
     })
 }
 
-fn write_event(out: &mut Out, event: &[u8]) -> Written {
+fn write_event(out: &mut OutputBuffer, event: &[u8]) -> WriteResult {
     let scan = FieldScan::new(event, EVENT)?;
     if scan.has_unknown {
-        out.losses.add(Loss::UnknownFields);
+        out.losses.add(FormatLoss::UnknownFields);
     }
     msgpack::map_header(&mut out.bytes, 4);
     pair(out, "time_unix_nano", scan.fixed64(1)?.unwrap_or(0));
@@ -344,13 +355,13 @@ fn write_event(out: &mut Out, event: &[u8]) -> Written {
     attributes(out, &scan, 3, 4)
 }
 
-fn write_link(out: &mut Out, link: &[u8]) -> Written {
+fn write_link(out: &mut OutputBuffer, link: &[u8]) -> WriteResult {
     let scan = FieldScan::new(link, LINK)?;
     if scan.fixed32(6)? != 0 {
-        out.losses.add(Loss::Flags);
+        out.losses.add(FormatLoss::Flags);
     }
     if scan.has_unknown {
-        out.losses.add(Loss::UnknownFields);
+        out.losses.add(FormatLoss::UnknownFields);
     }
     msgpack::map_header(&mut out.bytes, 5);
     id(out, "trace_id", scan.bytes(1)?)?;

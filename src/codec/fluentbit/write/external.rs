@@ -2,9 +2,9 @@
 //! input keeps them.
 
 use super::capabilities::ReaderCapabilities;
-use super::loss::Loss;
-use super::scan::{FieldScan, Written, known};
-use super::value::{MapHead, Out};
+use super::loss::FormatLoss;
+use super::scan::{FieldScan, WriteResult, known};
+use super::value::{MapHead, OutputBuffer};
 use super::walk::ContextEnvelope;
 use crate::codec::msgpack;
 
@@ -12,12 +12,12 @@ const RESOURCE: u32 = known(&[1, 2, 3]);
 const SCOPE: u32 = known(&[1, 2, 3, 4]);
 
 /// Writes the pairs of a resource, and says how many they are.
-pub(super) fn resource(out: &mut Out, envelope: &ContextEnvelope<'_>) -> Written<u32> {
+pub(super) fn resource(out: &mut OutputBuffer, envelope: &ContextEnvelope<'_>) -> WriteResult<u32> {
     let mut pairs = 0;
     if let Some(resource) = &envelope.header {
         let scan = FieldScan::new(resource, RESOURCE)?;
         if scan.has(3) {
-            out.losses.add(Loss::EntityRefs);
+            out.losses.add(FormatLoss::EntityRefs);
         }
         owner(out, "resource", &scan, (1, 2, &[]), true)?;
         pairs = 1;
@@ -28,10 +28,10 @@ pub(super) fn resource(out: &mut Out, envelope: &ContextEnvelope<'_>) -> Written
 
 /// Writes the pairs of a scope, and says how many they are.
 pub(super) fn scope(
-    out: &mut Out,
+    out: &mut OutputBuffer,
     envelope: &ContextEnvelope<'_>,
     capabilities: ReaderCapabilities,
-) -> Written<u32> {
+) -> WriteResult<u32> {
     let mut pairs = 0;
     if let Some(scope) = &envelope.header {
         let scan = FieldScan::new(scope, SCOPE)?;
@@ -44,14 +44,14 @@ pub(super) fn scope(
 }
 
 fn owner(
-    out: &mut Out,
+    out: &mut OutputBuffer,
     key: &str,
     scan: &FieldScan<'_>,
     (attributes, dropped, names): (u32, usize, &[(&str, &[u8])]),
     has_attributes: bool,
-) -> Written {
+) -> WriteResult {
     if scan.has_unknown {
-        out.losses.add(Loss::UnknownFields);
+        out.losses.add(FormatLoss::UnknownFields);
     }
     msgpack::str(&mut out.bytes, key);
     msgpack::map_header(&mut out.bytes, 2);
@@ -60,7 +60,7 @@ fn owner(
     let lost = if has_attributes || count == 0 {
         out.attributes(scan.message(), attributes, count)?
     } else {
-        out.losses.add(Loss::ScopeAttributes);
+        out.losses.add(FormatLoss::ScopeAttributes);
         msgpack::map_header(&mut out.bytes, 0);
         count
     };
@@ -82,9 +82,13 @@ fn owner(
     Ok(())
 }
 
-fn schema_url(out: &mut Out, key: &str, envelope: &ContextEnvelope<'_>) -> Written<u32> {
+fn schema_url(
+    out: &mut OutputBuffer,
+    key: &str,
+    envelope: &ContextEnvelope<'_>,
+) -> WriteResult<u32> {
     if envelope.has_unknown {
-        out.losses.add(Loss::UnknownFields);
+        out.losses.add(FormatLoss::UnknownFields);
     }
     if envelope.schema_url.is_empty() {
         return Ok(0);

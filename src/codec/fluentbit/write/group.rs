@@ -3,14 +3,14 @@
 use xxhash_rust::xxh3::Xxh3;
 
 use super::capabilities::{LONGEST_LIST, ReaderCapabilities};
-use super::label::Label;
-use super::point::Point;
+use super::label::PointLabel;
+use super::point::CmetricsPoint;
 use crate::codec::msgpack;
 
 /// How many of the newest groups a point is compared with.
 const COMPARED: usize = 16;
 /// How many labels points of one group may have together.
-const MOST_LABELS: usize = 128;
+const MAX_LABELS: usize = 128;
 
 /// Points that have the same bounds or quantiles, and the same labels or labels that complement
 /// each other.
@@ -37,21 +37,21 @@ impl PointGroups {
     /// Adds a point with the hash of its series.
     pub(super) fn add(
         &mut self,
-        point: &Point,
-        labels: &[Label<'_>],
+        point: &CmetricsPoint,
+        labels: &[PointLabel<'_>],
         hash: u64,
         capabilities: ReaderCapabilities,
     ) {
         let newest = self.0.len().saturating_sub(COMPARED);
-        let places = self.0.iter_mut().skip(newest).find_map(|group| {
-            let places = group.places(point, labels, capabilities)?;
-            Some((group, places))
+        let indices = self.0.iter_mut().skip(newest).find_map(|group| {
+            let indices = group.indices(point, labels, capabilities)?;
+            Some((group, indices))
         });
-        if let Some((group, places)) = places {
-            group.push(point, labels, &places, (hash, capabilities));
+        if let Some((group, indices)) = indices {
+            group.push(point, labels, &indices, (hash, capabilities));
             return;
         }
-        let distinct = labels.len() <= MOST_LABELS
+        let distinct = labels.len() <= MAX_LABELS
             && labels.iter().enumerate().all(|(index, label)| {
                 labels.iter().skip(index.saturating_add(1)).all(|other| other.key != label.key)
             });
@@ -61,19 +61,19 @@ impl PointGroups {
             shape: point.shape.clone(),
             ..PointGroup::default()
         };
-        let places: Vec<usize> = (0..labels.len()).collect();
-        group.push(point, labels, &places, (hash, capabilities));
+        let indices: Vec<usize> = (0..labels.len()).collect();
+        group.push(point, labels, &indices, (hash, capabilities));
         self.0.push(group);
     }
 }
 
 impl PointGroup {
-    /// The places of the labels in the group, which may get new ones; `None` if the point does not
+    /// The indices of the labels in the group, which may get new ones; `None` if the point does not
     /// fit.
-    fn places(
+    fn indices(
         &mut self,
-        point: &Point,
-        labels: &[Label<'_>],
+        point: &CmetricsPoint,
+        labels: &[PointLabel<'_>],
         capabilities: ReaderCapabilities,
     ) -> Option<Vec<usize>> {
         let full = self.exact || self.count >= LONGEST_LIST || self.shape != point.shape;
@@ -85,31 +85,31 @@ impl PointGroup {
         {
             return Some((0..labels.len()).collect());
         }
-        if !capabilities.absent_labels || labels.len() > MOST_LABELS {
+        if !capabilities.absent_labels || labels.len() > MAX_LABELS {
             return None;
         }
         let before = self.labels.len();
-        let mut places: Vec<usize> = Vec::with_capacity(labels.len());
+        let mut indices: Vec<usize> = Vec::with_capacity(labels.len());
         for label in labels {
-            let place = self.labels.iter().position(|own| *own == label.key);
-            let place = place.unwrap_or_else(|| {
+            let index = self.labels.iter().position(|own| *own == label.key);
+            let index = index.unwrap_or_else(|| {
                 self.labels.push(label.key.to_string());
                 self.labels.len().saturating_sub(1)
             });
-            if places.contains(&place) || self.labels.len() > MOST_LABELS {
+            if indices.contains(&index) || self.labels.len() > MAX_LABELS {
                 self.labels.truncate(before);
                 return None;
             }
-            places.push(place);
+            indices.push(index);
         }
-        Some(places)
+        Some(indices)
     }
 
     fn push(
         &mut self,
-        point: &Point,
-        labels: &[Label<'_>],
-        places: &[usize],
+        point: &CmetricsPoint,
+        labels: &[PointLabel<'_>],
+        indices: &[usize],
         (hash, capabilities): (u64, ReaderCapabilities),
     ) {
         self.count = self.count.saturating_add(1);
@@ -125,10 +125,10 @@ impl PointGroup {
             msgpack::uint(out, point.start);
         }
         out.extend_from_slice(&point.value);
-        if let Some(last) = places.iter().max() {
+        if let Some(last) = indices.iter().max() {
             let mut texts = vec![None; last.saturating_add(1)];
-            for (place, label) in places.iter().zip(labels) {
-                if let Some(text) = texts.get_mut(*place) {
+            for (index, label) in indices.iter().zip(labels) {
+                if let Some(text) = texts.get_mut(*index) {
                     *text = Some(label.text.as_ref());
                 }
             }
@@ -172,7 +172,7 @@ fn count(length: usize) -> u32 {
 
 /// The hash of a series as the host makes it: of the metric's name and the labels' text; 0 without
 /// labels.
-pub(super) fn series_hash(name: &str, labels: &[Label<'_>]) -> u64 {
+pub(super) fn series_hash(name: &str, labels: &[PointLabel<'_>]) -> u64 {
     if labels.is_empty() {
         return 0;
     }
@@ -183,7 +183,7 @@ pub(super) fn series_hash(name: &str, labels: &[Label<'_>]) -> u64 {
 }
 
 /// Another hash, for a series whose labels have the text of another one.
-pub(super) fn other_hash(name: &str, labels: &[Label<'_>]) -> u64 {
+pub(super) fn other_hash(name: &str, labels: &[PointLabel<'_>]) -> u64 {
     let mut hash = Xxh3::new();
     hash.update(name.as_bytes());
     for label in labels {

@@ -7,14 +7,14 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Number, Value};
 
 use super::capabilities::MAX_DEPTH;
-use super::loss::{Loss, Losses};
-use super::scan::{Problem, Written, each};
-use super::value::{Any, Pair, utf8};
+use super::loss::{FormatLoss, FormatLosses};
+use super::scan::{WriteProblem, WriteResult, each};
+use super::value::{AnyContent, AttributePair, utf8};
 use crate::codec::records::DecodeKind;
 
 /// One attribute of a data point.
 #[derive(Debug)]
-pub(super) struct Label<'a> {
+pub(super) struct PointLabel<'a> {
     pub(super) key: Cow<'a, str>,
     pub(super) text: Cow<'a, str>,
 }
@@ -27,14 +27,14 @@ pub(super) fn labels<'a>(
     point: &'a [u8],
     number: u32,
     longest: usize,
-    losses: &mut Losses,
-) -> Written<Vec<Label<'a>>> {
+    losses: &mut FormatLosses,
+) -> WriteResult<Vec<PointLabel<'a>>> {
     let mut labels = Vec::new();
     each(point, number, |pair| {
-        let pair = Pair::read(pair)?;
+        let pair = AttributePair::read(pair)?;
         let key = clean(Cow::Borrowed(utf8(pair.key)?), losses);
         if key.is_empty() {
-            losses.add(Loss::KeyLength);
+            losses.add(FormatLoss::KeyLength);
             return Ok(());
         }
         let text = match pair.value {
@@ -43,41 +43,41 @@ pub(super) fn labels<'a>(
         };
         let text = clean(text, losses);
         if key.len().max(text.len()) > longest {
-            return Err(Problem::Form(
+            return Err(WriteProblem::Form(
                 "an attribute is longer than the 1024 bytes that this release of Fluent Bit takes",
             ));
         }
-        labels.push(Label { key, text });
+        labels.push(PointLabel { key, text });
         Ok(())
     })?;
     Ok(labels)
 }
 
 /// Text without zero bytes, which end a text for the host.
-pub(super) fn clean<'a>(text: Cow<'a, str>, losses: &mut Losses) -> Cow<'a, str> {
+pub(super) fn clean<'a>(text: Cow<'a, str>, losses: &mut FormatLosses) -> Cow<'a, str> {
     if memchr::memchr(0, text.as_bytes()).is_none() {
         return text;
     }
-    losses.add(Loss::Nul);
+    losses.add(FormatLoss::Nul);
     Cow::Owned(text.replace('\0', "\u{fffd}"))
 }
 
-fn text<'a>(value: &'a [u8], losses: &mut Losses) -> Written<Cow<'a, str>> {
-    let any = Any::read(value)?;
+fn text<'a>(value: &'a [u8], losses: &mut FormatLosses) -> WriteResult<Cow<'a, str>> {
+    let any = AnyContent::read(value)?;
     match any {
-        Any::Text(text) => return Ok(Cow::Borrowed(utf8(text)?)),
-        Any::Unset => losses.add(Loss::Unset),
-        _ => losses.add(Loss::LabelType),
+        AnyContent::Text(text) => return Ok(Cow::Borrowed(utf8(text)?)),
+        AnyContent::Unset => losses.add(FormatLoss::Unset),
+        _ => losses.add(FormatLoss::LabelType),
     }
     Ok(Cow::Owned(match any {
-        Any::Text(_) | Any::Unset => String::new(),
-        Any::Bool(value) => value.to_string(),
-        Any::Int(value) => value.to_string(),
-        Any::Double(value) => {
+        AnyContent::Text(_) | AnyContent::Unset => String::new(),
+        AnyContent::Bool(value) => value.to_string(),
+        AnyContent::Int(value) => value.to_string(),
+        AnyContent::Double(value) => {
             number(value).as_str().map_or_else(|| number(value).to_string(), str::to_owned)
         }
-        Any::Bytes(bytes) => STANDARD.encode(bytes),
-        Any::List(_) | Any::Map(_) => json(&any, MAX_DEPTH)?.to_string(),
+        AnyContent::Bytes(bytes) => STANDARD.encode(bytes),
+        AnyContent::List(_) | AnyContent::Map(_) => json(&any, MAX_DEPTH)?.to_string(),
     }))
 }
 
@@ -91,30 +91,33 @@ fn number(value: f64) -> Value {
     }
 }
 
-fn json(any: &Any<'_>, depth: u32) -> Written<Value> {
-    let deeper = || depth.checked_sub(1).ok_or(Problem::Otlp(DecodeKind::Depth));
+fn json(any: &AnyContent<'_>, depth: u32) -> WriteResult<Value> {
+    let deeper = || depth.checked_sub(1).ok_or(WriteProblem::Otlp(DecodeKind::Depth));
     Ok(match any {
-        Any::Unset => Value::Null,
-        Any::Text(text) => Value::from(utf8(text)?),
-        Any::Bool(value) => Value::from(*value),
-        Any::Int(value) => Value::from(*value),
-        Any::Double(value) => number(*value),
-        Any::Bytes(bytes) => Value::from(STANDARD.encode(bytes)),
-        Any::List(list) => {
+        AnyContent::Unset => Value::Null,
+        AnyContent::Text(text) => Value::from(utf8(text)?),
+        AnyContent::Bool(value) => Value::from(*value),
+        AnyContent::Int(value) => Value::from(*value),
+        AnyContent::Double(value) => number(*value),
+        AnyContent::Bytes(bytes) => Value::from(STANDARD.encode(bytes)),
+        AnyContent::List(list) => {
             let depth = deeper()?;
             let mut values = Vec::new();
             each(list, 1, |element| {
-                values.push(json(&Any::read(element)?, depth)?);
+                values.push(json(&AnyContent::read(element)?, depth)?);
                 Ok(())
             })?;
             Value::Array(values)
         }
-        Any::Map(list) => {
+        AnyContent::Map(list) => {
             let depth = deeper()?;
             let mut map = Map::new();
             each(list, 1, |pair| {
-                let pair = Pair::read(pair)?;
-                map.insert(utf8(pair.key)?.to_owned(), json(&Any::read(&pair.value)?, depth)?);
+                let pair = AttributePair::read(pair)?;
+                map.insert(
+                    utf8(pair.key)?.to_owned(),
+                    json(&AnyContent::read(&pair.value)?, depth)?,
+                );
                 Ok(())
             })?;
             Value::Object(map)

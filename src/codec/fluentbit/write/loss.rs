@@ -2,7 +2,7 @@
 
 /// Why something is not in the host's form as it was in OTLP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Loss {
+pub enum FormatLoss {
     /// An attribute was left out, because its key is longer than 255 bytes, or empty on a data
     /// point.
     KeyLength,
@@ -35,7 +35,7 @@ pub enum Loss {
     ScopeAttributes,
 }
 
-impl Loss {
+impl FormatLoss {
     /// All of them.
     pub const ALL: [Self; 13] = [
         Self::KeyLength,
@@ -76,24 +76,24 @@ impl Loss {
 
 /// How often each loss came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Losses([usize; Loss::ALL.len()]);
+pub struct FormatLosses([usize; FormatLoss::ALL.len()]);
 
-impl Losses {
+impl FormatLosses {
     /// Counts one.
-    pub(super) fn add(&mut self, loss: Loss) {
+    pub(super) fn add(&mut self, loss: FormatLoss) {
         if let Some(count) = self.0.get_mut(loss as usize) {
             *count = count.saturating_add(1);
         }
     }
 
     /// The losses that came about, and how often.
-    pub fn iter(&self) -> impl Iterator<Item = (Loss, usize)> + '_ {
-        Loss::ALL.into_iter().zip(self.0).filter(|(_, count)| *count > 0)
+    pub fn iter(&self) -> impl Iterator<Item = (FormatLoss, usize)> + '_ {
+        FormatLoss::ALL.into_iter().zip(self.0).filter(|(_, count)| *count > 0)
     }
 
     /// How often a loss came about.
     #[must_use]
-    pub fn of(&self, loss: Loss) -> usize {
+    pub fn of(&self, loss: FormatLoss) -> usize {
         self.0.get(loss as usize).copied().unwrap_or(0)
     }
 }
@@ -104,12 +104,12 @@ mod tests {
 
     #[test]
     fn each_loss_has_its_own_count() {
-        let mut losses = Losses::default();
-        for (index, loss) in Loss::ALL.into_iter().enumerate() {
+        let mut losses = FormatLosses::default();
+        for (index, loss) in FormatLoss::ALL.into_iter().enumerate() {
             assert_eq!(loss as usize, index);
             (0..=index).for_each(|_| losses.add(loss));
         }
         assert!(losses.iter().enumerate().all(|(index, (_, count))| count == index + 1));
-        assert_eq!(losses.of(Loss::Unset), 3);
+        assert_eq!(losses.of(FormatLoss::Unset), 3);
     }
 }

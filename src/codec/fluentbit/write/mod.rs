@@ -22,5 +22,5 @@ mod written;
 pub use capabilities::ReaderCapabilities;
 pub use cmetrics::metrics_to_cmetrics;
 pub use ctraces::traces_to_ctraces;
-pub use loss::{Loss, Losses};
-pub use written::Written;
+pub use loss::{FormatLoss, FormatLosses};
+pub use written::WrittenRequest;

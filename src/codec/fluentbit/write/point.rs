@@ -2,15 +2,15 @@
 //! `external`.
 
 use super::capabilities::{LONGEST_LIST, ReaderCapabilities};
-use super::loss::Loss;
-use super::scan::{FieldScan, Problem, Written, each, known};
-use super::value::{MapHead, Out};
+use super::loss::FormatLoss;
+use super::scan::{FieldScan, WriteProblem, WriteResult, each, known};
+use super::value::{MapHead, OutputBuffer};
 use crate::codec::msgpack;
 use crate::codec::records::bucket_problem;
 
 /// The types, with the numbers that they have in the format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PointKind {
+pub(super) enum CmetricsPointKind {
     Counter = 0,
     Gauge = 1,
     Histogram = 2,
@@ -18,7 +18,7 @@ pub(super) enum PointKind {
     Exponential = 5,
 }
 
-impl PointKind {
+impl CmetricsPointKind {
     pub(super) const ALL: [Self; 5] =
         [Self::Counter, Self::Gauge, Self::Histogram, Self::Summary, Self::Exponential];
 
@@ -78,7 +78,7 @@ const EXACT: u64 = 1 << 53;
 
 /// A data point that was read.
 #[derive(Debug, Default)]
-pub(super) struct Point {
+pub(super) struct CmetricsPoint {
     pub(super) time: u64,
     pub(super) start: u64,
     /// What the points of one metric share: the bounds of histograms, the quantiles of summaries.
@@ -92,17 +92,17 @@ pub(super) struct Point {
     pub(super) extra_counts: bool,
 }
 
-impl Point {
+impl CmetricsPoint {
     /// Reads a data point; `out` is a buffer for what is written on the way.
     pub(super) fn read(
         bytes: &[u8],
-        kind: PointKind,
+        kind: CmetricsPointKind,
         capabilities: ReaderCapabilities,
-        out: &mut Out,
-    ) -> Written<Self> {
+        out: &mut OutputBuffer,
+    ) -> WriteResult<Self> {
         let scan = FieldScan::new(bytes, kind.known())?;
         if scan.has_unknown {
-            out.losses.add(Loss::UnknownFields);
+            out.losses.add(FormatLoss::UnknownFields);
         }
         let mut point = Self {
             time: scan.fixed64(3)?.unwrap_or(0),
@@ -115,17 +115,17 @@ impl Point {
         extra.pair_uint(out, "flags", flags);
         point.extra_counts = flags != 0 || point.start != 0 && !capabilities.typed_points;
         match kind {
-            PointKind::Counter | PointKind::Gauge => {
+            CmetricsPointKind::Counter | CmetricsPointKind::Gauge => {
                 point.number(&scan, capabilities, flags, (out, &mut extra))?
             }
-            PointKind::Histogram => {
+            CmetricsPointKind::Histogram => {
                 if let Some(problem) = bucket_problem(bytes) {
                     return Err(problem.into());
                 }
                 point.histogram(&scan, (out, &mut extra))?;
             }
-            PointKind::Summary => point.summary(&scan)?,
-            PointKind::Exponential => point.exponential(&scan, (out, &mut extra))?,
+            CmetricsPointKind::Summary => point.summary(&scan)?,
+            CmetricsPointKind::Exponential => point.exponential(&scan, (out, &mut extra))?,
         }
         if kind.exemplars() != 0 && scan.has(kind.exemplars() as usize) {
             point.extra_counts = true;
@@ -146,8 +146,8 @@ impl Point {
         scan: &FieldScan<'_>,
         capabilities: ReaderCapabilities,
         flags: u64,
-        (out, extra): (&mut Out, &mut Extra),
-    ) -> Written {
+        (out, extra): (&mut OutputBuffer, &mut Extra),
+    ) -> WriteResult {
         // Of the two the one that came last counts, which only their order on the wire tells.
         let integer = match (scan.has(4), scan.has(6)) {
             (true, true) => last_of(scan.message(), 4, 6)? == 6,
@@ -156,7 +156,7 @@ impl Point {
         let value = if integer { scan.fixed64(6)? } else { scan.fixed64(4)? };
         let Some(bits) = value else {
             if flags & NO_RECORDED_VALUE == 0 {
-                return Err(Problem::Form("a data point has no value"));
+                return Err(WriteProblem::Form("a data point has no value"));
             }
             return Ok(());
         };
@@ -174,13 +174,17 @@ impl Point {
         } else {
             self.extra_counts = true;
             if value.unsigned_abs() > EXACT {
-                out.losses.add(Loss::Precision);
+                out.losses.add(FormatLoss::Precision);
             }
         }
         Ok(())
     }
 
-    fn histogram(&mut self, scan: &FieldScan<'_>, (out, extra): (&mut Out, &mut Extra)) -> Written {
+    fn histogram(
+        &mut self,
+        scan: &FieldScan<'_>,
+        (out, extra): (&mut OutputBuffer, &mut Extra),
+    ) -> WriteResult {
         let (mut counts, mut bounds) = (scan.fixed64s(6)?, scan.fixed64s(7)?);
         let count = scan.fixed64(4)?.unwrap_or(0);
         if counts.is_empty() && bounds.is_empty() {
@@ -194,7 +198,7 @@ impl Point {
             counts.push(0);
         }
         if counts.len() > LONGEST_LIST as usize {
-            return Err(Problem::Form("a histogram has more than 65535 buckets"));
+            return Err(WriteProblem::Form("a histogram has more than 65535 buckets"));
         }
         let sum = scan.double(5)?;
         extra.pair_bool(out, "has_sum", sum.is_some());
@@ -213,7 +217,7 @@ impl Point {
         Ok(())
     }
 
-    fn summary(&mut self, scan: &FieldScan<'_>) -> Written {
+    fn summary(&mut self, scan: &FieldScan<'_>) -> WriteResult {
         let mut values = Vec::new();
         each(scan.message(), 6, |quantile| {
             let scan = FieldScan::new(quantile, QUANTILE)?;
@@ -222,7 +226,7 @@ impl Point {
             Ok(())
         })?;
         if values.len() > LONGEST_LIST as usize {
-            return Err(Problem::Form("a summary has more than 65535 quantiles"));
+            return Err(WriteProblem::Form("a summary has more than 65535 quantiles"));
         }
         let (count, sum) = (scan.fixed64(4)?.unwrap_or(0), scan.fixed64(5)?.unwrap_or(0));
         let value = self.pair("summary");
@@ -241,8 +245,8 @@ impl Point {
     fn exponential(
         &mut self,
         scan: &FieldScan<'_>,
-        (out, extra): (&mut Out, &mut Extra),
-    ) -> Written {
+        (out, extra): (&mut OutputBuffer, &mut Extra),
+    ) -> WriteResult {
         let sum = scan.double(5)?;
         extra.pair_bool(out, "has_sum", sum.is_some());
         let (min, max) = (scan.double(12)?, scan.double(13)?);
@@ -253,7 +257,7 @@ impl Point {
             let scan = FieldScan::new(&buckets, BUCKETS)?;
             let counts = scan.varints(2)?;
             if counts.len() > LONGEST_LIST as usize {
-                return Err(Problem::Form("a histogram has more than 65535 buckets"));
+                return Err(WriteProblem::Form("a histogram has more than 65535 buckets"));
             }
             Ok((side, scan.sint(1)?, counts))
         });
@@ -288,9 +292,9 @@ fn numbers(out: &mut Vec<u8>, numbers: &[u64]) {
 }
 
 /// Which of two fields came last.
-pub(super) fn last_of(message: &[u8], one: u32, other: u32) -> Written<u32> {
+pub(super) fn last_of(message: &[u8], one: u32, other: u32) -> WriteResult<u32> {
     let mut last = one;
-    let mut fields = crate::codec::wire::Fields::new(message);
+    let mut fields = crate::codec::wire::WireFields::new(message);
     while let Some(field) = super::scan::next(&mut fields)? {
         if field.number == one || field.number == other {
             last = field.number;
@@ -308,37 +312,37 @@ struct Extra {
 }
 
 impl Extra {
-    fn open(out: &mut Out) -> Self {
+    fn open(out: &mut OutputBuffer) -> Self {
         let start = out.bytes.len();
         Self { start, head: MapHead::map(&mut out.bytes, 15), pairs: 0 }
     }
 
-    fn close(self, out: &mut Out) -> Vec<u8> {
+    fn close(self, out: &mut OutputBuffer) -> Vec<u8> {
         self.head.close(&mut out.bytes, self.pairs);
         out.bytes.split_off(self.start)
     }
 
-    fn key(&mut self, out: &mut Out, key: &str) {
+    fn key(&mut self, out: &mut OutputBuffer, key: &str) {
         self.pairs = self.pairs.saturating_add(1);
         msgpack::str(&mut out.bytes, key);
     }
 
-    fn pair_uint(&mut self, out: &mut Out, key: &str, value: u64) {
+    fn pair_uint(&mut self, out: &mut OutputBuffer, key: &str, value: u64) {
         self.key(out, key);
         msgpack::uint(&mut out.bytes, value);
     }
 
-    fn pair_text(&mut self, out: &mut Out, key: &str, value: &str) {
+    fn pair_text(&mut self, out: &mut OutputBuffer, key: &str, value: &str) {
         self.key(out, key);
         msgpack::str(&mut out.bytes, value);
     }
 
-    fn pair_bool(&mut self, out: &mut Out, key: &str, value: bool) {
+    fn pair_bool(&mut self, out: &mut OutputBuffer, key: &str, value: bool) {
         self.key(out, key);
         msgpack::bool(&mut out.bytes, value);
     }
 
-    fn min_and_max(&mut self, out: &mut Out, min: Option<f64>, max: Option<f64>) {
+    fn min_and_max(&mut self, out: &mut OutputBuffer, min: Option<f64>, max: Option<f64>) {
         for (has, key, value) in [("has_min", "min", min), ("has_max", "max", max)] {
             if let Some(value) = value {
                 self.pair_bool(out, has, true);
@@ -348,11 +352,16 @@ impl Extra {
         }
     }
 
-    fn exemplars(&mut self, out: &mut Out, scan: &FieldScan<'_>, number: u32) -> Written {
+    fn exemplars(
+        &mut self,
+        out: &mut OutputBuffer,
+        scan: &FieldScan<'_>,
+        number: u32,
+    ) -> WriteResult {
         self.key(out, "exemplars");
         let count = scan.count(number as usize);
         if count > LONGEST_LIST {
-            return Err(Problem::Form("a data point has more than 65535 exemplars"));
+            return Err(WriteProblem::Form("a data point has more than 65535 exemplars"));
         }
         msgpack::array_header(&mut out.bytes, count);
         each(scan.message(), number, |exemplar| {
@@ -362,10 +371,10 @@ impl Extra {
     }
 }
 
-fn write_exemplar(out: &mut Out, exemplar: &[u8]) -> Written {
+fn write_exemplar(out: &mut OutputBuffer, exemplar: &[u8]) -> WriteResult {
     let scan = FieldScan::new(exemplar, EXEMPLAR)?;
     if scan.has_unknown {
-        out.losses.add(Loss::UnknownFields);
+        out.losses.add(FormatLoss::UnknownFields);
     }
     let head = MapHead::map(&mut out.bytes, 5);
     msgpack::str(&mut out.bytes, "time_unix_nano");

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use crate::codec::otlp::MAX_NUMBER;
 use crate::codec::records::DecodeKind;
-use crate::codec::wire::{Fields, WireField, WireValue};
+use crate::codec::wire::{WireField, WireFields, WireValue};
 
 /// Why an item or an envelope cannot be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Problem {
+pub(super) enum WriteProblem {
     /// It is not OTLP.
     #[error("{0}")]
     Otlp(#[from] DecodeKind),
@@ -17,11 +17,11 @@ pub(super) enum Problem {
     Form(&'static str),
 }
 
-pub(super) type Written<T = ()> = Result<T, Problem>;
+pub(super) type WriteResult<T = ()> = Result<T, WriteProblem>;
 
 /// Reads a field; `None` at the end.
 #[inline]
-pub(super) fn next<'a>(fields: &mut Fields<'a>) -> Written<Option<WireField<'a>>> {
+pub(super) fn next<'a>(fields: &mut WireFields<'a>) -> WriteResult<Option<WireField<'a>>> {
     fields.read().map_err(|error| DecodeKind::Wire(error).into())
 }
 
@@ -30,9 +30,9 @@ pub(super) fn next<'a>(fields: &mut Fields<'a>) -> Written<Option<WireField<'a>>
 pub(super) fn each<'a>(
     message: &'a [u8],
     number: u32,
-    mut each: impl FnMut(&'a [u8]) -> Written,
-) -> Written {
-    let mut fields = Fields::new(message);
+    mut each: impl FnMut(&'a [u8]) -> WriteResult,
+) -> WriteResult {
+    let mut fields = WireFields::new(message);
     while let Some(field) = next(&mut fields)? {
         match field.value {
             WireValue::Bytes(bytes) if field.number == number => each(bytes)?,
@@ -44,7 +44,7 @@ pub(super) fn each<'a>(
 }
 
 /// How often the field `number` comes.
-pub(super) fn count(message: &[u8], number: u32) -> Written<u32> {
+pub(super) fn count(message: &[u8], number: u32) -> WriteResult<u32> {
     let mut count = 0_u32;
     each(message, number, |_| {
         count = count.saturating_add(1);
@@ -65,14 +65,14 @@ pub(super) struct FieldScan<'a> {
 
 impl<'a> FieldScan<'a> {
     /// Reads the message; `known` has a bit for each number that it may have.
-    pub(super) fn new(message: &'a [u8], known: u32) -> Written<Self> {
+    pub(super) fn new(message: &'a [u8], known: u32) -> WriteResult<Self> {
         let mut scan = Self {
             message,
             values: [None; MAX_NUMBER + 1],
             counts: [0; MAX_NUMBER + 1],
             has_unknown: false,
         };
-        let mut fields = Fields::new(message);
+        let mut fields = WireFields::new(message);
         while let Some(field) = next(&mut fields)? {
             if field.number > 31 || known & (1 << field.number) == 0 {
                 scan.has_unknown = true;
@@ -109,7 +109,7 @@ impl<'a> FieldScan<'a> {
     }
 
     /// Text or bytes; empty if the field is not there.
-    pub(super) fn bytes(&self, number: usize) -> Written<&'a [u8]> {
+    pub(super) fn bytes(&self, number: usize) -> WriteResult<&'a [u8]> {
         match self.value(number) {
             None => Ok(&[]),
             Some(WireValue::Bytes(bytes)) => Ok(bytes),
@@ -118,7 +118,7 @@ impl<'a> FieldScan<'a> {
     }
 
     /// A varint; zero if the field is not there.
-    pub(super) fn varint(&self, number: usize) -> Written<u64> {
+    pub(super) fn varint(&self, number: usize) -> WriteResult<u64> {
         match self.value(number) {
             None => Ok(0),
             Some(WireValue::Varint(value)) => Ok(value),
@@ -127,18 +127,18 @@ impl<'a> FieldScan<'a> {
     }
 
     /// A varint of 32 bits.
-    pub(super) fn varint32(&self, number: usize) -> Written<u64> {
+    pub(super) fn varint32(&self, number: usize) -> WriteResult<u64> {
         Ok(self.varint(number)? & u64::from(u32::MAX))
     }
 
     /// A `sint32`.
-    pub(super) fn sint(&self, number: usize) -> Written<i64> {
+    pub(super) fn sint(&self, number: usize) -> WriteResult<i64> {
         let value = self.varint32(number)?;
         Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
     }
 
     /// Eight bytes, if the field is there.
-    pub(super) fn fixed64(&self, number: usize) -> Written<Option<u64>> {
+    pub(super) fn fixed64(&self, number: usize) -> WriteResult<Option<u64>> {
         match self.value(number) {
             None => Ok(None),
             Some(WireValue::Fixed64(value)) => Ok(Some(value)),
@@ -147,12 +147,12 @@ impl<'a> FieldScan<'a> {
     }
 
     /// A double, if the field is there.
-    pub(super) fn double(&self, number: usize) -> Written<Option<f64>> {
+    pub(super) fn double(&self, number: usize) -> WriteResult<Option<f64>> {
         Ok(self.fixed64(number)?.map(f64::from_bits))
     }
 
     /// Four bytes; zero if the field is not there.
-    pub(super) fn fixed32(&self, number: usize) -> Written<u32> {
+    pub(super) fn fixed32(&self, number: usize) -> WriteResult<u32> {
         match self.value(number) {
             None => Ok(0),
             Some(WireValue::Fixed32(value)) => Ok(value),
@@ -161,7 +161,7 @@ impl<'a> FieldScan<'a> {
     }
 
     /// A message. One that comes in parts is put together, as protobuf asks.
-    pub(super) fn sub(&self, number: usize) -> Written<Option<Cow<'a, [u8]>>> {
+    pub(super) fn sub(&self, number: usize) -> WriteResult<Option<Cow<'a, [u8]>>> {
         if !self.has(number) {
             return Ok(None);
         }
@@ -177,7 +177,7 @@ impl<'a> FieldScan<'a> {
     }
 
     /// The numbers of eight bytes in a repeated field, packed or not.
-    pub(super) fn fixed64s(&self, number: u32) -> Written<Vec<u64>> {
+    pub(super) fn fixed64s(&self, number: u32) -> WriteResult<Vec<u64>> {
         let mut numbers = Vec::new();
         self.values(number, |value| {
             match value {
@@ -197,13 +197,13 @@ impl<'a> FieldScan<'a> {
     }
 
     /// The varints in a repeated field, packed or not.
-    pub(super) fn varints(&self, number: u32) -> Written<Vec<u64>> {
+    pub(super) fn varints(&self, number: u32) -> WriteResult<Vec<u64>> {
         let mut numbers = Vec::new();
         self.values(number, |value| {
             match value {
                 WireValue::Varint(value) => numbers.push(value),
                 WireValue::Bytes(packed) => {
-                    let mut left = Fields::new(packed);
+                    let mut left = WireFields::new(packed);
                     while !left.rest().is_empty() {
                         numbers.push(left.varint().map_err(DecodeKind::Wire)?);
                     }
@@ -216,8 +216,12 @@ impl<'a> FieldScan<'a> {
     }
 
     /// Calls `take` with what each occurrence of a field has.
-    fn values(&self, number: u32, mut take: impl FnMut(WireValue<'_>) -> Written) -> Written {
-        let mut fields = Fields::new(self.message);
+    fn values(
+        &self,
+        number: u32,
+        mut take: impl FnMut(WireValue<'_>) -> WriteResult,
+    ) -> WriteResult {
+        let mut fields = WireFields::new(self.message);
         while let Some(field) = next(&mut fields)? {
             if field.number == number {
                 take(field.value)?;

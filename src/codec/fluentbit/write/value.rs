@@ -3,20 +3,20 @@
 use std::borrow::Cow;
 
 use super::capabilities::{LONGEST_KEY, LONGEST_VALUES, MAX_DEPTH};
-use super::loss::{Loss, Losses};
-use super::scan::{FieldScan, Problem, Written, each, known, next};
+use super::loss::{FormatLoss, FormatLosses};
+use super::scan::{FieldScan, WriteProblem, WriteResult, each, known, next};
 use crate::codec::msgpack;
 use crate::codec::records::DecodeKind;
-use crate::codec::wire::{Fields, WireValue};
+use crate::codec::wire::{WireFields, WireValue};
 
 /// The replacement character, in place of bytes that the host's text cannot hold.
 const REPLACEMENT: &str = "\u{fffd}";
 
 /// A buffer, and what was lost on the way into it.
 #[derive(Debug, Default)]
-pub(super) struct Out {
+pub(super) struct OutputBuffer {
     pub(super) bytes: Vec<u8>,
-    pub(super) losses: Losses,
+    pub(super) losses: FormatLosses,
     /// How long the buffer may become.
     pub(super) limit: usize,
 }
@@ -27,29 +27,29 @@ pub(super) struct Out {
 #[must_use]
 pub(super) struct MapHead {
     at: usize,
-    most: u32,
+    max: u32,
     map: bool,
 }
 
 impl MapHead {
-    pub(super) fn map(out: &mut Vec<u8>, most: u32) -> Self {
-        let head = Self { at: out.len(), most, map: true };
-        msgpack::map_header(out, most);
+    pub(super) fn map(out: &mut Vec<u8>, max: u32) -> Self {
+        let head = Self { at: out.len(), max, map: true };
+        msgpack::map_header(out, max);
         head
     }
 
-    pub(super) fn list(out: &mut Vec<u8>, most: u32) -> Self {
-        let head = Self { at: out.len(), most, map: false };
-        msgpack::array_header(out, most);
+    pub(super) fn list(out: &mut Vec<u8>, max: u32) -> Self {
+        let head = Self { at: out.len(), max, map: false };
+        msgpack::array_header(out, max);
         head
     }
 
     /// Writes the length, which is not more than announced.
     pub(super) fn close(self, out: &mut [u8], count: u32) {
-        let [a, b, c, d] = count.min(self.most).to_be_bytes();
+        let [a, b, c, d] = count.min(self.max).to_be_bytes();
         let fix = if self.map { 0x80 } else { 0x90 };
         let Some(header) = out.get_mut(self.at..) else { return };
-        match (self.most, header) {
+        match (self.max, header) {
             (0..=15, [head, ..]) => *head = fix | d,
             (16..=0xffff, [_, high, low, ..]) => [*high, *low] = [c, d],
             (_, [_, w, x, y, z, ..]) => [*w, *x, *y, *z] = [a, b, c, d],
@@ -59,13 +59,13 @@ impl MapHead {
 }
 
 /// One `KeyValue`.
-pub(super) struct Pair<'a> {
+pub(super) struct AttributePair<'a> {
     pub(super) key: &'a [u8],
     pub(super) value: Cow<'a, [u8]>,
 }
 
-impl<'a> Pair<'a> {
-    pub(super) fn read(message: &'a [u8]) -> Written<Self> {
+impl<'a> AttributePair<'a> {
+    pub(super) fn read(message: &'a [u8]) -> WriteResult<Self> {
         let scan = FieldScan::new(message, known(&[1, 2]))?;
         Ok(Self { key: scan.bytes(1)?, value: scan.sub(2)?.unwrap_or_default() })
     }
@@ -73,7 +73,7 @@ impl<'a> Pair<'a> {
 
 /// The content of an `AnyValue`.
 #[derive(Debug)]
-pub(super) enum Any<'a> {
+pub(super) enum AnyContent<'a> {
     Unset,
     Text(&'a [u8]),
     Bool(bool),
@@ -84,11 +84,11 @@ pub(super) enum Any<'a> {
     Bytes(&'a [u8]),
 }
 
-impl<'a> Any<'a> {
+impl<'a> AnyContent<'a> {
     /// Of several fields the last counts, and a message that comes in parts is put together.
-    pub(super) fn read(message: &'a [u8]) -> Written<Self> {
+    pub(super) fn read(message: &'a [u8]) -> WriteResult<Self> {
         let mut any = Self::Unset;
-        let mut fields = Fields::new(message);
+        let mut fields = WireFields::new(message);
         while let Some(field) = next(&mut fields)? {
             any = match (field.number, field.value, any) {
                 (1, WireValue::Bytes(text), _) => Self::Text(text),
@@ -115,17 +115,17 @@ impl<'a> Any<'a> {
 }
 
 /// Text, which must be UTF-8.
-pub(super) fn utf8(bytes: &[u8]) -> Written<&str> {
+pub(super) fn utf8(bytes: &[u8]) -> WriteResult<&str> {
     std::str::from_utf8(bytes).map_err(|_| DecodeKind::Utf8.into())
 }
 
-impl Out {
+impl OutputBuffer {
     /// Runs `write` with `buffer`, emptied, in place of the output.
     pub(super) fn aside<T>(
         &mut self,
         buffer: &mut Vec<u8>,
-        write: impl FnOnce(&mut Self) -> Written<T>,
-    ) -> Written<T> {
+        write: impl FnOnce(&mut Self) -> WriteResult<T>,
+    ) -> WriteResult<T> {
         buffer.clear();
         std::mem::swap(buffer, &mut self.bytes);
         let written = write(self);
@@ -134,22 +134,22 @@ impl Out {
     }
 
     /// Whether there is room for more.
-    pub(super) fn room(&self) -> Written {
+    pub(super) fn room(&self) -> WriteResult {
         if self.bytes.len() < self.limit { Ok(()) } else { Err(DecodeKind::Growth.into()) }
     }
 
     /// Writes text of at most `longest` bytes; the rest is cut off.
-    pub(super) fn text(&mut self, bytes: &[u8], longest: usize) -> Written {
+    pub(super) fn text(&mut self, bytes: &[u8], longest: usize) -> WriteResult {
         let mut text = utf8(bytes)?;
         if text.len() > longest {
-            self.losses.add(Loss::TextLength);
+            self.losses.add(FormatLoss::TextLength);
             text = text.get(..text.floor_char_boundary(longest)).unwrap_or_default();
         }
         if memchr::memchr(0, text.as_bytes()).is_none() {
             msgpack::str(&mut self.bytes, text);
             return Ok(());
         }
-        self.losses.add(Loss::Nul);
+        self.losses.add(FormatLoss::Nul);
         let mut clean = text.replace('\0', REPLACEMENT);
         clean.truncate(clean.floor_char_boundary(longest));
         msgpack::str(&mut self.bytes, &clean);
@@ -157,7 +157,7 @@ impl Out {
     }
 
     /// Writes text, and nil if there is none.
-    pub(super) fn text_or_nil(&mut self, bytes: &[u8], longest: usize) -> Written {
+    pub(super) fn text_or_nil(&mut self, bytes: &[u8], longest: usize) -> WriteResult {
         if bytes.is_empty() {
             msgpack::nil(&mut self.bytes);
             return Ok(());
@@ -167,30 +167,35 @@ impl Out {
 
     /// Writes the attributes in the fields `number` of `message` as one map, and says how many
     /// were left out.
-    pub(super) fn attributes(&mut self, message: &[u8], number: u32, count: u32) -> Written<u32> {
+    pub(super) fn attributes(
+        &mut self,
+        message: &[u8],
+        number: u32,
+        count: u32,
+    ) -> WriteResult<u32> {
         self.pairs(message, number, count, MAX_DEPTH)
     }
 
-    fn pairs(&mut self, message: &[u8], number: u32, count: u32, depth: u32) -> Written<u32> {
+    fn pairs(&mut self, message: &[u8], number: u32, count: u32, depth: u32) -> WriteResult<u32> {
         let head = MapHead::map(&mut self.bytes, count);
         let mut written = 0_u32;
         each(message, number, |pair| {
             self.room()?;
             let mark = self.bytes.len();
-            let pair = Pair::read(pair)?;
+            let pair = AttributePair::read(pair)?;
             if pair.key.len() > LONGEST_KEY {
-                self.losses.add(Loss::KeyLength);
+                self.losses.add(FormatLoss::KeyLength);
                 return Ok(());
             }
             self.text(pair.key, LONGEST_KEY)?;
             match self.value(&pair.value, depth) {
                 Ok(()) => written = written.saturating_add(1),
-                Err(Problem::Otlp(DecodeKind::Depth)) if depth == MAX_DEPTH => {
-                    self.losses.add(Loss::Depth);
+                Err(WriteProblem::Otlp(DecodeKind::Depth)) if depth == MAX_DEPTH => {
+                    self.losses.add(FormatLoss::Depth);
                     self.bytes.truncate(mark);
                 }
-                Err(Problem::Form(_)) if depth == MAX_DEPTH => {
-                    self.losses.add(Loss::ListLength);
+                Err(WriteProblem::Form(_)) if depth == MAX_DEPTH => {
+                    self.losses.add(FormatLoss::ListLength);
                     self.bytes.truncate(mark);
                 }
                 Err(problem) => return Err(problem),
@@ -202,25 +207,25 @@ impl Out {
     }
 
     /// Writes a value.
-    fn value(&mut self, any: &[u8], depth: u32) -> Written {
-        let deeper = || depth.checked_sub(1).ok_or(Problem::Otlp(DecodeKind::Depth));
-        match Any::read(any)? {
+    fn value(&mut self, any: &[u8], depth: u32) -> WriteResult {
+        let deeper = || depth.checked_sub(1).ok_or(WriteProblem::Otlp(DecodeKind::Depth));
+        match AnyContent::read(any)? {
             // The host's encoders of OTLP crash on nil among the attributes of a scope, or lose all
             // attributes beside it.
-            Any::Unset => {
-                self.losses.add(Loss::Unset);
+            AnyContent::Unset => {
+                self.losses.add(FormatLoss::Unset);
                 msgpack::str(&mut self.bytes, "");
             }
-            Any::Text(text) => self.text(text, usize::MAX)?,
-            Any::Bool(value) => msgpack::bool(&mut self.bytes, value),
-            Any::Int(value) => msgpack::int(&mut self.bytes, value),
-            Any::Double(value) => msgpack::f64(&mut self.bytes, value),
-            Any::Bytes(bytes) => msgpack::bin(&mut self.bytes, bytes),
-            Any::List(list) => {
+            AnyContent::Text(text) => self.text(text, usize::MAX)?,
+            AnyContent::Bool(value) => msgpack::bool(&mut self.bytes, value),
+            AnyContent::Int(value) => msgpack::int(&mut self.bytes, value),
+            AnyContent::Double(value) => msgpack::f64(&mut self.bytes, value),
+            AnyContent::Bytes(bytes) => msgpack::bin(&mut self.bytes, bytes),
+            AnyContent::List(list) => {
                 let depth = deeper()?;
                 let count = super::scan::count(&list, 1)?;
                 if count >= LONGEST_VALUES {
-                    return Err(Problem::Form("a list is too long"));
+                    return Err(WriteProblem::Form("a list is too long"));
                 }
                 msgpack::array_header(&mut self.bytes, count);
                 each(&list, 1, |element| {
@@ -228,7 +233,7 @@ impl Out {
                     self.value(element, depth)
                 })?;
             }
-            Any::Map(map) => {
+            AnyContent::Map(map) => {
                 let depth = deeper()?;
                 let count = super::scan::count(&map, 1)?;
                 self.pairs(&map, 1, count, depth)?;

@@ -3,11 +3,11 @@
 
 use std::borrow::Cow;
 
-use super::scan::{FieldScan, Problem, Written, each, known};
-use super::value::Out;
+use super::scan::{FieldScan, WriteProblem, WriteResult, each, known};
+use super::value::OutputBuffer;
 use super::written;
 use crate::codec::records::{DecodeError, DecodeKind, Transcoded};
-use crate::codec::wire::Fields;
+use crate::codec::wire::WireFields;
 
 /// Contexts of one request take at most this much and [`MAX_GROWTH`] times its length: a field of
 /// two bytes can stand for a map with many keys.
@@ -31,7 +31,7 @@ pub(super) struct ContextEnvelope<'a> {
 }
 
 impl<'a> ContextEnvelope<'a> {
-    fn read(bytes: &'a [u8]) -> Written<Self> {
+    fn read(bytes: &'a [u8]) -> WriteResult<Self> {
         let scan = FieldScan::new(bytes, known(&[1, 2, 3]))?;
         Ok(Self {
             header: scan.sub(1)?,
@@ -48,13 +48,13 @@ pub(super) trait ItemSink {
     const NAMES: [&'static str; 3];
 
     /// A resource begins.
-    fn resource(&mut self, resource: &ContextEnvelope<'_>) -> Written;
+    fn resource(&mut self, resource: &ContextEnvelope<'_>) -> WriteResult;
 
     /// A scope of it begins.
-    fn scope(&mut self, scope: &ContextEnvelope<'_>) -> Written;
+    fn scope(&mut self, scope: &ContextEnvelope<'_>) -> WriteResult;
 
     /// Writes one item and says for how many it counts.
-    fn item(&mut self, item: &[u8], done: &mut Transcoded) -> Written<usize>;
+    fn item(&mut self, item: &[u8], done: &mut Transcoded) -> WriteResult<usize>;
 
     /// How many items an item that is not valid counts for.
     fn count_invalid(&self, item: &[u8]) -> usize;
@@ -66,7 +66,7 @@ pub(super) trait ItemSink {
     fn resource_end(&mut self);
 
     /// The request ends: what was written, and how many contexts it is.
-    fn end(self) -> (Out, usize);
+    fn end(self) -> (OutputBuffer, usize);
 }
 
 /// Appends the contexts of a request to `out`, by a sink that is made for the buffer.
@@ -76,11 +76,12 @@ pub(super) trait ItemSink {
 pub(super) fn write<S: ItemSink>(
     request: &[u8],
     out: &mut Vec<u8>,
-    sink: impl FnOnce(Out) -> S,
-) -> Result<written::Written, DecodeError> {
+    sink: impl FnOnce(OutputBuffer) -> S,
+) -> Result<written::WrittenRequest, DecodeError> {
     let start = out.len();
     let limit = start.saturating_add(largest(request));
-    let mut sink = sink(Out { bytes: std::mem::take(out), limit, ..Out::default() });
+    let mut sink =
+        sink(OutputBuffer { bytes: std::mem::take(out), limit, ..OutputBuffer::default() });
     let walked = walk(request, &mut sink);
     let (done, contexts) = sink.end();
     *out = done.bytes;
@@ -88,7 +89,7 @@ pub(super) fn write<S: ItemSink>(
         out.truncate(start);
     }
     let transcoded = Transcoded { records: contexts, events: contexts, ..walked? };
-    Ok(written::Written { transcoded, losses: done.losses })
+    Ok(written::WrittenRequest { transcoded, losses: done.losses })
 }
 
 /// Walks through a request.
@@ -96,7 +97,7 @@ fn walk<S: ItemSink>(request: &[u8], sink: &mut S) -> Result<Transcoded, DecodeE
     let mut walk = Walk { sink, done: Transcoded::default(), at: [0; 3] };
     let mut last = request;
     // The host's own form has no place for what stands beside the envelopes.
-    let mut fields = Fields::new(request);
+    let mut fields = WireFields::new(request);
     while let Ok(Some(field)) = fields.read() {
         if field.number != 1 {
             walk.done.lost_fields = walk.done.lost_fields.saturating_add(field.raw.len());
@@ -112,8 +113,8 @@ fn walk<S: ItemSink>(request: &[u8], sink: &mut S) -> Result<Transcoded, DecodeE
         Ok(()) => Ok(walk.done),
         Err(problem) => {
             let kind = match problem {
-                Problem::Otlp(kind) => kind,
-                Problem::Form(_) => DecodeKind::Growth,
+                WriteProblem::Otlp(kind) => kind,
+                WriteProblem::Form(_) => DecodeKind::Growth,
             };
             let [resources, scopes, _] = S::NAMES;
             let [resource, scope, _] = walk.at;
@@ -132,7 +133,7 @@ struct Walk<'s, S> {
 }
 
 impl<S: ItemSink> Walk<'_, S> {
-    fn resource(&mut self, bytes: &[u8]) -> Written {
+    fn resource(&mut self, bytes: &[u8]) -> WriteResult {
         let envelope = ContextEnvelope::read(bytes)?;
         self.at = [self.at[0], 0, 0];
         self.sink.resource(&envelope)?;
@@ -145,7 +146,7 @@ impl<S: ItemSink> Walk<'_, S> {
         Ok(())
     }
 
-    fn scope(&mut self, bytes: &[u8]) -> Written {
+    fn scope(&mut self, bytes: &[u8]) -> WriteResult {
         let envelope = ContextEnvelope::read(bytes)?;
         self.at[2] = 0;
         self.sink.scope(&envelope)?;
@@ -162,7 +163,7 @@ impl<S: ItemSink> Walk<'_, S> {
     }
 
     #[cold]
-    fn reject(&mut self, problem: Problem, items: usize) {
+    fn reject(&mut self, problem: WriteProblem, items: usize) {
         self.done.rejected = self.done.rejected.saturating_add(items);
         let ([resources, scopes, names], [resource, scope, item]) = (S::NAMES, self.at);
         self.done.reason.get_or_insert_with(|| {

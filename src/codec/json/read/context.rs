@@ -3,12 +3,12 @@
 
 use serde::de::Error;
 
-use crate::codec::json::error::{JsonError, Path, Step};
+use crate::codec::json::error::{FieldPath, JsonError, PathStep};
 
 /// The state of one conversion.
-pub(super) struct Context<'o> {
+pub(super) struct ReadContext<'o> {
     pub(super) out: &'o mut Vec<u8>,
-    pub(super) path: Path,
+    pub(super) path: FieldPath,
     /// How many values are around this one.
     pub(super) depth: u32,
     /// How long the output may get.
@@ -41,11 +41,11 @@ struct Fault {
     problem: String,
 }
 
-impl<'o> Context<'o> {
+impl<'o> ReadContext<'o> {
     pub(super) fn new(out: &'o mut Vec<u8>, limit: usize) -> Self {
         Self {
             out,
-            path: Path::default(),
+            path: FieldPath::default(),
             depth: 0,
             limit,
             over_limit: false,
@@ -144,11 +144,11 @@ impl<'o> Context<'o> {
 
     #[inline]
     pub(super) fn enter(&mut self, name: &'static str) {
-        self.path.push(Step::Field(name));
+        self.path.push(PathStep::Field(name));
     }
 
     #[inline]
     pub(super) fn enter_list(&mut self) {
-        self.path.push(Step::Index(0));
+        self.path.push(PathStep::Index(0));
     }
 }

@@ -4,16 +4,16 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::context::Context;
+use super::context::ReadContext;
 use super::message::{drain_map, message};
 use super::scalar::{drain_seq, expected};
 use crate::codec::json::schema::{FieldSchema, FieldType, MessageSchema, ProtoPresence};
-use crate::codec::wire::{Nested, bytes};
+use crate::codec::wire::{NestedMessage, bytes};
 
 /// Writes the value of a field, or one element of it; says whether there was one, which there is
 /// not for `null`.
 pub(super) struct FieldVisitor<'c, 'o> {
-    pub(super) context: &'c mut Context<'o>,
+    pub(super) context: &'c mut ReadContext<'o>,
     pub(super) field: &'static FieldSchema,
     /// Whether the key came before, so that also a zero must be written.
     pub(super) again: bool,
@@ -115,7 +115,7 @@ impl FieldVisitor<'_, '_> {
 
     fn packed<'de, A: SeqAccess<'de>>(&mut self, list: &mut A) -> Result<(), A::Error> {
         let mark = self.context.out.len();
-        let nested = Nested::open(self.context.out, self.field.number, 100);
+        let nested = NestedMessage::open(self.context.out, self.field.number, 100);
         let start = nested.start();
         self.elements(list)?;
         if self.context.out.len() == start {

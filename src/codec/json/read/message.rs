@@ -4,15 +4,15 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::context::{Context, snake_case};
+use super::context::{ReadContext, snake_case};
 use super::field::FieldVisitor;
 use super::scalar::drain_seq;
 use crate::codec::json::schema::{FieldSchema, MAX_DEPTH, MessageSchema};
-use crate::codec::wire::{Fields, Nested};
+use crate::codec::wire::{NestedMessage, WireFields};
 
 /// The whole request.
 pub(super) struct RequestVisitor<'c, 'o> {
-    pub(super) context: &'c mut Context<'o>,
+    pub(super) context: &'c mut ReadContext<'o>,
     pub(super) message: &'static MessageSchema,
 }
 
@@ -65,12 +65,12 @@ impl<'de> Visitor<'de> for RequestVisitor<'_, '_> {
 
 /// Writes an object as the field `number`.
 pub(super) fn message<'de, A: MapAccess<'de>>(
-    context: &mut Context<'_>,
+    context: &mut ReadContext<'_>,
     number: u32,
     message: &'static MessageSchema,
     map: A,
 ) -> Result<(), A::Error> {
-    let nested = Nested::open(context.out, number, message.estimate);
+    let nested = NestedMessage::open(context.out, number, message.estimate);
     if message.is_value {
         value(context, message, map)?;
     } else {
@@ -82,7 +82,7 @@ pub(super) fn message<'de, A: MapAccess<'de>>(
 
 /// Reads an `AnyValue`, the only message that may be in itself.
 fn value<'de, A: MapAccess<'de>>(
-    context: &mut Context<'_>,
+    context: &mut ReadContext<'_>,
     message: &'static MessageSchema,
     map: A,
 ) -> Result<(), A::Error> {
@@ -104,7 +104,7 @@ pub(super) fn drain_map<'de, A: MapAccess<'de>>(mut map: A) -> Result<(), A::Err
 
 /// Writes the fields of an object.
 fn fields<'de, A: MapAccess<'de>>(
-    context: &mut Context<'_>,
+    context: &mut ReadContext<'_>,
     message: &'static MessageSchema,
     mut map: A,
 ) -> Result<(), A::Error> {
@@ -149,7 +149,7 @@ fn fields<'de, A: MapAccess<'de>>(
 /// Checks the rules that a message as a whole has; `given` has the bits of its fields.
 #[inline]
 fn check<E: Error>(
-    context: &mut Context<'_>,
+    context: &mut ReadContext<'_>,
     message: &MessageSchema,
     given: u32,
 ) -> Result<(), E> {
@@ -203,7 +203,7 @@ impl Repeats {
     #[cold]
     fn keep_last(&self, out: &mut Vec<u8>, start: usize) {
         let written = out.split_off(start.min(out.len()));
-        let mut fields = Fields::new(&written);
+        let mut fields = WireFields::new(&written);
         loop {
             let offset = written.len() - fields.rest().len();
             let Ok(Some(field)) = fields.read() else { return };

@@ -14,12 +14,12 @@ use serde::Deserializer as _;
 use super::error::JsonError;
 use super::schema;
 use crate::model::Signal;
-use context::Context;
+use context::ReadContext;
 use message::RequestVisitor;
 
 /// What became of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Converted {
+pub struct JsonConversion {
     /// The spans, data points or log records that are not valid and were left out.
     pub rejected: usize,
     /// The first reason for that, with the path to the bad field.
@@ -42,12 +42,12 @@ pub fn to_protobuf(
     json: &[u8],
     out: &mut Vec<u8>,
     limit: usize,
-) -> Result<Converted, JsonError> {
+) -> Result<JsonConversion, JsonError> {
     // RFC 8259, section 8.1, lets a parser ignore a byte order mark.
     let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
     let text = std::str::from_utf8(json).map_err(|error| JsonError::Utf8(error.valid_up_to()))?;
     let start = out.len();
-    let mut context = Context::new(out, start.saturating_add(limit));
+    let mut context = ReadContext::new(out, start.saturating_add(limit));
     let mut parser = serde_json::Deserializer::from_str(text);
     // Our own visitors nest as deep as OTLP's messages do, with a limit for values; what they skip
     // is skipped without recursion.
@@ -55,7 +55,7 @@ pub fn to_protobuf(
     let visitor = RequestVisitor { context: &mut context, message: schema::request(signal) };
     let read = parser.deserialize_any(visitor).and_then(|()| parser.end());
     match read {
-        Ok(()) => Ok(Converted {
+        Ok(()) => Ok(JsonConversion {
             rejected: context.rejected,
             reason: context.reason,
             misnamed: context.misnamed,

@@ -15,7 +15,7 @@ use crate::codec::json::fuzz_logic;
 const LIMIT: usize = 1 << 20;
 const IDS: &str = r#""traceId":"0AF7651916cd43dd8448eb211c80319c","spanId":"00f067aa0ba902b7""#;
 
-fn convert(signal: Signal, json: &str) -> Result<(Vec<u8>, Converted), JsonError> {
+fn convert(signal: Signal, json: &str) -> Result<(Vec<u8>, JsonConversion), JsonError> {
     let mut out = Vec::new();
     let result = to_protobuf(signal, json.as_bytes(), &mut out, LIMIT);
     assert!(result.is_ok() || out.is_empty());
@@ -29,7 +29,7 @@ fn in_spans(span: &str) -> String {
 fn span(fields: &str) -> Span {
     let (out, converted) =
         convert(Signal::Traces, &in_spans(&format!("{{{IDS}{fields}}}"))).unwrap();
-    assert_eq!(converted, Converted::default(), "{fields}");
+    assert_eq!(converted, JsonConversion::default(), "{fields}");
     let request = ExportTraceServiceRequest::decode(&out[..]).unwrap();
     request.resource_spans[0].scope_spans[0].spans[0].clone()
 }
@@ -44,7 +44,7 @@ fn rejected(fields: &str) -> String {
 fn log(fields: &str) -> LogRecord {
     let json = format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{{fields}}}]}}]}}]}}"#);
     let (out, converted) = convert(Signal::Logs, &json).unwrap();
-    assert_eq!(converted, Converted::default(), "{fields}");
+    assert_eq!(converted, JsonConversion::default(), "{fields}");
     let request = ExportLogsServiceRequest::decode(&out[..]).unwrap();
     request.resource_logs[0].scope_logs[0].log_records[0].clone()
 }
@@ -61,7 +61,7 @@ fn value(value: Value) -> AnyValue {
 fn empty_requests_are_empty() {
     for signal in Signal::ALL {
         for json in ["{}", " {\n} ", "\u{feff}{}", r#"{"later":[{"a":1}],"b":null}"#] {
-            assert_eq!(convert(signal, json).unwrap(), (Vec::new(), Converted::default()));
+            assert_eq!(convert(signal, json).unwrap(), (Vec::new(), JsonConversion::default()));
         }
     }
 }
@@ -345,7 +345,7 @@ fn hostile_text_is_survived() {
         "attributes":[{{"key":"k","value":{{"arrayValue":{{"values":[{{"doubleValue":1.5e3}},null]}}}}}}],
         "later":[{{}},"x",-1,true]}}"#
     ));
-    assert_eq!(convert(Signal::Traces, &whole).unwrap().1, Converted::default());
+    assert_eq!(convert(Signal::Traces, &whole).unwrap().1, JsonConversion::default());
     for cut in 0..whole.len() {
         let mut out = Vec::new();
         let cut = &whole.as_bytes()[..cut];

@@ -7,10 +7,10 @@ use super::unwritable::Unwritable;
 use crate::codec::json::schema::{
     FieldSchema, FieldType, MAX_DEPTH, MAX_FIELDS, MessageSchema, ProtoPresence,
 };
-use crate::codec::wire::{Fields, WireField, WireValue};
+use crate::codec::wire::{WireField, WireFields, WireValue};
 
 /// Writes JSON.
-pub(super) struct Writer<'o> {
+pub(super) struct JsonWriter<'o> {
     pub(super) out: &'o mut Vec<u8>,
     /// How many fields had no name.
     pub(super) unknown: usize,
@@ -27,7 +27,7 @@ struct Slot<'a> {
     count: usize,
 }
 
-impl Writer<'_> {
+impl JsonWriter<'_> {
     /// Writes a message as an object.
     pub(super) fn message(
         &mut self,
@@ -69,7 +69,7 @@ impl Writer<'_> {
     ) -> Result<[Slot<'a>; MAX_FIELDS], Unwritable> {
         let mut slots = [Slot { from: &[], last: WireValue::Group, count: 0 }; MAX_FIELDS];
         let mut chosen = None;
-        let mut fields = Fields::new(bytes);
+        let mut fields = WireFields::new(bytes);
         loop {
             let from = fields.rest();
             let Some(found) = fields.read()? else { return Ok(slots) };
@@ -133,7 +133,7 @@ impl Writer<'_> {
     fn list(&mut self, field: &FieldSchema, slot: &Slot<'_>) -> Result<(), Unwritable> {
         self.out.push(b'[');
         let start = self.out.len();
-        let mut fields = Fields::new(slot.from);
+        let mut fields = WireFields::new(slot.from);
         let mut left = slot.count;
         while left > 0 {
             let Some(found) = fields.read()? else { break };
@@ -178,7 +178,7 @@ impl Writer<'_> {
         start: usize,
     ) -> Result<(), Unwritable> {
         if matches!(field.kind, FieldType::Varints) {
-            let mut left = Fields::new(packed);
+            let mut left = WireFields::new(packed);
             while !left.rest().is_empty() {
                 self.comma(start);
                 let value = left.varint()?;
@@ -304,7 +304,7 @@ fn merged(
         found.is_some_and(|field| field.presence == ProtoPresence::OneOf)
     };
     let mut parts = Vec::new();
-    let mut fields = Fields::new(slot.from);
+    let mut fields = WireFields::new(slot.from);
     while let Some(found) = fields.read()? {
         match found.value {
             WireValue::Bytes(bytes) if found.number == field.number => {

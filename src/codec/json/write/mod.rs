@@ -7,7 +7,7 @@ mod unwritable;
 use crate::model::Signal;
 
 use super::schema;
-use message::Writer;
+use message::JsonWriter;
 pub use unwritable::Unwritable;
 
 /// Appends the OTLP/JSON of an encoded export request to `out`. Returns how many fields were left
@@ -22,7 +22,7 @@ pub fn from_protobuf(
 ) -> Result<usize, Unwritable> {
     let start = out.len();
     out.reserve(request.len() * 2);
-    let mut writer = Writer { out, unknown: 0, depth: 0 };
+    let mut writer = JsonWriter { out, unknown: 0, depth: 0 };
     let written = writer.message(schema::request(signal), request);
     let unknown = writer.unknown;
     written.map(|()| unknown).inspect_err(|_| out.truncate(start))

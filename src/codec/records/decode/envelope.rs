@@ -10,11 +10,11 @@ use super::transcoded::Transcoded;
 use super::value::{next, text};
 use crate::codec::msgpack::{self, Reader};
 use crate::codec::records::edit::{Pairs, insert_otlp};
-use crate::codec::records::error::{DecodeError, DecodeKind, Decoded, Fault};
+use crate::codec::records::error::{DecodeError, DecodeFault, DecodeKind, DecodeResult};
 use crate::codec::records::layout::{VERSION, keys};
 use crate::codec::records::record::{EventTime, event_head};
 use crate::codec::records::schema::{MessageLayout, RESOURCE, SCOPE};
-use crate::codec::wire::{Fields, WireValue};
+use crate::codec::wire::{WireFields, WireValue};
 use crate::model::Signal;
 
 /// The names of a request's parts, for paths.
@@ -42,7 +42,7 @@ const fn names(signal: Signal) -> Names {
 }
 
 /// What an item became: how many spans, data points or log records it holds.
-pub(super) type Items = usize;
+pub(super) type ItemCount = usize;
 
 /// Writes the items of one signal.
 pub(super) trait RecordSink {
@@ -54,10 +54,10 @@ pub(super) trait RecordSink {
     fn begin(&mut self, scope: ScopeStart<'_>, out: &mut Vec<u8>);
 
     /// Appends the record of one item.
-    fn item(&mut self, item: &[u8], out: &mut Vec<u8>) -> Decoded<Items>;
+    fn item(&mut self, item: &[u8], out: &mut Vec<u8>) -> DecodeResult<ItemCount>;
 
     /// How many items an item that is not valid counts for.
-    fn count_invalid(&self, _item: &[u8]) -> Items {
+    fn count_invalid(&self, _item: &[u8]) -> ItemCount {
         1
     }
 
@@ -158,9 +158,9 @@ struct Walk<'r, 's, S> {
 }
 
 impl<S: RecordSink> Walk<'_, '_, S> {
-    fn resources(&mut self, out: &mut Vec<u8>) -> Decoded {
+    fn resources(&mut self, out: &mut Vec<u8>) -> DecodeResult {
         let name = names(S::SIGNAL).resources;
-        let mut fields = Fields::new(self.request);
+        let mut fields = WireFields::new(self.request);
         let mut index = 0;
         let mut room = Room { unknown: unknown_fields(self.request)?, ..Room::default() };
         if room.unknown.len() > MAX_REQUEST_FIELDS {
@@ -172,7 +172,7 @@ impl<S: RecordSink> Walk<'_, '_, S> {
                 continue;
             }
             let WireValue::Bytes(bytes) = field.value else {
-                return Err(Fault::new(DecodeKind::WireType, field.raw).within(name));
+                return Err(DecodeFault::new(DecodeKind::WireType, field.raw).within(name));
             };
             self.scopes(index, bytes, &mut room, out)
                 .map_err(|fault| fault.within_index(name, index))?;
@@ -187,7 +187,7 @@ impl<S: RecordSink> Walk<'_, '_, S> {
         bytes: &[u8],
         room: &mut Room,
         out: &mut Vec<u8>,
-    ) -> Decoded {
+    ) -> DecodeResult {
         let names = names(S::SIGNAL);
         let Room { unknown, resource, scope, previous_resource, previous_scope } = room;
         let envelope = Envelope::new(bytes, ["resource", names.scopes])?;
@@ -223,7 +223,7 @@ impl<S: RecordSink> Walk<'_, '_, S> {
         Ok(())
     }
 
-    fn items(&mut self, path: [u32; 2], scope: &Envelope<'_>, out: &mut Vec<u8>) -> Decoded {
+    fn items(&mut self, path: [u32; 2], scope: &Envelope<'_>, out: &mut Vec<u8>) -> DecodeResult {
         let mut index = 0;
         let mut records = 0;
         scope.each(|item| {
@@ -231,7 +231,7 @@ impl<S: RecordSink> Walk<'_, '_, S> {
             let appended = if mark < self.limit {
                 self.sink.item(item, out)
             } else {
-                Err(Fault::new(DecodeKind::Growth, item))
+                Err(DecodeFault::new(DecodeKind::Growth, item))
             };
             match appended {
                 Ok(items) => {
@@ -258,7 +258,12 @@ impl<S: RecordSink> Walk<'_, '_, S> {
     }
 
     #[cold]
-    fn reject(&mut self, (items, fault): (Items, Box<Fault>), item: &[u8], path: [u32; 3]) {
+    fn reject(
+        &mut self,
+        (items, fault): (ItemCount, Box<DecodeFault>),
+        item: &[u8],
+        path: [u32; 3],
+    ) {
         self.done.rejected += items;
         if self.done.reason.is_some() {
             return;
@@ -274,9 +279,9 @@ impl<S: RecordSink> Walk<'_, '_, S> {
 }
 
 /// The fields of a request beside its envelopes, which no version of OTLP so far has.
-fn unknown_fields(request: &[u8]) -> Decoded<Vec<u8>> {
+fn unknown_fields(request: &[u8]) -> DecodeResult<Vec<u8>> {
     let mut unknown = Vec::new();
-    let mut fields = Fields::new(request);
+    let mut fields = WireFields::new(request);
     while let Some(field) = next(&mut fields)? {
         if field.number != 1 {
             unknown.extend_from_slice(field.raw);
@@ -295,9 +300,9 @@ struct Envelope<'a> {
 }
 
 impl<'a> Envelope<'a> {
-    fn new(bytes: &'a [u8], [header, contents]: [&str; 2]) -> Decoded<Self> {
+    fn new(bytes: &'a [u8], [header, contents]: [&str; 2]) -> DecodeResult<Self> {
         let mut envelope = Self { header: None, schema_url: &[], unknown: Vec::new(), bytes };
-        let mut fields = Fields::new(bytes);
+        let mut fields = WireFields::new(bytes);
         while let Some(field) = next(&mut fields)? {
             match (field.number, field.value) {
                 (2, WireValue::Bytes(_)) => {}
@@ -312,7 +317,7 @@ impl<'a> Envelope<'a> {
                         2 => contents,
                         _ => "schema_url",
                     };
-                    return Err(Fault::new(DecodeKind::WireType, field.raw).within(name));
+                    return Err(DecodeFault::new(DecodeKind::WireType, field.raw).within(name));
                 }
                 _ => envelope.unknown.extend_from_slice(field.raw),
             }
@@ -322,8 +327,8 @@ impl<'a> Envelope<'a> {
 
     /// Calls `each` with what the envelope holds.
     #[inline]
-    fn each(&self, mut each: impl FnMut(&'a [u8]) -> Decoded) -> Decoded {
-        let mut fields = Fields::new(self.bytes);
+    fn each(&self, mut each: impl FnMut(&'a [u8]) -> DecodeResult) -> DecodeResult {
+        let mut fields = WireFields::new(self.bytes);
         while let Some(field) = next(&mut fields)? {
             if let (2, WireValue::Bytes(bytes)) = (field.number, field.value) {
                 each(bytes)?;
@@ -340,7 +345,7 @@ impl<'a> Envelope<'a> {
         name: &str,
         beside: &[u8],
         out: &mut Vec<u8>,
-    ) -> Decoded {
+    ) -> DecodeResult {
         let unset = self.header.is_none();
         let (url, unknown) = (!self.schema_url.is_empty(), !self.unknown.is_empty());
         let more_unknown = !beside.is_empty();
@@ -362,7 +367,7 @@ impl<'a> Envelope<'a> {
             msgpack::bool(out, true);
         }
         let mut pairs = Reader::new(&fields);
-        pairs.map().map_err(|_| Fault::new(DecodeKind::WireType, bytes))?;
+        pairs.map().map_err(|_| DecodeFault::new(DecodeKind::WireType, bytes))?;
         out.extend_from_slice(pairs.rest());
         if url {
             msgpack::str_bytes(out, keys::SCHEMA_URL);
@@ -391,7 +396,7 @@ pub(super) fn record(
     metadata: &[u8],
     item: &MessageScan<'_>,
     out: &mut Vec<u8>,
-) -> Decoded {
+) -> DecodeResult {
     event_head(out, time);
     let start = out.len();
     out.extend_from_slice(metadata);

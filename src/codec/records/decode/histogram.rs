@@ -2,8 +2,8 @@
 //! bounds that ascend and for one bucket more than bounds, or for neither.
 
 use super::value::next;
-use crate::codec::records::error::{DecodeKind, Decoded, Fault};
-use crate::codec::wire::{self, Fields, WireField, WireValue};
+use crate::codec::records::error::{DecodeFault, DecodeKind, DecodeResult};
+use crate::codec::wire::{self, WireField, WireFields, WireValue};
 
 /// The field of a metric that holds a histogram, and that of its data points.
 pub(super) const HISTOGRAM: u32 = 9;
@@ -15,7 +15,7 @@ pub(super) struct LeftOut {
     /// How many they are.
     pub(super) points: usize,
     /// What is wrong with the first one.
-    pub(super) fault: Box<Fault>,
+    pub(super) fault: Box<DecodeFault>,
 }
 
 /// What is wrong with the buckets of a data point, if it is known to be wrong. What is no data
@@ -30,7 +30,7 @@ pub(crate) fn bucket_problem(point: &[u8]) -> Option<DecodeKind> {
         ascends &= value > last || bounds == 0 && value == last;
         (last, bounds) = (value, bounds + 1);
     };
-    let mut fields = Fields::new(point);
+    let mut fields = WireFields::new(point);
     while let Some(field) = fields.read().ok()? {
         match (field.number, field.value) {
             (6, WireValue::Bytes(packed)) => counts += packed.len() / 8,
@@ -51,7 +51,7 @@ pub(crate) fn bucket_problem(point: &[u8]) -> Option<DecodeKind> {
 
 /// The data points of a histogram with their places.
 fn points(data: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {
-    let mut fields = Fields::new(data);
+    let mut fields = WireFields::new(data);
     let points = std::iter::from_fn(move || fields.read().ok().flatten());
     (0..).zip(points.filter_map(|field| point_of(&field)))
 }
@@ -74,19 +74,19 @@ pub(super) fn is_valid(data: &[u8]) -> bool {
 /// # Errors
 /// No data point is left.
 #[cold]
-pub(super) fn without_wrong_points(metric: &[u8], data: &[u8]) -> Decoded<(Vec<u8>, LeftOut)> {
+pub(super) fn without_wrong_points(metric: &[u8], data: &[u8]) -> DecodeResult<(Vec<u8>, LeftOut)> {
     let wrong = points(data)
         .find_map(|(index, point)| bucket_problem(point).map(|problem| (index, point, problem)));
     let Some((index, point, problem)) = wrong else {
-        return Err(Fault::new(DecodeKind::Bounds, metric));
+        return Err(DecodeFault::new(DecodeKind::Bounds, metric));
     };
     let field = if problem == DecodeKind::Bounds { "explicit_bounds" } else { "bucket_counts" };
-    let fault = Fault::new(problem, point)
+    let fault = DecodeFault::new(problem, point)
         .within(field)
         .within_index("data_points", index)
         .within("histogram");
     let (mut kept, mut left, mut out) = (Vec::new(), 0_usize, Vec::new());
-    let mut fields = Fields::new(data);
+    let mut fields = WireFields::new(data);
     while let Some(field) = next(&mut fields)? {
         match point_of(&field) {
             Some(point) if bucket_problem(point).is_some() => left += 1,
@@ -96,7 +96,7 @@ pub(super) fn without_wrong_points(metric: &[u8], data: &[u8]) -> Decoded<(Vec<u
     if points(&kept).next().is_none() {
         return Err(fault);
     }
-    let mut fields = Fields::new(metric);
+    let mut fields = WireFields::new(metric);
     while let Some(field) = next(&mut fields)? {
         if field.number != HISTOGRAM {
             out.extend_from_slice(field.raw);

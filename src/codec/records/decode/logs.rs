@@ -1,12 +1,12 @@
 //! Log transcoder: log records are laid out as Fluent Bit's own OpenTelemetry input does it.
 
-use super::envelope::{Items, RecordSink, ScopeStart, common_pairs, put_beside, transcode};
+use super::envelope::{ItemCount, RecordSink, ScopeStart, common_pairs, put_beside, transcode};
 use super::message::MessageScan;
 use super::raw::{RawValuesFound, ValueForm, unmark};
 use super::transcoded::Transcoded;
 use super::value::element;
 use crate::codec::msgpack;
-use crate::codec::records::error::{DecodeError, Decoded};
+use crate::codec::records::error::{DecodeError, DecodeResult};
 use crate::codec::records::layout::{GROUP_END, GROUP_START, MAX_DEPTH, keys};
 use crate::codec::records::record::{EventTime, event_head};
 use crate::codec::records::schema::LOG;
@@ -132,7 +132,7 @@ impl Logs<'_> {
     fn write_body(
         &mut self,
         log: &MessageScan<'_>,
-    ) -> Decoded<(Option<&'static str>, Option<Box<RawValuesFound>>)> {
+    ) -> DecodeResult<(Option<&'static str>, Option<Box<RawValuesFound>>)> {
         let out = &mut self.body;
         let Some(body) = log.merged(5) else {
             msgpack::map_header(out, 0);
@@ -200,7 +200,7 @@ impl RecordSink for Logs<'_> {
     }
 
     #[inline]
-    fn item(&mut self, item: &[u8], out: &mut Vec<u8>) -> Decoded<Items> {
+    fn item(&mut self, item: &[u8], out: &mut Vec<u8>) -> DecodeResult<ItemCount> {
         let mut log = MessageScan::new(&LOG, item);
         log.read()?;
         let time = [1, 11]

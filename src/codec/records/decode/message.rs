@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use super::raw::ValueForm;
 use super::value::{key_value, next, text};
 use crate::codec::msgpack;
-use crate::codec::records::error::{DecodeKind, Decoded, Fault};
+use crate::codec::records::error::{DecodeFault, DecodeKind, DecodeResult};
 use crate::codec::records::layout::MAX_DEPTH;
 use crate::codec::records::schema::{
     FieldForm, FieldLayout, LayoutPresence, MAX_FIELDS, MessageLayout, UNKNOWN_FIELDS,
 };
-use crate::codec::wire::{Fields, WireError, WireField, WireValue, varint_count};
+use crate::codec::wire::{WireError, WireField, WireFields, WireValue, varint_count};
 use crate::model::write_hex;
 
 /// What one field has on the wire.
@@ -50,8 +50,8 @@ impl<'a> MessageScan<'a> {
 
     /// Finds the fields.
     #[inline]
-    pub(super) fn read(&mut self) -> Decoded {
-        let mut fields = Fields::new(self.bytes);
+    pub(super) fn read(&mut self) -> DecodeResult {
+        let mut fields = WireFields::new(self.bytes);
         // The number and the index of a field that comes again and again.
         let mut run = (0, 0);
         loop {
@@ -93,7 +93,7 @@ impl<'a> MessageScan<'a> {
         message: &'static MessageLayout,
         bytes: &'a [u8],
         out: &mut Vec<u8>,
-    ) -> Decoded<ValueForm> {
+    ) -> DecodeResult<ValueForm> {
         let mut scan = Self::new(message, bytes);
         scan.read()?;
         scan.write(out)
@@ -130,7 +130,7 @@ impl<'a> MessageScan<'a> {
             field.is_some_and(|field| field.presence == LayoutPresence::OneOf)
         };
         let mut merged = Vec::new();
-        let mut fields = Fields::new(self.bytes);
+        let mut fields = WireFields::new(self.bytes);
         while let Ok(Some(field)) = fields.read() {
             match field.value {
                 WireValue::Bytes(payload) if field.number == number => {
@@ -158,13 +158,13 @@ impl<'a> MessageScan<'a> {
 
     /// Writes the message as a map. Returns whether values in it are marked.
     #[inline]
-    pub(super) fn write(&self, out: &mut Vec<u8>) -> Decoded<ValueForm> {
+    pub(super) fn write(&self, out: &mut Vec<u8>) -> DecodeResult<ValueForm> {
         msgpack::map_header(out, self.pairs());
         self.write_pairs(out)
     }
 
     /// Writes the pairs of the map. Returns whether values in them are marked.
-    pub(super) fn write_pairs(&self, out: &mut Vec<u8>) -> Decoded<ValueForm> {
+    pub(super) fn write_pairs(&self, out: &mut Vec<u8>) -> DecodeResult<ValueForm> {
         let mut form = ValueForm::Whole;
         let mut left = self.present;
         for (field, slot) in self.message.fields.iter().zip(&self.slots) {
@@ -181,9 +181,9 @@ impl<'a> MessageScan<'a> {
     }
 
     #[cold]
-    fn write_unknown(&self, out: &mut Vec<u8>) -> Decoded {
+    fn write_unknown(&self, out: &mut Vec<u8>) -> DecodeResult {
         let mut unknown = Vec::with_capacity(self.unknown);
-        let mut fields = Fields::new(self.bytes);
+        let mut fields = WireFields::new(self.bytes);
         while let Some(field) = next(&mut fields)? {
             if self.message.index(field.number).is_none() {
                 unknown.extend_from_slice(field.raw);
@@ -200,7 +200,7 @@ impl<'a> MessageScan<'a> {
         field: &FieldLayout,
         slot: &FieldSlot<'_>,
         out: &mut Vec<u8>,
-    ) -> Decoded<ValueForm> {
+    ) -> DecodeResult<ValueForm> {
         match field.kind {
             FieldForm::Uint32 | FieldForm::Fixed32 | FieldForm::Fixed64 => {
                 msgpack::uint(out, slot.value)
@@ -299,8 +299,8 @@ impl<'a> FieldSlot<'a> {
 }
 
 #[cold]
-fn mismatch(field: &FieldLayout, found: &WireField<'_>) -> Box<Fault> {
-    Fault::new(DecodeKind::WireType, found.raw).within(field.name)
+fn mismatch(field: &FieldLayout, found: &WireField<'_>) -> Box<DecodeFault> {
+    DecodeFault::new(DecodeKind::WireType, found.raw).within(field.name)
 }
 
 fn enumeration(names: &[&str], value: u64, out: &mut Vec<u8>) {
@@ -335,9 +335,9 @@ fn long_hex(bytes: &[u8], out: &mut Vec<u8>) {
 fn occurrences<'a>(
     field: &FieldLayout,
     slot: &FieldSlot<'a>,
-    mut each: impl FnMut(u32, WireValue<'a>) -> Decoded,
-) -> Decoded {
-    let mut fields = Fields::new(slot.bytes);
+    mut each: impl FnMut(u32, WireValue<'a>) -> DecodeResult,
+) -> DecodeResult {
+    let mut fields = WireFields::new(slot.bytes);
     let mut index = 0;
     while index < slot.count {
         let Some(found) = next(&mut fields)? else { break };
@@ -354,7 +354,7 @@ fn messages(
     field: &FieldLayout,
     slot: &FieldSlot<'_>,
     out: &mut Vec<u8>,
-) -> Decoded<ValueForm> {
+) -> DecodeResult<ValueForm> {
     let mut form = ValueForm::Whole;
     msgpack::array_header(out, slot.count);
     occurrences(field, slot, |index, value| {
@@ -368,7 +368,11 @@ fn messages(
 }
 
 #[inline]
-fn attributes(field: &FieldLayout, slot: &FieldSlot<'_>, out: &mut Vec<u8>) -> Decoded<ValueForm> {
+fn attributes(
+    field: &FieldLayout,
+    slot: &FieldSlot<'_>,
+    out: &mut Vec<u8>,
+) -> DecodeResult<ValueForm> {
     let mut form = ValueForm::Whole;
     msgpack::map_header(out, slot.count);
     occurrences(field, slot, |_, value| {
@@ -380,7 +384,7 @@ fn attributes(field: &FieldLayout, slot: &FieldSlot<'_>, out: &mut Vec<u8>) -> D
     Ok(form)
 }
 
-fn strings(field: &FieldLayout, slot: &FieldSlot<'_>, out: &mut Vec<u8>) -> Decoded {
+fn strings(field: &FieldLayout, slot: &FieldSlot<'_>, out: &mut Vec<u8>) -> DecodeResult {
     msgpack::array_header(out, slot.count);
     occurrences(field, slot, |index, value| {
         let WireValue::Bytes(bytes) = value else { return Ok(()) };
@@ -388,9 +392,9 @@ fn strings(field: &FieldLayout, slot: &FieldSlot<'_>, out: &mut Vec<u8>) -> Deco
     })
 }
 
-fn numbers(field: &FieldLayout, slot: &FieldSlot<'_>, out: &mut Vec<u8>) -> Decoded {
-    let elements =
-        u32::try_from(slot.value).map_err(|_| Fault::new(WireError::Truncated, slot.bytes))?;
+fn numbers(field: &FieldLayout, slot: &FieldSlot<'_>, out: &mut Vec<u8>) -> DecodeResult {
+    let elements = u32::try_from(slot.value)
+        .map_err(|_| DecodeFault::new(WireError::Truncated, slot.bytes))?;
     msgpack::array_header(out, elements);
     let double = matches!(field.kind, FieldForm::Doubles);
     let number = |out: &mut Vec<u8>, bits: u64| {
@@ -400,16 +404,16 @@ fn numbers(field: &FieldLayout, slot: &FieldSlot<'_>, out: &mut Vec<u8>) -> Deco
         match value {
             WireValue::Fixed64(value) | WireValue::Varint(value) => number(out, value),
             WireValue::Bytes(packed) if matches!(field.kind, FieldForm::Varints) => {
-                let mut left = Fields::new(packed);
+                let mut left = WireFields::new(packed);
                 while !left.rest().is_empty() {
                     let near = left.rest();
-                    number(out, left.varint().map_err(|error| Fault::new(error, near))?);
+                    number(out, left.varint().map_err(|error| DecodeFault::new(error, near))?);
                 }
             }
             WireValue::Bytes(packed) => {
                 let (values, rest) = packed.as_chunks::<8>();
                 if !rest.is_empty() {
-                    return Err(Fault::new(DecodeKind::Packed, rest));
+                    return Err(DecodeFault::new(DecodeKind::Packed, rest));
                 }
                 values.iter().for_each(|value| number(out, u64::from_le_bytes(*value)));
             }

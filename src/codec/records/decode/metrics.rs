@@ -1,14 +1,14 @@
 //! Metric transcoder.
 
-use super::envelope::{Items, RecordSink, ScopeStart, metadata, record, transcode};
+use super::envelope::{ItemCount, RecordSink, ScopeStart, metadata, record, transcode};
 use super::histogram::{self, HISTOGRAM, LeftOut};
 use super::message::MessageScan;
 use super::transcoded::Transcoded;
 use crate::codec::otlp::METRIC_DATA;
-use crate::codec::records::error::{DecodeError, Decoded};
+use crate::codec::records::error::{DecodeError, DecodeResult};
 use crate::codec::records::record::EventTime;
 use crate::codec::records::schema::METRIC;
-use crate::codec::wire::{Fields, WireValue};
+use crate::codec::wire::{WireFields, WireValue};
 use crate::model::Signal;
 
 /// Appends the metrics of an `ExportMetricsServiceRequest` to `out` as records. A record whose first
@@ -41,7 +41,7 @@ impl RecordSink for Metrics {
         metadata(Signal::Metrics, &scope, &mut self.metadata);
     }
 
-    fn item(&mut self, item: &[u8], out: &mut Vec<u8>) -> Decoded<Items> {
+    fn item(&mut self, item: &[u8], out: &mut Vec<u8>) -> DecodeResult<ItemCount> {
         let mut metric = MessageScan::new(&METRIC, item);
         metric.read()?;
         if let Some(data) = metric.merged(HISTOGRAM).filter(|data| !histogram::is_valid(data)) {
@@ -62,7 +62,7 @@ impl RecordSink for Metrics {
         self.left_out.take()
     }
 
-    fn count_invalid(&self, item: &[u8]) -> Items {
+    fn count_invalid(&self, item: &[u8]) -> ItemCount {
         metric_points(item).max(1)
     }
 
@@ -72,7 +72,7 @@ impl RecordSink for Metrics {
 /// The number of data points of a `Metric`, as far as they can be read.
 pub(in crate::codec::records) fn metric_points(metric: &[u8]) -> usize {
     let mut count = 0;
-    let mut fields = Fields::new(metric);
+    let mut fields = WireFields::new(metric);
     while let Ok(Some(field)) = fields.read() {
         if let (true, WireValue::Bytes(data)) = (METRIC_DATA.contains(&field.number), field.value) {
             count += data_points(data).count;
@@ -90,7 +90,7 @@ struct Points {
 /// Counts the data points of a `Gauge`, `Sum` and so on, as far as they can be read.
 fn data_points(data: &[u8]) -> Points {
     let mut points = Points::default();
-    let mut fields = Fields::new(data);
+    let mut fields = WireFields::new(data);
     while let Ok(Some(field)) = fields.read() {
         if let (1, WireValue::Bytes(point)) = (field.number, field.value) {
             if points.count == 0 {
@@ -105,7 +105,7 @@ fn data_points(data: &[u8]) -> Points {
 /// `time_unix_nano` of a data point, which is field 3 in all of them.
 fn point_time(point: &[u8]) -> u64 {
     let mut time = 0;
-    let mut fields = Fields::new(point);
+    let mut fields = WireFields::new(point);
     while let Ok(Some(field)) = fields.read() {
         if let (3, WireValue::Fixed64(value)) = (field.number, field.value) {
             time = value;

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::codec::msgpack::{self, ReadError, Reader, Token};
-use crate::codec::wire::{self, Fields, WireValue};
+use crate::codec::wire::{self, WireFields, WireValue};
 
 /// How a value that was just written stands in the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,7 +62,7 @@ pub(super) fn remainder(any_value: &[u8], form: ValueForm) -> Vec<u8> {
         return any_value.to_vec();
     }
     let (mut unknown, mut inner, mut last) = (Vec::new(), Vec::new(), 0);
-    let mut fields = Fields::new(any_value);
+    let mut fields = WireFields::new(any_value);
     while let Ok(Some(field)) = fields.read() {
         if !(1..=8).contains(&field.number) {
             unknown.extend_from_slice(field.raw);
@@ -85,7 +85,7 @@ pub(super) fn remainder(any_value: &[u8], form: ValueForm) -> Vec<u8> {
 /// The fields of an `ArrayValue` or a `KeyValueList` that are no elements.
 fn unknown_fields_of_list(list: &[u8]) -> Vec<u8> {
     let mut unknown = Vec::new();
-    let mut fields = Fields::new(list);
+    let mut fields = WireFields::new(list);
     while let Ok(Some(field)) = fields.read() {
         if field.number != 1 {
             unknown.extend_from_slice(field.raw);

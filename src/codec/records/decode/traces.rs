@@ -1,9 +1,9 @@
 //! Span transcoder.
 
-use super::envelope::{Items, RecordSink, ScopeStart, metadata, record, transcode};
+use super::envelope::{ItemCount, RecordSink, ScopeStart, metadata, record, transcode};
 use super::message::MessageScan;
 use super::transcoded::Transcoded;
-use crate::codec::records::error::{DecodeError, DecodeKind, Decoded, Fault};
+use crate::codec::records::error::{DecodeError, DecodeFault, DecodeKind, DecodeResult};
 use crate::codec::records::record::EventTime;
 use crate::codec::records::schema::SPAN;
 use crate::model::Signal;
@@ -32,7 +32,7 @@ impl RecordSink for Spans {
     }
 
     #[inline]
-    fn item(&mut self, item: &[u8], out: &mut Vec<u8>) -> Decoded<Items> {
+    fn item(&mut self, item: &[u8], out: &mut Vec<u8>) -> DecodeResult<ItemCount> {
         let mut span = MessageScan::new(&SPAN, item);
         span.read()?;
         check_ids(&span, item)?;
@@ -45,15 +45,15 @@ impl RecordSink for Spans {
 }
 
 #[inline]
-fn check_ids(span: &MessageScan<'_>, item: &[u8]) -> Decoded {
+fn check_ids(span: &MessageScan<'_>, item: &[u8]) -> DecodeResult {
     let id = |number| span.slot(number).map_or(&[][..], |slot| slot.bytes);
     let valid = |id: &[u8], length| id.len() == length && id.iter().any(|byte| *byte != 0);
     let (trace, own) = (id(1), id(2));
     if !valid(trace, 16) {
-        return Err(Fault::new(DecodeKind::TraceId(trace.len()), item).within("trace_id"));
+        return Err(DecodeFault::new(DecodeKind::TraceId(trace.len()), item).within("trace_id"));
     }
     if !valid(own, 8) {
-        return Err(Fault::new(DecodeKind::SpanId(own.len()), item).within("span_id"));
+        return Err(DecodeFault::new(DecodeKind::SpanId(own.len()), item).within("span_id"));
     }
     Ok(())
 }

@@ -2,23 +2,23 @@
 
 use super::raw::{self, ValueForm};
 use crate::codec::msgpack;
-use crate::codec::records::error::{DecodeKind, Decoded, Fault};
+use crate::codec::records::error::{DecodeFault, DecodeKind, DecodeResult};
 use crate::codec::records::layout::{MAX_DEPTH, MAX_DEPTH_IN_PLACE};
-use crate::codec::wire::{Fields, WireField, WireValue};
+use crate::codec::wire::{WireField, WireFields, WireValue};
 
 /// Reads a field; `None` at the end.
 #[inline(always)]
-pub(super) fn next<'a>(fields: &mut Fields<'a>) -> Decoded<Option<WireField<'a>>> {
+pub(super) fn next<'a>(fields: &mut WireFields<'a>) -> DecodeResult<Option<WireField<'a>>> {
     let near = fields.rest();
-    fields.read().map_err(|error| Fault::new(error, near))
+    fields.read().map_err(|error| DecodeFault::new(error, near))
 }
 
 /// Writes text, if it is UTF-8.
 #[inline]
-pub(super) fn text(bytes: &[u8], out: &mut Vec<u8>) -> Decoded {
+pub(super) fn text(bytes: &[u8], out: &mut Vec<u8>) -> DecodeResult {
     // Most text is ASCII, which is quicker to see.
     if !bytes.is_ascii() && std::str::from_utf8(bytes).is_err() {
-        return Err(Fault::new(DecodeKind::Utf8, bytes));
+        return Err(DecodeFault::new(DecodeKind::Utf8, bytes));
     }
     msgpack::str_bytes(out, bytes);
     Ok(())
@@ -27,7 +27,7 @@ pub(super) fn text(bytes: &[u8], out: &mut Vec<u8>) -> Decoded {
 /// Writes one `KeyValue` as a pair of a map; values may nest `depth` levels. Returns
 /// [`ValueForm::Whole`] or [`ValueForm::Marked`].
 #[inline(always)]
-pub(super) fn key_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<ValueForm> {
+pub(super) fn key_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> DecodeResult<ValueForm> {
     let Some((key, value)) = plain_key_value(bytes) else {
         return odd_key_value(bytes, out, depth);
     };
@@ -54,23 +54,23 @@ fn plain_key_value(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     }
     let (key, rest) = rest.split_at_checked(usize::from(*length))?;
     let [0x12, rest @ ..] = rest else { return None };
-    let mut value = Fields::new(rest);
+    let mut value = WireFields::new(rest);
     let length = value.varint().ok()?;
     (length == value.rest().len() as u64).then_some((key, value.rest()))
 }
 
 /// Any `KeyValue`: fields in any order, repeated, absent or unknown.
 #[cold]
-fn odd_key_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<ValueForm> {
+fn odd_key_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> DecodeResult<ValueForm> {
     let mut key: &[u8] = &[];
     let (mut value, mut others) = (None::<Vec<u8>>, Vec::new());
-    let mut fields = Fields::new(bytes);
+    let mut fields = WireFields::new(bytes);
     while let Some(field) = next(&mut fields)? {
         match (field.number, field.value) {
             (1, WireValue::Bytes(text)) => key = text,
             (2, WireValue::Bytes(part)) => value.get_or_insert_default().extend_from_slice(part),
             (3, WireValue::Varint(0)) => {}
-            (1..=2, _) => return Err(Fault::new(DecodeKind::WireType, field.raw)),
+            (1..=2, _) => return Err(DecodeFault::new(DecodeKind::WireType, field.raw)),
             _ => others.extend_from_slice(field.raw),
         }
     }
@@ -90,7 +90,7 @@ fn odd_key_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<ValueFo
 
 /// Writes an `AnyValue` that stands in no map. Returns [`ValueForm::Whole`] or [`ValueForm::Marked`].
 #[inline]
-pub(super) fn element(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<ValueForm> {
+pub(super) fn element(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> DecodeResult<ValueForm> {
     let start = out.len();
     let form = any_value(bytes, out, depth)?;
     if form >= ValueForm::Partly {
@@ -102,8 +102,8 @@ pub(super) fn element(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<Va
 
 /// Writes an `AnyValue`.
 #[inline(always)]
-fn any_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<ValueForm> {
-    let mut fields = Fields::new(bytes);
+fn any_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> DecodeResult<ValueForm> {
+    let mut fields = WireFields::new(bytes);
     match next(&mut fields)? {
         None => {
             check_depth(bytes, depth)?;
@@ -116,13 +116,13 @@ fn any_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<ValueForm> 
 }
 
 #[inline]
-fn check_depth(bytes: &[u8], depth: u32) -> Decoded {
-    if depth == 0 { Err(Fault::new(DecodeKind::Depth, bytes)) } else { Ok(()) }
+fn check_depth(bytes: &[u8], depth: u32) -> DecodeResult {
+    if depth == 0 { Err(DecodeFault::new(DecodeKind::Depth, bytes)) } else { Ok(()) }
 }
 
 /// Writes the one field of an `AnyValue`.
 #[inline(always)]
-fn one_value(field: &WireField<'_>, out: &mut Vec<u8>, depth: u32) -> Decoded<ValueForm> {
+fn one_value(field: &WireField<'_>, out: &mut Vec<u8>, depth: u32) -> DecodeResult<ValueForm> {
     check_depth(field.raw, depth)?;
     match (field.number, field.value) {
         (1, WireValue::Bytes(bytes)) => text(bytes, out)?,
@@ -133,9 +133,9 @@ fn one_value(field: &WireField<'_>, out: &mut Vec<u8>, depth: u32) -> Decoded<Va
         // The host's opentelemetry output crashes on bytes of length 0.
         (7, WireValue::Bytes([])) => return Ok(unsaid(out)),
         (7, WireValue::Bytes(bytes)) => msgpack::bin(out, bytes),
-        (1..=7, _) => return Err(Fault::new(DecodeKind::WireType, field.raw)),
+        (1..=7, _) => return Err(DecodeFault::new(DecodeKind::WireType, field.raw)),
         (8, WireValue::Varint(_)) => return Ok(unsaid(out)),
-        (8, _) => return Err(Fault::new(DecodeKind::WireType, field.raw)),
+        (8, _) => return Err(DecodeFault::new(DecodeKind::WireType, field.raw)),
         _ => return Ok(unsaid(out)),
     }
     Ok(ValueForm::Whole)
@@ -150,7 +150,7 @@ fn unsaid(out: &mut Vec<u8>) -> ValueForm {
 /// Writes a list or a map, or nil in its place if it is nested deeper than hosts read; it has to be
 /// valid all the same.
 #[inline(never)]
-fn container(number: u32, inner: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<ValueForm> {
+fn container(number: u32, inner: &[u8], out: &mut Vec<u8>, depth: u32) -> DecodeResult<ValueForm> {
     let start = out.len();
     let form = if number == 5 {
         array_value(inner, out, depth - 1)?
@@ -167,11 +167,11 @@ fn container(number: u32, inner: &[u8], out: &mut Vec<u8>, depth: u32) -> Decode
 /// Any `AnyValue`: of several fields the last counts, and a message that comes twice is merged, as
 /// protobuf asks.
 #[cold]
-fn odd_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<ValueForm> {
+fn odd_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> DecodeResult<ValueForm> {
     let mut last: Option<WireField<'_>> = None;
     let mut merged = Vec::new();
     let mut plain = true;
-    let mut fields = Fields::new(bytes);
+    let mut fields = WireFields::new(bytes);
     while let Some(field) = next(&mut fields)? {
         match (field.number, field.value) {
             (5 | 6, WireValue::Bytes(message)) => {
@@ -201,24 +201,24 @@ fn odd_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<ValueForm> 
 
 /// The number of fields 1 that hold a message, and whether there is nothing else.
 #[inline]
-fn count(bytes: &[u8]) -> Decoded<(u32, bool)> {
+fn count(bytes: &[u8]) -> DecodeResult<(u32, bool)> {
     let (mut count, mut plain) = (0, true);
-    let mut fields = Fields::new(bytes);
+    let mut fields = WireFields::new(bytes);
     while let Some(field) = next(&mut fields)? {
         match (field.number, field.value) {
             (1, WireValue::Bytes(_)) => count += 1,
-            (1, _) => return Err(Fault::new(DecodeKind::WireType, field.raw)),
+            (1, _) => return Err(DecodeFault::new(DecodeKind::WireType, field.raw)),
             _ => plain = false,
         }
     }
     Ok((count, plain))
 }
 
-fn array_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<ValueForm> {
+fn array_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> DecodeResult<ValueForm> {
     let (count, plain) = count(bytes)?;
     let mut form = if plain { ValueForm::Whole } else { ValueForm::Partly };
     msgpack::array_header(out, count);
-    let mut fields = Fields::new(bytes);
+    let mut fields = WireFields::new(bytes);
     let mut index = 0;
     while let Some(field) = next(&mut fields)? {
         if let (1, WireValue::Bytes(value)) = (field.number, field.value) {
@@ -231,11 +231,11 @@ fn array_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<ValueForm
     Ok(form)
 }
 
-fn kvlist(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Decoded<ValueForm> {
+fn kvlist(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> DecodeResult<ValueForm> {
     let (count, plain) = count(bytes)?;
     let mut form = if plain { ValueForm::Whole } else { ValueForm::Partly };
     msgpack::map_header(out, count);
-    let mut fields = Fields::new(bytes);
+    let mut fields = WireFields::new(bytes);
     while let Some(field) = next(&mut fields)? {
         if let (1, WireValue::Bytes(pair)) = (field.number, field.value) {
             form = form.max(key_value(pair, out, depth)?);

@@ -1,7 +1,7 @@
 //! Request builder: requests from items, with as few envelopes as their order allows.
 
-use super::raw::{Restored, restored, restored_map};
-use super::value::Encoder;
+use super::raw::{RestoredRecord, restored, restored_map};
+use super::value::ProtobufEncoder;
 use crate::codec::msgpack::{MapView, Reader, Token};
 use crate::codec::records::decode::metric_points;
 use crate::codec::records::error::{EncodeError, ValueError};
@@ -10,7 +10,7 @@ use crate::codec::records::record::Event;
 use crate::codec::records::record_reader::OpenLog;
 use crate::codec::records::schema::{METRIC, MessageLayout, RESOURCE, SCOPE, SPAN};
 use crate::codec::records::telemetry::{CommonPairs, Telemetry};
-use crate::codec::wire::{self, Nested};
+use crate::codec::wire::{self, NestedMessage};
 use crate::model::Signal;
 
 /// Builds one `ExportTraceServiceRequest`, `ExportMetricsServiceRequest` or
@@ -21,11 +21,11 @@ use crate::model::Signal;
 #[derive(Debug)]
 pub struct RequestBuilder {
     signal: Signal,
-    encoder: Encoder,
+    encoder: ProtobufEncoder,
     resource: Level,
     scope: Level,
     /// Where resource and scope of an item are encoded before they are compared.
-    side: Encoder,
+    side: ProtobufEncoder,
     /// What [`Telemetry::envelope`] said of the item before.
     envelope: [u64; 2],
     /// What [`RecordReader::context`] said of the item before; 0 if it said nothing.
@@ -40,7 +40,7 @@ pub struct RequestBuilder {
 
 /// What an open body was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Added {
+pub struct AddedRecord {
     /// Spans, data points or log records.
     pub items: usize,
     /// Bytes of the body.
@@ -60,7 +60,7 @@ struct Level {
 #[derive(Debug, Clone, Copy)]
 struct Open {
     start: usize,
-    nested: Nested,
+    nested: NestedMessage,
     contents: usize,
 }
 
@@ -71,7 +71,7 @@ const ESTIMATE: usize = 1 << 16;
 impl Level {
     fn open(&mut self, out: &mut Vec<u8>, number: u32, estimate: usize) {
         let start = out.len();
-        let nested = Nested::open(out, number, estimate);
+        let nested = NestedMessage::open(out, number, estimate);
         out.extend_from_slice(&self.prefix);
         self.open = Some(Open { start, nested, contents: 0 });
     }
@@ -100,10 +100,10 @@ impl RequestBuilder {
     pub fn new(signal: Signal) -> Self {
         Self {
             signal,
-            encoder: Encoder::default(),
+            encoder: ProtobufEncoder::default(),
             resource: Level::default(),
             scope: Level::default(),
-            side: Encoder::default(),
+            side: ProtobufEncoder::default(),
             envelope: [0, 0],
             context: 0,
             pushed: 0,
@@ -147,20 +147,20 @@ impl RequestBuilder {
         event: &Event<'_>,
         telemetry: &Telemetry<'_>,
         context: u64,
-    ) -> Result<Added, EncodeError> {
+    ) -> Result<AddedRecord, EncodeError> {
         let added = self.push_within(event, telemetry, context, self.usual)?;
         self.usual = added.length;
         Ok(added)
     }
 
-    /// The same for a log record; [`Added::length`] counts from its `otlp` map on. `None`, with
+    /// The same for a log record; [`AddedRecord::length`] counts from its `otlp` map on. `None`, with
     /// nothing added, where the record has to be read in the general way.
-    pub fn push_open_log(&mut self, log: &OpenLog<'_>) -> Option<Added> {
+    pub fn push_open_log(&mut self, log: &OpenLog<'_>) -> Option<AddedRecord> {
         self.check(&log.known).ok()?;
         self.enter(&Source::own(&log.known), log.known.envelope, log.context).ok()?;
         let (before, repaired) = (self.encoder.out.len(), self.encoder.repaired);
         self.encoder.out.reserve(self.usual + 64);
-        let item = Nested::open(&mut self.encoder.out, 2, self.usual);
+        let item = NestedMessage::open(&mut self.encoder.out, 2, self.usual);
         let mut reader = Reader::new(log.otlp);
         if self.encoder.open_log(log, &mut reader).is_none() {
             self.encoder.out.truncate(before);
@@ -171,7 +171,7 @@ impl RequestBuilder {
         self.count(1);
         let length = log.otlp.len().saturating_sub(reader.rest().len());
         self.usual = length;
-        Some(Added { items: 1, length })
+        Some(AddedRecord { items: 1, length })
     }
 
     fn push_within(
@@ -180,7 +180,7 @@ impl RequestBuilder {
         telemetry: &Telemetry<'_>,
         context: u64,
         expected: usize,
-    ) -> Result<Added, EncodeError> {
+    ) -> Result<AddedRecord, EncodeError> {
         if !telemetry.raw_values.is_empty() {
             return self.push_restored(event, telemetry, context, expected);
         }
@@ -189,7 +189,7 @@ impl RequestBuilder {
         let before = self.encoder.out.len();
         self.encoder.out.reserve(expected + 64);
         self.encoder.points = 0;
-        let item = Nested::open(&mut self.encoder.out, 2, expected);
+        let item = NestedMessage::open(&mut self.encoder.out, 2, expected);
         let body = &mut Reader::new(event.body);
         let encoded = match self.signal {
             Signal::Traces => self.encoder.map(&SPAN, body),
@@ -205,7 +205,7 @@ impl RequestBuilder {
         item.close(&mut self.encoder.out);
         let items = if self.signal == Signal::Metrics { self.encoder.points } else { 1 };
         self.count(items);
-        Ok(Added { items, length: event.body.len().saturating_sub(body.rest().len()) })
+        Ok(AddedRecord { items, length: event.body.len().saturating_sub(body.rest().len()) })
     }
 
     /// The same for a record that has something beside its values.
@@ -216,10 +216,10 @@ impl RequestBuilder {
         telemetry: &Telemetry<'_>,
         context: u64,
         expected: usize,
-    ) -> Result<Added, EncodeError> {
+    ) -> Result<AddedRecord, EncodeError> {
         let form = (telemetry.body_form, telemetry.body_key());
         let form = (self.signal == Signal::Logs).then_some(form);
-        let Restored { otlp, body, is_value } =
+        let RestoredRecord { otlp, body, is_value } =
             restored(telemetry.otlp, event.body, telemetry.raw_values, form);
         let whole = Event { body: &body, ..*event };
         let said = Telemetry {
@@ -231,7 +231,7 @@ impl RequestBuilder {
         };
         let added = self.push_within(&whole, &said, context, expected)?;
         let length = Reader::new(event.body).skip().map_or(event.body.len(), <[u8]>::len);
-        Ok(Added { length, ..added })
+        Ok(AddedRecord { length, ..added })
     }
 
     /// Adds an item that is encoded already: a `Span`, `Metric` or `LogRecord` in protobuf.
@@ -456,7 +456,7 @@ impl<'a> Source<'a> {
     }
 }
 
-impl Encoder {
+impl ProtobufEncoder {
     /// Keeps fields of the request itself for its end. All records of a request have the same, so
     /// that equal ones in a row count once.
     #[cold]
@@ -492,7 +492,7 @@ impl Encoder {
             }
         }
         let start = self.out.len();
-        let header = Nested::open(&mut self.out, 1, map.len());
+        let header = NestedMessage::open(&mut self.out, 1, map.len());
         if !raw_values.is_empty() {
             self.map(message, &mut Reader::new(&restored_map(map, raw_values)))?;
         } else if !map.is_empty() {

@@ -1,7 +1,7 @@
 //! Log encoder: log records of ours, and those that Fluent Bit's own OpenTelemetry input writes.
 
 use super::message::find;
-use super::value::{Encoder, odd_key};
+use super::value::{ProtobufEncoder, odd_key};
 use crate::codec::msgpack::{Reader, Token};
 use crate::codec::records::error::{EncodeError, ValueError};
 use crate::codec::records::layout::{MAX_DEPTH, keys};
@@ -9,9 +9,9 @@ use crate::codec::records::record::Event;
 use crate::codec::records::record_reader::OpenLog;
 use crate::codec::records::schema::LOG;
 use crate::codec::records::telemetry::{CommonPairs, Telemetry};
-use crate::codec::wire::{self, Fields, WireValue};
+use crate::codec::wire::{self, WireFields, WireValue};
 
-impl Encoder {
+impl ProtobufEncoder {
     /// Appends the fields of a `LogRecord`.
     pub(super) fn log(
         &mut self,
@@ -48,7 +48,7 @@ impl Encoder {
 
     /// Whether the record that begins at `start` has its field 1, the time.
     fn has_time(&self, start: usize) -> bool {
-        let mut fields = Fields::new(self.out.get(start..).unwrap_or_default());
+        let mut fields = WireFields::new(self.out.get(start..).unwrap_or_default());
         while let Ok(Some(field)) = fields.read() {
             if matches!((field.number, field.value), (1, WireValue::Fixed64(_))) {
                 return true;

@@ -3,7 +3,7 @@
 //! Filters rewrite maps: keys may come in any order, integers may have become floats, bytes may have
 //! become text, an empty map may have become an empty array. All of that is read.
 
-use super::value::{Encoder, odd_key};
+use super::value::{ProtobufEncoder, odd_key};
 use crate::codec::msgpack::{ReadError, Reader, Token};
 use crate::codec::records::error::{EncodeError, ValueError};
 use crate::codec::records::layout::MAX_DEPTH;
@@ -11,10 +11,10 @@ use crate::codec::records::record::integer;
 use crate::codec::records::schema::{
     FieldForm, FieldLayout, LayoutPresence, MessageLayout, UNKNOWN_FIELDS,
 };
-use crate::codec::wire::{self, Fields, Nested};
+use crate::codec::wire::{self, NestedMessage, WireFields};
 use crate::model::hex_digit;
 
-impl Encoder {
+impl ProtobufEncoder {
     /// Appends the fields of the message that the map `reader` has next stands for.
     pub(super) fn map(
         &mut self,
@@ -83,7 +83,7 @@ impl Encoder {
         let (Token::Bin(raw) | Token::Str(raw)) = Reader::new(encoded).token()? else {
             return Err(ReadError::Type.into());
         };
-        let mut fields = Fields::new(raw);
+        let mut fields = WireFields::new(raw);
         while fields.read().map_err(|_| ValueError::Raw)?.is_some() {}
         self.out.extend_from_slice(raw);
         Ok(())
@@ -130,7 +130,7 @@ impl Encoder {
         pairs: u32,
         reader: &mut Reader<'_>,
     ) -> Result<(), EncodeError> {
-        let nested = Nested::open(&mut self.out, number, pairs as usize * 24);
+        let nested = NestedMessage::open(&mut self.out, number, pairs as usize * 24);
         self.message(message, pairs, reader)?;
         nested.close(&mut self.out);
         Ok(())
@@ -178,7 +178,7 @@ impl Encoder {
             }
             return Ok(());
         }
-        let packed = Nested::open(&mut self.out, field.number, elements as usize * 8);
+        let packed = NestedMessage::open(&mut self.out, field.number, elements as usize * 8);
         for _ in 0..elements {
             let token = reader.token()?;
             match field.kind {

@@ -6,5 +6,5 @@ mod message;
 mod raw;
 mod value;
 
-pub use builder::{Added, RequestBuilder};
-pub use value::Encoder;
+pub use builder::{AddedRecord, RequestBuilder};
+pub use value::ProtobufEncoder;

@@ -7,10 +7,10 @@ use std::collections::HashMap;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::value::Encoder;
+use super::value::ProtobufEncoder;
 use crate::codec::msgpack::{self, MapView, ReadError, Reader, Token, elements};
 use crate::codec::records::layout::{EXT_RAW, MAX_DEPTH};
-use crate::codec::wire::{self, Fields, WireValue};
+use crate::codec::wire::{self, WireFields, WireValue};
 
 /// No record nests deeper, as we write it.
 const MAX_STEPS: u32 = 64;
@@ -69,7 +69,7 @@ pub(super) fn restored_map(map: &[u8], raw_values: &[u8]) -> Vec<u8> {
 
 /// A record with what was beside its values.
 #[derive(Debug, Default)]
-pub(super) struct Restored {
+pub(super) struct RestoredRecord {
     /// The `otlp` map.
     pub(super) otlp: Vec<u8>,
     /// The body.
@@ -86,7 +86,7 @@ pub(super) fn restored(
     body: &[u8],
     raw_values: &[u8],
     log: Option<(&[u8], &[u8])>,
-) -> Restored {
+) -> RestoredRecord {
     let all = entries(list(raw_values));
     let of =
         |name: &'static str| all.get(&(Some(name.as_bytes()), 0, 0)).copied().unwrap_or_default();
@@ -116,8 +116,8 @@ pub(super) fn restored(
         msgpack::ext(&mut new_body, EXT_RAW, &any_value);
     }
     match read {
-        Ok(()) => Restored { otlp: new_otlp, body: new_body, is_value },
-        Err(_) => Restored { otlp: otlp.to_vec(), body: whole.to_vec(), is_value: false },
+        Ok(()) => RestoredRecord { otlp: new_otlp, body: new_body, is_value },
+        Err(_) => RestoredRecord { otlp: otlp.to_vec(), body: whole.to_vec(), is_value: false },
     }
 }
 
@@ -219,7 +219,7 @@ fn own_pair(own: &[u8], in_place: &[u8], restored: &[u8]) -> Option<Vec<u8>> {
         Beneath::Rest(raw) => raw,
     };
     let (mut rest, mut pair) = (&[][..], Vec::new());
-    let mut fields = Fields::new(raw);
+    let mut fields = WireFields::new(raw);
     while let Some(field) = fields.read().ok()? {
         match (field.number, field.value) {
             (2, WireValue::Bytes(value)) => rest = value,
@@ -232,13 +232,13 @@ fn own_pair(own: &[u8], in_place: &[u8], restored: &[u8]) -> Option<Vec<u8>> {
 
 /// The `AnyValue` of an encoded value together with its other fields.
 fn merged(value: &[u8], rest: &[u8]) -> Option<Vec<u8>> {
-    let mut encoder = Encoder::default();
+    let mut encoder = ProtobufEncoder::default();
     encoder.any_value(1, &mut Reader::new(value), MAX_DEPTH).ok()?;
-    let mut outer = Fields::new(&encoder.out);
+    let mut outer = WireFields::new(&encoder.out);
     let WireValue::Bytes(known) = outer.read().ok()??.value else { return None };
-    let known = Fields::new(known).read().ok()??;
+    let known = WireFields::new(known).read().ok()??;
     let (mut list, mut others) = (Vec::new(), Vec::new());
-    let mut fields = Fields::new(rest);
+    let mut fields = WireFields::new(rest);
     while let Some(field) = fields.read().ok()? {
         match field.value {
             WireValue::Bytes(more) if field.number == known.number => list.extend_from_slice(more),

@@ -7,11 +7,11 @@ use crate::codec::records::decode::{any_value_is_valid, key_value_is_valid};
 use crate::codec::records::error::ValueError;
 use crate::codec::records::layout::EXT_RAW;
 use crate::codec::short_copy::ShortText;
-use crate::codec::wire::{self, Fields, Nested, varint_len};
+use crate::codec::wire::{self, NestedMessage, WireFields, varint_len};
 
 /// Writes protobuf from msgpack.
 #[derive(Debug, Default)]
-pub struct Encoder {
+pub struct ProtobufEncoder {
     /// What was written.
     pub out: Vec<u8>,
     /// How many texts and keys were not UTF-8, which protobuf forbids, and got U+FFFD in the places
@@ -61,7 +61,7 @@ impl<'a> Scalar<'a> {
     }
 }
 
-impl Encoder {
+impl ProtobufEncoder {
     /// Text as protobuf wants it.
     #[inline]
     pub(super) fn text<'a>(&mut self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
@@ -121,12 +121,12 @@ impl Encoder {
             value.write(&mut self.out);
             return Ok(());
         }
-        let pair = Nested::open(&mut self.out, number, 32 + estimate(token));
+        let pair = NestedMessage::open(&mut self.out, number, 32 + estimate(token));
         wire::bytes(&mut self.out, 1, &key);
         if let Token::Ext(_, raw) = token {
             self.raw_key_value(raw, depth)?;
         } else {
-            let value = Nested::open(&mut self.out, 2, estimate(token));
+            let value = NestedMessage::open(&mut self.out, 2, estimate(token));
             self.container(token, reader, depth)?;
             value.close(&mut self.out);
         }
@@ -176,7 +176,7 @@ impl Encoder {
         if !key_value_is_valid(raw, depth) {
             return Err(ValueError::Raw);
         }
-        let mut fields = Fields::new(raw);
+        let mut fields = WireFields::new(raw);
         while let Ok(Some(field)) = fields.read() {
             if field.number != 1 {
                 self.out.extend_from_slice(field.raw);
@@ -210,7 +210,7 @@ impl Encoder {
             }
             wire::bytes(&mut self.out, number, raw);
         } else {
-            let value = Nested::open(&mut self.out, number, estimate(token));
+            let value = NestedMessage::open(&mut self.out, number, estimate(token));
             self.container(token, reader, depth)?;
             value.close(&mut self.out);
         }
@@ -226,14 +226,14 @@ impl Encoder {
     ) -> Result<(), ValueError> {
         match token {
             Token::Array(elements) => {
-                let array = Nested::open(&mut self.out, 5, estimate(token));
+                let array = NestedMessage::open(&mut self.out, 5, estimate(token));
                 for _ in 0..elements {
                     self.any_value(1, reader, depth - 1)?;
                 }
                 array.close(&mut self.out);
             }
             Token::Map(pairs) => {
-                let list = Nested::open(&mut self.out, 6, estimate(token));
+                let list = NestedMessage::open(&mut self.out, 6, estimate(token));
                 self.key_values(1, pairs, reader, depth - 1)?;
                 list.close(&mut self.out);
             }

@@ -1,7 +1,7 @@
 //! Attribute view: one attribute of an encoded message.
 
 use super::fields::each;
-use crate::codec::wire::{Fields, WireValue};
+use crate::codec::wire::{WireFields, WireValue};
 
 /// The value of the attribute `key` as text, if `message` has it in its attribute list, field
 /// `field`, and it is text, a number or a truth value.
@@ -35,7 +35,7 @@ pub(in crate::export) fn pair_of(pair: &[u8]) -> (&[u8], &[u8]) {
 
 /// An encoded `AnyValue` as text.
 pub(in crate::export) fn text_of(value: &[u8]) -> Option<String> {
-    let mut fields = Fields::new(value);
+    let mut fields = WireFields::new(value);
     let mut text = None;
     while let Ok(Some(field)) = fields.read() {
         text = match (field.number, field.value) {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::attributes::pair_of;
-use crate::codec::wire::{self, Fields, Nested, WireError, WireValue};
+use crate::codec::wire::{self, NestedMessage, WireError, WireFields, WireValue};
 use crate::genai::is_content;
 
 /// The attribute that lists the names of what was cut.
@@ -93,7 +93,7 @@ impl Walk<'_> {
         } else {
             name
         };
-        let mut fields = Fields::new(message);
+        let mut fields = WireFields::new(message);
         while let Some(read) = fields.read()? {
             match (field(kind, read.number), read.value) {
                 (Field::Message(inner), WireValue::Bytes(bytes)) if depth < MAX_DEPTH => {
@@ -102,7 +102,7 @@ impl Walk<'_> {
                     } else {
                         name
                     };
-                    let nested = Nested::open(&mut self.out, read.number, bytes.len());
+                    let nested = NestedMessage::open(&mut self.out, read.number, bytes.len());
                     self.message(inner, bytes, name, depth + 1)?;
                     nested.close(&mut self.out);
                 }
@@ -194,12 +194,12 @@ pub(in crate::export) fn cut_texts(
 
 /// Appends an attribute whose value is a list of texts.
 pub(in crate::export) fn list_attribute(out: &mut Vec<u8>, field: u32, key: &str, names: &[&str]) {
-    let pair = Nested::open(out, field, 100);
+    let pair = NestedMessage::open(out, field, 100);
     wire::bytes(out, 1, key.as_bytes());
-    let value = Nested::open(out, 2, 100);
-    let array = Nested::open(out, 5, 100);
+    let value = NestedMessage::open(out, 2, 100);
+    let array = NestedMessage::open(out, 5, 100);
     for name in names {
-        let element = Nested::open(out, 1, name.len());
+        let element = NestedMessage::open(out, 1, name.len());
         wire::bytes(out, 1, name.as_bytes());
         element.close(out);
     }

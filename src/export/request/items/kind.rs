@@ -3,7 +3,7 @@
 
 use super::fields::each;
 use super::{Metric, RequestItems};
-use crate::codec::wire::{Fields, WireValue};
+use crate::codec::wire::{WireFields, WireValue};
 
 /// `AggregationTemporality`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,7 +27,7 @@ impl Metric<'_> {
         // Field 2 of sums and histograms; gauges and summaries have no other field than points.
         let mut temporality = MetricTemporality::None;
         for raw in &self.rest {
-            if let Ok(Some(field)) = Fields::new(raw).read()
+            if let Ok(Some(field)) = WireFields::new(raw).read()
                 && let (2, WireValue::Varint(value), 7 | 9 | 10) =
                     (field.number, field.value, self.kind)
             {

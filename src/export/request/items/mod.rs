@@ -18,7 +18,7 @@ pub(in crate::export) use kind::{MetricTemporality, PointKind};
 pub(in crate::export) use shrink::shrink;
 
 use crate::codec::otlp::METRIC_DATA;
-use crate::codec::wire::{self, Nested, WireError};
+use crate::codec::wire::{self, NestedMessage, WireError};
 use crate::model::Signal;
 use fields::each;
 
@@ -211,12 +211,12 @@ impl<'a> RequestItems<'a> {
         for of_resource in chosen.chunk_by(|a, b| resource_of(a) == resource_of(b)) {
             let index = of_resource.first().and_then(|unit| resource_of(unit));
             let Some(head) = index.and_then(|at| self.resources.get(at)) else { continue };
-            let resource = Nested::open(&mut out, 1, self.size(units));
+            let resource = NestedMessage::open(&mut out, 1, self.size(units));
             head.raw.iter().for_each(|raw| out.extend_from_slice(raw));
             for of_scope in of_resource.chunk_by(|a, b| a.scope == b.scope) {
                 let index = of_scope.first().and_then(|unit| self.scopes.get(unit.scope));
                 let Some((_, head)) = index else { continue };
-                let scope = Nested::open(&mut out, 2, 200);
+                let scope = NestedMessage::open(&mut out, 2, 200);
                 head.raw.iter().for_each(|raw| out.extend_from_slice(raw));
                 self.write_items(&mut out, of_scope, replaced);
                 scope.close(&mut out);
@@ -236,9 +236,9 @@ impl<'a> RequestItems<'a> {
         for of_metric in units.chunk_by(|a, b| a.metric == b.metric) {
             let index = of_metric.first().and_then(|unit| self.metrics.get(unit.metric));
             let Some(metric) = index else { continue };
-            let nested = Nested::open(out, 2, 200);
+            let nested = NestedMessage::open(out, 2, 200);
             metric.head.iter().for_each(|raw| out.extend_from_slice(raw));
-            let data = Nested::open(out, metric.kind, 200);
+            let data = NestedMessage::open(out, metric.kind, 200);
             of_metric.iter().for_each(|unit| wire::bytes(out, 1, bytes(unit)));
             metric.rest.iter().for_each(|raw| out.extend_from_slice(raw));
             data.close(out);

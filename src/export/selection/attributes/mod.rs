@@ -3,7 +3,7 @@
 //! is so also in a span's events and links and a data point's exemplars. Pure: bytes in, bytes out.
 
 use crate::codec::otlp::METRIC_DATA;
-use crate::codec::wire::{self, Fields, Nested, WireError, WireValue};
+use crate::codec::wire::{self, NestedMessage, WireError, WireFields, WireValue};
 use crate::digest::Digest;
 use crate::export::request::items::{attributes_field, pair_of, text_of};
 use crate::model::Signal;
@@ -129,7 +129,7 @@ impl AttributeRules {
             _ => None,
         })?;
         if !has_resource && self.add.iter().any(|(key, _)| key.of_resource) {
-            let resource = Nested::open(out, 1, 64);
+            let resource = NestedMessage::open(out, 1, 64);
             self.attributes(out, &[], AttributeList::RESOURCE)?;
             resource.close(out);
         }
@@ -164,7 +164,7 @@ impl AttributeRules {
     ) -> Result<(), WireError> {
         let AttributeList { list, of_resource, adds, .. } = list_in;
         let present = |wanted: &AttributeKey| {
-            let mut fields = Fields::new(message);
+            let mut fields = WireFields::new(message);
             std::iter::from_fn(|| fields.read().ok().flatten()).any(|field| match field.value {
                 WireValue::Bytes(pair) if field.number == list => {
                     wanted.is(of_resource, pair_of(pair).0)
@@ -179,14 +179,14 @@ impl AttributeRules {
             });
             added || renamed || self.drop.iter().any(|key| key.is(of_resource, name))
         };
-        let mut fields = Fields::new(message);
+        let mut fields = WireFields::new(message);
         while let Some(field) = fields.read()? {
             let WireValue::Bytes(pair) = field.value else {
                 out.extend_from_slice(field.raw);
                 continue;
             };
             if let Some(inside) = list_in.inside(field.number) {
-                let open = Nested::open(out, field.number, pair.len());
+                let open = NestedMessage::open(out, field.number, pair.len());
                 self.attributes(out, pair, inside)?;
                 open.close(out);
                 continue;
@@ -228,12 +228,12 @@ impl AttributeRules {
 
 /// Writes a `KeyValue` with an encoded value, or with a text instead.
 fn write_pair(out: &mut Vec<u8>, list: u32, name: &[u8], value: &[u8], text: Option<&str>) {
-    let pair = Nested::open(out, list, name.len().saturating_add(value.len()));
+    let pair = NestedMessage::open(out, list, name.len().saturating_add(value.len()));
     wire::bytes(out, 1, name);
     match text {
         None => wire::bytes(out, 2, value),
         Some(text) => {
-            let value = Nested::open(out, 2, text.len());
+            let value = NestedMessage::open(out, 2, text.len());
             wire::bytes(out, 1, text.as_bytes());
             value.close(out);
         }
@@ -246,11 +246,11 @@ type Inner<'f> = dyn FnMut(u32, &[u8], &mut Vec<u8>) -> Option<Result<(), WireEr
 
 /// Writes a message's fields, those that `inner` takes as it writes them.
 fn nested(out: &mut Vec<u8>, message: &[u8], inner: &mut Inner<'_>) -> Result<(), WireError> {
-    let mut fields = Fields::new(message);
+    let mut fields = WireFields::new(message);
     while let Some(field) = fields.read()? {
         if let WireValue::Bytes(bytes) = field.value {
             let start = out.len();
-            let open = Nested::open(out, field.number, bytes.len());
+            let open = NestedMessage::open(out, field.number, bytes.len());
             match inner(field.number, bytes, out) {
                 Some(written) => {
                     written?;

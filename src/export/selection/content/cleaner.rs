@@ -2,7 +2,7 @@
 //!
 //! A map is read once, and written anew only from the first pair that changes.
 
-use crate::codec::json::scan::{Member, Members, without_members};
+use crate::codec::json::scan::{JsonMember, JsonMembers, without_members};
 use crate::codec::msgpack::{Entry, Reader, Token, array_header, str, str_bytes};
 use crate::codec::records::Event;
 use crate::codec::records::layout::keys;
@@ -342,10 +342,10 @@ fn hash_of(value: &[u8]) -> Vec<u8> {
 /// Whether a JSON object speaks a dialect, by the names of its members and of those one level
 /// deeper, or by the name of its event.
 fn json_speaks(text: &[u8]) -> bool {
-    let speaks = |member: &Member<'_>| {
+    let speaks = |member: &JsonMember<'_>| {
         let value = member.value.strip_prefix(b"\"").unwrap_or_default();
         is_dialect_mark(member.name) || (speech::is_naming(member.name) && is_dialect_mark(value))
     };
-    Members::new(text)
-        .any(|member| speaks(&member) || Members::new(member.value).any(|m| speaks(&m)))
+    JsonMembers::new(text)
+        .any(|member| speaks(&member) || JsonMembers::new(member.value).any(|m| speaks(&m)))
 }
