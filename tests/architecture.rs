@@ -230,18 +230,29 @@ fn every_plugin_is_wired_and_shown() {
         .flatten()
         .filter_map(|entry| std::fs::read_to_string(entry.path()).ok())
         .collect();
-    for path in sources(&root().join("src/plugins")) {
+    let folder = root().join("src/plugins");
+    let entries: Vec<_> =
+        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut plugins = 0;
+    for path in entries {
         let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
         let Some((_, name)) =
             stem.split_once('_').filter(|(kind, _)| ["in", "filter", "out"].contains(kind))
         else {
             continue;
         };
+        plugins += 1;
         assert!(modules.contains(&format!("mod {stem};")), "{stem} has no mod line");
-        let code = std::fs::read_to_string(&path).unwrap();
-        assert!(code.contains(&format!("\"{stem}\"")), "{stem} exports another symbol");
+        let file = if path.is_dir() { path.join("mod.rs") } else { path };
+        let code = std::fs::read_to_string(&file).unwrap();
+        assert!(
+            code.contains(&format!("put!(\"{stem}\""))
+                || code.contains(&format!("filter!(\"{stem}\"")),
+            "{stem} exports another symbol"
+        );
         assert!(configurations.contains(&format!("name: {name}")), "{name} has no configuration");
     }
+    assert_eq!(plugins, 6, "plugins of {}", folder.display());
 }
 
 /// Scenario: the recipes of CONTRIBUTING.md. Guarantees: each counts the files that it numbers, the files

@@ -34,32 +34,36 @@ fn pages() -> Vec<Page> {
         page(
             "input",
             in_ai_otlp::AiOtlp::SPEC,
-            &["src/receive", "src/plugins/emitter.rs"],
+            &["src/receive", "src/plugins/derived/emitter.rs"],
             "[ai_otlp.md](../ai_otlp.md), [SECURITY.md](../SECURITY.md), [NATIVE.md](../NATIVE.md)",
         ),
         page(
             "input",
             in_ai_emitter::AiEmitter::SPEC,
-            &["src/plugins/emitter.rs", "src/plugins/max_memory.rs", "src/receive/chunks.rs"],
+            &[
+                "src/plugins/derived/emitter.rs",
+                "src/plugins/derived/max_memory.rs",
+                "src/receive/chunks.rs",
+            ],
             "[ARCHITECTURE.md](../../ARCHITECTURE.md)",
         ),
         page(
             "filter",
             filter_ai_context::AiContext::SPEC,
-            &["src/plugins/filter_ai_context.rs", "src/plugins/quarantine.rs"],
+            &["src/plugins/filter_ai_context"],
             "[ai_context.md](../ai_context.md)",
         ),
         Page {
             kind: "filter",
             spec: filter_ai_metrics::AiMetrics::SPEC,
-            sources: &["src/plugins/filter_ai_metrics.rs"],
+            sources: &["src/plugins/filter_ai_metrics"],
             guide: "[ai_metrics.md](../ai_metrics.md)",
             instruments: instruments().collect(),
         },
         page(
             "filter",
             filter_ai_sampling::AiSampling::SPEC,
-            &["src/plugins/sampling_counters.rs", "src/plugins/tail_sampling.rs"],
+            &["src/plugins/filter_ai_sampling"],
             "[ai_sampling.md](../ai_sampling.md)",
         ),
         page(

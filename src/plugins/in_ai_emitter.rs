@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::emitter::{self, Emitter};
-use super::max_memory::{self, ChunkLimit};
+use super::derived::emitter::{self, Emitter};
+use super::derived::max_memory::{self, ChunkLimit};
 use crate::config::{Parser, options};
 use crate::plugin::{Environment, Input, OpenError, Options, Pause, Sink, Spec, Waker};
 

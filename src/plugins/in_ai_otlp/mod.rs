@@ -17,8 +17,8 @@ use crate::hub::Hub;
 use crate::plugin::{
     Environment, Input, OpenError, OptionSpec, Options, Pause, Sink, Spec, Waker, joined,
 };
-use crate::plugins::emitter::{self, Emitter};
-use crate::plugins::max_memory;
+use crate::plugins::derived::emitter::{self, Emitter};
+use crate::plugins::derived::max_memory;
 use crate::receive::{NativeSettings, Receiver, ReceiverSettings};
 use crate::stats::Log;
 

@@ -1,11 +1,16 @@
 //! The filter `ai_context`: dialects become the current GenAI conventions, logs get their place in
 //! the trace, what must not leave is masked.
 
-use super::identity::Identity;
-use super::identity_options::{self, Detectors, IdentityGiven};
-use super::missing_emitter::missing_emitter;
-use super::patterns_file;
-use super::quarantine::{AfterPanic, Failures};
+mod identity;
+mod identity_options;
+mod patterns_file;
+mod quarantine;
+
+use std::time::Duration;
+
+use self::identity::Identity;
+use self::identity_options::{Detectors, IdentityGiven};
+use self::quarantine::{AfterPanic, Failures};
 use crate::config::read::{self, Read};
 use crate::config::{FileOptions, Parser, options};
 use crate::genai::{
@@ -17,8 +22,8 @@ use crate::model::Position;
 use crate::plugin::{
     Chunk, Environment, Fallback, Filter, OpenError, OptionSpec, Options, Spec, Verdict,
 };
+use crate::plugins::derived::missing_emitter::missing_emitter;
 use crate::stats::{Counter, CounterFamily};
-use std::time::Duration;
 
 const NORMALIZED: CounterFamily = CounterFamily::counter(
     "normalized_spans_total",
@@ -388,3 +393,6 @@ fn add(counters: &[Counter], counts: impl IntoIterator<Item = u64>) {
 }
 
 crate::export_filter!("filter_ai_context", AiContext);
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use crate::config::{ConfigurationFormat, configuration_file, format_of};
 
 /// The advice in the form of the configuration that the host was started with, for its release.
-pub(super) fn missing_emitter(release: &str) -> String {
+pub(in crate::plugins) fn missing_emitter(release: &str) -> String {
     let format = configuration_file().map(|file| format_of(&file));
     advice(format, release)
 }

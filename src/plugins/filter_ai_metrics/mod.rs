@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::missing_emitter::missing_emitter;
 use crate::aggregation::{AggregationTally, Aggregator, HistogramForm, MetricsConfig, Temporality};
 use crate::clock::{self, Tick};
 use crate::codec::fluentbit::write::ReaderCapabilities;
@@ -12,6 +11,7 @@ use crate::config::{FileOptions, Parser, options};
 use crate::hub::{Drain, FilterRole, TelemetrySource};
 use crate::model::{Emission, Position};
 use crate::plugin::{Chunk, Environment, Filter, OpenError, OptionSpec, Options, Spec, Verdict};
+use crate::plugins::derived::missing_emitter::missing_emitter;
 use crate::sampling::{OtState, Threshold};
 use crate::stats::{Counter, CounterFamily, Counters};
 use crate::sync::{Mutex, MutexGuard};
@@ -254,3 +254,6 @@ fn weight(trace_state: &[u8]) -> f64 {
 }
 
 crate::export_filter!("filter_ai_metrics", AiMetrics);
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use crate::receive::{self, CHUNK_BYTES};
 use crate::stats::{Counter, CounterFamily, Counters, Log};
 
 /// The option's name.
-pub(super) const NAME: &str = "max_memory";
+pub(in crate::plugins) const NAME: &str = "max_memory";
 
 /// A chunk of the host has up to two megabytes, and outputs need a few of them to be busy.
 const LEAST: usize = 8_000_000;
@@ -22,7 +22,10 @@ const MEMORY_FULL: CounterFamily = CounterFamily::counter(
 );
 
 /// Reads the option: the limit in bytes on what waits in memory, if there is one.
-pub(super) fn limit(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Option<usize>> {
+pub(in crate::plugins) fn limit(
+    parser: &mut Parser<'_>,
+    option: &OptionSpec,
+) -> Read<Option<usize>> {
     let size = read::size(parser, option)?;
     if (1..LEAST).contains(&size) {
         parser.refuse(option.name, &size.to_string(), "allowed: 0, or at least 8m");
@@ -34,7 +37,7 @@ pub(super) fn limit(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Option
 /// there, so that what there is no room for stays where it is held: in the filters, which are
 /// bounded themselves and count what they drop.
 #[derive(Debug)]
-pub(super) struct ChunkLimit {
+pub(in crate::plugins) struct ChunkLimit {
     limit: Option<usize>,
     full: bool,
     reported: bool,
@@ -45,7 +48,11 @@ pub(super) struct ChunkLimit {
 
 impl ChunkLimit {
     /// At most `limit` bytes, if there is a limit.
-    pub(super) fn new(limit: Option<usize>, counters: &Counters, log: &Arc<Log>) -> Self {
+    pub(in crate::plugins) fn new(
+        limit: Option<usize>,
+        counters: &Counters,
+        log: &Arc<Log>,
+    ) -> Self {
         Self {
             limit,
             full: false,
@@ -58,7 +65,7 @@ impl ChunkLimit {
 
     /// How many bytes the host's chunks may take beside what they have. There is no limit where the
     /// user has the host bound them.
-    pub(super) fn room(&mut self, sink: &dyn Sink) -> usize {
+    pub(in crate::plugins) fn room(&mut self, sink: &dyn Sink) -> usize {
         let Chunks { bytes, bounded } = sink.chunks();
         self.gauge.set(u64::try_from(bytes).unwrap_or(u64::MAX));
         let Some(limit) = self.limit.filter(|_| !bounded) else { return usize::MAX };
@@ -82,7 +89,7 @@ impl ChunkLimit {
     }
 
     /// Says that the limit does not hold, if the host bounds the chunks.
-    pub(super) fn warn_if_bounded(&self, sink: &dyn Sink) {
+    pub(in crate::plugins) fn warn_if_bounded(&self, sink: &dyn Sink) {
         receive::warn_if_bounded(self.limit, sink, &self.log);
     }
 }

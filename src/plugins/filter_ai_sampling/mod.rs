@@ -1,12 +1,15 @@
 //! The filter `ai_sampling`: head sampling by consistent probability, or tail sampling by policies.
 
+mod counters;
+mod policies_file;
+mod tail_sampling;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::missing_emitter::missing_emitter;
-use super::policies_file::{self, PolicyList};
-use super::sampling_counters::{DROPPED, KEPT, NO_TRACE_ID, NOT_SAMPLED, RECEIVED};
-use super::tail_sampling::TailSampling;
+use self::counters::{DROPPED, KEPT, NO_TRACE_ID, NOT_SAMPLED, RECEIVED};
+use self::policies_file::PolicyList;
+use self::tail_sampling::TailSampling;
 use crate::clock;
 use crate::codec::records::StatusCode;
 use crate::condition::Condition;
@@ -17,6 +20,7 @@ use crate::model::{ErrorRule, Position};
 use crate::plugin::{
     Chunk, Environment, Filter, OpenError, OptionKind, OptionSpec, Options, Spec, Verdict,
 };
+use crate::plugins::derived::missing_emitter::missing_emitter;
 use crate::sampling::policy::{PolicyRule, SpanTest, ValueTest};
 use crate::sampling::{HeadSampler, HeadTally, TailConfig, TailSampler, Threshold};
 use crate::stats::Counter;
@@ -24,7 +28,7 @@ use crate::stats::Counter;
 options! {
     /// What is configured.
     struct Given in OPTIONS {
-        mode: Mode = read::choice(&[("head", Mode::Head), ("tail", Mode::TailSampling)]),
+        mode: Mode = read::choice(&[("head", Mode::Head), ("tail", Mode::Tail)]),
             Str "mode" = "head",
             "head: each span at once, by its trace id; tail: whole traces, by policies";
         percentage: Option<f64> = read::percentage,
@@ -32,38 +36,38 @@ options! {
             "Percentage of traces kept; in tail mode, of those that nothing else keeps";
         decision_wait: Duration = read::duration,
             Time "decision_wait" = "30s",
-            "TailSampling: how long after its first span a trace is decided";
+            "Tail: how long after its first span a trace is decided";
         keep_errors: bool = read::bool,
             Bool "keep_errors" = "off",
-            "TailSampling: keep traces with an error";
+            "Tail: keep traces with an error";
         errors: ErrorRule = read::choice(&[
                 ("status", ErrorRule::Status),
                 ("all", ErrorRule::Any),
             ]),
             Str "errors" = "status",
-            "TailSampling: which spans are errors for keep_errors and for 'errors' in expressions: status (the \
+            "Tail: which spans are errors for keep_errors and for 'errors' in expressions: status (the \
              status is ERROR) or all (also an attribute error.type or an event exception)";
         keep_slower_than: Option<Duration> = read::some(read::duration),
             Time "keep_slower_than",
-            "TailSampling: keep traces that take at least this long from first start to last end";
+            "Tail: keep traces that take at least this long from first start to last end";
         keep_attribute: Vec<(String, ValueTest)> = attribute_tests,
             Str "keep_attribute" [repeated],
-            "TailSampling: keep traces with a span or resource that has this attribute: KEY or KEY=VALUE";
+            "Tail: keep traces with a span or resource that has this attribute: KEY or KEY=VALUE";
         keep_where: Vec<Condition> = conditions,
             Str "keep_where" [repeated],
-            "TailSampling: keep traces for which this CEL expression is true";
+            "Tail: keep traces for which this CEL expression is true";
         max_buffer_size: usize = buffer_size,
             Size "max_buffer_size" = "64m",
-            "TailSampling: most memory for traces that wait; beyond it the oldest are decided early";
+            "Tail: most memory for traces that wait; beyond it the oldest are decided early";
         max_traces: usize = read::count(1..=10_000_000),
             Int "max_traces" = "200000",
-            "TailSampling: most traces that wait";
+            "Tail: most traces that wait";
         kept_cache_size: usize = read::count(0..=10_000_000),
             Int "kept_cache_size" = "65536",
-            "TailSampling: how many kept traces are remembered for late spans";
+            "Tail: how many kept traces are remembered for late spans";
         dropped_cache_size: usize = read::count(0..=10_000_000),
             Int "dropped_cache_size" = "65536",
-            "TailSampling: how many dropped traces are remembered for late spans";
+            "Tail: how many dropped traces are remembered for late spans";
         + FileOptions::option("YAML file with any of these options, and with policies");
     }
 }
@@ -109,7 +113,7 @@ fn buffer_size(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<usize> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
     Head,
-    TailSampling,
+    Tail,
 }
 
 /// An instance of the filter.
@@ -119,7 +123,7 @@ pub struct AiSampling {
 
 enum Form {
     Head(Head),
-    TailSampling(Arc<TailSampling>),
+    Tail(Arc<TailSampling>),
 }
 
 impl Filter for AiSampling {
@@ -139,25 +143,23 @@ impl Filter for AiSampling {
                 let percentage = given.percentage.unwrap_or(100.0);
                 Form::Head(parser.finish(Head::new(percentage, &environment))?)
             }
-            Mode::TailSampling => {
+            Mode::Tail => {
                 let config = tail_config(&mut parser, given, list, &environment);
                 let sampler = TailSampler::new(parser.finish(config)?);
                 let tail = Arc::new(TailSampling::new(sampler, &environment));
                 environment.hub.add_source(Arc::clone(&tail) as Arc<dyn TelemetrySource>);
-                Form::TailSampling(tail)
+                Form::Tail(tail)
             }
         };
-        environment.order_filter(
-            FilterRole::Sampling { tail: matches!(form, Form::TailSampling(_)) },
-            tags,
-        );
+        environment
+            .order_filter(FilterRole::Sampling { tail: matches!(form, Form::Tail(_)) }, tags);
         Ok(Self { form })
     }
 
     fn on_chunk(&mut self, chunk: Chunk<'_>) -> Verdict {
         let changed = match &mut self.form {
             Form::Head(head) => head.on_chunk(chunk.bytes),
-            Form::TailSampling(tail) => tail.on_chunk(chunk, clock::now()),
+            Form::Tail(tail) => tail.on_chunk(chunk, clock::now()),
         };
         changed.map_or(Verdict::Pass, Verdict::Replace)
     }
@@ -286,3 +288,6 @@ impl Head {
 }
 
 crate::export_filter!("filter_ai_sampling", AiSampling);
+
+#[cfg(test)]
+mod tests;

@@ -358,8 +358,9 @@ policies:
     /// type of policy is in both, and the file as a whole is right.
     #[test]
     fn every_type_of_policy_has_an_example_and_a_row() {
-        let example = include_str!("../../fluent-bit-conf/policies.yaml").replace("\n#  ", "\n  ");
-        let guide = include_str!("../../docs/ai_sampling.md");
+        let example =
+            include_str!("../../../fluent-bit-conf/policies.yaml").replace("\n#  ", "\n  ");
+        let guide = include_str!("../../../docs/ai_sampling.md");
         let (policies, problems) = parsed(&example);
         assert_eq!(problems, [""; 0]);
         assert!(policies.list().len() >= POLICY_TYPES.len(), "{policies:?}");

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::filter_ai_context::AiContext;
+use super::AiContext;
 use crate::codec::msgpack;
 use crate::hub::Hub;
 use crate::plugin::{Chunk, Environment, Filter, GivenOptions, OpenError, Verdict};
@@ -146,20 +146,11 @@ fn quarantine_needs_a_tag_an_emitter_and_something_to_redact() {
 #[test]
 fn options_of_the_identity_fit_together() {
     for (given, words) in [
-        (
-            &[("identify", "k8s, pod")][..],
-            "'pod' is not allowed; allowed: env, container, k8s, ",
-        ),
+        (&[("identify", "k8s, pod")][..], "'pod' is not allowed; allowed: env, container, k8s, "),
         (&[("identify", "process")], "'identify_process' is missing"),
-        (
-            &[("identify", "process"), ("identify_process", "x")],
-            "a path such as /run/engine.pid",
-        ),
+        (&[("identify", "process"), ("identify_process", "x")], "a path such as /run/engine.pid"),
         (&[("identify", "env"), ("identify_process", "1")], "needs 'identify: process'"),
-        (
-            &[("identify", "env"), ("identify_root", "host")],
-            "allowed: a path such as /etc/podinfo",
-        ),
+        (&[("identify", "env"), ("identify_root", "host")], "allowed: a path such as /etc/podinfo"),
         (&[("identify_root", "/host")], "'identify_root': it is given, but needs 'identify'"),
         (&[("identify", "env"), ("identify_refresh", "10ms")], "a duration from 1s on"),
     ] {
@@ -176,8 +167,7 @@ fn logs_get_the_identity_of_their_pod() {
     let root = folder.path().to_str().unwrap();
     let (filter, counters) = open(&[("identify", "k8s"), ("identify_root", root)]);
     let mut filter = filter.unwrap();
-    let Verdict::Replace(log) = filter.on_chunk(Chunk { tag: b"t", bytes: &log_of("x") })
-    else {
+    let Verdict::Replace(log) = filter.on_chunk(Chunk { tag: b"t", bytes: &log_of("x") }) else {
         panic!("not identified")
     };
     assert!(log.windows(6).any(|part| part == b"shop-0"));

@@ -11,7 +11,7 @@ use crate::plugin::{Environment, NotAppended, Pause, Sink};
 use crate::stats::{Counter, CounterFamily, Log, LogLevel};
 
 /// How often what is due is looked for.
-pub(super) const TICK: Duration = Duration::from_millis(250);
+pub(in crate::plugins) const TICK: Duration = Duration::from_millis(250);
 
 const EMITTED_RECORDS: CounterFamily = CounterFamily::counter(
     "emitted_records_total",
@@ -41,7 +41,7 @@ enum Mode {
 
 /// Brings derived telemetry into the pipeline, on behalf of an input.
 #[derive(Debug)]
-pub(super) struct Emitter {
+pub(in crate::plugins) struct Emitter {
     hub: Arc<Hub>,
     mode: Mode,
     /// What the readers of the running release take.
@@ -54,7 +54,7 @@ pub(super) struct Emitter {
 
 impl Emitter {
     /// An emitter known to the hub.
-    pub(super) fn new(environment: &Environment) -> Self {
+    pub(in crate::plugins) fn new(environment: &Environment) -> Self {
         let Environment { hub, counters, log, .. } = environment;
         hub.add_emitter();
         Self {
@@ -71,7 +71,7 @@ impl Emitter {
     /// Emits what is due, as long as it is less than `room` bytes: the emission that fills it is the
     /// last one, and the others stay where they are held until there is memory again. Between the
     /// begin of a stop and its end the host still ticks: what came about meanwhile leaves at once.
-    pub(super) fn tick(&self, sink: &mut dyn Sink, room: usize) {
+    pub(in crate::plugins) fn tick(&self, sink: &mut dyn Sink, room: usize) {
         match self.mode {
             Mode::Running if room == 0 => self.log.often(LogLevel::Warn, "overfull", || {
                 "what filters made waits in them: too much waits in memory for the outputs"
@@ -86,7 +86,7 @@ impl Emitter {
     }
 
     /// Stops emitting; at the end of the run after everything that is held.
-    pub(super) fn pause(&mut self, why: Pause, sink: &mut dyn Sink) {
+    pub(in crate::plugins) fn pause(&mut self, why: Pause, sink: &mut dyn Sink) {
         match why {
             Pause::Pressure if self.mode == Mode::Running => self.mode = Mode::Paused,
             Pause::Pressure => {}
@@ -98,7 +98,7 @@ impl Emitter {
     }
 
     /// Emits again, unless the run is at its end.
-    pub(super) fn resume(&mut self) {
+    pub(in crate::plugins) fn resume(&mut self) {
         if self.mode == Mode::Paused {
             self.mode = Mode::Running;
         }

@@ -12,7 +12,7 @@ use crate::plugin::{NativeKind, NotAppended, Sink};
 ///
 /// # Errors
 /// Why the host did not take them.
-pub(super) fn append(
+pub(in crate::plugins) fn append(
     emission: &Emission,
     forms: ReaderCapabilities,
     sink: &mut dyn Sink,

@@ -1,0 +1,151 @@
+//! The filter `ai_metrics` as the host sees it.
+
+use super::AiMetrics;
+use crate::clock;
+use crate::codec::fluentbit::cmetrics_to_otlp;
+use crate::codec::records::testing::{SpanRecord, chunk};
+use crate::hub::Drain;
+use crate::plugin::{
+    AppendRefused, Chunk, Environment, Filter, GivenOptions, NativeKind, NotAppended, OpenError,
+    Pause, Sink, Verdict,
+};
+use crate::plugins::derived::emitter::Emitter;
+use crate::plugins::testing::{counter, environment, pass, problems};
+
+#[test]
+fn metrics_go_through_the_hub_and_the_chunk_passes() {
+    let environment = environment(true);
+    let options = GivenOptions::of(&[("interval", "5s"), ("dimensions", "tenant")]);
+    let mut filter = AiMetrics::open(&options, environment.clone()).unwrap();
+    let span = SpanRecord::new(1, 1)
+        .with("gen_ai.operation.name", "chat")
+        .with("gen_ai.usage.output_tokens", 5);
+    let bytes = chunk(&[span, SpanRecord::new(1, 2)]);
+    assert_eq!(filter.on_chunk(Chunk { tag: b"ai", bytes: &bytes }), Verdict::Pass);
+    let count = |name: &str, label: &str| counter(&environment, name, label);
+    assert_eq!(
+        (count("measured_spans_total", ""), count("counted_tokens_total", "output")),
+        (1, 5)
+    );
+    assert_eq!((count("series", ""), count("overflow_total", "")), (2, 0));
+    let source = environment.hub.sources().pop().unwrap();
+    let emissions = source.take(Drain::Everything, clock::now(), clock::unix_nanos());
+    assert_eq!((emissions.len(), emissions[0].records), (1, 3));
+    source.put_back(emissions[0].clone());
+    assert_eq!(source.take(Drain::Due, clock::now(), clock::unix_nanos()), emissions);
+}
+
+/// What the host is given: contexts of metrics, unless it refuses.
+#[derive(Default)]
+struct Contexts(Vec<u8>, Option<NotAppended>);
+
+impl Sink for Contexts {
+    fn append(&mut self, _: &[u8], _: usize, _: &[u8]) -> Result<(), AppendRefused> {
+        Err(AppendRefused)
+    }
+
+    fn append_native(
+        &mut self,
+        tag: &[u8],
+        kind: NativeKind,
+        contexts: &[u8],
+    ) -> Result<(), NotAppended> {
+        assert_eq!((tag, kind), (&b"ai"[..], NativeKind::Metrics));
+        match self.1 {
+            Some(problem) => Err(problem),
+            None => {
+                self.0.extend_from_slice(contexts);
+                Ok(())
+            }
+        }
+    }
+
+    fn flush_now(&mut self) {}
+}
+
+#[test]
+fn metrics_are_emitted_in_the_host_s_own_form() {
+    let environment = environment(true);
+    let options = GivenOptions::of(&[("interval", "5s"), ("emit_as", "native")]);
+    let mut filter = AiMetrics::open(&options, environment.clone()).unwrap();
+    let span = SpanRecord::new(1, 1)
+        .with("gen_ai.operation.name", "chat")
+        .with("gen_ai.usage.output_tokens", 5);
+    let bytes = chunk(&[span]);
+    let mut emitter = Emitter::new(&environment);
+    let mut sink = Contexts(Vec::new(), Some(NotAppended::Refused));
+    assert_eq!(filter.on_chunk(Chunk { tag: b"ai", bytes: &bytes }), Verdict::Pass);
+    // What the host refuses is offered again, whole.
+    emitter.pause(Pause::Shutdown, &mut sink);
+    assert_eq!(counter(&environment, "emit_refused_records_total", ""), 3);
+    sink.1 = None;
+    emitter.tick(&mut sink, usize::MAX);
+    assert_eq!(counter(&environment, "emitted_records_total", ""), 3);
+    let read = cmetrics_to_otlp(&sink.0);
+    assert_eq!((read.items, read.skipped), (3, 0));
+    let text = String::from_utf8_lossy(&read.request).into_owned();
+    for name in ["client.operation.duration", "client.token.usage", "client.operation.count"] {
+        assert!(text.contains(name), "{name}");
+    }
+    // What it will never take is lost, and counted.
+    assert_eq!(filter.on_chunk(Chunk { tag: b"ai", bytes: &bytes }), Verdict::Pass);
+    sink.1 = Some(NotAppended::Processors("it failed"));
+    emitter.tick(&mut sink, usize::MAX);
+    sink.1 = None;
+    emitter.tick(&mut sink, usize::MAX);
+    let count = |name: &str| counter(&environment, name, "");
+    // The tokens of the call are counted already.
+    assert_eq!((count("emit_lost_records_total"), count("emitted_records_total")), (2, 3));
+}
+
+#[test]
+fn the_host_s_own_form_needs_a_host_that_takes_it() {
+    let old = Environment { host_release: "4.2.8".to_owned(), ..environment(true) };
+    let none = Environment { native_chunks: false, ..environment(true) };
+    let native = GivenOptions::of(&[("emit_as", "native"), ("histogram", "exponential")]);
+    assert!(AiMetrics::open(&native, environment(true)).is_ok());
+    let Err(OpenError(problems)) = AiMetrics::open(&native, old) else { panic!("taken") };
+    assert!(problems[0].contains("need Fluent Bit 5.0 or later"), "{problems:?}");
+    let Err(OpenError(problems)) = AiMetrics::open(&native, none) else { panic!("taken") };
+    assert!(problems[0].contains("flb_input_chunk_append_raw"), "{problems:?}");
+}
+
+#[test]
+fn wrong_configurations_are_told_all_at_once() {
+    let metrics = problems::<AiMetrics>(
+        &[
+            ("interval", "0"),
+            ("temporality", "both"),
+            ("histogram", "round"),
+            ("emit_as", "prometheus"),
+            ("max_series", "1"),
+            ("dimensions", "gen_ai.response.id"),
+        ],
+        false,
+    );
+    assert_eq!(metrics.len(), 7, "{metrics:?}");
+}
+
+#[test]
+fn a_file_gives_the_options_of_metrics() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    let text = "interval: 5s\ndimensions: [team, tier]\ntemporality: cumulative\nmax_series: 10\n";
+    std::fs::write(path, text).unwrap();
+    let environment = environment(true);
+    let mut filter =
+        AiMetrics::open(&GivenOptions::of(&[("config_file", path)]), environment.clone()).unwrap();
+    pass(
+        &mut filter,
+        &chunk(&[SpanRecord::new(1, 1).with("team", "blue").with("gen_ai.operation.name", "chat")]),
+    );
+    let source = environment.hub.sources().pop().unwrap();
+    let emissions = source.take(Drain::Everything, clock::now(), clock::unix_nanos());
+    let holds = |text: &[u8]| emissions[0].events.windows(text.len()).any(|part| part == text);
+    assert!(holds(b"cumulative") && holds(b"team") && holds(b"blue"));
+    std::fs::write(path, "interval: 0\ntemporalty: delta\n").unwrap();
+    let wrong = problems::<AiMetrics>(&[("config_file", path)], true);
+    assert_eq!(wrong.len(), 2, "{wrong:?}");
+    assert!(wrong[0].contains("temporalty: this key is not known; allowed keys: interval"));
+    assert!(wrong[1].starts_with(&format!("config_file '{path}': option 'interval': '0'")));
+}
