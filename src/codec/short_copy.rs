@@ -105,12 +105,12 @@ mod tests {
         assert!(!ShortText::new(b"ab\xff", 3).unwrap().0.is_utf8());
         assert!(ShortText::new("é".as_bytes(), 2).unwrap().0.is_utf8());
         assert!(!ShortText::new("é".as_bytes(), 1).unwrap().0.is_utf8());
-        for place in 0..40 {
+        for index in 0..40 {
             let mut input = [b'a'; 80];
-            input[place] = 0xff;
+            input[index] = 0xff;
             for length in 0..40 {
                 let (ahead, _) = ShortText::new(&input, length).unwrap();
-                assert_eq!(ahead.is_utf8(), length <= place, "{place} {length}");
+                assert_eq!(ahead.is_utf8(), length <= index, "{index} {length}");
             }
         }
     }

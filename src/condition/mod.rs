@@ -51,7 +51,7 @@ pub use crate::model::ErrorRule;
 
 /// The longest expression.
 const MAX_LENGTH: usize = 16 << 10;
-/// The most characters of a reason in words.
+/// The most characters of a reason in message.
 const MAX_REASON: usize = 200;
 /// How deep an expression may be nested: the parser of a debug build takes 150 KiB of stack a level.
 const MAX_NESTING: usize = 10;
@@ -135,7 +135,7 @@ impl ConditionError {
 }
 
 impl ConditionError {
-    /// The reason in words, without the values that the item has: they may be a user's content.
+    /// The reason in message, without the values that the item has: they may be a user's content.
     #[must_use]
     pub fn reason(&self) -> String {
         let Self::Evaluate(error) = self else { return self.to_string() };
@@ -234,12 +234,12 @@ fn bounded(text: &str) -> Result<(), ConditionError> {
 }
 
 fn syntax(errors: &cel::ParseErrors) -> ConditionError {
-    let words = errors.errors.iter().map(|error| {
+    let messages = errors.errors.iter().map(|error| {
         let (line, column) = error.pos;
         let first = error.msg.lines().next().unwrap_or_default();
         format!("line {line}, column {column}: {first}")
     });
-    ConditionError::Compile(words.collect::<Vec<_>>().join("; "))
+    ConditionError::Compile(messages.collect::<Vec<_>>().join("; "))
 }
 
 #[cfg(test)]

@@ -34,12 +34,12 @@ const LINK: [(&str, Default); 6] = [
 
 /// One event or link: an encoded map, and the fields that it shows.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct SpanPart<'a> {
+pub(super) struct EventOrLink<'a> {
     encoded: &'a [u8],
     fields: &'static [(&'static str, Default)],
 }
 
-impl<'a> SpanPart<'a> {
+impl<'a> EventOrLink<'a> {
     /// A field; `None` for other names.
     pub(super) fn field(&self, name: &str) -> Option<CelValue<'a>> {
         let (_, default) = self.fields.iter().find(|(known, _)| *known == name)?;
@@ -64,7 +64,7 @@ pub(super) fn links(encoded: &[u8]) -> CelValue<'_> {
 }
 
 fn list<'a>(encoded: &'a [u8], fields: &'static [(&'static str, Default)]) -> CelValue<'a> {
-    let parts = elements(encoded).map(|encoded| SpanPart { encoded, fields });
-    let values = parts.map(|part| -> CelValue<'a> { Box::new(CelFields::SpanPart(part)) });
+    let parts = elements(encoded).map(|encoded| EventOrLink { encoded, fields });
+    let values = parts.map(|part| -> CelValue<'a> { Box::new(CelFields::EventOrLink(part)) });
     Box::new(CelList::from(values.collect::<Vec<_>>()))
 }

@@ -12,7 +12,7 @@ use cel::common::types::{
 use cel::common::value::{CowVal, Val};
 
 use super::item::ConditionRecord;
-use super::part::SpanPart;
+use super::part::EventOrLink;
 use crate::codec::msgpack::{MapView, Reader, Token, elements};
 
 /// How deep nested values are shown; what lies deeper is null.
@@ -202,14 +202,14 @@ pub(super) enum CelFields<'v> {
     /// One span of a trace, whose keys are the variables of an item.
     Span(ConditionRecord<'v>),
     /// An event or a link.
-    SpanPart(SpanPart<'v>),
+    EventOrLink(EventOrLink<'v>),
 }
 
 impl<'v> CelFields<'v> {
     fn field(&self, name: &str) -> Option<CelValue<'v>> {
         match self {
             Self::Span(record) => record.field(name),
-            Self::SpanPart(part) => part.field(name),
+            Self::EventOrLink(part) => part.field(name),
         }
     }
 }

@@ -35,14 +35,15 @@ pub fn format_of(configuration: &Path) -> ConfigurationFormat {
 /// What the last `-c` or `--config` of a command line names, whose arguments each
 /// end with a zero byte.
 fn named_in(command_line: &[u8]) -> Option<PathBuf> {
-    let mut words = command_line.split(|byte| *byte == 0).skip(1);
+    let mut arguments = command_line.split(|byte| *byte == 0).skip(1);
     let mut named = None;
-    while let Some(word) = words.next() {
-        match word {
+    while let Some(argument) = arguments.next() {
+        match argument {
             b"--" => break,
-            b"-c" | b"--config" => named = words.next().or(named),
+            b"-c" | b"--config" => named = arguments.next().or(named),
             _ => {
-                let attached = word.strip_prefix(b"--config=").or_else(|| word.strip_prefix(b"-c"));
+                let attached =
+                    argument.strip_prefix(b"--config=").or_else(|| argument.strip_prefix(b"-c"));
                 named = attached.or(named);
             }
         }
@@ -57,7 +58,7 @@ mod tests {
 
     #[test]
     fn a_command_line_names_the_configuration() {
-        for (words, expected) in [
+        for (arguments, expected) in [
             (&["fluent-bit", "-c", "/etc/fluent-bit.conf"][..], Some("/etc/fluent-bit.conf")),
             (&["fluent-bit", "-q", "--config", "a.yaml", "-v"], Some("a.yaml")),
             (&["fluent-bit", "--config=a.yaml"], Some("a.yaml")),
@@ -68,9 +69,13 @@ mod tests {
             (&["fluent-bit", "--", "-c", "x"], None),
             (&[], None),
         ] {
-            let line: Vec<u8> =
-                words.iter().flat_map(|word| [word.as_bytes(), b"\0"]).flatten().copied().collect();
-            assert_eq!(named_in(&line), expected.map(PathBuf::from), "{words:?}");
+            let line: Vec<u8> = arguments
+                .iter()
+                .flat_map(|argument| [argument.as_bytes(), b"\0"])
+                .flatten()
+                .copied()
+                .collect();
+            assert_eq!(named_in(&line), expected.map(PathBuf::from), "{arguments:?}");
         }
     }
 

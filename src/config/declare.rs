@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_wrong_is_told_at_once_and_no_secret() {
+    fn all_that_is_wrong_is_reported_at_once_and_no_secret() {
         let wrong = [("wait", "soon"), ("form", "three"), ("limit", "10"), ("key", "hunter2")];
         let problems = given(&wrong).unwrap_err().0;
         assert_eq!(

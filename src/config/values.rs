@@ -5,7 +5,7 @@ use std::time::Duration;
 /// `on`, `true`, `yes`, `1` and their opposites.
 #[must_use]
 pub fn parse_bool(text: &str) -> Option<bool> {
-    let is = |words: &[&str]| words.iter().any(|word| word.eq_ignore_ascii_case(text));
+    let is = |choices: &[&str]| choices.iter().any(|choice| choice.eq_ignore_ascii_case(text));
     if is(&["on", "true", "yes", "1"]) {
         return Some(true);
     }
@@ -52,7 +52,7 @@ pub fn parse_size(text: &str) -> Option<u64> {
 /// Texts separated by commas, trimmed, without empty ones.
 #[must_use]
 pub fn parse_list(text: &str) -> Vec<String> {
-    text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    text.split(',').map(str::trim).filter(|choice| !choice.is_empty()).map(str::to_owned).collect()
 }
 
 #[cfg(test)]

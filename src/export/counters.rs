@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::condition::NoAnswer;
 use crate::model::Signal;
-use crate::routing::FailureReason;
+use crate::routing::RequestFailureReason;
 use crate::stats::{Counter, CounterFamily, Counters};
 
 const RECEIVED: CounterFamily = CounterFamily::counter(
@@ -156,7 +156,7 @@ pub(in crate::export) enum LossReason {
     /// A partial success left them out.
     Rejected,
     /// The request was refused for good.
-    Failed(FailureReason),
+    Failed(RequestFailureReason),
     /// It was not accepted for too long.
     Expired,
 }
@@ -176,7 +176,7 @@ pub(in crate::export) struct ExportCounters {
 #[derive(Debug)]
 pub(in crate::export) struct EndpointCounters {
     sent: [Counter; 4],
-    failed: [Counter; FailureReason::ALL.len()],
+    failed: [Counter; RequestFailureReason::ALL.len()],
     dropped: [Counter; DROP_REASONS.len()],
     pub(in crate::export) filtered: Counter,
     undecided: [Counter; NoAnswer::ALL.len()],
@@ -199,12 +199,12 @@ pub(in crate::export) struct EndpointCounters {
 /// The reasons of [`DROPPED`].
 const DROP_REASONS: [LossReason; 8] = [
     LossReason::Rejected,
-    LossReason::Failed(FailureReason::Refused),
-    LossReason::Failed(FailureReason::TooLarge),
-    LossReason::Failed(FailureReason::Exhausted),
-    LossReason::Failed(FailureReason::BadAnswer),
-    LossReason::Failed(FailureReason::NotOtlp),
-    LossReason::Failed(FailureReason::Misdirected),
+    LossReason::Failed(RequestFailureReason::Refused),
+    LossReason::Failed(RequestFailureReason::TooLarge),
+    LossReason::Failed(RequestFailureReason::Exhausted),
+    LossReason::Failed(RequestFailureReason::BadAnswer),
+    LossReason::Failed(RequestFailureReason::NotOtlp),
+    LossReason::Failed(RequestFailureReason::Misdirected),
     LossReason::Expired,
 ];
 
@@ -258,7 +258,7 @@ impl EndpointCounters {
         Self {
             sent: Signal::WITH_PROFILES
                 .map(|signal| counters.counter(SENT, &[endpoint, signal.name()])),
-            failed: FailureReason::ALL
+            failed: RequestFailureReason::ALL
                 .map(|reason| counters.counter(FAILED, &[endpoint, reason.name()])),
             dropped: DROP_REASONS
                 .map(|reason| counters.counter(DROPPED, &[endpoint, reason.name()])),
@@ -293,8 +293,8 @@ impl EndpointCounters {
     }
 
     /// Counts a failed request and returns how many of this kind there were.
-    pub(in crate::export) fn failed(&self, reason: FailureReason) -> u64 {
-        add(&self.failed, &FailureReason::ALL, &reason, 1)
+    pub(in crate::export) fn failed(&self, reason: RequestFailureReason) -> u64 {
+        add(&self.failed, &RequestFailureReason::ALL, &reason, 1)
     }
 
     /// Counts a request that was refused for good and returns how many there were.

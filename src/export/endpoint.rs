@@ -21,7 +21,7 @@ use crate::export::transport::reply::{EndpointReply, failed};
 use crate::export::transport::tls::ClientProblem;
 use crate::model::Signal;
 use crate::routing::{
-    Breaker, BreakerPolicy, EndpointAnswer, FailureReason, HangDetector, Permit, SizeLimit,
+    Breaker, BreakerPolicy, EndpointAnswer, HangDetector, Permit, RequestFailureReason, SizeLimit,
     stated_limit,
 };
 use crate::stats::{Counters, Log};
@@ -227,7 +227,7 @@ impl Endpoint {
         let generation = self.credentials.as_ref().map_or(0, EndpointCredentials::generation);
         let mut reply = self.attempt(part, headers).await;
         if reply.stale_connection {
-            self.meters.failed(FailureReason::Transport);
+            self.meters.failed(RequestFailureReason::Transport);
             reply = self.attempt(part, headers).await;
         }
         if reply.unauthorized
@@ -252,7 +252,7 @@ impl Endpoint {
         if let Some(credentials) = &self.credentials {
             changing = headers.cloned().unwrap_or_default();
             if let Err(message) = credentials.apply(&mut changing).await {
-                let reason = FailureReason::Credentials;
+                let reason = RequestFailureReason::Credentials;
                 return failed(EndpointAnswer::Retry { reason, after: None }, message);
             }
         }
@@ -317,15 +317,15 @@ impl Endpoint {
                 self.report_partial(part, rejected, &reply.message);
                 AttemptVerdict::Sent(SendOutcome::Done)
             }
-            EndpointAnswer::Refused(FailureReason::TooLarge) => {
+            EndpointAnswer::Refused(RequestFailureReason::TooLarge) => {
                 self.back();
-                self.meters.failed(FailureReason::TooLarge);
+                self.meters.failed(RequestFailureReason::TooLarge);
                 self.limit().refuse(part.size(), stated_limit(&reply.message), clock::now());
                 AttemptVerdict::Sent(SendOutcome::TooLarge(reply.message))
             }
             EndpointAnswer::Unclear => {
                 self.back();
-                self.meters.failed(FailureReason::Exhausted);
+                self.meters.failed(RequestFailureReason::Exhausted);
                 AttemptVerdict::Sent(SendOutcome::Unclear(reply.message))
             }
             EndpointAnswer::Refused(reason) => {
@@ -382,13 +382,13 @@ impl Endpoint {
         }
     }
 
-    fn gone(&self, reason: FailureReason, after: Option<Duration>) {
+    fn gone(&self, reason: RequestFailureReason, after: Option<Duration>) {
         let now = clock::now();
         let (was_closed, is_closed) = {
             let mut breaker = self.breaker();
             let was_closed = breaker.is_closed();
             match reason {
-                FailureReason::Timeout => breaker.hang(now, self.jitter(now)),
+                RequestFailureReason::Timeout => breaker.hang(now, self.jitter(now)),
                 _ => breaker.failure(now, after, self.jitter(now)),
             }
             (was_closed, breaker.is_closed())

@@ -100,17 +100,17 @@ mod tests {
     fn only_files_within_the_limit_are_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
-        let words = |read: Result<Vec<u8>, FileProblem>| read.unwrap_err().to_string();
-        assert!(words(read(&path, 9)).starts_with("cannot be read: "));
+        let message = |read: Result<Vec<u8>, FileProblem>| read.unwrap_err().to_string();
+        assert!(message(read(&path, 9)).starts_with("cannot be read: "));
         std::fs::write(&path, vec![b'1'; 1024]).unwrap();
         assert_eq!(read(&path, 1024).unwrap().len(), 1024);
         std::fs::write(&path, vec![b'1'; 2049]).unwrap();
-        assert_eq!(words(read(&path, 2048)), "is larger than 2 KiB");
+        assert_eq!(message(read(&path, 2048)), "is larger than 2 KiB");
         std::fs::write(&path, vec![b'1'; 1 + (4 << 20)]).unwrap();
         let shown = path.display();
         assert_eq!(read_credentials(&path).unwrap_err(), format!("'{shown}' is larger than 4 MiB"));
-        assert_eq!(words(read(folder.path(), 9)), "is no file");
-        assert_eq!(words(read(Path::new("/dev/zero"), 9)), "is no file");
+        assert_eq!(message(read(folder.path(), 9)), "is no file");
+        assert_eq!(message(read(Path::new("/dev/zero"), 9)), "is no file");
         std::fs::write(&path, [0xff]).unwrap();
         assert_eq!(read_credentials_text(&path).unwrap_err(), format!("'{shown}' is not UTF-8"));
     }

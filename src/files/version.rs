@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn another_file_of_the_same_size_is_told_from_the_first() {
+    fn another_file_of_the_same_size_differs_from_the_first() {
         let folder = tempfile::tempdir().unwrap();
         let (path, other) = (folder.path().join("a"), folder.path().join("b"));
         assert_eq!(FileVersion::of(&path), None);

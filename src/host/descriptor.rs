@@ -10,7 +10,7 @@ use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::OnceLock;
 
-use super::abi::row::{HostAbi, LARGEST_PLUGIN};
+use super::abi::row::{HostAbi, MAX_PLUGIN_SIZE};
 use super::abi::rows::ROWS;
 use super::barrier;
 use super::config_map;
@@ -24,7 +24,7 @@ use crate::plugin::{Filter, Input, Output, Spec};
 use crate::stats::LogLevel;
 
 /// Bytes of a descriptor.
-pub(super) const BYTES: usize = LARGEST_PLUGIN;
+pub(super) const BYTES: usize = MAX_PLUGIN_SIZE;
 /// `FLB_OUTPUT_LOGS | FLB_OUTPUT_METRICS | FLB_OUTPUT_TRACES`.
 const OUTPUT_TYPES: c_int = 1 | 2 | 4;
 /// `FLB_IO_OPT_TLS`: the host takes `tls`. Of inputs it has the number of `FLB_INPUT_NET` too: the host

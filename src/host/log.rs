@@ -8,7 +8,7 @@ use super::symbols::required;
 use crate::stats::LogLevel;
 
 /// More than this the host's logger cuts off; cut here, so that no character is torn.
-const LONGEST: usize = 2048;
+const MAX_LENGTH: usize = 2048;
 
 /// The host's number for a level (`FLB_LOG_ERROR` and so on).
 pub(super) const fn number(level: LogLevel) -> c_int {
@@ -37,7 +37,7 @@ fn print_to_unknown(level: LogLevel, text: &str) {
 }
 
 fn print_with(common: super::symbols::CommonFunctions, level: LogLevel, text: &str) {
-    let text = lend::c_string(text.get(..text.floor_char_boundary(LONGEST)).unwrap_or(text));
+    let text = lend::c_string(text.get(..text.floor_char_boundary(MAX_LENGTH)).unwrap_or(text));
     // SAFETY: the format takes exactly one string, and all strings end with a zero and outlive the
     // call; the host allows its logger on every thread.
     unsafe {

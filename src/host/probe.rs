@@ -32,7 +32,7 @@ struct Counting {
     waker: Waker,
     tag: String,
     next: u32,
-    most: u32,
+    max: u32,
     paused: bool,
     sent: Counter,
     refused: Counter,
@@ -43,7 +43,7 @@ const SENT: CounterFamily = CounterFamily::counter("probe_sent_total", "Events s
 
 impl Counting {
     fn send(&mut self, sink: &mut dyn Sink) {
-        if self.paused || self.next >= self.most {
+        if self.paused || self.next >= self.max {
             return;
         }
         match sink.append(self.tag.as_bytes(), 1, &event(self.next)) {
@@ -59,8 +59,8 @@ impl Counting {
 options! {
     /// What is configured of the input.
     struct InputOptions in INPUT_OPTIONS {
-        most: u32 = whole,
-            Int "most" = "1000000",
+        max: u32 = whole,
+            Int "max" = "1000000",
             "The number to stop at.";
         to: Option<String> = read::text,
             Str "to",
@@ -86,7 +86,7 @@ impl Input for Counting {
         waker: Waker,
     ) -> Result<Self, OpenError> {
         let mut parser = Parser::new(options);
-        let InputOptions { most, to } = InputOptions::read(&mut parser)?;
+        let InputOptions { max, to } = InputOptions::read(&mut parser)?;
         let tag = to.unwrap_or_default();
         environment.log.info(format!(
             "listen={:?} host={:?} port={:?} tag={:?} tls={:?} release={} position={}",
@@ -101,7 +101,7 @@ impl Input for Counting {
         let sent = environment.counters.counter(SENT, &["taken"]);
         let refused = environment.counters.counter(SENT, &["refused"]);
         let log = environment.log;
-        parser.finish(Self { waker, tag, next: 0, most, paused: false, sent, refused, log })
+        parser.finish(Self { waker, tag, next: 0, max, paused: false, sent, refused, log })
     }
 
     fn on_wake(&mut self, sink: &mut dyn Sink) {

@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn each_order_that_means_something_else_is_told() {
+    fn each_order_that_means_something_else_is_reported() {
         let tail = FilterRole::Sampling { tail: true };
         let head = FilterRole::Sampling { tail: false };
         for (earlier, later, part) in [
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_filter_does_not_do_is_not_told() {
+    fn what_a_filter_does_not_do_is_not_reported() {
         let idle = FilterRole::Context { normalizes: false, redacts: false, unpacks: false };
         let redacting = FilterRole::Context { normalizes: false, redacts: true, unpacks: false };
         let metrics = placed("m", Some("*"), FilterRole::Metrics);

@@ -12,7 +12,7 @@ use crate::stats::Log;
 /// Scenario: our filters in each order. Guarantees: one that stands where that means something else
 /// says what, and one with other tags or in the order that fits says nothing.
 #[test]
-fn an_order_that_means_something_else_is_told() {
+fn an_order_that_means_something_else_is_reported() {
     fn lines<F: Filter>(
         environment: &Environment,
         name: &str,

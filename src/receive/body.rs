@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_told_of_the_length_only_makes_room() {
+    async fn what_the_length_says_only_makes_room() {
         let piece = || Ok::<_, Infallible>(Frame::data(Bytes::from(vec![b'x'; 700_000])));
         for announced in [(|_| 0) as AnnouncedLength, |_| 2_100_000, |_| 1, |_| usize::MAX] {
             let mut body = StreamBody::new(futures_util::stream::iter([piece(), piece(), piece()]));

@@ -27,7 +27,7 @@ use crate::runtime::Tasks;
 /// How long a client may take to see that its idle connection ends.
 const PARTING: Duration = Duration::from_secs(5);
 /// The shortest sleep between two looks at a connection's time.
-const LEAST_SLEEP: Duration = Duration::from_millis(10);
+const MIN_SLEEP: Duration = Duration::from_millis(10);
 /// How much of an HTTP/1 request is read at a time; a limit on headers that is larger wins.
 const READ_BUFFER: usize = 64 * 1024;
 const STREAM_WINDOW: u32 = 512 * 1024;
@@ -86,7 +86,7 @@ pub(super) async fn serve<S>(
                 time.part(PARTING);
                 connection.as_mut().graceful_shutdown();
             }
-            () = tokio::time::sleep(wait.max(LEAST_SLEEP)) => match time.up(&slot, &limits) {
+            () = tokio::time::sleep(wait.max(MIN_SLEEP)) => match time.up(&slot, &limits) {
                 Up::No => {}
                 Up::Part(reason) => {
                     shared.connections.count(reason);

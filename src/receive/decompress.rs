@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_told() {
+    fn damage_is_reported() {
         for (name, encoding, pack) in ALL {
             let packed = pack(b"hello world, hello again");
             for cut in 1..packed.len() {

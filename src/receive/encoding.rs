@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_accepted_is_what_is_told() {
+    fn what_is_accepted_is_what_is_announced() {
         let message = Refusal::Encoding("br".to_owned()).to_string();
         for list in [HTTP_ACCEPTED, GRPC_ACCEPTED] {
             for name in list.split(',').map(str::trim) {

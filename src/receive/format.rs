@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::media_type::Format;
+use super::media_type::PayloadFormat;
 use super::memory_budget::HeldMemory;
 use super::refusal::Refusal;
 use crate::codec::json::{JsonConversion, JsonError, to_protobuf};
@@ -11,9 +11,9 @@ use crate::model::Signal;
 /// How much more work a byte of JSON is.
 const JSON_WORK: usize = 4;
 /// How much larger protobuf can be: `0,` in a list of numbers becomes eight bytes.
-const LARGEST_GROWTH: usize = 4;
+const MAX_GROWTH: usize = 4;
 
-impl Format {
+impl PayloadFormat {
     /// How many bytes of protobuf are as much work as so many bytes in this format.
     pub(super) const fn weight(self, bytes: usize) -> usize {
         match self {
@@ -54,7 +54,7 @@ fn convert(
         Err(Attempt::Refused(refusal)) => return Err(refusal),
         Ok(done) => return Ok(done),
     }
-    let max_bytes = json.len().saturating_mul(LARGEST_GROWTH).min(limit);
+    let max_bytes = json.len().saturating_mul(MAX_GROWTH).min(limit);
     attempt(signal, json, max_bytes, held).map_err(|attempt| match attempt {
         Attempt::Larger => Refusal::TooLarge { limit, when: " as protobuf" },
         Attempt::Refused(refusal) => refusal,
@@ -107,15 +107,15 @@ mod tests {
             crate::receive::memory::WaitingMemory::unlimited(),
         )
         .share();
-        let (out, _) = Format::Json.protobuf(Signal::Metrics, json, limit, &mut held)?;
+        let (out, _) = PayloadFormat::Json.protobuf(Signal::Metrics, json, limit, &mut held)?;
         Ok((out.len(), gauge.value()))
     }
 
     #[test]
     fn content_types_name_formats() {
-        assert_eq!(Format::of("application/json"), Some(Format::Json));
-        assert_eq!(Format::of("application/protobuf"), Some(Format::Protobuf));
-        assert_eq!(Format::of("text/plain"), None);
+        assert_eq!(PayloadFormat::of("application/json"), Some(PayloadFormat::Json));
+        assert_eq!(PayloadFormat::of("application/protobuf"), Some(PayloadFormat::Protobuf));
+        assert_eq!(PayloadFormat::of("text/plain"), None);
     }
 
     #[test]
@@ -134,12 +134,12 @@ mod tests {
         let (mut held, mut other) = (budget.share(), budget.share());
         // One request at a time may go beyond the budget.
         other.grow(160_000).unwrap();
-        let refused = Format::Json.protobuf(Signal::Metrics, json, 1 << 20, &mut held);
+        let refused = PayloadFormat::Json.protobuf(Signal::Metrics, json, 1 << 20, &mut held);
         assert_eq!(refused.unwrap_err(), Refusal::QueueFull);
     }
 
     #[test]
-    fn the_place_of_an_error_is_told() {
+    fn the_place_of_an_error_is_reported() {
         let refusal = run(Bytes::from_static(b"{\"resourceMetrics\":[{]}"), 100, 1000).unwrap_err();
         let Refusal::Malformed(message) = refusal else { panic!("{refusal}") };
         assert!(message.starts_with("resourceMetrics[0]: not JSON: "), "{message}");

@@ -13,7 +13,7 @@ use super::body;
 use super::counters::Transport;
 use super::encoding::{Encoding, GRPC_ACCEPTED};
 use super::http::{media_type, refused};
-use super::media_type::Format;
+use super::media_type::PayloadFormat;
 use super::refusal::Refusal;
 use super::response_body::ResponseBody;
 use super::service::{Payload, Service};
@@ -106,7 +106,7 @@ fn unframe(mut bytes: Bytes, encoding: Encoding) -> Result<Payload, Refusal> {
     if bytes.len() > length {
         return Err(Refusal::GrpcFraming("the call has more than one message"));
     }
-    Ok(Payload { bytes, encoding, format: Format::Protobuf })
+    Ok(Payload { bytes, encoding, format: PayloadFormat::Protobuf })
 }
 
 fn success(message: &[u8]) -> Response<ResponseBody> {

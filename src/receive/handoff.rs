@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_abandoned_is_told() {
+    fn what_is_abandoned_is_reported() {
         let filled = empty();
         let mut answers = answers(&filled, &[1, 2]);
         filled.handoff.abandon(&filled.meters);
@@ -430,7 +430,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_too_long_is_told_and_not_stored() {
+    async fn who_waits_too_long_gets_an_answer_and_is_not_stored() {
         let filled = empty();
         let limit = Duration::from_millis(20);
         let refusal = filled.handoff.submit(batch(1), limit, &filled.meters).await;

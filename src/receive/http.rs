@@ -14,7 +14,7 @@ use prost::Message;
 use super::body;
 use super::counters::Transport;
 use super::encoding::{Encoding, HTTP_ACCEPTED};
-use super::media_type::Format;
+use super::media_type::PayloadFormat;
 use super::refusal::Refusal;
 use super::response_body::ResponseBody;
 use super::service::{Payload, Service};
@@ -50,11 +50,12 @@ async fn export(service: &Service, parts: &Parts, body: &mut Incoming) -> Result
         return Err(Refusal::Method(parts.method.to_string()));
     }
     let format = content_format(&parts.headers);
-    let transport = if format == Ok(Format::Json) { Transport::HttpJson } else { Transport::Http };
+    let transport =
+        if format == Ok(PayloadFormat::Json) { Transport::HttpJson } else { Transport::Http };
     service.meters.of(signal).request(transport);
     let caller = service.security.guard.check(&parts.headers, &parts.extensions).await?;
     let format = format?;
-    if (signal, format) == (Signal::Profiles, Format::Json) {
+    if (signal, format) == (Signal::Profiles, PayloadFormat::Json) {
         return Err(Refusal::JsonProfiles);
     }
     let encoding = Encoding::of(&parts.headers, &CONTENT_ENCODING)?;
@@ -73,14 +74,14 @@ pub(super) fn media_type(headers: &HeaderMap) -> String {
     value.split(';').next().unwrap_or("").trim().to_ascii_lowercase()
 }
 
-fn content_format(headers: &HeaderMap) -> Result<Format, Refusal> {
+fn content_format(headers: &HeaderMap) -> Result<PayloadFormat, Refusal> {
     let media_type = media_type(headers);
-    Format::of(&media_type).ok_or(Refusal::ContentType(media_type))
+    PayloadFormat::of(&media_type).ok_or(Refusal::ContentType(media_type))
 }
 
 /// The format of the answer: that of the request, and protobuf where it has none that we know.
-fn format(headers: &HeaderMap) -> Format {
-    content_format(headers).unwrap_or(Format::Protobuf)
+fn format(headers: &HeaderMap) -> PayloadFormat {
+    content_format(headers).unwrap_or(PayloadFormat::Protobuf)
 }
 
 /// Whether the rest of a refused body is to be read. HTTP/2 can end a stream without; a sender that
@@ -101,8 +102,8 @@ pub(super) fn refused(
     let format = format(headers);
     let status = refusal.status(wait);
     let body = match format {
-        Format::Protobuf => status.encode_to_vec(),
-        Format::Json => status.to_json(),
+        PayloadFormat::Protobuf => status.encode_to_vec(),
+        PayloadFormat::Json => status.to_json(),
     };
     let mut response = reply(refusal.http_status(), format, body);
     let headers = response.headers_mut();
@@ -122,7 +123,7 @@ pub(super) fn refused(
     response
 }
 
-fn reply(status: StatusCode, format: Format, body: Vec<u8>) -> Response<ResponseBody> {
+fn reply(status: StatusCode, format: PayloadFormat, body: Vec<u8>) -> Response<ResponseBody> {
     let mut response = Response::new(ResponseBody::new(Bytes::from(body)));
     *response.status_mut() = status;
     let content_type = HeaderValue::from_static(format.content_type());
@@ -145,9 +146,9 @@ mod tests {
     #[test]
     fn content_types() {
         let check = |value| content_format(&headers(CONTENT_TYPE, &[value]));
-        assert_eq!(check("application/x-protobuf; charset=utf-8"), Ok(Format::Protobuf));
-        assert_eq!(check("Application/Protobuf"), Ok(Format::Protobuf));
-        assert_eq!(check("application/json;charset=UTF-8"), Ok(Format::Json));
+        assert_eq!(check("application/x-protobuf; charset=utf-8"), Ok(PayloadFormat::Protobuf));
+        assert_eq!(check("Application/Protobuf"), Ok(PayloadFormat::Protobuf));
+        assert_eq!(check("application/json;charset=UTF-8"), Ok(PayloadFormat::Json));
         assert_eq!(check("text/plain"), Err(Refusal::ContentType("text/plain".to_owned())));
     }
 }

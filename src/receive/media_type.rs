@@ -7,14 +7,14 @@ pub(super) const JSON: &str = "application/json";
 
 /// The format of a request, and of the answer to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub(super) enum PayloadFormat {
     /// Protobuf.
     Protobuf,
     /// OTLP/JSON.
     Json,
 }
 
-impl Format {
+impl PayloadFormat {
     /// The format that a content type without parameters names. Also `application/protobuf`, which
     /// senders use who do not know that OTLP asks for another name.
     pub(super) fn of(media_type: &str) -> Option<Self> {

@@ -56,7 +56,7 @@ use memory_budget::MemoryBudget;
 use security::Security;
 use service::Service;
 use tenancy::Tenancy;
-pub use tenancy::{LONGEST_TENANT, TagFrom, TagSettings, TenancySettings, TenantRate, is_tag};
+pub use tenancy::{MAX_TENANT_LENGTH, TagFrom, TagSettings, TenancySettings, TenantRate, is_tag};
 pub use transcode::NativeSettings;
 use transcode::Transcoder;
 

@@ -13,7 +13,7 @@ use super::responses;
 use super::security::Denial;
 
 /// Longest message in an answer, in bytes: gRPC carries it in a header.
-const LONGEST_MESSAGE: usize = 1024;
+const MAX_MESSAGE: usize = 1024;
 
 /// Why a request is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -215,8 +215,8 @@ impl Refusal {
     /// What the sender reads.
     pub(super) fn message(&self) -> String {
         let mut text = self.to_string();
-        if text.len() > LONGEST_MESSAGE {
-            text.truncate(text.floor_char_boundary(LONGEST_MESSAGE));
+        if text.len() > MAX_MESSAGE {
+            text.truncate(text.floor_char_boundary(MAX_MESSAGE));
             text.push_str("...");
         }
         text
@@ -297,7 +297,7 @@ mod tests {
     #[test]
     fn messages_are_cut_between_characters() {
         let message = Refusal::Malformed("\u{20ac}".repeat(1000)).message();
-        assert!(message.len() <= LONGEST_MESSAGE + 3);
+        assert!(message.len() <= MAX_MESSAGE + 3);
         assert!(message.ends_with("\u{20ac}..."));
     }
 }

@@ -18,7 +18,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 use prost::Message;
 use serde_json::{Value, json};
 
-use super::media_type::Format;
+use super::media_type::PayloadFormat;
 use crate::model::Signal;
 
 /// `google.rpc.Status`.
@@ -99,7 +99,7 @@ pub(super) fn retry_info(seconds: i64) -> AnyMessage {
 /// The answer to a request that was taken: plain success, or what was rejected and why.
 pub(super) fn success(
     signal: Signal,
-    format: Format,
+    format: PayloadFormat,
     rejected: usize,
     reason: Option<&str>,
 ) -> Vec<u8> {
@@ -108,8 +108,8 @@ pub(super) fn success(
         error_message: reason.unwrap_or("some items were not valid").to_owned(),
     });
     match format {
-        Format::Protobuf => success_protobuf(signal, partial_success),
-        Format::Json => success_json(signal, partial_success),
+        PayloadFormat::Protobuf => success_protobuf(signal, partial_success),
+        PayloadFormat::Json => success_json(signal, partial_success),
     }
 }
 
@@ -168,8 +168,8 @@ mod tests {
     #[test]
     fn answers_are_what_otlp_says() {
         let bytes = Signal::WITH_PROFILES.map(|signal| {
-            assert!(success(signal, Format::Protobuf, 0, None).is_empty());
-            success(signal, Format::Protobuf, 3, Some("why"))
+            assert!(success(signal, PayloadFormat::Protobuf, 0, None).is_empty());
+            success(signal, PayloadFormat::Protobuf, 3, Some("why"))
         });
         assert!(bytes.iter().all(|other| *other == bytes[0]));
         let bytes = &bytes[0][..];
@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn json_answers_are_what_otlp_says() {
         let success = |signal, rejected, reason| {
-            String::from_utf8(success(signal, Format::Json, rejected, reason)).unwrap()
+            String::from_utf8(success(signal, PayloadFormat::Json, rejected, reason)).unwrap()
         };
         assert_eq!(success(Signal::Logs, 0, None), "{}");
         let warning = r#"{"partialSuccess":{"errorMessage":"why"}}"#;

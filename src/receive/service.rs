@@ -11,7 +11,7 @@ use super::decompress::decompress;
 use super::encoding::Encoding;
 use super::handoff::{EventBatch, Handoff};
 use super::limits::ClientLimits;
-use super::media_type::Format;
+use super::media_type::PayloadFormat;
 use super::memory::WaitingMemory;
 use super::memory_budget::{HeldMemory, MemoryBudget};
 use super::refusal::Refusal;
@@ -33,7 +33,7 @@ const USUAL_COMPRESSION: usize = 8;
 pub(super) struct Payload {
     pub(super) bytes: Bytes,
     pub(super) encoding: Encoding,
-    pub(super) format: Format,
+    pub(super) format: PayloadFormat,
 }
 
 /// The state that all connections of a receiver share.

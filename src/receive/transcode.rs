@@ -19,9 +19,9 @@ use crate::runtime::buffer_pool;
 use crate::stats::{Counter, CounterFamily, Counters};
 
 /// What the events of one request may take at least.
-const LEAST_LARGEST: usize = 256 * 1024 * 1024;
+const MIN_LIMIT: usize = 256 * 1024 * 1024;
 /// What they may take in requests of the largest size, if that is more.
-const LARGEST_GROWTH: usize = 4;
+const MAX_GROWTH: usize = 4;
 /// What a record takes beside its content, its resource and its scope.
 const PER_RECORD: usize = 128;
 
@@ -99,7 +99,7 @@ impl Native {
 
 impl Transcoder {
     pub(super) fn new(log_groups: bool, max_request_size: usize) -> Self {
-        let largest = max_request_size.saturating_mul(LARGEST_GROWTH).max(LEAST_LARGEST);
+        let largest = max_request_size.saturating_mul(MAX_GROWTH).max(MIN_LIMIT);
         Self { log_groups, largest, body_key: None, native: None }
     }
 
@@ -337,7 +337,7 @@ mod tests {
         let request = samples::traces(5000, 100_000);
         assert!(request.len() < 1 << 20);
         let refusal = run(&Transcoder::new(true, 1 << 20), &request).unwrap_err();
-        assert!(matches!(refusal, Refusal::TooLarge { limit: LEAST_LARGEST, .. }), "{refusal}");
+        assert!(matches!(refusal, Refusal::TooLarge { limit: MIN_LIMIT, .. }), "{refusal}");
     }
 
     #[test]

@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn platforms_are_told_by_their_variables() {
+    fn platforms_are_known_by_their_variables() {
         let token = "/var/run/secrets/eks.amazonaws.com/serviceaccount/token";
         for (variables, expected) in [
             (

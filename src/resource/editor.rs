@@ -381,12 +381,12 @@ fn edit_resource(resource: &[u8], additions: &Additions, settings: &EditorSettin
 fn with_resource(metadata: &[u8], old: Option<&[u8]>, resource: &[u8]) -> Vec<u8> {
     let mut out =
         Vec::with_capacity(metadata.len().saturating_add(resource.len()).saturating_add(16));
-    let place = old.and_then(|old| {
+    let around = old.and_then(|old| {
         let start = old.as_ptr().addr().checked_sub(metadata.as_ptr().addr())?;
         let end = start.checked_add(old.len())?;
         Some((metadata.get(..start)?, metadata.get(end..)?))
     });
-    if let Some((before, after)) = place {
+    if let Some((before, after)) = around {
         out.extend_from_slice(before);
         out.extend_from_slice(resource);
         out.extend_from_slice(after);

@@ -24,12 +24,12 @@ pub(super) fn detect(facts: &Facts, found: &mut ResourceAttributes, notes: &mut 
 
 fn parse(list: &str) -> Result<Vec<(String, String)>, String> {
     let parse = |(index, member): (usize, &str)| {
-        let place = index.saturating_add(1);
-        let (key, value) = member.split_once('=').ok_or(format!("part {place} has no '='"))?;
-        let wrong = || format!("part {place} cannot be decoded");
+        let number = index.saturating_add(1);
+        let (key, value) = member.split_once('=').ok_or(format!("part {number} has no '='"))?;
+        let wrong = || format!("part {number} cannot be decoded");
         let key = decode(key.trim()).ok_or_else(wrong)?;
         let value = decode(value.trim()).ok_or_else(wrong)?;
-        if key.is_empty() { Err(format!("part {place} has no key")) } else { Ok((key, value)) }
+        if key.is_empty() { Err(format!("part {number} has no key")) } else { Ok((key, value)) }
     };
     list.split(',').enumerate().map(parse).collect()
 }

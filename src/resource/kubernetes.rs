@@ -116,9 +116,9 @@ fn of_host_name(facts: &Facts, found: &mut ResourceAttributes) {
     found.text("k8s.pod.name", name);
     // The kubelet writes the pod's address beside its name.
     let address = hosts.lines().filter(|line| !line.starts_with('#')).find_map(|line| {
-        let mut words = line.split_whitespace();
-        let address = words.next()?;
-        words.any(|word| word == name).then_some(address)
+        let mut text = line.split_whitespace();
+        let address = text.next()?;
+        text.any(|word| word == name).then_some(address)
     });
     let address = address.filter(|address| !address.starts_with("127.") && *address != "::1");
     found.text("k8s.pod.ip", address.unwrap_or_default());
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn controllers_are_told_by_their_labels() {
+    fn controllers_are_known_by_their_labels() {
         for (pod, labels, key, name) in [
             (
                 "db-2",

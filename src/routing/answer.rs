@@ -12,7 +12,7 @@ const MAX_WAIT: Duration = Duration::from_secs(600);
 
 /// Why a request failed: the closed list that counters are labelled with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum FailureReason {
+pub enum RequestFailureReason {
     /// No connection could be made: refused, unknown host, TLS.
     Connect,
     /// No answer within the timeout.
@@ -41,7 +41,7 @@ pub enum FailureReason {
     Credentials,
 }
 
-impl FailureReason {
+impl RequestFailureReason {
     /// All of them.
     pub const ALL: [Self; 12] = [
         Self::Connect,
@@ -86,12 +86,12 @@ pub enum EndpointAnswer {
     /// The same request may be accepted later, not before `after` if the endpoint said so.
     Retry {
         /// Why.
-        reason: FailureReason,
+        reason: RequestFailureReason,
         /// The wait that the endpoint asked for.
         after: Option<Duration>,
     },
     /// The same request will never be accepted.
-    Refused(FailureReason),
+    Refused(RequestFailureReason),
     /// The same request will never be accepted, and the endpoint does not say whether it is too
     /// large: only smaller ones show that.
     Unclear,
@@ -107,11 +107,13 @@ pub fn http_answer(
     let after = || retry_after_value.and_then(|value| retry_after(value, unix_seconds));
     match status {
         200..=299 => EndpointAnswer::Accepted,
-        429 => EndpointAnswer::Retry { reason: FailureReason::Throttled, after: after() },
-        502..=504 => EndpointAnswer::Retry { reason: FailureReason::Unavailable, after: after() },
-        413 => EndpointAnswer::Refused(FailureReason::TooLarge),
-        _ if is_misdirected(status) => EndpointAnswer::Refused(FailureReason::Misdirected),
-        _ => EndpointAnswer::Refused(FailureReason::Refused),
+        429 => EndpointAnswer::Retry { reason: RequestFailureReason::Throttled, after: after() },
+        502..=504 => {
+            EndpointAnswer::Retry { reason: RequestFailureReason::Unavailable, after: after() }
+        }
+        413 => EndpointAnswer::Refused(RequestFailureReason::TooLarge),
+        _ if is_misdirected(status) => EndpointAnswer::Refused(RequestFailureReason::Misdirected),
+        _ => EndpointAnswer::Refused(RequestFailureReason::Refused),
     }
 }
 
@@ -131,24 +133,24 @@ pub fn grpc_answer(code: i32, message: &str, retry_info: Option<Duration>) -> En
         (0, _) => EndpointAnswer::Accepted,
         // Libraries say so of a message that is larger than they read.
         (11, None) if too_much(message) == TooMuch::Size => {
-            EndpointAnswer::Refused(FailureReason::TooLarge)
+            EndpointAnswer::Refused(RequestFailureReason::TooLarge)
         }
         // CANCELLED, DEADLINE_EXCEEDED, ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS
         (1 | 4 | 10 | 11 | 14 | 15, after) => {
-            EndpointAnswer::Retry { reason: FailureReason::Unavailable, after }
+            EndpointAnswer::Retry { reason: RequestFailureReason::Unavailable, after }
         }
         // RESOURCE_EXHAUSTED
         (8, Some(after)) => {
-            EndpointAnswer::Retry { reason: FailureReason::Throttled, after: Some(after) }
+            EndpointAnswer::Retry { reason: RequestFailureReason::Throttled, after: Some(after) }
         }
         (8, None) => match too_much(message) {
-            TooMuch::Size => EndpointAnswer::Refused(FailureReason::TooLarge),
-            TooMuch::Rate => EndpointAnswer::Refused(FailureReason::Exhausted),
+            TooMuch::Size => EndpointAnswer::Refused(RequestFailureReason::TooLarge),
+            TooMuch::Rate => EndpointAnswer::Refused(RequestFailureReason::Exhausted),
             TooMuch::Unsaid => EndpointAnswer::Unclear,
         },
         // UNIMPLEMENTED
-        (12, _) => EndpointAnswer::Refused(FailureReason::Misdirected),
-        _ => EndpointAnswer::Refused(FailureReason::Refused),
+        (12, _) => EndpointAnswer::Refused(RequestFailureReason::Misdirected),
+        _ => EndpointAnswer::Refused(RequestFailureReason::Refused),
     }
 }
 
@@ -265,9 +267,12 @@ mod tests {
                 "{status}"
             );
         }
-        assert_eq!(http_answer(413, None, 0), EndpointAnswer::Refused(FailureReason::TooLarge));
+        assert_eq!(
+            http_answer(413, None, 0),
+            EndpointAnswer::Refused(RequestFailureReason::TooLarge)
+        );
         for status in [301, 302, 303, 307, 308, 404, 405, 410, 421] {
-            let expected = EndpointAnswer::Refused(FailureReason::Misdirected);
+            let expected = EndpointAnswer::Refused(RequestFailureReason::Misdirected);
             assert_eq!(http_answer(status, None, 0), expected, "{status}");
         }
     }
@@ -281,24 +286,27 @@ mod tests {
         let wait = Some(Duration::from_secs(1));
         assert_eq!(
             grpc_answer(8, "too large", wait),
-            EndpointAnswer::Retry { reason: FailureReason::Throttled, after: wait }
+            EndpointAnswer::Retry { reason: RequestFailureReason::Throttled, after: wait }
         );
         assert_eq!(grpc_answer(0, "", wait), EndpointAnswer::Accepted);
         assert!(matches!(grpc_answer(99, "", None), EndpointAnswer::Refused(_)));
         let message = "decoded message length too large: found 9 bytes, the limit is: 4 bytes";
         assert_eq!(
             grpc_answer(11, message, None),
-            EndpointAnswer::Refused(FailureReason::TooLarge)
+            EndpointAnswer::Refused(RequestFailureReason::TooLarge)
         );
-        assert_eq!(grpc_answer(8, message, None), EndpointAnswer::Refused(FailureReason::TooLarge));
+        assert_eq!(
+            grpc_answer(8, message, None),
+            EndpointAnswer::Refused(RequestFailureReason::TooLarge)
+        );
         let message = "RATE_LIMITED: ingestion rate limit (9 bytes) exceeded while adding 9 bytes";
         assert_eq!(
             grpc_answer(8, message, None),
-            EndpointAnswer::Refused(FailureReason::Exhausted)
+            EndpointAnswer::Refused(RequestFailureReason::Exhausted)
         );
         assert!(matches!(grpc_answer(11, message, None), EndpointAnswer::Retry { .. }));
         assert_eq!(grpc_answer(8, "", None), EndpointAnswer::Unclear);
-        let misdirected = EndpointAnswer::Refused(FailureReason::Misdirected);
+        let misdirected = EndpointAnswer::Refused(RequestFailureReason::Misdirected);
         assert_eq!(grpc_answer(12, "unknown service", None), misdirected);
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::clock::Tick;
 
 /// Answers that come faster than this are never late.
-const LEAST: Duration = Duration::from_millis(500);
+const MIN_LIMIT: Duration = Duration::from_millis(500);
 /// How many times longer than usual an answer may take.
 const TIMES: u32 = 3;
 
@@ -50,7 +50,7 @@ impl HangDetector {
     /// How long it is usual to wait for some answer.
     #[must_use]
     pub fn patience(&self) -> Duration {
-        LEAST.max(self.usual.saturating_mul(TIMES))
+        MIN_LIMIT.max(self.usual.saturating_mul(TIMES))
     }
 
     /// Whether requests wait and none was answered for longer than usual.

@@ -10,7 +10,7 @@ mod ledger;
 mod size_limit;
 
 pub use answer::{
-    EndpointAnswer, FailureReason, grpc_answer, http_answer, is_misdirected, retry_after,
+    EndpointAnswer, RequestFailureReason, grpc_answer, http_answer, is_misdirected, retry_after,
     retry_info,
 };
 pub use breaker::{Breaker, BreakerPolicy, Permit};

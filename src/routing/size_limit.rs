@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_and_sizes_are_told_apart() {
+    fn rates_and_sizes_are_distinguished() {
         for message in [
             "gRPC message exceeds maximum size 4194304: 5242881",
             "Received message exceeds the maximum configured message size.",

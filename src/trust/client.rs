@@ -13,7 +13,7 @@ use super::unchecked::Unchecked;
 
 /// A chain of certificates and the key of the first.
 #[derive(Debug)]
-pub struct Identity {
+pub struct ClientIdentity {
     /// The certificates, our own first.
     pub chain: Vec<CertificateDer<'static>>,
     /// The key of our own.
@@ -28,7 +28,7 @@ pub struct ClientTrust<'a> {
     /// Whether the server's certificate is checked at all.
     pub verify: bool,
     /// What the client shows a server that asks.
-    pub identity: Option<&'a Identity>,
+    pub identity: Option<&'a ClientIdentity>,
 }
 
 impl ClientTrust<'_> {
@@ -55,7 +55,7 @@ impl ClientTrust<'_> {
             .dangerous()
             .with_custom_certificate_verifier(self.verifier(provider)?);
         let mut config = match self.identity {
-            Some(Identity { chain, key }) => {
+            Some(ClientIdentity { chain, key }) => {
                 builder.with_client_auth_cert(chain.clone(), key.clone_key())?
             }
             None => builder.with_no_client_auth(),

@@ -12,7 +12,7 @@ mod client;
 mod pinned;
 mod unchecked;
 
-pub use client::{ClientTrust, Identity};
+pub use client::{ClientIdentity, ClientTrust};
 pub use pinned::PinnedClients;
 
 #[cfg(test)]

@@ -120,7 +120,7 @@ fn a_leaf_can_be_pinned_without_its_authority() {
 }
 
 #[test]
-fn a_configuration_offers_what_it_is_told() {
+fn a_configuration_offers_what_it_is_given() {
     let trust = ClientTrust { given: &[], verify: false, identity: None };
     assert_eq!(trust.config(&[b"h2"]).unwrap().alpn_protocols, [b"h2".to_vec()]);
     let given = [CertificateDer::from(b"rubbish".to_vec())];

@@ -49,7 +49,7 @@ fn help_shows_the_options() {
 /// Scenario: a misspelt option, a wrong value, several mistakes. Guarantees: the start stops with
 /// a message that names them all.
 #[test]
-fn mistakes_stop_the_start_in_words() {
+fn mistakes_stop_the_start_with_a_message() {
     let _together = together();
     let plugins = linked();
     for host in all_hosts() {

@@ -168,7 +168,7 @@ fn what_has_no_place_is_counted() {
 
 /// A point that a release has no place for is rejected in words; its neighbours are kept.
 #[test]
-fn what_a_release_cannot_take_is_rejected_in_words() {
+fn what_a_release_cannot_take_is_rejected_with_a_message() {
     let point = |value: &str| NumberDataPoint {
         attributes: vec![attribute("k", Value::StringValue(value.to_owned()))],
         value: Some(number_data_point::Value::AsInt(1)),

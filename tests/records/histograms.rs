@@ -99,7 +99,7 @@ proptest! {
 }
 
 #[test]
-fn the_place_and_the_mistake_are_told() {
+fn the_place_and_the_mistake_are_reported() {
     use opentelemetry_proto::tonic::metrics::v1::{
         Histogram, HistogramDataPoint, Metric, ResourceMetrics, ScopeMetrics,
     };

@@ -27,18 +27,18 @@ pub fn chunks(bytes: &[u8]) {
 /// Accessors of short names, so that arbitrary bytes meet them.
 fn short_accessors() -> LogAccessors {
     let read = |text: &str| Accessor::parse(text).ok();
-    let places =
+    let pair =
         |metadata, message| FieldAccessors { metadata: read(metadata), message: read(message) };
     LogAccessors {
         body: ["$a['b']", "$l[1]['a']", "$a"].into_iter().filter_map(read).collect(),
         body_attributes: true,
-        timestamp: places("$t", "$a['t']"),
-        observed_timestamp: places("$a['t']", "$l[0]"),
-        severity_text: places("$s", "$a['b']['s']"),
-        severity_number: places("$n", "$a['b']['n']"),
-        trace_id: places("$a['i']", "$a['b']['i']"),
-        span_id: places("$a['i']", "$context['i']"),
-        trace_flags: places("$f", "$context['f']"),
+        timestamp: pair("$t", "$a['t']"),
+        observed_timestamp: pair("$a['t']", "$l[0]"),
+        severity_text: pair("$s", "$a['b']['s']"),
+        severity_number: pair("$n", "$a['b']['n']"),
+        trace_id: pair("$a['i']", "$a['b']['i']"),
+        span_id: pair("$a['i']", "$context['i']"),
+        trace_flags: pair("$f", "$context['f']"),
         attributes: read("$a"),
     }
 }

@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_accessor_is_refused_in_words() {
+    fn what_is_no_accessor_is_refused_with_a_message() {
         for (text, words) in [
             ("", "names no key"),
             (" $ ", "names no key"),

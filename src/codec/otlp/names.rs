@@ -16,17 +16,17 @@ pub(super) const fn camel_length(name: &str) -> usize {
 /// A `snake_case` name in lowerCamelCase.
 pub(super) const fn camel<const N: usize>(name: &str) -> [u8; N] {
     let mut camel = [0; N];
-    let mut places = camel.as_mut_slice();
+    let mut slots = camel.as_mut_slice();
     let mut rest = name.as_bytes();
     let mut upper = false;
     while let [first, tail @ ..] = rest {
         rest = tail;
         if *first == b'_' {
             upper = true;
-        } else if let [place, more @ ..] = places {
-            *place = if upper { first.to_ascii_uppercase() } else { *first };
+        } else if let [slot, more @ ..] = slots {
+            *slot = if upper { first.to_ascii_uppercase() } else { *first };
             upper = false;
-            places = more;
+            slots = more;
         }
     }
     camel

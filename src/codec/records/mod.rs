@@ -39,7 +39,7 @@ pub use profiles::{profile_count, profiles_of, profiles_to_records};
 pub use raw_values::raw_values_hold_content;
 pub(crate) use record::event_head;
 pub use record::{Event, EventKind, EventTime, Group, StatusCode};
-pub use record_reader::{OpenLog, RecordReader};
+pub use record_reader::{OpenLogRecord, RecordReader};
 pub use telemetry::{CommonPairs, Telemetry, is_placing_key};
 pub use views::{
     AttributeVisitor, LogView, MetricView, SpanView, has_exception, is_metric_data, names_an_error,

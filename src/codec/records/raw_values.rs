@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn content_is_told_from_what_says_nothing() {
+    fn content_is_distinguished_from_what_says_nothing() {
         let (mut index, mut number) = (Vec::new(), Vec::new());
         wire::uint(&mut index, 8, 7);
         wire::uint(&mut number, 99, 7);

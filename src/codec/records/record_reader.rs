@@ -37,7 +37,7 @@ pub struct RecordReader<'a> {
 /// A log record of our own layout of which nothing was read but its time. What it shares with the
 /// record before is known, if it goes on as that did.
 #[derive(Debug, Clone, Copy)]
-pub struct OpenLog<'a> {
+pub struct OpenLogRecord<'a> {
     /// The chunk from the `otlp` map on.
     pub(super) otlp: &'a [u8],
     /// What the record before says.
@@ -82,7 +82,7 @@ impl<'a> RecordReader<'a> {
     /// The next record, if it is a log of our own layout after another one. It stays the next one
     /// until [`RecordReader::end_log`] says where it ends.
     #[inline]
-    pub fn next_open_log(&mut self) -> Option<OpenLog<'a>> {
+    pub fn next_open_log(&mut self) -> Option<OpenLogRecord<'a>> {
         self.settle();
         if self.context == 0 || self.telemetry.signal != Some(Signal::Logs) {
             return None;
@@ -90,12 +90,12 @@ impl<'a> RecordReader<'a> {
         let (_, metadata) = record_time(self.events.rest())?;
         let otlp = metadata.strip_prefix(&OTLP)?;
         let (known, common, context) = (self.telemetry, self.common, self.context);
-        Some(OpenLog { otlp, known, common, context })
+        Some(OpenLogRecord { otlp, known, common, context })
     }
 
     /// Says how many bytes an open log has from its `otlp` map on.
     #[inline]
-    pub fn end_log(&mut self, log: &OpenLog<'a>, length: usize) {
+    pub fn end_log(&mut self, log: &OpenLogRecord<'a>, length: usize) {
         if let Some(rest) = log.otlp.get(length..) {
             self.events.advance(rest);
         }
@@ -369,11 +369,11 @@ mod tests {
             map_header(&mut out, 0);
             out
         };
-        let places = [None, Some("a"), Some("b")];
+        let extras = [None, Some("a"), Some("b")];
         let mut all = Vec::new();
-        for before in places {
-            for inside in places {
-                for after in places {
+        for before in extras {
+            for inside in extras {
+                for after in extras {
                     all.push(record(before, inside, after));
                 }
             }
@@ -391,10 +391,10 @@ mod tests {
         for cut in 0..chunk.len() {
             agrees(&chunk[..cut]);
         }
-        for place in 0..chunk.len() {
+        for index in 0..chunk.len() {
             for byte in [0x00, 0x80, 0x81, 0x92, 0xa1, 0xc1, 0xdf] {
                 let mut changed = chunk.clone();
-                changed[place] = byte;
+                changed[index] = byte;
                 agrees(&changed);
             }
         }

@@ -98,11 +98,11 @@ impl LayoutKey {
         let Some(block) = input.first_chunk::<32>() else {
             return input.strip_prefix(self.encoded());
         };
-        let words = |bytes: &[u8; 32]| {
+        let u64s = |bytes: &[u8; 32]| {
             let [a, b, c, d] = *bytes.as_chunks::<8>().0 else { return [0; 4] };
             [a, b, c, d].map(u64::from_ne_bytes)
         };
-        let [block, own, mask] = [block, &self.bytes, &self.mask].map(words);
+        let [block, own, mask] = [block, &self.bytes, &self.mask].map(u64s);
         let pairs = block.iter().zip(own).zip(mask);
         let differ = pairs.fold(0, |differ, ((a, b), mask)| differ | ((a ^ b) & mask));
         if differ == 0 { input.get(self.length..) } else { None }
@@ -230,8 +230,8 @@ impl MessageLayout {
         let mut index = 0_u8;
         let mut always = 0;
         while let [field, tail @ ..] = rest {
-            if let [place, ..] = by_number.split_at_mut(field.number as usize).1 {
-                *place = index;
+            if let [slot, ..] = by_number.split_at_mut(field.number as usize).1 {
+                *slot = index;
             }
             if matches!(field.presence, LayoutPresence::Always) {
                 always |= 1 << index;
@@ -264,28 +264,28 @@ pub(super) const UNKNOWN_FIELDS: &str = "unknown_fields";
 /// The fields of a message: first those of `order`, then the others as OTLP has them.
 const fn fields<const N: usize>(message: OtlpMessage, order: &[u32]) -> [FieldLayout; N] {
     let mut fields = [FieldLayout::NONE; N];
-    let mut places = fields.as_mut_slice();
+    let mut slots = fields.as_mut_slice();
     let mut numbers = order;
-    while let ([place, more @ ..], [number, tail @ ..]) = (places, numbers) {
+    while let ([slot, more @ ..], [number, tail @ ..]) = (slots, numbers) {
         let mut rest = message.fields();
         while let [field, others @ ..] = rest {
             if field.number == *number {
-                *place = FieldLayout::new(message, field);
+                *slot = FieldLayout::new(message, field);
             }
             rest = others;
         }
-        (places, numbers) = (more, tail);
+        (slots, numbers) = (more, tail);
     }
-    let mut places = fields.split_at_mut(order.len()).1;
+    let mut slots = fields.split_at_mut(order.len()).1;
     let mut rest = message.fields();
     while let [field, others @ ..] = rest {
         rest = others;
         if contains(order, field.number) {
             continue;
         }
-        if let [place, more @ ..] = places {
-            *place = FieldLayout::new(message, field);
-            places = more;
+        if let [slot, more @ ..] = slots {
+            *slot = FieldLayout::new(message, field);
+            slots = more;
         }
     }
     fields

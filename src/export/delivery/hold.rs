@@ -23,7 +23,7 @@ use crate::sync::{Mutex, MutexGuard};
 const MAX_CHUNKS: usize = 1024;
 /// The wait after a chunk failed although the endpoint was there; each further time doubles it.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(8);
+const MAX_WAIT: Duration = Duration::from_secs(8);
 
 /// A chunk that is held, or was and is tried again.
 #[derive(Debug, Clone, Copy)]
@@ -93,7 +93,7 @@ impl Holds {
         // It failed somewhere although that was there: not at once again.
         let mut not_before = now;
         if awaited.iter().any(|(missing, _)| missing.destination.is_up()) {
-            let wait = FIRST_WAIT.saturating_mul(1 << held.failures.min(16)).min(LONGEST_WAIT);
+            let wait = FIRST_WAIT.saturating_mul(1 << held.failures.min(16)).min(MAX_WAIT);
             held.failures = held.failures.saturating_add(1);
             not_before = now.after(wait);
         }

@@ -16,7 +16,7 @@ const MAX_ATTEMPTS: u32 = 6;
 /// The wait before the second attempt; each further one doubles it.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// The longest wait.
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
+const MAX_WAIT: Duration = Duration::from_secs(1);
 
 /// The attempts of one delivery.
 struct Attempts<'a> {
@@ -70,7 +70,7 @@ impl Attempts<'_> {
 /// The wait after so many attempts; `jitter` from 0 to 1 spreads it over its upper half.
 fn backoff(made: u32, jitter: f64) -> Duration {
     let doubled = FIRST_WAIT.saturating_mul(1 << made.saturating_sub(1).min(16));
-    doubled.min(LONGEST_WAIT).mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0))
+    doubled.min(MAX_WAIT).mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0))
 }
 
 #[cfg(test)]
@@ -84,7 +84,7 @@ mod tests {
         assert_eq!(backoff(2, 1.0), FIRST_WAIT * 2);
         assert_eq!(backoff(4, 1.0), FIRST_WAIT * 8);
         for made in [5, 6, 60, u32::MAX] {
-            assert_eq!(backoff(made, 1.0), LONGEST_WAIT);
+            assert_eq!(backoff(made, 1.0), MAX_WAIT);
         }
         let all: Duration = (1..MAX_ATTEMPTS).map(|made| backoff(made, 1.0)).sum();
         assert!(all < Duration::from_secs(3), "{all:?}");

@@ -11,7 +11,7 @@ use crate::export::counters::{EndpointCounters, LossReason};
 use crate::export::delivery::dead_letter::DeadLetters;
 use crate::export::endpoint::{AttemptVerdict, Endpoint, SendOutcome, is_worth_logging};
 use crate::export::request::EncodedRequest;
-use crate::routing::FailureReason;
+use crate::routing::RequestFailureReason;
 use crate::stats::{Log, LogLevel};
 
 /// An endpoint with the target for its dead letters.
@@ -80,7 +80,7 @@ impl RequestSender {
     pub(in crate::export) async fn give_up(
         &self,
         part: &EncodedRequest,
-        reason: FailureReason,
+        reason: RequestFailureReason,
         message: &str,
     ) -> bool {
         self.lose(part, LossReason::Failed(reason), message).await

@@ -14,7 +14,7 @@ use crate::export::request::EncodedRequest;
 use crate::export::request::items::{RequestItems, ShrunkItem, attribute, shrink};
 use crate::export::settings::{Compression, HeaderFrom, HeaderSource};
 use crate::model::Signal;
-use crate::routing::{FailureReason, ItemSet};
+use crate::routing::{ItemSet, RequestFailureReason};
 
 /// How often one item is made smaller before it is given up.
 const MAX_SHRINKS: usize = 16;
@@ -57,14 +57,18 @@ pub(super) async fn deliver(
         Ok(batch) => batch,
         Err(why) => {
             let (reason, message) = match (known, plain) {
-                (Some(SendOutcome::Unclear(message)), _) => (FailureReason::Exhausted, message),
-                (Some(SendOutcome::Apart(message)), _) => (FailureReason::Refused, message),
-                (_, true) => {
-                    (FailureReason::TooLarge, format!("it is too large and cannot be cut: {why}"))
+                (Some(SendOutcome::Unclear(message)), _) => {
+                    (RequestFailureReason::Exhausted, message)
                 }
-                (_, false) => {
-                    (FailureReason::Refused, format!("it cannot be read for its headers: {why}"))
-                }
+                (Some(SendOutcome::Apart(message)), _) => (RequestFailureReason::Refused, message),
+                (_, true) => (
+                    RequestFailureReason::TooLarge,
+                    format!("it is too large and cannot be cut: {why}"),
+                ),
+                (_, false) => (
+                    RequestFailureReason::Refused,
+                    format!("it cannot be read for its headers: {why}"),
+                ),
             };
             let gone = sender.give_up(part, reason, &message).await;
             return if gone { ItemSet::All } else { done };
@@ -160,7 +164,7 @@ impl Splitter<'_> {
                         header.name
                     );
                     let part = self.part(&units, None);
-                    let reason = FailureReason::Refused;
+                    let reason = RequestFailureReason::Refused;
                     let gone = self.sender.give_up(&part, reason, &message).await;
                     return if gone { units } else { Vec::new() };
                 }
@@ -215,7 +219,7 @@ impl Splitter<'_> {
                             rest.extend(waiting.into_iter().flatten());
                             rest.sort_unstable();
                             let part = self.part(&rest, None);
-                            let reason = FailureReason::Exhausted;
+                            let reason = RequestFailureReason::Exhausted;
                             if self.sender.give_up(&part, reason, &message).await {
                                 done.append(&mut rest);
                             }
@@ -292,14 +296,14 @@ impl Splitter<'_> {
             SendOutcome::Done => true,
             SendOutcome::Later => false,
             SendOutcome::TooLarge(message) => {
-                self.sender.give_up(part, FailureReason::TooLarge, &message).await
+                self.sender.give_up(part, RequestFailureReason::TooLarge, &message).await
             }
             SendOutcome::Unclear(message) => {
-                self.sender.give_up(part, FailureReason::Exhausted, &message).await
+                self.sender.give_up(part, RequestFailureReason::Exhausted, &message).await
             }
             // Profiles are no metrics.
             SendOutcome::Apart(message) => {
-                self.sender.give_up(part, FailureReason::Refused, &message).await
+                self.sender.give_up(part, RequestFailureReason::Refused, &message).await
             }
         };
         if gone { units } else { Vec::new() }
@@ -338,7 +342,7 @@ impl Splitter<'_> {
         let item = self.batch.item(unit);
         let whole = self.part(&[unit], None);
         let around = whole.size().saturating_sub(item.len());
-        let (mut reason, mut unclear) = (FailureReason::TooLarge, 0_usize);
+        let (mut reason, mut unclear) = (RequestFailureReason::TooLarge, 0_usize);
         for _ in 0..MAX_SHRINKS {
             let target = self.sender.endpoint.allowed().saturating_sub(around);
             let smaller = shrink(self.batch.signal, self.batch.kind(unit), item, target);
@@ -356,7 +360,7 @@ impl Splitter<'_> {
                     unclear = unclear.saturating_add(1);
                     if unclear >= MAX_UNCLEAR {
                         self.sender.endpoint.limit().forget();
-                        reason = FailureReason::Exhausted;
+                        reason = RequestFailureReason::Exhausted;
                         break;
                     }
                     self.sender.endpoint.limit().refuse(part.size(), None, clock::now());

@@ -19,7 +19,7 @@ use crate::export::request::EncodedRequest;
 use crate::export::settings::EndpointSettings;
 use crate::export::transport::tls::ClientProblem;
 use crate::model::Signal;
-use crate::routing::{FailureReason, ItemSet};
+use crate::routing::{ItemSet, RequestFailureReason};
 use crate::stats::{Counters, Log};
 
 /// Larger requests, in uncompressed bytes, are not coalesced: they are worth a round trip of their
@@ -162,7 +162,9 @@ impl EndpointDelivery {
         let verdict = self.endpoint().exchange(&whole, None).await;
         drop(permit);
         let is_refused = match &verdict {
-            AttemptVerdict::Refused(loss, _) => *loss == LossReason::Failed(FailureReason::Refused),
+            AttemptVerdict::Refused(loss, _) => {
+                *loss == LossReason::Failed(RequestFailureReason::Refused)
+            }
             AttemptVerdict::Sent(sent) => {
                 matches!(
                     sent,

@@ -315,7 +315,7 @@ fn every_dialect_has_content_names_in_the_samples() {
 /// Scenario: a long text under a name that no list has. Guarantees: it goes out and is told of once,
 /// by its name, unless the strict option removes it; shorter text and well-known names stay.
 #[test]
-fn text_under_unlisted_names_is_told_of_or_removed() {
+fn text_under_unlisted_names_is_reported_or_removed() {
     let (loose, strict) = (Receiver::accepting(), Receiver::accepting());
     let mut reported = endpoint("loose", &loose);
     reported.content = ContentHandling::Drop;

@@ -261,7 +261,7 @@ fn grpc_codes_that_are_retryable_are_retried() {
 }
 
 #[test]
-fn hostile_chunks_and_unknown_types_end_in_words() {
+fn hostile_chunks_and_unknown_types_end_with_a_message() {
     let receiver = Receiver::accepting();
     let bench = Bench::new(vec![endpoint("main", &receiver)]);
     assert_eq!(bench.deliver_as(EventType::Other(8), 1, b"profile"), Fate::Failed);

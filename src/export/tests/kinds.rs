@@ -169,7 +169,7 @@ fn a_retry_sends_no_kind_twice() {
 }
 
 #[test]
-fn what_comes_in_the_hosts_form_is_told_apart_by_its_scope() {
+fn what_comes_in_the_hosts_form_is_distinguished_by_its_scope() {
     use crate::export::request::EncodedRequest;
     use crate::export::request::metric_kinds::apart;
     use crate::model::Signal;

@@ -283,7 +283,7 @@ fn a_client_certificate_is_shown() {
 }
 
 #[test]
-fn wrong_files_are_all_told_at_the_start() {
+fn wrong_files_are_all_reported_at_the_start() {
     let certificates = Certificates::new();
     let rubbish = certificates.path("rubbish.pem");
     std::fs::write(&rubbish, "rubbish").unwrap();

@@ -25,7 +25,7 @@ use crate::export::transport::reply::{
 };
 use crate::export::transport::tls::ClientProblem;
 use crate::model::Signal;
-use crate::routing::{EndpointAnswer, FailureReason};
+use crate::routing::{EndpointAnswer, RequestFailureReason};
 use crate::stats::Log;
 
 /// The client of one endpoint.
@@ -129,7 +129,7 @@ impl Client {
         }
         if let (EndpointAnswer::Refused(reason), OnMisdirected::Retry) =
             (reply.answer, self.on_misdirected)
-            && matches!(reason, FailureReason::Misdirected | FailureReason::NotOtlp)
+            && matches!(reason, RequestFailureReason::Misdirected | RequestFailureReason::NotOtlp)
         {
             reply.answer = EndpointAnswer::Retry { reason, after: None };
         }
@@ -169,18 +169,18 @@ impl Client {
         let (body, reason, problem) = match self.protocol {
             Protocol::HttpProtobuf => {
                 let body = part.body(compression);
-                (Some((body.clone().into(), Some(body))), FailureReason::Refused, "")
+                (Some((body.clone().into(), Some(body))), RequestFailureReason::Refused, "")
             }
             Protocol::HttpJson => {
                 let body = part.json().map(|json| json.body(compression));
                 let body = body.map(|body| (body.clone().into(), Some(body)));
-                (body, FailureReason::Refused, "the request has no form in JSON")
+                (body, RequestFailureReason::Refused, "the request has no form in JSON")
             }
             Protocol::Grpc => {
                 let compressed = compression != Compression::None;
                 let body = grpc::frame(part.body(compression), compressed);
                 let body = body.map(|body| (reqwest::Body::wrap(body), None));
-                (body, FailureReason::TooLarge, "the request is larger than 4 GiB")
+                (body, RequestFailureReason::TooLarge, "the request is larger than 4 GiB")
             }
         };
         body.ok_or_else(|| failed(EndpointAnswer::Refused(reason), problem.to_owned()))
@@ -199,7 +199,7 @@ impl Client {
             headers.insert(name, value.clone());
         }
         if let Some((signer, bytes)) = outgoing.signer.zip(bytes) {
-            let reason = FailureReason::Credentials;
+            let reason = RequestFailureReason::Credentials;
             let signed = signer.sign(url.as_str(), &headers, &bytes).await;
             headers.extend(signed.map_err(|message| {
                 failed(EndpointAnswer::Retry { reason, after: None }, message)
@@ -227,7 +227,10 @@ impl Client {
             }
             if received.body.len() > MAX_ANSWER {
                 let message = "the answer is longer than 4 MiB".to_owned();
-                return Err(failed(EndpointAnswer::Refused(FailureReason::BadAnswer), message));
+                return Err(failed(
+                    EndpointAnswer::Refused(RequestFailureReason::BadAnswer),
+                    message,
+                ));
             }
         }
         Ok(received)
@@ -242,7 +245,7 @@ impl Client {
     ) -> EndpointReply {
         let error = error.without_url();
         let mut reply = network_failure(&error, before_answer);
-        let timeout = EndpointAnswer::Retry { reason: FailureReason::Timeout, after: None };
+        let timeout = EndpointAnswer::Retry { reason: RequestFailureReason::Timeout, after: None };
         if reply.answer == timeout {
             self.connections.fell_silent(generation);
         }
@@ -258,7 +261,7 @@ impl Client {
         // What is said of size is read from the message.
         let of_size = matches!(
             reply.answer,
-            EndpointAnswer::Refused(FailureReason::TooLarge)
+            EndpointAnswer::Refused(RequestFailureReason::TooLarge)
                 | EndpointAnswer::Unclear
                 | EndpointAnswer::Accepted
         );
@@ -371,16 +374,16 @@ fn grpc_timeout(timeout: Duration) -> String {
 
 fn network_failure(error: &reqwest::Error, before_answer: bool) -> EndpointReply {
     let reason = if is_dead_connection(error) {
-        FailureReason::Transport
+        RequestFailureReason::Transport
     } else if error.is_timeout() {
-        FailureReason::Timeout
+        RequestFailureReason::Timeout
     } else if error.is_connect() {
-        FailureReason::Connect
+        RequestFailureReason::Connect
     } else {
-        FailureReason::Transport
+        RequestFailureReason::Transport
     };
     EndpointReply {
-        stale_connection: before_answer && reason == FailureReason::Transport,
+        stale_connection: before_answer && reason == RequestFailureReason::Transport,
         ..failed(EndpointAnswer::Retry { reason, after: None }, causes(error))
     }
 }

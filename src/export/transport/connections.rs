@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_files_are_told_once_and_read_again_after_a_while() {
+    fn wrong_files_are_reported_once_and_read_again_after_a_while() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let pem = || {
             let made = rcgen::generate_simple_self_signed(vec!["a".to_owned()]).unwrap();

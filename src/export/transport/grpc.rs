@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_failing_http_status_stands_for_a_grpc_status() {
-        use crate::routing::{EndpointAnswer, FailureReason, grpc_answer};
+        use crate::routing::{EndpointAnswer, RequestFailureReason, grpc_answer};
         let codes = [(400, 13), (401, 16), (403, 7), (404, 12), (413, 8), (429, 14), (503, 14)];
         for (http, code) in codes {
             let status = GrpcStatus::from_http(http);
@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(GrpcStatus::from_http(500).code, 2);
         let too_large = GrpcStatus::from_http(413);
         let answer = grpc_answer(too_large.code, &too_large.message, None);
-        assert_eq!(answer, EndpointAnswer::Refused(FailureReason::TooLarge));
+        assert_eq!(answer, EndpointAnswer::Refused(RequestFailureReason::TooLarge));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use reqwest::Url;
 use crate::export::transport::reply::EndpointReply;
 use crate::export::transport::reply::{ReceivedReply, failed, printable};
 use crate::model::Signal;
-use crate::routing::{EndpointAnswer, FailureReason};
+use crate::routing::{EndpointAnswer, RequestFailureReason};
 use crate::sync::{Mutex, MutexGuard};
 
 /// How many redirects of one request are followed.
@@ -56,7 +56,7 @@ impl Redirects {
         route: &RedirectRoute,
         answer: EndpointAnswer,
     ) -> bool {
-        use FailureReason::{Connect, Misdirected, NotOtlp};
+        use RequestFailureReason::{Connect, Misdirected, NotOtlp};
         let mut lasting = self.lasting();
         let Some(known) = lasting.get_mut(signal.index()) else { return false };
         let is_wrong = match answer {
@@ -111,7 +111,7 @@ impl RedirectRoute {
                 Err(_) => printable(location.split('?').next().unwrap_or_default()),
             };
             let message = format!("HTTP status {status} redirects to '{shown}', {why}");
-            let reason = FailureReason::Misdirected;
+            let reason = RequestFailureReason::Misdirected;
             let is_temporary = matches!(status, 302 | 307);
             let answer = if is_temporary {
                 EndpointAnswer::Retry { reason, after: None }
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn other_places_are_told_and_not_followed() {
+    fn other_places_are_reported_and_not_followed() {
         for (from, location) in [
             ("http://a/x", "http://b/x"),
             ("http://a/x", "http://a.b/x"),
@@ -259,7 +259,7 @@ mod tests {
         let configured = Url::parse("http://a/x").unwrap();
         let mut route = redirects.begin(Signal::Logs, &configured);
         route.follow(&to(308, "/y")).unwrap().unwrap();
-        let refused = EndpointAnswer::Refused(FailureReason::Refused);
+        let refused = EndpointAnswer::Refused(RequestFailureReason::Refused);
         assert!(!redirects.end(Signal::Logs, &route, refused));
         assert!(!redirects.begin(Signal::Logs, &configured).is_remembered());
         assert!(redirects.end(Signal::Logs, &route, EndpointAnswer::Accepted));
@@ -275,7 +275,7 @@ mod tests {
             .collect();
         assert_eq!(receiver, [true, false, true]);
         assert!(!redirects.begin(Signal::Traces, &configured).is_remembered());
-        let gone = EndpointAnswer::Refused(FailureReason::Misdirected);
+        let gone = EndpointAnswer::Refused(RequestFailureReason::Misdirected);
         assert!(!redirects.end(Signal::Logs, &again, gone));
         assert_eq!(redirects.begin(Signal::Logs, &configured).url.path(), "/x");
     }

@@ -13,7 +13,7 @@ use prost::Message;
 use super::partial_success::PartialSuccess;
 use super::{grpc, json};
 use crate::routing::{
-    EndpointAnswer, FailureReason, grpc_answer, http_answer, is_misdirected, retry_info,
+    EndpointAnswer, RequestFailureReason, grpc_answer, http_answer, is_misdirected, retry_info,
 };
 
 /// The longest answer that is read, by the OTLP specification, section "OTLP/HTTP Response".
@@ -96,7 +96,7 @@ pub(in crate::export) fn judge_http(received: &ReceivedReply) -> EndpointReply {
     }
     let message = format!("HTTP status {}: {}", received.status, own_message(received));
     let status = received.status;
-    let refused = answer == EndpointAnswer::Refused(FailureReason::Refused);
+    let refused = answer == EndpointAnswer::Refused(RequestFailureReason::Refused);
     EndpointReply {
         unauthorized: status == 401,
         of_content: refused && !matches!(status, 401..=403 | 407),
@@ -138,7 +138,7 @@ fn judge_success(received: &ReceivedReply) -> EndpointReply {
         "HTTP status {}, but the answer is none of OTLP ({kind}), it begins with: {start}",
         received.status
     );
-    failed(EndpointAnswer::Refused(FailureReason::NotOtlp), message)
+    failed(EndpointAnswer::Refused(RequestFailureReason::NotOtlp), message)
 }
 
 /// What an answer with a successful status says, if it is a success at all: an
@@ -199,7 +199,7 @@ pub(in crate::export) fn judge_grpc(received: &ReceivedReply) -> EndpointReply {
             return EndpointReply { of_content: false, ..judge_not_otlp_over_grpc(received) };
         }
         None => {
-            let reason = FailureReason::Transport;
+            let reason = RequestFailureReason::Transport;
             let text = "the call ended without a gRPC status".to_owned();
             return failed(EndpointAnswer::Retry { reason, after: None }, text);
         }
@@ -211,7 +211,7 @@ pub(in crate::export) fn judge_grpc(received: &ReceivedReply) -> EndpointReply {
         }
         answer => {
             let text = format!("gRPC status {}: {}", status.code, printable(&status.message));
-            let refused = answer == EndpointAnswer::Refused(FailureReason::Refused);
+            let refused = answer == EndpointAnswer::Refused(RequestFailureReason::Refused);
             EndpointReply {
                 unauthorized: status.code == 16,
                 // PERMISSION_DENIED and UNAUTHENTICATED are about who sends.
@@ -227,7 +227,7 @@ pub(in crate::export) fn judge_grpc(received: &ReceivedReply) -> EndpointReply {
 fn judge_no_grpc(received: &ReceivedReply) -> EndpointReply {
     let status = grpc::GrpcStatus::from_http(received.status);
     let answer = if is_misdirected(received.status) {
-        EndpointAnswer::Refused(FailureReason::Misdirected)
+        EndpointAnswer::Refused(RequestFailureReason::Misdirected)
     } else {
         grpc_answer(status.code, &status.message, None)
     };
@@ -249,7 +249,7 @@ fn judge_not_otlp_over_grpc(received: &ReceivedReply) -> EndpointReply {
             printable(&received.media_type())
         ),
     };
-    failed(EndpointAnswer::Refused(FailureReason::NotOtlp), reason)
+    failed(EndpointAnswer::Refused(RequestFailureReason::NotOtlp), reason)
 }
 
 fn accepted(partial: PartialSuccess) -> EndpointReply {
@@ -363,7 +363,7 @@ mod tests {
             ("", b"\x89PNG"),
         ] {
             let reply = http(200, media_type, body);
-            let expected = EndpointAnswer::Refused(FailureReason::NotOtlp);
+            let expected = EndpointAnswer::Refused(RequestFailureReason::NotOtlp);
             assert_eq!(reply.answer, expected, "{media_type}");
             assert!(!reply.of_content);
         }
@@ -400,21 +400,21 @@ mod tests {
             received.headers.insert(CONTENT_TYPE, media_type.parse().unwrap());
             judge_grpc(&received).answer
         };
-        let broken = EndpointAnswer::Retry { reason: FailureReason::Transport, after: None };
+        let broken = EndpointAnswer::Retry { reason: RequestFailureReason::Transport, after: None };
         assert_eq!(of(200, "application/grpc", b""), broken);
-        let not_otlp = EndpointAnswer::Refused(FailureReason::NotOtlp);
+        let not_otlp = EndpointAnswer::Refused(RequestFailureReason::NotOtlp);
         assert_eq!(of(200, "text/html", b"<html>"), not_otlp);
         assert_eq!(of(200, "application/json", b"{}"), not_otlp);
-        let misdirected = EndpointAnswer::Refused(FailureReason::Misdirected);
+        let misdirected = EndpointAnswer::Refused(RequestFailureReason::Misdirected);
         for status in [301, 307, 404, 405] {
             assert_eq!(of(status, "text/html", b"<html>"), misdirected, "{status}");
         }
-        let away = EndpointAnswer::Retry { reason: FailureReason::Unavailable, after: None };
+        let away = EndpointAnswer::Retry { reason: RequestFailureReason::Unavailable, after: None };
         assert_eq!(of(503, "text/html", b"<html>"), away);
     }
 
     #[test]
-    fn what_was_refused_for_its_content_is_told_from_the_rest() {
+    fn what_was_refused_for_its_content_differs_from_the_rest() {
         for (status, expected) in
             [(400, true), (422, true), (500, true), (401, false), (403, false), (404, false)]
         {

@@ -15,7 +15,7 @@ use crate::export::settings::{
 };
 use crate::files;
 use crate::private_key::{self, PrivateKeyError};
-use crate::trust::{ClientTrust, Identity};
+use crate::trust::{ClientIdentity, ClientTrust};
 
 /// Why an endpoint's settings do not make a client.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +47,7 @@ const MAX_FILES: usize = 10_000;
 pub(in crate::export) struct TlsFiles {
     /// Trusted as authorities, and each by itself.
     given: Vec<CertificateDer<'static>>,
-    identity: Option<Identity>,
+    identity: Option<ClientIdentity>,
 }
 
 impl TlsFiles {
@@ -221,7 +221,7 @@ impl Resolve for Lookup {
 fn identity(
     tls: &ClientTlsSettings,
     problem: &dyn Fn(&'static str, String) -> ClientProblem,
-) -> Result<Option<Identity>, ClientProblem> {
+) -> Result<Option<ClientIdentity>, ClientProblem> {
     let (file, key) = match (&tls.crt_file, &tls.key_file) {
         (None, None) => return Ok(None),
         (Some(_), None) => {
@@ -243,7 +243,7 @@ fn identity(
         _ => problem("tls.key_file", format!("'{shown}' {error}")),
     })?;
     let chain = certificates(file).map_err(|message| problem("tls.crt_file", message))?;
-    Ok(Some(Identity { chain, key }))
+    Ok(Some(ClientIdentity { chain, key }))
 }
 
 /// The certificates of all files in a folder. Other files, such as keys, may lie there too.

@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 use super::super::loaded_objects;
 use super::fields::{FieldProblem, TableFields, number};
 use super::moves::Machine;
-use super::row::{HostAbi, LARGEST_PLUGIN, Release};
+use super::row::{HostAbi, MAX_PLUGIN_SIZE, Release};
 use super::structs::{
     Config, ConfigMap, Coro, EventChunk, FilterInstance, FilterPlugin, InputInstance, InputPlugin,
     Kv, Log, MkList, NetHost, OutThread, OutputFlush, OutputInstance, OutputPlugin, Task,
@@ -202,8 +202,8 @@ fn check(name: &str, table: &DeTable<'_>) -> Result<(), FieldProblem> {
     else {
         return Ok(());
     };
-    if name.ends_with("_plugin") && size > LARGEST_PLUGIN {
-        let problem = format!("{name}.size is {size}, and we export {LARGEST_PLUGIN} bytes");
+    if name.ends_with("_plugin") && size > MAX_PLUGIN_SIZE {
+        let problem = format!("{name}.size is {size}, and we export {MAX_PLUGIN_SIZE} bytes");
         return Err((at.start, problem));
     }
     for (field, offset) in table {

@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn markers_tell_the_release_from_other_numbers() {
+    fn markers_distinguish_the_release_from_other_numbers() {
         let exported = |newest: Release| {
             move |symbol: &CStr| {
                 MARKERS.iter().any(|(since, name)| *name == symbol && *since <= newest)

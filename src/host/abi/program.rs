@@ -13,7 +13,7 @@ use super::row::Release;
 /// What stands before the quoted release in the constant that every release's NATS output sends.
 const BEFORE_RELEASE: &[u8] = br#""lang":"c","version":"#;
 /// More digits and dots than any release has.
-const LONGEST_RELEASE: usize = 24;
+const MAX_RELEASE_LENGTH: usize = 24;
 /// Digits and dots of the shortest release.
 const MINIMUM_RELEASE: usize = 5;
 /// `RTLD_DL_SYMENT` of glibc.
@@ -33,7 +33,7 @@ fn release_in(constants: &[u8]) -> Option<String> {
     memmem::find_iter(constants, BEFORE_RELEASE).find_map(|found| {
         let text = constants.get(found.checked_add(BEFORE_RELEASE.len())?..)?;
         let text = text.strip_prefix(b"\"")?;
-        let text = text.get(..LONGEST_RELEASE.min(text.len()))?;
+        let text = text.get(..MAX_RELEASE_LENGTH.min(text.len()))?;
         let end = memchr::memchr(b'"', text)?;
         let text = std::str::from_utf8(text.get(..end)?).ok()?;
         Release::parse(text).map(|_| text.to_owned())
@@ -48,7 +48,7 @@ fn texts_in(constants: &[u8]) -> Vec<String> {
     for end in ends {
         let text = constants.get(start..end).unwrap_or_default();
         start = end.saturating_add(1);
-        if !(MINIMUM_RELEASE..=LONGEST_RELEASE).contains(&text.len())
+        if !(MINIMUM_RELEASE..=MAX_RELEASE_LENGTH).contains(&text.len())
             || !text.first().is_some_and(u8::is_ascii_digit)
         {
             continue;

@@ -10,7 +10,7 @@ use super::structs::{
 };
 
 /// Bytes of the symbols that the host copies plugins from: more than any release's structure has.
-pub const LARGEST_PLUGIN: usize = 512;
+pub const MAX_PLUGIN_SIZE: usize = 512;
 
 /// Where a range of releases keeps what we read and fill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

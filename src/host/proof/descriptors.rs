@@ -37,7 +37,7 @@ mod tests {
     use std::os::fd::AsRawFd;
 
     #[test]
-    fn the_ends_of_one_pipe_are_told_from_others() {
+    fn the_ends_of_one_pipe_are_distinguished_from_others() {
         let ((read, write), (other, _)) = (std::io::pipe().unwrap(), std::io::pipe().unwrap());
         let (read, write, other) = (read.as_raw_fd(), write.as_raw_fd(), other.as_raw_fd());
         assert!(are_a_pipe([read, write]));

@@ -26,7 +26,7 @@ const MAX_TASKS: usize = 16_384;
 /// Tasks of releases that have them in the configuration itself.
 const INLINE_TASKS: usize = 2048;
 /// A chunk is not longer than this.
-const LONGEST: usize = 1 << 28;
+const MAX_LENGTH: usize = 1 << 28;
 /// Where allocators put what is longer than eight bytes.
 const ALIGNMENT: usize = 16;
 const WORD: usize = size_of::<usize>();
@@ -182,7 +182,7 @@ impl Flushing<'_> {
         let length = tag.checked_sub(16).and_then(|header| self.memory.word(header));
         let tags = self.memory.text(tag).is_some_and(|tag| Some(tag.len()) == length);
         let length = at(row.length);
-        if !(0..=LAST_TYPE).contains(&kind) || !tags || !(1..LONGEST).contains(&length) {
+        if !(0..=LAST_TYPE).contains(&kind) || !tags || !(1..MAX_LENGTH).contains(&length) {
             return false;
         }
         let objects =

@@ -11,7 +11,7 @@ use std::os::unix::fs::FileExt;
 /// Reads never cross a border of this many bytes, beyond which memory may not be mapped.
 const PAGE: usize = 4096;
 /// Longer texts are not ours to prove.
-const LONGEST_TEXT: usize = 512;
+const MAX_TEXT: usize = 512;
 
 /// How this process may look at its own memory.
 #[derive(Debug)]
@@ -99,7 +99,7 @@ impl ProcessMemory {
         }
         let mut bytes = self.window(at, 64);
         if memchr::memchr(0, &bytes).is_none() {
-            bytes = self.window(at, LONGEST_TEXT);
+            bytes = self.window(at, MAX_TEXT);
         }
         bytes.truncate(memchr::memchr(0, &bytes)?);
         String::from_utf8(bytes).ok()

@@ -12,7 +12,7 @@ use crate::stats::{Counter, CounterFamily, Counters, Log};
 pub(in crate::plugins) const NAME: &str = "max_memory";
 
 /// A chunk of the host has up to two megabytes, and outputs need a few of them to be busy.
-const LEAST: usize = 8_000_000;
+const MIN_LIMIT: usize = 8_000_000;
 
 const MEMORY_FULL: CounterFamily = CounterFamily::counter(
     "memory_full_total",
@@ -27,7 +27,7 @@ pub(in crate::plugins) fn limit(
     option: &OptionSpec,
 ) -> Read<Option<usize>> {
     let size = read::size(parser, option)?;
-    if (1..LEAST).contains(&size) {
+    if (1..MIN_LIMIT).contains(&size) {
         parser.refuse(option.name, &size.to_string(), "allowed: 0, or at least 8m");
     }
     Some(Some(size).filter(|size| *size > 0))

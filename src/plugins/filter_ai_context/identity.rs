@@ -34,7 +34,7 @@ pub(super) struct IdentitySettings {
 }
 
 /// The newest identity, which tasks of the runtime keep up to date.
-pub(super) struct Identity {
+pub(super) struct LocalIdentity {
     latest: Arc<Latest>,
     /// The number of the identity that was taken last.
     taken: u64,
@@ -49,7 +49,7 @@ struct Latest {
     attributes: Mutex<Arc<ResourceAttributes>>,
 }
 
-impl Identity {
+impl LocalIdentity {
     /// Reads the identity for the first time and keeps reading it.
     pub(super) fn start(settings: IdentitySettings, log: Arc<Log>) -> Result<Self, OpenError> {
         let runtime = Runtime::acquire().map_err(|error| {
@@ -79,7 +79,7 @@ impl Identity {
     }
 }
 
-impl Drop for Identity {
+impl Drop for LocalIdentity {
     fn drop(&mut self) {
         self.tasks.cancel();
     }
@@ -128,7 +128,7 @@ impl IdentitySettings {
         let mut detect = self.detect.clone();
         if detect.process.starts_with('/') {
             detect.process =
-                content(&self.place(&detect.process)).unwrap_or_default().trim().to_owned();
+                content(&self.under_root(&detect.process)).unwrap_or_default().trim().to_owned();
             if detect.process.parse::<u32>().is_err() {
                 detect.detectors.retain(|detector| *detector != ResourceDetector::Process);
             }
@@ -138,13 +138,13 @@ impl IdentitySettings {
             match source {
                 FactSource::File(path) => {
                     for path in self.expanded(&path) {
-                        if let Some(text) = content(&self.place(&path)) {
+                        if let Some(text) = content(&self.under_root(&path)) {
                             files.insert(path, text);
                         }
                     }
                 }
                 FactSource::Link(path) => {
-                    if let Ok(target) = std::fs::read_link(self.place(&path)) {
+                    if let Ok(target) = std::fs::read_link(self.under_root(&path)) {
                         files.insert(path, target.to_string_lossy().into_owned());
                     }
                 }
@@ -161,14 +161,14 @@ impl IdentitySettings {
         (facts, found)
     }
 
-    fn place(&self, path: &str) -> PathBuf {
+    fn under_root(&self, path: &str) -> PathBuf {
         self.root.join(path.trim_start_matches('/'))
     }
 
     /// The paths that a path with a `*` for a folder's entries stands for.
     fn expanded(&self, path: &str) -> Vec<String> {
         let Some((folder, rest)) = path.split_once("/*/") else { return vec![path.to_owned()] };
-        let entries = std::fs::read_dir(self.place(folder)).into_iter().flatten().flatten();
+        let entries = std::fs::read_dir(self.under_root(folder)).into_iter().flatten().flatten();
         let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
         names.map(|name| format!("{folder}/{name}/{rest}")).collect()
     }
@@ -185,9 +185,9 @@ mod tests {
     use super::*;
     use std::fs;
 
-    struct Place(tempfile::TempDir);
+    struct HostFiles(tempfile::TempDir);
 
-    impl Place {
+    impl HostFiles {
         fn write(&self, path: &str, text: &str) {
             let path = self.0.path().join(path.trim_start_matches('/'));
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -211,11 +211,11 @@ mod tests {
         }
     }
 
-    fn place() -> Place {
-        Place(tempfile::tempdir().unwrap())
+    fn host_files() -> HostFiles {
+        HostFiles(tempfile::tempdir().unwrap())
     }
 
-    fn wait_for(identity: &mut Identity) -> Arc<ResourceAttributes> {
+    fn wait_for(identity: &mut LocalIdentity) -> Arc<ResourceAttributes> {
         for _ in 0..500 {
             if let Some(changed) = identity.changed() {
                 return changed;
@@ -230,21 +230,21 @@ mod tests {
     /// change is seen without a restart, and what was known stays known.
     #[test]
     fn changes_are_seen_and_what_is_gone_stays_known() {
-        let place = place();
-        place.write("/etc/podinfo/name", "shop-0");
-        place.write("/etc/podinfo/labels", "track=\"blue\"");
+        let files = host_files();
+        files.write("/etc/podinfo/name", "shop-0");
+        files.write("/etc/podinfo/labels", "track=\"blue\"");
         let log = Arc::new(Log::default());
-        let settings = place.settings(&[ResourceDetector::Kubernetes]);
-        let mut identity = Identity::start(settings, Arc::clone(&log)).unwrap();
+        let settings = files.settings(&[ResourceDetector::Kubernetes]);
+        let mut identity = LocalIdentity::start(settings, Arc::clone(&log)).unwrap();
         let first = identity.changed().expect("the start waits for the first one");
         assert_eq!(first.text_of("k8s.pod.label.track"), Some("blue"));
         assert!(identity.changed().is_none());
-        place.write("/etc/podinfo/labels", "track=\"green\"");
+        files.write("/etc/podinfo/labels", "track=\"green\"");
         let second = wait_for(&mut identity);
         assert_eq!(second.text_of("k8s.pod.label.track"), Some("green"));
-        fs::remove_dir_all(place.0.path().join("etc/podinfo")).unwrap();
+        fs::remove_dir_all(files.0.path().join("etc/podinfo")).unwrap();
         // A change elsewhere shows that it was read again since.
-        place.write("/var/run/secrets/kubernetes.io/serviceaccount/namespace", "store");
+        files.write("/var/run/secrets/kubernetes.io/serviceaccount/namespace", "store");
         let third = wait_for(&mut identity);
         assert_eq!(third.text_of("k8s.namespace.name"), Some("store"));
         assert_eq!(third.text_of("k8s.pod.label.track"), Some("green"));
@@ -258,24 +258,24 @@ mod tests {
 
     #[test]
     fn devices_are_found_below_their_folder() {
-        let place = place();
+        let files = host_files();
         for bus in ["0000:01:00.0", "0000:02:00.0"] {
             let text =
                 format!("Model: \t NVIDIA H200\nGPU UUID: \t GPU-{bus}\nDevice Minor: \t 0\n");
-            place.write(&format!("/proc/driver/nvidia/gpus/{bus}/information"), &text);
+            files.write(&format!("/proc/driver/nvidia/gpus/{bus}/information"), &text);
         }
-        let (facts, _) = place.settings(&[ResourceDetector::Gpu]).read(Facts::default());
+        let (facts, _) = files.settings(&[ResourceDetector::Gpu]).read(Facts::default());
         assert_eq!(facts.files.len(), 2);
-        let wrong = place.settings(&[ResourceDetector::Host]).read(Facts::default());
+        let wrong = files.settings(&[ResourceDetector::Host]).read(Facts::default());
         assert!(wrong.0.files.is_empty());
     }
 
     #[test]
     fn a_process_is_found_by_the_file_that_has_its_number() {
-        let place = place();
-        place.write("/run/engine.pid", "77\n");
-        place.write("/proc/77/stat", "77 (vllm) S 1 77 77 0");
-        let mut settings = place.settings(&[ResourceDetector::Process]);
+        let files = host_files();
+        files.write("/run/engine.pid", "77\n");
+        files.write("/proc/77/stat", "77 (vllm) S 1 77 77 0");
+        let mut settings = files.settings(&[ResourceDetector::Process]);
         settings.detect.process = "/run/engine.pid".to_owned();
         let (_, found) = settings.read(Facts::default());
         assert_eq!(found.attributes.text_of("process.executable.name"), Some("vllm"));

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::identity::{Identity, IdentitySettings};
+use super::identity::{IdentitySettings, LocalIdentity};
 use crate::config::Parser;
 use crate::config::read::{self, Read};
 use crate::model::Position;
@@ -144,11 +144,11 @@ impl IdentityGiven {
 pub(super) fn start(
     settings: Option<IdentitySettings>,
     environment: &Environment,
-) -> Result<Option<Identity>, OpenError> {
+) -> Result<Option<LocalIdentity>, OpenError> {
     let Some(settings) = settings else { return Ok(None) };
     environment.log.info(
         "identify: traces and metrics in Fluent Bit's own form (ai_otlp's 'format: native', other inputs) do not \
          pass filters, so that their resources stay as they are",
     );
-    Identity::start(settings, Arc::clone(&environment.log)).map(Some)
+    LocalIdentity::start(settings, Arc::clone(&environment.log)).map(Some)
 }

@@ -8,7 +8,7 @@ mod quarantine;
 
 use std::time::Duration;
 
-use self::identity::Identity;
+use self::identity::LocalIdentity;
 use self::identity_options::{Detectors, IdentityGiven};
 use self::quarantine::{AfterPanic, Failures};
 use crate::config::read::{self, Read};
@@ -175,7 +175,7 @@ pub struct AiContext {
     redactions: Vec<Counter>,
     patterns: Vec<Counter>,
     by_key: Counter,
-    identity: Option<Identity>,
+    identity: Option<LocalIdentity>,
     identified: Counter,
     withheld: Counter,
     malformed: Counter,
@@ -364,7 +364,7 @@ impl Filter for AiContext {
     }
 
     fn on_chunk(&mut self, chunk: Chunk<'_>) -> Verdict {
-        if let Some(identity) = self.identity.as_mut().and_then(Identity::changed) {
+        if let Some(identity) = self.identity.as_mut().and_then(LocalIdentity::changed) {
             self.processor.identify(identity);
         }
         let mut tally = ContextTally::default();

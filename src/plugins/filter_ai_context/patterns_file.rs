@@ -74,7 +74,7 @@ patterns:
     }
 
     #[test]
-    fn every_mistake_is_told_with_its_place() {
+    fn every_mistake_is_reported_with_its_place() {
         let (_, problems) = parsed(
             r"
 patterns:

@@ -111,7 +111,7 @@ fn the_host_s_own_form_needs_a_host_that_takes_it() {
 }
 
 #[test]
-fn wrong_configurations_are_told_all_at_once() {
+fn wrong_configurations_are_reported_all_at_once() {
     let metrics = problems::<AiMetrics>(
         &[
             ("interval", "0"),

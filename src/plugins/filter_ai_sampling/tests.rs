@@ -175,7 +175,7 @@ fn failures_without_a_status_are_kept_if_so_configured() {
 /// answer. Guarantees: what came of those traces is counted by policy and reason, and told in the log
 /// when it happens first and each time it has doubled.
 #[test]
-fn an_expression_without_an_answer_is_told_and_counted() {
+fn an_expression_without_an_answer_is_reported_and_counted() {
     let environment = environment(true);
     let options = GivenOptions::of(&[
         ("mode", "tail"),
@@ -216,7 +216,7 @@ fn an_expression_without_an_answer_is_told_and_counted() {
 }
 
 #[test]
-fn wrong_configurations_are_told_all_at_once() {
+fn wrong_configurations_are_reported_all_at_once() {
     assert_eq!(problems::<AiSampling>(&[("sampling_percentage", "10")], false), [""; 0]);
     let head = problems::<AiSampling>(&[("keep_slower_than", "5s"), ("keep_errors", "on")], false);
     assert_eq!(head.len(), 3, "{head:?}");

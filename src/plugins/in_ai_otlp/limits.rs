@@ -54,9 +54,9 @@ options! {
 }
 
 /// No time is longer: durations of this kind can still be added to a clock.
-const LONGEST: Duration = Duration::from_secs(365 * 86_400);
+const MAX_TIME: Duration = Duration::from_secs(365 * 86_400);
 /// Below this a time would close connections that do nothing wrong.
-const LEAST: Duration = Duration::from_millis(10);
+const MIN_TIME: Duration = Duration::from_millis(10);
 
 /// Reads the options: the limits, and the socket if there is one.
 pub(super) fn read(
@@ -122,7 +122,7 @@ fn header_size(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<u32> {
 /// A time that cannot be without end.
 fn time(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Duration> {
     parser.value(option, "allowed: from 10ms to 365d", |text| {
-        parse_duration(text).filter(|time| (LEAST..=LONGEST).contains(time))
+        parse_duration(text).filter(|time| (MIN_TIME..=MAX_TIME).contains(time))
     })
 }
 
@@ -130,7 +130,7 @@ fn time(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Duration> {
 fn time_or_none(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Option<Duration>> {
     parser.value(option, "allowed: 0, or from 10ms to 365d", |text| match parse_duration(text)? {
         Duration::ZERO => Some(None),
-        time => Some(time).filter(|time| (LEAST..=LONGEST).contains(time)).map(Some),
+        time => Some(time).filter(|time| (MIN_TIME..=MAX_TIME).contains(time)).map(Some),
     })
 }
 
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_read_and_wrong_ones_told() {
+    fn values_are_read_and_wrong_ones_reported() {
         let limits = parsed(&[
             ("max_connections", "0"),
             ("idle_timeout", "0"),

@@ -5,7 +5,9 @@ use http::HeaderName;
 use crate::config::read::{self, Read};
 use crate::config::{Parser, options, parse_list, parse_size};
 use crate::plugin::{OpenError, OptionSpec};
-use crate::receive::{LONGEST_TENANT, TagFrom, TagSettings, TenancySettings, TenantRate, is_tag};
+use crate::receive::{
+    MAX_TENANT_LENGTH, TagFrom, TagSettings, TenancySettings, TenantRate, is_tag,
+};
 
 const TAG_ALLOWED: &str = "allowed: up to 128 letters, digits and . _ - / : @";
 
@@ -171,7 +173,7 @@ fn rates(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Vec<(String, u64)
             let (name, rate) = pair.split_once('=')?;
             let (name, rate) = (name.trim(), parse_size(rate.trim())?);
             let known = rates.iter().any(|(known, _)| known == name);
-            if name.is_empty() || name.len() > LONGEST_TENANT || rate == 0 || known {
+            if name.is_empty() || name.len() > MAX_TENANT_LENGTH || rate == 0 || known {
                 return None;
             }
             rates.push((name.to_owned(), rate));

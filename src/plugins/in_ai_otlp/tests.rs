@@ -167,7 +167,7 @@ fn options_of_tags_and_tenants_are_checked() {
 }
 
 #[test]
-fn it_listens_where_it_is_told() {
+fn it_listens_where_it_is_configured_to() {
     let mut options = given(&[("grpc_port", "0"), ("http_port", "0"), ("format", "Records")]);
     let environment = environment();
     let plugin = open(&options, &environment).unwrap();

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_means_nothing_is_refused_in_words() {
+    fn what_means_nothing_is_refused_with_a_message() {
         for (text, expected) in [
             ("", "allowed: keep, drop, truncate:BYTES, or one or more of errors_only"),
             ("errors", "allowed: keep"),

@@ -76,20 +76,20 @@ options! {
 
 pub(super) fn parse(parser: &mut Parser<'_>) -> Result<LogAccessors, OpenError> {
     let given = Given::read(parser)?;
-    let places = |metadata, message| FieldAccessors { metadata, message };
+    let pair = |metadata, message| FieldAccessors { metadata, message };
     Ok(LogAccessors {
         body: given.body,
         body_attributes: given.body_attributes,
-        timestamp: places(given.timestamp_metadata, given.timestamp_message),
-        observed_timestamp: places(
+        timestamp: pair(given.timestamp_metadata, given.timestamp_message),
+        observed_timestamp: pair(
             given.observed_timestamp_metadata,
             given.observed_timestamp_message,
         ),
-        severity_text: places(given.severity_text_metadata, given.severity_text_message),
-        severity_number: places(given.severity_number_metadata, given.severity_number_message),
-        trace_id: places(given.trace_id_metadata, given.trace_id_message),
-        span_id: places(given.span_id_metadata, given.span_id_message),
-        trace_flags: places(given.trace_flags_metadata, given.trace_flags_message),
+        severity_text: pair(given.severity_text_metadata, given.severity_text_message),
+        severity_number: pair(given.severity_number_metadata, given.severity_number_message),
+        trace_id: pair(given.trace_id_metadata, given.trace_id_message),
+        span_id: pair(given.span_id_metadata, given.span_id_message),
+        trace_flags: pair(given.trace_flags_metadata, given.trace_flags_message),
         attributes: given.attributes,
     })
 }
@@ -185,9 +185,9 @@ mod tests {
             &logs.span_id,
             &logs.trace_flags,
         ];
-        for (field, places) in fields.iter().zip(read) {
-            assert_eq!(places.metadata, of(&format!("$m['{field}']")), "{field}");
-            assert_eq!(places.message, of(&format!("$r['{field}']")), "{field}");
+        for (field, accessors) in fields.iter().zip(read) {
+            assert_eq!(accessors.metadata, of(&format!("$m['{field}']")), "{field}");
+            assert_eq!(accessors.message, of(&format!("$r['{field}']")), "{field}");
         }
     }
 
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_accessor_is_refused_in_words() {
+    fn what_is_no_accessor_is_refused_with_a_message() {
         let problems = read(&[
             ("logs_body_key", "$log"),
             ("logs_body_key", "$log["),

@@ -150,7 +150,7 @@ fn keys_without_a_name_are_one_endpoint() {
 /// Scenario: every option that the host or we take at the top, beside an endpoint that has a name.
 /// Guarantees: each stops the start, with the option to use instead.
 #[test]
-fn beside_named_endpoints_every_option_at_the_top_is_told() {
+fn beside_named_endpoints_every_option_at_the_top_is_reported() {
     let named = ("endpoint.a.url", "http://a");
     let hosts = [
         "tls.vhost",
@@ -189,7 +189,7 @@ fn beside_named_endpoints_every_option_at_the_top_is_told() {
 /// Guarantees: what does nothing of its own says what to use, unless its value says what is done
 /// anyway.
 #[test]
-fn what_is_settled_is_told() {
+fn what_is_settled_is_reported() {
     let read_one = |key: &str, value: &str| {
         read(&[("endpoint.a.url", "http://a"), (&format!("endpoint.a.{key}"), value)], &[])
     };
@@ -280,7 +280,7 @@ fn values_of_the_shared_options_are_checked() {
 }
 
 #[test]
-fn what_contradicts_itself_is_told() {
+fn what_contradicts_itself_is_reported() {
     let both = |more: &[(&str, &str)]| {
         problems(&[&[("endpoint.a.url", "http://a")], more].concat(), &[]).join("\n")
     };
@@ -356,7 +356,7 @@ fn clients_prove_who_they_are_in_three_ways() {
 }
 
 #[test]
-fn what_does_not_prove_who_a_client_is_is_told() {
+fn what_does_not_prove_who_a_client_is_is_reported() {
     for (more, expected) in [
         (&[][..], "'oauth2.client_secret': it is needed"),
         (&[("client_secret", "s"), ("jwt_aud", "x")], "'oauth2.jwt_aud': it needs"),

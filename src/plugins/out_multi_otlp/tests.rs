@@ -63,7 +63,7 @@ fn without_a_list_all_endpoints_are_used() {
 }
 
 #[test]
-fn every_mistake_is_told_at_once() {
+fn every_mistake_is_reported_at_once() {
     let problems = read(&[
         ("endpoints", "a, ghost"),
         ("max_in_flight", "many"),
@@ -183,7 +183,7 @@ fn groups_are_read() {
 }
 
 #[test]
-fn mistakes_in_groups_are_told() {
+fn mistakes_in_groups_are_reported() {
     let problems = read(&[
         ("groups", "a, ghost"),
         ("endpoint.x.url", "http://x"),
@@ -372,7 +372,7 @@ fn problems(given: &[(&str, &str)]) -> Vec<String> {
 }
 
 #[test]
-fn what_one_endpoint_cannot_have_together_is_told() {
+fn what_one_endpoint_cannot_have_together_is_reported() {
     let found = problems(&[
         ("endpoint.a.url", "http://a"),
         ("endpoint.a.header_from", "x=resource.tenant.id, y=attributes.project, z=scope.s"),

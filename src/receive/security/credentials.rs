@@ -11,7 +11,7 @@ use super::tenants::{self, Tenant};
 use crate::files;
 
 /// The longest name of a tenant, in bytes.
-const LONGEST_TENANT: usize = 128;
+const MAX_TENANT_LENGTH: usize = 128;
 
 /// The credentials as they are until a file changes.
 #[derive(Debug, Default)]
@@ -195,7 +195,7 @@ impl CredentialTable {
 
 /// Whether a text can be the name of a tenant: it ends up in tags and attributes.
 pub(super) fn is_tenant(name: &str) -> bool {
-    !name.trim().is_empty() && name.len() <= LONGEST_TENANT && !name.contains(char::is_control)
+    !name.trim().is_empty() && name.len() <= MAX_TENANT_LENGTH && !name.contains(char::is_control)
 }
 
 /// The entry of a digest. Every entry is looked at, so that the time says nothing of where it is.

@@ -35,7 +35,7 @@ use tenant_attribute::TenantAttribute;
 use token_bucket::TenantLimits;
 
 /// Longest name of a tenant, in bytes.
-pub const LONGEST_TENANT: usize = 128;
+pub const MAX_TENANT_LENGTH: usize = 128;
 /// What stands for tenants that have no rate of their own in counters.
 const OTHERS: &str = "other";
 
@@ -396,10 +396,10 @@ fn tenant_of(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Arc<str>>,
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let text = value.to_str().unwrap_or("\0").trim();
-    if values.next().is_some() || text.len() > LONGEST_TENANT || text.contains('\0') {
+    if values.next().is_some() || text.len() > MAX_TENANT_LENGTH || text.contains('\0') {
         return Err(Refusal::Malformed(format!(
             "the header '{name}' does not name a tenant; allowed: one header of up to \
-             {LONGEST_TENANT} visible ASCII characters"
+             {MAX_TENANT_LENGTH} visible ASCII characters"
         )));
     }
     Ok((!text.is_empty()).then(|| Arc::from(text)))

@@ -14,9 +14,9 @@ use crate::stats::Counter;
 use crate::sync::Mutex;
 
 /// Longest value in a tag, in bytes.
-const LONGEST_VALUE: usize = 64;
+const MAX_VALUE_LENGTH: usize = 64;
 /// Longest configured tag or prefix, in bytes.
-const LONGEST_TAG: usize = 128;
+const MAX_TAG_LENGTH: usize = 128;
 
 /// A tag; the default is the input's own. Shared by a thin pointer, because every batch has one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -98,7 +98,7 @@ impl Default for TagSettings {
 /// Whether a text can be a tag or the start of one.
 #[must_use]
 pub fn is_tag(text: &str) -> bool {
-    (1..=LONGEST_TAG).contains(&text.len())
+    (1..=MAX_TAG_LENGTH).contains(&text.len())
         && text.bytes().all(|byte| is_harmless(byte) || matches!(byte, b'/' | b':' | b'@'))
 }
 
@@ -178,7 +178,7 @@ impl Tags {
         text.extend(
             value
                 .iter()
-                .take(LONGEST_VALUE)
+                .take(MAX_VALUE_LENGTH)
                 .map(|byte| if is_harmless(*byte) { char::from(*byte) } else { '_' }),
         );
         let mut made = self.made.lock();
@@ -240,7 +240,7 @@ mod tests {
             assert_eq!(text(&tags.of(Signal::Logs, Some(value))), expected);
         }
         let long = tags.of(Signal::Logs, Some(&[b'x'; 5000]));
-        assert_eq!(long.bytes().len(), 2 + LONGEST_VALUE);
+        assert_eq!(long.bytes().len(), 2 + MAX_VALUE_LENGTH);
     }
 
     #[test]

@@ -18,7 +18,7 @@ fn impatient(queue_timeout: Duration) -> ReceiverSettings {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_waits_too_long_is_told_to_send_again() {
+async fn who_waits_too_long_is_asked_to_send_again() {
     let host = Host::with(&impatient(Duration::from_millis(200)));
     host.hold(true);
     let body = samples::traces(2, 10);

@@ -112,14 +112,14 @@ impl Host {
         let storage = Arc::new(Mutex::new(Storage::default()));
         let sink = TestSink(Arc::clone(&storage));
         let thread =
-            std::thread::Builder::new().spawn(move || obey(&receiver, sink, &inbox)).unwrap();
+            std::thread::Builder::new().spawn(move || carry_out(&receiver, sink, &inbox)).unwrap();
         Self { orders, storage, counters, log, grpc, http, thread: Some(thread) }
     }
 
     fn order(&self, order: Order) {
-        let (done, obeyed) = mpsc::channel();
+        let (done, answered) = mpsc::channel();
         self.orders.send((order, done)).unwrap();
-        obeyed.recv_timeout(test_timeout::at_most(Duration::from_secs(20))).unwrap();
+        answered.recv_timeout(test_timeout::at_most(Duration::from_secs(20))).unwrap();
     }
 
     pub(crate) fn hold(&self, hold: bool) {
@@ -225,7 +225,7 @@ impl Drop for Host {
     }
 }
 
-fn obey(receiver: &Receiver, mut sink: TestSink, inbox: &Inbox<(Order, Sender<()>)>) {
+fn carry_out(receiver: &Receiver, mut sink: TestSink, inbox: &Inbox<(Order, Sender<()>)>) {
     let mut hold = false;
     while let Ok((order, done)) = inbox.recv() {
         match order {

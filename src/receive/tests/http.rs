@@ -66,7 +66,7 @@ fn an_empty_request_is_a_success() {
 }
 
 #[test]
-fn bad_items_are_told_and_the_good_ones_kept() {
+fn bad_items_are_reported_and_the_good_ones_kept() {
     let host = Host::start();
     let answer = export(host.http, "/v1/traces", &samples::partly_bad_traces());
     assert_eq!(answer.status, 200);
@@ -81,7 +81,7 @@ fn bad_items_are_told_and_the_good_ones_kept() {
 }
 
 #[test]
-fn mistakes_are_told_in_words() {
+fn mistakes_are_reported_with_a_message() {
     let host = Host::start();
     let body = samples::traces(1, 10);
     let cut = &body[..body.len() - 1];

@@ -77,7 +77,7 @@ fn an_empty_request_is_a_success() {
 }
 
 #[test]
-fn bad_items_are_told_and_the_good_ones_kept() {
+fn bad_items_are_reported_and_the_good_ones_kept() {
     let host = Host::start();
     let text = String::from_utf8(request(Signal::Traces, 3)).unwrap();
     let bad = text.replacen("\"1700000000000000000\"", "\"soon\"", 1);
@@ -103,7 +103,7 @@ fn bad_items_are_told_and_the_good_ones_kept() {
 }
 
 #[test]
-fn mistakes_are_told_in_words() {
+fn mistakes_are_reported_with_a_message() {
     let host = Host::start();
     let good = request(Signal::Traces, 1);
     let table: [Case<'_>; 8] = [
@@ -149,7 +149,7 @@ fn other_methods_are_answered_405() {
 }
 
 #[test]
-fn pressure_is_told_in_json() {
+fn pressure_is_reported_in_json() {
     // The first request may go beyond the queue, the second not.
     let host = Host::with(&ReceiverSettings { max_queue_size: 1000, ..settings() });
     host.pause();
@@ -195,7 +195,7 @@ fn large_requests_are_refused() {
 /// OTLP/JSON knows names in lowerCamelCase alone and asks receivers to ignore others; a sender that
 /// uses those of the protobuf files learns it from the answer, the log and a counter.
 #[test]
-fn names_in_snake_case_are_told_of_wherever_they_are() {
+fn names_in_snake_case_are_reported_wherever_they_are() {
     let host = Host::start();
     let cases = [
         (json!({ "resource_spans": [] }), "'resource_spans' is ignored", 1),

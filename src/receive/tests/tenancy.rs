@@ -115,7 +115,7 @@ fn a_request_is_split_by_an_attribute_of_its_resources() {
 }
 
 #[test]
-fn what_is_wrong_is_told_of_the_request_as_it_came() {
+fn what_is_wrong_is_reported_of_the_request_as_it_came() {
     let host = tagged("team", 10);
     let mut request = teams(&[("a", &[1]), ("b", &[2]), ("a", &[3])]);
     request.resource_spans[2].scope_spans[0].spans[0].trace_id = vec![1];
@@ -239,7 +239,7 @@ fn what_the_host_does_not_take_costs_nothing() {
 }
 
 #[test]
-fn profiles_are_refused_in_words_or_carried_whole() {
+fn profiles_are_refused_with_a_message_or_carried_whole() {
     let path = Signal::Profiles.http_path();
     let host = Host::start();
     let answer = export(host.http, path, &samples::profiles(2));
@@ -267,7 +267,7 @@ fn profiles_are_refused_in_words_or_carried_whole() {
 }
 
 #[tokio::test]
-async fn grpc_senders_are_told_when_to_come_back() {
+async fn grpc_senders_learn_when_to_come_back() {
     let request = teams(&[("", &[1; 20])]);
     let size = request.encode_to_vec().len() as u64;
     let host = tenants(Some(TenantRate { bytes_per_second: size.div_ceil(7), burst: size }));

@@ -87,7 +87,7 @@ async fn a_unix_socket_takes_both_protocols() {
 }
 
 #[test]
-fn nothing_to_listen_on_is_told() {
+fn nothing_to_listen_on_is_reported() {
     let none = ReceiverSettings { grpc_port: None, http_port: None, ..settings() };
     let (counters, log) = (Counters::default(), std::sync::Arc::new(Log::default()));
     let error = Receiver::open(&none, Waker::new(|| ()), &counters, log).unwrap_err();

@@ -122,11 +122,11 @@ pub struct SpanTests {
 
 impl SpanTests {
     /// The most tests that there can be.
-    pub const MOST: usize = 64;
+    pub const MAX: usize = 64;
 
     /// Adds a test and gives its index; `None` when there are too many.
     pub fn add(&mut self, test: SpanTest) -> Option<usize> {
-        if self.tests.len() >= Self::MOST {
+        if self.tests.len() >= Self::MAX {
             return None;
         }
         self.reads_attributes |= matches!(test, SpanTest::Attribute { .. } | SpanTest::Failure);
@@ -246,7 +246,7 @@ mod tests {
     /// Guarantees: a failure is a status, an attribute `error.type` with a value or an event
     /// `exception`, and nothing else.
     #[test]
-    fn failures_are_told_in_three_ways() {
+    fn failures_are_recognised_in_three_ways() {
         let mut tests = SpanTests::default();
         assert_eq!(tests.add(SpanTest::Status(vec![StatusCode::Ok])), Some(0));
         assert_eq!(tests.add(SpanTest::Failure), Some(1));
@@ -302,7 +302,7 @@ mod tests {
         let resource = b"\x81\xaaattributes\x81\xa6tenant\xa1a";
         tests.resource(&mut facts, resource);
         assert!(facts.has(1) && !facts.has(0));
-        for _ in 2..SpanTests::MOST {
+        for _ in 2..SpanTests::MAX {
             assert!(tests.add(SpanTest::Status(Vec::new())).is_some());
         }
         assert_eq!(tests.add(SpanTest::Status(Vec::new())), None);

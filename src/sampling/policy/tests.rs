@@ -139,7 +139,7 @@ fn no_answer_is_neither_yes_nor_no() {
         (PolicyRule::All(vec![cel(), PolicyRule::SpanTest(0)]), 0),
         (not(PolicyRule::All(vec![PolicyRule::Always, not(cel())])), 1),
     ] {
-        let words = format!("{rule:?}");
+        let text = format!("{rule:?}");
         for action in [PolicyAction::Keep, PolicyAction::Drop] {
             let rule = rule_again(&rule);
             let policies =
@@ -148,8 +148,8 @@ fn no_answer_is_neither_yes_nor_no() {
             let outcome = policies.decide(&unanswered, &mut |index, error| {
                 indices.push((index, error.kind().name()));
             });
-            assert_eq!(outcome, TraceOutcome::Drop(None), "{words}");
-            assert_eq!(indices, vec![(1, "not_bool"); told], "{words}");
+            assert_eq!(outcome, TraceOutcome::Drop(None), "{text}");
+            assert_eq!(indices, vec![(1, "not_bool"); told], "{text}");
         }
     }
 }

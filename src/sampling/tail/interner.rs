@@ -59,17 +59,17 @@ impl Interner {
 
     /// One user less.
     pub(super) fn release(&mut self, id: u32) {
-        let Some(place) = self.slots.get_mut(id as usize) else { return };
-        let Some(slot) = place else { return };
-        slot.users = slot.users.saturating_sub(1);
-        if slot.users > 0 {
+        let Some(slot) = self.slots.get_mut(id as usize) else { return };
+        let Some(held) = slot else { return };
+        held.users = held.users.saturating_sub(1);
+        if held.users > 0 {
             return;
         }
-        if self.by_hash.get(&slot.hash) == Some(&id) {
-            self.by_hash.remove(&slot.hash);
+        if self.by_hash.get(&held.hash) == Some(&id) {
+            self.by_hash.remove(&held.hash);
         }
-        self.held = self.held.saturating_sub(slot.bytes.len() + ENTRY_OVERHEAD);
-        *place = None;
+        self.held = self.held.saturating_sub(held.bytes.len() + ENTRY_OVERHEAD);
+        *slot = None;
         self.free.push(id);
     }
 
@@ -106,7 +106,7 @@ mod tests {
         assert_eq!(shared.get(a), b"");
         shared.release(a);
         assert_eq!(shared.held(), 2 + ENTRY_OVERHEAD);
-        assert_eq!(shared.add(b"c"), Some(a), "the place is used again");
+        assert_eq!(shared.add(b"c"), Some(a), "the slot is used again");
         assert_eq!(shared.get(b), b"bb");
     }
 }

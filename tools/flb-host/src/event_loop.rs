@@ -119,13 +119,13 @@ impl EventLoop {
     }
 
     /// Makes every timer with this kind of event due now.
-    pub(crate) fn hurry(&self, wanted: impl Fn(LoopEvent) -> bool) {
+    pub(crate) fn make_due(&self, wanted: impl Fn(LoopEvent) -> bool) {
         let mut timers = self.timers.borrow_mut();
-        let hurried: Vec<_> = timers
+        let due: Vec<_> = timers
             .extract_if(.., |_, timer| wanted(timer.event))
             .map(|((_, id), timer)| ((clock::now(), id), timer))
             .collect();
-        timers.extend(hurried);
+        timers.extend(due);
     }
 
     /// Waits for the next events, at most until the next timer.
@@ -263,10 +263,10 @@ mod tests {
     }
 
     #[test]
-    fn a_timer_can_be_hurried() {
+    fn a_timer_can_be_made_due() {
         let events = EventLoop::new().unwrap();
         events.after(Duration::from_secs(60), None, LoopEvent::Retry(1, 2));
-        events.hurry(|event| matches!(event, LoopEvent::Retry(..)));
+        events.make_due(|event| matches!(event, LoopEvent::Retry(..)));
         assert_eq!(events.wait(), [LoopEvent::Retry(1, 2)]);
     }
 }

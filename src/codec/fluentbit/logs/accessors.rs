@@ -112,12 +112,12 @@ impl<'a> FoundFields<'a> {
     /// that the value need not stay. The other place says nothing new if its value is the same.
     fn take<T: Copy + PartialEq>(
         &mut self,
-        places: &FieldAccessors,
+        accessors: &FieldAccessors,
         event: &Event<'a>,
         read: impl Fn(&'a [u8]) -> Option<(T, bool)>,
     ) -> Option<T> {
         let mut taken = None;
-        let both = [(&places.metadata, event.metadata), (&places.message, event.body)];
+        let both = [(&accessors.metadata, event.metadata), (&accessors.message, event.body)];
         for (accessor, map) in both {
             let Some(accessor) = accessor else { continue };
             let Some(value) = accessor.find(map) else { continue };
@@ -131,12 +131,12 @@ impl<'a> FoundFields<'a> {
 }
 
 /// As many values as the accessors can name: two places of seven fields, the attributes, the body.
-const MOST: usize = 16;
+const MAX_VALUES: usize = 16;
 
 /// Encoded values that moved to fields, by their first bytes, which no two values share.
 #[derive(Debug, Default)]
 pub(super) struct MovedValues<'a> {
-    values: [Option<&'a u8>; MOST],
+    values: [Option<&'a u8>; MAX_VALUES],
     count: usize,
 }
 

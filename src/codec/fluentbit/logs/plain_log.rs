@@ -136,10 +136,10 @@ impl<'a> Log<'a> {
 
     /// Writes the metadata, and what is beside the body if that is wanted.
     fn write_attributes(&self, out: &mut Vec<u8>, event: &Event<'_>, beside_body: bool) {
-        let told = |entry: &Entry<'_>| self.origin.has(entry) || self.severity.has(entry);
+        let is_field = |entry: &Entry<'_>| self.origin.has(entry) || self.severity.has(entry);
         let leftover = self.leftover(|context| context.metadata_keys);
         for entry in MapView::new(event.metadata) {
-            if entry.key != keys::OTLP && !told(&entry) {
+            if entry.key != keys::OTLP && !is_field(&entry) {
                 leftover.write_entry(out, 6, &entry);
             }
         }
@@ -150,7 +150,7 @@ impl<'a> Log<'a> {
         let Some(text) = self.text.filter(|_| beside_body) else { return };
         let leftover = self.leftover(|context| context.keys);
         for entry in MapView::new(event.body) {
-            if !same(entry.value, text) && !told(&entry) {
+            if !same(entry.value, text) && !is_field(&entry) {
                 leftover.write_entry(out, 6, &entry);
             }
         }

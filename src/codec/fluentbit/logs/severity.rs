@@ -60,7 +60,7 @@ pub(super) fn severity_of(map: &[u8]) -> Option<LogSeverity> {
 }
 
 /// Longer text is no name of a severity.
-const LONGEST: usize = 32;
+const MAX_LENGTH: usize = 32;
 
 /// The severity, as far as it is known.
 #[derive(Debug, Default)]
@@ -115,7 +115,7 @@ impl<'a> FoundSeverity<'a> {
     fn read_text(&mut self, scale: Scale, text: &'a [u8], value: &'a [u8]) {
         let known = from_text(text);
         // A "priority" of other words is a matter of urgency, not of severity.
-        let takes_any = scale == Scale::Level && !text.is_empty() && text.len() <= LONGEST;
+        let takes_any = scale == Scale::Level && !text.is_empty() && text.len() <= MAX_LENGTH;
         let better = match self.text {
             None => true,
             Some(before) => known.is_some() && from_text(before).is_none(),
@@ -135,10 +135,10 @@ impl<'a> FoundSeverity<'a> {
         }
     }
 
-    /// Whether the pair is told in full by the severity fields. Numbers of other scales are not.
+    /// Whether the pair says no more than the severity fields. Numbers of other scales are not.
     pub(super) fn has(&self, entry: &Entry<'_>) -> bool {
-        let told = |value: &[u8]| !value.is_empty() && same(value, entry.value);
-        told(self.number_value) || told(self.text_value)
+        let same_value = |value: &[u8]| !value.is_empty() && same(value, entry.value);
+        same_value(self.number_value) || same_value(self.text_value)
     }
 
     /// OpenTelemetry's number; 0 if it is not known.

@@ -27,11 +27,11 @@ pub(super) const SHORT_TEXT: usize = 1024;
 /// The longest text that readers take in the fields of spans.
 pub(super) const SPAN_TEXT: usize = 1_024_000;
 /// The longest key of an attribute that readers take.
-pub(super) const LONGEST_KEY: usize = 255;
+pub(super) const MAX_KEY: usize = 255;
 /// The longest list that readers take, apart from attributes.
-pub(super) const LONGEST_LIST: u32 = 65_535;
+pub(super) const MAX_LIST: u32 = 65_535;
 /// A list that is the value of an attribute is shorter than this.
-pub(super) const LONGEST_VALUES: u32 = 100_000;
+pub(super) const MAX_VALUES: u32 = 100_000;
 /// How deep lists and maps nest in each other at most; ours read no more.
 pub(super) const MAX_DEPTH: u32 = 30;
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::capabilities::{LONGEST_KEY, LONGEST_LIST, ReaderCapabilities};
+use super::capabilities::{MAX_KEY, MAX_LIST, ReaderCapabilities};
 use super::external;
 use super::group::{PointGroup, PointGroups, other_hash, series_hash};
 use super::label::{self, PointLabel};
@@ -222,13 +222,13 @@ impl Metrics {
         }
         let longest = self.capabilities.metric_text();
         let labels = label::labels(bytes, head.kind.attributes(), longest, &mut self.out.losses)?;
-        if labels.len() > LONGEST_LIST as usize {
+        if labels.len() > MAX_LIST as usize {
             return Err(WriteProblem::Form("a data point has more than 65535 attributes"));
         }
         let point = CmetricsPoint::read(bytes, head.kind, self.capabilities, &mut self.out)?;
         let (hash, alone) = self.hash(&head.name, &labels, point.time, seen);
         groups.add(&point, &labels, hash, self.capabilities);
-        let fits = alone && head.name.len() <= LONGEST_KEY;
+        let fits = alone && head.name.len() <= MAX_KEY;
         if !fits && point.extra_counts {
             self.out.losses.add(FormatLoss::PointDetails);
         }
@@ -262,7 +262,7 @@ impl Metrics {
     /// Writes a metric of the host's for each group.
     fn write(&mut self, head: &Outline<'_>, groups: PointGroups) {
         for group in groups.0 {
-            if self.context.count >= LONGEST_LIST {
+            if self.context.count >= MAX_LIST {
                 self.end_context();
             }
             self.context.count = self.context.count.saturating_add(1);
@@ -286,7 +286,7 @@ impl Metrics {
         if entries == 0 && !temporality && !unit && !metadata {
             return Ok(());
         }
-        if head.name.len() > LONGEST_KEY {
+        if head.name.len() > MAX_KEY {
             self.out.losses.add(FormatLoss::PointDetails);
             return Ok(());
         }

@@ -1,6 +1,6 @@
 //! Writer of traces: `ExportTraceServiceRequest` to `CTraces` contexts.
 
-use super::capabilities::{LONGEST_LIST, ReaderCapabilities, SPAN_TEXT};
+use super::capabilities::{MAX_LIST, ReaderCapabilities, SPAN_TEXT};
 use super::loss::FormatLoss;
 use super::scan::{FieldScan, WriteResult, each, known};
 use super::value::{MapHead, OutputBuffer};
@@ -66,7 +66,7 @@ impl Spans {
     /// Opens the lists around the next span that are not open, after closing those that are full.
     fn open(&mut self) {
         for depth in 0..self.levels.len() {
-            if self.levels.get(depth).is_some_and(|level| level.count >= LONGEST_LIST) {
+            if self.levels.get(depth).is_some_and(|level| level.count >= MAX_LIST) {
                 self.close(depth);
             }
         }
@@ -94,7 +94,7 @@ impl Spans {
                     msgpack::str(&mut self.out.bytes, "spans");
                 }
             }
-            let head = MapHead::list(&mut self.out.bytes, LONGEST_LIST);
+            let head = MapHead::list(&mut self.out.bytes, MAX_LIST);
             if let Some(level) = self.levels.get_mut(depth) {
                 *level = Level { open: Some((start, head)), count: 0 };
             }
@@ -287,7 +287,7 @@ fn write_span(
     pair(out, "start_time_unix_nano", scan.fixed64(7)?.unwrap_or(0));
     pair(out, "end_time_unix_nano", scan.fixed64(8)?.unwrap_or(0));
     attributes(out, &scan, 9, 10)?;
-    let kept = |number: usize| scan.count(number).min(LONGEST_LIST);
+    let kept = |number: usize| scan.count(number).min(MAX_LIST);
     if capabilities.long_spans {
         for (key, number, dropped) in
             [("dropped_events_count", 11, 12), ("dropped_links_count", 13, 14)]

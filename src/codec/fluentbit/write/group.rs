@@ -2,7 +2,7 @@
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::capabilities::{LONGEST_LIST, ReaderCapabilities};
+use super::capabilities::{MAX_LIST, ReaderCapabilities};
 use super::label::PointLabel;
 use super::point::CmetricsPoint;
 use crate::codec::msgpack;
@@ -76,7 +76,7 @@ impl PointGroup {
         labels: &[PointLabel<'_>],
         capabilities: ReaderCapabilities,
     ) -> Option<Vec<usize>> {
-        let full = self.exact || self.count >= LONGEST_LIST || self.shape != point.shape;
+        let full = self.exact || self.count >= MAX_LIST || self.shape != point.shape;
         if full || labels.is_empty() && self.bare {
             return None;
         }

@@ -1,7 +1,7 @@
 //! Point reader: one data point in the host's form, its value, and what has its place in
 //! `external`.
 
-use super::capabilities::{LONGEST_LIST, ReaderCapabilities};
+use super::capabilities::{MAX_LIST, ReaderCapabilities};
 use super::loss::FormatLoss;
 use super::scan::{FieldScan, WriteProblem, WriteResult, each, known};
 use super::value::{MapHead, OutputBuffer};
@@ -197,7 +197,7 @@ impl CmetricsPoint {
             bounds.push(f64::INFINITY.to_bits());
             counts.push(0);
         }
-        if counts.len() > LONGEST_LIST as usize {
+        if counts.len() > MAX_LIST as usize {
             return Err(WriteProblem::Form("a histogram has more than 65535 buckets"));
         }
         let sum = scan.double(5)?;
@@ -225,7 +225,7 @@ impl CmetricsPoint {
             values.push(scan.fixed64(2)?.unwrap_or(0));
             Ok(())
         })?;
-        if values.len() > LONGEST_LIST as usize {
+        if values.len() > MAX_LIST as usize {
             return Err(WriteProblem::Form("a summary has more than 65535 quantiles"));
         }
         let (count, sum) = (scan.fixed64(4)?.unwrap_or(0), scan.fixed64(5)?.unwrap_or(0));
@@ -256,7 +256,7 @@ impl CmetricsPoint {
             let buckets = scan.sub(number)?.unwrap_or_default();
             let scan = FieldScan::new(&buckets, BUCKETS)?;
             let counts = scan.varints(2)?;
-            if counts.len() > LONGEST_LIST as usize {
+            if counts.len() > MAX_LIST as usize {
                 return Err(WriteProblem::Form("a histogram has more than 65535 buckets"));
             }
             Ok((side, scan.sint(1)?, counts))
@@ -360,7 +360,7 @@ impl Extra {
     ) -> WriteResult {
         self.key(out, "exemplars");
         let count = scan.count(number as usize);
-        if count > LONGEST_LIST {
+        if count > MAX_LIST {
             return Err(WriteProblem::Form("a data point has more than 65535 exemplars"));
         }
         msgpack::array_header(&mut out.bytes, count);

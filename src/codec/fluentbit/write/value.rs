@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::capabilities::{LONGEST_KEY, LONGEST_VALUES, MAX_DEPTH};
+use super::capabilities::{MAX_DEPTH, MAX_KEY, MAX_VALUES};
 use super::loss::{FormatLoss, FormatLosses};
 use super::scan::{FieldScan, WriteProblem, WriteResult, each, known, next};
 use crate::codec::msgpack;
@@ -183,11 +183,11 @@ impl OutputBuffer {
             self.room()?;
             let mark = self.bytes.len();
             let pair = AttributePair::read(pair)?;
-            if pair.key.len() > LONGEST_KEY {
+            if pair.key.len() > MAX_KEY {
                 self.losses.add(FormatLoss::KeyLength);
                 return Ok(());
             }
-            self.text(pair.key, LONGEST_KEY)?;
+            self.text(pair.key, MAX_KEY)?;
             match self.value(&pair.value, depth) {
                 Ok(()) => written = written.saturating_add(1),
                 Err(WriteProblem::Otlp(DecodeKind::Depth)) if depth == MAX_DEPTH => {
@@ -224,7 +224,7 @@ impl OutputBuffer {
             AnyContent::List(list) => {
                 let depth = deeper()?;
                 let count = super::scan::count(&list, 1)?;
-                if count >= LONGEST_VALUES {
+                if count >= MAX_VALUES {
                     return Err(WriteProblem::Form("a list is too long"));
                 }
                 msgpack::array_header(&mut self.bytes, count);

@@ -6,7 +6,7 @@ use serde::de::Error;
 use crate::codec::json::error::{FieldPath, JsonError, PathStep};
 
 /// The state of one conversion.
-pub(super) struct ReadContext<'o> {
+pub(super) struct JsonReadContext<'o> {
     pub(super) out: &'o mut Vec<u8>,
     pub(super) path: FieldPath,
     /// How many values are around this one.
@@ -41,7 +41,7 @@ struct Fault {
     problem: String,
 }
 
-impl<'o> ReadContext<'o> {
+impl<'o> JsonReadContext<'o> {
     pub(super) fn new(out: &'o mut Vec<u8>, limit: usize) -> Self {
         Self {
             out,

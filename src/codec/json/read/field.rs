@@ -4,16 +4,16 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::context::ReadContext;
+use super::context::JsonReadContext;
 use super::message::{drain_map, message};
 use super::scalar::{drain_seq, expected};
-use crate::codec::json::schema::{FieldSchema, FieldType, MessageSchema, ProtoPresence};
+use crate::codec::json::schema::{FieldSchema, JsonFieldType, MessageSchema, ProtoPresence};
 use crate::codec::wire::{NestedMessage, bytes};
 
 /// Writes the value of a field, or one element of it; says whether there was one, which there is
 /// not for `null`.
 pub(super) struct FieldVisitor<'c, 'o> {
-    pub(super) context: &'c mut ReadContext<'o>,
+    pub(super) context: &'c mut JsonReadContext<'o>,
     pub(super) field: &'static FieldSchema,
     /// Whether the key came before, so that also a zero must be written.
     pub(super) again: bool,
@@ -38,11 +38,11 @@ impl FieldVisitor<'_, '_> {
     /// The message that an object here stands for.
     fn object(&self) -> Option<&'static MessageSchema> {
         match (self.field.kind, self.element) {
-            (FieldType::Message(message), false)
+            (JsonFieldType::Message(message), false)
             | (
-                FieldType::Messages(message)
-                | FieldType::Points(message)
-                | FieldType::Items(message),
+                JsonFieldType::Messages(message)
+                | JsonFieldType::Points(message)
+                | JsonFieldType::Items(message),
                 true,
             ) => Some(message),
             _ => None,
@@ -52,13 +52,13 @@ impl FieldVisitor<'_, '_> {
     fn is_list(&self) -> bool {
         let list = matches!(
             self.field.kind,
-            FieldType::Messages(_)
-                | FieldType::Points(_)
-                | FieldType::Items(_)
-                | FieldType::Strs
-                | FieldType::Fixed64s
-                | FieldType::Varints
-                | FieldType::Doubles
+            JsonFieldType::Messages(_)
+                | JsonFieldType::Points(_)
+                | JsonFieldType::Items(_)
+                | JsonFieldType::Strs
+                | JsonFieldType::Fixed64s
+                | JsonFieldType::Varints
+                | JsonFieldType::Doubles
         );
         list && !self.element
     }
@@ -159,9 +159,9 @@ impl<'de> Visitor<'de> for FieldVisitor<'_, '_> {
         }
         self.context.enter_list();
         match self.field.kind {
-            FieldType::Items(_) => self.items(&mut list)?,
-            FieldType::Points(_) => self.points(&mut list)?,
-            FieldType::Fixed64s | FieldType::Varints | FieldType::Doubles => {
+            JsonFieldType::Items(_) => self.items(&mut list)?,
+            JsonFieldType::Points(_) => self.points(&mut list)?,
+            JsonFieldType::Fixed64s | JsonFieldType::Varints | JsonFieldType::Doubles => {
                 self.packed(&mut list)?
             }
             _ => self.elements(&mut list)?,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::context::{ReadContext, snake_case};
+use super::context::{JsonReadContext, snake_case};
 use super::field::FieldVisitor;
 use super::scalar::drain_seq;
 use crate::codec::json::schema::{FieldSchema, MAX_DEPTH, MessageSchema};
@@ -12,7 +12,7 @@ use crate::codec::wire::{NestedMessage, WireFields};
 
 /// The whole request.
 pub(super) struct RequestVisitor<'c, 'o> {
-    pub(super) context: &'c mut ReadContext<'o>,
+    pub(super) context: &'c mut JsonReadContext<'o>,
     pub(super) message: &'static MessageSchema,
 }
 
@@ -65,7 +65,7 @@ impl<'de> Visitor<'de> for RequestVisitor<'_, '_> {
 
 /// Writes an object as the field `number`.
 pub(super) fn message<'de, A: MapAccess<'de>>(
-    context: &mut ReadContext<'_>,
+    context: &mut JsonReadContext<'_>,
     number: u32,
     message: &'static MessageSchema,
     map: A,
@@ -82,7 +82,7 @@ pub(super) fn message<'de, A: MapAccess<'de>>(
 
 /// Reads an `AnyValue`, the only message that may be in itself.
 fn value<'de, A: MapAccess<'de>>(
-    context: &mut ReadContext<'_>,
+    context: &mut JsonReadContext<'_>,
     message: &'static MessageSchema,
     map: A,
 ) -> Result<(), A::Error> {
@@ -104,7 +104,7 @@ pub(super) fn drain_map<'de, A: MapAccess<'de>>(mut map: A) -> Result<(), A::Err
 
 /// Writes the fields of an object.
 fn fields<'de, A: MapAccess<'de>>(
-    context: &mut ReadContext<'_>,
+    context: &mut JsonReadContext<'_>,
     message: &'static MessageSchema,
     mut map: A,
 ) -> Result<(), A::Error> {
@@ -130,7 +130,7 @@ fn fields<'de, A: MapAccess<'de>>(
         let bit = 1_u32 << index;
         let again = seen & bit != 0;
         if again {
-            repeats.note(field.number, context.out.len() - start);
+            repeats.remember(field.number, context.out.len() - start);
         }
         seen |= bit;
         context.enter(field.name);
@@ -149,7 +149,7 @@ fn fields<'de, A: MapAccess<'de>>(
 /// Checks the rules that a message as a whole has; `given` has the bits of its fields.
 #[inline]
 fn check<E: Error>(
-    context: &mut ReadContext<'_>,
+    context: &mut JsonReadContext<'_>,
     message: &MessageSchema,
     given: u32,
 ) -> Result<(), E> {
@@ -185,7 +185,7 @@ struct Repeats {
 
 impl Repeats {
     #[cold]
-    fn note(&mut self, number: u32, offset: usize) {
+    fn remember(&mut self, number: u32, offset: usize) {
         match self.last.iter_mut().find(|(known, _)| *known == number) {
             Some((_, last)) => *last = offset,
             None => self.last.push((number, offset)),

@@ -14,7 +14,7 @@ use serde::Deserializer as _;
 use super::error::JsonError;
 use super::schema;
 use crate::model::Signal;
-use context::ReadContext;
+use context::JsonReadContext;
 use message::RequestVisitor;
 
 /// What became of a request.
@@ -47,7 +47,7 @@ pub fn to_protobuf(
     let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
     let text = std::str::from_utf8(json).map_err(|error| JsonError::Utf8(error.valid_up_to()))?;
     let start = out.len();
-    let mut context = ReadContext::new(out, start.saturating_add(limit));
+    let mut context = JsonReadContext::new(out, start.saturating_add(limit));
     let mut parser = serde_json::Deserializer::from_str(text);
     // Our own visitors nest as deep as OTLP's messages do, with a limit for values; what they skip
     // is skipped without recursion.

@@ -8,7 +8,7 @@ use serde::de::{IgnoredAny, SeqAccess};
 
 use super::field::FieldVisitor;
 use crate::codec::json::number::{double, unhex, whole, whole_f64};
-use crate::codec::json::schema::FieldType;
+use crate::codec::json::schema::JsonFieldType;
 use crate::codec::wire;
 
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
@@ -46,15 +46,15 @@ impl FieldVisitor<'_, '_> {
         self.element
             == matches!(
                 self.field.kind,
-                FieldType::Fixed64s | FieldType::Varints | FieldType::Doubles
+                JsonFieldType::Fixed64s | JsonFieldType::Varints | JsonFieldType::Doubles
             )
     }
 
     /// Writes a double; whether the field is one.
     #[inline]
     pub(super) fn double(&mut self, value: f64) -> bool {
-        let fits =
-            matches!(self.field.kind, FieldType::Double | FieldType::Doubles) && self.scalar();
+        let fits = matches!(self.field.kind, JsonFieldType::Double | JsonFieldType::Doubles)
+            && self.scalar();
         if fits {
             self.emit(Wire::Fixed64(value.to_bits()));
         }
@@ -62,7 +62,7 @@ impl FieldVisitor<'_, '_> {
     }
 
     pub(super) fn boolean(&mut self, value: bool) -> bool {
-        let fits = matches!(self.field.kind, FieldType::Bool);
+        let fits = matches!(self.field.kind, JsonFieldType::Bool);
         if fits {
             self.emit(Wire::Varint(u64::from(value)));
         }
@@ -76,20 +76,22 @@ impl FieldVisitor<'_, '_> {
             return false;
         }
         let on_wire = match self.field.kind {
-            FieldType::Fixed64 | FieldType::Fixed64s => {
+            JsonFieldType::Fixed64 | JsonFieldType::Fixed64s => {
                 u64::try_from(value).ok().map(Wire::Fixed64)
             }
-            FieldType::Varints => u64::try_from(value).ok().map(Wire::Varint),
-            FieldType::Sfixed64 => signed(value).map(|value| Wire::Fixed64(value.cast_unsigned())),
-            FieldType::Int64 => signed(value).map(|value| Wire::Varint(value.cast_unsigned())),
-            FieldType::Uint32 => {
+            JsonFieldType::Varints => u64::try_from(value).ok().map(Wire::Varint),
+            JsonFieldType::Sfixed64 => {
+                signed(value).map(|value| Wire::Fixed64(value.cast_unsigned()))
+            }
+            JsonFieldType::Int64 => signed(value).map(|value| Wire::Varint(value.cast_unsigned())),
+            JsonFieldType::Uint32 => {
                 u32::try_from(value).ok().map(|value| Wire::Varint(u64::from(value)))
             }
-            FieldType::Fixed32 => u32::try_from(value).ok().map(Wire::Fixed32),
-            FieldType::Int32 | FieldType::Enum(_) => {
+            JsonFieldType::Fixed32 => u32::try_from(value).ok().map(Wire::Fixed32),
+            JsonFieldType::Int32 | JsonFieldType::Enum(_) => {
                 small(value).map(|value| Wire::Varint(value.cast_unsigned()))
             }
-            FieldType::Sint32 => small(value).map(|value| Wire::Varint(wire::zigzag(value))),
+            JsonFieldType::Sint32 => small(value).map(|value| Wire::Varint(wire::zigzag(value))),
             _ => None,
         };
         if let Some(on_wire) = on_wire {
@@ -108,19 +110,19 @@ impl FieldVisitor<'_, '_> {
     #[inline]
     pub(super) fn text(&mut self, text: &str) -> bool {
         match self.field.kind {
-            FieldType::Str if !self.element => self.string(text.as_bytes()),
-            FieldType::Strs if self.element => self.string(text.as_bytes()),
-            FieldType::Hex | FieldType::Id(_) => return self.hex(text),
-            FieldType::Bytes => return self.base64(text),
-            FieldType::Double | FieldType::Doubles => {
+            JsonFieldType::Str if !self.element => self.string(text.as_bytes()),
+            JsonFieldType::Strs if self.element => self.string(text.as_bytes()),
+            JsonFieldType::Hex | JsonFieldType::Id(_) => return self.hex(text),
+            JsonFieldType::Bytes => return self.base64(text),
+            JsonFieldType::Double | JsonFieldType::Doubles => {
                 return double(text).is_some_and(|value| self.double(value));
             }
-            FieldType::Enum(names) => {
+            JsonFieldType::Enum(names) => {
                 let index = names.iter().position(|name| *name == text);
                 let number = index.and_then(|index| i128::try_from(index).ok());
                 return number.or_else(|| whole(text)).is_some_and(|number| self.whole(number));
             }
-            FieldType::Bool => return false,
+            JsonFieldType::Bool => return false,
             _ => return whole(text).is_some_and(|value| self.whole(value)),
         }
         true
@@ -138,7 +140,7 @@ impl FieldVisitor<'_, '_> {
             wire::bytes(self.context.out, self.field.number, b"");
         }
         if text.is_empty() {
-            return !matches!(self.field.kind, FieldType::Id(_));
+            return !matches!(self.field.kind, JsonFieldType::Id(_));
         }
         let out = &mut *self.context.out;
         wire::key(out, self.field.number, 2);
@@ -149,7 +151,7 @@ impl FieldVisitor<'_, '_> {
         }
         let id = out.get(start..).unwrap_or_default();
         match self.field.kind {
-            FieldType::Id(length) => id.len() == length && id.iter().any(|byte| *byte != 0),
+            JsonFieldType::Id(length) => id.len() == length && id.iter().any(|byte| *byte != 0),
             _ => true,
         }
     }
@@ -180,22 +182,24 @@ pub(super) fn drain_seq<'de, A: SeqAccess<'de>>(mut list: A) -> Result<(), A::Er
     Ok(())
 }
 
-/// What a field may be, in words.
+/// What a field may be, as text.
 #[cold]
-pub(super) fn expected(kind: FieldType, element: bool) -> Cow<'static, str> {
-    let words = match kind {
-        FieldType::Uint32 | FieldType::Fixed32 => "a whole number from 0 to 4294967295",
-        FieldType::Int32 | FieldType::Sint32 => "a whole number from -2147483648 to 2147483647",
-        FieldType::Int64 | FieldType::Sfixed64 => {
+pub(super) fn expected(kind: JsonFieldType, element: bool) -> Cow<'static, str> {
+    let text = match kind {
+        JsonFieldType::Uint32 | JsonFieldType::Fixed32 => "a whole number from 0 to 4294967295",
+        JsonFieldType::Int32 | JsonFieldType::Sint32 => {
+            "a whole number from -2147483648 to 2147483647"
+        }
+        JsonFieldType::Int64 | JsonFieldType::Sfixed64 => {
             "a whole number from -9223372036854775808 to 9223372036854775807, as text or as a number"
         }
-        FieldType::Fixed64 => {
+        JsonFieldType::Fixed64 => {
             "a whole number from 0 to 18446744073709551615, as text or as a number"
         }
-        FieldType::Fixed64s | FieldType::Varints if element => {
+        JsonFieldType::Fixed64s | JsonFieldType::Varints if element => {
             "a whole number from 0 to 18446744073709551615, as text or as a number"
         }
-        FieldType::Enum(names) => {
+        JsonFieldType::Enum(names) => {
             return match (names.first(), names.last()) {
                 (Some(first), Some(last)) => {
                     format!("a number or a name from {first} to {last}").into()
@@ -203,25 +207,29 @@ pub(super) fn expected(kind: FieldType, element: bool) -> Cow<'static, str> {
                 _ => "a number".into(),
             };
         }
-        FieldType::Bool => "true or false",
-        FieldType::Double => "a number, \"NaN\", \"Infinity\" or \"-Infinity\"",
-        FieldType::Doubles if element => "a number, \"NaN\", \"Infinity\" or \"-Infinity\"",
-        FieldType::Str => "text",
-        FieldType::Strs if element => "text",
-        FieldType::Hex => "hex digits, two for each byte",
-        FieldType::Id(length) => {
+        JsonFieldType::Bool => "true or false",
+        JsonFieldType::Double => "a number, \"NaN\", \"Infinity\" or \"-Infinity\"",
+        JsonFieldType::Doubles if element => "a number, \"NaN\", \"Infinity\" or \"-Infinity\"",
+        JsonFieldType::Str => "text",
+        JsonFieldType::Strs if element => "text",
+        JsonFieldType::Hex => "hex digits, two for each byte",
+        JsonFieldType::Id(length) => {
             return format!("{} hex digits that are not all zero", length * 2).into();
         }
-        FieldType::Bytes => "base64",
-        FieldType::Message(_) => "an object",
-        FieldType::Messages(_) | FieldType::Points(_) | FieldType::Items(_) if element => {
+        JsonFieldType::Bytes => "base64",
+        JsonFieldType::Message(_) => "an object",
+        JsonFieldType::Messages(_) | JsonFieldType::Points(_) | JsonFieldType::Items(_)
+            if element =>
+        {
             "an object"
         }
-        FieldType::Messages(_) | FieldType::Points(_) | FieldType::Items(_) => {
+        JsonFieldType::Messages(_) | JsonFieldType::Points(_) | JsonFieldType::Items(_) => {
             "an array of objects"
         }
-        FieldType::Strs => "an array of text",
-        FieldType::Fixed64s | FieldType::Varints | FieldType::Doubles => "an array of numbers",
+        JsonFieldType::Strs => "an array of text",
+        JsonFieldType::Fixed64s | JsonFieldType::Varints | JsonFieldType::Doubles => {
+            "an array of numbers"
+        }
     };
-    words.into()
+    text.into()
 }

@@ -1,4 +1,4 @@
-//! What is accepted, what is refused, and in which words.
+//! What is accepted, what is refused, and in which message.
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -67,15 +67,15 @@ fn empty_requests_are_empty() {
 }
 
 #[test]
-fn the_names_of_the_protobuf_files_are_ignored_and_told_of() {
+fn the_names_of_the_protobuf_files_are_ignored_and_reported() {
     let json = in_spans(&format!(r#"{{{IDS},"start_time_unix_nano":"15e2","end_time":"1"}}"#));
     let (out, converted) = convert(Signal::Traces, &json).unwrap();
     let request = ExportTraceServiceRequest::decode(&out[..]).unwrap();
     assert_eq!(request.resource_spans[0].scope_spans[0].spans[0].start_time_unix_nano, 0);
     assert_eq!(converted.misnamed, 1);
-    let words = converted.misnamed_first.unwrap();
-    assert!(words.contains("spans[0]: 'start_time_unix_nano' is ignored"), "{words}");
-    assert!(words.contains("'startTimeUnixNano'"), "{words}");
+    let message = converted.misnamed_first.unwrap();
+    assert!(message.contains("spans[0]: 'start_time_unix_nano' is ignored"), "{message}");
+    assert!(message.contains("'startTimeUnixNano'"), "{message}");
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn of_a_key_that_comes_twice_the_last_counts() {
 }
 
 #[test]
-fn bad_items_are_told_with_their_path() {
+fn bad_items_are_reported_with_their_path() {
     const AT: &str = "resourceSpans[0].scopeSpans[0].spans[0]";
     let table = [
         (
@@ -204,10 +204,10 @@ fn bad_items_are_told_with_their_path() {
         (r#","spanId":"""#, ".spanId: expected 16 hex digits"),
         (r#","spanId":null"#, ": the field spanId is missing"),
     ];
-    for (fields, words) in table {
+    for (fields, message) in table {
         let reason = rejected(fields);
         assert!(reason.starts_with(AT), "{reason}");
-        assert!(reason.contains(words), "{reason}");
+        assert!(reason.contains(message), "{reason}");
     }
 }
 
@@ -288,9 +288,9 @@ fn what_is_around_items_must_be_right() {
             ".spans[0].flags: not JSON: number out of range",
         ),
     ];
-    for (json, words) in table {
+    for (json, message) in table {
         let error = convert(Signal::Traces, json).unwrap_err().to_string();
-        assert!(error.contains(words), "{error}");
+        assert!(error.contains(message), "{error}");
     }
     let mut out = Vec::new();
     let error = to_protobuf(Signal::Logs, b"{\"a\":\"\xff\"}", &mut out, LIMIT).unwrap_err();

@@ -1,6 +1,6 @@
 //! The tables, made of OTLP's rows.
 
-use super::{FieldSchema, FieldType, MessageSchema, ProtoPresence};
+use super::{FieldSchema, JsonFieldType, MessageSchema, ProtoPresence};
 use crate::codec::otlp::{OtlpField, OtlpMessage, ProtoType};
 use crate::model::Signal;
 
@@ -87,51 +87,51 @@ const fn fields<const N: usize>(message: OtlpMessage) -> [FieldSchema; N] {
     let none = FieldSchema {
         number: 0,
         name: "",
-        kind: FieldType::Bool,
+        kind: JsonFieldType::Bool,
         presence: ProtoPresence::Implicit,
     };
     let mut fields = [none; N];
-    let mut places = fields.as_mut_slice();
+    let mut slots = fields.as_mut_slice();
     let mut rest = message.fields();
-    while let ([place, more @ ..], [field, others @ ..]) = (places, rest) {
-        *place = FieldSchema {
+    while let ([slot, more @ ..], [field, others @ ..]) = (slots, rest) {
+        *slot = FieldSchema {
             number: field.number,
             name: field.json_name,
             kind: form(message, field),
             presence: field.presence,
         };
-        (places, rest) = (more, others);
+        (slots, rest) = (more, others);
     }
     fields
 }
 
-const fn form(message: OtlpMessage, field: &OtlpField) -> FieldType {
+const fn form(message: OtlpMessage, field: &OtlpField) -> JsonFieldType {
     match (message, field.proto) {
-        (OtlpMessage::Span, ProtoType::Id) if field.number == 1 => FieldType::Id(16),
-        (OtlpMessage::Span, ProtoType::Id) if field.number == 2 => FieldType::Id(8),
-        (_, ProtoType::Messages(inner)) if is_item(inner) => FieldType::Items(schema(inner)),
+        (OtlpMessage::Span, ProtoType::Id) if field.number == 1 => JsonFieldType::Id(16),
+        (OtlpMessage::Span, ProtoType::Id) if field.number == 2 => JsonFieldType::Id(8),
+        (_, ProtoType::Messages(inner)) if is_item(inner) => JsonFieldType::Items(schema(inner)),
         (_, ProtoType::Messages(inner)) if is_metric_data(message) => {
-            FieldType::Points(schema(inner))
+            JsonFieldType::Points(schema(inner))
         }
-        (_, ProtoType::Messages(inner)) => FieldType::Messages(schema(inner)),
-        (_, ProtoType::Message(inner)) => FieldType::Message(schema(inner)),
-        (_, ProtoType::Uint32) => FieldType::Uint32,
-        (_, ProtoType::Int32) => FieldType::Int32,
-        (_, ProtoType::Sint32) => FieldType::Sint32,
-        (_, ProtoType::Fixed32) => FieldType::Fixed32,
-        (_, ProtoType::Int64) => FieldType::Int64,
-        (_, ProtoType::Fixed64) => FieldType::Fixed64,
-        (_, ProtoType::Sfixed64) => FieldType::Sfixed64,
-        (_, ProtoType::Enum(names)) => FieldType::Enum(names.names()),
-        (_, ProtoType::Bool) => FieldType::Bool,
-        (_, ProtoType::Double) => FieldType::Double,
-        (_, ProtoType::Str) => FieldType::Str,
-        (_, ProtoType::Id) => FieldType::Hex,
-        (_, ProtoType::Bytes) => FieldType::Bytes,
-        (_, ProtoType::Strs) => FieldType::Strs,
-        (_, ProtoType::Fixed64s) => FieldType::Fixed64s,
-        (_, ProtoType::Varints) => FieldType::Varints,
-        (_, ProtoType::Doubles) => FieldType::Doubles,
+        (_, ProtoType::Messages(inner)) => JsonFieldType::Messages(schema(inner)),
+        (_, ProtoType::Message(inner)) => JsonFieldType::Message(schema(inner)),
+        (_, ProtoType::Uint32) => JsonFieldType::Uint32,
+        (_, ProtoType::Int32) => JsonFieldType::Int32,
+        (_, ProtoType::Sint32) => JsonFieldType::Sint32,
+        (_, ProtoType::Fixed32) => JsonFieldType::Fixed32,
+        (_, ProtoType::Int64) => JsonFieldType::Int64,
+        (_, ProtoType::Fixed64) => JsonFieldType::Fixed64,
+        (_, ProtoType::Sfixed64) => JsonFieldType::Sfixed64,
+        (_, ProtoType::Enum(names)) => JsonFieldType::Enum(names.names()),
+        (_, ProtoType::Bool) => JsonFieldType::Bool,
+        (_, ProtoType::Double) => JsonFieldType::Double,
+        (_, ProtoType::Str) => JsonFieldType::Str,
+        (_, ProtoType::Id) => JsonFieldType::Hex,
+        (_, ProtoType::Bytes) => JsonFieldType::Bytes,
+        (_, ProtoType::Strs) => JsonFieldType::Strs,
+        (_, ProtoType::Fixed64s) => JsonFieldType::Fixed64s,
+        (_, ProtoType::Varints) => JsonFieldType::Varints,
+        (_, ProtoType::Doubles) => JsonFieldType::Doubles,
     }
 }
 
@@ -158,7 +158,7 @@ impl MessageSchema {
         let mut bit = 1_u32;
         let mut rest = fields;
         while let [field, tail @ ..] = rest {
-            if matches!(field.kind, FieldType::Id(_)) {
+            if matches!(field.kind, JsonFieldType::Id(_)) {
                 required |= bit;
             }
             if matches!(field.presence, ProtoPresence::OneOf) {
@@ -184,10 +184,10 @@ mod tests {
             for hint in 0..=message.fields.len() + 1 {
                 assert_eq!(message.find(field.name, hint).map(|found| found.0), Some(index));
             }
-            if let FieldType::Message(inner)
-            | FieldType::Messages(inner)
-            | FieldType::Points(inner)
-            | FieldType::Items(inner) = field.kind
+            if let JsonFieldType::Message(inner)
+            | JsonFieldType::Messages(inner)
+            | JsonFieldType::Points(inner)
+            | JsonFieldType::Items(inner) = field.kind
                 && depth > 0
             {
                 check(inner, depth - 1);
@@ -219,9 +219,9 @@ mod tests {
     fn every_kind_of_metric_has_points() {
         let one_of = |field: &&FieldSchema| field.presence == ProtoPresence::OneOf;
         for field in schema(OtlpMessage::Metric).fields.iter().filter(one_of) {
-            let FieldType::Message(data) = field.kind else { panic!("{}", field.name) };
+            let JsonFieldType::Message(data) = field.kind else { panic!("{}", field.name) };
             assert!(data.counted, "{}", field.name);
-            assert!(matches!(data.fields[0].kind, FieldType::Points(_)), "{}", field.name);
+            assert!(matches!(data.fields[0].kind, JsonFieldType::Points(_)), "{}", field.name);
         }
     }
 }

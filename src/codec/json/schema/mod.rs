@@ -16,7 +16,7 @@ pub(in crate::codec::json) const MAX_DEPTH: u32 = 64;
 
 /// The form of a field, in protobuf and in JSON.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::codec::json) enum FieldType {
+pub(in crate::codec::json) enum JsonFieldType {
     /// `uint32`: a number.
     Uint32,
     /// `int32`: a number.
@@ -69,7 +69,7 @@ pub(in crate::codec::json) struct FieldSchema {
     pub(in crate::codec::json) number: u32,
     /// Its lowerCamelCase name. OTLP does not allow the names of the protobuf files.
     pub(in crate::codec::json) name: &'static str,
-    pub(in crate::codec::json) kind: FieldType,
+    pub(in crate::codec::json) kind: JsonFieldType,
     pub(in crate::codec::json) presence: ProtoPresence,
 }
 

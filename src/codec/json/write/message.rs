@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::text;
 use super::unwritable::Unwritable;
 use crate::codec::json::schema::{
-    FieldSchema, FieldType, MAX_DEPTH, MAX_FIELDS, MessageSchema, ProtoPresence,
+    FieldSchema, JsonFieldType, MAX_DEPTH, MAX_FIELDS, MessageSchema, ProtoPresence,
 };
 use crate::codec::wire::{WireField, WireFields, WireValue};
 
@@ -106,7 +106,7 @@ impl JsonWriter<'_> {
         slot: &Slot<'_>,
     ) -> Result<(), Unwritable> {
         match (field.kind, slot.last) {
-            (FieldType::Message(inner), WireValue::Bytes(bytes)) => {
+            (JsonFieldType::Message(inner), WireValue::Bytes(bytes)) => {
                 // Parts of one message are merged by putting them together, as protobuf asks.
                 let bytes = if slot.count == 1 {
                     Cow::Borrowed(bytes)
@@ -116,13 +116,13 @@ impl JsonWriter<'_> {
                 self.message(inner, &bytes)?;
             }
             (
-                FieldType::Messages(_)
-                | FieldType::Points(_)
-                | FieldType::Items(_)
-                | FieldType::Strs
-                | FieldType::Fixed64s
-                | FieldType::Varints
-                | FieldType::Doubles,
+                JsonFieldType::Messages(_)
+                | JsonFieldType::Points(_)
+                | JsonFieldType::Items(_)
+                | JsonFieldType::Strs
+                | JsonFieldType::Fixed64s
+                | JsonFieldType::Varints
+                | JsonFieldType::Doubles,
                 _,
             ) => self.list(field, slot)?,
             (_, value) => self.scalar(field, value)?,
@@ -143,13 +143,15 @@ impl JsonWriter<'_> {
             left -= 1;
             match (field.kind, found.value) {
                 (
-                    FieldType::Messages(inner) | FieldType::Points(inner) | FieldType::Items(inner),
+                    JsonFieldType::Messages(inner)
+                    | JsonFieldType::Points(inner)
+                    | JsonFieldType::Items(inner),
                     WireValue::Bytes(bytes),
                 ) => {
                     self.comma(start);
                     self.message(inner, bytes)?;
                 }
-                (FieldType::Strs, _) => {
+                (JsonFieldType::Strs, _) => {
                     self.comma(start);
                     self.scalar(field, found.value)?;
                 }
@@ -177,7 +179,7 @@ impl JsonWriter<'_> {
         packed: &[u8],
         start: usize,
     ) -> Result<(), Unwritable> {
-        if matches!(field.kind, FieldType::Varints) {
+        if matches!(field.kind, JsonFieldType::Varints) {
             let mut left = WireFields::new(packed);
             while !left.rest().is_empty() {
                 self.comma(start);
@@ -200,38 +202,44 @@ impl JsonWriter<'_> {
     fn scalar(&mut self, field: &FieldSchema, value: WireValue<'_>) -> Result<(), Unwritable> {
         let out = &mut *self.out;
         match (field.kind, value) {
-            (FieldType::Bool, WireValue::Varint(value)) => {
+            (JsonFieldType::Bool, WireValue::Varint(value)) => {
                 out.extend_from_slice(if value == 0 { b"false" } else { b"true" });
             }
-            (FieldType::Uint32, WireValue::Varint(value)) => {
+            (JsonFieldType::Uint32, WireValue::Varint(value)) => {
                 text::number(out, i64::from(low_half(value)));
             }
-            (FieldType::Int32 | FieldType::Enum(_), WireValue::Varint(value)) => {
+            (JsonFieldType::Int32 | JsonFieldType::Enum(_), WireValue::Varint(value)) => {
                 text::number(out, i64::from(low_half(value).cast_signed()));
             }
-            (FieldType::Sint32, WireValue::Varint(value)) => {
+            (JsonFieldType::Sint32, WireValue::Varint(value)) => {
                 let value = low_half(value);
                 let half = (value >> 1).cast_signed();
                 text::number(out, i64::from(half ^ -(value & 1).cast_signed()));
             }
-            (FieldType::Fixed32, WireValue::Fixed32(value)) => text::number(out, i64::from(value)),
-            (FieldType::Int64, WireValue::Varint(value)) => text::quoted(out, value.cast_signed()),
-            (FieldType::Varints, WireValue::Varint(value)) => text::quoted(out, value),
-            (FieldType::Fixed64 | FieldType::Fixed64s, WireValue::Fixed64(value)) => {
+            (JsonFieldType::Fixed32, WireValue::Fixed32(value)) => {
+                text::number(out, i64::from(value))
+            }
+            (JsonFieldType::Int64, WireValue::Varint(value)) => {
+                text::quoted(out, value.cast_signed())
+            }
+            (JsonFieldType::Varints, WireValue::Varint(value)) => text::quoted(out, value),
+            (JsonFieldType::Fixed64 | JsonFieldType::Fixed64s, WireValue::Fixed64(value)) => {
                 text::quoted(out, value);
             }
-            (FieldType::Sfixed64, WireValue::Fixed64(value)) => {
+            (JsonFieldType::Sfixed64, WireValue::Fixed64(value)) => {
                 text::quoted(out, value.cast_signed());
             }
-            (FieldType::Double | FieldType::Doubles, WireValue::Fixed64(bits)) => {
+            (JsonFieldType::Double | JsonFieldType::Doubles, WireValue::Fixed64(bits)) => {
                 text::double(out, f64::from_bits(bits));
             }
-            (FieldType::Str | FieldType::Strs, WireValue::Bytes(bytes)) => {
+            (JsonFieldType::Str | JsonFieldType::Strs, WireValue::Bytes(bytes)) => {
                 let text = std::str::from_utf8(bytes).map_err(|_| Unwritable::Utf8(field.name))?;
                 text::string(out, text);
             }
-            (FieldType::Hex | FieldType::Id(_), WireValue::Bytes(bytes)) => text::hex(out, bytes),
-            (FieldType::Bytes, WireValue::Bytes(bytes)) => text::base64(out, bytes),
+            (JsonFieldType::Hex | JsonFieldType::Id(_), WireValue::Bytes(bytes)) => {
+                text::hex(out, bytes)
+            }
+            (JsonFieldType::Bytes, WireValue::Bytes(bytes)) => text::base64(out, bytes),
             _ => return Err(Unwritable::WireType(field.name)),
         }
         Ok(())
@@ -245,24 +253,24 @@ fn low_half(value: u64) -> u32 {
 }
 
 /// Whether a field can have this wire type.
-fn fits(kind: FieldType, found: &WireField<'_>) -> bool {
+fn fits(kind: JsonFieldType, found: &WireField<'_>) -> bool {
     match kind {
-        FieldType::Uint32
-        | FieldType::Int32
-        | FieldType::Sint32
-        | FieldType::Int64
-        | FieldType::Enum(_)
-        | FieldType::Bool => {
+        JsonFieldType::Uint32
+        | JsonFieldType::Int32
+        | JsonFieldType::Sint32
+        | JsonFieldType::Int64
+        | JsonFieldType::Enum(_)
+        | JsonFieldType::Bool => {
             matches!(found.value, WireValue::Varint(_))
         }
-        FieldType::Fixed32 => matches!(found.value, WireValue::Fixed32(_)),
-        FieldType::Fixed64 | FieldType::Sfixed64 | FieldType::Double => {
+        JsonFieldType::Fixed32 => matches!(found.value, WireValue::Fixed32(_)),
+        JsonFieldType::Fixed64 | JsonFieldType::Sfixed64 | JsonFieldType::Double => {
             matches!(found.value, WireValue::Fixed64(_))
         }
-        FieldType::Fixed64s | FieldType::Doubles => {
+        JsonFieldType::Fixed64s | JsonFieldType::Doubles => {
             matches!(found.value, WireValue::Fixed64(_) | WireValue::Bytes(_))
         }
-        FieldType::Varints => matches!(found.value, WireValue::Varint(_) | WireValue::Bytes(_)),
+        JsonFieldType::Varints => matches!(found.value, WireValue::Varint(_) | WireValue::Bytes(_)),
         _ => matches!(found.value, WireValue::Bytes(_)),
     }
 }
@@ -274,17 +282,20 @@ fn is_there(field: &FieldSchema, slot: &Slot<'_>) -> bool {
     }
     match (field.kind, slot.last) {
         (
-            FieldType::Uint32 | FieldType::Int32 | FieldType::Sint32 | FieldType::Enum(_),
+            JsonFieldType::Uint32
+            | JsonFieldType::Int32
+            | JsonFieldType::Sint32
+            | JsonFieldType::Enum(_),
             WireValue::Varint(value),
         ) => low_half(value) != 0,
-        (FieldType::Bool | FieldType::Int64, WireValue::Varint(value)) => value != 0,
-        (FieldType::Fixed32, WireValue::Fixed32(value)) => value != 0,
+        (JsonFieldType::Bool | JsonFieldType::Int64, WireValue::Varint(value)) => value != 0,
+        (JsonFieldType::Fixed32, WireValue::Fixed32(value)) => value != 0,
         (
-            FieldType::Fixed64 | FieldType::Sfixed64 | FieldType::Double,
+            JsonFieldType::Fixed64 | JsonFieldType::Sfixed64 | JsonFieldType::Double,
             WireValue::Fixed64(value),
         ) => value != 0,
         (
-            FieldType::Str | FieldType::Hex | FieldType::Id(_) | FieldType::Bytes,
+            JsonFieldType::Str | JsonFieldType::Hex | JsonFieldType::Id(_) | JsonFieldType::Bytes,
             WireValue::Bytes(bytes),
         ) => !bytes.is_empty(),
         _ => true,

@@ -238,8 +238,8 @@ impl<S: RecordSink> Walk<'_, '_, S> {
                     records += 1;
                     self.done.items += items;
                     if let Some(left) = self.sink.left_out() {
-                        let place = [path[0], path[1], index];
-                        self.reject((left.points, left.fault), item, place);
+                        let at = [path[0], path[1], index];
+                        self.reject((left.points, left.fault), item, at);
                     }
                 }
                 Err(fault) => {

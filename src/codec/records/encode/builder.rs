@@ -7,7 +7,7 @@ use crate::codec::records::decode::metric_points;
 use crate::codec::records::error::{EncodeError, ValueError};
 use crate::codec::records::layout::{VERSION, keys};
 use crate::codec::records::record::Event;
-use crate::codec::records::record_reader::OpenLog;
+use crate::codec::records::record_reader::OpenLogRecord;
 use crate::codec::records::schema::{METRIC, MessageLayout, RESOURCE, SCOPE, SPAN};
 use crate::codec::records::telemetry::{CommonPairs, Telemetry};
 use crate::codec::wire::{self, NestedMessage};
@@ -155,7 +155,7 @@ impl RequestBuilder {
 
     /// The same for a log record; [`AddedRecord::length`] counts from its `otlp` map on. `None`, with
     /// nothing added, where the record has to be read in the general way.
-    pub fn push_open_log(&mut self, log: &OpenLog<'_>) -> Option<AddedRecord> {
+    pub fn push_open_log(&mut self, log: &OpenLogRecord<'_>) -> Option<AddedRecord> {
         self.check(&log.known).ok()?;
         self.enter(&Source::own(&log.known), log.known.envelope, log.context).ok()?;
         let (before, repaired) = (self.encoder.out.len(), self.encoder.repaired);

@@ -6,7 +6,7 @@ use crate::codec::msgpack::{Reader, Token};
 use crate::codec::records::error::{EncodeError, ValueError};
 use crate::codec::records::layout::{MAX_DEPTH, keys};
 use crate::codec::records::record::Event;
-use crate::codec::records::record_reader::OpenLog;
+use crate::codec::records::record_reader::OpenLogRecord;
 use crate::codec::records::schema::LOG;
 use crate::codec::records::telemetry::{CommonPairs, Telemetry};
 use crate::codec::wire::{self, WireFields, WireValue};
@@ -79,7 +79,11 @@ impl ProtobufEncoder {
     /// Appends the fields of a record that is laid out like the one before it, and leaves `reader`,
     /// which is at the `otlp` map, behind its body. `None` where the general way has to look.
     #[inline]
-    pub(super) fn open_log(&mut self, log: &OpenLog<'_>, reader: &mut Reader<'_>) -> Option<()> {
+    pub(super) fn open_log(
+        &mut self,
+        log: &OpenLogRecord<'_>,
+        reader: &mut Reader<'_>,
+    ) -> Option<()> {
         let mut left = reader.map().ok()?;
         let mut expected = LOG.fields;
         loop {

@@ -9,7 +9,7 @@ use crate::genai::is_content;
 /// The attribute that lists the names of what was cut.
 pub(in crate::export) const TRUNCATED: &str = "fluentbit.ai.truncated";
 /// What a text keeps at least.
-const LEAST: usize = 32;
+const MIN_TEXT: usize = 32;
 /// How deep values are followed.
 const MAX_DEPTH: usize = 64;
 /// How many names are listed at most, and how long each.
@@ -166,7 +166,7 @@ pub(in crate::export) fn cut_texts(
     let mut excess = item.len().saturating_add(64).saturating_sub(target);
     let (mut cuts, mut names) = (HashMap::new(), Vec::<&str>::new());
     for at in order {
-        let Some(leaf) = leaves.get(at).filter(|leaf| leaf.length > LEAST) else { continue };
+        let Some(leaf) = leaves.get(at).filter(|leaf| leaf.length > MIN_TEXT) else { continue };
         if excess == 0 {
             break;
         }
@@ -175,7 +175,7 @@ pub(in crate::export) fn cut_texts(
             names.push(name);
             excess = excess.saturating_add(name.len()).saturating_add(8);
         }
-        let mut kept = leaf.length.saturating_sub(excess).max(LEAST);
+        let mut kept = leaf.length.saturating_sub(excess).max(MIN_TEXT);
         if hashed {
             kept = 1 << kept.ilog2();
         }

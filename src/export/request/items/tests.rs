@@ -61,7 +61,7 @@ fn what_is_no_request_is_refused() {
 }
 
 #[test]
-fn content_is_cut_first_and_the_cut_is_told() {
+fn content_is_cut_first_and_the_cut_is_reported() {
     let long = "\u{e4}".repeat(5_000);
     let attributes = vec![
         text("gen_ai.request.model", "gpt"),

@@ -84,8 +84,8 @@ impl<'a, 'u> Cleaner<'a, 'u> {
         self.names.is_empty()
     }
 
-    /// Notes the name of what was removed or cut.
-    pub(super) fn note(&mut self, name: &[u8]) {
+    /// Adds the name of what was removed or cut.
+    pub(super) fn add_name(&mut self, name: &[u8]) {
         if self.names.len() < MAX_NAMES && !self.names.iter().any(|known| known.as_bytes() == name)
         {
             self.names.push(String::from_utf8_lossy(name).into_owned());
@@ -127,13 +127,13 @@ impl<'a, 'u> Cleaner<'a, 'u> {
             if text.map_or(value.len(), <[u8]>::len) <= max_bytes {
                 return PairEdit::Keep;
             }
-            self.note(key);
+            self.add_name(key);
             let Some(Ok(text)) = text.map(std::str::from_utf8) else { return PairEdit::Remove };
             let mut cut = Vec::with_capacity(max_bytes.saturating_add(5));
             str(&mut cut, text.get(..text.floor_char_boundary(max_bytes)).unwrap_or_default());
             return PairEdit::Put(cut);
         }
-        self.note(key);
+        self.add_name(key);
         if let Some(text) = text.filter(|text| text.len() >= QUOTABLE)
             && self.quoted.len() < MAX_QUOTED
         {
@@ -157,7 +157,7 @@ impl<'a, 'u> Cleaner<'a, 'u> {
             self.unlisted.see(key);
         }
         if self.unlisted_limit.is_some_and(|limit| length > limit) {
-            self.note(key);
+            self.add_name(key);
             return PairEdit::Remove;
         }
         PairEdit::Keep
@@ -172,7 +172,7 @@ impl<'a, 'u> Cleaner<'a, 'u> {
             return self.structure(entry.key, entry.value, depth);
         }
         if !self.quoted.is_empty() && QUOTING.contains(&entry.key) && self.quotes(entry.value) {
-            self.note(entry.key);
+            self.add_name(entry.key);
             return PairEdit::Remove;
         }
         if self.is_looked_at(entry.value) {
@@ -195,7 +195,7 @@ impl<'a, 'u> Cleaner<'a, 'u> {
     /// What becomes of a map or an array that is no content itself.
     fn structure(&mut self, key: &[u8], value: &'a [u8], depth: usize) -> PairEdit {
         if depth >= MAX_DEPTH {
-            self.note(key);
+            self.add_name(key);
             return PairEdit::Remove;
         }
         let inner = depth.saturating_add(1);
@@ -258,7 +258,7 @@ impl<'a, 'u> Cleaner<'a, 'u> {
             return self.cut(name, value);
         }
         if self.unlisted_limit.is_some_and(|limit| text.len() > limit) {
-            self.note(name);
+            self.add_name(name);
             return PairEdit::Remove;
         }
         self.json_text(text).map_or(PairEdit::Keep, PairEdit::Put)
@@ -289,7 +289,7 @@ impl<'a, 'u> Cleaner<'a, 'u> {
             }
             goes
         })?;
-        found.iter().for_each(|name| self.note(name));
+        found.iter().for_each(|name| self.add_name(name));
         let mut out = Vec::with_capacity(changed.len().saturating_add(5));
         str_bytes(&mut out, &changed);
         Some(out)

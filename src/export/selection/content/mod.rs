@@ -93,7 +93,7 @@ fn clean_raw_values(values: &[u8], cleaner: &mut Cleaner<'_, '_>) -> PairEdit {
     if !raw_values_hold_content(values) {
         return PairEdit::Keep;
     }
-    cleaner.note(keys::RAW_VALUES);
+    cleaner.add_name(keys::RAW_VALUES);
     PairEdit::Remove
 }
 
@@ -166,7 +166,7 @@ fn clean_status(status: &[u8], cleaner: &mut Cleaner<'_, '_>) -> Option<Vec<u8>>
         if entry.key != keys::STATUS_MESSAGE || !cleaner.refuses_message(entry.value) {
             return PairEdit::Keep;
         }
-        cleaner.note(b"status.message");
+        cleaner.add_name(b"status.message");
         PairEdit::Remove
     })
 }
@@ -262,7 +262,7 @@ fn clean_body<'a>(
     match (of_content, cleaner.max_bytes) {
         (true, None) => {
             if !MapView::new(body).is_empty() {
-                cleaner.note(b"body");
+                cleaner.add_name(b"body");
             }
             Some(vec![0x80])
         }

@@ -65,7 +65,7 @@ pub(in crate::export) struct UnlistedTexts {
 }
 
 impl UnlistedTexts {
-    /// Notes the name of a long text, unless it is known what it holds.
+    /// Adds the name of a long text, unless it is known what it holds.
     pub(super) fn see(&mut self, name: &[u8]) {
         let is_known = name.is_empty()
             || WELL_KNOWN.contains(&name)
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_told_once_and_known_ones_never() {
+    fn a_name_is_reported_once_and_known_ones_never() {
         let mut texts = UnlistedTexts::default();
         for name in ["acme.transcript", "acme.transcript", "exception.stacktrace", "log", "", "b"] {
             texts.see(name.as_bytes());

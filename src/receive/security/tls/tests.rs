@@ -207,7 +207,7 @@ fn changed_certificates_are_taken_and_broken_ones_are_not() {
 }
 
 #[test]
-fn wrong_files_and_ciphers_are_told() {
+fn wrong_files_and_ciphers_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     let none = super::config::read(&tls(folder.path(), true, true)).unwrap_err();
     assert!(none.iter().all(|problem| problem.contains("cannot be read")), "{none:?}");

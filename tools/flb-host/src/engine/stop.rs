@@ -42,7 +42,7 @@ impl Engine {
         let chunks = if self.stop_waits_for_chunks() { self.held_chunks() } else { 0 };
         let over = clock::now().since(since) >= self.grace;
         if tasks + chunks > 0 && !over {
-            self.events.hurry(|event| matches!(event, LoopEvent::Retry(..)));
+            self.events.make_due(|event| matches!(event, LoopEvent::Retry(..)));
             self.dispatch();
             return;
         }

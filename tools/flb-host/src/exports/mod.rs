@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_row_and_what_is_lacked_are_told() {
+    fn the_row_and_what_is_lacked_are_reported() {
         set_row(Release::new(4, 2, 4));
         set_lacking(vec!["flb_log_print".to_owned()]);
         let name = Addr::of(fluent_bit_ai_bundled_host_row());

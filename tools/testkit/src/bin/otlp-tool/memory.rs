@@ -12,7 +12,7 @@ use crate::sink::{Keep, Sink};
 /// The most that the host may hold at its peak, in MiB.
 const BOUND: f64 = 128.0;
 /// How much of the throughput without the limit on memory has to be left.
-const LEAST: f64 = 0.9;
+const MIN_SHARE: f64 = 0.9;
 const SPANS: u64 = 300_000;
 
 /// Makes a configuration of the input's port and the endpoint's.
@@ -64,7 +64,7 @@ pub async fn rows(plugins: &Path, host: &Host, rounds: usize, scale: f64) -> Vec
             "P20-rate",
             "delivered spans/s, no limit / default",
             (rate(&without), rate(&ours), share),
-        ) + &bound(">=", LEAST, share >= LEAST),
+        ) + &bound(">=", MIN_SHARE, share >= MIN_SHARE),
         line(
             "P20-in",
             "accepted spans/s, stock / default",
