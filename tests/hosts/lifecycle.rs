@@ -1,7 +1,9 @@
 //! Start, help, refusals, reload, stop.
 
+use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::hosts::{Host, RunningHost, free_port};
@@ -111,26 +113,29 @@ fn refused(host: &Host, pipeline: &Pipeline, plugins: &tempfile::TempDir) -> Str
 
 /// Scenario: a start that fails in its filters while a client sends already. Guarantees: the host
 /// ends in words, and does not run the request through filters that have no state yet.
+///
+/// The first filter reads its list from a pipe, and so the start stands until the request has come.
 #[test]
 fn a_start_that_fails_does_not_run_what_came_already() {
     let _together = together();
     let plugins = linked();
-    let slow = plugins.path().join("slow.lua");
-    let script = "os.execute('sleep 2')\nfunction pass(tag, time, record) return 0, 0, 0 end\n";
-    std::fs::write(&slow, script).unwrap();
-    let script = format!("script: {}", slow.display());
+    let list = plugins.path().join("list");
+    assert!(Command::new("mkfifo").arg(&list).status().unwrap().success());
+    let file_of_list = format!("file: {}", list.display());
     for host in real_hosts() {
         let port = free_port();
         let pipeline = Pipeline::default()
             .otlp_in(port, free_port())
-            .filter(&["name: lua", "match: '*'", &script, "call: pass"])
+            .filter(&["name: checklist", "match: '*'", "lookup_key: key", &file_of_list])
             .filter(&["name: ai_sampling", "match: '*'", "mode: sideways"])
             .filter(&["name: modify", "match: '*'", "add: key value"])
             .filter(&["name: grep", "match: '*'", "regex: key value"])
             .otlp_out(&[("one", 9, "http/protobuf")]);
         let file = plugins.path().join("fails.yaml");
         std::fs::write(&file, pipeline.yaml(plugins.path())).unwrap();
-        let client = std::thread::spawn(move || early_request(port));
+        // Open for both, because opening for writing alone waits for a reader.
+        let pipe = File::options().read(true).write(true).open(&list).unwrap();
+        let client = std::thread::spawn(move || early_request(port, pipe));
         let output = run(&host, &["-c", &file.to_string_lossy()]);
         let said = text(&output);
         let code = output.status.code();
@@ -141,8 +146,9 @@ fn a_start_that_fails_does_not_run_what_came_already() {
     }
 }
 
-/// Sends one log record as soon as the port is open, and returns the answer.
-fn early_request(port: u16) -> String {
+/// Sends one log record as soon as the port is open, closes the pipe when the host has had the time to
+/// take it, and returns the answer.
+fn early_request(port: u16, pipe: File) -> String {
     let body =
         r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"x"}}]}]}]}"#;
     let request = format!(
@@ -154,6 +160,8 @@ fn early_request(port: u16) -> String {
     while begun.elapsed() < testkit::at_most(Duration::from_secs(10)) {
         if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) {
             stream.write_all(request.as_bytes()).unwrap();
+            std::thread::sleep(testkit::at_most(Duration::from_secs(1)));
+            drop(pipe);
             let mut answer = String::new();
             let _ = stream.read_to_string(&mut answer);
             return answer;

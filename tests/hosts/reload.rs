@@ -87,8 +87,7 @@ async fn reload(host: &Host, in_files: bool, how: Away) {
         if in_files {
             pipeline = pipeline.input_option("storage.type: filesystem");
         }
-        let yaml = pipeline.otlp_out(endpoints).yaml(plugins.path());
-        yaml.replace("  grace: 10\n", "")
+        pipeline.otlp_out(endpoints).yaml(plugins.path())
     };
     let protocol = "http/protobuf";
     let both = [("there", there.port, protocol), ("away", away, protocol)];

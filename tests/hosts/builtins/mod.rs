@@ -209,8 +209,7 @@ async fn run(
     requests: &[Request],
 ) -> Fate {
     let plugins = linked();
-    let yaml = pipeline.service("log_level: error").yaml(plugins.path());
-    let yaml = yaml.replace("grace: 10", "grace: 3");
+    let yaml = pipeline.service("log_level: error").service("grace: 3").yaml(plugins.path());
     let aws = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|name| (name, "x".to_owned()));
     let first = ports.first().copied().unwrap_or(0);
     let mut running = RunningHost::start_with(host, &yaml, first, &aws);

@@ -211,13 +211,16 @@ impl Pipeline {
         self
     }
 
-    /// The YAML text.
+    /// The YAML text. Where no grace period was chosen it is long enough to deliver all, as the host ends
+    /// when nothing is left.
     pub fn yaml(&self, plugins: &Path) -> String {
-        let mut text = format!(
-            "service:\n  flush: 1\n  grace: 10\n  plugins_file: {}/plugins.conf\n{}pipeline:\n",
-            plugins.display(),
-            self.service
-        );
+        let mut text =
+            format!("service:\n  flush: 1\n  plugins_file: {}/plugins.conf\n", plugins.display());
+        text.push_str(&self.service);
+        if !self.service.lines().any(|line| line.trim_start().starts_with("grace:")) {
+            let _ = writeln!(text, "  grace: {}", seconds(10));
+        }
+        text.push_str("pipeline:\n");
         for (section, lines) in
             [("inputs", &self.inputs), ("filters", &self.filters), ("outputs", &self.outputs)]
         {
