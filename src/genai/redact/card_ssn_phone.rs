@@ -151,27 +151,29 @@ pub(super) fn phone(text: &[u8], mut from: usize) -> Option<TextRange> {
     }
 }
 
-/// The end of the number after a `+`.
+/// The end of the number after a `+`: of as many groups of digits as can belong to it.
 fn international(text: &[u8], plus: usize) -> Option<usize> {
     if !matches!(at(text, plus + 1), b'1'..=b'9') || !begins(text, plus) {
         return None;
     }
-    let mut digits = 0;
-    let mut end = plus + 1;
-    let mut index = end;
-    while digits <= 15 {
-        match at(text, index) {
-            b'0'..=b'9' => {
-                digits += 1;
-                end = index + 1;
-            }
-            // At most two signs divide groups, as in `+1 (555) 123`.
-            b' ' | b'-' | b'.' | b'(' | b')' if index < end + 2 => {}
-            _ => break,
+    let (mut digits, mut longest) = (0, None);
+    let mut index = plus + 1;
+    loop {
+        let end = run(text, index, DIGITS);
+        digits += end - index;
+        if digits > 15 || is_word(at(text, end)) {
+            return longest;
         }
-        index += 1;
+        if digits >= 8 {
+            longest = Some(end);
+        }
+        // At most two signs divide groups, as in `+1 (555) 123`.
+        let divides = |byte: u8| matches!(byte, b' ' | b'-' | b'.' | b'(' | b')');
+        index = run(text, end, divides);
+        if !(1..=2).contains(&(index - end)) || !at(text, index).is_ascii_digit() {
+            return longest;
+        }
     }
-    ((8..=15).contains(&digits) && !is_word(at(text, end))).then_some(end)
 }
 
 /// The end of `(AAA) EEE-NNNN` or `AAA-EEE-NNNN`, with hyphens, dots or blanks.
@@ -242,6 +244,9 @@ mod tests {
         assert_eq!(found(phone, "+1 (415) 555-2671"), Some("+1 (415) 555-2671"));
         assert_eq!(found(phone, "(415) 555-2671"), Some("(415) 555-2671"));
         assert_eq!(found(phone, "415.555.2671"), Some("415.555.2671"));
+        assert_eq!(found(phone, "+49 151 23456789 203.0.113.77"), Some("+49 151 23456789"));
+        assert_eq!(found(phone, "+49 151 23456789 4111 1111"), Some("+49 151 23456789"));
+        assert_eq!(found(phone, "+49 151 2345678 9x"), Some("+49 151 2345678"));
         for none in ["+00:00", "2024-08-06", "1+23456789012", "1,415", "115-555-2671", "+1234567"] {
             assert_eq!(found(phone, none), None, "{none}");
         }
