@@ -1,8 +1,9 @@
-//! User-defined detectors: patterns of a user's own.
+//! User-defined detectors: patterns and words of a user's own.
 
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::text::{TextRange, after_escape};
+use super::words::WordList;
 
 /// The longest regular expression, in bytes.
 const MAX_EXPRESSION: usize = 4096;
@@ -11,14 +12,20 @@ const MAX_COMPILED: usize = 1 << 20;
 /// The longest name or replacement, in bytes.
 const MAX_TEXT: usize = 256;
 
-/// A regular expression that finds what must not leave.
+/// A regular expression, or a list of words, that finds what must not leave.
 ///
-/// Expressions take time in proportion to the text, whatever they are.
+/// Both take time in proportion to the text, whatever they are.
 #[derive(Debug, Clone)]
 pub struct Pattern {
     name: String,
-    regex: Regex,
+    finder: Finder,
     with: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+enum Finder {
+    Expression(Regex),
+    Words(WordList),
 }
 
 impl Pattern {
@@ -34,30 +41,27 @@ impl Pattern {
         expression: &str,
         with: Option<&str>,
     ) -> Result<Self, (&'static str, String)> {
-        let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-        if name.is_empty() || name.len() > MAX_TEXT || !name.bytes().all(is_word) {
-            let allowed = "allowed: up to 256 lower-case letters, digits and underscores";
-            return Err(("name", allowed.to_owned()));
-        }
-        // The text around may be JSON, which these would break.
-        let breaks = |char: char| char.is_control() || matches!(char, '"' | '\\');
-        if with.is_some_and(|with| with.len() > MAX_TEXT || with.contains(breaks)) {
-            let allowed = "allowed: up to 256 bytes without quotation marks, backslashes and \
-                           control characters";
-            return Err(("replacement", allowed.to_owned()));
-        }
-        if expression.len() > MAX_EXPRESSION {
-            return Err(("regex", format!("allowed: up to {MAX_EXPRESSION} bytes")));
-        }
-        let regex = RegexBuilder::new(expression)
-            .size_limit(MAX_COMPILED)
-            .dfa_size_limit(MAX_COMPILED)
-            .build()
-            .map_err(|error| ("regex", one_line(&error)))?;
-        if regex.is_match(b"") {
-            return Err(("regex", "allowed: an expression that does not match nothing".to_owned()));
-        }
-        Ok(Self { name: name.to_owned(), regex, with: with.map(str::to_owned) })
+        check(name, with)?;
+        let regex = compile(expression).map_err(|allowed| ("regex", allowed))?;
+        Ok(Self::of(name, Finder::Expression(regex), with))
+    }
+
+    /// A pattern that finds whole words, whatever their case: up to 10 000 of up to 256 bytes.
+    ///
+    /// # Errors
+    /// The part that is wrong (`name`, `words` or `replacement`) and why.
+    pub fn of_words<'w>(
+        name: &str,
+        words: impl IntoIterator<Item = &'w str>,
+        with: Option<&str>,
+    ) -> Result<Self, (&'static str, String)> {
+        check(name, with)?;
+        let words = WordList::new(words).map_err(|allowed| ("words", allowed))?;
+        Ok(Self::of(name, Finder::Words(words), with))
+    }
+
+    fn of(name: &str, finder: Finder, with: Option<&str>) -> Self {
+        Self { name: name.to_owned(), finder, with: with.map(str::to_owned) }
     }
 
     /// The name, for masks and counters.
@@ -72,21 +76,58 @@ impl Pattern {
     }
 
     /// The next place that it finds; escape sequences are not cut.
-    pub(super) fn find(&self, text: &[u8], mut from: usize) -> Option<TextRange> {
-        loop {
-            let found = self.regex.find_at(text, from)?;
-            let start = after_escape(text, found.start()).max(from);
-            let end = after_escape(text, found.end()).min(text.len());
-            if start < end {
-                return Some(TextRange { start, end });
-            }
-            // An empty match, or one inside an escape sequence.
-            from = found.end().max(found.start().saturating_add(1));
-            if from > text.len() {
-                return None;
-            }
+    pub(super) fn find(&self, text: &[u8], from: usize) -> Option<TextRange> {
+        match &self.finder {
+            Finder::Expression(regex) => find_expression(regex, text, from),
+            Finder::Words(words) => words.find(text, from),
         }
     }
+}
+
+fn find_expression(regex: &Regex, text: &[u8], mut from: usize) -> Option<TextRange> {
+    loop {
+        let found = regex.find_at(text, from)?;
+        let start = after_escape(text, found.start()).max(from);
+        let end = after_escape(text, found.end()).min(text.len());
+        if start < end {
+            return Some(TextRange { start, end });
+        }
+        // An empty match, or one inside an escape sequence.
+        from = found.end().max(found.start().saturating_add(1));
+        if from > text.len() {
+            return None;
+        }
+    }
+}
+
+fn check(name: &str, with: Option<&str>) -> Result<(), (&'static str, String)> {
+    let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    if name.is_empty() || name.len() > MAX_TEXT || !name.bytes().all(is_word) {
+        let allowed = "allowed: up to 256 lower-case letters, digits and underscores";
+        return Err(("name", allowed.to_owned()));
+    }
+    // The text around may be JSON, which these would break.
+    let breaks = |char: char| char.is_control() || matches!(char, '"' | '\\');
+    if with.is_some_and(|with| with.len() > MAX_TEXT || with.contains(breaks)) {
+        let allowed = "allowed: up to 256 bytes without quotation marks, backslashes and control \
+                       characters";
+        return Err(("replacement", allowed.to_owned()));
+    }
+    Ok(())
+}
+
+/// The expression, or what is allowed.
+fn compile(expression: &str) -> Result<Regex, String> {
+    if expression.len() > MAX_EXPRESSION {
+        return Err(format!("allowed: up to {MAX_EXPRESSION} bytes"));
+    }
+    let mut builder = RegexBuilder::new(expression);
+    let builder = builder.size_limit(MAX_COMPILED).dfa_size_limit(MAX_COMPILED);
+    let regex = builder.build().map_err(|error| one_line(&error))?;
+    if regex.is_match(b"") {
+        return Err("allowed: an expression that does not match nothing".to_owned());
+    }
+    Ok(regex)
 }
 
 /// What is wrong with an expression; the regex crate shows it in several lines.

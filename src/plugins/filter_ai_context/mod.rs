@@ -159,7 +159,8 @@ options! {
             "how often what is known is read again";
         + FileOptions::option(
             "YAML file with any of these options, and with own patterns to redact: a list 'patterns' \
-             of maps with name, regex and, if it is to differ from redact_with, replacement",
+             of maps with name, one of regex, words and words_file, and, if it is to differ from \
+             redact_with, replacement",
         );
     }
 }
