@@ -19,14 +19,16 @@ pub enum FailureReason {
     NewerLayout,
     /// Values stand beside the record that cannot be read there.
     HiddenValues,
+    /// It is a request of profiles, whose messages still change from release to release.
+    Profiles,
     /// It came after a panic, which ended what would have searched it.
     Panic,
 }
 
 impl FailureReason {
     /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::Unreadable, Self::NewerLayout, Self::HiddenValues, Self::Panic];
+    pub const ALL: [Self; 5] =
+        [Self::Unreadable, Self::NewerLayout, Self::HiddenValues, Self::Profiles, Self::Panic];
 
     /// The word for it in counters and in quarantined events.
     #[must_use]
@@ -35,6 +37,7 @@ impl FailureReason {
             Self::Unreadable => "unreadable",
             Self::NewerLayout => "newer_layout",
             Self::HiddenValues => "hidden_values",
+            Self::Profiles => "profiles",
             Self::Panic => "panic",
         }
     }

@@ -242,12 +242,15 @@ impl ContextProcessor {
         detection: Detection,
         tally: &mut ContextTally,
     ) -> Outcome {
-        if label.ours || label.newer || item.signal() == Signal::Profiles {
+        if label.ours || label.newer {
             tally.malformed = tally.malformed.saturating_add(u64::from(label.newer));
             if label.newer && !label.ours {
                 return self.fail(FailureReason::NewerLayout, item.event.raw, tally);
             }
             return Outcome::Keep;
+        }
+        if item.signal() == Signal::Profiles {
+            return self.fail(FailureReason::Profiles, item.event.raw, tally);
         }
         self.patch.begin(item.event.raw);
         match (item.signal(), &mut self.normalizer) {

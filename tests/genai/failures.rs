@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::records::{event, read};
 use crate::redacting;
 
-type Outcome = (Vec<u8>, Vec<(FailureReason, Vec<u8>)>, [u64; 4]);
+type Outcome = (Vec<u8>, Vec<(FailureReason, Vec<u8>)>, [u64; 5]);
 
 /// What goes on of a chunk, what is kept aside, and what was counted.
 fn run(on_failure: OnFailure, chunk: &[u8]) -> Outcome {
@@ -46,7 +46,7 @@ fn what_cannot_be_read_does_what_the_policy_says() {
         (FailureReason::NewerLayout, newer.clone()),
         (FailureReason::Unreadable, broken.clone()),
     ];
-    let counted = [2, 1, 0, 0];
+    let counted = [2, 1, 0, 0, 0];
 
     let (out, aside, failures) = run(OnFailure::Drop, &chunk);
     assert_eq!((out, aside, failures), ([&clean[..], &clean].concat(), vec![], counted));
@@ -65,7 +65,7 @@ fn hidden_values_do_what_the_policy_says() {
     // A list with an entry for attribute 0 whose value is no protobuf.
     let hidden = json!({ "otlp": { "v": 1, "signal": "span", "raw_values": "\u{1}joe@x.com" } });
     let chunk = encoded(&hidden, &json!({ "attributes": { "a": "b@c.org" } }));
-    let counted = [0, 0, 1, 0];
+    let counted = [0, 0, 1, 0, 0];
     let (out, _, failures) = run(OnFailure::Drop, &chunk);
     let record = read(&out).remove(0);
     assert!(!record.metadata.to_string().contains("joe"), "{}", record.metadata);
@@ -79,6 +79,20 @@ fn hidden_values_do_what_the_policy_says() {
     assert_eq!(record.body["attributes"]["a"], "[email]");
 }
 
+/// Scenario: a request of profiles, which nobody searches. Guarantees: it does what the policy says.
+#[test]
+fn profiles_do_what_the_policy_says() {
+    let metadata = json!({ "otlp": { "v": 1, "signal": "profiles" } });
+    let chunk = encoded(&metadata, &json!({ "profiles": "joe@x.com" }));
+    let counted = [0, 0, 0, 1, 0];
+    assert_eq!(run(OnFailure::Drop, &chunk), (vec![], vec![], counted));
+    let aside = vec![(FailureReason::Profiles, chunk.clone())];
+    assert_eq!(run(OnFailure::Quarantine, &chunk), (vec![], aside, counted));
+    assert_eq!(run(OnFailure::Pass, &chunk), (chunk.clone(), vec![], counted));
+    let mut idle = ContextProcessor::new(redacting(&[]));
+    assert_eq!(idle.process(&chunk, &mut ContextTally::default()), None);
+}
+
 /// Scenario: records with a value beside them, or in a newer layout, that have the same metadata, with an
 /// ordinary log between them. Guarantees: what the log's metadata does not say is not taken for granted
 /// of the record after it, though its metadata was read before.
@@ -88,7 +102,7 @@ fn a_log_between_them_does_not_let_records_pass() {
     let newer = json!({ "otlp": { "v": 2, "signal": "metric" } });
     let log = encoded(&json!({}), &json!({ "log": "to joe@x.com" }));
     let clean = encoded(&json!({}), &json!({ "log": "to [email]" }));
-    for (metadata, counted) in [(hidden, [0, 0, 2, 0]), (newer, [0, 2, 0, 0])] {
+    for (metadata, counted) in [(hidden, [0, 0, 2, 0, 0]), (newer, [0, 2, 0, 0, 0])] {
         let record = encoded(&metadata, &json!({ "attributes": { "a": "joe@x.com" } }));
         let (out, aside, failures) =
             run(OnFailure::Quarantine, &[&record[..], &log, &record].concat());

@@ -192,15 +192,6 @@ fn detectors_have_names() {
 }
 
 #[test]
-fn profiles_are_left_alone() {
-    let mut chunk = Vec::new();
-    let profiles = json!({ "otlp": { "v": 1, "signal": "profiles" } });
-    event(&profiles, &json!({ "profiles": "joe@x.com", "added": "joe@x.com" }), &mut chunk);
-    let (out, tally) = run(redacting(&[Detector::Email]), &chunk);
-    assert_eq!((out, tally.malformed), (None, 0));
-}
-
-#[test]
 fn what_was_found_is_listed_where_asked_for() {
     let key = "fluentbit.ai.findings";
     let patterns = vec![Pattern::new("ticket", "TCK-[0-9]+", Some("a ticket")).unwrap()];

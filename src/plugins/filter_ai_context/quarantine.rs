@@ -112,6 +112,7 @@ fn message_for(reason: FailureReason, on_failure: OnFailure) -> String {
         FailureReason::Unreadable => "an event that cannot be read",
         FailureReason::NewerLayout => "a record in a newer layout",
         FailureReason::HiddenValues => "a record with values beside it that cannot be read",
+        FailureReason::Profiles => "a request of profiles",
         FailureReason::Panic => "an event after a panic",
     };
     let becomes = match (reason, on_failure) {
