@@ -53,6 +53,7 @@ mod pipeline;
 mod processors;
 mod receiver;
 mod redaction;
+mod redaction_at_rest;
 
 mod releases;
 mod reload;

@@ -46,7 +46,7 @@ impl Page {
     }
 
     fn now(host: &Host, running: &RunningHost, port: u16) -> Self {
-        if host.is_real() && host.arguments.is_empty() {
+        if host.is_real() {
             return Self::read(&http_get(port, "/api/v2/metrics/prometheus"));
         }
         // The bundled host has no page; it writes its metrics to its log.

@@ -12,7 +12,7 @@ use crate::client::Client;
 use crate::hosts::{Host, RunningHost, free_port};
 use crate::shapes::TelemetryShape;
 use crate::sink::{Keep, Sink};
-use crate::support::{Pipeline, all_hosts, alone, linked};
+use crate::support::{Pipeline, all_hosts, alone, linked, real_hosts};
 
 const LOGS: usize = 3;
 const PROTOCOL: &str = "endpoint.one.protocol: http/protobuf";
@@ -108,7 +108,7 @@ async fn after_a_panic_nothing_passes_unredacted() {
 async fn a_newer_layout_does_not_pass_unredacted() {
     let _alone = alone();
     let plugins = linked();
-    for host in all_hosts().into_iter().filter(Host::is_real) {
+    for host in real_hosts() {
         let (sink, port) = (Sink::start(0, Keep::Requests).await, free_port());
         let dummy = |metadata: &str| {
             [

@@ -21,14 +21,14 @@ pub struct Host {
 
 impl Host {
     pub fn is_real(&self) -> bool {
-        self.release != "bundled"
+        !self.release.starts_with("bundled")
     }
 
     pub fn title(&self) -> String {
         if self.is_real() {
             format!("Fluent Bit {}", self.release)
         } else {
-            "flb-host (the bundled host, not Fluent Bit)".to_owned()
+            format!("flb-host (the bundled host, not Fluent Bit), {}", self.release)
         }
     }
 }
