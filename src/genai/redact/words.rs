@@ -1,7 +1,6 @@
 //! Word list: terms of a user's own, found whatever their case and however JSON escapes them.
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
 
 use aho_corasick::{AhoCorasick, Input};
 
@@ -102,6 +101,7 @@ fn add_spellings(word: &str, out: &mut BTreeSet<String>) {
 
 /// The word with JSON's escapes for what is not ASCII, each behind that many backslashes.
 fn escaped(word: &str, backslashes: usize) -> String {
+    let slashes = "\\".repeat(backslashes);
     let mut out = String::new();
     for char in word.chars() {
         if char.is_ascii() {
@@ -109,9 +109,7 @@ fn escaped(word: &str, backslashes: usize) -> String {
             continue;
         }
         for unit in char.encode_utf16(&mut [0; 2]) {
-            out.extend(std::iter::repeat_n('\\', backslashes));
-            // A String takes all that is written to it.
-            let _ = write!(out, "u{unit:04x}");
+            out.push_str(&format!("{slashes}u{unit:04x}"));
         }
     }
     out
@@ -171,7 +169,7 @@ mod tests {
         std::iter::from_fn(|| {
             let found = list.find(text.as_bytes(), from)?;
             from = found.end;
-            Some(&text[found.start..found.end])
+            text.get(found.start..found.end)
         })
         .collect()
     }
