@@ -17,6 +17,18 @@ pub(crate) struct Dialect {
     /// What the values of attributes mean that name the span's kind, by key; the key may be that of
     /// another dialect. A span that speaks several dialects means what the first of them says.
     pub(crate) kinds: &'static [KindNames],
+    /// What it calls operations, where others mean something else by the name.
+    pub(crate) operations: &'static [(&'static str, &'static str)],
+    /// Whether its input tokens are those beside the cache, so that the conventions' number is the
+    /// sum of them all.
+    pub(crate) excludes_cache: bool,
+    /// Whether its output tokens are those beside the model's reasoning, which the conventions'
+    /// number includes.
+    pub(crate) excludes_reasoning: bool,
+    /// Whether each of its items with tokens is a model call, even where no model is named.
+    pub(crate) serves_models: bool,
+    /// The field that shows that an item is the call of a tool, where nothing names its kind.
+    pub(crate) tool_sign: Option<GenAiField>,
     /// What it calls content.
     pub(crate) content: ContentNames,
 }
@@ -29,6 +41,11 @@ impl Dialect {
         rules: &[],
         lists: &[],
         kinds: &[],
+        operations: &[],
+        excludes_cache: false,
+        excludes_reasoning: false,
+        serves_models: false,
+        tool_sign: None,
         content: ContentNames::NONE,
     };
 
@@ -45,15 +62,17 @@ pub(crate) struct DialectSigns {
     pub(crate) attributes: &'static [&'static str],
     /// The span event at a stream's first token.
     pub(crate) first_token_event: Option<&'static str>,
+    /// Beginnings of values, by the key of a common rule whose values show it.
+    pub(crate) values: &'static [(&'static str, &'static str)],
     /// Beginnings of attribute names, event names, span names, scopes and services. They are for
-    /// content alone.
+    /// content, and for counting names that no rule knows.
     pub(crate) beginnings: &'static [&'static str],
 }
 
 impl DialectSigns {
     /// Nothing that shows it.
     pub(crate) const NONE: Self =
-        Self { attributes: &[], first_token_event: None, beginnings: &[] };
+        Self { attributes: &[], first_token_event: None, values: &[], beginnings: &[] };
 }
 
 /// One attribute of a dialect.
@@ -65,7 +84,7 @@ pub(crate) struct DialectRule {
     /// first dialect in the list of dialects, then the first of the file.
     pub(crate) tier: u8,
     /// Whether others use the name too: it shows no dialect, and means this only in spans that
-    /// something else shows to speak it.
+    /// something else shows to speak it. Several dialects may list one such name, with one meaning.
     pub(crate) is_common: bool,
     /// Whether the attribute stays where those go that are wholly said by current names.
     pub(crate) stays: bool,
@@ -100,10 +119,24 @@ pub(crate) enum RuleAction {
     Own(GenAiField),
     /// The attribute's value is that of a field.
     To(GenAiField),
+    /// The value is that of a field, as JSON text.
+    Quoted(GenAiField),
+    /// The value is that of a field, in milliseconds instead of seconds.
+    Millis(GenAiField),
+    /// A list of JSON texts, each of which defines a tool.
+    ToolTexts,
+    /// The names of tools, between commas.
+    ToolNames,
+    /// A part of the message that came out.
+    Answer(AnswerPart),
     /// The model that answered, and the one that was asked for if nothing else says that.
     Model,
-    /// The kind of the span.
+    /// The kind of the span, as text or as the member `type` of a JSON object.
     Kind,
+    /// The name of an event, which may say the kind.
+    Event,
+    /// What a JSON object says under `replies` of the model that gave them.
+    Replies,
     /// A JSON object of request parameters.
     Parameters,
     /// The base URL of the provider's API.
@@ -126,6 +159,17 @@ pub(crate) enum RuleAction {
     List(usize),
     /// Nothing but whose dialect it is.
     Sign,
+}
+
+/// A part of the message that came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AnswerPart {
+    /// Text of the model's reasoning.
+    Reasoning,
+    /// Text.
+    Text,
+    /// A JSON list of the tool calls.
+    ToolCalls,
 }
 
 /// What spans of any kind have.
@@ -186,6 +230,11 @@ pub(crate) const fn kind(name: &'static str, operation: &'static str) -> KindNam
     KindName { name, operation: Some(operation), parts: &[] }
 }
 
+/// A kind that is a step of the application.
+pub(crate) const fn step(name: &'static str) -> KindName {
+    KindName { name, operation: None, parts: &[] }
+}
+
 impl KindName {
     /// The kind with parts.
     pub(crate) const fn with(self, parts: &'static [PartMeaning]) -> Self {
@@ -209,6 +258,8 @@ pub(crate) enum PartForm {
     Last(GenAiField),
     /// One message of this role, if it is text and no other attribute says anything.
     Message(GenAiField, &'static str),
+    /// Messages as JSON, or one message of this role, if no other attribute says anything.
+    Messages(GenAiField, &'static str),
     /// The provider's whole response as JSON.
     Response,
 }

@@ -16,6 +16,7 @@ mod normalize;
 mod process;
 mod redact;
 mod span;
+mod unknown;
 
 pub(crate) use content::{
     ContentClass, content_class, is_content, is_content_event, is_content_text, is_dialect_mark,
@@ -26,5 +27,6 @@ pub(crate) use dialects::DIALECTS;
 pub use dialects::DialectCounts;
 pub use failure::{FailedEvent, FailureReason, OnFailure, without_search};
 pub use findings::FINDINGS;
+pub use normalize::Conventions;
 pub use process::{ContextProcessor, ContextSettings, ContextTally};
 pub use redact::{ContentSwitches, Detector, HashKey, KeyRules, Pattern, Replacement};

@@ -8,9 +8,9 @@ use super::dialects::DialectCounts;
 use super::failure::{FailedEvent, FailureReason, OnFailure};
 use super::findings::{self, FindingSet};
 use super::mask::{Masker, values};
-use super::normalize::{Detection, Normalizer};
+use super::normalize::{Conventions, Detection, Normalizer};
 use super::redact::{Detector, FindingSource, KeyRules, Pattern, Redactor, Replacement};
-use super::span::{DetectionVisitor, MetricRenamer, normalize_span};
+use super::span::{DetectionVisitor, MetricRenamer, normalize_span, set_schema_url};
 use crate::codec::msgpack;
 use crate::codec::records::layout::{VERSION, keys};
 use crate::codec::records::{
@@ -27,6 +27,8 @@ pub struct ContextSettings {
     pub normalize: bool,
     /// Whether the dialects' own attributes stay beside the current ones.
     pub keep_originals: bool,
+    /// The release of the conventions whose names they get.
+    pub conventions: Conventions,
     /// Whether logs get their place in the trace.
     pub correlate: bool,
     /// What is searched for and replaced, beside the patterns.
@@ -58,6 +60,8 @@ pub struct ContextSettings {
 pub struct ContextTally {
     /// Spans that were changed, by the dialect that they spoke.
     pub normalized: DialectCounts,
+    /// Logs whose attributes were changed, by the dialect that they spoke.
+    pub normalized_logs: DialectCounts,
     /// Logs that got a trace.
     pub correlated: u64,
     /// Places that were replaced, by [`Detector::index`].
@@ -135,7 +139,9 @@ impl ContextProcessor {
     /// A processor.
     #[must_use]
     pub fn new(mut settings: ContextSettings) -> Self {
-        let normalizer = settings.normalize.then(|| Normalizer::new(settings.keep_originals));
+        let normalizer = settings
+            .normalize
+            .then(|| Normalizer::new(settings.keep_originals, settings.conventions));
         let patterns = std::mem::take(&mut settings.patterns);
         let replacement = std::mem::replace(&mut settings.replacement, Replacement::Mask);
         let keys = std::mem::take(&mut settings.keys);
@@ -158,6 +164,12 @@ impl ContextProcessor {
     /// What of the chunks so far is to be kept elsewhere, for [`OnFailure::Quarantine`].
     pub fn take_quarantined(&mut self) -> Vec<FailedEvent> {
         std::mem::take(&mut self.quarantined)
+    }
+
+    /// Names under the beginnings of dialects that no rule knows, with the number of attributes of
+    /// the chunks since the last call; at most some hundred names.
+    pub fn take_unknown_names(&mut self) -> Vec<(String, u64)> {
+        self.normalizer.as_mut().map(Normalizer::take_unknown).unwrap_or_default()
     }
 
     /// The chunk as it is to go on, or `None` if it goes on as it is. What is no event is kept as
@@ -258,6 +270,8 @@ impl ContextProcessor {
                 let spoken = normalize_span(&item.span, detection, normalizer, &mut self.patch);
                 if let Some(spoken) = spoken {
                     tally.normalized.count(spoken);
+                    let conventions = self.settings.conventions;
+                    set_schema_url(item.event.otlp(), conventions, &mut self.patch);
                 }
             }
             (Signal::Metrics, Some(_)) => self.metrics.rename(item.event.body, &mut self.patch),
@@ -314,9 +328,11 @@ impl ContextProcessor {
             change.event_name = correlate::event_name(&log);
             let detection = normalizer.detect_all(log.attributes);
             if detection.calls_for_work()
-                && normalizer.rewrite(log.attributes, detection, None, &mut attributes).is_some()
+                && let Some(spoken) =
+                    normalizer.rewrite(log.attributes, detection, None, &mut attributes)
             {
                 change.attributes = Some(&attributes);
+                tally.normalized_logs.count(spoken);
             }
         }
         if change.context.is_some() {

@@ -3,7 +3,7 @@
 use memchr::memmem::Finder;
 
 use super::dialects::DialectSet;
-use super::normalize::{Detection, Normalizer, provider};
+use super::normalize::{Conventions, Detection, Normalizer, provider};
 use crate::codec::msgpack::{self, MapView, elements, int_of, text_of};
 use crate::codec::records::layout::keys;
 use crate::codec::records::{AttributeVisitor, MetricView, Patch, SpanView};
@@ -55,6 +55,22 @@ pub(super) fn normalize_span(
         }
     }
     spoken
+}
+
+/// Notes the schema URL that the attributes of a span follow now, where its scope has that of an
+/// older release. `otlp` is what the metadata of its record says.
+pub(super) fn set_schema_url(otlp: Option<&[u8]>, conventions: Conventions, patch: &mut Patch) {
+    let Some(current) = conventions.schema_url() else { return };
+    let scope = MapView::new(otlp.unwrap_or_default()).get(keys::SCOPE).map(MapView::new);
+    let Some(url) = scope.and_then(|scope| scope.get(keys::SCHEMA_URL)) else { return };
+    let minor = |url: &str| -> Option<u32> {
+        let release = url.strip_prefix("https://opentelemetry.io/schemas/1.")?;
+        release.split('.').next()?.parse().ok()
+    };
+    let said = text_of(url).and_then(minor);
+    if said.is_some_and(|said| Some(said) < minor(current)) {
+        patch.replace(url, |out| msgpack::str(out, current));
+    }
 }
 
 /// Seconds from the span's start to its first token.

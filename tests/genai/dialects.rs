@@ -280,9 +280,12 @@ fn every_dialect_has_a_sample() {
                 continue;
             }
             let file = entry.file_name().into_string().unwrap();
-            let (_, tally) = run(settings(), &capture(&format!("{inner}{file}"), "span"));
-            for (name, count) in DialectCounts::names().zip(tally.normalized.values()) {
-                *found.get_mut(name).unwrap() += count;
+            for signal in ["span", "log"] {
+                let (_, tally) = run(settings(), &capture(&format!("{inner}{file}"), signal));
+                let counts = tally.normalized.values().zip(tally.normalized_logs.values());
+                for (name, (spans, logs)) in DialectCounts::names().zip(counts) {
+                    *found.get_mut(name).unwrap() += spans + logs;
+                }
             }
         }
     }
@@ -468,7 +471,7 @@ fn older_traceloop_and_langsmith() {
     }));
     assert_eq!(out["gen_ai.operation.name"], "text_completion");
     assert_eq!(out["gen_ai.provider.name"], "anthropic");
-    assert_eq!(out["gen_ai.response.finish_reasons"], json!(["end_turn"]));
+    assert_eq!(out["gen_ai.response.finish_reasons"], json!(["stop"]));
     let input: Value =
         serde_json::from_str(out["gen_ai.input.messages"].as_str().unwrap()).unwrap();
     assert_eq!(input, json!([{"role": "user", "parts": [{"type": "text", "content": "hi"}]}]));

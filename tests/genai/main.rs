@@ -1,4 +1,5 @@
-//! `ai_context`'s pure half over real telemetry of four instrumentations and over hand-made logs.
+//! `ai_context`'s pure half over real telemetry of four instrumentations, made samples of all
+//! dialects, and hand-made logs.
 
 #![expect(
     clippy::unwrap_used,
@@ -13,11 +14,13 @@ mod failures;
 mod identity;
 mod records;
 mod redaction;
+mod samples;
 
 use std::cell::RefCell;
 
 use fluent_bit_ai::genai::{
-    ContextProcessor, ContextSettings, ContextTally, Detector, KeyRules, OnFailure, Replacement,
+    ContextProcessor, ContextSettings, ContextTally, Conventions, Detector, KeyRules, OnFailure,
+    Replacement,
 };
 use fluent_bit_ai::model::Position;
 
@@ -26,6 +29,7 @@ fn settings() -> ContextSettings {
     ContextSettings {
         normalize: true,
         keep_originals: true,
+        conventions: Conventions::V1_41,
         correlate: true,
         redact: Vec::new(),
         patterns: Vec::new(),

@@ -22,6 +22,7 @@ fn filtered(chunk: &[u8], copy_metadata: bool, record_key: Option<&str>) -> Vec<
     let settings = ContextSettings {
         normalize: false,
         keep_originals: true,
+        conventions: crate::genai::Conventions::default(),
         correlate: false,
         redact: Vec::new(),
         patterns: Vec::new(),

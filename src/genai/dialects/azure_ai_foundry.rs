@@ -1,11 +1,23 @@
 //! GenAI dialect table: Azure AI Foundry's projects and agents SDKs.
 
-use crate::genai::dialect::{ContentNames, Dialect, DialectSigns};
+use RuleAction::To;
+
+use crate::genai::dialect::{ContentNames, Dialect, DialectSigns, RuleAction, rule};
+use crate::genai::normalize::field::GenAiField;
 
 /// What it calls things.
 pub(crate) const DIALECT: Dialect = Dialect {
     name: "azure_ai_foundry",
-    detection: DialectSigns { beginnings: &["az.ai.", "azure.ai."], ..DialectSigns::NONE },
+    detection: DialectSigns {
+        beginnings: &["az.ai.", "azure.ai."],
+        attributes: &["az.namespace", "gen_ai.thread.run.id", "gen_ai.run_step.type"],
+        ..DialectSigns::NONE
+    },
+    rules: &[
+        rule("gen_ai.thread.id", To(GenAiField::ConversationId)).tier(1),
+        rule("gen_ai.request.max_output_tokens", To(GenAiField::MaxTokens)),
+        rule("gen_ai.request.response_format", To(GenAiField::OutputType)),
+    ],
     content: ContentNames {
         names: &[
             "gen_ai.event.content",

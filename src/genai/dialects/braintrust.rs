@@ -1,11 +1,61 @@
 //! GenAI dialect table: Braintrust.
 
-use crate::genai::dialect::{ContentNames, Dialect, DialectSigns};
+use RuleAction::{Details, Kind, Parameters, Part};
+
+use crate::genai::dialect::{
+    ContentNames, Dialect, DialectSigns, KindNames, PartForm, PartMeaning, RuleAction, SpanPart,
+    kind, rule,
+};
+use crate::genai::normalize::field::GenAiField;
+
+/// The parts of model calls.
+const MESSAGES: &[PartMeaning] = &[
+    PartMeaning {
+        part: SpanPart::Input,
+        form: PartForm::Messages(GenAiField::InputMessages, "user"),
+    },
+    PartMeaning {
+        part: SpanPart::Output,
+        form: PartForm::Messages(GenAiField::OutputMessages, "assistant"),
+    },
+];
+
+/// The parts of tool calls.
+const TOOL: &[PartMeaning] = &[
+    PartMeaning { part: SpanPart::Input, form: PartForm::Last(GenAiField::ToolArguments) },
+    PartMeaning { part: SpanPart::Output, form: PartForm::Last(GenAiField::ToolResult) },
+];
 
 /// What it calls things.
 pub(crate) const DIALECT: Dialect = Dialect {
     name: "braintrust",
-    detection: DialectSigns { beginnings: &["braintrust."], ..DialectSigns::NONE },
+    detection: DialectSigns {
+        beginnings: &["braintrust."],
+        attributes: &["braintrust.parent", "braintrust.context_json"],
+        ..DialectSigns::NONE
+    },
+    rules: &[
+        rule("braintrust.span_attributes", Kind),
+        rule(
+            "braintrust.metrics",
+            Details(&[
+                ("prompt_tokens", GenAiField::InputTokens),
+                ("completion_tokens", GenAiField::OutputTokens),
+                ("prompt_cached_tokens", GenAiField::CacheReadTokens),
+                ("prompt_cache_creation_tokens", GenAiField::CacheCreationTokens),
+                ("completion_reasoning_tokens", GenAiField::ReasoningTokens),
+            ]),
+        ),
+        rule("braintrust.metadata", Parameters),
+        rule("braintrust.input_json", Part(SpanPart::Input)),
+        rule("braintrust.output_json", Part(SpanPart::Output)),
+        rule("braintrust.input", Part(SpanPart::Input)).tier(1),
+        rule("braintrust.output", Part(SpanPart::Output)).tier(1),
+    ],
+    kinds: &[KindNames {
+        key: "braintrust.span_attributes",
+        names: &[kind("llm", "chat").with(MESSAGES), kind("tool", "execute_tool").with(TOOL)],
+    }],
     content: ContentNames {
         names: &[
             "braintrust.input",

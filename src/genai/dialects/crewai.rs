@@ -1,12 +1,32 @@
 //! GenAI dialect table: crewAI. It has many names, and most of them are texts; so it is the others
 //! that are listed.
 
-use crate::genai::dialect::{ContentNames, Dialect, DialectSigns, NameFamily, NameParts};
+use RuleAction::To;
+
+use crate::genai::dialect::{
+    ContentNames, Dialect, DialectSigns, NameFamily, NameParts, RuleAction, rule,
+};
+use crate::genai::normalize::field::GenAiField;
 
 /// What it calls things.
 pub(crate) const DIALECT: Dialect = Dialect {
     name: "crewai",
-    detection: DialectSigns { beginnings: &["crewai."], ..DialectSigns::NONE },
+    detection: DialectSigns {
+        beginnings: &["crewai."],
+        attributes: &[
+            "crewai.crew.id",
+            "crewai.crew.key",
+            "crewai.task.id",
+            "crewai.llm.call_id",
+            "crewai.flow.id",
+        ],
+        ..DialectSigns::NONE
+    },
+    rules: &[
+        rule("crewai.agent.role", To(GenAiField::AgentName)).tier(1),
+        rule("crewai.mcp.tool_name", To(GenAiField::ToolName)).tier(1),
+        rule("crewai.crew.name", To(GenAiField::WorkflowName)).tier(1),
+    ],
     content: ContentNames {
         words: &[
             "crew_inputs",

@@ -1,11 +1,68 @@
 //! GenAI dialect table: DeepEval and Confident AI.
 
-use crate::genai::dialect::{ContentNames, Dialect, DialectSigns, NameFamily, NameParts};
+use RuleAction::{Kind, Part, To};
+
+use crate::genai::dialect::{
+    ContentNames, Dialect, DialectSigns, KindNames, NameFamily, NameParts, PartForm, PartMeaning,
+    RuleAction, SpanPart, kind, rule,
+};
+use crate::genai::normalize::field::GenAiField;
+
+/// The parts of model calls.
+const MESSAGES: &[PartMeaning] = &[
+    PartMeaning {
+        part: SpanPart::Input,
+        form: PartForm::Messages(GenAiField::InputMessages, "user"),
+    },
+    PartMeaning {
+        part: SpanPart::Output,
+        form: PartForm::Messages(GenAiField::OutputMessages, "assistant"),
+    },
+];
+
+/// The parts of tool calls.
+const TOOL: &[PartMeaning] = &[
+    PartMeaning { part: SpanPart::Input, form: PartForm::Last(GenAiField::ToolArguments) },
+    PartMeaning { part: SpanPart::Output, form: PartForm::Last(GenAiField::ToolResult) },
+];
 
 /// What it calls things.
 pub(crate) const DIALECT: Dialect = Dialect {
     name: "deepeval",
-    detection: DialectSigns { beginnings: &["confident."], ..DialectSigns::NONE },
+    detection: DialectSigns {
+        beginnings: &["confident."],
+        attributes: &[
+            "confident.trace.name",
+            "confident.trace.environment",
+            "confident.span.metric_collection",
+            "confident.span.integration",
+        ],
+        ..DialectSigns::NONE
+    },
+    rules: &[
+        rule("confident.span.type", Kind),
+        rule("confident.llm.model", To(GenAiField::RequestModel)),
+        rule("confident.llm.input_token_count", To(GenAiField::InputTokens)),
+        rule("confident.llm.output_token_count", To(GenAiField::OutputTokens)),
+        rule("confident.span.provider", To(GenAiField::ProviderName)),
+        rule("confident.trace.thread_id", To(GenAiField::ConversationId)),
+        rule("confident.trace.user_id", To(GenAiField::UserId)),
+        rule("confident.span.name", Part(SpanPart::Name)),
+        rule("confident.span.input", Part(SpanPart::Input)),
+        rule("confident.span.output", Part(SpanPart::Output)),
+    ],
+    kinds: &[KindNames {
+        key: "confident.span.type",
+        names: &[
+            kind("llm", "chat").with(MESSAGES),
+            kind("agent", "invoke_agent").with(&[PartMeaning {
+                part: SpanPart::Name,
+                form: PartForm::Last(GenAiField::AgentName),
+            }]),
+            kind("tool", "execute_tool").with(TOOL),
+            kind("retriever", "retrieval"),
+        ],
+    }],
     content: ContentNames {
         families: &[NameFamily {
             root: "confident.",

@@ -1,11 +1,46 @@
 //! GenAI dialect table: Laminar.
 
-use crate::genai::dialect::{ContentNames, Dialect, DialectSigns};
+use RuleAction::{Kind, Part, To};
+
+use crate::genai::dialect::{
+    ContentNames, Dialect, DialectSigns, KindNames, PartForm, PartMeaning, RuleAction, SpanPart,
+    kind, rule,
+};
+use crate::genai::normalize::field::GenAiField;
+
+/// The parts of model calls.
+const MESSAGES: &[PartMeaning] = &[
+    PartMeaning {
+        part: SpanPart::Input,
+        form: PartForm::Messages(GenAiField::InputMessages, "user"),
+    },
+    PartMeaning {
+        part: SpanPart::Output,
+        form: PartForm::Messages(GenAiField::OutputMessages, "assistant"),
+    },
+];
+
+/// The parts of tool calls.
+const TOOL: &[PartMeaning] = &[
+    PartMeaning { part: SpanPart::Input, form: PartForm::Last(GenAiField::ToolArguments) },
+    PartMeaning { part: SpanPart::Output, form: PartForm::Last(GenAiField::ToolResult) },
+];
 
 /// What it calls things.
 pub(crate) const DIALECT: Dialect = Dialect {
     name: "laminar",
     detection: DialectSigns { beginnings: &["lmnr."], ..DialectSigns::NONE },
+    rules: &[
+        rule("lmnr.span.type", Kind),
+        rule("lmnr.span.input", Part(SpanPart::Input)),
+        rule("lmnr.span.output", Part(SpanPart::Output)),
+        rule("lmnr.association.properties.session_id", To(GenAiField::ConversationId)),
+        rule("lmnr.association.properties.user_id", To(GenAiField::UserId)),
+    ],
+    kinds: &[KindNames {
+        key: "lmnr.span.type",
+        names: &[kind("LLM", "chat").with(MESSAGES), kind("TOOL", "execute_tool").with(TOOL)],
+    }],
     content: ContentNames {
         names: &["lmnr.span.input", "lmnr.span.output", "lmnr.span.prompt", "lmnr.span.messages"],
         ..ContentNames::NONE

@@ -1,11 +1,83 @@
 //! GenAI dialect table: Langfuse.
 
-use crate::genai::dialect::{ContentNames, Dialect, DialectSigns};
+use RuleAction::{Details, Kind, Parameters, Part, To};
+
+use crate::genai::dialect::{
+    ContentNames, Dialect, DialectSigns, KindNames, PartForm, PartMeaning, RuleAction, SpanPart,
+    common, kind, rule,
+};
+use crate::genai::normalize::field::GenAiField;
+
+/// The parts of model calls.
+const MESSAGES: &[PartMeaning] = &[
+    PartMeaning {
+        part: SpanPart::Input,
+        form: PartForm::Messages(GenAiField::InputMessages, "user"),
+    },
+    PartMeaning {
+        part: SpanPart::Output,
+        form: PartForm::Messages(GenAiField::OutputMessages, "assistant"),
+    },
+];
+
+/// The parts of tool calls.
+const TOOL: &[PartMeaning] = &[
+    PartMeaning { part: SpanPart::Input, form: PartForm::Last(GenAiField::ToolArguments) },
+    PartMeaning { part: SpanPart::Output, form: PartForm::Last(GenAiField::ToolResult) },
+];
 
 /// What it calls things.
 pub(crate) const DIALECT: Dialect = Dialect {
     name: "langfuse",
-    detection: DialectSigns { beginnings: &["langfuse"], ..DialectSigns::NONE },
+    detection: DialectSigns {
+        beginnings: &["langfuse"],
+        attributes: &[
+            "langfuse.observation.level",
+            "langfuse.observation.cost_details",
+            "langfuse.trace.name",
+            "langfuse.internal.as_root",
+        ],
+        ..DialectSigns::NONE
+    },
+    rules: &[
+        rule("langfuse.observation.type", Kind),
+        rule("langfuse.observation.model.name", To(GenAiField::RequestModel)),
+        rule("langfuse.observation.model.parameters", Parameters),
+        rule(
+            "langfuse.observation.usage_details",
+            Details(&[
+                ("input", GenAiField::InputTokens),
+                ("output", GenAiField::OutputTokens),
+                ("input_tokens", GenAiField::InputTokens),
+                ("output_tokens", GenAiField::OutputTokens),
+                ("prompt_tokens", GenAiField::InputTokens),
+                ("completion_tokens", GenAiField::OutputTokens),
+                ("cache_read_input_tokens", GenAiField::CacheReadTokens),
+                ("input_cached_tokens", GenAiField::CacheReadTokens),
+                ("cache_creation_input_tokens", GenAiField::CacheCreationTokens),
+                ("output_reasoning_tokens", GenAiField::ReasoningTokens),
+                ("reasoning", GenAiField::ReasoningTokens),
+            ]),
+        ),
+        rule("langfuse.observation.prompt.name", To(GenAiField::PromptName)),
+        rule("langfuse.observation.prompt.version", To(GenAiField::PromptVersion)),
+        common("session.id", To(GenAiField::ConversationId)).stays(),
+        rule("langfuse.session.id", To(GenAiField::ConversationId)),
+        rule("langfuse.user.id", To(GenAiField::UserId)),
+        rule("langfuse.observation.input", Part(SpanPart::Input)),
+        rule("langfuse.observation.output", Part(SpanPart::Output)),
+    ],
+    kinds: &[KindNames {
+        key: "langfuse.observation.type",
+        names: &[
+            kind("generation", "chat").with(MESSAGES),
+            kind("embedding", "embeddings"),
+            kind("tool", "execute_tool").with(TOOL),
+            kind("retriever", "retrieval"),
+            kind("agent", "invoke_agent"),
+            kind("chain", "invoke_workflow"),
+        ],
+    }],
     content: ContentNames {
         names: &[
             "langfuse.observation.input",

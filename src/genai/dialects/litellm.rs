@@ -27,6 +27,7 @@ pub(crate) const DIALECT: Dialect = Dialect {
         rule("metadata.user_api_key_end_user_id", To(GenAiField::UserId)).tier(2),
         rule("metadata.user_api_key_user_id", To(GenAiField::UserId)).tier(2),
     ],
+    operations: &[("completion", "chat")],
     // OpenLLMetry's name; LiteLLM calls a chat a completion.
     kinds: &[KindNames { key: "llm.request.type", names: &[kind("completion", "chat")] }],
     content: ContentNames {

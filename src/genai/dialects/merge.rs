@@ -2,7 +2,7 @@
 
 use super::{DIALECTS, DialectSet};
 use crate::genai::dialect::{DialectRule, IndexedList, RuleAction};
-use crate::genai::normalize::field::GenAiField;
+use crate::genai::normalize::field::{Conventions, GenAiField};
 
 /// What a key means.
 #[derive(Debug, Clone, Copy)]
@@ -15,10 +15,12 @@ pub(crate) struct KeyMeaning {
     /// How the key ranks among those that say the same: less is better, and no two are equal. It is
     /// above 0, below `u16::MAX`, and 0 for current names.
     pub(crate) rank: u16,
-    /// The index of the key's dialect.
-    pub(crate) dialect: usize,
+    /// The dialects that have the key; of a name that is not common that is one.
+    pub(crate) speakers: DialectSet,
     /// See [`DialectRule::is_common`].
     pub(crate) is_common: bool,
+    /// Whether values of the key may show a dialect.
+    pub(crate) shows_by_value: bool,
     /// See [`DialectRule::stays`].
     pub(crate) stays: bool,
 }
@@ -30,7 +32,7 @@ pub(crate) struct KnownList {
     pub(crate) meaning: KeyMeaning,
 }
 
-/// The number of all rules.
+/// The number of all rules, of each dialect.
 pub(crate) const RULE_COUNT: usize = rule_count();
 
 const _: () = assert!(RULE_COUNT < 0xfffe, "a rank does not fit its type");
@@ -74,8 +76,9 @@ const NOTHING: KeyMeaning = KeyMeaning {
     shows: DialectSet::NONE,
     action: RuleAction::Sign,
     rank: 0,
-    dialect: DIALECTS.len(),
+    speakers: DialectSet::NONE,
     is_common: false,
+    shows_by_value: false,
     stays: false,
 };
 
@@ -85,23 +88,104 @@ const fn meaning_of(rule: &DialectRule, dialect: usize, rank: u16) -> KeyMeaning
         shows: if rule.is_common { DialectSet::NONE } else { DialectSet::of(dialect) },
         action: rule.action,
         rank,
-        dialect,
+        speakers: DialectSet::of(dialect),
         is_common: rule.is_common,
+        shows_by_value: shows_by_value(rule.key),
         stays: rule.stays,
     }
 }
 
-/// All keys: the current names, then the rules by their rank.
-pub(crate) static KEYS: [KeyMeaning; GenAiField::COUNT + RULE_COUNT] = all_keys();
+const fn is_same(one: &str, other: &str) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    let (mut one, mut other) = (one.as_bytes(), other.as_bytes());
+    while let ([a, one_rest @ ..], [b, other_rest @ ..]) = (one, other) {
+        if *a != *b {
+            return false;
+        }
+        (one, other) = (one_rest, other_rest);
+    }
+    true
+}
+
+const fn shows_by_value(key: &str) -> bool {
+    let mut left = DIALECTS;
+    while let [dialect, rest @ ..] = left {
+        let mut values = dialect.detection.values;
+        while let [(known, _), others @ ..] = values {
+            if is_same(key, known) {
+                return true;
+            }
+            values = others;
+        }
+        left = rest;
+    }
+    false
+}
+
+/// The keys of all meanings, of one release of the conventions.
+pub(crate) struct KeyTable {
+    all: [KeyMeaning; GenAiField::COUNT + RULE_COUNT],
+    count: usize,
+}
+
+impl KeyTable {
+    /// The table for a release.
+    pub(crate) fn of(conventions: Conventions) -> &'static Self {
+        match conventions {
+            Conventions::V1_41 => &KEYS,
+            Conventions::GenAi0_1 => &LATER_KEYS,
+        }
+    }
+
+    /// The current names, then the rules by their rank, each key once.
+    pub(crate) fn keys(&'static self) -> &'static [KeyMeaning] {
+        self.all.get(..self.count).unwrap_or_default()
+    }
+
+    /// The index of a key among the first `count`, or `count`.
+    #[expect(clippy::indexing_slicing, reason = "the compiler runs it, and sees a wrong index")]
+    const fn position(&self, key: &str) -> usize {
+        let mut index = 0;
+        while index < self.count && !is_same(self.all[index].key, key) {
+            index += 1;
+        }
+        index
+    }
+
+    /// Adds a key, or a dialect to a common one.
+    #[expect(clippy::indexing_slicing, reason = "the compiler runs it, and sees a wrong index")]
+    const fn add(&mut self, meaning: KeyMeaning) {
+        let index = self.position(meaning.key);
+        if index == self.count {
+            self.all[index] = meaning;
+            self.count += 1;
+        } else if self.all[index].rank > 0 {
+            let known = &mut self.all[index];
+            assert!(known.is_common && meaning.is_common, "two dialects have one key");
+            known.speakers = known.speakers.and(meaning.speakers);
+        }
+        // What is left are current names, which an older release of the conventions did not have.
+    }
+}
+
+static KEYS: KeyTable = all_keys(Conventions::V1_41);
+static LATER_KEYS: KeyTable = all_keys(Conventions::GenAi0_1);
 
 #[expect(clippy::indexing_slicing, reason = "the compiler runs it, and sees a wrong index")]
-const fn all_keys() -> [KeyMeaning; GenAiField::COUNT + RULE_COUNT] {
-    let mut keys = [NOTHING; GenAiField::COUNT + RULE_COUNT];
-    let (mut count, mut fields) = (0, GenAiField::ALL);
+const fn all_keys(conventions: Conventions) -> KeyTable {
+    let all = [NOTHING; GenAiField::COUNT + RULE_COUNT];
+    let mut table = KeyTable { all, count: 0 };
+    let mut fields = GenAiField::ALL;
     while let [field, rest @ ..] = fields {
         let action = RuleAction::Own(*field);
-        keys[count] = KeyMeaning { key: field.name(), action, ..NOTHING };
-        count += 1;
+        // A field that another one says has no name of its own.
+        if field.within(conventions).index() == field.index() {
+            table.all[table.count] =
+                KeyMeaning { key: field.name_in(conventions), action, ..NOTHING };
+            table.count += 1;
+        }
         fields = rest;
     }
     let (mut rank, mut tier) = (1, 0);
@@ -111,8 +195,7 @@ const fn all_keys() -> [KeyMeaning; GenAiField::COUNT + RULE_COUNT] {
             let mut rules = DIALECTS[dialect].rules;
             while let [rule, rest @ ..] = rules {
                 if rule.tier == tier {
-                    keys[count] = meaning_of(rule, dialect, rank);
-                    count += 1;
+                    table.add(meaning_of(rule, dialect, rank));
                     rank += 1;
                 }
                 rules = rest;
@@ -126,14 +209,13 @@ const fn all_keys() -> [KeyMeaning; GenAiField::COUNT + RULE_COUNT] {
         let mut signs = DIALECTS[dialect].detection.attributes;
         while let [key, rest @ ..] = signs {
             let shows = DialectSet::of(dialect);
-            keys[count] = KeyMeaning { key, shows, rank, dialect, ..NOTHING };
-            count += 1;
+            table.add(KeyMeaning { key, shows, rank, speakers: shows, ..NOTHING });
             rank += 1;
             signs = rest;
         }
         dialect += 1;
     }
-    keys
+    table
 }
 
 /// All lists.
@@ -153,11 +235,12 @@ const fn all_lists() -> [KnownList; list_count()] {
         let mut own = DIALECTS[dialect].lists;
         while let [list, rest @ ..] = own {
             assert!(list.prefix.len() >= 8, "lookups compare the first eight bytes of a prefix");
-            let shows = if list.is_common { DialectSet::NONE } else { DialectSet::of(dialect) };
+            let speakers = DialectSet::of(dialect);
+            let shows = if list.is_common { DialectSet::NONE } else { speakers };
             let action = RuleAction::List(count);
             let is_common = list.is_common;
             let key = list.prefix;
-            let meaning = KeyMeaning { key, shows, action, dialect, is_common, ..NOTHING };
+            let meaning = KeyMeaning { key, shows, action, speakers, is_common, ..NOTHING };
             lists[count] = KnownList { list, meaning };
             count += 1;
             own = rest;

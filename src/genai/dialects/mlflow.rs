@@ -1,11 +1,71 @@
 //! GenAI dialect table: MLflow.
 
-use crate::genai::dialect::{ContentNames, Dialect, DialectSigns};
+use RuleAction::{Details, Kind, Part, Quoted};
+
+use crate::genai::dialect::{
+    ContentNames, Dialect, DialectSigns, KindNames, PartForm, PartMeaning, RuleAction, SpanPart,
+    kind, rule,
+};
+use crate::genai::normalize::field::GenAiField;
+
+/// The parts of model calls.
+const MESSAGES: &[PartMeaning] = &[
+    PartMeaning {
+        part: SpanPart::Input,
+        form: PartForm::Messages(GenAiField::InputMessages, "user"),
+    },
+    PartMeaning {
+        part: SpanPart::Output,
+        form: PartForm::Messages(GenAiField::OutputMessages, "assistant"),
+    },
+];
+
+/// The parts of tool calls.
+const TOOL: &[PartMeaning] = &[
+    PartMeaning { part: SpanPart::Input, form: PartForm::Last(GenAiField::ToolArguments) },
+    PartMeaning { part: SpanPart::Output, form: PartForm::Last(GenAiField::ToolResult) },
+];
 
 /// What it calls things.
 pub(crate) const DIALECT: Dialect = Dialect {
     name: "mlflow",
-    detection: DialectSigns { beginnings: &["mlflow."], ..DialectSigns::NONE },
+    detection: DialectSigns {
+        beginnings: &["mlflow."],
+        attributes: &["mlflow.traceRequestId", "mlflow.spanFunctionName", "mlflow.llm.cost"],
+        ..DialectSigns::NONE
+    },
+    rules: &[
+        rule("mlflow.spanType", Kind),
+        rule(
+            "mlflow.chat.tokenUsage",
+            Details(&[
+                ("input_tokens", GenAiField::InputTokens),
+                ("output_tokens", GenAiField::OutputTokens),
+                ("cache_read_input_tokens", GenAiField::CacheReadTokens),
+                ("cache_creation_input_tokens", GenAiField::CacheCreationTokens),
+            ]),
+        ),
+        rule("mlflow.llm.model", Quoted(GenAiField::RequestModel)),
+        rule("mlflow.llm.provider", Quoted(GenAiField::ProviderName)),
+        rule("mlflow.chat.tools", Quoted(GenAiField::ToolDefinitions)),
+        rule("mlflow.trace.session", Quoted(GenAiField::ConversationId)),
+        rule("mlflow.trace.user", Quoted(GenAiField::UserId)),
+        rule("mlflow.spanInputs", Part(SpanPart::Input)),
+        rule("mlflow.spanOutputs", Part(SpanPart::Output)),
+    ],
+    kinds: &[KindNames {
+        key: "mlflow.spanType",
+        names: &[
+            kind("CHAT_MODEL", "chat").with(MESSAGES),
+            kind("LLM", "chat").with(MESSAGES),
+            kind("EMBEDDING", "embeddings"),
+            kind("TOOL", "execute_tool").with(TOOL),
+            kind("AGENT", "invoke_agent"),
+            kind("RETRIEVER", "retrieval"),
+            kind("RERANKER", "rerank"),
+            kind("WORKFLOW", "invoke_workflow"),
+        ],
+    }],
     content: ContentNames {
         names: &[
             "mlflow.spanInputs",

@@ -83,6 +83,23 @@ impl DialectSet {
         self.0 & (1 << index) != 0
     }
 
+    /// Whether a dialect is in both sets.
+    pub(crate) const fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// The dialects that a value of a key shows.
+    #[cold]
+    pub(crate) fn shown_by(key: &str, value: &[u8]) -> Self {
+        let shows = |dialect: &Dialect| {
+            let mut values = dialect.detection.values.iter();
+            values
+                .any(|(known, beginning)| *known == key && value.starts_with(beginning.as_bytes()))
+        };
+        let indexed = DIALECTS.iter().enumerate().filter(|(_, dialect)| shows(dialect));
+        indexed.fold(Self::NONE, |set, (index, _)| set.and(Self::of(index)))
+    }
+
     /// The dialects of the set with their indices, in the order of the list.
     pub(crate) fn dialects(self) -> impl Iterator<Item = (usize, &'static Dialect)> {
         let mut left = self.0;

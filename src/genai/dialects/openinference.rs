@@ -158,4 +158,5 @@ pub(crate) const DIALECT: Dialect = Dialect {
         exceptions: &["llm.prompt_template.name", "llm.prompt_template.version"],
         ..ContentNames::NONE
     },
+    ..Dialect::NONE
 };

@@ -1,6 +1,9 @@
 //! GenAI dialect table: Semantic Kernel for .NET, Python and Java, and Microsoft.Extensions.AI.
 
-use crate::genai::dialect::{ContentNames, Dialect, DialectSigns};
+use RuleAction::{To, ToolNames};
+
+use crate::genai::dialect::{ContentNames, Dialect, DialectSigns, RuleAction, rule};
+use crate::genai::normalize::field::GenAiField;
 
 /// What it calls things.
 pub(crate) const DIALECT: Dialect = Dialect {
@@ -14,6 +17,12 @@ pub(crate) const DIALECT: Dialect = Dialect {
         ],
         ..DialectSigns::NONE
     },
+    rules: &[
+        rule("sk.available_functions", ToolNames),
+        // Of the SDK for Java.
+        rule("semantic_kernel.function.invocation.name", To(GenAiField::ToolName)),
+    ],
+    tool_sign: Some(GenAiField::ToolName),
     content: ContentNames {
         names: &[
             "gen_ai.agent.invocation_input",

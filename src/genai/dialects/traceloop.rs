@@ -22,14 +22,9 @@ pub(crate) const DIALECT: Dialect = Dialect {
         rule("llm.request.type", Kind).tier(1),
         rule("llm.usage.prompt_tokens", To(GenAiField::InputTokens)).tier(1),
         rule("llm.usage.completion_tokens", To(GenAiField::OutputTokens)).tier(1),
-        rule("gen_ai.usage.cache_read_input_tokens", To(GenAiField::CacheReadTokens)),
-        rule("gen_ai.usage.cache_creation_input_tokens", To(GenAiField::CacheCreationTokens)),
-        rule("gen_ai.usage.reasoning_tokens", To(GenAiField::ReasoningTokens)),
         rule("llm.usage.reasoning_tokens", To(GenAiField::ReasoningTokens)),
         rule("llm.usage.total_tokens", Total),
-        rule("gen_ai.response.finish_reason", To(GenAiField::FinishReasons)),
         rule("llm.response.finish_reason", To(GenAiField::FinishReasons)),
-        rule("gen_ai.response.stop_reason", To(GenAiField::FinishReasons)),
         rule("gen_ai.openai.system_fingerprint", To(GenAiField::OpenaiFingerprint)).tier(1),
         rule("gen_ai.is_streaming", To(GenAiField::Stream)),
         rule("llm.is_streaming", To(GenAiField::Stream)),
@@ -39,8 +34,6 @@ pub(crate) const DIALECT: Dialect = Dialect {
         rule("llm.frequency_penalty", To(GenAiField::FrequencyPenalty)),
         rule("llm.presence_penalty", To(GenAiField::PresencePenalty)),
         rule("llm.chat.stop_sequences", To(GenAiField::StopSequences)),
-        rule("gen_ai.request.max_completion_tokens", To(GenAiField::MaxTokens)),
-        rule("gen_ai.request.n", To(GenAiField::ChoiceCount)),
         rule("gen_ai.openai.api_base", ApiBase),
         rule("traceloop.association.properties.session_id", To(GenAiField::ConversationId)),
         rule("traceloop.association.properties.user_id", To(GenAiField::UserId)),
@@ -48,6 +41,7 @@ pub(crate) const DIALECT: Dialect = Dialect {
         rule("gen_ai.user", To(GenAiField::UserId)).tier(1),
         rule("traceloop.workflow.name", To(GenAiField::WorkflowName)),
         rule("traceloop.prompt.key", To(GenAiField::PromptName)),
+        rule("traceloop.prompt.version", To(GenAiField::PromptVersion)),
         rule("traceloop.entity.name", Part(SpanPart::Name)),
         rule("traceloop.entity.input", Part(SpanPart::Input)),
         rule("traceloop.entity.output", Part(SpanPart::Output)),
@@ -135,4 +129,5 @@ pub(crate) const DIALECT: Dialect = Dialect {
         exceptions: &["traceloop.prompt.template.version"],
         ..ContentNames::NONE
     },
+    ..Dialect::NONE
 };

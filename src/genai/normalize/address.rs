@@ -1,4 +1,5 @@
-//! URL mapping: base URLs -> `server.address` and `server.port`.
+//! URL mapping: base URLs -> `server.address` and `server.port`; and members of JSON texts, found
+//! without reading the rest.
 
 /// Host and port of an absolute URL with a host. Without a port it is the scheme's.
 pub(crate) fn host_and_port(url: &str) -> Option<(&str, u16)> {
@@ -26,12 +27,20 @@ pub(crate) fn host_and_port(url: &str) -> Option<(&str, u16)> {
     (!host.is_empty()).then_some((host, port))
 }
 
-/// The value of the first member `"api_base"` of a JSON text, found without reading the rest; none
-/// if the text escapes characters in it.
-pub(crate) fn api_base(json: &[u8]) -> Option<&str> {
-    let found = memchr::memmem::find(json, b"\"api_base\"")?;
-    let rest = json.get(found..)?.strip_prefix(b"\"api_base\"")?.trim_ascii_start();
-    let rest = rest.strip_prefix(b":")?.trim_ascii_start().strip_prefix(b"\"")?;
+/// The value of the first member of this name in a JSON object, found without reading the rest; none
+/// if it is no text, or the text escapes characters in it.
+pub(crate) fn member<'a>(json: &'a [u8], name: &str) -> Option<&'a str> {
+    if json.first() != Some(&b'{') {
+        return None;
+    }
+    let quoted = memchr::memmem::find_iter(json, name);
+    let rest = quoted.filter_map(|start| {
+        let before = json.get(start.checked_sub(1)?)?;
+        let rest = json.get(start.checked_add(name.len())?..)?.strip_prefix(b"\"")?;
+        let rest = rest.trim_ascii_start().strip_prefix(b":")?;
+        (*before == b'"').then_some(rest)
+    });
+    let rest = rest.take(1).next()?.trim_ascii_start().strip_prefix(b"\"")?;
     let end = memchr::memchr2(b'"', b'\\', rest)?;
     rest.get(end).filter(|byte| **byte == b'"')?;
     std::str::from_utf8(rest.get(..end)?).ok()
@@ -54,8 +63,8 @@ mod tests {
     #[test]
     fn the_base_in_a_larger_object() {
         let json = br#"{"model_id": null, "api_base": "https://x/v1", "y": 1}"#;
-        assert_eq!(api_base(json), Some("https://x/v1"));
-        assert_eq!(api_base(br#"{"api_base": null}"#), None);
-        assert_eq!(api_base(br#"{"api_base": "a\"b"}"#), None);
+        assert_eq!(member(json, "api_base"), Some("https://x/v1"));
+        assert_eq!(member(br#"{"api_base": null}"#, "api_base"), None);
+        assert_eq!(member(br#"{"api_base": "a\"b"}"#, "api_base"), None);
     }
 }

@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use super::convert::convert;
-use super::field::GenAiField;
+use super::convert::{convert, has_wrong_type};
+use super::field::{Conventions, GenAiField};
 use super::indexed_keys::{KeyTree, json_of};
-use super::json;
-use super::messages;
-use crate::codec::msgpack::{self, Entry, Reader, Token, text_of};
+use super::messages::Remainder;
+use super::{json, messages, values};
+use crate::codec::msgpack::{self, Entry, Reader, Token, elements, text_of};
 use crate::genai::dialect::{ListForm, RuleAction, SpanPart};
 use crate::genai::dialects::DialectSet;
 use crate::genai::dialects::merge::{KeyMeaning, LISTS, RULE_COUNT};
@@ -39,17 +39,50 @@ pub(super) fn text(value: &[u8]) -> Option<&[u8]> {
     }
 }
 
+/// Whether all words of a list are in what it was made of, whatever their case.
+fn is_verbatim(given: &[u8], list: &[u8]) -> bool {
+    let given = given.to_ascii_lowercase();
+    let joins = |at: Option<usize>| {
+        let byte = at.and_then(|at| given.get(at));
+        byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+    };
+    let holds = |word: &[u8]| {
+        let mut found = memchr::memmem::find_iter(&given, word);
+        found.any(|at| !joins(at.checked_sub(1)) && !joins(at.checked_add(word.len())))
+    };
+    let mut words = elements(list).filter_map(|word| text(word));
+    words.all(|word| holds(&word.to_ascii_lowercase()))
+}
+
 /// What was read of one span.
 pub(crate) struct Collected<'a> {
+    conventions: Conventions,
     /// Fields that the span has under their current name.
     pub(super) own: u64,
+    own_values: [&'a [u8]; GenAiField::COUNT],
+    /// Fields of those whose value is to be another one.
+    corrected: u64,
     /// Fields for which a value was found.
     pub(super) found: u64,
     slots: [Slot; GenAiField::COUNT],
     made: &'a mut Vec<u8>,
+    /// Scratch space.
+    compared: Vec<u8>,
     /// The dialects that the keys showed.
     pub(super) spoken: DialectSet,
     pub(super) operation: Option<&'a str>,
+    /// The dialects that named the kind.
+    pub(super) named_by: DialectSet,
+    /// Whether token counts are left to the calls beneath, so that what gave them stays.
+    pub(super) dropped_usage: bool,
+    /// Whether the tokens of the cache were added to those of the input.
+    pub(super) added_cache: bool,
+    /// Whether the tokens of reasoning were added to those of the output.
+    pub(super) added_reasoning: bool,
+    /// What stays of attributes, by their rank.
+    remainders: Vec<(u16, String)>,
+    /// What was inferred of what was not said.
+    pub(super) inferred: Vec<String>,
     /// In the order of the attributes until they are resolved, by rank from then on.
     pub(super) deferred: Vec<Deferred<'a>>,
     /// Lists by their index in [`LISTS`].
@@ -60,44 +93,104 @@ pub(crate) struct Collected<'a> {
 
 impl<'a> Collected<'a> {
     /// Nothing read yet; `spoken` is what the keys showed, `made` is scratch space.
-    pub(crate) fn new(spoken: DialectSet, made: &'a mut Vec<u8>) -> Self {
+    pub(crate) fn new(spoken: DialectSet, conventions: Conventions, made: &'a mut Vec<u8>) -> Self {
         made.clear();
         Self {
+            conventions,
             own: 0,
+            own_values: [&[]; GenAiField::COUNT],
+            corrected: 0,
             found: 0,
             slots: [Slot::default(); GenAiField::COUNT],
             made,
+            compared: Vec::new(),
             spoken,
             operation: None,
+            named_by: DialectSet::NONE,
+            dropped_usage: false,
+            added_cache: false,
+            added_reasoning: false,
+            remainders: Vec::new(),
+            inferred: Vec::new(),
             deferred: Vec::new(),
             trees: Vec::new(),
             mapped: [0; RULE_COUNT / 64 + 1],
         }
     }
 
-    /// Notes the fields that are there already; these are never overwritten.
+    /// Notes the fields that are there already. These are not overwritten, but get the right type
+    /// and the values of the conventions.
     pub(crate) fn note_own(&mut self, meaning: &KeyMeaning, value: &'a [u8]) {
-        if let RuleAction::Own(field) = meaning.action {
-            self.own |= field.bit();
-            if field == GenAiField::OperationName {
-                self.operation = self.operation.or_else(|| text_of(value));
-            }
+        let RuleAction::Own(field) = meaning.action else { return };
+        if self.own & field.bit() != 0 {
+            return;
         }
+        self.own |= field.bit();
+        if let Some(own) = self.own_values.get_mut(field.index()) {
+            *own = value;
+        }
+        if field == GenAiField::OperationName {
+            let own = self.spoken.dialects().flat_map(|(_, dialect)| dialect.operations);
+            let said = text_of(value);
+            self.operation = said.map(|said| values::operation(said, own));
+            if self.operation != said {
+                let operation = self.operation.unwrap_or_default();
+                self.correct(field, |out| {
+                    msgpack::str(out, operation);
+                    true
+                });
+            }
+        } else if has_wrong_type(field.shape(), value) {
+            self.correct(field, |out| convert(field, value, out));
+        }
+    }
+
+    /// Takes what `write` appends in the place of a field's own value.
+    pub(super) fn correct(
+        &mut self,
+        field: GenAiField,
+        write: impl FnOnce(&mut Vec<u8>) -> bool,
+    ) -> bool {
+        let start = self.made.len();
+        let made = write(self.made);
+        if made && let Some(slot) = self.slots.get_mut(field.index()) {
+            *slot = Slot { rank: FIRST, start, end: self.made.len() };
+            self.found |= field.bit();
+            self.corrected |= field.bit();
+        }
+        made
+    }
+
+    /// Whether a field's own value is replaced.
+    pub(crate) fn corrects(&self, field: GenAiField) -> bool {
+        self.corrected & field.bit() != 0
+    }
+
+    /// Whether any field's own value is replaced.
+    pub(crate) fn corrects_own(&self) -> bool {
+        self.corrected != 0
     }
 
     /// Reads one attribute of a dialect; to be called after [`Collected::note_own`] of all.
     pub(crate) fn read(&mut self, meaning: &'static KeyMeaning, entry: Entry<'a>) {
         let (rank, value) = (meaning.rank, entry.value);
-        if meaning.is_common && !self.spoken.has(meaning.dialect) {
+        if meaning.is_common && !self.spoken.meets(meaning.speakers) {
             return;
         }
         match meaning.action {
             RuleAction::Own(_) | RuleAction::Total | RuleAction::Sign => {}
             RuleAction::To(field) => self.offer(field, rank, value),
-            RuleAction::Kind if text_of(value).is_none() => {}
+            RuleAction::Quoted(field) => self.quoted(field, rank, value),
+            RuleAction::Millis(field) => self.millis(field, rank, value),
+            RuleAction::ToolTexts => self.tool_texts(rank, value),
+            RuleAction::ToolNames => self.tool_names(rank, value),
+            RuleAction::Replies => self.replies(rank, value),
+            RuleAction::Kind | RuleAction::Event if text_of(value).is_none() => {}
             RuleAction::Kind
+            | RuleAction::Event
             | RuleAction::Model
             | RuleAction::Part(_)
+            | RuleAction::Answer(_)
             | RuleAction::ApiBase
             | RuleAction::ApiBaseWithin => self.defer(meaning, value),
             RuleAction::MediaType(_) => {
@@ -129,7 +222,7 @@ impl<'a> Collected<'a> {
         action: RuleAction,
         dialect: Option<usize>,
     ) -> Option<Deferred<'a>> {
-        let is_of = |known: &KeyMeaning| dialect.is_none_or(|dialect| known.dialect == dialect);
+        let is_of = |known: &KeyMeaning| dialect.is_none_or(|dialect| known.speakers.has(dialect));
         let mut all = self.deferred.iter();
         all.find(|known| known.meaning.action == action && is_of(known.meaning)).copied()
     }
@@ -169,6 +262,7 @@ impl<'a> Collected<'a> {
 
     /// Whether a value of this rank would be taken.
     pub(super) fn wants(&self, field: GenAiField, rank: u16) -> bool {
+        let field = field.within(self.conventions);
         let known = self.slots.get(field.index()).map_or(FIRST, |slot| slot.rank);
         self.own & field.bit() == 0 && (self.found & field.bit() == 0 || rank < known)
     }
@@ -183,6 +277,7 @@ impl<'a> Collected<'a> {
         if !self.wants(field, rank) {
             return false;
         }
+        let field = field.within(self.conventions);
         let start = self.made.len();
         let made = write(self.made);
         if made && let Some(slot) = self.slots.get_mut(field.index()) {
@@ -211,6 +306,86 @@ impl<'a> Collected<'a> {
                 self.make(*field, rank, |out| json::append(*field, value, out));
             }
         }
+        // Totals follow from the rest.
+        let is_known = |key: &str| {
+            matches!(key, "total" | "total_tokens" | "tokens")
+                || names.iter().any(|(name, _)| *name == key)
+        };
+        if object.keys().all(|key| is_known(key)) {
+            self.mark_mapped(rank);
+        }
+    }
+
+    fn quoted(&mut self, field: GenAiField, rank: u16, value: &[u8]) {
+        let Some(json) = text(value).filter(|_| self.wants(field, rank)) else { return };
+        let Some(read) = json::read_value(json) else {
+            // Some write it plainly.
+            self.offer(field, rank, value);
+            return;
+        };
+        if self.make(field, rank, |out| json::append(field, &read, out)) {
+            self.mark_mapped(rank);
+        }
+    }
+
+    fn millis(&mut self, field: GenAiField, rank: u16, value: &[u8]) {
+        let mut number = Vec::new();
+        if !convert(GenAiField::Temperature, value, &mut number) {
+            return;
+        }
+        let Ok(Token::Float(millis)) = Reader::new(&number).token() else { return };
+        let made = self.make(field, rank, |out| {
+            msgpack::f64(out, millis / 1000.0);
+            true
+        });
+        if made {
+            self.mark_mapped(rank);
+        }
+    }
+
+    fn replies(&mut self, rank: u16, value: &[u8]) {
+        let Some(object) = text(value).and_then(json::read_object) else { return };
+        let first = object.get("replies").and_then(|replies| replies.get(0));
+        let Some(meta) = first.and_then(|reply| reply.get("meta")) else { return };
+        for (path, field) in [
+            ("/model", GenAiField::ResponseModel),
+            ("/finish_reason", GenAiField::FinishReasons),
+            ("/usage/prompt_tokens", GenAiField::InputTokens),
+            ("/usage/completion_tokens", GenAiField::OutputTokens),
+            ("/usage/prompt_tokens_details/cached_tokens", GenAiField::CacheReadTokens),
+            ("/usage/completion_tokens_details/reasoning_tokens", GenAiField::ReasoningTokens),
+        ] {
+            if let Some(value) = meta.pointer(path) {
+                self.make(field, rank, |out| json::append(field, value, out));
+            }
+        }
+    }
+
+    fn tool_texts(&mut self, rank: u16, value: &[u8]) {
+        if !self.wants(GenAiField::ToolDefinitions, rank) {
+            return;
+        }
+        let tools: Option<Vec<Value>> =
+            elements(value).map(|tool| messages::parsed(text_of(tool)?)).collect();
+        let Some(tools) = tools.filter(|tools| !tools.is_empty()) else { return };
+        let rendered = Value::Array(tools).to_string();
+        if self.offer_text(GenAiField::ToolDefinitions, rank, Some(&rendered)) {
+            self.mark_mapped(rank);
+        }
+    }
+
+    fn tool_names(&mut self, rank: u16, value: &[u8]) {
+        let names = text_of(value).unwrap_or_default().split(',').map(str::trim);
+        let named = names.filter(|name| !name.is_empty());
+        let tools: Vec<Value> =
+            named.map(|name| serde_json::json!({ "type": "function", "name": name })).collect();
+        if tools.is_empty() {
+            return;
+        }
+        let rendered = Value::Array(tools).to_string();
+        if self.offer_text(GenAiField::ToolDefinitions, rank, Some(&rendered)) {
+            self.mark_mapped(rank);
+        }
     }
 
     fn prompts(&mut self, value: &[u8], rank: u16) {
@@ -230,11 +405,26 @@ impl<'a> Collected<'a> {
 
     fn json_messages(&mut self, field: GenAiField, role: &str, rank: u16, value: &[u8]) {
         if self.wants(field, rank) {
-            let rendered = text_of(value).and_then(|text| messages::of_json(text, role));
+            let rendered = text_of(value).and_then(|text| messages::of_text(text, role));
             if self.offer_text(field, rank, rendered.as_deref()) {
-                self.mark_mapped(rank);
+                self.leave(rank, value);
             }
         }
+    }
+
+    /// Notes what stays of an attribute that messages were made of.
+    pub(super) fn leave(&mut self, rank: u16, value: &[u8]) {
+        match messages::remainder(text_of(value).unwrap_or_default()) {
+            Remainder::Nothing => self.mark_mapped(rank),
+            Remainder::Object(rest) => self.remainders.push((rank, rest)),
+            Remainder::All => {}
+        }
+    }
+
+    /// What stays of an attribute of which a part is said by fields.
+    pub(crate) fn left_of(&self, meaning: &KeyMeaning) -> Option<&str> {
+        let mut all = self.remainders.iter();
+        all.find(|(rank, _)| *rank == meaning.rank).map(|(_, rest)| rest.as_str())
     }
 
     /// Notes that the attribute with this rank is wholly said by fields.
@@ -246,7 +436,33 @@ impl<'a> Collected<'a> {
 
     /// The fields to add, as bits.
     pub(crate) fn additions(&self) -> u64 {
-        self.found & !self.own
+        (self.found & !self.own) | self.corrected
+    }
+
+    /// A field's value, whether it was there or was found.
+    pub(super) fn final_value(&self, field: GenAiField) -> Option<&[u8]> {
+        let field = field.within(self.conventions);
+        let own = || self.own_values.get(field.index()).copied().unwrap_or_default();
+        if self.found & field.bit() != 0 { Some(self.value(field)) } else { Some(own()) }
+            .filter(|value| !value.is_empty())
+    }
+
+    /// Whether a field says all that a value does.
+    fn says(&mut self, field: GenAiField, value: &[u8]) -> bool {
+        let mut compared = std::mem::take(&mut self.compared);
+        compared.clear();
+        let converted = convert(field, value, &mut compared);
+        let start = compared.len();
+        // What is there already may be encoded in another way.
+        let same = converted
+            && self.final_value(field).is_some_and(|said| {
+                convert(field, said, &mut compared)
+                    && compared.get(..start) == compared.get(start..)
+            });
+        // A word of the conventions may stand for several of the dialect's.
+        let narrows = field == GenAiField::FinishReasons && !is_verbatim(value, &compared);
+        self.compared = compared;
+        same && !narrows
     }
 
     /// The encoded value found for a field.
@@ -256,14 +472,22 @@ impl<'a> Collected<'a> {
     }
 
     /// Whether all that the attribute says is said by fields under their current names.
-    pub(crate) fn replaced(&self, meaning: &KeyMeaning) -> bool {
+    pub(crate) fn replaced(&mut self, meaning: &KeyMeaning, value: &[u8]) -> bool {
         let filled = self.own | self.found;
-        let has = |field: GenAiField| filled & field.bit() != 0;
-        if meaning.stays || (meaning.is_common && !self.spoken.has(meaning.dialect)) {
+        let has = |field: GenAiField| filled & field.within(self.conventions).bit() != 0;
+        if meaning.stays || (meaning.is_common && !self.spoken.meets(meaning.speakers)) {
             return false;
         }
         match meaning.action {
-            RuleAction::To(field) => has(field),
+            RuleAction::Details(_) if self.dropped_usage => false,
+            // The number beside the cache follows from the sum.
+            RuleAction::To(GenAiField::InputTokens) if self.added_cache => true,
+            RuleAction::To(GenAiField::OutputTokens) if self.added_reasoning => true,
+            RuleAction::To(field) => self.says(field, value),
+            RuleAction::Model => {
+                self.says(GenAiField::ResponseModel, value)
+                    || self.says(GenAiField::RequestModel, value)
+            }
             RuleAction::List(index) => LISTS.get(index).is_some_and(|known| has(known.list.field)),
             RuleAction::Prompts => has(GenAiField::InputMessages),
             RuleAction::Total => has(GenAiField::InputTokens) && has(GenAiField::OutputTokens),

@@ -2,7 +2,7 @@
 
 use super::field::{FieldType, GenAiField};
 use super::values;
-use crate::codec::msgpack::{self, Reader, Token, elements};
+use crate::codec::msgpack::{self, Reader, Token, elements, text_of};
 
 /// Whether an encoded value has a type that `shape` does not allow and that may be converted. Looks
 /// at the first byte only. An integer where a double belongs is left alone: it compares and sums
@@ -12,6 +12,9 @@ pub(crate) fn has_wrong_type(shape: FieldType, value: &[u8]) -> bool {
     let text = matches!(value.first(), Some(0xa0..=0xbf | 0xd9..=0xdb));
     match shape {
         FieldType::Text | FieldType::Any => false,
+        FieldType::Operation => values::is_other_operation(value),
+        FieldType::Provider => values::is_other_provider(value),
+        FieldType::Reasons => text || values::has_other_reason(value),
         FieldType::Double | FieldType::Bool | FieldType::Texts => text,
         FieldType::Int => text || matches!(value.first(), Some(0xca | 0xcb)),
     }
@@ -23,11 +26,11 @@ pub(crate) fn convert(field: GenAiField, value: &[u8], out: &mut Vec<u8>) -> boo
     let Ok(token) = Reader::new(value).token() else { return false };
     match field.shape() {
         FieldType::Any => any(token, value, out),
-        FieldType::Text => text(field, token, out),
+        FieldType::Text | FieldType::Operation | FieldType::Provider => text(field, token, out),
         FieldType::Int => int(token).map(|int| msgpack::int(out, int)).is_some(),
         FieldType::Double => double(token).map(|number| msgpack::f64(out, number)).is_some(),
         FieldType::Bool => bool(token).map(|bool| msgpack::bool(out, bool)).is_some(),
-        FieldType::Texts => texts(token, value, out),
+        FieldType::Texts | FieldType::Reasons => texts(field, token, value, out),
     }
 }
 
@@ -48,6 +51,7 @@ fn text(field: GenAiField, token: Token<'_>, out: &mut Vec<u8>) -> bool {
     };
     match field {
         GenAiField::ProviderName => written(out, values::provider(text)),
+        GenAiField::OperationName => written(out, values::operation(text, [])),
         GenAiField::OutputType => written(out, values::output_type(text)),
         _ => written(out, text),
     }
@@ -105,22 +109,32 @@ fn bool(token: Token<'_>) -> Option<bool> {
 }
 
 /// A list of texts; from a text the list that it holds as JSON, or the list of it alone.
-fn texts(token: Token<'_>, value: &[u8], out: &mut Vec<u8>) -> bool {
+fn texts(field: GenAiField, token: Token<'_>, value: &[u8], out: &mut Vec<u8>) -> bool {
     match token {
         Token::Array(count) => {
             let is_text = |element| matches!(Reader::new(element).token(), Ok(Token::Str(_)));
             let fits = count > 0 && elements(value).all(is_text);
-            if fits {
-                out.extend_from_slice(value);
+            if !fits {
+                return false;
             }
-            fits
+            if field == GenAiField::FinishReasons {
+                let reasons = elements(value).filter_map(text_of).map(values::finish_reason);
+                let reasons: Vec<String> = reasons.map(str::to_owned).collect();
+                return text_list(out, &reasons);
+            }
+            out.extend_from_slice(value);
+            true
         }
         Token::Str(text) => {
             let Ok(text) = std::str::from_utf8(text) else { return false };
-            let list = match text.trim_start().starts_with('[') {
+            let mut list: Vec<String> = match text.trim_start().starts_with('[') {
                 true => serde_json::from_str(text).unwrap_or_else(|_| vec![text.to_owned()]),
                 false => vec![text.to_owned()],
             };
+            if field == GenAiField::FinishReasons {
+                list.iter_mut()
+                    .for_each(|reason| *reason = values::finish_reason(reason).to_owned());
+            }
             text_list(out, &list)
         }
         _ => false,
@@ -185,6 +199,13 @@ mod tests {
         assert_eq!(converted(reasons, text("stop")), list(&["stop"]));
         assert_eq!(converted(reasons, text("[stop")), list(&["[stop"]));
         assert_eq!(converted(reasons, text("")), None);
+        let listed = |word: &'static str| {
+            move |out: &mut Vec<u8>| {
+                text_list(out, &[word.to_owned(), "stop".to_owned()]);
+            }
+        };
+        assert_eq!(converted(reasons, listed("STOP")), list(&["stop", "stop"]));
+        assert_eq!(converted(reasons, listed("other")), list(&["other", "stop"]));
         assert_eq!(converted(reasons, |out| msgpack::array_header(out, 0)), None);
     }
 
@@ -196,5 +217,16 @@ mod tests {
         assert!(has_wrong_type(FieldType::Int, &text) && has_wrong_type(FieldType::Bool, &text));
         assert!(!has_wrong_type(FieldType::Int, &int) && !has_wrong_type(FieldType::Double, &int));
         assert!(!has_wrong_type(FieldType::Text, &text) && !has_wrong_type(FieldType::Any, &text));
+        for (word, wrong) in [
+            ("stop", false),
+            ("length", false),
+            ("other", false),
+            ("STOP", true),
+            ("tool-calls", true),
+        ] {
+            let mut list = Vec::new();
+            text_list(&mut list, &[word.to_owned()]);
+            assert_eq!(has_wrong_type(FieldType::Reasons, &list), wrong, "{word}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Semantic conventions: the attributes of the GenAI conventions that normalisation writes.
 //!
 //! Names and types are those of the OpenTelemetry semantic conventions 1.41, registry `gen_ai`,
-//! `openai`, `server` and `user`.
+//! `openai`, `server` and `user`; where semantic-conventions-genai 0.1.0 has another name, that too.
 
 /// The type that the conventions give an attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,12 +16,38 @@ pub(crate) enum FieldType {
     Bool,
     /// string[]
     Texts,
+    /// string[], of the values of `gen_ai.response.finish_reasons`
+    Reasons,
     /// any
     Any,
+    /// string, of the values of `gen_ai.operation.name`
+    Operation,
+    /// string, of the values of `gen_ai.provider.name`
+    Provider,
+}
+
+/// The release of the conventions that attributes get the names of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Conventions {
+    /// OpenTelemetry semantic conventions 1.41.
+    #[default]
+    V1_41,
+    /// semantic-conventions-genai 0.1.0.
+    GenAi0_1,
+}
+
+impl Conventions {
+    /// The schema URL of the release; `None` where none is known.
+    pub(crate) const fn schema_url(self) -> Option<&'static str> {
+        match self {
+            Self::V1_41 => Some("https://opentelemetry.io/schemas/1.41.0"),
+            Self::GenAi0_1 => None,
+        }
+    }
 }
 
 macro_rules! fields {
-    ($($field:ident $name:literal $shape:ident,)*) => {
+    ($($field:ident $name:literal $shape:ident $(or $later:literal)?,)*) => {
         /// One attribute of the conventions.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(crate) enum GenAiField {
@@ -37,6 +63,14 @@ macro_rules! fields {
                 match self { $(Self::$field => $name,)* }
             }
 
+            /// The attribute's name in a release of the conventions.
+            pub(crate) const fn name_in(self, conventions: Conventions) -> &'static str {
+                match (conventions, self) {
+                    $($((Conventions::GenAi0_1, Self::$field) => $later,)?)*
+                    _ => self.name(),
+                }
+            }
+
             /// The attribute's type.
             pub(crate) const fn shape(self) -> FieldType {
                 match self { $(Self::$field => FieldType::$shape,)* }
@@ -46,17 +80,18 @@ macro_rules! fields {
 }
 
 fields! {
-    OperationName "gen_ai.operation.name" Text,
-    ProviderName "gen_ai.provider.name" Text,
+    OperationName "gen_ai.operation.name" Operation,
+    ProviderName "gen_ai.provider.name" Provider,
     RequestModel "gen_ai.request.model" Text,
     ResponseModel "gen_ai.response.model" Text,
     ResponseId "gen_ai.response.id" Text,
-    FinishReasons "gen_ai.response.finish_reasons" Texts,
+    FinishReasons "gen_ai.response.finish_reasons" Reasons,
     TimeToFirstChunk "gen_ai.response.time_to_first_chunk" Double,
     InputTokens "gen_ai.usage.input_tokens" Int,
     OutputTokens "gen_ai.usage.output_tokens" Int,
     CacheReadTokens "gen_ai.usage.cache_read.input_tokens" Int,
-    CacheCreationTokens "gen_ai.usage.cache_creation.input_tokens" Int,
+    CacheCreationTokens "gen_ai.usage.cache_creation.input_tokens" Int
+        or "gen_ai.usage.cache_write.input_tokens",
     ReasoningTokens "gen_ai.usage.reasoning.output_tokens" Int,
     ConversationId "gen_ai.conversation.id" Text,
     Temperature "gen_ai.request.temperature" Double,
@@ -73,16 +108,21 @@ fields! {
     EmbeddingDimensions "gen_ai.embeddings.dimension.count" Int,
     OutputType "gen_ai.output.type" Text,
     ToolName "gen_ai.tool.name" Text,
+    ToolType "gen_ai.tool.type" Text,
     ToolCallId "gen_ai.tool.call.id" Text,
     ToolDescription "gen_ai.tool.description" Text,
     ToolArguments "gen_ai.tool.call.arguments" Any,
     ToolResult "gen_ai.tool.call.result" Any,
     ToolDefinitions "gen_ai.tool.definitions" Any,
     AgentName "gen_ai.agent.name" Text,
-    WorkflowName "gen_ai.workflow.name" Text,
+    AgentId "gen_ai.agent.id" Text,
+    AgentVersion "gen_ai.agent.version" Text,
+    WorkflowName "gen_ai.workflow.name" Text or "gen_ai.agent.name",
     PromptName "gen_ai.prompt.name" Text,
+    PromptVersion "gen_ai.prompt.version" Text,
     RetrievalQuery "gen_ai.retrieval.query.text" Text,
     RetrievalDocuments "gen_ai.retrieval.documents" Any,
+    SystemInstructions "gen_ai.system_instructions" Any,
     InputMessages "gen_ai.input.messages" Any,
     OutputMessages "gen_ai.output.messages" Any,
     OpenaiRequestTier "openai.request.service_tier" Text,
@@ -91,6 +131,8 @@ fields! {
     UserId "user.id" Text,
     ServerAddress "server.address" Text,
     ServerPort "server.port" Int,
+    ErrorType "error.type" Text,
+    Inferred "fluentbit.ai.inferred" Texts,
 }
 
 const _: () = assert!(GenAiField::COUNT <= 64, "a set of fields does not fit its bits");
@@ -108,6 +150,20 @@ impl GenAiField {
     pub(crate) const fn bit(self) -> u64 {
         1 << self.index()
     }
+
+    /// The field that says this in a release of the conventions.
+    pub(crate) const fn within(self, conventions: Conventions) -> Self {
+        match (conventions, self) {
+            (Conventions::GenAi0_1, Self::WorkflowName) => Self::AgentName,
+            _ => self,
+        }
+    }
+
+    /// The fields that name the model.
+    pub(crate) const MODELS: u64 = Self::RequestModel.bit() | Self::ResponseModel.bit();
+
+    /// The fields that count all tokens.
+    pub(crate) const TOKENS: u64 = Self::InputTokens.bit() | Self::OutputTokens.bit();
 
     /// The fields that count tokens.
     pub(crate) const USAGE: u64 = Self::InputTokens.bit()

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::convert::text_list;
 use super::field::{FieldType, GenAiField};
+use super::values;
 use crate::codec::msgpack;
 
 /// JSON text longer than this is not read.
@@ -41,6 +42,11 @@ pub(crate) fn read_object(text: &[u8]) -> Option<Map<String, Value>> {
     serde_json::from_slice(text).ok()
 }
 
+/// Reads any value.
+pub(crate) fn read_value(text: &[u8]) -> Option<Value> {
+    (text.len() <= MAX_JSON).then(|| serde_json::from_slice(text).ok()).flatten()
+}
+
 /// The fields that request parameters say, each once, and whether that is all they say.
 pub(crate) fn parameters(object: &Map<String, Value>) -> (Vec<(GenAiField, &Value)>, bool) {
     let mut said: Vec<(GenAiField, &Value)> = Vec::new();
@@ -59,6 +65,16 @@ pub(crate) fn parameters(object: &Map<String, Value>) -> (Vec<(GenAiField, &Valu
 pub(crate) fn append(field: GenAiField, value: &Value, out: &mut Vec<u8>) -> bool {
     match (field.shape(), value) {
         (FieldType::Text, Value::String(text)) if !text.is_empty() => msgpack::str(out, text),
+        (FieldType::Provider, Value::String(text)) if !text.is_empty() => {
+            msgpack::str(out, values::provider(text));
+        }
+        (FieldType::Operation, Value::String(text)) if !text.is_empty() => {
+            msgpack::str(out, values::operation(text, []));
+        }
+        (FieldType::Any, Value::String(text)) if !text.is_empty() => msgpack::str(out, text),
+        (FieldType::Any, Value::Array(_) | Value::Object(_)) => {
+            msgpack::str(out, &value.to_string());
+        }
         (FieldType::Int, Value::Number(number)) => match number.as_i64() {
             Some(int) => msgpack::int(out, int),
             None => return false,
@@ -68,12 +84,17 @@ pub(crate) fn append(field: GenAiField, value: &Value, out: &mut Vec<u8>) -> boo
             None => return false,
         },
         (FieldType::Bool, Value::Bool(value)) => msgpack::bool(out, *value),
-        (FieldType::Texts, Value::String(text)) => {
-            return text_list(out, std::slice::from_ref(text));
-        }
-        (FieldType::Texts, Value::Array(list)) => {
+        (FieldType::Texts | FieldType::Reasons, value) => {
+            let list = match value {
+                Value::Array(list) => list.as_slice(),
+                one => std::slice::from_ref(one),
+            };
+            let word = |text: &str| match field.shape() {
+                FieldType::Reasons => values::finish_reason(text).to_owned(),
+                _ => text.to_owned(),
+            };
             let texts: Option<Vec<String>> =
-                list.iter().map(|text| text.as_str().map(str::to_owned)).collect();
+                list.iter().map(|text| text.as_str().map(word)).collect();
             return texts.is_some_and(|texts| text_list(out, &texts));
         }
         _ => return false,

@@ -1,16 +1,21 @@
 //! Hash table: attribute key -> what it means, in a few nanoseconds, most of all for keys that no
 //! dialect has.
 
-use crate::genai::dialects::merge::{KEYS, KeyMeaning, LISTS};
+use super::field::{Conventions, GenAiField};
+use crate::genai::dialects::merge::{KeyMeaning, KeyTable, LISTS, RULE_COUNT};
+
+/// The most keys that there may be.
+const MOST_KEYS: usize = GenAiField::COUNT + RULE_COUNT;
 
 /// Slots of the hash table, a power of two well above the number of keys.
-const SLOTS: usize = (KEYS.len() * 4).next_power_of_two();
+const SLOTS: usize = (MOST_KEYS * 4).next_power_of_two();
 
-const _: () = assert!(KEYS.len() < 0xffff, "an index does not fit a slot");
+const _: () = assert!(MOST_KEYS < 0xffff, "an index does not fit a slot");
 
 /// The table of all keys.
 pub(crate) struct KeyLookup {
-    /// 1 + the index in [`KEYS`]; 0 is empty.
+    keys: &'static [KeyMeaning],
+    /// 1 + the index in `keys`; 0 is empty.
     slots: Box<[u16; SLOTS]>,
     /// The first eight bytes of the prefixes of lists.
     heads: Vec<u64>,
@@ -45,15 +50,12 @@ fn filter_bit(head: u64) -> (usize, u64) {
     (usize::try_from(hash >> 6).unwrap_or(0), 1 << (hash & 63))
 }
 
-#[inline]
-fn entry(slot: u16) -> Option<&'static KeyMeaning> {
-    KEYS.get(usize::from(slot).checked_sub(1)?)
-}
-
 impl KeyLookup {
-    pub(crate) fn new() -> Self {
+    /// The table for a release of the conventions.
+    pub(crate) fn new(conventions: Conventions) -> Self {
+        let keys = KeyTable::of(conventions).keys();
         let mut slots = Box::new([0_u16; SLOTS]);
-        for (number, known) in (1..).zip(&KEYS) {
+        for (number, known) in (1..).zip(keys) {
             let mut slot = first_slot(known.key.as_bytes());
             while slots.get(slot % SLOTS).is_some_and(|taken| *taken != 0) {
                 slot += 1;
@@ -70,7 +72,7 @@ impl KeyLookup {
                 *word |= bit;
             }
         }
-        Self { slots, heads, head_filter }
+        Self { keys, slots, heads, head_filter }
     }
 
     /// What `key` means.
@@ -82,7 +84,7 @@ impl KeyLookup {
             if found == 0 {
                 return self.find_list(key);
             }
-            match entry(found) {
+            match usize::from(found).checked_sub(1).and_then(|index| self.keys.get(index)) {
                 Some(known) if known.key.as_bytes() == key => return Some(known),
                 _ => slot += 1,
             }
@@ -114,8 +116,13 @@ mod tests {
 
     #[test]
     fn every_key_is_found_and_no_other() {
-        let lookup = KeyLookup::new();
-        for known in &KEYS {
+        let lookup = KeyLookup::new(Conventions::GenAi0_1);
+        let later = lookup.find(b"gen_ai.usage.cache_write.input_tokens").unwrap();
+        assert_eq!(later.action, RuleAction::Own(GenAiField::CacheCreationTokens));
+        let former = lookup.find(b"gen_ai.workflow.name").unwrap();
+        assert_eq!(former.action, RuleAction::To(GenAiField::WorkflowName));
+        let lookup = KeyLookup::new(Conventions::V1_41);
+        for known in KeyTable::of(Conventions::V1_41).keys() {
             let meaning = lookup.find(known.key.as_bytes()).unwrap();
             assert_eq!((meaning.key, meaning.rank), (known.key, known.rank));
         }

@@ -8,12 +8,41 @@
 use serde_json::{Map, Value};
 
 use super::indexed_keys::{KeyTree, list, object};
+use super::values;
 
 /// JSON text longer than this is not read.
 const MAX_JSON: usize = 1 << 20;
 
-fn text_part(content: &str) -> Value {
+/// A part of text.
+pub(crate) fn text_part(content: &str) -> Value {
     object([("type", Value::from("text")), ("content", Value::from(content))])
+}
+
+/// A part of the model's reasoning.
+pub(crate) fn reasoning_part(content: &str) -> Value {
+    object([("type", Value::from("reasoning")), ("content", Value::from(content))])
+}
+
+/// What came out as one message of these parts.
+pub(crate) fn answer(parts: Vec<Value>, reason: Option<&str>) -> Option<String> {
+    if parts.is_empty() {
+        return None;
+    }
+    let mut message = Map::new();
+    message.insert("role".to_owned(), Value::from("assistant"));
+    message.insert("parts".to_owned(), Value::Array(parts));
+    if let Some(reason) = reason {
+        message.insert("finish_reason".to_owned(), Value::from(values::finish_reason(reason)));
+    }
+    rendered(vec![Value::Object(message)])
+}
+
+/// The parts of a JSON list of tool calls; none if it is no such list.
+pub(crate) fn tool_calls(text: &str) -> Option<Vec<Value>> {
+    let calls = parsed(text)?;
+    let calls: Option<Vec<Value>> =
+        calls.as_array()?.iter().map(|call| call.as_object().map(call_part)).collect();
+    calls.filter(|calls| !calls.is_empty())
 }
 
 /// A whole message of one text.
@@ -54,8 +83,13 @@ fn open_inference_part(content: &Map<String, Value>) -> Option<Value> {
     if let Some(text) = content.get("text").and_then(Value::as_str) {
         return Some(text_part(text));
     }
-    let url = content.get("image")?.get("image")?.get("url")?.as_str()?;
-    Some(image_part(url))
+    let image = content.get("image").and_then(|image| image.get("image")?.get("url")?.as_str());
+    match image {
+        Some(url) => Some(image_part(url)),
+        // What has no form of its own stays whole.
+        None if content.len() > 1 => Some(Value::Object(content.clone())),
+        None => None,
+    }
 }
 
 fn image_part(url: &str) -> Value {
@@ -102,7 +136,10 @@ fn finished(
             ]));
         }
         Some(content) => content_parts(content, &mut parts),
-        None => {}
+        None => {
+            let given = message.get("parts").and_then(Value::as_array);
+            parts.extend(given.into_iter().flatten().map(provider_part));
+        }
     }
     parts.extend(calls.into_iter().map(call_part));
     if let Some(name) = text_of("function_call_name") {
@@ -111,19 +148,36 @@ fn finished(
     let mut members = Map::new();
     members.insert("role".to_owned(), Value::from(role_of(role)));
     members.insert("parts".to_owned(), Value::Array(parts));
-    for key in ["finish_reason", "name"] {
-        if let Some(text) = text_of(key) {
-            members.insert(key.to_owned(), Value::from(text));
-        }
+    if let Some(reason) = text_of("finish_reason") {
+        let reason = values::finish_reason(reason);
+        members.insert("finish_reason".to_owned(), Value::from(reason));
+    }
+    // What else a message has, it keeps.
+    let others = message.iter().filter(|(key, _)| !SAID.contains(&key.as_str()));
+    for (key, value) in others.filter(|(_, value)| !value.is_null()) {
+        members.insert(key.clone(), value.clone());
     }
     Value::Object(members)
 }
+
+/// Members of messages that parts, roles and reasons say.
+const SAID: &[&str] = &[
+    "role",
+    "content",
+    "contents",
+    "parts",
+    "tool_calls",
+    "tool_call_id",
+    "finish_reason",
+    "function_call_name",
+    "function_call_arguments_json",
+];
 
 /// LangChain's words for roles.
 fn role_of(role: &str) -> &str {
     match role {
         "human" => "user",
-        "ai" => "assistant",
+        "ai" | "model" => "assistant",
         other => other,
     }
 }
@@ -150,8 +204,15 @@ fn is_part_list(value: &Value) -> bool {
 
 /// One part as providers write it.
 fn provider_part(part: &Value) -> Value {
+    // It has the form of the conventions already.
+    if part.get("type").is_some() && part.get("content").is_some_and(Value::is_string) {
+        return part.clone();
+    }
     if let Some(text) = part.get("text").and_then(Value::as_str).or_else(|| part.as_str()) {
         return text_part(text);
+    }
+    if let Some(called) = provider_call(part) {
+        return called;
     }
     let url = part.get("image_url").map(|image| image.get("url").unwrap_or(image));
     match url.and_then(Value::as_str) {
@@ -160,11 +221,51 @@ fn provider_part(part: &Value) -> Value {
     }
 }
 
+/// A part of `Anthropic` or of the Vercel AI SDK that calls a tool, gives its result, or reasons.
+fn provider_call(part: &Value) -> Option<Value> {
+    let first = |keys: &[&str]| keys.iter().find_map(|key| part.get(*key)).cloned();
+    let id = || first(&["toolCallId", "tool_use_id", "id"]).unwrap_or(Value::Null);
+    // Google's parts have no type.
+    for key in ["function_call", "functionCall"] {
+        if let Some(called) = part.get(key) {
+            let name = called.get("name")?.as_str()?;
+            return Some(call(called.get("id"), name, called.get("args")));
+        }
+    }
+    for key in ["function_response", "functionResponse"] {
+        if let Some(answered) = part.get(key) {
+            return Some(object([
+                ("type", Value::from("tool_call_response")),
+                ("id", answered.get("id").cloned().unwrap_or(Value::Null)),
+                ("response", answered.get("response").cloned().unwrap_or(Value::Null)),
+            ]));
+        }
+    }
+    match part.get("type")?.as_str()? {
+        "tool-call" | "tool_use" => {
+            let name = first(&["toolName", "name"])?;
+            Some(call(Some(&id()), name.as_str()?, first(&["input", "args"]).as_ref()))
+        }
+        "tool-result" | "tool_result" => Some(object([
+            ("type", Value::from("tool_call_response")),
+            ("id", id()),
+            ("response", first(&["output", "result", "content"])?),
+        ])),
+        "thinking" => Some(reasoning_part(part.get("thinking")?.as_str()?)),
+        _ => None,
+    }
+}
+
 fn call_part(element: &Map<String, Value>) -> Value {
     let element = element.get("tool_call").and_then(Value::as_object).unwrap_or(element);
     let function = element.get("function").and_then(Value::as_object).unwrap_or(element);
-    let name = function.get("name").and_then(Value::as_str).unwrap_or_default();
-    call(element.get("id"), name, function.get("arguments"))
+    let first = |map: &Map<String, Value>, keys: [&str; 3]| {
+        keys.iter().find_map(|key| map.get(*key)).cloned()
+    };
+    let name = first(function, ["name", "toolName", "tool_name"]).unwrap_or_default();
+    let id = first(element, ["id", "toolCallId", "tool_call_id"]);
+    let arguments = first(function, ["arguments", "input", "args"]);
+    call(id.as_ref(), name.as_str().unwrap_or_default(), arguments.as_ref())
 }
 
 fn call(id: Option<&Value>, name: &str, arguments: Option<&Value>) -> Value {
@@ -187,14 +288,61 @@ pub(crate) fn parsed(text: &str) -> Option<Value> {
     json.then(|| serde_json::from_str(text).ok()).flatten()
 }
 
+/// Messages given as one text: as JSON, or the one message's content.
+pub(crate) fn of_text(text: &str, role: &str) -> Option<String> {
+    match text.trim_start().as_bytes().first()? {
+        b'{' | b'[' => of_json(text, role),
+        b'"' => {
+            let inner: String = serde_json::from_str(text).ok()?;
+            rendered(vec![single(role, &inner)])
+        }
+        _ => rendered(vec![single(role, text)]),
+    }
+}
+
+/// What of a text no message says.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Remainder {
+    /// Nothing.
+    Nothing,
+    /// This JSON object.
+    Object(String),
+    /// More than can be told apart.
+    All,
+}
+
+/// What messages that were made of a text leave of it.
+pub(crate) fn remainder(text: &str) -> Remainder {
+    let is_said = |element: &Value| {
+        let is_known = |key: &String| matches!(key.as_str(), "message" | "finish_reason" | "index");
+        element.get("message").is_none()
+            || element.as_object().is_some_and(|choice| choice.keys().all(is_known))
+    };
+    let is_list = |value: &Value| value.as_array().is_some_and(|list| list.iter().all(is_said));
+    match parsed(text) {
+        None => Remainder::Nothing,
+        Some(Value::Object(mut map)) => {
+            let key = LISTS.iter().find(|key| map.get(**key).is_some_and(Value::is_array));
+            match key.and_then(|key| map.remove(*key)).filter(is_list) {
+                Some(_) if map.is_empty() => Remainder::Nothing,
+                Some(_) => Remainder::Object(Value::Object(map).to_string()),
+                None => Remainder::All,
+            }
+        }
+        Some(list) if is_list(&list) => Remainder::Nothing,
+        Some(_) => Remainder::All,
+    }
+}
+
+/// Members of JSON objects that have messages.
+const LISTS: [&str; 3] = ["messages", "choices", "contents"];
+
 /// Messages given as one JSON text: a list of messages, or an object that has one.
 pub(crate) fn of_json(text: &str, role: &str) -> Option<String> {
     let json = parsed(text)?;
     let list = match &json {
         Value::Array(list) => list,
-        Value::Object(map) => {
-            ["messages", "choices"].iter().find_map(|key| map.get(*key)?.as_array())?
-        }
+        Value::Object(map) => LISTS.iter().find_map(|key| map.get(*key)?.as_array())?,
         _ => return None,
     };
     let messages: Option<Vec<Value>> = list
@@ -205,10 +353,10 @@ pub(crate) fn of_json(text: &str, role: &str) -> Option<String> {
             let calls = message.get("tool_calls").and_then(Value::as_array);
             let calls = calls.map(|calls| calls.iter().filter_map(Value::as_object).collect());
             let mut whole = finished(message, role, Vec::new(), calls.unwrap_or_default());
-            if let (Some(reason), Some(members)) =
-                (element.get("finish_reason"), whole.as_object_mut())
-            {
-                members.insert("finish_reason".to_owned(), reason.clone());
+            let reason = element.get("finish_reason").and_then(Value::as_str);
+            if let (Some(reason), Some(members)) = (reason, whole.as_object_mut()) {
+                let reason = Value::from(values::finish_reason(reason));
+                members.insert("finish_reason".to_owned(), reason);
             }
             Some(whole)
         })
@@ -306,7 +454,7 @@ mod tests {
         assert_eq!(finish_reasons(&tree), ["tool_calls"]);
         same(
             of_traceloop(&tree, "assistant"),
-            r#"[{"role":"assistant","finish_reason":"tool_calls","parts":[
+            r#"[{"role":"assistant","finish_reason":"tool_call","parts":[
                 {"type":"text","content":"hi"},
                 {"type":"tool_call","id":"c","name":"f","arguments":"not json"}]}]"#,
         );

@@ -1,7 +1,9 @@
-//! Normalizer: attribute names of the GenAI dialects -> the GenAI conventions 1.41.
+//! Normalizer: attribute names of the GenAI dialects -> the GenAI conventions.
 //!
 //! The names are those of [`super::dialects`]. What a span says under a current name is never overwritten,
-//! except that a value of a wrong type (a number as text, a list as JSON text) gets the right one.
+//! except that a value of a wrong type (a number as text, a list as JSON text) gets the right one, that
+//! operations and providers get the values of the conventions, and that input tokens that cannot
+//! include the cache get it added.
 //! Doing it twice is the same as doing it once.
 
 mod address;
@@ -15,6 +17,7 @@ pub(super) mod messages;
 mod resolve;
 mod values;
 
+pub use field::Conventions;
 pub(crate) use values::provider;
 
 use collect::Collected;
@@ -24,19 +27,34 @@ use lookup::KeyLookup;
 use super::dialect::RuleAction;
 use super::dialects::DialectSet;
 use super::dialects::merge::KeyMeaning;
-use crate::codec::msgpack::{self, Entry, MapView, Reader};
+use super::unknown::UnknownNames;
+use crate::codec::msgpack::{self, Entry, MapView, Reader, int_of, text_of};
 
 /// What the keys of a span's attributes show at a glance.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Detection {
     dialects: DialectSet,
     wrong_type: bool,
+    /// The fields that are there under their current names.
+    own: u64,
+    /// By how much the tokens of the cache exceed the input tokens that should include them.
+    excess: i64,
 }
 
 impl Detection {
     /// Whether there may be something to do.
     pub(crate) fn calls_for_work(self) -> bool {
-        self.wrong_type || self.dialects != DialectSet::NONE
+        self.wrong_type
+            || self.dialects != DialectSet::NONE
+            || self.lacks_operation()
+            || (self.excess > 0 && self.own & GenAiField::InputTokens.bit() != 0)
+    }
+
+    /// Whether it is a model call that does not say so.
+    fn lacks_operation(self) -> bool {
+        self.own & GenAiField::OperationName.bit() == 0
+            && self.own & GenAiField::MODELS != 0
+            && self.own & GenAiField::TOKENS != 0
     }
 
     /// The name of the span event at a stream's first token, which some dialects show in no other
@@ -50,14 +68,27 @@ impl Detection {
 pub(crate) struct Normalizer {
     lookup: KeyLookup,
     keep_originals: bool,
+    conventions: Conventions,
     made: Vec<u8>,
+    unknown: UnknownNames,
 }
 
 impl Normalizer {
     /// A normalizer that leaves the attributes it maps in place, or else removes those that are
     /// wholly said by attributes of the current names.
-    pub(crate) fn new(keep_originals: bool) -> Self {
-        Self { lookup: KeyLookup::new(), keep_originals, made: Vec::new() }
+    pub(crate) fn new(keep_originals: bool, conventions: Conventions) -> Self {
+        Self {
+            lookup: KeyLookup::new(conventions),
+            keep_originals,
+            conventions,
+            made: Vec::new(),
+            unknown: UnknownNames::default(),
+        }
+    }
+
+    /// The names of dialects that no rule knows, since this was asked last.
+    pub(crate) fn take_unknown(&mut self) -> Vec<(String, u64)> {
+        self.unknown.take()
     }
 
     /// Looks at one attribute.
@@ -67,6 +98,19 @@ impl Normalizer {
             detection.dialects = detection.dialects.and(meaning.shows);
             if let RuleAction::Own(field) = meaning.action {
                 detection.wrong_type |= convert::has_wrong_type(field.shape(), value);
+                detection.own |= field.bit();
+                let sign = match field {
+                    GenAiField::InputTokens => -1,
+                    GenAiField::CacheReadTokens | GenAiField::CacheCreationTokens => 1,
+                    _ => return,
+                };
+                let tokens = int_of(value).unwrap_or(0).saturating_mul(sign);
+                detection.excess = detection.excess.saturating_add(tokens);
+            } else if meaning.shows_by_value
+                && let Some(text) = text_of(value)
+            {
+                let shown = DialectSet::shown_by(meaning.key, text.as_bytes());
+                detection.dialects = detection.dialects.and(shown);
             }
         }
     }
@@ -93,48 +137,52 @@ impl Normalizer {
             MapView::new(attributes).map(|entry| (entry, self.lookup.find(entry.key))).collect();
         let known = || read.iter().filter_map(|(entry, meaning)| Some((*entry, (*meaning)?)));
         let mut made = std::mem::take(&mut self.made);
-        let mut collected = Collected::new(detection.dialects, &mut made);
+        let mut collected = Collected::new(detection.dialects, self.conventions, &mut made);
         known().for_each(|(entry, meaning)| collected.note_own(meaning, entry.value));
         known().for_each(|(entry, meaning)| collected.read(meaning, entry));
         collected.resolve(first_token);
-        let changed = if self.keep_originals && !detection.wrong_type {
-            extend(attributes, &collected, out)
+        let changed = if self.keep_originals && !collected.corrects_own() {
+            extend(attributes, &collected, self.conventions, out)
         } else {
-            self.write(&read, &collected, out)
+            self.write(&read, &mut collected, out)
         };
         self.made = made;
+        let unnamed = read.iter().filter(|(_, meaning)| meaning.is_none());
+        self.unknown.note(detection.dialects, unnamed.map(|(entry, _)| entry.key));
         changed.then_some(detection.dialects)
     }
 
     fn write(
         &self,
         read: &[(Entry<'_>, Option<&'static KeyMeaning>)],
-        collected: &Collected<'_>,
+        collected: &mut Collected<'_>,
         out: &mut Vec<u8>,
     ) -> bool {
         let start = out.len();
-        let goes = |meaning: Option<&'static KeyMeaning>| {
-            !self.keep_originals && meaning.is_some_and(|meaning| collected.replaced(meaning))
+        let mut goes = |entry: &Entry<'_>, meaning: Option<&'static KeyMeaning>| match meaning {
+            Some(KeyMeaning { action: RuleAction::Own(field), .. }) => collected.corrects(*field),
+            Some(meaning) => !self.keep_originals && collected.replaced(meaning, entry.value),
+            None => false,
         };
-        let stay = read.iter().filter(|(_, meaning)| !goes(*meaning)).count();
+        let stays = read.iter().filter(|(entry, meaning)| !goes(entry, *meaning));
+        let stays: Vec<_> = stays.copied().collect();
         let additions = collected.additions();
-        let pairs = u32::try_from(stay).unwrap_or(u32::MAX);
+        let pairs = u32::try_from(stays.len()).unwrap_or(u32::MAX);
         msgpack::map_header(out, pairs.saturating_add(additions.count_ones()));
-        let mut changed = additions != 0 || stay < read.len();
-        for (entry, meaning) in read {
-            if goes(*meaning) {
-                continue;
-            }
-            match meaning.map(|meaning| meaning.action) {
-                Some(RuleAction::Own(field))
-                    if convert::has_wrong_type(field.shape(), entry.value) =>
-                {
-                    changed |= retype(field, *entry, out);
+        let mut shortened = false;
+        for (entry, meaning) in &stays {
+            let rest = meaning.filter(|_| !self.keep_originals);
+            match rest.and_then(|meaning| collected.left_of(meaning)) {
+                Some(rest) => {
+                    msgpack::str_bytes(out, entry.key);
+                    msgpack::str(out, rest);
+                    shortened = true;
                 }
-                _ => out.extend_from_slice(entry.raw),
+                None => out.extend_from_slice(entry.raw),
             }
         }
-        add(collected, out);
+        add(collected, self.conventions, out);
+        let changed = shortened || additions != 0 || stays.len() < read.len();
         if !changed {
             out.truncate(start);
         }
@@ -143,7 +191,12 @@ impl Normalizer {
 }
 
 /// Appends the map of attributes as it is, and what was found.
-fn extend(attributes: &[u8], collected: &Collected<'_>, out: &mut Vec<u8>) -> bool {
+fn extend(
+    attributes: &[u8],
+    collected: &Collected<'_>,
+    conventions: Conventions,
+    out: &mut Vec<u8>,
+) -> bool {
     let mut reader = Reader::new(attributes);
     let additions = collected.additions();
     let Ok(pairs) = reader.map() else { return false };
@@ -152,27 +205,15 @@ fn extend(attributes: &[u8], collected: &Collected<'_>, out: &mut Vec<u8>) -> bo
     }
     msgpack::map_header(out, pairs.saturating_add(additions.count_ones()));
     out.extend_from_slice(reader.rest());
-    add(collected, out);
+    add(collected, conventions, out);
     true
 }
 
 /// Appends the pairs that were found.
-fn add(collected: &Collected<'_>, out: &mut Vec<u8>) {
+fn add(collected: &Collected<'_>, conventions: Conventions, out: &mut Vec<u8>) {
     let additions = collected.additions();
     for field in GenAiField::ALL.iter().filter(|field| additions & field.bit() != 0) {
-        msgpack::str(out, field.name());
+        msgpack::str(out, field.name_in(conventions));
         out.extend_from_slice(collected.value(*field));
     }
-}
-
-/// Appends a pair with its value in the right type, or as it is if that cannot be.
-fn retype(field: GenAiField, entry: Entry<'_>, out: &mut Vec<u8>) -> bool {
-    let start = out.len();
-    msgpack::str_bytes(out, entry.key);
-    let done = convert::convert(field, entry.value, out);
-    if !done {
-        out.truncate(start);
-        out.extend_from_slice(entry.raw);
-    }
-    done
 }

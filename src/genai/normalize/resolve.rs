@@ -7,8 +7,8 @@ use super::convert::{convert, text_list};
 use super::field::GenAiField;
 use super::json::ProviderResponse;
 use super::{address, messages, values};
-use crate::codec::msgpack::{self, text_of};
-use crate::genai::dialect::{KindName, ListForm, PartForm, PartMeaning, RuleAction};
+use crate::codec::msgpack::{self, elements, int_of, text_of};
+use crate::genai::dialect::{AnswerPart, KindName, ListForm, PartForm, PartMeaning, RuleAction};
 use crate::genai::dialects::DialectSet;
 use crate::genai::dialects::merge::LISTS;
 
@@ -41,24 +41,44 @@ impl<'a> Collected<'a> {
                 true
             });
         }
+        self.resolve_answer();
         self.resolve_usage();
+        self.resolve_cache();
+        self.resolve_reasoning();
+        self.infer_operation();
+        let inferred = std::mem::take(&mut self.inferred);
+        self.make(GenAiField::Inferred, LAST, |out| text_list(out, &inferred));
     }
 
     /// The deferred attribute at an index, if it names the span's kind, and the name.
     fn kind_at(&self, at: usize) -> Option<(Deferred<'a>, &'a str)> {
-        let kind =
-            self.deferred.get(at).filter(|known| known.meaning.action == RuleAction::Kind)?;
-        Some((*kind, text_of(kind.value)?))
+        let is_kind = |known: &&Deferred<'a>| {
+            matches!(known.meaning.action, RuleAction::Kind | RuleAction::Event)
+        };
+        let kind = self.deferred.get(at).filter(is_kind)?;
+        let said = text_of(kind.value)?;
+        let said = address::member(said.as_bytes(), "type").unwrap_or(said);
+        // Of JSON text the quotation marks.
+        Some((*kind, said.trim_matches('"')))
     }
 
     fn resolve_operation(&mut self, at: usize) {
         let Some((kind, said)) = self.kind_at(at) else { return };
-        let operation = kind_names(self.spoken, kind.meaning.key)
-            .filter(|(_, known)| known.name.eq_ignore_ascii_case(said))
-            .find_map(|(_, known)| known.operation);
+        // Of one dialect the first attribute that names the kind counts.
+        let before = self.named_by;
+        let named = kind_names(self.spoken, kind.meaning.key)
+            .filter(|(index, known)| !before.has(*index) && known.name.eq_ignore_ascii_case(said));
+        let mut operation = None;
+        for (index, known) in named {
+            self.named_by = self.named_by.and(DialectSet::of(index));
+            operation = operation.or(known.operation);
+        }
         if operation.is_some() {
             self.offer_text(GenAiField::OperationName, FIRST, operation);
             self.operation = self.operation.or(operation);
+        }
+        // Of another operation than the one that stands, the name would be lost.
+        if operation.is_some() && self.operation == operation {
             self.mark_mapped(kind.meaning.rank);
         }
     }
@@ -68,6 +88,119 @@ impl<'a> Collected<'a> {
         let has_kind = || self.deferred(RuleAction::Kind, None).is_some();
         if self.operation.map_or_else(has_kind, values::sums_up) {
             self.found &= !GenAiField::USAGE;
+            self.dropped_usage = true;
+        }
+    }
+
+    /// Adds the tokens of the cache to input tokens that do not include them: those of dialects that
+    /// count so, and those that are fewer than the cache's.
+    fn resolve_cache(&mut self) {
+        let number = |this: &Self, field| this.final_value(field).and_then(int_of);
+        let Some(input) = number(self, GenAiField::InputTokens) else { return };
+        let read = number(self, GenAiField::CacheReadTokens).unwrap_or(0);
+        let cached =
+            number(self, GenAiField::CacheCreationTokens).unwrap_or(0).saturating_add(read);
+        let is_own = self.own & GenAiField::InputTokens.bit() != 0;
+        let excludes = self.spoken.dialects().any(|(_, dialect)| dialect.excludes_cache);
+        if cached <= 0 || !(input < cached || (excludes && !is_own)) {
+            return;
+        }
+        let sum = input.saturating_add(cached);
+        let write = |out: &mut Vec<u8>| {
+            msgpack::int(out, sum);
+            true
+        };
+        if is_own {
+            self.correct(GenAiField::InputTokens, write);
+        } else {
+            self.found &= !GenAiField::InputTokens.bit();
+            self.make(GenAiField::InputTokens, FIRST, write);
+        }
+        self.added_cache = true;
+        if !excludes {
+            self.inferred.push(GenAiField::InputTokens.name().to_owned());
+        }
+    }
+
+    /// Adds the tokens of reasoning to output tokens that do not include them.
+    fn resolve_reasoning(&mut self) {
+        let is_own = self.own & GenAiField::OutputTokens.bit() != 0;
+        if is_own || !self.spoken.dialects().any(|(_, dialect)| dialect.excludes_reasoning) {
+            return;
+        }
+        let number = |field| self.final_value(field).and_then(int_of);
+        let reasoning = number(GenAiField::ReasoningTokens).unwrap_or(0);
+        let Some(output) = number(GenAiField::OutputTokens).filter(|_| reasoning > 0) else {
+            return;
+        };
+        self.found &= !GenAiField::OutputTokens.bit();
+        self.make(GenAiField::OutputTokens, FIRST, |out| {
+            msgpack::int(out, output.saturating_add(reasoning));
+            true
+        });
+        self.added_reasoning = true;
+    }
+
+    /// Names the operation of what can only be the call of a model or of a tool.
+    fn infer_operation(&mut self) {
+        if self.operation.is_some() || self.deferred(RuleAction::Kind, None).is_some() {
+            return;
+        }
+        let there = self.own | self.found;
+        let has = |field: GenAiField| there & field.bit() != 0;
+        if self.spoken.dialects().any(|(_, dialect)| dialect.tool_sign.is_some_and(has)) {
+            self.infer(GenAiField::OperationName, "execute_tool");
+            return;
+        }
+        let serves = self.spoken.dialects().any(|(_, dialect)| dialect.serves_models);
+        let names_model = there & GenAiField::MODELS != 0 || serves;
+        if !names_model || there & GenAiField::TOKENS == 0 {
+            return;
+        }
+        let said = |field| self.final_value(field).and_then(text_of);
+        let model = said(GenAiField::RequestModel).or_else(|| said(GenAiField::ResponseModel));
+        let answers = there & GenAiField::OutputTokens.bit() != 0;
+        let provider = said(GenAiField::ProviderName);
+        let operation = values::inferred_operation(provider, model, answers);
+        self.infer(GenAiField::OperationName, operation);
+    }
+
+    fn infer(&mut self, field: GenAiField, text: &str) {
+        if self.offer_text(field, LAST, Some(text)) {
+            self.inferred.push(field.name().to_owned());
+        }
+    }
+
+    /// Puts the parts of the answer together as one message.
+    fn resolve_answer(&mut self) {
+        let all = [AnswerPart::Reasoning, AnswerPart::Text, AnswerPart::ToolCalls];
+        let known = all.map(|part| (part, self.deferred(RuleAction::Answer(part), None)));
+        if known.iter().all(|(_, known)| known.is_none())
+            || !self.wants(GenAiField::OutputMessages, LAST)
+        {
+            return;
+        }
+        let mut parts = Vec::new();
+        let mut mapped = Vec::new();
+        for (part, known) in known {
+            let Some(Deferred { meaning, value }) = known else { continue };
+            let Some(text) = text_of(value).filter(|text| !text.is_empty()) else { continue };
+            match part {
+                AnswerPart::Reasoning => parts.push(messages::reasoning_part(text)),
+                AnswerPart::Text => parts.push(messages::text_part(text)),
+                AnswerPart::ToolCalls => {
+                    let Some(calls) = messages::tool_calls(text) else { continue };
+                    parts.extend(calls);
+                }
+            }
+            mapped.push(meaning.rank);
+        }
+        let reason = self
+            .final_value(GenAiField::FinishReasons)
+            .and_then(|reasons| elements(reasons).next().and_then(text_of).map(str::to_owned));
+        let rendered = messages::answer(parts, reason.as_deref());
+        if self.offer_text(GenAiField::OutputMessages, LAST, rendered.as_deref()) {
+            mapped.into_iter().for_each(|rank| self.mark_mapped(rank));
         }
     }
 
@@ -82,7 +215,10 @@ impl<'a> Collected<'a> {
             };
             self.offer_text(list.field, FIRST, rendered.as_deref());
             if matches!(list.form, ListForm::Completions(..)) {
-                let reasons = messages::finish_reasons(&tree);
+                let mut reasons = messages::finish_reasons(&tree);
+                for reason in &mut reasons {
+                    *reason = values::finish_reason(reason).to_owned();
+                }
                 self.make(GenAiField::FinishReasons, LAST, |out| text_list(out, &reasons));
             }
         }
@@ -94,7 +230,6 @@ impl<'a> Collected<'a> {
             self.offer(GenAiField::ResponseModel, model.meaning.rank, model.value);
         }
         self.offer(GenAiField::RequestModel, LAST, model.value);
-        self.mark_mapped(model.meaning.rank);
     }
 
     fn resolve_address(&mut self) {
@@ -102,7 +237,7 @@ impl<'a> Collected<'a> {
         let base = base.and_then(|base| text_of(base.value));
         let around = self.deferred(RuleAction::ApiBaseWithin, None);
         let around = around.and_then(|around| text(around.value));
-        let url = base.or_else(|| around.and_then(address::api_base));
+        let url = base.or_else(|| around.and_then(|json| address::member(json, "api_base")));
         let Some((host, port)) = url.and_then(address::host_and_port) else { return };
         if self.offer_text(GenAiField::ServerAddress, FIRST, Some(host)) {
             self.make(GenAiField::ServerPort, FIRST, |out| {
@@ -137,6 +272,12 @@ impl<'a> Collected<'a> {
                 let is_json = media_type.is_some_and(|name| name.ends_with(b"json"));
                 if !is_json && self.one_message(field, role, value) {
                     self.mark_mapped(key.rank);
+                }
+            }
+            PartForm::Messages(field, role) => {
+                let rendered = text_of(value).and_then(|text| messages::of_text(text, role));
+                if self.offer_text(field, LAST, rendered.as_deref()) {
+                    self.leave(key.rank, value);
                 }
             }
             PartForm::Response => {

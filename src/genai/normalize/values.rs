@@ -1,52 +1,249 @@
 //! Value mapping: values of the dialects -> values of the conventions.
 
-/// Providers by the names that dialects give them, in lower case, and their name in
-/// `gen_ai.provider.name`.
+use crate::codec::msgpack::{elements, text_of};
+
+/// Providers by the names that dialects give them, in lower case and with `_` for `-`, and their
+/// name in `gen_ai.provider.name`.
 const PROVIDERS: &[(&str, &str)] = &[
-    ("anthropic", "anthropic"),
     ("aws", "aws.bedrock"),
     ("aws.anthropic", "aws.bedrock"),
-    ("aws.bedrock", "aws.bedrock"),
+    ("aws_bedrock", "aws.bedrock"),
+    ("amazon_bedrock", "aws.bedrock"),
+    ("amazon.bedrock", "aws.bedrock"),
     ("bedrock", "aws.bedrock"),
+    ("bedrock_converse", "aws.bedrock"),
     ("az.ai.inference", "azure.ai.inference"),
-    ("azure.ai.inference", "azure.ai.inference"),
     ("azure_ai", "azure.ai.inference"),
+    ("azure_ai_inference", "azure.ai.inference"),
     ("az.ai.openai", "azure.ai.openai"),
     ("azure", "azure.ai.openai"),
-    ("azure.ai.openai", "azure.ai.openai"),
     ("azure.openai", "azure.ai.openai"),
-    ("cohere", "cohere"),
-    ("deepseek", "deepseek"),
-    ("gcp.gemini", "gcp.gemini"),
+    ("azure_openai", "azure.ai.openai"),
     ("gemini", "gcp.gemini"),
-    ("gcp.gen_ai", "gcp.gen_ai"),
+    ("google.generative_ai", "gcp.gemini"),
+    ("google_genai", "gcp.gemini"),
+    ("google_gla", "gcp.gemini"),
     ("google", "gcp.gen_ai"),
     ("gcp.anthropic", "gcp.vertex_ai"),
     ("gcp.vertex.agent", "gcp.vertex_ai"),
-    ("gcp.vertex_ai", "gcp.vertex_ai"),
+    ("google.vertex", "gcp.vertex_ai"),
+    ("google_vertex", "gcp.vertex_ai"),
+    ("google_vertexai", "gcp.vertex_ai"),
     ("vertex_ai", "gcp.vertex_ai"),
     ("vertexai", "gcp.vertex_ai"),
-    ("groq", "groq"),
     ("ibm.watson.ai", "ibm.watsonx.ai"),
-    ("ibm.watsonx.ai", "ibm.watsonx.ai"),
+    ("ibm_watsonx", "ibm.watsonx.ai"),
     ("watsonx", "ibm.watsonx.ai"),
     ("mistral", "mistral_ai"),
-    ("mistral_ai", "mistral_ai"),
     ("mistralai", "mistral_ai"),
     ("moonshot", "moonshot_ai"),
-    ("moonshot_ai", "moonshot_ai"),
-    ("openai", "openai"),
-    ("perplexity", "perplexity"),
-    ("x_ai", "x_ai"),
+    ("moonshotai", "moonshot_ai"),
+    ("az.ai.agents", "microsoft.foundry"),
+    ("azure.ai.agents", "microsoft.foundry"),
     ("xai", "x_ai"),
 ];
 
+/// The values of `gen_ai.provider.name` that the conventions have.
+const fn current_provider(name: &[u8]) -> Option<&'static str> {
+    Some(match name {
+        b"openai" => "openai",
+        b"anthropic" => "anthropic",
+        b"aws.bedrock" => "aws.bedrock",
+        b"azure.ai.openai" => "azure.ai.openai",
+        b"azure.ai.inference" => "azure.ai.inference",
+        b"gcp.gemini" => "gcp.gemini",
+        b"gcp.gen_ai" => "gcp.gen_ai",
+        b"gcp.vertex_ai" => "gcp.vertex_ai",
+        b"cohere" => "cohere",
+        b"deepseek" => "deepseek",
+        b"groq" => "groq",
+        b"ibm.watsonx.ai" => "ibm.watsonx.ai",
+        b"mistral_ai" => "mistral_ai",
+        b"moonshot_ai" => "moonshot_ai",
+        b"perplexity" => "perplexity",
+        b"x_ai" => "x_ai",
+        _ => return None,
+    })
+}
+
+/// What the Vercel AI SDK writes after a provider's name: which of its APIs.
+const APIS: [&str; 12] = [
+    "chat",
+    "completion",
+    "responses",
+    "messages",
+    "embedding",
+    "embeddings",
+    "textembedding",
+    "image",
+    "speech",
+    "transcription",
+    "reranking",
+    "generative_ai",
+];
+
+/// The longest name of a provider that is looked for.
+const LONGEST: usize = 48;
+
 /// The provider's name in the conventions; a name that they do not know stays as it is.
 pub(crate) fn provider(name: &str) -> &str {
-    PROVIDERS
-        .iter()
-        .find(|(known, _)| known.eq_ignore_ascii_case(name))
-        .map_or(name, |(_, current)| current)
+    if name.len() > LONGEST || current_provider(name.as_bytes()).is_some() {
+        return name;
+    }
+    let plain = name.to_ascii_lowercase().replace('-', "_");
+    let known = |plain: &str| {
+        let listed = PROVIDERS.iter().find(|(known, _)| *known == plain);
+        listed.map(|(_, current)| *current).or_else(|| current_provider(plain.as_bytes()))
+    };
+    let of_api = || {
+        let (before, _) = plain.rsplit_once('.').filter(|(_, api)| APIS.contains(api))?;
+        known(before)
+    };
+    known(&plain).or_else(of_api).unwrap_or(name)
+}
+
+/// Whether an encoded provider has another name in the conventions.
+#[inline]
+pub(super) fn is_other_provider(value: &[u8]) -> bool {
+    let Some(text) = text_of(value) else { return false };
+    current_provider(text.as_bytes()).is_none() && provider(text) != text
+}
+
+/// Operations by the names that dialects give them, in lower case, and their name in
+/// `gen_ai.operation.name`.
+const OPERATIONS: &[(&str, &str)] = &[
+    ("chat.completion", "chat"),
+    ("chat.completions", "chat"),
+    ("chat_completion", "chat"),
+    ("chat_completions", "chat"),
+    ("chatcompletion", "chat"),
+    ("acompletion", "chat"),
+    ("messages", "chat"),
+    ("anthropic_messages", "chat"),
+    ("response", "chat"),
+    ("responses", "chat"),
+    ("aresponses", "chat"),
+    ("llm_call", "chat"),
+    ("completion", "text_completion"),
+    ("completions", "text_completion"),
+    ("text.completions", "text_completion"),
+    ("atext_completion", "text_completion"),
+    ("embed", "embeddings"),
+    ("embedding", "embeddings"),
+    ("aembedding", "embeddings"),
+    ("text.embeddings", "embeddings"),
+    ("text_embedding", "embeddings"),
+    ("generatecontent", "generate_content"),
+    ("agenerate_content", "generate_content"),
+    ("generate_content_stream", "generate_content"),
+    ("agenerate_content_stream", "generate_content"),
+    ("image", "generate_content"),
+    ("image_generation", "generate_content"),
+    ("aimage_generation", "generate_content"),
+    ("images_generate", "generate_content"),
+    ("audio", "generate_content"),
+    ("speech", "generate_content"),
+    ("aspeech", "generate_content"),
+    ("transcription", "generate_content"),
+    ("atranscription", "generate_content"),
+    ("arerank", "rerank"),
+    ("tool_call", "execute_tool"),
+    ("agent_call", "invoke_agent"),
+];
+
+/// Whether the conventions have an operation of this name, or one of ours that stays.
+const fn is_current_operation(name: &[u8]) -> bool {
+    matches!(
+        name,
+        b"chat"
+            | b"text_completion"
+            | b"generate_content"
+            | b"embeddings"
+            | b"retrieval"
+            | b"create_agent"
+            | b"invoke_agent"
+            | b"invoke_workflow"
+            | b"execute_tool"
+            | b"execute_task"
+            | b"rerank"
+    )
+}
+
+/// The operation's name in the conventions; a name that they do not know stays as it is. `own` are
+/// the names of the dialects that the item speaks.
+pub(crate) fn operation(
+    name: &str,
+    own: impl IntoIterator<Item = &'static (&'static str, &'static str)>,
+) -> &str {
+    if name.len() > LONGEST || is_current_operation(name.as_bytes()) {
+        return name;
+    }
+    let mut known = own.into_iter().chain(OPERATIONS);
+    known.find(|(known, _)| known.eq_ignore_ascii_case(name)).map_or(name, |(_, current)| current)
+}
+
+/// Whether an encoded operation has another name in the conventions.
+#[inline]
+pub(super) fn is_other_operation(value: &[u8]) -> bool {
+    let Some(text) = text_of(value) else { return false };
+    !is_current_operation(text.as_bytes()) && operation(text, []) != text
+}
+
+/// Why a model stopped, as the conventions' messages say it; a word that they do not know stays as
+/// it is.
+pub(crate) fn finish_reason(reason: &str) -> &str {
+    const REASONS: &[(&str, &str)] = &[
+        ("end_turn", "stop"),
+        ("stop_sequence", "stop"),
+        ("eos", "stop"),
+        ("eos_token", "stop"),
+        ("complete", "stop"),
+        ("max_tokens", "length"),
+        ("max_output_tokens", "length"),
+        ("model_length", "length"),
+        ("tool_calls", "tool_call"),
+        ("tool_use", "tool_call"),
+        ("function_call", "tool_call"),
+        ("safety", "content_filter"),
+        ("refusal", "content_filter"),
+        ("recitation", "content_filter"),
+        ("guardrail_intervened", "content_filter"),
+        ("abort", "error"),
+        ("failed", "error"),
+        ("cancelled", "error"),
+    ];
+    const CURRENT: [&str; 5] = ["stop", "length", "tool_call", "content_filter", "error"];
+    if reason.len() > LONGEST || CURRENT.contains(&reason) {
+        return reason;
+    }
+    let plain = reason.to_ascii_lowercase().replace('-', "_");
+    let plain = plain.strip_prefix("finishreason.").unwrap_or(&plain);
+    let current = CURRENT.into_iter().find(|known| *known == plain);
+    let listed = || REASONS.iter().find(|(known, _)| *known == plain).map(|(_, current)| *current);
+    current.or_else(listed).unwrap_or(reason)
+}
+
+/// Whether an encoded list of reasons has one that the conventions call otherwise.
+#[inline]
+pub(super) fn has_other_reason(list: &[u8]) -> bool {
+    // What most have.
+    list != b"\x91\xa4stop"
+        && elements(list).filter_map(text_of).any(|reason| finish_reason(reason) != reason)
+}
+
+/// The operation of a model call that names none.
+pub(crate) fn inferred_operation(
+    provider: Option<&str>,
+    model: Option<&str>,
+    answers: bool,
+) -> &'static str {
+    if !answers && model.is_some_and(|model| model.to_ascii_lowercase().contains("embed")) {
+        return "embeddings";
+    }
+    match provider {
+        Some("gcp.gemini" | "gcp.vertex_ai" | "gcp.gen_ai") => "generate_content",
+        _ => "chat",
+    }
 }
 
 /// `gen_ai.output.type` of an `OpenAI` response format.
@@ -82,5 +279,43 @@ mod tests {
         assert_eq!(provider("bedrock"), "aws.bedrock");
         assert_eq!(provider("xai"), "x_ai");
         assert_eq!(provider("My Provider"), "My Provider");
+        assert_eq!(provider("openai.chat"), "openai");
+        assert_eq!(provider("google.generative-ai"), "gcp.gemini");
+        assert_eq!(provider("google.vertex.chat"), "gcp.vertex_ai");
+        assert_eq!(provider("Azure-OpenAI.responses"), "azure.ai.openai");
+        assert_eq!(provider("aws.sagemaker"), "aws.sagemaker");
+        assert_eq!(provider(&"x".repeat(100)), "x".repeat(100));
+        for (_, current) in PROVIDERS {
+            assert!(
+                current_provider(current.as_bytes()).is_some() || *current == "microsoft.foundry"
+            );
+        }
+    }
+
+    #[test]
+    fn operations_and_reasons_of_all_dialects() {
+        for (given, expected) in [
+            ("acompletion", "chat"),
+            ("Completion", "text_completion"),
+            ("aembedding", "embeddings"),
+            ("aresponses", "chat"),
+            ("plan", "plan"),
+        ] {
+            assert_eq!(operation(given, []), expected);
+        }
+        assert_eq!(operation("completion", &[("completion", "chat")]), "chat");
+        assert!(OPERATIONS.iter().all(|(_, current)| is_current_operation(current.as_bytes())));
+        for (given, expected) in [
+            ("tool-calls", "tool_call"),
+            ("FinishReason.STOP", "stop"),
+            ("end_turn", "stop"),
+            ("MAX_TOKENS", "length"),
+            ("other", "other"),
+        ] {
+            assert_eq!(finish_reason(given), expected);
+        }
+        assert_eq!(inferred_operation(None, Some("text-Embed-3"), false), "embeddings");
+        assert_eq!(inferred_operation(Some("gcp.gemini"), None, true), "generate_content");
+        assert_eq!(inferred_operation(None, None, true), "chat");
     }
 }

@@ -3,6 +3,7 @@
 
 mod identity;
 mod identity_options;
+mod mapping_counters;
 mod patterns_file;
 mod quarantine;
 
@@ -10,11 +11,12 @@ use std::time::Duration;
 
 use self::identity::LocalIdentity;
 use self::identity_options::{Detectors, IdentityGiven};
+use self::mapping_counters::MappingCounters;
 use self::quarantine::{AfterPanic, Failures};
 use crate::config::read::{self, Read};
 use crate::config::{FileOptions, Parser, options};
 use crate::genai::{
-    ContentSwitches, ContextProcessor, ContextSettings, ContextTally, Detector, DialectCounts,
+    ContentSwitches, ContextProcessor, ContextSettings, ContextTally, Conventions, Detector,
     HashKey, KeyRules, OnFailure, Pattern, Replacement,
 };
 use crate::hub::FilterRole;
@@ -25,11 +27,6 @@ use crate::plugin::{
 use crate::plugins::derived::missing_emitter::missing_emitter;
 use crate::stats::{Counter, CounterFamily};
 
-const NORMALIZED: CounterFamily = CounterFamily::counter(
-    "normalized_spans_total",
-    "Spans whose attributes were mapped to the current GenAI conventions",
-    &["dialect"],
-);
 const CORRELATED: CounterFamily = CounterFamily::counter(
     "correlated_logs_total",
     "Logs that got the trace and span ids found in them",
@@ -63,11 +60,18 @@ options! {
     struct Given in OPTIONS {
         normalize: bool = read::bool,
             Bool "normalize" = "on",
-            "map OpenInference, OpenLLMetry, LiteLLM, LangSmith and older gen_ai attributes to the \
-             OpenTelemetry GenAI conventions 1.41";
+            "map the attributes of GenAI instrumentations, frameworks, model servers and coding agents, \
+             and older gen_ai attributes, to the GenAI conventions; off: leave them unchanged";
+        conventions: Conventions = read::choice(&[
+                ("1.41", Conventions::V1_41),
+                ("genai-0.1.0", Conventions::GenAi0_1),
+            ]),
+            Str "conventions" = "1.41",
+            "release of the conventions that normalize maps to: 1.41 (OpenTelemetry semantic conventions) \
+             or genai-0.1.0 (semantic-conventions-genai)";
         keep_originals: bool = read::bool,
-            Bool "keep_originals" = "on",
-            "keep the attributes that were mapped beside the current ones";
+            Bool "keep_originals" = "off",
+            "keep the attributes beside the current ones that say all that they do";
         correlate: bool = read::bool,
             Bool "correlate" = "on",
             "write trace and span ids found in a log's body or attributes where OTLP has them";
@@ -171,7 +175,7 @@ const BY_KEY: &str = "key";
 /// An instance of the filter.
 pub struct AiContext {
     processor: ContextProcessor,
-    normalized: Vec<Counter>,
+    mapping: MappingCounters,
     correlated: Counter,
     redactions: Vec<Counter>,
     patterns: Vec<Counter>,
@@ -321,6 +325,7 @@ impl Filter for AiContext {
         let settings = ContextSettings {
             normalize: given.normalize,
             keep_originals: given.keep_originals,
+            conventions: given.conventions,
             correlate: given.correlate,
             redact: given.redact,
             patterns,
@@ -346,13 +351,12 @@ impl Filter for AiContext {
         let counters = &environment.counters;
         let of_detector = |detector: &Detector| counters.counter(REDACTIONS, &[detector.name()]);
         let of_pattern = |pattern: &Pattern| counters.counter(REDACTIONS, &[pattern.name()]);
-        let of_dialect = |name| counters.counter(NORMALIZED, &[name]);
         let on_failure = redacts.then_some(settings.on_failure);
         let failures = Failures::new(on_failure, quarantine_tag, settings.position, &environment);
         Ok(Self {
             patterns: settings.patterns.iter().map(of_pattern).collect(),
             processor: ContextProcessor::new(settings),
-            normalized: DialectCounts::names().map(of_dialect).collect(),
+            mapping: MappingCounters::new(counters),
             correlated: counters.counter(CORRELATED, &[]),
             identity,
             identified: counters.counter(IDENTIFIED, &[]),
@@ -370,7 +374,7 @@ impl Filter for AiContext {
         }
         let mut tally = ContextTally::default();
         let replaced = self.processor.process(chunk.bytes, &mut tally);
-        add(&self.normalized, tally.normalized.values());
+        self.mapping.add(&tally, self.processor.take_unknown_names());
         add(&self.redactions, tally.redactions);
         add(&self.patterns, tally.patterns);
         self.by_key.add(tally.keys);

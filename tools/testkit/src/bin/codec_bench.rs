@@ -17,7 +17,7 @@ use fluent_bit_ai::codec::records::{
     traces_to_records,
 };
 use fluent_bit_ai::genai::{
-    ContextProcessor, ContextSettings, ContextTally, KeyRules, OnFailure, Replacement,
+    ContextProcessor, ContextSettings, ContextTally, Conventions, KeyRules, OnFailure, Replacement,
 };
 use fluent_bit_ai::model::{ErrorRule, Position, Signal};
 use fluent_bit_ai::sampling::policy::{
@@ -93,6 +93,7 @@ fn context() -> ContextProcessor {
     ContextProcessor::new(ContextSettings {
         normalize: true,
         keep_originals: true,
+        conventions: Conventions::default(),
         correlate: true,
         redact: Vec::new(),
         patterns: Vec::new(),

@@ -78,6 +78,7 @@ pub fn row(rounds: usize) -> String {
     let mut processor = ContextProcessor::new(ContextSettings {
         normalize: false,
         keep_originals: false,
+        conventions: fluent_bit_ai::genai::Conventions::default(),
         correlate: false,
         redact: Detector::ALL.to_vec(),
         mark_findings: false,

@@ -1,0 +1,53 @@
+//! Counters of normalisation: what was mapped, by dialect, and the names that no rule maps.
+
+use std::sync::Arc;
+
+use crate::genai::{ContextTally, DialectCounts};
+use crate::stats::{Counter, CounterFamily, Counters};
+
+const SPANS: CounterFamily = CounterFamily::counter(
+    "normalized_spans_total",
+    "Spans whose attributes were mapped to the current GenAI conventions",
+    &["dialect"],
+);
+const LOGS: CounterFamily = CounterFamily::counter(
+    "normalized_logs_total",
+    "Logs whose attributes were mapped to the current GenAI conventions",
+    &["dialect"],
+);
+const UNKNOWN: CounterFamily = CounterFamily::counter(
+    "unknown_attributes_total",
+    "Attributes under the names of a dialect that no rule maps, of items that speak it: the first 256 \
+     names one by one, others as _OTHER",
+    &["attribute"],
+);
+
+/// The numbers of one filter.
+pub(super) struct MappingCounters {
+    spans: Vec<Counter>,
+    logs: Vec<Counter>,
+    counters: Arc<Counters>,
+}
+
+impl MappingCounters {
+    pub(super) fn new(counters: &Arc<Counters>) -> Self {
+        // So that the family is there before there is anything to count.
+        counters.counter(UNKNOWN, &["_OTHER"]);
+        let by_dialect = |family: CounterFamily| {
+            DialectCounts::names().map(|name| counters.counter(family, &[name])).collect()
+        };
+        Self { spans: by_dialect(SPANS), logs: by_dialect(LOGS), counters: Arc::clone(counters) }
+    }
+
+    /// Adds what was done to a chunk.
+    pub(super) fn add(&self, tally: &ContextTally, unknown: Vec<(String, u64)>) {
+        for (counters, counts) in
+            [(&self.spans, &tally.normalized), (&self.logs, &tally.normalized_logs)]
+        {
+            counters.iter().zip(counts.values()).for_each(|(counter, count)| counter.add(count));
+        }
+        for (name, count) in unknown {
+            self.counters.counter(UNKNOWN, &[&name]).add(count);
+        }
+    }
+}
