@@ -35,6 +35,7 @@ mod builtins;
 mod content;
 mod crash;
 mod delivery;
+mod dialects;
 mod equality;
 #[path = "../native/expected.rs"]
 mod expected;
