@@ -271,7 +271,8 @@ impl ContextProcessor {
                 if let Some(spoken) = spoken {
                     tally.normalized.count(spoken);
                     let conventions = self.settings.conventions;
-                    set_schema_url(item.event.otlp(), conventions, &mut self.patch);
+                    let scope = item.telemetry.and_then(|telemetry| telemetry.scope);
+                    set_schema_url(&item.event, scope, conventions, &mut self.patch);
                 }
             }
             (Signal::Metrics, Some(_)) => self.metrics.rename(item.event.body, &mut self.patch),

@@ -6,7 +6,7 @@ use super::dialects::DialectSet;
 use super::normalize::{Conventions, Detection, Normalizer, provider};
 use crate::codec::msgpack::{self, MapView, elements, int_of, text_of};
 use crate::codec::records::layout::keys;
-use crate::codec::records::{AttributeVisitor, MetricView, Patch, SpanView};
+use crate::codec::records::{AttributeVisitor, Event, MetricView, Patch, SpanView};
 
 /// Looks at the attributes of a span while it is read.
 pub(super) struct DetectionVisitor<'n> {
@@ -58,17 +58,27 @@ pub(super) fn normalize_span(
 }
 
 /// Notes the schema URL that the attributes of a span follow now, where its scope has that of an
-/// older release. `otlp` is what the metadata of its record says.
-pub(super) fn set_schema_url(otlp: Option<&[u8]>, conventions: Conventions, patch: &mut Patch) {
+/// older release. `scope` is the scope as it was read, perhaps of an earlier record.
+pub(super) fn set_schema_url(
+    event: &Event<'_>,
+    scope: Option<&[u8]>,
+    conventions: Conventions,
+    patch: &mut Patch,
+) {
     let Some(current) = conventions.schema_url() else { return };
-    let scope = MapView::new(otlp.unwrap_or_default()).get(keys::SCOPE).map(MapView::new);
-    let Some(url) = scope.and_then(|scope| scope.get(keys::SCHEMA_URL)) else { return };
     let minor = |url: &str| -> Option<u32> {
         let release = url.strip_prefix("https://opentelemetry.io/schemas/1.")?;
         release.split('.').next()?.parse().ok()
     };
-    let said = text_of(url).and_then(minor);
-    if said.is_some_and(|said| Some(said) < minor(current)) {
+    let outdated = |scope: &[u8]| {
+        let url = MapView::new(scope).get(keys::SCHEMA_URL).and_then(text_of);
+        url.and_then(minor).is_some_and(|said| Some(said) < minor(current))
+    };
+    if !scope.is_some_and(outdated) {
+        return;
+    }
+    let scope = event.otlp().and_then(|otlp| MapView::new(otlp).get(keys::SCOPE));
+    if let Some(url) = scope.and_then(|scope| MapView::new(scope).get(keys::SCHEMA_URL)) {
         patch.replace(url, |out| msgpack::str(out, current));
     }
 }

@@ -102,9 +102,19 @@ pub(crate) fn provider(name: &str) -> &str {
     known(&plain).or_else(of_api).unwrap_or(name)
 }
 
+/// The bytes of a short encoded text; nothing but its first byte is looked at.
+#[inline]
+fn short_text(value: &[u8]) -> Option<&[u8]> {
+    let (first, text) = value.split_first()?;
+    (matches!(first, 0xa0..=0xbf) && text.len() == usize::from(first & 0x1f)).then_some(text)
+}
+
 /// Whether an encoded provider has another name in the conventions.
 #[inline]
 pub(super) fn is_other_provider(value: &[u8]) -> bool {
+    if short_text(value).is_some_and(|text| current_provider(text).is_some()) {
+        return false;
+    }
     let Some(text) = text_of(value) else { return false };
     current_provider(text.as_bytes()).is_none() && provider(text) != text
 }
@@ -185,6 +195,9 @@ pub(crate) fn operation(
 /// Whether an encoded operation has another name in the conventions.
 #[inline]
 pub(super) fn is_other_operation(value: &[u8]) -> bool {
+    if short_text(value).is_some_and(is_current_operation) {
+        return false;
+    }
     let Some(text) = text_of(value) else { return false };
     !is_current_operation(text.as_bytes()) && operation(text, []) != text
 }
@@ -290,6 +303,23 @@ mod tests {
                 current_provider(current.as_bytes()).is_some() || *current == "microsoft.foundry"
             );
         }
+    }
+
+    #[test]
+    fn encoded_values_are_compared_with_those_of_the_conventions() {
+        let encoded = |text: &str| {
+            let mut out = Vec::new();
+            crate::codec::msgpack::str(&mut out, text);
+            out
+        };
+        for (name, is_other) in [("chat", false), ("acompletion", true), ("plan", false)] {
+            assert_eq!(is_other_operation(&encoded(name)), is_other, "{name}");
+        }
+        for (name, is_other) in [("openai", false), ("bedrock", true), ("own", false)] {
+            assert_eq!(is_other_provider(&encoded(name)), is_other, "{name}");
+        }
+        assert!(!is_other_operation(&encoded(&"chat".repeat(20))));
+        assert!(!is_other_provider(&[]) && !is_other_provider(&[0xa6, b'o']));
     }
 
     #[test]
