@@ -48,10 +48,11 @@ pub use item::{ConditionRecord, ConditionSubject};
 pub use variables::VARIABLES;
 
 pub use crate::model::ErrorRule;
+use crate::model::listed_enum;
 
 /// The longest expression.
 const MAX_LENGTH: usize = 16 << 10;
-/// The most characters of a reason in message.
+/// The most characters of a reason.
 const MAX_REASON: usize = 200;
 /// How deep an expression may be nested: the parser of a debug build takes 150 KiB of stack a level.
 const MAX_NESTING: usize = 10;
@@ -79,23 +80,22 @@ pub struct Condition {
     needs_trace: bool,
 }
 
-/// Why a condition has no answer for an item, as counters name it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoAnswer {
-    /// A key is not there: an attribute that the item does not have.
-    NoSuchKey,
-    /// Values have types that the expression's operators and functions do not take.
-    WrongType,
-    /// The answer is not true or false.
-    NotBool,
-    /// Anything else, such as a division by zero.
-    Other,
+listed_enum! {
+    /// Why a condition has no answer for an item, as counters name it.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum NoAnswer {
+        /// A key is not there: an attribute that the item does not have.
+        NoSuchKey,
+        /// Values have types that the expression's operators and functions do not take.
+        WrongType,
+        /// The answer is not true or false.
+        NotBool,
+        /// Anything else, such as a division by zero.
+        Other,
+    }
 }
 
 impl NoAnswer {
-    /// Every reason.
-    pub const ALL: [Self; 4] = [Self::NoSuchKey, Self::WrongType, Self::NotBool, Self::Other];
-
     /// The name, as counters show it.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::condition::NoAnswer;
-use crate::model::Signal;
+use crate::model::{Signal, listed_enum};
 use crate::routing::RequestFailureReason;
 use crate::stats::{Counter, CounterFamily, Counters};
 
@@ -127,20 +127,20 @@ const LATENCY_SUM: CounterFamily = CounterFamily::counter(
 const LATENCY_COUNT: CounterFamily =
     CounterFamily::counter("export_latency_ms_count", "Answered requests.", &["endpoint"]);
 
-/// Why no endpoint can get something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::export) enum SkipReason {
-    /// The bytes of the chunk are not what they should be.
-    Undecodable,
-    /// A record that has no place in OTLP.
-    Unencodable,
-    /// A kind of chunk that this exporter does not know.
-    Unsupported,
+listed_enum! {
+    /// Why no endpoint can get something.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(in crate::export) enum SkipReason {
+        /// The bytes of the chunk are not what they should be.
+        Undecodable,
+        /// A record that has no place in OTLP.
+        Unencodable,
+        /// A kind of chunk that this exporter does not know.
+        Unsupported,
+    }
 }
 
 impl SkipReason {
-    const ALL: [Self; 3] = [Self::Undecodable, Self::Unencodable, Self::Unsupported];
-
     pub(in crate::export) const fn name(self) -> &'static str {
         match self {
             Self::Undecodable => "undecodable",

@@ -1,10 +1,12 @@
 //! Domain model: telemetry as plain data, in the few types that every other module uses.
 
 mod hex;
+mod listed_enum;
 mod release;
 
 use self::hex::from_hex;
 pub use self::hex::{hex, hex_digit, write_hex};
+pub(crate) use self::listed_enum::listed_enum;
 pub use self::release::Release;
 
 /// OpenTelemetry's signals.

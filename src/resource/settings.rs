@@ -1,39 +1,33 @@
 //! The detectors by their names, what is asked of them, and what they answer.
 
 use super::attribute::ResourceAttributes;
+use crate::model::listed_enum;
 
-/// Something that knows a part of where telemetry comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ResourceDetector {
-    /// `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME`.
-    Environment,
-    /// The pod.
-    Kubernetes,
-    /// The container.
-    Container,
-    /// The cloud.
-    Cloud,
-    /// The machine.
-    Host,
-    /// A process.
-    Process,
-    /// The devices that the container sees.
-    Gpu,
+listed_enum! {
+    /// Something that knows a part of where telemetry comes from.
+    ///
+    /// Those come first whose word counts where two know the same: what the user says himself, and of `host.id`
+    /// what the cloud calls it.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum ResourceDetector {
+        /// `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME`.
+        Environment,
+        /// The container.
+        Container,
+        /// The pod.
+        Kubernetes,
+        /// The cloud.
+        Cloud,
+        /// The machine.
+        Host,
+        /// A process.
+        Process,
+        /// The devices that the container sees.
+        Gpu,
+    }
 }
 
 impl ResourceDetector {
-    /// All, those first whose word counts where two know the same: what the user says himself, and of
-    /// `host.id` what the cloud calls it.
-    pub const ALL: [Self; 7] = [
-        Self::Environment,
-        Self::Container,
-        Self::Kubernetes,
-        Self::Cloud,
-        Self::Host,
-        Self::Process,
-        Self::Gpu,
-    ];
-
     /// The name in configurations.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -6,58 +6,45 @@ use std::time::Duration;
 use prost::Message;
 
 use super::size_limit::{TooMuch, too_much};
+use crate::model::listed_enum;
 
 /// The longest wait that an endpoint may ask for; what asks for more gets this.
 const MAX_WAIT: Duration = Duration::from_secs(600);
 
-/// Why a request failed: the closed list that counters are labelled with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum RequestFailureReason {
-    /// No connection could be made: refused, unknown host, TLS.
-    Connect,
-    /// No answer within the timeout.
-    Timeout,
-    /// The connection broke in the middle.
-    Transport,
-    /// The endpoint asks for less: 429, or `RESOURCE_EXHAUSTED` with a wait.
-    Throttled,
-    /// The endpoint cannot take it now: 502, 503, 504 and the retryable gRPC codes.
-    Unavailable,
-    /// The endpoint will never take it: every other status.
-    Refused,
-    /// The request is too large for the endpoint: 413, or `RESOURCE_EXHAUSTED` that says so.
-    TooLarge,
-    /// The endpoint has had too much and asks for no retry: `RESOURCE_EXHAUSTED` without a wait
-    /// that is not for the request's size.
-    Exhausted,
-    /// The answer is not what the protocol asks for.
-    BadAnswer,
-    /// An answer with a successful status that is none of OTLP, such as a web page.
-    NotOtlp,
-    /// There is nothing for OTLP at the address: 404, 405, 410, 421, a redirect that is not
-    /// followed, or `UNIMPLEMENTED`.
-    Misdirected,
-    /// There is no token to make the request with.
-    Credentials,
+listed_enum! {
+    /// Why a request failed: the closed list that counters are labelled with.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    pub enum RequestFailureReason {
+        /// No connection could be made: refused, unknown host, TLS.
+        Connect,
+        /// No answer within the timeout.
+        Timeout,
+        /// The connection broke in the middle.
+        Transport,
+        /// The endpoint asks for less: 429, or `RESOURCE_EXHAUSTED` with a wait.
+        Throttled,
+        /// The endpoint cannot take it now: 502, 503, 504 and the retryable gRPC codes.
+        Unavailable,
+        /// The endpoint will never take it: every other status.
+        Refused,
+        /// The request is too large for the endpoint: 413, or `RESOURCE_EXHAUSTED` that says so.
+        TooLarge,
+        /// The endpoint has had too much and asks for no retry: `RESOURCE_EXHAUSTED` without a wait
+        /// that is not for the request's size.
+        Exhausted,
+        /// The answer is not what the protocol asks for.
+        BadAnswer,
+        /// An answer with a successful status that is none of OTLP, such as a web page.
+        NotOtlp,
+        /// There is nothing for OTLP at the address: 404, 405, 410, 421, a redirect that is not
+        /// followed, or `UNIMPLEMENTED`.
+        Misdirected,
+        /// There is no token to make the request with.
+        Credentials,
+    }
 }
 
 impl RequestFailureReason {
-    /// All of them.
-    pub const ALL: [Self; 12] = [
-        Self::Connect,
-        Self::Timeout,
-        Self::Transport,
-        Self::Throttled,
-        Self::Unavailable,
-        Self::Refused,
-        Self::TooLarge,
-        Self::Exhausted,
-        Self::BadAnswer,
-        Self::NotOtlp,
-        Self::Misdirected,
-        Self::Credentials,
-    ];
-
     /// The name in counters.
     #[must_use]
     pub const fn name(self) -> &'static str {

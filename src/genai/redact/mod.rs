@@ -22,37 +22,30 @@ pub use replacement::{HashKey, Replacement};
 use secrets::{SecretName, Secrets, is_secret_value};
 use text::{TextRange, at, before};
 
-/// A built-in detector.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Detector {
-    /// Keys, tokens, private keys.
-    Secrets,
-    /// E-mail addresses.
-    Email,
-    /// Payment card numbers with the right check digit.
-    CreditCard,
-    /// International bank account numbers with the right check digits.
-    Iban,
-    /// US social security numbers.
-    Ssn,
-    /// Telephone numbers.
-    Phone,
-    /// IP addresses.
-    Ip,
+use crate::model::listed_enum;
+
+listed_enum! {
+    /// A built-in detector, in the order in which they are applied.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    pub enum Detector {
+        /// Keys, tokens, private keys.
+        Secrets,
+        /// E-mail addresses.
+        Email,
+        /// Payment card numbers with the right check digit.
+        CreditCard,
+        /// International bank account numbers with the right check digits.
+        Iban,
+        /// US social security numbers.
+        Ssn,
+        /// Telephone numbers.
+        Phone,
+        /// IP addresses.
+        Ip,
+    }
 }
 
 impl Detector {
-    /// All of them, in the order in which they are applied.
-    pub const ALL: [Self; 7] = [
-        Self::Secrets,
-        Self::Email,
-        Self::CreditCard,
-        Self::Iban,
-        Self::Ssn,
-        Self::Phone,
-        Self::Ip,
-    ];
-
     /// The word for it in options and counters.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -89,7 +82,10 @@ impl Detector {
 
     /// Whether what it finds is made of digits, which identifiers are full of.
     const fn is_numeric(self) -> bool {
-        !matches!(self, Self::Secrets | Self::Email)
+        match self {
+            Self::CreditCard | Self::Iban | Self::Ssn | Self::Phone | Self::Ip => true,
+            Self::Secrets | Self::Email => false,
+        }
     }
 
     /// Length of the shortest text in which it can find anything.

@@ -94,15 +94,8 @@ impl Walk<'_> {
         if self.list.policies.iter().any(|policy| policy.name == name) {
             self.notes.refuse(node, "name", "allowed: a name that no other policy has");
         }
-        if map.get("type").and_then(Value::as_str) == Some("drop") {
-            self.notes.known(node, &["name", "type", "policies"]);
-            let rules = self.rules(node, 1);
-            if rules.iter().any(PolicyRule::is_probabilistic) {
-                self.notes.refuse(node, "policies", "a drop policy cannot be probabilistic");
-            }
-            self.list.push(&name, PolicyRule::All(rules), PolicyAction::Drop);
-        } else if let Some(rule) = self.rule(node, 0) {
-            self.list.push(&name, rule, PolicyAction::Keep);
+        if let Some((rule, action)) = self.rule(node, 0) {
+            self.list.push(&name, rule, action);
         }
     }
 
@@ -124,28 +117,27 @@ impl Walk<'_> {
             self.notes.problem(format!("{at} must be a map with 'type'"));
             return None;
         };
-        self.rule(Node { map, at }, depth)
+        self.rule(Node { map, at }, depth).map(|(rule, _)| rule)
     }
 
-    fn rule(&mut self, node: Node<'_>, depth: usize) -> Option<PolicyRule> {
+    /// A policy's rule, and what becomes of the traces that it matches. Inside other policies there are none
+    /// that drop.
+    fn rule(&mut self, node: Node<'_>, depth: usize) -> Option<(PolicyRule, PolicyAction)> {
         if depth > MAX_DEPTH {
             self.notes.problem(format!("{} is nested deeper than {MAX_DEPTH} levels", node.at));
             return None;
         }
         let kind = self.notes.text(node, "type")?;
-        let Some(policy) = POLICY_TYPES.iter().find(|policy| policy.name == kind) else {
-            let names: Vec<&str> = POLICY_TYPES.iter().map(|policy| policy.name).collect();
-            let only_outside = if depth == 0 { ", drop" } else { "" };
-            self.notes.refuse(
-                node,
-                "type",
-                &format!("allowed: {}{only_outside}", names.join(", ")),
-            );
+        let types =
+            POLICY_TYPES.iter().filter(|policy| depth == 0 || policy.action == PolicyAction::Keep);
+        let Some(policy) = types.clone().find(|policy| policy.name == kind) else {
+            let names: Vec<&str> = types.map(|policy| policy.name).collect();
+            self.notes.refuse(node, "type", &format!("allowed: {}", names.join(", ")));
             return None;
         };
         let all: Vec<&str> = ["name", "type"].iter().chain(policy.keys).copied().collect();
         self.notes.known(node, &all);
-        (policy.read)(self, node, depth)
+        Some(((policy.read)(self, node, depth)?, policy.action))
     }
 
     fn probability(&mut self, node: Node<'_>) -> Option<PolicyRule> {
@@ -174,6 +166,14 @@ impl Walk<'_> {
                 None
             }
         }
+    }
+
+    fn drop(&mut self, node: Node<'_>, depth: usize) -> PolicyRule {
+        let rules = self.rules(node, depth + 1);
+        if rules.iter().any(PolicyRule::is_probabilistic) {
+            self.notes.refuse(node, "policies", "a drop policy cannot be probabilistic");
+        }
+        PolicyRule::All(rules)
     }
 
     fn not(&mut self, node: Node<'_>, depth: usize) -> Option<PolicyRule> {
@@ -263,11 +263,13 @@ impl Walk<'_> {
     }
 }
 
-/// A type of policies: listing it is implementing it.
+/// A type of policies: a row without a reader does not compile.
 struct PolicyType {
     name: &'static str,
     /// The keys that it has beside `name` and `type`.
     keys: &'static [&'static str],
+    /// What becomes of the traces that it matches.
+    action: PolicyAction,
     /// Reads a policy; the number is how deep it is nested.
     read: fn(&mut Walk<'_>, Node<'_>, usize) -> Option<PolicyRule>,
 }
@@ -277,10 +279,10 @@ const fn policy_type(
     keys: &'static [&'static str],
     read: fn(&mut Walk<'_>, Node<'_>, usize) -> Option<PolicyRule>,
 ) -> PolicyType {
-    PolicyType { name, keys, read }
+    PolicyType { name, keys, action: PolicyAction::Keep, read }
 }
 
-const POLICY_TYPES: [PolicyType; 12] = [
+const POLICY_TYPES: [PolicyType; 13] = [
     policy_type("always_sample", &[], |_, _, _| Some(PolicyRule::Always)),
     policy_type("status_code", &["status_codes"], |walk, node, _| walk.status(node)),
     policy_type("error", &[], |walk, _, _| walk.span_test(SpanTest::Failure)),
@@ -303,6 +305,10 @@ const POLICY_TYPES: [PolicyType; 12] = [
         Some(PolicyRule::All(walk.rules(node, depth + 1)))
     }),
     policy_type("not", &["policy"], |walk, node, depth| walk.not(node, depth)),
+    PolicyType {
+        action: PolicyAction::Drop,
+        ..policy_type("drop", &["policies"], |walk, node, depth| Some(walk.drop(node, depth)))
+    },
 ];
 
 #[cfg(test)]
@@ -364,7 +370,7 @@ policies:
         let (policies, problems) = parsed(&example);
         assert_eq!(problems, [""; 0]);
         assert!(policies.list().len() >= POLICY_TYPES.len(), "{policies:?}");
-        for name in POLICY_TYPES.iter().map(|policy| policy.name).chain(["drop"]) {
+        for name in POLICY_TYPES.iter().map(|policy| policy.name) {
             assert!(example.contains(&format!("type: {name}")), "no example of {name}");
             assert!(guide.contains(&format!("\n| `{name}` |")), "no row for {name}");
         }

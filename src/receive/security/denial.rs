@@ -1,64 +1,48 @@
 //! Authentication errors: why credentials are not accepted, in words that give nothing of them
 //! away.
 
-/// Why a sender is turned away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(in crate::receive) enum Denial {
-    #[error("there are no credentials; send the header 'authorization'")]
-    NoCredentials,
-    #[error("the header 'authorization' cannot be read")]
-    Unreadable,
-    #[error("this scheme of authorization is not accepted here")]
-    Scheme,
-    #[error("the token is not known")]
-    Token,
-    #[error("the user or the password is wrong")]
-    Password,
-    #[error("the token is not a valid JWT")]
-    Jwt,
-    #[error("the token is signed by an algorithm that is not allowed")]
-    Algorithm,
-    #[error("the token is signed by a key that is not known")]
-    Key,
-    #[error("the signature of the token is wrong")]
-    Signature,
-    #[error("the token has expired")]
-    Expired,
-    #[error("the token is not valid yet")]
-    Early,
-    #[error("the token is not from the expected issuer")]
-    Issuer,
-    #[error("the token is not meant for this receiver")]
-    Audience,
-    #[error("the client of the token is not allowed")]
-    Client,
-    #[error("the token names no tenant that is known here")]
-    Tenant,
-    #[error("the certificate belongs to no tenant that is known here")]
-    Certificate,
+use crate::model::listed_enum;
+
+listed_enum! {
+    /// Why a sender is turned away.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+    pub(in crate::receive) enum Denial {
+        #[error("there are no credentials; send the header 'authorization'")]
+        NoCredentials,
+        #[error("the header 'authorization' cannot be read")]
+        Unreadable,
+        #[error("this scheme of authorization is not accepted here")]
+        Scheme,
+        #[error("the token is not known")]
+        Token,
+        #[error("the user or the password is wrong")]
+        Password,
+        #[error("the token is not a valid JWT")]
+        Jwt,
+        #[error("the token is signed by an algorithm that is not allowed")]
+        Algorithm,
+        #[error("the token is signed by a key that is not known")]
+        Key,
+        #[error("the signature of the token is wrong")]
+        Signature,
+        #[error("the token has expired")]
+        Expired,
+        #[error("the token is not valid yet")]
+        Early,
+        #[error("the token is not from the expected issuer")]
+        Issuer,
+        #[error("the token is not meant for this receiver")]
+        Audience,
+        #[error("the client of the token is not allowed")]
+        Client,
+        #[error("the token names no tenant that is known here")]
+        Tenant,
+        #[error("the certificate belongs to no tenant that is known here")]
+        Certificate,
+    }
 }
 
 impl Denial {
-    /// All of them, for the counters.
-    pub(super) const ALL: [Self; 16] = [
-        Self::NoCredentials,
-        Self::Unreadable,
-        Self::Scheme,
-        Self::Token,
-        Self::Password,
-        Self::Jwt,
-        Self::Algorithm,
-        Self::Key,
-        Self::Signature,
-        Self::Expired,
-        Self::Early,
-        Self::Issuer,
-        Self::Audience,
-        Self::Client,
-        Self::Tenant,
-        Self::Certificate,
-    ];
-
     /// Its name in counters.
     pub(super) fn reason(self) -> &'static str {
         match self {

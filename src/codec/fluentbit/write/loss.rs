@@ -1,58 +1,45 @@
 //! Loss accounting: what items lose in the host's form, counted by reason.
 
-/// Why something is not in the host's form as it was in OTLP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FormatLoss {
-    /// An attribute was left out, because its key is longer than 255 bytes, or empty on a data
-    /// point.
-    KeyLength,
-    /// An attribute was left out, because its values nest deeper than 30.
-    Depth,
-    /// A value without content became empty text.
-    Unset,
-    /// Zero bytes in text became U+FFFD.
-    Nul,
-    /// Text was cut at the longest length that the form has.
-    TextLength,
-    /// The flags of a span or a link have no place.
-    Flags,
-    /// The entity references of a resource have no place.
-    EntityRefs,
-    /// Fields that this version does not know have no place.
-    UnknownFields,
-    /// Events or links beyond the 65535th, which are in the dropped counts, and attributes with
-    /// lists of 100000 values or more.
-    ListLength,
-    /// The attribute of a data point that is no text became text.
-    LabelType,
-    /// A whole number beyond 2^53 became the nearest double.
-    Precision,
-    /// What has no place in the metric itself, because another point has the same series and time,
-    /// or the metric's name is longer than 255 bytes.
-    PointDetails,
-    /// The attributes of a scope of metrics were left out, because the host's own encoder of this
-    /// release would end the process.
-    ScopeAttributes,
+use crate::model::listed_enum;
+
+listed_enum! {
+    /// Why something is not in the host's form as it was in OTLP.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum FormatLoss {
+        /// An attribute was left out, because its key is longer than 255 bytes, or empty on a data
+        /// point.
+        KeyLength,
+        /// An attribute was left out, because its values nest deeper than 30.
+        Depth,
+        /// A value without content became empty text.
+        Unset,
+        /// Zero bytes in text became U+FFFD.
+        Nul,
+        /// Text was cut at the longest length that the form has.
+        TextLength,
+        /// The flags of a span or a link have no place.
+        Flags,
+        /// The entity references of a resource have no place.
+        EntityRefs,
+        /// Fields that this version does not know have no place.
+        UnknownFields,
+        /// Events or links beyond the 65535th, which are in the dropped counts, and attributes with
+        /// lists of 100000 values or more.
+        ListLength,
+        /// The attribute of a data point that is no text became text.
+        LabelType,
+        /// A whole number beyond 2^53 became the nearest double.
+        Precision,
+        /// What has no place in the metric itself, because another point has the same series and time,
+        /// or the metric's name is longer than 255 bytes.
+        PointDetails,
+        /// The attributes of a scope of metrics were left out, because the host's own encoder of this
+        /// release would end the process.
+        ScopeAttributes,
+    }
 }
 
 impl FormatLoss {
-    /// All of them.
-    pub const ALL: [Self; 13] = [
-        Self::KeyLength,
-        Self::Depth,
-        Self::Unset,
-        Self::Nul,
-        Self::TextLength,
-        Self::Flags,
-        Self::EntityRefs,
-        Self::UnknownFields,
-        Self::ListLength,
-        Self::LabelType,
-        Self::Precision,
-        Self::PointDetails,
-        Self::ScopeAttributes,
-    ];
-
     /// The word for it in counters.
     #[must_use]
     pub const fn name(self) -> &'static str {

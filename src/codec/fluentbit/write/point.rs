@@ -7,21 +7,21 @@ use super::scan::{FieldScan, WriteProblem, WriteResult, each, known};
 use super::value::{MapHead, OutputBuffer};
 use crate::codec::msgpack;
 use crate::codec::records::bucket_problem;
+use crate::model::listed_enum;
 
-/// The types, with the numbers that they have in the format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum CmetricsPointKind {
-    Counter = 0,
-    Gauge = 1,
-    Histogram = 2,
-    Summary = 3,
-    Exponential = 5,
+listed_enum! {
+    /// The types, with the numbers that they have in the format.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(super) enum CmetricsPointKind {
+        Counter = 0,
+        Gauge = 1,
+        Histogram = 2,
+        Summary = 3,
+        Exponential = 5,
+    }
 }
 
 impl CmetricsPointKind {
-    pub(super) const ALL: [Self; 5] =
-        [Self::Counter, Self::Gauge, Self::Histogram, Self::Summary, Self::Exponential];
-
     /// The key that metrics of this type have in `external.otlp.metrics`.
     pub(super) const fn key(self) -> &'static str {
         match self {

@@ -1,0 +1,24 @@
+//! Enumerations that list their variants.
+
+/// Declares an enumeration and, in `ALL`, each of its variants, so that what is made of the list (counters,
+/// options, pages) cannot miss one.
+macro_rules! listed_enum {
+    (
+        $(#[$attribute:meta])*
+        $visibility:vis enum $name:ident {
+            $($(#[$of_variant:meta])* $variant:ident $(= $number:literal)?,)+
+        }
+    ) => {
+        $(#[$attribute])*
+        $visibility enum $name {
+            $($(#[$of_variant])* $variant $(= $number)?,)+
+        }
+
+        impl $name {
+            /// All of them, in their order.
+            $visibility const ALL: [Self; [$(stringify!($variant)),+].len()] = [$(Self::$variant),+];
+        }
+    };
+}
+
+pub(crate) use listed_enum;
