@@ -135,7 +135,7 @@ impl ConditionError {
 }
 
 impl ConditionError {
-    /// The reason in message, without the values that the item has: they may be a user's content.
+    /// The reason, without the values that the item has: they may be a user's content.
     #[must_use]
     pub fn reason(&self) -> String {
         let Self::Evaluate(error) = self else { return self.to_string() };

@@ -1,4 +1,4 @@
-//! What is accepted, what is refused, and in which message.
+//! What is accepted, what is refused, and why.
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
