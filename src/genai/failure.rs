@@ -8,28 +8,26 @@ use crate::codec::msgpack;
 use crate::codec::records::edit::{Pairs, write_position};
 use crate::codec::records::layout::{VERSION, keys};
 use crate::codec::records::{EventKind, EventTime, Events, event_head};
-use crate::model::{Position, Signal};
+use crate::model::{Position, Signal, listed_enum};
 
-/// Why something could not be searched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum FailureReason {
-    /// It is no event, or the chunk breaks off in it.
-    Unreadable,
-    /// It is a record in a newer layout than ours.
-    NewerLayout,
-    /// Values stand beside the record that cannot be read there.
-    HiddenValues,
-    /// It is a request of profiles, whose messages still change from release to release.
-    Profiles,
-    /// It came after a panic, which ended what would have searched it.
-    Panic,
+listed_enum! {
+    /// Why something could not be searched.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    pub enum FailureReason {
+        /// It is no event, or the chunk breaks off in it.
+        Unreadable,
+        /// It is a record in a newer layout than ours.
+        NewerLayout,
+        /// Values stand beside the record that cannot be read there.
+        HiddenValues,
+        /// It is a request of profiles, whose messages still change from release to release.
+        Profiles,
+        /// It came after a panic, which ended what would have searched it.
+        Panic,
+    }
 }
 
 impl FailureReason {
-    /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Unreadable, Self::NewerLayout, Self::HiddenValues, Self::Profiles, Self::Panic];
-
     /// The word for it in counters and in quarantined events.
     #[must_use]
     pub const fn name(self) -> &'static str {
