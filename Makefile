@@ -43,10 +43,12 @@ demo: build ## Run the README's pipeline on real captures and print what came ou
 
 test: setup lint dependencies unit ## Everything that CI runs: lint, dependencies, all tests
 
-lint: ## Format and clippy, warnings denied, and check-bindings in the course of it
+lint: ## Format and clippy, warnings denied, check-bindings in the course of it, fuzz targets compiled
 	$(CARGO) fmt --check
 	@rustfmt --check $(NAMED_BY_MACRO)
 	CARGO="$(CARGO)" sh tests/bindings.sh --lint
+	@# Their library is C++, which a check does not need.
+	CUSTOM_LIBFUZZER_PATH=none $(CARGO) check --locked --manifest-path tests/fuzz/Cargo.toml --target-dir "$(TARGET)"
 
 quick: ## Format, clippy and unit tests: what to run while working
 	$(CARGO) fmt --check
