@@ -40,7 +40,7 @@ impl FailureReason {
         }
     }
 
-    /// Its place in [`FailureReason::ALL`].
+    /// Its index in [`FailureReason::ALL`].
     #[must_use]
     pub const fn index(self) -> usize {
         self as usize

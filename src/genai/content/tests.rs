@@ -43,7 +43,7 @@ fn every_listed_name_is_found_and_what_goes_on_after_it() {
 }
 
 #[test]
-fn families_are_told_apart_by_their_last_part() {
+fn families_are_distinguished_by_their_last_part() {
     for name in [
         "crewai.task.description",
         "crewai.agent.backstory",

@@ -124,7 +124,7 @@ pub(super) fn phone(text: &[u8], mut from: usize) -> Option<TextRange> {
     // Signs are rare, and looked for once until they are reached.
     let sign_from = |from: usize| {
         let rest = text.get(from..).unwrap_or_default();
-        memchr::memchr2(b'+', b'(', rest).map_or(text.len(), |place| from + place)
+        memchr::memchr2(b'+', b'(', rest).map_or(text.len(), |offset| from + offset)
     };
     let mut sign = sign_from(from);
     loop {

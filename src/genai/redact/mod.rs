@@ -66,7 +66,7 @@ impl Detector {
         Self::ALL.into_iter().find(|detector| detector.name().eq_ignore_ascii_case(name))
     }
 
-    /// Its place in [`Detector::ALL`].
+    /// Its index in [`Detector::ALL`].
     #[must_use]
     pub const fn index(self) -> usize {
         self as usize

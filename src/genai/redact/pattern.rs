@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told() {
+    fn what_is_wrong_is_reported() {
         assert_eq!(wrong("A b", "x", None).0, "name");
         assert_eq!(wrong("a", "(", None), ("regex", "unclosed group".to_owned()));
         assert_eq!(wrong("a", "x*", None).0, "regex");

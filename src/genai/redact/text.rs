@@ -132,13 +132,13 @@ mod tests {
         for length in [0, 1, 31, 32, 33, 64, 100] {
             let mut text = vec![b'a'; length];
             assert_eq!(find_byte(&text, 0, |byte| byte == b'1'), None);
-            for place in 0..length {
-                text[place] = b'1';
-                for from in [0, place / 2, place] {
-                    assert_eq!(find_byte(&text, from, |byte| byte == b'1'), Some(place));
+            for index in 0..length {
+                text[index] = b'1';
+                for from in [0, index / 2, index] {
+                    assert_eq!(find_byte(&text, from, |byte| byte == b'1'), Some(index));
                 }
-                assert_eq!(find_byte(&text, place + 1, |byte| byte == b'1'), None);
-                text[place] = b'a';
+                assert_eq!(find_byte(&text, index + 1, |byte| byte == b'1'), None);
+                text[index] = b'a';
             }
         }
         assert_eq!(find_byte(b"1", 2, |_| true), None);

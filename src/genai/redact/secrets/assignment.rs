@@ -28,7 +28,7 @@ enum Join {
 pub(super) fn assigned(text: &[u8], hit: TextRange) -> Option<TextRange> {
     let name = name_around(text, hit)?;
     let spelled = text.get(name.start..name.end)?;
-    let (value, join) = value_place(text, name)?;
+    let (value, join) = value_start(text, name)?;
     let kind = secret_name(spelled)?;
     let (range, quoted) = value_at(text, value)?;
     let range = if has_scheme(spelled) { credentials(text, range, quoted)? } else { range };
@@ -52,7 +52,7 @@ fn name_around(text: &[u8], hit: TextRange) -> Option<TextRange> {
 }
 
 /// Where the value of a name begins, and how it is joined to it.
-fn value_place(text: &[u8], name: TextRange) -> Option<(usize, Join)> {
+fn value_start(text: &[u8], name: TextRange) -> Option<(usize, Join)> {
     let blank = |byte: u8| matches!(byte, b' ' | b'\t');
     let (closed, quoted) = match quote_at(text, name.end) {
         Some((after, _, _)) => (after, true),
@@ -127,14 +127,14 @@ fn value_at(text: &[u8], from: usize) -> Option<(TextRange, bool)> {
         let Some(found) = memchr::memchr2(mark, b'\n', rest) else {
             return Some((TextRange { start, end: limit }, true));
         };
-        let place = index + found;
+        let hit = index + found;
         let slashes =
-            text.get(start..place)?.iter().rev().take_while(|byte| **byte == b'\\').count();
+            text.get(start..hit)?.iter().rev().take_while(|byte| **byte == b'\\').count();
         // One with more backslashes stands inside the value.
-        if slashes <= depth || at(text, place) == b'\n' {
-            return Some((TextRange { start, end: place - slashes }, true));
+        if slashes <= depth || at(text, hit) == b'\n' {
+            return Some((TextRange { start, end: hit - slashes }, true));
         }
-        index = place + 1;
+        index = hit + 1;
     }
 }
 

@@ -72,11 +72,11 @@ impl Secrets {
 
     /// The next secret.
     pub(super) fn find(&self, text: &[u8], from: usize) -> Option<TextRange> {
-        let mut place = from;
+        let mut position = from;
         // Up to here there are words that have the shape of a secret: they are not looked at again.
         let mut words = from;
         loop {
-            let (start, needles) = self.0.next(text, place)?;
+            let (start, needles) = self.0.next(text, position)?;
             for (end, finder) in needles {
                 let found = match finder {
                     Finder::Format(number) => formatted(text, start, *number, &mut words),
@@ -86,7 +86,7 @@ impl Secrets {
                     return found;
                 }
             }
-            place = start + 1;
+            position = start + 1;
         }
     }
 }

@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_told_by_their_end() {
+    fn names_are_known_by_their_end() {
         for always in [
             "password",
             "DB_PASSWORD",

@@ -84,27 +84,27 @@ impl<T> Needles<T> {
 
     /// The next place where needles may begin, and what all needles there mean, with their ends.
     pub(super) fn next(&self, text: &[u8], from: usize) -> Option<(usize, Vec<(usize, &T)>)> {
-        let mut place = from;
+        let mut position = from;
         loop {
-            let rest = text.get(place..)?;
-            place += self.candidate(rest)?;
-            let rest = text.get(place..)?;
+            let rest = text.get(position..)?;
+            position += self.candidate(rest)?;
+            let rest = text.get(position..)?;
             let &[first, second, ..] = rest else { return None };
             let bucket = self.pairs.get(pair(first, second)).copied().unwrap_or(0);
             let bucket = self.buckets.get(usize::from(bucket))?;
             if !bucket.has_third(rest.get(2).copied().unwrap_or(0)) {
-                place += 1;
+                position += 1;
                 continue;
             }
             let here = bucket.needles.iter().filter(|(needle, _)| {
                 rest.get(..needle.len()).is_some_and(|head| head.eq_ignore_ascii_case(needle))
             });
             let found: Vec<(usize, &T)> =
-                here.map(|(needle, means)| (place + needle.len(), means)).collect();
+                here.map(|(needle, means)| (position + needle.len(), means)).collect();
             if !found.is_empty() {
-                return Some((place, found));
+                return Some((position, found));
             }
-            place += 1;
+            position += 1;
         }
     }
 
@@ -128,8 +128,11 @@ mod tests {
     fn needles_are_found_in_any_case_and_all_of_them() {
         let needles = Needles::new([("sk-", 1), ("SK", 2), ("://", 3), ("key", 4)]).unwrap();
         let found = |text: &str, from| {
-            let (place, found) = needles.next(text.as_bytes(), from)?;
-            Some((place, found.into_iter().map(|(end, means)| (end, *means)).collect::<Vec<_>>()))
+            let (position, found) = needles.next(text.as_bytes(), from)?;
+            Some((
+                position,
+                found.into_iter().map(|(end, means)| (end, *means)).collect::<Vec<_>>(),
+            ))
         };
         assert_eq!(found("a sk-b", 0), Some((2, vec![(5, 1), (4, 2)])));
         assert_eq!(found("a sK b", 0), Some((2, vec![(4, 2)])));

@@ -45,10 +45,10 @@ fn value_end(text: &[u8], from: usize) -> usize {
     }
 }
 
-/// The start of the run of bytes for which `is` holds that ends before a place; at most `most` bytes
+/// The start of the run of bytes for which `is` holds that ends before a position; at most `max` bytes
 /// back, and not before `from`.
-fn run_back(text: &[u8], end: usize, from: usize, most: usize, is: impl Fn(u8) -> bool) -> usize {
-    let first = from.max(end.saturating_sub(most));
+fn run_back(text: &[u8], end: usize, from: usize, max: usize, is: impl Fn(u8) -> bool) -> usize {
+    let first = from.max(end.saturating_sub(max));
     let before = text.get(first..end).unwrap_or_default();
     end - before.iter().rev().take_while(|byte| is(**byte)).count()
 }
