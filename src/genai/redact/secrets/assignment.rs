@@ -128,8 +128,7 @@ fn value_at(text: &[u8], from: usize) -> Option<(TextRange, bool)> {
             return Some((TextRange { start, end: limit }, true));
         };
         let hit = index + found;
-        let slashes =
-            text.get(start..hit)?.iter().rev().take_while(|byte| **byte == b'\\').count();
+        let slashes = text.get(start..hit)?.iter().rev().take_while(|byte| **byte == b'\\').count();
         // One with more backslashes stands inside the value.
         if slashes <= depth || at(text, hit) == b'\n' {
             return Some((TextRange { start, end: hit - slashes }, true));

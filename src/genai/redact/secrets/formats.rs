@@ -3,21 +3,21 @@
 //! Lengths are the least that issuers have used; a secret that was cut is one still, as long as it
 //! cannot be taken for a word.
 
-use super::shape::Class::{
+use super::shape::CharacterClass::{
     Alnum, Base64, Digit, Dotted, Hex, HexOfAnyCase, Padding, Token, Upper, Word,
 };
-use super::shape::Part::{self, Run, Text};
+use super::shape::ShapePart::{self, Run, Text};
 use super::shape::{MORE, end_of, has_digit, is_varied};
 
 /// A format of secrets.
 #[derive(Debug)]
-pub(super) struct Format {
+pub(super) struct SecretFormat {
     /// Who gives them out.
     pub(super) issuer: &'static str,
     /// What they begin with, in this case.
     pub(super) prefix: &'static str,
     /// What follows.
-    shape: &'static [Part],
+    shape: &'static [ShapePart],
     /// Whether there must be a digit in it, because words could have the shape too.
     digit: bool,
 }
@@ -25,15 +25,15 @@ pub(super) struct Format {
 /// Different bytes that a secret has at least.
 const VARIED: u32 = 6;
 
-impl Format {
+impl SecretFormat {
     /// What of this format begins at a place.
-    pub(super) fn at(&self, text: &[u8], start: usize) -> Candidate {
+    pub(super) fn at(&self, text: &[u8], start: usize) -> SecretCandidate {
         let body = start + self.prefix.len();
         let Some(rest) = text.get(start..).filter(|it| it.starts_with(self.prefix.as_bytes()))
         else {
-            return Candidate::None;
+            return SecretCandidate::None;
         };
-        let Some(end) = end_of(text, body, self.shape) else { return Candidate::None };
+        let Some(end) = end_of(text, body, self.shape) else { return SecretCandidate::None };
         let value = rest.get(self.prefix.len()..end - start).unwrap_or_default();
         let random = value.is_empty() || is_varied(value, VARIED);
         let example = match self.issuer {
@@ -43,9 +43,9 @@ impl Format {
             _ => false,
         };
         if random && !example && (!self.digit || has_digit(value)) {
-            Candidate::Secret(end)
+            SecretCandidate::Secret(end)
         } else {
-            Candidate::Words(end)
+            SecretCandidate::Words(end)
         }
     }
 }
@@ -80,7 +80,7 @@ fn fnv1a(bytes: &[u8]) -> u64 {
 
 /// What begins at a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Candidate {
+pub(super) enum SecretCandidate {
     /// Nothing of the format.
     None,
     /// A secret up to this place.
@@ -90,18 +90,26 @@ pub(super) enum Candidate {
 }
 
 /// A format whose shape no words have.
-const fn random(issuer: &'static str, prefix: &'static str, shape: &'static [Part]) -> Format {
-    Format { issuer, prefix, shape, digit: false }
+const fn random(
+    issuer: &'static str,
+    prefix: &'static str,
+    shape: &'static [ShapePart],
+) -> SecretFormat {
+    SecretFormat { issuer, prefix, shape, digit: false }
 }
 
 /// A format whose shape words could have, so that only a digit tells it.
-const fn worded(issuer: &'static str, prefix: &'static str, shape: &'static [Part]) -> Format {
-    Format { issuer, prefix, shape, digit: true }
+const fn worded(
+    issuer: &'static str,
+    prefix: &'static str,
+    shape: &'static [ShapePart],
+) -> SecretFormat {
+    SecretFormat { issuer, prefix, shape, digit: true }
 }
 
 /// Every format, those of AI providers first.
 #[rustfmt::skip]
-pub(super) const FORMATS: &[Format] = &[
+pub(super) const FORMATS: &[SecretFormat] = &[
     // OpenAI, and in the same form Anthropic, DeepSeek, OpenRouter, Langfuse, LiteLLM and others.
     worded("openai", "sk-", &[Run(Token, 16, MORE)]),
     random("openai", "sess-", &[Run(Alnum, 40, 40)]),

@@ -12,7 +12,7 @@ mod shape;
 mod structured;
 
 use super::text::{TextRange, after_escape, begins};
-use formats::{Candidate, FORMATS};
+use formats::{FORMATS, SecretCandidate};
 pub(super) use names::{SecretName, is_secret_value, secret_name};
 use needles::Needles;
 
@@ -98,12 +98,12 @@ fn formatted(text: &[u8], start: usize, number: usize, words: &mut usize) -> Opt
     }
     let start = after_escape(text, start);
     match FORMATS.get(number)?.at(text, start) {
-        Candidate::Secret(end) => Some(TextRange { start, end }),
-        Candidate::Words(end) => {
+        SecretCandidate::Secret(end) => Some(TextRange { start, end }),
+        SecretCandidate::Words(end) => {
             *words = end;
             None
         }
-        Candidate::None => None,
+        SecretCandidate::None => None,
     }
 }
 

@@ -5,7 +5,7 @@ use super::super::text::{at, is_word};
 
 /// A set of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Class {
+pub(super) enum CharacterClass {
     /// `0-9`
     Digit,
     /// `0-9a-f`
@@ -28,7 +28,7 @@ pub(super) enum Class {
     Padding,
 }
 
-impl Class {
+impl CharacterClass {
     /// Whether a byte is in the set.
     pub(super) const fn has(self, byte: u8) -> bool {
         match self {
@@ -48,9 +48,9 @@ impl Class {
 
 /// A part of a shape.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Part {
+pub(super) enum ShapePart {
     /// So many bytes of a class, from the first number to the second.
-    Run(Class, usize, usize),
+    Run(CharacterClass, usize, usize),
     /// This text.
     Text(&'static str),
 }
@@ -59,21 +59,21 @@ pub(super) enum Part {
 pub(super) const MORE: usize = usize::MAX;
 
 /// The end of the shape that begins at a place, if it is there and ends where a word may end.
-pub(super) fn end_of(text: &[u8], start: usize, shape: &[Part]) -> Option<usize> {
+pub(super) fn end_of(text: &[u8], start: usize, shape: &[ShapePart]) -> Option<usize> {
     let mut index = start;
     let mut last = None;
     for part in shape {
         match *part {
-            Part::Run(class, least, most) => {
+            ShapePart::Run(class, min, max) => {
                 let rest = text.get(index..).unwrap_or_default();
-                let length = rest.iter().take(most).take_while(|byte| class.has(**byte)).count();
-                if length < least {
+                let length = rest.iter().take(max).take_while(|byte| class.has(**byte)).count();
+                if length < min {
                     return None;
                 }
                 index += length;
-                last = Some((class, most));
+                last = Some((class, max));
             }
-            Part::Text(literal) => {
+            ShapePart::Text(literal) => {
                 let rest = text.get(index..).unwrap_or_default();
                 if !rest.starts_with(literal.as_bytes()) {
                     return None;
@@ -85,21 +85,21 @@ pub(super) fn end_of(text: &[u8], start: usize, shape: &[Part]) -> Option<usize>
     }
     let next = at(text, index);
     let goes_on = match last {
-        Some((Class::Padding, _) | (_, MORE)) | None => false,
+        Some((CharacterClass::Padding, _) | (_, MORE)) | None => false,
         Some((class, _)) => class.has(next) || is_word(next),
     };
     (!goes_on).then_some(index)
 }
 
 /// Whether a value looks random enough to be a secret: it is not the same few bytes over and over.
-pub(super) fn is_varied(value: &[u8], least: u32) -> bool {
+pub(super) fn is_varied(value: &[u8], min: u32) -> bool {
     let mut seen = [0_u64; 4];
     for byte in value {
         if let Some(word) = seen.get_mut(usize::from(*byte >> 6)) {
             *word |= 1 << (byte & 63);
         }
     }
-    seen.iter().map(|word| word.count_ones()).sum::<u32>() >= least
+    seen.iter().map(|word| word.count_ones()).sum::<u32>() >= min
 }
 
 /// Whether a value has a digit, as random ones have and words joined by hyphens have not.
@@ -113,12 +113,19 @@ mod tests {
 
     #[test]
     fn a_shape_ends_where_its_last_run_does() {
-        let exact = [Part::Run(Class::Hex, 4, 4), Part::Text("-"), Part::Run(Class::Digit, 1, 2)];
+        let exact = [
+            ShapePart::Run(CharacterClass::Hex, 4, 4),
+            ShapePart::Text("-"),
+            ShapePart::Run(CharacterClass::Digit, 1, 2),
+        ];
         assert_eq!(end_of(b"beef-12 x", 0, &exact), Some(7));
         assert_eq!(end_of(b"beef-123", 0, &exact), None, "too long");
         assert_eq!(end_of(b"bee-12", 0, &exact), None, "too short");
         assert_eq!(end_of(b"beef_12", 0, &exact), None);
-        let open = [Part::Run(Class::Base64, 2, MORE), Part::Run(Class::Padding, 0, 2)];
+        let open = [
+            ShapePart::Run(CharacterClass::Base64, 2, MORE),
+            ShapePart::Run(CharacterClass::Padding, 0, 2),
+        ];
         assert_eq!(end_of(b"ab+/==", 0, &open), Some(6));
         assert_eq!(end_of(b"a", 0, &open), None);
         assert_eq!(end_of(b"", 7, &open), None);

@@ -6,7 +6,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::super::text::{TextRange, after_escape, at, begins, run};
 use super::names::is_placeholder;
-use super::shape::{Class, has_digit, is_varied};
+use super::shape::{CharacterClass, has_digit, is_varied};
 
 /// The longest header of a JSON Web Token that is looked at.
 const MAX_JWT_HEADER: usize = 2048;
@@ -25,7 +25,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 fn is_token(byte: u8) -> bool {
-    Class::Token.has(byte)
+    CharacterClass::Token.has(byte)
 }
 
 fn is_base64(byte: u8) -> bool {
@@ -102,7 +102,7 @@ pub(super) fn user_info(text: &[u8], hit: TextRange) -> Option<TextRange> {
 /// The key of Azure's services around the mark that is in its middle: 52 letters and digits before it, 26
 /// after it.
 pub(super) fn azure_key(text: &[u8], hit: TextRange, from: usize) -> Option<TextRange> {
-    let is = |byte| Class::Alnum.has(byte);
+    let is = |byte| CharacterClass::Alnum.has(byte);
     let start = after_escape(text, run_back(text, hit.start, from, 80, is));
     let end = run(text, hit.end, is);
     (hit.start.checked_sub(start)? >= 40 && end - hit.end >= 16).then_some(TextRange { start, end })
@@ -111,7 +111,7 @@ pub(super) fn azure_key(text: &[u8], hit: TextRange, from: usize) -> Option<Text
 /// The client secret of Microsoft Entra around `Q~`: three characters and a digit before it, 31 to 34
 /// characters after it.
 pub(super) fn entra_secret(text: &[u8], hit: TextRange, from: usize) -> Option<TextRange> {
-    let is = |byte: u8| Class::Word.has(byte) || matches!(byte, b'~' | b'.' | b'-');
+    let is = |byte: u8| CharacterClass::Word.has(byte) || matches!(byte, b'~' | b'.' | b'-');
     let start = hit.start.checked_sub(4).filter(|start| *start >= from)?;
     let tail = text.get(hit.end..text.len().min(hit.end + 40))?;
     let end = hit.end + tail.iter().take_while(|byte| is(**byte)).count();
@@ -152,7 +152,7 @@ pub(super) fn jwt(text: &[u8], hit: TextRange) -> Option<TextRange> {
 
 /// The private key whose first line, `-----BEGIN ... PRIVATE KEY-----`, begins at `hit`.
 pub(super) fn private_key(text: &[u8], hit: TextRange) -> Option<TextRange> {
-    let is_label = |byte: u8| Class::Upper.has(byte) || matches!(byte, b' ' | b'_');
+    let is_label = |byte: u8| CharacterClass::Upper.has(byte) || matches!(byte, b' ' | b'_');
     let label = run(text, hit.end, is_label);
     let words = text.get(hit.end..label).filter(|words| words.len() <= 100)?;
     let is_key = words.ends_with(b"PRIVATE KEY") || words.ends_with(b"PRIVATE KEY BLOCK");
