@@ -71,7 +71,7 @@ impl SpanFields<'_> {
 
 /// Collects [`SpanFields`] and the values of further dimensions.
 #[derive(Debug)]
-pub(super) struct FieldVisitor<'d, 'a> {
+pub(super) struct SpanFieldVisitor<'d, 'a> {
     dimensions: &'d [String],
     /// The fields.
     pub(super) fields: SpanFields<'a>,
@@ -79,7 +79,7 @@ pub(super) struct FieldVisitor<'d, 'a> {
     pub(super) further: Vec<&'a [u8]>,
 }
 
-impl<'d, 'a> FieldVisitor<'d, 'a> {
+impl<'d, 'a> SpanFieldVisitor<'d, 'a> {
     pub(super) fn new(dimensions: &'d [String]) -> Self {
         Self { dimensions, fields: SpanFields::default(), further: vec![&[]; dimensions.len()] }
     }
@@ -111,7 +111,7 @@ impl<'d, 'a> FieldVisitor<'d, 'a> {
     }
 }
 
-impl<'a> AttributeVisitor<'a> for FieldVisitor<'_, 'a> {
+impl<'a> AttributeVisitor<'a> for SpanFieldVisitor<'_, 'a> {
     #[inline]
     fn attribute(&mut self, key: &'a [u8], value: &'a [u8]) {
         if let Some(rest) = key.strip_prefix(b"gen_ai.") {

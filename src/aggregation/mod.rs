@@ -20,7 +20,7 @@ pub use self::config::{HistogramForm, MetricsConfig};
 pub use self::instruments::{Instrument, InstrumentForm, instruments};
 
 use self::calls::{CallChanges, CallTracker, SeenSpan};
-use self::fields::{FieldVisitor, of_resource};
+use self::fields::{SpanFieldVisitor, of_resource};
 use self::groups::{Groups, TokenCounts};
 use self::instruments::MeasuredSpan;
 use self::number::whole;
@@ -96,7 +96,7 @@ impl Aggregator {
     /// Measures the spans of a chunk.
     pub fn on_chunk(&mut self, tag: &[u8], chunk: &[u8], now: Tick, unix_nanos: u64) {
         let dimensions = std::mem::take(&mut self.config.dimensions);
-        let mut visitor = FieldVisitor::new(&dimensions);
+        let mut visitor = SpanFieldVisitor::new(&dimensions);
         let mut items = ItemReader::new(chunk);
         let mut metadata_run: Option<MetadataRun<'_>> = None;
         while let Some(step) = items.step(&mut visitor) {
@@ -162,7 +162,7 @@ impl Aggregator {
         tag: &[u8],
         metadata_run: &mut MetadataRun<'a>,
         item: &Item<'a>,
-        visitor: &mut FieldVisitor<'_, 'a>,
+        visitor: &mut SpanFieldVisitor<'_, 'a>,
         at: (Tick, u64),
     ) {
         let ids = item.span.trace_id().zip(item.span.span_id());
@@ -194,7 +194,7 @@ impl Aggregator {
         (group, ids): (usize, Option<(TraceId, SpanId)>),
         metadata_run: &MetadataRun<'a>,
         item: &Item<'a>,
-        visitor: &mut FieldVisitor<'_, 'a>,
+        visitor: &mut SpanFieldVisitor<'_, 'a>,
         at: (Tick, u64),
     ) -> Option<(u64, TokenCounts)> {
         for (value, resource) in visitor.further.iter_mut().zip(&metadata_run.further) {

@@ -311,7 +311,7 @@ fn what_counts_as_an_error_is_the_caller_s_rule() {
 /// does.
 #[test]
 fn what_is_never_true_or_false_does_not_compile() {
-    for (text, told) in [
+    for (text, message) in [
         ("1", "line 1, column 1: the condition gives a value of type int"),
         ("'true'", "type string"),
         ("null", "type null"),
@@ -350,7 +350,7 @@ fn what_is_never_true_or_false_does_not_compile() {
             panic!("{text} compiles");
         };
         assert!(
-            problem.contains(told) && problem.contains("not true or false"),
+            problem.contains(message) && problem.contains("not true or false"),
             "{text}: {problem}"
         );
     }
@@ -377,7 +377,7 @@ fn what_is_never_true_or_false_does_not_compile() {
 #[test]
 fn no_answer_has_a_kind_and_words_without_content() {
     let span = span("secret", None, (0, 1), false);
-    for (text, kind, words) in [
+    for (text, kind, message) in [
         ("attributes.x == 1", NoAnswer::NoSuchKey, "No such key: x"),
         ("attributes.tokens > 'a'", NoAnswer::WrongType, ""),
         ("attributes['gen_ai.operation.name'] + 1 == 5", NoAnswer::WrongType, ""),
@@ -389,7 +389,7 @@ fn no_answer_has_a_kind_and_words_without_content() {
         let error = ask(text, &span).unwrap_err();
         assert_eq!(error.kind(), kind, "{text}: {error:?}");
         let reason = error.reason();
-        assert!(reason.contains(words) && !reason.is_empty(), "{text}: {reason}");
+        assert!(reason.contains(message) && !reason.is_empty(), "{text}: {reason}");
         for content in ["secret", "chat", "42"] {
             assert!(!reason.contains(content), "{text}: {reason}");
         }

@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn what_is_no_accessor_is_refused_with_a_message() {
-        for (text, words) in [
+        for (text, message) in [
             ("", "names no key"),
             (" $ ", "names no key"),
             ("$['']", "names no key"),
@@ -243,7 +243,7 @@ mod tests {
             ("TAG[0]", "the tag is no part"),
         ] {
             let error = Accessor::parse(text).unwrap_err().to_string();
-            assert!(error.contains(words), "{text}: {error}");
+            assert!(error.contains(message), "{text}: {error}");
         }
         let deep = |parts: usize| format!("$a{}", "['b']".repeat(parts - 1));
         assert!(Accessor::parse(&deep(16)).is_ok());

@@ -105,12 +105,12 @@ pub(in crate::codec) const MAX_NUMBER: usize = limits().1;
 
 /// [`MAX_FIELDS`] and [`MAX_NUMBER`].
 const fn limits() -> (usize, usize) {
-    let (mut most, mut highest) = (0, 0);
+    let (mut max, mut highest) = (0, 0);
     let mut messages = OtlpMessage::ALL;
     while let [message, others @ ..] = messages {
         let mut fields = message.fields();
-        if fields.len() > most {
-            most = fields.len();
+        if fields.len() > max {
+            max = fields.len();
         }
         while let [field, tail @ ..] = fields {
             if field.number as usize > highest {
@@ -120,5 +120,5 @@ const fn limits() -> (usize, usize) {
         }
         messages = others;
     }
-    (most, highest)
+    (max, highest)
 }

@@ -13,7 +13,7 @@ use foldhash::fast::RandomState;
 
 use self::decision_cache::DecisionCache;
 use self::interner::Interner;
-use self::trace::{Entry, Trace};
+use self::trace::{Trace, TraceEntry};
 pub use self::unanswered::Unanswered;
 use super::policy::{KeepProbability, PassedTests, Policies, SpanTests, TraceFacts, TraceOutcome};
 use super::rewrite::{Mark, Probability, marked_body};
@@ -322,7 +322,7 @@ impl TailSampler {
             Box::new(Trace::new(id, now))
         });
         let before = if trace.spans == 0 { 0 } else { trace.held() };
-        if !trace.push(Entry { metadata, tag, time: item.event.time, body: item.event.body }) {
+        if !trace.push(TraceEntry { metadata, tag, time: item.event.time, body: item.event.body }) {
             return false;
         }
         self.trace_bytes = self.trace_bytes.saturating_sub(before) + trace.held();

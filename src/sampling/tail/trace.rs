@@ -17,7 +17,7 @@ const ENTRY_HEAD: usize = 20;
 
 /// One span that is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Entry<'a> {
+pub(super) struct TraceEntry<'a> {
     /// The number of its metadata.
     pub(super) metadata: u32,
     /// The number of its tag.
@@ -59,7 +59,7 @@ impl Trace {
 
     /// Holds one more span; says whether that worked, which it does for every span of less than
     /// 4 GiB.
-    pub(super) fn push(&mut self, entry: Entry<'_>) -> bool {
+    pub(super) fn push(&mut self, entry: TraceEntry<'_>) -> bool {
         let Ok(length) = u32::try_from(entry.body.len()) else { return false };
         let needed = ENTRY_HEAD + entry.body.len();
         if self.arena.capacity() - self.arena.len() < needed {
@@ -76,8 +76,8 @@ impl Trace {
     }
 
     /// The spans in the order in which they came.
-    pub(super) fn entries(&self) -> Entries<'_> {
-        Entries { rest: &self.arena }
+    pub(super) fn entries(&self) -> TraceEntries<'_> {
+        TraceEntries { rest: &self.arena }
     }
 
     /// The memory that the trace takes.
@@ -93,11 +93,11 @@ impl Trace {
 
 /// The spans of a trace.
 #[derive(Debug, Clone)]
-pub(super) struct Entries<'a> {
+pub(super) struct TraceEntries<'a> {
     rest: &'a [u8],
 }
 
-impl<'a> Entries<'a> {
+impl<'a> TraceEntries<'a> {
     fn word(&mut self) -> Option<u32> {
         let (word, rest) = self.rest.split_first_chunk::<4>()?;
         self.rest = rest;
@@ -105,16 +105,16 @@ impl<'a> Entries<'a> {
     }
 }
 
-impl<'a> Iterator for Entries<'a> {
-    type Item = Entry<'a>;
+impl<'a> Iterator for TraceEntries<'a> {
+    type Item = TraceEntry<'a>;
 
-    fn next(&mut self) -> Option<Entry<'a>> {
+    fn next(&mut self) -> Option<TraceEntry<'a>> {
         let (metadata, tag) = (self.word()?, self.word()?);
         let time = EventTime { seconds: self.word()?, nanos: self.word()? };
         let length = self.word()?;
         let (body, rest) = self.rest.split_at_checked(length as usize)?;
         self.rest = rest;
-        Some(Entry { metadata, tag, time, body })
+        Some(TraceEntry { metadata, tag, time, body })
     }
 }
 
@@ -129,7 +129,7 @@ mod tests {
         for (index, body) in bodies.iter().enumerate() {
             let number = u32::try_from(index).unwrap();
             let time = EventTime { seconds: number, nanos: 9 };
-            assert!(trace.push(Entry { metadata: number, tag: 2, time, body }));
+            assert!(trace.push(TraceEntry { metadata: number, tag: 2, time, body }));
         }
         assert_eq!(trace.entries().count(), 50);
         for (index, entry) in trace.entries().enumerate() {
