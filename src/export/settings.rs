@@ -12,6 +12,7 @@ use crate::cipher_suites::VERSIONS;
 use crate::codec::fluentbit::LogAccessors;
 use crate::condition::Condition;
 use crate::export::selection::attributes::AttributeRules;
+use crate::genai::BackendDialect;
 use crate::model::Signal;
 use crate::sampling::Threshold;
 
@@ -266,6 +267,8 @@ pub struct EndpointSettings {
     /// Where content is not kept: the bytes up to which it gets text under names that no list of
     /// content has; without limit unless given.
     pub content_unlisted: Option<usize>,
+    /// The dialect that its spans are in; as they are unless given.
+    pub dialect: Option<BackendDialect>,
     /// What it gets instead of the attributes as they are.
     pub attributes: Option<Arc<AttributeRules>>,
     /// The part of the traces that it gets, from 0 to 100; chosen by trace id.
@@ -474,6 +477,7 @@ impl EndpointSettings {
             on_error: OnError::Drop,
             content: ContentHandling::Keep,
             content_unlisted: None,
+            dialect: None,
             attributes: None,
             sampling_percentage: None,
             tls: ClientTlsSettings::default(),
@@ -522,6 +526,7 @@ impl EndpointSettings {
     pub const fn is_selective(&self) -> bool {
         self.condition.is_some()
             || !matches!(self.content, ContentHandling::Keep)
+            || self.dialect.is_some()
             || self.sampling_percentage.is_some()
     }
 }

@@ -15,6 +15,7 @@ mod mask;
 mod normalize;
 mod process;
 mod redact;
+mod render;
 mod span;
 mod unknown;
 
@@ -30,3 +31,4 @@ pub use findings::FINDINGS;
 pub use normalize::Conventions;
 pub use process::{ContextProcessor, ContextSettings, ContextTally};
 pub use redact::{ContentSwitches, Detector, HashKey, KeyRules, Pattern, Replacement};
+pub use render::{BackendDialect, RenderedSpan, SpanRenderer};

@@ -328,7 +328,7 @@ impl ContextProcessor {
         if let (Some(normalizer), Some(_)) = (&mut self.normalizer, otlp) {
             change.event_name = correlate::event_name(&log);
             let detection = normalizer.detect_all(log.attributes);
-            if detection.calls_for_work()
+            if normalizer.calls_for_work(detection, log.attributes)
                 && let Some(spoken) =
                     normalizer.rewrite(log.attributes, detection, None, &mut attributes)
             {

@@ -38,7 +38,7 @@ pub(super) fn normalize_span(
     patch: &mut Patch,
 ) -> Option<DialectSet> {
     let mut spoken = None;
-    if detection.calls_for_work() {
+    if normalizer.calls_for_work(detection, span.attributes) {
         let first_token = first_token(span, detection);
         spoken = patch.try_replace(span.attributes, |out| {
             normalizer.rewrite(span.attributes, detection, first_token, out)
@@ -47,7 +47,7 @@ pub(super) fn normalize_span(
     for event in elements(span.events) {
         let Some(attributes) = MapView::new(event).get(keys::ATTRIBUTES) else { continue };
         let detection = normalizer.detect_all(attributes);
-        if detection.calls_for_work() {
+        if normalizer.calls_for_work(detection, attributes) {
             let here = patch.try_replace(attributes, |out| {
                 normalizer.rewrite(attributes, detection, None, out)
             });
@@ -84,7 +84,7 @@ pub(super) fn set_schema_url(
 }
 
 /// Seconds from the span's start to its first token.
-fn first_token(span: &SpanView<'_>, detection: Detection) -> Option<f64> {
+pub(super) fn first_token(span: &SpanView<'_>, detection: Detection) -> Option<f64> {
     let first = detection.first_token_event()?;
     let start = Some(span.start_unix_nanos()).filter(|start| *start > 0)?;
     let event = elements(span.events)

@@ -119,6 +119,14 @@ impl Hub {
         warnings
     }
 
+    /// The first filter that takes away the originals of spans that an output with these tags may get.
+    #[must_use]
+    pub fn drops_originals(&self, tags: Option<&str>) -> Option<String> {
+        let started = self.started.lock();
+        let found = started.iter().find(|filter| filter.drops_originals_of(tags));
+        found.map(|filter| filter.instance.clone())
+    }
+
     /// Registers a source; it stays until the hub goes.
     pub fn add_source(&self, source: Arc<dyn TelemetrySource>) {
         self.sources.lock().push(source);

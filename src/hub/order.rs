@@ -10,6 +10,8 @@ pub enum FilterRole {
     Context {
         /// It maps names to the current conventions.
         normalizes: bool,
+        /// Mapped attributes go that current ones say all of.
+        drops_originals: bool,
         /// It redacts.
         redacts: bool,
         /// It takes whole records out of a key of the body.
@@ -34,6 +36,17 @@ pub struct StartedFilter {
     pub tags: Option<String>,
     /// What it does.
     pub role: FilterRole,
+}
+
+impl StartedFilter {
+    /// Whether it takes away the originals of spans that an output with these tags may get.
+    pub(super) fn drops_originals_of(&self, tags: Option<&str>) -> bool {
+        let both = match (self.tags.as_deref(), tags) {
+            (Some(ours), Some(theirs)) => overlap(ours.as_bytes(), theirs.as_bytes()),
+            _ => true,
+        };
+        both && matches!(self.role, FilterRole::Context { drops_originals: true, .. })
+    }
 }
 
 /// What is wrong with a filter `later` that stands after a filter `earlier`; `None` if nothing is, or
@@ -65,7 +78,7 @@ fn consequence(earlier: FilterRole, later: FilterRole) -> Option<String> {
              up; put ai_metrics first"
                 .to_owned(),
         ),
-        (FilterRole::Metrics, FilterRole::Context { normalizes, redacts, unpacks }) => {
+        (FilterRole::Metrics, FilterRole::Context { normalizes, redacts, unpacks, .. }) => {
             let wrong = [
                 (unpacks, "spans that ai_context takes out of record_key are not measured"),
                 (normalizes, "spans whose names ai_context maps are measured by the names that they had, or not at all"),
@@ -73,7 +86,7 @@ fn consequence(earlier: FilterRole, later: FilterRole) -> Option<String> {
             ];
             joined(&wrong, "put ai_context first")
         }
-        (FilterRole::Sampling { tail }, FilterRole::Context { normalizes, redacts, unpacks }) => {
+        (FilterRole::Sampling { tail }, FilterRole::Context { normalizes, redacts, unpacks, .. }) => {
             let wrong = [
                 (unpacks, "spans that ai_context takes out of record_key are not sampled"),
                 (tail && normalizes, "policies ask for the names that spans had before ai_context maps them"),
@@ -123,8 +136,12 @@ fn overlap(first: &[u8], second: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    const CONTEXT: FilterRole =
-        FilterRole::Context { normalizes: true, redacts: true, unpacks: true };
+    const CONTEXT: FilterRole = FilterRole::Context {
+        normalizes: true,
+        drops_originals: true,
+        redacts: true,
+        unpacks: true,
+    };
 
     fn placed(instance: &str, tags: Option<&str>, role: FilterRole) -> StartedFilter {
         StartedFilter { instance: instance.to_owned(), tags: tags.map(str::to_owned), role }
@@ -178,8 +195,14 @@ mod tests {
 
     #[test]
     fn what_a_filter_does_not_do_is_not_reported() {
-        let idle = FilterRole::Context { normalizes: false, redacts: false, unpacks: false };
-        let redacting = FilterRole::Context { normalizes: false, redacts: true, unpacks: false };
+        let context = |redacts| FilterRole::Context {
+            normalizes: false,
+            drops_originals: false,
+            redacts,
+            unpacks: false,
+        };
+        let idle = context(false);
+        let redacting = context(true);
         let metrics = placed("m", Some("*"), FilterRole::Metrics);
         assert_eq!(warning(&metrics, &placed("c", Some("*"), idle)), None);
         let text = warning(&metrics, &placed("c", Some("*"), redacting)).unwrap();

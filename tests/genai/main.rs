@@ -7,6 +7,7 @@
     reason = "helpers of tests fail the test, as tests themselves do"
 )]
 
+mod backends;
 mod context;
 mod corpus;
 mod dialects;

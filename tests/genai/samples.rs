@@ -10,7 +10,7 @@ use crate::records::{capture, read};
 use crate::settings;
 
 /// Writes the results instead of comparing them, for review.
-const UPDATE: &str = "UPDATE_GENAI_RESULTS";
+pub(crate) const UPDATE: &str = "UPDATE_GENAI_RESULTS";
 
 /// What the spans of a capture may weigh after they were mapped, against before.
 const MOST_GROWTH: f64 = 1.05;
@@ -19,12 +19,12 @@ const MOST_GROWTH: f64 = 1.05;
 /// the names of the conventions are longer than most.
 const MOST_GROWTH_OF_MADE: f64 = 1.4;
 
-fn folder() -> String {
+pub(crate) fn folder() -> String {
     format!("{}/tests/data/genai", env!("CARGO_MANIFEST_DIR"))
 }
 
 /// The samples, by their names under the folder.
-fn samples() -> Vec<String> {
+pub(crate) fn samples() -> Vec<String> {
     let mut names = Vec::new();
     for inner in ["", "made/"] {
         for entry in std::fs::read_dir(format!("{}/{inner}", folder())).unwrap() {
@@ -43,14 +43,14 @@ fn shorter(conventions: Conventions) -> ContextSettings {
     ContextSettings { keep_originals: false, conventions, ..settings() }
 }
 
-struct Mapped {
-    before: Vec<u8>,
-    after: Vec<u8>,
+pub(crate) struct Mapped {
+    pub(crate) before: Vec<u8>,
+    pub(crate) after: Vec<u8>,
     tally: ContextTally,
     unknown: Vec<(String, u64)>,
 }
 
-fn mapped(file: &str, signal: &str, settings: ContextSettings) -> Mapped {
+pub(crate) fn mapped(file: &str, signal: &str, settings: ContextSettings) -> Mapped {
     let before = capture(file, signal);
     let mut tally = ContextTally::default();
     let mut processor = ContextProcessor::new(settings);
@@ -92,7 +92,7 @@ fn span(body: &Value) -> Value {
 }
 
 /// Attributes with messages as JSON rather than as text.
-fn readable(attributes: &Value) -> Value {
+pub(crate) fn readable(attributes: &Value) -> Value {
     let Some(map) = attributes.as_object() else { return attributes.clone() };
     let pairs = map.iter().map(|(key, value)| {
         let read = value.as_str().filter(|_| key.starts_with("gen_ai."));
@@ -104,7 +104,7 @@ fn readable(attributes: &Value) -> Value {
 }
 
 #[test]
-fn samples_become_what_was_reviewed() {
+pub(crate) fn samples_become_what_was_reviewed() {
     for file in samples() {
         let name = file.trim_start_matches("made/").trim_end_matches(".otlp.jsonl");
         let path = format!("{}/results/{name}.json", folder());
@@ -132,7 +132,7 @@ fn samples_become_what_was_reviewed() {
 /// Scenario: every sample in each release of the conventions. Guarantees: mapping twice is mapping
 /// once.
 #[test]
-fn samples_are_mapped_once() {
+pub(crate) fn samples_are_mapped_once() {
     for file in samples() {
         for signal in ["span", "log", "metric"] {
             for conventions in [Conventions::V1_41, Conventions::GenAi0_1] {
@@ -154,7 +154,7 @@ fn samples_are_mapped_once() {
 /// Scenario: every sample, without the attributes that current ones say. Guarantees: it does not
 /// grow beyond that.
 #[test]
-fn samples_do_not_grow() {
+pub(crate) fn samples_do_not_grow() {
     for file in samples() {
         let mapped = mapped(&file, "span", shorter(Conventions::V1_41));
         if mapped.before.is_empty() {

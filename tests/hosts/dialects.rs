@@ -1,6 +1,7 @@
 //! What instrumentation of many dialects sends arrives as it was reviewed.
 
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
@@ -164,5 +165,143 @@ async fn every_dialect_arrives_as_reviewed() {
             assert_eq!(reviewed.len(), arrived.len(), "{} {kind}", host.title());
             println!("{}: {} {kind}", host.title(), arrived.len());
         }
+    }
+}
+
+/// The spans of the reviewed samples in a backend's dialect, once over HTTP and once over gRPC.
+fn reviewed_in(dialect: &str, names: &[&str]) -> Vec<String> {
+    let mut all = Vec::new();
+    for name in names {
+        let path = folder().join(format!("backends/{dialect}/{name}.json"));
+        let spans: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        for span in spans.as_array().unwrap() {
+            all.extend([span.to_string(), span.to_string()]);
+        }
+    }
+    all.sort();
+    all
+}
+
+/// Names and attributes of spans.
+fn without_events(spans: &[String]) -> Vec<String> {
+    let mut all: Vec<String> = spans
+        .iter()
+        .map(|span| {
+            let mut span: Value = serde_json::from_str(span).unwrap();
+            span.as_object_mut().unwrap().remove("events");
+            span.to_string()
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+/// What no dialect with another form of messages may have beside it.
+fn of_messages(spans: &[String]) -> usize {
+    spans.iter().filter(|span| span.contains("gen_ai.input.messages")).count()
+}
+
+/// Scenario: samples of several dialects through one `ai_context`, to endpoints of four dialects, of which
+/// one gets no content. Guarantees: each has the spans that were reviewed for its dialect, the archive
+/// those that were sent, and no name of a dialect brings content back.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_backend_has_its_dialect() {
+    const NAMES: [&str; 3] = ["claude_code", "langfuse", "vercel_ai_sdk"];
+    let _together = together();
+    let plugins = linked();
+    let samples = samples();
+    let samples = || samples.iter().filter(|(name, ..)| NAMES.contains(&name.as_str()));
+    let requests: Vec<replay::Captured> =
+        samples().flat_map(|(_, requests, _)| requests.clone()).collect();
+    let requests: Vec<replay::Captured> =
+        requests.into_iter().filter(|request| request.path == "/v1/traces").collect();
+    for host in all_hosts() {
+        let mut sinks = Vec::new();
+        for _ in 0..5 {
+            sinks.push(Sink::start(0, Keep::Requests).await);
+        }
+        let (http, grpc) = (free_port(), free_port());
+        let names = ["current", "openinference", "openllmetry", "original", "without"];
+        let endpoints: Vec<_> = names
+            .iter()
+            .zip(&sinks)
+            .map(|(name, sink)| (*name, sink.port, "http/protobuf"))
+            .collect();
+        let mut pipeline = Pipeline::default()
+            .otlp_in(http, grpc)
+            .filter(&["name: ai_context", "match: '*'", "keep_originals: on"])
+            .otlp_out(&endpoints)
+            .output_option("endpoint.without.dialect: openinference")
+            .output_option("endpoint.without.content: drop");
+        for name in &names[..4] {
+            pipeline = pipeline.output_option(&format!("endpoint.{name}.dialect: {name}"));
+        }
+        let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), http);
+        send_all(&requests, http, grpc).await;
+        let expected = reviewed_in("openinference", &NAMES).len();
+        for sink in &sinks {
+            sink.settle(expected as u64, Duration::from_secs(4), Duration::from_secs(20)).await;
+        }
+        let (code, log) = running.stop();
+        assert_eq!(code, Some(0), "{}: {log}", host.title());
+        let arrived: Vec<Vec<String>> =
+            sinks.iter().map(|sink| spans(&sink.received.lock().unwrap())).collect();
+        let mut current: Vec<String> = samples()
+            .flat_map(|(_, _, result)| result["spans"].as_array().unwrap())
+            .flat_map(|span| [span.to_string(), span.to_string()])
+            .collect();
+        current.sort();
+        assert_eq!(arrived[0], current, "{}", host.title());
+        let with_messages = of_messages(&current);
+        assert!(with_messages > 0);
+        for (dialect, arrived) in names.iter().zip(&arrived).skip(1).take(2) {
+            let reviewed = reviewed_in(dialect, &NAMES);
+            let arrived = without_events(arrived);
+            let differs = reviewed.iter().zip(&arrived).find(|(left, right)| left != right);
+            assert_eq!(differs, None, "{} {dialect}", host.title());
+            assert_eq!(arrived.len(), reviewed.len(), "{} {dialect}", host.title());
+            assert!(of_messages(&arrived) < with_messages, "{} {dialect}", host.title());
+        }
+        assert!(
+            arrived[3].iter().any(|span| span.contains("\"ai.prompt.messages\"")),
+            "{:?}",
+            arrived[3]
+        );
+        assert_eq!(of_messages(&arrived[3]), 0, "{}", host.title());
+        assert_eq!(arrived[4].len(), expected, "{}", host.title());
+        let leaked =
+            arrived[4].iter().find(|span| span.contains("weather?") || span.contains("Berlin"));
+        assert_eq!(leaked, None, "{}", host.title());
+        println!("{}: {expected} spans in each of {} dialects", host.title(), names.len());
+    }
+}
+
+/// Scenario: an endpoint wants the originals that `ai_context` takes away. Guarantees: the host does not
+/// start, and says why.
+#[test]
+fn originals_that_are_gone_stop_the_start() {
+    let _together = together();
+    let plugins = linked();
+    for host in all_hosts() {
+        let pipeline = Pipeline::default()
+            .otlp_in(free_port(), free_port())
+            .filter(&["name: ai_context", "match: '*'"])
+            .otlp_out(&[("archive", 9, "http/protobuf")])
+            .output_option("endpoint.archive.dialect: original");
+        let file = plugins.path().join("gone.yaml");
+        std::fs::write(&file, pipeline.yaml(plugins.path())).unwrap();
+        let output = Command::new("timeout")
+            .args(["--signal=KILL", "20"])
+            .arg(&host.executable)
+            .args(&host.arguments)
+            .arg("-c")
+            .arg(&file)
+            .output()
+            .unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        let words = "'original' needs the attributes that senders wrote";
+        assert!(said.contains(words), "{}: {said}", host.title());
+        assert!(output.status.code().is_some_and(|code| code != 0), "{}: {said}", host.title());
     }
 }

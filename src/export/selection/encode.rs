@@ -16,6 +16,7 @@ use crate::export::request::metric_kinds;
 use crate::export::selection::content::{self, UnlistedTexts};
 use crate::export::selection::{ItemDecision, Selection};
 use crate::export::settings::ContentHandling;
+use crate::genai::SpanRenderer;
 use crate::model::Signal;
 use crate::plugin::{Delivery, EventType};
 
@@ -86,6 +87,7 @@ struct Builders<'a> {
     expected: usize,
     /// Used again for each span that is marked.
     patch: Patch,
+    renderer: Option<SpanRenderer>,
 }
 
 /// What came of the next record.
@@ -132,7 +134,8 @@ impl<'a> Builders<'a> {
     fn new(view: &'a Selection, chunk: usize) -> Self {
         let expected = if view.selective { 0 } else { chunk.min(view.max_request_size) };
         let open = [None, None, None, None];
-        Self { view, lane: Lane::default(), open, expected, patch: Patch::default() }
+        let renderer = view.dialect.map(SpanRenderer::new);
+        Self { view, lane: Lane::default(), open, expected, patch: Patch::default(), renderer }
     }
 
     /// The builder for one more item of about `size` bytes.
@@ -343,21 +346,41 @@ impl<'a> Encoder<'a> {
         }
         let marked = lane.view.marked(signal, event, &mut lane.patch);
         let event = Event { body: marked.as_deref().unwrap_or(event.body), ..*event };
+        let renderer = lane.renderer.as_mut().filter(|_| signal == Signal::Traces);
+        if let Some(span) = renderer.and_then(|renderer| renderer.render(&event)) {
+            let rendered = Event {
+                metadata: span.metadata.as_deref().unwrap_or(event.metadata),
+                body: span.body.as_deref().unwrap_or(event.body),
+                ..event
+            };
+            return self.put(lane, signal, &rendered, rendered.telemetry().as_ref());
+        }
+        self.put(lane, signal, &event, telemetry)
+    }
+
+    /// Puts an item that is for a lane there, without what is not.
+    fn put(
+        &self,
+        lane: &mut Builders<'_>,
+        signal: Signal,
+        event: &Event<'_>,
+        telemetry: Option<&Telemetry<'_>>,
+    ) -> Result<(), String> {
         if lane.view.content.content != ContentHandling::Keep
             && let Some(cleaned) =
-                content::apply(lane.view.content, &event, telemetry, &mut lane.lane.unlisted)
+                content::apply(lane.view.content, event, telemetry, &mut lane.lane.unlisted)
         {
             lane.lane.cleaned = lane.lane.cleaned.saturating_add(1);
             let changed = Event {
                 metadata: cleaned.metadata.as_deref().unwrap_or(event.metadata),
                 body: cleaned.body.as_deref().unwrap_or(event.body),
                 group: with_body(event.group, cleaned.group.as_deref()),
-                ..event
+                ..*event
             };
             let telemetry = changed.telemetry();
             return self.push(lane, signal, &changed, telemetry.as_ref());
         }
-        self.push(lane, signal, &event, telemetry)
+        self.push(lane, signal, event, telemetry)
     }
 
     fn push(

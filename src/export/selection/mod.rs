@@ -12,6 +12,7 @@ use crate::condition::{Condition, ConditionError, ConditionRecord, ConditionSubj
 use crate::export::selection::attributes::AttributeRules;
 use crate::export::selection::content::ContentPolicy;
 use crate::export::settings::{EndpointSettings, OnError};
+use crate::genai::BackendDialect;
 use crate::model::Signal;
 use crate::sampling::{Mark, Probability, Threshold, marked_body};
 
@@ -21,6 +22,7 @@ pub(in crate::export) struct Selection {
     condition: Option<Arc<Condition>>,
     on_error: OnError,
     pub(in crate::export) content: ContentPolicy,
+    pub(in crate::export) dialect: Option<BackendDialect>,
     sampling: Option<Rate>,
     signals: Vec<Signal>,
     pub(in crate::export) attributes: Option<Arc<AttributeRules>>,
@@ -57,6 +59,7 @@ impl Selection {
                 content: endpoint.content,
                 unlisted: endpoint.content_unlisted,
             },
+            dialect: endpoint.dialect,
             sampling: endpoint.sampling_percentage.map(|percentage| {
                 Threshold::from_percentage(percentage).map_or(Rate::Nothing, Rate::From)
             }),

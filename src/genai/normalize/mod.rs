@@ -37,17 +37,14 @@ pub(crate) struct Detection {
     wrong_type: bool,
     /// The fields that are there under their current names.
     own: u64,
-    /// By how much the tokens of the cache exceed the input tokens that should include them.
-    excess: i64,
 }
 
 impl Detection {
-    /// Whether there may be something to do.
-    pub(crate) fn calls_for_work(self) -> bool {
-        self.wrong_type
-            || self.dialects != DialectSet::NONE
-            || self.lacks_operation()
-            || (self.excess > 0 && self.own & GenAiField::InputTokens.bit() != 0)
+    /// Whether it counts tokens of the input, and of the cache that these should include.
+    fn counts_cache(self) -> bool {
+        const CACHE: u64 =
+            GenAiField::CacheReadTokens.bit() | GenAiField::CacheCreationTokens.bit();
+        self.own & CACHE != 0 && self.own & GenAiField::InputTokens.bit() != 0
     }
 
     /// Whether it is a model call that does not say so.
@@ -99,13 +96,6 @@ impl Normalizer {
             if let RuleAction::Own(field) = meaning.action {
                 detection.wrong_type |= convert::has_wrong_type(field.shape(), value);
                 detection.own |= field.bit();
-                let sign = match field {
-                    GenAiField::InputTokens => -1,
-                    GenAiField::CacheReadTokens | GenAiField::CacheCreationTokens => 1,
-                    _ => return,
-                };
-                let tokens = int_of(value).unwrap_or(0).saturating_mul(sign);
-                detection.excess = detection.excess.saturating_add(tokens);
             } else if meaning.shows_by_value
                 && let Some(text) = text_of(value)
             {
@@ -113,6 +103,40 @@ impl Normalizer {
                 detection.dialects = detection.dialects.and(shown);
             }
         }
+    }
+
+    /// The field whose current name this is.
+    pub(super) fn field_named(&self, key: &[u8]) -> Option<GenAiField> {
+        match self.lookup.find(key)?.action {
+            RuleAction::Own(field) => Some(field),
+            _ => None,
+        }
+    }
+
+    /// Whether there may be something to do with attributes that show this.
+    #[inline]
+    pub(crate) fn calls_for_work(&self, detection: Detection, attributes: &[u8]) -> bool {
+        detection.wrong_type
+            || detection.dialects != DialectSet::NONE
+            || detection.lacks_operation()
+            || (detection.counts_cache() && self.excludes_cache(attributes))
+    }
+
+    /// Whether the tokens of the input are fewer than those of the cache, so that they cannot include
+    /// them.
+    fn excludes_cache(&self, attributes: &[u8]) -> bool {
+        let mut excess = 0_i64;
+        for entry in MapView::new(attributes) {
+            let tokens = int_of(entry.value).unwrap_or(0);
+            excess = match self.field_named(entry.key) {
+                Some(GenAiField::InputTokens) => excess.saturating_sub(tokens),
+                Some(GenAiField::CacheReadTokens | GenAiField::CacheCreationTokens) => {
+                    excess.saturating_add(tokens)
+                }
+                _ => excess,
+            };
+        }
+        excess > 0
     }
 
     /// Looks at a whole map of attributes.

@@ -343,6 +343,7 @@ impl Filter for AiContext {
         let settings = parser.finish(settings)?;
         let role = FilterRole::Context {
             normalizes: settings.normalize,
+            drops_originals: settings.normalize && !settings.keep_originals,
             redacts,
             unpacks: settings.record_key.is_some(),
         };

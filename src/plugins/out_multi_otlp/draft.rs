@@ -77,6 +77,7 @@ impl EndpointDraft {
             Self::check_proxy,
             Self::check_tls,
             Self::check_content,
+            Self::check_dialect,
         ];
         for step in steps {
             if let Err((key, problem)) = step(&mut self) {
@@ -164,6 +165,13 @@ impl EndpointDraft {
             && self.endpoint.content == ContentHandling::Keep;
         if is_for_nothing {
             return Err(("content_unlisted", "it needs a 'content' other than keep".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn check_dialect(&mut self) -> Result<(), WrongOption> {
+        if self.endpoint.dialect.is_some() && !self.endpoint.signals.contains(&Signal::Traces) {
+            return Err(("dialect", "it is for spans, and 'signals' has no traces".to_owned()));
         }
         Ok(())
     }

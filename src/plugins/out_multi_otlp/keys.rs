@@ -208,6 +208,9 @@ keys! {
     "content_unlisted" ("keep, drop:BYTES"), view => {
         to!(endpoint.content_unlisted, content::parse_unlisted)
     };
+    "dialect" ("current, original, openinference, openllmetry"), view => {
+        some!(endpoint.dialect, values::dialect)
+    };
     "attributes.add" ("KEY=VALUE"), secret, view => |draft, value| {
         attribute_rules::add(&mut draft.rules, value)
     };

@@ -21,7 +21,8 @@ use std::time::Duration;
 use self::given::{NamedOptions, OptionsByName};
 use crate::config::read::{self, Read};
 use crate::config::{FileOptions, Parser, options};
-use crate::export::{EndpointSettings, ExportSettings, Exporter};
+use crate::export::{EndpointSettings, ExportSettings, Exporter, GroupSettings};
+use crate::genai::BackendDialect;
 use crate::plugin::{
     Completion, Delivery, Environment, OpenError, OptionSpec, Options, Output, Spec, joined,
 };
@@ -82,6 +83,8 @@ impl Output for MultiOtlp {
         let options = FileOptions::read(options, Self::SPEC.options, &[]);
         let mut parser = Parser::over(&options);
         let settings = settings(&mut parser)?;
+        let tags = parser.host_value("match");
+        check_originals(&mut parser, &settings, environment.hub.drops_originals(tags.as_deref()));
         let settings = parser.finish(settings)?;
         Ok(Self { exporter: Exporter::start(&settings, &environment)? })
     }
@@ -92,6 +95,20 @@ impl Output for MultiOtlp {
 
     fn close(self, budget: Duration) {
         self.exporter.close(budget);
+    }
+}
+
+/// `context` is a filter that takes away what a backend with its own dialect wants.
+fn check_originals(parser: &mut Parser<'_>, settings: &ExportSettings, context: Option<String>) {
+    let Some(context) = context else { return };
+    let wants = |endpoint: &&EndpointSettings| endpoint.dialect == Some(BackendDialect::Original);
+    let of_groups = settings.groups.iter().filter_map(GroupSettings::common);
+    for endpoint in settings.endpoints.iter().chain(of_groups).filter(wants) {
+        parser.problem(format!(
+            "option 'endpoint.{}.dialect': 'original' needs the attributes that senders wrote, which \
+             '{context}' takes away; give it 'keep_originals: on'",
+            endpoint.name
+        ));
     }
 }
 

@@ -2,6 +2,7 @@ use super::*;
 use crate::export::{
     Compression, ContentHandling, DeadLetterTarget, GroupMode, HeaderSource, MemberSource, Protocol,
 };
+use crate::hub::{FilterRole, Hub, StartedFilter};
 use crate::model::Signal;
 use crate::plugin::GivenOptions;
 
@@ -484,5 +485,70 @@ fn unlisted_content_has_its_own_option() {
         assert_eq!(problems.len(), 1, "{problems:?}");
         assert!(problems[0].contains(expected), "{problems:?}");
         assert!(problems[0].contains("endpoint.a.content_unlisted"), "{problems:?}");
+    }
+}
+
+#[test]
+fn each_endpoint_has_its_dialect() {
+    let url = ("endpoint.a.url", "http://a");
+    let settings = read(&[
+        url,
+        ("endpoint.a.dialect", "OpenInference"),
+        ("endpoint.b.url", "http://b"),
+        ("endpoint.c.url", "http://c"),
+        ("endpoint.c.dialect", "current"),
+    ])
+    .unwrap();
+    let dialects: Vec<_> = settings.endpoints.iter().map(|endpoint| endpoint.dialect).collect();
+    let expected = [Some(BackendDialect::OpenInference), None, Some(BackendDialect::Current)];
+    assert_eq!(dialects, expected);
+    let selective: Vec<_> = settings.endpoints.iter().map(EndpointSettings::is_selective).collect();
+    assert_eq!(selective, [true, false, true]);
+    for (given, expected) in [
+        (("endpoint.a.dialect", "phoenix"), "current, original, openinference, openllmetry"),
+        (("endpoint.a.dialect", ""), "current, original, openinference, openllmetry"),
+    ] {
+        let problems = read(&[url, given]).unwrap_err().0;
+        assert!(problems.len() == 1 && problems[0].contains(expected), "{problems:?}");
+    }
+    let of_logs = [url, ("endpoint.a.dialect", "current"), ("endpoint.a.signals", "logs")];
+    let problems = read(&of_logs).unwrap_err().0;
+    assert!(problems[0].contains("'signals' has no traces"), "{problems:?}");
+}
+
+#[test]
+fn originals_that_are_taken_away_cannot_be_sent() {
+    let context = |tags: Option<&str>, drops_originals| StartedFilter {
+        instance: "ai_context.0".to_owned(),
+        tags: tags.map(str::to_owned),
+        role: FilterRole::Context {
+            normalizes: true,
+            drops_originals,
+            redacts: false,
+            unpacks: false,
+        },
+    };
+    let given = GivenOptions::of(&[
+        ("endpoint.a.url", "http://a"),
+        ("endpoint.a.dialect", "original"),
+        ("group.g.members", "b"),
+        ("endpoint.b.url", "http://b"),
+        ("endpoint.b.dialect", "original"),
+    ]);
+    for (filter, problems) in [
+        (context(Some("ai*"), true), 2),
+        (context(None, true), 2),
+        (context(Some("other"), true), 0),
+        (context(Some("ai*"), false), 0),
+    ] {
+        let hub = Hub::new(1);
+        hub.order_filter(filter);
+        let given = FileOptions::read(&given, MultiOtlp::SPEC.options, &[]);
+        let mut parser = Parser::over(&given);
+        let settings = settings(&mut parser).unwrap();
+        check_originals(&mut parser, &settings, hub.drops_originals(Some("ai.x")));
+        let found = parser.finish(()).err().map(|error| error.0).unwrap_or_default();
+        assert_eq!(found.len(), problems, "{found:?}");
+        assert!(found.iter().all(|problem| problem.contains("'ai_context.0' takes away")));
     }
 }

@@ -13,6 +13,7 @@ use crate::config::{parse_bool, parse_duration, parse_list, parse_size};
 use crate::export::{
     AddressFamily, Compression, Http2, OnError, OnMisdirected, Password, Protocol,
 };
+use crate::genai::BackendDialect;
 use crate::model::Signal;
 
 /// The longest timeout.
@@ -190,6 +191,17 @@ pub(super) fn on_misdirected(value: &str) -> Result<OnMisdirected, WrongValue> {
 
 pub(super) fn on_error(value: &str) -> Result<OnError, WrongValue> {
     choice(value, &[("drop", OnError::Drop), ("keep", OnError::Keep)])
+}
+
+/// The dialect that a backend reads.
+pub(super) fn dialect(value: &str) -> Result<BackendDialect, WrongValue> {
+    let names = [
+        ("current", BackendDialect::Current),
+        ("original", BackendDialect::Original),
+        ("openinference", BackendDialect::OpenInference),
+        ("openllmetry", BackendDialect::OpenLlmetry),
+    ];
+    choice(value, &names)
 }
 
 /// How long an unused connection is kept.

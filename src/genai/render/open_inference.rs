@@ -1,0 +1,344 @@
+//! GenAI dialect for backends: `OpenInference`, as its semantic conventions 0.1.42 have it.
+
+use serde_json::{Map, Value};
+
+use super::messages::{self, Message};
+use super::rendering::Rendering;
+use crate::genai::normalize::field::GenAiField;
+use crate::genai::normalize::indexed_keys::json_of;
+use crate::genai::normalize::messages::parsed;
+use crate::genai::normalize::provider;
+
+/// The kinds of spans by operation, and whether the operation follows from the kind.
+const KINDS: &[(&str, &str, bool)] = &[
+    ("chat", "LLM", true),
+    ("text_completion", "LLM", false),
+    ("generate_content", "LLM", false),
+    ("embeddings", "EMBEDDING", true),
+    ("execute_tool", "TOOL", true),
+    ("invoke_agent", "AGENT", true),
+    ("create_agent", "AGENT", false),
+    ("retrieval", "RETRIEVER", true),
+    ("rerank", "RERANKER", true),
+    ("invoke_workflow", "CHAIN", false),
+    ("execute_task", "CHAIN", false),
+];
+
+/// Providers by their name in the conventions: `llm.provider` and, of those that make models,
+/// `llm.system`.
+const PROVIDERS: &[(&str, &str, Option<&str>)] = &[
+    ("openai", "openai", Some("openai")),
+    ("anthropic", "anthropic", Some("anthropic")),
+    ("cohere", "cohere", Some("cohere")),
+    ("mistral_ai", "mistralai", Some("mistralai")),
+    ("azure.ai.openai", "azure", Some("openai")),
+    ("azure.ai.inference", "azure", None),
+    ("aws.bedrock", "aws", None),
+    ("gcp.gen_ai", "google", None),
+    ("gcp.gemini", "google", None),
+    ("gcp.vertex_ai", "google", Some("vertexai")),
+    ("x_ai", "xai", None),
+    ("moonshot_ai", "moonshot", None),
+];
+
+/// Request parameters, by their names in `llm.invocation_parameters`.
+const PARAMETERS: &[(GenAiField, &str)] = &[
+    (GenAiField::Temperature, "temperature"),
+    (GenAiField::TopP, "top_p"),
+    (GenAiField::TopK, "top_k"),
+    (GenAiField::MaxTokens, "max_tokens"),
+    (GenAiField::ChoiceCount, "n"),
+    (GenAiField::FrequencyPenalty, "frequency_penalty"),
+    (GenAiField::PresencePenalty, "presence_penalty"),
+    (GenAiField::StopSequences, "stop"),
+    (GenAiField::Seed, "seed"),
+    (GenAiField::Stream, "stream"),
+];
+
+/// What has another name, and nothing else.
+const RENAMED: &[(GenAiField, &str)] = &[
+    (GenAiField::InputTokens, "llm.token_count.prompt"),
+    (GenAiField::OutputTokens, "llm.token_count.completion"),
+    (GenAiField::CacheReadTokens, "llm.token_count.prompt_details.cache_read"),
+    (GenAiField::CacheCreationTokens, "llm.token_count.prompt_details.cache_write"),
+    (GenAiField::ReasoningTokens, "llm.token_count.completion_details.reasoning"),
+    (GenAiField::ConversationId, "session.id"),
+    (GenAiField::ToolName, "tool.name"),
+    (GenAiField::ToolCallId, "tool.id"),
+    (GenAiField::ToolDescription, "tool.description"),
+    (GenAiField::AgentName, "agent.name"),
+];
+
+/// What goes into a span, and what comes out.
+#[derive(Debug, Clone, Copy)]
+enum Side {
+    Input,
+    Output,
+}
+
+/// Says all that it can.
+pub(super) fn render(span: &mut Rendering<'_>) {
+    let kind = kind(span);
+    if let Some(total) = total(span) {
+        span.put_int("llm.token_count.total", total);
+    }
+    RENAMED.iter().for_each(|(field, key)| span.rename(*field, key));
+    models(span, kind);
+    provider_names(span);
+    parameters(span);
+    reasons(span);
+    match kind {
+        Some("LLM") => conversation(span),
+        Some("TOOL") => {
+            value(span, Side::Input, GenAiField::ToolArguments);
+            value(span, Side::Output, GenAiField::ToolResult);
+        }
+        Some("RETRIEVER" | "RERANKER") => value(span, Side::Input, GenAiField::RetrievalQuery),
+        Some("AGENT" | "CHAIN") => {
+            whole_messages(span, Side::Input, GenAiField::InputMessages);
+            whole_messages(span, Side::Output, GenAiField::OutputMessages);
+        }
+        _ => {}
+    }
+    tools(span);
+    documents(span);
+}
+
+fn kind(span: &mut Rendering<'_>) -> Option<&'static str> {
+    let operation = span.text(GenAiField::OperationName)?;
+    let (_, kind, follows) = KINDS.iter().find(|(known, ..)| *known == operation)?;
+    if span.put_text("openinference.span.kind", kind) && *follows {
+        span.take(GenAiField::OperationName);
+    }
+    Some(kind)
+}
+
+fn total(span: &Rendering<'_>) -> Option<i64> {
+    let input = span.int(GenAiField::InputTokens)?;
+    Some(input.saturating_add(span.int(GenAiField::OutputTokens)?))
+}
+
+fn models(span: &mut Rendering<'_>, kind: Option<&str>) {
+    let request = span.text(GenAiField::RequestModel);
+    let response = span.text(GenAiField::ResponseModel);
+    match kind {
+        Some("EMBEDDING") => span.rename(GenAiField::RequestModel, "embedding.model_name"),
+        Some("RERANKER") => span.rename(GenAiField::RequestModel, "reranker.model_name"),
+        _ => {
+            let Some(model) = response.or(request) else { return };
+            let is_said = span.put_text("llm.model_name", model);
+            if is_said && response.is_some() {
+                span.take(GenAiField::ResponseModel);
+            }
+            if request.is_some_and(|request| is_said && response == Some(request)) {
+                span.take(GenAiField::RequestModel);
+            }
+        }
+    }
+}
+
+fn provider_names(span: &mut Rendering<'_>) {
+    let Some(name) = span.text(GenAiField::ProviderName) else { return };
+    let known = PROVIDERS.iter().find(|(known, ..)| *known == name);
+    let said = known.map_or(name, |(_, said, _)| said);
+    if span.put_text("llm.provider", said) && provider(said) == name {
+        span.take(GenAiField::ProviderName);
+    }
+    if let Some((.., Some(system))) = known {
+        span.put_text("llm.system", system);
+    }
+}
+
+fn parameters(span: &mut Rendering<'_>) {
+    let mut said = Map::new();
+    for (field, name) in PARAMETERS {
+        if let Some(value) = span.json(*field) {
+            said.insert((*name).to_owned(), value);
+        }
+    }
+    if said.is_empty() {
+        return;
+    }
+    if span.put_text("llm.invocation_parameters", &Value::Object(said).to_string()) {
+        PARAMETERS.iter().for_each(|(field, _)| span.take(*field));
+    }
+}
+
+/// The dialect has room for one reason.
+fn reasons(span: &mut Rendering<'_>) {
+    let Some(Value::Array(reasons)) = span.json(GenAiField::FinishReasons) else { return };
+    if let [Value::String(reason)] = reasons.as_slice()
+        && span.put_text("llm.finish_reason", reason)
+    {
+        span.take(GenAiField::FinishReasons);
+    }
+}
+
+/// The messages of a model call, and for the lists of spans what was asked last and answered.
+fn conversation(span: &mut Rendering<'_>) {
+    let mut input = Vec::new();
+    if let Some(value) = span.json(GenAiField::SystemInstructions)
+        && let Some(system) = messages::system(value)
+    {
+        input.push(system);
+        span.take(GenAiField::SystemInstructions);
+    }
+    if let Some(value) = span.json(GenAiField::InputMessages)
+        && let Some(read) = messages::read(value)
+    {
+        input.extend(read);
+        span.take(GenAiField::InputMessages);
+    }
+    let asked = input.iter().rev().find(|message| message.role == "user");
+    let asked = asked.and_then(Message::all_text);
+    list(span, "llm.input_messages.", &input);
+    if let Some(value) = span.json(GenAiField::OutputMessages)
+        && let Some(output) = messages::read(value)
+    {
+        span.take(GenAiField::OutputMessages);
+        if let Some(answer) = output.first().and_then(Message::all_text) {
+            text(span, Side::Output, &answer);
+        }
+        list(span, "llm.output_messages.", &output);
+    }
+    if let Some(asked) = asked {
+        text(span, Side::Input, &asked);
+    }
+}
+
+/// Spreads messages over keys. What the sender wrote so is not written again.
+fn list(span: &mut Rendering<'_>, prefix: &str, messages: &[Message]) {
+    if span.has_list(prefix) {
+        return;
+    }
+    for (number, message) in messages.iter().enumerate() {
+        let base = format!("{prefix}{number}.message.");
+        span.put_text(&format!("{base}role"), &message.role);
+        if let Some(answer) = &message.answer {
+            if let Some(id) = &answer.id {
+                span.put_text(&format!("{base}tool_call_id"), id);
+            }
+            span.put_text(&format!("{base}content"), &answer.text);
+        } else if let Some(text) = message.plain_text() {
+            span.put_text(&format!("{base}content"), text);
+        } else {
+            for (number, part) in message.parts.iter().enumerate() {
+                content(span, &format!("{base}contents.{number}.message_content."), part);
+            }
+        }
+        for (number, call) in message.calls.iter().enumerate() {
+            let base = format!("{base}tool_calls.{number}.tool_call.");
+            if let Some(id) = &call.id {
+                span.put_text(&format!("{base}id"), id);
+            }
+            span.put_text(&format!("{base}function.name"), &call.name);
+            if let Some(arguments) = &call.arguments {
+                span.put_text(&format!("{base}function.arguments"), arguments);
+            }
+        }
+        if let Some(reason) = &message.finish_reason {
+            span.put_text(&format!("{base}finish_reason"), reason);
+        }
+        for (key, value) in &message.others {
+            span.put_json(&format!("{base}{key}"), value);
+        }
+    }
+}
+
+/// One part of a message: text and images have a form, others keep their members.
+fn content(span: &mut Rendering<'_>, base: &str, part: &Map<String, Value>) {
+    let member = |key: &str| part.get(key).and_then(Value::as_str);
+    let said: &[&str] = match (member("type"), member("content"), member("uri")) {
+        (Some("text"), Some(text), _) => {
+            span.put_text(&format!("{base}type"), "text");
+            span.put_text(&format!("{base}text"), text);
+            &["type", "content"]
+        }
+        (Some("uri"), _, Some(uri)) if member("modality") == Some("image") => {
+            span.put_text(&format!("{base}type"), "image");
+            span.put_text(&format!("{base}image.image.url"), uri);
+            &["type", "uri", "modality"]
+        }
+        _ => &[],
+    };
+    for (key, value) in part.iter().filter(|(key, _)| !said.contains(&key.as_str())) {
+        span.put_json(&format!("{base}{key}"), value);
+    }
+}
+
+/// `input.value` or `output.value`, with its media type.
+fn text(span: &mut Rendering<'_>, side: Side, text: &str) -> bool {
+    let (key, media_type) = match side {
+        Side::Input => ("input.value", "input.mime_type"),
+        Side::Output => ("output.value", "output.mime_type"),
+    };
+    let is_said = span.put_text(key, text);
+    if is_said {
+        let form = if parsed(text).is_some() { "application/json" } else { "text/plain" };
+        span.put_text(media_type, form);
+    }
+    is_said
+}
+
+/// A field as input or output.
+fn value(span: &mut Rendering<'_>, side: Side, field: GenAiField) {
+    let Some(value) = span.json(field) else { return };
+    let is_said = match value {
+        Value::String(given) => text(span, side, &given),
+        other => text(span, side, &other.to_string()),
+    };
+    if is_said {
+        span.take(field);
+    }
+}
+
+/// Messages as one value: the text of a single one, or their JSON.
+fn whole_messages(span: &mut Rendering<'_>, side: Side, field: GenAiField) {
+    let Some(given) = span.json(field) else { return };
+    let role = match side {
+        Side::Input => "user",
+        Side::Output => "assistant",
+    };
+    let single = messages::read(given).filter(|read| read.len() == 1);
+    let single = single.and_then(|mut read| read.pop());
+    let is_plain = |message: &Message| {
+        let has_more = message.finish_reason.is_some() || !message.others.is_empty();
+        message.role == role && message.calls.is_empty() && !has_more
+    };
+    let plain = single.as_ref().filter(|message| is_plain(message)).and_then(Message::plain_text);
+    // A text that begins so would be read as one of JSON.
+    match plain.filter(|text| !text.trim_start().starts_with(['{', '[', '"'])) {
+        Some(plain) if text(span, side, plain) => span.take(field),
+        Some(_) => {}
+        None => value(span, side, field),
+    }
+}
+
+fn tools(span: &mut Rendering<'_>) {
+    let Some(tools) = span.json(GenAiField::ToolDefinitions).and_then(messages::list_of) else {
+        return;
+    };
+    if !span.has_list("llm.tools.") {
+        for (number, tool) in tools.iter().enumerate() {
+            span.put_text(&format!("llm.tools.{number}.tool.json_schema"), &tool.to_string());
+        }
+    }
+    span.take(GenAiField::ToolDefinitions);
+}
+
+fn documents(span: &mut Rendering<'_>) {
+    let Some(value) = span.value(GenAiField::RetrievalDocuments) else { return };
+    let Some(documents) = messages::list_of(json_of(value, 0)) else { return };
+    if documents.iter().any(|document| !document.is_object()) {
+        return;
+    }
+    if !span.has_list("retrieval.documents.") {
+        for (number, document) in documents.iter().enumerate() {
+            for (key, value) in document.as_object().into_iter().flatten() {
+                let key = format!("retrieval.documents.{number}.document.{key}");
+                span.put_json(&key, value);
+            }
+        }
+    }
+    span.take(GenAiField::RetrievalDocuments);
+}

@@ -1,0 +1,71 @@
+//! Inverse mapping: the attributes that a span had before mapping added to them.
+
+use crate::codec::msgpack::{self, Entry, MapView, elements, text_of};
+use crate::genai::normalize::field::GenAiField;
+use crate::genai::normalize::{Detection, Normalizer};
+
+/// Appends the attributes without those under current names that only repeat what the others say; gives
+/// `false` and appends nothing if there are none.
+/// `first_token` is what the span's events say of the time to the first token.
+pub(super) fn restore(
+    attributes: &[u8],
+    normalizer: &mut Normalizer,
+    first_token: impl Fn(Detection) -> Option<f64>,
+    out: &mut Vec<u8>,
+) -> bool {
+    let is_own = |entry: &Entry<'_>| normalizer.field_named(entry.key).is_some();
+    let (own, others): (Vec<_>, Vec<_>) = MapView::new(attributes).partition(is_own);
+    if own.is_empty() {
+        return false;
+    }
+    let mut given = Vec::with_capacity(attributes.len());
+    write(&others, &mut given);
+    let detection = normalizer.detect_all(&given);
+    let mut mapped = Vec::with_capacity(attributes.len());
+    if normalizer.calls_for_work(detection, &given) {
+        normalizer.rewrite(&given, detection, first_token(detection), &mut mapped);
+    }
+    let said: Vec<Entry<'_>> =
+        MapView::new(&mapped).filter(|entry| normalizer.field_named(entry.key).is_some()).collect();
+    let inferred = inferred(attributes);
+    let repeats = |entry: &Entry<'_>| {
+        said.iter().any(|known| known.raw == entry.raw) || inferred.contains(&entry.key)
+    };
+    let (gone, stays): (Vec<_>, Vec<_>) = MapView::new(attributes).partition(repeats);
+    if gone.is_empty() {
+        return false;
+    }
+    // What stays must say all of it, beside what else stays.
+    let start = out.len();
+    write(&stays, out);
+    let restored = out.get(start..).unwrap_or_default();
+    let detection = normalizer.detect_all(restored);
+    mapped.clear();
+    normalizer.rewrite(restored, detection, first_token(detection), &mut mapped);
+    let is_said = |entry: &Entry<'_>| MapView::new(&mapped).any(|known| known.raw == entry.raw);
+    if !gone.iter().all(is_said) {
+        out.truncate(start);
+        return false;
+    }
+    true
+}
+
+/// The names of what was inferred and not said: the operation, and the list that says so. Numbers
+/// that were put right stay.
+fn inferred(attributes: &[u8]) -> Vec<&'static [u8]> {
+    let (list, operation) = (GenAiField::Inferred.name(), GenAiField::OperationName.name());
+    let value = MapView::new(attributes).get(list.as_bytes()).unwrap_or_default();
+    let mut names: Vec<&'static [u8]> = Vec::new();
+    if elements(value).any(|name| text_of(name) == Some(operation)) {
+        names.push(operation.as_bytes());
+        if elements(value).count() == 1 {
+            names.push(list.as_bytes());
+        }
+    }
+    names
+}
+
+fn write(entries: &[Entry<'_>], out: &mut Vec<u8>) {
+    msgpack::map_header(out, u32::try_from(entries.len()).unwrap_or(u32::MAX));
+    entries.iter().for_each(|entry| out.extend_from_slice(entry.raw));
+}
