@@ -48,7 +48,7 @@ lint: ## Format and clippy, warnings denied, check-bindings in the course of it,
 	@rustfmt --check $(NAMED_BY_MACRO)
 	CARGO="$(CARGO)" sh tests/bindings.sh --lint
 	@# Their library is C++, which a check does not need.
-	CUSTOM_LIBFUZZER_PATH=none $(CARGO) check --locked --manifest-path tests/fuzz/Cargo.toml --target-dir "$(TARGET)"
+	CUSTOM_LIBFUZZER_PATH=./none $(CARGO) check --locked --manifest-path tests/fuzz/Cargo.toml --target-dir "$(TARGET)"
 
 quick: ## Format, clippy and unit tests: what to run while working
 	$(CARGO) fmt --check
