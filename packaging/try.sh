@@ -21,6 +21,7 @@ mkdir -p "$work"
 
 # flb-host for the old glibc, not optimised.
 PATH="$out/tools/zig/bin:$PATH" CARGO_TARGET_DIR="$out/build" RUSTFLAGS="" \
+  CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER="$PWD/packaging/zig-cc.sh" ZIG_TARGET=x86_64-linux-gnu.2.17 \
   cargo zigbuild --locked -p flb-host --bin flb-host --target x86_64-unknown-linux-gnu.2.17
 flb_host="$out/build/x86_64-unknown-linux-gnu/debug/flb-host"
 sh packaging/symbols.sh "$flb_host" 2.17
