@@ -2,7 +2,7 @@
 
 use regex::bytes::{Regex, RegexBuilder};
 
-use super::text::{TextRange, after_escape};
+use super::text::{TextRange, after_escape, breaks_json};
 use super::words::WordList;
 
 /// The longest regular expression, in bytes.
@@ -106,9 +106,7 @@ fn check(name: &str, with: Option<&str>) -> Result<(), (&'static str, String)> {
         let allowed = "allowed: up to 256 lower-case letters, digits and underscores";
         return Err(("name", allowed.to_owned()));
     }
-    // The text around may be JSON, which these would break.
-    let breaks = |char: char| char.is_control() || matches!(char, '"' | '\\');
-    if with.is_some_and(|with| with.len() > MAX_TEXT || with.contains(breaks)) {
+    if with.is_some_and(|with| with.len() > MAX_TEXT || with.contains(breaks_json)) {
         let allowed = "allowed: up to 256 bytes without quotation marks, backslashes and control \
                        characters";
         return Err(("replacement", allowed.to_owned()));

@@ -22,6 +22,11 @@ pub(crate) fn before(text: &[u8], index: usize, back: usize) -> u8 {
     index.checked_sub(back).map_or(0, |index| at(text, index))
 }
 
+/// Whether a character would break the JSON that the text around it may be.
+pub(crate) fn breaks_json(char: char) -> bool {
+    char.is_control() || matches!(char, '"' | '\\')
+}
+
 pub(crate) const fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use aho_corasick::{AhoCorasick, Input};
 
-use super::text::{TextRange, after_escape, begins};
+use super::text::{TextRange, after_escape, begins, breaks_json};
 
 /// The most words of one list.
 const MAX_WORDS: usize = 10_000;
@@ -70,11 +70,9 @@ impl WordList {
 }
 
 fn check(word: &str) -> Result<(), String> {
-    let breaks = |char: char| char.is_control() || matches!(char, '"' | '\\');
     let allowed = if !WORD_BYTES.contains(&word.len()) || word.trim() != word {
         "allowed: 2 to 256 bytes without space around them"
-    } else if word.contains(breaks) {
-        // The text around may be JSON, which these would break.
+    } else if word.contains(breaks_json) {
         "allowed: words without quotation marks, backslashes and control characters"
     } else if !word.contains(char::is_alphanumeric) {
         "allowed: words with a letter or digit"
@@ -124,11 +122,11 @@ fn stands_alone(text: &[u8], found: TextRange) -> bool {
     };
     let (head, tail) = (text.get(..found.start), text.get(found.end..));
     let before = head.and_then(last_char);
-    let joins_before = is_joined(before, first_char(word)) && !begins(text, found.start);
-    let joins_before = joins_before
-        || before.is_some_and(|char| !char.is_ascii() && is_joined(Some(char), first_char(word)));
-    !joins_before
-        && !is_joined(last_char(word), tail.and_then(first_char))
+    // A letter of ASCII may belong to an escape.
+    let is_letter = before.is_some_and(|char| !char.is_ascii()) || !begins(text, found.start);
+    let is_part = (is_letter && is_joined(before, first_char(word)))
+        || is_joined(last_char(word), tail.and_then(first_char));
+    !is_part
         && (word.starts_with(b"\\") || after_escape(text, found.start) == found.start)
         && (last_is_escape(word) || after_escape(text, found.end) == found.end)
 }
