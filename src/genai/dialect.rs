@@ -249,6 +249,23 @@ pub(crate) struct PartMeaning {
     pub(crate) form: PartForm,
 }
 
+impl PartMeaning {
+    /// What goes into a model call and comes out of it, as messages.
+    pub(crate) const CONVERSATION: &'static [Self] = &[
+        Self { part: SpanPart::Input, form: PartForm::Messages(GenAiField::InputMessages, "user") },
+        Self {
+            part: SpanPart::Output,
+            form: PartForm::Messages(GenAiField::OutputMessages, "assistant"),
+        },
+    ];
+
+    /// What goes into the call of a tool and comes out of it.
+    pub(crate) const TOOL_CALL: &'static [Self] = &[
+        Self { part: SpanPart::Input, form: PartForm::Last(GenAiField::ToolArguments) },
+        Self { part: SpanPart::Output, form: PartForm::Last(GenAiField::ToolResult) },
+    ];
+}
+
 /// What a part of a span is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum PartForm {

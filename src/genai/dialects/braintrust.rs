@@ -3,28 +3,9 @@
 use RuleAction::{Details, Kind, Parameters, Part};
 
 use crate::genai::dialect::{
-    ContentNames, Dialect, DialectSigns, KindNames, PartForm, PartMeaning, RuleAction, SpanPart,
-    kind, rule,
+    ContentNames, Dialect, DialectSigns, KindNames, PartMeaning, RuleAction, SpanPart, kind, rule,
 };
 use crate::genai::normalize::field::GenAiField;
-
-/// The parts of model calls.
-const MESSAGES: &[PartMeaning] = &[
-    PartMeaning {
-        part: SpanPart::Input,
-        form: PartForm::Messages(GenAiField::InputMessages, "user"),
-    },
-    PartMeaning {
-        part: SpanPart::Output,
-        form: PartForm::Messages(GenAiField::OutputMessages, "assistant"),
-    },
-];
-
-/// The parts of tool calls.
-const TOOL: &[PartMeaning] = &[
-    PartMeaning { part: SpanPart::Input, form: PartForm::Last(GenAiField::ToolArguments) },
-    PartMeaning { part: SpanPart::Output, form: PartForm::Last(GenAiField::ToolResult) },
-];
 
 /// What it calls things.
 pub(crate) const DIALECT: Dialect = Dialect {
@@ -54,7 +35,10 @@ pub(crate) const DIALECT: Dialect = Dialect {
     ],
     kinds: &[KindNames {
         key: "braintrust.span_attributes",
-        names: &[kind("llm", "chat").with(MESSAGES), kind("tool", "execute_tool").with(TOOL)],
+        names: &[
+            kind("llm", "chat").with(PartMeaning::CONVERSATION),
+            kind("tool", "execute_tool").with(PartMeaning::TOOL_CALL),
+        ],
     }],
     content: ContentNames {
         names: &[

@@ -8,24 +8,6 @@ use crate::genai::dialect::{
 };
 use crate::genai::normalize::field::GenAiField;
 
-/// The parts of model calls.
-const MESSAGES: &[PartMeaning] = &[
-    PartMeaning {
-        part: SpanPart::Input,
-        form: PartForm::Messages(GenAiField::InputMessages, "user"),
-    },
-    PartMeaning {
-        part: SpanPart::Output,
-        form: PartForm::Messages(GenAiField::OutputMessages, "assistant"),
-    },
-];
-
-/// The parts of tool calls.
-const TOOL: &[PartMeaning] = &[
-    PartMeaning { part: SpanPart::Input, form: PartForm::Last(GenAiField::ToolArguments) },
-    PartMeaning { part: SpanPart::Output, form: PartForm::Last(GenAiField::ToolResult) },
-];
-
 /// What it calls things.
 pub(crate) const DIALECT: Dialect = Dialect {
     name: "deepeval",
@@ -54,12 +36,12 @@ pub(crate) const DIALECT: Dialect = Dialect {
     kinds: &[KindNames {
         key: "confident.span.type",
         names: &[
-            kind("llm", "chat").with(MESSAGES),
+            kind("llm", "chat").with(PartMeaning::CONVERSATION),
             kind("agent", "invoke_agent").with(&[PartMeaning {
                 part: SpanPart::Name,
                 form: PartForm::Last(GenAiField::AgentName),
             }]),
-            kind("tool", "execute_tool").with(TOOL),
+            kind("tool", "execute_tool").with(PartMeaning::TOOL_CALL),
             kind("retriever", "retrieval"),
         ],
     }],

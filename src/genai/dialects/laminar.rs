@@ -3,28 +3,9 @@
 use RuleAction::{Kind, Part, To};
 
 use crate::genai::dialect::{
-    ContentNames, Dialect, DialectSigns, KindNames, PartForm, PartMeaning, RuleAction, SpanPart,
-    kind, rule,
+    ContentNames, Dialect, DialectSigns, KindNames, PartMeaning, RuleAction, SpanPart, kind, rule,
 };
 use crate::genai::normalize::field::GenAiField;
-
-/// The parts of model calls.
-const MESSAGES: &[PartMeaning] = &[
-    PartMeaning {
-        part: SpanPart::Input,
-        form: PartForm::Messages(GenAiField::InputMessages, "user"),
-    },
-    PartMeaning {
-        part: SpanPart::Output,
-        form: PartForm::Messages(GenAiField::OutputMessages, "assistant"),
-    },
-];
-
-/// The parts of tool calls.
-const TOOL: &[PartMeaning] = &[
-    PartMeaning { part: SpanPart::Input, form: PartForm::Last(GenAiField::ToolArguments) },
-    PartMeaning { part: SpanPart::Output, form: PartForm::Last(GenAiField::ToolResult) },
-];
 
 /// What it calls things.
 pub(crate) const DIALECT: Dialect = Dialect {
@@ -39,7 +20,10 @@ pub(crate) const DIALECT: Dialect = Dialect {
     ],
     kinds: &[KindNames {
         key: "lmnr.span.type",
-        names: &[kind("LLM", "chat").with(MESSAGES), kind("TOOL", "execute_tool").with(TOOL)],
+        names: &[
+            kind("LLM", "chat").with(PartMeaning::CONVERSATION),
+            kind("TOOL", "execute_tool").with(PartMeaning::TOOL_CALL),
+        ],
     }],
     content: ContentNames {
         names: &["lmnr.span.input", "lmnr.span.output", "lmnr.span.prompt", "lmnr.span.messages"],

@@ -3,28 +3,10 @@
 use RuleAction::{Details, Kind, Parameters, Part, To};
 
 use crate::genai::dialect::{
-    ContentNames, Dialect, DialectSigns, KindNames, PartForm, PartMeaning, RuleAction, SpanPart,
-    common, kind, rule,
+    ContentNames, Dialect, DialectSigns, KindNames, PartMeaning, RuleAction, SpanPart, common,
+    kind, rule,
 };
 use crate::genai::normalize::field::GenAiField;
-
-/// The parts of model calls.
-const MESSAGES: &[PartMeaning] = &[
-    PartMeaning {
-        part: SpanPart::Input,
-        form: PartForm::Messages(GenAiField::InputMessages, "user"),
-    },
-    PartMeaning {
-        part: SpanPart::Output,
-        form: PartForm::Messages(GenAiField::OutputMessages, "assistant"),
-    },
-];
-
-/// The parts of tool calls.
-const TOOL: &[PartMeaning] = &[
-    PartMeaning { part: SpanPart::Input, form: PartForm::Last(GenAiField::ToolArguments) },
-    PartMeaning { part: SpanPart::Output, form: PartForm::Last(GenAiField::ToolResult) },
-];
 
 /// What it calls things.
 pub(crate) const DIALECT: Dialect = Dialect {
@@ -70,9 +52,9 @@ pub(crate) const DIALECT: Dialect = Dialect {
     kinds: &[KindNames {
         key: "langfuse.observation.type",
         names: &[
-            kind("generation", "chat").with(MESSAGES),
+            kind("generation", "chat").with(PartMeaning::CONVERSATION),
             kind("embedding", "embeddings"),
-            kind("tool", "execute_tool").with(TOOL),
+            kind("tool", "execute_tool").with(PartMeaning::TOOL_CALL),
             kind("retriever", "retrieval"),
             kind("agent", "invoke_agent"),
             kind("chain", "invoke_workflow"),

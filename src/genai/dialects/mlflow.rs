@@ -3,28 +3,9 @@
 use RuleAction::{Details, Kind, Part, Quoted};
 
 use crate::genai::dialect::{
-    ContentNames, Dialect, DialectSigns, KindNames, PartForm, PartMeaning, RuleAction, SpanPart,
-    kind, rule,
+    ContentNames, Dialect, DialectSigns, KindNames, PartMeaning, RuleAction, SpanPart, kind, rule,
 };
 use crate::genai::normalize::field::GenAiField;
-
-/// The parts of model calls.
-const MESSAGES: &[PartMeaning] = &[
-    PartMeaning {
-        part: SpanPart::Input,
-        form: PartForm::Messages(GenAiField::InputMessages, "user"),
-    },
-    PartMeaning {
-        part: SpanPart::Output,
-        form: PartForm::Messages(GenAiField::OutputMessages, "assistant"),
-    },
-];
-
-/// The parts of tool calls.
-const TOOL: &[PartMeaning] = &[
-    PartMeaning { part: SpanPart::Input, form: PartForm::Last(GenAiField::ToolArguments) },
-    PartMeaning { part: SpanPart::Output, form: PartForm::Last(GenAiField::ToolResult) },
-];
 
 /// What it calls things.
 pub(crate) const DIALECT: Dialect = Dialect {
@@ -56,10 +37,10 @@ pub(crate) const DIALECT: Dialect = Dialect {
     kinds: &[KindNames {
         key: "mlflow.spanType",
         names: &[
-            kind("CHAT_MODEL", "chat").with(MESSAGES),
-            kind("LLM", "chat").with(MESSAGES),
+            kind("CHAT_MODEL", "chat").with(PartMeaning::CONVERSATION),
+            kind("LLM", "chat").with(PartMeaning::CONVERSATION),
             kind("EMBEDDING", "embeddings"),
-            kind("TOOL", "execute_tool").with(TOOL),
+            kind("TOOL", "execute_tool").with(PartMeaning::TOOL_CALL),
             kind("AGENT", "invoke_agent"),
             kind("RETRIEVER", "retrieval"),
             kind("RERANKER", "rerank"),

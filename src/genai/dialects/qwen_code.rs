@@ -1,11 +1,6 @@
 //! GenAI dialect table: Qwen Code, which took Gemini CLI's names along.
 
-use RuleAction::{Event, To, Total};
-
-use crate::genai::dialect::{
-    ContentNames, Dialect, DialectSigns, KindNames, RuleAction, common, kind,
-};
-use crate::genai::normalize::field::GenAiField;
+use crate::genai::dialect::{ContentNames, Dialect, DialectSigns, KindNames, kind};
 
 /// What it calls things.
 pub(crate) const DIALECT: Dialect = Dialect {
@@ -15,20 +10,7 @@ pub(crate) const DIALECT: Dialect = Dialect {
         values: &[("event.name", "qwen-code.")],
         ..DialectSigns::NONE
     },
-    rules: &[
-        common("event.name", Event),
-        common("model", To(GenAiField::RequestModel)),
-        common("input_token_count", To(GenAiField::InputTokens)),
-        common("output_token_count", To(GenAiField::OutputTokens)),
-        common("cached_content_token_count", To(GenAiField::CacheReadTokens)),
-        common("thoughts_token_count", To(GenAiField::ReasoningTokens)),
-        common("total_token_count", Total),
-        common("finish_reasons", To(GenAiField::FinishReasons)),
-        common("function_name", To(GenAiField::ToolName)),
-        common("function_args", To(GenAiField::ToolArguments)),
-        common("error_type", To(GenAiField::ErrorType)),
-        common("session.id", To(GenAiField::ConversationId)).stays(),
-    ],
+    rules: super::gemini_cli::DIALECT.rules,
     kinds: &[KindNames {
         key: "event.name",
         names: &[
