@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use super::rendering::Rendering;
+use crate::genai::normalize::field::GenAiField;
 use crate::genai::normalize::messages::parsed;
 
 /// One message.
@@ -55,6 +57,89 @@ impl Message {
             texts.filter_map(|part| part.get("content").and_then(Value::as_str)).collect();
         (!texts.is_empty()).then(|| texts.join("\n"))
     }
+}
+
+/// How a dialect spreads messages over keys.
+pub(super) struct SpreadForm {
+    /// What stands between the number of a message and the names of its members.
+    pub(super) message: &'static str,
+    /// The same of a call.
+    pub(super) call: &'static str,
+    /// What stands before the name and the arguments of the function that is called.
+    pub(super) function: &'static str,
+    /// Writes the parts of a message that are no plain text, below this key.
+    pub(super) parts: fn(&mut Rendering<'_>, &str, &[Map<String, Value>]),
+}
+
+impl SpreadForm {
+    /// Spreads messages over keys. What the sender wrote so is not written again.
+    pub(super) fn spread(&self, span: &mut Rendering<'_>, prefix: &str, messages: &[Message]) {
+        if span.has_list(prefix) {
+            return;
+        }
+        for (number, message) in messages.iter().enumerate() {
+            let base = format!("{prefix}{number}{}", self.message);
+            span.put_text(&format!("{base}role"), &message.role);
+            self.content(span, &base, message);
+            for (number, call) in message.calls.iter().enumerate() {
+                self.call(span, &format!("{base}tool_calls.{number}{}", self.call), call);
+            }
+            if let Some(reason) = &message.finish_reason {
+                span.put_text(&format!("{base}finish_reason"), reason);
+            }
+            for (key, value) in &message.others {
+                span.put_json(&format!("{base}{key}"), value);
+            }
+        }
+    }
+
+    fn content(&self, span: &mut Rendering<'_>, base: &str, message: &Message) {
+        if let Some(answer) = &message.answer {
+            if let Some(id) = &answer.id {
+                span.put_text(&format!("{base}tool_call_id"), id);
+            }
+            span.put_text(&format!("{base}content"), &answer.text);
+        } else if let Some(text) = message.plain_text() {
+            span.put_text(&format!("{base}content"), text);
+        } else if !message.parts.is_empty() {
+            (self.parts)(span, base, &message.parts);
+        }
+    }
+
+    fn call(&self, span: &mut Rendering<'_>, base: &str, call: &Call) {
+        if let Some(id) = &call.id {
+            span.put_text(&format!("{base}id"), id);
+        }
+        span.put_text(&format!("{base}{}name", self.function), &call.name);
+        if let Some(arguments) = &call.arguments {
+            span.put_text(&format!("{base}{}arguments", self.function), arguments);
+        }
+    }
+}
+
+/// Takes what was said to a model: the system's instructions and the messages.
+pub(super) fn take_input(span: &mut Rendering<'_>) -> Vec<Message> {
+    let mut input = Vec::new();
+    if let Some(value) = span.json(GenAiField::SystemInstructions)
+        && let Some(system) = system(value)
+    {
+        input.push(system);
+        span.take(GenAiField::SystemInstructions);
+    }
+    if let Some(value) = span.json(GenAiField::InputMessages)
+        && let Some(read) = read(value)
+    {
+        input.extend(read);
+        span.take(GenAiField::InputMessages);
+    }
+    input
+}
+
+/// Takes what a model answered.
+pub(super) fn take_output(span: &mut Rendering<'_>) -> Option<Vec<Message>> {
+    let output = read(span.json(GenAiField::OutputMessages)?)?;
+    span.take(GenAiField::OutputMessages);
+    Some(output)
 }
 
 fn text_or_json(value: &Value) -> Option<String> {
@@ -112,7 +197,7 @@ pub(super) fn read(value: Value) -> Option<Vec<Message>> {
 }
 
 /// System instructions as a message.
-pub(super) fn system(value: Value) -> Option<Message> {
+fn system(value: Value) -> Option<Message> {
     let role = "system".to_owned();
     let parts = match value {
         Value::String(text) if parsed(&text).is_none() => {

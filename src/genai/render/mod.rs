@@ -1,6 +1,6 @@
 //! Renderer: spans become the dialect that a backend reads.
 //!
-//! A span is mapped to the current conventions first, where it is not, and is told from them under the
+//! A span is mapped to the current conventions first, where it is not, and is rendered from them under the
 //! names of the dialect. What a dialect has no name for keeps its current one, and names that the span
 //! has already are not written again, so that nothing is lost and nothing is said twice.
 
@@ -66,7 +66,9 @@ impl SpanRenderer {
             return current;
         }
         let body = current.as_ref().and_then(|span| span.body.as_deref()).unwrap_or(event.body);
-        let Some(attributes) = self.told(SpanView::new(body).attributes) else { return current };
+        let Some(attributes) = self.render_attributes(SpanView::new(body).attributes) else {
+            return current;
+        };
         let body = Some(self.with_attributes(body, &attributes));
         // The attributes follow another schema than the one that is named.
         Some(RenderedSpan { metadata: None, body })
@@ -119,7 +121,7 @@ impl SpanRenderer {
     }
 
     /// Attributes of the conventions under the names of the dialect.
-    fn told(&self, attributes: &[u8]) -> Option<Vec<u8>> {
+    fn render_attributes(&self, attributes: &[u8]) -> Option<Vec<u8>> {
         let mut rendering = Rendering::read(attributes, &self.normalizer)?;
         match self.dialect {
             BackendDialect::OpenInference => open_inference::render(&mut rendering),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::messages::{self, Message};
+use super::messages::{self, Message, SpreadForm};
 use super::rendering::Rendering;
 use crate::genai::normalize::field::GenAiField;
 use crate::genai::normalize::indexed_keys::json_of;
@@ -174,74 +174,32 @@ fn reasons(span: &mut Rendering<'_>) {
     }
 }
 
+/// Messages below `llm.input_messages.N.message.`.
+const MESSAGES: SpreadForm = SpreadForm {
+    message: ".message.",
+    call: ".tool_call.",
+    function: "function.",
+    parts: |span, base, parts| {
+        for (number, part) in parts.iter().enumerate() {
+            content(span, &format!("{base}contents.{number}.message_content."), part);
+        }
+    },
+};
+
 /// The messages of a model call, and for the lists of spans what was asked last and answered.
 fn conversation(span: &mut Rendering<'_>) {
-    let mut input = Vec::new();
-    if let Some(value) = span.json(GenAiField::SystemInstructions)
-        && let Some(system) = messages::system(value)
-    {
-        input.push(system);
-        span.take(GenAiField::SystemInstructions);
-    }
-    if let Some(value) = span.json(GenAiField::InputMessages)
-        && let Some(read) = messages::read(value)
-    {
-        input.extend(read);
-        span.take(GenAiField::InputMessages);
-    }
+    let input = messages::take_input(span);
     let asked = input.iter().rev().find(|message| message.role == "user");
     let asked = asked.and_then(Message::all_text);
-    list(span, "llm.input_messages.", &input);
-    if let Some(value) = span.json(GenAiField::OutputMessages)
-        && let Some(output) = messages::read(value)
-    {
-        span.take(GenAiField::OutputMessages);
+    MESSAGES.spread(span, "llm.input_messages.", &input);
+    if let Some(output) = messages::take_output(span) {
         if let Some(answer) = output.first().and_then(Message::all_text) {
             text(span, Side::Output, &answer);
         }
-        list(span, "llm.output_messages.", &output);
+        MESSAGES.spread(span, "llm.output_messages.", &output);
     }
     if let Some(asked) = asked {
         text(span, Side::Input, &asked);
-    }
-}
-
-/// Spreads messages over keys. What the sender wrote so is not written again.
-fn list(span: &mut Rendering<'_>, prefix: &str, messages: &[Message]) {
-    if span.has_list(prefix) {
-        return;
-    }
-    for (number, message) in messages.iter().enumerate() {
-        let base = format!("{prefix}{number}.message.");
-        span.put_text(&format!("{base}role"), &message.role);
-        if let Some(answer) = &message.answer {
-            if let Some(id) = &answer.id {
-                span.put_text(&format!("{base}tool_call_id"), id);
-            }
-            span.put_text(&format!("{base}content"), &answer.text);
-        } else if let Some(text) = message.plain_text() {
-            span.put_text(&format!("{base}content"), text);
-        } else {
-            for (number, part) in message.parts.iter().enumerate() {
-                content(span, &format!("{base}contents.{number}.message_content."), part);
-            }
-        }
-        for (number, call) in message.calls.iter().enumerate() {
-            let base = format!("{base}tool_calls.{number}.tool_call.");
-            if let Some(id) = &call.id {
-                span.put_text(&format!("{base}id"), id);
-            }
-            span.put_text(&format!("{base}function.name"), &call.name);
-            if let Some(arguments) = &call.arguments {
-                span.put_text(&format!("{base}function.arguments"), arguments);
-            }
-        }
-        if let Some(reason) = &message.finish_reason {
-            span.put_text(&format!("{base}finish_reason"), reason);
-        }
-        for (key, value) in &message.others {
-            span.put_json(&format!("{base}{key}"), value);
-        }
     }
 }
 

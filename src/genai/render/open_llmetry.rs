@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::messages::{self, Message};
+use super::messages::{self, SpreadForm};
 use super::rendering::Rendering;
 use crate::genai::normalize::field::GenAiField;
 
@@ -99,64 +99,22 @@ fn value(span: &mut Rendering<'_>, field: GenAiField, key: &str) {
     }
 }
 
-fn conversation(span: &mut Rendering<'_>) {
-    let mut input = Vec::new();
-    if let Some(value) = span.json(GenAiField::SystemInstructions)
-        && let Some(system) = messages::system(value)
-    {
-        input.push(system);
-        span.take(GenAiField::SystemInstructions);
-    }
-    if let Some(value) = span.json(GenAiField::InputMessages)
-        && let Some(read) = messages::read(value)
-    {
-        input.extend(read);
-        span.take(GenAiField::InputMessages);
-    }
-    list(span, "gen_ai.prompt.", &input);
-    if let Some(value) = span.json(GenAiField::OutputMessages)
-        && let Some(output) = messages::read(value)
-    {
-        span.take(GenAiField::OutputMessages);
-        list(span, "gen_ai.completion.", &output);
-    }
-}
+/// Messages below `gen_ai.prompt.N.`.
+const MESSAGES: SpreadForm = SpreadForm {
+    message: ".",
+    call: ".",
+    function: "",
+    parts: |span, base, parts| {
+        let parts: Value = parts.iter().cloned().map(Value::Object).collect();
+        span.put_text(&format!("{base}content"), &parts.to_string());
+    },
+};
 
-/// Spreads messages over keys. What the sender wrote so is not written again.
-fn list(span: &mut Rendering<'_>, prefix: &str, messages: &[Message]) {
-    if span.has_list(prefix) {
-        return;
-    }
-    for (number, message) in messages.iter().enumerate() {
-        let base = format!("{prefix}{number}.");
-        span.put_text(&format!("{base}role"), &message.role);
-        if let Some(answer) = &message.answer {
-            if let Some(id) = &answer.id {
-                span.put_text(&format!("{base}tool_call_id"), id);
-            }
-            span.put_text(&format!("{base}content"), &answer.text);
-        } else if let Some(text) = message.plain_text() {
-            span.put_text(&format!("{base}content"), text);
-        } else if !message.parts.is_empty() {
-            let parts: Value = message.parts.iter().cloned().map(Value::Object).collect();
-            span.put_text(&format!("{base}content"), &parts.to_string());
-        }
-        for (number, call) in message.calls.iter().enumerate() {
-            let base = format!("{base}tool_calls.{number}.");
-            if let Some(id) = &call.id {
-                span.put_text(&format!("{base}id"), id);
-            }
-            span.put_text(&format!("{base}name"), &call.name);
-            if let Some(arguments) = &call.arguments {
-                span.put_text(&format!("{base}arguments"), arguments);
-            }
-        }
-        if let Some(reason) = &message.finish_reason {
-            span.put_text(&format!("{base}finish_reason"), reason);
-        }
-        for (key, value) in &message.others {
-            span.put_json(&format!("{base}{key}"), value);
-        }
+fn conversation(span: &mut Rendering<'_>) {
+    let input = messages::take_input(span);
+    MESSAGES.spread(span, "gen_ai.prompt.", &input);
+    if let Some(output) = messages::take_output(span) {
+        MESSAGES.spread(span, "gen_ai.completion.", &output);
     }
 }
 

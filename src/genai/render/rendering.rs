@@ -1,4 +1,4 @@
-//! Builder: the attributes of a span while they are told in another dialect.
+//! Builder: the attributes of a span while they are rendered in another dialect.
 
 use serde_json::Value;
 
