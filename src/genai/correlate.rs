@@ -6,7 +6,8 @@
 //! text names. An ordinary log stays one: only `otlp.signal` would make it anything else.
 
 use crate::codec::fluentbit::{
-    JsonText, LogSeverity, TraceContext, find_trace_context, find_trace_context_with,
+    JsonText, LogSeverity, TraceContext, find_trace_context, find_trace_context_in_text,
+    find_trace_context_with,
 };
 use crate::codec::msgpack::{self, Entry, MapView, Reader, Token, before, int_of};
 use crate::codec::records::edit::{Edit, Pairs, insert_otlp, rewrite_map};
@@ -69,7 +70,9 @@ pub(super) fn context(
     let severity = if has_severity { None } else { text.severity(body) };
     let context = || {
         let in_metadata = || find_trace_context(&[], event.metadata);
-        find_trace_context_with(body, log.attributes, &text).or_else(in_metadata)
+        let in_text = || find_trace_context_in_text(body, body_key.unwrap_or_default());
+        let in_fields = find_trace_context_with(body, log.attributes, &text);
+        in_fields.or_else(in_metadata).or_else(in_text)
     };
     (if has_trace { None } else { context() }, severity)
 }

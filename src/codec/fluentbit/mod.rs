@@ -22,6 +22,7 @@ pub use cmetrics::cmetrics_to_otlp;
 pub use context_reader::NativeRequest;
 pub use ctraces::ctraces_to_otlp;
 pub use logs::{
-    FieldAccessors, JsonText, LogAccessors, LogSeverity, PlainLog, TraceContext, UsedKey, UsedKeys,
-    find_trace_context, find_trace_context_with, kubernetes_attributes, log_origin, plain_log,
+    FieldAccessors, JsonText, LogAccessors, LogSeverity, PlainLog, TextField, TextFields,
+    TraceContext, UsedKey, UsedKeys, find_trace_context, find_trace_context_in_text,
+    find_trace_context_with, kubernetes_attributes, log_origin, log_texts, plain_log,
 };

@@ -126,6 +126,36 @@ pub(super) fn xray(token: Token<'_>) -> Option<WholeContext> {
     trace.map(|trace| (trace, span, flags))
 }
 
+/// B3's id of a trace: that of OpenTelemetry, or its lower half, which has zeros before it there.
+pub(super) fn b3_trace(token: Token<'_>) -> Option<TraceId> {
+    let Token::Str(text) = token else { return None };
+    let half = || {
+        let SpanId(half) = SpanId::from_hex(text)?;
+        Some(TraceId(u128::from(u64::from_be_bytes(half)).to_be_bytes()))
+    };
+    TraceId::from_hex(text).or_else(half)
+}
+
+/// B3's sampling state: `d` is "debug", which is sampled.
+pub(super) fn b3_sampled(token: Token<'_>) -> Option<u8> {
+    match token {
+        Token::Str(b"d") => Some(1),
+        _ => flags(token).filter(|flags| *flags <= 1),
+    }
+}
+
+/// B3 in one header, `trace-span-sampled-parent`, of which the last two may be missing.
+pub(super) fn b3(token: Token<'_>) -> Option<WholeContext> {
+    let Token::Str(text) = token else { return None };
+    let mut parts = text.split(|&byte| byte == b'-');
+    let trace = b3_trace(Token::Str(parts.next()?))?;
+    let span = SpanId::from_hex(parts.next()?)?;
+    let sampled = parts.next().map(|sampled| b3_sampled(Token::Str(sampled)));
+    let is_parent = |parent: &[u8]| parent.len() == 16 && parent.iter().all(u8::is_ascii_hexdigit);
+    let ends_well = parts.next().is_none_or(is_parent) && parts.next().is_none();
+    (ends_well && sampled != Some(None)).then_some((trace, Some(span), sampled.flatten()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,5 +219,37 @@ mod tests {
         ] {
             assert_eq!(xray(Token::Str(text.as_bytes())), None, "{text}");
         }
+    }
+
+    #[test]
+    fn b3_in_one_and_in_parts() {
+        let whole = trace("80f198ee56343ba864fe8b2a57d3eff7");
+        let half = trace("000000000000000064fe8b2a57d3eff7");
+        let own = span("e457b5a2e4d86bd1");
+        for (text, expected) in [
+            (
+                "80f198ee56343ba864fe8b2a57d3eff7-e457b5a2e4d86bd1-1-05e3ac9a4f6e3b90",
+                (whole, own, Some(1)),
+            ),
+            ("80f198ee56343ba864fe8b2a57d3eff7-e457b5a2e4d86bd1-0", (whole, own, Some(0))),
+            ("80f198ee56343ba864fe8b2a57d3eff7-e457b5a2e4d86bd1-d", (whole, own, Some(1))),
+            ("80f198ee56343ba864fe8b2a57d3eff7-e457b5a2e4d86bd1", (whole, own, None)),
+            ("64fe8b2a57d3eff7-e457b5a2e4d86bd1-1", (half, own, Some(1))),
+        ] {
+            assert_eq!(b3(Token::Str(text.as_bytes())), Some(expected), "{text}");
+        }
+        for text in [
+            "0",
+            "1",
+            "",
+            "64fe8b2a57d3eff7",
+            "64fe8b2a57d3eff7-e457b5a2e4d86bd1-7",
+            "64fe8b2a57d3eff7-e457b5a2e4d86bd1-1-x",
+            "64fe8b2a57d3eff7-e457b5a2e4d86bd1-1-05e3ac9a4f6e3b90-1",
+        ] {
+            assert_eq!(b3(Token::Str(text.as_bytes())), None, "{text}");
+        }
+        assert_eq!(b3_sampled(Token::Str(b"true")), Some(1));
+        assert_eq!(b3_sampled(Token::Str(b"5")), None);
     }
 }

@@ -4,7 +4,8 @@
 //! and "traceparent header field values".
 
 use super::ids::{
-    WholeContext, datadog_span, datadog_trace, flags, span_id, trace_id, traceparent, xray,
+    WholeContext, b3, b3_sampled, b3_trace, datadog_span, datadog_trace, flags, span_id, trace_id,
+    traceparent, xray,
 };
 use super::json_text::JsonText;
 use super::trace_keys::{TraceKey, key_within, spelling};
@@ -90,7 +91,7 @@ struct Found {
     trace: Option<(TraceId, UsedKey)>,
     span: Option<(SpanId, UsedKey)>,
     flags: Option<(u8, UsedKey)>,
-    /// What says all at once: a `traceparent`, or a header of X-Ray's.
+    /// What says all at once: a `traceparent`, or a header of X-Ray's or B3's.
     whole: Option<(WholeContext, UsedKey)>,
     datadog_trace: Option<(TraceId, UsedKey)>,
     datadog_span: Option<(SpanId, UsedKey)>,
@@ -142,6 +143,13 @@ impl Found {
             TraceKey::Traceparent => {
                 self.whole = self.whole.or_else(|| traceparent(token).map(|all| (all, key)));
             }
+            TraceKey::B3 => self.whole = self.whole.or_else(|| b3(token).map(|all| (all, key))),
+            TraceKey::B3Trace => {
+                self.trace = self.trace.or_else(|| b3_trace(token).map(|id| (id, key)));
+            }
+            TraceKey::B3Sampled => {
+                self.flags = self.flags.or_else(|| b3_sampled(token).map(|flags| (flags, key)));
+            }
             TraceKey::Xray => self.whole = self.whole.or_else(|| xray(token).map(|all| (all, key))),
             TraceKey::DatadogTrace => {
                 let read = || datadog_trace(token).map(|id| (id, key));
@@ -179,6 +187,11 @@ pub fn find_trace_context_with(
     text: &JsonText,
 ) -> Option<TraceContext> {
     complete_trace_context(body, metadata, text.pairs(), &KnownContext::default())
+}
+
+/// The trace context that the fields of a log's plain text say.
+pub(super) fn trace_context_of(text: &[u8]) -> Option<TraceContext> {
+    complete_trace_context(&[], &[], text, &KnownContext::default())
 }
 
 /// What is known before the common keys are looked at, and outranks what they say.
@@ -274,7 +287,11 @@ mod tests {
         let span = SpanId::from_hex(SPAN.as_bytes()).unwrap();
         for (key, means) in SPELLINGS {
             let body = match means {
-                TraceKey::Trace => serde_json::json!({"msg": "x", *key: TRACE}),
+                TraceKey::Trace | TraceKey::B3Trace => {
+                    serde_json::json!({"msg": "x", *key: TRACE})
+                }
+                TraceKey::B3 => serde_json::json!({*key: format!("{TRACE}-{SPAN}-1")}),
+                TraceKey::B3Sampled => serde_json::json!({"trace_id": TRACE, *key: "1"}),
                 TraceKey::Span => serde_json::json!({"trace_id": TRACE, *key: SPAN}),
                 TraceKey::Flags => serde_json::json!({"trace_id": TRACE, *key: "01"}),
                 TraceKey::Traceparent => serde_json::json!({*key: PARENT}),
@@ -286,10 +303,13 @@ mod tests {
             let found = find(&body).unwrap_or_else(|| panic!("{key}"));
             assert_eq!(found.0, trace, "{key}");
             let wanted = match means {
-                TraceKey::Trace | TraceKey::DatadogTrace | TraceKey::Container => (None, None),
+                TraceKey::Trace
+                | TraceKey::B3Trace
+                | TraceKey::DatadogTrace
+                | TraceKey::Container => (None, None),
                 TraceKey::Span | TraceKey::DatadogSpan => (Some(span), None),
-                TraceKey::Flags => (None, Some(1)),
-                TraceKey::Traceparent | TraceKey::Xray => (Some(span), Some(1)),
+                TraceKey::Flags | TraceKey::B3Sampled => (None, Some(1)),
+                TraceKey::Traceparent | TraceKey::Xray | TraceKey::B3 => (Some(span), Some(1)),
             };
             assert_eq!((found.1, found.2), wanted, "{key}");
         }
