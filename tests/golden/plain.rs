@@ -211,7 +211,27 @@ fn traces() {
             json!({"log": "x", "otelTraceID": TRACE, "otelSpanID": SPAN, "otelTraceSampled": true}),
             sampled.clone(),
         ),
-        (json!({}), json!({"log": "x", "traceparent": format!("00-{TRACE}-{SPAN}-01")}), sampled),
+        (
+            json!({}),
+            json!({"log": "x", "traceparent": format!("00-{TRACE}-{SPAN}-01")}),
+            sampled.clone(),
+        ),
+        // The place that a filter gave it, which goes before what only looks like one.
+        (
+            json!({"otlp": {"trace_id": TRACE, "span_id": SPAN, "trace_flags": 1, "from": [7, 2]}}),
+            json!({"log": "x"}),
+            sampled.clone(),
+        ),
+        (
+            json!({"otlp": {"trace_id": TRACE, "span_id": SPAN}}),
+            json!({"log": "x", "trace_id": TRACE, "trace_flags": 1}),
+            sampled,
+        ),
+        (
+            json!({"otlp": {"trace_id": TRACE}}),
+            json!({"log": "x", "trace_id": "1".repeat(32)}),
+            json!({"body": "x", "trace": TRACE, "attributes": {"trace_id": "1".repeat(32)}}),
+        ),
         (
             json!({}),
             json!({"log": "x", "trace": {"id": TRACE}, "span": {"id": SPAN, "kind": "server"}}),

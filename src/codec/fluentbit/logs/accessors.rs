@@ -3,8 +3,9 @@
 use super::super::fields;
 use super::severity;
 use super::trace_context;
-use crate::codec::msgpack::{Accessor, Token};
-use crate::codec::records::Event;
+use crate::codec::msgpack::{Accessor, MapView, Token};
+use crate::codec::records::layout::keys;
+use crate::codec::records::{Event, LogView};
 use crate::model::{SpanId, TraceId};
 
 /// Where a field is asked for. The metadata come first.
@@ -89,6 +90,7 @@ impl<'a> FoundFields<'a> {
             span_id: given.take(&accessors.span_id, event, span_id),
             flags: given.take(&accessors.trace_flags, event, flags),
         };
+        given.take_place(event);
         if let Some(accessor) = &accessors.attributes
             && let Some(value) = accessor.find(event.metadata)
             && fields::is_map(value)
@@ -106,6 +108,19 @@ impl<'a> FoundFields<'a> {
             }
         }
         given
+    }
+
+    /// Takes the place in a trace that a filter has given the log, in its `otlp` map, unless the
+    /// configuration names another.
+    fn take_place(&mut self, event: &Event<'a>) {
+        let Some(otlp) = event.otlp().filter(|_| self.trace.trace_id.is_none()) else { return };
+        let log = LogView::new(otlp);
+        let Some((trace, _)) = trace_id(log.trace_id) else { return };
+        let value = |key: &[u8]| MapView::new(otlp).get(key).unwrap_or_default();
+        let span = span_id(value(keys::SPAN_ID)).map(|(span, _)| span);
+        self.trace.trace_id = Some(trace);
+        self.trace.span_id = self.trace.span_id.or(span);
+        self.trace.flags = self.trace.flags.or(flags(log.trace_flags).map(|(flags, _)| flags));
     }
 
     /// The first value of the right form. `read` also says whether the field tells all of it, so
