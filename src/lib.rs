@@ -9,6 +9,7 @@ pub mod aggregation;
 pub mod cipher_suites;
 pub mod codec;
 pub mod condition;
+pub mod correlation;
 pub mod digest;
 pub mod genai;
 pub mod model;

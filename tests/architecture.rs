@@ -18,6 +18,7 @@ const PURE: &[&str] = &[
     "private_key",
     "cipher_suites",
     "condition",
+    "correlation",
     "sampling",
     "aggregation",
     "genai",

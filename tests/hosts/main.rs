@@ -33,6 +33,7 @@ mod body_key;
 mod builtin_filters;
 mod builtins;
 mod content;
+mod correlation;
 mod crash;
 mod delivery;
 mod dialects;

@@ -80,8 +80,8 @@ impl<'a> Event<'a> {
     }
 }
 
-/// Whether a key of an `otlp` map is one that an ordinary log gets when it is placed in its trace, or given
-/// a resource.
+/// Whether a key of an `otlp` map is one that an ordinary log gets when it is placed in its trace, given a
+/// resource, or emitted late.
 #[must_use]
 pub const fn is_placing_key(key: &[u8]) -> bool {
     matches!(
@@ -92,6 +92,7 @@ pub const fn is_placing_key(key: &[u8]) -> bool {
             | keys::SEVERITY_NUMBER
             | keys::SEVERITY_TEXT
             | keys::RESOURCE
+            | keys::FROM
     )
 }
 

@@ -1,7 +1,20 @@
 //! Span records for tests.
 
-use super::EventTime;
+use super::{EventTime, event_head};
 use crate::codec::msgpack::{array_header, bool, ext, f64, int, map_header, str, uint};
+
+/// A log event with this time, metadata and body.
+pub(crate) fn log_event(
+    unix_nanos: u64,
+    metadata: &serde_json::Value,
+    body: &serde_json::Value,
+) -> Vec<u8> {
+    let mut out = Vec::new();
+    event_head(&mut out, EventTime::from_unix_nanos(unix_nanos));
+    out.extend(rmp_serde::to_vec(metadata).unwrap());
+    out.extend(rmp_serde::to_vec(body).unwrap());
+    out
+}
 
 /// An attribute's value.
 #[derive(Clone)]
@@ -75,6 +88,11 @@ impl SpanRecord {
 
     pub(crate) fn times(mut self, start_ms: u64, end_ms: u64) -> Self {
         (self.start, self.end) = (start_ms * 1_000_000, end_ms * 1_000_000);
+        self
+    }
+
+    pub(crate) fn times_nanos(mut self, start: u64, end: u64) -> Self {
+        (self.start, self.end) = (start, end);
         self
     }
 

@@ -1,20 +1,24 @@
 //! The filter `ai_context`: dialects become the current GenAI conventions, logs get their place in
 //! the trace, what must not leave is masked.
 
+mod correlation;
 mod identity;
 mod identity_options;
 mod mapping_counters;
 mod patterns_file;
 mod quarantine;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use self::correlation::{Correlation, CorrelationGiven};
 use self::identity::LocalIdentity;
 use self::identity_options::{Detectors, IdentityGiven};
 use self::mapping_counters::MappingCounters;
 use self::quarantine::{AfterPanic, Failures};
 use crate::config::read::{self, Read};
 use crate::config::{FileOptions, Parser, options};
+use crate::correlation::IdKind;
 use crate::genai::{
     ContentSwitches, ContextProcessor, ContextSettings, ContextTally, Conventions, Detector,
     HashKey, KeyRules, OnFailure, Pattern, Replacement,
@@ -75,6 +79,20 @@ options! {
         correlate: bool = read::bool,
             Bool "correlate" = "on",
             "write trace and span ids found in a log's body or attributes where OTLP has them";
+        correlate_by: Vec<IdKind> = correlation::kinds,
+            CommaList "correlate_by",
+            "also place logs in the trace of a span that carries the same id: request, response, \
+             conversation, session; a log that comes before its span waits for it";
+        correlate_keys: Vec<String> = correlation::keys,
+            CommaList "correlate_keys",
+            "further keys of spans and logs that hold ids of requests";
+        correlate_window: Duration = correlation::window,
+            Time "correlate_window" = "10s",
+            "how long a log waits for its span; what spans carry is remembered for twice as long";
+        correlate_max_memory: usize = correlation::max_memory,
+            Size "correlate_max_memory" = "16m",
+            "most memory for logs that wait, and for what is remembered of spans, half of it for each; \
+             logs that find no room go on as they are";
         redact: Vec<Detector> = detectors,
             CommaList "redact",
             "what to redact in spans, logs and attributes of metrics: secrets, email, credit_card, \
@@ -177,6 +195,7 @@ pub struct AiContext {
     processor: ContextProcessor,
     mapping: MappingCounters,
     correlated: Counter,
+    correlation: Option<Arc<Correlation>>,
     redactions: Vec<Counter>,
     patterns: Vec<Counter>,
     by_key: Counter,
@@ -284,6 +303,19 @@ fn quarantine_tag(
 }
 
 impl Given {
+    /// What says how logs are correlated by ids.
+    fn take_correlation(&mut self) -> CorrelationGiven {
+        CorrelationGiven {
+            is_on: self.correlate,
+            kinds: std::mem::take(&mut self.correlate_by),
+            keys: std::mem::take(&mut self.correlate_keys),
+            window: self.correlate_window,
+            max_memory: self.correlate_max_memory,
+            copies_metadata: self.copy_metadata,
+            limits: [&Self::correlate_window, &Self::correlate_max_memory],
+        }
+    }
+
     /// What says how resources are identified.
     fn take_identity(&mut self) -> IdentityGiven {
         IdentityGiven {
@@ -315,8 +347,9 @@ impl Filter for AiContext {
         let mut given = Given::read(&mut parser)?;
         let identify = given.take_identity();
         let identity = identify.read(&mut parser);
-        let key = given.redact_hash_key.as_deref();
         let position = Position { run: environment.hub.run(), after: environment.position };
+        let correlation = given.take_correlation().read(&mut parser, &environment, position);
+        let key = given.redact_hash_key.as_deref();
         let keys =
             KeyRules::new(&given.redact_keys, &given.redact_allow_keys, given.redact_content);
         let redacts = !given.redact.is_empty() || !patterns.is_empty() || keys.deny_any();
@@ -359,6 +392,7 @@ impl Filter for AiContext {
             processor: ContextProcessor::new(settings),
             mapping: MappingCounters::new(counters),
             correlated: counters.counter(CORRELATED, &[]),
+            correlation: correlation.map(|config| Correlation::start(config, &environment)),
             identity,
             identified: counters.counter(IDENTIFIED, &[]),
             withheld: counters.counter(WITHHELD, &[]),
@@ -384,7 +418,11 @@ impl Filter for AiContext {
         self.withheld.add(tally.resources.withheld);
         self.malformed.add(tally.malformed);
         self.failures.note(tally.failures, chunk.tag, self.processor.take_quarantined());
-        replaced.map_or(Verdict::Pass, Verdict::Replace)
+        // What is held back is what is left after redaction.
+        let placed = self.correlation.as_ref().and_then(|correlation| {
+            correlation.on_chunk(chunk.tag, replaced.as_deref().unwrap_or(chunk.bytes))
+        });
+        placed.or(replaced).map_or(Verdict::Pass, Verdict::Replace)
     }
 
     fn fallback(&self) -> Option<Box<dyn Fallback>> {

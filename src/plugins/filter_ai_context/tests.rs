@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::AiContext;
+use crate::clock;
 use crate::codec::msgpack;
-use crate::hub::Hub;
+use crate::codec::records::testing::SpanRecord;
+use crate::hub::{Drain, Hub, drain};
 use crate::plugin::{Chunk, Environment, Filter, GivenOptions, OpenError, Verdict};
 use crate::stats::{Counters, Log};
 
@@ -177,4 +179,69 @@ fn logs_get_the_identity_of_their_pod() {
         readings.iter().find(|reading| reading.family.name == name).unwrap().counter.value()
     };
     assert_eq!((of("identified_records_total"), of("identity_withheld_records_total")), (1, 0));
+}
+
+#[test]
+fn correlation_by_ids_needs_an_emitter_and_options_that_fit() {
+    let needs = "it needs 'correlate_by' or 'correlate_keys'";
+    for (given, words) in [
+        (&[("correlate_by", "request")][..], "there is no input that emits"),
+        (&[("correlate_by", "requests")], "allowed: request, response, conversation, session"),
+        (&[("correlate_keys", "order.id, --")], "'--' is not allowed; allowed: a key with letters"),
+        (&[("correlate_by", "session"), ("correlate", "off")], "need 'correlate: on'"),
+        (&[("correlate_keys", "x"), ("copy_metadata", "on")], "in another ai_context after this"),
+        (&[("correlate_window", "20s")], needs),
+        (&[("correlate_max_memory", "1m")], needs),
+        (&[("correlate_by", "request"), ("correlate_window", "1h")], "from 1s to 10m"),
+        (&[("correlate_by", "request"), ("correlate_max_memory", "1k")], "at least 64k"),
+    ] {
+        let Err(OpenError(problems)) = open(given).0 else { panic!("opened: {given:?}") };
+        assert!(problems.iter().any(|problem| problem.contains(words)), "{problems:?}");
+    }
+    assert!(open(&[("correlate_window", "10s"), ("correlate_max_memory", "16m")]).0.is_ok());
+}
+
+/// Scenario: a log with an id and an address, redaction, and a span that comes after it. Guarantees: what
+/// waits was redacted, and the counters say where the log is.
+#[test]
+fn what_waits_for_its_span_is_redacted() {
+    let hub = Arc::new(Hub::new(7));
+    hub.add_emitter();
+    let counters = Arc::new(Counters::default());
+    let environment = Environment {
+        instance: "ai_context.0".to_owned(),
+        hub: Arc::clone(&hub),
+        position: 1,
+        host_release: "4.2.0".to_owned(),
+        log_groups: true,
+        native_chunks: true,
+        counters: Arc::clone(&counters),
+        log: Arc::new(Log::default()),
+    };
+    let given = [("correlate_by", "request"), ("redact", "email")];
+    let mut filter = AiContext::open(&GivenOptions::of(&given), environment).unwrap();
+    let value = |name: &str, label: &str| {
+        let readings = counters.readings();
+        let found = readings.iter().find(|reading| {
+            reading.family.name == name && reading.labels.first().is_none_or(|l| l == label)
+        });
+        found.unwrap().counter.value()
+    };
+    let log = log_of("from joe@x.com request_id=req-00001");
+    assert_eq!(filter.on_chunk(Chunk { tag: b"app", bytes: &log }), Verdict::Replace(Vec::new()));
+    assert_eq!(value("correlation_received_logs_total", ""), 1);
+    assert_eq!(value("correlation_held_logs", ""), 1);
+    assert!(value("correlation_held_bytes", "") > 0);
+    let span = SpanRecord::new(5, 6).times(0, 10_000).with("request_id", "req-00001").encode();
+    assert_eq!(filter.on_chunk(Chunk { tag: b"ai", bytes: &span }), Verdict::Pass);
+    let mut emitted = Vec::new();
+    drain(&hub, Drain::Due, clock::now(), 0, |emission, _| {
+        emitted.extend_from_slice(&emission.events);
+        true
+    });
+    assert!(emitted.windows(7).any(|part| part == b"[email]"));
+    assert!(!emitted.windows(9).any(|part| part == b"joe@x.com"));
+    assert_eq!(value("correlation_matched_logs_total", "late"), 1);
+    assert_eq!(value("correlation_held_logs", ""), 0);
+    assert_eq!(filter.on_chunk(Chunk { tag: b"app", bytes: &emitted }), Verdict::Pass);
 }

@@ -1,0 +1,266 @@
+//! Index: which spans carry which id, and which logs wait for it. Bounded in bytes and time.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::time::Duration;
+
+use foldhash::fast::RandomState;
+
+use super::decision::{Service, Sighting};
+use super::ids::Id;
+use crate::clock::Tick;
+
+/// Spans that are remembered of one id, of which further ones of the same traces are left out; what has
+/// more in other traces tells none of them.
+const MAX_SIGHTINGS: usize = 64;
+/// What an id takes beside its spans and logs, roughly: its places in the map and the queue.
+const ENTRY_BYTES: usize = 2 * (size_of::<Entry>() + size_of::<Id>()) + 2 * size_of::<(Tick, Id)>();
+/// Services whose spans were seen. Further ones count as such without having been.
+const MAX_SERVICES: usize = 4096;
+
+/// The number of a log that waits.
+pub(super) type LogNumber = u64;
+
+#[derive(Debug, Default)]
+struct Entry {
+    sightings: Vec<Sighting>,
+    waiting: Vec<LogNumber>,
+    /// Whether it has spans of more traces than are remembered.
+    crowded: bool,
+    touched: Tick,
+}
+
+impl Entry {
+    fn bytes(&self) -> usize {
+        ENTRY_BYTES
+            + self.sightings.capacity() * size_of::<Sighting>()
+            + self.waiting.capacity() * size_of::<LogNumber>()
+    }
+
+    fn add(&mut self, sighting: Sighting) {
+        let again = |known: &&mut Sighting| {
+            known.trace == sighting.trace
+                && known.span == sighting.span
+                && known.service == sighting.service
+        };
+        if let Some(known) = self.sightings.iter_mut().find(again) {
+            *known = sighting;
+        } else if self.sightings.len() < MAX_SIGHTINGS {
+            // Most ids have one span: `push` alone would make room for four.
+            if self.sightings.len() == self.sightings.capacity() {
+                self.sightings.reserve_exact(self.sightings.len().max(1));
+            }
+            self.sightings.push(sighting);
+        } else {
+            self.crowded |= self.sightings.iter().all(|known| known.trace != sighting.trace);
+        }
+    }
+}
+
+/// The ids that were seen.
+#[derive(Debug)]
+pub(super) struct IdIndex {
+    entries: HashMap<Id, Entry, RandomState>,
+    /// When ids were first seen or looked at again, the longest ago first.
+    order: VecDeque<(Tick, Id)>,
+    services: HashSet<Service, RandomState>,
+    remembered_for: Duration,
+    max_bytes: usize,
+    bytes: usize,
+    /// Ids that went for want of memory before their time.
+    forgotten: u64,
+}
+
+impl IdIndex {
+    pub(super) fn new(remembered_for: Duration, max_bytes: usize) -> Self {
+        Self {
+            entries: HashMap::default(),
+            order: VecDeque::new(),
+            services: HashSet::default(),
+            remembered_for,
+            max_bytes,
+            bytes: 0,
+            forgotten: 0,
+        }
+    }
+
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) const fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    /// Notes that a service has spans.
+    pub(super) fn note_service(&mut self, service: Service) {
+        if self.services.len() < MAX_SERVICES {
+            self.services.insert(service);
+        }
+    }
+
+    /// Whether a service has spans, as far as is known.
+    pub(super) fn has_spans(&self, service: Service) -> bool {
+        self.services.len() >= MAX_SERVICES || self.services.contains(&service)
+    }
+
+    /// Remembers a span that carries an id. Which logs wait for it is appended to `waiting`.
+    pub(super) fn see(&mut self, id: Id, sighting: Sighting, waiting: &mut Vec<LogNumber>) {
+        self.change(id, sighting.seen, |entry| {
+            entry.add(sighting);
+            waiting.extend_from_slice(&entry.waiting);
+        });
+    }
+
+    /// Remembers a log that waits for the spans of an id.
+    pub(super) fn wait(&mut self, id: Id, log: LogNumber, now: Tick) {
+        self.change(id, now, |entry| entry.waiting.push(log));
+    }
+
+    /// Forgets that a log waits.
+    pub(super) fn leave(&mut self, id: Id, log: LogNumber) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.waiting.retain(|waiting| *waiting != log);
+        }
+    }
+
+    /// The spans that carry an id, in the window; `None` if they are too many to tell.
+    pub(super) fn sightings(&mut self, id: Id, now: Tick) -> Option<&[Sighting]> {
+        let remembered_for = self.remembered_for;
+        let Some(entry) = self.entries.get_mut(&id) else { return Some(&[]) };
+        if entry.crowded {
+            return None;
+        }
+        entry.sightings.retain(|sighting| now.since(sighting.seen) <= remembered_for);
+        Some(&entry.sightings)
+    }
+
+    /// Forgets what is older than the window.
+    pub(super) fn expire(&mut self, now: Tick) {
+        while let Some((since, id)) = self.order.front().copied() {
+            if now.since(since) <= self.remembered_for {
+                break;
+            }
+            self.order.pop_front();
+            match self.entries.get(&id) {
+                Some(entry) if now.since(entry.touched) <= self.remembered_for => {
+                    self.order.push_back((entry.touched, id));
+                }
+                Some(_) => self.remove(id),
+                None => {}
+            }
+        }
+    }
+
+    fn change(&mut self, id: Id, now: Tick, change: impl FnOnce(&mut Entry)) {
+        let order = &mut self.order;
+        let mut before = 0;
+        let entry = self.entries.entry(id).and_modify(|entry| before = entry.bytes());
+        let entry = entry.or_insert_with(|| {
+            order.push_back((now, id));
+            Entry::default()
+        });
+        entry.touched = now;
+        change(entry);
+        self.bytes = self.bytes.saturating_sub(before).saturating_add(entry.bytes());
+        while self.bytes > self.max_bytes {
+            let Some((_, oldest)) = self.order.pop_front() else { break };
+            if self.entries.contains_key(&oldest) {
+                self.forgotten = self.forgotten.saturating_add(1);
+                self.remove(oldest);
+            }
+        }
+    }
+
+    fn remove(&mut self, id: Id) {
+        if let Some(entry) = self.entries.remove(&id) {
+            self.bytes = self.bytes.saturating_sub(entry.bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ids::IdSpace;
+    use super::*;
+    use crate::model::{SpanId, TraceId};
+
+    const WINDOW: Duration = Duration::from_secs(10);
+
+    fn id(number: u128) -> Id {
+        Id { space: IdSpace::Call, hash: number }
+    }
+
+    fn sighting(trace: u8, seen: Tick) -> Sighting {
+        let span = Some(SpanId([trace; 8]));
+        Sighting { trace: TraceId([trace; 16]), span, service: None, start: 1, end: 2, seen }
+    }
+
+    fn at(seconds: u64) -> Tick {
+        Tick(seconds * 1_000_000_000)
+    }
+
+    #[test]
+    fn ids_are_remembered_for_a_while_after_their_last_span() {
+        let mut index = IdIndex::new(WINDOW, usize::MAX);
+        let mut waiting = Vec::new();
+        index.see(id(1), sighting(1, at(0)), &mut waiting);
+        index.see(id(1), sighting(2, at(8)), &mut waiting);
+        index.see(id(2), sighting(3, at(8)), &mut waiting);
+        index.expire(at(12));
+        assert_eq!(index.sightings(id(1), at(12)).unwrap().len(), 1, "the first span is too old");
+        assert_eq!(index.entries.len(), 2);
+        index.expire(at(19));
+        assert_eq!((index.entries.len(), index.bytes()), (0, 0));
+        assert!(index.order.is_empty() && waiting.is_empty() && index.forgotten() == 0);
+        assert_eq!(index.sightings(id(1), at(19)), Some(&[][..]));
+    }
+
+    #[test]
+    fn who_waits_is_told() {
+        let mut index = IdIndex::new(WINDOW, usize::MAX);
+        index.wait(id(1), 5, at(0));
+        index.wait(id(1), 6, at(1));
+        index.leave(id(1), 5);
+        let mut waiting = Vec::new();
+        index.see(id(1), sighting(1, at(2)), &mut waiting);
+        assert_eq!(waiting, [6]);
+    }
+
+    #[test]
+    fn the_same_span_counts_once_and_too_many_traces_tell_nothing() {
+        let mut index = IdIndex::new(WINDOW, usize::MAX);
+        let mut waiting = Vec::new();
+        for _ in 0..100 {
+            index.see(id(1), sighting(1, at(0)), &mut waiting);
+        }
+        assert_eq!(index.sightings(id(1), at(0)).unwrap().len(), 1);
+        for trace in 1..=65 {
+            index.see(id(2), sighting(trace, at(0)), &mut waiting);
+        }
+        assert_eq!(index.sightings(id(2), at(0)), None);
+    }
+
+    #[test]
+    fn memory_is_bounded_by_forgetting_the_oldest() {
+        let mut index = IdIndex::new(WINDOW, 64 << 10);
+        let mut waiting = Vec::new();
+        for number in 0..10_000 {
+            index.see(id(number), sighting(1, at(0)), &mut waiting);
+            assert!(index.bytes() <= 64 << 10, "{}", index.bytes());
+        }
+        let kept = u64::try_from(index.entries.len()).unwrap();
+        assert!(kept > 50 && kept + index.forgotten() == 10_000, "{kept}");
+        assert_eq!(index.sightings(id(9_999), at(0)).unwrap().len(), 1);
+        assert!(index.order.len() < 10_000);
+    }
+
+    #[test]
+    fn services_are_bounded_too() {
+        let mut index = IdIndex::new(WINDOW, usize::MAX);
+        index.note_service(Service(1));
+        assert!(index.has_spans(Service(1)) && !index.has_spans(Service(2)));
+        (0..10_000).for_each(|number| index.note_service(Service(number)));
+        assert_eq!(index.services.len(), MAX_SERVICES);
+        assert!(index.has_spans(Service(1_000_000)), "not known, so taken for one that has");
+    }
+}
