@@ -1,19 +1,18 @@
 //! Index: which spans carry which id, and which logs wait for it. Bounded in bytes and time.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::HashSet;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
 use super::decision::{Service, Sighting};
 use super::ids::Id;
+use super::window_map::{Weighed, WindowMap};
 use crate::clock::Tick;
 
 /// Spans that are remembered of one id, of which further ones of the same traces are left out; what has
 /// more in other traces tells none of them.
 const MAX_SIGHTINGS: usize = 64;
-/// What an id takes beside its spans and logs, roughly: its places in the map and the queue.
-const ENTRY_BYTES: usize = 2 * (size_of::<Entry>() + size_of::<Id>()) + 2 * size_of::<(Tick, Id)>();
 /// Services whose spans were seen. Further ones count as such without having been.
 const MAX_SERVICES: usize = 4096;
 
@@ -26,16 +25,16 @@ struct Entry {
     waiting: Vec<LogNumber>,
     /// Whether it has spans of more traces than are remembered.
     crowded: bool,
-    touched: Tick,
+}
+
+impl Weighed for Entry {
+    fn heap_bytes(&self) -> usize {
+        self.sightings.capacity() * size_of::<Sighting>()
+            + self.waiting.capacity() * size_of::<LogNumber>()
+    }
 }
 
 impl Entry {
-    fn bytes(&self) -> usize {
-        ENTRY_BYTES
-            + self.sightings.capacity() * size_of::<Sighting>()
-            + self.waiting.capacity() * size_of::<LogNumber>()
-    }
-
     fn add(&mut self, sighting: Sighting) {
         let again = |known: &&mut Sighting| {
             known.trace == sighting.trace
@@ -59,36 +58,27 @@ impl Entry {
 /// The ids that were seen.
 #[derive(Debug)]
 pub(super) struct IdIndex {
-    entries: HashMap<Id, Entry, RandomState>,
-    /// When ids were first seen or looked at again, the longest ago first.
-    order: VecDeque<(Tick, Id)>,
+    entries: WindowMap<Id, Entry>,
     services: HashSet<Service, RandomState>,
     remembered_for: Duration,
-    max_bytes: usize,
-    bytes: usize,
-    /// Ids that went for want of memory before their time.
-    forgotten: u64,
 }
 
 impl IdIndex {
     pub(super) fn new(remembered_for: Duration, max_bytes: usize) -> Self {
         Self {
-            entries: HashMap::default(),
-            order: VecDeque::new(),
+            entries: WindowMap::new(remembered_for, max_bytes),
             services: HashSet::default(),
             remembered_for,
-            max_bytes,
-            bytes: 0,
-            forgotten: 0,
         }
     }
 
     pub(super) const fn bytes(&self) -> usize {
-        self.bytes
+        self.entries.bytes()
     }
 
+    /// Ids that went for want of memory before their time.
     pub(super) const fn forgotten(&self) -> u64 {
-        self.forgotten
+        self.entries.forgotten()
     }
 
     /// Notes that a service has spans.
@@ -105,7 +95,7 @@ impl IdIndex {
 
     /// Remembers a span that carries an id. Which logs wait for it is appended to `waiting`.
     pub(super) fn see(&mut self, id: Id, sighting: Sighting, waiting: &mut Vec<LogNumber>) {
-        self.change(id, sighting.seen, |entry| {
+        self.entries.change(id, sighting.seen, |entry| {
             entry.add(sighting);
             waiting.extend_from_slice(&entry.waiting);
         });
@@ -113,12 +103,12 @@ impl IdIndex {
 
     /// Remembers a log that waits for the spans of an id.
     pub(super) fn wait(&mut self, id: Id, log: LogNumber, now: Tick) {
-        self.change(id, now, |entry| entry.waiting.push(log));
+        self.entries.change(id, now, |entry| entry.waiting.push(log));
     }
 
     /// Forgets that a log waits.
     pub(super) fn leave(&mut self, id: Id, log: LogNumber) {
-        if let Some(entry) = self.entries.get_mut(&id) {
+        if let Some(entry) = self.entries.get_mut(id) {
             entry.waiting.retain(|waiting| *waiting != log);
         }
     }
@@ -126,7 +116,7 @@ impl IdIndex {
     /// The spans that carry an id, in the window; `None` if they are too many to tell.
     pub(super) fn sightings(&mut self, id: Id, now: Tick) -> Option<&[Sighting]> {
         let remembered_for = self.remembered_for;
-        let Some(entry) = self.entries.get_mut(&id) else { return Some(&[]) };
+        let Some(entry) = self.entries.get_mut(id) else { return Some(&[]) };
         if entry.crowded {
             return None;
         }
@@ -136,45 +126,7 @@ impl IdIndex {
 
     /// Forgets what is older than the window.
     pub(super) fn expire(&mut self, now: Tick) {
-        while let Some((since, id)) = self.order.front().copied() {
-            if now.since(since) <= self.remembered_for {
-                break;
-            }
-            self.order.pop_front();
-            match self.entries.get(&id) {
-                Some(entry) if now.since(entry.touched) <= self.remembered_for => {
-                    self.order.push_back((entry.touched, id));
-                }
-                Some(_) => self.remove(id),
-                None => {}
-            }
-        }
-    }
-
-    fn change(&mut self, id: Id, now: Tick, change: impl FnOnce(&mut Entry)) {
-        let order = &mut self.order;
-        let mut before = 0;
-        let entry = self.entries.entry(id).and_modify(|entry| before = entry.bytes());
-        let entry = entry.or_insert_with(|| {
-            order.push_back((now, id));
-            Entry::default()
-        });
-        entry.touched = now;
-        change(entry);
-        self.bytes = self.bytes.saturating_sub(before).saturating_add(entry.bytes());
-        while self.bytes > self.max_bytes {
-            let Some((_, oldest)) = self.order.pop_front() else { break };
-            if self.entries.contains_key(&oldest) {
-                self.forgotten = self.forgotten.saturating_add(1);
-                self.remove(oldest);
-            }
-        }
-    }
-
-    fn remove(&mut self, id: Id) {
-        if let Some(entry) = self.entries.remove(&id) {
-            self.bytes = self.bytes.saturating_sub(entry.bytes());
-        }
+        self.entries.expire(now, |_, _| {});
     }
 }
 
@@ -211,7 +163,7 @@ mod tests {
         assert_eq!(index.entries.len(), 2);
         index.expire(at(19));
         assert_eq!((index.entries.len(), index.bytes()), (0, 0));
-        assert!(index.order.is_empty() && waiting.is_empty() && index.forgotten() == 0);
+        assert!(waiting.is_empty() && index.forgotten() == 0);
         assert_eq!(index.sightings(id(1), at(19)), Some(&[][..]));
     }
 
@@ -251,7 +203,6 @@ mod tests {
         let kept = u64::try_from(index.entries.len()).unwrap();
         assert!(kept > 50 && kept + index.forgotten() == 10_000, "{kept}");
         assert_eq!(index.sightings(id(9_999), at(0)).unwrap().len(), 1);
-        assert!(index.order.len() < 10_000);
     }
 
     #[test]

@@ -1,20 +1,27 @@
 //! Correlation of signals: logs find their trace by ids of requests, responses, conversations and
-//! sessions that spans carry.
+//! sessions that spans carry, and the items of a trace share what one of its spans says of the request:
+//! see [`Inheritor`].
 //!
 //! The ids of spans are remembered for a while. A log with such an id gets the trace's ids at once if
 //! its span was seen, and otherwise waits for it, in a window that is bounded in bytes and time: see
 //! [`Correlator`]. Which trace it gets is decided in `decision.rs`, which would rather give none than
 //! a wrong one.
 
+mod attributes;
+mod baggage;
 mod correlator;
 mod decision;
 mod ids;
 mod index;
+mod inherit;
 mod log_ids;
 mod waiting;
+mod window_map;
 
+pub use baggage::{BaggageKeys, BaggageReader, BaggageTally};
 pub use correlator::{CorrelationConfig, CorrelationTally, Correlator, Unmatched};
 pub use ids::{IdKeys, IdKind};
+pub use inherit::{InheritConfig, InheritTally, InheritedFields, InheritedKind, Inheritor};
 
 #[cfg(test)]
 mod tests;

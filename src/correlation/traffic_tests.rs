@@ -21,10 +21,10 @@ const LENGTH: u64 = 300_000 * MILLI;
 const RESTART: u64 = 150_000 * MILLI;
 
 /// A generator of numbers that are the same in every run.
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub(super) fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -32,11 +32,11 @@ impl Random {
     }
 
     /// A number from `low` to below `high`.
-    fn between(&mut self, low: u64, high: u64) -> u64 {
+    pub(super) fn between(&mut self, low: u64, high: u64) -> u64 {
         low + (self.next() >> 11) % (high - low)
     }
 
-    fn percent(&mut self, percent: u64) -> bool {
+    pub(super) fn percent(&mut self, percent: u64) -> bool {
         self.between(0, 100) < percent
     }
 

@@ -1,4 +1,4 @@
-//! Logs that wait for their span, and those that leave for the pipeline.
+//! Logs that wait for their span, and what leaves for the pipeline.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -94,7 +94,7 @@ impl Queue {
     }
 }
 
-/// Logs that leave.
+/// Logs and spans that leave.
 #[derive(Debug, Default)]
 pub(super) struct Leaving {
     batches: VecDeque<Emission>,
@@ -106,34 +106,37 @@ impl Leaving {
         self.bytes
     }
 
-    /// Lets a log leave, with its place if that was found.
-    pub(super) fn push(&mut self, log: &WaitingLog, place: Option<Place>) {
-        let open = |batch: &Emission| batch.events.len() < BATCH && batch.tag == *log.tag;
+    /// Appends what `write` writes, which says how many events that is.
+    pub(super) fn append(&mut self, tag: &[u8], write: impl FnOnce(&mut Vec<u8>) -> usize) {
+        let open = |batch: &Emission| batch.events.len() < BATCH && batch.tag == tag;
         let batch = match self.batches.back_mut().filter(|batch| open(batch)) {
             Some(batch) => batch,
             None => {
-                let tag = log.tag.to_vec();
-                self.batches.push_back(Emission { tag, records: 0, events: Vec::new() });
+                let (tag, events) = (tag.to_vec(), Vec::new());
+                self.batches.push_back(Emission { tag, records: 0, events });
                 let Some(batch) = self.batches.back_mut() else { return };
                 batch
             }
         };
         let before = batch.events.len();
-        let Some(place) = place else {
-            batch.events.extend_from_slice(&log.events);
-            batch.records = batch.records.saturating_add(Events::new(&log.events).count());
-            self.bytes = self.bytes.saturating_add(log.events.len());
-            return;
-        };
-        for event in Events::new(&log.events).flatten() {
-            batch.records = batch.records.saturating_add(1);
-            if event.kind == EventKind::Record {
-                write_placed(&event, place, &mut batch.events);
-            } else {
-                batch.events.extend_from_slice(event.raw);
-            }
-        }
+        let records = write(&mut batch.events);
+        batch.records = batch.records.saturating_add(records);
         self.bytes = self.bytes.saturating_add(batch.events.len().saturating_sub(before));
+    }
+
+    /// Lets a log leave, with its place if that was found.
+    pub(super) fn push(&mut self, log: &WaitingLog, place: Option<Place>) {
+        self.append(&log.tag, |out| {
+            let mut records = 0_usize;
+            for event in Events::new(&log.events).flatten() {
+                records = records.saturating_add(1);
+                match place.filter(|_| event.kind == EventKind::Record) {
+                    Some(place) => write_placed(&event, place, out),
+                    None => out.extend_from_slice(event.raw),
+                }
+            }
+            records
+        });
     }
 
     pub(super) fn put_back(&mut self, batch: Emission) {

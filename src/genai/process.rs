@@ -17,6 +17,7 @@ use crate::codec::records::{
     ChunkRewriter, Event, Events, Item, ItemReader, ItemStep, LogView, Patch,
     raw_values_hold_content,
 };
+use crate::correlation::{BaggageKeys, BaggageReader, BaggageTally};
 use crate::model::{Position, Signal};
 use crate::resource::{EditorSettings, ResourceAttributes, ResourceEditor, ResourceTally};
 
@@ -51,6 +52,8 @@ pub struct ContextSettings {
     pub record_key: Option<String>,
     /// What is added to resources, if that is wanted.
     pub identify: Option<EditorSettings>,
+    /// The keys of baggage that become attributes, if any.
+    pub baggage: Option<BaggageKeys>,
     /// This filter's run and place: records emitted there or later are left alone.
     pub position: Position,
 }
@@ -64,6 +67,8 @@ pub struct ContextTally {
     pub normalized_logs: DialectCounts,
     /// Logs that got a trace.
     pub correlated: u64,
+    /// What was put on items from baggage.
+    pub baggage: BaggageTally,
     /// Places that were replaced, by [`Detector::index`].
     pub redactions: [u64; Detector::ALL.len()],
     /// Places that were replaced, by the number of the pattern that found them.
@@ -126,6 +131,7 @@ pub struct ContextProcessor {
     normalizer: Option<Normalizer>,
     redactor: Option<Redactor>,
     editor: Option<ResourceEditor>,
+    baggage: Option<BaggageReader>,
     metrics: MetricRenamer,
     patch: Patch,
     changed: Vec<u8>,
@@ -149,6 +155,10 @@ impl ContextProcessor {
             .then(|| Redactor::new(&settings.redact, patterns, replacement).with_keys(keys));
         Self {
             editor: settings.identify.take().map(ResourceEditor::new),
+            baggage: settings
+                .baggage
+                .take()
+                .map(|keys| BaggageReader::new(keys, settings.position)),
             settings,
             normalizer,
             redactor,
@@ -182,7 +192,11 @@ impl ContextProcessor {
         let edit = |editor: &mut ResourceEditor| editor.process(source, &mut tally.resources);
         let edited = self.editor.as_mut().and_then(edit);
         let source = edited.as_deref().unwrap_or(source);
-        self.process_all(source, tally).or(edited).or(unpacked)
+        // What comes from baggage is searched for what is to be redacted.
+        let read = |reader: &mut BaggageReader| reader.process(source, &mut tally.baggage);
+        let enriched = self.baggage.as_mut().and_then(read);
+        let source = enriched.as_deref().unwrap_or(source);
+        self.process_all(source, tally).or(enriched).or(edited).or(unpacked)
     }
 
     /// Adds these attributes to resources from now on, if any are added at all.

@@ -42,6 +42,7 @@ fn settings() -> ContextSettings {
         copy_metadata: false,
         record_key: None,
         identify: None,
+        baggage: None,
         position: Position { run: 7, after: 2 },
     }
 }

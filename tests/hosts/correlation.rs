@@ -1,4 +1,5 @@
-//! Logs find their trace by ids that spans carry, on hosts: before and after the span, and at the end.
+//! Logs find their trace by ids that spans carry, on hosts: before and after the span, and at the end; spans
+//! and logs inherit from their trace, and get what baggage says.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -190,6 +191,156 @@ async fn ordinary_logs_find_their_trace() {
         let record = &request.resource_logs[0].scope_logs[0].log_records[0];
         let keys: Vec<&str> = record.attributes.iter().map(|it| it.key.as_str()).collect();
         assert_eq!(keys, ["stream", "request_id", "fluent.tag"], "{what}");
+    }
+}
+
+/// A span: its id, its parent's, attributes.
+type GivenSpan<'a> = (u8, u8, &'a [(&'a str, &'a str)]);
+
+/// The request of spans of trace 1 of the service `shop`.
+fn spans(given: &[GivenSpan<'_>]) -> Vec<u8> {
+    let span = |(id, parent, attributes): &GivenSpan<'_>| Span {
+        trace_id: vec![1; 16],
+        span_id: vec![*id; 8],
+        parent_span_id: if *parent > 0 { vec![*parent; 8] } else { Vec::new() },
+        name: format!("span {id}"),
+        start_time_unix_nano: TIME,
+        end_time_unix_nano: TIME + SECOND,
+        attributes: attributes.iter().map(|(key, value)| attribute(key, value)).collect(),
+        ..Span::default()
+    };
+    let spans = given.iter().map(span).collect();
+    let scope_spans = vec![ScopeSpans { spans, ..ScopeSpans::default() }];
+    let spans = ResourceSpans { resource: shop(), scope_spans, ..ResourceSpans::default() };
+    ExportTraceServiceRequest { resource_spans: vec![spans] }.encode_to_vec()
+}
+
+fn texts(attributes: &[KeyValue]) -> BTreeMap<String, String> {
+    let text = |pair: &KeyValue| match pair.value.clone().and_then(|value| value.value) {
+        Some(Value::StringValue(text)) => (pair.key.clone(), text),
+        other => panic!("{}: {other:?}", pair.key),
+    };
+    attributes.iter().map(text).collect()
+}
+
+/// The attributes of the spans that have arrived, by their names, each of which comes once.
+fn arrived_spans(sink: &Sink) -> BTreeMap<String, BTreeMap<String, String>> {
+    let received = sink.received.lock().unwrap();
+    let mut arrived = BTreeMap::new();
+    for message in received.requests.get("/v1/traces").into_iter().flatten() {
+        let request = ExportTraceServiceRequest::decode(message.clone()).unwrap();
+        let scopes = request.resource_spans.into_iter().flat_map(|spans| spans.scope_spans);
+        for span in scopes.flat_map(|scope| scope.spans) {
+            let again = arrived.insert(span.name.clone(), texts(&span.attributes));
+            assert!(again.is_none(), "{} twice", span.name);
+        }
+    }
+    arrived
+}
+
+/// Scenario: spans of a trace in two requests, of which the root, which comes last, says the user, a log of
+/// the trace after them, and one more span just before the end; the filter with and without waiting.
+/// Guarantees: each arrives once; with waiting all spans have the user, without it the root's chunk and
+/// what comes after it have it, and the log has it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn spans_and_logs_inherit_from_their_trace() {
+    let _together = together();
+    let plugins = linked();
+    for host in all_hosts() {
+        for wait in ["0s", "2s"] {
+            let what = format!("{} with {wait}", host.title());
+            let sink = Sink::start(0, Keep::Requests).await;
+            let http = free_port();
+            let wait_for = format!("inherit_wait: {wait}");
+            let pipeline = Pipeline::default()
+                .otlp_in(http, 0)
+                .filter(&[
+                    "name: ai_context",
+                    "match: 'ai*'",
+                    "inherit: user, conversation",
+                    &wait_for,
+                ])
+                .otlp_out(&[("sink", sink.port, "http/protobuf")]);
+            let running =
+                block_in_place(|| RunningHost::start(&host, &pipeline.yaml(plugins.path()), http));
+            let mut client = Client::connect(http, false).await.unwrap();
+            let service = TelemetryShape::Genai.service();
+            let first = spans(&[(3, 2, &[("gen_ai.conversation.id", "c-1")])]);
+            let rest = spans(&[(2, 1, &[]), (1, 0, &[("user.id", "u-1")])]);
+            let mut log = ExportLogsServiceRequest::decode(&log(1, "log")[..]).unwrap();
+            log.resource_logs[0].scope_logs[0].log_records[0].trace_id = vec![1; 16];
+            for (path, request) in
+                [("/v1/traces", first), ("/v1/traces", rest), ("/v1/logs", log.encode_to_vec())]
+            {
+                client.send(path, service, request).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            let last = spans(&[(4, 1, &[("user.id", "u-1")])]);
+            client.send("/v1/traces", service, last).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let (code, log) = block_in_place(|| running.stop());
+            assert_eq!(code, Some(0), "{what}: {log}");
+            let both = [("user.id", "u-1"), ("gen_ai.conversation.id", "c-1")];
+            let both: BTreeMap<String, String> =
+                both.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+            let mut expected: BTreeMap<String, BTreeMap<String, String>> =
+                (1..=4).map(|id| (format!("span {id}"), both.clone())).collect();
+            if wait == "0s" {
+                // Nobody had said who the user is.
+                expected.get_mut("span 3").unwrap().remove("user.id");
+            }
+            assert_eq!(arrived_spans(&sink), expected, "{what}: {log}");
+            let received = sink.received.lock().unwrap();
+            let message = received.requests["/v1/logs"][0].clone();
+            let request = ExportLogsServiceRequest::decode(message).unwrap();
+            let record = &request.resource_logs[0].scope_logs[0].log_records[0];
+            assert_eq!(texts(&record.attributes), both, "{what}: {log}");
+        }
+    }
+}
+
+/// Scenario: a span and an ordinary log that show the header of W3C Baggage. Guarantees: the allowed keys
+/// arrive as attributes, decoded, and the others do not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn baggage_arrives_as_attributes() {
+    let _together = together();
+    let plugins = linked();
+    for host in all_hosts() {
+        let what = host.title();
+        let sink = Sink::start(0, Keep::Requests).await;
+        let http = free_port();
+        let pipeline = Pipeline::default()
+            .otlp_in(http, 0)
+            .input(&[
+                "name: dummy",
+                "tag: app",
+                "samples: 1",
+                r#"dummy: '{"log":"x","headers":{"baggage":"user.id=Am%C3%A9lie,secret=1"}}'"#,
+            ])
+            .filter(&["name: ai_context", "match: '*'", "baggage_keys: 'user.id, acme.*'"])
+            .otlp_out(&[("sink", sink.port, "http/protobuf")]);
+        let running =
+            block_in_place(|| RunningHost::start(&host, &pipeline.yaml(plugins.path()), http));
+        let mut client = Client::connect(http, false).await.unwrap();
+        let header = "user.id=a%20b;p=1 , acme.team=x,secret=1";
+        let request = spans(&[(1, 0, &[("http.request.header.baggage", header)])]);
+        client.send("/v1/traces", TelemetryShape::Genai.service(), request).await.unwrap();
+        sink.settle(2, Duration::from_secs(1), Duration::from_secs(20)).await;
+        let (code, log) = block_in_place(|| running.stop());
+        assert_eq!(code, Some(0), "{what}: {log}");
+        let expected =
+            [("user.id", "a b"), ("acme.team", "x"), ("http.request.header.baggage", header)];
+        let expected: BTreeMap<String, String> =
+            expected.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        assert_eq!(arrived_spans(&sink)["span 1"], expected, "{what}: {log}");
+        let received = sink.received.lock().unwrap();
+        let message = received.requests["/v1/logs"][0].clone();
+        let request = ExportLogsServiceRequest::decode(message).unwrap();
+        let record = &request.resource_logs[0].scope_logs[0].log_records[0];
+        let user = record.attributes.iter().find(|pair| pair.key == "user.id").unwrap();
+        assert_eq!(user.value, string("Am\u{e9}lie"), "{what}: {log}");
+        assert!(record.attributes.iter().all(|pair| pair.key != "secret"), "{what}: {log}");
     }
 }
 

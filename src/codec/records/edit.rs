@@ -49,6 +49,12 @@ impl Pairs {
         self.key(key).extend_from_slice(value);
     }
 
+    /// Adds further pairs.
+    pub fn append(&mut self, more: &Self) {
+        self.count = self.count.saturating_add(more.count);
+        self.encoded.extend_from_slice(&more.encoded);
+    }
+
     /// Adds a text.
     pub fn text(&mut self, key: impl AsRef<[u8]>, value: &str) {
         msgpack::str(self.key(key), value);

@@ -217,6 +217,7 @@ pub fn has_exception(events: &[u8]) -> bool {
 pub struct LogView<'a> {
     /// The id of its trace.
     pub trace_id: &'a [u8],
+    span_id: &'a [u8],
     /// The W3C trace flags.
     pub trace_flags: &'a [u8],
     /// 1 to 24; 0 where it is not known.
@@ -241,6 +242,7 @@ impl<'a> LogView<'a> {
         for entry in MapView::new(otlp) {
             let part = match entry.key {
                 keys::TRACE_ID => &mut view.trace_id,
+                keys::SPAN_ID => &mut view.span_id,
                 keys::TRACE_FLAGS => &mut view.trace_flags,
                 keys::SEVERITY_NUMBER => &mut view.severity_number,
                 keys::SEVERITY_TEXT => &mut view.severity_text,
@@ -259,6 +261,12 @@ impl<'a> LogView<'a> {
     #[must_use]
     pub fn trace_id(&self) -> Option<TraceId> {
         trace_id_of(self.trace_id)
+    }
+
+    /// `None` for an id that is missing or not valid.
+    #[must_use]
+    pub fn span_id(&self) -> Option<SpanId> {
+        span_id_of(self.span_id)
     }
 }
 

@@ -33,6 +33,7 @@ fn filtered(chunk: &[u8], copy_metadata: bool, record_key: Option<&str>) -> Vec<
         search_resource: false,
         copy_metadata,
         identify: None,
+        baggage: None,
         record_key: record_key.map(str::to_owned),
         position: Position { run: 1, after: 1 },
     };

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::inheritance::{Inheritance, refuse_idle};
 use crate::clock::{self, Tick};
 use crate::config::read::{self, Read};
 use crate::config::{Parser, parse_duration};
@@ -111,15 +112,7 @@ impl CorrelationGiven {
     ) -> Option<CorrelationConfig> {
         if self.kinds.is_empty() && self.keys.is_empty() {
             for option in self.limits {
-                if let Some(given) =
-                    parser.text(option.name).filter(|given| Some(*given) != option.default)
-                {
-                    parser.refuse(
-                        option.name,
-                        given,
-                        "it needs 'correlate_by' or 'correlate_keys'",
-                    );
-                }
+                refuse_idle(parser, option, "it needs 'correlate_by' or 'correlate_keys'");
             }
             return None;
         }
@@ -144,6 +137,8 @@ impl CorrelationGiven {
 /// The correlator, shared between the filter and the inputs that drain it.
 pub(super) struct Correlation {
     correlator: Mutex<Correlator>,
+    /// What logs inherit that leave late.
+    inheritance: Option<Arc<Inheritance>>,
     received: Counter,
     at_once: Counter,
     late: Counter,
@@ -155,10 +150,15 @@ pub(super) struct Correlation {
 
 impl Correlation {
     /// Starts one, and lets the inputs drain it.
-    pub(super) fn start(config: CorrelationConfig, environment: &Environment) -> Arc<Self> {
+    pub(super) fn start(
+        config: CorrelationConfig,
+        inheritance: Option<Arc<Inheritance>>,
+        environment: &Environment,
+    ) -> Arc<Self> {
         let counters = &environment.counters;
         let correlation = Arc::new(Self {
             correlator: Mutex::new(Correlator::new(config)),
+            inheritance,
             received: counters.counter(RECEIVED, &[]),
             at_once: counters.counter(MATCHED, &["at_once"]),
             late: counters.counter(MATCHED, &["late"]),
@@ -199,7 +199,13 @@ impl TelemetrySource for Correlation {
         let mut correlator = self.correlator.lock();
         let leaving = correlator.take(drain == Drain::Everything, now);
         self.show(&correlator);
-        leaving
+        drop(correlator);
+        match &self.inheritance {
+            Some(inheritance) => {
+                leaving.into_iter().map(|logs| inheritance.on_late_logs(logs)).collect()
+            }
+            None => leaving,
+        }
     }
 
     fn put_back(&self, emission: Emission) {

@@ -1,27 +1,34 @@
 //! The filter `ai_context`: dialects become the current GenAI conventions, logs get their place in
 //! the trace, what must not leave is masked.
 
+mod baggage;
 mod correlation;
 mod identity;
 mod identity_options;
+mod inheritance;
 mod mapping_counters;
 mod patterns_file;
 mod quarantine;
+mod redaction_counters;
+mod trace_stages;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use self::correlation::{Correlation, CorrelationGiven};
+use self::baggage::BaggageCounters;
+use self::correlation::CorrelationGiven;
 use self::identity::LocalIdentity;
 use self::identity_options::{Detectors, IdentityGiven};
+use self::inheritance::InheritGiven;
 use self::mapping_counters::MappingCounters;
 use self::quarantine::{AfterPanic, Failures};
+use self::redaction_counters::RedactionCounters;
+use self::trace_stages::{TraceStages, TraceStagesConfig};
 use crate::config::read::{self, Read};
 use crate::config::{FileOptions, Parser, options};
-use crate::correlation::IdKind;
+use crate::correlation::{BaggageKeys, IdKind, InheritedKind};
 use crate::genai::{
     ContentSwitches, ContextProcessor, ContextSettings, ContextTally, Conventions, Detector,
-    HashKey, KeyRules, OnFailure, Pattern, Replacement,
+    HashKey, KeyRules, OnFailure, Replacement,
 };
 use crate::hub::FilterRole;
 use crate::model::Position;
@@ -35,12 +42,6 @@ const CORRELATED: CounterFamily = CounterFamily::counter(
     "correlated_logs_total",
     "Logs that got the trace and span ids found in them",
     &[],
-);
-const REDACTIONS: CounterFamily = CounterFamily::counter(
-    "redactions_total",
-    "Places that were redacted, by the detector, the pattern, or the word key for values that went for \
-     their key",
-    &["detector"],
 );
 const IDENTIFIED: CounterFamily = CounterFamily::counter(
     "identified_records_total",
@@ -93,6 +94,27 @@ options! {
             Size "correlate_max_memory" = "16m",
             "most memory for logs that wait, and for what is remembered of spans, half of it for each; \
              logs that find no room go on as they are";
+        inherit: Vec<InheritedKind> = inheritance::kinds,
+            CommaList "inherit",
+            "give spans, and logs in a trace, what another span of their trace says and they do not: \
+             tenant, user, session, conversation, prompt";
+        inherit_tenant_keys: Vec<String> = inheritance::tenant_keys,
+            CommaList "inherit_tenant_keys" = "tenant.id",
+            "keys of spans and resources that hold the tenant";
+        inherit_window: Duration = inheritance::window,
+            Time "inherit_window" = "60s",
+            "how long what a trace says is remembered after its last span";
+        inherit_wait: Duration = inheritance::wait,
+            Time "inherit_wait" = "0s",
+            "how long a span that lacks something is held for what others of its trace say; 0s: it gets \
+             what is known when it comes";
+        inherit_max_memory: usize = inheritance::max_memory,
+            Size "inherit_max_memory" = "16m",
+            "most memory for what traces say, half of it for spans that wait where inherit_wait is set";
+        baggage_keys: Vec<String> = baggage::keys,
+            CommaList "baggage_keys",
+            "keys of W3C Baggage, KEY or PREFIX*, that become attributes of spans and logs that show the \
+             header baggage";
         redact: Vec<Detector> = detectors,
             CommaList "redact",
             "what to redact in spans, logs and attributes of metrics: secrets, email, credit_card, \
@@ -187,18 +209,14 @@ options! {
     }
 }
 
-/// The word for values that went for their key.
-const BY_KEY: &str = "key";
-
 /// An instance of the filter.
 pub struct AiContext {
     processor: ContextProcessor,
     mapping: MappingCounters,
     correlated: Counter,
-    correlation: Option<Arc<Correlation>>,
-    redactions: Vec<Counter>,
-    patterns: Vec<Counter>,
-    by_key: Counter,
+    trace_stages: TraceStages,
+    baggage: BaggageCounters,
+    redactions: RedactionCounters,
     identity: Option<LocalIdentity>,
     identified: Counter,
     withheld: Counter,
@@ -316,6 +334,37 @@ impl Given {
         }
     }
 
+    /// What is to be done with traces in view.
+    fn trace_stages(
+        &mut self,
+        parser: &mut Parser<'_>,
+        environment: &Environment,
+        position: Position,
+    ) -> TraceStagesConfig {
+        TraceStagesConfig {
+            correlation: self.take_correlation().read(parser, environment, position),
+            inherit: self.take_inheritance().read(parser, environment, position),
+        }
+    }
+
+    /// What says what is inherited.
+    fn take_inheritance(&mut self) -> InheritGiven {
+        InheritGiven {
+            kinds: std::mem::take(&mut self.inherit),
+            tenant_keys: std::mem::take(&mut self.inherit_tenant_keys),
+            window: self.inherit_window,
+            wait: self.inherit_wait,
+            max_memory: self.inherit_max_memory,
+            copies_metadata: self.copy_metadata,
+            others: [
+                &Self::inherit_tenant_keys,
+                &Self::inherit_window,
+                &Self::inherit_wait,
+                &Self::inherit_max_memory,
+            ],
+        }
+    }
+
     /// What says how resources are identified.
     fn take_identity(&mut self) -> IdentityGiven {
         IdentityGiven {
@@ -348,7 +397,7 @@ impl Filter for AiContext {
         let identify = given.take_identity();
         let identity = identify.read(&mut parser);
         let position = Position { run: environment.hub.run(), after: environment.position };
-        let correlation = given.take_correlation().read(&mut parser, &environment, position);
+        let trace_stages = given.trace_stages(&mut parser, &environment, position);
         let key = given.redact_hash_key.as_deref();
         let keys =
             KeyRules::new(&given.redact_keys, &given.redact_allow_keys, given.redact_content);
@@ -370,6 +419,7 @@ impl Filter for AiContext {
             copy_metadata: given.copy_metadata,
             record_key: given.record_key,
             identify: identify.editor(position),
+            baggage: Some(BaggageKeys::new(&given.baggage_keys)).filter(|keys| !keys.is_empty()),
             position,
         };
         let tags = parser.host_value("match");
@@ -383,21 +433,18 @@ impl Filter for AiContext {
         environment.order_filter(role, tags);
         let identity = identity_options::start(identity, &environment)?;
         let counters = &environment.counters;
-        let of_detector = |detector: &Detector| counters.counter(REDACTIONS, &[detector.name()]);
-        let of_pattern = |pattern: &Pattern| counters.counter(REDACTIONS, &[pattern.name()]);
         let on_failure = redacts.then_some(settings.on_failure);
         let failures = Failures::new(on_failure, quarantine_tag, settings.position, &environment);
         Ok(Self {
-            patterns: settings.patterns.iter().map(of_pattern).collect(),
+            redactions: RedactionCounters::new(counters, &settings.patterns),
             processor: ContextProcessor::new(settings),
             mapping: MappingCounters::new(counters),
             correlated: counters.counter(CORRELATED, &[]),
-            correlation: correlation.map(|config| Correlation::start(config, &environment)),
+            trace_stages: TraceStages::start(trace_stages, &environment),
+            baggage: BaggageCounters::new(counters),
             identity,
             identified: counters.counter(IDENTIFIED, &[]),
             withheld: counters.counter(WITHHELD, &[]),
-            redactions: Detector::ALL.iter().map(of_detector).collect(),
-            by_key: counters.counter(REDACTIONS, &[BY_KEY]),
             malformed: counters.counter(MALFORMED, &[]),
             failures,
         })
@@ -410,29 +457,20 @@ impl Filter for AiContext {
         let mut tally = ContextTally::default();
         let replaced = self.processor.process(chunk.bytes, &mut tally);
         self.mapping.add(&tally, self.processor.take_unknown_names());
-        add(&self.redactions, tally.redactions);
-        add(&self.patterns, tally.patterns);
-        self.by_key.add(tally.keys);
+        self.redactions.add(&tally);
         self.correlated.add(tally.correlated);
+        self.baggage.add(tally.baggage);
         self.identified.add(tally.resources.identified);
         self.withheld.add(tally.resources.withheld);
         self.malformed.add(tally.malformed);
         self.failures.note(tally.failures, chunk.tag, self.processor.take_quarantined());
         // What is held back is what is left after redaction.
-        let placed = self.correlation.as_ref().and_then(|correlation| {
-            correlation.on_chunk(chunk.tag, replaced.as_deref().unwrap_or(chunk.bytes))
-        });
-        placed.or(replaced).map_or(Verdict::Pass, Verdict::Replace)
+        let replaced = self.trace_stages.on_chunk(chunk, replaced);
+        replaced.map_or(Verdict::Pass, Verdict::Replace)
     }
 
     fn fallback(&self) -> Option<Box<dyn Fallback>> {
         Some(Box::new(AfterPanic::new(&self.failures)?))
-    }
-}
-
-fn add(counters: &[Counter], counts: impl IntoIterator<Item = u64>) {
-    for (counter, count) in counters.iter().zip(counts) {
-        counter.add(count);
     }
 }
 

@@ -201,6 +201,61 @@ fn correlation_by_ids_needs_an_emitter_and_options_that_fit() {
     assert!(open(&[("correlate_window", "10s"), ("correlate_max_memory", "16m")]).0.is_ok());
 }
 
+#[test]
+fn inheritance_and_baggage_take_options_that_fit() {
+    let needs = "it needs 'inherit'";
+    for (given, words) in [
+        (&[("inherit", "users")][..], "allowed: tenant, user, session, conversation, prompt"),
+        (&[("inherit", "user"), ("inherit_wait", "5s")], "there is no input that emits"),
+        (&[("inherit", "user"), ("inherit_wait", "60s")], "allowed: less than inherit_window"),
+        (&[("inherit", "user"), ("inherit_wait", "1h")], "a duration up to 5m"),
+        (&[("inherit", "user"), ("inherit_window", "2h")], "from 1s to 1h"),
+        (&[("inherit", "user"), ("inherit_max_memory", "1k")], "at least 64k"),
+        (&[("inherit", "user"), ("inherit_tenant_keys", "org")], "it needs 'inherit: tenant'"),
+        (&[("inherit", "tenant"), ("inherit_tenant_keys", "a,b,c,d,e,f,g,h,i")], "one to eight"),
+        (&[("inherit", "user"), ("copy_metadata", "on")], "in another ai_context after this"),
+        (&[("inherit_wait", "5s")], needs),
+        (&[("inherit_window", "5s")], needs),
+        (&[("inherit_tenant_keys", "org")], needs),
+        (&[("inherit_max_memory", "1m")], needs),
+        (&[("baggage_keys", "a, *")], "'*' is not allowed; allowed: keys of letters"),
+    ] {
+        let Err(OpenError(problems)) = open(given).0 else { panic!("opened: {given:?}") };
+        assert!(problems.iter().any(|problem| problem.contains(words)), "{problems:?}");
+    }
+    assert!(open(&[("inherit", "Tenant,prompt"), ("inherit_wait", "0s")]).0.is_ok());
+    let idle = open(&[]).0.unwrap();
+    let stages = &idle.trace_stages;
+    assert!(stages.inheritance.is_none() && stages.correlation.is_none());
+}
+
+/// Scenario: baggage with an address and a user, redaction, and a span of the same trace that shows no
+/// baggage. Guarantees: what comes from baggage is redacted before it is inherited, and both are counted.
+#[test]
+fn baggage_is_redacted_and_inherited() {
+    let given = [("baggage_keys", "user.id,mail"), ("inherit", "user"), ("redact", "email")];
+    let (filter, counters) = open(&given);
+    let mut filter = filter.unwrap();
+    let shows = SpanRecord::new(1, 2).with("baggage", "user.id=u-1,mail=joe%40x.com").encode();
+    let other = SpanRecord::new(1, 3).encode();
+    let chunk = [shows, other].concat();
+    let Verdict::Replace(out) = filter.on_chunk(Chunk { tag: b"t", bytes: &chunk }) else {
+        panic!("nothing was put on")
+    };
+    let count = |part: &[u8]| out.windows(part.len()).filter(|window| *window == part).count();
+    assert_eq!((count(b"\xa7user.id"), count(b"[email]"), count(b"joe@x.com")), (2, 1, 0));
+    let value = |name: &str, label: &str| {
+        let readings = counters.readings();
+        let found = readings.iter().find(|reading| {
+            reading.family.name == name && reading.labels.first().is_none_or(|l| l == label)
+        });
+        found.unwrap().counter.value()
+    };
+    assert_eq!(value("baggage_attributes_total", ""), 2);
+    assert_eq!(value("inherited_attributes_total", "user"), 1);
+    assert!(value("inheritance_held_bytes", "") > 0);
+}
+
 /// Scenario: a log with an id and an address, redaction, and a span that comes after it. Guarantees: what
 /// waits was redacted, and the counters say where the log is.
 #[test]

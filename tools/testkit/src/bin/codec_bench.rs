@@ -105,6 +105,7 @@ fn context() -> ContextProcessor {
         copy_metadata: false,
         record_key: None,
         identify: None,
+        baggage: None,
         position: POSITION,
     })
 }

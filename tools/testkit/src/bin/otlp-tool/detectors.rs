@@ -88,6 +88,7 @@ pub fn row(rounds: usize) -> String {
         copy_metadata: false,
         record_key: None,
         identify: None,
+        baggage: None,
         patterns: Vec::new(),
         replacement: Replacement::Mask,
         position: Position { run: 1, after: 0 },

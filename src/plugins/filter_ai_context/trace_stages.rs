@@ -1,0 +1,48 @@
+//! Stages that remember traces: correlation by ids, and inheritance. What is not asked for is not there.
+
+use std::sync::Arc;
+
+use super::correlation::Correlation;
+use super::inheritance::Inheritance;
+use crate::correlation::{CorrelationConfig, InheritConfig};
+use crate::plugin::{Chunk, Environment};
+
+/// What is asked for.
+pub(super) struct TraceStagesConfig {
+    pub(super) correlation: Option<CorrelationConfig>,
+    pub(super) inherit: Option<InheritConfig>,
+}
+
+/// Those that run.
+pub(super) struct TraceStages {
+    pub(super) correlation: Option<Arc<Correlation>>,
+    pub(super) inheritance: Option<Arc<Inheritance>>,
+}
+
+impl TraceStages {
+    pub(super) fn start(config: TraceStagesConfig, environment: &Environment) -> Self {
+        let inheritance = config.inherit.map(|config| Inheritance::start(config, environment));
+        let of_late_logs = inheritance.clone();
+        let correlation =
+            config.correlation.map(|config| Correlation::start(config, of_late_logs, environment));
+        Self { correlation, inheritance }
+    }
+
+    /// What goes on in the place of a chunk of which `replaced` was left, if anything was changed.
+    pub(super) fn on_chunk(
+        &self,
+        chunk: Chunk<'_>,
+        mut replaced: Option<Vec<u8>>,
+    ) -> Option<Vec<u8>> {
+        if let Some(correlation) = &self.correlation {
+            let bytes = replaced.as_deref().unwrap_or(chunk.bytes);
+            replaced = correlation.on_chunk(chunk.tag, bytes).or(replaced);
+        }
+        // Logs that got their trace inherit from it.
+        if let Some(inheritance) = &self.inheritance {
+            let bytes = replaced.as_deref().unwrap_or(chunk.bytes);
+            replaced = inheritance.on_chunk(chunk.tag, bytes).or(replaced);
+        }
+        replaced
+    }
+}
