@@ -1,4 +1,5 @@
-//! Lookup tables as data: what one GenAI dialect calls things. `dialects` has one table a file.
+//! Lookup tables as data: what one GenAI dialect calls things. `dialects` has one table a file; the
+//! section `dialects` of a configuration file adds tables of the same form.
 
 use super::normalize::field::GenAiField;
 use super::normalize::indexed_keys::KeyTree;
@@ -123,6 +124,8 @@ pub(crate) enum RuleAction {
     Quoted(GenAiField),
     /// The value is that of a field, in milliseconds instead of seconds.
     Millis(GenAiField),
+    /// The value is a word for that of a field, by these; another word is the field's value itself.
+    Words(GenAiField, &'static [(&'static str, &'static str)]),
     /// A list of JSON texts, each of which defines a tool.
     ToolTexts,
     /// The names of tools, between commas.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::body_metadata;
 use super::correlate::{self, LogChange};
 use super::dialects::DialectCounts;
+use super::dialects::added::AddedDialects;
 use super::failure::{FailedEvent, FailureReason, OnFailure};
 use super::findings::{self, FindingSet};
 use super::mask::{Masker, values};
@@ -26,6 +27,8 @@ use crate::resource::{EditorSettings, ResourceAttributes, ResourceEditor, Resour
 pub struct ContextSettings {
     /// Whether dialects become the current conventions.
     pub normalize: bool,
+    /// The dialects beside the built-in ones.
+    pub dialects: AddedDialects,
     /// Whether the dialects' own attributes stay beside the current ones.
     pub keep_originals: bool,
     /// The release of the conventions whose names they get.
@@ -145,9 +148,10 @@ impl ContextProcessor {
     /// A processor.
     #[must_use]
     pub fn new(mut settings: ContextSettings) -> Self {
-        let normalizer = settings
-            .normalize
-            .then(|| Normalizer::new(settings.keep_originals, settings.conventions));
+        let normalizer = settings.normalize.then(|| {
+            let ContextSettings { dialects, keep_originals, conventions, .. } = settings;
+            Normalizer::with(dialects, keep_originals, conventions)
+        });
         let patterns = std::mem::take(&mut settings.patterns);
         let replacement = std::mem::replace(&mut settings.replacement, Replacement::Mask);
         let keys = std::mem::take(&mut settings.keys);

@@ -3,6 +3,7 @@
 use memchr::memmem::Finder;
 
 use super::dialects::DialectSet;
+use super::dialects::added::AddedDialects;
 use super::normalize::{Conventions, Detection, Normalizer, provider};
 use crate::codec::msgpack::{self, MapView, elements, int_of, text_of};
 use crate::codec::records::layout::keys;
@@ -39,7 +40,7 @@ pub(super) fn normalize_span(
 ) -> Option<DialectSet> {
     let mut spoken = None;
     if normalizer.calls_for_work(detection, span.attributes) {
-        let first_token = first_token(span, detection);
+        let first_token = first_token(span, detection, normalizer.added);
         spoken = patch.try_replace(span.attributes, |out| {
             normalizer.rewrite(span.attributes, detection, first_token, out)
         });
@@ -84,8 +85,12 @@ pub(super) fn set_schema_url(
 }
 
 /// Seconds from the span's start to its first token.
-pub(super) fn first_token(span: &SpanView<'_>, detection: Detection) -> Option<f64> {
-    let first = detection.first_token_event()?;
+pub(super) fn first_token(
+    span: &SpanView<'_>,
+    detection: Detection,
+    added: AddedDialects,
+) -> Option<f64> {
+    let first = detection.first_token_event(added)?;
     let start = Some(span.start_unix_nanos()).filter(|start| *start > 0)?;
     let event = elements(span.events)
         .map(MapView::new)

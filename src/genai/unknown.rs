@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::dialects::DialectSet;
+use super::dialect::Dialect;
 
 /// Names that are counted one by one; others are counted together.
 const MAX_NAMES: usize = 256;
@@ -23,12 +23,16 @@ pub(super) struct UnknownNames {
 
 impl UnknownNames {
     /// Counts those of the names that begin as names of these dialects do.
-    pub(super) fn note<'a>(&mut self, spoken: DialectSet, names: impl Iterator<Item = &'a [u8]>) {
+    pub(super) fn note<'a>(
+        &mut self,
+        spoken: impl Iterator<Item = &'static Dialect> + Clone,
+        names: impl Iterator<Item = &'a [u8]>,
+    ) {
         for name in names {
             let Ok(name) = std::str::from_utf8(name) else { continue };
             let begins = |beginning: &&str| name.starts_with(beginning);
-            let mut dialects = spoken.dialects();
-            if dialects.any(|(_, dialect)| dialect.detection.beginnings.iter().any(begins))
+            let mut dialects = spoken.clone();
+            if dialects.any(|dialect| dialect.detection.beginnings.iter().any(begins))
                 && !is_current(name)
             {
                 self.count(name);
@@ -114,11 +118,10 @@ mod tests {
 
     #[test]
     fn names_are_bounded_and_lists_count_as_one() {
-        let gen_ai = DIALECTS.iter().position(|dialect| dialect.name == "gen_ai").unwrap();
-        let spoken = DialectSet::of(gen_ai);
+        let spoken = DIALECTS.iter().copied().filter(|dialect| dialect.name == "gen_ai");
         let mut unknown = UnknownNames::default();
         let note = |unknown: &mut UnknownNames, name: &str| {
-            unknown.note(spoken, std::iter::once(name.as_bytes()));
+            unknown.note(spoken.clone(), std::iter::once(name.as_bytes()));
         };
         for name in ["gen_ai.x.0.y", "gen_ai.x.17.y", "http.method", "gen_ai.memory.store.id"] {
             note(&mut unknown, name);

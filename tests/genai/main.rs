@@ -20,8 +20,8 @@ mod samples;
 use std::cell::RefCell;
 
 use fluent_bit_ai::genai::{
-    ContextProcessor, ContextSettings, ContextTally, Conventions, Detector, KeyRules, OnFailure,
-    Replacement,
+    AddedDialects, ContextProcessor, ContextSettings, ContextTally, Conventions, Detector,
+    KeyRules, OnFailure, Replacement,
 };
 use fluent_bit_ai::model::Position;
 
@@ -29,6 +29,7 @@ use fluent_bit_ai::model::Position;
 fn settings() -> ContextSettings {
     ContextSettings {
         normalize: true,
+        dialects: AddedDialects::NONE,
         keep_originals: true,
         conventions: Conventions::V1_41,
         correlate: true,

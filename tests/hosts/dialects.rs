@@ -71,7 +71,7 @@ fn attributes_of(pairs: &[KeyValue]) -> Value {
 }
 
 /// The spans that arrived, in the form of the results.
-fn spans(received: &ReceivedRequests) -> Vec<String> {
+pub(crate) fn spans(received: &ReceivedRequests) -> Vec<String> {
     let requests = received.requests.get("/v1/traces").into_iter().flatten();
     let spans = requests
         .flat_map(|r| ExportTraceServiceRequest::decode(r.clone()).unwrap().resource_spans)

@@ -50,6 +50,7 @@ mod memory;
 mod meters;
 mod native;
 mod native_format;
+mod own_dialects;
 mod patterns;
 mod pipeline;
 mod processors;

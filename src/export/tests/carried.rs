@@ -21,6 +21,7 @@ use crate::model::Position;
 fn filtered(chunk: &[u8], copy_metadata: bool, record_key: Option<&str>) -> Vec<u8> {
     let settings = ContextSettings {
         normalize: false,
+        dialects: crate::genai::AddedDialects::NONE,
         keep_originals: true,
         conventions: crate::genai::Conventions::default(),
         correlate: false,

@@ -3,20 +3,20 @@
 
 use std::sync::LazyLock;
 
-use crate::genai::dialect::{NameFamily, NameParts};
+use crate::genai::dialect::{Dialect, NameFamily, NameParts};
 use crate::genai::dialects::{DIALECTS, litellm};
 
 /// What a name says of its value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ContentClass {
     /// It is no content, as far as the lists know.
     Unlisted,
-    /// It is content.
-    Content,
-    /// It is content if it is a text or a structure.
-    Word,
     /// It is content if it is a text or a structure, and the item speaks a dialect.
     CommonWord,
+    /// It is content if it is a text or a structure.
+    Word,
+    /// It is content.
+    Content,
 }
 
 /// Last parts of names under content names that are no content.
@@ -47,7 +47,7 @@ fn head(name: &[u8]) -> u128 {
     u128::from_be_bytes(bytes)
 }
 
-/// All lists as one.
+/// The lists of some dialects as one.
 pub(super) struct ContentTable {
     /// Sorted; what a content name covers is not there a second time.
     listed: Vec<Listed>,
@@ -64,23 +64,24 @@ pub(super) struct ContentTable {
     marked: [bool; 256],
 }
 
-/// The one table.
-pub(super) static TABLE: LazyLock<ContentTable> = LazyLock::new(ContentTable::new);
+/// The table of the built-in dialects.
+pub(super) static TABLE: LazyLock<ContentTable> = LazyLock::new(|| ContentTable::new(DIALECTS));
 
 impl ContentTable {
-    fn new() -> Self {
-        let listed = sorted();
+    /// The table of these dialects.
+    pub(super) fn new(dialects: &[&Dialect]) -> Self {
+        let listed = sorted(dialects);
         let first = |listed: &Listed| listed.name.first().copied().map_or(0, usize::from);
         let starts = std::array::from_fn(|byte| listed.partition_point(|name| first(name) < byte));
         let mut marks: Vec<&[u8]> = Vec::new();
-        let all = DIALECTS.iter().flat_map(|dialect| dialect.detection.beginnings);
+        let all = dialects.iter().flat_map(|dialect| dialect.detection.beginnings);
         marks.extend(all.map(|mark| mark.as_bytes()));
         let marked = first_bytes(marks.iter().copied());
         let families: Vec<&NameFamily> =
-            DIALECTS.iter().flat_map(|dialect| dialect.content.families).collect();
+            dialects.iter().flat_map(|dialect| dialect.content.families).collect();
         let has_family = first_bytes(families.iter().map(|family| family.root.as_bytes()));
-        let events = DIALECTS.iter().flat_map(|dialect| dialect.content.events).copied().collect();
-        let exceptions = DIALECTS.iter().flat_map(|dialect| dialect.content.exceptions);
+        let events = dialects.iter().flat_map(|dialect| dialect.content.events).copied().collect();
+        let exceptions = dialects.iter().flat_map(|dialect| dialect.content.exceptions);
         let exceptions = exceptions.map(|name| name.as_bytes()).collect();
         Self { listed, starts, exceptions, families, has_family, events, marks, marked }
     }
@@ -154,7 +155,7 @@ fn first_bytes<'a>(names: impl Iterator<Item = &'a [u8]>) -> [bool; 256] {
 }
 
 /// The listed names in order, each once, without those that a content name before them covers.
-fn sorted() -> Vec<Listed> {
+fn sorted(dialects: &[&Dialect]) -> Vec<Listed> {
     let listed = |names: &'static [&'static str], class| {
         names.iter().map(move |name| {
             let name = name.as_bytes();
@@ -165,7 +166,7 @@ fn sorted() -> Vec<Listed> {
     let classes = [ContentClass::Content, ContentClass::Word, ContentClass::CommonWord];
     let mut all: Vec<Listed> = Vec::new();
     for class in classes {
-        for names in DIALECTS.iter().map(|dialect| &dialect.content) {
+        for names in dialects.iter().map(|dialect| &dialect.content) {
             all.extend(listed(
                 match class {
                     ContentClass::Content => names.names,

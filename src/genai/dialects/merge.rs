@@ -25,6 +25,20 @@ pub(crate) struct KeyMeaning {
     pub(crate) stays: bool,
 }
 
+impl KeyMeaning {
+    /// A key of these dialects that shows nothing.
+    pub(crate) const fn new(
+        key: &'static str,
+        action: RuleAction,
+        speakers: DialectSet,
+        rank: u16,
+    ) -> Self {
+        let shows = DialectSet::NONE;
+        let (is_common, shows_by_value, stays) = (false, false, false);
+        Self { key, shows, action, rank, speakers, is_common, shows_by_value, stays }
+    }
+}
+
 /// A list, and what its keys mean.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KnownList {
@@ -71,27 +85,16 @@ const fn last_tier() -> u8 {
     last
 }
 
-const NOTHING: KeyMeaning = KeyMeaning {
-    key: "",
-    shows: DialectSet::NONE,
-    action: RuleAction::Sign,
-    rank: 0,
-    speakers: DialectSet::NONE,
-    is_common: false,
-    shows_by_value: false,
-    stays: false,
-};
+const NOTHING: KeyMeaning = KeyMeaning::new("", RuleAction::Sign, DialectSet::NONE, 0);
 
 const fn meaning_of(rule: &DialectRule, dialect: usize, rank: u16) -> KeyMeaning {
+    let speakers = DialectSet::of(dialect);
     KeyMeaning {
-        key: rule.key,
-        shows: if rule.is_common { DialectSet::NONE } else { DialectSet::of(dialect) },
-        action: rule.action,
-        rank,
-        speakers: DialectSet::of(dialect),
+        shows: if rule.is_common { DialectSet::NONE } else { speakers },
         is_common: rule.is_common,
         shows_by_value: shows_by_value(rule.key),
         stays: rule.stays,
+        ..KeyMeaning::new(rule.key, rule.action, speakers, rank)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Registry: the one list of GenAI dialects. A dialect is a file here and a line in `dialects!`.
 
+pub(crate) mod added;
 pub(crate) mod merge;
 
 use super::dialect::Dialect;
@@ -59,11 +60,23 @@ dialects! {
 /// type, for example a number as text.
 const WRONG_TYPES_ONLY: &str = "retyped";
 
-/// Which dialects the attribute keys of a span show, as bits by their index in [`DIALECTS`].
+/// Whether a built-in dialect has this name.
+pub(crate) fn is_built_in(name: &str) -> bool {
+    DIALECTS.iter().any(|dialect| dialect.name == name)
+}
+
+/// Which dialects the attribute keys of a span show, as bits by their index in [`DIALECTS`]; those of
+/// added ones are the highest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct DialectSet(u128);
 
-const _: () = assert!(DIALECTS.len() <= 128, "a set of dialects does not fit its bits");
+/// The most dialects that a configuration may add.
+const MOST_ADDED: usize = 16;
+
+/// The index of the first added dialect.
+const FIRST_ADDED: usize = 128 - MOST_ADDED;
+
+const _: () = assert!(DIALECTS.len() <= FIRST_ADDED, "a set of dialects does not fit its bits");
 
 impl DialectSet {
     pub(crate) const NONE: Self = Self(0);
@@ -71,6 +84,11 @@ impl DialectSet {
     /// The set of the dialect with this index.
     pub(crate) const fn of(index: usize) -> Self {
         Self(1 << index)
+    }
+
+    /// The set of the added dialect with this index among the added ones.
+    pub(crate) const fn added(index: usize) -> Self {
+        Self::of(FIRST_ADDED + index)
     }
 
     /// Both sets together.
@@ -90,40 +108,57 @@ impl DialectSet {
 
     /// The dialects that a value of a key shows.
     #[cold]
-    pub(crate) fn shown_by(key: &str, value: &[u8]) -> Self {
+    pub(crate) fn shown_by(key: &str, value: &[u8], added: &'static [Dialect]) -> Self {
         let shows = |dialect: &Dialect| {
             let mut values = dialect.detection.values.iter();
             values
                 .any(|(known, beginning)| *known == key && value.starts_with(beginning.as_bytes()))
         };
-        let indexed = DIALECTS.iter().enumerate().filter(|(_, dialect)| shows(dialect));
-        indexed.fold(Self::NONE, |set, (index, _)| set.and(Self::of(index)))
+        let of_added = added.iter().enumerate();
+        let of_added = of_added.map(|(index, dialect)| (Self::added(index), dialect));
+        let built_in = DIALECTS.iter().enumerate();
+        let all = of_added.chain(built_in.map(|(index, dialect)| (Self::of(index), *dialect)));
+        let shown = all.filter(|(_, dialect)| shows(dialect));
+        shown.fold(Self::NONE, |set, (dialect, _)| set.and(dialect))
     }
 
-    /// The dialects of the set with their indices, in the order of the list.
-    pub(crate) fn dialects(self) -> impl Iterator<Item = (usize, &'static Dialect)> {
-        let mut left = self.0;
+    /// The set with added dialects as the lowest bits, which come first.
+    const fn by_priority(self) -> u128 {
+        (self.0 >> FIRST_ADDED) | (self.0 << MOST_ADDED)
+    }
+
+    /// The dialects of the set with their indices, the added ones first, in the order of their lists.
+    pub(crate) fn dialects(
+        self,
+        added: &'static [Dialect],
+    ) -> impl Iterator<Item = (usize, &'static Dialect)> + Clone + use<> {
+        let mut left = self.by_priority();
         std::iter::from_fn(move || {
-            let index = usize::try_from(left.trailing_zeros()).ok()?;
-            let dialect = DIALECTS.get(index)?;
-            left &= left - 1;
-            Some((index, *dialect))
+            let bit = usize::try_from(left.trailing_zeros()).ok()?;
+            left &= left.wrapping_sub(1);
+            match bit.checked_sub(MOST_ADDED) {
+                Some(index) => Some((index, *DIALECTS.get(index)?)),
+                None => Some((FIRST_ADDED + bit, added.get(bit)?)),
+            }
         })
     }
 }
 
 /// Numbers of spans by the dialect that they spoke before they were mapped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DialectCounts([u64; DIALECTS.len() + 1]);
+pub struct DialectCounts {
+    built_in: [u64; DIALECTS.len() + 1],
+    added: [u64; MOST_ADDED],
+}
 
 impl Default for DialectCounts {
     fn default() -> Self {
-        Self([0; DIALECTS.len() + 1])
+        Self { built_in: [0; DIALECTS.len() + 1], added: [0; MOST_ADDED] }
     }
 }
 
 impl DialectCounts {
-    /// The words for the dialects in counters: of those that are mapped.
+    /// The words for the built-in dialects in counters: of those that are mapped.
     pub fn names() -> impl Iterator<Item = &'static str> {
         let mapped = DIALECTS.iter().filter(|dialect| dialect.is_mapped());
         mapped.map(|dialect| dialect.name).chain([WRONG_TYPES_ONLY])
@@ -132,10 +167,15 @@ impl DialectCounts {
     /// The numbers, in the order of [`DialectCounts::names`].
     pub fn values(&self) -> impl Iterator<Item = u64> {
         let mapped = DIALECTS.iter().map(|dialect| dialect.is_mapped()).chain([true]);
-        self.0.iter().zip(mapped).filter(|(_, mapped)| *mapped).map(|(count, _)| *count)
+        self.built_in.iter().zip(mapped).filter(|(_, mapped)| *mapped).map(|(count, _)| *count)
     }
 
-    /// The number of one dialect; 0 for a name that is none.
+    /// The numbers of the added dialects, in their order.
+    pub fn added(&self) -> impl Iterator<Item = u64> {
+        self.added.iter().copied()
+    }
+
+    /// The number of one built-in dialect; 0 for a name that is none.
     #[must_use]
     pub fn of(&self, name: &str) -> u64 {
         Self::names().zip(self.values()).find(|(known, _)| *known == name).map_or(0, |(_, n)| n)
@@ -143,8 +183,12 @@ impl DialectCounts {
 
     /// Counts one span that speaks these dialects: as of the first of them.
     pub(crate) fn count(&mut self, spoken: DialectSet) {
-        let index = spoken.dialects().next().map_or(DIALECTS.len(), |(index, _)| index);
-        if let Some(count) = self.0.get_mut(index) {
+        let first = usize::try_from(spoken.by_priority().trailing_zeros()).unwrap_or(usize::MAX);
+        let count = match first.checked_sub(MOST_ADDED) {
+            Some(index) => self.built_in.get_mut(index.min(DIALECTS.len())),
+            None => self.added.get_mut(first),
+        };
+        if let Some(count) = count {
             *count = count.saturating_add(1);
         }
     }

@@ -8,13 +8,17 @@ use super::indexed_keys::{KeyTree, json_of};
 use super::messages::Remainder;
 use super::{json, messages, values};
 use crate::codec::msgpack::{self, Entry, Reader, Token, elements, text_of};
-use crate::genai::dialect::{ListForm, RuleAction, SpanPart};
+use crate::genai::dialect::{Dialect, ListForm, RuleAction, SpanPart};
 use crate::genai::dialects::DialectSet;
-use crate::genai::dialects::merge::{KeyMeaning, LISTS, RULE_COUNT};
+use crate::genai::dialects::added::AddedDialects;
+use crate::genai::dialects::merge::{KeyMeaning, RULE_COUNT};
 
 /// Ranks of what is worked out from more than one attribute; names of the dialects rank between.
 pub(super) const FIRST: u16 = 0;
 pub(super) const LAST: u16 = u16::MAX;
+
+/// Words of bits for every rank.
+const RANK_WORDS: usize = (RULE_COUNT + AddedDialects::MAX_KEYS) / 64 + 1;
 
 /// A field's value: its rank and where it is among the values made.
 #[derive(Debug, Clone, Copy, Default)]
@@ -39,6 +43,15 @@ pub(super) fn text(value: &[u8]) -> Option<&[u8]> {
     }
 }
 
+/// The encoded word that stands for another one in a table; `None` where it is not there.
+fn translated(value: &[u8], words: &[(&str, &str)]) -> Option<Vec<u8>> {
+    let said = text_of(value)?;
+    let (_, current) = words.iter().find(|(word, _)| *word == said)?;
+    let mut out = Vec::new();
+    msgpack::str(&mut out, current);
+    Some(out)
+}
+
 /// Whether all words of a list are in what it was made of, whatever their case.
 fn is_verbatim(given: &[u8], list: &[u8]) -> bool {
     let given = given.to_ascii_lowercase();
@@ -57,6 +70,8 @@ fn is_verbatim(given: &[u8], list: &[u8]) -> bool {
 /// What was read of one span.
 pub(crate) struct Collected<'a> {
     conventions: Conventions,
+    /// The dialects beside the built-in ones.
+    pub(super) added: AddedDialects,
     /// Fields that the span has under their current name.
     pub(super) own: u64,
     own_values: [&'a [u8]; GenAiField::COUNT],
@@ -85,18 +100,24 @@ pub(crate) struct Collected<'a> {
     pub(super) inferred: Vec<String>,
     /// In the order of the attributes until they are resolved, by rank from then on.
     pub(super) deferred: Vec<Deferred<'a>>,
-    /// Lists by their index in [`LISTS`].
+    /// Lists by their index in [`AddedDialects::lists`].
     pub(super) trees: Vec<(usize, KeyTree)>,
     /// Which attributes are wholly said by fields now, as bits by rank.
-    mapped: [u64; RULE_COUNT / 64 + 1],
+    mapped: [u64; RANK_WORDS],
 }
 
 impl<'a> Collected<'a> {
     /// Nothing read yet; `spoken` is what the keys showed, `made` is scratch space.
-    pub(crate) fn new(spoken: DialectSet, conventions: Conventions, made: &'a mut Vec<u8>) -> Self {
+    pub(crate) fn new(
+        spoken: DialectSet,
+        added: AddedDialects,
+        conventions: Conventions,
+        made: &'a mut Vec<u8>,
+    ) -> Self {
         made.clear();
         Self {
             conventions,
+            added,
             own: 0,
             own_values: [&[]; GenAiField::COUNT],
             corrected: 0,
@@ -114,8 +135,13 @@ impl<'a> Collected<'a> {
             inferred: Vec::new(),
             deferred: Vec::new(),
             trees: Vec::new(),
-            mapped: [0; RULE_COUNT / 64 + 1],
+            mapped: [0; RANK_WORDS],
         }
+    }
+
+    /// The dialects that the span speaks, with their indices.
+    pub(super) fn dialects(&self) -> impl Iterator<Item = (usize, &'static Dialect)> + use<> {
+        self.spoken.dialects(self.added.dialects())
     }
 
     /// Notes the fields that are there already. These are not overwritten, but get the right type
@@ -130,7 +156,7 @@ impl<'a> Collected<'a> {
             *own = value;
         }
         if field == GenAiField::OperationName {
-            let own = self.spoken.dialects().flat_map(|(_, dialect)| dialect.operations);
+            let own = self.dialects().flat_map(|(_, dialect)| dialect.operations);
             let said = text_of(value);
             self.operation = said.map(|said| values::operation(said, own));
             if self.operation != said {
@@ -182,6 +208,10 @@ impl<'a> Collected<'a> {
             RuleAction::To(field) => self.offer(field, rank, value),
             RuleAction::Quoted(field) => self.quoted(field, rank, value),
             RuleAction::Millis(field) => self.millis(field, rank, value),
+            RuleAction::Words(field, words) => {
+                let translated = translated(value, words);
+                self.offer(field, rank, translated.as_deref().unwrap_or(value));
+            }
             RuleAction::ToolTexts => self.tool_texts(rank, value),
             RuleAction::ToolNames => self.tool_names(rank, value),
             RuleAction::Replies => self.replies(rank, value),
@@ -245,7 +275,7 @@ impl<'a> Collected<'a> {
     }
 
     fn list(&mut self, index: usize, entry: Entry<'a>) {
-        let Some(list) = LISTS.get(index).map(|known| known.list) else { return };
+        let Some(list) = self.added.lists().get(index).map(|known| known.list) else { return };
         let has_own = self.own & list.field.bit() != 0;
         if has_own && !matches!(list.form, ListForm::Completions(..)) {
             return;
@@ -484,11 +514,17 @@ impl<'a> Collected<'a> {
             RuleAction::To(GenAiField::InputTokens) if self.added_cache => true,
             RuleAction::To(GenAiField::OutputTokens) if self.added_reasoning => true,
             RuleAction::To(field) => self.says(field, value),
+            RuleAction::Words(field, words) => {
+                let translated = translated(value, words);
+                self.says(field, translated.as_deref().unwrap_or(value))
+            }
             RuleAction::Model => {
                 self.says(GenAiField::ResponseModel, value)
                     || self.says(GenAiField::RequestModel, value)
             }
-            RuleAction::List(index) => LISTS.get(index).is_some_and(|known| has(known.list.field)),
+            RuleAction::List(index) => {
+                self.added.lists().get(index).is_some_and(|known| has(known.list.field))
+            }
             RuleAction::Prompts => has(GenAiField::InputMessages),
             RuleAction::Total => has(GenAiField::InputTokens) && has(GenAiField::OutputTokens),
             _ => {

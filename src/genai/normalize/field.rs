@@ -26,6 +26,13 @@ pub(crate) enum FieldType {
     Provider,
 }
 
+impl FieldType {
+    /// Whether its values are words, one or a list.
+    pub(crate) const fn has_words(self) -> bool {
+        matches!(self, Self::Text | Self::Reasons | Self::Provider)
+    }
+}
+
 /// The release of the conventions that attributes get the names of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Conventions {
@@ -140,6 +147,11 @@ const _: () = assert!(GenAiField::COUNT <= 64, "a set of fields does not fit its
 impl GenAiField {
     /// How many there are; a set of fields fits the bits of a `u64`.
     pub(crate) const COUNT: usize = Self::ALL.len();
+
+    /// Whether it has this name in any release of the conventions.
+    pub(crate) fn has_name(self, name: &str) -> bool {
+        self.name() == name || self.name_in(Conventions::GenAi0_1) == name
+    }
 
     /// The field's index in [`GenAiField::ALL`].
     pub(crate) const fn index(self) -> usize {

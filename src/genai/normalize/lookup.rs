@@ -2,19 +2,22 @@
 //! dialect has.
 
 use super::field::{Conventions, GenAiField};
-use crate::genai::dialects::merge::{KeyMeaning, KeyTable, LISTS, RULE_COUNT};
+use crate::genai::dialects::added::AddedDialects;
+use crate::genai::dialects::merge::{KeyMeaning, KnownList, RULE_COUNT};
 
 /// The most keys that there may be.
-const MOST_KEYS: usize = GenAiField::COUNT + RULE_COUNT;
+const MOST_KEYS: usize = GenAiField::COUNT + RULE_COUNT + AddedDialects::MAX_KEYS;
 
-/// Slots of the hash table, a power of two well above the number of keys.
-const SLOTS: usize = (MOST_KEYS * 4).next_power_of_two();
+/// Slots of the hash table, a power of two well above the number of keys that are built in.
+const SLOTS: usize = ((GenAiField::COUNT + RULE_COUNT) * 4).next_power_of_two();
 
 const _: () = assert!(MOST_KEYS < 0xffff, "an index does not fit a slot");
+const _: () = assert!(MOST_KEYS < SLOTS, "keys do not fit the table");
 
 /// The table of all keys.
 pub(crate) struct KeyLookup {
     keys: &'static [KeyMeaning],
+    lists: &'static [KnownList],
     /// 1 + the index in `keys`; 0 is empty.
     slots: Box<[u16; SLOTS]>,
     /// The first eight bytes of the prefixes of lists.
@@ -52,8 +55,8 @@ fn filter_bit(head: u64) -> (usize, u64) {
 
 impl KeyLookup {
     /// The table for a release of the conventions.
-    pub(crate) fn new(conventions: Conventions) -> Self {
-        let keys = KeyTable::of(conventions).keys();
+    pub(crate) fn new(conventions: Conventions, added: AddedDialects) -> Self {
+        let (keys, lists) = (added.keys(conventions), added.lists());
         let mut slots = Box::new([0_u16; SLOTS]);
         for (number, known) in (1..).zip(keys) {
             let mut slot = first_slot(known.key.as_bytes());
@@ -64,7 +67,7 @@ impl KeyLookup {
                 *free = number;
             }
         }
-        let heads = LISTS.iter().filter_map(|known| known.list.prefix.as_bytes().first_chunk());
+        let heads = lists.iter().filter_map(|known| known.list.prefix.as_bytes().first_chunk());
         let heads: Vec<u64> = heads.map(|head| u64::from_le_bytes(*head)).collect();
         let mut head_filter = [0; 4];
         for (index, bit) in heads.iter().map(|head| filter_bit(*head)) {
@@ -72,7 +75,7 @@ impl KeyLookup {
                 *word |= bit;
             }
         }
-        Self { keys, slots, heads, head_filter }
+        Self { keys, lists, slots, heads, head_filter }
     }
 
     /// What `key` means.
@@ -101,7 +104,8 @@ impl KeyLookup {
         {
             return None;
         }
-        let list = LISTS.iter().find(|known| {
+        // Those of added dialects are the last.
+        let list = self.lists.iter().rev().find(|known| {
             let rest = key.strip_prefix(known.list.prefix.as_bytes());
             rest.and_then(<[u8]>::first).is_some_and(u8::is_ascii_digit)
         });
@@ -113,15 +117,16 @@ impl KeyLookup {
 mod tests {
     use super::*;
     use crate::genai::dialect::RuleAction;
+    use crate::genai::dialects::merge::{KeyTable, LISTS};
 
     #[test]
     fn every_key_is_found_and_no_other() {
-        let lookup = KeyLookup::new(Conventions::GenAi0_1);
+        let lookup = KeyLookup::new(Conventions::GenAi0_1, AddedDialects::NONE);
         let later = lookup.find(b"gen_ai.usage.cache_write.input_tokens").unwrap();
         assert_eq!(later.action, RuleAction::Own(GenAiField::CacheCreationTokens));
         let former = lookup.find(b"gen_ai.workflow.name").unwrap();
         assert_eq!(former.action, RuleAction::To(GenAiField::WorkflowName));
-        let lookup = KeyLookup::new(Conventions::V1_41);
+        let lookup = KeyLookup::new(Conventions::V1_41, AddedDialects::NONE);
         for known in KeyTable::of(Conventions::V1_41).keys() {
             let meaning = lookup.find(known.key.as_bytes()).unwrap();
             assert_eq!((meaning.key, meaning.rank), (known.key, known.rank));

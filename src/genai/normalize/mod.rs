@@ -9,16 +9,16 @@
 mod address;
 mod collect;
 mod convert;
-pub(super) mod field;
+pub(crate) mod field;
 pub(super) mod indexed_keys;
 mod json;
 mod lookup;
-pub(super) mod messages;
+pub(crate) mod messages;
 mod resolve;
 mod values;
 
 pub use field::Conventions;
-pub(crate) use values::provider;
+pub(crate) use values::{CURRENT_OPERATIONS as OPERATIONS, provider};
 
 use collect::Collected;
 use field::GenAiField;
@@ -26,6 +26,7 @@ use lookup::KeyLookup;
 
 use super::dialect::RuleAction;
 use super::dialects::DialectSet;
+use super::dialects::added::AddedDialects;
 use super::dialects::merge::KeyMeaning;
 use super::unknown::UnknownNames;
 use crate::codec::msgpack::{self, Entry, MapView, Reader, int_of, text_of};
@@ -56,14 +57,18 @@ impl Detection {
 
     /// The name of the span event at a stream's first token, which some dialects show in no other
     /// way.
-    pub(crate) fn first_token_event(self) -> Option<&'static str> {
-        self.dialects.dialects().find_map(|(_, dialect)| dialect.detection.first_token_event)
+    pub(crate) fn first_token_event(self, added: AddedDialects) -> Option<&'static str> {
+        self.dialects
+            .dialects(added.dialects())
+            .find_map(|(_, dialect)| dialect.detection.first_token_event)
     }
 }
 
 /// Maps the attributes of spans, of their events, and of logs.
 pub(crate) struct Normalizer {
     lookup: KeyLookup,
+    /// The dialects beside the built-in ones.
+    pub(super) added: AddedDialects,
     keep_originals: bool,
     conventions: Conventions,
     made: Vec<u8>,
@@ -74,8 +79,18 @@ impl Normalizer {
     /// A normalizer that leaves the attributes it maps in place, or else removes those that are
     /// wholly said by attributes of the current names.
     pub(crate) fn new(keep_originals: bool, conventions: Conventions) -> Self {
+        Self::with(AddedDialects::NONE, keep_originals, conventions)
+    }
+
+    /// A normalizer that knows these dialects, too.
+    pub(crate) fn with(
+        added: AddedDialects,
+        keep_originals: bool,
+        conventions: Conventions,
+    ) -> Self {
         Self {
-            lookup: KeyLookup::new(conventions),
+            lookup: KeyLookup::new(conventions, added),
+            added,
             keep_originals,
             conventions,
             made: Vec::new(),
@@ -99,7 +114,8 @@ impl Normalizer {
             } else if meaning.shows_by_value
                 && let Some(text) = text_of(value)
             {
-                let shown = DialectSet::shown_by(meaning.key, text.as_bytes());
+                let shown =
+                    DialectSet::shown_by(meaning.key, text.as_bytes(), self.added.dialects());
                 detection.dialects = detection.dialects.and(shown);
             }
         }
@@ -157,11 +173,12 @@ impl Normalizer {
         first_token: Option<f64>,
         out: &mut Vec<u8>,
     ) -> Option<DialectSet> {
+        let spoken = detection.dialects;
         let read: Vec<(Entry<'_>, Option<&'static KeyMeaning>)> =
             MapView::new(attributes).map(|entry| (entry, self.lookup.find(entry.key))).collect();
         let known = || read.iter().filter_map(|(entry, meaning)| Some((*entry, (*meaning)?)));
         let mut made = std::mem::take(&mut self.made);
-        let mut collected = Collected::new(detection.dialects, self.conventions, &mut made);
+        let mut collected = Collected::new(spoken, self.added, self.conventions, &mut made);
         known().for_each(|(entry, meaning)| collected.note_own(meaning, entry.value));
         known().for_each(|(entry, meaning)| collected.read(meaning, entry));
         collected.resolve(first_token);
@@ -172,8 +189,9 @@ impl Normalizer {
         };
         self.made = made;
         let unnamed = read.iter().filter(|(_, meaning)| meaning.is_none());
-        self.unknown.note(detection.dialects, unnamed.map(|(entry, _)| entry.key));
-        changed.then_some(detection.dialects)
+        let begins = spoken.dialects(self.added.dialects()).map(|(_, dialect)| dialect);
+        self.unknown.note(begins, unnamed.map(|(entry, _)| entry.key));
+        changed.then_some(spoken)
     }
 
     fn write(

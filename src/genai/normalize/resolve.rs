@@ -8,17 +8,18 @@ use super::field::GenAiField;
 use super::json::ProviderResponse;
 use super::{address, messages, values};
 use crate::codec::msgpack::{self, elements, int_of, text_of};
-use crate::genai::dialect::{AnswerPart, KindName, ListForm, PartForm, PartMeaning, RuleAction};
+use crate::genai::dialect::{
+    AnswerPart, Dialect, KindName, ListForm, PartForm, PartMeaning, RuleAction,
+};
 use crate::genai::dialects::DialectSet;
-use crate::genai::dialects::merge::LISTS;
 
 /// What the dialects that a span speaks say of the kinds of spans that an attribute names, with the
 /// indices of the dialects.
 fn kind_names(
-    spoken: DialectSet,
+    spoken: impl Iterator<Item = (usize, &'static Dialect)>,
     key: &'static str,
 ) -> impl Iterator<Item = (usize, &'static KindName)> {
-    spoken.dialects().flat_map(move |(index, dialect)| {
+    spoken.flat_map(move |(index, dialect)| {
         let named = dialect.kinds.iter().filter(move |kinds| kinds.key == key);
         named.flat_map(|kinds| kinds.names).map(move |name| (index, name))
     })
@@ -66,7 +67,7 @@ impl<'a> Collected<'a> {
         let Some((kind, said)) = self.kind_at(at) else { return };
         // Of one dialect the first attribute that names the kind counts.
         let before = self.named_by;
-        let named = kind_names(self.spoken, kind.meaning.key)
+        let named = kind_names(self.dialects(), kind.meaning.key)
             .filter(|(index, known)| !before.has(*index) && known.name.eq_ignore_ascii_case(said));
         let mut operation = None;
         for (index, known) in named {
@@ -101,7 +102,7 @@ impl<'a> Collected<'a> {
         let cached =
             number(self, GenAiField::CacheCreationTokens).unwrap_or(0).saturating_add(read);
         let is_own = self.own & GenAiField::InputTokens.bit() != 0;
-        let excludes = self.spoken.dialects().any(|(_, dialect)| dialect.excludes_cache);
+        let excludes = self.dialects().any(|(_, dialect)| dialect.excludes_cache);
         if cached <= 0 || !(input < cached || (excludes && !is_own)) {
             return;
         }
@@ -125,7 +126,7 @@ impl<'a> Collected<'a> {
     /// Adds the tokens of reasoning to output tokens that do not include them.
     fn resolve_reasoning(&mut self) {
         let is_own = self.own & GenAiField::OutputTokens.bit() != 0;
-        if is_own || !self.spoken.dialects().any(|(_, dialect)| dialect.excludes_reasoning) {
+        if is_own || !self.dialects().any(|(_, dialect)| dialect.excludes_reasoning) {
             return;
         }
         let number = |field| self.final_value(field).and_then(int_of);
@@ -148,11 +149,11 @@ impl<'a> Collected<'a> {
         }
         let there = self.own | self.found;
         let has = |field: GenAiField| there & field.bit() != 0;
-        if self.spoken.dialects().any(|(_, dialect)| dialect.tool_sign.is_some_and(has)) {
+        if self.dialects().any(|(_, dialect)| dialect.tool_sign.is_some_and(has)) {
             self.infer(GenAiField::OperationName, "execute_tool");
             return;
         }
-        let serves = self.spoken.dialects().any(|(_, dialect)| dialect.serves_models);
+        let serves = self.dialects().any(|(_, dialect)| dialect.serves_models);
         let names_model = there & GenAiField::MODELS != 0 || serves;
         if !names_model || there & GenAiField::TOKENS == 0 {
             return;
@@ -206,7 +207,9 @@ impl<'a> Collected<'a> {
 
     fn resolve_lists(&mut self) {
         for (index, tree) in std::mem::take(&mut self.trees) {
-            let Some(list) = LISTS.get(index).map(|known| known.list) else { continue };
+            let Some(list) = self.added.lists().get(index).map(|known| known.list) else {
+                continue;
+            };
             let rendered = match list.form {
                 ListForm::Value(render) => render(&tree),
                 ListForm::Messages(render, role) | ListForm::Completions(render, role) => {
@@ -249,7 +252,7 @@ impl<'a> Collected<'a> {
 
     fn resolve_parts(&mut self, at: usize) {
         let Some((kind, said)) = self.kind_at(at) else { return };
-        let named = kind_names(self.spoken, kind.meaning.key);
+        let named = kind_names(self.dialects(), kind.meaning.key);
         for (dialect, known) in named.filter(|(_, known)| known.name == said) {
             known.parts.iter().for_each(|part| self.resolve_part(*part, dialect));
         }

@@ -161,6 +161,21 @@ const OPERATIONS: &[(&str, &str)] = &[
     ("agent_call", "invoke_agent"),
 ];
 
+/// The operations that [`is_current_operation`] knows.
+pub(crate) const CURRENT_OPERATIONS: [&str; 11] = [
+    "chat",
+    "text_completion",
+    "generate_content",
+    "embeddings",
+    "retrieval",
+    "create_agent",
+    "invoke_agent",
+    "invoke_workflow",
+    "execute_tool",
+    "execute_task",
+    "rerank",
+];
+
 /// Whether the conventions have an operation of this name, or one of ours that stays.
 const fn is_current_operation(name: &[u8]) -> bool {
     matches!(
@@ -335,6 +350,8 @@ mod tests {
         }
         assert_eq!(operation("completion", &[("completion", "chat")]), "chat");
         assert!(OPERATIONS.iter().all(|(_, current)| is_current_operation(current.as_bytes())));
+        assert!(CURRENT_OPERATIONS.iter().all(|current| is_current_operation(current.as_bytes())));
+        assert!(OPERATIONS.iter().all(|(_, current)| CURRENT_OPERATIONS.contains(current)));
         for (given, expected) in [
             ("tool-calls", "tool_call"),
             ("FinishReason.STOP", "stop"),

@@ -10,6 +10,7 @@ mod open_llmetry;
 mod original;
 mod rendering;
 
+use super::dialects::added::AddedDialects;
 use super::normalize::{Conventions, Normalizer};
 use super::span::{first_token, normalize_span, set_schema_url};
 use crate::codec::msgpack::{MapView, elements};
@@ -81,7 +82,7 @@ impl SpanRenderer {
         self.patch.begin(body);
         if !span.attributes.is_empty() {
             self.patch.try_replace(span.attributes, |out| {
-                let first_token = |detection| first_token(&span, detection);
+                let first_token = |detection| first_token(&span, detection, AddedDialects::NONE);
                 original::restore(span.attributes, normalizer, first_token, out).then_some(())
             });
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::genai::{ContextTally, DialectCounts};
+use crate::genai::{AddedDialects, ContextTally, DialectCounts};
 use crate::stats::{Counter, CounterFamily, Counters};
 
 const SPANS: CounterFamily = CounterFamily::counter(
@@ -30,11 +30,12 @@ pub(super) struct MappingCounters {
 }
 
 impl MappingCounters {
-    pub(super) fn new(counters: &Arc<Counters>) -> Self {
+    pub(super) fn new(counters: &Arc<Counters>, added: AddedDialects) -> Self {
         // So that the family is there before there is anything to count.
         counters.counter(UNKNOWN, &["_OTHER"]);
         let by_dialect = |family: CounterFamily| {
-            DialectCounts::names().map(|name| counters.counter(family, &[name])).collect()
+            let names = DialectCounts::names().chain(added.names());
+            names.map(|name| counters.counter(family, &[name])).collect()
         };
         Self { spans: by_dialect(SPANS), logs: by_dialect(LOGS), counters: Arc::clone(counters) }
     }
@@ -44,7 +45,8 @@ impl MappingCounters {
         for (counters, counts) in
             [(&self.spans, &tally.normalized), (&self.logs, &tally.normalized_logs)]
         {
-            counters.iter().zip(counts.values()).for_each(|(counter, count)| counter.add(count));
+            let counts = counts.values().chain(counts.added());
+            counters.iter().zip(counts).for_each(|(counter, count)| counter.add(count));
         }
         for (name, count) in unknown {
             self.counters.counter(UNKNOWN, &[&name]).add(count);

@@ -3,6 +3,7 @@
 
 mod baggage;
 mod correlation;
+mod dialects_file;
 mod identity;
 mod identity_options;
 mod inheritance;
@@ -27,8 +28,8 @@ use crate::config::read::{self, Read};
 use crate::config::{FileOptions, Parser, options};
 use crate::correlation::{BaggageKeys, IdKind, InheritedKind};
 use crate::genai::{
-    ContentSwitches, ContextProcessor, ContextSettings, ContextTally, Conventions, Detector,
-    HashKey, KeyRules, OnFailure, Replacement,
+    AddedDialects, ContentSwitches, ContextProcessor, ContextSettings, ContextTally, Conventions,
+    Detector, HashKey, KeyRules, OnFailure, Pattern, Replacement,
 };
 use crate::hub::FilterRole;
 use crate::model::Position;
@@ -202,9 +203,9 @@ options! {
             Time "identify_refresh" = "30s",
             "how often what is known is read again";
         + FileOptions::option(
-            "YAML file with any of these options, and with own patterns to redact: a list 'patterns' \
+            "YAML file with any of these options, with own patterns to redact: a list 'patterns' \
              of maps with name, one of regex, words and words_file, and, if it is to differ from \
-             redact_with, replacement",
+             redact_with, replacement; and with own mappings for normalize: a list 'dialects'",
         );
     }
 }
@@ -279,6 +280,25 @@ fn replacement(parser: &mut Parser<'_>, with: With, key: Option<&str>) -> Replac
         (With::Mask, None) => {}
     }
     Replacement::Mask
+}
+
+/// What the file has beside options.
+fn sections(parser: &mut Parser<'_>, options: &FileOptions<'_>) -> (Vec<Pattern>, AddedDialects) {
+    let (patterns, notes) = patterns_file::read(options.root());
+    parser.file_problems(notes);
+    let (dialects, notes) = dialects_file::read(options.root());
+    parser.file_problems(notes);
+    (patterns, dialects)
+}
+
+/// What other filters have to know of this one.
+const fn role(settings: &ContextSettings, redacts: bool) -> FilterRole {
+    FilterRole::Context {
+        normalizes: settings.normalize,
+        drops_originals: settings.normalize && !settings.keep_originals,
+        redacts,
+        unpacks: settings.record_key.is_some(),
+    }
 }
 
 /// Refuses options that would do nothing where nothing is redacted.
@@ -389,10 +409,9 @@ impl Filter for AiContext {
     };
 
     fn open(options: &dyn Options, environment: Environment) -> Result<Self, OpenError> {
-        let options = FileOptions::read(options, OPTIONS, &["patterns"]);
+        let options = FileOptions::read(options, OPTIONS, &["dialects", "patterns"]);
         let mut parser = Parser::over(&options);
-        let (patterns, notes) = patterns_file::read(options.root());
-        parser.file_problems(notes);
+        let (patterns, dialects) = sections(&mut parser, &options);
         let mut given = Given::read(&mut parser)?;
         let identify = given.take_identity();
         let identity = identify.read(&mut parser);
@@ -406,6 +425,7 @@ impl Filter for AiContext {
         let quarantine_tag = quarantine_tag(&mut parser, &given, &environment, redacts);
         let settings = ContextSettings {
             normalize: given.normalize,
+            dialects,
             keep_originals: given.keep_originals,
             conventions: given.conventions,
             correlate: given.correlate,
@@ -424,13 +444,7 @@ impl Filter for AiContext {
         };
         let tags = parser.host_value("match");
         let settings = parser.finish(settings)?;
-        let role = FilterRole::Context {
-            normalizes: settings.normalize,
-            drops_originals: settings.normalize && !settings.keep_originals,
-            redacts,
-            unpacks: settings.record_key.is_some(),
-        };
-        environment.order_filter(role, tags);
+        environment.order_filter(role(&settings, redacts), tags);
         let identity = identity_options::start(identity, &environment)?;
         let counters = &environment.counters;
         let on_failure = redacts.then_some(settings.on_failure);
@@ -438,7 +452,7 @@ impl Filter for AiContext {
         Ok(Self {
             redactions: RedactionCounters::new(counters, &settings.patterns),
             processor: ContextProcessor::new(settings),
-            mapping: MappingCounters::new(counters),
+            mapping: MappingCounters::new(counters, dialects),
             correlated: counters.counter(CORRELATED, &[]),
             trace_stages: TraceStages::start(trace_stages, &environment),
             baggage: BaggageCounters::new(counters),

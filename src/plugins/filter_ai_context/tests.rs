@@ -98,6 +98,36 @@ fn a_file_gives_options_and_patterns() {
     assert!(problems[0].starts_with(&twice), "{problems:?}");
 }
 
+/// Scenario: a file with an own mapping and one with a mistake in it. Guarantees: spans are counted under
+/// the own name; the mistake is told with the file and its place.
+#[test]
+fn own_mappings_are_counted_by_their_name() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    let text = "dialects:\n  - name: counted_here\n    rules:\n      \
+                - {key: counted_here.model, to: gen_ai.request.model}\n";
+    std::fs::write(path, text).unwrap();
+    let (filter, counters) = open(&[("config_file", path)]);
+    let metadata = serde_json::json!({ "otlp": { "v": 1, "signal": "span" } });
+    let body = serde_json::json!({ "attributes": { "counted_here.model": "m" } });
+    let chunk = crate::codec::records::testing::log_event(1, &metadata, &body);
+    let verdict = filter.unwrap().on_chunk(Chunk { tag: b"t", bytes: &chunk });
+    assert!(matches!(verdict, Verdict::Replace(_)));
+    let counts: Vec<(String, u64)> = counters
+        .readings()
+        .iter()
+        .filter(|reading| reading.family.name == "normalized_spans_total")
+        .map(|reading| (reading.labels[0].clone(), reading.counter.value()))
+        .filter(|(_, count)| *count > 0)
+        .collect();
+    assert_eq!(counts, [("counted_here".to_owned(), 1)]);
+    std::fs::write(path, text.replace("rules", "rulez")).unwrap();
+    let Err(OpenError(problems)) = open(&[("config_file", path)]).0 else { panic!("opened") };
+    let want =
+        format!("config_file '{path}': dialects[0].rulez: this key is not known; allowed keys: ");
+    assert!(problems[0].starts_with(&want), "{problems:?}");
+}
+
 #[test]
 fn chunks_are_redacted_and_counted() {
     let (filter, counters) = open(&[("redact", "email,Secrets")]);

@@ -92,6 +92,7 @@ fn sample(chunk: &[u8], error: Option<SpanTest>) {
 fn context() -> ContextProcessor {
     ContextProcessor::new(ContextSettings {
         normalize: true,
+        dialects: fluent_bit_ai::genai::AddedDialects::NONE,
         keep_originals: true,
         conventions: Conventions::default(),
         correlate: true,

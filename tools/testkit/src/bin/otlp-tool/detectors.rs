@@ -77,6 +77,7 @@ pub fn row(rounds: usize) -> String {
     let (chunk, bytes) = chunk();
     let mut processor = ContextProcessor::new(ContextSettings {
         normalize: false,
+        dialects: fluent_bit_ai::genai::AddedDialects::NONE,
         keep_originals: false,
         conventions: fluent_bit_ai::genai::Conventions::default(),
         correlate: false,
