@@ -1,4 +1,4 @@
-//! Finds the names that an expression uses, and refuses those that nobody defines.
+//! Finds the names that an expression uses, and refuses those that are not defined.
 
 use cel::Program;
 use cel::common::ast::{ComprehensionExpr, EntryExpr, Expr, IdedEntryExpr, IdedExpr, SourceInfo};

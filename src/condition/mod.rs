@@ -22,7 +22,7 @@
 //! | `trace_state` | the span's W3C tracestate as text, `""` when there is none | of the root span |
 //! | `flags` | the span's flags, the log's trace flags; 0 for others | of the root span |
 //! | `spans` | | a list; each span has the fields above |
-//! | `errors` | | the number of spans that are errors, by the [`ErrorRule`] of whoever asks |
+//! | `errors` | | the number of spans that are errors, by the [`ErrorRule`] of the filter |
 //! | `root` | | the root span, or an empty map while it is missing |
 //!
 //! Until a trace's root is there its first span stands in for it. Fields of events and links that a

@@ -11,7 +11,7 @@ use super::check::location;
 
 /// A type, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum ExprType {
     /// It depends on the item.
     Unknown,
     /// True or false.
@@ -63,7 +63,7 @@ pub(super) fn boolean(program: &Program) -> Result<(), String> {
 struct Walk<'p> {
     source: &'p SourceInfo,
     /// The variables that macros bind, innermost last; those that collect have a type.
-    accumulators: Vec<(&'p str, Kind)>,
+    accumulators: Vec<(&'p str, ExprType)>,
     problems: Vec<String>,
 }
 
@@ -76,7 +76,7 @@ impl<'p> Walk<'p> {
             call.args.iter().skip(1).for_each(|branch| self.expect_bool(branch, who));
             return;
         }
-        if let Kind::Other(name) = self.kind(expression) {
+        if let ExprType::Other(name) = self.kind(expression) {
             let location = location(self.source, expression.id);
             let problem =
                 format!("{location}: {who} gives a value of type {name}, not true or false");
@@ -149,19 +149,19 @@ impl<'p> Walk<'p> {
     fn bind(&mut self, macro_: &'p ComprehensionExpr) -> usize {
         let outer = self.accumulators.len();
         let start = self.kind(&macro_.accu_init);
-        self.accumulators.push((&macro_.iter_var, Kind::Unknown));
-        self.accumulators.extend(macro_.iter_var2.iter().map(|name| (&**name, Kind::Unknown)));
+        self.accumulators.push((&macro_.iter_var, ExprType::Unknown));
+        self.accumulators.extend(macro_.iter_var2.iter().map(|name| (&**name, ExprType::Unknown)));
         self.accumulators.push((&macro_.accu_var, start));
         outer
     }
 
-    fn kind(&mut self, expression: &'p IdedExpr) -> Kind {
+    fn kind(&mut self, expression: &'p IdedExpr) -> ExprType {
         match &expression.expr {
             Expr::Literal(literal) => literal_kind(literal),
             Expr::Ident(name) => self.variable(name),
-            Expr::Select(select) if select.test => Kind::Bool,
-            Expr::List(_) => Kind::Other("list"),
-            Expr::Map(_) => Kind::Other("map"),
+            Expr::Select(select) if select.test => ExprType::Bool,
+            Expr::List(_) => ExprType::Other("list"),
+            Expr::Map(_) => ExprType::Other("map"),
             Expr::Call(call) => self.call(call),
             Expr::Comprehension(macro_) => {
                 let outer = self.bind(macro_);
@@ -169,24 +169,24 @@ impl<'p> Walk<'p> {
                 self.accumulators.truncate(outer);
                 kind
             }
-            Expr::Select(_) | Expr::Struct(_) | Expr::Unspecified => Kind::Unknown,
+            Expr::Select(_) | Expr::Struct(_) | Expr::Unspecified => ExprType::Unknown,
         }
     }
 
-    fn variable(&self, name: &str) -> Kind {
+    fn variable(&self, name: &str) -> ExprType {
         if let Some((_, kind)) = self.accumulators.iter().rev().find(|(bound, _)| *bound == name) {
             return *kind;
         }
         let plain = name.trim_start_matches('.');
         let known = VARIABLES.iter().find(|(variable, _)| *variable == plain);
         match known {
-            Some((_, kind)) => Kind::Other(kind),
-            None if TYPES.contains(&plain) => Kind::Other("type"),
-            None => Kind::Unknown,
+            Some((_, kind)) => ExprType::Other(kind),
+            None if TYPES.contains(&plain) => ExprType::Other("type"),
+            None => ExprType::Unknown,
         }
     }
 
-    fn call(&mut self, call: &'p CallExpr) -> Kind {
+    fn call(&mut self, call: &'p CallExpr) -> ExprType {
         match call.func_name.as_str() {
             "_&&_"
             | "_||_"
@@ -203,49 +203,49 @@ impl<'p> Walk<'p> {
             | "startsWith"
             | "endsWith"
             | "matches"
-            | "bool" => Kind::Bool,
-            "size" | "int" => Kind::Other("int"),
-            "uint" => Kind::Other("uint"),
-            "double" => Kind::Other("double"),
-            "string" => Kind::Other("string"),
-            "bytes" => Kind::Other("bytes"),
-            "type" => Kind::Other("type"),
+            | "bool" => ExprType::Bool,
+            "size" | "int" => ExprType::Other("int"),
+            "uint" => ExprType::Other("uint"),
+            "double" => ExprType::Other("double"),
+            "string" => ExprType::Other("string"),
+            "bytes" => ExprType::Other("bytes"),
+            "type" => ExprType::Other("type"),
             // The sum of two values is of their type; nothing adds up to a truth value.
             "_+_" => self.sum(&call.args),
-            "_-_" | "_*_" | "_/_" | "_%_" | "-_" => Kind::Other("number"),
+            "_-_" | "_*_" | "_/_" | "_%_" | "-_" => ExprType::Other("number"),
             "_?_:_" => self.same(call.args.get(1), call.args.get(2)),
-            "dyn" => call.args.first().map_or(Kind::Unknown, |argument| self.kind(argument)),
-            _ => Kind::Unknown,
+            "dyn" => call.args.first().map_or(ExprType::Unknown, |argument| self.kind(argument)),
+            _ => ExprType::Unknown,
         }
     }
 
-    fn sum(&mut self, sides: &'p [IdedExpr]) -> Kind {
+    fn sum(&mut self, sides: &'p [IdedExpr]) -> ExprType {
         for side in sides {
-            if let kind @ Kind::Other(_) = self.kind(side) {
+            if let kind @ ExprType::Other(_) = self.kind(side) {
                 return kind;
             }
         }
-        Kind::Other("number or text")
+        ExprType::Other("number or text")
     }
 
-    fn same(&mut self, first: Option<&'p IdedExpr>, second: Option<&'p IdedExpr>) -> Kind {
-        let (Some(first), Some(second)) = (first, second) else { return Kind::Unknown };
+    fn same(&mut self, first: Option<&'p IdedExpr>, second: Option<&'p IdedExpr>) -> ExprType {
+        let (Some(first), Some(second)) = (first, second) else { return ExprType::Unknown };
         match (self.kind(first), self.kind(second)) {
             (first, second) if first == second => first,
-            (Kind::Other(_), Kind::Other(_)) => Kind::Other("number or text"),
-            _ => Kind::Unknown,
+            (ExprType::Other(_), ExprType::Other(_)) => ExprType::Other("number or text"),
+            _ => ExprType::Unknown,
         }
     }
 }
 
-const fn literal_kind(literal: &LiteralValue) -> Kind {
+const fn literal_kind(literal: &LiteralValue) -> ExprType {
     match literal {
-        LiteralValue::Boolean(_) => Kind::Bool,
-        LiteralValue::Bytes(_) => Kind::Other("bytes"),
-        LiteralValue::Double(_) => Kind::Other("double"),
-        LiteralValue::Int(_) => Kind::Other("int"),
-        LiteralValue::Null => Kind::Other("null"),
-        LiteralValue::String(_) => Kind::Other("string"),
-        LiteralValue::UInt(_) => Kind::Other("uint"),
+        LiteralValue::Boolean(_) => ExprType::Bool,
+        LiteralValue::Bytes(_) => ExprType::Other("bytes"),
+        LiteralValue::Double(_) => ExprType::Other("double"),
+        LiteralValue::Int(_) => ExprType::Other("int"),
+        LiteralValue::Null => ExprType::Other("null"),
+        LiteralValue::String(_) => ExprType::Other("string"),
+        LiteralValue::UInt(_) => ExprType::Other("uint"),
     }
 }

@@ -90,7 +90,7 @@ impl FailedEvent {
     }
 }
 
-/// What is done with a chunk by nobody: where the filter that would search it is gone.
+/// What is done with a chunk that no filter searches: where the filter that would search it is gone.
 ///
 /// Events that the filter emitted itself stay, so that what it kept elsewhere arrives there. `fail`
 /// gets the others. What stays, or `None` if all does.

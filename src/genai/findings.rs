@@ -1,6 +1,6 @@
 //! Annotation: the mark of items in which something was found that must not leave.
 //!
-//! What was found is gone when the item is marked; the mark tells whoever comes later, for instance
+//! What was found is gone when the item is marked; the mark says so to what comes later, for instance
 //! an endpoint that gets content of such items only, that there was something, and of which kind.
 
 use super::redact::{Detector, FindingSource, Pattern};

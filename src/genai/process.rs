@@ -113,7 +113,7 @@ struct Label {
 
 /// What becomes of an event in its chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
+enum RecordAction {
     /// It stays.
     Keep,
     /// What is in `changed` takes its place.
@@ -122,7 +122,7 @@ enum Outcome {
     Remove,
 }
 
-impl Outcome {
+impl RecordAction {
     const fn replaced(replaced: bool) -> Self {
         if replaced { Self::Replace } else { Self::Keep }
     }
@@ -220,7 +220,7 @@ impl ContextProcessor {
             let mut visitor = DetectionVisitor::new(self.normalizer.as_ref());
             let Some(step) = items.step(&mut visitor) else { return rewriter.finish() };
             let detection = visitor.detection;
-            let outcome = match &step {
+            let action = match &step {
                 ItemStep::Item(item) => {
                     let label = if item.new_metadata { self.label(item) } else { known };
                     // Logs are not compared: a span after one may still have known metadata.
@@ -235,10 +235,12 @@ impl ContextProcessor {
                     self.fail(FailureReason::Unreadable, raw, tally)
                 }
             };
-            match outcome {
-                Outcome::Keep => rewriter.keep(step.raw()),
-                Outcome::Replace => rewriter.replace(step.raw()).extend_from_slice(&self.changed),
-                Outcome::Remove => {
+            match action {
+                RecordAction::Keep => rewriter.keep(step.raw()),
+                RecordAction::Replace => {
+                    rewriter.replace(step.raw()).extend_from_slice(&self.changed)
+                }
+                RecordAction::Remove => {
                     rewriter.replace(step.raw());
                 }
             }
@@ -247,21 +249,26 @@ impl ContextProcessor {
 
     /// What becomes of what cannot be searched.
     #[cold]
-    fn fail(&mut self, reason: FailureReason, event: &[u8], tally: &mut ContextTally) -> Outcome {
+    fn fail(
+        &mut self,
+        reason: FailureReason,
+        event: &[u8],
+        tally: &mut ContextTally,
+    ) -> RecordAction {
         if self.redactor.is_none() {
-            return Outcome::Keep;
+            return RecordAction::Keep;
         }
         if let Some(count) = tally.failures.get_mut(reason.index()) {
             *count = count.saturating_add(1);
         }
         match self.settings.on_failure {
-            OnFailure::Pass => return Outcome::Keep,
+            OnFailure::Pass => return RecordAction::Keep,
             OnFailure::Drop => {}
             OnFailure::Quarantine => {
                 self.quarantined.push(FailedEvent { reason, event: event.to_vec() });
             }
         }
-        Outcome::Remove
+        RecordAction::Remove
     }
 
     /// Handles one item.
@@ -271,13 +278,13 @@ impl ContextProcessor {
         label: Label,
         detection: Detection,
         tally: &mut ContextTally,
-    ) -> Outcome {
+    ) -> RecordAction {
         if label.ours || label.newer {
             tally.malformed = tally.malformed.saturating_add(u64::from(label.newer));
             if label.newer && !label.ours {
                 return self.fail(FailureReason::NewerLayout, item.event.raw, tally);
             }
-            return Outcome::Keep;
+            return RecordAction::Keep;
         }
         if item.signal() == Signal::Profiles {
             return self.fail(FailureReason::Profiles, item.event.raw, tally);
@@ -297,30 +304,30 @@ impl ContextProcessor {
             (Signal::Traces | Signal::Metrics | Signal::Profiles, _) => {}
             (Signal::Logs, _) => self.log(&item.event, tally),
         }
-        let outcome = self.finish(item, label, tally);
-        if outcome == Outcome::Remove || !self.settings.copy_metadata {
-            return outcome;
+        let action = self.finish(item, label, tally);
+        if action == RecordAction::Remove || !self.settings.copy_metadata {
+            return action;
         }
-        self.carry(&item.event, outcome)
+        self.carry(&item.event, action)
     }
 
     /// Redacts the resource and scope of a group of logs, if that is asked for.
-    fn marker(&mut self, marker: &Event<'_>, tally: &mut ContextTally) -> Outcome {
+    fn marker(&mut self, marker: &Event<'_>, tally: &mut ContextTally) -> RecordAction {
         self.marker.clear();
         let Some(redactor) = self.redactor.as_ref().filter(|_| self.settings.search_resource)
         else {
-            return Outcome::Keep;
+            return RecordAction::Keep;
         };
         self.patch.begin(marker.raw);
         let count = |finder: FindingSource| tally.count(finder);
         Masker::new(redactor, &mut self.patch, count).origin(marker.body);
         if self.patch.is_empty() {
-            return Outcome::Keep;
+            return RecordAction::Keep;
         }
         self.changed.clear();
         self.patch.apply(marker.raw, &mut self.changed);
         self.marker.extend_from_slice(&self.changed);
-        Outcome::Replace
+        RecordAction::Replace
     }
 
     fn label(&self, item: &Item<'_>) -> Label {
@@ -363,17 +370,17 @@ impl ContextProcessor {
     }
 
     /// Copies the metadata into the body.
-    fn carry(&mut self, event: &Event<'_>, outcome: Outcome) -> Outcome {
-        let source = if outcome == Outcome::Replace { &self.changed } else { event.raw };
+    fn carry(&mut self, event: &Event<'_>, action: RecordAction) -> RecordAction {
+        let source = if action == RecordAction::Replace { &self.changed } else { event.raw };
         // Of a group that was redacted, what it says since.
         let group = Events::new(&self.marker).next().and_then(Result::ok).and_then(|now| now.group);
         let group = event.group.map(|given| group.unwrap_or(given));
         self.masked.clear();
         if !body_metadata::copy(source, group, &mut self.masked) {
-            return outcome;
+            return action;
         }
         std::mem::swap(&mut self.changed, &mut self.masked);
-        Outcome::Replace
+        RecordAction::Replace
     }
 
     /// Lists in the record what was found in it.
@@ -388,11 +395,11 @@ impl ContextProcessor {
     }
 
     /// Writes the item with what was noted and, if that is asked for, redacted.
-    fn finish(&mut self, item: &Item<'_>, label: Label, tally: &mut ContextTally) -> Outcome {
+    fn finish(&mut self, item: &Item<'_>, label: Label, tally: &mut ContextTally) -> RecordAction {
         if label.hides {
-            let outcome = self.fail(FailureReason::HiddenValues, item.event.raw, tally);
+            let action = self.fail(FailureReason::HiddenValues, item.event.raw, tally);
             if self.settings.on_failure == OnFailure::Quarantine {
-                return outcome;
+                return action;
             }
         }
         let mut replaced = !self.patch.is_empty();
@@ -400,7 +407,7 @@ impl ContextProcessor {
             self.changed.clear();
             self.patch.apply(item.event.raw, &mut self.changed);
         }
-        let Some(redactor) = &self.redactor else { return Outcome::replaced(replaced) };
+        let Some(redactor) = &self.redactor else { return RecordAction::replaced(replaced) };
         let given = if replaced { item_of(&self.changed) } else { Some(*item) };
         let Some(item) = given else {
             return self.fail(FailureReason::Unreadable, item.event.raw, tally);
@@ -429,7 +436,7 @@ impl ContextProcessor {
                 self.mark(&found);
             }
         }
-        Outcome::replaced(replaced)
+        RecordAction::replaced(replaced)
     }
 }
 

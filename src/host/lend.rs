@@ -19,7 +19,7 @@ pub(super) unsafe fn bytes<'cb>(at: *const c_void, length: usize) -> &'cb [u8] {
 /// The bytes of a C string, without its end; empty for null.
 ///
 /// # Safety
-/// `at` is null or points to bytes that end with a zero and that nobody changes for `'cb`.
+/// `at` is null or points to bytes that end with a zero and that do not change for `'cb`.
 #[expect(clippy::disallowed_methods, reason = "the one home of CStr::from_ptr")]
 pub(super) unsafe fn c_bytes<'cb>(at: *const c_void) -> &'cb [u8] {
     if at.is_null() {
@@ -49,7 +49,7 @@ pub(super) fn give(bytes: &[u8]) -> Option<*mut c_void> {
     if memory.is_null() {
         return None;
     }
-    // SAFETY: the new memory is at least as long as `bytes` and nobody else knows it.
+    // SAFETY: the new memory is at least as long as `bytes` and nothing else knows it.
     unsafe { memory.cast::<u8>().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
     Some(memory)
 }
@@ -57,7 +57,7 @@ pub(super) fn give(bytes: &[u8]) -> Option<*mut c_void> {
 /// Frees memory that the host allocated and that its contract makes ours to free.
 ///
 /// # Safety
-/// `memory` is null or came from `malloc`, and nobody uses it again.
+/// `memory` is null or came from `malloc`, and is not used again.
 pub(super) unsafe fn free(memory: *mut c_void) {
     // SAFETY: the caller vouches for it.
     unsafe { libc::free(memory) };

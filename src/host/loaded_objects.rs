@@ -63,7 +63,7 @@ unsafe extern "C" fn note(
 ) -> c_int {
     // SAFETY: the linker passes a valid description for the length of this call.
     let info = unsafe { info.read() };
-    // SAFETY: the pointer is the vector that `loaded` passed, borrowed by nobody else.
+    // SAFETY: the pointer is the vector that `loaded` passed, not borrowed otherwise.
     let Some(objects) = (unsafe { objects.cast::<Vec<Object>>().as_mut() }) else { return 1 };
     // SAFETY: names end with a zero and stay as long as their objects.
     let name = unsafe { lend::c_bytes(info.dlpi_name.cast()) }.to_vec();

@@ -26,7 +26,7 @@ const SLICE: Duration = Duration::from_millis(100);
 const TYPE_BITS: c_int = c_int::MAX;
 /// Bounds of the time that an instance gets to end, in seconds.
 const GRACE: (c_int, c_int) = (1, 30);
-/// What a retry limit is when nobody set one, in releases that do not say so.
+/// The retry limit where none is set, in releases that do not say so.
 const DEFAULT_RETRIES: c_int = 1;
 
 /// A running output. Field order is the order of their ends.

@@ -1,6 +1,6 @@
 //! Thread timer: a permanent timer of the host, on the thread that starts it.
 //!
-//! A timer belongs to the scheduler of its thread, so that whoever has one keeps it in a thread-local
+//! A timer belongs to the scheduler of its thread, so that its owner keeps it in a thread-local
 //! variable, and its callback finds there what it is to do.
 
 use std::ffi::{c_int, c_void};

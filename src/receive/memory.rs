@@ -2,7 +2,7 @@
 //! and the requests on their way to them.
 //!
 //! Outputs that are slower than senders leave the difference in memory. At the limit, requests stay
-//! in the hand-over until outputs have sent something; who waits too long there, and whoever comes
+//! in the hand-over until outputs have sent something; a sender that waits too long there, or comes
 //! when there is no room at all, is asked to send again. Of the limit, an eighth is for the
 //! requests, so that there is always something to append when the host has room.
 //!

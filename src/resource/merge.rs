@@ -105,7 +105,7 @@ fn says_nothing(key: &[u8], value: &[u8]) -> bool {
     key == b"service.name" && text_of(value).is_some_and(|name| name.starts_with("unknown_service"))
 }
 
-/// Whether two encoded values are the same, whoever encoded them.
+/// Whether two encoded values are the same, in any of their encodings.
 fn equal(one: &[u8], other: &[u8]) -> bool {
     one == other
         || text_of(one).is_some_and(|text| text_of(other) == Some(text))

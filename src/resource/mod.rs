@@ -1,6 +1,6 @@
 //! Resource detection: where telemetry comes from, and how that gets into its resource.
 //!
-//! Detectors read [`Facts`], texts that somebody else has gathered: variables of the environment
+//! Detectors read [`Facts`], texts that the caller has gathered: variables of the environment
 //! and contents of files. What they make of them are attributes by the names of OpenTelemetry's
 //! semantic conventions for resources, 1.41. [`ResourceEditor`] adds them to the resources of a chunk.
 

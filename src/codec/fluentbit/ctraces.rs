@@ -65,7 +65,7 @@ const SCOPE: &[KeyRow] = &[
 ///
 /// What cannot be read is skipped as narrowly as possible, an attribute, event, link, span or
 /// context, and counted; everything beside it is kept. A start time that is missing is zero,
-/// "unknown": the time of reading would say something that nobody measured.
+/// "unknown": the time of reading would say something that was not measured.
 #[must_use]
 pub fn ctraces_to_otlp(chunk: &[u8]) -> NativeRequest {
     read_chunk(chunk, context)

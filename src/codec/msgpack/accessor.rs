@@ -2,8 +2,7 @@
 
 use super::{MapView, elements};
 
-/// Keys and positions in one accessor, at most. Deeper values are written as they are by few and
-/// read by nobody.
+/// Keys and positions in one accessor, at most. Values that deep are rare.
 const MAX_PARTS: usize = 16;
 
 /// The place of a value in a map, found in encoded maps without taking memory.

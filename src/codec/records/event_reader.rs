@@ -1,4 +1,4 @@
-//! Event iterator: reads the log events of a chunk one by one, whoever wrote them.
+//! Event iterator: reads the log events of a chunk one by one, in the forms of every writer.
 
 use super::layout::keys;
 use super::record::{Event, EventKind, Group, event_kind, event_time};
@@ -29,7 +29,7 @@ impl<'a> Events<'a> {
         self.group
     }
 
-    /// Goes on with `rest`, after a record that somebody else read, and gives the record's group.
+    /// Goes on with `rest`, after a record that another reader read, and gives the record's group.
     pub(super) const fn advance(&mut self, rest: &'a [u8]) -> Option<Group<'a>> {
         self.reader = Reader::new(rest);
         self.group

@@ -82,7 +82,7 @@ mod tests {
     use crate::codec::records::Events;
     use crate::codec::wire;
 
-    /// Two resources with three profiles, a dictionary, and a field that nobody knows.
+    /// Two resources with three profiles, a dictionary, and an unknown field.
     fn request() -> Vec<u8> {
         let mut profile = Vec::new();
         wire::fixed64(&mut profile, 3, 7);

@@ -71,7 +71,7 @@ pub struct Event<'a> {
 /// How a span ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum StatusCode {
-    /// Nobody said.
+    /// Not given.
     #[default]
     Unset,
     /// Said to be all right.

@@ -23,7 +23,7 @@ static CONTEXTS: AtomicU64 = AtomicU64::new(1);
 #[derive(Debug, Clone)]
 pub struct RecordReader<'a> {
     events: Events<'a>,
-    /// The body whose end nobody has told yet.
+    /// The body, as long as its end is not known.
     open: Option<&'a [u8]>,
     /// The metadata read last, and what it says.
     metadata: &'a [u8],
@@ -101,7 +101,7 @@ impl<'a> RecordReader<'a> {
         }
     }
 
-    /// The next span or metric of our own layout with a body that ends nobody knows where: its
+    /// The next span or metric of our own layout with a body whose end is not known: its
     /// slice is all that is left of the chunk, and so is [`Event::raw`]. Who reads the body says
     /// with [`RecordReader::end`] how long it was; otherwise it is looked for. `None` is anything else,
     /// which [`Iterator::next`] gives.
@@ -331,7 +331,7 @@ mod tests {
             (Some(Signal::Traces), &chunk[span.len() - 5..])
         );
         records.end(body.len());
-        // Nobody says where this one ends.
+        // The end of this one is not known.
         assert!(records.next_open().is_some());
         assert!(records.next_open().is_none());
         let (event, telemetry) = records.next().unwrap().unwrap();

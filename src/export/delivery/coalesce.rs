@@ -145,7 +145,7 @@ mod tests {
     fn leader(role: CoalescingRole) -> Leader {
         match role {
             CoalescingRole::Leader(leader) => leader,
-            CoalescingRole::Follow => panic!("somebody else leads"),
+            CoalescingRole::Follow => panic!("another request leads"),
         }
     }
 

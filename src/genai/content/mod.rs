@@ -1,8 +1,9 @@
 //! Content classifier: which names hold content: prompts, completions, tool arguments, tool
 //! results, tool definitions.
 //!
-//! There is one list, that of [`super::dialects`] and of the dialects that configurations add. It holds for every item, because instrumentations of several
-//! dialects meet in one trace, and because whoever must not see content must not see it under
+//! There is one list, that of [`super::dialects`] and of the dialects that configurations add. It holds for
+//! every item, because instrumentations of several dialects meet in one trace, and because a reader that
+//! must not see content must not see it under
 //! another one's name either.
 
 mod added;

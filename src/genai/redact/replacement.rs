@@ -16,7 +16,7 @@ pub enum Replacement {
 
 /// The key of hashes.
 ///
-/// Whoever has the key can find out which text a hash stands for by trying texts: there are few
+/// With the key it can be found out which text a hash stands for by trying texts: there are few
 /// telephone numbers. That is why there is no hash without a key.
 #[derive(Debug, Clone)]
 pub struct HashKey(Digest);

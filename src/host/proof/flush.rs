@@ -1,8 +1,8 @@
 //! The proof of a flush, before the host is told what came of it.
 //!
 //! A coroutine, a task, a route and a chunk all point to what the host passed to `cb_flush`, or to
-//! each other. The lock of a task is empty memory while nobody holds it, and the trace of a chunk is
-//! nothing while nobody traces, so that nothing can prove where they are: beyond the table they are not
+//! each other. The lock of a task is empty memory while it is not held, and the trace of a chunk is
+//! nothing while it is off, so that nothing can prove where they are: beyond the table they are not
 //! used.
 
 use super::super::abi::row::HostAbi;

@@ -17,7 +17,7 @@ pub(super) enum Fill {
     Selves,
 }
 
-/// An instance of nobody's.
+/// An instance that the host did not make.
 #[derive(Debug)]
 pub(in crate::host) struct Image {
     words: Vec<usize>,

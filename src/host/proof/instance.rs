@@ -79,7 +79,7 @@ impl Subject<'_> {
         let mut image = Image::new(Fill::Zeros, &known, &[]);
         let name = setters.name(self.kind, &mut image);
         report.note("name", name.checked_sub(image.address()) == Some(fields.name));
-        // Only in an image that has lists everywhere may an option go where nobody expects it.
+        // Only in an image that has lists everywhere may an option go where it is not expected.
         let mut image = Image::new(Fill::Selves, &known, &[]);
         setters.set(self.kind, &mut image, OWN_OPTION, VALUE);
         if !report.note("properties", self.took(setters, &image, OWN_OPTION, fields.properties)) {

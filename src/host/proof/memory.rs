@@ -198,7 +198,7 @@ mod tests {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
         // SAFETY: asks for new memory.
         let at = unsafe { libc::mmap(std::ptr::null_mut(), all, libc::PROT_READ, flags, -1, 0) };
-        // SAFETY: gives back half of it, which nobody uses.
+        // SAFETY: gives back half of it, which is not used.
         assert_eq!(unsafe { libc::munmap(at.wrapping_byte_add(one), one) }, 0);
         let pages = at.expose_provenance();
         assert_eq!(memory.window(pages + PAGE - 10, 50).len(), 10);

@@ -45,7 +45,7 @@ impl Setters for SetterFunctions {
     }
 
     fn free_text(&self, text: usize) {
-        // SAFETY: the host made the text for the image, which nobody else knows.
+        // SAFETY: the host made the text for the image, which nothing else knows.
         unsafe { (self.flb_sds_destroy)(pointer(text)) };
     }
 

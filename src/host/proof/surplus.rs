@@ -1,4 +1,4 @@
-//! Inputs that nobody configured.
+//! Inputs that are not configured.
 //!
 //! The host starts one input for each plugin of the wanted name, and gives the options to the last.
 //! A file that is named twice, in `plugins.conf` and by `-e` for example, is two plugins.
@@ -11,7 +11,7 @@ const MAX_INPUTS: usize = 1000;
 /// What a user is told of an instance too many.
 pub(in crate::host) const MESSAGE: &str = "the file of this plugin was loaded more than once: it is \
      named twice, perhaps in a plugins file and by '-e'. Fluent Bit then starts an instance too many, \
-     which nobody configured; it stays without a listener. Name the file once";
+     which is not configured; it stays without a listener. Name the file once";
 
 /// Whether a plugin of the same name was loaded after the one that an input belongs to.
 pub(in crate::host) fn is_surplus(

@@ -300,7 +300,7 @@ mod tests {
         bench.hub.sources()[0].put_back(emissions.remove(0));
         let again = bench.drain(Drain::Everything).remove(0);
         assert_eq!((again.records, Events::new(&again.events).count()), (2, 2));
-        // From now on nobody takes it.
+        // From now on nothing takes it.
         drop(bench.after_panic(&EVENT));
         assert_eq!((bench.count("panic", "quarantine"), bench.count("panic", "drop")), (2, 1));
     }

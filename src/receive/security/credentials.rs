@@ -118,7 +118,7 @@ impl CredentialTable {
         }
         for digest in tokens {
             if find(&self.tokens, &digest).is_some() {
-                wrong.push("a token belongs to somebody else as well, or is there twice");
+                wrong.push("a token belongs to another client as well, or is there twice");
             }
             self.tokens.push((digest, caller.clone()));
         }

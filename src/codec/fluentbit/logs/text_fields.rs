@@ -20,7 +20,7 @@ pub struct TextField<'a> {
 }
 
 /// The fields of a text, one by one, without taking memory. What only looks like a field is one too:
-/// whoever asks knows the keys.
+/// the caller knows the keys.
 #[derive(Debug, Clone)]
 pub struct TextFields<'a> {
     text: &'a [u8],

@@ -54,8 +54,8 @@ pub(super) fn mark(out: &mut Vec<u8>, start: usize, raw: &[u8]) {
     msgpack::ext(out, MARK, &data);
 }
 
-/// What an `AnyValue` has beside what stands in the record: all of it, or the fields that nobody
-/// knows.
+/// What an `AnyValue` has beside what stands in the record: all of it, or its unknown
+/// fields.
 #[cold]
 pub(super) fn remainder(any_value: &[u8], form: ValueForm) -> Vec<u8> {
     if form == ValueForm::Unsaid {

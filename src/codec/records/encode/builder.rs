@@ -138,7 +138,7 @@ impl RequestBuilder {
     }
 
     /// The same for a span or metric whose body is at the start of [`Event::body`], of which
-    /// nobody has looked for the end. `context` is what [`RecordReader::context`] says of it.
+    /// the end was not looked for. `context` is what [`RecordReader::context`] says of it.
     ///
     /// # Errors
     /// As [`RequestBuilder::push`].

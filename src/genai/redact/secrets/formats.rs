@@ -53,7 +53,7 @@ impl SecretFormat {
 }
 
 /// Google's keys that stand in the tests of its public SDKs, by [`xxh3_64`] of what follows the prefix, in
-/// order: nobody need take this list for a leak.
+/// order: scanners do not take this list for a leak.
 const PUBLISHED: [u64; 16] = [
     0x11fc_1b8d_a4eb_215f,
     0x15fd_3ca2_1008_4a02,
