@@ -18,13 +18,13 @@ use crate::model::{Emission, Position, Signal};
 #[derive(Debug)]
 pub struct CorrelationConfig {
     /// Which keys hold ids.
-    pub keys: IdKeys,
+    pub(crate) keys: IdKeys,
     /// How long a log waits for its span. What spans carry is remembered for twice as long.
-    pub window: Duration,
+    pub(crate) window: Duration,
     /// The most memory: one half for what is remembered of spans, one for logs.
-    pub max_bytes: usize,
+    pub(crate) max_bytes: usize,
     /// Marks logs that waited, so that the filters up to here leave them alone.
-    pub position: Position,
+    pub(crate) position: Position,
 }
 
 /// Why a log with an id got no place.

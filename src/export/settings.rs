@@ -20,15 +20,15 @@ use crate::sampling::Threshold;
 #[derive(Debug, Clone)]
 pub struct ExportSettings {
     /// The endpoints, in the order in which the user named them.
-    pub endpoints: Vec<EndpointSettings>,
+    pub(crate) endpoints: Vec<EndpointSettings>,
     /// The groups, in the order in which the user named them.
-    pub groups: Vec<GroupSettings>,
+    pub(crate) groups: Vec<GroupSettings>,
     /// Requests in flight to each endpoint at most.
-    pub max_in_flight: usize,
+    pub(crate) max_in_flight: usize,
     /// Bytes of the chunks that are held in flight at most while an endpoint is away.
-    pub retry_in_place_size: usize,
+    pub(crate) retry_in_place_size: usize,
     /// Where ordinary logs have what OTLP has fields for.
-    pub logs: LogAccessors,
+    pub(crate) logs: LogAccessors,
 }
 
 /// How a group uses its members.
@@ -48,11 +48,11 @@ pub enum GroupMode {
 #[derive(Debug, Clone)]
 pub struct GroupSettings {
     /// Its name in options, counters and log lines.
-    pub name: String,
+    pub(crate) name: String,
     /// How it uses its members.
-    pub mode: GroupMode,
+    pub(crate) mode: GroupMode,
     /// Its members, in order of preference.
-    pub members: MemberSource,
+    pub(crate) members: MemberSource,
 }
 
 /// Where the members of a group come from.
@@ -119,24 +119,24 @@ pub enum AddressFamily {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetSettings {
     /// How long connecting may take; as long as a request unless given.
-    pub connect_timeout: Option<Duration>,
+    pub(crate) connect_timeout: Option<Duration>,
     /// Whether connections are used again.
-    pub keepalive: bool,
+    pub(crate) keepalive: bool,
     /// How long an idle connection is kept.
-    pub keepalive_idle_timeout: Duration,
+    pub(crate) keepalive_idle_timeout: Duration,
     /// Whether TCP asks silent peers whether they are there.
-    pub tcp_keepalive: bool,
+    pub(crate) tcp_keepalive: bool,
     /// After this time of silence it asks.
-    pub tcp_keepalive_time: Duration,
+    pub(crate) tcp_keepalive_time: Duration,
     /// After this time it asks again.
-    pub tcp_keepalive_interval: Duration,
+    pub(crate) tcp_keepalive_interval: Duration,
     /// So many unanswered questions end a connection.
-    pub tcp_keepalive_probes: u32,
+    pub(crate) tcp_keepalive_probes: u32,
     /// The address of this machine that connections are made from.
-    pub source_address: Option<IpAddr>,
+    pub(crate) source_address: Option<IpAddr>,
     /// The kind of addresses that are tried first, where a name has both; as the name service
     /// orders them unless given.
-    pub prefer: Option<AddressFamily>,
+    pub(crate) prefer: Option<AddressFamily>,
 }
 
 impl Default for NetSettings {
@@ -183,12 +183,12 @@ pub enum ContentHandling {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct KeepContentWhen {
     /// A span's status is an error, or a log has the severity of one.
-    pub errors: bool,
+    pub(crate) errors: bool,
     /// Something was found in the item: [`crate::genai::FINDINGS`] is not empty.
-    pub findings: bool,
+    pub(crate) findings: bool,
     /// The item's trace is above this threshold of consistent probability sampling. What belongs
     /// to no trace is judged by a hash of itself.
-    pub sample: Option<Threshold>,
+    pub(crate) sample: Option<Threshold>,
 }
 
 /// What happens to an item for which `where` has no answer.
@@ -214,71 +214,71 @@ pub enum OnMisdirected {
 #[derive(Clone)]
 pub struct EndpointSettings {
     /// Its name in options, counters and log lines.
-    pub name: String,
+    pub(crate) name: String,
     /// Where it is. For HTTP a path `/` stands for the default path of each signal.
-    pub url: Uri,
+    pub(crate) url: Uri,
     /// The whole path of a signal's requests over HTTP, where it is not made from the URL.
-    pub paths: Vec<(Signal, PathAndQuery)>,
+    pub(crate) paths: Vec<(Signal, PathAndQuery)>,
     /// The same over gRPC, where it is not the method's own.
-    pub grpc_paths: Vec<(Signal, PathAndQuery)>,
+    pub(crate) grpc_paths: Vec<(Signal, PathAndQuery)>,
     /// The address to use instead of looking the URL's host up.
-    pub address: Option<SocketAddr>,
+    pub(crate) address: Option<SocketAddr>,
     /// The transport.
-    pub protocol: Protocol,
+    pub(crate) protocol: Protocol,
     /// Which version of HTTP; without meaning for gRPC.
-    pub http2: Http2,
+    pub(crate) http2: Http2,
     /// How connections are made and kept.
-    pub net: NetSettings,
+    pub(crate) net: NetSettings,
     /// Headers of every request; they may hold secrets.
-    pub headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     /// Headers from the items.
-    pub header_from: Vec<HeaderFrom>,
+    pub(crate) header_from: Vec<HeaderFrom>,
     /// Headers that change.
-    pub credentials: CredentialSettings,
+    pub(crate) credentials: CredentialSettings,
     /// Where refused items go.
-    pub dead_letter: Option<DeadLetterTarget>,
+    pub(crate) dead_letter: Option<DeadLetterTarget>,
     /// The HTTP proxy to go through; may hold a password.
-    pub proxy: Option<String>,
+    pub(crate) proxy: Option<String>,
     /// Whether `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` of the environment say which
     /// proxy to go through.
-    pub proxy_from_environment: bool,
+    pub(crate) proxy_from_environment: bool,
     /// Compression of request bodies.
-    pub compression: Compression,
+    pub(crate) compression: Compression,
     /// The limit for one request, from its start to the end of the answer.
-    pub timeout: Duration,
+    pub(crate) timeout: Duration,
     /// How long it is tried to deliver a chunk before what is missing of it is given up; `None` is
     /// for ever.
-    pub max_elapsed_time: Option<Duration>,
+    pub(crate) max_elapsed_time: Option<Duration>,
     /// How long a chunk may be held in flight, and failed requests made again, before the chunk goes
     /// back to the host; zero is not at all.
-    pub retry_in_place: Duration,
+    pub(crate) retry_in_place: Duration,
     /// How long connections are used; without end unless given.
-    pub max_connection_age: Option<Duration>,
+    pub(crate) max_connection_age: Option<Duration>,
     /// What an answer of a wrong address means.
-    pub on_misdirected: OnMisdirected,
+    pub(crate) on_misdirected: OnMisdirected,
     /// The signals that it gets.
-    pub signals: Vec<Signal>,
+    pub(crate) signals: Vec<Signal>,
     /// The items that it gets.
-    pub condition: Option<Arc<Condition>>,
+    pub(crate) condition: Option<Arc<Condition>>,
     /// What a failing condition means.
-    pub on_error: OnError,
+    pub(crate) on_error: OnError,
     /// Whether it gets content.
-    pub content: ContentHandling,
+    pub(crate) content: ContentHandling,
     /// Where content is not kept: the bytes up to which it gets text under names that no list of
     /// content has; without limit unless given.
-    pub content_unlisted: Option<usize>,
+    pub(crate) content_unlisted: Option<usize>,
     /// The dialect that its spans are in; as they are unless given.
-    pub dialect: Option<BackendDialect>,
+    pub(crate) dialect: Option<BackendDialect>,
     /// What it gets instead of the attributes as they are.
-    pub attributes: Option<Arc<AttributeRules>>,
+    pub(crate) attributes: Option<Arc<AttributeRules>>,
     /// The part of the traces that it gets, from 0 to 100; chosen by trace id.
-    pub sampling_percentage: Option<f64>,
+    pub(crate) sampling_percentage: Option<f64>,
     /// TLS.
-    pub tls: ClientTlsSettings,
+    pub(crate) tls: ClientTlsSettings,
     /// Uncompressed bytes of a request at most, unless a single item is larger.
-    pub max_request_size: usize,
+    pub(crate) max_request_size: usize,
     /// Spans, data points and log records of a request at most.
-    pub max_request_items: usize,
+    pub(crate) max_request_items: usize,
 }
 
 /// Where the value of a header comes from.
@@ -296,69 +296,69 @@ pub enum HeaderSource {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeaderFrom {
     /// The header.
-    pub name: HeaderName,
+    pub(crate) name: HeaderName,
     /// Where its value comes from; an item that has none is sent without the header, or with the
     /// endpoint's own.
-    pub source: HeaderSource,
+    pub(crate) source: HeaderSource,
 }
 
 /// Headers that change: what they are made of. Holds secrets.
 #[derive(Clone, Default)]
 pub struct CredentialSettings {
     /// A file of headers that is read again when it changes.
-    pub headers_file: Option<PathBuf>,
+    pub(crate) headers_file: Option<PathBuf>,
     /// A file with a bearer token that is read again when it changes.
-    pub bearer_token_file: Option<PathBuf>,
+    pub(crate) bearer_token_file: Option<PathBuf>,
     /// A token service.
-    pub oauth2: Option<OAuth2Settings>,
+    pub(crate) oauth2: Option<OAuth2Settings>,
     /// AWS Signature Version 4.
-    pub aws: Option<AwsSettings>,
+    pub(crate) aws: Option<AwsSettings>,
 }
 
 /// How requests to AWS are signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AwsSettings {
     /// The service's name in signatures, such as `logs` or `xray`.
-    pub service: String,
+    pub(crate) service: String,
     /// The region that the service is in, such as `eu-central-1`.
-    pub region: String,
+    pub(crate) region: String,
     /// The profile in AWS's files; `AWS_PROFILE` or `default` unless given.
-    pub profile: Option<String>,
+    pub(crate) profile: Option<String>,
     /// The file of keys; `AWS_SHARED_CREDENTIALS_FILE` or `~/.aws/credentials` unless given.
-    pub credentials_file: Option<PathBuf>,
+    pub(crate) credentials_file: Option<PathBuf>,
     /// A role to be assumed.
-    pub role_arn: Option<String>,
+    pub(crate) role_arn: Option<String>,
     /// What the role's owner asks for beside that.
-    pub external_id: Option<String>,
+    pub(crate) external_id: Option<String>,
     /// Where STS is, if not where AWS has it for the region.
-    pub sts_endpoint: Option<Uri>,
+    pub(crate) sts_endpoint: Option<Uri>,
 }
 
 /// The client credentials grant of OAuth 2.0 (RFC 6749, section 4.4). Holds a secret.
 #[derive(Clone, Default)]
 pub struct OAuth2Settings {
     /// The token endpoint.
-    pub token_url: Uri,
+    pub(crate) token_url: Uri,
     /// Who we are.
-    pub client_id: String,
+    pub(crate) client_id: String,
     /// The proof, unless that is an assertion.
-    pub client_secret: String,
+    pub(crate) client_secret: String,
     /// How the proof is given.
-    pub authentication: ClientAuthentication,
+    pub(crate) authentication: ClientAuthentication,
     /// What the token is to be good for.
-    pub scopes: Vec<String>,
+    pub(crate) scopes: Vec<String>,
     /// Whom the token is for, where the service asks for that.
-    pub audience: Option<String>,
+    pub(crate) audience: Option<String>,
     /// What the token is to be used at (RFC 8707), where the service asks for that.
-    pub resource: Option<String>,
+    pub(crate) resource: Option<String>,
     /// The name that we go by at the service; our own unless given.
-    pub user_agent: Option<HeaderValue>,
+    pub(crate) user_agent: Option<HeaderValue>,
     /// The limit for one request; the endpoint's unless given.
-    pub timeout: Option<Duration>,
+    pub(crate) timeout: Option<Duration>,
     /// The limit for connecting; the endpoint's unless given.
-    pub connect_timeout: Option<Duration>,
+    pub(crate) connect_timeout: Option<Duration>,
     /// How long before its end a token is renewed; after four fifths of its life unless given.
-    pub refresh_skew: Option<Duration>,
+    pub(crate) refresh_skew: Option<Duration>,
 }
 
 /// How a client proves who it is; the names are those of Fluent Bit's own output.
@@ -377,15 +377,15 @@ pub enum ClientAuthentication {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AssertionSettings {
     /// The private key, in PEM: RSA, or P-256 or P-384 in PKCS#8.
-    pub key_file: PathBuf,
+    pub(crate) key_file: PathBuf,
     /// Its certificate, in PEM or DER, whose thumbprint names the key.
-    pub certificate_file: Option<PathBuf>,
+    pub(crate) certificate_file: Option<PathBuf>,
     /// Whom it is for; the token endpoint unless given.
-    pub audience: Option<String>,
+    pub(crate) audience: Option<String>,
     /// The header of the thumbprint: `kid`, `x5t`, `x5t#S256` or another.
-    pub header: String,
+    pub(crate) header: String,
     /// How long it is valid.
-    pub lifetime: Duration,
+    pub(crate) lifetime: Duration,
 }
 
 /// Where items go that an endpoint refuses for good.
@@ -401,24 +401,24 @@ pub enum DeadLetterTarget {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientTlsSettings {
     /// Certificates, in PEM, trusted beside the system's.
-    pub ca_file: Option<PathBuf>,
+    pub(crate) ca_file: Option<PathBuf>,
     /// A folder of such files, as OpenSSL has them; what holds no certificate is passed over.
-    pub ca_path: Option<PathBuf>,
+    pub(crate) ca_path: Option<PathBuf>,
     /// Our certificate chain, in PEM.
-    pub crt_file: Option<PathBuf>,
+    pub(crate) crt_file: Option<PathBuf>,
     /// The key of our certificate, in PEM.
-    pub key_file: Option<PathBuf>,
+    pub(crate) key_file: Option<PathBuf>,
     /// The password of the key, if it is encrypted.
-    pub key_passwd: Option<Password>,
+    pub(crate) key_passwd: Option<Password>,
     /// The name in the endpoint's certificate, where it is not the URL's host. It is also sent as
     /// the server name and the host.
-    pub server_name: Option<String>,
+    pub(crate) server_name: Option<String>,
     /// Whether the endpoint's certificate is checked.
-    pub verify: bool,
+    pub(crate) verify: bool,
     /// The oldest and newest version, as numbers of [`crate::cipher_suites::parse_version`].
-    pub versions: (u8, u8),
+    pub(crate) versions: (u8, u8),
     /// The names of the cipher suites; none for all.
-    pub ciphers: Vec<String>,
+    pub(crate) ciphers: Vec<String>,
 }
 
 impl Default for ClientTlsSettings {

@@ -72,36 +72,36 @@ const LAST_ANSWERS: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub struct ReceiverSettings {
     /// Address or name to listen on.
-    pub listen: String,
+    pub(crate) listen: String,
     /// Port for OTLP/gRPC, if there is to be one; 0 lets the system choose. Both ports, which may
     /// be the same, take both protocols.
-    pub grpc_port: Option<u16>,
+    pub(crate) grpc_port: Option<u16>,
     /// Port for OTLP/HTTP, if there is to be one; 0 lets the system choose.
-    pub http_port: Option<u16>,
+    pub(crate) http_port: Option<u16>,
     /// A socket in the file system that takes both protocols.
-    pub unix_socket: Option<UnixSocket>,
+    pub(crate) unix_socket: Option<UnixSocket>,
     /// What clients may cost.
-    pub limits: ClientLimits,
+    pub(crate) limits: ClientLimits,
     /// Largest request in bytes, before and after decompression.
-    pub max_request_size: usize,
+    pub(crate) max_request_size: usize,
     /// Bytes of requests that may be read or wait for the host at a time.
-    pub max_queue_size: usize,
+    pub(crate) max_queue_size: usize,
     /// Bytes of requests and of the host's chunks that may wait in memory for the outputs, if there
     /// is a limit.
-    pub max_memory: Option<usize>,
+    pub(crate) max_memory: Option<usize>,
     /// Whether logs get group markers.
-    pub log_groups: bool,
+    pub(crate) log_groups: bool,
     /// The key under which the bodies of all logs stand, maps too; without one, a map is the record's
     /// body, and what is none stands under `log`.
-    pub logs_body_key: Option<String>,
+    pub(crate) logs_body_key: Option<String>,
     /// The host's own forms to write instead of records.
-    pub native: Option<NativeSettings>,
+    pub(crate) native: Option<NativeSettings>,
     /// Whether profiles are taken in.
-    pub profiles: bool,
+    pub(crate) profiles: bool,
     /// Tags and tenants.
-    pub tenancy: TenancySettings,
+    pub(crate) tenancy: TenancySettings,
     /// Who may send.
-    pub security: SecuritySettings,
+    pub(crate) security: SecuritySettings,
 }
 
 /// Listeners that take OTLP in. The owner calls it on the host's thread.

@@ -33,13 +33,13 @@ static NEXT_GROUP: AtomicU32 = AtomicU32::new(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NativeSettings {
     /// What the running release reads.
-    pub forms: ReaderCapabilities,
+    pub(crate) forms: ReaderCapabilities,
     /// Whether traces do.
-    pub traces: bool,
+    pub(crate) traces: bool,
     /// Whether metrics do.
-    pub metrics: bool,
+    pub(crate) metrics: bool,
     /// Whether logs do.
-    pub logs: bool,
+    pub(crate) logs: bool,
 }
 
 impl NativeSettings {

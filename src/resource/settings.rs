@@ -53,17 +53,17 @@ impl ResourceDetector {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DetectorSettings {
     /// Which detectors.
-    pub detectors: Vec<ResourceDetector>,
+    pub(crate) detectors: Vec<ResourceDetector>,
     /// The folder of the downward API's files.
-    pub podinfo: String,
+    pub(crate) podinfo: String,
     /// Which labels of the pod become attributes; `*` is all.
-    pub labels: Vec<String>,
+    pub(crate) labels: Vec<String>,
     /// Which annotations of the pod become attributes; `*` is all.
-    pub annotations: Vec<String>,
+    pub(crate) annotations: Vec<String>,
     /// Whether `app.kubernetes.io/*` labels name the service.
-    pub well_known_labels: bool,
+    pub(crate) well_known_labels: bool,
     /// The process that is described: a number, or `self`.
-    pub process: String,
+    pub(crate) process: String,
 }
 
 /// What detectors found.

@@ -9,61 +9,61 @@ use super::secret::Secret;
 #[derive(Debug, Clone, Default)]
 pub struct SecuritySettings {
     /// TLS on all listeners.
-    pub tls: Option<ServerTlsSettings>,
+    pub(crate) tls: Option<ServerTlsSettings>,
     /// Tokens that are accepted as `authorization: Bearer`.
-    pub bearer_tokens: Vec<Secret>,
+    pub(crate) bearer_tokens: Vec<Secret>,
     /// A file with such tokens, one a line.
-    pub bearer_token_file: Option<PathBuf>,
+    pub(crate) bearer_token_file: Option<PathBuf>,
     /// A user and a password that are accepted as `authorization: Basic`.
-    pub basic: Option<(String, Secret)>,
+    pub(crate) basic: Option<(String, Secret)>,
     /// A YAML file with credentials by tenant.
-    pub tenants_file: Option<PathBuf>,
+    pub(crate) tenants_file: Option<PathBuf>,
     /// Validation of JSON Web Tokens.
-    pub jwt: Option<JwtSettings>,
+    pub(crate) jwt: Option<JwtSettings>,
     /// Browsers' pages that may send: origins with at most one `*` each.
-    pub cors_allowed_origins: Vec<String>,
+    pub(crate) cors_allowed_origins: Vec<String>,
     /// Request headers that such pages may set beside those that exporters need.
-    pub cors_allowed_headers: Vec<String>,
+    pub(crate) cors_allowed_headers: Vec<String>,
 }
 
 /// TLS of a server.
 #[derive(Debug, Clone)]
 pub struct ServerTlsSettings {
     /// The certificate chain in PEM.
-    pub crt_file: PathBuf,
+    pub(crate) crt_file: PathBuf,
     /// Its key in PEM.
-    pub key_file: PathBuf,
+    pub(crate) key_file: PathBuf,
     /// The key's password, if it is encrypted.
-    pub key_passwd: Option<Secret>,
+    pub(crate) key_passwd: Option<Secret>,
     /// The certificates in PEM that clients' certificates are checked against.
-    pub ca_file: Option<PathBuf>,
+    pub(crate) ca_file: Option<PathBuf>,
     /// Whether clients need a certificate.
-    pub require_client: bool,
+    pub(crate) require_client: bool,
     /// Allowed versions, oldest and newest: 12 is TLS 1.2, 13 is TLS 1.3.
-    pub versions: (u8, u8),
+    pub(crate) versions: (u8, u8),
     /// Whether HTTP/2 is offered beside HTTP/1.1.
-    pub http2: bool,
+    pub(crate) http2: bool,
     /// Allowed cipher suites by their names in OpenSSL or by IANA; empty allows all.
-    pub ciphers: Vec<String>,
+    pub(crate) ciphers: Vec<String>,
 }
 
 /// Validation of JSON Web Tokens (RFC 7519) by a key set (RFC 7517).
 #[derive(Debug, Clone)]
 pub struct JwtSettings {
     /// Where the key set is.
-    pub keys: KeySource,
+    pub(crate) keys: KeySource,
     /// The only accepted issuer.
-    pub issuer: String,
+    pub(crate) issuer: String,
     /// Accepted audiences; empty accepts any.
-    pub audiences: Vec<String>,
+    pub(crate) audiences: Vec<String>,
     /// Accepted values of the claim `azp` or `client_id`; empty accepts any.
-    pub clients: Vec<String>,
+    pub(crate) clients: Vec<String>,
     /// Accepted algorithms by their names in RFC 7518 and RFC 8037.
-    pub algorithms: Vec<String>,
+    pub(crate) algorithms: Vec<String>,
     /// By how much the senders' clocks may be wrong.
-    pub leeway: Duration,
+    pub(crate) leeway: Duration,
     /// The claim that names the tenant.
-    pub tenant_claim: Option<String>,
+    pub(crate) tenant_claim: Option<String>,
 }
 
 /// Where a key set is.

@@ -66,17 +66,17 @@ const TENANT_LIMITED: CounterFamily = CounterFamily::counter(
 #[derive(Debug, Clone)]
 pub struct TenancySettings {
     /// How tags are chosen.
-    pub tags: TagSettings,
+    pub(crate) tags: TagSettings,
     /// The header that names the tenant.
-    pub tenant_header: Option<HeaderName>,
+    pub(crate) tenant_header: Option<HeaderName>,
     /// The resource attribute that is set to the tenant.
-    pub tenant_attribute: Option<String>,
+    pub(crate) tenant_attribute: Option<String>,
     /// How fast each tenant may send; `None` for no limit.
-    pub rate: Option<TenantRate>,
+    pub(crate) rate: Option<TenantRate>,
     /// The tenants with a rate of their own. Each has counters of its own.
-    pub rates: Vec<(String, TenantRate)>,
+    pub(crate) rates: Vec<(String, TenantRate)>,
     /// How many tenants have a bucket of their own at a time.
-    pub max_tenants: usize,
+    pub(crate) max_tenants: usize,
 }
 
 impl Default for TenancySettings {

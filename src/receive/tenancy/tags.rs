@@ -66,19 +66,19 @@ impl TagFrom {
 #[derive(Debug, Clone)]
 pub struct TagSettings {
     /// The tags of traces, metrics, logs and profiles; `None` is the input's own tag.
-    pub signals: [Option<String>; 4],
+    pub(crate) signals: [Option<String>; 4],
     /// Where the changing part comes from; `None` for the tag of the signal alone.
-    pub from: Option<TagFrom>,
+    pub(crate) from: Option<TagFrom>,
     /// What stands before the changing part; `None` is the tag of the signal and a dot.
-    pub prefix: Option<String>,
+    pub(crate) prefix: Option<String>,
     /// The tag of what has no value; `None` is the tag of the signal.
-    pub fallback: Option<String>,
+    pub(crate) fallback: Option<String>,
     /// The tag of values beyond `max_tags`; `None` is the prefix and `overflow`.
-    pub overflow: Option<String>,
+    pub(crate) overflow: Option<String>,
     /// How many tags may be made of values.
-    pub max_tags: usize,
+    pub(crate) max_tags: usize,
     /// The input's own tag.
-    pub own: String,
+    pub(crate) own: String,
 }
 
 impl Default for TagSettings {
