@@ -193,7 +193,7 @@ fn every_body_comes_back_as_it_was() {
 /// Values nest as deep in lists as in maps; beyond what stands in the record they are beside it.
 #[test]
 fn values_of_every_depth_come_back() {
-    for depth in [1, 8, 9, 10, 11, 12, 40, 61, 62] {
+    for depth in [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 40, 61, 62] {
         let in_list = |inner: Vec<u8>| list(&[inner]);
         let in_map = |inner: Vec<u8>| kvlist(&[pair("k", Some(&inner))]);
         for wrap in [in_list as fn(Vec<u8>) -> Vec<u8>, in_map] {
@@ -207,6 +207,78 @@ fn values_of_every_depth_come_back() {
             super::support::every_plugin_reads(&under);
             let back = to_request(Signal::Logs, &under).0;
             assert_eq!(sorted(&back), sorted(&given), "{depth} under a key");
+        }
+    }
+}
+
+/// A request of each signal with `pairs` as attributes in every place that has some.
+fn everywhere(signal: Signal, pairs: &[Vec<u8>]) -> Vec<u8> {
+    let within = |path: &[u32]| {
+        let mut out = Vec::new();
+        let (last, outer) = path.split_last().unwrap();
+        pairs.iter().for_each(|pair| wire::bytes(&mut out, *last, pair));
+        outer.iter().rev().fold(out, |inner, number| {
+            let mut out = Vec::new();
+            wire::bytes(&mut out, *number, &inner);
+            out
+        })
+    };
+    // Places of attributes in the message of an item: of points and exemplars in every kind of data.
+    let places: &[&[u32]] = match signal {
+        Signal::Traces => &[&[9], &[11, 3], &[13, 4]],
+        Signal::Metrics => &[
+            &[12],
+            &[5, 1, 7],
+            &[5, 1, 5, 7],
+            &[7, 1, 7],
+            &[7, 1, 5, 7],
+            &[9, 1, 9],
+            &[9, 1, 8, 7],
+            &[10, 1, 1],
+            &[10, 1, 11, 7],
+            &[11, 1, 7],
+        ],
+        _ => &[&[6]],
+    };
+    let mut items = Vec::new();
+    for place in places {
+        let mut item = within(place);
+        match signal {
+            Signal::Traces => {
+                wire::bytes(&mut item, 1, &[1; 16]);
+                wire::bytes(&mut item, 2, &[2; 8]);
+            }
+            Signal::Metrics => wire::bytes(&mut item, 1, b"metric"),
+            _ => wire::bytes(&mut item, 5, &kvlist(pairs)),
+        }
+        wire::bytes(&mut items, 2, &item);
+    }
+    let mut scope = within(&[1, 3]);
+    scope.extend(items);
+    let mut resource = within(&[1, 1]);
+    wire::bytes(&mut resource, 2, &scope);
+    let mut request = Vec::new();
+    wire::bytes(&mut request, 1, &resource);
+    request
+}
+
+/// Scenario: values that nest as deep as OTLP allows, and about as deep as records do, in every place.
+/// Guarantees: no body is deeper than the stock outputs bear (`to_records` asserts it), and every value
+/// comes back.
+#[test]
+fn values_of_every_depth_come_back_from_every_place() {
+    for depth in [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 62] {
+        let in_list = |inner: Vec<u8>| list(&[inner]);
+        let in_map = |inner: Vec<u8>| kvlist(&[pair("k", Some(&inner))]);
+        let deep = [in_list as fn(Vec<u8>) -> Vec<u8>, in_map]
+            .map(|wrap| (0..depth).fold(text("deepest"), |inner, _| wrap(inner)));
+        let pairs = [pair("list", Some(&deep[0])), pair("map", Some(&deep[1]))];
+        for signal in Signal::ALL {
+            let given = everywhere(signal, &pairs);
+            let mut chunk = Vec::new();
+            assert_eq!(to_records(signal, &given, &mut chunk).unwrap().rejected, 0);
+            let back = to_request(signal, &chunk).0;
+            assert_eq!(sorted(&back), sorted(&given), "{signal:?} {depth}");
         }
     }
 }

@@ -23,10 +23,52 @@ pub const EXT_RAW: i8 = 79;
 /// How deep attribute values may nest.
 pub const MAX_DEPTH: u32 = 64;
 
-/// How deep values nest in the record. Before 5.1 Fluent Bit's outputs run on stacks of 24 KiB, of
-/// which each level takes 680 bytes where JSON is made of it, and a record, with what outputs put
-/// around it, takes up to 10 levels itself. Nothing guards the end of these stacks.
-pub const MAX_DEPTH_IN_PLACE: u32 = 10;
+/// How deep maps and lists nest in the metadata and in the body of a record, its own and those of values.
+/// Before 5.1 Fluent Bit's outputs run on stacks of 24 KiB without a guard at their end. From 4.0 on
+/// `file` leaves 12 KiB of them, of which each level takes 680 bytes where JSON is made of it, and
+/// numbers and text 2 to 4 KiB more.
+pub const MAX_RECORD_DEPTH: i32 = 10;
+
+/// How much deeper a value may nest.
+#[derive(Debug, Clone, Copy)]
+pub struct Nesting {
+    /// In OTLP.
+    left: u32,
+    /// In the record, from which it is left out below.
+    in_place: i32,
+}
+
+impl Nesting {
+    /// That of a value with so many maps and lists of the record around it.
+    #[must_use]
+    pub const fn within(levels: i32) -> Self {
+        Self { left: MAX_DEPTH, in_place: MAX_RECORD_DEPTH - levels }
+    }
+
+    /// That of a value which is only validated, and may nest so deep.
+    #[must_use]
+    pub const fn of_validated(left: u32) -> Self {
+        Self { left, in_place: 0 }
+    }
+
+    /// That of the values in a list or a map.
+    #[must_use]
+    pub const fn inner(self) -> Self {
+        Self { left: self.left.saturating_sub(1), in_place: self.in_place.saturating_sub(1) }
+    }
+
+    /// Whether a value here is nested too deep.
+    #[must_use]
+    pub const fn is_too_deep(self) -> bool {
+        self.left == 0
+    }
+
+    /// Whether a list or a map may stand here in the record.
+    #[must_use]
+    pub const fn is_in_place(self) -> bool {
+        self.in_place > 0
+    }
+}
 
 /// Keys of records, as the bytes that readers compare and writers copy.
 pub mod keys {

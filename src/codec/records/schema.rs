@@ -41,8 +41,8 @@ pub(super) enum FieldForm {
     Body,
     /// Repeated messages: an array of maps.
     Messages(&'static MessageLayout),
-    /// Repeated `KeyValue`: one map.
-    Attributes,
+    /// Repeated `KeyValue`: one map, which is the innermost of so many maps and lists in the record.
+    Attributes(i32),
     /// Repeated strings.
     Strs,
     /// Repeated `fixed64`.
@@ -179,6 +179,25 @@ const fn key(message: OtlpMessage, field: &OtlpField) -> &'static str {
     }
 }
 
+/// The maps and lists of a record around the values of a message's attributes: `name.list[n].attributes` is
+/// four in a body.
+#[expect(clippy::panic, reason = "called by the compiler alone")]
+const fn attribute_levels(message: OtlpMessage) -> i32 {
+    match message {
+        OtlpMessage::Span | OtlpMessage::Metric => 2,
+        // In `otlp` of the metadata.
+        OtlpMessage::LogRecord => 3,
+        OtlpMessage::Resource | OtlpMessage::InstrumentationScope => 4,
+        OtlpMessage::SpanEvent | OtlpMessage::SpanLink => 4,
+        OtlpMessage::NumberDataPoint
+        | OtlpMessage::HistogramDataPoint
+        | OtlpMessage::ExponentialHistogramDataPoint
+        | OtlpMessage::SummaryDataPoint => 5,
+        OtlpMessage::Exemplar => 7,
+        _ => panic!("a message whose attributes have no place"),
+    }
+}
+
 /// The form of a field. A type that no record has yet does not compile.
 #[expect(clippy::panic, reason = "called by the compiler alone")]
 const fn form(message: OtlpMessage, field: &OtlpField) -> FieldForm {
@@ -200,7 +219,9 @@ const fn form(message: OtlpMessage, field: &OtlpField) -> FieldForm {
         ProtoType::Str => FieldForm::Str,
         ProtoType::Id => FieldForm::Hex,
         ProtoType::Message(inner) => FieldForm::Message(layout(inner)),
-        ProtoType::Messages(OtlpMessage::KeyValue) => FieldForm::Attributes,
+        ProtoType::Messages(OtlpMessage::KeyValue) => {
+            FieldForm::Attributes(attribute_levels(message))
+        }
         ProtoType::Messages(inner) => FieldForm::Messages(layout(inner)),
         ProtoType::Strs => FieldForm::Strs,
         ProtoType::Fixed64s => FieldForm::Fixed64s,

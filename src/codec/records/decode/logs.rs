@@ -7,7 +7,7 @@ use super::transcoded::Transcoded;
 use super::value::element;
 use crate::codec::msgpack;
 use crate::codec::records::error::{DecodeError, DecodeResult};
-use crate::codec::records::layout::{GROUP_END, GROUP_START, MAX_DEPTH, keys};
+use crate::codec::records::layout::{GROUP_END, GROUP_START, Nesting, keys};
 use crate::codec::records::record::{EventTime, event_head};
 use crate::codec::records::schema::LOG;
 use crate::model::Signal;
@@ -140,7 +140,7 @@ impl Logs<'_> {
         };
         out.extend_from_slice(&self.prefix);
         let start = out.len();
-        let marked = element(&body, out, MAX_DEPTH)? != ValueForm::Whole;
+        let marked = element(&body, out, Nesting::within(1))? != ValueForm::Whole;
         let found = marked.then(|| Box::new(unmark(out, start)));
         let is_map = matches!(out.get(start), Some(0x80..=0x8f | 0xde | 0xdf));
         if !is_map || self.layout.body_key.is_some() {

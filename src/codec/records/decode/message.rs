@@ -6,7 +6,7 @@ use super::raw::ValueForm;
 use super::value::{key_value, next, text};
 use crate::codec::msgpack;
 use crate::codec::records::error::{DecodeFault, DecodeKind, DecodeResult};
-use crate::codec::records::layout::MAX_DEPTH;
+use crate::codec::records::layout::Nesting;
 use crate::codec::records::schema::{
     FieldForm, FieldLayout, LayoutPresence, MAX_FIELDS, MessageLayout, UNKNOWN_FIELDS,
 };
@@ -75,7 +75,7 @@ impl<'a> MessageScan<'a> {
             let Some(there) = take(slot, field.kind, &found, here) else {
                 return Err(mismatch(field, &found));
             };
-            if matches!(field.kind, FieldForm::Attributes | FieldForm::Messages(_)) {
+            if matches!(field.kind, FieldForm::Attributes(_) | FieldForm::Messages(_)) {
                 run = (found.number, index);
             }
             let bit = 1 << index;
@@ -223,7 +223,9 @@ impl<'a> MessageScan<'a> {
             }
             FieldForm::Body => msgpack::nil(out),
             FieldForm::Messages(message) => return messages(message, field, slot, out),
-            FieldForm::Attributes => return attributes(field, slot, out),
+            FieldForm::Attributes(levels) => {
+                return attributes(field, slot, out, Nesting::within(levels));
+            }
             FieldForm::Strs => strings(field, slot, out)?,
             FieldForm::Fixed64s | FieldForm::Doubles | FieldForm::Varints => {
                 numbers(field, slot, out).map_err(|fault| fault.within(field.name))?;
@@ -266,7 +268,10 @@ fn take<'a>(
             slot.count += 1;
             return Some(!bytes.is_empty());
         }
-        (FieldForm::Messages(_) | FieldForm::Attributes | FieldForm::Strs, WireValue::Bytes(_)) => {
+        (
+            FieldForm::Messages(_) | FieldForm::Attributes(_) | FieldForm::Strs,
+            WireValue::Bytes(_),
+        ) => {
             slot.begin(here);
             return Some(true);
         }
@@ -372,12 +377,13 @@ fn attributes(
     field: &FieldLayout,
     slot: &FieldSlot<'_>,
     out: &mut Vec<u8>,
+    nesting: Nesting,
 ) -> DecodeResult<ValueForm> {
     let mut form = ValueForm::Whole;
     msgpack::map_header(out, slot.count);
     occurrences(field, slot, |_, value| {
         let WireValue::Bytes(bytes) = value else { return Ok(()) };
-        let inner = key_value(bytes, out, MAX_DEPTH).map_err(|fault| fault.within(field.name))?;
+        let inner = key_value(bytes, out, nesting).map_err(|fault| fault.within(field.name))?;
         form = form.max(inner);
         Ok(())
     })?;

@@ -3,7 +3,7 @@
 use super::raw::{self, ValueForm};
 use crate::codec::msgpack;
 use crate::codec::records::error::{DecodeFault, DecodeKind, DecodeResult};
-use crate::codec::records::layout::{MAX_DEPTH, MAX_DEPTH_IN_PLACE};
+use crate::codec::records::layout::Nesting;
 use crate::codec::wire::{WireField, WireFields, WireValue};
 
 /// Reads a field; `None` at the end.
@@ -24,16 +24,19 @@ pub(super) fn text(bytes: &[u8], out: &mut Vec<u8>) -> DecodeResult {
     Ok(())
 }
 
-/// Writes one `KeyValue` as a pair of a map; values may nest `depth` levels. Returns
-/// [`ValueForm::Whole`] or [`ValueForm::Marked`].
+/// Writes one `KeyValue` as a pair of a map. Returns [`ValueForm::Whole`] or [`ValueForm::Marked`].
 #[inline(always)]
-pub(super) fn key_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> DecodeResult<ValueForm> {
+pub(super) fn key_value(
+    bytes: &[u8],
+    out: &mut Vec<u8>,
+    nesting: Nesting,
+) -> DecodeResult<ValueForm> {
     let Some((key, value)) = plain_key_value(bytes) else {
-        return odd_key_value(bytes, out, depth);
+        return odd_key_value(bytes, out, nesting);
     };
     text(key, out).map_err(|fault| fault.within("key"))?;
     let start = out.len();
-    let form = any_value(value, out, depth).map_err(|fault| fault.within_key(key))?;
+    let form = any_value(value, out, nesting).map_err(|fault| fault.within_key(key))?;
     Ok(if form >= ValueForm::Partly { mark_plain_pair(value, form, out, start) } else { form })
 }
 
@@ -61,7 +64,7 @@ fn plain_key_value(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// Any `KeyValue`: fields in any order, repeated, absent or unknown.
 #[cold]
-fn odd_key_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> DecodeResult<ValueForm> {
+fn odd_key_value(bytes: &[u8], out: &mut Vec<u8>, nesting: Nesting) -> DecodeResult<ValueForm> {
     let mut key: &[u8] = &[];
     let (mut value, mut others) = (None::<Vec<u8>>, Vec::new());
     let mut fields = WireFields::new(bytes);
@@ -77,7 +80,7 @@ fn odd_key_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> DecodeResult<Va
     text(key, out).map_err(|fault| fault.within("key"))?;
     let start = out.len();
     let given = value.as_deref().unwrap_or_default();
-    let form = any_value(given, out, depth).map_err(|fault| fault.within_key(key))?;
+    let form = any_value(given, out, nesting).map_err(|fault| fault.within_key(key))?;
     if form < ValueForm::Partly && others.is_empty() && value.is_some() {
         return Ok(form);
     }
@@ -90,9 +93,13 @@ fn odd_key_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> DecodeResult<Va
 
 /// Writes an `AnyValue` that stands in no map. Returns [`ValueForm::Whole`] or [`ValueForm::Marked`].
 #[inline]
-pub(super) fn element(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> DecodeResult<ValueForm> {
+pub(super) fn element(
+    bytes: &[u8],
+    out: &mut Vec<u8>,
+    nesting: Nesting,
+) -> DecodeResult<ValueForm> {
     let start = out.len();
-    let form = any_value(bytes, out, depth)?;
+    let form = any_value(bytes, out, nesting)?;
     if form >= ValueForm::Partly {
         raw::mark(out, start, &raw::remainder(bytes, form));
         return Ok(ValueForm::Marked);
@@ -102,34 +109,38 @@ pub(super) fn element(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> DecodeResu
 
 /// Writes an `AnyValue`.
 #[inline(always)]
-fn any_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> DecodeResult<ValueForm> {
+fn any_value(bytes: &[u8], out: &mut Vec<u8>, nesting: Nesting) -> DecodeResult<ValueForm> {
     let mut fields = WireFields::new(bytes);
     match next(&mut fields)? {
         None => {
-            check_depth(bytes, depth)?;
+            check_depth(bytes, nesting)?;
             msgpack::nil(out);
             Ok(ValueForm::Whole)
         }
-        Some(field) if fields.rest().is_empty() => one_value(&field, out, depth),
-        Some(_) => odd_value(bytes, out, depth),
+        Some(field) if fields.rest().is_empty() => one_value(&field, out, nesting),
+        Some(_) => odd_value(bytes, out, nesting),
     }
 }
 
 #[inline]
-fn check_depth(bytes: &[u8], depth: u32) -> DecodeResult {
-    if depth == 0 { Err(DecodeFault::new(DecodeKind::Depth, bytes)) } else { Ok(()) }
+fn check_depth(bytes: &[u8], nesting: Nesting) -> DecodeResult {
+    if nesting.is_too_deep() { Err(DecodeFault::new(DecodeKind::Depth, bytes)) } else { Ok(()) }
 }
 
 /// Writes the one field of an `AnyValue`.
 #[inline(always)]
-fn one_value(field: &WireField<'_>, out: &mut Vec<u8>, depth: u32) -> DecodeResult<ValueForm> {
-    check_depth(field.raw, depth)?;
+fn one_value(
+    field: &WireField<'_>,
+    out: &mut Vec<u8>,
+    nesting: Nesting,
+) -> DecodeResult<ValueForm> {
+    check_depth(field.raw, nesting)?;
     match (field.number, field.value) {
         (1, WireValue::Bytes(bytes)) => text(bytes, out)?,
         (2, WireValue::Varint(value)) => msgpack::bool(out, value != 0),
         (3, WireValue::Varint(value)) => msgpack::int(out, value.cast_signed()),
         (4, WireValue::Fixed64(bits)) => msgpack::f64(out, f64::from_bits(bits)),
-        (5 | 6, WireValue::Bytes(inner)) => return container(field.number, inner, out, depth),
+        (5 | 6, WireValue::Bytes(inner)) => return container(field.number, inner, out, nesting),
         // The host's opentelemetry output crashes on bytes of length 0.
         (7, WireValue::Bytes([])) => return Ok(unsaid(out)),
         (7, WireValue::Bytes(bytes)) => msgpack::bin(out, bytes),
@@ -150,14 +161,19 @@ fn unsaid(out: &mut Vec<u8>) -> ValueForm {
 /// Writes a list or a map, or nil in its place if it is nested deeper than hosts read; it has to be
 /// valid all the same.
 #[inline(never)]
-fn container(number: u32, inner: &[u8], out: &mut Vec<u8>, depth: u32) -> DecodeResult<ValueForm> {
+fn container(
+    number: u32,
+    inner: &[u8],
+    out: &mut Vec<u8>,
+    nesting: Nesting,
+) -> DecodeResult<ValueForm> {
     let start = out.len();
     let form = if number == 5 {
-        array_value(inner, out, depth - 1)?
+        array_value(inner, out, nesting.inner())?
     } else {
-        kvlist(inner, out, depth - 1)?
+        kvlist(inner, out, nesting.inner())?
     };
-    if depth <= MAX_DEPTH - MAX_DEPTH_IN_PLACE {
+    if !nesting.is_in_place() {
         out.truncate(start);
         return Ok(unsaid(out));
     }
@@ -167,7 +183,7 @@ fn container(number: u32, inner: &[u8], out: &mut Vec<u8>, depth: u32) -> Decode
 /// Any `AnyValue`: of several fields the last counts, and a message that comes twice is merged, as
 /// protobuf asks.
 #[cold]
-fn odd_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> DecodeResult<ValueForm> {
+fn odd_value(bytes: &[u8], out: &mut Vec<u8>, nesting: Nesting) -> DecodeResult<ValueForm> {
     let mut last: Option<WireField<'_>> = None;
     let mut merged = Vec::new();
     let mut plain = true;
@@ -189,13 +205,13 @@ fn odd_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> DecodeResult<ValueF
         last = Some(field);
     }
     let Some(mut field) = last else {
-        check_depth(bytes, depth)?;
+        check_depth(bytes, nesting)?;
         return Ok(unsaid(out));
     };
     if let (5 | 6, WireValue::Bytes(_)) = (field.number, field.value) {
         field.value = WireValue::Bytes(&merged);
     }
-    let form = one_value(&field, out, depth)?;
+    let form = one_value(&field, out, nesting)?;
     Ok(if plain { form } else { form.max(ValueForm::Partly) })
 }
 
@@ -214,7 +230,7 @@ fn count(bytes: &[u8]) -> DecodeResult<(u32, bool)> {
     Ok((count, plain))
 }
 
-fn array_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> DecodeResult<ValueForm> {
+fn array_value(bytes: &[u8], out: &mut Vec<u8>, nesting: Nesting) -> DecodeResult<ValueForm> {
     let (count, plain) = count(bytes)?;
     let mut form = if plain { ValueForm::Whole } else { ValueForm::Partly };
     msgpack::array_header(out, count);
@@ -223,7 +239,7 @@ fn array_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> DecodeResult<Valu
     while let Some(field) = next(&mut fields)? {
         if let (1, WireValue::Bytes(value)) = (field.number, field.value) {
             let inner =
-                element(value, out, depth).map_err(|fault| fault.within_index("", index))?;
+                element(value, out, nesting).map_err(|fault| fault.within_index("", index))?;
             form = form.max(inner);
             index += 1;
         }
@@ -231,14 +247,14 @@ fn array_value(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> DecodeResult<Valu
     Ok(form)
 }
 
-fn kvlist(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> DecodeResult<ValueForm> {
+fn kvlist(bytes: &[u8], out: &mut Vec<u8>, nesting: Nesting) -> DecodeResult<ValueForm> {
     let (count, plain) = count(bytes)?;
     let mut form = if plain { ValueForm::Whole } else { ValueForm::Partly };
     msgpack::map_header(out, count);
     let mut fields = WireFields::new(bytes);
     while let Some(field) = next(&mut fields)? {
         if let (1, WireValue::Bytes(pair)) = (field.number, field.value) {
-            form = form.max(key_value(pair, out, depth)?);
+            form = form.max(key_value(pair, out, nesting)?);
         }
     }
     Ok(form)
@@ -246,10 +262,10 @@ fn kvlist(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> DecodeResult<ValueForm
 
 /// Whether the fields of a `KeyValue` without key are valid.
 pub(in crate::codec::records) fn key_value_is_valid(bytes: &[u8], depth: u32) -> bool {
-    odd_key_value(bytes, &mut Vec::new(), depth).is_ok()
+    odd_key_value(bytes, &mut Vec::new(), Nesting::of_validated(depth)).is_ok()
 }
 
 /// Whether the fields of an `AnyValue` are valid.
 pub(in crate::codec::records) fn any_value_is_valid(bytes: &[u8], depth: u32) -> bool {
-    any_value(bytes, &mut Vec::new(), depth).is_ok()
+    any_value(bytes, &mut Vec::new(), Nesting::of_validated(depth)).is_ok()
 }

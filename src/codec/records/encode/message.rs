@@ -107,7 +107,7 @@ impl ProtobufEncoder {
                 self.nested(inner, field.number, pairs, reader)
             }
             (FieldForm::Messages(inner), token) => self.messages(field, inner, token, reader),
-            (FieldForm::Attributes, token) => pairs(token)
+            (FieldForm::Attributes(_), token) => pairs(token)
                 .and_then(|pairs| self.key_values(field.number, pairs, reader, MAX_DEPTH))
                 .map_err(|error| at(field.name, error)),
             (
