@@ -9,6 +9,7 @@
 
 mod attributes;
 mod baggage;
+mod broken_context;
 mod correlator;
 mod decision;
 mod ids;
@@ -19,6 +20,10 @@ mod waiting;
 mod window_map;
 
 pub use baggage::{BaggageKeys, BaggageReader, BaggageTally};
+pub use broken_context::{
+    BrokenContextConfig, BrokenContextFinder, BrokenContextTally, BrokenKind, MetricTemporality,
+    Unexamined,
+};
 pub use correlator::{CorrelationConfig, CorrelationTally, Correlator, Unmatched};
 pub use ids::{IdKeys, IdKind};
 pub use inherit::{InheritConfig, InheritTally, InheritedFields, InheritedKind, Inheritor};

@@ -13,6 +13,11 @@ use crate::clock::Tick;
 pub(super) trait Weighed: Default {
     /// The memory that it takes beside its own size, in bytes.
     fn heap_bytes(&self) -> usize;
+
+    /// Whether something is lost when it is forgotten before its time.
+    fn is_loss(&self) -> bool {
+        true
+    }
 }
 
 #[derive(Debug)]
@@ -104,11 +109,23 @@ impl<K: Copy + Eq + Hash, V: Weighed> WindowMap<K, V> {
         }
     }
 
+    /// All values, in any order.
+    pub(super) fn values(&self) -> impl Iterator<Item = &V> {
+        self.slots.values().map(|slot| &slot.value)
+    }
+
+    /// Forgets all.
+    pub(super) fn clear(&mut self) {
+        self.slots.clear();
+        self.order.clear();
+        self.bytes = 0;
+    }
+
     fn make_room(&mut self) {
         while self.bytes > self.max_bytes {
             let Some((_, oldest)) = self.order.pop_front() else { break };
-            if self.slots.contains_key(&oldest) {
-                self.forgotten = self.forgotten.saturating_add(1);
+            if let Some(slot) = self.slots.get(&oldest) {
+                self.forgotten = self.forgotten.saturating_add(slot.value.is_loss().into());
                 self.remove(oldest);
             }
         }

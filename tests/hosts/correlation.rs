@@ -1,14 +1,17 @@
 //! Logs find their trace by ids that spans carry, on hosts: before and after the span, and at the end; spans
-//! and logs inherit from their trace, and get what baggage says.
+//! and logs inherit from their trace, and get what baggage says; broken traces are counted.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::metrics::v1::number_data_point;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message as _;
@@ -341,6 +344,59 @@ async fn baggage_arrives_as_attributes() {
         let user = record.attributes.iter().find(|pair| pair.key == "user.id").unwrap();
         assert_eq!(user.value, string("Am\u{e9}lie"), "{what}: {log}");
         assert!(record.attributes.iter().all(|pair| pair.key != "secret"), "{what}: {log}");
+    }
+}
+
+/// Scenario: a whole trace and one whose root never comes. Guarantees: after the window the metric arrives, which
+/// counts the one orphan under its service, and is not taken for broken context itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn orphans_arrive_as_a_metric() {
+    let _together = together();
+    let plugins = linked();
+    for host in all_hosts() {
+        let what = host.title();
+        let sink = Sink::start(0, Keep::Requests).await;
+        let http = free_port();
+        let pipeline = Pipeline::default()
+            .otlp_in(http, 0)
+            .filter(&[
+                "name: ai_context",
+                "match: 'ai*'",
+                "find_broken: on",
+                "find_broken_window: 1s",
+            ])
+            .otlp_out(&[("sink", sink.port, "http/protobuf")]);
+        let running =
+            block_in_place(|| RunningHost::start(&host, &pipeline.yaml(plugins.path()), http));
+        let mut client = Client::connect(http, false).await.unwrap();
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let now = u64::try_from(now.as_nanos()).unwrap();
+        for (trace, given) in [(1, &[(1, 0, &[][..]), (2, 1, &[])][..]), (2, &[(4, 3, &[])])] {
+            let mut request = ExportTraceServiceRequest::decode(&spans(given)[..]).unwrap();
+            for span in &mut request.resource_spans[0].scope_spans[0].spans {
+                span.trace_id = vec![trace; 16];
+                (span.start_time_unix_nano, span.end_time_unix_nano) = (now, now + SECOND);
+            }
+            let service = TelemetryShape::Genai.service();
+            client.send("/v1/traces", service, request.encode_to_vec()).await.unwrap();
+        }
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let (code, log) = block_in_place(|| running.stop());
+        assert_eq!(code, Some(0), "{what}: {log}");
+        let received = sink.received.lock().unwrap();
+        let messages =
+            received.requests.get("/v1/metrics").unwrap_or_else(|| panic!("{what}: {log}"));
+        let request = ExportMetricsServiceRequest::decode(messages[0].clone()).unwrap();
+        let metrics = &request.resource_metrics[0].scope_metrics[0].metrics;
+        assert_eq!((messages.len(), metrics.len()), (1, 1), "{what}: {log}");
+        assert_eq!(metrics[0].name, "fluentbit.ai.context.broken", "{what}");
+        let Some(Data::Sum(sum)) = &metrics[0].data else { panic!("{what}") };
+        let [point] = &sum.data_points[..] else { panic!("{what}: {sum:?}") };
+        let expected = [("fluentbit.ai.context.kind", "orphan"), ("service.name", "shop")];
+        let expected: BTreeMap<String, String> =
+            expected.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        assert_eq!(texts(&point.attributes), expected, "{what}");
+        assert_eq!(point.value, Some(number_data_point::Value::AsInt(1)), "{what}");
     }
 }
 

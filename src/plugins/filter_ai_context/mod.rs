@@ -2,6 +2,7 @@
 //! the trace, what must not leave is masked.
 
 mod baggage;
+mod broken_context;
 mod correlation;
 mod dialects_file;
 mod identity;
@@ -16,6 +17,7 @@ mod trace_stages;
 use std::time::Duration;
 
 use self::baggage::BaggageCounters;
+use self::broken_context::BrokenContextGiven;
 use self::correlation::CorrelationGiven;
 use self::identity::LocalIdentity;
 use self::identity_options::{Detectors, IdentityGiven};
@@ -26,7 +28,7 @@ use self::redaction_counters::RedactionCounters;
 use self::trace_stages::{TraceStages, TraceStagesConfig};
 use crate::config::read::{self, Read};
 use crate::config::{FileOptions, Parser, options};
-use crate::correlation::{BaggageKeys, IdKind, InheritedKind};
+use crate::correlation::{BaggageKeys, IdKind, InheritedKind, MetricTemporality};
 use crate::genai::{
     AddedDialects, ContentSwitches, ContextProcessor, ContextSettings, ContextTally, Conventions,
     Detector, HashKey, KeyRules, OnFailure, Pattern, Replacement,
@@ -112,6 +114,28 @@ options! {
         inherit_max_memory: usize = inheritance::max_memory,
             Size "inherit_max_memory" = "16m",
             "most memory for what traces say, half of it for spans that wait where inherit_wait is set";
+        find_broken: bool = read::bool,
+            Bool "find_broken" = "off",
+            "find spans whose parent never comes, traces with several roots and clocks that differ, and emit \
+             the metric fluentbit.ai.context.broken, which counts them by services; only where all spans \
+             of a trace come in";
+        find_broken_window: Duration = broken_context::window,
+            Time "find_broken_window" = "5m",
+            "how long after its last span a trace is looked at: longer than its longest silence, such as \
+             that of a model";
+        find_broken_tolerance: Duration = broken_context::tolerance,
+            Time "find_broken_tolerance" = "100ms",
+            "how far a span may begin before its parent, or end after the call that it answers";
+        find_broken_max_memory: usize = inheritance::max_memory,
+            Size "find_broken_max_memory" = "16m",
+            "most memory for spans of traces that are not looked at yet";
+        find_broken_temporality: MetricTemporality = read::choice(&[
+                ("delta", MetricTemporality::Delta),
+                ("cumulative", MetricTemporality::Cumulative),
+            ]),
+            Str "find_broken_temporality" = "delta",
+            "whether points of the metric say what came since the last ones (delta) or since the start \
+             (cumulative)";
         baggage_keys: Vec<String> = baggage::keys,
             CommaList "baggage_keys",
             "keys of W3C Baggage, KEY or PREFIX*, that become attributes of spans and logs that show the \
@@ -362,8 +386,26 @@ impl Given {
         position: Position,
     ) -> TraceStagesConfig {
         TraceStagesConfig {
+            broken_context: self.broken_context().read(parser, environment, position),
             correlation: self.take_correlation().read(parser, environment, position),
             inherit: self.take_inheritance().read(parser, environment, position),
+        }
+    }
+
+    /// What says how broken context is found.
+    const fn broken_context(&self) -> BrokenContextGiven {
+        BrokenContextGiven {
+            is_on: self.find_broken,
+            window: self.find_broken_window,
+            tolerance: self.find_broken_tolerance,
+            max_memory: self.find_broken_max_memory,
+            temporality: self.find_broken_temporality,
+            others: [
+                &Self::find_broken_window,
+                &Self::find_broken_tolerance,
+                &Self::find_broken_max_memory,
+                &Self::find_broken_temporality,
+            ],
         }
     }
 

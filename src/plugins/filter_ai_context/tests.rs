@@ -232,7 +232,7 @@ fn correlation_by_ids_needs_an_emitter_and_options_that_fit() {
 }
 
 #[test]
-fn inheritance_and_baggage_take_options_that_fit() {
+fn options_that_look_at_traces_fit_together() {
     let needs = "it needs 'inherit'";
     for (given, words) in [
         (&[("inherit", "users")][..], "allowed: tenant, user, session, conversation, prompt"),
@@ -248,6 +248,13 @@ fn inheritance_and_baggage_take_options_that_fit() {
         (&[("inherit_window", "5s")], needs),
         (&[("inherit_tenant_keys", "org")], needs),
         (&[("inherit_max_memory", "1m")], needs),
+        (&[("find_broken", "on")], "there is no input that emits"),
+        (&[("find_broken", "on"), ("find_broken_window", "2h")], "from 1s to 1h"),
+        (&[("find_broken", "on"), ("find_broken_tolerance", "2h")], "a duration up to 1h"),
+        (&[("find_broken_window", "1m")], "it needs 'find_broken: on'"),
+        (&[("find_broken_tolerance", "1s")], "it needs 'find_broken: on'"),
+        (&[("find_broken_max_memory", "1m")], "it needs 'find_broken: on'"),
+        (&[("find_broken_temporality", "cumulative")], "it needs 'find_broken: on'"),
         (&[("baggage_keys", "a, *")], "'*' is not allowed; allowed: keys of letters"),
     ] {
         let Err(OpenError(problems)) = open(given).0 else { panic!("opened: {given:?}") };
@@ -257,6 +264,7 @@ fn inheritance_and_baggage_take_options_that_fit() {
     let idle = open(&[]).0.unwrap();
     let stages = &idle.trace_stages;
     assert!(stages.inheritance.is_none() && stages.correlation.is_none());
+    assert!(stages.broken_context.is_none());
 }
 
 /// Scenario: baggage with an address and a user, redaction, and a span of the same trace that shows no

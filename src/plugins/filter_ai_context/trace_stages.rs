@@ -1,20 +1,24 @@
-//! Stages that remember traces: correlation by ids, and inheritance. What is not asked for is not there.
+//! Stages that remember traces: broken context, correlation by ids, and inheritance. What is not asked for is
+//! not there.
 
 use std::sync::Arc;
 
+use super::broken_context::BrokenContext;
 use super::correlation::Correlation;
 use super::inheritance::Inheritance;
-use crate::correlation::{CorrelationConfig, InheritConfig};
+use crate::correlation::{BrokenContextConfig, CorrelationConfig, InheritConfig};
 use crate::plugin::{Chunk, Environment};
 
 /// What is asked for.
 pub(super) struct TraceStagesConfig {
+    pub(super) broken_context: Option<BrokenContextConfig>,
     pub(super) correlation: Option<CorrelationConfig>,
     pub(super) inherit: Option<InheritConfig>,
 }
 
 /// Those that run.
 pub(super) struct TraceStages {
+    pub(super) broken_context: Option<Arc<BrokenContext>>,
     pub(super) correlation: Option<Arc<Correlation>>,
     pub(super) inheritance: Option<Arc<Inheritance>>,
 }
@@ -25,7 +29,9 @@ impl TraceStages {
         let of_late_logs = inheritance.clone();
         let correlation =
             config.correlation.map(|config| Correlation::start(config, of_late_logs, environment));
-        Self { correlation, inheritance }
+        let broken_context =
+            config.broken_context.map(|config| BrokenContext::start(config, environment));
+        Self { broken_context, correlation, inheritance }
     }
 
     /// What goes on in the place of a chunk of which `replaced` was left, if anything was changed.
@@ -34,6 +40,9 @@ impl TraceStages {
         chunk: Chunk<'_>,
         mut replaced: Option<Vec<u8>>,
     ) -> Option<Vec<u8>> {
+        if let Some(broken_context) = &self.broken_context {
+            broken_context.on_chunk(chunk.tag, replaced.as_deref().unwrap_or(chunk.bytes));
+        }
         if let Some(correlation) = &self.correlation {
             let bytes = replaced.as_deref().unwrap_or(chunk.bytes);
             replaced = correlation.on_chunk(chunk.tag, bytes).or(replaced);
