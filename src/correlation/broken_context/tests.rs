@@ -102,7 +102,7 @@ fn each_kind_is_found_and_says_whose_it_is() {
     let early = [span(1, 0, "a", 1000, 9000), span(2, 1, "b", 800, 900)];
     assert_eq!(found(&early), [(point("clock_skew", "b", Some("a")), 1)]);
     let own = [span(1, 1, "a", 1000, 9000)];
-    assert_eq!(found(&own), [(point("orphan", "a", None), 1)], "nobody is his own parent");
+    assert_eq!(found(&own), [(point("orphan", "a", None), 1)], "no span is its own parent");
 }
 
 #[test]

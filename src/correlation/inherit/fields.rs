@@ -207,7 +207,7 @@ impl<'a> Said<'a> {
     }
 
     /// Adds what the item does not say itself, but its resource does. The tenant is that of the resource,
-    /// which an input sets by who sent it, and not what anyone writes into a span.
+    /// which an input sets by who sent it, and not what a client writes into a span.
     pub(super) fn fill(&mut self, fields: &InheritedFields, resource: &Self) {
         if !resource.any {
             return;

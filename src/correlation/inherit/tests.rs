@@ -119,7 +119,7 @@ fn resources_say_it_too() {
     let both = [named, SpanRecord::new(1, 2).encode()].concat();
     let out = pass(&mut inheritor, &both, at(0));
     assert_eq!(out, [Value::Null, json!({ "tenant.id": "acme" })], "what has it is not told again");
-    // Of a tenant, what the resource says goes before what anyone may write into a span.
+    // Of a tenant, what the resource says goes before what a client may write into a span.
     let mut claims = body("00000000000000ab");
     claims["trace_id"] = json!("0af7651916cd43dd0000000000000002");
     claims["attributes"] = json!({ "tenant.id": "other" });

@@ -37,9 +37,9 @@ pub(super) struct TraceFacts {
 pub(super) enum Inheritance<'t> {
     /// These pairs.
     Pairs(&'t Pairs),
-    /// Nothing: its trace says several things, and nobody above it says which.
+    /// Nothing: its trace says several things, and no span above it says which.
     Conflict,
-    /// Nothing: nobody says anything.
+    /// Nothing: no span says anything.
     Unknown,
 }
 
