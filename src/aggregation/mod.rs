@@ -13,6 +13,7 @@ mod groups;
 mod histogram;
 mod instruments;
 mod number;
+mod responses;
 mod series;
 mod write;
 
@@ -24,6 +25,7 @@ use self::fields::{SpanFieldVisitor, of_resource};
 use self::groups::{Groups, TokenCounts};
 use self::instruments::MeasuredSpan;
 use self::number::whole;
+use self::responses::{AnswerTracker, AnsweredCall};
 use crate::clock::Tick;
 use crate::codec::msgpack::text_of;
 pub use crate::codec::records::metric_writer::Temporality;
@@ -39,7 +41,7 @@ pub struct AggregationTally {
     pub input_tokens: u64,
     /// Output tokens, likewise.
     pub output_tokens: u64,
-    /// Model call spans whose tokens another span tells of.
+    /// Model call spans whose tokens another span tells of, of the same trace or another one.
     pub duplicate_calls: u64,
     /// Series that there are.
     pub series: u64,
@@ -59,7 +61,8 @@ struct TokenTotals {
 pub struct Aggregator {
     config: MetricsConfig,
     groups: Groups,
-    calls: CallTracker<TokenCounts>,
+    calls: CallTracker<AnsweredCall<TokenCounts>>,
+    answers: AnswerTracker<TokenCounts>,
     totals: TokenTotals,
     last: Tick,
     last_unix_nanos: u64,
@@ -83,6 +86,7 @@ impl Aggregator {
         Self {
             groups: Groups::new(&config),
             calls: CallTracker::new(config.call_window, config.max_traces),
+            answers: AnswerTracker::new(config.call_window, config.max_traces),
             totals: TokenTotals::default(),
             last: now,
             last_unix_nanos: unix_nanos,
@@ -179,12 +183,15 @@ impl Aggregator {
         }
         let Some((trace, span)) = ids else {
             // Without ids nothing says that another span tells of the call.
-            let count: Vec<TokenCounts> = call.into_iter().map(|(_, tokens)| tokens).collect();
+            let count = call.into_iter().map(|(_, tokens)| tokens).collect();
             self.apply(&CallChanges { count, ..CallChanges::default() });
             return;
         };
         let parent = item.span.parent_span_id();
-        let changes = self.calls.observe(SeenSpan { trace, span, parent, call }, at.0);
+        let call =
+            call.map(|(response, what)| (response, answered(response, what, (trace, span), item)));
+        let within = self.calls.observe(SeenSpan { trace, span, parent, call }, at.0);
+        let changes = self.answers.settle(&within, at.0);
         self.apply(&changes);
     }
 
@@ -239,6 +246,23 @@ impl Aggregator {
         self.tally.input_tokens = self.tally.input_tokens.max(whole(self.totals.input));
         self.tally.output_tokens = self.tally.output_tokens.max(whole(self.totals.output));
     }
+}
+
+/// The call that a span tells of, by what it was answered.
+fn answered(
+    response: u64,
+    what: TokenCounts,
+    ids: (TraceId, SpanId),
+    item: &Item<'_>,
+) -> AnsweredCall<TokenCounts> {
+    let bits = |tokens: Option<f64>| tokens.map_or(u64::MAX, f64::to_bits).to_le_bytes();
+    let tokens = [response.to_le_bytes(), bits(what.input), bits(what.output)];
+    let answer = match response {
+        0 => 0,
+        _ => xxhash_rust::xxh3::xxh3_64(tokens.as_flattened()).max(1),
+    };
+    let (from, to) = (item.span.start_unix_nanos(), item.span.end_unix_nanos());
+    AnsweredCall { answer, ids, from, to, what }
 }
 
 #[cfg(test)]

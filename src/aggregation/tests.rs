@@ -120,6 +120,32 @@ const COUNT: &str = "gen_ai.client.operation.count";
 const DURATION: &str = "gen_ai.client.operation.duration";
 const USAGE: &str = "gen_ai.client.token.usage";
 
+/// Scenario: a client and a gateway with traces of their own for one call, and another call that has the
+/// same response id, later. Guarantees: the tokens of each call count once, whichever span comes first.
+#[test]
+fn one_call_in_two_traces_counts_once() {
+    let of = |trace: u64, from: u64, to: u64| {
+        call(trace, trace).times(from, to).with("gen_ai.response.id", "chatcmpl-7")
+    };
+    let spans = [of(1, 100, 200), of(2, 120, 180), of(3, 300, 400)];
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let mut aggregator = aggregator(config());
+        for index in order {
+            feed(&mut aggregator, &[spans[index].clone()]);
+        }
+        let tally = aggregator.tally();
+        assert_eq!((tally.measured, tally.duplicate_calls), (3, 1), "{order:?}");
+        let usage = &collect(&mut aggregator, 10)[USAGE];
+        let sums: Vec<f64> = usage.iter().map(|point| point.sum).collect();
+        assert_eq!(sums.iter().sum::<f64>(), 60.0, "{order:?}");
+    }
+    // Other tokens are another call's.
+    let mut aggregator = aggregator(config());
+    let other = of(4, 120, 180).with("gen_ai.usage.output_tokens", 21);
+    feed(&mut aggregator, &[spans[0].clone(), other]);
+    assert_eq!(aggregator.tally().duplicate_calls, 0);
+}
+
 #[test]
 fn an_operation_becomes_three_metrics() {
     let mut aggregator = aggregator(config());

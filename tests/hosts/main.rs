@@ -32,6 +32,7 @@ mod bodies;
 mod body_key;
 mod builtin_filters;
 mod builtins;
+mod calls;
 mod content;
 mod correlation;
 mod crash;

@@ -62,7 +62,7 @@ options! {
             "How long a series is remembered that nothing is added to";
         call_window: Duration = read::duration,
             Time "call_window" = "60s",
-            "How long a trace is remembered to count the tokens of one call once";
+            "How long traces and response ids are remembered to count the tokens of one call once";
         + FileOptions::option("YAML file with any of these options");
     }
 }
@@ -109,7 +109,7 @@ impl Numbers {
         );
         const DUPLICATES: CounterFamily = CounterFamily::counter(
             "duplicate_calls_total",
-            "Model call spans whose tokens another span tells of",
+            "Model call spans whose tokens another span tells of, of the same trace or of another one",
             &[],
         );
         const SERIES: CounterFamily = CounterFamily::gauge("series", "Series held", &[]);
