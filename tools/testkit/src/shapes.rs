@@ -18,6 +18,8 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status, span::Event};
 use prost::Message;
 
+mod captures;
+
 /// What to generate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum TelemetryShape {
@@ -29,6 +31,8 @@ pub enum TelemetryShape {
     Wide,
     /// Agent traces of 200 spans.
     Agent,
+    /// Spans of the captures and samples of dialects in tests/data/genai, as many of each.
+    Captures,
     /// Log records of 500 bytes.
     Logs,
     /// Two histograms, a sum and a gauge, with 32 points each.
@@ -119,6 +123,7 @@ impl GeneratedBatch {
         let bytes = match shape {
             TelemetryShape::Logs => logs(items).encode_to_vec(),
             TelemetryShape::Metrics => metrics(items).encode_to_vec(),
+            TelemetryShape::Captures => captures::request(items).encode_to_vec(),
             _ => traces(shape, items).encode_to_vec(),
         };
         let mut numbers = Vec::new();

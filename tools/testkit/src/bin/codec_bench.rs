@@ -1,5 +1,6 @@
 //! Codec benchmark: measures the codec on one core: requests of 128 GenAI spans of about 1500
-//! bytes and of 128 log records of about 500, each with one resource.
+//! bytes and of 128 log records of about 500, each with one resource; for `ai_context` also 128 spans
+//! of the captures, and 128 lines of plain text as a file's or a container's log has them.
 //!
 //! `cargo run --release -p testkit --bin codec_bench` prints nanoseconds per item of each step, the
 //! fastest of many rounds: what else the machine did meanwhile is not in it. A word as argument
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 use fluent_bit_ai::aggregation::{Aggregator, HistogramForm, MetricsConfig, Temporality};
 use fluent_bit_ai::clock::Tick;
 use fluent_bit_ai::codec::json::{from_protobuf, to_protobuf};
+use fluent_bit_ai::codec::msgpack;
 use fluent_bit_ai::codec::records::{
     Events, LogOptions, RecordReader, RequestBuilder, SpanView, StatusCode, logs_to_records,
     traces_to_records,
@@ -67,6 +69,27 @@ fn build(signal: Signal, chunk: &[u8]) -> Vec<u8> {
             black_box(builder.push(&event, &telemetry).is_ok());
         }
     }
+}
+
+/// Log events with a line of plain text each, as inputs other than ours make them.
+fn plain_logs() -> Vec<u8> {
+    let mut chunk = Vec::new();
+    for number in 0..SPANS {
+        msgpack::array_header(&mut chunk, 2);
+        msgpack::array_header(&mut chunk, 2);
+        msgpack::ext(&mut chunk, 0, &[0x66, 0, 0, 0, 0, 0, 0, number]);
+        msgpack::map_header(&mut chunk, 0);
+        msgpack::map_header(&mut chunk, 2);
+        msgpack::str(&mut chunk, "stream");
+        msgpack::str(&mut chunk, "stdout");
+        msgpack::str(&mut chunk, "log");
+        let line = format!(
+            "2026-11-29 10:00:00.{number:03} INFO 1 --- [nio-8080-exec-3] c.example.orders.OrderService : \
+             Order A-10{number:03} was accepted after 12 ms: 3 items, total 59.90 EUR, carrier=post\n"
+        );
+        msgpack::str(&mut chunk, &line);
+    }
+    chunk
 }
 
 /// Has a chunk held by a sampler that keeps errors; without a test for them it keeps all at once.
@@ -130,14 +153,17 @@ fn aggregator() -> Aggregator {
     Aggregator::new(config, Tick(0), 0)
 }
 
+/// What `ai_context` does with a chunk, as a row.
+fn context_row(name: &str, chunk: &[u8], row: &dyn Fn(&str, &mut dyn FnMut()) -> String) -> String {
+    let mut context = context();
+    row(name, &mut || drop(black_box(context.process(chunk, &mut ContextTally::default()))))
+}
+
 /// What filters do with spans.
 fn filters(chunk: &[u8], row: &dyn Fn(&str, &mut dyn FnMut()) -> String) -> String {
-    let (mut context, mut aggregator) = (context(), aggregator());
+    let mut aggregator = aggregator();
     let head = HeadSampler::from_percentage(10.0);
     [
-        row("spans: through ai_context, current names", &mut || {
-            drop(black_box(context.process(chunk, &mut ContextTally::default())));
-        }),
         row("spans: measured by ai_metrics", &mut || {
             aggregator.on_chunk(b"ai", chunk, Tick(0), 1);
         }),
@@ -179,10 +205,15 @@ fn json_table(request: &[u8], rounds: usize) -> Result<String, Box<dyn std::erro
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let (request, logs) = (request(TelemetryShape::Genai), request(TelemetryShape::Logs));
+    let (request, logs, captures) = (
+        request(TelemetryShape::Genai),
+        request(TelemetryShape::Logs),
+        request(TelemetryShape::Captures),
+    );
     let options = LogOptions { groups: false, first_group: 1, now_unix_nanos: 1 };
-    let (mut chunk, mut log_chunk) = (Vec::new(), Vec::new());
+    let (mut chunk, mut log_chunk, mut captured) = (Vec::new(), Vec::new(), Vec::new());
     traces_to_records(&request, &mut chunk)?;
+    traces_to_records(&captures, &mut captured)?;
     logs_to_records(&logs, &mut log_chunk, options)?;
     let only = std::env::args().nth(1).unwrap_or_default();
     let rounds = std::env::args().nth(2).map_or(Ok(ROUNDS), |rounds| rounds.parse())?;
@@ -209,6 +240,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 black_box((event.telemetry(), SpanView::new(event.body)));
             }
         }),
+        context_row("spans: through ai_context, current names", &chunk, &row),
+        context_row("spans: through ai_context, captures", &captured, &row),
         filters(&chunk, &row),
         row("spans: records to request", &mut || drop(black_box(build(Signal::Traces, &chunk)))),
         row("logs: request to records", &mut || {
@@ -219,6 +252,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         row("logs: records, read", &mut || {
             black_box(RecordReader::new(&log_chunk).count());
         }),
+        context_row("logs: through ai_context, OTLP", &log_chunk, &row),
+        context_row("logs: through ai_context, plain text", &plain_logs(), &row),
         row("logs: records to request", &mut || drop(black_box(build(Signal::Logs, &log_chunk)))),
     ]
     .concat();
