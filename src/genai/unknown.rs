@@ -29,10 +29,10 @@ impl UnknownNames {
         names: impl Iterator<Item = &'a [u8]>,
     ) {
         for name in names {
-            let Ok(name) = std::str::from_utf8(name) else { continue };
-            let begins = |beginning: &&str| name.starts_with(beginning);
+            let begins = |beginning: &&str| name.starts_with(beginning.as_bytes());
             let mut dialects = spoken.clone();
             if dialects.any(|dialect| dialect.detection.beginnings.iter().any(begins))
+                && let Ok(name) = std::str::from_utf8(name)
                 && !is_current(name)
             {
                 self.count(name);

@@ -191,6 +191,16 @@ impl<'a> Reader<'a> {
     /// The input ends too early, or is not msgpack.
     #[inline]
     pub fn key(&mut self) -> Result<&'a [u8], ReadError> {
+        // What nearly all keys are.
+        if let Some((head @ 0xa0..=0xbf, tail)) = self.rest.split_first() {
+            self.rest = tail;
+            return self.take(usize::from(head & 0x1f));
+        }
+        self.other_key()
+    }
+
+    #[inline(never)]
+    fn other_key(&mut self) -> Result<&'a [u8], ReadError> {
         let start = *self;
         if let Token::Str(key) = self.token()? {
             return Ok(key);
@@ -218,6 +228,9 @@ impl<'a> Reader<'a> {
                 0x90..=0x9f => pending = pending.saturating_add(u64::from(head & 0x0f)),
                 0xa0..=0xbf => drop(self.take(usize::from(head & 0x1f))?),
                 0xd9 => drop(self.sized(1)?),
+                0xda => drop(self.sized(2)?),
+                0xcc => drop(self.take(1)?),
+                0xcd => drop(self.take(2)?),
                 0xcb | 0xcf | 0xd3 => drop(self.take(8)?),
                 _ => match self.long_token(head)? {
                     Token::Array(count) => pending = pending.saturating_add(u64::from(count)),

@@ -74,7 +74,7 @@ pub(crate) struct Collected<'a> {
     pub(super) added: AddedDialects,
     /// Fields that the span has under their current name.
     pub(super) own: u64,
-    own_values: [&'a [u8]; GenAiField::COUNT],
+    own_values: [Option<&'a [u8]>; GenAiField::COUNT],
     /// Fields of those whose value is to be another one.
     corrected: u64,
     /// Fields for which a value was found.
@@ -119,7 +119,7 @@ impl<'a> Collected<'a> {
             conventions,
             added,
             own: 0,
-            own_values: [&[]; GenAiField::COUNT],
+            own_values: [None; GenAiField::COUNT],
             corrected: 0,
             found: 0,
             slots: [Slot::default(); GenAiField::COUNT],
@@ -153,7 +153,7 @@ impl<'a> Collected<'a> {
         }
         self.own |= field.bit();
         if let Some(own) = self.own_values.get_mut(field.index()) {
-            *own = value;
+            *own = Some(value);
         }
         if field == GenAiField::OperationName {
             let own = self.dialects().flat_map(|(_, dialect)| dialect.operations);
@@ -472,7 +472,7 @@ impl<'a> Collected<'a> {
     /// A field's value, whether it was there or was found.
     pub(super) fn final_value(&self, field: GenAiField) -> Option<&[u8]> {
         let field = field.within(self.conventions);
-        let own = || self.own_values.get(field.index()).copied().unwrap_or_default();
+        let own = || self.own_values.get(field.index()).copied().flatten().unwrap_or_default();
         if self.found & field.bit() != 0 { Some(self.value(field)) } else { Some(own()) }
             .filter(|value| !value.is_empty())
     }

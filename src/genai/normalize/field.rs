@@ -171,6 +171,15 @@ impl GenAiField {
         }
     }
 
+    /// The fields of a set, in the order of [`GenAiField::ALL`].
+    pub(crate) fn of_bits(mut bits: u64) -> impl Iterator<Item = Self> {
+        std::iter::from_fn(move || {
+            let field = Self::ALL.get(usize::try_from(bits.trailing_zeros()).ok()?)?;
+            bits &= bits - 1;
+            Some(*field)
+        })
+    }
+
     /// The fields that name the model.
     pub(crate) const MODELS: u64 = Self::RequestModel.bit() | Self::ResponseModel.bit();
 
@@ -194,5 +203,11 @@ mod tests {
         for (index, field) in GenAiField::ALL.iter().enumerate() {
             assert_eq!(field.index(), index);
         }
+        let all = GenAiField::ALL.iter().fold(0, |bits, field| bits | field.bit());
+        assert!(GenAiField::of_bits(all).eq(GenAiField::ALL.iter().copied()));
+        let two = GenAiField::Inferred.bit() | GenAiField::RequestModel.bit();
+        let found = [GenAiField::RequestModel, GenAiField::Inferred];
+        assert!(GenAiField::of_bits(two).eq(found));
+        assert_eq!(GenAiField::of_bits(0).count(), 0);
     }
 }

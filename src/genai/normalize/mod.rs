@@ -254,8 +254,8 @@ fn extend(
 /// Appends the pairs that were found.
 fn add(collected: &Collected<'_>, conventions: Conventions, out: &mut Vec<u8>) {
     let additions = collected.additions();
-    for field in GenAiField::ALL.iter().filter(|field| additions & field.bit() != 0) {
+    for field in GenAiField::of_bits(additions) {
         msgpack::str(out, field.name_in(conventions));
-        out.extend_from_slice(collected.value(*field));
+        out.extend_from_slice(collected.value(field));
     }
 }

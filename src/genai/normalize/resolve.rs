@@ -32,23 +32,31 @@ impl<'a> Collected<'a> {
         self.deferred.sort_by_key(|known| known.meaning.rank);
         let count = self.deferred.len();
         (0..count).for_each(|at| self.resolve_operation(at));
-        self.resolve_lists();
-        self.resolve_model();
-        self.resolve_address();
-        (0..count).for_each(|at| self.resolve_parts(at));
+        if !self.trees.is_empty() {
+            self.resolve_lists();
+        }
+        if count > 0 {
+            self.resolve_model();
+            self.resolve_address();
+            (0..count).for_each(|at| self.resolve_parts(at));
+        }
         if let Some(seconds) = first_token {
             self.make(GenAiField::TimeToFirstChunk, LAST, |out| {
                 msgpack::f64(out, seconds);
                 true
             });
         }
-        self.resolve_answer();
+        if count > 0 {
+            self.resolve_answer();
+        }
         self.resolve_usage();
         self.resolve_cache();
         self.resolve_reasoning();
         self.infer_operation();
-        let inferred = std::mem::take(&mut self.inferred);
-        self.make(GenAiField::Inferred, LAST, |out| text_list(out, &inferred));
+        if !self.inferred.is_empty() {
+            let inferred = std::mem::take(&mut self.inferred);
+            self.make(GenAiField::Inferred, LAST, |out| text_list(out, &inferred));
+        }
     }
 
     /// The deferred attribute at an index, if it names the span's kind, and the name.

@@ -112,11 +112,8 @@ fn short_text(value: &[u8]) -> Option<&[u8]> {
 /// Whether an encoded provider has another name in the conventions.
 #[inline]
 pub(super) fn is_other_provider(value: &[u8]) -> bool {
-    if short_text(value).is_some_and(|text| current_provider(text).is_some()) {
-        return false;
-    }
-    let Some(text) = text_of(value) else { return false };
-    current_provider(text.as_bytes()).is_none() && provider(text) != text
+    short_text(value).is_none_or(|text| current_provider(text).is_none())
+        && text_of(value).is_some_and(|text| provider(text) != text)
 }
 
 /// Operations by the names that dialects give them, in lower case, and their name in
@@ -210,11 +207,8 @@ pub(crate) fn operation(
 /// Whether an encoded operation has another name in the conventions.
 #[inline]
 pub(super) fn is_other_operation(value: &[u8]) -> bool {
-    if short_text(value).is_some_and(is_current_operation) {
-        return false;
-    }
-    let Some(text) = text_of(value) else { return false };
-    !is_current_operation(text.as_bytes()) && operation(text, []) != text
+    short_text(value).is_none_or(|text| !is_current_operation(text))
+        && text_of(value).is_some_and(|text| operation(text, []) != text)
 }
 
 /// Why a model stopped, as the conventions' messages say it; a word that they do not know stays as

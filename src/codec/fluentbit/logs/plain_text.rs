@@ -1,10 +1,13 @@
 //! Plain text of a log, read for what it says of its trace: fields such as `trace_id=...` and
 //! `traceparent: ...`, and the brackets that Spring writes.
 
+use std::sync::LazyLock;
+
+use aho_corasick::packed::Searcher;
 use memchr::{memchr, memmem};
 
 use super::text::log_texts;
-use super::text_fields::TextFields;
+use super::text_fields::{TextFields, fields_text};
 use super::trace_context::{TraceContext, trace_context_of};
 use super::trace_keys::{TraceKey, spelling};
 use crate::codec::msgpack;
@@ -13,8 +16,21 @@ use crate::model::{SpanId, TraceId};
 /// Brackets are looked for in so much of a text, and are so long at most.
 const MAX_START: usize = 512;
 const MAX_BRACKET: usize = 160;
+/// Two ids of 16 digits, each after a comma.
+const SHORTEST_IDS: usize = 34;
 /// What every key of a trace id has one of.
 const MARKS: [&[u8]; 4] = [b"race", b"RACE", b"b3", b"B3"];
+
+/// All marks in one pass over a text, as most texts have none; `None` where the machine has no instructions
+/// for that.
+static MARK_SEARCHER: LazyLock<Option<Searcher>> = LazyLock::new(|| Searcher::new(MARKS));
+
+fn has_mark(text: &[u8]) -> bool {
+    match &*MARK_SEARCHER {
+        Some(searcher) => searcher.find(text).is_some(),
+        None => MARKS.iter().any(|mark| memmem::find(text, mark).is_some()),
+    }
+}
 
 /// Finds the trace context in the plain texts of a log's encoded body, under `body_key` too: by the keys
 /// of `find_trace_context`, as `key=value` or `key: value`, and as `[service,trace,span]` or
@@ -31,7 +47,7 @@ pub fn find_trace_context_in_text(body: &[u8], body_key: &[u8]) -> Option<TraceC
 }
 
 fn of_fields(text: &[u8]) -> Option<TraceContext> {
-    if !MARKS.iter().any(|mark| memmem::find(text, mark).is_some()) {
+    if !has_mark(fields_text(text)) {
         return None;
     }
     let mut pairs = Pairs::default();
@@ -87,6 +103,9 @@ fn of_brackets(text: &[u8]) -> Option<TraceContext> {
 }
 
 fn ids_in_brackets(inside: &[u8]) -> Option<(&[u8], &[u8])> {
+    if inside.len() < SHORTEST_IDS {
+        return None;
+    }
     let is_span = |text: &&[u8]| SpanId::from_hex(text).is_some();
     let is_trace = |text: &[u8]| TraceId::from_hex(text).is_some();
     if let Some((trace, span)) = inside.split_at_checked(32)
@@ -169,6 +188,7 @@ mod tests {
             format!("trace_id={}", "0".repeat(32)),
             format!("my_trace_id={TRACE}"),
             "b3=0 tracing".to_owned(),
+            format!("{}trace_id={TRACE}", " ".repeat(16 * 1024)),
             format!("{{\"deep\":{{\"in\":\"trace_id={TRACE}\"}}}}"),
         ] {
             assert_eq!(find(&text), None, "{text}");

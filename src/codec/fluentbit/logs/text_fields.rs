@@ -5,6 +5,11 @@ use memchr::memchr2;
 
 /// What of a text is looked at; container runtimes cut lines at 16 KiB.
 const MAX_TEXT: usize = 16 * 1024;
+/// What of a text may have fields.
+pub(super) fn fields_text(text: &[u8]) -> &[u8] {
+    text.get(..MAX_TEXT).unwrap_or(text)
+}
+
 /// The most bytes of a key and of a value.
 const LONGEST: usize = 256;
 
@@ -31,7 +36,7 @@ impl<'a> TextFields<'a> {
     /// The fields of a text.
     #[must_use]
     pub fn new(text: &'a [u8]) -> Self {
-        Self { text: text.get(..MAX_TEXT).unwrap_or(text), at: 0 }
+        Self { text: fields_text(text), at: 0 }
     }
 }
 

@@ -210,6 +210,11 @@ pub(super) fn complete_trace_context(
     text: &[u8],
     given: &KnownContext,
 ) -> Option<TraceContext> {
+    // Of most logs none has: that is seen without anything else.
+    let has_key = |map: &&[u8]| MapView::new(map).any(|entry| spelling(entry.key).is_some());
+    if given.trace_id.is_none() && ![metadata, body, text].iter().any(has_key) {
+        return None;
+    }
     let mut sources = [Found::read(metadata), Found::read(body), Found::read(text)];
     let explicit = sources.iter().find_map(|found| found.trace.map(|(id, _)| id));
     let parent = |found: &Found| found.whole.map(|((id, ..), _)| id);
