@@ -1,7 +1,8 @@
 //! Detectors: payment cards, US social security numbers, telephone numbers.
 
 use super::text::{
-    TextRange, at, before, begins, begins_number, ends_number, find_byte, is_word, next_digit, run,
+    TextRange, at, before, begins, begins_number, digit_start, ends_number, find_digit, is_word,
+    next_digit, run,
 };
 
 const DIGITS: fn(u8) -> bool = |byte| byte.is_ascii_digit();
@@ -14,7 +15,9 @@ pub(super) fn card(text: &[u8], mut from: usize) -> Option<TextRange> {
         let start = next_digit(text, from)?;
         let first = run(text, start, DIGITS);
         from = first;
-        if begins_number(text, start)
+        // No group of a card number is shorter.
+        if first - start >= 3
+            && begins_number(text, start)
             && let Some(end) = card_end(text, start, first)
         {
             return Some(TextRange { start, end });
@@ -91,8 +94,14 @@ fn luhn(digits: &[u8]) -> bool {
 /// The next US social security number, `AAA-GG-SSSS` with parts that are given out.
 pub(super) fn ssn(text: &[u8], mut from: usize) -> Option<TextRange> {
     loop {
-        let start = next_digit(text, from)?;
-        from = run(text, start, DIGITS);
+        // Hyphens are rarer than digits.
+        let area = from.saturating_add(3);
+        let hyphen = area + memchr::memchr(b'-', text.get(area..)?)?;
+        let start = hyphen - 3;
+        from = hyphen - 2;
+        if digit_start(text, start) != start {
+            continue;
+        }
         let whole = text.get(start..start + 11).unwrap_or_default();
         let hyphen_before = before(text, start, 1) == b'-' && is_word(before(text, start, 2));
         if begins_number(text, start)
@@ -131,7 +140,7 @@ pub(super) fn phone(text: &[u8], mut from: usize) -> Option<TextRange> {
         if sign < from {
             sign = sign_from(from);
         }
-        let digit = find_byte(text, from, |byte| byte.is_ascii_digit()).unwrap_or(text.len());
+        let digit = find_digit(text, from).unwrap_or(text.len());
         let start = sign.min(digit);
         if start >= text.len() {
             return None;
@@ -236,6 +245,11 @@ mod tests {
             assert_eq!(found(ssn, none), None, "{none}");
         }
         assert_eq!(found(ssn, "a-123-45-6789"), None);
+        assert_eq!(found(ssn, "0-1-2 123-45-6789"), Some("123-45-6789"));
+        assert_eq!(found(ssn, r"\n123-45-6789"), Some("123-45-6789"));
+        assert_eq!(found(ssn, r"\u00e9123-45-6789"), Some("123-45-6789"));
+        assert_eq!(found(ssn, r"\u0123-45-6789"), None);
+        assert_eq!(found(ssn, "-"), None);
     }
 
     #[test]

@@ -172,7 +172,8 @@ const IBAN_LENGTHS: &[(&[u8; 2], usize)] = &[
 pub(super) fn iban(text: &[u8], mut from: usize) -> Option<TextRange> {
     loop {
         let digit = next_digit(text, from)?;
-        from = digit + 1;
+        // After a digit none can stand that letters stand before.
+        from = run(text, digit, |byte| byte.is_ascii_digit());
         let Some(start) = digit.checked_sub(2) else { continue };
         let upper = |index: usize| at(text, index).is_ascii_uppercase();
         if upper(start)

@@ -41,8 +41,7 @@ fn is_unicode_escape(text: &[u8], index: usize) -> bool {
 
 /// The first place at or after `start` that is not part of an escape sequence.
 pub(crate) fn after_escape(text: &[u8], start: usize) -> usize {
-    let near = text.get(start.saturating_sub(5)..start).unwrap_or_default();
-    if !near.contains(&b'\\') {
+    if (1..=5).all(|back| before(text, start, back) != b'\\') {
         return start;
     }
     let escape = (1..=5).filter_map(|back| start.checked_sub(back));
@@ -82,35 +81,47 @@ pub(crate) fn run(text: &[u8], start: usize, is: impl Fn(u8) -> bool) -> usize {
     start + rest.iter().position(|byte| !is(*byte)).unwrap_or(rest.len())
 }
 
-/// How many bytes [`find_byte`] looks at in one go.
-const BLOCK: usize = 32;
-
-/// The first place at or after `from` with a byte for which `is` holds. Blocks without one are passed
-/// over whole, which the compiler does with wide registers.
+/// Of eight bytes those that are digits: their highest bits.
 #[inline]
-pub(crate) fn find_byte(text: &[u8], from: usize, is: impl Fn(u8) -> bool) -> Option<usize> {
-    let rest = text.get(from..)?;
-    let mut passed = 0;
-    for block in rest.chunks_exact(BLOCK) {
-        if block.iter().fold(false, |any, byte| any | is(*byte)) {
-            break;
+fn digits_in(bytes: [u8; 8]) -> u64 {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let from_zero = u64::from_le_bytes(bytes) ^ 0x3030_3030_3030_3030;
+    // What is above nine reaches the highest bit, and so does what is no ASCII.
+    let above = (from_zero & !HIGH).wrapping_add(0x7676_7676_7676_7676) | from_zero;
+    !above & HIGH
+}
+
+/// The first digit at or after a place.
+pub(crate) fn find_digit(text: &[u8], from: usize) -> Option<usize> {
+    let mut rest = text.get(from..)?;
+    while let Some((bytes, left)) = rest.split_first_chunk::<8>() {
+        let digits = digits_in(*bytes);
+        if digits != 0 {
+            let within = usize::try_from(digits.trailing_zeros() / 8).unwrap_or(0);
+            return Some(text.len() - rest.len() + within);
         }
-        passed += BLOCK;
+        rest = left;
     }
-    let found = rest.get(passed..)?.iter().position(|byte| is(*byte))?;
-    Some(from + passed + found)
+    let within = rest.iter().position(u8::is_ascii_digit)?;
+    Some(text.len() - rest.len() + within)
+}
+
+/// Where what may begin at a place begins: there, or behind an escape sequence that the place is in.
+#[inline]
+pub(crate) fn digit_start(text: &[u8], index: usize) -> usize {
+    match after_escape(text, index) {
+        // A digit after a lone backslash is no escape in JSON.
+        free if before(text, index, 1) == b'\\' && free == index + 1 => index,
+        free => free,
+    }
 }
 
 /// The next digit at or after a place that is not part of an escape sequence.
 pub(crate) fn next_digit(text: &[u8], from: usize) -> Option<usize> {
     let mut index = from;
     loop {
-        index = find_byte(text, index, |byte| byte.is_ascii_digit())?;
-        // A digit after a lone backslash is no escape in JSON.
-        let free = match after_escape(text, index) {
-            free if before(text, index, 1) == b'\\' && free == index + 1 => index,
-            free => free,
-        };
+        index = find_digit(text, index)?;
+        let free = digit_start(text, index);
         if free == index {
             return Some(index);
         }
@@ -133,20 +144,23 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_is_found_wherever_it_stands() {
-        for length in [0, 1, 31, 32, 33, 64, 100] {
-            let mut text = vec![b'a'; length];
-            assert_eq!(find_byte(&text, 0, |byte| byte == b'1'), None);
-            for index in 0..length {
-                text[index] = b'1';
-                for from in [0, index / 2, index] {
-                    assert_eq!(find_byte(&text, from, |byte| byte == b'1'), Some(index));
+    fn a_digit_is_found_wherever_it_stands() {
+        for length in [0, 1, 7, 8, 9, 16, 33] {
+            // The neighbours of digits, and what is no ASCII.
+            for other in [b'/', b':', b'a', 0, 0x80, 0xb0, 0xff] {
+                let mut text = vec![other; length];
+                assert_eq!(find_digit(&text, 0), None);
+                for index in 0..length {
+                    text[index] = b'0' + u8::try_from(index % 10).unwrap();
+                    for from in [0, index / 2, index] {
+                        assert_eq!(find_digit(&text, from), Some(index));
+                    }
+                    assert_eq!(find_digit(&text, index + 1), None);
+                    text[index] = other;
                 }
-                assert_eq!(find_byte(&text, index + 1, |byte| byte == b'1'), None);
-                text[index] = b'a';
             }
         }
-        assert_eq!(find_byte(b"1", 2, |_| true), None);
+        assert_eq!(find_digit(b"1", 2), None);
     }
 
     #[test]

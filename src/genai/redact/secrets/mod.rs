@@ -174,6 +174,14 @@ mod tests {
             format!("npm_{tail}a1B2c3D4e5F6g7H8"),
             format!("SG.{tail}aa.{tail}{tail}a1B"),
             format!("SK{hex}"),
+            "A3-ASWWYB-798JRYLJVD4-23DC2-86TVM-H43EB".to_owned(),
+            "A3-ASWWYB-798JRY-LJVD4-23DC2-86TVM-H43EB".to_owned(),
+            format!("p8e-{hex}"),
+            format!("v1.0-0f1e2d3c4b5a697887960f1e-{hex}{hex}{hex}{hex}0f1e2d3c4b5a697887"),
+            format!("EZAK{tail}{tail}a1B2c3D4e5F6g7"),
+            format!("fm2_{}==", tail.repeat(5)),
+            format!("sgp_{tail}{tail}"),
+            format!("ZXlK{tail}{tail}="),
             "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmN".to_owned(),
         ]
     }

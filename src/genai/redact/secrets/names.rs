@@ -63,6 +63,9 @@ const NOT_BEFORE_TOKEN: &[&[u8]] = &[
     b"num",
 ];
 
+/// The most digits of a number of 64 bits: counts, times and ids have no more.
+const MAX_NUMBER: usize = 20;
+
 /// The end of a name that is looked at, in bytes.
 const MAX_NAME: usize = 40;
 
@@ -122,16 +125,16 @@ pub(super) fn is_placeholder(value: &[u8]) -> bool {
         || (value.len() >= 16 && !is_varied(value, 7))
 }
 
-/// Whether a value is no word and no number: at least 8 bytes without blanks, in which letters and
-/// digits, or small and capital letters, are mixed.
+/// Whether a value is no word and no number that counts anything: at least 8 bytes without blanks, in which
+/// letters and digits, or small and capital letters, are mixed, or more digits than a number has.
 pub(super) fn looks_random(value: &[u8]) -> bool {
     let letters = value.iter().any(u8::is_ascii_alphabetic);
     let inner = value.get(1..).unwrap_or_default();
     let mixed =
         inner.iter().any(u8::is_ascii_uppercase) && inner.iter().any(u8::is_ascii_lowercase);
+    let long_number = value.len() > MAX_NUMBER && value.iter().all(u8::is_ascii_digit);
     value.len() >= 8
-        && letters
-        && (has_digit(value) || mixed)
+        && (long_number || (letters && (has_digit(value) || mixed)))
         && is_varied(value, 5)
         && !value.iter().any(u8::is_ascii_whitespace)
 }
@@ -184,10 +187,13 @@ mod tests {
 
     #[test]
     fn values_of_tokens_must_look_random() {
-        for value in ["a1B2c3D4e5", "ghXyZabQ", "0f8fad5b-d9cb-469f"] {
+        let long = "33607502762955663242361299443314";
+        for value in ["a1B2c3D4e5", "ghXyZabQ", "0f8fad5b-d9cb-469f", long] {
             assert!(is_secret_value(SecretName::IfRandom, value.as_bytes()), "{value}");
         }
-        for value in ["Hello", "tokenization", "Internationale", "two words1", "12345678901", ""] {
+        for value in
+            ["Hello", "tokenization", "Internationale", "two words1", "18446744073709551615", ""]
+        {
             assert!(!is_secret_value(SecretName::IfRandom, value.as_bytes()), "{value}");
         }
         assert!(is_secret_value(SecretName::Always, b"hunter"));

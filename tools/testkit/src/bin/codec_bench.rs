@@ -71,6 +71,13 @@ fn build(signal: Signal, chunk: &[u8]) -> Vec<u8> {
     }
 }
 
+/// The spans of the captures as records.
+fn captures() -> Result<Vec<u8>, Box<dyn std::error::Error>> {
+    let mut chunk = Vec::new();
+    traces_to_records(&request(TelemetryShape::Captures), &mut chunk)?;
+    Ok(chunk)
+}
+
 /// Log events with a line of plain text each, as inputs other than ours make them.
 fn plain_logs() -> Vec<u8> {
     let mut chunk = Vec::new();
@@ -160,10 +167,16 @@ fn context_row(name: &str, chunk: &[u8], row: &dyn Fn(&str, &mut dyn FnMut()) ->
 }
 
 /// What filters do with spans.
-fn filters(chunk: &[u8], row: &dyn Fn(&str, &mut dyn FnMut()) -> String) -> String {
+fn filters(
+    chunk: &[u8],
+    captures: &[u8],
+    row: &dyn Fn(&str, &mut dyn FnMut()) -> String,
+) -> String {
     let mut aggregator = aggregator();
     let head = HeadSampler::from_percentage(10.0);
     [
+        context_row("spans: through ai_context, current names", chunk, row),
+        context_row("spans: through ai_context, captures", captures, row),
         row("spans: measured by ai_metrics", &mut || {
             aggregator.on_chunk(b"ai", chunk, Tick(0), 1);
         }),
@@ -205,15 +218,10 @@ fn json_table(request: &[u8], rounds: usize) -> Result<String, Box<dyn std::erro
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let (request, logs, captures) = (
-        request(TelemetryShape::Genai),
-        request(TelemetryShape::Logs),
-        request(TelemetryShape::Captures),
-    );
+    let (request, logs) = (request(TelemetryShape::Genai), request(TelemetryShape::Logs));
     let options = LogOptions { groups: false, first_group: 1, now_unix_nanos: 1 };
-    let (mut chunk, mut log_chunk, mut captured) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut chunk, mut log_chunk) = (Vec::new(), Vec::new());
     traces_to_records(&request, &mut chunk)?;
-    traces_to_records(&captures, &mut captured)?;
     logs_to_records(&logs, &mut log_chunk, options)?;
     let only = std::env::args().nth(1).unwrap_or_default();
     let rounds = std::env::args().nth(2).map_or(Ok(ROUNDS), |rounds| rounds.parse())?;
@@ -240,9 +248,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 black_box((event.telemetry(), SpanView::new(event.body)));
             }
         }),
-        context_row("spans: through ai_context, current names", &chunk, &row),
-        context_row("spans: through ai_context, captures", &captured, &row),
-        filters(&chunk, &row),
+        filters(&chunk, &captures()?, &row),
         row("spans: records to request", &mut || drop(black_box(build(Signal::Traces, &chunk)))),
         row("logs: request to records", &mut || {
             let mut out = Vec::with_capacity(log_chunk.len());
