@@ -1,9 +1,12 @@
 //! Our counters -> the host's metrics, as `fluentbit_ai_*`.
 //!
-//! A host's metric store may grow only on the engine's thread, so every series is made when the
-//! instance starts; from then on values are only set, which the host does with atomic numbers.
+//! A host's metric store may grow only on the thread that reads it, the engine's, on which the instance
+//! starts. So series are made then, and later only by callbacks on that thread; elsewhere values of known
+//! series are set, which the host does with atomic numbers.
 
 use std::ffi::{CString, c_char, c_int};
+use std::sync::Arc;
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use super::host_struct::HostPointer;
@@ -28,7 +31,11 @@ struct Series {
 
 #[derive(Debug)]
 struct Published {
+    /// The families that the host knows, with its metrics.
+    families: Vec<(CounterFamily, HostPointer)>,
     series: Vec<Series>,
+    /// How many of the counters have a series, or a family that the host refused.
+    known: usize,
     at: Tick,
 }
 
@@ -36,6 +43,10 @@ struct Published {
 #[derive(Debug)]
 pub(super) struct Mirror {
     functions: MetricFunctions,
+    instance: CString,
+    counters: Arc<Counters>,
+    /// The engine's thread.
+    thread: ThreadId,
     published: Mutex<Published>,
 }
 
@@ -48,43 +59,50 @@ fn count(texts: &[CString]) -> c_int {
 }
 
 impl Mirror {
-    /// Makes every series in `cmt`, the host's metrics of the instance called `instance`, which
-    /// must be the running instance's own.
+    /// Makes every family and series in `cmt`, the host's metrics of the instance called `instance`, which
+    /// must be the running instance's own. It is called on the engine's thread.
     pub(super) fn new(
         functions: MetricFunctions,
         cmt: HostPointer,
         instance: &str,
-        counters: &Counters,
+        counters: &Arc<Counters>,
     ) -> Self {
         let mut families: Vec<(CounterFamily, HostPointer)> = Vec::new();
-        let mut series = Vec::new();
         for reading in counters.readings() {
-            let known = families.iter().find(|(family, _)| *family == reading.family);
-            let metric = match known {
-                Some((_, metric)) => *metric,
-                None => {
-                    let metric = create(&functions, cmt, reading.family);
-                    families.push((reading.family, metric));
-                    metric
-                }
-            };
-            if metric.0.is_null() {
-                continue;
+            if !families.iter().any(|(family, _)| *family == reading.family) {
+                families.push((reading.family, create(&functions, cmt, reading.family)));
             }
-            let mut labels = vec![lend::c_string(instance)];
+        }
+        let published = Published { families, series: Vec::new(), known: 0, at: Tick::default() };
+        let mirror = Self {
+            functions,
+            instance: lend::c_string(instance),
+            counters: Arc::clone(counters),
+            thread: thread::current().id(),
+            published: Mutex::new(published),
+        };
+        mirror.publish();
+        mirror
+    }
+
+    /// Adds the series of counters that came since, of families that the host knows.
+    fn grow(&self, published: &mut Published) {
+        for reading in self.counters.readings_after(published.known) {
+            published.known = published.known.saturating_add(1);
+            let known = published.families.iter().find(|(family, _)| *family == reading.family);
+            let Some((_, metric)) = known.filter(|(_, metric)| !metric.0.is_null()) else {
+                continue;
+            };
+            let mut labels = vec![self.instance.clone()];
             labels.extend(reading.labels.iter().map(|label| lend::c_string(label)));
-            series.push(Series {
-                metric,
+            published.series.push(Series {
+                metric: *metric,
                 gauge: reading.family.gauge,
                 labels,
                 counter: reading.counter,
                 published: None,
             });
         }
-        let mirror =
-            Self { functions, published: Mutex::new(Published { series, at: Tick::default() }) };
-        mirror.publish();
-        mirror
     }
 
     /// Publishes what changed, if the last time is long enough ago.
@@ -103,6 +121,9 @@ impl Mirror {
     pub(super) fn publish(&self) {
         let mut published = self.published.lock();
         published.at = clock::now();
+        if thread::current().id() == self.thread {
+            self.grow(&mut published);
+        }
         let time = clock::unix_nanos();
         for series in &mut published.series {
             let value = series.counter.value();

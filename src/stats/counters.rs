@@ -107,6 +107,12 @@ impl Counters {
         counter
     }
 
+    /// The counters that were made after the first `known`, in their order.
+    #[must_use]
+    pub fn readings_after(&self, known: usize) -> Vec<CounterReading> {
+        self.readings.lock().get(known..).unwrap_or_default().to_vec()
+    }
+
     /// All counters, in the order in which they were made.
     #[must_use]
     pub fn readings(&self) -> Vec<CounterReading> {

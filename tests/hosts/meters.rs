@@ -60,15 +60,20 @@ impl Page {
         self.0.keys().any(|(known, _)| known == name)
     }
 
-    /// The sum of the series of this name whose labels are among others these.
-    pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
+    /// The sum of the series of this name whose labels are among others these, if there are any.
+    pub fn sum_of(&self, name: &str, labels: &[(&str, &str)]) -> Option<u64> {
         let has = |found: &BTreeMap<String, String>| {
             labels.iter().all(|(key, value)| found.get(*key).is_some_and(|found| found == value))
         };
         let series = self.0.iter().filter(|((known, found), _)| known == name && has(found));
         let values: Vec<f64> = series.map(|(_, value)| *value).collect();
-        assert!(!values.is_empty(), "no {name} {labels:?} in {:?}", self.0.keys());
-        values.iter().sum::<f64>() as u64
+        (!values.is_empty()).then(|| values.iter().sum::<f64>() as u64)
+    }
+
+    /// The sum of series that are there.
+    pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
+        let sum = self.sum_of(name, labels);
+        sum.unwrap_or_else(|| panic!("no {name} {labels:?} in {:?}", self.0.keys()))
     }
 
     fn of(&self, endpoint: &str, name: &str) -> u64 {

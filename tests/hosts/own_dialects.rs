@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::client::Client;
 use crate::dialects::spans;
 use crate::hosts::{RunningHost, free_port};
+use crate::meters::page_when;
 use crate::sink::{Keep, Sink};
 use crate::support::{Pipeline, all_hosts, linked, together};
 
@@ -40,6 +41,7 @@ fn call() -> Vec<u8> {
             pair("acme.tokens.in", "12"),
             pair("acme.asked", "where is CANARY?"),
             pair("acme.notes", "CANARY"),
+            pair("acme.unheard", "of"),
         ],
         ..Span::default()
     };
@@ -50,7 +52,8 @@ fn call() -> Vec<u8> {
 
 /// Scenario: the example's call through `ai_context` with the example's file, to an endpoint with all and
 /// one without content. Guarantees: both have current names and none of the mapped ones, and the one
-/// without content nothing under a name that the file says is content.
+/// without content nothing under a name that the file says is content; a name that no rule has is counted
+/// under its name.
 #[tokio::test(flavor = "multi_thread")]
 async fn own_mappings_reach_every_endpoint() {
     let _together = together();
@@ -61,8 +64,11 @@ async fn own_mappings_reach_every_endpoint() {
     for host in all_hosts() {
         let full = Sink::start(0, Keep::Requests).await;
         let bare = Sink::start(0, Keep::Requests).await;
-        let (http, grpc) = (free_port(), free_port());
+        let (http, grpc, port) = (free_port(), free_port(), free_port());
         let pipeline = Pipeline::default()
+            .service("http_server: on")
+            .service("http_listen: 127.0.0.1")
+            .service(&format!("http_port: {port}"))
             .otlp_in(http, grpc)
             .filter(&["name: ai_context", "match: '*'", &config_file])
             .otlp_out(&[("full", full.port, "http/protobuf"), ("bare", bare.port, "http/protobuf")])
@@ -73,6 +79,11 @@ async fn own_mappings_reach_every_endpoint() {
         for sink in [&full, &bare] {
             sink.settle(1, Duration::from_secs(2), Duration::from_secs(20)).await;
         }
+        let unheard = [("attribute", "acme.unheard")];
+        page_when((&host, &running, port), "an unknown name", |page| {
+            page.sum_of("unknown_attributes_total", &unheard) == Some(1)
+        })
+        .await;
         let (code, log) = running.stop();
         assert_eq!(code, Some(0), "{}: {log}", host.title());
         let arrived = |sink: &Sink| -> Value {
@@ -82,7 +93,7 @@ async fn own_mappings_reach_every_endpoint() {
         };
         let mut want = json!({
             "gen_ai.operation.name": "chat", "gen_ai.provider.name": "anthropic",
-            "gen_ai.usage.input_tokens": 12,
+            "gen_ai.usage.input_tokens": 12, "acme.unheard": "of",
         });
         let mut without = arrived(&bare);
         let removed = without.as_object_mut().unwrap().remove("fluentbit.ai.content.removed");
