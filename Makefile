@@ -50,11 +50,14 @@ lint: ## Format and clippy, warnings denied, check-bindings in the course of it,
 	@# Their library is C++, which a check does not need.
 	CUSTOM_LIBFUZZER_PATH=./none $(CARGO) check --locked --manifest-path tests/fuzz/Cargo.toml --target-dir "$(TARGET)"
 
-quick: ## Format, clippy and unit tests: what to run while working
+# Tests that try thousands of cases, a third of the time of all.
+MANY_CASES = traffic_tests made_up hostile_text what_stands_together what_was_packed a_bomb_is_stopped
+
+quick: ## Format, clippy and unit tests but the longest: what to run while working
 	$(CARGO) fmt --check
 	@rustfmt --check $(NAMED_BY_MACRO)
 	$(CARGO) clippy --lib --tests -- -D warnings
-	$(CARGO) test --lib
+	$(CARGO) test --lib -- --test-threads=4 $(addprefix --skip ,$(MANY_CASES))
 
 # Without a choice of targets, so that cargo builds the examples that a test runs.
 unit: ## Unit, property, golden and host tests
