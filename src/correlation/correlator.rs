@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::decision::{Decision, LogFacts, Place, Service, Sighting, decide_early, decide_finally};
+use super::decision::{
+    Decision, LogFacts, Service, SpanOccurrence, TraceMatch, decide_early, decide_finally,
+};
 use super::ids::{Id, IdKeys, IdSpace};
 use super::index::{IdIndex, LogNumber};
 use super::log_ids::{self, FoundIds};
@@ -12,7 +14,7 @@ use crate::clock::Tick;
 use crate::codec::records::{
     AttributeVisitor, ChunkRewriter, Event, Item, ItemReader, ItemStep, LogView, Telemetry,
 };
-use crate::model::{Emission, Position, Signal};
+use crate::model::{Emission, Position, Signal, listed_enum};
 
 /// How a correlator works.
 #[derive(Debug)]
@@ -27,23 +29,22 @@ pub struct CorrelationConfig {
     pub(crate) position: Position,
 }
 
-/// Why a log with an id got no place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unmatched {
-    /// No span that it may belong to came in the window.
-    Expired,
-    /// Several traces share its id.
-    Ambiguous,
-    /// There was no memory to let it wait.
-    Memory,
-    /// The pipeline ended while it waited.
-    Shutdown,
+listed_enum! {
+    /// Why a log with an id got no place.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum Unmatched {
+        /// No span that it may belong to came in the window.
+        Expired,
+        /// Several traces share its id.
+        Ambiguous,
+        /// There was no memory to let it wait.
+        Memory,
+        /// The pipeline ended while it waited.
+        Shutdown,
+    }
 }
 
 impl Unmatched {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Expired, Self::Ambiguous, Self::Memory, Self::Shutdown];
-
     /// The word for it in counters.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -218,7 +219,7 @@ impl Correlator {
         let span = &item.span;
         let Some(trace) = span.trace_id().filter(|_| !ids.is_empty()) else { return };
         let (start, end) = (span.start_unix_nanos(), span.end_unix_nanos());
-        let sighting = Sighting {
+        let occurrence = SpanOccurrence {
             trace,
             span: span.span_id(),
             service,
@@ -229,7 +230,7 @@ impl Correlator {
         let mut woken = std::mem::take(&mut self.woken);
         for id in ids {
             woken.clear();
-            self.index.see(*id, sighting, &mut woken);
+            self.index.see(*id, occurrence, &mut woken);
             for number in &woken {
                 self.wake(*number, *id, now);
             }
@@ -240,8 +241,8 @@ impl Correlator {
     /// A span came with the id of a log that waits.
     fn wake(&mut self, number: LogNumber, id: Id, now: Tick) {
         let Some(log) = self.waiting.get(number) else { return };
-        let Some(sightings) = self.index.sightings(id, now) else { return };
-        if let Decision::Match(place) = decide_early(id.space, sightings, &log.facts) {
+        let Some(occurrences) = self.index.occurrences(id, now) else { return };
+        if let Decision::Match(place) = decide_early(id.space, occurrences, &log.facts) {
             self.tally.matched_late = self.tally.matched_late.saturating_add(1);
             self.release(number, Some(place));
         }
@@ -297,8 +298,8 @@ impl Correlator {
     /// What the ids of a log say when it comes: the first that says anything.
     fn early(&mut self, ids: &[Id], facts: &LogFacts, now: Tick) -> Decision {
         for id in ids.iter().filter(|id| id.space == IdSpace::Call) {
-            let decision = match self.index.sightings(*id, now) {
-                Some(sightings) => decide_early(id.space, sightings, facts),
+            let decision = match self.index.occurrences(*id, now) {
+                Some(occurrences) => decide_early(id.space, occurrences, facts),
                 None => Decision::Ambiguous,
             };
             if decision != Decision::Unknown {
@@ -355,7 +356,7 @@ impl Correlator {
         }
     }
 
-    fn release(&mut self, number: LogNumber, place: Option<Place>) {
+    fn release(&mut self, number: LogNumber, place: Option<TraceMatch>) {
         if let Some(log) = self.waiting.remove(number) {
             log.ids.iter().for_each(|id| self.index.leave(*id, number));
             self.leaving.push(&log, place);
@@ -366,13 +367,13 @@ impl Correlator {
 /// What the ids of a log say when its window ends. Ids of calls go before those of conversations, and
 /// these before those of sessions; two of a kind must not say two things.
 fn finally(index: &mut IdIndex, log: &WaitingLog, has_spans: bool, now: Tick) -> Decision {
-    let mut found: Option<(IdSpace, Place)> = None;
+    let mut found: Option<(IdSpace, TraceMatch)> = None;
     for id in &log.ids {
         if found.is_some_and(|(space, _)| space != id.space) {
             break;
         }
-        let decision = match index.sightings(*id, now) {
-            Some(sightings) => decide_finally(id.space, sightings, &log.facts, has_spans),
+        let decision = match index.occurrences(*id, now) {
+            Some(occurrences) => decide_finally(id.space, occurrences, &log.facts, has_spans),
             None => Decision::Ambiguous,
         };
         match (decision, found) {

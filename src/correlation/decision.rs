@@ -21,7 +21,7 @@ pub(super) struct Service(pub(super) u64);
 
 /// A span that carries an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Sighting {
+pub(super) struct SpanOccurrence {
     pub(super) trace: TraceId,
     pub(super) span: Option<SpanId>,
     /// `None` where its resource does not say.
@@ -71,7 +71,7 @@ impl LogFacts {
 
 /// The place of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct TraceMatch {
     pub(super) trace: TraceId,
     /// `None` if only the trace is certain.
     pub(super) span: Option<SpanId>,
@@ -81,14 +81,14 @@ pub(super) struct Place {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decision {
     /// The log belongs there.
-    Match(Place),
+    Match(TraceMatch),
     /// Several traces share the id, and nothing tells which it is.
     Ambiguous,
     /// Nothing is known, or not enough.
     Unknown,
 }
 
-impl Sighting {
+impl SpanOccurrence {
     /// Whether the log was certainly written while the span was open.
     const fn holds(&self, log: &LogFacts) -> bool {
         self.start <= log.from && log.until <= self.end
@@ -126,42 +126,48 @@ impl Sighting {
 enum Traces<'s> {
     None,
     /// One, with the span that started last, which is the innermost.
-    One(&'s Sighting),
+    One(&'s SpanOccurrence),
     Several,
 }
 
-fn traces<'s>(sightings: impl Iterator<Item = &'s Sighting>) -> Traces<'s> {
-    let mut found: Option<&Sighting> = None;
-    for sighting in sightings {
+fn traces<'s>(occurrences: impl Iterator<Item = &'s SpanOccurrence>) -> Traces<'s> {
+    let mut found: Option<&SpanOccurrence> = None;
+    for occurrence in occurrences {
         match found {
-            Some(other) if other.trace != sighting.trace => return Traces::Several,
-            Some(other) if other.start > sighting.start => {}
-            _ => found = Some(sighting),
+            Some(other) if other.trace != occurrence.trace => return Traces::Several,
+            Some(other) if other.start > occurrence.start => {}
+            _ => found = Some(occurrence),
         }
     }
     found.map_or(Traces::None, Traces::One)
 }
 
-const fn place(sighting: &Sighting) -> Decision {
-    Decision::Match(Place { trace: sighting.trace, span: sighting.span })
+const fn place(occurrence: &SpanOccurrence) -> Decision {
+    Decision::Match(TraceMatch { trace: occurrence.trace, span: occurrence.span })
 }
 
 /// What can be said before the window ends: only ids of single calls tell, and only where a span that
 /// comes later cannot change it.
-pub(super) fn decide_early(space: IdSpace, sightings: &[Sighting], log: &LogFacts) -> Decision {
+pub(super) fn decide_early(
+    space: IdSpace,
+    occurrences: &[SpanOccurrence],
+    log: &LogFacts,
+) -> Decision {
     if space != IdSpace::Call {
         return Decision::Unknown;
     }
-    let own = sightings.iter().filter(|sighting| sighting.is_of(log) && sighting.holds(log));
-    if let Traces::One(sighting) = traces(own) {
-        return place(sighting);
+    let own =
+        occurrences.iter().filter(|occurrence| occurrence.is_of(log) && occurrence.holds(log));
+    if let Traces::One(occurrence) = traces(own) {
+        return place(occurrence);
     }
-    match traces(sightings.iter()) {
+    match traces(occurrences.iter()) {
         Traces::Several if log.service.is_none() => Decision::Ambiguous,
         Traces::One(_) => {
-            let may_be = |sighting: &&Sighting| sighting.may_be_of(log) && sighting.holds(log);
-            match traces(sightings.iter().filter(may_be)) {
-                Traces::One(sighting) => place(sighting),
+            let may_be =
+                |occurrence: &&SpanOccurrence| occurrence.may_be_of(log) && occurrence.holds(log);
+            match traces(occurrences.iter().filter(may_be)) {
+                Traces::One(occurrence) => place(occurrence),
                 Traces::None | Traces::Several => Decision::Unknown,
             }
         }
@@ -173,45 +179,45 @@ pub(super) fn decide_early(space: IdSpace, sightings: &[Sighting], log: &LogFact
 /// spans of its own.
 pub(super) fn decide_finally(
     space: IdSpace,
-    sightings: &[Sighting],
+    occurrences: &[SpanOccurrence],
     log: &LogFacts,
     has_spans: bool,
 ) -> Decision {
     if space == IdSpace::Call {
-        let own = || sightings.iter().filter(|sighting| sighting.is_of(log));
-        let holding = traces(own().filter(|sighting| sighting.holds(log)));
+        let own = || occurrences.iter().filter(|occurrence| occurrence.is_of(log));
+        let holding = traces(own().filter(|occurrence| occurrence.holds(log)));
         let found = match holding {
             Traces::None if log.tells_attempts() => {
-                traces(own().filter(|sighting| sighting.may_hold(log)))
+                traces(own().filter(|occurrence| occurrence.may_hold(log)))
             }
             _ => holding,
         };
         match found {
-            Traces::One(sighting) => return place(sighting),
+            Traces::One(occurrence) => return place(occurrence),
             Traces::Several => return Decision::Ambiguous,
             Traces::None => {}
         }
     }
-    match traces(sightings.iter()) {
+    match traces(occurrences.iter()) {
         Traces::None => Decision::Unknown,
         Traces::Several => Decision::Ambiguous,
-        Traces::One(_) => of_one_trace(sightings, log, has_spans),
+        Traces::One(_) => of_one_trace(occurrences, log, has_spans),
     }
 }
 
 /// Whether the log belongs to the only trace that has its id, and where in it.
-fn of_one_trace(sightings: &[Sighting], log: &LogFacts, has_spans: bool) -> Decision {
-    let agreeing = || sightings.iter().filter(|sighting| sighting.agrees(log));
-    let own = || agreeing().filter(|sighting| sighting.may_be_of(log));
-    let holding = traces(own().filter(|sighting| sighting.holds(log)));
+fn of_one_trace(occurrences: &[SpanOccurrence], log: &LogFacts, has_spans: bool) -> Decision {
+    let agreeing = || occurrences.iter().filter(|occurrence| occurrence.agrees(log));
+    let own = || agreeing().filter(|occurrence| occurrence.may_be_of(log));
+    let holding = traces(own().filter(|occurrence| occurrence.holds(log)));
     let of_own = if matches!(holding, Traces::One(_)) { holding } else { traces(own()) };
-    if let Traces::One(sighting) = of_own {
-        return place(sighting);
+    if let Traces::One(occurrence) = of_own {
+        return place(occurrence);
     }
     // A log of another service: of one without spans, such as a proxy, which of the others' spans
     // it belongs to is not certain.
     match agreeing().next() {
-        Some(other) if !has_spans => Decision::Match(Place { trace: other.trace, span: None }),
+        Some(other) if !has_spans => Decision::Match(TraceMatch { trace: other.trace, span: None }),
         _ => Decision::Unknown,
     }
 }
@@ -223,8 +229,8 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
 
     /// A span of the trace `trace` and a service, from one second to another.
-    fn span(trace: u8, service: u64, start: u64, end: u64) -> Sighting {
-        Sighting {
+    fn span(trace: u8, service: u64, start: u64, end: u64) -> SpanOccurrence {
+        SpanOccurrence {
             trace: TraceId([trace; 16]),
             span: Some(SpanId([trace; 8])),
             service: (service > 0).then_some(Service(service)),
@@ -240,18 +246,18 @@ mod tests {
     }
 
     fn at(trace: u8) -> Decision {
-        Decision::Match(Place { trace: TraceId([trace; 16]), span: Some(SpanId([trace; 8])) })
+        Decision::Match(TraceMatch { trace: TraceId([trace; 16]), span: Some(SpanId([trace; 8])) })
     }
 
     fn only_trace(trace: u8) -> Decision {
-        Decision::Match(Place { trace: TraceId([trace; 16]), span: None })
+        Decision::Match(TraceMatch { trace: TraceId([trace; 16]), span: None })
     }
 
     use Decision::{Ambiguous, Unknown};
 
     #[test]
     fn what_is_certain_is_said_at_once() {
-        let call = |spans: &[Sighting], log| decide_early(IdSpace::Call, spans, &log);
+        let call = |spans: &[SpanOccurrence], log| decide_early(IdSpace::Call, spans, &log);
         assert_eq!(call(&[], log(1, 5)), Unknown);
         assert_eq!(call(&[span(1, 1, 4, 6)], log(1, 5)), at(1));
         assert_eq!(call(&[span(1, 1, 4, 6)], log(0, 5)), at(1), "the log does not say its service");
@@ -263,7 +269,7 @@ mod tests {
         assert_eq!(call(&lost, log(1, 6)), at(1));
         assert_eq!(call(&lost, log(0, 6)), Ambiguous);
         assert_eq!(call(&lost, log(3, 6)), Unknown);
-        let nested = [span(1, 1, 4, 8), Sighting { span: None, ..span(1, 1, 5, 7) }];
+        let nested = [span(1, 1, 4, 8), SpanOccurrence { span: None, ..span(1, 1, 5, 7) }];
         assert_eq!(call(&nested, log(1, 6)), only_trace(1), "the innermost span");
     }
 
@@ -282,7 +288,7 @@ mod tests {
 
     #[test]
     fn coarse_clocks_are_taken_for_what_they_are() {
-        let short = [Sighting {
+        let short = [SpanOccurrence {
             start: 4 * SECOND + 7_200_000,
             end: 4 * SECOND + 9_100_000,
             ..span(1, 1, 0, 0)

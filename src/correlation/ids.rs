@@ -6,24 +6,24 @@ use foldhash::fast::RandomState;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use crate::codec::msgpack::{Reader, Token, elements};
+use crate::model::listed_enum;
 
-/// A kind of ids by which logs find their trace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum IdKind {
-    /// Ids of requests, as headers, gateways and frameworks have them.
-    Request,
-    /// Ids of responses of models.
-    Response,
-    /// Ids of conversations, which several traces may share.
-    Conversation,
-    /// Ids of sessions, which several traces may share.
-    Session,
+listed_enum! {
+    /// A kind of ids by which logs find their trace.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    pub enum IdKind {
+        /// Ids of requests, as headers, gateways and frameworks have them.
+        Request,
+        /// Ids of responses of models.
+        Response,
+        /// Ids of conversations, which several traces may share.
+        Conversation,
+        /// Ids of sessions, which several traces may share.
+        Session,
+    }
 }
 
 impl IdKind {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Request, Self::Response, Self::Conversation, Self::Session];
-
     /// The word for it in options.
     #[must_use]
     pub const fn name(self) -> &'static str {

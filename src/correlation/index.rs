@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
-use super::decision::{Service, Sighting};
+use super::decision::{Service, SpanOccurrence};
 use super::ids::Id;
 use super::window_map::{Weighed, WindowMap};
 use crate::clock::Tick;
@@ -21,7 +21,7 @@ pub(super) type LogNumber = u64;
 
 #[derive(Debug, Default)]
 struct Entry {
-    sightings: Vec<Sighting>,
+    occurrences: Vec<SpanOccurrence>,
     waiting: Vec<LogNumber>,
     /// Whether it has spans of more traces than are remembered.
     crowded: bool,
@@ -29,28 +29,28 @@ struct Entry {
 
 impl Weighed for Entry {
     fn heap_bytes(&self) -> usize {
-        self.sightings.capacity() * size_of::<Sighting>()
+        self.occurrences.capacity() * size_of::<SpanOccurrence>()
             + self.waiting.capacity() * size_of::<LogNumber>()
     }
 }
 
 impl Entry {
-    fn add(&mut self, sighting: Sighting) {
-        let again = |known: &&mut Sighting| {
-            known.trace == sighting.trace
-                && known.span == sighting.span
-                && known.service == sighting.service
+    fn add(&mut self, occurrence: SpanOccurrence) {
+        let again = |known: &&mut SpanOccurrence| {
+            known.trace == occurrence.trace
+                && known.span == occurrence.span
+                && known.service == occurrence.service
         };
-        if let Some(known) = self.sightings.iter_mut().find(again) {
-            *known = sighting;
-        } else if self.sightings.len() < MAX_SIGHTINGS {
+        if let Some(known) = self.occurrences.iter_mut().find(again) {
+            *known = occurrence;
+        } else if self.occurrences.len() < MAX_SIGHTINGS {
             // Most ids have one span: `push` alone would make room for four.
-            if self.sightings.len() == self.sightings.capacity() {
-                self.sightings.reserve_exact(self.sightings.len().max(1));
+            if self.occurrences.len() == self.occurrences.capacity() {
+                self.occurrences.reserve_exact(self.occurrences.len().max(1));
             }
-            self.sightings.push(sighting);
+            self.occurrences.push(occurrence);
         } else {
-            self.crowded |= self.sightings.iter().all(|known| known.trace != sighting.trace);
+            self.crowded |= self.occurrences.iter().all(|known| known.trace != occurrence.trace);
         }
     }
 }
@@ -94,9 +94,9 @@ impl IdIndex {
     }
 
     /// Remembers a span that carries an id. Which logs wait for it is appended to `waiting`.
-    pub(super) fn see(&mut self, id: Id, sighting: Sighting, waiting: &mut Vec<LogNumber>) {
-        self.entries.change(id, sighting.seen, |entry| {
-            entry.add(sighting);
+    pub(super) fn see(&mut self, id: Id, occurrence: SpanOccurrence, waiting: &mut Vec<LogNumber>) {
+        self.entries.change(id, occurrence.seen, |entry| {
+            entry.add(occurrence);
             waiting.extend_from_slice(&entry.waiting);
         });
     }
@@ -114,14 +114,14 @@ impl IdIndex {
     }
 
     /// The spans that carry an id, in the window; `None` if they are too many to tell.
-    pub(super) fn sightings(&mut self, id: Id, now: Tick) -> Option<&[Sighting]> {
+    pub(super) fn occurrences(&mut self, id: Id, now: Tick) -> Option<&[SpanOccurrence]> {
         let remembered_for = self.remembered_for;
         let Some(entry) = self.entries.get_mut(id) else { return Some(&[]) };
         if entry.crowded {
             return None;
         }
-        entry.sightings.retain(|sighting| now.since(sighting.seen) <= remembered_for);
-        Some(&entry.sightings)
+        entry.occurrences.retain(|occurrence| now.since(occurrence.seen) <= remembered_for);
+        Some(&entry.occurrences)
     }
 
     /// Forgets what is older than the window.
@@ -142,9 +142,9 @@ mod tests {
         Id { space: IdSpace::Call, hash: number }
     }
 
-    fn sighting(trace: u8, seen: Tick) -> Sighting {
+    fn occurrence(trace: u8, seen: Tick) -> SpanOccurrence {
         let span = Some(SpanId([trace; 8]));
-        Sighting { trace: TraceId([trace; 16]), span, service: None, start: 1, end: 2, seen }
+        SpanOccurrence { trace: TraceId([trace; 16]), span, service: None, start: 1, end: 2, seen }
     }
 
     fn at(seconds: u64) -> Tick {
@@ -155,16 +155,16 @@ mod tests {
     fn ids_are_remembered_for_a_while_after_their_last_span() {
         let mut index = IdIndex::new(WINDOW, usize::MAX);
         let mut waiting = Vec::new();
-        index.see(id(1), sighting(1, at(0)), &mut waiting);
-        index.see(id(1), sighting(2, at(8)), &mut waiting);
-        index.see(id(2), sighting(3, at(8)), &mut waiting);
+        index.see(id(1), occurrence(1, at(0)), &mut waiting);
+        index.see(id(1), occurrence(2, at(8)), &mut waiting);
+        index.see(id(2), occurrence(3, at(8)), &mut waiting);
         index.expire(at(12));
-        assert_eq!(index.sightings(id(1), at(12)).unwrap().len(), 1, "the first span is too old");
+        assert_eq!(index.occurrences(id(1), at(12)).unwrap().len(), 1, "the first span is too old");
         assert_eq!(index.entries.len(), 2);
         index.expire(at(19));
         assert_eq!((index.entries.len(), index.bytes()), (0, 0));
         assert!(waiting.is_empty() && index.forgotten() == 0);
-        assert_eq!(index.sightings(id(1), at(19)), Some(&[][..]));
+        assert_eq!(index.occurrences(id(1), at(19)), Some(&[][..]));
     }
 
     #[test]
@@ -174,7 +174,7 @@ mod tests {
         index.wait(id(1), 6, at(1));
         index.leave(id(1), 5);
         let mut waiting = Vec::new();
-        index.see(id(1), sighting(1, at(2)), &mut waiting);
+        index.see(id(1), occurrence(1, at(2)), &mut waiting);
         assert_eq!(waiting, [6]);
     }
 
@@ -183,13 +183,13 @@ mod tests {
         let mut index = IdIndex::new(WINDOW, usize::MAX);
         let mut waiting = Vec::new();
         for _ in 0..100 {
-            index.see(id(1), sighting(1, at(0)), &mut waiting);
+            index.see(id(1), occurrence(1, at(0)), &mut waiting);
         }
-        assert_eq!(index.sightings(id(1), at(0)).unwrap().len(), 1);
+        assert_eq!(index.occurrences(id(1), at(0)).unwrap().len(), 1);
         for trace in 1..=65 {
-            index.see(id(2), sighting(trace, at(0)), &mut waiting);
+            index.see(id(2), occurrence(trace, at(0)), &mut waiting);
         }
-        assert_eq!(index.sightings(id(2), at(0)), None);
+        assert_eq!(index.occurrences(id(2), at(0)), None);
     }
 
     #[test]
@@ -197,12 +197,12 @@ mod tests {
         let mut index = IdIndex::new(WINDOW, 64 << 10);
         let mut waiting = Vec::new();
         for number in 0..10_000 {
-            index.see(id(number), sighting(1, at(0)), &mut waiting);
+            index.see(id(number), occurrence(1, at(0)), &mut waiting);
             assert!(index.bytes() <= 64 << 10, "{}", index.bytes());
         }
         let kept = u64::try_from(index.entries.len()).unwrap();
         assert!(kept > 50 && kept + index.forgotten() == 10_000, "{kept}");
-        assert_eq!(index.sightings(id(9_999), at(0)).unwrap().len(), 1);
+        assert_eq!(index.occurrences(id(9_999), at(0)).unwrap().len(), 1);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::decision::{LogFacts, Place};
+use super::decision::{LogFacts, TraceMatch};
 use super::ids::Id;
 use super::index::LogNumber;
 use crate::clock::Tick;
@@ -125,7 +125,7 @@ impl Leaving {
     }
 
     /// Lets a log leave, with its place if that was found.
-    pub(super) fn push(&mut self, log: &WaitingLog, place: Option<Place>) {
+    pub(super) fn push(&mut self, log: &WaitingLog, place: Option<TraceMatch>) {
         self.append(&log.tag, |out| {
             let mut records = 0_usize;
             for event in Events::new(&log.events).flatten() {
@@ -151,7 +151,7 @@ impl Leaving {
 }
 
 /// Appends a log with its place in its `otlp` map. All else is as it was.
-pub(super) fn write_placed(event: &Event<'_>, place: Place, out: &mut Vec<u8>) {
+pub(super) fn write_placed(event: &Event<'_>, place: TraceMatch, out: &mut Vec<u8>) {
     let mut pairs = Pairs::new();
     msgpack::bin(pairs.key(keys::TRACE_ID), &place.trace.0);
     if let Some(span) = place.span {
