@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::inheritance::refuse_idle;
+use super::stage_options::refuse_idle;
 use crate::clock::{self, Tick};
 use crate::config::read::Read;
 use crate::config::{Parser, parse_duration};

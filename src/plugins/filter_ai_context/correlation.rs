@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::inheritance::{Inheritance, refuse_idle};
+use super::inheritance::Inheritance;
+use super::stage_options::{named, refuse_idle};
 use crate::clock::{self, Tick};
 use crate::config::read::{self, Read};
 use crate::config::{Parser, parse_duration};
@@ -46,8 +47,6 @@ const FORGOTTEN: CounterFamily = CounterFamily::counter(
     &[],
 );
 
-const MIN_MEMORY: usize = 64_000;
-
 /// What is given of the options.
 pub(super) struct CorrelationGiven {
     pub(super) is_on: bool,
@@ -62,17 +61,7 @@ pub(super) struct CorrelationGiven {
 
 /// Kinds of ids.
 pub(super) fn kinds(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Vec<IdKind>> {
-    let mut kinds = Vec::new();
-    for name in read::list(parser, option)? {
-        match IdKind::ALL.into_iter().find(|kind| kind.name().eq_ignore_ascii_case(&name)) {
-            Some(kind) => kinds.push(kind),
-            None => {
-                let names = IdKind::ALL.map(IdKind::name).join(", ");
-                parser.refuse(option.name, &name, &format!("allowed: {names}"));
-            }
-        }
-    }
-    Some(kinds)
+    named(parser, option, &IdKind::ALL, IdKind::name)
 }
 
 /// Keys of ids.
@@ -90,16 +79,6 @@ pub(super) fn window(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Durat
     parser.value(option, "allowed: a duration from 1s to 10m", |text| {
         parse_duration(text).filter(|window| range.contains(window))
     })
-}
-
-/// How much memory they take.
-pub(super) fn max_memory(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<usize> {
-    let size = read::size(parser, option)?;
-    if size < MIN_MEMORY {
-        let given = parser.text(option.name).unwrap_or_default();
-        parser.refuse(option.name, given, "allowed: at least 64k");
-    }
-    Some(size)
 }
 
 impl CorrelationGiven {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::stage_options::{named, refuse_idle};
 use crate::clock::{self, Tick};
 use crate::config::read::{self, Read};
 use crate::config::{Parser, parse_duration};
@@ -40,8 +41,6 @@ const HELD_BYTES: CounterFamily = CounterFamily::gauge(
     &[],
 );
 
-const MIN_MEMORY: usize = 64_000;
-
 /// What is given of the options.
 pub(super) struct InheritGiven {
     pub(super) kinds: Vec<InheritedKind>,
@@ -56,17 +55,7 @@ pub(super) struct InheritGiven {
 
 /// Kinds of attributes.
 pub(super) fn kinds(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Vec<InheritedKind>> {
-    let mut kinds = Vec::new();
-    for name in read::list(parser, option)? {
-        match InheritedKind::ALL.into_iter().find(|kind| kind.name().eq_ignore_ascii_case(&name)) {
-            Some(kind) => kinds.push(kind),
-            None => {
-                let names = InheritedKind::ALL.map(InheritedKind::name).join(", ");
-                parser.refuse(option.name, &name, &format!("allowed: {names}"));
-            }
-        }
-    }
-    Some(kinds)
+    named(parser, option, &InheritedKind::ALL, InheritedKind::name)
 }
 
 /// Keys of the tenant.
@@ -92,16 +81,6 @@ pub(super) fn wait(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Duratio
     parser.value(option, "allowed: a duration up to 5m, 0s for no wait", |text| {
         parse_duration(text).filter(|wait| *wait <= Duration::from_mins(5))
     })
-}
-
-/// How much memory they take.
-pub(super) fn max_memory(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<usize> {
-    let size = read::size(parser, option)?;
-    if size < MIN_MEMORY {
-        let given = parser.text(option.name).unwrap_or_default();
-        parser.refuse(option.name, given, "allowed: at least 64k");
-    }
-    Some(size)
 }
 
 impl InheritGiven {
@@ -145,13 +124,6 @@ impl InheritGiven {
             max_bytes: self.max_memory,
             position,
         })
-    }
-}
-
-/// Refuses an option that was given something and means nothing.
-pub(super) fn refuse_idle(parser: &mut Parser<'_>, option: &OptionSpec, needs: &str) {
-    if let Some(given) = parser.text(option.name).filter(|given| Some(*given) != option.default) {
-        parser.refuse(option.name, given, needs);
     }
 }
 

@@ -12,6 +12,7 @@ mod mapping_counters;
 mod patterns_file;
 mod quarantine;
 mod redaction_counters;
+mod stage_options;
 mod trace_stages;
 
 use std::time::Duration;
@@ -93,7 +94,7 @@ options! {
         correlate_window: Duration = correlation::window,
             Time "correlate_window" = "10s",
             "how long a log waits for its span; what spans carry is remembered for twice as long";
-        correlate_max_memory: usize = correlation::max_memory,
+        correlate_max_memory: usize = stage_options::max_memory,
             Size "correlate_max_memory" = "16m",
             "most memory for logs that wait, and for what is remembered of spans, half of it for each; \
              logs that find no room go on as they are";
@@ -111,7 +112,7 @@ options! {
             Time "inherit_wait" = "0s",
             "how long a span that lacks something is held for what others of its trace say; 0s: it gets \
              what is known when it comes";
-        inherit_max_memory: usize = inheritance::max_memory,
+        inherit_max_memory: usize = stage_options::max_memory,
             Size "inherit_max_memory" = "16m",
             "most memory for what traces say, half of it for spans that wait where inherit_wait is set";
         find_broken: bool = read::bool,
@@ -126,7 +127,7 @@ options! {
         find_broken_tolerance: Duration = broken_context::tolerance,
             Time "find_broken_tolerance" = "100ms",
             "how far a span may begin before its parent, or end after the call that it answers";
-        find_broken_max_memory: usize = inheritance::max_memory,
+        find_broken_max_memory: usize = stage_options::max_memory,
             Size "find_broken_max_memory" = "16m",
             "most memory for spans of traces that are not looked at yet";
         find_broken_temporality: MetricTemporality = read::choice(&[
