@@ -155,7 +155,7 @@ impl<'m, F: FnMut(FindingSource)> Masker<'m, F> {
         self.body_key = 0;
         for entry in MapView::new(event.metadata) {
             if entry.key != keys::OTLP {
-                self.value(entry.value, self.redactor.keys().role(entry.key));
+                self.value(entry.value, self.redactor.role(entry.key));
                 continue;
             }
             for attributes in values(entry.value, keys::ATTRIBUTES) {
@@ -187,7 +187,7 @@ impl<'m, F: FnMut(FindingSource)> Masker<'m, F> {
             let inner = match token {
                 Token::Str(key) if is_key => {
                     if !current.holds {
-                        current.role = self.redactor.keys().role(key);
+                        current.role = self.redactor.role(key);
                     }
                     current.stays = key == b"log" || start.len() == self.body_key;
                     continue;

@@ -12,6 +12,8 @@ pub(crate) enum KeyRole {
     Identifier,
     /// An address of the service that was called.
     Address,
+    /// The name of a telephone number, if such are looked for.
+    Phone,
     /// The name of a secret.
     Secret(SecretName),
     /// The value is to go, whatever it is.

@@ -4,10 +4,12 @@
 //! backslashes and never cut an escape sequence, and a bare number in JSON becomes `0`, so that JSON
 //! stays JSON at any depth.
 
-mod card_ssn_phone;
+mod card_ssn;
 mod email_ip_iban;
 mod keys;
 mod pattern;
+mod phone;
+mod phone_label;
 mod replacement;
 mod secrets;
 mod text;
@@ -18,6 +20,7 @@ use std::borrow::Cow;
 pub(crate) use keys::KeyRole;
 pub use keys::{ContentSwitches, KeyRules};
 pub use pattern::Pattern;
+use phone_label::is_phone_key;
 pub use replacement::{HashKey, Replacement};
 use secrets::{SecretName, Secrets, is_secret_value};
 use text::{TextRange, at, before};
@@ -96,7 +99,7 @@ impl Detector {
             Self::CreditCard => 13,
             Self::Iban => 15,
             Self::Ssn => 11,
-            Self::Phone => 9,
+            Self::Phone => 6,
             Self::Ip => 3,
         }
     }
@@ -146,6 +149,16 @@ impl Redactor {
         Self { keys, ..self }
     }
 
+    /// The role of the value under a key.
+    pub(crate) fn role(&self, key: &[u8]) -> KeyRole {
+        match self.keys.role(key) {
+            KeyRole::Free if self.detectors.contains(&Detector::Phone) && is_phone_key(key) => {
+                KeyRole::Phone
+            }
+            role => role,
+        }
+    }
+
     /// The rules for keys.
     pub(crate) const fn keys(&self) -> &KeyRules {
         &self.keys
@@ -178,10 +191,14 @@ impl Redactor {
             KeyRole::Secret(SecretName::Always) if self.secrets.is_some() => {
                 (number > 9).then_some(FindingSource::Detector(Detector::Secrets))
             }
+            KeyRole::Phone if self.detectors.contains(&Detector::Phone) => {
+                phone::phone(digits, 0, true)?;
+                Some(FindingSource::Detector(Detector::Phone))
+            }
             KeyRole::Free
                 if digits.len() >= 13 && self.detectors.contains(&Detector::CreditCard) =>
             {
-                let card = card_ssn_phone::card(digits, 0)?;
+                let card = card_ssn::card(digits, 0)?;
                 let whole = card.start == 0 && card.end == digits.len();
                 whole.then_some(FindingSource::Detector(Detector::CreditCard))
             }
@@ -224,14 +241,18 @@ impl Redactor {
         }
         for detector in &self.detectors {
             let applies = match role {
-                KeyRole::Free | KeyRole::Secret(_) | KeyRole::Denied | KeyRole::Allowed => true,
+                KeyRole::Free
+                | KeyRole::Phone
+                | KeyRole::Secret(_)
+                | KeyRole::Denied
+                | KeyRole::Allowed => true,
                 KeyRole::Identifier => !detector.is_numeric(),
                 KeyRole::Address => *detector != Detector::Ip,
             };
             if !applies || current.len() < detector.shortest() {
                 continue;
             }
-            let find = |text: &[u8], from: usize| self.find(*detector, text, from);
+            let find = |text: &[u8], from: usize| self.find(*detector, role, text, from);
             let write = |text: &[u8], out: &mut Vec<u8>| {
                 self.replacement.write(detector.label(), text, out);
             };
@@ -256,14 +277,20 @@ impl Redactor {
         }
     }
 
-    fn find(&self, detector: Detector, text: &[u8], from: usize) -> Option<TextRange> {
+    fn find(
+        &self,
+        detector: Detector,
+        role: KeyRole,
+        text: &[u8],
+        from: usize,
+    ) -> Option<TextRange> {
         match detector {
             Detector::Secrets => self.secrets.as_ref()?.find(text, from),
             Detector::Email => email_ip_iban::email(text, from),
-            Detector::CreditCard => card_ssn_phone::card(text, from),
+            Detector::CreditCard => card_ssn::card(text, from),
             Detector::Iban => email_ip_iban::iban(text, from),
-            Detector::Ssn => card_ssn_phone::ssn(text, from),
-            Detector::Phone => card_ssn_phone::phone(text, from),
+            Detector::Ssn => card_ssn::ssn(text, from),
+            Detector::Phone => phone::phone(text, from, role == KeyRole::Phone),
             Detector::Ip => email_ip_iban::ip(text, from),
         }
     }
@@ -368,6 +395,21 @@ mod tests {
         let email = redactor.text(b"joe@x.com", KeyRole::of(b"user.id"), &mut |_| {});
         assert_eq!(email.as_deref(), Some(&b"[email]"[..]));
         assert_eq!(redactor.text(b"10.0.0.1", KeyRole::of(b"server.address"), &mut |_| {}), None);
+    }
+
+    #[test]
+    fn a_key_names_a_telephone_number() {
+        let redactor = Redactor::new(&[Detector::Phone], Vec::new(), Replacement::Mask);
+        for (key, gone) in [
+            ("user.phone_number", true),
+            ("contactMobile", true),
+            ("device.iPhone", false),
+            ("order_number", false),
+        ] {
+            let role = redactor.role(key.as_bytes());
+            assert_eq!(redactor.text(b"0490 75 40 81", role, &mut |_| {}).is_some(), gone, "{key}");
+            assert_eq!(redactor.number(3_660_170_548, role).is_some(), gone, "{key}");
+        }
     }
 
     #[test]

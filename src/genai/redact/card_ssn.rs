@@ -1,8 +1,7 @@
-//! Detectors: payment cards, US social security numbers, telephone numbers.
+//! Detectors: payment cards, US social security numbers.
 
 use super::text::{
-    TextRange, at, before, begins, begins_number, digit_start, ends_number, find_digit, is_word,
-    next_digit, run,
+    TextRange, at, before, begins_number, digit_start, ends_number, is_word, next_digit, run,
 };
 
 const DIGITS: fn(u8) -> bool = |byte| byte.is_ascii_digit();
@@ -127,89 +126,6 @@ fn is_ssn(text: &[u8]) -> bool {
         && [f, g, h, i] != *b"0000"
 }
 
-/// The next telephone number: with a country code after `+` (ITU-T E.164, 8 to 15 digits), or ten
-/// digits of the North American plan in three groups.
-pub(super) fn phone(text: &[u8], mut from: usize) -> Option<TextRange> {
-    // Signs are rare, and looked for once until they are reached.
-    let sign_from = |from: usize| {
-        let rest = text.get(from..).unwrap_or_default();
-        memchr::memchr2(b'+', b'(', rest).map_or(text.len(), |offset| from + offset)
-    };
-    let mut sign = sign_from(from);
-    loop {
-        if sign < from {
-            sign = sign_from(from);
-        }
-        let digit = find_digit(text, from).unwrap_or(text.len());
-        let start = sign.min(digit);
-        if start >= text.len() {
-            return None;
-        }
-        let end = match at(text, start) {
-            b'+' => international(text, start),
-            b'(' => north_american(text, start),
-            _ if next_digit(text, start) == Some(start) && begins_number(text, start) => {
-                north_american(text, start)
-            }
-            _ => None,
-        };
-        if let Some(end) = end {
-            return Some(TextRange { start, end });
-        }
-        from = if at(text, start).is_ascii_digit() { run(text, start, DIGITS) } else { start + 1 };
-    }
-}
-
-/// The end of the number after a `+`: of as many groups of digits as can belong to it.
-fn international(text: &[u8], plus: usize) -> Option<usize> {
-    if !matches!(at(text, plus + 1), b'1'..=b'9') || !begins(text, plus) {
-        return None;
-    }
-    let (mut digits, mut longest) = (0, None);
-    let mut index = plus + 1;
-    loop {
-        let end = run(text, index, DIGITS);
-        digits += end - index;
-        if digits > 15 || is_word(at(text, end)) {
-            return longest;
-        }
-        if digits >= 8 {
-            longest = Some(end);
-        }
-        // At most two signs divide groups, as in `+1 (555) 123`.
-        let divides = |byte: u8| matches!(byte, b' ' | b'-' | b'.' | b'(' | b')');
-        index = run(text, end, divides);
-        if !(1..=2).contains(&(index - end)) || !at(text, index).is_ascii_digit() {
-            return longest;
-        }
-    }
-}
-
-/// The end of `(AAA) EEE-NNNN` or `AAA-EEE-NNNN`, with hyphens, dots or blanks.
-fn north_american(text: &[u8], start: usize) -> Option<usize> {
-    let bracket = at(text, start) == b'(';
-    let area = if bracket { start + 1 } else { start };
-    let group = |from: usize, count: usize| {
-        let end = run(text, from, DIGITS);
-        (end - from == count).then_some(end)
-    };
-    let divides = |byte: u8| matches!(byte, b'-' | b'.' | b' ');
-    let mut index = group(area, 3)?;
-    if bracket {
-        index = (at(text, index) == b')').then_some(index + 1)?;
-        index += usize::from(divides(at(text, index)));
-    } else {
-        index = divides(at(text, index)).then_some(index + 1)?;
-    }
-    let exchange = index;
-    index = group(exchange, 3)?;
-    index = divides(at(text, index)).then_some(index + 1)?;
-    let end = group(index, 4)?;
-    let valid = |first: u8| matches!(first, b'2'..=b'9');
-    let whole = valid(at(text, area)) && valid(at(text, exchange)) && ends_number(text, end);
-    whole.then_some(end)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -250,19 +166,5 @@ mod tests {
         assert_eq!(found(ssn, r"\u00e9123-45-6789"), Some("123-45-6789"));
         assert_eq!(found(ssn, r"\u0123-45-6789"), None);
         assert_eq!(found(ssn, "-"), None);
-    }
-
-    #[test]
-    fn telephones() {
-        assert_eq!(found(phone, "call +49 151 2345678 now"), Some("+49 151 2345678"));
-        assert_eq!(found(phone, "+1 (415) 555-2671"), Some("+1 (415) 555-2671"));
-        assert_eq!(found(phone, "(415) 555-2671"), Some("(415) 555-2671"));
-        assert_eq!(found(phone, "415.555.2671"), Some("415.555.2671"));
-        assert_eq!(found(phone, "+49 151 23456789 203.0.113.77"), Some("+49 151 23456789"));
-        assert_eq!(found(phone, "+49 151 23456789 4111 1111"), Some("+49 151 23456789"));
-        assert_eq!(found(phone, "+49 151 2345678 9x"), Some("+49 151 2345678"));
-        for none in ["+00:00", "2024-08-06", "1+23456789012", "1,415", "115-555-2671", "+1234567"] {
-            assert_eq!(found(phone, none), None, "{none}");
-        }
     }
 }
