@@ -8,6 +8,7 @@
 use serde_json::{Map, Value};
 
 use super::indexed_keys::{KeyTree, list, object};
+use super::tool_parts::{call, call_part, is_result_list, provider_call, tool_response};
 use super::values;
 
 /// JSON text longer than this is not read.
@@ -35,14 +36,6 @@ pub(crate) fn answer(parts: Vec<Value>, reason: Option<&str>) -> Option<String> 
         message.insert("finish_reason".to_owned(), Value::from(values::finish_reason(reason)));
     }
     rendered(vec![Value::Object(message)])
-}
-
-/// The parts of a JSON list of tool calls; none if it is no such list.
-pub(crate) fn tool_calls(text: &str) -> Option<Vec<Value>> {
-    let calls = parsed(text)?;
-    let calls: Option<Vec<Value>> =
-        calls.as_array()?.iter().map(|call| call.as_object().map(call_part)).collect();
-    calls.filter(|calls| !calls.is_empty())
 }
 
 /// A whole message of one text.
@@ -128,12 +121,8 @@ fn finished(
     let role = text_of("role").filter(|role| !role.is_empty()).unwrap_or(role);
     let call_id = text_of("tool_call_id");
     match message.get("content") {
-        Some(content) if role == "tool" || call_id.is_some() => {
-            parts.push(object([
-                ("type", Value::from("tool_call_response")),
-                ("id", call_id.map_or(Value::Null, Value::from)),
-                ("response", content.clone()),
-            ]));
+        Some(content) if call_id.is_some() || (role == "tool" && !is_result_list(content)) => {
+            parts.push(tool_response(call_id.map(Value::from), None, content.clone()));
         }
         Some(content) => content_parts(content, &mut parts),
         None => {
@@ -219,67 +208,6 @@ fn provider_part(part: &Value) -> Value {
         Some(url) => image_part(url),
         None => part.clone(),
     }
-}
-
-/// A part of `Anthropic` or of the Vercel AI SDK that calls a tool, gives its result, or reasons.
-fn provider_call(part: &Value) -> Option<Value> {
-    let first = |keys: &[&str]| keys.iter().find_map(|key| part.get(*key)).cloned();
-    let id = || first(&["toolCallId", "tool_use_id", "id"]).unwrap_or(Value::Null);
-    // Google's parts have no type.
-    for key in ["function_call", "functionCall"] {
-        if let Some(called) = part.get(key) {
-            let name = called.get("name")?.as_str()?;
-            return Some(call(called.get("id"), name, called.get("args")));
-        }
-    }
-    for key in ["function_response", "functionResponse"] {
-        if let Some(answered) = part.get(key) {
-            return Some(object([
-                ("type", Value::from("tool_call_response")),
-                ("id", answered.get("id").cloned().unwrap_or(Value::Null)),
-                ("response", answered.get("response").cloned().unwrap_or(Value::Null)),
-            ]));
-        }
-    }
-    match part.get("type")?.as_str()? {
-        "tool-call" | "tool_use" => {
-            let name = first(&["toolName", "name"])?;
-            Some(call(Some(&id()), name.as_str()?, first(&["input", "args"]).as_ref()))
-        }
-        "tool-result" | "tool_result" => Some(object([
-            ("type", Value::from("tool_call_response")),
-            ("id", id()),
-            ("response", first(&["output", "result", "content"])?),
-        ])),
-        "thinking" => Some(reasoning_part(part.get("thinking")?.as_str()?)),
-        _ => None,
-    }
-}
-
-fn call_part(element: &Map<String, Value>) -> Value {
-    let element = element.get("tool_call").and_then(Value::as_object).unwrap_or(element);
-    let function = element.get("function").and_then(Value::as_object).unwrap_or(element);
-    let first = |map: &Map<String, Value>, keys: [&str; 3]| {
-        keys.iter().find_map(|key| map.get(*key)).cloned()
-    };
-    let name = first(function, ["name", "toolName", "tool_name"]).unwrap_or_default();
-    let id = first(element, ["id", "toolCallId", "tool_call_id"]);
-    let arguments = first(function, ["arguments", "input", "args"]);
-    call(id.as_ref(), name.as_str().unwrap_or_default(), arguments.as_ref())
-}
-
-fn call(id: Option<&Value>, name: &str, arguments: Option<&Value>) -> Value {
-    let arguments = match arguments {
-        Some(Value::String(text)) => parsed(text).unwrap_or_else(|| Value::from(text.as_str())),
-        Some(other) => other.clone(),
-        None => Value::Null,
-    };
-    object([
-        ("type", Value::from("tool_call")),
-        ("id", id.cloned().unwrap_or(Value::Null)),
-        ("name", Value::from(name)),
-        ("arguments", arguments),
-    ])
 }
 
 /// The object or array that a text holds as JSON.

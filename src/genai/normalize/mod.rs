@@ -15,6 +15,7 @@ mod json;
 mod lookup;
 pub(crate) mod messages;
 mod resolve;
+mod tool_parts;
 mod values;
 
 pub use field::Conventions;

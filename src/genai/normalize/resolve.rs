@@ -6,7 +6,7 @@ use super::collect::{Collected, Deferred, FIRST, LAST, text};
 use super::convert::{convert, text_list};
 use super::field::GenAiField;
 use super::json::ProviderResponse;
-use super::{address, messages, values};
+use super::{address, messages, tool_parts, values};
 use crate::codec::msgpack::{self, elements, int_of, text_of};
 use crate::genai::dialect::{
     AnswerPart, Dialect, KindName, ListForm, PartForm, PartMeaning, RuleAction,
@@ -198,7 +198,7 @@ impl<'a> Collected<'a> {
                 AnswerPart::Reasoning => parts.push(messages::reasoning_part(text)),
                 AnswerPart::Text => parts.push(messages::text_part(text)),
                 AnswerPart::ToolCalls => {
-                    let Some(calls) = messages::tool_calls(text) else { continue };
+                    let Some(calls) = tool_parts::tool_calls(text) else { continue };
                     parts.extend(calls);
                 }
             }

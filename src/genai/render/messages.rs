@@ -32,6 +32,7 @@ pub(super) struct Call {
 #[derive(Debug)]
 pub(super) struct ToolAnswer {
     pub(super) id: Option<String>,
+    pub(super) name: Option<String>,
     pub(super) text: String,
 }
 
@@ -97,6 +98,9 @@ impl SpreadForm {
         if let Some(answer) = &message.answer {
             if let Some(id) = &answer.id {
                 span.put_text(&format!("{base}tool_call_id"), id);
+            }
+            if let Some(name) = &answer.name {
+                span.put_text(&format!("{base}name"), name);
             }
             span.put_text(&format!("{base}content"), &answer.text);
         } else if let Some(text) = message.plain_text() {
@@ -228,5 +232,6 @@ fn call(part: &Map<String, Value>) -> Call {
 
 fn answer(part: &Map<String, Value>) -> ToolAnswer {
     let member = |key: &str| part.get(key).and_then(text_or_json);
-    ToolAnswer { id: member("id"), text: member("response").unwrap_or_default() }
+    let text = member("response").unwrap_or_default();
+    ToolAnswer { id: member("id"), name: member("name"), text }
 }
