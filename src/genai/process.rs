@@ -9,7 +9,7 @@ use super::dialects::added::AddedDialects;
 use super::failure::{FailedEvent, FailureReason, OnFailure};
 use super::findings::{self, FindingSet};
 use super::mask::{Masker, values};
-use super::normalize::{Conventions, Detection, Normalizer};
+use super::normalize::{Conventions, Detection, EventValues, Normalizer};
 use super::redact::{Detector, FindingSource, KeyRules, Pattern, Redactor, Replacement};
 use super::span::{DetectionVisitor, MetricRenamer, normalize_span, set_schema_url};
 use crate::codec::msgpack;
@@ -354,8 +354,12 @@ impl ContextProcessor {
             change.event_name = correlate::event_name(&log);
             let detection = normalizer.detect_all(log.attributes);
             if normalizer.calls_for_work(detection, log.attributes)
-                && let Some(spoken) =
-                    normalizer.rewrite(log.attributes, detection, None, &mut attributes)
+                && let Some(spoken) = normalizer.rewrite(
+                    log.attributes,
+                    detection,
+                    &mut EventValues::default(),
+                    &mut attributes,
+                )
             {
                 change.attributes = Some(&attributes);
                 tally.normalized_logs.count(spoken);

@@ -4,7 +4,7 @@ use memchr::memmem::Finder;
 
 use super::dialects::DialectSet;
 use super::dialects::added::AddedDialects;
-use super::normalize::{Conventions, Detection, Normalizer, provider};
+use super::normalize::{Conventions, Detection, EventValues, Normalizer, provider};
 use crate::codec::msgpack::{self, MapView, elements, int_of, text_of};
 use crate::codec::records::layout::keys;
 use crate::codec::records::{AttributeVisitor, Event, MetricView, Patch, SpanView};
@@ -38,24 +38,61 @@ pub(super) fn normalize_span(
     normalizer: &mut Normalizer,
     patch: &mut Patch,
 ) -> Option<DialectSet> {
+    let first_token = first_token(span, detection, normalizer.added);
+    let mut events = EventValues::read(span.events, first_token);
     let mut spoken = None;
-    if normalizer.calls_for_work(detection, span.attributes) {
-        let first_token = first_token(span, detection, normalizer.added);
+    let has_work = normalizer.calls_for_work(detection, span.attributes) || events.has_content();
+    if has_work && !span.attributes.is_empty() {
         spoken = patch.try_replace(span.attributes, |out| {
-            normalizer.rewrite(span.attributes, detection, first_token, out)
+            normalizer.rewrite(span.attributes, detection, &mut events, out)
         });
+    }
+    if spoken.is_some() && events.any_said() && !normalizer.keeps_originals() {
+        patch.replace(span.events, |out| write_events(span.events, &events, normalizer, out));
+        return spoken;
     }
     for event in elements(span.events) {
         let Some(attributes) = MapView::new(event).get(keys::ATTRIBUTES) else { continue };
-        let detection = normalizer.detect_all(attributes);
-        if normalizer.calls_for_work(detection, attributes) {
-            let here = patch.try_replace(attributes, |out| {
-                normalizer.rewrite(attributes, detection, None, out)
-            });
-            spoken = spoken.or(here);
-        }
+        let here =
+            patch.try_replace(attributes, |out| normalize_event(attributes, normalizer, out));
+        spoken = spoken.or(here);
     }
     spoken
+}
+
+/// Appends the attributes of a span's event under current names, if they have others.
+fn normalize_event(
+    attributes: &[u8],
+    normalizer: &mut Normalizer,
+    out: &mut Vec<u8>,
+) -> Option<DialectSet> {
+    let detection = normalizer.detect_all(attributes);
+    let has_work = normalizer.calls_for_work(detection, attributes);
+    let none = &mut EventValues::default();
+    has_work.then(|| normalizer.rewrite(attributes, detection, none, out)).flatten()
+}
+
+/// Appends the events that say more than the span's attributes do now.
+fn write_events(
+    events: &[u8],
+    values: &EventValues<'_>,
+    normalizer: &mut Normalizer,
+    out: &mut Vec<u8>,
+) {
+    let stays: Vec<&[u8]> = (0..)
+        .zip(elements(events))
+        .filter(|(number, _)| !values.is_said(*number))
+        .map(|(_, event)| event)
+        .collect();
+    msgpack::array_header(out, u32::try_from(stays.len()).unwrap_or(u32::MAX));
+    let mut patch = Patch::default();
+    for event in stays {
+        patch.begin(event);
+        if let Some(attributes) = MapView::new(event).get(keys::ATTRIBUTES) {
+            patch.try_replace(attributes, |out| normalize_event(attributes, normalizer, out));
+        }
+        patch.apply(event, out);
+    }
 }
 
 /// Notes the schema URL that the attributes of a span follow now, where its scope has that of an

@@ -115,6 +115,7 @@ fn the_original_is_what_was_sent() {
         for (((sent, full), (_, original)), (_, current)) in
             sent.iter().zip(&full).zip(&original).zip(&current)
         {
+            let events = &sent.body["events"];
             let Some(sent) = sent.body["attributes"].as_object() else { continue };
             let (full, original) = (&full.body["attributes"], original.as_object().unwrap());
             for (key, value) in sent {
@@ -126,8 +127,8 @@ fn the_original_is_what_was_sent() {
                 let is_sent = sent.contains_key(key) || key == "fluentbit.ai.inferred";
                 assert!(is_sent || key == FIRST_TOKEN, "{file}: {key} was not sent");
             }
-            // Without its events, the time to its first token is not known.
-            let again = span_of(&Value::Object(original.clone()));
+            // Without its start, the time to its first token is not known.
+            let again = span_of(&Value::Object(original.clone()), events);
             let again = compared(&rendered(BackendDialect::Current, &again).remove(0).1);
             for (key, value) in compared(current).iter().filter(|(key, _)| *key != FIRST_TOKEN) {
                 assert_eq!(again.get(key), Some(value), "{file}: {key}");
@@ -138,11 +139,15 @@ fn the_original_is_what_was_sent() {
     assert!(restored > 80, "{restored} spans had additions");
 }
 
-/// One span with these attributes, as a chunk.
-fn span_of(attributes: &Value) -> Vec<u8> {
+/// One span with these attributes and events, as a chunk.
+fn span_of(attributes: &Value, events: &Value) -> Vec<u8> {
     let mut chunk = Vec::new();
     let metadata = json!({ "otlp": { "signal": "span" } });
-    event(&metadata, &json!({ "name": "call", "attributes": attributes }), &mut chunk);
+    event(
+        &metadata,
+        &json!({ "name": "call", "attributes": attributes, "events": events }),
+        &mut chunk,
+    );
     chunk
 }
 
@@ -274,13 +279,13 @@ proptest! {
     /// what every dialect has a name for, and nothing is told in two dialects.
     #[test]
     fn a_call_survives_the_way_there_and_back(call in model_call()) {
-        let chunk = span_of(&Value::Object(call.clone()));
+        let chunk = span_of(&Value::Object(call.clone()), &json!([]));
         let sent = compared(&Value::Object(call));
         for (dialect, _) in TARGETS {
             let there = rendered(dialect, &chunk).remove(0).1;
             prop_assert!(there.get("gen_ai.input.messages").is_none(), "{there}");
             prop_assert!(there.get("gen_ai.operation.name").is_none(), "{there}");
-            let back = rendered(BackendDialect::Current, &span_of(&there)).remove(0).1;
+            let back = rendered(BackendDialect::Current, &span_of(&there, &json!([]))).remove(0).1;
             let back = compared(&back);
             for (key, value) in &sent {
                 prop_assert_eq!(Some(value), back.get(key), "{:?} {} of {}", dialect, key, there);
@@ -299,9 +304,9 @@ proptest! {
             "gen_ai.tool.call.result": result,
         });
         for (dialect, _) in TARGETS {
-            let there = rendered(dialect, &span_of(&tool)).remove(0).1;
+            let there = rendered(dialect, &span_of(&tool, &json!([]))).remove(0).1;
             prop_assert!(there.get("gen_ai.operation.name").is_none(), "{there}");
-            let back = rendered(BackendDialect::Current, &span_of(&there)).remove(0).1;
+            let back = rendered(BackendDialect::Current, &span_of(&there, &json!([]))).remove(0).1;
             for (key, value) in tool.as_object().unwrap() {
                 prop_assert_eq!(Some(value), back.get(key), "{:?} {} of {}", dialect, key, there);
             }

@@ -370,7 +370,8 @@ async fn orphans_arrive_as_a_metric() {
             block_in_place(|| RunningHost::start(&host, &pipeline.yaml(plugins.path()), http));
         let mut client = Client::connect(http, false).await.unwrap();
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        let now = u64::try_from(now.as_nanos()).unwrap();
+        // The filter may begin after the port is open.
+        let now = u64::try_from(now.as_nanos()).unwrap() + SECOND;
         for (trace, given) in [(1, &[(1, 0, &[][..]), (2, 1, &[])][..]), (2, &[(4, 3, &[])])] {
             let mut request = ExportTraceServiceRequest::decode(&spans(given)[..]).unwrap();
             for span in &mut request.resource_spans[0].scope_spans[0].spans {

@@ -50,7 +50,8 @@ pub(crate) fn of_prompts(prompts: &[String]) -> Option<String> {
     rendered(messages)
 }
 
-fn rendered(messages: Vec<Value>) -> Option<String> {
+/// The JSON text of messages; `None` if there are none.
+pub(super) fn rendered(messages: Vec<Value>) -> Option<String> {
     (!messages.is_empty()).then(|| Value::Array(messages).to_string())
 }
 
@@ -121,7 +122,7 @@ fn finished(
     let role = text_of("role").filter(|role| !role.is_empty()).unwrap_or(role);
     let call_id = text_of("tool_call_id");
     match message.get("content") {
-        Some(content) if call_id.is_some() || (role == "tool" && !is_result_list(content)) => {
+        Some(content) if (role == "tool" || call_id.is_some()) && !is_result_list(content) => {
             parts.push(tool_response(call_id.map(Value::from), None, content.clone()));
         }
         Some(content) => content_parts(content, &mut parts),
@@ -186,9 +187,31 @@ fn content_parts(content: &Value, parts: &mut Vec<Value>) {
 }
 
 fn is_part_list(value: &Value) -> bool {
-    value.as_array().is_some_and(|list| {
-        !list.is_empty() && list.iter().all(|part| part.get("type").is_some_and(Value::is_string))
-    })
+    let is_part = |part: &Value| part.get("type").is_some_and(Value::is_string) || is_block(part);
+    value.as_array().is_some_and(|list| !list.is_empty() && list.iter().all(is_part))
+}
+
+/// Whether it is a content block of Amazon Bedrock's Converse, which has one member that names its kind.
+fn is_block(part: &Value) -> bool {
+    const KINDS: [&str; 7] =
+        ["text", "toolUse", "toolResult", "reasoningContent", "image", "document", "video"];
+    let members = part.as_object().filter(|members| members.len() == 1);
+    members.is_some_and(|members| KINDS.iter().any(|kind| members.contains_key(*kind)))
+}
+
+/// The message with these members as providers have them; `None` if no part comes of them.
+pub(super) fn of_members(members: &Map<String, Value>, role: &str) -> Option<Value> {
+    let listed = match members.get("tool_calls") {
+        Some(Value::String(text)) => Some(parsed(text)?),
+        other => other.cloned(),
+    };
+    let calls = match &listed {
+        Some(list) => list.as_array()?.iter().map(Value::as_object).collect::<Option<_>>()?,
+        None => Vec::new(),
+    };
+    let message = finished(members, role, Vec::new(), calls);
+    let parts = message.get("parts").and_then(Value::as_array);
+    parts.is_some_and(|parts| !parts.is_empty()).then_some(message)
 }
 
 /// One part as providers write it.

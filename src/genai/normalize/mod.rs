@@ -13,12 +13,14 @@ pub(crate) mod field;
 pub(super) mod indexed_keys;
 mod json;
 mod lookup;
+mod message_events;
 pub(crate) mod messages;
 mod resolve;
 mod tool_parts;
 mod values;
 
 pub use field::Conventions;
+pub(crate) use message_events::EventValues;
 pub(crate) use values::{CURRENT_OPERATIONS as OPERATIONS, provider};
 
 use collect::Collected;
@@ -130,6 +132,11 @@ impl Normalizer {
         }
     }
 
+    /// Whether the attributes that it maps stay.
+    pub(crate) const fn keeps_originals(&self) -> bool {
+        self.keep_originals
+    }
+
     /// Whether there may be something to do with attributes that show this.
     #[inline]
     pub(crate) fn calls_for_work(&self, detection: Detection, attributes: &[u8]) -> bool {
@@ -166,12 +173,13 @@ impl Normalizer {
     }
 
     /// Appends the map of attributes with what it lacks, or gives `None` and appends nothing if it
-    /// lacks nothing. The dialects are those that it spoke. `first_token` is the time in seconds from the span's start to its first token.
+    /// lacks nothing. The dialects are those that it spoke. `events` is what the span's events say, and
+    /// notes what of that was taken.
     pub(crate) fn rewrite(
         &mut self,
         attributes: &[u8],
         detection: Detection,
-        first_token: Option<f64>,
+        events: &mut EventValues<'_>,
         out: &mut Vec<u8>,
     ) -> Option<DialectSet> {
         let spoken = detection.dialects;
@@ -182,7 +190,7 @@ impl Normalizer {
         let mut collected = Collected::new(spoken, self.added, self.conventions, &mut made);
         known().for_each(|(entry, meaning)| collected.note_own(meaning, entry.value));
         known().for_each(|(entry, meaning)| collected.read(meaning, entry));
-        collected.resolve(first_token);
+        collected.resolve(events);
         let changed = if self.keep_originals && !collected.corrects_own() {
             extend(attributes, &collected, self.conventions, out)
         } else {

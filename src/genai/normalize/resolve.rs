@@ -6,6 +6,7 @@ use super::collect::{Collected, Deferred, FIRST, LAST, text};
 use super::convert::{convert, text_list};
 use super::field::GenAiField;
 use super::json::ProviderResponse;
+use super::message_events::EventValues;
 use super::{address, messages, tool_parts, values};
 use crate::codec::msgpack::{self, elements, int_of, text_of};
 use crate::genai::dialect::{
@@ -26,9 +27,8 @@ fn kind_names(
 }
 
 impl<'a> Collected<'a> {
-    /// Works out what follows from several attributes. `first_token` is the time from the span's
-    /// start to its first token, in seconds, if the span's events show it.
-    pub(crate) fn resolve(&mut self, first_token: Option<f64>) {
+    /// Works out what follows from several attributes, and from the span's events.
+    pub(crate) fn resolve(&mut self, events: &mut EventValues<'_>) {
         self.deferred.sort_by_key(|known| known.meaning.rank);
         let count = self.deferred.len();
         (0..count).for_each(|at| self.resolve_operation(at));
@@ -40,7 +40,7 @@ impl<'a> Collected<'a> {
             self.resolve_address();
             (0..count).for_each(|at| self.resolve_parts(at));
         }
-        if let Some(seconds) = first_token {
+        if let Some(seconds) = events.first_token {
             self.make(GenAiField::TimeToFirstChunk, LAST, |out| {
                 msgpack::f64(out, seconds);
                 true
@@ -48,6 +48,9 @@ impl<'a> Collected<'a> {
         }
         if count > 0 {
             self.resolve_answer();
+        }
+        if events.has_content() {
+            self.take(events);
         }
         self.resolve_usage();
         self.resolve_cache();
@@ -57,6 +60,20 @@ impl<'a> Collected<'a> {
             let inferred = std::mem::take(&mut self.inferred);
             self.make(GenAiField::Inferred, LAST, |out| text_list(out, &inferred));
         }
+    }
+
+    /// Takes what events say and nothing else does.
+    fn take(&mut self, events: &mut EventValues<'_>) {
+        let mut taken = 0;
+        for (field, value) in events.encoded() {
+            let made = self.make(field, LAST, |out| convert(field, value, out));
+            taken |= if made { field.bit() } else { 0 };
+        }
+        for (field, text) in events.texts() {
+            let made = self.offer_text(field, LAST, Some(text));
+            taken |= if made { field.bit() } else { 0 };
+        }
+        events.take(taken);
     }
 
     /// The deferred attribute at an index, if it names the span's kind, and the name.

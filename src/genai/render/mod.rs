@@ -11,7 +11,7 @@ mod original;
 mod rendering;
 
 use super::dialects::added::AddedDialects;
-use super::normalize::{Conventions, Normalizer};
+use super::normalize::{Conventions, EventValues, Normalizer};
 use super::span::{first_token, normalize_span, set_schema_url};
 use crate::codec::msgpack::{MapView, elements};
 use crate::codec::records::layout::keys;
@@ -82,14 +82,18 @@ impl SpanRenderer {
         self.patch.begin(body);
         if !span.attributes.is_empty() {
             self.patch.try_replace(span.attributes, |out| {
-                let first_token = |detection| first_token(&span, detection, AddedDialects::NONE);
-                original::restore(span.attributes, normalizer, first_token, out).then_some(())
+                let events = |detection| {
+                    let first_token = first_token(&span, detection, AddedDialects::NONE);
+                    EventValues::read(span.events, first_token)
+                };
+                original::restore(span.attributes, normalizer, events, out).then_some(())
             });
         }
         for event in elements(span.events) {
             let Some(attributes) = MapView::new(event).get(keys::ATTRIBUTES) else { continue };
             self.patch.try_replace(attributes, |out| {
-                original::restore(attributes, normalizer, |_| None, out).then_some(())
+                let none = |_| EventValues::default();
+                original::restore(attributes, normalizer, none, out).then_some(())
             });
         }
         (!self.patch.is_empty()).then(|| {

@@ -2,15 +2,15 @@
 
 use crate::codec::msgpack::{self, Entry, MapView, elements, text_of};
 use crate::genai::normalize::field::GenAiField;
-use crate::genai::normalize::{Detection, Normalizer};
+use crate::genai::normalize::{Detection, EventValues, Normalizer};
 
 /// Appends the attributes without those under current names that only repeat what the others say; gives
 /// `false` and appends nothing if there are none.
-/// `first_token` is what the span's events say of the time to the first token.
-pub(super) fn restore(
+/// `events` gives what the span's events say.
+pub(super) fn restore<'a>(
     attributes: &[u8],
     normalizer: &mut Normalizer,
-    first_token: impl Fn(Detection) -> Option<f64>,
+    events: impl Fn(Detection) -> EventValues<'a>,
     out: &mut Vec<u8>,
 ) -> bool {
     let is_own = |entry: &Entry<'_>| normalizer.field_named(entry.key).is_some();
@@ -22,8 +22,9 @@ pub(super) fn restore(
     write(&others, &mut given);
     let detection = normalizer.detect_all(&given);
     let mut mapped = Vec::with_capacity(attributes.len());
-    if normalizer.calls_for_work(detection, &given) {
-        normalizer.rewrite(&given, detection, first_token(detection), &mut mapped);
+    let mut said_by_events = events(detection);
+    if normalizer.calls_for_work(detection, &given) || said_by_events.has_content() {
+        normalizer.rewrite(&given, detection, &mut said_by_events, &mut mapped);
     }
     let said: Vec<Entry<'_>> =
         MapView::new(&mapped).filter(|entry| normalizer.field_named(entry.key).is_some()).collect();
@@ -41,7 +42,7 @@ pub(super) fn restore(
     let restored = out.get(start..).unwrap_or_default();
     let detection = normalizer.detect_all(restored);
     mapped.clear();
-    normalizer.rewrite(restored, detection, first_token(detection), &mut mapped);
+    normalizer.rewrite(restored, detection, &mut events(detection), &mut mapped);
     let is_said = |entry: &Entry<'_>| MapView::new(&mapped).any(|known| known.raw == entry.raw);
     if !gone.iter().all(is_said) {
         out.truncate(start);

@@ -1,0 +1,248 @@
+//! Message events: span events that each say one message, as the GenAI conventions had them up to 1.36
+//! ("gen-ai-events": `gen_ai.user.message`, `gen_ai.choice` and their likes) -> messages; and the event
+//! `gen_ai.client.inference.operation.details`, which has attributes of the span.
+
+use serde_json::{Map, Value};
+
+use super::field::GenAiField;
+use super::indexed_keys::json_of;
+use super::messages::{self, parsed};
+use crate::codec::msgpack::{MapView, elements, text_of};
+use crate::codec::records::layout::keys;
+
+/// Fields that say what events say.
+const SAID: [GenAiField; 4] = [
+    GenAiField::SystemInstructions,
+    GenAiField::InputMessages,
+    GenAiField::OutputMessages,
+    GenAiField::ToolDefinitions,
+];
+
+/// The event that has content as attributes of the conventions.
+const DETAILS: &str = "gen_ai.client.inference.operation.details";
+
+/// What a span's events say of it.
+#[derive(Debug, Default)]
+pub(crate) struct EventValues<'a> {
+    /// The time from the span's start to its first token, in seconds.
+    pub(crate) first_token: Option<f64>,
+    /// The values of fields, encoded or as JSON text.
+    encoded: Vec<(GenAiField, &'a [u8])>,
+    texts: Vec<(GenAiField, String)>,
+    /// Of each event the fields that say all of it; none of an event that stays.
+    said: Vec<u64>,
+    /// The fields that were taken.
+    taken: u64,
+}
+
+impl<'a> EventValues<'a> {
+    /// Reads the events of a span.
+    pub(crate) fn read(events: &'a [u8], first_token: Option<f64>) -> Self {
+        let mut read = Self { first_token, ..Self::default() };
+        if !elements(events).any(|event| name_of(event).starts_with("gen_ai.")) {
+            return read;
+        }
+        let (mut input, mut output) = (Vec::new(), Vec::new());
+        for event in elements(events) {
+            let attributes = MapView::new(event).get(keys::ATTRIBUTES).unwrap_or_default();
+            let said = match name_of(event) {
+                DETAILS => read.details(attributes),
+                "gen_ai.choice" => {
+                    keep(choice(attributes), &mut output, GenAiField::OutputMessages)
+                }
+                name => {
+                    let message = role_of(name).and_then(|role| message(attributes, role));
+                    keep(message, &mut input, GenAiField::InputMessages)
+                }
+            };
+            read.said.push(said);
+        }
+        for (field, messages) in
+            [(GenAiField::InputMessages, input), (GenAiField::OutputMessages, output)]
+        {
+            read.texts.extend(messages::rendered(messages).map(|text| (field, text)));
+        }
+        read
+    }
+
+    /// Whether they say anything but a time.
+    pub(crate) fn has_content(&self) -> bool {
+        !self.texts.is_empty() || !self.encoded.is_empty()
+    }
+
+    /// The encoded values of fields.
+    pub(super) fn encoded(&self) -> impl Iterator<Item = (GenAiField, &'a [u8])> + use<'a> {
+        self.encoded.clone().into_iter()
+    }
+
+    /// The values of fields that are JSON text.
+    pub(super) fn texts(&self) -> impl Iterator<Item = (GenAiField, &str)> {
+        self.texts.iter().map(|(field, text)| (*field, text.as_str()))
+    }
+
+    /// Notes which fields were taken.
+    pub(super) fn take(&mut self, fields: u64) {
+        self.taken = fields;
+    }
+
+    /// Whether the event with this number is wholly said by fields that were taken.
+    pub(crate) fn is_said(&self, number: usize) -> bool {
+        self.said.get(number).is_some_and(|said| *said != 0 && said & !self.taken == 0)
+    }
+
+    /// Whether any event is.
+    pub(crate) fn any_said(&self) -> bool {
+        (0..self.said.len()).any(|number| self.is_said(number))
+    }
+
+    /// Takes the attributes of an event that are fields of the span. The fields that say all of it; none if it
+    /// has more.
+    fn details(&mut self, attributes: &'a [u8]) -> u64 {
+        let (mut said, mut whole) = (0, true);
+        for entry in MapView::new(attributes) {
+            let key = text_of_key(entry.key);
+            match SAID.into_iter().find(|field| field.has_name(key)) {
+                Some(field) if said & field.bit() == 0 => {
+                    said |= field.bit();
+                    self.encoded.push((field, entry.value));
+                }
+                _ => whole = false,
+            }
+        }
+        if whole { said } else { 0 }
+    }
+}
+
+/// Adds a message, and gives the field that says it; none without a message.
+fn keep(message: Option<Value>, messages: &mut Vec<Value>, field: GenAiField) -> u64 {
+    let said = message.as_ref().map_or(0, |_| field.bit());
+    messages.extend(message);
+    said
+}
+
+fn name_of(event: &[u8]) -> &str {
+    MapView::new(event).get(keys::NAME).and_then(text_of).unwrap_or_default()
+}
+
+fn text_of_key(key: &[u8]) -> &str {
+    std::str::from_utf8(key).unwrap_or_default()
+}
+
+/// The role of the message that an event of this name says.
+fn role_of(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "gen_ai.system.message" => "system",
+        "gen_ai.user.message" => "user",
+        "gen_ai.assistant.message" => "assistant",
+        "gen_ai.tool.message" => "tool",
+        _ => return None,
+    })
+}
+
+/// The members of an event: its attributes, or those that one of them has as JSON text.
+fn members(attributes: &[u8]) -> Map<String, Value> {
+    let Value::Object(mut members) = json_of(attributes, 0) else { return Map::new() };
+    // The provider, which the span has.
+    members.remove("gen_ai.system");
+    members.remove("gen_ai.provider.name");
+    match members.get("gen_ai.event.content").and_then(Value::as_str).and_then(parsed) {
+        Some(Value::Object(content)) => content,
+        _ => members,
+    }
+}
+
+/// A message that was said to the model; `None` without content.
+fn message(attributes: &[u8], role: &str) -> Option<Value> {
+    let mut members = members(attributes);
+    // Of the event of a tool the id of the call that it answers.
+    if role == "tool"
+        && let Some(id) = members.remove("id").filter(Value::is_string)
+    {
+        members.insert("tool_call_id".to_owned(), id);
+    }
+    members.remove("index");
+    messages::of_members(&members, role)
+}
+
+/// A message that the model gave; `None` without content.
+fn choice(attributes: &[u8]) -> Option<Value> {
+    let mut members = members(attributes);
+    members.remove("index");
+    let reason = members.remove("finish_reason");
+    let said = members.remove("message");
+    let said = match said {
+        Some(Value::String(text)) => Some(parsed(&text).unwrap_or(Value::String(text))),
+        other => other,
+    };
+    match said {
+        Some(Value::Object(message)) => members.extend(message),
+        Some(content) => {
+            members.insert("content".to_owned(), content);
+        }
+        None => {}
+    }
+    if let Some(reason) = reason {
+        members.insert("finish_reason".to_owned(), reason);
+    }
+    messages::of_members(&members, "assistant")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::msgpack;
+
+    /// The events of a span, by their names and attributes.
+    fn events(events: &[(&str, &[(&str, &str)])]) -> Vec<u8> {
+        let mut out = Vec::new();
+        msgpack::array_header(&mut out, u32::try_from(events.len()).unwrap());
+        for (name, attributes) in events {
+            msgpack::map_header(&mut out, 2);
+            msgpack::str_bytes(&mut out, keys::NAME);
+            msgpack::str(&mut out, name);
+            msgpack::str_bytes(&mut out, keys::ATTRIBUTES);
+            msgpack::map_header(&mut out, u32::try_from(attributes.len()).unwrap());
+            for (key, value) in *attributes {
+                msgpack::str(&mut out, key);
+                msgpack::str(&mut out, value);
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn an_event_is_said_by_what_was_taken() {
+        let events = events(&[
+            ("gen_ai.user.message", &[("content", "hi"), ("gen_ai.system", "openai")]),
+            ("retry", &[("content", "hi")]),
+            ("gen_ai.choice", &[("message", "ho"), ("finish_reason", "stop")]),
+            ("gen_ai.tool.message", &[("id", "c")]),
+            (DETAILS, &[("gen_ai.system_instructions", "[]"), ("other", "x")]),
+        ]);
+        let mut read = EventValues::read(&events, None);
+        let texts: Vec<(GenAiField, &str)> = read.texts().collect();
+        let user = r#"[{"role":"user","parts":[{"type":"text","content":"hi"}]}]"#;
+        let same = |one: &str, other: &str| {
+            let read = |text| serde_json::from_str::<Value>(text).unwrap();
+            assert_eq!(read(one), read(other));
+        };
+        assert_eq!(texts.len(), 2);
+        same(texts[0].1, user);
+        let answer = r#"[{"role":"assistant","parts":[{"type":"text","content":"ho"}],
+            "finish_reason":"stop"}]"#;
+        same(texts[1].1, answer);
+        assert_eq!(read.encoded().count(), 1);
+        read.take(GenAiField::InputMessages.bit() | GenAiField::SystemInstructions.bit());
+        let said: Vec<bool> = (0..5).map(|number| read.is_said(number)).collect();
+        assert_eq!(said, [true, false, false, false, false]);
+    }
+
+    #[test]
+    fn events_of_other_names_say_nothing() {
+        for none in [events(&[]), events(&[("message", &[("content", "hi")])]), vec![0xc0]] {
+            let read = EventValues::read(&none, Some(0.5));
+            assert!(!read.has_content() && !read.any_said());
+            assert_eq!(read.first_token, Some(0.5));
+        }
+    }
+}
