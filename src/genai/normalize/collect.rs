@@ -398,8 +398,8 @@ impl<'a> Collected<'a> {
         let tools: Option<Vec<Value>> =
             elements(value).map(|tool| messages::parsed(text_of(tool)?)).collect();
         let Some(tools) = tools.filter(|tools| !tools.is_empty()) else { return };
-        let rendered = Value::Array(tools).to_string();
-        if self.offer_text(GenAiField::ToolDefinitions, rank, Some(&rendered)) {
+        let rendered = messages::rendered(tools);
+        if self.offer_text(GenAiField::ToolDefinitions, rank, rendered.as_deref()) {
             self.mark_mapped(rank);
         }
     }
@@ -412,8 +412,8 @@ impl<'a> Collected<'a> {
         if tools.is_empty() {
             return;
         }
-        let rendered = Value::Array(tools).to_string();
-        if self.offer_text(GenAiField::ToolDefinitions, rank, Some(&rendered)) {
+        let rendered = messages::rendered(tools);
+        if self.offer_text(GenAiField::ToolDefinitions, rank, rendered.as_deref()) {
             self.mark_mapped(rank);
         }
     }
@@ -435,18 +435,26 @@ impl<'a> Collected<'a> {
 
     fn json_messages(&mut self, field: GenAiField, role: &str, rank: u16, value: &[u8]) {
         if self.wants(field, rank) {
-            let rendered = text_of(value).and_then(|text| messages::of_text(text, role));
-            if self.offer_text(field, rank, rendered.as_deref()) {
-                self.leave(rank, value);
-            }
+            let read = text_of(value).and_then(|text| messages::of_text(text, role));
+            self.offer_messages(field, (rank, rank), read);
         }
     }
 
-    /// Notes what stays of an attribute that messages were made of.
-    pub(super) fn leave(&mut self, rank: u16, value: &[u8]) {
-        match messages::remainder(text_of(value).unwrap_or_default()) {
-            Remainder::Nothing => self.mark_mapped(rank),
-            Remainder::Object(rest) => self.remainders.push((rank, rest)),
+    /// Takes messages of an attribute, and notes what stays of it. The ranks are those of the messages and of
+    /// the attribute.
+    pub(super) fn offer_messages(
+        &mut self,
+        field: GenAiField,
+        (rank, attribute): (u16, u16),
+        read: Option<(String, Remainder)>,
+    ) {
+        let Some((rendered, rest)) = read else { return };
+        if !self.offer_text(field, rank, Some(&rendered)) {
+            return;
+        }
+        match rest {
+            Remainder::Nothing => self.mark_mapped(attribute),
+            Remainder::Object(rest) => self.remainders.push((attribute, rest)),
             Remainder::All => {}
         }
     }

@@ -73,7 +73,8 @@ pub(crate) fn append(field: GenAiField, value: &Value, out: &mut Vec<u8>) -> boo
         }
         (FieldType::Any, Value::String(text)) if !text.is_empty() => msgpack::str(out, text),
         (FieldType::Any, Value::Array(_) | Value::Object(_)) => {
-            msgpack::str(out, &value.to_string());
+            let Ok(text) = serde_json::to_string(value) else { return false };
+            msgpack::str(out, &text);
         }
         (FieldType::Int, Value::Number(number)) => match number.as_i64() {
             Some(int) => msgpack::int(out, int),

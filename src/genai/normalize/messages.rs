@@ -52,7 +52,7 @@ pub(crate) fn of_prompts(prompts: &[String]) -> Option<String> {
 
 /// The JSON text of messages; `None` if there are none.
 pub(super) fn rendered(messages: Vec<Value>) -> Option<String> {
-    (!messages.is_empty()).then(|| Value::Array(messages).to_string())
+    if messages.is_empty() { None } else { serde_json::to_string(&messages).ok() }
 }
 
 /// Messages of `OpenInference`, `llm.input_messages.N.message.*`.
@@ -239,16 +239,20 @@ pub(crate) fn parsed(text: &str) -> Option<Value> {
     json.then(|| serde_json::from_str(text).ok()).flatten()
 }
 
-/// Messages given as one text: as JSON, or the one message's content.
-pub(crate) fn of_text(text: &str, role: &str) -> Option<String> {
-    match text.trim_start().as_bytes().first()? {
-        b'{' | b'[' => of_json(text, role),
+/// Messages given as one text, as JSON or as the one message's content, and what of the text they do not say.
+pub(crate) fn of_text(text: &str, role: &str) -> Option<(String, Remainder)> {
+    let whole = match text.trim_start().as_bytes().first()? {
+        b'{' | b'[' => {
+            let json = parsed(text)?;
+            return Some((of_value(&json, role)?, remainder(json)));
+        }
         b'"' => {
             let inner: String = serde_json::from_str(text).ok()?;
-            rendered(vec![single(role, &inner)])
+            single(role, &inner)
         }
-        _ => rendered(vec![single(role, text)]),
-    }
+        _ => single(role, text),
+    };
+    Some((rendered(vec![whole])?, Remainder::Nothing))
 }
 
 /// What of a text no message says.
@@ -262,36 +266,34 @@ pub(crate) enum Remainder {
     All,
 }
 
-/// What messages that were made of a text leave of it.
-pub(crate) fn remainder(text: &str) -> Remainder {
+/// What messages that were made of JSON leave of it.
+fn remainder(json: Value) -> Remainder {
     let is_said = |element: &Value| {
         let is_known = |key: &String| matches!(key.as_str(), "message" | "finish_reason" | "index");
         element.get("message").is_none()
             || element.as_object().is_some_and(|choice| choice.keys().all(is_known))
     };
     let is_list = |value: &Value| value.as_array().is_some_and(|list| list.iter().all(is_said));
-    match parsed(text) {
-        None => Remainder::Nothing,
-        Some(Value::Object(mut map)) => {
+    match json {
+        Value::Object(mut map) => {
             let key = LISTS.iter().find(|key| map.get(**key).is_some_and(Value::is_array));
             match key.and_then(|key| map.remove(*key)).filter(is_list) {
                 Some(_) if map.is_empty() => Remainder::Nothing,
-                Some(_) => Remainder::Object(Value::Object(map).to_string()),
+                Some(_) => serde_json::to_string(&map).map_or(Remainder::All, Remainder::Object),
                 None => Remainder::All,
             }
         }
-        Some(list) if is_list(&list) => Remainder::Nothing,
-        Some(_) => Remainder::All,
+        list if is_list(&list) => Remainder::Nothing,
+        _ => Remainder::All,
     }
 }
 
 /// Members of JSON objects that have messages.
 const LISTS: [&str; 3] = ["messages", "choices", "contents"];
 
-/// Messages given as one JSON text: a list of messages, or an object that has one.
-pub(crate) fn of_json(text: &str, role: &str) -> Option<String> {
-    let json = parsed(text)?;
-    let list = match &json {
+/// Messages given as one JSON value: a list of messages, or an object that has one.
+fn of_value(json: &Value, role: &str) -> Option<String> {
+    let list = match json {
         Value::Array(list) => list,
         Value::Object(map) => LISTS.iter().find_map(|key| map.get(*key)?.as_array())?,
         _ => return None,
@@ -358,6 +360,10 @@ mod tests {
             tree.insert(path.as_bytes(), &value);
         }
         tree
+    }
+
+    fn of_json(text: &str, role: &str) -> Option<String> {
+        of_value(&parsed(text)?, role)
     }
 
     fn same(text: Option<String>, expected: &str) {

@@ -1,7 +1,5 @@
 //! Inference: what follows from several attributes of a span together.
 
-use serde_json::Value;
-
 use super::collect::{Collected, Deferred, FIRST, LAST, text};
 use super::convert::{convert, text_list};
 use super::field::GenAiField;
@@ -303,10 +301,8 @@ impl<'a> Collected<'a> {
                 }
             }
             PartForm::Messages(field, role) => {
-                let rendered = text_of(value).and_then(|text| messages::of_text(text, role));
-                if self.offer_text(field, LAST, rendered.as_deref()) {
-                    self.leave(key.rank, value);
-                }
+                let read = text_of(value).and_then(|text| messages::of_text(text, role));
+                self.offer_messages(field, (LAST, key.rank), read);
             }
             PartForm::Response => {
                 if self.media_type(meaning.part, dialect) == Some(b"application/json") {
@@ -322,8 +318,8 @@ impl<'a> Collected<'a> {
             return false;
         }
         let Some(text) = text_of(value).filter(|text| !text.is_empty()) else { return false };
-        let message = Value::Array(vec![messages::single(role, text)]).to_string();
-        self.offer_text(field, LAST, Some(&message));
+        let message = messages::rendered(vec![messages::single(role, text)]);
+        self.offer_text(field, LAST, message.as_deref());
         true
     }
 

@@ -135,8 +135,12 @@ pub(super) fn call(id: Option<&Value>, name: &str, arguments: Option<&Value>) ->
 
 #[cfg(test)]
 mod tests {
-    use crate::genai::normalize::messages::of_json;
+    use crate::genai::normalize::messages::of_text;
     use serde_json::Value;
+
+    fn of_json(text: &str, role: &str) -> Option<String> {
+        of_text(text, role).map(|(messages, _)| messages)
+    }
 
     fn same(rendered: Option<String>, expected: &str) {
         let read = |text: &str| serde_json::from_str::<Value>(text).unwrap();

@@ -123,7 +123,7 @@ fn context() -> ContextProcessor {
     ContextProcessor::new(ContextSettings {
         normalize: true,
         dialects: fluent_bit_ai::genai::AddedDialects::NONE,
-        keep_originals: true,
+        keep_originals: false,
         conventions: Conventions::default(),
         correlate: true,
         redact: Vec::new(),
