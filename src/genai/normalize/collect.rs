@@ -6,7 +6,7 @@ use super::convert::{convert, has_wrong_type};
 use super::field::{Conventions, GenAiField};
 use super::indexed_keys::{KeyTree, json_of};
 use super::messages::Remainder;
-use super::{json, messages, values};
+use super::{json, messages, parts, values};
 use crate::codec::msgpack::{self, Entry, Reader, Token, elements, text_of};
 use crate::genai::dialect::{Dialect, ListForm, RuleAction, SpanPart};
 use crate::genai::dialects::DialectSet;
@@ -396,7 +396,7 @@ impl<'a> Collected<'a> {
             return;
         }
         let tools: Option<Vec<Value>> =
-            elements(value).map(|tool| messages::parsed(text_of(tool)?)).collect();
+            elements(value).map(|tool| parts::parsed(text_of(tool)?)).collect();
         let Some(tools) = tools.filter(|tools| !tools.is_empty()) else { return };
         let rendered = messages::rendered(tools);
         if self.offer_text(GenAiField::ToolDefinitions, rank, rendered.as_deref()) {

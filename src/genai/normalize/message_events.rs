@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 
 use super::field::GenAiField;
 use super::indexed_keys::json_of;
-use super::messages::{self, parsed};
+use super::messages;
+use super::parts::parsed;
 use crate::codec::msgpack::{MapView, elements, text_of};
 use crate::codec::records::layout::keys;
 

@@ -8,21 +8,9 @@
 use serde_json::{Map, Value};
 
 use super::indexed_keys::{KeyTree, list, object};
+use super::parts::{image_part, parsed, text_part};
 use super::tool_parts::{call, call_part, is_result_list, provider_call, tool_response};
 use super::values;
-
-/// JSON text longer than this is not read.
-const MAX_JSON: usize = 1 << 20;
-
-/// A part of text.
-pub(crate) fn text_part(content: &str) -> Value {
-    object([("type", Value::from("text")), ("content", Value::from(content))])
-}
-
-/// A part of the model's reasoning.
-pub(crate) fn reasoning_part(content: &str) -> Value {
-    object([("type", Value::from("reasoning")), ("content", Value::from(content))])
-}
 
 /// What came out as one message of these parts.
 pub(crate) fn answer(parts: Vec<Value>, reason: Option<&str>) -> Option<String> {
@@ -84,14 +72,6 @@ fn open_inference_part(content: &Map<String, Value>) -> Option<Value> {
         None if content.len() > 1 => Some(Value::Object(content.clone())),
         None => None,
     }
-}
-
-fn image_part(url: &str) -> Value {
-    object([
-        ("type", Value::from("uri")),
-        ("modality", Value::from("image")),
-        ("uri", Value::from(url)),
-    ])
 }
 
 /// Messages of OpenLLMetry, `gen_ai.prompt.N.*` and `gen_ai.completion.N.*`.
@@ -231,12 +211,6 @@ fn provider_part(part: &Value) -> Value {
         Some(url) => image_part(url),
         None => part.clone(),
     }
-}
-
-/// The object or array that a text holds as JSON.
-pub(crate) fn parsed(text: &str) -> Option<Value> {
-    let json = text.len() <= MAX_JSON && text.trim_start().starts_with(['{', '[']);
-    json.then(|| serde_json::from_str(text).ok()).flatten()
 }
 
 /// Messages given as one text, as JSON or as the one message's content, and what of the text they do not say.

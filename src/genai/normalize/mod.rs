@@ -15,6 +15,7 @@ mod json;
 mod lookup;
 mod message_events;
 pub(crate) mod messages;
+pub(crate) mod parts;
 mod resolve;
 mod tool_parts;
 mod values;

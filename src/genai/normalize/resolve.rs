@@ -5,7 +5,7 @@ use super::convert::{convert, text_list};
 use super::field::GenAiField;
 use super::json::ProviderResponse;
 use super::message_events::EventValues;
-use super::{address, messages, tool_parts, values};
+use super::{address, messages, parts, tool_parts, values};
 use crate::codec::msgpack::{self, elements, int_of, text_of};
 use crate::genai::dialect::{
     AnswerPart, Dialect, KindName, ListForm, PartForm, PartMeaning, RuleAction,
@@ -210,8 +210,8 @@ impl<'a> Collected<'a> {
             let Some(Deferred { meaning, value }) = known else { continue };
             let Some(text) = text_of(value).filter(|text| !text.is_empty()) else { continue };
             match part {
-                AnswerPart::Reasoning => parts.push(messages::reasoning_part(text)),
-                AnswerPart::Text => parts.push(messages::text_part(text)),
+                AnswerPart::Reasoning => parts.push(parts::reasoning_part(text)),
+                AnswerPart::Text => parts.push(parts::text_part(text)),
                 AnswerPart::ToolCalls => {
                     let Some(calls) = tool_parts::tool_calls(text) else { continue };
                     parts.extend(calls);

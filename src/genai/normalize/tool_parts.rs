@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::indexed_keys::object;
-use super::messages::{parsed, reasoning_part};
+use super::parts::{parsed, reasoning_part};
 
 /// The type of a part that answers a call of a tool.
 const TOOL_RESPONSE: &str = "tool_call_response";

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::rendering::Rendering;
 use crate::genai::normalize::field::GenAiField;
-use crate::genai::normalize::messages::parsed;
+use crate::genai::normalize::parts::parsed;
 
 /// One message.
 #[derive(Debug, Default)]

@@ -6,7 +6,7 @@ use super::messages::{self, Message, SpreadForm};
 use super::rendering::Rendering;
 use crate::genai::normalize::field::GenAiField;
 use crate::genai::normalize::indexed_keys::json_of;
-use crate::genai::normalize::messages::parsed;
+use crate::genai::normalize::parts::parsed;
 use crate::genai::normalize::provider;
 
 /// The kinds of spans by operation, and whether the operation follows from the kind.
