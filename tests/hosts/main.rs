@@ -46,6 +46,7 @@ mod faults;
 mod generate;
 mod hosts_file;
 mod identity;
+mod latency_split;
 mod lifecycle;
 mod memory;
 mod meters;
