@@ -65,6 +65,7 @@ mod reload;
 mod sampling;
 mod sdk;
 mod security;
+mod server_state;
 mod stock_options;
 mod stock_short;
 mod tags;

@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use self::seen::{CallVisitor, ProcessId, SeenSpan};
+pub(super) use self::seen::CallVisitor;
+use self::seen::{ProcessId, SeenSpan};
 use self::split::{Parts, Split, split};
 use self::trace::TraceSpans;
 use self::tree::{CallTree, TreeIndex};

@@ -142,7 +142,7 @@ fn nanos_of(seconds: &[u8]) -> Option<u64> {
 
 /// Picks up what a span says while it is read.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct CallVisitor {
+pub(in crate::correlation) struct CallVisitor {
     calls_model: bool,
     engine: Option<EngineTimes>,
     /// The parts are on it already.
@@ -150,6 +150,11 @@ pub(super) struct CallVisitor {
 }
 
 impl CallVisitor {
+    /// Whether the span is a model server's.
+    pub(in crate::correlation) const fn is_engine(&self) -> bool {
+        self.engine.is_some()
+    }
+
     /// Whether the span is one of a call to a model, and not the model server's.
     pub(super) const fn is_model_call(&self) -> bool {
         self.calls_model && self.engine.is_none()

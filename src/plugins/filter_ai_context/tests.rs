@@ -257,6 +257,9 @@ fn options_that_look_at_traces_fit_together() {
             &[("split_latency", "on"), ("inherit", "user"), ("inherit_wait", "5s")],
             "allowed beside 'split_latency': 0s, or at least split_latency_wait",
         ),
+        (&[("server_state", "on"), ("server_state_max_age", "0s")], "a duration from 1s to 1h"),
+        (&[("server_state_max_age", "5s")], "it needs 'server_state: on'"),
+        (&[("server_state_max_memory", "1m")], "it needs 'server_state: on'"),
         (&[("find_broken", "on")], "there is no input that emits"),
         (&[("find_broken", "on"), ("find_broken_window", "2h")], "from 1s to 1h"),
         (&[("find_broken", "on"), ("find_broken_tolerance", "2h")], "a duration up to 1h"),
@@ -274,6 +277,8 @@ fn options_that_look_at_traces_fit_together() {
     let stages = &idle.trace_stages;
     assert!(stages.inheritance.is_none() && stages.correlation.is_none());
     assert!(stages.broken_context.is_none() && stages.latency.is_none());
+    assert!(stages.server_state.is_none());
+    assert!(open(&[("server_state", "on")]).0.is_ok(), "nothing waits for it");
 }
 
 /// Scenario: baggage with an address and a user, redaction, and a span of the same trace that shows no

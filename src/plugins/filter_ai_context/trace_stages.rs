@@ -1,5 +1,5 @@
-//! Stages that remember traces: broken context, correlation by ids, inheritance, and the latency split. What is
-//! not asked for is not there.
+//! Stages that remember what passed: the state of servers, broken context, correlation by ids, inheritance, and the
+//! latency split. What is not asked for is not there.
 
 use std::sync::Arc;
 
@@ -7,7 +7,10 @@ use super::broken_context::BrokenContext;
 use super::correlation::Correlation;
 use super::inheritance::Inheritance;
 use super::latency_split::LatencySplit;
-use crate::correlation::{BrokenContextConfig, CorrelationConfig, InheritConfig, LatencyConfig};
+use super::server_state::ServerStates;
+use crate::correlation::{
+    BrokenContextConfig, CorrelationConfig, InheritConfig, LatencyConfig, ServerStateConfig,
+};
 use crate::plugin::{Chunk, Environment};
 
 /// What is asked for.
@@ -16,6 +19,7 @@ pub(super) struct TraceStagesConfig {
     pub(super) correlation: Option<CorrelationConfig>,
     pub(super) inherit: Option<InheritConfig>,
     pub(super) latency: Option<LatencyConfig>,
+    pub(super) server_state: Option<ServerStateConfig>,
 }
 
 /// Those that run.
@@ -24,6 +28,7 @@ pub(super) struct TraceStages {
     pub(super) correlation: Option<Arc<Correlation>>,
     pub(super) inheritance: Option<Arc<Inheritance>>,
     pub(super) latency: Option<Arc<LatencySplit>>,
+    pub(super) server_state: Option<ServerStates>,
 }
 
 impl TraceStages {
@@ -37,7 +42,9 @@ impl TraceStages {
             config.correlation.map(|config| Correlation::start(config, of_late_logs, environment));
         let broken_context =
             config.broken_context.map(|config| BrokenContext::start(config, environment));
-        Self { broken_context, correlation, inheritance, latency }
+        let server_state =
+            config.server_state.map(|config| ServerStates::start(config, environment));
+        Self { broken_context, correlation, inheritance, latency, server_state }
     }
 
     /// What goes on in the place of a chunk of which `replaced` was left, if anything was changed.
@@ -46,6 +53,11 @@ impl TraceStages {
         chunk: Chunk<'_>,
         mut replaced: Option<Vec<u8>>,
     ) -> Option<Vec<u8>> {
+        // Before any span is held.
+        if let Some(server_state) = &self.server_state {
+            let bytes = replaced.as_deref().unwrap_or(chunk.bytes);
+            replaced = server_state.on_chunk(bytes).or(replaced);
+        }
         if let Some(broken_context) = &self.broken_context {
             broken_context.on_chunk(chunk.tag, replaced.as_deref().unwrap_or(chunk.bytes));
         }
