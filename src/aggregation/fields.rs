@@ -3,6 +3,7 @@
 use crate::codec::msgpack::{MapView, text_of};
 use crate::codec::records::layout::keys;
 use crate::codec::records::{AttributeVisitor, StatusCode};
+use crate::model::{LatencyPart, MODEL_CALLS};
 
 use super::number::amount;
 
@@ -14,9 +15,6 @@ pub(super) const RESPONSE_MODEL: &str = "gen_ai.response.model";
 pub(super) const ADDRESS: &str = "server.address";
 pub(super) const PORT: &str = "server.port";
 pub(super) const ERROR_TYPE: &str = "error.type";
-
-/// Operations that call a model themselves; the tokens of all others are those of calls below them.
-const MODEL_CALLS: [&str; 4] = ["chat", "text_completion", "generate_content", "embeddings"];
 
 /// The encoded values of the attributes that count; an empty slice for what is missing.
 #[derive(Debug, Clone, Copy, Default)]
@@ -34,6 +32,8 @@ pub(super) struct SpanFields<'a> {
     output: &'a [u8],
     prompt: &'a [u8],
     completion: &'a [u8],
+    /// In the order of [`LatencyPart::ALL`].
+    latency: [&'a [u8]; LatencyPart::ALL.len()],
 }
 
 impl SpanFields<'_> {
@@ -51,6 +51,16 @@ impl SpanFields<'_> {
         let input = amount(self.input).or_else(|| amount(self.prompt));
         let output = amount(self.output).or_else(|| amount(self.completion));
         (input.is_some() || output.is_some()).then_some((input, output))
+    }
+
+    /// Whether the span says any part of what the call took.
+    pub(super) fn is_split(&self) -> bool {
+        self.latency.iter().any(|part| !part.is_empty())
+    }
+
+    /// A part of what the call took, in seconds, if the span was split.
+    pub(super) fn latency(&self, part: LatencyPart) -> Option<f64> {
+        amount(self.latency.get(part.index())?)
     }
 
     /// The provider, also under its name before semantic conventions 1.37.
@@ -109,6 +119,14 @@ impl<'d, 'a> SpanFieldVisitor<'d, 'a> {
         };
         *field = value;
     }
+
+    #[cold]
+    fn latency(&mut self, key: &[u8], value: &'a [u8]) {
+        let part = LatencyPart::ALL.into_iter().find(|part| part.key().as_bytes() == key);
+        if let Some(slot) = part.and_then(|part| self.fields.latency.get_mut(part.index())) {
+            *slot = value;
+        }
+    }
 }
 
 impl<'a> AttributeVisitor<'a> for SpanFieldVisitor<'_, 'a> {
@@ -121,6 +139,7 @@ impl<'a> AttributeVisitor<'a> for SpanFieldVisitor<'_, 'a> {
                 b"server.address" => self.fields.address = value,
                 b"server.port" => self.fields.port = value,
                 b"error.type" => self.fields.error_type = value,
+                _ if key.starts_with(LatencyPart::PREFIX.as_bytes()) => self.latency(key, value),
                 _ => {}
             }
         }

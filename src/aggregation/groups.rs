@@ -8,13 +8,13 @@ use foldhash::fast::RandomState;
 use super::config::{HistogramForm, MetricsConfig};
 use super::fields;
 use super::histogram::Exemplar;
-use super::instruments::{Accumulator, MeasuredSpan, OF_OPERATIONS, TOKEN_USAGE};
+use super::instruments::{Accumulator, LATENCY, MeasuredSpan, OF_OPERATIONS, TOKEN_USAGE};
 use super::series::{SeriesHandle, SeriesTable};
 use super::write::{MetricEnvelope, MetricWriter, PointContext};
 use crate::clock::Tick;
 use crate::codec::msgpack::str;
 use crate::codec::records::metric_writer::Temporality;
-use crate::model::{Emission, Position};
+use crate::model::{Emission, LatencyPart, Position};
 
 /// The attribute `gen_ai.token.type`, encoded.
 const TYPE_INPUT: &[u8] = b"\xb1gen_ai.token.type\xa5input";
@@ -47,8 +47,26 @@ pub(super) struct TokenCounts {
 struct Operations {
     /// In the order of [`OF_OPERATIONS`].
     values: [Accumulator; OF_OPERATIONS.len()],
+    /// In the order of [`LatencyPart::ALL`], if a span said any part.
+    latency: Option<Box<[Accumulator; LatencyPart::ALL.len()]>>,
     /// The series of the tokens of the same calls.
     usage: Option<SeriesHandle>,
+}
+
+impl Operations {
+    /// Adds the parts of the duration that a span says.
+    fn add_latency(&mut self, measured: &MeasuredSpan<'_, '_>, exponential: bool) {
+        if !measured.fields.is_split() {
+            return;
+        }
+        let none = || Box::new(LatencyPart::ALL.map(|_| LATENCY.accumulator(exponential)));
+        let totals = self.latency.get_or_insert_with(none);
+        for (part, total) in LatencyPart::ALL.into_iter().zip(&mut **totals) {
+            if let Some(seconds) = measured.fields.latency(part) {
+                total.add(seconds, measured.weight, measured.exemplar(seconds));
+            }
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -211,6 +229,7 @@ impl Groups {
         let slot = self.slots.get_mut(group).and_then(Option::as_mut);
         let make = || Operations {
             values: OF_OPERATIONS.each_ref().map(|(one, _)| one.accumulator(exponential)),
+            latency: None,
             usage: None,
         };
         let found = slot.and_then(|group| group.operations.find(&key, pairs, at, make));
@@ -224,6 +243,7 @@ impl Groups {
                 total.add(value, measured.weight, measured.exemplar(value));
             }
         }
+        operations.add_latency(measured, exponential);
         let series = (!found.overflow).then_some(found.handle);
         CountedOperation { series, made: u64::from(found.new), overflow: u64::from(found.overflow) }
     }
@@ -298,6 +318,7 @@ impl Groups {
                 MetricEnvelope::new(&group.resource, self.position, self.temporality, unix_nanos);
             let mut batch = Emission { tag: group.tag.clone(), records: 0, events: Vec::new() };
             export_operations(&mut group.operations, &mut batch, &envelope, delta);
+            export_latency(&mut group.operations, &mut batch, &envelope, delta);
             export_usage(&mut group.usage, &mut batch, &envelope, delta);
             if batch.records > 0 {
                 batches.push(batch);
@@ -342,6 +363,31 @@ fn export_operations(
         });
         writer.flush();
     }
+}
+
+fn export_latency(
+    table: &mut SeriesTable<Operations>,
+    batch: &mut Emission,
+    envelope: &MetricEnvelope,
+    delta: Option<u64>,
+) {
+    let by = LATENCY.by.unwrap_or_default();
+    let parts = LatencyPart::ALL.map(|part| {
+        let mut pair = Vec::new();
+        str(&mut pair, by);
+        str(&mut pair, part.name());
+        pair
+    });
+    let mut writer = MetricWriter::new(batch, &LATENCY, envelope);
+    table.for_each(|attributes, series| {
+        let (start, pairs) = (delta.unwrap_or(series.since), series.pairs + 1);
+        for (total, more) in series.value.latency.iter_mut().flat_map(|it| &mut **it).zip(&parts) {
+            if let Some(data) = total.export(delta.is_none()) {
+                writer.add(PointContext { attributes, more, pairs, start }, data);
+            }
+        }
+    });
+    writer.flush();
 }
 
 fn export_usage(

@@ -37,7 +37,7 @@ pub enum InstrumentForm {
 
 /// All of them, in the order in which they are emitted.
 pub fn instruments() -> impl Iterator<Item = &'static Instrument> {
-    OF_OPERATIONS.iter().map(|(instrument, _)| instrument).chain([&TOKEN_USAGE])
+    OF_OPERATIONS.iter().map(|(instrument, _)| instrument).chain([&LATENCY, &TOKEN_USAGE])
 }
 
 /// What of an operation a metric takes, if there is anything.
@@ -66,6 +66,15 @@ pub(super) static OF_OPERATIONS: [(Instrument, MeasuredValue); 2] = [
         |measured| measured.seconds(),
     ),
 ];
+
+/// The metric of model calls whose spans say where their time went; of others there is none.
+pub(super) static LATENCY: Instrument = Instrument {
+    name: "fluentbit.ai.latency",
+    description: "Parts of the duration of model calls. Not a metric of the semantic conventions.",
+    unit: "s",
+    form: InstrumentForm::Histogram(SECONDS),
+    by: Some("fluentbit.ai.latency.part"),
+};
 
 /// The metric of model calls, each of which counts once, whichever spans tell of it.
 pub(super) static TOKEN_USAGE: Instrument = Instrument {

@@ -119,6 +119,49 @@ fn collect(aggregator: &mut Aggregator, seconds: u64) -> BTreeMap<String, Vec<Re
 const COUNT: &str = "gen_ai.client.operation.count";
 const DURATION: &str = "gen_ai.client.operation.duration";
 const USAGE: &str = "gen_ai.client.token.usage";
+const LATENCY: &str = "fluentbit.ai.latency";
+
+/// Scenario: spans of two models whose latency was split, in part or not at all. Guarantees: each part is measured
+/// under its name and the model, and of spans that say nothing there is nothing.
+#[test]
+fn parts_of_the_latency_are_measured_by_model() {
+    for histogram in [HistogramForm::Explicit, HistogramForm::Exponential] {
+        let mut aggregator = aggregator(MetricsConfig { histogram, ..config() });
+        feed(&mut aggregator, &[call(1, 1)]);
+        assert_eq!(collect(&mut aggregator, 10).get(LATENCY), None);
+        let other = call(2, 2).with("gen_ai.response.model", "gpt-4o-2026");
+        feed(
+            &mut aggregator,
+            &[
+                call(1, 3).with("fluentbit.ai.latency.client", 0.5),
+                call(1, 4)
+                    .with("fluentbit.ai.latency.client", 1.0)
+                    .with("fluentbit.ai.latency.decode", 2.0)
+                    .with("fluentbit.ai.latency.other", 2.0),
+                other.with("fluentbit.ai.latency.queue", 0.25),
+            ],
+        );
+        let mut metrics = collect(&mut aggregator, 20);
+        let mut points: Vec<(String, bool, i64, f64)> = metrics
+            .remove(LATENCY)
+            .unwrap()
+            .into_iter()
+            .map(|point| {
+                assert_eq!(point.attributes["gen_ai.request.model"], "gpt-4o");
+                let part = point.attributes["fluentbit.ai.latency.part"].clone();
+                let is_other = point.attributes.contains_key("gen_ai.response.model");
+                (part, is_other, point.count, point.sum)
+            })
+            .collect();
+        points.sort_by(|left, right| left.0.cmp(&right.0));
+        let expected =
+            [("client", false, 2, 1.5), ("decode", false, 1, 2.0), ("queue", true, 1, 0.25)];
+        assert_eq!(
+            points,
+            expected.map(|(part, other, count, sum)| (part.to_owned(), other, count, sum))
+        );
+    }
+}
 
 /// Scenario: a client and a gateway with traces of their own for one call, and another call that has the
 /// same response id, later. Guarantees: the tokens of each call count once, whichever span comes first.

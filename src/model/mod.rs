@@ -1,12 +1,16 @@
 //! Domain model: telemetry as plain data, in the few types that every other module uses.
 
 mod hex;
+mod latency_part;
 mod listed_enum;
+mod model_call;
 mod release;
 
 use self::hex::from_hex;
 pub use self::hex::{hex, hex_digit, write_hex};
+pub use self::latency_part::LatencyPart;
 pub(crate) use self::listed_enum::listed_enum;
+pub use self::model_call::MODEL_CALLS;
 pub use self::release::Release;
 
 /// OpenTelemetry's signals.

@@ -60,6 +60,8 @@ pub(crate) struct SpanRecord {
     error: bool,
     trace_state: String,
     service: String,
+    kind: &'static str,
+    flags: u32,
     position: Option<(u64, u32)>,
     attributes: Vec<(String, Value)>,
 }
@@ -76,6 +78,8 @@ impl SpanRecord {
             error: false,
             trace_state: String::new(),
             service: "shop".to_owned(),
+            kind: "",
+            flags: 0,
             position: None,
             attributes: Vec::new(),
         }
@@ -108,6 +112,17 @@ impl SpanRecord {
 
     pub(crate) fn service(mut self, service: &str) -> Self {
         service.clone_into(&mut self.service);
+        self
+    }
+
+    pub(crate) fn kind(mut self, kind: &'static str) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// Says whether its parent is in another process.
+    pub(crate) fn remote(mut self, is_remote: bool) -> Self {
+        self.flags = if is_remote { 0x300 } else { 0x100 };
         self
     }
 
@@ -178,6 +193,16 @@ impl SpanRecord {
         uint(&mut body, self.start);
         str(&mut body, "end_time_unix_nano");
         uint(&mut body, self.end);
+        if !self.kind.is_empty() {
+            pairs += 1;
+            str(&mut body, "kind");
+            str(&mut body, self.kind);
+        }
+        if self.flags > 0 {
+            pairs += 1;
+            str(&mut body, "flags");
+            uint(&mut body, self.flags.into());
+        }
         if self.error {
             pairs += 1;
             str(&mut body, "status");

@@ -11,7 +11,6 @@
 mod fields;
 mod trace;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +19,7 @@ pub use self::fields::{InheritedFields, InheritedKind};
 use self::fields::{FieldVisitor, Said, Statement};
 use self::trace::{Inheritance, TraceFacts};
 use super::attributes::{AttributePlace, write_with};
-use super::waiting::{Leaving, to_hold};
+use super::held_spans::HeldSpans;
 use super::window_map::WindowMap;
 use crate::clock::Tick;
 use crate::codec::records::edit::Pairs;
@@ -81,36 +80,13 @@ struct Heir {
     lacks: u16,
 }
 
-/// A span that is held.
-#[derive(Debug)]
-struct WaitingSpan {
-    tag: Arc<[u8]>,
-    /// The event as it is to leave, with the marks of its group around it if it stood in one.
-    events: Box<[u8]>,
-    heir: Heir,
-    since: Tick,
-}
-
-impl WaitingSpan {
-    fn bytes(&self) -> usize {
-        self.events.len() + self.tag.len() + 2 * size_of::<Self>()
-    }
-}
-
 /// Puts what one span of a trace says on the others.
 #[derive(Debug)]
 pub struct Inheritor {
     fields: Arc<InheritedFields>,
-    wait: Duration,
-    max_held: usize,
     position: Position,
     traces: WindowMap<TraceId, TraceFacts>,
-    waiting: VecDeque<WaitingSpan>,
-    waiting_bytes: usize,
-    leaving: Leaving,
-    /// The tag of the last span that was held.
-    tag: Arc<[u8]>,
-    closed: bool,
+    held: HeldSpans<Heir>,
     tally: InheritTally,
     /// Used again for each item.
     pairs: Pairs,
@@ -126,15 +102,9 @@ impl Inheritor {
             if config.wait.is_zero() { (config.max_bytes, 0) } else { (half, half) };
         Self {
             fields: Arc::new(config.fields),
-            wait: config.wait,
-            max_held,
             position: config.position,
             traces: WindowMap::new(config.window, of_traces),
-            waiting: VecDeque::new(),
-            waiting_bytes: 0,
-            leaving: Leaving::default(),
-            tag: Arc::default(),
-            closed: false,
+            held: HeldSpans::new(config.wait, max_held, config.position),
             tally: InheritTally::default(),
             pairs: Pairs::new(),
             patch: Patch::default(),
@@ -171,24 +141,21 @@ impl Inheritor {
 
     /// What is to be emitted now. With `everything`, nothing is held from then on.
     pub fn take(&mut self, everything: bool, now: Tick) -> Vec<Emission> {
-        self.closed |= everything;
-        while let Some(first) = self.waiting.front() {
-            if !everything && now.since(first.since) < self.wait {
-                break;
-            }
-            if let Some(span) = self.waiting.pop_front() {
-                self.waiting_bytes = self.waiting_bytes.saturating_sub(span.bytes());
-                self.release(&span);
-            }
+        if everything {
+            self.held.close();
+        }
+        while let Some(span) = self.held.next_due(now) {
+            self.find(span.note);
+            self.held.release(&span, &self.pairs, &mut self.patch);
         }
         self.traces.expire(now, |_, _| {});
         self.count();
-        self.leaving.take()
+        self.held.take()
     }
 
     /// Takes back what could not be emitted; it is given again by the next [`Inheritor::take`].
     pub fn put_back(&mut self, emission: Emission) {
-        self.leaving.put_back(emission);
+        self.held.put_back(emission);
     }
 
     /// What has happened so far.
@@ -200,12 +167,12 @@ impl Inheritor {
     /// The memory that held spans and what is remembered of traces take, in bytes.
     #[must_use]
     pub const fn held_bytes(&self) -> usize {
-        self.traces.bytes() + self.waiting_bytes + self.leaving.bytes()
+        self.traces.bytes() + self.held.bytes()
     }
 
     fn count(&mut self) {
         self.tally.forgotten_traces = self.traces.forgotten();
-        self.tally.held = u64::try_from(self.waiting.len()).unwrap_or(u64::MAX);
+        self.tally.held = self.held.count();
     }
 
     /// Remembers what the spans of a chunk say.
@@ -304,7 +271,7 @@ impl Inheritor {
         let Some(heir) = heir.filter(|heir| heir.lacks != 0) else {
             return rewriter.keep(item.event.raw);
         };
-        if !self.wait.is_zero() && !self.closed && self.hold(tag, item, heir, now) {
+        if self.held.is_open() && self.hold(tag, item, heir, now) {
             rewriter.replace(item.event.raw);
         } else {
             self.give(item, heir, rewriter);
@@ -357,39 +324,9 @@ impl Inheritor {
 
     /// Holds a span, if there is memory for it.
     fn hold(&mut self, tag: &[u8], item: &Item<'_>, heir: Heir, now: Tick) -> bool {
-        if *self.tag != *tag {
-            self.tag = tag.into();
-        }
-        let events = to_hold(&item.event, self.position);
-        let span = WaitingSpan { tag: Arc::clone(&self.tag), events, heir, since: now };
-        let held = self.waiting_bytes.saturating_add(self.leaving.bytes());
-        if held.saturating_add(span.bytes()) > self.max_held {
-            self.tally.unheld_spans = self.tally.unheld_spans.saturating_add(1);
-            return false;
-        }
-        self.waiting_bytes = self.waiting_bytes.saturating_add(span.bytes());
-        self.waiting.push_back(span);
-        true
-    }
-
-    /// Lets a held span leave with what it inherits.
-    fn release(&mut self, span: &WaitingSpan) {
-        self.find(span.heir);
-        let (pairs, patch) = (&self.pairs, &mut self.patch);
-        self.leaving.append(&span.tag, |out| {
-            let mut records = 0_usize;
-            let mut items = ItemReader::new(&span.events);
-            while let Some(step) = items.step(&mut ()) {
-                records = records.saturating_add(1);
-                match &step {
-                    ItemStep::Item(item) if !pairs.is_empty() => {
-                        write_with(item, pairs, patch, out)
-                    }
-                    _ => out.extend_from_slice(step.raw()),
-                }
-            }
-            records
-        });
+        let is_held = self.held.hold(tag, item, heir, now);
+        self.tally.unheld_spans = self.tally.unheld_spans.saturating_add((!is_held).into());
+        is_held
     }
 }
 

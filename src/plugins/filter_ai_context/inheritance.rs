@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::latency_split::LatencySplit;
 use super::stage_options::{named, refuse_idle};
 use crate::clock::{self, Tick};
 use crate::config::read::{self, Read};
@@ -131,6 +132,8 @@ impl InheritGiven {
 /// drain it.
 pub(super) struct Inheritance {
     inheritor: Mutex<Inheritor>,
+    /// What spans get that leave late.
+    latency: Option<Arc<LatencySplit>>,
     inherited: [Counter; InheritedKind::ALL.len()],
     conflicts: [Counter; InheritedKind::ALL.len()],
     traces: Counter,
@@ -143,12 +146,17 @@ pub(super) struct Inheritance {
 
 impl Inheritance {
     /// Starts it, and if spans wait, lets the inputs drain it.
-    pub(super) fn start(config: InheritConfig, environment: &Environment) -> Arc<Self> {
+    pub(super) fn start(
+        config: InheritConfig,
+        latency: Option<Arc<LatencySplit>>,
+        environment: &Environment,
+    ) -> Arc<Self> {
         let counters = &environment.counters;
         let waits = !config.wait.is_zero();
         let forgotten = |what: &str| counters.counter(FORGOTTEN, &[what]);
         let inheritance = Arc::new(Self {
             inheritor: Mutex::new(Inheritor::new(config)),
+            latency,
             inherited: InheritedKind::ALL.map(|kind| counters.counter(INHERITED, &[kind.name()])),
             conflicts: InheritedKind::ALL.map(|kind| counters.counter(CONFLICTS, &[kind.name()])),
             traces: forgotten("trace"),
@@ -203,7 +211,13 @@ impl TelemetrySource for Inheritance {
         let mut inheritor = self.inheritor.lock();
         let leaving = inheritor.take(drain == Drain::Everything, now);
         self.show(&inheritor);
-        leaving
+        drop(inheritor);
+        match &self.latency {
+            Some(latency) => {
+                leaving.into_iter().map(|spans| latency.on_late_spans(spans)).collect()
+            }
+            None => leaving,
+        }
     }
 
     fn put_back(&self, emission: Emission) {

@@ -8,10 +8,12 @@ mod dialects_file;
 mod identity;
 mod identity_options;
 mod inheritance;
+mod latency_split;
 mod mapping_counters;
 mod patterns_file;
 mod quarantine;
 mod redaction_counters;
+mod server_state;
 mod stage_options;
 mod trace_stages;
 
@@ -23,9 +25,11 @@ use self::correlation::CorrelationGiven;
 use self::identity::LocalIdentity;
 use self::identity_options::{Detectors, IdentityGiven};
 use self::inheritance::InheritGiven;
+use self::latency_split::LatencyGiven;
 use self::mapping_counters::MappingCounters;
 use self::quarantine::{AfterPanic, Failures};
 use self::redaction_counters::RedactionCounters;
+use self::server_state::ServerStateGiven;
 use self::trace_stages::{TraceStages, TraceStagesConfig};
 use crate::config::read::{self, Read};
 use crate::config::{FileOptions, Parser, options};
@@ -115,6 +119,29 @@ options! {
         inherit_max_memory: usize = stage_options::max_memory,
             Size "inherit_max_memory" = "16m",
             "most memory for what traces say, half of it for spans that wait where inherit_wait is set";
+        split_latency: bool = read::bool,
+            Bool "split_latency" = "off",
+            "put on the client's span of a model call where its time went, as spans of gateways and model \
+             servers of its trace say: client, network, gateway, queue, prefill, decode, server, in seconds \
+             in fluentbit.ai.latency.*; spans of model calls wait for the others";
+        split_latency_wait: Duration = latency_split::wait,
+            Time "split_latency_wait" = "10s",
+            "how long a span of a model call is held for spans of gateways and model servers";
+        split_latency_max_memory: usize = stage_options::max_memory,
+            Size "split_latency_max_memory" = "16m",
+            "most memory for spans that wait, and for how spans of traces stand to each other, half of it for \
+             each; spans that find no room go on with what is known";
+        server_state: bool = read::bool,
+            Bool "server_state" = "off",
+            "put on spans of model servers in which state the server and its GPUs were (requests waiting and \
+             running, use of the KV cache, GPU utilization, memory, power), as metrics of the same pod or node \
+             said that came in here, in fluentbit.ai.server.*";
+        server_state_max_age: Duration = server_state::max_age,
+            Time "server_state_max_age" = "60s",
+            "how old a value may be when a span ends: longer than the interval of the metrics";
+        server_state_max_memory: usize = stage_options::max_memory,
+            Size "server_state_max_memory" = "4m",
+            "most memory for values of pods and nodes";
         find_broken: bool = read::bool,
             Bool "find_broken" = "off",
             "find spans whose parent never comes, traces with several roots and clocks that differ, and emit \
@@ -389,6 +416,8 @@ impl Given {
         TraceStagesConfig {
             broken_context: self.broken_context().read(parser, environment, position),
             correlation: self.take_correlation().read(parser, environment, position),
+            latency: self.latency().read(parser, environment, position),
+            server_state: self.state_of_servers().read(parser, position),
             inherit: self.take_inheritance().read(parser, environment, position),
         }
     }
@@ -407,6 +436,27 @@ impl Given {
                 &Self::find_broken_max_memory,
                 &Self::find_broken_temporality,
             ],
+        }
+    }
+
+    /// What says how latency is split.
+    const fn latency(&self) -> LatencyGiven {
+        LatencyGiven {
+            is_on: self.split_latency,
+            wait: self.split_latency_wait,
+            max_memory: self.split_latency_max_memory,
+            inherit_wait: self.inherit_wait,
+            others: [&Self::split_latency_wait, &Self::split_latency_max_memory],
+        }
+    }
+
+    /// What says how the state of servers is told.
+    const fn state_of_servers(&self) -> ServerStateGiven {
+        ServerStateGiven {
+            is_on: self.server_state,
+            max_age: self.server_state_max_age,
+            max_memory: self.server_state_max_memory,
+            others: [&Self::server_state_max_age, &Self::server_state_max_memory],
         }
     }
 

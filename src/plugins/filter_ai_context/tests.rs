@@ -248,6 +248,18 @@ fn options_that_look_at_traces_fit_together() {
         (&[("inherit_window", "5s")], needs),
         (&[("inherit_tenant_keys", "org")], needs),
         (&[("inherit_max_memory", "1m")], needs),
+        (&[("split_latency", "on")], "there is no input that emits"),
+        (&[("split_latency", "on"), ("split_latency_wait", "0s")], "a duration from 1s to 5m"),
+        (&[("split_latency", "on"), ("split_latency_max_memory", "1k")], "at least 64k"),
+        (&[("split_latency_wait", "5s")], "it needs 'split_latency: on'"),
+        (&[("split_latency_max_memory", "1m")], "it needs 'split_latency: on'"),
+        (
+            &[("split_latency", "on"), ("inherit", "user"), ("inherit_wait", "5s")],
+            "allowed beside 'split_latency': 0s, or at least split_latency_wait",
+        ),
+        (&[("server_state", "on"), ("server_state_max_age", "0s")], "a duration from 1s to 1h"),
+        (&[("server_state_max_age", "5s")], "it needs 'server_state: on'"),
+        (&[("server_state_max_memory", "1m")], "it needs 'server_state: on'"),
         (&[("find_broken", "on")], "there is no input that emits"),
         (&[("find_broken", "on"), ("find_broken_window", "2h")], "from 1s to 1h"),
         (&[("find_broken", "on"), ("find_broken_tolerance", "2h")], "a duration up to 1h"),
@@ -264,7 +276,9 @@ fn options_that_look_at_traces_fit_together() {
     let idle = open(&[]).0.unwrap();
     let stages = &idle.trace_stages;
     assert!(stages.inheritance.is_none() && stages.correlation.is_none());
-    assert!(stages.broken_context.is_none());
+    assert!(stages.broken_context.is_none() && stages.latency.is_none());
+    assert!(stages.server_state.is_none());
+    assert!(open(&[("server_state", "on")]).0.is_ok(), "nothing waits for it");
 }
 
 /// Scenario: baggage with an address and a user, redaction, and a span of the same trace that shows no
@@ -292,6 +306,63 @@ fn baggage_is_redacted_and_inherited() {
     assert_eq!(value("baggage_attributes_total", ""), 2);
     assert_eq!(value("inherited_attributes_total", "user"), 1);
     assert!(value("inheritance_held_bytes", "") > 0);
+}
+
+/// Scenario: a client's span without a user, which waits for that of its trace, a model server's span in a
+/// dialect of its own, and the latency split. Guarantees: the span waits once, and has the user and the parts
+/// when it leaves.
+#[test]
+fn a_span_that_waits_for_its_user_gets_its_latency_too() {
+    let hub = Arc::new(Hub::new(7));
+    hub.add_emitter();
+    let counters = Arc::new(Counters::default());
+    let environment = Environment {
+        instance: "ai_context.0".to_owned(),
+        hub: Arc::clone(&hub),
+        position: 1,
+        host_release: "4.2.0".to_owned(),
+        log_groups: true,
+        native_chunks: true,
+        counters: Arc::clone(&counters),
+        log: Arc::new(Log::default()),
+    };
+    let given = [("split_latency", "on"), ("inherit", "user"), ("inherit_wait", "20s")];
+    let mut filter = AiContext::open(&GivenOptions::of(&given), environment).unwrap();
+    let user = |span: SpanRecord| {
+        ["user.id", "user.hash", "enduser.id", "enduser.pseudo.id"]
+            .into_iter()
+            .fold(span, |span, key| span.with(key, "u-1"))
+    };
+    let call = SpanRecord::new(1, 1).times(1000, 1100).with("llm.request.type", "chat");
+    let call = call.with("gen_ai.operation.name", "acompletion").with("litellm.call_id", "x");
+    let engine = user(SpanRecord::new(1, 2).parent(1).service("vllm").kind("server"))
+        .times(1000, 1060)
+        .with("gen_ai.latency.time_in_queue", 0.01);
+    let known = user(SpanRecord::new(1, 3).times(1000, 1100).with("gen_ai.operation.name", "chat"));
+    let chunk = [call.encode(), engine.encode(), known.encode()].concat();
+    let Verdict::Replace(out) = filter.on_chunk(Chunk { tag: b"ai", bytes: &chunk }) else {
+        panic!("nothing waits")
+    };
+    let count =
+        |bytes: &[u8], part: &[u8]| bytes.windows(part.len()).filter(|it| *it == part).count();
+    assert_eq!(count(&out, b"trace_id"), 1, "the model server's goes on");
+    let mut emissions = Vec::new();
+    drain(&hub, Drain::Everything, clock::now(), 0, |emission, _| {
+        emissions.extend_from_slice(&emission.events);
+        true
+    });
+    assert_eq!(count(&emissions, b"trace_id"), 2);
+    assert_eq!(count(&emissions, b"u-1"), 8);
+    assert_eq!(count(&emissions, b"fluentbit.ai.latency.client"), 1);
+    assert_eq!(count(&emissions, b"fluentbit.ai.latency.queue"), 1);
+    let readings = counters.readings();
+    let results: Vec<String> = readings
+        .iter()
+        .filter(|reading| reading.family.name == "latency_split_spans_total")
+        .filter(|reading| reading.counter.value() == 1)
+        .map(|reading| reading.labels.concat())
+        .collect();
+    assert_eq!(results, ["partial", "alone"]);
 }
 
 /// Scenario: a log with an id and an address, redaction, and a span that comes after it. Guarantees: what
