@@ -176,7 +176,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Outcome::Failed),
         1 => Just(Outcome::Unanswered),
     ];
-    let names = prop_oneof![Just(TOOLS), Just("gen_ai.tool.others")];
+    let names = prop_oneof![Just(TOOLS), Just("gen_ai.tool.annotations")];
     let spans = vec((0..3_u8, 1..40_u64, names, any::<bool>()), 1..5);
     let tenants = prop_oneof![Just("red"), Just("blue")];
     prop_oneof![
