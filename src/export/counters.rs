@@ -62,6 +62,16 @@ const UNLISTED: CounterFamily = CounterFamily::counter(
     "Names of texts above 1 KiB that no list of content names has, where content is not kept.",
     &["endpoint"],
 );
+const DEDUPLICATED: CounterFamily = CounterFamily::counter(
+    "deduplicated_values_total",
+    "Values of content that an endpoint accepted as addresses, because it has them.",
+    &["endpoint"],
+);
+const DEDUPLICATED_BYTES: CounterFamily = CounterFamily::counter(
+    "deduplicated_bytes_total",
+    "Bytes, before compression, that accepted requests were smaller for content that an endpoint has.",
+    &["endpoint"],
+);
 const PARTIAL: CounterFamily = CounterFamily::counter(
     "partial_successes_total",
     "Requests that an endpoint accepted in part or with a warning.",
@@ -182,6 +192,8 @@ pub(in crate::export) struct EndpointCounters {
     undecided: [Counter; NoAnswer::ALL.len()],
     pub(in crate::export) content_removed: Counter,
     pub(in crate::export) unlisted_names: Counter,
+    pub(in crate::export) deduplicated_values: Counter,
+    pub(in crate::export) deduplicated_bytes: Counter,
     pub(in crate::export) deferred: Counter,
     pub(in crate::export) lost_fields: Counter,
     pub(in crate::export) up: Counter,
@@ -267,6 +279,8 @@ impl EndpointCounters {
                 .map(|reason| counters.counter(UNDECIDED, &[endpoint, reason.name()])),
             content_removed: one(CONTENT),
             unlisted_names: one(UNLISTED),
+            deduplicated_values: one(DEDUPLICATED),
+            deduplicated_bytes: one(DEDUPLICATED_BYTES),
             deferred: one(FAST),
             lost_fields: one(LOST_FIELDS),
             up,

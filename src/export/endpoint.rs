@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::clock::{self, Tick};
 use crate::export::counters::{EndpointCounters, LossReason};
+use crate::export::deduplication::Deduplicator;
 use crate::export::request::EncodedRequest;
 use crate::export::request::metric_kinds;
 use crate::export::settings::EndpointSettings;
@@ -42,6 +43,7 @@ pub(in crate::export) struct Endpoint {
     slots: Semaphore,
     limit: Mutex<SizeLimit>,
     credentials: Option<EndpointCredentials>,
+    deduplicator: Option<Deduplicator>,
     /// Whether requests of which all items are rejected are wanted as dead letters.
     keeps_rejected: bool,
     pub(in crate::export) meters: EndpointCounters,
@@ -127,6 +129,7 @@ impl Endpoint {
             slots: Semaphore::new(max_in_flight.clamp(1, Semaphore::MAX_PERMITS)),
             limit: Mutex::new(SizeLimit::default()),
             credentials: EndpointCredentials::new(settings, log)?,
+            deduplicator: settings.deduplication.as_ref().map(Deduplicator::new),
             keeps_rejected: settings.dead_letter.is_some(),
             meters: EndpointCounters::new(counters, &settings.name),
             log: Arc::clone(log),
@@ -181,7 +184,7 @@ impl Endpoint {
     /// Asks an endpoint that was away whether it is back, with a request that holds nothing.
     pub(in crate::export) async fn probe(&self, signal: Signal) {
         let Some(_pass) = self.admit().await else { return };
-        let reply = self.attempt(&EncodedRequest::new(signal, 0, Vec::new()), None).await;
+        let (reply, _) = self.attempt(&EncodedRequest::new(signal, 0, Vec::new()), None).await;
         match reply.answer {
             EndpointAnswer::Accepted | EndpointAnswer::Refused(_) | EndpointAnswer::Unclear => {
                 self.back()
@@ -225,18 +228,18 @@ impl Endpoint {
         headers: Option<&HeaderMap>,
     ) -> AttemptVerdict {
         let generation = self.credentials.as_ref().map_or(0, EndpointCredentials::generation);
-        let mut reply = self.attempt(part, headers).await;
+        let (mut reply, mut sent) = self.attempt(part, headers).await;
         if reply.stale_connection {
             self.meters.failed(RequestFailureReason::Transport);
-            reply = self.attempt(part, headers).await;
+            (reply, sent) = self.attempt(part, headers).await;
         }
         if reply.unauthorized
             && let Some(credentials) = &self.credentials
             && credentials.renew(generation).await
         {
-            reply = self.attempt(part, headers).await;
+            (reply, sent) = self.attempt(part, headers).await;
         }
-        self.settle(part, reply)
+        self.settle(sent.as_ref().unwrap_or(part), reply)
     }
 
     /// How large a request may be.
@@ -244,7 +247,12 @@ impl Endpoint {
         self.limit().allowed(clock::now())
     }
 
-    async fn attempt(&self, part: &EncodedRequest, headers: Option<&HeaderMap>) -> EndpointReply {
+    /// Makes a request. Says what came of it, and what was sent where that is not the request as it is.
+    async fn attempt(
+        &self,
+        part: &EncodedRequest,
+        headers: Option<&HeaderMap>,
+    ) -> (EndpointReply, Option<EncodedRequest>) {
         // A service of tokens may hang as well.
         let mut waiting = Waiting::begin(self);
         let mut changing = HeaderMap::new();
@@ -253,23 +261,29 @@ impl Endpoint {
             changing = headers.cloned().unwrap_or_default();
             if let Err(message) = credentials.apply(&mut changing).await {
                 let reason = RequestFailureReason::Credentials;
-                return failed(EndpointAnswer::Retry { reason, after: None }, message);
+                return (failed(EndpointAnswer::Retry { reason, after: None }, message), None);
             }
         }
         if !changing.is_empty() {
             headers = Some(&changing);
         }
         let signer = self.credentials.as_ref().and_then(EndpointCredentials::signer);
+        let deduplicated =
+            self.deduplicator.as_ref().and_then(|contents| contents.apply(part, headers));
+        let sent = deduplicated.as_ref().map_or(part, |deduplicated| &deduplicated.request);
         let start = clock::now();
-        let reply = self.client.send(part, headers, signer).await;
+        let reply = self.client.send(sent, headers, signer).await;
         let took = clock::now().since(start);
         if !matches!(reply.answer, EndpointAnswer::Retry { .. }) {
             waiting.took = Some(took);
         }
         if reply.answer == EndpointAnswer::Accepted {
             self.meters.answered(took);
+            if let (Some(contents), Some(sent)) = (&self.deduplicator, &deduplicated) {
+                contents.acknowledge(sent, reply.rejected, &self.meters);
+            }
         }
-        reply
+        (reply, deduplicated.map(|deduplicated| deduplicated.request))
     }
 
     /// Waits for a free slot, but never for an endpoint that is down.

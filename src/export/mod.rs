@@ -9,6 +9,7 @@
 //! requests that it lacks.
 
 mod counters;
+mod deduplication;
 mod delivery;
 mod endpoint;
 mod request;
@@ -20,9 +21,10 @@ pub use delivery::exporter::Exporter;
 pub use selection::attributes::{AttributeKey, AttributeRules};
 pub use settings::{
     AddressFamily, AssertionSettings, AwsSettings, ClientAuthentication, ClientTlsSettings,
-    Compression, ContentHandling, CredentialSettings, DeadLetterTarget, EndpointSettings,
-    ExportSettings, GroupMode, GroupSettings, HeaderFrom, HeaderSource, Http2, KeepContentWhen,
-    MemberSource, NetSettings, OAuth2Settings, OnError, OnMisdirected, Password, Protocol,
+    Compression, ContentHandling, CredentialSettings, DeadLetterTarget, DeduplicationSettings,
+    EndpointSettings, ExportSettings, GroupMode, GroupSettings, HeaderFrom, HeaderSource, Http2,
+    KeepContentWhen, MemberSource, NetSettings, OAuth2Settings, OnError, OnMisdirected, Password,
+    Protocol,
 };
 pub use transport::tls::ClientProblem;
 

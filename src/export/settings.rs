@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue, Uri};
 use crate::cipher_suites::VERSIONS;
 use crate::codec::fluentbit::LogAccessors;
 use crate::condition::Condition;
-use crate::export::selection::attributes::AttributeRules;
+use crate::export::selection::attributes::{AttributeKey, AttributeRules};
 use crate::genai::BackendDialect;
 use crate::model::Signal;
 use crate::sampling::Threshold;
@@ -191,6 +191,17 @@ pub struct KeepContentWhen {
     pub(crate) sample: Option<Threshold>,
 }
 
+/// Which content is sent once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeduplicationSettings {
+    /// The attributes of spans and log records whose values are.
+    pub(crate) names: Vec<AttributeKey>,
+    /// How far apart in time an item may be from the one that holds its content.
+    pub(crate) window: Duration,
+    /// Smaller values, in bytes, are sent as they are.
+    pub(crate) min_size: usize,
+}
+
 /// What happens to an item for which `where` has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnError {
@@ -271,6 +282,8 @@ pub struct EndpointSettings {
     pub(crate) dialect: Option<BackendDialect>,
     /// What it gets instead of the attributes as they are.
     pub(crate) attributes: Option<Arc<AttributeRules>>,
+    /// Content that it gets once and then by its address.
+    pub(crate) deduplication: Option<DeduplicationSettings>,
     /// The part of the traces that it gets, from 0 to 100; chosen by trace id.
     pub(crate) sampling_percentage: Option<f64>,
     /// TLS.
@@ -479,6 +492,7 @@ impl EndpointSettings {
             content_unlisted: None,
             dialect: None,
             attributes: None,
+            deduplication: None,
             sampling_percentage: None,
             tls: ClientTlsSettings::default(),
             max_request_size: 4_000_000,
@@ -559,41 +573,5 @@ impl std::fmt::Debug for EndpointSettings {
             .field("url", &self.url)
             .field("protocol", &self.protocol)
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn url(given: &str, protocol: Protocol, signal: Signal) -> String {
-        let mut endpoint = EndpointSettings::new("x", given.parse().unwrap());
-        endpoint.protocol = protocol;
-        endpoint.url_for(signal).unwrap().to_string()
-    }
-
-    #[test]
-    fn urls_get_the_path_of_the_signal() {
-        use Protocol::{Grpc, HttpJson, HttpProtobuf};
-        for (given, protocol, signal, expected) in [
-            ("http://a:4318", HttpProtobuf, Signal::Traces, "http://a:4318/v1/traces"),
-            ("http://a:4318/", HttpProtobuf, Signal::Logs, "http://a:4318/v1/logs"),
-            ("http://a:4318", HttpJson, Signal::Logs, "http://a:4318/v1/logs"),
-            ("https://a/api/otel", HttpProtobuf, Signal::Traces, "https://a/api/otel/v1/traces"),
-            ("https://a/api/v1/traces", HttpProtobuf, Signal::Traces, "https://a/api/v1/traces"),
-            ("https://a/api/v1/traces/", HttpProtobuf, Signal::Metrics, "https://a/api/v1/metrics"),
-            ("https://a/x?k=v", HttpProtobuf, Signal::Logs, "https://a/x/v1/logs?k=v"),
-        ] {
-            assert_eq!(url(given, protocol, signal), expected);
-        }
-        let method = "http://a:4317/opentelemetry.proto.collector.logs.v1.LogsService/Export";
-        assert_eq!(url("http://a:4317/ignored", Grpc, Signal::Logs), method);
-    }
-
-    #[test]
-    fn secrets_are_not_shown() {
-        let mut endpoint = EndpointSettings::new("x", "http://a".parse().unwrap());
-        endpoint.headers.push((http::header::AUTHORIZATION, HeaderValue::from_static("hush")));
-        assert!(!format!("{endpoint:?}").contains("hush"));
     }
 }

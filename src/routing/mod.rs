@@ -1,8 +1,9 @@
 //! Decisions of delivery, without doing any: what an answer means, when an endpoint is tried
-//! again, and which endpoint has which part of a chunk already.
+//! again, and which endpoint has which part of a chunk, or which content, already.
 
 mod answer;
 mod breaker;
+mod content_memory;
 mod hang;
 mod hash_ring;
 mod item_set;
@@ -14,6 +15,7 @@ pub use answer::{
     retry_info,
 };
 pub use breaker::{Breaker, BreakerPolicy, Permit};
+pub use content_memory::{ContentKey, ContentMemory};
 pub use hang::HangDetector;
 pub use hash_ring::HashRing;
 pub use item_set::ItemSet;

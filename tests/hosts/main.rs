@@ -36,6 +36,7 @@ mod calls;
 mod content;
 mod correlation;
 mod crash;
+mod deduplication;
 mod delivery;
 mod dialects;
 mod equality;

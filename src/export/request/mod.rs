@@ -4,6 +4,7 @@ mod body;
 pub(super) mod items;
 mod json;
 pub(super) mod metric_kinds;
+pub(super) mod rewrite;
 
 use std::sync::OnceLock;
 

@@ -8,6 +8,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderValue, Uri};
 
 use super::aws::AwsDraft;
+use super::deduplication::DeduplicationDraft;
 use super::given::{WrongOption, option};
 use super::oauth2::OAuth2Draft;
 use crate::config::Parser;
@@ -35,6 +36,7 @@ pub(super) struct EndpointDraft {
     pub(super) aws: AwsDraft,
     pub(super) rules: AttributeRules,
     pub(super) hash_key: Option<String>,
+    pub(super) deduplication: DeduplicationDraft,
     pub(super) dead_letter: Option<String>,
     pub(super) letter_file: Option<PathBuf>,
     pub(super) letter_file_size: Option<u64>,
@@ -54,6 +56,7 @@ impl EndpointDraft {
             aws: AwsDraft::default(),
             rules: AttributeRules::default(),
             hash_key: None,
+            deduplication: DeduplicationDraft::default(),
             dead_letter: None,
             letter_file: None,
             letter_file_size: None,
@@ -78,6 +81,7 @@ impl EndpointDraft {
             Self::check_tls,
             Self::check_content,
             Self::check_dialect,
+            Self::finish_deduplication,
         ];
         for step in steps {
             if let Err((key, problem)) = step(&mut self) {
@@ -173,6 +177,20 @@ impl EndpointDraft {
         if self.endpoint.dialect.is_some() && !self.endpoint.signals.contains(&Signal::Traces) {
             return Err(("dialect", "it is for spans, and 'signals' has no traces".to_owned()));
         }
+        Ok(())
+    }
+
+    fn finish_deduplication(&mut self) -> Result<(), WrongOption> {
+        let settings = std::mem::take(&mut self.deduplication).finish()?;
+        let signals = &self.endpoint.signals;
+        if settings.is_some()
+            && !signals.contains(&Signal::Traces)
+            && !signals.contains(&Signal::Logs)
+        {
+            let reason = "it is for spans and logs, and 'signals' has neither";
+            return Err(("deduplicate_content", reason.to_owned()));
+        }
+        self.endpoint.deduplication = settings;
         Ok(())
     }
 

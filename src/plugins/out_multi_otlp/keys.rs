@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::draft::EndpointDraft;
 use super::values::{self, WrongValue};
-use super::{attribute_rules, aws, content, headers, stock};
+use super::{attribute_rules, aws, content, deduplication, headers, stock};
 use crate::export::AddressFamily;
 use crate::model::Signal;
 use crate::plugin::{OptionKind, OptionSpec};
@@ -207,6 +207,15 @@ keys! {
         sample:PERCENT"), view, list => to!(endpoint.content, content::parse);
     "content_unlisted" ("keep, drop:BYTES"), view => {
         to!(endpoint.content_unlisted, content::parse_unlisted)
+    };
+    "deduplicate_content" ("off, or one or more of system, tools, input and names of attributes"), list => {
+        some!(deduplication.names, deduplication::names)
+    };
+    "deduplicate_window" ("how far apart in time an item is from the one with its content at most") => {
+        some!(deduplication.window, deduplication::window)
+    };
+    "deduplicate_min_size" ("bytes from which a value is replaced") => {
+        some!(deduplication.min_size, deduplication::min_size)
     };
     "dialect" ("current, original, openinference, openllmetry"), view => {
         some!(endpoint.dialect, values::dialect)

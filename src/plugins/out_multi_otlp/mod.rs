@@ -4,6 +4,7 @@ mod attribute_rules;
 mod aws;
 mod content;
 mod dead_letter;
+mod deduplication;
 mod draft;
 mod endpoint;
 mod given;

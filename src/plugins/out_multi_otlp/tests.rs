@@ -517,6 +517,39 @@ fn each_endpoint_has_its_dialect() {
 }
 
 #[test]
+fn content_goes_once_where_that_is_wanted() {
+    let settings = read(&[
+        ("endpoint.a.url", "http://a"),
+        ("endpoint.a.deduplicate_content", "system, tools, my.prompt"),
+        ("endpoint.b.url", "http://b"),
+        ("endpoint.b.deduplicate_content", "off"),
+        ("endpoint.c.url", "http://c"),
+        ("group.g.members", "c"),
+        ("group.g.deduplicate_content", "input"),
+        ("group.g.deduplicate_window", "1h"),
+    ]);
+    let settings = settings.unwrap();
+    let found = settings.endpoints.iter().map(|endpoint| endpoint.deduplication.clone());
+    let [Some(all), None] = &found.collect::<Vec<_>>()[..] else { panic!() };
+    assert_eq!((all.names.len(), all.window.as_secs(), all.min_size), (5, 600, 1_000));
+    assert!(!settings.endpoints[0].is_selective());
+    let of_member = settings.groups[0].common().unwrap().deduplication.as_ref().unwrap();
+    assert_eq!((of_member.names.len(), of_member.window.as_secs()), (4, 3_600));
+    let url = ("endpoint.a.url", "http://a");
+    for (key, value, expected) in [
+        ("deduplicate_content", "prompts", "allowed: off, or one or more of system, tools, input"),
+        ("deduplicate_window", "10m", "it needs 'deduplicate_content'"),
+        ("deduplicate_min_size", "100", "allowed: a size from 200 bytes"),
+    ] {
+        let problems = read(&[url, (&format!("endpoint.a.{key}"), value)]).unwrap_err().0;
+        assert!(problems.len() == 1 && problems[0].contains(expected), "{problems:?}");
+    }
+    let of_metrics = ("endpoint.a.signals", "metrics");
+    let problems = read(&[url, ("endpoint.a.deduplicate_content", "system"), of_metrics]);
+    assert!(problems.unwrap_err().0[0].contains("'signals' has neither"));
+}
+
+#[test]
 fn originals_that_are_taken_away_cannot_be_sent() {
     let context = |tags: Option<&str>, drops_originals| StartedFilter {
         instance: "ai_context.0".to_owned(),

@@ -32,6 +32,8 @@ pub enum Keep {
     Numbers,
     /// Every request as it came.
     Requests,
+    /// The same, but for the first ones, so many, which are answered 503.
+    RequestsAfter(u64),
     /// Nothing: it takes requests and never answers.
     Hang,
     /// The number of every item and when it was accepted; many requests are not.
@@ -216,6 +218,13 @@ async fn answer(
             return Ok(plain(StatusCode::SERVICE_UNAVAILABLE));
         }
     }
+    if let Keep::RequestsAfter(refused) = keep {
+        let mut received = received.lock().unwrap();
+        received.tried += 1;
+        if received.tried <= refused {
+            return Ok(plain(StatusCode::SERVICE_UNAVAILABLE));
+        }
+    }
     let body = body.to_bytes();
     let path = path_of(head.uri.path());
     let gzip = head.headers.get("content-encoding").is_some_and(|kind| kind == "gzip");
@@ -225,7 +234,7 @@ async fn answer(
         received.last = Some(Instant::now());
         match keep {
             Keep::Numbers | Keep::Failing(_) => received.count(path, &message),
-            Keep::Requests => {
+            Keep::Requests | Keep::RequestsAfter(_) => {
                 wire::items(&message, |_| received.items += 1);
                 received.requests.entry(path.to_owned()).or_default().push(message);
             }

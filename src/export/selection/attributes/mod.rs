@@ -6,6 +6,7 @@ use crate::codec::otlp::METRIC_DATA;
 use crate::codec::wire::{self, NestedMessage, WireError, WireFields, WireValue};
 use crate::digest::Digest;
 use crate::export::request::items::{attributes_field, pair_of, text_of};
+use crate::export::request::rewrite::nested;
 use crate::model::Signal;
 
 /// The name of an attribute: of the item (span, log record, data point) or of its resource.
@@ -239,30 +240,6 @@ fn write_pair(out: &mut Vec<u8>, list: u32, name: &[u8], value: &[u8], text: Opt
         }
     }
     pair.close(out);
-}
-
-/// How a message inside is written; `None` leaves it as it is.
-type Inner<'f> = dyn FnMut(u32, &[u8], &mut Vec<u8>) -> Option<Result<(), WireError>> + 'f;
-
-/// Writes a message's fields, those that `inner` takes as it writes them.
-fn nested(out: &mut Vec<u8>, message: &[u8], inner: &mut Inner<'_>) -> Result<(), WireError> {
-    let mut fields = WireFields::new(message);
-    while let Some(field) = fields.read()? {
-        if let WireValue::Bytes(bytes) = field.value {
-            let start = out.len();
-            let open = NestedMessage::open(out, field.number, bytes.len());
-            match inner(field.number, bytes, out) {
-                Some(written) => {
-                    written?;
-                    open.close(out);
-                    continue;
-                }
-                None => out.truncate(start),
-            }
-        }
-        out.extend_from_slice(field.raw);
-    }
-    Ok(())
 }
 
 #[cfg(test)]
