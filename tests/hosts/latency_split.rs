@@ -15,6 +15,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message as _;
 use tokio::task::block_in_place;
 
+use crate::arrived::span_attributes;
 use crate::client::Client;
 use crate::hosts::{RunningHost, free_port};
 use crate::shapes::TelemetryShape;
@@ -115,30 +116,17 @@ fn model_server() -> Vec<u8> {
     request("vllm", vec![span((7, 6), ("llm_request", SpanKind::Server), times, said)])
 }
 
-fn number(value: Option<&AnyValue>) -> f64 {
-    match value.and_then(|value| value.value.as_ref()) {
-        Some(Value::DoubleValue(number)) => *number,
-        other => panic!("{other:?}"),
-    }
-}
-
-/// The parts of the spans that have arrived, by their numbers, each of which comes once.
+/// The parts of the spans that have arrived, by their numbers.
 fn arrived(sink: &Sink) -> BTreeMap<u8, BTreeMap<String, f64>> {
-    let received = sink.received.lock().unwrap();
-    let mut arrived = BTreeMap::new();
-    for message in received.requests.get("/v1/traces").into_iter().flatten() {
-        let request = ExportTraceServiceRequest::decode(message.clone()).unwrap();
-        let scopes = request.resource_spans.into_iter().flat_map(|spans| spans.scope_spans);
-        for span in scopes.flat_map(|scope| scope.spans) {
-            let part = |pair: &KeyValue| {
-                let name = pair.key.strip_prefix(PREFIX)?.to_owned();
-                Some((name, number(pair.value.as_ref())))
-            };
-            let parts = span.attributes.iter().filter_map(part).collect();
-            assert!(arrived.insert(span.span_id[0], parts).is_none(), "{} twice", span.name);
-        }
-    }
-    arrived
+    let number = |value| match value {
+        Value::DoubleValue(number) => number,
+        other => panic!("{other:?}"),
+    };
+    let numbers = |parts: BTreeMap<String, Value>| {
+        parts.into_iter().map(|(name, value)| (name, number(value))).collect()
+    };
+    let arrived = span_attributes(sink, PREFIX).into_iter();
+    arrived.map(|(span, parts)| (span, numbers(parts))).collect()
 }
 
 /// The sums of the metric by part and model.

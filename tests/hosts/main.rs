@@ -27,6 +27,7 @@
 use testkit::{client, hosts, load, replay, shapes, sink, support, wire};
 
 mod answers;
+mod arrived;
 mod aws;
 mod bodies;
 mod body_key;

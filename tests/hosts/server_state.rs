@@ -18,6 +18,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message as _;
 use tokio::task::block_in_place;
 
+use crate::arrived::span_attributes;
 use crate::client::Client;
 use crate::hosts::{RunningHost, free_port};
 use crate::shapes::TelemetryShape;
@@ -101,25 +102,6 @@ fn span(number: u8, pod: &[(&str, &str)]) -> Vec<u8> {
     ExportTraceServiceRequest { resource_spans: vec![spans] }.encode_to_vec()
 }
 
-/// The state on the spans that have arrived, by their numbers.
-fn arrived(sink: &Sink) -> BTreeMap<u8, BTreeMap<String, Value>> {
-    let received = sink.received.lock().unwrap();
-    let mut arrived = BTreeMap::new();
-    for message in received.requests.get("/v1/traces").into_iter().flatten() {
-        let request = ExportTraceServiceRequest::decode(message.clone()).unwrap();
-        let scopes = request.resource_spans.into_iter().flat_map(|spans| spans.scope_spans);
-        for span in scopes.flat_map(|scope| scope.spans) {
-            let of_state = |pair: KeyValue| {
-                let name = pair.key.strip_prefix(PREFIX)?.to_owned();
-                Some((name, pair.value.and_then(|value| value.value).unwrap()))
-            };
-            let state = span.attributes.into_iter().filter_map(of_state).collect();
-            assert!(arrived.insert(span.span_id[0], state).is_none(), "{} twice", span.name);
-        }
-    }
-    arrived
-}
-
 /// Scenario: metrics of a model server and of its GPU, then a span of its pod and one of another. Guarantees: the first
 /// has the state, the second has none, and the metrics arrive too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -157,7 +139,7 @@ async fn the_state_of_a_server_arrives_on_its_spans() {
         ];
         let state = state.map(|(name, value)| (name.to_owned(), value)).into();
         let expected = [(1, state), (2, BTreeMap::new())].into();
-        assert_eq!(arrived(&sink), expected, "{what}: {log}");
+        assert_eq!(span_attributes(&sink, PREFIX), expected, "{what}: {log}");
         let received = sink.received.lock().unwrap();
         assert!(received.requests.contains_key("/v1/metrics"), "{what}: {log}");
     }

@@ -72,8 +72,8 @@ impl<'a> EventValues<'a> {
     }
 
     /// The encoded values of fields.
-    pub(super) fn encoded(&self) -> impl Iterator<Item = (GenAiField, &'a [u8])> + use<'a> {
-        self.encoded.clone().into_iter()
+    pub(super) fn encoded(&self) -> impl Iterator<Item = (GenAiField, &'a [u8])> {
+        self.encoded.iter().copied()
     }
 
     /// The values of fields that are JSON text.

@@ -25,6 +25,23 @@ fn open(given: &[(&str, &str)]) -> (Result<AiContext, OpenError>, Arc<Counters>)
     (AiContext::open(&GivenOptions::of(given), environment), counters)
 }
 
+/// The same where an input emits what the filter lets go later.
+fn open_beside_an_emitter(given: &[(&str, &str)]) -> (AiContext, Arc<Hub>, Arc<Counters>) {
+    let (hub, counters) = (Arc::new(Hub::new(7)), Arc::new(Counters::default()));
+    hub.add_emitter();
+    let environment = Environment {
+        instance: "ai_context.0".to_owned(),
+        hub: Arc::clone(&hub),
+        position: 1,
+        host_release: "4.2.0".to_owned(),
+        log_groups: true,
+        native_chunks: true,
+        counters: Arc::clone(&counters),
+        log: Arc::new(Log::default()),
+    };
+    (AiContext::open(&GivenOptions::of(given), environment).unwrap(), hub, counters)
+}
+
 fn log_of(text: &str) -> Vec<u8> {
     let mut chunk = vec![0x92, 0x92, 0x05, 0x80];
     msgpack::map_header(&mut chunk, 1);
@@ -313,21 +330,8 @@ fn baggage_is_redacted_and_inherited() {
 /// when it leaves.
 #[test]
 fn a_span_that_waits_for_its_user_gets_its_latency_too() {
-    let hub = Arc::new(Hub::new(7));
-    hub.add_emitter();
-    let counters = Arc::new(Counters::default());
-    let environment = Environment {
-        instance: "ai_context.0".to_owned(),
-        hub: Arc::clone(&hub),
-        position: 1,
-        host_release: "4.2.0".to_owned(),
-        log_groups: true,
-        native_chunks: true,
-        counters: Arc::clone(&counters),
-        log: Arc::new(Log::default()),
-    };
     let given = [("split_latency", "on"), ("inherit", "user"), ("inherit_wait", "20s")];
-    let mut filter = AiContext::open(&GivenOptions::of(&given), environment).unwrap();
+    let (mut filter, hub, counters) = open_beside_an_emitter(&given);
     let user = |span: SpanRecord| {
         ["user.id", "user.hash", "enduser.id", "enduser.pseudo.id"]
             .into_iter()
@@ -369,21 +373,8 @@ fn a_span_that_waits_for_its_user_gets_its_latency_too() {
 /// waits was redacted, and the counters say where the log is.
 #[test]
 fn what_waits_for_its_span_is_redacted() {
-    let hub = Arc::new(Hub::new(7));
-    hub.add_emitter();
-    let counters = Arc::new(Counters::default());
-    let environment = Environment {
-        instance: "ai_context.0".to_owned(),
-        hub: Arc::clone(&hub),
-        position: 1,
-        host_release: "4.2.0".to_owned(),
-        log_groups: true,
-        native_chunks: true,
-        counters: Arc::clone(&counters),
-        log: Arc::new(Log::default()),
-    };
     let given = [("correlate_by", "request"), ("redact", "email")];
-    let mut filter = AiContext::open(&GivenOptions::of(&given), environment).unwrap();
+    let (mut filter, hub, counters) = open_beside_an_emitter(&given);
     let value = |name: &str, label: &str| {
         let readings = counters.readings();
         let found = readings.iter().find(|reading| {
