@@ -203,11 +203,11 @@ pub(crate) struct IndexedList {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum ListForm {
     /// Anything: what the list is as a field.
-    Value(fn(&KeyTree) -> Option<String>),
+    Value(fn(KeyTree<'_>) -> Option<String>),
     /// Messages: what they are as a field, given the role of those that have none.
-    Messages(fn(&KeyTree, &str) -> Option<String>, &'static str),
+    Messages(fn(KeyTree<'_>, &str) -> Option<String>, &'static str),
     /// As `Messages`, with finish reasons.
-    Completions(fn(&KeyTree, &str) -> Option<String>, &'static str),
+    Completions(fn(KeyTree<'_>, &str) -> Option<String>, &'static str),
 }
 
 /// What the values of an attribute mean that names the span's kind.

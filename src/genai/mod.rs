@@ -11,6 +11,7 @@ pub(crate) mod dialect;
 mod dialects;
 mod failure;
 mod findings;
+mod json_value;
 mod mask;
 mod normalize;
 mod process;

@@ -1,10 +1,8 @@
 //! Collecting parameter: what a span's attributes say together.
 
-use serde_json::Value;
-
 use super::convert::{convert, has_wrong_type};
 use super::field::{Conventions, GenAiField};
-use super::indexed_keys::{KeyTree, json_of};
+use super::indexed_keys::KeyTree;
 use super::messages::Remainder;
 use super::{json, messages, parts, values};
 use crate::codec::msgpack::{self, Entry, Reader, Token, elements, text_of};
@@ -12,6 +10,7 @@ use crate::genai::dialect::{Dialect, ListForm, RuleAction, SpanPart};
 use crate::genai::dialects::DialectSet;
 use crate::genai::dialects::added::AddedDialects;
 use crate::genai::dialects::merge::{KeyMeaning, RULE_COUNT};
+use crate::genai::json_value::{Json, Members};
 
 /// Ranks of what is worked out from more than one attribute; names of the dialects rank between.
 pub(super) const FIRST: u16 = 0;
@@ -101,7 +100,7 @@ pub(crate) struct Collected<'a> {
     /// In the order of the attributes until they are resolved, by rank from then on.
     pub(super) deferred: Vec<Deferred<'a>>,
     /// Lists by their index in [`AddedDialects::lists`].
-    pub(super) trees: Vec<(usize, KeyTree)>,
+    pub(super) trees: Vec<(usize, KeyTree<'a>)>,
     /// Which attributes are wholly said by fields now, as bits by rank.
     mapped: [u64; RANK_WORDS],
 }
@@ -332,7 +331,7 @@ impl<'a> Collected<'a> {
     fn details(&mut self, value: &[u8], rank: u16, names: &[(&str, GenAiField)]) {
         let Some(object) = text(value).and_then(json::read_object) else { return };
         for (name, field) in names {
-            if let Some(value) = object.get(*name) {
+            if let Some(value) = object.get(name) {
                 self.make(*field, rank, |out| json::append(*field, value, out));
             }
         }
@@ -341,7 +340,7 @@ impl<'a> Collected<'a> {
             matches!(key, "total" | "total_tokens" | "tokens")
                 || names.iter().any(|(name, _)| *name == key)
         };
-        if object.keys().all(|key| is_known(key)) {
+        if object.keys().all(is_known) {
             self.mark_mapped(rank);
         }
     }
@@ -375,17 +374,21 @@ impl<'a> Collected<'a> {
 
     fn replies(&mut self, rank: u16, value: &[u8]) {
         let Some(object) = text(value).and_then(json::read_object) else { return };
-        let first = object.get("replies").and_then(|replies| replies.get(0));
+        let first = object.get("replies").and_then(|replies| replies.as_list()?.first());
         let Some(meta) = first.and_then(|reply| reply.get("meta")) else { return };
-        for (path, field) in [
-            ("/model", GenAiField::ResponseModel),
-            ("/finish_reason", GenAiField::FinishReasons),
-            ("/usage/prompt_tokens", GenAiField::InputTokens),
-            ("/usage/completion_tokens", GenAiField::OutputTokens),
-            ("/usage/prompt_tokens_details/cached_tokens", GenAiField::CacheReadTokens),
-            ("/usage/completion_tokens_details/reasoning_tokens", GenAiField::ReasoningTokens),
-        ] {
-            if let Some(value) = meta.pointer(path) {
+        let paths: [(&[&str], GenAiField); 6] = [
+            (&["model"], GenAiField::ResponseModel),
+            (&["finish_reason"], GenAiField::FinishReasons),
+            (&["usage", "prompt_tokens"], GenAiField::InputTokens),
+            (&["usage", "completion_tokens"], GenAiField::OutputTokens),
+            (&["usage", "prompt_tokens_details", "cached_tokens"], GenAiField::CacheReadTokens),
+            (
+                &["usage", "completion_tokens_details", "reasoning_tokens"],
+                GenAiField::ReasoningTokens,
+            ),
+        ];
+        for (path, field) in paths {
+            if let Some(value) = path.iter().try_fold(meta, |value, name| value.get(name)) {
                 self.make(field, rank, |out| json::append(field, value, out));
             }
         }
@@ -395,7 +398,7 @@ impl<'a> Collected<'a> {
         if !self.wants(GenAiField::ToolDefinitions, rank) {
             return;
         }
-        let tools: Option<Vec<Value>> =
+        let tools: Option<Vec<Json<'_>>> =
             elements(value).map(|tool| parts::parsed(text_of(tool)?)).collect();
         let Some(tools) = tools.filter(|tools| !tools.is_empty()) else { return };
         let rendered = messages::rendered(tools);
@@ -407,8 +410,9 @@ impl<'a> Collected<'a> {
     fn tool_names(&mut self, rank: u16, value: &[u8]) {
         let names = text_of(value).unwrap_or_default().split(',').map(str::trim);
         let named = names.filter(|name| !name.is_empty());
-        let tools: Vec<Value> =
-            named.map(|name| serde_json::json!({ "type": "function", "name": name })).collect();
+        let tool =
+            |name| Members::from([("type", Json::from("function")), ("name", Json::from(name))]);
+        let tools: Vec<Json<'_>> = named.map(tool).map(Json::Object).collect();
         if tools.is_empty() {
             return;
         }
@@ -422,14 +426,13 @@ impl<'a> Collected<'a> {
         if !self.wants(GenAiField::InputMessages, rank) {
             return;
         }
-        let prompts: Vec<String> = match json_of(value, 0) {
-            Value::Array(list) => {
-                list.iter().filter_map(|prompt| prompt.as_str().map(str::to_owned)).collect()
-            }
-            Value::String(prompt) => vec![prompt],
-            _ => Vec::new(),
+        let prompts = match Json::of_encoded(value) {
+            Json::List(list) => list,
+            one => vec![one],
         };
-        let rendered = messages::of_prompts(&prompts);
+        let texts = prompts.into_iter().filter_map(Json::into_text);
+        let rendered =
+            messages::rendered(texts.map(|text| messages::single("user", text)).collect());
         self.offer_text(GenAiField::InputMessages, rank, rendered.as_deref());
     }
 

@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 
-use serde_json::{Map, Value};
-
 use super::convert::text_list;
 use super::field::{FieldType, GenAiField};
 use super::values;
 use crate::codec::msgpack;
+use crate::genai::json_value::{Json, Members};
 
 /// JSON text longer than this is not read.
 const MAX_JSON: usize = 256 << 10;
@@ -35,24 +34,26 @@ const PARAMETERS: &[(&str, GenAiField)] = &[
 ];
 
 /// Reads an object; `None` for anything else.
-pub(crate) fn read_object(text: &[u8]) -> Option<Map<String, Value>> {
+pub(crate) fn read_object(text: &[u8]) -> Option<Members<'_>> {
     if text.len() > MAX_JSON || !text.trim_ascii_start().starts_with(b"{") {
         return None;
     }
-    serde_json::from_slice(text).ok()
+    Json::read(text)?.into_object()
 }
 
 /// Reads any value.
-pub(crate) fn read_value(text: &[u8]) -> Option<Value> {
-    (text.len() <= MAX_JSON).then(|| serde_json::from_slice(text).ok()).flatten()
+pub(crate) fn read_value(text: &[u8]) -> Option<Json<'_>> {
+    (text.len() <= MAX_JSON).then(|| Json::read(text)).flatten()
 }
 
 /// The fields that request parameters say, each once, and whether that is all they say.
-pub(crate) fn parameters(object: &Map<String, Value>) -> (Vec<(GenAiField, &Value)>, bool) {
-    let mut said: Vec<(GenAiField, &Value)> = Vec::new();
+pub(crate) fn parameters<'m, 'a>(
+    object: &'m Members<'a>,
+) -> (Vec<(GenAiField, &'m Json<'a>)>, bool) {
+    let mut said: Vec<(GenAiField, &'m Json<'a>)> = Vec::new();
     let mut known = 0_usize;
     for (name, field) in PARAMETERS {
-        let Some(value) = object.get(*name) else { continue };
+        let Some(value) = object.get(name) else { continue };
         known = known.saturating_add(1);
         if said.iter().all(|(seen, _)| seen != field) {
             said.push((*field, value));
@@ -62,32 +63,32 @@ pub(crate) fn parameters(object: &Map<String, Value>) -> (Vec<(GenAiField, &Valu
 }
 
 /// Appends a JSON value as the type of `field`; false if it has another type or is empty.
-pub(crate) fn append(field: GenAiField, value: &Value, out: &mut Vec<u8>) -> bool {
+pub(crate) fn append(field: GenAiField, value: &Json<'_>, out: &mut Vec<u8>) -> bool {
     match (field.shape(), value) {
-        (FieldType::Text, Value::String(text)) if !text.is_empty() => msgpack::str(out, text),
-        (FieldType::Provider, Value::String(text)) if !text.is_empty() => {
+        (FieldType::Text, Json::Text(text)) if !text.is_empty() => msgpack::str(out, text),
+        (FieldType::Provider, Json::Text(text)) if !text.is_empty() => {
             msgpack::str(out, values::provider(text));
         }
-        (FieldType::Operation, Value::String(text)) if !text.is_empty() => {
+        (FieldType::Operation, Json::Text(text)) if !text.is_empty() => {
             msgpack::str(out, values::operation(text, []));
         }
-        (FieldType::Any, Value::String(text)) if !text.is_empty() => msgpack::str(out, text),
-        (FieldType::Any, Value::Array(_) | Value::Object(_)) => {
+        (FieldType::Any, Json::Text(text)) if !text.is_empty() => msgpack::str(out, text),
+        (FieldType::Any, Json::List(_) | Json::Object(_)) => {
             let Ok(text) = serde_json::to_string(value) else { return false };
             msgpack::str(out, &text);
         }
-        (FieldType::Int, Value::Number(number)) => match number.as_i64() {
+        (FieldType::Int, Json::Number(number)) => match number.as_i64() {
             Some(int) => msgpack::int(out, int),
             None => return false,
         },
-        (FieldType::Double, Value::Number(number)) => match number.as_f64() {
+        (FieldType::Double, Json::Number(number)) => match number.as_f64() {
             Some(double) => msgpack::f64(out, double),
             None => return false,
         },
-        (FieldType::Bool, Value::Bool(value)) => msgpack::bool(out, *value),
+        (FieldType::Bool, Json::Bool(value)) => msgpack::bool(out, *value),
         (FieldType::Texts | FieldType::Reasons, value) => {
             let list = match value {
-                Value::Array(list) => list.as_slice(),
+                Json::List(list) => list.as_slice(),
                 one => std::slice::from_ref(one),
             };
             let word = |text: &str| match field.shape() {
@@ -151,7 +152,7 @@ mod tests {
         let (said, whole) = parameters(&object);
         let fields: Vec<GenAiField> = said.iter().map(|(field, _)| *field).collect();
         assert_eq!(fields, [GenAiField::MaxTokens, GenAiField::StopSequences]);
-        assert_eq!(said[0].1, &Value::from(9));
+        assert_eq!(said[0].1, &Json::Number(9.into()));
         assert!(!whole);
         assert!(read_object(b"[1]").is_none());
         assert!(read_object(b"{").is_none());

@@ -2,14 +2,12 @@
 //! ("gen-ai-events": `gen_ai.user.message`, `gen_ai.choice` and their likes) -> messages; and the event
 //! `gen_ai.client.inference.operation.details`, which has attributes of the span.
 
-use serde_json::{Map, Value};
-
 use super::field::GenAiField;
-use super::indexed_keys::json_of;
 use super::messages;
-use super::parts::parsed;
+use super::parts::parsed_text;
 use crate::codec::msgpack::{MapView, elements, text_of};
 use crate::codec::records::layout::keys;
+use crate::genai::json_value::{Json, Members};
 
 /// Fields that say what events say.
 const SAID: [GenAiField; 4] = [
@@ -37,17 +35,19 @@ pub(crate) struct EventValues<'a> {
 }
 
 impl<'a> EventValues<'a> {
-    /// Reads the events of a span.
-    pub(crate) fn read(events: &'a [u8], first_token: Option<f64>) -> Self {
+    /// Reads the events of a span. `own` are the fields that it has already, which are not read.
+    pub(crate) fn read(events: &'a [u8], own: u64, first_token: Option<f64>) -> Self {
         let mut read = Self { first_token, ..Self::default() };
-        if !elements(events).any(|event| name_of(event).starts_with("gen_ai.")) {
+        if !elements(events).any(|event| says_lacking(name_of(event), own)) {
             return read;
         }
         let (mut input, mut output) = (Vec::new(), Vec::new());
         for event in elements(events) {
+            let name = name_of(event);
             let attributes = MapView::new(event).get(keys::ATTRIBUTES).unwrap_or_default();
-            let said = match name_of(event) {
+            let said = match name {
                 DETAILS => read.details(attributes),
+                _ if !says_lacking(name, own) => 0,
                 "gen_ai.choice" => {
                     keep(choice(attributes), &mut output, GenAiField::OutputMessages)
                 }
@@ -115,7 +115,7 @@ impl<'a> EventValues<'a> {
 }
 
 /// Adds a message, and gives the field that says it; none without a message.
-fn keep(message: Option<Value>, messages: &mut Vec<Value>, field: GenAiField) -> u64 {
+fn keep<'a>(message: Option<Json<'a>>, messages: &mut Vec<Json<'a>>, field: GenAiField) -> u64 {
     let said = message.as_ref().map_or(0, |_| field.bit());
     messages.extend(message);
     said
@@ -127,6 +127,17 @@ fn name_of(event: &[u8]) -> &str {
 
 fn text_of_key(key: &[u8]) -> &str {
     std::str::from_utf8(key).unwrap_or_default()
+}
+
+/// Whether an event of this name says anything beside these fields.
+fn says_lacking(name: &str, own: u64) -> bool {
+    let says = match name {
+        DETAILS => SAID.iter().fold(0, |fields, field| fields | field.bit()),
+        "gen_ai.choice" => GenAiField::OutputMessages.bit(),
+        name if role_of(name).is_some() => GenAiField::InputMessages.bit(),
+        _ => 0,
+    };
+    says & !own != 0
 }
 
 /// The role of the message that an event of this name says.
@@ -141,57 +152,65 @@ fn role_of(name: &str) -> Option<&'static str> {
 }
 
 /// The members of an event: its attributes, or those that one of them has as JSON text.
-fn members(attributes: &[u8]) -> Map<String, Value> {
-    let Value::Object(mut members) = json_of(attributes, 0) else { return Map::new() };
-    // The provider, which the span has.
-    members.remove("gen_ai.system");
-    members.remove("gen_ai.provider.name");
-    match members.get("gen_ai.event.content").and_then(Value::as_str).and_then(parsed) {
-        Some(Value::Object(content)) => content,
-        _ => members,
-    }
+fn members(attributes: &[u8]) -> Members<'_> {
+    let Some(said) = Json::of_encoded(attributes).into_object() else { return Members::default() };
+    let content = said.get("gen_ai.event.content").and_then(|content| match content {
+        Json::Text(content) => parsed_text(content)?.into_object(),
+        _ => None,
+    });
+    // The span has the provider.
+    let is_own = |key: &str| !matches!(key, "gen_ai.system" | "gen_ai.provider.name");
+    content.unwrap_or_else(|| said.into_iter().filter(|(key, _)| is_own(key)).collect())
 }
 
 /// A message that was said to the model; `None` without content.
-fn message(attributes: &[u8], role: &str) -> Option<Value> {
+fn message<'a>(attributes: &'a [u8], role: &'static str) -> Option<Json<'a>> {
     let mut members = members(attributes);
     // Of the event of a tool the id of the call that it answers.
     if role == "tool"
-        && let Some(id) = members.remove("id").filter(Value::is_string)
+        && let Some(id) = members.take("id").filter(Json::is_text)
     {
-        members.insert("tool_call_id".to_owned(), id);
+        members.take("tool_call_id");
+        members.push("tool_call_id", id);
     }
-    members.remove("index");
-    messages::of_members(&members, role)
+    members.take("index");
+    messages::of_members(members, role)
 }
 
 /// A message that the model gave; `None` without content.
-fn choice(attributes: &[u8]) -> Option<Value> {
+fn choice(attributes: &[u8]) -> Option<Json<'_>> {
     let mut members = members(attributes);
-    members.remove("index");
-    let reason = members.remove("finish_reason");
-    let said = members.remove("message");
-    let said = match said {
-        Some(Value::String(text)) => Some(parsed(&text).unwrap_or(Value::String(text))),
+    members.take("index");
+    let reason = members.take("finish_reason");
+    let said = match members.take("message") {
+        Some(Json::Text(text)) => Some(parsed_text(&text).unwrap_or(Json::Text(text))),
         other => other,
     };
     match said {
-        Some(Value::Object(message)) => members.extend(message),
+        // What the message says counts before what stands beside it.
+        Some(Json::Object(message)) => {
+            let beside: Members<'_> =
+                members.into_iter().filter(|(key, _)| !message.has(key)).collect();
+            members = message.into_iter().chain(beside).collect();
+        }
         Some(content) => {
-            members.insert("content".to_owned(), content);
+            members.take("content");
+            members.push("content", content);
         }
         None => {}
     }
     if let Some(reason) = reason {
-        members.insert("finish_reason".to_owned(), reason);
+        members.take("finish_reason");
+        members.push("finish_reason", reason);
     }
-    messages::of_members(&members, "assistant")
+    messages::of_members(members, "assistant")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::codec::msgpack;
+    use serde_json::Value;
 
     /// The events of a span, by their names and attributes.
     fn events(events: &[(&str, &[(&str, &str)])]) -> Vec<u8> {
@@ -220,7 +239,7 @@ mod tests {
             ("gen_ai.tool.message", &[("id", "c")]),
             (DETAILS, &[("gen_ai.system_instructions", "[]"), ("other", "x")]),
         ]);
-        let mut read = EventValues::read(&events, None);
+        let mut read = EventValues::read(&events, 0, None);
         let texts: Vec<(GenAiField, &str)> = read.texts().collect();
         let user = r#"[{"role":"user","parts":[{"type":"text","content":"hi"}]}]"#;
         let same = |one: &str, other: &str| {
@@ -241,7 +260,7 @@ mod tests {
     #[test]
     fn events_of_other_names_say_nothing() {
         for none in [events(&[]), events(&[("message", &[("content", "hi")])]), vec![0xc0]] {
-            let read = EventValues::read(&none, Some(0.5));
+            let read = EventValues::read(&none, 0, Some(0.5));
             assert!(!read.has_content() && !read.any_said());
             assert_eq!(read.first_token, Some(0.5));
         }

@@ -5,224 +5,247 @@
 //! "gen-ai-output-messages.json": `[{"role", "parts": [{"type", ...}], "finish_reason"}]`, as JSON
 //! text, which the conventions allow on spans.
 
-use serde_json::{Map, Value};
+use std::borrow::Cow;
 
-use super::indexed_keys::{KeyTree, list, object};
-use super::parts::{image_part, parsed, text_part};
+use super::indexed_keys::KeyTree;
+use super::parts::{image_part, parsed, parsed_text, text_part};
 use super::tool_parts::{call, call_part, is_result_list, provider_call, tool_response};
 use super::values;
+use crate::genai::json_value::{Json, Members};
 
 /// What came out as one message of these parts.
-pub(crate) fn answer(parts: Vec<Value>, reason: Option<&str>) -> Option<String> {
+pub(crate) fn answer(parts: Vec<Json<'_>>, reason: Option<&str>) -> Option<String> {
     if parts.is_empty() {
         return None;
     }
-    let mut message = Map::new();
-    message.insert("role".to_owned(), Value::from("assistant"));
-    message.insert("parts".to_owned(), Value::Array(parts));
+    let mut message = Members::with_capacity(3);
+    message.push("role", "assistant".into());
+    message.push("parts", Json::List(parts));
     if let Some(reason) = reason {
-        message.insert("finish_reason".to_owned(), Value::from(values::finish_reason(reason)));
+        message.push("finish_reason", values::finish_reason(reason).into());
     }
-    rendered(vec![Value::Object(message)])
+    rendered(vec![Json::Object(message)])
 }
 
 /// A whole message of one text.
-pub(crate) fn single(role: &str, content: &str) -> Value {
-    let parts = Value::Array(vec![text_part(content)]);
-    object([("role", Value::from(role)), ("parts", parts)])
-}
-
-/// One user message for each prompt.
-pub(crate) fn of_prompts(prompts: &[String]) -> Option<String> {
-    let messages: Vec<Value> = prompts.iter().map(|prompt| single("user", prompt)).collect();
-    rendered(messages)
+pub(crate) fn single<'a>(role: &'a str, content: impl Into<Cow<'a, str>>) -> Json<'a> {
+    let parts = Json::List(vec![text_part(content)]);
+    Json::Object(Members::from([("role", role.into()), ("parts", parts)]))
 }
 
 /// The JSON text of messages; `None` if there are none.
-pub(super) fn rendered(messages: Vec<Value>) -> Option<String> {
+pub(super) fn rendered(messages: Vec<Json<'_>>) -> Option<String> {
     if messages.is_empty() { None } else { serde_json::to_string(&messages).ok() }
 }
 
 /// Messages of `OpenInference`, `llm.input_messages.N.message.*`.
-pub(crate) fn of_open_inference(tree: &KeyTree, role: &str) -> Option<String> {
-    let messages = tree.list().into_iter().filter_map(|element| {
-        let message = element.get("message").and_then(Value::as_object)?;
-        let mut parts = Vec::new();
-        for inner in nested(message, "contents") {
-            let content = inner.get("message_content").and_then(Value::as_object);
-            parts.extend(content.and_then(open_inference_part));
-        }
-        Some(finished(message, role, parts, nested(message, "tool_calls")))
-    });
-    rendered(messages.collect())
+pub(crate) fn of_open_inference(tree: KeyTree<'_>, role: &str) -> Option<String> {
+    let messages = tree.into_list().into_iter();
+    let messages = messages.filter_map(|mut element| element.take("message")?.into_object());
+    rendered(messages.map(|message| finished(message, role)).collect())
 }
 
-fn nested<'a>(message: &'a Map<String, Value>, key: &str) -> Vec<&'a Map<String, Value>> {
-    message.get(key).and_then(Value::as_object).map(list).unwrap_or_default()
-}
-
-fn open_inference_part(content: &Map<String, Value>) -> Option<Value> {
-    if let Some(text) = content.get("text").and_then(Value::as_str) {
-        return Some(text_part(text));
+fn open_inference_part(mut content: Members<'_>) -> Option<Json<'_>> {
+    if content.get("text").is_some_and(Json::is_text) {
+        return content.take("text")?.into_text().map(text_part);
     }
-    let image = content.get("image").and_then(|image| image.get("image")?.get("url")?.as_str());
-    match image {
-        Some(url) => Some(image_part(url)),
+    let image = content.get("image").and_then(|image| image.get("image")?.get("url"));
+    match image.and_then(Json::as_str) {
+        Some(url) => Some(image_part(url.to_owned())),
         // What has no form of its own stays whole.
-        None if content.len() > 1 => Some(Value::Object(content.clone())),
+        None if content.len() > 1 => Some(Json::Object(content)),
         None => None,
     }
 }
 
 /// Messages of OpenLLMetry, `gen_ai.prompt.N.*` and `gen_ai.completion.N.*`.
-pub(crate) fn of_traceloop(tree: &KeyTree, role: &str) -> Option<String> {
-    let messages = tree
-        .list()
-        .into_iter()
-        .map(|message| finished(message, role, Vec::new(), nested(message, "tool_calls")));
-    rendered(messages.collect())
-}
-
-/// The finish reasons of OpenLLMetry's completions.
-pub(crate) fn finish_reasons(tree: &KeyTree) -> Vec<String> {
-    let reason = |message: &Map<String, Value>| {
-        message.get("finish_reason").and_then(Value::as_str).map(str::to_owned)
-    };
-    tree.list().into_iter().filter_map(reason).collect()
-}
-
-/// Completes a message of the given parts with what its other members say.
-fn finished(
-    message: &Map<String, Value>,
-    role: &str,
-    mut parts: Vec<Value>,
-    calls: Vec<&Map<String, Value>>,
-) -> Value {
-    let text_of = |key: &str| message.get(key).and_then(Value::as_str);
-    let role = text_of("role").filter(|role| !role.is_empty()).unwrap_or(role);
-    let call_id = text_of("tool_call_id");
-    match message.get("content") {
-        Some(content) if (role == "tool" || call_id.is_some()) && !is_result_list(content) => {
-            parts.push(tool_response(call_id.map(Value::from), None, content.clone()));
-        }
-        Some(content) => content_parts(content, &mut parts),
-        None => {
-            let given = message.get("parts").and_then(Value::as_array);
-            parts.extend(given.into_iter().flatten().map(provider_part));
-        }
-    }
-    parts.extend(calls.into_iter().map(call_part));
-    if let Some(name) = text_of("function_call_name") {
-        parts.push(call(None, name, message.get("function_call_arguments_json")));
-    }
-    let mut members = Map::new();
-    members.insert("role".to_owned(), Value::from(role_of(role)));
-    members.insert("parts".to_owned(), Value::Array(parts));
-    if let Some(reason) = text_of("finish_reason") {
-        let reason = values::finish_reason(reason);
-        members.insert("finish_reason".to_owned(), Value::from(reason));
-    }
-    // What else a message has, it keeps.
-    let others = message.iter().filter(|(key, _)| !SAID.contains(&key.as_str()));
-    for (key, value) in others.filter(|(_, value)| !value.is_null()) {
-        members.insert(key.clone(), value.clone());
-    }
-    Value::Object(members)
+pub(crate) fn of_traceloop(tree: KeyTree<'_>, role: &str) -> Option<String> {
+    rendered(tree.into_list().into_iter().map(|message| finished(message, role)).collect())
 }
 
 /// Members of messages that parts, roles and reasons say.
-const SAID: &[&str] = &[
-    "role",
-    "content",
-    "contents",
-    "parts",
-    "tool_calls",
-    "tool_call_id",
-    "finish_reason",
-    "function_call_name",
-    "function_call_arguments_json",
-];
+#[derive(Default)]
+struct Said<'a> {
+    role: Option<Cow<'a, str>>,
+    content: Option<Json<'a>>,
+    /// Contents of `OpenInference`, by their numbers.
+    contents: Option<Members<'a>>,
+    parts: Vec<Json<'a>>,
+    calls: Vec<Members<'a>>,
+    call_id: Option<Cow<'a, str>>,
+    finish_reason: Option<Cow<'a, str>>,
+    function: Option<Cow<'a, str>>,
+    arguments: Option<Json<'a>>,
+}
+
+impl<'a> Said<'a> {
+    /// Takes a member; gives it back if it is another one.
+    fn take(&mut self, key: &str, value: Json<'a>) -> Option<Json<'a>> {
+        match key {
+            "role" => self.role = value.into_text(),
+            "content" => self.content = Some(value),
+            "contents" => self.contents = value.into_object(),
+            "parts" => self.parts = value.into_list().unwrap_or_default(),
+            "tool_calls" => self.calls = calls(value),
+            "tool_call_id" => self.call_id = value.into_text(),
+            "finish_reason" => self.finish_reason = value.into_text(),
+            "function_call_name" => self.function = value.into_text(),
+            "function_call_arguments_json" => self.arguments = Some(value),
+            _ => return Some(value),
+        }
+        None
+    }
+
+    /// The parts of the message.
+    fn into_parts(self, role: &str) -> Vec<Json<'a>> {
+        let mut parts = Vec::new();
+        for mut inner in self.contents.map(Members::into_numbered).unwrap_or_default() {
+            let content = inner.take("message_content").and_then(Json::into_object);
+            parts.extend(content.and_then(open_inference_part));
+        }
+        match self.content {
+            Some(content) if role == "tool" || self.call_id.is_some() => {
+                match is_result_list(&content) {
+                    true => content_parts(content, &mut parts),
+                    false => parts.push(tool_response(self.call_id.map(Json::Text), None, content)),
+                }
+            }
+            Some(content) => content_parts(content, &mut parts),
+            None => parts.extend(self.parts.into_iter().map(provider_part)),
+        }
+        parts.extend(self.calls.iter().map(call_part));
+        if let Some(name) = self.function {
+            parts.push(call(None, name, self.arguments));
+        }
+        parts
+    }
+}
+
+/// Calls of tools: a list of objects, or objects by their numbers.
+fn calls(value: Json<'_>) -> Vec<Members<'_>> {
+    match value {
+        Json::List(list) => list.into_iter().filter_map(Json::into_object).collect(),
+        Json::Object(numbered) => numbered.into_numbered(),
+        _ => Vec::new(),
+    }
+}
+
+/// The message in the form of the conventions.
+fn finished<'a>(message: Members<'a>, role: &'a str) -> Json<'a> {
+    let mut said = Said::default();
+    let mut members = Members::with_capacity(message.len().max(3));
+    let mut others = Vec::new();
+    for (key, value) in message {
+        // What else a message has, it keeps.
+        let other = said.take(&key, value).filter(|value| !value.is_null());
+        others.extend(other.map(|value| (key, value)));
+    }
+    let role = said.role.take().filter(|role| !role.is_empty()).unwrap_or(Cow::Borrowed(role));
+    let reason = said.finish_reason.take();
+    let parts = said.into_parts(&role);
+    members.push("role", Json::Text(role_of(role)));
+    members.push("parts", Json::List(parts));
+    if let Some(reason) = reason {
+        members.push("finish_reason", Json::Text(finish_reason(reason)));
+    }
+    others.into_iter().for_each(|(key, value)| members.push(key, value));
+    Json::Object(members)
+}
 
 /// LangChain's words for roles.
-fn role_of(role: &str) -> &str {
-    match role {
-        "human" => "user",
-        "ai" | "model" => "assistant",
-        other => other,
+fn role_of(role: Cow<'_, str>) -> Cow<'_, str> {
+    match role.as_ref() {
+        "human" => Cow::Borrowed("user"),
+        "ai" | "model" => Cow::Borrowed("assistant"),
+        _ => role,
+    }
+}
+
+fn finish_reason(reason: Cow<'_, str>) -> Cow<'_, str> {
+    match reason {
+        Cow::Borrowed(reason) => Cow::Borrowed(values::finish_reason(reason)),
+        Cow::Owned(reason) => Cow::Owned(values::finish_reason(&reason).to_owned()),
     }
 }
 
 /// Content that is a text, a list of parts as providers write them, or the JSON text of such.
-fn content_parts(content: &Value, parts: &mut Vec<Value>) {
+fn content_parts<'a>(content: Json<'a>, parts: &mut Vec<Json<'a>>) {
     match content {
-        Value::String(text) if text.is_empty() => {}
-        Value::String(text) => match parsed(text).filter(is_part_list) {
-            Some(list) => content_parts(&list, parts),
+        Json::Text(text) if text.is_empty() => {}
+        Json::Text(text) => match parsed_text(&text).filter(is_part_list) {
+            Some(list) => content_parts(list, parts),
             None => parts.push(text_part(text)),
         },
-        Value::Array(list) => parts.extend(list.iter().map(provider_part)),
-        Value::Object(_) => parts.push(provider_part(content)),
+        Json::List(list) => parts.extend(list.into_iter().map(provider_part)),
+        Json::Object(_) => parts.push(provider_part(content)),
         _ => {}
     }
 }
 
-fn is_part_list(value: &Value) -> bool {
-    let is_part = |part: &Value| part.get("type").is_some_and(Value::is_string) || is_block(part);
-    value.as_array().is_some_and(|list| !list.is_empty() && list.iter().all(is_part))
+fn is_part_list(value: &Json<'_>) -> bool {
+    let is_part = |part: &Json<'_>| part.get("type").is_some_and(Json::is_text) || is_block(part);
+    value.as_list().is_some_and(|list| !list.is_empty() && list.iter().all(is_part))
 }
 
 /// Whether it is a content block of Amazon Bedrock's Converse, which has one member that names its kind.
-fn is_block(part: &Value) -> bool {
+fn is_block(part: &Json<'_>) -> bool {
     const KINDS: [&str; 7] =
         ["text", "toolUse", "toolResult", "reasoningContent", "image", "document", "video"];
     let members = part.as_object().filter(|members| members.len() == 1);
-    members.is_some_and(|members| KINDS.iter().any(|kind| members.contains_key(*kind)))
+    members.is_some_and(|members| members.keys().all(|key| KINDS.contains(&key)))
 }
 
 /// The message with these members as providers have them; `None` if no part comes of them.
-pub(super) fn of_members(members: &Map<String, Value>, role: &str) -> Option<Value> {
-    let listed = match members.get("tool_calls") {
-        Some(Value::String(text)) => Some(parsed(text)?),
-        other => other.cloned(),
-    };
-    let calls = match &listed {
-        Some(list) => list.as_array()?.iter().map(Value::as_object).collect::<Option<_>>()?,
-        None => Vec::new(),
-    };
-    let message = finished(members, role, Vec::new(), calls);
-    let parts = message.get("parts").and_then(Value::as_array);
+pub(super) fn of_members<'a>(mut members: Members<'a>, role: &'a str) -> Option<Json<'a>> {
+    if let Some(calls) = members.take("tool_calls") {
+        let calls = match calls {
+            Json::Text(text) => parsed_text(&text)?,
+            other => other,
+        };
+        if !calls.as_list()?.iter().all(|call| call.as_object().is_some()) {
+            return None;
+        }
+        members.push("tool_calls", calls);
+    }
+    let message = finished(members, role);
+    let parts = message.get("parts").and_then(Json::as_list);
     parts.is_some_and(|parts| !parts.is_empty()).then_some(message)
 }
 
 /// One part as providers write it.
-fn provider_part(part: &Value) -> Value {
+fn provider_part(part: Json<'_>) -> Json<'_> {
+    let Json::Object(mut members) = part else {
+        return match part {
+            Json::Text(text) => text_part(text),
+            other => other,
+        };
+    };
     // It has the form of the conventions already.
-    if part.get("type").is_some() && part.get("content").is_some_and(Value::is_string) {
-        return part.clone();
+    if members.has("type") && members.get("content").is_some_and(Json::is_text) {
+        return Json::Object(members);
     }
-    if let Some(text) = part.get("text").and_then(Value::as_str).or_else(|| part.as_str()) {
+    if members.get("text").is_some_and(Json::is_text)
+        && let Some(text) = members.take("text").and_then(Json::into_text)
+    {
         return text_part(text);
     }
-    if let Some(called) = provider_call(part) {
+    if let Some(called) = provider_call(&members) {
         return called;
     }
-    let url = part.get("image_url").map(|image| image.get("url").unwrap_or(image));
-    match url.and_then(Value::as_str) {
-        Some(url) => image_part(url),
-        None => part.clone(),
+    let url = members.get("image_url").map(|image| image.get("url").unwrap_or(image));
+    match url.and_then(Json::as_str) {
+        Some(url) => image_part(url.to_owned()),
+        None => Json::Object(members),
     }
 }
 
 /// Messages given as one text, as JSON or as the one message's content, and what of the text they do not say.
 pub(crate) fn of_text(text: &str, role: &str) -> Option<(String, Remainder)> {
     let whole = match text.trim_start().as_bytes().first()? {
-        b'{' | b'[' => {
-            let json = parsed(text)?;
-            return Some((of_value(&json, role)?, remainder(json)));
-        }
+        b'{' | b'[' => return of_value(parsed(text)?, role),
         b'"' => {
             let inner: String = serde_json::from_str(text).ok()?;
-            single(role, &inner)
+            single(role, inner)
         }
         _ => single(role, text),
     };
@@ -240,104 +263,118 @@ pub(crate) enum Remainder {
     All,
 }
 
-/// What messages that were made of JSON leave of it.
-fn remainder(json: Value) -> Remainder {
-    let is_said = |element: &Value| {
-        let is_known = |key: &String| matches!(key.as_str(), "message" | "finish_reason" | "index");
-        element.get("message").is_none()
-            || element.as_object().is_some_and(|choice| choice.keys().all(is_known))
-    };
-    let is_list = |value: &Value| value.as_array().is_some_and(|list| list.iter().all(is_said));
-    match json {
-        Value::Object(mut map) => {
-            let key = LISTS.iter().find(|key| map.get(**key).is_some_and(Value::is_array));
-            match key.and_then(|key| map.remove(*key)).filter(is_list) {
-                Some(_) if map.is_empty() => Remainder::Nothing,
-                Some(_) => serde_json::to_string(&map).map_or(Remainder::All, Remainder::Object),
-                None => Remainder::All,
-            }
-        }
-        list if is_list(&list) => Remainder::Nothing,
-        _ => Remainder::All,
-    }
-}
-
 /// Members of JSON objects that have messages.
 const LISTS: [&str; 3] = ["messages", "choices", "contents"];
 
-/// Messages given as one JSON value: a list of messages, or an object that has one.
-fn of_value(json: &Value, role: &str) -> Option<String> {
-    let list = match json {
-        Value::Array(list) => list,
-        Value::Object(map) => LISTS.iter().find_map(|key| map.get(*key)?.as_array())?,
+/// Messages given as one JSON value: a list of messages, or an object that has one; and what they leave of it.
+fn of_value(json: Json<'_>, role: &str) -> Option<(String, Remainder)> {
+    let (list, others) = match json {
+        Json::List(list) => (list, None),
+        Json::Object(mut members) => {
+            let is_list = |key: &&&str| members.get(key).is_some_and(|it| it.as_list().is_some());
+            let key = LISTS.iter().find(is_list)?;
+            (members.take(key)?.into_list()?, Some(members))
+        }
         _ => return None,
     };
-    let messages: Option<Vec<Value>> = list
-        .iter()
-        .map(|element| {
-            let message = element.get("message").unwrap_or(element).as_object()?;
-            message.get("role")?.as_str()?;
-            let calls = message.get("tool_calls").and_then(Value::as_array);
-            let calls = calls.map(|calls| calls.iter().filter_map(Value::as_object).collect());
-            let mut whole = finished(message, role, Vec::new(), calls.unwrap_or_default());
-            let reason = element.get("finish_reason").and_then(Value::as_str);
-            if let (Some(reason), Some(members)) = (reason, whole.as_object_mut()) {
-                let reason = Value::from(values::finish_reason(reason));
-                members.insert("finish_reason".to_owned(), reason);
+    let mut whole = true;
+    let messages = list.into_iter().map(|element| {
+        whole &= is_said(&element);
+        message_of(element.into_object()?, role)
+    });
+    let messages = rendered(messages.collect::<Option<Vec<_>>>()?)?;
+    let rest = match others {
+        _ if !whole => Remainder::All,
+        Some(others) if !others.is_empty() => {
+            serde_json::to_string(&others).map_or(Remainder::All, Remainder::Object)
+        }
+        _ => Remainder::Nothing,
+    };
+    Some((messages, rest))
+}
+
+/// Whether a message says all that an element of a list does.
+fn is_said(element: &Json<'_>) -> bool {
+    let is_known = |key: &str| matches!(key, "message" | "finish_reason" | "index");
+    let around = element.as_object().filter(|members| members.has("message"));
+    around.is_none_or(|members| members.keys().all(is_known))
+}
+
+/// A message, or a choice that has one.
+fn message_of<'a>(mut element: Members<'a>, role: &'a str) -> Option<Json<'a>> {
+    let reason = element.get("finish_reason").is_some_and(Json::is_text);
+    let mut message = match element.take("message") {
+        Some(message) => {
+            let mut message = message.into_object()?;
+            if reason && let Some(reason) = element.take("finish_reason") {
+                message.take("finish_reason");
+                message.push("finish_reason", reason);
             }
-            Some(whole)
-        })
-        .collect();
-    rendered(messages?)
+            message
+        }
+        None => element,
+    };
+    // What is no list of calls is none.
+    if message.get("tool_calls").is_some_and(|calls| calls.as_list().is_none()) {
+        message.take("tool_calls");
+    }
+    message.get("role")?.as_str()?;
+    Some(finished(message, role))
 }
 
 /// Tool definitions of `OpenInference`, each a JSON text.
-pub(crate) fn tools(tree: &KeyTree) -> Option<String> {
-    let schemas = tree.list().into_iter().filter_map(|element| {
-        let schema = element.get("tool")?.get("json_schema")?.as_str()?;
-        Some(parsed(schema).unwrap_or_else(|| Value::from(schema)))
+pub(crate) fn tools(tree: KeyTree<'_>) -> Option<String> {
+    let schemas = tree.into_list().into_iter().filter_map(|mut element| {
+        let schema = element.take("tool")?.into_object()?.take("json_schema")?.into_text()?;
+        Some(parsed_text(&schema).unwrap_or(Json::Text(schema)))
     });
     rendered(schemas.collect())
 }
 
 /// Tool definitions of OpenLLMetry.
-pub(crate) fn functions(tree: &KeyTree) -> Option<String> {
-    let definitions = tree.list().into_iter().map(|function| {
-        let mut definition = Map::new();
-        definition.insert("type".to_owned(), Value::from("function"));
+pub(crate) fn functions(tree: KeyTree<'_>) -> Option<String> {
+    let definitions = tree.into_list().into_iter().map(|mut function| {
+        let mut definition = Members::from([("type", "function".into())]);
         for key in ["name", "description", "parameters"] {
-            let Some(value) = function.get(key) else { continue };
-            let value = value.as_str().and_then(parsed).unwrap_or_else(|| value.clone());
-            definition.insert(key.to_owned(), value);
+            let Some(value) = function.take(key) else { continue };
+            let read = match &value {
+                Json::Text(text) => parsed_text(text),
+                _ => None,
+            };
+            definition.push(key, read.unwrap_or(value));
         }
-        Value::Object(definition)
+        Json::Object(definition)
     });
     rendered(definitions.collect())
 }
 
 /// Documents that a retrieval found.
-pub(crate) fn documents(tree: &KeyTree) -> Option<String> {
-    let documents = tree.list().into_iter().filter_map(|element| element.get("document").cloned());
-    rendered(documents.collect())
+pub(crate) fn documents(tree: KeyTree<'_>) -> Option<String> {
+    let documents = tree.into_list().into_iter();
+    rendered(documents.filter_map(|mut element| element.take("document")).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::codec::msgpack;
+    use serde_json::Value;
 
-    fn tree(pairs: &[(&str, &str)]) -> KeyTree {
-        let mut tree = KeyTree::default();
-        for (path, text) in pairs {
+    /// Gives `read` what keys with these texts hold.
+    fn of_tree<R>(pairs: &[(&str, &str)], read: impl FnOnce(KeyTree<'_>) -> R) -> R {
+        let encoded = pairs.iter().map(|(path, text)| {
             let mut value = Vec::new();
             msgpack::str(&mut value, text);
-            tree.insert(path.as_bytes(), &value);
-        }
-        tree
+            (*path, value)
+        });
+        let encoded: Vec<(&str, Vec<u8>)> = encoded.collect();
+        let mut tree = KeyTree::default();
+        encoded.iter().for_each(|(path, value)| tree.insert(path.as_bytes(), value));
+        read(tree)
     }
 
     fn of_json(text: &str, role: &str) -> Option<String> {
-        of_value(&parsed(text)?, role)
+        of_value(parsed(text)?, role).map(|(messages, _)| messages)
     }
 
     fn same(text: Option<String>, expected: &str) {
@@ -348,7 +385,7 @@ mod tests {
 
     #[test]
     fn open_inference_messages_with_tool_calls_and_images() {
-        let tree = tree(&[
+        let pairs = [
             ("0.message.role", "user"),
             ("0.message.contents.0.message_content.type", "text"),
             ("0.message.contents.0.message_content.text", "what is this"),
@@ -360,9 +397,9 @@ mod tests {
             ("2.message.role", "tool"),
             ("2.message.tool_call_id", "call_1"),
             ("2.message.content", "3"),
-        ]);
+        ];
         same(
-            of_open_inference(&tree, "user"),
+            of_tree(&pairs, |tree| of_open_inference(tree, "user")),
             r#"[{"role":"user","parts":[{"type":"text","content":"what is this"},
                 {"type":"uri","modality":"image","uri":"https://x/y.png"}]},
                {"role":"assistant","parts":[
@@ -374,17 +411,17 @@ mod tests {
 
     #[test]
     fn traceloop_completions_with_reasons() {
-        let tree = tree(&[
+        let pairs = [
             ("0.role", "assistant"),
             ("0.content", "hi"),
             ("0.finish_reason", "tool_calls"),
             ("0.tool_calls.0.id", "c"),
             ("0.tool_calls.0.name", "f"),
             ("0.tool_calls.0.arguments", "not json"),
-        ]);
-        assert_eq!(finish_reasons(&tree), ["tool_calls"]);
+        ];
+        of_tree(&pairs, |tree| assert_eq!(tree.texts("finish_reason"), ["tool_calls"]));
         same(
-            of_traceloop(&tree, "assistant"),
+            of_tree(&pairs, |tree| of_traceloop(tree, "assistant")),
             r#"[{"role":"assistant","finish_reason":"tool_call","parts":[
                 {"type":"text","content":"hi"},
                 {"type":"tool_call","id":"c","name":"f","arguments":"not json"}]}]"#,
@@ -406,10 +443,10 @@ mod tests {
 
     #[test]
     fn tool_definitions() {
-        let given = tree(&[("0.name", "f"), ("0.parameters", r#"{"type":"object"}"#)]);
+        let given = [("0.name", "f"), ("0.parameters", r#"{"type":"object"}"#)];
         let expected = r#"[{"type":"function","name":"f","parameters":{"type":"object"}}]"#;
-        same(functions(&given), expected);
-        let given = tree(&[("0.tool.json_schema", r#"{"name":"g"}"#)]);
-        same(tools(&given), r#"[{"name":"g"}]"#);
+        same(of_tree(&given, functions), expected);
+        let given = [("0.tool.json_schema", r#"{"name":"g"}"#)];
+        same(of_tree(&given, tools), r#"[{"name":"g"}]"#);
     }
 }

@@ -45,6 +45,11 @@ pub(crate) struct Detection {
 }
 
 impl Detection {
+    /// The fields that are there under their current names.
+    pub(crate) const fn own(self) -> u64 {
+        self.own
+    }
+
     /// Whether it counts tokens of the input, and of the cache that these should include.
     fn counts_cache(self) -> bool {
         const CACHE: u64 =

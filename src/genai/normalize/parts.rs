@@ -1,33 +1,41 @@
 //! Parts of messages in the form of the GenAI conventions, and the JSON that a text holds.
 
-use serde_json::Value;
+use std::borrow::Cow;
 
-use super::indexed_keys::object;
+use crate::genai::json_value::{Json, Members};
 
 /// JSON text longer than this is not read.
 const MAX_JSON: usize = 1 << 20;
 
 /// A part of text.
-pub(crate) fn text_part(content: &str) -> Value {
-    object([("type", Value::from("text")), ("content", Value::from(content))])
+pub(crate) fn text_part<'a>(content: impl Into<Cow<'a, str>>) -> Json<'a> {
+    let content = Json::Text(content.into());
+    Json::Object(Members::from([("type", "text".into()), ("content", content)]))
 }
 
 /// A part of the model's reasoning.
-pub(crate) fn reasoning_part(content: &str) -> Value {
-    object([("type", Value::from("reasoning")), ("content", Value::from(content))])
+pub(crate) fn reasoning_part<'a>(content: impl Into<Cow<'a, str>>) -> Json<'a> {
+    let content = Json::Text(content.into());
+    Json::Object(Members::from([("type", "reasoning".into()), ("content", content)]))
 }
 
 /// A part that names an image.
-pub(super) fn image_part(url: &str) -> Value {
-    object([
-        ("type", Value::from("uri")),
-        ("modality", Value::from("image")),
-        ("uri", Value::from(url)),
-    ])
+pub(super) fn image_part<'a>(url: impl Into<Cow<'a, str>>) -> Json<'a> {
+    let uri = Json::Text(url.into());
+    let members = [("type", "uri".into()), ("modality", "image".into()), ("uri", uri)];
+    Json::Object(Members::from(members))
 }
 
 /// The object or array that a text holds as JSON.
-pub(crate) fn parsed(text: &str) -> Option<Value> {
+pub(crate) fn parsed(text: &str) -> Option<Json<'_>> {
     let json = text.len() <= MAX_JSON && text.trim_start().starts_with(['{', '[']);
-    json.then(|| serde_json::from_str(text).ok()).flatten()
+    json.then(|| Json::read(text.as_bytes())).flatten()
+}
+
+/// The same of a text that may not live as long as what is made of it.
+pub(crate) fn parsed_text<'a>(text: &Cow<'a, str>) -> Option<Json<'a>> {
+    match text {
+        Cow::Borrowed(text) => parsed(text),
+        Cow::Owned(text) => parsed(text).map(Json::into_owned),
+    }
 }

@@ -233,20 +233,18 @@ impl<'a> Collected<'a> {
             let Some(list) = self.added.lists().get(index).map(|known| known.list) else {
                 continue;
             };
+            if matches!(list.form, ListForm::Completions(..)) {
+                let reasons = tree.texts("finish_reason").into_iter().map(values::finish_reason);
+                let reasons: Vec<String> = reasons.map(str::to_owned).collect();
+                self.make(GenAiField::FinishReasons, LAST, |out| text_list(out, &reasons));
+            }
             let rendered = match list.form {
-                ListForm::Value(render) => render(&tree),
+                ListForm::Value(render) => render(tree),
                 ListForm::Messages(render, role) | ListForm::Completions(render, role) => {
-                    render(&tree, role)
+                    render(tree, role)
                 }
             };
             self.offer_text(list.field, FIRST, rendered.as_deref());
-            if matches!(list.form, ListForm::Completions(..)) {
-                let mut reasons = messages::finish_reasons(&tree);
-                for reason in &mut reasons {
-                    *reason = values::finish_reason(reason).to_owned();
-                }
-                self.make(GenAiField::FinishReasons, LAST, |out| text_list(out, &reasons));
-            }
         }
     }
 

@@ -3,134 +3,132 @@
 
 use std::borrow::Cow;
 
-use serde_json::{Map, Value};
-
-use super::indexed_keys::object;
-use super::parts::{parsed, reasoning_part};
+use super::parts::{parsed, parsed_text, reasoning_part};
+use crate::genai::json_value::{Json, Members};
 
 /// The type of a part that answers a call of a tool.
 const TOOL_RESPONSE: &str = "tool_call_response";
 
 /// The parts of a JSON list of tool calls; none if it is no such list.
-pub(crate) fn tool_calls(text: &str) -> Option<Vec<Value>> {
+pub(crate) fn tool_calls(text: &str) -> Option<Vec<Json<'_>>> {
     let calls = parsed(text)?;
-    let calls: Option<Vec<Value>> =
-        calls.as_array()?.iter().map(|call| call.as_object().map(call_part)).collect();
+    let calls: Option<Vec<Json<'_>>> =
+        calls.as_list()?.iter().map(|call| call.as_object().map(call_part)).collect();
     calls.filter(|calls| !calls.is_empty())
 }
 
 /// Whether content is a list of parts that each say which call they answer.
-pub(super) fn is_result_list(content: &Value) -> bool {
-    let list = match content {
-        Value::String(text) => parsed(text).map(Cow::Owned),
-        other => Some(Cow::Borrowed(other)),
+pub(super) fn is_result_list(content: &Json<'_>) -> bool {
+    let is_result = |part: &Json<'_>| {
+        part.as_object()
+            .and_then(provider_call)
+            .is_some_and(|part| part.get("type").and_then(Json::as_str) == Some(TOOL_RESPONSE))
     };
-    let is_result = |part: &Value| {
-        provider_call(part)
-            .is_some_and(|part| part.get("type").and_then(Value::as_str) == Some(TOOL_RESPONSE))
-    };
-    list.as_deref()
-        .and_then(Value::as_array)
-        .is_some_and(|list| !list.is_empty() && list.iter().all(is_result))
+    let is_list_of_results = |list: &[Json<'_>]| !list.is_empty() && list.iter().all(is_result);
+    match content {
+        Json::Text(text) => {
+            parsed(text).and_then(Json::into_list).as_deref().is_some_and(is_list_of_results)
+        }
+        other => other.as_list().is_some_and(is_list_of_results),
+    }
 }
 
 /// A part of Anthropic, Amazon Bedrock, Google or the Vercel AI SDK that calls a tool, gives its result, or reasons.
-pub(super) fn provider_call(part: &Value) -> Option<Value> {
-    let first = |keys: &[&str]| keys.iter().find_map(|key| part.get(*key)).cloned();
-    let id = || first(&["toolCallId", "tool_use_id", "id"]).unwrap_or(Value::Null);
+pub(super) fn provider_call<'a>(part: &Members<'a>) -> Option<Json<'a>> {
+    let id = || part.first(&["toolCallId", "tool_use_id", "id"]).cloned();
     // Google's parts have no type.
-    for key in ["function_call", "functionCall"] {
-        if let Some(called) = part.get(key) {
-            let name = called.get("name")?.as_str()?;
-            return Some(call(called.get("id"), name, called.get("args")));
-        }
+    if let Some(called) = part.first(&["function_call", "functionCall"]) {
+        let name = text_member(called, "name")?;
+        return Some(call(called.get("id").cloned(), name, called.get("args").cloned()));
     }
-    for key in ["function_response", "functionResponse"] {
-        if let Some(answered) = part.get(key) {
-            let response = answered.get("response").cloned().unwrap_or(Value::Null);
-            return Some(tool_response(
-                answered.get("id").cloned(),
-                answered.get("name"),
-                response,
-            ));
-        }
+    if let Some(answered) = part.first(&["function_response", "functionResponse"]) {
+        let response = answered.get("response").cloned().unwrap_or_default();
+        return Some(tool_response(answered.get("id").cloned(), answered.get("name"), response));
     }
     // Nor have those of Amazon Bedrock's Converse.
     if let Some(called) = part.get("toolUse") {
-        let name = called.get("name")?.as_str()?;
-        return Some(call(called.get("toolUseId"), name, called.get("input")));
+        let name = text_member(called, "name")?;
+        return Some(call(called.get("toolUseId").cloned(), name, called.get("input").cloned()));
     }
     if let Some(answered) = part.get("toolResult") {
-        let succeeded = answered.get("status").is_none_or(|status| status == "success");
+        let status = answered.get("status").map(Json::as_str);
+        let succeeded = status.is_none_or(|status| status == Some("success"));
         let response = if succeeded { answered.get("content")? } else { answered };
         return Some(tool_response(answered.get("toolUseId").cloned(), None, response.clone()));
     }
     match part.get("type")?.as_str()? {
         "tool-call" | "tool_use" => {
-            let name = first(&["toolName", "name"])?;
-            Some(call(Some(&id()), name.as_str()?, first(&["input", "args"]).as_ref()))
+            let name = part.first(&["toolName", "name"])?.clone().into_text()?;
+            Some(call(id(), name, part.first(&["input", "args"]).cloned()))
         }
         "tool-result" | "tool_result" => {
-            let response = first(&["output", "result", "content"])?;
-            let response = typed_output(&response).unwrap_or(response);
-            Some(tool_response(Some(id()), part.get("toolName"), response))
+            let response = part.first(&["output", "result", "content"])?;
+            let response = typed_output(response).unwrap_or(response).clone();
+            Some(tool_response(id(), part.get("toolName"), response))
         }
-        "thinking" => Some(reasoning_part(part.get("thinking")?.as_str()?)),
+        "thinking" => Some(reasoning_part(part.get("thinking")?.clone().into_text()?)),
         _ => None,
     }
 }
 
+fn text_member<'a>(value: &Json<'a>, key: &str) -> Option<Cow<'a, str>> {
+    value.get(key)?.clone().into_text()
+}
+
 /// The value of an output of the Vercel AI SDK that only says besides whether it is a text.
-fn typed_output(output: &Value) -> Option<Value> {
+fn typed_output<'m, 'a>(output: &'m Json<'a>) -> Option<&'m Json<'a>> {
     let value = output.get("value")?;
     let is_typed = match output.get("type")?.as_str()? {
-        "text" => value.is_string(),
+        "text" => value.is_text(),
         "json" => true,
         _ => false,
     };
-    (is_typed && output.as_object()?.len() == 2).then(|| value.clone())
+    (is_typed && output.as_object()?.len() == 2).then_some(value)
 }
 
 /// A part that answers a call of a tool; the tool's name is no member of the conventions, which allow more
 /// than theirs.
-pub(super) fn tool_response(id: Option<Value>, name: Option<&Value>, response: Value) -> Value {
-    let mut part = object([
-        ("type", Value::from(TOOL_RESPONSE)),
-        ("id", id.unwrap_or(Value::Null)),
-        ("response", response),
-    ]);
-    if let (Some(name), Some(members)) = (name.filter(|it| it.is_string()), part.as_object_mut()) {
-        members.insert("name".to_owned(), name.clone());
+pub(super) fn tool_response<'a>(
+    id: Option<Json<'a>>,
+    name: Option<&Json<'a>>,
+    response: Json<'a>,
+) -> Json<'a> {
+    let mut part = Members::with_capacity(4);
+    part.push("type", TOOL_RESPONSE.into());
+    part.push("id", id.unwrap_or_default());
+    part.push("response", response);
+    if let Some(name) = name.filter(|name| name.is_text()) {
+        part.push("name", name.clone());
     }
-    part
+    Json::Object(part)
 }
 
 /// A call of a tool, as lists of calls have it.
-pub(super) fn call_part(element: &Map<String, Value>) -> Value {
-    let element = element.get("tool_call").and_then(Value::as_object).unwrap_or(element);
-    let function = element.get("function").and_then(Value::as_object).unwrap_or(element);
-    let first = |map: &Map<String, Value>, keys: [&str; 3]| {
-        keys.iter().find_map(|key| map.get(*key)).cloned()
-    };
-    let name = first(function, ["name", "toolName", "tool_name"]).unwrap_or_default();
-    let id = first(element, ["id", "toolCallId", "tool_call_id"]);
-    let arguments = first(function, ["arguments", "input", "args"]);
-    call(id.as_ref(), name.as_str().unwrap_or_default(), arguments.as_ref())
+pub(super) fn call_part<'a>(element: &Members<'a>) -> Json<'a> {
+    let element = element.get("tool_call").and_then(Json::as_object).unwrap_or(element);
+    let function = element.get("function").and_then(Json::as_object).unwrap_or(element);
+    let name = function.first(&["name", "toolName", "tool_name"]).cloned();
+    let id = element.first(&["id", "toolCallId", "tool_call_id"]).cloned();
+    let arguments = function.first(&["arguments", "input", "args"]).cloned();
+    call(id, name.and_then(Json::into_text).unwrap_or_default(), arguments)
 }
 
 /// A part that calls a tool; arguments that are JSON text are read.
-pub(super) fn call(id: Option<&Value>, name: &str, arguments: Option<&Value>) -> Value {
+pub(super) fn call<'a>(
+    id: Option<Json<'a>>,
+    name: Cow<'a, str>,
+    arguments: Option<Json<'a>>,
+) -> Json<'a> {
     let arguments = match arguments {
-        Some(Value::String(text)) => parsed(text).unwrap_or_else(|| Value::from(text.as_str())),
-        Some(other) => other.clone(),
-        None => Value::Null,
+        Some(Json::Text(text)) => parsed_text(&text).unwrap_or(Json::Text(text)),
+        other => other.unwrap_or_default(),
     };
-    object([
-        ("type", Value::from("tool_call")),
-        ("id", id.cloned().unwrap_or(Value::Null)),
-        ("name", Value::from(name)),
-        ("arguments", arguments),
-    ])
+    let mut part = Members::with_capacity(4);
+    part.push("type", "tool_call".into());
+    part.push("id", id.unwrap_or_default());
+    part.push("name", Json::Text(name));
+    part.push("arguments", arguments);
+    Json::Object(part)
 }
 
 #[cfg(test)]

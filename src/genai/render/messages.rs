@@ -1,46 +1,47 @@
 //! Message mapping, the other way: messages of the conventions -> what dialects spread over keys.
 
-use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 use super::rendering::Rendering;
+use crate::genai::json_value::{Json, Members};
 use crate::genai::normalize::field::GenAiField;
-use crate::genai::normalize::parts::parsed;
+use crate::genai::normalize::parts::{parsed, parsed_text, text_part};
 
 /// One message.
 #[derive(Debug, Default)]
-pub(super) struct Message {
-    pub(super) role: String,
+pub(super) struct Message<'a> {
+    pub(super) role: Cow<'a, str>,
     /// Parts that are neither a call of a tool nor its answer.
-    pub(super) parts: Vec<Map<String, Value>>,
-    pub(super) calls: Vec<Call>,
-    pub(super) answer: Option<ToolAnswer>,
-    pub(super) finish_reason: Option<String>,
+    pub(super) parts: Vec<Members<'a>>,
+    pub(super) calls: Vec<Call<'a>>,
+    pub(super) answer: Option<ToolAnswer<'a>>,
+    pub(super) finish_reason: Option<Cow<'a, str>>,
     /// Its other members.
-    pub(super) others: Map<String, Value>,
+    pub(super) others: Members<'a>,
 }
 
 /// The call of a tool.
 #[derive(Debug)]
-pub(super) struct Call {
-    pub(super) id: Option<String>,
-    pub(super) name: String,
+pub(super) struct Call<'a> {
+    pub(super) id: Option<Cow<'a, str>>,
+    pub(super) name: Cow<'a, str>,
     /// JSON text, unless the arguments are a text.
-    pub(super) arguments: Option<String>,
+    pub(super) arguments: Option<Cow<'a, str>>,
 }
 
 /// What a tool gave.
 #[derive(Debug)]
-pub(super) struct ToolAnswer {
-    pub(super) id: Option<String>,
-    pub(super) name: Option<String>,
-    pub(super) text: String,
+pub(super) struct ToolAnswer<'a> {
+    pub(super) id: Option<Cow<'a, str>>,
+    pub(super) name: Option<Cow<'a, str>>,
+    pub(super) text: Cow<'a, str>,
 }
 
-impl Message {
+impl Message<'_> {
     /// The text, if it is all that the message has for content.
     pub(super) fn plain_text(&self) -> Option<&str> {
         match self.parts.as_slice() {
-            [part] if part.len() == 2 && part.get("type")? == "text" => {
+            [part] if part.len() == 2 && part.get("type")?.as_str() == Some("text") => {
                 let text = part.get("content")?.as_str()?;
                 // A reader could take it for something else.
                 let is_plain = !text.is_empty() && parsed(text).is_none();
@@ -52,10 +53,10 @@ impl Message {
 
     /// All text of it.
     pub(super) fn all_text(&self) -> Option<String> {
-        let is_text = |part: &&Map<String, Value>| part.get("type").is_some_and(|it| it == "text");
+        let is_text = |part: &&Members<'_>| part.get("type").and_then(Json::as_str) == Some("text");
         let texts = self.parts.iter().filter(is_text);
         let texts: Vec<&str> =
-            texts.filter_map(|part| part.get("content").and_then(Value::as_str)).collect();
+            texts.filter_map(|part| part.get("content").and_then(Json::as_str)).collect();
         (!texts.is_empty()).then(|| texts.join("\n"))
     }
 }
@@ -69,12 +70,12 @@ pub(super) struct SpreadForm {
     /// What stands before the name and the arguments of the function that is called.
     pub(super) function: &'static str,
     /// Writes the parts of a message that are no plain text, below this key.
-    pub(super) parts: fn(&mut Rendering<'_>, &str, &[Map<String, Value>]),
+    pub(super) parts: fn(&mut Rendering<'_>, &str, &[Members<'_>]),
 }
 
 impl SpreadForm {
     /// Spreads messages over keys. What the sender wrote so is not written again.
-    pub(super) fn spread(&self, span: &mut Rendering<'_>, prefix: &str, messages: &[Message]) {
+    pub(super) fn spread(&self, span: &mut Rendering<'_>, prefix: &str, messages: &[Message<'_>]) {
         if span.has_list(prefix) {
             return;
         }
@@ -88,13 +89,13 @@ impl SpreadForm {
             if let Some(reason) = &message.finish_reason {
                 span.put_text(&format!("{base}finish_reason"), reason);
             }
-            for (key, value) in &message.others {
+            for (key, value) in message.others.iter() {
                 span.put_json(&format!("{base}{key}"), value);
             }
         }
     }
 
-    fn content(&self, span: &mut Rendering<'_>, base: &str, message: &Message) {
+    fn content(&self, span: &mut Rendering<'_>, base: &str, message: &Message<'_>) {
         if let Some(answer) = &message.answer {
             if let Some(id) = &answer.id {
                 span.put_text(&format!("{base}tool_call_id"), id);
@@ -110,7 +111,7 @@ impl SpreadForm {
         }
     }
 
-    fn call(&self, span: &mut Rendering<'_>, base: &str, call: &Call) {
+    fn call(&self, span: &mut Rendering<'_>, base: &str, call: &Call<'_>) {
         if let Some(id) = &call.id {
             span.put_text(&format!("{base}id"), id);
         }
@@ -122,7 +123,7 @@ impl SpreadForm {
 }
 
 /// Takes what was said to a model: the system's instructions and the messages.
-pub(super) fn take_input(span: &mut Rendering<'_>) -> Vec<Message> {
+pub(super) fn take_input<'a>(span: &mut Rendering<'a>) -> Vec<Message<'a>> {
     let mut input = Vec::new();
     if let Some(value) = span.json(GenAiField::SystemInstructions)
         && let Some(system) = system(value)
@@ -140,57 +141,51 @@ pub(super) fn take_input(span: &mut Rendering<'_>) -> Vec<Message> {
 }
 
 /// Takes what a model answered.
-pub(super) fn take_output(span: &mut Rendering<'_>) -> Option<Vec<Message>> {
+pub(super) fn take_output<'a>(span: &mut Rendering<'a>) -> Option<Vec<Message<'a>>> {
     let output = read(span.json(GenAiField::OutputMessages)?)?;
     span.take(GenAiField::OutputMessages);
     Some(output)
 }
 
-fn text_or_json(value: &Value) -> Option<String> {
+fn text_or_json(value: Json<'_>) -> Option<Cow<'_, str>> {
     match value {
-        Value::Null => None,
-        Value::String(text) => Some(text.clone()),
-        other => Some(other.to_string()),
+        Json::Null => None,
+        Json::Text(text) => Some(text),
+        other => Some(Cow::Owned(other.to_string())),
     }
 }
 
 /// A value that is a list, as such or as JSON text.
-pub(super) fn list_of(value: Value) -> Option<Vec<Value>> {
+pub(super) fn list_of(value: Json<'_>) -> Option<Vec<Json<'_>>> {
     match value {
-        Value::Array(list) => Some(list),
-        Value::String(text) => match parsed(&text)? {
-            Value::Array(list) => Some(list),
-            _ => None,
-        },
-        _ => None,
+        Json::Text(text) => parsed_text(&text)?.into_list(),
+        other => other.into_list(),
     }
 }
 
 /// The messages of a field; `None` for what has not the form of the conventions.
-pub(super) fn read(value: Value) -> Option<Vec<Message>> {
+pub(super) fn read(value: Json<'_>) -> Option<Vec<Message<'_>>> {
     let mut messages = Vec::new();
     for message in list_of(value)? {
-        let Value::Object(mut members) = message else { return None };
-        let role = members.remove("role")?.as_str()?.to_owned();
-        let Value::Array(parts) = members.remove("parts")? else { return None };
-        let finish_reason = members.remove("finish_reason");
-        let finish_reason = finish_reason.as_ref().and_then(text_or_json);
+        let mut members = message.into_object()?;
+        let role = members.take("role")?.into_text()?;
+        let parts = members.take("parts")?.into_list()?;
+        let finish_reason = members.take("finish_reason").and_then(text_or_json);
         let mut message = Message { role, finish_reason, others: members, ..Message::default() };
         let mut answers = Vec::new();
         for part in parts {
-            let Value::Object(part) = part else { return None };
+            let part = part.into_object()?;
             match part.get("type")?.as_str()? {
-                "tool_call" => message.calls.push(call(&part)),
+                "tool_call" => message.calls.push(call(part)),
                 "tool_call_response" if part.get("response").is_some_and(|it| !it.is_null()) => {
-                    answers.push(answer(&part));
+                    answers.push(answer(part));
                 }
                 _ => message.parts.push(part),
             }
         }
         if answers.is_empty() || !message.parts.is_empty() || !message.calls.is_empty() {
             messages.push(message);
-            message = Message::default();
-            message.role = "tool".to_owned();
+            message = Message { role: Cow::Borrowed("tool"), ..Message::default() };
         }
         for answer in answers {
             let (role, others) = (message.role.clone(), std::mem::take(&mut message.others));
@@ -201,28 +196,17 @@ pub(super) fn read(value: Value) -> Option<Vec<Message>> {
 }
 
 /// System instructions as a message.
-fn system(value: Value) -> Option<Message> {
-    let role = "system".to_owned();
+fn system(value: Json<'_>) -> Option<Message<'_>> {
     let parts = match value {
-        Value::String(text) if parsed(&text).is_none() => {
-            let mut part = Map::new();
-            part.insert("type".to_owned(), Value::from("text"));
-            part.insert("content".to_owned(), Value::from(text));
-            vec![part]
-        }
-        other => {
-            let parts = list_of(other)?.into_iter().map(|part| match part {
-                Value::Object(part) => Some(part),
-                _ => None,
-            });
-            parts.collect::<Option<_>>()?
-        }
+        Json::Text(text) if parsed(&text).is_none() => vec![text_part(text)],
+        other => list_of(other)?,
     };
-    Some(Message { role, parts, ..Message::default() })
+    let parts = parts.into_iter().map(Json::into_object).collect::<Option<_>>()?;
+    Some(Message { role: Cow::Borrowed("system"), parts, ..Message::default() })
 }
 
-fn call(part: &Map<String, Value>) -> Call {
-    let member = |key: &str| part.get(key).and_then(text_or_json);
+fn call(mut part: Members<'_>) -> Call<'_> {
+    let mut member = |key: &str| part.take(key).and_then(text_or_json);
     Call {
         id: member("id"),
         name: member("name").unwrap_or_default(),
@@ -230,8 +214,8 @@ fn call(part: &Map<String, Value>) -> Call {
     }
 }
 
-fn answer(part: &Map<String, Value>) -> ToolAnswer {
-    let member = |key: &str| part.get(key).and_then(text_or_json);
+fn answer(mut part: Members<'_>) -> ToolAnswer<'_> {
+    let mut member = |key: &str| part.take(key).and_then(text_or_json);
     let text = member("response").unwrap_or_default();
     ToolAnswer { id: member("id"), name: member("name"), text }
 }

@@ -1,11 +1,9 @@
 //! GenAI dialect for backends: `OpenInference`, as its semantic conventions 0.1.42 have it.
 
-use serde_json::{Map, Value};
-
 use super::messages::{self, Message, SpreadForm};
 use super::rendering::Rendering;
+use crate::genai::json_value::{Json, Members};
 use crate::genai::normalize::field::GenAiField;
-use crate::genai::normalize::indexed_keys::json_of;
 use crate::genai::normalize::parts::parsed;
 use crate::genai::normalize::provider;
 
@@ -150,24 +148,24 @@ fn provider_names(span: &mut Rendering<'_>) {
 }
 
 fn parameters(span: &mut Rendering<'_>) {
-    let mut said = Map::new();
+    let mut said = Members::default();
     for (field, name) in PARAMETERS {
         if let Some(value) = span.json(*field) {
-            said.insert((*name).to_owned(), value);
+            said.push(*name, value);
         }
     }
     if said.is_empty() {
         return;
     }
-    if span.put_text("llm.invocation_parameters", &Value::Object(said).to_string()) {
+    if span.put_text("llm.invocation_parameters", &Json::Object(said).to_string()) {
         PARAMETERS.iter().for_each(|(field, _)| span.take(*field));
     }
 }
 
 /// The dialect has room for one reason.
 fn reasons(span: &mut Rendering<'_>) {
-    let Some(Value::Array(reasons)) = span.json(GenAiField::FinishReasons) else { return };
-    if let [Value::String(reason)] = reasons.as_slice()
+    let Some(Json::List(reasons)) = span.json(GenAiField::FinishReasons) else { return };
+    if let [Json::Text(reason)] = reasons.as_slice()
         && span.put_text("llm.finish_reason", reason)
     {
         span.take(GenAiField::FinishReasons);
@@ -204,8 +202,8 @@ fn conversation(span: &mut Rendering<'_>) {
 }
 
 /// One part of a message: text and images have a form, others keep their members.
-fn content(span: &mut Rendering<'_>, base: &str, part: &Map<String, Value>) {
-    let member = |key: &str| part.get(key).and_then(Value::as_str);
+fn content(span: &mut Rendering<'_>, base: &str, part: &Members<'_>) {
+    let member = |key: &str| part.get(key).and_then(Json::as_str);
     let said: &[&str] = match (member("type"), member("content"), member("uri")) {
         (Some("text"), Some(text), _) => {
             span.put_text(&format!("{base}type"), "text");
@@ -219,7 +217,7 @@ fn content(span: &mut Rendering<'_>, base: &str, part: &Map<String, Value>) {
         }
         _ => &[],
     };
-    for (key, value) in part.iter().filter(|(key, _)| !said.contains(&key.as_str())) {
+    for (key, value) in part.iter().filter(|(key, _)| !said.contains(key)) {
         span.put_json(&format!("{base}{key}"), value);
     }
 }
@@ -242,7 +240,7 @@ fn text(span: &mut Rendering<'_>, side: Side, text: &str) -> bool {
 fn value(span: &mut Rendering<'_>, side: Side, field: GenAiField) {
     let Some(value) = span.json(field) else { return };
     let is_said = match value {
-        Value::String(given) => text(span, side, &given),
+        Json::Text(given) => text(span, side, &given),
         other => text(span, side, &other.to_string()),
     };
     if is_said {
@@ -259,7 +257,7 @@ fn whole_messages(span: &mut Rendering<'_>, side: Side, field: GenAiField) {
     };
     let single = messages::read(given).filter(|read| read.len() == 1);
     let single = single.and_then(|mut read| read.pop());
-    let is_plain = |message: &Message| {
+    let is_plain = |message: &Message<'_>| {
         let has_more = message.finish_reason.is_some() || !message.others.is_empty();
         message.role == role && message.calls.is_empty() && !has_more
     };
@@ -285,14 +283,15 @@ fn tools(span: &mut Rendering<'_>) {
 }
 
 fn documents(span: &mut Rendering<'_>) {
-    let Some(value) = span.value(GenAiField::RetrievalDocuments) else { return };
-    let Some(documents) = messages::list_of(json_of(value, 0)) else { return };
-    if documents.iter().any(|document| !document.is_object()) {
+    let Some(documents) = span.json(GenAiField::RetrievalDocuments).and_then(messages::list_of)
+    else {
         return;
-    }
+    };
+    let documents = documents.into_iter().map(Json::into_object);
+    let Some(documents) = documents.collect::<Option<Vec<_>>>() else { return };
     if !span.has_list("retrieval.documents.") {
         for (number, document) in documents.iter().enumerate() {
-            for (key, value) in document.as_object().into_iter().flatten() {
+            for (key, value) in document.iter() {
                 let key = format!("retrieval.documents.{number}.document.{key}");
                 span.put_json(&key, value);
             }

@@ -1,10 +1,9 @@
 //! GenAI dialect for backends: `OpenLLMetry`, by the names that it had before it took those of the
 //! conventions, which backends for it read.
 
-use serde_json::Value;
-
 use super::messages::{self, SpreadForm};
 use super::rendering::Rendering;
+use crate::genai::json_value::Json;
 use crate::genai::normalize::field::GenAiField;
 
 /// Operations of model calls, and their `llm.request.type`.
@@ -105,7 +104,7 @@ const MESSAGES: SpreadForm = SpreadForm {
     call: ".",
     function: "",
     parts: |span, base, parts| {
-        let parts: Value = parts.iter().cloned().map(Value::Object).collect();
+        let parts: Json<'_> = parts.iter().cloned().map(Json::Object).collect();
         span.put_text(&format!("{base}content"), &parts.to_string());
     },
 };
@@ -124,12 +123,12 @@ fn tools(span: &mut Rendering<'_>) {
         return;
     };
     let functions = tools.iter().map(|tool| {
-        let is_function = tool.get("type").is_none_or(|kind| kind == "function");
+        let is_function = tool.get("type").is_none_or(|kind| kind.as_str() == Some("function"));
         let function = tool.get("function").unwrap_or(tool);
-        function.as_object().filter(|function| is_function && function.contains_key("name"))
+        function.as_object().filter(|function| is_function && function.has("name"))
     });
     let Some(functions) = functions.collect::<Option<Vec<_>>>() else { return };
-    let is_whole = |key: &String| key == "type" || FUNCTION.contains(&key.as_str());
+    let is_whole = |key: &str| key == "type" || FUNCTION.contains(&key);
     if functions.iter().any(|function| !function.keys().all(is_whole)) {
         return;
     }

@@ -1,11 +1,9 @@
 //! Builder: the attributes of a span while they are rendered in another dialect.
 
-use serde_json::Value;
-
 use crate::codec::msgpack::{self, Entry, MapView, int_of, text_of};
+use crate::genai::json_value::Json;
 use crate::genai::normalize::Normalizer;
 use crate::genai::normalize::field::GenAiField;
-use crate::genai::normalize::indexed_keys::json_of;
 
 /// What a span says under the names of the conventions and under others, and what is to be said
 /// instead.
@@ -53,8 +51,8 @@ impl<'a> Rendering<'a> {
     }
 
     /// A value as JSON.
-    pub(super) fn json(&self, field: GenAiField) -> Option<Value> {
-        self.value(field).map(|value| json_of(value, 0))
+    pub(super) fn json(&self, field: GenAiField) -> Option<Json<'a>> {
+        self.value(field).map(Json::of_encoded)
     }
 
     /// The value of a name that is none of the conventions.
@@ -98,18 +96,18 @@ impl<'a> Rendering<'a> {
     }
 
     /// Adds a value of JSON: texts, numbers and switches as such, all else as JSON text.
-    pub(super) fn put_json(&mut self, key: &str, value: &Value) {
+    pub(super) fn put_json(&mut self, key: &str, value: &Json<'_>) {
         let mut encoded = Vec::new();
         match value {
-            Value::Null => return,
-            Value::Bool(flag) => msgpack::bool(&mut encoded, *flag),
-            Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            Json::Null => return,
+            Json::Bool(flag) => msgpack::bool(&mut encoded, *flag),
+            Json::Number(number) => match (number.as_i64(), number.as_f64()) {
                 (Some(number), _) => msgpack::int(&mut encoded, number),
                 (None, Some(number)) => msgpack::f64(&mut encoded, number),
                 (None, None) => msgpack::str(&mut encoded, &number.to_string()),
             },
-            Value::String(text) => msgpack::str(&mut encoded, text),
-            Value::Array(_) | Value::Object(_) => msgpack::str(&mut encoded, &value.to_string()),
+            Json::Text(text) => msgpack::str(&mut encoded, text),
+            Json::List(_) | Json::Object(_) => msgpack::str(&mut encoded, &value.to_string()),
         }
         self.put(key, &encoded);
     }

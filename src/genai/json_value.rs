@@ -1,0 +1,362 @@
+//! JSON values that borrow their texts from what they were read from, and keep the order of members.
+//!
+//! `serde_json::Value` allocates every text and every key, which cost more than all else of mapping messages.
+
+use std::borrow::Cow;
+use std::fmt::{self, Display, Formatter};
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::Number;
+
+use crate::codec::msgpack::{MapView, Reader, Token, elements};
+
+/// How deep an encoded value may nest; what lies deeper is left out.
+pub(crate) const MAX_DEPTH: usize = 12;
+
+/// A JSON value.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) enum Json<'a> {
+    #[default]
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text(Cow<'a, str>),
+    List(Vec<Json<'a>>),
+    Object(Members<'a>),
+}
+
+/// The members of a JSON object in their order.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Members<'a>(Vec<(Cow<'a, str>, Json<'a>)>);
+
+impl<'a> Json<'a> {
+    /// Reads JSON text.
+    pub(crate) fn read(text: &'a [u8]) -> Option<Self> {
+        serde_json::from_slice(text).ok()
+    }
+
+    /// An encoded value. Bytes, extensions and what nests too deep are null.
+    pub(crate) fn of_encoded(encoded: &'a [u8]) -> Self {
+        Self::of_nested(encoded, 0)
+    }
+
+    fn of_nested(encoded: &'a [u8], depth: usize) -> Self {
+        match Reader::new(encoded).token() {
+            Ok(Token::Str(text)) => Self::Text(String::from_utf8_lossy(text)),
+            Ok(Token::Bool(value)) => Self::Bool(value),
+            Ok(Token::Uint(value)) => Self::Number(value.into()),
+            Ok(Token::Int(value)) => Self::Number(value.into()),
+            Ok(Token::Float(value)) => Self::of_float(value),
+            Ok(Token::Array(_)) if depth < MAX_DEPTH => {
+                elements(encoded).map(|element| Self::of_nested(element, depth + 1)).collect()
+            }
+            Ok(Token::Map(_)) if depth < MAX_DEPTH => {
+                let member = |key, value| (String::from_utf8_lossy(key), value);
+                let members = MapView::new(encoded)
+                    .map(|entry| member(entry.key, Self::of_nested(entry.value, depth + 1)));
+                Self::Object(members.collect())
+            }
+            _ => Self::Null,
+        }
+    }
+
+    fn of_float(value: f64) -> Self {
+        Number::from_f64(value).map_or(Self::Null, Self::Number)
+    }
+
+    /// The member of an object.
+    pub(crate) fn get(&self, key: &str) -> Option<&Self> {
+        self.as_object()?.get(key)
+    }
+
+    pub(crate) fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn as_list(&self) -> Option<&[Self]> {
+        match self {
+            Self::List(list) => Some(list),
+            _ => None,
+        }
+    }
+
+    pub(crate) const fn as_object(&self) -> Option<&Members<'a>> {
+        match self {
+            Self::Object(members) => Some(members),
+            _ => None,
+        }
+    }
+
+    pub(crate) const fn is_text(&self) -> bool {
+        matches!(self, Self::Text(_))
+    }
+
+    pub(crate) const fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+
+    pub(crate) fn into_text(self) -> Option<Cow<'a, str>> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn into_list(self) -> Option<Vec<Self>> {
+        match self {
+            Self::List(list) => Some(list),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn into_object(self) -> Option<Members<'a>> {
+        match self {
+            Self::Object(members) => Some(members),
+            _ => None,
+        }
+    }
+
+    /// The same with texts of its own.
+    pub(crate) fn into_owned(self) -> Json<'static> {
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        match self {
+            Self::Null => Json::Null,
+            Self::Bool(value) => Json::Bool(value),
+            Self::Number(value) => Json::Number(value),
+            Self::Text(text) => Json::Text(owned(text)),
+            Self::List(list) => list.into_iter().map(Json::into_owned).collect(),
+            Self::Object(members) => {
+                let pairs =
+                    members.into_iter().map(|(key, value)| (owned(key), value.into_owned()));
+                Json::Object(pairs.collect())
+            }
+        }
+    }
+}
+
+impl<'a> From<&'a str> for Json<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(Cow::Borrowed(text))
+    }
+}
+
+impl<'a> FromIterator<Json<'a>> for Json<'a> {
+    fn from_iter<I: IntoIterator<Item = Json<'a>>>(values: I) -> Self {
+        Self::List(values.into_iter().collect())
+    }
+}
+
+/// JSON text.
+impl Display for Json<'_> {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl<'a> Members<'a> {
+    /// Room for this many.
+    pub(crate) fn with_capacity(count: usize) -> Self {
+        Self(Vec::with_capacity(count))
+    }
+
+    /// The first member of this name.
+    pub(crate) fn get(&self, key: &str) -> Option<&Json<'a>> {
+        self.0.iter().find(|(known, _)| known == key).map(|(_, value)| value)
+    }
+
+    /// The first element that one of these names has.
+    pub(crate) fn first(&self, keys: &[&str]) -> Option<&Json<'a>> {
+        keys.iter().find_map(|key| self.get(key))
+    }
+
+    /// Takes the first member of this name.
+    pub(crate) fn take(&mut self, key: &str) -> Option<Json<'a>> {
+        let at = self.0.iter().position(|(known, _)| known == key)?;
+        Some(self.0.remove(at).1)
+    }
+
+    /// Adds a member; to be called with names that are not there.
+    pub(crate) fn push(&mut self, key: impl Into<Cow<'a, str>>, value: Json<'a>) {
+        self.0.push((key.into(), value));
+    }
+
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.get(key).is_some()
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Json<'a>)> {
+        self.0.iter().map(|(key, value)| (key.as_ref(), value))
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(key, _)| key.as_ref())
+    }
+
+    /// The objects under the names that are numbers, in the order of these.
+    pub(crate) fn into_numbered(self) -> Vec<Self> {
+        let numbered = self.0.into_iter();
+        let mut numbered: Vec<(u32, Self)> = numbered
+            .filter_map(|(key, value)| Some((key.parse().ok()?, value.into_object()?)))
+            .collect();
+        numbered.sort_by_key(|(number, _)| *number);
+        numbered.into_iter().map(|(_, element)| element).collect()
+    }
+}
+
+impl<'a> IntoIterator for Members<'a> {
+    type Item = (Cow<'a, str>, Json<'a>);
+    type IntoIter = std::vec::IntoIter<Self::Item>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<'a> FromIterator<(Cow<'a, str>, Json<'a>)> for Members<'a> {
+    fn from_iter<I: IntoIterator<Item = (Cow<'a, str>, Json<'a>)>>(members: I) -> Self {
+        Self(members.into_iter().collect())
+    }
+}
+
+impl<'a, const N: usize> From<[(&'a str, Json<'a>); N]> for Members<'a> {
+    fn from(members: [(&'a str, Json<'a>); N]) -> Self {
+        members.into_iter().map(|(key, value)| (Cow::Borrowed(key), value)).collect()
+    }
+}
+
+impl Serialize for Json<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Bool(value) => serializer.serialize_bool(*value),
+            Self::Number(value) => value.serialize(serializer),
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::List(list) => serializer.collect_seq(list),
+            Self::Object(members) => members.serialize(serializer),
+        }
+    }
+}
+
+impl Serialize for Members<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.len()))?;
+        for (key, value) in self.iter() {
+            map.serialize_entry(key, value)?;
+        }
+        map.end()
+    }
+}
+
+/// A name, borrowed where it has no escapes.
+#[derive(serde::Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+struct JsonVisitor;
+
+impl<'de> Visitor<'de> for JsonVisitor {
+    type Value = Json<'de>;
+
+    fn expecting(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Json<'de>, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Json<'de>, E> {
+        Ok(Json::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Json<'de>, E> {
+        Ok(Json::Number(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Json<'de>, E> {
+        Ok(Json::Number(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Json<'de>, E> {
+        Ok(Json::of_float(value))
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Json<'de>, E> {
+        Ok(Json::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Json<'de>, E> {
+        Ok(Json::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Json<'de>, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = list.next_element()? {
+            values.push(value);
+        }
+        Ok(Json::List(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json<'de>, A::Error> {
+        let mut members = Members::default();
+        while let Some((Name(key), value)) = map.next_entry()? {
+            members.push(key, value);
+        }
+        Ok(Json::Object(members))
+    }
+}
+
+impl<'de> Deserialize<'de> for Json<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(JsonVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    proptest! {
+        /// It reads what serde_json reads, and writes what means the same.
+        #[test]
+        fn reads_and_writes_as_serde_json(text in "[\\[\\]{}:,\"a1.e\\\\n -]{0,24}") {
+            let other: Option<Value> = serde_json::from_str(&text).ok();
+            let read = Json::read(text.as_bytes());
+            prop_assert_eq!(read.is_some(), other.is_some());
+            if let Some(read) = read {
+                let again: Value = serde_json::from_str(&read.to_string()).unwrap();
+                prop_assert_eq!(Some(again), other);
+                prop_assert_eq!(&read.clone().into_owned(), &read);
+            }
+        }
+    }
+
+    #[test]
+    fn texts_without_escapes_are_borrowed_and_members_keep_their_order() {
+        let text = br#"{"b":"plain","a":["x\n",1,-2,0.5,true,null]}"#;
+        let read = Json::read(text).unwrap();
+        assert!(matches!(read.get("b"), Some(Json::Text(Cow::Borrowed("plain")))));
+        assert_eq!(read.to_string().as_bytes(), text);
+        assert_eq!(read.as_object().unwrap().keys().collect::<Vec<_>>(), ["b", "a"]);
+    }
+
+    #[test]
+    fn deep_values_end() {
+        let mut deep = vec![0x91; 100_000];
+        deep.push(0xc0);
+        assert!(Json::of_encoded(&deep).as_list().is_some());
+    }
+}
