@@ -28,15 +28,24 @@ impl UnknownNames {
         spoken: impl Iterator<Item = &'static Dialect> + Clone,
         names: impl Iterator<Item = &'a [u8]>,
     ) {
-        for name in names {
-            let begins = |beginning: &&str| name.starts_with(beginning.as_bytes());
-            let mut dialects = spoken.clone();
-            if dialects.any(|dialect| dialect.detection.beginnings.iter().any(begins))
+        let beginnings = || spoken.clone().flat_map(|dialect| dialect.detection.beginnings);
+        // Few names of others have the first letter of one.
+        let letters =
+            beginnings().fold(0, |letters, beginning| letters | letter(beginning.as_bytes()));
+        for name in names.filter(|name| letters & letter(name) != 0) {
+            if beginnings().any(|beginning| name.starts_with(beginning.as_bytes()))
                 && let Ok(name) = std::str::from_utf8(name)
-                && !is_current(name)
             {
-                self.count(name);
+                self.note_one(name);
             }
+        }
+    }
+
+    fn note_one(&mut self, name: &str) {
+        if let Some(count) = self.seen.get_mut(name) {
+            *count = count.saturating_add(1);
+        } else if !is_current(name) {
+            self.count(name);
         }
     }
 
@@ -60,6 +69,11 @@ impl UnknownNames {
     }
 }
 
+/// A bit for the first letter, which other bytes may share.
+fn letter(name: &[u8]) -> u32 {
+    name.first().map_or(u32::MAX, |byte| 1 << (byte & 31))
+}
+
 /// The name with `N` for numbers between dots, so that a list counts as one name.
 fn general(name: &str) -> String {
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
@@ -70,10 +84,11 @@ fn general(name: &str) -> String {
 
 /// Whether the conventions have the name, though no rule has to do anything with it.
 fn is_current(name: &str) -> bool {
-    CURRENT.contains(&name) || CURRENT_FAMILIES.iter().any(|family| name.starts_with(family))
+    CURRENT.binary_search(&name).is_ok()
+        || CURRENT_FAMILIES.iter().any(|family| name.starts_with(family))
 }
 
-/// Names of the conventions that are no fields of ours.
+/// Names of the conventions that are no fields of ours, in alphabetical order.
 const CURRENT: &[&str] = &[
     "aws.bedrock.guardrail.id",
     "aws.bedrock.knowledge_base.id",
@@ -92,12 +107,12 @@ const CURRENT: &[&str] = &[
     "gen_ai.retrieval.top_k",
     "gen_ai.token.modality",
     "gen_ai.token.type",
+    "jsonrpc.protocol.version",
+    "jsonrpc.request.id",
     "mcp.method.name",
     "mcp.protocol.version",
     "mcp.resource.uri",
     "mcp.session.id",
-    "jsonrpc.protocol.version",
-    "jsonrpc.request.id",
     "openai.api.type",
 ];
 
@@ -115,6 +130,12 @@ const CURRENT_FAMILIES: &[&str] = &[
 mod tests {
     use super::*;
     use crate::genai::dialects::DIALECTS;
+
+    #[test]
+    fn names_of_the_conventions_are_in_order() {
+        assert!(CURRENT.is_sorted());
+        assert!(CURRENT.iter().all(|name| is_current(name)));
+    }
 
     #[test]
     fn names_are_bounded_and_lists_count_as_one() {

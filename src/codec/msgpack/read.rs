@@ -216,22 +216,35 @@ impl<'a> Reader<'a> {
     /// The input ends too early, or is not msgpack.
     #[inline]
     pub fn skip(&mut self) -> Result<&'a [u8], ReadError> {
+        // What most objects are: of a size that the first byte says.
+        if let Some(head) = self.rest.first()
+            && let size @ 1.. = size_by_head(*head)
+            && let Some((object, rest)) = self.rest.split_at_checked(size)
+        {
+            self.rest = rest;
+            return Ok(object);
+        }
+        self.skip_any()
+    }
+
+    #[inline(never)]
+    fn skip_any(&mut self) -> Result<&'a [u8], ReadError> {
         let start = self.rest;
         let mut pending: u64 = 1;
         while pending > 0 {
-            let (&head, tail) = self.rest.split_first().ok_or(ReadError::Truncated)?;
-            self.rest = tail;
             pending -= 1;
+            let head = *self.rest.first().ok_or(ReadError::Truncated)?;
+            let size = size_by_head(head);
+            if size > 0 {
+                self.take(size)?;
+                continue;
+            }
+            self.take(1)?;
             match head {
-                0x00..=0x7f | 0xc0 | 0xc2 | 0xc3 | 0xe0..=0xff => {}
                 0x80..=0x8f => pending = pending.saturating_add(u64::from(head & 0x0f) * 2),
                 0x90..=0x9f => pending = pending.saturating_add(u64::from(head & 0x0f)),
-                0xa0..=0xbf => drop(self.take(usize::from(head & 0x1f))?),
                 0xd9 => drop(self.sized(1)?),
                 0xda => drop(self.sized(2)?),
-                0xcc => drop(self.take(1)?),
-                0xcd => drop(self.take(2)?),
-                0xcb | 0xcf | 0xd3 => drop(self.take(8)?),
                 _ => match self.long_token(head)? {
                     Token::Array(count) => pending = pending.saturating_add(u64::from(count)),
                     Token::Map(pairs) => {
@@ -242,6 +255,35 @@ impl<'a> Reader<'a> {
             }
         }
         Ok(before(start, self.rest))
+    }
+}
+
+/// The size of an object that begins so, where the first byte says it; 0 for others.
+#[inline]
+fn size_by_head(head: u8) -> usize {
+    usize::from(SIZES.get(usize::from(head)).copied().unwrap_or(0))
+}
+
+const SIZES: [u8; 256] = sizes();
+
+#[expect(clippy::indexing_slicing, reason = "at compile time, over all bytes")]
+const fn sizes() -> [u8; 256] {
+    let mut sizes = [0; 256];
+    let mut head: u8 = 0;
+    loop {
+        sizes[head as usize] = match head {
+            0x00..=0x7f | 0xc0 | 0xc2 | 0xc3 | 0xe0..=0xff => 1,
+            0xa0..=0xbf => 1 + (head & 0x1f),
+            0xcc | 0xd0 => 2,
+            0xcd | 0xd1 => 3,
+            0xca | 0xce | 0xd2 => 5,
+            0xcb | 0xcf | 0xd3 => 9,
+            _ => 0,
+        };
+        if head == u8::MAX {
+            return sizes;
+        }
+        head += 1;
     }
 }
 

@@ -103,6 +103,10 @@ pub(crate) struct Collected<'a> {
     pub(super) trees: Vec<(usize, KeyTree<'a>)>,
     /// Which attributes are wholly said by fields now, as bits by rank.
     mapped: [u64; RANK_WORDS],
+    /// Which attributes that are fields were read, in the same way.
+    seen: [u64; RANK_WORDS],
+    /// Ranks of those that occur twice.
+    repeated: Vec<u16>,
 }
 
 impl<'a> Collected<'a> {
@@ -135,6 +139,8 @@ impl<'a> Collected<'a> {
             deferred: Vec::new(),
             trees: Vec::new(),
             mapped: [0; RANK_WORDS],
+            seen: [0; RANK_WORDS],
+            repeated: Vec::new(),
         }
     }
 
@@ -204,7 +210,10 @@ impl<'a> Collected<'a> {
         }
         match meaning.action {
             RuleAction::Own(_) | RuleAction::Total | RuleAction::Sign => {}
-            RuleAction::To(field) => self.offer(field, rank, value),
+            RuleAction::To(field) => {
+                self.note_seen(rank);
+                self.offer(field, rank, value);
+            }
             RuleAction::Quoted(field) => self.quoted(field, rank, value),
             RuleAction::Millis(field) => self.millis(field, rank, value),
             RuleAction::Words(field, words) => {
@@ -488,6 +497,30 @@ impl<'a> Collected<'a> {
             .filter(|value| !value.is_empty())
     }
 
+    fn note_seen(&mut self, rank: u16) {
+        let Some(word) = self.seen.get_mut(usize::from(rank / 64)) else { return };
+        let bit = 1 << (rank % 64);
+        if *word & bit != 0 {
+            self.repeated.push(rank);
+        }
+        *word |= bit;
+    }
+
+    /// Whether a field's value was made of the attribute with this rank.
+    fn is_made_of(&self, field: GenAiField, rank: u16) -> bool {
+        let field = field.within(self.conventions);
+        let made_of = self.slots.get(field.index()).map_or(FIRST, |slot| slot.rank);
+        self.found & field.bit() != 0 && made_of == rank
+    }
+
+    /// Whether a field says all that the attribute with this rank does.
+    fn says_attribute(&mut self, field: GenAiField, rank: u16, value: &[u8]) -> bool {
+        // A word of the conventions may stand for several of the dialect's.
+        let may_narrow = field == GenAiField::FinishReasons;
+        (!may_narrow && self.is_made_of(field, rank) && !self.repeated.contains(&rank))
+            || self.says(field, value)
+    }
+
     /// Whether a field says all that a value does.
     fn says(&mut self, field: GenAiField, value: &[u8]) -> bool {
         let mut compared = std::mem::take(&mut self.compared);
@@ -524,7 +557,7 @@ impl<'a> Collected<'a> {
             // The number beside the cache follows from the sum.
             RuleAction::To(GenAiField::InputTokens) if self.added_cache => true,
             RuleAction::To(GenAiField::OutputTokens) if self.added_reasoning => true,
-            RuleAction::To(field) => self.says(field, value),
+            RuleAction::To(field) => self.says_attribute(field, meaning.rank, value),
             RuleAction::Words(field, words) => {
                 let translated = translated(value, words);
                 self.says(field, translated.as_deref().unwrap_or(value))

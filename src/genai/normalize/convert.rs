@@ -26,6 +26,9 @@ pub(crate) fn convert(field: GenAiField, value: &[u8], out: &mut Vec<u8>) -> boo
     let Ok(token) = Reader::new(value).token() else { return false };
     match field.shape() {
         FieldType::Any => any(token, value, out),
+        FieldType::Text if field != GenAiField::OutputType && matches!(token, Token::Str(_)) => {
+            any(token, value, out)
+        }
         FieldType::Text | FieldType::Operation | FieldType::Provider => text(field, token, out),
         FieldType::Int => int(token).map(|int| msgpack::int(out, int)).is_some(),
         FieldType::Double => double(token).map(|number| msgpack::f64(out, number)).is_some(),

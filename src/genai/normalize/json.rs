@@ -38,12 +38,12 @@ pub(crate) fn read_object(text: &[u8]) -> Option<Members<'_>> {
     if text.len() > MAX_JSON || !text.trim_ascii_start().starts_with(b"{") {
         return None;
     }
-    Json::read(text)?.into_object()
+    Json::read_bytes(text)?.into_object()
 }
 
 /// Reads any value.
 pub(crate) fn read_value(text: &[u8]) -> Option<Json<'_>> {
-    (text.len() <= MAX_JSON).then(|| Json::read(text)).flatten()
+    (text.len() <= MAX_JSON).then(|| Json::read_bytes(text)).flatten()
 }
 
 /// The fields that request parameters say, each once, and whether that is all they say.

@@ -73,6 +73,17 @@ impl Detection {
     }
 }
 
+/// The most attributes that room is made for at once: more than one item has.
+const MOST_AT_ONCE: usize = 128;
+
+/// One attribute of an item.
+struct ReadAttribute<'a> {
+    entry: Entry<'a>,
+    meaning: Option<&'static KeyMeaning>,
+    /// Whether it is wholly said by others now.
+    goes: bool,
+}
+
 /// Maps the attributes of spans, of their events, and of logs.
 pub(crate) struct Normalizer {
     lookup: KeyLookup,
@@ -189,9 +200,14 @@ impl Normalizer {
         out: &mut Vec<u8>,
     ) -> Option<DialectSet> {
         let spoken = detection.dialects;
-        let read: Vec<(Entry<'_>, Option<&'static KeyMeaning>)> =
-            MapView::new(attributes).map(|entry| (entry, self.lookup.find(entry.key))).collect();
-        let known = || read.iter().filter_map(|(entry, meaning)| Some((*entry, (*meaning)?)));
+        let entries = MapView::new(attributes);
+        let mut read =
+            Vec::with_capacity(usize::try_from(entries.len()).unwrap_or(0).min(MOST_AT_ONCE));
+        read.extend(entries.map(|entry| {
+            let meaning = self.lookup.find(entry.key);
+            ReadAttribute { entry, meaning, goes: false }
+        }));
+        let known = || read.iter().filter_map(|one| Some((one.entry, one.meaning?)));
         let mut made = std::mem::take(&mut self.made);
         let mut collected = Collected::new(spoken, self.added, self.conventions, &mut made);
         known().for_each(|(entry, meaning)| collected.note_own(meaning, entry.value));
@@ -200,46 +216,52 @@ impl Normalizer {
         let changed = if self.keep_originals && !collected.corrects_own() {
             extend(attributes, &collected, self.conventions, out)
         } else {
-            self.write(&read, &mut collected, out)
+            self.write(&mut read, &mut collected, out)
         };
         self.made = made;
-        let unnamed = read.iter().filter(|(_, meaning)| meaning.is_none());
+        let unnamed = read.iter().filter(|one| one.meaning.is_none());
         let begins = spoken.dialects(self.added.dialects()).map(|(_, dialect)| dialect);
-        self.unknown.note(begins, unnamed.map(|(entry, _)| entry.key));
+        self.unknown.note(begins, unnamed.map(|one| one.entry.key));
         changed.then_some(spoken)
     }
 
     fn write(
         &self,
-        read: &[(Entry<'_>, Option<&'static KeyMeaning>)],
+        read: &mut [ReadAttribute<'_>],
         collected: &mut Collected<'_>,
         out: &mut Vec<u8>,
     ) -> bool {
         let start = out.len();
-        let mut goes = |entry: &Entry<'_>, meaning: Option<&'static KeyMeaning>| match meaning {
-            Some(KeyMeaning { action: RuleAction::Own(field), .. }) => collected.corrects(*field),
-            Some(meaning) => !self.keep_originals && collected.replaced(meaning, entry.value),
-            None => false,
-        };
-        let stays = read.iter().filter(|(entry, meaning)| !goes(entry, *meaning));
-        let stays: Vec<_> = stays.copied().collect();
+        let mut gone: usize = 0;
+        for attribute in &mut *read {
+            attribute.goes = match attribute.meaning {
+                Some(KeyMeaning { action: RuleAction::Own(field), .. }) => {
+                    collected.corrects(*field)
+                }
+                Some(meaning) => {
+                    !self.keep_originals && collected.replaced(meaning, attribute.entry.value)
+                }
+                None => false,
+            };
+            gone = gone.saturating_add(usize::from(attribute.goes));
+        }
         let additions = collected.additions();
-        let pairs = u32::try_from(stays.len()).unwrap_or(u32::MAX);
+        let pairs = u32::try_from(read.len().saturating_sub(gone)).unwrap_or(u32::MAX);
         msgpack::map_header(out, pairs.saturating_add(additions.count_ones()));
         let mut shortened = false;
-        for (entry, meaning) in &stays {
-            let rest = meaning.filter(|_| !self.keep_originals);
+        for attribute in read.iter().filter(|attribute| !attribute.goes) {
+            let rest = attribute.meaning.filter(|_| !self.keep_originals);
             match rest.and_then(|meaning| collected.left_of(meaning)) {
                 Some(rest) => {
-                    msgpack::str_bytes(out, entry.key);
+                    msgpack::str_bytes(out, attribute.entry.key);
                     msgpack::str(out, rest);
                     shortened = true;
                 }
-                None => out.extend_from_slice(entry.raw),
+                None => out.extend_from_slice(attribute.entry.raw),
             }
         }
         add(collected, self.conventions, out);
-        let changed = shortened || additions != 0 || stays.len() < read.len();
+        let changed = shortened || additions != 0 || gone > 0;
         if !changed {
             out.truncate(start);
         }

@@ -29,7 +29,7 @@ pub(super) fn image_part<'a>(url: impl Into<Cow<'a, str>>) -> Json<'a> {
 /// The object or array that a text holds as JSON.
 pub(crate) fn parsed(text: &str) -> Option<Json<'_>> {
     let json = text.len() <= MAX_JSON && text.trim_start().starts_with(['{', '[']);
-    json.then(|| Json::read(text.as_bytes())).flatten()
+    json.then(|| Json::read(text)).flatten()
 }
 
 /// The same of a text that may not live as long as what is made of it.
