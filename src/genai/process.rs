@@ -217,7 +217,7 @@ impl ContextProcessor {
         let mut known = Label::default();
         self.marker.clear();
         loop {
-            let mut visitor = DetectionVisitor::new(self.normalizer.as_ref());
+            let mut visitor = DetectionVisitor::new(self.normalizer.as_mut());
             let Some(step) = items.step(&mut visitor) else { return rewriter.finish() };
             let detection = visitor.detection;
             let action = match &step {

@@ -11,13 +11,16 @@ use crate::codec::records::{AttributeVisitor, Event, MetricView, Patch, SpanView
 
 /// Looks at the attributes of a span while it is read.
 pub(super) struct DetectionVisitor<'n> {
-    normalizer: Option<&'n Normalizer>,
+    normalizer: Option<&'n mut Normalizer>,
     /// What they show.
     pub(super) detection: Detection,
 }
 
 impl<'n> DetectionVisitor<'n> {
-    pub(super) fn new(normalizer: Option<&'n Normalizer>) -> Self {
+    pub(super) fn new(mut normalizer: Option<&'n mut Normalizer>) -> Self {
+        if let Some(normalizer) = &mut normalizer {
+            normalizer.begin();
+        }
         Self { normalizer, detection: Detection::default() }
     }
 }
@@ -25,7 +28,7 @@ impl<'n> DetectionVisitor<'n> {
 impl<'a> AttributeVisitor<'a> for DetectionVisitor<'_> {
     #[inline]
     fn attribute(&mut self, key: &'a [u8], value: &'a [u8]) {
-        if let Some(normalizer) = self.normalizer {
+        if let Some(normalizer) = &mut self.normalizer {
             normalizer.detect(&mut self.detection, key, value);
         }
     }

@@ -68,7 +68,7 @@ fn is_verbatim(given: &[u8], list: &[u8]) -> bool {
 
 /// What was read of one span.
 pub(crate) struct Collected<'a> {
-    conventions: Conventions,
+    pub(super) conventions: Conventions,
     /// The dialects beside the built-in ones.
     pub(super) added: AddedDialects,
     /// Fields that the span has under their current name.

@@ -17,6 +17,7 @@ mod message_events;
 pub(crate) mod messages;
 pub(crate) mod parts;
 mod resolve;
+mod rewrite;
 mod tool_parts;
 mod values;
 
@@ -27,13 +28,14 @@ pub(crate) use values::{CURRENT_OPERATIONS as OPERATIONS, provider};
 use collect::Collected;
 use field::GenAiField;
 use lookup::KeyLookup;
+use rewrite::ReadAttribute;
 
 use super::dialect::RuleAction;
 use super::dialects::DialectSet;
 use super::dialects::added::AddedDialects;
 use super::dialects::merge::KeyMeaning;
 use super::unknown::UnknownNames;
-use crate::codec::msgpack::{self, Entry, MapView, Reader, int_of, text_of};
+use crate::codec::msgpack::{MapView, int_of, text_of};
 
 /// What the keys of a span's attributes show at a glance.
 #[derive(Debug, Clone, Copy, Default)]
@@ -76,14 +78,6 @@ impl Detection {
 /// The most attributes that room is made for at once: more than one item has.
 const MOST_AT_ONCE: usize = 128;
 
-/// One attribute of an item.
-struct ReadAttribute<'a> {
-    entry: Entry<'a>,
-    meaning: Option<&'static KeyMeaning>,
-    /// Whether it is wholly said by others now.
-    goes: bool,
-}
-
 /// Maps the attributes of spans, of their events, and of logs.
 pub(crate) struct Normalizer {
     lookup: KeyLookup,
@@ -93,6 +87,9 @@ pub(crate) struct Normalizer {
     conventions: Conventions,
     made: Vec<u8>,
     unknown: UnknownNames,
+    /// What the keys of the map that was looked at last mean, and where in memory its first key is.
+    meanings: Vec<Option<&'static KeyMeaning>>,
+    first_key: usize,
 }
 
 impl Normalizer {
@@ -115,6 +112,8 @@ impl Normalizer {
             conventions,
             made: Vec::new(),
             unknown: UnknownNames::default(),
+            meanings: Vec::new(),
+            first_key: 0,
         }
     }
 
@@ -123,10 +122,21 @@ impl Normalizer {
         self.unknown.take()
     }
 
-    /// Looks at one attribute.
+    /// Forgets the map of attributes that was looked at.
     #[inline]
-    pub(crate) fn detect(&self, detection: &mut Detection, key: &[u8], value: &[u8]) {
-        if let Some(meaning) = self.lookup.find(key) {
+    pub(crate) fn begin(&mut self) {
+        self.meanings.clear();
+    }
+
+    /// Looks at the next attribute of a map.
+    #[inline]
+    pub(crate) fn detect(&mut self, detection: &mut Detection, key: &[u8], value: &[u8]) {
+        if self.meanings.is_empty() {
+            self.first_key = key.as_ptr().addr();
+        }
+        let meaning = self.lookup.find(key);
+        self.meanings.push(meaning);
+        if let Some(meaning) = meaning {
             detection.dialects = detection.dialects.and(meaning.shows);
             if let RuleAction::Own(field) = meaning.action {
                 detection.wrong_type |= convert::has_wrong_type(field.shape(), value);
@@ -181,7 +191,8 @@ impl Normalizer {
     }
 
     /// Looks at a whole map of attributes.
-    pub(crate) fn detect_all(&self, attributes: &[u8]) -> Detection {
+    pub(crate) fn detect_all(&mut self, attributes: &[u8]) -> Detection {
+        self.begin();
         let mut detection = Detection::default();
         for entry in MapView::new(attributes) {
             self.detect(&mut detection, entry.key, entry.value);
@@ -200,13 +211,7 @@ impl Normalizer {
         out: &mut Vec<u8>,
     ) -> Option<DialectSet> {
         let spoken = detection.dialects;
-        let entries = MapView::new(attributes);
-        let mut read =
-            Vec::with_capacity(usize::try_from(entries.len()).unwrap_or(0).min(MOST_AT_ONCE));
-        read.extend(entries.map(|entry| {
-            let meaning = self.lookup.find(entry.key);
-            ReadAttribute { entry, meaning, goes: false }
-        }));
+        let mut read = self.read(attributes);
         let known = || read.iter().filter_map(|one| Some((one.entry, one.meaning?)));
         let mut made = std::mem::take(&mut self.made);
         let mut collected = Collected::new(spoken, self.added, self.conventions, &mut made);
@@ -214,9 +219,9 @@ impl Normalizer {
         known().for_each(|(entry, meaning)| collected.read(meaning, entry));
         collected.resolve(events);
         let changed = if self.keep_originals && !collected.corrects_own() {
-            extend(attributes, &collected, self.conventions, out)
+            rewrite::extend(attributes, &collected, out)
         } else {
-            self.write(&mut read, &mut collected, out)
+            rewrite::write(attributes, &mut read, &mut collected, self.keep_originals, out)
         };
         self.made = made;
         let unnamed = read.iter().filter(|one| one.meaning.is_none());
@@ -225,74 +230,25 @@ impl Normalizer {
         changed.then_some(spoken)
     }
 
-    fn write(
-        &self,
-        read: &mut [ReadAttribute<'_>],
-        collected: &mut Collected<'_>,
-        out: &mut Vec<u8>,
-    ) -> bool {
-        let start = out.len();
-        let mut gone: usize = 0;
-        for attribute in &mut *read {
-            attribute.goes = match attribute.meaning {
-                Some(KeyMeaning { action: RuleAction::Own(field), .. }) => {
-                    collected.corrects(*field)
-                }
-                Some(meaning) => {
-                    !self.keep_originals && collected.replaced(meaning, attribute.entry.value)
-                }
-                None => false,
-            };
-            gone = gone.saturating_add(usize::from(attribute.goes));
+    /// The attributes and what they mean, which is known if they were looked at just now.
+    fn read<'a>(&mut self, attributes: &'a [u8]) -> Vec<ReadAttribute<'a>> {
+        let entries = MapView::new(attributes);
+        let count = usize::try_from(entries.len()).unwrap_or(0);
+        let first_key = entries.into_iter().next().map(|entry| entry.key.as_ptr().addr());
+        let mut read = Vec::with_capacity(count.min(MOST_AT_ONCE));
+        if self.meanings.len() == count && first_key == Some(self.first_key) {
+            let known = entries.zip(self.meanings.drain(..));
+            read.extend(known.map(|(entry, meaning)| ReadAttribute {
+                entry,
+                meaning,
+                goes: false,
+            }));
+        } else {
+            read.extend(entries.map(|entry| {
+                let meaning = self.lookup.find(entry.key);
+                ReadAttribute { entry, meaning, goes: false }
+            }));
         }
-        let additions = collected.additions();
-        let pairs = u32::try_from(read.len().saturating_sub(gone)).unwrap_or(u32::MAX);
-        msgpack::map_header(out, pairs.saturating_add(additions.count_ones()));
-        let mut shortened = false;
-        for attribute in read.iter().filter(|attribute| !attribute.goes) {
-            let rest = attribute.meaning.filter(|_| !self.keep_originals);
-            match rest.and_then(|meaning| collected.left_of(meaning)) {
-                Some(rest) => {
-                    msgpack::str_bytes(out, attribute.entry.key);
-                    msgpack::str(out, rest);
-                    shortened = true;
-                }
-                None => out.extend_from_slice(attribute.entry.raw),
-            }
-        }
-        add(collected, self.conventions, out);
-        let changed = shortened || additions != 0 || gone > 0;
-        if !changed {
-            out.truncate(start);
-        }
-        changed
-    }
-}
-
-/// Appends the map of attributes as it is, and what was found.
-fn extend(
-    attributes: &[u8],
-    collected: &Collected<'_>,
-    conventions: Conventions,
-    out: &mut Vec<u8>,
-) -> bool {
-    let mut reader = Reader::new(attributes);
-    let additions = collected.additions();
-    let Ok(pairs) = reader.map() else { return false };
-    if additions == 0 {
-        return false;
-    }
-    msgpack::map_header(out, pairs.saturating_add(additions.count_ones()));
-    out.extend_from_slice(reader.rest());
-    add(collected, conventions, out);
-    true
-}
-
-/// Appends the pairs that were found.
-fn add(collected: &Collected<'_>, conventions: Conventions, out: &mut Vec<u8>) {
-    let additions = collected.additions();
-    for field in GenAiField::of_bits(additions) {
-        msgpack::str(out, field.name_in(conventions));
-        out.extend_from_slice(collected.value(field));
+        read
     }
 }
