@@ -116,6 +116,8 @@ struct Label {
 enum RecordAction {
     /// It stays.
     Keep,
+    /// It stays with what was noted.
+    Patch,
     /// What is in `changed` takes its place.
     Replace,
     /// It goes.
@@ -237,6 +239,7 @@ impl ContextProcessor {
             };
             match action {
                 RecordAction::Keep => rewriter.keep(step.raw()),
+                RecordAction::Patch => self.patch.apply(step.raw(), rewriter.replace(step.raw())),
                 RecordAction::Replace => {
                     rewriter.replace(step.raw()).extend_from_slice(&self.changed)
                 }
@@ -308,7 +311,18 @@ impl ContextProcessor {
         if action == RecordAction::Remove || !self.settings.copy_metadata {
             return action;
         }
+        let action = self.written(item, action);
         self.carry(&item.event, action)
+    }
+
+    /// What was noted is written to `changed`.
+    fn written(&mut self, item: &Item<'_>, action: RecordAction) -> RecordAction {
+        if action != RecordAction::Patch {
+            return action;
+        }
+        self.changed.clear();
+        self.patch.apply(item.event.raw, &mut self.changed);
+        RecordAction::Replace
     }
 
     /// Redacts the resource and scope of a group of logs, if that is asked for.
@@ -407,11 +421,13 @@ impl ContextProcessor {
             }
         }
         let mut replaced = !self.patch.is_empty();
+        let Some(redactor) = &self.redactor else {
+            return if replaced { RecordAction::Patch } else { RecordAction::Keep };
+        };
         if replaced {
             self.changed.clear();
             self.patch.apply(item.event.raw, &mut self.changed);
         }
-        let Some(redactor) = &self.redactor else { return RecordAction::replaced(replaced) };
         let given = if replaced { item_of(&self.changed) } else { Some(*item) };
         let Some(item) = given else {
             return self.fail(FailureReason::Unreadable, item.event.raw, tally);

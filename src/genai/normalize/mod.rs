@@ -236,19 +236,15 @@ impl Normalizer {
         let count = usize::try_from(entries.len()).unwrap_or(0);
         let first_key = entries.into_iter().next().map(|entry| entry.key.as_ptr().addr());
         let mut read = Vec::with_capacity(count.min(MOST_AT_ONCE));
-        if self.meanings.len() == count && first_key == Some(self.first_key) {
-            let known = entries.zip(self.meanings.drain(..));
-            read.extend(known.map(|(entry, meaning)| ReadAttribute {
-                entry,
-                meaning,
-                goes: false,
-            }));
-        } else {
-            read.extend(entries.map(|entry| {
-                let meaning = self.lookup.find(entry.key);
-                ReadAttribute { entry, meaning, goes: false }
-            }));
+        let is_known = self.meanings.len() == count && first_key == Some(self.first_key);
+        for (at, entry) in entries.enumerate() {
+            let meaning = match self.meanings.get(at) {
+                Some(meaning) if is_known => *meaning,
+                _ => self.lookup.find(entry.key),
+            };
+            read.push(ReadAttribute { entry, meaning, goes: false });
         }
+        self.meanings.clear();
         read
     }
 }

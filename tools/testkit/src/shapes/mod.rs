@@ -25,6 +25,8 @@ mod captures;
 pub enum TelemetryShape {
     /// Traces of four spans: an agent, two chats, a tool; about 1500 bytes a span.
     Genai,
+    /// The same, with events of the application in the place of events that are messages.
+    Current,
     /// 20 attributes of 5 KB.
     Fat,
     /// 100 attributes of 50 bytes.
@@ -208,12 +210,15 @@ fn span(shape: TelemetryShape, index: usize, within: usize, per_trace: usize) ->
         }
         _ => genai_attributes(within),
     };
-    let events =
-        if matches!(shape, TelemetryShape::Genai | TelemetryShape::Agent) && within % 4 == 1 {
+    let events = match shape {
+        TelemetryShape::Genai | TelemetryShape::Agent if within % 4 == 1 => {
             vec![message_event("gen_ai.user.message"), message_event("gen_ai.choice")]
-        } else {
-            Vec::new()
-        };
+        }
+        TelemetryShape::Current if within % 4 == 1 => {
+            vec![application_event("order.found"), application_event("order.checked")]
+        }
+        _ => Vec::new(),
+    };
     Span {
         trace_id,
         span_id: number.to_be_bytes().to_vec(),
@@ -242,6 +247,13 @@ fn message_event(name: &str) -> Event {
         ],
         ..Event::default()
     }
+}
+
+fn application_event(name: &str) -> Event {
+    let mut event = message_event(name);
+    event.attributes =
+        vec![text("app.step", "orders"), text("app.note", "The order is on its way. ".repeat(7))];
+    event
 }
 
 fn genai_attributes(within: usize) -> Vec<KeyValue> {

@@ -146,6 +146,7 @@ const TAIL: (Side, Side) = (Side::StockTail, one(Filters::Tail));
 const METRICS: (Side, Side) = (Side::Stock, one(Filters::Metrics));
 const CONTEXT: (Side, Side) = (Side::Stock, one(Filters::Context));
 const GENAI: (TelemetryShape, bool, u64) = (TelemetryShape::Genai, HTTP, 200_000);
+const CURRENT: (TelemetryShape, bool, u64) = (TelemetryShape::Current, HTTP, 200_000);
 const HANGING: (TelemetryShape, bool, u64) = (TelemetryShape::Genai, HTTP, 800_000);
 const LATENCY: (TelemetryShape, bool, u64) = (TelemetryShape::Genai, HTTP, 160_000);
 
@@ -169,7 +170,8 @@ const ROWS: &[Row] = &[
     Row::new("P12", "tail by latency, wait 2 s: CPU", LATENCY, TAIL, Figure::Cpu, Some(0.8)),
     Row::new("P13", "the same: peak memory / bytes sent", LATENCY, TAIL, Figure::Held, Some(2.0)),
     Row::new("P14", "ai_metrics: CPU added / stock", GENAI, METRICS, Figure::AddedCpu, Some(0.3)),
-    Row::new("P15", "ai_context, current names: CPU added / stock", GENAI, CONTEXT, Figure::AddedCpu, Some(0.08)),
+    Row::new("P15", "ai_context, current names: CPU added / stock", CURRENT, CONTEXT, Figure::AddedCpu, Some(0.08)),
+    Row::new("P15-events", "ai_context, messages as events in a quarter: CPU added / stock", GENAI, CONTEXT, Figure::AddedCpu, Some(0.15)),
     Row::new("P15-all", "ai_context, all captures: CPU added / stock", (TelemetryShape::Captures, HTTP, 200_000), CONTEXT, Figure::AddedCpu, Some(0.15)),
     Row::new("P17", "whole pipeline, two endpoints: CPU / stock", GENAI, (Side::Stock, WHOLE), Figure::Cpu, Some(1.2)),
 ];
