@@ -212,7 +212,7 @@ pub async fn run(args: Args) {
         println!("{}", outage::measure(&host, &args.plugins, row, args.scale).await);
     }
     if wanted(&args.only, "P16") {
-        println!("{}", detectors::row(args.rounds));
+        println!("{}", detectors::rows(args.rounds));
     }
 }
 
