@@ -2,7 +2,8 @@
 
 use super::phone_label::is_labelled;
 use super::text::{
-    TextRange, at, before, begins, begins_number, ends_number, find_digit, is_word, next_digit, run,
+    TextRange, at, before, begins, begins_number, digit_start, ends_number, find_digit, is_word,
+    run,
 };
 
 const DIGITS: fn(u8) -> bool = |byte| byte.is_ascii_digit();
@@ -38,7 +39,7 @@ pub(super) fn phone(text: &[u8], mut from: usize, named: bool) -> Option<TextRan
         let end = match at(text, start) {
             b'+' => international(text, start),
             b'(' => north_american(text, start).or_else(|| national(text, start, named)),
-            _ if next_digit(text, start) == Some(start) && begins_number(text, start) => {
+            _ if digit_start(text, start) == start && begins_number(text, start) => {
                 north_american(text, start).or_else(|| national(text, start, named))
             }
             _ => None,
