@@ -327,8 +327,9 @@ fn one(span: Span) -> Vec<u8> {
     trace(1, Vec::new(), vec![span])
 }
 
-// The cases and figures of the tests that follow are those of the Collector's own tests of its policies,
-// with what they became since 0.152 (no inverted decisions) and 0.157 (bounds of latency).
+// Cases and figures of the tests that follow are those of the Collector's own tests of numbers, texts, times,
+// counts, limits and conditions, with what they became since 0.152 (no inverted decisions) and 0.157 (bounds
+// of latency).
 
 #[test]
 fn numbers_decide_as_documented() {
