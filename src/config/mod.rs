@@ -41,8 +41,12 @@ impl<'a> Parser<'a> {
 
     /// Notes the mistakes found in a section of the `config_file`.
     pub fn file_problems(&mut self, notes: Notes) {
-        let location = self.file.map(FileOptions::location).unwrap_or_default();
-        self.problems.extend(notes.finish().into_iter().map(|problem| location.clone() + &problem));
+        let file = self.file;
+        let located = |problem: String| match file {
+            Some(file) => file.located(&problem),
+            None => problem,
+        };
+        self.problems.extend(notes.finish().into_iter().map(located));
     }
 
     /// A parser over the same options whose problems are not reported: what it reads was read

@@ -1,6 +1,7 @@
 //! Head sampling: each span at once, every span of a trace alike.
 
 use super::rewrite::{Mark, Probability};
+use super::session::{SessionKeys, TraceSessions};
 use super::threshold::{Randomness, Threshold};
 use super::tracestate::OtState;
 use crate::codec::records::{ChunkRewriter, ItemReader, Patch};
@@ -28,20 +29,31 @@ pub struct HeadTally {
     pub untraced: u64,
     /// Spans that went.
     pub dropped: u64,
+    /// Spans whose session decided.
+    pub of_sessions: u64,
+    /// Spans of a session that had randomness or a threshold before, so that it did not decide.
+    pub against_sessions: u64,
 }
 
 /// A consistent probability sampler that brings spans to a wanted probability, whatever samplers
 /// stood before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct HeadSampler {
     threshold: Option<Threshold>,
+    sessions: Option<TraceSessions>,
 }
 
 impl HeadSampler {
     /// A sampler with this threshold; without one it keeps nothing.
     #[must_use]
     pub const fn new(threshold: Option<Threshold>) -> Self {
-        Self { threshold }
+        Self { threshold, sessions: None }
+    }
+
+    /// The same, with traces of a session decided alike.
+    #[must_use]
+    pub fn with_sessions(self, keys: Option<SessionKeys>) -> Self {
+        Self { sessions: keys.map(TraceSessions::new), ..self }
     }
 
     /// A sampler that keeps this percentage of traces.
@@ -66,11 +78,14 @@ impl HeadSampler {
     /// chunk itself. Spans that were emitted at `position` or later are left alone.
     #[must_use]
     pub fn on_chunk(
-        &self,
+        &mut self,
         chunk: &[u8],
         position: Position,
         tally: &mut HeadTally,
     ) -> Option<Vec<u8>> {
+        if let Some(sessions) = &mut self.sessions {
+            sessions.learn(chunk, position);
+        }
         let mut rewriter = ChunkRewriter::new(chunk);
         let mut items = ItemReader::new(chunk);
         let mut patch = Patch::default();
@@ -87,31 +102,141 @@ impl HeadSampler {
                 rewriter.keep(raw);
                 continue;
             };
-            match self.decide(id, OtState::read(item.span.trace_state())) {
-                HeadDecision::Keep => rewriter.keep(raw),
-                HeadDecision::KeepWith(threshold) => {
-                    let probability = Probability::AtLeast(threshold);
-                    patch.begin(raw);
-                    let mark = Mark { probability, policy: None };
-                    mark.note(item.event.body, &item.span, &mut patch);
-                    patch.apply(raw, rewriter.replace(raw));
-                }
+            let mut state = OtState::read(item.span.trace_state());
+            let randomness = self.session(id, state, tally);
+            state.randomness = state.randomness.or(randomness);
+            let probability = match self.decide(id, state) {
+                HeadDecision::Keep => Probability::Unchanged,
+                HeadDecision::KeepWith(threshold) => Probability::AtLeast(threshold),
                 HeadDecision::Drop => {
                     tally.dropped += 1;
                     rewriter.replace(raw);
                     continue;
                 }
-            }
+            };
             tally.kept += 1;
+            if probability == Probability::Unchanged && randomness.is_none() {
+                rewriter.keep(raw);
+                continue;
+            }
+            patch.begin(raw);
+            let mark = Mark { probability, randomness, policy: None };
+            mark.note(item.event.body, &item.span, &mut patch);
+            patch.apply(raw, rewriter.replace(raw));
         }
         rewriter.finish()
+    }
+}
+
+impl HeadSampler {
+    /// The randomness that a span gets of its session.
+    fn session(
+        &mut self,
+        id: TraceId,
+        state: OtState,
+        tally: &mut HeadTally,
+    ) -> Option<Randomness> {
+        let randomness = self.sessions.as_mut()?.of(id)?;
+        if state.takes_randomness() {
+            tally.of_sessions += 1;
+            return Some(randomness);
+        }
+        tally.against_sessions += 1;
+        None
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::msgpack::{MapView, text_of};
+    use crate::codec::records::Events;
+    use crate::codec::records::testing::{SpanRecord, chunk};
     use proptest::prelude::*;
+
+    fn keys() -> Option<SessionKeys> {
+        let attributes = ["gen_ai.conversation.id", "session.id"].map(str::to_owned);
+        Some(SessionKeys::new(attributes.into(), Some(b"a key of 16 bytes")))
+    }
+
+    /// What goes on: (span id, trace state).
+    fn sampled(sampler: &mut HeadSampler, spans: &[SpanRecord]) -> Vec<(u64, String)> {
+        let chunk = chunk(spans);
+        let position = Position { run: 1, after: 1 };
+        let out = sampler.on_chunk(&chunk, position, &mut HeadTally::default()).unwrap_or(chunk);
+        let field = |body, key: &[u8]| {
+            MapView::new(body).get(key).and_then(text_of).unwrap_or_default().to_owned()
+        };
+        let read = Events::new(&out).map(|event| event.unwrap().body).map(|body| {
+            (
+                u64::from_str_radix(&field(body, b"span_id"), 16).unwrap(),
+                field(body, b"trace_state"),
+            )
+        });
+        read.collect()
+    }
+
+    /// Scenario: 200 sessions of five traces of three spans each, whose session only one span names,
+    /// by either of two attributes; two samplers that see different spans, and a stricter one of another
+    /// kind behind them. Guarantees: all traces of a session stay or go as one, everywhere, and as many
+    /// sessions stay as the percentage says.
+    #[test]
+    fn traces_of_a_session_are_decided_alike() {
+        let half = || HeadSampler::from_percentage(50.0).with_sessions(keys());
+        let (mut one, mut other) = (half(), half());
+        let mut behind = HeadSampler::from_percentage(25.0);
+        let (mut kept, mut kept_behind) = (0, 0);
+        for session in 1..=200_u64 {
+            let name = format!("session {session}");
+            let mut seen = Vec::new();
+            for trace in 0..5_u64 {
+                let id = session.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(trace << 40);
+                let key = if trace % 2 == 0 { "gen_ai.conversation.id" } else { "session.id" };
+                let plain = |span| SpanRecord::new(id, span);
+                let spans = [plain(1), plain(2).with(key, name.as_str()), plain(3)];
+                let sampler = if trace < 3 { &mut one } else { &mut other };
+                let mut out = sampled(sampler, &spans);
+                out.extend(sampled(sampler, &[plain(4)]));
+                let states: Vec<&str> = out.iter().map(|span| span.1.as_str()).collect();
+                let after = states.iter().zip(1..).map(|(state, span)| plain(span).state(state));
+                let after: Vec<SpanRecord> = after.collect();
+                let left = if after.is_empty() { 0 } else { sampled(&mut behind, &after).len() };
+                seen.push((out.len(), left, states.first().map(|state| (*state).to_owned())));
+            }
+            assert!(seen.iter().all(|trace| *trace == seen[0]), "{seen:?}");
+            assert!(matches!(seen[0], (4, 0 | 4, Some(_)) | (0, 0, None)), "{seen:?}");
+            kept += usize::from(seen[0].0 > 0);
+            kept_behind += usize::from(seen[0].1 > 0);
+        }
+        // Five standard deviations of a binomial distribution.
+        assert!((65..=135).contains(&kept), "{kept}");
+        assert!((20..=80).contains(&kept_behind) && kept_behind <= kept, "{kept_behind}");
+    }
+
+    #[test]
+    fn what_was_decided_before_a_session_stays_so() {
+        let mut sampler = HeadSampler::from_percentage(100.0).with_sessions(keys());
+        let span = |trace, state: &str| {
+            SpanRecord::new(trace, trace).state(state).with("session.id", "abc")
+        };
+        let spans = [
+            span(1, "ot=rv:6e6d1a75832a2f"),
+            span(2, "ot=th:8"),
+            span(3, "ot=th:0"),
+            span(4, "a=b"),
+            SpanRecord::new(5, 5),
+        ];
+        let mut tally = HeadTally::default();
+        let out = sampled(&mut sampler, &spans);
+        let rv = out[2].1.strip_prefix("ot=th:0;rv:").unwrap().to_owned();
+        assert_eq!(rv.len(), 14);
+        let states: Vec<String> = out.into_iter().map(|span| span.1).collect();
+        let stamped = [format!("ot=th:0;rv:{rv}"), format!("ot=th:0;rv:{rv},a=b")];
+        let [own, before] = ["ot=th:0;rv:6e6d1a75832a2f", "ot=th:8"].map(str::to_owned);
+        assert_eq!(states, [own, before, stamped[0].clone(), stamped[1].clone(), "ot=th:0".into()]);
+        drop(sampler.on_chunk(&chunk(&spans), Position { run: 1, after: 1 }, &mut tally));
+        assert_eq!((tally.of_sessions, tally.against_sessions, tally.kept), (2, 2, 5));
+    }
 
     fn decide(percentage: f64, state: &str, id: &str) -> HeadDecision {
         let id = TraceId::from_hex(id.as_bytes()).unwrap();

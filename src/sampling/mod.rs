@@ -6,12 +6,15 @@
 mod head;
 pub mod policy;
 mod rewrite;
+mod session;
 mod tail;
 mod threshold;
+mod trace_cache;
 mod tracestate;
 
 pub use head::{HeadDecision, HeadSampler, HeadTally};
 pub use rewrite::{Mark, POLICY_ATTRIBUTE, Probability, marked_body};
+pub use session::SessionKeys;
 pub use tail::{TailConfig, TailSampler, TailTally, Unanswered};
 pub use threshold::{Randomness, Threshold};
-pub use tracestate::{OtState, with_threshold};
+pub use tracestate::{OtState, with_ot_state};

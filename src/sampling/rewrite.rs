@@ -2,8 +2,8 @@
 
 use memchr::memmem;
 
-use super::threshold::Threshold;
-use super::tracestate::{OtState, with_threshold};
+use super::threshold::{Randomness, Threshold};
+use super::tracestate::{OtState, with_ot_state};
 use crate::codec::msgpack::{MapView, map_header, str, str_bytes};
 use crate::codec::records::layout::keys;
 use crate::codec::records::{Patch, SpanView};
@@ -27,14 +27,32 @@ pub enum Probability {
 pub struct Mark<'a> {
     /// The threshold.
     pub probability: Probability,
+    /// The randomness of its session, for spans that may still get one.
+    pub randomness: Option<Randomness>,
     /// The policy to name in [`POLICY_ATTRIBUTE`].
     pub policy: Option<&'a str>,
 }
 
 impl Mark<'_> {
+    /// The tracestate as it shall be, empty if there is to be none; `None` if that is as it is.
+    fn state(self, text: &[u8]) -> Option<Vec<u8>> {
+        if self.probability == Probability::Unchanged && self.randomness.is_none() {
+            return None;
+        }
+        let before = OtState::read(text);
+        let threshold = match self.probability {
+            Probability::AtLeast(wanted) => before.threshold.max(Some(wanted)),
+            Probability::Unknown => None,
+            Probability::Unchanged => before.threshold,
+        };
+        let randomness = self.randomness.filter(|_| before.takes_randomness());
+        let mut changed = Vec::new();
+        with_ot_state(&mut changed, text, OtState { threshold, randomness }).then_some(changed)
+    }
+
     /// Notes in a patch of the event, or of the body, what is to change in a span.
     pub fn note(self, body: &[u8], span: &SpanView<'_>, patch: &mut Patch) {
-        let state = self.probability.state(span.trace_state());
+        let state = self.state(span.trace_state());
         let (mut fewer, mut more) = (0, 0);
         let mut new_state = None;
         match state.as_deref() {
@@ -75,22 +93,6 @@ impl Mark<'_> {
                 str(out, policy);
             }
         });
-    }
-}
-
-impl Probability {
-    /// The tracestate as it shall be, empty if there is to be none; `None` if that is as it is.
-    fn state(self, text: &[u8]) -> Option<Vec<u8>> {
-        let threshold = match self {
-            Self::AtLeast(wanted) => {
-                let before = OtState::read(text).threshold;
-                if before.is_some_and(|before| before >= wanted) { before } else { Some(wanted) }
-            }
-            Self::Unknown => None,
-            Self::Unchanged => return None,
-        };
-        let mut changed = Vec::new();
-        with_threshold(&mut changed, text, threshold).then_some(changed)
     }
 }
 
@@ -147,7 +149,12 @@ mod tests {
 
     fn marked(body: &[u8], probability: Probability, policy: Option<&str>) -> Vec<u8> {
         let mut out = b"before".to_vec();
-        marked_body(body, Mark { probability, policy }, &mut Patch::default(), &mut out);
+        marked_body(
+            body,
+            Mark { probability, randomness: None, policy },
+            &mut Patch::default(),
+            &mut out,
+        );
         let out = out.split_off(6);
         assert_eq!(Reader::new(&out).skip(), Ok(&out[..]), "one whole object");
         out
@@ -191,6 +198,28 @@ mod tests {
             if before == want {
                 assert_eq!(out, body);
             }
+        }
+    }
+
+    #[test]
+    fn a_session_s_randomness_is_for_spans_that_have_none() {
+        let randomness = Randomness::parse(b"6e6d1a75832a2f");
+        let eight = Probability::AtLeast(Threshold::parse(b"8").unwrap());
+        for (before, probability, want) in [
+            (None, Probability::Unchanged, Some("ot=rv:6e6d1a75832a2f")),
+            (None, Probability::Unknown, Some("ot=rv:6e6d1a75832a2f")),
+            (Some("a=b"), eight, Some("ot=th:8;rv:6e6d1a75832a2f,a=b")),
+            (Some("ot=th:0"), eight, Some("ot=th:8;rv:6e6d1a75832a2f")),
+            (Some("ot=th:c"), eight, Some("ot=th:c")),
+            (Some("ot=th:c"), Probability::Unchanged, Some("ot=th:c")),
+            (Some("ot=th:c"), Probability::Unknown, None),
+            (Some("ot=rv:ffffffffffffff"), eight, Some("ot=th:8;rv:ffffffffffffff")),
+        ] {
+            let body = body(before, 1, 1);
+            let mut out = Vec::new();
+            let mark = Mark { probability, randomness, policy: None };
+            marked_body(&body, mark, &mut Patch::default(), &mut out);
+            assert_eq!(state(&out), want, "{before:?} {probability:?}");
         }
     }
 

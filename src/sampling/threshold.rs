@@ -27,6 +27,18 @@ impl Randomness {
         Self(u64::from_be_bytes([0, b, c, d, e, f, g, h]))
     }
 
+    /// The first 56 bits of a hash.
+    #[must_use]
+    pub const fn of_hash(hash: &[u8; 32]) -> Self {
+        let [a, b, c, d, e, f, g, ..] = *hash;
+        Self(u64::from_be_bytes([0, a, b, c, d, e, f, g]))
+    }
+
+    /// Appends the value of `rv`: 14 hex digits.
+    pub fn write(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(format!("{:014x}", self.0).as_bytes());
+    }
+
     /// Reads the value of `rv`: exactly 14 lower-case hex digits.
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<Self> {
@@ -200,6 +212,12 @@ mod tests {
         }
         let id = TraceId::from_hex(b"0af7651916cd43dd8448eb211c80319c").unwrap();
         assert_eq!(Some(Randomness::of_trace(id)), Randomness::parse(b"48eb211c80319c"));
+        let mut out = Vec::new();
+        Randomness(7).write(&mut out);
+        assert_eq!(
+            (&out[..], Randomness::parse(&out)),
+            (&b"00000000000007"[..], Some(Randomness(7)))
+        );
         assert!(!Threshold::parse(b"8").unwrap().keeps(Randomness::of_trace(id)));
         for invalid in [&b"48EB211c80319c"[..], b"48eb211c80319", b"48eb211c80319c0", b""] {
             assert_eq!(Randomness::parse(invalid), None);

@@ -42,26 +42,40 @@ impl OtState {
         }
         state
     }
+
+    /// Whether a span may still get randomness that its trace id does not have: it has none, and no
+    /// sampler before went by that of the trace id.
+    #[must_use]
+    pub fn takes_randomness(&self) -> bool {
+        self.randomness.is_none() && self.threshold.is_none_or(|before| before == Threshold::ALWAYS)
+    }
 }
 
-/// Appends `trace_state` with another threshold, or without one, and says whether there was
-/// anything to change. When there was not, or when the result would break the limit of 256
-/// characters, nothing is appended: the tracestate stays as it was.
-pub fn with_threshold(out: &mut Vec<u8>, trace_state: &[u8], threshold: Option<Threshold>) -> bool {
+/// Appends `trace_state` with the threshold of `state`, or without one, and with its randomness, if it
+/// has one, and says whether there was anything to change. When there was not, or when the result would
+/// break the limit of 256 characters, nothing is appended: the tracestate stays as it was.
+pub fn with_ot_state(out: &mut Vec<u8>, trace_state: &[u8], state: OtState) -> bool {
     let old = ot_value(trace_state);
     let mut value = Vec::new();
-    if let Some(threshold) = threshold {
+    if let Some(threshold) = state.threshold {
         value.extend_from_slice(b"th:");
         threshold.write(&mut value);
     }
-    for field in fields(old.unwrap_or_default()).filter(|field| !field.starts_with(b"th:")) {
+    if let Some(randomness) = state.randomness {
+        value.extend_from_slice(if value.is_empty() { b"rv:" } else { b";rv:" });
+        randomness.write(&mut value);
+    }
+    let is_replaced = |field: &&[u8]| {
+        field.starts_with(b"th:") || (state.randomness.is_some() && field.starts_with(b"rv:"))
+    };
+    for field in fields(old.unwrap_or_default()).filter(|field| !is_replaced(field)) {
         if !value.is_empty() {
             value.push(b';');
         }
         value.extend_from_slice(field);
     }
     let had = old.is_some_and(|old| fields(old).any(|field| field.starts_with(b"th:")));
-    let nothing_to_erase = threshold.is_none() && !had;
+    let nothing_to_erase = state == OtState::default() && !had;
     if nothing_to_erase || old == Some(&value) || value.len() > MAX_VALUE {
         return false;
     }
@@ -110,7 +124,7 @@ mod tests {
     fn changed(state: &str, th: Option<&str>) -> Option<String> {
         let threshold = th.map(|th| Threshold::parse(th.as_bytes()).unwrap());
         let mut out = Vec::new();
-        with_threshold(&mut out, state.as_bytes(), threshold)
+        with_ot_state(&mut out, state.as_bytes(), OtState { threshold, randomness: None })
             .then(|| String::from_utf8(out).unwrap())
     }
 
@@ -139,6 +153,30 @@ mod tests {
             ("a=1,ot=th:;x:y", Some("ot=x:y,a=1")),
         ] {
             assert_eq!(changed(state, None).as_deref(), want, "{state}");
+        }
+    }
+
+    #[test]
+    fn randomness_is_set_in_place_of_what_cannot_be_read() {
+        for (state, th, want) in [
+            ("", None, "ot=rv:6e6d1a75832a2f"),
+            ("a=1", Some("8"), "ot=th:8;rv:6e6d1a75832a2f,a=1"),
+            ("ot=th:0;rv:XX;x:y", Some("8"), "ot=th:8;rv:6e6d1a75832a2f;x:y"),
+        ] {
+            let threshold = th.map(|th: &str| Threshold::parse(th.as_bytes()).unwrap());
+            let randomness = Randomness::parse(b"6e6d1a75832a2f");
+            let mut out = Vec::new();
+            assert!(with_ot_state(&mut out, state.as_bytes(), OtState { threshold, randomness }));
+            assert_eq!(String::from_utf8(out).unwrap(), want);
+        }
+        for (state, takes) in [
+            ("", true),
+            ("ot=th:0", true),
+            ("ot=rv:XX", true),
+            ("ot=th:8", false),
+            ("ot=rv:6e6d1a75832a2f", false),
+        ] {
+            assert_eq!(OtState::read(state.as_bytes()).takes_randomness(), takes, "{state}");
         }
     }
 

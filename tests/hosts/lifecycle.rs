@@ -76,6 +76,20 @@ fn mistakes_stop_the_start_with_a_message() {
             assert!(said.contains(expected), "{} does not say {expected}: {said}", host.title());
         }
 
+        let rules = plugins.path().join("collector.yaml");
+        let policy = "{name: a, type: probabilistic, probabilistic: {hash_salt: pepper}}";
+        let text = format!("processors:\n  tail_sampling:\n    policies:\n      - {policy}\n");
+        std::fs::write(&rules, text).unwrap();
+        let rules = format!("config_file: {}", rules.display());
+        let salted = Pipeline::default()
+            .otlp_in(free_port(), free_port())
+            .filter(&["name: ai_sampling", "match: '*'", "mode: tail", &rules])
+            .otlp_out(&[("one", 1, "grpc")]);
+        let said = refused(&host, &salted, &plugins);
+        let line =
+            "line 4: processors.tail_sampling.policies[0].probabilistic.hash_salt: \"pepper\"";
+        assert!(said.contains(line), "{} does not say {line}: {said}", host.title());
+
         let threaded = Pipeline::default()
             .otlp_in(free_port(), free_port())
             .input_option("threaded: on")

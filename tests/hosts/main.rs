@@ -65,6 +65,8 @@ mod redaction_at_rest;
 mod releases;
 mod reload;
 mod sampling;
+mod sampling_files;
+mod sampling_sessions;
 mod sdk;
 mod security;
 mod server_state;

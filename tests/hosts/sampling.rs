@@ -11,6 +11,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Sta
 use prost::Message;
 use tokio::task::block_in_place;
 
+use crate::arrived;
 use crate::client::Client;
 use crate::hosts::{Host, RunningHost, free_port};
 use crate::meters::{Page, page_when};
@@ -27,7 +28,12 @@ async fn send(http: u16, spans: Vec<Span>) {
         end_time_unix_nano: 2,
         ..span
     });
-    let scope_spans = vec![ScopeSpans { spans: spans.collect(), ..ScopeSpans::default() }];
+    send_spans(http, spans.collect()).await;
+}
+
+/// One request of these spans.
+pub async fn send_spans(http: u16, spans: Vec<Span>) {
+    let scope_spans = vec![ScopeSpans { spans, ..ScopeSpans::default() }];
     let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
     let request = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
     let shape = TelemetryShape::Genai;
@@ -40,7 +46,7 @@ fn plain(name: &str) -> Span {
 }
 
 /// A host with this pipeline and these plugin files, whose counters can be read.
-fn start(host: &Host, plugins: &Path, pipeline: Pipeline, http: u16) -> (RunningHost, u16) {
+pub fn start(host: &Host, plugins: &Path, pipeline: Pipeline, http: u16) -> (RunningHost, u16) {
     let port = free_port();
     let pipeline = match host.arguments.is_empty() {
         true => pipeline
@@ -142,15 +148,8 @@ async fn failures_without_a_status_arrive() {
         tokio::time::sleep(Duration::from_secs(3)).await;
         let (code, log) = block_in_place(|| running.stop());
         assert_eq!(code, Some(0), "{what}: {log}");
-        let received = sink.received.lock().unwrap();
-        let requests = received.requests.get("/v1/traces").cloned().unwrap_or_default();
-        let mut names: Vec<String> = requests
-            .iter()
-            .flat_map(|body| ExportTraceServiceRequest::decode(&body[..]).unwrap().resource_spans)
-            .flat_map(|resource| resource.scope_spans)
-            .flat_map(|scope| scope.spans)
-            .map(|span| span.name)
-            .collect();
+        let mut names: Vec<String> =
+            arrived::spans(&sink).into_iter().map(|span| span.name).collect();
         names.sort();
         assert_eq!(names, ["a", "b", "d", "e"], "{what}: {log}");
     }

@@ -129,6 +129,13 @@ impl<'a> SpanView<'a> {
         bytes_of_text(self.trace_state)
     }
 
+    /// Whether its W3C trace flags, the lowest bits of `flags`, say that it was sampled.
+    #[inline]
+    #[must_use]
+    pub fn is_sampled(&self) -> bool {
+        number(self.flags) & 1 == 1
+    }
+
     /// Nanoseconds since the Unix epoch, 0 when missing.
     #[inline]
     #[must_use]

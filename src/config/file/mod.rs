@@ -5,6 +5,7 @@
 //! forms fill the same typed configuration. An option that is in both places is a mistake, because
 //! any rule of which one wins would surprise some users.
 
+mod lines;
 mod node;
 
 use std::collections::BTreeSet;
@@ -39,6 +40,7 @@ pub struct FileOptions<'o> {
     given: Vec<(String, String)>,
     in_file: BTreeSet<String>,
     path: String,
+    text: String,
     root: Map<String, Value>,
     problems: Vec<String>,
 }
@@ -60,6 +62,7 @@ impl<'o> FileOptions<'o> {
             given: options.given().to_vec(),
             in_file: BTreeSet::new(),
             path: options.get(CONFIG_FILE).unwrap_or_default().to_owned(),
+            text: String::new(),
             root: Map::new(),
             problems: Vec::new(),
         };
@@ -71,6 +74,7 @@ impl<'o> FileOptions<'o> {
             Ok((path, text)) => {
                 read.path = path.display().to_string();
                 read.fill(&text, specs, sections);
+                read.text = text;
             }
             Err(problem) => read.problems.push(format!("option '{CONFIG_FILE}': {problem}")),
         }
@@ -93,6 +97,15 @@ impl<'o> FileOptions<'o> {
     #[must_use]
     pub fn location(&self) -> String {
         format!("{CONFIG_FILE} '{}': ", self.path)
+    }
+
+    /// A mistake in the file with the line of the value that it begins with, where there is one.
+    #[must_use]
+    pub fn located(&self, problem: &str) -> String {
+        let end = problem.find([':', ' ']).unwrap_or(problem.len());
+        let line = lines::line_of(&self.text, problem.get(..end).unwrap_or_default());
+        let line = line.map_or_else(String::new, |line| format!("line {line}: "));
+        format!("{}{line}{problem}", self.location())
     }
 
     /// Whether the value of an option comes from the file.

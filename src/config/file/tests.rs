@@ -75,7 +75,7 @@ fn mistakes_name_the_file_the_place_and_what_is_allowed() {
         "names: it is given in the pipeline too; allowed: in one place",
         "config_file: this key is not known",
         "option 'interval': 'soon' is not allowed",
-        "rules: 1 is not allowed; allowed: a list",
+        "line 7: rules: 1 is not allowed; allowed: a list",
     ] {
         assert!(all.contains(&format!("config_file '{path}': {part}")), "{part} in\n{all}");
     }

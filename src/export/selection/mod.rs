@@ -136,7 +136,8 @@ impl Selection {
             return None;
         }
         let mut body = Vec::with_capacity(event.body.len().saturating_add(32));
-        let mark = Mark { probability: Probability::AtLeast(threshold), policy: None };
+        let probability = Probability::AtLeast(threshold);
+        let mark = Mark { probability, randomness: None, policy: None };
         marked_body(event.body, mark, patch, &mut body);
         Some(body)
     }

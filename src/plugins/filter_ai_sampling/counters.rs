@@ -11,6 +11,14 @@ pub(super) const KEPT: CounterFamily =
 /// Spans dropped, by what dropped them.
 pub(super) const DROPPED: CounterFamily =
     CounterFamily::counter("dropped_spans_total", "Spans dropped on purpose", &["policy"]);
+/// Spans whose session is known, by whether it decided about chance.
+pub(super) const SESSION: CounterFamily = CounterFamily::counter(
+    "session_spans_total",
+    "Spans of sessions: decided by the session, or sampled before it was known",
+    &["outcome"],
+);
+/// What may become of them.
+pub(super) const SESSION_OUTCOMES: [&str; 2] = ["decided", "sampled_before"];
 /// The label of spans that are kept because they have no usable trace id.
 pub(super) const NO_TRACE_ID: &str = "no_trace_id";
 /// The label of spans that are dropped because no policy kept them.

@@ -1,14 +1,22 @@
 //! The filter `ai_sampling`: head sampling by consistent probability, or tail sampling by policies.
 
+mod collector_file;
 mod counters;
+mod ottl;
 mod policies_file;
+mod policy_list;
+mod policy_settings;
 mod tail_sampling;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::counters::{DROPPED, KEPT, NO_TRACE_ID, NOT_SAMPLED, RECEIVED};
-use self::policies_file::PolicyList;
+use self::collector_file::Block;
+use self::counters::{
+    DROPPED, KEPT, NO_TRACE_ID, NOT_SAMPLED, RECEIVED, SESSION, SESSION_OUTCOMES,
+};
+use self::policies_file::Layout;
+use self::policy_list::{PolicyList, TOO_MANY_TESTS};
 use self::tail_sampling::TailSampling;
 use crate::clock;
 use crate::codec::records::StatusCode;
@@ -22,7 +30,7 @@ use crate::plugin::{
 };
 use crate::plugins::derived::missing_emitter::missing_emitter;
 use crate::sampling::policy::{PolicyRule, SpanTest, ValueTest};
-use crate::sampling::{HeadSampler, HeadTally, TailConfig, TailSampler, Threshold};
+use crate::sampling::{HeadSampler, HeadTally, SessionKeys, TailConfig, TailSampler, Threshold};
 use crate::stats::Counter;
 
 options! {
@@ -37,6 +45,9 @@ options! {
         decision_wait: Duration = read::duration,
             Time "decision_wait" = "30s",
             "Tail: how long after its first span a trace is decided";
+        after_root: Option<Duration> = read::some(read::duration),
+            Time "decision_wait_after_root_received",
+            "Tail: how long after its root span a trace is decided, if that is sooner";
         keep_errors: bool = read::bool,
             Bool "keep_errors" = "off",
             "Tail: keep traces with an error";
@@ -49,7 +60,7 @@ options! {
              status is ERROR) or all (also an attribute error.type or an event exception)";
         keep_slower_than: Option<Duration> = read::some(read::duration),
             Time "keep_slower_than",
-            "Tail: keep traces that take at least this long from first start to last end";
+            "Tail: keep traces that take longer than this from first start to last end";
         keep_attribute: Vec<(String, ValueTest)> = attribute_tests,
             Str "keep_attribute" [repeated],
             "Tail: keep traces with a span or resource that has this attribute: KEY or KEY=VALUE";
@@ -68,12 +79,23 @@ options! {
         dropped_cache_size: usize = read::count(0..=10_000_000),
             Int "dropped_cache_size" = "65536",
             "Tail: how many dropped traces are remembered for late spans";
-        + FileOptions::option("YAML file with any of these options, and with policies");
+        session_attributes: Vec<String> = read::list,
+            CommaList "session_attributes",
+            "Attributes that name the session of a span, such as gen_ai.conversation.id and session.id, the \
+             first that is there counts: all traces of a session get the same randomness (rv in the \
+             tracestate), and are decided alike by every sampler";
+        session_hash_key: Option<String> = read::text,
+            Str "session_hash_key" [secret],
+            "Secret key of the hash that makes randomness of a session, at least 16 bytes; instances with \
+             one key agree";
+        + FileOptions::option("YAML file with any of these options, and with policies, or of a Collector with its processor \
+             tail_sampling");
     }
 }
 
 /// Options that head sampling has too.
-const OF_BOTH_MODES: [&str; 3] = ["mode", "sampling_percentage", CONFIG_FILE];
+const OF_BOTH_MODES: [&str; 5] =
+    ["mode", "sampling_percentage", "session_attributes", "session_hash_key", CONFIG_FILE];
 
 fn attribute_tests(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Vec<(String, ValueTest)>> {
     let mut tests = Vec::new();
@@ -131,20 +153,28 @@ impl Filter for AiSampling {
         Spec { name: "ai_sampling", about: "Head and tail sampling of traces", options: OPTIONS };
 
     fn open(options: &dyn Options, environment: Environment) -> Result<Self, OpenError> {
-        let options = FileOptions::read(options, OPTIONS, &["policies"]);
+        let mut sections = vec!["policies"];
+        sections.extend(collector_file::SECTIONS);
+        let options = FileOptions::read(options, OPTIONS, &sections);
         let mut parser = Parser::over(&options);
         let mut list = PolicyList::default();
-        parser.file_problems(policies_file::read(options.root(), &mut list));
+        let (block, notes) = collector_file::read(options.root(), &mut list);
+        notes.into_iter().for_each(|notes| parser.file_problems(notes));
+        parser.file_problems(policies_file::read(options.root(), Layout::Flat, &mut list));
         let tags = parser.host_value("match");
-        let given = Given::read(&mut parser)?;
+        let mut given = Given::read(&mut parser)?;
+        take_block(&mut parser, &mut given, &block);
+        let sessions = sessions(&mut parser, &given);
         let form = match given.mode {
             Mode::Head => {
                 check_head(&mut parser, given.percentage, &list);
                 let percentage = given.percentage.unwrap_or(100.0);
-                Form::Head(parser.finish(Head::new(percentage, &environment))?)
+                let sampler = HeadSampler::from_percentage(percentage).with_sessions(sessions);
+                Form::Head(parser.finish(Head::new(sampler, &environment))?)
             }
             Mode::Tail => {
                 let config = tail_config(&mut parser, given, list, &environment);
+                let config = TailConfig { sessions, ..config };
                 let sampler = TailSampler::new(parser.finish(config)?);
                 let tail = Arc::new(TailSampling::new(sampler, &environment));
                 environment.hub.add_source(Arc::clone(&tail) as Arc<dyn TelemetrySource>);
@@ -163,6 +193,50 @@ impl Filter for AiSampling {
         };
         changed.map_or(Verdict::Pass, Verdict::Replace)
     }
+}
+
+/// What names sessions, if something does.
+fn sessions(parser: &mut Parser<'_>, given: &Given) -> Option<SessionKeys> {
+    let key = given.session_hash_key.as_deref().map(str::as_bytes);
+    if key.is_some_and(|key| key.len() < 16) {
+        parser
+            .problem("option 'session_hash_key': the key is too short; allowed: at least 16 bytes");
+    }
+    if given.session_attributes.is_empty() {
+        if key.is_some() {
+            parser
+                .problem("option 'session_hash_key': it is given, but needs 'session_attributes'");
+        }
+        return None;
+    }
+    Some(SessionKeys::new(given.session_attributes.clone(), key))
+}
+
+/// Takes what a Collector's block says in place of options.
+fn take_block(parser: &mut Parser<'_>, given: &mut Given, block: &Block) {
+    let taken = [
+        ("decision_wait", put(&mut given.decision_wait, block.decision_wait)),
+        (
+            "decision_wait_after_root_received",
+            put(&mut given.after_root, block.after_root.map(Some)),
+        ),
+        ("max_traces", put(&mut given.max_traces, block.max_traces)),
+        ("kept_cache_size", put(&mut given.kept_cache_size, block.kept_cache)),
+        ("dropped_cache_size", put(&mut given.dropped_cache_size, block.dropped_cache)),
+    ];
+    for (name, _) in taken.into_iter().filter(|(_, is_taken)| *is_taken) {
+        let default = OPTIONS.iter().find(|option| option.name == name).and_then(|it| it.default);
+        if let Some(text) = parser.text(name).filter(|text| Some(*text) != default) {
+            parser.refuse(name, text, "the block tail_sampling in config_file says it");
+        }
+    }
+}
+
+/// Puts a value that is there into its place, and says whether it was.
+fn put<T>(place: &mut T, value: Option<T>) -> bool {
+    let is_there = value.is_some();
+    value.into_iter().for_each(|value| *place = value);
+    is_there
 }
 
 fn check_head(parser: &mut Parser<'_>, percentage: Option<f64>, list: &PolicyList) {
@@ -194,10 +268,10 @@ fn tail_config(
         parser.problem(missing_emitter(&environment.host_release));
     }
     if !flat_tests(&given, &mut list) {
-        parser.problem(policies_file::TOO_MANY_TESTS);
+        parser.problem(TOO_MANY_TESTS);
     }
     if let Some(slow) = given.keep_slower_than {
-        list.keep("keep_slower_than", PolicyRule::Latency(slow, None));
+        list.keep("keep_slower_than", PolicyRule::Latency(Some(slow), None));
     }
     for condition in given.keep_where {
         list.keep("keep_where", PolicyRule::Cel(Box::new(condition)));
@@ -216,12 +290,14 @@ fn tail_config(
     }
     TailConfig {
         decision_wait: given.decision_wait,
+        wait_after_root: given.after_root.filter(|wait| !wait.is_zero()),
         max_bytes: given.max_buffer_size,
         max_traces: given.max_traces,
         kept_cache: given.kept_cache_size,
         dropped_cache: given.dropped_cache_size,
         policies: list.finish(),
         errors: given.errors,
+        sessions: None,
         position: Position { run: environment.hub.run(), after: environment.position },
     }
 }
@@ -261,28 +337,32 @@ struct Head {
     kept: Counter,
     untraced: Counter,
     dropped: Counter,
+    sessions: [Counter; 2],
 }
 
 impl Head {
-    fn new(percentage: f64, environment: &Environment) -> Self {
+    fn new(sampler: HeadSampler, environment: &Environment) -> Self {
         let counters = &environment.counters;
         Self {
-            sampler: HeadSampler::from_percentage(percentage),
+            sampler,
             position: Position { run: environment.hub.run(), after: environment.position },
             received: counters.counter(RECEIVED, &[]),
             kept: counters.counter(KEPT, &["sampling_percentage"]),
             untraced: counters.counter(KEPT, &[NO_TRACE_ID]),
             dropped: counters.counter(DROPPED, &[NOT_SAMPLED]),
+            sessions: SESSION_OUTCOMES.map(|outcome| counters.counter(SESSION, &[outcome])),
         }
     }
 
-    fn on_chunk(&self, chunk: &[u8]) -> Option<Vec<u8>> {
+    fn on_chunk(&mut self, chunk: &[u8]) -> Option<Vec<u8>> {
         let mut tally = HeadTally::default();
         let goes_on = self.sampler.on_chunk(chunk, self.position, &mut tally);
         self.received.add(tally.received);
         self.kept.add(tally.kept);
         self.untraced.add(tally.untraced);
         self.dropped.add(tally.dropped);
+        let of_sessions = [tally.of_sessions, tally.against_sessions];
+        self.sessions.iter().zip(of_sessions).for_each(|(counter, spans)| counter.add(spans));
         goes_on
     }
 }

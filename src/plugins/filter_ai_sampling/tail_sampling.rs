@@ -4,7 +4,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::counters::{DROPPED, KEPT, NO_TRACE_ID, NOT_SAMPLED, RECEIVED};
+use super::counters::{
+    DROPPED, KEPT, NO_TRACE_ID, NOT_SAMPLED, RECEIVED, SESSION, SESSION_OUTCOMES,
+};
 use crate::clock::Tick;
 use crate::condition::NoAnswer;
 use crate::hub::{Drain, TelemetrySource};
@@ -56,6 +58,7 @@ struct TailNumbers {
     held_bytes: Counter,
     early: [Counter; 3],
     late: [Counter; 2],
+    sessions: [Counter; 2],
 }
 
 impl TailSampling {
@@ -81,6 +84,7 @@ impl TailSampling {
             early: ["certain", "buffer_full", "shutdown"]
                 .map(|reason| counters.counter(EARLY, &[reason])),
             late: ["kept", "dropped"].map(|decision| counters.counter(LATE, &[decision])),
+            sessions: SESSION_OUTCOMES.map(|outcome| counters.counter(SESSION, &[outcome])),
         };
         let log = Arc::clone(&environment.log);
         Self { sampler: Mutex::new(sampler), numbers, expressions, log }
@@ -127,6 +131,8 @@ impl TailNumbers {
         for (counter, value) in self.early.iter().zip(early) {
             counter.set(value);
         }
+        let of_sessions = [tally.of_sessions, tally.against_sessions];
+        self.sessions.iter().zip(of_sessions).for_each(|(counter, value)| counter.set(value));
         for (counter, value) in self.late.iter().zip([tally.late_kept, tally.late_dropped]) {
             counter.set(value);
         }

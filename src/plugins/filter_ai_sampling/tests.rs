@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
+use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::trace::v1::span::Event;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use prost::Message;
@@ -111,6 +111,11 @@ fn failures() -> Vec<u8> {
         Span { name: "e".into(), status: status(2), ..Span::default() },
         Span { name: "f".into(), events: vec![event("start")], ..Span::default() },
     ];
+    records(spans.into())
+}
+
+/// Traces of one span each.
+fn records(spans: Vec<Span>) -> Vec<u8> {
     let spans = spans.into_iter().zip(1..).map(|(span, number)| Span {
         trace_id: vec![number; 16],
         span_id: vec![number; 8],
@@ -213,6 +218,103 @@ fn an_expression_without_an_answer_is_reported_and_counted() {
         pass(&mut filter, &chunk(&[SpanRecord::new(trace, 1)]));
     }
     assert_eq!(environment.log.take().len(), 1, "it has doubled");
+}
+
+/// A call of a model, or something else, by its operation.
+fn operation(name: &str, operation: &str, attributes: Vec<(&str, Value)>) -> Span {
+    let of = |key: &str, value: Value| {
+        let value = Some(AnyValue { value: Some(value) });
+        KeyValue { key: key.to_owned(), value, ..KeyValue::default() }
+    };
+    let mut all = vec![of("gen_ai.operation.name", Value::StringValue(operation.to_owned()))];
+    all.extend(attributes.into_iter().map(|(key, value)| of(key, value)));
+    Span { name: name.to_owned(), attributes: all, ..Span::default() }
+}
+
+/// Scenario: calls with one property each, and a failed tool, under one policy at a time. Guarantees: each
+/// policy of model calls keeps those that it is for, by the names of the conventions.
+#[test]
+fn policies_of_model_calls_ask_what_the_conventions_say() {
+    let text = |text: &str| Value::StringValue(text.to_owned());
+    let value = |value| AnyValue { value: Some(value) };
+    let reasons =
+        Value::ArrayValue(ArrayValue { values: vec![value(text("stop")), value(text("length"))] });
+    let call = |name, key, value| operation(name, "chat", vec![(key, value)]);
+    let tokens = vec![
+        ("gen_ai.usage.input_tokens", Value::IntValue(900)),
+        ("gen_ai.usage.output_tokens", Value::IntValue(200)),
+    ];
+    let failed = Some(Status { code: 2, ..Status::default() });
+    let chunk = records(vec![
+        operation("a", "chat", tokens),
+        call("b", "gen_ai.usage.cost", Value::DoubleValue(0.75)),
+        call("c", "gen_ai.response.time_to_first_chunk", Value::DoubleValue(2.5)),
+        call("d", "gen_ai.response.finish_reasons", reasons),
+        call("e", "gen_ai.response.model", text("gpt-5-mini")),
+        Span { status: failed.clone(), ..operation("f", "execute_tool", Vec::new()) },
+        Span { status: failed, ..operation("g", "chat", Vec::new()) },
+        operation("h", "execute_tool", Vec::new()),
+    ]);
+    for (policy, kept) in [
+        ("type: tokens, min_total: 1100", "a"),
+        ("type: tokens, min_total: 1101", ""),
+        ("type: tokens, min_input: 900, min_output: 200", "a"),
+        ("type: tokens, min_output: 201", ""),
+        ("type: cost, min: 0.75", "b"),
+        ("type: cost, min: 0.76", ""),
+        ("type: time_to_first_token, min: 2500ms", "c"),
+        ("type: time_to_first_token, min: 3", ""),
+        ("type: finish_reason, values: [length, refusal]", "d"),
+        ("type: finish_reason, values: [leng]", ""),
+        ("type: model, values: [gpt-5-mini]", "e"),
+        ("type: model, values: ['^gpt-5'], regex: true", "e"),
+        ("type: model, values: [gpt-5]", ""),
+        ("type: tool_error", "f"),
+        ("type: or, policies: [{type: tool_error}, {type: cost, min: 0.5}]", "bf"),
+    ] {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), format!("mode: tail\npolicies: [{{name: p, {policy}}}]\n"))
+            .unwrap();
+        let options = GivenOptions::of(&[("config_file", file.path().to_str().unwrap())]);
+        let environment = environment(true);
+        let mut filter = AiSampling::open(&options, environment.clone()).unwrap();
+        let mut out = names(&pass(&mut filter, &chunk));
+        let source = environment.hub.sources().pop().unwrap();
+        for emission in source.take(Drain::Everything, clock::now(), 0) {
+            out.push_str(&names(&emission.events));
+        }
+        assert_eq!(out, kept, "{policy}");
+    }
+}
+
+/// Scenario: head sampling of a session at 100 %, then at 0 %, and keys that are wrong. Guarantees: spans
+/// say the session's randomness, which the counter tells; a key alone, or one that is short, stops the start
+/// and is not shown.
+#[test]
+fn sessions_are_an_option_of_both_modes() {
+    let environment = environment(false);
+    let options = GivenOptions::of(&[
+        ("sampling_percentage", "100"),
+        ("session_attributes", "gen_ai.conversation.id, session.id"),
+    ]);
+    let mut filter = AiSampling::open(&options, environment.clone()).unwrap();
+    let spans = [
+        SpanRecord::new(1, 1).with("session.id", "abc"),
+        SpanRecord::new(2, 2).with("session.id", "abc").state("ot=th:8"),
+        SpanRecord::new(3, 3),
+    ];
+    let out = pass(&mut filter, &chunk(&spans));
+    assert_eq!(states(&out), ["ot=th:0;rv:ba7816bf8f01cf", "ot=th:8", "ot=th:0"]);
+    let count = |outcome| counter(&environment, "session_spans_total", outcome);
+    assert_eq!((count("decided"), count("sampled_before")), (1, 1));
+    let wrong = |pairs: &[(&str, &str)]| {
+        let all = [&[("sampling_percentage", "1")], pairs].concat();
+        problems::<AiSampling>(&all, true).join(" ")
+    };
+    let key = ("session_hash_key", "short");
+    assert!(wrong(&[key, ("session_attributes", "a")]).contains("at least 16 bytes"));
+    let alone = wrong(&[("session_hash_key", "sixteen bytes at least")]);
+    assert!(alone.contains("needs 'session_attributes'") && !alone.contains("sixteen"), "{alone}");
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use regex::bytes::Regex;
 
-use crate::codec::msgpack::{MapView, Reader, Token};
+use crate::codec::msgpack::{MapView, Reader, Token, elements, text_of};
 use crate::codec::records::layout::keys;
-use crate::codec::records::{StatusCode, has_exception, names_an_error};
+use crate::codec::records::{SpanView, StatusCode, has_exception, names_an_error};
 use crate::sampling::tracestate;
 
 /// A test of one attribute's value.
@@ -16,6 +16,8 @@ pub enum ValueTest {
     Spelled(String),
     /// One of these texts.
     Texts(Vec<String>),
+    /// One of these texts, or a list in which one of them is.
+    Contains(Vec<String>),
     /// A text that matches one of these expressions.
     Matches(Vec<Regex>),
     /// A number from the first to the second, both included.
@@ -31,9 +33,11 @@ impl ValueTest {
         let Ok(token) = Reader::new(encoded).token() else { return false };
         match (self, token) {
             (Self::Exists, _) => true,
-            (Self::Texts(texts), Token::Str(text)) => {
-                texts.iter().any(|wanted| wanted.as_bytes() == text)
-            }
+            (Self::Texts(texts), Token::Str(text)) => is_one_of(text, texts),
+            (Self::Contains(texts), Token::Str(text)) => is_one_of(text, texts),
+            (Self::Contains(texts), Token::Array(_)) => elements(encoded).any(|element| {
+                text_of(element).is_some_and(|text| is_one_of(text.as_bytes(), texts))
+            }),
             (Self::Matches(patterns), Token::Str(text)) => {
                 patterns.iter().any(|pattern| pattern.is_match(text))
             }
@@ -50,6 +54,10 @@ impl ValueTest {
             _ => false,
         }
     }
+}
+
+fn is_one_of(text: &[u8], texts: &[String]) -> bool {
+    texts.iter().any(|wanted| wanted.as_bytes() == text)
 }
 
 fn number(token: Token<'_>) -> Option<f64> {
@@ -69,6 +77,10 @@ pub enum SpanTest {
     /// The span tells of a failure: by the status ERROR, an attribute `error.type` or an event
     /// `exception`. A resource does not.
     Failure,
+    /// The span's W3C trace flags say that it was sampled.
+    Sampled,
+    /// The span passes all of these tests, which were added before, by their index.
+    Both(PassedTests),
     /// The span's W3C tracestate has this member, with one of these values; with any value if there
     /// are none.
     TraceState {
@@ -118,6 +130,9 @@ pub struct SpanTests {
     reads_attributes: bool,
     reads_states: bool,
     failures: PassedTests,
+    sampled: PassedTests,
+    /// Tests that ask for other tests, in the order in which they were added.
+    joint: Vec<(usize, PassedTests)>,
 }
 
 impl SpanTests {
@@ -131,11 +146,15 @@ impl SpanTests {
         }
         self.reads_attributes |= matches!(test, SpanTest::Attribute { .. } | SpanTest::Failure);
         self.reads_states |= matches!(test, SpanTest::TraceState { .. });
-        if matches!(test, SpanTest::Failure) {
-            self.failures.add(self.tests.len());
+        let index = self.tests.len();
+        match test {
+            SpanTest::Failure => self.failures.add(index),
+            SpanTest::Sampled => self.sampled.add(index),
+            SpanTest::Both(parts) => self.joint.push((index, parts)),
+            _ => {}
         }
         self.tests.push(test);
-        Some(self.tests.len() - 1)
+        Some(index)
     }
 
     /// What one attribute of a span shows.
@@ -162,6 +181,24 @@ impl SpanTests {
     pub fn events(&self, facts: &mut PassedTests, events: &[u8]) {
         if !self.failures.is_empty() && has_exception(events) {
             facts.0 |= self.failures.0;
+        }
+    }
+
+    /// What the flags of a span show.
+    #[inline]
+    pub fn flags(&self, facts: &mut PassedTests, span: &SpanView<'_>) {
+        if !self.sampled.is_empty() && span.is_sampled() {
+            facts.0 |= self.sampled.0;
+        }
+    }
+
+    /// Which tests of several the span passes, when everything else is shown.
+    #[inline]
+    pub fn joint(&self, facts: &mut PassedTests) {
+        for (index, parts) in &self.joint {
+            if facts.0 & parts.0 == parts.0 {
+                facts.add(*index);
+            }
         }
     }
 
@@ -241,6 +278,12 @@ mod tests {
         let pattern = ValueTest::Matches(vec![Regex::new("^gpt-").unwrap()]);
         assert!(pattern.passes(&text) && !pattern.passes(&five));
         assert!(!ValueTest::Texts(vec!["a".into()]).passes(&text));
+        let list = b"\x92\xa4stop\xa6length";
+        let contains = |text: &str| ValueTest::Contains(vec![text.to_owned()]).passes(list);
+        assert!(contains("stop") && contains("length") && !contains("gpt-4o"));
+        assert!(ValueTest::Contains(vec!["gpt-4o".into()]).passes(&text));
+        assert!(!ValueTest::Contains(vec!["5".into()]).passes(&five));
+        assert!(!ValueTest::Texts(vec!["stop".into()]).passes(list));
     }
 
     /// Guarantees: a failure is a status, an attribute `error.type` with a value or an event
@@ -269,6 +312,41 @@ mod tests {
         assert!(events(b"\xa9exception") && !events(b"\xa7message"));
         let resource = b"\x81\xaaattributes\x81\xaaerror.type\xa1a";
         assert!(!shown(&|facts| tests.resource(facts, resource)), "a resource does not fail");
+    }
+
+    /// Guarantees: a test of several tests passes for one span that passes them all, and not for what
+    /// several spans of a trace pass together.
+    #[test]
+    fn several_tests_are_those_of_one_span() {
+        let mut tests = SpanTests::default();
+        let value = ValueTest::Texts(vec!["execute_tool".to_owned()]);
+        let tool = SpanTest::Attribute { key: "gen_ai.operation.name".to_owned(), value };
+        assert_eq!((tests.add(tool), tests.add(SpanTest::Failure)), (Some(0), Some(1)));
+        assert_eq!(tests.add(SpanTest::Both(PassedTests(0b11))), Some(2));
+        let shown = |is_tool: bool, status| {
+            let mut facts = PassedTests::default();
+            if is_tool {
+                tests.attribute(&mut facts, b"gen_ai.operation.name", b"\xacexecute_tool");
+            }
+            tests.status(&mut facts, status);
+            tests.joint(&mut facts);
+            facts
+        };
+        assert_eq!(shown(true, StatusCode::Error), PassedTests(0b111));
+        let apart = shown(true, StatusCode::Ok).0 | shown(false, StatusCode::Error).0;
+        assert_eq!(apart, 0b11);
+    }
+
+    #[test]
+    fn the_sampled_flag_is_the_lowest_bit() {
+        let mut tests = SpanTests::default();
+        assert_eq!(tests.add(SpanTest::Sampled), Some(0));
+        for (flags, sampled) in [(0_u8, false), (1, true), (2, false), (3, true)] {
+            let body = [&b"\x81\xa5flags"[..], &[flags]].concat();
+            let mut facts = PassedTests::default();
+            tests.flags(&mut facts, &SpanView::new(&body));
+            assert_eq!(facts.has(0), sampled, "{flags}");
+        }
     }
 
     #[test]

@@ -1,141 +1,21 @@
 //! Policies of tail sampling: which traces stay, and with which probability.
 
 mod attribute;
-
-use std::time::Duration;
+mod facts;
+mod limits;
+mod rule;
+mod usage;
 
 pub use attribute::{PassedTests, SpanTest, SpanTests, ValueTest};
+pub use facts::{KeepProbability, TraceFacts, TraceSize};
+pub use limits::{Budgets, Limit, LimitUnit};
+pub use rule::{Composite, PolicyRule, UsageTest};
+pub use usage::{SpanUsage, TraceUsage};
 
-use super::threshold::{Randomness, Threshold};
-use crate::condition::{Condition, ConditionError};
-
-/// A question about a whole trace.
-#[derive(Debug)]
-pub enum PolicyRule {
-    /// Every trace.
-    Always,
-    /// One span at least passes the span test with this index.
-    SpanTest(usize),
-    /// The time from the first start to the last end is at least the first duration and, if there
-    /// is one, less than the second.
-    Latency(Duration, Option<Duration>),
-    /// The trace's randomness reaches the threshold; without a threshold, no trace.
-    Probability(Option<Threshold>),
-    /// The expression says so.
-    Cel(Box<Condition>),
-    /// All of them.
-    All(Vec<PolicyRule>),
-    /// Not this one.
-    Not(Box<PolicyRule>),
-}
-
-impl PolicyRule {
-    /// Whether the answer depends on chance.
-    #[must_use]
-    pub fn is_probabilistic(&self) -> bool {
-        match self {
-            Self::Probability(_) => true,
-            Self::All(rules) => rules.iter().any(Self::is_probabilistic),
-            Self::Not(rule) => rule.is_probabilistic(),
-            Self::Always | Self::SpanTest(_) | Self::Latency(..) | Self::Cel(_) => false,
-        }
-    }
-
-    /// Whether it has an expression, which may have no answer.
-    #[must_use]
-    pub fn has_cel(&self) -> bool {
-        match self {
-            Self::Cel(_) => true,
-            Self::All(rules) => rules.iter().any(Self::has_cel),
-            Self::Not(rule) => rule.has_cel(),
-            Self::Always | Self::SpanTest(_) | Self::Latency(..) | Self::Probability(_) => false,
-        }
-    }
-
-    /// Whether a yes stays a yes, whatever spans follow.
-    fn is_lasting(&self) -> bool {
-        match self {
-            Self::Always | Self::SpanTest(_) | Self::Probability(_) => true,
-            Self::Latency(_, upper) => upper.is_none(),
-            Self::All(rules) => rules.iter().all(Self::is_lasting),
-            Self::Cel(_) | Self::Not(_) => false,
-        }
-    }
-
-    /// Whether the answer is the same for any trace with the same randomness.
-    fn ignores_spans(&self) -> bool {
-        match self {
-            Self::Always | Self::Probability(_) => true,
-            Self::All(rules) => rules.iter().all(Self::ignores_spans),
-            Self::SpanTest(_) | Self::Latency(..) | Self::Cel(_) | Self::Not(_) => false,
-        }
-    }
-
-    /// The probability with which a trace stays under this rule; `None` when it does not.
-    ///
-    /// # Errors
-    /// An expression has no answer, and no other part of the rule makes up for it: a part of `All`
-    /// that says no does, and the negation of no answer is none either.
-    fn probability(
-        &self,
-        trace: &dyn TraceFacts,
-    ) -> Result<Option<KeepProbability>, ConditionError> {
-        let certain = |yes: bool| yes.then_some(KeepProbability::Certain);
-        Ok(match self {
-            Self::Always => Some(KeepProbability::Certain),
-            Self::SpanTest(index) => certain(trace.passed_tests().has(*index)),
-            Self::Latency(lower, upper) => {
-                let duration = trace.duration();
-                certain(duration >= *lower && upper.is_none_or(|upper| duration < upper))
-            }
-            Self::Probability(threshold) => threshold.map(KeepProbability::At),
-            Self::Cel(condition) => certain(trace.meets(condition)?),
-            Self::All(rules) => return all(rules, trace),
-            Self::Not(rule) => certain(rule.probability(trace)?.is_none()),
-        })
-    }
-}
-
-fn all(
-    rules: &[PolicyRule],
-    trace: &dyn TraceFacts,
-) -> Result<Option<KeepProbability>, ConditionError> {
-    let (mut strictest, mut unanswered) = (KeepProbability::Certain, None);
-    for rule in rules {
-        match rule.probability(trace) {
-            Ok(Some(probability)) => strictest = strictest.max(probability),
-            Ok(None) => return Ok(None),
-            Err(error) => unanswered = Some(error),
-        }
-    }
-    unanswered.map_or(Ok(Some(strictest)), Err)
-}
-
-/// The probability with which a trace stays. The order is from likely to unlikely.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum KeepProbability {
-    /// It stays, by a rule that chance has no part in.
-    Certain,
-    /// It stays if its randomness reaches this threshold.
-    At(Threshold),
-}
-
-/// What policies ask of a trace.
-pub trait TraceFacts {
-    /// The span tests that its spans passed.
-    fn passed_tests(&self) -> PassedTests;
-    /// The time from its first start to its last end.
-    fn duration(&self) -> Duration;
-    /// The randomness that decides about it.
-    fn randomness(&self) -> Randomness;
-    /// The highest threshold at which a sampler kept one of its spans before.
-    fn threshold_before(&self) -> Option<Threshold>;
-    /// Whether an expression over the trace is true.
-    ///
-    /// # Errors
-    /// It has no answer for this trace.
-    fn meets(&self, condition: &Condition) -> Result<bool, ConditionError>;
-}
+use self::facts::stays_at;
+use self::rule::Match;
+use super::threshold::Threshold;
+use crate::condition::ConditionError;
 
 /// What a policy does with the traces that it matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,17 +56,20 @@ pub enum TraceOutcome {
 pub struct Policies {
     list: Vec<Policy>,
     tests: SpanTests,
+    limits: Vec<Limit>,
     has_drop: bool,
     ignore_spans: bool,
+    read_usage: bool,
 }
 
 impl Policies {
-    /// Policies with the span tests that their rules name.
+    /// Policies with the span tests and the limits that their rules name.
     #[must_use]
-    pub fn new(list: Vec<Policy>, tests: SpanTests) -> Self {
+    pub fn new(list: Vec<Policy>, tests: SpanTests, limits: Vec<Limit>) -> Self {
         let has_drop = list.iter().any(|policy| policy.action == PolicyAction::Drop);
         let ignore_spans = list.iter().all(|policy| policy.rule.ignores_spans());
-        Self { list, tests, has_drop, ignore_spans }
+        let read_usage = list.iter().any(|policy| policy.rule.reads_usage());
+        Self { list, tests, limits, has_drop, ignore_spans, read_usage }
     }
 
     /// The policies.
@@ -201,6 +84,24 @@ impl Policies {
         &self.tests
     }
 
+    /// Whether a policy asks what calls used.
+    #[must_use]
+    pub const fn read_usage(&self) -> bool {
+        self.read_usage
+    }
+
+    /// Whether chance alone decides about every trace.
+    #[must_use]
+    pub const fn ignore_spans(&self) -> bool {
+        self.ignore_spans
+    }
+
+    /// What the limits have before anything was kept.
+    #[must_use]
+    pub fn budgets(&self) -> Budgets {
+        Budgets::new(&self.limits)
+    }
+
     /// The name of a policy.
     #[must_use]
     pub fn name(&self, index: usize) -> &str {
@@ -208,45 +109,76 @@ impl Policies {
     }
 
     /// Decides about a trace by what is there of it. A policy that has no answer does not match, and
-    /// is told to `unanswered` by its index.
+    /// is told to `unanswered` by its index. What a policy with a limit keeps is taken out of `budgets`.
     pub fn decide(
         &self,
         trace: &dyn TraceFacts,
+        budgets: &mut Budgets,
         unanswered: &mut dyn FnMut(usize, ConditionError),
     ) -> TraceOutcome {
-        let mut probability = |index: usize, rule: &PolicyRule| {
-            rule.probability(trace).unwrap_or_else(|error| {
+        let mut matches = |index: usize, rule: &PolicyRule| {
+            rule.matches(trace).unwrap_or_else(|error| {
                 unanswered(index, error);
                 None
             })
         };
         let mut drops = self.having(PolicyAction::Drop);
-        let dropping = drops.find(|(index, rule)| probability(*index, rule).is_some());
+        let dropping = drops.find(|(index, rule)| matches(*index, rule).is_some());
         if let Some((index, _)) = dropping {
             return TraceOutcome::Drop(Some(index));
         }
         // Expressions cost the most, so they are asked only when nothing else kept the trace.
         let cheap = self.having(PolicyAction::Keep).filter(|(_, rule)| !rule.has_cel());
         let dear = self.having(PolicyAction::Keep).filter(|(_, rule)| rule.has_cel());
-        let probabilities =
-            cheap.chain(dear).map(|(index, rule)| (index, probability(index, rule)));
-        best(probabilities, trace)
+        let mut candidates = Candidates::default();
+        for (index, rule) in cheap.chain(dear) {
+            let Some(matched) = matches(index, rule) else { continue };
+            if matched == Match::CERTAIN {
+                return TraceOutcome::Keep { policy: index, probability: KeepProbability::Certain };
+            }
+            candidates.add(index, matched);
+        }
+        candidates
+            .by_chance(trace)
+            .unwrap_or_else(|| self.within_limits(candidates, trace, budgets))
     }
 
     /// Decides if no span that may follow can change the outcome.
     #[must_use]
     pub fn decide_early(&self, trace: &dyn TraceFacts) -> Option<TraceOutcome> {
         if self.ignore_spans {
-            return Some(self.decide(trace, &mut |_, _| {}));
+            // No limits: their answer depends on the spans.
+            return Some(self.decide(trace, &mut Budgets::default(), &mut |_, _| {}));
         }
         if self.has_drop {
             return None;
         }
-        let certain = self.having(PolicyAction::Keep).filter(|(_, rule)| rule.is_lasting());
-        let (policy, probability) = certain
-            .filter_map(|(index, rule)| Some((index, rule.probability(trace).ok()??)))
-            .find(|(_, probability)| *probability == KeepProbability::Certain)?;
-        Some(TraceOutcome::Keep { policy, probability })
+        let mut lasting = self.having(PolicyAction::Keep).filter(|(_, rule)| rule.is_lasting());
+        let (policy, _) =
+            lasting.find(|(_, rule)| matches!(rule.matches(trace), Ok(Some(Match::CERTAIN))))?;
+        Some(TraceOutcome::Keep { policy, probability: KeepProbability::Certain })
+    }
+
+    /// The first policy whose limits have room keeps the trace. If none has, the first one drops it.
+    fn within_limits(
+        &self,
+        mut candidates: Candidates,
+        trace: &dyn TraceFacts,
+        budgets: &mut Budgets,
+    ) -> TraceOutcome {
+        candidates.limited.retain(|(_, matched)| matched.stays(trace));
+        candidates.limited.sort_unstable_by_key(|(index, _)| *index);
+        let mut charges = Vec::new();
+        for (index, _) in &candidates.limited {
+            charges.clear();
+            let policy = self.list.get(*index);
+            policy.into_iter().for_each(|policy| policy.rule.charge(trace, &mut charges));
+            if budgets.take(&charges) {
+                let probability = KeepProbability::Unknown;
+                return TraceOutcome::Keep { policy: *index, probability };
+            }
+        }
+        TraceOutcome::Drop(candidates.limited.first().map(|(index, _)| *index))
     }
 
     fn having(&self, action: PolicyAction) -> impl Iterator<Item = (usize, &PolicyRule)> {
@@ -257,32 +189,36 @@ impl Policies {
     }
 }
 
-/// The likeliest of the rules that match decides, so that the threshold written is the probability
-/// with which a trace like this one stays.
-fn best(
-    probabilities: impl Iterator<Item = (usize, Option<KeepProbability>)>,
-    trace: &dyn TraceFacts,
-) -> TraceOutcome {
-    let mut best: Option<(usize, KeepProbability)> = None;
-    for (index, probability) in probabilities {
-        match probability {
-            Some(KeepProbability::Certain) => {
-                return TraceOutcome::Keep { policy: index, probability: KeepProbability::Certain };
-            }
-            Some(probability) if best.is_none_or(|(_, before)| probability < before) => {
-                best = Some((index, probability));
+/// The policies that match a trace, where none keeps it for certain.
+#[derive(Debug, Default)]
+struct Candidates {
+    /// The likeliest of those without a limit. It decides, so that the threshold written is the
+    /// probability with which a trace like this one stays.
+    likeliest: Option<(usize, Threshold)>,
+    limited: Vec<(usize, Match)>,
+}
+
+impl Candidates {
+    fn add(&mut self, index: usize, matched: Match) {
+        match matched.probability {
+            _ if matched.is_limited => self.limited.push((index, matched)),
+            KeepProbability::At(threshold)
+                if self.likeliest.is_none_or(|(_, before)| threshold < before) =>
+            {
+                self.likeliest = Some((index, threshold));
             }
             _ => {}
         }
     }
-    match best {
-        Some((policy, probability @ KeepProbability::At(threshold)))
-            if threshold.keeps(trace.randomness())
-                || trace.threshold_before().is_some_and(|before| before >= threshold) =>
-        {
-            TraceOutcome::Keep { policy, probability }
-        }
-        _ => TraceOutcome::Drop(None),
+
+    /// What chance alone decides. The threshold says how likely that was, unless a policy with a limit
+    /// may keep traces like this one that chance does not.
+    fn by_chance(&self, trace: &dyn TraceFacts) -> Option<TraceOutcome> {
+        let (policy, threshold) = self.likeliest.filter(|(_, at)| stays_at(*at, trace))?;
+        let by_chance = KeepProbability::At(threshold);
+        let adds_more = self.limited.iter().any(|(_, matched)| matched.probability < by_chance);
+        let probability = if adds_more { KeepProbability::Unknown } else { by_chance };
+        Some(TraceOutcome::Keep { policy, probability })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Tail sampling: whole traces are held as encoded bytes until a decision about them is due.
 
-mod decision_cache;
+mod facts;
 mod interner;
 mod trace;
 mod unanswered;
@@ -11,20 +11,19 @@ use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
-use self::decision_cache::DecisionCache;
+use self::facts::{FactVisitor, Held, Shown};
 use self::interner::Interner;
 use self::trace::{Trace, TraceEntry};
 pub use self::unanswered::Unanswered;
-use super::policy::{KeepProbability, PassedTests, Policies, SpanTests, TraceFacts, TraceOutcome};
+use super::policy::{Budgets, KeepProbability, PassedTests, Policies, TraceOutcome};
 use super::rewrite::{Mark, Probability, marked_body};
-use super::threshold::{Randomness, Threshold};
+use super::session::SessionKeys;
+use super::threshold::Randomness;
+use super::trace_cache::TraceCache;
 use super::tracestate::OtState;
 use crate::clock::Tick;
 use crate::codec::records::edit::{event_start, positioned_metadata};
-use crate::codec::records::{
-    AttributeVisitor, ChunkRewriter, Event, EventKind, Item, ItemReader, Patch, Telemetry,
-};
-use crate::condition::{Condition, ConditionError, ConditionRecord, ConditionSubject};
+use crate::codec::records::{ChunkRewriter, Item, ItemReader, Patch, Telemetry};
 use crate::model::{Emission, ErrorRule, Position, TraceId};
 
 /// How large a released batch grows before the next one is begun.
@@ -35,6 +34,8 @@ const BATCH: usize = 1 << 20;
 pub struct TailConfig {
     /// How long after its first span a trace is decided.
     pub decision_wait: Duration,
+    /// How long after its root span a trace is decided, if that is sooner.
+    pub wait_after_root: Option<Duration>,
     /// The most memory that held and released spans take, in bytes.
     pub max_bytes: usize,
     /// The most traces held.
@@ -47,6 +48,8 @@ pub struct TailConfig {
     pub policies: Policies,
     /// Which spans expressions count as errors.
     pub errors: ErrorRule,
+    /// What names the sessions whose traces are decided alike.
+    pub sessions: Option<SessionKeys>,
     /// Marks what is released, so that the filters up to here leave it alone.
     pub position: Position,
 }
@@ -71,6 +74,10 @@ pub struct TailTally {
     pub early_full: u64,
     /// Traces decided early because the host stops.
     pub early_shutdown: u64,
+    /// Spans of traces whose session decided about chance.
+    pub of_sessions: u64,
+    /// Spans of traces of a session that had randomness or a threshold before, so that it did not decide.
+    pub against_sessions: u64,
     /// Spans that came after their trace was kept.
     pub late_kept: u64,
     /// Spans that came after their trace was dropped.
@@ -91,24 +98,38 @@ enum Early {
 #[derive(Debug)]
 pub struct TailSampler {
     decision_wait: Duration,
+    wait_after_root: Option<Duration>,
     max_bytes: usize,
     max_traces: usize,
     position: Position,
     policies: Arc<Policies>,
+    budgets: Budgets,
     errors: ErrorRule,
+    sessions: Option<Arc<SessionKeys>>,
     traces: HashMap<TraceId, Box<Trace>, RandomState>,
     order: VecDeque<(Tick, TraceId)>,
+    /// Traces whose root came, by when it did.
+    rooted: VecDeque<(Tick, (Tick, TraceId))>,
     trace_bytes: usize,
     metadata: Interner,
     tags: Interner,
-    kept: DecisionCache<(usize, KeepProbability)>,
-    dropped: DecisionCache<Option<usize>>,
+    kept: TraceCache<KeptAs>,
+    dropped: TraceCache<Option<usize>>,
     ready: VecDeque<Emission>,
     ready_bytes: usize,
     closed: bool,
     /// Used again for each span that is marked.
     patch: Patch,
     tally: TailTally,
+}
+
+/// How a trace was kept, and what its spans say of it.
+#[derive(Debug, Clone, Copy)]
+struct KeptAs {
+    policy: usize,
+    probability: KeepProbability,
+    /// That of its session.
+    randomness: Option<Randomness>,
 }
 
 /// What is common to the spans that follow each other with the same metadata.
@@ -129,18 +150,22 @@ impl TailSampler {
         let unanswered = vec![Unanswered::default(); count];
         Self {
             decision_wait: config.decision_wait,
+            wait_after_root: config.wait_after_root,
             max_bytes: config.max_bytes,
             max_traces: config.max_traces,
             position: config.position,
+            budgets: config.policies.budgets(),
             policies: Arc::new(config.policies),
             errors: config.errors,
+            sessions: config.sessions.map(Arc::new),
             traces: HashMap::default(),
             order: VecDeque::new(),
+            rooted: VecDeque::new(),
             trace_bytes: 0,
             metadata: Interner::default(),
             tags: Interner::default(),
-            kept: DecisionCache::new(config.kept_cache),
-            dropped: DecisionCache::new(config.dropped_cache),
+            kept: TraceCache::new(config.kept_cache),
+            dropped: TraceCache::new(config.dropped_cache),
             ready: VecDeque::new(),
             ready_bytes: 0,
             closed: false,
@@ -152,13 +177,14 @@ impl TailSampler {
     /// Takes the spans of a chunk in and says what goes on in the chunk's place; `None` if it is
     /// the chunk itself.
     pub fn on_chunk(&mut self, tag: &[u8], chunk: &[u8], now: Tick) -> Option<Vec<u8>> {
-        let policies = Arc::clone(&self.policies);
-        let mut visitor = FactVisitor { tests: policies.tests(), facts: PassedTests::default() };
+        self.budgets.advance(now);
+        let (policies, sessions) = (Arc::clone(&self.policies), self.sessions.clone());
+        let mut visitor = FactVisitor::new(&policies, sessions.as_deref());
         let mut rewriter = ChunkRewriter::new(chunk);
         let mut items = ItemReader::new(chunk);
         let mut metadata_run: Option<MetadataRun> = None;
         while let Some(step) = items.step(&mut visitor) {
-            let facts = std::mem::take(&mut visitor.facts);
+            let shown = std::mem::take(&mut visitor.shown);
             let Some((item, telemetry)) = step.span() else {
                 rewriter.keep(step.raw());
                 continue;
@@ -169,7 +195,7 @@ impl TailSampler {
             }
             match metadata_run {
                 Some(metadata_run) if !metadata_run.ours => {
-                    self.span(&mut rewriter, metadata_run, item, facts, now);
+                    self.span(&mut rewriter, metadata_run, item, shown, now);
                 }
                 _ => rewriter.keep(item.event.raw),
             }
@@ -183,6 +209,8 @@ impl TailSampler {
     /// and from then on nothing is held any more.
     pub fn take(&mut self, everything: bool, now: Tick) -> Vec<Emission> {
         self.closed |= everything;
+        self.budgets.advance(now);
+        self.decide_rooted(now);
         while let Some((first_seen, id)) = self.order.front().copied() {
             let due = now.since(first_seen) >= self.decision_wait;
             if !due && !everything {
@@ -194,6 +222,18 @@ impl TailSampler {
         }
         self.ready_bytes = 0;
         self.ready.drain(..).collect()
+    }
+
+    /// Decides the traces whose root came long enough ago.
+    fn decide_rooted(&mut self, now: Tick) {
+        let Some(wait) = self.wait_after_root else { return };
+        while let Some((root_seen, (first_seen, id))) = self.rooted.front().copied() {
+            if now.since(root_seen) < wait {
+                break;
+            }
+            self.rooted.pop_front();
+            self.decide_if_held(first_seen, id, None, None);
+        }
     }
 
     /// Takes back what could not be emitted; it is given again by the next [`TailSampler::take`].
@@ -252,7 +292,7 @@ impl TailSampler {
         rewriter: &mut ChunkRewriter<'_>,
         metadata_run: MetadataRun,
         item: &Item<'_>,
-        mut facts: PassedTests,
+        mut shown: Shown<'_>,
         now: Tick,
     ) {
         self.tally.received += 1;
@@ -265,12 +305,15 @@ impl TailSampler {
         if !self.traces.contains_key(&id) && self.late(rewriter, id, item) {
             return;
         }
+        let facts = &mut shown.facts;
         facts.0 |= metadata_run.resource.0;
         let tests = self.policies.tests();
-        tests.status(&mut facts, span.status_code());
-        tests.trace_state(&mut facts, span.trace_state());
-        tests.events(&mut facts, span.events);
-        if !self.hold(id, metadata_run, item, facts, now) {
+        tests.status(facts, span.status_code());
+        tests.trace_state(facts, span.trace_state());
+        tests.events(facts, span.events);
+        tests.flags(facts, span);
+        tests.joint(facts);
+        if !self.hold(id, metadata_run, item, &shown, now) {
             self.tally.untraced += 1;
             rewriter.keep(raw);
             return;
@@ -282,11 +325,11 @@ impl TailSampler {
     /// A span whose trace was decided already goes the way of its trace.
     fn late(&mut self, rewriter: &mut ChunkRewriter<'_>, id: TraceId, item: &Item<'_>) -> bool {
         let raw = item.event.raw;
-        if let Some((policy, probability)) = self.kept.get(id) {
+        if let Some(kept) = self.kept.get(id) {
             self.tally.late_kept += 1;
-            add(&mut self.tally.kept, policy, 1);
+            add(&mut self.tally.kept, kept.policy, 1);
             self.patch.begin(raw);
-            let mark = mark(&self.policies, policy, probability);
+            let mark = mark(&self.policies, kept);
             mark.note(item.event.body, &item.span, &mut self.patch);
             self.patch.apply(raw, rewriter.replace(raw));
             return true;
@@ -305,16 +348,21 @@ impl TailSampler {
         id: TraceId,
         metadata_run: MetadataRun,
         item: &Item<'_>,
-        facts: PassedTests,
+        shown: &Shown<'_>,
         now: Tick,
     ) -> bool {
         let MetadataRun { metadata, tag, .. } = metadata_run;
-        if self.order.len() > 2 * self.traces.len() + 1024 {
-            // Traces that were decided early leave their place in the queue behind.
-            let traces = &self.traces;
-            self.order.retain(|(first_seen, id)| {
-                traces.get(id).is_some_and(|trace| trace.first_seen == *first_seen)
-            });
+        // Traces that were decided early leave their place in the queues behind.
+        let traces = &self.traces;
+        let is_held = |(first_seen, id): &(Tick, TraceId)| {
+            traces.get(id).is_some_and(|trace| trace.first_seen == *first_seen)
+        };
+        let most = 2 * traces.len() + 1024;
+        if self.order.len() > most {
+            self.order.retain(is_held);
+        }
+        if self.rooted.len() > most {
+            self.rooted.retain(|(_, trace)| is_held(trace));
         }
         let order = &mut self.order;
         let trace = self.traces.entry(id).or_insert_with(|| {
@@ -325,11 +373,26 @@ impl TailSampler {
         if !trace.push(TraceEntry { metadata, tag, time: item.event.time, body: item.event.body }) {
             return false;
         }
+        if self.policies.read_usage() {
+            trace.more.get_or_insert_default().usage.add(&shown.usage);
+        }
+        if let Some(name) = shown.session
+            && let Some(keys) = &self.sessions
+        {
+            let session = &mut trace.more.get_or_insert_default().session;
+            *session = session.or_else(|| keys.randomness(name));
+        }
         self.trace_bytes = self.trace_bytes.saturating_sub(before) + trace.held();
         self.metadata.again(metadata);
         self.tags.again(tag);
         self.tally.held += 1;
-        trace.facts.0 |= facts.0;
+        trace.facts.0 |= shown.facts.0;
+        if self.wait_after_root.is_some()
+            && item.span.parent_span_id.is_empty()
+            && !std::mem::replace(&mut trace.has_root, true)
+        {
+            self.rooted.push_back((now, (trace.first_seen, id)));
+        }
         let (start, end) = (item.span.start_unix_nanos(), item.span.end_unix_nanos());
         if start > 0 {
             trace.start = trace.start.min(start);
@@ -351,6 +414,11 @@ impl TailSampler {
         id: TraceId,
     ) {
         let Some(trace) = self.traces.get(&id) else { return };
+        let may_change = self.sessions.is_some() && self.policies.ignore_spans();
+        if may_change && trace.randomness.or(trace.session()).is_none() {
+            // A span that follows may name the session, which decides about chance.
+            return;
+        }
         let outcome = self.policies.decide_early(&self.facts_of(trace));
         if let Some(outcome) = outcome {
             self.count_early(Early::Certain);
@@ -395,10 +463,13 @@ impl TailSampler {
         let held = self.traces.get(&id).filter(|trace| trace.first_seen == first_seen);
         let Some(trace) = held else { return };
         let mut unanswered = Vec::new();
-        let outcome = self.policies.decide(&self.facts_of(trace), &mut |policy, error| {
+        let mut budgets = std::mem::take(&mut self.budgets);
+        let facts = self.facts_of(trace);
+        let outcome = self.policies.decide(&facts, &mut budgets, &mut |policy, error| {
             unanswered.push((policy, error));
         });
         let spans = trace.spans;
+        self.budgets = budgets;
         for (policy, error) in unanswered {
             if let Some(tally) = self.tally.unanswered.get_mut(policy) {
                 tally.add(&error, matches!(outcome, TraceOutcome::Keep { .. }), spans);
@@ -432,11 +503,17 @@ impl TailSampler {
     ) {
         self.trace_bytes = self.trace_bytes.saturating_sub(trace.held());
         self.tally.held = self.tally.held.saturating_sub(trace.spans);
+        match (trace.session(), trace.more.as_ref().and_then(|more| more.session)) {
+            (Some(_), _) => self.tally.of_sessions += trace.spans,
+            (None, Some(_)) => self.tally.against_sessions += trace.spans,
+            (None, None) => {}
+        }
         match outcome {
             TraceOutcome::Keep { policy, probability } => {
                 add(&mut self.tally.kept, policy, trace.spans);
-                self.kept.insert(trace.id, (policy, probability));
-                self.release(trace, policy, probability, here);
+                let kept = KeptAs { policy, probability, randomness: trace.session() };
+                self.kept.insert(trace.id, kept);
+                self.release(trace, kept, here);
             }
             TraceOutcome::Drop(policy) => {
                 add(&mut self.tally.dropped, policy.map_or(0, |policy| policy + 1), trace.spans);
@@ -452,12 +529,11 @@ impl TailSampler {
     fn release(
         &mut self,
         trace: &Trace,
-        policy: usize,
-        probability: KeepProbability,
+        kept: KeptAs,
         mut here: Option<(&mut ChunkRewriter<'_>, u32)>,
     ) {
         let policies = Arc::clone(&self.policies);
-        let mark = mark(&policies, policy, probability);
+        let mark = mark(&policies, kept);
         let mut positioned: Option<(u32, Vec<u8>)> = None;
         for entry in trace.entries() {
             if let Some((rewriter, tag)) = &mut here
@@ -508,66 +584,12 @@ fn add(counts: &mut [u64], index: usize, spans: u64) {
 }
 
 /// What a kept span says: a threshold only if chance kept it.
-fn mark(policies: &Policies, policy: usize, probability: KeepProbability) -> Mark<'_> {
-    let probability = match probability {
-        KeepProbability::Certain => Probability::Unknown,
+fn mark(policies: &Policies, kept: KeptAs) -> Mark<'_> {
+    let probability = match kept.probability {
+        KeepProbability::Certain | KeepProbability::Unknown => Probability::Unknown,
         KeepProbability::At(threshold) => Probability::AtLeast(threshold),
     };
-    Mark { probability, policy: Some(policies.name(policy)) }
-}
-
-/// Collects what the attributes of a span show.
-struct FactVisitor<'t> {
-    tests: &'t SpanTests,
-    facts: PassedTests,
-}
-
-impl<'a> AttributeVisitor<'a> for FactVisitor<'_> {
-    #[inline]
-    fn attribute(&mut self, key: &'a [u8], value: &'a [u8]) {
-        self.tests.attribute(&mut self.facts, key, value);
-    }
-}
-
-/// A held trace, as policies see it.
-struct Held<'t> {
-    trace: &'t Trace,
-    metadata: &'t Interner,
-    tags: &'t Interner,
-    errors: ErrorRule,
-}
-
-impl TraceFacts for Held<'_> {
-    fn passed_tests(&self) -> PassedTests {
-        self.trace.facts
-    }
-
-    fn duration(&self) -> Duration {
-        self.trace.duration()
-    }
-
-    fn randomness(&self) -> Randomness {
-        self.trace.randomness.unwrap_or(Randomness::of_trace(self.trace.id))
-    }
-
-    fn threshold_before(&self) -> Option<Threshold> {
-        self.trace.threshold
-    }
-
-    fn meets(&self, condition: &Condition) -> Result<bool, ConditionError> {
-        let records: Vec<ConditionRecord<'_>> = self
-            .trace
-            .entries()
-            .map(|entry| {
-                let metadata = self.metadata.get(entry.metadata);
-                let (time, body) = (entry.time, entry.body);
-                let kind = EventKind::Record;
-                let event = Event { raw: body, kind, time, metadata, body, group: None };
-                ConditionRecord::new(event, event.telemetry(), self.tags.get(entry.tag))
-            })
-            .collect();
-        condition.evaluate(&ConditionSubject::Trace(&records, self.errors))
-    }
+    Mark { probability, randomness: kept.randomness, policy: Some(policies.name(kept.policy)) }
 }
 
 #[cfg(test)]

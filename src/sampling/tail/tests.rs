@@ -7,9 +7,12 @@ use crate::codec::msgpack::{MapView, text_of};
 use crate::codec::records::Events;
 use crate::codec::records::StatusCode;
 use crate::codec::records::testing::{SpanRecord, chunk};
+use crate::condition::Condition;
 use crate::model::Emission;
-use crate::sampling::POLICY_ATTRIBUTE;
-use crate::sampling::policy::{Policy, PolicyAction, PolicyRule, SpanTest};
+use crate::sampling::policy::{
+    Limit, LimitUnit, Policy, PolicyAction, PolicyRule, SpanTest, SpanTests, UsageTest,
+};
+use crate::sampling::{POLICY_ATTRIBUTE, Threshold};
 
 const LOW: u64 = 0x1100_0000_0000_0000 | 0x0011_1111_1111_1111;
 const HIGH: u64 = 0x1100_0000_0000_0000 | 0x00ee_eeee_eeee_eeee;
@@ -21,14 +24,14 @@ fn rules(list: Vec<(&str, PolicyRule, PolicyAction)>) -> Policies {
         let name = name.to_owned();
         Policy { name, rule, action }
     });
-    Policies::new(policies.collect(), tests)
+    Policies::new(policies.collect(), tests, Vec::new())
 }
 
 /// Errors, slower than 5 s, and half of the rest.
 fn usual() -> Policies {
     rules(vec![
         ("errors", PolicyRule::SpanTest(0), PolicyAction::Keep),
-        ("slow", PolicyRule::Latency(Duration::from_secs(5), None), PolicyAction::Keep),
+        ("slow", PolicyRule::Latency(Some(Duration::from_secs(5)), None), PolicyAction::Keep),
         ("half", PolicyRule::Probability(Threshold::from_percentage(50.0)), PolicyAction::Keep),
     ])
 }
@@ -36,12 +39,14 @@ fn usual() -> Policies {
 fn config(policies: Policies) -> TailConfig {
     TailConfig {
         decision_wait: Duration::from_secs(30),
+        wait_after_root: None,
         max_bytes: 1 << 20,
         max_traces: 1000,
         kept_cache: 1000,
         dropped_cache: 1000,
         policies,
         errors: ErrorRule::Status,
+        sessions: None,
         position: Position { run: 7, after: 3 },
     }
 }
@@ -143,7 +148,7 @@ fn latency_is_that_of_the_trace() {
     let mut sampler = sampler();
     let early = chunk(&[SpanRecord::new(LOW, 1).times(10_000, 11_000)]);
     assert_eq!(sampler.on_chunk(b"ai", &early, second(0)), Some(Vec::new()));
-    let late = chunk(&[SpanRecord::new(LOW, 2).times(14_000, 15_000)]);
+    let late = chunk(&[SpanRecord::new(LOW, 2).times(14_000, 15_001)]);
     let out = sampler.on_chunk(b"ai", &late, second(1)).unwrap();
     let policies: Vec<String> = read(&out).into_iter().map(|span| span.1).collect();
     assert_eq!(policies, ["slow", "slow"]);
@@ -252,6 +257,130 @@ fn expressions_see_the_whole_trace() {
     };
     assert_eq!(sampler.tally().unanswered, [Unanswered::default(), broken]);
     assert_eq!(sampler.tally().dropped, [1, 0, 0]);
+}
+
+/// Scenario: traces whose root comes first, late and never, and one that goes on after its root.
+/// Guarantees: each is decided at the sooner of both waits, once.
+#[test]
+fn a_root_shortens_the_wait() {
+    let wait_after_root = Some(Duration::from_secs(5));
+    let mut sampler = TailSampler::new(TailConfig { wait_after_root, ..config(usual()) });
+    let child = |trace, span: u64| SpanRecord::new(HIGH + trace, span).parent(9);
+    let root = |trace, span: u64| SpanRecord::new(HIGH + trace, span);
+    let mut take = |spans: &[SpanRecord], now: u64| {
+        sampler.on_chunk(b"ai", &chunk(spans), second(now));
+        ids(&sampler.take(false, second(now)))
+    };
+    assert_eq!(take(&[root(1, 1), child(2, 2), child(3, 3)], 0), [0; 0]);
+    assert_eq!(take(&[child(1, 4), root(1, 5)], 4), [0; 0], "a second root changes nothing");
+    assert_eq!(take(&[root(2, 6)], 5), [1, 4, 5]);
+    assert_eq!(take(&[root(4, 7)], 10), [2, 6]);
+    assert_eq!(take(&[root(5, 8)], 28), [7]);
+    assert_eq!(take(&[], 30), [3], "it has no root");
+    assert_eq!(take(&[], 33), [8]);
+    assert!(adds_up(sampler.tally()) && sampler.rooted.is_empty());
+    assert_eq!((sampler.tally().early_full, sampler.tally().early_shutdown), (0, 0));
+}
+
+/// Scenario: traces over more than one chunk and second, with a limit of spans per second beside a
+/// policy of errors. Guarantees: whole traces stay or go, what stays by the limit has no threshold any
+/// more and is no more than the limit allows, what goes by it is counted under its name.
+#[test]
+fn a_limit_is_kept_by_whole_traces() {
+    let limit = PolicyRule::Limit(0, LimitUnit::Spans);
+    let list = [("errors", PolicyRule::SpanTest(0)), ("limit", limit)];
+    let mut tests = SpanTests::default();
+    tests.add(SpanTest::Status(vec![StatusCode::Error])).unwrap();
+    let list =
+        list.map(|(name, rule)| Policy { name: name.to_owned(), rule, action: PolicyAction::Keep });
+    let limits = vec![Limit { rate: 10.0, burst: 10.0 }];
+    let mut sampler = TailSampler::new(config(Policies::new(list.into(), tests, limits)));
+    let (mut all, mut trace) = (Vec::new(), 0);
+    for now in 0..60_u64 {
+        for _ in 0..if now < 20 { 10 } else { 0 } {
+            trace += 1;
+            for part in 0..2 {
+                let span = SpanRecord::new(trace, trace * 10 + part).state("ot=th:8");
+                sampler.on_chunk(b"ai", &chunk(&[span]), second(now));
+            }
+        }
+        let released = spans(&sampler.take(false, second(now)));
+        assert!(released.len() <= 10, "{now}");
+        all.extend(released);
+        assert!(adds_up(sampler.tally()));
+    }
+    assert_eq!(all.len(), 20 * 10, "10 spans in each second in which traces were due");
+    assert!(all.iter().all(|(_, policy, state, _)| policy == "limit" && state.is_empty()));
+    assert_eq!(all.iter().map(|span| span.0 / 10).collect::<BTreeSet<_>>().len(), 100);
+    assert_eq!(sampler.tally().kept, [0, 200]);
+    assert_eq!(sampler.tally().dropped, [0, 0, 200]);
+    let late = chunk(&[SpanRecord::new(all[0].0 / 10, 7).state("ot=th:8")]);
+    let late = read(&sampler.on_chunk(b"ai", &late, second(60)).unwrap());
+    assert_eq!((late[0].1.as_str(), late[0].2.as_str()), ("limit", ""));
+}
+
+/// Scenario: traces in pieces, with policies of tokens, cost, flags and tools. Guarantees: what the
+/// calls of a trace used is added up over its chunks, and is held in the bounds.
+#[test]
+fn what_calls_used_is_added_up_over_chunks() {
+    let test = UsageTest { total_tokens: 1000.0, ..UsageTest::default() };
+    let list = vec![("tokens", PolicyRule::Usage(test), PolicyAction::Keep)];
+    let mut sampler = TailSampler::new(config(rules(list)));
+    let call = |trace, span, tokens: i64| {
+        SpanRecord::new(trace, span)
+            .with("gen_ai.operation.name", "chat")
+            .with("gen_ai.usage.input_tokens", tokens)
+            .with("gen_ai.usage.output_tokens", 100_i64)
+    };
+    let agent = call(LOW, 9, 800).with("gen_ai.operation.name", "invoke_agent");
+    for span in [call(LOW, 1, 300), agent, call(LOW + 1, 2, 899)] {
+        assert_eq!(sampler.on_chunk(b"ai", &chunk(&[span]), second(0)), Some(Vec::new()));
+    }
+    let out = sampler.on_chunk(b"ai", &chunk(&[call(LOW, 3, 500)]), second(1)).unwrap();
+    assert_eq!(read(&out).iter().map(|span| span.0).collect::<Vec<_>>(), [1, 9, 3], "early");
+    assert_eq!(ids(&sampler.take(false, second(30))), [0; 0]);
+    assert_eq!((sampler.held_bytes(), sampler.tally().dropped[0]), (0, 1));
+}
+
+/// Scenario: traces of two sessions, of which one span each names the session, with chance alone and
+/// beside other policies. Guarantees: the traces of a session are decided alike and say the same
+/// randomness on every span, late ones too; one that was sampled before is left as it was.
+#[test]
+fn traces_of_a_session_are_decided_alike() {
+    let chance = || {
+        let half = PolicyRule::Probability(Threshold::from_percentage(50.0));
+        rules(vec![("half", half, PolicyAction::Keep)])
+    };
+    for policies in [chance(), usual()] {
+        let keys = SessionKeys::new(vec!["session.id".to_owned()], None);
+        let mut sampler = TailSampler::new(TailConfig { sessions: Some(keys), ..config(policies) });
+        // The hash of "abc" begins with ba, that of "1" with 6b.
+        let named = |trace, span, name: &str| SpanRecord::new(trace, span).with("session.id", name);
+        let spans = [
+            SpanRecord::new(LOW, 1),
+            named(LOW, 2, "abc"),
+            SpanRecord::new(HIGH, 3),
+            named(HIGH, 4, "1"),
+            named(LOW + 1, 5, "abc").state("ot=th:4"),
+            SpanRecord::new(HIGH + 1, 6),
+        ];
+        let mut out = Vec::new();
+        for span in &spans {
+            let chunk = chunk(std::slice::from_ref(span));
+            out.extend(read(&sampler.on_chunk(b"ai", &chunk, second(0)).unwrap()));
+        }
+        out.extend(self::spans(&sampler.take(false, second(30))));
+        let late = chunk(&[SpanRecord::new(LOW, 7)]);
+        out.extend(read(&sampler.on_chunk(b"ai", &late, second(31)).unwrap()));
+        let stamped = "ot=th:8;rv:ba7816bf8f01cf";
+        let mut states: Vec<(u64, &str)> =
+            out.iter().map(|span| (span.0, span.2.as_str())).collect();
+        states.sort_unstable();
+        assert_eq!(states, [(1, stamped), (2, stamped), (6, "ot=th:8"), (7, stamped)]);
+        let tally = sampler.tally();
+        assert_eq!((tally.of_sessions, tally.against_sessions), (4, 1));
+        assert!(adds_up(tally));
+    }
 }
 
 #[test]

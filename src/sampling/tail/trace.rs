@@ -5,12 +5,16 @@ use std::time::Duration;
 use crate::clock::Tick;
 use crate::codec::records::EventTime;
 use crate::model::TraceId;
-use crate::sampling::policy::PassedTests;
+use crate::sampling::policy::{PassedTests, TraceSize, TraceUsage};
 use crate::sampling::threshold::{Randomness, Threshold};
+use crate::sampling::tracestate::OtState;
 
 /// What a held trace costs beside its spans' bytes: the struct, its places in the map and the
 /// queue, and the allocator's share.
-pub(super) const TRACE_OVERHEAD: usize = 320;
+pub(super) const TRACE_OVERHEAD: usize = 328;
+
+/// What [`More`] costs.
+const MORE_OVERHEAD: usize = 80;
 
 /// Bytes before each body: metadata, tag, seconds, nanoseconds, length.
 const ENTRY_HEAD: usize = 20;
@@ -28,6 +32,15 @@ pub(super) struct TraceEntry<'a> {
     pub(super) body: &'a [u8],
 }
 
+/// What only some configurations ask of a trace.
+#[derive(Debug, Default)]
+pub(super) struct More {
+    /// What its calls used.
+    pub(super) usage: TraceUsage,
+    /// The randomness of the session that one of its spans names.
+    pub(super) session: Option<Randomness>,
+}
+
 /// A trace that waits.
 #[derive(Debug)]
 pub(super) struct Trace {
@@ -39,6 +52,10 @@ pub(super) struct Trace {
     pub(super) randomness: Option<Randomness>,
     pub(super) threshold: Option<Threshold>,
     pub(super) spans: u64,
+    /// Whether its root came; told only where that matters.
+    pub(super) has_root: bool,
+    /// There once something of it is asked for.
+    pub(super) more: Option<Box<More>>,
     arena: Vec<u8>,
 }
 
@@ -53,6 +70,8 @@ impl Trace {
             randomness: None,
             threshold: None,
             spans: 0,
+            has_root: false,
+            more: None,
             arena: Vec::new(),
         }
     }
@@ -82,7 +101,20 @@ impl Trace {
 
     /// The memory that the trace takes.
     pub(super) fn held(&self) -> usize {
-        self.arena.capacity() + TRACE_OVERHEAD
+        let more = if self.more.is_some() { MORE_OVERHEAD } else { 0 };
+        self.arena.capacity() + TRACE_OVERHEAD + more
+    }
+
+    /// The randomness of its session, unless a span had some before, or was sampled by its trace id.
+    pub(super) fn session(&self) -> Option<Randomness> {
+        let before = OtState { threshold: self.threshold, randomness: self.randomness };
+        self.more.as_ref()?.session.filter(|_| before.takes_randomness())
+    }
+
+    /// How large it is, without what the spans' resources and scopes take.
+    pub(super) fn size(&self) -> TraceSize {
+        let heads = self.spans.saturating_mul(ENTRY_HEAD as u64);
+        TraceSize { spans: self.spans, bytes: (self.arena.len() as u64).saturating_sub(heads) }
     }
 
     /// The time from the first start to the last end.

@@ -107,12 +107,14 @@ fn sample(chunk: &[u8], error: Option<SpanTest>) {
     let list = vec![Policy { name: "errors".to_owned(), rule, action: PolicyAction::Keep }];
     let mut sampler = TailSampler::new(TailConfig {
         decision_wait: Duration::from_secs(30),
+        wait_after_root: None,
         max_bytes: usize::MAX,
         max_traces: usize::MAX,
         kept_cache: 0,
         dropped_cache: 0,
-        policies: Policies::new(list, tests),
+        policies: Policies::new(list, tests, Vec::new()),
         errors: ErrorRule::Status,
+        sessions: None,
         position: POSITION,
     });
     drop(black_box(sampler.on_chunk(b"ai", chunk, Tick(0))));
@@ -173,7 +175,7 @@ fn filters(
     row: &dyn Fn(&str, &mut dyn FnMut()) -> String,
 ) -> String {
     let mut aggregator = aggregator();
-    let head = HeadSampler::from_percentage(10.0);
+    let mut head = HeadSampler::from_percentage(10.0);
     [
         context_row("spans: through ai_context, current names", chunk, row),
         context_row("spans: through ai_context, captures", captures, row),

@@ -1,4 +1,4 @@
-//! Decisions remembered for spans that come late.
+//! What is remembered about traces.
 
 use std::collections::HashMap;
 
@@ -12,13 +12,13 @@ use crate::model::TraceId;
 /// full the old one is forgotten. An entry is remembered for at least half of the capacity's worth
 /// of newer ones.
 #[derive(Debug)]
-pub(super) struct DecisionCache<V> {
+pub(super) struct TraceCache<V> {
     half: usize,
     young: HashMap<TraceId, V, RandomState>,
     old: HashMap<TraceId, V, RandomState>,
 }
 
-impl<V: Copy> DecisionCache<V> {
+impl<V: Copy> TraceCache<V> {
     /// A cache of this many entries; none at all for 0.
     pub(super) fn new(capacity: usize) -> Self {
         Self { half: capacity.div_ceil(2), young: HashMap::default(), old: HashMap::default() }
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn what_is_used_stays_and_the_size_is_bounded() {
-        let mut cache = DecisionCache::new(8);
+        let mut cache = TraceCache::new(8);
         for number in 1..200 {
             cache.insert(id(number), number);
             assert_eq!(cache.get(id(1)), Some(1));
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_cache_of_nothing() {
-        let mut cache = DecisionCache::new(0);
+        let mut cache = TraceCache::new(0);
         cache.insert(id(1), 1);
         assert_eq!(cache.get(id(1)), None);
     }

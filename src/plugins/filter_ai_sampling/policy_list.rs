@@ -1,0 +1,74 @@
+//! Policies as they are collected from options and files.
+
+use crate::sampling::policy::{
+    Limit, Policies, Policy, PolicyAction, PolicyRule, SpanTest, SpanTests,
+};
+
+/// The problem of too many tests of single spans.
+pub(super) const TOO_MANY_TESTS: &str =
+    "the policies have more than 64 tests of statuses and attributes; allowed: up to 64";
+
+/// Policies as they are collected from options and files.
+#[derive(Debug, Default)]
+pub(super) struct PolicyList {
+    policies: Vec<Policy>,
+    tests: SpanTests,
+    limits: Vec<Limit>,
+}
+
+impl PolicyList {
+    /// A test of single spans, by its index; `None` when there are too many tests.
+    pub(super) fn test(&mut self, test: SpanTest) -> Option<usize> {
+        self.tests.add(test)
+    }
+
+    /// A rule that asks for a span that passes the test; `None` when there are too many tests.
+    pub(super) fn span_test(&mut self, test: SpanTest) -> Option<PolicyRule> {
+        self.test(test).map(PolicyRule::SpanTest)
+    }
+
+    /// A limit, by its index.
+    pub(super) fn limit(&mut self, limit: Limit) -> usize {
+        self.limits.push(limit);
+        self.limits.len().saturating_sub(1)
+    }
+
+    /// Adds a policy that keeps traces.
+    pub(super) fn keep(&mut self, name: &str, rule: PolicyRule) {
+        self.push(name, rule, PolicyAction::Keep);
+    }
+
+    /// Adds a policy; a name that is there already gets a number.
+    pub(super) fn push(&mut self, name: &str, rule: PolicyRule, action: PolicyAction) {
+        let is_free = |name: &str| !self.has(name);
+        let numbered = (2..).map(|number| format!("{name}_{number}"));
+        let name = std::iter::once(name.to_owned()).chain(numbered).find(|name| is_free(name));
+        self.policies.push(Policy { name: name.unwrap_or_default(), rule, action });
+    }
+
+    /// Whether there is a policy of this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.policies.iter().any(|policy| policy.name == name)
+    }
+
+    /// Whether there is no policy at all.
+    pub(super) const fn has_none(&self) -> bool {
+        self.policies.is_empty()
+    }
+
+    /// Whether no policy keeps anything.
+    pub(super) fn is_empty(&self) -> bool {
+        self.policies.iter().all(|policy| policy.action == PolicyAction::Drop)
+    }
+
+    /// The limits.
+    #[cfg(test)]
+    pub(super) fn limits(&self) -> &[Limit] {
+        &self.limits
+    }
+
+    /// The policies.
+    pub(super) fn finish(self) -> Policies {
+        Policies::new(self.policies, self.tests, self.limits)
+    }
+}

@@ -1,0 +1,127 @@
+//! Token buckets: how many spans or bytes per second policies may keep.
+
+use crate::clock::Tick;
+
+/// What a limit counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitUnit {
+    /// Spans.
+    Spans,
+    /// Bytes of encoded spans.
+    Bytes,
+}
+
+/// A token bucket: it holds `burst` at most, and `rate` is added each second.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limit {
+    /// What is added each second.
+    pub rate: f64,
+    /// The most that there is at once, which is the largest trace that the limit ever lets through.
+    pub burst: f64,
+}
+
+/// What a trace would take out of one bucket.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Charge {
+    /// The index of the limit.
+    pub(super) limit: usize,
+    /// How much.
+    pub(super) cost: f64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Bucket {
+    limit: Limit,
+    tokens: f64,
+    filled: Tick,
+}
+
+/// What is left of all limits, which are full at first.
+#[derive(Debug, Default)]
+pub struct Budgets {
+    buckets: Vec<Bucket>,
+    now: Tick,
+}
+
+impl Budgets {
+    /// Full buckets of these limits.
+    #[must_use]
+    pub fn new(limits: &[Limit]) -> Self {
+        let full = |limit: &Limit| Bucket { limit: *limit, tokens: limit.burst, filled: Tick(0) };
+        Self { buckets: limits.iter().map(full).collect(), now: Tick(0) }
+    }
+
+    /// Says what time it is.
+    pub fn advance(&mut self, now: Tick) {
+        self.now = self.now.max(now);
+    }
+
+    /// Takes all of the charges if every bucket has enough, else nothing.
+    pub(super) fn take(&mut self, charges: &[Charge]) -> bool {
+        let now = self.now;
+        let has_room = charges.iter().all(|charge| {
+            self.buckets.get_mut(charge.limit).is_some_and(|bucket| {
+                bucket.fill(now);
+                bucket.tokens >= charge.cost
+            })
+        });
+        if has_room {
+            for charge in charges {
+                if let Some(bucket) = self.buckets.get_mut(charge.limit) {
+                    bucket.tokens -= charge.cost;
+                }
+            }
+        }
+        has_room
+    }
+}
+
+impl Bucket {
+    fn fill(&mut self, now: Tick) {
+        let seconds = now.since(self.filled).as_secs_f64();
+        self.tokens = seconds.mul_add(self.limit.rate, self.tokens).min(self.limit.burst);
+        self.filled = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(budgets: &mut Budgets, millis: u64, cost: f64) -> bool {
+        budgets.advance(Tick(millis * 1_000_000));
+        budgets.take(&[Charge { limit: 0, cost }])
+    }
+
+    /// The figures are those of the Collector's tests of `rate_limiting` and `bytes_limiting`.
+    #[test]
+    fn a_bucket_is_full_at_first_and_fills_at_its_rate() {
+        for (rate, burst, takes) in [
+            (3.0, 3.0, vec![(0, 3.0, true), (0, 1.0, false)]),
+            (3.0, 2.0, vec![(0, 3.0, false), (5000, 3.0, false), (5000, 2.0, true)]),
+            (2.0, 4.0, [[(0, 1.0, true)].repeat(4), vec![(0, 1.0, false)]].concat()),
+            (4.0, 2.0, vec![(0, 2.0, true), (0, 2.0, false), (600, 2.0, true)]),
+            (50.0, 200.0, vec![(0, 100.0, true), (0, 100.0, true), (0, 100.0, false)]),
+            (100.0, 99.0, vec![(0, 100.0, false)]),
+            (200.0, 100.0, vec![(0, 100.0, true), (0, 100.0, false), (600, 100.0, true)]),
+            (0.0, 0.0, vec![(0, 1.0, false), (100_000, 1.0, false)]),
+        ] {
+            let mut budgets = Budgets::new(&[Limit { rate, burst }]);
+            for (index, (millis, cost, took)) in takes.into_iter().enumerate() {
+                assert_eq!(at(&mut budgets, millis, cost), took, "{rate} {burst}: {index}");
+            }
+        }
+    }
+
+    #[test]
+    fn charges_are_taken_together_or_not_at_all() {
+        let limit = |burst| Limit { rate: 1.0, burst };
+        let mut budgets = Budgets::new(&[limit(10.0), limit(1.0)]);
+        let both = |cost| [Charge { limit: 0, cost }, Charge { limit: 1, cost }];
+        assert!(!budgets.take(&both(2.0)));
+        assert!(at(&mut budgets, 0, 10.0), "nothing was taken");
+        assert!(!budgets.take(&[Charge { limit: 2, cost: 0.0 }]), "there is no such limit");
+        budgets.advance(Tick(0));
+        assert!(!budgets.take(&both(1.0)), "time does not go back");
+    }
+}
