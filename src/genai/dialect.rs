@@ -138,7 +138,7 @@ pub(crate) enum RuleAction {
     Kind,
     /// The name of an event, which may say the kind.
     Event,
-    /// What a JSON object says under `replies` of the model that gave them.
+    /// What a JSON object says under `replies`, or under its own `meta`, of the model that gave them.
     Replies,
     /// A JSON object of request parameters.
     Parameters,
@@ -150,7 +150,7 @@ pub(crate) enum RuleAction {
     Part(SpanPart),
     /// The media type of a part.
     MediaType(SpanPart),
-    /// A JSON object that splits a number of tokens, by its members.
+    /// A JSON object that splits a number of tokens, by its members and theirs: paths with `/`.
     Details(&'static [(&'static str, GenAiField)]),
     /// A list of prompts without roles.
     Prompts,

@@ -1,5 +1,5 @@
-//! `ai_context`'s pure half over real telemetry of four instrumentations, made samples of all
-//! dialects, and hand-made logs.
+//! `ai_context`'s pure half over real telemetry of instrumentations, made samples of all dialects, and
+//! hand-made logs.
 
 #![expect(
     clippy::unwrap_used,
@@ -16,6 +16,7 @@ mod identity;
 mod records;
 mod redaction;
 mod samples;
+mod truth;
 
 use std::cell::RefCell;
 

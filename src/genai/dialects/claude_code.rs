@@ -29,7 +29,7 @@ pub(crate) const DIALECT: Dialect = Dialect {
         common("request_id", To(GenAiField::ResponseId)),
         common("stop_reason", To(GenAiField::FinishReasons)),
         common("tool_name", To(GenAiField::ToolName)),
-        common("tool_use_id", To(GenAiField::ToolCallId)),
+        rule("tool_use_id", To(GenAiField::ToolCallId)),
         common("tool_input", To(GenAiField::ToolArguments)),
         common("agent_id", To(GenAiField::AgentId)),
         common("error_type", To(GenAiField::ErrorType)),

@@ -1,6 +1,6 @@
 //! GenAI dialect table: OpenAI's Codex CLI.
 
-use RuleAction::{Event, To, Total};
+use RuleAction::{Event, Millis, To, Total};
 
 use crate::genai::dialect::{
     ContentNames, Dialect, DialectSigns, KindNames, RuleAction, common, kind, rule,
@@ -22,7 +22,9 @@ pub(crate) const DIALECT: Dialect = Dialect {
         common("input_token_count", To(GenAiField::InputTokens)),
         common("output_token_count", To(GenAiField::OutputTokens)),
         common("cached_token_count", To(GenAiField::CacheReadTokens)),
+        common("cache_write_token_count", To(GenAiField::CacheCreationTokens)),
         common("reasoning_token_count", To(GenAiField::ReasoningTokens)),
+        common("ttft_ms", Millis(GenAiField::TimeToFirstChunk)),
         common("conversation.id", To(GenAiField::ConversationId)),
         common("tool_name", To(GenAiField::ToolName)),
         common("call_id", To(GenAiField::ToolCallId)),
@@ -33,11 +35,11 @@ pub(crate) const DIALECT: Dialect = Dialect {
     ],
     kinds: &[KindNames {
         key: "event.name",
-        names: &[
-            kind("codex.tool_result", "execute_tool"),
-            kind("codex.tool_decision", "execute_tool"),
-        ],
+        // What was decided of a tool (`codex.tool_decision`) is no call of it.
+        names: &[kind("codex.tool_result", "execute_tool")],
     }],
+    // Its spans of responses name no model.
+    serves_models: true,
     content: ContentNames {
         words: &["prompt"],
         common_words: &["arguments", "output", "input", "instructions", "command"],

@@ -27,6 +27,7 @@ pub(crate) const DIALECT: Dialect = Dialect {
         rule("gen_ai.usage.cache_creation.input_tokens", To(GenAiField::CacheCreationTokens)),
         rule("gen_ai.workflow.name", To(GenAiField::WorkflowName)),
         rule("gen_ai.usage.total_tokens", Total),
+        rule("gen_ai.client.operation.time_to_first_chunk", To(GenAiField::TimeToFirstChunk)),
         rule("gen_ai.response.finish_reason", To(GenAiField::FinishReasons)),
         rule("gen_ai.response.stop_reason", To(GenAiField::FinishReasons)),
         rule("gen_ai.request.max_completion_tokens", To(GenAiField::MaxTokens)),

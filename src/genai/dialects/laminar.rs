@@ -1,6 +1,6 @@
 //! GenAI dialect table: Laminar.
 
-use RuleAction::{Kind, Part, To};
+use RuleAction::{ApiBase, Kind, Part, To};
 
 use crate::genai::dialect::{
     ContentNames, Dialect, DialectSigns, KindNames, PartMeaning, RuleAction, SpanPart, kind, rule,
@@ -17,6 +17,7 @@ pub(crate) const DIALECT: Dialect = Dialect {
         rule("lmnr.span.output", Part(SpanPart::Output)),
         rule("lmnr.association.properties.session_id", To(GenAiField::ConversationId)),
         rule("lmnr.association.properties.user_id", To(GenAiField::UserId)),
+        rule("gen_ai.request.base_url", ApiBase),
     ],
     kinds: &[KindNames {
         key: "lmnr.span.type",

@@ -1,6 +1,6 @@
 //! GenAI dialect table: Langfuse.
 
-use RuleAction::{Details, Kind, Parameters, Part, To};
+use RuleAction::{Details, Kind, Model, Parameters, Part, Quoted, To};
 
 use crate::genai::dialect::{
     ContentNames, Dialect, DialectSigns, KindNames, PartMeaning, RuleAction, SpanPart, common,
@@ -18,12 +18,15 @@ pub(crate) const DIALECT: Dialect = Dialect {
             "langfuse.observation.cost_details",
             "langfuse.trace.name",
             "langfuse.internal.as_root",
+            "langfuse.internal.is_app_root",
         ],
         ..DialectSigns::NONE
     },
     rules: &[
         rule("langfuse.observation.type", Kind),
-        rule("langfuse.observation.model.name", To(GenAiField::RequestModel)),
+        // That of the answer as soon as there is one.
+        rule("langfuse.observation.model.name", Model),
+        rule("langfuse.observation.metadata.finish_reason", Quoted(GenAiField::FinishReasons)),
         rule("langfuse.observation.model.parameters", Parameters),
         rule(
             "langfuse.observation.usage_details",
@@ -39,6 +42,10 @@ pub(crate) const DIALECT: Dialect = Dialect {
                 ("cache_creation_input_tokens", GenAiField::CacheCreationTokens),
                 ("output_reasoning_tokens", GenAiField::ReasoningTokens),
                 ("reasoning", GenAiField::ReasoningTokens),
+                ("prompt_tokens_details/cached_tokens", GenAiField::CacheReadTokens),
+                ("input_tokens_details/cached_tokens", GenAiField::CacheReadTokens),
+                ("completion_tokens_details/reasoning_tokens", GenAiField::ReasoningTokens),
+                ("output_tokens_details/reasoning_tokens", GenAiField::ReasoningTokens),
             ]),
         ),
         rule("langfuse.observation.prompt.name", To(GenAiField::PromptName)),

@@ -30,12 +30,29 @@ pub(crate) const DIALECT: Dialect = Dialect {
             Details(&[("reasoning", GenAiField::ReasoningTokens)]),
         )
         .tier(1),
+        rule(
+            "langsmith.metadata.usage_metadata",
+            Details(&[
+                ("input_tokens", GenAiField::InputTokens),
+                ("output_tokens", GenAiField::OutputTokens),
+                ("input_token_details/cache_read", GenAiField::CacheReadTokens),
+                ("input_token_details/cache_creation", GenAiField::CacheCreationTokens),
+                ("output_token_details/reasoning", GenAiField::ReasoningTokens),
+            ]),
+        )
+        .tier(2),
         rule("gen_ai.response.service_tier", To(GenAiField::OpenaiResponseTier)).tier(1),
         rule("gen_ai.response.system_fingerprint", To(GenAiField::OpenaiFingerprint)).tier(1),
         rule("langsmith.request.streaming", To(GenAiField::Stream)).tier(1),
         rule("langsmith.metadata.conversation_id", To(GenAiField::ConversationId)),
         rule("langsmith.metadata.thread_id", To(GenAiField::ConversationId)),
         rule("langsmith.metadata.session_id", To(GenAiField::ConversationId)),
+        rule("langsmith.metadata.lc_agent_name", To(GenAiField::AgentName)),
+        rule("langsmith.metadata.ls_provider", To(GenAiField::ProviderName)).tier(1),
+        rule("langsmith.metadata.ls_model_name", To(GenAiField::RequestModel)).tier(1),
+        rule("langsmith.metadata.ls_temperature", To(GenAiField::Temperature)),
+        rule("langsmith.metadata.ls_max_tokens", To(GenAiField::MaxTokens)),
+        rule("langsmith.metadata.ls_stop", To(GenAiField::StopSequences)),
     ],
     kinds: &[KindNames {
         key: "langsmith.span.kind",

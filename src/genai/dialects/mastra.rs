@@ -24,6 +24,7 @@ pub(crate) const DIALECT: Dialect = Dialect {
         names: &[
             kind("llm_generation", "chat"),
             kind("model_generation", "chat"),
+            kind("model_inference", "chat"),
             kind("tool_call", "execute_tool"),
             kind("mcp_tool_call", "execute_tool"),
             kind("provider_tool_call", "execute_tool"),

@@ -24,6 +24,7 @@ pub(crate) const DIALECT: Dialect = Dialect {
         rule("gen_ai.token.usage.input", To(GenAiField::InputTokens)),
         rule("gen_ai.token.usage.output", To(GenAiField::OutputTokens)),
         rule("gen_ai.token.usage.total", Total),
+        rule("gen_ai.client.token.usage", Total),
         rule("gen_ai.request.user", To(GenAiField::UserId)),
         rule("gen_ai.retrieval.query", To(GenAiField::RetrievalQuery)),
         rule("gen_ai.tool.args", To(GenAiField::ToolArguments)),

@@ -26,6 +26,11 @@ pub(crate) const DIALECT: Dialect = Dialect {
         rule("gen_ai.usage.details.reasoning_tokens", To(GenAiField::ReasoningTokens)),
         rule("gen_ai.usage.details.cache_read_tokens", To(GenAiField::CacheReadTokens)),
         rule("gen_ai.usage.details.cache_write_tokens", To(GenAiField::CacheCreationTokens)),
+        rule("gen_ai.usage.details.cache_read_input_tokens", To(GenAiField::CacheReadTokens)),
+        rule(
+            "gen_ai.usage.details.cache_creation_input_tokens",
+            To(GenAiField::CacheCreationTokens),
+        ),
         common("model_name", To(GenAiField::RequestModel)),
         common("agent_name", To(GenAiField::AgentName)),
         common("tool_arguments", To(GenAiField::ToolArguments)),

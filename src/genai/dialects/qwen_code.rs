@@ -18,7 +18,6 @@ pub(crate) const DIALECT: Dialect = Dialect {
             kind("qwen-code.api_response", "chat"),
         ],
     }],
-    excludes_reasoning: true,
     content: ContentNames {
         words: &[
             "prompt",

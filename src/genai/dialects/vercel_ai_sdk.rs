@@ -29,6 +29,8 @@ pub(crate) const DIALECT: Dialect = Dialect {
         rule("ai.usage.outputTokenDetails.reasoningTokens", To(GenAiField::ReasoningTokens)),
         rule("ai.usage.reasoningTokens", To(GenAiField::ReasoningTokens)),
         rule("ai.usage.totalTokens", Total),
+        rule("ai.usage.inputTokenDetails.noCacheTokens", Total),
+        rule("ai.usage.outputTokenDetails.textTokens", Total),
         rule("ai.response.msToFirstChunk", Millis(GenAiField::TimeToFirstChunk)),
         rule("ai.stream.msToFirstChunk", Millis(GenAiField::TimeToFirstChunk)),
         rule("ai.settings.temperature", To(GenAiField::Temperature)),

@@ -339,17 +339,12 @@ impl<'a> Collected<'a> {
 
     fn details(&mut self, value: &[u8], rank: u16, names: &[(&str, GenAiField)]) {
         let Some(object) = text(value).and_then(json::read_object) else { return };
-        for (name, field) in names {
-            if let Some(value) = object.get(name) {
+        for (path, field) in names {
+            if let Some(value) = json::member(&object, path) {
                 self.make(*field, rank, |out| json::append(*field, value, out));
             }
         }
-        // Totals follow from the rest.
-        let is_known = |key: &str| {
-            matches!(key, "total" | "total_tokens" | "tokens")
-                || names.iter().any(|(name, _)| *name == key)
-        };
-        if object.keys().all(is_known) {
+        if json::is_all_at(&object, names) {
             self.mark_mapped(rank);
         }
     }
@@ -384,7 +379,8 @@ impl<'a> Collected<'a> {
     fn replies(&mut self, rank: u16, value: &[u8]) {
         let Some(object) = text(value).and_then(json::read_object) else { return };
         let first = object.get("replies").and_then(|replies| replies.as_list()?.first());
-        let Some(meta) = first.and_then(|reply| reply.get("meta")) else { return };
+        let of_reply = first.and_then(|reply| reply.get("meta"));
+        let Some(meta) = of_reply.or_else(|| object.get("meta")) else { return };
         let paths: [(&[&str], GenAiField); 6] = [
             (&["model"], GenAiField::ResponseModel),
             (&["finish_reason"], GenAiField::FinishReasons),

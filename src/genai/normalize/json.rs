@@ -62,6 +62,29 @@ pub(crate) fn parameters<'m, 'a>(
     (said, known == object.len())
 }
 
+/// The value at a path: names of members, with `/` between.
+pub(crate) fn member<'m, 'a>(object: &'m Members<'a>, path: &str) -> Option<&'m Json<'a>> {
+    let mut names = path.split('/');
+    let first = object.get(names.next()?)?;
+    names.try_fold(first, |value, name| value.get(name))
+}
+
+/// Whether all that an object has is at one of the paths, but for totals, which follow from the rest.
+pub(crate) fn is_all_at(object: &Members<'_>, paths: &[(&str, GenAiField)]) -> bool {
+    let is_path = |outer: &str, inner: Option<&str>| {
+        paths.iter().any(|(path, _)| match inner {
+            None => *path == outer,
+            Some(inner) => path.split_once('/') == Some((outer, inner)),
+        })
+    };
+    object.iter().all(|(key, value)| {
+        let within = |object: &Members<'_>| object.keys().all(|inner| is_path(key, Some(inner)));
+        matches!(key, "total" | "total_tokens" | "tokens")
+            || is_path(key, None)
+            || value.as_object().is_some_and(within)
+    })
+}
+
 /// Appends a JSON value as the type of `field`; false if it has another type or is empty.
 pub(crate) fn append(field: GenAiField, value: &Json<'_>, out: &mut Vec<u8>) -> bool {
     match (field.shape(), value) {

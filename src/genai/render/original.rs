@@ -26,8 +26,12 @@ pub(super) fn restore<'a>(
     if normalizer.calls_for_work(detection, &given) || said_by_events.has_content() {
         normalizer.rewrite(&given, detection, &mut said_by_events, &mut mapped);
     }
-    let said: Vec<Entry<'_>> =
-        MapView::new(&mapped).filter(|entry| normalizer.field_named(entry.key).is_some()).collect();
+    // What would have to be inferred is not said.
+    let inferred_now = inferred(&mapped);
+    let counts = |entry: &Entry<'_>| {
+        normalizer.field_named(entry.key).is_some() && !inferred_now.contains(&entry.key)
+    };
+    let said: Vec<Entry<'_>> = MapView::new(&mapped).filter(counts).collect();
     let inferred = inferred(attributes);
     let repeats = |entry: &Entry<'_>| {
         said.iter().any(|known| known.raw == entry.raw) || inferred.contains(&entry.key)

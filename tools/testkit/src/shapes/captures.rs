@@ -1,4 +1,4 @@
-//! Spans of the captures and samples of GenAI dialects that tests compare with reviewed results, so that
+//! Spans of captures and samples of GenAI dialects that tests compare with reviewed results, so that
 //! what the mapping of dialects costs is measured with what applications write.
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -10,15 +10,22 @@ use super::{MARK, TRACE_MARK};
 /// The spans of one capture, each with its own resource and scope.
 type Capture = Vec<ResourceSpans>;
 
-/// All captures that have spans, in the order of their names.
+/// The captures that are sent beside the made samples: those that the first figures were measured with,
+/// so that later ones compare with them.
+const CAPTURED: [&str; 4] = [
+    "litellm-1.106.2-default",
+    "openinference-openai-0.1.66+langchain-0.1.80",
+    "otel-instrumentation-genai-openai-1.3b0",
+    "traceloop-sdk-0.62.4",
+];
+
+/// Those captures and all made samples that have spans, in the order of their names.
 fn captures() -> Vec<Capture> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/genai");
-    let mut files: Vec<_> = [folder.to_owned(), format!("{folder}/made")]
-        .iter()
-        .flat_map(|inner| std::fs::read_dir(inner).expect("the captures' folder"))
-        .map(|entry| entry.expect("the captures' folder").path())
-        .filter(|path| path.to_string_lossy().ends_with(".otlp.jsonl"))
-        .collect();
+    let made = std::fs::read_dir(format!("{folder}/made")).expect("the samples' folder");
+    let made = made.map(|entry| entry.expect("the samples' folder").path());
+    let captured = CAPTURED.map(|name| format!("{folder}/{name}.otlp.jsonl").into());
+    let mut files: Vec<std::path::PathBuf> = captured.into_iter().chain(made).collect();
     files.sort();
     let text = |path| std::fs::read_to_string(path).expect("a capture");
     let captures = files.into_iter().map(|path| capture(&text(path)));
