@@ -142,3 +142,25 @@ impl OwnPlugin {
 pub(crate) fn find(kind: PluginKind, name: &str) -> Option<&'static OwnPlugin> {
     PLUGINS.iter().find(|own| own.kind == kind && own.spec.name.eq_ignore_ascii_case(name))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    /// Scenario: the plugins that there are, by the files in src/plugins. Guarantees: each has a row.
+    #[test]
+    fn every_plugin_has_a_row() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../src/plugins");
+        let stems = std::fs::read_dir(folder).unwrap().filter_map(|entry| {
+            let path = entry.unwrap().path();
+            path.file_stem().map(|stem| stem.to_string_lossy().into_owned())
+        });
+        let is_plugin =
+            |stem: &String| ["in_", "filter_", "out_"].iter().any(|kind| stem.starts_with(kind));
+        let files: BTreeSet<String> =
+            stems.filter(is_plugin).map(|stem| format!("flb-{stem}.so")).collect();
+        assert_eq!(PLUGINS.iter().map(OwnPlugin::file).collect::<BTreeSet<_>>(), files);
+    }
+}
