@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use fluent_bit_ai::host::abi::rows;
 use fluent_bit_ai::model::Release;
 use fluent_bit_ai_cli::check::{Checked, check, emitter_file};
-use fluent_bit_ai_cli::connect;
+use fluent_bit_ai_cli::connect::{self, Trials};
 use fluent_bit_ai_cli::finding::{Finding, Severity};
 use fluent_bit_ai_cli::host::{self, Verdict};
 
@@ -66,8 +66,7 @@ fn run(args: &CheckArgs) -> bool {
     let Some(path) = &args.config else { return is_supported };
     let checked = check(path, &args.plugins, release);
     show(&checked.findings);
-    let outputs = if args.connect { &*checked.outputs } else { &[] };
-    let tried = connect::try_out(outputs);
+    let tried = if args.connect { connect::try_out(&checked.outputs) } else { Trials::default() };
     tried.accepted.iter().for_each(|line| println!("{line}"));
     show(&tried.findings);
     let errors = count(&checked.findings, Severity::Error);
