@@ -99,7 +99,7 @@ struct Run {
     release: Release,
     hub: Arc<Hub>,
     taken: ListenAddresses,
-    /// How many instances of each plugin there were.
+    /// How many instances of each kind there were, those of others too: the host numbers them so.
     numbers: BTreeMap<&'static str, usize>,
     started: Vec<Running>,
 }
@@ -126,6 +126,10 @@ impl Run {
     }
 
     fn start(&mut self, kind: PluginKind, section: &Section, is_processor: bool) {
+        // What runs within an input or output is in no list of the host's.
+        let count = self.numbers.entry(kind.name()).or_default();
+        let number = *count;
+        *count = count.saturating_add(usize::from(!is_processor));
         let Some(named) = section.last("name") else {
             let text = format!("section '{}' is missing the 'name' property", kind.name());
             self.checked.findings.push(Finding::error(&section.place, text));
@@ -144,7 +148,7 @@ impl Run {
         };
         self.checked.instances = self.checked.instances.saturating_add(1);
         self.checked.findings.extend(self.files.check_used(plugin, &named.place));
-        self.start_own(plugin, section);
+        self.start_own(plugin, section, number);
     }
 
     /// What is said of a name that is nearly one of ours, or that has another kind.
@@ -162,10 +166,8 @@ impl Run {
         ))
     }
 
-    fn start_own(&mut self, plugin: &'static OwnPlugin, section: &Section) {
-        let number = self.numbers.entry(plugin.spec.name).or_default();
+    fn start_own(&mut self, plugin: &'static OwnPlugin, section: &Section, number: usize) {
         let mut name = format!("{}.{number}", plugin.spec.name);
-        *number = number.saturating_add(1);
         let instance = Instance { plugin, section, name: name.clone(), release: self.release };
         let (options, findings) = instance.options(&self.variables);
         if let Some(alias) = section.last("alias") {

@@ -156,8 +156,15 @@ fn start(path: &Path, emitter: &Path) -> Result<Option<Verdict>, String> {
     let mut running =
         Running::of(&mut command).map_err(|error| format!("it cannot be run: {error}"))?;
     Ok(running.first(START_LIMIT, |line| {
-        if let Some((release, how)) = announced(line) {
-            return Some(Verdict::Proved { release: release.to_owned(), how: how.to_owned() });
+        if let Some((release, how)) = announced(line.trim_end()) {
+            let (release, how) = (release.to_owned(), how.to_owned());
+            // Where memory cannot be looked at, a release of the table runs unproved.
+            let is_proved = how.ends_with("found in place");
+            return Some(if is_proved {
+                Verdict::Proved { release, how }
+            } else {
+                Verdict::Supported { release, how }
+            });
         }
         let (_, why) = line
             .split_once("[fluent-bit-ai] ")

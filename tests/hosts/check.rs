@@ -98,7 +98,7 @@ fn hosts_are_proved_by_a_start() {
     }
     let verdict = judge(&hosts::bundled().executable, Some(&emitter));
     assert!(
-        verdict.to_string().starts_with("proved: Fluent Bit ")
+        verdict.to_string().starts_with("supported: Fluent Bit ")
             && verdict.to_string().contains("test host"),
         "{verdict}"
     );

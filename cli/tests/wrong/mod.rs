@@ -236,14 +236,14 @@ pub(crate) const CASES: &[Wrong] = &[
     filter(
         "order",
         &[&[SAMPLING, "mode: tail", "keep_errors: on"], &[METRICS]],
-        "'ai_metrics.0' stands after 'ai_sampling.0': metrics see only the spans that sampling keeps",
+        "'ai_metrics.1' stands after 'ai_sampling.0': metrics see only the spans that sampling keeps",
         "- name: ai_metrics",
     )
     .warns(),
     filter(
         "order",
         &[&[METRICS], &[CONTEXT, "redact: email"]],
-        "'ai_context.0' stands after 'ai_metrics.0': spans whose names",
+        "'ai_context.1' stands after 'ai_metrics.0': spans whose names",
         "- name: ai_context",
     )
     .warns(),
