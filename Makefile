@@ -21,11 +21,12 @@ help: ## Show this help
 setup: ## Install what a fresh Debian lacks (a C compiler and linker)
 	@sh tests/setup.sh
 
-build: setup ## Build the shared object, the bundled host and the tools, optimised
-	$(CARGO) build --release --lib --bins -p fluent-bit-ai -p flb-host -p testkit
+build: setup ## Build the shared object, the program, the bundled host and the tools, optimised
+	$(CARGO) build --release --lib --bins -p fluent-bit-ai -p fluent-bit-ai-cli -p flb-host -p testkit
 
-install: setup ## Put the plugin files into PREFIX, as links to one file, and their plugins.conf
+install: setup ## Put the plugin files into PREFIX, as links to one file, their plugins.conf, and the program
 	$(CARGO) build --release --lib -p fluent-bit-ai
+	$(CARGO) build --release --bin fluent-bit-ai -p fluent-bit-ai-cli
 	@$(MAKE) --no-print-directory files PREFIX="$(PREFIX)"
 
 # What is built already, put into PREFIX.
@@ -33,6 +34,8 @@ files:
 	@mkdir -p "$(PREFIX)"
 	@cp -f "$(TARGET)/release/libfluent_bit_ai.so" "$(PREFIX)/.fluent-bit-ai.so.new"
 	@mv -f "$(PREFIX)/.fluent-bit-ai.so.new" "$(PREFIX)/fluent-bit-ai.so"
+	@cp -f "$(TARGET)/release/fluent-bit-ai" "$(PREFIX)/.fluent-bit-ai.new"
+	@mv -f "$(PREFIX)/.fluent-bit-ai.new" "$(PREFIX)/fluent-bit-ai"
 	@for plugin in $(PLUGINS); do ln -sf fluent-bit-ai.so "$(PREFIX)/flb-$$plugin.so"; done
 	@{ echo "[PLUGINS]"; for plugin in $(PLUGINS); do echo "    Path $(abspath $(PREFIX))/flb-$$plugin.so"; done; } > "$(PREFIX)/plugins.conf"
 	@echo "installed into $(PREFIX):"; ls "$(PREFIX)"

@@ -51,6 +51,9 @@ build() { # ARCHITECTURE TARGET BINUTILS_PREFIX
   linker="CARGO_TARGET_$(echo "$2" | tr 'a-z-' 'A-Z_')_LINKER"
   env "$linker=$PWD/$here/zig-cc.sh" ZIG_TARGET="$1-linux-gnu.$glibc" RUSTFLAGS="$remap" \
     cargo zigbuild --locked --profile dist -p fluent-bit-ai --lib --target "$2.$glibc"
+  # By itself, so that it adds no features to what the shared object is made of.
+  env "$linker=$PWD/$here/zig-cc.sh" ZIG_TARGET="$1-linux-gnu.$glibc" RUSTFLAGS="$remap" \
+    cargo zigbuild --locked --profile dist -p fluent-bit-ai-cli --bin fluent-bit-ai --target "$2.$glibc"
   env "$linker=${3}gcc" RUSTFLAGS="$remap -C target-feature=+crt-static" \
     cargo build --locked --profile small -p install --target "$2"
 }
@@ -72,13 +75,15 @@ pack() { # ARCHITECTURE TARGET NAME BINUTILS_PREFIX
   rm -rf "$work"
   mkdir -p "$work"
   split "$CARGO_TARGET_DIR/$2/dist/libfluent_bit_ai.so" "$4" "$work"
-  sh "$here/stage.sh" "$work/fluent-bit-ai.so" "$work/root"
+  "${4}strip" -o "$work/fluent-bit-ai" "$CARGO_TARGET_DIR/$2/dist/fluent-bit-ai"
+  sh "$here/symbols.sh" "$work/fluent-bit-ai" "$glibc"
+  sh "$here/stage.sh" "$work/fluent-bit-ai.so" "$work/fluent-bit-ai" "$work/root"
   into="$work/root/opt/fluent-bit-ai"
   install -m 644 "$out/THIRD-PARTY-LICENSES.md" "$into"
   cargo cyclonedx --quiet --format json --spec-version 1.5 --target "$2" --override-filename sbom.cdx
   sed "s#path+file://$PWD#path+file:///fluent-bit-ai#g" sbom.cdx.json >"$into/sbom.cdx.json"
   chmod 644 "$into/sbom.cdx.json"
-  rm -f sbom.cdx.json "$here/install/sbom.cdx.json" tools/*/sbom.cdx.json
+  rm -f sbom.cdx.json cli/sbom.cdx.json "$here/install/sbom.cdx.json" tools/*/sbom.cdx.json
 
   # The packager finds the files under a name without the architecture.
   mkdir -p target/dist

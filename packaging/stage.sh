@@ -1,16 +1,19 @@
 #!/bin/sh
-# Lays out below ROOT what is installed: plugin files, plugins.conf, configurations, documents.
+# Lays out below ROOT what is installed: plugin files, plugins.conf, the program, configurations,
+# documents.
 #
-# usage: packaging/stage.sh SHARED_OBJECT ROOT
+# usage: packaging/stage.sh SHARED_OBJECT PROGRAM ROOT
 set -eu
-object="${1:?usage: $0 SHARED_OBJECT ROOT}"
-root="${2:?usage: $0 SHARED_OBJECT ROOT}"
+object="${1:?usage: $0 SHARED_OBJECT PROGRAM ROOT}"
+program="${2:?usage: $0 SHARED_OBJECT PROGRAM ROOT}"
+root="${3:?usage: $0 SHARED_OBJECT PROGRAM ROOT}"
 source="$(dirname "$0")/.."
 into="$root/opt/fluent-bit-ai"
 
 rm -rf "$root"
 mkdir -p "$into/fluent-bit-conf"
 install -m 644 "$object" "$into/fluent-bit-ai.so"
+install -m 755 "$program" "$into/fluent-bit-ai"
 sed -n 's#^ *Path */opt/fluent-bit-ai/##p' "$source/fluent-bit-conf/plugins.conf" | while read -r plugin; do
   ln -s fluent-bit-ai.so "$into/$plugin"
 done

@@ -22,13 +22,49 @@ fn ran(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// The tree of the packages below `folder`, around an object that is not one.
+/// The tree of the packages below `folder`, around an object and a program that are none.
 fn staged(folder: &Path) -> PathBuf {
     let object = folder.join("object");
     std::fs::write(&object, "code").unwrap();
     let root = folder.join("root");
-    ran(&script("stage.sh", &[&object, &root]));
+    let program = folder.join("program");
+    std::fs::write(&program, "program").unwrap();
+    ran(&script("stage.sh", &[&object, &program, &root]));
     root
+}
+
+/// Scenario: the tree of a package, and the lists of files of the Debian package. Guarantees: they have each
+/// file once, and nothing but the program may be run.
+#[test]
+fn the_debian_package_has_the_whole_tree() {
+    let folder = tempfile::tempdir().unwrap();
+    let installed = staged(folder.path()).join("opt/fluent-bit-ai");
+    let manifest = std::fs::read_to_string(Path::new(ROOT).join("Cargo.toml")).unwrap();
+    let (_, assets) = manifest.split_once("\nassets = [\n").unwrap();
+    let rows = assets.lines().take_while(|line| *line != "]");
+    let rows: Vec<Vec<&str>> =
+        rows.map(|row| row.split('"').skip(1).step_by(2).collect()).collect();
+    let mut files = vec![installed.clone()];
+    while let Some(path) = files.pop() {
+        if path.is_dir() {
+            files.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        let name = path.strip_prefix(&installed).unwrap().to_str().unwrap();
+        let has = |pattern: &str| match pattern.split_once('*') {
+            None => name == pattern,
+            Some((start, "*/*")) => name.starts_with(start),
+            Some((start, end)) => {
+                let rest = name.strip_prefix(start).unwrap_or("/");
+                !rest.contains('/') && rest.ends_with(end)
+            }
+        };
+        let of = rows.iter().filter(|row| {
+            has(row[0].strip_prefix("target/dist/stage/opt/fluent-bit-ai/").unwrap())
+        });
+        let modes: Vec<&str> = of.map(|row| row[2]).collect();
+        assert_eq!(modes, [if name == "fluent-bit-ai" { "755" } else { "644" }], "{name}");
+    }
 }
 
 /// The files that a `plugins.conf` names.
@@ -103,15 +139,16 @@ fn packages(arguments: &[&str]) -> BTreeSet<String> {
 }
 
 /// Scenario: the build command of `make install`, and the packages that it builds. Guarantees: it is one
-/// library of ours, without the test host, the tools and their C; a compiler of C is called by the crates that
+/// library of ours, which the program is built apart from, without the test host, the tools and their C; a compiler of C is called by the crates that
 /// bring C or assembler themselves, and by no other.
 #[test]
 fn make_install_builds_what_it_installs() {
     let output = Command::new("make").args(["-n", "install"]).current_dir(ROOT).output().unwrap();
     let commands = ran(&output);
     let builds: Vec<&str> = commands.lines().filter(|line| line.contains(" build ")).collect();
-    let [build] = builds.as_slice() else { panic!("{commands}") };
+    let [build, program] = builds.as_slice() else { panic!("{commands}") };
     assert!(build.ends_with(" build --release --lib -p fluent-bit-ai"), "{build}");
+    assert!(program.ends_with(" build --release --bin fluent-bit-ai -p fluent-bit-ai-cli"));
     let built = packages(&["-p", "fluent-bit-ai"]);
     assert!(built.len() > 100, "{built:?}");
     let own = built.iter().filter(|package| package.contains(ROOT));

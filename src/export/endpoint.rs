@@ -196,6 +196,18 @@ impl Endpoint {
         }
     }
 
+    /// Makes one request that holds nothing, whatever is known of the endpoint: why it was not accepted,
+    /// in the words of the log.
+    pub(in crate::export) async fn try_out(&self, signal: Signal) -> Result<(), String> {
+        let (reply, _) = self.attempts(&EncodedRequest::new(signal, 0, Vec::new()), None).await;
+        let reason = match reply.answer {
+            EndpointAnswer::Accepted => return Ok(()),
+            EndpointAnswer::Retry { reason, .. } | EndpointAnswer::Refused(reason) => reason,
+            EndpointAnswer::Unclear => RequestFailureReason::Exhausted,
+        };
+        Err(format!("({}): {}", reason.name(), reply.message))
+    }
+
     /// Whether requests are sent without a probe.
     pub(in crate::export) fn is_up(&self) -> bool {
         self.breaker().is_closed() && !self.refuses()
@@ -221,12 +233,23 @@ impl Endpoint {
         self.slots.available_permits()
     }
 
-    /// Makes a request, again where the connection or the token had aged, and judges the answer.
+    /// Makes a request, and judges the answer.
     pub(in crate::export) async fn exchange(
         &self,
         part: &EncodedRequest,
         headers: Option<&HeaderMap>,
     ) -> AttemptVerdict {
+        let (reply, sent) = self.attempts(part, headers).await;
+        self.settle(sent.as_ref().unwrap_or(part), reply)
+    }
+
+    /// Makes a request, again where the connection or the token had aged. Says what came of it, and what
+    /// was sent where that is not the request as it is.
+    async fn attempts(
+        &self,
+        part: &EncodedRequest,
+        headers: Option<&HeaderMap>,
+    ) -> (EndpointReply, Option<EncodedRequest>) {
         let generation = self.credentials.as_ref().map_or(0, EndpointCredentials::generation);
         let (mut reply, mut sent) = self.attempt(part, headers).await;
         if reply.stale_connection {
@@ -239,7 +262,7 @@ impl Endpoint {
         {
             (reply, sent) = self.attempt(part, headers).await;
         }
-        self.settle(sent.as_ref().unwrap_or(part), reply)
+        (reply, sent)
     }
 
     /// How large a request may be.
@@ -247,7 +270,7 @@ impl Endpoint {
         self.limit().allowed(clock::now())
     }
 
-    /// Makes a request. Says what came of it, and what was sent where that is not the request as it is.
+    /// Makes a request, once.
     async fn attempt(
         &self,
         part: &EncodedRequest,

@@ -18,6 +18,7 @@ mod settings;
 mod transport;
 
 pub use delivery::exporter::Exporter;
+pub use delivery::trial::EndpointTrial;
 pub use selection::attributes::{AttributeKey, AttributeRules};
 pub use settings::{
     AddressFamily, AssertionSettings, AwsSettings, ClientAuthentication, ClientTlsSettings,

@@ -19,7 +19,7 @@ use super::setup::{self, Setup, StartRefusal};
 use super::sink::HostSink;
 use super::stack;
 use super::symbols::{Collect, InputFunctions, required};
-use crate::plugin::{Input, Options, Pause, Waker};
+use crate::plugin::{Input, NOT_THREADED, Options, Pause, Waker};
 
 /// Nothing was asked for while the plugin was being called.
 const NOTHING: u8 = 0;
@@ -66,10 +66,7 @@ pub(super) fn start<P: Input>(mut setup: Setup) -> Result<(), StartRefusal> {
         *required(&setup.host.symbols.input).map_err(|p| refused(&setup.reporter, &p))?;
     if setup.options.host_value("threaded").as_deref() == Some("on") {
         THREADED.remember(setup.config, setup.name());
-        return Err(refused(
-            &setup.reporter,
-            "option 'threaded': 'on' is not allowed; the plugin has threads of its own",
-        ));
+        return Err(refused(&setup.reporter, NOT_THREADED));
     }
     let event = event_file().map_err(|p| refused(&setup.reporter, &p))?;
     let ringing = Arc::clone(&event);

@@ -48,8 +48,10 @@ mod reporter;
 mod setup;
 mod sink;
 mod stack;
+mod support;
 mod symbols;
 mod thread_timer;
 
 use abi::detect;
 pub use descriptor::{Descriptor, fill_filter, fill_input, fill_output};
+pub use support::{HostSupport, LOADED_TWICE, announced, release_of_program, support_of};

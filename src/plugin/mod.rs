@@ -131,6 +131,10 @@ pub enum Pause {
     Shutdown,
 }
 
+/// Why an input does not start where the user asks the host for a thread of its own.
+pub const NOT_THREADED: &str =
+    "option 'threaded': 'on' is not allowed; the plugin has threads of its own";
+
 /// An input plugin.
 pub trait Input: Sized + Send + 'static {
     /// What the host shows of it.

@@ -33,11 +33,20 @@ enum Stream {
 
 /// Opens a port. Must be called in the runtime's context.
 pub(super) fn bind(host: &str, port: u16) -> std::io::Result<TcpListener> {
+    first_of(host, port, listen)
+}
+
+/// What `take` makes of the first address of a host that it takes, or why it takes none.
+pub(super) fn first_of<T>(
+    host: &str,
+    port: u16,
+    mut take: impl FnMut(SocketAddr) -> std::io::Result<T>,
+) -> std::io::Result<T> {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let mut failure = std::io::Error::from(std::io::ErrorKind::AddrNotAvailable);
     for address in (host, port).to_socket_addrs()? {
-        match listen(address) {
-            Ok(listener) => return Ok(listener),
+        match take(address) {
+            Ok(taken) => return Ok(taken),
             Err(error) => failure = error,
         }
     }

@@ -17,6 +17,7 @@ mod grpc;
 mod handoff;
 mod http;
 mod limits;
+mod listen_addresses;
 mod listener;
 mod media_type;
 mod memory;
@@ -61,6 +62,7 @@ pub use transcode::NativeSettings;
 use transcode::Transcoder;
 
 pub use limits::ClientLimits;
+pub use listen_addresses::ListenAddresses;
 pub use unix::UnixSocket;
 
 /// How long the close of the listening sockets may take.
@@ -171,6 +173,31 @@ impl Receiver {
         Ok(Self { service, accepting, connections, stop, addresses, _runtime: runtime })
     }
 
+    /// Finds what [`Receiver::open`] would refuse, and listens on nothing: files are read, and of
+    /// addresses it is known which ones receivers of the same configuration have.
+    ///
+    /// # Errors
+    /// Every problem, as [`Receiver::open`] says it.
+    pub fn check(
+        settings: &ReceiverSettings,
+        counters: &Counters,
+        log: &Arc<Log>,
+        taken: &mut ListenAddresses,
+    ) -> Result<(), OpenError> {
+        Security::open(&settings.security, counters, Arc::clone(log))?;
+        let mut problems = Vec::new();
+        for port in ports(settings) {
+            let held = taken.hold_port(&settings.listen, port.number);
+            problems.extend(held.err().map(|error| port.refusal(&settings.listen, &error)));
+        }
+        if let Some(socket) = &settings.unix_socket {
+            let held = taken.hold_path(&socket.path);
+            problems.extend(held.err().map(|error| socket_refusal(socket, &error)));
+        }
+        problems.extend(nothing_to_listen_on(settings));
+        if problems.is_empty() { Ok(()) } else { Err(OpenError(problems)) }
+    }
+
     /// The protocols and the addresses they are expected on; a Unix socket has none.
     #[must_use]
     pub fn addresses(&self) -> &[(&'static str, SocketAddr)] {
@@ -259,49 +286,73 @@ fn announce(
     Ok(addresses)
 }
 
-/// All listeners; one for both ports if they are equal.
+/// What is listened for where one listener takes both protocols.
+const BOTH: &str = "OTLP/gRPC and OTLP/HTTP";
+
+/// A port to listen on.
+struct ListenPort {
+    /// What is listened for.
+    name: &'static str,
+    /// The option that gives it.
+    option: &'static str,
+    number: u16,
+}
+
+impl ListenPort {
+    fn refusal(&self, listen: &str, error: &std::io::Error) -> String {
+        let Self { name, option, number } = self;
+        format!(
+            "cannot listen for {name} on {listen}:{number}: {error}; change the option 'listen' or \
+             '{option}', or stop what uses this address"
+        )
+    }
+}
+
+/// The ports to listen on; one for both protocols if they are equal.
+fn ports(settings: &ReceiverSettings) -> Vec<ListenPort> {
+    let ReceiverSettings { grpc_port, http_port, .. } = *settings;
+    if let Some(number) = grpc_port.filter(|port| *port != 0 && http_port == Some(*port)) {
+        return vec![ListenPort { name: BOTH, option: "grpc_port", number }];
+    }
+    let each =
+        [("OTLP/gRPC", "grpc_port", grpc_port), ("OTLP/HTTP", "http_port", http_port)].into_iter();
+    each.filter_map(|(name, option, number)| Some(ListenPort { name, option, number: number? }))
+        .collect()
+}
+
+fn socket_refusal(socket: &UnixSocket, error: &std::io::Error) -> String {
+    let path = socket.path.display();
+    format!("cannot listen on {path}: {error}; change the option 'unix_socket'")
+}
+
+fn nothing_to_listen_on(settings: &ReceiverSettings) -> Option<String> {
+    (ports(settings).is_empty() && settings.unix_socket.is_none()).then(|| {
+        "there is nothing to listen on: set one of the options 'grpc_port', 'http_port' and \
+         'unix_socket'"
+            .to_owned()
+    })
+}
+
+/// All listeners.
 fn bind_all(
     settings: &ReceiverSettings,
     runtime: &Runtime,
 ) -> Result<Vec<(&'static str, Listener)>, OpenError> {
-    const BOTH: &str = "OTLP/gRPC and OTLP/HTTP";
     let _context = runtime.handle().enter();
-    let one = settings.grpc_port.filter(|port| *port != 0 && settings.http_port == Some(*port));
-    let ports = match one {
-        Some(port) => [(BOTH, "grpc_port", Some(port)), ("", "", None)],
-        None => [
-            ("OTLP/gRPC", "grpc_port", settings.grpc_port),
-            ("OTLP/HTTP", "http_port", settings.http_port),
-        ],
-    };
     let mut listeners = Vec::new();
     let mut problems = Vec::new();
-    for (name, option, port) in ports {
-        let Some(port) = port else { continue };
-        match listener::bind(&settings.listen, port) {
-            Ok(listener) => listeners.push((name, Listener::Tcp(listener))),
-            Err(error) => problems.push(format!(
-                "cannot listen for {name} on {}:{port}: {error}; change the option 'listen' or \
-                 '{option}', or stop what uses this address",
-                settings.listen
-            )),
+    for port in ports(settings) {
+        match listener::bind(&settings.listen, port.number) {
+            Ok(listener) => listeners.push((port.name, Listener::Tcp(listener))),
+            Err(error) => problems.push(port.refusal(&settings.listen, &error)),
         }
     }
     if let Some(socket) = &settings.unix_socket {
         match unix::bind(socket, runtime) {
             Ok((listener, _file)) => listeners.push((BOTH, Listener::Unix { listener, _file })),
-            Err(error) => problems.push(format!(
-                "cannot listen on {}: {error}; change the option 'unix_socket'",
-                socket.path.display()
-            )),
+            Err(error) => problems.push(socket_refusal(socket, &error)),
         }
     }
-    if listeners.is_empty() && problems.is_empty() {
-        problems.push(
-            "there is nothing to listen on: set one of the options 'grpc_port', 'http_port' and \
-             'unix_socket'"
-                .to_owned(),
-        );
-    }
+    problems.extend(nothing_to_listen_on(settings));
     if problems.is_empty() { Ok(listeners) } else { Err(OpenError(problems)) }
 }

@@ -12,6 +12,9 @@ use crate::runtime::Runtime;
 /// How long another process may take to show that it listens.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 
+/// What is said of a socket that another one listens on.
+pub(super) const IN_USE: &str = "another process listens on this socket";
+
 /// A socket to listen on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnixSocket {
@@ -87,7 +90,7 @@ fn check_free(path: &Path, runtime: &Runtime) -> std::io::Result<()> {
     match receiver.recv_timeout(SIGN_OF_LIFE) {
         Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => Ok(()),
         Ok(Err(error)) if error.kind() == ErrorKind::PermissionDenied => Err(error),
-        _ => Err(Error::new(ErrorKind::AddrInUse, "another process listens on this socket")),
+        _ => Err(Error::new(ErrorKind::AddrInUse, IN_USE)),
     }
 }
 

@@ -34,6 +34,7 @@ mod body_key;
 mod builtin_filters;
 mod builtins;
 mod calls;
+mod check;
 mod content;
 mod correlation;
 mod crash;
@@ -75,3 +76,5 @@ mod stock_short;
 mod tags;
 mod times;
 mod transports;
+#[path = "../../cli/tests/wrong/mod.rs"]
+mod wrong;

@@ -17,6 +17,7 @@ use crate::export::delivery::destination::Destination;
 use crate::export::delivery::group::{NameLookup, system_lookup};
 use crate::export::delivery::hold::{Holds, Missing};
 use crate::export::delivery::strategy::PendingRequest;
+use crate::export::delivery::trial::{self, EndpointTrial};
 use crate::export::selection::Selection;
 use crate::export::selection::content::UnlistedReport;
 use crate::export::selection::encode::{EncodedChunk, Lane, encode};
@@ -146,6 +147,17 @@ impl Exporter {
             drop(bytes);
             shared.send(prepared).await.complete(completion);
         });
+    }
+
+    /// Sends each endpoint one request that holds nothing for each of its signals, and waits for the
+    /// answers. Not for threads of the host.
+    ///
+    /// # Errors
+    /// No threads can be started.
+    pub fn try_out(&self) -> std::io::Result<Vec<EndpointTrial>> {
+        let runtime = Runtime::acquire()?;
+        let trials = self.shared.destinations.iter().map(trial::of_destination);
+        Ok(runtime.handle().block_on(join_all(trials)).into_iter().flatten().collect())
     }
 
     fn tasks(&self) -> Option<&Tasks> {

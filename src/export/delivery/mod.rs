@@ -19,3 +19,4 @@ mod retry;
 mod sender;
 mod split;
 mod strategy;
+pub(super) mod trial;

@@ -29,7 +29,7 @@ fn constant_segments() -> Vec<Segment> {
 }
 
 /// The release text that `constants` hold, as `4.2.8`.
-fn release_in(constants: &[u8]) -> Option<String> {
+pub(in crate::host) fn release_in(constants: &[u8]) -> Option<String> {
     memmem::find_iter(constants, BEFORE_RELEASE).find_map(|found| {
         let text = constants.get(found.checked_add(BEFORE_RELEASE.len())?..)?;
         let text = text.strip_prefix(b"\"")?;

@@ -2,6 +2,7 @@
 //!
 //! It also drains what our filters derived: see [`hub`](crate::hub).
 
+mod check;
 mod limits;
 mod security;
 mod stock;
@@ -90,6 +91,12 @@ struct NativeWarning {
 }
 
 impl NativeWarning {
+    fn of(settings: &ReceiverSettings, environment: &Environment) -> Option<Self> {
+        let unfiltered = settings.native.filter(|native| native.traces || native.metrics);
+        unfiltered
+            .map(|_| Self { hub: Arc::clone(&environment.hub), log: Arc::clone(&environment.log) })
+    }
+
     fn give(self) {
         if self.hub.has_filters() {
             self.log.warn(
@@ -119,11 +126,7 @@ impl Input for AiOtlp {
         waker: Waker,
     ) -> Result<Self, OpenError> {
         let settings = settings(options, &environment)?;
-        let unfiltered = settings.native.filter(|native| native.traces || native.metrics);
-        let warning = unfiltered.map(|_| NativeWarning {
-            hub: Arc::clone(&environment.hub),
-            log: Arc::clone(&environment.log),
-        });
+        let warning = NativeWarning::of(&settings, &environment);
         let log = Arc::clone(&environment.log);
         let receiver = Receiver::open(&settings, waker, &environment.counters, log)?;
         let emitter = Emitter::new(&environment);
@@ -242,6 +245,8 @@ fn size(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<usize> {
     }
     Some(size)
 }
+
+pub use check::OtlpCheck;
 
 crate::export_input!("in_ai_otlp", AiOtlp);
 

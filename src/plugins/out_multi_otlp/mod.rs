@@ -22,7 +22,7 @@ use std::time::Duration;
 use self::given::{NamedOptions, OptionsByName};
 use crate::config::read::{self, Read};
 use crate::config::{FileOptions, Parser, options};
-use crate::export::{EndpointSettings, ExportSettings, Exporter, GroupSettings};
+use crate::export::{EndpointSettings, EndpointTrial, ExportSettings, Exporter, GroupSettings};
 use crate::genai::BackendDialect;
 use crate::plugin::{
     Completion, Delivery, Environment, OpenError, OptionSpec, Options, Output, Spec, joined,
@@ -96,6 +96,16 @@ impl Output for MultiOtlp {
 
     fn close(self, budget: Duration) {
         self.exporter.close(budget);
+    }
+}
+
+impl MultiOtlp {
+    /// Sends each endpoint a request that holds nothing, and waits for the answers.
+    ///
+    /// # Errors
+    /// No threads can be started.
+    pub fn try_out(&self) -> std::io::Result<Vec<EndpointTrial>> {
+        self.exporter.try_out()
     }
 }
 

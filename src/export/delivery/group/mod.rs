@@ -195,10 +195,7 @@ impl EndpointGroup {
             return work.into_iter().map(|work| (work.number, work.done)).collect();
         }
         let _waiting = self.watch.begin(clock::now());
-        let roster = match &self.source {
-            Source::Listed(roster) => Arc::clone(roster),
-            Source::Resolved(discovery) => discovery.current(self.tasks.get()).await,
-        };
+        let roster = self.current().await;
         if let Some(first) = work.first() {
             self.ask_the_absent(&roster, first.part.signal);
         }
@@ -207,6 +204,19 @@ impl EndpointGroup {
             GroupMode::RoundRobin | GroupMode::LeastBusy => self.in_turn(&roster, work).await,
             GroupMode::TraceId => by_trace(&roster, work).await,
         }
+    }
+
+    /// The members now.
+    async fn current(&self) -> Arc<Roster> {
+        match &self.source {
+            Source::Listed(roster) => Arc::clone(roster),
+            Source::Resolved(discovery) => discovery.current(self.tasks.get()).await,
+        }
+    }
+
+    /// The members now, each with what delivers to it.
+    pub(in crate::export) async fn members(&self) -> Vec<Arc<EndpointDelivery>> {
+        self.current().await.members.clone()
     }
 
     /// Members that were away are asked in the background, if others do the work.

@@ -1,0 +1,374 @@
+//! Wrong configurations, one mistake each, and what the start says of it.
+
+/// A pipeline with one mistake. Each list has the lines of a section of that kind beside its usual ones.
+pub(crate) struct Wrong {
+    /// The kind of mistake.
+    pub(crate) kind: &'static str,
+    /// Of the first input, `ai_otlp`; none is a pipeline with the input `dummy` instead.
+    pub(crate) input: Option<&'static [&'static str]>,
+    /// Of the filters, each with its name first.
+    pub(crate) filters: &'static [&'static [&'static str]],
+    /// Of the output `multi_otlp`.
+    pub(crate) output: &'static [&'static str],
+    /// The text of the file that `@FILE@` stands for.
+    pub(crate) file: &'static str,
+    /// What the start says.
+    pub(crate) says: &'static str,
+    /// The first line of the configuration that has this is the one that is wrong; empty is the file.
+    pub(crate) at: &'static str,
+    /// Whether it only warns.
+    pub(crate) is_warning: bool,
+}
+
+const RIGHT: Wrong = Wrong {
+    kind: "",
+    input: Some(&[]),
+    filters: &[],
+    output: &["endpoint.a.url: http://127.0.0.1:9"],
+    file: "",
+    says: "",
+    at: "",
+    is_warning: false,
+};
+
+const fn input(
+    kind: &'static str,
+    lines: &'static [&'static str],
+    says: &'static str,
+    at: &'static str,
+) -> Wrong {
+    Wrong { kind, input: Some(lines), says, at, ..RIGHT }
+}
+
+const fn filter(
+    kind: &'static str,
+    filters: &'static [&'static [&'static str]],
+    says: &'static str,
+    at: &'static str,
+) -> Wrong {
+    Wrong { kind, filters, says, at, ..RIGHT }
+}
+
+const fn output(
+    kind: &'static str,
+    lines: &'static [&'static str],
+    says: &'static str,
+    at: &'static str,
+) -> Wrong {
+    Wrong { kind, output: lines, says, at, ..RIGHT }
+}
+
+impl Wrong {
+    const fn file(self, file: &'static str) -> Self {
+        Self { file, ..self }
+    }
+
+    const fn warns(self) -> Self {
+        Self { is_warning: true, ..self }
+    }
+
+    const fn without_emitter(self) -> Self {
+        Self { input: None, ..self }
+    }
+
+    /// The configuration, in YAML. Ports are those that the system chooses.
+    pub(crate) fn yaml(&self, plugins: &str, file: &str) -> String {
+        let mut text = format!("service:\n  plugins_file: {plugins}\npipeline:\n  inputs:\n");
+        let mut section = |name: &str, lines: &[&str], usual: &[&str]| {
+            text.push_str(&format!("    - name: {name}\n"));
+            let ours = |line: &&&str| {
+                let key = line.split(':').next();
+                !lines.iter().any(|own| own.split(':').next() == key)
+            };
+            for line in usual.iter().filter(ours).chain(lines) {
+                text.push_str(&format!("      {line}\n"));
+            }
+        };
+        match self.input {
+            Some(lines) => section("ai_otlp", lines, &["tag: ai", "grpc_port: 0", "http_port: 0"]),
+            None => section("dummy", &[], &["tag: ai"]),
+        }
+        if !self.filters.is_empty() {
+            text.push_str("  filters:\n");
+        }
+        for filter in self.filters {
+            let (name, lines) = filter.split_first().unwrap_or((&"", &[]));
+            let mut section = |line: String| text.push_str(&line);
+            section(format!("    - name: {name}\n      match: 'ai*'\n"));
+            lines.iter().for_each(|line| section(format!("      {line}\n")));
+        }
+        text.push_str("  outputs:\n    - name: multi_otlp\n      match: 'ai*'\n");
+        self.output.iter().for_each(|line| text.push_str(&format!("      {line}\n")));
+        text.replace("@FILE@", file)
+    }
+}
+
+const CONTEXT: &str = "ai_context";
+const METRICS: &str = "ai_metrics";
+const SAMPLING: &str = "ai_sampling";
+const A: &str = "endpoint.a.url: http://127.0.0.1:9";
+const TLS_A: &str = "endpoint.a.url: https://127.0.0.1:9";
+
+/// All of them.
+pub(crate) const CASES: &[Wrong] = &[
+    input("name", &["grpcport: 1"], "ai_otlp: unknown configuration property 'grpcport'", "grpcport"),
+    filter(
+        "name",
+        &[&[SAMPLING, "sampling_percentage: 10", "decision_weight: 3s"]],
+        "ai_sampling: unknown configuration property 'decision_weight'",
+        "decision_weight",
+    ),
+    filter(
+        "name",
+        &[&[SAMPLING, "sampling_percentage: 10", "mode: sideways"]],
+        "option 'mode': 'sideways' is not allowed; allowed: head, tail",
+        "mode:",
+    ),
+    filter(
+        "name",
+        &[&[CONTEXT, "redact: 'email, passwords'"]],
+        "'passwords' is not allowed; allowed: secrets, email, credit_card",
+        "redact:",
+    ),
+    output("name", &[A, "endpoint.a.urll: x"], "option 'endpoint.a.urll': there is no key 'urll'", "urll"),
+    output("name", &[A, "endpoints: 'a, b'"], "option 'endpoints': 'b' has no 'endpoint.b.url'", "endpoints:"),
+    output("name", &["endpoint.a b.url: http://x"], "endpoint names consist of letters", "endpoint.a b"),
+    input("name", &["format: weird"], "option 'format': 'weird' is not allowed; allowed: records, native", "format:"),
+    filter(
+        "duration",
+        &[&[SAMPLING, "mode: tail", "keep_errors: on", "decision_wait: soon"]],
+        "option 'decision_wait': 'soon' is not allowed; allowed: a duration such as 500ms, 10s, 5m",
+        "decision_wait",
+    ),
+    filter(
+        "duration",
+        &[&[METRICS, "interval: 10ms"]],
+        "option 'interval': '10ms' is not allowed; allowed: a duration of at least 1s",
+        "interval",
+    ),
+    input(
+        "duration",
+        &["idle_timeout: 1ms"],
+        "option 'idle_timeout': '1ms' is not allowed; allowed: 0, or from 10ms to 365d",
+        "idle_timeout",
+    ),
+    output(
+        "duration",
+        &[A, "endpoint.a.timeout: 1h"],
+        "option 'endpoint.a.timeout': '1h' is not allowed; allowed: a duration such as 500ms or 10s, up to 10m",
+        "timeout",
+    ),
+    input("size", &["max_request_size: 10"], "option 'max_request_size': '10' is not allowed; allowed: at least 1k", "max_request"),
+    input(
+        "size",
+        &["max_queue_size: many"],
+        "option 'max_queue_size': 'many' is not allowed; allowed: a size such as 512k, 4m, 1g",
+        "max_queue",
+    ),
+    input("size", &["max_memory: 1m"], "option 'max_memory': '1000000' is not allowed; allowed: 0, or at least 8m", "max_memory"),
+    filter(
+        "size",
+        &[&[SAMPLING, "mode: tail", "keep_errors: on", "max_buffer_size: 1k"]],
+        "option 'max_buffer_size': '1k' is not allowed; allowed: at least 64k",
+        "max_buffer",
+    ),
+    output(
+        "size",
+        &[A, "endpoint.a.max_request_size: 1"],
+        "option 'endpoint.a.max_request_size': '1' is not allowed; allowed: a size from 1k",
+        "max_request",
+    ),
+    filter(
+        "percentage",
+        &[&[SAMPLING, "sampling_percentage: 120"]],
+        "option 'sampling_percentage': '120' is not allowed; allowed: a number from 0 to 100",
+        "sampling_percentage",
+    ),
+    filter(
+        "percentage",
+        &[&[SAMPLING]],
+        "option 'sampling_percentage' is missing; head sampling needs it: 0 to 100",
+        "- name: ai_sampling",
+    ),
+    output(
+        "percentage",
+        &[A, "endpoint.a.sampling_percentage: most"],
+        "option 'endpoint.a.sampling_percentage': 'most' is not allowed; allowed: a number from 0 to 100",
+        "sampling_percentage",
+    ),
+    output("CEL", &[A, "endpoint.a.where: 'signal =='"], "option 'endpoint.a.where': 'signal ==' is not allowed; ", "where"),
+    output("CEL", &[A, "endpoint.a.where: 'colour == 1'"], "option 'endpoint.a.where': 'colour == 1' is not allowed; ", "where"),
+    filter(
+        "CEL",
+        &[&[SAMPLING, "mode: tail", "keep_where: 'spans.exists('"]],
+        "option 'keep_where': 'spans.exists(' is not allowed; ",
+        "keep_where",
+    ),
+    filter(
+        "file",
+        &[&[CONTEXT, "config_file: /nowhere/context.yaml"]],
+        "option 'config_file': '/nowhere/context.yaml' ",
+        "config_file",
+    ),
+    filter("file", &[&[CONTEXT, "config_file: @FILE@"]], "dialects[0].rulez: this key is not known; allowed keys: ", "")
+        .file("dialects:\n  - name: own\n    rulez: []\n"),
+    filter("file", &[&[CONTEXT, "config_file: @FILE@"]], "patterns[0].regex: \"(\" is not allowed; ", "")
+        .file("patterns:\n  - name: ticket\n    regex: '('\n"),
+    filter(
+        "file",
+        &[&[CONTEXT, "config_file: @FILE@", "redact: ip"]],
+        "redact: it is given in the pipeline too; allowed: in one place",
+        "",
+    )
+    .file("normalize: on\nredact: email\n"),
+    output("file", &["config_file: @FILE@"], "option 'endpoint.a.protocol': 'smtp' is not allowed; allowed: ", "")
+        .file("endpoint:\n  a:\n    url: http://127.0.0.1:9\n    protocol: smtp\n"),
+    output(
+        "file",
+        &[A, "endpoint.a.bearer_token_file: /nowhere/token"],
+        "/nowhere/token",
+        "bearer_token_file",
+    ),
+    filter("YAML", &[&[SAMPLING, "config_file: @FILE@"]], "it is not YAML: ", "").file("mode: [tail\n"),
+    filter("YAML", &[&[SAMPLING, "config_file: @FILE@"]], "it must be a map of options", "").file("- mode\n"),
+    filter("YAML", &[&[SAMPLING, "config_file: @FILE@"]], "modus: this key is not known; allowed keys: mode, ", "")
+        .file("sampling_percentage: 1\nmodus: tail\n"),
+    filter(
+        "order",
+        &[&[SAMPLING, "mode: tail", "keep_errors: on"], &[METRICS]],
+        "'ai_metrics.1' stands after 'ai_sampling.0': metrics see only the spans that sampling keeps",
+        "- name: ai_metrics",
+    )
+    .warns(),
+    filter(
+        "order",
+        &[&[METRICS], &[CONTEXT, "redact: email"]],
+        "'ai_context.1' stands after 'ai_metrics.0': spans whose names",
+        "- name: ai_context",
+    )
+    .warns(),
+    filter("missing emitter", &[&[METRICS]], "there is no input that emits", "- name: ai_metrics").without_emitter(),
+    filter(
+        "missing emitter",
+        &[&[SAMPLING, "mode: tail", "keep_errors: on"]],
+        "there is no input that emits",
+        "- name: ai_sampling",
+    )
+    .without_emitter(),
+    input("port", &["grpc_port: 70000"], "option 'grpc_port': '70000' is not allowed; allowed: a port from 0 to 65535", "grpc_port"),
+    input("port", &["grpc_port: off", "http_port: off"], "there is nothing to listen on: set one of the options 'grpc_port'", "grpc_port"),
+    input("port", &["port: 4318", "http_port: 4318"], "options 'port' and 'http_port' are one option under two names", " port:"),
+    output("URL", &["endpoint.a.url: ftp://x"], "option 'endpoint.a.url': 'ftp://x' is not allowed; allowed: a URL such as", "url"),
+    output("URL", &[], "no endpoint is given; write for example 'endpoint.main.url: http://127.0.0.1:4318'", "- name: multi_otlp"),
+    output(
+        "URL",
+        &[A, "endpoint.a.protocol: grpc", "endpoint.a.traces_uri: /x"],
+        "option 'endpoint.a.traces_uri': it is for HTTP; with gRPC write 'grpc_...'",
+        "traces_uri",
+    ),
+    output(
+        "URL",
+        &[A, "endpoint.a.protocol: grpc", "endpoint.a.proxy: http://p:3128"],
+        "option 'endpoint.a.proxy': gRPC goes through a proxy only with https",
+        "proxy",
+    ),
+    output("URL", &["url: http://127.0.0.1:9", "host: x"], "option 'host': it is given beside 'url', which says it", "host"),
+    input(
+        "TLS file",
+        &["tls: on", "tls.crt_file: /nowhere/crt.pem", "tls.key_file: /nowhere/key.pem"],
+        "/nowhere/crt.pem",
+        "tls.crt_file",
+    ),
+    input("TLS file", &["tls: on"], "tls.crt_file", "tls:"),
+    output("TLS file", &[TLS_A, "endpoint.a.tls.ca_file: /nowhere/ca.pem"], "/nowhere/ca.pem", "tls.ca_file"),
+    output("TLS file", &[TLS_A, "endpoint.a.tls.ca_file: @FILE@"], "holds no certificate in PEM", "tls.ca_file").file("nothing"),
+    output(
+        "TLS file",
+        &[TLS_A, "endpoint.a.tls.key_passwd: x"],
+        "option 'endpoint.a.tls.key_passwd': it needs tls.key_file",
+        "tls.key_passwd",
+    ),
+    output(
+        "TLS file",
+        &[TLS_A, "endpoint.a.tls.min_version: TLSv1.3", "endpoint.a.tls.max_version: TLSv1.2"],
+        "option 'endpoint.a.tls.min_version': it is newer than 'tls.max_version'",
+        "tls.min_version",
+    ),
+    output("group", &[A, "group.g.members: 'a, c'"], "option 'group.g.members': 'c' has no 'endpoint.c.url'", "members"),
+    output(
+        "group",
+        &[A, "group.g.members: a", "group.g.mode: sideways"],
+        "option 'group.g.mode': 'sideways' is not allowed; allowed: all, failover, balance",
+        "group.g.mode",
+    ),
+    output(
+        "group",
+        &[A, "endpoint.b.url: http://127.0.0.1:9", "endpoint.b.content: drop", "group.g.members: 'a, b'", "group.g.mode: failover"],
+        "group 'g': its members differ in 'content', but an item may go to any of them",
+        "group.g.members",
+    ),
+    output("group", &["group.g.mode: failover"], "group 'g' needs either 'group.g.members', a list of endpoints", "group.g.mode"),
+    filter("policy", &[&[SAMPLING, "mode: tail", "config_file: @FILE@"]], "policies[0].type: \"slow\" is not allowed; allowed: ", "")
+        .file("policies:\n  - name: x\n    type: slow\n"),
+    filter(
+        "policy",
+        &[&[SAMPLING, "mode: tail", "config_file: @FILE@"]],
+        "policies[1].name: \"x\" is not allowed; allowed: a name that no other policy has",
+        "",
+    )
+    .file("policies:\n  - {name: x, type: latency, threshold: 5s}\n  - {name: x, type: latency, threshold: 6s}\n"),
+    filter(
+        "policy",
+        &[&[SAMPLING, "sampling_percentage: 5", "config_file: @FILE@"]],
+        "config_file has policies, which need 'mode: tail'",
+        "config_file",
+    )
+    .file("policies:\n  - {name: x, type: latency, threshold: 5s}\n"),
+    filter(
+        "policy",
+        &[&[SAMPLING, "sampling_percentage: 5", "decision_wait: 5s"]],
+        "option 'decision_wait': '5s' is not allowed; it needs 'mode: tail'",
+        "decision_wait",
+    ),
+    filter(
+        "duplicate",
+        &[&[SAMPLING, "sampling_percentage: [5, 6]"]],
+        "ai_sampling: configuration property 'sampling_percentage' is set 2 times",
+        "sampling_percentage",
+    ),
+    output(
+        "duplicate",
+        &[A, "endpoint.a.bearer_token: x", "endpoint.a.http_user: y", "endpoint.a.headers: 'authorization=z'"],
+        "endpoint.a.bearer_token': it is given beside http_user",
+        "bearer_token",
+    ),
+    output(
+        "duplicate",
+        &[A, "endpoint.a.headers: 'authorization=z'", "endpoint.a.bearer_token: x"],
+        "endpoint 'a' is given several authorizations",
+        "endpoint.a.url",
+    ),
+    input("duplicate", &["max_request_size: 1m", "buffer_max_size: 2m"], "are one option under two names; only one may be given", "max_request_size"),
+    input("thread", &["threaded: on"], "option 'threaded': 'on' is not allowed; the plugin has threads of its own", "threaded"),
+    filter(
+        "reload",
+        &[&[CONTEXT, "normalize: on", "keep_originals: perhaps"]],
+        "option 'keep_originals': 'perhaps' is not allowed; allowed: on, off",
+        "keep_originals",
+    ),
+    Wrong {
+        kind: "reload",
+        filters: &[&[CONTEXT]],
+        output: &[A, "endpoint.a.dialect: original"],
+        says: "option 'endpoint.a.dialect': 'original' needs the attributes that senders wrote, which 'ai_context.0' takes away",
+        at: "dialect",
+        ..RIGHT
+    },
+];
+
+/// The file of a case, if it needs one.
+pub(crate) fn write_file(case: &Wrong, folder: &std::path::Path) -> std::path::PathBuf {
+    let path = folder.join("file.yaml");
+    std::fs::write(&path, case.file).expect("the file");
+    path
+}
