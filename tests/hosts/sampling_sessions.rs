@@ -18,7 +18,7 @@ const TRACES: u8 = 5;
 
 /// Two spans of a trace, of which the second names the session.
 fn trace(session: u8, trace: u8) -> Vec<Span> {
-    let key = if trace % 2 == 0 { "gen_ai.conversation.id" } else { "session.id" };
+    let key = if trace.is_multiple_of(2) { "gen_ai.conversation.id" } else { "session.id" };
     let value = Some(AnyValue { value: Some(Value::StringValue(format!("session {session}"))) });
     let name = KeyValue { key: key.to_owned(), value, ..KeyValue::default() };
     let span = |number: u8, attributes| Span {
