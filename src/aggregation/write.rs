@@ -136,7 +136,8 @@ impl<'o> MetricWriter<'o> {
         };
         MetricPoint {
             attributes: &held.attributes,
-            start_unix_nanos: held.start,
+            // The wall clock may have been set back since the series began.
+            start_unix_nanos: held.start.min(self.envelope.unix_nanos),
             unix_nanos: self.envelope.unix_nanos,
             value,
             exemplars: &held.exemplars,

@@ -52,6 +52,7 @@ mod latency_split;
 mod lifecycle;
 mod memory;
 mod meters;
+mod model_metrics;
 mod native;
 mod native_format;
 mod own_dialects;
