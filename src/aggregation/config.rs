@@ -27,10 +27,10 @@ pub struct MetricsConfig {
     pub histogram: HistogramForm,
     /// The tag to emit under; that of the spans when it is not given.
     pub tag: Option<Vec<u8>>,
-    /// The most series of one metric and resource, the overflow series included.
+    /// Whether what is emitted at a time is one emission, for which there is one tag.
+    pub is_whole: bool,
+    /// The most series of all metrics and resources; overflow series may be a tenth more.
     pub max_series: usize,
-    /// The most pairs of tag and resource; beyond it, metrics carry no resource.
-    pub max_resources: usize,
     /// How long a series is remembered that nothing is added to.
     pub series_expiry: Duration,
     /// How long the spans of a trace are remembered, to find calls that two spans tell of.

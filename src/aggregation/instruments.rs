@@ -140,39 +140,50 @@ pub(super) enum PointData {
 /// What a metric has of one series.
 #[derive(Debug)]
 pub(super) enum Accumulator {
+    /// Nothing was added yet, so that there is no series: the shape of its histogram, unless it is a sum.
+    Unused(Option<HistogramShape>),
     /// A sum, and what of it was exported.
     Sum { sum: f64, exported: u64 },
     /// A histogram.
-    Histogram(Histogram),
+    Histogram(Box<Histogram>),
 }
 
 impl Instrument {
     /// Nothing yet.
     pub(super) fn accumulator(&self, exponential: bool) -> Accumulator {
-        match self.form {
-            InstrumentForm::Sum => Accumulator::Sum { sum: 0.0, exported: 0 },
-            InstrumentForm::Histogram(_) if exponential => {
-                Accumulator::Histogram(Histogram::new(HistogramShape::Exponential))
-            }
-            InstrumentForm::Histogram(bounds) => {
-                Accumulator::Histogram(Histogram::new(HistogramShape::Explicit(bounds)))
-            }
-        }
+        Accumulator::Unused(match self.form {
+            InstrumentForm::Sum => None,
+            InstrumentForm::Histogram(_) if exponential => Some(HistogramShape::Exponential),
+            InstrumentForm::Histogram(bounds) => Some(HistogramShape::Explicit(bounds)),
+        })
     }
 }
 
 impl Accumulator {
     /// Adds a value, which is not negative, `weight` times.
     pub(super) fn add(&mut self, value: f64, weight: f64, exemplar: Option<Exemplar>) {
+        if let Self::Unused(shape) = self {
+            *self = match *shape {
+                None => Self::Sum { sum: 0.0, exported: 0 },
+                Some(shape) => Self::Histogram(Box::new(Histogram::new(shape))),
+            };
+        }
         match self {
+            Self::Unused(_) => {}
             Self::Sum { sum, .. } => *sum += value * weight,
             Self::Histogram(histogram) => histogram.add(value, weight, exemplar),
         }
     }
 
+    /// Whether nothing was added yet.
+    pub(super) const fn is_unused(&self) -> bool {
+        matches!(self, Self::Unused(_))
+    }
+
     /// Takes a value back.
     pub(super) fn take_back(&mut self, value: f64, weight: f64) {
         match self {
+            Self::Unused(_) => {}
             Self::Sum { sum, .. } => *sum -= value * weight,
             Self::Histogram(histogram) => histogram.take_back(value, weight),
         }
@@ -181,6 +192,7 @@ impl Accumulator {
     /// The data of a point, if there is anything to say.
     pub(super) fn export(&mut self, cumulative: bool) -> Option<PointData> {
         match self {
+            Self::Unused(_) => None,
             Self::Sum { sum, exported } => {
                 let number = if cumulative {
                     *exported = whole(*sum).max(*exported);

@@ -4,6 +4,7 @@
 //! every GenAI operation, tokens of model calls once per call, weighted by how many spans a sampled
 //! span stands for. Metrics carry the resource of the spans that they are from.
 
+mod budget;
 mod calls;
 mod config;
 mod exponential;
@@ -43,10 +44,12 @@ pub struct AggregationTally {
     pub output_tokens: u64,
     /// Model call spans whose tokens another span tells of, of the same trace or another one.
     pub duplicate_calls: u64,
-    /// Series that there are.
+    /// Series that there are: one of each metric and set of attributes.
     pub series: u64,
     /// Spans that went to an overflow series.
     pub overflow: u64,
+    /// Series of resources that were forgotten to make room for others.
+    pub evicted: u64,
 }
 
 /// Token counts that may still fall, shown as counters that do not.
@@ -99,6 +102,8 @@ impl Aggregator {
 
     /// Measures the spans of a chunk.
     pub fn on_chunk(&mut self, tag: &[u8], chunk: &[u8], now: Tick, unix_nanos: u64) {
+        // A series that comes back begins after the last point that it had.
+        let unix_nanos = unix_nanos.max(self.last_unix_nanos);
         let dimensions = std::mem::take(&mut self.config.dimensions);
         let mut visitor = SpanFieldVisitor::new(&dimensions);
         let mut items = ItemReader::new(chunk);
@@ -122,9 +127,13 @@ impl Aggregator {
 
     /// What is to be emitted now: nothing before the interval has passed, unless `everything` is
     /// asked for. A stop asks for it again and again; cumulative points that say what the last ones
-    /// said are not repeated then.
+    /// said are not repeated then. As long as something is given again that was put back, there is nothing
+    /// new beside it, so that what waits is what one interval made.
     pub fn take(&mut self, everything: bool, now: Tick, unix_nanos: u64) -> Vec<Emission> {
         let mut batches = std::mem::take(&mut self.put_back);
+        if !batches.is_empty() && !everything {
+            return batches;
+        }
         let is_due = now.since(self.last) >= self.config.interval || (everything && self.changed);
         if !is_due {
             return batches;
@@ -132,8 +141,8 @@ impl Aggregator {
         self.changed = false;
         let unix_nanos = unix_nanos.max(self.last_unix_nanos.saturating_add(1));
         self.groups.export(&mut batches, self.last_unix_nanos, unix_nanos);
-        let expired = self.groups.expire(now, self.config.series_expiry);
-        self.tally.series = self.tally.series.saturating_sub(expired);
+        self.groups.expire(now, self.config.series_expiry);
+        self.tally.series = self.groups.series() as u64;
         (self.last, self.last_unix_nanos) = (now, unix_nanos);
         batches
     }
@@ -176,9 +185,8 @@ impl Aggregator {
                 let resource = item.telemetry.and_then(|telemetry| telemetry.resource);
                 metadata_run.group = self.groups.find_or_add(tag, resource.unwrap_or_default());
             }
-            match metadata_run.group {
-                Some(group) => call = self.measure((group, ids), metadata_run, item, visitor, at),
-                None => self.tally.overflow += 1,
+            if let Some(group) = metadata_run.group {
+                call = self.measure((group, ids), metadata_run, item, visitor, at);
             }
         }
         let Some((trace, span)) = ids else {
@@ -216,12 +224,12 @@ impl Aggregator {
         let (fields, further, span) = (&visitor.fields, &visitor.further[..], &item.span);
         let measured = MeasuredSpan { fields, further, span, ids, weight };
         self.tally.measured += 1;
-        let counted = self.groups.operation(group, &measured, at);
-        self.tally.series += counted.made;
-        self.tally.overflow += counted.overflow;
+        let counted = self.groups.operation(group, &measured, at)?;
+        self.tally.overflow += u64::from(counted.is_overflow);
+        self.tally.series = self.groups.series() as u64;
+        self.tally.evicted = self.groups.evicted();
         let tokens = visitor.fields.tokens()?;
-        let (tokens, made) = self.groups.tokens(group, counted, &measured, tokens, at)?;
-        self.tally.series += made;
+        let tokens = self.groups.tokens(counted, &measured, tokens, at)?;
         let response = text_of(visitor.fields.response_id).filter(|id| !id.is_empty());
         let response = response.map_or(0, |id| xxhash_rust::xxh3::xxh3_64(id.as_bytes()).max(1));
         Some((response, tokens))
@@ -243,6 +251,7 @@ impl Aggregator {
             self.totals.input += tokens.input.unwrap_or(0.0) * tokens.weight;
             self.totals.output += tokens.output.unwrap_or(0.0) * tokens.weight;
         }
+        self.tally.series = self.groups.series() as u64;
         self.tally.input_tokens = self.tally.input_tokens.max(whole(self.totals.input));
         self.tally.output_tokens = self.tally.output_tokens.max(whole(self.totals.output));
     }
@@ -267,3 +276,5 @@ fn answered(
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod traffic_tests;

@@ -7,18 +7,18 @@ use crate::codec::records::Events;
 use crate::codec::records::testing::{SpanRecord, chunk};
 use crate::model::{Emission, Position, Signal};
 
-const SECOND: u64 = 1_000_000_000;
-const START: u64 = 1_000 * SECOND;
+pub(super) const SECOND: u64 = 1_000_000_000;
+pub(super) const START: u64 = 1_000 * SECOND;
 
-fn config() -> MetricsConfig {
+pub(super) fn config() -> MetricsConfig {
     MetricsConfig {
         interval: Duration::from_secs(10),
         dimensions: vec!["tenant".to_owned(), "service.name".to_owned()],
         temporality: Temporality::Delta,
         histogram: HistogramForm::Explicit,
         tag: None,
+        is_whole: false,
         max_series: 2000,
-        max_resources: 100,
         series_expiry: Duration::from_secs(300),
         call_window: Duration::from_secs(60),
         max_traces: 1000,
@@ -35,7 +35,7 @@ fn feed(aggregator: &mut Aggregator, spans: &[SpanRecord]) {
     aggregator.on_chunk(b"ai", &chunk(spans), Tick(1), START + 1);
 }
 
-fn call(trace: u64, span: u64) -> SpanRecord {
+pub(super) fn call(trace: u64, span: u64) -> SpanRecord {
     SpanRecord::new(trace, span)
         .with("gen_ai.operation.name", "chat")
         .with("gen_ai.provider.name", "openai")
@@ -46,9 +46,9 @@ fn call(trace: u64, span: u64) -> SpanRecord {
 
 /// One data point, as far as tests look at it.
 #[derive(Debug, Clone, PartialEq)]
-struct Read {
-    attributes: BTreeMap<String, String>,
-    count: i64,
+pub(super) struct Read {
+    pub(super) attributes: BTreeMap<String, String>,
+    pub(super) count: i64,
     sum: f64,
     buckets: Vec<i64>,
     start: i64,
@@ -87,7 +87,7 @@ fn point(encoded: &[u8], temporality: &str) -> Read {
 }
 
 /// The data points by metric name.
-fn read(batches: &[Emission]) -> BTreeMap<String, Vec<Read>> {
+pub(super) fn read(batches: &[Emission]) -> BTreeMap<String, Vec<Read>> {
     let mut metrics: BTreeMap<String, Vec<Read>> = BTreeMap::new();
     for batch in batches {
         assert_eq!(batch.records, Events::new(&batch.events).count());
@@ -116,7 +116,7 @@ fn collect(aggregator: &mut Aggregator, seconds: u64) -> BTreeMap<String, Vec<Re
     read(&batches)
 }
 
-const COUNT: &str = "gen_ai.client.operation.count";
+pub(super) const COUNT: &str = "gen_ai.client.operation.count";
 const DURATION: &str = "gen_ai.client.operation.duration";
 const USAGE: &str = "gen_ai.client.token.usage";
 const LATENCY: &str = "fluentbit.ai.latency";
@@ -341,24 +341,40 @@ fn each_resource_and_tag_has_its_own_metrics() {
     assert_eq!(batches.iter().map(|batch| &batch.tag[..]).collect::<Vec<_>>(), [b"metrics"]);
 }
 
+/// Scenario: more tenants than there is room for, and services that come later. Guarantees: what has no room
+/// goes to the overflow series of its service, and where there is no room for that to one without service;
+/// after an export those that are silent make room, and begin anew when they come back.
 #[test]
-fn too_many_series_and_resources_lose_their_names_only() {
-    let mut aggregator = aggregator(MetricsConfig { max_series: 3, max_resources: 2, ..config() });
-    for trace in 1..=10 {
+fn too_many_series_lose_their_names_only() {
+    let temporality = Temporality::Cumulative;
+    let mut aggregator = aggregator(MetricsConfig { max_series: 40, temporality, ..config() });
+    for trace in 1..=13 {
         let tenant = format!("tenant{trace}");
         feed(&mut aggregator, &[call(trace, 1).with("tenant", tenant.as_str())]);
     }
-    assert_eq!(aggregator.tally().overflow, 8);
+    assert_eq!((aggregator.tally().series, aggregator.tally().overflow), (44, 3));
     for service in ["a", "b", "c"] {
         feed(&mut aggregator, &[call(20, 1).service(service)]);
     }
+    assert_eq!((aggregator.tally().series, aggregator.tally().overflow), (48, 6));
     let metrics = collect(&mut aggregator, 10);
-    assert_eq!(metrics[COUNT].iter().map(|point| point.count).sum::<i64>(), 13);
-    let overflow: Vec<&Read> = metrics[COUNT]
+    assert_eq!(metrics[COUNT].iter().map(|point| point.count).sum::<i64>(), 16);
+    let overflow = metrics[COUNT]
         .iter()
         .filter(|point| point.attributes.contains_key("otel.metric.overflow"))
-        .collect();
-    assert_eq!((overflow.len(), overflow[0].count), (1, 8));
+        .map(|point| point.count);
+    assert_eq!(overflow.collect::<Vec<_>>(), [3, 3]);
+    let at = |aggregator: &mut Aggregator, seconds: u64, span: SpanRecord| {
+        let nanos = seconds * SECOND;
+        aggregator.on_chunk(b"ai", &chunk(&[span]), Tick(nanos), START + nanos);
+    };
+    at(&mut aggregator, 11, call(30, 1).service("a"));
+    assert_eq!((aggregator.tally().evicted, aggregator.tally().overflow), (44, 6));
+    at(&mut aggregator, 12, call(31, 1).with("tenant", "tenant1"));
+    let metrics = collect(&mut aggregator, 20);
+    let again =
+        metrics[COUNT].iter().find(|point| point.attributes.contains_key("tenant")).unwrap();
+    assert_eq!((again.count, again.start), (1, 1_012_000_000_000));
 }
 
 #[test]
@@ -375,6 +391,31 @@ fn cumulative_points_go_on_and_idle_series_end() {
     assert_eq!(collect(&mut aggregator, 301)[COUNT][0].count, 2);
     assert!(collect(&mut aggregator, 400).is_empty());
     assert_eq!(aggregator.tally().series, 0);
+}
+
+/// Guarantees: a series that was forgotten and comes back begins anew, from nothing and after its last
+/// point, even if the wall clock was set back; and no point begins after its own time.
+#[test]
+fn a_cumulative_series_that_comes_back_begins_anew() {
+    for set_back in [0, 500 * SECOND] {
+        let mut aggregator =
+            aggregator(MetricsConfig { temporality: Temporality::Cumulative, ..config() });
+        feed(&mut aggregator, &[call(1, 1), call(2, 1)]);
+        let before = collect(&mut aggregator, 10)[COUNT][0].clone();
+        assert_eq!((before.count, before.start), (2, 1_000_000_000_001));
+        assert_eq!(collect(&mut aggregator, 301)[COUNT][0].start, before.start);
+        assert!(collect(&mut aggregator, 310).is_empty());
+        let at = 320 * SECOND;
+        aggregator.on_chunk(b"ai", &chunk(&[call(3, 1)]), Tick(at), START + at - set_back);
+        let batches = aggregator.take(false, Tick(at), START + at - set_back);
+        for points in read(&batches).values() {
+            for point in points {
+                assert_eq!(point.count, 1);
+                assert!(point.start >= 1_301_000_000_000, "{point:?}");
+                assert!(point.start <= point.time, "{point:?}");
+            }
+        }
+    }
 }
 
 /// The host stops in several steps, and asks for everything in each.

@@ -8,7 +8,7 @@ use crate::clock::{self, Tick};
 use crate::codec::fluentbit::write::ReaderCapabilities;
 use crate::config::read::{self, Read};
 use crate::config::{FileOptions, Parser, options};
-use crate::hub::{Drain, FilterRole, TelemetrySource};
+use crate::hub::{Drain, EmissionForm, FilterRole, TelemetrySource};
 use crate::model::{Emission, Position};
 use crate::plugin::{Chunk, Environment, Filter, OpenError, OptionSpec, Options, Spec, Verdict};
 use crate::plugins::derived::missing_emitter::missing_emitter;
@@ -36,27 +36,34 @@ options! {
             CommaList "dimensions",
             "Attributes of spans or resources that metrics get beside those of the conventions";
         temporality: Temporality = read::choice(&[
-                ("delta", Temporality::Delta),
                 ("cumulative", Temporality::Cumulative),
+                ("delta", Temporality::Delta),
             ]),
-            Str "temporality" = "delta",
-            "Whether points say what came since the last ones (delta) or since the start (cumulative)";
+            Str "temporality" = "cumulative",
+            "Whether points say what came since the start of their series (cumulative), as Prometheus \
+             and its likes need it, or since the last ones (delta)";
         histogram: HistogramForm = read::choice(&[
                 ("explicit", HistogramForm::Explicit),
                 ("exponential", HistogramForm::Exponential),
             ]),
             Str "histogram" = "explicit",
             "Form of histograms: explicit (the advised bounds) or exponential";
-        native: bool = read::choice(&[("records", false), ("native", true)]),
+        form: EmissionForm = read::choice(&[
+                ("records", EmissionForm::Records),
+                ("native", EmissionForm::Native),
+                ("prometheus", EmissionForm::Prometheus),
+            ]),
             Str "emit_as" = "records",
-            "Form of emitted metrics: 'records', as log records that multi_otlp turns into OTLP; or \
-             'native', as Fluent Bit's own metrics, for outputs such as prometheus_exporter";
+            "Form of emitted metrics: 'records', as log records that multi_otlp turns into OTLP; \
+             'native', as Fluent Bit's own metrics, as OTLP has them; or 'prometheus', as Fluent Bit's own metrics \
+             for its outputs prometheus_exporter and prometheus_remote_write";
         tag: Option<String> = read::text,
             Str "tag",
             "Tag of emitted metrics; that of the spans if unset";
-        max_series: usize = read::count(2..=100_000),
-            Int "max_series" = "2000",
-            "Most series of one metric and resource; what is beyond goes to an overflow series";
+        max_series: usize = read::count(100..=1_000_000),
+            Int "max_series" = "10000",
+            "Most series of all metrics and resources. To make room, those of the resources go that were used \
+             least recently; what there is no room for goes to overflow series, a tenth more at most";
         series_expiry: Duration = read::duration,
             Time "series_expiry" = "5m",
             "How long a series is remembered that nothing is added to";
@@ -93,6 +100,7 @@ struct Numbers {
     duplicates: Counter,
     series: Counter,
     overflow: Counter,
+    evicted: Counter,
 }
 
 impl Numbers {
@@ -112,10 +120,19 @@ impl Numbers {
             "Model call spans whose tokens another span tells of, of the same trace or of another one",
             &[],
         );
-        const SERIES: CounterFamily = CounterFamily::gauge("series", "Series held", &[]);
+        const SERIES: CounterFamily = CounterFamily::gauge(
+            "series",
+            "Series held: one of each metric, resource and set of attributes",
+            &[],
+        );
         const OVERFLOW: CounterFamily = CounterFamily::counter(
             "overflow_total",
             "Spans that had no room for a series of their own",
+            &[],
+        );
+        const EVICTED: CounterFamily = CounterFamily::counter(
+            "evicted_series_total",
+            "Series that were forgotten to make room for those of other resources; what they said was emitted",
             &[],
         );
         Self {
@@ -125,6 +142,7 @@ impl Numbers {
             duplicates: counters.counter(DUPLICATES, &[]),
             series: counters.counter(SERIES, &[]),
             overflow: counters.counter(OVERFLOW, &[]),
+            evicted: counters.counter(EVICTED, &[]),
         }
     }
 
@@ -135,6 +153,7 @@ impl Numbers {
         self.duplicates.set(tally.duplicate_calls);
         self.series.set(tally.series);
         self.overflow.set(tally.overflow);
+        self.evicted.set(tally.evicted);
     }
 }
 
@@ -142,8 +161,8 @@ impl Numbers {
 struct Shared {
     aggregator: Mutex<Aggregator>,
     numbers: Numbers,
-    /// Whether they are emitted in the host's own form.
-    native: bool,
+    /// In what form they are emitted.
+    form: EmissionForm,
 }
 
 impl Shared {
@@ -164,8 +183,8 @@ impl TelemetrySource for Shared {
         self.lock().put_back(emission);
     }
 
-    fn is_native(&self) -> bool {
-        self.native
+    fn form(&self) -> EmissionForm {
+        self.form
     }
 }
 
@@ -186,16 +205,16 @@ impl Filter for AiMetrics {
         let mut parser = Parser::over(&options);
         let tags = parser.host_value("match");
         let given = Given::read(&mut parser)?;
-        check_native(&mut parser, &given, &environment);
+        check_form(&mut parser, &given, &environment);
         if !environment.hub.has_emitter() {
             parser.problem(missing_emitter(&environment.host_release));
         }
         let given = parser.finish(given)?;
-        let native = given.native;
+        let form = given.form;
         let config = config(given, &environment);
         let aggregator = Mutex::new(Aggregator::new(config, clock::now(), clock::unix_nanos()));
         let numbers = Numbers::new(&environment.counters);
-        let shared = Arc::new(Shared { aggregator, numbers, native });
+        let shared = Arc::new(Shared { aggregator, numbers, form });
         environment.hub.add_source(Arc::clone(&shared) as Arc<dyn TelemetrySource>);
         environment.order_filter(FilterRole::Metrics, tags);
         Ok(Self { shared })
@@ -216,8 +235,8 @@ fn config(given: Given, environment: &Environment) -> MetricsConfig {
         temporality: given.temporality,
         histogram: given.histogram,
         tag: given.tag.map(String::into_bytes),
+        is_whole: given.form == EmissionForm::Prometheus,
         max_series: given.max_series,
-        max_resources: 1000,
         series_expiry: given.series_expiry,
         call_window: given.call_window,
         max_traces: 20_000,
@@ -226,24 +245,58 @@ fn config(given: Given, environment: &Environment) -> MetricsConfig {
     }
 }
 
-/// Refuses metrics in the host's own form where the host has no such form.
-fn check_native(parser: &mut Parser<'_>, given: &Given, environment: &Environment) {
-    if given.native && !environment.native_chunks {
+/// Refuses metrics in a form of the host's where the host has no such form, or where it has no place for what is
+/// configured.
+fn check_form(parser: &mut Parser<'_>, given: &Given, environment: &Environment) {
+    let name = match given.form {
+        EmissionForm::Records => return,
+        EmissionForm::Native => "native",
+        EmissionForm::Prometheus => "prometheus",
+    };
+    if !environment.native_chunks {
         parser.refuse(
             "emit_as",
-            "native",
+            name,
             "this host does not export 'flb_input_chunk_append_raw', which appends its own \
              metrics; allowed: records",
         );
     }
     let forms = ReaderCapabilities::of_release(&environment.host_release);
     let exponential = given.histogram == HistogramForm::Exponential;
-    if given.native && exponential && !forms.has_exponential_histograms() {
+    if given.form == EmissionForm::Prometheus {
+        check_prometheus(parser, given);
+    } else if exponential && !forms.has_exponential_histograms() {
         parser.refuse(
             "histogram",
             "exponential",
             "with 'emit_as: native', exponential histograms need Fluent Bit 5.0 or later; \
              allowed: explicit",
+        );
+    }
+}
+
+/// Refuses what Prometheus does not take.
+fn check_prometheus(parser: &mut Parser<'_>, given: &Given) {
+    if given.histogram == HistogramForm::Exponential {
+        parser.refuse(
+            "histogram",
+            "exponential",
+            "with 'emit_as: prometheus', histograms have explicit buckets; allowed: explicit",
+        );
+    }
+    if given.temporality == Temporality::Delta {
+        parser.refuse(
+            "temporality",
+            "delta",
+            "Prometheus has no delta temporality; allowed with 'emit_as: prometheus': cumulative",
+        );
+    }
+    if given.tag.is_none() {
+        parser.refuse(
+            "emit_as",
+            "prometheus",
+            "it needs 'tag': prometheus_exporter shows the last chunk that an input made, so that all metrics \
+             go together, under a tag that only such outputs match",
         );
     }
 }

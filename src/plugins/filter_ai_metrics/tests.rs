@@ -27,17 +27,19 @@ fn metrics_go_through_the_hub_and_the_chunk_passes() {
         (count("measured_spans_total", ""), count("counted_tokens_total", "output")),
         (1, 5)
     );
-    assert_eq!((count("series", ""), count("overflow_total", "")), (2, 0));
+    assert_eq!((count("series", ""), count("overflow_total", "")), (3, 0));
     let source = environment.hub.sources().pop().unwrap();
     let emissions = source.take(Drain::Everything, clock::now(), clock::unix_nanos());
     assert_eq!((emissions.len(), emissions[0].records), (1, 3));
+    let cumulative = emissions[0].events.windows(10).filter(|part| part == b"cumulative");
+    assert_eq!(cumulative.count(), 3, "unless delta is asked for");
     source.put_back(emissions[0].clone());
     assert_eq!(source.take(Drain::Due, clock::now(), clock::unix_nanos()), emissions);
 }
 
-/// What the host is given: contexts of metrics, unless it refuses.
+/// What the host is given: contexts of metrics, unless it refuses, how often, and how often it was flushed.
 #[derive(Default)]
-struct Contexts(Vec<u8>, Option<NotAppended>);
+struct Contexts(Vec<u8>, Option<NotAppended>, usize, usize);
 
 impl Sink for Contexts {
     fn append(&mut self, _: &[u8], _: usize, _: &[u8]) -> Result<(), AppendRefused> {
@@ -55,12 +57,15 @@ impl Sink for Contexts {
             Some(problem) => Err(problem),
             None => {
                 self.0.extend_from_slice(contexts);
+                self.2 += 1;
                 Ok(())
             }
         }
     }
 
-    fn flush_now(&mut self) {}
+    fn flush_now(&mut self) {
+        self.3 += 1;
+    }
 }
 
 #[test]
@@ -73,7 +78,7 @@ fn metrics_are_emitted_in_the_host_s_own_form() {
         .with("gen_ai.usage.output_tokens", 5);
     let bytes = chunk(&[span]);
     let mut emitter = Emitter::new(&environment);
-    let mut sink = Contexts(Vec::new(), Some(NotAppended::Refused));
+    let mut sink = Contexts(Vec::new(), Some(NotAppended::Refused), 0, 0);
     assert_eq!(filter.on_chunk(Chunk { tag: b"ai", bytes: &bytes }), Verdict::Pass);
     // What the host refuses is offered again, whole.
     emitter.pause(Pause::Shutdown, &mut sink);
@@ -94,8 +99,40 @@ fn metrics_are_emitted_in_the_host_s_own_form() {
     sink.1 = None;
     emitter.tick(&mut sink, usize::MAX);
     let count = |name: &str| counter(&environment, name, "");
-    // The tokens of the call are counted already.
-    assert_eq!((count("emit_lost_records_total"), count("emitted_records_total")), (2, 3));
+    // The tokens of the call are counted already, and said again.
+    assert_eq!((count("emit_lost_records_total"), count("emitted_records_total")), (3, 3));
+}
+
+/// Guarantees: metrics for Prometheus leave as one context under one tag, however many resources they are of,
+/// each in a chunk of its own; and what Prometheus does not take is refused at the start.
+#[test]
+fn metrics_are_emitted_for_prometheus() {
+    let environment = environment(true);
+    let options = GivenOptions::of(&[("emit_as", "prometheus"), ("tag", "ai")]);
+    let mut filter = AiMetrics::open(&options, environment.clone()).unwrap();
+    let spans = ["a", "b"].map(|service| {
+        SpanRecord::new(1, 1).service(service).with("gen_ai.operation.name", "chat")
+    });
+    let bytes = chunk(&spans);
+    let mut emitter = Emitter::new(&environment);
+    let mut sink = Contexts::default();
+    assert_eq!(filter.on_chunk(Chunk { tag: b"spans", bytes: &bytes }), Verdict::Pass);
+    emitter.pause(Pause::Shutdown, &mut sink);
+    assert_eq!((sink.2, sink.3), (1, 2), "one chunk, flushed after it and at the end");
+    let text = String::from_utf8_lossy(&cmetrics_to_otlp(&sink.0).request).into_owned();
+    for name in ["gen_ai_client_operation_duration_seconds", "gen_ai_client_operation_count_total"]
+    {
+        assert_eq!(text.matches(name).count(), 1, "{name}");
+    }
+    let open = |given| match AiMetrics::open(&GivenOptions::of(given), environment.clone()) {
+        Err(OpenError(problems)) => problems.join("; "),
+        Ok(_) => panic!("taken: {given:?}"),
+    };
+    let wrong =
+        open(&[("emit_as", "prometheus"), ("temporality", "delta"), ("histogram", "exponential")]);
+    for words in ["it needs 'tag'", "no delta temporality", "explicit buckets"] {
+        assert!(wrong.contains(words), "{wrong}");
+    }
 }
 
 #[test]
@@ -117,7 +154,7 @@ fn wrong_configurations_are_reported_all_at_once() {
             ("interval", "0"),
             ("temporality", "both"),
             ("histogram", "round"),
-            ("emit_as", "prometheus"),
+            ("emit_as", "openmetrics"),
             ("max_series", "1"),
             ("dimensions", "gen_ai.response.id"),
         ],
@@ -130,7 +167,7 @@ fn wrong_configurations_are_reported_all_at_once() {
 fn a_file_gives_the_options_of_metrics() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let path = file.path().to_str().unwrap();
-    let text = "interval: 5s\ndimensions: [team, tier]\ntemporality: cumulative\nmax_series: 10\n";
+    let text = "interval: 5s\ndimensions: [team, tier]\ntemporality: delta\nmax_series: 1000\n";
     std::fs::write(path, text).unwrap();
     let environment = environment(true);
     let mut filter =
@@ -142,7 +179,7 @@ fn a_file_gives_the_options_of_metrics() {
     let source = environment.hub.sources().pop().unwrap();
     let emissions = source.take(Drain::Everything, clock::now(), clock::unix_nanos());
     let holds = |text: &[u8]| emissions[0].events.windows(text.len()).any(|part| part == text);
-    assert!(holds(b"cumulative") && holds(b"team") && holds(b"blue"));
+    assert!(holds(b"delta") && holds(b"team") && holds(b"blue"));
     std::fs::write(path, "interval: 0\ntemporalty: delta\n").unwrap();
     let wrong = problems::<AiMetrics>(&[("config_file", path)], true);
     assert_eq!(wrong.len(), 2, "{wrong:?}");
