@@ -59,6 +59,7 @@ mod own_dialects;
 mod patterns;
 mod pipeline;
 mod processors;
+mod prometheus;
 mod receiver;
 mod redaction;
 mod redaction_at_rest;
