@@ -69,6 +69,8 @@ pub struct Aggregator {
     totals: TokenTotals,
     last: Tick,
     last_unix_nanos: u64,
+    /// When the last chunk came.
+    seen_unix_nanos: u64,
     put_back: Vec<Emission>,
     /// Spans were looked at since the last export.
     changed: bool,
@@ -93,6 +95,7 @@ impl Aggregator {
             totals: TokenTotals::default(),
             last: now,
             last_unix_nanos: unix_nanos,
+            seen_unix_nanos: unix_nanos,
             put_back: Vec::new(),
             changed: false,
             tally: AggregationTally::default(),
@@ -104,6 +107,7 @@ impl Aggregator {
     pub fn on_chunk(&mut self, tag: &[u8], chunk: &[u8], now: Tick, unix_nanos: u64) {
         // A series that comes back begins after the last point that it had.
         let unix_nanos = unix_nanos.max(self.last_unix_nanos);
+        self.seen_unix_nanos = self.seen_unix_nanos.max(unix_nanos);
         let dimensions = std::mem::take(&mut self.config.dimensions);
         let mut visitor = SpanFieldVisitor::new(&dimensions);
         let mut items = ItemReader::new(chunk);
@@ -139,7 +143,9 @@ impl Aggregator {
             return batches;
         }
         self.changed = false;
-        let unix_nanos = unix_nanos.max(self.last_unix_nanos.saturating_add(1));
+        // No point is older than its series, whose spans may have come after this time was taken.
+        let unix_nanos =
+            unix_nanos.max(self.last_unix_nanos.saturating_add(1)).max(self.seen_unix_nanos);
         self.groups.export(&mut batches, self.last_unix_nanos, unix_nanos);
         self.groups.expire(now, self.config.series_expiry);
         self.tally.series = self.groups.series() as u64;

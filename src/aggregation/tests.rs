@@ -418,6 +418,19 @@ fn a_cumulative_series_that_comes_back_begins_anew() {
     }
 }
 
+/// Scenario: spans that another filter releases while an input drains, so that they come after the time of the
+/// export was taken. Guarantees: no point is older than its series, which keeps its start.
+#[test]
+fn a_series_may_begin_after_the_time_of_an_export_was_taken() {
+    let mut aggregator =
+        aggregator(MetricsConfig { temporality: Temporality::Cumulative, ..config() });
+    aggregator.on_chunk(b"ai", &chunk(&[call(1, 1)]), Tick(10 * SECOND), START + 10 * SECOND + 5);
+    let first = collect(&mut aggregator, 10)[COUNT][0].clone();
+    let second = collect(&mut aggregator, 20)[COUNT][0].clone();
+    assert_eq!((first.start, first.time), (1_010_000_000_005, 1_010_000_000_005));
+    assert_eq!((second.start, second.time), (first.start, 1_020_000_000_000));
+}
+
 /// The host stops in several steps, and asks for everything in each.
 #[test]
 fn a_stop_does_not_repeat_cumulative_points() {

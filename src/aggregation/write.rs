@@ -136,8 +136,7 @@ impl<'o> MetricWriter<'o> {
         };
         MetricPoint {
             attributes: &held.attributes,
-            // The wall clock may have been set back since the series began.
-            start_unix_nanos: held.start.min(self.envelope.unix_nanos),
+            start_unix_nanos: held.start,
             unix_nanos: self.envelope.unix_nanos,
             value,
             exemplars: &held.exemplars,
