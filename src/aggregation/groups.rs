@@ -6,15 +6,20 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 
 use super::config::{HistogramForm, MetricsConfig};
+use super::cost::{CallCost, CostSource, Pricing, SeriesCost};
 use super::fields;
 use super::histogram::Exemplar;
-use super::instruments::{Accumulator, LATENCY, MeasuredSpan, OF_OPERATIONS, TOKEN_USAGE};
+use super::instruments::{
+    Accumulator, COST, COST_CALLS, Instrument, LATENCY, MeasuredSpan, OF_OPERATIONS, PointData,
+    TOKEN_USAGE,
+};
 use super::series::{SeriesHandle, SeriesTable};
 use super::write::{MetricEnvelope, MetricWriter, PointContext};
 use crate::clock::Tick;
 use crate::codec::msgpack::str;
 use crate::codec::records::metric_writer::Temporality;
 use crate::model::{Emission, LatencyPart, Position};
+use crate::pricing::PriceTable;
 
 /// The attribute `gen_ai.token.type`, encoded.
 const TYPE_INPUT: &[u8] = b"\xb1gen_ai.token.type\xa5input";
@@ -40,6 +45,8 @@ pub(super) struct TokenCounts {
     pub(super) input: Option<f64>,
     pub(super) output: Option<f64>,
     pub(super) weight: f64,
+    /// `None` where costs are not asked for.
+    pub(super) cost: Option<CallCost>,
     from: Option<Exemplar>,
 }
 
@@ -73,6 +80,8 @@ impl Operations {
 struct Usage {
     input: Accumulator,
     output: Accumulator,
+    /// If costs are asked for.
+    cost: Option<Box<SeriesCost>>,
 }
 
 #[derive(Debug)]
@@ -93,6 +102,7 @@ pub(super) struct Groups {
     next_id: u64,
     key: Vec<u8>,
     keys: Keys,
+    pricing: Pricing,
     tag: Option<Vec<u8>>,
     position: Position,
     temporality: Temporality,
@@ -170,6 +180,7 @@ impl Groups {
             next_id: 0,
             key: Vec::new(),
             keys: Keys::new(&config.dimensions),
+            pricing: Pricing::new(config.prices.clone()),
             tag: config.tag.clone(),
             position: config.position,
             temporality: config.temporality,
@@ -177,6 +188,11 @@ impl Groups {
             max_series: config.max_series,
             max_resources: config.max_resources,
         }
+    }
+
+    /// Takes other prices for the calls to come.
+    pub(super) fn replace_prices(&mut self, prices: PriceTable) {
+        self.pricing.replace(prices);
     }
 
     fn group_key(&self, tag: &[u8], resource: &[u8]) -> Vec<u8> {
@@ -262,16 +278,17 @@ impl Groups {
         let slot = self.slots.get_mut(group).and_then(Option::as_mut)?;
         let operations = operation.series.and_then(|series| slot.operations.get(series));
         let known = operations.as_ref().and_then(|operations| operations.usage);
-        let mut made = 0;
+        let (mut made, mut overflow) = (0, false);
         let handle = match known.filter(|handle| slot.usage.refresh(*handle, at.0)) {
             Some(handle) => handle,
             None => {
                 let pairs = self.keys.write(&mut self.key, measured, false);
                 let total = || TOKEN_USAGE.accumulator(exponential);
-                let make = || Usage { input: total(), output: total() };
+                let make =
+                    || Usage { input: total(), output: total(), cost: self.pricing.series() };
                 let found = slot.usage.find(&self.key, pairs, at, make)?;
-                made = u64::from(found.new);
-                if let Some(operations) = operations.filter(|_| !found.overflow) {
+                (made, overflow) = (u64::from(found.new), found.overflow);
+                if let Some(operations) = operations.filter(|_| !overflow) {
                     operations.usage = Some(found.handle);
                 }
                 found.handle
@@ -279,7 +296,11 @@ impl Groups {
         };
         let (group_id, weight) = (slot.id, measured.weight);
         let from = measured.exemplar(0.0);
-        Some((TokenCounts { group, group_id, handle, input, output, weight, from }, made))
+        // An overflow series has calls to any model.
+        let usage = if overflow { None } else { slot.usage.get(handle) };
+        let series = usage.and_then(|usage| usage.cost.as_deref_mut());
+        let cost = self.pricing.cost(measured.fields, (input, output), series);
+        Some((TokenCounts { group, group_id, handle, input, output, weight, cost, from }, made))
     }
 
     fn usage(&mut self, tokens: &TokenCounts) -> Option<&mut Usage> {
@@ -297,6 +318,9 @@ impl Groups {
         if let Some(output) = tokens.output {
             usage.output.add(output, tokens.weight, from(output));
         }
+        if let (Some(series), Some(cost)) = (&mut usage.cost, tokens.cost) {
+            series.add(cost, tokens.weight);
+        }
     }
 
     /// Takes the tokens of a call back, unless their series is gone.
@@ -307,6 +331,9 @@ impl Groups {
         }
         if let Some(output) = tokens.output {
             usage.output.take_back(output, tokens.weight);
+        }
+        if let (Some(series), Some(cost)) = (&mut usage.cost, tokens.cost) {
+            series.take_back(cost, tokens.weight);
         }
     }
 
@@ -320,6 +347,10 @@ impl Groups {
             export_operations(&mut group.operations, &mut batch, &envelope, delta);
             export_latency(&mut group.operations, &mut batch, &envelope, delta);
             export_usage(&mut group.usage, &mut batch, &envelope, delta);
+            let out = (&mut batch, &envelope);
+            export_cost(&mut group.usage, out, delta, &COST, SeriesCost::amounts);
+            let out = (&mut batch, &envelope);
+            export_cost(&mut group.usage, out, delta, &COST_CALLS, SeriesCost::calls);
             if batch.records > 0 {
                 batches.push(batch);
             }
@@ -399,9 +430,36 @@ fn export_usage(
     let mut writer = MetricWriter::new(batch, &TOKEN_USAGE, envelope);
     table.for_each(|attributes, series| {
         let (start, pairs) = (delta.unwrap_or(series.since), series.pairs + 1);
-        let Usage { input, output } = &mut series.value;
+        let Usage { input, output, .. } = &mut series.value;
         for (value, more) in [(input, TYPE_INPUT), (output, TYPE_OUTPUT)] {
             if let Some(data) = value.export(delta.is_none()) {
+                writer.add(PointContext { attributes, more, pairs, start }, data);
+            }
+        }
+    });
+    writer.flush();
+}
+
+fn export_cost(
+    table: &mut SeriesTable<Usage>,
+    (batch, envelope): (&mut Emission, &MetricEnvelope),
+    delta: Option<u64>,
+    instrument: &'static Instrument,
+    data_of: fn(&mut SeriesCost, bool) -> [Option<PointData>; 3],
+) {
+    let by = instrument.by.unwrap_or_default();
+    let sources = CostSource::ALL.map(|source| {
+        let mut pair = Vec::new();
+        str(&mut pair, by);
+        str(&mut pair, source.name());
+        pair
+    });
+    let mut writer = MetricWriter::new(batch, instrument, envelope);
+    table.for_each(|attributes, series| {
+        let (start, pairs) = (delta.unwrap_or(series.since), series.pairs + 1);
+        let Some(cost) = &mut series.value.cost else { return };
+        for (data, more) in data_of(cost, delta.is_none()).into_iter().zip(&sources) {
+            if let Some(data) = data {
                 writer.add(PointContext { attributes, more, pairs, start }, data);
             }
         }

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
@@ -7,10 +8,10 @@ use crate::codec::records::Events;
 use crate::codec::records::testing::{SpanRecord, chunk};
 use crate::model::{Emission, Position, Signal};
 
-const SECOND: u64 = 1_000_000_000;
-const START: u64 = 1_000 * SECOND;
+pub(super) const SECOND: u64 = 1_000_000_000;
+pub(super) const START: u64 = 1_000 * SECOND;
 
-fn config() -> MetricsConfig {
+pub(super) fn config() -> MetricsConfig {
     MetricsConfig {
         interval: Duration::from_secs(10),
         dimensions: vec!["tenant".to_owned(), "service.name".to_owned()],
@@ -22,20 +23,21 @@ fn config() -> MetricsConfig {
         series_expiry: Duration::from_secs(300),
         call_window: Duration::from_secs(60),
         max_traces: 1000,
+        prices: Some(Arc::new(PriceTable::shipped())),
         weight: |state| if state == b"ot=th:e666" { 9.999_389_685_688_13 } else { 1.0 },
         position: Position { run: 7, after: 2 },
     }
 }
 
-fn aggregator(config: MetricsConfig) -> Aggregator {
+pub(super) fn aggregator(config: MetricsConfig) -> Aggregator {
     Aggregator::new(config, Tick(0), START)
 }
 
-fn feed(aggregator: &mut Aggregator, spans: &[SpanRecord]) {
+pub(super) fn feed(aggregator: &mut Aggregator, spans: &[SpanRecord]) {
     aggregator.on_chunk(b"ai", &chunk(spans), Tick(1), START + 1);
 }
 
-fn call(trace: u64, span: u64) -> SpanRecord {
+pub(super) fn call(trace: u64, span: u64) -> SpanRecord {
     SpanRecord::new(trace, span)
         .with("gen_ai.operation.name", "chat")
         .with("gen_ai.provider.name", "openai")
@@ -46,10 +48,11 @@ fn call(trace: u64, span: u64) -> SpanRecord {
 
 /// One data point, as far as tests look at it.
 #[derive(Debug, Clone, PartialEq)]
-struct Read {
-    attributes: BTreeMap<String, String>,
-    count: i64,
-    sum: f64,
+pub(super) struct Read {
+    pub(super) attributes: BTreeMap<String, String>,
+    pub(super) count: i64,
+    /// Of a sum, its value where that is no whole number.
+    pub(super) sum: f64,
     buckets: Vec<i64>,
     start: i64,
     time: i64,
@@ -69,7 +72,8 @@ fn point(encoded: &[u8], temporality: &str) -> Read {
     let pair = |entry: crate::codec::msgpack::Entry<'_>| {
         (String::from_utf8(entry.key.to_vec()).unwrap(), spelled(entry.value))
     };
-    let sum = match crate::codec::msgpack::Reader::new(field("sum")).token() {
+    let sum = [field("sum"), field("as_double")].concat();
+    let sum = match crate::codec::msgpack::Reader::new(&sum).token() {
         Ok(crate::codec::msgpack::Token::Float(sum)) => sum,
         _ => -1.0,
     };
@@ -87,7 +91,7 @@ fn point(encoded: &[u8], temporality: &str) -> Read {
 }
 
 /// The data points by metric name.
-fn read(batches: &[Emission]) -> BTreeMap<String, Vec<Read>> {
+pub(super) fn read(batches: &[Emission]) -> BTreeMap<String, Vec<Read>> {
     let mut metrics: BTreeMap<String, Vec<Read>> = BTreeMap::new();
     for batch in batches {
         assert_eq!(batch.records, Events::new(&batch.events).count());
@@ -111,7 +115,7 @@ fn read(batches: &[Emission]) -> BTreeMap<String, Vec<Read>> {
     metrics
 }
 
-fn collect(aggregator: &mut Aggregator, seconds: u64) -> BTreeMap<String, Vec<Read>> {
+pub(super) fn collect(aggregator: &mut Aggregator, seconds: u64) -> BTreeMap<String, Vec<Read>> {
     let batches = aggregator.take(false, Tick(seconds * SECOND), START + seconds * SECOND);
     read(&batches)
 }

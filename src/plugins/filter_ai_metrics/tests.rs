@@ -15,7 +15,8 @@ use crate::plugins::testing::{counter, environment, pass, problems};
 #[test]
 fn metrics_go_through_the_hub_and_the_chunk_passes() {
     let environment = environment(true);
-    let options = GivenOptions::of(&[("interval", "5s"), ("dimensions", "tenant")]);
+    let options =
+        GivenOptions::of(&[("interval", "5s"), ("dimensions", "tenant"), ("cost", "off")]);
     let mut filter = AiMetrics::open(&options, environment.clone()).unwrap();
     let span = SpanRecord::new(1, 1)
         .with("gen_ai.operation.name", "chat")
@@ -66,7 +67,7 @@ impl Sink for Contexts {
 #[test]
 fn metrics_are_emitted_in_the_host_s_own_form() {
     let environment = environment(true);
-    let options = GivenOptions::of(&[("interval", "5s"), ("emit_as", "native")]);
+    let options = GivenOptions::of(&[("interval", "5s"), ("emit_as", "native"), ("cost", "off")]);
     let mut filter = AiMetrics::open(&options, environment.clone()).unwrap();
     let span = SpanRecord::new(1, 1)
         .with("gen_ai.operation.name", "chat")

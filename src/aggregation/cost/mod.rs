@@ -1,0 +1,303 @@
+//! What model calls cost: as their spans report it, else by their tokens and a price, else unknown.
+//!
+//! Amounts are whole picodollars, so what is taken back leaves nothing behind, and sums are exact.
+
+use std::sync::Arc;
+
+use super::fields::SpanFields;
+use super::instruments::PointData;
+use super::number::{amount, take_whole, whole};
+use crate::codec::msgpack::{Reader, Token, text_of};
+use crate::pricing::{ModelPrice, PriceTable, UsedTokens, from_usd, to_usd};
+
+/// Picodollars in a millionth of a US dollar.
+const MICRODOLLAR: i128 = 1_000_000;
+
+/// Where the cost of a call is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CostSource {
+    /// The span says it.
+    Reported,
+    /// Its tokens and the price of its model.
+    Computed,
+    /// Nothing says it.
+    Unpriced,
+}
+
+impl CostSource {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Reported, Self::Computed, Self::Unpriced];
+
+    /// Its name as the value of an attribute.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Reported => "reported",
+            Self::Computed => "computed",
+            Self::Unpriced => "unpriced",
+        }
+    }
+
+    const fn index(self) -> usize {
+        match self {
+            Self::Reported => 0,
+            Self::Computed => 1,
+            Self::Unpriced => 2,
+        }
+    }
+}
+
+/// What a call cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct CallCost {
+    source: CostSource,
+    picodollars: u64,
+}
+
+/// What calls cost so far, in the order of [`CostSource::ALL`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CostTally {
+    /// Calls, each once, adjusted for sampling.
+    pub calls: [u64; 3],
+    /// What they cost, in millionths of a US dollar.
+    pub microdollars: [u64; 3],
+}
+
+/// The prices that calls are reckoned by.
+#[derive(Debug)]
+pub(super) struct Pricing {
+    /// `None` where costs are not asked for.
+    prices: Option<Arc<PriceTable>>,
+    /// Which prices they are: they may be replaced.
+    generation: u64,
+}
+
+/// The price of the calls of one series, looked up once for each generation of prices.
+#[derive(Debug, Default)]
+struct KnownPrice {
+    generation: u64,
+    price: Option<Arc<ModelPrice>>,
+}
+
+/// What the calls of one series cost.
+#[derive(Debug)]
+pub(super) struct SeriesCost {
+    price: KnownPrice,
+    amounts: [ExactSum; 3],
+    calls: [CallCount; 3],
+}
+
+/// How many calls there were, adjusted for sampling, and how many of them were exported.
+#[derive(Debug, Clone, Copy, Default)]
+struct CallCount {
+    sum: f64,
+    exported: u64,
+}
+
+/// A sum of picodollars, and what of it was exported.
+#[derive(Debug, Clone, Copy, Default)]
+struct ExactSum {
+    sum: i128,
+    exported: i128,
+}
+
+impl Pricing {
+    pub(super) const fn new(prices: Option<Arc<PriceTable>>) -> Self {
+        Self { prices, generation: 1 }
+    }
+
+    /// Takes other prices for the calls to come.
+    pub(super) fn replace(&mut self, prices: PriceTable) {
+        self.prices = Some(Arc::new(prices));
+        self.generation = self.generation.saturating_add(1);
+    }
+
+    /// A series that no call was added to, if costs are asked for.
+    pub(super) fn series(&self) -> Option<Box<SeriesCost>> {
+        self.prices.as_ref()?;
+        let (price, amounts) = (KnownPrice::default(), [ExactSum::default(); 3]);
+        let calls = [CallCount::default(); 3];
+        Some(Box::new(SeriesCost { price, amounts, calls }))
+    }
+
+    /// What the call that a span tells of cost, if costs are asked for. `series` is that of its provider
+    /// and models; without one its price is looked up.
+    pub(super) fn cost(
+        &self,
+        fields: &SpanFields<'_>,
+        (input, output): (Option<f64>, Option<f64>),
+        series: Option<&mut SeriesCost>,
+    ) -> Option<CallCost> {
+        let prices = self.prices.as_ref()?;
+        if let Some(picodollars) = reported(fields) {
+            return Some(CallCost { source: CostSource::Reported, picodollars });
+        }
+        let looked_up;
+        let price = match series {
+            Some(series) => {
+                let known = &mut series.price;
+                if known.generation != self.generation {
+                    let price = find(prices, fields);
+                    *known = KnownPrice { generation: self.generation, price };
+                }
+                &known.price
+            }
+            None => {
+                looked_up = find(prices, fields);
+                &looked_up
+            }
+        };
+        let count = |tokens: Option<f64>| tokens.map_or(0, whole);
+        let used = UsedTokens {
+            input: count(input),
+            output: count(output),
+            cache_read: count(amount(fields.cache_read)),
+            cache_write: count(amount(fields.cache_write)),
+            cache_write_1h: count(amount(fields.cache_write_1h)),
+        };
+        let tier = text_of(fields.tier).unwrap_or_default();
+        let computed = price.as_ref().and_then(|price| price.cost(tier, &used));
+        Some(match computed {
+            Some(picodollars) => CallCost { source: CostSource::Computed, picodollars },
+            None => CallCost { source: CostSource::Unpriced, picodollars: 0 },
+        })
+    }
+}
+
+fn find(prices: &PriceTable, fields: &SpanFields<'_>) -> Option<Arc<ModelPrice>> {
+    let text = |encoded| text_of(encoded).unwrap_or_default();
+    let models = [text(fields.response_model), text(fields.request_model)];
+    prices.find(text(fields.provider_or_system()), &models).map(Arc::clone)
+}
+
+/// What a span reports in US dollars. Zero is no report: gateways say it of models whose price they do
+/// not know.
+fn reported(fields: &SpanFields<'_>) -> Option<u64> {
+    if fields.cost.is_empty() || text_of(fields.currency).is_some_and(|currency| currency != "USD")
+    {
+        return None;
+    }
+    let picodollars = match Reader::new(fields.cost).token().ok()? {
+        Token::Str(text) => from_usd(in_text(std::str::from_utf8(text).ok()?)?)?,
+        _ => from_usd(amount(fields.cost)?)?,
+    };
+    (picodollars > 0).then_some(picodollars)
+}
+
+/// The number of a text, or the total of a JSON object.
+fn in_text(text: &str) -> Option<f64> {
+    if !text.trim_start().starts_with('{') {
+        return text.trim().parse().ok();
+    }
+    let costs: serde_json::Value = serde_json::from_str(text).ok()?;
+    ["total", "total_cost"].iter().find_map(|key| costs.get(key)?.as_f64())
+}
+
+impl CallCost {
+    /// What the calls that this one stands for cost together.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the cast saturates, and the number is whole"
+    )]
+    fn weighted(self, weight: f64) -> i128 {
+        if weight.to_bits() == 1.0_f64.to_bits() {
+            return i128::from(self.picodollars);
+        }
+        (self.picodollars as f64 * weight).round() as i128
+    }
+}
+
+impl SeriesCost {
+    /// Counts a call.
+    pub(super) fn add(&mut self, cost: CallCost, weight: f64) {
+        let index = cost.source.index();
+        if let (Some(amount), Some(calls)) =
+            (self.amounts.get_mut(index), self.calls.get_mut(index))
+        {
+            amount.sum = amount.sum.saturating_add(cost.weighted(weight));
+            calls.sum += weight;
+        }
+    }
+
+    /// Takes a call back.
+    pub(super) fn take_back(&mut self, cost: CallCost, weight: f64) {
+        let index = cost.source.index();
+        if let (Some(amount), Some(calls)) =
+            (self.amounts.get_mut(index), self.calls.get_mut(index))
+        {
+            amount.sum = amount.sum.saturating_sub(cost.weighted(weight));
+            calls.sum -= weight;
+        }
+    }
+
+    /// What calls cost, in the order of [`CostSource::ALL`], where there is anything to say.
+    pub(super) fn amounts(&mut self, cumulative: bool) -> [Option<PointData>; 3] {
+        self.amounts.each_mut().map(|amount| amount.export(cumulative))
+    }
+
+    /// How many calls there were, likewise.
+    pub(super) fn calls(&mut self, cumulative: bool) -> [Option<PointData>; 3] {
+        self.calls.each_mut().map(|calls| calls.export(cumulative))
+    }
+}
+
+impl ExactSum {
+    fn export(&mut self, cumulative: bool) -> Option<PointData> {
+        let picodollars = if cumulative {
+            self.exported = self.exported.max(self.sum);
+            self.exported
+        } else {
+            // What was taken back and is not made up for yet stays as a debt.
+            let due = self.sum.max(0);
+            self.sum = self.sum.saturating_sub(due);
+            due
+        };
+        (picodollars > 0).then(|| PointData::Double(to_usd(picodollars)))
+    }
+}
+
+impl CallCount {
+    fn export(&mut self, cumulative: bool) -> Option<PointData> {
+        let calls = if cumulative {
+            self.exported = whole(self.sum).max(self.exported);
+            self.exported
+        } else {
+            take_whole(&mut self.sum)
+        };
+        (calls > 0).then_some(PointData::Number(calls))
+    }
+}
+
+/// Sums that may still fall, shown as counters that do not.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct CostTotals {
+    calls: [f64; 3],
+    picodollars: [i128; 3],
+}
+
+impl CostTotals {
+    /// Counts a call, or takes it back where `sign` is -1.
+    pub(super) fn add(&mut self, cost: Option<CallCost>, weight: f64, sign: i8) {
+        let Some(cost) = cost else { return };
+        let index = cost.source.index();
+        if let (Some(calls), Some(sum)) =
+            (self.calls.get_mut(index), self.picodollars.get_mut(index))
+        {
+            *calls += weight * f64::from(sign);
+            let amount = cost.weighted(weight).saturating_mul(i128::from(sign));
+            *sum = sum.saturating_add(amount);
+        }
+    }
+
+    pub(super) fn show(&self, tally: &mut CostTally) {
+        for (shown, calls) in tally.calls.iter_mut().zip(self.calls) {
+            *shown = whole(calls).max(*shown);
+        }
+        for (shown, sum) in tally.microdollars.iter_mut().zip(self.picodollars) {
+            *shown = u64::try_from(sum / MICRODOLLAR).unwrap_or(0).max(*shown);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
