@@ -6,20 +6,21 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 
 use super::config::{HistogramForm, MetricsConfig};
-use super::cost::{CallCost, CostSource, Pricing, SeriesCost};
-use super::fields;
+use super::cost::{CallCost, CostSource, PricedCall, Pricing, SeriesCost};
+use super::fields::{self, SpanFields};
 use super::histogram::Exemplar;
 use super::instruments::{
     Accumulator, COST, COST_CALLS, Instrument, LATENCY, MeasuredSpan, OF_OPERATIONS, PointData,
     TOKEN_USAGE,
 };
+use super::number::{amount, whole};
 use super::series::{SeriesHandle, SeriesTable};
 use super::write::{MetricEnvelope, MetricWriter, PointContext};
 use crate::clock::Tick;
 use crate::codec::msgpack::str;
 use crate::codec::records::metric_writer::Temporality;
 use crate::model::{Emission, LatencyPart, Position};
-use crate::pricing::PriceTable;
+use crate::pricing::{PriceTable, UsedTokens};
 
 /// The attribute `gen_ai.token.type`, encoded.
 const TYPE_INPUT: &[u8] = b"\xb1gen_ai.token.type\xa5input";
@@ -299,7 +300,7 @@ impl Groups {
         // An overflow series has calls to any model.
         let usage = if overflow { None } else { slot.usage.get(handle) };
         let series = usage.and_then(|usage| usage.cost.as_deref_mut());
-        let cost = self.pricing.cost(measured.fields, (input, output), series);
+        let cost = self.pricing.cost(&priced(measured.fields, (input, output)), series);
         Some((TokenCounts { group, group_id, handle, input, output, weight, cost, from }, made))
     }
 
@@ -373,6 +374,29 @@ impl Groups {
             keep
         });
         u64::try_from(expired).unwrap_or(u64::MAX)
+    }
+}
+
+/// What a span says of its call's cost.
+fn priced<'a>(
+    fields: &'a SpanFields<'_>,
+    (input, output): (Option<f64>, Option<f64>),
+) -> PricedCall<'a> {
+    let count = |tokens: Option<f64>| tokens.map_or(0, whole);
+    PricedCall {
+        provider: fields.provider_or_system(),
+        response_model: fields.response_model,
+        request_model: fields.request_model,
+        tier: fields.tier,
+        cost: fields.cost,
+        currency: fields.currency,
+        used: UsedTokens {
+            input: count(input),
+            output: count(output),
+            cache_read: count(amount(fields.cache_read)),
+            cache_write: count(amount(fields.cache_write)),
+            cache_write_1h: count(amount(fields.cache_write_1h)),
+        },
     }
 }
 

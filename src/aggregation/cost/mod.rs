@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use super::fields::SpanFields;
 use super::instruments::PointData;
 use super::number::{amount, take_whole, whole};
 use crate::codec::msgpack::{Reader, Token, text_of};
@@ -45,6 +44,21 @@ impl CostSource {
             Self::Unpriced => 2,
         }
     }
+}
+
+/// What a span says of a call's cost: encoded values, empty for what is missing, and its tokens.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct PricedCall<'a> {
+    pub(super) provider: &'a [u8],
+    pub(super) response_model: &'a [u8],
+    pub(super) request_model: &'a [u8],
+    /// The service tier.
+    pub(super) tier: &'a [u8],
+    /// The reported cost: a number, a text or a JSON object.
+    pub(super) cost: &'a [u8],
+    /// Its currency.
+    pub(super) currency: &'a [u8],
+    pub(super) used: UsedTokens,
 }
 
 /// What a call cost.
@@ -124,12 +138,11 @@ impl Pricing {
     /// and models; without one its price is looked up.
     pub(super) fn cost(
         &self,
-        fields: &SpanFields<'_>,
-        (input, output): (Option<f64>, Option<f64>),
+        call: &PricedCall<'_>,
         series: Option<&mut SeriesCost>,
     ) -> Option<CallCost> {
         let prices = self.prices.as_ref()?;
-        if let Some(picodollars) = reported(fields) {
+        if let Some(picodollars) = reported(call) {
             return Some(CallCost { source: CostSource::Reported, picodollars });
         }
         let looked_up;
@@ -137,26 +150,18 @@ impl Pricing {
             Some(series) => {
                 let known = &mut series.price;
                 if known.generation != self.generation {
-                    let price = find(prices, fields);
+                    let price = find(prices, call);
                     *known = KnownPrice { generation: self.generation, price };
                 }
                 &known.price
             }
             None => {
-                looked_up = find(prices, fields);
+                looked_up = find(prices, call);
                 &looked_up
             }
         };
-        let count = |tokens: Option<f64>| tokens.map_or(0, whole);
-        let used = UsedTokens {
-            input: count(input),
-            output: count(output),
-            cache_read: count(amount(fields.cache_read)),
-            cache_write: count(amount(fields.cache_write)),
-            cache_write_1h: count(amount(fields.cache_write_1h)),
-        };
-        let tier = text_of(fields.tier).unwrap_or_default();
-        let computed = price.as_ref().and_then(|price| price.cost(tier, &used));
+        let tier = text_of(call.tier).unwrap_or_default();
+        let computed = price.as_ref().and_then(|price| price.cost(tier, &call.used));
         Some(match computed {
             Some(picodollars) => CallCost { source: CostSource::Computed, picodollars },
             None => CallCost { source: CostSource::Unpriced, picodollars: 0 },
@@ -164,22 +169,21 @@ impl Pricing {
     }
 }
 
-fn find(prices: &PriceTable, fields: &SpanFields<'_>) -> Option<Arc<ModelPrice>> {
+fn find(prices: &PriceTable, call: &PricedCall<'_>) -> Option<Arc<ModelPrice>> {
     let text = |encoded| text_of(encoded).unwrap_or_default();
-    let models = [text(fields.response_model), text(fields.request_model)];
-    prices.find(text(fields.provider_or_system()), &models).map(Arc::clone)
+    let models = [text(call.response_model), text(call.request_model)];
+    prices.find(text(call.provider), &models).map(Arc::clone)
 }
 
 /// What a span reports in US dollars. Zero is no report: gateways say it of models whose price they do
 /// not know.
-fn reported(fields: &SpanFields<'_>) -> Option<u64> {
-    if fields.cost.is_empty() || text_of(fields.currency).is_some_and(|currency| currency != "USD")
-    {
+fn reported(call: &PricedCall<'_>) -> Option<u64> {
+    if call.cost.is_empty() || text_of(call.currency).is_some_and(|currency| currency != "USD") {
         return None;
     }
-    let picodollars = match Reader::new(fields.cost).token().ok()? {
+    let picodollars = match Reader::new(call.cost).token().ok()? {
         Token::Str(text) => from_usd(in_text(std::str::from_utf8(text).ok()?)?)?,
-        _ => from_usd(amount(fields.cost)?)?,
+        _ => from_usd(amount(call.cost)?)?,
     };
     (picodollars > 0).then_some(picodollars)
 }
