@@ -81,7 +81,7 @@ impl Operations {
 struct Usage {
     input: Accumulator,
     output: Accumulator,
-    /// If costs are asked for.
+    /// Where costs are asked for.
     cost: Option<Box<SeriesCost>>,
 }
 
@@ -285,8 +285,7 @@ impl Groups {
             None => {
                 let pairs = self.keys.write(&mut self.key, measured, false);
                 let total = || TOKEN_USAGE.accumulator(exponential);
-                let make =
-                    || Usage { input: total(), output: total(), cost: self.pricing.series() };
+                let make = || Usage { input: total(), output: total(), cost: None };
                 let found = slot.usage.find(&self.key, pairs, at, make)?;
                 (made, overflow) = (u64::from(found.new), found.overflow);
                 if let Some(operations) = operations.filter(|_| !overflow) {
@@ -297,10 +296,12 @@ impl Groups {
         };
         let (group_id, weight) = (slot.id, measured.weight);
         let from = measured.exemplar(0.0);
-        // An overflow series has calls to any model.
-        let usage = if overflow { None } else { slot.usage.get(handle) };
-        let series = usage.and_then(|usage| usage.cost.as_deref_mut());
-        let cost = self.pricing.cost(&priced(measured.fields, (input, output)), series);
+        let cost = self.pricing.prices().map(|prices| {
+            // An overflow series has calls to any model.
+            let usage = if overflow { None } else { slot.usage.get(handle) };
+            let series = usage.map(|usage| &mut **usage.cost.get_or_insert_default());
+            prices.cost(&priced(measured.fields, (input, output)), series)
+        });
         Some((TokenCounts { group, group_id, handle, input, output, weight, cost, from }, made))
     }
 
@@ -319,8 +320,8 @@ impl Groups {
         if let Some(output) = tokens.output {
             usage.output.add(output, tokens.weight, from(output));
         }
-        if let (Some(series), Some(cost)) = (&mut usage.cost, tokens.cost) {
-            series.add(cost, tokens.weight);
+        if let Some(cost) = tokens.cost {
+            usage.cost.get_or_insert_default().add(cost, tokens.weight);
         }
     }
 
@@ -333,8 +334,8 @@ impl Groups {
         if let Some(output) = tokens.output {
             usage.output.take_back(output, tokens.weight);
         }
-        if let (Some(series), Some(cost)) = (&mut usage.cost, tokens.cost) {
-            series.take_back(cost, tokens.weight);
+        if let Some(cost) = tokens.cost {
+            usage.cost.get_or_insert_default().take_back(cost, tokens.weight);
         }
     }
 

@@ -77,11 +77,14 @@ pub struct CostTally {
     pub microdollars: [u64; 3],
 }
 
-/// The prices that calls are reckoned by.
+/// The prices that calls are reckoned by, if costs are asked for.
 #[derive(Debug)]
-pub(super) struct Pricing {
-    /// `None` where costs are not asked for.
-    prices: Option<Arc<PriceTable>>,
+pub(super) struct Pricing(Option<CurrentPrices>);
+
+/// The prices of now.
+#[derive(Debug)]
+pub(super) struct CurrentPrices {
+    prices: Arc<PriceTable>,
     /// Which prices they are: they may be replaced.
     generation: u64,
 }
@@ -94,7 +97,7 @@ struct KnownPrice {
 }
 
 /// What the calls of one series cost.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct SeriesCost {
     price: KnownPrice,
     amounts: [ExactSum; 3],
@@ -116,56 +119,45 @@ struct ExactSum {
 }
 
 impl Pricing {
-    pub(super) const fn new(prices: Option<Arc<PriceTable>>) -> Self {
-        Self { prices, generation: 1 }
+    pub(super) fn new(prices: Option<Arc<PriceTable>>) -> Self {
+        Self(prices.map(|prices| CurrentPrices { prices, generation: 1 }))
+    }
+
+    /// The prices of now, if costs are asked for.
+    pub(super) const fn prices(&self) -> Option<&CurrentPrices> {
+        self.0.as_ref()
     }
 
     /// Takes other prices for the calls to come.
     pub(super) fn replace(&mut self, prices: PriceTable) {
-        self.prices = Some(Arc::new(prices));
-        self.generation = self.generation.saturating_add(1);
+        let before = self.0.as_ref().map_or(0, |current| current.generation);
+        let generation = before.saturating_add(1);
+        self.0 = Some(CurrentPrices { prices: Arc::new(prices), generation });
     }
+}
 
-    /// A series that no call was added to, if costs are asked for.
-    pub(super) fn series(&self) -> Option<Box<SeriesCost>> {
-        self.prices.as_ref()?;
-        let (price, amounts) = (KnownPrice::default(), [ExactSum::default(); 3]);
-        let calls = [CallCount::default(); 3];
-        Some(Box::new(SeriesCost { price, amounts, calls }))
-    }
-
-    /// What the call that a span tells of cost, if costs are asked for. `series` is that of its provider
-    /// and models; without one its price is looked up.
-    pub(super) fn cost(
-        &self,
-        call: &PricedCall<'_>,
-        series: Option<&mut SeriesCost>,
-    ) -> Option<CallCost> {
-        let prices = self.prices.as_ref()?;
+impl CurrentPrices {
+    /// What a call cost. `series` is that of its provider and models; without one its price is looked up.
+    pub(super) fn cost(&self, call: &PricedCall<'_>, series: Option<&mut SeriesCost>) -> CallCost {
         if let Some(picodollars) = reported(call) {
-            return Some(CallCost { source: CostSource::Reported, picodollars });
+            return CallCost { source: CostSource::Reported, picodollars };
         }
-        let looked_up;
-        let price = match series {
-            Some(series) => {
-                let known = &mut series.price;
+        let tier = text_of(call.tier).unwrap_or_default();
+        let cost_by = |price: &Option<Arc<ModelPrice>>| price.as_ref()?.cost(tier, &call.used);
+        let computed = match series {
+            Some(SeriesCost { price: known, .. }) => {
                 if known.generation != self.generation {
-                    let price = find(prices, call);
+                    let price = find(&self.prices, call);
                     *known = KnownPrice { generation: self.generation, price };
                 }
-                &known.price
+                cost_by(&known.price)
             }
-            None => {
-                looked_up = find(prices, call);
-                &looked_up
-            }
+            None => cost_by(&find(&self.prices, call)),
         };
-        let tier = text_of(call.tier).unwrap_or_default();
-        let computed = price.as_ref().and_then(|price| price.cost(tier, &call.used));
-        Some(match computed {
+        match computed {
             Some(picodollars) => CallCost { source: CostSource::Computed, picodollars },
             None => CallCost { source: CostSource::Unpriced, picodollars: 0 },
-        })
+        }
     }
 }
 
