@@ -350,9 +350,13 @@ impl Groups {
             export_latency(&mut group.operations, &mut batch, &envelope, delta);
             export_usage(&mut group.usage, &mut batch, &envelope, delta);
             let out = (&mut batch, &envelope);
-            export_cost(&mut group.usage, out, delta, &COST, SeriesCost::amounts);
+            export_cost(&mut group.usage, out, delta, &COST, |cost, cumulative| {
+                cost.amounts(cumulative).map(|usd| usd.map(PointData::Double))
+            });
             let out = (&mut batch, &envelope);
-            export_cost(&mut group.usage, out, delta, &COST_CALLS, SeriesCost::calls);
+            export_cost(&mut group.usage, out, delta, &COST_CALLS, |cost, cumulative| {
+                cost.calls(cumulative).map(|calls| calls.map(PointData::Number))
+            });
             if batch.records > 0 {
                 batches.push(batch);
             }

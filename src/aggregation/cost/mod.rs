@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use super::instruments::PointData;
 use super::number::{amount, take_whole, whole};
 use crate::codec::msgpack::{Reader, Token, text_of};
 use crate::pricing::{ModelPrice, PriceTable, UsedTokens, from_usd, to_usd};
@@ -226,19 +225,19 @@ impl SeriesCost {
         }
     }
 
-    /// What calls cost, in the order of [`CostSource::ALL`], where there is anything to say.
-    pub(super) fn amounts(&mut self, cumulative: bool) -> [Option<PointData>; 3] {
+    /// What calls cost in US dollars, in the order of [`CostSource::ALL`], where there is anything to say.
+    pub(super) fn amounts(&mut self, cumulative: bool) -> [Option<f64>; 3] {
         self.amounts.each_mut().map(|amount| amount.export(cumulative))
     }
 
     /// How many calls there were, likewise.
-    pub(super) fn calls(&mut self, cumulative: bool) -> [Option<PointData>; 3] {
+    pub(super) fn calls(&mut self, cumulative: bool) -> [Option<u64>; 3] {
         self.calls.each_mut().map(|calls| calls.export(cumulative))
     }
 }
 
 impl ExactSum {
-    fn export(&mut self, cumulative: bool) -> Option<PointData> {
+    fn export(&mut self, cumulative: bool) -> Option<f64> {
         let picodollars = if cumulative {
             self.exported = self.exported.max(self.sum);
             self.exported
@@ -248,19 +247,19 @@ impl ExactSum {
             self.sum = self.sum.saturating_sub(due);
             due
         };
-        (picodollars > 0).then(|| PointData::Double(to_usd(picodollars)))
+        (picodollars > 0).then(|| to_usd(picodollars))
     }
 }
 
 impl CallCount {
-    fn export(&mut self, cumulative: bool) -> Option<PointData> {
+    fn export(&mut self, cumulative: bool) -> Option<u64> {
         let calls = if cumulative {
             self.exported = whole(self.sum).max(self.exported);
             self.exported
         } else {
             take_whole(&mut self.sum)
         };
-        (calls > 0).then_some(PointData::Number(calls))
+        (calls > 0).then_some(calls)
     }
 }
 
