@@ -1,9 +1,11 @@
 //! Configuration of an aggregator.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::codec::records::metric_writer::Temporality;
 use crate::model::Position;
+use crate::pricing::PriceTable;
 
 /// The form of histograms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub struct MetricsConfig {
     pub call_window: Duration,
     /// Of how many traces.
     pub max_traces: usize,
+    /// What calls cost whose spans do not report it; `None` where no cost is asked for.
+    pub prices: Option<Arc<PriceTable>>,
     /// How many spans one with this tracestate stands for.
     pub weight: fn(&[u8]) -> f64,
     /// Marks what is emitted, so that the filters up to here leave it alone.

@@ -7,22 +7,30 @@ use foldhash::fast::RandomState;
 
 use super::budget::{SeriesBudget, SeriesCost};
 use super::config::{HistogramForm, MetricsConfig};
-use super::fields;
+use super::cost::{CallCost, CallCosts, CostSource, PricedCall, Pricing};
+use super::fields::{self, SpanFields};
 use super::histogram::Exemplar;
-use super::instruments::{Accumulator, LATENCY, MeasuredSpan, OF_OPERATIONS, TOKEN_USAGE};
+use super::instruments::{
+    Accumulator, COST, COST_CALLS, Instrument, LATENCY, MeasuredSpan, OF_OPERATIONS, PointData,
+    TOKEN_USAGE,
+};
+use super::number::{amount, whole};
 use super::series::{OVERFLOW, SeriesHandle, SeriesTable, SeriesValues};
 use super::write::{MetricEnvelope, MetricWriter, PointContext};
 use crate::clock::Tick;
 use crate::codec::msgpack::str;
 use crate::codec::records::metric_writer::Temporality;
 use crate::model::{Emission, LatencyPart, Position};
+use crate::pricing::{PriceTable, UsedTokens};
 
 /// The attribute `gen_ai.token.type`, encoded.
 const TYPE_INPUT: &[u8] = b"\xb1gen_ai.token.type\xa5input";
 const TYPE_OUTPUT: &[u8] = b"\xb1gen_ai.token.type\xa6output";
 
-/// How many series a new set of attributes may begin at once: those of its operation, and its tokens.
+/// How many series a new set of attributes may begin at once: those of its operation and its tokens,
+/// and what they cost with the number of calls.
 const HEADROOM: usize = OF_OPERATIONS.len() + 2;
+const COST_HEADROOM: usize = 2;
 
 /// Where an operation was counted.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +50,8 @@ pub(super) struct TokenCounts {
     pub(super) input: Option<f64>,
     pub(super) output: Option<f64>,
     pub(super) weight: f64,
+    /// `None` where costs are not asked for.
+    pub(super) cost: Option<CallCost>,
     from: Option<Exemplar>,
 }
 
@@ -91,11 +101,15 @@ fn add(total: &mut Accumulator, value: f64, weight: f64, exemplar: Option<Exempl
 struct Usage {
     input: Accumulator,
     output: Accumulator,
+    /// Where costs are asked for.
+    cost: Option<Box<CallCosts>>,
 }
 
 impl SeriesValues for Usage {
     fn series(&self) -> usize {
-        [&self.input, &self.output].into_iter().filter(|value| !value.is_unused()).count()
+        let tokens =
+            [&self.input, &self.output].into_iter().filter(|value| !value.is_unused()).count();
+        tokens.saturating_add(self.cost.as_ref().map_or(0, |cost| cost.series()))
     }
 }
 
@@ -137,6 +151,7 @@ pub(super) struct Groups {
     next_id: u64,
     key: Vec<u8>,
     keys: Keys,
+    pricing: Pricing,
     tag: Option<Vec<u8>>,
     position: Position,
     temporality: Temporality,
@@ -212,6 +227,8 @@ impl Keys {
 
 impl Groups {
     pub(super) fn new(config: &MetricsConfig) -> Self {
+        let of_cost = config.prices.as_ref().map_or(0, |_| COST_HEADROOM);
+        let headroom = HEADROOM.saturating_add(of_cost);
         Self {
             indices: HashMap::default(),
             slots: Vec::new(),
@@ -219,16 +236,22 @@ impl Groups {
             next_id: 0,
             key: Vec::new(),
             keys: Keys::new(&config.dimensions),
+            pricing: Pricing::new(config.prices.clone()),
             tag: config.tag.clone(),
             position: config.position,
             temporality: config.temporality,
             exponential: config.histogram == HistogramForm::Exponential,
             is_whole: config.is_whole,
-            budget: SeriesBudget::new(config.max_series, HEADROOM),
+            budget: SeriesBudget::new(config.max_series, headroom),
             idle: None,
             shared: None,
             evicted: 0,
         }
+    }
+
+    /// Takes other prices for the calls to come.
+    pub(super) fn replace_prices(&mut self, prices: PriceTable) {
+        self.pricing.replace(prices);
     }
 
     fn group_key(&self, tag: &[u8], resource: &[u8]) -> Vec<u8> {
@@ -413,7 +436,7 @@ impl Groups {
                 let pairs = self.keys.write(&mut self.key, measured, false);
                 let (key, pairs) = if is_overflow { (OVERFLOW, 1) } else { (&self.key[..], pairs) };
                 let total = || TOKEN_USAGE.accumulator(exponential);
-                let make = || Usage { input: total(), output: total() };
+                let make = || Usage { input: total(), output: total(), cost: None };
                 let (handle, new) = slot.usage.find_or_add(key, pairs, at, make);
                 slot.usage.touch(handle, at.0);
                 operations.usage = Some(handle);
@@ -423,7 +446,13 @@ impl Groups {
         };
         let (group_id, weight) = (slot.id, measured.weight);
         let from = measured.exemplar(0.0);
-        Some(TokenCounts { group, group_id, handle, input, output, weight, from })
+        let cost = self.pricing.prices().map(|prices| {
+            // An overflow series has calls to any model.
+            let usage = if is_overflow { None } else { slot.usage.get(handle) };
+            let series = usage.map(|usage| &mut **usage.cost.get_or_insert_default());
+            prices.cost(&priced(measured.fields, (input, output)), series)
+        });
+        Some(TokenCounts { group, group_id, handle, input, output, weight, cost, from })
     }
 
     fn usage(&mut self, tokens: &TokenCounts) -> Option<&mut Usage> {
@@ -446,6 +475,9 @@ impl Groups {
         if let Some(output) = tokens.output {
             begun += add(&mut usage.output, output, tokens.weight, from(output));
         }
+        if let Some(cost) = tokens.cost {
+            begun += usage.cost.get_or_insert_default().add(cost, tokens.weight);
+        }
         self.budget.take(SeriesCost { series: begun, bytes: 0 });
     }
 
@@ -457,6 +489,9 @@ impl Groups {
         }
         if let Some(output) = tokens.output {
             usage.output.take_back(output, tokens.weight);
+        }
+        if let Some(cost) = tokens.cost {
+            usage.cost.get_or_insert_default().take_back(cost, tokens.weight);
         }
     }
 
@@ -476,6 +511,14 @@ impl Groups {
             export_operations(&mut group.operations, &mut batch, &envelope, delta);
             export_latency(&mut group.operations, &mut batch, &envelope, delta);
             export_usage(&mut group.usage, &mut batch, &envelope, delta);
+            let out = (&mut batch, &envelope);
+            export_cost(&mut group.usage, out, delta, &COST, |cost, cumulative| {
+                cost.amounts(cumulative).map(|usd| usd.map(PointData::Double))
+            });
+            let out = (&mut batch, &envelope);
+            export_cost(&mut group.usage, out, delta, &COST_CALLS, |cost, cumulative| {
+                cost.calls(cumulative).map(|calls| calls.map(PointData::Number))
+            });
             if self.is_whole {
                 whole = Some(batch);
             } else if batch.records > 0 {
@@ -514,6 +557,29 @@ fn idle_groups(slots: &[Option<Group>]) -> Vec<IdleGroup> {
         idle.map(|(index, group)| (group.used, index, group.id)).collect();
     idle.sort_unstable_by(|left, right| right.cmp(left));
     idle
+}
+
+/// What a span says of its call's cost.
+fn priced<'a>(
+    fields: &'a SpanFields<'_>,
+    (input, output): (Option<f64>, Option<f64>),
+) -> PricedCall<'a> {
+    let count = |tokens: Option<f64>| tokens.map_or(0, whole);
+    PricedCall {
+        provider: fields.provider_or_system(),
+        response_model: fields.response_model,
+        request_model: fields.request_model,
+        tier: fields.tier,
+        cost: fields.cost,
+        currency: fields.currency,
+        used: UsedTokens {
+            input: count(input),
+            output: count(output),
+            cache_read: count(amount(fields.cache_read)),
+            cache_write: count(amount(fields.cache_write)),
+            cache_write_1h: count(amount(fields.cache_write_1h)),
+        },
+    }
 }
 
 fn export_operations(
@@ -570,9 +636,36 @@ fn export_usage(
     let mut writer = MetricWriter::new(batch, &TOKEN_USAGE, envelope);
     table.for_each(|attributes, series| {
         let (start, pairs) = (delta.unwrap_or(series.since), series.pairs + 1);
-        let Usage { input, output } = &mut series.value;
+        let Usage { input, output, .. } = &mut series.value;
         for (value, more) in [(input, TYPE_INPUT), (output, TYPE_OUTPUT)] {
             if let Some(data) = value.export(delta.is_none()) {
+                writer.add(PointContext { attributes, more, pairs, start }, data);
+            }
+        }
+    });
+    writer.flush();
+}
+
+fn export_cost(
+    table: &mut SeriesTable<Usage>,
+    (batch, envelope): (&mut Emission, &MetricEnvelope),
+    delta: Option<u64>,
+    instrument: &'static Instrument,
+    data_of: fn(&mut CallCosts, bool) -> [Option<PointData>; 3],
+) {
+    let by = instrument.by.unwrap_or_default();
+    let sources = CostSource::ALL.map(|source| {
+        let mut pair = Vec::new();
+        str(&mut pair, by);
+        str(&mut pair, source.name());
+        pair
+    });
+    let mut writer = MetricWriter::new(batch, instrument, envelope);
+    table.for_each(|attributes, series| {
+        let (start, pairs) = (delta.unwrap_or(series.since), series.pairs + 1);
+        let Some(cost) = &mut series.value.cost else { return };
+        for (data, more) in data_of(cost, delta.is_none()).into_iter().zip(&sources) {
+            if let Some(data) = data {
                 writer.add(PointContext { attributes, more, pairs, start }, data);
             }
         }

@@ -37,7 +37,12 @@ pub enum InstrumentForm {
 
 /// All of them, in the order in which they are emitted.
 pub fn instruments() -> impl Iterator<Item = &'static Instrument> {
-    OF_OPERATIONS.iter().map(|(instrument, _)| instrument).chain([&LATENCY, &TOKEN_USAGE])
+    OF_OPERATIONS.iter().map(|(instrument, _)| instrument).chain([
+        &LATENCY,
+        &TOKEN_USAGE,
+        &COST,
+        &COST_CALLS,
+    ])
 }
 
 /// What of an operation a metric takes, if there is anything.
@@ -83,6 +88,25 @@ pub(super) static TOKEN_USAGE: Instrument = Instrument {
     unit: "{token}",
     form: InstrumentForm::Histogram(TOKENS),
     by: Some("gen_ai.token.type"),
+};
+
+/// The metric of what model calls cost, each of which counts once.
+pub(super) static COST: Instrument = Instrument {
+    name: "fluentbit.ai.cost",
+    description: "Cost of model calls, each call counted once. Not a metric of the semantic conventions.",
+    unit: "{USD}",
+    form: InstrumentForm::Sum,
+    by: Some("fluentbit.ai.cost.source"),
+};
+
+/// The metric of the calls that it is from, and of those whose cost is not known.
+pub(super) static COST_CALLS: Instrument = Instrument {
+    name: "fluentbit.ai.cost.calls",
+    description: "Number of model calls by what their cost is known from, each call counted once. Not a \
+                  metric of the semantic conventions.",
+    unit: "{call}",
+    form: InstrumentForm::Sum,
+    by: Some("fluentbit.ai.cost.source"),
 };
 
 /// The bounds that the conventions advise for durations, in seconds.
@@ -133,6 +157,8 @@ impl MeasuredSpan<'_, '_> {
 pub(super) enum PointData {
     /// Of a sum.
     Number(u64),
+    /// Of a sum that is no whole number.
+    Double(f64),
     /// Of a histogram.
     Histogram(HistogramPoint),
 }

@@ -7,6 +7,7 @@
 mod budget;
 mod calls;
 mod config;
+mod cost;
 mod exponential;
 mod exported_buckets;
 mod fields;
@@ -19,9 +20,11 @@ mod series;
 mod write;
 
 pub use self::config::{HistogramForm, MetricsConfig};
+pub use self::cost::{CostSource, CostTally};
 pub use self::instruments::{Instrument, InstrumentForm, instruments};
 
 use self::calls::{CallChanges, CallTracker, SeenSpan};
+use self::cost::CostTotals;
 use self::fields::{SpanFieldVisitor, of_resource};
 use self::groups::{Groups, TokenCounts};
 use self::instruments::MeasuredSpan;
@@ -32,6 +35,7 @@ use crate::codec::msgpack::text_of;
 pub use crate::codec::records::metric_writer::Temporality;
 use crate::codec::records::{Item, ItemReader, Telemetry};
 use crate::model::{Emission, SpanId, TraceId};
+use crate::pricing::PriceTable;
 
 /// What has happened so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,6 +46,8 @@ pub struct AggregationTally {
     pub input_tokens: u64,
     /// Output tokens, likewise.
     pub output_tokens: u64,
+    /// What calls cost.
+    pub cost: CostTally,
     /// Model call spans whose tokens another span tells of, of the same trace or another one.
     pub duplicate_calls: u64,
     /// Series that there are: one of each metric and set of attributes.
@@ -57,6 +63,7 @@ pub struct AggregationTally {
 struct TokenTotals {
     input: f64,
     output: f64,
+    cost: CostTotals,
 }
 
 /// Makes metrics from spans.
@@ -151,6 +158,11 @@ impl Aggregator {
         self.tally.series = self.groups.series() as u64;
         (self.last, self.last_unix_nanos) = (now, unix_nanos);
         batches
+    }
+
+    /// Takes other prices for the calls to come.
+    pub fn replace_prices(&mut self, prices: PriceTable) {
+        self.groups.replace_prices(prices);
     }
 
     /// Takes back what could not be emitted; it is given again by the next [`Aggregator::take`].
@@ -251,15 +263,18 @@ impl Aggregator {
             self.tally.duplicate_calls += 1;
             self.totals.input -= tokens.input.unwrap_or(0.0) * tokens.weight;
             self.totals.output -= tokens.output.unwrap_or(0.0) * tokens.weight;
+            self.totals.cost.add(tokens.cost, tokens.weight, -1);
         }
         for tokens in &changes.count {
             self.groups.count(tokens);
             self.totals.input += tokens.input.unwrap_or(0.0) * tokens.weight;
             self.totals.output += tokens.output.unwrap_or(0.0) * tokens.weight;
+            self.totals.cost.add(tokens.cost, tokens.weight, 1);
         }
         self.tally.series = self.groups.series() as u64;
         self.tally.input_tokens = self.tally.input_tokens.max(whole(self.totals.input));
         self.tally.output_tokens = self.tally.output_tokens.max(whole(self.totals.output));
+        self.totals.cost.show(&mut self.tally.cost);
     }
 }
 

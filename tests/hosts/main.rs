@@ -36,6 +36,7 @@ mod builtins;
 mod calls;
 mod content;
 mod correlation;
+mod cost;
 mod crash;
 mod deduplication;
 mod delivery;

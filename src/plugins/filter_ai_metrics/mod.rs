@@ -1,9 +1,14 @@
 //! The filter `ai_metrics`: model metrics from the spans that pass.
 
+mod prices;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::aggregation::{AggregationTally, Aggregator, HistogramForm, MetricsConfig, Temporality};
+use self::prices::{CostBasis, PricesFile};
+use crate::aggregation::{
+    AggregationTally, Aggregator, CostSource, HistogramForm, MetricsConfig, Temporality,
+};
 use crate::clock::{self, Tick};
 use crate::codec::fluentbit::write::ReaderCapabilities;
 use crate::config::read::{self, Read};
@@ -12,8 +17,9 @@ use crate::hub::{Drain, EmissionForm, FilterRole, TelemetrySource};
 use crate::model::{Emission, Position};
 use crate::plugin::{Chunk, Environment, Filter, OpenError, OptionSpec, Options, Spec, Verdict};
 use crate::plugins::derived::missing_emitter::missing_emitter;
+use crate::pricing::PriceTable;
 use crate::sampling::{OtState, Threshold};
-use crate::stats::{Counter, CounterFamily, Counters};
+use crate::stats::{Counter, CounterFamily, Counters, Log};
 use crate::sync::{Mutex, MutexGuard};
 
 /// Attributes that would make a series of almost every span.
@@ -60,6 +66,18 @@ options! {
         tag: Option<String> = read::text,
             Str "tag",
             "Tag of emitted metrics; that of the spans if unset";
+        cost: CostBasis = read::choice(&[
+                ("list", CostBasis::List),
+                ("own", CostBasis::Own),
+                ("reported", CostBasis::Reported),
+                ("off", CostBasis::Off),
+            ]),
+            Str "cost" = "list",
+            "What calls cost whose spans do not report it: 'list', by 'prices_file' and the list prices that \
+             are shipped; 'own', by 'prices_file' alone; 'reported', unknown; or 'off', no cost at all";
+        prices_file: Option<String> = read::trimmed,
+            Str "prices_file",
+            "CSV file of own prices, read again when it changes";
         max_series: usize = read::count(100..=1_000_000),
             Int "max_series" = "10000",
             "Most series of all metrics and resources. To make room, those of the resources go that were used \
@@ -98,6 +116,9 @@ struct Numbers {
     input_tokens: Counter,
     output_tokens: Counter,
     duplicates: Counter,
+    calls: [Counter; 3],
+    cost: [Counter; 2],
+    prices_problems: Counter,
     series: Counter,
     overflow: Counter,
     evicted: Counter,
@@ -120,6 +141,23 @@ impl Numbers {
             "Model call spans whose tokens another span tells of, of the same trace or of another one",
             &[],
         );
+        const CALLS: CounterFamily = CounterFamily::counter(
+            "priced_calls_total",
+            "Model calls by what their cost is known from (reported, computed, unpriced), each call once, \
+             adjusted for sampling",
+            &["source"],
+        );
+        const COST: CounterFamily = CounterFamily::counter(
+            "cost_microdollars_total",
+            "Cost of model calls in millionths of a US dollar (reported, computed), each call once, \
+             adjusted for sampling",
+            &["source"],
+        );
+        const PRICES: CounterFamily = CounterFamily::counter(
+            "prices_file_errors_total",
+            "Changes of prices_file that could not be read, so that the prices before them hold",
+            &[],
+        );
         const SERIES: CounterFamily = CounterFamily::gauge(
             "series",
             "Series held: one of each metric, resource and set of attributes",
@@ -140,6 +178,10 @@ impl Numbers {
             input_tokens: counters.counter(TOKENS, &["input"]),
             output_tokens: counters.counter(TOKENS, &["output"]),
             duplicates: counters.counter(DUPLICATES, &[]),
+            calls: CostSource::ALL.map(|source| counters.counter(CALLS, &[source.name()])),
+            cost: [CostSource::Reported, CostSource::Computed]
+                .map(|source| counters.counter(COST, &[source.name()])),
+            prices_problems: counters.counter(PRICES, &[]),
             series: counters.counter(SERIES, &[]),
             overflow: counters.counter(OVERFLOW, &[]),
             evicted: counters.counter(EVICTED, &[]),
@@ -151,6 +193,12 @@ impl Numbers {
         self.input_tokens.set(tally.input_tokens);
         self.output_tokens.set(tally.output_tokens);
         self.duplicates.set(tally.duplicate_calls);
+        for (counter, calls) in self.calls.iter().zip(tally.cost.calls) {
+            counter.set(calls);
+        }
+        for (counter, cost) in self.cost.iter().zip(tally.cost.microdollars) {
+            counter.set(cost);
+        }
         self.series.set(tally.series);
         self.overflow.set(tally.overflow);
         self.evicted.set(tally.evicted);
@@ -161,6 +209,9 @@ impl Numbers {
 struct Shared {
     aggregator: Mutex<Aggregator>,
     numbers: Numbers,
+    /// The user's own prices, if there are any.
+    prices_file: Option<Mutex<PricesFile>>,
+    log: Arc<Log>,
     /// In what form they are emitted.
     form: EmissionForm,
 }
@@ -169,10 +220,30 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, Aggregator> {
         self.aggregator.lock()
     }
+
+    /// Takes the user's prices anew if they have changed. Where they cannot be read, those before hold.
+    fn refresh_prices(&self, now: Tick) {
+        let Some(file) = &self.prices_file else { return };
+        let mut file = file.lock();
+        match file.changed(now) {
+            None => {}
+            Some(Ok(prices)) => {
+                self.log.info(file.told(&prices));
+                self.lock().replace_prices(prices);
+            }
+            Some(Err(problems)) => {
+                self.numbers.prices_problems.add(1);
+                for problem in problems {
+                    self.log.warn(format!("{problem}; the prices before hold"));
+                }
+            }
+        }
+    }
 }
 
 impl TelemetrySource for Shared {
     fn take(&self, drain: Drain, now: Tick, unix_nanos: u64) -> Vec<Emission> {
+        self.refresh_prices(now);
         let mut aggregator = self.lock();
         let batches = aggregator.take(drain == Drain::Everything, now, unix_nanos);
         self.numbers.show(aggregator.tally());
@@ -209,12 +280,17 @@ impl Filter for AiMetrics {
         if !environment.hub.has_emitter() {
             parser.problem(missing_emitter(&environment.host_release));
         }
+        let now = clock::now();
+        let (prices, prices_file) =
+            prices::read(&mut parser, given.cost, given.prices_file.as_deref(), now);
         let given = parser.finish(given)?;
         let form = given.form;
-        let config = config(given, &environment);
-        let aggregator = Mutex::new(Aggregator::new(config, clock::now(), clock::unix_nanos()));
+        let config = config(given, prices, &environment);
+        let aggregator = Mutex::new(Aggregator::new(config, now, clock::unix_nanos()));
         let numbers = Numbers::new(&environment.counters);
-        let shared = Arc::new(Shared { aggregator, numbers, form });
+        let prices_file = prices_file.map(Mutex::new);
+        let log = Arc::clone(&environment.log);
+        let shared = Arc::new(Shared { aggregator, numbers, prices_file, log, form });
         environment.hub.add_source(Arc::clone(&shared) as Arc<dyn TelemetrySource>);
         environment.order_filter(FilterRole::Metrics, tags);
         Ok(Self { shared })
@@ -228,7 +304,7 @@ impl Filter for AiMetrics {
     }
 }
 
-fn config(given: Given, environment: &Environment) -> MetricsConfig {
+fn config(given: Given, prices: Option<PriceTable>, environment: &Environment) -> MetricsConfig {
     MetricsConfig {
         interval: given.interval,
         dimensions: given.dimensions,
@@ -240,6 +316,7 @@ fn config(given: Given, environment: &Environment) -> MetricsConfig {
         series_expiry: given.series_expiry,
         call_window: given.call_window,
         max_traces: 20_000,
+        prices: prices.map(Arc::new),
         weight,
         position: Position { run: environment.hub.run(), after: environment.position },
     }

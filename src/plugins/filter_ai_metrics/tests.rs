@@ -1,7 +1,7 @@
 //! The filter `ai_metrics` as the host sees it.
 
 use super::AiMetrics;
-use crate::clock;
+use crate::clock::{self, Tick};
 use crate::codec::fluentbit::cmetrics_to_otlp;
 use crate::codec::records::testing::{SpanRecord, chunk};
 use crate::hub::Drain;
@@ -15,7 +15,8 @@ use crate::plugins::testing::{counter, environment, pass, problems};
 #[test]
 fn metrics_go_through_the_hub_and_the_chunk_passes() {
     let environment = environment(true);
-    let options = GivenOptions::of(&[("interval", "5s"), ("dimensions", "tenant")]);
+    let options =
+        GivenOptions::of(&[("interval", "5s"), ("dimensions", "tenant"), ("cost", "off")]);
     let mut filter = AiMetrics::open(&options, environment.clone()).unwrap();
     let span = SpanRecord::new(1, 1)
         .with("gen_ai.operation.name", "chat")
@@ -71,7 +72,7 @@ impl Sink for Contexts {
 #[test]
 fn metrics_are_emitted_in_the_host_s_own_form() {
     let environment = environment(true);
-    let options = GivenOptions::of(&[("interval", "5s"), ("emit_as", "native")]);
+    let options = GivenOptions::of(&[("interval", "5s"), ("emit_as", "native"), ("cost", "off")]);
     let mut filter = AiMetrics::open(&options, environment.clone()).unwrap();
     let span = SpanRecord::new(1, 1)
         .with("gen_ai.operation.name", "chat")
@@ -185,4 +186,46 @@ fn a_file_gives_the_options_of_metrics() {
     assert_eq!(wrong.len(), 2, "{wrong:?}");
     assert!(wrong[0].contains("temporalty: this key is not known; allowed keys: interval"));
     assert!(wrong[1].starts_with(&format!("config_file '{path}': option 'interval': '0'")));
+}
+
+#[test]
+fn own_prices_are_read_and_their_mistakes_stop_the_start() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    let write = |price: &str| {
+        std::fs::write(path, format!("provider,model,input,output\n*,ours,{price},0\n")).unwrap();
+    };
+    write("2000");
+    let environment = environment(true);
+    let options = GivenOptions::of(&[("prices_file", path)]);
+    let mut filter = AiMetrics::open(&options, environment.clone()).unwrap();
+    let span = |trace: u64| {
+        SpanRecord::new(trace, 1)
+            .with("gen_ai.operation.name", "chat")
+            .with("gen_ai.request.model", "ours")
+            .with("gen_ai.usage.input_tokens", 5)
+    };
+    let count = |name: &str, label: &str| counter(&environment, name, label);
+    pass(&mut filter, &chunk(&[span(1)]));
+    assert_eq!(count("priced_calls_total", "computed"), 1);
+    assert_eq!(count("cost_microdollars_total", "computed"), 10_000);
+    let source = environment.hub.sources().pop().unwrap();
+    let mut take_later = |price: &str, seconds: u64| {
+        write(price);
+        let later = Tick(clock::now().0 + seconds * 1_000_000_000);
+        drop(source.take(Drain::Due, later, clock::unix_nanos()));
+        pass(&mut filter, &chunk(&[span(seconds)]));
+        [count("prices_file_errors_total", ""), count("cost_microdollars_total", "computed")]
+    };
+    assert_eq!(take_later("dear", 10), [1, 20_000]);
+    assert_eq!(take_later("4000", 20), [1, 40_000]);
+    let texts: Vec<String> = environment.log.take().into_iter().map(|line| line.text).collect();
+    let [wrong, changed] = &texts[..] else { panic!("{texts:?}") };
+    assert!(wrong.contains("line 2: input 'dear' is not allowed"), "{wrong}");
+    assert!(changed.contains("has changed"), "{changed}");
+    write("dear");
+    let wrong = problems::<AiMetrics>(&[("prices_file", path)], true);
+    assert!(wrong.len() == 1 && wrong[0].contains("line 2: input 'dear'"), "{wrong:?}");
+    let wrong = problems::<AiMetrics>(&[("prices_file", path), ("cost", "off")], true);
+    assert!(wrong.len() == 1 && wrong[0].contains("with 'cost: list'"), "{wrong:?}");
 }
