@@ -13,6 +13,7 @@ pub mod correlation;
 pub mod digest;
 pub mod genai;
 pub mod model;
+pub mod pricing;
 pub mod private_key;
 pub mod resource;
 pub mod routing;

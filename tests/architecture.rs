@@ -20,6 +20,7 @@ const PURE: &[&str] = &[
     "condition",
     "correlation",
     "sampling",
+    "pricing",
     "aggregation",
     "genai",
     "resource",

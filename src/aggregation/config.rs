@@ -1,9 +1,11 @@
 //! Configuration of an aggregator.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::codec::records::metric_writer::Temporality;
 use crate::model::Position;
+use crate::pricing::PriceTable;
 
 /// The form of histograms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,16 +29,18 @@ pub struct MetricsConfig {
     pub histogram: HistogramForm,
     /// The tag to emit under; that of the spans when it is not given.
     pub tag: Option<Vec<u8>>,
-    /// The most series of one metric and resource, the overflow series included.
+    /// Whether what is emitted at a time is one emission, for which there is one tag.
+    pub is_whole: bool,
+    /// The most series of all metrics and resources; overflow series may be a tenth more.
     pub max_series: usize,
-    /// The most pairs of tag and resource; beyond it, metrics carry no resource.
-    pub max_resources: usize,
     /// How long a series is remembered that nothing is added to.
     pub series_expiry: Duration,
     /// How long the spans of a trace are remembered, to find calls that two spans tell of.
     pub call_window: Duration,
     /// Of how many traces.
     pub max_traces: usize,
+    /// What calls cost whose spans do not report it; `None` where no cost is asked for.
+    pub prices: Option<Arc<PriceTable>>,
     /// How many spans one with this tracestate stands for.
     pub weight: fn(&[u8]) -> f64,
     /// Marks what is emitted, so that the filters up to here leave it alone.

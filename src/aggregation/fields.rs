@@ -32,6 +32,15 @@ pub(super) struct SpanFields<'a> {
     output: &'a [u8],
     prompt: &'a [u8],
     completion: &'a [u8],
+    /// Those of the input that a cache had, or got, and got for an hour.
+    pub(super) cache_read: &'a [u8],
+    pub(super) cache_write: &'a [u8],
+    pub(super) cache_write_1h: &'a [u8],
+    /// What the call cost, and in which currency; a number, a text or a JSON object.
+    pub(super) cost: &'a [u8],
+    pub(super) currency: &'a [u8],
+    /// The service tier, that of the response first.
+    pub(super) tier: &'a [u8],
     /// In the order of [`LatencyPart::ALL`].
     latency: [&'a [u8]; LatencyPart::ALL.len()],
 }
@@ -114,7 +123,14 @@ impl<'d, 'a> SpanFieldVisitor<'d, 'a> {
             b"usage.output_tokens" => &mut fields.output,
             b"usage.prompt_tokens" => &mut fields.prompt,
             b"usage.completion_tokens" => &mut fields.completion,
+            b"usage.cache_read.input_tokens" => &mut fields.cache_read,
+            b"usage.cache_creation.input_tokens" | b"usage.cache_write.input_tokens" => {
+                &mut fields.cache_write
+            }
+            b"usage.cost" | b"usage.cost.amount" | b"cost.total_cost" => &mut fields.cost,
+            b"usage.cost.currency" => &mut fields.currency,
             b"system" => &mut fields.system,
+            _ if is_write_of_an_hour(key) => &mut fields.cache_write_1h,
             _ => return,
         };
         *field = value;
@@ -139,6 +155,14 @@ impl<'a> AttributeVisitor<'a> for SpanFieldVisitor<'_, 'a> {
                 b"server.address" => self.fields.address = value,
                 b"server.port" => self.fields.port = value,
                 b"error.type" => self.fields.error_type = value,
+                b"openai.response.service_tier" => self.fields.tier = value,
+                b"openai.request.service_tier" if self.fields.tier.is_empty() => {
+                    self.fields.tier = value;
+                }
+                b"llm.cost.total"
+                | b"operation.cost"
+                | b"langfuse.observation.cost_details"
+                | b"mlflow.llm.cost" => self.fields.cost = value,
                 _ if key.starts_with(LatencyPart::PREFIX.as_bytes()) => self.latency(key, value),
                 _ => {}
             }
@@ -149,6 +173,14 @@ impl<'a> AttributeVisitor<'a> for SpanFieldVisitor<'_, 'a> {
             }
         }
     }
+}
+
+/// Whether a name, after `gen_ai.`, is that of tokens that were written to a cache for an hour. The
+/// conventions have none; emitters have `usage.cache_write_1h_input_tokens`,
+/// `usage.cache_creation_1h.input_tokens`, `usage.cache_creation.ephemeral_1h_input_tokens` and their likes.
+fn is_write_of_an_hour(key: &[u8]) -> bool {
+    let rest = key.strip_prefix(b"usage.cache_write").or(key.strip_prefix(b"usage.cache_creation"));
+    rest.is_some_and(|rest| rest.starts_with(b"_1h") || rest.starts_with(b".ephemeral_1h"))
 }
 
 /// The values of the further dimensions that a resource has.

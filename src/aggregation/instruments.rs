@@ -37,7 +37,12 @@ pub enum InstrumentForm {
 
 /// All of them, in the order in which they are emitted.
 pub fn instruments() -> impl Iterator<Item = &'static Instrument> {
-    OF_OPERATIONS.iter().map(|(instrument, _)| instrument).chain([&LATENCY, &TOKEN_USAGE])
+    OF_OPERATIONS.iter().map(|(instrument, _)| instrument).chain([
+        &LATENCY,
+        &TOKEN_USAGE,
+        &COST,
+        &COST_CALLS,
+    ])
 }
 
 /// What of an operation a metric takes, if there is anything.
@@ -83,6 +88,25 @@ pub(super) static TOKEN_USAGE: Instrument = Instrument {
     unit: "{token}",
     form: InstrumentForm::Histogram(TOKENS),
     by: Some("gen_ai.token.type"),
+};
+
+/// The metric of what model calls cost, each of which counts once.
+pub(super) static COST: Instrument = Instrument {
+    name: "fluentbit.ai.cost",
+    description: "Cost of model calls, each call counted once. Not a metric of the semantic conventions.",
+    unit: "{USD}",
+    form: InstrumentForm::Sum,
+    by: Some("fluentbit.ai.cost.source"),
+};
+
+/// The metric of the calls that it is from, and of those whose cost is not known.
+pub(super) static COST_CALLS: Instrument = Instrument {
+    name: "fluentbit.ai.cost.calls",
+    description: "Number of model calls by what their cost is known from, each call counted once. Not a \
+                  metric of the semantic conventions.",
+    unit: "{call}",
+    form: InstrumentForm::Sum,
+    by: Some("fluentbit.ai.cost.source"),
 };
 
 /// The bounds that the conventions advise for durations, in seconds.
@@ -133,6 +157,8 @@ impl MeasuredSpan<'_, '_> {
 pub(super) enum PointData {
     /// Of a sum.
     Number(u64),
+    /// Of a sum that is no whole number.
+    Double(f64),
     /// Of a histogram.
     Histogram(HistogramPoint),
 }
@@ -140,39 +166,50 @@ pub(super) enum PointData {
 /// What a metric has of one series.
 #[derive(Debug)]
 pub(super) enum Accumulator {
+    /// Nothing was added yet, so that there is no series: the shape of its histogram, unless it is a sum.
+    Unused(Option<HistogramShape>),
     /// A sum, and what of it was exported.
     Sum { sum: f64, exported: u64 },
     /// A histogram.
-    Histogram(Histogram),
+    Histogram(Box<Histogram>),
 }
 
 impl Instrument {
     /// Nothing yet.
     pub(super) fn accumulator(&self, exponential: bool) -> Accumulator {
-        match self.form {
-            InstrumentForm::Sum => Accumulator::Sum { sum: 0.0, exported: 0 },
-            InstrumentForm::Histogram(_) if exponential => {
-                Accumulator::Histogram(Histogram::new(HistogramShape::Exponential))
-            }
-            InstrumentForm::Histogram(bounds) => {
-                Accumulator::Histogram(Histogram::new(HistogramShape::Explicit(bounds)))
-            }
-        }
+        Accumulator::Unused(match self.form {
+            InstrumentForm::Sum => None,
+            InstrumentForm::Histogram(_) if exponential => Some(HistogramShape::Exponential),
+            InstrumentForm::Histogram(bounds) => Some(HistogramShape::Explicit(bounds)),
+        })
     }
 }
 
 impl Accumulator {
     /// Adds a value, which is not negative, `weight` times.
     pub(super) fn add(&mut self, value: f64, weight: f64, exemplar: Option<Exemplar>) {
+        if let Self::Unused(shape) = self {
+            *self = match *shape {
+                None => Self::Sum { sum: 0.0, exported: 0 },
+                Some(shape) => Self::Histogram(Box::new(Histogram::new(shape))),
+            };
+        }
         match self {
+            Self::Unused(_) => {}
             Self::Sum { sum, .. } => *sum += value * weight,
             Self::Histogram(histogram) => histogram.add(value, weight, exemplar),
         }
     }
 
+    /// Whether nothing was added yet.
+    pub(super) const fn is_unused(&self) -> bool {
+        matches!(self, Self::Unused(_))
+    }
+
     /// Takes a value back.
     pub(super) fn take_back(&mut self, value: f64, weight: f64) {
         match self {
+            Self::Unused(_) => {}
             Self::Sum { sum, .. } => *sum -= value * weight,
             Self::Histogram(histogram) => histogram.take_back(value, weight),
         }
@@ -181,6 +218,7 @@ impl Accumulator {
     /// The data of a point, if there is anything to say.
     pub(super) fn export(&mut self, cumulative: bool) -> Option<PointData> {
         match self {
+            Self::Unused(_) => None,
             Self::Sum { sum, exported } => {
                 let number = if cumulative {
                     *exported = whole(*sum).max(*exported);

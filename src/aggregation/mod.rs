@@ -4,8 +4,10 @@
 //! every GenAI operation, tokens of model calls once per call, weighted by how many spans a sampled
 //! span stands for. Metrics carry the resource of the spans that they are from.
 
+mod budget;
 mod calls;
 mod config;
+mod cost;
 mod exponential;
 mod exported_buckets;
 mod fields;
@@ -18,9 +20,11 @@ mod series;
 mod write;
 
 pub use self::config::{HistogramForm, MetricsConfig};
+pub use self::cost::{CostSource, CostTally};
 pub use self::instruments::{Instrument, InstrumentForm, instruments};
 
 use self::calls::{CallChanges, CallTracker, SeenSpan};
+use self::cost::CostTotals;
 use self::fields::{SpanFieldVisitor, of_resource};
 use self::groups::{Groups, TokenCounts};
 use self::instruments::MeasuredSpan;
@@ -31,6 +35,7 @@ use crate::codec::msgpack::text_of;
 pub use crate::codec::records::metric_writer::Temporality;
 use crate::codec::records::{Item, ItemReader, Telemetry};
 use crate::model::{Emission, SpanId, TraceId};
+use crate::pricing::PriceTable;
 
 /// What has happened so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,12 +46,16 @@ pub struct AggregationTally {
     pub input_tokens: u64,
     /// Output tokens, likewise.
     pub output_tokens: u64,
+    /// What calls cost.
+    pub cost: CostTally,
     /// Model call spans whose tokens another span tells of, of the same trace or another one.
     pub duplicate_calls: u64,
-    /// Series that there are.
+    /// Series that there are: one of each metric and set of attributes.
     pub series: u64,
     /// Spans that went to an overflow series.
     pub overflow: u64,
+    /// Series of resources that were forgotten to make room for others.
+    pub evicted: u64,
 }
 
 /// Token counts that may still fall, shown as counters that do not.
@@ -54,6 +63,7 @@ pub struct AggregationTally {
 struct TokenTotals {
     input: f64,
     output: f64,
+    cost: CostTotals,
 }
 
 /// Makes metrics from spans.
@@ -66,6 +76,8 @@ pub struct Aggregator {
     totals: TokenTotals,
     last: Tick,
     last_unix_nanos: u64,
+    /// When the last chunk came.
+    seen_unix_nanos: u64,
     put_back: Vec<Emission>,
     /// Spans were looked at since the last export.
     changed: bool,
@@ -90,6 +102,7 @@ impl Aggregator {
             totals: TokenTotals::default(),
             last: now,
             last_unix_nanos: unix_nanos,
+            seen_unix_nanos: unix_nanos,
             put_back: Vec::new(),
             changed: false,
             tally: AggregationTally::default(),
@@ -99,6 +112,9 @@ impl Aggregator {
 
     /// Measures the spans of a chunk.
     pub fn on_chunk(&mut self, tag: &[u8], chunk: &[u8], now: Tick, unix_nanos: u64) {
+        // A series that comes back begins after the last point that it had.
+        let unix_nanos = unix_nanos.max(self.last_unix_nanos);
+        self.seen_unix_nanos = self.seen_unix_nanos.max(unix_nanos);
         let dimensions = std::mem::take(&mut self.config.dimensions);
         let mut visitor = SpanFieldVisitor::new(&dimensions);
         let mut items = ItemReader::new(chunk);
@@ -122,20 +138,31 @@ impl Aggregator {
 
     /// What is to be emitted now: nothing before the interval has passed, unless `everything` is
     /// asked for. A stop asks for it again and again; cumulative points that say what the last ones
-    /// said are not repeated then.
+    /// said are not repeated then. As long as something is given again that was put back, there is nothing
+    /// new beside it, so that what waits is what one interval made.
     pub fn take(&mut self, everything: bool, now: Tick, unix_nanos: u64) -> Vec<Emission> {
         let mut batches = std::mem::take(&mut self.put_back);
+        if !batches.is_empty() && !everything {
+            return batches;
+        }
         let is_due = now.since(self.last) >= self.config.interval || (everything && self.changed);
         if !is_due {
             return batches;
         }
         self.changed = false;
-        let unix_nanos = unix_nanos.max(self.last_unix_nanos.saturating_add(1));
+        // No point is older than its series, whose spans may have come after this time was taken.
+        let unix_nanos =
+            unix_nanos.max(self.last_unix_nanos.saturating_add(1)).max(self.seen_unix_nanos);
         self.groups.export(&mut batches, self.last_unix_nanos, unix_nanos);
-        let expired = self.groups.expire(now, self.config.series_expiry);
-        self.tally.series = self.tally.series.saturating_sub(expired);
+        self.groups.expire(now, self.config.series_expiry);
+        self.tally.series = self.groups.series() as u64;
         (self.last, self.last_unix_nanos) = (now, unix_nanos);
         batches
+    }
+
+    /// Takes other prices for the calls to come.
+    pub fn replace_prices(&mut self, prices: PriceTable) {
+        self.groups.replace_prices(prices);
     }
 
     /// Takes back what could not be emitted; it is given again by the next [`Aggregator::take`].
@@ -176,9 +203,8 @@ impl Aggregator {
                 let resource = item.telemetry.and_then(|telemetry| telemetry.resource);
                 metadata_run.group = self.groups.find_or_add(tag, resource.unwrap_or_default());
             }
-            match metadata_run.group {
-                Some(group) => call = self.measure((group, ids), metadata_run, item, visitor, at),
-                None => self.tally.overflow += 1,
+            if let Some(group) = metadata_run.group {
+                call = self.measure((group, ids), metadata_run, item, visitor, at);
             }
         }
         let Some((trace, span)) = ids else {
@@ -216,12 +242,12 @@ impl Aggregator {
         let (fields, further, span) = (&visitor.fields, &visitor.further[..], &item.span);
         let measured = MeasuredSpan { fields, further, span, ids, weight };
         self.tally.measured += 1;
-        let counted = self.groups.operation(group, &measured, at);
-        self.tally.series += counted.made;
-        self.tally.overflow += counted.overflow;
+        let counted = self.groups.operation(group, &measured, at)?;
+        self.tally.overflow += u64::from(counted.is_overflow);
+        self.tally.series = self.groups.series() as u64;
+        self.tally.evicted = self.groups.evicted();
         let tokens = visitor.fields.tokens()?;
-        let (tokens, made) = self.groups.tokens(group, counted, &measured, tokens, at)?;
-        self.tally.series += made;
+        let tokens = self.groups.tokens(counted, &measured, tokens, at)?;
         let response = text_of(visitor.fields.response_id).filter(|id| !id.is_empty());
         let response = response.map_or(0, |id| xxhash_rust::xxh3::xxh3_64(id.as_bytes()).max(1));
         Some((response, tokens))
@@ -237,14 +263,18 @@ impl Aggregator {
             self.tally.duplicate_calls += 1;
             self.totals.input -= tokens.input.unwrap_or(0.0) * tokens.weight;
             self.totals.output -= tokens.output.unwrap_or(0.0) * tokens.weight;
+            self.totals.cost.add(tokens.cost, tokens.weight, -1);
         }
         for tokens in &changes.count {
             self.groups.count(tokens);
             self.totals.input += tokens.input.unwrap_or(0.0) * tokens.weight;
             self.totals.output += tokens.output.unwrap_or(0.0) * tokens.weight;
+            self.totals.cost.add(tokens.cost, tokens.weight, 1);
         }
+        self.tally.series = self.groups.series() as u64;
         self.tally.input_tokens = self.tally.input_tokens.max(whole(self.totals.input));
         self.tally.output_tokens = self.tally.output_tokens.max(whole(self.totals.output));
+        self.totals.cost.show(&mut self.tally.cost);
     }
 }
 
@@ -267,3 +297,5 @@ fn answered(
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod traffic_tests;

@@ -1,10 +1,11 @@
-//! Time series by their attributes, as many as are allowed.
+//! Time series by their attributes.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
+use super::budget::SeriesCost;
 use crate::clock::Tick;
 
 /// The attributes of the series that takes what there is no room for, by the OpenTelemetry metrics
@@ -24,13 +25,18 @@ pub(super) struct Series<T> {
     pub(super) value: T,
 }
 
+/// What a set of attributes has: values of several metrics.
+pub(super) trait SeriesValues {
+    /// How many of the metrics have a value.
+    fn series(&self) -> usize;
+}
+
 /// Series of one kind, by their encoded attributes: pairs without the map's header.
 #[derive(Debug)]
 pub(super) struct SeriesTable<T> {
     indices: HashMap<Box<[u8]>, usize, RandomState>,
     slots: Vec<Option<Series<T>>>,
     free: Vec<usize>,
-    max: usize,
     next_id: u64,
 }
 
@@ -41,53 +47,42 @@ pub(super) struct SeriesHandle {
     id: u64,
 }
 
-/// A series that was asked for.
-pub(super) struct FoundSeries<'t, T> {
-    pub(super) handle: SeriesHandle,
-    pub(super) series: &'t mut Series<T>,
-    /// Whether it stands in for one that there was no room for.
-    pub(super) overflow: bool,
-    /// Whether it was made just now.
-    pub(super) new: bool,
+impl<T> Default for SeriesTable<T> {
+    fn default() -> Self {
+        let (indices, slots, free) = (HashMap::default(), Vec::new(), Vec::new());
+        Self { indices, slots, free, next_id: 0 }
+    }
 }
 
 impl<T> SeriesTable<T> {
-    pub(super) fn new(max: usize) -> Self {
-        let (indices, slots, free) = (HashMap::default(), Vec::new(), Vec::new());
-        Self { indices, slots, free, max, next_id: 0 }
+    /// The series with these attributes, if it is there.
+    pub(super) fn find(&self, key: &[u8]) -> Option<SeriesHandle> {
+        let index = *self.indices.get(key)?;
+        let id = self.slots.get(index)?.as_ref()?.id;
+        Some(SeriesHandle { index, id })
     }
 
-    /// The series with these attributes, or the overflow series when there are too many.
-    pub(super) fn find(
+    /// The series with these attributes, made if it is not there, and what making it took.
+    pub(super) fn find_or_add(
         &mut self,
         key: &[u8],
         pairs: u32,
         (now, unix_nanos): (Tick, u64),
         make: impl FnOnce() -> T,
-    ) -> Option<FoundSeries<'_, T>> {
-        let (mut overflow, mut new) = (false, false);
-        let index = match self.indices.get(key) {
-            Some(index) => *index,
-            None => {
-                // The last slot is the overflow series'.
-                overflow = self.indices.len() + 1 >= self.max;
-                let (key, pairs) = if overflow { (OVERFLOW, 1) } else { (key, pairs) };
-                match self.indices.get(key) {
-                    Some(index) => *index,
-                    None => {
-                        new = true;
-                        let id = self.next_id;
-                        self.next_id += 1;
-                        let series =
-                            Series { id, pairs, since: unix_nanos, used: now, value: make() };
-                        self.insert(key, series)
-                    }
-                }
-            }
-        };
-        let series = self.slots.get_mut(index)?.as_mut()?;
-        series.used = now;
-        Some(FoundSeries { handle: SeriesHandle { index, id: series.id }, series, overflow, new })
+    ) -> (SeriesHandle, SeriesCost) {
+        if let Some(handle) = self.find(key) {
+            return (handle, SeriesCost::default());
+        }
+        let id = self.next_id;
+        self.next_id += 1;
+        let series = Series { id, pairs, since: unix_nanos, used: now, value: make() };
+        let index = self.insert(key, series);
+        (SeriesHandle { index, id }, Self::attributes_cost(key))
+    }
+
+    /// What a set of attributes takes beside the values of its metrics.
+    pub(super) const fn attributes_cost(key: &[u8]) -> SeriesCost {
+        SeriesCost::of_bytes(key.len().saturating_add(size_of::<Series<T>>()))
     }
 
     fn insert(&mut self, key: &[u8], series: Series<T>) -> usize {
@@ -108,15 +103,14 @@ impl<T> SeriesTable<T> {
         (series.id == handle.id).then_some(&mut series.value)
     }
 
-    /// Notes that the series of a handle is used, and says whether it is still there.
-    pub(super) fn refresh(&mut self, handle: SeriesHandle, now: Tick) -> bool {
-        match self.slots.get_mut(handle.index) {
-            Some(Some(series)) if series.id == handle.id => {
-                series.used = now;
-                true
-            }
-            _ => false,
+    /// The series of a handle, used now, if it is still there.
+    pub(super) fn touch(&mut self, handle: SeriesHandle, now: Tick) -> Option<&mut T> {
+        let series = self.slots.get_mut(handle.index)?.as_mut()?;
+        if series.id != handle.id {
+            return None;
         }
+        series.used = now;
+        Some(&mut series.value)
     }
 
     /// Every series with its attributes.
@@ -128,20 +122,38 @@ impl<T> SeriesTable<T> {
         }
     }
 
-    /// Removes what was not used for a while, and says how many series that were.
-    pub(super) fn expire(&mut self, now: Tick, idle: Duration) -> usize {
-        let before = self.indices.len();
+    /// Removes what was not used for a while, and says what that took.
+    pub(super) fn expire(&mut self, now: Tick, idle: Duration) -> SeriesCost
+    where
+        T: SeriesValues,
+    {
+        let mut gone = SeriesCost::default();
         let (slots, free) = (&mut self.slots, &mut self.free);
-        self.indices.retain(|_, index| {
+        self.indices.retain(|key, index| {
             let Some(slot) = slots.get_mut(*index) else { return false };
-            let keep = slot.as_ref().is_some_and(|series| now.since(series.used) < idle);
-            if !keep {
-                *slot = None;
-                free.push(*index);
+            if slot.as_ref().is_some_and(|series| now.since(series.used) < idle) {
+                return true;
             }
-            keep
+            if let Some(series) = slot.take() {
+                gone.add(Self::attributes_cost(key));
+                gone.add(SeriesCost { series: series.value.series(), bytes: 0 });
+            }
+            free.push(*index);
+            false
         });
-        before.saturating_sub(self.indices.len())
+        gone
+    }
+
+    /// What all of it takes.
+    pub(super) fn cost(&self) -> SeriesCost
+    where
+        T: SeriesValues,
+    {
+        let mut cost = SeriesCost::default();
+        self.indices.keys().for_each(|key| cost.add(Self::attributes_cost(key)));
+        let values = self.slots.iter().flatten().map(|series| series.value.series());
+        cost.add(SeriesCost { series: values.sum(), bytes: 0 });
+        cost
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -153,39 +165,44 @@ impl<T> SeriesTable<T> {
 mod tests {
     use super::*;
 
+    impl SeriesValues for u32 {
+        fn series(&self) -> usize {
+            *self as usize
+        }
+    }
+
+    /// Guarantees: a table says what it takes, what a new series of it does, and what goes with those
+    /// that are forgotten.
     #[test]
-    fn too_many_series_share_one() {
-        let mut table: SeriesTable<u32> = SeriesTable::new(3);
-        let at = (Tick(0), 5);
-        let mut add = |key: &[u8]| {
-            let found = table.find(key, 1, at, || 0).unwrap();
-            found.series.value += 1;
-            (found.overflow, found.new)
-        };
-        let found = [&b"a"[..], b"b", b"c", b"d", b"a"].map(&mut add);
-        assert_eq!(
-            found,
-            [(false, true), (false, true), (true, true), (true, false), (false, false)]
-        );
-        let mut values = Vec::new();
-        table.for_each(|key, series| values.push((key.to_vec(), series.value)));
-        values.sort();
-        assert_eq!(values, [(b"a".to_vec(), 2), (b"b".to_vec(), 1), (OVERFLOW.to_vec(), 2)]);
+    fn what_series_take_is_known() {
+        let mut table: SeriesTable<u32> = SeriesTable::default();
+        let mut taken = SeriesCost::default();
+        for (key, at) in [(&b"a"[..], 0), (b"bc", 5), (b"a", 7)] {
+            let (handle, new) = table.find_or_add(key, 1, (Tick(at), 5), || 2);
+            taken.add(new);
+            assert_eq!(table.touch(handle, Tick(at)), Some(&mut 2));
+        }
+        taken.add(SeriesCost { series: 4, bytes: 0 });
+        assert_eq!(table.cost(), taken);
+        assert!(table.find(b"bc").is_some() && table.find(b"b").is_none());
+        let gone = table.expire(Tick(10), Duration::from_nanos(4));
+        assert_eq!(gone, SeriesCost { series: 2, bytes: 2 + size_of::<Series<u32>>() });
+        assert_eq!(table.cost().series, 2);
     }
 
     #[test]
     fn idle_series_go_and_their_handles_with_them() {
-        let mut table: SeriesTable<u32> = SeriesTable::new(10);
-        let old = table.find(b"a", 1, (Tick(0), 0), || 1).unwrap().handle;
-        table.find(b"b", 1, (Tick(90), 0), || 2).unwrap();
-        assert_eq!(table.expire(Tick(100), Duration::from_nanos(50)), 1);
+        let mut table: SeriesTable<u32> = SeriesTable::default();
+        let old = table.find_or_add(b"a", 1, (Tick(0), 0), || 1).0;
+        table.find_or_add(b"b", 1, (Tick(90), 0), || 2);
+        assert!(table.expire(Tick(100), Duration::from_nanos(50)).series > 0);
         assert_eq!(table.get(old), None);
-        let new = table.find(b"c", 1, (Tick(100), 0), || 3).unwrap().handle;
+        let new = table.find_or_add(b"c", 1, (Tick(100), 0), || 3).0;
         assert_eq!(table.get(old), None, "another series took its index");
         assert_eq!(table.get(new), Some(&mut 3));
-        assert!(table.refresh(new, Tick(990)) && !table.refresh(old, Tick(990)));
-        assert_eq!(table.expire(Tick(1000), Duration::from_nanos(50)), 1);
-        assert_eq!(table.expire(Tick(2000), Duration::from_nanos(50)), 1);
+        assert!(table.touch(new, Tick(990)).is_some() && table.touch(old, Tick(990)).is_none());
+        assert!(table.expire(Tick(1000), Duration::from_nanos(50)).series > 0);
+        assert!(table.expire(Tick(2000), Duration::from_nanos(50)).series > 0);
         assert!(table.is_empty());
     }
 }

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
@@ -7,35 +8,36 @@ use crate::codec::records::Events;
 use crate::codec::records::testing::{SpanRecord, chunk};
 use crate::model::{Emission, Position, Signal};
 
-const SECOND: u64 = 1_000_000_000;
-const START: u64 = 1_000 * SECOND;
+pub(super) const SECOND: u64 = 1_000_000_000;
+pub(super) const START: u64 = 1_000 * SECOND;
 
-fn config() -> MetricsConfig {
+pub(super) fn config() -> MetricsConfig {
     MetricsConfig {
         interval: Duration::from_secs(10),
         dimensions: vec!["tenant".to_owned(), "service.name".to_owned()],
         temporality: Temporality::Delta,
         histogram: HistogramForm::Explicit,
         tag: None,
+        is_whole: false,
         max_series: 2000,
-        max_resources: 100,
         series_expiry: Duration::from_secs(300),
         call_window: Duration::from_secs(60),
         max_traces: 1000,
+        prices: Some(Arc::new(PriceTable::shipped())),
         weight: |state| if state == b"ot=th:e666" { 9.999_389_685_688_13 } else { 1.0 },
         position: Position { run: 7, after: 2 },
     }
 }
 
-fn aggregator(config: MetricsConfig) -> Aggregator {
+pub(super) fn aggregator(config: MetricsConfig) -> Aggregator {
     Aggregator::new(config, Tick(0), START)
 }
 
-fn feed(aggregator: &mut Aggregator, spans: &[SpanRecord]) {
+pub(super) fn feed(aggregator: &mut Aggregator, spans: &[SpanRecord]) {
     aggregator.on_chunk(b"ai", &chunk(spans), Tick(1), START + 1);
 }
 
-fn call(trace: u64, span: u64) -> SpanRecord {
+pub(super) fn call(trace: u64, span: u64) -> SpanRecord {
     SpanRecord::new(trace, span)
         .with("gen_ai.operation.name", "chat")
         .with("gen_ai.provider.name", "openai")
@@ -46,10 +48,11 @@ fn call(trace: u64, span: u64) -> SpanRecord {
 
 /// One data point, as far as tests look at it.
 #[derive(Debug, Clone, PartialEq)]
-struct Read {
-    attributes: BTreeMap<String, String>,
-    count: i64,
-    sum: f64,
+pub(super) struct Read {
+    pub(super) attributes: BTreeMap<String, String>,
+    pub(super) count: i64,
+    /// Of a sum, its value where that is no whole number.
+    pub(super) sum: f64,
     buckets: Vec<i64>,
     start: i64,
     time: i64,
@@ -69,7 +72,8 @@ fn point(encoded: &[u8], temporality: &str) -> Read {
     let pair = |entry: crate::codec::msgpack::Entry<'_>| {
         (String::from_utf8(entry.key.to_vec()).unwrap(), spelled(entry.value))
     };
-    let sum = match crate::codec::msgpack::Reader::new(field("sum")).token() {
+    let sum = [field("sum"), field("as_double")].concat();
+    let sum = match crate::codec::msgpack::Reader::new(&sum).token() {
         Ok(crate::codec::msgpack::Token::Float(sum)) => sum,
         _ => -1.0,
     };
@@ -87,7 +91,7 @@ fn point(encoded: &[u8], temporality: &str) -> Read {
 }
 
 /// The data points by metric name.
-fn read(batches: &[Emission]) -> BTreeMap<String, Vec<Read>> {
+pub(super) fn read(batches: &[Emission]) -> BTreeMap<String, Vec<Read>> {
     let mut metrics: BTreeMap<String, Vec<Read>> = BTreeMap::new();
     for batch in batches {
         assert_eq!(batch.records, Events::new(&batch.events).count());
@@ -111,12 +115,12 @@ fn read(batches: &[Emission]) -> BTreeMap<String, Vec<Read>> {
     metrics
 }
 
-fn collect(aggregator: &mut Aggregator, seconds: u64) -> BTreeMap<String, Vec<Read>> {
+pub(super) fn collect(aggregator: &mut Aggregator, seconds: u64) -> BTreeMap<String, Vec<Read>> {
     let batches = aggregator.take(false, Tick(seconds * SECOND), START + seconds * SECOND);
     read(&batches)
 }
 
-const COUNT: &str = "gen_ai.client.operation.count";
+pub(super) const COUNT: &str = "gen_ai.client.operation.count";
 const DURATION: &str = "gen_ai.client.operation.duration";
 const USAGE: &str = "gen_ai.client.token.usage";
 const LATENCY: &str = "fluentbit.ai.latency";
@@ -341,24 +345,41 @@ fn each_resource_and_tag_has_its_own_metrics() {
     assert_eq!(batches.iter().map(|batch| &batch.tag[..]).collect::<Vec<_>>(), [b"metrics"]);
 }
 
+/// Scenario: more tenants than there is room for, and services that come later. Guarantees: what has no room
+/// goes to the overflow series of its service, and where there is no room for that to one without service;
+/// after an export those that are silent make room, and begin anew when they come back.
 #[test]
-fn too_many_series_and_resources_lose_their_names_only() {
-    let mut aggregator = aggregator(MetricsConfig { max_series: 3, max_resources: 2, ..config() });
-    for trace in 1..=10 {
+fn too_many_series_lose_their_names_only() {
+    let temporality = Temporality::Cumulative;
+    let mut aggregator =
+        aggregator(MetricsConfig { max_series: 40, temporality, prices: None, ..config() });
+    for trace in 1..=13 {
         let tenant = format!("tenant{trace}");
         feed(&mut aggregator, &[call(trace, 1).with("tenant", tenant.as_str())]);
     }
-    assert_eq!(aggregator.tally().overflow, 8);
+    assert_eq!((aggregator.tally().series, aggregator.tally().overflow), (44, 3));
     for service in ["a", "b", "c"] {
         feed(&mut aggregator, &[call(20, 1).service(service)]);
     }
+    assert_eq!((aggregator.tally().series, aggregator.tally().overflow), (48, 6));
     let metrics = collect(&mut aggregator, 10);
-    assert_eq!(metrics[COUNT].iter().map(|point| point.count).sum::<i64>(), 13);
-    let overflow: Vec<&Read> = metrics[COUNT]
+    assert_eq!(metrics[COUNT].iter().map(|point| point.count).sum::<i64>(), 16);
+    let overflow = metrics[COUNT]
         .iter()
         .filter(|point| point.attributes.contains_key("otel.metric.overflow"))
-        .collect();
-    assert_eq!((overflow.len(), overflow[0].count), (1, 8));
+        .map(|point| point.count);
+    assert_eq!(overflow.collect::<Vec<_>>(), [3, 3]);
+    let at = |aggregator: &mut Aggregator, seconds: u64, span: SpanRecord| {
+        let nanos = seconds * SECOND;
+        aggregator.on_chunk(b"ai", &chunk(&[span]), Tick(nanos), START + nanos);
+    };
+    at(&mut aggregator, 11, call(30, 1).service("a"));
+    assert_eq!((aggregator.tally().evicted, aggregator.tally().overflow), (44, 6));
+    at(&mut aggregator, 12, call(31, 1).with("tenant", "tenant1"));
+    let metrics = collect(&mut aggregator, 20);
+    let again =
+        metrics[COUNT].iter().find(|point| point.attributes.contains_key("tenant")).unwrap();
+    assert_eq!((again.count, again.start), (1, 1_012_000_000_000));
 }
 
 #[test]
@@ -375,6 +396,45 @@ fn cumulative_points_go_on_and_idle_series_end() {
     assert_eq!(collect(&mut aggregator, 301)[COUNT][0].count, 2);
     assert!(collect(&mut aggregator, 400).is_empty());
     assert_eq!(aggregator.tally().series, 0);
+}
+
+/// Guarantees: a series that was forgotten and comes back begins anew, from nothing and after its last
+/// point, even if the wall clock was set back; and no point begins after its own time.
+#[test]
+fn a_cumulative_series_that_comes_back_begins_anew() {
+    for set_back in [0, 500 * SECOND] {
+        let mut aggregator =
+            aggregator(MetricsConfig { temporality: Temporality::Cumulative, ..config() });
+        feed(&mut aggregator, &[call(1, 1), call(2, 1)]);
+        let before = collect(&mut aggregator, 10)[COUNT][0].clone();
+        assert_eq!((before.count, before.start), (2, 1_000_000_000_001));
+        assert_eq!(collect(&mut aggregator, 301)[COUNT][0].start, before.start);
+        assert!(collect(&mut aggregator, 310).is_empty());
+        let at = 320 * SECOND;
+        aggregator.on_chunk(b"ai", &chunk(&[call(3, 1)]), Tick(at), START + at - set_back);
+        let batches = aggregator.take(false, Tick(at), START + at - set_back);
+        for points in read(&batches).values() {
+            for point in points {
+                // An amount has no count.
+                assert!(point.count == 1 || point.sum > 0.0, "{point:?}");
+                assert!(point.start >= 1_301_000_000_000, "{point:?}");
+                assert!(point.start <= point.time, "{point:?}");
+            }
+        }
+    }
+}
+
+/// Scenario: spans that another filter releases while an input drains, so that they come after the time of the
+/// export was taken. Guarantees: no point is older than its series, which keeps its start.
+#[test]
+fn a_series_may_begin_after_the_time_of_an_export_was_taken() {
+    let mut aggregator =
+        aggregator(MetricsConfig { temporality: Temporality::Cumulative, ..config() });
+    aggregator.on_chunk(b"ai", &chunk(&[call(1, 1)]), Tick(10 * SECOND), START + 10 * SECOND + 5);
+    let first = collect(&mut aggregator, 10)[COUNT][0].clone();
+    let second = collect(&mut aggregator, 20)[COUNT][0].clone();
+    assert_eq!((first.start, first.time), (1_010_000_000_005, 1_010_000_000_005));
+    assert_eq!((second.start, second.time), (first.start, 1_020_000_000_000));
 }
 
 /// The host stops in several steps, and asks for everything in each.

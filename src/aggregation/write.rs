@@ -92,7 +92,7 @@ impl<'o> MetricWriter<'o> {
     /// Adds a point.
     pub(super) fn add(&mut self, context: PointContext<'_>, data: PointData) {
         let exemplars = match &data {
-            PointData::Number(_) => Vec::new(),
+            PointData::Number(_) | PointData::Double(_) => Vec::new(),
             PointData::Histogram(data) => data.exemplars.iter().map(exemplar).collect(),
         };
         let attributes = context.map();
@@ -109,7 +109,9 @@ impl<'o> MetricWriter<'o> {
             self.points.iter().map(|held| self.point(held)).collect();
         let (points, temporality) = (&points[..], self.envelope.temporality);
         let data = match &first.data {
-            PointData::Number(_) => MetricData::Sum { monotonic: true, temporality, points },
+            PointData::Number(_) | PointData::Double(_) => {
+                MetricData::Sum { monotonic: true, temporality, points }
+            }
             PointData::Histogram(HistogramPoint {
                 buckets: ExportedBuckets::Explicit { .. },
                 ..
@@ -132,6 +134,7 @@ impl<'o> MetricWriter<'o> {
     fn point<'h>(&self, held: &'h Held) -> MetricPoint<'h> {
         let value = match &held.data {
             PointData::Number(value) => PointValue::Int(i64::try_from(*value).unwrap_or(i64::MAX)),
+            PointData::Double(value) => PointValue::Double(*value),
             PointData::Histogram(data) => histogram_value(data),
         };
         MetricPoint {

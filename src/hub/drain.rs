@@ -1,7 +1,7 @@
 //! Drain loop: the sources' telemetry goes into the pipeline.
 
 use crate::clock::Tick;
-use crate::hub::{Drain, Hub};
+use crate::hub::{Drain, EmissionForm, Hub};
 use crate::model::Emission;
 
 /// What a drain did, in log events.
@@ -14,7 +14,7 @@ pub struct Drained {
 }
 
 /// Moves what the sources give into the pipeline. `append` hands one emission to the host, in the
-/// host's own form if the second argument says so, and says whether the host took it.
+/// form that the second argument says, and says whether the host took it.
 ///
 /// All inputs of one run are called on the host's one engine thread, so only one input drains at a
 /// time, and emissions of one source arrive in their order. After the first refusal nothing more
@@ -25,13 +25,13 @@ pub fn drain(
     drain: Drain,
     now: Tick,
     unix_nanos: u64,
-    mut append: impl FnMut(&Emission, bool) -> bool,
+    mut append: impl FnMut(&Emission, EmissionForm) -> bool,
 ) -> Drained {
     let mut drained = Drained::default();
     for source in hub.sources() {
         for emission in source.take(drain, now, unix_nanos) {
             let stopped = drain == Drain::Due && drained.refused > 0;
-            if !stopped && append(&emission, source.is_native()) {
+            if !stopped && append(&emission, source.form()) {
                 drained.emitted = drained.emitted.saturating_add(emission.records);
             } else {
                 drained.refused = drained.refused.saturating_add(emission.records);

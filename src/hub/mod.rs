@@ -30,6 +30,19 @@ pub enum Drain {
     Everything,
 }
 
+/// In what form what a source gives is appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EmissionForm {
+    /// As the log events that it is.
+    #[default]
+    Records,
+    /// As the host's own metrics.
+    Native,
+    /// As the host's own metrics with names, labels and buckets as Prometheus has them, each emission in a chunk
+    /// of its own.
+    Prometheus,
+}
+
 /// Something that holds telemetry until it is due.
 pub trait TelemetrySource: Send + Sync {
     /// What is to be emitted now. `unix_nanos` is the wall-clock time.
@@ -38,9 +51,9 @@ pub trait TelemetrySource: Send + Sync {
     /// Takes back what the host refused; it is offered again at a later drain.
     fn put_back(&self, emission: Emission);
 
-    /// Whether what it gives are metrics that are to be appended in the host's own form.
-    fn is_native(&self) -> bool {
-        false
+    /// In what form what it gives is to be appended; other than as records only metrics are.
+    fn form(&self) -> EmissionForm {
+        EmissionForm::Records
     }
 }
 

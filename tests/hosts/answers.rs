@@ -173,7 +173,7 @@ async fn post(port: u16, path: &str, body: Vec<u8>) {
 
 /// Scenario: `ai_metrics` with its default, and an application's metrics of both temporalities, at a
 /// backend that answers 400 to any delta. Guarantees: the application's cumulative metrics arrive;
-/// what is refused is told with the backend's words and what helps; with `temporality: cumulative`
+/// what is refused is told with the backend's words and what helps; unless `temporality: delta` is given
 /// the derived metrics arrive as well.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backend_without_delta_gets_all_else() {
@@ -185,11 +185,14 @@ async fn a_backend_without_delta_gets_all_else() {
         let what = format!("{}, {temporality}", host.title());
         let backend = Backend::start(None).await;
         let (http, grpc) = (free_port(), free_port());
-        let temporality_line = format!("temporality: {temporality}");
-        let pipeline = Pipeline::default()
-            .otlp_in(http, grpc)
-            .filter(&["name: ai_metrics", "match: '*'", "interval: 1s", &temporality_line])
-            .otlp_out(&[("mimir", backend.port, "http/protobuf")]);
+        let mut metrics = vec!["name: ai_metrics", "match: '*'", "interval: 1s"];
+        // The other one is the default.
+        metrics.extend((temporality == "delta").then_some("temporality: delta"));
+        let pipeline = Pipeline::default().otlp_in(http, grpc).filter(&metrics).otlp_out(&[(
+            "mimir",
+            backend.port,
+            "http/protobuf",
+        )]);
         let running =
             block_in_place(|| RunningHost::start(host, &pipeline.yaml(plugins.path()), http));
         post(http, "/v1/traces", spans()).await;

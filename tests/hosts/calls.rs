@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
-use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message;
 
 use crate::client::Client;
 use crate::hosts::{RunningHost, free_port};
+use crate::model_metrics::latest;
 use crate::replay;
 use crate::sink::{Keep, ReceivedRequests, Sink};
 use crate::support::{Pipeline, all_hosts, linked, together};
@@ -19,20 +18,8 @@ use crate::support::{Pipeline, all_hosts, linked, together};
 /// The tokens that arrived, by type.
 fn tokens(received: &ReceivedRequests) -> BTreeMap<String, f64> {
     let mut sums = BTreeMap::new();
-    let requests = received.requests.get("/v1/metrics").into_iter().flatten();
-    let metrics = requests
-        .flat_map(|r| ExportMetricsServiceRequest::decode(r.clone()).unwrap().resource_metrics)
-        .flat_map(|resource| resource.scope_metrics)
-        .flat_map(|scope| scope.metrics)
-        .filter(|metric| metric.name == "gen_ai.client.token.usage");
-    for metric in metrics {
-        let Some(Data::Histogram(histogram)) = metric.data else { panic!("no histogram") };
-        for point in histogram.data_points {
-            let kind = point.attributes.iter().find(|pair| pair.key == "gen_ai.token.type");
-            let kind = kind.and_then(|pair| pair.value.clone()?.value);
-            let Some(Value::StringValue(kind)) = kind else { panic!("no type") };
-            *sums.entry(kind).or_default() += point.sum.unwrap();
-        }
+    for point in latest(received, "gen_ai.client.token.usage") {
+        *sums.entry(point.attributes["gen_ai.token.type"].clone()).or_default() += point.sum;
     }
     sums
 }

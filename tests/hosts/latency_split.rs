@@ -4,11 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
-use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
@@ -18,6 +16,7 @@ use tokio::task::block_in_place;
 use crate::arrived::span_attributes;
 use crate::client::Client;
 use crate::hosts::{RunningHost, free_port};
+use crate::model_metrics::latest;
 use crate::shapes::TelemetryShape;
 use crate::sink::{Keep, Sink};
 use crate::support::{Pipeline, all_hosts, linked, together};
@@ -133,27 +132,11 @@ fn arrived(sink: &Sink) -> BTreeMap<u8, BTreeMap<String, f64>> {
 fn measured(sink: &Sink) -> BTreeMap<(String, String), (u64, f64)> {
     let received = sink.received.lock().unwrap();
     let mut measured = BTreeMap::new();
-    for message in received.requests.get("/v1/metrics").into_iter().flatten() {
-        let request = ExportMetricsServiceRequest::decode(message.clone()).unwrap();
-        let scopes = request.resource_metrics.into_iter().flat_map(|of| of.scope_metrics);
-        for metric in scopes.flat_map(|scope| scope.metrics) {
-            if metric.name != "fluentbit.ai.latency" {
-                continue;
-            }
-            let Some(Data::Histogram(data)) = metric.data else { panic!("{}", metric.name) };
-            for point in data.data_points {
-                let of = |key: &str| {
-                    let pair = point.attributes.iter().find(|pair| pair.key == key).unwrap();
-                    match pair.value.clone().and_then(|value| value.value) {
-                        Some(Value::StringValue(text)) => text,
-                        other => panic!("{key}: {other:?}"),
-                    }
-                };
-                let series = (of("fluentbit.ai.latency.part"), of("gen_ai.request.model"));
-                let again = measured.insert(series, (point.count, point.sum.unwrap()));
-                assert!(again.is_none(), "measured twice");
-            }
-        }
+    for point in latest(&received, "fluentbit.ai.latency") {
+        let of = |key: &str| point.attributes[key].clone();
+        let series = (of("fluentbit.ai.latency.part"), of("gen_ai.request.model"));
+        let again = measured.insert(series, (point.count, point.sum));
+        assert!(again.is_none(), "measured twice");
     }
     measured
 }

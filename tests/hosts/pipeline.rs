@@ -3,14 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::metrics::v1::{metric::Data, number_data_point};
 use prost::Message;
 
 use crate::equality::{captures, send_all};
 use crate::hosts::{Host, RunningHost, free_port};
-use crate::sink::{Keep, Sink};
+use crate::model_metrics::latest;
+use crate::sink::{Keep, ReceivedRequests, Sink};
 use crate::support::{Pipeline, all_hosts, linked, together};
 
 /// Configurations that run at the same time: most of what one takes is the host's grace at its end.
@@ -188,7 +187,7 @@ async fn the_whole_pipeline_on_real_telemetry() {
             "{}: the error trace was not kept",
             host.title()
         );
-        let operations = operations(received.requests.get("/v1/metrics").into_iter().flatten());
+        let operations = operations(&received);
         assert!(operations >= 10.0, "{}: {operations} operations\n{log}", host.title());
     }
 }
@@ -222,28 +221,12 @@ async fn model_metrics_in_the_host_s_own_form() {
         // As a record it would be a map with this key.
         assert!(!log.contains("data_points"), "{}: {log}", host.title());
         let received = sink.received.lock().unwrap();
-        let operations = operations(received.requests.get("/v1/metrics").into_iter().flatten());
+        let operations = operations(&received);
         assert!(operations >= 10.0, "{}: {operations} operations\n{log}", host.title());
     }
 }
 
 /// The sum of our operation counter.
-fn operations<'a>(requests: impl Iterator<Item = &'a bytes::Bytes>) -> f64 {
-    let metrics = requests
-        .flat_map(|r| ExportMetricsServiceRequest::decode(r.clone()).unwrap().resource_metrics)
-        .flat_map(|resource| resource.scope_metrics)
-        .flat_map(|scope| scope.metrics)
-        .filter(|metric| metric.name == "gen_ai.client.operation.count");
-    metrics
-        .filter_map(|metric| match metric.data {
-            Some(Data::Sum(sum)) => Some(sum.data_points),
-            _ => None,
-        })
-        .flatten()
-        .map(|point| match point.value {
-            Some(number_data_point::Value::AsInt(value)) => value as f64,
-            Some(number_data_point::Value::AsDouble(value)) => value,
-            None => 0.0,
-        })
-        .sum()
+fn operations(received: &ReceivedRequests) -> f64 {
+    latest(received, "gen_ai.client.operation.count").iter().map(|point| point.sum).sum()
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::native_metrics;
 use crate::clock;
 use crate::codec::fluentbit::write::ReaderCapabilities;
-use crate::hub::{Drain, Hub, drain};
+use crate::hub::{Drain, EmissionForm, Hub, drain};
 use crate::plugin::{Environment, NotAppended, Pause, Sink};
 use crate::stats::{Counter, CounterFamily, Log, LogLevel};
 
@@ -30,6 +30,12 @@ const LOST_RECORDS: CounterFamily = CounterFamily::counter(
     &[],
 );
 
+const LOST_POINTS: CounterFamily = CounterFamily::counter(
+    "emit_lost_points_total",
+    "Data points of derived metrics that the form of 'emit_as' has no place for.",
+    &[],
+);
+
 /// What the host lets the input do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
@@ -49,6 +55,7 @@ pub(in crate::plugins) struct Emitter {
     emitted: Counter,
     refused: Counter,
     lost: Counter,
+    lost_points: Counter,
     log: Arc<Log>,
 }
 
@@ -64,6 +71,7 @@ impl Emitter {
             emitted: counters.counter(EMITTED_RECORDS, &[]),
             refused: counters.counter(REFUSED_RECORDS, &[]),
             lost: counters.counter(LOST_RECORDS, &[]),
+            lost_points: counters.counter(LOST_POINTS, &[]),
             log: Arc::clone(log),
         }
     }
@@ -114,19 +122,28 @@ impl Emitter {
         let mut lost = 0_usize;
         let (mut appended_bytes, mut is_full) = (0_usize, false);
         let drained =
-            drain(&self.hub, what, clock::now(), clock::unix_nanos(), |emission, native| {
+            drain(&self.hub, what, clock::now(), clock::unix_nanos(), |emission, form| {
                 if appended_bytes >= room {
                     is_full = true;
                     return false;
                 }
-                let appended = if native {
-                    native_metrics::append(emission, self.forms, sink)
-                } else {
-                    sink.append(&emission.tag, emission.records, &emission.events)
-                        .map_err(|_| NotAppended::Refused)
+                let appended = match form {
+                    EmissionForm::Records => sink
+                        .append(&emission.tag, emission.records, &emission.events)
+                        .map(|()| 0)
+                        .map_err(|_| NotAppended::Refused),
+                    EmissionForm::Native => native_metrics::append(emission, self.forms, sink),
+                    EmissionForm::Prometheus => {
+                        native_metrics::append_for_prometheus(emission, self.forms, sink)
+                    }
                 };
                 match appended {
-                    Ok(()) => {
+                    Ok(points_lost) => {
+                        self.lost_points.add_items(points_lost);
+                        if form == EmissionForm::Prometheus {
+                            // The next one is not to be in the same chunk.
+                            sink.flush_now();
+                        }
                         appended_bytes = appended_bytes.saturating_add(emission.events.len());
                         true
                     }

@@ -1,19 +1,25 @@
 //! The filter `ai_metrics`: model metrics from the spans that pass.
 
+mod prices;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::aggregation::{AggregationTally, Aggregator, HistogramForm, MetricsConfig, Temporality};
+use self::prices::{CostBasis, PricesFile};
+use crate::aggregation::{
+    AggregationTally, Aggregator, CostSource, HistogramForm, MetricsConfig, Temporality,
+};
 use crate::clock::{self, Tick};
 use crate::codec::fluentbit::write::ReaderCapabilities;
 use crate::config::read::{self, Read};
 use crate::config::{FileOptions, Parser, options};
-use crate::hub::{Drain, FilterRole, TelemetrySource};
+use crate::hub::{Drain, EmissionForm, FilterRole, TelemetrySource};
 use crate::model::{Emission, Position};
 use crate::plugin::{Chunk, Environment, Filter, OpenError, OptionSpec, Options, Spec, Verdict};
 use crate::plugins::derived::missing_emitter::missing_emitter;
+use crate::pricing::PriceTable;
 use crate::sampling::{OtState, Threshold};
-use crate::stats::{Counter, CounterFamily, Counters};
+use crate::stats::{Counter, CounterFamily, Counters, Log};
 use crate::sync::{Mutex, MutexGuard};
 
 /// Attributes that would make a series of almost every span.
@@ -36,27 +42,46 @@ options! {
             CommaList "dimensions",
             "Attributes of spans or resources that metrics get beside those of the conventions";
         temporality: Temporality = read::choice(&[
-                ("delta", Temporality::Delta),
                 ("cumulative", Temporality::Cumulative),
+                ("delta", Temporality::Delta),
             ]),
-            Str "temporality" = "delta",
-            "Whether points say what came since the last ones (delta) or since the start (cumulative)";
+            Str "temporality" = "cumulative",
+            "Whether points say what came since the start of their series (cumulative), as Prometheus \
+             and its likes need it, or since the last ones (delta)";
         histogram: HistogramForm = read::choice(&[
                 ("explicit", HistogramForm::Explicit),
                 ("exponential", HistogramForm::Exponential),
             ]),
             Str "histogram" = "explicit",
             "Form of histograms: explicit (the advised bounds) or exponential";
-        native: bool = read::choice(&[("records", false), ("native", true)]),
+        form: EmissionForm = read::choice(&[
+                ("records", EmissionForm::Records),
+                ("native", EmissionForm::Native),
+                ("prometheus", EmissionForm::Prometheus),
+            ]),
             Str "emit_as" = "records",
-            "Form of emitted metrics: 'records', as log records that multi_otlp turns into OTLP; or \
-             'native', as Fluent Bit's own metrics, for outputs such as prometheus_exporter";
+            "Form of emitted metrics: 'records', as log records that multi_otlp turns into OTLP; \
+             'native', as Fluent Bit's own metrics, as OTLP has them; or 'prometheus', as Fluent Bit's own metrics \
+             for its outputs prometheus_exporter and prometheus_remote_write";
         tag: Option<String> = read::text,
             Str "tag",
             "Tag of emitted metrics; that of the spans if unset";
-        max_series: usize = read::count(2..=100_000),
-            Int "max_series" = "2000",
-            "Most series of one metric and resource; what is beyond goes to an overflow series";
+        cost: CostBasis = read::choice(&[
+                ("list", CostBasis::List),
+                ("own", CostBasis::Own),
+                ("reported", CostBasis::Reported),
+                ("off", CostBasis::Off),
+            ]),
+            Str "cost" = "list",
+            "What calls cost whose spans do not report it: 'list', by 'prices_file' and the list prices that \
+             are shipped; 'own', by 'prices_file' alone; 'reported', unknown; or 'off', no cost at all";
+        prices_file: Option<String> = read::trimmed,
+            Str "prices_file",
+            "CSV file of own prices, read again when it changes";
+        max_series: usize = read::count(100..=1_000_000),
+            Int "max_series" = "10000",
+            "Most series of all metrics and resources. To make room, those of the resources go that were used \
+             least recently; what there is no room for goes to overflow series, a tenth more at most";
         series_expiry: Duration = read::duration,
             Time "series_expiry" = "5m",
             "How long a series is remembered that nothing is added to";
@@ -91,8 +116,12 @@ struct Numbers {
     input_tokens: Counter,
     output_tokens: Counter,
     duplicates: Counter,
+    calls: [Counter; 3],
+    cost: [Counter; 2],
+    prices_problems: Counter,
     series: Counter,
     overflow: Counter,
+    evicted: Counter,
 }
 
 impl Numbers {
@@ -112,10 +141,36 @@ impl Numbers {
             "Model call spans whose tokens another span tells of, of the same trace or of another one",
             &[],
         );
-        const SERIES: CounterFamily = CounterFamily::gauge("series", "Series held", &[]);
+        const CALLS: CounterFamily = CounterFamily::counter(
+            "priced_calls_total",
+            "Model calls by what their cost is known from (reported, computed, unpriced), each call once, \
+             adjusted for sampling",
+            &["source"],
+        );
+        const COST: CounterFamily = CounterFamily::counter(
+            "cost_microdollars_total",
+            "Cost of model calls in millionths of a US dollar (reported, computed), each call once, \
+             adjusted for sampling",
+            &["source"],
+        );
+        const PRICES: CounterFamily = CounterFamily::counter(
+            "prices_file_errors_total",
+            "Changes of prices_file that could not be read, so that the prices before them hold",
+            &[],
+        );
+        const SERIES: CounterFamily = CounterFamily::gauge(
+            "series",
+            "Series held: one of each metric, resource and set of attributes",
+            &[],
+        );
         const OVERFLOW: CounterFamily = CounterFamily::counter(
             "overflow_total",
             "Spans that had no room for a series of their own",
+            &[],
+        );
+        const EVICTED: CounterFamily = CounterFamily::counter(
+            "evicted_series_total",
+            "Series that were forgotten to make room for those of other resources; what they said was emitted",
             &[],
         );
         Self {
@@ -123,8 +178,13 @@ impl Numbers {
             input_tokens: counters.counter(TOKENS, &["input"]),
             output_tokens: counters.counter(TOKENS, &["output"]),
             duplicates: counters.counter(DUPLICATES, &[]),
+            calls: CostSource::ALL.map(|source| counters.counter(CALLS, &[source.name()])),
+            cost: [CostSource::Reported, CostSource::Computed]
+                .map(|source| counters.counter(COST, &[source.name()])),
+            prices_problems: counters.counter(PRICES, &[]),
             series: counters.counter(SERIES, &[]),
             overflow: counters.counter(OVERFLOW, &[]),
+            evicted: counters.counter(EVICTED, &[]),
         }
     }
 
@@ -133,8 +193,15 @@ impl Numbers {
         self.input_tokens.set(tally.input_tokens);
         self.output_tokens.set(tally.output_tokens);
         self.duplicates.set(tally.duplicate_calls);
+        for (counter, calls) in self.calls.iter().zip(tally.cost.calls) {
+            counter.set(calls);
+        }
+        for (counter, cost) in self.cost.iter().zip(tally.cost.microdollars) {
+            counter.set(cost);
+        }
         self.series.set(tally.series);
         self.overflow.set(tally.overflow);
+        self.evicted.set(tally.evicted);
     }
 }
 
@@ -142,18 +209,41 @@ impl Numbers {
 struct Shared {
     aggregator: Mutex<Aggregator>,
     numbers: Numbers,
-    /// Whether they are emitted in the host's own form.
-    native: bool,
+    /// The user's own prices, if there are any.
+    prices_file: Option<Mutex<PricesFile>>,
+    log: Arc<Log>,
+    /// In what form they are emitted.
+    form: EmissionForm,
 }
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Aggregator> {
         self.aggregator.lock()
     }
+
+    /// Takes the user's prices anew if they have changed. Where they cannot be read, those before hold.
+    fn refresh_prices(&self, now: Tick) {
+        let Some(file) = &self.prices_file else { return };
+        let mut file = file.lock();
+        match file.changed(now) {
+            None => {}
+            Some(Ok(prices)) => {
+                self.log.info(file.told(&prices));
+                self.lock().replace_prices(prices);
+            }
+            Some(Err(problems)) => {
+                self.numbers.prices_problems.add(1);
+                for problem in problems {
+                    self.log.warn(format!("{problem}; the prices before hold"));
+                }
+            }
+        }
+    }
 }
 
 impl TelemetrySource for Shared {
     fn take(&self, drain: Drain, now: Tick, unix_nanos: u64) -> Vec<Emission> {
+        self.refresh_prices(now);
         let mut aggregator = self.lock();
         let batches = aggregator.take(drain == Drain::Everything, now, unix_nanos);
         self.numbers.show(aggregator.tally());
@@ -164,8 +254,8 @@ impl TelemetrySource for Shared {
         self.lock().put_back(emission);
     }
 
-    fn is_native(&self) -> bool {
-        self.native
+    fn form(&self) -> EmissionForm {
+        self.form
     }
 }
 
@@ -186,16 +276,21 @@ impl Filter for AiMetrics {
         let mut parser = Parser::over(&options);
         let tags = parser.host_value("match");
         let given = Given::read(&mut parser)?;
-        check_native(&mut parser, &given, &environment);
+        check_form(&mut parser, &given, &environment);
         if !environment.hub.has_emitter() {
             parser.problem(missing_emitter(&environment.host_release));
         }
+        let now = clock::now();
+        let (prices, prices_file) =
+            prices::read(&mut parser, given.cost, given.prices_file.as_deref(), now);
         let given = parser.finish(given)?;
-        let native = given.native;
-        let config = config(given, &environment);
-        let aggregator = Mutex::new(Aggregator::new(config, clock::now(), clock::unix_nanos()));
+        let form = given.form;
+        let config = config(given, prices, &environment);
+        let aggregator = Mutex::new(Aggregator::new(config, now, clock::unix_nanos()));
         let numbers = Numbers::new(&environment.counters);
-        let shared = Arc::new(Shared { aggregator, numbers, native });
+        let prices_file = prices_file.map(Mutex::new);
+        let log = Arc::clone(&environment.log);
+        let shared = Arc::new(Shared { aggregator, numbers, prices_file, log, form });
         environment.hub.add_source(Arc::clone(&shared) as Arc<dyn TelemetrySource>);
         environment.order_filter(FilterRole::Metrics, tags);
         Ok(Self { shared })
@@ -209,41 +304,76 @@ impl Filter for AiMetrics {
     }
 }
 
-fn config(given: Given, environment: &Environment) -> MetricsConfig {
+fn config(given: Given, prices: Option<PriceTable>, environment: &Environment) -> MetricsConfig {
     MetricsConfig {
         interval: given.interval,
         dimensions: given.dimensions,
         temporality: given.temporality,
         histogram: given.histogram,
         tag: given.tag.map(String::into_bytes),
+        is_whole: given.form == EmissionForm::Prometheus,
         max_series: given.max_series,
-        max_resources: 1000,
         series_expiry: given.series_expiry,
         call_window: given.call_window,
         max_traces: 20_000,
+        prices: prices.map(Arc::new),
         weight,
         position: Position { run: environment.hub.run(), after: environment.position },
     }
 }
 
-/// Refuses metrics in the host's own form where the host has no such form.
-fn check_native(parser: &mut Parser<'_>, given: &Given, environment: &Environment) {
-    if given.native && !environment.native_chunks {
+/// Refuses metrics in a form of the host's where the host has no such form, or where it has no place for what is
+/// configured.
+fn check_form(parser: &mut Parser<'_>, given: &Given, environment: &Environment) {
+    let name = match given.form {
+        EmissionForm::Records => return,
+        EmissionForm::Native => "native",
+        EmissionForm::Prometheus => "prometheus",
+    };
+    if !environment.native_chunks {
         parser.refuse(
             "emit_as",
-            "native",
+            name,
             "this host does not export 'flb_input_chunk_append_raw', which appends its own \
              metrics; allowed: records",
         );
     }
     let forms = ReaderCapabilities::of_release(&environment.host_release);
     let exponential = given.histogram == HistogramForm::Exponential;
-    if given.native && exponential && !forms.has_exponential_histograms() {
+    if given.form == EmissionForm::Prometheus {
+        check_prometheus(parser, given);
+    } else if exponential && !forms.has_exponential_histograms() {
         parser.refuse(
             "histogram",
             "exponential",
             "with 'emit_as: native', exponential histograms need Fluent Bit 5.0 or later; \
              allowed: explicit",
+        );
+    }
+}
+
+/// Refuses what Prometheus does not take.
+fn check_prometheus(parser: &mut Parser<'_>, given: &Given) {
+    if given.histogram == HistogramForm::Exponential {
+        parser.refuse(
+            "histogram",
+            "exponential",
+            "with 'emit_as: prometheus', histograms have explicit buckets; allowed: explicit",
+        );
+    }
+    if given.temporality == Temporality::Delta {
+        parser.refuse(
+            "temporality",
+            "delta",
+            "Prometheus has no delta temporality; allowed with 'emit_as: prometheus': cumulative",
+        );
+    }
+    if given.tag.is_none() {
+        parser.refuse(
+            "emit_as",
+            "prometheus",
+            "it needs 'tag': prometheus_exporter shows the last chunk that an input made, so that all metrics \
+             go together, under a tag that only such outputs match",
         );
     }
 }

@@ -1,7 +1,7 @@
 //! The filter `ai_metrics` as the host sees it.
 
 use super::AiMetrics;
-use crate::clock;
+use crate::clock::{self, Tick};
 use crate::codec::fluentbit::cmetrics_to_otlp;
 use crate::codec::records::testing::{SpanRecord, chunk};
 use crate::hub::Drain;
@@ -15,7 +15,8 @@ use crate::plugins::testing::{counter, environment, pass, problems};
 #[test]
 fn metrics_go_through_the_hub_and_the_chunk_passes() {
     let environment = environment(true);
-    let options = GivenOptions::of(&[("interval", "5s"), ("dimensions", "tenant")]);
+    let options =
+        GivenOptions::of(&[("interval", "5s"), ("dimensions", "tenant"), ("cost", "off")]);
     let mut filter = AiMetrics::open(&options, environment.clone()).unwrap();
     let span = SpanRecord::new(1, 1)
         .with("gen_ai.operation.name", "chat")
@@ -27,17 +28,19 @@ fn metrics_go_through_the_hub_and_the_chunk_passes() {
         (count("measured_spans_total", ""), count("counted_tokens_total", "output")),
         (1, 5)
     );
-    assert_eq!((count("series", ""), count("overflow_total", "")), (2, 0));
+    assert_eq!((count("series", ""), count("overflow_total", "")), (3, 0));
     let source = environment.hub.sources().pop().unwrap();
     let emissions = source.take(Drain::Everything, clock::now(), clock::unix_nanos());
     assert_eq!((emissions.len(), emissions[0].records), (1, 3));
+    let cumulative = emissions[0].events.windows(10).filter(|part| part == b"cumulative");
+    assert_eq!(cumulative.count(), 3, "unless delta is asked for");
     source.put_back(emissions[0].clone());
     assert_eq!(source.take(Drain::Due, clock::now(), clock::unix_nanos()), emissions);
 }
 
-/// What the host is given: contexts of metrics, unless it refuses.
+/// What the host is given: contexts of metrics, unless it refuses, how often, and how often it was flushed.
 #[derive(Default)]
-struct Contexts(Vec<u8>, Option<NotAppended>);
+struct Contexts(Vec<u8>, Option<NotAppended>, usize, usize);
 
 impl Sink for Contexts {
     fn append(&mut self, _: &[u8], _: usize, _: &[u8]) -> Result<(), AppendRefused> {
@@ -55,25 +58,28 @@ impl Sink for Contexts {
             Some(problem) => Err(problem),
             None => {
                 self.0.extend_from_slice(contexts);
+                self.2 += 1;
                 Ok(())
             }
         }
     }
 
-    fn flush_now(&mut self) {}
+    fn flush_now(&mut self) {
+        self.3 += 1;
+    }
 }
 
 #[test]
 fn metrics_are_emitted_in_the_host_s_own_form() {
     let environment = environment(true);
-    let options = GivenOptions::of(&[("interval", "5s"), ("emit_as", "native")]);
+    let options = GivenOptions::of(&[("interval", "5s"), ("emit_as", "native"), ("cost", "off")]);
     let mut filter = AiMetrics::open(&options, environment.clone()).unwrap();
     let span = SpanRecord::new(1, 1)
         .with("gen_ai.operation.name", "chat")
         .with("gen_ai.usage.output_tokens", 5);
     let bytes = chunk(&[span]);
     let mut emitter = Emitter::new(&environment);
-    let mut sink = Contexts(Vec::new(), Some(NotAppended::Refused));
+    let mut sink = Contexts(Vec::new(), Some(NotAppended::Refused), 0, 0);
     assert_eq!(filter.on_chunk(Chunk { tag: b"ai", bytes: &bytes }), Verdict::Pass);
     // What the host refuses is offered again, whole.
     emitter.pause(Pause::Shutdown, &mut sink);
@@ -94,8 +100,40 @@ fn metrics_are_emitted_in_the_host_s_own_form() {
     sink.1 = None;
     emitter.tick(&mut sink, usize::MAX);
     let count = |name: &str| counter(&environment, name, "");
-    // The tokens of the call are counted already.
-    assert_eq!((count("emit_lost_records_total"), count("emitted_records_total")), (2, 3));
+    // The tokens of the call are counted already, and said again.
+    assert_eq!((count("emit_lost_records_total"), count("emitted_records_total")), (3, 3));
+}
+
+/// Guarantees: metrics for Prometheus leave as one context under one tag, however many resources they are of,
+/// each in a chunk of its own; and what Prometheus does not take is refused at the start.
+#[test]
+fn metrics_are_emitted_for_prometheus() {
+    let environment = environment(true);
+    let options = GivenOptions::of(&[("emit_as", "prometheus"), ("tag", "ai")]);
+    let mut filter = AiMetrics::open(&options, environment.clone()).unwrap();
+    let spans = ["a", "b"].map(|service| {
+        SpanRecord::new(1, 1).service(service).with("gen_ai.operation.name", "chat")
+    });
+    let bytes = chunk(&spans);
+    let mut emitter = Emitter::new(&environment);
+    let mut sink = Contexts::default();
+    assert_eq!(filter.on_chunk(Chunk { tag: b"spans", bytes: &bytes }), Verdict::Pass);
+    emitter.pause(Pause::Shutdown, &mut sink);
+    assert_eq!((sink.2, sink.3), (1, 2), "one chunk, flushed after it and at the end");
+    let text = String::from_utf8_lossy(&cmetrics_to_otlp(&sink.0).request).into_owned();
+    for name in ["gen_ai_client_operation_duration_seconds", "gen_ai_client_operation_count_total"]
+    {
+        assert_eq!(text.matches(name).count(), 1, "{name}");
+    }
+    let open = |given| match AiMetrics::open(&GivenOptions::of(given), environment.clone()) {
+        Err(OpenError(problems)) => problems.join("; "),
+        Ok(_) => panic!("taken: {given:?}"),
+    };
+    let wrong =
+        open(&[("emit_as", "prometheus"), ("temporality", "delta"), ("histogram", "exponential")]);
+    for words in ["it needs 'tag'", "no delta temporality", "explicit buckets"] {
+        assert!(wrong.contains(words), "{wrong}");
+    }
 }
 
 #[test]
@@ -117,7 +155,7 @@ fn wrong_configurations_are_reported_all_at_once() {
             ("interval", "0"),
             ("temporality", "both"),
             ("histogram", "round"),
-            ("emit_as", "prometheus"),
+            ("emit_as", "openmetrics"),
             ("max_series", "1"),
             ("dimensions", "gen_ai.response.id"),
         ],
@@ -130,7 +168,7 @@ fn wrong_configurations_are_reported_all_at_once() {
 fn a_file_gives_the_options_of_metrics() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let path = file.path().to_str().unwrap();
-    let text = "interval: 5s\ndimensions: [team, tier]\ntemporality: cumulative\nmax_series: 10\n";
+    let text = "interval: 5s\ndimensions: [team, tier]\ntemporality: delta\nmax_series: 1000\n";
     std::fs::write(path, text).unwrap();
     let environment = environment(true);
     let mut filter =
@@ -142,10 +180,52 @@ fn a_file_gives_the_options_of_metrics() {
     let source = environment.hub.sources().pop().unwrap();
     let emissions = source.take(Drain::Everything, clock::now(), clock::unix_nanos());
     let holds = |text: &[u8]| emissions[0].events.windows(text.len()).any(|part| part == text);
-    assert!(holds(b"cumulative") && holds(b"team") && holds(b"blue"));
+    assert!(holds(b"delta") && holds(b"team") && holds(b"blue"));
     std::fs::write(path, "interval: 0\ntemporalty: delta\n").unwrap();
     let wrong = problems::<AiMetrics>(&[("config_file", path)], true);
     assert_eq!(wrong.len(), 2, "{wrong:?}");
     assert!(wrong[0].contains("temporalty: this key is not known; allowed keys: interval"));
     assert!(wrong[1].starts_with(&format!("config_file '{path}': option 'interval': '0'")));
+}
+
+#[test]
+fn own_prices_are_read_and_their_mistakes_stop_the_start() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    let write = |price: &str| {
+        std::fs::write(path, format!("provider,model,input,output\n*,ours,{price},0\n")).unwrap();
+    };
+    write("2000");
+    let environment = environment(true);
+    let options = GivenOptions::of(&[("prices_file", path)]);
+    let mut filter = AiMetrics::open(&options, environment.clone()).unwrap();
+    let span = |trace: u64| {
+        SpanRecord::new(trace, 1)
+            .with("gen_ai.operation.name", "chat")
+            .with("gen_ai.request.model", "ours")
+            .with("gen_ai.usage.input_tokens", 5)
+    };
+    let count = |name: &str, label: &str| counter(&environment, name, label);
+    pass(&mut filter, &chunk(&[span(1)]));
+    assert_eq!(count("priced_calls_total", "computed"), 1);
+    assert_eq!(count("cost_microdollars_total", "computed"), 10_000);
+    let source = environment.hub.sources().pop().unwrap();
+    let mut take_later = |price: &str, seconds: u64| {
+        write(price);
+        let later = Tick(clock::now().0 + seconds * 1_000_000_000);
+        drop(source.take(Drain::Due, later, clock::unix_nanos()));
+        pass(&mut filter, &chunk(&[span(seconds)]));
+        [count("prices_file_errors_total", ""), count("cost_microdollars_total", "computed")]
+    };
+    assert_eq!(take_later("dear", 10), [1, 20_000]);
+    assert_eq!(take_later("4000", 20), [1, 40_000]);
+    let texts: Vec<String> = environment.log.take().into_iter().map(|line| line.text).collect();
+    let [wrong, changed] = &texts[..] else { panic!("{texts:?}") };
+    assert!(wrong.contains("line 2: input 'dear' is not allowed"), "{wrong}");
+    assert!(changed.contains("has changed"), "{changed}");
+    write("dear");
+    let wrong = problems::<AiMetrics>(&[("prices_file", path)], true);
+    assert!(wrong.len() == 1 && wrong[0].contains("line 2: input 'dear'"), "{wrong:?}");
+    let wrong = problems::<AiMetrics>(&[("prices_file", path), ("cost", "off")], true);
+    assert!(wrong.len() == 1 && wrong[0].contains("with 'cost: list'"), "{wrong:?}");
 }

@@ -8,6 +8,7 @@
 //! for instance by `valgrind --tool=callgrind`: a step does its work 15 times a round.
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fluent_bit_ai::aggregation::{Aggregator, HistogramForm, MetricsConfig, Temporality};
@@ -22,6 +23,7 @@ use fluent_bit_ai::genai::{
     ContextProcessor, ContextSettings, ContextTally, Conventions, KeyRules, OnFailure, Replacement,
 };
 use fluent_bit_ai::model::{ErrorRule, Position, Signal};
+use fluent_bit_ai::pricing::PriceTable;
 use fluent_bit_ai::sampling::policy::{
     Policies, Policy, PolicyAction, PolicyRule, SpanTest, SpanTests,
 };
@@ -151,11 +153,12 @@ fn aggregator() -> Aggregator {
         temporality: Temporality::Delta,
         histogram: HistogramForm::Explicit,
         tag: None,
-        max_series: 2000,
-        max_resources: 1000,
+        is_whole: false,
+        max_series: 10_000,
         series_expiry: Duration::from_secs(300),
         call_window: Duration::from_secs(60),
         max_traces: 20_000,
+        prices: Some(Arc::new(PriceTable::shipped())),
         weight: |_| 1.0,
         position: POSITION,
     };

@@ -161,7 +161,8 @@ struct View {
     removed: usize,
     with_content: usize,
     captured_metrics: usize,
-    model_metrics: BTreeMap<String, f64>,
+    /// By what is printed of them, the last value of each series.
+    model_metrics: BTreeMap<String, BTreeMap<String, f64>>,
     logs: usize,
     tied: usize,
 }
@@ -209,21 +210,25 @@ impl View {
     }
 
     fn metrics(&mut self, request: &ExportMetricsServiceRequest) {
-        for scope in request.resource_metrics.iter().flat_map(|resource| &resource.scope_metrics) {
-            let ours =
-                scope.scope.as_ref().is_some_and(|scope| scope.name.contains("fluent-bit-ai"));
-            if !ours {
-                self.captured_metrics += scope.metrics.len();
-                continue;
-            }
-            for metric in &scope.metrics {
-                self.model_metric(&metric.name, metric.data.as_ref());
+        for of in &request.resource_metrics {
+            let resource = format!("{:?}", of.resource);
+            for scope in &of.scope_metrics {
+                let ours =
+                    scope.scope.as_ref().is_some_and(|scope| scope.name.contains("fluent-bit-ai"));
+                if !ours {
+                    self.captured_metrics += scope.metrics.len();
+                    continue;
+                }
+                for metric in &scope.metrics {
+                    self.model_metric(&metric.name, metric.data.as_ref(), &resource);
+                }
             }
         }
     }
 
-    fn model_metric(&mut self, name: &str, data: Option<&Data>) {
-        let mut add = |attributes: &[KeyValue], value: f64| {
+    /// Notes the points of a metric. They are cumulative, so that the last one of a series counts.
+    fn model_metric(&mut self, name: &str, data: Option<&Data>, resource: &str) {
+        let mut note = |attributes: &[KeyValue], value: f64| {
             let model =
                 text_of(attributes, "gen_ai.request.model").unwrap_or_else(|| "-".to_owned());
             let kind = text_of(attributes, "gen_ai.token.type").map(|t| format!(" {t}"));
@@ -233,12 +238,13 @@ impl View {
                 kind.unwrap_or_default(),
                 error.unwrap_or_default()
             );
-            *self.model_metrics.entry(key).or_default() += value;
+            let series = format!("{resource}{attributes:?}");
+            self.model_metrics.entry(key).or_default().insert(series, value);
         };
         match data {
             Some(Data::Histogram(histogram)) => {
                 for point in &histogram.data_points {
-                    add(&point.attributes, point.sum.unwrap_or(0.0));
+                    note(&point.attributes, point.sum.unwrap_or(0.0));
                 }
             }
             Some(Data::Sum(sum)) => {
@@ -248,7 +254,7 @@ impl View {
                         Some(number_data_point::Value::AsDouble(value)) => value,
                         None => 0.0,
                     };
-                    add(&point.attributes, value);
+                    note(&point.attributes, value);
                 }
             }
             _ => {}
@@ -267,8 +273,8 @@ impl View {
         }
         println!("     metrics of the applications: {}", self.captured_metrics);
         println!("     metrics that ai_metrics made of the spans (sums):");
-        for (metric, value) in &self.model_metrics {
-            println!("       {metric}: {value:.3}");
+        for (metric, series) in &self.model_metrics {
+            println!("       {metric}: {:.3}", series.values().sum::<f64>());
         }
         println!("     logs {}, of which tied to a trace: {}", self.logs, self.tied);
     }

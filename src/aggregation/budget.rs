@@ -1,0 +1,119 @@
+//! Budget: how many series there may be in all, and what they may take.
+
+/// What the attributes and resources of series may take in all, for each series allowed.
+const BYTES_PER_SERIES: usize = 1024;
+/// What they may take at least, however few series are allowed.
+const MIN_BYTES: usize = 1 << 20;
+/// The share of the bytes that one set of attributes or one resource may take at most.
+const ONE_SHARE: usize = 16;
+/// The share of the limit beyond it that overflow series may take, which are one for each resource.
+const OVERFLOW_SHARE: usize = 10;
+
+/// What series or groups of them take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct SeriesCost {
+    /// Series: one of each metric and set of attributes.
+    pub(super) series: usize,
+    /// Bytes of attributes and resources.
+    pub(super) bytes: usize,
+}
+
+impl SeriesCost {
+    /// Of attributes or a resource of so many bytes.
+    pub(super) const fn of_bytes(bytes: usize) -> Self {
+        Self { series: 0, bytes }
+    }
+
+    pub(super) const fn add(&mut self, other: Self) {
+        self.series = self.series.saturating_add(other.series);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+    }
+}
+
+/// What all series of an aggregator take, and what they may.
+#[derive(Debug)]
+pub(super) struct SeriesBudget {
+    taken: SeriesCost,
+    limit: SeriesCost,
+    /// How many series a new set of attributes may begin at once.
+    headroom: usize,
+}
+
+impl SeriesBudget {
+    pub(super) const fn new(max_series: usize, headroom: usize) -> Self {
+        let bytes = max_series.saturating_mul(BYTES_PER_SERIES);
+        let bytes = if bytes < MIN_BYTES { MIN_BYTES } else { bytes };
+        let limit = SeriesCost { series: max_series, bytes };
+        Self { taken: SeriesCost { series: 0, bytes: 0 }, limit, headroom }
+    }
+
+    /// How many series there are.
+    pub(super) const fn series(&self) -> usize {
+        self.taken.series
+    }
+
+    /// What attributes and resources take.
+    #[cfg(test)]
+    pub(super) const fn bytes(&self) -> usize {
+        self.taken.bytes
+    }
+
+    /// Whether so many bytes are too many for one set of attributes or one resource.
+    pub(super) const fn is_too_large(&self, bytes: usize) -> bool {
+        bytes > self.limit.bytes / ONE_SHARE
+    }
+
+    /// Whether there is room for a further set of attributes of so many bytes.
+    pub(super) const fn has_room(&self, bytes: usize) -> bool {
+        self.fits(bytes, self.limit)
+    }
+
+    /// Whether there is room for a further overflow series.
+    pub(super) const fn has_overflow_room(&self, bytes: usize) -> bool {
+        let SeriesCost { series, bytes: most } = self.limit;
+        let series = series.saturating_add(series / OVERFLOW_SHARE);
+        self.fits(bytes, SeriesCost { series, bytes: most.saturating_add(most / OVERFLOW_SHARE) })
+    }
+
+    const fn fits(&self, bytes: usize, limit: SeriesCost) -> bool {
+        self.taken.series.saturating_add(self.headroom) <= limit.series
+            && self.taken.bytes.saturating_add(bytes) <= limit.bytes
+            && !self.is_too_large(bytes)
+    }
+
+    /// Takes what is there from now on.
+    pub(super) const fn take(&mut self, cost: SeriesCost) {
+        self.taken.add(cost);
+    }
+
+    /// Gives back what is gone.
+    pub(super) const fn give_back(&mut self, cost: SeriesCost) {
+        self.taken.series = self.taken.series.saturating_sub(cost.series);
+        self.taken.bytes = self.taken.bytes.saturating_sub(cost.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Guarantees: series and bytes are bounded each, a tenth more of both is there for overflow series
+    /// alone, and what is given back is there again.
+    #[test]
+    fn series_and_bytes_are_bounded() {
+        const MIB: usize = 1 << 20;
+        let mut budget = SeriesBudget::new(20, 2);
+        budget.take(SeriesCost { series: 18, bytes: MIB - 10 });
+        assert!(budget.has_room(10) && !budget.has_room(11) && budget.has_overflow_room(11));
+        assert!(!budget.has_overflow_room(MIB / 10 + 11));
+        budget.give_back(SeriesCost { series: 0, bytes: MIB - 10 });
+        assert!(budget.has_room(MIB / 16) && !budget.has_room(MIB / 16 + 1));
+        budget.take(SeriesCost { series: 2, bytes: 0 });
+        assert!(!budget.has_room(0) && budget.has_overflow_room(0));
+        budget.take(SeriesCost { series: 1, bytes: 0 });
+        assert!(!budget.has_overflow_room(0));
+        budget.give_back(SeriesCost { series: 3, bytes: 0 });
+        assert!(budget.has_room(0));
+        assert_eq!(budget.series(), 18);
+    }
+}

@@ -1,0 +1,199 @@
+//! Metric families: all series of one name, written as one metric of the host's.
+
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+use xxhash_rust::xxh3::Xxh3;
+
+use super::super::capabilities::ReaderCapabilities;
+use super::super::point::CmetricsPointKind;
+use super::labels::Labels;
+use crate::codec::msgpack;
+
+/// What the host writes for a description that is empty.
+const NO_DESCRIPTION: &str = "-";
+/// The host's number for cumulative temporality.
+const CUMULATIVE: u64 = 2;
+
+/// The value of a series.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum SeriesValue {
+    /// Of a counter or gauge.
+    Number(f64),
+    /// Of a histogram: how many values there are up to each bound and in all, and their sum.
+    Histogram { up_to: Vec<u64>, sum: f64 },
+}
+
+impl SeriesValue {
+    /// Adds what another point of the same series says.
+    fn merge(&mut self, other: Self) {
+        match (self, other) {
+            (Self::Number(value), Self::Number(other)) => *value += other,
+            (Self::Histogram { up_to, sum }, Self::Histogram { up_to: others, sum: more }) => {
+                *sum += more;
+                for (count, other) in up_to.iter_mut().zip(others) {
+                    *count = count.saturating_add(other);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Number(value) => {
+                msgpack::str(out, "value");
+                msgpack::f64(out, *value);
+            }
+            Self::Histogram { up_to, sum } => {
+                msgpack::str(out, "histogram");
+                msgpack::map_header(out, 3);
+                msgpack::str(out, "buckets");
+                msgpack::array_header(out, length(up_to.len()));
+                up_to.iter().for_each(|count| msgpack::uint(out, *count));
+                msgpack::str(out, "sum");
+                msgpack::f64(out, *sum);
+                msgpack::str(out, "count");
+                msgpack::uint(out, up_to.last().copied().unwrap_or(0));
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct FamilySeries {
+    labels: Labels,
+    unix_nanos: u64,
+    value: SeriesValue,
+}
+
+/// All series of one name.
+#[derive(Debug)]
+pub(super) struct MetricFamily {
+    pub(super) name: String,
+    pub(super) description: String,
+    pub(super) kind: CmetricsPointKind,
+    /// The upper bounds of a histogram's buckets, as bits.
+    pub(super) bounds: Vec<u64>,
+    /// The names of the labels that its series have.
+    keys: Vec<String>,
+    index: HashMap<Labels, usize, RandomState>,
+    series: Vec<FamilySeries>,
+}
+
+impl MetricFamily {
+    pub(super) fn new(name: String, description: String, kind: CmetricsPointKind) -> Self {
+        let (bounds, keys, index) = (Vec::new(), Vec::new(), HashMap::default());
+        Self { name, description, kind, bounds, keys, index, series: Vec::new() }
+    }
+
+    /// Adds a point. Points that have the same labels are of one series.
+    pub(super) fn add(&mut self, labels: Labels, unix_nanos: u64, value: SeriesValue) {
+        for name in labels.keys() {
+            if !self.keys.contains(name) {
+                self.keys.push(name.clone());
+            }
+        }
+        let known = self.index.get(&labels).and_then(|index| self.series.get_mut(*index));
+        if let Some(series) = known {
+            series.unix_nanos = series.unix_nanos.max(unix_nanos);
+            series.value.merge(value);
+            return;
+        }
+        self.index.insert(labels.clone(), self.series.len());
+        self.series.push(FamilySeries { labels, unix_nanos, value });
+    }
+
+    /// Adds a series whose value is 1, if it is not there.
+    pub(super) fn set(&mut self, labels: Labels, unix_nanos: u64) {
+        if !self.index.contains_key(&labels) {
+            self.add(labels, unix_nanos, SeriesValue::Number(1.0));
+        }
+    }
+
+    /// How many series there are.
+    pub(super) const fn len(&self) -> usize {
+        self.series.len()
+    }
+
+    /// Whether there is no series yet.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.series.is_empty()
+    }
+
+    /// Appends the metric.
+    pub(super) fn write(&self, out: &mut Vec<u8>, capabilities: ReaderCapabilities) {
+        let is_histogram = self.kind == CmetricsPointKind::Histogram;
+        let has_temporality = self.kind == CmetricsPointKind::Counter
+            || is_histogram && capabilities.histogram_temporality;
+        msgpack::map_header(out, 2);
+        msgpack::str(out, "meta");
+        msgpack::map_header(out, 4 + u32::from(has_temporality) + u32::from(is_histogram));
+        msgpack::str(out, "ver");
+        msgpack::uint(out, 2);
+        msgpack::str(out, "type");
+        msgpack::uint(out, self.kind as u64);
+        msgpack::str(out, "opts");
+        msgpack::map_header(out, 4);
+        let description =
+            if self.description.is_empty() { NO_DESCRIPTION } else { &self.description };
+        for (key, text) in [("ns", ""), ("ss", ""), ("name", &self.name), ("desc", description)] {
+            msgpack::str(out, key);
+            msgpack::str(out, text);
+        }
+        msgpack::str(out, "labels");
+        msgpack::array_header(out, length(self.keys.len()));
+        self.keys.iter().for_each(|name| msgpack::str(out, name));
+        if is_histogram {
+            msgpack::str(out, "buckets");
+            msgpack::array_header(out, length(self.bounds.len()));
+            self.bounds.iter().for_each(|bits| msgpack::f64(out, f64::from_bits(*bits)));
+        }
+        if has_temporality {
+            msgpack::str(out, "aggregation_type");
+            msgpack::uint(out, CUMULATIVE);
+        }
+        msgpack::str(out, "values");
+        msgpack::array_header(out, length(self.series.len()));
+        for series in &self.series {
+            self.write_series(out, series, capabilities);
+        }
+    }
+
+    /// Writes a series. It has all labels of its family or none, as the host's readers want it; empty text or
+    /// nil stands for one that it lacks, which is the same to Prometheus.
+    fn write_series(
+        &self,
+        out: &mut Vec<u8>,
+        series: &FamilySeries,
+        capabilities: ReaderCapabilities,
+    ) {
+        let is_labelled = !series.labels.is_empty();
+        msgpack::map_header(out, 3 + u32::from(is_labelled));
+        msgpack::str(out, "ts");
+        msgpack::uint(out, series.unix_nanos);
+        series.value.write(out);
+        let mut hash = Xxh3::new();
+        hash.update(self.name.as_bytes());
+        if is_labelled {
+            msgpack::str(out, "labels");
+            msgpack::array_header(out, length(self.keys.len()));
+        }
+        for name in self.keys.iter().filter(|_| is_labelled) {
+            match series.labels.get(name) {
+                Some(text) => {
+                    msgpack::str(out, text);
+                    hash.update(text.as_bytes());
+                }
+                None if capabilities.absent_labels => msgpack::nil(out),
+                None => msgpack::str(out, ""),
+            }
+        }
+        msgpack::str(out, "hash");
+        msgpack::uint(out, if is_labelled { hash.digest() } else { 0 });
+    }
+}
+
+fn length(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
