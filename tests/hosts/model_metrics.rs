@@ -68,9 +68,9 @@ fn points(data: Option<Data>) -> Vec<LatestPoint> {
 }
 
 /// The latest points of a metric, each series' of each resource. That none falls, and none begins anew
-/// without a reset, is checked on the way.
+/// without a reset, is checked on the way. Requests may have overtaken each other.
 pub fn latest(received: &ReceivedRequests, name: &str) -> Vec<LatestPoint> {
-    let mut series: BTreeMap<String, LatestPoint> = BTreeMap::new();
+    let mut series: BTreeMap<String, Vec<LatestPoint>> = BTreeMap::new();
     for request in received.requests.get("/v1/metrics").into_iter().flatten() {
         let request = ExportMetricsServiceRequest::decode(request.clone()).unwrap();
         for of in request.resource_metrics {
@@ -79,15 +79,20 @@ pub fn latest(received: &ReceivedRequests, name: &str) -> Vec<LatestPoint> {
             for metric in metrics.filter(|metric| metric.name == name) {
                 for point in points(metric.data) {
                     let key = format!("{resource}{:?}", point.attributes);
-                    if let Some(before) = series.get(&key) {
-                        assert!(point.time > before.time, "{name}: {before:?}, {point:?}");
-                        assert_eq!(point.start, before.start, "{name}: {before:?}, {point:?}");
-                        assert!(point.sum >= before.sum, "{name}: {before:?}, {point:?}");
-                    }
-                    series.insert(key, point);
+                    series.entry(key).or_default().push(point);
                 }
             }
         }
     }
-    series.into_values().collect()
+    let latest = |mut points: Vec<LatestPoint>| {
+        points.sort_by_key(|point| point.time);
+        for pair in points.windows(2) {
+            let (before, after) = (&pair[0], &pair[1]);
+            assert!(after.time > before.time, "{name}: {before:?}, {after:?}");
+            assert_eq!(after.start, before.start, "{name}: {before:?}, {after:?}");
+            assert!(after.sum >= before.sum, "{name}: {before:?}, {after:?}");
+        }
+        points.pop().unwrap()
+    };
+    series.into_values().map(latest).collect()
 }
