@@ -81,7 +81,8 @@ fn truths() -> Vec<(String, Truth)> {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().trim_end_matches(".json").to_owned();
         let truth = serde_json::from_str(&std::fs::read_to_string(&path).unwrap());
-        (name.clone(), truth.unwrap_or_else(|problem| panic!("{name}: {problem}")))
+        let truth = truth.map_err(|problem| format!("{name}: {problem}"));
+        (name, truth.unwrap())
     });
     read.collect()
 }
