@@ -14,6 +14,7 @@ mod fields;
 mod groups;
 mod histogram;
 mod instruments;
+mod measured_series;
 mod number;
 mod responses;
 mod series;

@@ -4,6 +4,9 @@ use crate::codec::msgpack::{self, Entry, MapView, elements, text_of};
 use crate::genai::normalize::field::GenAiField;
 use crate::genai::normalize::{Detection, EventValues, Normalizer};
 
+/// How often what is not said may stay, and the rest be tried again.
+const MOST_TRIES: usize = 3;
+
 /// Appends the attributes without those under current names that only repeat what the others say; gives
 /// `false` and appends nothing if there are none.
 /// `events` gives what the span's events say.
@@ -36,23 +39,28 @@ pub(super) fn restore<'a>(
     let repeats = |entry: &Entry<'_>| {
         said.iter().any(|known| known.raw == entry.raw) || inferred.contains(&entry.key)
     };
-    let (gone, stays): (Vec<_>, Vec<_>) = MapView::new(attributes).partition(repeats);
-    if gone.is_empty() {
-        return false;
-    }
-    // What stays must say all of it, beside what else stays.
+    let (mut gone, mut stays): (Vec<_>, Vec<_>) = MapView::new(attributes).partition(repeats);
     let start = out.len();
-    write(&stays, out);
-    let restored = out.get(start..).unwrap_or_default();
-    let detection = normalizer.detect_all(restored);
-    mapped.clear();
-    normalizer.rewrite(restored, detection, &mut events(detection), &mut mapped);
-    let is_said = |entry: &Entry<'_>| MapView::new(&mapped).any(|known| known.raw == entry.raw);
-    if !gone.iter().all(is_said) {
+    // What stays must say all that goes, beside what else stays: what it does not say stays, too.
+    for _ in 0..MOST_TRIES {
+        if gone.is_empty() {
+            break;
+        }
+        write(&stays, out);
+        let restored = out.get(start..).unwrap_or_default();
+        let detection = normalizer.detect_all(restored);
+        mapped.clear();
+        normalizer.rewrite(restored, detection, &mut events(detection), &mut mapped);
+        let is_said = |entry: &Entry<'_>| MapView::new(&mapped).any(|known| known.raw == entry.raw);
+        let (said, unsaid): (Vec<_>, Vec<_>) = gone.into_iter().partition(is_said);
+        if unsaid.is_empty() {
+            return true;
+        }
         out.truncate(start);
-        return false;
+        stays.extend(unsaid);
+        gone = said;
     }
-    true
+    false
 }
 
 /// The names of what was inferred and not said: the operation, and the list that says so. Numbers
