@@ -1,88 +1,23 @@
-//! The metrics of one tag and resource each.
+//! The groups: the metrics of each tag and resource.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
+use super::attribute::Attribute;
+use super::calls_series::Calls;
 use super::config::{HistogramForm, MetricsConfig};
-use super::fields;
+use super::group::{CountedEvent, Group, Measured, tokens_of};
 use super::histogram::Exemplar;
-use super::instruments::{Accumulator, LATENCY, MeasuredSpan, OF_OPERATIONS, TOKEN_USAGE};
-use super::series::{SeriesHandle, SeriesTable};
-use super::write::{MetricEnvelope, MetricWriter, PointContext};
+use super::measured::MeasuredSpan;
+use super::routes::Routes;
+use super::series_key::{OF_CALLS, SeriesKeys};
+use super::usage::TokenCounts;
+use super::write::MetricEnvelope;
 use crate::clock::Tick;
-use crate::codec::msgpack::str;
 use crate::codec::records::metric_writer::Temporality;
-use crate::model::{Emission, LatencyPart, Position};
-
-/// The attribute `gen_ai.token.type`, encoded.
-const TYPE_INPUT: &[u8] = b"\xb1gen_ai.token.type\xa5input";
-const TYPE_OUTPUT: &[u8] = b"\xb1gen_ai.token.type\xa6output";
-
-/// What counting an operation did.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct CountedOperation {
-    /// Its series, unless that is the overflow series.
-    series: Option<SeriesHandle>,
-    /// How many series were made.
-    pub(super) made: u64,
-    /// How many spans went to the overflow series, or to none.
-    pub(super) overflow: u64,
-}
-
-/// The tokens of one call, and where they are counted.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct TokenCounts {
-    group: usize,
-    group_id: u64,
-    handle: SeriesHandle,
-    pub(super) input: Option<f64>,
-    pub(super) output: Option<f64>,
-    pub(super) weight: f64,
-    from: Option<Exemplar>,
-}
-
-#[derive(Debug)]
-struct Operations {
-    /// In the order of [`OF_OPERATIONS`].
-    values: [Accumulator; OF_OPERATIONS.len()],
-    /// In the order of [`LatencyPart::ALL`], if a span said any part.
-    latency: Option<Box<[Accumulator; LatencyPart::ALL.len()]>>,
-    /// The series of the tokens of the same calls.
-    usage: Option<SeriesHandle>,
-}
-
-impl Operations {
-    /// Adds the parts of the duration that a span says.
-    fn add_latency(&mut self, measured: &MeasuredSpan<'_, '_>, exponential: bool) {
-        if !measured.fields.is_split() {
-            return;
-        }
-        let none = || Box::new(LatencyPart::ALL.map(|_| LATENCY.accumulator(exponential)));
-        let totals = self.latency.get_or_insert_with(none);
-        for (part, total) in LatencyPart::ALL.into_iter().zip(&mut **totals) {
-            if let Some(seconds) = measured.fields.latency(part) {
-                total.add(seconds, measured.weight, measured.exemplar(seconds));
-            }
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Usage {
-    input: Accumulator,
-    output: Accumulator,
-}
-
-#[derive(Debug)]
-struct Group {
-    id: u64,
-    tag: Vec<u8>,
-    resource: Vec<u8>,
-    operations: SeriesTable<Operations>,
-    usage: SeriesTable<Usage>,
-}
+use crate::model::{Emission, Position};
 
 /// All groups.
 #[derive(Debug)]
@@ -91,74 +26,15 @@ pub(super) struct Groups {
     slots: Vec<Option<Group>>,
     free: Vec<usize>,
     next_id: u64,
+    routes: Routes,
     key: Vec<u8>,
-    keys: Keys,
+    keys: SeriesKeys,
     tag: Option<Vec<u8>>,
     position: Position,
     temporality: Temporality,
     exponential: bool,
     max_series: usize,
     max_resources: usize,
-}
-
-/// The keys of the dimensions, encoded.
-#[derive(Debug)]
-struct Keys {
-    operation: Vec<u8>,
-    provider: Vec<u8>,
-    request_model: Vec<u8>,
-    response_model: Vec<u8>,
-    address: Vec<u8>,
-    port: Vec<u8>,
-    error_type: Vec<u8>,
-    further: Vec<Vec<u8>>,
-}
-
-impl Keys {
-    fn new(further: &[String]) -> Self {
-        let encode = |key: &str| {
-            let mut out = Vec::new();
-            str(&mut out, key);
-            out
-        };
-        Self {
-            operation: encode(fields::OPERATION),
-            provider: encode(fields::PROVIDER),
-            request_model: encode(fields::REQUEST_MODEL),
-            response_model: encode(fields::RESPONSE_MODEL),
-            address: encode(fields::ADDRESS),
-            port: encode(fields::PORT),
-            error_type: encode(fields::ERROR_TYPE),
-            further: further.iter().map(|key| encode(key)).collect(),
-        }
-    }
-
-    /// Writes the attributes of a span's series and gives their number.
-    fn write(&self, out: &mut Vec<u8>, measured: &MeasuredSpan<'_, '_>, with_error: bool) -> u32 {
-        let fields = measured.fields;
-        let error = if with_error { fields.error(measured.span.status_code()) } else { &[] };
-        let port = if fields.address.is_empty() { &[] } else { fields.port };
-        let fixed: [(&[u8], &[u8]); 7] = [
-            (&self.operation, fields.operation),
-            (&self.provider, fields.provider_or_system()),
-            (&self.request_model, fields.request_model),
-            (&self.response_model, fields.response_model),
-            (&self.address, fields.address),
-            (&self.port, port),
-            (&self.error_type, error),
-        ];
-        let further = self.further.iter().map(Vec::as_slice).zip(measured.further.iter().copied());
-        let mut pairs = 0;
-        out.clear();
-        for (key, value) in fixed.into_iter().chain(further) {
-            if !value.is_empty() {
-                out.extend_from_slice(key);
-                out.extend_from_slice(value);
-                pairs += 1;
-            }
-        }
-        pairs
-    }
 }
 
 impl Groups {
@@ -168,8 +44,9 @@ impl Groups {
             slots: Vec::new(),
             free: Vec::new(),
             next_id: 0,
+            routes: Routes::default(),
             key: Vec::new(),
-            keys: Keys::new(&config.dimensions),
+            keys: SeriesKeys::new(&config.dimensions),
             tag: config.tag.clone(),
             position: config.position,
             temporality: config.temporality,
@@ -201,12 +78,9 @@ impl Groups {
         if self.indices.len() >= self.max_resources.saturating_mul(2) {
             return None;
         }
-        let tag = self.tag.as_deref().unwrap_or(tag).to_vec();
-        let id = self.next_id;
+        let tag = self.tag.as_deref().unwrap_or(tag);
+        let group = Group::new(self.next_id, tag, resource, self.max_series);
         self.next_id += 1;
-        let (operations, usage) =
-            (SeriesTable::new(self.max_series), SeriesTable::new(self.max_series));
-        let group = Group { id, tag, resource: resource.to_vec(), operations, usage };
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             self.slots.len().saturating_sub(1)
@@ -216,97 +90,106 @@ impl Groups {
         Some(index)
     }
 
-    /// Counts an operation.
-    pub(super) fn operation(
+    /// Measures a span, or an event that stands in none. Tokens are not counted yet.
+    pub(super) fn measure(
         &mut self,
-        group: usize,
+        index: usize,
         measured: &MeasuredSpan<'_, '_>,
         at: (Tick, u64),
-    ) -> CountedOperation {
+    ) -> Measured {
         let exponential = self.exponential;
-        let mut key = std::mem::take(&mut self.key);
-        let pairs = self.keys.write(&mut key, measured, true);
-        let slot = self.slots.get_mut(group).and_then(Option::as_mut);
-        let make = || Operations {
-            values: OF_OPERATIONS.each_ref().map(|(one, _)| one.accumulator(exponential)),
-            latency: None,
-            usage: None,
+        let Some(group) = self.slots.get_mut(index).and_then(Option::as_mut) else {
+            return Measured { overflow: 1, ..Measured::default() };
         };
-        let found = slot.and_then(|group| group.operations.find(&key, pairs, at, make));
-        self.key = key;
-        let Some(found) = found else {
-            return CountedOperation { overflow: 1, ..CountedOperation::default() };
-        };
-        let operations = &mut found.series.value;
-        for ((_, value_of), total) in OF_OPERATIONS.iter().zip(&mut operations.values) {
-            if let Some(value) = value_of(measured) {
-                total.add(value, measured.weight, measured.exemplar(value));
-            }
-        }
-        operations.add_latency(measured, exponential);
-        let series = (!found.overflow).then_some(found.handle);
-        CountedOperation { series, made: u64::from(found.new), overflow: u64::from(found.overflow) }
-    }
-
-    /// The series in which the tokens of a counted operation are counted, and the number of series
-    /// made.
-    pub(super) fn tokens(
-        &mut self,
-        group: usize,
-        operation: CountedOperation,
-        measured: &MeasuredSpan<'_, '_>,
-        (input, output): (Option<f64>, Option<f64>),
-        at: (Tick, u64),
-    ) -> Option<(TokenCounts, u64)> {
-        let exponential = self.exponential;
-        let slot = self.slots.get_mut(group).and_then(Option::as_mut)?;
-        let operations = operation.series.and_then(|series| slot.operations.get(series));
-        let known = operations.as_ref().and_then(|operations| operations.usage);
-        let mut made = 0;
-        let handle = match known.filter(|handle| slot.usage.refresh(*handle, at.0)) {
-            Some(handle) => handle,
+        let key = self.routes.key(group.id, measured);
+        let known = self.routes.get(key).filter(|route| {
+            let has_call = route.call.is_some()
+                || !route.calls_model
+                || !measured.fields.has_any(Calls::ATTRIBUTES);
+            has_call && group.refresh(route, at.0)
+        });
+        let mut found = match known {
+            Some(route) => Measured { route, ..Measured::default() },
             None => {
-                let pairs = self.keys.write(&mut self.key, measured, false);
-                let total = || TOKEN_USAGE.accumulator(exponential);
-                let make = || Usage { input: total(), output: total() };
-                let found = slot.usage.find(&self.key, pairs, at, make)?;
-                made = u64::from(found.new);
-                if let Some(operations) = operations.filter(|_| !found.overflow) {
-                    operations.usage = Some(found.handle);
+                let found = group.find((&self.keys, &mut self.key), measured, exponential, at);
+                if found.overflow == 0 {
+                    self.routes.put(key, found.route);
                 }
-                found.handle
+                found
             }
         };
-        let (group_id, weight) = (slot.id, measured.weight);
-        let from = measured.exemplar(0.0);
-        Some((TokenCounts { group, group_id, handle, input, output, weight, from }, made))
+        group.add(&found.route, measured, exponential);
+        found.calls_model = found.route.calls_model;
+        if found.calls_model {
+            found.tokens = tokens_of((index, group.id), found.route.call, measured);
+        }
+        found
     }
 
-    fn usage(&mut self, tokens: &TokenCounts) -> Option<&mut Usage> {
+    /// The tokens of an event that stands in a span, which tells of all else.
+    pub(super) fn measure_tokens(
+        &mut self,
+        index: usize,
+        measured: &MeasuredSpan<'_, '_>,
+        at: (Tick, u64),
+    ) -> Measured {
+        let mut found = Measured::default();
+        let group = self.slots.get_mut(index).and_then(Option::as_mut);
+        let Some(group) = group.filter(|_| measured.fields.calls_model()) else { return found };
+        let exponential = self.exponential;
+        let pairs = self.keys.write(&mut self.key, measured, OF_CALLS.iter().copied());
+        let series = group.calls.find(&self.key, pairs, at, || Calls::new(exponential));
+        let series = found.note(series);
+        found.tokens = tokens_of((index, group.id), series, measured);
+        found
+    }
+
+    /// What is to be remembered of an event that was measured, so that it can be taken back.
+    pub(super) fn counted_event(
+        &self,
+        index: usize,
+        found: &Measured,
+        measured: &MeasuredSpan<'_, '_>,
+    ) -> Option<CountedEvent> {
+        let group = self.slots.get(index)?.as_ref()?;
+        let finish_reasons = measured.fields.get(Attribute::FinishReasons).into();
+        Some(CountedEvent {
+            group: index,
+            group_id: group.id,
+            route: found.route,
+            seconds: measured.seconds(),
+            finish_reasons,
+            tokens: found.tokens,
+        })
+    }
+
+    /// Takes back what was counted of an event, except its tokens.
+    pub(super) fn take_back_event(&mut self, event: &CountedEvent) {
+        let group = self.slots.get_mut(event.group).and_then(Option::as_mut);
+        let Some(group) = group.filter(|group| group.id == event.group_id) else { return };
+        group.take_back(event);
+    }
+
+    fn calls_of(&mut self, tokens: &TokenCounts) -> Option<&mut Calls> {
         let group = self.slots.get_mut(tokens.group)?.as_mut()?;
-        if group.id == tokens.group_id { group.usage.get(tokens.handle) } else { None }
+        if group.id == tokens.group_id { group.calls.get(tokens.series) } else { None }
     }
 
     /// Counts the tokens of a call.
-    pub(super) fn count(&mut self, tokens: &TokenCounts) {
-        let Some(usage) = self.usage(tokens) else { return };
-        let from = |value| tokens.from.map(|from| Exemplar { value, ..from });
-        if let Some(input) = tokens.input {
-            usage.input.add(input, tokens.weight, from(input));
-        }
-        if let Some(output) = tokens.output {
-            usage.output.add(output, tokens.weight, from(output));
+    pub(super) fn count(
+        &mut self,
+        tokens: &TokenCounts,
+        exemplar: impl Fn(f64) -> Option<Exemplar>,
+    ) {
+        if let Some(calls) = self.calls_of(tokens) {
+            calls.add_tokens(&tokens.tokens, tokens.weight, exemplar);
         }
     }
 
     /// Takes the tokens of a call back, unless their series is gone.
     pub(super) fn take_back(&mut self, tokens: &TokenCounts) {
-        let Some(usage) = self.usage(tokens) else { return };
-        if let Some(input) = tokens.input {
-            usage.input.take_back(input, tokens.weight);
-        }
-        if let Some(output) = tokens.output {
-            usage.output.take_back(output, tokens.weight);
+        if let Some(calls) = self.calls_of(tokens) {
+            calls.take_back_tokens(&tokens.tokens, tokens.weight);
         }
     }
 
@@ -317,9 +200,7 @@ impl Groups {
             let envelope =
                 MetricEnvelope::new(&group.resource, self.position, self.temporality, unix_nanos);
             let mut batch = Emission { tag: group.tag.clone(), records: 0, events: Vec::new() };
-            export_operations(&mut group.operations, &mut batch, &envelope, delta);
-            export_latency(&mut group.operations, &mut batch, &envelope, delta);
-            export_usage(&mut group.usage, &mut batch, &envelope, delta);
+            group.export(&mut batch, &envelope, delta);
             if batch.records > 0 {
                 batches.push(batch);
             }
@@ -333,8 +214,8 @@ impl Groups {
         self.indices.retain(|_, index| {
             let Some(slot) = slots.get_mut(*index) else { return false };
             let Some(group) = slot else { return false };
-            expired += group.operations.expire(now, idle) + group.usage.expire(now, idle);
-            let keep = !group.operations.is_empty() || !group.usage.is_empty();
+            expired += group.expire(now, idle);
+            let keep = !group.is_empty();
             if !keep {
                 *slot = None;
                 free.push(*index);
@@ -343,68 +224,4 @@ impl Groups {
         });
         u64::try_from(expired).unwrap_or(u64::MAX)
     }
-}
-
-fn export_operations(
-    table: &mut SeriesTable<Operations>,
-    batch: &mut Emission,
-    envelope: &MetricEnvelope,
-    delta: Option<u64>,
-) {
-    for (index, (instrument, _)) in OF_OPERATIONS.iter().enumerate() {
-        let mut writer = MetricWriter::new(batch, instrument, envelope);
-        table.for_each(|attributes, series| {
-            let start = delta.unwrap_or(series.since);
-            let value = series.value.values.get_mut(index);
-            if let Some(data) = value.and_then(|value| value.export(delta.is_none())) {
-                writer
-                    .add(PointContext { attributes, more: &[], pairs: series.pairs, start }, data);
-            }
-        });
-        writer.flush();
-    }
-}
-
-fn export_latency(
-    table: &mut SeriesTable<Operations>,
-    batch: &mut Emission,
-    envelope: &MetricEnvelope,
-    delta: Option<u64>,
-) {
-    let by = LATENCY.by.unwrap_or_default();
-    let parts = LatencyPart::ALL.map(|part| {
-        let mut pair = Vec::new();
-        str(&mut pair, by);
-        str(&mut pair, part.name());
-        pair
-    });
-    let mut writer = MetricWriter::new(batch, &LATENCY, envelope);
-    table.for_each(|attributes, series| {
-        let (start, pairs) = (delta.unwrap_or(series.since), series.pairs + 1);
-        for (total, more) in series.value.latency.iter_mut().flat_map(|it| &mut **it).zip(&parts) {
-            if let Some(data) = total.export(delta.is_none()) {
-                writer.add(PointContext { attributes, more, pairs, start }, data);
-            }
-        }
-    });
-    writer.flush();
-}
-
-fn export_usage(
-    table: &mut SeriesTable<Usage>,
-    batch: &mut Emission,
-    envelope: &MetricEnvelope,
-    delta: Option<u64>,
-) {
-    let mut writer = MetricWriter::new(batch, &TOKEN_USAGE, envelope);
-    table.for_each(|attributes, series| {
-        let (start, pairs) = (delta.unwrap_or(series.since), series.pairs + 1);
-        let Usage { input, output } = &mut series.value;
-        for (value, more) in [(input, TYPE_INPUT), (output, TYPE_OUTPUT)] {
-            if let Some(data) = value.export(delta.is_none()) {
-                writer.add(PointContext { attributes, more, pairs, start }, data);
-            }
-        }
-    });
-    writer.flush();
 }

@@ -42,9 +42,9 @@ pub(super) struct SeriesHandle {
 }
 
 /// A series that was asked for.
-pub(super) struct FoundSeries<'t, T> {
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FoundSeries {
     pub(super) handle: SeriesHandle,
-    pub(super) series: &'t mut Series<T>,
     /// Whether it stands in for one that there was no room for.
     pub(super) overflow: bool,
     /// Whether it was made just now.
@@ -64,7 +64,7 @@ impl<T> SeriesTable<T> {
         pairs: u32,
         (now, unix_nanos): (Tick, u64),
         make: impl FnOnce() -> T,
-    ) -> Option<FoundSeries<'_, T>> {
+    ) -> Option<FoundSeries> {
         let (mut overflow, mut new) = (false, false);
         let index = match self.indices.get(key) {
             Some(index) => *index,
@@ -87,7 +87,7 @@ impl<T> SeriesTable<T> {
         };
         let series = self.slots.get_mut(index)?.as_mut()?;
         series.used = now;
-        Some(FoundSeries { handle: SeriesHandle { index, id: series.id }, series, overflow, new })
+        Some(FoundSeries { handle: SeriesHandle { index, id: series.id }, overflow, new })
     }
 
     fn insert(&mut self, key: &[u8], series: Series<T>) -> usize {
@@ -159,7 +159,7 @@ mod tests {
         let at = (Tick(0), 5);
         let mut add = |key: &[u8]| {
             let found = table.find(key, 1, at, || 0).unwrap();
-            found.series.value += 1;
+            *table.get(found.handle).unwrap() += 1;
             (found.overflow, found.new)
         };
         let found = [&b"a"[..], b"b", b"c", b"d", b"a"].map(&mut add);

@@ -2,15 +2,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
-use crate::codec::msgpack::{MapView, elements, int_of};
+use crate::codec::msgpack::{MapView, elements, int_of, text_of};
 use crate::codec::records::Events;
 use crate::codec::records::testing::{SpanRecord, chunk};
 use crate::model::{Emission, Position, Signal};
 
-const SECOND: u64 = 1_000_000_000;
-const START: u64 = 1_000 * SECOND;
+pub(super) const SECOND: u64 = 1_000_000_000;
+pub(super) const START: u64 = 1_000 * SECOND;
 
-fn config() -> MetricsConfig {
+pub(super) fn config() -> MetricsConfig {
     MetricsConfig {
         interval: Duration::from_secs(10),
         dimensions: vec!["tenant".to_owned(), "service.name".to_owned()],
@@ -27,15 +27,15 @@ fn config() -> MetricsConfig {
     }
 }
 
-fn aggregator(config: MetricsConfig) -> Aggregator {
+pub(super) fn aggregator(config: MetricsConfig) -> Aggregator {
     Aggregator::new(config, Tick(0), START)
 }
 
-fn feed(aggregator: &mut Aggregator, spans: &[SpanRecord]) {
+pub(super) fn feed(aggregator: &mut Aggregator, spans: &[SpanRecord]) {
     aggregator.on_chunk(b"ai", &chunk(spans), Tick(1), START + 1);
 }
 
-fn call(trace: u64, span: u64) -> SpanRecord {
+pub(super) fn call(trace: u64, span: u64) -> SpanRecord {
     SpanRecord::new(trace, span)
         .with("gen_ai.operation.name", "chat")
         .with("gen_ai.provider.name", "openai")
@@ -46,10 +46,10 @@ fn call(trace: u64, span: u64) -> SpanRecord {
 
 /// One data point, as far as tests look at it.
 #[derive(Debug, Clone, PartialEq)]
-struct Read {
-    attributes: BTreeMap<String, String>,
-    count: i64,
-    sum: f64,
+pub(super) struct Read {
+    pub(super) attributes: BTreeMap<String, String>,
+    pub(super) count: i64,
+    pub(super) sum: f64,
     buckets: Vec<i64>,
     start: i64,
     time: i64,
@@ -87,7 +87,7 @@ fn point(encoded: &[u8], temporality: &str) -> Read {
 }
 
 /// The data points by metric name.
-fn read(batches: &[Emission]) -> BTreeMap<String, Vec<Read>> {
+pub(super) fn read(batches: &[Emission]) -> BTreeMap<String, Vec<Read>> {
     let mut metrics: BTreeMap<String, Vec<Read>> = BTreeMap::new();
     for batch in batches {
         assert_eq!(batch.records, Events::new(&batch.events).count());
@@ -111,14 +111,14 @@ fn read(batches: &[Emission]) -> BTreeMap<String, Vec<Read>> {
     metrics
 }
 
-fn collect(aggregator: &mut Aggregator, seconds: u64) -> BTreeMap<String, Vec<Read>> {
+pub(super) fn collect(aggregator: &mut Aggregator, seconds: u64) -> BTreeMap<String, Vec<Read>> {
     let batches = aggregator.take(false, Tick(seconds * SECOND), START + seconds * SECOND);
     read(&batches)
 }
 
-const COUNT: &str = "gen_ai.client.operation.count";
-const DURATION: &str = "gen_ai.client.operation.duration";
-const USAGE: &str = "gen_ai.client.token.usage";
+pub(super) const COUNT: &str = "gen_ai.client.operation.count";
+pub(super) const DURATION: &str = "gen_ai.client.operation.duration";
+pub(super) const USAGE: &str = "gen_ai.client.token.usage";
 const LATENCY: &str = "fluentbit.ai.latency";
 
 /// Scenario: spans of two models whose latency was split, in part or not at all. Guarantees: each part is measured

@@ -1,4 +1,4 @@
-//! The filter `ai_metrics`: model metrics from the spans that pass.
+//! The filter `ai_metrics`: model metrics from the spans and log events that pass.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,6 +88,7 @@ fn few_values(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Vec<String>>
 
 struct Numbers {
     measured: Counter,
+    events: Counter,
     input_tokens: Counter,
     output_tokens: Counter,
     duplicates: Counter,
@@ -99,7 +100,12 @@ impl Numbers {
     fn new(counters: &Counters) -> Self {
         const MEASURED: CounterFamily = CounterFamily::counter(
             "measured_spans_total",
-            "Spans of GenAI operations that were measured",
+            "Spans of GenAI operations, and of the Model Context Protocol, that were measured",
+            &[],
+        );
+        const EVENTS: CounterFamily = CounterFamily::counter(
+            "measured_events_total",
+            "Log events of GenAI operations that were measured",
             &[],
         );
         const TOKENS: CounterFamily = CounterFamily::counter(
@@ -109,17 +115,19 @@ impl Numbers {
         );
         const DUPLICATES: CounterFamily = CounterFamily::counter(
             "duplicate_calls_total",
-            "Model call spans whose tokens another span tells of, of the same trace or of another one",
+            "Model call spans whose tokens another span tells of, of the same trace or of another one, and \
+             log events of operations that a span or another event tells of",
             &[],
         );
         const SERIES: CounterFamily = CounterFamily::gauge("series", "Series held", &[]);
         const OVERFLOW: CounterFamily = CounterFamily::counter(
             "overflow_total",
-            "Spans that had no room for a series of their own",
+            "Spans and log events that had no room for a series of their own",
             &[],
         );
         Self {
             measured: counters.counter(MEASURED, &[]),
+            events: counters.counter(EVENTS, &[]),
             input_tokens: counters.counter(TOKENS, &["input"]),
             output_tokens: counters.counter(TOKENS, &["output"]),
             duplicates: counters.counter(DUPLICATES, &[]),
@@ -130,6 +138,7 @@ impl Numbers {
 
     fn show(&self, tally: &AggregationTally) {
         self.measured.set(tally.measured);
+        self.events.set(tally.measured_events);
         self.input_tokens.set(tally.input_tokens);
         self.output_tokens.set(tally.output_tokens);
         self.duplicates.set(tally.duplicate_calls);
@@ -177,7 +186,7 @@ pub struct AiMetrics {
 impl Filter for AiMetrics {
     const SPEC: Spec = Spec {
         name: "ai_metrics",
-        about: "Model metrics of the GenAI conventions from spans",
+        about: "Model metrics of the GenAI conventions from spans and log events",
         options: OPTIONS,
     };
 

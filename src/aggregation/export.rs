@@ -1,0 +1,49 @@
+//! Export of series: the points of one metric from a table of series.
+
+use super::instruments::{Accumulator, Instrument};
+use super::series::SeriesTable;
+use super::write::{MetricEnvelope, MetricWriter, PointContext};
+use crate::codec::msgpack::str;
+use crate::model::Emission;
+
+/// One export of a group.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Export<'e> {
+    pub(super) envelope: &'e MetricEnvelope,
+    /// When deltas began; `None` for cumulative points.
+    pub(super) delta: Option<u64>,
+}
+
+impl Export<'_> {
+    /// Writes the points of a metric. `points` gives those of a series, each with the attribute that it
+    /// has beside the series', encoded, or an empty slice.
+    pub(super) fn table<T>(
+        &self,
+        batch: &mut Emission,
+        instrument: &'static Instrument,
+        table: &mut SeriesTable<T>,
+        mut points: impl FnMut(&mut T, &mut dyn FnMut(Option<&mut Accumulator>, &[u8])),
+    ) {
+        let mut writer = MetricWriter::new(batch, instrument, self.envelope);
+        table.for_each(|attributes, series| {
+            let start = self.delta.unwrap_or(series.since);
+            let own = series.pairs;
+            points(&mut series.value, &mut |total, more| {
+                let data = total.and_then(|total| total.export(self.delta.is_none()));
+                if let Some(data) = data {
+                    let pairs = own + u32::from(!more.is_empty());
+                    writer.add(PointContext { attributes, more, pairs, start }, data);
+                }
+            });
+        });
+        writer.flush();
+    }
+}
+
+/// The attribute that points of a metric have beside those of their series, encoded.
+pub(super) fn attribute_of(instrument: &Instrument, value: &str) -> Vec<u8> {
+    let mut pair = Vec::new();
+    str(&mut pair, instrument.by.unwrap_or_default());
+    str(&mut pair, value);
+    pair
+}
