@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::codec::msgpack::{MapView, elements, int_of};
+use crate::codec::msgpack::{MapView, elements, int_of, text_of};
 use crate::codec::records::Events;
 use crate::codec::records::testing::{SpanRecord, chunk};
 use crate::model::{Emission, Position, Signal};
@@ -121,8 +121,8 @@ pub(super) fn collect(aggregator: &mut Aggregator, seconds: u64) -> BTreeMap<Str
 }
 
 pub(super) const COUNT: &str = "gen_ai.client.operation.count";
-const DURATION: &str = "gen_ai.client.operation.duration";
-const USAGE: &str = "gen_ai.client.token.usage";
+pub(super) const DURATION: &str = "gen_ai.client.operation.duration";
+pub(super) const USAGE: &str = "gen_ai.client.token.usage";
 const LATENCY: &str = "fluentbit.ai.latency";
 
 /// Scenario: spans of two models whose latency was split, in part or not at all. Guarantees: each part is measured

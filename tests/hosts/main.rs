@@ -34,6 +34,7 @@ mod body_key;
 mod builtin_filters;
 mod builtins;
 mod calls;
+mod coding_agents;
 mod content;
 mod correlation;
 mod cost;
