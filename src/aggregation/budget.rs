@@ -50,10 +50,10 @@ impl SeriesBudget {
         self.taken.series
     }
 
-    /// What attributes and resources take.
+    /// What all of it takes.
     #[cfg(test)]
-    pub(super) const fn bytes(&self) -> usize {
-        self.taken.bytes
+    pub(super) const fn taken(&self) -> SeriesCost {
+        self.taken
     }
 
     /// Whether it is too much for one item or one resource.

@@ -91,10 +91,12 @@ impl Groups {
         self.budget.series()
     }
 
-    /// What attributes and resources take.
+    /// What series and resources take by the budget, and what they take counted one by one.
     #[cfg(test)]
-    pub(super) const fn attribute_bytes(&self) -> usize {
-        self.budget.bytes()
+    pub(super) fn costs(&self) -> [SeriesCost; 2] {
+        let mut counted = SeriesCost::default();
+        self.slots.iter().flatten().for_each(|group| counted.add(group.cost()));
+        [self.budget.taken(), counted]
     }
 
     /// How many series went to make room for others.
