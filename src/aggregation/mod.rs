@@ -197,8 +197,8 @@ impl Aggregator {
         if !batches.is_empty() && !everything {
             return batches;
         }
-        let is_due = now.since(self.last) >= self.config.interval || (everything && self.changed);
-        if !is_due {
+        let is_over = now.since(self.last) >= self.config.interval;
+        if !(if everything { self.changed } else { is_over }) {
             return batches;
         }
         self.changed = false;

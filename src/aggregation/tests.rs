@@ -446,9 +446,11 @@ fn a_stop_does_not_repeat_cumulative_points() {
     feed(&mut aggregator, &[call(1, 1)]);
     assert_eq!(read(&aggregator.take(true, Tick(2), START + 2))[COUNT][0].count, 1);
     assert_eq!(aggregator.take(true, Tick(3), START + 3), []);
+    let over = 11 * SECOND;
+    assert_eq!(aggregator.take(true, Tick(over), START + over), [], "nor if an interval is over");
     feed(&mut aggregator, &[call(2, 1)]);
-    assert_eq!(read(&aggregator.take(true, Tick(4), START + 4))[COUNT][0].count, 2);
-    assert_eq!(collect(&mut aggregator, 20)[COUNT][0].count, 2, "an interval says it again");
+    assert_eq!(read(&aggregator.take(true, Tick(over), START + over))[COUNT][0].count, 2);
+    assert_eq!(collect(&mut aggregator, 30)[COUNT][0].count, 2, "an interval says it again");
 }
 
 #[test]
