@@ -116,7 +116,7 @@ impl Groups {
             return Some(index);
         }
         let mut cost = Group::resource_cost(resource);
-        cost.series = self.wanted.all(measured).iter().map(|wanted| wanted.most).sum();
+        cost.series = self.wanted.most(measured);
         if self.make_room(cost) || self.budget.has_overflow_room(cost) {
             return self.add(tag, resource);
         }

@@ -64,6 +64,18 @@ impl WantedFinder {
         wanted
     }
 
+    /// How many series an item may begin at most.
+    pub(super) fn most(&self, measured: &MeasuredSpan<'_, '_>) -> usize {
+        let (mut most, fields) = (0, measured.fields);
+        if fields.is_operation() {
+            most += Operations::most(measured);
+        }
+        if fields.calls_model() && fields.has_any(Calls::ATTRIBUTES) {
+            most += Calls::most(measured, self.is_priced);
+        }
+        most + NAMED.iter().filter(|named| (named.takes)(measured)).count()
+    }
+
     /// That of an item's call.
     pub(super) fn call(&self, measured: &MeasuredSpan<'_, '_>) -> WantedSeries {
         let (key, pairs) = self.keys.of(measured, OF_CALLS.iter().copied());
