@@ -35,16 +35,14 @@ impl SeriesCost {
 pub(super) struct SeriesBudget {
     taken: SeriesCost,
     limit: SeriesCost,
-    /// How many series a new set of attributes may begin at once.
-    headroom: usize,
 }
 
 impl SeriesBudget {
-    pub(super) const fn new(max_series: usize, headroom: usize) -> Self {
+    pub(super) const fn new(max_series: usize) -> Self {
         let bytes = max_series.saturating_mul(BYTES_PER_SERIES);
         let bytes = if bytes < MIN_BYTES { MIN_BYTES } else { bytes };
         let limit = SeriesCost { series: max_series, bytes };
-        Self { taken: SeriesCost { series: 0, bytes: 0 }, limit, headroom }
+        Self { taken: SeriesCost { series: 0, bytes: 0 }, limit }
     }
 
     /// How many series there are.
@@ -52,33 +50,33 @@ impl SeriesBudget {
         self.taken.series
     }
 
-    /// What attributes and resources take.
+    /// What all of it takes.
     #[cfg(test)]
-    pub(super) const fn bytes(&self) -> usize {
-        self.taken.bytes
+    pub(super) const fn taken(&self) -> SeriesCost {
+        self.taken
     }
 
-    /// Whether so many bytes are too many for one set of attributes or one resource.
-    pub(super) const fn is_too_large(&self, bytes: usize) -> bool {
-        bytes > self.limit.bytes / ONE_SHARE
+    /// Whether it is too much for one item or one resource.
+    pub(super) const fn is_too_large(&self, cost: SeriesCost) -> bool {
+        cost.bytes > self.limit.bytes / ONE_SHARE || cost.series > self.limit.series
     }
 
-    /// Whether there is room for a further set of attributes of so many bytes.
-    pub(super) const fn has_room(&self, bytes: usize) -> bool {
-        self.fits(bytes, self.limit)
+    /// Whether there is room for so much more.
+    pub(super) const fn has_room(&self, cost: SeriesCost) -> bool {
+        self.fits(cost, self.limit)
     }
 
-    /// Whether there is room for a further overflow series.
-    pub(super) const fn has_overflow_room(&self, bytes: usize) -> bool {
+    /// Whether there is room for so much more in overflow series.
+    pub(super) const fn has_overflow_room(&self, cost: SeriesCost) -> bool {
         let SeriesCost { series, bytes: most } = self.limit;
         let series = series.saturating_add(series / OVERFLOW_SHARE);
-        self.fits(bytes, SeriesCost { series, bytes: most.saturating_add(most / OVERFLOW_SHARE) })
+        self.fits(cost, SeriesCost { series, bytes: most.saturating_add(most / OVERFLOW_SHARE) })
     }
 
-    const fn fits(&self, bytes: usize, limit: SeriesCost) -> bool {
-        self.taken.series.saturating_add(self.headroom) <= limit.series
-            && self.taken.bytes.saturating_add(bytes) <= limit.bytes
-            && !self.is_too_large(bytes)
+    const fn fits(&self, cost: SeriesCost, limit: SeriesCost) -> bool {
+        self.taken.series.saturating_add(cost.series) <= limit.series
+            && self.taken.bytes.saturating_add(cost.bytes) <= limit.bytes
+            && !self.is_too_large(cost)
     }
 
     /// Takes what is there from now on.
@@ -102,18 +100,20 @@ mod tests {
     #[test]
     fn series_and_bytes_are_bounded() {
         const MIB: usize = 1 << 20;
-        let mut budget = SeriesBudget::new(20, 2);
+        let two = |bytes| SeriesCost { series: 2, bytes };
+        let mut budget = SeriesBudget::new(20);
         budget.take(SeriesCost { series: 18, bytes: MIB - 10 });
-        assert!(budget.has_room(10) && !budget.has_room(11) && budget.has_overflow_room(11));
-        assert!(!budget.has_overflow_room(MIB / 10 + 11));
+        assert!(budget.has_room(two(10)) && !budget.has_room(two(11)));
+        assert!(budget.has_overflow_room(two(11)) && !budget.has_overflow_room(two(MIB / 10 + 11)));
         budget.give_back(SeriesCost { series: 0, bytes: MIB - 10 });
-        assert!(budget.has_room(MIB / 16) && !budget.has_room(MIB / 16 + 1));
+        assert!(budget.has_room(two(MIB / 16)) && !budget.has_room(two(MIB / 16 + 1)));
         budget.take(SeriesCost { series: 2, bytes: 0 });
-        assert!(!budget.has_room(0) && budget.has_overflow_room(0));
+        assert!(!budget.has_room(two(0)) && budget.has_overflow_room(two(0)));
         budget.take(SeriesCost { series: 1, bytes: 0 });
-        assert!(!budget.has_overflow_room(0));
+        assert!(!budget.has_overflow_room(two(0)));
         budget.give_back(SeriesCost { series: 3, bytes: 0 });
-        assert!(budget.has_room(0));
+        assert!(budget.has_room(two(0)));
         assert_eq!(budget.series(), 18);
+        assert!(SeriesBudget::new(20).is_too_large(SeriesCost { series: 21, bytes: 0 }));
     }
 }

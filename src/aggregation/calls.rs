@@ -1,9 +1,12 @@
-//! Finds model calls that two spans tell of, so that their tokens are counted once.
+//! Finds model calls that two items tell of, so that their tokens are counted once.
 //!
 //! A gateway and its client, or a framework and the library below it, each make a span for one
 //! call to a model. Two spans are the same call if they have the same response id, or if one is an
 //! ancestor of the other; then the innermost counts. Spans come in any order and in many chunks, so
 //! a span that was counted may turn out to be an outer one later: then it is taken back.
+//!
+//! A log event that stands in a span tells of the same call as that span or the calls below it, if
+//! there are any, or as the one with its response id: spans count, and events where no span tells.
 
 use std::collections::HashMap;
 
@@ -16,6 +19,9 @@ use crate::model::{SpanId, TraceId};
 const MAX_NODES: usize = 2048;
 /// Up to how many spans a trace is searched without an index.
 const LINEAR: usize = 48;
+/// How many forgotten traces lend their memory to new ones, and how many spans one of these may have had.
+const MAX_SPARE: usize = 2048;
+const MAX_SPARE_NODES: usize = 16;
 
 /// The span came itself, so its parent is known.
 const SEEN: u8 = 1;
@@ -34,15 +40,29 @@ struct Call<C> {
     /// A hash of the response id; 0 when there is none.
     response: u64,
     counted: bool,
+    /// Of a call that an event tells of, which event and tokens.
+    event: Option<EventOfCall>,
     what: C,
+}
+
+/// What tells the events of one span apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct EventOfCall {
+    /// A hash of the event's name.
+    pub(super) name: u32,
+    /// A hash of the tokens.
+    pub(super) tokens: u32,
 }
 
 #[derive(Debug)]
 struct TraceCalls<C> {
     ids: Vec<u64>,
     nodes: Vec<Node>,
-    index: HashMap<u64, usize, RandomState>,
+    /// Of a trace that is too large to be searched.
+    index: Option<HashMap<u64, usize, RandomState>>,
     calls: Vec<Call<C>>,
+    /// Some of the calls are those of events.
+    has_events: bool,
 }
 
 /// One span, as far as calls are concerned.
@@ -55,20 +75,42 @@ pub(super) struct SeenSpan<C> {
     pub(super) call: Option<(u64, C)>,
 }
 
-/// What a span changes.
+/// A log event in a span that tells the tokens of a model call.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SeenEvent<C> {
+    pub(super) trace: TraceId,
+    /// The span that it stands in.
+    pub(super) span: SpanId,
+    /// A hash of the response id or 0.
+    pub(super) response: u64,
+    pub(super) event: EventOfCall,
+    pub(super) what: C,
+}
+
+/// What an item changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct CallChanges<C> {
     /// These calls count from now on.
     pub(super) count: Vec<C>,
     /// These calls were counted before and are to be taken back.
     pub(super) take_back: Vec<C>,
-    /// Whether the span is a call that another span tells of already.
+    /// Whether the item is a call that another one tells of already.
     pub(super) duplicate: bool,
 }
 
 impl<C> Default for CallChanges<C> {
     fn default() -> Self {
         Self { count: Vec::new(), take_back: Vec::new(), duplicate: false }
+    }
+}
+
+impl<C> CallChanges<C> {
+    /// Makes room for those of the next item.
+    #[inline]
+    pub(super) fn clear(&mut self) {
+        self.count.clear();
+        self.take_back.clear();
+        self.duplicate = false;
     }
 }
 
@@ -80,6 +122,8 @@ pub(super) struct CallTracker<C> {
     turned: Tick,
     young: HashMap<TraceId, TraceCalls<C>, RandomState>,
     old: HashMap<TraceId, TraceCalls<C>, RandomState>,
+    /// Emptied, to be used again.
+    spare: Vec<TraceCalls<C>>,
 }
 
 impl<C: Copy> CallTracker<C> {
@@ -87,47 +131,69 @@ impl<C: Copy> CallTracker<C> {
     /// are more than `max_traces`.
     pub(super) fn new(window: std::time::Duration, max_traces: usize) -> Self {
         let (young, old) = (HashMap::default(), HashMap::default());
-        Self { window, max_traces: max_traces.max(2), turned: Tick(0), young, old }
+        let max_traces = max_traces.max(2);
+        Self { window, max_traces, turned: Tick(0), young, old, spare: Vec::new() }
     }
 
-    /// Takes a span in.
-    pub(super) fn observe(&mut self, seen: SeenSpan<C>, now: Tick) -> CallChanges<C> {
+    /// Takes a span in, and adds what it changes.
+    pub(super) fn observe(&mut self, seen: &SeenSpan<C>, now: Tick, changes: &mut CallChanges<C>) {
+        self.trace(seen.trace, now).observe(seen, changes);
+    }
+
+    /// Takes an event in, and adds what it changes.
+    pub(super) fn observe_event(
+        &mut self,
+        seen: &SeenEvent<C>,
+        now: Tick,
+        changes: &mut CallChanges<C>,
+    ) {
+        self.trace(seen.trace, now).observe_event(seen, changes);
+    }
+
+    #[inline]
+    fn trace(&mut self, id: TraceId, now: Tick) -> &mut TraceCalls<C> {
         if now.since(self.turned) >= self.window || self.young.len() >= self.max_traces / 2 {
-            std::mem::swap(&mut self.young, &mut self.old);
-            self.young.clear();
-            if now.since(self.turned) >= self.window.saturating_mul(2) {
-                self.old.clear();
-            }
-            self.turned = now;
+            self.turn(now);
         }
-        let old = &mut self.old;
-        let trace = self.young.entry(seen.trace).or_insert_with(|| {
-            if old.is_empty() {
-                TraceCalls::new()
-            } else {
-                old.remove(&seen.trace).unwrap_or_default()
+        let (old, spare) = (&mut self.old, &mut self.spare);
+        self.young.entry(id).or_insert_with(|| {
+            let known = if old.is_empty() { None } else { old.remove(&id) };
+            known.or_else(|| spare.pop()).unwrap_or_default()
+        })
+    }
+
+    #[cold]
+    fn turn(&mut self, now: Tick) {
+        std::mem::swap(&mut self.young, &mut self.old);
+        let is_over = now.since(self.turned) >= self.window.saturating_mul(2);
+        let forgotten = [Some(&mut self.young), is_over.then_some(&mut self.old)];
+        for mut trace in forgotten.into_iter().flatten().flat_map(HashMap::drain).map(|(_, it)| it)
+        {
+            if self.spare.len() < MAX_SPARE && trace.ids.len() <= MAX_SPARE_NODES {
+                trace.clear();
+                self.spare.push(trace);
             }
-        });
-        trace.observe(&seen)
+        }
+        self.turned = now;
     }
 }
 
 impl<C> Default for TraceCalls<C> {
     fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<C> TraceCalls<C> {
-    fn new() -> Self {
         let (ids, nodes, calls) = (Vec::new(), Vec::new(), Vec::new());
-        Self { ids, nodes, index: HashMap::default(), calls }
+        Self { ids, nodes, index: None, calls, has_events: false }
     }
 }
 
 impl<C: Copy> TraceCalls<C> {
-    fn observe(&mut self, seen: &SeenSpan<C>) -> CallChanges<C> {
-        let mut changes = CallChanges::default();
+    fn clear(&mut self) {
+        self.ids.clear();
+        self.nodes.clear();
+        self.calls.clear();
+        (self.index, self.has_events) = (None, false);
+    }
+
+    fn observe(&mut self, seen: &SeenSpan<C>, changes: &mut CallChanges<C>) {
         let span = u64::from_be_bytes(seen.span.0);
         let parent = seen.parent.map_or(0, |parent| u64::from_be_bytes(parent.0));
         let index = self.node(span);
@@ -140,25 +206,59 @@ impl<C: Copy> TraceCalls<C> {
             node.flags |= SEEN;
         }
         if covered && !again {
-            self.cover(parent, span, &mut changes);
+            self.cover(parent, span, changes);
         }
-        let Some((response, what)) = seen.call else { return changes };
-        if again && self.calls.iter().any(|call| call.span == span) {
+        let Some((response, what)) = seen.call else { return };
+        if again && self.calls.iter().any(|call| call.span == span && call.event.is_none()) {
             changes.duplicate = true;
-            return changes;
+            return;
+        }
+        if self.has_events {
+            self.yield_events(span, response, changes);
         }
         let twin = response != 0
             && self.calls.iter().any(|call| call.counted && call.response == response);
         let counted = !covered && !twin;
         if self.calls.len() < MAX_NODES {
-            self.calls.push(Call { span, response, counted, what });
+            self.calls.push(Call { span, response, counted, event: None, what });
         }
         changes.duplicate = !counted;
         if counted {
             changes.count.push(what);
-            self.cover(parent, span, &mut changes);
+            self.cover(parent, span, changes);
         }
-        changes
+    }
+
+    fn observe_event(&mut self, seen: &SeenEvent<C>, changes: &mut CallChanges<C>) {
+        let SeenEvent { response, event, what, .. } = *seen;
+        let span = u64::from_be_bytes(seen.span.0);
+        let told = self.calls.iter().any(|call| {
+            let is_same_answer = response != 0 && call.response == response;
+            is_same_answer
+                || (call.span == span
+                    && call.event.is_none_or(|other| {
+                        // Two kinds of events tell of one call, two of one kind of two.
+                        other.name != event.name && other.tokens == event.tokens
+                    }))
+        });
+        if told || self.is_covered(span) || self.calls.len() >= MAX_NODES {
+            changes.duplicate = true;
+            return;
+        }
+        self.has_events = true;
+        self.calls.push(Call { span, response, counted: true, event: Some(event), what });
+        changes.count.push(what);
+    }
+
+    /// Takes back what was counted of events in a span, or with its response id.
+    #[cold]
+    fn yield_events(&mut self, span: u64, response: u64, changes: &mut CallChanges<C>) {
+        for call in self.calls.iter_mut().filter(|call| call.event.is_some() && call.counted) {
+            if call.span == span || (response != 0 && call.response == response) {
+                call.counted = false;
+                changes.take_back.push(call.what);
+            }
+        }
     }
 
     /// Marks a span and its known ancestors as lying above the counted span `below`.
@@ -198,6 +298,9 @@ impl<C: Copy> TraceCalls<C> {
     /// Takes a call back that turned out to be an outer one. If another span told of the same
     /// response and was left out for that, it counts now.
     fn uncount(&mut self, span: u64, changes: &mut CallChanges<C>) {
+        if self.has_events {
+            self.yield_events(span, 0, changes);
+        }
         let Some(call) = self.calls.iter_mut().find(|call| call.span == span && call.counted)
         else {
             return;
@@ -211,12 +314,13 @@ impl<C: Copy> TraceCalls<C> {
         let twins: Vec<u64> = self
             .calls
             .iter()
-            .filter(|call| call.response == response && call.span != span)
+            .filter(|call| call.response == response && call.span != span && call.event.is_none())
             .map(|call| call.span)
             .collect();
         let free = twins.into_iter().find(|twin| !self.is_covered(*twin));
         let Some(twin) = free else { return };
-        if let Some(call) = self.calls.iter_mut().find(|call| call.span == twin) {
+        let is_twin = |call: &&mut Call<C>| call.span == twin && call.event.is_none();
+        if let Some(call) = self.calls.iter_mut().find(is_twin) {
             call.counted = true;
             changes.count.push(call.what);
         }
@@ -231,10 +335,10 @@ impl<C: Copy> TraceCalls<C> {
     }
 
     fn find(&self, span: u64) -> Option<usize> {
-        if self.index.is_empty() {
-            return self.ids.iter().position(|id| *id == span);
+        match &self.index {
+            None => self.ids.iter().position(|id| *id == span),
+            Some(index) => index.get(&span).copied(),
         }
-        self.index.get(&span).copied()
     }
 
     /// The index of a span's node, made if there is none; `None` when there are too many.
@@ -249,10 +353,9 @@ impl<C: Copy> TraceCalls<C> {
         self.ids.push(span);
         self.nodes.push(Node { parent: 0, flags: 0 });
         if index >= LINEAR {
-            if self.index.is_empty() {
-                self.index.extend(self.ids.iter().enumerate().map(|(index, id)| (*id, index)));
-            }
-            self.index.insert(span, index);
+            let ids = &self.ids;
+            let all = || ids.iter().enumerate().map(|(index, id)| (*id, index)).collect();
+            self.index.get_or_insert_with(all).insert(span, index);
         }
         Some(index)
     }
@@ -278,12 +381,18 @@ mod tests {
         }
     }
 
+    fn observe(tracker: &mut CallTracker<u64>, seen: SeenSpan<u64>, now: Tick) -> CallChanges<u64> {
+        let mut changes = CallChanges::default();
+        tracker.observe(&seen, now, &mut changes);
+        changes
+    }
+
     /// Which spans count in the end.
     fn counted(specs: &[Spec]) -> BTreeSet<u64> {
         let mut tracker = CallTracker::new(Duration::from_secs(60), 100);
         let mut counted = BTreeSet::new();
         for spec in specs {
-            let changes = tracker.observe(seen(*spec), Tick(1));
+            let changes = observe(&mut tracker, seen(*spec), Tick(1));
             for span in changes.take_back {
                 assert!(counted.remove(&span), "only what was counted is taken back");
             }
@@ -350,13 +459,92 @@ mod tests {
         let mut tracker = CallTracker::new(Duration::from_secs(60), 100);
         for trace in 0..1000_u128 {
             let seen = SeenSpan { trace: TraceId(trace.to_be_bytes()), ..seen((1, 0, Some(0))) };
-            assert!(!tracker.observe(seen, Tick(1)).duplicate);
+            assert!(!observe(&mut tracker, seen, Tick(1)).duplicate);
             assert!(tracker.young.len() + tracker.old.len() <= 100);
         }
         let mut duplicate = |seconds: u64| {
-            tracker.observe(seen((1, 0, Some(5))), Tick(seconds * 1_000_000_000)).duplicate
+            let now = Tick(seconds * 1_000_000_000);
+            observe(&mut tracker, seen((1, 0, Some(5))), now).duplicate
         };
         assert_eq!([1, 60, 119, 300, 301].map(&mut duplicate), [false, true, true, false, true]);
+    }
+
+    /// A span, or an event: its span, name, tokens and response id, and what it counts.
+    #[derive(Debug, Clone, Copy)]
+    enum Told {
+        Span(Spec),
+        Event(u64, u32, u32, u64, u64),
+    }
+
+    /// What counts in the end, for every order.
+    fn told_in_any_order(items: &[Told], want: &[&[u64]]) {
+        fn permute(order: &mut Vec<usize>, done: usize, orders: &mut Vec<Vec<usize>>) {
+            if done == order.len() {
+                orders.push(order.clone());
+                return;
+            }
+            for at in done..order.len() {
+                order.swap(done, at);
+                permute(order, done + 1, orders);
+                order.swap(done, at);
+            }
+        }
+        let mut order: Vec<usize> = (0..items.len()).collect();
+        let mut orders = Vec::new();
+        permute(&mut order, 0, &mut orders);
+        for order in orders {
+            let mut tracker = CallTracker::new(Duration::from_secs(60), 100);
+            let mut counted = BTreeSet::new();
+            for item in order.iter().map(|index| items[*index]) {
+                let mut changes = CallChanges::default();
+                match item {
+                    Told::Span(spec) => tracker.observe(&seen(spec), Tick(1), &mut changes),
+                    Told::Event(span, name, tokens, response, what) => {
+                        let event = EventOfCall { name, tokens };
+                        let (trace, span) = (TraceId([1; 16]), SpanId(span.to_be_bytes()));
+                        let seen = SeenEvent { trace, span, response, event, what };
+                        tracker.observe_event(&seen, Tick(1), &mut changes);
+                    }
+                }
+                for what in changes.take_back {
+                    assert!(
+                        counted.remove(&what),
+                        "{order:?}: only what was counted is taken back"
+                    );
+                }
+                for what in changes.count {
+                    assert!(counted.insert(what), "{order:?}: nothing is counted twice");
+                }
+            }
+            let counted: Vec<u64> = counted.into_iter().collect();
+            assert!(want.contains(&&counted[..]), "{order:?}: {counted:?}");
+        }
+    }
+
+    /// Scenario: events in the span of their call, in the span above it, with its response id, of two kinds,
+    /// and alone, in every order. Guarantees: a call that a span tells of counts by the span, and each of
+    /// the others once.
+    #[test]
+    fn events_yield_to_spans() {
+        let event = |span, what| Told::Event(span, 1, 30, 0, what);
+        told_in_any_order(&[Told::Span((1, 0, Some(0))), event(1, 101)], &[&[1]]);
+        let above = [Told::Span((1, 0, None)), Told::Span((2, 1, Some(0))), event(1, 101)];
+        told_in_any_order(&above, &[&[2]]);
+        let by_id = [Told::Span((2, 1, Some(7))), Told::Event(9, 1, 30, 7, 101), event(9, 102)];
+        told_in_any_order(&by_id, &[&[2, 102]]);
+        let gateway = [Told::Span((1, 0, Some(7))), Told::Span((2, 1, Some(7)))];
+        told_in_any_order(
+            &[&gateway[..], &[Told::Event(2, 1, 30, 7, 101)]].concat(),
+            &[&[1], &[2]],
+        );
+        let alone = [Told::Span((1, 0, None)), event(1, 101), event(1, 102)];
+        told_in_any_order(&alone, &[&[101, 102]]);
+        let kinds = [event(1, 101), Told::Event(1, 2, 30, 0, 102)];
+        told_in_any_order(&kinds, &[&[101], &[102]]);
+        let other_tokens = [event(1, 101), Told::Event(1, 2, 31, 0, 102)];
+        told_in_any_order(&other_tokens, &[&[101, 102]]);
+        let same_id = [Told::Event(1, 1, 30, 7, 101), Told::Event(2, 1, 30, 7, 102)];
+        told_in_any_order(&same_id, &[&[101], &[102]]);
     }
 
     proptest! {

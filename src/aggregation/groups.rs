@@ -1,81 +1,27 @@
-//! The metrics of one tag and resource each.
+//! The groups: the metrics of each tag and resource.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
+use super::attribute::Attribute;
 use super::budget::{SeriesBudget, SeriesCost};
+use super::calls_series::Calls;
 use super::config::{HistogramForm, MetricsConfig};
-use super::cost::{CallCost, PricedCall, Pricing};
-use super::fields::{self, SpanFields};
+use super::cost::Pricing;
+use super::group::{CountedEvent, Group, Measured};
 use super::histogram::Exemplar;
-use super::instruments::{COST, COST_CALLS, MeasuredSpan, OF_OPERATIONS, PointData, TOKEN_USAGE};
-use super::measured_series::{
-    Operations, Usage, add, export_cost, export_latency, export_operations, export_usage,
-};
-use super::number::{amount, whole};
-use super::series::{OVERFLOW, SeriesHandle, SeriesTable};
+use super::measured::MeasuredSpan;
+use super::routes::Routes;
+use super::series::OVERFLOW;
+use super::usage::TokenCounts;
+use super::wanted::{TableOf, WantedFinder, WantedSeries};
 use super::write::MetricEnvelope;
 use crate::clock::Tick;
-use crate::codec::msgpack::str;
 use crate::codec::records::metric_writer::Temporality;
 use crate::model::{Emission, Position};
-use crate::pricing::{PriceTable, UsedTokens};
-
-/// How many series a new set of attributes may begin at once: those of its operation and its tokens,
-/// and what they cost with the number of calls.
-const HEADROOM: usize = OF_OPERATIONS.len() + 2;
-const COST_HEADROOM: usize = 2;
-
-/// Where an operation was counted.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct CountedOperation {
-    group: usize,
-    series: SeriesHandle,
-    /// Whether its series stands in for one that there was no room for.
-    pub(super) is_overflow: bool,
-}
-
-/// The tokens of one call, and where they are counted.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct TokenCounts {
-    group: usize,
-    group_id: u64,
-    handle: SeriesHandle,
-    pub(super) input: Option<f64>,
-    pub(super) output: Option<f64>,
-    pub(super) weight: f64,
-    /// `None` where costs are not asked for.
-    pub(super) cost: Option<CallCost>,
-    from: Option<Exemplar>,
-}
-
-#[derive(Debug)]
-struct Group {
-    id: u64,
-    tag: Vec<u8>,
-    resource: Vec<u8>,
-    operations: SeriesTable<Operations>,
-    usage: SeriesTable<Usage>,
-    used: Tick,
-    /// Something was added since the last export, which would be lost with the group.
-    is_unexported: bool,
-}
-
-impl Group {
-    /// What a group takes beside its series; the resource is in its key, too.
-    const fn resource_cost(resource: &[u8]) -> SeriesCost {
-        SeriesCost::of_bytes(resource.len().saturating_mul(2).saturating_add(size_of::<Self>()))
-    }
-
-    fn cost(&self) -> SeriesCost {
-        let mut cost = Self::resource_cost(&self.resource);
-        cost.add(self.operations.cost());
-        cost.add(self.usage.cost());
-        cost
-    }
-}
+use crate::pricing::PriceTable;
 
 /// A group that is not used, and when it was.
 type IdleGroup = (Tick, usize, u64);
@@ -87,8 +33,8 @@ pub(super) struct Groups {
     slots: Vec<Option<Group>>,
     free: Vec<usize>,
     next_id: u64,
-    key: Vec<u8>,
-    keys: Keys,
+    routes: Routes,
+    wanted: WantedFinder,
     pricing: Pricing,
     tag: Option<Vec<u8>>,
     position: Position,
@@ -103,84 +49,22 @@ pub(super) struct Groups {
     evicted: u64,
 }
 
-/// The keys of the dimensions, encoded.
-#[derive(Debug)]
-struct Keys {
-    operation: Vec<u8>,
-    provider: Vec<u8>,
-    request_model: Vec<u8>,
-    response_model: Vec<u8>,
-    address: Vec<u8>,
-    port: Vec<u8>,
-    error_type: Vec<u8>,
-    further: Vec<Vec<u8>>,
-}
-
-impl Keys {
-    fn new(further: &[String]) -> Self {
-        let encode = |key: &str| {
-            let mut out = Vec::new();
-            str(&mut out, key);
-            out
-        };
-        Self {
-            operation: encode(fields::OPERATION),
-            provider: encode(fields::PROVIDER),
-            request_model: encode(fields::REQUEST_MODEL),
-            response_model: encode(fields::RESPONSE_MODEL),
-            address: encode(fields::ADDRESS),
-            port: encode(fields::PORT),
-            error_type: encode(fields::ERROR_TYPE),
-            further: further.iter().map(|key| encode(key)).collect(),
-        }
-    }
-
-    /// Writes the attributes of a span's series and gives their number.
-    fn write(&self, out: &mut Vec<u8>, measured: &MeasuredSpan<'_, '_>, with_error: bool) -> u32 {
-        let fields = measured.fields;
-        let error = if with_error { fields.error(measured.span.status_code()) } else { &[] };
-        let port = if fields.address.is_empty() { &[] } else { fields.port };
-        let fixed: [(&[u8], &[u8]); 7] = [
-            (&self.operation, fields.operation),
-            (&self.provider, fields.provider_or_system()),
-            (&self.request_model, fields.request_model),
-            (&self.response_model, fields.response_model),
-            (&self.address, fields.address),
-            (&self.port, port),
-            (&self.error_type, error),
-        ];
-        let further = self.further.iter().map(Vec::as_slice).zip(measured.further.iter().copied());
-        let mut pairs = 0;
-        out.clear();
-        for (key, value) in fixed.into_iter().chain(further) {
-            if !value.is_empty() {
-                out.extend_from_slice(key);
-                out.extend_from_slice(value);
-                pairs += 1;
-            }
-        }
-        pairs
-    }
-}
-
 impl Groups {
     pub(super) fn new(config: &MetricsConfig) -> Self {
-        let of_cost = config.prices.as_ref().map_or(0, |_| COST_HEADROOM);
-        let headroom = HEADROOM.saturating_add(of_cost);
         Self {
             indices: HashMap::default(),
             slots: Vec::new(),
             free: Vec::new(),
             next_id: 0,
-            key: Vec::new(),
-            keys: Keys::new(&config.dimensions),
+            routes: Routes::default(),
+            wanted: WantedFinder::new(&config.dimensions, config.prices.is_some()),
             pricing: Pricing::new(config.prices.clone()),
             tag: config.tag.clone(),
             position: config.position,
             temporality: config.temporality,
             exponential: config.histogram == HistogramForm::Exponential,
             is_whole: config.is_whole,
-            budget: SeriesBudget::new(config.max_series, headroom),
+            budget: SeriesBudget::new(config.max_series),
             idle: None,
             shared: None,
             evicted: 0,
@@ -207,10 +91,12 @@ impl Groups {
         self.budget.series()
     }
 
-    /// What attributes and resources take.
+    /// What series and resources take by the budget, and what they take counted one by one.
     #[cfg(test)]
-    pub(super) const fn attribute_bytes(&self) -> usize {
-        self.budget.bytes()
+    pub(super) fn costs(&self) -> [SeriesCost; 2] {
+        let mut counted = SeriesCost::default();
+        self.slots.iter().flatten().for_each(|group| counted.add(group.cost()));
+        [self.budget.taken(), counted]
     }
 
     /// How many series went to make room for others.
@@ -218,14 +104,20 @@ impl Groups {
         self.evicted
     }
 
-    /// The group of a tag and resource, made if it is not there. Where there is no room for it, that is the
-    /// one for what has no room.
-    pub(super) fn find_or_add(&mut self, tag: &[u8], resource: &[u8]) -> Option<usize> {
+    /// The group of a tag and an item's resource, made if it is not there. Where there is no room for it, that
+    /// is the one for what has no room.
+    pub(super) fn find_or_add(
+        &mut self,
+        tag: &[u8],
+        resource: &[u8],
+        measured: &MeasuredSpan<'_, '_>,
+    ) -> Option<usize> {
         if let Some(index) = self.known(tag, resource) {
             return Some(index);
         }
-        let cost = Group::resource_cost(resource);
-        if self.make_room(cost.bytes) || self.budget.has_overflow_room(cost.bytes) {
+        let mut cost = Group::resource_cost(resource);
+        cost.series = self.wanted.most(measured);
+        if self.make_room(cost) || self.budget.has_overflow_room(cost) {
             return self.add(tag, resource);
         }
         self.shared_group(tag)
@@ -233,14 +125,10 @@ impl Groups {
 
     fn add(&mut self, tag: &[u8], resource: &[u8]) -> Option<usize> {
         let key = self.group_key(tag, resource);
-        let tag = self.tag.as_deref().unwrap_or(tag).to_vec();
-        let id = self.next_id;
+        let tag = self.tag.as_deref().unwrap_or(tag);
+        let group = Group::new(self.next_id, tag, resource);
         self.next_id += 1;
-        let (operations, usage) = (SeriesTable::default(), SeriesTable::default());
-        let (used, is_unexported) = (Tick(0), true);
-        let resource = resource.to_vec();
-        self.budget.take(Group::resource_cost(&resource));
-        let group = Group { id, tag, resource, operations, usage, used, is_unexported };
+        self.budget.take(Group::resource_cost(resource));
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             self.slots.len().saturating_sub(1)
@@ -250,14 +138,20 @@ impl Groups {
         Some(index)
     }
 
+    #[inline]
     fn group(&mut self, index: usize) -> Option<&mut Group> {
         self.slots.get_mut(index)?.as_mut()
+    }
+
+    /// The group, if it is still the one with this id.
+    fn group_with_id(&mut self, index: usize, id: u64) -> Option<&mut Group> {
+        self.group(index).filter(|group| group.id == id)
     }
 
     /// The group without resource that takes what has no room anywhere; its tag is the first that needed it.
     fn shared_group(&mut self, tag: &[u8]) -> Option<usize> {
         if let Some((index, id)) = self.shared
-            && self.group(index).is_some_and(|group| group.id == id)
+            && self.group_with_id(index, id).is_some()
         {
             return Some(index);
         }
@@ -266,11 +160,11 @@ impl Groups {
         Some(index)
     }
 
-    /// Whether there is room for a further set of attributes of so many bytes, if need be when groups went
-    /// that nothing was added to since the last export, so that all they say was said.
-    fn make_room(&mut self, bytes: usize) -> bool {
-        while !self.budget.has_room(bytes) {
-            if self.budget.is_too_large(bytes) {
+    /// Whether there is room for so much more, if need be when groups went that nothing was added to since
+    /// the last export, so that all they say was said.
+    fn make_room(&mut self, cost: SeriesCost) -> bool {
+        while !self.budget.has_room(cost) {
+            if self.budget.is_too_large(cost) {
                 return false;
             }
             let slots = &self.slots;
@@ -293,143 +187,177 @@ impl Groups {
         self.free.push(index);
     }
 
-    /// Counts an operation.
-    pub(super) fn operation(
+    /// Measures a span, or an event that stands in none. Tokens are not counted yet. `None` if the group is not
+    /// there.
+    pub(super) fn measure(
         &mut self,
-        group: usize,
+        index: usize,
         measured: &MeasuredSpan<'_, '_>,
         at: (Tick, u64),
-    ) -> Option<CountedOperation> {
+    ) -> Option<Measured> {
         let exponential = self.exponential;
-        let mut key = std::mem::take(&mut self.key);
-        let pairs = self.keys.write(&mut key, measured, true);
-        let counted = self.place(group, (&key, pairs), at);
-        self.key = key;
-        let counted = counted?;
-        let operations = self.group(counted.group)?.operations.touch(counted.series, at.0)?;
-        let mut begun = 0;
-        for ((_, value_of), total) in OF_OPERATIONS.iter().zip(&mut operations.values) {
-            if let Some(value) = value_of(measured) {
-                begun += add(total, value, measured.weight, measured.exemplar(value));
-            }
-        }
-        begun += operations.add_latency(measured, exponential);
-        self.budget.take(SeriesCost { series: begun, bytes: 0 });
-        Some(counted)
-    }
-
-    /// The series of an operation with these attributes: its own, or where there is no room the overflow
-    /// series of its group, or where there is none for that the one that all share.
-    fn place(
-        &mut self,
-        mut group: usize,
-        (key, pairs): (&[u8], u32),
-        at: (Tick, u64),
-    ) -> Option<CountedOperation> {
-        let found = self.group(group)?;
+        let group = self.slots.get_mut(index)?.as_mut()?;
         // From here on the group does not go.
-        (found.used, found.is_unexported) = (at.0, true);
-        if let Some(series) = found.operations.find(key) {
-            return Some(CountedOperation { group, series, is_overflow: false });
-        }
-        let bytes = SeriesTable::<Operations>::attributes_cost(key).bytes.saturating_mul(2);
-        let is_overflow = !self.make_room(bytes);
-        let (key, pairs) = if is_overflow { (OVERFLOW, 1) } else { (key, pairs) };
-        if is_overflow && self.group(group)?.operations.find(key).is_none() {
-            let bytes = SeriesTable::<Operations>::attributes_cost(key).bytes.saturating_mul(2);
-            if !self.budget.has_overflow_room(bytes) {
-                let tag = self.group(group)?.tag.clone();
-                group = self.shared_group(&tag)?;
-            }
-        }
-        let exponential = self.exponential;
-        let make = || Operations {
-            values: OF_OPERATIONS.each_ref().map(|(one, _)| one.accumulator(exponential)),
-            latency: None,
-            usage: None,
-        };
-        let found = self.group(group)?;
-        (found.used, found.is_unexported) = (at.0, true);
-        let (series, new) = found.operations.find_or_add(key, pairs, at, make);
-        self.budget.take(new);
-        Some(CountedOperation { group, series, is_overflow })
-    }
-
-    /// The series in which the tokens of a counted operation are counted.
-    pub(super) fn tokens(
-        &mut self,
-        operation: CountedOperation,
-        measured: &MeasuredSpan<'_, '_>,
-        (input, output): (Option<f64>, Option<f64>),
-        at: (Tick, u64),
-    ) -> Option<TokenCounts> {
-        let exponential = self.exponential;
-        let CountedOperation { group, series, is_overflow } = operation;
-        let slot = self.slots.get_mut(group).and_then(Option::as_mut)?;
-        let operations = slot.operations.touch(series, at.0)?;
-        let known = operations.usage;
-        let handle = match known.filter(|handle| slot.usage.touch(*handle, at.0).is_some()) {
-            Some(handle) => handle,
-            None => {
-                let pairs = self.keys.write(&mut self.key, measured, false);
-                let (key, pairs) = if is_overflow { (OVERFLOW, 1) } else { (&self.key[..], pairs) };
-                let total = || TOKEN_USAGE.accumulator(exponential);
-                let make = || Usage { input: total(), output: total(), cost: None };
-                let (handle, new) = slot.usage.find_or_add(key, pairs, at, make);
-                slot.usage.touch(handle, at.0);
-                operations.usage = Some(handle);
-                self.budget.take(new);
-                handle
-            }
-        };
-        let (group_id, weight) = (slot.id, measured.weight);
-        let from = measured.exemplar(0.0);
-        let cost = self.pricing.prices().map(|prices| {
-            // An overflow series has calls to any model.
-            let usage = if is_overflow { None } else { slot.usage.get(handle) };
-            let series = usage.map(|usage| &mut **usage.cost.get_or_insert_default());
-            prices.cost(&priced(measured.fields, (input, output)), series)
+        (group.used, group.is_unexported) = (at.0, true);
+        let key = self.routes.key(group.id, measured);
+        let known = self.routes.get(key).filter(|route| {
+            let has_call = route.call.is_some()
+                || !route.calls_model
+                || !measured.fields.has_any(Calls::ATTRIBUTES);
+            has_call && group.refresh(route, at.0)
         });
-        Some(TokenCounts { group, group_id, handle, input, output, weight, cost, from })
+        let mut found = match known {
+            Some(route) => Measured { group: index, route, ..Measured::default() },
+            None => {
+                let wanted = self.wanted.all(measured);
+                let mut found = self.place(index, &wanted, at)?;
+                found.route.calls_model = measured.fields.calls_model();
+                if !found.is_overflow {
+                    self.routes.put(key, found.route);
+                }
+                found
+            }
+        };
+        let group = self.slots.get_mut(found.group)?.as_mut()?;
+        let begun = group.add(&found.route, measured, exponential);
+        self.budget.take(SeriesCost { series: begun, bytes: 0 });
+        found.calls_model = found.route.calls_model;
+        if found.calls_model {
+            found.tokens = self.tokens_of(&found, measured);
+        }
+        Some(found)
     }
 
-    fn usage(&mut self, tokens: &TokenCounts) -> Option<&mut Usage> {
-        let group = self.slots.get_mut(tokens.group)?.as_mut()?;
-        if group.id != tokens.group_id {
+    /// The tokens of an event that stands in a span, which tells of all else.
+    pub(super) fn measure_tokens(
+        &mut self,
+        index: usize,
+        measured: &MeasuredSpan<'_, '_>,
+        at: (Tick, u64),
+    ) -> Option<Measured> {
+        if !measured.fields.calls_model() {
             return None;
         }
-        group.is_unexported = true;
-        group.usage.get(tokens.handle)
+        let group = self.group(index)?;
+        (group.used, group.is_unexported) = (at.0, true);
+        let wanted = [self.wanted.call(measured)];
+        let mut found = self.place(index, &wanted, at)?;
+        found.tokens = self.tokens_of(&found, measured);
+        Some(found)
     }
 
-    /// Counts the tokens of a call.
-    pub(super) fn count(&mut self, tokens: &TokenCounts) {
-        let Some(usage) = self.usage(tokens) else { return };
-        let from = |value| tokens.from.map(|from| Exemplar { value, ..from });
-        let mut begun = 0;
-        if let Some(input) = tokens.input {
-            begun += add(&mut usage.input, input, tokens.weight, from(input));
+    /// The series of an item: its own, or where there is no room those for overflow of its group, or where there
+    /// is none for these either those that all groups share.
+    #[cold]
+    fn place(
+        &mut self,
+        mut index: usize,
+        wanted: &[WantedSeries],
+        at: (Tick, u64),
+    ) -> Option<Measured> {
+        let group = self.group(index)?;
+        let mut missing = SeriesCost::default();
+        for one in wanted.iter().filter(|one| group.find(one.table, &one.key).is_none()) {
+            missing.add(group.cost_of(one, &one.key));
         }
-        if let Some(output) = tokens.output {
-            begun += add(&mut usage.output, output, tokens.weight, from(output));
+        let has_room = missing == SeriesCost::default() || self.make_room(missing);
+        let mut is_shared = false;
+        if !has_room && !self.has_overflow_room(index, wanted)? {
+            let tag = self.group(index)?.tag.clone();
+            index = self.shared_group(&tag)?;
+            is_shared = true;
         }
-        if let Some(cost) = tokens.cost {
-            begun += usage.cost.get_or_insert_default().add(cost, tokens.weight);
+        let exponential = self.exponential;
+        let group = self.slots.get_mut(index)?.as_mut()?;
+        (group.used, group.is_unexported) = (at.0, true);
+        let mut found = Measured { group: index, ..Measured::default() };
+        for one in wanted {
+            let is_own = has_room || (!is_shared && group.find(one.table, &one.key).is_some());
+            let key = if is_own { (&one.key[..], one.pairs) } else { (OVERFLOW, 1) };
+            let (series, new) = group.find_or_add(one.table, key, exponential, at)?;
+            self.budget.take(new);
+            found.is_overflow |= !is_own;
+            found.is_call_overflow |= !is_own && one.table == TableOf::Calls;
+            found.route.note(one.table, series);
         }
+        Some(found)
+    }
+
+    /// Whether a group has room for the overflow series of what is not there.
+    fn has_overflow_room(&self, index: usize, wanted: &[WantedSeries]) -> Option<bool> {
+        let group = self.slots.get(index)?.as_ref()?;
+        let mut missing = SeriesCost::default();
+        for one in wanted.iter().filter(|one| group.find(one.table, &one.key).is_none()) {
+            if group.find(one.table, OVERFLOW).is_none() {
+                missing.add(group.cost_of(one, OVERFLOW));
+            }
+        }
+        Some(missing == SeriesCost::default() || self.budget.has_overflow_room(missing))
+    }
+
+    /// The tokens of an item's call and what it cost, and where they are to be counted.
+    fn tokens_of(
+        &mut self,
+        found: &Measured,
+        measured: &MeasuredSpan<'_, '_>,
+    ) -> Option<TokenCounts> {
+        let (series, tokens) = (found.route.call?, measured.fields.tokens()?);
+        let group = self.slots.get_mut(found.group)?.as_mut()?;
+        let cost = self.pricing.prices().map(|prices| {
+            let calls = if found.is_call_overflow { None } else { group.calls.get(series) };
+            prices.cost(&measured.priced(&tokens), calls.map(Calls::costs))
+        });
+        let (group_id, weight) = (group.id, measured.weight);
+        Some(TokenCounts { group: found.group, group_id, series, tokens, weight, cost })
+    }
+
+    /// What is to be remembered of an event that was measured, so that it can be taken back.
+    pub(super) fn counted_event(
+        &self,
+        found: &Measured,
+        measured: &MeasuredSpan<'_, '_>,
+    ) -> Option<CountedEvent> {
+        let group = self.slots.get(found.group)?.as_ref()?;
+        let finish_reasons = measured.fields.get(Attribute::FinishReasons).into();
+        Some(CountedEvent {
+            group: found.group,
+            group_id: group.id,
+            route: found.route,
+            seconds: measured.seconds(),
+            finish_reasons,
+            tokens: found.tokens,
+        })
+    }
+
+    /// Takes back what was counted of an event, except its tokens.
+    pub(super) fn take_back_event(&mut self, event: &CountedEvent) {
+        let Some(group) = self.group_with_id(event.group, event.group_id) else { return };
+        let begun = group.take_back(event);
         self.budget.take(SeriesCost { series: begun, bytes: 0 });
     }
 
-    /// Takes the tokens of a call back, unless their series is gone.
+    #[inline]
+    fn calls_of(&mut self, tokens: &TokenCounts) -> Option<&mut Calls> {
+        let group = self.group_with_id(tokens.group, tokens.group_id)?;
+        group.is_unexported = true;
+        group.calls.get(tokens.series)
+    }
+
+    /// Counts the tokens of a call and what it cost.
+    pub(super) fn count(
+        &mut self,
+        tokens: &TokenCounts,
+        exemplar: impl Fn(f64) -> Option<Exemplar>,
+    ) {
+        let Some(calls) = self.calls_of(tokens) else { return };
+        let begun = calls.count(tokens, exemplar);
+        self.budget.take(SeriesCost { series: begun, bytes: 0 });
+    }
+
+    /// Takes the tokens of a call back and what it cost, unless their series is gone.
     pub(super) fn take_back(&mut self, tokens: &TokenCounts) {
-        let Some(usage) = self.usage(tokens) else { return };
-        if let Some(input) = tokens.input {
-            usage.input.take_back(input, tokens.weight);
-        }
-        if let Some(output) = tokens.output {
-            usage.output.take_back(output, tokens.weight);
-        }
-        if let Some(cost) = tokens.cost {
-            usage.cost.get_or_insert_default().take_back(cost, tokens.weight);
+        if let Some(calls) = self.calls_of(tokens) {
+            calls.take_back(tokens);
         }
     }
 
@@ -439,24 +367,13 @@ impl Groups {
         self.idle = None;
         let mut whole: Option<Emission> = None;
         for group in self.slots.iter_mut().flatten() {
-            group.is_unexported = false;
             let envelope =
                 MetricEnvelope::new(&group.resource, self.position, self.temporality, unix_nanos);
             let mut batch = match whole.take() {
                 Some(whole) => whole,
                 None => Emission { tag: group.tag.clone(), records: 0, events: Vec::new() },
             };
-            export_operations(&mut group.operations, &mut batch, &envelope, delta);
-            export_latency(&mut group.operations, &mut batch, &envelope, delta);
-            export_usage(&mut group.usage, &mut batch, &envelope, delta);
-            let out = (&mut batch, &envelope);
-            export_cost(&mut group.usage, out, delta, &COST, |cost, cumulative| {
-                cost.amounts(cumulative).map(|usd| usd.map(PointData::Double))
-            });
-            let out = (&mut batch, &envelope);
-            export_cost(&mut group.usage, out, delta, &COST_CALLS, |cost, cumulative| {
-                cost.calls(cumulative).map(|calls| calls.map(PointData::Number))
-            });
+            group.export(&mut batch, &envelope, delta);
             if self.is_whole {
                 whole = Some(batch);
             } else if batch.records > 0 {
@@ -473,11 +390,9 @@ impl Groups {
         self.indices.retain(|_, index| {
             let Some(slot) = slots.get_mut(*index) else { return false };
             let Some(group) = slot else { return false };
-            gone.add(group.operations.expire(now, idle));
-            gone.add(group.usage.expire(now, idle));
-            let keep = !group.operations.is_empty() || !group.usage.is_empty();
+            gone.add(group.expire(now, idle));
+            let keep = !group.is_empty();
             if !keep {
-                gone.add(Group::resource_cost(&group.resource));
                 *slot = None;
                 free.push(*index);
             }
@@ -495,27 +410,4 @@ fn idle_groups(slots: &[Option<Group>]) -> Vec<IdleGroup> {
         idle.map(|(index, group)| (group.used, index, group.id)).collect();
     idle.sort_unstable_by(|left, right| right.cmp(left));
     idle
-}
-
-/// What a span says of its call's cost.
-fn priced<'a>(
-    fields: &'a SpanFields<'_>,
-    (input, output): (Option<f64>, Option<f64>),
-) -> PricedCall<'a> {
-    let count = |tokens: Option<f64>| tokens.map_or(0, whole);
-    PricedCall {
-        provider: fields.provider_or_system(),
-        response_model: fields.response_model,
-        request_model: fields.request_model,
-        tier: fields.tier,
-        cost: fields.cost,
-        currency: fields.currency,
-        used: UsedTokens {
-            input: count(input),
-            output: count(output),
-            cache_read: count(amount(fields.cache_read)),
-            cache_write: count(amount(fields.cache_write)),
-            cache_write_1h: count(amount(fields.cache_write_1h)),
-        },
-    }
 }

@@ -3,13 +3,12 @@
 //! A metric of every operation is one row in [`OF_OPERATIONS`]: it is measured, emitted and on the
 //! reference page by that.
 
-use std::time::Duration;
-
-use super::fields::SpanFields;
+use super::attribute::Attribute;
 use super::histogram::{Exemplar, Histogram, HistogramPoint, HistogramShape};
+use super::measured::MeasuredSpan;
 use super::number::{take_whole, whole};
-use crate::codec::records::SpanView;
-use crate::model::{SpanId, TraceId};
+use super::series::SeriesValues;
+use super::usage::TokenKind;
 
 /// A metric and what it says of itself.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -33,16 +32,6 @@ pub enum InstrumentForm {
     Sum,
     /// Histograms, with these bounds where they are not exponential.
     Histogram(&'static [f64]),
-}
-
-/// All of them, in the order in which they are emitted.
-pub fn instruments() -> impl Iterator<Item = &'static Instrument> {
-    OF_OPERATIONS.iter().map(|(instrument, _)| instrument).chain([
-        &LATENCY,
-        &TOKEN_USAGE,
-        &COST,
-        &COST_CALLS,
-    ])
 }
 
 /// What of an operation a metric takes, if there is anything.
@@ -72,6 +61,16 @@ pub(super) static OF_OPERATIONS: [(Instrument, MeasuredValue); 2] = [
     ),
 ];
 
+/// The metric of what operations ended with, for each reason that a response has.
+pub(super) static FINISH_REASONS: Instrument = Instrument {
+    name: "fluentbit.ai.finish_reasons",
+    description: "Reasons for which models ended their output, of operations that say any. Not a \
+                  metric of the semantic conventions.",
+    unit: "{reason}",
+    form: InstrumentForm::Sum,
+    by: Some("fluentbit.ai.finish_reason"),
+};
+
 /// The metric of model calls whose spans say where their time went; of others there is none.
 pub(super) static LATENCY: Instrument = Instrument {
     name: "fluentbit.ai.latency",
@@ -81,6 +80,57 @@ pub(super) static LATENCY: Instrument = Instrument {
     by: Some("fluentbit.ai.latency.part"),
 };
 
+/// Metrics of model calls whose spans say when the answer began.
+pub(super) static OF_CALLS: [(Instrument, MeasuredValue); 5] = [
+    (
+        seconds(
+            "gen_ai.client.operation.time_to_first_chunk",
+            "Time to receive the first chunk of a streamed answer.",
+            SECONDS,
+        ),
+        |measured| measured.fields.amount(Attribute::FirstChunk),
+    ),
+    (
+        seconds(
+            "fluentbit.ai.time_per_output_token",
+            "Time per output token after the first chunk, as the client saw it, of calls that \
+             succeeded. Not a metric of the semantic conventions.",
+            TOKEN_SECONDS,
+        ),
+        |measured| {
+            let first = measured.fields.amount(Attribute::FirstChunk)?;
+            measured.per_token(first, measured.seconds()?)
+        },
+    ),
+    (
+        seconds(
+            "gen_ai.server.request.duration",
+            "Duration of a request in the model server, as it says.",
+            SECONDS,
+        ),
+        |measured| measured.fields.amount(Attribute::EngineTotal),
+    ),
+    (
+        seconds(
+            "gen_ai.server.time_to_first_token",
+            "Time to the first token in the model server, as it says.",
+            FIRST_TOKEN_SECONDS,
+        ),
+        |measured| measured.fields.amount(Attribute::EngineFirstToken),
+    ),
+    (
+        seconds(
+            "gen_ai.server.time_per_output_token",
+            "Time per output token after the first in the model server, of calls that succeeded.",
+            TOKEN_SECONDS,
+        ),
+        |measured| {
+            let first = measured.fields.amount(Attribute::EngineFirstToken)?;
+            measured.per_token(first, measured.fields.amount(Attribute::EngineTotal)?)
+        },
+    ),
+];
+
 /// The metric of model calls, each of which counts once, whichever spans tell of it.
 pub(super) static TOKEN_USAGE: Instrument = Instrument {
     name: "gen_ai.client.token.usage",
@@ -89,6 +139,23 @@ pub(super) static TOKEN_USAGE: Instrument = Instrument {
     form: InstrumentForm::Histogram(TOKENS),
     by: Some("gen_ai.token.type"),
 };
+
+/// Parts of these tokens, in the order of [`super::usage::TokenKind::ALL`]. They have metrics of their own, so
+/// that the sum over the types above is right.
+pub(super) static TOKEN_KINDS: [Instrument; TokenKind::ALL.len()] = [
+    part_of_tokens(
+        "gen_ai.client.inference.usage.cache_read.input_tokens",
+        "Input tokens that were read from a cache; a part of the input tokens.",
+    ),
+    part_of_tokens(
+        "gen_ai.client.inference.usage.cache_write.input_tokens",
+        "Input tokens that were written into a cache; a part of the input tokens.",
+    ),
+    part_of_tokens(
+        "gen_ai.client.inference.usage.reasoning.output_tokens",
+        "Output tokens that were spent on reasoning; a part of the output tokens.",
+    ),
+];
 
 /// The metric of what model calls cost, each of which counts once.
 pub(super) static COST: Instrument = Instrument {
@@ -109,8 +176,22 @@ pub(super) static COST_CALLS: Instrument = Instrument {
     by: Some("fluentbit.ai.cost.source"),
 };
 
+const fn part_of_tokens(name: &'static str, description: &'static str) -> Instrument {
+    let by = Some("gen_ai.token.modality");
+    Instrument { name, description, unit: "{token}", form: InstrumentForm::Sum, by }
+}
+
+pub(super) const fn seconds(
+    name: &'static str,
+    description: &'static str,
+    bounds: &'static [f64],
+) -> Instrument {
+    let form = InstrumentForm::Histogram(bounds);
+    Instrument { name, description, unit: "s", form, by: None }
+}
+
 /// The bounds that the conventions advise for durations, in seconds.
-const SECONDS: &[f64] =
+pub(super) const SECONDS: &[f64] =
     &[0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
 /// The bounds that the conventions advise for tokens.
 const TOKENS: &[f64] = &[
@@ -130,28 +211,12 @@ const TOKENS: &[f64] = &[
     67_108_864.0,
 ];
 
-/// A span of a GenAI operation.
-#[derive(Clone, Copy)]
-pub(super) struct MeasuredSpan<'m, 'a> {
-    pub(super) fields: &'m SpanFields<'a>,
-    pub(super) further: &'m [&'a [u8]],
-    pub(super) span: &'m SpanView<'a>,
-    pub(super) ids: Option<(TraceId, SpanId)>,
-    pub(super) weight: f64,
-}
-
-impl MeasuredSpan<'_, '_> {
-    fn seconds(&self) -> Option<f64> {
-        let (start, end) = (self.span.start_unix_nanos(), self.span.end_unix_nanos());
-        (start > 0 && end >= start).then(|| Duration::from_nanos(end - start).as_secs_f64())
-    }
-
-    pub(super) fn exemplar(&self, value: f64) -> Option<Exemplar> {
-        let (trace_id, span_id) = self.ids?;
-        let time_unix_nano = self.span.end_unix_nanos().max(self.span.start_unix_nanos());
-        Some(Exemplar { time_unix_nano, value, trace_id: trace_id.0, span_id: span_id.0 })
-    }
-}
+/// The bounds that the conventions advise for times to the first token.
+const FIRST_TOKEN_SECONDS: &[f64] =
+    &[0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+/// The bounds that the conventions advise for times per token.
+const TOKEN_SECONDS: &[f64] =
+    &[0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5];
 
 /// The data of one point.
 pub(super) enum PointData {
@@ -186,24 +251,31 @@ impl Instrument {
 }
 
 impl Accumulator {
-    /// Adds a value, which is not negative, `weight` times.
-    pub(super) fn add(&mut self, value: f64, weight: f64, exemplar: Option<Exemplar>) {
-        if let Self::Unused(shape) = self {
-            *self = match *shape {
-                None => Self::Sum { sum: 0.0, exported: 0 },
-                Some(shape) => Self::Histogram(Box::new(Histogram::new(shape))),
-            };
-        }
+    /// Adds a value, which is not negative, `weight` times, and says how many series that began.
+    #[inline]
+    pub(super) fn add(
+        &mut self,
+        value: f64,
+        weight: f64,
+        exemplar: impl FnOnce() -> Option<Exemplar>,
+    ) -> usize {
+        let begun = self.begin();
         match self {
             Self::Unused(_) => {}
             Self::Sum { sum, .. } => *sum += value * weight,
-            Self::Histogram(histogram) => histogram.add(value, weight, exemplar),
+            Self::Histogram(histogram) => histogram.add(value, weight, exemplar()),
         }
+        begun
     }
 
-    /// Whether nothing was added yet.
-    pub(super) const fn is_unused(&self) -> bool {
-        matches!(self, Self::Unused(_))
+    #[inline]
+    fn begin(&mut self) -> usize {
+        let Self::Unused(shape) = self else { return 0 };
+        *self = match *shape {
+            None => Self::Sum { sum: 0.0, exported: 0 },
+            Some(shape) => Self::Histogram(Box::new(Histogram::new(shape))),
+        };
+        1
     }
 
     /// Takes a value back.
@@ -230,5 +302,11 @@ impl Accumulator {
             }
             Self::Histogram(histogram) => histogram.export(cumulative).map(PointData::Histogram),
         }
+    }
+}
+
+impl SeriesValues for Accumulator {
+    fn series(&self) -> usize {
+        usize::from(!matches!(self, Self::Unused(_)))
     }
 }

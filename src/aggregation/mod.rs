@@ -1,59 +1,86 @@
-//! Model metrics from spans, by the GenAI semantic conventions 1.41.
+//! Model metrics from spans and log events, by the GenAI semantic conventions 1.41.
 //!
-//! [`Aggregator`] looks at every span record of a chunk and changes none: durations and counts of
-//! every GenAI operation, tokens of model calls once per call, weighted by how many spans a sampled
-//! span stands for. Metrics carry the resource of the spans that they are from.
+//! [`Aggregator`] looks at every span record and every log event of a chunk and changes none: durations and
+//! counts of every GenAI operation, tokens and cost of model calls once per call, weighted by how many spans
+//! a sampled span stands for. Metrics carry the resource of the items that they are from.
 
+mod attribute;
 mod budget;
 mod calls;
+mod calls_series;
+mod catalogue;
 mod config;
 mod cost;
+mod events;
 mod exponential;
+mod export;
 mod exported_buckets;
 mod fields;
+mod finish_reasons;
+mod group;
 mod groups;
 mod histogram;
 mod instruments;
-mod measured_series;
+mod measured;
+mod named;
 mod number;
+mod operations;
 mod responses;
+mod routes;
 mod series;
+mod series_key;
+mod usage;
+mod wanted;
 mod write;
 
+pub use self::catalogue::instruments;
 pub use self::config::{HistogramForm, MetricsConfig};
 pub use self::cost::{CostSource, CostTally};
-pub use self::instruments::{Instrument, InstrumentForm, instruments};
+pub use self::instruments::{Instrument, InstrumentForm};
 
-use self::calls::{CallChanges, CallTracker, SeenSpan};
+use memchr::memmem;
+
+use self::attribute::Attribute;
+use self::calls::{CallChanges, CallTracker, EventOfCall, SeenEvent, SeenSpan};
 use self::cost::CostTotals;
+use self::events::EventTracker;
 use self::fields::{SpanFieldVisitor, of_resource};
-use self::groups::{Groups, TokenCounts};
-use self::instruments::MeasuredSpan;
+use self::group::CountedEvent;
+use self::groups::Groups;
+use self::histogram::Exemplar;
+use self::measured::MeasuredSpan;
 use self::number::whole;
 use self::responses::{AnswerTracker, AnsweredCall};
+use self::usage::TokenCounts;
 use crate::clock::Tick;
-use crate::codec::msgpack::text_of;
+use crate::codec::msgpack::MapView;
+use crate::codec::records::layout::keys;
 pub use crate::codec::records::metric_writer::Temporality;
-use crate::codec::records::{Item, ItemReader, Telemetry};
-use crate::model::{Emission, SpanId, TraceId};
+use crate::codec::records::{
+    AttributeVisitor, Item, ItemReader, ItemStep, LogView, StatusCode, Telemetry,
+};
+use crate::model::{Emission, Signal, SpanId, TraceId};
 use crate::pricing::PriceTable;
 
 /// What has happened so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct AggregationTally {
-    /// Spans of GenAI operations.
+    /// Spans of GenAI operations and of the Model Context Protocol.
     pub measured: u64,
+    /// Log events of GenAI operations.
+    pub measured_events: u64,
     /// Input tokens, each call once, adjusted for sampling.
     pub input_tokens: u64,
     /// Output tokens, likewise.
     pub output_tokens: u64,
     /// What calls cost.
     pub cost: CostTally,
-    /// Model call spans whose tokens another span tells of, of the same trace or another one.
+    /// Model call spans whose tokens another span tells of, of the same trace or another one, and events
+    /// of operations that a span or another event tells of.
     pub duplicate_calls: u64,
     /// Series that there are: one of each metric and set of attributes.
     pub series: u64,
-    /// Spans that went to an overflow series.
+    /// Spans and events that went to an overflow series.
     pub overflow: u64,
     /// Series of resources that were forgotten to make room for others.
     pub evicted: u64,
@@ -67,13 +94,21 @@ struct TokenTotals {
     cost: CostTotals,
 }
 
-/// Makes metrics from spans.
+/// A call with its tokens.
+type CallWithTokens = AnsweredCall<TokenCounts>;
+
+/// Makes metrics from spans and log events.
 #[derive(Debug)]
 pub struct Aggregator {
     config: MetricsConfig,
     groups: Groups,
-    calls: CallTracker<AnsweredCall<TokenCounts>>,
+    calls: CallTracker<CallWithTokens>,
     answers: AnswerTracker<TokenCounts>,
+    events: EventTracker<CountedEvent>,
+    /// Finds the name of an operation in what a log says.
+    operation: memmem::Finder<'static>,
+    /// What the last item changed, within its trace and in all; kept for their memory.
+    changes: [CallChanges<CallWithTokens>; 2],
     totals: TokenTotals,
     last: Tick,
     last_unix_nanos: u64,
@@ -100,6 +135,9 @@ impl Aggregator {
             groups: Groups::new(&config),
             calls: CallTracker::new(config.call_window, config.max_traces),
             answers: AnswerTracker::new(config.call_window, config.max_traces),
+            events: EventTracker::new(config.call_window, config.max_traces),
+            operation: memmem::Finder::new(Attribute::Operation.key()),
+            changes: Default::default(),
             totals: TokenTotals::default(),
             last: now,
             last_unix_nanos: unix_nanos,
@@ -111,7 +149,7 @@ impl Aggregator {
         }
     }
 
-    /// Measures the spans of a chunk.
+    /// Measures the spans and log events of a chunk.
     pub fn on_chunk(&mut self, tag: &[u8], chunk: &[u8], now: Tick, unix_nanos: u64) {
         // A series that comes back begins after the last point that it had.
         let unix_nanos = unix_nanos.max(self.last_unix_nanos);
@@ -131,10 +169,23 @@ impl Aggregator {
                     self.changed = true;
                     self.span(tag, metadata_run, item, &mut visitor, (now, unix_nanos));
                 }
+            } else if let Some(log) = log_event(&self.operation, &step, &mut visitor) {
+                let mut of_log = self.metadata_run(tag, &dimensions, &log.telemetry);
+                if !of_log.ours {
+                    self.changed = true;
+                    self.event(tag, &mut of_log, &log, &mut visitor, (now, unix_nanos));
+                }
+                // The group of the spans may have gone to make room.
+                metadata_run.iter_mut().for_each(|run| run.group = None);
             }
             visitor.clear();
         }
         self.config.dimensions = dimensions;
+        self.tally.input_tokens = self.tally.input_tokens.max(whole(self.totals.input));
+        self.tally.output_tokens = self.tally.output_tokens.max(whole(self.totals.output));
+        self.totals.cost.show(&mut self.tally.cost);
+        self.tally.series = self.groups.series() as u64;
+        self.tally.evicted = self.groups.evicted();
     }
 
     /// What is to be emitted now: nothing before the interval has passed, unless `everything` is
@@ -146,8 +197,8 @@ impl Aggregator {
         if !batches.is_empty() && !everything {
             return batches;
         }
-        let is_due = now.since(self.last) >= self.config.interval || (everything && self.changed);
-        if !is_due {
+        let is_over = now.since(self.last) >= self.config.interval;
+        if !(if everything { self.changed } else { is_over }) {
             return batches;
         }
         self.changed = false;
@@ -198,104 +249,302 @@ impl Aggregator {
         at: (Tick, u64),
     ) {
         let ids = item.span.trace_id().zip(item.span.span_id());
+        let (from, to) = (item.span.start_unix_nanos(), item.span.end_unix_nanos());
         let mut call = None;
-        if visitor.fields.is_operation() {
-            if metadata_run.group.is_none() {
-                let resource = item.telemetry.and_then(|telemetry| telemetry.resource);
-                metadata_run.group = self.groups.find_or_add(tag, resource.unwrap_or_default());
-            }
-            if let Some(group) = metadata_run.group {
-                call = self.measure((group, ids), metadata_run, item, visitor, at);
+        if visitor.fields.has_any(Attribute::Operation.bit() | Attribute::McpMethod.bit()) {
+            let weight = match item.span.trace_state() {
+                [] => 1.0,
+                state => (self.config.weight)(state),
+            };
+            metadata_run.complete(&mut visitor.further);
+            let measured = MeasuredSpan {
+                fields: &visitor.fields,
+                further: &visitor.further,
+                status: item.span.status_code(),
+                kind: item.span.kind,
+                from,
+                to,
+                ids,
+                weight,
+            };
+            if measured.is_mcp() || visitor.fields.is_operation() {
+                match self.group_of(tag, metadata_run, item.telemetry.as_ref(), &measured) {
+                    Some(group) => call = self.measure(group, &measured, at),
+                    None => self.tally.overflow += 1,
+                }
             }
         }
         let Some((trace, span)) = ids else {
             // Without ids nothing says that another span tells of the call.
-            let count = call.into_iter().map(|(_, tokens)| tokens).collect();
-            self.apply(&CallChanges { count, ..CallChanges::default() });
+            if let Some((_, tokens)) = call {
+                self.count(&tokens, |_| None);
+            }
             return;
         };
-        let parent = item.span.parent_span_id();
-        let call =
-            call.map(|(response, what)| (response, answered(response, what, (trace, span), item)));
-        let within = self.calls.observe(SeenSpan { trace, span, parent, call }, at.0);
-        let changes = self.answers.settle(&within, at.0);
-        self.apply(&changes);
+        let call = call.map(|(response, what)| {
+            let answer = answer_of(response, &what);
+            (response, AnsweredCall { answer, ids: (trace, span), from, to, what })
+        });
+        let seen = SeenSpan { trace, span, parent: item.span.parent_span_id(), call };
+        self.settle(at.0, |calls, changes| calls.observe(&seen, at.0, changes));
+    }
+
+    /// The group of what has the same metadata.
+    fn group_of(
+        &mut self,
+        tag: &[u8],
+        metadata_run: &mut MetadataRun<'_>,
+        telemetry: Option<&Telemetry<'_>>,
+        measured: &MeasuredSpan<'_, '_>,
+    ) -> Option<usize> {
+        if metadata_run.group.is_none() {
+            let resource = telemetry.and_then(|telemetry| telemetry.resource);
+            let resource = resource.unwrap_or_default();
+            metadata_run.group = self.groups.find_or_add(tag, resource, measured);
+        }
+        metadata_run.group
     }
 
     /// Counts an operation and its duration, and finds the series of its tokens.
-    fn measure<'a>(
+    fn measure(
         &mut self,
-        (group, ids): (usize, Option<(TraceId, SpanId)>),
-        metadata_run: &MetadataRun<'a>,
-        item: &Item<'a>,
-        visitor: &mut SpanFieldVisitor<'_, 'a>,
+        group: usize,
+        measured: &MeasuredSpan<'_, '_>,
         at: (Tick, u64),
     ) -> Option<(u64, TokenCounts)> {
-        for (value, resource) in visitor.further.iter_mut().zip(&metadata_run.further) {
+        self.tally.measured += 1;
+        let Some(found) = self.groups.measure(group, measured, at) else {
+            self.tally.overflow += 1;
+            return None;
+        };
+        self.tally.overflow += u64::from(found.is_overflow);
+        let id = events::operation_id(measured.fields, found.calls_model);
+        if let Some(event) = id.and_then(|id| self.events.span(id, at.0)) {
+            self.take_back_event(&event);
+        }
+        let response = if found.calls_model { id.map_or(0, |id| id.max(1)) } else { 0 };
+        Some((response, found.tokens?))
+    }
+
+    /// Measures a log event of an operation.
+    fn event<'a>(
+        &mut self,
+        tag: &[u8],
+        metadata_run: &mut MetadataRun<'a>,
+        log: &LogEvent<'a>,
+        visitor: &mut SpanFieldVisitor<'_, 'a>,
+        at: (Tick, u64),
+    ) {
+        metadata_run.complete(&mut visitor.further);
+        let (fields, ids) = (&visitor.fields, log.ids);
+        let nanos = events::nanos(fields);
+        let is_tool = fields.has_any(Attribute::ToolName.bit() | Attribute::ToolCallId.bit());
+        if is_tool && nanos.is_none() && !fields.calls_model() {
+            // It tells of a decision, not of the tool.
+            return;
+        }
+        let from = nanos.map_or(0, |nanos| log.unix_nanos.saturating_sub(nanos));
+        let measured = MeasuredSpan {
+            fields,
+            further: &visitor.further,
+            status: StatusCode::Unset,
+            kind: &[],
+            from,
+            to: log.unix_nanos,
+            ids,
+            weight: 1.0,
+        };
+        let Some(group) = self.group_of(tag, metadata_run, Some(&log.telemetry), &measured) else {
+            self.tally.overflow += 1;
+            return;
+        };
+        self.tally.measured_events += 1;
+        let id = events::operation_id(fields, fields.calls_model());
+        match ids {
+            Some((trace, span)) => {
+                self.event_in_span(group, (trace, span, log.name), id, &measured, at);
+            }
+            None => self.event_alone(group, id, &measured, at),
+        }
+    }
+
+    /// Measures the tokens of an event that stands in a span.
+    fn event_in_span(
+        &mut self,
+        group: usize,
+        (trace, span, name): (TraceId, SpanId, &[u8]),
+        id: Option<u64>,
+        measured: &MeasuredSpan<'_, '_>,
+        at: (Tick, u64),
+    ) {
+        let Some(found) = self.groups.measure_tokens(group, measured, at) else { return };
+        self.tally.overflow += u64::from(found.is_overflow);
+        let Some(what) = found.tokens else { return };
+        let response = id.map_or(0, |id| id.max(1));
+        let name = xxhash_rust::xxh3::xxh3_64(name);
+        let tokens = xxhash_rust::xxh3::xxh3_64(&what.tokens.distinctive().to_le_bytes());
+        let event = EventOfCall { name: low(name), tokens: low(tokens) };
+        let (from, to) = (measured.from, measured.to);
+        let what = AnsweredCall { answer: 0, ids: (trace, span), from, to, what };
+        let seen = SeenEvent { trace, span, response, event, what };
+        self.settle(at.0, |calls, changes| calls.observe_event(&seen, at.0, changes));
+    }
+
+    /// Measures an event that stands in no span.
+    fn event_alone(
+        &mut self,
+        group: usize,
+        id: Option<u64>,
+        measured: &MeasuredSpan<'_, '_>,
+        at: (Tick, u64),
+    ) {
+        if id.is_some_and(|id| !self.events.is_new(id)) {
+            self.tally.duplicate_calls += 1;
+            return;
+        }
+        let Some(found) = self.groups.measure(group, measured, at) else {
+            self.tally.overflow += 1;
+            return;
+        };
+        self.tally.overflow += u64::from(found.is_overflow);
+        if let Some(tokens) = &found.tokens {
+            self.count(tokens, |_| None);
+        }
+        let counted = self.groups.counted_event(&found, measured);
+        if let Some((id, counted)) = id.zip(counted) {
+            self.events.event(id, counted, at.0);
+        }
+    }
+
+    fn take_back_event(&mut self, event: &CountedEvent) {
+        self.tally.duplicate_calls += 1;
+        self.groups.take_back_event(event);
+        if let Some(tokens) = &event.tokens {
+            self.take_back(tokens);
+        }
+    }
+
+    /// Has an item observed, and does what it changes.
+    fn settle(
+        &mut self,
+        now: Tick,
+        observe: impl FnOnce(&mut CallTracker<CallWithTokens>, &mut CallChanges<CallWithTokens>),
+    ) {
+        let mut changes = std::mem::take(&mut self.changes);
+        let [within, all] = &mut changes;
+        within.clear();
+        observe(&mut self.calls, within);
+        if within.duplicate || !within.count.is_empty() || !within.take_back.is_empty() {
+            all.clear();
+            self.answers.settle(within, now, all);
+            self.apply(all);
+        }
+        self.changes = changes;
+    }
+
+    fn apply(&mut self, changes: &CallChanges<CallWithTokens>) {
+        self.tally.duplicate_calls += u64::from(changes.duplicate);
+        for call in &changes.take_back {
+            self.tally.duplicate_calls += 1;
+            self.take_back(&call.what);
+        }
+        for call in &changes.count {
+            let (trace, span) = call.ids;
+            let time_unix_nano = call.to.max(call.from);
+            self.count(&call.what, |value| {
+                Some(Exemplar { time_unix_nano, value, trace_id: trace.0, span_id: span.0 })
+            });
+        }
+    }
+
+    fn count(&mut self, counts: &TokenCounts, exemplar: impl Fn(f64) -> Option<Exemplar>) {
+        self.groups.count(counts, exemplar);
+        self.totals.input += counts.tokens.input().unwrap_or(0.0) * counts.weight;
+        self.totals.output += counts.tokens.output().unwrap_or(0.0) * counts.weight;
+        self.totals.cost.add(counts.cost, counts.weight, 1);
+    }
+
+    fn take_back(&mut self, counts: &TokenCounts) {
+        self.groups.take_back(counts);
+        self.totals.input -= counts.tokens.input().unwrap_or(0.0) * counts.weight;
+        self.totals.output -= counts.tokens.output().unwrap_or(0.0) * counts.weight;
+        self.totals.cost.add(counts.cost, counts.weight, -1);
+    }
+}
+
+impl<'a> MetadataRun<'a> {
+    /// Adds what the resource says of further dimensions.
+    #[inline]
+    fn complete(&self, further: &mut [&'a [u8]]) {
+        for (value, resource) in further.iter_mut().zip(&self.further) {
             if value.is_empty() {
                 *value = resource;
             }
         }
-        let weight = match item.span.trace_state() {
-            [] => 1.0,
-            state => (self.config.weight)(state),
-        };
-        let (fields, further, span) = (&visitor.fields, &visitor.further[..], &item.span);
-        let measured = MeasuredSpan { fields, further, span, ids, weight };
-        self.tally.measured += 1;
-        let counted = self.groups.operation(group, &measured, at)?;
-        self.tally.overflow += u64::from(counted.is_overflow);
-        self.tally.series = self.groups.series() as u64;
-        self.tally.evicted = self.groups.evicted();
-        let tokens = visitor.fields.tokens()?;
-        let tokens = self.groups.tokens(counted, &measured, tokens, at)?;
-        let response = text_of(visitor.fields.response_id).filter(|id| !id.is_empty());
-        let response = response.map_or(0, |id| xxhash_rust::xxh3::xxh3_64(id.as_bytes()).max(1));
-        Some((response, tokens))
-    }
-
-    fn apply(&mut self, changes: &CallChanges<TokenCounts>) {
-        self.tally.duplicate_calls += u64::from(changes.duplicate);
-        if changes.count.is_empty() && changes.take_back.is_empty() {
-            return;
-        }
-        for tokens in &changes.take_back {
-            self.groups.take_back(tokens);
-            self.tally.duplicate_calls += 1;
-            self.totals.input -= tokens.input.unwrap_or(0.0) * tokens.weight;
-            self.totals.output -= tokens.output.unwrap_or(0.0) * tokens.weight;
-            self.totals.cost.add(tokens.cost, tokens.weight, -1);
-        }
-        for tokens in &changes.count {
-            self.groups.count(tokens);
-            self.totals.input += tokens.input.unwrap_or(0.0) * tokens.weight;
-            self.totals.output += tokens.output.unwrap_or(0.0) * tokens.weight;
-            self.totals.cost.add(tokens.cost, tokens.weight, 1);
-        }
-        self.tally.series = self.groups.series() as u64;
-        self.tally.input_tokens = self.tally.input_tokens.max(whole(self.totals.input));
-        self.tally.output_tokens = self.tally.output_tokens.max(whole(self.totals.output));
-        self.totals.cost.show(&mut self.tally.cost);
     }
 }
 
-/// The call that a span tells of, by what it was answered.
-fn answered(
-    response: u64,
-    what: TokenCounts,
-    ids: (TraceId, SpanId),
-    item: &Item<'_>,
-) -> AnsweredCall<TokenCounts> {
-    let bits = |tokens: Option<f64>| tokens.map_or(u64::MAX, f64::to_bits).to_le_bytes();
-    let tokens = [response.to_le_bytes(), bits(what.input), bits(what.output)];
-    let answer = match response {
-        0 => 0,
-        _ => xxhash_rust::xxh3::xxh3_64(tokens.as_flattened()).max(1),
+/// A log event of an operation.
+#[derive(Debug, Clone, Copy)]
+struct LogEvent<'a> {
+    telemetry: Telemetry<'a>,
+    ids: Option<(TraceId, SpanId)>,
+    /// Its encoded name.
+    name: &'a [u8],
+    unix_nanos: u64,
+}
+
+/// The step's log event, if it is one of an operation.
+#[inline]
+fn log_event<'a>(
+    operation: &memmem::Finder<'_>,
+    step: &ItemStep<'a>,
+    visitor: &mut SpanFieldVisitor<'_, 'a>,
+) -> Option<LogEvent<'a>> {
+    let ItemStep::Item(item) = step else { return None };
+    let mut telemetry = item.telemetry.filter(|_| item.signal() == Signal::Logs)?;
+    // Most logs tell of no operation, which is seen soonest so.
+    operation.find(telemetry.otlp)?;
+    let view = LogView::new(telemetry.otlp);
+    for entry in MapView::new(view.attributes) {
+        visitor.attribute(entry.key, entry.value);
+    }
+    if !visitor.fields.is_operation() {
+        return None;
+    }
+    if telemetry.resource.is_none() {
+        // A record of the host's own input has it in its group.
+        let group = item.event.group.map(|group| MapView::new(group.body));
+        telemetry.resource = group.and_then(|group| group.get(keys::RESOURCE));
+    }
+    let ids = view.trace_id().zip(view.span_id());
+    let name = match view.event_name {
+        [] => visitor.fields.get(Attribute::EventName),
+        name => name,
     };
-    let (from, to) = (item.span.start_unix_nanos(), item.span.end_unix_nanos());
-    AnsweredCall { answer, ids, from, to, what }
+    Some(LogEvent { telemetry, ids, name, unix_nanos: item.event.time.unix_nanos() })
 }
 
+/// A hash of the response id and the tokens; 0 without an id.
+#[inline]
+fn answer_of(response: u64, what: &TokenCounts) -> u64 {
+    let parts = [response.to_le_bytes(), what.tokens.distinctive().to_le_bytes()];
+    match response {
+        0 => 0,
+        _ => xxhash_rust::xxh3::xxh3_64(parts.as_flattened()).max(1),
+    }
+}
+
+/// The lowest bits of a hash.
+#[expect(clippy::cast_possible_truncation, reason = "the lowest bits of a hash are one too")]
+const fn low(hash: u64) -> u32 {
+    hash as u32
+}
+
+#[cfg(test)]
+mod event_tests;
+#[cfg(test)]
+mod measurement_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

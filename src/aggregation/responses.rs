@@ -7,6 +7,7 @@
 //! was counted may be taken back.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
@@ -65,21 +66,21 @@ impl<C: Copy> AnswerTracker<C> {
         Self { window, max_calls, turned: Tick(0), young, young_calls: 0, old }
     }
 
-    /// What changes of those that count, given what changed within a trace.
+    /// Adds what changes of those that count, given what changed within a trace.
     pub(super) fn settle(
         &mut self,
         within: &CallChanges<AnsweredCall<C>>,
         now: Tick,
-    ) -> CallChanges<C> {
-        let mut changes = CallChanges { duplicate: within.duplicate, ..CallChanges::default() };
+        changes: &mut CallChanges<AnsweredCall<C>>,
+    ) {
+        changes.duplicate |= within.duplicate;
         self.turn(now);
         for call in &within.take_back {
-            self.remove(call, &mut changes);
+            self.remove(call, changes);
         }
         for call in &within.count {
-            self.add(call, &mut changes);
+            self.add(call, changes);
         }
-        changes
     }
 
     fn turn(&mut self, now: Tick) {
@@ -96,38 +97,44 @@ impl<C: Copy> AnswerTracker<C> {
     }
 
     /// Makes the calls of an answer young.
+    #[inline]
     fn refresh(&mut self, answer: u64) {
+        if self.old.is_empty() {
+            return;
+        }
         if let Some(alike) = self.old.remove(&answer) {
             self.young_calls = self.young_calls.saturating_add(alike.count());
             self.young.insert(answer, alike);
         }
     }
 
-    fn add(&mut self, call: &AnsweredCall<C>, changes: &mut CallChanges<C>) {
+    fn add(&mut self, call: &AnsweredCall<C>, changes: &mut CallChanges<AnsweredCall<C>>) {
         if call.answer == 0 || call.from == 0 {
-            changes.count.push(call.what);
+            changes.count.push(*call);
             return;
         }
         self.refresh(call.answer);
-        let new = Known { call: *call, counted: false };
-        let Some(alike) = self.young.get_mut(&call.answer) else {
-            changes.count.push(call.what);
-            let first = Known { counted: true, ..new };
-            self.young.insert(call.answer, Alike { first, others: Vec::new() });
-            self.young_calls = self.young_calls.saturating_add(1);
-            return;
+        let alike = match self.young.entry(call.answer) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(free) => {
+                changes.count.push(*call);
+                let first = Known { call: *call, counted: true };
+                free.insert(Alike { first, others: Vec::new() });
+                self.young_calls = self.young_calls.saturating_add(1);
+                return;
+            }
         };
         if alike.count() >= MAX_ALIKE {
-            changes.count.push(call.what);
+            changes.count.push(*call);
             return;
         }
-        alike.others.push(new);
+        alike.others.push(Known { call: *call, counted: false });
         self.young_calls = self.young_calls.saturating_add(1);
         alike.settle(changes);
         changes.duplicate |= !alike.counts(call);
     }
 
-    fn remove(&mut self, call: &AnsweredCall<C>, changes: &mut CallChanges<C>) {
+    fn remove(&mut self, call: &AnsweredCall<C>, changes: &mut CallChanges<AnsweredCall<C>>) {
         self.refresh(call.answer);
         let known = self.young.get_mut(&call.answer);
         let Some(removed) = known.and_then(|alike| alike.remove(call)) else {
@@ -135,12 +142,12 @@ impl<C: Copy> AnswerTracker<C> {
             if self.young.remove(&call.answer).is_some() {
                 self.young_calls = self.young_calls.saturating_sub(1);
             }
-            changes.take_back.push(call.what);
+            changes.take_back.push(*call);
             return;
         };
         self.young_calls = self.young_calls.saturating_sub(1);
         if removed.counted {
-            changes.take_back.push(call.what);
+            changes.take_back.push(*call);
         }
         if let Some(alike) = self.young.get_mut(&call.answer) {
             alike.settle(changes);
@@ -172,7 +179,7 @@ impl<C: Copy> Alike<C> {
     }
 
     /// Counts of those that were under way at the same time the one that began last.
-    fn settle(&mut self, changes: &mut CallChanges<C>) {
+    fn settle(&mut self, changes: &mut CallChanges<AnsweredCall<C>>) {
         let mut calls: Vec<&mut Known<C>> = self.all().collect();
         calls.sort_by_key(|known| {
             let (trace, span) = known.call.ids;
@@ -185,8 +192,8 @@ impl<C: Copy> Alike<C> {
             until = known.call.to.max(until);
             let counts = next >= until;
             match (known.counted, counts) {
-                (false, true) => changes.count.push(known.call.what),
-                (true, false) => changes.take_back.push(known.call.what),
+                (false, true) => changes.count.push(known.call),
+                (true, false) => changes.take_back.push(known.call),
                 _ => {}
             }
             known.counted = counts;
@@ -213,6 +220,19 @@ mod tests {
         AnswerTracker::new(Duration::from_secs(60), 100)
     }
 
+    fn settle(
+        tracker: &mut AnswerTracker<u64>,
+        within: &CallChanges<AnsweredCall<u64>>,
+        now: Tick,
+    ) -> CallChanges<u64> {
+        let mut changes = CallChanges::default();
+        tracker.settle(within, now, &mut changes);
+        let what =
+            |calls: Vec<AnsweredCall<u64>>| calls.into_iter().map(|call| call.what).collect();
+        let (count, take_back) = (what(changes.count), what(changes.take_back));
+        CallChanges { count, take_back, duplicate: changes.duplicate }
+    }
+
     /// Applies changes, of which none may be a second time.
     fn apply(counted: &mut BTreeSet<u64>, changes: CallChanges<u64>) {
         for what in changes.take_back {
@@ -229,8 +249,8 @@ mod tests {
         for calls in [[client, gateway], [gateway, client]] {
             let mut tracker = tracker();
             let mut counted = BTreeSet::new();
-            apply(&mut counted, tracker.settle(&counting(&calls[..1]), Tick(1)));
-            let changes = tracker.settle(&counting(&calls[1..]), Tick(2));
+            apply(&mut counted, settle(&mut tracker, &counting(&calls[..1]), Tick(1)));
+            let changes = settle(&mut tracker, &counting(&calls[1..]), Tick(2));
             let told = u64::from(changes.duplicate) + changes.take_back.len() as u64;
             assert_eq!(told, 1, "one span is a duplicate, and counted as such once");
             apply(&mut counted, changes);
@@ -242,7 +262,7 @@ mod tests {
     fn others_with_the_same_id_all_count() {
         let later = [call(1, 9, (10, 20)), call(2, 9, (20, 30)), call(3, 9, (40, 50))];
         let without_id = [call(4, 0, (10, 20)), call(5, 0, (10, 20)), call(6, 9, (0, 50))];
-        let changes = tracker().settle(&counting(&[later, without_id].concat()), Tick(1));
+        let changes = settle(&mut tracker(), &counting(&[later, without_id].concat()), Tick(1));
         assert_eq!(changes.count.len(), 6);
         assert!(changes.take_back.is_empty() && !changes.duplicate);
     }
@@ -251,14 +271,14 @@ mod tests {
     fn what_a_trace_takes_back_lets_the_other_count() {
         let (client, gateway) = (call(1, 9, (10, 100)), call(2, 9, (20, 90)));
         let mut tracker = tracker();
-        tracker.settle(&counting(&[client, gateway]), Tick(1));
+        settle(&mut tracker, &counting(&[client, gateway]), Tick(1));
         let taking = |call| CallChanges { take_back: vec![call], ..CallChanges::default() };
-        let changes = tracker.settle(&taking(gateway), Tick(2));
+        let changes = settle(&mut tracker, &taking(gateway), Tick(2));
         assert_eq!((changes.take_back, changes.count), (vec![2], vec![1]));
-        let changes = tracker.settle(&taking(client), Tick(3));
+        let changes = settle(&mut tracker, &taking(client), Tick(3));
         assert_eq!((changes.take_back, changes.count), (vec![1], vec![]));
         // What is forgotten was counted.
-        let changes = tracker.settle(&taking(client), Tick(3));
+        let changes = settle(&mut tracker, &taking(client), Tick(3));
         assert_eq!(changes.take_back, [1]);
         assert_eq!((tracker.young.len(), tracker.young_calls), (0, 0));
     }
@@ -267,7 +287,7 @@ mod tests {
     fn calls_are_forgotten_in_time_and_number() {
         let mut tracker = tracker();
         for id in 1..1000 {
-            tracker.settle(&counting(&[call(id, id % 300 + 1, (10, 20))]), Tick(1));
+            settle(&mut tracker, &counting(&[call(id, id % 300 + 1, (10, 20))]), Tick(1));
             let sum = |calls: &HashMap<u64, Alike<u64>, RandomState>| {
                 calls.values().map(Alike::count).sum::<usize>()
             };
@@ -276,7 +296,7 @@ mod tests {
         }
         let mut duplicate = |id: u64, seconds: u64| {
             let now = Tick(seconds * 1_000_000_000);
-            tracker.settle(&counting(&[call(id, 5, (10, 1000 - id))]), now).duplicate
+            settle(&mut tracker, &counting(&[call(id, 5, (10, 1000 - id))]), now).duplicate
         };
         assert_eq!([(1, 200), (2, 259)].map(|(id, at)| duplicate(id, at)), [false, true]);
         assert!(!duplicate(3, 600));
@@ -303,13 +323,13 @@ mod tests {
                 // One more, which is taken back in between.
                 let guest = call(99, 1, (1, 60));
                 for (index, call) in order.iter().enumerate() {
-                    apply(&mut counted, tracker.settle(&counting(&[*call]), Tick(1)));
+                    apply(&mut counted, settle(&mut tracker, &counting(&[*call]), Tick(1)));
                     if index == 0 {
-                        apply(&mut counted, tracker.settle(&counting(&[guest]), Tick(1)));
+                        apply(&mut counted, settle(&mut tracker, &counting(&[guest]), Tick(1)));
                     }
                 }
                 let taken = CallChanges { take_back: vec![guest], ..CallChanges::default() };
-                apply(&mut counted, tracker.settle(&taken, Tick(1)));
+                apply(&mut counted, settle(&mut tracker, &taken, Tick(1)));
                 results.push(counted);
             }
             prop_assert_eq!(&results[0], &results[1]);

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::codec::msgpack::{MapView, elements, int_of};
+use crate::codec::msgpack::{MapView, elements, int_of, text_of};
 use crate::codec::records::Events;
 use crate::codec::records::testing::{SpanRecord, chunk};
 use crate::model::{Emission, Position, Signal};
@@ -121,8 +121,8 @@ pub(super) fn collect(aggregator: &mut Aggregator, seconds: u64) -> BTreeMap<Str
 }
 
 pub(super) const COUNT: &str = "gen_ai.client.operation.count";
-const DURATION: &str = "gen_ai.client.operation.duration";
-const USAGE: &str = "gen_ai.client.token.usage";
+pub(super) const DURATION: &str = "gen_ai.client.operation.duration";
+pub(super) const USAGE: &str = "gen_ai.client.token.usage";
 const LATENCY: &str = "fluentbit.ai.latency";
 
 /// Scenario: spans of two models whose latency was split, in part or not at all. Guarantees: each part is measured
@@ -446,9 +446,11 @@ fn a_stop_does_not_repeat_cumulative_points() {
     feed(&mut aggregator, &[call(1, 1)]);
     assert_eq!(read(&aggregator.take(true, Tick(2), START + 2))[COUNT][0].count, 1);
     assert_eq!(aggregator.take(true, Tick(3), START + 3), []);
+    let over = 11 * SECOND;
+    assert_eq!(aggregator.take(true, Tick(over), START + over), [], "nor if an interval is over");
     feed(&mut aggregator, &[call(2, 1)]);
-    assert_eq!(read(&aggregator.take(true, Tick(4), START + 4))[COUNT][0].count, 2);
-    assert_eq!(collect(&mut aggregator, 20)[COUNT][0].count, 2, "an interval says it again");
+    assert_eq!(read(&aggregator.take(true, Tick(over), START + over))[COUNT][0].count, 2);
+    assert_eq!(collect(&mut aggregator, 30)[COUNT][0].count, 2, "an interval says it again");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Bounds of what is held, under traffic that tries them.
 
-use super::tests::{COUNT, SECOND, START, call, config, read};
+use super::tests::{COUNT, SECOND, START, USAGE, call, config, read};
 use super::*;
 use crate::codec::records::testing::{SpanRecord, chunk};
 
@@ -49,7 +49,7 @@ fn a_million_values_stay_within_the_limit() {
         MetricsConfig { temporality: Temporality::Cumulative, max_series: LIMIT, ..config() };
     let mut aggregator = Aggregator::new(config, Tick(0), START);
     let most = most_series(&mut aggregator, 1_000_000, |_| {});
-    let (tally, bytes) = (aggregator.tally(), aggregator.groups.attribute_bytes());
+    let (tally, bytes) = (aggregator.tally(), aggregator.groups.costs()[0].bytes);
     println!("{most} series at most, {tally:?}, {bytes} bytes of attributes and resources");
     assert!((9_900..=11_100).contains(&most), "{most} series");
     assert_eq!((tally.measured, tally.input_tokens), (1_000_000, 10_000_000));
@@ -90,8 +90,64 @@ fn long_values_are_bounded_in_bytes() {
         .collect();
     aggregator.on_chunk(b"ai", &chunk(&spans), Tick(1), START);
     assert_eq!(aggregator.tally().overflow, 199);
-    let bytes = aggregator.groups.attribute_bytes();
+    let bytes = aggregator.groups.costs()[0].bytes;
     assert!(bytes < 1 << 20, "{bytes} bytes");
     let points = read(&aggregator.take(true, Tick(2), START + 2)).remove(COUNT).unwrap();
     assert_eq!(points.iter().map(|point| point.count).sum::<i64>(), 199);
+}
+
+/// A span or a log event of any kind that is measured; what it says goes by its number.
+fn mixed(index: u64) -> Vec<u8> {
+    let of = |name: &str, several: u64| format!("{name}-{}", index / 7 % several);
+    let mut span = call(index + 1, 1)
+        .service(&of("service", 40))
+        .with("tenant", of("tenant", 9).as_str())
+        .with("gen_ai.response.id", format!("r-{}", index / 2).as_str());
+    let more: &[(&str, &str)] = match index % 11 {
+        0 => &[("gen_ai.response.finish_reasons", "stop")],
+        1 => &[("gen_ai.response.finish_reasons", "length"), ("gen_ai.usage.cost", "0.5")],
+        2 => &[("error.type", "timeout")],
+        3 => &[("mcp.method.name", "tools/call"), ("gen_ai.tool.name", "search")],
+        _ => &[],
+    };
+    span = more.iter().fold(span, |span, (key, value)| span.with(key, *value));
+    let numbers: &[(&str, f64)] = match index % 13 {
+        0 => &[("gen_ai.usage.cache_read.input_tokens", 4.0)],
+        1 => &[("gen_ai.usage.reasoning.output_tokens", 4.0), ("fluentbit.ai.latency.queue", 0.1)],
+        2 => &[("gen_ai.response.time_to_first_chunk", 0.5)],
+        3 => &[("gen_ai.latency.e2e", 0.5), ("gen_ai.latency.time_to_first_token", 0.25)],
+        _ => &[],
+    };
+    numbers.iter().fold(span, |span, (key, value)| span.with(key, *value)).encode()
+}
+
+/// Scenario: spans of all kinds, two of each response, over more resources and values than there is room for, with
+/// pauses in which series are forgotten. Guarantees: after every chunk the budget is what there is, and every span
+/// and every call is in what is emitted, once.
+#[test]
+fn the_budget_is_what_there_is() {
+    const SPANS: u64 = 6000;
+    for max_series in [100, 400, 100_000] {
+        let mut aggregator =
+            Aggregator::new(MetricsConfig { max_series, ..config() }, Tick(0), START);
+        let (mut spans, mut calls) = (0, 0);
+        for first in (0..SPANS).step_by(50) {
+            let at = first * SECOND / if first < SPANS / 2 { 20 } else { 1 };
+            let chunk: Vec<u8> = (first..first + 50).flat_map(mixed).collect();
+            aggregator.on_chunk(b"ai", &chunk, Tick(at), START + at);
+            let [budget, counted] = aggregator.groups.costs();
+            assert_eq!(budget, counted, "{max_series}: {first}");
+            let emitted = read(&aggregator.take(first + 50 == SPANS, Tick(at), START + at));
+            let count = |name: &str| -> i64 {
+                emitted.get(name).into_iter().flatten().map(|point| point.count).sum()
+            };
+            (spans, calls) = (spans + count(COUNT), calls + count(USAGE));
+            let [budget, counted] = aggregator.groups.costs();
+            assert_eq!(budget, counted, "{max_series}: {first} emitted");
+        }
+        let tally = aggregator.tally();
+        assert_eq!((spans, tally.measured), (6000, SPANS), "{max_series}: {tally:?}");
+        assert_eq!(calls, 2 * (6000 - i64::try_from(tally.duplicate_calls).unwrap()));
+        assert_eq!(tally.overflow > 0, max_series < 1000, "{max_series}: {tally:?}");
+    }
 }

@@ -6,13 +6,36 @@ pub(super) fn from_hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
         return None;
     }
     let mut bytes = [0_u8; N];
-    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        *byte = match pair {
-            [high, low] => (hex_digit(*high)? << 4) | hex_digit(*low)?,
-            _ => return None,
-        };
+    // Looked at once at the end, as ids are nearly always valid.
+    let mut wrong = 0;
+    for (byte, pair) in bytes.iter_mut().zip(text.as_chunks::<2>().0) {
+        let [high, low] = pair.map(value_of);
+        wrong |= high | low;
+        *byte = (high << 4) | (low & 0x0f);
     }
-    Some(bytes)
+    (wrong & NO_DIGIT == 0).then_some(bytes)
+}
+
+/// Stands for what is no hex digit.
+const NO_DIGIT: u8 = 0x80;
+
+/// The values of hex digits, by their bytes.
+#[expect(clippy::indexing_slicing, reason = "a wrong index in a constant does not compile")]
+const VALUES: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        if let Some(value) = hex_digit(byte) {
+            values[byte as usize] = value;
+        }
+        byte += 1;
+    }
+    values
+};
+
+#[inline]
+fn value_of(digit: u8) -> u8 {
+    VALUES.get(usize::from(digit)).copied().unwrap_or(NO_DIGIT)
 }
 
 /// The value of one hex digit of either case.
@@ -60,5 +83,9 @@ mod tests {
         assert!(digits.starts_with("000102") && digits.ends_with("fdfeff"));
         assert_eq!(from_hex::<256>(digits.as_bytes()).map(|read| read.to_vec()), Some(bytes));
         assert_eq!(hex(&[]), "");
+        assert_eq!(from_hex::<2>(b"aB0F"), Some([0xab, 0x0f]));
+        for wrong in [&b"0g00"[..], b"000\xff", b"00 0", b"000", b"00000", b"@000", b"000`"] {
+            assert_eq!(from_hex::<2>(wrong), None);
+        }
     }
 }

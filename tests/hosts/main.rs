@@ -35,6 +35,7 @@ mod builtin_filters;
 mod builtins;
 mod calls;
 mod check;
+mod coding_agents;
 mod content;
 mod correlation;
 mod cost;

@@ -213,6 +213,9 @@ impl CallCost {
 }
 
 impl CallCosts {
+    /// How many series a call may begin at most.
+    pub(super) const MOST: usize = 2;
+
     /// Counts a call, and says how many series that began.
     pub(super) fn add(&mut self, cost: CallCost, weight: f64) -> usize {
         let index = cost.source.index();

@@ -92,19 +92,20 @@ impl<'a> ItemReader<'a> {
         if start.is_empty() {
             return None;
         }
-        Some(match self.record(start, visitor) {
-            Some(item) => ItemStep::Item(item),
-            None => self.other(start, visitor),
-        })
+        match self.record(start, visitor) {
+            None => Some(self.other(start, visitor)),
+            record => record,
+        }
     }
 
-    /// A record as we and Fluent Bit write it; `None` where the general way has to look.
+    /// A record as we and Fluent Bit write it; `None` where the general way has to look. It is returned as
+    /// the step that it is, since an item is too large to be moved for nothing.
     #[inline]
     fn record(
         &mut self,
         start: &'a [u8],
         visitor: &mut impl AttributeVisitor<'a>,
-    ) -> Option<Item<'a>> {
+    ) -> Option<ItemStep<'a>> {
         let (time, rest) = record_time(start)?;
         let group = self.events.group();
         let known = if self.metadata.is_empty() { None } else { rest.strip_prefix(self.metadata) };
@@ -126,7 +127,7 @@ impl<'a> ItemReader<'a> {
         self.events.advance(reader.rest());
         let (raw, body) = (before(start, reader.rest()), before(after, reader.rest()));
         let event = Event { raw, kind: EventKind::Record, time, metadata, body, group };
-        Some(Item { event, telemetry, new_metadata, span })
+        Some(ItemStep::Item(Item { event, telemetry, new_metadata, span }))
     }
 
     #[cold]

@@ -1,14 +1,14 @@
-//! The filter `ai_metrics`: model metrics from the spans that pass.
+//! The filter `ai_metrics`: model metrics from the spans and log events that pass.
 
+mod numbers;
 mod prices;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::numbers::Numbers;
 use self::prices::{CostBasis, PricesFile};
-use crate::aggregation::{
-    AggregationTally, Aggregator, CostSource, HistogramForm, MetricsConfig, Temporality,
-};
+use crate::aggregation::{Aggregator, HistogramForm, MetricsConfig, Temporality};
 use crate::clock::{self, Tick};
 use crate::codec::fluentbit::write::ReaderCapabilities;
 use crate::config::read::{self, Read};
@@ -19,7 +19,7 @@ use crate::plugin::{Chunk, Environment, Filter, OpenError, OptionSpec, Options, 
 use crate::plugins::derived::missing_emitter::missing_emitter;
 use crate::pricing::PriceTable;
 use crate::sampling::{OtState, Threshold};
-use crate::stats::{Counter, CounterFamily, Counters, Log};
+use crate::stats::Log;
 use crate::sync::{Mutex, MutexGuard};
 
 /// Attributes that would make a series of almost every span.
@@ -111,100 +111,6 @@ fn few_values(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Vec<String>>
     Some(names)
 }
 
-struct Numbers {
-    measured: Counter,
-    input_tokens: Counter,
-    output_tokens: Counter,
-    duplicates: Counter,
-    calls: [Counter; 3],
-    cost: [Counter; 2],
-    prices_problems: Counter,
-    series: Counter,
-    overflow: Counter,
-    evicted: Counter,
-}
-
-impl Numbers {
-    fn new(counters: &Counters) -> Self {
-        const MEASURED: CounterFamily = CounterFamily::counter(
-            "measured_spans_total",
-            "Spans of GenAI operations that were measured",
-            &[],
-        );
-        const TOKENS: CounterFamily = CounterFamily::counter(
-            "counted_tokens_total",
-            "Tokens of model calls, each call once, adjusted for sampling",
-            &["type"],
-        );
-        const DUPLICATES: CounterFamily = CounterFamily::counter(
-            "duplicate_calls_total",
-            "Model call spans whose tokens another span tells of, of the same trace or of another one",
-            &[],
-        );
-        const CALLS: CounterFamily = CounterFamily::counter(
-            "priced_calls_total",
-            "Model calls by what their cost is known from (reported, computed, unpriced), each call once, \
-             adjusted for sampling",
-            &["source"],
-        );
-        const COST: CounterFamily = CounterFamily::counter(
-            "cost_microdollars_total",
-            "Cost of model calls in millionths of a US dollar (reported, computed), each call once, \
-             adjusted for sampling",
-            &["source"],
-        );
-        const PRICES: CounterFamily = CounterFamily::counter(
-            "prices_file_errors_total",
-            "Changes of prices_file that could not be read, so that the prices before them hold",
-            &[],
-        );
-        const SERIES: CounterFamily = CounterFamily::gauge(
-            "series",
-            "Series held: one of each metric, resource and set of attributes",
-            &[],
-        );
-        const OVERFLOW: CounterFamily = CounterFamily::counter(
-            "overflow_total",
-            "Spans that had no room for a series of their own",
-            &[],
-        );
-        const EVICTED: CounterFamily = CounterFamily::counter(
-            "evicted_series_total",
-            "Series that were forgotten to make room for those of other resources; what they said was emitted",
-            &[],
-        );
-        Self {
-            measured: counters.counter(MEASURED, &[]),
-            input_tokens: counters.counter(TOKENS, &["input"]),
-            output_tokens: counters.counter(TOKENS, &["output"]),
-            duplicates: counters.counter(DUPLICATES, &[]),
-            calls: CostSource::ALL.map(|source| counters.counter(CALLS, &[source.name()])),
-            cost: [CostSource::Reported, CostSource::Computed]
-                .map(|source| counters.counter(COST, &[source.name()])),
-            prices_problems: counters.counter(PRICES, &[]),
-            series: counters.counter(SERIES, &[]),
-            overflow: counters.counter(OVERFLOW, &[]),
-            evicted: counters.counter(EVICTED, &[]),
-        }
-    }
-
-    fn show(&self, tally: &AggregationTally) {
-        self.measured.set(tally.measured);
-        self.input_tokens.set(tally.input_tokens);
-        self.output_tokens.set(tally.output_tokens);
-        self.duplicates.set(tally.duplicate_calls);
-        for (counter, calls) in self.calls.iter().zip(tally.cost.calls) {
-            counter.set(calls);
-        }
-        for (counter, cost) in self.cost.iter().zip(tally.cost.microdollars) {
-            counter.set(cost);
-        }
-        self.series.set(tally.series);
-        self.overflow.set(tally.overflow);
-        self.evicted.set(tally.evicted);
-    }
-}
-
 /// The aggregator, shared between the filter and the inputs that drain it.
 struct Shared {
     aggregator: Mutex<Aggregator>,
@@ -267,7 +173,7 @@ pub struct AiMetrics {
 impl Filter for AiMetrics {
     const SPEC: Spec = Spec {
         name: "ai_metrics",
-        about: "Model metrics of the GenAI conventions from spans",
+        about: "Model metrics of the GenAI conventions from spans and log events",
         options: OPTIONS,
     };
 

@@ -35,6 +35,8 @@ use testkit::shapes::{GeneratedBatch, TelemetryShape};
 const SPANS: u8 = 128;
 const ROUNDS: usize = 200;
 const REPEATS: u32 = 15;
+/// How many chunks of ever new traces there are.
+const CHUNKS: u64 = 64;
 const POSITION: Position = Position { run: 1, after: 1 };
 
 /// The shortest time of `work` for one item.
@@ -165,6 +167,44 @@ fn aggregator() -> Aggregator {
     Aggregator::new(config, Tick(0), 0)
 }
 
+/// Chunks of spans of which each has its own trace, and each call its own response id, as traffic has them.
+fn traffic() -> Result<Vec<Vec<u8>>, Box<dyn std::error::Error>> {
+    const RESPONSE: &[u8] = b"chatcmpl-AbCdEfGhIjKlMnOpQrStUv";
+    let mut batch = GeneratedBatch::new(TelemetryShape::Genai, SPANS.into());
+    let mut calls = 0_u32;
+    let chunks = (0..CHUNKS).map(|number| {
+        let mut chunk = Vec::new();
+        traces_to_records(&batch.numbered(number * u64::from(SPANS)), &mut chunk)?;
+        let mut at = 0;
+        while let Some(found) = chunk
+            .get(at..)
+            .and_then(|rest| rest.windows(RESPONSE.len()).position(|part| part == RESPONSE))
+        {
+            at += found + RESPONSE.len();
+            calls += 1;
+            let number = format!("{calls:08}");
+            if let Some(end) = chunk.get_mut(at - number.len()..at) {
+                end.copy_from_slice(number.as_bytes());
+            }
+        }
+        Ok(chunk)
+    });
+    chunks.collect()
+}
+
+/// What `ai_metrics` does with spans of ever new traces, as a row.
+fn metrics_row(row: &dyn Fn(&str, &mut dyn FnMut()) -> String) -> String {
+    let (mut chunks, mut aggregator, mut turns) = (None, aggregator(), 0_u64);
+    row("spans: measured by ai_metrics", &mut || {
+        let chunks = chunks.get_or_insert_with(|| traffic().unwrap_or_default());
+        // Whenever the chunks begin anew, their traces are forgotten.
+        let now = Tick((turns / CHUNKS) * 200_000_000_000);
+        let chunk = usize::try_from(turns % CHUNKS).ok().and_then(|turn| chunks.get(turn));
+        aggregator.on_chunk(b"ai", chunk.map_or(&[], Vec::as_slice), now, 1);
+        turns += 1;
+    })
+}
+
 /// What `ai_context` does with a chunk, as a row.
 fn context_row(name: &str, chunk: &[u8], row: &dyn Fn(&str, &mut dyn FnMut()) -> String) -> String {
     let mut context = context();
@@ -177,14 +217,11 @@ fn filters(
     captures: &[u8],
     row: &dyn Fn(&str, &mut dyn FnMut()) -> String,
 ) -> String {
-    let mut aggregator = aggregator();
     let mut head = HeadSampler::from_percentage(10.0);
     [
         context_row("spans: through ai_context, current names", chunk, row),
         context_row("spans: through ai_context, captures", captures, row),
-        row("spans: measured by ai_metrics", &mut || {
-            aggregator.on_chunk(b"ai", chunk, Tick(0), 1);
-        }),
+        metrics_row(row),
         row("spans: sampled at the head, 10 %", &mut || {
             drop(black_box(head.on_chunk(chunk, POSITION, &mut HeadTally::default())));
         }),

@@ -1,0 +1,21 @@
+//! The list of all metrics.
+
+use super::instruments::{
+    COST, COST_CALLS, FINISH_REASONS, Instrument, LATENCY, OF_CALLS, OF_OPERATIONS, TOKEN_KINDS,
+    TOKEN_USAGE,
+};
+use super::named::NAMED;
+
+/// All of them, in the order in which they are emitted.
+pub fn instruments() -> impl Iterator<Item = &'static Instrument> {
+    let of_operations = OF_OPERATIONS.iter().map(|(instrument, _)| instrument);
+    let of_calls = OF_CALLS.iter().map(|(instrument, _)| instrument);
+    let named = NAMED.iter().map(|named| &named.instrument);
+    of_operations
+        .chain([&FINISH_REASONS, &LATENCY])
+        .chain(of_calls)
+        .chain([&TOKEN_USAGE])
+        .chain(&TOKEN_KINDS)
+        .chain([&COST, &COST_CALLS])
+        .chain(named)
+}

@@ -1,0 +1,69 @@
+//! Export of series: the points of one metric from a table of series.
+
+use super::instruments::{Accumulator, Instrument, PointData};
+use super::series::SeriesTable;
+use super::write::{MetricEnvelope, MetricWriter, PointContext};
+use crate::codec::msgpack::str;
+use crate::model::Emission;
+
+/// One export of a group.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Export<'e> {
+    pub(super) envelope: &'e MetricEnvelope,
+    /// When deltas began; `None` for cumulative points.
+    pub(super) delta: Option<u64>,
+}
+
+impl Export<'_> {
+    /// Whether points say all since their series began.
+    pub(super) const fn is_cumulative(&self) -> bool {
+        self.delta.is_none()
+    }
+
+    /// Writes the points of a metric. `points` gives those of a series, each with the attribute that it
+    /// has beside the series', encoded, or an empty slice.
+    pub(super) fn table<T>(
+        &self,
+        batch: &mut Emission,
+        instrument: &'static Instrument,
+        table: &mut SeriesTable<T>,
+        mut points: impl FnMut(&mut T, &mut dyn FnMut(Option<&mut Accumulator>, &[u8])),
+    ) {
+        let cumulative = self.is_cumulative();
+        self.data(batch, instrument, table, |value, point| {
+            points(value, &mut |total, more| {
+                point(total.and_then(|total| total.export(cumulative)), more);
+            });
+        });
+    }
+
+    /// Writes the points of a metric, whose data `points` gives.
+    pub(super) fn data<T>(
+        &self,
+        batch: &mut Emission,
+        instrument: &'static Instrument,
+        table: &mut SeriesTable<T>,
+        mut points: impl FnMut(&mut T, &mut dyn FnMut(Option<PointData>, &[u8])),
+    ) {
+        let mut writer = MetricWriter::new(batch, instrument, self.envelope);
+        table.for_each(|attributes, series| {
+            let start = self.delta.unwrap_or(series.since);
+            let own = series.pairs;
+            points(&mut series.value, &mut |data, more| {
+                if let Some(data) = data {
+                    let pairs = own + u32::from(!more.is_empty());
+                    writer.add(PointContext { attributes, more, pairs, start }, data);
+                }
+            });
+        });
+        writer.flush();
+    }
+}
+
+/// The attribute that points of a metric have beside those of their series, encoded.
+pub(super) fn attribute_of(instrument: &Instrument, value: &str) -> Vec<u8> {
+    let mut pair = Vec::new();
+    str(&mut pair, instrument.by.unwrap_or_default());
+    str(&mut pair, value);
+    pair
+}

@@ -1,0 +1,122 @@
+//! Token counts: what a model call says of its tokens, and where it is counted.
+
+use super::attribute::Attribute;
+use super::cost::CallCost;
+use super::number::whole;
+use super::series::SeriesHandle;
+use crate::model::listed_enum;
+
+listed_enum! {
+    /// Tokens that are a part of those taken in or given out.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(super) enum TokenKind {
+        /// Of those taken in, read from a cache.
+        CacheRead,
+        /// Of those taken in, written into a cache.
+        CacheWrite,
+        /// Of those given out, spent on reasoning.
+        Reasoning,
+    }
+}
+
+impl TokenKind {
+    /// The attributes that have them.
+    pub(super) const ATTRIBUTES: u64 =
+        Attribute::CacheRead.bit() | Attribute::CacheWrite.bit() | Attribute::Reasoning.bit();
+
+    /// The attribute that has them.
+    pub(super) const fn attribute(self) -> Attribute {
+        match self {
+            Self::CacheRead => Attribute::CacheRead,
+            Self::CacheWrite => Attribute::CacheWrite,
+            Self::Reasoning => Attribute::Reasoning,
+        }
+    }
+}
+
+/// Stands for a number that is not said; calls of so many tokens count as one less.
+const NOT_SAID: u32 = u32::MAX;
+
+/// The tokens of one call. They are kept for every recent call, so they are small.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tokens {
+    input: u32,
+    output: u32,
+    /// In the order of [`TokenKind::ALL`].
+    parts: [u32; TokenKind::ALL.len()],
+}
+
+fn said(amount: f64) -> u32 {
+    u32::try_from(whole(amount)).unwrap_or(NOT_SAID).min(NOT_SAID - 1)
+}
+
+fn number(tokens: u32) -> Option<f64> {
+    (tokens != NOT_SAID).then_some(f64::from(tokens))
+}
+
+impl Tokens {
+    /// Tokens taken in and given out, as far as they are said.
+    pub(super) fn new(input: Option<f64>, output: Option<f64>) -> Self {
+        let [input, output] = [input, output].map(|amount| amount.map_or(NOT_SAID, said));
+        Self { input, output, parts: [NOT_SAID; TokenKind::ALL.len()] }
+    }
+
+    /// Those taken in, with those of the cache.
+    pub(super) fn input(&self) -> Option<f64> {
+        number(self.input)
+    }
+
+    /// Those given out, with those of reasoning.
+    pub(super) fn output(&self) -> Option<f64> {
+        number(self.output)
+    }
+
+    /// Notes a part.
+    pub(super) fn set(&mut self, kind: TokenKind, amount: f64) {
+        if let Some(slot) = self.parts.get_mut(kind as usize) {
+            *slot = said(amount);
+        }
+    }
+
+    /// The parts that are said, by their index in [`TokenKind::ALL`].
+    #[inline]
+    pub(super) fn parts(&self) -> impl Iterator<Item = (usize, f64)> {
+        let said = |(index, part): (usize, &u32)| number(*part).map(|number| (index, number));
+        self.parts.iter().enumerate().filter_map(said)
+    }
+
+    /// What tells calls with other tokens apart: those taken in and given out.
+    pub(super) fn distinctive(&self) -> u64 {
+        (u64::from(self.input) << 32) | u64::from(self.output)
+    }
+}
+
+/// The tokens of one call, and where they are counted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct TokenCounts {
+    pub(super) group: usize,
+    pub(super) group_id: u64,
+    pub(super) series: SeriesHandle,
+    pub(super) tokens: Tokens,
+    pub(super) weight: f64,
+    /// `None` where costs are not asked for.
+    pub(super) cost: Option<CallCost>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_said_or_not() {
+        let mut tokens = Tokens::new(Some(10.0), None);
+        assert_eq!(
+            (tokens.input(), tokens.output(), tokens.parts().count()),
+            (Some(10.0), None, 0)
+        );
+        tokens.set(TokenKind::Reasoning, 1e12);
+        let most = f64::from(u32::MAX - 1);
+        assert_eq!(tokens.parts().collect::<Vec<_>>(), [(2, most)]);
+        assert_ne!(tokens.distinctive(), Tokens::new(None, Some(10.0)).distinctive());
+    }
+}

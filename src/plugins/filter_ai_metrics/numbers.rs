@@ -1,0 +1,111 @@
+//! The counters of the filter.
+
+use crate::aggregation::{AggregationTally, CostSource};
+use crate::stats::{Counter, CounterFamily, Counters};
+
+const MEASURED: CounterFamily = CounterFamily::counter(
+    "measured_spans_total",
+    "Spans of GenAI operations, and of the Model Context Protocol, that were measured",
+    &[],
+);
+const EVENTS: CounterFamily = CounterFamily::counter(
+    "measured_events_total",
+    "Log events of GenAI operations that were measured",
+    &[],
+);
+const TOKENS: CounterFamily = CounterFamily::counter(
+    "counted_tokens_total",
+    "Tokens of model calls, each call once, adjusted for sampling",
+    &["type"],
+);
+const DUPLICATES: CounterFamily = CounterFamily::counter(
+    "duplicate_calls_total",
+    "Model call spans whose tokens another span tells of, of the same trace or of another one, and \
+     log events of operations that a span or another event tells of",
+    &[],
+);
+const CALLS: CounterFamily = CounterFamily::counter(
+    "priced_calls_total",
+    "Model calls by what their cost is known from (reported, computed, unpriced), each call once, \
+     adjusted for sampling",
+    &["source"],
+);
+const COST: CounterFamily = CounterFamily::counter(
+    "cost_microdollars_total",
+    "Cost of model calls in millionths of a US dollar (reported, computed), each call once, \
+     adjusted for sampling",
+    &["source"],
+);
+const PRICES: CounterFamily = CounterFamily::counter(
+    "prices_file_errors_total",
+    "Changes of prices_file that could not be read, so that the prices before them hold",
+    &[],
+);
+const SERIES: CounterFamily = CounterFamily::gauge(
+    "series",
+    "Series held: one of each metric, resource and set of attributes",
+    &[],
+);
+const OVERFLOW: CounterFamily = CounterFamily::counter(
+    "overflow_total",
+    "Spans and log events that had no room for a series of their own",
+    &[],
+);
+const EVICTED: CounterFamily = CounterFamily::counter(
+    "evicted_series_total",
+    "Series that were forgotten to make room for those of other resources; what they said was emitted",
+    &[],
+);
+
+/// The counters of one filter.
+pub(super) struct Numbers {
+    measured: Counter,
+    events: Counter,
+    input_tokens: Counter,
+    output_tokens: Counter,
+    duplicates: Counter,
+    calls: [Counter; 3],
+    cost: [Counter; 2],
+    /// Changes of the prices that could not be read.
+    pub(super) prices_problems: Counter,
+    series: Counter,
+    overflow: Counter,
+    evicted: Counter,
+}
+
+impl Numbers {
+    pub(super) fn new(counters: &Counters) -> Self {
+        Self {
+            measured: counters.counter(MEASURED, &[]),
+            events: counters.counter(EVENTS, &[]),
+            input_tokens: counters.counter(TOKENS, &["input"]),
+            output_tokens: counters.counter(TOKENS, &["output"]),
+            duplicates: counters.counter(DUPLICATES, &[]),
+            calls: CostSource::ALL.map(|source| counters.counter(CALLS, &[source.name()])),
+            cost: [CostSource::Reported, CostSource::Computed]
+                .map(|source| counters.counter(COST, &[source.name()])),
+            prices_problems: counters.counter(PRICES, &[]),
+            series: counters.counter(SERIES, &[]),
+            overflow: counters.counter(OVERFLOW, &[]),
+            evicted: counters.counter(EVICTED, &[]),
+        }
+    }
+
+    /// Shows what has happened so far.
+    pub(super) fn show(&self, tally: &AggregationTally) {
+        self.measured.set(tally.measured);
+        self.events.set(tally.measured_events);
+        self.input_tokens.set(tally.input_tokens);
+        self.output_tokens.set(tally.output_tokens);
+        self.duplicates.set(tally.duplicate_calls);
+        for (counter, calls) in self.calls.iter().zip(tally.cost.calls) {
+            counter.set(calls);
+        }
+        for (counter, cost) in self.cost.iter().zip(tally.cost.microdollars) {
+            counter.set(cost);
+        }
+        self.series.set(tally.series);
+        self.overflow.set(tally.overflow);
+        self.evicted.set(tally.evicted);
+    }
+}
