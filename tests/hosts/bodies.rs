@@ -1,7 +1,11 @@
 //! Telemetry through outputs that write bodies only, as Kafka's.
 
+use std::collections::HashSet;
 use std::io::Write;
 use std::time::Duration;
+
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use prost::Message;
 
 use crate::client::Client;
 use crate::equality::{arrived, captures, sent};
@@ -69,6 +73,18 @@ fn rounded(items: Vec<String>) -> Vec<String> {
     items
 }
 
+/// Whether no span of a request has a key twice, against OTLP's rule: of these JSON keeps one.
+fn has_unique_keys(captured: &Captured) -> bool {
+    let Ok(request) = ExportTraceServiceRequest::decode(captured.body.as_slice()) else {
+        return true;
+    };
+    let scopes = request.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
+    scopes.flat_map(|scope| scope.spans).all(|span| {
+        let keys: HashSet<&str> = span.attributes.iter().map(|pair| pair.key.as_str()).collect();
+        keys.len() == span.attributes.len()
+    })
+}
+
 /// Scenario: real captures of all signals; Fluent Bit writes the records' bodies as JSON, as its
 /// Kafka output does, reads the JSON again and puts each under `payload`, as its Kafka input does.
 /// Guarantees: every item arrives as it was sent, but for the last digit of doubles. Needs a real host: that is whose JSON it is.
@@ -77,6 +93,8 @@ async fn bodies_alone_are_whole_items() {
     let _together = together();
     let plugins = linked();
     let mut captures = captures();
+    captures.retain(|captured| captured.path != "/v1/traces" || has_unique_keys(captured));
+    assert!(captures.len() > 60);
     captures.extend(unknown());
     for host in real_hosts() {
         let folder = tempfile::tempdir().unwrap();
