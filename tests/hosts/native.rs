@@ -9,7 +9,7 @@ use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use prost::Message;
 
 use crate::client::Client;
-use crate::equality::{arrived, captures, sent};
+use crate::equality::{arrived, captures_for_stock, sent};
 use crate::hosts::{Host, RunningHost, free_port};
 use crate::sink::{Keep, Sink};
 use crate::support::{Pipeline, linked, real_hosts, together};
@@ -20,7 +20,7 @@ use crate::support::{Pipeline, linked, real_hosts, together};
 async fn the_stock_input_feeds_multi_otlp() {
     let _together = together();
     let plugins = linked();
-    let captures = captures();
+    let captures = captures_for_stock();
     for host in real_hosts() {
         let sink = Sink::start(0, Keep::Requests).await;
         let port = free_port();

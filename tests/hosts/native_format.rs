@@ -276,7 +276,7 @@ async fn processors_of_the_host_see_native_telemetry() {
 async fn points_with_different_attributes_pass_the_labels_processor() {
     let _together = together();
     let plugins = linked();
-    let mut requests: Vec<ExportMetricsServiceRequest> = crate::equality::captures()
+    let mut requests: Vec<ExportMetricsServiceRequest> = crate::equality::captures_for_stock()
         .into_iter()
         .filter(|captured| captured.path == METRICS.0)
         .map(|captured| ExportMetricsServiceRequest::decode(&captured.body[..]).unwrap())
