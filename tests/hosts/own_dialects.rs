@@ -136,7 +136,7 @@ fn wrong_own_mappings_stop_the_start() {
             .unwrap();
         let said = [output.stdout, output.stderr].concat();
         let said = String::from_utf8_lossy(&said);
-        let words = "wrong.yaml': dialects[0].rules[2].to: \"gen_ai.modell\" is not allowed; allowed: \
+        let words = "wrong.yaml': line 10: dialects[0].rules[2].to: \"gen_ai.modell\" is not allowed; allowed: \
                      gen_ai.provider.name, gen_ai.request.model";
         assert!(said.contains(words), "{}: {said}", host.title());
         assert!(output.status.code().is_some_and(|code| code != 0), "{}: {said}", host.title());
