@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::dialect::Dialect;
+use super::dialects::DialectSet;
 
 /// Names that are counted one by one; others are counted together.
 const MAX_NAMES: usize = 256;
@@ -19,21 +20,48 @@ pub(super) struct UnknownNames {
     seen: BTreeMap<String, u64>,
     /// Names that were ever counted by themselves.
     named: usize,
+    beginnings: Beginnings,
+}
+
+/// What names of the dialects begin with that a span spoke, which the next one mostly speaks, too.
+#[derive(Debug, Default)]
+struct Beginnings {
+    spoken: DialectSet,
+    all: Vec<&'static str>,
+    /// Their first letters.
+    letters: u32,
+}
+
+impl Beginnings {
+    fn of(&mut self, spoken: DialectSet, added: &'static [Dialect]) {
+        if self.spoken == spoken {
+            return;
+        }
+        self.spoken = spoken;
+        self.all.clear();
+        let dialects = spoken.dialects(added);
+        self.all.extend(dialects.flat_map(|(_, dialect)| dialect.detection.beginnings));
+        self.letters = self.all.iter().fold(0, |letters, name| letters | letter(name.as_bytes()));
+    }
+
+    /// Few names of others have the first letter of one.
+    fn begin(&self, name: &[u8]) -> bool {
+        self.letters & letter(name) != 0
+            && self.all.iter().any(|beginning| name.starts_with(beginning.as_bytes()))
+    }
 }
 
 impl UnknownNames {
     /// Counts those of the names that begin as names of these dialects do.
     pub(super) fn note<'a>(
         &mut self,
-        spoken: impl Iterator<Item = &'static Dialect> + Clone,
+        spoken: DialectSet,
+        added: &'static [Dialect],
         names: impl Iterator<Item = &'a [u8]>,
     ) {
-        let beginnings = || spoken.clone().flat_map(|dialect| dialect.detection.beginnings);
-        // Few names of others have the first letter of one.
-        let letters =
-            beginnings().fold(0, |letters, beginning| letters | letter(beginning.as_bytes()));
-        for name in names.filter(|name| letters & letter(name) != 0) {
-            if beginnings().any(|beginning| name.starts_with(beginning.as_bytes()))
+        self.beginnings.of(spoken, added);
+        for name in names {
+            if self.beginnings.begin(name)
                 && let Ok(name) = std::str::from_utf8(name)
             {
                 self.note_one(name);
@@ -139,10 +167,11 @@ mod tests {
 
     #[test]
     fn names_are_bounded_and_lists_count_as_one() {
-        let spoken = DIALECTS.iter().copied().filter(|dialect| dialect.name == "gen_ai");
+        let last = DIALECTS.iter().position(|dialect| dialect.name == "gen_ai").unwrap();
+        let spoken = DialectSet::of(last);
         let mut unknown = UnknownNames::default();
         let note = |unknown: &mut UnknownNames, name: &str| {
-            unknown.note(spoken.clone(), std::iter::once(name.as_bytes()));
+            unknown.note(spoken, &[], std::iter::once(name.as_bytes()));
         };
         for name in ["gen_ai.x.0.y", "gen_ai.x.17.y", "http.method", "gen_ai.memory.store.id"] {
             note(&mut unknown, name);

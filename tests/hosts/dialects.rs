@@ -16,6 +16,9 @@ use crate::replay;
 use crate::sink::{Keep, ReceivedRequests, Sink};
 use crate::support::{Pipeline, all_hosts, linked, together};
 
+/// Made samples of which it was reviewed what they are in the dialects of backends.
+const IN_DIALECTS: [&str; 3] = ["claude_code", "langfuse", "vercel_ai_sdk"];
+
 /// What `ai_sampling` says of a trace that it kept.
 const OF_SAMPLING: &str = "fluentbit.ai.sampling.";
 
@@ -118,8 +121,9 @@ fn redacted(item: &Value) -> String {
     item.to_string().replace("x@example.com", "[email]")
 }
 
-/// Scenario: the made sample of every dialect through the README's filters. Guarantees: what arrives
-/// is what was reviewed, each span and log once.
+/// Scenario: the made sample of every dialect through the README's filters, to two endpoints of different
+/// dialects. Guarantees: what arrives is what was reviewed, each span and log once, and at the other endpoint
+/// each in its dialect.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_dialect_arrives_as_reviewed() {
     let _together = together();
@@ -138,6 +142,7 @@ async fn every_dialect_arrives_as_reviewed() {
         samples.iter().flat_map(|(_, requests, _)| requests.clone()).collect();
     for host in all_hosts() {
         let sink = Sink::start(0, Keep::Requests).await;
+        let phoenix = Sink::start(0, Keep::Requests).await;
         let (http, grpc) = (free_port(), free_port());
         let pipeline = Pipeline::default()
             .otlp_in(http, grpc)
@@ -150,11 +155,17 @@ async fn every_dialect_arrives_as_reviewed() {
                 "decision_wait: 1s",
                 "sampling_percentage: 100",
             ])
-            .otlp_out(&[("one", sink.port, "http/protobuf")]);
+            .otlp_out(&[
+                ("one", sink.port, "http/protobuf"),
+                ("phoenix", phoenix.port, "http/protobuf"),
+            ])
+            .output_option("endpoint.phoenix.dialect: openinference");
         let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), http);
         send_all(&requests, http, grpc).await;
         let total = part("spans").len() + part("logs").len();
-        sink.settle(total as u64, Duration::from_secs(4), Duration::from_secs(20)).await;
+        for sink in [&sink, &phoenix] {
+            sink.settle(total as u64, Duration::from_secs(4), Duration::from_secs(20)).await;
+        }
         let (code, log) = running.stop();
         assert_eq!(code, Some(0), "{}: {log}", host.title());
         let received = sink.received.lock().unwrap();
@@ -164,6 +175,12 @@ async fn every_dialect_arrives_as_reviewed() {
             assert_eq!(differs, None, "{} {kind}", host.title());
             assert_eq!(reviewed.len(), arrived.len(), "{} {kind}", host.title());
             println!("{}: {} {kind}", host.title(), arrived.len());
+        }
+        let in_dialect = without_events(&spans(&phoenix.received.lock().unwrap()));
+        assert_eq!(in_dialect.len(), part("spans").len(), "{}", host.title());
+        for span in reviewed_in("openinference", &IN_DIALECTS) {
+            let span: Value = serde_json::from_str(&span).unwrap();
+            assert!(in_dialect.contains(&redacted(&span)), "{}: {span}", host.title());
         }
     }
 }
@@ -206,11 +223,10 @@ fn of_messages(spans: &[String]) -> usize {
 /// those that were sent, and no name of a dialect brings content back.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_backend_has_its_dialect() {
-    const NAMES: [&str; 3] = ["claude_code", "langfuse", "vercel_ai_sdk"];
     let _together = together();
     let plugins = linked();
     let samples = samples();
-    let samples = || samples.iter().filter(|(name, ..)| NAMES.contains(&name.as_str()));
+    let samples = || samples.iter().filter(|(name, ..)| IN_DIALECTS.contains(&name.as_str()));
     let requests: Vec<replay::Captured> =
         samples().flat_map(|(_, requests, _)| requests.clone()).collect();
     let requests: Vec<replay::Captured> =
@@ -238,7 +254,7 @@ async fn each_backend_has_its_dialect() {
         }
         let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), http);
         send_all(&requests, http, grpc).await;
-        let expected = reviewed_in("openinference", &NAMES).len();
+        let expected = reviewed_in("openinference", &IN_DIALECTS).len();
         for sink in &sinks {
             sink.settle(expected as u64, Duration::from_secs(4), Duration::from_secs(20)).await;
         }
@@ -255,7 +271,7 @@ async fn each_backend_has_its_dialect() {
         let with_messages = of_messages(&current);
         assert!(with_messages > 0);
         for (dialect, arrived) in names.iter().zip(&arrived).skip(1).take(2) {
-            let reviewed = reviewed_in(dialect, &NAMES);
+            let reviewed = reviewed_in(dialect, &IN_DIALECTS);
             let arrived = without_events(arrived);
             let differs = reviewed.iter().zip(&arrived).find(|(left, right)| left != right);
             assert_eq!(differs, None, "{} {dialect}", host.title());

@@ -34,7 +34,7 @@ impl<'a> KeyTree<'a> {
     /// Adds the value of one attribute. The first value of a path counts.
     pub(crate) fn insert(&mut self, path: &'a [u8], encoded: &'a [u8]) {
         let Ok(path) = std::str::from_utf8(path) else { return };
-        if path.split('.').count() > MAX_DEPTH {
+        if path.bytes().filter(|byte| *byte == b'.').count() >= MAX_DEPTH {
             return;
         }
         let mut tree = self;

@@ -225,8 +225,7 @@ impl Normalizer {
         };
         self.made = made;
         let unnamed = read.iter().filter(|one| one.meaning.is_none());
-        let begins = spoken.dialects(self.added.dialects()).map(|(_, dialect)| dialect);
-        self.unknown.note(begins, unnamed.map(|one| one.entry.key));
+        self.unknown.note(spoken, self.added.dialects(), unnamed.map(|one| one.entry.key));
         changed.then_some(spoken)
     }
 
