@@ -108,7 +108,7 @@ fn all_mistakes_are_found_at_once() {
         "in1.conf:4: error: undefined value",
         "in2.conf:4: error: undefined value",
         "in2.conf:3: error: [input:ai_otlp:ai_otlp.1] cannot listen for OTLP/gRPC on 127.0.0.1:4317: Address already in use",
-        "context.yaml:4: error: [filter:ai_context:ai_context.0] config_file",
+        "context.yaml': line 4: patterns[0].regexp: this key is not known",
         "all.conf:12: error: [output:multi_otlp:multi_otlp.0] option 'endpoint.a.url'",
         "all.conf:14: warning: [config] variable ${NOT_SET_16} is used but not set",
     ] {
