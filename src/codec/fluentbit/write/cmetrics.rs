@@ -399,7 +399,7 @@ impl ItemSink for Metrics {
 }
 
 /// The field with the data points that counts: the last one.
-fn data(metric: &[u8]) -> WriteResult<Option<u32>> {
+pub(super) fn data(metric: &[u8]) -> WriteResult<Option<u32>> {
     let mut last = None;
     let mut fields = WireFields::new(metric);
     while let Some(field) = next(&mut fields)? {

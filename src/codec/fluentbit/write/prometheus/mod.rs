@@ -18,14 +18,13 @@ use self::family::{MetricFamily, SeriesValue};
 use self::labels::Target;
 use self::names::NamedAs;
 use super::capabilities::{MAX_LIST, ReaderCapabilities};
+use super::cmetrics::data;
 use super::point::CmetricsPointKind;
-use super::scan::{FieldScan, WriteProblem, WriteResult, count, each, known, next};
+use super::scan::{FieldScan, WriteProblem, WriteResult, count, each, known};
 use super::value::{OutputBuffer, utf8};
 use super::walk::{self, ContextEnvelope, ItemSink};
 use crate::codec::msgpack;
-use crate::codec::otlp::METRIC_DATA;
 use crate::codec::records::{DecodeError, DecodeKind, Transcoded, bucket_problem};
-use crate::codec::wire::WireFields;
 
 const METRIC: u32 = known(&[1, 2, 3, 5, 7, 9, 10, 11, 12]);
 const CONTENT: u32 = known(&[1, 2, 3]);
@@ -220,18 +219,6 @@ impl ItemSink for PrometheusContext {
         self.families.iter().for_each(|family| family.write(out, self.capabilities));
         (self.out, 1)
     }
-}
-
-/// The field with the data points: the last one.
-fn data(metric: &[u8]) -> WriteResult<Option<u32>> {
-    let mut last = None;
-    let mut fields = WireFields::new(metric);
-    while let Some(field) = next(&mut fields)? {
-        if METRIC_DATA.contains(&field.number) {
-            last = Some(field.number);
-        }
-    }
-    Ok(last)
 }
 
 fn number(scan: &FieldScan<'_>) -> WriteResult<SeriesValue> {
