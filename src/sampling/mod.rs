@@ -4,6 +4,7 @@
 //! whole traces as encoded bytes until its [`policy`] rules can decide.
 
 mod head;
+mod journal;
 pub mod policy;
 mod rewrite;
 mod session;
@@ -13,6 +14,7 @@ mod trace_cache;
 mod tracestate;
 
 pub use head::{HeadDecision, HeadSampler, HeadTally};
+pub use journal::{JournalFrames, MAGIC as JOURNAL_MAGIC, Undecided, undecided};
 pub use rewrite::{DRY_RUN_ATTRIBUTE, Mark, POLICY_ATTRIBUTE, Probability, marked_body};
 pub use session::SessionKeys;
 pub use tail::{SHEDDING, TailConfig, TailSampler, TailSettings, TailTally, Unanswered, Volume};

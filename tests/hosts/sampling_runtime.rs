@@ -1,6 +1,8 @@
 //! Tail sampling while a host runs: a dry run, a file of policies that changes, signals in the middle of waits.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
@@ -180,5 +182,77 @@ async fn signals_in_the_middle_of_waits_decide_what_is_there() {
             assert_eq!(code, Some(0), "{what}: {log}");
             assert_eq!(names(&sink), expected, "{what}: {log}");
         }
+    }
+}
+
+/// The bytes of a journal's files.
+fn journal_bytes(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let files =
+        entries.filter(|entry| entry.path().extension().is_some_and(|end| end == "journal"));
+    files.map(|entry| entry.metadata().unwrap().len()).sum()
+}
+
+/// Scenario: `kill -9` while traces wait, with a journal whose last entry is torn, and a restart that gets the rest of
+/// the traces. Guarantees: every span of the traces that policies keep arrives, once, those from before the kill
+/// too, and none of the others; a stop leaves no journal.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_waited_when_the_host_was_killed_is_decided_after_it() {
+    let _together = together();
+    let plugins = linked();
+    for host in all_hosts() {
+        let what = host.title();
+        let folder = tempfile::tempdir().unwrap();
+        let sink = Sink::start(0, Keep::Requests).await;
+        let http = free_port();
+        let journal = format!("journal_path: {}", folder.path().display());
+        let pipeline = || {
+            Pipeline::default()
+                .otlp_in(http, 0)
+                .filter(&[
+                    "name: ai_sampling",
+                    "match: 'ai*'",
+                    "mode: tail",
+                    "decision_wait: 8s",
+                    "keep_where: 'size(spans) == 2 && spans.exists(s, s.attributes[\"k\"] == \"a\")'",
+                    &journal,
+                ])
+                .otlp_out(&[("sink", sink.port, "http/protobuf")])
+        };
+        let (running, port) = start(&host, plugins.path(), pipeline(), http);
+        let kind = |trace: u8| if trace.is_multiple_of(2) { "a" } else { "b" };
+        send_spans(http, (1..=20).map(|trace| span(trace, 1, kind(trace))).collect()).await;
+        page_when((&host, &running, port), &what, |page| {
+            page.sum_of("journal_spans_total", &[("outcome", "written")]) == Some(20)
+        })
+        .await;
+        // It is a queue away from the file.
+        tokio::time::sleep(testkit::at_most(Duration::from_millis(500))).await;
+        assert!(journal_bytes(folder.path()) > 20 * 50, "{what}");
+        running.signal("KILL");
+        drop(running);
+        let name = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+        let name = name.filter(|path| path.extension().is_some_and(|end| end == "journal")).max();
+        let mut file = std::fs::OpenOptions::new().append(true).open(name.unwrap()).unwrap();
+        file.write_all(&[1, 2, 3]).unwrap();
+
+        let (running, port) = start(&host, plugins.path(), pipeline(), http);
+        let page = page_when((&host, &running, port), &what, |page| {
+            page.sum_of("journal_spans_total", &[("outcome", "recovered")]) == Some(20)
+        })
+        .await;
+        assert_eq!(page.sum("journal_torn_bytes_total", &[]), 3, "{what}");
+        send_spans(http, (1..=20).map(|trace| span(trace, 2, "b")).collect()).await;
+        page_when((&host, &running, port), &what, |page| {
+            page.sum_of("held_spans", &[]) == Some(0)
+                && page.sum_of("dropped_spans_total", &[]) == Some(20)
+        })
+        .await;
+        let (code, log) = block_in_place(|| running.stop());
+        assert_eq!(code, Some(0), "{what}: {log}");
+        let kept = (1..=20_u8).filter(|trace| trace.is_multiple_of(2));
+        let expected = kept.flat_map(|trace| [1, 2].map(|id| format!("{trace}.{id}"))).collect();
+        assert_eq!(names(&sink), expected, "{what}: {log}");
+        assert_eq!(journal_bytes(folder.path()), 0, "{what}: {log}");
     }
 }

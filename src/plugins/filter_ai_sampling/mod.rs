@@ -2,6 +2,7 @@
 
 mod collector_file;
 mod counters;
+mod journal;
 mod ottl;
 mod policies_file;
 mod policy_list;
@@ -17,6 +18,7 @@ use self::collector_file::Block;
 use self::counters::{
     DROPPED, KEPT, NO_TRACE_ID, NOT_SAMPLED, RECEIVED, SESSION, SESSION_OUTCOMES,
 };
+use self::journal::JournalSettings;
 use self::policies_file::Layout;
 use self::policy_list::{PolicyList, TOO_MANY_TESTS};
 use self::reload::ConfigFile;
@@ -99,6 +101,13 @@ options! {
             Time "reload_compare_for" = "0",
             "Tail: for how long policies of a changed config_file are only compared with those that decide, \
              before they take their place";
+        journal_path: Option<String> = read::trimmed,
+            Str "journal_path",
+            "Tail: folder for a journal of the spans that wait, so that they are decided anew after a kill; one \
+             for each instance";
+        journal_limit: usize = read::size,
+            Size "journal_limit" = "256m",
+            "Tail: most bytes of the journal's files; beyond it spans that wait are not written";
         kept_cache_size: usize = read::count(0..=10_000_000),
             Int "kept_cache_size" = "65536",
             "Tail: how many kept traces are remembered for late spans";
@@ -186,10 +195,10 @@ impl Filter for AiSampling {
         let file = read_file(options);
         let form = match configured(&file, position, &missing)? {
             Configured::Head(sampler) => Form::Head(Head::new(sampler, &environment)),
-            Configured::Tail(config) => {
+            Configured::Tail(config, journal) => {
                 let file = ConfigFile::new(options, &file, position, clock::now());
                 let sampler = TailSampler::new(*config);
-                let tail = Arc::new(TailSampling::new(sampler, file, &environment));
+                let tail = Arc::new(TailSampling::new(sampler, file, journal, &environment));
                 environment.hub.add_source(Arc::clone(&tail) as Arc<dyn TelemetrySource>);
                 Form::Tail(tail)
             }
@@ -211,7 +220,7 @@ impl Filter for AiSampling {
 /// What is configured, as a sampler.
 enum Configured {
     Head(HeadSampler),
-    Tail(Box<TailConfig>),
+    Tail(Box<TailConfig>, Option<JournalSettings>),
 }
 
 /// The options with those of their `config_file`.
@@ -245,6 +254,9 @@ fn configured(
         Mode::Tail => {
             missing().into_iter().for_each(|problem| parser.problem(problem));
             let settings = tail_settings(&mut parser, &given);
+            let folder = given.journal_path.as_deref();
+            let journal = folder
+                .and_then(|folder| JournalSettings::read(&mut parser, folder, given.journal_limit));
             let config = TailConfig {
                 settings,
                 kept_cache: given.kept_cache_size,
@@ -255,7 +267,7 @@ fn configured(
                 sessions,
                 position,
             };
-            parser.finish(Configured::Tail(Box::new(config)))
+            parser.finish(Configured::Tail(Box::new(config), journal))
         }
     }
 }

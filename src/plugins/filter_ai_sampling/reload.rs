@@ -69,7 +69,7 @@ impl ConfigFile {
         }
         self.text = text;
         Some(match configured(&file, self.position, &|| None) {
-            Ok(Configured::Tail(config)) => Ok(*config),
+            Ok(Configured::Tail(config, _)) => Ok(*config),
             Ok(Configured::Head(_)) => Err(vec![
                 file.located("mode: it changes by a reload or a restart of the host only"),
             ]),

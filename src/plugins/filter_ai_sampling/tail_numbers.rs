@@ -63,10 +63,11 @@ pub(super) struct TailNumbers {
     late: [Counter; 2],
     sessions: [Counter; 2],
     compared: [Counter; 3],
-    predicted: Option<Predicted>,
+    predicted: Predicted,
 }
 
-/// What a dry run counts.
+/// What a dry run counts. The host takes new families at the start alone, and a file may ask for a dry run later;
+/// policies get their series when there is one.
 struct Predicted {
     let_through: Counter,
     kept: Vec<[Counter; 2]>,
@@ -90,7 +91,7 @@ impl TailNumbers {
             late: ["kept", "dropped"].map(of(LATE)),
             sessions: SESSION_OUTCOMES.map(of(SESSION)),
             compared: ["alike", "kept_instead", "dropped_instead"].map(of(COMPARED)),
-            predicted: None,
+            predicted: Predicted::new(counters),
             counters: Arc::clone(counters),
         }
     }
@@ -122,8 +123,7 @@ impl TailNumbers {
         set(&self.late, &[tally.late_kept, tally.late_dropped]);
         set(&self.compared, &tally.compared);
         if tally.dry_run > 0 {
-            let counters = &self.counters;
-            self.predicted.get_or_insert_with(|| Predicted::new(counters)).show(sampler, counters);
+            self.predicted.show(sampler, &self.counters);
         }
     }
 }

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::journal::{Journal, JournalEnvironment, JournalSettings};
 use super::reload::ConfigFile;
 use super::tail_numbers::TailNumbers;
-use crate::clock::Tick;
+use crate::clock::{self, Tick};
 use crate::condition::NoAnswer;
 use crate::hub::{Drain, TelemetrySource};
 use crate::model::Emission;
@@ -49,17 +50,32 @@ struct State {
     file: Option<ConfigFile>,
     /// Taken and refused.
     file_changes: [Counter; 2],
+    journal: Journaling,
+}
+
+/// Where the journal stands.
+enum Journaling {
+    /// There is none, or it has ended.
+    Off,
+    /// It begins when the host runs.
+    Due(Box<(JournalSettings, JournalEnvironment)>),
+    On(Box<Journal>),
 }
 
 impl TailSampling {
     pub(super) fn new(
         sampler: TailSampler,
         file: Option<ConfigFile>,
+        journal: Option<JournalSettings>,
         environment: &Environment,
     ) -> Self {
         let counters = Arc::clone(&environment.counters);
         let changes = |outcome| counters.counter(FILE_CHANGES, &[outcome]);
+        let journal = journal.map_or(Journaling::Off, |settings| {
+            Journaling::Due(Box::new((settings, JournalEnvironment::new(environment))))
+        });
         let state = State {
+            journal,
             numbers: TailNumbers::new(&counters),
             expressions: expressions(&sampler, &counters),
             generation: sampler.generation(),
@@ -78,7 +94,9 @@ impl TailSampling {
     /// taken.
     pub(super) fn on_chunk(&self, chunk: Chunk<'_>, now: Tick) -> Option<Vec<u8>> {
         let mut state = self.state.lock();
+        state.begin_journal(&self.log);
         let changed = state.sampler.on_chunk(chunk.tag, chunk.bytes, now);
+        state.write_journal(false, now);
         self.show(&mut state);
         changed
     }
@@ -138,6 +156,55 @@ impl TailSampling {
             if let Some(tally) = unanswered.get(expression.index) {
                 expression.show(tally, &self.log);
             }
+        }
+    }
+}
+
+impl State {
+    /// Begins the journal, now that the host runs: a check of the configuration must not touch its files.
+    fn begin_journal(&mut self, log: &Log) {
+        if !matches!(self.journal, Journaling::Due(_)) {
+            return;
+        }
+        let Journaling::Due(due) = std::mem::replace(&mut self.journal, Journaling::Off) else {
+            return;
+        };
+        match Journal::start(&due.0, &due.1, clock::unix_nanos()) {
+            Ok(journal) => {
+                self.sampler.keep_journal();
+                self.journal = Journaling::On(Box::new(journal));
+            }
+            Err(error) => log.error(format!("there is no journal: {error}")),
+        }
+    }
+
+    /// Takes in what earlier runs left undecided, once that is read.
+    fn recover(&mut self, log: &Log, now: Tick) {
+        let Journaling::On(journal) = &mut self.journal else { return };
+        let Some(found) = journal.recovered(now) else { return };
+        for (tag, events) in &found.chunks {
+            self.sampler.restore(tag, events, now);
+        }
+        if found.spans > 0 || found.torn_bytes > 0 {
+            log.info(format!(
+                "{} spans that waited when an earlier run ended wait again; {} bytes at the end of its journal \
+                 are torn",
+                found.spans, found.torn_bytes
+            ));
+        }
+    }
+
+    fn write_journal(&mut self, decided: bool, now: Tick) {
+        let Journaling::On(journal) = &mut self.journal else { return };
+        let frames = self.sampler.take_journal(decided);
+        let is_idle = decided && self.sampler.held_bytes() == 0;
+        journal.append(frames, self.sampler.longest_wait(), is_idle, now);
+    }
+
+    /// Removes the journal: all that waited was decided, and nothing waits any more.
+    fn end_journal(&mut self, now: Tick) {
+        if let Journaling::On(journal) = std::mem::replace(&mut self.journal, Journaling::Off) {
+            journal.end(now);
         }
     }
 }
@@ -210,7 +277,13 @@ impl TelemetrySource for TailSampling {
     fn take(&self, drain: Drain, now: Tick, _unix_nanos: u64) -> Vec<Emission> {
         let mut state = self.state.lock();
         self.reload(&mut state, now);
+        state.begin_journal(&self.log);
+        state.recover(&self.log, now);
+        state.write_journal(true, now);
         let released = state.sampler.take(drain == Drain::Everything, now);
+        if drain == Drain::Everything {
+            state.end_journal(now);
+        }
         self.show(&mut state);
         released
     }

@@ -1,7 +1,9 @@
 //! Tail sampling: whole traces are held as encoded bytes until a decision about them is due.
 
+mod buffer;
 mod comparison;
 mod config;
+mod decided;
 mod facts;
 mod interner;
 mod learned;
@@ -13,34 +15,29 @@ mod trace;
 mod unanswered;
 mod waits;
 
-use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use foldhash::fast::RandomState;
-
+use self::buffer::{Buffer, MetadataRun};
 use self::comparison::Comparison;
 pub use self::config::{TailConfig, TailSettings};
-use self::facts::{Held, examine};
-use self::interner::Interner;
+use self::decided::{Decided, Fate, KeptAs};
 use self::learned::{LearnedWaits, Shape};
 use self::ready::{Here, Ready};
 pub use self::rules::SHEDDING;
 use self::rules::{Names, Rules};
-use self::shown::{FactVisitor, Shown, resource_tests};
+use self::shown::{FactVisitor, Shown};
 use self::tally::Early;
 pub use self::tally::{TailTally, Volume};
-use self::trace::{Trace, TraceEntry};
+use self::trace::Trace;
 pub use self::unanswered::Unanswered;
 use self::waits::{Place, Waits};
-use super::policy::{
-    Budgets, KeepProbability, PassedTests, Policies, TraceFacts, TraceOutcome, TraceSize,
-};
-use super::rewrite::{Mark, Probability};
+use super::journal::{JournalBatch, JournalFrames};
+use super::policy::{Budgets, KeepProbability, Policies, TraceFacts, TraceOutcome, TraceSize};
 use super::threshold::Randomness;
-use super::trace_cache::TraceCache;
 use super::tracestate::OtState;
 use crate::clock::Tick;
-use crate::codec::records::{ChunkRewriter, Item, ItemReader, Patch, Telemetry};
+use crate::codec::records::{ChunkRewriter, Item, ItemReader, Patch};
 use crate::model::{Emission, Position, TraceId};
 
 /// Holds traces and decides about them.
@@ -51,52 +48,21 @@ pub struct TailSampler {
     rules: Arc<Rules>,
     budgets: Budgets,
     names: Names,
-    /// How often the rules were replaced.
-    generation: u32,
     comparison: Option<Box<Comparison>>,
     learned: Option<Box<LearnedWaits>>,
-    traces: HashMap<TraceId, Box<Trace>, RandomState>,
+    buffer: Buffer,
     waits: Waits,
-    trace_bytes: usize,
-    metadata: Interner,
-    tags: Interner,
-    kept: TraceCache<KeptAs>,
-    dropped: TraceCache<Option<usize>>,
+    decided: Decided,
     ready: Ready,
     /// The buffer was full, and is not empty enough again.
     is_shedding: bool,
+    /// What a journal is to be told, where there is one.
+    journal: Option<Box<JournalBatch>>,
     closed: bool,
     now: Tick,
     /// Used again for each span that is marked.
     patch: Patch,
     tally: TailTally,
-}
-
-/// How a trace was kept, and what its spans say of it.
-#[derive(Debug, Clone, Copy)]
-struct KeptAs {
-    /// Where its policy is counted.
-    policy: usize,
-    probability: KeepProbability,
-    /// That of its session.
-    randomness: Option<Randomness>,
-}
-
-/// What was decided about a trace.
-#[derive(Debug, Clone, Copy)]
-enum Fate {
-    Kept(KeptAs),
-    /// By the policy that is counted at this place, or because none kept it.
-    Dropped(Option<usize>),
-}
-
-/// What is common to the spans that follow each other with the same metadata.
-#[derive(Debug, Clone, Copy)]
-struct MetadataRun {
-    metadata: u32,
-    tag: u32,
-    resource: PassedTests,
-    ours: bool,
 }
 
 impl TailSampler {
@@ -110,20 +76,16 @@ impl TailSampler {
             settings,
             position,
             budgets: config.policies.budgets(),
-            rules: Arc::new(Rules::new(config, &mut names)),
+            rules: Arc::new(Rules::new(config, 0, &mut names)),
             names,
-            generation: 0,
             comparison: None,
             learned: None,
-            traces: HashMap::default(),
+            buffer: Buffer::default(),
             waits: Waits::default(),
-            trace_bytes: 0,
-            metadata: Interner::default(),
-            tags: Interner::default(),
-            kept: TraceCache::new(kept),
-            dropped: TraceCache::new(dropped),
+            decided: Decided::new(kept, dropped),
             ready: Ready::new(position),
             is_shedding: false,
+            journal: None,
             closed: false,
             now: Tick(0),
             patch: Patch::default(),
@@ -146,15 +108,14 @@ impl TailSampler {
     }
 
     fn adopt(&mut self, config: TailConfig) {
-        self.kept.resize(config.kept_cache);
-        self.dropped.resize(config.dropped_cache);
+        self.decided.resize(config.kept_cache, config.dropped_cache);
         let (settings, decided) =
             (config.settings, config.kept_cache.saturating_add(config.dropped_cache));
         if !config.policies.has_limits_of(&self.rules.policies) {
             self.budgets = config.policies.budgets();
         }
-        self.rules = Arc::new(Rules::new(config, &mut self.names));
-        self.generation = self.generation.wrapping_add(1);
+        let generation = self.rules.generation.wrapping_add(1);
+        self.rules = Arc::new(Rules::new(config, generation, &mut self.names));
         self.take_settings(settings, decided);
     }
 
@@ -187,8 +148,9 @@ impl TailSampler {
                 continue;
             };
             if item.new_metadata || metadata_run.is_none() {
-                self.leave(metadata_run.take());
-                metadata_run = self.enter(tag, item.event.metadata, telemetry);
+                self.buffer.leave(metadata_run.take());
+                let with = (&*rules, self.position);
+                metadata_run = self.buffer.enter(tag, item.event.metadata, telemetry, with);
             }
             match metadata_run {
                 Some(metadata_run) if !metadata_run.ours => {
@@ -198,7 +160,7 @@ impl TailSampler {
             }
         }
         self.shed(&mut rewriter, metadata_run);
-        self.leave(metadata_run);
+        self.buffer.leave(metadata_run);
         rewriter.finish()
     }
 
@@ -230,6 +192,51 @@ impl TailSampler {
         self.ready.put_back(released);
     }
 
+    /// Notes from now on what waits, and what does not any more, for a journal.
+    pub fn keep_journal(&mut self) {
+        self.journal = Some(Box::default());
+    }
+
+    /// What is to be written to the journal: the spans that began to wait, and if `decided` the traces that
+    /// were decided, as far as all that was released of them was taken.
+    pub fn take_journal(&mut self, decided: bool) -> JournalFrames {
+        let decided = decided && self.ready.bytes() == 0;
+        self.journal.as_mut().map(|journal| journal.take(decided)).unwrap_or_default()
+    }
+
+    /// Holds spans that waited when an earlier run ended: their waits begin anew. They are in the journal
+    /// already.
+    pub fn restore(&mut self, tag: &[u8], events: &[u8], now: Tick) {
+        self.advance(now);
+        let rules = Arc::clone(&self.rules);
+        let mut visitor = FactVisitor::new(&rules.policies, rules.sessions.as_ref());
+        let mut items = ItemReader::new(events);
+        while let Some(step) = items.step(&mut visitor) {
+            let mut shown = std::mem::take(&mut visitor.shown);
+            let Some((item, telemetry)) = step.span() else { continue };
+            let with = (&*rules, self.position);
+            let run = self.buffer.enter(tag, item.event.metadata, telemetry, with);
+            if let (Some(run), Some(id)) = (run, item.span.trace_id()) {
+                shown.complete(rules.policies.tests(), run.resource, &item.span);
+                if self.hold(id, run, item, &shown) {
+                    self.tally.received += 1;
+                }
+            }
+            self.buffer.leave(run);
+        }
+        while self.is_over()
+            && let Some(place) = self.waits.oldest()
+        {
+            self.decide_if_held(place, Some(Early::Full), None);
+        }
+    }
+
+    /// How long a trace waits at most.
+    #[must_use]
+    pub fn longest_wait(&self) -> Duration {
+        self.settings.decision_wait.max(self.settings.longest_wait.unwrap_or_default())
+    }
+
     /// The policies that decide.
     #[must_use]
     pub fn policies(&self) -> &Policies {
@@ -250,8 +257,8 @@ impl TailSampler {
 
     /// How often the policies were replaced.
     #[must_use]
-    pub const fn generation(&self) -> u32 {
-        self.generation
+    pub fn generation(&self) -> u32 {
+        self.rules.generation
     }
 
     /// Whether the buffer was full and chance decides about traces that begin.
@@ -269,7 +276,7 @@ impl TailSampler {
     /// The memory that held and released spans take, in bytes.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        self.trace_bytes + self.metadata.held() + self.tags.held() + self.ready.bytes()
+        self.buffer.bytes() + self.ready.bytes()
     }
 
     /// Takes the time, and what ends by it.
@@ -281,32 +288,8 @@ impl TailSampler {
         }
         let TailSettings { max_bytes, max_traces, shed_at, .. } = self.settings;
         let has_room =
-            self.held_bytes() <= max_bytes / 4 * 3 && self.traces.len() <= max_traces / 4 * 3;
+            self.held_bytes() <= max_bytes / 4 * 3 && self.buffer.len() <= max_traces / 4 * 3;
         self.is_shedding &= shed_at.is_some() && !has_room;
-    }
-
-    /// Starts a run of spans with the same metadata. `None` when nothing more can be held.
-    fn enter(
-        &mut self,
-        tag: &[u8],
-        metadata: &[u8],
-        telemetry: &Telemetry<'_>,
-    ) -> Option<MetadataRun> {
-        let metadata = self.metadata.add(metadata)?;
-        let Some(tag) = self.tags.add(tag) else {
-            self.metadata.release(metadata);
-            return None;
-        };
-        let resource = resource_tests(self.rules.policies.tests(), telemetry);
-        let ours = telemetry.is_past(self.position);
-        Some(MetadataRun { metadata, tag, resource, ours })
-    }
-
-    fn leave(&mut self, metadata_run: Option<MetadataRun>) {
-        if let Some(metadata_run) = metadata_run {
-            self.metadata.release(metadata_run.metadata);
-            self.tags.release(metadata_run.tag);
-        }
     }
 
     fn span(
@@ -323,7 +306,7 @@ impl TailSampler {
             rewriter.keep(raw);
             return;
         };
-        if !self.traces.contains_key(&id)
+        if !self.buffer.contains(id)
             && let Some(fate) = self.late(id).or_else(|| self.shed_new(id, item, &shown))
         {
             self.follow(rewriter, item, fate);
@@ -337,18 +320,20 @@ impl TailSampler {
         }
         rewriter.replace(raw);
         self.decide_early(rewriter, metadata_run, id);
+        if let Some(journal) = &mut self.journal
+            && self.buffer.contains(id)
+        {
+            journal.held(self.buffer.shared().1.get(metadata_run.tag), raw);
+        }
     }
 
     /// What was decided about the trace of a span before.
     fn late(&mut self, id: TraceId) -> Option<Fate> {
-        let fate = if let Some(kept) = self.kept.get(id) {
-            self.tally.late_kept += 1;
-            Fate::Kept(kept)
-        } else {
-            let policy = self.dropped.get(id)?;
-            self.tally.late_dropped += 1;
-            Fate::Dropped(policy)
-        };
+        let fate = self.decided.get(id)?;
+        match fate {
+            Fate::Kept(_) => self.tally.late_kept += 1,
+            Fate::Dropped(_) => self.tally.late_dropped += 1,
+        }
         if let Some(learned) = &mut self.learned {
             learned.late(id, self.now);
         }
@@ -365,24 +350,23 @@ impl TailSampler {
         let randomness = state.randomness.or(session).unwrap_or(Randomness::of_trace(id));
         let stays = threshold.keeps(randomness)
             || state.threshold.is_some_and(|before| before >= threshold);
-        Some(if stays {
-            let probability = KeepProbability::At(threshold);
-            let kept = KeptAs { policy, probability, randomness: session };
+        let fate = if stays {
             self.tally.shed_kept += 1;
-            self.kept.insert(id, kept);
-            Fate::Kept(kept)
+            let probability = KeepProbability::At(threshold);
+            Fate::Kept(KeptAs { policy, probability, randomness: session })
         } else {
             self.tally.shed_dropped += 1;
-            self.dropped.insert(id, Some(policy));
             Fate::Dropped(Some(policy))
-        })
+        };
+        self.decided.insert(id, fate);
+        Some(fate)
     }
 
     /// A span goes the way of its trace.
     fn follow(&mut self, rewriter: &mut ChunkRewriter<'_>, item: &Item<'_>, fate: Fate) {
         let (raw, body) = (item.event.raw, item.event.body);
         self.count(fate, TraceSize { spans: 1, bytes: body.len() as u64 });
-        let Some(mark) = mark(&self.names, fate, self.settings.dry_run) else {
+        let Some(mark) = fate.mark(&self.names, self.settings.dry_run) else {
             rewriter.replace(raw);
             return;
         };
@@ -406,52 +390,27 @@ impl TailSampler {
         item: &Item<'_>,
         shown: &Shown<'_>,
     ) -> bool {
-        let MetadataRun { metadata, tag, .. } = metadata_run;
-        let (now, generation, traces) = (self.now, self.generation, &self.traces);
-        self.waits.compact(2 * traces.len() + 1024, |(first_seen, id)| {
-            traces.get(id).is_some_and(|trace| trace.first_seen == *first_seen)
-        });
-        let waits = &mut self.waits;
-        let trace = self.traces.entry(id).or_insert_with(|| {
-            waits.begin((now, id));
-            Box::new(Trace::new(id, now, generation))
-        });
-        let before = if trace.spans == 0 { 0 } else { trace.held() };
-        if !trace.push(TraceEntry { metadata, tag, time: item.event.time, body: item.event.body }) {
-            return false;
-        }
-        let Rules { policies, sessions, .. } = &*self.rules;
-        if trace.generation == generation {
-            trace.note(shown, policies, sessions.as_ref());
-        }
-        self.trace_bytes = self.trace_bytes.saturating_sub(before) + trace.held();
-        self.metadata.again(metadata);
-        self.tags.again(tag);
+        let now = self.now;
+        let buffer = &self.buffer;
+        self.waits.compact(2 * buffer.len() + 1024, |place| buffer.at(*place).is_some());
+        let (shows, with) = ((item, shown), (&*self.rules, now));
+        let Some(began) = self.buffer.hold(id, metadata_run, shows, with) else { return false };
         self.tally.held += 1;
+        if began.is_new {
+            self.waits.begin(began.place);
+        }
         if (self.settings.wait_after_root.is_some() || self.learned.is_some())
             && item.span.parent_span_id.is_empty()
-            && !std::mem::replace(&mut trace.has_root, true)
+            && self.buffer.root(id)
         {
-            waits.root(now, (trace.first_seen, id));
-            if let Some(learned) = &mut self.learned
-                && let Some(shape) = Shape::of(trace, &self.metadata)
+            self.waits.root(now, began.place);
+            if let (Some(learned), Some(trace)) = (&mut self.learned, self.buffer.get(id))
+                && let Some(shape) = Shape::of(trace, self.buffer.shared().0)
             {
                 learned.observe(shape, now.since(trace.first_seen));
             }
         }
-        trace.note_span(&item.span);
         true
-    }
-
-    /// Reads a trace again that began under other rules.
-    fn refresh(&mut self, id: TraceId) {
-        let stale = self.traces.get_mut(&id).filter(|trace| trace.generation != self.generation);
-        let Some(trace) = stale else { return };
-        let before = trace.held();
-        let Rules { policies, sessions, .. } = &*self.rules;
-        examine(trace, policies, sessions.as_ref(), &self.metadata);
-        trace.generation = self.generation;
-        self.trace_bytes = self.trace_bytes.saturating_sub(before) + trace.held();
     }
 
     fn decide_early(
@@ -460,14 +419,14 @@ impl TailSampler {
         metadata_run: MetadataRun,
         id: TraceId,
     ) {
-        self.refresh(id);
-        let Some(trace) = self.traces.get(&id) else { return };
+        self.buffer.refresh(id, &self.rules);
+        let Some(trace) = self.buffer.get(id) else { return };
         let Rules { policies, sessions, .. } = &*self.rules;
         // A span that follows may name the session, which decides about chance.
         let may_change = sessions.is_some()
             && policies.ignore_spans()
             && trace.randomness.or(trace.session()).is_none();
-        let facts = self.facts_of(trace);
+        let facts = self.buffer.facts_of(trace, &self.rules);
         let outcome = if may_change { None } else { policies.decide_early(&facts) };
         let here = Some((rewriter, metadata_run.tag));
         if let Some(outcome) = outcome {
@@ -477,11 +436,15 @@ impl TailSampler {
         }
     }
 
+    /// Whether more is held than may be.
+    fn is_over(&self) -> bool {
+        self.held_bytes() > self.settings.max_bytes || self.buffer.len() > self.settings.max_traces
+    }
+
     /// Makes room: the oldest traces are decided on what is there, and what was released under the
     /// chunk's tag and not emitted yet goes on with the chunk.
     fn shed(&mut self, rewriter: &mut ChunkRewriter<'_>, metadata_run: Option<MetadataRun>) {
-        let TailSettings { max_bytes, max_traces, .. } = self.settings;
-        while self.closed || self.held_bytes() > max_bytes || self.traces.len() > max_traces {
+        while self.closed || self.is_over() {
             let Some(place) = self.waits.oldest() else { break };
             self.is_shedding |= self.settings.shed_at.is_some() && !self.closed;
             let early = if self.closed { Early::Shutdown } else { Early::Full };
@@ -489,57 +452,57 @@ impl TailSampler {
             self.decide_if_held(place, Some(early), here);
         }
         let Some(metadata_run) = metadata_run else { return };
-        while self.held_bytes() > max_bytes {
-            let Some(released) = self.ready.take_of(self.tags.get(metadata_run.tag)) else { break };
+        while self.held_bytes() > self.settings.max_bytes {
+            let Some(released) = self.ready.take_of(self.buffer.shared().1.get(metadata_run.tag))
+            else {
+                break;
+            };
             rewriter.insert().extend_from_slice(&released.events);
         }
     }
 
     /// Lets a trace wait on whose likes go on for longer than the wait that is over, unless its root came or
     /// it is kept for certain. Says whether there is nothing left to decide now.
-    fn prolong(&mut self, (first_seen, id): Place) -> bool {
+    fn prolong(&mut self, place: Place) -> bool {
+        let (first_seen, id) = place;
         let (Some(learned), Some(longest)) = (&mut self.learned, self.settings.longest_wait) else {
             return false;
         };
-        let held = self.traces.get(&id).filter(|trace| trace.first_seen == first_seen);
-        let Some(trace) = held.filter(|trace| !trace.has_root) else { return false };
-        let shape = Shape::of(trace, &self.metadata);
+        let held = self.buffer.at(place).filter(|trace| !trace.has_root);
+        let Some(trace) = held else { return false };
+        let shape = Shape::of(trace, self.buffer.shared().0);
         let wait = shape.and_then(|shape| learned.wait(shape)).unwrap_or_default().min(longest);
         if wait <= self.settings.decision_wait {
             return false;
         }
-        self.refresh(id);
-        let Some(trace) = self.traces.get(&id) else { return true };
+        self.buffer.refresh(id, &self.rules);
+        let Some(trace) = self.buffer.get(id) else { return true };
         // Limits are asked once, at the end. What chance keeps waits too: of a trace that a policy keeps
         // later, the threshold would be wrong.
-        let facts = self.facts_of(trace);
+        let facts = self.buffer.facts_of(trace, &self.rules);
         let outcome = self.rules.policies.decide(&facts, &mut Budgets::default(), &mut |_, _| {});
         let is_certain =
             matches!(outcome, TraceOutcome::Keep { probability: KeepProbability::Certain, .. });
         if is_certain {
             self.finish(id, outcome, Some(Early::Provisional), None);
         } else {
-            self.waits.prolong(first_seen.after(wait), (first_seen, id));
+            self.waits.prolong(first_seen.after(wait), place);
             self.tally.prolonged += 1;
         }
         true
     }
 
     /// Decides a trace of the queue unless it was decided before.
-    fn decide_if_held(
-        &mut self,
-        (first_seen, id): Place,
-        early: Option<Early>,
-        here: Option<Here<'_, '_>>,
-    ) {
-        if self.traces.get(&id).is_none_or(|trace| trace.first_seen != first_seen) {
+    fn decide_if_held(&mut self, place: Place, early: Option<Early>, here: Option<Here<'_, '_>>) {
+        let (_, id) = place;
+        if self.buffer.at(place).is_none() {
             return;
         }
-        self.refresh(id);
-        let Some(trace) = self.traces.get(&id) else { return };
+        self.buffer.refresh(id, &self.rules);
+        let Some(trace) = self.buffer.get(id) else { return };
         let mut unanswered = Vec::new();
         let mut budgets = std::mem::take(&mut self.budgets);
-        let facts = self.facts_of(trace);
+        let facts = self.buffer.facts_of(trace, &self.rules);
         let outcome = self.rules.policies.decide(&facts, &mut budgets, &mut |policy, error| {
             unanswered.push((policy, error));
         });
@@ -553,10 +516,6 @@ impl TailSampler {
         self.finish(id, outcome, early, here);
     }
 
-    fn facts_of<'t>(&'t self, trace: &'t Trace) -> Held<'t> {
-        Held { trace, metadata: &self.metadata, tags: &self.tags, errors: self.rules.errors }
-    }
-
     /// Lets a trace go: on with the chunk `here` if its spans came under the chunk's tag, else into
     /// the released batches.
     fn finish(
@@ -566,9 +525,8 @@ impl TailSampler {
         early: Option<Early>,
         here: Option<Here<'_, '_>>,
     ) {
-        let Some(mut trace) = self.traces.remove(&id) else { return };
+        let Some(mut trace) = self.buffer.remove(id) else { return };
         early.into_iter().for_each(|reason| self.tally.count_early(reason));
-        self.trace_bytes = self.trace_bytes.saturating_sub(trace.held());
         self.tally.held = self.tally.held.saturating_sub(trace.spans);
         self.compare(&mut trace, outcome);
         match (trace.session(), trace.more.as_ref().and_then(|more| more.session)) {
@@ -579,34 +537,31 @@ impl TailSampler {
         let fate = match outcome {
             TraceOutcome::Keep { policy, probability } => {
                 let policy = self.rules.slot(policy);
-                let kept = KeptAs { policy, probability, randomness: trace.session() };
-                self.kept.insert(trace.id, kept);
-                Fate::Kept(kept)
+                Fate::Kept(KeptAs { policy, probability, randomness: trace.session() })
             }
             TraceOutcome::Drop(policy) => {
-                let policy = policy.map(|policy| self.rules.slot(policy));
-                self.dropped.insert(trace.id, policy);
-                Fate::Dropped(policy)
+                Fate::Dropped(policy.map(|policy| self.rules.slot(policy)))
             }
         };
+        self.decided.insert(trace.id, fate);
         if let Some(learned) = &mut self.learned {
-            learned.decided(&trace, &self.metadata);
+            learned.decided(&trace, self.buffer.shared().0);
+        }
+        if let Some(journal) = &mut self.journal {
+            journal.decided(trace.id);
         }
         self.count(fate, trace.size());
-        if let Some(mark) = mark(&self.names, fate, self.settings.dry_run) {
-            self.ready.release(&trace, mark, (&self.metadata, &self.tags), here);
+        if let Some(mark) = fate.mark(&self.names, self.settings.dry_run) {
+            self.ready.release(&trace, mark, self.buffer.shared(), here);
         }
-        for entry in trace.entries() {
-            self.metadata.release(entry.metadata);
-            self.tags.release(entry.tag);
-        }
+        self.buffer.forget(&trace);
     }
 
     /// Counts whether changed policies that do not decide yet would have decided otherwise.
     fn compare(&mut self, trace: &mut Trace, outcome: TraceOutcome) {
         let Some(comparison) = &mut self.comparison else { return };
         let keeps = matches!(outcome, TraceOutcome::Keep { .. });
-        let with = (&self.metadata, &self.tags);
+        let with = self.buffer.shared();
         let [alike, kept_instead, dropped_instead] = &mut self.tally.compared;
         let count = match (keeps, comparison.would_keep(trace, with, self.now)) {
             (false, true) => kept_instead,
@@ -615,26 +570,6 @@ impl TailSampler {
         };
         *count += 1;
     }
-}
-
-/// What spans that go on say: a threshold only if chance kept them, and in a dry run what would have happened,
-/// without a word on probability, as all of them go on. `None` for what goes.
-fn mark(names: &Names, fate: Fate, dry_run: bool) -> Option<Mark<'_>> {
-    let (policy, would) = match fate {
-        Fate::Kept(kept) => (Some(kept.policy), "keep"),
-        Fate::Dropped(policy) => (policy, "drop"),
-    };
-    let policy = policy.map(|policy| names.get(policy));
-    if dry_run {
-        let probability = Probability::Unchanged;
-        return Some(Mark { probability, randomness: None, policy, dry_run: Some(would) });
-    }
-    let Fate::Kept(kept) = fate else { return None };
-    let probability = match kept.probability {
-        KeepProbability::Certain | KeepProbability::Unknown => Probability::Unknown,
-        KeepProbability::At(threshold) => Probability::AtLeast(threshold),
-    };
-    Some(Mark { probability, randomness: kept.randomness, policy, dry_run: None })
 }
 
 #[cfg(test)]

@@ -16,16 +16,18 @@ pub(super) struct Rules {
     pub(super) policies: Policies,
     pub(super) sessions: Option<SessionKeys>,
     pub(super) errors: ErrorRule,
+    /// How often rules took the place of others.
+    pub(super) generation: u32,
     /// Where each policy is counted.
     slots: Vec<usize>,
 }
 
 impl Rules {
     /// The rules of a configuration, whose policies are counted under their names.
-    pub(super) fn new(config: TailConfig, names: &mut Names) -> Self {
+    pub(super) fn new(config: TailConfig, generation: u32, names: &mut Names) -> Self {
         let TailConfig { policies, sessions, errors, .. } = config;
         let slots = policies.list().iter().map(|policy| names.slot(&policy.name)).collect();
-        Self { policies, sessions, errors, slots }
+        Self { policies, sessions, errors, generation, slots }
     }
 
     /// Where a policy is counted.

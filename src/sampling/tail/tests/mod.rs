@@ -2,8 +2,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use std::time::Duration;
-
 use super::*;
 use crate::codec::msgpack::{MapView, text_of};
 use crate::codec::records::Events;

@@ -48,10 +48,10 @@ fn a_dry_run_drops_nothing_and_says_what_would_have_happened() {
     assert_eq!(spans(&tally.predicted_dropped), [2, 0, 0, 0]);
     let bytes: u64 =
         tally.predicted_kept.iter().chain(&tally.predicted_dropped).map(|of| of.bytes).sum();
-    let bodies = |spans: &[SpanRecord]| -> usize {
-        Events::new(&chunk(spans)).map(|event| event.unwrap().body.len()).sum()
+    let bodies = |spans: &[SpanRecord]| -> u64 {
+        Events::new(&chunk(spans)).map(|event| event.unwrap().body.len() as u64).sum()
     };
-    assert_eq!(bytes as usize, bodies(&first) + bodies(&late));
+    assert_eq!(bytes, bodies(&first) + bodies(&late));
     assert!(adds_up(tally));
 }
 
@@ -99,7 +99,7 @@ fn what_begins_while_the_buffer_is_full_goes_by_its_id_at_the_right_weight() {
             let span = SpanRecord::new(id(trace), 1 + trace * 2 + part);
             let given = chunk(&[span]);
             out.extend(read(&sampler.on_chunk(b"ai", &given, second(part)).unwrap()));
-            assert!(sampler.traces.len() <= 500);
+            assert!(sampler.buffer.len() <= 500);
         }
     }
     assert!(sampler.is_shedding() && adds_up(sampler.tally()));
@@ -313,4 +313,56 @@ proptest! {
         let dropped: u64 = tally.dropped.iter().sum();
         prop_assert_eq!(out.len() as u64 + dropped, number);
     }
+}
+
+/// Scenario: spans over three chunks, of which some traces are decided before the process is killed; then a
+/// sampler that has what the journal says, and more spans of these traces. Guarantees: what was decided does not
+/// come back, what waited is decided with what follows, as a whole and once, and everything adds up.
+#[test]
+fn what_waited_is_decided_anew_by_the_journal() {
+    let mut first = sampler();
+    first.keep_journal();
+    let mut frames = Vec::new();
+    let mut out = Vec::new();
+    for (spans, now) in [
+        (vec![SpanRecord::new(HIGH, 1), SpanRecord::new(LOW, 2), SpanRecord::new(HIGH + 1, 3)], 0),
+        (vec![SpanRecord::new(LOW, 4).error(), SpanRecord::new(LOW + 1, 5).error()], 1),
+        (vec![SpanRecord::new(HIGH + 2, 6).with("k", "v"), SpanRecord::new(HIGH + 3, 7)], 20),
+    ] {
+        out.extend(read(&first.on_chunk(b"ai", &chunk(&spans), second(now)).unwrap()));
+        frames.push(first.take_journal(false));
+        frames.push(first.take_journal(true));
+        out.extend(spans_of(&mut first, now));
+    }
+    out.extend(spans_of(&mut first, 30));
+    frames.push(first.take_journal(true));
+    let mut before: Vec<u64> = out.iter().map(|span| span.0).collect();
+    before.sort_unstable();
+    assert_eq!(before, [1, 2, 3, 4, 5]);
+    drop(first);
+    let bytes = frames.iter().flat_map(|frames| frames.bytes.clone());
+    let segment: Vec<u8> = crate::sampling::JOURNAL_MAGIC.iter().copied().chain(bytes).collect();
+    let found = crate::sampling::undecided(&[segment]);
+    assert_eq!((found.spans, found.torn_bytes), (2, 0));
+    let mut next = sampler();
+    for (tag, events) in &found.chunks {
+        next.restore(tag, events, second(100));
+    }
+    assert_eq!((next.tally().received, next.tally().held), (2, 2));
+    let more = [SpanRecord::new(HIGH + 2, 8), SpanRecord::new(HIGH + 3, 9).error()];
+    let out = next.on_chunk(b"ai", &chunk(&more), second(101)).unwrap();
+    assert_eq!(read(&out).iter().map(|span| span.0).collect::<Vec<_>>(), [7, 9]);
+    assert_eq!(ids(&next.take(false, second(130))), [6, 8]);
+    assert!(adds_up(next.tally()) && next.held_bytes() == 0);
+    // With little room what is restored is decided early.
+    let mut small = TailSampler::new(set(TailSettings { max_traces: 1, ..SETTINGS }));
+    for (tag, events) in &found.chunks {
+        small.restore(tag, events, second(0));
+    }
+    assert_eq!((small.tally().early_full, small.tally().held), (1, 1));
+    assert_eq!(ids(&small.take(false, second(1))), [6]);
+}
+
+fn spans_of(sampler: &mut TailSampler, now: u64) -> Vec<(u64, String, String, Option<Position>)> {
+    spans(&sampler.take(false, second(now)))
 }
