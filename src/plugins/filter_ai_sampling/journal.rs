@@ -406,7 +406,7 @@ mod tests {
     use crate::plugin::{Filter, GivenOptions};
     use crate::plugins::testing::{counter, environment, pass};
 
-    fn until(what: &str, is_so: impl Fn() -> bool) {
+    fn until(what: &str, mut is_so: impl FnMut() -> bool) {
         let most = test_timeout::at_most(Duration::from_secs(20));
         let start = clock::now();
         while !is_so() {
