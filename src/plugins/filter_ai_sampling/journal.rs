@@ -484,7 +484,7 @@ mod tests {
         assert_eq!(out.iter().map(|emission| emission.records).sum::<usize>(), 4);
         pass(&mut filter, &chunk(&[SpanRecord::new(3, 5)]));
         assert_eq!(source.take(Drain::Everything, later(32), 0).len(), 0);
-        assert_eq!(segments(folder.path()), [PathBuf::new(); 0]);
+        assert!(segments(folder.path()).is_empty());
         assert!(is_free(folder.path()));
     }
 
@@ -513,6 +513,6 @@ mod tests {
             size(folder.path()) <= settings.limit + 8 * (SEGMENTS + 2)
         });
         journal.end(at(37));
-        assert_eq!(segments(folder.path()), [PathBuf::new(); 0]);
+        assert!(segments(folder.path()).is_empty());
     }
 }

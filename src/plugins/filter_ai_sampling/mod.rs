@@ -21,7 +21,7 @@ use self::counters::{
 use self::journal::JournalSettings;
 use self::policies_file::Layout;
 use self::policy_list::{PolicyList, TOO_MANY_TESTS};
-use self::reload::ConfigFile;
+use self::reload::{ConfigFile, Reading};
 use self::tail_sampling::TailSampling;
 use crate::clock;
 use crate::codec::records::StatusCode;
@@ -196,7 +196,8 @@ impl Filter for AiSampling {
         let form = match configured(&file, position, &missing)? {
             Configured::Head(sampler) => Form::Head(Head::new(sampler, &environment)),
             Configured::Tail(config, journal) => {
-                let file = ConfigFile::new(options, &file, position, clock::now());
+                let reading = Reading { open: read_file, configure: tail_again };
+                let file = ConfigFile::new(options, (&file, reading), position, clock::now());
                 let sampler = TailSampler::new(*config);
                 let tail = Arc::new(TailSampling::new(sampler, file, journal, &environment));
                 environment.hub.add_source(Arc::clone(&tail) as Arc<dyn TelemetrySource>);
@@ -269,6 +270,16 @@ fn configured(
             };
             parser.finish(Configured::Tail(Box::new(config), journal))
         }
+    }
+}
+
+/// The configuration of a tail sampler that runs, read once more.
+fn tail_again(file: &FileOptions<'_>, position: Position) -> Result<TailConfig, OpenError> {
+    match configured(file, position, &|| None)? {
+        Configured::Tail(config, _) => Ok(*config),
+        Configured::Head(_) => Err(OpenError(vec![
+            file.located("mode: it changes by a reload or a restart of the host only"),
+        ])),
     }
 }
 

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Configured, configured, read_file};
 use crate::clock::Tick;
 use crate::config::{CONFIG_FILE, FileOptions};
 use crate::files::FileVersion;
@@ -18,9 +17,19 @@ use crate::sampling::TailConfig;
 /// How often the file is looked at.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
+/// How the start reads options and their file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reading {
+    /// Reads the file.
+    pub(super) open: for<'o> fn(&'o dyn Options) -> FileOptions<'o>,
+    /// Makes a sampler's configuration of it, or says what is wrong.
+    pub(super) configure: fn(&FileOptions<'_>, Position) -> Result<TailConfig, OpenError>,
+}
+
 /// The file, and what was given beside it.
 #[derive(Debug)]
 pub(super) struct ConfigFile {
+    reading: Reading,
     options: GivenOptions,
     position: Position,
     path: PathBuf,
@@ -34,12 +43,13 @@ impl ConfigFile {
     /// The file that the options name, as it was read; `None` if they name none.
     pub(super) fn new(
         options: &dyn Options,
-        file: &FileOptions<'_>,
+        (file, reading): (&FileOptions<'_>, Reading),
         position: Position,
         now: Tick,
     ) -> Option<Self> {
         options.get(CONFIG_FILE)?;
         Some(Self {
+            reading,
             options: GivenOptions::kept(options),
             position,
             path: file.path().to_owned(),
@@ -62,19 +72,14 @@ impl ConfigFile {
             return None;
         }
         self.seen = version;
-        let file = read_file(&self.options);
+        let file = (self.reading.open)(&self.options);
         let text = xxh3_64(file.text().as_bytes());
         if text == self.text {
             return None;
         }
         self.text = text;
-        Some(match configured(&file, self.position, &|| None) {
-            Ok(Configured::Tail(config, _)) => Ok(*config),
-            Ok(Configured::Head(_)) => Err(vec![
-                file.located("mode: it changes by a reload or a restart of the host only"),
-            ]),
-            Err(OpenError(problems)) => Err(problems),
-        })
+        let read = (self.reading.configure)(&file, self.position);
+        Some(read.map_err(|OpenError(problems)| problems))
     }
 
     /// The file's name.

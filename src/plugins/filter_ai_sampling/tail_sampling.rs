@@ -171,7 +171,7 @@ impl State {
         };
         match Journal::start(&due.0, &due.1, clock::unix_nanos()) {
             Ok(journal) => {
-                self.sampler.keep_journal();
+                self.sampler.keep_journal(true);
                 self.journal = Journaling::On(Box::new(journal));
             }
             Err(error) => log.error(format!("there is no journal: {error}")),
@@ -204,6 +204,7 @@ impl State {
     /// Removes the journal: all that waited was decided, and nothing waits any more.
     fn end_journal(&mut self, now: Tick) {
         if let Journaling::On(journal) = std::mem::replace(&mut self.journal, Journaling::Off) {
+            self.sampler.keep_journal(false);
             journal.end(now);
         }
     }

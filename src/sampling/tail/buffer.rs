@@ -100,6 +100,9 @@ impl Buffer {
 
     /// Reads a trace again that began under other rules.
     pub(super) fn refresh(&mut self, id: TraceId, rules: &Rules) {
+        if rules.generation == 0 {
+            return;
+        }
         let stale = self.traces.get_mut(&id).filter(|trace| trace.generation != rules.generation);
         let Some(trace) = stale else { return };
         let before = trace.held();

@@ -192,9 +192,9 @@ impl TailSampler {
         self.ready.put_back(released);
     }
 
-    /// Notes from now on what waits, and what does not any more, for a journal.
-    pub fn keep_journal(&mut self) {
-        self.journal = Some(Box::default());
+    /// Notes from now on, or no more, what waits and what does not any more, for a journal.
+    pub fn keep_journal(&mut self, keep: bool) {
+        self.journal = keep.then(Box::default);
     }
 
     /// What is to be written to the journal: the spans that began to wait, and if `decided` the traces that

@@ -321,7 +321,7 @@ proptest! {
 #[test]
 fn what_waited_is_decided_anew_by_the_journal() {
     let mut first = sampler();
-    first.keep_journal();
+    first.keep_journal(true);
     let mut frames = Vec::new();
     let mut out = Vec::new();
     for (spans, now) in [
