@@ -128,7 +128,8 @@ async fn a_dry_run_and_a_file_that_changes() {
 
 /// Scenario: traces over two requests, of which expressions keep every other one, and a signal in the middle of
 /// their wait: SIGTERM, or SIGHUP and then more of the same. Guarantees: what waited is decided on what is there,
-/// as a whole: the spans of the kept traces arrive, once each, and no others.
+/// as a whole: the spans of the kept traces arrive, once each, and no others. The journal of each run has its spans
+/// and is gone after it, so that nothing is decided twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn signals_in_the_middle_of_waits_decide_what_is_there() {
     let _together = together();
@@ -136,6 +137,8 @@ async fn signals_in_the_middle_of_waits_decide_what_is_there() {
     for host in all_hosts() {
         for again in [false, true] {
             let what = format!("{}, again: {again}", host.title());
+            let folder = tempfile::tempdir().unwrap();
+            let journal = format!("journal_path: {}", folder.path().display());
             let sink = Sink::start(0, Keep::Requests).await;
             let http = free_port();
             let pipeline = Pipeline::default()
@@ -146,6 +149,7 @@ async fn signals_in_the_middle_of_waits_decide_what_is_there() {
                     "match: 'ai*'",
                     "mode: tail",
                     "decision_wait: 600s",
+                    &journal,
                     "keep_where: 'spans.exists(s, s.attributes[\"k\"] == \"a\")'",
                 ])
                 .otlp_out(&[("sink", sink.port, "http/protobuf")]);
@@ -158,10 +162,13 @@ async fn signals_in_the_middle_of_waits_decide_what_is_there() {
                 let second: Vec<Span> = traces().map(|trace| span(trace, 2, kind(trace))).collect();
                 send_spans(http, first).await;
                 send_spans(http, second).await;
-                page_when((&host, &running, port), &what, |page| {
+                let page = page_when((&host, &running, port), &what, |page| {
                     page.sum_of("held_spans", &[]) == Some(40)
+                        && page.sum_of("journal_spans_total", &[("outcome", "written")]) == Some(40)
                 })
                 .await;
+                assert_eq!(page.sum("journal_spans_total", &[]), 40, "{what}");
+                assert_eq!(page.sum("journal_errors_total", &[]), 0, "{what}");
                 for trace in traces().filter(|trace| trace.is_multiple_of(2)) {
                     expected.extend([1, 2].map(|id| format!("{trace}.{id}")));
                 }
@@ -181,6 +188,7 @@ async fn signals_in_the_middle_of_waits_decide_what_is_there() {
             let (code, log) = block_in_place(|| running.stop());
             assert_eq!(code, Some(0), "{what}: {log}");
             assert_eq!(names(&sink), expected, "{what}: {log}");
+            assert_eq!(journal_bytes(folder.path()), 0, "{what}: {log}");
         }
     }
 }
