@@ -4,6 +4,7 @@
 //! whole traces as encoded bytes until its [`policy`] rules can decide.
 
 mod head;
+mod journal;
 pub mod policy;
 mod rewrite;
 mod session;
@@ -13,8 +14,9 @@ mod trace_cache;
 mod tracestate;
 
 pub use head::{HeadDecision, HeadSampler, HeadTally};
-pub use rewrite::{Mark, POLICY_ATTRIBUTE, Probability, marked_body};
+pub use journal::{JournalFrames, MAGIC as JOURNAL_MAGIC, Undecided, undecided};
+pub use rewrite::{DRY_RUN_ATTRIBUTE, Mark, POLICY_ATTRIBUTE, Probability, marked_body};
 pub use session::SessionKeys;
-pub use tail::{TailConfig, TailSampler, TailTally, Unanswered};
+pub use tail::{SHEDDING, TailConfig, TailSampler, TailSettings, TailTally, Unanswered, Volume};
 pub use threshold::{Randomness, Threshold};
 pub use tracestate::{OtState, with_ot_state};

@@ -96,6 +96,12 @@ impl Policies {
         self.ignore_spans
     }
 
+    /// Whether the limits are those of other policies.
+    #[must_use]
+    pub fn has_limits_of(&self, other: &Self) -> bool {
+        self.limits == other.limits
+    }
+
     /// What the limits have before anything was kept.
     #[must_use]
     pub fn budgets(&self) -> Budgets {
