@@ -96,23 +96,27 @@ fn pods_have_what_they_use() {
         for pod in pods(&documents) {
             let what = path.display();
             let main = fluent_bit(pod).unwrap_or_else(|| panic!("{what}: no Fluent Bit"));
-            let copies = list(&pod["initContainers"]).find(|one| text(&one["image"]).ends_with(&image));
+            let copies =
+                list(&pod["initContainers"]).find(|one| text(&one["image"]).ends_with(&image));
             let copies = copies.unwrap_or_else(|| panic!("{what}: nothing copies the plugins"));
             let args: Vec<&str> = list(&copies["args"]).map(text).collect();
             let mount = |container: &Value, at: &str| {
-                let found = list(&container["volumeMounts"]).find(|one| text(&one["mountPath"]) == at);
+                let found =
+                    list(&container["volumeMounts"]).find(|one| text(&one["mountPath"]) == at);
                 found.map(|one| text(&one["name"]).to_owned())
             };
             assert!(mount(copies, args[0]).is_some(), "{what}: {args:?}");
             assert_eq!(mount(copies, args[0]), mount(main, args[1]), "{what}");
-            let volumes: BTreeSet<&str> = list(&pod["volumes"]).map(|one| text(&one["name"])).collect();
+            let volumes: BTreeSet<&str> =
+                list(&pod["volumes"]).map(|one| text(&one["name"])).collect();
             let all = list(&pod["initContainers"]).chain(list(&pod["containers"]));
             for mounted in all.flat_map(|container| list(&container["volumeMounts"])) {
                 assert!(volumes.contains(text(&mounted["name"])), "{what}: {mounted}");
             }
             let grace = pod["terminationGracePeriodSeconds"].as_u64().unwrap_or(30);
             let (configuration, _) = configuration(&path, &documents);
-            let own = configuration.text.lines().find_map(|line| line.trim().strip_prefix("grace: "));
+            let own =
+                configuration.text.lines().find_map(|line| line.trim().strip_prefix("grace: "));
             let own = own.unwrap().split_whitespace().next().unwrap().parse::<u64>().unwrap();
             assert!(own + 10 < grace, "{what}: grace {own} does not fit into {grace}");
             seen += 1;
@@ -178,7 +182,8 @@ fn configurations_in_pods_start() {
             }
             let (configuration, _) = configuration(&path, &documents);
             let foreign = ["prometheus_scrape", "tail", "kubernetes"];
-            let is_foreign = foreign.iter().any(|it| configuration.text.contains(&format!("- name: {it}")));
+            let is_foreign =
+                foreign.iter().any(|it| configuration.text.contains(&format!("- name: {it}")));
             if is_foreign && !host.is_real() {
                 continue;
             }

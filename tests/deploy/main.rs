@@ -11,17 +11,17 @@
     reason = "helpers of tests fail the test, as tests themselves do"
 )]
 #![expect(clippy::print_stdout, reason = "tests tell what they measured, and what they skip")]
-#![expect(clippy::let_underscore_must_use, let_underscore_drop, reason = "tests")]
+#![expect(unreachable_pub, clippy::let_underscore_must_use, let_underscore_drop, reason = "tests")]
 
 mod backend;
 mod configuration;
-// mod dashboards;
+mod dashboards;
 mod kubernetes;
-// mod made;
+mod made;
 mod recipes;
-// mod rules;
+mod rules;
 mod schema;
-// mod troubleshooting;
+mod troubleshooting;
 
 use std::path::{Path, PathBuf};
 

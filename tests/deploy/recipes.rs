@@ -12,9 +12,7 @@ use testkit::client::Client;
 use testkit::hosts::Host;
 use testkit::support::{linked, together};
 
-use crate::backend::{
-    Backend, Request_, Rule, above_a_megabyte, cumulative, delta, nothing,
-};
+use crate::backend::{Backend, Request_, Rule, above_a_megabyte, cumulative, delta, nothing};
 use crate::configuration::{Configuration, hosts, stop};
 
 /// A configuration of a page, and what its backend asks for.
@@ -53,7 +51,8 @@ const TENANT: Headers = &[("x-scope-orgid", "shop")];
 const ELASTIC: Headers = &[("authorization", "ApiKey key")];
 const NEW_RELIC: Headers = &[("api-key", "key")];
 const DYNATRACE: Headers = &[("authorization", "Api-Token token")];
-const SIGNED: Headers = &[("authorization", "AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/"), ("x-amz-date", "20")];
+const SIGNED: Headers =
+    &[("authorization", "AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/"), ("x-amz-date", "20")];
 const SIGNED_LOGS: Headers = &[
     ("authorization", "AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/"),
     ("x-aws-log-group", "/shop/telemetry"),
@@ -194,7 +193,8 @@ impl Recipe {
             match line.split_once(".url: ") {
                 Some((name, url)) => {
                     let (_, rest) = url.split_once("://").unwrap();
-                    let path = rest.split_once('/').map_or(String::new(), |(_, path)| format!("/{path}"));
+                    let path =
+                        rest.split_once('/').map_or(String::new(), |(_, path)| format!("/{path}"));
                     text += &format!("{name}.url: http://127.0.0.1:{port}{path}\n");
                 }
                 None => text += &format!("{line}\n"),
@@ -244,7 +244,12 @@ fn requests() -> [(&'static str, Vec<u8>); 2] {
 }
 
 /// What a backend saw of a configuration on a host.
-async fn seen(recipe: &Recipe, host: &Host, plugins: &std::path::Path, spoilt: bool) -> Vec<Request_> {
+async fn seen(
+    recipe: &Recipe,
+    host: &Host,
+    plugins: &std::path::Path,
+    spoilt: bool,
+) -> Vec<Request_> {
     let backend = Backend::start(recipe.rules).await;
     let mut configuration = recipe.to(backend.port);
     if spoilt {
@@ -266,7 +271,9 @@ async fn seen(recipe: &Recipe, host: &Host, plugins: &std::path::Path, spoilt: b
     let start = Instant::now();
     let is_done = |seen: &[Request_]| match spoilt {
         true => seen.iter().any(|request| !request.status.is_success()),
-        false => recipe.rules.iter().all(|rule| seen.iter().any(|request| request.path == rule.path)),
+        false => {
+            recipe.rules.iter().all(|rule| seen.iter().any(|request| request.path == rule.path))
+        }
     };
     while !is_done(&backend.seen()) && start.elapsed() < testkit::at_most(Duration::from_secs(15)) {
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -277,7 +284,11 @@ async fn seen(recipe: &Recipe, host: &Host, plugins: &std::path::Path, spoilt: b
     let seen = backend.seen();
     assert!(is_done(&seen), "{what}: {}", log);
     let refused = seen.iter().find(|request| !request.status.is_success());
-    assert!(spoilt || refused.is_none(), "{what}: {:?}: {log}", refused.map(|it| (&it.path, it.status)));
+    assert!(
+        spoilt || refused.is_none(),
+        "{what}: {:?}: {log}",
+        refused.map(|it| (&it.path, it.status))
+    );
     seen
 }
 
@@ -319,7 +330,8 @@ fn recipes_keep_their_backends_rules() {
                         right
                     });
                     if recipe.page == "phoenix" {
-                        let has = |text: &[u8]| seen[0].body.windows(text.len()).any(|it| it == text);
+                        let has =
+                            |text: &[u8]| seen[0].body.windows(text.len()).any(|it| it == text);
                         assert!(has(b"openinference.span.kind") && !has(b"gen_ai.operation.name"));
                     }
                 });
@@ -357,7 +369,9 @@ fn the_recipe_of_kafka_delivers() {
     });
     let start = Instant::now();
     let delivered = |log: &str| log.matches("message delivered").count();
-    while delivered(&running.log_text()) < 2 && start.elapsed() < testkit::at_most(Duration::from_secs(15)) {
+    while delivered(&running.log_text()) < 2
+        && start.elapsed() < testkit::at_most(Duration::from_secs(15))
+    {
         std::thread::sleep(Duration::from_millis(100));
     }
     let log = stop(running, &host.title());
