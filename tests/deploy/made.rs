@@ -9,11 +9,10 @@ use serde_json::Value;
 use crate::{files, read};
 
 /// Metrics of others that are in no table and no capture here.
-const DOCUMENTED: [(&str, &str); 5] = [
+const DOCUMENTED: [(&str, &str); 4] = [
     ("vllm:num_preemptions_total", "vLLM 0.33"),
     ("vllm:prefix_cache_hits_total", "vLLM 0.33"),
     ("vllm:prefix_cache_queries_total", "vLLM 0.33"),
-    ("fluentbit_output_retries_total", "Fluent Bit, /api/v2/metrics/prometheus"),
     ("fluentbit_output_dropped_records_total", "Fluent Bit, /api/v2/metrics/prometheus"),
 ];
 

@@ -4,13 +4,11 @@
 #![expect(clippy::disallowed_methods, reason = "tests have clocks and tasks")]
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::string_slice,
     reason = "helpers of tests fail the test, as tests themselves do"
 )]
-#![expect(clippy::print_stdout, reason = "tests tell what they measured, and what they skip")]
 #![expect(unreachable_pub, clippy::let_underscore_must_use, let_underscore_drop, reason = "tests")]
 
 mod backend;

@@ -90,7 +90,6 @@ fn label_variable(made: &Made, name: &str, label: &str, metric: &str) -> Value {
         "name": name,
         "label": name,
         "datasource": datasource(),
-        "definition": query,
         "query": {"query": query, "refId": name},
         "refresh": 2,
         "sort": 1,
@@ -123,7 +122,7 @@ fn dashboard(made: &Made, board: &Board) -> Value {
         "name": "datasource",
         "label": "datasource",
         "query": "prometheus",
-        "current": {},
+        "current": {"text": "default", "value": "default"},
     })];
     for (name, label, metric) in board.variables {
         variables.push(label_variable(made, name, label, metric));
@@ -162,6 +161,7 @@ fn dashboard(made: &Made, board: &Board) -> Value {
         "links": [{
             "type": "dashboards", "title": "fluent-bit-ai", "tags": ["fluent-bit-ai"], "asDropdown": true,
             "includeVars": false, "keepTime": true, "targetBlank": false, "icon": "external link", "url": "",
+            "tooltip": "",
         }],
         "templating": {"list": variables},
         "annotations": {"list": []},
@@ -296,4 +296,38 @@ fn objectives_are_bounds_of_their_histograms() {
             assert!(bounds.contains(choice), "{variable} {choice}: {bounds:?}");
         }
     }
+}
+
+/// Scenario: the dashboards as values of Grafana's own types (`npm install @grafana/schema typescript` in the folder
+/// that `GRAFANA_SCHEMA` names). Guarantees: they are of the type `Dashboard`.
+#[test]
+fn dashboards_are_of_grafanas_type() {
+    let Some(folder) = std::env::var_os("GRAFANA_SCHEMA").map(std::path::PathBuf::from) else {
+        println!(
+            "dashboards were not held against Grafana's types: GRAFANA_SCHEMA names no folder"
+        );
+        return;
+    };
+    let mut text = String::from("import { Dashboard } from '@grafana/schema';\n");
+    for (number, (_, board)) in boards().into_iter().enumerate() {
+        text += &format!("export const board{number}: Dashboard = {board};\n");
+    }
+    let file = folder.join("dashboards.ts");
+    std::fs::write(&file, text).unwrap();
+    let output = Command::new(folder.join("node_modules/.bin/tsc"))
+        .args([
+            "--noEmit",
+            "--strict",
+            "--skipLibCheck",
+            "--module",
+            "esnext",
+            "--target",
+            "es2022",
+        ])
+        .args(["--moduleResolution", "bundler"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    println!("{} dashboards are of Grafana's type", BOARDS.len());
 }
