@@ -8,10 +8,14 @@ use fluent_bit_ai_cli::check::check;
 use fluent_bit_ai_cli::finding::Finding;
 use testkit::hosts::{Host, RunningHost, free_port};
 
-/// The newest real host, if there is any, and the bundled one's newest row.
+/// The newest and the oldest real host, if there are any, and the bundled one's newest row.
 pub fn hosts() -> Vec<Host> {
-    let real = testkit::support::real_hosts().into_iter().take(1);
-    real.chain([testkit::support::bundled("5.1.0")]).collect()
+    let mut hosts = testkit::support::real_hosts();
+    if hosts.len() > 2 {
+        hosts.drain(1..hosts.len() - 1);
+    }
+    hosts.push(testkit::support::bundled("5.1.0"));
+    hosts
 }
 
 /// A YAML configuration with the values of its variables.
