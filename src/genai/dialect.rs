@@ -23,6 +23,8 @@ pub(crate) struct Dialect {
     /// Whether its input tokens are those beside the cache, so that the conventions' number is the
     /// sum of them all.
     pub(crate) excludes_cache: bool,
+    /// Providers of whose calls it gives input tokens beside the cache, under the current name, too.
+    pub(crate) excludes_cache_of: &'static [&'static str],
     /// Whether its output tokens are those beside the model's reasoning, which the conventions'
     /// number includes.
     pub(crate) excludes_reasoning: bool,
@@ -44,6 +46,7 @@ impl Dialect {
         kinds: &[],
         operations: &[],
         excludes_cache: false,
+        excludes_cache_of: &[],
         excludes_reasoning: false,
         serves_models: false,
         tool_sign: None,
@@ -152,6 +155,9 @@ pub(crate) enum RuleAction {
     MediaType(SpanPart),
     /// A JSON object that splits a number of tokens, by its members and theirs: paths with `/`.
     Details(&'static [(&'static str, GenAiField)]),
+    /// A JSON object that has at this path the usage that Anthropic's API gave, where input tokens are
+    /// those beside the cache.
+    AnthropicUsage(&'static str),
     /// A list of prompts without roles.
     Prompts,
     /// Messages as one JSON text, and the role of those that have none.

@@ -51,7 +51,7 @@ fn translated(value: &[u8], words: &[(&str, &str)]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// Whether all words of a list are in what it was made of, whatever their case.
+/// Whether all words of a list are in what it was made of, whatever their case and spelling.
 fn is_verbatim(given: &[u8], list: &[u8]) -> bool {
     let given = given.to_ascii_lowercase();
     let joins = |at: Option<usize>| {
@@ -63,7 +63,11 @@ fn is_verbatim(given: &[u8], list: &[u8]) -> bool {
         found.any(|at| !joins(at.checked_sub(1)) && !joins(at.checked_add(word.len())))
     };
     let mut words = elements(list).filter_map(|word| text(word));
-    words.all(|word| holds(&word.to_ascii_lowercase()))
+    let spelled = |word: &str| holds(word.as_bytes());
+    words.all(|word| {
+        let word = String::from_utf8_lossy(word).to_ascii_lowercase();
+        spelled(&word) || values::spellings(&word).iter().any(|other| spelled(other))
+    })
 }
 
 /// What was read of one span.
@@ -89,10 +93,14 @@ pub(crate) struct Collected<'a> {
     pub(super) named_by: DialectSet,
     /// Whether token counts are left to the calls beneath, so that what gave them stays.
     pub(super) dropped_usage: bool,
+    /// Input tokens that are known to be those beside the cache.
+    pub(super) beside_cache: Option<i64>,
     /// Whether the tokens of the cache were added to those of the input.
     pub(super) added_cache: bool,
     /// Whether the tokens of reasoning were added to those of the output.
     pub(super) added_reasoning: bool,
+    /// The rank of the attribute that stays and is the conversation's id, too.
+    pub(super) session: u16,
     /// What stays of attributes, by their rank.
     remainders: Vec<(u16, String)>,
     /// What was inferred of what was not said.
@@ -132,8 +140,10 @@ impl<'a> Collected<'a> {
             operation: None,
             named_by: DialectSet::NONE,
             dropped_usage: false,
+            beside_cache: None,
             added_cache: false,
             added_reasoning: false,
+            session: FIRST,
             remainders: Vec::new(),
             inferred: Vec::new(),
             deferred: Vec::new(),
@@ -213,6 +223,9 @@ impl<'a> Collected<'a> {
             RuleAction::To(field) => {
                 self.note_seen(rank);
                 self.offer(field, rank, value);
+                if meaning.stays && field == GenAiField::ConversationId {
+                    self.session = rank;
+                }
             }
             RuleAction::Quoted(field) => self.quoted(field, rank, value),
             RuleAction::Millis(field) => self.millis(field, rank, value),
@@ -229,6 +242,7 @@ impl<'a> Collected<'a> {
             | RuleAction::Model
             | RuleAction::Part(_)
             | RuleAction::Answer(_)
+            | RuleAction::Parameters
             | RuleAction::ApiBase
             | RuleAction::ApiBaseWithin => self.defer(meaning, value),
             RuleAction::MediaType(_) => {
@@ -236,8 +250,8 @@ impl<'a> Collected<'a> {
                 self.deferred.retain(|known| known.meaning.rank != rank);
                 self.defer(meaning, value);
             }
-            RuleAction::Parameters => self.parameters(rank, value),
             RuleAction::Details(names) => self.details(value, rank, names),
+            RuleAction::AnthropicUsage(path) => self.anthropic_usage(path, rank, value),
             RuleAction::Prompts => self.prompts(value, rank),
             RuleAction::Messages(field, role) => self.json_messages(field, role, rank, value),
             RuleAction::List(index) => self.list(index, entry),
@@ -268,18 +282,6 @@ impl<'a> Collected<'a> {
     /// The media type of a part.
     pub(super) fn media_type(&self, part: SpanPart, dialect: usize) -> Option<&'a [u8]> {
         text(self.deferred(RuleAction::MediaType(part), Some(dialect))?.value)
-    }
-
-    fn parameters(&mut self, rank: u16, value: &[u8]) {
-        let Some(object) = text(value).and_then(json::read_object) else { return };
-        let (said, whole) = json::parameters(&object);
-        for (field, value) in said {
-            // What was asked for outranks the model that answered.
-            self.make(field, rank, |out| json::append(field, value, out));
-        }
-        if whole {
-            self.mark_mapped(rank);
-        }
     }
 
     fn list(&mut self, index: usize, entry: Entry<'a>) {
@@ -462,9 +464,14 @@ impl<'a> Collected<'a> {
         }
         match rest {
             Remainder::Nothing => self.mark_mapped(attribute),
-            Remainder::Object(rest) => self.remainders.push((attribute, rest)),
+            Remainder::Object(rest) => self.leave(attribute, rest),
             Remainder::All => {}
         }
+    }
+
+    /// Notes what stays of the attribute with this rank.
+    pub(super) fn leave(&mut self, rank: u16, rest: String) {
+        self.remainders.push((rank, rest));
     }
 
     /// What stays of an attribute of which a part is said by fields.
@@ -503,7 +510,7 @@ impl<'a> Collected<'a> {
     }
 
     /// Whether a field's value was made of the attribute with this rank.
-    fn is_made_of(&self, field: GenAiField, rank: u16) -> bool {
+    pub(super) fn is_made_of(&self, field: GenAiField, rank: u16) -> bool {
         let field = field.within(self.conventions);
         let made_of = self.slots.get(field.index()).map_or(FIRST, |slot| slot.rank);
         self.found & field.bit() != 0 && made_of == rank

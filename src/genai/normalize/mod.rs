@@ -7,6 +7,7 @@
 //! Doing it twice is the same as doing it once.
 
 mod address;
+mod cache_tokens;
 mod collect;
 mod convert;
 pub(crate) mod field;
@@ -15,6 +16,7 @@ mod json;
 mod lookup;
 mod message_events;
 pub(crate) mod messages;
+mod parameters;
 pub(crate) mod parts;
 mod resolve;
 mod rewrite;

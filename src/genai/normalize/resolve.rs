@@ -34,6 +34,7 @@ impl<'a> Collected<'a> {
             self.resolve_lists();
         }
         if count > 0 {
+            self.resolve_parameters();
             self.resolve_model();
             self.resolve_address();
             (0..count).for_each(|at| self.resolve_parts(at));
@@ -54,6 +55,7 @@ impl<'a> Collected<'a> {
         self.resolve_cache();
         self.resolve_reasoning();
         self.infer_operation();
+        self.resolve_session();
         if !self.inferred.is_empty() {
             let inferred = std::mem::take(&mut self.inferred);
             self.make(GenAiField::Inferred, LAST, |out| text_list(out, &inferred));
@@ -113,36 +115,6 @@ impl<'a> Collected<'a> {
         if self.operation.map_or_else(has_kind, values::sums_up) {
             self.found &= !GenAiField::USAGE;
             self.dropped_usage = true;
-        }
-    }
-
-    /// Adds the tokens of the cache to input tokens that do not include them: those of dialects that
-    /// count so, and those that are fewer than the cache's.
-    fn resolve_cache(&mut self) {
-        let number = |this: &Self, field| this.final_value(field).and_then(int_of);
-        let Some(input) = number(self, GenAiField::InputTokens) else { return };
-        let read = number(self, GenAiField::CacheReadTokens).unwrap_or(0);
-        let cached =
-            number(self, GenAiField::CacheCreationTokens).unwrap_or(0).saturating_add(read);
-        let is_own = self.own & GenAiField::InputTokens.bit() != 0;
-        let excludes = self.dialects().any(|(_, dialect)| dialect.excludes_cache);
-        if cached <= 0 || !(input < cached || (excludes && !is_own)) {
-            return;
-        }
-        let sum = input.saturating_add(cached);
-        let write = |out: &mut Vec<u8>| {
-            msgpack::int(out, sum);
-            true
-        };
-        if is_own {
-            self.correct(GenAiField::InputTokens, write);
-        } else {
-            self.found &= !GenAiField::InputTokens.bit();
-            self.make(GenAiField::InputTokens, FIRST, write);
-        }
-        self.added_cache = true;
-        if !excludes {
-            self.inferred.push(GenAiField::InputTokens.name().to_owned());
         }
     }
 

@@ -231,6 +231,7 @@ dialects:
       - {key: a.k, members: {x: z}}
       - {key: a.k, to: gen_ai.seed, extra: 1}
       - {key: llm.model_name, to: gen_ai.response.model, common: true}
+    excludes_cache_of: [anthropic, bedrock]
   - {name: empty}
   - name: unshown
     rules: [{key: x, to: gen_ai.request.model, common: true}]
@@ -262,6 +263,7 @@ const SAID: &[&str] = &[
     "dialects[1].kinds: what the values of 'a.h' mean is missing",
     "dialects[1].rules: 'gen_ai.request.model' is a current name; allowed: keys that",
     "dialects[1].rules: 'a.j' is the media type of what no rule means",
+    "dialects[1].excludes_cache_of: [\"anthropic\",\"bedrock\"] is not allowed; allowed: values of",
     "dialects[1].rules: 'llm.model_name' means something else in a built-in dialect; allowed:",
     "dialects[2] must have 'rules', 'lists' or 'content'",
     "dialects[3].lists[0].prefix: \"short\" is not allowed; allowed: a text of at least 8",
