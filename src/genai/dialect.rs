@@ -92,11 +92,13 @@ pub(crate) struct DialectRule {
     pub(crate) is_common: bool,
     /// Whether the attribute stays where those go that are wholly said by current names.
     pub(crate) stays: bool,
+    /// Whether it is a session, which stays, and is the conversation of operations that have one.
+    pub(crate) is_session: bool,
 }
 
 /// A rule of the first tier.
 pub(crate) const fn rule(key: &'static str, action: RuleAction) -> DialectRule {
-    DialectRule { key, action, tier: 0, is_common: false, stays: false }
+    DialectRule { key, action, tier: 0, is_common: false, stays: false, is_session: false }
 }
 
 /// A rule for a name that others use too.
@@ -113,6 +115,11 @@ impl DialectRule {
     /// The rule for an attribute that always stays.
     pub(crate) const fn stays(self) -> Self {
         Self { stays: true, ..self }
+    }
+
+    /// The rule for a session that joins other signals, too.
+    pub(crate) const fn session(self) -> Self {
+        Self { is_session: true, ..self.stays() }
     }
 }
 
@@ -153,7 +160,7 @@ pub(crate) enum RuleAction {
     Part(SpanPart),
     /// The media type of a part.
     MediaType(SpanPart),
-    /// A JSON object that splits a number of tokens, by its members and theirs: paths with `/`.
+    /// A JSON object, or a list of such, that says fields by its members and theirs: paths with `/`.
     Details(&'static [(&'static str, GenAiField)]),
     /// A JSON object that has at this path the usage that Anthropic's API gave, where input tokens are
     /// those beside the cache.
@@ -230,21 +237,28 @@ pub(crate) struct KindName {
     pub(crate) name: &'static str,
     /// `gen_ai.operation.name`, whatever the case of the name.
     pub(crate) operation: Option<&'static str>,
+    /// Whether calls of models that embed are of the kind, too, so that the model's name says which they are.
+    pub(crate) may_embed: bool,
     /// What the dialect's parts are in such spans, where the name is written exactly so.
     pub(crate) parts: &'static [PartMeaning],
 }
 
 /// A kind with an operation.
 pub(crate) const fn kind(name: &'static str, operation: &'static str) -> KindName {
-    KindName { name, operation: Some(operation), parts: &[] }
+    KindName { name, operation: Some(operation), may_embed: false, parts: &[] }
 }
 
 /// A kind that is a step of the application.
 pub(crate) const fn step(name: &'static str) -> KindName {
-    KindName { name, operation: None, parts: &[] }
+    KindName { name, operation: None, may_embed: false, parts: &[] }
 }
 
 impl KindName {
+    /// The kind of calls of all models.
+    pub(crate) const fn of_any_model(self) -> Self {
+        Self { may_embed: true, ..self }
+    }
+
     /// The kind with parts.
     pub(crate) const fn with(self, parts: &'static [PartMeaning]) -> Self {
         Self { parts, ..self }

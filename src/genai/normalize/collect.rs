@@ -4,7 +4,7 @@ use super::convert::{convert, has_wrong_type};
 use super::field::{Conventions, GenAiField};
 use super::indexed_keys::KeyTree;
 use super::messages::Remainder;
-use super::{json, messages, parts, values};
+use super::{json, messages, parts, tool_definitions, values};
 use crate::codec::msgpack::{self, Entry, Reader, Token, elements, text_of};
 use crate::genai::dialect::{Dialect, ListForm, RuleAction, SpanPart};
 use crate::genai::dialects::DialectSet;
@@ -99,7 +99,7 @@ pub(crate) struct Collected<'a> {
     pub(super) added_cache: bool,
     /// Whether the tokens of reasoning were added to those of the output.
     pub(super) added_reasoning: bool,
-    /// The rank of the attribute that stays and is the conversation's id, too.
+    /// The rank of the session that stays and is the conversation's id, too.
     pub(super) session: u16,
     /// What stays of attributes, by their rank.
     remainders: Vec<(u16, String)>,
@@ -182,7 +182,10 @@ impl<'a> Collected<'a> {
                 });
             }
         } else if has_wrong_type(field.shape(), value) {
-            self.correct(field, |out| convert(field, value, out));
+            self.correct(field, |out| {
+                let start = out.len();
+                convert(field, value, out) && out.get(start..) != Some(value)
+            });
         }
     }
 
@@ -223,7 +226,7 @@ impl<'a> Collected<'a> {
             RuleAction::To(field) => {
                 self.note_seen(rank);
                 self.offer(field, rank, value);
-                if meaning.stays && field == GenAiField::ConversationId {
+                if meaning.is_session {
                     self.session = rank;
                 }
             }
@@ -340,7 +343,10 @@ impl<'a> Collected<'a> {
     }
 
     fn details(&mut self, value: &[u8], rank: u16, names: &[(&str, GenAiField)]) {
-        let Some(object) = text(value).and_then(json::read_object) else { return };
+        let Some(json) = text(value) else { return };
+        let Some(object) = json::read_object(json) else {
+            return self.details_of_list(json, rank, names);
+        };
         for (path, field) in names {
             if let Some(value) = json::member(&object, path) {
                 self.make(*field, rank, |out| json::append(*field, value, out));
@@ -408,7 +414,7 @@ impl<'a> Collected<'a> {
         let tools: Option<Vec<Json<'_>>> =
             elements(value).map(|tool| parts::parsed(text_of(tool)?)).collect();
         let Some(tools) = tools.filter(|tools| !tools.is_empty()) else { return };
-        let rendered = messages::rendered(tools);
+        let rendered = parts::rendered(tool_definitions::definitions(tools));
         if self.offer_text(GenAiField::ToolDefinitions, rank, rendered.as_deref()) {
             self.mark_mapped(rank);
         }
@@ -423,7 +429,7 @@ impl<'a> Collected<'a> {
         if tools.is_empty() {
             return;
         }
-        let rendered = messages::rendered(tools);
+        let rendered = parts::rendered(tools);
         if self.offer_text(GenAiField::ToolDefinitions, rank, rendered.as_deref()) {
             self.mark_mapped(rank);
         }
@@ -438,8 +444,7 @@ impl<'a> Collected<'a> {
             one => vec![one],
         };
         let texts = prompts.into_iter().filter_map(Json::into_text);
-        let rendered =
-            messages::rendered(texts.map(|text| messages::single("user", text)).collect());
+        let rendered = parts::rendered(texts.map(|text| messages::single("user", text)).collect());
         self.offer_text(GenAiField::InputMessages, rank, rendered.as_deref());
     }
 
@@ -456,7 +461,7 @@ impl<'a> Collected<'a> {
         &mut self,
         field: GenAiField,
         (rank, attribute): (u16, u16),
-        read: Option<(String, Remainder)>,
+        read: Option<(String, Remainder<'_>)>,
     ) {
         let Some((rendered, rest)) = read else { return };
         if !self.offer_text(field, rank, Some(&rendered)) {
@@ -464,7 +469,15 @@ impl<'a> Collected<'a> {
         }
         match rest {
             Remainder::Nothing => self.mark_mapped(attribute),
-            Remainder::Object(rest) => self.leave(attribute, rest),
+            Remainder::Object(mut rest) => {
+                tool_definitions::take_tools(&mut rest, |tools| {
+                    self.offer_text(GenAiField::ToolDefinitions, rank, Some(tools))
+                });
+                match rest.is_empty() {
+                    true => self.mark_mapped(attribute),
+                    false => self.leave(attribute, Json::Object(rest).to_string()),
+                }
+            }
             Remainder::All => {}
         }
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::convert::text_list;
 use super::field::{FieldType, GenAiField};
-use super::values;
+use super::{parts, tool_definitions, values};
 use crate::codec::msgpack;
 use crate::genai::json_value::{Json, Members};
 
@@ -79,8 +79,21 @@ pub(crate) fn append(field: GenAiField, value: &Json<'_>, out: &mut Vec<u8>) -> 
         (FieldType::Operation, Json::Text(text)) if !text.is_empty() => {
             msgpack::str(out, values::operation(text, []));
         }
-        (FieldType::Any, Json::Text(text)) if !text.is_empty() => msgpack::str(out, text),
-        (FieldType::Any, Json::List(_) | Json::Object(_)) => {
+        (FieldType::Any | FieldType::Messages | FieldType::Tools, Json::Text(text))
+            if !text.is_empty() =>
+        {
+            msgpack::str(out, text);
+        }
+        (FieldType::Tools, Json::List(list)) => {
+            let Some(text) = parts::rendered(tool_definitions::definitions(list.clone())) else {
+                return false;
+            };
+            msgpack::str(out, &text);
+        }
+        (
+            FieldType::Any | FieldType::Messages | FieldType::Tools,
+            Json::List(_) | Json::Object(_),
+        ) => {
             let Ok(text) = serde_json::to_string(value) else { return false };
             msgpack::str(out, &text);
         }

@@ -11,8 +11,10 @@ mod cache_tokens;
 mod collect;
 mod convert;
 pub(crate) mod field;
+mod foreign_messages;
 pub(super) mod indexed_keys;
 mod json;
+mod langchain;
 mod lookup;
 mod message_events;
 pub(crate) mod messages;
@@ -20,6 +22,7 @@ mod parameters;
 pub(crate) mod parts;
 mod resolve;
 mod rewrite;
+mod tool_definitions;
 mod tool_parts;
 mod values;
 

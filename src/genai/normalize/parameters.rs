@@ -1,4 +1,5 @@
-//! Parameter mapping: JSON objects of request parameters -> attributes, and what of them stays.
+//! Parameter mapping: JSON objects of request parameters -> attributes, and what of them stays; other JSON that
+//! says fields by its members; the session.
 
 use super::collect::{Collected, text};
 use super::convert::convert;
@@ -48,6 +49,18 @@ impl Collected<'_> {
         json::append(*field, value, &mut given)
             && said.is_some_and(|said| convert(*field, said, &mut known))
             && given == known
+    }
+
+    /// What the first object of a JSON list says that says it: the chunks of one answer.
+    pub(super) fn details_of_list(&mut self, json: &[u8], rank: u16, names: &[(&str, GenAiField)]) {
+        let Some(list) = json::read_value(json).and_then(Json::into_list) else { return };
+        for object in list.iter().filter_map(Json::as_object) {
+            for (path, field) in names {
+                if let Some(value) = json::member(object, path) {
+                    self.make(*field, rank, |out| json::append(*field, value, out));
+                }
+            }
+        }
     }
 
     /// Takes the session that stays back as the conversation's id where the conventions have no conversation: it

@@ -12,6 +12,9 @@ use crate::genai::dialect::{
 };
 use crate::genai::dialects::DialectSet;
 
+/// The operation of models that embed.
+const EMBEDDINGS: &str = "embeddings";
+
 /// What the dialects that a span speaks say of the kinds of spans that an attribute names, with the
 /// indices of the dialects.
 fn kind_names(
@@ -94,10 +97,16 @@ impl<'a> Collected<'a> {
         let before = self.named_by;
         let named = kind_names(self.dialects(), kind.meaning.key)
             .filter(|(index, known)| !before.has(*index) && known.name.eq_ignore_ascii_case(said));
-        let mut operation = None;
+        let (mut operation, mut may_embed) = (None, false);
         for (index, known) in named {
             self.named_by = self.named_by.and(DialectSet::of(index));
+            may_embed |= known.may_embed && operation.is_none();
             operation = operation.or(known.operation);
+        }
+        if may_embed && self.embeds() {
+            self.infer(GenAiField::OperationName, EMBEDDINGS);
+            operation = Some(EMBEDDINGS);
+            self.operation = self.operation.or(operation);
         }
         if operation.is_some() {
             self.offer_text(GenAiField::OperationName, FIRST, operation);
@@ -107,6 +116,15 @@ impl<'a> Collected<'a> {
         if operation.is_some() && self.operation == operation {
             self.mark_mapped(kind.meaning.rank);
         }
+    }
+
+    /// Whether the call of a model can only be one that embeds.
+    fn embeds(&self) -> bool {
+        let said = |field| self.final_value(field).and_then(text_of);
+        let model = said(GenAiField::RequestModel).or_else(|| said(GenAiField::ResponseModel));
+        let output = self.final_value(GenAiField::OutputTokens).and_then(int_of);
+        let answers = output.is_some_and(|tokens| tokens > 0);
+        values::inferred_operation(None, model, answers) == EMBEDDINGS
     }
 
     /// Drops the token counts of spans that sum up the model calls beneath them.
@@ -288,7 +306,7 @@ impl<'a> Collected<'a> {
             return false;
         }
         let Some(text) = text_of(value).filter(|text| !text.is_empty()) else { return false };
-        let message = messages::rendered(vec![messages::single(role, text)]);
+        let message = parts::rendered(vec![messages::single(role, text)]);
         self.offer_text(field, LAST, message.as_deref());
         true
     }

@@ -285,10 +285,21 @@ fn tools(span: &mut Rendering<'_>) {
     };
     if !span.has_list("llm.tools.") {
         for (number, tool) in tools.iter().enumerate() {
-            span.put_text(&format!("llm.tools.{number}.tool.json_schema"), &tool.to_string());
+            let schema = nested(tool).unwrap_or_else(|| tool.clone());
+            span.put_text(&format!("llm.tools.{number}.tool.json_schema"), &schema.to_string());
         }
     }
     span.take(GenAiField::ToolDefinitions);
+}
+
+/// The definition of a function in the form that the dialect's readers know best, that of OpenAI.
+fn nested<'a>(tool: &Json<'a>) -> Option<Json<'a>> {
+    const MEMBERS: [&str; 5] = ["type", "name", "description", "parameters", "strict"];
+    let is_known =
+        |tool: &&Members<'_>| tool.has("name") && tool.keys().all(|key| MEMBERS.contains(&key));
+    let mut function = tool.as_object().filter(is_known)?.clone();
+    let kind = function.take("type").filter(|kind| kind.as_str() == Some("function"))?;
+    Some(Json::Object(Members::from([("type", kind), ("function", Json::Object(function))])))
 }
 
 fn documents(span: &mut Rendering<'_>) {
