@@ -1,7 +1,7 @@
 //! Parameter mapping: JSON objects of request parameters -> attributes, and what of them stays; other JSON that
 //! says fields by its members; the session.
 
-use super::collect::{Collected, text};
+use super::collect::{Collected, FIRST, text};
 use super::convert::convert;
 use super::field::GenAiField;
 use super::json::{self, PARAMETERS};
@@ -66,7 +66,8 @@ impl Collected<'_> {
     /// Takes the session that stays back as the conversation's id where the conventions have no conversation: it
     /// would be said twice.
     pub(super) fn resolve_session(&mut self) {
-        if !self.is_made_of(GenAiField::ConversationId, self.session) {
+        let is_session = self.session != FIRST;
+        if !is_session || !self.is_made_of(GenAiField::ConversationId, self.session) {
             return;
         }
         let operation = self.final_value(GenAiField::OperationName);

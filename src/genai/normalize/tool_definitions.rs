@@ -11,11 +11,17 @@ const HEAD: usize = 256;
 const FUNCTION: &str = "function";
 const DECLARATIONS: [&str; 2] = ["functionDeclarations", "function_declarations"];
 
+/// How the text of most begins that are in the form of the conventions.
+const CURRENT: [&[u8]; 2] =
+    [b"[{\"type\":\"function\",\"name\":", b"[{\"type\": \"function\", \"name\":"];
+
 /// Whether the JSON text of definitions may have another form. Only its beginning is looked at.
 pub(super) fn may_be_foreign(text: &[u8]) -> bool {
     let head = text.get(..HEAD).unwrap_or(text);
     let has = |key: &[u8]| memchr::memmem::find(head, key).is_some();
-    has(b"\"function\":") || has(b"Declarations\":") || has(b"_declarations\":")
+    let is_current = CURRENT.iter().any(|current| text.starts_with(current));
+    // The second ends both of Google's spellings.
+    !is_current && (has(b"\"function\":") || has(b"eclarations\":"))
 }
 
 /// Definitions as one JSON text, in the form of the conventions; `None` if they are in it.
