@@ -23,6 +23,8 @@ pub struct Dialect {
     /// Whether its input tokens are those beside the cache, so that the conventions' number is the
     /// sum of them all.
     pub excludes_cache: bool,
+    /// Providers of whose calls it gives input tokens beside the cache, under the current name, too.
+    pub excludes_cache_of: &'static [&'static str],
     /// Whether its output tokens are those beside the model's reasoning, which the conventions'
     /// number includes.
     pub excludes_reasoning: bool,
@@ -44,6 +46,7 @@ impl Dialect {
         kinds: &[],
         operations: &[],
         excludes_cache: false,
+        excludes_cache_of: &[],
         excludes_reasoning: false,
         serves_models: false,
         tool_sign: None,
@@ -92,12 +95,13 @@ pub struct DialectRule {
     pub is_common: bool,
     /// Whether the attribute stays where those go that are wholly said by current names.
     pub stays: bool,
+    /// Whether it is a session, which stays, and is the conversation of operations that have one.
+    pub is_session: bool,
 }
 
 /// A rule of the first tier.
-#[must_use]
 pub const fn rule(key: &'static str, action: RuleAction) -> DialectRule {
-    DialectRule { key, action, tier: 0, is_common: false, stays: false }
+    DialectRule { key, action, tier: 0, is_common: false, stays: false, is_session: false }
 }
 
 /// A rule for a name that others use too.
@@ -117,6 +121,11 @@ impl DialectRule {
     #[must_use]
     pub const fn stays(self) -> Self {
         Self { stays: true, ..self }
+    }
+
+    /// The rule for a session that joins other signals, too.
+    pub(crate) const fn session(self) -> Self {
+        Self { is_session: true, ..self.stays() }
     }
 }
 
@@ -157,8 +166,11 @@ pub enum RuleAction {
     Part(SpanPart),
     /// The media type of a part.
     MediaType(SpanPart),
-    /// A JSON object that splits a number of tokens, by its members and theirs: paths with `/`.
+    /// A JSON object, or a list of such, that says fields by its members and theirs: paths with `/`.
     Details(&'static [(&'static str, GenAiField)]),
+    /// A JSON object that has at this path the usage that Anthropic's API gave, where input tokens are
+    /// those beside the cache.
+    AnthropicUsage(&'static str),
     /// A list of prompts without roles.
     Prompts,
     /// Messages as one JSON text, and the role of those that have none.
@@ -234,23 +246,28 @@ pub struct KindName {
     pub name: &'static str,
     /// `gen_ai.operation.name`, whatever the case of the name.
     pub operation: Option<&'static str>,
+    /// Whether calls of models that embed are of the kind, too, so that the model's name says which they are.
+    pub may_embed: bool,
     /// What the dialect's parts are in such spans, where the name is written exactly so.
     pub parts: &'static [PartMeaning],
 }
 
 /// A kind with an operation.
-#[must_use]
 pub const fn kind(name: &'static str, operation: &'static str) -> KindName {
-    KindName { name, operation: Some(operation), parts: &[] }
+    KindName { name, operation: Some(operation), may_embed: false, parts: &[] }
 }
 
 /// A kind that is a step of the application.
-#[must_use]
 pub const fn step(name: &'static str) -> KindName {
-    KindName { name, operation: None, parts: &[] }
+    KindName { name, operation: None, may_embed: false, parts: &[] }
 }
 
 impl KindName {
+    /// The kind of calls of all models.
+    pub(crate) const fn of_any_model(self) -> Self {
+        Self { may_embed: true, ..self }
+    }
+
     /// The kind with parts.
     #[must_use]
     pub const fn with(self, parts: &'static [PartMeaning]) -> Self {

@@ -184,6 +184,11 @@ impl<'a> Members<'a> {
         Some(self.0.remove(at).1)
     }
 
+    /// Leaves only the members that `keep` wants.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&str, &Json<'a>) -> bool) {
+        self.0.retain(|(key, value)| keep(key, value));
+    }
+
     /// Adds a member; to be called with names that are not there.
     pub fn push(&mut self, key: impl Into<Cow<'a, str>>, value: Json<'a>) {
         self.0.push((key.into(), value));

@@ -33,7 +33,7 @@ pub use failure::{FailedEvent, FailureReason, OnFailure, without_search};
 pub use findings::FINDINGS;
 pub use normalize::Conventions;
 pub use normalize::field::GenAiField;
-pub use normalize::{OPERATIONS, messages};
+pub use normalize::{OPERATIONS, messages, provider};
 pub use process::{ContextProcessor, ContextSettings, ContextTally};
 pub use redact::{ContentSwitches, Detector, HashKey, KeyRules, Pattern, Replacement};
 pub use render::{BackendDialect, RenderedSpan, SpanRenderer};

@@ -150,5 +150,6 @@ fn join(added: &mut KeyMeaning, built_in: &KeyMeaning) {
         added.speakers = added.speakers.and(built_in.speakers);
         added.is_common &= built_in.is_common;
         added.stays |= built_in.stays;
+        added.is_session |= built_in.is_session;
     }
 }

@@ -23,6 +23,8 @@ pub struct KeyMeaning {
     pub shows_by_value: bool,
     /// See [`DialectRule::stays`].
     pub stays: bool,
+    /// See [`DialectRule::is_session`].
+    pub is_session: bool,
 }
 
 impl KeyMeaning {
@@ -34,8 +36,8 @@ impl KeyMeaning {
         rank: u16,
     ) -> Self {
         let shows = DialectSet::NONE;
-        let (is_common, shows_by_value, stays) = (false, false, false);
-        Self { key, shows, action, rank, speakers, is_common, shows_by_value, stays }
+        let (is_common, shows_by_value, stays, is_session) = (false, false, false, false);
+        Self { key, shows, action, rank, speakers, is_common, shows_by_value, stays, is_session }
     }
 }
 
@@ -94,6 +96,7 @@ const fn meaning_of(rule: &DialectRule, dialect: usize, rank: u16) -> KeyMeaning
         is_common: rule.is_common,
         shows_by_value: shows_by_value(rule.key),
         stays: rule.stays,
+        is_session: rule.is_session,
         ..KeyMeaning::new(rule.key, rule.action, speakers, rank)
     }
 }

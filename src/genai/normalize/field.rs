@@ -20,6 +20,10 @@ pub enum FieldType {
     Reasons,
     /// any
     Any,
+    /// any, in the form of "gen-ai-input-messages.json" and "gen-ai-output-messages.json"
+    Messages,
+    /// any, in the form of "gen-ai-tool-definitions.json"
+    Tools,
     /// string, of the values of `gen_ai.operation.name`
     Operation,
     /// string, of the values of `gen_ai.provider.name`
@@ -121,7 +125,7 @@ fields! {
     ToolDescription "gen_ai.tool.description" Text,
     ToolArguments "gen_ai.tool.call.arguments" Any,
     ToolResult "gen_ai.tool.call.result" Any,
-    ToolDefinitions "gen_ai.tool.definitions" Any,
+    ToolDefinitions "gen_ai.tool.definitions" Tools,
     AgentName "gen_ai.agent.name" Text,
     AgentId "gen_ai.agent.id" Text,
     AgentVersion "gen_ai.agent.version" Text,
@@ -131,8 +135,8 @@ fields! {
     RetrievalQuery "gen_ai.retrieval.query.text" Text,
     RetrievalDocuments "gen_ai.retrieval.documents" Any,
     SystemInstructions "gen_ai.system_instructions" Any,
-    InputMessages "gen_ai.input.messages" Any,
-    OutputMessages "gen_ai.output.messages" Any,
+    InputMessages "gen_ai.input.messages" Messages,
+    OutputMessages "gen_ai.output.messages" Messages,
     OpenaiRequestTier "openai.request.service_tier" Text,
     OpenaiResponseTier "openai.response.service_tier" Text,
     OpenaiFingerprint "openai.response.system_fingerprint" Text,

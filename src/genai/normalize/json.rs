@@ -4,15 +4,15 @@ use std::borrow::Cow;
 
 use super::convert::text_list;
 use super::field::{FieldType, GenAiField};
-use super::values;
+use super::{parts, tool_definitions, values};
 use crate::codec::msgpack;
 use crate::genai::json_value::{Json, Members};
 
 /// JSON text longer than this is not read.
 const MAX_JSON: usize = 256 << 10;
 
-/// Members of request parameters, by the names of providers' APIs.
-const PARAMETERS: &[(&str, GenAiField)] = &[
+/// Members of request parameters, by the names of providers' APIs; of those of one field the first counts.
+pub(super) const PARAMETERS: &[(&str, GenAiField)] = &[
     ("model", GenAiField::RequestModel),
     ("model_name", GenAiField::RequestModel),
     ("temperature", GenAiField::Temperature),
@@ -44,22 +44,6 @@ pub(super) fn read_object(text: &[u8]) -> Option<Members<'_>> {
 /// Reads any value.
 pub(super) fn read_value(text: &[u8]) -> Option<Json<'_>> {
     (text.len() <= MAX_JSON).then(|| Json::read_bytes(text)).flatten()
-}
-
-/// The fields that request parameters say, each once, and whether that is all they say.
-pub(super) fn parameters<'m, 'a>(
-    object: &'m Members<'a>,
-) -> (Vec<(GenAiField, &'m Json<'a>)>, bool) {
-    let mut said: Vec<(GenAiField, &'m Json<'a>)> = Vec::new();
-    let mut known = 0_usize;
-    for (name, field) in PARAMETERS {
-        let Some(value) = object.get(name) else { continue };
-        known = known.saturating_add(1);
-        if said.iter().all(|(seen, _)| seen != field) {
-            said.push((*field, value));
-        }
-    }
-    (said, known == object.len())
 }
 
 /// The value at a path: names of members, with `/` between.
@@ -95,8 +79,21 @@ pub(super) fn append(field: GenAiField, value: &Json<'_>, out: &mut Vec<u8>) -> 
         (FieldType::Operation, Json::Text(text)) if !text.is_empty() => {
             msgpack::str(out, values::operation(text, []));
         }
-        (FieldType::Any, Json::Text(text)) if !text.is_empty() => msgpack::str(out, text),
-        (FieldType::Any, Json::List(_) | Json::Object(_)) => {
+        (FieldType::Any | FieldType::Messages | FieldType::Tools, Json::Text(text))
+            if !text.is_empty() =>
+        {
+            msgpack::str(out, text);
+        }
+        (FieldType::Tools, Json::List(list)) => {
+            let Some(text) = parts::rendered(tool_definitions::definitions(list.clone())) else {
+                return false;
+            };
+            msgpack::str(out, &text);
+        }
+        (
+            FieldType::Any | FieldType::Messages | FieldType::Tools,
+            Json::List(_) | Json::Object(_),
+        ) => {
             let Ok(text) = serde_json::to_string(value) else { return false };
             msgpack::str(out, &text);
         }
@@ -165,21 +162,6 @@ impl<'a> ProviderResponse<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn parameters_by_any_name_and_what_is_left() {
-        let object = read_object(
-            br#" {"max_completion_tokens": 8, "max_tokens": 9, "stop": "x", "stream_options": 1}"#,
-        )
-        .unwrap();
-        let (said, whole) = parameters(&object);
-        let fields: Vec<GenAiField> = said.iter().map(|(field, _)| *field).collect();
-        assert_eq!(fields, [GenAiField::MaxTokens, GenAiField::StopSequences]);
-        assert_eq!(said[0].1, &Json::Number(9.into()));
-        assert!(!whole);
-        assert!(read_object(b"[1]").is_none());
-        assert!(read_object(b"{").is_none());
-    }
 
     #[test]
     fn only_responses_are_responses() {

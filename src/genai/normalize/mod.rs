@@ -7,17 +7,22 @@
 //! Doing it twice is the same as doing it once.
 
 mod address;
+mod cache_tokens;
 mod collect;
 mod convert;
-pub(super) mod field;
+pub mod field;
+mod foreign_messages;
 pub(super) mod indexed_keys;
 mod json;
+mod langchain;
 mod lookup;
 mod message_events;
 pub mod messages;
-pub(super) mod parts;
+mod parameters;
+pub mod parts;
 mod resolve;
 mod rewrite;
+mod tool_definitions;
 mod tool_parts;
 mod values;
 

@@ -276,6 +276,22 @@ pub(super) fn output_type(format: &str) -> &str {
     }
 }
 
+/// Other spellings of a word of [`finish_reason`] that mean no more and no less.
+pub(super) fn spellings(reason: &str) -> &'static [&'static str] {
+    match reason {
+        "tool_call" => &["tool_calls", "tool-calls", "tool_use", "function_call"],
+        _ => &[],
+    }
+}
+
+/// Whether operations of this name are part of a conversation by the conventions.
+pub(super) fn has_conversation(operation: &str) -> bool {
+    matches!(
+        operation,
+        "chat" | "text_completion" | "generate_content" | "invoke_agent" | "invoke_workflow"
+    )
+}
+
 /// Whether what a span of this operation reports sums up the model calls beneath it, so that its
 /// token counts must not be added to theirs.
 pub(super) fn sums_up(operation: &str) -> bool {
