@@ -124,7 +124,7 @@ impl DialectRule {
     }
 
     /// The rule for a session that joins other signals, too.
-    pub(crate) const fn session(self) -> Self {
+    pub const fn session(self) -> Self {
         Self { is_session: true, ..self.stays() }
     }
 }
@@ -264,7 +264,7 @@ pub const fn step(name: &'static str) -> KindName {
 
 impl KindName {
     /// The kind of calls of all models.
-    pub(crate) const fn of_any_model(self) -> Self {
+    pub const fn of_any_model(self) -> Self {
         Self { may_embed: true, ..self }
     }
 

@@ -185,7 +185,7 @@ impl<'a> Members<'a> {
     }
 
     /// Leaves only the members that `keep` wants.
-    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&str, &Json<'a>) -> bool) {
+    pub fn retain(&mut self, mut keep: impl FnMut(&str, &Json<'a>) -> bool) {
         self.0.retain(|(key, value)| keep(key, value));
     }
 

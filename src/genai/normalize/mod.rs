@@ -29,7 +29,7 @@ mod values;
 pub use field::Conventions;
 pub(super) use message_events::EventValues;
 pub use values::CURRENT_OPERATIONS as OPERATIONS;
-pub(super) use values::provider;
+pub use values::provider;
 
 use collect::Collected;
 use field::GenAiField;
