@@ -65,7 +65,64 @@ fn is_current(message: &Json<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::Value;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    fn soup() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            prop::sample::select(vec!["user", "model", "human", "text", "tool_use", "[1]", ""])
+                .prop_map(Value::from),
+            Just(json!(null)),
+            Just(json!(true)),
+        ];
+        leaf.prop_recursive(5, 32, 5, |inner| {
+            let key = prop::sample::select(vec![
+                "role",
+                "content",
+                "parts",
+                "text",
+                "type",
+                "thought",
+                "functionCall",
+                "name",
+                "args",
+                "tool_calls",
+                "message",
+                "finish_reason",
+                "generation_info",
+                "kwargs",
+                "lc",
+                "toolUse",
+                "x",
+            ]);
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..3).prop_map(Value::Array),
+                prop::collection::vec((key, inner), 0..6).prop_map(|pairs| {
+                    Value::Object(pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())
+                }),
+            ]
+        })
+    }
+
+    proptest! {
+        /// Scenario: messages with any members. Guarantees: what becomes of them stays.
+        #[test]
+        fn doing_it_twice_is_doing_it_once(
+            messages in prop::collection::vec((prop::option::of("[a-z]{3,5}"), soup()), 1..3),
+        ) {
+            let with_role = messages.into_iter().map(|(role, mut message)| {
+                if let (Some(role), Some(members)) = (role, message.as_object_mut()) {
+                    members.insert("role".to_owned(), json!(role));
+                }
+                message
+            });
+            let given = Value::Array(with_role.collect()).to_string();
+            if let Some(once) = of_foreign(&given, "user") {
+                let again = of_foreign(&once, "user").filter(|again| *again != once);
+                prop_assert_eq!(again, None, "{} {}", given, once);
+            }
+        }
+    }
 
     /// Scenario: messages in the forms of OpenAI and Google, in that of the conventions, and what is none.
     /// Guarantees: the first become the third with all that they say, and what is right or none stays.

@@ -27,43 +27,47 @@ pub(super) fn may_be_foreign(text: &[u8]) -> bool {
 /// Definitions as one JSON text, in the form of the conventions; `None` if they are in it.
 pub(super) fn of_foreign(text: &str) -> Option<String> {
     let list = parsed(text)?.into_list()?;
-    if list.iter().all(|tool| function(tool).is_none() && declarations(tool).is_none()) {
+    if list.iter().all(|tool| functions(tool).is_none()) {
         return None;
     }
     rendered(definitions(list))
 }
 
-fn function<'j, 'a>(tool: &'j Json<'a>) -> Option<&'j Members<'a>> {
-    tool.get(FUNCTION)?.as_object().filter(|function| function.has("name"))
-}
-
-fn declarations<'j, 'a>(tool: &'j Json<'a>) -> Option<&'j [Json<'a>]> {
-    tool.as_object()?.first(&DECLARATIONS)?.as_list()
+/// The functions that a tool defines in another form, and the member that has them.
+fn functions<'a>(tool: &Json<'a>) -> Option<(&'static str, Vec<Members<'a>>)> {
+    let tool = tool.as_object()?;
+    let key = [FUNCTION, DECLARATIONS[0], DECLARATIONS[1]].into_iter().find(|key| tool.has(key))?;
+    let functions: Vec<Members<'a>> = match tool.get(key)? {
+        Json::Object(function) if key == FUNCTION => vec![function.clone()],
+        Json::List(list) if key != FUNCTION => {
+            list.iter().map(|it| it.as_object().cloned()).collect::<Option<_>>()?
+        }
+        _ => return None,
+    };
+    // What would be another form again stays as it is.
+    let is_plain = |key: &str| key != FUNCTION && !DECLARATIONS.contains(&key);
+    let is_one = |it: &Members<'_>| it.has("name") && it.keys().all(is_plain);
+    let others = tool.keys().filter(|other| !is_plain(other)).count();
+    let is_whole = others == 1 && !functions.is_empty() && functions.iter().all(is_one);
+    is_whole.then_some((key, functions))
 }
 
 /// The definitions in the form of the conventions. Those of a form that is not known stay as they are.
 pub(super) fn definitions(list: Vec<Json<'_>>) -> Vec<Json<'_>> {
     let mut all = Vec::with_capacity(list.len());
     for tool in list {
-        let inner: Vec<Members<'_>> = match (function(&tool), declarations(&tool)) {
-            (Some(function), _) => vec![function.clone()],
-            (None, Some(list)) => list.iter().filter_map(Json::as_object).cloned().collect(),
-            (None, None) => {
-                all.push(tool);
-                continue;
-            }
+        let Some((key, inner)) = functions(&tool) else {
+            all.push(tool);
+            continue;
         };
         let Json::Object(mut around) = tool else { continue };
-        around.take(FUNCTION);
-        DECLARATIONS.iter().for_each(|key| drop(around.take(key)));
-        let kind = around.take("type");
+        around.take(key);
         // What stands beside one function is said of it; beside a list it is another tool.
-        let (beside, other) = if kind.is_some() || inner.len() == 1 {
-            (around, Members::default())
+        let (kind, beside, other) = if key == FUNCTION {
+            (around.take("type"), around, Members::default())
         } else {
-            (Members::default(), around)
+            (None, Members::default(), around)
         };
-        let kind = kind.unwrap_or_else(|| FUNCTION.into());
         for function in inner {
             all.push(definition(function, kind.clone(), &beside));
         }
@@ -75,9 +79,14 @@ pub(super) fn definitions(list: Vec<Json<'_>>) -> Vec<Json<'_>> {
 }
 
 /// One definition of a function.
-fn definition<'a>(function: Members<'a>, kind: Json<'a>, beside: &Members<'a>) -> Json<'a> {
+fn definition<'a>(
+    mut function: Members<'a>,
+    kind: Option<Json<'a>>,
+    beside: &Members<'a>,
+) -> Json<'a> {
     let mut definition = Members::with_capacity(function.len().saturating_add(1));
-    definition.push("type", kind);
+    let kind = kind.or_else(|| function.take("type"));
+    definition.push("type", kind.unwrap_or_else(|| FUNCTION.into()));
     for (key, value) in function {
         // Google's name for a schema that is no OpenAPI.
         let key = match key.as_ref() {
@@ -99,9 +108,7 @@ fn definition<'a>(function: Members<'a>, kind: Json<'a>, beside: &Members<'a>) -
 /// Takes the definitions that a request has beside its messages, as JSON text in the form of the conventions, if
 /// `is_taken` says so.
 pub(super) fn take_tools(request: &mut Members<'_>, is_taken: impl FnOnce(&str) -> bool) {
-    let is_tool = |tool: &Json<'_>| {
-        tool.get("name").is_some() || function(tool).is_some() || declarations(tool).is_some()
-    };
+    let is_tool = |tool: &Json<'_>| tool.get("name").is_some() || functions(tool).is_some();
     let tools = request.get("tools").and_then(Json::as_list);
     let tools = tools.filter(|tools| tools.iter().all(is_tool));
     let rendered = tools.and_then(|tools| rendered(definitions(tools.to_vec())));
@@ -113,7 +120,40 @@ pub(super) fn take_tools(request: &mut Members<'_>, is_taken: impl FnOnce(&str) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::Value;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    fn soup() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![Just(json!("function")), Just(json!(null)), Just(json!(1))];
+        leaf.prop_recursive(4, 24, 4, |inner| {
+            let key = prop::sample::select(vec![
+                "type",
+                "name",
+                "function",
+                "functionDeclarations",
+                "parameters",
+                "parametersJsonSchema",
+                "x",
+            ]);
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..3).prop_map(Value::Array),
+                prop::collection::vec((key, inner), 0..4).prop_map(|pairs| {
+                    Value::Object(pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())
+                }),
+            ]
+        })
+    }
+
+    proptest! {
+        /// Scenario: any JSON. Guarantees: what becomes of it stays.
+        #[test]
+        fn doing_it_twice_is_doing_it_once(tools in prop::collection::vec(soup(), 1..3)) {
+            let once = of_foreign(&Value::Array(tools).to_string());
+            if let Some(once) = once {
+                prop_assert_eq!(of_foreign(&once).filter(|again| *again != once), None);
+            }
+        }
+    }
 
     /// Scenario: definitions in the forms of OpenAI and Google, and in others. Guarantees: those of functions
     /// get the conventions' form once, with all that they say; others stay.
@@ -137,6 +177,12 @@ mod tests {
                 ),
             ),
             (r#"[{"type":"function","name":"f","parameters":{"function":{"a":1}}}]"#, None),
+            (
+                r#"[{"function_declarations":[{"name":"f"}],"codeExecution":{}},{"functionDeclarations":[]}]"#,
+                Some(
+                    r#"[{"type":"function","name":"f"},{"codeExecution":{}},{"functionDeclarations":[]}]"#,
+                ),
+            ),
             (r#"{"function":{"name":"f"}}"#, None),
             ("[", None),
         ] {
