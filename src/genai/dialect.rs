@@ -100,6 +100,7 @@ pub struct DialectRule {
 }
 
 /// A rule of the first tier.
+#[must_use]
 pub const fn rule(key: &'static str, action: RuleAction) -> DialectRule {
     DialectRule { key, action, tier: 0, is_common: false, stays: false, is_session: false }
 }
@@ -124,6 +125,7 @@ impl DialectRule {
     }
 
     /// The rule for a session that joins other signals, too.
+    #[must_use]
     pub const fn session(self) -> Self {
         Self { is_session: true, ..self.stays() }
     }
@@ -253,17 +255,20 @@ pub struct KindName {
 }
 
 /// A kind with an operation.
+#[must_use]
 pub const fn kind(name: &'static str, operation: &'static str) -> KindName {
     KindName { name, operation: Some(operation), may_embed: false, parts: &[] }
 }
 
 /// A kind that is a step of the application.
+#[must_use]
 pub const fn step(name: &'static str) -> KindName {
     KindName { name, operation: None, may_embed: false, parts: &[] }
 }
 
 impl KindName {
     /// The kind of calls of all models.
+    #[must_use]
     pub const fn of_any_model(self) -> Self {
         Self { may_embed: true, ..self }
     }

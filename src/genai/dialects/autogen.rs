@@ -3,7 +3,7 @@
 use crate::genai::dialect::{ContentNames, Dialect, DialectSigns};
 
 /// What it calls things.
-pub const DIALECT: Dialect = Dialect {
+pub(crate) const DIALECT: Dialect = Dialect {
     name: "autogen",
     detection: DialectSigns {
         beginnings: &["autogen", "sender_agent_type", "recipient_agent_type"],

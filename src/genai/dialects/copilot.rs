@@ -31,7 +31,7 @@ const COPILOT_PARTS: &[&str] = &[
 ];
 
 /// What it calls things.
-pub const DIALECT: Dialect = Dialect {
+pub(crate) const DIALECT: Dialect = Dialect {
     name: "copilot",
     detection: DialectSigns {
         beginnings: &[

@@ -9,7 +9,7 @@ use crate::genai::dialect::{
 use crate::genai::normalize::field::GenAiField;
 
 /// What it calls things.
-pub const DIALECT: Dialect = Dialect {
+pub(crate) const DIALECT: Dialect = Dialect {
     name: "crewai",
     detection: DialectSigns {
         beginnings: &["crewai."],

@@ -7,7 +7,7 @@ use crate::genai::dialect::{ContentNames, Dialect, DialectSigns, RuleAction, rul
 use crate::genai::normalize::field::GenAiField;
 
 /// What it calls things.
-pub const DIALECT: Dialect = Dialect {
+pub(crate) const DIALECT: Dialect = Dialect {
     name: "gen_ai",
     detection: DialectSigns { beginnings: &["gen_ai.", "gen_ai_"], ..DialectSigns::NONE },
     rules: &[

@@ -6,7 +6,7 @@ use crate::genai::dialect::{ContentNames, Dialect, DialectSigns, RuleAction, rul
 use crate::genai::normalize::field::GenAiField;
 
 /// What it calls things.
-pub const DIALECT: Dialect = Dialect {
+pub(crate) const DIALECT: Dialect = Dialect {
     name: "google_adk",
     detection: DialectSigns {
         beginnings: &["gcp.vertex.agent"],

@@ -8,7 +8,7 @@ use crate::genai::dialect::{
 use crate::genai::normalize::field::GenAiField;
 
 /// What it calls things.
-pub const DIALECT: Dialect = Dialect {
+pub(crate) const DIALECT: Dialect = Dialect {
     name: "langsmith",
     detection: DialectSigns {
         beginnings: &["langsmith."],

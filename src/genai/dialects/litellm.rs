@@ -8,7 +8,7 @@ use crate::genai::dialect::{
 use crate::genai::normalize::field::GenAiField;
 
 /// What it calls things.
-pub const DIALECT: Dialect = Dialect {
+pub(crate) const DIALECT: Dialect = Dialect {
     name: "litellm",
     detection: DialectSigns {
         beginnings: &["litellm."],
@@ -115,7 +115,7 @@ const RAW_FIELDS: [&[u8]; 36] = [
 
 /// Whether a name is that of a raw field of LiteLLM, `llm.PROVIDER.FIELD`, that may hold content.
 #[inline]
-pub fn is_raw_field(name: &[u8]) -> bool {
+pub(crate) fn is_raw_field(name: &[u8]) -> bool {
     let Some(rest) = name.strip_prefix(b"llm.") else { return false };
     let mut parts = rest.splitn(2, |byte| *byte == b'.');
     let (Some(provider), Some(field)) = (parts.next(), parts.next()) else { return false };

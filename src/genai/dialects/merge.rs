@@ -49,7 +49,7 @@ pub struct KnownList {
 }
 
 /// The number of all rules, of each dialect.
-pub const RULE_COUNT: usize = rule_count();
+pub(crate) const RULE_COUNT: usize = rule_count();
 
 const _: () = assert!(RULE_COUNT < 0xfffe, "a rank does not fit its type");
 
@@ -131,14 +131,14 @@ const fn shows_by_value(key: &str) -> bool {
 }
 
 /// The keys of all meanings, of one release of the conventions.
-pub struct KeyTable {
+pub(crate) struct KeyTable {
     all: [KeyMeaning; GenAiField::COUNT + RULE_COUNT],
     count: usize,
 }
 
 impl KeyTable {
     /// The table for a release.
-    pub fn of(conventions: Conventions) -> &'static Self {
+    pub(crate) fn of(conventions: Conventions) -> &'static Self {
         match conventions {
             Conventions::V1_41 => &KEYS,
             Conventions::GenAi0_1 => &LATER_KEYS,
@@ -146,7 +146,7 @@ impl KeyTable {
     }
 
     /// The current names, then the rules by their rank, each key once.
-    pub fn keys(&'static self) -> &'static [KeyMeaning] {
+    pub(crate) fn keys(&'static self) -> &'static [KeyMeaning] {
         self.all.get(..self.count).unwrap_or_default()
     }
 
@@ -225,7 +225,7 @@ const fn all_keys(conventions: Conventions) -> KeyTable {
 }
 
 /// All lists.
-pub static LISTS: [KnownList; list_count()] = all_lists();
+pub(crate) static LISTS: [KnownList; list_count()] = all_lists();
 
 #[expect(clippy::indexing_slicing, reason = "the compiler runs it, and sees a wrong index")]
 const fn all_lists() -> [KnownList; list_count()] {

@@ -3,7 +3,7 @@
 use crate::genai::dialect::{ContentNames, Dialect, DialectSigns};
 
 /// What it calls things.
-pub const DIALECT: Dialect = Dialect {
+pub(crate) const DIALECT: Dialect = Dialect {
     name: "microsoft_agent_framework",
     detection: DialectSigns {
         beginnings: &["agent_framework", "Microsoft.Agents"],

@@ -8,7 +8,7 @@ use super::dialect::Dialect;
 /// Declares the files of the dialects, and the list of them in the same order.
 macro_rules! dialects {
     ($($dialect:ident,)*) => {
-        $(pub mod $dialect;)*
+        $(pub(crate) mod $dialect;)*
 
         /// All dialects. The order is their priority: a span whose attributes are of several counts
         /// as of the first, and where two say the same in the same tier, the first one's counts.

@@ -24,7 +24,7 @@ const MESSAGES: &[PartMeaning] = &[
 ];
 
 /// What it calls things.
-pub const DIALECT: Dialect = Dialect {
+pub(crate) const DIALECT: Dialect = Dialect {
     name: "openinference",
     detection: DialectSigns {
         beginnings: &["openinference.", "llm."],

@@ -6,7 +6,7 @@ use crate::genai::dialect::{ContentNames, Dialect, DialectSigns, RuleAction, com
 use crate::genai::normalize::field::GenAiField;
 
 /// What it calls things.
-pub const DIALECT: Dialect = Dialect {
+pub(crate) const DIALECT: Dialect = Dialect {
     name: "pydantic_ai_logfire",
     detection: DialectSigns {
         beginnings: &["pydantic_ai", "pydantic-ai", "logfire"],

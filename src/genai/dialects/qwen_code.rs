@@ -3,7 +3,7 @@
 use crate::genai::dialect::{ContentNames, Dialect, DialectSigns, KindNames, kind};
 
 /// What it calls things.
-pub const DIALECT: Dialect = Dialect {
+pub(crate) const DIALECT: Dialect = Dialect {
     name: "qwen_code",
     detection: DialectSigns {
         beginnings: &["qwen-code", "qwen_code"],

@@ -10,7 +10,7 @@ use crate::genai::normalize::field::GenAiField;
 use crate::genai::normalize::messages;
 
 /// What it calls things.
-pub const DIALECT: Dialect = Dialect {
+pub(crate) const DIALECT: Dialect = Dialect {
     name: "traceloop",
     detection: DialectSigns {
         beginnings: &["traceloop."],

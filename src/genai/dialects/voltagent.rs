@@ -13,7 +13,7 @@ const TOOL: &[PartMeaning] =
     &[PartMeaning { part: SpanPart::Input, form: PartForm::Last(GenAiField::ToolArguments) }];
 
 /// What it calls things.
-pub const DIALECT: Dialect = Dialect {
+pub(crate) const DIALECT: Dialect = Dialect {
     name: "voltagent",
     detection: DialectSigns {
         beginnings: &["voltagent.", "@voltagent/"],

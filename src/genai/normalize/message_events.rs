@@ -22,7 +22,7 @@ const DETAILS: &str = "gen_ai.client.inference.operation.details";
 
 /// What a span's events say of it.
 #[derive(Debug, Default)]
-pub struct EventValues<'a> {
+pub(crate) struct EventValues<'a> {
     /// The time from the span's start to its first token, in seconds.
     pub first_token: Option<f64>,
     /// The values of fields, encoded or as JSON text.
@@ -37,7 +37,12 @@ pub struct EventValues<'a> {
 impl<'a> EventValues<'a> {
     /// Reads the events of a span with these attributes. `own` are the fields that it has already, which are
     /// not read.
-    pub fn read(events: &'a [u8], attributes: &[u8], own: u64, first_token: Option<f64>) -> Self {
+    pub(crate) fn read(
+        events: &'a [u8],
+        attributes: &[u8],
+        own: u64,
+        first_token: Option<f64>,
+    ) -> Self {
         let mut read = Self { first_token, ..Self::default() };
         if !elements(events).any(|event| says_lacking(name_of(event), own)) {
             return read;
@@ -73,7 +78,7 @@ impl<'a> EventValues<'a> {
     }
 
     /// Whether they say anything but a time.
-    pub fn has_content(&self) -> bool {
+    pub(crate) fn has_content(&self) -> bool {
         !self.texts.is_empty() || !self.encoded.is_empty()
     }
 
@@ -93,12 +98,12 @@ impl<'a> EventValues<'a> {
     }
 
     /// Whether the event with this number is wholly said by fields that were taken.
-    pub fn is_said(&self, number: usize) -> bool {
+    pub(crate) fn is_said(&self, number: usize) -> bool {
         self.said.get(number).is_some_and(|said| *said != 0 && said & !self.taken == 0)
     }
 
     /// Whether any event is.
-    pub fn any_said(&self) -> bool {
+    pub(crate) fn any_said(&self) -> bool {
         (0..self.said.len()).any(|number| self.is_said(number))
     }
 

@@ -269,6 +269,7 @@ fn provider_part(part: Json<'_>) -> Json<'_> {
 }
 
 /// Messages given as one text, as JSON or as the one message's content, and what of the text they do not say.
+#[must_use]
 pub fn of_text<'a>(text: &'a str, role: &'a str) -> Option<(String, Remainder<'a>)> {
     let whole = match text.trim_start().as_bytes().first()? {
         b'{' | b'[' => return of_value(parsed(text)?, role),

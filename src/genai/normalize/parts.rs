@@ -8,13 +8,13 @@ use crate::genai::json_value::{Json, Members};
 const MAX_JSON: usize = 1 << 20;
 
 /// A part of text.
-pub fn text_part<'a>(content: impl Into<Cow<'a, str>>) -> Json<'a> {
+pub(crate) fn text_part<'a>(content: impl Into<Cow<'a, str>>) -> Json<'a> {
     let content = Json::Text(content.into());
     Json::Object(Members::from([("type", "text".into()), ("content", content)]))
 }
 
 /// A part of the model's reasoning.
-pub fn reasoning_part<'a>(content: impl Into<Cow<'a, str>>) -> Json<'a> {
+pub(crate) fn reasoning_part<'a>(content: impl Into<Cow<'a, str>>) -> Json<'a> {
     let content = Json::Text(content.into());
     Json::Object(Members::from([("type", "reasoning".into()), ("content", content)]))
 }
@@ -42,13 +42,13 @@ pub(super) fn says_nothing(value: &Json<'_>) -> bool {
 }
 
 /// The object or array that a text holds as JSON.
-pub fn parsed(text: &str) -> Option<Json<'_>> {
+pub(crate) fn parsed(text: &str) -> Option<Json<'_>> {
     let json = text.len() <= MAX_JSON && text.trim_start().starts_with(['{', '[']);
     json.then(|| Json::read(text)).flatten()
 }
 
 /// The same of a text that may not live as long as what is made of it.
-pub fn parsed_text<'a>(text: &Cow<'a, str>) -> Option<Json<'a>> {
+pub(crate) fn parsed_text<'a>(text: &Cow<'a, str>) -> Option<Json<'a>> {
     match text {
         Cow::Borrowed(text) => parsed(text),
         Cow::Owned(text) => parsed(text).map(Json::into_owned),

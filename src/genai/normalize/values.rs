@@ -86,6 +86,7 @@ const APIS: [&str; 12] = [
 const LONGEST: usize = 48;
 
 /// The provider's name in the conventions; a name that they do not know stays as it is.
+#[must_use]
 pub fn provider(name: &str) -> &str {
     if name.len() > LONGEST || current_provider(name.as_bytes()).is_some() {
         return name;

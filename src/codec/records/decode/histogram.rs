@@ -21,7 +21,7 @@ pub(super) struct LeftOut {
 /// What is wrong with the buckets of a data point, if it is known to be wrong. What is no data
 /// point at all is for others to find.
 #[inline]
-pub fn bucket_problem(point: &[u8]) -> Option<DecodeKind> {
+pub(crate) fn bucket_problem(point: &[u8]) -> Option<DecodeKind> {
     let (mut counts, mut bounds, mut last) = (0_usize, 0_usize, f64::NEG_INFINITY);
     let mut ascends = true;
     let mut bound = |bits: u64| {

@@ -71,7 +71,7 @@ const MAX_NAME: usize = 40;
 
 /// What a name says, if it says that its value is a secret. What counts is how its last part ends, where
 /// dots divide parts: `http.request.header.x-api-key`, `OPENAI_API_KEY`, `clientSecret`.
-pub fn secret_name(name: &[u8]) -> Option<SecretName> {
+pub(crate) fn secret_name(name: &[u8]) -> Option<SecretName> {
     let mut bytes = [0_u8; MAX_NAME];
     let mut at = MAX_NAME;
     for byte in name.iter().rev() {
@@ -105,7 +105,7 @@ pub(super) fn has_scheme(name: &[u8]) -> bool {
 }
 
 /// Whether a value under such a name is to go.
-pub fn is_secret_value(name: SecretName, value: &[u8]) -> bool {
+pub(crate) fn is_secret_value(name: SecretName, value: &[u8]) -> bool {
     let value = value.trim_ascii();
     match name {
         SecretName::Always => !value.is_empty() && !is_placeholder(value),
