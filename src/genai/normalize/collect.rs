@@ -67,7 +67,7 @@ fn is_verbatim(given: &[u8], list: &[u8]) -> bool {
 }
 
 /// What was read of one span.
-pub(crate) struct Collected<'a> {
+pub(super) struct Collected<'a> {
     pub(super) conventions: Conventions,
     /// The dialects beside the built-in ones.
     pub(super) added: AddedDialects,
@@ -111,7 +111,7 @@ pub(crate) struct Collected<'a> {
 
 impl<'a> Collected<'a> {
     /// Nothing read yet; `spoken` is what the keys showed, `made` is scratch space.
-    pub(crate) fn new(
+    pub(super) fn new(
         spoken: DialectSet,
         added: AddedDialects,
         conventions: Conventions,
@@ -151,7 +151,7 @@ impl<'a> Collected<'a> {
 
     /// Notes the fields that are there already. These are not overwritten, but get the right type
     /// and the values of the conventions.
-    pub(crate) fn note_own(&mut self, meaning: &KeyMeaning, value: &'a [u8]) {
+    pub(super) fn note_own(&mut self, meaning: &KeyMeaning, value: &'a [u8]) {
         let RuleAction::Own(field) = meaning.action else { return };
         if self.own & field.bit() != 0 {
             return;
@@ -193,17 +193,17 @@ impl<'a> Collected<'a> {
     }
 
     /// Whether a field's own value is replaced.
-    pub(crate) fn corrects(&self, field: GenAiField) -> bool {
+    pub(super) fn corrects(&self, field: GenAiField) -> bool {
         self.corrected & field.bit() != 0
     }
 
     /// Whether any field's own value is replaced.
-    pub(crate) fn corrects_own(&self) -> bool {
+    pub(super) fn corrects_own(&self) -> bool {
         self.corrected != 0
     }
 
     /// Reads one attribute of a dialect; to be called after [`Collected::note_own`] of all.
-    pub(crate) fn read(&mut self, meaning: &'static KeyMeaning, entry: Entry<'a>) {
+    pub(super) fn read(&mut self, meaning: &'static KeyMeaning, entry: Entry<'a>) {
         let (rank, value) = (meaning.rank, entry.value);
         if meaning.is_common && !self.spoken.meets(meaning.speakers) {
             return;
@@ -468,7 +468,7 @@ impl<'a> Collected<'a> {
     }
 
     /// What stays of an attribute of which a part is said by fields.
-    pub(crate) fn left_of(&self, meaning: &KeyMeaning) -> Option<&str> {
+    pub(super) fn left_of(&self, meaning: &KeyMeaning) -> Option<&str> {
         let mut all = self.remainders.iter();
         all.find(|(rank, _)| *rank == meaning.rank).map(|(_, rest)| rest.as_str())
     }
@@ -481,7 +481,7 @@ impl<'a> Collected<'a> {
     }
 
     /// The fields to add, as bits.
-    pub(crate) fn additions(&self) -> u64 {
+    pub(super) fn additions(&self) -> u64 {
         (self.found & !self.own) | self.corrected
     }
 
@@ -536,13 +536,13 @@ impl<'a> Collected<'a> {
     }
 
     /// The encoded value found for a field.
-    pub(crate) fn value(&self, field: GenAiField) -> &[u8] {
+    pub(super) fn value(&self, field: GenAiField) -> &[u8] {
         let slot = self.slots.get(field.index()).copied().unwrap_or_default();
         self.made.get(slot.start..slot.end).unwrap_or_default()
     }
 
     /// Whether all that the attribute says is said by fields under their current names.
-    pub(crate) fn replaced(&mut self, meaning: &KeyMeaning, value: &[u8]) -> bool {
+    pub(super) fn replaced(&mut self, meaning: &KeyMeaning, value: &[u8]) -> bool {
         let filled = self.own | self.found;
         let has = |field: GenAiField| filled & field.within(self.conventions).bit() != 0;
         if meaning.stays || (meaning.is_common && !self.spoken.meets(meaning.speakers)) {

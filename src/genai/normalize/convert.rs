@@ -8,7 +8,7 @@ use crate::codec::msgpack::{self, Reader, Token, elements, text_of};
 /// at the first byte only. An integer where a double belongs is left alone: it compares and sums
 /// the same.
 #[inline]
-pub(crate) fn has_wrong_type(shape: FieldType, value: &[u8]) -> bool {
+pub(super) fn has_wrong_type(shape: FieldType, value: &[u8]) -> bool {
     let text = matches!(value.first(), Some(0xa0..=0xbf | 0xd9..=0xdb));
     match shape {
         FieldType::Text | FieldType::Any => false,
@@ -22,7 +22,7 @@ pub(crate) fn has_wrong_type(shape: FieldType, value: &[u8]) -> bool {
 
 /// Appends `value` as the type of `field`. Gives false, and appends nothing, when it has no such
 /// form or is empty.
-pub(crate) fn convert(field: GenAiField, value: &[u8], out: &mut Vec<u8>) -> bool {
+pub(super) fn convert(field: GenAiField, value: &[u8], out: &mut Vec<u8>) -> bool {
     let Ok(token) = Reader::new(value).token() else { return false };
     match field.shape() {
         FieldType::Any => any(token, value, out),
@@ -145,7 +145,7 @@ fn texts(field: GenAiField, token: Token<'_>, value: &[u8], out: &mut Vec<u8>) -
 }
 
 /// Appends a list of texts, unless it is empty or of empty texts.
-pub(crate) fn text_list(out: &mut Vec<u8>, list: &[String]) -> bool {
+pub(super) fn text_list(out: &mut Vec<u8>, list: &[String]) -> bool {
     if list.iter().all(String::is_empty) {
         return false;
     }

@@ -34,7 +34,7 @@ const PARAMETERS: &[(&str, GenAiField)] = &[
 ];
 
 /// Reads an object; `None` for anything else.
-pub(crate) fn read_object(text: &[u8]) -> Option<Members<'_>> {
+pub(super) fn read_object(text: &[u8]) -> Option<Members<'_>> {
     if text.len() > MAX_JSON || !text.trim_ascii_start().starts_with(b"{") {
         return None;
     }
@@ -42,12 +42,12 @@ pub(crate) fn read_object(text: &[u8]) -> Option<Members<'_>> {
 }
 
 /// Reads any value.
-pub(crate) fn read_value(text: &[u8]) -> Option<Json<'_>> {
+pub(super) fn read_value(text: &[u8]) -> Option<Json<'_>> {
     (text.len() <= MAX_JSON).then(|| Json::read_bytes(text)).flatten()
 }
 
 /// The fields that request parameters say, each once, and whether that is all they say.
-pub(crate) fn parameters<'m, 'a>(
+pub(super) fn parameters<'m, 'a>(
     object: &'m Members<'a>,
 ) -> (Vec<(GenAiField, &'m Json<'a>)>, bool) {
     let mut said: Vec<(GenAiField, &'m Json<'a>)> = Vec::new();
@@ -63,14 +63,14 @@ pub(crate) fn parameters<'m, 'a>(
 }
 
 /// The value at a path: names of members, with `/` between.
-pub(crate) fn member<'m, 'a>(object: &'m Members<'a>, path: &str) -> Option<&'m Json<'a>> {
+pub(super) fn member<'m, 'a>(object: &'m Members<'a>, path: &str) -> Option<&'m Json<'a>> {
     let mut names = path.split('/');
     let first = object.get(names.next()?)?;
     names.try_fold(first, |value, name| value.get(name))
 }
 
 /// Whether all that an object has is at one of the paths, but for totals, which follow from the rest.
-pub(crate) fn is_all_at(object: &Members<'_>, paths: &[(&str, GenAiField)]) -> bool {
+pub(super) fn is_all_at(object: &Members<'_>, paths: &[(&str, GenAiField)]) -> bool {
     let is_path = |outer: &str, inner: Option<&str>| {
         paths.iter().any(|(path, _)| match inner {
             None => *path == outer,
@@ -86,7 +86,7 @@ pub(crate) fn is_all_at(object: &Members<'_>, paths: &[(&str, GenAiField)]) -> b
 }
 
 /// Appends a JSON value as the type of `field`; false if it has another type or is empty.
-pub(crate) fn append(field: GenAiField, value: &Json<'_>, out: &mut Vec<u8>) -> bool {
+pub(super) fn append(field: GenAiField, value: &Json<'_>, out: &mut Vec<u8>) -> bool {
     match (field.shape(), value) {
         (FieldType::Text, Json::Text(text)) if !text.is_empty() => msgpack::str(out, text),
         (FieldType::Provider, Json::Text(text)) if !text.is_empty() => {
@@ -129,7 +129,7 @@ pub(crate) fn append(field: GenAiField, value: &Json<'_>, out: &mut Vec<u8>) -> 
 
 /// What a whole response of an `OpenAI` API says beyond its content.
 #[derive(Debug, Default, serde::Deserialize)]
-pub(crate) struct ProviderResponse<'a> {
+pub(super) struct ProviderResponse<'a> {
     #[serde(borrow)]
     object: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -142,7 +142,7 @@ pub(crate) struct ProviderResponse<'a> {
 
 impl<'a> ProviderResponse<'a> {
     /// Reads a response; `None` for JSON of another meaning.
-    pub(crate) fn read(text: &'a [u8]) -> Option<Self> {
+    pub(super) fn read(text: &'a [u8]) -> Option<Self> {
         if text.len() > MAX_JSON || memchr::memmem::find(text, b"\"object\"").is_none() {
             return None;
         }
@@ -153,7 +153,7 @@ impl<'a> ProviderResponse<'a> {
     }
 
     /// The fields it says.
-    pub(crate) fn fields(&self) -> [(GenAiField, Option<&str>); 3] {
+    pub(super) fn fields(&self) -> [(GenAiField, Option<&str>); 3] {
         [
             (GenAiField::ResponseId, self.id.as_deref()),
             (GenAiField::OpenaiResponseTier, self.service_tier.as_deref()),

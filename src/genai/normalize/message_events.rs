@@ -24,7 +24,7 @@ const DETAILS: &str = "gen_ai.client.inference.operation.details";
 #[derive(Debug, Default)]
 pub(crate) struct EventValues<'a> {
     /// The time from the span's start to its first token, in seconds.
-    pub(crate) first_token: Option<f64>,
+    pub first_token: Option<f64>,
     /// The values of fields, encoded or as JSON text.
     encoded: Vec<(GenAiField, &'a [u8])>,
     texts: Vec<(GenAiField, String)>,

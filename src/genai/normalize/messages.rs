@@ -14,7 +14,8 @@ use super::values;
 use crate::genai::json_value::{Json, Members};
 
 /// What came out as one message of these parts.
-pub(crate) fn answer(parts: Vec<Json<'_>>, reason: Option<&str>) -> Option<String> {
+#[must_use]
+pub fn answer(parts: Vec<Json<'_>>, reason: Option<&str>) -> Option<String> {
     if parts.is_empty() {
         return None;
     }
@@ -28,7 +29,7 @@ pub(crate) fn answer(parts: Vec<Json<'_>>, reason: Option<&str>) -> Option<Strin
 }
 
 /// A whole message of one text.
-pub(crate) fn single<'a>(role: &'a str, content: impl Into<Cow<'a, str>>) -> Json<'a> {
+pub fn single<'a>(role: &'a str, content: impl Into<Cow<'a, str>>) -> Json<'a> {
     let parts = Json::List(vec![text_part(content)]);
     Json::Object(Members::from([("role", role.into()), ("parts", parts)]))
 }
@@ -39,7 +40,8 @@ pub(super) fn rendered(messages: Vec<Json<'_>>) -> Option<String> {
 }
 
 /// Messages of `OpenInference`, `llm.input_messages.N.message.*`.
-pub(crate) fn of_open_inference(tree: KeyTree<'_>, role: &str) -> Option<String> {
+#[must_use]
+pub fn of_open_inference(tree: KeyTree<'_>, role: &str) -> Option<String> {
     let messages = tree.into_list().into_iter();
     let messages = messages.filter_map(|mut element| element.take("message")?.into_object());
     rendered(messages.map(|message| finished(message, role)).collect())
@@ -59,7 +61,8 @@ fn open_inference_part(mut content: Members<'_>) -> Option<Json<'_>> {
 }
 
 /// Messages of OpenLLMetry, `gen_ai.prompt.N.*` and `gen_ai.completion.N.*`.
-pub(crate) fn of_traceloop(tree: KeyTree<'_>, role: &str) -> Option<String> {
+#[must_use]
+pub fn of_traceloop(tree: KeyTree<'_>, role: &str) -> Option<String> {
     rendered(tree.into_list().into_iter().map(|message| finished(message, role)).collect())
 }
 
@@ -240,7 +243,8 @@ fn provider_part(part: Json<'_>) -> Json<'_> {
 }
 
 /// Messages given as one text, as JSON or as the one message's content, and what of the text they do not say.
-pub(crate) fn of_text(text: &str, role: &str) -> Option<(String, Remainder)> {
+#[must_use]
+pub fn of_text(text: &str, role: &str) -> Option<(String, Remainder)> {
     let whole = match text.trim_start().as_bytes().first()? {
         b'{' | b'[' => return of_value(parsed(text)?, role),
         b'"' => {
@@ -254,7 +258,7 @@ pub(crate) fn of_text(text: &str, role: &str) -> Option<(String, Remainder)> {
 
 /// What of a text no message says.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Remainder {
+pub enum Remainder {
     /// Nothing.
     Nothing,
     /// This JSON object.
@@ -323,7 +327,8 @@ fn message_of<'a>(mut element: Members<'a>, role: &'a str) -> Option<Json<'a>> {
 }
 
 /// Tool definitions of `OpenInference`, each a JSON text.
-pub(crate) fn tools(tree: KeyTree<'_>) -> Option<String> {
+#[must_use]
+pub fn tools(tree: KeyTree<'_>) -> Option<String> {
     let schemas = tree.into_list().into_iter().filter_map(|mut element| {
         let schema = element.take("tool")?.into_object()?.take("json_schema")?.into_text()?;
         Some(parsed_text(&schema).unwrap_or(Json::Text(schema)))
@@ -332,7 +337,8 @@ pub(crate) fn tools(tree: KeyTree<'_>) -> Option<String> {
 }
 
 /// Tool definitions of OpenLLMetry.
-pub(crate) fn functions(tree: KeyTree<'_>) -> Option<String> {
+#[must_use]
+pub fn functions(tree: KeyTree<'_>) -> Option<String> {
     let definitions = tree.into_list().into_iter().map(|mut function| {
         let mut definition = Members::from([("type", "function".into())]);
         for key in ["name", "description", "parameters"] {
@@ -349,7 +355,8 @@ pub(crate) fn functions(tree: KeyTree<'_>) -> Option<String> {
 }
 
 /// Documents that a retrieval found.
-pub(crate) fn documents(tree: KeyTree<'_>) -> Option<String> {
+#[must_use]
+pub fn documents(tree: KeyTree<'_>) -> Option<String> {
     let documents = tree.into_list().into_iter();
     rendered(documents.filter_map(|mut element| element.take("document")).collect())
 }

@@ -26,7 +26,7 @@ fn kind_names(
 
 impl<'a> Collected<'a> {
     /// Works out what follows from several attributes, and from the span's events.
-    pub(crate) fn resolve(&mut self, events: &mut EventValues<'_>) {
+    pub(super) fn resolve(&mut self, events: &mut EventValues<'_>) {
         self.deferred.sort_by_key(|known| known.meaning.rank);
         let count = self.deferred.len();
         (0..count).for_each(|at| self.resolve_operation(at));
