@@ -223,9 +223,9 @@ fn a_shift_is_told_once() {
     assert_eq!(found(&mut findings), ["level_shift duration"]);
     feed(&mut findings, 2000, 1000, 1.0);
     assert_eq!(found(&mut findings), ["level_shift duration"]);
-    // Thirty calls that take far longer, and no more of them, are a spike.
+    // Sixteen calls that take far longer, and no more of them, are a spike.
     feed(&mut findings, 3000, 1000, 1.0);
-    feed(&mut findings, 4000, 8, 60.0);
+    feed(&mut findings, 4000, 16, 60.0);
     let spike = found(&mut findings);
     assert!(spike.iter().any(|one| one == "spike duration"), "{spike:?}");
 }

@@ -147,7 +147,8 @@ impl Library {
         };
         *count = count.saturating_add(1);
         let (least, of_calls, one_in) = problem.least();
-        let is_enough = *count >= least && calls >= of_calls && count.saturating_mul(one_in) >= calls;
+        let is_enough =
+            *count >= least && calls >= of_calls && count.saturating_mul(one_in) >= calls;
         if !is_enough || told.is_some_and(|told| now.saturating_sub(told) < TOLD_AGAIN) {
             return;
         }
