@@ -2,7 +2,7 @@
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use super::report::Subject;
+use super::finding::Subject;
 use crate::codec::msgpack::{MapView, text_of};
 use crate::codec::records::layout::keys;
 use crate::model::{SpanId, TraceId};

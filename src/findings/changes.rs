@@ -1,11 +1,12 @@
 //! Changes: spikes and shifts of what calls of one key take, use and cost, and of the share that fails.
 
 use super::call::ObservedCall;
+use super::config::Check;
+use super::finding::{Finding, FindingKind, Ids, Subject};
 use super::level::{BLOCK_SECONDS, LevelChange, LevelDetector};
 use super::log2;
-use super::report::{Finding, FindingKind, Report, Subject};
+use super::report::Report;
 use super::share::{ShareChange, ShareDetector};
-use super::{Check, report::Ids};
 use crate::model::listed_enum;
 
 listed_enum! {

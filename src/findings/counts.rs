@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use super::report::{Finding, SIGNAL, TYPE};
+use super::finding::{Finding, SIGNAL, TYPE};
 use crate::codec::msgpack;
 use crate::codec::records::edit::Pairs;
 use crate::codec::records::metric_writer::{

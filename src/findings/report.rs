@@ -1,102 +1,19 @@
 //! Report: what was found, as points of a metric, log events, lines of the log and hints to the sampler.
 
+use super::config::{Check, CheckMode, FindingsConfig};
 use super::counts::FindingCounts;
-use super::{Check, CheckMode, FindingsConfig};
-use crate::codec::msgpack::{self, text_of};
+use super::finding::{Finding, SIGNAL, TYPE};
+use crate::codec::msgpack;
 use crate::codec::records::edit::{Pairs, write_position};
 use crate::codec::records::layout::{VERSION, keys};
 use crate::codec::records::{EventTime, event_head};
-use crate::model::{Emission, Position, Signal, SpanId, TraceId};
-
-/// A trace and a span.
-pub(super) type Ids = (TraceId, SpanId);
+use crate::model::{Emission, Position, Signal, TraceId};
 
 /// Findings that wait at most, of each form.
 const MAX_WAITING: usize = 1000;
-/// How long a name of a subject may be, in bytes.
-const MAX_NAME: usize = 128;
 /// `SEVERITY_NUMBER_WARN` of OTLP.
 const SEVERITY_WARN: u64 = 13;
 const EVENT_NAME: &str = "fluentbit.ai.finding";
-/// What kind of finding it is, and of what.
-pub(super) const TYPE: &str = "fluentbit.ai.finding.type";
-pub(super) const SIGNAL: &str = "fluentbit.ai.finding.signal";
-
-/// What was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum FindingKind {
-    Spike,
-    LevelShift,
-    Usage,
-    ServedModel,
-    Fingerprint,
-    RepeatedToolCall,
-    ToolCycle,
-    TokenVelocity,
-}
-
-impl FindingKind {
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Spike => "spike",
-            Self::LevelShift => "level_shift",
-            Self::Usage => "usage",
-            Self::ServedModel => "served_model",
-            Self::Fingerprint => "fingerprint",
-            Self::RepeatedToolCall => "repeated_tool_call",
-            Self::ToolCycle => "tool_cycle",
-            Self::TokenVelocity => "token_velocity",
-        }
-    }
-}
-
-/// At most so much of a name as is kept.
-pub(super) fn cut(name: &str) -> &str {
-    let mut end = name.len().min(MAX_NAME);
-    while !name.is_char_boundary(end) {
-        end = end.saturating_sub(1);
-    }
-    name.get(..end).unwrap_or_default()
-}
-
-/// Whose finding it is, in attributes.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Subject(Vec<(&'static str, Box<str>)>);
-
-impl Subject {
-    /// That of these encoded values, as far as they are texts.
-    pub(super) fn of(pairs: &[(&'static str, &[u8])]) -> Self {
-        let texts = pairs.iter().filter_map(|(key, value)| Some((*key, text_of(value)?)));
-        let known = texts.filter(|(_, text)| !text.is_empty());
-        Self(known.map(|(key, text)| (key, cut(text).into())).collect())
-    }
-
-    pub(super) fn pairs(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.0.iter().map(|(key, text)| (*key, &**text))
-    }
-
-    fn service(&self) -> Option<&str> {
-        self.pairs().find(|(key, _)| *key == "service.name").map(|(_, name)| name)
-    }
-}
-
-/// Something that was found.
-pub(super) struct Finding<'f> {
-    pub(super) check: Check,
-    pub(super) kind: FindingKind,
-    /// Of what; empty where the kind says it.
-    pub(super) signal: &'static str,
-    pub(super) subject: &'f Subject,
-    /// Evidence; what is no number is left out.
-    pub(super) numbers: &'f [(&'static str, f64)],
-    /// Likewise; empty ones are left out.
-    pub(super) texts: &'f [(&'static str, &'f str)],
-    /// A sentence without its subject.
-    pub(super) says: String,
-    pub(super) span: Option<Ids>,
-    pub(super) unix_nanos: u64,
-}
-
 /// What has happened so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FindingsTally {

@@ -5,9 +5,10 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use super::Check;
 use super::call::{CallOrigin, ObservedCall, ObservedTool};
-use super::report::{Finding, FindingKind, Ids, Report, cut};
+use super::config::Check;
+use super::finding::{Finding, FindingKind, Ids, cut};
+use super::report::Report;
 use crate::codec::msgpack::text_of;
 
 /// Conversations of one generation: those of the last are known too, so that twice as many are.

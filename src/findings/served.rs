@@ -1,9 +1,10 @@
 //! Served model: whether the model that answers is the requested one, and the one that answered before; the same
 //! for the fingerprint of the configuration that served it.
 
-use super::Check;
 use super::call::ObservedCall;
-use super::report::{Finding, FindingKind, Report, Subject, cut};
+use super::config::Check;
+use super::finding::{Finding, FindingKind, Subject, cut};
+use super::report::Report;
 use crate::codec::msgpack::text_of;
 
 /// Names that are known of one key; of more there are no findings, as the service chooses each time.

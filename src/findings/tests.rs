@@ -6,8 +6,9 @@ use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use prost::Message;
 
 use super::*;
+use crate::codec::records::metric_writer::Temporality;
 use crate::codec::records::{Events, RequestBuilder};
-use crate::model::{Signal, SpanId};
+use crate::model::{Position, Signal, SpanId};
 
 pub(super) const SECOND: u64 = 1_000_000_000;
 const DAY: u64 = 24 * 3600 * SECOND;

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use super::Check;
 use super::call::{ObservedCall, UsedTokens};
-use super::report::{Finding, FindingKind, Report, Subject};
+use super::config::Check;
+use super::finding::{Finding, FindingKind, Subject};
+use super::report::Report;
 use crate::codec::msgpack::text_of;
 use crate::model::listed_enum;
 

@@ -7,7 +7,7 @@ mod prices;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::findings::{FindingEvents, MODES};
+use self::findings::{FindingEvents, MODES, pass_on};
 use self::numbers::Numbers;
 use self::prices::{CostBasis, PricesFile};
 use crate::aggregation::{Aggregator, HistogramForm, MetricsConfig, Temporality};
@@ -138,7 +138,7 @@ fn few_values(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Vec<String>>
 
 /// The aggregator, shared between the filter and the inputs that drain it.
 struct Shared {
-    aggregator: Mutex<Aggregator>,
+    aggregator: Arc<Mutex<Aggregator>>,
     numbers: Numbers,
     /// The user's own prices, if there are any.
     prices_file: Option<Mutex<PricesFile>>,
@@ -151,6 +151,15 @@ struct Shared {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Aggregator> {
         self.aggregator.lock()
+    }
+
+    /// Shows what has happened so far, and passes on what was found.
+    fn show(&self, aggregator: &mut Aggregator) {
+        self.numbers.show(aggregator.tally());
+        if let Some(findings) = aggregator.findings() {
+            self.numbers.show_findings(&findings.tally());
+            pass_on(findings, &self.log, &self.hub);
+        }
     }
 
     /// Takes the user's prices anew if they have changed. Where they cannot be read, those before hold.
@@ -218,7 +227,8 @@ impl Filter for AiMetrics {
         let given = parser.finish(given)?;
         let form = given.form;
         let config = config(given, prices, &environment);
-        let aggregator = Mutex::new(Aggregator::new(config, now, clock::unix_nanos()));
+        let aggregator = Aggregator::new(config, now, clock::unix_nanos());
+        let aggregator = Arc::new(Mutex::new(aggregator));
         let numbers = Numbers::new(&environment.counters);
         let prices_file = prices_file.map(Mutex::new);
         let log = Arc::clone(&environment.log);
@@ -226,7 +236,7 @@ impl Filter for AiMetrics {
         let shared = Arc::new(Shared { aggregator, numbers, prices_file, log, hub, form });
         environment.hub.add_source(Arc::clone(&shared) as Arc<dyn TelemetrySource>);
         if shared.lock().findings().is_some() {
-            environment.hub.add_source(Arc::new(FindingEvents(Arc::clone(&shared))));
+            environment.hub.add_source(Arc::new(FindingEvents(Arc::clone(&shared.aggregator))));
         }
         environment.order_filter(FilterRole::Metrics, tags);
         Ok(Self { shared })
