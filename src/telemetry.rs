@@ -13,6 +13,7 @@ pub mod codec;
 pub mod condition;
 pub mod correlation;
 pub mod digest;
+pub mod findings;
 pub mod genai;
 pub mod model;
 pub mod pricing;

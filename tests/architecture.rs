@@ -21,6 +21,7 @@ const PURE: &[&str] = &[
     "correlation",
     "sampling",
     "pricing",
+    "findings",
     "aggregation",
     "genai",
     "resource",

@@ -88,6 +88,12 @@ listed_enum! {
         Cost,
         /// `gen_ai.usage.cost.currency`
         Currency,
+        /// `gen_ai.conversation.id`
+        Conversation,
+        /// `gen_ai.tool.call.arguments`
+        ToolArguments,
+        /// `openai.response.system_fingerprint`
+        Fingerprint,
         /// `fluentbit.ai.latency.client`
         LatencyClient,
         /// `fluentbit.ai.latency.network`
@@ -200,7 +206,7 @@ fn of_length(length: usize) -> &'static [(&'static str, Attribute)] {
             ("gen_ai.data_source.id", A::DataSource),
             ("network.protocol.name", A::ProtocolName),
         ],
-        22 => &[("gen_ai.cost.total_cost", A::Cost)],
+        22 => &[("gen_ai.cost.total_cost", A::Cost), ("gen_ai.conversation.id", A::Conversation)],
         24 => &[
             ("gen_ai.usage.cost.amount", A::Cost),
             ("rpc.response.status_code", A::RpcStatus),
@@ -212,6 +218,7 @@ fn of_length(length: usize) -> &'static [(&'static str, Attribute)] {
             ("gen_ai.usage.output_tokens", A::Output),
             ("gen_ai.usage.prompt_tokens", A::Prompt),
             ("gen_ai.usage.cost.currency", A::Currency),
+            ("gen_ai.tool.call.arguments", A::ToolArguments),
             ("fluentbit.ai.latency.queue", A::LatencyQueue),
         ],
         27 => &[
@@ -239,7 +246,10 @@ fn longer(length: usize) -> &'static [(&'static str, Attribute)] {
             ("gen_ai.usage.completion_tokens", A::Completion),
         ],
         33 => &[("langfuse.observation.cost_details", A::Cost)],
-        34 => &[("gen_ai.latency.time_to_first_token", A::EngineFirstToken)],
+        34 => &[
+            ("gen_ai.latency.time_to_first_token", A::EngineFirstToken),
+            ("openai.response.system_fingerprint", A::Fingerprint),
+        ],
         35 => &[("gen_ai.response.time_to_first_chunk", A::FirstChunk)],
         36 => &[
             ("gen_ai.usage.cache_read.input_tokens", A::CacheRead),
@@ -251,6 +261,7 @@ fn longer(length: usize) -> &'static [(&'static str, Attribute)] {
             ("gen_ai.usage.cache_write_1h_input_tokens", A::CacheWriteHour),
             ("gen_ai.usage.cache_write_1h.input_tokens", A::CacheWriteHour),
         ],
+        41 => &[("gen_ai.openai.response.system_fingerprint", A::Fingerprint)],
         43 => &[
             ("gen_ai.usage.cache_creation_1h_input_tokens", A::CacheWriteHour),
             ("gen_ai.usage.cache_creation_1h.input_tokens", A::CacheWriteHour),

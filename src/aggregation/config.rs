@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::codec::records::metric_writer::Temporality;
+use crate::findings::FindingsConfig;
 use crate::model::Position;
 use crate::pricing::PriceTable;
 
@@ -41,6 +42,8 @@ pub struct MetricsConfig {
     pub max_traces: usize,
     /// What calls cost whose spans do not report it; `None` where no cost is asked for.
     pub prices: Option<Arc<PriceTable>>,
+    /// What goes wrong with calls is looked for so; `None` where nothing is.
+    pub findings: Option<FindingsConfig>,
     /// How many spans one with this tracestate stands for.
     pub weight: fn(&[u8]) -> f64,
     /// Marks what is emitted, so that the filters up to here leave it alone.

@@ -9,6 +9,7 @@ use super::measured::MeasuredSpan;
 use super::number::{take_whole, whole};
 use super::series::SeriesValues;
 use super::usage::TokenKind;
+use crate::findings;
 
 /// A metric and what it says of itself.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -60,6 +61,15 @@ pub(super) static OF_OPERATIONS: [(Instrument, MeasuredValue); 2] = [
         |measured| measured.seconds(),
     ),
 ];
+
+/// The metric of what goes wrong with calls.
+pub(super) static FINDINGS: Instrument = Instrument {
+    name: findings::METRIC.name,
+    description: findings::METRIC.description,
+    unit: findings::METRIC.unit,
+    form: InstrumentForm::Sum,
+    by: Some("fluentbit.ai.finding.type"),
+};
 
 /// The metric of what operations ended with, for each reason that a response has.
 pub(super) static FINISH_REASONS: Instrument = Instrument {

@@ -24,6 +24,7 @@ mod instruments;
 mod measured;
 mod named;
 mod number;
+mod observe;
 mod operations;
 mod responses;
 mod routes;
@@ -59,6 +60,7 @@ pub use crate::codec::records::metric_writer::Temporality;
 use crate::codec::records::{
     AttributeVisitor, Item, ItemReader, ItemStep, LogView, StatusCode, Telemetry,
 };
+use crate::findings::{CallOrigin, Findings};
 use crate::model::{Emission, Signal, SpanId, TraceId};
 use crate::pricing::PriceTable;
 
@@ -109,6 +111,8 @@ pub struct Aggregator {
     operation: memmem::Finder<'static>,
     /// What the last item changed, within its trace and in all; kept for their memory.
     changes: [CallChanges<CallWithTokens>; 2],
+    /// What goes wrong with calls, where that is looked for.
+    findings: Option<Box<Findings>>,
     totals: TokenTotals,
     last: Tick,
     last_unix_nanos: u64,
@@ -124,6 +128,7 @@ pub struct Aggregator {
 struct MetadataRun<'a> {
     group: Option<usize>,
     ours: bool,
+    origin: CallOrigin<'a>,
     further: Vec<&'a [u8]>,
 }
 
@@ -138,6 +143,7 @@ impl Aggregator {
             events: EventTracker::new(config.call_window, config.max_traces),
             operation: memmem::Finder::new(Attribute::Operation.key()),
             changes: Default::default(),
+            findings: observe::findings(config.findings.as_ref(), unix_nanos),
             totals: TokenTotals::default(),
             last: now,
             last_unix_nanos: unix_nanos,
@@ -154,6 +160,9 @@ impl Aggregator {
         // A series that comes back begins after the last point that it had.
         let unix_nanos = unix_nanos.max(self.last_unix_nanos);
         self.seen_unix_nanos = self.seen_unix_nanos.max(unix_nanos);
+        if let Some(findings) = &mut self.findings {
+            findings.set_tag(tag);
+        }
         let dimensions = std::mem::take(&mut self.config.dimensions);
         let mut visitor = SpanFieldVisitor::new(&dimensions);
         let mut items = ItemReader::new(chunk);
@@ -206,6 +215,10 @@ impl Aggregator {
         let unix_nanos =
             unix_nanos.max(self.last_unix_nanos.saturating_add(1)).max(self.seen_unix_nanos);
         self.groups.export(&mut batches, self.last_unix_nanos, unix_nanos);
+        if let Some(findings) = &mut self.findings {
+            let form = (self.config.tag.as_deref(), self.config.is_whole);
+            observe::export(findings, form, &mut batches, unix_nanos);
+        }
         self.groups.expire(now, self.config.series_expiry);
         self.tally.series = self.groups.series() as u64;
         (self.last, self.last_unix_nanos) = (now, unix_nanos);
@@ -220,6 +233,11 @@ impl Aggregator {
     /// Takes back what could not be emitted; it is given again by the next [`Aggregator::take`].
     pub fn put_back(&mut self, batch: Emission) {
         self.put_back.push(batch);
+    }
+
+    /// What goes wrong with calls, where that is looked for.
+    pub fn findings(&mut self) -> Option<&mut Findings> {
+        self.findings.as_deref_mut()
     }
 
     /// What has happened so far.
@@ -237,7 +255,11 @@ impl Aggregator {
         let ours = telemetry.is_past(self.config.position);
         let resource = telemetry.resource;
         let group = self.groups.known(tag, resource.unwrap_or_default());
-        MetadataRun { group, ours, further: of_resource(dimensions, resource) }
+        let origin = match &self.findings {
+            Some(_) => CallOrigin::new(resource, telemetry.scope),
+            None => CallOrigin::default(),
+        };
+        MetadataRun { group, ours, origin, further: of_resource(dimensions, resource) }
     }
 
     fn span<'a>(
@@ -271,6 +293,10 @@ impl Aggregator {
                 match self.group_of(tag, metadata_run, item.telemetry.as_ref(), &measured) {
                     Some(group) => call = self.measure(group, &measured, at),
                     None => self.tally.overflow += 1,
+                }
+                if let Some(findings) = &mut self.findings {
+                    let counts = call.as_ref().map(|(_, counts)| counts);
+                    observe::tell(findings, &metadata_run.origin, &measured, counts);
                 }
             }
         }
@@ -364,7 +390,12 @@ impl Aggregator {
             Some((trace, span)) => {
                 self.event_in_span(group, (trace, span, log.name), id, &measured, at);
             }
-            None => self.event_alone(group, id, &measured, at),
+            None => {
+                let counts = self.event_alone(group, id, &measured, at);
+                if let Some(findings) = &mut self.findings {
+                    observe::tell(findings, &metadata_run.origin, &measured, counts.as_ref());
+                }
+            }
         }
     }
 
@@ -397,14 +428,14 @@ impl Aggregator {
         id: Option<u64>,
         measured: &MeasuredSpan<'_, '_>,
         at: (Tick, u64),
-    ) {
+    ) -> Option<TokenCounts> {
         if id.is_some_and(|id| !self.events.is_new(id)) {
             self.tally.duplicate_calls += 1;
-            return;
+            return None;
         }
         let Some(found) = self.groups.measure(group, measured, at) else {
             self.tally.overflow += 1;
-            return;
+            return None;
         };
         self.tally.overflow += u64::from(found.is_overflow);
         if let Some(tokens) = &found.tokens {
@@ -414,6 +445,7 @@ impl Aggregator {
         if let Some((id, counted)) = id.zip(counted) {
             self.events.event(id, counted, at.0);
         }
+        found.tokens
     }
 
     fn take_back_event(&mut self, event: &CountedEvent) {

@@ -28,6 +28,17 @@ pub(super) fn amount(encoded: &[u8]) -> Option<f64> {
     (number.is_finite() && number >= 0.0).then_some(number)
 }
 
+/// The number of an encoded value, be it negative.
+pub(super) fn signed(encoded: &[u8]) -> Option<f64> {
+    let number = match Reader::new(encoded).token().ok()? {
+        Token::Uint(value) => value as f64,
+        Token::Int(value) => value as f64,
+        Token::Float(value) => value,
+        _ => return None,
+    };
+    number.is_finite().then_some(number)
+}
+
 /// Takes the whole part of a count to export it, and leaves the rest, which may be negative.
 pub(super) fn take_whole(count: &mut f64) -> u64 {
     let out = whole(*count);
@@ -44,7 +55,7 @@ mod tests {
         assert_eq!((whole(f64::NAN), whole(-3.0), whole(2.5), whole(1e300)), (0, 0, 3, u64::MAX));
         assert_eq!((floor(-0.5), floor(f64::NAN), floor(1e300)), (-1, 0, i32::MAX));
         assert_eq!(amount(&[0x05]), Some(5.0));
-        assert_eq!(amount(&[0xff]), None);
+        assert_eq!((amount(&[0xff]), signed(&[0xff])), (None, Some(-1.0)));
         assert_eq!(amount(&[0xa1, b'5']), None);
         assert_eq!(amount(&[0xcb, 0x7f, 0xf8, 0, 0, 0, 0, 0, 0]), None);
     }

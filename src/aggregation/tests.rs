@@ -24,6 +24,7 @@ pub(super) fn config() -> MetricsConfig {
         call_window: Duration::from_secs(60),
         max_traces: 1000,
         prices: Some(Arc::new(PriceTable::shipped())),
+        findings: None,
         weight: |state| if state == b"ot=th:e666" { 9.999_389_685_688_13 } else { 1.0 },
         position: Position { run: 7, after: 2 },
     }

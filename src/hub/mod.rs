@@ -10,6 +10,7 @@
 
 mod drain;
 mod order;
+mod trace_hints;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -20,6 +21,7 @@ use crate::sync::Mutex;
 
 pub use drain::{Drained, drain};
 pub use order::{FilterRole, StartedFilter, warning};
+pub use trace_hints::TraceHints;
 
 /// Why a source is drained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +69,7 @@ pub struct Hub {
     engine_runs: AtomicBool,
     sources: Mutex<Vec<Arc<dyn TelemetrySource>>>,
     started: Mutex<Vec<StartedFilter>>,
+    trace_hints: TraceHints,
 }
 
 impl Hub {
@@ -138,6 +141,12 @@ impl Hub {
         let started = self.started.lock();
         let found = started.iter().find(|filter| filter.drops_originals_of(tags));
         found.map(|filter| filter.instance.clone())
+    }
+
+    /// The traces in which something was found that a sampler should keep.
+    #[must_use]
+    pub const fn trace_hints(&self) -> &TraceHints {
+        &self.trace_hints
     }
 
     /// Registers a source; it stays until the hub goes.

@@ -47,6 +47,7 @@ mod equality;
 #[path = "../native/expected.rs"]
 mod expected;
 mod faults;
+mod findings;
 #[path = "../records/generate.rs"]
 mod generate;
 mod hosts_file;

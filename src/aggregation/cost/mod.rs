@@ -199,6 +199,11 @@ fn in_text(text: &str) -> Option<f64> {
 }
 
 impl CallCost {
+    /// The amount in US dollars, if it is known.
+    pub(super) fn usd(self) -> Option<f64> {
+        (self.source != CostSource::Unpriced).then(|| to_usd(self.picodollars.into()))
+    }
+
     /// What the calls that this one stands for cost together.
     #[expect(
         clippy::cast_possible_truncation,

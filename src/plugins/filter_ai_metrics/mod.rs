@@ -1,11 +1,13 @@
 //! The filter `ai_metrics`: model metrics from the spans and log events that pass.
 
+mod findings;
 mod numbers;
 mod prices;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::findings::{FindingEvents, MODES, pass_on};
 use self::numbers::Numbers;
 use self::prices::{CostBasis, PricesFile};
 use crate::aggregation::{Aggregator, HistogramForm, MetricsConfig, Temporality};
@@ -13,7 +15,8 @@ use crate::clock::{self, Tick};
 use crate::codec::fluentbit::write::ReaderCapabilities;
 use crate::config::read::{self, Read};
 use crate::config::{FileOptions, Parser, options};
-use crate::hub::{Drain, EmissionForm, FilterRole, TelemetrySource};
+use crate::findings::{CheckMode, FindingsConfig};
+use crate::hub::{Drain, EmissionForm, FilterRole, Hub, TelemetrySource};
 use crate::model::{Emission, Position};
 use crate::plugin::{Chunk, Environment, Filter, OpenError, OptionSpec, Options, Spec, Verdict};
 use crate::plugins::derived::missing_emitter::missing_emitter;
@@ -88,6 +91,28 @@ options! {
         call_window: Duration = read::duration,
             Time "call_window" = "60s",
             "How long traces and response ids are remembered to count the tokens of one call once";
+        find_changes: CheckMode = read::choice(&MODES),
+            Str "find_changes" = "off",
+            "Spikes and shifts of duration, time to the first chunk, tokens, cost and the share of errors, by service, \
+             operation, provider and model: off, warn (counted, and a line in the log) or on (counted, a log event, \
+             and a hint to the sampler)";
+        find_usage: CheckMode = read::choice(&MODES),
+            Str "find_usage" = "off",
+            "Token counts that are missing, zero, negative or impossible, by the library that says them: off, warn or on";
+        find_served_model: CheckMode = read::choice(&MODES),
+            Str "find_served_model" = "off",
+            "Models and fingerprints that are not the requested or the former ones: off, warn or on";
+        find_runaway: CheckMode = read::choice(&MODES),
+            Str "find_runaway" = "off",
+            "Agents that call the same tool with the same arguments again and again, go round in circles, or take more \
+             than 'runaway_tokens_per_minute': off, warn or on";
+        runaway_tokens_per_minute: usize = read::count(0..=1_000_000_000),
+            Int "runaway_tokens_per_minute" = "1000000",
+            "Tokens in a minute beyond which a conversation has run away; those read from a cache or written into one do \
+             not count. 0 for no limit";
+        finding_keys: usize = read::count(10..=100_000),
+            Int "finding_keys" = "2000",
+            "Most services, operations, providers and models whose levels are learned; each takes up to 1.5 KiB";
         + FileOptions::option("YAML file with any of these options");
     }
 }
@@ -113,11 +138,12 @@ fn few_values(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Vec<String>>
 
 /// The aggregator, shared between the filter and the inputs that drain it.
 struct Shared {
-    aggregator: Mutex<Aggregator>,
+    aggregator: Arc<Mutex<Aggregator>>,
     numbers: Numbers,
     /// The user's own prices, if there are any.
     prices_file: Option<Mutex<PricesFile>>,
     log: Arc<Log>,
+    hub: Arc<Hub>,
     /// In what form they are emitted.
     form: EmissionForm,
 }
@@ -125,6 +151,15 @@ struct Shared {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Aggregator> {
         self.aggregator.lock()
+    }
+
+    /// Shows what has happened so far, and passes on what was found.
+    fn show(&self, aggregator: &mut Aggregator) {
+        self.numbers.show(aggregator.tally());
+        if let Some(findings) = aggregator.findings() {
+            self.numbers.show_findings(&findings.tally());
+            pass_on(findings, &self.log, &self.hub);
+        }
     }
 
     /// Takes the user's prices anew if they have changed. Where they cannot be read, those before hold.
@@ -152,7 +187,7 @@ impl TelemetrySource for Shared {
         self.refresh_prices(now);
         let mut aggregator = self.lock();
         let batches = aggregator.take(drain == Drain::Everything, now, unix_nanos);
-        self.numbers.show(aggregator.tally());
+        self.show(&mut aggregator);
         batches
     }
 
@@ -192,12 +227,17 @@ impl Filter for AiMetrics {
         let given = parser.finish(given)?;
         let form = given.form;
         let config = config(given, prices, &environment);
-        let aggregator = Mutex::new(Aggregator::new(config, now, clock::unix_nanos()));
+        let aggregator = Aggregator::new(config, now, clock::unix_nanos());
+        let aggregator = Arc::new(Mutex::new(aggregator));
         let numbers = Numbers::new(&environment.counters);
         let prices_file = prices_file.map(Mutex::new);
         let log = Arc::clone(&environment.log);
-        let shared = Arc::new(Shared { aggregator, numbers, prices_file, log, form });
+        let hub = Arc::clone(&environment.hub);
+        let shared = Arc::new(Shared { aggregator, numbers, prices_file, log, hub, form });
         environment.hub.add_source(Arc::clone(&shared) as Arc<dyn TelemetrySource>);
+        if shared.lock().findings().is_some() {
+            environment.hub.add_source(Arc::new(FindingEvents(Arc::clone(&shared.aggregator))));
+        }
         environment.order_filter(FilterRole::Metrics, tags);
         Ok(Self { shared })
     }
@@ -205,26 +245,37 @@ impl Filter for AiMetrics {
     fn on_chunk(&mut self, chunk: Chunk<'_>) -> Verdict {
         let mut aggregator = self.shared.lock();
         aggregator.on_chunk(chunk.tag, chunk.bytes, clock::now(), clock::unix_nanos());
-        self.shared.numbers.show(aggregator.tally());
+        self.shared.show(&mut aggregator);
         Verdict::Pass
     }
 }
 
 fn config(given: Given, prices: Option<PriceTable>, environment: &Environment) -> MetricsConfig {
+    let position = Position { run: environment.hub.run(), after: environment.position };
+    let tag = given.tag.map(String::into_bytes);
+    let findings = FindingsConfig {
+        modes: [given.find_changes, given.find_usage, given.find_served_model, given.find_runaway],
+        max_keys: given.finding_keys,
+        tokens_per_minute: u64::try_from(given.runaway_tokens_per_minute).unwrap_or(0),
+        tag: tag.clone().filter(|_| given.form == EmissionForm::Records),
+        temporality: given.temporality,
+        position,
+    };
     MetricsConfig {
         interval: given.interval,
         dimensions: given.dimensions,
         temporality: given.temporality,
         histogram: given.histogram,
-        tag: given.tag.map(String::into_bytes),
+        tag,
         is_whole: given.form == EmissionForm::Prometheus,
         max_series: given.max_series,
         series_expiry: given.series_expiry,
         call_window: given.call_window,
         max_traces: 20_000,
         prices: prices.map(Arc::new),
+        findings: findings.is_on().then_some(findings),
         weight,
-        position: Position { run: environment.hub.run(), after: environment.position },
+        position,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The counters of the filter.
 
 use crate::aggregation::{AggregationTally, CostSource};
+use crate::findings::{Check, FindingsTally};
 use crate::stats::{Counter, CounterFamily, Counters};
 
 const MEASURED: CounterFamily = CounterFamily::counter(
@@ -57,6 +58,27 @@ const EVICTED: CounterFamily = CounterFamily::counter(
     &[],
 );
 
+const FINDINGS: CounterFamily = CounterFamily::counter(
+    "findings_total",
+    "Findings by what looked for them (changes, usage, served_model, runaway)",
+    &["check"],
+);
+const UNTOLD: CounterFamily = CounterFamily::counter(
+    "untold_findings_total",
+    "Findings that are in the counters and the metric alone, as a thousand waited to be told",
+    &[],
+);
+const UNWATCHED: CounterFamily = CounterFamily::counter(
+    "unwatched_calls_total",
+    "Model calls of services, models or libraries that there was no room to learn of",
+    &[],
+);
+const KEYS: CounterFamily = CounterFamily::gauge(
+    "finding_keys",
+    "Services, operations, providers and models whose calls are learned of",
+    &[],
+);
+
 /// The counters of one filter.
 pub(super) struct Numbers {
     measured: Counter,
@@ -71,6 +93,10 @@ pub(super) struct Numbers {
     series: Counter,
     overflow: Counter,
     evicted: Counter,
+    findings: [Counter; Check::ALL.len()],
+    untold: Counter,
+    unwatched: Counter,
+    keys: Counter,
 }
 
 impl Numbers {
@@ -88,6 +114,10 @@ impl Numbers {
             series: counters.counter(SERIES, &[]),
             overflow: counters.counter(OVERFLOW, &[]),
             evicted: counters.counter(EVICTED, &[]),
+            findings: Check::ALL.map(|check| counters.counter(FINDINGS, &[check.name()])),
+            untold: counters.counter(UNTOLD, &[]),
+            unwatched: counters.counter(UNWATCHED, &[]),
+            keys: counters.counter(KEYS, &[]),
         }
     }
 
@@ -107,5 +137,15 @@ impl Numbers {
         self.series.set(tally.series);
         self.overflow.set(tally.overflow);
         self.evicted.set(tally.evicted);
+    }
+
+    /// Shows what was found.
+    pub(super) fn show_findings(&self, tally: &FindingsTally) {
+        for (counter, found) in self.findings.iter().zip(tally.found) {
+            counter.set(found);
+        }
+        self.untold.set(tally.untold);
+        self.unwatched.set(tally.unwatched);
+        self.keys.set(tally.keys);
     }
 }

@@ -4,7 +4,8 @@ use super::AiMetrics;
 use crate::clock::{self, Tick};
 use crate::codec::fluentbit::cmetrics_to_otlp;
 use crate::codec::records::testing::{SpanRecord, chunk};
-use crate::hub::Drain;
+use crate::hub::{Drain, EmissionForm};
+use crate::model::TraceId;
 use crate::plugin::{
     AppendRefused, Chunk, Environment, Filter, GivenOptions, NativeKind, NotAppended, OpenError,
     Pause, Sink, Verdict,
@@ -228,4 +229,49 @@ fn own_prices_are_read_and_their_mistakes_stop_the_start() {
     assert!(wrong.len() == 1 && wrong[0].contains("line 2: input 'dear'"), "{wrong:?}");
     let wrong = problems::<AiMetrics>(&[("prices_file", path), ("cost", "off")], true);
     assert!(wrong.len() == 1 && wrong[0].contains("with 'cost: list'"), "{wrong:?}");
+}
+
+/// Guarantees: what is found is counted, told as log events whatever form metrics have, and hinted to samplers; a check that
+/// warns says it in the log; and what is not asked for costs no second source.
+#[test]
+fn findings_are_events_lines_and_hints() {
+    let span = SpanRecord::new(9, 1)
+        .with("gen_ai.operation.name", "chat")
+        .with("gen_ai.request.model", "gpt-4o")
+        .with("gen_ai.response.model", "gpt-4o-mini")
+        .with("gen_ai.usage.output_tokens", -5);
+    let bytes = chunk(&[span]);
+    let mut trace = [0; 16];
+    trace[..8].copy_from_slice(&0x0af7_6519_16cd_43dd_u64.to_be_bytes());
+    trace[15] = 9;
+    let trace = TraceId(trace);
+
+    let given = [("emit_as", "native"), ("find_served_model", "on"), ("find_usage", "warn")];
+    let on = environment(true);
+    let mut filter = AiMetrics::open(&GivenOptions::of(&given), on.clone()).unwrap();
+    pass(&mut filter, &bytes);
+    let count = |label| counter(&on, "findings_total", label);
+    assert_eq!(["served_model", "usage", "changes"].map(count), [1, 1, 0]);
+    let [metrics, events] = &on.hub.sources()[..] else { panic!("two sources") };
+    let taken = events.take(Drain::Due, clock::now(), clock::unix_nanos());
+    assert_eq!((taken.len(), taken[0].records, &taken[0].tag[..]), (1, 1, &b"ai"[..]));
+    assert_eq!(events.form(), EmissionForm::Records);
+    events.put_back(taken[0].clone());
+    assert_eq!(events.take(Drain::Due, clock::now(), clock::unix_nanos()), taken);
+    let metrics = metrics.take(Drain::Everything, clock::now(), clock::unix_nanos());
+    let holds = |text: &[u8]| {
+        metrics.iter().any(|one| one.events.windows(text.len()).any(|part| part == text))
+    };
+    assert!(holds(b"fluentbit.ai.findings") && holds(b"served_model") && holds(b"negative"));
+    let lines: Vec<String> = on.log.take().into_iter().map(|line| line.text).collect();
+    assert!(lines.len() == 1 && lines[0].contains("token counts are negative"), "{lines:?}");
+    assert!(on.hub.trace_hints().contains(&trace));
+
+    let off = environment(true);
+    let mut filter = AiMetrics::open(&GivenOptions::of(&[]), off.clone()).unwrap();
+    pass(&mut filter, &bytes);
+    assert_eq!(off.hub.sources().len(), 1);
+    assert!(!off.hub.trace_hints().contains(&trace));
+    let wrong = problems::<AiMetrics>(&[("find_changes", "yes"), ("finding_keys", "1")], true);
+    assert!(wrong.len() == 2 && wrong[0].contains("off, warn, on"), "{wrong:?}");
 }

@@ -17,6 +17,7 @@
 pub mod client;
 pub mod hosts;
 pub mod load;
+pub mod made_calls;
 pub mod ports;
 pub mod replay;
 pub mod shapes;

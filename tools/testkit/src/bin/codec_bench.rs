@@ -19,6 +19,7 @@ use fluent_bit_ai::codec::records::{
     Events, LogOptions, RecordReader, RequestBuilder, SpanView, StatusCode, logs_to_records,
     traces_to_records,
 };
+use fluent_bit_ai::findings::{Check, CheckMode, FindingsConfig};
 use fluent_bit_ai::genai::{
     ContextProcessor, ContextSettings, ContextTally, Conventions, KeyRules, OnFailure, Replacement,
 };
@@ -147,8 +148,8 @@ fn context() -> ContextProcessor {
     })
 }
 
-/// What `ai_metrics` does by default.
-fn aggregator() -> Aggregator {
+/// What `ai_metrics` does by default, beside what it is to find.
+fn aggregator(findings: Option<FindingsConfig>) -> Aggregator {
     let config = MetricsConfig {
         interval: Duration::from_secs(60),
         dimensions: Vec::new(),
@@ -161,6 +162,7 @@ fn aggregator() -> Aggregator {
         call_window: Duration::from_secs(60),
         max_traces: 20_000,
         prices: Some(Arc::new(PriceTable::shipped())),
+        findings,
         weight: |_| 1.0,
         position: POSITION,
     };
@@ -192,10 +194,26 @@ fn traffic() -> Result<Vec<Vec<u8>>, Box<dyn std::error::Error>> {
     chunks.collect()
 }
 
+/// All findings.
+fn findings() -> FindingsConfig {
+    FindingsConfig {
+        modes: [CheckMode::On; Check::ALL.len()],
+        max_keys: 2000,
+        tokens_per_minute: 1_000_000,
+        tag: None,
+        temporality: Temporality::Delta,
+        position: POSITION,
+    }
+}
+
 /// What `ai_metrics` does with spans of ever new traces, as a row.
-fn metrics_row(row: &dyn Fn(&str, &mut dyn FnMut()) -> String) -> String {
-    let (mut chunks, mut aggregator, mut turns) = (None, aggregator(), 0_u64);
-    row("spans: measured by ai_metrics", &mut || {
+fn metrics_row(
+    name: &str,
+    findings: Option<FindingsConfig>,
+    row: &dyn Fn(&str, &mut dyn FnMut()) -> String,
+) -> String {
+    let (mut chunks, mut aggregator, mut turns) = (None, aggregator(findings), 0_u64);
+    row(name, &mut || {
         let chunks = chunks.get_or_insert_with(|| traffic().unwrap_or_default());
         // Whenever the chunks begin anew, their traces are forgotten.
         let now = Tick((turns / CHUNKS) * 200_000_000_000);
@@ -221,7 +239,8 @@ fn filters(
     [
         context_row("spans: through ai_context, current names", chunk, row),
         context_row("spans: through ai_context, captures", captures, row),
-        metrics_row(row),
+        metrics_row("spans: measured by ai_metrics", None, row),
+        metrics_row("spans: measured, with all findings", Some(findings()), row),
         row("spans: sampled at the head, 10 %", &mut || {
             drop(black_box(head.on_chunk(chunk, POSITION, &mut HeadTally::default())));
         }),

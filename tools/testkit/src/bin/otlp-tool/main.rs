@@ -13,6 +13,7 @@
 mod bench;
 mod demo;
 mod detectors;
+mod findings;
 mod flood;
 mod memory;
 mod outage;
@@ -41,6 +42,8 @@ enum Command {
     Bench(bench::Args),
     /// Attacks the receiver and prints what it costs the host and a good client.
     Flood(flood::Args),
+    /// Makes weeks of calls with and without changes and prints what `ai_metrics` finds in them, and when.
+    Findings(findings::Args),
     /// Runs the README's pipeline on real captures and prints what came out where.
     Demo {
         /// The folder that holds the plugin files.
@@ -60,6 +63,7 @@ fn main() {
         Command::Replay(args) => runtime.block_on(replay::run(args)),
         Command::Bench(args) => runtime.block_on(bench::run(args)),
         Command::Flood(args) => runtime.block_on(flood::run(args)),
+        Command::Findings(args) => findings::run(&args),
         Command::Demo { plugins, captures } => runtime.block_on(demo::run(&plugins, &captures)),
     }
 }

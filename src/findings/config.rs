@@ -1,0 +1,75 @@
+//! What is looked for, and what becomes of what is found.
+
+use crate::codec::records::metric_writer::Temporality;
+use crate::model::{Position, listed_enum};
+
+listed_enum! {
+    /// What is looked for.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum Check {
+        /// Spikes and shifts of levels.
+        Changes,
+        /// Token counts that are missing or cannot be.
+        Usage,
+        /// Another model than the requested or the former one.
+        ServedModel,
+        /// Agents that go round in circles.
+        Runaway,
+    }
+}
+
+impl Check {
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Changes => "changes",
+            Self::Usage => "usage",
+            Self::ServedModel => "served_model",
+            Self::Runaway => "runaway",
+        }
+    }
+}
+
+/// What becomes of findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CheckMode {
+    /// Nothing is looked for.
+    #[default]
+    Off,
+    /// They are counted and said in the log of the host.
+    Warn,
+    /// They are counted, told as log events, and hinted to the sampler.
+    On,
+}
+
+/// What is looked for, and how.
+#[derive(Debug, Clone)]
+pub struct FindingsConfig {
+    /// In the order of [`Check::ALL`].
+    pub modes: [CheckMode; Check::ALL.len()],
+    /// Of how many services, models and operations levels are learned at most.
+    pub max_keys: usize,
+    /// Beyond how many tokens in a minute a conversation has run away; 0 for none.
+    pub tokens_per_minute: u64,
+    /// The tag of log events and of the metric; that of the spans where there is none.
+    pub tag: Option<Vec<u8>>,
+    /// What the points of the metric say.
+    pub temporality: Temporality,
+    /// Marks what is emitted, so that the filters up to here leave it alone.
+    pub position: Position,
+}
+
+impl FindingsConfig {
+    /// How a check is set.
+    #[must_use]
+    pub fn mode(&self, check: Check) -> CheckMode {
+        self.modes.get(check as usize).copied().unwrap_or_default()
+    }
+
+    /// Whether anything is looked for.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.modes.iter().any(|mode| *mode != CheckMode::Off)
+    }
+}

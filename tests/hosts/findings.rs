@@ -1,0 +1,204 @@
+//! What `ai_metrics` finds in calls, on hosts: as metric, as log events, as lines of the log, and in the counters.
+
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{
+    AnyValue, InstrumentationScope, KeyValue, any_value::Value,
+};
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use prost::Message as _;
+use testkit::made_calls::Drawn;
+use tokio::task::block_in_place;
+
+use crate::client::Client;
+use crate::hosts::{RunningHost, free_port};
+use crate::meters::page_when;
+use crate::model_metrics::latest;
+use crate::sink::{Keep, ReceivedRequests, Sink};
+use crate::support::{Pipeline, all_hosts, linked, together};
+
+fn pair(key: &str, value: Value) -> KeyValue {
+    KeyValue {
+        key: key.to_owned(),
+        value: Some(AnyValue { value: Some(value) }),
+        ..KeyValue::default()
+    }
+}
+
+fn text(key: &str, text: &str) -> KeyValue {
+    pair(key, Value::StringValue(text.to_owned()))
+}
+
+/// A span of an operation that began so many seconds after a day in 2026.
+fn span(number: u64, seconds: f64, attributes: Vec<KeyValue>) -> Span {
+    let start = 1_780_000_000_000_000_000 + number * 10_000_000_000;
+    Span {
+        trace_id: u128::from(number + 1).to_be_bytes().to_vec(),
+        span_id: (number + 1).to_be_bytes().to_vec(),
+        name: "operation".to_owned(),
+        start_time_unix_nano: start,
+        end_time_unix_nano: start + (seconds * 1e9) as u64,
+        attributes,
+        ..Span::default()
+    }
+}
+
+fn call(number: u64, seconds: f64, model: &str, output: i64) -> Span {
+    let attributes = vec![
+        text("gen_ai.operation.name", "chat"),
+        text("gen_ai.provider.name", "openai"),
+        text("gen_ai.request.model", "gpt-4o"),
+        text("gen_ai.response.model", model),
+        pair("gen_ai.usage.input_tokens", Value::IntValue(1000)),
+        pair("gen_ai.usage.output_tokens", Value::IntValue(output)),
+    ];
+    span(number, seconds, attributes)
+}
+
+fn tool(number: u64) -> Span {
+    let attributes = vec![
+        text("gen_ai.operation.name", "execute_tool"),
+        text("gen_ai.tool.name", "search"),
+        text("gen_ai.tool.call.arguments", r#"{"secret":"the same"}"#),
+        text("gen_ai.conversation.id", "conversation-1"),
+    ];
+    span(number, 0.1, attributes)
+}
+
+/// A thousand usual calls, then some that take three times as long, of which the last few are answered by another
+/// model; one with a negative count; and a tool that is called again and again.
+fn spans() -> Vec<Span> {
+    let mut drawn = Drawn::new(3);
+    let mut seconds = |level: f64| level * (0.3 * drawn.normal()).exp();
+    let mut spans: Vec<Span> =
+        (0..1000).map(|number| call(number, seconds(1.0), "gpt-4o-2024-08-06", 100)).collect();
+    spans.extend((1000..1060).map(|number| call(number, seconds(3.0), "gpt-4o-2024-08-06", 100)));
+    spans.extend((1060..1070).map(|number| call(number, seconds(3.0), "gpt-4o-mini", 100)));
+    spans.push(call(1070, 3.0, "gpt-4o-mini", -5));
+    spans.extend((1071..1080).map(tool));
+    spans
+}
+
+async fn send(http: u16) {
+    let resource =
+        Resource { attributes: vec![text("service.name", "shop")], ..Resource::default() };
+    let mut client = Client::connect(http, false).await.unwrap();
+    for spans in spans().chunks(100) {
+        let scope = InstrumentationScope {
+            name: "sdk".to_owned(),
+            version: "1.2".to_owned(),
+            ..InstrumentationScope::default()
+        };
+        let scope_spans =
+            vec![ScopeSpans { spans: spans.to_vec(), scope: Some(scope), ..Default::default() }];
+        let resource = Some(resource.clone());
+        let resource_spans =
+            vec![ResourceSpans { resource, scope_spans, ..ResourceSpans::default() }];
+        let request = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
+        client.send("/v1/traces", "", request).await.unwrap();
+    }
+}
+
+/// The text of an attribute.
+fn attribute(log: &LogRecord, key: &str) -> String {
+    let value = log.attributes.iter().find(|pair| pair.key == key);
+    match value.and_then(|pair| pair.value.clone()?.value) {
+        Some(Value::StringValue(text)) => text,
+        Some(Value::DoubleValue(number)) => number.to_string(),
+        _ => String::new(),
+    }
+}
+
+/// The log events, by type and signal.
+fn events(received: &ReceivedRequests) -> Vec<(String, LogRecord)> {
+    let requests = received.requests.get("/v1/logs").into_iter().flatten();
+    let logs = requests
+        .flat_map(|body| ExportLogsServiceRequest::decode(body.clone()).unwrap().resource_logs)
+        .flat_map(|of| of.scope_logs)
+        .flat_map(|scope| scope.log_records);
+    logs.map(|log| {
+        assert_eq!(log.event_name, "fluentbit.ai.finding");
+        let parts = ["fluentbit.ai.finding.type", "fluentbit.ai.finding.signal"];
+        (parts.map(|part| attribute(&log, part)).join(" "), log)
+    })
+    .collect()
+}
+
+/// Scenario: calls become slower and are answered by another model, one has a negative count of tokens, and a tool is called
+/// again and again; metrics are records, and the host's own. Guarantees: each is one finding or the spike before it, in
+/// the counters and the metric, and as the check is set as a log event with the trace in which it was found, or as a line
+/// of the log; the tool's arguments are in none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_goes_wrong_is_found() {
+    let _together = together();
+    let plugins = linked();
+    for host in all_hosts() {
+        let what = host.title();
+        let form = if what.contains("3.0") { "records" } else { "native" };
+        let sink = Sink::start(0, Keep::Requests).await;
+        let (http, grpc, port) = (free_port(), free_port(), free_port());
+        let emit_as = format!("emit_as: {form}");
+        let mut pipeline = Pipeline::default()
+            .otlp_in(http, grpc)
+            .filter(&[
+                "name: ai_metrics",
+                "match: '*'",
+                "interval: 1s",
+                &emit_as,
+                "cost: off",
+                "find_changes: on",
+                "find_usage: on",
+                "find_served_model: on",
+                "find_runaway: warn",
+            ])
+            .otlp_out(&[("one", sink.port, "http/protobuf")]);
+        if host.arguments.is_empty() {
+            pipeline = pipeline
+                .service("http_server: on")
+                .service("http_listen: 127.0.0.1")
+                .service(&format!("http_port: {port}"));
+        }
+        let running =
+            block_in_place(|| RunningHost::start(&host, &pipeline.yaml(plugins.path()), http));
+        send(http).await;
+        let of = |check| [("check", check)];
+        let page = page_when((&host, &running, port), &what, |page| {
+            page.sum("findings_total", &of("runaway")) == 1
+        })
+        .await;
+        let counts = ["usage", "served_model"].map(|check| page.sum("findings_total", &of(check)));
+        assert_eq!(counts, [1, 1], "{what}");
+        let changes = page.sum("findings_total", &of("changes"));
+        assert!((1..=2).contains(&changes), "{what}: {changes}");
+        assert_eq!(page.sum("finding_keys", &[]), 1, "{what}");
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        let (code, log) = block_in_place(|| running.stop());
+        assert_eq!(code, Some(0), "{what}: {log}");
+        assert_eq!(log.matches("finding repeated_tool_call: tool 'search'").count(), 1, "{log}");
+        assert!(!log.contains("the same\""), "{what}: {log}");
+
+        let received = sink.received.lock().unwrap();
+        let events = events(&received);
+        assert_eq!(events.len() as u64, changes + 2, "{what}: {events:?}");
+        let event = |name: &str| {
+            let found = events.iter().find(|(of, _)| of == name);
+            &found.unwrap_or_else(|| panic!("{what}: no {name} in {events:?}")).1
+        };
+        let slower = event("level_shift duration");
+        let trace = u128::from_be_bytes(slower.trace_id.clone().try_into().unwrap());
+        assert!((1001..=1060).contains(&trace), "{what}: {trace}");
+        let ratio: f64 = attribute(slower, "fluentbit.ai.finding.ratio").parse().unwrap();
+        assert!((2.0..4.5).contains(&ratio), "{what}: {ratio}");
+        let other = event("served_model requested");
+        assert_eq!(attribute(other, "gen_ai.response.model"), "gpt-4o-mini", "{what}");
+        assert_eq!(attribute(other, "fluentbit.ai.finding.former"), "gpt-4o-2024-08-06", "{what}");
+        let usage = event("usage negative");
+        assert_eq!(attribute(usage, "fluentbit.ai.finding.library.version"), "1.2", "{what}");
+        let total: f64 =
+            latest(&received, "fluentbit.ai.findings").iter().map(|point| point.sum).sum();
+        assert_eq!(total as u64, changes + 3, "{what}");
+        println!("{what}, {form}: {} findings after call {}", changes + 3, trace - 1);
+    }
+}

@@ -1,0 +1,96 @@
+//! Simulation of findings: how often nothing is taken for something, and how soon something is found.
+
+use testkit::made_calls::{Change, MadeCalls, USUAL};
+
+/// What the simulation does.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Weeks of each kind of traffic, and changes of each kind.
+    #[arg(long, default_value_t = 200)]
+    weeks: u64,
+}
+
+/// Kinds of traffic: what they are called, and what they are.
+const TRAFFIC: [(&str, MadeCalls); 8] = [
+    ("a call in 200 s", MadeCalls { per_second: 0.005, ..USUAL }),
+    ("a call in 50 s", MadeCalls { per_second: 0.02, ..USUAL }),
+    ("a call in 5 s", USUAL),
+    ("2 calls a second", MadeCalls { per_second: 2.0, ..USUAL }),
+    ("a call in 5 s, twice the spread", MadeCalls { spread: 1.0, ..USUAL }),
+    (
+        "a call in 5 s, hardly any spread, rhythm x1.5",
+        MadeCalls { spread: 0.07, rhythm: 0.42, outliers: 0.0, ..USUAL },
+    ),
+    ("a call in 5 s, slow and fast minutes", MadeCalls { shared_spread: 0.14, ..USUAL }),
+    (
+        "2 calls a second, slow and fast minutes",
+        MadeCalls { per_second: 2.0, shared_spread: 0.14, ..USUAL },
+    ),
+];
+
+/// Two calls a second for a week are as many as all others together.
+fn weeks(calls: &MadeCalls, args: &Args) -> u64 {
+    if calls.per_second > 1.0 { args.weeks.div_ceil(10) } else { args.weeks }
+}
+
+pub fn run(args: &Args) {
+    println!("| traffic of a key | weeks | calls | false findings for each key and week |");
+    println!("|---|---|---|---|");
+    for (name, calls) in TRAFFIC {
+        let (mut found, mut seen, weeks) = (0, 0, weeks(&calls, args));
+        for seed in 1..=weeks {
+            let week = calls.run(seed, 7.0, None);
+            found += week.before;
+            seen += week.calls;
+        }
+        println!("| {name} | {weeks} | {seen} | {:.3} |", found as f64 / weeks as f64);
+    }
+    println!();
+    println!(
+        "| traffic of a key | change | found | calls until then: median | 9 of 10 | minutes: median | 9 of 10 |"
+    );
+    println!("|---|---|---|---|---|---|---|");
+    let changes = [1.25, 1.5, 1.75, 2.0, 3.0, 5.0].map(Change::Duration);
+    let outputs = [1.5, 2.0, 4.0].map(Change::Output);
+    let shares = [0.06, 0.12, 0.3].map(Change::Failing);
+    for (name, calls) in &TRAFFIC[..4] {
+        for change in changes.iter().chain(&outputs).chain(&shares) {
+            println!("| {name} | {} | {} |", told(*change), delays(calls, *change, args));
+        }
+    }
+}
+
+fn told(change: Change) -> String {
+    match change {
+        Change::Duration(factor) => format!("duration x{factor}"),
+        Change::Output(factor) => format!("output tokens x{factor}"),
+        Change::Failing(share) => format!("errors from 2 % to {:.0} %", share * 100.0),
+    }
+}
+
+/// How many of the changes were found, and after how long.
+fn delays(calls: &MadeCalls, change: Change, args: &Args) -> String {
+    // Levels are learned from 256 calls; what is found later than 500 calls after the change is not found in time.
+    let learned = (600.0 / calls.per_second / 86_400.0).max(0.5);
+    let until = learned + 500.0 / calls.per_second / 86_400.0;
+    let count = args.weeks.min(200);
+    let all: Vec<(u64, f64)> = (1..=count)
+        .filter_map(|seed| calls.run(seed + 1000, until, Some((learned, change))).after)
+        .collect();
+    let mut after: Vec<u64> = all.iter().map(|(calls, _)| *calls).collect();
+    let mut minutes: Vec<u64> = all.iter().map(|(_, seconds)| (seconds / 6.0) as u64).collect();
+    after.sort_unstable();
+    minutes.sort_unstable();
+    let of = |sorted: &[u64], part: usize| {
+        sorted.get(sorted.len() * part / 10).copied().unwrap_or_default()
+    };
+    let minutes_of = |part| of(&minutes, part) as f64 / 10.0;
+    format!(
+        "{:.0} % | {} | {} | {:.1} | {:.1}",
+        all.len() as f64 * 100.0 / count as f64,
+        of(&after, 5),
+        of(&after, 9),
+        minutes_of(5),
+        minutes_of(9),
+    )
+}
