@@ -131,7 +131,11 @@ impl Calls {
     }
 
     /// Writes the points of a table of these.
-    pub(super) fn export(table: &mut SeriesTable<Self>, export: &Export<'_>, batch: &mut Emission) {
+    pub(super) fn export(
+        table: &mut SeriesTable<Self>,
+        export: &mut Export<'_>,
+        batch: &mut Emission,
+    ) {
         for (index, (instrument, _)) in OF_CALLS.iter().enumerate() {
             export.table(batch, instrument, table, |calls, point| {
                 let details = calls.details.as_mut();

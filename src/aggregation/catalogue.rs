@@ -1,8 +1,8 @@
 //! The list of all metrics.
 
 use super::instruments::{
-    COST, COST_CALLS, FINISH_REASONS, Instrument, LATENCY, OF_CALLS, OF_OPERATIONS, TOKEN_KINDS,
-    TOKEN_USAGE,
+    COMPARED, COST, COST_CALLS, FINISH_REASONS, Instrument, LATENCY, OF_CALLS, OF_OPERATIONS,
+    TOKEN_KINDS, TOKEN_USAGE,
 };
 use super::named::NAMED;
 
@@ -18,4 +18,5 @@ pub fn instruments() -> impl Iterator<Item = &'static Instrument> {
         .chain(&TOKEN_KINDS)
         .chain([&COST, &COST_CALLS])
         .chain(named)
+        .chain([&COMPARED])
 }

@@ -16,6 +16,17 @@ pub enum HistogramForm {
     Exponential,
 }
 
+/// What becomes of metrics that services report themselves, and of ours of the same name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReportedPolicy {
+    /// Theirs go on, ours are withheld.
+    Prefer,
+    /// Ours are emitted, theirs are taken out.
+    Replace,
+    /// Theirs go on, ours are emitted under another name.
+    Both,
+}
+
 /// How an aggregator works.
 #[derive(Debug, Clone)]
 pub struct MetricsConfig {
@@ -27,6 +38,8 @@ pub struct MetricsConfig {
     pub temporality: Temporality,
     /// The form of histograms.
     pub histogram: HistogramForm,
+    /// What becomes of metrics that services report themselves.
+    pub reported: ReportedPolicy,
     /// The tag to emit under; that of the spans when it is not given.
     pub tag: Option<Vec<u8>>,
     /// Whether what is emitted at a time is one emission, for which there is one tag.

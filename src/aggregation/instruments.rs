@@ -176,6 +176,17 @@ pub(super) static COST_CALLS: Instrument = Instrument {
     by: Some("fluentbit.ai.cost.source"),
 };
 
+/// The metric of what differs between the metrics that services report and ours.
+pub(super) static COMPARED: Instrument = Instrument {
+    name: "fluentbit.ai.compared",
+    description: "Tokens or operations of a metric that the service reports itself, by fluentbit.ai.compared.side: as \
+                  it reports them, and as measured here, since both are known. Not a metric of the semantic \
+                  conventions.",
+    unit: "1",
+    form: InstrumentForm::Sum,
+    by: Some("fluentbit.ai.compared.metric"),
+};
+
 const fn part_of_tokens(name: &'static str, description: &'static str) -> Instrument {
     let by = Some("gen_ai.token.modality");
     Instrument { name, description, unit: "{token}", form: InstrumentForm::Sum, by }

@@ -17,6 +17,7 @@ pub(super) fn config() -> MetricsConfig {
         dimensions: vec!["tenant".to_owned(), "service.name".to_owned()],
         temporality: Temporality::Delta,
         histogram: HistogramForm::Explicit,
+        reported: ReportedPolicy::Prefer,
         tag: None,
         is_whole: false,
         max_series: 2000,

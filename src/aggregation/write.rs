@@ -76,6 +76,8 @@ struct Held {
 pub(super) struct MetricWriter<'o> {
     out: &'o mut Emission,
     instrument: &'static Instrument,
+    /// What the name begins with beside the instrument's.
+    prefix: &'static str,
     envelope: &'o MetricEnvelope,
     points: Vec<Held>,
 }
@@ -84,9 +86,10 @@ impl<'o> MetricWriter<'o> {
     pub(super) fn new(
         out: &'o mut Emission,
         instrument: &'static Instrument,
+        prefix: &'static str,
         envelope: &'o MetricEnvelope,
     ) -> Self {
-        Self { out, instrument, envelope, points: Vec::new() }
+        Self { out, instrument, prefix, envelope, points: Vec::new() }
     }
 
     /// Adds a point.
@@ -119,6 +122,13 @@ impl<'o> MetricWriter<'o> {
             PointData::Histogram(_) => MetricData::ExponentialHistogram { temporality, points },
         };
         let Instrument { name, description, unit, .. } = *self.instrument;
+        let prefixed;
+        let name = if self.prefix.is_empty() {
+            name
+        } else {
+            prefixed = [self.prefix, name].concat();
+            &prefixed
+        };
         let head = MetricHead { name, description, unit };
         metric_writer::metric(
             &mut self.out.events,

@@ -69,6 +69,7 @@ mod redaction_at_rest;
 
 mod releases;
 mod reload;
+mod reported;
 mod sampling;
 mod sampling_files;
 mod sampling_sessions;

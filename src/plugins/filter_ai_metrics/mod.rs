@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use self::numbers::Numbers;
 use self::prices::{CostBasis, PricesFile};
-use crate::aggregation::{Aggregator, HistogramForm, MetricsConfig, Temporality};
+use crate::aggregation::{Aggregator, HistogramForm, MetricsConfig, ReportedPolicy, Temporality};
 use crate::clock::{self, Tick};
 use crate::codec::fluentbit::write::ReaderCapabilities;
 use crate::config::read::{self, Read};
@@ -54,6 +54,14 @@ options! {
             ]),
             Str "histogram" = "explicit",
             "Form of histograms: explicit (the advised bounds) or exponential";
+        reported: ReportedPolicy = read::choice(&[
+                ("prefer", ReportedPolicy::Prefer),
+                ("replace", ReportedPolicy::Replace),
+                ("both", ReportedPolicy::Both),
+            ]),
+            Str "reported" = "prefer",
+            "What becomes of a metric that a service reports itself: 'prefer', ours of that service and name is \
+             withheld; 'replace', theirs is taken out; or 'both', ours gets 'fluentbit.' before its name";
         form: EmissionForm = read::choice(&[
                 ("records", EmissionForm::Records),
                 ("native", EmissionForm::Native),
@@ -205,8 +213,9 @@ impl Filter for AiMetrics {
     fn on_chunk(&mut self, chunk: Chunk<'_>) -> Verdict {
         let mut aggregator = self.shared.lock();
         aggregator.on_chunk(chunk.tag, chunk.bytes, clock::now(), clock::unix_nanos());
+        let rest = aggregator.without_replaced(chunk.bytes);
         self.shared.numbers.show(aggregator.tally());
-        Verdict::Pass
+        rest.map_or(Verdict::Pass, Verdict::Replace)
     }
 }
 
@@ -216,6 +225,7 @@ fn config(given: Given, prices: Option<PriceTable>, environment: &Environment) -
         dimensions: given.dimensions,
         temporality: given.temporality,
         histogram: given.histogram,
+        reported: given.reported,
         tag: given.tag.map(String::into_bytes),
         is_whole: given.form == EmissionForm::Prometheus,
         max_series: given.max_series,
