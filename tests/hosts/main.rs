@@ -75,6 +75,7 @@ mod sampling_files;
 mod sampling_sessions;
 mod sdk;
 mod security;
+mod server_metrics;
 mod server_state;
 mod stock_options;
 mod stock_short;

@@ -517,6 +517,26 @@ fn each_endpoint_has_its_dialect() {
 }
 
 #[test]
+fn each_endpoint_has_its_names_of_server_metrics() {
+    let url = ("endpoint.a.url", "http://a");
+    let settings = read(&[
+        url,
+        ("endpoint.a.server_metrics", "current"),
+        ("endpoint.b.url", "http://b"),
+        ("endpoint.c.url", "http://c"),
+        ("endpoint.c.server_metrics", "original"),
+    ])
+    .unwrap();
+    let maps = settings.endpoints.iter().map(|endpoint| endpoint.maps_server_metrics);
+    assert_eq!(maps.collect::<Vec<_>>(), [true, false, false]);
+    let problems = read(&[url, ("endpoint.a.server_metrics", "on")]).unwrap_err().0;
+    assert!(problems.len() == 1 && problems[0].contains("original, current"), "{problems:?}");
+    let of_logs = [url, ("endpoint.a.server_metrics", "current"), ("endpoint.a.signals", "logs")];
+    let problems = read(&of_logs).unwrap_err().0;
+    assert!(problems[0].contains("'signals' has no metrics"), "{problems:?}");
+}
+
+#[test]
 fn content_goes_once_where_that_is_wanted() {
     let settings = read(&[
         ("endpoint.a.url", "http://a"),
