@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::semconv::SemconvVersion;
 use crate::codec::records::metric_writer::Temporality;
 use crate::model::Position;
 use crate::pricing::PriceTable;
@@ -34,6 +35,8 @@ pub struct MetricsConfig {
     pub interval: Duration,
     /// Attributes of spans or resources that are dimensions beside those of the conventions.
     pub dimensions: Vec<String>,
+    /// Whose names metrics have.
+    pub semconv: SemconvVersion,
     /// What points say.
     pub temporality: Temporality,
     /// The form of histograms.

@@ -2,6 +2,7 @@
 
 use super::instruments::{Accumulator, Instrument, PointData};
 use super::reported::ServiceReports;
+use super::semconv::{MetricName, OperationKind, SemconvVersion, renamed};
 use super::series::SeriesTable;
 use super::write::{MetricEnvelope, MetricWriter, PointContext};
 use crate::codec::msgpack::str;
@@ -18,6 +19,8 @@ pub(super) struct Export<'e> {
     pub(super) delta: Option<u64>,
     /// What the group's service reports itself.
     pub(super) reports: ServiceReports<'e>,
+    /// Whose names metrics have.
+    pub(super) semconv: SemconvVersion,
 }
 
 impl Export<'_> {
@@ -51,11 +54,33 @@ impl Export<'_> {
         table: &mut SeriesTable<T>,
         mut points: impl FnMut(&mut T, &mut dyn FnMut(Option<PointData>, &[u8])),
     ) {
+        match renamed(self.semconv, instrument.name) {
+            None => self.named(batch, instrument, (instrument.name, &[]), table, &mut points),
+            Some(names) => {
+                for name in names {
+                    self.named(batch, instrument, *name, table, &mut points);
+                }
+            }
+        }
+    }
+
+    /// Writes the points that go under one name: those of some operations, or all where none is named.
+    fn named<T>(
+        &mut self,
+        batch: &mut Emission,
+        instrument: &'static Instrument,
+        (name, kinds): MetricName,
+        table: &mut SeriesTable<T>,
+        points: &mut impl FnMut(&mut T, &mut dyn FnMut(Option<PointData>, &[u8])),
+    ) {
         let fate = self.reports.fate(instrument);
         let prefix = if fate.is_beside { BESIDE } else { "" };
-        let mut writer = MetricWriter::new(batch, instrument, prefix, self.envelope);
+        let mut writer = MetricWriter::new(batch, instrument, [prefix, name], self.envelope);
         let (reports, delta) = (&mut self.reports, self.delta);
         table.for_each(|attributes, series| {
+            if !kinds.is_empty() && !kinds.contains(&OperationKind::of(attributes)) {
+                return;
+            }
             let start = delta.unwrap_or(series.since);
             let own = series.pairs;
             points(&mut series.value, &mut |data, more| {

@@ -10,12 +10,11 @@ use super::instruments::Accumulator;
 use super::measured::MeasuredSpan;
 use super::named::{NAMED, NamedSeries};
 use super::operations::Operations;
-use super::reported::{ServiceKey, ServiceReports};
+use super::reported::ServiceKey;
 use super::routes::Route;
 use super::series::{SeriesHandle, SeriesTable};
 use super::usage::TokenCounts;
 use super::wanted::{TableOf, WantedSeries};
-use super::write::MetricEnvelope;
 use crate::clock::Tick;
 use crate::model::Emission;
 
@@ -236,15 +235,8 @@ impl Group {
         }
     }
 
-    pub(super) fn export(
-        &mut self,
-        batch: &mut Emission,
-        envelope: &MetricEnvelope,
-        delta: Option<u64>,
-        reports: ServiceReports<'_>,
-    ) {
+    pub(super) fn export(&mut self, batch: &mut Emission, mut export: Export<'_>) {
         self.is_unexported = false;
-        let mut export = Export { envelope, delta, reports };
         Operations::export(&mut self.operations, &mut export, batch);
         Calls::export(&mut self.calls, &mut export, batch);
         for (index, named) in NAMED.iter().enumerate() {
@@ -255,7 +247,7 @@ impl Group {
                 });
             }
         }
-        self.measured |= export.reports.finish(batch, envelope, delta);
+        self.measured |= export.reports.finish(batch, export.envelope, export.delta);
     }
 
     /// Forgets idle series, and says what they took, with all the rest if none is left.

@@ -10,11 +10,13 @@ use super::budget::{SeriesBudget, SeriesCost};
 use super::calls_series::Calls;
 use super::config::{HistogramForm, MetricsConfig};
 use super::cost::Pricing;
+use super::export::Export;
 use super::group::{CountedEvent, Group, Measured};
 use super::histogram::Exemplar;
 use super::measured::MeasuredSpan;
 use super::reported::{ReportedServices, ServiceKey};
 use super::routes::Routes;
+use super::semconv::SemconvVersion;
 use super::series::OVERFLOW;
 use super::usage::TokenCounts;
 use super::wanted::{TableOf, WantedFinder, WantedSeries};
@@ -40,6 +42,7 @@ pub(super) struct Groups {
     tag: Option<Vec<u8>>,
     position: Position,
     temporality: Temporality,
+    semconv: SemconvVersion,
     exponential: bool,
     is_whole: bool,
     budget: SeriesBudget,
@@ -58,11 +61,12 @@ impl Groups {
             free: Vec::new(),
             next_id: 0,
             routes: Routes::default(),
-            wanted: WantedFinder::new(&config.dimensions, config.prices.is_some()),
+            wanted: WantedFinder::new(config),
             pricing: Pricing::new(config.prices.clone()),
             tag: config.tag.clone(),
             position: config.position,
             temporality: config.temporality,
+            semconv: config.semconv,
             exponential: config.histogram == HistogramForm::Exponential,
             is_whole: config.is_whole,
             budget: SeriesBudget::new(config.max_series),
@@ -410,7 +414,8 @@ impl Groups {
                 None => Emission { tag: group.tag.clone(), records: 0, events: Vec::new() },
             };
             let reports = reported.of_service(group.service, (group.id, group.used), unix_nanos);
-            group.export(&mut batch, &envelope, delta, reports);
+            let (envelope, semconv) = (&envelope, self.semconv);
+            group.export(&mut batch, Export { envelope, delta, reports, semconv });
             if self.is_whole {
                 whole = Some(batch);
             } else if batch.records > 0 {

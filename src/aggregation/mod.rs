@@ -28,6 +28,7 @@ mod operations;
 mod reported;
 mod responses;
 mod routes;
+mod semconv;
 mod series;
 mod series_key;
 mod usage;
@@ -38,6 +39,7 @@ pub use self::catalogue::instruments;
 pub use self::config::{HistogramForm, MetricsConfig, ReportedPolicy};
 pub use self::cost::{CostSource, CostTally};
 pub use self::instruments::{Instrument, InstrumentForm};
+pub use self::semconv::SemconvVersion;
 
 use memchr::memmem;
 
@@ -576,6 +578,8 @@ mod event_tests;
 mod measurement_tests;
 #[cfg(test)]
 mod reported_tests;
+#[cfg(test)]
+mod semconv_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -76,8 +76,8 @@ struct Held {
 pub(super) struct MetricWriter<'o> {
     out: &'o mut Emission,
     instrument: &'static Instrument,
-    /// What the name begins with beside the instrument's.
-    prefix: &'static str,
+    /// The name, with what stands before it.
+    name: [&'static str; 2],
     envelope: &'o MetricEnvelope,
     points: Vec<Held>,
 }
@@ -86,10 +86,10 @@ impl<'o> MetricWriter<'o> {
     pub(super) fn new(
         out: &'o mut Emission,
         instrument: &'static Instrument,
-        prefix: &'static str,
+        name: [&'static str; 2],
         envelope: &'o MetricEnvelope,
     ) -> Self {
-        Self { out, instrument, prefix, envelope, points: Vec::new() }
+        Self { out, instrument, name, envelope, points: Vec::new() }
     }
 
     /// Adds a point.
@@ -121,13 +121,14 @@ impl<'o> MetricWriter<'o> {
             }) => MetricData::Histogram { temporality, points },
             PointData::Histogram(_) => MetricData::ExponentialHistogram { temporality, points },
         };
-        let Instrument { name, description, unit, .. } = *self.instrument;
+        let Instrument { description, unit, .. } = *self.instrument;
         let prefixed;
-        let name = if self.prefix.is_empty() {
-            name
-        } else {
-            prefixed = [self.prefix, name].concat();
-            &prefixed
+        let name = match self.name {
+            ["", name] => name,
+            name => {
+                prefixed = name.concat();
+                &prefixed
+            }
         };
         let head = MetricHead { name, description, unit };
         metric_writer::metric(

@@ -105,12 +105,13 @@ impl ReportedName {
     }
 }
 
-/// The number of a metric of ours that services report, too, and what of it is compared.
+/// The number of a metric of ours that services report, too, under any of its names, and what of it is compared.
 pub(super) fn metric_of(ours: &str) -> Option<(u8, ComparedAmount)> {
     METRICS
         .iter()
         .zip(0..)
-        .find_map(|(one, metric)| (one.ours == ours).then_some((metric, one.amount)))
+        .find(|(one, _)| one.names.iter().any(|(name, _)| *name == ours))
+        .map(|(one, metric)| (metric, one.amount))
 }
 
 /// Our name for the metric of this number.

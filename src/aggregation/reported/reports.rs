@@ -119,7 +119,7 @@ impl<'e> ServiceReports<'e> {
             return self.measured;
         }
         service.exported = self.exports;
-        let mut writer = MetricWriter::new(batch, &COMPARED, "", envelope);
+        let mut writer = MetricWriter::new(batch, &COMPARED, ["", COMPARED.name], envelope);
         for comparison in &mut service.comparisons {
             let start = delta.map_or(comparison.since, |since| since.max(comparison.since));
             let name = name_of(comparison.metric);

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use self::numbers::Numbers;
 use self::prices::{CostBasis, PricesFile};
-use crate::aggregation::{Aggregator, HistogramForm, MetricsConfig, ReportedPolicy, Temporality};
+use crate::aggregation::{
+    Aggregator, HistogramForm, MetricsConfig, ReportedPolicy, SemconvVersion, Temporality,
+};
 use crate::clock::{self, Tick};
 use crate::codec::fluentbit::write::ReaderCapabilities;
 use crate::config::read::{self, Read};
@@ -41,6 +43,12 @@ options! {
         dimensions: Vec<String> = few_values,
             CommaList "dimensions",
             "Attributes of spans or resources that metrics get beside those of the conventions";
+        semconv: SemconvVersion = read::choice(&[
+                ("1.41", SemconvVersion::V1_41),
+                ("v0.1.0", SemconvVersion::V0_1_0),
+            ]),
+            Str "semconv" = "1.41",
+            "Whose names metrics have: '1.41', semantic conventions 1.41; or 'v0.1.0', semantic-conventions-genai";
         temporality: Temporality = read::choice(&[
                 ("cumulative", Temporality::Cumulative),
                 ("delta", Temporality::Delta),
@@ -223,6 +231,7 @@ fn config(given: Given, prices: Option<PriceTable>, environment: &Environment) -
     MetricsConfig {
         interval: given.interval,
         dimensions: given.dimensions,
+        semconv: given.semconv,
         temporality: given.temporality,
         histogram: given.histogram,
         reported: given.reported,

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fluent_bit_ai::aggregation::{
-    Aggregator, HistogramForm, MetricsConfig, ReportedPolicy, Temporality,
+    Aggregator, HistogramForm, MetricsConfig, ReportedPolicy, SemconvVersion, Temporality,
 };
 use fluent_bit_ai::clock::Tick;
 use fluent_bit_ai::codec::json::{from_protobuf, to_protobuf};
@@ -154,6 +154,7 @@ fn aggregator() -> Aggregator {
     let config = MetricsConfig {
         interval: Duration::from_secs(60),
         dimensions: Vec::new(),
+        semconv: SemconvVersion::V1_41,
         temporality: Temporality::Delta,
         histogram: HistogramForm::Explicit,
         reported: ReportedPolicy::Prefer,
