@@ -517,23 +517,16 @@ fn each_endpoint_has_its_dialect() {
 }
 
 #[test]
-fn each_endpoint_has_its_names_of_server_metrics() {
-    let url = ("endpoint.a.url", "http://a");
-    let settings = read(&[
-        url,
-        ("endpoint.a.server_metrics", "current"),
-        ("endpoint.b.url", "http://b"),
-        ("endpoint.c.url", "http://c"),
-        ("endpoint.c.server_metrics", "original"),
-    ])
-    .unwrap();
-    let maps = settings.endpoints.iter().map(|endpoint| endpoint.maps_server_metrics);
-    assert_eq!(maps.collect::<Vec<_>>(), [true, false, false]);
-    let problems = read(&[url, ("endpoint.a.server_metrics", "on")]).unwrap_err().0;
-    assert!(problems.len() == 1 && problems[0].contains("original, current"), "{problems:?}");
-    let of_logs = [url, ("endpoint.a.server_metrics", "current"), ("endpoint.a.signals", "logs")];
-    let problems = read(&of_logs).unwrap_err().0;
-    assert!(problems[0].contains("'signals' has no metrics"), "{problems:?}");
+fn an_endpoint_may_have_our_names_of_server_metrics() {
+    const KEY: &str = "endpoint.a.server_metrics";
+    let given = |more: &[(&str, &str)]| read(&[&[("endpoint.a.url", "http://a")], more].concat());
+    for (value, maps) in [("current", true), ("original", false)] {
+        assert_eq!(given(&[(KEY, value)]).unwrap().endpoints[0].maps_server_metrics, maps);
+    }
+    let [wrong, of_logs] =
+        [&[(KEY, "on")][..], &[(KEY, "current"), ("endpoint.a.signals", "logs")]];
+    assert!(given(wrong).unwrap_err().0[0].contains("original, current"));
+    assert!(given(of_logs).unwrap_err().0[0].contains("'signals' has no metrics"));
 }
 
 #[test]
