@@ -68,6 +68,14 @@ listed_enum! {
         CacheWrite,
         /// `gen_ai.usage.reasoning.output_tokens`
         Reasoning,
+        /// `gen_ai.usage.audio.input_tokens`
+        AudioInput,
+        /// `gen_ai.usage.audio.output_tokens`
+        AudioOutput,
+        /// `gen_ai.usage.image.input_tokens`
+        ImageInput,
+        /// `gen_ai.usage.image.output_tokens`
+        ImageOutput,
         /// `gen_ai.response.time_to_first_chunk`
         FirstChunk,
         /// `gen_ai.latency.time_to_first_token` of a model server
@@ -244,6 +252,14 @@ fn longer(length: usize) -> &'static [(&'static str, Attribute)] {
         30 => &[
             ("gen_ai.response.finish_reasons", A::FinishReasons),
             ("gen_ai.usage.completion_tokens", A::Completion),
+        ],
+        31 => &[
+            ("gen_ai.usage.audio.input_tokens", A::AudioInput),
+            ("gen_ai.usage.image.input_tokens", A::ImageInput),
+        ],
+        32 => &[
+            ("gen_ai.usage.audio.output_tokens", A::AudioOutput),
+            ("gen_ai.usage.image.output_tokens", A::ImageOutput),
         ],
         33 => &[("langfuse.observation.cost_details", A::Cost)],
         34 => &[

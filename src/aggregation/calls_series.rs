@@ -5,9 +5,11 @@ use super::cost::{CallCosts, CostSource};
 use super::export::{Export, attribute_of};
 use super::histogram::Exemplar;
 use super::instruments::{
-    Accumulator, COST, COST_CALLS, OF_CALLS, PointData, TOKEN_KINDS, TOKEN_USAGE,
+    Accumulator, COST, COST_CALLS, INPUT_TOKENS, OF_CALLS, OUTPUT_TOKENS, PointData, TOKEN_KINDS,
+    TOKEN_USAGE,
 };
 use super::measured::MeasuredSpan;
+use super::semconv::SemconvVersion;
 use super::series::{SeriesTable, SeriesValues};
 use super::usage::{TokenCounts, TokenKind};
 use crate::model::Emission;
@@ -131,21 +133,37 @@ impl Calls {
     }
 
     /// Writes the points of a table of these.
-    pub(super) fn export(table: &mut SeriesTable<Self>, export: &Export<'_>, batch: &mut Emission) {
+    pub(super) fn export(
+        table: &mut SeriesTable<Self>,
+        export: &mut Export<'_>,
+        batch: &mut Emission,
+    ) {
         for (index, (instrument, _)) in OF_CALLS.iter().enumerate() {
             export.table(batch, instrument, table, |calls, point| {
                 let details = calls.details.as_mut();
                 point(details.and_then(|details| details.times.get_mut(index)), &[]);
             });
         }
-        let [input, output] = ["input", "output"].map(|kind| attribute_of(&TOKEN_USAGE, kind));
-        export.table(batch, &TOKEN_USAGE, table, |calls, point| {
-            point(Some(&mut calls.input), &input);
-            point(Some(&mut calls.output), &output);
-        });
-        for (index, instrument) in TOKEN_KINDS.iter().enumerate() {
-            // What the tokens stand for, spans do not say by kind.
-            let modality = attribute_of(instrument, "unknown");
+        match export.semconv {
+            SemconvVersion::V1_41 => {
+                let [input, output] =
+                    ["input", "output"].map(|kind| attribute_of(&TOKEN_USAGE, kind));
+                export.table(batch, &TOKEN_USAGE, table, |calls, point| {
+                    point(Some(&mut calls.input), &input);
+                    point(Some(&mut calls.output), &output);
+                });
+            }
+            SemconvVersion::V0_1_0 => {
+                export.table(batch, &INPUT_TOKENS, table, |calls, point| {
+                    point(Some(&mut calls.input), &[]);
+                });
+                export.table(batch, &OUTPUT_TOKENS, table, |calls, point| {
+                    point(Some(&mut calls.output), &[]);
+                });
+            }
+        }
+        for (kind, instrument) in TokenKind::ALL.into_iter().zip(&TOKEN_KINDS) {
+            let (index, modality) = (kind as usize, attribute_of(instrument, kind.modality()));
             export.table(batch, instrument, table, |calls, point| {
                 let details = calls.details.as_mut();
                 point(details.and_then(|details| details.parts.get_mut(index)), &modality);

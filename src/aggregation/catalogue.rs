@@ -1,7 +1,7 @@
 //! The list of all metrics.
 
 use super::instruments::{
-    COST, COST_CALLS, FINDINGS, FINISH_REASONS, Instrument, LATENCY, OF_CALLS, OF_OPERATIONS,
+    COMPARED, COST, COST_CALLS, FINDINGS, FINISH_REASONS, Instrument, LATENCY, OF_CALLS, OF_OPERATIONS,
     TOKEN_KINDS, TOKEN_USAGE,
 };
 use super::named::NAMED;
@@ -19,4 +19,5 @@ pub fn instruments() -> impl Iterator<Item = &'static Instrument> {
         .chain([&COST, &COST_CALLS])
         .chain(named)
         .chain([&FINDINGS])
+        .chain([&COMPARED])
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::semconv::SemconvVersion;
 use crate::codec::records::metric_writer::Temporality;
 use crate::findings::FindingsConfig;
 use crate::model::Position;
@@ -17,6 +18,17 @@ pub enum HistogramForm {
     Exponential,
 }
 
+/// What becomes of metrics that services report themselves, and of ours of the same name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReportedPolicy {
+    /// Theirs go on, ours are withheld.
+    Prefer,
+    /// Ours are emitted, theirs are taken out.
+    Replace,
+    /// Theirs go on, ours are emitted under another name.
+    Both,
+}
+
 /// How an aggregator works.
 #[derive(Debug, Clone)]
 pub struct MetricsConfig {
@@ -24,10 +36,14 @@ pub struct MetricsConfig {
     pub interval: Duration,
     /// Attributes of spans or resources that are dimensions beside those of the conventions.
     pub dimensions: Vec<String>,
+    /// Whose names metrics have.
+    pub semconv: SemconvVersion,
     /// What points say.
     pub temporality: Temporality,
     /// The form of histograms.
     pub histogram: HistogramForm,
+    /// What becomes of metrics that services report themselves.
+    pub reported: ReportedPolicy,
     /// The tag to emit under; that of the spans when it is not given.
     pub tag: Option<Vec<u8>>,
     /// Whether what is emitted at a time is one emission, for which there is one tag.

@@ -1,17 +1,26 @@
 //! Export of series: the points of one metric from a table of series.
 
 use super::instruments::{Accumulator, Instrument, PointData};
+use super::reported::ServiceReports;
+use super::semconv::{MetricName, OperationKind, SemconvVersion, renamed};
 use super::series::SeriesTable;
 use super::write::{MetricEnvelope, MetricWriter, PointContext};
 use crate::codec::msgpack::str;
 use crate::model::Emission;
 
+/// What the name of a metric begins with that stands beside one that the service reports.
+const BESIDE: &str = "fluentbit.";
+
 /// One export of a group.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Export<'e> {
     pub(super) envelope: &'e MetricEnvelope,
     /// When deltas began; `None` for cumulative points.
     pub(super) delta: Option<u64>,
+    /// What the group's service reports itself.
+    pub(super) reports: ServiceReports<'e>,
+    /// Whose names metrics have.
+    pub(super) semconv: SemconvVersion,
 }
 
 impl Export<'_> {
@@ -23,7 +32,7 @@ impl Export<'_> {
     /// Writes the points of a metric. `points` gives those of a series, each with the attribute that it
     /// has beside the series', encoded, or an empty slice.
     pub(super) fn table<T>(
-        &self,
+        &mut self,
         batch: &mut Emission,
         instrument: &'static Instrument,
         table: &mut SeriesTable<T>,
@@ -39,20 +48,49 @@ impl Export<'_> {
 
     /// Writes the points of a metric, whose data `points` gives.
     pub(super) fn data<T>(
-        &self,
+        &mut self,
         batch: &mut Emission,
         instrument: &'static Instrument,
         table: &mut SeriesTable<T>,
         mut points: impl FnMut(&mut T, &mut dyn FnMut(Option<PointData>, &[u8])),
     ) {
-        let mut writer = MetricWriter::new(batch, instrument, self.envelope);
+        match renamed(self.semconv, instrument.name) {
+            None => self.named(batch, instrument, (instrument.name, &[]), table, &mut points),
+            Some(names) => {
+                for name in names {
+                    self.named(batch, instrument, *name, table, &mut points);
+                }
+            }
+        }
+    }
+
+    /// Writes the points that go under one name: those of some operations, or all where none is named.
+    fn named<T>(
+        &mut self,
+        batch: &mut Emission,
+        instrument: &'static Instrument,
+        (name, kinds): MetricName,
+        table: &mut SeriesTable<T>,
+        points: &mut impl FnMut(&mut T, &mut dyn FnMut(Option<PointData>, &[u8])),
+    ) {
+        let fate = self.reports.fate(instrument);
+        let prefix = if fate.is_beside { BESIDE } else { "" };
+        let mut writer = MetricWriter::new(batch, instrument, [prefix, name], self.envelope);
+        let (reports, delta) = (&mut self.reports, self.delta);
         table.for_each(|attributes, series| {
-            let start = self.delta.unwrap_or(series.since);
+            if !kinds.is_empty() && !kinds.contains(&OperationKind::of(attributes)) {
+                return;
+            }
+            let start = delta.unwrap_or(series.since);
             let own = series.pairs;
             points(&mut series.value, &mut |data, more| {
                 if let Some(data) = data {
                     let pairs = own + u32::from(!more.is_empty());
-                    writer.add(PointContext { attributes, more, pairs, start }, data);
+                    let context = PointContext { attributes, more, pairs, start };
+                    reports.note(fate, &context, &data, delta.is_some());
+                    if !fate.is_withheld {
+                        writer.add(context, data);
+                    }
                 }
             });
         });

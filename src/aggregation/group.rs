@@ -10,11 +10,11 @@ use super::instruments::Accumulator;
 use super::measured::MeasuredSpan;
 use super::named::{NAMED, NamedSeries};
 use super::operations::Operations;
+use super::reported::ServiceKey;
 use super::routes::Route;
 use super::series::{SeriesHandle, SeriesTable};
 use super::usage::TokenCounts;
 use super::wanted::{TableOf, WantedSeries};
-use super::write::MetricEnvelope;
 use crate::clock::Tick;
 use crate::model::Emission;
 
@@ -51,6 +51,10 @@ pub(super) struct Group {
     pub(super) id: u64,
     pub(super) tag: Vec<u8>,
     pub(super) resource: Vec<u8>,
+    /// Whose it is.
+    pub(super) service: ServiceKey,
+    /// The metrics that services may report themselves and that had something to say: a bit each.
+    pub(super) measured: u32,
     operations: SeriesTable<Operations>,
     pub(super) calls: SeriesTable<Calls>,
     named: Option<Box<NamedSeries>>,
@@ -62,9 +66,21 @@ pub(super) struct Group {
 impl Group {
     pub(super) fn new(id: u64, tag: &[u8], resource: &[u8]) -> Self {
         let (operations, calls) = (SeriesTable::default(), SeriesTable::default());
+        let service = ServiceKey::of(resource);
         let (tag, resource) = (tag.to_vec(), resource.to_vec());
         let (used, is_unexported) = (Tick(0), true);
-        Self { id, tag, resource, operations, calls, named: None, used, is_unexported }
+        Self {
+            id,
+            tag,
+            resource,
+            service,
+            measured: 0,
+            operations,
+            calls,
+            named: None,
+            used,
+            is_unexported,
+        }
     }
 
     /// What a group takes beside its series; the resource is in its key, too.
@@ -219,16 +235,10 @@ impl Group {
         }
     }
 
-    pub(super) fn export(
-        &mut self,
-        batch: &mut Emission,
-        envelope: &MetricEnvelope,
-        delta: Option<u64>,
-    ) {
+    pub(super) fn export(&mut self, batch: &mut Emission, mut export: Export<'_>) {
         self.is_unexported = false;
-        let export = Export { envelope, delta };
-        Operations::export(&mut self.operations, &export, batch);
-        Calls::export(&mut self.calls, &export, batch);
+        Operations::export(&mut self.operations, &mut export, batch);
+        Calls::export(&mut self.calls, &mut export, batch);
         for (index, named) in NAMED.iter().enumerate() {
             let table = self.named.as_mut().and_then(|all| all.tables.get_mut(index));
             if let Some(table) = table {
@@ -237,6 +247,7 @@ impl Group {
                 });
             }
         }
+        self.measured |= export.reports.finish(batch, export.envelope, export.delta);
     }
 
     /// Forgets idle series, and says what they took, with all the rest if none is left.

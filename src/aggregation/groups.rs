@@ -10,10 +10,13 @@ use super::budget::{SeriesBudget, SeriesCost};
 use super::calls_series::Calls;
 use super::config::{HistogramForm, MetricsConfig};
 use super::cost::Pricing;
+use super::export::Export;
 use super::group::{CountedEvent, Group, Measured};
 use super::histogram::Exemplar;
 use super::measured::MeasuredSpan;
+use super::reported::{ReportedServices, ServiceKey};
 use super::routes::Routes;
+use super::semconv::SemconvVersion;
 use super::series::OVERFLOW;
 use super::usage::TokenCounts;
 use super::wanted::{TableOf, WantedFinder, WantedSeries};
@@ -39,6 +42,7 @@ pub(super) struct Groups {
     tag: Option<Vec<u8>>,
     position: Position,
     temporality: Temporality,
+    semconv: SemconvVersion,
     exponential: bool,
     is_whole: bool,
     budget: SeriesBudget,
@@ -57,11 +61,12 @@ impl Groups {
             free: Vec::new(),
             next_id: 0,
             routes: Routes::default(),
-            wanted: WantedFinder::new(&config.dimensions, config.prices.is_some()),
+            wanted: WantedFinder::new(config),
             pricing: Pricing::new(config.prices.clone()),
             tag: config.tag.clone(),
             position: config.position,
             temporality: config.temporality,
+            semconv: config.semconv,
             exponential: config.histogram == HistogramForm::Exponential,
             is_whole: config.is_whole,
             budget: SeriesBudget::new(config.max_series),
@@ -176,15 +181,43 @@ impl Groups {
     }
 
     fn evict(&mut self, index: usize, id: u64) {
-        let Some(slot) = self.slots.get_mut(index) else { return };
+        let series = self.remove(index, id);
+        self.evicted += u64::try_from(series).unwrap_or(u64::MAX);
+    }
+
+    /// Forgets a group, unless something was added to it since the last export, and says how many series it had.
+    fn remove(&mut self, index: usize, id: u64) -> usize {
+        let Some(slot) = self.slots.get_mut(index) else { return 0 };
         let Some(group) = slot.take_if(|group| group.id == id && !group.is_unexported) else {
-            return;
+            return 0;
         };
         let cost = group.cost();
         self.budget.give_back(cost);
-        self.evicted += u64::try_from(cost.series).unwrap_or(u64::MAX);
         self.indices.remove(&self.group_key(&group.tag, &group.resource));
         self.free.push(index);
+        cost.series
+    }
+
+    /// The metrics that services may report themselves and that were measured of one: a bit each.
+    pub(super) fn measured_of(&self, service: ServiceKey) -> u32 {
+        let groups = self.slots.iter().flatten().filter(|group| group.service == service);
+        groups.fold(0, |all, group| all | group.measured)
+    }
+
+    /// Has the series of services begin anew.
+    fn begin_anew(&mut self, services: &[ServiceKey]) {
+        if services.is_empty() {
+            return;
+        }
+        let slots = self.slots.iter().enumerate();
+        let slots = slots.filter_map(|(index, slot)| Some((index, slot.as_ref()?)));
+        let theirs: Vec<(usize, u64)> = slots
+            .filter(|(_, group)| services.contains(&group.service))
+            .map(|(index, group)| (index, group.id))
+            .collect();
+        for (index, id) in theirs {
+            self.remove(index, id);
+        }
     }
 
     /// Measures a span, or an event that stands in none. Tokens are not counted yet. `None` if the group is not
@@ -362,7 +395,14 @@ impl Groups {
     }
 
     /// Appends the metrics of every group; deltas begin at `since`.
-    pub(super) fn export(&mut self, batches: &mut Vec<Emission>, since: u64, unix_nanos: u64) {
+    pub(super) fn export(
+        &mut self,
+        batches: &mut Vec<Emission>,
+        reported: &mut ReportedServices,
+        since: u64,
+        (now, unix_nanos): (Tick, u64),
+    ) {
+        reported.begin_export();
         let delta = (self.temporality == Temporality::Delta).then_some(since);
         self.idle = None;
         let mut whole: Option<Emission> = None;
@@ -373,7 +413,9 @@ impl Groups {
                 Some(whole) => whole,
                 None => Emission { tag: group.tag.clone(), records: 0, events: Vec::new() },
             };
-            group.export(&mut batch, &envelope, delta);
+            let reports = reported.of_service(group.service, (group.id, group.used), unix_nanos);
+            let (envelope, semconv) = (&envelope, self.semconv);
+            group.export(&mut batch, Export { envelope, delta, reports, semconv });
             if self.is_whole {
                 whole = Some(batch);
             } else if batch.records > 0 {
@@ -381,6 +423,7 @@ impl Groups {
             }
         }
         batches.extend(whole.filter(|whole| whole.records > 0));
+        self.begin_anew(&reported.lapse(now, unix_nanos));
     }
 
     /// Forgets idle series and empty groups.

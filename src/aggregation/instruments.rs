@@ -150,6 +150,24 @@ pub(super) static TOKEN_USAGE: Instrument = Instrument {
     by: Some("gen_ai.token.type"),
 };
 
+/// The same as 0.1.0 of the conventions has it: input tokens.
+pub(super) static INPUT_TOKENS: Instrument = Instrument {
+    name: "gen_ai.client.inference.operation.input_tokens",
+    description: "Number of input tokens used by model calls, each call counted once.",
+    unit: "{token}",
+    form: InstrumentForm::Histogram(TOKENS),
+    by: None,
+};
+
+/// And output tokens.
+pub(super) static OUTPUT_TOKENS: Instrument = Instrument {
+    name: "gen_ai.client.inference.operation.output_tokens",
+    description: "Number of output tokens used by model calls, each call counted once.",
+    unit: "{token}",
+    form: InstrumentForm::Histogram(TOKENS),
+    by: None,
+};
+
 /// Parts of these tokens, in the order of [`super::usage::TokenKind::ALL`]. They have metrics of their own, so
 /// that the sum over the types above is right.
 pub(super) static TOKEN_KINDS: [Instrument; TokenKind::ALL.len()] = [
@@ -164,6 +182,22 @@ pub(super) static TOKEN_KINDS: [Instrument; TokenKind::ALL.len()] = [
     part_of_tokens(
         "gen_ai.client.inference.usage.reasoning.output_tokens",
         "Output tokens that were spent on reasoning; a part of the output tokens.",
+    ),
+    part_of_tokens(
+        "fluentbit.ai.audio.input_tokens",
+        "Input tokens that stand for audio; a part of the input tokens. Not a metric of the semantic conventions.",
+    ),
+    part_of_tokens(
+        "fluentbit.ai.audio.output_tokens",
+        "Output tokens that stand for audio; a part of the output tokens. Not a metric of the semantic conventions.",
+    ),
+    part_of_tokens(
+        "fluentbit.ai.image.input_tokens",
+        "Input tokens that stand for images; a part of the input tokens. Not a metric of the semantic conventions.",
+    ),
+    part_of_tokens(
+        "fluentbit.ai.image.output_tokens",
+        "Output tokens that stand for images; a part of the output tokens. Not a metric of the semantic conventions.",
     ),
 ];
 
@@ -184,6 +218,17 @@ pub(super) static COST_CALLS: Instrument = Instrument {
     unit: "{call}",
     form: InstrumentForm::Sum,
     by: Some("fluentbit.ai.cost.source"),
+};
+
+/// The metric of what differs between the metrics that services report and ours.
+pub(super) static COMPARED: Instrument = Instrument {
+    name: "fluentbit.ai.compared",
+    description: "Tokens or operations of a metric that the service reports itself, by fluentbit.ai.compared.side: as \
+                  it reports them, and as measured here, since both are known. Not a metric of the semantic \
+                  conventions.",
+    unit: "1",
+    form: InstrumentForm::Sum,
+    by: Some("fluentbit.ai.compared.metric"),
 };
 
 const fn part_of_tokens(name: &'static str, description: &'static str) -> Instrument {

@@ -65,6 +65,26 @@ fn parts_of_the_tokens_are_counted_apart() {
     assert_eq!(usage, want);
 }
 
+/// Scenario: calls that say which of their tokens are audio and which images, one of them told of twice. Guarantees: each
+/// is counted once, by direction, with its modality.
+#[test]
+fn tokens_of_audio_and_images_are_counted_apart() {
+    let with_parts = |span: u64| {
+        call(1, span)
+            .with("gen_ai.usage.audio.input_tokens", 4)
+            .with("gen_ai.usage.audio.output_tokens", 15)
+            .with("gen_ai.usage.image.input_tokens", 6)
+    };
+    let spans = [with_parts(1), with_parts(2).parent(1), call(2, 3)];
+    let sums = [("audio", "input", 4), ("audio", "output", 15), ("image", "input", 6)];
+    for (modality, direction, sum) in sums {
+        let name = format!("fluentbit.ai.{modality}.{direction}_tokens");
+        let expected = of_call(&[("gen_ai.token.modality", modality)]);
+        assert_eq!(points(&spans, &name), [(expected, sum, -1.0)], "{name}");
+    }
+    assert_eq!(points(&spans, "fluentbit.ai.image.output_tokens"), []);
+}
+
 /// Scenario: spans that say when their answer began, as a client or as a model server, that failed, or that had
 /// one token. Guarantees: each metric has the values that its definition gives, and no other.
 #[test]

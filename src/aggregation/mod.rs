@@ -26,8 +26,10 @@ mod named;
 mod number;
 mod observe;
 mod operations;
+mod reported;
 mod responses;
 mod routes;
+mod semconv;
 mod series;
 mod series_key;
 mod usage;
@@ -35,9 +37,10 @@ mod wanted;
 mod write;
 
 pub use self::catalogue::instruments;
-pub use self::config::{HistogramForm, MetricsConfig};
+pub use self::config::{HistogramForm, MetricsConfig, ReportedPolicy};
 pub use self::cost::{CostSource, CostTally};
 pub use self::instruments::{Instrument, InstrumentForm};
+pub use self::semconv::SemconvVersion;
 
 use memchr::memmem;
 
@@ -51,6 +54,7 @@ use self::groups::Groups;
 use self::histogram::Exemplar;
 use self::measured::MeasuredSpan;
 use self::number::whole;
+use self::reported::{ReportedConfig, ReportedServices};
 use self::responses::{AnswerTracker, AnsweredCall};
 use self::usage::TokenCounts;
 use crate::clock::Tick;
@@ -86,6 +90,12 @@ pub struct AggregationTally {
     pub overflow: u64,
     /// Series of resources that were forgotten to make room for others.
     pub evicted: u64,
+    /// Points of metrics that services report themselves and that are measured here, too.
+    pub reported_points: u64,
+    /// Of these, those that were taken out.
+    pub replaced_points: u64,
+    /// Those of services that there was no room to remember.
+    pub unnoted_points: u64,
 }
 
 /// Token counts that may still fall, shown as counters that do not.
@@ -107,6 +117,7 @@ pub struct Aggregator {
     calls: CallTracker<CallWithTokens>,
     answers: AnswerTracker<TokenCounts>,
     events: EventTracker<CountedEvent>,
+    reported: ReportedServices,
     /// Finds the name of an operation in what a log says.
     operation: memmem::Finder<'static>,
     /// What the last item changed, within its trace and in all; kept for their memory.
@@ -136,11 +147,18 @@ impl Aggregator {
     /// An aggregator that begins now.
     #[must_use]
     pub fn new(config: MetricsConfig, now: Tick, unix_nanos: u64) -> Self {
+        let reported = ReportedConfig {
+            policy: config.reported,
+            max_series: config.max_series,
+            is_cumulative: config.temporality == Temporality::Cumulative,
+            position: config.position,
+        };
         Self {
             groups: Groups::new(&config),
             calls: CallTracker::new(config.call_window, config.max_traces),
             answers: AnswerTracker::new(config.call_window, config.max_traces),
             events: EventTracker::new(config.call_window, config.max_traces),
+            reported: ReportedServices::new(reported, unix_nanos),
             operation: memmem::Finder::new(Attribute::Operation.key()),
             changes: Default::default(),
             findings: observe::findings(config.findings.as_ref(), unix_nanos),
@@ -186,6 +204,9 @@ impl Aggregator {
                 }
                 // The group of the spans may have gone to make room.
                 metadata_run.iter_mut().for_each(|run| run.group = None);
+            } else {
+                let groups = &self.groups;
+                self.reported.see(&step, |service| groups.measured_of(service), (now, unix_nanos));
             }
             visitor.clear();
         }
@@ -195,6 +216,15 @@ impl Aggregator {
         self.totals.cost.show(&mut self.tally.cost);
         self.tally.series = self.groups.series() as u64;
         self.tally.evicted = self.groups.evicted();
+        let reported = self.reported.tally();
+        self.tally.reported_points = reported.points;
+        self.tally.replaced_points = reported.replaced;
+        self.tally.unnoted_points = reported.unnoted;
+    }
+
+    /// What goes on of a chunk that was measured, if metrics of services are to be taken out of it.
+    pub fn without_replaced(&mut self, chunk: &[u8]) -> Option<Vec<u8>> {
+        self.reported.without_replaced(chunk)
     }
 
     /// What is to be emitted now: nothing before the interval has passed, unless `everything` is
@@ -214,7 +244,8 @@ impl Aggregator {
         // No point is older than its series, whose spans may have come after this time was taken.
         let unix_nanos =
             unix_nanos.max(self.last_unix_nanos.saturating_add(1)).max(self.seen_unix_nanos);
-        self.groups.export(&mut batches, self.last_unix_nanos, unix_nanos);
+        let since = self.last_unix_nanos;
+        self.groups.export(&mut batches, &mut self.reported, since, (now, unix_nanos));
         if let Some(findings) = &mut self.findings {
             let form = (self.config.tag.as_deref(), self.config.is_whole);
             observe::export(findings, form, &mut batches, unix_nanos);
@@ -577,6 +608,10 @@ const fn low(hash: u64) -> u32 {
 mod event_tests;
 #[cfg(test)]
 mod measurement_tests;
+#[cfg(test)]
+mod reported_tests;
+#[cfg(test)]
+mod semconv_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -74,7 +74,11 @@ impl Operations {
     }
 
     /// Writes the points of a table of these.
-    pub(super) fn export(table: &mut SeriesTable<Self>, export: &Export<'_>, batch: &mut Emission) {
+    pub(super) fn export(
+        table: &mut SeriesTable<Self>,
+        export: &mut Export<'_>,
+        batch: &mut Emission,
+    ) {
         for (index, (instrument, _)) in OF_OPERATIONS.iter().enumerate() {
             export.table(batch, instrument, table, |operations, point| {
                 point(operations.values.get_mut(index), &[]);

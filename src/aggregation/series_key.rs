@@ -2,6 +2,7 @@
 
 use super::attribute::Attribute;
 use super::measured::MeasuredSpan;
+use super::semconv::SemconvVersion;
 use crate::codec::msgpack::str;
 
 /// What tells model calls apart, beside the further dimensions.
@@ -23,14 +24,14 @@ pub(super) struct SeriesKeys {
 }
 
 impl SeriesKeys {
-    pub(super) fn new(further: &[String]) -> Self {
+    pub(super) fn new(further: &[String], semconv: SemconvVersion) -> Self {
         let encode = |key: &str| {
             let mut out = Vec::new();
             str(&mut out, key);
             out
         };
         Self {
-            attributes: Attribute::ALL.iter().map(|attribute| encode(attribute.key())).collect(),
+            attributes: Attribute::ALL.map(|attribute| encode(semconv.key(attribute))).to_vec(),
             further: further.iter().map(|key| encode(key)).collect(),
         }
     }

@@ -15,8 +15,10 @@ pub(super) fn config() -> MetricsConfig {
     MetricsConfig {
         interval: Duration::from_secs(10),
         dimensions: vec!["tenant".to_owned(), "service.name".to_owned()],
+        semconv: SemconvVersion::V1_41,
         temporality: Temporality::Delta,
         histogram: HistogramForm::Explicit,
+        reported: ReportedPolicy::Prefer,
         tag: None,
         is_whole: false,
         max_series: 2000,

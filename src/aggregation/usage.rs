@@ -16,13 +16,26 @@ listed_enum! {
         CacheWrite,
         /// Of those given out, spent on reasoning.
         Reasoning,
+        /// Of those taken in, audio.
+        AudioInput,
+        /// Of those given out, audio.
+        AudioOutput,
+        /// Of those taken in, images.
+        ImageInput,
+        /// Of those given out, images.
+        ImageOutput,
     }
 }
 
 impl TokenKind {
     /// The attributes that have them.
-    pub(super) const ATTRIBUTES: u64 =
-        Attribute::CacheRead.bit() | Attribute::CacheWrite.bit() | Attribute::Reasoning.bit();
+    pub(super) const ATTRIBUTES: u64 = Attribute::CacheRead.bit()
+        | Attribute::CacheWrite.bit()
+        | Attribute::Reasoning.bit()
+        | Attribute::AudioInput.bit()
+        | Attribute::AudioOutput.bit()
+        | Attribute::ImageInput.bit()
+        | Attribute::ImageOutput.bit();
 
     /// The attribute that has them.
     pub(super) const fn attribute(self) -> Attribute {
@@ -30,6 +43,20 @@ impl TokenKind {
             Self::CacheRead => Attribute::CacheRead,
             Self::CacheWrite => Attribute::CacheWrite,
             Self::Reasoning => Attribute::Reasoning,
+            Self::AudioInput => Attribute::AudioInput,
+            Self::AudioOutput => Attribute::AudioOutput,
+            Self::ImageInput => Attribute::ImageInput,
+            Self::ImageOutput => Attribute::ImageOutput,
+        }
+    }
+
+    /// What the tokens stand for, as the value of `gen_ai.token.modality`.
+    pub(super) const fn modality(self) -> &'static str {
+        match self {
+            // Spans do not say it by kind.
+            Self::CacheRead | Self::CacheWrite | Self::Reasoning => "unknown",
+            Self::AudioInput | Self::AudioOutput => "audio",
+            Self::ImageInput | Self::ImageOutput => "image",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::attribute::Attribute;
 use super::calls_series::Calls;
+use super::config::MetricsConfig;
 use super::measured::MeasuredSpan;
 use super::named::NAMED;
 use super::operations::Operations;
@@ -38,9 +39,10 @@ pub(super) struct WantedFinder {
 }
 
 impl WantedFinder {
-    /// A finder for items that have these further dimensions.
-    pub(super) fn new(further: &[String], is_priced: bool) -> Self {
-        Self { keys: SeriesKeys::new(further), is_priced }
+    /// A finder for what is configured.
+    pub(super) fn new(config: &MetricsConfig) -> Self {
+        let keys = SeriesKeys::new(&config.dimensions, config.semconv);
+        Self { keys, is_priced: config.prices.is_some() }
     }
 
     /// The series that an item needs.

@@ -76,6 +76,8 @@ struct Held {
 pub(super) struct MetricWriter<'o> {
     out: &'o mut Emission,
     instrument: &'static Instrument,
+    /// The name, with what stands before it.
+    name: [&'static str; 2],
     envelope: &'o MetricEnvelope,
     points: Vec<Held>,
 }
@@ -84,9 +86,10 @@ impl<'o> MetricWriter<'o> {
     pub(super) fn new(
         out: &'o mut Emission,
         instrument: &'static Instrument,
+        name: [&'static str; 2],
         envelope: &'o MetricEnvelope,
     ) -> Self {
-        Self { out, instrument, envelope, points: Vec::new() }
+        Self { out, instrument, name, envelope, points: Vec::new() }
     }
 
     /// Adds a point.
@@ -118,7 +121,15 @@ impl<'o> MetricWriter<'o> {
             }) => MetricData::Histogram { temporality, points },
             PointData::Histogram(_) => MetricData::ExponentialHistogram { temporality, points },
         };
-        let Instrument { name, description, unit, .. } = *self.instrument;
+        let Instrument { description, unit, .. } = *self.instrument;
+        let prefixed;
+        let name = match self.name {
+            ["", name] => name,
+            name => {
+                prefixed = name.concat();
+                &prefixed
+            }
+        };
         let head = MetricHead { name, description, unit };
         metric_writer::metric(
             &mut self.out.events,

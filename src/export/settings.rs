@@ -280,6 +280,8 @@ pub struct EndpointSettings {
     pub(crate) content_unlisted: Option<usize>,
     /// The dialect that its spans are in; as they are unless given.
     pub(crate) dialect: Option<BackendDialect>,
+    /// Whether it gets the metrics of model servers under the names of the conventions.
+    pub(crate) maps_server_metrics: bool,
     /// What it gets instead of the attributes as they are.
     pub(crate) attributes: Option<Arc<AttributeRules>>,
     /// Content that it gets once and then by its address.
@@ -491,6 +493,7 @@ impl EndpointSettings {
             content: ContentHandling::Keep,
             content_unlisted: None,
             dialect: None,
+            maps_server_metrics: false,
             attributes: None,
             deduplication: None,
             sampling_percentage: None,

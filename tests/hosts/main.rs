@@ -70,12 +70,14 @@ mod redaction_at_rest;
 
 mod releases;
 mod reload;
+mod reported;
 mod sampling;
 mod sampling_files;
 mod sampling_runtime;
 mod sampling_sessions;
 mod sdk;
 mod security;
+mod server_metrics;
 mod server_state;
 mod stock_options;
 mod stock_short;

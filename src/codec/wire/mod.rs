@@ -2,10 +2,12 @@
 //!
 //! The encoding: <https://protobuf.dev/programming-guides/encoding/>.
 
+mod nested;
 mod read;
 mod typed;
 mod write;
 
+pub use nested::nested;
 pub use read::{WireError, WireField, WireFields, WireValue, each, varint_count};
 pub use typed::{
     double, int, length, message, nonempty, nonzero, nonzero32, nonzero64, packed64, sint, text,

@@ -1,9 +1,8 @@
 //! Request walk: the attributes of spans and log records, each left, given an address or replaced by it.
 //! Pure: bytes in, bytes out.
 
-use crate::codec::wire::{self, NestedMessage, WireError, WireFields, WireValue};
+use crate::codec::wire::{self, NestedMessage, WireError, WireFields, WireValue, nested};
 use crate::export::request::items::{attributes_field, pair_of};
-use crate::export::request::rewrite::nested;
 use crate::model::Signal;
 
 /// What the name of an attribute gets at its end where the value is an address.

@@ -409,6 +409,9 @@ impl Shared {
         }
         let mut encoded = encode(&wanted, delivery, clock::unix_nanos(), &self.accessors);
         for (lane, selection) in encoded.lanes.iter_mut().zip(&self.selections) {
+            if selection.maps_server_metrics {
+                lane.map_server_metrics();
+            }
             if let Some(rules) = &selection.attributes {
                 for part in &mut lane.parts {
                     *part = Arc::new(part.with(|signal, body| rules.apply(signal, body)));

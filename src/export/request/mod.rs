@@ -4,7 +4,6 @@ mod body;
 pub(super) mod items;
 mod json;
 pub(super) mod metric_kinds;
-pub(super) mod rewrite;
 
 use std::sync::OnceLock;
 

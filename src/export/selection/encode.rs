@@ -16,7 +16,7 @@ use crate::export::request::metric_kinds;
 use crate::export::selection::content::{self, UnlistedTexts};
 use crate::export::selection::{ItemDecision, Selection};
 use crate::export::settings::ContentHandling;
-use crate::genai::SpanRenderer;
+use crate::genai::{SpanRenderer, map_server_metrics};
 use crate::model::Signal;
 use crate::plugin::{Delivery, EventType};
 
@@ -34,6 +34,17 @@ pub(in crate::export) struct Lane {
     pub(in crate::export) cleaned: usize,
     /// Names that no list of content has, of long texts.
     pub(in crate::export) unlisted: UnlistedTexts,
+}
+
+impl Lane {
+    /// Gives metrics of model servers the names of the conventions.
+    pub(in crate::export) fn map_server_metrics(&mut self) {
+        for part in self.parts.iter_mut().filter(|part| part.signal == Signal::Metrics) {
+            if let Some(mapped) = map_server_metrics(part.bytes()) {
+                *part = Arc::new(part.with(|_, _| mapped));
+            }
+        }
+    }
 }
 
 /// What a chunk becomes.

@@ -23,6 +23,7 @@ pub(in crate::export) struct Selection {
     on_error: OnError,
     pub(in crate::export) content: ContentPolicy,
     pub(in crate::export) dialect: Option<BackendDialect>,
+    pub(in crate::export) maps_server_metrics: bool,
     sampling: Option<Rate>,
     signals: Vec<Signal>,
     pub(in crate::export) attributes: Option<Arc<AttributeRules>>,
@@ -60,6 +61,7 @@ impl Selection {
                 unlisted: endpoint.content_unlisted,
             },
             dialect: endpoint.dialect,
+            maps_server_metrics: endpoint.maps_server_metrics,
             sampling: endpoint.sampling_percentage.map(|percentage| {
                 Threshold::from_percentage(percentage).map_or(Rate::Nothing, Rate::From)
             }),
@@ -79,7 +81,8 @@ impl Selection {
     /// Whether two endpoints get the very same requests. What is selective is compared no further;
     /// signals are sorted out request by request.
     pub(in crate::export) fn shares_with(&self, other: &Self) -> bool {
-        let plain = |view: &Self| !view.selective && view.attributes.is_none();
+        let plain =
+            |view: &Self| !view.selective && view.attributes.is_none() && !view.maps_server_metrics;
         let limits = |view: &Self| (view.max_request_size, view.max_request_items);
         plain(self) && plain(other) && limits(self) == limits(other)
     }

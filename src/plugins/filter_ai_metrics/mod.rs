@@ -10,7 +10,9 @@ use std::time::Duration;
 use self::findings::{FindingEvents, MODES, pass_on};
 use self::numbers::Numbers;
 use self::prices::{CostBasis, PricesFile};
-use crate::aggregation::{Aggregator, HistogramForm, MetricsConfig, Temporality};
+use crate::aggregation::{
+    Aggregator, HistogramForm, MetricsConfig, ReportedPolicy, SemconvVersion, Temporality,
+};
 use crate::clock::{self, Tick};
 use crate::codec::fluentbit::write::ReaderCapabilities;
 use crate::config::read::{self, Read};
@@ -44,6 +46,12 @@ options! {
         dimensions: Vec<String> = few_values,
             CommaList "dimensions",
             "Attributes of spans or resources that metrics get beside those of the conventions";
+        semconv: SemconvVersion = read::choice(&[
+                ("1.41", SemconvVersion::V1_41),
+                ("v0.1.0", SemconvVersion::V0_1_0),
+            ]),
+            Str "semconv" = "1.41",
+            "Whose names metrics have: '1.41', semantic conventions 1.41; or 'v0.1.0', semantic-conventions-genai";
         temporality: Temporality = read::choice(&[
                 ("cumulative", Temporality::Cumulative),
                 ("delta", Temporality::Delta),
@@ -57,6 +65,14 @@ options! {
             ]),
             Str "histogram" = "explicit",
             "Form of histograms: explicit (the advised bounds) or exponential";
+        reported: ReportedPolicy = read::choice(&[
+                ("prefer", ReportedPolicy::Prefer),
+                ("replace", ReportedPolicy::Replace),
+                ("both", ReportedPolicy::Both),
+            ]),
+            Str "reported" = "prefer",
+            "What becomes of a metric that a service reports itself: 'prefer', ours of that service and name is \
+             withheld; 'replace', theirs is taken out; or 'both', ours gets 'fluentbit.' before its name";
         form: EmissionForm = read::choice(&[
                 ("records", EmissionForm::Records),
                 ("native", EmissionForm::Native),
@@ -245,8 +261,9 @@ impl Filter for AiMetrics {
     fn on_chunk(&mut self, chunk: Chunk<'_>) -> Verdict {
         let mut aggregator = self.shared.lock();
         aggregator.on_chunk(chunk.tag, chunk.bytes, clock::now(), clock::unix_nanos());
+        let rest = aggregator.without_replaced(chunk.bytes);
         self.shared.show(&mut aggregator);
-        Verdict::Pass
+        rest.map_or(Verdict::Pass, Verdict::Replace)
     }
 }
 
@@ -264,8 +281,10 @@ fn config(given: Given, prices: Option<PriceTable>, environment: &Environment) -
     MetricsConfig {
         interval: given.interval,
         dimensions: given.dimensions,
+        semconv: given.semconv,
         temporality: given.temporality,
         histogram: given.histogram,
+        reported: given.reported,
         tag,
         is_whole: given.form == EmissionForm::Prometheus,
         max_series: given.max_series,

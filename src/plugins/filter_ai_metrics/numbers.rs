@@ -52,6 +52,21 @@ const OVERFLOW: CounterFamily = CounterFamily::counter(
     "Spans and log events that had no room for a series of their own",
     &[],
 );
+const REPORTED: CounterFamily = CounterFamily::counter(
+    "reported_points_total",
+    "Data points of metrics that services report themselves and that are measured here, too",
+    &[],
+);
+const REPLACED: CounterFamily = CounterFamily::counter(
+    "replaced_points_total",
+    "Data points of metrics that services report themselves and that 'reported: replace' took out",
+    &[],
+);
+const UNNOTED: CounterFamily = CounterFamily::counter(
+    "unnoted_reported_points_total",
+    "Data points of metrics of services that there was no room to remember, so that ours stand beside them",
+    &[],
+);
 const EVICTED: CounterFamily = CounterFamily::counter(
     "evicted_series_total",
     "Series that were forgotten to make room for those of other resources; what they said was emitted",
@@ -97,6 +112,9 @@ pub(super) struct Numbers {
     untold: Counter,
     unwatched: Counter,
     keys: Counter,
+    reported: Counter,
+    replaced: Counter,
+    unnoted: Counter,
 }
 
 impl Numbers {
@@ -118,6 +136,9 @@ impl Numbers {
             untold: counters.counter(UNTOLD, &[]),
             unwatched: counters.counter(UNWATCHED, &[]),
             keys: counters.counter(KEYS, &[]),
+            reported: counters.counter(REPORTED, &[]),
+            replaced: counters.counter(REPLACED, &[]),
+            unnoted: counters.counter(UNNOTED, &[]),
         }
     }
 
@@ -137,6 +158,9 @@ impl Numbers {
         self.series.set(tally.series);
         self.overflow.set(tally.overflow);
         self.evicted.set(tally.evicted);
+        self.reported.set(tally.reported_points);
+        self.replaced.set(tally.replaced_points);
+        self.unnoted.set(tally.unnoted_points);
     }
 
     /// Shows what was found.

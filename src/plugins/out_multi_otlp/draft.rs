@@ -174,6 +174,10 @@ impl EndpointDraft {
     }
 
     fn check_dialect(&mut self) -> Result<(), WrongOption> {
+        if self.endpoint.maps_server_metrics && !self.endpoint.signals.contains(&Signal::Metrics) {
+            let problem = "it is for metrics, and 'signals' has no metrics";
+            return Err(("server_metrics", problem.to_owned()));
+        }
         if self.endpoint.dialect.is_some() && !self.endpoint.signals.contains(&Signal::Traces) {
             return Err(("dialect", "it is for spans, and 'signals' has no traces".to_owned()));
         }

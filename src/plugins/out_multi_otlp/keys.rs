@@ -220,6 +220,9 @@ keys! {
     "dialect" ("current, original, openinference, openllmetry"), view => {
         some!(endpoint.dialect, values::dialect)
     };
+    "server_metrics" ("original, current"), view => {
+        to!(endpoint.maps_server_metrics, values::server_metrics)
+    };
     "attributes.add" ("KEY=VALUE"), secret, view => |draft, value| {
         attribute_rules::add(&mut draft.rules, value)
     };

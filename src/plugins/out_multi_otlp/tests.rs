@@ -517,6 +517,19 @@ fn each_endpoint_has_its_dialect() {
 }
 
 #[test]
+fn an_endpoint_may_have_our_names_of_server_metrics() {
+    const KEY: &str = "endpoint.a.server_metrics";
+    let given = |more: &[(&str, &str)]| read(&[&[("endpoint.a.url", "http://a")], more].concat());
+    for (value, maps) in [("current", true), ("original", false)] {
+        assert_eq!(given(&[(KEY, value)]).unwrap().endpoints[0].maps_server_metrics, maps);
+    }
+    let [wrong, of_logs] =
+        [&[(KEY, "on")][..], &[(KEY, "current"), ("endpoint.a.signals", "logs")]];
+    assert!(given(wrong).unwrap_err().0[0].contains("original, current"));
+    assert!(given(of_logs).unwrap_err().0[0].contains("'signals' has no metrics"));
+}
+
+#[test]
 fn content_goes_once_where_that_is_wanted() {
     let settings = read(&[
         ("endpoint.a.url", "http://a"),

@@ -204,6 +204,11 @@ pub(super) fn dialect(value: &str) -> Result<BackendDialect, WrongValue> {
     choice(value, &names)
 }
 
+/// Whether metrics of model servers get the names of the conventions.
+pub(super) fn server_metrics(value: &str) -> Result<bool, WrongValue> {
+    choice(value, &[("original", false), ("current", true)])
+}
+
 /// How long an unused connection is kept.
 pub(super) fn idle(value: &str) -> Result<Duration, WrongValue> {
     let time = parse_duration(value).filter(|time| !time.is_zero());

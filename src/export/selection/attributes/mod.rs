@@ -3,10 +3,9 @@
 //! is so also in a span's events and links and a data point's exemplars. Pure: bytes in, bytes out.
 
 use crate::codec::otlp::METRIC_DATA;
-use crate::codec::wire::{self, NestedMessage, WireError, WireFields, WireValue};
+use crate::codec::wire::{self, NestedMessage, WireError, WireFields, WireValue, nested};
 use crate::digest::Digest;
 use crate::export::request::items::{attributes_field, pair_of, text_of};
-use crate::export::request::rewrite::nested;
 use crate::model::Signal;
 
 /// The name of an attribute: of the item (span, log record, data point) or of its resource.

@@ -11,7 +11,9 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fluent_bit_ai::aggregation::{Aggregator, HistogramForm, MetricsConfig, Temporality};
+use fluent_bit_ai::aggregation::{
+    Aggregator, HistogramForm, MetricsConfig, ReportedPolicy, SemconvVersion, Temporality,
+};
 use fluent_bit_ai::clock::Tick;
 use fluent_bit_ai::codec::json::{from_protobuf, to_protobuf};
 use fluent_bit_ai::codec::msgpack;
@@ -153,8 +155,10 @@ fn aggregator(findings: Option<FindingsConfig>) -> Aggregator {
     let config = MetricsConfig {
         interval: Duration::from_secs(60),
         dimensions: Vec::new(),
+        semconv: SemconvVersion::V1_41,
         temporality: Temporality::Delta,
         histogram: HistogramForm::Explicit,
+        reported: ReportedPolicy::Prefer,
         tag: None,
         is_whole: false,
         max_series: 10_000,

@@ -1,18 +1,18 @@
 //! Message rewriting: an encoded message with some of the messages inside written anew.
 
-use crate::codec::wire::{NestedMessage, WireError, WireFields, WireValue};
+use super::{NestedMessage, WireError, WireFields, WireValue};
 
 /// How a message inside is written, by the number of its field; `None` leaves it as it is.
-type Inner<'f> = dyn FnMut(u32, &[u8], &mut Vec<u8>) -> Option<Result<(), WireError>> + 'f;
+type InnerMessage<'f> = dyn FnMut(u32, &[u8], &mut Vec<u8>) -> Option<Result<(), WireError>> + 'f;
 
 /// Writes a message's fields, those that `inner` takes as it writes them.
 ///
 /// # Errors
 /// The message is broken, or what `inner` says.
-pub(in crate::export) fn nested(
+pub fn nested(
     out: &mut Vec<u8>,
     message: &[u8],
-    inner: &mut Inner<'_>,
+    inner: &mut InnerMessage<'_>,
 ) -> Result<(), WireError> {
     let mut fields = WireFields::new(message);
     while let Some(field) = fields.read()? {
