@@ -1,8 +1,8 @@
 //! The list of all metrics.
 
 use super::instruments::{
-    COMPARED, COST, COST_CALLS, FINDINGS, FINISH_REASONS, Instrument, LATENCY, OF_CALLS, OF_OPERATIONS,
-    TOKEN_KINDS, TOKEN_USAGE,
+    COMPARED, COST, COST_CALLS, FINDINGS, FINISH_REASONS, Instrument, LATENCY, OF_CALLS,
+    OF_OPERATIONS, TOKEN_KINDS, TOKEN_USAGE,
 };
 use super::named::NAMED;
 

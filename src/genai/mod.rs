@@ -32,7 +32,7 @@ pub use dialects::added::{MergedTables, dialect_rules};
 pub use dialects::is_built_in;
 pub use failure::{FailedEvent, FailureReason, OnFailure, without_search};
 pub use findings::FINDINGS;
-pub(crate) use model_servers::map_server_metrics;
+pub use model_servers::map_server_metrics;
 pub use normalize::Conventions;
 pub use normalize::field::GenAiField;
 pub use normalize::{OPERATIONS, messages, provider};

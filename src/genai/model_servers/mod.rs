@@ -12,7 +12,7 @@ const ENGINE: &str = "fluentbit.ai.server.engine";
 /// The request with the metrics of model servers under the names of the conventions; `None` if it has none, or cannot
 /// be read.
 #[must_use]
-pub(crate) fn map_server_metrics(request: &[u8]) -> Option<Vec<u8>> {
+pub fn map_server_metrics(request: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(request.len().saturating_add(request.len() / 4));
     let mut is_mapped = false;
     let metrics = &mut |number: u32, metric: &[u8], out: &mut Vec<u8>| {
