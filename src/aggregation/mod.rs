@@ -32,6 +32,7 @@ mod routes;
 mod semconv;
 mod series;
 mod series_key;
+mod tally;
 mod usage;
 mod wanted;
 mod write;
@@ -41,6 +42,7 @@ pub use self::config::{HistogramForm, MetricsConfig, ReportedPolicy};
 pub use self::cost::{CostSource, CostTally};
 pub use self::instruments::{Instrument, InstrumentForm};
 pub use self::semconv::SemconvVersion;
+pub use self::tally::AggregationTally;
 
 use memchr::memmem;
 
@@ -67,36 +69,6 @@ use crate::codec::records::{
 use crate::findings::{CallOrigin, Findings};
 use crate::model::{Emission, Signal, SpanId, TraceId};
 use crate::pricing::PriceTable;
-
-/// What has happened so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct AggregationTally {
-    /// Spans of GenAI operations and of the Model Context Protocol.
-    pub measured: u64,
-    /// Log events of GenAI operations.
-    pub measured_events: u64,
-    /// Input tokens, each call once, adjusted for sampling.
-    pub input_tokens: u64,
-    /// Output tokens, likewise.
-    pub output_tokens: u64,
-    /// What calls cost.
-    pub cost: CostTally,
-    /// Model call spans whose tokens another span tells of, of the same trace or another one, and events
-    /// of operations that a span or another event tells of.
-    pub duplicate_calls: u64,
-    /// Series that there are: one of each metric and set of attributes.
-    pub series: u64,
-    /// Spans and events that went to an overflow series.
-    pub overflow: u64,
-    /// Series of resources that were forgotten to make room for others.
-    pub evicted: u64,
-    /// Points of metrics that services report themselves and that are measured here, too.
-    pub reported_points: u64,
-    /// Of these, those that were taken out.
-    pub replaced_points: u64,
-    /// Those of services that there was no room to remember.
-    pub unnoted_points: u64,
-}
 
 /// Token counts that may still fall, shown as counters that do not.
 #[derive(Debug, Clone, Copy, Default)]

@@ -8,7 +8,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use fluent_bit_ai::aggregation::{Aggregator, HistogramForm, MetricsConfig, Temporality};
+use fluent_bit_ai::aggregation::{
+    Aggregator, HistogramForm, MetricsConfig, ReportedPolicy, SemconvVersion, Temporality,
+};
 use fluent_bit_ai::clock::Tick;
 use fluent_bit_ai::genai::{ContextSettings, Conventions};
 use serde::Deserialize;
@@ -153,6 +155,9 @@ fn counted(chunks: &[&[u8]]) -> (u64, u64) {
         MetricsConfig {
             interval: Duration::from_secs(10),
             dimensions: Vec::new(),
+            semconv: SemconvVersion::V1_41,
+            reported: ReportedPolicy::Prefer,
+            findings: None,
             temporality: Temporality::Delta,
             histogram: HistogramForm::Explicit,
             tag: None,
