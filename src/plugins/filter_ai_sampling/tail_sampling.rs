@@ -41,6 +41,16 @@ const UNANSWERED_SPANS: CounterFamily = CounterFamily::counter(
     "Spans of traces for which the expression of a policy had no answer, by what became of them",
     &["policy", "decision"],
 );
+const ADAPTIVE_KEYS: CounterFamily = CounterFamily::gauge(
+    "adaptive_keys",
+    "Keys that the adaptive sampler of a policy tells apart",
+    &["policy"],
+);
+const ADAPTIVE_BEYOND: CounterFamily = CounterFamily::counter(
+    "adaptive_beyond_max_keys_total",
+    "Traces for whose key an adaptive sampler had no room, so that they share a rate",
+    &["policy"],
+);
 /// The sampler, shared between the filter and the inputs that drain it.
 pub(super) struct TailSampling {
     sampler: Mutex<TailSampler>,
@@ -58,6 +68,8 @@ struct TailNumbers {
     held_bytes: Counter,
     early: [Counter; 3],
     late: [Counter; 2],
+    /// Of adaptive samplers, by their index.
+    adaptive: Vec<(usize, [Counter; 2])>,
     sessions: [Counter; 2],
 }
 
@@ -74,7 +86,12 @@ impl TailSampling {
             .filter(|(_, policy)| policy.rule.has_cel())
             .map(|(index, policy)| Expression::new(index, policy, counters))
             .collect();
+        let adaptive = policies.iter().filter_map(|policy| {
+            let of = |family| counters.counter(family, &[&policy.name]);
+            Some((policy.rule.adaptive_sampler()?, [ADAPTIVE_KEYS, ADAPTIVE_BEYOND].map(of)))
+        });
         let numbers = TailNumbers {
+            adaptive: adaptive.collect(),
             received: counters.counter(RECEIVED, &[]),
             kept,
             untraced: counters.counter(KEPT, &[NO_TRACE_ID]),
@@ -127,6 +144,12 @@ impl TailNumbers {
         }
         self.held_spans.set(tally.held);
         self.held_bytes.set(u64::try_from(sampler.held_bytes()).unwrap_or(u64::MAX));
+        for (index, [keys, beyond]) in &self.adaptive {
+            if let Some(adaptive) = sampler.adaptive().get(*index) {
+                keys.set(adaptive.keys() as u64);
+                beyond.set(adaptive.beyond());
+            }
+        }
         let early = [tally.early_certain, tally.early_full, tally.early_shutdown];
         for (counter, value) in self.early.iter().zip(early) {
             counter.set(value);

@@ -1,6 +1,9 @@
-//! Token buckets: how many spans or bytes per second policies may keep.
+//! What policies may keep still: token buckets of spans or bytes per second, and adaptive samplers.
 
+use super::facts::TraceFacts;
 use crate::clock::Tick;
+use crate::sampling::adaptive::{AdaptiveConfig, AdaptiveSampler, AmountUnit};
+use crate::sampling::threshold::Threshold;
 
 /// What a limit counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,10 +39,11 @@ struct Bucket {
     filled: Tick,
 }
 
-/// What is left of all limits, which are full at first.
+/// What is left of all limits, which are full at first, and what adaptive samplers have seen.
 #[derive(Debug, Default)]
 pub struct Budgets {
     buckets: Vec<Bucket>,
+    adaptive: Vec<AdaptiveSampler>,
     now: Tick,
 }
 
@@ -48,7 +52,35 @@ impl Budgets {
     #[must_use]
     pub fn new(limits: &[Limit]) -> Self {
         let full = |limit: &Limit| Bucket { limit: *limit, tokens: limit.burst, filled: Tick(0) };
-        Self { buckets: limits.iter().map(full).collect(), now: Tick(0) }
+        Self { buckets: limits.iter().map(full).collect(), ..Self::default() }
+    }
+
+    /// The same with these adaptive samplers.
+    #[must_use]
+    pub fn with_adaptive(self, configs: &[AdaptiveConfig]) -> Self {
+        let adaptive = configs.iter().cloned().map(AdaptiveSampler::new).collect();
+        Self { adaptive, ..self }
+    }
+
+    /// The adaptive samplers.
+    #[must_use]
+    pub fn adaptive(&self) -> &[AdaptiveSampler] {
+        &self.adaptive
+    }
+
+    /// The threshold that an adaptive sampler says for a trace, which it takes in. What a sampler before
+    /// left of others like it counts for all of them, so that the rate is one of what there was at first.
+    pub(super) fn threshold(&mut self, sampler: usize, trace: &dyn TraceFacts) -> Threshold {
+        let Some(sampler) = self.adaptive.get_mut(sampler) else { return Threshold::ALWAYS };
+        let size = trace.size();
+        let amount = match sampler.config().unit {
+            AmountUnit::Traces => 1.0,
+            AmountUnit::Spans => size.spans as f64,
+            AmountUnit::Bytes => size.bytes as f64,
+        };
+        let before = trace.threshold_before().map_or(1.0, Threshold::adjusted_count);
+        let key = sampler.config().keys.hash(trace.spans());
+        sampler.threshold(key, amount, before, self.now)
     }
 
     /// Says what time it is.

@@ -1,5 +1,6 @@
 //! What spans show while they are taken in, and a held trace as policies see it.
 
+use std::cell::OnceCell;
 use std::time::Duration;
 
 use super::interner::Interner;
@@ -8,7 +9,7 @@ use crate::codec::records::{AttributeVisitor, Event, EventKind};
 use crate::condition::{Condition, ConditionError, ConditionRecord, ConditionSubject};
 use crate::model::ErrorRule;
 use crate::sampling::policy::{
-    PassedTests, Policies, SpanTests, SpanUsage, TraceFacts, TraceSize, TraceUsage,
+    PassedTests, Policies, SpanParts, SpanTests, SpanUsage, TraceFacts, TraceSize, TraceUsage,
 };
 use crate::sampling::session::{SessionKeys, SessionName};
 use crate::sampling::threshold::{Randomness, Threshold};
@@ -55,6 +56,19 @@ pub(super) struct Held<'t> {
     pub(super) metadata: &'t Interner,
     pub(super) tags: &'t Interner,
     pub(super) errors: ErrorRule,
+    /// Its spans, once they were asked for.
+    pub(super) spans: OnceCell<Vec<SpanParts<'t>>>,
+}
+
+impl<'t> Held<'t> {
+    fn events(&self) -> impl Iterator<Item = (Event<'t>, u32)> {
+        let metadata = self.metadata;
+        self.trace.entries().map(move |entry| {
+            let (time, body) = (entry.time, entry.body);
+            let (kind, metadata) = (EventKind::Record, metadata.get(entry.metadata));
+            (Event { raw: body, kind, time, metadata, body, group: None }, entry.tag)
+        })
+    }
 }
 
 impl TraceFacts for Held<'_> {
@@ -83,17 +97,15 @@ impl TraceFacts for Held<'_> {
         self.trace.threshold
     }
 
+    fn spans(&self) -> &[SpanParts<'_>] {
+        self.spans
+            .get_or_init(|| self.events().map(|(event, _)| SpanParts::of_event(&event)).collect())
+    }
+
     fn meets(&self, condition: &Condition) -> Result<bool, ConditionError> {
         let records: Vec<ConditionRecord<'_>> = self
-            .trace
-            .entries()
-            .map(|entry| {
-                let metadata = self.metadata.get(entry.metadata);
-                let (time, body) = (entry.time, entry.body);
-                let kind = EventKind::Record;
-                let event = Event { raw: body, kind, time, metadata, body, group: None };
-                ConditionRecord::new(event, event.telemetry(), self.tags.get(entry.tag))
-            })
+            .events()
+            .map(|(event, tag)| ConditionRecord::new(event, event.telemetry(), self.tags.get(tag)))
             .collect();
         condition.evaluate(&ConditionSubject::Trace(&records, self.errors))
     }

@@ -1,10 +1,12 @@
 //! Tail sampling: whole traces are held as encoded bytes until a decision about them is due.
 
+mod adaptive;
 mod facts;
 mod interner;
 mod trace;
 mod unanswered;
 
+use std::cell::OnceCell;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -490,7 +492,8 @@ impl TailSampler {
     }
 
     fn facts_of<'t>(&'t self, trace: &'t Trace) -> Held<'t> {
-        Held { trace, metadata: &self.metadata, tags: &self.tags, errors: self.errors }
+        let (metadata, tags, errors) = (&self.metadata, &self.tags, self.errors);
+        Held { trace, metadata, tags, errors, spans: OnceCell::new() }
     }
 
     /// Lets a trace go that was taken out of the map: on with the chunk `here` if its spans came

@@ -223,7 +223,12 @@ fn filters(
         context_row("spans: through ai_context, captures", captures, row),
         metrics_row(row),
         row("spans: sampled at the head, 10 %", &mut || {
-            drop(black_box(head.on_chunk(chunk, POSITION, &mut HeadTally::default())));
+            drop(black_box(head.on_chunk(
+                (b"ai", chunk),
+                POSITION,
+                Tick(0),
+                &mut HeadTally::default(),
+            )));
         }),
         row("spans: held for tail sampling, by status", &mut || {
             sample(chunk, Some(SpanTest::Status(vec![StatusCode::Error])));
