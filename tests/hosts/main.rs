@@ -71,6 +71,7 @@ mod releases;
 mod reload;
 mod sampling;
 mod sampling_files;
+mod sampling_rates;
 mod sampling_sessions;
 mod sdk;
 mod security;
