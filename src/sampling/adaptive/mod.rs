@@ -106,7 +106,7 @@ struct Amounts {
     rate: f64,
 }
 
-/// Rates per key. It takes up to about `100 + 8 * blocks` bytes for each key, and no more.
+/// Rates per key. It takes up to about `170 + 8 * blocks` bytes for each key, and no more.
 #[derive(Debug)]
 pub struct AdaptiveSampler {
     config: AdaptiveConfig,
