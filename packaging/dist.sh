@@ -83,7 +83,7 @@ pack() { # ARCHITECTURE TARGET NAME BINUTILS_PREFIX
   cargo cyclonedx --quiet --format json --spec-version 1.5 --target "$2" --override-filename sbom.cdx
   sed "s#path+file://$PWD#path+file:///fluent-bit-ai#g" sbom.cdx.json >"$into/sbom.cdx.json"
   chmod 644 "$into/sbom.cdx.json"
-  rm -f sbom.cdx.json cli/sbom.cdx.json "$here/install/sbom.cdx.json" tools/*/sbom.cdx.json
+  rm -f sbom.cdx.json src/sbom.cdx.json cli/sbom.cdx.json "$here/install/sbom.cdx.json" tools/*/sbom.cdx.json
 
   # The packager finds the files under a name without the architecture.
   mkdir -p target/dist

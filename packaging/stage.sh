@@ -1,6 +1,6 @@
 #!/bin/sh
 # Lays out below ROOT what is installed: plugin files, plugins.conf, the program, configurations,
-# documents.
+# documents, what is for Kubernetes, Grafana and Prometheus.
 #
 # usage: packaging/stage.sh SHARED_OBJECT PROGRAM ROOT
 set -eu
@@ -20,7 +20,7 @@ done
 grep -v '^#' "$source/fluent-bit-conf/plugins.conf" >"$into/plugins.conf"
 chmod 644 "$into/plugins.conf"
 install -m 644 "$source"/fluent-bit-conf/* "$into/fluent-bit-conf"
-(cd "$source" && find docs -name '*.md') | while read -r page; do
+(cd "$source" && find docs -name '*.md' && find deploy -type f) | while read -r page; do
   install -D -m 644 "$source/$page" "$into/$page"
 done
 install -m 644 "$source/README.md" "$source/ARCHITECTURE.md" "$source/CHANGELOG.md" \

@@ -4,23 +4,15 @@
 //! `ai_context`, `ai_metrics` and `ai_sampling`, and the output `multi_otlp`. ARCHITECTURE.md
 //! shows how the modules below fit together and which may use which.
 
-// Pure: no unsafe, no I/O, no clock, no thread.
-pub mod aggregation;
+// Pure: no unsafe, no I/O, no clock, no thread. What knows telemetry is the crate of src/telemetry.rs.
+pub use fluent_bit_ai_telemetry::{
+    aggregation, clock, codec, condition, correlation, digest, genai, model, pricing, resource,
+    routing, sampling,
+};
 pub mod cipher_suites;
-pub mod codec;
-pub mod condition;
-pub mod correlation;
-pub mod digest;
-pub mod genai;
-pub mod model;
-pub mod pricing;
 pub mod private_key;
-pub mod resource;
-pub mod routing;
-pub mod sampling;
 
 // Seams: the vocabulary that the pure half and the host half share.
-pub mod clock;
 pub mod config;
 pub mod hub;
 pub mod plugin;

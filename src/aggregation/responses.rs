@@ -181,7 +181,7 @@ impl<C: Copy> Alike<C> {
     /// Counts of those that were under way at the same time the one that began last.
     fn settle(&mut self, changes: &mut CallChanges<AnsweredCall<C>>) {
         let mut calls: Vec<&mut Known<C>> = self.all().collect();
-        calls.sort_by_key(|known| {
+        calls.sort_unstable_by_key(|known| {
             let (trace, span) = known.call.ids;
             (known.call.from, known.call.to, trace.0, span.0)
         });

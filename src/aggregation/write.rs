@@ -8,7 +8,7 @@ use crate::codec::records::metric_writer::{
     self, ExemplarValue, HistogramTotals, MetricData, MetricHead, MetricOrigin, MetricPoint,
     PointExemplar, PointValue, Temporality,
 };
-use crate::model::{Emission, Position, SpanId, TraceId};
+use crate::model::{Emission, Position, SCOPE_NAME, SpanId, TraceId};
 
 /// The most points of one record.
 const MAX_POINTS: usize = 500;
@@ -31,7 +31,7 @@ impl MetricEnvelope {
         let mut metadata = Vec::new();
         let origin = MetricOrigin {
             resource,
-            scope_name: env!("CARGO_PKG_NAME"),
+            scope_name: SCOPE_NAME,
             scope_version: env!("CARGO_PKG_VERSION"),
             schema_url: "",
             position: Some(position),

@@ -132,7 +132,7 @@ impl<'a> Parser<'a> {
         let given = self.options.given().iter().map(|(name, _)| name);
         let mut names: Vec<String> =
             given.filter(|name| name.starts_with(prefix)).cloned().collect();
-        names.sort();
+        names.sort_unstable();
         names.dedup();
         names
     }

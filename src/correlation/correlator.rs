@@ -20,13 +20,13 @@ use crate::model::{Emission, Position, Signal, listed_enum};
 #[derive(Debug)]
 pub struct CorrelationConfig {
     /// Which keys hold ids.
-    pub(crate) keys: IdKeys,
+    pub keys: IdKeys,
     /// How long a log waits for its span. What spans carry is remembered for twice as long.
-    pub(crate) window: Duration,
+    pub window: Duration,
     /// The most memory: one half for what is remembered of spans, one for logs.
-    pub(crate) max_bytes: usize,
+    pub max_bytes: usize,
     /// Marks logs that waited, so that the filters up to here leave them alone.
-    pub(crate) position: Position,
+    pub position: Position,
 }
 
 listed_enum! {

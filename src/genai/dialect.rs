@@ -6,37 +6,39 @@ use super::normalize::indexed_keys::KeyTree;
 
 /// What one dialect calls things.
 #[derive(Debug)]
-pub(crate) struct Dialect {
+pub struct Dialect {
     /// The word for it in counters.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// What shows that an item speaks it, beside its rules and lists.
-    pub(crate) detection: DialectSigns,
+    pub detection: DialectSigns,
     /// Attributes that are known by their whole key.
-    pub(crate) rules: &'static [DialectRule],
+    pub rules: &'static [DialectRule],
     /// Lists that are spread over many keys.
-    pub(crate) lists: &'static [IndexedList],
+    pub lists: &'static [IndexedList],
     /// What the values of attributes mean that name the span's kind, by key; the key may be that of
     /// another dialect. A span that speaks several dialects means what the first of them says.
-    pub(crate) kinds: &'static [KindNames],
+    pub kinds: &'static [KindNames],
     /// What it calls operations, where others mean something else by the name.
-    pub(crate) operations: &'static [(&'static str, &'static str)],
+    pub operations: &'static [(&'static str, &'static str)],
     /// Whether its input tokens are those beside the cache, so that the conventions' number is the
     /// sum of them all.
-    pub(crate) excludes_cache: bool,
+    pub excludes_cache: bool,
+    /// Providers of whose calls it gives input tokens beside the cache, under the current name, too.
+    pub excludes_cache_of: &'static [&'static str],
     /// Whether its output tokens are those beside the model's reasoning, which the conventions'
     /// number includes.
-    pub(crate) excludes_reasoning: bool,
+    pub excludes_reasoning: bool,
     /// Whether each of its items with tokens is a model call, even where no model is named.
-    pub(crate) serves_models: bool,
+    pub serves_models: bool,
     /// The field that shows that an item is the call of a tool, where nothing names its kind.
-    pub(crate) tool_sign: Option<GenAiField>,
+    pub tool_sign: Option<GenAiField>,
     /// What it calls content.
-    pub(crate) content: ContentNames,
+    pub content: ContentNames,
 }
 
 impl Dialect {
     /// A dialect that says nothing.
-    pub(crate) const NONE: Self = Self {
+    pub const NONE: Self = Self {
         name: "",
         detection: DialectSigns::NONE,
         rules: &[],
@@ -44,6 +46,7 @@ impl Dialect {
         kinds: &[],
         operations: &[],
         excludes_cache: false,
+        excludes_cache_of: &[],
         excludes_reasoning: false,
         serves_models: false,
         tool_sign: None,
@@ -51,71 +54,86 @@ impl Dialect {
     };
 
     /// Whether spans of it become the current conventions; of others only the content is known.
-    pub(crate) const fn is_mapped(&self) -> bool {
+    #[must_use]
+    pub const fn is_mapped(&self) -> bool {
         !self.rules.is_empty() || !self.lists.is_empty()
     }
 }
 
 /// What shows that an item speaks a dialect, and means nothing else.
 #[derive(Debug)]
-pub(crate) struct DialectSigns {
+pub struct DialectSigns {
     /// Attributes of spans.
-    pub(crate) attributes: &'static [&'static str],
+    pub attributes: &'static [&'static str],
     /// The span event at a stream's first token.
-    pub(crate) first_token_event: Option<&'static str>,
+    pub first_token_event: Option<&'static str>,
     /// Beginnings of values, by the key of a common rule whose values show it.
-    pub(crate) values: &'static [(&'static str, &'static str)],
+    pub values: &'static [(&'static str, &'static str)],
     /// Beginnings of attribute names, event names, span names, scopes and services. They are for
     /// content, and for counting names that no rule knows.
-    pub(crate) beginnings: &'static [&'static str],
+    pub beginnings: &'static [&'static str],
 }
 
 impl DialectSigns {
     /// Nothing that shows it.
-    pub(crate) const NONE: Self =
+    pub const NONE: Self =
         Self { attributes: &[], first_token_event: None, values: &[], beginnings: &[] };
 }
 
 /// One attribute of a dialect.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct DialectRule {
-    pub(crate) key: &'static str,
-    pub(crate) action: RuleAction,
+pub struct DialectRule {
+    /// The attribute's key.
+    pub key: &'static str,
+    /// What becomes of it.
+    pub action: RuleAction,
     /// Where several attributes say the same, the one of the lowest tier counts, then that of the
     /// first dialect in the list of dialects, then the first of the file.
-    pub(crate) tier: u8,
+    pub tier: u8,
     /// Whether others use the name too: it shows no dialect, and means this only in spans that
     /// something else shows to speak it. Several dialects may list one such name, with one meaning.
-    pub(crate) is_common: bool,
+    pub is_common: bool,
     /// Whether the attribute stays where those go that are wholly said by current names.
-    pub(crate) stays: bool,
+    pub stays: bool,
+    /// Whether it is a session, which stays, and is the conversation of operations that have one.
+    pub is_session: bool,
 }
 
 /// A rule of the first tier.
-pub(crate) const fn rule(key: &'static str, action: RuleAction) -> DialectRule {
-    DialectRule { key, action, tier: 0, is_common: false, stays: false }
+#[must_use]
+pub const fn rule(key: &'static str, action: RuleAction) -> DialectRule {
+    DialectRule { key, action, tier: 0, is_common: false, stays: false, is_session: false }
 }
 
 /// A rule for a name that others use too.
-pub(crate) const fn common(key: &'static str, action: RuleAction) -> DialectRule {
+#[must_use]
+pub const fn common(key: &'static str, action: RuleAction) -> DialectRule {
     DialectRule { is_common: true, ..rule(key, action) }
 }
 
 impl DialectRule {
     /// The rule in another tier.
-    pub(crate) const fn tier(self, tier: u8) -> Self {
+    #[must_use]
+    pub const fn tier(self, tier: u8) -> Self {
         Self { tier, ..self }
     }
 
     /// The rule for an attribute that always stays.
-    pub(crate) const fn stays(self) -> Self {
+    #[must_use]
+    pub const fn stays(self) -> Self {
         Self { stays: true, ..self }
+    }
+
+    /// The rule for a session that joins other signals, too.
+    #[must_use]
+    pub const fn session(self) -> Self {
+        Self { is_session: true, ..self.stays() }
     }
 }
 
 /// What an attribute of a dialect says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RuleAction {
+pub enum RuleAction {
     /// The attribute has its current name already.
     Own(GenAiField),
     /// The attribute's value is that of a field.
@@ -150,8 +168,11 @@ pub(crate) enum RuleAction {
     Part(SpanPart),
     /// The media type of a part.
     MediaType(SpanPart),
-    /// A JSON object that splits a number of tokens, by its members and theirs: paths with `/`.
+    /// A JSON object, or a list of such, that says fields by its members and theirs: paths with `/`.
     Details(&'static [(&'static str, GenAiField)]),
+    /// A JSON object that has at this path the usage that Anthropic's API gave, where input tokens are
+    /// those beside the cache.
+    AnthropicUsage(&'static str),
     /// A list of prompts without roles.
     Prompts,
     /// Messages as one JSON text, and the role of those that have none.
@@ -166,7 +187,7 @@ pub(crate) enum RuleAction {
 
 /// A part of the message that came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AnswerPart {
+pub enum AnswerPart {
     /// Text of the model's reasoning.
     Reasoning,
     /// Text.
@@ -177,7 +198,7 @@ pub(crate) enum AnswerPart {
 
 /// What spans of any kind have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SpanPart {
+pub enum SpanPart {
     /// The name of the tool, the agent, the workflow.
     Name,
     /// What went in.
@@ -188,20 +209,20 @@ pub(crate) enum SpanPart {
 
 /// A list that is spread over many keys, `PREFIX.N.REST`.
 #[derive(Debug)]
-pub(crate) struct IndexedList {
+pub struct IndexedList {
     /// The prefix with its last dot, at least eight bytes.
-    pub(crate) prefix: &'static str,
+    pub prefix: &'static str,
     /// The field that the list becomes.
-    pub(crate) field: GenAiField,
+    pub field: GenAiField,
     /// The form of its elements.
-    pub(crate) form: ListForm,
+    pub form: ListForm,
     /// See [`DialectRule::is_common`].
-    pub(crate) is_common: bool,
+    pub is_common: bool,
 }
 
 /// The form of a list's elements.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum ListForm {
+pub enum ListForm {
     /// Anything: what the list is as a field.
     Value(fn(KeyTree<'_>) -> Option<String>),
     /// Messages: what they are as a field, given the role of those that have none.
@@ -212,49 +233,65 @@ pub(crate) enum ListForm {
 
 /// What the values of an attribute mean that names the span's kind.
 #[derive(Debug)]
-pub(crate) struct KindNames {
-    pub(crate) key: &'static str,
-    pub(crate) names: &'static [KindName],
+pub struct KindNames {
+    /// The attribute's key.
+    pub key: &'static str,
+    /// The kinds that it may name.
+    pub names: &'static [KindName],
 }
 
 /// One kind of span. A kind without an operation (a chain, a task, a guard) is a step of the
 /// application, for which the conventions have no name.
 #[derive(Debug)]
-pub(crate) struct KindName {
-    pub(crate) name: &'static str,
+pub struct KindName {
+    /// As the dialect writes it.
+    pub name: &'static str,
     /// `gen_ai.operation.name`, whatever the case of the name.
-    pub(crate) operation: Option<&'static str>,
+    pub operation: Option<&'static str>,
+    /// Whether calls of models that embed are of the kind, too, so that the model's name says which they are.
+    pub may_embed: bool,
     /// What the dialect's parts are in such spans, where the name is written exactly so.
-    pub(crate) parts: &'static [PartMeaning],
+    pub parts: &'static [PartMeaning],
 }
 
 /// A kind with an operation.
-pub(crate) const fn kind(name: &'static str, operation: &'static str) -> KindName {
-    KindName { name, operation: Some(operation), parts: &[] }
+#[must_use]
+pub const fn kind(name: &'static str, operation: &'static str) -> KindName {
+    KindName { name, operation: Some(operation), may_embed: false, parts: &[] }
 }
 
 /// A kind that is a step of the application.
-pub(crate) const fn step(name: &'static str) -> KindName {
-    KindName { name, operation: None, parts: &[] }
+#[must_use]
+pub const fn step(name: &'static str) -> KindName {
+    KindName { name, operation: None, may_embed: false, parts: &[] }
 }
 
 impl KindName {
+    /// The kind of calls of all models.
+    #[must_use]
+    pub const fn of_any_model(self) -> Self {
+        Self { may_embed: true, ..self }
+    }
+
     /// The kind with parts.
-    pub(crate) const fn with(self, parts: &'static [PartMeaning]) -> Self {
+    #[must_use]
+    pub const fn with(self, parts: &'static [PartMeaning]) -> Self {
         Self { parts, ..self }
     }
 }
 
 /// What a part of a span is.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct PartMeaning {
-    pub(crate) part: SpanPart,
-    pub(crate) form: PartForm,
+pub struct PartMeaning {
+    /// The part.
+    pub part: SpanPart,
+    /// How it is written.
+    pub form: PartForm,
 }
 
 impl PartMeaning {
     /// What goes into a model call and comes out of it, as messages.
-    pub(crate) const CONVERSATION: &'static [Self] = &[
+    pub const CONVERSATION: &'static [Self] = &[
         Self { part: SpanPart::Input, form: PartForm::Messages(GenAiField::InputMessages, "user") },
         Self {
             part: SpanPart::Output,
@@ -263,7 +300,7 @@ impl PartMeaning {
     ];
 
     /// What goes into the call of a tool and comes out of it.
-    pub(crate) const TOOL_CALL: &'static [Self] = &[
+    pub const TOOL_CALL: &'static [Self] = &[
         Self { part: SpanPart::Input, form: PartForm::Last(GenAiField::ToolArguments) },
         Self { part: SpanPart::Output, form: PartForm::Last(GenAiField::ToolResult) },
     ];
@@ -271,7 +308,7 @@ impl PartMeaning {
 
 /// What a part of a span is.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum PartForm {
+pub enum PartForm {
     /// The value of a field, whatever other attributes say.
     First(GenAiField),
     /// The value of a field of which no other attribute says anything.
@@ -286,25 +323,25 @@ pub(crate) enum PartForm {
 
 /// What a dialect calls content.
 #[derive(Debug)]
-pub(crate) struct ContentNames {
+pub struct ContentNames {
     /// Names of attributes. What goes on after one with a dot is content, too.
-    pub(crate) names: &'static [&'static str],
+    pub names: &'static [&'static str],
     /// Names that `names` covers and that are no content.
-    pub(crate) exceptions: &'static [&'static str],
+    pub exceptions: &'static [&'static str],
     /// Plain words, which are content if the value is a text or a structure, but not if it is a
     /// number.
-    pub(crate) words: &'static [&'static str],
+    pub words: &'static [&'static str],
     /// Plain words that others use, too: they are content only in items that speak a dialect.
-    pub(crate) common_words: &'static [&'static str],
+    pub common_words: &'static [&'static str],
     /// Beginnings of names that are told apart by their last part.
-    pub(crate) families: &'static [NameFamily],
+    pub families: &'static [NameFamily],
     /// Names of span events and log records that carry nothing but content.
-    pub(crate) events: &'static [&'static str],
+    pub events: &'static [&'static str],
 }
 
 impl ContentNames {
     /// A list of nothing.
-    pub(crate) const NONE: Self = Self {
+    pub const NONE: Self = Self {
         names: &[],
         exceptions: &[],
         words: &[],
@@ -316,16 +353,16 @@ impl ContentNames {
 
 /// Names with a common beginning, told apart by their last part.
 #[derive(Debug)]
-pub(crate) struct NameFamily {
+pub struct NameFamily {
     /// The beginning, with its dot.
-    pub(crate) root: &'static str,
+    pub root: &'static str,
     /// Which last parts are content.
-    pub(crate) parts: NameParts,
+    pub parts: NameParts,
 }
 
 /// Which of a family's last parts are content.
 #[derive(Debug)]
-pub(crate) enum NameParts {
+pub enum NameParts {
     /// These.
     Only(&'static [&'static str]),
     /// All but these, and but those that end as a number, an id or a name does.

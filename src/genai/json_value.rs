@@ -12,11 +12,11 @@ use serde_json::Number;
 use crate::codec::msgpack::{MapView, Reader, Token, elements};
 
 /// How deep an encoded value may nest; what lies deeper is left out.
-pub(crate) const MAX_DEPTH: usize = 12;
+pub(super) const MAX_DEPTH: usize = 12;
 
 /// A JSON value.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) enum Json<'a> {
+pub enum Json<'a> {
     #[default]
     Null,
     Bool(bool),
@@ -28,21 +28,21 @@ pub(crate) enum Json<'a> {
 
 /// The members of a JSON object in their order.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct Members<'a>(Vec<(Cow<'a, str>, Json<'a>)>);
+pub struct Members<'a>(Vec<(Cow<'a, str>, Json<'a>)>);
 
 impl<'a> Json<'a> {
     /// Reads JSON text.
-    pub(crate) fn read(text: &'a str) -> Option<Self> {
+    pub fn read(text: &'a str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }
 
     /// Reads JSON text that may be no text at all.
-    pub(crate) fn read_bytes(text: &'a [u8]) -> Option<Self> {
+    pub fn read_bytes(text: &'a [u8]) -> Option<Self> {
         serde_json::from_slice(text).ok()
     }
 
     /// An encoded value. Bytes, extensions and what nests too deep are null.
-    pub(crate) fn of_encoded(encoded: &'a [u8]) -> Self {
+    pub fn of_encoded(encoded: &'a [u8]) -> Self {
         Self::of_nested(encoded, 0)
     }
 
@@ -71,54 +71,54 @@ impl<'a> Json<'a> {
     }
 
     /// The member of an object.
-    pub(crate) fn get(&self, key: &str) -> Option<&Self> {
+    pub fn get(&self, key: &str) -> Option<&Self> {
         self.as_object()?.get(key)
     }
 
-    pub(crate) fn as_str(&self) -> Option<&str> {
+    pub fn as_str(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
             _ => None,
         }
     }
 
-    pub(crate) fn as_list(&self) -> Option<&[Self]> {
+    pub fn as_list(&self) -> Option<&[Self]> {
         match self {
             Self::List(list) => Some(list),
             _ => None,
         }
     }
 
-    pub(crate) const fn as_object(&self) -> Option<&Members<'a>> {
+    pub const fn as_object(&self) -> Option<&Members<'a>> {
         match self {
             Self::Object(members) => Some(members),
             _ => None,
         }
     }
 
-    pub(crate) const fn is_text(&self) -> bool {
+    pub const fn is_text(&self) -> bool {
         matches!(self, Self::Text(_))
     }
 
-    pub(crate) const fn is_null(&self) -> bool {
+    pub const fn is_null(&self) -> bool {
         matches!(self, Self::Null)
     }
 
-    pub(crate) fn into_text(self) -> Option<Cow<'a, str>> {
+    pub fn into_text(self) -> Option<Cow<'a, str>> {
         match self {
             Self::Text(text) => Some(text),
             _ => None,
         }
     }
 
-    pub(crate) fn into_list(self) -> Option<Vec<Self>> {
+    pub fn into_list(self) -> Option<Vec<Self>> {
         match self {
             Self::List(list) => Some(list),
             _ => None,
         }
     }
 
-    pub(crate) fn into_object(self) -> Option<Members<'a>> {
+    pub fn into_object(self) -> Option<Members<'a>> {
         match self {
             Self::Object(members) => Some(members),
             _ => None,
@@ -126,7 +126,7 @@ impl<'a> Json<'a> {
     }
 
     /// The same with texts of its own.
-    pub(crate) fn into_owned(self) -> Json<'static> {
+    pub fn into_owned(self) -> Json<'static> {
         let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
         match self {
             Self::Null => Json::Null,
@@ -164,53 +164,58 @@ impl Display for Json<'_> {
 
 impl<'a> Members<'a> {
     /// Room for this many.
-    pub(crate) fn with_capacity(count: usize) -> Self {
+    pub fn with_capacity(count: usize) -> Self {
         Self(Vec::with_capacity(count))
     }
 
     /// The first member of this name.
-    pub(crate) fn get(&self, key: &str) -> Option<&Json<'a>> {
+    pub fn get(&self, key: &str) -> Option<&Json<'a>> {
         self.0.iter().find(|(known, _)| known == key).map(|(_, value)| value)
     }
 
     /// The first element that one of these names has.
-    pub(crate) fn first(&self, keys: &[&str]) -> Option<&Json<'a>> {
+    pub fn first(&self, keys: &[&str]) -> Option<&Json<'a>> {
         keys.iter().find_map(|key| self.get(key))
     }
 
     /// Takes the first member of this name.
-    pub(crate) fn take(&mut self, key: &str) -> Option<Json<'a>> {
+    pub fn take(&mut self, key: &str) -> Option<Json<'a>> {
         let at = self.0.iter().position(|(known, _)| known == key)?;
         Some(self.0.remove(at).1)
     }
 
+    /// Leaves only the members that `keep` wants.
+    pub fn retain(&mut self, mut keep: impl FnMut(&str, &Json<'a>) -> bool) {
+        self.0.retain(|(key, value)| keep(key, value));
+    }
+
     /// Adds a member; to be called with names that are not there.
-    pub(crate) fn push(&mut self, key: impl Into<Cow<'a, str>>, value: Json<'a>) {
+    pub fn push(&mut self, key: impl Into<Cow<'a, str>>, value: Json<'a>) {
         self.0.push((key.into(), value));
     }
 
-    pub(crate) fn has(&self, key: &str) -> bool {
+    pub fn has(&self, key: &str) -> bool {
         self.get(key).is_some()
     }
 
-    pub(crate) const fn len(&self) -> usize {
+    pub const fn len(&self) -> usize {
         self.0.len()
     }
 
-    pub(crate) const fn is_empty(&self) -> bool {
+    pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Json<'a>)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Json<'a>)> {
         self.0.iter().map(|(key, value)| (key.as_ref(), value))
     }
 
-    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(key, _)| key.as_ref())
     }
 
     /// The objects under the names that are numbers, in the order of these.
-    pub(crate) fn into_numbered(self) -> Vec<Self> {
+    pub fn into_numbered(self) -> Vec<Self> {
         let numbered = self.0.into_iter();
         let mut numbered: Vec<(u32, Self)> = numbered
             .filter_map(|(key, value)| Some((key.parse().ok()?, value.into_object()?)))

@@ -7,7 +7,7 @@
 mod body_metadata;
 mod content;
 mod correlate;
-pub(crate) mod dialect;
+pub mod dialect;
 mod dialects;
 mod failure;
 mod findings;
@@ -20,21 +20,20 @@ mod render;
 mod span;
 mod unknown;
 
-pub(crate) use content::{
+pub use content::{
     ContentClass, content_class, is_content, is_content_event, is_content_text, is_dialect_mark,
     is_text_key, register,
 };
-#[cfg(test)]
-pub(crate) use dialects::DIALECTS;
+pub use dialects::DIALECTS;
 pub use dialects::DialectCounts;
 pub use dialects::added::AddedDialects;
-pub(crate) use dialects::added::{MergedTables, dialect_rules};
-pub(crate) use dialects::is_built_in;
+pub use dialects::added::{MergedTables, dialect_rules};
+pub use dialects::is_built_in;
 pub use failure::{FailedEvent, FailureReason, OnFailure, without_search};
 pub use findings::FINDINGS;
 pub use normalize::Conventions;
-pub(crate) use normalize::field::GenAiField;
-pub(crate) use normalize::{OPERATIONS, messages};
+pub use normalize::field::GenAiField;
+pub use normalize::{OPERATIONS, messages, provider};
 pub use process::{ContextProcessor, ContextSettings, ContextTally};
 pub use redact::{ContentSwitches, Detector, HashKey, KeyRules, Pattern, Replacement};
 pub use render::{BackendDialect, RenderedSpan, SpanRenderer};

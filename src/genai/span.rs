@@ -42,7 +42,7 @@ pub(super) fn normalize_span(
     patch: &mut Patch,
 ) -> Option<DialectSet> {
     let first_token = first_token(span, detection, normalizer.added);
-    let mut events = EventValues::read(span.events, detection.own(), first_token);
+    let mut events = EventValues::read(span.events, span.attributes, detection.own(), first_token);
     let mut spoken = None;
     let has_work = normalizer.calls_for_work(detection, span.attributes) || events.has_content();
     if has_work && !span.attributes.is_empty() {

@@ -5,6 +5,9 @@
 //! is our `malloc` too: blocks of 24, 40 or 56 bytes may lie on any multiple of 8. Hash tables are
 //! read with instructions that fault there. What needs 16 bytes is therefore asked for with more,
 //! because the standard library then names the alignment in the call.
+//!
+//! On Unix the standard library's allocator is `malloc` and its kin, so that `free` takes each block.
+//! Buffers of bytes are handed to the host on the strength of that.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 

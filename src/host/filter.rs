@@ -135,14 +135,7 @@ unsafe fn filter<P: Filter>(arguments: Arguments) -> c_int {
     let answer = match verdict {
         Verdict::Pass => NOT_TOUCHED,
         // SAFETY: the host's result arguments, passed on.
-        Verdict::Replace(bytes) => match unsafe { replace(arguments, &bytes) } {
-            NOT_TOUCHED if running.fallback.is_some() => {
-                // There is no memory for the bytes; none stand for nothing.
-                // SAFETY: as above.
-                unsafe { replace(arguments, &[]) }
-            }
-            answer => answer,
-        },
+        Verdict::Replace(bytes) => unsafe { replace(arguments, bytes) },
     };
     running.shown.reporter().settle();
     answer
@@ -157,20 +150,18 @@ unsafe fn unfinished<P: Filter>(arguments: Arguments) -> c_int {
         return NOT_TOUCHED;
     }
     // SAFETY: the host's result arguments, passed on.
-    unsafe { replace(arguments, &[]) }
+    unsafe { replace(arguments, Vec::new()) }
 }
 
 /// Hands the host the bytes that take the chunk's place. OWNERSHIP: the host frees them.
-unsafe fn replace(arguments: Arguments, bytes: &[u8]) -> c_int {
+unsafe fn replace(arguments: Arguments, bytes: Vec<u8>) -> c_int {
     // SAFETY: the host passes the address of a pointer for the result.
     let out_data = unsafe { HostStruct::new(arguments.out_data, size_of::<*mut c_void>()) };
     // SAFETY: the host passes the address of a size for the result.
     let out_length = unsafe { HostStruct::new(arguments.out_length, size_of::<usize>()) };
-    // A buffer beside a length of zero would leak in hosts that filter inside processors.
-    let memory = if bytes.is_empty() { Some(std::ptr::null_mut()) } else { lend::give(bytes) };
-    let Some(memory) = memory else { return NOT_TOUCHED };
-    out_data.set::<*mut c_void>(0, memory);
     out_length.set::<usize>(0, bytes.len());
+    // None stand for null: a buffer beside a length of zero would leak in hosts that filter inside processors.
+    out_data.set::<*mut c_void>(0, lend::give(bytes));
     MODIFIED
 }
 

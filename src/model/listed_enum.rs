@@ -2,7 +2,8 @@
 
 /// Declares an enumeration and, in `ALL`, each of its variants, so that what is made of the list (counters,
 /// options, pages) cannot miss one.
-macro_rules! listed_enum {
+#[macro_export]
+macro_rules! __listed_enum {
     (
         $(#[$attribute:meta])*
         $visibility:vis enum $name:ident {
@@ -21,4 +22,4 @@ macro_rules! listed_enum {
     };
 }
 
-pub(crate) use listed_enum;
+pub use __listed_enum as listed_enum;

@@ -9,9 +9,12 @@ mod release;
 use self::hex::from_hex;
 pub use self::hex::{hex, hex_digit, write_hex};
 pub use self::latency_part::LatencyPart;
-pub(crate) use self::listed_enum::listed_enum;
+pub use self::listed_enum::listed_enum;
 pub use self::model_call::MODEL_CALLS;
 pub use self::release::Release;
+
+/// The name of the instrumentation scope of what we derive.
+pub const SCOPE_NAME: &str = "fluent-bit-ai";
 
 /// OpenTelemetry's signals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

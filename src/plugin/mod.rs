@@ -11,9 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use completion::{Completion, CompletionWaiter, Gate};
-#[cfg(test)]
-pub(crate) use options::GivenOptions;
-pub use options::{OptionKind, OptionSpec, Options, joined, put};
+pub use options::{GivenOptions, OptionKind, OptionSpec, Options, joined, put};
 
 use crate::hub::{FilterRole, Hub, StartedFilter};
 use crate::stats::{Counters, Log};

@@ -125,21 +125,25 @@ pub trait Options {
     }
 }
 
-/// Options as a test gives them.
-#[cfg(test)]
-#[derive(Debug, Default)]
-pub(crate) struct GivenOptions(Vec<(String, String)>);
+/// Options that are kept, so that they can be read again.
+#[derive(Debug, Clone, Default)]
+pub struct GivenOptions(Vec<(String, String)>);
 
-#[cfg(test)]
 impl GivenOptions {
+    /// What was given, without what the host keeps for itself.
+    #[must_use]
+    pub fn kept(options: &dyn Options) -> Self {
+        Self(options.given().to_vec())
+    }
+
     /// Pairs of an option's name and its value, in the order in which they were given.
+    #[cfg(test)]
     pub(crate) fn of(pairs: &[(&str, &str)]) -> Self {
         let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
         Self(pairs.iter().map(owned).collect())
     }
 }
 
-#[cfg(test)]
 impl Options for GivenOptions {
     fn given(&self) -> &[(String, String)] {
         &self.0

@@ -35,7 +35,7 @@ pub(super) fn detect(facts: &Facts, found: &mut ResourceAttributes) {
     if devices.is_empty() {
         return;
     }
-    devices.sort_by_key(|device| device.minor.parse::<u32>().unwrap_or(u32::MAX));
+    devices.sort_unstable_by_key(|device| device.minor.parse::<u32>().unwrap_or(u32::MAX));
     let chosen =
         facts.first_variable(&["CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"]).unwrap_or("all");
     let (mut ids, mut models) = (Vec::new(), Vec::new());

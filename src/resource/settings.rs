@@ -53,17 +53,17 @@ impl ResourceDetector {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DetectorSettings {
     /// Which detectors.
-    pub(crate) detectors: Vec<ResourceDetector>,
+    pub detectors: Vec<ResourceDetector>,
     /// The folder of the downward API's files.
-    pub(crate) podinfo: String,
+    pub podinfo: String,
     /// Which labels of the pod become attributes; `*` is all.
-    pub(crate) labels: Vec<String>,
+    pub labels: Vec<String>,
     /// Which annotations of the pod become attributes; `*` is all.
-    pub(crate) annotations: Vec<String>,
+    pub annotations: Vec<String>,
     /// Whether `app.kubernetes.io/*` labels name the service.
-    pub(crate) well_known_labels: bool,
+    pub well_known_labels: bool,
     /// The process that is described: a number, or `self`.
-    pub(crate) process: String,
+    pub process: String,
 }
 
 /// What detectors found.

@@ -6,6 +6,7 @@
 
 pub mod adaptive;
 mod head;
+mod journal;
 pub mod policy;
 mod rewrite;
 mod session;
@@ -15,8 +16,11 @@ mod trace_cache;
 mod tracestate;
 
 pub use head::{HeadDecision, HeadRate, HeadSampler, HeadTally, RateChance, RateTally, RateTest};
-pub use rewrite::{Mark, POLICY_ATTRIBUTE, Probability, marked_body};
+pub use journal::{JournalFrames, MAGIC as JOURNAL_MAGIC, Undecided, undecided};
+pub use rewrite::{DRY_RUN_ATTRIBUTE, Mark, POLICY_ATTRIBUTE, Probability, marked_body};
 pub use session::SessionKeys;
-pub use tail::{TailConfig, TailSampler, TailTally, Unanswered};
+pub use tail::{
+    AdaptiveKeys, SHEDDING, TailConfig, TailSampler, TailSettings, TailTally, Unanswered, Volume,
+};
 pub use threshold::{Randomness, Threshold};
 pub use tracestate::{OtState, with_ot_state};

@@ -11,6 +11,9 @@ use crate::codec::records::{Patch, SpanView};
 /// The attribute that says which policy kept a span.
 pub const POLICY_ATTRIBUTE: &str = "fluentbit.ai.sampling.policy";
 
+/// The attribute that says what would have become of a span that a dry run let through: `keep` or `drop`.
+pub const DRY_RUN_ATTRIBUTE: &str = "fluentbit.ai.sampling.dry_run";
+
 /// What happens to the threshold in the tracestate of a kept span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Probability {
@@ -31,6 +34,8 @@ pub struct Mark<'a> {
     pub randomness: Option<Randomness>,
     /// The policy to name in [`POLICY_ATTRIBUTE`].
     pub policy: Option<&'a str>,
+    /// What would have become of the span, for [`DRY_RUN_ATTRIBUTE`].
+    pub dry_run: Option<&'static str>,
 }
 
 impl Mark<'_> {
@@ -69,14 +74,12 @@ impl Mark<'_> {
             }
             Some(state) => patch.replace(span.trace_state, |out| str_bytes(out, state)),
         }
-        let mut new_policy = None;
-        match self.policy {
-            Some(policy) if span.attributes.is_empty() => {
-                new_policy = Some(policy);
-                more += 1;
-            }
-            Some(policy) => note_policy(span.attributes, policy, patch),
-            None => {}
+        let said = [(POLICY_ATTRIBUTE, self.policy), (DRY_RUN_ATTRIBUTE, self.dry_run)];
+        let is_new = span.attributes.is_empty() && said.iter().any(|(_, value)| value.is_some());
+        if is_new {
+            more += 1;
+        } else {
+            note_attributes(span.attributes, &said, patch);
         }
         if fewer + more == 0 {
             return;
@@ -86,30 +89,49 @@ impl Mark<'_> {
                 str_bytes(out, keys::TRACE_STATE);
                 str_bytes(out, state);
             }
-            if let Some(policy) = new_policy {
+            if is_new {
                 str_bytes(out, keys::ATTRIBUTES);
-                map_header(out, 1);
-                str(out, POLICY_ATTRIBUTE);
-                str(out, policy);
+                map_header(
+                    out,
+                    u32::from(self.policy.is_some()) + u32::from(self.dry_run.is_some()),
+                );
+                write_attributes(&said, out);
             }
         });
     }
 }
 
-/// Notes the policy in attributes, in place of one that an earlier sampler wrote.
-fn note_policy(attributes: &[u8], policy: &str, patch: &mut Patch) {
-    let mut fewer = 0;
-    if memmem::find(attributes, POLICY_ATTRIBUTE.as_bytes()).is_some() {
-        let former = MapView::new(attributes);
-        for entry in former.filter(|entry| entry.key == POLICY_ATTRIBUTE.as_bytes()) {
-            patch.replace(entry.raw, |_| {});
-            fewer += 1;
+/// What is said of a span in its attributes: keys, and values where there are any.
+type Said<'a> = [(&'static str, Option<&'a str>); 2];
+
+fn write_attributes(said: &Said<'_>, out: &mut Vec<u8>) {
+    for (key, value) in said {
+        if let Some(value) = value {
+            str(out, key);
+            str(out, value);
         }
     }
-    patch.edit_map(attributes, fewer, 1, |out| {
-        str(out, POLICY_ATTRIBUTE);
-        str(out, policy);
-    });
+}
+
+/// Notes what is said of a span in its attributes, in place of what an earlier sampler wrote.
+fn note_attributes(attributes: &[u8], said: &Said<'_>, patch: &mut Patch) {
+    let (mut fewer, mut more) = (0, 0);
+    for (key, value) in said {
+        if value.is_none() {
+            continue;
+        }
+        more += 1;
+        if memmem::find(attributes, key.as_bytes()).is_some() {
+            let former = MapView::new(attributes);
+            for entry in former.filter(|entry| entry.key == key.as_bytes()) {
+                patch.replace(entry.raw, |_| {});
+                fewer += 1;
+            }
+        }
+    }
+    if more > 0 {
+        patch.edit_map(attributes, fewer, more, |out| write_attributes(said, out));
+    }
 }
 
 /// Appends a span's body with its mark.
@@ -151,7 +173,7 @@ mod tests {
         let mut out = b"before".to_vec();
         marked_body(
             body,
-            Mark { probability, randomness: None, policy },
+            Mark { probability, randomness: None, policy, dry_run: None },
             &mut Patch::default(),
             &mut out,
         );
@@ -217,7 +239,7 @@ mod tests {
         ] {
             let body = body(before, 1, 1);
             let mut out = Vec::new();
-            let mark = Mark { probability, randomness, policy: None };
+            let mark = Mark { probability, randomness, policy: None, dry_run: None };
             marked_body(&body, mark, &mut Patch::default(), &mut out);
             assert_eq!(state(&out), want, "{before:?} {probability:?}");
         }

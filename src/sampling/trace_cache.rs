@@ -1,6 +1,7 @@
 //! What is remembered about traces.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
 use foldhash::fast::RandomState;
 
@@ -12,19 +13,28 @@ use crate::model::TraceId;
 /// full the old one is forgotten. An entry is remembered for at least half of the capacity's worth
 /// of newer ones.
 #[derive(Debug)]
-pub(super) struct TraceCache<V> {
+pub(super) struct TraceCache<V, K = TraceId> {
     half: usize,
-    young: HashMap<TraceId, V, RandomState>,
-    old: HashMap<TraceId, V, RandomState>,
+    young: HashMap<K, V, RandomState>,
+    old: HashMap<K, V, RandomState>,
 }
 
-impl<V: Copy> TraceCache<V> {
+impl<V: Copy, K: Copy + Eq + Hash> TraceCache<V, K> {
     /// A cache of this many entries; none at all for 0.
     pub(super) fn new(capacity: usize) -> Self {
         Self { half: capacity.div_ceil(2), young: HashMap::default(), old: HashMap::default() }
     }
 
-    pub(super) fn insert(&mut self, id: TraceId, value: V) {
+    /// Has room for this many entries from now on.
+    pub(super) fn resize(&mut self, capacity: usize) {
+        self.half = capacity.div_ceil(2);
+        if self.half == 0 {
+            self.young.clear();
+            self.old.clear();
+        }
+    }
+
+    pub(super) fn insert(&mut self, id: K, value: V) {
         if self.half == 0 {
             return;
         }
@@ -35,7 +45,7 @@ impl<V: Copy> TraceCache<V> {
         self.young.insert(id, value);
     }
 
-    pub(super) fn get(&mut self, id: TraceId) -> Option<V> {
+    pub(super) fn get(&mut self, id: K) -> Option<V> {
         if let Some(value) = self.young.get(&id) {
             return Some(*value);
         }

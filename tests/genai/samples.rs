@@ -9,13 +9,6 @@ use serde_json::{Map, Value, json};
 use crate::records::{capture, read};
 use crate::settings;
 
-/// Captures that grow more: short spans without content that say their session a second time as the conversation, and
-/// request parameters of which the conventions have all but one, so that the text of all stays.
-const OF_SHORT_SPANS: [&str; 2] = ["claude-code-2.1.197.otlp.jsonl", "langfuse-5.0.4.otlp.jsonl"];
-
-/// What their spans may weigh.
-const MOST_GROWTH_OF_SHORT: f64 = 1.1;
-
 /// Writes the results instead of comparing them, for review.
 pub(crate) const UPDATE: &str = "UPDATE_GENAI_RESULTS";
 
@@ -170,7 +163,6 @@ pub(crate) fn samples_do_not_grow() {
         let growth = mapped.after.len() as f64 / mapped.before.len() as f64;
         let most = match &file {
             made if made.starts_with("made/") => MOST_GROWTH_OF_MADE,
-            short if OF_SHORT_SPANS.contains(&short.as_str()) => MOST_GROWTH_OF_SHORT,
             _ => MOST_GROWTH,
         };
         assert!(growth <= most, "{file}: {growth:.3}");

@@ -6,7 +6,10 @@
 //! not tell, `repeats` what it tells again, `tools` what it tells of these.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use fluent_bit_ai::aggregation::{Aggregator, HistogramForm, MetricsConfig, Temporality};
+use fluent_bit_ai::clock::Tick;
 use fluent_bit_ai::genai::{ContextSettings, Conventions};
 use serde::Deserialize;
 use serde_json::Value;
@@ -135,6 +138,71 @@ fn what_captures_say_is_what_was_answered() {
             let ran: Vec<&Value> = told.tools.as_ref().unwrap_or(&truth.tools).iter().collect();
             assert_eq!(tools, ran, "{name}: {signal}");
         }
+    }
+}
+
+/// The tokens that calls tell together.
+fn tokens(calls: &[Call]) -> (u64, u64) {
+    let sum = |name| calls.iter().filter_map(|call| call.get(name)?.as_u64()).sum();
+    (sum("input"), sum("output"))
+}
+
+/// What model metrics make of these chunks.
+fn counted(chunks: &[&[u8]]) -> (u64, u64) {
+    let mut aggregator = Aggregator::new(
+        MetricsConfig {
+            interval: Duration::from_secs(10),
+            dimensions: Vec::new(),
+            temporality: Temporality::Delta,
+            histogram: HistogramForm::Explicit,
+            tag: None,
+            is_whole: false,
+            max_series: 2000,
+            series_expiry: Duration::from_secs(300),
+            call_window: Duration::from_secs(60),
+            max_traces: 1000,
+            prices: None,
+            weight: |_| 1.0,
+            position: settings().position,
+        },
+        Tick(0),
+        0,
+    );
+    chunks.iter().for_each(|chunk| aggregator.on_chunk(b"ai", chunk, Tick(1), 1));
+    aggregator.take(true, Tick(2), 2);
+    let tally = aggregator.tally();
+    (tally.input_tokens, tally.output_tokens)
+}
+
+/// Programs whose spans and events have no id of a call in common, so that who gives both to model metrics
+/// has each call twice.
+const WITHOUT_COMMON_IDS: [&str; 2] = ["codex-", "gemini-cli-"];
+
+/// Scenario: every capture's spans and log events, and those of one program that two instrumentations tell of,
+/// in any order, to the model metrics. Guarantees: each call's tokens count once, where an id says that it
+/// is one; two events of one call do as well.
+#[test]
+fn tokens_of_captures_count_once() {
+    let chunk =
+        |name: &str, signal| mapped(&format!("{name}.otlp.jsonl"), signal, settings()).after;
+    for (name, truth) in truths() {
+        let [spans, logs] = ["span", "log"].map(|signal| chunk(&name, signal));
+        let told = |signal| truth.told.get(signal).map(|told| tokens(&told.calls(&truth.calls)));
+        let mut expected = told("span").or_else(|| told("log")).unwrap();
+        if WITHOUT_COMMON_IDS.iter().any(|program| name.starts_with(program)) {
+            let of_events = tokens(&truth.calls);
+            expected = (expected.0 + of_events.0, expected.1 + of_events.1);
+        }
+        assert_eq!(counted(&[&spans, &logs]), expected, "{name}");
+        assert_eq!(counted(&[&logs, &spans]), expected, "{name}, logs first");
+    }
+    let both = ["otel-instrumentation-genai-anthropic-1.3b0", "anthropic-2.14.0"];
+    let chunks: Vec<Vec<u8>> =
+        both.iter().flat_map(|name| ["span", "log"].map(|signal| chunk(name, signal))).collect();
+    let mut chunks: Vec<&[u8]> = chunks.iter().map(Vec::as_slice).collect();
+    for _ in 0..4 {
+        assert_eq!(counted(&chunks), (221, 43));
+        chunks.rotate_left(1);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Coding agents whose calls come as spans, as log events, or as both are measured.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -9,7 +10,7 @@ use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
 use prost::Message;
 
 use crate::client::Client;
-use crate::hosts::{RunningHost, free_port};
+use crate::hosts::{Host, RunningHost, free_port};
 use crate::replay;
 use crate::sink::{Keep, ReceivedRequests, Sink};
 use crate::support::{Pipeline, all_hosts, linked, together};
@@ -45,6 +46,32 @@ fn totals(received: &ReceivedRequests) -> BTreeMap<String, (u64, f64)> {
     totals
 }
 
+/// What a host with `ai_context` and `ai_metrics` measures of these requests.
+async fn measured(
+    host: &Host,
+    plugins: &Path,
+    requests: &[replay::Captured],
+) -> (BTreeMap<String, (u64, f64)>, String) {
+    let sink = Sink::start(0, Keep::Requests).await;
+    let (http, grpc) = (free_port(), free_port());
+    let metrics = ["name: ai_metrics", "match: '*'", "interval: 1s", "temporality: delta"];
+    let pipeline = Pipeline::default()
+        .otlp_in(http, grpc)
+        .filter(&["name: ai_context", "match: '*'"])
+        .filter(&metrics)
+        .otlp_out(&[("one", sink.port, "http/protobuf")]);
+    let running = RunningHost::start(host, &pipeline.yaml(plugins), http);
+    let mut client = Client::connect(http, false).await.unwrap();
+    for captured in requests {
+        client.send(&captured.path, "", captured.body.clone()).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let (code, log) = running.stop();
+    assert_eq!(code, Some(0), "{}: {log}", host.title());
+    let received = sink.received.lock().unwrap();
+    (totals(&received), log)
+}
+
 /// Scenario: what Claude Code, Codex, Gemini CLI and Qwen Code send, spans and events, through `ai_context` and
 /// `ai_metrics`. Guarantees: the tokens are those of their four calls, parts of them are apart, and the call
 /// and the tool of Claude Code, which come as span and event with one id, count once.
@@ -60,24 +87,7 @@ async fn events_of_coding_agents_are_measured_once() {
         .filter(|request| request.path != "/v1/metrics")
         .collect();
     for host in all_hosts() {
-        let sink = Sink::start(0, Keep::Requests).await;
-        let (http, grpc) = (free_port(), free_port());
-        let metrics = ["name: ai_metrics", "match: '*'", "interval: 1s", "temporality: delta"];
-        let pipeline = Pipeline::default()
-            .otlp_in(http, grpc)
-            .filter(&["name: ai_context", "match: '*'"])
-            .filter(&metrics)
-            .otlp_out(&[("one", sink.port, "http/protobuf")]);
-        let running = RunningHost::start(&host, &pipeline.yaml(plugins.path()), http);
-        let mut client = Client::connect(http, false).await.unwrap();
-        for captured in &requests {
-            client.send(&captured.path, "", captured.body.clone()).await.unwrap();
-        }
-        tokio::time::sleep(Duration::from_secs(4)).await;
-        let (code, log) = running.stop();
-        assert_eq!(code, Some(0), "{}: {log}", host.title());
-        let received = sink.received.lock().unwrap();
-        let totals = totals(&received);
+        let (totals, log) = measured(&host, plugins.path(), &requests).await;
         let of = |name: &str| totals.get(name).copied().unwrap_or_default();
         let note = format!("{}: {totals:?} {log}", host.title());
         let tokens = 3028.0 + 93.0 + 40.0 + 9.0 + 100.0 + 27.0 + 100.0 + 20.0;
@@ -92,5 +102,28 @@ async fn events_of_coding_agents_are_measured_once() {
         assert_eq!(of("gen_ai.execute_tool.duration").0, 1 + 1 + 2, "{note}");
         assert_eq!(of("gen_ai.client.operation.time_to_first_chunk"), (1, 0.8), "{note}");
         println!("{}: {tokens} tokens of 4 calls", host.title());
+    }
+}
+
+/// Scenario: the events of a real Gemini CLI, of whose answers its own event and that of the conventions tell, through
+/// `ai_context` and `ai_metrics`. Guarantees: the answer's id makes them one, with all tokens.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_events_of_one_answer_count_once() {
+    const CAPTURE: &str = "gemini-cli-0.61.0.otlp.jsonl";
+    let _together = together();
+    let plugins = linked();
+    let captures = replay::read_folder(&testkit::root().join("tests/data/genai"));
+    let of_gemini = captures.into_iter().filter(|(file, _)| file == CAPTURE);
+    let requests: Vec<replay::Captured> = of_gemini
+        .flat_map(|(_, requests)| requests)
+        .filter(|request| request.path == "/v1/logs")
+        .collect();
+    assert!(!requests.is_empty());
+    for host in all_hosts() {
+        let (totals, log) = measured(&host, plugins.path(), &requests).await;
+        let of = |name: &str| totals.get(name).copied().unwrap_or_default();
+        let note = format!("{}: {totals:?} {log}", host.title());
+        assert_eq!(of("gen_ai.client.token.usage"), (4, 107.0 + 21.0 + 114.0 + 22.0), "{note}");
+        assert_eq!(of("gen_ai.client.operation.count").0, 2, "{note}");
     }
 }

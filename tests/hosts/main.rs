@@ -72,6 +72,7 @@ mod reload;
 mod sampling;
 mod sampling_files;
 mod sampling_rates;
+mod sampling_runtime;
 mod sampling_sessions;
 mod sdk;
 mod security;

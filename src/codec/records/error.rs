@@ -64,38 +64,38 @@ pub struct DecodeError {
 /// A fault on its way up: each level adds its part of the path. The address becomes an offset when
 /// the request's own address is known.
 #[derive(Debug)]
-pub(crate) struct DecodeFault {
+pub(super) struct DecodeFault {
     kind: DecodeKind,
     address: usize,
     path: Vec<String>,
 }
 
 /// The result of decoding; boxed because faults are rare and results are returned often.
-pub(crate) type DecodeResult<T = ()> = Result<T, Box<DecodeFault>>;
+pub(super) type DecodeResult<T = ()> = Result<T, Box<DecodeFault>>;
 
 impl DecodeFault {
     #[cold]
-    pub(crate) fn new(kind: impl Into<DecodeKind>, near: &[u8]) -> Box<Self> {
+    pub(super) fn new(kind: impl Into<DecodeKind>, near: &[u8]) -> Box<Self> {
         Box::new(Self { kind: kind.into(), address: near.as_ptr().addr(), path: Vec::new() })
     }
 
     /// Adds the name of the field that holds what was added before.
     #[cold]
-    pub(crate) fn within(mut self: Box<Self>, name: &str) -> Box<Self> {
+    pub(super) fn within(mut self: Box<Self>, name: &str) -> Box<Self> {
         self.path.push(name.to_owned());
         self
     }
 
     /// Adds a field's name and an index.
     #[cold]
-    pub(crate) fn within_index(mut self: Box<Self>, name: &str, index: u32) -> Box<Self> {
+    pub(super) fn within_index(mut self: Box<Self>, name: &str, index: u32) -> Box<Self> {
         self.path.push(format!("{name}[{index}]"));
         self
     }
 
     /// Adds an attribute's key, of which a message shows the first 64 bytes.
     #[cold]
-    pub(crate) fn within_key(mut self: Box<Self>, key: &[u8]) -> Box<Self> {
+    pub(super) fn within_key(mut self: Box<Self>, key: &[u8]) -> Box<Self> {
         let shown = String::from_utf8_lossy(key.get(..64).unwrap_or(key));
         self.path.push(format!("[{shown:?}]"));
         self
@@ -103,7 +103,7 @@ impl DecodeFault {
 
     /// The error for a caller, who has the whole request. A fault in bytes that were put together
     /// from repeated fields has no offset of its own and gets that of `item`.
-    pub(crate) fn error(&self, request: &[u8], item: &[u8]) -> DecodeError {
+    pub(super) fn error(&self, request: &[u8], item: &[u8]) -> DecodeError {
         let base = request.as_ptr().addr();
         let inside =
             |address: usize| address.checked_sub(base).filter(|offset| *offset <= request.len());

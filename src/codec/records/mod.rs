@@ -20,8 +20,8 @@ mod record;
 mod record_reader;
 mod schema;
 mod telemetry;
-#[cfg(test)]
-pub(crate) mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod views;
 
 pub use chunk_rewriter::ChunkRewriter;
@@ -37,7 +37,7 @@ pub use item_reader::{Item, ItemReader, ItemStep};
 pub use patch::Patch;
 pub use profiles::{profile_count, profiles_of, profiles_to_records};
 pub use raw_values::raw_values_hold_content;
-pub(crate) use record::event_head;
+pub use record::event_head;
 pub use record::{Event, EventKind, EventTime, Group, StatusCode};
 pub use record_reader::{OpenLogRecord, RecordReader};
 pub use telemetry::{CommonPairs, Telemetry, is_placing_key};

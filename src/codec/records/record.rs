@@ -82,7 +82,7 @@ pub enum StatusCode {
 
 /// Appends the start of an event, up to its metadata.
 #[inline]
-pub(crate) fn event_head(out: &mut Vec<u8>, time: EventTime) {
+pub fn event_head(out: &mut Vec<u8>, time: EventTime) {
     let [a, b, c, d] = time.seconds.to_be_bytes();
     let [e, f, g, h] = time.nanos.to_be_bytes();
     let [w, x, y, z] = EVENT_HEAD;

@@ -1,10 +1,16 @@
-//! Span records for tests.
+//! Span records for tests, those of the other crates included.
+#![expect(
+    missing_docs,
+    clippy::must_use_candidate,
+    clippy::unwrap_used,
+    reason = "for tests only, which end where something is wrong"
+)]
 
 use super::{EventTime, event_head};
 use crate::codec::msgpack::{array_header, bool, ext, f64, int, map_header, str, uint};
 
 /// A log event with this time, metadata and body.
-pub(crate) fn log_event(
+pub fn log_event(
     unix_nanos: u64,
     metadata: &serde_json::Value,
     body: &serde_json::Value,
@@ -18,7 +24,7 @@ pub(crate) fn log_event(
 
 /// An attribute's value.
 #[derive(Clone)]
-pub(crate) enum Value {
+pub enum Value {
     Text(String),
     Int(i64),
     Float(f64),
@@ -51,9 +57,9 @@ impl From<bool> for Value {
 
 /// A span record under construction.
 #[derive(Clone)]
-pub(crate) struct SpanRecord {
-    pub(crate) trace: u64,
-    pub(crate) span: u64,
+pub struct SpanRecord {
+    pub trace: u64,
+    pub span: u64,
     parent: u64,
     start: u64,
     end: u64,
@@ -68,7 +74,7 @@ pub(crate) struct SpanRecord {
 
 impl SpanRecord {
     /// A span of one millisecond. The last 8 bytes of the trace id are `trace`.
-    pub(crate) fn new(trace: u64, span: u64) -> Self {
+    pub fn new(trace: u64, span: u64) -> Self {
         Self {
             trace,
             span,
@@ -85,53 +91,53 @@ impl SpanRecord {
         }
     }
 
-    pub(crate) fn parent(mut self, parent: u64) -> Self {
+    pub fn parent(mut self, parent: u64) -> Self {
         self.parent = parent;
         self
     }
 
-    pub(crate) fn times(mut self, start_ms: u64, end_ms: u64) -> Self {
+    pub fn times(mut self, start_ms: u64, end_ms: u64) -> Self {
         (self.start, self.end) = (start_ms * 1_000_000, end_ms * 1_000_000);
         self
     }
 
-    pub(crate) fn times_nanos(mut self, start: u64, end: u64) -> Self {
+    pub fn times_nanos(mut self, start: u64, end: u64) -> Self {
         (self.start, self.end) = (start, end);
         self
     }
 
-    pub(crate) fn error(mut self) -> Self {
+    pub fn error(mut self) -> Self {
         self.error = true;
         self
     }
 
-    pub(crate) fn state(mut self, trace_state: &str) -> Self {
+    pub fn state(mut self, trace_state: &str) -> Self {
         trace_state.clone_into(&mut self.trace_state);
         self
     }
 
-    pub(crate) fn service(mut self, service: &str) -> Self {
+    pub fn service(mut self, service: &str) -> Self {
         service.clone_into(&mut self.service);
         self
     }
 
-    pub(crate) fn kind(mut self, kind: &'static str) -> Self {
+    pub fn kind(mut self, kind: &'static str) -> Self {
         self.kind = kind;
         self
     }
 
     /// Says whether its parent is in another process.
-    pub(crate) fn remote(mut self, is_remote: bool) -> Self {
+    pub fn remote(mut self, is_remote: bool) -> Self {
         self.flags = if is_remote { 0x300 } else { 0x100 };
         self
     }
 
-    pub(crate) fn from(mut self, run: u64, position: u32) -> Self {
+    pub fn from(mut self, run: u64, position: u32) -> Self {
         self.position = Some((run, position));
         self
     }
 
-    pub(crate) fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+    pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.attributes.push((key.to_owned(), value.into()));
         self
     }
@@ -163,7 +169,7 @@ impl SpanRecord {
     }
 
     /// The log event.
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         array_header(&mut out, 2);
         array_header(&mut out, 2);
@@ -235,6 +241,6 @@ impl SpanRecord {
 }
 
 /// A chunk of these spans.
-pub(crate) fn chunk(spans: &[SpanRecord]) -> Vec<u8> {
+pub fn chunk(spans: &[SpanRecord]) -> Vec<u8> {
     spans.iter().flat_map(SpanRecord::encode).collect()
 }

@@ -93,6 +93,18 @@ impl<'o> FileOptions<'o> {
         Node { map: &self.root, at: "" }
     }
 
+    /// Where the file is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        Path::new(&self.path)
+    }
+
+    /// What the file says; nothing where there is none.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// What to write before a mistake in the file.
     #[must_use]
     pub fn location(&self) -> String {

@@ -12,7 +12,7 @@ use crate::codec::records::edit::Pairs;
 use crate::codec::records::metric_writer::{
     self, MetricData, MetricHead, MetricOrigin, MetricPoint, PointValue, Temporality,
 };
-use crate::model::{Emission, Position};
+use crate::model::{Emission, Position, SCOPE_NAME};
 
 /// The most series. What is beyond goes to the overflow series of its tag.
 const MAX_SERIES: usize = 2000;
@@ -59,7 +59,7 @@ impl BrokenCounts {
         let mut metadata = Vec::new();
         let origin = MetricOrigin {
             resource: &[],
-            scope_name: env!("CARGO_PKG_NAME"),
+            scope_name: SCOPE_NAME,
             scope_version: env!("CARGO_PKG_VERSION"),
             schema_url: "",
             position: Some(position),

@@ -7,11 +7,11 @@
 
 use crate::export::request::EncodedRequest;
 use crate::export::request::items::{MetricTemporality, PointKind, RequestItems};
-use crate::model::Signal;
+use crate::model::{SCOPE_NAME, Signal};
 use crate::runtime::heavy;
 
 /// The scope of what our own filters derive.
-const OURS: &[u8] = env!("CARGO_PKG_NAME").as_bytes();
+const OURS: &[u8] = SCOPE_NAME.as_bytes();
 
 /// A request of metrics as two, where it has some that our own filters derived and some of
 /// applications. Records say which is which; what comes in the host's own form says it by its scope.

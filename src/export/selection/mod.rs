@@ -137,7 +137,7 @@ impl Selection {
         }
         let mut body = Vec::with_capacity(event.body.len().saturating_add(32));
         let probability = Probability::AtLeast(threshold);
-        let mark = Mark { probability, randomness: None, policy: None };
+        let mark = Mark { probability, randomness: None, policy: None, dry_run: None };
         marked_body(event.body, mark, patch, &mut body);
         Some(body)
     }

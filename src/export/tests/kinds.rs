@@ -12,7 +12,7 @@ use crate::codec::records::metric_writer::{
     self, MetricData, MetricHead, MetricOrigin, MetricPoint, PointValue, Temporality,
 };
 use crate::export::{EndpointSettings, Protocol};
-use crate::model::Position;
+use crate::model::{Position, SCOPE_NAME};
 
 const WORDS: &str = "invalid temporality and type combination for metric";
 
@@ -76,7 +76,7 @@ fn derived() -> Vec<u8> {
     let (mut metadata, mut chunk) = (Vec::new(), Vec::new());
     let origin = MetricOrigin {
         resource: &[],
-        scope_name: env!("CARGO_PKG_NAME"),
+        scope_name: SCOPE_NAME,
         scope_version: "1",
         schema_url: "",
         position: Some(Position { run: 1, after: 1 }),
@@ -186,7 +186,7 @@ fn what_comes_in_the_hosts_form_is_distinguished_by_its_scope() {
             apart(EncodedRequest::new(Signal::Metrics, scopes.len() * 2, request.encode_to_vec()));
         parts.iter().map(|part| (part.items, part.is_derived)).collect::<Vec<_>>()
     };
-    let ours = env!("CARGO_PKG_NAME");
+    let ours = SCOPE_NAME;
     assert_eq!(of(&["a", ours, "fluent-bit-air", ours]), [(4, false), (4, true)]);
     assert_eq!(of(&[ours]), [(2, true)]);
     assert_eq!(of(&["a"]), [(2, false)]);

@@ -269,7 +269,7 @@ fn folder(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
 pub(in crate::export) fn files_in(path: &Path) -> std::io::Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(path)?.take(MAX_FILES);
     let mut files = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
-    files.sort();
+    files.sort_unstable();
     Ok(files)
 }
 

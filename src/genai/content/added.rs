@@ -22,7 +22,10 @@ struct Registered {
 static FIRST: OnceLock<&'static Registered> = OnceLock::new();
 
 /// The dialects of a text; `read` makes them of it where it was not there before.
-pub(crate) fn register<E>(
+///
+/// # Errors
+/// What `read` says.
+pub fn register<E>(
     text: &Value,
     read: impl FnOnce(&'static Value) -> Result<MergedTables, E>,
 ) -> Result<AddedDialects, E> {

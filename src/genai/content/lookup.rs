@@ -8,7 +8,7 @@ use crate::genai::dialects::{DIALECTS, litellm};
 
 /// What a name says of its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum ContentClass {
+pub enum ContentClass {
     /// It is no content, as far as the lists know.
     Unlisted,
     /// It is content if it is a text or a structure, and the item speaks a dialect.

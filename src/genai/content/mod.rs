@@ -10,24 +10,25 @@ mod added;
 mod lookup;
 mod text;
 
-pub(crate) use added::register;
-pub(crate) use text::{is_content_text, is_text_key};
+pub use added::register;
+pub use text::{is_content_text, is_text_key};
 
-pub(crate) use lookup::ContentClass;
+pub use lookup::ContentClass;
 use lookup::TABLE;
 
 /// What a name says of its value.
-pub(crate) fn content_class(name: &[u8]) -> ContentClass {
+pub fn content_class(name: &[u8]) -> ContentClass {
     added::class(name, TABLE.class(name))
 }
 
 /// Whether an attribute of this name holds content, whatever the item.
-pub(crate) fn is_content(name: &str) -> bool {
+#[must_use]
+pub fn is_content(name: &str) -> bool {
     matches!(content_class(name.as_bytes()), ContentClass::Content | ContentClass::Word)
 }
 
 /// Whether a span event or a log record of this name carries nothing but content.
-pub(crate) fn is_content_event(name: &str) -> bool {
+pub fn is_content_event(name: &str) -> bool {
     let of_messages =
         |rest: &str| rest == "choice" || rest.starts_with("content.") || rest.ends_with(".message");
     name.strip_prefix("gen_ai.").is_some_and(of_messages)
@@ -37,7 +38,7 @@ pub(crate) fn is_content_event(name: &str) -> bool {
 
 /// Whether the name of an attribute, an event, a span, a scope or a service shows that an item
 /// speaks a dialect.
-pub(crate) fn is_dialect_mark(name: &[u8]) -> bool {
+pub fn is_dialect_mark(name: &[u8]) -> bool {
     TABLE.is_mark(name) || added::is_mark(name)
 }
 

@@ -19,11 +19,12 @@ static CONTENT_TEXT: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 
 /// Whether a log's text is content, by what is known of those who write such logs.
-pub(crate) fn is_content_text(text: &[u8]) -> bool {
+pub fn is_content_text(text: &[u8]) -> bool {
     CONTENT_TEXT.as_ref().is_some_and(|pattern| pattern.is_match(text))
 }
 
 /// Whether a log has its text under this key.
-pub(crate) fn is_text_key(key: &[u8]) -> bool {
+#[must_use]
+pub fn is_text_key(key: &[u8]) -> bool {
     matches!(key, b"log" | b"message" | b"msg" | b"MESSAGE" | b"Message")
 }

@@ -11,7 +11,7 @@ pub struct AddedDialects(Option<&'static MergedTables>);
 
 /// Added dialects, and the tables of these and of the built-in ones.
 #[derive(Debug)]
-pub(crate) struct MergedTables {
+pub struct MergedTables {
     dialects: Vec<Dialect>,
     keys: Vec<KeyMeaning>,
     later_keys: Vec<KeyMeaning>,
@@ -26,15 +26,17 @@ impl AddedDialects {
     pub const MAX: usize = MOST_ADDED;
 
     /// The most keys that they may have together.
-    pub(crate) const MAX_KEYS: usize = 512;
+    pub const MAX_KEYS: usize = 512;
 
     /// The dialects of these tables.
-    pub(crate) const fn of(tables: &'static MergedTables) -> Self {
+    #[must_use]
+    pub const fn of(tables: &'static MergedTables) -> Self {
         Self(Some(tables))
     }
 
     /// The dialects, in the order of their priority.
-    pub(crate) fn dialects(self) -> &'static [Dialect] {
+    #[must_use]
+    pub fn dialects(self) -> &'static [Dialect] {
         self.0.map(|tables| &tables.dialects[..]).unwrap_or_default()
     }
 
@@ -44,7 +46,8 @@ impl AddedDialects {
     }
 
     /// The keys of all dialects, each once.
-    pub(crate) fn keys(self, conventions: Conventions) -> &'static [KeyMeaning] {
+    #[must_use]
+    pub fn keys(self, conventions: Conventions) -> &'static [KeyMeaning] {
         match (self.0, conventions) {
             (None, _) => KeyTable::of(conventions).keys(),
             (Some(tables), Conventions::V1_41) => &tables.keys,
@@ -53,14 +56,16 @@ impl AddedDialects {
     }
 
     /// The lists of all dialects. Of two with one prefix the last counts.
-    pub(crate) fn lists(self) -> &'static [KnownList] {
+    #[must_use]
+    pub fn lists(self) -> &'static [KnownList] {
         self.0.map_or(&LISTS, |tables| &tables.lists)
     }
 }
 
 impl MergedTables {
     /// The tables of these dialects and the built-in ones.
-    pub(crate) fn new(dialects: Vec<Dialect>) -> Self {
+    #[must_use]
+    pub fn new(dialects: Vec<Dialect>) -> Self {
         let keys = |conventions| merged(&dialects, KeyTable::of(conventions).keys());
         let (keys, later_keys) = (keys(Conventions::V1_41), keys(Conventions::GenAi0_1));
         let mut lists = LISTS.to_vec();
@@ -79,13 +84,14 @@ impl MergedTables {
     }
 
     /// The dialects.
-    pub(crate) fn dialects(&self) -> &[Dialect] {
+    #[must_use]
+    pub fn dialects(&self) -> &[Dialect] {
         &self.dialects
     }
 }
 
 /// The rules of a dialect, and those that its other signs are.
-pub(crate) fn dialect_rules(dialect: &Dialect) -> impl Iterator<Item = DialectRule> {
+pub fn dialect_rules(dialect: &Dialect) -> impl Iterator<Item = DialectRule> {
     let signs = dialect.detection.attributes.iter().map(|key| rule(key, RuleAction::Sign));
     let valued = dialect.detection.values.iter().map(|(key, _)| common(key, RuleAction::Sign));
     dialect.rules.iter().copied().chain(signs).chain(valued)
@@ -144,5 +150,6 @@ fn join(added: &mut KeyMeaning, built_in: &KeyMeaning) {
         added.speakers = added.speakers.and(built_in.speakers);
         added.is_common &= built_in.is_common;
         added.stays |= built_in.stays;
+        added.is_session |= built_in.is_session;
     }
 }

@@ -33,7 +33,7 @@ pub(crate) const DIALECT: Dialect = Dialect {
         common("tool_input", To(GenAiField::ToolArguments)),
         common("agent_id", To(GenAiField::AgentId)),
         common("error_type", To(GenAiField::ErrorType)),
-        common("session.id", To(GenAiField::ConversationId)).stays(),
+        common("session.id", To(GenAiField::ConversationId)).session(),
     ],
     kinds: &[
         KindNames {

@@ -1,6 +1,6 @@
 //! GenAI dialect table: Gemini CLI.
 
-use RuleAction::{Event, To, Total};
+use RuleAction::{Details, Event, To, Total};
 
 use crate::genai::dialect::{
     ContentNames, Dialect, DialectSigns, KindNames, RuleAction, common, kind,
@@ -24,10 +24,18 @@ pub(crate) const DIALECT: Dialect = Dialect {
         common("thoughts_token_count", To(GenAiField::ReasoningTokens)),
         common("total_token_count", Total),
         common("finish_reasons", To(GenAiField::FinishReasons)),
+        // The answer's chunks. Its id joins the event with that of the conventions.
+        common(
+            "response_text",
+            Details(&[
+                ("responseId", GenAiField::ResponseId),
+                ("modelVersion", GenAiField::ResponseModel),
+            ]),
+        ),
         common("function_name", To(GenAiField::ToolName)),
         common("function_args", To(GenAiField::ToolArguments)),
         common("error_type", To(GenAiField::ErrorType)),
-        common("session.id", To(GenAiField::ConversationId)).stays(),
+        common("session.id", To(GenAiField::ConversationId)).session(),
     ],
     kinds: &[KindNames {
         key: "event.name",

@@ -22,7 +22,7 @@ pub(crate) const DIALECT: Dialect = Dialect {
     kinds: &[KindNames {
         key: "lmnr.span.type",
         names: &[
-            kind("LLM", "chat").with(PartMeaning::CONVERSATION),
+            kind("LLM", "chat").of_any_model().with(PartMeaning::CONVERSATION),
             kind("TOOL", "execute_tool").with(PartMeaning::TOOL_CALL),
         ],
     }],

@@ -50,7 +50,7 @@ pub(crate) const DIALECT: Dialect = Dialect {
         ),
         rule("langfuse.observation.prompt.name", To(GenAiField::PromptName)),
         rule("langfuse.observation.prompt.version", To(GenAiField::PromptVersion)),
-        common("session.id", To(GenAiField::ConversationId)).stays(),
+        common("session.id", To(GenAiField::ConversationId)).session(),
         rule("langfuse.session.id", To(GenAiField::ConversationId)),
         rule("langfuse.user.id", To(GenAiField::UserId)),
         rule("langfuse.observation.input", Part(SpanPart::Input)),

@@ -6,44 +6,46 @@ use crate::genai::normalize::field::{Conventions, GenAiField};
 
 /// What a key means.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct KeyMeaning {
+pub struct KeyMeaning {
     /// The key; of a list's keys the prefix.
-    pub(crate) key: &'static str,
+    pub key: &'static str,
     /// The dialect that the key shows; none if its name is a common one.
-    pub(crate) shows: DialectSet,
-    pub(crate) action: RuleAction,
+    pub shows: DialectSet,
+    pub action: RuleAction,
     /// How the key ranks among those that say the same: less is better, and no two are equal. It is
     /// above 0, below `u16::MAX`, and 0 for current names.
-    pub(crate) rank: u16,
+    pub rank: u16,
     /// The dialects that have the key; of a name that is not common that is one.
-    pub(crate) speakers: DialectSet,
+    pub speakers: DialectSet,
     /// See [`DialectRule::is_common`].
-    pub(crate) is_common: bool,
+    pub is_common: bool,
     /// Whether values of the key may show a dialect.
-    pub(crate) shows_by_value: bool,
+    pub shows_by_value: bool,
     /// See [`DialectRule::stays`].
-    pub(crate) stays: bool,
+    pub stays: bool,
+    /// See [`DialectRule::is_session`].
+    pub is_session: bool,
 }
 
 impl KeyMeaning {
     /// A key of these dialects that shows nothing.
-    pub(crate) const fn new(
+    pub const fn new(
         key: &'static str,
         action: RuleAction,
         speakers: DialectSet,
         rank: u16,
     ) -> Self {
         let shows = DialectSet::NONE;
-        let (is_common, shows_by_value, stays) = (false, false, false);
-        Self { key, shows, action, rank, speakers, is_common, shows_by_value, stays }
+        let (is_common, shows_by_value, stays, is_session) = (false, false, false, false);
+        Self { key, shows, action, rank, speakers, is_common, shows_by_value, stays, is_session }
     }
 }
 
 /// A list, and what its keys mean.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct KnownList {
-    pub(crate) list: &'static IndexedList,
-    pub(crate) meaning: KeyMeaning,
+pub struct KnownList {
+    pub list: &'static IndexedList,
+    pub meaning: KeyMeaning,
 }
 
 /// The number of all rules, of each dialect.
@@ -94,6 +96,7 @@ const fn meaning_of(rule: &DialectRule, dialect: usize, rank: u16) -> KeyMeaning
         is_common: rule.is_common,
         shows_by_value: shows_by_value(rule.key),
         stays: rule.stays,
+        is_session: rule.is_session,
         ..KeyMeaning::new(rule.key, rule.action, speakers, rank)
     }
 }

@@ -1,7 +1,7 @@
 //! Registry: the one list of GenAI dialects. A dialect is a file here and a line in `dialects!`.
 
-pub(crate) mod added;
-pub(crate) mod merge;
+pub(super) mod added;
+pub(super) mod merge;
 
 use super::dialect::Dialect;
 
@@ -12,7 +12,7 @@ macro_rules! dialects {
 
         /// All dialects. The order is their priority: a span whose attributes are of several counts
         /// as of the first, and where two say the same in the same tier, the first one's counts.
-        pub(crate) const DIALECTS: &[&Dialect] = &[$(&$dialect::DIALECT,)*];
+        pub const DIALECTS: &[&Dialect] = &[$(&$dialect::DIALECT,)*];
     };
 }
 
@@ -61,14 +61,15 @@ dialects! {
 const WRONG_TYPES_ONLY: &str = "retyped";
 
 /// Whether a built-in dialect has this name.
-pub(crate) fn is_built_in(name: &str) -> bool {
+#[must_use]
+pub fn is_built_in(name: &str) -> bool {
     DIALECTS.iter().any(|dialect| dialect.name == name)
 }
 
 /// Which dialects the attribute keys of a span show, as bits by their index in [`DIALECTS`]; those of
 /// added ones are the highest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct DialectSet(u128);
+pub struct DialectSet(u128);
 
 /// The most dialects that a configuration may add.
 const MOST_ADDED: usize = 16;
@@ -79,36 +80,36 @@ const FIRST_ADDED: usize = 128 - MOST_ADDED;
 const _: () = assert!(DIALECTS.len() <= FIRST_ADDED, "a set of dialects does not fit its bits");
 
 impl DialectSet {
-    pub(crate) const NONE: Self = Self(0);
+    pub const NONE: Self = Self(0);
 
     /// The set of the dialect with this index.
-    pub(crate) const fn of(index: usize) -> Self {
+    pub const fn of(index: usize) -> Self {
         Self(1 << index)
     }
 
     /// The set of the added dialect with this index among the added ones.
-    pub(crate) const fn added(index: usize) -> Self {
+    pub const fn added(index: usize) -> Self {
         Self::of(FIRST_ADDED + index)
     }
 
     /// Both sets together.
-    pub(crate) const fn and(self, other: Self) -> Self {
+    pub const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
     /// Whether the dialect with this index is in the set.
-    pub(crate) const fn has(self, index: usize) -> bool {
+    pub const fn has(self, index: usize) -> bool {
         self.0 & (1 << index) != 0
     }
 
     /// Whether a dialect is in both sets.
-    pub(crate) const fn meets(self, other: Self) -> bool {
+    pub const fn meets(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
 
     /// The dialects that a value of a key shows.
     #[cold]
-    pub(crate) fn shown_by(key: &str, value: &[u8], added: &'static [Dialect]) -> Self {
+    pub fn shown_by(key: &str, value: &[u8], added: &'static [Dialect]) -> Self {
         let shows = |dialect: &Dialect| {
             let mut values = dialect.detection.values.iter();
             values
@@ -128,7 +129,7 @@ impl DialectSet {
     }
 
     /// The dialects of the set with their indices, the added ones first, in the order of their lists.
-    pub(crate) fn dialects(
+    pub fn dialects(
         self,
         added: &'static [Dialect],
     ) -> impl Iterator<Item = (usize, &'static Dialect)> + Clone + use<> {
@@ -182,7 +183,7 @@ impl DialectCounts {
     }
 
     /// Counts one span that speaks these dialects: as of the first of them.
-    pub(crate) fn count(&mut self, spoken: DialectSet) {
+    pub fn count(&mut self, spoken: DialectSet) {
         let first = usize::try_from(spoken.by_priority().trailing_zeros()).unwrap_or(usize::MAX);
         let count = match first.checked_sub(MOST_ADDED) {
             Some(index) => self.built_in.get_mut(index.min(DIALECTS.len())),

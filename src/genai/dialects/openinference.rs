@@ -53,7 +53,7 @@ pub(crate) const DIALECT: Dialect = Dialect {
         rule("llm.invocation_parameters", Parameters),
         rule("embedding.invocation_parameters", Parameters),
         // A session joins other signals too.
-        common("session.id", To(GenAiField::ConversationId)).stays(),
+        common("session.id", To(GenAiField::ConversationId)).session(),
         common("tool.name", To(GenAiField::ToolName)),
         common("tool.id", To(GenAiField::ToolCallId)),
         common("tool.description", To(GenAiField::ToolDescription)),

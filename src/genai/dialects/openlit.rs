@@ -29,6 +29,7 @@ pub(crate) const DIALECT: Dialect = Dialect {
         rule("gen_ai.retrieval.query", To(GenAiField::RetrievalQuery)),
         rule("gen_ai.tool.args", To(GenAiField::ToolArguments)),
     ],
+    excludes_cache_of: &["anthropic"],
     content: ContentNames {
         names: &[
             "gen_ai.tool.args",

@@ -1,6 +1,6 @@
 //! GenAI dialect table: The Vercel AI SDK.
 
-use RuleAction::{Answer, Kind, Messages, Millis, To, ToolTexts, Total};
+use RuleAction::{Answer, AnthropicUsage, Kind, Messages, Millis, To, ToolTexts, Total};
 
 use crate::genai::dialect::{
     AnswerPart, ContentNames, Dialect, DialectSigns, KindNames, RuleAction, kind, rule,
@@ -28,6 +28,8 @@ pub(crate) const DIALECT: Dialect = Dialect {
         rule("ai.usage.inputTokenDetails.cacheWriteTokens", To(GenAiField::CacheCreationTokens)),
         rule("ai.usage.outputTokenDetails.reasoningTokens", To(GenAiField::ReasoningTokens)),
         rule("ai.usage.reasoningTokens", To(GenAiField::ReasoningTokens)),
+        // Of version 5 the input tokens are those that the provider gave.
+        rule("ai.response.providerMetadata", AnthropicUsage("anthropic/usage")).tier(1),
         rule("ai.usage.totalTokens", Total),
         rule("ai.usage.inputTokenDetails.noCacheTokens", Total),
         rule("ai.usage.outputTokenDetails.textTokens", Total),

@@ -2,7 +2,7 @@
 //! without reading the rest.
 
 /// Host and port of an absolute URL with a host. Without a port it is the scheme's.
-pub(crate) fn host_and_port(url: &str) -> Option<(&str, u16)> {
+pub(super) fn host_and_port(url: &str) -> Option<(&str, u16)> {
     let (scheme, rest) = url.trim().split_once("://")?;
     let default = match scheme {
         "https" | "wss" => 443,
@@ -29,7 +29,7 @@ pub(crate) fn host_and_port(url: &str) -> Option<(&str, u16)> {
 
 /// The value of the first member of this name in a JSON object, found without reading the rest; none
 /// if it is no text, or the text escapes characters in it.
-pub(crate) fn member<'a>(json: &'a [u8], name: &str) -> Option<&'a str> {
+pub(super) fn member<'a>(json: &'a [u8], name: &str) -> Option<&'a str> {
     if json.first() != Some(&b'{') {
         return None;
     }

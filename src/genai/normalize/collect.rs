@@ -4,7 +4,7 @@ use super::convert::{convert, has_wrong_type};
 use super::field::{Conventions, GenAiField};
 use super::indexed_keys::KeyTree;
 use super::messages::Remainder;
-use super::{json, messages, parts, values};
+use super::{json, messages, parts, tool_definitions, values};
 use crate::codec::msgpack::{self, Entry, Reader, Token, elements, text_of};
 use crate::genai::dialect::{Dialect, ListForm, RuleAction, SpanPart};
 use crate::genai::dialects::DialectSet;
@@ -51,7 +51,7 @@ fn translated(value: &[u8], words: &[(&str, &str)]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// Whether all words of a list are in what it was made of, whatever their case.
+/// Whether all words of a list are in what it was made of, whatever their case and spelling.
 fn is_verbatim(given: &[u8], list: &[u8]) -> bool {
     let given = given.to_ascii_lowercase();
     let joins = |at: Option<usize>| {
@@ -63,11 +63,15 @@ fn is_verbatim(given: &[u8], list: &[u8]) -> bool {
         found.any(|at| !joins(at.checked_sub(1)) && !joins(at.checked_add(word.len())))
     };
     let mut words = elements(list).filter_map(|word| text(word));
-    words.all(|word| holds(&word.to_ascii_lowercase()))
+    let spelled = |word: &str| holds(word.as_bytes());
+    words.all(|word| {
+        let word = String::from_utf8_lossy(word).to_ascii_lowercase();
+        spelled(&word) || values::spellings(&word).iter().any(|other| spelled(other))
+    })
 }
 
 /// What was read of one span.
-pub(crate) struct Collected<'a> {
+pub(super) struct Collected<'a> {
     pub(super) conventions: Conventions,
     /// The dialects beside the built-in ones.
     pub(super) added: AddedDialects,
@@ -89,10 +93,14 @@ pub(crate) struct Collected<'a> {
     pub(super) named_by: DialectSet,
     /// Whether token counts are left to the calls beneath, so that what gave them stays.
     pub(super) dropped_usage: bool,
+    /// Input tokens that are known to be those beside the cache.
+    pub(super) beside_cache: Option<i64>,
     /// Whether the tokens of the cache were added to those of the input.
     pub(super) added_cache: bool,
     /// Whether the tokens of reasoning were added to those of the output.
     pub(super) added_reasoning: bool,
+    /// The rank of the session that stays and is the conversation's id, too.
+    pub(super) session: u16,
     /// What stays of attributes, by their rank.
     remainders: Vec<(u16, String)>,
     /// What was inferred of what was not said.
@@ -111,7 +119,7 @@ pub(crate) struct Collected<'a> {
 
 impl<'a> Collected<'a> {
     /// Nothing read yet; `spoken` is what the keys showed, `made` is scratch space.
-    pub(crate) fn new(
+    pub(super) fn new(
         spoken: DialectSet,
         added: AddedDialects,
         conventions: Conventions,
@@ -132,8 +140,10 @@ impl<'a> Collected<'a> {
             operation: None,
             named_by: DialectSet::NONE,
             dropped_usage: false,
+            beside_cache: None,
             added_cache: false,
             added_reasoning: false,
+            session: FIRST,
             remainders: Vec::new(),
             inferred: Vec::new(),
             deferred: Vec::new(),
@@ -151,7 +161,7 @@ impl<'a> Collected<'a> {
 
     /// Notes the fields that are there already. These are not overwritten, but get the right type
     /// and the values of the conventions.
-    pub(crate) fn note_own(&mut self, meaning: &KeyMeaning, value: &'a [u8]) {
+    pub(super) fn note_own(&mut self, meaning: &KeyMeaning, value: &'a [u8]) {
         let RuleAction::Own(field) = meaning.action else { return };
         if self.own & field.bit() != 0 {
             return;
@@ -172,7 +182,10 @@ impl<'a> Collected<'a> {
                 });
             }
         } else if has_wrong_type(field.shape(), value) {
-            self.correct(field, |out| convert(field, value, out));
+            self.correct(field, |out| {
+                let start = out.len();
+                convert(field, value, out) && out.get(start..) != Some(value)
+            });
         }
     }
 
@@ -193,17 +206,17 @@ impl<'a> Collected<'a> {
     }
 
     /// Whether a field's own value is replaced.
-    pub(crate) fn corrects(&self, field: GenAiField) -> bool {
+    pub(super) fn corrects(&self, field: GenAiField) -> bool {
         self.corrected & field.bit() != 0
     }
 
     /// Whether any field's own value is replaced.
-    pub(crate) fn corrects_own(&self) -> bool {
+    pub(super) fn corrects_own(&self) -> bool {
         self.corrected != 0
     }
 
     /// Reads one attribute of a dialect; to be called after [`Collected::note_own`] of all.
-    pub(crate) fn read(&mut self, meaning: &'static KeyMeaning, entry: Entry<'a>) {
+    pub(super) fn read(&mut self, meaning: &'static KeyMeaning, entry: Entry<'a>) {
         let (rank, value) = (meaning.rank, entry.value);
         if meaning.is_common && !self.spoken.meets(meaning.speakers) {
             return;
@@ -213,6 +226,9 @@ impl<'a> Collected<'a> {
             RuleAction::To(field) => {
                 self.note_seen(rank);
                 self.offer(field, rank, value);
+                if meaning.is_session {
+                    self.session = rank;
+                }
             }
             RuleAction::Quoted(field) => self.quoted(field, rank, value),
             RuleAction::Millis(field) => self.millis(field, rank, value),
@@ -229,6 +245,7 @@ impl<'a> Collected<'a> {
             | RuleAction::Model
             | RuleAction::Part(_)
             | RuleAction::Answer(_)
+            | RuleAction::Parameters
             | RuleAction::ApiBase
             | RuleAction::ApiBaseWithin => self.defer(meaning, value),
             RuleAction::MediaType(_) => {
@@ -236,8 +253,8 @@ impl<'a> Collected<'a> {
                 self.deferred.retain(|known| known.meaning.rank != rank);
                 self.defer(meaning, value);
             }
-            RuleAction::Parameters => self.parameters(rank, value),
             RuleAction::Details(names) => self.details(value, rank, names),
+            RuleAction::AnthropicUsage(path) => self.anthropic_usage(path, rank, value),
             RuleAction::Prompts => self.prompts(value, rank),
             RuleAction::Messages(field, role) => self.json_messages(field, role, rank, value),
             RuleAction::List(index) => self.list(index, entry),
@@ -268,18 +285,6 @@ impl<'a> Collected<'a> {
     /// The media type of a part.
     pub(super) fn media_type(&self, part: SpanPart, dialect: usize) -> Option<&'a [u8]> {
         text(self.deferred(RuleAction::MediaType(part), Some(dialect))?.value)
-    }
-
-    fn parameters(&mut self, rank: u16, value: &[u8]) {
-        let Some(object) = text(value).and_then(json::read_object) else { return };
-        let (said, whole) = json::parameters(&object);
-        for (field, value) in said {
-            // What was asked for outranks the model that answered.
-            self.make(field, rank, |out| json::append(field, value, out));
-        }
-        if whole {
-            self.mark_mapped(rank);
-        }
     }
 
     fn list(&mut self, index: usize, entry: Entry<'a>) {
@@ -338,7 +343,10 @@ impl<'a> Collected<'a> {
     }
 
     fn details(&mut self, value: &[u8], rank: u16, names: &[(&str, GenAiField)]) {
-        let Some(object) = text(value).and_then(json::read_object) else { return };
+        let Some(json) = text(value) else { return };
+        let Some(object) = json::read_object(json) else {
+            return self.details_of_list(json, rank, names);
+        };
         for (path, field) in names {
             if let Some(value) = json::member(&object, path) {
                 self.make(*field, rank, |out| json::append(*field, value, out));
@@ -406,7 +414,7 @@ impl<'a> Collected<'a> {
         let tools: Option<Vec<Json<'_>>> =
             elements(value).map(|tool| parts::parsed(text_of(tool)?)).collect();
         let Some(tools) = tools.filter(|tools| !tools.is_empty()) else { return };
-        let rendered = messages::rendered(tools);
+        let rendered = parts::rendered(tool_definitions::definitions(tools));
         if self.offer_text(GenAiField::ToolDefinitions, rank, rendered.as_deref()) {
             self.mark_mapped(rank);
         }
@@ -421,7 +429,7 @@ impl<'a> Collected<'a> {
         if tools.is_empty() {
             return;
         }
-        let rendered = messages::rendered(tools);
+        let rendered = parts::rendered(tools);
         if self.offer_text(GenAiField::ToolDefinitions, rank, rendered.as_deref()) {
             self.mark_mapped(rank);
         }
@@ -436,8 +444,7 @@ impl<'a> Collected<'a> {
             one => vec![one],
         };
         let texts = prompts.into_iter().filter_map(Json::into_text);
-        let rendered =
-            messages::rendered(texts.map(|text| messages::single("user", text)).collect());
+        let rendered = parts::rendered(texts.map(|text| messages::single("user", text)).collect());
         self.offer_text(GenAiField::InputMessages, rank, rendered.as_deref());
     }
 
@@ -454,7 +461,7 @@ impl<'a> Collected<'a> {
         &mut self,
         field: GenAiField,
         (rank, attribute): (u16, u16),
-        read: Option<(String, Remainder)>,
+        read: Option<(String, Remainder<'_>)>,
     ) {
         let Some((rendered, rest)) = read else { return };
         if !self.offer_text(field, rank, Some(&rendered)) {
@@ -462,13 +469,26 @@ impl<'a> Collected<'a> {
         }
         match rest {
             Remainder::Nothing => self.mark_mapped(attribute),
-            Remainder::Object(rest) => self.remainders.push((attribute, rest)),
+            Remainder::Object(mut rest) => {
+                tool_definitions::take_tools(&mut rest, |tools| {
+                    self.offer_text(GenAiField::ToolDefinitions, rank, Some(tools))
+                });
+                match rest.is_empty() {
+                    true => self.mark_mapped(attribute),
+                    false => self.leave(attribute, Json::Object(rest).to_string()),
+                }
+            }
             Remainder::All => {}
         }
     }
 
+    /// Notes what stays of the attribute with this rank.
+    pub(super) fn leave(&mut self, rank: u16, rest: String) {
+        self.remainders.push((rank, rest));
+    }
+
     /// What stays of an attribute of which a part is said by fields.
-    pub(crate) fn left_of(&self, meaning: &KeyMeaning) -> Option<&str> {
+    pub(super) fn left_of(&self, meaning: &KeyMeaning) -> Option<&str> {
         let mut all = self.remainders.iter();
         all.find(|(rank, _)| *rank == meaning.rank).map(|(_, rest)| rest.as_str())
     }
@@ -481,7 +501,7 @@ impl<'a> Collected<'a> {
     }
 
     /// The fields to add, as bits.
-    pub(crate) fn additions(&self) -> u64 {
+    pub(super) fn additions(&self) -> u64 {
         (self.found & !self.own) | self.corrected
     }
 
@@ -503,7 +523,7 @@ impl<'a> Collected<'a> {
     }
 
     /// Whether a field's value was made of the attribute with this rank.
-    fn is_made_of(&self, field: GenAiField, rank: u16) -> bool {
+    pub(super) fn is_made_of(&self, field: GenAiField, rank: u16) -> bool {
         let field = field.within(self.conventions);
         let made_of = self.slots.get(field.index()).map_or(FIRST, |slot| slot.rank);
         self.found & field.bit() != 0 && made_of == rank
@@ -536,13 +556,13 @@ impl<'a> Collected<'a> {
     }
 
     /// The encoded value found for a field.
-    pub(crate) fn value(&self, field: GenAiField) -> &[u8] {
+    pub(super) fn value(&self, field: GenAiField) -> &[u8] {
         let slot = self.slots.get(field.index()).copied().unwrap_or_default();
         self.made.get(slot.start..slot.end).unwrap_or_default()
     }
 
     /// Whether all that the attribute says is said by fields under their current names.
-    pub(crate) fn replaced(&mut self, meaning: &KeyMeaning, value: &[u8]) -> bool {
+    pub(super) fn replaced(&mut self, meaning: &KeyMeaning, value: &[u8]) -> bool {
         let filled = self.own | self.found;
         let has = |field: GenAiField| filled & field.within(self.conventions).bit() != 0;
         if meaning.stays || (meaning.is_common && !self.spoken.meets(meaning.speakers)) {

@@ -1,14 +1,14 @@
 //! Type conversion: values of whatever type -> the type that the conventions ask for.
 
 use super::field::{FieldType, GenAiField};
-use super::values;
+use super::{foreign_messages, tool_definitions, values};
 use crate::codec::msgpack::{self, Reader, Token, elements, text_of};
 
 /// Whether an encoded value has a type that `shape` does not allow and that may be converted. Looks
 /// at the first byte only. An integer where a double belongs is left alone: it compares and sums
 /// the same.
 #[inline]
-pub(crate) fn has_wrong_type(shape: FieldType, value: &[u8]) -> bool {
+pub(super) fn has_wrong_type(shape: FieldType, value: &[u8]) -> bool {
     let text = matches!(value.first(), Some(0xa0..=0xbf | 0xd9..=0xdb));
     match shape {
         FieldType::Text | FieldType::Any => false,
@@ -17,15 +17,28 @@ pub(crate) fn has_wrong_type(shape: FieldType, value: &[u8]) -> bool {
         FieldType::Reasons => text || values::has_other_reason(value),
         FieldType::Double | FieldType::Bool | FieldType::Texts => text,
         FieldType::Int => text || matches!(value.first(), Some(0xca | 0xcb)),
+        FieldType::Messages => text && foreign_messages::may_be_foreign(text_bytes(value)),
+        FieldType::Tools => text && tool_definitions::may_be_foreign(text_bytes(value)),
+    }
+}
+
+/// The bytes of an encoded text.
+fn text_bytes(value: &[u8]) -> &[u8] {
+    match Reader::new(value).token() {
+        Ok(Token::Str(text)) => text,
+        _ => &[],
     }
 }
 
 /// Appends `value` as the type of `field`. Gives false, and appends nothing, when it has no such
 /// form or is empty.
-pub(crate) fn convert(field: GenAiField, value: &[u8], out: &mut Vec<u8>) -> bool {
+pub(super) fn convert(field: GenAiField, value: &[u8], out: &mut Vec<u8>) -> bool {
     let Ok(token) = Reader::new(value).token() else { return false };
     match field.shape() {
         FieldType::Any => any(token, value, out),
+        FieldType::Messages | FieldType::Tools => {
+            in_form(field, token, out) || any(token, value, out)
+        }
         FieldType::Text if field != GenAiField::OutputType && matches!(token, Token::Str(_)) => {
             any(token, value, out)
         }
@@ -35,6 +48,24 @@ pub(crate) fn convert(field: GenAiField, value: &[u8], out: &mut Vec<u8>) -> boo
         FieldType::Bool => bool(token).map(|bool| msgpack::bool(out, bool)).is_some(),
         FieldType::Texts | FieldType::Reasons => texts(field, token, value, out),
     }
+}
+
+/// Messages and definitions of tools that have another form, in that of the conventions.
+fn in_form(field: GenAiField, token: Token<'_>, out: &mut Vec<u8>) -> bool {
+    let Token::Str(bytes) = token else { return false };
+    let is_tools = field.shape() == FieldType::Tools;
+    let may_be = if is_tools {
+        tool_definitions::may_be_foreign(bytes)
+    } else {
+        foreign_messages::may_be_foreign(bytes)
+    };
+    let Some(text) = std::str::from_utf8(bytes).ok().filter(|_| may_be) else { return false };
+    let made = match field {
+        _ if is_tools => tool_definitions::of_foreign(text),
+        GenAiField::OutputMessages => foreign_messages::of_foreign(text, "assistant"),
+        _ => foreign_messages::of_foreign(text, "user"),
+    };
+    made.is_some_and(|made| written(out, &made))
 }
 
 fn any(token: Token<'_>, value: &[u8], out: &mut Vec<u8>) -> bool {
@@ -145,7 +176,7 @@ fn texts(field: GenAiField, token: Token<'_>, value: &[u8], out: &mut Vec<u8>) -
 }
 
 /// Appends a list of texts, unless it is empty or of empty texts.
-pub(crate) fn text_list(out: &mut Vec<u8>, list: &[String]) -> bool {
+pub(super) fn text_list(out: &mut Vec<u8>, list: &[String]) -> bool {
     if list.iter().all(String::is_empty) {
         return false;
     }

@@ -5,7 +5,7 @@
 
 /// The type that the conventions give an attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FieldType {
+pub enum FieldType {
     /// string
     Text,
     /// int
@@ -20,6 +20,10 @@ pub(crate) enum FieldType {
     Reasons,
     /// any
     Any,
+    /// any, in the form of "gen-ai-input-messages.json" and "gen-ai-output-messages.json"
+    Messages,
+    /// any, in the form of "gen-ai-tool-definitions.json"
+    Tools,
     /// string, of the values of `gen_ai.operation.name`
     Operation,
     /// string, of the values of `gen_ai.provider.name`
@@ -28,7 +32,7 @@ pub(crate) enum FieldType {
 
 impl FieldType {
     /// Whether its values are words, one or a list.
-    pub(crate) const fn has_words(self) -> bool {
+    pub const fn has_words(self) -> bool {
         matches!(self, Self::Text | Self::Reasons | Self::Provider)
     }
 }
@@ -45,7 +49,8 @@ pub enum Conventions {
 
 impl Conventions {
     /// The schema URL of the release; `None` where none is known.
-    pub(crate) const fn schema_url(self) -> Option<&'static str> {
+    #[must_use]
+    pub const fn schema_url(self) -> Option<&'static str> {
         match self {
             Self::V1_41 => Some("https://opentelemetry.io/schemas/1.41.0"),
             Self::GenAi0_1 => None,
@@ -57,21 +62,21 @@ macro_rules! fields {
     ($($field:ident $name:literal $shape:ident $(or $later:literal)?,)*) => {
         /// One attribute of the conventions.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub(crate) enum GenAiField {
+        pub enum GenAiField {
             $(#[doc = $name] $field,)*
         }
 
         impl GenAiField {
             /// All of them, in the order in which they are written.
-            pub(crate) const ALL: &'static [Self] = &[$(Self::$field,)*];
+            pub const ALL: &'static [Self] = &[$(Self::$field,)*];
 
             /// The attribute's name.
-            pub(crate) const fn name(self) -> &'static str {
+            pub const fn name(self) -> &'static str {
                 match self { $(Self::$field => $name,)* }
             }
 
             /// The attribute's name in a release of the conventions.
-            pub(crate) const fn name_in(self, conventions: Conventions) -> &'static str {
+            pub const fn name_in(self, conventions: Conventions) -> &'static str {
                 match (conventions, self) {
                     $($((Conventions::GenAi0_1, Self::$field) => $later,)?)*
                     _ => self.name(),
@@ -79,7 +84,7 @@ macro_rules! fields {
             }
 
             /// The attribute's type.
-            pub(crate) const fn shape(self) -> FieldType {
+            pub const fn shape(self) -> FieldType {
                 match self { $(Self::$field => FieldType::$shape,)* }
             }
         }
@@ -120,7 +125,7 @@ fields! {
     ToolDescription "gen_ai.tool.description" Text,
     ToolArguments "gen_ai.tool.call.arguments" Any,
     ToolResult "gen_ai.tool.call.result" Any,
-    ToolDefinitions "gen_ai.tool.definitions" Any,
+    ToolDefinitions "gen_ai.tool.definitions" Tools,
     AgentName "gen_ai.agent.name" Text,
     AgentId "gen_ai.agent.id" Text,
     AgentVersion "gen_ai.agent.version" Text,
@@ -130,8 +135,8 @@ fields! {
     RetrievalQuery "gen_ai.retrieval.query.text" Text,
     RetrievalDocuments "gen_ai.retrieval.documents" Any,
     SystemInstructions "gen_ai.system_instructions" Any,
-    InputMessages "gen_ai.input.messages" Any,
-    OutputMessages "gen_ai.output.messages" Any,
+    InputMessages "gen_ai.input.messages" Messages,
+    OutputMessages "gen_ai.output.messages" Messages,
     OpenaiRequestTier "openai.request.service_tier" Text,
     OpenaiResponseTier "openai.response.service_tier" Text,
     OpenaiFingerprint "openai.response.system_fingerprint" Text,
@@ -146,25 +151,29 @@ const _: () = assert!(GenAiField::COUNT <= 64, "a set of fields does not fit its
 
 impl GenAiField {
     /// How many there are; a set of fields fits the bits of a `u64`.
-    pub(crate) const COUNT: usize = Self::ALL.len();
+    pub const COUNT: usize = Self::ALL.len();
 
     /// Whether it has this name in any release of the conventions.
-    pub(crate) fn has_name(self, name: &str) -> bool {
+    #[must_use]
+    pub fn has_name(self, name: &str) -> bool {
         self.name() == name || self.name_in(Conventions::GenAi0_1) == name
     }
 
     /// The field's index in [`GenAiField::ALL`].
-    pub(crate) const fn index(self) -> usize {
+    #[must_use]
+    pub const fn index(self) -> usize {
         self as usize
     }
 
     /// The field's bit in a set of fields.
-    pub(crate) const fn bit(self) -> u64 {
+    #[must_use]
+    pub const fn bit(self) -> u64 {
         1 << self.index()
     }
 
     /// The field that says this in a release of the conventions.
-    pub(crate) const fn within(self, conventions: Conventions) -> Self {
+    #[must_use]
+    pub const fn within(self, conventions: Conventions) -> Self {
         match (conventions, self) {
             (Conventions::GenAi0_1, Self::WorkflowName) => Self::AgentName,
             _ => self,
@@ -172,7 +181,7 @@ impl GenAiField {
     }
 
     /// The fields of a set, in the order of [`GenAiField::ALL`].
-    pub(crate) fn of_bits(mut bits: u64) -> impl Iterator<Item = Self> {
+    pub fn of_bits(mut bits: u64) -> impl Iterator<Item = Self> {
         std::iter::from_fn(move || {
             let field = Self::ALL.get(usize::try_from(bits.trailing_zeros()).ok()?)?;
             bits &= bits - 1;
@@ -181,13 +190,13 @@ impl GenAiField {
     }
 
     /// The fields that name the model.
-    pub(crate) const MODELS: u64 = Self::RequestModel.bit() | Self::ResponseModel.bit();
+    pub const MODELS: u64 = Self::RequestModel.bit() | Self::ResponseModel.bit();
 
     /// The fields that count all tokens.
-    pub(crate) const TOKENS: u64 = Self::InputTokens.bit() | Self::OutputTokens.bit();
+    pub const TOKENS: u64 = Self::InputTokens.bit() | Self::OutputTokens.bit();
 
     /// The fields that count tokens.
-    pub(crate) const USAGE: u64 = Self::InputTokens.bit()
+    pub const USAGE: u64 = Self::InputTokens.bit()
         | Self::OutputTokens.bit()
         | Self::CacheReadTokens.bit()
         | Self::CacheCreationTokens.bit()

@@ -10,7 +10,7 @@ use crate::genai::json_value::{Json, MAX_DEPTH, Members};
 /// What the keys `0.a.b`, `0.c`, `1.a.b` and so on hold: objects within objects. Numbers are keys
 /// like any other until [`KeyTree::into_list`] reads them.
 #[derive(Debug, Default)]
-pub(crate) struct KeyTree<'a>(BTreeMap<&'a str, Node<'a>>);
+pub struct KeyTree<'a>(BTreeMap<&'a str, Node<'a>>);
 
 /// What stands under one part of a key.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl Node<'_> {
 
 impl<'a> KeyTree<'a> {
     /// Adds the value of one attribute. The first value of a path counts.
-    pub(crate) fn insert(&mut self, path: &'a [u8], encoded: &'a [u8]) {
+    pub fn insert(&mut self, path: &'a [u8], encoded: &'a [u8]) {
         let Ok(path) = std::str::from_utf8(path) else { return };
         if path.bytes().filter(|byte| *byte == b'.').count() >= MAX_DEPTH {
             return;
@@ -51,12 +51,12 @@ impl<'a> KeyTree<'a> {
     }
 
     /// The elements in the order of their numbers.
-    pub(crate) fn into_list(self) -> Vec<Members<'a>> {
+    pub fn into_list(self) -> Vec<Members<'a>> {
         self.into_members().into_numbered()
     }
 
     /// The texts of this name that elements have, in the order of their numbers.
-    pub(crate) fn texts(&self, name: &str) -> Vec<&str> {
+    pub fn texts(&self, name: &str) -> Vec<&str> {
         let numbered =
             self.0.iter().filter_map(|(key, node)| Some((key.parse().ok()?, node.text(name)?)));
         let mut numbered: Vec<(u32, &str)> = numbered.collect();

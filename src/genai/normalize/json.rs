@@ -4,15 +4,15 @@ use std::borrow::Cow;
 
 use super::convert::text_list;
 use super::field::{FieldType, GenAiField};
-use super::values;
+use super::{parts, tool_definitions, values};
 use crate::codec::msgpack;
 use crate::genai::json_value::{Json, Members};
 
 /// JSON text longer than this is not read.
 const MAX_JSON: usize = 256 << 10;
 
-/// Members of request parameters, by the names of providers' APIs.
-const PARAMETERS: &[(&str, GenAiField)] = &[
+/// Members of request parameters, by the names of providers' APIs; of those of one field the first counts.
+pub(super) const PARAMETERS: &[(&str, GenAiField)] = &[
     ("model", GenAiField::RequestModel),
     ("model_name", GenAiField::RequestModel),
     ("temperature", GenAiField::Temperature),
@@ -34,7 +34,7 @@ const PARAMETERS: &[(&str, GenAiField)] = &[
 ];
 
 /// Reads an object; `None` for anything else.
-pub(crate) fn read_object(text: &[u8]) -> Option<Members<'_>> {
+pub(super) fn read_object(text: &[u8]) -> Option<Members<'_>> {
     if text.len() > MAX_JSON || !text.trim_ascii_start().starts_with(b"{") {
         return None;
     }
@@ -42,35 +42,19 @@ pub(crate) fn read_object(text: &[u8]) -> Option<Members<'_>> {
 }
 
 /// Reads any value.
-pub(crate) fn read_value(text: &[u8]) -> Option<Json<'_>> {
+pub(super) fn read_value(text: &[u8]) -> Option<Json<'_>> {
     (text.len() <= MAX_JSON).then(|| Json::read_bytes(text)).flatten()
 }
 
-/// The fields that request parameters say, each once, and whether that is all they say.
-pub(crate) fn parameters<'m, 'a>(
-    object: &'m Members<'a>,
-) -> (Vec<(GenAiField, &'m Json<'a>)>, bool) {
-    let mut said: Vec<(GenAiField, &'m Json<'a>)> = Vec::new();
-    let mut known = 0_usize;
-    for (name, field) in PARAMETERS {
-        let Some(value) = object.get(name) else { continue };
-        known = known.saturating_add(1);
-        if said.iter().all(|(seen, _)| seen != field) {
-            said.push((*field, value));
-        }
-    }
-    (said, known == object.len())
-}
-
 /// The value at a path: names of members, with `/` between.
-pub(crate) fn member<'m, 'a>(object: &'m Members<'a>, path: &str) -> Option<&'m Json<'a>> {
+pub(super) fn member<'m, 'a>(object: &'m Members<'a>, path: &str) -> Option<&'m Json<'a>> {
     let mut names = path.split('/');
     let first = object.get(names.next()?)?;
     names.try_fold(first, |value, name| value.get(name))
 }
 
 /// Whether all that an object has is at one of the paths, but for totals, which follow from the rest.
-pub(crate) fn is_all_at(object: &Members<'_>, paths: &[(&str, GenAiField)]) -> bool {
+pub(super) fn is_all_at(object: &Members<'_>, paths: &[(&str, GenAiField)]) -> bool {
     let is_path = |outer: &str, inner: Option<&str>| {
         paths.iter().any(|(path, _)| match inner {
             None => *path == outer,
@@ -86,7 +70,7 @@ pub(crate) fn is_all_at(object: &Members<'_>, paths: &[(&str, GenAiField)]) -> b
 }
 
 /// Appends a JSON value as the type of `field`; false if it has another type or is empty.
-pub(crate) fn append(field: GenAiField, value: &Json<'_>, out: &mut Vec<u8>) -> bool {
+pub(super) fn append(field: GenAiField, value: &Json<'_>, out: &mut Vec<u8>) -> bool {
     match (field.shape(), value) {
         (FieldType::Text, Json::Text(text)) if !text.is_empty() => msgpack::str(out, text),
         (FieldType::Provider, Json::Text(text)) if !text.is_empty() => {
@@ -95,8 +79,21 @@ pub(crate) fn append(field: GenAiField, value: &Json<'_>, out: &mut Vec<u8>) -> 
         (FieldType::Operation, Json::Text(text)) if !text.is_empty() => {
             msgpack::str(out, values::operation(text, []));
         }
-        (FieldType::Any, Json::Text(text)) if !text.is_empty() => msgpack::str(out, text),
-        (FieldType::Any, Json::List(_) | Json::Object(_)) => {
+        (FieldType::Any | FieldType::Messages | FieldType::Tools, Json::Text(text))
+            if !text.is_empty() =>
+        {
+            msgpack::str(out, text);
+        }
+        (FieldType::Tools, Json::List(list)) => {
+            let Some(text) = parts::rendered(tool_definitions::definitions(list.clone())) else {
+                return false;
+            };
+            msgpack::str(out, &text);
+        }
+        (
+            FieldType::Any | FieldType::Messages | FieldType::Tools,
+            Json::List(_) | Json::Object(_),
+        ) => {
             let Ok(text) = serde_json::to_string(value) else { return false };
             msgpack::str(out, &text);
         }
@@ -129,7 +126,7 @@ pub(crate) fn append(field: GenAiField, value: &Json<'_>, out: &mut Vec<u8>) -> 
 
 /// What a whole response of an `OpenAI` API says beyond its content.
 #[derive(Debug, Default, serde::Deserialize)]
-pub(crate) struct ProviderResponse<'a> {
+pub(super) struct ProviderResponse<'a> {
     #[serde(borrow)]
     object: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -142,7 +139,7 @@ pub(crate) struct ProviderResponse<'a> {
 
 impl<'a> ProviderResponse<'a> {
     /// Reads a response; `None` for JSON of another meaning.
-    pub(crate) fn read(text: &'a [u8]) -> Option<Self> {
+    pub(super) fn read(text: &'a [u8]) -> Option<Self> {
         if text.len() > MAX_JSON || memchr::memmem::find(text, b"\"object\"").is_none() {
             return None;
         }
@@ -153,7 +150,7 @@ impl<'a> ProviderResponse<'a> {
     }
 
     /// The fields it says.
-    pub(crate) fn fields(&self) -> [(GenAiField, Option<&str>); 3] {
+    pub(super) fn fields(&self) -> [(GenAiField, Option<&str>); 3] {
         [
             (GenAiField::ResponseId, self.id.as_deref()),
             (GenAiField::OpenaiResponseTier, self.service_tier.as_deref()),
@@ -165,21 +162,6 @@ impl<'a> ProviderResponse<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn parameters_by_any_name_and_what_is_left() {
-        let object = read_object(
-            br#" {"max_completion_tokens": 8, "max_tokens": 9, "stop": "x", "stream_options": 1}"#,
-        )
-        .unwrap();
-        let (said, whole) = parameters(&object);
-        let fields: Vec<GenAiField> = said.iter().map(|(field, _)| *field).collect();
-        assert_eq!(fields, [GenAiField::MaxTokens, GenAiField::StopSequences]);
-        assert_eq!(said[0].1, &Json::Number(9.into()));
-        assert!(!whole);
-        assert!(read_object(b"[1]").is_none());
-        assert!(read_object(b"{").is_none());
-    }
 
     #[test]
     fn only_responses_are_responses() {

@@ -15,7 +15,7 @@ const _: () = assert!(MOST_KEYS < 0xffff, "an index does not fit a slot");
 const _: () = assert!(MOST_KEYS < SLOTS, "keys do not fit the table");
 
 /// The table of all keys.
-pub(crate) struct KeyLookup {
+pub(super) struct KeyLookup {
     keys: &'static [KeyMeaning],
     lists: &'static [KnownList],
     /// 1 + the index in `keys`; 0 is empty.
@@ -77,7 +77,7 @@ fn filter_bit(head: u64) -> (usize, u64) {
 
 impl KeyLookup {
     /// The table for a release of the conventions.
-    pub(crate) fn new(conventions: Conventions, added: AddedDialects) -> Self {
+    pub(super) fn new(conventions: Conventions, added: AddedDialects) -> Self {
         let (keys, lists) = (added.keys(conventions), added.lists());
         let mut slots = Box::new([0_u16; SLOTS]);
         for (number, known) in (1..).zip(keys) {
@@ -102,7 +102,7 @@ impl KeyLookup {
 
     /// What `key` means.
     #[inline]
-    pub(crate) fn find(&self, key: &[u8]) -> Option<&'static KeyMeaning> {
+    pub(super) fn find(&self, key: &[u8]) -> Option<&'static KeyMeaning> {
         let mut slot = first_slot(key);
         loop {
             let found = self.slots.get(slot % SLOTS).copied().unwrap_or(0);

@@ -4,7 +4,7 @@
 
 use super::field::GenAiField;
 use super::messages;
-use super::parts::parsed_text;
+use super::parts::{parsed_text, rendered};
 use crate::codec::msgpack::{MapView, elements, text_of};
 use crate::codec::records::layout::keys;
 use crate::genai::json_value::{Json, Members};
@@ -24,7 +24,7 @@ const DETAILS: &str = "gen_ai.client.inference.operation.details";
 #[derive(Debug, Default)]
 pub(crate) struct EventValues<'a> {
     /// The time from the span's start to its first token, in seconds.
-    pub(crate) first_token: Option<f64>,
+    pub first_token: Option<f64>,
     /// The values of fields, encoded or as JSON text.
     encoded: Vec<(GenAiField, &'a [u8])>,
     texts: Vec<(GenAiField, String)>,
@@ -35,10 +35,21 @@ pub(crate) struct EventValues<'a> {
 }
 
 impl<'a> EventValues<'a> {
-    /// Reads the events of a span. `own` are the fields that it has already, which are not read.
-    pub(crate) fn read(events: &'a [u8], own: u64, first_token: Option<f64>) -> Self {
+    /// Reads the events of a span with these attributes. `own` are the fields that it has already, which are
+    /// not read.
+    pub(crate) fn read(
+        events: &'a [u8],
+        attributes: &[u8],
+        own: u64,
+        first_token: Option<f64>,
+    ) -> Self {
         let mut read = Self { first_token, ..Self::default() };
         if !elements(events).any(|event| says_lacking(name_of(event), own)) {
+            return read;
+        }
+        let operation = MapView::new(attributes).get(GenAiField::OperationName.name().as_bytes());
+        if operation.and_then(text_of) == Some("execute_tool") {
+            elements(events).for_each(|event| read.tool_event(event, own));
             return read;
         }
         let (mut input, mut output) = (Vec::new(), Vec::new());
@@ -61,7 +72,7 @@ impl<'a> EventValues<'a> {
         for (field, messages) in
             [(GenAiField::InputMessages, input), (GenAiField::OutputMessages, output)]
         {
-            read.texts.extend(messages::rendered(messages).map(|text| (field, text)));
+            read.texts.extend(rendered(messages).map(|text| (field, text)));
         }
         read
     }
@@ -94,6 +105,27 @@ impl<'a> EventValues<'a> {
     /// Whether any event is.
     pub(crate) fn any_said(&self) -> bool {
         (0..self.said.len()).any(|number| self.is_said(number))
+    }
+
+    /// Takes what an event says of the call of a tool: its arguments as the tool's message, its result as the choice.
+    fn tool_event(&mut self, event: &'a [u8], own: u64) {
+        let (key, field): (&[u8], _) = match name_of(event) {
+            "gen_ai.tool.message" => (b"content", GenAiField::ToolArguments),
+            "gen_ai.choice" => (b"message", GenAiField::ToolResult),
+            _ => {
+                self.said.push(0);
+                return;
+            }
+        };
+        let mut attributes =
+            MapView::new(MapView::new(event).get(keys::ATTRIBUTES).unwrap_or_default());
+        let value = attributes.get(key).filter(|value| text_of(value).is_some());
+        // The id is that of the span's call.
+        let has_id = own & GenAiField::ToolCallId.bit() != 0;
+        let is_said = |name: &[u8]| name == key || name == b"role" || (name == b"id" && has_id);
+        let whole = value.is_some() && attributes.all(|entry| is_said(entry.key));
+        self.encoded.extend(value.map(|value| (field, value)));
+        self.said.push(if whole { field.bit() } else { 0 });
     }
 
     /// Takes the attributes of an event that are fields of the span. The fields that say all of it; none if it
@@ -239,7 +271,7 @@ mod tests {
             ("gen_ai.tool.message", &[("id", "c")]),
             (DETAILS, &[("gen_ai.system_instructions", "[]"), ("other", "x")]),
         ]);
-        let mut read = EventValues::read(&events, 0, None);
+        let mut read = EventValues::read(&events, &[0x80], 0, None);
         let texts: Vec<(GenAiField, &str)> = read.texts().collect();
         let user = r#"[{"role":"user","parts":[{"type":"text","content":"hi"}]}]"#;
         let same = |one: &str, other: &str| {
@@ -257,10 +289,38 @@ mod tests {
         assert_eq!(said, [true, false, false, false, false]);
     }
 
+    /// Scenario: the events of a tool's call, with its id and with more. Guarantees: they are its arguments and
+    /// its result, and no messages; an event that says more stays.
+    #[test]
+    fn events_of_a_tool_are_its_arguments_and_its_result() {
+        let events = events(&[
+            ("gen_ai.tool.message", &[("role", "tool"), ("content", "{}"), ("id", "c")]),
+            ("gen_ai.choice", &[("message", "sunny"), ("status", "ok")]),
+            ("gen_ai.user.message", &[("content", "hi")]),
+        ]);
+        let mut attributes = Vec::new();
+        msgpack::map_header(&mut attributes, 1);
+        msgpack::str(&mut attributes, "gen_ai.operation.name");
+        msgpack::str(&mut attributes, "execute_tool");
+        let own = GenAiField::ToolCallId.bit();
+        for (own, goes) in [(own, true), (0, false)] {
+            let mut read = EventValues::read(&events, &attributes, own, None);
+            let said: Vec<(GenAiField, Option<&str>)> =
+                read.encoded().map(|(field, value)| (field, text_of(value))).collect();
+            let expected =
+                [(GenAiField::ToolArguments, Some("{}")), (GenAiField::ToolResult, Some("sunny"))];
+            assert_eq!(said, expected);
+            assert_eq!(read.texts().count(), 0);
+            read.take(GenAiField::ToolArguments.bit() | GenAiField::ToolResult.bit());
+            let said: Vec<bool> = (0..3).map(|number| read.is_said(number)).collect();
+            assert_eq!(said, [goes, false, false]);
+        }
+    }
+
     #[test]
     fn events_of_other_names_say_nothing() {
         for none in [events(&[]), events(&[("message", &[("content", "hi")])]), vec![0xc0]] {
-            let read = EventValues::read(&none, 0, Some(0.5));
+            let read = EventValues::read(&none, &[0x80], 0, Some(0.5));
             assert!(!read.has_content() && !read.any_said());
             assert_eq!(read.first_token, Some(0.5));
         }

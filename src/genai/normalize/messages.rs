@@ -8,13 +8,16 @@
 use std::borrow::Cow;
 
 use super::indexed_keys::KeyTree;
-use super::parts::{image_part, parsed, parsed_text, text_part};
+use super::parts::{
+    image_part, parsed, parsed_text, reasoning_part, rendered, says_nothing, text_part,
+};
 use super::tool_parts::{call, call_part, is_result_list, provider_call, tool_response};
-use super::values;
+use super::{langchain, tool_definitions, values};
 use crate::genai::json_value::{Json, Members};
 
 /// What came out as one message of these parts.
-pub(crate) fn answer(parts: Vec<Json<'_>>, reason: Option<&str>) -> Option<String> {
+#[must_use]
+pub fn answer(parts: Vec<Json<'_>>, reason: Option<&str>) -> Option<String> {
     if parts.is_empty() {
         return None;
     }
@@ -28,18 +31,14 @@ pub(crate) fn answer(parts: Vec<Json<'_>>, reason: Option<&str>) -> Option<Strin
 }
 
 /// A whole message of one text.
-pub(crate) fn single<'a>(role: &'a str, content: impl Into<Cow<'a, str>>) -> Json<'a> {
+pub fn single<'a>(role: &'a str, content: impl Into<Cow<'a, str>>) -> Json<'a> {
     let parts = Json::List(vec![text_part(content)]);
     Json::Object(Members::from([("role", role.into()), ("parts", parts)]))
 }
 
-/// The JSON text of messages; `None` if there are none.
-pub(super) fn rendered(messages: Vec<Json<'_>>) -> Option<String> {
-    if messages.is_empty() { None } else { serde_json::to_string(&messages).ok() }
-}
-
 /// Messages of `OpenInference`, `llm.input_messages.N.message.*`.
-pub(crate) fn of_open_inference(tree: KeyTree<'_>, role: &str) -> Option<String> {
+#[must_use]
+pub fn of_open_inference(tree: KeyTree<'_>, role: &str) -> Option<String> {
     let messages = tree.into_list().into_iter();
     let messages = messages.filter_map(|mut element| element.take("message")?.into_object());
     rendered(messages.map(|message| finished(message, role)).collect())
@@ -59,7 +58,8 @@ fn open_inference_part(mut content: Members<'_>) -> Option<Json<'_>> {
 }
 
 /// Messages of OpenLLMetry, `gen_ai.prompt.N.*` and `gen_ai.completion.N.*`.
-pub(crate) fn of_traceloop(tree: KeyTree<'_>, role: &str) -> Option<String> {
+#[must_use]
+pub fn of_traceloop(tree: KeyTree<'_>, role: &str) -> Option<String> {
     rendered(tree.into_list().into_iter().map(|message| finished(message, role)).collect())
 }
 
@@ -137,7 +137,7 @@ fn finished<'a>(message: Members<'a>, role: &'a str) -> Json<'a> {
     let mut others = Vec::new();
     for (key, value) in message {
         // What else a message has, it keeps.
-        let other = said.take(&key, value).filter(|value| !value.is_null());
+        let other = said.take(&key, value).filter(|value| !says_nothing(value));
         others.extend(other.map(|value| (key, value)));
     }
     let role = said.role.take().filter(|role| !role.is_empty()).unwrap_or(Cow::Borrowed(role));
@@ -212,6 +212,27 @@ pub(super) fn of_members<'a>(mut members: Members<'a>, role: &'a str) -> Option<
     parts.is_some_and(|parts| !parts.is_empty()).then_some(message)
 }
 
+/// Members of Google's and Amazon's parts that a part of the conventions says.
+const SAID_BY_PART: [&str; 6] = [
+    "functionCall",
+    "function_call",
+    "functionResponse",
+    "function_response",
+    "toolUse",
+    "toolResult",
+];
+
+/// The part with the other members of what it was made of.
+fn with_others<'a>(part: Json<'a>, others: Members<'a>) -> Json<'a> {
+    let Json::Object(mut part) = part else { return part };
+    for (key, value) in others {
+        if !says_nothing(&value) && !part.has(&key) {
+            part.push(key, value);
+        }
+    }
+    Json::Object(part)
+}
+
 /// One part as providers write it.
 fn provider_part(part: Json<'_>) -> Json<'_> {
     let Json::Object(mut members) = part else {
@@ -227,10 +248,18 @@ fn provider_part(part: Json<'_>) -> Json<'_> {
     if members.get("text").is_some_and(Json::is_text)
         && let Some(text) = members.take("text").and_then(Json::into_text)
     {
-        return text_part(text);
+        let part = match members.take("thought") {
+            Some(Json::Bool(true)) => reasoning_part(text),
+            _ => text_part(text),
+        };
+        return with_others(part, members);
     }
     if let Some(called) = provider_call(&members) {
-        return called;
+        if members.has("type") {
+            return called;
+        }
+        members.retain(|key, _| !SAID_BY_PART.contains(&key));
+        return with_others(called, members);
     }
     let url = members.get("image_url").map(|image| image.get("url").unwrap_or(image));
     match url.and_then(Json::as_str) {
@@ -240,7 +269,8 @@ fn provider_part(part: Json<'_>) -> Json<'_> {
 }
 
 /// Messages given as one text, as JSON or as the one message's content, and what of the text they do not say.
-pub(crate) fn of_text(text: &str, role: &str) -> Option<(String, Remainder)> {
+#[must_use]
+pub fn of_text<'a>(text: &'a str, role: &'a str) -> Option<(String, Remainder<'a>)> {
     let whole = match text.trim_start().as_bytes().first()? {
         b'{' | b'[' => return of_value(parsed(text)?, role),
         b'"' => {
@@ -253,67 +283,90 @@ pub(crate) fn of_text(text: &str, role: &str) -> Option<(String, Remainder)> {
 }
 
 /// What of a text no message says.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Remainder {
+#[derive(Debug, PartialEq)]
+pub enum Remainder<'a> {
     /// Nothing.
     Nothing,
     /// This JSON object.
-    Object(String),
+    Object(Members<'a>),
     /// More than can be told apart.
     All,
 }
 
 /// Members of JSON objects that have messages.
-const LISTS: [&str; 3] = ["messages", "choices", "contents"];
+const LISTS: [&str; 4] = ["messages", "choices", "contents", "generations"];
 
-/// Messages given as one JSON value: a list of messages, or an object that has one; and what they leave of it.
-fn of_value(json: Json<'_>, role: &str) -> Option<(String, Remainder)> {
-    let (list, others) = match json {
-        Json::List(list) => (list, None),
+/// Messages given as one JSON value: a list of messages, an object that has one, or one message; and what they
+/// leave of it.
+pub(super) fn of_value<'a>(json: Json<'a>, role: &'a str) -> Option<(String, Remainder<'a>)> {
+    let (mut list, others) = match json {
+        Json::List(list) => (list, Members::default()),
         Json::Object(mut members) => {
             let is_list = |key: &&&str| members.get(key).is_some_and(|it| it.as_list().is_some());
-            let key = LISTS.iter().find(is_list)?;
-            (members.take(key)?.into_list()?, Some(members))
+            match LISTS.iter().find(is_list) {
+                Some(key) => (members.take(key)?.into_list()?, members),
+                None if is_message(&members) => (vec![Json::Object(members)], Members::default()),
+                None => return None,
+            }
         }
         _ => return None,
     };
+    // The messages of one conversation of several that could have been.
+    if list.len() == 1
+        && let Some(Json::List(inner)) = list.first_mut()
+    {
+        list = std::mem::take(inner);
+    }
     let mut whole = true;
     let messages = list.into_iter().map(|element| {
-        whole &= is_said(&element);
-        message_of(element.into_object()?, role)
+        let (message, says_all) = message_of(element.into_object()?, role)?;
+        whole &= says_all;
+        Some(message)
     });
     let messages = rendered(messages.collect::<Option<Vec<_>>>()?)?;
-    let rest = match others {
-        _ if !whole => Remainder::All,
-        Some(others) if !others.is_empty() => {
-            serde_json::to_string(&others).map_or(Remainder::All, Remainder::Object)
-        }
-        _ => Remainder::Nothing,
+    let rest = match whole {
+        false => Remainder::All,
+        true if others.is_empty() => Remainder::Nothing,
+        true => Remainder::Object(others),
     };
     Some((messages, rest))
 }
 
-/// Whether a message says all that an element of a list does.
-fn is_said(element: &Json<'_>) -> bool {
-    let is_known = |key: &str| matches!(key, "message" | "finish_reason" | "index");
-    let around = element.as_object().filter(|members| members.has("message"));
-    around.is_none_or(|members| members.keys().all(is_known))
+/// Whether an object is one message.
+fn is_message(members: &Members<'_>) -> bool {
+    let says = ["content", "tool_calls", "parts"].iter().any(|key| members.has(key));
+    says && members.get("role").is_some_and(Json::is_text)
 }
 
-/// A message, or a choice that has one.
-fn message_of<'a>(mut element: Members<'a>, role: &'a str) -> Option<Json<'a>> {
-    let reason = element.get("finish_reason").is_some_and(Json::is_text);
-    let mut message = match element.take("message") {
-        Some(message) => {
-            let mut message = message.into_object()?;
-            if reason && let Some(reason) = element.take("finish_reason") {
-                message.take("finish_reason");
-                message.push("finish_reason", reason);
-            }
-            message
-        }
-        None => element,
+/// A message, or a choice that has one, and whether it says all that the element does.
+fn message_of<'a>(mut element: Members<'a>, role: &'a str) -> Option<(Json<'a>, bool)> {
+    let Some(message) = element.take("message") else {
+        return Some((plain_message(langchain::plain(element), role)?, true));
     };
+    let mut message = langchain::plain(message.into_object()?);
+    langchain::take_generation(&mut element, &mut message);
+    if element.get("finish_reason").is_some_and(Json::is_text)
+        && let Some(reason) = element.take("finish_reason")
+    {
+        message.take("finish_reason");
+        message.push("finish_reason", reason);
+    }
+    let mut says_all = true;
+    for (key, value) in element {
+        if key == "index" || says_nothing(&value) {
+            continue;
+        }
+        if message.has(&key) {
+            says_all = false;
+        } else {
+            message.push(key, value);
+        }
+    }
+    Some((plain_message(message, role)?, says_all))
+}
+
+/// A message by its members, if it has a role.
+fn plain_message<'a>(mut message: Members<'a>, role: &'a str) -> Option<Json<'a>> {
     // What is no list of calls is none.
     if message.get("tool_calls").is_some_and(|calls| calls.as_list().is_none()) {
         message.take("tool_calls");
@@ -323,16 +376,18 @@ fn message_of<'a>(mut element: Members<'a>, role: &'a str) -> Option<Json<'a>> {
 }
 
 /// Tool definitions of `OpenInference`, each a JSON text.
-pub(crate) fn tools(tree: KeyTree<'_>) -> Option<String> {
+#[must_use]
+pub fn tools(tree: KeyTree<'_>) -> Option<String> {
     let schemas = tree.into_list().into_iter().filter_map(|mut element| {
         let schema = element.take("tool")?.into_object()?.take("json_schema")?.into_text()?;
         Some(parsed_text(&schema).unwrap_or(Json::Text(schema)))
     });
-    rendered(schemas.collect())
+    rendered(tool_definitions::definitions(schemas.collect()))
 }
 
 /// Tool definitions of OpenLLMetry.
-pub(crate) fn functions(tree: KeyTree<'_>) -> Option<String> {
+#[must_use]
+pub fn functions(tree: KeyTree<'_>) -> Option<String> {
     let definitions = tree.into_list().into_iter().map(|mut function| {
         let mut definition = Members::from([("type", "function".into())]);
         for key in ["name", "description", "parameters"] {
@@ -349,7 +404,8 @@ pub(crate) fn functions(tree: KeyTree<'_>) -> Option<String> {
 }
 
 /// Documents that a retrieval found.
-pub(crate) fn documents(tree: KeyTree<'_>) -> Option<String> {
+#[must_use]
+pub fn documents(tree: KeyTree<'_>) -> Option<String> {
     let documents = tree.into_list().into_iter();
     rendered(documents.filter_map(|mut element| element.take("document")).collect())
 }

@@ -7,23 +7,29 @@
 //! Doing it twice is the same as doing it once.
 
 mod address;
+mod cache_tokens;
 mod collect;
 mod convert;
-pub(crate) mod field;
+pub(super) mod field;
+mod foreign_messages;
 pub(super) mod indexed_keys;
 mod json;
+mod langchain;
 mod lookup;
 mod message_events;
-pub(crate) mod messages;
-pub(crate) mod parts;
+pub mod messages;
+mod parameters;
+pub(super) mod parts;
 mod resolve;
 mod rewrite;
+mod tool_definitions;
 mod tool_parts;
 mod values;
 
 pub use field::Conventions;
-pub(crate) use message_events::EventValues;
-pub(crate) use values::{CURRENT_OPERATIONS as OPERATIONS, provider};
+pub(super) use message_events::EventValues;
+pub use values::CURRENT_OPERATIONS as OPERATIONS;
+pub use values::provider;
 
 use collect::Collected;
 use field::GenAiField;
@@ -39,7 +45,7 @@ use crate::codec::msgpack::{MapView, int_of, text_of};
 
 /// What the keys of a span's attributes show at a glance.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Detection {
+pub(super) struct Detection {
     dialects: DialectSet,
     wrong_type: bool,
     /// The fields that are there under their current names.
@@ -48,7 +54,7 @@ pub(crate) struct Detection {
 
 impl Detection {
     /// The fields that are there under their current names.
-    pub(crate) const fn own(self) -> u64 {
+    pub(super) const fn own(self) -> u64 {
         self.own
     }
 
@@ -68,7 +74,7 @@ impl Detection {
 
     /// The name of the span event at a stream's first token, which some dialects show in no other
     /// way.
-    pub(crate) fn first_token_event(self, added: AddedDialects) -> Option<&'static str> {
+    pub(super) fn first_token_event(self, added: AddedDialects) -> Option<&'static str> {
         self.dialects
             .dialects(added.dialects())
             .find_map(|(_, dialect)| dialect.detection.first_token_event)
@@ -79,7 +85,7 @@ impl Detection {
 const MOST_AT_ONCE: usize = 128;
 
 /// Maps the attributes of spans, of their events, and of logs.
-pub(crate) struct Normalizer {
+pub(super) struct Normalizer {
     lookup: KeyLookup,
     /// The dialects beside the built-in ones.
     pub(super) added: AddedDialects,
@@ -95,12 +101,12 @@ pub(crate) struct Normalizer {
 impl Normalizer {
     /// A normalizer that leaves the attributes it maps in place, or else removes those that are
     /// wholly said by attributes of the current names.
-    pub(crate) fn new(keep_originals: bool, conventions: Conventions) -> Self {
+    pub(super) fn new(keep_originals: bool, conventions: Conventions) -> Self {
         Self::with(AddedDialects::NONE, keep_originals, conventions)
     }
 
     /// A normalizer that knows these dialects, too.
-    pub(crate) fn with(
+    pub(super) fn with(
         added: AddedDialects,
         keep_originals: bool,
         conventions: Conventions,
@@ -118,19 +124,19 @@ impl Normalizer {
     }
 
     /// The names of dialects that no rule knows, since this was asked last.
-    pub(crate) fn take_unknown(&mut self) -> Vec<(String, u64)> {
+    pub(super) fn take_unknown(&mut self) -> Vec<(String, u64)> {
         self.unknown.take()
     }
 
     /// Forgets the map of attributes that was looked at.
     #[inline]
-    pub(crate) fn begin(&mut self) {
+    pub(super) fn begin(&mut self) {
         self.meanings.clear();
     }
 
     /// Looks at the next attribute of a map.
     #[inline]
-    pub(crate) fn detect(&mut self, detection: &mut Detection, key: &[u8], value: &[u8]) {
+    pub(super) fn detect(&mut self, detection: &mut Detection, key: &[u8], value: &[u8]) {
         if self.meanings.is_empty() {
             self.first_key = key.as_ptr().addr();
         }
@@ -160,13 +166,13 @@ impl Normalizer {
     }
 
     /// Whether the attributes that it maps stay.
-    pub(crate) const fn keeps_originals(&self) -> bool {
+    pub(super) const fn keeps_originals(&self) -> bool {
         self.keep_originals
     }
 
     /// Whether there may be something to do with attributes that show this.
     #[inline]
-    pub(crate) fn calls_for_work(&self, detection: Detection, attributes: &[u8]) -> bool {
+    pub(super) fn calls_for_work(&self, detection: Detection, attributes: &[u8]) -> bool {
         detection.wrong_type
             || detection.dialects != DialectSet::NONE
             || detection.lacks_operation()
@@ -191,7 +197,7 @@ impl Normalizer {
     }
 
     /// Looks at a whole map of attributes.
-    pub(crate) fn detect_all(&mut self, attributes: &[u8]) -> Detection {
+    pub(super) fn detect_all(&mut self, attributes: &[u8]) -> Detection {
         self.begin();
         let mut detection = Detection::default();
         for entry in MapView::new(attributes) {
@@ -203,7 +209,7 @@ impl Normalizer {
     /// Appends the map of attributes with what it lacks, or gives `None` and appends nothing if it
     /// lacks nothing. The dialects are those that it spoke. `events` is what the span's events say, and
     /// notes what of that was taken.
-    pub(crate) fn rewrite(
+    pub(super) fn rewrite(
         &mut self,
         attributes: &[u8],
         detection: Detection,

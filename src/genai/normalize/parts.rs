@@ -26,6 +26,21 @@ pub(super) fn image_part<'a>(url: impl Into<Cow<'a, str>>) -> Json<'a> {
     Json::Object(Members::from(members))
 }
 
+/// The JSON text of a list, as of messages; `None` if it is empty.
+pub(super) fn rendered(list: Vec<Json<'_>>) -> Option<String> {
+    if list.is_empty() { None } else { serde_json::to_string(&list).ok() }
+}
+
+/// Whether a value says nothing: null, an empty list, or an object of such.
+pub(super) fn says_nothing(value: &Json<'_>) -> bool {
+    match value {
+        Json::Null => true,
+        Json::List(list) => list.is_empty(),
+        Json::Object(members) => members.iter().all(|(_, value)| says_nothing(value)),
+        _ => false,
+    }
+}
+
 /// The object or array that a text holds as JSON.
 pub(crate) fn parsed(text: &str) -> Option<Json<'_>> {
     let json = text.len() <= MAX_JSON && text.trim_start().starts_with(['{', '[']);

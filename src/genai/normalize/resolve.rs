@@ -12,6 +12,9 @@ use crate::genai::dialect::{
 };
 use crate::genai::dialects::DialectSet;
 
+/// The operation of models that embed.
+const EMBEDDINGS: &str = "embeddings";
+
 /// What the dialects that a span speaks say of the kinds of spans that an attribute names, with the
 /// indices of the dialects.
 fn kind_names(
@@ -26,7 +29,7 @@ fn kind_names(
 
 impl<'a> Collected<'a> {
     /// Works out what follows from several attributes, and from the span's events.
-    pub(crate) fn resolve(&mut self, events: &mut EventValues<'_>) {
+    pub(super) fn resolve(&mut self, events: &mut EventValues<'_>) {
         self.deferred.sort_by_key(|known| known.meaning.rank);
         let count = self.deferred.len();
         (0..count).for_each(|at| self.resolve_operation(at));
@@ -34,6 +37,7 @@ impl<'a> Collected<'a> {
             self.resolve_lists();
         }
         if count > 0 {
+            self.resolve_parameters();
             self.resolve_model();
             self.resolve_address();
             (0..count).for_each(|at| self.resolve_parts(at));
@@ -54,6 +58,7 @@ impl<'a> Collected<'a> {
         self.resolve_cache();
         self.resolve_reasoning();
         self.infer_operation();
+        self.resolve_session();
         if !self.inferred.is_empty() {
             let inferred = std::mem::take(&mut self.inferred);
             self.make(GenAiField::Inferred, LAST, |out| text_list(out, &inferred));
@@ -92,10 +97,16 @@ impl<'a> Collected<'a> {
         let before = self.named_by;
         let named = kind_names(self.dialects(), kind.meaning.key)
             .filter(|(index, known)| !before.has(*index) && known.name.eq_ignore_ascii_case(said));
-        let mut operation = None;
+        let (mut operation, mut may_embed) = (None, false);
         for (index, known) in named {
             self.named_by = self.named_by.and(DialectSet::of(index));
+            may_embed |= known.may_embed && operation.is_none();
             operation = operation.or(known.operation);
+        }
+        if may_embed && self.embeds() {
+            self.infer(GenAiField::OperationName, EMBEDDINGS);
+            operation = Some(EMBEDDINGS);
+            self.operation = self.operation.or(operation);
         }
         if operation.is_some() {
             self.offer_text(GenAiField::OperationName, FIRST, operation);
@@ -107,42 +118,21 @@ impl<'a> Collected<'a> {
         }
     }
 
+    /// Whether the call of a model can only be one that embeds.
+    fn embeds(&self) -> bool {
+        let said = |field| self.final_value(field).and_then(text_of);
+        let model = said(GenAiField::RequestModel).or_else(|| said(GenAiField::ResponseModel));
+        let output = self.final_value(GenAiField::OutputTokens).and_then(int_of);
+        let answers = output.is_some_and(|tokens| tokens > 0);
+        values::inferred_operation(None, model, answers) == EMBEDDINGS
+    }
+
     /// Drops the token counts of spans that sum up the model calls beneath them.
     fn resolve_usage(&mut self) {
         let has_kind = || self.deferred(RuleAction::Kind, None).is_some();
         if self.operation.map_or_else(has_kind, values::sums_up) {
             self.found &= !GenAiField::USAGE;
             self.dropped_usage = true;
-        }
-    }
-
-    /// Adds the tokens of the cache to input tokens that do not include them: those of dialects that
-    /// count so, and those that are fewer than the cache's.
-    fn resolve_cache(&mut self) {
-        let number = |this: &Self, field| this.final_value(field).and_then(int_of);
-        let Some(input) = number(self, GenAiField::InputTokens) else { return };
-        let read = number(self, GenAiField::CacheReadTokens).unwrap_or(0);
-        let cached =
-            number(self, GenAiField::CacheCreationTokens).unwrap_or(0).saturating_add(read);
-        let is_own = self.own & GenAiField::InputTokens.bit() != 0;
-        let excludes = self.dialects().any(|(_, dialect)| dialect.excludes_cache);
-        if cached <= 0 || !(input < cached || (excludes && !is_own)) {
-            return;
-        }
-        let sum = input.saturating_add(cached);
-        let write = |out: &mut Vec<u8>| {
-            msgpack::int(out, sum);
-            true
-        };
-        if is_own {
-            self.correct(GenAiField::InputTokens, write);
-        } else {
-            self.found &= !GenAiField::InputTokens.bit();
-            self.make(GenAiField::InputTokens, FIRST, write);
-        }
-        self.added_cache = true;
-        if !excludes {
-            self.inferred.push(GenAiField::InputTokens.name().to_owned());
         }
     }
 
@@ -316,7 +306,7 @@ impl<'a> Collected<'a> {
             return false;
         }
         let Some(text) = text_of(value).filter(|text| !text.is_empty()) else { return false };
-        let message = messages::rendered(vec![messages::single(role, text)]);
+        let message = parts::rendered(vec![messages::single(role, text)]);
         self.offer_text(field, LAST, message.as_deref());
         true
     }

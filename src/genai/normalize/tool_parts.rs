@@ -10,7 +10,7 @@ use crate::genai::json_value::{Json, Members};
 const TOOL_RESPONSE: &str = "tool_call_response";
 
 /// The parts of a JSON list of tool calls; none if it is no such list.
-pub(crate) fn tool_calls(text: &str) -> Option<Vec<Json<'_>>> {
+pub(super) fn tool_calls(text: &str) -> Option<Vec<Json<'_>>> {
     let calls = parsed(text)?;
     let calls: Option<Vec<Json<'_>>> =
         calls.as_list()?.iter().map(|call| call.as_object().map(call_part)).collect();

@@ -86,7 +86,8 @@ const APIS: [&str; 12] = [
 const LONGEST: usize = 48;
 
 /// The provider's name in the conventions; a name that they do not know stays as it is.
-pub(crate) fn provider(name: &str) -> &str {
+#[must_use]
+pub fn provider(name: &str) -> &str {
     if name.len() > LONGEST || current_provider(name.as_bytes()).is_some() {
         return name;
     }
@@ -159,7 +160,7 @@ const OPERATIONS: &[(&str, &str)] = &[
 ];
 
 /// The operations that [`is_current_operation`] knows.
-pub(crate) const CURRENT_OPERATIONS: [&str; 11] = [
+pub const CURRENT_OPERATIONS: [&str; 11] = [
     "chat",
     "text_completion",
     "generate_content",
@@ -193,7 +194,7 @@ const fn is_current_operation(name: &[u8]) -> bool {
 
 /// The operation's name in the conventions; a name that they do not know stays as it is. `own` are
 /// the names of the dialects that the item speaks.
-pub(crate) fn operation(
+pub(super) fn operation(
     name: &str,
     own: impl IntoIterator<Item = &'static (&'static str, &'static str)>,
 ) -> &str {
@@ -213,7 +214,7 @@ pub(super) fn is_other_operation(value: &[u8]) -> bool {
 
 /// Why a model stopped, as the conventions' messages say it; a word that they do not know stays as
 /// it is.
-pub(crate) fn finish_reason(reason: &str) -> &str {
+pub(super) fn finish_reason(reason: &str) -> &str {
     const REASONS: &[(&str, &str)] = &[
         ("end_turn", "stop"),
         ("stop_sequence", "stop"),
@@ -254,7 +255,7 @@ pub(super) fn has_other_reason(list: &[u8]) -> bool {
 }
 
 /// The operation of a model call that names none.
-pub(crate) fn inferred_operation(
+pub(super) fn inferred_operation(
     provider: Option<&str>,
     model: Option<&str>,
     answers: bool,
@@ -269,16 +270,32 @@ pub(crate) fn inferred_operation(
 }
 
 /// `gen_ai.output.type` of an `OpenAI` response format.
-pub(crate) fn output_type(format: &str) -> &str {
+pub(super) fn output_type(format: &str) -> &str {
     match format {
         "json_object" | "json_schema" => "json",
         other => other,
     }
 }
 
+/// Other spellings of a word of [`finish_reason`] that mean no more and no less.
+pub(super) fn spellings(reason: &str) -> &'static [&'static str] {
+    match reason {
+        "tool_call" => &["tool_calls", "tool-calls", "tool_use", "function_call"],
+        _ => &[],
+    }
+}
+
+/// Whether operations of this name are part of a conversation by the conventions.
+pub(super) fn has_conversation(operation: &str) -> bool {
+    matches!(
+        operation,
+        "chat" | "text_completion" | "generate_content" | "invoke_agent" | "invoke_workflow"
+    )
+}
+
 /// Whether what a span of this operation reports sums up the model calls beneath it, so that its
 /// token counts must not be added to theirs.
-pub(crate) fn sums_up(operation: &str) -> bool {
+pub(super) fn sums_up(operation: &str) -> bool {
     matches!(
         operation,
         "invoke_agent"

@@ -5,7 +5,7 @@ use crate::genai::content::is_content;
 
 /// What the key of a value says about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum KeyRole {
+pub enum KeyRole {
     /// Anything.
     Free,
     /// An identifier: its digits are no card.
@@ -24,7 +24,7 @@ pub(crate) enum KeyRole {
 
 impl KeyRole {
     /// The role of the value under a key.
-    pub(crate) fn of(key: &[u8]) -> Self {
+    pub fn of(key: &[u8]) -> Self {
         if ends_as_a_secret_may(key)
             && let Some(name) = secret_name(key)
         {
@@ -41,7 +41,7 @@ impl KeyRole {
     }
 
     /// Whether what is inside has the same role, whatever its own keys are.
-    pub(crate) const fn holds_inside(self) -> bool {
+    pub const fn holds_inside(self) -> bool {
         matches!(self, Self::Denied | Self::Allowed)
     }
 }
@@ -132,12 +132,14 @@ impl KeyRules {
     }
 
     /// Whether texts of errors go.
-    pub(crate) const fn errors(&self) -> bool {
+    #[must_use]
+    pub const fn errors(&self) -> bool {
         self.content.errors
     }
 
     /// The role of the value under a key.
-    pub(crate) fn role(&self, key: &[u8]) -> KeyRole {
+    #[must_use]
+    pub fn role(&self, key: &[u8]) -> KeyRole {
         if self.deny.iter().any(|pattern| pattern.is(key)) {
             KeyRole::Denied
         } else if self.allow.iter().any(|pattern| pattern.is(key)) {

@@ -17,7 +17,7 @@ mod words;
 
 use std::borrow::Cow;
 
-pub(crate) use keys::KeyRole;
+pub(super) use keys::KeyRole;
 pub use keys::{ContentSwitches, KeyRules};
 pub use pattern::Pattern;
 use phone_label::is_phone_key;
@@ -107,7 +107,7 @@ impl Detector {
 
 /// What found a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FindingSource {
+pub(super) enum FindingSource {
     /// A built-in detector.
     Detector(Detector),
     /// The pattern with this number.
@@ -117,12 +117,12 @@ pub(crate) enum FindingSource {
 }
 
 /// What stands for values that go by their key, and the word for that in counters.
-pub(crate) const BY_KEY: &str = "key";
+pub(super) const BY_KEY: &str = "key";
 const BY_KEY_LABEL: &str = "redacted";
 
 /// Applies the patterns and the chosen detectors.
 #[derive(Debug)]
-pub(crate) struct Redactor {
+pub(super) struct Redactor {
     patterns: Vec<Pattern>,
     detectors: Vec<Detector>,
     replacement: Replacement,
@@ -133,7 +133,7 @@ pub(crate) struct Redactor {
 impl Redactor {
     /// A redactor; patterns are applied in their order, then the detectors in that of
     /// [`Detector::ALL`].
-    pub(crate) fn new(
+    pub(super) fn new(
         chosen: &[Detector],
         patterns: Vec<Pattern>,
         replacement: Replacement,
@@ -145,12 +145,12 @@ impl Redactor {
     }
 
     /// The same with rules for keys.
-    pub(crate) fn with_keys(self, keys: KeyRules) -> Self {
+    pub(super) fn with_keys(self, keys: KeyRules) -> Self {
         Self { keys, ..self }
     }
 
     /// The role of the value under a key.
-    pub(crate) fn role(&self, key: &[u8]) -> KeyRole {
+    pub(super) fn role(&self, key: &[u8]) -> KeyRole {
         match self.keys.role(key) {
             KeyRole::Free if self.detectors.contains(&Detector::Phone) && is_phone_key(key) => {
                 KeyRole::Phone
@@ -160,7 +160,7 @@ impl Redactor {
     }
 
     /// The rules for keys.
-    pub(crate) const fn keys(&self) -> &KeyRules {
+    pub(super) const fn keys(&self) -> &KeyRules {
         &self.keys
     }
 
@@ -183,7 +183,7 @@ impl Redactor {
     }
 
     /// Whether a whole number under such a key is to go, and what it is counted as.
-    pub(crate) fn number(&self, number: u64, role: KeyRole) -> Option<FindingSource> {
+    pub(super) fn number(&self, number: u64, role: KeyRole) -> Option<FindingSource> {
         let text = number.to_string();
         let digits = text.as_bytes();
         match role {
@@ -208,7 +208,7 @@ impl Redactor {
 
     /// The text without what is to be found, or `None` if nothing is. `count` is called for each
     /// place found.
-    pub(crate) fn text(
+    pub(super) fn text(
         &self,
         text: &[u8],
         role: KeyRole,
@@ -269,7 +269,7 @@ impl Redactor {
     }
 
     /// The name of what found something.
-    pub(crate) fn name(&self, finder: FindingSource) -> &str {
+    pub(super) fn name(&self, finder: FindingSource) -> &str {
         match finder {
             FindingSource::Detector(detector) => detector.name(),
             FindingSource::Pattern(index) => self.patterns.get(index).map_or("", Pattern::name),

@@ -5,29 +5,29 @@
 
 /// A part of a text, from its first byte to before its last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct TextRange {
-    pub(crate) start: usize,
-    pub(crate) end: usize,
+pub(super) struct TextRange {
+    pub start: usize,
+    pub end: usize,
 }
 
 /// The byte at a place; NUL outside the text.
 #[inline]
-pub(crate) fn at(text: &[u8], index: usize) -> u8 {
+pub(super) fn at(text: &[u8], index: usize) -> u8 {
     text.get(index).copied().unwrap_or(0)
 }
 
 /// The byte that lies `back` bytes before a place.
 #[inline]
-pub(crate) fn before(text: &[u8], index: usize, back: usize) -> u8 {
+pub(super) fn before(text: &[u8], index: usize, back: usize) -> u8 {
     index.checked_sub(back).map_or(0, |index| at(text, index))
 }
 
 /// Whether a character would break the JSON that the text around it may be.
-pub(crate) fn breaks_json(char: char) -> bool {
+pub(super) fn breaks_json(char: char) -> bool {
     char.is_control() || matches!(char, '"' | '\\')
 }
 
-pub(crate) const fn is_word(byte: u8) -> bool {
+pub(super) const fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
@@ -40,7 +40,7 @@ fn is_unicode_escape(text: &[u8], index: usize) -> bool {
 }
 
 /// The first place at or after `start` that is not part of an escape sequence.
-pub(crate) fn after_escape(text: &[u8], start: usize) -> usize {
+pub(super) fn after_escape(text: &[u8], start: usize) -> usize {
     if (1..=5).all(|back| before(text, start, back) != b'\\') {
         return start;
     }
@@ -53,7 +53,7 @@ pub(crate) fn after_escape(text: &[u8], start: usize) -> usize {
 
 /// Whether a word may begin at a place: what is before it is no letter, digit or underscore, or is
 /// one that belongs to an escape sequence.
-pub(crate) fn begins(text: &[u8], start: usize) -> bool {
+pub(super) fn begins(text: &[u8], start: usize) -> bool {
     let last = before(text, start, 1);
     if start == 0 || !is_word(last) {
         return true;
@@ -63,20 +63,20 @@ pub(crate) fn begins(text: &[u8], start: usize) -> bool {
 }
 
 /// Whether a number may begin at a place: as a word, but not after a decimal point.
-pub(crate) fn begins_number(text: &[u8], start: usize) -> bool {
+pub(super) fn begins_number(text: &[u8], start: usize) -> bool {
     let decimal = before(text, start, 1) == b'.' && before(text, start, 2).is_ascii_digit();
     begins(text, start) && !decimal
 }
 
 /// Whether a number may end before a place.
-pub(crate) fn ends_number(text: &[u8], end: usize) -> bool {
+pub(super) fn ends_number(text: &[u8], end: usize) -> bool {
     let next = at(text, end);
     let decimal = next == b'.' && at(text, end + 1).is_ascii_digit();
     !is_word(next) && !decimal
 }
 
 /// The end of the run of bytes for which `is` holds, from `start`.
-pub(crate) fn run(text: &[u8], start: usize, is: impl Fn(u8) -> bool) -> usize {
+pub(super) fn run(text: &[u8], start: usize, is: impl Fn(u8) -> bool) -> usize {
     let rest = text.get(start..).unwrap_or_default();
     start + rest.iter().position(|byte| !is(*byte)).unwrap_or(rest.len())
 }
@@ -92,7 +92,7 @@ fn digits_in(bytes: [u8; 8]) -> u64 {
 }
 
 /// The first digit at or after a place.
-pub(crate) fn find_digit(text: &[u8], from: usize) -> Option<usize> {
+pub(super) fn find_digit(text: &[u8], from: usize) -> Option<usize> {
     let mut rest = text.get(from..)?;
     while let Some((bytes, left)) = rest.split_first_chunk::<8>() {
         let digits = digits_in(*bytes);
@@ -108,7 +108,7 @@ pub(crate) fn find_digit(text: &[u8], from: usize) -> Option<usize> {
 
 /// Where what may begin at a place begins: there, or behind an escape sequence that the place is in.
 #[inline]
-pub(crate) fn digit_start(text: &[u8], index: usize) -> usize {
+pub(super) fn digit_start(text: &[u8], index: usize) -> usize {
     match after_escape(text, index) {
         // A digit after a lone backslash is no escape in JSON.
         free if before(text, index, 1) == b'\\' && free == index + 1 => index,
@@ -117,7 +117,7 @@ pub(crate) fn digit_start(text: &[u8], index: usize) -> usize {
 }
 
 /// The next digit at or after a place that is not part of an escape sequence.
-pub(crate) fn next_digit(text: &[u8], from: usize) -> Option<usize> {
+pub(super) fn next_digit(text: &[u8], from: usize) -> Option<usize> {
     let mut index = from;
     loop {
         index = find_digit(text, index)?;

@@ -84,7 +84,7 @@ impl SpanRenderer {
             self.patch.try_replace(span.attributes, |out| {
                 let events = |detection| {
                     let first_token = first_token(&span, detection, AddedDialects::NONE);
-                    EventValues::read(span.events, detection.own(), first_token)
+                    EventValues::read(span.events, span.attributes, detection.own(), first_token)
                 };
                 original::restore(span.attributes, normalizer, events, out).then_some(())
             });

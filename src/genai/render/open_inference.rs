@@ -2,6 +2,7 @@
 
 use super::messages::{self, Message, SpreadForm};
 use super::rendering::Rendering;
+use crate::codec::msgpack::text_of;
 use crate::genai::json_value::{Json, Members};
 use crate::genai::normalize::field::GenAiField;
 use crate::genai::normalize::parts::parsed;
@@ -148,17 +149,25 @@ fn provider_names(span: &mut Rendering<'_>) {
 }
 
 fn parameters(span: &mut Rendering<'_>) {
-    let mut said = Members::default();
+    const KEY: &str = "llm.invocation_parameters";
+    // What the conventions have no name for is there already.
+    let mut said = match span.other(KEY).map(text_of) {
+        None => Members::default(),
+        Some(known) => match known.and_then(parsed).and_then(Json::into_object) {
+            Some(known) => known,
+            None => return,
+        },
+    };
+    let mut added = 0;
     for (field, name) in PARAMETERS {
-        if let Some(value) = span.json(*field) {
+        if let Some(value) = span.json(*field).filter(|_| !said.has(name)) {
             said.push(*name, value);
+            added |= field.bit();
         }
     }
-    if said.is_empty() {
-        return;
-    }
-    if span.put_text("llm.invocation_parameters", &Json::Object(said).to_string()) {
-        PARAMETERS.iter().for_each(|(field, _)| span.take(*field));
+    if added != 0 {
+        span.put_instead(KEY, &Json::Object(said).to_string());
+        GenAiField::of_bits(added).for_each(|field| span.take(field));
     }
 }
 
@@ -276,10 +285,21 @@ fn tools(span: &mut Rendering<'_>) {
     };
     if !span.has_list("llm.tools.") {
         for (number, tool) in tools.iter().enumerate() {
-            span.put_text(&format!("llm.tools.{number}.tool.json_schema"), &tool.to_string());
+            let schema = nested(tool).unwrap_or_else(|| tool.clone());
+            span.put_text(&format!("llm.tools.{number}.tool.json_schema"), &schema.to_string());
         }
     }
     span.take(GenAiField::ToolDefinitions);
+}
+
+/// The definition of a function in the form that the dialect's readers know best, that of OpenAI.
+fn nested<'a>(tool: &Json<'a>) -> Option<Json<'a>> {
+    const MEMBERS: [&str; 5] = ["type", "name", "description", "parameters", "strict"];
+    let is_known =
+        |tool: &&Members<'_>| tool.has("name") && tool.keys().all(|key| MEMBERS.contains(&key));
+    let mut function = tool.as_object().filter(is_known)?.clone();
+    let kind = function.take("type").filter(|kind| kind.as_str() == Some("function"))?;
+    Some(Json::Object(Members::from([("type", kind), ("function", Json::Object(function))])))
 }
 
 fn documents(span: &mut Rendering<'_>) {

@@ -56,7 +56,7 @@ impl<'a> Rendering<'a> {
     }
 
     /// The value of a name that is none of the conventions.
-    fn other(&self, key: &str) -> Option<&'a [u8]> {
+    pub(super) fn other(&self, key: &str) -> Option<&'a [u8]> {
         self.others.iter().find(|entry| entry.key == key.as_bytes()).map(|entry| entry.value)
     }
 
@@ -86,6 +86,12 @@ impl<'a> Rendering<'a> {
         let mut value = Vec::with_capacity(text.len().saturating_add(5));
         msgpack::str(&mut value, text);
         self.put(key, &value)
+    }
+
+    /// Adds a text in the place of what the span has under the name.
+    pub(super) fn put_instead(&mut self, key: &str, text: &str) {
+        self.others.retain(|entry| entry.key != key.as_bytes());
+        self.put_text(key, text);
     }
 
     /// Adds a number.

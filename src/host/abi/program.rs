@@ -87,7 +87,7 @@ fn nearest(
 ) -> Option<String> {
     let far = |text: String| Some((distance(Release::parse(&text)?)?, text));
     let mut texts: Vec<(u8, String)> = texts.filter_map(far).collect();
-    texts.sort();
+    texts.sort_unstable();
     texts.dedup();
     match texts.as_slice() {
         [(_, nearest)] => Some(nearest.clone()),

@@ -467,7 +467,7 @@ fn run_flush(
     flush.set(row.flush.o_ins, output.pointer());
     flush.set(row.flush.coro, coro.pointer());
     let processed = memory(row.event_chunk.size);
-    processed.set(row.event_chunk.data, lend::give(b"made by a processor").unwrap());
+    processed.set(row.event_chunk.data, lend::give(b"made by a processor".to_vec()));
     processed.set::<usize>(row.event_chunk.length, 19);
     processed.set::<usize>(row.event_chunk.total_events, 2);
     flush.set(row.flush.processed_event_chunk, processed.pointer());

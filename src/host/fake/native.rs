@@ -91,7 +91,7 @@ pub(super) unsafe extern "C" fn encode_context(
     bytes: *mut *mut c_char,
     length: *mut usize,
 ) -> c_int {
-    let encoded = lend::give(&[u8::try_from(context.addr()).unwrap()]).unwrap();
+    let encoded = lend::give(vec![u8::try_from(context.addr()).unwrap()]);
     // SAFETY: the code under test passes a place of its own.
     unsafe { bytes.write(encoded.cast()) };
     // SAFETY: as above.

@@ -29,3 +29,5 @@ pub(super) const SESSION_OUTCOMES: [&str; 2] = ["decided", "sampled_before"];
 pub(super) const NO_TRACE_ID: &str = "no_trace_id";
 /// The label of spans that are dropped because no policy kept them.
 pub(super) const NOT_SAMPLED: &str = "not_sampled";
+/// The label of spans that a dry run lets through.
+pub(super) const DRY_RUN: &str = "dry_run";

@@ -4,11 +4,14 @@ mod adaptive_settings;
 mod collector_file;
 mod counters;
 mod head_rates;
+mod journal;
 mod ottl;
 mod policies_file;
 mod policy_list;
 mod policy_settings;
+mod reload;
 mod rules_file;
+mod tail_numbers;
 mod tail_sampling;
 
 use std::sync::Arc;
@@ -18,8 +21,10 @@ use self::collector_file::Block;
 use self::counters::{
     DROPPED, KEPT, NO_TRACE_ID, NOT_SAMPLED, RECEIVED, SESSION, SESSION_OUTCOMES, UNANSWERED,
 };
+use self::journal::JournalSettings;
 use self::policies_file::Layout;
 use self::policy_list::{PolicyList, TOO_MANY_TESTS};
+use self::reload::{ConfigFile, Reading};
 use self::tail_sampling::TailSampling;
 use crate::clock::{self, Tick};
 use crate::codec::records::StatusCode;
@@ -32,9 +37,9 @@ use crate::plugin::{
     Chunk, Environment, Filter, OpenError, OptionKind, OptionSpec, Options, Spec, Verdict,
 };
 use crate::plugins::derived::missing_emitter::missing_emitter;
-use crate::sampling::policy::{PolicyRule, SpanTest, ValueTest};
+use crate::sampling::policy::{Policies, PolicyRule, SpanTest, ValueTest};
 use crate::sampling::{
-    HeadRate, HeadSampler, HeadTally, SessionKeys, TailConfig, TailSampler, Threshold,
+    HeadRate, HeadSampler, HeadTally, SessionKeys, TailConfig, TailSampler, TailSettings, Threshold,
 };
 use crate::stats::Counter;
 
@@ -53,6 +58,10 @@ options! {
         after_root: Option<Duration> = read::some(read::duration),
             Time "decision_wait_after_root_received",
             "Tail: how long after its root span a trace is decided, if that is sooner";
+        longest_wait: Option<Duration> = read::some(read::duration),
+            Time "decision_wait_max",
+            "Tail: learn how long traces go on by the resource and name of their first span, and decide those \
+             that last longer than decision_wait up to this long after their first span";
         keep_errors: bool = read::bool,
             Bool "keep_errors" = "off",
             "Tail: keep traces with an error";
@@ -78,6 +87,30 @@ options! {
         max_traces: usize = read::count(1..=10_000_000),
             Int "max_traces" = "200000",
             "Tail: most traces that wait";
+        max_spans_per_trace: usize = read::count(0..=100_000_000),
+            Int "max_spans_per_trace" = "0",
+            "Tail: a trace with so many spans is decided at once, on what is there; 0: no limit";
+        max_trace_size: usize = read::size,
+            Size "max_trace_size" = "0",
+            "Tail: a trace with so many bytes of spans is decided at once, on what is there; 0: no limit";
+        shed: Option<f64> = read::percentage,
+            Double "shed_sampling_percentage",
+            "Tail: from when the buffer is full until a quarter of it is free, decide traces that begin at once, \
+             by their trace id: percentage kept";
+        dry_run: bool = read::bool,
+            Bool "dry_run" = "off",
+            "Tail: drop nothing, and say in each span and in counters what would have happened to it";
+        compare_for: Duration = read::duration,
+            Time "reload_compare_for" = "0",
+            "Tail: for how long policies of a changed config_file are only compared with those that decide, \
+             before they take their place";
+        journal_path: Option<String> = read::trimmed,
+            Str "journal_path",
+            "Tail: folder for a journal of the spans that wait, so that they are decided anew after a kill; one \
+             for each instance";
+        journal_limit: usize = read::size,
+            Size "journal_limit" = "256m",
+            "Tail: most bytes of the journal's files; beyond it spans that wait are not written";
         kept_cache_size: usize = read::count(0..=10_000_000),
             Int "kept_cache_size" = "65536",
             "Tail: how many kept traces are remembered for late spans";
@@ -162,39 +195,20 @@ impl Filter for AiSampling {
         Spec { name: "ai_sampling", about: "Head and tail sampling of traces", options: OPTIONS };
 
     fn open(options: &dyn Options, environment: Environment) -> Result<Self, OpenError> {
-        let mut sections = vec!["policies", head_rates::SECTION];
-        sections.extend(collector_file::SECTIONS);
-        sections.extend(rules_file::SECTIONS);
-        let options = FileOptions::read(options, OPTIONS, &sections);
-        let mut parser = Parser::over(&options);
-        let mut list = PolicyList::default();
-        let (block, notes) = collector_file::read(options.root(), &mut list);
-        notes.into_iter().for_each(|notes| parser.file_problems(notes));
-        let tags = parser.host_value("match");
-        let mut given = Given::read(&mut parser)?;
-        let environment_named = given.rules_environment.as_deref();
-        parser.file_problems(rules_file::read(options.root(), environment_named, &mut list));
-        parser.file_problems(policies_file::read(options.root(), Layout::Flat, &mut list));
-        take_block(&mut parser, &mut given, &block);
-        let sessions = sessions(&mut parser, &given);
-        let (rates, notes) = head_rates::read(options.root());
-        parser.file_problems(notes);
-        let form = match given.mode {
-            Mode::Head => {
-                check_head(&mut parser, given.percentage, &list);
-                let percentage = given.percentage.unwrap_or(100.0);
-                let sampler = HeadSampler::from_percentage(percentage).with_sessions(sessions);
-                let rates = parser.finish(rates)?;
+        let position = Position { run: environment.hub.run(), after: environment.position };
+        let missing =
+            || (!environment.hub.has_emitter()).then(|| missing_emitter(&environment.host_release));
+        let tags = options.host_value("match");
+        let file = read_file(options);
+        let form = match configured(&file, position, &missing)? {
+            Configured::Head(sampler, rates) => {
                 Form::Head(Box::new(Head::new(sampler, rates, &environment)))
             }
-            Mode::Tail => {
-                if !rates.is_empty() {
-                    parser.problem("config_file has rates, which need 'mode: head'");
-                }
-                let config = tail_config(&mut parser, given, list, &environment);
-                let config = TailConfig { sessions, ..config };
-                let sampler = TailSampler::new(parser.finish(config)?);
-                let tail = Arc::new(TailSampling::new(sampler, &environment));
+            Configured::Tail(config, journal) => {
+                let reading = Reading { open: read_file, configure: tail_again };
+                let file = ConfigFile::new(options, (&file, reading), position, clock::now());
+                let sampler = TailSampler::new(*config);
+                let tail = Arc::new(TailSampling::new(sampler, file, journal, &environment));
                 environment.hub.add_source(Arc::clone(&tail) as Arc<dyn TelemetrySource>);
                 Form::Tail(tail)
             }
@@ -210,6 +224,79 @@ impl Filter for AiSampling {
             Form::Tail(tail) => tail.on_chunk(chunk, clock::now()),
         };
         changed.map_or(Verdict::Pass, Verdict::Replace)
+    }
+}
+
+/// What is configured, as a sampler.
+enum Configured {
+    Head(HeadSampler, Vec<HeadRate>),
+    Tail(Box<TailConfig>, Option<JournalSettings>),
+}
+
+/// The options with those of their `config_file`.
+fn read_file(options: &dyn Options) -> FileOptions<'_> {
+    let mut sections = vec!["policies", head_rates::SECTION];
+    sections.extend(collector_file::SECTIONS);
+    sections.extend(rules_file::SECTIONS);
+    FileOptions::read(options, OPTIONS, &sections)
+}
+
+/// Reads all options. `missing` says what a tail sampler lacks beside them.
+fn configured(
+    options: &FileOptions<'_>,
+    position: Position,
+    missing: &dyn Fn() -> Option<String>,
+) -> Result<Configured, OpenError> {
+    let mut parser = Parser::over(options);
+    let mut list = PolicyList::default();
+    let (block, notes) = collector_file::read(options.root(), &mut list);
+    notes.into_iter().for_each(|notes| parser.file_problems(notes));
+    let mut given = Given::read(&mut parser)?;
+    let environment_named = given.rules_environment.as_deref();
+    parser.file_problems(rules_file::read(options.root(), environment_named, &mut list));
+    parser.file_problems(policies_file::read(options.root(), Layout::Flat, &mut list));
+    take_block(&mut parser, &mut given, &block);
+    let sessions = sessions(&mut parser, &given);
+    let (rates, notes) = head_rates::read(options.root());
+    parser.file_problems(notes);
+    match given.mode {
+        Mode::Head => {
+            check_head(&mut parser, given.percentage, &list);
+            let percentage = given.percentage.unwrap_or(100.0);
+            let sampler = HeadSampler::from_percentage(percentage).with_sessions(sessions);
+            parser.finish(Configured::Head(sampler, rates))
+        }
+        Mode::Tail => {
+            if !rates.is_empty() {
+                parser.problem("config_file has rates, which need 'mode: head'");
+            }
+            missing().into_iter().for_each(|problem| parser.problem(problem));
+            let settings = tail_settings(&mut parser, &given);
+            let folder = given.journal_path.as_deref();
+            let journal = folder
+                .and_then(|folder| JournalSettings::read(&mut parser, folder, given.journal_limit));
+            let config = TailConfig {
+                settings,
+                kept_cache: given.kept_cache_size,
+                dropped_cache: given.dropped_cache_size,
+                errors: given.errors,
+                compare_for: given.compare_for,
+                policies: policies(&mut parser, given, list),
+                sessions,
+                position,
+            };
+            parser.finish(Configured::Tail(Box::new(config), journal))
+        }
+    }
+}
+
+/// The configuration of a tail sampler that runs, read once more.
+fn tail_again(file: &FileOptions<'_>, position: Position) -> Result<TailConfig, OpenError> {
+    match configured(file, position, &|| None)? {
+        Configured::Tail(config, _) => Ok(*config),
+        Configured::Head(..) => Err(OpenError(vec![
+            file.located("mode: it changes by a reload or a restart of the host only"),
+        ])),
     }
 }
 
@@ -276,15 +363,35 @@ fn check_head(parser: &mut Parser<'_>, percentage: Option<f64>, list: &PolicyLis
     }
 }
 
-fn tail_config(
-    parser: &mut Parser<'_>,
-    given: Given,
-    mut list: PolicyList,
-    environment: &Environment,
-) -> TailConfig {
-    if !environment.hub.has_emitter() {
-        parser.problem(missing_emitter(&environment.host_release));
+/// Waits and limits.
+fn tail_settings(parser: &mut Parser<'_>, given: &Given) -> TailSettings {
+    if let Some(longest) = given.longest_wait
+        && longest <= given.decision_wait
+        && let Some(text) = parser.text("decision_wait_max")
+    {
+        parser.refuse("decision_wait_max", text, "allowed: longer than decision_wait");
     }
+    let shed_at = given.shed.and_then(Threshold::from_percentage);
+    if given.shed.is_some() && shed_at.is_none() {
+        let text = parser.text("shed_sampling_percentage").unwrap_or_default();
+        parser.refuse("shed_sampling_percentage", text, "allowed: above 0, up to 100");
+    }
+    let limit = |most: usize| u64::try_from(most).ok().filter(|most| *most > 0);
+    TailSettings {
+        decision_wait: given.decision_wait,
+        wait_after_root: given.after_root.filter(|wait| !wait.is_zero()),
+        longest_wait: given.longest_wait,
+        max_bytes: given.max_buffer_size,
+        max_traces: given.max_traces,
+        max_trace_spans: limit(given.max_spans_per_trace),
+        max_trace_bytes: limit(given.max_trace_size),
+        shed_at,
+        dry_run: given.dry_run,
+    }
+}
+
+/// The policies of options and of the file.
+fn policies(parser: &mut Parser<'_>, given: Given, mut list: PolicyList) -> Policies {
     if !flat_tests(&given, &mut list) {
         parser.problem(TOO_MANY_TESTS);
     }
@@ -313,18 +420,7 @@ fn tail_config(
              keep_slower_than, keep_attribute, keep_where, sampling_percentage, config_file",
         );
     }
-    TailConfig {
-        decision_wait: given.decision_wait,
-        wait_after_root: given.after_root.filter(|wait| !wait.is_zero()),
-        max_bytes: given.max_buffer_size,
-        max_traces: given.max_traces,
-        kept_cache: given.kept_cache_size,
-        dropped_cache: given.dropped_cache_size,
-        policies: list.finish(),
-        errors: given.errors,
-        sessions: None,
-        position: Position { run: environment.hub.run(), after: environment.position },
-    }
+    list.finish()
 }
 
 /// Adds the options that test spans. Whether there was room for all tests.

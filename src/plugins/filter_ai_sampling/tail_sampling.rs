@@ -1,36 +1,22 @@
-//! TailSampling sampling as the filter `ai_sampling` runs it: its numbers, its lines in the log, and its way
-//! into the pipeline.
+//! Tail sampling as the filter `ai_sampling` runs it: its lines in the log, its policies as they change, and
+//! its way into the pipeline.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::counters::{
-    DROPPED, KEPT, NO_TRACE_ID, NOT_SAMPLED, RECEIVED, SESSION, SESSION_OUTCOMES,
-};
-use crate::clock::Tick;
+use super::journal::{Journal, JournalEnvironment, JournalSettings};
+use super::reload::ConfigFile;
+use super::tail_numbers::TailNumbers;
+use crate::clock::{self, Tick};
 use crate::condition::NoAnswer;
 use crate::hub::{Drain, TelemetrySource};
 use crate::model::Emission;
 use crate::plugin::{Chunk, Environment};
 use crate::sampling::policy::{Policy, PolicyAction};
-use crate::sampling::{TailSampler, TailTally, Unanswered};
-use crate::stats::{Counter, CounterFamily, Counters, Log};
-use crate::sync::{Mutex, MutexGuard};
+use crate::sampling::{TailSampler, Unanswered};
+use crate::stats::{Counter, CounterFamily, Counters, Log, LogLevel};
+use crate::sync::Mutex;
 
-const HELD_SPANS: CounterFamily =
-    CounterFamily::gauge("held_spans", "Spans that wait for a decision", &[]);
-const HELD_BYTES: CounterFamily =
-    CounterFamily::gauge("held_bytes", "Memory of the spans that wait", &[]);
-const EARLY: CounterFamily = CounterFamily::counter(
-    "early_decisions_total",
-    "Traces decided before the decision wait was over",
-    &["reason"],
-);
-const LATE: CounterFamily = CounterFamily::counter(
-    "late_spans_total",
-    "Spans that came after the decision about their trace",
-    &["decision"],
-);
 const CONDITION_ERRORS: CounterFamily = CounterFamily::counter(
     "condition_errors_total",
     "Traces for which the expression of a policy had no answer, so that it did not match",
@@ -41,89 +27,132 @@ const UNANSWERED_SPANS: CounterFamily = CounterFamily::counter(
     "Spans of traces for which the expression of a policy had no answer, by what became of them",
     &["policy", "decision"],
 );
-const ADAPTIVE_KEYS: CounterFamily = CounterFamily::gauge(
-    "adaptive_keys",
-    "Keys that the adaptive sampler of a policy tells apart",
-    &["policy"],
+const FILE_CHANGES: CounterFamily = CounterFamily::counter(
+    "config_file_changes_total",
+    "Changes of the config_file while the host ran, by what became of them",
+    &["outcome"],
 );
-const ADAPTIVE_BEYOND: CounterFamily = CounterFamily::counter(
-    "adaptive_beyond_max_keys_total",
-    "Traces for whose key an adaptive sampler had no room, so that they share a rate",
-    &["policy"],
-);
+
 /// The sampler, shared between the filter and the inputs that drain it.
 pub(super) struct TailSampling {
-    sampler: Mutex<TailSampler>,
-    numbers: TailNumbers,
-    expressions: Vec<Expression>,
+    state: Mutex<State>,
+    counters: Arc<Counters>,
     log: Arc<Log>,
 }
 
-struct TailNumbers {
-    received: Counter,
-    kept: Vec<Counter>,
-    untraced: Counter,
-    dropped: Vec<Counter>,
-    held_spans: Counter,
-    held_bytes: Counter,
-    early: [Counter; 3],
-    late: [Counter; 2],
-    /// Of adaptive samplers, by their index.
-    adaptive: Vec<(usize, [Counter; 2])>,
-    sessions: [Counter; 2],
+struct State {
+    sampler: TailSampler,
+    numbers: TailNumbers,
+    expressions: Vec<Expression>,
+    /// Of which policies the expressions are.
+    generation: u32,
+    was_shedding: bool,
+    file: Option<ConfigFile>,
+    /// Taken and refused.
+    file_changes: [Counter; 2],
+    journal: Journaling,
+}
+
+/// Where the journal stands.
+enum Journaling {
+    /// There is none, or it has ended.
+    Off,
+    /// It begins when the host runs.
+    Due(Box<(JournalSettings, JournalEnvironment)>),
+    On(Box<Journal>),
 }
 
 impl TailSampling {
-    pub(super) fn new(sampler: TailSampler, environment: &Environment) -> Self {
-        let counters = &environment.counters;
-        let policies = sampler.policies().list();
-        let names = || policies.iter().map(|policy| policy.name.as_str());
-        let kept = names().map(|name| counters.counter(KEPT, &[name])).collect();
-        let dropped = [NOT_SAMPLED].into_iter().chain(names());
-        let expressions = policies
-            .iter()
-            .enumerate()
-            .filter(|(_, policy)| policy.rule.has_cel())
-            .map(|(index, policy)| Expression::new(index, policy, counters))
-            .collect();
-        let adaptive = policies.iter().filter_map(|policy| {
-            let of = |family| counters.counter(family, &[&policy.name]);
-            Some((policy.rule.adaptive_sampler()?, [ADAPTIVE_KEYS, ADAPTIVE_BEYOND].map(of)))
+    pub(super) fn new(
+        sampler: TailSampler,
+        file: Option<ConfigFile>,
+        journal: Option<JournalSettings>,
+        environment: &Environment,
+    ) -> Self {
+        let counters = Arc::clone(&environment.counters);
+        let changes = |outcome| counters.counter(FILE_CHANGES, &[outcome]);
+        let journal = journal.map_or(Journaling::Off, |settings| {
+            Journaling::Due(Box::new((settings, JournalEnvironment::new(environment))))
         });
-        let numbers = TailNumbers {
-            adaptive: adaptive.collect(),
-            received: counters.counter(RECEIVED, &[]),
-            kept,
-            untraced: counters.counter(KEPT, &[NO_TRACE_ID]),
-            dropped: dropped.map(|name| counters.counter(DROPPED, &[name])).collect(),
-            held_spans: counters.counter(HELD_SPANS, &[]),
-            held_bytes: counters.counter(HELD_BYTES, &[]),
-            early: ["certain", "buffer_full", "shutdown"]
-                .map(|reason| counters.counter(EARLY, &[reason])),
-            late: ["kept", "dropped"].map(|decision| counters.counter(LATE, &[decision])),
-            sessions: SESSION_OUTCOMES.map(|outcome| counters.counter(SESSION, &[outcome])),
+        let state = State {
+            journal,
+            numbers: TailNumbers::new(&counters),
+            expressions: expressions(&sampler, &counters),
+            generation: sampler.generation(),
+            was_shedding: false,
+            file,
+            file_changes: ["taken", "refused"].map(changes),
+            sampler,
         };
-        let log = Arc::clone(&environment.log);
-        Self { sampler: Mutex::new(sampler), numbers, expressions, log }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, TailSampler> {
-        self.sampler.lock()
+        let sampling =
+            Self { state: Mutex::new(state), log: Arc::clone(&environment.log), counters };
+        sampling.show(&mut sampling.state.lock());
+        sampling
     }
 
     /// Takes the spans of a chunk into the buffer; gives what is left of the chunk, if anything was
     /// taken.
     pub(super) fn on_chunk(&self, chunk: Chunk<'_>, now: Tick) -> Option<Vec<u8>> {
-        let mut sampler = self.lock();
-        let changed = sampler.on_chunk(chunk.tag, chunk.bytes, now);
-        self.show(&sampler);
+        let mut state = self.state.lock();
+        state.begin_journal(&self.log);
+        let changed = state.sampler.on_chunk(chunk.tag, chunk.bytes, now);
+        state.write_journal(false, now);
+        self.show(&mut state);
         changed
     }
 
-    fn show(&self, sampler: &TailSampler) {
-        self.numbers.show(sampler);
+    /// Takes the configuration anew if its file has changed. A file with mistakes is told of, and what it
+    /// said before holds.
+    fn reload(&self, state: &mut State, now: Tick) {
+        let Some(file) = &mut state.file else { return };
+        let Some(read) = file.changed(now) else { return };
+        let name = file.name();
+        let [taken, refused] = &state.file_changes;
+        match read {
+            Ok(config) => {
+                taken.add(1);
+                let (policies, wait) = (config.policies.list().len(), config.compare_for);
+                let when = match state.sampler.replace(config, now) {
+                    true => "decide from now on".to_owned(),
+                    false => format!("are compared for {} s before they decide", wait.as_secs()),
+                };
+                self.log.info(format!("{name} has changed: its {policies} policies {when}"));
+            }
+            Err(problems) => {
+                refused.add(1);
+                for problem in problems {
+                    self.log.warn(format!(
+                        "{problem}; {name} has changed, but what it said before holds"
+                    ));
+                }
+            }
+        }
+    }
+
+    fn show(&self, state: &mut State) {
+        let State { sampler, numbers, expressions, generation, was_shedding, .. } = state;
+        numbers.show(sampler);
+        if *generation != sampler.generation() {
+            *generation = sampler.generation();
+            *expressions = self::expressions(sampler, &self.counters);
+            let [alike, kept, dropped] = sampler.tally().compared;
+            if alike + kept + dropped > 0 {
+                self.log.info(format!(
+                    "changed policies decide from now on; of the traces compared so far they decided {alike} \
+                     alike, would have kept {kept} that were dropped, and dropped {dropped} that were kept"
+                ));
+            }
+        }
+        if sampler.is_shedding() && !std::mem::replace(was_shedding, true) {
+            self.log.often(LogLevel::Warn, "shedding", || {
+                "the buffer is full: traces that begin are decided at once, by 'shed_sampling_percentage', \
+                 until a quarter of 'max_buffer_size' and 'max_traces' is free"
+                    .to_owned()
+            });
+        }
+        *was_shedding = sampler.is_shedding();
         let unanswered = &sampler.tally().unanswered;
-        for expression in &self.expressions {
+        for expression in expressions {
             if let Some(tally) = unanswered.get(expression.index) {
                 expression.show(tally, &self.log);
             }
@@ -131,39 +160,72 @@ impl TailSampling {
     }
 }
 
-impl TailNumbers {
-    fn show(&self, sampler: &TailSampler) {
-        let tally: &TailTally = sampler.tally();
-        self.received.set(tally.received);
-        for (counter, value) in self.kept.iter().zip(&tally.kept) {
-            counter.set(*value);
+impl State {
+    /// Begins the journal, now that the host runs: a check of the configuration must not touch its files.
+    fn begin_journal(&mut self, log: &Log) {
+        if !matches!(self.journal, Journaling::Due(_)) {
+            return;
         }
-        self.untraced.set(tally.untraced);
-        for (counter, value) in self.dropped.iter().zip(&tally.dropped) {
-            counter.set(*value);
-        }
-        self.held_spans.set(tally.held);
-        self.held_bytes.set(u64::try_from(sampler.held_bytes()).unwrap_or(u64::MAX));
-        for (index, [keys, beyond]) in &self.adaptive {
-            if let Some(adaptive) = sampler.adaptive().get(*index) {
-                keys.set(adaptive.keys() as u64);
-                beyond.set(adaptive.beyond());
+        let Journaling::Due(due) = std::mem::replace(&mut self.journal, Journaling::Off) else {
+            return;
+        };
+        match Journal::start(&due.0, &due.1, clock::unix_nanos()) {
+            Ok(journal) => {
+                self.sampler.keep_journal(true);
+                self.journal = Journaling::On(Box::new(journal));
             }
+            Err(error) => log.error(format!("there is no journal: {error}")),
         }
-        let early = [tally.early_certain, tally.early_full, tally.early_shutdown];
-        for (counter, value) in self.early.iter().zip(early) {
-            counter.set(value);
+    }
+
+    /// Takes in what earlier runs left undecided, once that is read.
+    fn recover(&mut self, log: &Log, now: Tick) {
+        let Journaling::On(journal) = &mut self.journal else { return };
+        let Some(found) = journal.recovered(now) else { return };
+        for (tag, events) in &found.chunks {
+            self.sampler.restore(tag, events, now);
         }
-        let of_sessions = [tally.of_sessions, tally.against_sessions];
-        self.sessions.iter().zip(of_sessions).for_each(|(counter, value)| counter.set(value));
-        for (counter, value) in self.late.iter().zip([tally.late_kept, tally.late_dropped]) {
-            counter.set(value);
+        if found.spans > 0 || found.torn_bytes > 0 {
+            log.info(format!(
+                "{} spans that waited when an earlier run ended wait again; {} bytes at the end of its journal \
+                 are torn",
+                found.spans, found.torn_bytes
+            ));
+        }
+    }
+
+    fn write_journal(&mut self, decided: bool, now: Tick) {
+        let Journaling::On(journal) = &mut self.journal else { return };
+        let frames = self.sampler.take_journal(decided);
+        let is_idle = decided && self.sampler.held_bytes() == 0;
+        journal.append(frames, self.sampler.longest_wait(), is_idle, now);
+    }
+
+    /// Removes the journal: all that waited was decided, and nothing waits any more.
+    fn end_journal(&mut self, now: Tick) {
+        if let Journaling::On(journal) = std::mem::replace(&mut self.journal, Journaling::Off) {
+            self.sampler.keep_journal(false);
+            journal.end(now);
         }
     }
 }
 
+/// What is told of the policies that decide and have expressions.
+fn expressions(sampler: &TailSampler, counters: &Counters) -> Vec<Expression> {
+    let policies = sampler.policies().list().iter().enumerate();
+    let with_expression = policies.filter(|(_, policy)| policy.rule.has_cel());
+    with_expression
+        .map(|(index, policy)| {
+            let slot = sampler.slot(index);
+            let told = sampler.tally().unanswered.get(slot).map_or(0, Unanswered::total);
+            Expression::new(slot, told, policy, counters)
+        })
+        .collect()
+}
+
 /// What is told of a policy with an expression that may have no answer.
 struct Expression {
+    /// Where its policy is counted.
     index: usize,
     name: String,
     action: PolicyAction,
@@ -175,7 +237,7 @@ struct Expression {
 }
 
 impl Expression {
-    fn new(index: usize, policy: &Policy, counters: &Counters) -> Self {
+    fn new(index: usize, told: u64, policy: &Policy, counters: &Counters) -> Self {
         let spans = |decision| counters.counter(UNANSWERED_SPANS, &[&policy.name, decision]);
         Self {
             index,
@@ -185,7 +247,7 @@ impl Expression {
                 .map(|reason| counters.counter(CONDITION_ERRORS, &[&policy.name, reason.name()])),
             kept_spans: spans("kept"),
             dropped_spans: spans("dropped"),
-            logged: AtomicU64::new(0),
+            logged: AtomicU64::new(told),
         }
     }
 
@@ -214,15 +276,22 @@ impl Expression {
 
 impl TelemetrySource for TailSampling {
     fn take(&self, drain: Drain, now: Tick, _unix_nanos: u64) -> Vec<Emission> {
-        let mut sampler = self.lock();
-        let released = sampler.take(drain == Drain::Everything, now);
-        self.show(&sampler);
+        let mut state = self.state.lock();
+        self.reload(&mut state, now);
+        state.begin_journal(&self.log);
+        state.recover(&self.log, now);
+        state.write_journal(true, now);
+        let released = state.sampler.take(drain == Drain::Everything, now);
+        if drain == Drain::Everything {
+            state.end_journal(now);
+        }
+        self.show(&mut state);
         released
     }
 
     fn put_back(&self, emission: Emission) {
-        let mut sampler = self.lock();
-        sampler.put_back(emission);
-        self.show(&sampler);
+        let mut state = self.state.lock();
+        state.sampler.put_back(emission);
+        self.show(&mut state);
     }
 }

@@ -86,7 +86,7 @@ pub(super) fn parse(
         ));
     }
     let index = |group: &GroupSettings| names.iter().position(|name| *name == group.name);
-    groups.groups.sort_by_key(index);
+    groups.groups.sort_unstable_by_key(index);
     groups
 }
 

@@ -11,21 +11,25 @@ use crate::model::{ErrorRule, Position};
 use crate::sampling::policy::{
     Field, Policies, Policy, PolicyAction, PolicyRule, SpanTest, SpanTests,
 };
-use crate::sampling::{HeadSampler, HeadTally, OtState, TailConfig, TailSampler, Threshold};
+use crate::sampling::{
+    AdaptiveKeys, HeadSampler, HeadTally, OtState, TailConfig, TailSampler, TailSettings, Threshold,
+};
 
 const POSITION: Position = Position { run: 1, after: 1 };
 
 /// A sampler of 100 spans per second per service, which lets errors stay, by rules in order or by policies.
 fn sampler(in_order: bool, unit: AmountUnit) -> TailSampler {
+    TailSampler::new(config(in_order, unit, "rest", 100))
+}
+
+fn config(in_order: bool, unit: AmountUnit, name: &str, max_keys: usize) -> TailConfig {
     let mut tests = SpanTests::default();
     let errors = vec![StatusCode::Error];
     let index = tests.add(SpanTest::Status(errors)).unwrap();
     let policy =
         |name: &str, rule| Policy { name: name.to_owned(), rule, action: PolicyAction::Keep };
-    let list = vec![
-        policy("errors", PolicyRule::SpanTest(index)),
-        policy("rest", PolicyRule::Adaptive(0)),
-    ];
+    let list =
+        vec![policy("errors", PolicyRule::SpanTest(index)), policy(name, PolicyRule::Adaptive(0))];
     let adaptive = AdaptiveConfig {
         keys: KeyFields::new(vec![Field::parse("service.name").unwrap()], false),
         goal: Goal::PerSecond(100.0),
@@ -34,21 +38,66 @@ fn sampler(in_order: bool, unit: AmountUnit) -> TailSampler {
         shares: Shares::Equal,
         whole: false,
         initial: 10.0,
-        max_keys: 100,
+        max_keys,
     };
     let policies = Policies::new(list, tests, Vec::new());
-    TailSampler::new(TailConfig {
-        decision_wait: Duration::from_secs(1),
-        wait_after_root: None,
-        max_bytes: 64 << 20,
-        max_traces: 1_000_000,
+    TailConfig {
+        settings: TailSettings {
+            decision_wait: Duration::from_secs(1),
+            wait_after_root: None,
+            longest_wait: None,
+            max_bytes: 64 << 20,
+            max_traces: 1_000_000,
+            max_trace_spans: None,
+            max_trace_bytes: None,
+            shed_at: None,
+            dry_run: false,
+        },
+        compare_for: Duration::ZERO,
         kept_cache: 1000,
         dropped_cache: 1000,
         policies: policies.with_adaptive(vec![adaptive]).in_order(in_order),
         errors: ErrorRule::Status,
         sessions: None,
         position: POSITION,
-    })
+    }
+}
+
+/// Scenario: policies that are replaced while their adaptive sampler has seen three keys and has room for one.
+/// Guarantees: the same policy goes on where it was, one of another name or of other settings begins anew, and
+/// what a name counts never falls.
+#[test]
+fn changed_policies_keep_what_is_the_same() {
+    let of = |name: &str, max_keys| config(false, AmountUnit::Spans, name, max_keys);
+    let mut sampler = TailSampler::new(of("rest", 1));
+    let mut now = 0;
+    let mut pass = |sampler: &mut TailSampler, keys: u64| {
+        let key = |key: u64| {
+            let service = format!("service {key}");
+            SpanRecord::new(now * 100 + key + 1, 1).with("service.name", service.as_str())
+        };
+        let spans: Vec<_> = (0..keys).map(key).collect();
+        assert_eq!(sampler.on_chunk(b"t", &chunk(&spans), Tick(now * 1_000_000_000)), Some(vec![]));
+        now += 2;
+        drop(sampler.take(false, Tick(now * 1_000_000_000)));
+        Tick(now * 1_000_000_000)
+    };
+    let seen = |known, beyond| Some(AdaptiveKeys { known, beyond });
+    assert_eq!((sampler.adaptive(0), sampler.adaptive(1)), (None, seen(0, 0)));
+    let mut now = pass(&mut sampler, 3);
+    // One, and what all others share.
+    assert_eq!(sampler.adaptive(1), seen(2, 2));
+    for (name, max_keys, at_first, then) in [
+        ("rest", 1, seen(2, 2), seen(2, 4)),
+        ("rest", 2, seen(0, 4), seen(3, 5)),
+        ("other", 2, seen(0, 0), seen(3, 1)),
+        ("rest", 2, seen(0, 5), seen(3, 6)),
+    ] {
+        assert!(sampler.replace(of(name, max_keys), now));
+        assert_eq!(sampler.adaptive(1), at_first, "{name} {max_keys}");
+        now = pass(&mut sampler, 3);
+        assert_eq!(sampler.adaptive(1), then, "{name} {max_keys}");
+    }
 }
 
 fn random(state: &mut u64) -> u64 {

@@ -8,7 +8,7 @@ use crate::sampling::policy::{Field, SpanParts};
 const MAX_VALUES: usize = 100;
 
 /// The fields whose values make the key of a trace.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct KeyFields {
     /// Those of any span, and then those of the root alone.
     fields: Vec<Field>,

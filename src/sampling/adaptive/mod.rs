@@ -69,7 +69,7 @@ pub enum History {
 }
 
 /// How an adaptive sampler works.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct AdaptiveConfig {
     /// What makes the key of a trace.
     pub keys: KeyFields,
@@ -155,6 +155,11 @@ impl AdaptiveSampler {
     #[must_use]
     pub const fn beyond(&self) -> u64 {
         self.beyond
+    }
+
+    /// The same, and counts from 0 again.
+    pub(super) const fn take_beyond(&mut self) -> u64 {
+        std::mem::replace(&mut self.beyond, 0)
     }
 
     /// Takes in that so much of a key came, and says at which threshold it stays. `before` is the adjusted

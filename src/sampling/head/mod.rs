@@ -143,7 +143,7 @@ impl HeadSampler {
                 continue;
             }
             patch.begin(raw);
-            let mark = Mark { probability, randomness, policy: None };
+            let mark = Mark { probability, randomness, policy: None, dry_run: None };
             mark.note(item.event.body, &item.span, &mut patch);
             patch.apply(raw, rewriter.replace(raw));
         }

@@ -51,8 +51,8 @@ impl Budgets {
     /// Full buckets of these limits.
     #[must_use]
     pub fn new(limits: &[Limit]) -> Self {
-        let full = |limit: &Limit| Bucket { limit: *limit, tokens: limit.burst, filled: Tick(0) };
-        Self { buckets: limits.iter().map(full).collect(), ..Self::default() }
+        let buckets = limits.iter().map(Bucket::full).collect();
+        Self { buckets, ..Self::default() }
     }
 
     /// The same with these adaptive samplers.
@@ -66,6 +66,26 @@ impl Budgets {
     #[must_use]
     pub fn adaptive(&self) -> &[AdaptiveSampler] {
         &self.adaptive
+    }
+
+    /// Full buckets of other limits.
+    pub(super) fn renew_limits(&mut self, limits: &[Limit]) {
+        self.buckets = limits.iter().map(Bucket::full).collect();
+    }
+
+    /// Other adaptive samplers, each the one with the index that is `known` or one that has seen nothing.
+    pub(super) fn renew_adaptive(&mut self, configs: &[AdaptiveConfig], known: &[Option<usize>]) {
+        let mut before: Vec<_> = std::mem::take(&mut self.adaptive).into_iter().map(Some).collect();
+        let sampler = |(config, known): (&AdaptiveConfig, &Option<usize>)| {
+            let known = known.and_then(|index| before.get_mut(index)?.take());
+            known.unwrap_or_else(|| AdaptiveSampler::new(config.clone()))
+        };
+        self.adaptive = configs.iter().zip(known).map(sampler).collect();
+    }
+
+    /// How often an adaptive sampler had no room for a key since this was asked last.
+    pub(in crate::sampling) fn take_beyond(&mut self, sampler: usize) -> u64 {
+        self.adaptive.get_mut(sampler).map_or(0, AdaptiveSampler::take_beyond)
     }
 
     /// The threshold that an adaptive sampler says for a trace, which it takes in. What a sampler before
@@ -109,6 +129,10 @@ impl Budgets {
 }
 
 impl Bucket {
+    const fn full(limit: &Limit) -> Self {
+        Self { limit: *limit, tokens: limit.burst, filled: Tick(0) }
+    }
+
     fn fill(&mut self, now: Tick) {
         let seconds = now.since(self.filled).as_secs_f64();
         self.tokens = seconds.mul_add(self.limit.rate, self.tokens).min(self.limit.burst);

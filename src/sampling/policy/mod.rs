@@ -121,6 +121,28 @@ impl Policies {
         Budgets::new(&self.limits).with_adaptive(&self.adaptive)
     }
 
+    /// Makes what is left for policies before these into what these begin with: limits keep what they have
+    /// if all of them are the same, and an adaptive sampler if its policy's name and its settings are.
+    pub fn take_over(&self, before: &Self, budgets: &mut Budgets) {
+        if self.limits != before.limits {
+            budgets.renew_limits(&self.limits);
+        }
+        let known = |(index, config): (usize, &AdaptiveConfig)| {
+            let name = self.adaptive_policy(index);
+            let mut others = before.adaptive.iter().enumerate();
+            others.position(|(other, old)| old == config && before.adaptive_policy(other) == name)
+        };
+        let known: Vec<Option<usize>> = self.adaptive.iter().enumerate().map(known).collect();
+        budgets.renew_adaptive(&self.adaptive, &known);
+    }
+
+    /// The name of the policy whose adaptive sampler has this index.
+    fn adaptive_policy(&self, sampler: usize) -> Option<&str> {
+        let mut policies = self.list.iter();
+        let policy = policies.find(|policy| policy.rule.adaptive_sampler() == Some(sampler))?;
+        Some(&policy.name)
+    }
+
     /// The name of a policy.
     #[must_use]
     pub fn name(&self, index: usize) -> &str {

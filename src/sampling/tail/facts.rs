@@ -1,66 +1,40 @@
-//! What spans show while they are taken in, and a held trace as policies see it.
+//! A held trace as policies see it.
 
 use std::cell::OnceCell;
 use std::time::Duration;
 
 use super::interner::Interner;
+use super::shown::{FactVisitor, resource_tests};
 use super::trace::Trace;
-use crate::codec::records::{AttributeVisitor, Event, EventKind};
+use crate::codec::records::edit::event_start;
+use crate::codec::records::{Event, EventKind, ItemReader};
 use crate::condition::{Condition, ConditionError, ConditionRecord, ConditionSubject};
 use crate::model::ErrorRule;
 use crate::sampling::policy::{
-    PassedTests, Policies, SpanParts, SpanTests, SpanUsage, TraceFacts, TraceSize, TraceUsage,
+    PassedTests, Policies, SpanParts, TraceFacts, TraceSize, TraceUsage,
 };
-use crate::sampling::session::{SessionKeys, SessionName};
+use crate::sampling::session::SessionKeys;
 use crate::sampling::threshold::{Randomness, Threshold};
-
-/// What the attributes of a span show.
-#[derive(Default)]
-pub(super) struct Shown<'a> {
-    pub(super) facts: PassedTests,
-    pub(super) usage: SpanUsage,
-    pub(super) session: Option<SessionName<'a>>,
-}
-
-/// Collects it.
-pub(super) struct FactVisitor<'t, 'a> {
-    tests: &'t SpanTests,
-    reads_usage: bool,
-    sessions: Option<&'t SessionKeys>,
-    pub(super) shown: Shown<'a>,
-}
-
-impl<'t> FactVisitor<'t, '_> {
-    pub(super) fn new(policies: &'t Policies, sessions: Option<&'t SessionKeys>) -> Self {
-        let (tests, reads_usage) = (policies.tests(), policies.read_usage());
-        Self { tests, reads_usage, sessions, shown: Shown::default() }
-    }
-}
-
-impl<'a> AttributeVisitor<'a> for FactVisitor<'_, 'a> {
-    #[inline]
-    fn attribute(&mut self, key: &'a [u8], value: &'a [u8]) {
-        self.tests.attribute(&mut self.shown.facts, key, value);
-        if self.reads_usage {
-            self.shown.usage.attribute(key, value);
-        }
-        if let Some(sessions) = self.sessions {
-            sessions.attribute(&mut self.shown.session, key, value);
-        }
-    }
-}
 
 /// A held trace, as policies see it.
 pub(super) struct Held<'t> {
-    pub(super) trace: &'t Trace,
-    pub(super) metadata: &'t Interner,
-    pub(super) tags: &'t Interner,
-    pub(super) errors: ErrorRule,
+    trace: &'t Trace,
+    metadata: &'t Interner,
+    tags: &'t Interner,
+    errors: ErrorRule,
     /// Its spans, once they were asked for.
-    pub(super) spans: OnceCell<Vec<SpanParts<'t>>>,
+    spans: OnceCell<Vec<SpanParts<'t>>>,
 }
 
 impl<'t> Held<'t> {
+    pub(super) const fn new(
+        trace: &'t Trace,
+        (metadata, tags): (&'t Interner, &'t Interner),
+        errors: ErrorRule,
+    ) -> Self {
+        Self { trace, metadata, tags, errors, spans: OnceCell::new() }
+    }
+
     fn events(&self) -> impl Iterator<Item = (Event<'t>, u32)> {
         let metadata = self.metadata;
         self.trace.entries().map(move |entry| {
@@ -108,5 +82,34 @@ impl TraceFacts for Held<'_> {
             .map(|(event, tag)| ConditionRecord::new(event, event.telemetry(), self.tags.get(tag)))
             .collect();
         condition.evaluate(&ConditionSubject::Trace(&records, self.errors))
+    }
+}
+
+/// Reads the spans of a held trace again, for policies and sessions that were not asked when they came.
+pub(super) fn examine(
+    trace: &mut Trace,
+    policies: &Policies,
+    sessions: Option<&SessionKeys>,
+    metadata: &Interner,
+) {
+    let mut chunk = Vec::new();
+    for entry in trace.entries() {
+        event_start(&mut chunk, entry.time, metadata.get(entry.metadata));
+        chunk.extend_from_slice(entry.body);
+    }
+    trace.forget();
+    let mut visitor = FactVisitor::new(policies, sessions);
+    let mut items = ItemReader::new(&chunk);
+    let mut resource = None;
+    while let Some(step) = items.step(&mut visitor) {
+        let mut shown = std::mem::take(&mut visitor.shown);
+        let Some((item, telemetry)) = step.span() else { continue };
+        if item.new_metadata {
+            resource = None;
+        }
+        let tests = policies.tests();
+        let resource = *resource.get_or_insert_with(|| resource_tests(tests, telemetry));
+        shown.complete(tests, resource, &item.span);
+        trace.note(&shown, policies, sessions);
     }
 }

@@ -81,6 +81,14 @@ impl Interner {
         }
     }
 
+    /// The hash of the bytes of an entry.
+    pub(super) fn hash(&self, id: u32) -> u64 {
+        match self.slots.get(id as usize) {
+            Some(Some(slot)) => slot.hash,
+            _ => 0,
+        }
+    }
+
     /// The memory that all entries take.
     pub(super) const fn held(&self) -> usize {
         self.held

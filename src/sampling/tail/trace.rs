@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use super::shown::Shown;
 use crate::clock::Tick;
-use crate::codec::records::EventTime;
+use crate::codec::records::{EventTime, SpanView};
 use crate::model::TraceId;
-use crate::sampling::policy::{PassedTests, TraceSize, TraceUsage};
+use crate::sampling::policy::{PassedTests, Policies, TraceSize, TraceUsage};
+use crate::sampling::session::SessionKeys;
 use crate::sampling::threshold::{Randomness, Threshold};
 use crate::sampling::tracestate::OtState;
 
@@ -54,13 +56,15 @@ pub(super) struct Trace {
     pub(super) spans: u64,
     /// Whether its root came; told only where that matters.
     pub(super) has_root: bool,
+    /// Of which rules the tests are that it passed.
+    pub(super) generation: u32,
     /// There once something of it is asked for.
     pub(super) more: Option<Box<More>>,
     arena: Vec<u8>,
 }
 
 impl Trace {
-    pub(super) const fn new(id: TraceId, first_seen: Tick) -> Self {
+    pub(super) const fn new(id: TraceId, first_seen: Tick, generation: u32) -> Self {
         Self {
             id,
             first_seen,
@@ -71,6 +75,7 @@ impl Trace {
             threshold: None,
             spans: 0,
             has_root: false,
+            generation,
             more: None,
             arena: Vec::new(),
         }
@@ -92,6 +97,43 @@ impl Trace {
         self.arena.extend_from_slice(entry.body);
         self.spans += 1;
         true
+    }
+
+    /// Takes in what one of its spans showed.
+    pub(super) fn note(
+        &mut self,
+        shown: &Shown<'_>,
+        policies: &Policies,
+        sessions: Option<&SessionKeys>,
+    ) {
+        self.facts.0 |= shown.facts.0;
+        if policies.read_usage() {
+            self.more.get_or_insert_default().usage.add(&shown.usage);
+        }
+        if let (Some(name), Some(keys)) = (shown.session, sessions) {
+            let session = &mut self.more.get_or_insert_default().session;
+            *session = session.or_else(|| keys.randomness(name));
+        }
+    }
+
+    /// Takes in what no policy has a part in: when a span was, and what samplers wrote before.
+    pub(super) fn note_span(&mut self, span: &SpanView<'_>) {
+        let (start, end) = (span.start_unix_nanos(), span.end_unix_nanos());
+        if start > 0 {
+            self.start = self.start.min(start);
+            self.end = self.end.max(end).max(start);
+        }
+        let state = span.trace_state();
+        if !state.is_empty() {
+            let state = OtState::read(state);
+            self.randomness = self.randomness.or(state.randomness);
+            self.threshold = self.threshold.max(state.threshold);
+        }
+    }
+
+    /// Forgets what its spans showed.
+    pub(super) fn forget(&mut self) {
+        (self.facts, self.more) = (PassedTests::default(), None);
     }
 
     /// The spans in the order in which they came.
@@ -156,7 +198,7 @@ mod tests {
 
     #[test]
     fn spans_come_back_as_they_went_in() {
-        let mut trace = Trace::new(TraceId([1; 16]), Tick(0));
+        let mut trace = Trace::new(TraceId([1; 16]), Tick(0), 0);
         let bodies: Vec<Vec<u8>> = (0..50).map(|length| vec![7; length * 31]).collect();
         for (index, body) in bodies.iter().enumerate() {
             let number = u32::try_from(index).unwrap();

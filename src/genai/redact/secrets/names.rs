@@ -4,7 +4,7 @@ use super::shape::{has_digit, is_varied};
 
 /// What a name says of its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SecretName {
+pub enum SecretName {
     /// It is a secret, whatever it looks like: a password, an API key.
     Always,
     /// It is one if it looks random: a token, which may be a word of a text, too.

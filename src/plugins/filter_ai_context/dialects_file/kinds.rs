@@ -98,12 +98,16 @@ pub(super) fn kinds(dialect: &Place, rules: &[DialectRule], notes: &mut Notes) -
 }
 
 fn kind(place: &Place, rules: &[DialectRule], notes: &mut Notes) -> Option<KindName> {
-    place.known(&["name", "operation", "part_name", "input", "output"], notes);
+    place.known(&["name", "operation", "may_embed", "part_name", "input", "output"], notes);
     let name = place.name("name", notes);
     let operation = match place.has("operation") {
         true => Some(operation(place, "operation", notes)?),
         false => None,
     };
+    let may_embed = place.flag("may_embed", notes);
+    if may_embed && operation.is_none() {
+        place.refuse("may_embed", "allowed: with an 'operation'", notes);
+    }
     let parts =
         [("part_name", SpanPart::Name), ("input", SpanPart::Input), ("output", SpanPart::Output)];
     let mut meanings = Vec::new();
@@ -117,7 +121,7 @@ fn kind(place: &Place, rules: &[DialectRule], notes: &mut Notes) -> Option<KindN
             meanings.push(PartMeaning { part, form });
         }
     }
-    Some(KindName { name: name?, operation, parts: meanings.leak() })
+    Some(KindName { name: name?, operation, may_embed, parts: meanings.leak() })
 }
 
 /// The operation under a key.

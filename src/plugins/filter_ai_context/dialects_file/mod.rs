@@ -30,7 +30,7 @@ pub(super) fn read(root: Node<'_>) -> (AddedDialects, Notes) {
 }
 
 /// The keys that a dialect has.
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "name",
     "known_by",
     "rules",
@@ -38,6 +38,7 @@ const KEYS: [&str; 11] = [
     "kinds",
     "operations",
     "excludes_cache",
+    "excludes_cache_of",
     "excludes_reasoning",
     "serves_models",
     "tool_sign",
@@ -110,11 +111,22 @@ fn dialect(place: &Place, notes: &mut Notes) -> Dialect {
         kinds: kinds.leak(),
         operations: operations(place, notes).leak(),
         excludes_cache: place.flag("excludes_cache", notes),
+        excludes_cache_of: providers(place, notes).leak(),
         excludes_reasoning: place.flag("excludes_reasoning", notes),
         serves_models: place.flag("serves_models", notes),
         tool_sign,
         content,
     }
+}
+
+/// The providers of whose calls it gives input tokens beside the cache.
+fn providers(place: &Place, notes: &mut Notes) -> Vec<&'static str> {
+    let names = place.names("excludes_cache_of", notes);
+    if names.iter().any(|name| crate::genai::provider(name) != *name) {
+        let allowed = "allowed: values of gen_ai.provider.name as the conventions have them";
+        place.refuse("excludes_cache_of", allowed, notes);
+    }
+    names
 }
 
 fn name(place: &Place, notes: &mut Notes) -> Option<&'static str> {

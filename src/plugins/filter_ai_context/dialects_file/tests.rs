@@ -231,12 +231,13 @@ dialects:
       - {key: a.k, members: {x: z}}
       - {key: a.k, to: gen_ai.seed, extra: 1}
       - {key: llm.model_name, to: gen_ai.response.model, common: true}
+    excludes_cache_of: [anthropic, bedrock]
   - {name: empty}
   - name: unshown
     rules: [{key: x, to: gen_ai.request.model, common: true}]
     operations: {chat: text_completion, talk: chatting}
     lists: [{prefix: short, to: gen_ai.request.model, form: openllmetry}]
-    kinds: [{key: z, names: [{name: Z, operation: x, input: {to: user.id}}]}]
+    kinds: [{key: z, names: [{name: Z, operation: x, input: {to: user.id}}, {name: W, may_embed: true}]}]
     content: {families: [{root: ab, only: [x], all_but: [b]}], names: x}
   - name: unshown
     rules: [{key: a.b, to: gen_ai.agent.name}]
@@ -263,10 +264,12 @@ const SAID: &[&str] = &[
     "dialects[1].rules: 'gen_ai.request.model' is a current name; allowed: keys that",
     "dialects[1].rules: 'a.j' is the media type of what no rule means",
     "dialects[1].rules: 'llm.model_name' means something else in a built-in dialect; allowed:",
+    "dialects[1].excludes_cache_of: [\"anthropic\",\"bedrock\"] is not allowed; allowed: values of",
     "dialects[2] must have 'rules', 'lists' or 'content'",
     "dialects[3].lists[0].prefix: \"short\" is not allowed; allowed: a text of at least 8",
     "dialects[3].lists[0].to: \"gen_ai.request.model\" is not allowed; allowed for lists",
     "dialects[3].kinds[0].names[0].operation: \"x\" is not allowed; allowed: chat, text_completion",
+    "dialects[3].kinds[0].names[1].may_embed: true is not allowed; allowed: with an 'operation'",
     "dialects[3].kinds[0].key: \"z\" is not allowed; allowed: a key of a rule that means",
     "dialects[3].content.names: \"x\" is not allowed; allowed: a list of texts",
     "dialects[3].content.families[0].root: \"ab\" is not allowed; allowed: a text of at least 4",

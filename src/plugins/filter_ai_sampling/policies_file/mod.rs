@@ -13,7 +13,7 @@ use crate::sampling::policy::{Composite, Limit, LimitUnit, PolicyAction, PolicyR
 /// How deep policies may be nested.
 const MAX_DEPTH: usize = 8;
 /// Labels of counters, so policies cannot have these names.
-const TAKEN: [&str; 2] = ["no_trace_id", "not_sampled"];
+const TAKEN: [&str; 4] = ["no_trace_id", "not_sampled", "dry_run", "shedding"];
 
 /// How a file lays out a policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl Walk<'_> {
             self.notes().refuse(
                 node,
                 "name",
-                "allowed: a text other than no_trace_id and not_sampled",
+                "allowed: a text other than no_trace_id, not_sampled, dry_run and shedding",
             );
         }
         if self.settings.list.has(&name) {

@@ -27,7 +27,7 @@ use fluent_bit_ai::pricing::PriceTable;
 use fluent_bit_ai::sampling::policy::{
     Policies, Policy, PolicyAction, PolicyRule, SpanTest, SpanTests,
 };
-use fluent_bit_ai::sampling::{HeadSampler, HeadTally, TailConfig, TailSampler};
+use fluent_bit_ai::sampling::{HeadSampler, HeadTally, TailConfig, TailSampler, TailSettings};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 use testkit::shapes::{GeneratedBatch, TelemetryShape};
@@ -110,10 +110,18 @@ fn sample(chunk: &[u8], error: Option<SpanTest>) {
         error.and_then(|error| tests.add(error)).map_or(PolicyRule::Always, PolicyRule::SpanTest);
     let list = vec![Policy { name: "errors".to_owned(), rule, action: PolicyAction::Keep }];
     let mut sampler = TailSampler::new(TailConfig {
-        decision_wait: Duration::from_secs(30),
-        wait_after_root: None,
-        max_bytes: usize::MAX,
-        max_traces: usize::MAX,
+        settings: TailSettings {
+            decision_wait: Duration::from_secs(30),
+            wait_after_root: None,
+            longest_wait: None,
+            max_bytes: usize::MAX,
+            max_traces: usize::MAX,
+            max_trace_spans: None,
+            max_trace_bytes: None,
+            shed_at: None,
+            dry_run: false,
+        },
+        compare_for: Duration::ZERO,
         kept_cache: 0,
         dropped_cache: 0,
         policies: Policies::new(list, tests, Vec::new()),

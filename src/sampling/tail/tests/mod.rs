@@ -8,11 +8,13 @@ use crate::codec::records::Events;
 use crate::codec::records::StatusCode;
 use crate::codec::records::testing::{SpanRecord, chunk};
 use crate::condition::Condition;
-use crate::model::Emission;
+use crate::model::{Emission, ErrorRule};
 use crate::sampling::policy::{
     Limit, LimitUnit, Policy, PolicyAction, PolicyRule, SpanTest, SpanTests, UsageTest,
 };
-use crate::sampling::{POLICY_ATTRIBUTE, Threshold};
+use crate::sampling::{POLICY_ATTRIBUTE, SessionKeys, Threshold};
+
+mod runtime;
 
 const LOW: u64 = 0x1100_0000_0000_0000 | 0x0011_1111_1111_1111;
 const HIGH: u64 = 0x1100_0000_0000_0000 | 0x00ee_eeee_eeee_eeee;
@@ -36,12 +38,22 @@ fn usual() -> Policies {
     ])
 }
 
+const SETTINGS: TailSettings = TailSettings {
+    decision_wait: Duration::from_secs(30),
+    wait_after_root: None,
+    longest_wait: None,
+    max_bytes: 1 << 20,
+    max_traces: 1000,
+    max_trace_spans: None,
+    max_trace_bytes: None,
+    shed_at: None,
+    dry_run: false,
+};
+
 fn config(policies: Policies) -> TailConfig {
     TailConfig {
-        decision_wait: Duration::from_secs(30),
-        wait_after_root: None,
-        max_bytes: 1 << 20,
-        max_traces: 1000,
+        settings: SETTINGS,
+        compare_for: Duration::ZERO,
         kept_cache: 1000,
         dropped_cache: 1000,
         policies,
@@ -49,6 +61,11 @@ fn config(policies: Policies) -> TailConfig {
         sessions: None,
         position: Position { run: 7, after: 3 },
     }
+}
+
+/// The usual policies with these settings.
+fn set(settings: TailSettings) -> TailConfig {
+    TailConfig { settings, ..config(usual()) }
 }
 
 fn sampler() -> TailSampler {
@@ -88,7 +105,7 @@ fn ids(released: &[Emission]) -> Vec<u64> {
 
 fn adds_up(tally: &TailTally) -> bool {
     let out: u64 = tally.kept.iter().chain(&tally.dropped).sum();
-    tally.received == out + tally.untraced + tally.held
+    tally.received == out + tally.untraced + tally.dry_run + tally.held
 }
 
 #[test]
@@ -167,7 +184,7 @@ fn late_spans_follow_a_drop() {
 
 #[test]
 fn a_full_buffer_decides_the_oldest_early_and_loses_nothing_undecided() {
-    let mut sampler = TailSampler::new(TailConfig { max_bytes: 20_000, ..config(usual()) });
+    let mut sampler = TailSampler::new(set(TailSettings { max_bytes: 20_000, ..SETTINGS }));
     let mut out = Vec::new();
     for trace in 1..=200_u64 {
         let id = (trace % 2) * HIGH + trace;
@@ -185,7 +202,7 @@ fn a_full_buffer_decides_the_oldest_early_and_loses_nothing_undecided() {
 
 #[test]
 fn what_cannot_be_emitted_goes_on_with_the_chunk_when_memory_is_short() {
-    let mut sampler = TailSampler::new(TailConfig { max_bytes: 3_000, ..config(usual()) });
+    let mut sampler = TailSampler::new(set(TailSettings { max_bytes: 3_000, ..SETTINGS }));
     sampler.on_chunk(b"ai", &chunk(&[SpanRecord::new(HIGH, 1)]), second(0));
     let released = sampler.take(false, second(30)).pop().unwrap();
     sampler.put_back(Emission { events: released.events.repeat(20), records: 20, ..released });
@@ -264,7 +281,7 @@ fn expressions_see_the_whole_trace() {
 #[test]
 fn a_root_shortens_the_wait() {
     let wait_after_root = Some(Duration::from_secs(5));
-    let mut sampler = TailSampler::new(TailConfig { wait_after_root, ..config(usual()) });
+    let mut sampler = TailSampler::new(set(TailSettings { wait_after_root, ..SETTINGS }));
     let child = |trace, span: u64| SpanRecord::new(HIGH + trace, span).parent(9);
     let root = |trace, span: u64| SpanRecord::new(HIGH + trace, span);
     let mut take = |spans: &[SpanRecord], now: u64| {
@@ -278,7 +295,7 @@ fn a_root_shortens_the_wait() {
     assert_eq!(take(&[root(5, 8)], 28), [7]);
     assert_eq!(take(&[], 30), [3], "it has no root");
     assert_eq!(take(&[], 33), [8]);
-    assert!(adds_up(sampler.tally()) && sampler.rooted.is_empty());
+    assert!(adds_up(sampler.tally()) && sampler.waits.lengths()[1] == 0);
     assert_eq!((sampler.tally().early_full, sampler.tally().early_shutdown), (0, 0));
 }
 
@@ -392,7 +409,7 @@ fn the_queue_does_not_grow_with_traces_decided_early() {
         let out = sampler.on_chunk(b"ai", &chunk(&[span]), second(0)).unwrap();
         assert_eq!(read(&out).len(), 1);
     }
-    assert!(sampler.order.len() <= 1030);
+    assert!(sampler.waits.lengths()[0] <= 1030);
 }
 
 /// An OTLP request with one trace of four spans, about 1500 bytes a span.
@@ -428,7 +445,7 @@ fn request(trace: u64) -> Vec<u8> {
 #[test]
 fn held_memory_stays_near_the_bytes_on_the_wire() {
     let mut sampler =
-        TailSampler::new(TailConfig { max_bytes: 1 << 30, max_traces: 1 << 20, ..config(usual()) });
+        TailSampler::new(set(TailSettings { max_bytes: 1 << 30, max_traces: 1 << 20, ..SETTINGS }));
     let (mut wire, mut records) = (0, 0);
     for trace in 0..500_u64 {
         let request = request(trace + 1);
@@ -471,7 +488,7 @@ proptest! {
 
     #[test]
     fn nothing_is_lost_doubled_or_uncounted(steps in steps(), max_bytes in 2_000_usize..60_000) {
-        let mut sampler = TailSampler::new(TailConfig { max_bytes, ..config(usual()) });
+        let mut sampler = TailSampler::new(set(TailSettings { max_bytes, ..SETTINGS }));
         let (mut now, mut pending, mut out) = (0, Vec::new(), Vec::new());
         for (index, step) in (1_u64..).zip(&steps) {
             let id = (step.trace % 2) * HIGH + step.trace + 1;

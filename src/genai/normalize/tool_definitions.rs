@@ -1,0 +1,196 @@
+//! Tool definitions: as providers write them -> the form of the GenAI conventions,
+//! "gen-ai-tool-definitions.json": `{"type", "name", "description", "parameters"}`.
+
+use super::parts::{parsed, rendered};
+use crate::genai::json_value::{Json, Members};
+
+/// How far into a text the first definition shows its form.
+const HEAD: usize = 256;
+
+/// What holds the definition of a function in the forms of providers.
+const FUNCTION: &str = "function";
+const DECLARATIONS: [&str; 2] = ["functionDeclarations", "function_declarations"];
+
+/// How the text of most begins that are in the form of the conventions.
+const CURRENT: [&[u8]; 2] =
+    [b"[{\"type\":\"function\",\"name\":", b"[{\"type\": \"function\", \"name\":"];
+
+/// Whether the JSON text of definitions may have another form. Only its beginning is looked at.
+pub(super) fn may_be_foreign(text: &[u8]) -> bool {
+    let head = text.get(..HEAD).unwrap_or(text);
+    let has = |key: &[u8]| memchr::memmem::find(head, key).is_some();
+    let is_current = CURRENT.iter().any(|current| text.starts_with(current));
+    // The second ends both of Google's spellings.
+    !is_current && (has(b"\"function\":") || has(b"eclarations\":"))
+}
+
+/// Definitions as one JSON text, in the form of the conventions; `None` if they are in it.
+pub(super) fn of_foreign(text: &str) -> Option<String> {
+    let list = parsed(text)?.into_list()?;
+    if list.iter().all(|tool| functions(tool).is_none()) {
+        return None;
+    }
+    rendered(definitions(list))
+}
+
+/// The functions that a tool defines in another form, and the member that has them.
+fn functions<'a>(tool: &Json<'a>) -> Option<(&'static str, Vec<Members<'a>>)> {
+    let tool = tool.as_object()?;
+    let key = [FUNCTION, DECLARATIONS[0], DECLARATIONS[1]].into_iter().find(|key| tool.has(key))?;
+    let functions: Vec<Members<'a>> = match tool.get(key)? {
+        Json::Object(function) if key == FUNCTION => vec![function.clone()],
+        Json::List(list) if key != FUNCTION => {
+            list.iter().map(|it| it.as_object().cloned()).collect::<Option<_>>()?
+        }
+        _ => return None,
+    };
+    // What would be another form again stays as it is.
+    let is_plain = |key: &str| key != FUNCTION && !DECLARATIONS.contains(&key);
+    let is_one = |it: &Members<'_>| it.has("name") && it.keys().all(is_plain);
+    let others = tool.keys().filter(|other| !is_plain(other)).count();
+    let is_whole = others == 1 && !functions.is_empty() && functions.iter().all(is_one);
+    is_whole.then_some((key, functions))
+}
+
+/// The definitions in the form of the conventions. Those of a form that is not known stay as they are.
+pub(super) fn definitions(list: Vec<Json<'_>>) -> Vec<Json<'_>> {
+    let mut all = Vec::with_capacity(list.len());
+    for tool in list {
+        let Some((key, inner)) = functions(&tool) else {
+            all.push(tool);
+            continue;
+        };
+        let Json::Object(mut around) = tool else { continue };
+        around.take(key);
+        // What stands beside one function is said of it; beside a list it is another tool.
+        let (kind, beside, other) = if key == FUNCTION {
+            (around.take("type"), around, Members::default())
+        } else {
+            (None, Members::default(), around)
+        };
+        for function in inner {
+            all.push(definition(function, kind.clone(), &beside));
+        }
+        if !other.is_empty() {
+            all.push(Json::Object(other));
+        }
+    }
+    all
+}
+
+/// One definition of a function.
+fn definition<'a>(
+    mut function: Members<'a>,
+    kind: Option<Json<'a>>,
+    beside: &Members<'a>,
+) -> Json<'a> {
+    let mut definition = Members::with_capacity(function.len().saturating_add(1));
+    let kind = kind.or_else(|| function.take("type"));
+    definition.push("type", kind.unwrap_or_else(|| FUNCTION.into()));
+    for (key, value) in function {
+        // Google's name for a schema that is no OpenAPI.
+        let key = match key.as_ref() {
+            "parametersJsonSchema" | "parameters_json_schema" => "parameters".into(),
+            _ => key,
+        };
+        if !definition.has(&key) {
+            definition.push(key, value);
+        }
+    }
+    for (key, value) in beside.iter() {
+        if !definition.has(key) {
+            definition.push(key.to_owned(), value.clone());
+        }
+    }
+    Json::Object(definition)
+}
+
+/// Takes the definitions that a request has beside its messages, as JSON text in the form of the conventions, if
+/// `is_taken` says so.
+pub(super) fn take_tools(request: &mut Members<'_>, is_taken: impl FnOnce(&str) -> bool) {
+    let is_tool = |tool: &Json<'_>| tool.get("name").is_some() || functions(tool).is_some();
+    let tools = request.get("tools").and_then(Json::as_list);
+    let tools = tools.filter(|tools| tools.iter().all(is_tool));
+    let rendered = tools.and_then(|tools| rendered(definitions(tools.to_vec())));
+    if rendered.is_some_and(|rendered| is_taken(&rendered)) {
+        request.take("tools");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    fn soup() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![Just(json!("function")), Just(json!(null)), Just(json!(1))];
+        leaf.prop_recursive(4, 24, 4, |inner| {
+            let key = prop::sample::select(vec![
+                "type",
+                "name",
+                "function",
+                "functionDeclarations",
+                "parameters",
+                "parametersJsonSchema",
+                "x",
+            ]);
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..3).prop_map(Value::Array),
+                prop::collection::vec((key, inner), 0..4).prop_map(|pairs| {
+                    Value::Object(pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())
+                }),
+            ]
+        })
+    }
+
+    proptest! {
+        /// Scenario: any JSON. Guarantees: what becomes of it stays.
+        #[test]
+        fn doing_it_twice_is_doing_it_once(tools in prop::collection::vec(soup(), 1..3)) {
+            let once = of_foreign(&Value::Array(tools).to_string());
+            if let Some(once) = once {
+                prop_assert_eq!(of_foreign(&once).filter(|again| *again != once), None);
+            }
+        }
+    }
+
+    /// Scenario: definitions in the forms of OpenAI and Google, and in others. Guarantees: those of functions
+    /// get the conventions' form once, with all that they say; others stay.
+    #[test]
+    fn functions_get_the_form_of_the_conventions() {
+        for (given, expected) in [
+            (
+                r#"[{"type":"function","function":{"name":"f","parameters":{"type":"object"},"strict":true},"x":1}]"#,
+                Some(
+                    r#"[{"type":"function","name":"f","parameters":{"type":"object"},"strict":true,"x":1}]"#,
+                ),
+            ),
+            (
+                r#"[{"function": {"name":"f"}},{"name":"g","input_schema":{}}]"#,
+                Some(r#"[{"type":"function","name":"f"},{"name":"g","input_schema":{}}]"#),
+            ),
+            (
+                r#"[{"functionDeclarations":[{"name":"f","parametersJsonSchema":{}},{"name":"g"}],"googleSearch":{}}]"#,
+                Some(
+                    r#"[{"type":"function","name":"f","parameters":{}},{"type":"function","name":"g"},{"googleSearch":{}}]"#,
+                ),
+            ),
+            (r#"[{"type":"function","name":"f","parameters":{"function":{"a":1}}}]"#, None),
+            (
+                r#"[{"function_declarations":[{"name":"f"}],"codeExecution":{}},{"functionDeclarations":[]}]"#,
+                Some(
+                    r#"[{"type":"function","name":"f"},{"codeExecution":{}},{"functionDeclarations":[]}]"#,
+                ),
+            ),
+            (r#"{"function":{"name":"f"}}"#, None),
+            ("[", None),
+        ] {
+            let made = of_foreign(given);
+            let read = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+            assert_eq!(made.as_deref().map(read), expected.map(read), "{given}");
+            assert!(made.is_none() || may_be_foreign(given.as_bytes()), "{given}");
+            assert_eq!(made.as_deref().and_then(of_foreign), None, "{given}");
+        }
+    }
+}
