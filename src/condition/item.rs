@@ -7,7 +7,7 @@ use cel::common::value::CowVal;
 use cel::context::VariableResolver;
 
 use super::part;
-use super::value::{CelFields, CelValue, int, lazy_map, text, value};
+use super::value::{CelFields, CelValue, bool, int, lazy_map, text, value};
 use crate::codec::msgpack::{MapView, int_of, text_of};
 use crate::codec::records::layout::keys;
 use crate::codec::records::{Event, LogView, MetricView, SpanView, StatusCode, Telemetry};
@@ -90,6 +90,7 @@ impl<'a> ConditionRecord<'a> {
             "links" => part::links(self.span().links),
             "trace_state" => text(self.span().trace_state()),
             "flags" => int(self.flags()),
+            "is_root" => bool(self.signal() == Signal::Traces && self.is_root()),
             _ => return None,
         })
     }

@@ -21,6 +21,7 @@
 //! | `links` | a list of the span's links, each `{"trace_id", "span_id", "trace_state", "flags", "attributes", "dropped_attributes_count"}`, ids as hex text; empty for others | of the root span |
 //! | `trace_state` | the span's W3C tracestate as text, `""` when there is none | of the root span |
 //! | `flags` | the span's flags, the log's trace flags; 0 for others | of the root span |
+//! | `is_root` | whether it is a span without a parent | of the root span |
 //! | `spans` | | a list; each span has the fields above |
 //! | `errors` | | the number of spans that are errors, by the [`ErrorRule`] of the filter |
 //! | `root` | | the root span, or an empty map while it is missing |

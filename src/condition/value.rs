@@ -31,6 +31,11 @@ pub(super) fn int<'v>(value: i64) -> CelValue<'v> {
     Box::new(CelInt::from(value))
 }
 
+/// A truth value.
+pub(super) fn bool<'v>(value: bool) -> CelValue<'v> {
+    Box::new(CelBool::from(value))
+}
+
 /// A map whose entries are read when they are asked for; what is not a map is an empty one.
 pub(super) fn lazy_map(encoded: &[u8]) -> CelValue<'_> {
     Box::new(LazyMap { encoded, keys: OnceLock::new() })

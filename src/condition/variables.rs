@@ -1,7 +1,7 @@
 //! Names of the variables that an expression may use.
 
 /// Every variable that an expression may name.
-pub const VARIABLES: [&str; 18] = [
+pub const VARIABLES: [&str; 19] = [
     "signal",
     "name",
     "kind",
@@ -17,6 +17,7 @@ pub const VARIABLES: [&str; 18] = [
     "links",
     "trace_state",
     "flags",
+    "is_root",
     "spans",
     "errors",
     "root",

@@ -1,8 +1,10 @@
 //! Keep or drop: consistent probability sampling, tail policies, and the buffer of whole traces.
 //!
 //! [`HeadSampler`] decides about a span by its trace's randomness alone. [`TailSampler`] holds
-//! whole traces as encoded bytes until its [`policy`] rules can decide.
+//! whole traces as encoded bytes until its [`policy`] rules can decide. Both may do so at [`adaptive`]
+//! rates per key.
 
+pub mod adaptive;
 mod head;
 mod journal;
 pub mod policy;
@@ -13,10 +15,12 @@ mod threshold;
 mod trace_cache;
 mod tracestate;
 
-pub use head::{HeadDecision, HeadSampler, HeadTally};
+pub use head::{HeadDecision, HeadRate, HeadSampler, HeadTally, RateChance, RateTally, RateTest};
 pub use journal::{JournalFrames, MAGIC as JOURNAL_MAGIC, Undecided, undecided};
 pub use rewrite::{DRY_RUN_ATTRIBUTE, Mark, POLICY_ATTRIBUTE, Probability, marked_body};
 pub use session::SessionKeys;
-pub use tail::{SHEDDING, TailConfig, TailSampler, TailSettings, TailTally, Unanswered, Volume};
+pub use tail::{
+    AdaptiveKeys, SHEDDING, TailConfig, TailSampler, TailSettings, TailTally, Unanswered, Volume,
+};
 pub use threshold::{Randomness, Threshold};
 pub use tracestate::{OtState, with_ot_state};

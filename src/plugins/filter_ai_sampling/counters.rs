@@ -11,6 +11,12 @@ pub(super) const KEPT: CounterFamily =
 /// Spans dropped, by what dropped them.
 pub(super) const DROPPED: CounterFamily =
     CounterFamily::counter("dropped_spans_total", "Spans dropped on purpose", &["policy"]);
+/// Spans for which the expression of a rate had no answer.
+pub(super) const UNANSWERED: CounterFamily = CounterFamily::counter(
+    "rate_condition_errors_total",
+    "Head: spans for which the expression of a rate had no answer, so that it was not for them",
+    &["policy"],
+);
 /// Spans whose session is known, by whether it decided about chance.
 pub(super) const SESSION: CounterFamily = CounterFamily::counter(
     "session_spans_total",

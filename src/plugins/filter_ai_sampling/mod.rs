@@ -1,13 +1,16 @@
 //! The filter `ai_sampling`: head sampling by consistent probability, or tail sampling by policies.
 
+mod adaptive_settings;
 mod collector_file;
 mod counters;
+mod head_rates;
 mod journal;
 mod ottl;
 mod policies_file;
 mod policy_list;
 mod policy_settings;
 mod reload;
+mod rules_file;
 mod tail_numbers;
 mod tail_sampling;
 
@@ -16,14 +19,14 @@ use std::time::Duration;
 
 use self::collector_file::Block;
 use self::counters::{
-    DROPPED, KEPT, NO_TRACE_ID, NOT_SAMPLED, RECEIVED, SESSION, SESSION_OUTCOMES,
+    DROPPED, KEPT, NO_TRACE_ID, NOT_SAMPLED, RECEIVED, SESSION, SESSION_OUTCOMES, UNANSWERED,
 };
 use self::journal::JournalSettings;
 use self::policies_file::Layout;
 use self::policy_list::{PolicyList, TOO_MANY_TESTS};
 use self::reload::{ConfigFile, Reading};
 use self::tail_sampling::TailSampling;
-use crate::clock;
+use crate::clock::{self, Tick};
 use crate::codec::records::StatusCode;
 use crate::condition::Condition;
 use crate::config::read::{self, Read};
@@ -36,7 +39,7 @@ use crate::plugin::{
 use crate::plugins::derived::missing_emitter::missing_emitter;
 use crate::sampling::policy::{Policies, PolicyRule, SpanTest, ValueTest};
 use crate::sampling::{
-    HeadSampler, HeadTally, SessionKeys, TailConfig, TailSampler, TailSettings, Threshold,
+    HeadRate, HeadSampler, HeadTally, SessionKeys, TailConfig, TailSampler, TailSettings, Threshold,
 };
 use crate::stats::Counter;
 
@@ -123,8 +126,12 @@ options! {
             Str "session_hash_key" [secret],
             "Secret key of the hash that makes randomness of a session, at least 16 bytes; instances with \
              one key agree";
+        rules_environment: Option<String> = read::text,
+            Str "rules_environment",
+            "Tail: the environment or dataset of a Refinery rules file in config_file whose sampler decides; \
+             __default__ where none is named";
         + FileOptions::option("YAML file with any of these options, and with policies, or of a Collector with its processor \
-             tail_sampling");
+             tail_sampling or adaptive_tail_sampling, or rules of Refinery");
     }
 }
 
@@ -179,7 +186,7 @@ pub struct AiSampling {
 }
 
 enum Form {
-    Head(Head),
+    Head(Box<Head>),
     Tail(Arc<TailSampling>),
 }
 
@@ -194,7 +201,9 @@ impl Filter for AiSampling {
         let tags = options.host_value("match");
         let file = read_file(options);
         let form = match configured(&file, position, &missing)? {
-            Configured::Head(sampler) => Form::Head(Head::new(sampler, &environment)),
+            Configured::Head(sampler, rates) => {
+                Form::Head(Box::new(Head::new(sampler, rates, &environment)))
+            }
             Configured::Tail(config, journal) => {
                 let reading = Reading { open: read_file, configure: tail_again };
                 let file = ConfigFile::new(options, (&file, reading), position, clock::now());
@@ -211,7 +220,7 @@ impl Filter for AiSampling {
 
     fn on_chunk(&mut self, chunk: Chunk<'_>) -> Verdict {
         let changed = match &mut self.form {
-            Form::Head(head) => head.on_chunk(chunk.bytes),
+            Form::Head(head) => head.on_chunk(chunk, clock::now()),
             Form::Tail(tail) => tail.on_chunk(chunk, clock::now()),
         };
         changed.map_or(Verdict::Pass, Verdict::Replace)
@@ -220,14 +229,15 @@ impl Filter for AiSampling {
 
 /// What is configured, as a sampler.
 enum Configured {
-    Head(HeadSampler),
+    Head(HeadSampler, Vec<HeadRate>),
     Tail(Box<TailConfig>, Option<JournalSettings>),
 }
 
 /// The options with those of their `config_file`.
 fn read_file(options: &dyn Options) -> FileOptions<'_> {
-    let mut sections = vec!["policies"];
+    let mut sections = vec!["policies", head_rates::SECTION];
     sections.extend(collector_file::SECTIONS);
+    sections.extend(rules_file::SECTIONS);
     FileOptions::read(options, OPTIONS, &sections)
 }
 
@@ -241,18 +251,25 @@ fn configured(
     let mut list = PolicyList::default();
     let (block, notes) = collector_file::read(options.root(), &mut list);
     notes.into_iter().for_each(|notes| parser.file_problems(notes));
-    parser.file_problems(policies_file::read(options.root(), Layout::Flat, &mut list));
     let mut given = Given::read(&mut parser)?;
+    let environment_named = given.rules_environment.as_deref();
+    parser.file_problems(rules_file::read(options.root(), environment_named, &mut list));
+    parser.file_problems(policies_file::read(options.root(), Layout::Flat, &mut list));
     take_block(&mut parser, &mut given, &block);
     let sessions = sessions(&mut parser, &given);
+    let (rates, notes) = head_rates::read(options.root());
+    parser.file_problems(notes);
     match given.mode {
         Mode::Head => {
             check_head(&mut parser, given.percentage, &list);
             let percentage = given.percentage.unwrap_or(100.0);
             let sampler = HeadSampler::from_percentage(percentage).with_sessions(sessions);
-            parser.finish(Configured::Head(sampler))
+            parser.finish(Configured::Head(sampler, rates))
         }
         Mode::Tail => {
+            if !rates.is_empty() {
+                parser.problem("config_file has rates, which need 'mode: head'");
+            }
             missing().into_iter().for_each(|problem| parser.problem(problem));
             let settings = tail_settings(&mut parser, &given);
             let folder = given.journal_path.as_deref();
@@ -277,7 +294,7 @@ fn configured(
 fn tail_again(file: &FileOptions<'_>, position: Position) -> Result<TailConfig, OpenError> {
     match configured(file, position, &|| None)? {
         Configured::Tail(config, _) => Ok(*config),
-        Configured::Head(_) => Err(OpenError(vec![
+        Configured::Head(..) => Err(OpenError(vec![
             file.located("mode: it changes by a reload or a restart of the host only"),
         ])),
     }
@@ -315,7 +332,7 @@ fn take_block(parser: &mut Parser<'_>, given: &mut Given, block: &Block) {
     for (name, _) in taken.into_iter().filter(|(_, is_taken)| *is_taken) {
         let default = OPTIONS.iter().find(|option| option.name == name).and_then(|it| it.default);
         if let Some(text) = parser.text(name).filter(|text| Some(*text) != default) {
-            parser.refuse(name, text, "the block tail_sampling in config_file says it");
+            parser.refuse(name, text, "the block of the Collector in config_file says it");
         }
     }
 }
@@ -390,6 +407,13 @@ fn policies(parser: &mut Parser<'_>, given: Given, mut list: PolicyList) -> Poli
             PolicyRule::Probability(Threshold::from_percentage(percentage)),
         );
     }
+    if let Some(section) = list.beside_rules() {
+        parser.problem(format!(
+            "config_file has rules under {section} of which the first that matches decides; allowed: no \
+             policies and none of keep_errors, keep_slower_than, keep_attribute, keep_where, \
+             sampling_percentage beside them"
+        ));
+    }
     if list.is_empty() {
         parser.problem(
             "tail sampling has no policy and would drop every trace; set one of keep_errors, \
@@ -434,14 +458,21 @@ struct Head {
     kept: Counter,
     untraced: Counter,
     dropped: Counter,
+    /// Of each rate.
+    rates: Vec<[Counter; 3]>,
     sessions: [Counter; 2],
 }
 
 impl Head {
-    fn new(sampler: HeadSampler, environment: &Environment) -> Self {
+    fn new(sampler: HeadSampler, rates: Vec<HeadRate>, environment: &Environment) -> Self {
         let counters = &environment.counters;
+        let of = |rate: &HeadRate| {
+            [KEPT, DROPPED, UNANSWERED].map(|family| counters.counter(family, &[&rate.name]))
+        };
+        let rate_counters = rates.iter().map(of).collect();
         Self {
-            sampler,
+            sampler: sampler.with_rates(rates),
+            rates: rate_counters,
             position: Position { run: environment.hub.run(), after: environment.position },
             received: counters.counter(RECEIVED, &[]),
             kept: counters.counter(KEPT, &["sampling_percentage"]),
@@ -451,9 +482,15 @@ impl Head {
         }
     }
 
-    fn on_chunk(&mut self, chunk: &[u8]) -> Option<Vec<u8>> {
+    fn on_chunk(&mut self, chunk: Chunk<'_>, now: Tick) -> Option<Vec<u8>> {
         let mut tally = HeadTally::default();
-        let goes_on = self.sampler.on_chunk(chunk, self.position, &mut tally);
+        let chunk = (chunk.tag, chunk.bytes);
+        let goes_on = self.sampler.on_chunk(chunk, self.position, now, &mut tally);
+        for ([kept, dropped, unanswered], of_rate) in self.rates.iter().zip(&tally.rates) {
+            kept.add(of_rate.kept);
+            dropped.add(of_rate.dropped);
+            unanswered.add(of_rate.unanswered);
+        }
         self.received.add(tally.received);
         self.kept.add(tally.kept);
         self.untraced.add(tally.untraced);

@@ -216,6 +216,11 @@ impl Parser {
         if self.takes_word("IsMatch") {
             return self.is_match();
         }
+        if self.context == Context::Span && self.takes_word("IsRootSpan") {
+            self.expect("(")?;
+            self.expect(")")?;
+            return Ok("s.is_root".to_owned());
+        }
         self.comparison()
     }
 
@@ -378,7 +383,12 @@ fn turned(sign: &'static str) -> &'static str {
 mod tests {
     use super::*;
 
-    const PUBLISHED: [(Context, &str, &str); 10] = [
+    const PUBLISHED: [(Context, &str, &str); 11] = [
+        (
+            Context::Span,
+            r#"IsRootSpan() and resource.attributes["service.name"] == "checkout""#,
+            r#"(s.is_root && ("service.name" in s.resource && s.resource["service.name"] == "checkout"))"#,
+        ),
         (
             Context::Span,
             r#"attributes["test_attr_key_1"] == "test_attr_val_1""#,
@@ -442,7 +452,8 @@ mod tests {
         let deep = "(".repeat(100);
         for (ottl, part) in [
             ("", "ends too early"),
-            ("IsRootSpan()", "'IsRootSpan'"),
+            ("IsRootSpan", "'(' is missing"),
+            ("IsBool(name)", "'IsBool'"),
             (r#"cache["x"] == 1"#, "'cache'"),
             (r#"attributes["a"] == attributes["b"]"#, "two paths"),
             (r#"attributes["a"] + 1 == 2"#, "'+' is not supported"),

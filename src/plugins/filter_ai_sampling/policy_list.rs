@@ -1,5 +1,6 @@
 //! Policies as they are collected from options and files.
 
+use crate::sampling::adaptive::AdaptiveConfig;
 use crate::sampling::policy::{
     Limit, Policies, Policy, PolicyAction, PolicyRule, SpanTest, SpanTests,
 };
@@ -14,6 +15,9 @@ pub(super) struct PolicyList {
     policies: Vec<Policy>,
     tests: SpanTests,
     limits: Vec<Limit>,
+    adaptive: Vec<AdaptiveConfig>,
+    /// What has rules of which the first that matches decides, and how many there are of them.
+    in_order: Option<(&'static str, usize)>,
 }
 
 impl PolicyList {
@@ -31,6 +35,23 @@ impl PolicyList {
     pub(super) fn limit(&mut self, limit: Limit) -> usize {
         self.limits.push(limit);
         self.limits.len().saturating_sub(1)
+    }
+
+    /// An adaptive sampler, by its index.
+    pub(super) fn adaptive(&mut self, config: AdaptiveConfig) -> usize {
+        self.adaptive.push(config);
+        self.adaptive.len().saturating_sub(1)
+    }
+
+    /// Says that the first of the policies up to here that matches decides, because `section` has it so.
+    pub(super) const fn decides_in_order(&mut self, section: &'static str) {
+        self.in_order = Some((section, self.policies.len()));
+    }
+
+    /// The section whose rules decide in order, where there are policies beside them.
+    pub(super) fn beside_rules(&self) -> Option<&'static str> {
+        let (section, rules) = self.in_order?;
+        (rules != self.policies.len()).then_some(section)
     }
 
     /// Adds a policy that keeps traces.
@@ -70,5 +91,7 @@ impl PolicyList {
     /// The policies.
     pub(super) fn finish(self) -> Policies {
         Policies::new(self.policies, self.tests, self.limits)
+            .with_adaptive(self.adaptive)
+            .in_order(self.in_order.is_some())
     }
 }

@@ -164,6 +164,61 @@ mod tests {
         assert!(said().contains("cannot be read"));
     }
 
+    /// Scenario: a Collector's configuration and rules of Refinery that change while a trace waits. Guarantees:
+    /// they decide about it by what they say then, a mistake is refused, and a policy that went has no keys.
+    #[test]
+    fn files_of_other_samplers_change_as_ours_do() {
+        let collector = |name: &str, value: &str| {
+            format!(
+                "processors:\n  tail_sampling:\n    policies:\n      - name: {name}\n        \
+                 type: string_attribute\n        string_attribute: {{key: k, values: [{value}]}}\n"
+            )
+        };
+        let refinery = |name: &str, value: &str| {
+            format!(
+                "RulesVersion: 2\nSamplers:\n  __default__:\n    RulesBasedSampler:\n      Rules:\n        \
+                 - Name: {name}\n          Conditions: [{{Field: k, Operator: =, Value: {value}}}]\n          \
+                 Sampler: {{EMADynamicSampler: {{GoalSampleRate: 1, FieldList: [k]}}}}\n        \
+                 - {{Name: rest, Drop: true}}\n"
+            )
+        };
+        let folder = tempfile::tempdir().unwrap();
+        for (is_adaptive, text, mistake) in [
+            (false, &collector as &dyn Fn(&str, &str) -> String, "processors: {tail_sampling: 5}"),
+            (true, &refinery, "RulesVersion: 3\nSamplers: {}\n"),
+        ] {
+            let path = folder.path().join(format!("{is_adaptive}.yaml"));
+            std::fs::write(&path, text("one", "a")).unwrap();
+            let environment = environment(true);
+            let file = path.display().to_string();
+            let options = [("mode", "tail"), ("config_file", &file)];
+            let mut filter =
+                AiSampling::open(&GivenOptions::of(&options), environment.clone()).unwrap();
+            let source = environment.hub.sources().pop().unwrap();
+            let start = clock::now();
+            let take = |seconds| {
+                let now = start.after(Duration::from_secs(seconds));
+                source.take(Drain::Due, now, 0).iter().map(|it| it.records).sum::<usize>()
+            };
+            let count = |name: &str, label: &str| counter(&environment, name, label);
+            let b = [SpanRecord::new(2, 2).with("k", "b")];
+            drop(pass(&mut filter, &chunk(&[SpanRecord::new(1, 1).with("k", "a")])));
+            std::fs::write(&path, mistake).unwrap();
+            take(32);
+            assert_eq!(count("config_file_changes_total", "refused"), 1);
+            assert_eq!(count("kept_spans_total", "one"), 1);
+            assert!(!is_adaptive || count("adaptive_keys", "one") == 1);
+            assert_eq!(pass(&mut filter, &chunk(&b)), b"");
+            std::fs::write(&path, text("two", "b")).unwrap();
+            assert_eq!(take(35), 1);
+            assert_eq!(count("config_file_changes_total", "taken"), 1);
+            assert_eq!(count("kept_spans_total", "two"), 1);
+            if is_adaptive {
+                assert_eq!((count("adaptive_keys", "one"), count("adaptive_keys", "two")), (0, 1));
+            }
+        }
+    }
+
     /// Guarantees: limits and waits that cannot be are refused with the option's name and value, and what is for
     /// tail sampling is refused in head mode.
     #[test]

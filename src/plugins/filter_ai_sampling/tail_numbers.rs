@@ -47,6 +47,16 @@ const COMPARED: CounterFamily = CounterFamily::counter(
     "Traces decided while policies of a changed file were compared, by what these said",
     &["outcome"],
 );
+const ADAPTIVE_KEYS: CounterFamily = CounterFamily::gauge(
+    "adaptive_keys",
+    "Keys that the adaptive sampler of a policy tells apart",
+    &["policy"],
+);
+const ADAPTIVE_BEYOND: CounterFamily = CounterFamily::counter(
+    "adaptive_beyond_max_keys_total",
+    "Traces for whose key an adaptive sampler had no room, so that they share a rate",
+    &["policy"],
+);
 
 /// What tail sampling counts, as the host shows it.
 pub(super) struct TailNumbers {
@@ -64,6 +74,16 @@ pub(super) struct TailNumbers {
     sessions: [Counter; 2],
     compared: [Counter; 3],
     predicted: Predicted,
+    adaptive: Adaptive,
+}
+
+/// What adaptive samplers count.
+#[derive(Default)]
+struct Adaptive {
+    /// Of which policies they are; `None` before the first.
+    generation: Option<u32>,
+    /// Of policies that have one, by their index.
+    counters: Vec<(usize, [Counter; 2])>,
 }
 
 /// What a dry run counts. The host takes new families at the start alone, and a file may ask for a dry run later;
@@ -92,6 +112,7 @@ impl TailNumbers {
             sessions: SESSION_OUTCOMES.map(of(SESSION)),
             compared: ["alike", "kept_instead", "dropped_instead"].map(of(COMPARED)),
             predicted: Predicted::new(counters),
+            adaptive: Adaptive::default(),
             counters: Arc::clone(counters),
         }
     }
@@ -122,8 +143,29 @@ impl TailNumbers {
         set(&self.sessions, &[tally.of_sessions, tally.against_sessions]);
         set(&self.late, &[tally.late_kept, tally.late_dropped]);
         set(&self.compared, &tally.compared);
+        self.adaptive.show(sampler, &self.counters);
         if tally.dry_run > 0 {
             self.predicted.show(sampler, &self.counters);
+        }
+    }
+}
+
+impl Adaptive {
+    fn show(&mut self, sampler: &TailSampler, counters: &Counters) {
+        if self.generation.replace(sampler.generation()) != Some(sampler.generation()) {
+            // Policies that went have none any more.
+            self.counters.iter().for_each(|(_, [keys, _])| keys.set(0));
+            let policies = sampler.policies().list().iter().enumerate();
+            let adaptive = policies.filter(|(_, it)| it.rule.adaptive_sampler().is_some());
+            let of = |name: &str| {
+                [ADAPTIVE_KEYS, ADAPTIVE_BEYOND].map(|family| counters.counter(family, &[name]))
+            };
+            self.counters = adaptive.map(|(index, policy)| (index, of(&policy.name))).collect();
+        }
+        for (policy, counters) in &self.counters {
+            if let Some(keys) = sampler.adaptive(*policy) {
+                set(counters, &[keys.known as u64, keys.beyond]);
+            }
         }
     }
 }

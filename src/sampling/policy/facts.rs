@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::attribute::PassedTests;
+use super::field::SpanParts;
 use super::usage::TraceUsage;
 use crate::condition::{Condition, ConditionError};
 use crate::sampling::threshold::{Randomness, Threshold};
@@ -41,6 +42,8 @@ pub trait TraceFacts {
     fn randomness(&self) -> Randomness;
     /// The highest threshold at which a sampler kept one of its spans before.
     fn threshold_before(&self) -> Option<Threshold>;
+    /// Its spans.
+    fn spans(&self) -> &[SpanParts<'_>];
     /// Whether an expression over the trace is true.
     ///
     /// # Errors

@@ -1,6 +1,9 @@
-//! Token buckets: how many spans or bytes per second policies may keep.
+//! What policies may keep still: token buckets of spans or bytes per second, and adaptive samplers.
 
+use super::facts::TraceFacts;
 use crate::clock::Tick;
+use crate::sampling::adaptive::{AdaptiveConfig, AdaptiveSampler, AmountUnit};
+use crate::sampling::threshold::Threshold;
 
 /// What a limit counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,10 +39,11 @@ struct Bucket {
     filled: Tick,
 }
 
-/// What is left of all limits, which are full at first.
+/// What is left of all limits, which are full at first, and what adaptive samplers have seen.
 #[derive(Debug, Default)]
 pub struct Budgets {
     buckets: Vec<Bucket>,
+    adaptive: Vec<AdaptiveSampler>,
     now: Tick,
 }
 
@@ -47,8 +51,56 @@ impl Budgets {
     /// Full buckets of these limits.
     #[must_use]
     pub fn new(limits: &[Limit]) -> Self {
-        let full = |limit: &Limit| Bucket { limit: *limit, tokens: limit.burst, filled: Tick(0) };
-        Self { buckets: limits.iter().map(full).collect(), now: Tick(0) }
+        let buckets = limits.iter().map(Bucket::full).collect();
+        Self { buckets, ..Self::default() }
+    }
+
+    /// The same with these adaptive samplers.
+    #[must_use]
+    pub fn with_adaptive(self, configs: &[AdaptiveConfig]) -> Self {
+        let adaptive = configs.iter().cloned().map(AdaptiveSampler::new).collect();
+        Self { adaptive, ..self }
+    }
+
+    /// The adaptive samplers.
+    #[must_use]
+    pub fn adaptive(&self) -> &[AdaptiveSampler] {
+        &self.adaptive
+    }
+
+    /// Full buckets of other limits.
+    pub(super) fn renew_limits(&mut self, limits: &[Limit]) {
+        self.buckets = limits.iter().map(Bucket::full).collect();
+    }
+
+    /// Other adaptive samplers, each the one with the index that is `known` or one that has seen nothing.
+    pub(super) fn renew_adaptive(&mut self, configs: &[AdaptiveConfig], known: &[Option<usize>]) {
+        let mut before: Vec<_> = std::mem::take(&mut self.adaptive).into_iter().map(Some).collect();
+        let sampler = |(config, known): (&AdaptiveConfig, &Option<usize>)| {
+            let known = known.and_then(|index| before.get_mut(index)?.take());
+            known.unwrap_or_else(|| AdaptiveSampler::new(config.clone()))
+        };
+        self.adaptive = configs.iter().zip(known).map(sampler).collect();
+    }
+
+    /// How often an adaptive sampler had no room for a key since this was asked last.
+    pub(in crate::sampling) fn take_beyond(&mut self, sampler: usize) -> u64 {
+        self.adaptive.get_mut(sampler).map_or(0, AdaptiveSampler::take_beyond)
+    }
+
+    /// The threshold that an adaptive sampler says for a trace, which it takes in. What a sampler before
+    /// left of others like it counts for all of them, so that the rate is one of what there was at first.
+    pub(super) fn threshold(&mut self, sampler: usize, trace: &dyn TraceFacts) -> Threshold {
+        let Some(sampler) = self.adaptive.get_mut(sampler) else { return Threshold::ALWAYS };
+        let size = trace.size();
+        let amount = match sampler.config().unit {
+            AmountUnit::Traces => 1.0,
+            AmountUnit::Spans => size.spans as f64,
+            AmountUnit::Bytes => size.bytes as f64,
+        };
+        let before = trace.threshold_before().map_or(1.0, Threshold::adjusted_count);
+        let key = sampler.config().keys.hash(trace.spans());
+        sampler.threshold(key, amount, before, self.now)
     }
 
     /// Says what time it is.
@@ -77,6 +129,10 @@ impl Budgets {
 }
 
 impl Bucket {
+    const fn full(limit: &Limit) -> Self {
+        Self { limit: *limit, tokens: limit.burst, filled: Tick(0) }
+    }
+
     fn fill(&mut self, now: Tick) {
         let seconds = now.since(self.filled).as_secs_f64();
         self.tokens = seconds.mul_add(self.limit.rate, self.tokens).min(self.limit.burst);

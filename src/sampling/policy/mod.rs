@@ -2,18 +2,23 @@
 
 mod attribute;
 mod facts;
+mod field;
 mod limits;
 mod rule;
+mod span_rule;
 mod usage;
 
 pub use attribute::{PassedTests, SpanTest, SpanTests, ValueTest};
 pub use facts::{KeepProbability, TraceFacts, TraceSize};
+pub use field::{Field, FieldValue, SpanParts};
 pub use limits::{Budgets, Limit, LimitUnit};
 pub use rule::{Composite, PolicyRule, UsageTest};
+pub use span_rule::{Comparison, Operand, RuleCondition, SpanRule, ValueCheck, truncated};
 pub use usage::{SpanUsage, TraceUsage};
 
 use self::facts::stays_at;
 use self::rule::Match;
+use super::adaptive::AdaptiveConfig;
 use super::threshold::Threshold;
 use crate::condition::ConditionError;
 
@@ -57,6 +62,8 @@ pub struct Policies {
     list: Vec<Policy>,
     tests: SpanTests,
     limits: Vec<Limit>,
+    adaptive: Vec<AdaptiveConfig>,
+    in_order: bool,
     has_drop: bool,
     ignore_spans: bool,
     read_usage: bool,
@@ -69,7 +76,19 @@ impl Policies {
         let has_drop = list.iter().any(|policy| policy.action == PolicyAction::Drop);
         let ignore_spans = list.iter().all(|policy| policy.rule.ignores_spans());
         let read_usage = list.iter().any(|policy| policy.rule.reads_usage());
-        Self { list, tests, limits, has_drop, ignore_spans, read_usage }
+        Self { list, tests, limits, has_drop, ignore_spans, read_usage, ..Self::default() }
+    }
+
+    /// The same with the adaptive samplers that their rules name.
+    #[must_use]
+    pub fn with_adaptive(self, adaptive: Vec<AdaptiveConfig>) -> Self {
+        Self { adaptive, ..self }
+    }
+
+    /// The same, where the first policy that matches a trace decides about it.
+    #[must_use]
+    pub fn in_order(self, in_order: bool) -> Self {
+        Self { in_order, ..self }
     }
 
     /// The policies.
@@ -96,16 +115,32 @@ impl Policies {
         self.ignore_spans
     }
 
-    /// Whether the limits are those of other policies.
-    #[must_use]
-    pub fn has_limits_of(&self, other: &Self) -> bool {
-        self.limits == other.limits
-    }
-
     /// What the limits have before anything was kept.
     #[must_use]
     pub fn budgets(&self) -> Budgets {
-        Budgets::new(&self.limits)
+        Budgets::new(&self.limits).with_adaptive(&self.adaptive)
+    }
+
+    /// Makes what is left for policies before these into what these begin with: limits keep what they have
+    /// if all of them are the same, and an adaptive sampler if its policy's name and its settings are.
+    pub fn take_over(&self, before: &Self, budgets: &mut Budgets) {
+        if self.limits != before.limits {
+            budgets.renew_limits(&self.limits);
+        }
+        let known = |(index, config): (usize, &AdaptiveConfig)| {
+            let name = self.adaptive_policy(index);
+            let mut others = before.adaptive.iter().enumerate();
+            others.position(|(other, old)| old == config && before.adaptive_policy(other) == name)
+        };
+        let known: Vec<Option<usize>> = self.adaptive.iter().enumerate().map(known).collect();
+        budgets.renew_adaptive(&self.adaptive, &known);
+    }
+
+    /// The name of the policy whose adaptive sampler has this index.
+    fn adaptive_policy(&self, sampler: usize) -> Option<&str> {
+        let mut policies = self.list.iter();
+        let policy = policies.find(|policy| policy.rule.adaptive_sampler() == Some(sampler))?;
+        Some(&policy.name)
     }
 
     /// The name of a policy.
@@ -128,6 +163,9 @@ impl Policies {
                 None
             })
         };
+        if self.in_order {
+            return self.first_match(trace, budgets, &mut matches);
+        }
         let mut drops = self.having(PolicyAction::Drop);
         let dropping = drops.find(|(index, rule)| matches(*index, rule).is_some());
         if let Some((index, _)) = dropping {
@@ -136,13 +174,21 @@ impl Policies {
         // Expressions cost the most, so they are asked only when nothing else kept the trace.
         let cheap = self.having(PolicyAction::Keep).filter(|(_, rule)| !rule.has_cel());
         let dear = self.having(PolicyAction::Keep).filter(|(_, rule)| rule.has_cel());
-        let mut candidates = Candidates::default();
+        let (mut candidates, mut adaptive) = (Candidates::default(), Vec::new());
         for (index, rule) in cheap.chain(dear) {
             let Some(matched) = matches(index, rule) else { continue };
             if matched == Match::CERTAIN {
                 return TraceOutcome::Keep { policy: index, probability: KeepProbability::Certain };
             }
-            candidates.add(index, matched);
+            if matched.adaptive.is_some() {
+                adaptive.push((index, matched));
+            } else {
+                candidates.add(index, matched);
+            }
+        }
+        // They make their rates of what nothing else keeps for certain.
+        for (index, matched) in adaptive {
+            candidates.add(index, matched.at_rate(trace, budgets));
         }
         candidates
             .by_chance(trace)
@@ -156,13 +202,33 @@ impl Policies {
             // No limits: their answer depends on the spans.
             return Some(self.decide(trace, &mut Budgets::default(), &mut |_, _| {}));
         }
-        if self.has_drop {
+        if self.has_drop || self.in_order {
             return None;
         }
         let mut lasting = self.having(PolicyAction::Keep).filter(|(_, rule)| rule.is_lasting());
         let (policy, _) =
             lasting.find(|(_, rule)| matches!(rule.matches(trace), Ok(Some(Match::CERTAIN))))?;
         Some(TraceOutcome::Keep { policy, probability: KeepProbability::Certain })
+    }
+
+    /// The first policy that matches decides, also that the trace goes. A trace that stays for certain has
+    /// the threshold of what always stays, because that does not depend on other policies.
+    fn first_match(
+        &self,
+        trace: &dyn TraceFacts,
+        budgets: &mut Budgets,
+        matches: &mut dyn FnMut(usize, &PolicyRule) -> Option<Match>,
+    ) -> TraceOutcome {
+        for (policy, Policy { rule, action, .. }) in self.list.iter().enumerate() {
+            let Some(matched) = matches(policy, rule) else { continue };
+            let matched = matched.at_rate(trace, budgets);
+            if *action == PolicyAction::Drop || !matched.stays(trace) {
+                return TraceOutcome::Drop(Some(policy));
+            }
+            let always = KeepProbability::At(Threshold::ALWAYS);
+            return TraceOutcome::Keep { policy, probability: matched.probability.max(always) };
+        }
+        TraceOutcome::Drop(None)
     }
 
     /// The first policy whose limits have room keeps the trace. If none has, the first one drops it.

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::facts::{KeepProbability, TraceFacts, stays_at};
-use super::limits::{Charge, LimitUnit};
+use super::limits::{Budgets, Charge, LimitUnit};
+use super::span_rule::SpanRule;
 use super::usage::TraceUsage;
 use crate::condition::{Condition, ConditionError};
 use crate::sampling::threshold::Threshold;
@@ -24,6 +25,10 @@ pub enum PolicyRule {
     Usage(UsageTest),
     /// The trace's randomness reaches the threshold; without a threshold, no trace.
     Probability(Option<Threshold>),
+    /// The trace's randomness reaches the threshold that the adaptive sampler with this index says.
+    Adaptive(usize),
+    /// Spans have fields with such values.
+    Spans(Box<SpanRule>),
     /// The limit with this index has room for the trace.
     Limit(usize, LimitUnit),
     /// The first of several rules that matches, within its share of a limit.
@@ -69,20 +74,31 @@ pub(super) struct Match {
     pub(super) probability: KeepProbability,
     /// Whether it also needs room in a limit.
     pub(super) is_limited: bool,
+    /// The adaptive sampler by which it may be less likely.
+    pub(super) adaptive: Option<usize>,
 }
 
 impl Match {
     /// The trace stays, and nothing else is asked.
     pub(super) const CERTAIN: Self =
-        Self { probability: KeepProbability::Certain, is_limited: false };
-    const LIMITED: Self = Self { probability: KeepProbability::Certain, is_limited: true };
+        Self { probability: KeepProbability::Certain, is_limited: false, adaptive: None };
+    const LIMITED: Self = Self { is_limited: true, ..Self::CERTAIN };
 }
 
 impl PolicyRule {
     /// Whether the answer depends on chance.
     #[must_use]
     pub fn is_probabilistic(&self) -> bool {
-        self.has(&|rule| matches!(rule, Self::Probability(_)))
+        self.has(&|rule| matches!(rule, Self::Probability(_) | Self::Adaptive(_)))
+    }
+
+    /// The adaptive sampler that has a part in the answer, by its index.
+    #[must_use]
+    pub fn adaptive_sampler(&self) -> Option<usize> {
+        match self {
+            Self::Adaptive(index) => Some(*index),
+            _ => self.parts().iter().find_map(Self::adaptive_sampler),
+        }
     }
 
     /// Whether the answer depends on what was kept before.
@@ -119,6 +135,8 @@ impl PolicyRule {
             | Self::SpanCount(..)
             | Self::Usage(_)
             | Self::Probability(_)
+            | Self::Adaptive(_)
+            | Self::Spans(_)
             | Self::Limit(..)
             | Self::Cel(_) => &[],
         }
@@ -131,7 +149,12 @@ impl PolicyRule {
             Self::Latency(_, upper) => upper.is_none(),
             Self::SpanCount(_, most) => most.is_none(),
             Self::All(rules) | Self::Any(rules) => rules.iter().all(Self::is_lasting),
-            Self::Cel(_) | Self::Not(_) | Self::Limit(..) | Self::Composite(_) => false,
+            Self::Cel(_)
+            | Self::Spans(_)
+            | Self::Adaptive(_)
+            | Self::Not(_)
+            | Self::Limit(..)
+            | Self::Composite(_) => false,
         }
     }
 
@@ -144,6 +167,8 @@ impl PolicyRule {
             | Self::Latency(..)
             | Self::SpanCount(..)
             | Self::Usage(_)
+            | Self::Adaptive(_)
+            | Self::Spans(_)
             | Self::Limit(..)
             | Self::Composite(_)
             | Self::Cel(_)
@@ -175,8 +200,10 @@ impl PolicyRule {
             Self::Usage(test) => certain(test.passes(&trace.usage())),
             Self::Probability(threshold) => threshold.map(|threshold| Match {
                 probability: KeepProbability::At(threshold),
-                is_limited: false,
+                ..Match::CERTAIN
             }),
+            Self::Adaptive(index) => Some(Match { adaptive: Some(*index), ..Match::CERTAIN }),
+            Self::Spans(rule) => certain(rule.matches(trace.spans())),
             Self::Limit(..) => Some(Match::LIMITED),
             Self::Composite(composite) => composite.first(trace)?.map(|_| Match::LIMITED),
             Self::Cel(condition) => certain(trace.meets(condition)?),
@@ -200,6 +227,8 @@ impl PolicyRule {
             | Self::SpanCount(..)
             | Self::Usage(_)
             | Self::Probability(_)
+            | Self::Adaptive(_)
+            | Self::Spans(_)
             | Self::Cel(_)
             | Self::Any(_)
             | Self::Not(_) => {}
@@ -244,6 +273,13 @@ impl Composite {
 }
 
 impl Match {
+    /// The same at the rate that its adaptive sampler says, if it has one.
+    pub(super) fn at_rate(self, trace: &dyn TraceFacts, budgets: &mut Budgets) -> Self {
+        let Some(sampler) = self.adaptive else { return self };
+        let at_rate = KeepProbability::At(budgets.threshold(sampler, trace));
+        Self { probability: self.probability.max(at_rate), adaptive: None, ..self }
+    }
+
     /// Whether chance lets the trace stay.
     pub(super) fn stays(self, trace: &dyn TraceFacts) -> bool {
         match self.probability {
@@ -266,9 +302,10 @@ fn all(rules: &[PolicyRule], trace: &dyn TraceFacts) -> Result<Option<Match>, Co
     let (mut strictest, mut unanswered) = (Match::CERTAIN, None);
     for rule in rules {
         match rule.matches(trace) {
-            Ok(Some(Match { probability, is_limited })) => {
+            Ok(Some(Match { probability, is_limited, adaptive })) => {
                 strictest.probability = strictest.probability.max(probability);
                 strictest.is_limited |= is_limited;
+                strictest.adaptive = strictest.adaptive.or(adaptive);
             }
             Ok(None) => return Ok(None),
             Err(error) => unanswered = Some(error),

@@ -129,7 +129,7 @@ impl Buffer {
     /// A trace as policies see it.
     pub(super) fn facts_of<'t>(&'t self, trace: &'t Trace, rules: &Rules) -> Held<'t> {
         let (metadata, tags) = self.shared();
-        Held { trace, metadata, tags, errors: rules.errors }
+        Held::new(trace, (metadata, tags), rules.errors)
     }
 
     /// Takes a trace out. What it shares is still there, until [`Buffer::forget`].

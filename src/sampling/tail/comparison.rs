@@ -43,7 +43,7 @@ impl Comparison {
         let before = (trace.facts, trace.more.take());
         let TailConfig { policies, sessions, errors, .. } = &self.config;
         examine(trace, policies, sessions.as_ref(), metadata);
-        let facts = Held { trace, metadata, tags, errors: *errors };
+        let facts = Held::new(trace, (metadata, tags), *errors);
         let outcome = policies.decide(&facts, &mut self.budgets, &mut |_, _| {});
         (trace.facts, trace.more) = before;
         matches!(outcome, TraceOutcome::Keep { .. })

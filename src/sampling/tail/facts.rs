@@ -1,5 +1,6 @@
 //! A held trace as policies see it.
 
+use std::cell::OnceCell;
 use std::time::Duration;
 
 use super::interner::Interner;
@@ -9,16 +10,39 @@ use crate::codec::records::edit::event_start;
 use crate::codec::records::{Event, EventKind, ItemReader};
 use crate::condition::{Condition, ConditionError, ConditionRecord, ConditionSubject};
 use crate::model::ErrorRule;
-use crate::sampling::policy::{PassedTests, Policies, TraceFacts, TraceSize, TraceUsage};
+use crate::sampling::policy::{
+    PassedTests, Policies, SpanParts, TraceFacts, TraceSize, TraceUsage,
+};
 use crate::sampling::session::SessionKeys;
 use crate::sampling::threshold::{Randomness, Threshold};
 
 /// A held trace, as policies see it.
 pub(super) struct Held<'t> {
-    pub(super) trace: &'t Trace,
-    pub(super) metadata: &'t Interner,
-    pub(super) tags: &'t Interner,
-    pub(super) errors: ErrorRule,
+    trace: &'t Trace,
+    metadata: &'t Interner,
+    tags: &'t Interner,
+    errors: ErrorRule,
+    /// Its spans, once they were asked for.
+    spans: OnceCell<Vec<SpanParts<'t>>>,
+}
+
+impl<'t> Held<'t> {
+    pub(super) const fn new(
+        trace: &'t Trace,
+        (metadata, tags): (&'t Interner, &'t Interner),
+        errors: ErrorRule,
+    ) -> Self {
+        Self { trace, metadata, tags, errors, spans: OnceCell::new() }
+    }
+
+    fn events(&self) -> impl Iterator<Item = (Event<'t>, u32)> {
+        let metadata = self.metadata;
+        self.trace.entries().map(move |entry| {
+            let (time, body) = (entry.time, entry.body);
+            let (kind, metadata) = (EventKind::Record, metadata.get(entry.metadata));
+            (Event { raw: body, kind, time, metadata, body, group: None }, entry.tag)
+        })
+    }
 }
 
 impl TraceFacts for Held<'_> {
@@ -47,17 +71,15 @@ impl TraceFacts for Held<'_> {
         self.trace.threshold
     }
 
+    fn spans(&self) -> &[SpanParts<'_>] {
+        self.spans
+            .get_or_init(|| self.events().map(|(event, _)| SpanParts::of_event(&event)).collect())
+    }
+
     fn meets(&self, condition: &Condition) -> Result<bool, ConditionError> {
         let records: Vec<ConditionRecord<'_>> = self
-            .trace
-            .entries()
-            .map(|entry| {
-                let metadata = self.metadata.get(entry.metadata);
-                let (time, body) = (entry.time, entry.body);
-                let kind = EventKind::Record;
-                let event = Event { raw: body, kind, time, metadata, body, group: None };
-                ConditionRecord::new(event, event.telemetry(), self.tags.get(entry.tag))
-            })
+            .events()
+            .map(|(event, tag)| ConditionRecord::new(event, event.telemetry(), self.tags.get(tag)))
             .collect();
         condition.evaluate(&ConditionSubject::Trace(&records, self.errors))
     }

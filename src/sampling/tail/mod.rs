@@ -1,5 +1,6 @@
 //! Tail sampling: whole traces are held as encoded bytes until a decision about them is due.
 
+mod adaptive;
 mod buffer;
 mod comparison;
 mod config;
@@ -18,6 +19,7 @@ mod waits;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::adaptive::AdaptiveKeys;
 use self::buffer::{Buffer, MetadataRun};
 use self::comparison::Comparison;
 pub use self::config::{TailConfig, TailSettings};
@@ -111,9 +113,7 @@ impl TailSampler {
         self.decided.resize(config.kept_cache, config.dropped_cache);
         let (settings, decided) =
             (config.settings, config.kept_cache.saturating_add(config.dropped_cache));
-        if !config.policies.has_limits_of(&self.rules.policies) {
-            self.budgets = config.policies.budgets();
-        }
+        self.take_budgets_over(&config.policies);
         let generation = self.rules.generation.wrapping_add(1);
         self.rules = Arc::new(Rules::new(config, generation, &mut self.names));
         self.take_settings(settings, decided);

@@ -53,6 +53,8 @@ pub struct TailTally {
     pub late_dropped: u64,
     /// What became of traces for which a policy's expression had no answer, by policy.
     pub unanswered: Vec<Unanswered>,
+    /// Traces for whose key adaptive samplers of policies before the last change had no room, by policy.
+    pub(super) beyond_before: Vec<u64>,
 }
 
 /// How much there was of something.
@@ -82,6 +84,7 @@ impl TailTally {
         self.predicted_kept.resize(policies, Volume::default());
         self.predicted_dropped.resize(policies + 1, Volume::default());
         self.unanswered.resize(policies, Unanswered::default());
+        self.beyond_before.resize(policies, 0);
     }
 
     pub(super) fn count_early(&mut self, reason: Early) {

@@ -7,6 +7,8 @@ use opentelemetry_proto::tonic::trace::v1::span::Event;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use prost::Message;
 
+use std::time::Duration;
+
 use super::*;
 use crate::clock;
 use crate::codec::records::{Events, traces_to_records};
@@ -163,7 +165,7 @@ fn settings_that_are_not_supported_are_named() {
             ("service: {}", "service: the file has no processor"),
             (
                 "processors: {tail_sampling/a: {}, tail_sampling/b: {}}",
-                "processors.tail_sampling/b: the file has another tail_sampling",
+                "processors.tail_sampling/b: the file has another sampler",
             ),
             ("tail_sampling: 5", "not a map"),
         ]
@@ -182,7 +184,7 @@ fn policies_that_are_not_supported_are_named() {
         ("numeric_attribute", "key: k, min_value: 2, max_value: 1", "max_value: 1"),
         ("string_attribute", "key: k, values: []", "values: []"),
         ("not", "not_sub_policy: []", "not_sub_policy must be a map"),
-        ("ottl_condition", "span: ['IsRootSpan()']", "span[0]: 'IsRootSpan' is not supported"),
+        ("ottl_condition", "span: ['IsBool(name)']", "span[0]: 'IsBool' is not supported"),
         ("ottl_condition", "", "ottl_condition.span: nothing"),
         ("ottl_condition", "span: [true], error_mode: loud", "error_mode: \"loud\""),
     ];

@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::adaptive_settings;
 use super::ottl;
 use super::policy_list::PolicyList;
 use super::policy_settings::Settings;
@@ -155,6 +156,7 @@ impl Walk<'_> {
         if rules.iter().any(PolicyRule::is_limited) {
             self.notes().refuse(node, "policies", "an 'or' cannot have a limit");
         }
+        self.refuse_adaptive(node, "policies", &rules, "an 'or'");
         PolicyRule::Any(rules)
     }
 
@@ -174,6 +176,13 @@ impl Walk<'_> {
         }
         if rule.is_limited() {
             self.notes().refuse(node, key, &format!("{what} cannot have a limit"));
+        }
+    }
+
+    /// Whether a part of these rules is adaptive would not say how likely all of them are.
+    fn refuse_adaptive(&mut self, node: Node<'_>, key: &str, rules: &[PolicyRule], what: &str) {
+        if rules.iter().any(|rule| rule.adaptive_sampler().is_some()) {
+            self.notes().refuse(node, key, &format!("{what} cannot be adaptive"));
         }
     }
 
@@ -203,6 +212,7 @@ impl Walk<'_> {
         if !named.is_empty() {
             self.notes().refuse(node, "policy_order", "a policy under it is missing here");
         }
+        self.refuse_adaptive(node, key, &rules, "a composite");
         let total = self.settings.list.limit(limit(100.0));
         Some(PolicyRule::Composite(Box::new(Composite { rules, shares: limits, total })))
     }
@@ -345,7 +355,7 @@ const fn shared(
     policy_type(name, form(keys, read), form(keys, read))
 }
 
-const POLICY_TYPES: [PolicyType; 26] = [
+const POLICY_TYPES: [PolicyType; 28] = [
     shared("always_sample", &[], |_, _, _| Some(PolicyRule::Always)),
     shared("status_code", &["status_codes"], |walk, node, _| walk.settings.status(node)),
     policy_type("error", form(&[], |walk, _, _| walk.settings.span_test(SpanTest::Failure)), None),
@@ -391,6 +401,20 @@ const POLICY_TYPES: [PolicyType; 26] = [
         form(&["sampling_percentage", "hash_salt"], |walk, node, _| {
             walk.settings.collector_probability(node)
         }),
+    ),
+    policy_type(
+        "adaptive_percentage",
+        form(&adaptive_settings::PERCENTAGE_KEYS, |walk, node, _| {
+            adaptive_settings::percentage(&mut walk.settings, node)
+        }),
+        None,
+    ),
+    policy_type(
+        "adaptive_throughput",
+        form(&adaptive_settings::THROUGHPUT_KEYS, |walk, node, _| {
+            adaptive_settings::throughput(&mut walk.settings, node)
+        }),
+        None,
     ),
     shared("rate_limiting", &["spans_per_second", "burst_capacity"], |walk, node, _| {
         walk.settings.limit(node, "spans_per_second", LimitUnit::Spans)

@@ -37,6 +37,9 @@ impl TraceFacts for Trace {
     fn threshold_before(&self) -> Option<Threshold> {
         self.before
     }
+    fn spans(&self) -> &[SpanParts<'_>] {
+        &[]
+    }
     fn meets(&self, _condition: &Condition) -> Result<bool, ConditionError> {
         self.meets.ok_or_else(|| ConditionError::NotBool("int".to_owned()))
     }
@@ -275,6 +278,8 @@ fn rule_again(rule: &PolicyRule) -> PolicyRule {
         PolicyRule::Cel(_) => cel(),
         PolicyRule::All(rules) => PolicyRule::All(rules.iter().map(rule_again).collect()),
         PolicyRule::Any(rules) => PolicyRule::Any(rules.iter().map(rule_again).collect()),
+        PolicyRule::Adaptive(index) => PolicyRule::Adaptive(*index),
+        PolicyRule::Spans(rule) => PolicyRule::Spans(rule.clone()),
         PolicyRule::Not(rule) => PolicyRule::Not(Box::new(rule_again(rule))),
     }
 }

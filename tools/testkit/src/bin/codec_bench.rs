@@ -30,7 +30,7 @@ use fluent_bit_ai::pricing::PriceTable;
 use fluent_bit_ai::sampling::policy::{
     Policies, Policy, PolicyAction, PolicyRule, SpanTest, SpanTests,
 };
-use fluent_bit_ai::sampling::{HeadSampler, HeadTally, TailConfig, TailSampler};
+use fluent_bit_ai::sampling::{HeadSampler, HeadTally, TailConfig, TailSampler, TailSettings};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 use testkit::shapes::{GeneratedBatch, TelemetryShape};
@@ -113,10 +113,18 @@ fn sample(chunk: &[u8], error: Option<SpanTest>) {
         error.and_then(|error| tests.add(error)).map_or(PolicyRule::Always, PolicyRule::SpanTest);
     let list = vec![Policy { name: "errors".to_owned(), rule, action: PolicyAction::Keep }];
     let mut sampler = TailSampler::new(TailConfig {
-        decision_wait: Duration::from_secs(30),
-        wait_after_root: None,
-        max_bytes: usize::MAX,
-        max_traces: usize::MAX,
+        settings: TailSettings {
+            decision_wait: Duration::from_secs(30),
+            wait_after_root: None,
+            longest_wait: None,
+            max_bytes: usize::MAX,
+            max_traces: usize::MAX,
+            max_trace_spans: None,
+            max_trace_bytes: None,
+            shed_at: None,
+            dry_run: false,
+        },
+        compare_for: Duration::ZERO,
         kept_cache: 0,
         dropped_cache: 0,
         policies: Policies::new(list, tests, Vec::new()),
@@ -246,7 +254,12 @@ fn filters(
         metrics_row("spans: measured by ai_metrics", None, row),
         metrics_row("spans: measured, with all findings", Some(findings()), row),
         row("spans: sampled at the head, 10 %", &mut || {
-            drop(black_box(head.on_chunk(chunk, POSITION, &mut HeadTally::default())));
+            drop(black_box(head.on_chunk(
+                (b"ai", chunk),
+                POSITION,
+                Tick(0),
+                &mut HeadTally::default(),
+            )));
         }),
         row("spans: held for tail sampling, by status", &mut || {
             sample(chunk, Some(SpanTest::Status(vec![StatusCode::Error])));

@@ -1,9 +1,14 @@
-//! Head sampling: each span at once, every span of a trace alike.
+//! Head sampling: each span at once, every span of a trace alike unless rates tell them apart.
 
+mod rates;
+
+pub use self::rates::{HeadRate, RateChance, RateTally, RateTest};
+use self::rates::{HeadRates, RatedSpan};
 use super::rewrite::{Mark, Probability};
 use super::session::{SessionKeys, TraceSessions};
 use super::threshold::{Randomness, Threshold};
 use super::tracestate::OtState;
+use crate::clock::Tick;
 use crate::codec::records::{ChunkRewriter, ItemReader, Patch};
 use crate::model::{Position, TraceId};
 
@@ -18,17 +23,19 @@ pub enum HeadDecision {
     KeepWith(Threshold),
 }
 
-/// What was done, in spans: `received = kept + untraced + dropped`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// What was done, in spans: `received = kept + untraced + dropped`, with those of `rates`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HeadTally {
     /// Spans that came.
     pub received: u64,
-    /// Spans that the probability kept.
+    /// Spans that the probability kept for which no rate was.
     pub kept: u64,
     /// Spans without a usable trace id, which are let through.
     pub untraced: u64,
-    /// Spans that went.
+    /// Spans that went for which no rate was.
     pub dropped: u64,
+    /// What became of the spans of each rate.
+    pub rates: Vec<RateTally>,
     /// Spans whose session decided.
     pub of_sessions: u64,
     /// Spans of a session that had randomness or a threshold before, so that it did not decide.
@@ -41,13 +48,20 @@ pub struct HeadTally {
 pub struct HeadSampler {
     threshold: Option<Threshold>,
     sessions: Option<TraceSessions>,
+    rates: HeadRates,
 }
 
 impl HeadSampler {
     /// A sampler with this threshold; without one it keeps nothing.
     #[must_use]
     pub const fn new(threshold: Option<Threshold>) -> Self {
-        Self { threshold, sessions: None }
+        Self { threshold, sessions: None, rates: HeadRates::new(Vec::new()) }
+    }
+
+    /// The same, with rates for some spans, of which the first that is for a span decides.
+    #[must_use]
+    pub fn with_rates(self, rates: Vec<HeadRate>) -> Self {
+        Self { rates: HeadRates::new(rates), ..self }
     }
 
     /// The same, with traces of a session decided alike.
@@ -66,21 +80,17 @@ impl HeadSampler {
     /// higher one before is kept as it is, else R >= T decides.
     #[must_use]
     pub fn decide(&self, id: TraceId, state: OtState) -> HeadDecision {
-        let Some(wanted) = self.threshold else { return HeadDecision::Drop };
-        if state.threshold.is_some_and(|before| before >= wanted) {
-            return HeadDecision::Keep;
-        }
-        let randomness = state.randomness.unwrap_or(Randomness::of_trace(id));
-        if wanted.keeps(randomness) { HeadDecision::KeepWith(wanted) } else { HeadDecision::Drop }
+        decide_at(self.threshold, id, state)
     }
 
     /// Samples the spans of a chunk and says what goes on in the chunk's place; `None` if it is the
-    /// chunk itself. Spans that were emitted at `position` or later are left alone.
+    /// chunk itself, given its tag. Spans that were emitted at `position` or later are left alone.
     #[must_use]
     pub fn on_chunk(
         &mut self,
-        chunk: &[u8],
+        (tag, chunk): (&[u8], &[u8]),
         position: Position,
+        now: Tick,
         tally: &mut HeadTally,
     ) -> Option<Vec<u8>> {
         if let Some(sessions) = &mut self.sessions {
@@ -92,7 +102,7 @@ impl HeadSampler {
         while let Some(step) = items.step(&mut ()) {
             let raw = step.raw();
             let span = step.span().filter(|(_, telemetry)| !telemetry.is_past(position));
-            let Some((item, _)) = span else {
+            let Some((item, telemetry)) = span else {
                 rewriter.keep(raw);
                 continue;
             };
@@ -105,16 +115,29 @@ impl HeadSampler {
             let mut state = OtState::read(item.span.trace_state());
             let randomness = self.session(id, state, tally);
             state.randomness = state.randomness.or(randomness);
-            let probability = match self.decide(id, state) {
+            let rate = if self.rates.is_empty() {
+                None
+            } else {
+                let before = state.threshold;
+                let rated = RatedSpan { item, telemetry, tag, before, now };
+                self.rates.of(rated, &mut tally.rates)
+            };
+            let wanted = rate.map_or(self.threshold, |(_, threshold)| threshold);
+            let rated = rate.and_then(|(index, _)| tally.rates.get_mut(index));
+            let (kept, dropped) = match rated {
+                Some(rated) => (&mut rated.kept, &mut rated.dropped),
+                None => (&mut tally.kept, &mut tally.dropped),
+            };
+            let probability = match decide_at(wanted, id, state) {
                 HeadDecision::Keep => Probability::Unchanged,
                 HeadDecision::KeepWith(threshold) => Probability::AtLeast(threshold),
                 HeadDecision::Drop => {
-                    tally.dropped += 1;
+                    *dropped += 1;
                     rewriter.replace(raw);
                     continue;
                 }
             };
-            tally.kept += 1;
+            *kept += 1;
             if probability == Probability::Unchanged && randomness.is_none() {
                 rewriter.keep(raw);
                 continue;
@@ -146,6 +169,18 @@ impl HeadSampler {
     }
 }
 
+fn decide_at(threshold: Option<Threshold>, id: TraceId, state: OtState) -> HeadDecision {
+    let Some(wanted) = threshold else { return HeadDecision::Drop };
+    if state.threshold.is_some_and(|before| before >= wanted) {
+        return HeadDecision::Keep;
+    }
+    let randomness = state.randomness.unwrap_or(Randomness::of_trace(id));
+    if wanted.keeps(randomness) { HeadDecision::KeepWith(wanted) } else { HeadDecision::Drop }
+}
+
+#[cfg(test)]
+mod rates_tests;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,7 +198,8 @@ mod tests {
     fn sampled(sampler: &mut HeadSampler, spans: &[SpanRecord]) -> Vec<(u64, String)> {
         let chunk = chunk(spans);
         let position = Position { run: 1, after: 1 };
-        let out = sampler.on_chunk(&chunk, position, &mut HeadTally::default()).unwrap_or(chunk);
+        let mut tally = HeadTally::default();
+        let out = sampler.on_chunk((b"ai", &chunk), position, Tick(0), &mut tally).unwrap_or(chunk);
         let field = |body, key: &[u8]| {
             MapView::new(body).get(key).and_then(text_of).unwrap_or_default().to_owned()
         };
@@ -234,7 +270,8 @@ mod tests {
         let stamped = [format!("ot=th:0;rv:{rv}"), format!("ot=th:0;rv:{rv},a=b")];
         let [own, before] = ["ot=th:0;rv:6e6d1a75832a2f", "ot=th:8"].map(str::to_owned);
         assert_eq!(states, [own, before, stamped[0].clone(), stamped[1].clone(), "ot=th:0".into()]);
-        drop(sampler.on_chunk(&chunk(&spans), Position { run: 1, after: 1 }, &mut tally));
+        let position = Position { run: 1, after: 1 };
+        drop(sampler.on_chunk((b"ai", &chunk(&spans)), position, Tick(0), &mut tally));
         assert_eq!((tally.of_sessions, tally.against_sessions, tally.kept), (2, 2, 5));
     }
 
