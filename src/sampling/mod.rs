@@ -20,7 +20,8 @@ pub use journal::{JournalFrames, MAGIC as JOURNAL_MAGIC, Undecided, undecided};
 pub use rewrite::{DRY_RUN_ATTRIBUTE, Mark, POLICY_ATTRIBUTE, Probability, marked_body};
 pub use session::SessionKeys;
 pub use tail::{
-    AdaptiveKeys, SHEDDING, TailConfig, TailSampler, TailSettings, TailTally, Unanswered, Volume,
+    AdaptiveKeys, FoundIn, SHEDDING, TailConfig, TailSampler, TailSettings, TailTally, Unanswered,
+    Volume,
 };
 pub use threshold::{Randomness, Threshold};
 pub use tracestate::{OtState, with_ot_state};

@@ -202,3 +202,53 @@ async fn what_goes_wrong_is_found() {
         println!("{what}, {form}: {} findings after call {}", changes + 3, trace - 1);
     }
 }
+
+/// The traces of the spans that arrived.
+fn traces(received: &ReceivedRequests) -> Vec<u128> {
+    let requests = received.requests.get("/v1/traces").into_iter().flatten();
+    let spans = requests
+        .flat_map(|body| ExportTraceServiceRequest::decode(body.clone()).unwrap().resource_spans)
+        .flat_map(|of| of.scope_spans)
+        .flat_map(|scope| scope.spans);
+    spans.map(|span| u128::from_be_bytes(span.trace_id.try_into().unwrap())).collect()
+}
+
+/// Scenario: a thousand calls, of which one has a negative count of tokens, before a sampler that keeps traces with findings
+/// alone. Guarantees: that trace arrives and no other one, beside the event that tells of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_trace_with_a_finding_stays() {
+    let _together = together();
+    let plugins = linked();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("policies.yaml");
+    std::fs::write(&path, "policies:\n  - {name: found, type: finding}\n").unwrap();
+    let file = format!("config_file: {}", path.display());
+    for host in all_hosts() {
+        let what = host.title();
+        let sink = Sink::start(0, Keep::Requests).await;
+        let (http, grpc) = (free_port(), free_port());
+        let pipeline = Pipeline::default()
+            .otlp_in(http, grpc)
+            .filter(&[
+                "name: ai_metrics",
+                "match: '*'",
+                "interval: 1s",
+                "emit_as: records",
+                "cost: off",
+                "find_usage: on",
+            ])
+            .filter(&["name: ai_sampling", "match: '*'", "mode: tail", "decision_wait: 2s", &file])
+            .otlp_out(&[("one", sink.port, "http/protobuf")]);
+        let running =
+            block_in_place(|| RunningHost::start(&host, &pipeline.yaml(plugins.path()), http));
+        send(http).await;
+        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+        let (code, log) = block_in_place(|| running.stop());
+        assert_eq!(code, Some(0), "{what}: {log}");
+
+        let received = sink.received.lock().unwrap();
+        let told: Vec<String> = events(&received).into_iter().map(|(of, _)| of).collect();
+        assert_eq!(told, ["usage negative"], "{what}");
+        assert_eq!(traces(&received), [1071], "{what}: {log}");
+    }
+}

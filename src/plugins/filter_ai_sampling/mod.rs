@@ -39,7 +39,8 @@ use crate::plugin::{
 use crate::plugins::derived::missing_emitter::missing_emitter;
 use crate::sampling::policy::{Policies, PolicyRule, SpanTest, ValueTest};
 use crate::sampling::{
-    HeadRate, HeadSampler, HeadTally, SessionKeys, TailConfig, TailSampler, TailSettings, Threshold,
+    FoundIn, HeadRate, HeadSampler, HeadTally, SessionKeys, TailConfig, TailSampler, TailSettings,
+    Threshold,
 };
 use crate::stats::Counter;
 
@@ -207,7 +208,12 @@ impl Filter for AiSampling {
             Configured::Tail(config, journal) => {
                 let reading = Reading { open: read_file, configure: tail_again };
                 let file = ConfigFile::new(options, (&file, reading), position, clock::now());
-                let sampler = TailSampler::new(*config);
+                // The hub has the sampler as a source, so that the sampler must not keep the hub.
+                let hub = Arc::downgrade(&environment.hub);
+                let found = FoundIn::new(move |trace| {
+                    hub.upgrade().is_some_and(|hub| hub.trace_hints().contains(&trace))
+                });
+                let sampler = TailSampler::new(*config).with_findings(found);
                 let tail = Arc::new(TailSampling::new(sampler, file, journal, &environment));
                 environment.hub.add_source(Arc::clone(&tail) as Arc<dyn TelemetrySource>);
                 Form::Tail(tail)

@@ -38,6 +38,8 @@ pub trait TraceFacts {
     fn size(&self) -> TraceSize;
     /// The tokens and the money that its calls used; none if no policy asks for it.
     fn usage(&self) -> TraceUsage;
+    /// Whether something was found in it.
+    fn has_finding(&self) -> bool;
     /// The randomness that decides about it.
     fn randomness(&self) -> Randomness;
     /// The highest threshold at which a sampler kept one of its spans before.

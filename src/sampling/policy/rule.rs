@@ -23,6 +23,8 @@ pub enum PolicyRule {
     SpanCount(u64, Option<u64>),
     /// The calls used at least this much of each.
     Usage(UsageTest),
+    /// Something was found in the trace, by who looks into calls.
+    Finding,
     /// The trace's randomness reaches the threshold; without a threshold, no trace.
     Probability(Option<Threshold>),
     /// The trace's randomness reaches the threshold that the adaptive sampler with this index says.
@@ -134,6 +136,7 @@ impl PolicyRule {
             | Self::Latency(..)
             | Self::SpanCount(..)
             | Self::Usage(_)
+            | Self::Finding
             | Self::Probability(_)
             | Self::Adaptive(_)
             | Self::Spans(_)
@@ -149,7 +152,9 @@ impl PolicyRule {
             Self::Latency(_, upper) => upper.is_none(),
             Self::SpanCount(_, most) => most.is_none(),
             Self::All(rules) | Self::Any(rules) => rules.iter().all(Self::is_lasting),
-            Self::Cel(_)
+            // What was found in too many other traces since is forgotten.
+            Self::Finding
+            | Self::Cel(_)
             | Self::Spans(_)
             | Self::Adaptive(_)
             | Self::Not(_)
@@ -167,6 +172,7 @@ impl PolicyRule {
             | Self::Latency(..)
             | Self::SpanCount(..)
             | Self::Usage(_)
+            | Self::Finding
             | Self::Adaptive(_)
             | Self::Spans(_)
             | Self::Limit(..)
@@ -198,6 +204,7 @@ impl PolicyRule {
                 certain(spans >= *least && most.is_none_or(|most| spans <= most))
             }
             Self::Usage(test) => certain(test.passes(&trace.usage())),
+            Self::Finding => certain(trace.has_finding()),
             Self::Probability(threshold) => threshold.map(|threshold| Match {
                 probability: KeepProbability::At(threshold),
                 ..Match::CERTAIN
@@ -226,6 +233,7 @@ impl PolicyRule {
             | Self::Latency(..)
             | Self::SpanCount(..)
             | Self::Usage(_)
+            | Self::Finding
             | Self::Probability(_)
             | Self::Adaptive(_)
             | Self::Spans(_)

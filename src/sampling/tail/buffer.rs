@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 
 use super::facts::{Held, examine};
+use super::found::FoundIn;
 use super::interner::Interner;
 use super::rules::Rules;
 use super::shown::{Shown, resource_tests};
@@ -34,6 +35,8 @@ pub(super) struct Buffer {
     trace_bytes: usize,
     metadata: Interner,
     tags: Interner,
+    /// Who is asked what was found in traces.
+    pub(super) found: FoundIn,
 }
 
 impl Buffer {
@@ -129,7 +132,7 @@ impl Buffer {
     /// A trace as policies see it.
     pub(super) fn facts_of<'t>(&'t self, trace: &'t Trace, rules: &Rules) -> Held<'t> {
         let (metadata, tags) = self.shared();
-        Held::new(trace, (metadata, tags), rules.errors)
+        Held::new(trace, (metadata, tags), rules.errors, &self.found)
     }
 
     /// Takes a trace out. What it shares is still there, until [`Buffer::forget`].

@@ -2,6 +2,7 @@
 
 use super::config::TailConfig;
 use super::facts::{Held, examine};
+use super::found::FoundIn;
 use super::interner::Interner;
 use super::trace::Trace;
 use crate::clock::Tick;
@@ -37,13 +38,14 @@ impl Comparison {
         &mut self,
         trace: &mut Trace,
         (metadata, tags): (&Interner, &Interner),
+        found: &FoundIn,
         now: Tick,
     ) -> bool {
         self.budgets.advance(now);
         let before = (trace.facts, trace.more.take());
         let TailConfig { policies, sessions, errors, .. } = &self.config;
         examine(trace, policies, sessions.as_ref(), metadata);
-        let facts = Held::new(trace, (metadata, tags), *errors);
+        let facts = Held::new(trace, (metadata, tags), *errors, found);
         let outcome = policies.decide(&facts, &mut self.budgets, &mut |_, _| {});
         (trace.facts, trace.more) = before;
         matches!(outcome, TraceOutcome::Keep { .. })

@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::time::Duration;
 
+use super::found::FoundIn;
 use super::interner::Interner;
 use super::shown::{FactVisitor, resource_tests};
 use super::trace::Trace;
@@ -22,6 +23,7 @@ pub(super) struct Held<'t> {
     metadata: &'t Interner,
     tags: &'t Interner,
     errors: ErrorRule,
+    found: &'t FoundIn,
     /// Its spans, once they were asked for.
     spans: OnceCell<Vec<SpanParts<'t>>>,
 }
@@ -31,8 +33,9 @@ impl<'t> Held<'t> {
         trace: &'t Trace,
         (metadata, tags): (&'t Interner, &'t Interner),
         errors: ErrorRule,
+        found: &'t FoundIn,
     ) -> Self {
-        Self { trace, metadata, tags, errors, spans: OnceCell::new() }
+        Self { trace, metadata, tags, errors, found, spans: OnceCell::new() }
     }
 
     fn events(&self) -> impl Iterator<Item = (Event<'t>, u32)> {
@@ -60,6 +63,10 @@ impl TraceFacts for Held<'_> {
 
     fn usage(&self) -> TraceUsage {
         self.trace.more.as_ref().map(|more| more.usage).unwrap_or_default()
+    }
+
+    fn has_finding(&self) -> bool {
+        self.found.ask(self.trace.id)
     }
 
     fn randomness(&self) -> Randomness {

@@ -6,6 +6,7 @@ mod comparison;
 mod config;
 mod decided;
 mod facts;
+mod found;
 mod interner;
 mod learned;
 mod ready;
@@ -24,6 +25,7 @@ use self::buffer::{Buffer, MetadataRun};
 use self::comparison::Comparison;
 pub use self::config::{TailConfig, TailSettings};
 use self::decided::{Decided, Fate, KeptAs};
+pub use self::found::FoundIn;
 use self::learned::{LearnedWaits, Shape};
 use self::ready::{Here, Ready};
 pub use self::rules::SHEDDING;
@@ -95,6 +97,13 @@ impl TailSampler {
         };
         sampler.take_settings(settings, kept.saturating_add(dropped));
         sampler
+    }
+
+    /// The same, which asks what others found in traces.
+    #[must_use]
+    pub fn with_findings(mut self, found: FoundIn) -> Self {
+        self.buffer.found = found;
+        self
     }
 
     /// Takes another configuration: at once, or once its policies have been compared for as long as it
@@ -563,7 +572,8 @@ impl TailSampler {
         let keeps = matches!(outcome, TraceOutcome::Keep { .. });
         let with = self.buffer.shared();
         let [alike, kept_instead, dropped_instead] = &mut self.tally.compared;
-        let count = match (keeps, comparison.would_keep(trace, with, self.now)) {
+        let count = match (keeps, comparison.would_keep(trace, with, &self.buffer.found, self.now))
+        {
             (false, true) => kept_instead,
             (true, false) => dropped_instead,
             _ => alike,

@@ -355,7 +355,7 @@ const fn shared(
     policy_type(name, form(keys, read), form(keys, read))
 }
 
-const POLICY_TYPES: [PolicyType; 28] = [
+const POLICY_TYPES: [PolicyType; 29] = [
     shared("always_sample", &[], |_, _, _| Some(PolicyRule::Always)),
     shared("status_code", &["status_codes"], |walk, node, _| walk.settings.status(node)),
     policy_type("error", form(&[], |walk, _, _| walk.settings.span_test(SpanTest::Failure)), None),
@@ -463,6 +463,7 @@ const POLICY_TYPES: [PolicyType; 28] = [
         None,
     ),
     policy_type("tool_error", form(&[], |walk, _, _| walk.settings.tool_error()), None),
+    policy_type("finding", form(&[], |_, _, _| Some(PolicyRule::Finding)), None),
     policy_type("cel", form(&["expression"], |walk, node, _| walk.settings.cel(node)), None),
     policy_type(
         "ottl_condition",

@@ -31,6 +31,9 @@ impl TraceFacts for Trace {
     fn usage(&self) -> TraceUsage {
         self.usage
     }
+    fn has_finding(&self) -> bool {
+        false
+    }
     fn randomness(&self) -> Randomness {
         Randomness::of_trace(TraceId(if self.low { [0x11; 16] } else { [0xee; 16] }))
     }
@@ -268,6 +271,7 @@ fn rule_again(rule: &PolicyRule) -> PolicyRule {
         PolicyRule::Latency(lower, upper) => PolicyRule::Latency(*lower, *upper),
         PolicyRule::SpanCount(least, most) => PolicyRule::SpanCount(*least, *most),
         PolicyRule::Usage(test) => PolicyRule::Usage(*test),
+        PolicyRule::Finding => PolicyRule::Finding,
         PolicyRule::Probability(threshold) => PolicyRule::Probability(*threshold),
         PolicyRule::Limit(limit, unit) => PolicyRule::Limit(*limit, *unit),
         PolicyRule::Composite(composite) => PolicyRule::Composite(Box::new(Composite {

@@ -68,6 +68,21 @@ fn set(settings: TailSettings) -> TailConfig {
     TailConfig { settings, ..config(usual()) }
 }
 
+/// Scenario: something was found in one of three traces that wait. Guarantees: that one is kept when it is decided, by the
+/// policy that asks, and the others are not.
+#[test]
+fn a_trace_with_a_finding_is_kept() {
+    let found = FoundIn::new(|trace| trace.0.ends_with(&2_u64.to_be_bytes()));
+    let policies = rules(vec![("found", PolicyRule::Finding, PolicyAction::Keep)]);
+    let mut sampler = TailSampler::new(config(policies)).with_findings(found);
+    let spans = [1, 2, 3].map(|number| SpanRecord::new(number, number));
+    sampler.on_chunk(b"ai", &chunk(&spans), second(0));
+    assert_eq!(sampler.tally().held, 3);
+    sampler.take(false, second(31));
+    let tally = sampler.tally();
+    assert_eq!((tally.kept.clone(), tally.dropped.iter().sum::<u64>()), (vec![1], 2));
+}
+
 fn sampler() -> TailSampler {
     TailSampler::new(config(usual()))
 }
