@@ -12,8 +12,8 @@ use prost::Message as _;
 use tokio::task::block_in_place;
 
 use crate::client::Client;
-use crate::hosts::{RunningHost, free_port};
-use crate::meters::page_when;
+use crate::hosts::free_port;
+use crate::meters::{page_when, start};
 use crate::sink::{Keep, ReceivedRequests, Sink};
 use crate::support::{Pipeline, all_hosts, linked, together};
 
@@ -102,23 +102,16 @@ async fn calls_cost_what_prices_say() {
         };
         write("2,8");
         let sink = Sink::start(0, Keep::Requests).await;
-        let (http, grpc, port) = (free_port(), free_port(), free_port());
+        let (http, grpc) = (free_port(), free_port());
         let prices = format!("prices_file: {}", list.display());
         let metrics =
             ["name: ai_metrics", "match: '*'", "interval: 1s", "temporality: delta", &prices];
-        let mut pipeline = Pipeline::default()
+        let pipeline = Pipeline::default()
             .otlp_in(http, grpc)
             .filter(&["name: ai_context", "match: '*'"])
             .filter(&metrics)
             .otlp_out(&[("one", sink.port, "http/protobuf")]);
-        if host.arguments.is_empty() {
-            pipeline = pipeline
-                .service("http_server: on")
-                .service("http_listen: 127.0.0.1")
-                .service(&format!("http_port: {port}"));
-        }
-        let running =
-            block_in_place(|| RunningHost::start(&host, &pipeline.yaml(plugins.path()), http));
+        let (running, port) = start(&host, plugins.path(), pipeline, http);
         let target = (&host, &running, port);
         let cached = [("gen_ai.usage.cache_read.input_tokens", Value::IntValue(400))];
         let reported = [("gen_ai.cost.total_cost", Value::DoubleValue(0.25))];

@@ -14,7 +14,7 @@ use tokio::task::block_in_place;
 
 use crate::client::Client;
 use crate::hosts::{RunningHost, free_port};
-use crate::meters::page_when;
+use crate::meters::{page_when, start};
 use crate::model_metrics::latest;
 use crate::sink::{Keep, ReceivedRequests, Sink};
 use crate::support::{Pipeline, all_hosts, linked, together};
@@ -138,9 +138,9 @@ async fn what_goes_wrong_is_found() {
         let what = host.title();
         let form = if what.contains("3.0") { "records" } else { "native" };
         let sink = Sink::start(0, Keep::Requests).await;
-        let (http, grpc, port) = (free_port(), free_port(), free_port());
+        let (http, grpc) = (free_port(), free_port());
         let emit_as = format!("emit_as: {form}");
-        let mut pipeline = Pipeline::default()
+        let pipeline = Pipeline::default()
             .otlp_in(http, grpc)
             .filter(&[
                 "name: ai_metrics",
@@ -154,14 +154,7 @@ async fn what_goes_wrong_is_found() {
                 "find_runaway: warn",
             ])
             .otlp_out(&[("one", sink.port, "http/protobuf")]);
-        if host.arguments.is_empty() {
-            pipeline = pipeline
-                .service("http_server: on")
-                .service("http_listen: 127.0.0.1")
-                .service(&format!("http_port: {port}"));
-        }
-        let running =
-            block_in_place(|| RunningHost::start(&host, &pipeline.yaml(plugins.path()), http));
+        let (running, port) = start(&host, plugins.path(), pipeline, http);
         send(http).await;
         let of = |check| [("check", check)];
         let page = page_when((&host, &running, port), &what, |page| {

@@ -7,6 +7,7 @@
 //! | `late` | is not there, and then is | failed, nothing sent; then everything sent |
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tokio::task::block_in_place;
@@ -24,6 +25,20 @@ const LOGS: u64 = 30;
 
 /// The host publishes every second, and its page follows.
 const SOON: Duration = Duration::from_secs(30);
+
+/// A host with this pipeline and these plugin files, whose counters can be read.
+pub fn start(host: &Host, plugins: &Path, pipeline: Pipeline, http: u16) -> (RunningHost, u16) {
+    let port = free_port();
+    let pipeline = match host.arguments.is_empty() {
+        true => pipeline
+            .service("http_server: on")
+            .service("http_listen: 127.0.0.1")
+            .service(&format!("http_port: {port}")),
+        false => pipeline,
+    };
+    let running = block_in_place(|| RunningHost::start(host, &pipeline.yaml(plugins), http));
+    (running, port)
+}
 
 /// The values of a host's page by their names and labels.
 #[derive(Default)]
@@ -193,8 +208,8 @@ async fn counters_account_for_every_item() {
             _ => Act::Slow,
         };
         let picky = Faulty::start(picky_port, script, false).await;
-        let (http, grpc, port) = (free_port(), free_port(), free_port());
-        let mut pipeline = Pipeline::default()
+        let (http, grpc) = (free_port(), free_port());
+        let pipeline = Pipeline::default()
             .service("scheduler.base: 1")
             .service("scheduler.cap: 2")
             .otlp_in(http, grpc)
@@ -205,14 +220,7 @@ async fn counters_account_for_every_item() {
             ])
             .output_option("endpoint.steady.signals: traces")
             .output_option("endpoint.picky.signals: traces");
-        if host.arguments.is_empty() {
-            pipeline = pipeline
-                .service("http_server: on")
-                .service("http_listen: 127.0.0.1")
-                .service(&format!("http_port: {port}"));
-        }
-        let running =
-            block_in_place(|| RunningHost::start(&host, &pipeline.yaml(plugins.path()), http));
+        let (running, port) = start(&host, plugins.path(), pipeline, http);
         let target = (&host, &running, port);
         send(http, TelemetryShape::Genai, 0, SPANS).await;
         let start = Instant::now();

@@ -17,8 +17,8 @@ use prost::Message as _;
 use tokio::task::block_in_place;
 
 use crate::client::Client;
-use crate::hosts::{RunningHost, free_port};
-use crate::meters::page_when;
+use crate::hosts::free_port;
+use crate::meters::{page_when, start};
 use crate::sink::{Keep, ReceivedRequests, Sink};
 use crate::support::{Pipeline, all_hosts, linked, together};
 
@@ -110,21 +110,15 @@ async fn what_a_service_reports_arrives_once() {
         for policy in ["prefer", "replace", "both"] {
             let what = format!("{}, {policy}", host.title());
             let sink = Sink::start(0, Keep::Requests).await;
-            let (http, grpc, port) = (free_port(), free_port(), free_port());
+            let (http, grpc) = (free_port(), free_port());
             let reported = format!("reported: {policy}");
             let metrics = ["name: ai_metrics", "match: '*'", "interval: 1s", &reported];
-            let mut pipeline = Pipeline::default()
-                .otlp_in(http, grpc)
-                .filter(&metrics)
-                .otlp_out(&[("one", sink.port, "http/protobuf")]);
-            if host.arguments.is_empty() {
-                pipeline = pipeline
-                    .service("http_server: on")
-                    .service("http_listen: 127.0.0.1")
-                    .service(&format!("http_port: {port}"));
-            }
-            let running =
-                block_in_place(|| RunningHost::start(&host, &pipeline.yaml(plugins.path()), http));
+            let pipeline = Pipeline::default().otlp_in(http, grpc).filter(&metrics).otlp_out(&[(
+                "one",
+                sink.port,
+                "http/protobuf",
+            )]);
+            let (running, port) = start(&host, plugins.path(), pipeline, http);
             let target = (&host, &running, port);
             let mut client = Client::connect(http, false).await.unwrap();
             client.send("/v1/metrics", "", report(1)).await.unwrap();

@@ -1,7 +1,6 @@
 //! `ai_sampling` on hosts: what its counters and lines say when nothing comes any more, and what is
 //! said of the order of filters.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -13,8 +12,8 @@ use tokio::task::block_in_place;
 
 use crate::arrived;
 use crate::client::Client;
-use crate::hosts::{Host, RunningHost, free_port};
-use crate::meters::{Page, page_when};
+use crate::hosts::free_port;
+use crate::meters::{Page, page_when, start};
 use crate::shapes::TelemetryShape;
 use crate::sink::{Keep, Sink};
 use crate::support::{Pipeline, all_hosts, linked, together};
@@ -43,20 +42,6 @@ pub async fn send_spans(http: u16, spans: Vec<Span>) {
 
 fn plain(name: &str) -> Span {
     Span { name: name.to_owned(), ..Span::default() }
-}
-
-/// A host with this pipeline and these plugin files, whose counters can be read.
-pub fn start(host: &Host, plugins: &Path, pipeline: Pipeline, http: u16) -> (RunningHost, u16) {
-    let port = free_port();
-    let pipeline = match host.arguments.is_empty() {
-        true => pipeline
-            .service("http_server: on")
-            .service("http_listen: 127.0.0.1")
-            .service(&format!("http_port: {port}")),
-        false => pipeline,
-    };
-    let running = block_in_place(|| RunningHost::start(host, &pipeline.yaml(plugins), http));
-    (running, port)
 }
 
 /// Scenario: two traces that no policy keeps, one of which asks for an attribute that they lack, and

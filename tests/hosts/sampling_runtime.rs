@@ -11,8 +11,8 @@ use tokio::task::block_in_place;
 
 use crate::arrived;
 use crate::hosts::{RunningHost, free_port};
-use crate::meters::page_when;
-use crate::sampling::{send_spans, start};
+use crate::meters::{page_when, start};
+use crate::sampling::send_spans;
 use crate::sink::{Keep, Sink};
 use crate::support::{Pipeline, all_hosts, linked, together};
 

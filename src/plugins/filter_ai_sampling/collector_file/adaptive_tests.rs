@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::tests::loaded;
 use super::*;
 use crate::clock;
 use crate::codec::records::testing::{SpanRecord, chunk};
@@ -65,13 +66,6 @@ processors:
           goal_throughput: 1000
           fingerprint_attributes: ['resource.attributes["service.name"]', 'scope.attributes["x"]']
 "#;
-
-fn loaded(text: &str) -> (Block, PolicyList, Vec<String>) {
-    let root: Value = serde_saphyr::from_str(text).unwrap();
-    let mut list = PolicyList::default();
-    let (block, notes) = read(Node { map: root.as_object().unwrap(), at: "" }, &mut list);
-    (block, list, notes.into_iter().flat_map(Notes::finish).collect())
-}
 
 #[test]
 fn a_whole_block_loads() {

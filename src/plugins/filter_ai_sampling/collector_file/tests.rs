@@ -105,7 +105,8 @@ exporters: {otlp: {endpoint: "there:4317"}}
 service: {pipelines: {traces: {receivers: [otlp], processors: [tail_sampling/models], exporters: [otlp]}}}
 "#;
 
-fn loaded(text: &str) -> (Block, PolicyList, Vec<String>) {
+/// What a file says: its block, its policies and its mistakes.
+pub(super) fn loaded(text: &str) -> (Block, PolicyList, Vec<String>) {
     let root: Value = serde_saphyr::from_str(text).unwrap();
     let mut list = PolicyList::default();
     let (block, notes) = read(Node { map: root.as_object().unwrap(), at: "" }, &mut list);
