@@ -2,14 +2,11 @@
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::{
-    AnyValue, InstrumentationScope, KeyValue, any_value::Value,
-};
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
-use opentelemetry_proto::tonic::resource::v1::Resource;
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
-use testkit::made_calls::Drawn;
+use testkit::made_spans::{call, request, slower_model, span, text};
 use tokio::task::block_in_place;
 
 use crate::client::Client;
@@ -18,44 +15,6 @@ use crate::meters::{page_when, start};
 use crate::model_metrics::latest;
 use crate::sink::{Keep, ReceivedRequests, Sink};
 use crate::support::{Pipeline, all_hosts, linked, together};
-
-fn pair(key: &str, value: Value) -> KeyValue {
-    KeyValue {
-        key: key.to_owned(),
-        value: Some(AnyValue { value: Some(value) }),
-        ..KeyValue::default()
-    }
-}
-
-fn text(key: &str, text: &str) -> KeyValue {
-    pair(key, Value::StringValue(text.to_owned()))
-}
-
-/// A span of an operation that began so many seconds after a day in 2026.
-fn span(number: u64, seconds: f64, attributes: Vec<KeyValue>) -> Span {
-    let start = 1_780_000_000_000_000_000 + number * 10_000_000_000;
-    Span {
-        trace_id: u128::from(number + 1).to_be_bytes().to_vec(),
-        span_id: (number + 1).to_be_bytes().to_vec(),
-        name: "operation".to_owned(),
-        start_time_unix_nano: start,
-        end_time_unix_nano: start + (seconds * 1e9) as u64,
-        attributes,
-        ..Span::default()
-    }
-}
-
-fn call(number: u64, seconds: f64, model: &str, output: i64) -> Span {
-    let attributes = vec![
-        text("gen_ai.operation.name", "chat"),
-        text("gen_ai.provider.name", "openai"),
-        text("gen_ai.request.model", "gpt-4o"),
-        text("gen_ai.response.model", model),
-        pair("gen_ai.usage.input_tokens", Value::IntValue(1000)),
-        pair("gen_ai.usage.output_tokens", Value::IntValue(output)),
-    ];
-    span(number, seconds, attributes)
-}
 
 fn tool(number: u64) -> Span {
     let attributes = vec![
@@ -70,34 +29,17 @@ fn tool(number: u64) -> Span {
 /// A thousand usual calls, then some that take three times as long, of which the last few are answered by another
 /// model; one with a negative count; and a tool that is called again and again.
 fn spans() -> Vec<Span> {
-    let mut drawn = Drawn::new(3);
-    let mut seconds = |level: f64| level * (0.3 * drawn.normal()).exp();
-    let mut spans: Vec<Span> =
-        (0..1000).map(|number| call(number, seconds(1.0), "gpt-4o-2024-08-06", 100)).collect();
-    spans.extend((1000..1060).map(|number| call(number, seconds(3.0), "gpt-4o-2024-08-06", 100)));
-    spans.extend((1060..1070).map(|number| call(number, seconds(3.0), "gpt-4o-mini", 100)));
+    let mut spans = slower_model(60);
+    spans.extend((1060..1070).map(|number| call(number, 3.0, "gpt-4o-mini", 100)));
     spans.push(call(1070, 3.0, "gpt-4o-mini", -5));
     spans.extend((1071..1080).map(tool));
     spans
 }
 
 async fn send(http: u16) {
-    let resource =
-        Resource { attributes: vec![text("service.name", "shop")], ..Resource::default() };
     let mut client = Client::connect(http, false).await.unwrap();
     for spans in spans().chunks(100) {
-        let scope = InstrumentationScope {
-            name: "sdk".to_owned(),
-            version: "1.2".to_owned(),
-            ..InstrumentationScope::default()
-        };
-        let scope_spans =
-            vec![ScopeSpans { spans: spans.to_vec(), scope: Some(scope), ..Default::default() }];
-        let resource = Some(resource.clone());
-        let resource_spans =
-            vec![ResourceSpans { resource, scope_spans, ..ResourceSpans::default() }];
-        let request = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
-        client.send("/v1/traces", "", request).await.unwrap();
+        client.send("/v1/traces", "", request("shop", spans)).await.unwrap();
     }
 }
 

@@ -3,7 +3,7 @@
 //! `cargo run --release -p testkit --bin otlp-tool -- help` lists the commands. `make demo` and
 //! `make bench` are what most people want.
 #![expect(clippy::print_stdout, reason = "a command line tool prints its results")]
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a tool may stop")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a tool may stop")]
 #![expect(clippy::indexing_slicing, reason = "fixed layouts that this tool itself wrote")]
 #![expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small figures")]
 #![expect(clippy::disallowed_methods, reason = "a tool has clocks, threads and tasks")]
@@ -44,7 +44,7 @@ enum Command {
     Flood(flood::Args),
     /// Makes weeks of calls with and without changes and prints what `ai_metrics` finds in them, and when.
     Findings(findings::Args),
-    /// Runs the README's pipeline on real captures and prints what came out where.
+    /// Runs the README's pipeline on real captures and on a model that becomes slower, and prints what came out where.
     Demo {
         /// The folder that holds the plugin files.
         #[arg(long)]
@@ -52,6 +52,9 @@ enum Command {
         /// The folder that holds the captures.
         #[arg(long, default_value = "tests/data/genai")]
         captures: PathBuf,
+        /// Print everything, not the table alone.
+        #[arg(long)]
+        long: bool,
     },
 }
 
@@ -64,6 +67,8 @@ fn main() {
         Command::Bench(args) => runtime.block_on(bench::run(args)),
         Command::Flood(args) => runtime.block_on(flood::run(args)),
         Command::Findings(args) => findings::run(&args),
-        Command::Demo { plugins, captures } => runtime.block_on(demo::run(&plugins, &captures)),
+        Command::Demo { plugins, captures, long } => {
+            runtime.block_on(demo::run(&plugins, &captures, long));
+        }
     }
 }
