@@ -71,7 +71,7 @@ pub fn captures() -> Vec<Captured> {
     captures
 }
 
-/// Captures that Fluent Bit's own OTLP input and processors take on every release: others end some of them.
+/// Captures that Fluent Bit's own OTLP input takes on every release: others end some of them.
 pub fn captures_for_stock() -> Vec<Captured> {
     const NAMES: [&str; 4] = [
         "litellm-",
