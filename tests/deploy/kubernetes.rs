@@ -181,7 +181,7 @@ fn configurations_in_pods_start() {
                 continue;
             }
             let (configuration, _) = configuration(&path, &documents);
-            let foreign = ["prometheus_scrape", "tail", "kubernetes"];
+            let foreign = ["tail", "kubernetes"];
             let is_foreign =
                 foreign.iter().any(|it| configuration.text.contains(&format!("- name: {it}")));
             if is_foreign && !host.is_real() {

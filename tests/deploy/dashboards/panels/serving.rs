@@ -5,7 +5,7 @@ use super::{Board, Unit, panel};
 pub const BOARD: Board = Board {
     uid: "fluent-bit-ai-serving",
     title: "AI serving",
-    about: "Model servers and their GPUs, beside the requests that they served. Metrics of servers come by their own pages (prometheus_scrape or Prometheus), of GPUs by NVIDIA's DCGM exporter or hw.*.",
+    about: "Model servers and their GPUs, beside the requests that they served. Metrics of servers come from their own pages, by Prometheus or a Collector, of GPUs by NVIDIA's DCGM exporter or hw.*.",
     filter: "job=~\"$job\"",
     variables: &[("job", "job", "gen_ai.server.request.duration")],
     choices: &[],
