@@ -68,6 +68,7 @@ enum Filters {
     Head,
     Tail,
     Metrics,
+    Findings,
     Context,
     Whole,
 }
@@ -144,6 +145,7 @@ const WHOLE: Side = Side::Ours { filters: Filters::Whole, endpoints: 2 };
 const HEAD: (Side, Side) = (Side::StockHead, one(Filters::Head));
 const TAIL: (Side, Side) = (Side::StockTail, one(Filters::Tail));
 const METRICS: (Side, Side) = (Side::Stock, one(Filters::Metrics));
+const FINDINGS: (Side, Side) = (Side::Stock, one(Filters::Findings));
 const CONTEXT: (Side, Side) = (Side::Stock, one(Filters::Context));
 const GENAI: (TelemetryShape, bool, u64) = (TelemetryShape::Genai, HTTP, 200_000);
 const CURRENT: (TelemetryShape, bool, u64) = (TelemetryShape::Current, HTTP, 200_000);
@@ -170,6 +172,7 @@ const ROWS: &[Row] = &[
     Row::new("P12", "tail by latency, wait 2 s: CPU", LATENCY, TAIL, Figure::Cpu, Some(0.8)),
     Row::new("P13", "the same: peak memory / bytes sent", LATENCY, TAIL, Figure::Held, Some(2.0)),
     Row::new("P14", "ai_metrics: CPU added / stock", GENAI, METRICS, Figure::AddedCpu, Some(0.3)),
+    Row::new("P14-find", "ai_metrics, every finding: CPU added / stock", GENAI, FINDINGS, Figure::AddedCpu, Some(0.12)),
     Row::new("P15", "ai_context, current names: CPU added / stock", CURRENT, CONTEXT, Figure::AddedCpu, Some(0.08)),
     Row::new("P15-events", "ai_context, messages as events in a quarter: CPU added / stock", GENAI, CONTEXT, Figure::AddedCpu, Some(0.15)),
     Row::new("P15-all", "ai_context, all captures: CPU added / stock", (TelemetryShape::Captures, HTTP, 200_000), CONTEXT, Figure::AddedCpu, Some(0.15)),
@@ -391,7 +394,7 @@ fn exact(side: Side) -> bool {
         Side::Stock | Side::OneHangs => true,
         Side::StockHead | Side::StockTail => false,
         Side::Ours { filters, .. } => {
-            matches!(filters, Filters::None | Filters::Metrics | Filters::Context)
+            !matches!(filters, Filters::Head | Filters::Tail | Filters::Whole)
         }
     }
 }
@@ -474,6 +477,7 @@ fn ours(plugins: &Path, filters: Filters, grpc: bool, port: u16, sinks: &[u16]) 
     );
     let context = "    - name: ai_context\n      match: 'ai*'\n";
     let metrics = "    - name: ai_metrics\n      match: 'ai*'\n      interval: 10s\n";
+    let findings = "      find_changes: warn\n      find_usage: warn\n      find_served_model: warn\n      find_runaway: warn\n";
     let head = "    - name: ai_sampling\n      match: 'ai*'\n      mode: head\n      sampling_percentage: 10\n";
     let tail = "    - name: ai_sampling\n      match: 'ai*'\n      mode: tail\n      decision_wait: 2s\n      keep_slower_than: 5s\n      max_buffer_size: 1g\n";
     let whole_tail = "    - name: ai_sampling\n      match: 'ai*'\n      mode: tail\n      decision_wait: 2s\n      keep_errors: on\n      keep_slower_than: 5s\n      sampling_percentage: 10\n      max_buffer_size: 1g\n";
@@ -482,6 +486,7 @@ fn ours(plugins: &Path, filters: Filters, grpc: bool, port: u16, sinks: &[u16]) 
         Filters::Head => head.to_owned(),
         Filters::Tail => tail.to_owned(),
         Filters::Metrics => metrics.to_owned(),
+        Filters::Findings => format!("{metrics}{findings}"),
         Filters::Context => context.to_owned(),
         Filters::Whole => format!("{context}{metrics}{whole_tail}"),
     };
