@@ -44,9 +44,9 @@ impl Collected<'_> {
             return;
         }
         let is_own = self.own & GenAiField::InputTokens.bit() != 0;
-        let is_said = self.dialects().any(|(_, dialect)| dialect.excludes_cache)
-            || self.beside_cache == Some(input);
-        let excludes = (is_said && !is_own) || self.beside_cache == Some(input);
+        let by_dialect = self.dialects().any(|(_, dialect)| dialect.excludes_cache);
+        let by_provider = self.beside_cache == Some(input);
+        let excludes = by_provider || (by_dialect && !is_own);
         if !(input < cached || excludes || self.excludes_cache_of_provider()) {
             return;
         }
@@ -62,7 +62,7 @@ impl Collected<'_> {
             self.make(GenAiField::InputTokens, FIRST, write);
         }
         self.added_cache = true;
-        if !is_said {
+        if !(by_dialect || by_provider) {
             self.inferred.push(GenAiField::InputTokens.name().to_owned());
         }
     }
