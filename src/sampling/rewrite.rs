@@ -39,6 +39,10 @@ pub struct Mark<'a> {
 }
 
 impl Mark<'_> {
+    /// Nothing is changed.
+    pub(super) const NONE: Self =
+        Self { probability: Probability::Unchanged, randomness: None, policy: None, dry_run: None };
+
     /// The tracestate as it shall be, empty if there is to be none; `None` if that is as it is.
     fn state(self, text: &[u8]) -> Option<Vec<u8>> {
         if self.probability == Probability::Unchanged && self.randomness.is_none() {

@@ -2,6 +2,7 @@
 
 mod adaptive_settings;
 mod collector_file;
+mod companions;
 mod counters;
 mod head_rates;
 mod journal;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::collector_file::Block;
+use self::companions::{CompanionNumbers, Companions, HeadLogNumbers};
 use self::counters::{
     DROPPED, KEPT, NO_TRACE_ID, NOT_SAMPLED, RECEIVED, SESSION, SESSION_OUTCOMES, UNANSWERED,
 };
@@ -40,7 +42,7 @@ use crate::plugins::derived::missing_emitter::missing_emitter;
 use crate::sampling::policy::{Policies, PolicyRule, SpanTest, ValueTest};
 use crate::sampling::{
     FoundIn, HeadRate, HeadSampler, HeadTally, SessionKeys, TailConfig, TailSampler, TailSettings,
-    Threshold,
+    Threshold, TombstoneSettings, UndecidedLogs,
 };
 use crate::stats::Counter;
 
@@ -127,6 +129,28 @@ options! {
             Str "session_hash_key" [secret],
             "Secret key of the hash that makes randomness of a session, at least 16 bytes; instances with \
              one key agree";
+        logs_follow: bool = read::choice(&[("pass", false), ("follow", true)]),
+            Str "logs" = "pass",
+            "What becomes of logs: they pass; or those with a trace id follow the decision about their trace";
+        undecided_logs: UndecidedLogs = read::choice(&[
+                ("keep", UndecidedLogs::Keep),
+                ("drop", UndecidedLogs::Drop),
+            ]),
+            Str "logs_without_decision" = "keep",
+            "Tail: what becomes of logs that follow when no span of their trace came within decision_wait: keep or \
+             drop";
+        tombstones: Option<TombstoneSettings> = read::choice(&[
+                ("off", None),
+                ("span", Some(TombstoneSettings::Span)),
+                ("log", Some(TombstoneSettings::Log)),
+                ("counts", Some(TombstoneSettings::Counts)),
+            ]),
+            Str "tombstones" = "off",
+            "Tail: what is told of traces that are dropped: nothing (off), a small span or log for each, or counts \
+             by their shape, as metrics";
+        tombstone_interval: Duration = companions::interval,
+            Time "tombstone_interval" = "60s",
+            "Tail: how often the counts of dropped traces are emitted";
         rules_environment: Option<String> = read::text,
             Str "rules_environment",
             "Tail: the environment or dataset of a Refinery rules file in config_file whose sampler decides; \
@@ -137,8 +161,8 @@ options! {
 }
 
 /// Options that head sampling has too.
-const OF_BOTH_MODES: [&str; 5] =
-    ["mode", "sampling_percentage", "session_attributes", "session_hash_key", CONFIG_FILE];
+const OF_BOTH_MODES: [&str; 6] =
+    ["mode", "sampling_percentage", "session_attributes", "session_hash_key", "logs", CONFIG_FILE];
 
 fn attribute_tests(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Vec<(String, ValueTest)>> {
     let mut tests = Vec::new();
@@ -205,7 +229,7 @@ impl Filter for AiSampling {
             Configured::Head(sampler, rates) => {
                 Form::Head(Box::new(Head::new(sampler, rates, &environment)))
             }
-            Configured::Tail(config, journal) => {
+            Configured::Tail(config, journal, companions) => {
                 let reading = Reading { open: read_file, configure: tail_again };
                 let file = ConfigFile::new(options, (&file, reading), position, clock::now());
                 // The hub has the sampler as a source, so that the sampler must not keep the hub.
@@ -214,7 +238,10 @@ impl Filter for AiSampling {
                     hub.upgrade().is_some_and(|hub| hub.trace_hints().contains(&trace))
                 });
                 let sampler = TailSampler::new(*config).with_findings(found);
-                let tail = Arc::new(TailSampling::new(sampler, file, journal, &environment));
+                let sampler = companions.given_to(sampler);
+                let companions = CompanionNumbers::new(companions, &environment);
+                let beside = (journal, companions);
+                let tail = Arc::new(TailSampling::new(sampler, file, beside, &environment));
                 environment.hub.add_source(Arc::clone(&tail) as Arc<dyn TelemetrySource>);
                 Form::Tail(tail)
             }
@@ -236,7 +263,7 @@ impl Filter for AiSampling {
 /// What is configured, as a sampler.
 enum Configured {
     Head(HeadSampler, Vec<HeadRate>),
-    Tail(Box<TailConfig>, Option<JournalSettings>),
+    Tail(Box<TailConfig>, Option<JournalSettings>, Companions),
 }
 
 /// The options with those of their `config_file`.
@@ -269,7 +296,9 @@ fn configured(
         Mode::Head => {
             check_head(&mut parser, given.percentage, &list);
             let percentage = given.percentage.unwrap_or(100.0);
+            companions::check_rates(&mut parser, given.logs_follow, &rates);
             let sampler = HeadSampler::from_percentage(percentage).with_sessions(sessions);
+            let sampler = sampler.with_logs(given.logs_follow);
             parser.finish(Configured::Head(sampler, rates))
         }
         Mode::Tail => {
@@ -281,6 +310,7 @@ fn configured(
             let folder = given.journal_path.as_deref();
             let journal = folder
                 .and_then(|folder| JournalSettings::read(&mut parser, folder, given.journal_limit));
+            let companions = Companions::read(&mut parser, &given);
             let config = TailConfig {
                 settings,
                 kept_cache: given.kept_cache_size,
@@ -291,7 +321,7 @@ fn configured(
                 sessions,
                 position,
             };
-            parser.finish(Configured::Tail(Box::new(config), journal))
+            parser.finish(Configured::Tail(Box::new(config), journal, companions))
         }
     }
 }
@@ -299,7 +329,7 @@ fn configured(
 /// The configuration of a tail sampler that runs, read once more.
 fn tail_again(file: &FileOptions<'_>, position: Position) -> Result<TailConfig, OpenError> {
     match configured(file, position, &|| None)? {
-        Configured::Tail(config, _) => Ok(*config),
+        Configured::Tail(config, ..) => Ok(*config),
         Configured::Head(..) => Err(OpenError(vec![
             file.located("mode: it changes by a reload or a restart of the host only"),
         ])),
@@ -467,6 +497,7 @@ struct Head {
     /// Of each rate.
     rates: Vec<[Counter; 3]>,
     sessions: [Counter; 2],
+    logs: Option<HeadLogNumbers>,
 }
 
 impl Head {
@@ -477,6 +508,7 @@ impl Head {
         };
         let rate_counters = rates.iter().map(of).collect();
         Self {
+            logs: sampler.logs_follow().then(|| HeadLogNumbers::new(counters)),
             sampler: sampler.with_rates(rates),
             rates: rate_counters,
             position: Position { run: environment.hub.run(), after: environment.position },
@@ -501,6 +533,9 @@ impl Head {
         self.kept.add(tally.kept);
         self.untraced.add(tally.untraced);
         self.dropped.add(tally.dropped);
+        if let Some(logs) = &self.logs {
+            logs.add(tally.logs);
+        }
         let of_sessions = [tally.of_sessions, tally.against_sessions];
         self.sessions.iter().zip(of_sessions).for_each(|(counter, spans)| counter.add(spans));
         goes_on

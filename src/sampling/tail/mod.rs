@@ -2,17 +2,22 @@
 
 mod adaptive;
 mod buffer;
+mod companions;
+mod compare;
 mod comparison;
 mod config;
 mod decided;
+mod dropped_counts;
 mod facts;
 mod found;
 mod interner;
 mod learned;
+mod logs;
 mod ready;
 mod rules;
 mod shown;
 mod tally;
+mod tombstones;
 mod trace;
 mod unanswered;
 mod waits;
@@ -27,13 +32,16 @@ pub use self::config::{TailConfig, TailSettings};
 use self::decided::{Decided, Fate, KeptAs};
 pub use self::found::FoundIn;
 use self::learned::{LearnedWaits, Shape};
+use self::logs::HeldLogs;
+pub use self::logs::{LogTally, LogsFollow, UndecidedLogs};
 use self::ready::{Here, Ready};
 pub use self::rules::SHEDDING;
 use self::rules::{Names, Rules};
 use self::shown::{FactVisitor, Shown};
 use self::tally::Early;
 pub use self::tally::{TailTally, Volume};
-use self::trace::Trace;
+use self::tombstones::Tombstones;
+pub use self::tombstones::{TombstoneSettings, TombstoneTally};
 pub use self::unanswered::Unanswered;
 use self::waits::{Place, Waits};
 use super::journal::{JournalBatch, JournalFrames};
@@ -62,6 +70,8 @@ pub struct TailSampler {
     is_shedding: bool,
     /// What a journal is to be told, where there is one.
     journal: Option<Box<JournalBatch>>,
+    logs: Option<Box<HeldLogs>>,
+    tombstones: Option<Box<Tombstones>>,
     closed: bool,
     now: Tick,
     /// Used again for each span that is marked.
@@ -90,6 +100,8 @@ impl TailSampler {
             ready: Ready::new(position),
             is_shedding: false,
             journal: None,
+            logs: None,
+            tombstones: None,
             closed: false,
             now: Tick(0),
             patch: Patch::default(),
@@ -153,7 +165,7 @@ impl TailSampler {
         while let Some(step) = items.step(&mut visitor) {
             let shown = std::mem::take(&mut visitor.shown);
             let Some((item, telemetry)) = step.span() else {
-                rewriter.keep(step.raw());
+                self.no_span(&mut rewriter, tag, &step);
                 continue;
             };
             if item.new_metadata || metadata_run.is_none() {
@@ -168,7 +180,9 @@ impl TailSampler {
                 _ => rewriter.keep(item.event.raw),
             }
         }
+        self.bound_logs();
         self.shed(&mut rewriter, metadata_run);
+        self.flush_logs(tag, &mut rewriter);
         self.buffer.leave(metadata_run);
         rewriter.finish()
     }
@@ -193,7 +207,7 @@ impl TailSampler {
         while everything && let Some(place) = self.waits.oldest() {
             self.decide_if_held(place, Some(Early::Shutdown), None);
         }
-        self.ready.take()
+        self.take_released(everything, now)
     }
 
     /// Takes back what could not be emitted; it is given again by the next [`TailSampler::take`].
@@ -209,7 +223,7 @@ impl TailSampler {
     /// What is to be written to the journal: the spans that began to wait, and if `decided` the traces that
     /// were decided, as far as all that was released of them was taken.
     pub fn take_journal(&mut self, decided: bool) -> JournalFrames {
-        let decided = decided && self.ready.bytes() == 0;
+        let decided = decided && self.is_taken();
         self.journal.as_mut().map(|journal| journal.take(decided)).unwrap_or_default()
     }
 
@@ -222,7 +236,10 @@ impl TailSampler {
         let mut items = ItemReader::new(events);
         while let Some(step) = items.step(&mut visitor) {
             let mut shown = std::mem::take(&mut visitor.shown);
-            let Some((item, telemetry)) = step.span() else { continue };
+            let Some((item, telemetry)) = step.span() else {
+                self.restore_log(tag, &step, now);
+                continue;
+            };
             let with = (&*rules, self.position);
             let run = self.buffer.enter(tag, item.event.metadata, telemetry, with);
             if let (Some(run), Some(id)) = (run, item.span.trace_id()) {
@@ -233,6 +250,7 @@ impl TailSampler {
             }
             self.buffer.leave(run);
         }
+        self.bound_logs();
         while self.is_over()
             && let Some(place) = self.waits.oldest()
         {
@@ -240,10 +258,11 @@ impl TailSampler {
         }
     }
 
-    /// How long a trace waits at most.
+    /// How long a span or a log waits at most: logs first for their trace.
     #[must_use]
     pub fn longest_wait(&self) -> Duration {
-        self.settings.decision_wait.max(self.settings.longest_wait.unwrap_or_default())
+        let before = self.logs.as_ref().map_or(Duration::ZERO, |_| self.settings.decision_wait);
+        before + self.settings.decision_wait.max(self.settings.longest_wait.unwrap_or_default())
     }
 
     /// The policies that decide.
@@ -285,7 +304,7 @@ impl TailSampler {
     /// The memory that held and released spans take, in bytes.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        self.buffer.bytes() + self.ready.bytes()
+        self.buffer.bytes() + self.ready.bytes() + self.companion_bytes()
     }
 
     /// Takes the time, and what ends by it.
@@ -560,25 +579,11 @@ impl TailSampler {
             journal.decided(trace.id);
         }
         self.count(fate, trace.size());
+        self.decide_companions(&trace, fate);
         if let Some(mark) = fate.mark(&self.names, self.settings.dry_run) {
             self.ready.release(&trace, mark, self.buffer.shared(), here);
         }
         self.buffer.forget(&trace);
-    }
-
-    /// Counts whether changed policies that do not decide yet would have decided otherwise.
-    fn compare(&mut self, trace: &mut Trace, outcome: TraceOutcome) {
-        let Some(comparison) = &mut self.comparison else { return };
-        let keeps = matches!(outcome, TraceOutcome::Keep { .. });
-        let with = self.buffer.shared();
-        let [alike, kept_instead, dropped_instead] = &mut self.tally.compared;
-        let count = match (keeps, comparison.would_keep(trace, with, &self.buffer.found, self.now))
-        {
-            (false, true) => kept_instead,
-            (true, false) => dropped_instead,
-            _ => alike,
-        };
-        *count += 1;
     }
 }
 

@@ -13,7 +13,8 @@ use crate::sampling::policy::{Composite, Limit, LimitUnit, PolicyAction, PolicyR
 /// How deep policies may be nested.
 const MAX_DEPTH: usize = 8;
 /// Labels of counters, so policies cannot have these names.
-const TAKEN: [&str; 4] = ["no_trace_id", "not_sampled", "dry_run", "shedding"];
+const TAKEN: [&str; 7] =
+    ["no_trace_id", "not_sampled", "dry_run", "shedding", "no_decision", "buffer_full", "shutdown"];
 
 /// How a file lays out a policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +49,7 @@ impl Walk<'_> {
             self.notes().refuse(
                 node,
                 "name",
-                "allowed: a text other than no_trace_id, not_sampled, dry_run and shedding",
+                &format!("allowed: a text other than {}", TAKEN.join(", ")),
             );
         }
         if self.settings.list.has(&name) {
