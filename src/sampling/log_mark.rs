@@ -52,6 +52,9 @@ pub(super) fn write_marked_log(
     if let Some(position) = position {
         write_position(position, &mut otlp);
     }
+    if let Some(content) = mark.content {
+        otlp.text(keys::CONTENT, content.name());
+    }
     // What makes a log ours is what stands in its `otlp` map. Where Fluent Bit's own conventions hold for it,
     // attributes stand beside that map.
     let telemetry = event.telemetry();

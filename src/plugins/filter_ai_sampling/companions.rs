@@ -302,7 +302,7 @@ mod tests {
         for (more, part) in [
             (
                 &[("logs", "keep")][..],
-                "option 'logs': \"keep\" is not allowed; allowed: pass, follow",
+                "option 'logs': 'keep' is not allowed; allowed: pass, follow",
             ),
             (&[("tombstones", "on")], "allowed: off, span, log, counts"),
             (&[("logs_without_decision", "drop")], "it needs 'logs: follow'"),

@@ -1,5 +1,6 @@
 //! Policies as they are collected from options and files.
 
+use crate::codec::records::ContentHint;
 use crate::sampling::adaptive::AdaptiveConfig;
 use crate::sampling::policy::{
     Limit, Policies, Policy, PolicyAction, PolicyRule, SpanTest, SpanTests,
@@ -16,6 +17,7 @@ pub(super) struct PolicyList {
     tests: SpanTests,
     limits: Vec<Limit>,
     adaptive: Vec<AdaptiveConfig>,
+    content: Vec<(usize, ContentHint)>,
     /// What has rules of which the first that matches decides, and how many there are of them.
     in_order: Option<(&'static str, usize)>,
 }
@@ -67,6 +69,11 @@ impl PolicyList {
         self.policies.push(Policy { name: name.unwrap_or_default(), rule, action });
     }
 
+    /// Says what becomes of the content of what the policy keeps that was added last.
+    pub(super) fn hint(&mut self, content: ContentHint) {
+        self.content.push((self.policies.len().saturating_sub(1), content));
+    }
+
     /// Whether there is a policy of this name.
     pub(super) fn has(&self, name: &str) -> bool {
         self.policies.iter().any(|policy| policy.name == name)
@@ -92,6 +99,7 @@ impl PolicyList {
     pub(super) fn finish(self) -> Policies {
         Policies::new(self.policies, self.tests, self.limits)
             .with_adaptive(self.adaptive)
+            .with_content(self.content)
             .in_order(self.in_order.is_some())
     }
 }

@@ -177,7 +177,7 @@ impl HeadSampler {
                 continue;
             }
             patch.begin(raw);
-            let mark = Mark { probability, randomness, policy: None, dry_run: None };
+            let mark = Mark { probability, randomness, ..Mark::NONE };
             mark.note(item.event.body, &item.span, &mut patch);
             patch.apply(raw, rewriter.replace(raw));
         }

@@ -381,7 +381,7 @@ impl TailSampler {
         let fate = if stays {
             self.tally.shed_kept += 1;
             let probability = KeepProbability::At(threshold);
-            Fate::Kept(KeptAs { policy, probability, randomness: session })
+            Fate::Kept(KeptAs { policy, probability, randomness: session, content: None })
         } else {
             self.tally.shed_dropped += 1;
             Fate::Dropped(Some(policy))
@@ -399,6 +399,7 @@ impl TailSampler {
             return;
         };
         self.patch.begin(raw);
+        mark.note_metadata(&item.event, &mut self.patch);
         mark.note(body, &item.span, &mut self.patch);
         self.patch.apply(raw, rewriter.replace(raw));
     }
@@ -564,8 +565,9 @@ impl TailSampler {
         }
         let fate = match outcome {
             TraceOutcome::Keep { policy, probability } => {
-                let policy = self.rules.slot(policy);
-                Fate::Kept(KeptAs { policy, probability, randomness: trace.session() })
+                let content = self.rules.policies.content(policy);
+                let (policy, randomness) = (self.rules.slot(policy), trace.session());
+                Fate::Kept(KeptAs { policy, probability, randomness, content })
             }
             TraceOutcome::Drop(policy) => {
                 Fate::Dropped(policy.map(|policy| self.rules.slot(policy)))

@@ -240,7 +240,7 @@ fn content_of_errors_is_kept() {
 
 fn only(findings: bool, percentage: f64) -> ContentHandling {
     let sample = Threshold::from_percentage(percentage);
-    ContentHandling::Only(KeepContentWhen { errors: false, findings, sample })
+    ContentHandling::Only(KeepContentWhen { findings, sample, ..KeepContentWhen::default() })
 }
 
 #[test]

@@ -7,6 +7,7 @@ use super::adaptive_settings;
 use super::ottl;
 use super::policy_list::PolicyList;
 use super::policy_settings::Settings;
+use crate::codec::records::ContentHint;
 use crate::config::{Node, Notes};
 use crate::sampling::policy::{Composite, Limit, LimitUnit, PolicyAction, PolicyRule, SpanTest};
 
@@ -15,6 +16,9 @@ const MAX_DEPTH: usize = 8;
 /// Labels of counters, so policies cannot have these names.
 const TAKEN: [&str; 7] =
     ["no_trace_id", "not_sampled", "dry_run", "shedding", "no_decision", "buffer_full", "shutdown"];
+
+/// The key that says what becomes of the content of what a policy keeps.
+const CONTENT: &str = "content";
 
 /// How a file lays out a policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,9 +59,29 @@ impl Walk<'_> {
         if self.settings.list.has(&name) {
             self.notes().refuse(node, "name", "allowed: a name that no other policy has");
         }
+        let content = self.content(node);
         if let Some((rule, action)) = self.rule(node, 0) {
             self.settings.list.push(&name, rule, action);
+            if let Some(content) = content {
+                self.settings.list.hint(content);
+                if action == PolicyAction::Drop {
+                    let allowed = "allowed: none, as the policy keeps nothing";
+                    self.notes().refuse(node, CONTENT, allowed);
+                }
+            }
         }
+    }
+
+    /// What a policy says of the content of what it keeps.
+    fn content(&mut self, node: Node<'_>) -> Option<ContentHint> {
+        if self.layout == Layout::Collector || !node.map.contains_key(CONTENT) {
+            return None;
+        }
+        let hint = ContentHint::named(&self.notes().text(node, CONTENT)?);
+        if hint.is_none() {
+            self.notes().refuse(node, CONTENT, "allowed: keep, drop");
+        }
+        hint
     }
 
     const fn notes(&mut self) -> &mut Notes {
@@ -112,7 +136,10 @@ impl Walk<'_> {
             if policy.place == Place::TopDrops { PolicyAction::Drop } else { PolicyAction::Keep };
         let rule = match layout {
             Layout::Flat => {
-                let all: Vec<&str> = ["name", "type"].iter().chain(form.keys).copied().collect();
+                // What is said of content is said at the top.
+                let common: &[&str] =
+                    if depth == 0 { &["name", "type", CONTENT] } else { &["name", "type"] };
+                let all: Vec<&str> = common.iter().chain(form.keys).copied().collect();
                 self.notes().known(node, &all);
                 (form.read)(self, node, depth)
             }
