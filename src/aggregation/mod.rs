@@ -12,6 +12,7 @@ mod catalogue;
 mod config;
 mod cost;
 mod events;
+mod exemplars;
 mod exponential;
 mod export;
 mod exported_buckets;
@@ -21,6 +22,7 @@ mod group;
 mod groups;
 mod histogram;
 mod instruments;
+mod kept_traces;
 mod measured;
 mod named;
 mod number;
@@ -54,6 +56,7 @@ use self::fields::{SpanFieldVisitor, of_resource};
 use self::group::CountedEvent;
 use self::groups::Groups;
 use self::histogram::Exemplar;
+pub use self::kept_traces::{KeptTraces, exemplar_traces};
 use self::measured::MeasuredSpan;
 use self::number::whole;
 use self::reported::{ReportedConfig, ReportedServices};
@@ -96,6 +99,8 @@ pub struct Aggregator {
     changes: [CallChanges<CallWithTokens>; 2],
     /// What goes wrong with calls, where that is looked for.
     findings: Option<Box<Findings>>,
+    /// Which traces are kept, where exemplars prefer those.
+    kept: Option<KeptTraces>,
     totals: TokenTotals,
     last: Tick,
     last_unix_nanos: u64,
@@ -134,6 +139,7 @@ impl Aggregator {
             operation: memmem::Finder::new(Attribute::Operation.key()),
             changes: Default::default(),
             findings: observe::findings(config.findings.as_ref(), unix_nanos),
+            kept: None,
             totals: TokenTotals::default(),
             last: now,
             last_unix_nanos: unix_nanos,
@@ -291,6 +297,7 @@ impl Aggregator {
                 to,
                 ids,
                 weight,
+                is_kept: self.is_kept(ids),
             };
             if measured.is_mcp() || visitor.fields.is_operation() {
                 match self.group_of(tag, metadata_run, item.telemetry.as_ref(), &measured) {
@@ -382,6 +389,7 @@ impl Aggregator {
             to: log.unix_nanos,
             ids,
             weight: 1.0,
+            is_kept: self.is_kept(ids),
         };
         let Some(group) = self.group_of(tag, metadata_run, Some(&log.telemetry), &measured) else {
             self.tally.overflow += 1;
@@ -484,10 +492,11 @@ impl Aggregator {
             self.take_back(&call.what);
         }
         for call in &changes.count {
-            let (trace, span) = call.ids;
+            let (TraceId(trace_id), SpanId(span_id)) = call.ids;
             let time_unix_nano = call.to.max(call.from);
+            let is_kept = self.is_kept(Some(call.ids));
             self.count(&call.what, |value| {
-                Some(Exemplar { time_unix_nano, value, trace_id: trace.0, span_id: span.0 })
+                Some(Exemplar { time_unix_nano, value, trace_id, span_id, is_kept })
             });
         }
     }

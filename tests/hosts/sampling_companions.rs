@@ -57,7 +57,8 @@ async fn send_logs(http: u16, logs: &[(u8, &str)]) {
         ..LogRecord::default()
     };
     let log_records = logs.iter().map(record).collect();
-    let resource = Resource { attributes: vec![pair("service.name", "shop")], ..Resource::default() };
+    let resource =
+        Resource { attributes: vec![pair("service.name", "shop")], ..Resource::default() };
     let scope_logs = vec![ScopeLogs { log_records, ..ScopeLogs::default() }];
     let logs = ResourceLogs { resource: Some(resource), scope_logs, ..ResourceLogs::default() };
     let request = ExportLogsServiceRequest { resource_logs: vec![logs] }.encode_to_vec();
@@ -116,13 +117,14 @@ async fn logs_and_content_follow_their_trace() {
     let file = format!("config_file: {}", path.display());
     for host in all_hosts() {
         let what = host.title();
-        let (full, hinted) = (Sink::start(0, Keep::Requests).await, Sink::start(0, Keep::Requests).await);
+        let (full, hinted) =
+            (Sink::start(0, Keep::Requests).await, Sink::start(0, Keep::Requests).await);
         let http = free_port();
         let filter = [
             "name: ai_sampling",
             "match: 'ai*'",
             "mode: tail",
-            "decision_wait: 4s",
+            "decision_wait: 8s",
             "logs: follow",
             "tombstones: log",
             &file,
@@ -181,7 +183,8 @@ async fn logs_and_content_follow_their_trace() {
         for (sink, with_prompt) in [(&full, vec![1, 2]), (&hinted, vec![1])] {
             let mut found = Vec::new();
             for span in arrived::spans(sink) {
-                let keys: BTreeSet<&str> = span.attributes.iter().map(|it| it.key.as_str()).collect();
+                let keys: BTreeSet<&str> =
+                    span.attributes.iter().map(|it| it.key.as_str()).collect();
                 assert!(!keys.contains("content"), "{what}: {keys:?}");
                 found.extend(keys.contains(PROMPT).then_some(span.span_id[0]));
             }
@@ -281,7 +284,8 @@ async fn logs_follow_head_decisions() {
         let what = host.title();
         let sink = Sink::start(0, Keep::Requests).await;
         let http = free_port();
-        let filter = ["name: ai_sampling", "match: 'ai*'", "sampling_percentage: 50", "logs: follow"];
+        let filter =
+            ["name: ai_sampling", "match: 'ai*'", "sampling_percentage: 50", "logs: follow"];
         let pipeline = Pipeline::default().otlp_in(http, 0).filter(&filter).otlp_out(&[(
             "sink",
             sink.port,
@@ -303,4 +307,68 @@ async fn logs_follow_head_decisions() {
         let spans: Vec<u8> = arrived::spans(&sink).iter().map(|span| span.span_id[0]).collect();
         assert_eq!(spans, [0x90], "{what}: {log}");
     }
+}
+
+/// Scenario: calls of a model whose durations fall into few buckets, before a sampler that keeps the traces of exemplars
+/// alone. Guarantees: each trace that arrives is one that an exemplar names, those of the first interval all arrive, and the
+/// others do not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn traces_of_exemplars_arrive() {
+    let _together = together();
+    let plugins = linked();
+    let path = plugins.path().join("exemplars.yaml");
+    let policies = "policies:\n  - {name: exemplars, type: exemplar, max_per_second: 20}\n";
+    std::fs::write(&path, policies).unwrap();
+    let file = format!("config_file: {}", path.display());
+    for host in all_hosts() {
+        let what = host.title();
+        let sink = Sink::start(0, Keep::Requests).await;
+        let http = free_port();
+        let metrics =
+            ["name: ai_metrics", "match: 'ai*'", "interval: 1s", "exemplars: kept", "cost: off"];
+        let sampling =
+            ["name: ai_sampling", "match: 'ai*'", "mode: tail", "decision_wait: 5s", &file];
+        let pipeline = Pipeline::default()
+            .otlp_in(http, 0)
+            .filter(&metrics)
+            .filter(&sampling)
+            .otlp_out(&[("sink", sink.port, "http/protobuf")]);
+        let (running, port) = start(&host, plugins.path(), pipeline, http);
+        let call = |trace: u8| Span {
+            // Two buckets of the advised bounds.
+            end_time_unix_nano: if trace.is_multiple_of(2) { 1_100_000_000 } else { 4_000_000_000 },
+            attributes: vec![
+                pair("gen_ai.operation.name", "chat"),
+                pair("gen_ai.request.model", "m"),
+            ],
+            ..span(trace, false, "a")
+        };
+        send_spans(http, (1..=40).map(call).collect()).await;
+        page_when((&host, &running, port), &what, |page| {
+            page.sum_of("received_spans_total", &[]) == Some(40)
+                && page.sum_of("held_spans", &[]) == Some(0)
+        })
+        .await;
+        let (code, log) = block_in_place(|| running.stop());
+        assert_eq!(code, Some(0), "{what}: {log}");
+        let named = exemplar_traces(&sink);
+        assert!((2..=6).contains(&named.len()), "{what}: {named:?}");
+        let arrived: BTreeSet<u8> = arrived::spans(&sink).iter().map(|it| it.trace_id[0]).collect();
+        assert_eq!(arrived, named, "{what}: {log}");
+    }
+}
+
+/// The traces that exemplars of histograms name.
+fn exemplar_traces(sink: &Sink) -> BTreeSet<u8> {
+    let received = sink.received.lock().unwrap();
+    let messages = received.requests.get("/v1/metrics").into_iter().flatten();
+    let metrics = messages
+        .flat_map(|it| ExportMetricsServiceRequest::decode(it.clone()).unwrap().resource_metrics)
+        .flat_map(|of| of.scope_metrics)
+        .flat_map(|scope| scope.metrics);
+    let points = metrics.flat_map(|metric| match metric.data {
+        Some(Data::Histogram(histogram)) => histogram.data_points,
+        _ => Vec::new(),
+    });
+    points.flat_map(|point| point.exemplars).map(|it| it.trace_id[0]).collect()
 }

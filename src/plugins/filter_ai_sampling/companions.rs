@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Given;
 use super::counters::{DRY_RUN, NO_TRACE_ID, NOT_SAMPLED};
 use crate::clock::Tick;
 use crate::config::Parser;
@@ -70,28 +69,23 @@ pub(super) fn check_rates(parser: &mut Parser<'_>, logs_follow: bool, rates: &[H
 
 impl Companions {
     /// What the options say. What depends on an option that is off was meant to do something.
-    pub(super) fn read(parser: &mut Parser<'_>, given: &Given) -> Self {
+    pub(super) fn read(
+        parser: &mut Parser<'_>,
+        logs_follow: bool,
+        follow: LogsFollow,
+        (tombstones, interval): (Option<TombstoneSettings>, Duration),
+    ) -> Self {
+        let is_counted = tombstones == Some(TombstoneSettings::Counts);
         let needs = [
-            (!given.logs_follow, "logs_without_decision", "keep", "it needs 'logs: follow'"),
-            (
-                given.tombstones != Some(TombstoneSettings::Counts),
-                "tombstone_interval",
-                "60s",
-                "it needs 'tombstones: counts'",
-            ),
+            (!logs_follow, "logs_without_decision", "keep", "it needs 'logs: follow'"),
+            (!is_counted, "tombstone_interval", "60s", "it needs 'tombstones: counts'"),
         ];
         for (_, name, default, problem) in needs.into_iter().filter(|(is_off, ..)| *is_off) {
             if let Some(text) = parser.text(name).filter(|text| *text != default) {
                 parser.refuse(name, text, problem);
             }
         }
-        let follow =
-            LogsFollow { undecided: given.undecided_logs, kept_cache: given.kept_cache_size };
-        Self {
-            logs: given.logs_follow.then_some(follow),
-            tombstones: given.tombstones,
-            interval: given.tombstone_interval,
-        }
+        Self { logs: logs_follow.then_some(follow), tombstones, interval }
     }
 
     /// A sampler with these.

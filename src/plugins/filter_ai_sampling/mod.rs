@@ -15,7 +15,7 @@ mod rules_file;
 mod tail_numbers;
 mod tail_sampling;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use self::collector_file::Block;
@@ -41,8 +41,8 @@ use crate::plugin::{
 use crate::plugins::derived::missing_emitter::missing_emitter;
 use crate::sampling::policy::{Policies, PolicyRule, SpanTest, ValueTest};
 use crate::sampling::{
-    FoundIn, HeadRate, HeadSampler, HeadTally, SessionKeys, TailConfig, TailSampler, TailSettings,
-    Threshold, TombstoneSettings, UndecidedLogs,
+    FoundIn, HeadRate, HeadSampler, HeadTally, LogsFollow, SessionKeys, TailConfig, TailSampler,
+    TailSettings, Threshold, TombstoneSettings, UndecidedLogs,
 };
 use crate::stats::Counter;
 
@@ -234,9 +234,20 @@ impl Filter for AiSampling {
                 let file = ConfigFile::new(options, (&file, reading), position, clock::now());
                 // The hub has the sampler as a source, so that the sampler must not keep the hub.
                 let hub = Arc::downgrade(&environment.hub);
+                let (for_exemplars, for_kept) = (Weak::clone(&hub), Weak::clone(&hub));
                 let found = FoundIn::new(move |trace| {
                     hub.upgrade().is_some_and(|hub| hub.trace_hints().contains(&trace))
                 });
+                let found = found
+                    .with_exemplars(move |trace| {
+                        let hub = for_exemplars.upgrade();
+                        hub.is_some_and(|hub| hub.exemplar_traces().contains(&trace))
+                    })
+                    .with_kept(move |trace| {
+                        if let Some(hub) = for_kept.upgrade() {
+                            hub.note_kept(trace);
+                        }
+                    });
                 let sampler = TailSampler::new(*config).with_findings(found);
                 let sampler = companions.given_to(sampler);
                 let companions = CompanionNumbers::new(companions, &environment);
@@ -310,7 +321,10 @@ fn configured(
             let folder = given.journal_path.as_deref();
             let journal = folder
                 .and_then(|folder| JournalSettings::read(&mut parser, folder, given.journal_limit));
-            let companions = Companions::read(&mut parser, &given);
+            let (undecided, kept_cache) = (given.undecided_logs, given.kept_cache_size);
+            let follow = LogsFollow { undecided, kept_cache };
+            let told = (given.tombstones, given.tombstone_interval);
+            let companions = Companions::read(&mut parser, given.logs_follow, follow, told);
             let config = TailConfig {
                 settings,
                 kept_cache: given.kept_cache_size,

@@ -1,4 +1,4 @@
-//! What policies may keep still: token buckets of spans or bytes per second, and adaptive samplers.
+//! What policies may keep still: token buckets of spans, bytes or traces per second, and adaptive samplers.
 
 use super::facts::TraceFacts;
 use crate::clock::Tick;
@@ -12,6 +12,8 @@ pub enum LimitUnit {
     Spans,
     /// Bytes of encoded spans.
     Bytes,
+    /// Traces.
+    Traces,
 }
 
 /// A token bucket: it holds `burst` at most, and `rate` is added each second.

@@ -25,6 +25,8 @@ pub enum PolicyRule {
     Usage(UsageTest),
     /// Something was found in the trace, by who looks into calls.
     Finding,
+    /// An exemplar of a metric names the trace.
+    Exemplar,
     /// The trace's randomness reaches the threshold; without a threshold, no trace.
     Probability(Option<Threshold>),
     /// The trace's randomness reaches the threshold that the adaptive sampler with this index says.
@@ -137,6 +139,7 @@ impl PolicyRule {
             | Self::SpanCount(..)
             | Self::Usage(_)
             | Self::Finding
+            | Self::Exemplar
             | Self::Probability(_)
             | Self::Adaptive(_)
             | Self::Spans(_)
@@ -154,6 +157,7 @@ impl PolicyRule {
             Self::All(rules) | Self::Any(rules) => rules.iter().all(Self::is_lasting),
             // What was found in too many other traces since is forgotten.
             Self::Finding
+            | Self::Exemplar
             | Self::Cel(_)
             | Self::Spans(_)
             | Self::Adaptive(_)
@@ -173,6 +177,7 @@ impl PolicyRule {
             | Self::SpanCount(..)
             | Self::Usage(_)
             | Self::Finding
+            | Self::Exemplar
             | Self::Adaptive(_)
             | Self::Spans(_)
             | Self::Limit(..)
@@ -205,6 +210,7 @@ impl PolicyRule {
             }
             Self::Usage(test) => certain(test.passes(&trace.usage())),
             Self::Finding => certain(trace.has_finding()),
+            Self::Exemplar => certain(trace.is_exemplar()),
             Self::Probability(threshold) => threshold.map(|threshold| Match {
                 probability: KeepProbability::At(threshold),
                 ..Match::CERTAIN
@@ -234,6 +240,7 @@ impl PolicyRule {
             | Self::SpanCount(..)
             | Self::Usage(_)
             | Self::Finding
+            | Self::Exemplar
             | Self::Probability(_)
             | Self::Adaptive(_)
             | Self::Spans(_)
@@ -303,6 +310,7 @@ fn cost(unit: LimitUnit, trace: &dyn TraceFacts) -> f64 {
     match unit {
         LimitUnit::Spans => size.spans as f64,
         LimitUnit::Bytes => size.bytes as f64,
+        LimitUnit::Traces => 1.0,
     }
 }
 

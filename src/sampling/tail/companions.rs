@@ -85,7 +85,7 @@ impl TailSampler {
         let must_leave = self.closed && !is_held;
         if must_leave || !logs.hold(id, tag, event, self.now) {
             let why = if must_leave { NoDecision::Shutdown } else { NoDecision::Full };
-            if logs.count_undecided(why, 1) {
+            if logs.count_undecided(why, 1, self.settings.dry_run) {
                 rewriter.keep(event.raw);
             } else {
                 rewriter.replace(event.raw);
@@ -142,11 +142,18 @@ impl TailSampler {
         }
     }
 
+    /// Lets logs go of whose trace no span waits: its way, if it was decided at once, or as those without a decision.
     fn decide_logs_without(&mut self, id: TraceId, why: NoDecision) {
-        if let Some(logs) = &mut self.logs
-            && logs.decide_without(id, why)
-            && let Some(journal) = &mut self.journal
-        {
+        let (fate, dry_run) = (self.decided.get(id), self.settings.dry_run);
+        let Some(logs) = &mut self.logs else { return };
+        if let Some(fate) = fate {
+            let mark = fate.mark(&self.names, dry_run).map(|mark| logs.mark(id, mark));
+            let count = logs.decide(id, mark);
+            logs.tally.count(decided(fate), count, dry_run);
+        } else {
+            logs.decide_without(id, why, dry_run);
+        }
+        if let Some(journal) = &mut self.journal {
             journal.decided(id);
         }
     }
@@ -154,6 +161,9 @@ impl TailSampler {
     /// What goes with a trace that was decided.
     pub(super) fn decide_companions(&mut self, trace: &Trace, fate: Fate) {
         let dry_run = self.settings.dry_run;
+        if let Fate::Kept(_) = fate {
+            self.buffer.found.tell_kept(trace.id);
+        }
         if let Some(logs) = &mut self.logs {
             if let Fate::Kept(_) = fate {
                 let randomness = trace.randomness.or_else(|| trace.session());

@@ -231,23 +231,27 @@ impl HeldLogs {
         of_trace.logs
     }
 
-    /// Lets the logs of a trace go the way of those without a decision; says whether there were any.
-    pub(super) fn decide_without(&mut self, id: TraceId, why: NoDecision) -> bool {
-        let keeps = self.undecided == UndecidedLogs::Keep;
-        let logs = self.decide(id, keeps.then_some(Mark::NONE));
-        self.count_undecided(why, logs);
-        logs > 0
+    /// Lets the logs of a trace go the way of those without a decision.
+    pub(super) fn decide_without(&mut self, id: TraceId, why: NoDecision, dry_run: bool) {
+        let stays = self.undecided_stay(dry_run);
+        let logs = self.decide(id, stays.then_some(Mark::NONE));
+        self.count_undecided(why, logs, dry_run);
+    }
+
+    /// Whether logs without a decision stay. A dry run drops nothing.
+    fn undecided_stay(&self, dry_run: bool) -> bool {
+        dry_run || self.undecided == UndecidedLogs::Keep
     }
 
     /// Counts logs without a decision, and says whether they stay.
-    pub(super) fn count_undecided(&mut self, why: NoDecision, logs: u64) -> bool {
-        let keeps = self.undecided == UndecidedLogs::Keep;
+    pub(super) fn count_undecided(&mut self, why: NoDecision, logs: u64, dry_run: bool) -> bool {
+        let stays = self.undecided_stay(dry_run);
         let tally = &mut self.tally;
-        let counts = if keeps { &mut tally.undecided_kept } else { &mut tally.undecided_dropped };
+        let counts = if stays { &mut tally.undecided_kept } else { &mut tally.undecided_dropped };
         if let Some(count) = counts.get_mut(why as usize) {
             *count += logs;
         }
-        keeps
+        stays
     }
 
     /// Lets a log leave, within the marks of its group. Gives what is open after it.

@@ -260,6 +260,36 @@ fn content_of_items_with_findings_is_kept() {
     }
 }
 
+/// Guarantees: an endpoint that goes by hints gets content where a policy said so, and where another reason holds and
+/// no policy said the contrary; other endpoints do not look at hints.
+#[test]
+fn content_goes_by_hints() {
+    let prompt = ("gen_ai.prompt", text("x"));
+    let span = map(&[("attributes", map(std::slice::from_ref(&prompt)))]);
+    let with_hint = |hint: Option<&str>| {
+        let mut otlp = vec![("signal", text("span"))];
+        otlp.extend(hint.map(|hint| ("content", text(hint))));
+        event(Some(map(&otlp)), &span)
+    };
+    let hinted = KeepContentWhen { hinted: true, ..KeepContentWhen::default() };
+    let all = Threshold::from_percentage(100.0);
+    let or_sampled = KeepContentWhen { sample: all, ..hinted };
+    let unhinted = KeepContentWhen { sample: all, ..KeepContentWhen::default() };
+    for (reasons, hint, kept) in [
+        (hinted, Some("keep"), true),
+        (hinted, Some("drop"), false),
+        (hinted, None, false),
+        (hinted, Some("other"), false),
+        (or_sampled, None, true),
+        (or_sampled, Some("drop"), false),
+        (unhinted, Some("drop"), true),
+    ] {
+        let item = with_hint(hint);
+        let is_whole = with(ContentHandling::Only(reasons), &item).is_none();
+        assert_eq!(is_whole, kept, "{reasons:?} {hint:?}");
+    }
+}
+
 #[test]
 fn a_percentage_of_content_goes_by_traces() {
     let (low, high) = ("0".repeat(18) + "7fffffffffffff", "0".repeat(18) + "80000000000000");

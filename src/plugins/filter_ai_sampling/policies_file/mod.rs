@@ -383,7 +383,7 @@ const fn shared(
     policy_type(name, form(keys, read), form(keys, read))
 }
 
-const POLICY_TYPES: [PolicyType; 29] = [
+const POLICY_TYPES: [PolicyType; 30] = [
     shared("always_sample", &[], |_, _, _| Some(PolicyRule::Always)),
     shared("status_code", &["status_codes"], |walk, node, _| walk.settings.status(node)),
     policy_type("error", form(&[], |walk, _, _| walk.settings.span_test(SpanTest::Failure)), None),
@@ -492,6 +492,11 @@ const POLICY_TYPES: [PolicyType; 29] = [
     ),
     policy_type("tool_error", form(&[], |walk, _, _| walk.settings.tool_error()), None),
     policy_type("finding", form(&[], |_, _, _| Some(PolicyRule::Finding)), None),
+    policy_type(
+        "exemplar",
+        form(&["max_per_second"], |walk, node, _| walk.settings.exemplar(node)),
+        None,
+    ),
     policy_type("cel", form(&["expression"], |walk, node, _| walk.settings.cel(node)), None),
     policy_type(
         "ottl_condition",

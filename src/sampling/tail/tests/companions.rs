@@ -6,7 +6,7 @@ use super::*;
 use crate::codec::msgpack::int_of;
 use crate::codec::records::edit::{group_end, group_start};
 use crate::codec::records::testing::log_event;
-use crate::codec::records::{EventKind, Group, LogView};
+use crate::codec::records::{ContentHint, EventKind, Group, LogView};
 use crate::sampling::{LogTally, LogsFollow, UndecidedLogs};
 
 /// A log with a number as its body, of a trace unless that is 0.
@@ -155,6 +155,25 @@ fn logs_without_a_decision_go_as_is_said() {
     sampler.on_chunk(b"ai", &chunk(&[SpanRecord::new(LOW, 1)]), second(0));
     assert_eq!(leaving(&sampler.take(false, second(30))), [(1, "drop".to_owned())]);
     assert_eq!(sampler.log_tally().unwrap().dry_run, 1);
+    sampler.on_chunk(b"logs", &log(5, 2, &none), second(31));
+    assert_eq!(
+        leaving(&sampler.take(false, second(61))),
+        [(2, String::new())],
+        "nothing is dropped"
+    );
+
+    // A trace that is decided at once, because the buffer was full when it began, while its log waits.
+    let shed_at = Threshold::from_percentage(50.0);
+    let settings = TailSettings { max_traces: 1, shed_at, ..SETTINGS };
+    let mut sampler = following(settings, UndecidedLogs::Keep);
+    sampler.on_chunk(b"logs", &log(LOW + 9, 1, &none), second(0));
+    let spans: Vec<SpanRecord> = (1..=3).map(|id| SpanRecord::new(id, id)).collect();
+    sampler.on_chunk(b"ai", &chunk(&spans), second(1));
+    assert!(sampler.is_shedding());
+    sampler.on_chunk(b"ai", &chunk(&[SpanRecord::new(LOW + 9, 9)]), second(1));
+    assert_eq!(leaving(&sampler.take(false, second(31))), []);
+    let tally = sampler.log_tally().unwrap();
+    assert_eq!((tally.dropped.iter().sum::<u64>(), tally.undecided_kept), (1, [0; 3]));
 }
 
 /// Scenario: logs and spans that wait when a process is killed, in groups too, and one trace that was decided before.
@@ -188,6 +207,67 @@ fn logs_that_waited_come_back_from_the_journal() {
         without.restore(tag, events, second(100));
     }
     assert_eq!(without.tally().held, 1);
+}
+
+/// Guarantees: what a policy says of content is in the metadata of what it keeps, released at once, at the end and late,
+/// spans and logs, once, in place of what a sampler before said; other policies say nothing.
+#[test]
+fn a_policy_says_what_becomes_of_content() {
+    let policies = usual().with_content(vec![(0, ContentHint::Keep), (2, ContentHint::Drop)]);
+    let follow = LogsFollow { undecided: UndecidedLogs::Keep, kept_cache: 1000 };
+    let mut sampler = TailSampler::new(config(policies)).with_logs(Some(follow));
+    let hints = |events: &[u8]| -> Vec<Option<ContentHint>> {
+        let events = Events::new(events).map(Result::unwrap);
+        let telemetry = events.map(|event| event.telemetry().unwrap());
+        telemetry
+            .map(|it| {
+                let said = MapView::new(it.otlp).filter(|entry| entry.key == b"content").count();
+                assert_eq!(said, usize::from(it.content.is_some()));
+                it.content
+            })
+            .collect()
+    };
+    let (keep, dropped) = (Some(ContentHint::Keep), Some(ContentHint::Drop));
+    sampler.on_chunk(b"logs", &log(HIGH, 1, &json!({})), second(0));
+    let spans = [SpanRecord::new(HIGH, 1), SpanRecord::new(LOW, 2).error()];
+    let out = sampler.on_chunk(b"ai", &chunk(&spans), second(0)).unwrap();
+    assert_eq!(hints(&out), [keep]);
+    let again = sampler.on_chunk(b"ai", &out, second(1)).unwrap();
+    assert_eq!((hints(&again), read(&again).len()), (vec![keep], 1));
+    let slow = SpanRecord::new(LOW + 1, 3).times(1000, 9000);
+    assert_eq!(hints(&sampler.on_chunk(b"ai", &chunk(&[slow]), second(1)).unwrap()), [None]);
+    let released = sampler.take(false, second(30));
+    assert_eq!(released.len(), 2);
+    released.iter().for_each(|batch| assert_eq!(hints(&batch.events), [dropped]));
+    let late = log(HIGH, 4, &json!({}));
+    assert_eq!(hints(&sampler.on_chunk(b"logs", &late, second(31)).unwrap()), [dropped]);
+}
+
+/// Guarantees: traces that exemplars name are kept while their budget lasts, in traces, and who wants to know is told.
+#[test]
+fn traces_of_exemplars_are_kept_within_a_budget() {
+    let kept = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let told = Arc::clone(&kept);
+    let found = FoundIn::new(|_| false)
+        .with_exemplars(|trace| trace.0[15] % 2 == 0)
+        .with_kept(move |trace| told.lock().unwrap().push(trace.0[15]));
+    let limit = Limit { rate: 1.0, burst: 3.0 };
+    let within = PolicyRule::Limit(0, LimitUnit::Traces);
+    let policy = Policy {
+        name: "exemplars".to_owned(),
+        rule: PolicyRule::All(vec![PolicyRule::Exemplar, within]),
+        action: PolicyAction::Keep,
+    };
+    let policies = Policies::new(vec![policy], SpanTests::default(), vec![limit]);
+    let mut sampler = TailSampler::new(config(policies)).with_findings(found);
+    for trace in 1..=10 {
+        let pair = [SpanRecord::new(trace, trace), SpanRecord::new(trace, trace + 100)];
+        sampler.on_chunk(b"ai", &chunk(&pair), second(0));
+    }
+    assert_eq!(ids(&sampler.take(false, second(30))), [2, 102, 4, 104, 6, 106]);
+    assert_eq!(*kept.lock().unwrap(), [2, 4, 6]);
+    let tally = sampler.tally();
+    assert_eq!((&tally.kept[..], &tally.dropped[..]), (&[6][..], &[10, 4][..]));
 }
 
 #[derive(Debug, Clone)]
