@@ -149,7 +149,7 @@ impl CompanionNumbers {
             return Vec::new();
         }
         due.last = Some(now);
-        sampler.take_dropped_counts(unix_nanos)
+        sampler.take_dropped_counts(everything, unix_nanos)
     }
 }
 
@@ -276,6 +276,9 @@ mod tests {
         drop(pass(&mut filter, &chunk(&spans)));
         assert_eq!(take(35), 3);
         assert_eq!((take(80), take(91), take(100)), (0, 2, 0));
+        let at_the_end =
+            || source.take(Drain::Everything, start.after(Duration::from_secs(101)), 9);
+        assert_eq!(at_the_end(), [], "nothing came since");
         for (name, label, logs) in [
             ("kept_logs_total", "keep_errors", 2),
             ("kept_logs_total", "no_trace_id", 1),

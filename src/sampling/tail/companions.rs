@@ -202,10 +202,10 @@ impl TailSampler {
         released
     }
 
-    /// The counts of dropped traces so far, where there are any.
-    pub fn take_dropped_counts(&mut self, unix_nanos: u64) -> Vec<Emission> {
+    /// The counts of dropped traces so far, where there are any; at the end of a run only if they have changed.
+    pub fn take_dropped_counts(&mut self, is_end: bool, unix_nanos: u64) -> Vec<Emission> {
         let counts = self.tombstones.as_mut().map(|tombstones| &mut tombstones.counts);
-        counts.map(|counts| counts.export(unix_nanos)).unwrap_or_default()
+        counts.map(|counts| counts.export(is_end, unix_nanos)).unwrap_or_default()
     }
 
     /// Says when counting begins.

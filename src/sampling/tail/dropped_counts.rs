@@ -49,6 +49,8 @@ pub(super) struct DroppedCounts {
     series: usize,
     metadata: Vec<u8>,
     last: u64,
+    /// Something was counted since the last points.
+    is_changed: bool,
 }
 
 impl DroppedCounts {
@@ -62,7 +64,7 @@ impl DroppedCounts {
             position: Some(position),
         };
         metric_writer::metadata(&origin, &mut metadata);
-        Self { tags: Vec::new(), series: 0, metadata, last: 0 }
+        Self { tags: Vec::new(), series: 0, metadata, last: 0, is_changed: false }
     }
 
     /// Counts a trace.
@@ -82,6 +84,7 @@ impl DroppedCounts {
             self.series += 1;
             Count { start, ..Count::default() }
         });
+        self.is_changed = true;
         let [traces, of_spans] = &mut count.totals;
         *traces = traces.saturating_add(1);
         *of_spans = of_spans.saturating_add(i64::try_from(spans).unwrap_or(i64::MAX));
@@ -94,8 +97,12 @@ impl DroppedCounts {
         }
     }
 
-    /// The points of now, under the tags of the traces.
-    pub(super) fn export(&mut self, unix_nanos: u64) -> Vec<Emission> {
+    /// The points of now, under the tags of the traces; at the end of a run only if something was counted since the
+    /// last ones.
+    pub(super) fn export(&mut self, is_end: bool, unix_nanos: u64) -> Vec<Emission> {
+        if !std::mem::take(&mut self.is_changed) && is_end {
+            return Vec::new();
+        }
         let unix_nanos = unix_nanos.max(self.last.saturating_add(1));
         self.last = unix_nanos;
         let metadata = &self.metadata;

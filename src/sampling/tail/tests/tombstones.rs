@@ -116,7 +116,7 @@ fn dropped_traces_are_counted_by_shape() {
             })
             .collect()
     };
-    let emissions = sampler.take_dropped_counts(100);
+    let emissions = sampler.take_dropped_counts(true, 100);
     assert_eq!((emissions.len(), &emissions[0].tag[..]), (1, &b"ai"[..]));
     let found = points(&emissions[0]);
     let values = |of: usize| {
@@ -132,7 +132,7 @@ fn dropped_traces_are_counted_by_shape() {
         sampler.take(false, second(31));
     }
     sampler.take(false, second(70));
-    let emissions = sampler.take_dropped_counts(200);
+    let emissions = sampler.take_dropped_counts(false, 200);
     let found = points(&emissions[0]);
     let traces: Vec<_> = found.iter().filter(|(name, _)| name.ends_with("traces")).collect();
     let all: Vec<i64> = traces.iter().flat_map(|(_, list)| list.iter().map(|it| it.1)).collect();
