@@ -219,7 +219,7 @@ pub(crate) const CASES: &[Wrong] = &[
     filter(
         "policy",
         &[&[SAMPLING, "mode: tail", "keep_errors: on", "logs_without_decision: drop"]],
-        "option 'logs_without_decision': 'drop': it needs 'logs: follow'",
+        "option 'logs_without_decision': 'drop' is not allowed; it needs 'logs: follow'",
         "logs_without_decision",
     ),
     output(
