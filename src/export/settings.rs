@@ -12,6 +12,7 @@ use crate::cipher_suites::VERSIONS;
 use crate::codec::fluentbit::LogAccessors;
 use crate::condition::Condition;
 use crate::export::selection::attributes::{AttributeKey, AttributeRules};
+use crate::export::selection::temporality::TemporalitySettings;
 use crate::genai::BackendDialect;
 use crate::model::Signal;
 use crate::sampling::Threshold;
@@ -282,6 +283,8 @@ pub struct EndpointSettings {
     pub(crate) dialect: Option<BackendDialect>,
     /// Whether it gets the metrics of model servers under the names of the conventions.
     pub(crate) maps_server_metrics: bool,
+    /// The temporality that its metrics have; as they are unless given.
+    pub(crate) temporality: Option<TemporalitySettings>,
     /// What it gets instead of the attributes as they are.
     pub(crate) attributes: Option<Arc<AttributeRules>>,
     /// Content that it gets once and then by its address.
@@ -494,6 +497,7 @@ impl EndpointSettings {
             content_unlisted: None,
             dialect: None,
             maps_server_metrics: false,
+            temporality: None,
             attributes: None,
             deduplication: None,
             sampling_percentage: None,
