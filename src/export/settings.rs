@@ -12,10 +12,10 @@ use crate::cipher_suites::VERSIONS;
 use crate::codec::fluentbit::LogAccessors;
 use crate::condition::Condition;
 use crate::export::selection::attributes::{AttributeKey, AttributeRules};
-use crate::export::selection::temporality::TemporalitySettings;
 use crate::genai::BackendDialect;
 use crate::model::Signal;
 use crate::sampling::Threshold;
+use crate::temporality::Temporality;
 
 /// Settings of one instance.
 #[derive(Debug, Clone)]
@@ -297,6 +297,14 @@ pub struct EndpointSettings {
     pub(crate) max_request_size: usize,
     /// Spans, data points and log records of a request at most.
     pub(crate) max_request_items: usize,
+}
+
+/// Which temporality an endpoint gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TemporalitySettings {
+    pub(crate) target: Temporality,
+    /// Bytes that what is known of series may take.
+    pub(crate) state_size: usize,
 }
 
 /// Where the value of a header comes from.

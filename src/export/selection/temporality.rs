@@ -6,24 +6,17 @@ use std::sync::Arc;
 
 use crate::export::request::EncodedRequest;
 use crate::export::selection::encode::Lane;
+use crate::export::settings::TemporalitySettings;
 use crate::model::Signal;
 use crate::routing::ChunkId;
 use crate::sync::Mutex;
-use crate::temporality::{Temporality, TemporalityConverter};
+use crate::temporality::TemporalityConverter;
 
 /// Bytes of converted requests that are remembered for one endpoint.
 const MAX_BYTES: usize = 16 << 20;
 
 /// Chunks that are known to have been converted.
 const MAX_CHUNKS: usize = 8192;
-
-/// Which temporality an endpoint gets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct TemporalitySettings {
-    pub(crate) target: Temporality,
-    /// Bytes that what is known of series may take.
-    pub(crate) state_size: usize,
-}
 
 /// Data points of a chunk that an endpoint does not get, by why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
