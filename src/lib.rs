@@ -7,7 +7,7 @@
 // Pure: no unsafe, no I/O, no clock, no thread. What knows telemetry is the crate of src/telemetry.rs.
 pub use fluent_bit_ai_telemetry::{
     aggregation, clock, codec, condition, correlation, digest, findings, genai, model, pricing,
-    resource, routing, sampling,
+    resource, routing, sampling, temporality,
 };
 pub mod cipher_suites;
 pub mod private_key;

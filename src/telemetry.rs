@@ -20,3 +20,4 @@ pub mod pricing;
 pub mod resource;
 pub mod routing;
 pub mod sampling;
+pub mod temporality;

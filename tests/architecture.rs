@@ -20,6 +20,7 @@ const PURE: &[&str] = &[
     "condition",
     "correlation",
     "sampling",
+    "temporality",
     "pricing",
     "findings",
     "aggregation",

@@ -39,7 +39,7 @@ const FAILED: CounterFamily = CounterFamily::counter(
 );
 const DROPPED: CounterFamily = CounterFamily::counter(
     "dropped_items_total",
-    "Items that an endpoint refused for good, or did not take for too long, by reason.",
+    "Items that an endpoint refused for good, did not take for too long, or cannot have in its temporality, by reason.",
     &["endpoint", "reason"],
 );
 const FILTERED: CounterFamily = CounterFamily::counter(
@@ -169,6 +169,12 @@ pub(in crate::export) enum LossReason {
     Failed(RequestFailureReason),
     /// It was not accepted for too long.
     Expired,
+    /// What a point adds to those before it is not known, so that it has no place in delta temporality.
+    FirstPoint,
+    /// Points of one series came in another order than that of their times.
+    LatePoint,
+    /// What came of a point in another temporality is not known any more.
+    ForgottenPoint,
 }
 
 /// The counters of the whole exporter.
@@ -209,7 +215,7 @@ pub(in crate::export) struct EndpointCounters {
 }
 
 /// The reasons of [`DROPPED`].
-const DROP_REASONS: [LossReason; 8] = [
+const DROP_REASONS: [LossReason; 11] = [
     LossReason::Rejected,
     LossReason::Failed(RequestFailureReason::Refused),
     LossReason::Failed(RequestFailureReason::TooLarge),
@@ -218,6 +224,9 @@ const DROP_REASONS: [LossReason; 8] = [
     LossReason::Failed(RequestFailureReason::NotOtlp),
     LossReason::Failed(RequestFailureReason::Misdirected),
     LossReason::Expired,
+    LossReason::FirstPoint,
+    LossReason::LatePoint,
+    LossReason::ForgottenPoint,
 ];
 
 impl LossReason {
@@ -226,6 +235,9 @@ impl LossReason {
             Self::Rejected => "rejected",
             Self::Failed(reason) => reason.name(),
             Self::Expired => "max_elapsed_time",
+            Self::FirstPoint => "temporality_first",
+            Self::LatePoint => "temporality_late",
+            Self::ForgottenPoint => "temporality_forgotten",
         }
     }
 }

@@ -20,6 +20,7 @@ mod transport;
 pub use delivery::exporter::Exporter;
 pub use delivery::trial::EndpointTrial;
 pub use selection::attributes::{AttributeKey, AttributeRules};
+pub(crate) use settings::TemporalitySettings;
 pub use settings::{
     AddressFamily, AssertionSettings, AwsSettings, ClientAuthentication, ClientTlsSettings,
     Compression, ContentHandling, CredentialSettings, DeadLetterTarget, DeduplicationSettings,

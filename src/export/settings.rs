@@ -15,6 +15,7 @@ use crate::export::selection::attributes::{AttributeKey, AttributeRules};
 use crate::genai::BackendDialect;
 use crate::model::Signal;
 use crate::sampling::Threshold;
+use crate::temporality::Temporality;
 
 /// Settings of one instance.
 #[derive(Debug, Clone)]
@@ -282,6 +283,8 @@ pub struct EndpointSettings {
     pub(crate) dialect: Option<BackendDialect>,
     /// Whether it gets the metrics of model servers under the names of the conventions.
     pub(crate) maps_server_metrics: bool,
+    /// The temporality that its metrics have; as they are unless given.
+    pub(crate) temporality: Option<TemporalitySettings>,
     /// What it gets instead of the attributes as they are.
     pub(crate) attributes: Option<Arc<AttributeRules>>,
     /// Content that it gets once and then by its address.
@@ -294,6 +297,14 @@ pub struct EndpointSettings {
     pub(crate) max_request_size: usize,
     /// Spans, data points and log records of a request at most.
     pub(crate) max_request_items: usize,
+}
+
+/// Which temporality an endpoint gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TemporalitySettings {
+    pub(crate) target: Temporality,
+    /// Bytes that what is known of series may take.
+    pub(crate) state_size: usize,
 }
 
 /// Where the value of a header comes from.
@@ -494,6 +505,7 @@ impl EndpointSettings {
             content_unlisted: None,
             dialect: None,
             maps_server_metrics: false,
+            temporality: None,
             attributes: None,
             deduplication: None,
             sampling_percentage: None,

@@ -15,7 +15,7 @@ mod trace_hints;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use crate::clock::Tick;
+use crate::clock::{self, Tick};
 use crate::model::Emission;
 use crate::sync::Mutex;
 
@@ -63,6 +63,7 @@ pub trait TelemetrySource: Send + Sync {
 #[derive(Default)]
 pub struct Hub {
     run: u64,
+    begun_unix_nanos: u64,
     positions: AtomicU32,
     emitters: AtomicU32,
     filters: AtomicU32,
@@ -76,13 +77,19 @@ impl Hub {
     /// A hub for the run named by `run`, a number unlikely to be used by another process.
     #[must_use]
     pub fn new(run: u64) -> Self {
-        Self { run, ..Self::default() }
+        Self { run, begun_unix_nanos: clock::unix_nanos(), ..Self::default() }
     }
 
     /// The run's number.
     #[must_use]
     pub fn run(&self) -> u64 {
         self.run
+    }
+
+    /// When the run began, in nanoseconds since the Unix epoch: before any of its telemetry was received or made.
+    #[must_use]
+    pub fn begun_unix_nanos(&self) -> u64 {
+        self.begun_unix_nanos
     }
 
     /// The next instance's position in the order of starts, from 1.

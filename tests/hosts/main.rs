@@ -83,6 +83,7 @@ mod server_state;
 mod stock_options;
 mod stock_short;
 mod tags;
+mod temporality;
 mod times;
 mod transports;
 #[path = "../../cli/tests/wrong/mod.rs"]

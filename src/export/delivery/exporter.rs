@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::clock::{self, Tick};
 use crate::codec::fluentbit::LogAccessors;
-use crate::export::counters::{ExportCounters, SkipReason};
+use crate::export::counters::{ExportCounters, LossReason, SkipReason};
 use crate::export::delivery::attempt::{Attempt, AttemptResult, record, result_of};
 use crate::export::delivery::builder::ExporterBuilder;
 use crate::export::delivery::claim::{Claim, InFlight, PROBE_GRACE};
@@ -21,6 +21,7 @@ use crate::export::delivery::trial::{self, EndpointTrial};
 use crate::export::selection::Selection;
 use crate::export::selection::content::UnlistedReport;
 use crate::export::selection::encode::{EncodedChunk, Lane, encode};
+use crate::export::selection::temporality::EndpointTemporality;
 use crate::export::settings::ExportSettings;
 use crate::model::Signal;
 use crate::plugin::{Completion, Delivery, Environment, Fate, Gate, OpenError};
@@ -55,6 +56,8 @@ struct Shared {
     selections: Vec<Selection>,
     /// The selection of each destination.
     selection_of: Vec<usize>,
+    /// The temporality of each selection, which no destinations share then.
+    temporalities: Vec<Option<EndpointTemporality>>,
     /// Where ordinary logs have what OTLP has fields for.
     accessors: LogAccessors,
     ledger: Mutex<Ledger>,
@@ -108,7 +111,12 @@ impl Exporter {
         }
         let meters = ExportCounters::new(&environment.counters);
         let (chunks, bytes) = (meters.held_chunks.clone(), meters.held_bytes.clone());
+        let since = environment.hub.begun_unix_nanos();
+        let temporality = |selection: &Selection| {
+            selection.temporality.map(|settings| EndpointTemporality::new(settings, since))
+        };
         let shared = Shared {
+            temporalities: builder.selections.iter().map(temporality).collect(),
             holds: Holds::new(settings.retry_in_place_size, chunks, bytes),
             destinations: builder.destinations,
             limits: builder.limits,
@@ -253,7 +261,7 @@ impl Shared {
             let (hopeless, since) = (false, first);
             return Prepared { chunk, done, attempts, complete, hopeless, since, to_hold };
         }
-        let encoded = self.encode(&delivery, &done);
+        let encoded = self.encode(&delivery, chunk, &done);
         if is_new {
             self.count(&encoded);
         }
@@ -371,6 +379,9 @@ impl Shared {
                 ledger.finish(chunk, now);
             }
             drop(ledger);
+            for temporality in self.temporalities.iter().flatten() {
+                temporality.forget(chunk);
+            }
             self.holds.release(chunk);
             return Conclusion::Fate(Fate::Done);
         }
@@ -400,7 +411,7 @@ impl Shared {
     }
 
     /// Encodes what is still needed by someone.
-    fn encode(&self, delivery: &Delivery<'_>, done: &Progress) -> EncodedChunk {
+    fn encode(&self, delivery: &Delivery<'_>, chunk: ChunkId, done: &Progress) -> EncodedChunk {
         let mut wanted: Vec<Option<&Selection>> = vec![None; self.selections.len()];
         for (number, selection) in (0_u32..).zip(&self.selection_of) {
             if let (false, Some(slot)) = (done.is_complete(number), wanted.get_mut(*selection)) {
@@ -408,9 +419,13 @@ impl Shared {
             }
         }
         let mut encoded = encode(&wanted, delivery, clock::unix_nanos(), &self.accessors);
-        for (lane, selection) in encoded.lanes.iter_mut().zip(&self.selections) {
+        let lanes = encoded.lanes.iter_mut().zip(&self.selections).zip(&self.temporalities);
+        for (index, ((lane, selection), temporality)) in lanes.enumerate() {
             if selection.maps_server_metrics {
                 lane.map_server_metrics();
+            }
+            if let Some(temporality) = temporality {
+                self.convert(index, temporality, chunk, lane);
             }
             if let Some(rules) = &selection.attributes {
                 for part in &mut lane.parts {
@@ -419,6 +434,28 @@ impl Shared {
             }
         }
         encoded
+    }
+
+    /// Gives the metrics of a chunk the temporality of a selection.
+    fn convert(
+        &self,
+        selection: usize,
+        temporality: &EndpointTemporality,
+        chunk: ChunkId,
+        lane: &mut Lane,
+    ) {
+        let unsent = temporality.apply(chunk, lane);
+        let by_reason = [
+            (LossReason::FirstPoint, unsent.first),
+            (LossReason::LatePoint, unsent.late),
+            (LossReason::ForgottenPoint, unsent.forgotten),
+        ];
+        let destinations = self.destinations.iter().zip(&self.selection_of);
+        for (destination, _) in destinations.filter(|(_, of)| **of == selection) {
+            for (reason, points) in by_reason.into_iter().filter(|(_, points)| *points > 0) {
+                destination.meters().dropped(reason, points);
+            }
+        }
     }
 
     fn lane_of<'e>(&self, encoded: &'e EncodedChunk, endpoint: usize) -> Option<&'e Lane> {

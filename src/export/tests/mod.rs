@@ -29,6 +29,7 @@ mod selection;
 mod settings;
 mod size;
 mod stock;
+mod temporality;
 mod tokens;
 mod transport;
 

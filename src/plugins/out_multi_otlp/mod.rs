@@ -15,6 +15,7 @@ mod logs;
 mod oauth2;
 mod single;
 mod stock;
+mod temporality;
 mod values;
 
 use std::time::Duration;
