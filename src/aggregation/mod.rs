@@ -588,3 +588,5 @@ mod semconv_tests;
 mod tests;
 #[cfg(test)]
 mod traffic_tests;
+#[cfg(test)]
+mod workload_tests;
