@@ -54,7 +54,7 @@ lint: ## Format and clippy, warnings denied, check-bindings in the course of it,
 	CUSTOM_LIBFUZZER_PATH=./none $(CARGO) check --locked --manifest-path tests/fuzz/Cargo.toml --target-dir "$(TARGET)"
 
 # Tests that try thousands of cases, a third of the time of all.
-MANY_CASES = traffic_tests made_up hostile_text what_stands_together what_was_packed a_bomb_is_stopped
+MANY_CASES = traffic_tests workload_tests made_up hostile_text what_stands_together what_was_packed a_bomb_is_stopped
 
 quick: ## Format, clippy and unit tests but the longest: what to run while working
 	$(CARGO) fmt --check
@@ -63,8 +63,9 @@ quick: ## Format, clippy and unit tests but the longest: what to run while worki
 	$(CARGO) test --lib -- --test-threads=4 $(addprefix --skip ,$(MANY_CASES))
 
 # Without a choice of targets, so that cargo builds the examples that a test runs.
+# Host tests wait most of their time.
 unit: ## Unit, property, golden and host tests
-	$(CARGO) test --workspace
+	$(CARGO) test --workspace -- --test-threads=3
 
 host-test: ## Only the host tests: the plugins on flb-host (every row) and on every real Fluent Bit found
 	$(CARGO) test -p flb-host --test hosts -- --nocapture
