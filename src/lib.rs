@@ -6,8 +6,8 @@
 
 // Pure: no unsafe, no I/O, no clock, no thread. What knows telemetry is the crate of src/telemetry.rs.
 pub use fluent_bit_ai_telemetry::{
-    aggregation, clock, codec, condition, correlation, digest, findings, genai, model, pricing,
-    resource, routing, sampling, temporality,
+    aggregation, clock, codec, condition, correlation, digest, findings, genai, metric_points,
+    model, pricing, resource, routing, sampling,
 };
 pub mod cipher_suites;
 pub mod private_key;

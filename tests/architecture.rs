@@ -20,7 +20,7 @@ const PURE: &[&str] = &[
     "condition",
     "correlation",
     "sampling",
-    "temporality",
+    "metric_points",
     "pricing",
     "findings",
     "aggregation",

@@ -39,7 +39,7 @@ const FAILED: CounterFamily = CounterFamily::counter(
 );
 const DROPPED: CounterFamily = CounterFamily::counter(
     "dropped_items_total",
-    "Items that an endpoint refused for good, did not take for too long, or cannot have in its temporality, by reason.",
+    "Items that an endpoint refused for good, did not take for too long, or gets in another form, by reason.",
     &["endpoint", "reason"],
 );
 const FILTERED: CounterFamily = CounterFamily::counter(
@@ -175,6 +175,8 @@ pub(in crate::export) enum LossReason {
     LatePoint,
     /// What came of a point in another temporality is not known any more.
     ForgottenPoint,
+    /// It differs from others in nothing but values beyond the limit, and is part of one of them now.
+    MergedPoint,
 }
 
 /// The counters of the whole exporter.
@@ -215,7 +217,7 @@ pub(in crate::export) struct EndpointCounters {
 }
 
 /// The reasons of [`DROPPED`].
-const DROP_REASONS: [LossReason; 11] = [
+const DROP_REASONS: [LossReason; 12] = [
     LossReason::Rejected,
     LossReason::Failed(RequestFailureReason::Refused),
     LossReason::Failed(RequestFailureReason::TooLarge),
@@ -227,6 +229,7 @@ const DROP_REASONS: [LossReason; 11] = [
     LossReason::FirstPoint,
     LossReason::LatePoint,
     LossReason::ForgottenPoint,
+    LossReason::MergedPoint,
 ];
 
 impl LossReason {
@@ -238,6 +241,7 @@ impl LossReason {
             Self::FirstPoint => "temporality_first",
             Self::LatePoint => "temporality_late",
             Self::ForgottenPoint => "temporality_forgotten",
+            Self::MergedPoint => "attributes_merged",
         }
     }
 }

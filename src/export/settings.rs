@@ -13,9 +13,9 @@ use crate::codec::fluentbit::LogAccessors;
 use crate::condition::Condition;
 use crate::export::selection::attributes::{AttributeKey, AttributeRules};
 use crate::genai::BackendDialect;
+use crate::metric_points::temporality::Temporality;
 use crate::model::Signal;
 use crate::sampling::Threshold;
-use crate::temporality::Temporality;
 
 /// Settings of one instance.
 #[derive(Debug, Clone)]
@@ -285,6 +285,8 @@ pub struct EndpointSettings {
     pub(crate) maps_server_metrics: bool,
     /// The temporality that its metrics have; as they are unless given.
     pub(crate) temporality: Option<TemporalitySettings>,
+    /// How many values an attribute of a metric may have; any number unless given.
+    pub(crate) max_attribute_values: Option<usize>,
     /// What it gets instead of the attributes as they are.
     pub(crate) attributes: Option<Arc<AttributeRules>>,
     /// Content that it gets once and then by its address.
@@ -506,6 +508,7 @@ impl EndpointSettings {
             dialect: None,
             maps_server_metrics: false,
             temporality: None,
+            max_attribute_values: None,
             attributes: None,
             deduplication: None,
             sampling_percentage: None,

@@ -19,6 +19,7 @@ use crate::export::delivery::hold::{Holds, Missing};
 use crate::export::delivery::strategy::PendingRequest;
 use crate::export::delivery::trial::{self, EndpointTrial};
 use crate::export::selection::Selection;
+use crate::export::selection::attribute_limit::EndpointAttributeLimit;
 use crate::export::selection::content::UnlistedReport;
 use crate::export::selection::encode::{EncodedChunk, Lane, encode};
 use crate::export::selection::temporality::EndpointTemporality;
@@ -56,8 +57,8 @@ struct Shared {
     selections: Vec<Selection>,
     /// The selection of each destination.
     selection_of: Vec<usize>,
-    /// The temporality of each selection, which no destinations share then.
-    temporalities: Vec<Option<EndpointTemporality>>,
+    /// What each selection does to metrics.
+    metric_forms: Vec<MetricForm>,
     /// Where ordinary logs have what OTLP has fields for.
     accessors: LogAccessors,
     ledger: Mutex<Ledger>,
@@ -68,6 +69,22 @@ struct Shared {
     meters: ExportCounters,
     unlisted: UnlistedReport,
     log: Arc<Log>,
+}
+
+/// What is done to the metrics of a selection, which no destinations share then.
+struct MetricForm {
+    temporality: Option<EndpointTemporality>,
+    attribute_limit: Option<EndpointAttributeLimit>,
+}
+
+impl MetricForm {
+    fn of(selection: &Selection, since: u64) -> Self {
+        let temporality = |settings| EndpointTemporality::new(settings, since);
+        Self {
+            temporality: selection.temporality.map(temporality),
+            attribute_limit: selection.max_attribute_values.map(EndpointAttributeLimit::new),
+        }
+    }
 }
 
 /// Distinguishes chunks of the same task and length by samples of their content: ids and times of
@@ -112,11 +129,9 @@ impl Exporter {
         let meters = ExportCounters::new(&environment.counters);
         let (chunks, bytes) = (meters.held_chunks.clone(), meters.held_bytes.clone());
         let since = environment.hub.begun_unix_nanos();
-        let temporality = |selection: &Selection| {
-            selection.temporality.map(|settings| EndpointTemporality::new(settings, since))
-        };
+        let form = |selection: &Selection| MetricForm::of(selection, since);
         let shared = Shared {
-            temporalities: builder.selections.iter().map(temporality).collect(),
+            metric_forms: builder.selections.iter().map(form).collect(),
             holds: Holds::new(settings.retry_in_place_size, chunks, bytes),
             destinations: builder.destinations,
             limits: builder.limits,
@@ -379,8 +394,8 @@ impl Shared {
                 ledger.finish(chunk, now);
             }
             drop(ledger);
-            for temporality in self.temporalities.iter().flatten() {
-                temporality.forget(chunk);
+            for form in &self.metric_forms {
+                form.temporality.as_ref().inspect(|temporality| temporality.forget(chunk));
             }
             self.holds.release(chunk);
             return Conclusion::Fate(Fate::Done);
@@ -419,12 +434,15 @@ impl Shared {
             }
         }
         let mut encoded = encode(&wanted, delivery, clock::unix_nanos(), &self.accessors);
-        let lanes = encoded.lanes.iter_mut().zip(&self.selections).zip(&self.temporalities);
-        for (index, ((lane, selection), temporality)) in lanes.enumerate() {
+        let lanes = encoded.lanes.iter_mut().zip(&self.selections).zip(&self.metric_forms);
+        for (index, ((lane, selection), form)) in lanes.enumerate() {
             if selection.maps_server_metrics {
                 lane.map_server_metrics();
             }
-            if let Some(temporality) = temporality {
+            if let Some(limit) = &form.attribute_limit {
+                self.limit(index, limit, lane);
+            }
+            if let Some(temporality) = &form.temporality {
                 self.convert(index, temporality, chunk, lane);
             }
             if let Some(rules) = &selection.attributes {
@@ -450,12 +468,33 @@ impl Shared {
             (LossReason::LatePoint, unsent.late),
             (LossReason::ForgottenPoint, unsent.forgotten),
         ];
-        let destinations = self.destinations.iter().zip(&self.selection_of);
-        for (destination, _) in destinations.filter(|(_, of)| **of == selection) {
-            for (reason, points) in by_reason.into_iter().filter(|(_, points)| *points > 0) {
+        for destination in self.destinations_of(selection) {
+            for (reason, points) in by_reason {
                 destination.meters().dropped(reason, points);
             }
         }
+    }
+
+    /// Gives the attributes of the metrics of a chunk as many values as a selection wants.
+    fn limit(&self, selection: usize, limit: &EndpointAttributeLimit, lane: &mut Lane) {
+        let limited = limit.apply(lane);
+        for destination in self.destinations_of(selection) {
+            destination.meters().dropped(LossReason::MergedPoint, limited.merged);
+            for (metric, attribute) in &limited.exceeded {
+                self.log.often(LogLevel::Warn, "max_attribute_values", || {
+                    let name = destination.name();
+                    format!(
+                        "endpoint '{name}' gets no more values of attribute '{attribute}' of metric \
+                         '{metric}': others are '_OTHER' from now on ('max_attribute_values')"
+                    )
+                });
+            }
+        }
+    }
+
+    fn destinations_of(&self, selection: usize) -> impl Iterator<Item = &Destination> {
+        let all = self.destinations.iter().zip(&self.selection_of);
+        all.filter(move |(_, of)| **of == selection).map(|(destination, _)| destination)
     }
 
     fn lane_of<'e>(&self, encoded: &'e EncodedChunk, endpoint: usize) -> Option<&'e Lane> {

@@ -1,5 +1,6 @@
 //! Selection: which items of a chunk an endpoint gets, and what of them.
 
+pub(super) mod attribute_limit;
 pub(super) mod attributes;
 pub(super) mod content;
 pub(super) mod encode;
@@ -26,6 +27,7 @@ pub(in crate::export) struct Selection {
     pub(in crate::export) dialect: Option<BackendDialect>,
     pub(in crate::export) maps_server_metrics: bool,
     pub(in crate::export) temporality: Option<TemporalitySettings>,
+    pub(in crate::export) max_attribute_values: Option<usize>,
     sampling: Option<Rate>,
     signals: Vec<Signal>,
     pub(in crate::export) attributes: Option<Arc<AttributeRules>>,
@@ -65,6 +67,7 @@ impl Selection {
             dialect: endpoint.dialect,
             maps_server_metrics: endpoint.maps_server_metrics,
             temporality: endpoint.temporality,
+            max_attribute_values: endpoint.max_attribute_values,
             sampling: endpoint.sampling_percentage.map(|percentage| {
                 Threshold::from_percentage(percentage).map_or(Rate::Nothing, Rate::From)
             }),
@@ -89,6 +92,7 @@ impl Selection {
                 && view.attributes.is_none()
                 && !view.maps_server_metrics
                 && view.temporality.is_none()
+                && view.max_attribute_values.is_none()
         };
         let limits = |view: &Self| (view.max_request_size, view.max_request_items);
         plain(self) && plain(other) && limits(self) == limits(other)

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use crate::export::request::EncodedRequest;
 use crate::export::selection::encode::Lane;
 use crate::export::settings::TemporalitySettings;
+use crate::metric_points::temporality::TemporalityConverter;
 use crate::model::Signal;
 use crate::routing::ChunkId;
 use crate::sync::Mutex;
-use crate::temporality::TemporalityConverter;
 
 /// Bytes of converted requests that are remembered for one endpoint.
 const MAX_BYTES: usize = 16 << 20;

@@ -9,7 +9,7 @@ use super::data::{metric_chunk, metrics};
 use super::receiver::{Receiver, Say};
 use super::{Bench, Fate, endpoint};
 use crate::export::{EndpointSettings, TemporalitySettings};
-use crate::temporality::Temporality;
+use crate::metric_points::temporality::Temporality;
 
 /// After the start of any test.
 const START: u64 = 4_000_000_000_000_000_000;
@@ -104,4 +104,51 @@ fn what_cannot_be_told_is_counted() {
     assert_eq!(bench.count("dropped_items_total", &["delta", "temporality_late"]), 1);
     assert_eq!(bench.count("sent_items_total", &["delta", "metrics"]), 4);
     assert_eq!(bench.count("exporter_received_items_total", &["metrics"]), 6);
+}
+
+/// A chunk with a sum of one point for each id.
+fn chunk_of(ids: std::ops::Range<u64>, time: u64) -> Vec<u8> {
+    let mut request = metrics(1);
+    let points = ids.map(|id| NumberDataPoint {
+        attributes: vec![super::data::text("request", &format!("r{id}"))],
+        start_time_unix_nano: START,
+        time_unix_nano: START + time,
+        value: Some(Value::AsInt(1)),
+        ..NumberDataPoint::default()
+    });
+    let data =
+        Sum { data_points: points.collect(), aggregation_temporality: 2, is_monotonic: true };
+    request.resource_metrics[0].scope_metrics[0].metrics[0].data = Some(Data::Sum(data));
+    metric_chunk(&request)
+}
+
+#[test]
+fn ever_new_values_become_one_series_also_as_delta() {
+    let receiver = Receiver::accepting();
+    let endpoint = EndpointSettings {
+        max_attribute_values: Some(3),
+        temporality: settings(Temporality::Delta),
+        ..endpoint("main", &receiver)
+    };
+    let bench = Bench::new(vec![endpoint]);
+    assert_eq!(bench.deliver(1, &chunk_of(0..5, 1)), Fate::Done);
+    assert_eq!(bench.deliver(2, &chunk_of(0..9, 2)), Fate::Done);
+    let mut told = Vec::new();
+    for request in receiver.messages::<ExportMetricsServiceRequest>("/v1/metrics") {
+        let Some(Data::Sum(sum)) = &request.resource_metrics[0].scope_metrics[0].metrics[0].data
+        else {
+            panic!()
+        };
+        for point in &sum.data_points {
+            let Some(Value::AsInt(value)) = point.value else { panic!() };
+            told.push((point.attributes[0] == super::data::text("request", "_OTHER"), value));
+        }
+    }
+    let expected = [(false, 1), (false, 1), (false, 1), (true, 2)];
+    let later = [(false, 0), (false, 0), (false, 0), (true, 4)];
+    assert_eq!(told, [expected, later].concat());
+    assert_eq!(bench.count("sent_items_total", &["main", "metrics"]), 8);
+    assert_eq!(bench.count("dropped_items_total", &["main", "attributes_merged"]), 6);
+    let log = bench.log();
+    assert!(log.contains("'request'") && log.contains("'m'"), "{log}");
 }

@@ -182,6 +182,12 @@ impl EndpointDraft {
             let problem = "it is for metrics, and 'signals' has no metrics";
             return Err(("server_metrics", problem.to_owned()));
         }
+        if self.endpoint.max_attribute_values.is_some()
+            && !self.endpoint.signals.contains(&Signal::Metrics)
+        {
+            let problem = "it is for metrics, and 'signals' has no metrics";
+            return Err(("max_attribute_values", problem.to_owned()));
+        }
         if self.endpoint.dialect.is_some() && !self.endpoint.signals.contains(&Signal::Traces) {
             return Err(("dialect", "it is for spans, and 'signals' has no traces".to_owned()));
         }

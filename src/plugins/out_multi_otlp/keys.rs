@@ -229,6 +229,9 @@ keys! {
     "temporality_state_size" ("bytes that what is known of series may take"), view => {
         some!(temporality.state_size, temporality::state_size)
     };
+    "max_attribute_values" ("of each attribute of a metric; further ones become _OTHER"), view => {
+        some!(endpoint.max_attribute_values, values::attribute_values)
+    };
     "attributes.add" ("KEY=VALUE"), secret, view => |draft, value| {
         attribute_rules::add(&mut draft.rules, value)
     };

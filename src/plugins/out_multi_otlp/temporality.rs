@@ -4,8 +4,8 @@ use super::given::WrongOption;
 use super::values::{WrongValue, choice};
 use crate::config::parse_size;
 use crate::export::TemporalitySettings;
+use crate::metric_points::temporality::Temporality;
 use crate::model::Signal;
-use crate::temporality::Temporality;
 
 /// About 100 000 sums, or 20 000 histograms of a dozen buckets.
 const STATE_SIZE: usize = 32_000_000;

@@ -61,7 +61,7 @@ impl PointKind {
         }
     }
 
-    const fn has_value_in(self, field: u32) -> bool {
+    pub(super) const fn has_value_in(self, field: u32) -> bool {
         match self {
             Self::Number => matches!(field, 4 | 6),
             Self::Histogram => Histogram::has_field(field),
@@ -127,15 +127,20 @@ pub(super) fn write(
             out.extend_from_slice(field.raw);
         }
     }
-    match value {
-        PointValue::Number(number) => number.write(out),
-        PointValue::Histogram(histogram) => histogram.write(out),
-        PointValue::Exponential(histogram) => histogram.write(out),
-    }
+    value.write(out);
     Ok(())
 }
 
 impl PointValue {
+    /// Writes the fields of a point that have its value.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Number(number) => number.write(out),
+            Self::Histogram(histogram) => histogram.write(out),
+            Self::Exponential(histogram) => histogram.write(out),
+        }
+    }
+
     /// The bytes that it holds elsewhere.
     pub(super) const fn size(&self) -> usize {
         match self {

@@ -5,20 +5,14 @@
 //! temporality. Sums that may fall stay cumulative, as exporters that prefer delta leave them ("Metrics
 //! Exporter", "Additional Configuration" of the OTLP exporter specification).
 
-mod exponential;
-mod histogram;
-mod number;
-mod point;
 mod series;
-mod totals;
 
 pub use crate::codec::records::metric_writer::Temporality;
 
-use xxhash_rust::xxh3::Xxh3Default;
-
-use self::point::{Point, PointKind, PointValue, unordered};
 use self::series::{SeriesKey, SeriesTable};
-use crate::codec::wire::{self, NestedMessage, WireError, WireFields, WireValue};
+use super::metric::{self, MetricHead, hash};
+use super::point::{self, Point, PointKind, PointValue};
+use crate::codec::wire::{self, WireError, WireFields, WireValue};
 
 /// A request in the other temporality, and what of it could not be told there.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -63,41 +57,11 @@ impl Temporality {
     }
 }
 
-/// What tells a metric from others.
-struct MetricIdentity<'a> {
-    name: &'a [u8],
-    unit: &'a [u8],
-    /// The field of its data.
-    data: u32,
-}
-
 /// A metric that is to be converted.
 struct MetricToConvert {
     kind: PointKind,
     data: u32,
     key: SeriesKey,
-}
-
-/// The hash of texts in their order.
-fn hash(texts: &[&[u8]]) -> u128 {
-    let mut hash = Xxh3Default::new();
-    for text in texts {
-        hash.update(&text.len().to_le_bytes());
-        hash.update(text);
-    }
-    hash.digest128()
-}
-
-/// The first message in a field.
-fn first_of(message: &[u8], number: u32) -> Result<&[u8], WireError> {
-    let mut first: &[u8] = &[];
-    wire::each(message, number, |content| {
-        if first.is_empty() {
-            first = content;
-        }
-        Ok(())
-    })?;
-    Ok(first)
 }
 
 /// One request that is being converted.
@@ -126,7 +90,9 @@ impl TemporalityConverter {
         let converted = ConvertedRequest::default();
         let mut conversion = Conversion { converter: self, converted, changed: false };
         let mut out = Vec::with_capacity(request.len());
-        conversion.request(request, &mut out)?;
+        metric::rewrite(request, &mut out, &mut |scope, metric, out| {
+            conversion.metric(metric, scope, out)
+        })?;
         let Conversion { mut converted, changed, .. } = conversion;
         self.series.make_room();
         converted.request = out;
@@ -206,49 +172,6 @@ impl TemporalityConverter {
 }
 
 impl Conversion<'_> {
-    fn request(&mut self, request: &[u8], out: &mut Vec<u8>) -> Result<(), WireError> {
-        self.fields(request, 1, out, |this, resource, out| {
-            let attributes = unordered(first_of(resource, 1)?, 1)?;
-            this.fields(resource, 2, out, |this, scope, out| {
-                let key = hash(&[&attributes.to_le_bytes(), first_of(scope, 1)?]);
-                this.fields(scope, 2, out, |this, metric, out| this.metric(metric, key, out))
-            })
-        })
-        .map(drop)
-    }
-
-    /// Writes the fields of a message; of those with this number what `write` leaves something of. Whether it
-    /// left something of any.
-    fn fields(
-        &mut self,
-        message: &[u8],
-        number: u32,
-        out: &mut Vec<u8>,
-        mut write: impl FnMut(&mut Self, &[u8], &mut Vec<u8>) -> Result<bool, WireError>,
-    ) -> Result<bool, WireError> {
-        let mut left = false;
-        let mut fields = WireFields::new(message);
-        while let Some(field) = fields.read()? {
-            let WireValue::Bytes(inner) = field.value else {
-                out.extend_from_slice(field.raw);
-                continue;
-            };
-            if field.number != number {
-                out.extend_from_slice(field.raw);
-                continue;
-            }
-            let start = out.len();
-            let open = NestedMessage::open(out, number, inner.len());
-            if write(self, inner, out)? {
-                open.close(out);
-                left = true;
-            } else {
-                out.truncate(start);
-            }
-        }
-        Ok(left)
-    }
-
     /// Writes the fields of a metric; whether any points are left.
     fn metric(&mut self, metric: &[u8], scope: u128, out: &mut Vec<u8>) -> Result<bool, WireError> {
         let Some(MetricToConvert { kind, data, key }) = self.conversion_of(metric, scope)? else {
@@ -257,13 +180,13 @@ impl Conversion<'_> {
         };
         self.changed = true;
         let target = self.converter.target.number();
-        self.fields(metric, data, out, |this, content, out| {
+        metric::fields(metric, data, out, &mut |content, out| {
             let mut left = false;
             let mut fields = WireFields::new(content);
             while let Some(field) = fields.read()? {
                 match (field.number, field.value) {
                     (1, WireValue::Bytes(encoded)) => {
-                        left |= this.point((kind, key), encoded, field.raw, out)?;
+                        left |= self.point((kind, key), encoded, field.raw, out)?;
                     }
                     (2, _) => {}
                     _ => out.extend_from_slice(field.raw),
@@ -280,30 +203,8 @@ impl Conversion<'_> {
         metric: &[u8],
         scope: u128,
     ) -> Result<Option<MetricToConvert>, WireError> {
-        let mut identity = MetricIdentity { name: &[], unit: &[], data: 0 };
-        let mut data: &[u8] = &[];
-        let mut fields = WireFields::new(metric);
-        while let Some(field) = fields.read()? {
-            match (field.number, field.value) {
-                (1, WireValue::Bytes(name)) => identity.name = name,
-                (3, WireValue::Bytes(unit)) => identity.unit = unit,
-                (5 | 7 | 9..=11, WireValue::Bytes(content)) => {
-                    (identity.data, data) = (field.number, content);
-                }
-                _ => {}
-            }
-        }
-        let (mut temporality, mut points, mut is_monotonic) = (0, 0_usize, false);
-        let mut fields = WireFields::new(data);
-        while let Some(field) = fields.read()? {
-            match (field.number, field.value) {
-                (1, WireValue::Bytes(_)) => points += 1,
-                (2, WireValue::Varint(value)) => temporality = value,
-                (3, WireValue::Varint(value)) => is_monotonic = value != 0,
-                _ => {}
-            }
-        }
-        let MetricIdentity { name, unit, data } = identity;
+        let MetricHead { name, unit, data, temporality, is_monotonic, points } =
+            MetricHead::read(metric)?;
         let kind = PointKind::of_field(data);
         let may_fall = kind == Some(PointKind::Number) && !is_monotonic;
         let Some(kind) = kind.filter(|_| self.converter.converts(temporality, may_fall)) else {
