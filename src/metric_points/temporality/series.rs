@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::point::PointValue;
+use crate::metric_points::point::PointValue;
 
 /// What stands for a series: its resource, scope, metric and attributes, hashed.
 pub(super) type SeriesKey = u128;
