@@ -30,6 +30,24 @@ impl KeyFields {
         xxh3_64(&self.text(spans))
     }
 
+    /// Shows the values of all fields in all spans as texts, with the place of the field.
+    pub(in crate::sampling) fn values(
+        &self,
+        spans: &[SpanParts<'_>],
+        show: &mut dyn FnMut(u64, &[u8]),
+    ) {
+        let mut text = Vec::new();
+        for (field, place) in self.fields.iter().zip(0_u64..) {
+            for span in spans.iter().filter(|span| span.is_root() || !field.is_of_root()) {
+                field.values(span, &mut |value| {
+                    text.clear();
+                    value.write(&mut text);
+                    show(place, &text);
+                });
+            }
+        }
+    }
+
     /// The key in the form of Refinery: of each field the distinct values of all spans in order, and then
     /// those of the root, and the number of spans.
     fn text(&self, spans: &[SpanParts<'_>]) -> Vec<u8> {

@@ -2,8 +2,9 @@
 
 mod rates;
 
-pub use self::rates::{HeadRate, RateChance, RateTally, RateTest};
+pub use self::rates::{AdaptiveRate, HeadRate, RateChance, RateTally, RateTest};
 use self::rates::{HeadRates, RatedSpan};
+use super::adaptive::TenantCount;
 use super::rewrite::{Mark, Probability};
 use super::session::{SessionKeys, TraceSessions};
 use super::threshold::{Randomness, Threshold};
@@ -70,6 +71,16 @@ impl HeadSampler {
         Self { sessions: keys.map(TraceSessions::new), ..self }
     }
 
+    /// Says how many instances share the goals of a fleet from now on.
+    pub fn set_fleet_size(&mut self, size: u32) {
+        self.rates.set_fleet_size(size);
+    }
+
+    /// Shows what rates decided by tenant since this was asked last, with the rate's name.
+    pub fn take_tenants(&mut self, show: &mut dyn FnMut(&str, &str, TenantCount)) {
+        self.rates.take_tenants(show);
+    }
+
     /// A sampler that keeps this percentage of traces.
     #[must_use]
     pub fn from_percentage(percentage: f64) -> Self {
@@ -118,8 +129,7 @@ impl HeadSampler {
             let rate = if self.rates.is_empty() {
                 None
             } else {
-                let before = state.threshold;
-                let rated = RatedSpan { item, telemetry, tag, before, now };
+                let rated = RatedSpan { item, telemetry, tag, id, state, now };
                 self.rates.of(rated, &mut tally.rates)
             };
             let wanted = rate.map_or(self.threshold, |(_, threshold)| threshold);

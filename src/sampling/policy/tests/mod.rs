@@ -283,6 +283,7 @@ fn rule_again(rule: &PolicyRule) -> PolicyRule {
         PolicyRule::All(rules) => PolicyRule::All(rules.iter().map(rule_again).collect()),
         PolicyRule::Any(rules) => PolicyRule::Any(rules.iter().map(rule_again).collect()),
         PolicyRule::Adaptive(index) => PolicyRule::Adaptive(*index),
+        PolicyRule::Novel(index) => PolicyRule::Novel(*index),
         PolicyRule::Spans(rule) => PolicyRule::Spans(rule.clone()),
         PolicyRule::Not(rule) => PolicyRule::Not(Box::new(rule_again(rule))),
     }
