@@ -131,6 +131,30 @@ mod tests {
         assert_eq!(key(&fields[..2], true, &none), "2");
     }
 
+    /// Cases: the Collector, `TestExtractKey_ScopedSelectors` and its likes, whose values are joined as Refinery's
+    /// are.
+    #[test]
+    fn selectors_look_where_the_published_tests_do() {
+        let spans = [
+            SpanRecord::new(1, 1).service("api").with("http.route", "/users"),
+            SpanRecord::new(1, 2).service("api").parent(1).with("http.route", "/users/id"),
+        ];
+        let leaking = [spans[0].clone().with("service.name", "span-level"), spans[1].clone()];
+        for (selector, want) in [
+            ("resource.attributes[\"service.name\"]", "api•,"),
+            ("resource.attributes[\"http.route\"]", ""),
+            ("span.attributes[\"http.route\"]", "/users•/users/id•,"),
+            ("root.attributes[\"http.route\"]", "/users,"),
+            ("any.attributes[\"service.name\"]", "api•span-level•,"),
+            ("any.attributes[\"missing\"]", ""),
+        ] {
+            assert_eq!(key(&[selector], false, &leaking), want, "{selector}");
+        }
+        for wrong in ["spans.attributes[\"k\"]", "span.attributes[k]", "span.attributes[\"\"]"] {
+            assert!(Field::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
     /// Case: Refinery, `TestKeyLimits`.
     #[test]
     fn a_key_has_so_many_values_and_no_more() {

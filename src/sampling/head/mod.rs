@@ -1,7 +1,10 @@
 //! Head sampling: each span at once, every span of a trace alike unless rates tell them apart.
 
+mod decision;
 mod rates;
 
+pub use self::decision::HeadDecision;
+use self::decision::decide_at;
 pub use self::rates::{AdaptiveRate, HeadRate, RateChance, RateTally, RateTest};
 use self::rates::{HeadRates, RatedSpan};
 use super::adaptive::TenantCount;
@@ -12,17 +15,6 @@ use super::tracestate::OtState;
 use crate::clock::Tick;
 use crate::codec::records::{ChunkRewriter, ItemReader, Patch};
 use crate::model::{Position, TraceId};
-
-/// What becomes of a span.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HeadDecision {
-    /// It goes.
-    Drop,
-    /// It stays as it is.
-    Keep,
-    /// It stays, with this threshold in its tracestate.
-    KeepWith(Threshold),
-}
 
 /// What was done, in spans: `received = kept + untraced + dropped`, with those of `rates`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -69,6 +61,16 @@ impl HeadSampler {
     #[must_use]
     pub fn with_sessions(self, keys: Option<SessionKeys>) -> Self {
         Self { sessions: keys.map(TraceSessions::new), ..self }
+    }
+
+    /// The names of rates.
+    pub fn rate_names(&self) -> impl Iterator<Item = &str> {
+        self.rates.names()
+    }
+
+    /// The names of rates that share a goal among tenants.
+    pub fn tenant_rates(&self) -> impl Iterator<Item = &str> {
+        self.rates.with_tenants()
     }
 
     /// Says how many instances share the goals of a fleet from now on.
@@ -177,15 +179,6 @@ impl HeadSampler {
         tally.against_sessions += 1;
         None
     }
-}
-
-fn decide_at(threshold: Option<Threshold>, id: TraceId, state: OtState) -> HeadDecision {
-    let Some(wanted) = threshold else { return HeadDecision::Drop };
-    if state.threshold.is_some_and(|before| before >= wanted) {
-        return HeadDecision::Keep;
-    }
-    let randomness = state.randomness.unwrap_or(Randomness::of_trace(id));
-    if wanted.keeps(randomness) { HeadDecision::KeepWith(wanted) } else { HeadDecision::Drop }
 }
 
 #[cfg(test)]

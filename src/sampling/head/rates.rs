@@ -4,7 +4,7 @@
 //! decides about all of them, a trace stays from the likeliest of its spans on, and what is at a lower
 //! rate may be missing; the threshold of each span that stays is its own.
 
-use super::{HeadDecision, decide_at};
+use super::decision::{HeadDecision, decide_at};
 use crate::clock::Tick;
 use crate::codec::records::{Item, Telemetry};
 use crate::condition::{Condition, ConditionRecord, ConditionSubject};
@@ -99,6 +99,18 @@ impl HeadRates {
 
     pub(super) const fn is_empty(&self) -> bool {
         self.list.is_empty()
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.list.iter().map(|rate| rate.name.as_str())
+    }
+
+    pub(super) fn with_tenants(&self) -> impl Iterator<Item = &str> {
+        let with = |rate: &&HeadRate| match &rate.chance {
+            RateChance::Adaptive(adaptive) => adaptive.sampler.config().tenants.is_some(),
+            RateChance::At(_) => false,
+        };
+        self.list.iter().filter(with).map(|rate| rate.name.as_str())
     }
 
     pub(super) fn set_fleet_size(&mut self, size: u32) {

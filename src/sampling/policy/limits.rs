@@ -49,6 +49,7 @@ pub struct Budgets {
     buckets: Vec<Bucket>,
     adaptive: Vec<Adaptive>,
     seen: Vec<Seen>,
+    fleet_size: u32,
     now: Tick,
 }
 
@@ -94,7 +95,14 @@ impl Budgets {
 
     /// Says how many instances share the goals of a fleet.
     pub fn set_fleet_size(&mut self, size: u32) {
+        self.fleet_size = size.max(1);
         self.adaptive.iter_mut().for_each(|adaptive| adaptive.sampler.set_fleet_size(size));
+    }
+
+    /// How many instances share the goals of a fleet.
+    #[must_use]
+    pub const fn fleet_size(&self) -> u32 {
+        self.fleet_size
     }
 
     /// Shows what an adaptive sampler decided by tenant since this was asked last.
@@ -140,9 +148,9 @@ impl Budgets {
         self.adaptive.get_mut(sampler).map_or(0, |adaptive| adaptive.sampler.take_beyond())
     }
 
-    /// Whether a trace stays at the threshold that an adaptive sampler says, given how likely its policy keeps
-    /// it at all; and the threshold. What a sampler before left of others like it counts for all of them, so
-    /// that the rate is one of what there was at first.
+    /// How likely a trace stays by an adaptive sampler, which takes it in, and by the rest of its policy. What a
+    /// sampler before left of others like it counts for all of them, so that the rate is one of what there was
+    /// at first.
     pub(super) fn at_rate(
         &mut self,
         sampler: usize,

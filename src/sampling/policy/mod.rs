@@ -164,6 +164,16 @@ impl Policies {
         Some(&policy.name)
     }
 
+    /// The policies that share a goal among tenants, by their index.
+    pub fn with_tenants(&self) -> impl Iterator<Item = usize> {
+        let with = |index: &usize| {
+            let rule = self.list.get(*index).and_then(|policy| policy.rule.adaptive_sampler());
+            let config = rule.and_then(|sampler| self.adaptive.get(sampler));
+            config.is_some_and(|config| config.tenants.is_some())
+        };
+        (0..self.list.len()).filter(with)
+    }
+
     /// The name of a policy.
     #[must_use]
     pub fn name(&self, index: usize) -> &str {

@@ -25,13 +25,20 @@ impl TailSampler {
         Some(AdaptiveKeys { known: sampler.keys(), beyond: before + sampler.beyond() })
     }
 
-    /// Shows what policies decided by tenant since this was asked last, with the policy's index.
-    pub fn take_tenants(&mut self, show: &mut dyn FnMut(usize, &str, TenantCount)) {
-        for (policy, of) in self.rules.policies.list().iter().enumerate() {
-            if let Some(index) = of.rule.adaptive_sampler() {
-                self.budgets.take_tenants(index, &mut |tenant, count| show(policy, tenant, count));
+    /// Shows what policies decided by tenant since this was asked last, with the policy's name.
+    pub fn take_tenants(&mut self, show: &mut dyn FnMut(&str, &str, TenantCount)) {
+        for policy in self.rules.policies.list() {
+            if let Some(index) = policy.rule.adaptive_sampler() {
+                let show = &mut |tenant: &str, count| show(&policy.name, tenant, count);
+                self.budgets.take_tenants(index, show);
             }
         }
+    }
+
+    /// How many instances share the goals of a fleet.
+    #[must_use]
+    pub const fn fleet_size(&self) -> u32 {
+        self.budgets.fleet_size()
     }
 
     /// Says how many instances share the goals of a fleet from now on.

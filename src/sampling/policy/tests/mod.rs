@@ -7,6 +7,7 @@ use crate::model::TraceId;
 use crate::sampling::threshold::Randomness;
 
 mod limited;
+mod novel;
 
 struct Trace {
     facts: PassedTests,
