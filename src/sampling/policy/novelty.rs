@@ -39,7 +39,7 @@ pub struct NoveltyConfig {
     pub window: Duration,
 }
 
-/// What was seen. It takes up to about 40 bytes for each fingerprint, and no more.
+/// What was seen. It takes up to about 60 bytes for each fingerprint, and no more.
 #[derive(Debug)]
 pub(super) struct Seen {
     config: NoveltyConfig,
