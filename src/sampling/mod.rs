@@ -15,7 +15,9 @@ mod threshold;
 mod trace_cache;
 mod tracestate;
 
-pub use head::{HeadDecision, HeadRate, HeadSampler, HeadTally, RateChance, RateTally, RateTest};
+pub use head::{
+    AdaptiveRate, HeadDecision, HeadRate, HeadSampler, HeadTally, RateChance, RateTally, RateTest,
+};
 pub use journal::{JournalFrames, MAGIC as JOURNAL_MAGIC, Undecided, undecided};
 pub use rewrite::{DRY_RUN_ATTRIBUTE, Mark, POLICY_ATTRIBUTE, Probability, marked_body};
 pub use session::SessionKeys;

@@ -73,6 +73,7 @@ mod reload;
 mod reported;
 mod sampling;
 mod sampling_files;
+mod sampling_fleet;
 mod sampling_rates;
 mod sampling_runtime;
 mod sampling_sessions;

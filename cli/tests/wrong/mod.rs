@@ -331,6 +331,45 @@ pub(crate) const CASES: &[Wrong] = &[
         "decision_wait",
     ),
     filter(
+        "policy",
+        &[&[SAMPLING, "mode: tail", "config_file: @FILE@"]],
+        "policies[0].tenants[0].weight: 0 is not allowed; allowed: a number",
+        "",
+    )
+    .file(
+        "policies:\n  - name: x\n    type: tenant_throughput\n    tenant_attribute: tenant.id\n    spans_per_second: 5\n    \
+         tenants: [{tenant: acme, weight: 0}]\n",
+    ),
+    filter(
+        "policy",
+        &[&[SAMPLING, "mode: tail", "config_file: @FILE@"]],
+        "policies[0].min_distance: 64 is not allowed; allowed: a whole number from 1 to 32",
+        "",
+    )
+    .file("policies:\n  - {name: x, type: diverse, min_distance: 64}\n"),
+    filter(
+        "policy",
+        &[&[SAMPLING, "mode: tail", "config_file: @FILE@"]],
+        "UseClusterSize: it needs option 'fleet_size' or 'fleet_size_file'",
+        "",
+    )
+    .file(
+        "RulesVersion: 2\nSamplers:\n  __default__:\n    TotalThroughputSampler:\n      GoalThroughputPerSec: 5\n      \
+         UseClusterSize: true\n      FieldList: [a]\n",
+    ),
+    filter(
+        "policy",
+        &[&[SAMPLING, "sampling_percentage: 5", "fleet_size: 0"]],
+        "option 'fleet_size': '0' is not allowed; allowed: a number from 1 to 1000000",
+        "fleet_size",
+    ),
+    filter(
+        "file",
+        &[&[SAMPLING, "sampling_percentage: 5", "fleet_size_file: /nowhere/replicas"]],
+        "option 'fleet_size_file': '/nowhere/replicas' is not allowed; allowed: a file with a number from 1 to 1000000",
+        "fleet_size_file",
+    ),
+    filter(
         "duplicate",
         &[&[SAMPLING, "sampling_percentage: [5, 6]"]],
         "ai_sampling: configuration property 'sampling_percentage' is set 2 times",

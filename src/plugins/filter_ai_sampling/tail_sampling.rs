@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::fleet::FleetSizeFile;
 use super::journal::{Journal, JournalEnvironment, JournalSettings};
 use super::reload::ConfigFile;
 use super::tail_numbers::TailNumbers;
@@ -48,6 +49,7 @@ struct State {
     generation: u32,
     was_shedding: bool,
     file: Option<ConfigFile>,
+    fleet_file: Option<FleetSizeFile>,
     /// Taken and refused.
     file_changes: [Counter; 2],
     journal: Journaling,
@@ -65,7 +67,7 @@ enum Journaling {
 impl TailSampling {
     pub(super) fn new(
         sampler: TailSampler,
-        file: Option<ConfigFile>,
+        (file, fleet_file): (Option<ConfigFile>, Option<FleetSizeFile>),
         journal: Option<JournalSettings>,
         environment: &Environment,
     ) -> Self {
@@ -81,6 +83,7 @@ impl TailSampling {
             generation: sampler.generation(),
             was_shedding: false,
             file,
+            fleet_file,
             file_changes: ["taken", "refused"].map(changes),
             sampler,
         };
@@ -278,6 +281,10 @@ impl TelemetrySource for TailSampling {
     fn take(&self, drain: Drain, now: Tick, _unix_nanos: u64) -> Vec<Emission> {
         let mut state = self.state.lock();
         self.reload(&mut state, now);
+        let State { sampler, fleet_file, .. } = &mut *state;
+        if let Some(size) = fleet_file.as_mut().and_then(|file| file.follow(now, &self.log)) {
+            sampler.set_fleet_size(size);
+        }
         state.begin_journal(&self.log);
         state.recover(&self.log, now);
         state.write_journal(true, now);

@@ -39,6 +39,8 @@ fn config(in_order: bool, unit: AmountUnit, name: &str, max_keys: usize) -> Tail
         whole: false,
         initial: 10.0,
         max_keys,
+        of_fleet: false,
+        tenants: None,
     };
     let policies = Policies::new(list, tests, Vec::new());
     TailConfig {

@@ -4,6 +4,7 @@ mod attribute;
 mod facts;
 mod field;
 mod limits;
+mod novelty;
 mod rule;
 mod span_rule;
 mod usage;
@@ -12,6 +13,7 @@ pub use attribute::{PassedTests, SpanTest, SpanTests, ValueTest};
 pub use facts::{KeepProbability, TraceFacts, TraceSize};
 pub use field::{Field, FieldValue, SpanParts};
 pub use limits::{Budgets, Limit, LimitUnit};
+pub use novelty::{MAX_REMEMBERED, Novelty, NoveltyConfig};
 pub use rule::{Composite, PolicyRule, UsageTest};
 pub use span_rule::{Comparison, Operand, RuleCondition, SpanRule, ValueCheck, truncated};
 pub use usage::{SpanUsage, TraceUsage};
@@ -63,6 +65,9 @@ pub struct Policies {
     tests: SpanTests,
     limits: Vec<Limit>,
     adaptive: Vec<AdaptiveConfig>,
+    novelty: Vec<NoveltyConfig>,
+    /// How many instances share the goals of a fleet; 0 is 1.
+    fleet_size: u32,
     in_order: bool,
     has_drop: bool,
     ignore_spans: bool,
@@ -83,6 +88,17 @@ impl Policies {
     #[must_use]
     pub fn with_adaptive(self, adaptive: Vec<AdaptiveConfig>) -> Self {
         Self { adaptive, ..self }
+    }
+
+    /// The same with what keeps what is new, which their rules name.
+    #[must_use]
+    pub fn with_novelty(self, novelty: Vec<NoveltyConfig>) -> Self {
+        Self { novelty, ..self }
+    }
+
+    /// Says how many instances share the goals of a fleet.
+    pub const fn set_fleet_size(&mut self, size: u32) {
+        self.fleet_size = size;
     }
 
     /// The same, where the first policy that matches a trace decides about it.
@@ -118,7 +134,10 @@ impl Policies {
     /// What the limits have before anything was kept.
     #[must_use]
     pub fn budgets(&self) -> Budgets {
-        Budgets::new(&self.limits).with_adaptive(&self.adaptive)
+        let budgets = Budgets::new(&self.limits).with_adaptive(&self.adaptive);
+        let mut budgets = budgets.with_novelty(&self.novelty);
+        budgets.set_fleet_size(self.fleet_size);
+        budgets
     }
 
     /// Makes what is left for policies before these into what these begin with: limits keep what they have
@@ -134,6 +153,8 @@ impl Policies {
         };
         let known: Vec<Option<usize>> = self.adaptive.iter().enumerate().map(known).collect();
         budgets.renew_adaptive(&self.adaptive, &known);
+        budgets.renew_novelty(&self.novelty);
+        budgets.set_fleet_size(self.fleet_size);
     }
 
     /// The name of the policy whose adaptive sampler has this index.
@@ -141,6 +162,16 @@ impl Policies {
         let mut policies = self.list.iter();
         let policy = policies.find(|policy| policy.rule.adaptive_sampler() == Some(sampler))?;
         Some(&policy.name)
+    }
+
+    /// The policies that share a goal among tenants, by their index.
+    pub fn with_tenants(&self) -> impl Iterator<Item = usize> {
+        let with = |index: &usize| {
+            let rule = self.list.get(*index).and_then(|policy| policy.rule.adaptive_sampler());
+            let config = rule.and_then(|sampler| self.adaptive.get(sampler));
+            config.is_some_and(|config| config.tenants.is_some())
+        };
+        (0..self.list.len()).filter(with)
     }
 
     /// The name of a policy.
@@ -175,15 +206,28 @@ impl Policies {
         let cheap = self.having(PolicyAction::Keep).filter(|(_, rule)| !rule.has_cel());
         let dear = self.having(PolicyAction::Keep).filter(|(_, rule)| rule.has_cel());
         let (mut candidates, mut adaptive) = (Candidates::default(), Vec::new());
+        let mut novel = Vec::new();
         for (index, rule) in cheap.chain(dear) {
             let Some(matched) = matches(index, rule) else { continue };
             if matched == Match::CERTAIN {
                 return TraceOutcome::Keep { policy: index, probability: KeepProbability::Certain };
             }
-            if matched.adaptive.is_some() {
-                adaptive.push((index, matched));
-            } else {
-                candidates.add(index, matched);
+            match matched {
+                Match { novel: Some(_), .. } => novel.push((index, matched)),
+                Match { adaptive: Some(_), .. } => adaptive.push((index, matched)),
+                _ => candidates.add(index, matched),
+            }
+        }
+        // What something else keeps for certain is not seen by those that keep what is new.
+        for (index, matched) in novel {
+            match matched.if_new(trace, budgets) {
+                None => {}
+                Some(Match::CERTAIN) => {
+                    let probability = KeepProbability::Certain;
+                    return TraceOutcome::Keep { policy: index, probability };
+                }
+                Some(matched) if matched.adaptive.is_some() => adaptive.push((index, matched)),
+                Some(matched) => candidates.add(index, matched),
             }
         }
         // They make their rates of what nothing else keeps for certain.
@@ -220,8 +264,8 @@ impl Policies {
         matches: &mut dyn FnMut(usize, &PolicyRule) -> Option<Match>,
     ) -> TraceOutcome {
         for (policy, Policy { rule, action, .. }) in self.list.iter().enumerate() {
-            let Some(matched) = matches(policy, rule) else { continue };
-            let matched = matched.at_rate(trace, budgets);
+            let matched = matches(policy, rule).and_then(|it| it.if_new(trace, budgets));
+            let Some(matched) = matched.map(|it| it.at_rate(trace, budgets)) else { continue };
             if *action == PolicyAction::Drop || !matched.stays(trace) {
                 return TraceOutcome::Drop(Some(policy));
             }

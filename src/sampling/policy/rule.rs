@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::facts::{KeepProbability, TraceFacts, stays_at};
+use super::facts::{KeepProbability, TraceFacts};
 use super::limits::{Budgets, Charge, LimitUnit};
 use super::span_rule::SpanRule;
 use super::usage::TraceUsage;
@@ -29,6 +29,8 @@ pub enum PolicyRule {
     Probability(Option<Threshold>),
     /// The trace's randomness reaches the threshold that the adaptive sampler with this index says.
     Adaptive(usize),
+    /// The trace is new to what keeps what is new and has this index.
+    Novel(usize),
     /// Spans have fields with such values.
     Spans(Box<SpanRule>),
     /// The limit with this index has room for the trace.
@@ -78,12 +80,18 @@ pub(super) struct Match {
     pub(super) is_limited: bool,
     /// The adaptive sampler by which it may be less likely.
     pub(super) adaptive: Option<usize>,
+    /// What keeps what is new, if only that does.
+    pub(super) novel: Option<usize>,
 }
 
 impl Match {
     /// The trace stays, and nothing else is asked.
-    pub(super) const CERTAIN: Self =
-        Self { probability: KeepProbability::Certain, is_limited: false, adaptive: None };
+    pub(super) const CERTAIN: Self = Self {
+        probability: KeepProbability::Certain,
+        is_limited: false,
+        adaptive: None,
+        novel: None,
+    };
     const LIMITED: Self = Self { is_limited: true, ..Self::CERTAIN };
 }
 
@@ -101,6 +109,12 @@ impl PolicyRule {
             Self::Adaptive(index) => Some(*index),
             _ => self.parts().iter().find_map(Self::adaptive_sampler),
         }
+    }
+
+    /// Whether a part keeps what is new alone.
+    #[must_use]
+    pub fn is_novel(&self) -> bool {
+        self.has(&|rule| matches!(rule, Self::Novel(_)))
     }
 
     /// Whether the answer depends on what was kept before.
@@ -139,6 +153,7 @@ impl PolicyRule {
             | Self::Finding
             | Self::Probability(_)
             | Self::Adaptive(_)
+            | Self::Novel(_)
             | Self::Spans(_)
             | Self::Limit(..)
             | Self::Cel(_) => &[],
@@ -157,6 +172,7 @@ impl PolicyRule {
             | Self::Cel(_)
             | Self::Spans(_)
             | Self::Adaptive(_)
+            | Self::Novel(_)
             | Self::Not(_)
             | Self::Limit(..)
             | Self::Composite(_) => false,
@@ -174,6 +190,7 @@ impl PolicyRule {
             | Self::Usage(_)
             | Self::Finding
             | Self::Adaptive(_)
+            | Self::Novel(_)
             | Self::Spans(_)
             | Self::Limit(..)
             | Self::Composite(_)
@@ -210,6 +227,7 @@ impl PolicyRule {
                 ..Match::CERTAIN
             }),
             Self::Adaptive(index) => Some(Match { adaptive: Some(*index), ..Match::CERTAIN }),
+            Self::Novel(index) => Some(Match { novel: Some(*index), ..Match::CERTAIN }),
             Self::Spans(rule) => certain(rule.matches(trace.spans())),
             Self::Limit(..) => Some(Match::LIMITED),
             Self::Composite(composite) => composite.first(trace)?.map(|_| Match::LIMITED),
@@ -236,6 +254,7 @@ impl PolicyRule {
             | Self::Finding
             | Self::Probability(_)
             | Self::Adaptive(_)
+            | Self::Novel(_)
             | Self::Spans(_)
             | Self::Cel(_)
             | Self::Any(_)
@@ -281,19 +300,22 @@ impl Composite {
 }
 
 impl Match {
+    /// The same if the trace is new, where only that keeps it.
+    pub(super) fn if_new(self, trace: &dyn TraceFacts, budgets: &mut Budgets) -> Option<Self> {
+        let Some(novelty) = self.novel else { return Some(self) };
+        budgets.is_new(novelty, trace).then_some(Self { novel: None, ..self })
+    }
+
     /// The same at the rate that its adaptive sampler says, if it has one.
     pub(super) fn at_rate(self, trace: &dyn TraceFacts, budgets: &mut Budgets) -> Self {
         let Some(sampler) = self.adaptive else { return self };
-        let at_rate = KeepProbability::At(budgets.threshold(sampler, trace));
-        Self { probability: self.probability.max(at_rate), adaptive: None, ..self }
+        let probability = budgets.at_rate(sampler, self.probability, trace);
+        Self { probability, adaptive: None, ..self }
     }
 
     /// Whether chance lets the trace stay.
     pub(super) fn stays(self, trace: &dyn TraceFacts) -> bool {
-        match self.probability {
-            KeepProbability::At(threshold) => stays_at(threshold, trace),
-            KeepProbability::Certain | KeepProbability::Unknown => true,
-        }
+        self.probability.stays(trace)
     }
 }
 
@@ -310,10 +332,11 @@ fn all(rules: &[PolicyRule], trace: &dyn TraceFacts) -> Result<Option<Match>, Co
     let (mut strictest, mut unanswered) = (Match::CERTAIN, None);
     for rule in rules {
         match rule.matches(trace) {
-            Ok(Some(Match { probability, is_limited, adaptive })) => {
+            Ok(Some(Match { probability, is_limited, adaptive, novel })) => {
                 strictest.probability = strictest.probability.max(probability);
                 strictest.is_limited |= is_limited;
                 strictest.adaptive = strictest.adaptive.or(adaptive);
+                strictest.novel = strictest.novel.or(novel);
             }
             Ok(None) => return Ok(None),
             Err(error) => unanswered = Some(error),

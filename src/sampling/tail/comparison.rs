@@ -23,6 +23,12 @@ impl Comparison {
         Self { config, budgets, until }
     }
 
+    /// Says how many instances share the goals of a fleet.
+    pub(super) fn set_fleet_size(&mut self, size: u32) {
+        self.config.policies.set_fleet_size(size);
+        self.budgets.set_fleet_size(size);
+    }
+
     /// Whether it has been compared for long enough.
     pub(super) fn is_over(&self, now: Tick) -> bool {
         now >= self.until

@@ -7,6 +7,7 @@ use crate::model::TraceId;
 use crate::sampling::threshold::Randomness;
 
 mod limited;
+mod novel;
 
 struct Trace {
     facts: PassedTests,
@@ -283,6 +284,7 @@ fn rule_again(rule: &PolicyRule) -> PolicyRule {
         PolicyRule::All(rules) => PolicyRule::All(rules.iter().map(rule_again).collect()),
         PolicyRule::Any(rules) => PolicyRule::Any(rules.iter().map(rule_again).collect()),
         PolicyRule::Adaptive(index) => PolicyRule::Adaptive(*index),
+        PolicyRule::Novel(index) => PolicyRule::Novel(*index),
         PolicyRule::Spans(rule) => PolicyRule::Spans(rule.clone()),
         PolicyRule::Not(rule) => PolicyRule::Not(Box::new(rule_again(rule))),
     }

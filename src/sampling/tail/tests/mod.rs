@@ -14,6 +14,7 @@ use crate::sampling::policy::{
 };
 use crate::sampling::{POLICY_ATTRIBUTE, SessionKeys, Threshold};
 
+mod chain;
 mod runtime;
 
 const LOW: u64 = 0x1100_0000_0000_0000 | 0x0011_1111_1111_1111;
