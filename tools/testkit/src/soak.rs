@@ -49,10 +49,10 @@ pub struct Args {
     #[arg(long, default_value_t = 5000)]
     pub rate: u64,
     /// `max_buffer_size` in millions of bytes.
-    #[arg(long, default_value_t = 128)]
+    #[arg(long, default_value_t = 256)]
     pub buffer: u64,
     /// `decision_wait` in seconds.
-    #[arg(long, default_value_t = 40)]
+    #[arg(long, default_value_t = 60)]
     pub wait: u64,
     /// Milliseconds between the halves of a trace.
     #[arg(long, default_value_t = 1000)]
