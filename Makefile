@@ -12,7 +12,7 @@ ifneq ($(TOOLCHAIN),)
 export RUSTUP_TOOLCHAIN := $(TOOLCHAIN)
 endif
 
-.PHONY: help setup build install files demo test lint quick unit host-test roundtrips exporters backends bench findings fuzz memcheck abi docs bindings check-bindings dependencies advisories test-aarch64 dist dist-try clean
+.PHONY: help setup build install files demo test lint quick unit host-test roundtrips exporters backends bench soak findings fuzz memcheck abi docs bindings check-bindings dependencies advisories test-aarch64 dist dist-try clean
 
 help: ## Show this help
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -84,6 +84,10 @@ backends: ## Install backends that others wrote (pip: rotel, MLflow; PHOENIX=1) 
 bench: build ## Measure beside Fluent Bit's own plugins and print the table
 	@$(MAKE) --no-print-directory files PREFIX="$(TARGET)/plugins" >/dev/null
 	@"$(TARGET)/release/otlp-tool" bench --plugins "$(abspath $(TARGET))/plugins" $(BENCH)
+
+soak: build ## Tail sampling at a rate above its bounds for ten minutes, on the newest real host (SOAK="--seconds 60")
+	@$(MAKE) --no-print-directory files PREFIX="$(TARGET)/plugins" >/dev/null
+	@"$(TARGET)/release/otlp-tool" soak --plugins "$(abspath $(TARGET))/plugins" $(SOAK)
 
 findings: ## Simulate calls, and print what ai_metrics finds in them, when, and how often wrongly
 	$(CARGO) run --profile cases -p testkit --bin otlp-tool -- findings $(FINDINGS)

@@ -53,6 +53,12 @@ pub trait TelemetrySource: Send + Sync {
     /// Takes back what the host refused; it is offered again at a later drain.
     fn put_back(&self, emission: Emission);
 
+    /// Whether more is due than the last [`TelemetrySource::take`] gave, so that the host's thread is not held
+    /// up for long: it is drained again as soon as the host has looked after others.
+    fn has_more(&self) -> bool {
+        false
+    }
+
     /// In what form what it gives is to be appended; other than as records only metrics are.
     fn form(&self) -> EmissionForm {
         EmissionForm::Records

@@ -39,17 +39,22 @@ impl Input for AiEmitter {
     fn open(
         options: &dyn Options,
         environment: Environment,
-        _waker: Waker,
+        waker: Waker,
     ) -> Result<Self, OpenError> {
         let mut parser = Parser::new(options);
         let given = Given::read(&mut parser)?;
         let given = parser.finish(given)?;
         let memory = ChunkLimit::new(given.limit, &environment.counters, &environment.log);
         let check_memory = options.get(max_memory::NAME).is_some();
-        Ok(Self { emitter: Emitter::new(&environment), memory, check_memory })
+        Ok(Self { emitter: Emitter::new(&environment, waker), memory, check_memory })
     }
 
-    fn on_wake(&mut self, _sink: &mut dyn Sink) {}
+    fn on_wake(&mut self, sink: &mut dyn Sink) {
+        if self.emitter.is_behind() {
+            let room = self.memory.room(sink);
+            self.emitter.tick(sink, room);
+        }
+    }
 
     fn on_tick(&mut self, sink: &mut dyn Sink) {
         if std::mem::take(&mut self.check_memory) {

@@ -24,7 +24,7 @@
     reason = "a host test has its place to its end, whatever it awaits"
 )]
 
-use testkit::{client, hosts, load, replay, shapes, sink, support, wire};
+use testkit::{client, hosts, load, replay, shapes, sink, soak, support, wire};
 
 mod answers;
 mod arrived;
@@ -77,6 +77,7 @@ mod sampling_fleet;
 mod sampling_rates;
 mod sampling_runtime;
 mod sampling_sessions;
+mod sampling_under_load;
 mod sdk;
 mod security;
 mod server_metrics;

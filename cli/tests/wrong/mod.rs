@@ -185,6 +185,18 @@ pub(crate) const CASES: &[Wrong] = &[
         "sampling_percentage",
     ),
     filter(
+        "switch",
+        &[&[SAMPLING, "mode: tail", "sampling_percentage: 10", "early_decision: sometimes"]],
+        "option 'early_decision': 'sometimes' is not allowed; allowed: on, off",
+        "early_decision",
+    ),
+    filter(
+        "mode",
+        &[&[SAMPLING, "sampling_percentage: 10", "early_decision: off"]],
+        "option 'early_decision': 'off' is not allowed; it needs 'mode: tail'",
+        "early_decision",
+    ),
+    filter(
         "percentage",
         &[&[SAMPLING]],
         "option 'sampling_percentage' is missing; head sampling needs it: 0 to 100",

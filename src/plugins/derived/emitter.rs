@@ -7,7 +7,7 @@ use super::native_metrics;
 use crate::clock;
 use crate::codec::fluentbit::write::ReaderCapabilities;
 use crate::hub::{Drain, EmissionForm, Hub, drain};
-use crate::plugin::{Environment, NotAppended, Pause, Sink};
+use crate::plugin::{Environment, NotAppended, Pause, Sink, Waker};
 use crate::stats::{Counter, CounterFamily, Log, LogLevel};
 
 /// How often what is due is looked for.
@@ -50,6 +50,9 @@ enum Mode {
 pub(in crate::plugins) struct Emitter {
     hub: Arc<Hub>,
     mode: Mode,
+    /// Has the host call back before the next tick, where there is more to emit than one call may take.
+    waker: Waker,
+    is_behind: bool,
     /// What the readers of the running release take.
     forms: ReaderCapabilities,
     emitted: Counter,
@@ -61,13 +64,15 @@ pub(in crate::plugins) struct Emitter {
 
 impl Emitter {
     /// An emitter known to the hub.
-    pub(in crate::plugins) fn new(environment: &Environment) -> Self {
+    pub(in crate::plugins) fn new(environment: &Environment, waker: Waker) -> Self {
         let Environment { hub, counters, log, .. } = environment;
         hub.add_emitter();
         Self {
             hub: Arc::clone(hub),
             forms: ReaderCapabilities::of_release(&environment.host_release),
             mode: Mode::Running,
+            waker,
+            is_behind: false,
             emitted: counters.counter(EMITTED_RECORDS, &[]),
             refused: counters.counter(REFUSED_RECORDS, &[]),
             lost: counters.counter(LOST_RECORDS, &[]),
@@ -79,18 +84,27 @@ impl Emitter {
     /// Emits what is due, as long as it is less than `room` bytes: the emission that fills it is the
     /// last one, and the others stay where they are held until there is memory again. Between the
     /// begin of a stop and its end the host still ticks: what came about meanwhile leaves at once.
-    pub(in crate::plugins) fn tick(&self, sink: &mut dyn Sink, room: usize) {
+    pub(in crate::plugins) fn tick(&mut self, sink: &mut dyn Sink, room: usize) {
+        self.is_behind = false;
         match self.mode {
             Mode::Running if room == 0 => self.log.often(LogLevel::Warn, "overfull", || {
                 "what filters made waits in them: too much waits in memory for the outputs"
                     .to_owned()
             }),
             Mode::Running => {
-                self.emit(Drain::Due, sink, room);
+                (_, self.is_behind) = self.emit(Drain::Due, sink, room);
+                if self.is_behind {
+                    self.waker.wake();
+                }
             }
             Mode::Paused => {}
             Mode::Stopping => self.emit_everything(sink),
         }
+    }
+
+    /// Whether the last tick left something for a call that comes before the next one.
+    pub(in crate::plugins) const fn is_behind(&self) -> bool {
+        self.is_behind
     }
 
     /// Stops emitting; at the end of the run after everything that is held.
@@ -113,12 +127,13 @@ impl Emitter {
     }
 
     fn emit_everything(&self, sink: &mut dyn Sink) {
-        if self.emit(Drain::Everything, sink, usize::MAX) > 0 {
+        if self.emit(Drain::Everything, sink, usize::MAX).0 > 0 {
             sink.flush_now();
         }
     }
 
-    fn emit(&self, what: Drain, sink: &mut dyn Sink, room: usize) -> usize {
+    /// Emits, and says how many records that were, and whether there are more.
+    fn emit(&self, what: Drain, sink: &mut dyn Sink, room: usize) -> (usize, bool) {
         let mut lost = 0_usize;
         let (mut appended_bytes, mut is_full) = (0_usize, false);
         let drained =
@@ -162,7 +177,7 @@ impl Emitter {
         // What there is no room for was not offered to the host.
         self.refused.add_items(if is_full { 0 } else { drained.refused });
         self.lost.add_items(lost);
-        emitted
+        (emitted, drained.has_more)
     }
 }
 
@@ -224,7 +239,8 @@ mod tests {
             let emission = Emission { tag: Vec::new(), records: 2, events: vec![1] };
             shelf.put_back(emission);
         };
-        let (mut emitter, mut sink) = (Emitter::new(&environment), Taken::default());
+        let waker = Waker::new(|| {});
+        let (mut emitter, mut sink) = (Emitter::new(&environment, waker), Taken::default());
         fill();
         emitter.tick(&mut sink, 0);
         assert_eq!((sink.0, shelf.0.lock().unwrap().len()), (0, 1));

@@ -8,7 +8,7 @@ use crate::hub::{Drain, EmissionForm};
 use crate::model::TraceId;
 use crate::plugin::{
     AppendRefused, Chunk, Environment, Filter, GivenOptions, NativeKind, NotAppended, OpenError,
-    Pause, Sink, Verdict,
+    Pause, Sink, Verdict, Waker,
 };
 use crate::plugins::derived::emitter::Emitter;
 use crate::plugins::testing::{counter, environment, pass, problems};
@@ -79,7 +79,7 @@ fn metrics_are_emitted_in_the_host_s_own_form() {
         .with("gen_ai.operation.name", "chat")
         .with("gen_ai.usage.output_tokens", 5);
     let bytes = chunk(&[span]);
-    let mut emitter = Emitter::new(&environment);
+    let mut emitter = Emitter::new(&environment, Waker::new(|| {}));
     let mut sink = Contexts(Vec::new(), Some(NotAppended::Refused), 0, 0);
     assert_eq!(filter.on_chunk(Chunk { tag: b"ai", bytes: &bytes }), Verdict::Pass);
     // What the host refuses is offered again, whole.
@@ -116,7 +116,7 @@ fn metrics_are_emitted_for_prometheus() {
         SpanRecord::new(1, 1).service(service).with("gen_ai.operation.name", "chat")
     });
     let bytes = chunk(&spans);
-    let mut emitter = Emitter::new(&environment);
+    let mut emitter = Emitter::new(&environment, Waker::new(|| {}));
     let mut sink = Contexts::default();
     assert_eq!(filter.on_chunk(Chunk { tag: b"spans", bytes: &bytes }), Verdict::Pass);
     emitter.pause(Pause::Shutdown, &mut sink);

@@ -65,6 +65,9 @@ options! {
             Time "decision_wait_max",
             "Tail: learn how long traces go on by the resource and name of their first span, and decide those \
              that last longer than decision_wait up to this long after their first span";
+        early_decision: bool = read::bool,
+            Bool "early_decision" = "on",
+            "Tail: decide a trace as soon as nothing that follows can change the outcome; off: when its wait is over";
         keep_errors: bool = read::bool,
             Bool "keep_errors" = "off",
             "Tail: keep traces with an error";
@@ -383,7 +386,7 @@ fn check_head(parser: &mut Parser<'_>, percentage: Option<f64>, list: &PolicyLis
     // What differs from its default was meant to do something.
     for option in OPTIONS.iter().filter(|option| !OF_BOTH_MODES.contains(&option.name)) {
         let means_something = |given: &&str| match option.kind {
-            OptionKind::Bool => parse_bool(given.trim()) == Some(true),
+            OptionKind::Bool => parse_bool(given.trim()) != option.default.and_then(parse_bool),
             _ => Some(*given) != option.default,
         };
         if let Some(given) = parser.text(option.name).filter(means_something) {
@@ -415,6 +418,7 @@ fn tail_settings(parser: &mut Parser<'_>, given: &Given) -> TailSettings {
         max_trace_spans: limit(given.max_spans_per_trace),
         max_trace_bytes: limit(given.max_trace_size),
         shed_at,
+        decides_early: given.early_decision,
         dry_run: given.dry_run,
     }
 }

@@ -301,4 +301,8 @@ impl TelemetrySource for TailSampling {
         state.sampler.put_back(emission);
         self.show(&mut state);
     }
+
+    fn has_more(&self) -> bool {
+        self.state.lock().sampler.is_behind()
+    }
 }

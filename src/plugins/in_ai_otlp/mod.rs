@@ -128,14 +128,17 @@ impl Input for AiOtlp {
         let settings = settings(options, &environment)?;
         let warning = NativeWarning::of(&settings, &environment);
         let log = Arc::clone(&environment.log);
-        let receiver = Receiver::open(&settings, waker, &environment.counters, log)?;
-        let emitter = Emitter::new(&environment);
+        let receiver = Receiver::open(&settings, waker.clone(), &environment.counters, log)?;
+        let emitter = Emitter::new(&environment, waker);
         let check_memory = options.get(max_memory::NAME).is_some();
         Ok(Self { receiver, emitter, warning, check_memory })
     }
 
     fn on_wake(&mut self, sink: &mut dyn Sink) {
         self.receiver.append(sink);
+        if self.emitter.is_behind() {
+            self.emit(sink);
+        }
     }
 
     fn on_tick(&mut self, sink: &mut dyn Sink) {
@@ -147,8 +150,7 @@ impl Input for AiOtlp {
             self.receiver.warn_if_bounded(sink);
         }
         self.receiver.append(sink);
-        let room = if self.receiver.is_overfull() { 0 } else { usize::MAX };
-        self.emitter.tick(sink, room);
+        self.emit(sink);
     }
 
     fn on_pause(&mut self, why: Pause, sink: &mut dyn Sink) {
@@ -167,6 +169,14 @@ impl Input for AiOtlp {
     fn on_resume(&mut self) {
         self.receiver.resume();
         self.emitter.resume();
+    }
+}
+
+impl AiOtlp {
+    /// Emits what filters made, as far as there is room.
+    fn emit(&mut self, sink: &mut dyn Sink) {
+        let room = if self.receiver.is_overfull() { 0 } else { usize::MAX };
+        self.emitter.tick(sink, room);
     }
 }
 

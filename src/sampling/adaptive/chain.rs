@@ -53,6 +53,7 @@ fn config(in_order: bool, unit: AmountUnit, name: &str, max_keys: usize) -> Tail
             max_trace_spans: None,
             max_trace_bytes: None,
             shed_at: None,
+            decides_early: true,
             dry_run: false,
         },
         compare_for: Duration::ZERO,

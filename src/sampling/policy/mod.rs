@@ -1,6 +1,7 @@
 //! Policies of tail sampling: which traces stay, and with which probability.
 
 mod attribute;
+mod early;
 mod facts;
 mod field;
 mod limits;
@@ -69,8 +70,6 @@ pub struct Policies {
     /// How many instances share the goals of a fleet; 0 is 1.
     fleet_size: u32,
     in_order: bool,
-    has_drop: bool,
-    ignore_spans: bool,
     read_usage: bool,
 }
 
@@ -78,10 +77,8 @@ impl Policies {
     /// Policies with the span tests and the limits that their rules name.
     #[must_use]
     pub fn new(list: Vec<Policy>, tests: SpanTests, limits: Vec<Limit>) -> Self {
-        let has_drop = list.iter().any(|policy| policy.action == PolicyAction::Drop);
-        let ignore_spans = list.iter().all(|policy| policy.rule.ignores_spans());
         let read_usage = list.iter().any(|policy| policy.rule.reads_usage());
-        Self { list, tests, limits, has_drop, ignore_spans, read_usage, ..Self::default() }
+        Self { list, tests, limits, read_usage, ..Self::default() }
     }
 
     /// The same with the adaptive samplers that their rules name.
@@ -123,12 +120,6 @@ impl Policies {
     #[must_use]
     pub const fn read_usage(&self) -> bool {
         self.read_usage
-    }
-
-    /// Whether chance alone decides about every trace.
-    #[must_use]
-    pub const fn ignore_spans(&self) -> bool {
-        self.ignore_spans
     }
 
     /// What the limits have before anything was kept.
@@ -239,24 +230,7 @@ impl Policies {
             .unwrap_or_else(|| self.within_limits(candidates, trace, budgets))
     }
 
-    /// Decides if no span that may follow can change the outcome.
-    #[must_use]
-    pub fn decide_early(&self, trace: &dyn TraceFacts) -> Option<TraceOutcome> {
-        if self.ignore_spans {
-            // No limits: their answer depends on the spans.
-            return Some(self.decide(trace, &mut Budgets::default(), &mut |_, _| {}));
-        }
-        if self.has_drop || self.in_order {
-            return None;
-        }
-        let mut lasting = self.having(PolicyAction::Keep).filter(|(_, rule)| rule.is_lasting());
-        let (policy, _) =
-            lasting.find(|(_, rule)| matches!(rule.matches(trace), Ok(Some(Match::CERTAIN))))?;
-        Some(TraceOutcome::Keep { policy, probability: KeepProbability::Certain })
-    }
-
-    /// The first policy that matches decides, also that the trace goes. A trace that stays for certain has
-    /// the threshold of what always stays, because that does not depend on other policies.
+    /// The first policy that matches decides, also that the trace goes.
     fn first_match(
         &self,
         trace: &dyn TraceFacts,
@@ -265,12 +239,8 @@ impl Policies {
     ) -> TraceOutcome {
         for (policy, Policy { rule, action, .. }) in self.list.iter().enumerate() {
             let matched = matches(policy, rule).and_then(|it| it.if_new(trace, budgets));
-            let Some(matched) = matched.map(|it| it.at_rate(trace, budgets)) else { continue };
-            if *action == PolicyAction::Drop || !matched.stays(trace) {
-                return TraceOutcome::Drop(Some(policy));
-            }
-            let always = KeepProbability::At(Threshold::ALWAYS);
-            return TraceOutcome::Keep { policy, probability: matched.probability.max(always) };
+            let Some(matched) = matched else { continue };
+            return in_order(policy, *action, matched.at_rate(trace, budgets), trace);
         }
         TraceOutcome::Drop(None)
     }
@@ -303,6 +273,21 @@ impl Policies {
             .filter(move |(_, policy)| policy.action == action)
             .map(|(index, policy)| (index, &policy.rule))
     }
+}
+
+/// What the first policy that matches makes of a trace. One that stays for certain has the threshold of what always
+/// stays, because that does not depend on other policies.
+fn in_order(
+    policy: usize,
+    action: PolicyAction,
+    matched: Match,
+    trace: &dyn TraceFacts,
+) -> TraceOutcome {
+    if action == PolicyAction::Drop || !matched.stays(trace) {
+        return TraceOutcome::Drop(Some(policy));
+    }
+    let always = KeepProbability::At(Threshold::ALWAYS);
+    TraceOutcome::Keep { policy, probability: matched.probability.max(always) }
 }
 
 /// The policies that match a trace, where none keeps it for certain.

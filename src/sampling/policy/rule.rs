@@ -93,6 +93,59 @@ impl Match {
         novel: None,
     };
     const LIMITED: Self = Self { is_limited: true, ..Self::CERTAIN };
+
+    /// The trace stays at a threshold.
+    const fn at(threshold: Threshold) -> Self {
+        Self { probability: KeepProbability::At(threshold), ..Self::CERTAIN }
+    }
+}
+
+/// How a rule will match a trace, whatever spans follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Prospect {
+    /// Like this.
+    Yes(Match),
+    /// Not at all.
+    No,
+    /// That depends on what follows, or on what is asked at the end.
+    Open,
+}
+
+impl Prospect {
+    /// That of all rules together: what `all` makes of them.
+    fn of_all(parts: impl Iterator<Item = Self>) -> Self {
+        let mut together = Self::Yes(Match::CERTAIN);
+        for part in parts {
+            together = match (together, part) {
+                (_, Self::No) => return Self::No,
+                (Self::Yes(before), Self::Yes(matched)) => Self::Yes(Match {
+                    probability: before.probability.max(matched.probability),
+                    ..before
+                }),
+                _ => Self::Open,
+            };
+        }
+        together
+    }
+
+    /// That of the likeliest of several rules: what `any` makes of them.
+    fn of_any(parts: impl Iterator<Item = Self>) -> Self {
+        let mut likeliest = Self::No;
+        for part in parts {
+            likeliest = match (likeliest, part) {
+                (_, Self::Yes(Match::CERTAIN)) => return part,
+                (Self::Open, _) | (_, Self::Open) => Self::Open,
+                (Self::Yes(before), Self::Yes(matched))
+                    if before.probability <= matched.probability =>
+                {
+                    likeliest
+                }
+                (_, Self::No) => likeliest,
+                (_, Self::Yes(_)) => part,
+            };
+        }
+        likeliest
+    }
 }
 
 impl PolicyRule {
@@ -160,42 +213,48 @@ impl PolicyRule {
         }
     }
 
-    /// Whether a yes stays a yes, whatever spans follow.
-    pub(super) fn is_lasting(&self) -> bool {
+    /// What is known already of how the rule matches a trace of which more spans may follow. Spans only add to what
+    /// a trace passed, used, lasted and counts, so that a bound that was reached stays reached.
+    pub(super) fn prospect(&self, trace: &dyn TraceFacts) -> Prospect {
+        let reached = |yes: bool| if yes { Prospect::Yes(Match::CERTAIN) } else { Prospect::Open };
         match self {
-            Self::Always | Self::SpanTest(_) | Self::Probability(_) | Self::Usage(_) => true,
-            Self::Latency(_, upper) => upper.is_none(),
-            Self::SpanCount(_, most) => most.is_none(),
-            Self::All(rules) | Self::Any(rules) => rules.iter().all(Self::is_lasting),
-            // What was found in too many other traces since is forgotten.
+            Self::Always => Prospect::Yes(Match::CERTAIN),
+            Self::SpanTest(index) => reached(trace.passed_tests().has(*index)),
+            Self::Usage(test) => reached(test.passes(&trace.usage())),
+            Self::Latency(lower, upper) => {
+                let duration = trace.duration();
+                match upper {
+                    Some(upper) if duration > *upper => Prospect::No,
+                    Some(_) => Prospect::Open,
+                    None => reached(lower.is_none_or(|lower| duration > lower)),
+                }
+            }
+            Self::SpanCount(least, most) => {
+                let spans = trace.size().spans;
+                match most {
+                    Some(most) if spans > *most => Prospect::No,
+                    Some(_) => Prospect::Open,
+                    None => reached(spans >= *least),
+                }
+            }
+            Self::Probability(None) => Prospect::No,
+            Self::Probability(Some(threshold)) => Prospect::Yes(Match::at(*threshold)),
+            Self::All(rules) => Prospect::of_all(rules.iter().map(|rule| rule.prospect(trace))),
+            Self::Any(rules) => Prospect::of_any(rules.iter().map(|rule| rule.prospect(trace))),
+            Self::Not(rule) => match rule.prospect(trace) {
+                Prospect::Yes(_) => Prospect::No,
+                Prospect::No => Prospect::Yes(Match::CERTAIN),
+                Prospect::Open => Prospect::Open,
+            },
+            // What was found in too many other traces since is forgotten. Fields and expressions may ask for
+            // what no span has, and limits and rates are asked once, at the end.
             Self::Finding
-            | Self::Cel(_)
             | Self::Spans(_)
+            | Self::Cel(_)
             | Self::Adaptive(_)
             | Self::Novel(_)
-            | Self::Not(_)
             | Self::Limit(..)
-            | Self::Composite(_) => false,
-        }
-    }
-
-    /// Whether the answer is the same for any trace with the same randomness.
-    pub(super) fn ignores_spans(&self) -> bool {
-        match self {
-            Self::Always | Self::Probability(_) => true,
-            Self::All(rules) | Self::Any(rules) => rules.iter().all(Self::ignores_spans),
-            Self::SpanTest(_)
-            | Self::Latency(..)
-            | Self::SpanCount(..)
-            | Self::Usage(_)
-            | Self::Finding
-            | Self::Adaptive(_)
-            | Self::Novel(_)
-            | Self::Spans(_)
-            | Self::Limit(..)
-            | Self::Composite(_)
-            | Self::Cel(_)
-            | Self::Not(_) => false,
+            | Self::Composite(_) => Prospect::Open,
         }
     }
 
@@ -222,10 +281,7 @@ impl PolicyRule {
             }
             Self::Usage(test) => certain(test.passes(&trace.usage())),
             Self::Finding => certain(trace.has_finding()),
-            Self::Probability(threshold) => threshold.map(|threshold| Match {
-                probability: KeepProbability::At(threshold),
-                ..Match::CERTAIN
-            }),
+            Self::Probability(threshold) => threshold.map(Match::at),
             Self::Adaptive(index) => Some(Match { adaptive: Some(*index), ..Match::CERTAIN }),
             Self::Novel(index) => Some(Match { novel: Some(*index), ..Match::CERTAIN }),
             Self::Spans(rule) => certain(rule.matches(trace.spans())),

@@ -1,7 +1,7 @@
 //! Changed policies in the dark: what they would have decided, before they decide.
 
 use super::config::TailConfig;
-use super::facts::{Held, examine};
+use super::facts::{Bodies, Held, examine};
 use super::found::FoundIn;
 use super::interner::Interner;
 use super::trace::Trace;
@@ -51,7 +51,8 @@ impl Comparison {
         let before = (trace.facts, trace.more.take());
         let TailConfig { policies, sessions, errors, .. } = &self.config;
         examine(trace, policies, sessions.as_ref(), metadata);
-        let facts = Held::new(trace, (metadata, tags), *errors, found);
+        let bodies = Bodies::default();
+        let facts = Held::new((trace, &bodies), (metadata, tags), *errors, found);
         let outcome = policies.decide(&facts, &mut self.budgets, &mut |_, _| {});
         (trace.facts, trace.more) = before;
         matches!(outcome, TraceOutcome::Keep { .. })

@@ -5,10 +5,13 @@ mod buffer;
 mod comparison;
 mod config;
 mod decided;
+mod due;
 mod facts;
 mod found;
 mod interner;
 mod learned;
+mod packed;
+mod queue;
 mod ready;
 mod rules;
 mod shown;
@@ -25,6 +28,7 @@ use self::buffer::{Buffer, MetadataRun};
 use self::comparison::Comparison;
 pub use self::config::{TailConfig, TailSettings};
 use self::decided::{Decided, Fate, KeptAs};
+use self::facts::Bodies;
 pub use self::found::FoundIn;
 use self::learned::{LearnedWaits, Shape};
 use self::ready::{Here, Ready};
@@ -42,7 +46,7 @@ use super::threshold::Randomness;
 use super::tracestate::OtState;
 use crate::clock::Tick;
 use crate::codec::records::{ChunkRewriter, Item, ItemReader, Patch};
-use crate::model::{Emission, Position, TraceId};
+use crate::model::{Position, TraceId};
 
 /// Holds traces and decides about them.
 #[derive(Debug)]
@@ -63,6 +67,10 @@ pub struct TailSampler {
     /// What a journal is to be told, where there is one.
     journal: Option<Box<JournalBatch>>,
     closed: bool,
+    /// How many spans were decided since the last call to take began.
+    decided_spans: u64,
+    /// The last call to take left traces that were due.
+    is_behind: bool,
     now: Tick,
     /// Used again for each span that is marked.
     patch: Patch,
@@ -91,6 +99,8 @@ impl TailSampler {
             is_shedding: false,
             journal: None,
             closed: false,
+            decided_spans: 0,
+            is_behind: false,
             now: Tick(0),
             patch: Patch::default(),
             tally: TailTally::default(),
@@ -171,34 +181,6 @@ impl TailSampler {
         self.shed(&mut rewriter, metadata_run);
         self.buffer.leave(metadata_run);
         rewriter.finish()
-    }
-
-    /// What is to be emitted now. With `everything`, all that is held is decided on what is there,
-    /// and from then on nothing is held any more.
-    pub fn take(&mut self, everything: bool, now: Tick) -> Vec<Emission> {
-        self.closed |= everything;
-        self.advance(now);
-        let wait = self.settings.wait_after_root.unwrap_or(self.settings.decision_wait);
-        while let Some(place) = self.waits.next_rooted(now, wait) {
-            self.decide_if_held(place, None, None);
-        }
-        while let Some(place) = self.waits.next_due(now, self.settings.decision_wait) {
-            if everything || !self.prolong(place) {
-                self.decide_if_held(place, None, None);
-            }
-        }
-        while let Some(place) = self.waits.next_long(now) {
-            self.decide_if_held(place, None, None);
-        }
-        while everything && let Some(place) = self.waits.oldest() {
-            self.decide_if_held(place, Some(Early::Shutdown), None);
-        }
-        self.ready.take()
-    }
-
-    /// Takes back what could not be emitted; it is given again by the next [`TailSampler::take`].
-    pub fn put_back(&mut self, released: Emission) {
-        self.ready.put_back(released);
     }
 
     /// Notes from now on, or no more, what waits and what does not any more, for a journal.
@@ -432,11 +414,13 @@ impl TailSampler {
         let Some(trace) = self.buffer.get(id) else { return };
         let Rules { policies, sessions, .. } = &*self.rules;
         // A span that follows may name the session, which decides about chance.
-        let may_change = sessions.is_some()
-            && policies.ignore_spans()
-            && trace.randomness.or(trace.session()).is_none();
-        let facts = self.buffer.facts_of(trace, &self.rules);
-        let outcome = if may_change { None } else { policies.decide_early(&facts) };
+        let chance_is_known = sessions.is_none() || trace.randomness.or(trace.session()).is_some();
+        let bodies = Bodies::default();
+        let facts = self.buffer.facts_of(trace, &bodies, &self.rules);
+        let outcome = match self.settings.decides_early {
+            true => policies.decide_early(&facts, chance_is_known),
+            false => None,
+        };
         let here = Some((rewriter, metadata_run.tag));
         if let Some(outcome) = outcome {
             self.finish(id, outcome, Some(Early::Certain), here);
@@ -470,37 +454,6 @@ impl TailSampler {
         }
     }
 
-    /// Lets a trace wait on whose likes go on for longer than the wait that is over, unless its root came or
-    /// it is kept for certain. Says whether there is nothing left to decide now.
-    fn prolong(&mut self, place: Place) -> bool {
-        let (first_seen, id) = place;
-        let (Some(learned), Some(longest)) = (&mut self.learned, self.settings.longest_wait) else {
-            return false;
-        };
-        let held = self.buffer.at(place).filter(|trace| !trace.has_root);
-        let Some(trace) = held else { return false };
-        let shape = Shape::of(trace, self.buffer.shared().0);
-        let wait = shape.and_then(|shape| learned.wait(shape)).unwrap_or_default().min(longest);
-        if wait <= self.settings.decision_wait {
-            return false;
-        }
-        self.buffer.refresh(id, &self.rules);
-        let Some(trace) = self.buffer.get(id) else { return true };
-        // Limits are asked once, at the end. What chance keeps waits too: of a trace that a policy keeps
-        // later, the threshold would be wrong.
-        let facts = self.buffer.facts_of(trace, &self.rules);
-        let outcome = self.rules.policies.decide(&facts, &mut Budgets::default(), &mut |_, _| {});
-        let is_certain =
-            matches!(outcome, TraceOutcome::Keep { probability: KeepProbability::Certain, .. });
-        if is_certain {
-            self.finish(id, outcome, Some(Early::Provisional), None);
-        } else {
-            self.waits.prolong(first_seen.after(wait), place);
-            self.tally.prolonged += 1;
-        }
-        true
-    }
-
     /// Decides a trace of the queue unless it was decided before.
     fn decide_if_held(&mut self, place: Place, early: Option<Early>, here: Option<Here<'_, '_>>) {
         let (_, id) = place;
@@ -511,7 +464,8 @@ impl TailSampler {
         let Some(trace) = self.buffer.get(id) else { return };
         let mut unanswered = Vec::new();
         let mut budgets = std::mem::take(&mut self.budgets);
-        let facts = self.buffer.facts_of(trace, &self.rules);
+        let bodies = Bodies::default();
+        let facts = self.buffer.facts_of(trace, &bodies, &self.rules);
         let outcome = self.rules.policies.decide(&facts, &mut budgets, &mut |policy, error| {
             unanswered.push((policy, error));
         });
@@ -536,6 +490,7 @@ impl TailSampler {
     ) {
         let Some(mut trace) = self.buffer.remove(id) else { return };
         early.into_iter().for_each(|reason| self.tally.count_early(reason));
+        self.decided_spans += trace.spans;
         self.tally.held = self.tally.held.saturating_sub(trace.spans);
         self.compare(&mut trace, outcome);
         match (trace.session(), trace.more.as_ref().and_then(|more| more.session)) {

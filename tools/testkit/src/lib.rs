@@ -23,6 +23,7 @@ pub mod ports;
 pub mod replay;
 pub mod shapes;
 pub mod sink;
+pub mod soak;
 pub mod support;
 pub mod wire;
 

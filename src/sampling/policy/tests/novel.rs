@@ -28,7 +28,7 @@ fn what_was_seen_is_not_new_again() {
     assert_eq!(decided(&first, &mut budgets), TraceOutcome::Drop(None));
     of(61).take_over(&first, &mut budgets);
     assert_eq!(decided(&first, &mut budgets), keep(0, KeepProbability::Certain));
-    assert_eq!(first.decide_early(&trace()), None, "a trace is new as a whole");
+    assert_eq!(first.decide_early(&trace(), true), None, "a trace is new as a whole");
 
     let list =
         vec![(PolicyRule::Novel(0), PolicyAction::Keep), (PolicyRule::Always, PolicyAction::Drop)];
