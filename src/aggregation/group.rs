@@ -8,6 +8,7 @@ use super::calls_series::Calls;
 use super::export::Export;
 use super::instruments::Accumulator;
 use super::measured::MeasuredSpan;
+use super::models::ModelIndex;
 use super::named::{NAMED, NamedSeries};
 use super::operations::Operations;
 use super::reported::ServiceKey;
@@ -25,6 +26,8 @@ pub(super) struct Measured {
     pub(super) tokens: Option<TokenCounts>,
     /// Whether it is an operation that calls a model itself.
     pub(super) calls_model: bool,
+    /// Where the table of models has it.
+    pub(super) model: ModelIndex,
     /// Where it was counted.
     pub(super) group: usize,
     pub(super) route: Route,
@@ -43,6 +46,8 @@ pub(super) struct CountedEvent {
     pub(super) seconds: Option<f64>,
     pub(super) finish_reasons: Box<[u8]>,
     pub(super) tokens: Option<TokenCounts>,
+    pub(super) model: ModelIndex,
+    pub(super) has_failed: bool,
 }
 
 /// The metrics of one tag and resource.

@@ -2,6 +2,7 @@
 
 use super::attribute::Attribute;
 use super::cost::CallCost;
+use super::models::ModelIndex;
 use super::number::whole;
 use super::series::SeriesHandle;
 use crate::model::listed_enum;
@@ -125,6 +126,8 @@ pub(super) struct TokenCounts {
     pub(super) group_id: u64,
     pub(super) series: SeriesHandle,
     pub(super) tokens: Tokens,
+    /// Where the table of models has it.
+    pub(super) model: ModelIndex,
     pub(super) weight: f64,
     /// `None` where costs are not asked for.
     pub(super) cost: Option<CallCost>,
