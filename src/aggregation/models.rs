@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 use super::attribute::Attribute;
 use super::measured::MeasuredSpan;
 use super::number::whole;
-use super::usage::TokenCounts;
+use super::usage::{ModelIndex, TokenCounts};
 use crate::clock::Tick;
 use crate::codec::msgpack::text_of;
 
@@ -50,16 +50,6 @@ pub struct ModelUse {
     pub p50: Option<f64>,
     /// The 99th percentile of it.
     pub p99: Option<f64>,
-}
-
-/// Where a call is counted; the default is nowhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ModelIndex(u16);
-
-impl Default for ModelIndex {
-    fn default() -> Self {
-        Self(u16::MAX)
-    }
 }
 
 /// The table.

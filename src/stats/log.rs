@@ -108,7 +108,7 @@ impl Log {
         if level <= LogLevel::Warn
             && let Some(kept) = &mut inner.kept
         {
-            keep(kept, level, format!("{own}{suffix}"));
+            keep(kept, level, format!("{}{suffix}", own.trim_end_matches(": ")));
         }
         if inner.waiting.len() >= WAITING_LINES {
             inner.waiting.pop_front();
@@ -162,7 +162,7 @@ mod tests {
         }
         log.often(LogLevel::Error, "kind", || LogText::quoting("\u{20ac}".repeat(400), "a prompt"));
         let kept = log.kept();
-        assert_eq!((kept.len(), kept[0].text.as_str()), (KEPT_LINES, "refused 11: "));
+        assert_eq!((kept.len(), kept[0].text.as_str()), (KEPT_LINES, "refused 11"));
         let last = &kept[KEPT_LINES - 1];
         assert!(last.text.ends_with("\u{20ac}...") && last.text.len() <= KEPT_TEXT + 3);
         assert_eq!(last.level, LogLevel::Error);

@@ -256,7 +256,7 @@ impl Filter for AiMetrics {
         if shared.lock().findings().is_some() {
             environment.hub.add_source(Arc::new(FindingEvents(Arc::clone(&shared.aggregator))));
         }
-        let status = MetricsStatus(Arc::downgrade(&shared));
+        let status = MetricsStatus(Arc::downgrade(&shared.aggregator));
         environment.hub.add_status_source(&environment.instance, Arc::new(status));
         environment.order_filter(FilterRole::Metrics, tags);
         Ok(Self { shared })

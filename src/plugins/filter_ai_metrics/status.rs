@@ -4,20 +4,20 @@ use std::sync::Weak;
 
 use serde_json::{Value, json};
 
-use super::Shared;
-use crate::aggregation::ModelUse;
+use crate::aggregation::{Aggregator, ModelUse};
 use crate::clock::Tick;
 use crate::findings::KeptFinding;
 use crate::hub::{StatusSection, StatusSource};
 use crate::status::seconds;
+use crate::sync::Mutex;
 
 /// The status of an instance, as long as it is there.
-pub(super) struct MetricsStatus(pub(super) Weak<Shared>);
+pub(super) struct MetricsStatus(pub(super) Weak<Mutex<Aggregator>>);
 
 impl StatusSource for MetricsStatus {
     fn rows(&self, now: Tick, _unix_nanos: u64) -> Vec<(StatusSection, Value)> {
-        let Some(shared) = self.0.upgrade() else { return Vec::new() };
-        let mut aggregator = shared.lock();
+        let Some(aggregator) = self.0.upgrade() else { return Vec::new() };
+        let mut aggregator = aggregator.lock();
         let models = aggregator.models(now);
         let findings = aggregator.findings().map(|findings| findings.kept().to_vec());
         drop(aggregator);

@@ -35,7 +35,7 @@ function table(heads, rows) {
   head.append(row("th", heads));
   const body = element("tbody");
   rows.forEach((cells) => body.append(row("td", cells)));
-  made.append(head, body);
+  made.append(...(heads.length ? [head, body] : [body]));
   return made;
 }
 
@@ -126,11 +126,12 @@ function counters(instance) {
     const total = told.reduce((all, [, value]) => all + value, 0);
     const parts = family.labels.length
       ? told.map(([labels, value]) => `${count(value)} ${labels.join(" ")}`).join(", ") : "";
-    rows.push([[family.help, "help"], [count(total), "number", `${instance.name}/${family.name}`], [parts, "parts"],
-      [family.name, "help nowrap"]]);
+    rows.push([[family.help], [count(total), "number", `${instance.name}/${family.name}`], [parts, "parts"],
+      [family.name, "help name"]]);
   }
   const body = rows.length
-    ? table(["", ["so far", "number"], "of which", ""], rows) : element("p", "nothing yet", "muted");
+    ? table(["", ["so far", "number"], "of which", "counter"], rows) : element("p", "nothing yet", "muted");
+  if (rows.length) body.className = "counters";
   return card(instance.name, instance.plugin, body);
 }
 
