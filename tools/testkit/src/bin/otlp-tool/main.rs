@@ -55,6 +55,9 @@ enum Command {
         /// Print everything, not the table alone.
         #[arg(long)]
         long: bool,
+        /// Goes on to its end when Enter is pressed, so that the status page can be looked at.
+        #[arg(long)]
+        wait: bool,
     },
 }
 
@@ -67,8 +70,8 @@ fn main() {
         Command::Bench(args) => runtime.block_on(bench::run(args)),
         Command::Flood(args) => runtime.block_on(flood::run(args)),
         Command::Findings(args) => findings::run(&args),
-        Command::Demo { plugins, captures, long } => {
-            runtime.block_on(demo::run(&plugins, &captures, long));
+        Command::Demo { plugins, captures, long, wait } => {
+            runtime.block_on(demo::run(&plugins, &captures, long, wait));
         }
     }
 }
