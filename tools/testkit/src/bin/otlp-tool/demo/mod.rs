@@ -34,7 +34,7 @@ pub async fn run(plugins: &Path, captures: &Path, long: bool, wait: bool) {
     tokio::time::sleep(Duration::from_secs(6)).await;
     if wait {
         println!("It goes on when you press Enter.");
-        let _ = std::io::stdin().read_line(&mut String::new());
+        let _entered = std::io::stdin().read_line(&mut String::new());
     }
     let page = host.is_real().then(|| hosts::http_get(ports.page, "/api/v2/metrics/prometheus"));
     let (code, log) = running.stop();
