@@ -158,7 +158,9 @@ function endpoints(now) {
 }
 
 function models(now) {
-  const rows = now.models.map((row) => {
+  // A row stays empty whose events turned out to be told of by spans of another name.
+  const used = now.models.filter((row) => row.requests || row.input_tokens || row.output_tokens);
+  const rows = used.map((row) => {
     const key = (what) => `${row.instance}/${row.provider}/${row.model}/${what}`;
     const number = (value, what) => [count(value), "number", key(what)];
     return [[row.model || "(no name)", "name", key("model")], [row.provider, "name"], number(row.requests, "requests"),
