@@ -40,9 +40,9 @@ files:
 	@{ echo "[PLUGINS]"; for plugin in $(PLUGINS); do echo "    Path $(abspath $(PREFIX))/flb-$$plugin.so"; done; } > "$(PREFIX)/plugins.conf"
 	@echo "installed into $(PREFIX):"; ls "$(PREFIX)"
 
-demo: build ## Run the README's pipeline on real captures and print what came out where (LONG=1: all of it)
+demo: build ## Run the README's pipeline on real captures and print what came out where (LONG=1: all of it; WAIT=1: until Enter, to look at the status page)
 	@$(MAKE) --no-print-directory files PREFIX="$(TARGET)/plugins" >/dev/null
-	@"$(TARGET)/release/otlp-tool" demo --plugins "$(abspath $(TARGET))/plugins" --captures tests/data/genai $(if $(LONG),--long)
+	@"$(TARGET)/release/otlp-tool" demo --plugins "$(abspath $(TARGET))/plugins" --captures tests/data/genai $(if $(LONG),--long) $(if $(WAIT),--wait)
 
 test: setup lint dependencies unit ## Everything that CI runs: lint, dependencies, all tests
 

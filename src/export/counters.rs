@@ -246,6 +246,10 @@ impl LossReason {
     }
 }
 
+fn total(counters: &[Counter]) -> u64 {
+    counters.iter().map(Counter::value).fold(0, u64::saturating_add)
+}
+
 fn add<T: PartialEq>(counters: &[Counter], keys: &[T], key: &T, count: usize) -> u64 {
     let found = keys.iter().zip(counters).find(|(known, _)| *known == key);
     found.map_or(0, |(_, counter)| {
@@ -265,6 +269,11 @@ impl ExportCounters {
             held_chunks: counters.counter(HELD_CHUNKS, &[]),
             held_bytes: counters.counter(HELD_BYTES, &[]),
         }
+    }
+
+    /// Items that came.
+    pub(in crate::export) fn received_of_all(&self) -> u64 {
+        total(&self.received)
     }
 
     /// Counts the items of a chunk that the exporter sees for the first time.
@@ -310,6 +319,29 @@ impl EndpointCounters {
             latency_sum: one(LATENCY_SUM),
             latency_count: one(LATENCY_COUNT),
         }
+    }
+
+    /// Items of a signal that the endpoint accepted.
+    pub(in crate::export) fn sent_of(&self, signal: Signal) -> u64 {
+        self.sent.get(signal.index()).map_or(0, Counter::value)
+    }
+
+    /// Items that the endpoint will never have.
+    pub(in crate::export) fn dropped_of_all(&self) -> u64 {
+        total(&self.dropped)
+    }
+
+    /// Items of which it is known what became of them.
+    pub(in crate::export) fn settled(&self) -> u64 {
+        let gone = [&self.dead_letters, &self.filtered].map(Counter::value);
+        let all = total(&self.sent).saturating_add(total(&self.dropped));
+        gone.into_iter().fold(all, u64::saturating_add)
+    }
+
+    /// What an answered request took on average.
+    pub(in crate::export) fn mean_latency(&self) -> Option<Duration> {
+        let mean = self.latency_sum.value().checked_div(self.latency_count.value())?;
+        Some(Duration::from_millis(mean))
     }
 
     /// Counts items that the endpoint accepted.

@@ -17,7 +17,8 @@ mod selection;
 mod settings;
 mod transport;
 
-pub use delivery::exporter::Exporter;
+pub use delivery::exporter::{Exporter, ExporterWatch};
+pub use delivery::state::EndpointState;
 pub use delivery::trial::EndpointTrial;
 pub use selection::attributes::{AttributeKey, AttributeRules};
 pub(crate) use settings::TemporalitySettings;

@@ -11,6 +11,7 @@
 mod drain;
 mod order;
 mod trace_hints;
+mod watch;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -22,6 +23,8 @@ use crate::sync::Mutex;
 pub use drain::{Drained, drain};
 pub use order::{FilterRole, StartedFilter, warning};
 pub use trace_hints::TraceHints;
+use watch::WatchRegistry;
+pub use watch::{StatusSection, StatusSource, WatchedInstance};
 
 /// Why a source is drained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +80,7 @@ pub struct Hub {
     sources: Mutex<Vec<Arc<dyn TelemetrySource>>>,
     started: Mutex<Vec<StartedFilter>>,
     trace_hints: TraceHints,
+    watched: WatchRegistry,
 }
 
 impl Hub {
@@ -162,7 +166,47 @@ impl Hub {
         &self.trace_hints
     }
 
-    /// Registers a source; it stays until the hub goes.
+    /// Says that a status page shows this run, so that what only the page shows is kept.
+    pub fn watch(&self) {
+        self.watched.start();
+    }
+
+    /// Whether a status page shows this run.
+    #[must_use]
+    pub fn is_watched(&self) -> bool {
+        self.watched.is_on()
+    }
+
+    /// Registers an instance for status pages.
+    pub fn add_instance(&self, instance: WatchedInstance) {
+        self.watched.add_instance(instance);
+    }
+
+    /// The instances, in the order of their starts.
+    #[must_use]
+    pub fn instances(&self) -> Vec<WatchedInstance> {
+        self.watched.instances()
+    }
+
+    /// Registers what an instance brings into the status.
+    pub fn add_status_source(&self, instance: &str, source: Arc<dyn StatusSource>) {
+        self.watched.add_source(instance, source);
+    }
+
+    /// What brings something into the status, each with the name of its instance.
+    #[must_use]
+    pub fn status_sources(&self) -> Vec<(String, Arc<dyn StatusSource>)> {
+        self.watched.sources()
+    }
+
+    /// Forgets what was registered, at the end of the run: sources may know the hub in turn, and neither
+    /// would go then.
+    pub fn close(&self) {
+        self.sources.lock().clear();
+        self.watched.clear();
+    }
+
+    /// Registers a source; it stays until [`Hub::close`].
     pub fn add_source(&self, source: Arc<dyn TelemetrySource>) {
         self.sources.lock().push(source);
     }

@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use super::derived::emitter::{self, Emitter};
 use super::derived::max_memory::{self, ChunkLimit};
+use super::status_page::{self, RunningPage};
 use crate::config::{Parser, options};
-use crate::plugin::{Environment, Input, OpenError, Options, Pause, Sink, Spec, Waker};
+use crate::plugin::{
+    Environment, Input, OpenError, OptionSpec, Options, Pause, Sink, Spec, Waker, joined,
+};
+use crate::receive::{ListenAddresses, PageAddress};
 
 options! {
     /// What is configured.
-    struct Given in OPTIONS {
+    struct Given in OWN {
         limit: Option<usize> = max_memory::limit,
             Size "max_memory" = "67108864",
             "How much may wait in memory for the outputs, in the host's chunks, before derived telemetry \
@@ -18,13 +22,52 @@ options! {
     }
 }
 
+const OPTIONS: &[OptionSpec] =
+    &joined::<{ OWN.len() + status_page::OPTIONS.len() }>(&[OWN, status_page::OPTIONS]);
+
 /// The plugin.
 #[derive(Debug)]
 pub struct AiEmitter {
+    status: Option<RunningPage>,
     emitter: Emitter,
     memory: ChunkLimit,
     /// It was not looked yet whether the limit that was given holds.
     check_memory: bool,
+}
+
+fn settings(options: &dyn Options) -> Result<(Given, Option<PageAddress>), OpenError> {
+    let mut parser = Parser::new(options);
+    let given = Given::read(&mut parser)?;
+    let status = status_page::read(&mut parser)?;
+    parser.finish((given, status))
+}
+
+impl AiEmitter {
+    fn start(
+        options: &dyn Options,
+        environment: &Environment,
+        limit: Option<usize>,
+        (status, waker): (Option<RunningPage>, Waker),
+    ) -> Self {
+        let memory = ChunkLimit::new(limit, &environment.counters, &environment.log);
+        let check_memory = options.get(max_memory::NAME).is_some();
+        Self { emitter: Emitter::new(environment, waker), status, memory, check_memory }
+    }
+
+    /// Opens an instance as the start does, while nothing listens. `taken` are the addresses of the inputs
+    /// before it.
+    ///
+    /// # Errors
+    /// What the start would refuse.
+    pub fn check(
+        options: &dyn Options,
+        environment: &Environment,
+        taken: &mut ListenAddresses,
+    ) -> Result<Self, OpenError> {
+        let (given, status) = settings(options)?;
+        status_page::check(status.as_ref(), taken)?;
+        Ok(Self::start(options, environment, given.limit, (None, Waker::new(|| {}))))
+    }
 }
 
 impl Input for AiEmitter {
@@ -41,12 +84,9 @@ impl Input for AiEmitter {
         environment: Environment,
         waker: Waker,
     ) -> Result<Self, OpenError> {
-        let mut parser = Parser::new(options);
-        let given = Given::read(&mut parser)?;
-        let given = parser.finish(given)?;
-        let memory = ChunkLimit::new(given.limit, &environment.counters, &environment.log);
-        let check_memory = options.get(max_memory::NAME).is_some();
-        Ok(Self { emitter: Emitter::new(&environment, waker), memory, check_memory })
+        let (given, status) = settings(options)?;
+        let status = RunningPage::open(status.as_ref(), &environment)?;
+        Ok(Self::start(options, &environment, given.limit, (status, waker)))
     }
 
     fn on_wake(&mut self, sink: &mut dyn Sink) {
@@ -57,6 +97,9 @@ impl Input for AiEmitter {
     }
 
     fn on_tick(&mut self, sink: &mut dyn Sink) {
+        if let Some(status) = &self.status {
+            status.tick();
+        }
         if std::mem::take(&mut self.check_memory) {
             self.memory.warn_if_bounded(sink);
         }
@@ -65,10 +108,16 @@ impl Input for AiEmitter {
     }
 
     fn on_pause(&mut self, why: Pause, sink: &mut dyn Sink) {
+        if let Some(status) = &self.status {
+            status.pause(why);
+        }
         self.emitter.pause(why, sink);
     }
 
     fn on_resume(&mut self) {
+        if let Some(status) = &self.status {
+            status.resume();
+        }
         self.emitter.resume();
     }
 }

@@ -82,6 +82,7 @@ mod sdk;
 mod security;
 mod server_metrics;
 mod server_state;
+mod status_page;
 mod stock_options;
 mod stock_short;
 mod tags;

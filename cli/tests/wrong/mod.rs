@@ -270,6 +270,15 @@ pub(crate) const CASES: &[Wrong] = &[
     input("port", &["grpc_port: 70000"], "option 'grpc_port': '70000' is not allowed; allowed: a port from 0 to 65535", "grpc_port"),
     input("port", &["grpc_port: off", "http_port: off"], "there is nothing to listen on: set one of the options 'grpc_port'", "grpc_port"),
     input("port", &["port: 4318", "http_port: 4318"], "options 'port' and 'http_port' are one option under two names", " port:"),
+    input("port", &["status_port: many"], "option 'status_port': 'many' is not allowed; allowed: a port from 0", "status_port"),
+    input(
+        "port",
+        &["http_port: 11999", "status_port: 11999"],
+        "cannot listen for the status page on 127.0.0.1:11999: Address already in use (os error 98); change the option \
+         'status_listen' or 'status_port'",
+        "status_port",
+    ),
+    input("port", &["status_listen: 0.0.0.0"], "option 'status_listen': '0.0.0.0' is not allowed; it needs 'status_port'", "status_listen"),
     output("URL", &["endpoint.a.url: ftp://x"], "option 'endpoint.a.url': 'ftp://x' is not allowed; allowed: a URL such as", "url"),
     output("URL", &[], "no endpoint is given; write for example 'endpoint.main.url: http://127.0.0.1:4318'", "- name: multi_otlp"),
     output(

@@ -1,6 +1,6 @@
 //! Fan-out: takes chunks, spreads them over the endpoints, and reports what became of them.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -16,6 +16,7 @@ use crate::export::delivery::claim::{Claim, InFlight, PROBE_GRACE};
 use crate::export::delivery::destination::Destination;
 use crate::export::delivery::group::{NameLookup, system_lookup};
 use crate::export::delivery::hold::{Holds, Missing};
+use crate::export::delivery::state::{self, EndpointState};
 use crate::export::delivery::strategy::PendingRequest;
 use crate::export::delivery::trial::{self, EndpointTrial};
 use crate::export::selection::Selection;
@@ -28,7 +29,7 @@ use crate::model::Signal;
 use crate::plugin::{Completion, Delivery, Environment, Fate, Gate, OpenError};
 use crate::routing::{ChunkId, KnownChunk, Ledger, PartId, Progress};
 use crate::runtime::{Runtime, Tasks, heavy};
-use crate::stats::{Log, LogLevel};
+use crate::stats::{Log, LogLevel, LogText};
 use crate::sync::Mutex;
 
 /// Chunks that wait for the host's retry and are remembered at most.
@@ -42,6 +43,20 @@ pub struct Exporter {
     /// Made with the first chunk, in the process that delivers; tried again with the next one where the
     /// system refused threads.
     running: OnceCell<Running>,
+}
+
+/// Looks at an exporter without keeping it.
+pub struct ExporterWatch(Weak<Shared>);
+
+impl ExporterWatch {
+    /// The states of all endpoints; none once the exporter is gone.
+    #[must_use]
+    pub fn endpoints(&self, now: Tick) -> Vec<EndpointState> {
+        let Some(shared) = self.0.upgrade() else { return Vec::new() };
+        let received = shared.meters.received_of_all();
+        let each = shared.destinations.iter();
+        each.flat_map(|destination| state::of_destination(destination, received, now)).collect()
+    }
 }
 
 struct Running {
@@ -170,6 +185,12 @@ impl Exporter {
             drop(bytes);
             shared.send(prepared).await.complete(completion);
         });
+    }
+
+    /// Something that tells the states of the endpoints.
+    #[must_use]
+    pub fn watch(&self) -> ExporterWatch {
+        ExporterWatch(Arc::downgrade(&self.shared))
     }
 
     /// Sends each endpoint one request that holds nothing for each of its signals, and waits for the
@@ -551,7 +572,8 @@ impl Shared {
             self.meters.skipped(*skip, *items);
             let items = *items;
             self.log.often(LogLevel::Error, skip.name(), || {
-                format!("{items} records cannot be exported ({}): {message}", skip.name())
+                let own = format!("{items} records cannot be exported ({}): ", skip.name());
+                LogText::quoting(own, message.to_string())
             });
         }
         for (index, endpoint) in self.destinations.iter().enumerate() {
@@ -573,10 +595,11 @@ impl Shared {
                     let (name, items) = (endpoint.name(), lane.undecided.iter().sum::<usize>());
                     let fate =
                         if *kept { "sent (on_error: keep)" } else { "dropped (on_error: drop)" };
-                    format!(
+                    let own = format!(
                         "'where' of endpoint '{name}' has no answer for {items} items of a chunk, \
-                         which are {fate}: {reason}"
-                    )
+                         which are {fate}: "
+                    );
+                    LogText::quoting(own, reason)
                 });
             }
         }

@@ -18,5 +18,6 @@ mod invitation;
 mod retry;
 mod sender;
 mod split;
+pub(super) mod state;
 mod strategy;
 pub(super) mod trial;

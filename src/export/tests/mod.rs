@@ -28,6 +28,7 @@ mod renewed;
 mod selection;
 mod settings;
 mod size;
+mod state;
 mod stock;
 mod temporality;
 mod tokens;

@@ -14,13 +14,16 @@ mod keys;
 mod logs;
 mod oauth2;
 mod single;
+mod status;
 mod stock;
 mod temporality;
 mod values;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use self::given::{NamedOptions, OptionsByName};
+use self::status::EndpointsStatus;
 use crate::config::read::{self, Read};
 use crate::config::{FileOptions, Parser, options};
 use crate::export::{EndpointSettings, EndpointTrial, ExportSettings, Exporter, GroupSettings};
@@ -88,7 +91,10 @@ impl Output for MultiOtlp {
         let tags = parser.host_value("match");
         check_originals(&mut parser, &settings, environment.hub.drops_originals(tags.as_deref()));
         let settings = parser.finish(settings)?;
-        Ok(Self { exporter: Exporter::start(&settings, &environment)? })
+        let exporter = Exporter::start(&settings, &environment)?;
+        let status = Arc::new(EndpointsStatus(exporter.watch()));
+        environment.hub.add_status_source(&environment.instance, status);
+        Ok(Self { exporter })
     }
 
     fn on_flush(&self, delivery: Delivery<'_>, completion: Completion) {

@@ -57,6 +57,9 @@ enum Command {
         /// Print everything, not the table alone.
         #[arg(long)]
         long: bool,
+        /// Goes on to its end when Enter is pressed, so that the status page can be looked at.
+        #[arg(long)]
+        wait: bool,
     },
 }
 
@@ -76,8 +79,8 @@ fn main() {
         },
         Command::Flood(args) => runtime.block_on(flood::run(args)),
         Command::Findings(args) => findings::run(&args),
-        Command::Demo { plugins, captures, long } => {
-            runtime.block_on(demo::run(&plugins, &captures, long));
+        Command::Demo { plugins, captures, long, wait } => {
+            runtime.block_on(demo::run(&plugins, &captures, long, wait));
         }
     }
 }
