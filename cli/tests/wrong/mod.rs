@@ -144,7 +144,7 @@ pub(crate) const CASES: &[Wrong] = &[
         "scrape",
         &[PAGE, "scrape.sglang.interval: 5s"],
         "target 'sglang' has no 'scrape.sglang.url'",
-        "scrape.sglang.interval",
+        "ai_emitter",
     ),
     emitter(
         "file",

@@ -5,6 +5,7 @@
 //! with their colons and `_total`, every value as a double. Work and memory are linear in the page.
 
 mod family;
+pub mod fuzz_logic;
 mod label_key;
 mod line;
 mod page;

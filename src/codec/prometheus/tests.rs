@@ -472,6 +472,11 @@ proptest! {
         }
     }
 
+    #[test]
+    fn any_bytes_are_no_page_or_one(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        super::fuzz_logic::pages(&bytes);
+    }
+
     /// Scenario: series of counters in any order of labels, over pages. Guarantees: each is one point a page, by its
     /// value, and never starts after its time.
     #[test]
