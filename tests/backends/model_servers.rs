@@ -127,6 +127,25 @@ fn number(
     }
 }
 
+/// What three requests to each server come to.
+fn expected() -> BTreeMap<String, f64> {
+    [
+        // The start, 13 letters, and of three bytes each a blank before them and those between, three times.
+        ("llama.cpp fluentbit.ai.server.tokens input", 78.0),
+        ("llama.cpp fluentbit.ai.server.tokens output", 60.0),
+        ("llama.cpp fluentbit.ai.server.requests_running ", 0.0),
+        ("llama.cpp fluentbit.ai.server.requests_waiting ", 0.0),
+        ("litellm fluentbit.ai.server.requests ", 3.0),
+        ("litellm fluentbit.ai.server.tokens input", 30.0),
+        ("litellm fluentbit.ai.server.tokens output", 60.0),
+        ("litellm gen_ai.server.request.duration ", 3.0),
+        ("litellm fluentbit.ai.server.latency ", 3.0),
+        ("litellm gen_ai.server.time_per_output_token ", 3.0),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
 /// Scenario: both servers answer requests, and each real host scrapes them, LiteLLM's page with a token and through its redirect.
 /// Guarantees: what the servers counted comes out under the names of the conventions.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -153,21 +172,7 @@ async fn real_model_servers_are_scraped() {
         let answer = post(litellm_port, "/v1/chat/completions", chat);
         assert!(answer.contains("nobody thought of"), "{answer}");
     }
-    let expected: BTreeMap<String, f64> = [
-        // The start, 13 letters, and of three bytes each a blank before them and those between, three times.
-        ("llama.cpp fluentbit.ai.server.tokens input", 78.0),
-        ("llama.cpp fluentbit.ai.server.tokens output", 60.0),
-        ("llama.cpp fluentbit.ai.server.requests_running ", 0.0),
-        ("llama.cpp fluentbit.ai.server.requests_waiting ", 0.0),
-        ("litellm fluentbit.ai.server.requests ", 3.0),
-        ("litellm fluentbit.ai.server.tokens input", 30.0),
-        ("litellm fluentbit.ai.server.tokens output", 60.0),
-        ("litellm gen_ai.server.request.duration ", 3.0),
-        ("litellm fluentbit.ai.server.latency ", 3.0),
-        ("litellm gen_ai.server.time_per_output_token ", 3.0),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .into();
+    let expected = expected();
     let plugins = linked();
     for host in real_hosts() {
         let sink = Sink::start(0, Keep::Requests).await;

@@ -186,6 +186,31 @@ async fn until(what: &str, running: &RunningHost, is: impl Fn() -> bool) {
     }
 }
 
+/// What the target shows once it is there.
+const PAGE: &str = "# TYPE vllm:requests_total counter\nvllm:requests_total{m=\"a\"} 5\nvllm:requests_total{m=\"b\"} 5\n";
+
+/// Asserts that all metrics say which target they are of, and that sums began twice.
+fn assert_of_target(received: &ReceivedRequests, port: u16, what: &str) {
+    let wanted = [
+        "k8s.pod.name=pod-1".to_owned(),
+        "server.address=127.0.0.1".to_owned(),
+        format!("server.port={port}"),
+        format!("service.instance.id=127.0.0.1:{port}"),
+        "service.name=vllm".to_owned(),
+        "url.scheme=http".to_owned(),
+    ];
+    for resource in resources(received) {
+        let pairs = resource.resource.unwrap().attributes;
+        assert_eq!(labels(&pairs), wanted.join(","), "{what}");
+    }
+    let sums = metrics(received).into_iter().filter_map(|metric| match metric.data {
+        Some(Data::Sum(sum)) => Some(sum.data_points),
+        _ => None,
+    });
+    let starts: BTreeSet<u64> = sums.flatten().map(|it| it.start_time_unix_nano).collect();
+    assert_eq!(starts.len(), 2, "{what}: one for each run");
+}
+
 /// Scenario: a target that is not there yet, comes, and is still there after a reload of the host. Guarantees: `up` says so, the
 /// log once, the resource says where the page is from, sums keep their start and begin anew with the reload, and no
 /// scrape of the old run is left.
@@ -215,7 +240,7 @@ async fn a_target_comes_late_and_stays_over_a_reload() {
         let up = || values(&sink.received.lock().unwrap(), "up");
         until("two failures", &running, || up().len() >= 2).await;
         assert!(up().iter().all(|up| *up == 0.0), "{what}: {:?}", up());
-        server.show(Some("# TYPE vllm:requests counter\nvllm:requests_total{m=\"a\"} 5\n# TYPE vllm:requests_total counter\nvllm:requests_total{m=\"b\"} 5\n".to_owned()));
+        server.show(Some(PAGE.to_owned()));
         until("it is up", &running, || up().contains(&1.0)).await;
         let pages = server.asked();
         tokio::time::sleep(Duration::from_millis(2500)).await;
@@ -231,29 +256,7 @@ async fn a_target_comes_late_and_stays_over_a_reload() {
         assert_eq!(log.matches("failed (status)").count(), 1, "{what}: {log}");
         assert_eq!(log.matches("the page is read again").count(), 1, "{what}: {log}");
         let received = sink.received.lock().unwrap();
-        let attributes = |resource: &ResourceMetrics| {
-            let mut all: Vec<String> = Vec::new();
-            let pairs = &resource.resource.as_ref().unwrap().attributes;
-            all.extend(pairs.iter().map(|pair| labels(std::slice::from_ref(pair))));
-            all.sort();
-            all
-        };
-        let port = server.port;
-        let wanted = [
-            "k8s.pod.name=pod-1".to_owned(),
-            "server.address=127.0.0.1".to_owned(),
-            format!("server.port={port}"),
-            format!("service.instance.id=127.0.0.1:{port}"),
-            "service.name=vllm".to_owned(),
-            "url.scheme=http".to_owned(),
-        ];
-        assert!(resources(&received).iter().all(|it| attributes(it) == wanted), "{what}");
-        let sums = metrics(&received).into_iter().filter_map(|metric| match metric.data {
-            Some(Data::Sum(sum)) => Some(sum.data_points),
-            _ => None,
-        });
-        let starts: BTreeSet<u64> = sums.flatten().map(|it| it.start_time_unix_nano).collect();
-        assert_eq!(starts.len(), 2, "{what}: one for each run");
+        assert_of_target(&received, server.port, &what);
         println!("{what}: {} scrapes, up {:?}", server.asked(), values(&received, "up"));
     }
 }
