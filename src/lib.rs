@@ -24,6 +24,7 @@ pub mod export;
 pub mod files;
 pub mod receive;
 pub mod runtime;
+pub mod scrape;
 pub mod status;
 pub mod trust;
 

@@ -44,8 +44,9 @@ fn pages() -> Vec<Page> {
                 "src/plugins/derived/emitter.rs",
                 "src/plugins/derived/max_memory.rs",
                 "src/receive/chunks.rs",
+                "src/scrape",
             ],
-            "[ARCHITECTURE.md](../../ARCHITECTURE.md), [STATUS.md](../STATUS.md)",
+            "[ai_emitter.md](../ai_emitter.md), [STATUS.md](../STATUS.md)",
         ),
         page(
             "filter",

@@ -29,6 +29,7 @@ pub use settings::{
     KeepContentWhen, MemberSource, NetSettings, OAuth2Settings, OnError, OnMisdirected, Password,
     Protocol,
 };
+pub use transport::page::{PageClient, PageFailure, PageFailureReason, ReceivedPage};
 pub use transport::tls::ClientProblem;
 
 #[cfg(test)]

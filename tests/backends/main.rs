@@ -19,6 +19,7 @@ use testkit::{client, hosts, replay, sink, support};
 
 mod captures;
 mod mlflow;
+mod model_servers;
 mod phoenix;
 mod rotel;
 mod server;

@@ -6,6 +6,8 @@ pub(crate) struct Wrong {
     pub(crate) kind: &'static str,
     /// Of the first input, `ai_otlp`; none is a pipeline with the input `dummy` instead.
     pub(crate) input: Option<&'static [&'static str]>,
+    /// Of a second input, `ai_emitter`, if there is one.
+    pub(crate) emitter: &'static [&'static str],
     /// Of the filters, each with its name first.
     pub(crate) filters: &'static [&'static [&'static str]],
     /// Of the output `multi_otlp`.
@@ -23,6 +25,7 @@ pub(crate) struct Wrong {
 const RIGHT: Wrong = Wrong {
     kind: "",
     input: Some(&[]),
+    emitter: &[],
     filters: &[],
     output: &["endpoint.a.url: http://127.0.0.1:9"],
     file: "",
@@ -38,6 +41,15 @@ const fn input(
     at: &'static str,
 ) -> Wrong {
     Wrong { kind, input: Some(lines), says, at, ..RIGHT }
+}
+
+const fn emitter(
+    kind: &'static str,
+    lines: &'static [&'static str],
+    says: &'static str,
+    at: &'static str,
+) -> Wrong {
+    Wrong { kind, emitter: lines, says, at, ..RIGHT }
 }
 
 const fn filter(
@@ -88,6 +100,9 @@ impl Wrong {
             Some(lines) => section("ai_otlp", lines, &["tag: ai", "grpc_port: 0", "http_port: 0"]),
             None => section("dummy", &[], &["tag: ai"]),
         }
+        if !self.emitter.is_empty() {
+            section("ai_emitter", self.emitter, &["tag: scraped"]);
+        }
         if !self.filters.is_empty() {
             text.push_str("  filters:\n");
         }
@@ -109,8 +124,34 @@ const SAMPLING: &str = "ai_sampling";
 const A: &str = "endpoint.a.url: http://127.0.0.1:9";
 const TLS_A: &str = "endpoint.a.url: https://127.0.0.1:9";
 
+const PAGE: &str = "scrape.vllm.url: http://127.0.0.1:9/metrics";
+
 /// All of them.
 pub(crate) const CASES: &[Wrong] = &[
+    emitter(
+        "name",
+        &[PAGE, "scrape.vllm.intervall: 5s"],
+        "option 'scrape.vllm.intervall': there is no key 'intervall'; allowed: interval, ",
+        "intervall",
+    ),
+    emitter(
+        "scrape",
+        &[PAGE, "scrape.vllm.interval: 5s", "scrape.vllm.timeout: 9s"],
+        "option 'scrape.vllm.timeout': 9 s are longer than 'scrape.vllm.interval', which is 5 s",
+        "scrape.vllm.timeout",
+    ),
+    emitter(
+        "scrape",
+        &[PAGE, "scrape.sglang.interval: 5s"],
+        "target 'sglang' has no 'scrape.sglang.url'",
+        "ai_emitter",
+    ),
+    emitter(
+        "file",
+        &[PAGE, "scrape.vllm.bearer_token_file: /nowhere/token"],
+        "option 'scrape.vllm.bearer_token_file': '/nowhere/token' cannot be read",
+        "bearer_token_file",
+    ),
     input("name", &["grpcport: 1"], "ai_otlp: unknown configuration property 'grpcport'", "grpcport"),
     filter(
         "name",

@@ -7,6 +7,7 @@ use super::native_metrics;
 use crate::clock;
 use crate::codec::fluentbit::write::ReaderCapabilities;
 use crate::hub::{Drain, EmissionForm, Hub, drain};
+use crate::model::Emission;
 use crate::plugin::{Environment, NotAppended, Pause, Sink, Waker};
 use crate::stats::{Counter, CounterFamily, Log, LogLevel};
 
@@ -15,24 +16,24 @@ pub(in crate::plugins) const TICK: Duration = Duration::from_millis(250);
 
 const EMITTED_RECORDS: CounterFamily = CounterFamily::counter(
     "emitted_records_total",
-    "Records of derived telemetry that entered the pipeline here.",
+    "Records of derived and scraped telemetry that entered the pipeline here.",
     &[],
 );
 const REFUSED_RECORDS: CounterFamily = CounterFamily::counter(
     "emit_refused_records_total",
-    "Records of derived telemetry that the host refused; they are offered again.",
+    "Records of derived and scraped telemetry that the host refused; they are offered again.",
     &[],
 );
 
 const LOST_RECORDS: CounterFamily = CounterFamily::counter(
     "emit_lost_records_total",
-    "Records of derived metrics that the host, or a processor of the input, will never take.",
+    "Records of derived and scraped metrics that the host, or a processor of the input, will never take.",
     &[],
 );
 
 const LOST_POINTS: CounterFamily = CounterFamily::counter(
     "emit_lost_points_total",
-    "Data points of derived metrics that the form of 'emit_as' has no place for.",
+    "Data points of derived and scraped metrics that the form of 'emit_as' has no place for.",
     &[],
 );
 
@@ -132,6 +133,27 @@ impl Emitter {
         }
     }
 
+    /// Appends one emission now, unless the host paused the input, and says whether it is done with: the host has
+    /// it, or will never take it.
+    pub(in crate::plugins) fn emit_now(
+        &self,
+        emission: &Emission,
+        form: EmissionForm,
+        sink: &mut dyn Sink,
+    ) -> bool {
+        if self.mode == Mode::Paused {
+            return false;
+        }
+        let offered = self.offer(emission, form, sink);
+        let counter = match offered {
+            Offered::Taken => &self.emitted,
+            Offered::Lost => &self.lost,
+            Offered::Refused => &self.refused,
+        };
+        counter.add_items(emission.records);
+        offered != Offered::Refused
+    }
+
     /// Emits, and says how many records that were, and whether there are more.
     fn emit(&self, what: Drain, sink: &mut dyn Sink, room: usize) -> (usize, bool) {
         let mut lost = 0_usize;
@@ -142,35 +164,14 @@ impl Emitter {
                     is_full = true;
                     return false;
                 }
-                let appended = match form {
-                    EmissionForm::Records => sink
-                        .append(&emission.tag, emission.records, &emission.events)
-                        .map(|()| 0)
-                        .map_err(|_| NotAppended::Refused),
-                    EmissionForm::Native => native_metrics::append(emission, self.forms, sink),
-                    EmissionForm::Prometheus => {
-                        native_metrics::append_for_prometheus(emission, self.forms, sink)
-                    }
-                };
-                match appended {
-                    Ok(points_lost) => {
-                        self.lost_points.add_items(points_lost);
-                        if form == EmissionForm::Prometheus {
-                            // The next one is not to be in the same chunk.
-                            sink.flush_now();
-                        }
+                match self.offer(emission, form, sink) {
+                    Offered::Taken => {
                         appended_bytes = appended_bytes.saturating_add(emission.events.len());
-                        true
                     }
-                    Err(NotAppended::Refused) => false,
-                    Err(problem) => {
-                        lost = lost.saturating_add(emission.records);
-                        self.log.often(LogLevel::Error, "emit", || {
-                            format!("derived metrics are lost: {problem}")
-                        });
-                        true
-                    }
+                    Offered::Lost => lost = lost.saturating_add(emission.records),
+                    Offered::Refused => return false,
                 }
+                true
             });
         let emitted = drained.emitted.saturating_sub(lost);
         self.emitted.add_items(emitted);
@@ -179,6 +180,46 @@ impl Emitter {
         self.lost.add_items(lost);
         (emitted, drained.has_more)
     }
+
+    /// Offers an emission to the host.
+    fn offer(&self, emission: &Emission, form: EmissionForm, sink: &mut dyn Sink) -> Offered {
+        let appended = match form {
+            EmissionForm::Records => sink
+                .append(&emission.tag, emission.records, &emission.events)
+                .map(|()| 0)
+                .map_err(|_| NotAppended::Refused),
+            EmissionForm::Native => native_metrics::append(emission, self.forms, sink),
+            EmissionForm::Prometheus => {
+                native_metrics::append_for_prometheus(emission, self.forms, sink)
+            }
+        };
+        match appended {
+            Ok(points_lost) => {
+                self.lost_points.add_items(points_lost);
+                if form == EmissionForm::Prometheus {
+                    // The next one is not to be in the same chunk.
+                    sink.flush_now();
+                }
+                Offered::Taken
+            }
+            Err(NotAppended::Refused) => Offered::Refused,
+            Err(problem) => {
+                self.log.often(LogLevel::Error, "emit", || format!("metrics are lost: {problem}"));
+                Offered::Lost
+            }
+        }
+    }
+}
+
+/// What became of an emission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Offered {
+    /// The host has it.
+    Taken,
+    /// The host will never take it.
+    Lost,
+    /// The host does not take it now.
+    Refused,
 }
 
 #[cfg(test)]
@@ -186,7 +227,6 @@ mod tests {
     use super::*;
     use crate::clock::Tick;
     use crate::hub::TelemetrySource;
-    use crate::model::Emission;
     use crate::plugin::AppendRefused;
     use crate::stats::Counters;
     use std::sync::Mutex;

@@ -2,12 +2,13 @@
 
 mod attribute_rules;
 mod aws;
+pub(in crate::plugins) mod connection;
 mod content;
 mod dead_letter;
 mod deduplication;
 mod draft;
 mod endpoint;
-mod given;
+pub(in crate::plugins) mod given;
 mod group;
 mod headers;
 mod keys;
@@ -209,7 +210,10 @@ fn with_lists(mut family: OptionsByName) -> OptionsByName {
 }
 
 /// The options that start with the same name.
-fn family(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<OptionsByName> {
+pub(in crate::plugins) fn family(
+    parser: &mut Parser<'_>,
+    option: &OptionSpec,
+) -> Read<OptionsByName> {
     Some(parser.family(option.name.trim_end_matches('.')))
 }
 

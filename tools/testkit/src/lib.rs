@@ -19,6 +19,7 @@ pub mod hosts;
 pub mod load;
 pub mod made_calls;
 pub mod made_spans;
+pub mod pages;
 pub mod ports;
 pub mod replay;
 pub mod shapes;
