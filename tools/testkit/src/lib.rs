@@ -22,6 +22,7 @@ pub mod made_spans;
 pub mod ports;
 pub mod replay;
 pub mod shapes;
+pub mod shipped;
 pub mod sink;
 pub mod support;
 pub mod wire;
