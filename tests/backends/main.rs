@@ -20,5 +20,6 @@ use testkit::{client, hosts, replay, sink, support};
 mod captures;
 mod mlflow;
 mod phoenix;
+mod recipes;
 mod rotel;
 mod server;
