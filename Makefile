@@ -12,7 +12,7 @@ ifneq ($(TOOLCHAIN),)
 export RUSTUP_TOOLCHAIN := $(TOOLCHAIN)
 endif
 
-.PHONY: help setup build install files demo test lint quick unit host-test roundtrips exporters backends bench findings fuzz memcheck abi docs bindings check-bindings dependencies advisories test-aarch64 dist dist-try clean
+.PHONY: help setup build install files demo test lint quick unit host-test roundtrips exporters backends dashboards bench findings fuzz memcheck abi docs bindings check-bindings dependencies advisories test-aarch64 dist dist-try clean
 
 help: ## Show this help
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -79,6 +79,10 @@ exporters: ## Install the exporters of Python and JavaScript (pip, npm) and send
 backends: ## Install backends that others wrote (pip: rotel, MLflow; PHOENIX=1) and send to them
 	sh tests/backends/install.sh "$(TARGET)/backends" "$(PHOENIX)"
 	BACKENDS="$(abspath $(TARGET))/backends" $(CARGO) test -p flb-host --test backends -- --nocapture
+
+dashboards: ## Install the types of Grafana's dashboards (npm) and hold deploy/grafana against them
+	sh tests/deploy/grafana/install.sh "$(TARGET)/grafana"
+	GRAFANA_SCHEMA="$(abspath $(TARGET))/grafana" $(CARGO) test -p flb-host --test deploy -- --nocapture dashboards
 
 bench: build ## Measure beside Fluent Bit's own plugins and print the table
 	@$(MAKE) --no-print-directory files PREFIX="$(TARGET)/plugins" >/dev/null
