@@ -12,7 +12,7 @@ ifneq ($(TOOLCHAIN),)
 export RUSTUP_TOOLCHAIN := $(TOOLCHAIN)
 endif
 
-.PHONY: help setup build install files demo test lint quick unit host-test roundtrips exporters backends servers bench soak findings fuzz memcheck abi docs bindings check-bindings dependencies advisories test-aarch64 dist dist-try clean
+.PHONY: help setup build install files demo test lint quick unit host-test roundtrips exporters backends dashboards servers bench soak findings fuzz memcheck abi docs bindings check-bindings dependencies advisories test-aarch64 dist dist-try clean
 
 help: ## Show this help
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -84,6 +84,10 @@ backends: ## Install backends that others wrote (pip: rotel, MLflow; PHOENIX=1) 
 servers: ## Install model servers that others wrote (pip: llama.cpp's, LiteLLM's proxy) and scrape them
 	sh tests/backends/install-servers.sh "$(TARGET)/servers"
 	SERVERS="$(abspath $(TARGET))/servers" $(CARGO) test -p flb-host --test backends -- --nocapture model_servers
+
+dashboards: ## Install the types of Grafana's dashboards (npm) and hold deploy/grafana against them
+	sh tests/deploy/grafana/install.sh "$(TARGET)/grafana"
+	GRAFANA_SCHEMA="$(abspath $(TARGET))/grafana" $(CARGO) test -p flb-host --test deploy -- --nocapture dashboards
 
 bench: build ## Measure beside Fluent Bit's own plugins and print the table
 	@$(MAKE) --no-print-directory files PREFIX="$(TARGET)/plugins" >/dev/null

@@ -21,5 +21,6 @@ mod captures;
 mod mlflow;
 mod model_servers;
 mod phoenix;
+mod recipes;
 mod rotel;
 mod server;

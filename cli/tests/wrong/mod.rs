@@ -451,6 +451,151 @@ pub(crate) const CASES: &[Wrong] = &[
     ),
     input("duplicate", &["max_request_size: 1m", "buffer_max_size: 2m"], "are one option under two names; only one may be given", "max_request_size"),
     input("thread", &["threaded: on"], "option 'threaded': 'on' is not allowed; the plugin has threads of its own", "threaded"),
+    filter("name", &[&[METRICS, "semconv: '1.40'"]], "option 'semconv': '1.40' is not allowed; allowed: 1.41, v0.1.0", "semconv"),
+    filter("name", &[&[METRICS, "reported: mine"]], "option 'reported': 'mine' is not allowed; allowed: prefer, replace, both", "reported"),
+    filter("name", &[&[METRICS, "find_changes: loud"]], "option 'find_changes': 'loud' is not allowed; allowed: off, warn, on", "find_changes"),
+    filter(
+        "name",
+        &[&[METRICS, "runaway_tokens_per_minute: lots"]],
+        "option 'runaway_tokens_per_minute': 'lots' is not allowed; allowed: a number from 0 to 1000000000",
+        "runaway",
+    ),
+    filter("size", &[&[METRICS, "finding_keys: 0"]], "option 'finding_keys': '0' is not allowed; allowed: a number from 10", "finding_keys"),
+    filter(
+        "name",
+        &[&[METRICS, "dimensions: gen_ai.response.id"]],
+        "option 'dimensions': 'gen_ai.response.id' is not allowed; allowed: attributes that have few values",
+        "dimensions",
+    ),
+    filter("name", &[&[METRICS, "emit_as: prometheus"]], "option 'emit_as': 'prometheus' is not allowed; it needs 'tag'", "emit_as"),
+    filter(
+        "name",
+        &[&[METRICS, "emit_as: prometheus", "tag: m", "temporality: delta"]],
+        "option 'temporality': 'delta' is not allowed; Prometheus has no delta temporality",
+        "temporality",
+    ),
+    filter("file", &[&[METRICS, "prices_file: @FILE@"]], "line 1: the column 'output' is missing", "prices_file")
+        .file("provider,model,input\nx,y,1\n"),
+    output(
+        "name",
+        &[A, "endpoint.a.server_metrics: modern"],
+        "option 'endpoint.a.server_metrics': 'modern' is not allowed; allowed: original, current",
+        "server_metrics",
+    ),
+    filter(
+        "name",
+        &[&[SAMPLING, "mode: tail", "keep_errors: on", "dry_run: perhaps"]],
+        "option 'dry_run': 'perhaps' is not allowed; allowed: on, off",
+        "dry_run",
+    ),
+    filter(
+        "name",
+        &[&[SAMPLING, "sampling_percentage: 5", "dry_run: on"]],
+        "option 'dry_run': 'on' is not allowed; it needs 'mode: tail'",
+        "dry_run",
+    ),
+    filter(
+        "duration",
+        &[&[SAMPLING, "mode: tail", "keep_errors: on", "decision_wait: 10s", "decision_wait_max: 5s"]],
+        "option 'decision_wait_max': '5s' is not allowed; allowed: longer than decision_wait",
+        "decision_wait_max",
+    ),
+    filter(
+        "file",
+        &[&[SAMPLING, "mode: tail", "keep_errors: on", "journal_path: /nowhere/journal"]],
+        "option 'journal_path': '/nowhere/journal' is not allowed; allowed: a folder that is there",
+        "journal_path",
+    ),
+    filter(
+        "size",
+        &[&[SAMPLING, "mode: tail", "keep_errors: on", "max_spans_per_trace: -1"]],
+        "option 'max_spans_per_trace': '-1' is not allowed; allowed: a number from 0 to ",
+        "max_spans_per_trace",
+    ),
+    filter(
+        "size",
+        &[&[SAMPLING, "mode: tail", "keep_errors: on", "max_trace_size: huge"]],
+        "option 'max_trace_size': 'huge' is not allowed; allowed: a size such as 512k, 4m, 1g",
+        "max_trace_size",
+    ),
+    filter(
+        "percentage",
+        &[&[SAMPLING, "mode: tail", "keep_errors: on", "shed_sampling_percentage: 101"]],
+        "option 'shed_sampling_percentage': '101' is not allowed; allowed: a number from 0 to 100",
+        "shed_sampling_percentage",
+    ),
+    filter(
+        "policy",
+        &[&[SAMPLING, "mode: tail", "keep_errors: on", "config_file: @FILE@"]],
+        "policies[0].goal_percentage: 0 is not allowed; allowed: a number above 0, up to 100",
+        "",
+    )
+    .file("policies:\n  - {name: x, type: adaptive_percentage, keys: [service.name], goal_percentage: 0}\n"),
+    filter(
+        "policy",
+        &[&[SAMPLING, "mode: tail", "keep_errors: on", "config_file: @FILE@"]],
+        "Rules[0].Conditions[0].Operator: \"nearly\" is not allowed; allowed: =, !=, ",
+        "",
+    )
+    .file(
+        "RulesVersion: 2\nSamplers:\n  __default__:\n    RulesBasedSampler:\n      Rules:\n        - Name: x\n          SampleRate: 1\n          \
+         Conditions:\n            - {Field: a, Operator: nearly, Value: 1}\n",
+    ),
+    filter(
+        "policy",
+        &[&[SAMPLING, "mode: tail", "keep_errors: on", "config_file: @FILE@", "rules_environment: prod"]],
+        "Samplers.prod: nothing is not allowed; it is missing; 'rules_environment' names one that is there",
+        "",
+    )
+    .file("RulesVersion: 2\nSamplers:\n  staging:\n    DeterministicSampler:\n      SampleRate: 10\n"),
+    filter(
+        "policy",
+        &[&[SAMPLING, "mode: tail", "keep_errors: on", "config_file: @FILE@"]],
+        "policies[0].ottl_condition.span[0]: attributes need a text in brackets",
+        "",
+    )
+    .file("processors:\n  tail_sampling:\n    policies:\n      - {name: x, type: ottl_condition, ottl_condition: {span: ['attributes[] == 1']}}\n"),
+    filter(
+        "policy",
+        &[&[SAMPLING, "mode: tail", "config_file: @FILE@"]],
+        "policies[0].name: \"dry_run\" is not allowed; allowed: a text other than ",
+        "",
+    )
+    .file("policies:\n  - {name: dry_run, type: latency, threshold: 5s}\n"),
+    filter("name", &[&[CONTEXT, "identify: planet"]], "option 'identify': 'planet' is not allowed; allowed: env, ", "identify"),
+    filter(
+        "missing emitter",
+        &[&[CONTEXT, "correlate_by: request"]],
+        "there is no input that emits",
+        "- name: ai_context",
+    )
+    .without_emitter(),
+    output(
+        "URL",
+        &["endpoint.a.url: http://127.0.0.1:99999"],
+        "option 'endpoint.a.url': invalid port number",
+        "url",
+    ),
+    output(
+        "name",
+        &[A, "endpoint.a.deduplicate_content: all"],
+        "option 'endpoint.a.deduplicate_content': 'all' is not allowed; allowed: off, or one or more of system, tools",
+        "deduplicate_content",
+    ),
+    output(
+        "name",
+        &[A, "endpoint.a.dead_letter: b"],
+        "option 'endpoint.a.dead_letter': 'b' is not allowed; allowed: the name of another endpoint",
+        "dead_letter",
+    ),
+    input("file", &["tenants_file: /nowhere/tenants.yaml"], "option 'tenants_file': '/nowhere/tenants.yaml' cannot be read", "tenants_file"),
+    input("name", &["jwt_jwks_url: https://127.0.0.1:9/keys"], "option 'jwt_issuer' is needed beside a key set", "- name: ai_otlp"),
+    filter(
+        "reload",
+        &[&[METRICS, "cost: free", "interval: 5s"]],
+        "option 'cost': 'free' is not allowed; allowed: list, own, reported, off",
+        "cost:",
+    ),
     filter(
         "reload",
         &[&[CONTEXT, "normalize: on", "keep_originals: perhaps"]],

@@ -23,6 +23,7 @@ pub mod pages;
 pub mod ports;
 pub mod replay;
 pub mod shapes;
+pub mod shipped;
 pub mod sink;
 pub mod soak;
 pub mod support;
