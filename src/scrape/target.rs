@@ -14,7 +14,7 @@ use crate::codec::records::metrics_to_records;
 use crate::export::{ClientProblem, PageClient, PageFailure, ReceivedPage};
 use crate::model::Emission;
 use crate::runtime::heavy;
-use crate::stats::{Counters, Log};
+use crate::stats::{Counters, Log, LogText};
 
 /// OpenMetrics first, which tells creation times and exemplars; names in UTF-8 as they are.
 const ACCEPT: &str = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
@@ -138,10 +138,11 @@ impl Target {
         }
         if let Some((line, problem)) = summary.first_malformed.filter(|_| !self.has_told) {
             self.has_told = true;
-            self.log.warn(format!(
-                "scrape '{name}': {} lines of the page are not valid and are left out; line {line}: {problem}",
+            let own = format!(
+                "scrape '{name}': {} lines of the page are not valid and are left out; line {line}: ",
                 summary.malformed
-            ));
+            );
+            self.log.warn(LogText::quoting(own, problem.to_string()));
         }
     }
 
@@ -152,7 +153,8 @@ impl Target {
         if self.failing.replace(reason) != Some(reason) {
             let TargetSettings { endpoint, .. } = &self.settings;
             let (name, url) = (&endpoint.name, shown(&endpoint.url));
-            self.log.warn(format!("scrape '{name}' ({url}) failed ({reason}): {problem}"));
+            let own = format!("scrape '{name}' ({url}) failed ({reason}): ");
+            self.log.warn(LogText::quoting(own, problem));
         }
     }
 }

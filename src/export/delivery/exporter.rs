@@ -9,21 +9,20 @@ use tokio::sync::oneshot;
 
 use crate::clock::{self, Tick};
 use crate::codec::fluentbit::LogAccessors;
-use crate::export::counters::{ExportCounters, LossReason, SkipReason};
+use crate::export::counters::{ExportCounters, SkipReason};
 use crate::export::delivery::attempt::{Attempt, AttemptResult, record, result_of};
 use crate::export::delivery::builder::ExporterBuilder;
 use crate::export::delivery::claim::{Claim, InFlight, PROBE_GRACE};
 use crate::export::delivery::destination::Destination;
 use crate::export::delivery::group::{NameLookup, system_lookup};
 use crate::export::delivery::hold::{Holds, Missing};
+use crate::export::delivery::metric_form::MetricForm;
 use crate::export::delivery::state::{self, EndpointState};
 use crate::export::delivery::strategy::PendingRequest;
 use crate::export::delivery::trial::{self, EndpointTrial};
 use crate::export::selection::Selection;
-use crate::export::selection::attribute_limit::EndpointAttributeLimit;
 use crate::export::selection::content::UnlistedReport;
 use crate::export::selection::encode::{EncodedChunk, Lane, encode};
-use crate::export::selection::temporality::EndpointTemporality;
 use crate::export::settings::ExportSettings;
 use crate::model::Signal;
 use crate::plugin::{Completion, Delivery, Environment, Fate, Gate, OpenError};
@@ -84,22 +83,6 @@ struct Shared {
     meters: ExportCounters,
     unlisted: UnlistedReport,
     log: Arc<Log>,
-}
-
-/// What is done to the metrics of a selection, which no destinations share then.
-struct MetricForm {
-    temporality: Option<EndpointTemporality>,
-    attribute_limit: Option<EndpointAttributeLimit>,
-}
-
-impl MetricForm {
-    fn of(selection: &Selection, since: u64) -> Self {
-        let temporality = |settings| EndpointTemporality::new(settings, since);
-        Self {
-            temporality: selection.temporality.map(temporality),
-            attribute_limit: selection.max_attribute_values.map(EndpointAttributeLimit::new),
-        }
-    }
 }
 
 /// Distinguishes chunks of the same task and length by samples of their content: ids and times of
@@ -416,7 +399,7 @@ impl Shared {
             }
             drop(ledger);
             for form in &self.metric_forms {
-                form.temporality.as_ref().inspect(|temporality| temporality.forget(chunk));
+                form.forget(chunk);
             }
             self.holds.release(chunk);
             return Conclusion::Fate(Fate::Done);
@@ -460,12 +443,7 @@ impl Shared {
             if selection.maps_server_metrics {
                 lane.map_server_metrics();
             }
-            if let Some(limit) = &form.attribute_limit {
-                self.limit(index, limit, lane);
-            }
-            if let Some(temporality) = &form.temporality {
-                self.convert(index, temporality, chunk, lane);
-            }
+            form.apply(chunk, lane, || self.destinations_of(index), &self.log);
             if let Some(rules) = &selection.attributes {
                 for part in &mut lane.parts {
                     *part = Arc::new(part.with(|signal, body| rules.apply(signal, body)));
@@ -473,44 +451,6 @@ impl Shared {
             }
         }
         encoded
-    }
-
-    /// Gives the metrics of a chunk the temporality of a selection.
-    fn convert(
-        &self,
-        selection: usize,
-        temporality: &EndpointTemporality,
-        chunk: ChunkId,
-        lane: &mut Lane,
-    ) {
-        let unsent = temporality.apply(chunk, lane);
-        let by_reason = [
-            (LossReason::FirstPoint, unsent.first),
-            (LossReason::LatePoint, unsent.late),
-            (LossReason::ForgottenPoint, unsent.forgotten),
-        ];
-        for destination in self.destinations_of(selection) {
-            for (reason, points) in by_reason {
-                destination.meters().dropped(reason, points);
-            }
-        }
-    }
-
-    /// Gives the attributes of the metrics of a chunk as many values as a selection wants.
-    fn limit(&self, selection: usize, limit: &EndpointAttributeLimit, lane: &mut Lane) {
-        let limited = limit.apply(lane);
-        for destination in self.destinations_of(selection) {
-            destination.meters().dropped(LossReason::MergedPoint, limited.merged);
-            for (metric, attribute) in &limited.exceeded {
-                self.log.often(LogLevel::Warn, "max_attribute_values", || {
-                    let name = destination.name();
-                    format!(
-                        "endpoint '{name}' gets no more values of attribute '{attribute}' of metric \
-                         '{metric}': others are '_OTHER' from now on ('max_attribute_values')"
-                    )
-                });
-            }
-        }
     }
 
     fn destinations_of(&self, selection: usize) -> impl Iterator<Item = &Destination> {

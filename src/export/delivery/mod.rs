@@ -15,6 +15,7 @@ pub(super) mod exporter;
 pub(super) mod group;
 mod hold;
 mod invitation;
+mod metric_form;
 mod retry;
 mod sender;
 mod split;

@@ -125,8 +125,11 @@ async fn until(page: u16, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
     }
 }
 
+/// A counter's name, its labels and its value.
+type Series = (String, Vec<(String, String)>, u64);
+
 /// The series of an instance's counters that do not change while nothing is sent: names, labels, values.
-fn settled(status: &Value) -> Vec<(String, Vec<(String, String)>, u64)> {
+fn settled(status: &Value) -> Vec<Series> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let mut all = Vec::new();
     for instance in status["instances"].as_array().unwrap() {
