@@ -12,7 +12,7 @@ ifneq ($(TOOLCHAIN),)
 export RUSTUP_TOOLCHAIN := $(TOOLCHAIN)
 endif
 
-.PHONY: help setup build install files demo test lint quick unit host-test roundtrips exporters backends bench findings fuzz memcheck abi docs bindings check-bindings dependencies advisories test-aarch64 dist dist-try clean
+.PHONY: help setup build install files demo test lint quick unit host-test roundtrips exporters backends dashboards servers bench soak findings fuzz memcheck abi docs bindings check-bindings dependencies advisories test-aarch64 dist dist-try clean
 
 help: ## Show this help
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -40,9 +40,9 @@ files:
 	@{ echo "[PLUGINS]"; for plugin in $(PLUGINS); do echo "    Path $(abspath $(PREFIX))/flb-$$plugin.so"; done; } > "$(PREFIX)/plugins.conf"
 	@echo "installed into $(PREFIX):"; ls "$(PREFIX)"
 
-demo: build ## Run the README's pipeline on real captures and print what came out where (LONG=1: all of it)
+demo: build ## Run the README's pipeline on real captures and print what came out where (LONG=1: all of it; WAIT=1: until Enter, to look at the status page)
 	@$(MAKE) --no-print-directory files PREFIX="$(TARGET)/plugins" >/dev/null
-	@"$(TARGET)/release/otlp-tool" demo --plugins "$(abspath $(TARGET))/plugins" --captures tests/data/genai $(if $(LONG),--long)
+	@"$(TARGET)/release/otlp-tool" demo --plugins "$(abspath $(TARGET))/plugins" --captures tests/data/genai $(if $(LONG),--long) $(if $(WAIT),--wait)
 
 test: setup lint dependencies unit ## Everything that CI runs: lint, dependencies, all tests
 
@@ -54,7 +54,7 @@ lint: ## Format and clippy, warnings denied, check-bindings in the course of it,
 	CUSTOM_LIBFUZZER_PATH=./none $(CARGO) check --locked --manifest-path tests/fuzz/Cargo.toml --target-dir "$(TARGET)"
 
 # Tests that try thousands of cases, a third of the time of all.
-MANY_CASES = traffic_tests made_up hostile_text what_stands_together what_was_packed a_bomb_is_stopped
+MANY_CASES = traffic_tests workload_tests made_up hostile_text what_stands_together what_was_packed a_bomb_is_stopped
 
 quick: ## Format, clippy and unit tests but the longest: what to run while working
 	$(CARGO) fmt --check
@@ -63,8 +63,9 @@ quick: ## Format, clippy and unit tests but the longest: what to run while worki
 	$(CARGO) test --lib -- --test-threads=4 $(addprefix --skip ,$(MANY_CASES))
 
 # Without a choice of targets, so that cargo builds the examples that a test runs.
+# Host tests wait most of their time.
 unit: ## Unit, property, golden and host tests
-	$(CARGO) test --workspace
+	$(CARGO) test --workspace -- --test-threads=3
 
 host-test: ## Only the host tests: the plugins on flb-host (every row) and on every real Fluent Bit found
 	$(CARGO) test -p flb-host --test hosts -- --nocapture
@@ -80,9 +81,21 @@ backends: ## Install backends that others wrote (pip: rotel, MLflow; PHOENIX=1) 
 	sh tests/backends/install.sh "$(TARGET)/backends" "$(PHOENIX)"
 	BACKENDS="$(abspath $(TARGET))/backends" $(CARGO) test -p flb-host --test backends -- --nocapture
 
+servers: ## Install model servers that others wrote (pip: llama.cpp's, LiteLLM's proxy) and scrape them
+	sh tests/backends/install-servers.sh "$(TARGET)/servers"
+	SERVERS="$(abspath $(TARGET))/servers" $(CARGO) test -p flb-host --test backends -- --nocapture model_servers
+
+dashboards: ## Install the types of Grafana's dashboards (npm) and hold deploy/grafana against them
+	sh tests/deploy/grafana/install.sh "$(TARGET)/grafana"
+	GRAFANA_SCHEMA="$(abspath $(TARGET))/grafana" $(CARGO) test -p flb-host --test deploy -- --nocapture dashboards
+
 bench: build ## Measure beside Fluent Bit's own plugins and print the table
 	@$(MAKE) --no-print-directory files PREFIX="$(TARGET)/plugins" >/dev/null
 	@"$(TARGET)/release/otlp-tool" bench --plugins "$(abspath $(TARGET))/plugins" $(BENCH)
+
+soak: build ## Tail sampling at a rate above its bounds for ten minutes, on the newest real host (SOAK="--seconds 60")
+	@$(MAKE) --no-print-directory files PREFIX="$(TARGET)/plugins" >/dev/null
+	@"$(TARGET)/release/otlp-tool" soak --plugins "$(abspath $(TARGET))/plugins" $(SOAK)
 
 findings: ## Simulate calls, and print what ai_metrics finds in them, when, and how often wrongly
 	$(CARGO) run --profile cases -p testkit --bin otlp-tool -- findings $(FINDINGS)

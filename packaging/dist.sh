@@ -26,6 +26,9 @@ export PATH CARGO_TARGET_DIR
 
 # Nothing of the machine that builds is in what is built.
 home="${CARGO_HOME:-$HOME/.cargo}"
+# A call of what lies in the object itself needs no entry in its table of addresses, nor the relocation of
+# one at each start. Told "partial", rustc calls that way; the linker still has the table read-only.
+direct="-C relro-level=partial -C link-arg=-Wl,-z,now"
 remap="" cflags=""
 for map in "$home/registry/src=registry" "$PWD=fluent-bit-ai"; do
   remap="$remap --remap-path-prefix=$map"
@@ -49,10 +52,10 @@ build() { # ARCHITECTURE TARGET BINUTILS_PREFIX
   [ "$1" = x86_64 ] || RUSTC="$(sh "$here/rust-aarch64.sh" "$out/rust")"
   export RUSTC
   linker="CARGO_TARGET_$(echo "$2" | tr 'a-z-' 'A-Z_')_LINKER"
-  env "$linker=$PWD/$here/zig-cc.sh" ZIG_TARGET="$1-linux-gnu.$glibc" RUSTFLAGS="$remap" \
+  env "$linker=$PWD/$here/zig-cc.sh" ZIG_TARGET="$1-linux-gnu.$glibc" RUSTFLAGS="$remap $direct" \
     cargo zigbuild --locked --profile dist -p fluent-bit-ai --lib --target "$2.$glibc"
   # By itself, so that it adds no features to what the shared object is made of.
-  env "$linker=$PWD/$here/zig-cc.sh" ZIG_TARGET="$1-linux-gnu.$glibc" RUSTFLAGS="$remap" \
+  env "$linker=$PWD/$here/zig-cc.sh" ZIG_TARGET="$1-linux-gnu.$glibc" RUSTFLAGS="$remap $direct" \
     cargo zigbuild --locked --profile dist -p fluent-bit-ai-cli --bin fluent-bit-ai --target "$2.$glibc"
   env "$linker=${3}gcc" RUSTFLAGS="$remap -C target-feature=+crt-static" \
     cargo build --locked --profile small -p install --target "$2"

@@ -6,8 +6,8 @@
 
 // Pure: no unsafe, no I/O, no clock, no thread. What knows telemetry is the crate of src/telemetry.rs.
 pub use fluent_bit_ai_telemetry::{
-    aggregation, clock, codec, condition, correlation, digest, findings, genai, model, pricing,
-    resource, routing, sampling,
+    aggregation, clock, codec, condition, correlation, digest, findings, genai, metric_points,
+    model, pricing, resource, routing, sampling,
 };
 pub mod cipher_suites;
 pub mod private_key;
@@ -24,6 +24,8 @@ pub mod export;
 pub mod files;
 pub mod receive;
 pub mod runtime;
+pub mod scrape;
+pub mod status;
 pub mod trust;
 
 // Everything that knows C.

@@ -15,6 +15,7 @@ pub mod correlation;
 pub mod digest;
 pub mod findings;
 pub mod genai;
+pub mod metric_points;
 pub mod model;
 pub mod pricing;
 pub mod resource;

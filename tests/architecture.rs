@@ -20,6 +20,7 @@ const PURE: &[&str] = &[
     "condition",
     "correlation",
     "sampling",
+    "metric_points",
     "pricing",
     "findings",
     "aggregation",

@@ -35,7 +35,7 @@ fn pages() -> Vec<Page> {
             "input",
             in_ai_otlp::AiOtlp::SPEC,
             &["src/receive", "src/plugins/derived/emitter.rs"],
-            "[ai_otlp.md](../ai_otlp.md), [SECURITY.md](../SECURITY.md), [NATIVE.md](../NATIVE.md)",
+            "[ai_otlp.md](../ai_otlp.md), [SECURITY.md](../SECURITY.md), [NATIVE.md](../NATIVE.md), [STATUS.md](../STATUS.md)",
         ),
         page(
             "input",
@@ -44,8 +44,9 @@ fn pages() -> Vec<Page> {
                 "src/plugins/derived/emitter.rs",
                 "src/plugins/derived/max_memory.rs",
                 "src/receive/chunks.rs",
+                "src/scrape",
             ],
-            "[ARCHITECTURE.md](../../ARCHITECTURE.md)",
+            "[ai_emitter.md](../ai_emitter.md), [STATUS.md](../STATUS.md)",
         ),
         page(
             "filter",
@@ -78,7 +79,8 @@ fn pages() -> Vec<Page> {
 /// Counters that every instance has.
 const OF_EVERY_INSTANCE: &[&str] = &["src/host/reporter.rs"];
 /// What is no plugin of a user: a fake host, a plugin for tests, the registry itself.
-const NOT_SHOWN: &[&str] = &["src/host/fake", "src/host/probe.rs", "src/stats"];
+const NOT_SHOWN: &[&str] =
+    &["src/host/fake", "src/host/probe.rs", "src/stats", "src/status/tests.rs"];
 
 #[derive(Debug, Clone)]
 struct Family {

@@ -58,7 +58,7 @@ pub fn check(path: &Path, plugins: &[PathBuf], release: Release) -> Checked {
     let variables = Variables::new(&configuration.variables);
     let mut checked = Checked { findings: configuration.findings.clone(), ..Checked::default() };
     let files = PluginFiles::of(&configuration, path, &variables, plugins, &mut checked.findings);
-    checked.findings.extend(files.check());
+    checked.findings.extend(files.check(release));
     let run = Run {
         checked,
         variables,

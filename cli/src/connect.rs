@@ -7,6 +7,10 @@ use crate::check::CheckedOutput;
 use crate::configuration::Section;
 use crate::finding::{Finding, Place};
 
+/// How a problem begins where an endpoint has read the export, and refuses it because it holds nothing: some backends do. Credentials
+/// and paths that are wrong get other answers.
+const HOLDS_NOTHING: &str = "(refused): HTTP status 400";
+
 /// What came of the trials: lines about what was accepted, and findings about the rest.
 #[derive(Debug, Default)]
 pub struct Trials {
@@ -40,6 +44,12 @@ impl Trials {
         match outcome {
             Ok(()) => {
                 self.accepted.push(format!("{what}: accepted in {} ms", took.as_millis()));
+            }
+            Err(problem) if problem.starts_with(HOLDS_NOTHING) => {
+                let text = format!(
+                    "{what}: it answers, and takes no export that holds nothing: {problem}"
+                );
+                self.findings.push(Finding::warning(&place_of(endpoint, section), text));
             }
             Err(problem) => {
                 let text = format!("{what}: {problem}");

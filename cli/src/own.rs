@@ -1,8 +1,6 @@
 //! The plugins: which there are, and how each is opened without a host.
 
-use fluent_bit_ai::plugin::{
-    Environment, Filter, Input, OpenError, Options, Output, Sink, Spec, Waker,
-};
+use fluent_bit_ai::plugin::{Environment, Filter, Input, OpenError, Options, Output, Sink, Spec};
 use fluent_bit_ai::plugins::filter_ai_context::AiContext;
 use fluent_bit_ai::plugins::filter_ai_metrics::AiMetrics;
 use fluent_bit_ai::plugins::filter_ai_sampling::AiSampling;
@@ -92,9 +90,8 @@ pub(crate) static PLUGINS: [OwnPlugin; 6] = [
         kind: PluginKind::Input,
         spec: AiEmitter::SPEC,
         takes_tls: AiEmitter::TLS,
-        open: |options, environment, _| {
-            let opened = AiEmitter::open(options, environment, Waker::new(|| {}))?;
-            Ok(Started::Emitter(Box::new(opened)))
+        open: |options, environment, taken| {
+            AiEmitter::check(options, &environment, taken).map(Box::new).map(Started::Emitter)
         },
     },
     OwnPlugin {

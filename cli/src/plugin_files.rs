@@ -1,12 +1,16 @@
-//! Plugin files: which of ours a configuration has the host load.
+//! Plugin files: which of ours a configuration has the host load, and which are missing.
 
 use std::path::{Path, PathBuf};
 
 use fluent_bit_ai::host::LOADED_TWICE;
+use fluent_bit_ai::model::Release;
 
 use crate::configuration::{Configuration, Variables};
 use crate::finding::{Finding, Place};
 use crate::own::{OwnPlugin, PLUGINS};
+
+/// The first release that does not start when the file of a plugin is missing.
+const FIRST_THAT_ENDS: Release = Release::new(5, 1, 0);
 
 /// The files that a configuration names, or those that stand in for them.
 #[derive(Debug, Default)]
@@ -80,9 +84,9 @@ impl PluginFiles {
         self.of_plugin(plugin).next().map(|(path, _)| path.as_path())
     }
 
-    /// What is wrong with the files of ours.
-    pub(crate) fn check(&self) -> Vec<Finding> {
-        let mut findings = Vec::new();
+    /// What is wrong with the files, for a host of a release.
+    pub(crate) fn check(&self, release: Release) -> Vec<Finding> {
+        let mut findings = self.missing_of_others(release);
         for plugin in &PLUGINS {
             for (path, place) in self.of_plugin(plugin) {
                 if let Err(error) = std::fs::File::open(path) {
@@ -96,6 +100,27 @@ impl PluginFiles {
             }
         }
         findings
+    }
+
+    /// Files of plugins of others that are not there: they end the start from 5.1 on, and before that only what uses them.
+    fn missing_of_others(&self, release: Release) -> Vec<Finding> {
+        let is_ours = |path: &Path| {
+            path.file_name().is_some_and(|name| PLUGINS.iter().any(|it| name == &*it.file()))
+        };
+        let others = self.paths.iter().filter(|(path, _)| !is_ours(path));
+        // The system's linker looks for what is no path.
+        let missing = others.filter(|(path, _)| path.components().count() > 1 && !path.exists());
+        let told = missing.map(|(path, place)| {
+            let is_native =
+                path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("flb-"));
+            let kind = if is_native { "DSO C" } else { "proxy" };
+            let text = format!("error loading {kind} plugin: {}", path.display());
+            match release < FIRST_THAT_ENDS {
+                true => Finding::warning(place, text),
+                false => Finding::error(place, text),
+            }
+        });
+        told.collect()
     }
 
     /// What is wrong with a plugin that is used: nothing loads it.

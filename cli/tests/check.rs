@@ -82,6 +82,35 @@ fn each_mistake_is_found_with_its_line() {
     assert!(failed.is_empty(), "{}\n{} of {}", failed.join("\n"), failed.len(), CASES.len());
 }
 
+/// The kinds of mistakes that the table has to have.
+const KINDS: [&str; 16] = [
+    "name",
+    "duration",
+    "size",
+    "percentage",
+    "CEL",
+    "file",
+    "YAML",
+    "order",
+    "missing emitter",
+    "port",
+    "URL",
+    "TLS file",
+    "group",
+    "policy",
+    "duplicate",
+    "reload",
+];
+
+/// Scenario: the table of wrong configurations. Guarantees: each kind of mistake is in it at least twice.
+#[test]
+fn each_kind_of_mistake_is_in_the_table() {
+    for kind in KINDS {
+        let count = CASES.iter().filter(|case| case.kind == kind).count();
+        assert!(count >= 2, "{kind}: {count}");
+    }
+}
+
 /// Scenario: a configuration with mistakes in each instance, in its form, and in files. Guarantees: all are
 /// found at once, the words name no secret, and places in files of options have their lines.
 #[test]
@@ -178,6 +207,30 @@ fn plugins_that_nothing_loads_are_found() {
         "{names}"
     );
     assert!(!names.contains("colour"), "{names}");
+}
+
+/// Scenario: plugins of others whose files are not there. Guarantees: that is an error for releases that do not start then, and
+/// a warning for those before.
+#[test]
+fn missing_files_of_other_plugins_are_found() {
+    let plugins = plugins();
+    let at = |name: &str| plugins.path().join(name);
+    let own = std::fs::read_to_string(at("plugins.conf")).unwrap();
+    for (file, kind) in [("out_gstdout.so", "proxy"), ("flb-out_foo.so", "DSO C")] {
+        std::fs::write(at("others.conf"), format!("{own}    Path /nowhere/{file}\n")).unwrap();
+        std::fs::write(
+            at("a.conf"),
+            "[SERVICE]\n    plugins_file others.conf\n[INPUT]\n    Name ai_emitter\n",
+        )
+        .unwrap();
+        let told: Vec<String> = found(&at("a.conf")).iter().map(Finding::to_string).collect();
+        let told = told.join("\n");
+        let expected =
+            format!("others.conf:8: error: error loading {kind} plugin: /nowhere/{file}");
+        assert!(told.contains(&expected), "{told}");
+        let before = check(&at("a.conf"), &[], Release::new(5, 0, 9)).findings;
+        assert!(before.iter().all(|one| one.severity == Severity::Warning) && before.len() == 1);
+    }
 }
 
 /// Scenario: every configuration that is shipped, from the folder in which it is meant to be started.

@@ -37,16 +37,43 @@ fn serve(stream: &TcpStream) -> Option<()> {
         reader.read_exact(&mut body).ok()?;
         let is_allowed = lines.iter().any(|line| line == "authorization: bearer right");
         let is_there = lines.first().is_some_and(|line| line.starts_with("post /v1/"));
-        let status = match (is_there, is_allowed) {
-            (false, _) => "404 Not Found",
-            (true, false) => "401 Unauthorized",
-            (true, true) => "200 OK",
+        let wants_spans = lines.iter().any(|line| line == "x-wants: spans");
+        let status = match (is_there, is_allowed, wants_spans) {
+            (false, ..) => "404 Not Found",
+            (true, false, _) => "401 Unauthorized",
+            (true, true, false) => "200 OK",
+            (true, true, true) => "400 Bad Request",
         };
         let answer = format!(
             "HTTP/1.1 {status}\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n"
         );
         (&*stream).write_all(answer.as_bytes()).ok()?;
     }
+}
+
+/// Scenario: a backend that knows the credentials and refuses what has no spans, as MLflow does. Guarantees: that is a
+/// warning, and does not change the exit status.
+#[test]
+fn an_endpoint_that_takes_nothing_empty_is_there() {
+    let port = endpoint();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.yaml");
+    let text = format!(
+        "pipeline:\n  outputs:\n    - name: multi_otlp\n      match: '*'\n      endpoint.a.url: http://127.0.0.1:{port}\n      \
+         endpoint.a.bearer_token: right\n      endpoint.a.headers: x-wants=spans\n      endpoint.a.signals: traces\n"
+    );
+    std::fs::write(&path, text).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fluent-bit-ai"));
+    let output = command.args(["check", "--connect", "-c"]).arg(&path).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let told = said.lines().find(|line| line.contains("a.yaml:5: warning: ")).unwrap_or("");
+    assert!(
+        told.contains(
+            "it answers, and takes no export that holds nothing: (refused): HTTP status 400"
+        ),
+        "{said}"
+    );
 }
 
 /// Scenario: endpoints that take exports, want other credentials, are elsewhere, speak no TLS, do not listen

@@ -144,6 +144,66 @@ fn what_spans_and_events_tell_of_counts_once() {
     }
 }
 
+/// Scenario: calls of two models, of which one fails, one is told of by two spans of a trace, one by a span and an
+/// event without ids, in either order; and a tool. Guarantees: the table has each operation that calls a model, and the
+/// tokens of each call once, as the tally has.
+#[test]
+fn the_table_of_models_counts_as_the_metrics_do() {
+    let id = ("gen_ai.response.id", json!("req_1"));
+    let told_of = event(None, &api_request(&[id]));
+    let span = call(7, 2).times(1000, 1500).with("gen_ai.response.id", "req_1").encode();
+    let other = SpanRecord::new(3, 3)
+        .times(1000, 9000)
+        .error()
+        .with("gen_ai.operation.name", "chat")
+        .with("gen_ai.response.model", "<img src=x>");
+    let tool = SpanRecord::new(4, 4).with("gen_ai.operation.name", "execute_tool");
+    let outer = call(5, 1).times(1000, 1500);
+    let inner = call(5, 2).parent(1).times(1000, 1500);
+    let spans = chunk(&[other, tool, outer, inner, call(6, 1).times(1000, 1500)]);
+    for items in [[&told_of, &span], [&span, &told_of]] {
+        let mut aggregator = aggregator(config());
+        assert!(aggregator.models(Tick(1)).is_empty());
+        aggregator.watch();
+        for bytes in [items[0], items[1], &spans] {
+            aggregator.on_chunk(b"ai", bytes, Tick(1), START);
+        }
+        let models = aggregator.models(Tick(2));
+        let numbers = |model: &ModelUse| {
+            let ModelUse { requests, errors, input_tokens, output_tokens, .. } = *model;
+            (requests, errors, input_tokens, output_tokens)
+        };
+        let [first, second] = &models[..] else { panic!("{models:?}") };
+        assert_eq!((&*first.provider, &*first.model), ("openai", "gpt-4o"));
+        assert_eq!(numbers(first), (4, 0, 30, 60));
+        let tally = aggregator.tally();
+        assert_eq!((tally.input_tokens, tally.output_tokens), (30, 60));
+        assert!((first.p50.unwrap() - 0.5).abs() < 0.03 && first.cost_usd > 0.0, "{first:?}");
+        assert_eq!((&*second.provider, &*second.model), ("", "<img src=x>"));
+        assert_eq!(numbers(second), (1, 1, 0, 0));
+        assert!((second.p99.unwrap() / 8.0 - 1.0).abs() < 0.05, "{second:?}");
+    }
+}
+
+/// Scenario: more models than there are rows. Guarantees: those beyond share one row, and nothing is lost.
+#[test]
+fn the_table_of_models_is_bounded() {
+    let mut aggregator = aggregator(config());
+    aggregator.watch();
+    let spans: Vec<SpanRecord> = (1..=150)
+        .map(|number| {
+            let model = format!("{number}{}", "\u{20ac}".repeat(100));
+            call(number, 1).with("gen_ai.request.model", &*model)
+        })
+        .collect();
+    aggregator.on_chunk(b"ai", &chunk(&spans), Tick(1), START);
+    let models = aggregator.models(Tick(2));
+    assert_eq!((models.len(), models.iter().map(|model| model.requests).sum::<u64>()), (101, 150));
+    assert_eq!((&*models[0].model, models[0].requests), ("other models", 50));
+    assert_eq!(models.iter().map(|model| model.input_tokens).sum::<u64>(), 1500);
+    assert!(models.iter().all(|model| model.model.len() <= 128));
+}
+
 /// Scenario: events that tell of no call or tool, or of no duration. Guarantees: nothing is made up.
 #[test]
 fn what_an_event_does_not_say_is_not_measured() {

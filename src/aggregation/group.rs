@@ -13,7 +13,7 @@ use super::operations::Operations;
 use super::reported::ServiceKey;
 use super::routes::Route;
 use super::series::{SeriesHandle, SeriesTable};
-use super::usage::TokenCounts;
+use super::usage::{ModelIndex, TokenCounts};
 use super::wanted::{TableOf, WantedSeries};
 use crate::clock::Tick;
 use crate::model::Emission;
@@ -25,6 +25,8 @@ pub(super) struct Measured {
     pub(super) tokens: Option<TokenCounts>,
     /// Whether it is an operation that calls a model itself.
     pub(super) calls_model: bool,
+    /// Where the table of models has it.
+    pub(super) model: ModelIndex,
     /// Where it was counted.
     pub(super) group: usize,
     pub(super) route: Route,
@@ -43,6 +45,8 @@ pub(super) struct CountedEvent {
     pub(super) seconds: Option<f64>,
     pub(super) finish_reasons: Box<[u8]>,
     pub(super) tokens: Option<TokenCounts>,
+    pub(super) model: ModelIndex,
+    pub(super) has_failed: bool,
 }
 
 /// The metrics of one tag and resource.

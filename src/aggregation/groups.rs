@@ -14,11 +14,12 @@ use super::export::Export;
 use super::group::{CountedEvent, Group, Measured};
 use super::histogram::Exemplar;
 use super::measured::MeasuredSpan;
+use super::models::has_failed;
 use super::reported::{ReportedServices, ServiceKey};
 use super::routes::Routes;
 use super::semconv::SemconvVersion;
 use super::series::OVERFLOW;
-use super::usage::TokenCounts;
+use super::usage::{ModelIndex, TokenCounts};
 use super::wanted::{TableOf, WantedFinder, WantedSeries};
 use super::write::MetricEnvelope;
 use crate::clock::Tick;
@@ -340,8 +341,8 @@ impl Groups {
             let calls = if found.is_call_overflow { None } else { group.calls.get(series) };
             prices.cost(&measured.priced(&tokens), calls.map(Calls::costs))
         });
-        let (group_id, weight) = (group.id, measured.weight);
-        Some(TokenCounts { group: found.group, group_id, series, tokens, weight, cost })
+        let (group_id, weight, model) = (group.id, measured.weight, ModelIndex::default());
+        Some(TokenCounts { group: found.group, group_id, series, tokens, model, weight, cost })
     }
 
     /// What is to be remembered of an event that was measured, so that it can be taken back.
@@ -359,6 +360,8 @@ impl Groups {
             seconds: measured.seconds(),
             finish_reasons,
             tokens: found.tokens,
+            model: found.model,
+            has_failed: has_failed(measured),
         })
     }
 

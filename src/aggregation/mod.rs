@@ -23,7 +23,9 @@ mod groups;
 mod histogram;
 mod instruments;
 mod kept_traces;
+mod log_event;
 mod measured;
+mod models;
 mod named;
 mod number;
 mod observe;
@@ -43,6 +45,7 @@ pub use self::catalogue::instruments;
 pub use self::config::{HistogramForm, MetricsConfig, ReportedPolicy};
 pub use self::cost::{CostSource, CostTally};
 pub use self::instruments::{Instrument, InstrumentForm};
+pub use self::models::ModelUse;
 pub use self::semconv::SemconvVersion;
 pub use self::tally::AggregationTally;
 
@@ -53,24 +56,22 @@ use self::calls::{CallChanges, CallTracker, EventOfCall, SeenEvent, SeenSpan};
 use self::cost::CostTotals;
 use self::events::EventTracker;
 use self::fields::{SpanFieldVisitor, of_resource};
-use self::group::CountedEvent;
+use self::group::{CountedEvent, Measured};
 use self::groups::Groups;
 use self::histogram::Exemplar;
 pub use self::kept_traces::{KeptTraces, exemplar_traces};
+use self::log_event::{LogEvent, log_event};
 use self::measured::MeasuredSpan;
+use self::models::ModelTable;
 use self::number::whole;
 use self::reported::{ReportedConfig, ReportedServices};
-use self::responses::{AnswerTracker, AnsweredCall};
+use self::responses::{AnswerTracker, AnsweredCall, answer_of};
 use self::usage::TokenCounts;
 use crate::clock::Tick;
-use crate::codec::msgpack::MapView;
-use crate::codec::records::layout::keys;
 pub use crate::codec::records::metric_writer::Temporality;
-use crate::codec::records::{
-    AttributeVisitor, Item, ItemReader, ItemStep, LogView, StatusCode, Telemetry,
-};
+use crate::codec::records::{Item, ItemReader, StatusCode, Telemetry};
 use crate::findings::{CallOrigin, Findings};
-use crate::model::{Emission, Signal, SpanId, TraceId};
+use crate::model::{Emission, SpanId, TraceId};
 use crate::pricing::PriceTable;
 
 /// Token counts that may still fall, shown as counters that do not.
@@ -101,6 +102,8 @@ pub struct Aggregator {
     findings: Option<Box<Findings>>,
     /// Which traces are kept, where exemplars prefer those.
     kept: Option<KeptTraces>,
+    /// How models are used, where a status page asks for it.
+    models: Option<Box<ModelTable>>,
     totals: TokenTotals,
     last: Tick,
     last_unix_nanos: u64,
@@ -140,6 +143,7 @@ impl Aggregator {
             changes: Default::default(),
             findings: observe::findings(config.findings.as_ref(), unix_nanos),
             kept: None,
+            models: None,
             totals: TokenTotals::default(),
             last: now,
             last_unix_nanos: unix_nanos,
@@ -249,6 +253,19 @@ impl Aggregator {
         self.findings.as_deref_mut()
     }
 
+    /// From now on keeps what a status page shows: the table of models, and the last findings.
+    pub fn watch(&mut self) {
+        self.models.get_or_insert_default();
+        if let Some(findings) = &mut self.findings {
+            findings.keep();
+        }
+    }
+
+    /// How models were used since [`Aggregator::watch`], the most used first.
+    pub fn models(&mut self, now: Tick) -> Vec<ModelUse> {
+        self.models.as_mut().map(|models| models.uses(now)).unwrap_or_default()
+    }
+
     /// What has happened so far.
     #[must_use]
     pub const fn tally(&self) -> &AggregationTally {
@@ -349,11 +366,12 @@ impl Aggregator {
         at: (Tick, u64),
     ) -> Option<(u64, TokenCounts)> {
         self.tally.measured += 1;
-        let Some(found) = self.groups.measure(group, measured, at) else {
+        let Some(mut found) = self.groups.measure(group, measured, at) else {
             self.tally.overflow += 1;
             return None;
         };
         self.tally.overflow += u64::from(found.is_overflow);
+        self.note_model(&mut found, measured, at.0);
         let id = events::operation_id(measured.fields, found.calls_model);
         if let Some(event) = id.and_then(|id| self.events.span(id, at.0)) {
             self.take_back_event(&event);
@@ -421,7 +439,10 @@ impl Aggregator {
     ) {
         let Some(found) = self.groups.measure_tokens(group, measured, at) else { return };
         self.tally.overflow += u64::from(found.is_overflow);
-        let Some(what) = found.tokens else { return };
+        let Some(mut what) = found.tokens else { return };
+        if let Some(models) = &mut self.models {
+            what.model = models.index(measured, at.0);
+        }
         let response = id.map_or(0, |id| id.max(1));
         let name = xxhash_rust::xxh3::xxh3_64(name);
         let tokens = xxhash_rust::xxh3::xxh3_64(&what.tokens.distinctive().to_le_bytes());
@@ -444,11 +465,12 @@ impl Aggregator {
             self.tally.duplicate_calls += 1;
             return None;
         }
-        let Some(found) = self.groups.measure(group, measured, at) else {
+        let Some(mut found) = self.groups.measure(group, measured, at) else {
             self.tally.overflow += 1;
             return None;
         };
         self.tally.overflow += u64::from(found.is_overflow);
+        self.note_model(&mut found, measured, at.0);
         if let Some(tokens) = &found.tokens {
             self.count(tokens, |_| None);
         }
@@ -459,9 +481,22 @@ impl Aggregator {
         found.tokens
     }
 
+    /// Counts an operation in the table of models, if there is one and it calls a model.
+    #[inline]
+    fn note_model(&mut self, found: &mut Measured, measured: &MeasuredSpan<'_, '_>, now: Tick) {
+        let Some(models) = self.models.as_mut().filter(|_| found.calls_model) else { return };
+        found.model = models.call(measured, now);
+        if let Some(tokens) = &mut found.tokens {
+            tokens.model = found.model;
+        }
+    }
+
     fn take_back_event(&mut self, event: &CountedEvent) {
         self.tally.duplicate_calls += 1;
         self.groups.take_back_event(event);
+        if let Some(models) = &mut self.models {
+            models.take_back_call(event.model, event.has_failed);
+        }
         if let Some(tokens) = &event.tokens {
             self.take_back(tokens);
         }
@@ -503,6 +538,9 @@ impl Aggregator {
 
     fn count(&mut self, counts: &TokenCounts, exemplar: impl Fn(f64) -> Option<Exemplar>) {
         self.groups.count(counts, exemplar);
+        if let Some(models) = &mut self.models {
+            models.count(counts);
+        }
         self.totals.input += counts.tokens.input().unwrap_or(0.0) * counts.weight;
         self.totals.output += counts.tokens.output().unwrap_or(0.0) * counts.weight;
         self.totals.cost.add(counts.cost, counts.weight, 1);
@@ -510,6 +548,9 @@ impl Aggregator {
 
     fn take_back(&mut self, counts: &TokenCounts) {
         self.groups.take_back(counts);
+        if let Some(models) = &mut self.models {
+            models.take_back(counts);
+        }
         self.totals.input -= counts.tokens.input().unwrap_or(0.0) * counts.weight;
         self.totals.output -= counts.tokens.output().unwrap_or(0.0) * counts.weight;
         self.totals.cost.add(counts.cost, counts.weight, -1);
@@ -525,57 +566,6 @@ impl<'a> MetadataRun<'a> {
                 *value = resource;
             }
         }
-    }
-}
-
-/// A log event of an operation.
-#[derive(Debug, Clone, Copy)]
-struct LogEvent<'a> {
-    telemetry: Telemetry<'a>,
-    ids: Option<(TraceId, SpanId)>,
-    /// Its encoded name.
-    name: &'a [u8],
-    unix_nanos: u64,
-}
-
-/// The step's log event, if it is one of an operation.
-#[inline]
-fn log_event<'a>(
-    operation: &memmem::Finder<'_>,
-    step: &ItemStep<'a>,
-    visitor: &mut SpanFieldVisitor<'_, 'a>,
-) -> Option<LogEvent<'a>> {
-    let ItemStep::Item(item) = step else { return None };
-    let mut telemetry = item.telemetry.filter(|_| item.signal() == Signal::Logs)?;
-    // Most logs tell of no operation, which is seen soonest so.
-    operation.find(telemetry.otlp)?;
-    let view = LogView::new(telemetry.otlp);
-    for entry in MapView::new(view.attributes) {
-        visitor.attribute(entry.key, entry.value);
-    }
-    if !visitor.fields.is_operation() {
-        return None;
-    }
-    if telemetry.resource.is_none() {
-        // A record of the host's own input has it in its group.
-        let group = item.event.group.map(|group| MapView::new(group.body));
-        telemetry.resource = group.and_then(|group| group.get(keys::RESOURCE));
-    }
-    let ids = view.trace_id().zip(view.span_id());
-    let name = match view.event_name {
-        [] => visitor.fields.get(Attribute::EventName),
-        name => name,
-    };
-    Some(LogEvent { telemetry, ids, name, unix_nanos: item.event.time.unix_nanos() })
-}
-
-/// A hash of the response id and the tokens; 0 without an id.
-#[inline]
-fn answer_of(response: u64, what: &TokenCounts) -> u64 {
-    let parts = [response.to_le_bytes(), what.tokens.distinctive().to_le_bytes()];
-    match response {
-        0 => 0,
-        _ => xxhash_rust::xxh3::xxh3_64(parts.as_flattened()).max(1),
     }
 }
 
@@ -597,3 +587,5 @@ mod semconv_tests;
 mod tests;
 #[cfg(test)]
 mod traffic_tests;
+#[cfg(test)]
+mod workload_tests;

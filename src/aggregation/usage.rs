@@ -118,6 +118,16 @@ impl Tokens {
     }
 }
 
+/// The row of the table of models that has a call; the default is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ModelIndex(pub(super) u16);
+
+impl Default for ModelIndex {
+    fn default() -> Self {
+        Self(u16::MAX)
+    }
+}
+
 /// The tokens of one call, and where they are counted.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct TokenCounts {
@@ -125,6 +135,7 @@ pub(super) struct TokenCounts {
     pub(super) group_id: u64,
     pub(super) series: SeriesHandle,
     pub(super) tokens: Tokens,
+    pub(super) model: ModelIndex,
     pub(super) weight: f64,
     /// `None` where costs are not asked for.
     pub(super) cost: Option<CallCost>,

@@ -39,7 +39,7 @@ const FAILED: CounterFamily = CounterFamily::counter(
 );
 const DROPPED: CounterFamily = CounterFamily::counter(
     "dropped_items_total",
-    "Items that an endpoint refused for good, or did not take for too long, by reason.",
+    "Items that an endpoint refused for good, did not take for too long, or gets in another form, by reason.",
     &["endpoint", "reason"],
 );
 const FILTERED: CounterFamily = CounterFamily::counter(
@@ -169,6 +169,14 @@ pub(in crate::export) enum LossReason {
     Failed(RequestFailureReason),
     /// It was not accepted for too long.
     Expired,
+    /// What a point adds to those before it is not known, so that it has no place in delta temporality.
+    FirstPoint,
+    /// Points of one series came in another order than that of their times.
+    LatePoint,
+    /// What came of a point in another temporality is not known any more.
+    ForgottenPoint,
+    /// It differs from others in nothing but values beyond the limit, and is part of one of them now.
+    MergedPoint,
 }
 
 /// The counters of the whole exporter.
@@ -209,7 +217,7 @@ pub(in crate::export) struct EndpointCounters {
 }
 
 /// The reasons of [`DROPPED`].
-const DROP_REASONS: [LossReason; 8] = [
+const DROP_REASONS: [LossReason; 12] = [
     LossReason::Rejected,
     LossReason::Failed(RequestFailureReason::Refused),
     LossReason::Failed(RequestFailureReason::TooLarge),
@@ -218,6 +226,10 @@ const DROP_REASONS: [LossReason; 8] = [
     LossReason::Failed(RequestFailureReason::NotOtlp),
     LossReason::Failed(RequestFailureReason::Misdirected),
     LossReason::Expired,
+    LossReason::FirstPoint,
+    LossReason::LatePoint,
+    LossReason::ForgottenPoint,
+    LossReason::MergedPoint,
 ];
 
 impl LossReason {
@@ -226,8 +238,16 @@ impl LossReason {
             Self::Rejected => "rejected",
             Self::Failed(reason) => reason.name(),
             Self::Expired => "max_elapsed_time",
+            Self::FirstPoint => "temporality_first",
+            Self::LatePoint => "temporality_late",
+            Self::ForgottenPoint => "temporality_forgotten",
+            Self::MergedPoint => "attributes_merged",
         }
     }
+}
+
+fn total(counters: &[Counter]) -> u64 {
+    counters.iter().map(Counter::value).fold(0, u64::saturating_add)
 }
 
 fn add<T: PartialEq>(counters: &[Counter], keys: &[T], key: &T, count: usize) -> u64 {
@@ -249,6 +269,11 @@ impl ExportCounters {
             held_chunks: counters.counter(HELD_CHUNKS, &[]),
             held_bytes: counters.counter(HELD_BYTES, &[]),
         }
+    }
+
+    /// Items that came.
+    pub(in crate::export) fn received_of_all(&self) -> u64 {
+        total(&self.received)
     }
 
     /// Counts the items of a chunk that the exporter sees for the first time.
@@ -294,6 +319,29 @@ impl EndpointCounters {
             latency_sum: one(LATENCY_SUM),
             latency_count: one(LATENCY_COUNT),
         }
+    }
+
+    /// Items of a signal that the endpoint accepted.
+    pub(in crate::export) fn sent_of(&self, signal: Signal) -> u64 {
+        self.sent.get(signal.index()).map_or(0, Counter::value)
+    }
+
+    /// Items that the endpoint will never have.
+    pub(in crate::export) fn dropped_of_all(&self) -> u64 {
+        total(&self.dropped)
+    }
+
+    /// Items of which it is known what became of them.
+    pub(in crate::export) fn settled(&self) -> u64 {
+        let gone = [&self.dead_letters, &self.filtered].map(Counter::value);
+        let all = total(&self.sent).saturating_add(total(&self.dropped));
+        gone.into_iter().fold(all, u64::saturating_add)
+    }
+
+    /// What an answered request took on average.
+    pub(in crate::export) fn mean_latency(&self) -> Option<Duration> {
+        let mean = self.latency_sum.value().checked_div(self.latency_count.value())?;
+        Some(Duration::from_millis(mean))
     }
 
     /// Counts items that the endpoint accepted.

@@ -25,7 +25,7 @@ use crate::routing::{
     Breaker, BreakerPolicy, EndpointAnswer, HangDetector, Permit, RequestFailureReason, SizeLimit,
     stated_limit,
 };
-use crate::stats::{Counters, Log};
+use crate::stats::{Counters, Log, LogText};
 use crate::sync::{Mutex, MutexGuard};
 
 /// A running endpoint.
@@ -41,6 +41,7 @@ pub(in crate::export) struct Endpoint {
     /// Whether an endpoint that hangs is detected before its timeout, because others wait for it.
     detects_hang: bool,
     slots: Semaphore,
+    max_in_flight: usize,
     limit: Mutex<SizeLimit>,
     credentials: Option<EndpointCredentials>,
     deduplicator: Option<Deduplicator>,
@@ -114,6 +115,7 @@ impl Endpoint {
         counters: &Counters,
         log: &Arc<Log>,
     ) -> Result<Self, ClientProblem> {
+        let max_in_flight = max_in_flight.clamp(1, Semaphore::MAX_PERMITS);
         Ok(Self {
             name: settings.name.clone(),
             ring_key: match settings.address {
@@ -126,7 +128,8 @@ impl Endpoint {
             breaker: Mutex::new(Breaker::new(BreakerPolicy::default())),
             hang: Mutex::default(),
             detects_hang: false,
-            slots: Semaphore::new(max_in_flight.clamp(1, Semaphore::MAX_PERMITS)),
+            slots: Semaphore::new(max_in_flight),
+            max_in_flight,
             limit: Mutex::new(SizeLimit::default()),
             credentials: EndpointCredentials::new(settings, log)?,
             deduplicator: settings.deduplication.as_ref().map(Deduplicator::new),
@@ -231,6 +234,11 @@ impl Endpoint {
     /// Requests that could be sent at once.
     pub(in crate::export) fn free_slots(&self) -> usize {
         self.slots.available_permits()
+    }
+
+    /// Requests that are under way.
+    pub(in crate::export) fn busy_slots(&self) -> usize {
+        self.max_in_flight.saturating_sub(self.free_slots())
     }
 
     /// Makes a request, and judges the answer.
@@ -383,10 +391,11 @@ impl Endpoint {
                 if is_worth_logging(self.meters.failed(reason)) {
                     let (name, why) = (&self.name, reason.name());
                     let (url, text) = (self.client.shown(part.signal), &reply.message);
-                    self.log.warn(format!(
+                    let own = format!(
                         "a request to endpoint '{name}' ({url}) failed ({why}) and will be \
-                         retried: {text}"
-                    ));
+                         retried: "
+                    );
+                    self.log.warn(LogText::quoting(own, text));
                 }
                 self.gone(reason, after);
                 AttemptVerdict::Sent(SendOutcome::Later)
@@ -400,9 +409,9 @@ impl Endpoint {
         }
         if is_worth_logging(self.meters.partial()) {
             let (name, items, signal) = (&self.name, part.items, part.signal.name());
-            self.log.warn(format!(
-                "endpoint '{name}' rejected {rejected} of {items} items of {signal}: {message}"
-            ));
+            let own =
+                format!("endpoint '{name}' rejected {rejected} of {items} items of {signal}: ");
+            self.log.warn(LogText::quoting(own, message));
         }
     }
 

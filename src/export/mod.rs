@@ -17,9 +17,11 @@ mod selection;
 mod settings;
 mod transport;
 
-pub use delivery::exporter::Exporter;
+pub use delivery::exporter::{Exporter, ExporterWatch};
+pub use delivery::state::EndpointState;
 pub use delivery::trial::EndpointTrial;
 pub use selection::attributes::{AttributeKey, AttributeRules};
+pub(crate) use settings::TemporalitySettings;
 pub use settings::{
     AddressFamily, AssertionSettings, AwsSettings, ClientAuthentication, ClientTlsSettings,
     Compression, ContentHandling, CredentialSettings, DeadLetterTarget, DeduplicationSettings,
@@ -27,6 +29,7 @@ pub use settings::{
     KeepContentWhen, MemberSource, NetSettings, OAuth2Settings, OnError, OnMisdirected, Password,
     Protocol,
 };
+pub use transport::page::{PageClient, PageFailure, PageFailureReason, ReceivedPage};
 pub use transport::tls::ClientProblem;
 
 #[cfg(test)]

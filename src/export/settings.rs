@@ -13,6 +13,7 @@ use crate::codec::fluentbit::LogAccessors;
 use crate::condition::Condition;
 use crate::export::selection::attributes::{AttributeKey, AttributeRules};
 use crate::genai::BackendDialect;
+use crate::metric_points::temporality::Temporality;
 use crate::model::Signal;
 use crate::sampling::Threshold;
 
@@ -285,6 +286,10 @@ pub struct EndpointSettings {
     pub(crate) dialect: Option<BackendDialect>,
     /// Whether it gets the metrics of model servers under the names of the conventions.
     pub(crate) maps_server_metrics: bool,
+    /// The temporality that its metrics have; as they are unless given.
+    pub(crate) temporality: Option<TemporalitySettings>,
+    /// How many values an attribute of a metric may have; any number unless given.
+    pub(crate) max_attribute_values: Option<usize>,
     /// What it gets instead of the attributes as they are.
     pub(crate) attributes: Option<Arc<AttributeRules>>,
     /// Content that it gets once and then by its address.
@@ -297,6 +302,14 @@ pub struct EndpointSettings {
     pub(crate) max_request_size: usize,
     /// Spans, data points and log records of a request at most.
     pub(crate) max_request_items: usize,
+}
+
+/// Which temporality an endpoint gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TemporalitySettings {
+    pub(crate) target: Temporality,
+    /// Bytes that what is known of series may take.
+    pub(crate) state_size: usize,
 }
 
 /// Where the value of a header comes from.
@@ -497,6 +510,8 @@ impl EndpointSettings {
             content_unlisted: None,
             dialect: None,
             maps_server_metrics: false,
+            temporality: None,
+            max_attribute_values: None,
             attributes: None,
             deduplication: None,
             sampling_percentage: None,

@@ -20,7 +20,7 @@ mod usage;
 pub use self::call::{CallOrigin, ObservedCall, ObservedTool, UsedTokens};
 pub use self::config::{Check, CheckMode, FindingsConfig};
 pub use self::counts::METRIC;
-pub use self::report::FindingsTally;
+pub use self::report::{FindingsTally, KeptFinding};
 
 use std::collections::HashMap;
 
@@ -156,6 +156,17 @@ impl Findings {
     /// The traces that a sampler should keep for what was found in them.
     pub fn take_hints(&mut self) -> Vec<TraceId> {
         self.report.take_hints()
+    }
+
+    /// From now on the last findings are kept.
+    pub fn keep(&mut self) {
+        self.report.keep();
+    }
+
+    /// The last findings, the newest at the end, if they are kept.
+    #[must_use]
+    pub fn kept(&self) -> &[KeptFinding] {
+        self.report.kept()
     }
 
     /// Writes the points of the metric, and says how many records that are.

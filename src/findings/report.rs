@@ -27,6 +27,22 @@ pub struct FindingsTally {
     pub keys: u64,
 }
 
+/// Findings that are kept to be looked at, at most.
+const KEPT: usize = 20;
+
+/// A finding that was told before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptFinding {
+    /// When, in Unix nanoseconds.
+    pub unix_nanos: u64,
+    /// What it is, by the name that its event has in `fluentbit.ai.finding.type`.
+    pub name: &'static str,
+    /// A sentence.
+    pub says: String,
+    /// Whose it is: attributes with their values.
+    pub subject: Vec<String>,
+}
+
 /// What was found and waits to be told.
 #[derive(Debug)]
 pub(super) struct Report {
@@ -40,6 +56,8 @@ pub(super) struct Report {
     lines: Vec<String>,
     hints: Vec<TraceId>,
     tally: FindingsTally,
+    /// The last ones, where they are asked for.
+    kept: Option<Vec<KeptFinding>>,
 }
 
 impl Report {
@@ -55,6 +73,7 @@ impl Report {
             lines: Vec::new(),
             hints: Vec::new(),
             tally: FindingsTally::default(),
+            kept: None,
         }
     }
 
@@ -79,6 +98,9 @@ impl Report {
             *found = found.saturating_add(1);
         }
         self.counts.add(finding);
+        if let Some(kept) = &mut self.kept {
+            keep(kept, finding);
+        }
         let has_room = self.lines.len().max(self.waiting) < MAX_WAITING;
         match mode {
             _ if !has_room => self.tally.untold = self.tally.untold.saturating_add(1),
@@ -131,9 +153,30 @@ impl Report {
         self.counts.export(out, unix_nanos)
     }
 
+    pub(super) fn keep(&mut self) {
+        self.kept.get_or_insert_default();
+    }
+
+    pub(super) fn kept(&self) -> &[KeptFinding] {
+        self.kept.as_deref().unwrap_or_default()
+    }
+
     pub(super) const fn tally(&self) -> FindingsTally {
         self.tally
     }
+}
+
+#[cold]
+fn keep(kept: &mut Vec<KeptFinding>, finding: &Finding<'_>) {
+    if kept.len() >= KEPT {
+        kept.remove(0);
+    }
+    kept.push(KeptFinding {
+        unix_nanos: finding.unix_nanos,
+        name: finding.kind.name(),
+        says: finding.says.clone(),
+        subject: finding.subject.pairs().map(|(key, text)| format!("{key} {text}")).collect(),
+    });
 }
 
 /// A line for the log.

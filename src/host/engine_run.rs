@@ -78,10 +78,16 @@ impl Membership {
 impl Drop for Membership {
     fn drop(&mut self) {
         let mut runs = RUNS.lock();
+        let mut is_last = false;
         if let Some(run) = runs.iter_mut().find(|run| run.config == self.config) {
             run.instances = run.instances.saturating_sub(1);
+            is_last = run.instances == 0;
         }
         runs.retain(|run| run.instances > 0);
+        drop(runs);
+        if is_last {
+            self.hub.close();
+        }
     }
 }
 
@@ -116,6 +122,31 @@ mod tests {
         assert_eq!(Membership::join(config(16)).hub().run(), run);
         drop(second);
         assert_ne!(Membership::join(config(16)).hub().run(), run);
+    }
+
+    /// A source that knows the hub, as filters do.
+    struct Source(#[expect(dead_code, reason = "it is there to be held")] Arc<Hub>);
+
+    impl crate::hub::StatusSource for Source {
+        fn rows(
+            &self,
+            _: clock::Tick,
+            _: u64,
+        ) -> Vec<(crate::hub::StatusSection, serde_json::Value)> {
+            Vec::new()
+        }
+    }
+
+    #[test]
+    fn a_hub_goes_with_its_run_although_its_sources_know_it() {
+        let member = Membership::join(config(112));
+        let hub = Arc::clone(member.hub());
+        hub.add_status_source("test.0", Arc::new(Source(Arc::clone(&hub))));
+        let weak = Arc::downgrade(&hub);
+        drop(hub);
+        assert!(weak.upgrade().is_some());
+        drop(member);
+        assert!(weak.upgrade().is_none());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::counters::Mirror;
 use super::host_struct::HostStruct;
 use super::kind::PluginKind;
 use super::log;
-use crate::stats::{Counter, CounterFamily, Counters, Log, LogLevel};
+use crate::stats::{Counter, CounterFamily, Counters, Log, LogLevel, LogText};
 
 /// Panics of ours that the barrier stopped.
 const PANICS: CounterFamily = CounterFamily::counter(
@@ -79,11 +79,9 @@ impl Reporter {
     /// Counts and logs a panic. An instance panics once, because it is not called again.
     pub(super) fn panicked(&self, panicked: &Panicked, consequence: &str) {
         self.panics.add(1);
-        self.log.error(format!(
-            "a panic was stopped in {}: {}; {consequence}",
-            panicked.callback.name(),
-            panicked.message
-        ));
+        let callback = panicked.callback.name();
+        let own = format!("a panic was stopped in {callback}; {consequence}: ");
+        self.log.error(LogText::quoting(own, &*panicked.message));
     }
 
     /// Prints the waiting lines that the instance's level lets through.

@@ -2,6 +2,7 @@
 //! open the plugin.
 
 use std::ffi::{c_int, c_void};
+use std::sync::Arc;
 
 use super::barrier::{self, Callback};
 use super::counters::Mirror;
@@ -16,6 +17,7 @@ use super::proof;
 use super::reporter::Reporter;
 use super::stack;
 use super::symbols::required;
+use crate::hub::WatchedInstance;
 use crate::plugin::{Environment, OpenError, Options, Spec};
 use crate::stats::LogLevel;
 
@@ -141,13 +143,22 @@ impl Setup {
         {
             return Err(format!("the input {input} of this pipeline did not start; see above why"));
         }
+        let reporter = Reporter::new(kind, spec.name, &name, view, fields.log_level);
+        let membership = Membership::join(HostPointer(config));
+        membership.hub().add_instance(WatchedInstance {
+            kind: kind.name(),
+            plugin: spec.name,
+            name: name.clone(),
+            counters: Arc::clone(reporter.counters()),
+            log: Arc::clone(reporter.log()),
+        });
         Ok(Self {
             host,
             instance: view,
             config: HostPointer(config),
             options,
-            reporter: Reporter::new(kind, spec.name, &name, view, fields.log_level),
-            membership: Membership::join(HostPointer(config)),
+            reporter,
+            membership,
             cmt: HostPointer(view.get(fields.cmt)),
             name,
         })
@@ -166,13 +177,13 @@ impl Setup {
     ) -> Result<P, StartRefusal> {
         let environment = Environment {
             instance: self.name.clone(),
-            hub: std::sync::Arc::clone(self.membership.hub()),
+            hub: Arc::clone(self.membership.hub()),
             position: self.membership.hub().next_position(),
             host_release: self.host.release.clone(),
             log_groups: self.host.has_log_groups(),
             native_chunks: self.host.symbols.native.is_some(),
-            counters: std::sync::Arc::clone(self.reporter.counters()),
-            log: std::sync::Arc::clone(self.reporter.log()),
+            counters: Arc::clone(self.reporter.counters()),
+            log: Arc::clone(self.reporter.log()),
         };
         let options = &self.options;
         let opened = barrier::run(callback, || open(options, environment));

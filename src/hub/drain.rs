@@ -11,6 +11,8 @@ pub struct Drained {
     pub emitted: usize,
     /// Events that the host refused; they went back to their source.
     pub refused: usize,
+    /// A source has more to give at once, and the host refused nothing.
+    pub has_more: bool,
 }
 
 /// Moves what the sources give into the pipeline. `append` hands one emission to the host, in the
@@ -38,7 +40,9 @@ pub fn drain(
                 source.put_back(emission);
             }
         }
+        drained.has_more |= source.has_more();
         if drain == Drain::Due && drained.refused > 0 {
+            drained.has_more = false;
             break;
         }
     }
@@ -53,6 +57,34 @@ mod tests {
 
     #[derive(Default)]
     struct Shelf(Mutex<Vec<Emission>>);
+
+    /// Gives one emission at a time.
+    struct Slow(Mutex<usize>);
+
+    impl TelemetrySource for Slow {
+        fn take(&self, _drain: Drain, _now: Tick, _unix_nanos: u64) -> Vec<Emission> {
+            *self.0.lock().unwrap() -= 1;
+            vec![emission("slow")]
+        }
+
+        fn put_back(&self, _emission: Emission) {
+            *self.0.lock().unwrap() += 1;
+        }
+
+        fn has_more(&self) -> bool {
+            *self.0.lock().unwrap() > 0
+        }
+    }
+
+    /// Guarantees: a source that has more says so, unless the host refuses what it gives.
+    #[test]
+    fn a_source_may_have_more_at_once() {
+        let hub = Hub::new(1);
+        hub.add_source(Arc::new(Slow(Mutex::new(2))));
+        hub.add_source(Arc::new(Shelf::default()));
+        let drain = |takes| drain(&hub, Drain::Due, Tick(0), 0, |_, _| takes).has_more;
+        assert_eq!([drain(false), drain(true), drain(true)], [false, true, false]);
+    }
 
     impl TelemetrySource for Shelf {
         fn take(&self, _drain: Drain, _now: Tick, _unix_nanos: u64) -> Vec<Emission> {
@@ -94,7 +126,7 @@ mod tests {
             true
         });
         assert_eq!(seen, [b"a", b"b", b"c"]);
-        assert_eq!(drained, Drained { emitted: 6, refused: 0 });
+        assert_eq!(drained, Drained { emitted: 6, ..Drained::default() });
         assert!(shelves.iter().all(|shelf| tags(shelf).is_empty()));
     }
 
@@ -106,7 +138,7 @@ mod tests {
             offered += 1;
             emission.tag == b"a"
         });
-        assert_eq!((offered, drained), (2, Drained { emitted: 2, refused: 4 }));
+        assert_eq!((offered, drained), (2, Drained { emitted: 2, refused: 4, has_more: false }));
         assert_eq!(tags(&shelves[0]), ["b", "c"]);
         assert_eq!(tags(&shelves[1]), ["d"]);
     }
@@ -116,7 +148,7 @@ mod tests {
         let (hub, shelves) = hub_of(&[&["a", "b"], &["c"]]);
         let drained =
             drain(&hub, Drain::Everything, Tick(0), 0, |emission, _| emission.tag != b"a");
-        assert_eq!(drained, Drained { emitted: 4, refused: 2 });
+        assert_eq!(drained, Drained { emitted: 4, refused: 2, has_more: false });
         assert_eq!(tags(&shelves[0]), ["a"]);
     }
 }

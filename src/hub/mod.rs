@@ -11,17 +11,20 @@
 mod drain;
 mod order;
 mod trace_hints;
+mod watch;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use crate::clock::Tick;
+use crate::clock::{self, Tick};
 use crate::model::{Emission, TraceId};
 use crate::sync::Mutex;
 
 pub use drain::{Drained, drain};
 pub use order::{FilterRole, StartedFilter, warning};
 pub use trace_hints::TraceHints;
+use watch::WatchRegistry;
+pub use watch::{StatusSection, StatusSource, WatchedInstance};
 
 /// Why a source is drained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +56,12 @@ pub trait TelemetrySource: Send + Sync {
     /// Takes back what the host refused; it is offered again at a later drain.
     fn put_back(&self, emission: Emission);
 
+    /// Whether more is due than the last [`TelemetrySource::take`] gave, so that the host's thread is not held
+    /// up for long: it is drained again as soon as the host has looked after others.
+    fn has_more(&self) -> bool {
+        false
+    }
+
     /// In what form what it gives is to be appended; other than as records only metrics are.
     fn form(&self) -> EmissionForm {
         EmissionForm::Records
@@ -63,6 +72,7 @@ pub trait TelemetrySource: Send + Sync {
 #[derive(Default)]
 pub struct Hub {
     run: u64,
+    begun_unix_nanos: u64,
     positions: AtomicU32,
     emitters: AtomicU32,
     filters: AtomicU32,
@@ -73,19 +83,26 @@ pub struct Hub {
     exemplar_traces: TraceHints,
     kept_traces: TraceHints,
     kept_traces_wanted: AtomicBool,
+    watched: WatchRegistry,
 }
 
 impl Hub {
     /// A hub for the run named by `run`, a number unlikely to be used by another process.
     #[must_use]
     pub fn new(run: u64) -> Self {
-        Self { run, ..Self::default() }
+        Self { run, begun_unix_nanos: clock::unix_nanos(), ..Self::default() }
     }
 
     /// The run's number.
     #[must_use]
     pub fn run(&self) -> u64 {
         self.run
+    }
+
+    /// When the run began, in nanoseconds since the Unix epoch: before any of its telemetry was received or made.
+    #[must_use]
+    pub fn begun_unix_nanos(&self) -> u64 {
+        self.begun_unix_nanos
     }
 
     /// The next instance's position in the order of starts, from 1.
@@ -176,7 +193,47 @@ impl Hub {
         }
     }
 
-    /// Registers a source; it stays until the hub goes.
+    /// Says that a status page shows this run, so that what only the page shows is kept.
+    pub fn watch(&self) {
+        self.watched.start();
+    }
+
+    /// Whether a status page shows this run.
+    #[must_use]
+    pub fn is_watched(&self) -> bool {
+        self.watched.is_on()
+    }
+
+    /// Registers an instance for status pages.
+    pub fn add_instance(&self, instance: WatchedInstance) {
+        self.watched.add_instance(instance);
+    }
+
+    /// The instances, in the order of their starts.
+    #[must_use]
+    pub fn instances(&self) -> Vec<WatchedInstance> {
+        self.watched.instances()
+    }
+
+    /// Registers what an instance brings into the status.
+    pub fn add_status_source(&self, instance: &str, source: Arc<dyn StatusSource>) {
+        self.watched.add_source(instance, source);
+    }
+
+    /// What brings something into the status, each with the name of its instance.
+    #[must_use]
+    pub fn status_sources(&self) -> Vec<(String, Arc<dyn StatusSource>)> {
+        self.watched.sources()
+    }
+
+    /// Forgets what was registered, at the end of the run: sources may know the hub in turn, and neither
+    /// would go then.
+    pub fn close(&self) {
+        self.sources.lock().clear();
+        self.watched.clear();
+    }
+
+    /// Registers a source; it stays until [`Hub::close`].
     pub fn add_source(&self, source: Arc<dyn TelemetrySource>) {
         self.sources.lock().push(source);
     }

@@ -9,5 +9,6 @@ pub mod in_ai_otlp;
 #[cfg(test)]
 mod order_tests;
 pub mod out_multi_otlp;
+mod status_page;
 #[cfg(test)]
 mod testing;

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::connections::{CloseReason, ConnectionSlot};
 use super::http::refused;
 use super::limits::ClientLimits;
-use super::receiver_state::ReceiverState;
+use super::receiver_state::{Answering, ReceiverState};
 use super::refusal::Refusal;
 use super::response_body::ResponseBody;
 use super::security::Peer;
@@ -24,6 +24,8 @@ use super::{grpc, http as otlp_http};
 use crate::clock::{self, Tick};
 use crate::runtime::Tasks;
 
+/// How long the last answers may take on their way.
+pub(super) const LAST_ANSWERS: Duration = Duration::from_secs(1);
 /// How long a client may take to see that its idle connection ends.
 const PARTING: Duration = Duration::from_secs(5);
 /// The shortest sleep between two looks at a connection's time.
@@ -53,10 +55,10 @@ pub(super) async fn serve<S>(
             request.extensions_mut().insert(Arc::clone(peer));
         }
         let busy = activity.begin();
-        let service = Arc::clone(&shared.service);
+        let answering = shared.answering.clone();
         let max_header_size = limits.max_header_size;
         async move {
-            let response = busy.scope(answer(&service, request, max_header_size)).await;
+            let response = busy.scope(answer(&answering, request, max_header_size)).await;
             drop(busy);
             Ok::<_, Infallible>(response)
         }
@@ -168,6 +170,17 @@ impl Time {
 }
 
 async fn answer(
+    answering: &Answering,
+    request: Request<Incoming>,
+    max_header_size: u32,
+) -> Response<ResponseBody> {
+    match answering {
+        Answering::Otlp(service) => answer_otlp(service, request, max_header_size).await,
+        Answering::Page(page) => page.answer(&request.into_parts().0),
+    }
+}
+
+async fn answer_otlp(
     service: &Service,
     request: Request<Incoming>,
     max_header_size: u32,
@@ -209,7 +222,9 @@ fn note(error: &(dyn std::error::Error + Send + Sync + 'static), shared: &Receiv
     let Some(error) = error.downcast_ref::<hyper::Error>() else { return };
     if error.is_parse_too_large() {
         let limit = usize::try_from(shared.limits.max_header_size).unwrap_or(usize::MAX);
-        shared.service.note(&Refusal::Headers(limit));
+        if let Answering::Otlp(service) = &shared.answering {
+            service.note(&Refusal::Headers(limit));
+        }
     } else if error.is_timeout() {
         shared.connections.count(CloseReason::KeepaliveTimeout);
     }

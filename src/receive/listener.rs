@@ -11,6 +11,8 @@ use super::receiver_state::ReceiverState;
 use super::unix::SocketFile;
 use crate::stats::LogLevel;
 
+/// How long the close of the listening sockets may take.
+pub(super) const STOP_ACCEPTING: Duration = Duration::from_secs(1);
 /// Connections that the system may hold for us.
 const BACKLOG: u32 = 1024;
 /// How long to wait after the system refused a connection, for example without free descriptors.
@@ -89,7 +91,7 @@ pub(super) async fn accept(listener: Listener, mut shared: ReceiverState) {
                 }
             }
             Err(error) => {
-                shared.service.log.often(LogLevel::Warn, "accept", || {
+                shared.answering.log().often(LogLevel::Warn, "accept", || {
                     format!("cannot accept a connection: {error}")
                 });
                 // Most likely there are no free descriptors, so an idle connection gives one.
@@ -115,7 +117,7 @@ async fn connection(stream: Stream, shared: ReceiverState, slot: ConnectionSlot)
 /// Serves a connection after its handshake, if there is to be one. Only ports have TLS: who may
 /// open a Unix socket is a matter of its file.
 async fn secured(stream: TcpStream, shared: ReceiverState, slot: ConnectionSlot) {
-    let Some(tls) = &shared.service.security.tls else {
+    let Some(tls) = shared.answering.tls() else {
         return serve(stream, None, shared, slot).await;
     };
     let mut stop = shared.stop.clone();

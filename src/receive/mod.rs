@@ -18,10 +18,13 @@ mod handoff;
 mod http;
 mod limits;
 mod listen_addresses;
+mod listen_port;
 mod listener;
 mod media_type;
 mod memory;
 mod memory_budget;
+mod page;
+mod page_server;
 mod receiver_state;
 mod refusal;
 mod response_body;
@@ -37,7 +40,6 @@ pub(crate) mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -48,12 +50,15 @@ use crate::runtime::{Runtime, Tasks};
 use crate::stats::{Counters, Log};
 use backpressure::Backpressure;
 pub use chunks::{CHUNK_BYTES, warn_if_bounded};
+use connection::LAST_ANSWERS;
 use connections::OpenConnections;
 use counters::ReceiveCounters;
 use handoff::Handoff;
-use listener::Listener;
+use listen_port::ListenPort;
+use listener::{Listener, STOP_ACCEPTING};
 use memory::WaitingMemory;
 use memory_budget::MemoryBudget;
+use receiver_state::{Answering, ReceiverState};
 use security::Security;
 use service::Service;
 use tenancy::Tenancy;
@@ -63,12 +68,9 @@ use transcode::Transcoder;
 
 pub use limits::ClientLimits;
 pub use listen_addresses::ListenAddresses;
+pub use page::Page;
+pub use page_server::{PageAddress, PageServer};
 pub use unix::UnixSocket;
-
-/// How long the close of the listening sockets may take.
-const STOP_ACCEPTING: Duration = Duration::from_secs(1);
-/// How long the last answers may take on their way.
-const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// What a receiver needs to know.
 #[derive(Debug, Clone)]
@@ -156,8 +158,8 @@ impl Receiver {
         });
         let (accepting, connections) = (runtime.tasks(), runtime.tasks());
         let stop = watch::Sender::new(false);
-        let shared = receiver_state::ReceiverState {
-            service: Arc::clone(&service),
+        let shared = ReceiverState {
+            answering: Answering::Otlp(Arc::clone(&service)),
             connections: OpenConnections::new(&limits, counters),
             limits,
             tasks: connections.clone(),
@@ -289,35 +291,23 @@ fn announce(
 /// What is listened for where one listener takes both protocols.
 const BOTH: &str = "OTLP/gRPC and OTLP/HTTP";
 
-/// A port to listen on.
-struct ListenPort {
-    /// What is listened for.
-    name: &'static str,
-    /// The option that gives it.
-    option: &'static str,
-    number: u16,
-}
-
-impl ListenPort {
-    fn refusal(&self, listen: &str, error: &std::io::Error) -> String {
-        let Self { name, option, number } = self;
-        format!(
-            "cannot listen for {name} on {listen}:{number}: {error}; change the option 'listen' or \
-             '{option}', or stop what uses this address"
-        )
-    }
-}
-
 /// The ports to listen on; one for both protocols if they are equal.
 fn ports(settings: &ReceiverSettings) -> Vec<ListenPort> {
     let ReceiverSettings { grpc_port, http_port, .. } = *settings;
     if let Some(number) = grpc_port.filter(|port| *port != 0 && http_port == Some(*port)) {
-        return vec![ListenPort { name: BOTH, option: "grpc_port", number }];
+        return vec![ListenPort {
+            name: BOTH,
+            listen_option: "listen",
+            option: "grpc_port",
+            number,
+        }];
     }
     let each =
         [("OTLP/gRPC", "grpc_port", grpc_port), ("OTLP/HTTP", "http_port", http_port)].into_iter();
-    each.filter_map(|(name, option, number)| Some(ListenPort { name, option, number: number? }))
-        .collect()
+    each.filter_map(|(name, option, number)| {
+        Some(ListenPort { name, listen_option: "listen", option, number: number? })
+    })
+    .collect()
 }
 
 fn socket_refusal(socket: &UnixSocket, error: &std::io::Error) -> String {

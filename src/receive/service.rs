@@ -23,7 +23,7 @@ use crate::clock;
 use crate::codec::records::Transcoded;
 use crate::model::Signal;
 use crate::runtime::heavy;
-use crate::stats::{Log, LogLevel};
+use crate::stats::{Log, LogLevel, LogText};
 
 /// How much larger compressed data is taken to be when it is decompressed, to recognise heavy work.
 const USUAL_COMPRESSION: usize = 8;
@@ -78,7 +78,8 @@ impl Service {
         self.meters.refused_request(refusal.reason());
         if refusal.is_mistake() {
             self.log.often(LogLevel::Warn, refusal.reason(), || {
-                format!("refused a request: {}", refusal.message())
+                let own = format!("refused a request ({}): ", refusal.reason());
+                LogText::quoting(own, refusal.message())
             });
         }
     }
@@ -101,7 +102,8 @@ impl Service {
             meters.rejected.add_items(rejected);
             self.log.often(LogLevel::Warn, "rejected", || {
                 let reason = reason.as_deref().unwrap_or("not valid");
-                format!("rejected {rejected} items of {}{origin}: {reason}", signal.name())
+                let own = format!("rejected {rejected} items of {}{origin}: ", signal.name());
+                LogText::quoting(own, reason)
             });
         }
         if !events.is_empty() {
@@ -129,7 +131,8 @@ impl Service {
         let message = found.first?;
         self.meters.of(signal).misnamed_fields.add_items(found.fields);
         self.log.often(LogLevel::Warn, "misnamed", || {
-            format!("ignored {} fields of {}{origin}: {message}", found.fields, signal.name())
+            let own = format!("ignored {} fields of {}{origin}: ", found.fields, signal.name());
+            LogText::quoting(own, &*message)
         });
         Some(message)
     }

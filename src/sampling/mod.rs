@@ -17,7 +17,8 @@ mod trace_cache;
 mod tracestate;
 
 pub use head::{
-    HeadDecision, HeadLogTally, HeadRate, HeadSampler, HeadTally, RateChance, RateTally, RateTest,
+    AdaptiveRate, HeadDecision, HeadLogTally, HeadRate, HeadSampler, HeadTally, RateChance,
+    RateTally, RateTest,
 };
 pub use journal::{JournalFrames, MAGIC as JOURNAL_MAGIC, Undecided, undecided};
 pub use rewrite::{DRY_RUN_ATTRIBUTE, Mark, POLICY_ATTRIBUTE, Probability, marked_body};

@@ -3,6 +3,8 @@
 
 mod counters;
 mod log;
+mod log_text;
 
 pub use counters::{Counter, CounterFamily, CounterReading, Counters};
-pub use log::{Log, LogLevel, LogLine};
+pub use log::{KeptLine, Log, LogLevel, LogLine};
+pub use log_text::LogText;

@@ -6,7 +6,7 @@ use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope};
+use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
@@ -104,6 +104,26 @@ pub fn plain(value: Option<&AnyValue>) -> Json {
         }
         other => panic!("the captures have no such value: {other:?}"),
     }
+}
+
+/// The attributes of a span; of a key that stands there twice the last, as backends, which make maps of them, keep it.
+pub fn attributes(span: &Span) -> impl Iterator<Item = &KeyValue> {
+    let is_last = |at: usize, key: &str| !span.attributes[at + 1..].iter().any(|it| it.key == key);
+    let all = span.attributes.iter().enumerate();
+    all.filter(move |(at, one)| is_last(*at, &one.key)).map(|(_, one)| one)
+}
+
+/// A captured text or number of a span.
+pub fn attribute(span: &Span, key: &str) -> Json {
+    attributes(span).find(|it| it.key == key).map_or(Json::Null, |it| plain(it.value.as_ref()))
+}
+
+/// Captures of SDKs that speak the current conventions, so that `ai_context` changes nothing of calls of models.
+pub fn current() -> Vec<Captured> {
+    let folder = testkit::root().join("tests/data/genai");
+    let files = read_folder(&folder).into_iter();
+    let files = files.filter(|(name, _)| name.starts_with("otel-instrumentation-genai-"));
+    files.flat_map(|(_, captured)| captured).collect()
 }
 
 /// The captured spans by their ids.

@@ -19,6 +19,8 @@ use testkit::{client, hosts, replay, sink, support};
 
 mod captures;
 mod mlflow;
+mod model_servers;
 mod phoenix;
+mod recipes;
 mod rotel;
 mod server;

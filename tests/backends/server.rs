@@ -78,8 +78,25 @@ impl Drop for Server {
     }
 }
 
+/// Waits until a backend has as many spans in its database, half a minute at most, and returns those.
+pub async fn settled(
+    folder: &Path,
+    backend: &str,
+    database: &Path,
+    count: usize,
+) -> BTreeMap<(String, String), Json> {
+    let start = Instant::now();
+    loop {
+        let kept = stored(folder, backend, database);
+        if kept.len() >= count || start.elapsed() > testkit::at_most(Duration::from_secs(30)) {
+            return kept;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
 /// All spans in a backend's database, by their ids.
-pub fn stored(folder: &Path, backend: &str, database: &Path) -> BTreeMap<(String, String), Json> {
+fn stored(folder: &Path, backend: &str, database: &Path) -> BTreeMap<(String, String), Json> {
     let script = testkit::root().join("tests/backends/stored.py");
     let python = folder.join("bin/python");
     let output = Command::new(python).arg(script).arg(backend).arg(database).output().unwrap();

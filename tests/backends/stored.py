@@ -29,9 +29,10 @@ def phoenix(database):
         since = time - datetime.datetime.fromtimestamp(0, datetime.timezone.utc)
         return since // datetime.timedelta(microseconds=1) * 1000
 
-    for trace, span, parent, name, start, end, attributes in database.execute(
-        "SELECT t.trace_id, s.span_id, s.parent_id, s.name, s.start_time, s.end_time,"
-        " json(s.attributes) FROM spans s JOIN traces t ON t.id = s.trace_rowid"
+    for trace, span, parent, name, start, end, attributes, project, kind, prompt, completion in database.execute(
+        "SELECT t.trace_id, s.span_id, s.parent_id, s.name, s.start_time, s.end_time, json(s.attributes),"
+        " p.name, s.span_kind, s.llm_token_count_prompt, s.llm_token_count_completion FROM spans s"
+        " JOIN traces t ON t.id = s.trace_rowid JOIN projects p ON p.id = t.project_rowid"
     ):
         yield {
             "trace": trace,
@@ -41,6 +42,10 @@ def phoenix(database):
             "start": nanos(start),
             "end": nanos(end),
             "attributes": json.loads(attributes),
+            "project": project,
+            "kind": kind,
+            "input_tokens": prompt,
+            "output_tokens": completion,
         }
 
 

@@ -14,8 +14,10 @@
 mod backend;
 mod configuration;
 mod dashboards;
+mod init_container;
 mod kubernetes;
 mod made;
+mod pilot;
 mod recipes;
 mod rules;
 mod schema;

@@ -10,10 +10,11 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message;
 use testkit::client::Client;
 use testkit::hosts::Host;
+use testkit::shipped::{Configuration, recipe};
 use testkit::support::{linked, together};
 
 use crate::backend::{Backend, Request_, Rule, above_a_megabyte, cumulative, delta, nothing};
-use crate::configuration::{Configuration, hosts, stop};
+use crate::configuration::{findings, hosts, stop};
 
 /// A configuration of a page, and what its backend asks for.
 struct Recipe {
@@ -73,6 +74,13 @@ const RECIPES: &[Recipe] = &[
         variables: &[("PHOENIX_API_KEY", "key")],
         rules: &[rule("/v1/traces", PHOENIX)],
         without: ("bearer_token: key", "bearer_token: other"),
+    },
+    Recipe {
+        page: "mlflow",
+        number: 0,
+        variables: &[],
+        rules: &[rule("/v1/traces", &[("x-mlflow-experiment-id", "0")])],
+        without: ("headers: x-mlflow-experiment-id=0", "headers: x-other=0"),
     },
     Recipe {
         page: "datadog",
@@ -167,14 +175,6 @@ const RECIPES: &[Recipe] = &[
     },
 ];
 
-/// The configurations of a page: its blocks of YAML that have a pipeline.
-fn blocks(page: &str) -> Vec<String> {
-    let path = testkit::root().join("docs/recipes").join(format!("{page}.md"));
-    let text = crate::read(&path);
-    let blocks = text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
-    blocks.filter(|block| block.contains("pipeline:")).map(str::to_owned).collect()
-}
-
 fn owned(variables: &[(&str, &str)]) -> Vec<(String, String)> {
     variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
@@ -182,25 +182,13 @@ fn owned(variables: &[(&str, &str)]) -> Vec<(String, String)> {
 impl Recipe {
     fn configuration(&self) -> Configuration {
         let what = format!("{}.md ({})", self.page, self.number);
-        Configuration::new(&what, &blocks(self.page)[self.number], &owned(self.variables))
+        Configuration::new(&what, &recipe(self.page)[self.number], &owned(self.variables))
     }
 
     /// The same with the stand-in for whatever host an endpoint has, and a short interval.
     fn to(&self, port: u16) -> Configuration {
-        let mut configuration = self.configuration();
-        let mut text = String::new();
-        for line in configuration.text.lines() {
-            match line.split_once(".url: ") {
-                Some((name, url)) => {
-                    let (_, rest) = url.split_once("://").unwrap();
-                    let path =
-                        rest.split_once('/').map_or(String::new(), |(_, path)| format!("/{path}"));
-                    text += &format!("{name}.url: http://127.0.0.1:{port}{path}\n");
-                }
-                None => text += &format!("{line}\n"),
-            }
-        }
-        configuration.text = text.replace("interval: 15s", "interval: 1s");
+        let mut configuration = self.configuration().to(port);
+        configuration.text = configuration.text.replace("interval: 15s", "interval: 1s");
         configuration
     }
 }
@@ -299,14 +287,14 @@ fn recipes_are_right() {
     let plugins = linked();
     for recipe in RECIPES {
         let configuration = recipe.configuration();
-        let found = configuration.findings(plugins.path());
+        let found = findings(&configuration, plugins.path());
         assert!(found.is_empty(), "{}: {}", configuration.what, found.join("\n"));
     }
     let tested = |page: &str| RECIPES.iter().filter(|recipe| recipe.page == page).count();
     for path in crate::files("docs/recipes", "md") {
         let page = path.file_stem().unwrap().to_string_lossy().into_owned();
         let expected = usize::from(page == "kafka");
-        assert_eq!(tested(&page) + expected, blocks(&page).len(), "{page}");
+        assert_eq!(tested(&page) + expected, recipe(&page).len(), "{page}");
     }
 }
 
@@ -348,8 +336,8 @@ fn the_recipe_of_kafka_delivers() {
     let _together = together();
     let plugins = linked();
     let variables = owned(&[("KAFKA_BROKERS", "127.0.0.1:9092")]);
-    let configuration = Configuration::new("kafka.md", &blocks("kafka")[0], &variables);
-    let found = configuration.findings(plugins.path());
+    let configuration = Configuration::new("kafka.md", &recipe("kafka")[0], &variables);
+    let found = findings(&configuration, plugins.path());
     assert!(found.is_empty(), "{}", found.join("\n"));
     let Some(host) = hosts().into_iter().find(Host::is_real) else {
         println!("the recipe of Kafka was not started: no Fluent Bit found");

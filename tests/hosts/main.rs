@@ -24,7 +24,7 @@
     reason = "a host test has its place to its end, whatever it awaits"
 )]
 
-use testkit::{client, hosts, load, replay, shapes, sink, support, wire};
+use testkit::{client, hosts, load, replay, shapes, sink, soak, support, wire};
 
 mod answers;
 mod arrived;
@@ -74,16 +74,20 @@ mod reported;
 mod sampling;
 mod sampling_companions;
 mod sampling_files;
+mod sampling_fleet;
 mod sampling_rates;
 mod sampling_runtime;
 mod sampling_sessions;
+mod sampling_under_load;
 mod sdk;
 mod security;
 mod server_metrics;
 mod server_state;
+mod status_page;
 mod stock_options;
 mod stock_short;
 mod tags;
+mod temporality;
 mod times;
 mod transports;
 #[path = "../../cli/tests/wrong/mod.rs"]

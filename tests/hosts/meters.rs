@@ -127,7 +127,7 @@ async fn send(http: u16, shape: TelemetryShape, first: u64, items: u64) {
 pub async fn page_when(
     (host, running, port): (&Host, &RunningHost, u16),
     what: &str,
-    is_so: impl Fn(&Page) -> bool,
+    mut is_so: impl FnMut(&Page) -> bool,
 ) -> Page {
     let start = Instant::now();
     loop {

@@ -41,7 +41,7 @@ fn set(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-async fn until_log(running: &RunningHost, what: &str, line: &str) {
+pub(crate) async fn until_log(running: &RunningHost, what: &str, line: &str) {
     let start = Instant::now();
     while !running.log_text().contains(line) {
         let log = running.log_text();

@@ -1,101 +1,24 @@
-//! Metrics of model servers, as an endpoint gets them: those that a host's `prometheus_scrape` reads from their pages, and
-//! those that come by OTLP, as of servers whose names have a colon, of which no Fluent Bit reads a page.
+//! Metrics of model servers, as an endpoint gets them: `ai_emitter` scrapes their pages, in each of its forms; and what
+//! comes and goes with a target.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read, Write};
-use std::net::TcpListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
+use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value as Number;
 use opentelemetry_proto::tonic::metrics::v1::{
-    Gauge, Histogram, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics,
-    Sum,
+    HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics,
 };
 use prost::Message as _;
+use testkit::pages::PageServer;
 use tokio::task::block_in_place;
 
-use crate::client::Client;
 use crate::hosts::{RunningHost, free_port};
 use crate::sink::{Keep, ReceivedRequests, Sink};
-use crate::support::{Pipeline, linked, real_hosts, together};
-
-/// A sample of a page: its name, labels and value.
-fn sample(line: &str) -> (&str, Vec<(&str, &str)>, f64) {
-    let (head, value) = line.rsplit_once(' ').unwrap();
-    let (name, labels) = head.trim_end_matches('}').split_once('{').unwrap_or((head, ""));
-    let pairs = labels.split(',').filter_map(|pair| pair.split_once('='));
-    (
-        name,
-        pairs.map(|(key, value)| (key, value.trim_matches('"'))).collect(),
-        value.parse().unwrap(),
-    )
-}
-
-/// What a page says, as a request of OTLP. Its metrics have one point each.
-fn request(page: &str) -> Vec<u8> {
-    let mut metrics = Vec::new();
-    for part in page.split("# HELP ").skip(1) {
-        let mut lines = part.lines().skip(1);
-        let (name, kind) = lines.next().unwrap()["# TYPE ".len()..].split_once(' ').unwrap();
-        let samples: Vec<_> = lines.map(sample).collect();
-        let pairs = samples[0].1.iter().filter(|(key, _)| *key != "le");
-        let attributes: Vec<KeyValue> = pairs
-            .map(|(key, value)| KeyValue {
-                key: (*key).to_owned(),
-                value: Some(AnyValue { value: Some(Value::StringValue((*value).to_owned())) }),
-                ..KeyValue::default()
-            })
-            .collect();
-        let time_unix_nano = 1_700_000_000_000_000_000;
-        let number = NumberDataPoint {
-            attributes: attributes.clone(),
-            time_unix_nano,
-            value: Some(Number::AsDouble(samples[0].2)),
-            ..NumberDataPoint::default()
-        };
-        let data = match kind {
-            "gauge" => Data::Gauge(Gauge { data_points: vec![number] }),
-            "counter" => {
-                let data_points = vec![number];
-                Data::Sum(Sum { data_points, aggregation_temporality: 2, is_monotonic: true })
-            }
-            _ => {
-                let (buckets, totals) = samples.split_at(samples.len() - 2);
-                let counts: Vec<f64> = buckets.iter().map(|(_, _, count)| *count).collect();
-                let below = std::iter::once(&0.0).chain(&counts);
-                let bounds = buckets.iter().flat_map(|(_, labels, _)| labels);
-                let bounds = bounds.filter(|(key, value)| *key == "le" && *value != "+Inf");
-                let point = HistogramDataPoint {
-                    attributes,
-                    time_unix_nano,
-                    sum: Some(totals[0].2),
-                    count: totals[1].2 as u64,
-                    bucket_counts: counts
-                        .iter()
-                        .zip(below)
-                        .map(|(to, from)| (to - from) as u64)
-                        .collect(),
-                    explicit_bounds: bounds.map(|(_, value)| value.parse().unwrap()).collect(),
-                    ..HistogramDataPoint::default()
-                };
-                Data::Histogram(Histogram { data_points: vec![point], aggregation_temporality: 2 })
-            }
-        };
-        metrics.push(Metric { name: name.to_owned(), data: Some(data), ..Metric::default() });
-    }
-    let scope_metrics = vec![ScopeMetrics { metrics, ..ScopeMetrics::default() }];
-    let resource_metrics = vec![ResourceMetrics { scope_metrics, ..ResourceMetrics::default() }];
-    ExportMetricsServiceRequest { resource_metrics }.encode_to_vec()
-}
-
-/// Whether `prometheus_scrape` reads a page.
-fn is_read(page: &str) -> bool {
-    !page.lines().any(|line| !line.starts_with('#') && line.contains(':'))
-}
+use crate::support::{Pipeline, all_hosts, linked, real_hosts, together};
 
 /// The pages, by the names of their servers, each with what is to arrive of it.
 fn pages() -> BTreeMap<String, (String, BTreeSet<String>)> {
@@ -112,29 +35,6 @@ fn pages() -> BTreeMap<String, (String, BTreeSet<String>)> {
     }
     assert!(pages.len() >= 12, "{:?}", pages.keys());
     pages
-}
-
-/// Answers every request with a page, until the process ends.
-fn serve(page: String) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { continue };
-            let mut request = Vec::new();
-            let mut part = [0; 4096];
-            while !request.windows(4).any(|end| end == b"\r\n\r\n") {
-                match stream.read(&mut part) {
-                    Ok(length) if length > 0 => request.extend_from_slice(&part[..length]),
-                    _ => break,
-                }
-            }
-            let head =
-                "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nConnection: close";
-            let _ = write!(stream, "{head}\r\nContent-Length: {}\r\n\r\n{page}", page.len());
-        }
-    });
-    port
 }
 
 fn number(point: &NumberDataPoint) -> String {
@@ -185,37 +85,56 @@ fn lines(metric: Metric) -> Vec<String> {
     }
 }
 
-fn arrived(received: &ReceivedRequests) -> BTreeSet<String> {
+/// What is telemetry of the scrape itself.
+const OF_SCRAPE: [&str; 3] = ["up", "scrape_duration_seconds", "scrape_samples_scraped"];
+
+fn resources(received: &ReceivedRequests) -> Vec<ResourceMetrics> {
     let requests = received.requests.get("/v1/metrics").into_iter().flatten();
-    requests
-        .flat_map(|it| ExportMetricsServiceRequest::decode(it.clone()).unwrap().resource_metrics)
-        .flat_map(|resource| resource.scope_metrics)
-        .flat_map(|scope| scope.metrics)
-        .flat_map(lines)
-        .collect()
+    let requests = requests.map(|it| ExportMetricsServiceRequest::decode(it.clone()).unwrap());
+    requests.flat_map(|it| it.resource_metrics).collect()
 }
 
-/// Scenario: a host that scrapes the page of each server, or gets what it says by OTLP, and sends to an endpoint that wants the names of the
-/// conventions and to one that does not. Guarantees: the one gets exactly what the page says, under these names, units
+fn metrics(received: &ReceivedRequests) -> Vec<Metric> {
+    let scopes = resources(received).into_iter().flat_map(|resource| resource.scope_metrics);
+    scopes.flat_map(|scope| scope.metrics).collect()
+}
+
+fn arrived(received: &ReceivedRequests) -> BTreeSet<String> {
+    let metrics = metrics(received).into_iter();
+    metrics.filter(|it| !OF_SCRAPE.contains(&it.name.as_str())).flat_map(lines).collect()
+}
+
+/// Scenario: a host that scrapes the page of each server, as records or as its own metrics, and sends to an endpoint that wants the
+/// names of the conventions and to one that does not. Guarantees: the one gets exactly what the page says, under these names, units
 /// converted, and what is of no model server as it is; the other gets the names of the page.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn scraped_metrics_of_model_servers_get_the_names_of_the_conventions() {
     let _together = together();
     let plugins = linked();
     let pages = pages();
-    let (scraped, sent): (Vec<&String>, Vec<&String>) =
-        pages.values().map(|(page, _)| page).partition(|page| is_read(page));
-    assert!(scraped.len() >= 9 && sent.len() >= 3);
-    let ports: Vec<u16> = scraped.into_iter().map(|page| serve(page.clone())).collect();
-    for host in real_hosts() {
-        let what = host.title();
+    let servers: Vec<(&String, PageServer)> = pages
+        .iter()
+        .map(|(name, (page, _))| (name, PageServer::start(Some(page.clone()))))
+        .collect();
+    let expected: BTreeSet<String> =
+        pages.values().flat_map(|(_, expected)| expected).cloned().collect();
+    for (host, form) in
+        all_hosts().into_iter().flat_map(|it| [(it.clone(), "records"), (it, "native")])
+    {
+        let what = format!("{} ({form})", host.title());
         let sinks = [Sink::start(0, Keep::Requests).await, Sink::start(0, Keep::Requests).await];
-        let (http, grpc) = (free_port(), free_port());
-        let mut pipeline = Pipeline::default().otlp_in(http, grpc);
-        for port in &ports {
-            let port = format!("port: {port}");
-            let scrape = ["name: prometheus_scrape", "host: 127.0.0.1", "scrape_interval: 1s"];
-            pipeline = pipeline.input(&[scrape[0], scrape[1], scrape[2], &port, "tag: scraped"]);
+        let http = free_port();
+        let mut pipeline =
+            Pipeline::default().otlp_in(http, 0).input(&["name: ai_emitter", "tag: scraped"]);
+        for (name, server) in &servers {
+            let option = format!("scrape.{name}");
+            for line in [
+                format!("{option}.url: http://127.0.0.1:{}/metrics", server.port),
+                format!("{option}.emit_as: {form}"),
+                format!("{option}.interval: 1s"),
+            ] {
+                pipeline = pipeline.input_option(&line);
+            }
         }
         let pipeline = pipeline
             .otlp_out(&[
@@ -225,12 +144,6 @@ async fn scraped_metrics_of_model_servers_get_the_names_of_the_conventions() {
             .output_option("endpoint.ours.server_metrics: current");
         let running =
             block_in_place(|| RunningHost::start(&host, &pipeline.yaml(plugins.path()), http));
-        let mut client = Client::connect(http, false).await.unwrap();
-        for page in &sent {
-            client.send("/v1/metrics", "", request(page)).await.unwrap();
-        }
-        let expected: BTreeSet<String> =
-            pages.values().flat_map(|(_, expected)| expected).cloned().collect();
         let start = Instant::now();
         let all = loop {
             let all = arrived(&sinks[0].received.lock().unwrap());
@@ -241,6 +154,7 @@ async fn scraped_metrics_of_model_servers_get_the_names_of_the_conventions() {
         };
         let (code, log) = block_in_place(|| running.stop());
         assert_eq!(code, Some(0), "{what}: {log}");
+        assert!(!log.contains("scrape '"), "{what}: {log}");
         let missing: Vec<_> = expected.difference(&all).collect();
         let more: Vec<_> = all.difference(&expected).collect();
         assert!(missing.is_empty() && more.is_empty(), "{what}: {missing:#?}, but {more:#?}");
@@ -248,5 +162,101 @@ async fn scraped_metrics_of_model_servers_get_the_names_of_the_conventions() {
         assert!(theirs.iter().any(|line| line.starts_with("vllm:")), "{what}: {theirs:?}");
         assert!(theirs.iter().all(|line| !line.contains("gen_ai.server.")), "{what}");
         println!("{what}: {} points of {} servers", all.len(), pages.len());
+    }
+}
+
+/// The values of a metric, by when they came.
+fn values(received: &ReceivedRequests, name: &str) -> Vec<f64> {
+    let metrics = metrics(received).into_iter().filter(|metric| metric.name == name);
+    let value = |metric: Metric| match metric.data {
+        Some(Data::Gauge(gauge)) => match gauge.data_points[0].value {
+            Some(Number::AsDouble(value)) => value,
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    };
+    metrics.map(value).collect()
+}
+
+async fn until(what: &str, running: &RunningHost, is: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is() {
+        assert!(start.elapsed() < Duration::from_secs(20), "{what}\n{}", running.log_text());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// What the target shows once it is there.
+const PAGE: &str = "# TYPE vllm:requests_total counter\nvllm:requests_total{m=\"a\"} 5\nvllm:requests_total{m=\"b\"} 5\n";
+
+/// Asserts that all metrics say which target they are of, and that sums began twice.
+fn assert_of_target(received: &ReceivedRequests, port: u16, what: &str) {
+    let wanted = [
+        "k8s.pod.name=pod-1".to_owned(),
+        "server.address=127.0.0.1".to_owned(),
+        format!("server.port={port}"),
+        format!("service.instance.id=127.0.0.1:{port}"),
+        "service.name=vllm".to_owned(),
+        "url.scheme=http".to_owned(),
+    ];
+    for resource in resources(received) {
+        let pairs = resource.resource.unwrap().attributes;
+        assert_eq!(labels(&pairs), wanted.join(","), "{what}");
+    }
+    let sums = metrics(received).into_iter().filter_map(|metric| match metric.data {
+        Some(Data::Sum(sum)) => Some(sum.data_points),
+        _ => None,
+    });
+    let starts: BTreeSet<u64> = sums.flatten().map(|it| it.start_time_unix_nano).collect();
+    assert_eq!(starts.len(), 2, "{what}: one for each run");
+}
+
+/// Scenario: a target that is not there yet, comes, and is still there after a reload of the host. Guarantees: `up` says so, the
+/// log once, the resource says where the page is from, sums keep their start and begin anew with the reload, and no
+/// scrape of the old run is left.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_target_comes_late_and_stays_over_a_reload() {
+    let _together = together();
+    let plugins = linked();
+    for host in real_hosts() {
+        let what = host.title();
+        let sink = Sink::start(0, Keep::Requests).await;
+        let server = PageServer::start(None);
+        let http = free_port();
+        let url = format!("scrape.vllm.url: http://127.0.0.1:{}/metrics", server.port);
+        let pipeline = Pipeline::default()
+            .service("hot_reload: on")
+            .otlp_in(http, 0)
+            .input(&[
+                "name: ai_emitter",
+                "tag: scraped",
+                &url,
+                "scrape.vllm.interval: 1s",
+                "scrape.vllm.resource.k8s.pod.name: pod-1",
+            ])
+            .otlp_out(&[("sink", sink.port, "http/protobuf")]);
+        let running =
+            block_in_place(|| RunningHost::start(&host, &pipeline.yaml(plugins.path()), http));
+        let up = || values(&sink.received.lock().unwrap(), "up");
+        until("two failures", &running, || up().len() >= 2).await;
+        assert!(up().iter().all(|up| *up == 0.0), "{what}: {:?}", up());
+        server.show(Some(PAGE.to_owned()));
+        until("it is up", &running, || up().contains(&1.0)).await;
+        let pages = server.asked();
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+        running.signal("HUP");
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        let before = server.asked();
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let after = server.asked() - before;
+        assert!(pages < before, "{what}");
+        assert!((2..=4).contains(&after), "{what}: {after} scrapes in 3 s after a reload");
+        let (code, log) = block_in_place(|| running.stop());
+        assert_eq!(code, Some(0), "{what}: {log}");
+        assert_eq!(log.matches("failed (status)").count(), 1, "{what}: {log}");
+        assert_eq!(log.matches("the page is read again").count(), 1, "{what}: {log}");
+        let received = sink.received.lock().unwrap();
+        assert_of_target(&received, server.port, &what);
+        println!("{what}: {} scrapes, up {:?}", server.asked(), values(&received, "up"));
     }
 }

@@ -1,107 +1,9 @@
 //! Wrong configurations, one mistake each, and what the start says of it.
 
-/// A pipeline with one mistake. Each list has the lines of a section of that kind beside its usual ones.
-pub(crate) struct Wrong {
-    /// The kind of mistake.
-    pub(crate) kind: &'static str,
-    /// Of the first input, `ai_otlp`; none is a pipeline with the input `dummy` instead.
-    pub(crate) input: Option<&'static [&'static str]>,
-    /// Of the filters, each with its name first.
-    pub(crate) filters: &'static [&'static [&'static str]],
-    /// Of the output `multi_otlp`.
-    pub(crate) output: &'static [&'static str],
-    /// The text of the file that `@FILE@` stands for.
-    pub(crate) file: &'static str,
-    /// What the start says.
-    pub(crate) says: &'static str,
-    /// The first line of the configuration that has this is the one that is wrong; empty is the file.
-    pub(crate) at: &'static str,
-    /// Whether it only warns.
-    pub(crate) is_warning: bool,
-}
+mod form;
 
-const RIGHT: Wrong = Wrong {
-    kind: "",
-    input: Some(&[]),
-    filters: &[],
-    output: &["endpoint.a.url: http://127.0.0.1:9"],
-    file: "",
-    says: "",
-    at: "",
-    is_warning: false,
-};
-
-const fn input(
-    kind: &'static str,
-    lines: &'static [&'static str],
-    says: &'static str,
-    at: &'static str,
-) -> Wrong {
-    Wrong { kind, input: Some(lines), says, at, ..RIGHT }
-}
-
-const fn filter(
-    kind: &'static str,
-    filters: &'static [&'static [&'static str]],
-    says: &'static str,
-    at: &'static str,
-) -> Wrong {
-    Wrong { kind, filters, says, at, ..RIGHT }
-}
-
-const fn output(
-    kind: &'static str,
-    lines: &'static [&'static str],
-    says: &'static str,
-    at: &'static str,
-) -> Wrong {
-    Wrong { kind, output: lines, says, at, ..RIGHT }
-}
-
-impl Wrong {
-    const fn file(self, file: &'static str) -> Self {
-        Self { file, ..self }
-    }
-
-    const fn warns(self) -> Self {
-        Self { is_warning: true, ..self }
-    }
-
-    const fn without_emitter(self) -> Self {
-        Self { input: None, ..self }
-    }
-
-    /// The configuration, in YAML. Ports are those that the system chooses.
-    pub(crate) fn yaml(&self, plugins: &str, file: &str) -> String {
-        let mut text = format!("service:\n  plugins_file: {plugins}\npipeline:\n  inputs:\n");
-        let mut section = |name: &str, lines: &[&str], usual: &[&str]| {
-            text.push_str(&format!("    - name: {name}\n"));
-            let ours = |line: &&&str| {
-                let key = line.split(':').next();
-                !lines.iter().any(|own| own.split(':').next() == key)
-            };
-            for line in usual.iter().filter(ours).chain(lines) {
-                text.push_str(&format!("      {line}\n"));
-            }
-        };
-        match self.input {
-            Some(lines) => section("ai_otlp", lines, &["tag: ai", "grpc_port: 0", "http_port: 0"]),
-            None => section("dummy", &[], &["tag: ai"]),
-        }
-        if !self.filters.is_empty() {
-            text.push_str("  filters:\n");
-        }
-        for filter in self.filters {
-            let (name, lines) = filter.split_first().unwrap_or((&"", &[]));
-            let mut section = |line: String| text.push_str(&line);
-            section(format!("    - name: {name}\n      match: 'ai*'\n"));
-            lines.iter().for_each(|line| section(format!("      {line}\n")));
-        }
-        text.push_str("  outputs:\n    - name: multi_otlp\n      match: 'ai*'\n");
-        self.output.iter().for_each(|line| text.push_str(&format!("      {line}\n")));
-        text.replace("@FILE@", file)
-    }
-}
+pub(crate) use form::Wrong;
+use form::{RIGHT, emitter, filter, input, output};
 
 const CONTEXT: &str = "ai_context";
 const METRICS: &str = "ai_metrics";
@@ -109,8 +11,34 @@ const SAMPLING: &str = "ai_sampling";
 const A: &str = "endpoint.a.url: http://127.0.0.1:9";
 const TLS_A: &str = "endpoint.a.url: https://127.0.0.1:9";
 
+const PAGE: &str = "scrape.vllm.url: http://127.0.0.1:9/metrics";
+
 /// All of them.
 pub(crate) const CASES: &[Wrong] = &[
+    emitter(
+        "name",
+        &[PAGE, "scrape.vllm.intervall: 5s"],
+        "option 'scrape.vllm.intervall': there is no key 'intervall'; allowed: interval, ",
+        "intervall",
+    ),
+    emitter(
+        "scrape",
+        &[PAGE, "scrape.vllm.interval: 5s", "scrape.vllm.timeout: 9s"],
+        "option 'scrape.vllm.timeout': 9 s are longer than 'scrape.vllm.interval', which is 5 s",
+        "scrape.vllm.timeout",
+    ),
+    emitter(
+        "scrape",
+        &[PAGE, "scrape.sglang.interval: 5s"],
+        "target 'sglang' has no 'scrape.sglang.url'",
+        "ai_emitter",
+    ),
+    emitter(
+        "file",
+        &[PAGE, "scrape.vllm.bearer_token_file: /nowhere/token"],
+        "option 'scrape.vllm.bearer_token_file': '/nowhere/token' cannot be read",
+        "bearer_token_file",
+    ),
     input("name", &["grpcport: 1"], "ai_otlp: unknown configuration property 'grpcport'", "grpcport"),
     filter(
         "name",
@@ -183,6 +111,18 @@ pub(crate) const CASES: &[Wrong] = &[
         &[&[SAMPLING, "sampling_percentage: 120"]],
         "option 'sampling_percentage': '120' is not allowed; allowed: a number from 0 to 100",
         "sampling_percentage",
+    ),
+    filter(
+        "switch",
+        &[&[SAMPLING, "mode: tail", "sampling_percentage: 10", "early_decision: sometimes"]],
+        "option 'early_decision': 'sometimes' is not allowed; allowed: on, off",
+        "early_decision",
+    ),
+    filter(
+        "mode",
+        &[&[SAMPLING, "sampling_percentage: 10", "early_decision: off"]],
+        "option 'early_decision': 'off' is not allowed; it needs 'mode: tail'",
+        "early_decision",
     ),
     filter(
         "percentage",
@@ -284,6 +224,15 @@ pub(crate) const CASES: &[Wrong] = &[
     input("port", &["grpc_port: 70000"], "option 'grpc_port': '70000' is not allowed; allowed: a port from 0 to 65535", "grpc_port"),
     input("port", &["grpc_port: off", "http_port: off"], "there is nothing to listen on: set one of the options 'grpc_port'", "grpc_port"),
     input("port", &["port: 4318", "http_port: 4318"], "options 'port' and 'http_port' are one option under two names", " port:"),
+    input("port", &["status_port: many"], "option 'status_port': 'many' is not allowed; allowed: a port from 0", "status_port"),
+    input(
+        "port",
+        &["http_port: 11999", "status_port: 11999"],
+        "cannot listen for the status page on 127.0.0.1:11999: Address already in use (os error 98); change the option \
+         'status_listen' or 'status_port'",
+        "status_port",
+    ),
+    input("port", &["status_listen: 0.0.0.0"], "option 'status_listen': '0.0.0.0' is not allowed; it needs 'status_port'", "status_listen"),
     output("URL", &["endpoint.a.url: ftp://x"], "option 'endpoint.a.url': 'ftp://x' is not allowed; allowed: a URL such as", "url"),
     output("URL", &[], "no endpoint is given; write for example 'endpoint.main.url: http://127.0.0.1:4318'", "- name: multi_otlp"),
     output(
@@ -357,6 +306,45 @@ pub(crate) const CASES: &[Wrong] = &[
         "decision_wait",
     ),
     filter(
+        "policy",
+        &[&[SAMPLING, "mode: tail", "config_file: @FILE@"]],
+        "policies[0].tenants[0].weight: 0 is not allowed; allowed: a number",
+        "",
+    )
+    .file(
+        "policies:\n  - name: x\n    type: tenant_throughput\n    tenant_attribute: tenant.id\n    spans_per_second: 5\n    \
+         tenants: [{tenant: acme, weight: 0}]\n",
+    ),
+    filter(
+        "policy",
+        &[&[SAMPLING, "mode: tail", "config_file: @FILE@"]],
+        "policies[0].min_distance: 64 is not allowed; allowed: a whole number from 1 to 32",
+        "",
+    )
+    .file("policies:\n  - {name: x, type: diverse, min_distance: 64}\n"),
+    filter(
+        "policy",
+        &[&[SAMPLING, "mode: tail", "config_file: @FILE@"]],
+        "UseClusterSize: it needs option 'fleet_size' or 'fleet_size_file'",
+        "",
+    )
+    .file(
+        "RulesVersion: 2\nSamplers:\n  __default__:\n    TotalThroughputSampler:\n      GoalThroughputPerSec: 5\n      \
+         UseClusterSize: true\n      FieldList: [a]\n",
+    ),
+    filter(
+        "policy",
+        &[&[SAMPLING, "sampling_percentage: 5", "fleet_size: 0"]],
+        "option 'fleet_size': '0' is not allowed; allowed: a number from 1 to 1000000",
+        "fleet_size",
+    ),
+    filter(
+        "file",
+        &[&[SAMPLING, "sampling_percentage: 5", "fleet_size_file: /nowhere/replicas"]],
+        "option 'fleet_size_file': '/nowhere/replicas' is not allowed; allowed: a file with a number from 1 to 1000000",
+        "fleet_size_file",
+    ),
+    filter(
         "duplicate",
         &[&[SAMPLING, "sampling_percentage: [5, 6]"]],
         "ai_sampling: configuration property 'sampling_percentage' is set 2 times",
@@ -376,6 +364,151 @@ pub(crate) const CASES: &[Wrong] = &[
     ),
     input("duplicate", &["max_request_size: 1m", "buffer_max_size: 2m"], "are one option under two names; only one may be given", "max_request_size"),
     input("thread", &["threaded: on"], "option 'threaded': 'on' is not allowed; the plugin has threads of its own", "threaded"),
+    filter("name", &[&[METRICS, "semconv: '1.40'"]], "option 'semconv': '1.40' is not allowed; allowed: 1.41, v0.1.0", "semconv"),
+    filter("name", &[&[METRICS, "reported: mine"]], "option 'reported': 'mine' is not allowed; allowed: prefer, replace, both", "reported"),
+    filter("name", &[&[METRICS, "find_changes: loud"]], "option 'find_changes': 'loud' is not allowed; allowed: off, warn, on", "find_changes"),
+    filter(
+        "name",
+        &[&[METRICS, "runaway_tokens_per_minute: lots"]],
+        "option 'runaway_tokens_per_minute': 'lots' is not allowed; allowed: a number from 0 to 1000000000",
+        "runaway",
+    ),
+    filter("size", &[&[METRICS, "finding_keys: 0"]], "option 'finding_keys': '0' is not allowed; allowed: a number from 10", "finding_keys"),
+    filter(
+        "name",
+        &[&[METRICS, "dimensions: gen_ai.response.id"]],
+        "option 'dimensions': 'gen_ai.response.id' is not allowed; allowed: attributes that have few values",
+        "dimensions",
+    ),
+    filter("name", &[&[METRICS, "emit_as: prometheus"]], "option 'emit_as': 'prometheus' is not allowed; it needs 'tag'", "emit_as"),
+    filter(
+        "name",
+        &[&[METRICS, "emit_as: prometheus", "tag: m", "temporality: delta"]],
+        "option 'temporality': 'delta' is not allowed; Prometheus has no delta temporality",
+        "temporality",
+    ),
+    filter("file", &[&[METRICS, "prices_file: @FILE@"]], "line 1: the column 'output' is missing", "prices_file")
+        .file("provider,model,input\nx,y,1\n"),
+    output(
+        "name",
+        &[A, "endpoint.a.server_metrics: modern"],
+        "option 'endpoint.a.server_metrics': 'modern' is not allowed; allowed: original, current",
+        "server_metrics",
+    ),
+    filter(
+        "name",
+        &[&[SAMPLING, "mode: tail", "keep_errors: on", "dry_run: perhaps"]],
+        "option 'dry_run': 'perhaps' is not allowed; allowed: on, off",
+        "dry_run",
+    ),
+    filter(
+        "name",
+        &[&[SAMPLING, "sampling_percentage: 5", "dry_run: on"]],
+        "option 'dry_run': 'on' is not allowed; it needs 'mode: tail'",
+        "dry_run",
+    ),
+    filter(
+        "duration",
+        &[&[SAMPLING, "mode: tail", "keep_errors: on", "decision_wait: 10s", "decision_wait_max: 5s"]],
+        "option 'decision_wait_max': '5s' is not allowed; allowed: longer than decision_wait",
+        "decision_wait_max",
+    ),
+    filter(
+        "file",
+        &[&[SAMPLING, "mode: tail", "keep_errors: on", "journal_path: /nowhere/journal"]],
+        "option 'journal_path': '/nowhere/journal' is not allowed; allowed: a folder that is there",
+        "journal_path",
+    ),
+    filter(
+        "size",
+        &[&[SAMPLING, "mode: tail", "keep_errors: on", "max_spans_per_trace: -1"]],
+        "option 'max_spans_per_trace': '-1' is not allowed; allowed: a number from 0 to ",
+        "max_spans_per_trace",
+    ),
+    filter(
+        "size",
+        &[&[SAMPLING, "mode: tail", "keep_errors: on", "max_trace_size: huge"]],
+        "option 'max_trace_size': 'huge' is not allowed; allowed: a size such as 512k, 4m, 1g",
+        "max_trace_size",
+    ),
+    filter(
+        "percentage",
+        &[&[SAMPLING, "mode: tail", "keep_errors: on", "shed_sampling_percentage: 101"]],
+        "option 'shed_sampling_percentage': '101' is not allowed; allowed: a number from 0 to 100",
+        "shed_sampling_percentage",
+    ),
+    filter(
+        "policy",
+        &[&[SAMPLING, "mode: tail", "keep_errors: on", "config_file: @FILE@"]],
+        "policies[0].goal_percentage: 0 is not allowed; allowed: a number above 0, up to 100",
+        "",
+    )
+    .file("policies:\n  - {name: x, type: adaptive_percentage, keys: [service.name], goal_percentage: 0}\n"),
+    filter(
+        "policy",
+        &[&[SAMPLING, "mode: tail", "keep_errors: on", "config_file: @FILE@"]],
+        "Rules[0].Conditions[0].Operator: \"nearly\" is not allowed; allowed: =, !=, ",
+        "",
+    )
+    .file(
+        "RulesVersion: 2\nSamplers:\n  __default__:\n    RulesBasedSampler:\n      Rules:\n        - Name: x\n          SampleRate: 1\n          \
+         Conditions:\n            - {Field: a, Operator: nearly, Value: 1}\n",
+    ),
+    filter(
+        "policy",
+        &[&[SAMPLING, "mode: tail", "keep_errors: on", "config_file: @FILE@", "rules_environment: prod"]],
+        "Samplers.prod: nothing is not allowed; it is missing; 'rules_environment' names one that is there",
+        "",
+    )
+    .file("RulesVersion: 2\nSamplers:\n  staging:\n    DeterministicSampler:\n      SampleRate: 10\n"),
+    filter(
+        "policy",
+        &[&[SAMPLING, "mode: tail", "keep_errors: on", "config_file: @FILE@"]],
+        "policies[0].ottl_condition.span[0]: attributes need a text in brackets",
+        "",
+    )
+    .file("processors:\n  tail_sampling:\n    policies:\n      - {name: x, type: ottl_condition, ottl_condition: {span: ['attributes[] == 1']}}\n"),
+    filter(
+        "policy",
+        &[&[SAMPLING, "mode: tail", "config_file: @FILE@"]],
+        "policies[0].name: \"dry_run\" is not allowed; allowed: a text other than ",
+        "",
+    )
+    .file("policies:\n  - {name: dry_run, type: latency, threshold: 5s}\n"),
+    filter("name", &[&[CONTEXT, "identify: planet"]], "option 'identify': 'planet' is not allowed; allowed: env, ", "identify"),
+    filter(
+        "missing emitter",
+        &[&[CONTEXT, "correlate_by: request"]],
+        "there is no input that emits",
+        "- name: ai_context",
+    )
+    .without_emitter(),
+    output(
+        "URL",
+        &["endpoint.a.url: http://127.0.0.1:99999"],
+        "option 'endpoint.a.url': invalid port number",
+        "url",
+    ),
+    output(
+        "name",
+        &[A, "endpoint.a.deduplicate_content: all"],
+        "option 'endpoint.a.deduplicate_content': 'all' is not allowed; allowed: off, or one or more of system, tools",
+        "deduplicate_content",
+    ),
+    output(
+        "name",
+        &[A, "endpoint.a.dead_letter: b"],
+        "option 'endpoint.a.dead_letter': 'b' is not allowed; allowed: the name of another endpoint",
+        "dead_letter",
+    ),
+    input("file", &["tenants_file: /nowhere/tenants.yaml"], "option 'tenants_file': '/nowhere/tenants.yaml' cannot be read", "tenants_file"),
+    input("name", &["jwt_jwks_url: https://127.0.0.1:9/keys"], "option 'jwt_issuer' is needed beside a key set", "- name: ai_otlp"),
+    filter(
+        "reload",
+        &[&[METRICS, "cost: free", "interval: 5s"]],
+        "option 'cost': 'free' is not allowed; allowed: list, own, reported, off",
+        "cost:",
+    ),
     filter(
         "reload",
         &[&[CONTEXT, "normalize: on", "keep_originals: perhaps"]],

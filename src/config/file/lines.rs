@@ -1,44 +1,50 @@
-//! Finds lines of a YAML file: where a key or an element stands.
+//! Finds lines of a file: where a key or an element stands.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
-/// The line, from 1 on, of the value that a location such as `policies[2].latency` names, or of the
-/// nearest value around it that is there. `None` if nothing of it is.
-pub(super) fn line_of(text: &str, location: &str) -> Option<u64> {
-    let root: Lines = serde_saphyr::from_str(text).ok()?;
-    let (mut found, mut at, mut rest) = (None, &root, location);
-    while let Some((child, after)) = at.child(rest) {
-        found = Some(child.referenced.line());
-        (at, rest) = (&child.value, after.strip_prefix('.').unwrap_or(after));
-    }
-    found
-}
-
-/// A value, as far as it has others in it.
-enum Lines {
-    Map(Vec<(String, Spanned<Self>)>),
-    List(Vec<Spanned<Self>>),
+/// A value, as far as it has others in it, each with its line, from 1 on.
+pub(super) enum Lines {
+    Map(Vec<(String, u64, Self)>),
+    List(Vec<(u64, Self)>),
     Leaf,
 }
 
 impl Lines {
+    /// The lines of a text; none where it is no YAML.
+    pub(super) fn of_yaml(text: &str) -> Option<Self> {
+        serde_saphyr::from_str(text).ok()
+    }
+
+    /// The line of the value that a location such as `policies[2].latency` names, or of the nearest value
+    /// around it that is there. `None` if nothing of it is.
+    pub(super) fn line_of(&self, location: &str) -> Option<u64> {
+        let (mut found, mut at, mut rest) = (None, self, location);
+        while let Some((line, child, after)) = at.child(rest) {
+            found = Some(line);
+            (at, rest) = (child, after.strip_prefix('.').unwrap_or(after));
+        }
+        found
+    }
+
     /// The value that the location begins with, and the rest of the location. Keys may have dots, so
     /// that the longest one counts.
-    fn child<'l>(&self, location: &'l str) -> Option<(&Spanned<Self>, &'l str)> {
+    fn child<'l>(&self, location: &'l str) -> Option<(u64, &Self, &'l str)> {
         match self {
             Self::Map(pairs) => {
-                let named = pairs.iter().filter_map(|(key, value)| {
+                let named = pairs.iter().filter_map(|(key, line, value)| {
                     let rest = location.strip_prefix(key.as_str())?;
-                    (rest.is_empty() || rest.starts_with(['.', '['])).then_some((value, rest))
+                    let is_named = rest.is_empty() || rest.starts_with(['.', '[']);
+                    is_named.then_some((*line, value, rest))
                 });
-                named.min_by_key(|(_, rest)| rest.len())
+                named.min_by_key(|(_, _, rest)| rest.len())
             }
             Self::List(values) => {
                 let (index, rest) = location.strip_prefix('[')?.split_once(']')?;
-                Some((values.get(index.parse::<usize>().ok()?)?, rest))
+                let (line, value) = values.get(index.parse::<usize>().ok()?)?;
+                Some((*line, value, rest))
             }
             Self::Leaf => None,
         }
@@ -62,16 +68,16 @@ impl<'de> Visitor<'de> for LinesVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Lines, A::Error> {
         let mut pairs = Vec::new();
-        while let Some(pair) = map.next_entry()? {
-            pairs.push(pair);
+        while let Some((key, of)) = map.next_entry::<String, Spanned<Lines>>()? {
+            pairs.push((key, of.referenced.line(), of.value));
         }
         Ok(Lines::Map(pairs))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Lines, A::Error> {
         let mut values = Vec::new();
-        while let Some(value) = list.next_element()? {
-            values.push(value);
+        while let Some(of) = list.next_element::<Spanned<Lines>>()? {
+            values.push((of.referenced.line(), of.value));
         }
         Ok(Lines::List(values))
     }
@@ -124,8 +130,8 @@ mod tests {
             ("processors.tail_sampling/a.b.policies[7]", Some(5)),
             ("nothing", None),
         ] {
-            assert_eq!(line_of(text, location), line, "{location}");
+            assert_eq!(Lines::of_yaml(text).unwrap().line_of(location), line, "{location}");
         }
-        assert_eq!(line_of("[", "a"), None);
+        assert!(Lines::of_yaml("[").is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! Config file loader: `config_file`, a YAML file that holds options, and sections that do not fit
+//! Config file loader: `config_file`, a YAML or TOML file that holds options, and sections that do not fit
 //! flat options.
 //!
 //! The options of the file and those of the pipeline become one list, which is parsed once: both
@@ -7,12 +7,14 @@
 
 mod lines;
 mod node;
+mod toml_text;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use self::lines::Lines;
 pub use node::{Node, Notes};
 
 use super::configuration::configuration_file;
@@ -57,6 +59,17 @@ impl<'o> FileOptions<'o> {
     /// reads by [`FileOptions::section`]. Mistakes are kept for the parser.
     #[must_use]
     pub fn read(options: &'o dyn Options, specs: &[OptionSpec], sections: &[&str]) -> Self {
+        Self::read_unless(options, specs, sections, |_| None)
+    }
+
+    /// The same, but for a file about which `refuse` says what it is and why it cannot be read.
+    #[must_use]
+    pub fn read_unless(
+        options: &'o dyn Options,
+        specs: &[OptionSpec],
+        sections: &[&str],
+        refuse: fn(&Map<String, Value>) -> Option<String>,
+    ) -> Self {
         let mut read = Self {
             host: options,
             given: options.given().to_vec(),
@@ -73,8 +86,8 @@ impl<'o> FileOptions<'o> {
         match find(Path::new(&read.path), configuration.as_deref().and_then(Path::parent)) {
             Ok((path, text)) => {
                 read.path = path.display().to_string();
-                read.fill(&text, specs, sections);
                 read.text = text;
+                read.fill(specs, sections, refuse);
             }
             Err(problem) => read.problems.push(format!("option '{CONFIG_FILE}': {problem}")),
         }
@@ -115,7 +128,9 @@ impl<'o> FileOptions<'o> {
     #[must_use]
     pub fn located(&self, problem: &str) -> String {
         let end = problem.find([':', ' ']).unwrap_or(problem.len());
-        let line = lines::line_of(&self.text, problem.get(..end).unwrap_or_default());
+        let lines =
+            if self.is_toml() { toml_text::lines(&self.text) } else { Lines::of_yaml(&self.text) };
+        let line = lines.and_then(|lines| lines.line_of(problem.get(..end).unwrap_or_default()));
         let line = line.map_or_else(String::new, |line| format!("line {line}: "));
         format!("{}{line}{problem}", self.location())
     }
@@ -132,10 +147,33 @@ impl<'o> FileOptions<'o> {
         &self.problems
     }
 
-    fn fill(&mut self, text: &str, specs: &[OptionSpec], sections: &[&str]) {
+    /// Whether the file is in TOML, as its name says.
+    fn is_toml(&self) -> bool {
+        Path::new(&self.path).extension().is_some_and(|it| it.eq_ignore_ascii_case("toml"))
+    }
+
+    fn fill(
+        &mut self,
+        specs: &[OptionSpec],
+        sections: &[&str],
+        refuse: fn(&Map<String, Value>) -> Option<String>,
+    ) {
         let mut notes = Notes::default();
-        match serde_saphyr::from_str::<Value>(text) {
+        let read = if self.is_toml() {
+            toml_text::read(&self.text)
+        } else {
+            serde_saphyr::from_str::<Value>(&self.text).map_err(|error| {
+                // What follows the first line shows the file, which may hold secrets.
+                let error = error.to_string();
+                format!("it is not YAML: {}", error.lines().next().unwrap_or_default())
+            })
+        };
+        match read {
             Ok(Value::Object(root)) => {
+                if let Some(problem) = refuse(&root) {
+                    self.problems.push(self.located(&problem));
+                    return;
+                }
                 let mut flat = Flat { notes: &mut notes, options: Vec::new() };
                 flat.root(&root, specs, sections);
                 let options = flat.options;
@@ -143,14 +181,7 @@ impl<'o> FileOptions<'o> {
                 self.root = root;
             }
             Ok(_) => notes.problem("it must be a map of options"),
-            Err(error) => {
-                // What follows the first line shows the file, which may hold secrets.
-                let error = error.to_string();
-                notes.problem(format!(
-                    "it is not YAML: {}",
-                    error.lines().next().unwrap_or_default()
-                ));
-            }
+            Err(problem) => notes.problem(problem),
         }
         let location = self.location();
         self.problems.extend(notes.finish().into_iter().map(|problem| location.clone() + &problem));

@@ -109,8 +109,13 @@ impl Notes {
         let number = node.map.get(key).and_then(Value::as_f64);
         let number = number.filter(|number| (low..=high).contains(number));
         if number.is_none() {
-            let range =
-                if high < f64::MAX { format!(" from {low} to {high}") } else { String::new() };
+            let is_positive = low > 0.0 && low <= f64::MIN_POSITIVE;
+            let range = match (is_positive, high < f64::MAX) {
+                (true, true) => format!(" above 0, up to {high}"),
+                (true, false) => " above 0".to_owned(),
+                (false, true) => format!(" from {low} to {high}"),
+                (false, false) => String::new(),
+            };
             self.refuse(node, key, &format!("allowed: a number{range}"));
         }
         number

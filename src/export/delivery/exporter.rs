@@ -1,6 +1,6 @@
 //! Fan-out: takes chunks, spreads them over the endpoints, and reports what became of them.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -16,6 +16,8 @@ use crate::export::delivery::claim::{Claim, InFlight, PROBE_GRACE};
 use crate::export::delivery::destination::Destination;
 use crate::export::delivery::group::{NameLookup, system_lookup};
 use crate::export::delivery::hold::{Holds, Missing};
+use crate::export::delivery::metric_form::MetricForm;
+use crate::export::delivery::state::{self, EndpointState};
 use crate::export::delivery::strategy::PendingRequest;
 use crate::export::delivery::trial::{self, EndpointTrial};
 use crate::export::selection::Selection;
@@ -26,7 +28,7 @@ use crate::model::Signal;
 use crate::plugin::{Completion, Delivery, Environment, Fate, Gate, OpenError};
 use crate::routing::{ChunkId, KnownChunk, Ledger, PartId, Progress};
 use crate::runtime::{Runtime, Tasks, heavy};
-use crate::stats::{Log, LogLevel};
+use crate::stats::{Log, LogLevel, LogText};
 use crate::sync::Mutex;
 
 /// Chunks that wait for the host's retry and are remembered at most.
@@ -42,6 +44,20 @@ pub struct Exporter {
     running: OnceCell<Running>,
 }
 
+/// Looks at an exporter without keeping it.
+pub struct ExporterWatch(Weak<Shared>);
+
+impl ExporterWatch {
+    /// The states of all endpoints; none once the exporter is gone.
+    #[must_use]
+    pub fn endpoints(&self, now: Tick) -> Vec<EndpointState> {
+        let Some(shared) = self.0.upgrade() else { return Vec::new() };
+        let received = shared.meters.received_of_all();
+        let each = shared.destinations.iter();
+        each.flat_map(|destination| state::of_destination(destination, received, now)).collect()
+    }
+}
+
 struct Running {
     tasks: Tasks,
     _runtime: Runtime,
@@ -55,6 +71,8 @@ struct Shared {
     selections: Vec<Selection>,
     /// The selection of each destination.
     selection_of: Vec<usize>,
+    /// What each selection does to metrics.
+    metric_forms: Vec<MetricForm>,
     /// Where ordinary logs have what OTLP has fields for.
     accessors: LogAccessors,
     ledger: Mutex<Ledger>,
@@ -108,7 +126,10 @@ impl Exporter {
         }
         let meters = ExportCounters::new(&environment.counters);
         let (chunks, bytes) = (meters.held_chunks.clone(), meters.held_bytes.clone());
+        let since = environment.hub.begun_unix_nanos();
+        let form = |selection: &Selection| MetricForm::of(selection, since);
         let shared = Shared {
+            metric_forms: builder.selections.iter().map(form).collect(),
             holds: Holds::new(settings.retry_in_place_size, chunks, bytes),
             destinations: builder.destinations,
             limits: builder.limits,
@@ -147,6 +168,12 @@ impl Exporter {
             drop(bytes);
             shared.send(prepared).await.complete(completion);
         });
+    }
+
+    /// Something that tells the states of the endpoints.
+    #[must_use]
+    pub fn watch(&self) -> ExporterWatch {
+        ExporterWatch(Arc::downgrade(&self.shared))
     }
 
     /// Sends each endpoint one request that holds nothing for each of its signals, and waits for the
@@ -253,7 +280,7 @@ impl Shared {
             let (hopeless, since) = (false, first);
             return Prepared { chunk, done, attempts, complete, hopeless, since, to_hold };
         }
-        let encoded = self.encode(&delivery, &done);
+        let encoded = self.encode(&delivery, chunk, &done);
         if is_new {
             self.count(&encoded);
         }
@@ -371,6 +398,9 @@ impl Shared {
                 ledger.finish(chunk, now);
             }
             drop(ledger);
+            for form in &self.metric_forms {
+                form.forget(chunk);
+            }
             self.holds.release(chunk);
             return Conclusion::Fate(Fate::Done);
         }
@@ -400,7 +430,7 @@ impl Shared {
     }
 
     /// Encodes what is still needed by someone.
-    fn encode(&self, delivery: &Delivery<'_>, done: &Progress) -> EncodedChunk {
+    fn encode(&self, delivery: &Delivery<'_>, chunk: ChunkId, done: &Progress) -> EncodedChunk {
         let mut wanted: Vec<Option<&Selection>> = vec![None; self.selections.len()];
         for (number, selection) in (0_u32..).zip(&self.selection_of) {
             if let (false, Some(slot)) = (done.is_complete(number), wanted.get_mut(*selection)) {
@@ -408,10 +438,12 @@ impl Shared {
             }
         }
         let mut encoded = encode(&wanted, delivery, clock::unix_nanos(), &self.accessors);
-        for (lane, selection) in encoded.lanes.iter_mut().zip(&self.selections) {
+        let lanes = encoded.lanes.iter_mut().zip(&self.selections).zip(&self.metric_forms);
+        for (index, ((lane, selection), form)) in lanes.enumerate() {
             if selection.maps_server_metrics {
                 lane.map_server_metrics();
             }
+            form.apply(chunk, lane, || self.destinations_of(index), &self.log);
             if let Some(rules) = &selection.attributes {
                 for part in &mut lane.parts {
                     *part = Arc::new(part.with(|signal, body| rules.apply(signal, body)));
@@ -419,6 +451,11 @@ impl Shared {
             }
         }
         encoded
+    }
+
+    fn destinations_of(&self, selection: usize) -> impl Iterator<Item = &Destination> {
+        let all = self.destinations.iter().zip(&self.selection_of);
+        all.filter(move |(_, of)| **of == selection).map(|(destination, _)| destination)
     }
 
     fn lane_of<'e>(&self, encoded: &'e EncodedChunk, endpoint: usize) -> Option<&'e Lane> {
@@ -475,7 +512,8 @@ impl Shared {
             self.meters.skipped(*skip, *items);
             let items = *items;
             self.log.often(LogLevel::Error, skip.name(), || {
-                format!("{items} records cannot be exported ({}): {message}", skip.name())
+                let own = format!("{items} records cannot be exported ({}): ", skip.name());
+                LogText::quoting(own, message.to_string())
             });
         }
         for (index, endpoint) in self.destinations.iter().enumerate() {
@@ -497,10 +535,11 @@ impl Shared {
                     let (name, items) = (endpoint.name(), lane.undecided.iter().sum::<usize>());
                     let fate =
                         if *kept { "sent (on_error: keep)" } else { "dropped (on_error: drop)" };
-                    format!(
+                    let own = format!(
                         "'where' of endpoint '{name}' has no answer for {items} items of a chunk, \
-                         which are {fate}: {reason}"
-                    )
+                         which are {fate}: "
+                    );
+                    LogText::quoting(own, reason)
                 });
             }
         }

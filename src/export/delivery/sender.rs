@@ -12,7 +12,7 @@ use crate::export::delivery::dead_letter::DeadLetters;
 use crate::export::endpoint::{AttemptVerdict, Endpoint, SendOutcome, is_worth_logging};
 use crate::export::request::EncodedRequest;
 use crate::routing::RequestFailureReason;
-use crate::stats::{Log, LogLevel};
+use crate::stats::{Log, LogLevel, LogText};
 
 /// An endpoint with the target for its dead letters.
 pub(in crate::export) struct RequestSender {
@@ -105,10 +105,11 @@ impl RequestSender {
                 Ok(true) => {
                     self.meters().dead_letters.add_items(items);
                     if is_logged {
-                        self.log.error(format!(
+                        let own = format!(
                             "endpoint '{name}' {did} a request to {url}, {items} items of {signal} \
-                             are dead letters: {message}"
-                        ));
+                             are dead letters: "
+                        );
+                        self.log.error(LogText::quoting(own, message));
                     }
                     return true;
                 }
@@ -120,10 +121,10 @@ impl RequestSender {
         }
         self.meters().dropped(loss, items);
         if is_logged {
-            self.log.error(format!(
-                "endpoint '{name}' {did} a request to {url}, {items} items of {signal} are dropped: \
-                 {message}"
-            ));
+            let own = format!(
+                "endpoint '{name}' {did} a request to {url}, {items} items of {signal} are dropped: "
+            );
+            self.log.error(LogText::quoting(own, message));
         }
         true
     }

@@ -43,9 +43,10 @@ pub(in crate::export) const fn advice(kind: Option<PointKind>, is_derived: bool)
     let Some(PointKind { temporality: MetricTemporality::Delta, .. }) = kind else { return "" };
     if is_derived {
         "; these metrics have delta temporality, which some backends do not take: with \
-         'temporality: cumulative' ai_metrics makes cumulative ones"
+         'temporality: cumulative' ai_metrics makes cumulative ones, and so does the endpoint's option"
     } else {
-        "; these metrics have delta temporality, which some backends do not take: their sender can \
-         make cumulative ones (OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE)"
+        "; these metrics have delta temporality, which some backends do not take: with the endpoint's \
+         'temporality: cumulative' they become cumulative here, or their sender can make such ones \
+         (OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE)"
     }
 }

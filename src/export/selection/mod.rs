@@ -1,9 +1,11 @@
 //! Selection: which items of a chunk an endpoint gets, and what of them.
 
+pub(super) mod attribute_limit;
 pub(super) mod attributes;
 pub(super) mod content;
 pub(super) mod encode;
 pub(super) mod randomness;
+pub(super) mod temporality;
 
 use std::sync::Arc;
 
@@ -11,7 +13,7 @@ use crate::codec::records::{Event, Patch, Telemetry};
 use crate::condition::{Condition, ConditionError, ConditionRecord, ConditionSubject};
 use crate::export::selection::attributes::AttributeRules;
 use crate::export::selection::content::ContentPolicy;
-use crate::export::settings::{EndpointSettings, OnError};
+use crate::export::settings::{EndpointSettings, OnError, TemporalitySettings};
 use crate::genai::BackendDialect;
 use crate::model::Signal;
 use crate::sampling::{Mark, Probability, Threshold, marked_body};
@@ -24,6 +26,8 @@ pub(in crate::export) struct Selection {
     pub(in crate::export) content: ContentPolicy,
     pub(in crate::export) dialect: Option<BackendDialect>,
     pub(in crate::export) maps_server_metrics: bool,
+    pub(in crate::export) temporality: Option<TemporalitySettings>,
+    pub(in crate::export) max_attribute_values: Option<usize>,
     sampling: Option<Rate>,
     signals: Vec<Signal>,
     pub(in crate::export) attributes: Option<Arc<AttributeRules>>,
@@ -62,6 +66,8 @@ impl Selection {
             },
             dialect: endpoint.dialect,
             maps_server_metrics: endpoint.maps_server_metrics,
+            temporality: endpoint.temporality,
+            max_attribute_values: endpoint.max_attribute_values,
             sampling: endpoint.sampling_percentage.map(|percentage| {
                 Threshold::from_percentage(percentage).map_or(Rate::Nothing, Rate::From)
             }),
@@ -81,8 +87,13 @@ impl Selection {
     /// Whether two endpoints get the very same requests. What is selective is compared no further;
     /// signals are sorted out request by request.
     pub(in crate::export) fn shares_with(&self, other: &Self) -> bool {
-        let plain =
-            |view: &Self| !view.selective && view.attributes.is_none() && !view.maps_server_metrics;
+        let plain = |view: &Self| {
+            !view.selective
+                && view.attributes.is_none()
+                && !view.maps_server_metrics
+                && view.temporality.is_none()
+                && view.max_attribute_values.is_none()
+        };
         let limits = |view: &Self| (view.max_request_size, view.max_request_items);
         plain(self) && plain(other) && limits(self) == limits(other)
     }

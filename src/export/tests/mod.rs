@@ -28,7 +28,9 @@ mod renewed;
 mod selection;
 mod settings;
 mod size;
+mod state;
 mod stock;
+mod temporality;
 mod tokens;
 mod transport;
 

@@ -7,6 +7,7 @@ pub(super) mod connections;
 pub(super) mod credentials;
 mod grpc;
 pub(super) mod json;
+pub(super) mod page;
 mod partial_success;
 mod redirect;
 pub(super) mod reply;

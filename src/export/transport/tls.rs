@@ -19,8 +19,10 @@ use crate::trust::{ClientIdentity, ClientTrust};
 
 /// Why an endpoint's settings do not make a client.
 #[derive(Debug, thiserror::Error)]
-#[error("option 'endpoint.{endpoint}.{option}': {problem}")]
+#[error("option '{family}.{endpoint}.{option}': {problem}")]
 pub struct ClientProblem {
+    /// The family of options that the endpoint is of.
+    family: &'static str,
     endpoint: String,
     option: &'static str,
     problem: String,
@@ -28,7 +30,13 @@ pub struct ClientProblem {
 
 impl ClientProblem {
     pub(in crate::export) fn new(endpoint: &str, option: &'static str, problem: String) -> Self {
-        Self { endpoint: endpoint.to_owned(), option, problem }
+        Self { family: "endpoint", endpoint: endpoint.to_owned(), option, problem }
+    }
+
+    /// The same of an endpoint whose options are of another family than `endpoint`.
+    #[must_use]
+    pub fn in_family(self, family: &'static str) -> Self {
+        Self { family, ..self }
     }
 }
 

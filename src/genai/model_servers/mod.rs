@@ -3,7 +3,9 @@
 
 mod table;
 
-use self::table::{GPU_LABELS, SERVER_LABELS, ServerEngine, ServerMeasurement, find};
+use self::table::{
+    GPU_LABELS, LITELLM_LABELS, SERVER_LABELS, ServerEngine, ServerMeasurement, find,
+};
 use crate::codec::wire::{self, NestedMessage, WireError, WireFields, WireValue, nested};
 
 /// The attribute that says who made a metric.
@@ -126,7 +128,11 @@ impl MetricMapping {
     /// Writes a point.
     fn point(&self, point: &[u8], out: &mut Vec<u8>) -> Result<(), WireError> {
         let list = self.attributes_field();
-        let labels = if self.measurement.is_of_gpu() { GPU_LABELS } else { SERVER_LABELS };
+        let labels = match self.engine {
+            _ if self.measurement.is_of_gpu() => GPU_LABELS,
+            ServerEngine::LiteLlm => LITELLM_LABELS,
+            _ => SERVER_LABELS,
+        };
         let has = |key: &str| self.keys(point).any(|known| known == key.as_bytes());
         // A label that would be said twice keeps its name.
         let mut free: Vec<&str> = labels.iter().map(|(_, ours)| *ours).collect();

@@ -40,6 +40,7 @@ pub(super) enum ServerEngine {
     Tgi,
     Triton,
     LlamaCpp,
+    LiteLlm,
     RayServe,
     Nim,
     Kserve,
@@ -131,6 +132,7 @@ impl ServerEngine {
             Self::Tgi => "tgi",
             Self::Triton => "triton",
             Self::LlamaCpp => "llama.cpp",
+            Self::LiteLlm => "litellm",
             Self::RayServe => "ray_serve",
             Self::Nim => "nim",
             Self::Kserve => "kserve",
@@ -164,6 +166,15 @@ pub(super) const SERVER_LABELS: &[(&str, &str)] = &[
     ("err", "error.type"),
 ];
 
+/// Labels of LiteLLM's proxy, which says for which model it was asked and which one it asked.
+pub(super) const LITELLM_LABELS: &[(&str, &str)] = &[
+    ("requested_model", "gen_ai.request.model"),
+    ("model_group", "gen_ai.request.model"),
+    ("model", "gen_ai.response.model"),
+    ("litellm_model_name", "gen_ai.response.model"),
+    ("exception_class", "error.type"),
+];
+
 /// Labels of a GPU's points, and the attributes that say the same.
 pub(super) const GPU_LABELS: &[(&str, &str)] = &[
     ("UUID", "hw.id"),
@@ -179,7 +190,7 @@ use self::{ServerEngine as E, ServerMeasurement as M};
 
 /// Sorted by name.
 #[rustfmt::skip]
-static METRICS: [ServerMetric; 130] = [
+static METRICS: [ServerMetric; 141] = [
     ("DCGM_EXP_XID_ERRORS_COUNT", M::GpuErrors, 1.0, E::Dcgm),
     ("DCGM_FI_DEV_FB_USED", M::GpuMemory, MEBI, E::Dcgm),
     ("DCGM_FI_DEV_GPU_TEMP", M::GpuTemperature, 1.0, E::Dcgm),
@@ -209,8 +220,19 @@ static METRICS: [ServerMetric; 130] = [
     ("inference_objective_request_ttft_seconds", M::FirstToken, 1.0, E::LlmD),
     ("inference_objective_running_requests", M::Running, 1.0, E::LlmD),
     ("inference_pool_average_kv_cache_utilization", M::CacheUsage, 1.0, E::LlmD),
+    ("litellm_deployment_latency_per_output_token", M::PerToken, 1.0, E::LiteLlm),
+    ("litellm_in_flight_requests", M::Running, 1.0, E::LiteLlm),
+    ("litellm_input_cached_tokens_metric", M::CachedTokens, 1.0, E::LiteLlm),
+    ("litellm_input_tokens_metric", M::InputTokens, 1.0, E::LiteLlm),
+    ("litellm_llm_api_time_to_first_token_metric", M::FirstToken, 1.0, E::LiteLlm),
+    ("litellm_output_tokens_metric", M::OutputTokens, 1.0, E::LiteLlm),
+    ("litellm_proxy_failed_requests_metric", M::Errors, 1.0, E::LiteLlm),
+    ("litellm_proxy_total_requests_metric", M::Requests, 1.0, E::LiteLlm),
+    ("litellm_request_queue_time_seconds", M::Queue, 1.0, E::LiteLlm),
+    ("litellm_request_total_latency_metric", M::RequestDuration, 1.0, E::LiteLlm),
     ("llamacpp:kv_cache_usage_ratio", M::CacheUsage, 1.0, E::LlamaCpp),
     ("llamacpp:prompt_tokens", M::InputTokens, 1.0, E::LlamaCpp),
+    ("llamacpp:prompt_tokens_cached", M::CachedTokens, 1.0, E::LlamaCpp),
     ("llamacpp:requests_deferred", M::Waiting, 1.0, E::LlamaCpp),
     ("llamacpp:requests_processing", M::Running, 1.0, E::LlamaCpp),
     ("llamacpp:tokens_predicted", M::OutputTokens, 1.0, E::LlamaCpp),

@@ -7,7 +7,8 @@ use super::native_metrics;
 use crate::clock;
 use crate::codec::fluentbit::write::ReaderCapabilities;
 use crate::hub::{Drain, EmissionForm, Hub, drain};
-use crate::plugin::{Environment, NotAppended, Pause, Sink};
+use crate::model::Emission;
+use crate::plugin::{Environment, NotAppended, Pause, Sink, Waker};
 use crate::stats::{Counter, CounterFamily, Log, LogLevel};
 
 /// How often what is due is looked for.
@@ -15,24 +16,24 @@ pub(in crate::plugins) const TICK: Duration = Duration::from_millis(250);
 
 const EMITTED_RECORDS: CounterFamily = CounterFamily::counter(
     "emitted_records_total",
-    "Records of derived telemetry that entered the pipeline here.",
+    "Records of derived and scraped telemetry that entered the pipeline here.",
     &[],
 );
 const REFUSED_RECORDS: CounterFamily = CounterFamily::counter(
     "emit_refused_records_total",
-    "Records of derived telemetry that the host refused; they are offered again.",
+    "Records of derived and scraped telemetry that the host refused; they are offered again.",
     &[],
 );
 
 const LOST_RECORDS: CounterFamily = CounterFamily::counter(
     "emit_lost_records_total",
-    "Records of derived metrics that the host, or a processor of the input, will never take.",
+    "Records of derived and scraped metrics that the host, or a processor of the input, will never take.",
     &[],
 );
 
 const LOST_POINTS: CounterFamily = CounterFamily::counter(
     "emit_lost_points_total",
-    "Data points of derived metrics that the form of 'emit_as' has no place for.",
+    "Data points of derived and scraped metrics that the form of 'emit_as' has no place for.",
     &[],
 );
 
@@ -50,6 +51,9 @@ enum Mode {
 pub(in crate::plugins) struct Emitter {
     hub: Arc<Hub>,
     mode: Mode,
+    /// Has the host call back before the next tick, where there is more to emit than one call may take.
+    waker: Waker,
+    is_behind: bool,
     /// What the readers of the running release take.
     forms: ReaderCapabilities,
     emitted: Counter,
@@ -61,13 +65,15 @@ pub(in crate::plugins) struct Emitter {
 
 impl Emitter {
     /// An emitter known to the hub.
-    pub(in crate::plugins) fn new(environment: &Environment) -> Self {
+    pub(in crate::plugins) fn new(environment: &Environment, waker: Waker) -> Self {
         let Environment { hub, counters, log, .. } = environment;
         hub.add_emitter();
         Self {
             hub: Arc::clone(hub),
             forms: ReaderCapabilities::of_release(&environment.host_release),
             mode: Mode::Running,
+            waker,
+            is_behind: false,
             emitted: counters.counter(EMITTED_RECORDS, &[]),
             refused: counters.counter(REFUSED_RECORDS, &[]),
             lost: counters.counter(LOST_RECORDS, &[]),
@@ -79,18 +85,27 @@ impl Emitter {
     /// Emits what is due, as long as it is less than `room` bytes: the emission that fills it is the
     /// last one, and the others stay where they are held until there is memory again. Between the
     /// begin of a stop and its end the host still ticks: what came about meanwhile leaves at once.
-    pub(in crate::plugins) fn tick(&self, sink: &mut dyn Sink, room: usize) {
+    pub(in crate::plugins) fn tick(&mut self, sink: &mut dyn Sink, room: usize) {
+        self.is_behind = false;
         match self.mode {
             Mode::Running if room == 0 => self.log.often(LogLevel::Warn, "overfull", || {
                 "what filters made waits in them: too much waits in memory for the outputs"
                     .to_owned()
             }),
             Mode::Running => {
-                self.emit(Drain::Due, sink, room);
+                (_, self.is_behind) = self.emit(Drain::Due, sink, room);
+                if self.is_behind {
+                    self.waker.wake();
+                }
             }
             Mode::Paused => {}
             Mode::Stopping => self.emit_everything(sink),
         }
+    }
+
+    /// Whether the last tick left something for a call that comes before the next one.
+    pub(in crate::plugins) const fn is_behind(&self) -> bool {
+        self.is_behind
     }
 
     /// Stops emitting; at the end of the run after everything that is held.
@@ -113,12 +128,34 @@ impl Emitter {
     }
 
     fn emit_everything(&self, sink: &mut dyn Sink) {
-        if self.emit(Drain::Everything, sink, usize::MAX) > 0 {
+        if self.emit(Drain::Everything, sink, usize::MAX).0 > 0 {
             sink.flush_now();
         }
     }
 
-    fn emit(&self, what: Drain, sink: &mut dyn Sink, room: usize) -> usize {
+    /// Appends one emission now, unless the host paused the input, and says whether it is done with: the host has
+    /// it, or will never take it.
+    pub(in crate::plugins) fn emit_now(
+        &self,
+        emission: &Emission,
+        form: EmissionForm,
+        sink: &mut dyn Sink,
+    ) -> bool {
+        if self.mode == Mode::Paused {
+            return false;
+        }
+        let offered = self.offer(emission, form, sink);
+        let counter = match offered {
+            Offered::Taken => &self.emitted,
+            Offered::Lost => &self.lost,
+            Offered::Refused => &self.refused,
+        };
+        counter.add_items(emission.records);
+        offered != Offered::Refused
+    }
+
+    /// Emits, and says how many records that were, and whether there are more.
+    fn emit(&self, what: Drain, sink: &mut dyn Sink, room: usize) -> (usize, bool) {
         let mut lost = 0_usize;
         let (mut appended_bytes, mut is_full) = (0_usize, false);
         let drained =
@@ -127,43 +164,62 @@ impl Emitter {
                     is_full = true;
                     return false;
                 }
-                let appended = match form {
-                    EmissionForm::Records => sink
-                        .append(&emission.tag, emission.records, &emission.events)
-                        .map(|()| 0)
-                        .map_err(|_| NotAppended::Refused),
-                    EmissionForm::Native => native_metrics::append(emission, self.forms, sink),
-                    EmissionForm::Prometheus => {
-                        native_metrics::append_for_prometheus(emission, self.forms, sink)
-                    }
-                };
-                match appended {
-                    Ok(points_lost) => {
-                        self.lost_points.add_items(points_lost);
-                        if form == EmissionForm::Prometheus {
-                            // The next one is not to be in the same chunk.
-                            sink.flush_now();
-                        }
+                match self.offer(emission, form, sink) {
+                    Offered::Taken => {
                         appended_bytes = appended_bytes.saturating_add(emission.events.len());
-                        true
                     }
-                    Err(NotAppended::Refused) => false,
-                    Err(problem) => {
-                        lost = lost.saturating_add(emission.records);
-                        self.log.often(LogLevel::Error, "emit", || {
-                            format!("derived metrics are lost: {problem}")
-                        });
-                        true
-                    }
+                    Offered::Lost => lost = lost.saturating_add(emission.records),
+                    Offered::Refused => return false,
                 }
+                true
             });
         let emitted = drained.emitted.saturating_sub(lost);
         self.emitted.add_items(emitted);
         // What there is no room for was not offered to the host.
         self.refused.add_items(if is_full { 0 } else { drained.refused });
         self.lost.add_items(lost);
-        emitted
+        (emitted, drained.has_more)
     }
+
+    /// Offers an emission to the host.
+    fn offer(&self, emission: &Emission, form: EmissionForm, sink: &mut dyn Sink) -> Offered {
+        let appended = match form {
+            EmissionForm::Records => sink
+                .append(&emission.tag, emission.records, &emission.events)
+                .map(|()| 0)
+                .map_err(|_| NotAppended::Refused),
+            EmissionForm::Native => native_metrics::append(emission, self.forms, sink),
+            EmissionForm::Prometheus => {
+                native_metrics::append_for_prometheus(emission, self.forms, sink)
+            }
+        };
+        match appended {
+            Ok(points_lost) => {
+                self.lost_points.add_items(points_lost);
+                if form == EmissionForm::Prometheus {
+                    // The next one is not to be in the same chunk.
+                    sink.flush_now();
+                }
+                Offered::Taken
+            }
+            Err(NotAppended::Refused) => Offered::Refused,
+            Err(problem) => {
+                self.log.often(LogLevel::Error, "emit", || format!("metrics are lost: {problem}"));
+                Offered::Lost
+            }
+        }
+    }
+}
+
+/// What became of an emission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Offered {
+    /// The host has it.
+    Taken,
+    /// The host will never take it.
+    Lost,
+    /// The host does not take it now.
+    Refused,
 }
 
 #[cfg(test)]
@@ -171,7 +227,6 @@ mod tests {
     use super::*;
     use crate::clock::Tick;
     use crate::hub::TelemetrySource;
-    use crate::model::Emission;
     use crate::plugin::AppendRefused;
     use crate::stats::Counters;
     use std::sync::Mutex;
@@ -224,7 +279,8 @@ mod tests {
             let emission = Emission { tag: Vec::new(), records: 2, events: vec![1] };
             shelf.put_back(emission);
         };
-        let (mut emitter, mut sink) = (Emitter::new(&environment), Taken::default());
+        let waker = Waker::new(|| {});
+        let (mut emitter, mut sink) = (Emitter::new(&environment, waker), Taken::default());
         fill();
         emitter.tick(&mut sink, 0);
         assert_eq!((sink.0, shelf.0.lock().unwrap().len()), (0, 1));

@@ -3,6 +3,7 @@
 mod findings;
 mod numbers;
 mod prices;
+mod status;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use self::findings::{FindingEvents, MODES, pass_on};
 use self::numbers::Numbers;
 use self::prices::{CostBasis, PricesFile};
+use self::status::MetricsStatus;
 use crate::aggregation::{
     Aggregator, HistogramForm, KeptTraces, MetricsConfig, ReportedPolicy, SemconvVersion,
     Temporality, exemplar_traces,
@@ -273,12 +275,17 @@ impl Filter for AiMetrics {
         if shared.lock().findings().is_some() {
             environment.hub.add_source(Arc::new(FindingEvents(Arc::clone(&shared.aggregator))));
         }
+        let status = MetricsStatus(Arc::downgrade(&shared.aggregator));
+        environment.hub.add_status_source(&environment.instance, Arc::new(status));
         environment.order_filter(FilterRole::Metrics, tags);
         Ok(Self { shared })
     }
 
     fn on_chunk(&mut self, chunk: Chunk<'_>) -> Verdict {
         let mut aggregator = self.shared.lock();
+        if self.shared.hub.is_watched() {
+            aggregator.watch();
+        }
         aggregator.on_chunk(chunk.tag, chunk.bytes, clock::now(), clock::unix_nanos());
         let rest = aggregator.without_replaced(chunk.bytes);
         self.shared.show(&mut aggregator);

@@ -4,11 +4,11 @@ use super::AiMetrics;
 use crate::clock::{self, Tick};
 use crate::codec::fluentbit::cmetrics_to_otlp;
 use crate::codec::records::testing::{SpanRecord, chunk};
-use crate::hub::{Drain, EmissionForm};
+use crate::hub::{Drain, EmissionForm, StatusSection};
 use crate::model::TraceId;
 use crate::plugin::{
     AppendRefused, Chunk, Environment, Filter, GivenOptions, NativeKind, NotAppended, OpenError,
-    Pause, Sink, Verdict,
+    Pause, Sink, Verdict, Waker,
 };
 use crate::plugins::derived::emitter::Emitter;
 use crate::plugins::testing::{counter, environment, pass, problems};
@@ -37,6 +37,48 @@ fn metrics_go_through_the_hub_and_the_chunk_passes() {
     assert_eq!(cumulative.count(), 3, "unless delta is asked for");
     source.put_back(emissions[0].clone());
     assert_eq!(source.take(Drain::Due, clock::now(), clock::unix_nanos()), emissions);
+}
+
+/// Scenario: calls with a page in the run and without, one of them with a negative count, which a check finds.
+/// Guarantees: the table of models and the finding are there with a page alone, without what the messages say.
+#[test]
+fn models_and_findings_are_shown_where_there_is_a_page() {
+    for is_watched in [false, true] {
+        let environment = environment(true);
+        if is_watched {
+            environment.hub.watch();
+        }
+        let options = GivenOptions::of(&[("find_usage", "on")]);
+        let mut filter = AiMetrics::open(&options, environment.clone()).unwrap();
+        let span = SpanRecord::new(1, 1)
+            .with("gen_ai.operation.name", "chat")
+            .with("gen_ai.request.model", "gpt-4o")
+            .with("gen_ai.input.messages", "a prompt")
+            .with("gen_ai.usage.input_tokens", 5)
+            .with("gen_ai.usage.output_tokens", -5);
+        pass(&mut filter, &chunk(&[span]));
+        let (name, source) = environment.hub.status_sources().pop().unwrap();
+        assert_eq!(name, "test.0");
+        let rows = source.rows(clock::now(), clock::unix_nanos());
+        let of = |section| {
+            let rows = rows.iter().filter(move |(of, _)| *of == section);
+            rows.map(|(_, row)| row).collect::<Vec<_>>()
+        };
+        let (models, findings) = (of(StatusSection::Models), of(StatusSection::Findings));
+        assert_eq!((models.len(), findings.len()), if is_watched { (1, 1) } else { (0, 0) });
+        if is_watched {
+            assert_eq!(
+                (&models[0]["model"], &models[0]["requests"]),
+                (&"gpt-4o".into(), &1.into())
+            );
+            assert_eq!(findings[0]["type"], "usage");
+            assert!(findings[0]["says"].as_str().unwrap().len() > 10, "{findings:?}");
+        }
+        assert!(!format!("{rows:?}").contains("a prompt"));
+        drop(filter);
+        environment.hub.close();
+        assert!(source.rows(clock::now(), clock::unix_nanos()).is_empty());
+    }
 }
 
 /// What the host is given: contexts of metrics, unless it refuses, how often, and how often it was flushed.
@@ -79,7 +121,7 @@ fn metrics_are_emitted_in_the_host_s_own_form() {
         .with("gen_ai.operation.name", "chat")
         .with("gen_ai.usage.output_tokens", 5);
     let bytes = chunk(&[span]);
-    let mut emitter = Emitter::new(&environment);
+    let mut emitter = Emitter::new(&environment, Waker::new(|| {}));
     let mut sink = Contexts(Vec::new(), Some(NotAppended::Refused), 0, 0);
     assert_eq!(filter.on_chunk(Chunk { tag: b"ai", bytes: &bytes }), Verdict::Pass);
     // What the host refuses is offered again, whole.
@@ -116,7 +158,7 @@ fn metrics_are_emitted_for_prometheus() {
         SpanRecord::new(1, 1).service(service).with("gen_ai.operation.name", "chat")
     });
     let bytes = chunk(&spans);
-    let mut emitter = Emitter::new(&environment);
+    let mut emitter = Emitter::new(&environment, Waker::new(|| {}));
     let mut sink = Contexts::default();
     assert_eq!(filter.on_chunk(Chunk { tag: b"spans", bytes: &bytes }), Verdict::Pass);
     emitter.pause(Pause::Shutdown, &mut sink);

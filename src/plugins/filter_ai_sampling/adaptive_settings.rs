@@ -15,7 +15,7 @@ use crate::sampling::policy::{Field, PolicyRule};
 /// How many keys are told apart where nothing else is said.
 const DEFAULT_KEYS: usize = 500;
 /// The rate while there is no history, where nothing else is said.
-const INITIAL_RATE: f64 = 10.0;
+pub(super) const INITIAL_RATE: f64 = 10.0;
 
 /// The keys of settings that all adaptive samplers have.
 #[derive(Debug, Clone, Copy)]
@@ -45,17 +45,27 @@ impl Settings {
         (!names.is_empty()).then(|| KeyFields::new(fields, with_count))
     }
 
-    /// How many keys are told apart; as many as there may be for 0, which is no limit elsewhere.
+    /// How many keys are told apart.
     pub(super) fn max_keys(self, node: Node<'_>, notes: &mut Notes) -> Option<usize> {
-        let Some(value) = node.map.get(self.max_keys) else { return Some(DEFAULT_KEYS) };
-        let number = value.as_u64().and_then(|number| usize::try_from(number).ok());
-        match number.filter(|number| *number <= MAX_KEYS) {
-            Some(0) => Some(MAX_KEYS),
-            Some(number) => Some(number),
-            None => {
-                notes.refuse(node, self.max_keys, &format!("allowed: 0 to {MAX_KEYS}"));
-                None
-            }
+        max_keys(node, self.max_keys, DEFAULT_KEYS, notes)
+    }
+}
+
+/// How many keys are told apart; as many as there may be for 0, which is no limit elsewhere.
+pub(super) fn max_keys(
+    node: Node<'_>,
+    key: &str,
+    default: usize,
+    notes: &mut Notes,
+) -> Option<usize> {
+    let Some(value) = node.map.get(key) else { return Some(default) };
+    let number = value.as_u64().and_then(|number| usize::try_from(number).ok());
+    match number.filter(|number| *number <= MAX_KEYS) {
+        Some(0) => Some(MAX_KEYS),
+        Some(number) => Some(number),
+        None => {
+            notes.refuse(node, key, &format!("allowed: 0 to {MAX_KEYS}"));
+            None
         }
     }
 }
@@ -142,15 +152,21 @@ pub(super) const GOALS: [(&str, AmountUnit); 3] = [
 pub(super) struct Dialect {
     settings: Settings,
     parse: fn(&str) -> Option<Duration>,
+    /// Whether goals per second are those of a fleet.
+    of_fleet: bool,
 }
 
 /// Ours.
-pub(super) const OURS: Dialect =
-    Dialect { settings: Settings { fields: "keys", max_keys: "max_keys" }, parse: parse_duration };
+pub(super) const OURS: Dialect = Dialect {
+    settings: Settings { fields: "keys", max_keys: "max_keys" },
+    parse: parse_duration,
+    of_fleet: true,
+};
 /// The Collector's.
 pub(super) const COLLECTORS: Dialect = Dialect {
     settings: Settings { fields: "fingerprint_attributes", max_keys: "max_keys" },
     parse: go_duration,
+    of_fleet: false,
 };
 
 impl Dialect {
@@ -159,21 +175,33 @@ impl Dialect {
         let percentage = notes.number(node, "goal_percentage", (f64::MIN_POSITIVE, 100.0));
         let history = self.average(node, notes);
         let rate = 100.0 / percentage?;
-        self.config(node, (Goal::OneIn(rate), AmountUnit::Spans), history?, rate, notes)
+        self.config(node, (Goal::OneIn(rate), AmountUnit::Spans, history?), rate, notes)
     }
 
     /// So much per second of all keys together.
     pub(super) fn throughput(
         self,
         node: Node<'_>,
-        (key, unit): (&str, AmountUnit),
+        goal: (&str, AmountUnit),
         notes: &mut Notes,
     ) -> Option<AdaptiveConfig> {
+        let goal = self.goal(node, goal, "ema", notes)?;
+        self.config(node, goal, INITIAL_RATE, notes)
+    }
+
+    /// So much per second, and the history by which it is kept: `algorithm` where nothing else is said.
+    pub(super) fn goal(
+        self,
+        node: Node<'_>,
+        (key, unit): (&str, AmountUnit),
+        algorithm: &str,
+        notes: &mut Notes,
+    ) -> Option<(Goal, AmountUnit, History)> {
         let goal = notes.number(node, key, (f64::MIN_POSITIVE, f64::MAX));
-        let is_windowed = match node.map.get("algorithm").map(Value::as_str) {
-            None | Some(Some("ema")) => false,
-            Some(Some("windowed")) => true,
-            Some(_) => {
+        let is_windowed = match node.map.get("algorithm").map_or(Some(algorithm), Value::as_str) {
+            Some("ema") => false,
+            Some("windowed") => true,
+            _ => {
                 notes.refuse(node, "algorithm", "allowed: ema, windowed");
                 return None;
             }
@@ -188,7 +216,7 @@ impl Dialect {
         }
         let history =
             if is_windowed { self.window(node, notes) } else { self.average(node, notes) };
-        self.config(node, (Goal::PerSecond(goal?), unit), history?, INITIAL_RATE, notes)
+        Some((Goal::PerSecond(goal?), unit, history?))
     }
 
     fn window(self, node: Node<'_>, notes: &mut Notes) -> Option<History> {
@@ -215,8 +243,7 @@ impl Dialect {
     fn config(
         self,
         node: Node<'_>,
-        (goal, unit): (Goal, AmountUnit),
-        history: History,
+        (goal, unit, history): (Goal, AmountUnit, History),
         initial: f64,
         notes: &mut Notes,
     ) -> Option<AdaptiveConfig> {
@@ -226,8 +253,18 @@ impl Dialect {
             History::Sliding(..) => Shares::Equal,
             History::Last(_) | History::Average { .. } => Shares::Logarithmic,
         };
-        let (keys, whole) = (keys?, false);
-        Some(AdaptiveConfig { keys, goal, unit, history, shares, whole, initial, max_keys })
+        Some(AdaptiveConfig {
+            keys: keys?,
+            goal,
+            unit,
+            history,
+            shares,
+            whole: false,
+            initial,
+            max_keys,
+            of_fleet: self.of_fleet,
+            tenants: None,
+        })
     }
 }
 
@@ -245,10 +282,16 @@ pub(super) fn throughput(settings: &mut PolicySettings<'_>, node: Node<'_>) -> O
 
 /// The same as the settings of a sampler.
 fn own_throughput(node: Node<'_>, notes: &mut Notes) -> Option<AdaptiveConfig> {
+    let goal = own_goal(node, notes);
+    OURS.throughput(node, goal, notes)
+}
+
+/// The one of our goals per second that is given.
+pub(super) fn own_goal(node: Node<'_>, notes: &mut Notes) -> (&'static str, AmountUnit) {
     let mut goals = GOALS.into_iter().filter(|(key, _)| node.map.contains_key(*key));
     let goal = goals.next().unwrap_or(GOALS[1]);
     if let Some((key, _)) = goals.next() {
         notes.refuse(node, key, &format!("allowed: one goal; '{}' is one already", goal.0));
     }
-    OURS.throughput(node, goal, notes)
+    goal
 }

@@ -23,6 +23,12 @@ pub(super) const SESSION: CounterFamily = CounterFamily::counter(
     "Spans of sessions: decided by the session, or sampled before it was known",
     &["outcome"],
 );
+/// How many instances share the goals of a fleet.
+pub(super) const FLEET_SIZE: CounterFamily = CounterFamily::gauge(
+    "fleet_size",
+    "Instances that goals of a fleet are taken to be shared by",
+    &[],
+);
 /// What may become of them.
 pub(super) const SESSION_OUTCOMES: [&str; 2] = ["decided", "sampled_before"];
 /// The label of spans that are kept because they have no usable trace id.

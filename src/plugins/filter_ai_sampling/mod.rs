@@ -4,8 +4,11 @@ mod adaptive_settings;
 mod collector_file;
 mod companions;
 mod counters;
+mod fleet;
 mod head_rates;
+mod head_sampling;
 mod journal;
+mod model_settings;
 mod ottl;
 mod policies_file;
 mod policy_list;
@@ -14,21 +17,22 @@ mod reload;
 mod rules_file;
 mod tail_numbers;
 mod tail_sampling;
+mod tenant_numbers;
+mod tenant_settings;
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use self::collector_file::Block;
-use self::companions::{CompanionNumbers, Companions, HeadLogNumbers};
-use self::counters::{
-    DROPPED, KEPT, NO_TRACE_ID, NOT_SAMPLED, RECEIVED, SESSION, SESSION_OUTCOMES, UNANSWERED,
-};
+use self::companions::{CompanionNumbers, Companions};
+use self::fleet::FleetSizeFile;
+use self::head_sampling::HeadSampling;
 use self::journal::JournalSettings;
 use self::policies_file::Layout;
 use self::policy_list::{PolicyList, TOO_MANY_TESTS};
 use self::reload::{ConfigFile, Reading};
 use self::tail_sampling::TailSampling;
-use crate::clock::{self, Tick};
+use crate::clock;
 use crate::codec::records::StatusCode;
 use crate::condition::Condition;
 use crate::config::read::{self, Read};
@@ -41,10 +45,9 @@ use crate::plugin::{
 use crate::plugins::derived::missing_emitter::missing_emitter;
 use crate::sampling::policy::{Policies, PolicyRule, SpanTest, ValueTest};
 use crate::sampling::{
-    FoundIn, HeadRate, HeadSampler, HeadTally, LogsFollow, SessionKeys, TailConfig, TailSampler,
-    TailSettings, Threshold, TombstoneSettings, UndecidedLogs,
+    FoundIn, HeadSampler, LogsFollow, SessionKeys, TailConfig, TailSampler, TailSettings,
+    Threshold, TombstoneSettings, UndecidedLogs,
 };
-use crate::stats::Counter;
 
 options! {
     /// What is configured.
@@ -65,6 +68,9 @@ options! {
             Time "decision_wait_max",
             "Tail: learn how long traces go on by the resource and name of their first span, and decide those \
              that last longer than decision_wait up to this long after their first span";
+        early_decision: bool = read::bool,
+            Bool "early_decision" = "on",
+            "Tail: decide a trace as soon as nothing that follows can change the outcome; off: when its wait is over";
         keep_errors: bool = read::bool,
             Bool "keep_errors" = "off",
             "Tail: keep traces with an error";
@@ -151,18 +157,32 @@ options! {
         tombstone_interval: Duration = companions::interval,
             Time "tombstone_interval" = "60s",
             "Tail: how often the counts of dropped traces are emitted";
+        fleet_size: Option<usize> = read::some(read::count(1..=fleet::MAX_SIZE)),
+            Int "fleet_size",
+            "How many instances see a part of the traffic each: goals per second are those of all of them together";
+        fleet_size_file: Option<String> = read::trimmed,
+            Str "fleet_size_file",
+            "File with that number, which is read again when it changes, in the place of fleet_size";
         rules_environment: Option<String> = read::text,
             Str "rules_environment",
             "Tail: the environment or dataset of a Refinery rules file in config_file whose sampler decides; \
              __default__ where none is named";
         + FileOptions::option("YAML file with any of these options, and with policies, or of a Collector with its processor \
-             tail_sampling or adaptive_tail_sampling, or rules of Refinery");
+             tail_sampling or adaptive_tail_sampling, or rules of Refinery, which may be in TOML");
     }
 }
 
 /// Options that head sampling has too.
-const OF_BOTH_MODES: [&str; 6] =
-    ["mode", "sampling_percentage", "session_attributes", "session_hash_key", "logs", CONFIG_FILE];
+const OF_BOTH_MODES: [&str; 8] = [
+    "mode",
+    "sampling_percentage",
+    "session_attributes",
+    "session_hash_key",
+    "logs",
+    "fleet_size",
+    "fleet_size_file",
+    CONFIG_FILE,
+];
 
 fn attribute_tests(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Vec<(String, ValueTest)>> {
     let mut tests = Vec::new();
@@ -211,7 +231,7 @@ pub struct AiSampling {
 }
 
 enum Form {
-    Head(Box<Head>),
+    Head(Box<HeadSampling>),
     Tail(Arc<TailSampling>),
 }
 
@@ -225,9 +245,12 @@ impl Filter for AiSampling {
             || (!environment.hub.has_emitter()).then(|| missing_emitter(&environment.host_release));
         let tags = options.host_value("match");
         let file = read_file(options);
+        let size_file = file.get(fleet::FILE).map(str::trim).filter(|path| !path.is_empty());
+        let fleet_file = size_file.map(|path| FleetSizeFile::new(path, clock::now()));
         let form = match configured(&file, position, &missing)? {
-            Configured::Head(sampler, rates) => {
-                Form::Head(Box::new(Head::new(sampler, rates, &environment)))
+            Configured::Head(sampler, fleet_size) => {
+                let fleet = (fleet_size, fleet_file);
+                Form::Head(Box::new(HeadSampling::new(sampler, fleet, &environment)))
             }
             Configured::Tail(config, journal, companions) => {
                 let reading = Reading { open: read_file, configure: tail_again };
@@ -252,7 +275,8 @@ impl Filter for AiSampling {
                 let sampler = companions.given_to(sampler);
                 let companions = CompanionNumbers::new(companions, &environment);
                 let beside = (journal, companions);
-                let tail = Arc::new(TailSampling::new(sampler, file, beside, &environment));
+                let tail =
+                    Arc::new(TailSampling::new(sampler, (file, fleet_file), beside, &environment));
                 environment.hub.add_source(Arc::clone(&tail) as Arc<dyn TelemetrySource>);
                 Form::Tail(tail)
             }
@@ -273,7 +297,7 @@ impl Filter for AiSampling {
 
 /// What is configured, as a sampler.
 enum Configured {
-    Head(HeadSampler, Vec<HeadRate>),
+    Head(HeadSampler, u32),
     Tail(Box<TailConfig>, Option<JournalSettings>, Companions),
 }
 
@@ -282,7 +306,7 @@ fn read_file(options: &dyn Options) -> FileOptions<'_> {
     let mut sections = vec!["policies", head_rates::SECTION];
     sections.extend(collector_file::SECTIONS);
     sections.extend(rules_file::SECTIONS);
-    FileOptions::read(options, OPTIONS, &sections)
+    FileOptions::read_unless(options, OPTIONS, &sections, rules_file::old_rules)
 }
 
 /// Reads all options. `missing` says what a tail sampler lacks beside them.
@@ -296,8 +320,11 @@ fn configured(
     let (block, notes) = collector_file::read(options.root(), &mut list);
     notes.into_iter().for_each(|notes| parser.file_problems(notes));
     let mut given = Given::read(&mut parser)?;
+    let fleet_size =
+        fleet::configured(&mut parser, given.fleet_size, given.fleet_size_file.as_deref());
     let environment_named = given.rules_environment.as_deref();
     parser.file_problems(rules_file::read(options.root(), environment_named, &mut list));
+    parser.file_problems(list.in_fleet(fleet_size));
     parser.file_problems(policies_file::read(options.root(), Layout::Flat, &mut list));
     take_block(&mut parser, &mut given, &block);
     let sessions = sessions(&mut parser, &given);
@@ -310,7 +337,8 @@ fn configured(
             companions::check_rates(&mut parser, given.logs_follow, &rates);
             let sampler = HeadSampler::from_percentage(percentage).with_sessions(sessions);
             let sampler = sampler.with_logs(given.logs_follow);
-            parser.finish(Configured::Head(sampler, rates))
+            let sampler = sampler.with_rates(rates);
+            parser.finish(Configured::Head(sampler, fleet_size.unwrap_or(1)))
         }
         Mode::Tail => {
             if !rates.is_empty() {
@@ -404,7 +432,7 @@ fn check_head(parser: &mut Parser<'_>, percentage: Option<f64>, list: &PolicyLis
     // What differs from its default was meant to do something.
     for option in OPTIONS.iter().filter(|option| !OF_BOTH_MODES.contains(&option.name)) {
         let means_something = |given: &&str| match option.kind {
-            OptionKind::Bool => parse_bool(given.trim()) == Some(true),
+            OptionKind::Bool => parse_bool(given.trim()) != option.default.and_then(parse_bool),
             _ => Some(*given) != option.default,
         };
         if let Some(given) = parser.text(option.name).filter(means_something) {
@@ -436,6 +464,7 @@ fn tail_settings(parser: &mut Parser<'_>, given: &Given) -> TailSettings {
         max_trace_spans: limit(given.max_spans_per_trace),
         max_trace_bytes: limit(given.max_trace_size),
         shed_at,
+        decides_early: given.early_decision,
         dry_run: given.dry_run,
     }
 }
@@ -498,62 +527,6 @@ fn flat_tests(given: &Given, list: &mut PolicyList) -> bool {
         }
     }
     room
-}
-
-/// Head sampling.
-struct Head {
-    sampler: HeadSampler,
-    position: Position,
-    received: Counter,
-    kept: Counter,
-    untraced: Counter,
-    dropped: Counter,
-    /// Of each rate.
-    rates: Vec<[Counter; 3]>,
-    sessions: [Counter; 2],
-    logs: Option<HeadLogNumbers>,
-}
-
-impl Head {
-    fn new(sampler: HeadSampler, rates: Vec<HeadRate>, environment: &Environment) -> Self {
-        let counters = &environment.counters;
-        let of = |rate: &HeadRate| {
-            [KEPT, DROPPED, UNANSWERED].map(|family| counters.counter(family, &[&rate.name]))
-        };
-        let rate_counters = rates.iter().map(of).collect();
-        Self {
-            logs: sampler.logs_follow().then(|| HeadLogNumbers::new(counters)),
-            sampler: sampler.with_rates(rates),
-            rates: rate_counters,
-            position: Position { run: environment.hub.run(), after: environment.position },
-            received: counters.counter(RECEIVED, &[]),
-            kept: counters.counter(KEPT, &["sampling_percentage"]),
-            untraced: counters.counter(KEPT, &[NO_TRACE_ID]),
-            dropped: counters.counter(DROPPED, &[NOT_SAMPLED]),
-            sessions: SESSION_OUTCOMES.map(|outcome| counters.counter(SESSION, &[outcome])),
-        }
-    }
-
-    fn on_chunk(&mut self, chunk: Chunk<'_>, now: Tick) -> Option<Vec<u8>> {
-        let mut tally = HeadTally::default();
-        let chunk = (chunk.tag, chunk.bytes);
-        let goes_on = self.sampler.on_chunk(chunk, self.position, now, &mut tally);
-        for ([kept, dropped, unanswered], of_rate) in self.rates.iter().zip(&tally.rates) {
-            kept.add(of_rate.kept);
-            dropped.add(of_rate.dropped);
-            unanswered.add(of_rate.unanswered);
-        }
-        self.received.add(tally.received);
-        self.kept.add(tally.kept);
-        self.untraced.add(tally.untraced);
-        self.dropped.add(tally.dropped);
-        if let Some(logs) = &self.logs {
-            logs.add(tally.logs);
-        }
-        let of_sessions = [tally.of_sessions, tally.against_sessions];
-        self.sessions.iter().zip(of_sessions).for_each(|(counter, spans)| counter.add(spans));
-        goes_on
-    }
 }
 
 crate::export_filter!("filter_ai_sampling", AiSampling);

@@ -1,9 +1,11 @@
 //! Policies as they are collected from options and files.
 
+use super::fleet;
 use crate::codec::records::ContentHint;
+use crate::config::Notes;
 use crate::sampling::adaptive::AdaptiveConfig;
 use crate::sampling::policy::{
-    Limit, Policies, Policy, PolicyAction, PolicyRule, SpanTest, SpanTests,
+    Limit, NoveltyConfig, Policies, Policy, PolicyAction, PolicyRule, SpanTest, SpanTests,
 };
 
 /// The problem of too many tests of single spans.
@@ -18,6 +20,10 @@ pub(super) struct PolicyList {
     limits: Vec<Limit>,
     adaptive: Vec<AdaptiveConfig>,
     content: Vec<(usize, ContentHint)>,
+    novelty: Vec<NoveltyConfig>,
+    /// Where goals of a fleet stand that need its size.
+    fleet_goals: Vec<String>,
+    fleet_size: u32,
     /// What has rules of which the first that matches decides, and how many there are of them.
     in_order: Option<(&'static str, usize)>,
 }
@@ -43,6 +49,26 @@ impl PolicyList {
     pub(super) fn adaptive(&mut self, config: AdaptiveConfig) -> usize {
         self.adaptive.push(config);
         self.adaptive.len().saturating_sub(1)
+    }
+
+    /// What keeps what is new, by its index.
+    pub(super) fn novelty(&mut self, config: NoveltyConfig) -> usize {
+        self.novelty.push(config);
+        self.novelty.len().saturating_sub(1)
+    }
+
+    /// Says that the value there asks for a goal of a fleet.
+    pub(super) fn needs_fleet_size(&mut self, at: String) {
+        self.fleet_goals.push(at);
+    }
+
+    /// Takes the size of the fleet, if an option says it, and notes what needs it if none does.
+    pub(super) fn in_fleet(&mut self, size: Option<u32>) -> Notes {
+        let mut notes = Notes::default();
+        self.fleet_size = size.unwrap_or(1);
+        let goals = self.fleet_goals.iter().filter(|_| size.is_none());
+        goals.for_each(|at| notes.problem(format!("{at}: {}", fleet::NEEDS)));
+        notes
     }
 
     /// Says that the first of the policies up to here that matches decides, because `section` has it so.
@@ -97,9 +123,12 @@ impl PolicyList {
 
     /// The policies.
     pub(super) fn finish(self) -> Policies {
-        Policies::new(self.policies, self.tests, self.limits)
+        let mut policies = Policies::new(self.policies, self.tests, self.limits)
             .with_adaptive(self.adaptive)
             .with_content(self.content)
-            .in_order(self.in_order.is_some())
+            .with_novelty(self.novelty)
+            .in_order(self.in_order.is_some());
+        policies.set_fleet_size(self.fleet_size);
+        policies
     }
 }

@@ -292,12 +292,30 @@ impl Settings<'_> {
         Some(PolicyRule::Any(rules))
     }
 
+    /// A whole number of a range.
+    pub(super) fn whole(
+        &mut self,
+        node: Node<'_>,
+        key: &str,
+        (low, high): (u64, u64),
+        default: u64,
+    ) -> Option<u64> {
+        let Some(value) = node.map.get(key) else { return Some(default) };
+        let number = value.as_u64().filter(|number| (low..=high).contains(number));
+        if number.is_none() {
+            let up_to = if high < u64::MAX { format!(" to {high}") } else { String::new() };
+            self.notes.refuse(node, key, &format!("allowed: a whole number from {low}{up_to}"));
+        }
+        number
+    }
+
     /// A rule that asks for a span that passes the test.
     pub(super) fn span_test(&mut self, test: SpanTest) -> Option<PolicyRule> {
         self.test(test).map(PolicyRule::SpanTest)
     }
 
-    fn test(&mut self, test: SpanTest) -> Option<usize> {
+    /// A test of single spans, by its index.
+    pub(super) fn test(&mut self, test: SpanTest) -> Option<usize> {
         let index = self.list.test(test);
         if index.is_none() {
             self.notes.problem(TOO_MANY_TESTS.to_owned());

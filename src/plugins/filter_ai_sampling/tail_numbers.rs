@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::counters::{
-    DROPPED, DRY_RUN, KEPT, NO_TRACE_ID, NOT_SAMPLED, RECEIVED, SESSION, SESSION_OUTCOMES,
+    DROPPED, DRY_RUN, FLEET_SIZE, KEPT, NO_TRACE_ID, NOT_SAMPLED, RECEIVED, SESSION,
+    SESSION_OUTCOMES,
 };
+use super::tenant_numbers::TenantNumbers;
 use crate::sampling::{TailSampler, TailTally, Volume};
 use crate::stats::{Counter, CounterFamily, Counters};
 
@@ -75,6 +77,9 @@ pub(super) struct TailNumbers {
     compared: [Counter; 3],
     predicted: Predicted,
     adaptive: Adaptive,
+    fleet_size: Counter,
+    /// From when a policy shares a goal among tenants.
+    tenants: Option<TenantNumbers>,
 }
 
 /// What adaptive samplers count.
@@ -113,12 +118,17 @@ impl TailNumbers {
             compared: ["alike", "kept_instead", "dropped_instead"].map(of(COMPARED)),
             predicted: Predicted::new(counters),
             adaptive: Adaptive::default(),
+            fleet_size: counters.counter(FLEET_SIZE, &[]),
+            tenants: None,
             counters: Arc::clone(counters),
         }
     }
 
     /// Shows what a sampler counts; policies that are new get counters of their own.
-    pub(super) fn show(&mut self, sampler: &TailSampler) {
+    pub(super) fn show(&mut self, sampler: &mut TailSampler) {
+        self.show_tenants(sampler);
+        let sampler = &*sampler;
+        self.fleet_size.set(sampler.fleet_size().into());
         let tally: &TailTally = sampler.tally();
         for name in sampler.names().iter().skip(self.kept.len()) {
             self.kept.push(self.counters.counter(KEPT, &[name]));
@@ -146,6 +156,19 @@ impl TailNumbers {
         self.adaptive.show(sampler, &self.counters);
         if tally.dry_run > 0 {
             self.predicted.show(sampler, &self.counters);
+        }
+    }
+
+    fn show_tenants(&mut self, sampler: &mut TailSampler) {
+        if self.adaptive.generation != Some(sampler.generation()) {
+            let policies = sampler.policies();
+            let mut names = policies.with_tenants().map(|index| policies.name(index)).peekable();
+            if self.tenants.is_none() && names.peek().is_some() {
+                self.tenants = Some(TenantNumbers::new(&self.counters, names));
+            }
+        }
+        if let Some(tenants) = &mut self.tenants {
+            sampler.take_tenants(&mut |policy, tenant, count| tenants.add(policy, tenant, count));
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::companions::CompanionNumbers;
+use super::fleet::FleetSizeFile;
 use super::journal::{Journal, JournalEnvironment, JournalSettings};
 use super::reload::ConfigFile;
 use super::tail_numbers::TailNumbers;
@@ -50,6 +51,7 @@ struct State {
     generation: u32,
     was_shedding: bool,
     file: Option<ConfigFile>,
+    fleet_file: Option<FleetSizeFile>,
     /// Taken and refused.
     file_changes: [Counter; 2],
     journal: Journaling,
@@ -67,7 +69,7 @@ enum Journaling {
 impl TailSampling {
     pub(super) fn new(
         sampler: TailSampler,
-        file: Option<ConfigFile>,
+        (file, fleet_file): (Option<ConfigFile>, Option<FleetSizeFile>),
         (journal, companions): (Option<JournalSettings>, CompanionNumbers),
         environment: &Environment,
     ) -> Self {
@@ -84,6 +86,7 @@ impl TailSampling {
             generation: sampler.generation(),
             was_shedding: false,
             file,
+            fleet_file,
             file_changes: ["taken", "refused"].map(changes),
             sampler,
         };
@@ -283,6 +286,10 @@ impl TelemetrySource for TailSampling {
     fn take(&self, drain: Drain, now: Tick, unix_nanos: u64) -> Vec<Emission> {
         let mut state = self.state.lock();
         self.reload(&mut state, now);
+        let State { sampler, fleet_file, .. } = &mut *state;
+        if let Some(size) = fleet_file.as_mut().and_then(|file| file.follow(now, &self.log)) {
+            sampler.set_fleet_size(size);
+        }
         state.begin_journal(&self.log);
         state.recover(&self.log, now);
         state.write_journal(true, now);
@@ -301,5 +308,9 @@ impl TelemetrySource for TailSampling {
         let mut state = self.state.lock();
         state.sampler.put_back(emission);
         self.show(&mut state);
+    }
+
+    fn has_more(&self) -> bool {
+        self.state.lock().sampler.is_behind()
     }
 }

@@ -174,6 +174,11 @@ fn failures_without_a_status_are_kept_if_so_configured() {
     let head = [("sampling_percentage", "1"), ("errors", "all")];
     assert!(problems::<AiSampling>(&head, false)[0].contains("it needs 'mode: tail'"));
     assert_eq!(problems::<AiSampling>(&head[..1], false), [""; 0]);
+    let early = |value| problems::<AiSampling>(&[head[0], ("early_decision", value)], false);
+    assert!(
+        early("off")[0].contains("'early_decision': 'off' is not allowed; it needs 'mode: tail'")
+    );
+    assert_eq!(early("on"), [""; 0]);
 }
 
 /// Scenario: an expression that asks for an attribute that no span has, beside one that has an

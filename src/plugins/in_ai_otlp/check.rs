@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{NativeWarning, settings};
 use crate::plugin::{Environment, OpenError, Options, Sink};
 use crate::plugins::derived::max_memory;
+use crate::plugins::status_page;
 use crate::receive::{self, ListenAddresses, Receiver};
 use crate::stats::Log;
 
@@ -26,8 +27,9 @@ impl OtlpCheck {
         environment: &Environment,
         taken: &mut ListenAddresses,
     ) -> Result<Self, OpenError> {
-        let settings = settings(options, environment)?;
+        let (settings, status) = settings(options, environment)?;
         Receiver::check(&settings, &environment.counters, &environment.log, taken)?;
+        status_page::check(status.as_ref(), taken)?;
         environment.hub.add_emitter();
         let is_given = options.get(max_memory::NAME).is_some();
         Ok(Self {

@@ -20,7 +20,8 @@ use crate::plugin::{
 };
 use crate::plugins::derived::emitter::{self, Emitter};
 use crate::plugins::derived::max_memory;
-use crate::receive::{NativeSettings, Receiver, ReceiverSettings};
+use crate::plugins::status_page::{self, RunningPage};
+use crate::receive::{NativeSettings, PageAddress, Receiver, ReceiverSettings};
 use crate::stats::Log;
 
 options! {
@@ -62,19 +63,20 @@ options! {
 /// 64 MiB in plain bytes, because the host's suffixes are powers of 1000.
 const SIZE: &str = "67108864";
 
-const TABLES: [&[OptionSpec]; 5] =
-    [OWN, limits::OPTIONS, tags::OPTIONS, security::OPTIONS, stock::OPTIONS];
+const TABLES: [&[OptionSpec]; 6] =
+    [OWN, limits::OPTIONS, tags::OPTIONS, security::OPTIONS, status_page::OPTIONS, stock::OPTIONS];
 
 const OPTIONS: &[OptionSpec] = &joined::<
     {
-        let [own, limits, tags, security, stock] = TABLES;
-        own.len() + limits.len() + tags.len() + security.len() + stock.len()
+        let [own, limits, tags, security, status, stock] = TABLES;
+        own.len() + limits.len() + tags.len() + security.len() + status.len() + stock.len()
     },
 >(&TABLES);
 
 /// The plugin.
 #[derive(Debug)]
 pub struct AiOtlp {
+    status: Option<RunningPage>,
     receiver: Receiver,
     emitter: Emitter,
     /// What is to be said when all instances have started, if something is.
@@ -125,20 +127,27 @@ impl Input for AiOtlp {
         environment: Environment,
         waker: Waker,
     ) -> Result<Self, OpenError> {
-        let settings = settings(options, &environment)?;
+        let (settings, status) = settings(options, &environment)?;
         let warning = NativeWarning::of(&settings, &environment);
         let log = Arc::clone(&environment.log);
-        let receiver = Receiver::open(&settings, waker, &environment.counters, log)?;
-        let emitter = Emitter::new(&environment);
+        let receiver = Receiver::open(&settings, waker.clone(), &environment.counters, log)?;
+        let status = RunningPage::open(status.as_ref(), &environment)?;
+        let emitter = Emitter::new(&environment, waker);
         let check_memory = options.get(max_memory::NAME).is_some();
-        Ok(Self { receiver, emitter, warning, check_memory })
+        Ok(Self { status, receiver, emitter, warning, check_memory })
     }
 
     fn on_wake(&mut self, sink: &mut dyn Sink) {
         self.receiver.append(sink);
+        if self.emitter.is_behind() {
+            self.emit(sink);
+        }
     }
 
     fn on_tick(&mut self, sink: &mut dyn Sink) {
+        if let Some(status) = &self.status {
+            status.tick();
+        }
         // Filters start after inputs, and before the first tick.
         if let Some(warning) = self.warning.take() {
             warning.give();
@@ -147,11 +156,13 @@ impl Input for AiOtlp {
             self.receiver.warn_if_bounded(sink);
         }
         self.receiver.append(sink);
-        let room = if self.receiver.is_overfull() { 0 } else { usize::MAX };
-        self.emitter.tick(sink, room);
+        self.emit(sink);
     }
 
     fn on_pause(&mut self, why: Pause, sink: &mut dyn Sink) {
+        if let Some(status) = &self.status {
+            status.pause(why);
+        }
         match why {
             Pause::Pressure => self.receiver.pause(),
             Pause::Shutdown => {
@@ -166,14 +177,25 @@ impl Input for AiOtlp {
 
     fn on_resume(&mut self) {
         self.receiver.resume();
+        if let Some(status) = &self.status {
+            status.resume();
+        }
         self.emitter.resume();
+    }
+}
+
+impl AiOtlp {
+    /// Emits what filters made, as far as there is room.
+    fn emit(&mut self, sink: &mut dyn Sink) {
+        let room = if self.receiver.is_overfull() { 0 } else { usize::MAX };
+        self.emitter.tick(sink, room);
     }
 }
 
 fn settings(
     options: &dyn Options,
     environment: &Environment,
-) -> Result<ReceiverSettings, OpenError> {
+) -> Result<(ReceiverSettings, Option<PageAddress>), OpenError> {
     let mut parser = Parser::new(options);
     let stock = stock::read(&mut parser)?;
     let given = Given::read(&mut parser)?;
@@ -188,7 +210,8 @@ fn settings(
         .map(|listen| listen.trim().to_owned())
         .filter(|listen| !listen.is_empty())
         .unwrap_or_else(|| "127.0.0.1".to_owned());
-    parser.finish(ReceiverSettings {
+    let status = status_page::read(&mut parser)?;
+    let settings = ReceiverSettings {
         listen,
         grpc_port: given.grpc_port.filter(|_| stock.http2),
         http_port,
@@ -203,7 +226,8 @@ fn settings(
         profiles: stock.profiles,
         tenancy,
         security,
-    })
+    };
+    parser.finish((settings, status))
 }
 
 const FORMATS: [(&str, bool); 2] = [("records", false), ("native", true)];

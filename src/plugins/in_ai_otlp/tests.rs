@@ -1,5 +1,7 @@
 //! The two inputs as the host sees them.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 
 use super::AiOtlp;
@@ -237,7 +239,7 @@ fn everything_leaves_at_a_shutdown_and_after() {
 #[test]
 fn each_signal_can_have_a_format_of_its_own() {
     let of = |options: &[(&str, &str)]| {
-        let native = super::settings(&given(options), &environment()).unwrap().native;
+        let native = super::settings(&given(options), &environment()).unwrap().0.native;
         native.map(|native| (native.traces, native.metrics, native.logs))
     };
     assert_eq!(of(&[]), None);
@@ -368,4 +370,61 @@ fn the_emitters_limit_is_checked_and_warned_of_where_it_does_not_hold() {
         let warned = said.iter().filter(|line| line.text.contains("no effect")).count();
         assert_eq!(warned, lines, "{value:?}: {said:?}");
     }
+}
+
+/// Scenario: both inputs with a page, with wrong options, and with a port that is taken. Guarantees: the page is
+/// there while the input is, its probe follows what the host does, and mistakes stop the start in words that name the
+/// option.
+#[test]
+fn inputs_have_a_page_where_it_is_asked_for() {
+    let ports = [("grpc_port", "off"), ("http_port", "0"), ("status_port", "0")];
+    let environment = environment();
+    let mut plugin = open(&given(&ports), &environment).unwrap();
+    let lines = environment.log.take();
+    let page = lines.iter().find_map(|line| line.text.strip_prefix("status page on http://"));
+    let address = page.unwrap().strip_suffix('/').unwrap().to_owned();
+    assert!(address.starts_with("127.0.0.1:") && environment.hub.is_watched(), "{address}");
+    let ready = || {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        let request = "GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.rsplit('\n').next().unwrap().to_owned()
+    };
+    let mut pipe = Pipe::default();
+    assert_eq!(ready(), "starting");
+    plugin.on_tick(&mut pipe);
+    assert_eq!(ready(), "running");
+    plugin.on_pause(Pause::Pressure, &mut pipe);
+    assert_eq!(ready(), "paused");
+    plugin.on_resume();
+    assert_eq!(ready(), "running");
+    let port = address.rsplit(':').next().unwrap();
+    let taken = |options: &[(&str, &str)]| {
+        let emitter = AiEmitter::open(&given(options), environment.clone(), Waker::new(|| ()));
+        emitter.map(drop).map_err(|error| error.to_string())
+    };
+    let problem = taken(&[("status_port", port)]).unwrap_err();
+    assert!(problem.starts_with("cannot listen for the status page on 127.0.0.1:"), "{problem}");
+    plugin.on_pause(Pause::Shutdown, &mut pipe);
+    assert_eq!(ready(), "stopping");
+    drop(plugin);
+    assert_eq!(taken(&[("status_port", port)]), Ok(()));
+    for (options, says) in [
+        (&[("status_port", "many")][..], "option 'status_port': 'many' is not allowed; allowed: "),
+        (
+            &[("status_listen", "0.0.0.0")],
+            "option 'status_listen': '0.0.0.0' is not allowed; it needs",
+        ),
+        (&[("status_port", "0"), ("status_listen", " ")], "option 'status_listen': "),
+        (
+            &[("status_port", "0"), ("status_listen", "no.such.host.invalid")],
+            "cannot listen for the status",
+        ),
+    ] {
+        let problem = taken(options).unwrap_err();
+        assert!(problem.starts_with(says), "{problem}");
+    }
+    assert_eq!(taken(&[]), Ok(()));
 }

@@ -11,6 +11,7 @@ use super::aws::AwsDraft;
 use super::deduplication::DeduplicationDraft;
 use super::given::{WrongOption, option};
 use super::oauth2::OAuth2Draft;
+use super::temporality::TemporalityDraft;
 use crate::config::Parser;
 use crate::digest::Digest;
 use crate::export::{
@@ -37,6 +38,7 @@ pub(super) struct EndpointDraft {
     pub(super) rules: AttributeRules,
     pub(super) hash_key: Option<String>,
     pub(super) deduplication: DeduplicationDraft,
+    pub(super) temporality: TemporalityDraft,
     pub(super) dead_letter: Option<String>,
     pub(super) letter_file: Option<PathBuf>,
     pub(super) letter_file_size: Option<u64>,
@@ -57,6 +59,7 @@ impl EndpointDraft {
             rules: AttributeRules::default(),
             hash_key: None,
             deduplication: DeduplicationDraft::default(),
+            temporality: TemporalityDraft::default(),
             dead_letter: None,
             letter_file: None,
             letter_file_size: None,
@@ -82,6 +85,7 @@ impl EndpointDraft {
             Self::check_content,
             Self::check_dialect,
             Self::finish_deduplication,
+            Self::finish_temporality,
         ];
         for step in steps {
             if let Err((key, problem)) = step(&mut self) {
@@ -178,9 +182,21 @@ impl EndpointDraft {
             let problem = "it is for metrics, and 'signals' has no metrics";
             return Err(("server_metrics", problem.to_owned()));
         }
+        if self.endpoint.max_attribute_values.is_some()
+            && !self.endpoint.signals.contains(&Signal::Metrics)
+        {
+            let problem = "it is for metrics, and 'signals' has no metrics";
+            return Err(("max_attribute_values", problem.to_owned()));
+        }
         if self.endpoint.dialect.is_some() && !self.endpoint.signals.contains(&Signal::Traces) {
             return Err(("dialect", "it is for spans, and 'signals' has no traces".to_owned()));
         }
+        Ok(())
+    }
+
+    fn finish_temporality(&mut self) -> Result<(), WrongOption> {
+        let draft = std::mem::take(&mut self.temporality);
+        self.endpoint.temporality = draft.finish(&self.endpoint.signals)?;
         Ok(())
     }
 

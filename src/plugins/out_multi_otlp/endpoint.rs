@@ -2,7 +2,7 @@
 
 use super::draft::EndpointDraft;
 use super::given::{GivenPairs, last, option};
-use super::keys::{self, KEYS, ShownOnError};
+use super::keys::{self, EndpointKey, KEYS, ShownOnError};
 use super::stock;
 use crate::config::Parser;
 use crate::export::EndpointSettings;
@@ -73,15 +73,26 @@ fn fill(parser: &mut Parser<'_>, draft: &mut EndpointDraft, family: &str, given:
                 .problem(format!("option '{option}': there is no key '{key}'; allowed: {allowed}"));
             continue;
         };
-        match ((known.set)(draft, value), known.shown) {
-            (Ok(()), _) => {}
-            (Err(allowed), ShownOnError::Whole) => parser.refuse(&option, value, &allowed),
-            (Err(allowed), ShownOnError::WithoutPassword) => {
-                parser.refuse(&option, &without_password(value), &allowed);
-            }
-            (Err(problem), ShownOnError::Nothing) => {
-                parser.problem(format!("option '{option}': {problem}"));
-            }
+        set(parser, draft, known, &option, value);
+    }
+}
+
+/// Reads a value; what is wrong with it goes to the parser, without what may be a secret.
+pub(super) fn set(
+    parser: &mut Parser<'_>,
+    draft: &mut EndpointDraft,
+    known: &EndpointKey,
+    option: &str,
+    value: &str,
+) {
+    match ((known.set)(draft, value), known.shown) {
+        (Ok(()), _) => {}
+        (Err(allowed), ShownOnError::Whole) => parser.refuse(option, value, &allowed),
+        (Err(allowed), ShownOnError::WithoutPassword) => {
+            parser.refuse(option, &without_password(value), &allowed);
+        }
+        (Err(problem), ShownOnError::Nothing) => {
+            parser.problem(format!("option '{option}': {problem}"));
         }
     }
 }

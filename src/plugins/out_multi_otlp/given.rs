@@ -20,7 +20,7 @@ pub(super) struct NamedOptions {
 }
 
 /// Options by key, of one name after the other.
-pub(super) type OptionsByName = BTreeMap<String, Vec<(String, String)>>;
+pub(in crate::plugins) type OptionsByName = BTreeMap<String, Vec<(String, String)>>;
 
 /// The last value of a key.
 pub(super) fn last<'g>(given: &'g GivenPairs, wanted: &str) -> Option<&'g str> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::draft::EndpointDraft;
 use super::values::{self, WrongValue};
-use super::{attribute_rules, aws, content, deduplication, headers, stock};
+use super::{attribute_rules, aws, content, deduplication, headers, stock, temporality};
 use crate::export::AddressFamily;
 use crate::model::Signal;
 use crate::plugin::{OptionKind, OptionSpec};
@@ -222,6 +222,15 @@ keys! {
     };
     "server_metrics" ("original, current"), view => {
         to!(endpoint.maps_server_metrics, values::server_metrics)
+    };
+    "temporality" ("original, cumulative, delta"), view => {
+        to!(temporality.target, temporality::target)
+    };
+    "temporality_state_size" ("bytes that what is known of series may take"), view => {
+        some!(temporality.state_size, temporality::state_size)
+    };
+    "max_attribute_values" ("of each attribute of a metric; further ones become _OTHER"), view => {
+        some!(endpoint.max_attribute_values, values::attribute_values)
     };
     "attributes.add" ("KEY=VALUE"), secret, view => |draft, value| {
         attribute_rules::add(&mut draft.rules, value)

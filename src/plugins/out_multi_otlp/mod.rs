@@ -2,24 +2,29 @@
 
 mod attribute_rules;
 mod aws;
+pub(in crate::plugins) mod connection;
 mod content;
 mod dead_letter;
 mod deduplication;
 mod draft;
 mod endpoint;
-mod given;
+pub(in crate::plugins) mod given;
 mod group;
 mod headers;
 mod keys;
 mod logs;
 mod oauth2;
 mod single;
+mod status;
 mod stock;
+mod temporality;
 mod values;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use self::given::{NamedOptions, OptionsByName};
+use self::status::EndpointsStatus;
 use crate::config::read::{self, Read};
 use crate::config::{FileOptions, Parser, options};
 use crate::export::{EndpointSettings, EndpointTrial, ExportSettings, Exporter, GroupSettings};
@@ -87,7 +92,10 @@ impl Output for MultiOtlp {
         let tags = parser.host_value("match");
         check_originals(&mut parser, &settings, environment.hub.drops_originals(tags.as_deref()));
         let settings = parser.finish(settings)?;
-        Ok(Self { exporter: Exporter::start(&settings, &environment)? })
+        let exporter = Exporter::start(&settings, &environment)?;
+        let status = Arc::new(EndpointsStatus(exporter.watch()));
+        environment.hub.add_status_source(&environment.instance, status);
+        Ok(Self { exporter })
     }
 
     fn on_flush(&self, delivery: Delivery<'_>, completion: Completion) {
@@ -202,7 +210,10 @@ fn with_lists(mut family: OptionsByName) -> OptionsByName {
 }
 
 /// The options that start with the same name.
-fn family(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<OptionsByName> {
+pub(in crate::plugins) fn family(
+    parser: &mut Parser<'_>,
+    option: &OptionSpec,
+) -> Read<OptionsByName> {
     Some(parser.family(option.name.trim_end_matches('.')))
 }
 

@@ -209,6 +209,12 @@ pub(super) fn server_metrics(value: &str) -> Result<bool, WrongValue> {
     choice(value, &[("original", false), ("current", true)])
 }
 
+/// How many values an attribute of a metric may have.
+pub(super) fn attribute_values(value: &str) -> Result<usize, WrongValue> {
+    let count = value.parse().ok().filter(|count| (1..=100_000).contains(count));
+    count.ok_or_else(|| "allowed: a whole number from 1 to 100000".to_owned())
+}
+
 /// How long an unused connection is kept.
 pub(super) fn idle(value: &str) -> Result<Duration, WrongValue> {
     let time = parse_duration(value).filter(|time| !time.is_zero());

@@ -32,7 +32,7 @@ use crate::runtime::heavy;
 use crate::stats::{Counters, Log};
 use cors::Cors;
 use guard::Guard;
-use tls::ServerTls;
+pub(super) use tls::ServerTls;
 
 /// How often files are looked at.
 const LOOK: Duration = Duration::from_secs(3);

@@ -39,6 +39,8 @@ fn config(in_order: bool, unit: AmountUnit, name: &str, max_keys: usize) -> Tail
         whole: false,
         initial: 10.0,
         max_keys,
+        of_fleet: false,
+        tenants: None,
     };
     let policies = Policies::new(list, tests, Vec::new());
     TailConfig {
@@ -51,6 +53,7 @@ fn config(in_order: bool, unit: AmountUnit, name: &str, max_keys: usize) -> Tail
             max_trace_spans: None,
             max_trace_bytes: None,
             shed_at: None,
+            decides_early: true,
             dry_run: false,
         },
         compare_for: Duration::ZERO,

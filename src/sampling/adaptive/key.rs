@@ -30,6 +30,24 @@ impl KeyFields {
         xxh3_64(&self.text(spans))
     }
 
+    /// Shows the values of all fields in all spans as texts, with the place of the field.
+    pub(in crate::sampling) fn values(
+        &self,
+        spans: &[SpanParts<'_>],
+        show: &mut dyn FnMut(u64, &[u8]),
+    ) {
+        let mut text = Vec::new();
+        for (field, place) in self.fields.iter().zip(0_u64..) {
+            for span in spans.iter().filter(|span| span.is_root() || !field.is_of_root()) {
+                field.values(span, &mut |value| {
+                    text.clear();
+                    value.write(&mut text);
+                    show(place, &text);
+                });
+            }
+        }
+    }
+
     /// The key in the form of Refinery: of each field the distinct values of all spans in order, and then
     /// those of the root, and the number of spans.
     fn text(&self, spans: &[SpanParts<'_>]) -> Vec<u8> {
@@ -111,6 +129,30 @@ mod tests {
         assert_eq!(key(&of_root, true, &spans), "200•404•,test,3");
         let none = [span(1).with("app.team.id", 2), SpanRecord::new(1, 2).with("x", true)];
         assert_eq!(key(&fields[..2], true, &none), "2");
+    }
+
+    /// Cases: the Collector, `TestExtractKey_ScopedSelectors` and its likes, whose values are joined as Refinery's
+    /// are.
+    #[test]
+    fn selectors_look_where_the_published_tests_do() {
+        let spans = [
+            SpanRecord::new(1, 1).service("api").with("http.route", "/users"),
+            SpanRecord::new(1, 2).service("api").parent(1).with("http.route", "/users/id"),
+        ];
+        let leaking = [spans[0].clone().with("service.name", "span-level"), spans[1].clone()];
+        for (selector, want) in [
+            ("resource.attributes[\"service.name\"]", "api•,"),
+            ("resource.attributes[\"http.route\"]", ""),
+            ("span.attributes[\"http.route\"]", "/users•/users/id•,"),
+            ("root.attributes[\"http.route\"]", "/users,"),
+            ("any.attributes[\"service.name\"]", "api•span-level•,"),
+            ("any.attributes[\"missing\"]", ""),
+        ] {
+            assert_eq!(key(&[selector], false, &leaking), want, "{selector}");
+        }
+        for wrong in ["spans.attributes[\"k\"]", "span.attributes[k]", "span.attributes[\"\"]"] {
+            assert!(Field::parse(wrong).is_err(), "{wrong}");
+        }
     }
 
     /// Case: Refinery, `TestKeyLimits`.

@@ -6,6 +6,7 @@
 
 mod key;
 mod shares;
+mod tenants;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -15,6 +16,9 @@ use foldhash::fast::RandomState;
 pub use self::key::KeyFields;
 use self::shares::KeyAmount;
 pub use self::shares::Shares;
+pub(in crate::sampling) use self::tenants::TenantCounts;
+pub use self::tenants::{NO_TENANT, OTHER_TENANTS, TenantCount, TenantShare, Tenants};
+use super::policy::SpanParts;
 use super::threshold::Threshold;
 use crate::clock::Tick;
 
@@ -87,6 +91,10 @@ pub struct AdaptiveConfig {
     pub initial: f64,
     /// How many keys are told apart, at most [`MAX_KEYS`]; those beyond share one rate.
     pub max_keys: usize,
+    /// Whether the goal is one of all instances of a fleet together, of which each sees a part.
+    pub of_fleet: bool,
+    /// The tenants that share the goal, in the place of keys; their shares take the place of `shares`.
+    pub tenants: Option<Tenants>,
 }
 
 /// How much of one key there was.
@@ -120,6 +128,8 @@ pub struct AdaptiveSampler {
     burst_at: f64,
     has_rates: bool,
     beyond: u64,
+    /// How many instances the goal is for.
+    fleet_size: f64,
 }
 
 impl AdaptiveSampler {
@@ -136,6 +146,7 @@ impl AdaptiveSampler {
             burst_at: f64::INFINITY,
             has_rates: false,
             beyond: 0,
+            fleet_size: 1.0,
         }
     }
 
@@ -143,6 +154,29 @@ impl AdaptiveSampler {
     #[must_use]
     pub const fn config(&self) -> &AdaptiveConfig {
         &self.config
+    }
+
+    /// Says how many instances there are, which is heeded if the goal is theirs together. Rates that are there
+    /// change at once.
+    pub fn set_fleet_size(&mut self, size: u32) {
+        let size = f64::from(size.max(1));
+        if self.config.of_fleet && size != self.fleet_size {
+            self.fleet_size = size;
+            if self.has_rates {
+                self.make_rates();
+            }
+        }
+    }
+
+    /// The key of a trace, and the name of its tenant if tenants share the goal.
+    pub(super) fn key_of(&self, spans: &[SpanParts<'_>]) -> (u64, Option<Vec<u8>>) {
+        match &self.config.tenants {
+            None => (self.config.keys.hash(spans), None),
+            Some(tenants) => {
+                let name = tenants.name_of(spans);
+                (tenants::hash_of(&name), Some(name))
+            }
+        }
     }
 
     /// How many keys are told apart now.
@@ -258,11 +292,14 @@ impl AdaptiveSampler {
         self.current_sum = 0.0;
     }
 
-    /// Makes rates of the history.
+    /// Makes rates of the history. An instance of a fleet takes it that the others see as much as it does.
     fn make_rates(&mut self) {
         let AdaptiveConfig { goal, history, shares, whole, .. } = self.config;
+        let fleet = self.fleet_size;
+        // Refinery divides its goal instead, which is not the same where logarithms share it.
+        let of_all = if whole { 1.0 } else { fleet };
         let of = |(key, amounts): (&u64, &Amounts)| {
-            let all = amounts.average.max(1.0);
+            let all = amounts.average.max(1.0) * of_all;
             (*key, KeyAmount { all, left: all / amounts.before.max(1.0) })
         };
         let mut keyed: Vec<(u64, KeyAmount)> = self.amounts.iter().map(of).collect();
@@ -276,12 +313,13 @@ impl AdaptiveSampler {
         };
         let goal = match goal {
             Goal::OneIn(rate) => sum / rate,
+            Goal::PerSecond(amount) if whole => amount / fleet * seconds,
             Goal::PerSecond(amount) => amount * seconds,
         };
-        let rates = if whole {
-            shares::whole(shares, &counts, goal)
-        } else {
-            shares::exact(shares, &amounts, goal)
+        let rates = match &self.config.tenants {
+            Some(tenants) => tenants.rates(&keyed, goal, seconds),
+            None if whole => shares::whole(shares, &counts, goal),
+            None => shares::exact(shares, &amounts, goal),
         };
         for ((key, _), rate) in keyed.iter().zip(rates) {
             if let Some(amounts) = self.amounts.get_mut(key) {
@@ -289,7 +327,7 @@ impl AdaptiveSampler {
             }
         }
         if let History::Average { burst: Some((multiple, _)), .. } = history {
-            self.burst_at = sum * multiple;
+            self.burst_at = sum / of_all * multiple;
         }
         self.has_rates = true;
     }
@@ -297,5 +335,9 @@ impl AdaptiveSampler {
 
 #[cfg(test)]
 mod chain;
+#[cfg(test)]
+mod fleet_tests;
+#[cfg(test)]
+mod tenants_tests;
 #[cfg(test)]
 mod tests;

@@ -25,25 +25,35 @@ pub(super) fn exact(shares: Shares, amounts: &[KeyAmount], goal: f64) -> Vec<f64
         Shares::Logarithmic => amount.all.max(f64::MIN_POSITIVE).ln_1p(),
         Shares::Equal => 1.0,
     };
+    let wanted: Vec<(f64, f64)> =
+        amounts.iter().map(|amount| (amount.left, weight(amount))).collect();
+    let rate = |(amount, share): (&KeyAmount, f64)| {
+        if amount.left > share { rate_of(amount.all, share) } else { 1.0 }
+    };
+    amounts.iter().zip(fill(&wanted, goal)).map(rate).collect()
+}
+
+/// Weighted max-min fairness: what each of those that need so much gets of a goal by their weights, so that
+/// nobody gets more than they need, and what some do not need of their share goes to the others.
+pub(super) fn fill(wanted: &[(f64, f64)], goal: f64) -> Vec<f64> {
     // What needs less of its share comes first, so that one pass is enough.
-    let need = |index: usize| amounts.get(index).map_or(0.0, |amount| amount.left / weight(amount));
-    let mut order: Vec<usize> = (0..amounts.len()).collect();
+    let need = |index: usize| wanted.get(index).map_or(0.0, |(need, weight)| need / weight);
+    let mut order: Vec<usize> = (0..wanted.len()).collect();
     order.sort_unstable_by(|a, b| need(*a).total_cmp(&need(*b)));
     let mut goal_left = goal;
-    let mut weights: f64 = amounts.iter().map(weight).sum();
-    let mut rates = vec![1.0; amounts.len()];
+    let mut weights: f64 = wanted.iter().map(|(_, weight)| weight).sum();
+    let mut granted = vec![0.0; wanted.len()];
     for index in order {
-        let (Some(amount), Some(rate)) = (amounts.get(index), rates.get_mut(index)) else {
+        let (Some((need, weight)), Some(granted)) = (wanted.get(index), granted.get_mut(index))
+        else {
             continue;
         };
-        let share = if weights > 0.0 { goal_left * weight(amount) / weights } else { 0.0 };
-        if amount.left > share {
-            *rate = rate_of(amount.all, share);
-        }
-        goal_left = (goal_left - amount.left.min(share)).max(0.0);
-        weights -= weight(amount);
+        let share = if weights > 0.0 { goal_left * weight / weights } else { 0.0 };
+        *granted = need.min(share);
+        goal_left = (goal_left - *granted).max(0.0);
+        weights -= weight;
     }
-    rates
+    granted
 }
 
 /// Rates in whole numbers, as Refinery's samplers have them: `counts` in the order of their keys.
@@ -76,7 +86,7 @@ fn whole_logarithmic(counts: &[f64], goal: f64) -> Vec<f64> {
 }
 
 /// The rate that keeps `share` of `count`, 1 at least.
-fn rate_of(count: f64, share: f64) -> f64 {
+pub(super) fn rate_of(count: f64, share: f64) -> f64 {
     if share > 0.0 { (count / share).max(1.0) } else { f64::MAX }
 }
 

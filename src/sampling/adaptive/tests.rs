@@ -14,7 +14,18 @@ fn average(weight: f64, interval: Duration) -> History {
 
 fn config(goal: Goal, history: History, shares: Shares, whole: bool) -> AdaptiveConfig {
     let (keys, unit) = (KeyFields::default(), AmountUnit::Spans);
-    AdaptiveConfig { keys, goal, unit, history, shares, whole, initial: 10.0, max_keys: 500 }
+    AdaptiveConfig {
+        keys,
+        goal,
+        unit,
+        history,
+        shares,
+        whole,
+        initial: 10.0,
+        max_keys: 500,
+        of_fleet: false,
+        tenants: None,
+    }
 }
 
 fn sampler(goal: Goal, history: History, shares: Shares) -> AdaptiveSampler {

@@ -1,10 +1,14 @@
 //! Head sampling: each span at once, every span of a trace alike unless rates tell them apart.
 
+mod decision;
 mod logs;
 mod rates;
 
-pub use self::rates::{HeadRate, RateChance, RateTally, RateTest};
+pub use self::decision::HeadDecision;
+use self::decision::decide_at;
+pub use self::rates::{AdaptiveRate, HeadRate, RateChance, RateTally, RateTest};
 use self::rates::{HeadRates, RatedSpan};
+use super::adaptive::TenantCount;
 use super::rewrite::{Mark, Probability};
 use super::session::{SessionKeys, TraceSessions};
 use super::threshold::{Randomness, Threshold};
@@ -12,17 +16,6 @@ use super::tracestate::OtState;
 use crate::clock::Tick;
 use crate::codec::records::{ChunkRewriter, ItemReader, ItemStep, Patch};
 use crate::model::{Position, TraceId};
-
-/// What becomes of a span.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HeadDecision {
-    /// It goes.
-    Drop,
-    /// It stays as it is.
-    Keep,
-    /// It stays, with this threshold in its tracestate.
-    KeepWith(Threshold),
-}
 
 /// What was done, in spans: `received = kept + untraced + dropped`, with those of `rates`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -99,6 +92,26 @@ impl HeadSampler {
         self.logs_follow
     }
 
+    /// The names of rates.
+    pub fn rate_names(&self) -> impl Iterator<Item = &str> {
+        self.rates.names()
+    }
+
+    /// The names of rates that share a goal among tenants.
+    pub fn tenant_rates(&self) -> impl Iterator<Item = &str> {
+        self.rates.with_tenants()
+    }
+
+    /// Says how many instances share the goals of a fleet from now on.
+    pub fn set_fleet_size(&mut self, size: u32) {
+        self.rates.set_fleet_size(size);
+    }
+
+    /// Shows what rates decided by tenant since this was asked last, with the rate's name.
+    pub fn take_tenants(&mut self, show: &mut dyn FnMut(&str, &str, TenantCount)) {
+        self.rates.take_tenants(show);
+    }
+
     /// A sampler that keeps this percentage of traces.
     #[must_use]
     pub fn from_percentage(percentage: f64) -> Self {
@@ -152,8 +165,7 @@ impl HeadSampler {
             let rate = if self.rates.is_empty() {
                 None
             } else {
-                let before = state.threshold;
-                let rated = RatedSpan { item, telemetry, tag, before, now };
+                let rated = RatedSpan { item, telemetry, tag, id, state, now };
                 self.rates.of(rated, &mut tally.rates)
             };
             let wanted = rate.map_or(self.threshold, |(_, threshold)| threshold);
@@ -201,15 +213,6 @@ impl HeadSampler {
         tally.against_sessions += 1;
         None
     }
-}
-
-fn decide_at(threshold: Option<Threshold>, id: TraceId, state: OtState) -> HeadDecision {
-    let Some(wanted) = threshold else { return HeadDecision::Drop };
-    if state.threshold.is_some_and(|before| before >= wanted) {
-        return HeadDecision::Keep;
-    }
-    let randomness = state.randomness.unwrap_or(Randomness::of_trace(id));
-    if wanted.keeps(randomness) { HeadDecision::KeepWith(wanted) } else { HeadDecision::Drop }
 }
 
 #[cfg(test)]

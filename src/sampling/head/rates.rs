@@ -4,12 +4,17 @@
 //! decides about all of them, a trace stays from the likeliest of its spans on, and what is at a lower
 //! rate may be missing; the threshold of each span that stays is its own.
 
+use super::decision::{HeadDecision, decide_at};
 use crate::clock::Tick;
 use crate::codec::records::{Item, Telemetry};
 use crate::condition::{Condition, ConditionRecord, ConditionSubject};
-use crate::sampling::adaptive::{AdaptiveConfig, AdaptiveSampler, AmountUnit};
+use crate::model::TraceId;
+use crate::sampling::adaptive::{
+    AdaptiveConfig, AdaptiveSampler, AmountUnit, TenantCount, TenantCounts,
+};
 use crate::sampling::policy::{Field, SpanParts, ValueCheck};
 use crate::sampling::threshold::Threshold;
+use crate::sampling::tracestate::OtState;
 
 /// Which spans a rate is for.
 #[derive(Debug)]
@@ -28,14 +33,22 @@ pub enum RateChance {
     /// At this threshold; not at all without one.
     At(Option<Threshold>),
     /// At the rate of its key.
-    Adaptive(Box<AdaptiveSampler>),
+    Adaptive(Box<AdaptiveRate>),
+}
+
+/// An adaptive sampler, and what it decided by tenant.
+#[derive(Debug)]
+pub struct AdaptiveRate {
+    sampler: AdaptiveSampler,
+    tenants: TenantCounts,
 }
 
 impl RateChance {
     /// The rate of a key.
     #[must_use]
     pub fn adaptive(config: AdaptiveConfig) -> Self {
-        Self::Adaptive(Box::new(AdaptiveSampler::new(config)))
+        let sampler = AdaptiveSampler::new(config);
+        Self::Adaptive(Box::new(AdaptiveRate { sampler, tenants: TenantCounts::default() }))
     }
 }
 
@@ -73,8 +86,9 @@ pub(super) struct RatedSpan<'r, 'a> {
     pub(super) item: &'r Item<'a>,
     pub(super) telemetry: &'r Telemetry<'a>,
     pub(super) tag: &'a [u8],
-    /// The threshold of the sampler before.
-    pub(super) before: Option<Threshold>,
+    pub(super) id: TraceId,
+    /// What samplers before say of it.
+    pub(super) state: OtState,
     pub(super) now: Tick,
 }
 
@@ -85,6 +99,35 @@ impl HeadRates {
 
     pub(super) const fn is_empty(&self) -> bool {
         self.list.is_empty()
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.list.iter().map(|rate| rate.name.as_str())
+    }
+
+    pub(super) fn with_tenants(&self) -> impl Iterator<Item = &str> {
+        let with = |rate: &&HeadRate| match &rate.chance {
+            RateChance::Adaptive(adaptive) => adaptive.sampler.config().tenants.is_some(),
+            RateChance::At(_) => false,
+        };
+        self.list.iter().filter(with).map(|rate| rate.name.as_str())
+    }
+
+    pub(super) fn set_fleet_size(&mut self, size: u32) {
+        for rate in &mut self.list {
+            if let RateChance::Adaptive(adaptive) = &mut rate.chance {
+                adaptive.sampler.set_fleet_size(size);
+            }
+        }
+    }
+
+    /// Shows what rates decided by tenant since this was asked last, with the rate's name.
+    pub(super) fn take_tenants(&mut self, show: &mut dyn FnMut(&str, &str, TenantCount)) {
+        for rate in &mut self.list {
+            if let RateChance::Adaptive(adaptive) = &mut rate.chance {
+                adaptive.tenants.take(&mut |tenant, count| show(&rate.name, tenant, count));
+            }
+        }
     }
 
     /// The first rate that is for a span, by its index, and its threshold. What has no answer is counted.
@@ -121,16 +164,21 @@ impl HeadRates {
 
 impl RateChance {
     fn threshold(&mut self, parts: &SpanParts<'_>, span: RatedSpan<'_, '_>) -> Option<Threshold> {
-        let sampler = match self {
+        let AdaptiveRate { sampler, tenants } = match self {
             Self::At(threshold) => return *threshold,
-            Self::Adaptive(sampler) => sampler,
+            Self::Adaptive(adaptive) => &mut **adaptive,
         };
         let amount = match sampler.config().unit {
             AmountUnit::Traces | AmountUnit::Spans => 1.0,
             AmountUnit::Bytes => span.item.event.body.len() as f64,
         };
-        let before = span.before.map_or(1.0, Threshold::adjusted_count);
-        let key = sampler.config().keys.hash(std::slice::from_ref(parts));
-        Some(sampler.threshold(key, amount, before, span.now))
+        let before = span.state.threshold.map_or(1.0, Threshold::adjusted_count);
+        let (key, tenant) = sampler.key_of(std::slice::from_ref(parts));
+        let threshold = Some(sampler.threshold(key, amount, before, span.now));
+        if let Some(name) = tenant {
+            let stays = decide_at(threshold, span.id, span.state) != HeadDecision::Drop;
+            tenants.add(&name, sampler.config().max_keys, 1, stays);
+        }
+        threshold
     }
 }

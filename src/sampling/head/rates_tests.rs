@@ -37,6 +37,8 @@ fn per_model(goal: Goal, unit: AmountUnit) -> HeadRate {
         whole: false,
         initial: 10.0,
         max_keys: 100,
+        of_fleet: false,
+        tenants: None,
     };
     let chance = RateChance::adaptive(config);
     HeadRate { name: "per_model".to_owned(), test: RateTest::All, chance }

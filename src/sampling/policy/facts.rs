@@ -19,6 +19,16 @@ pub enum KeepProbability {
     Unknown,
 }
 
+impl KeepProbability {
+    /// Whether chance lets a trace stay; limits are not asked.
+    pub(super) fn stays(self, trace: &dyn TraceFacts) -> bool {
+        match self {
+            Self::At(threshold) => stays_at(threshold, trace),
+            Self::Certain | Self::Unknown => true,
+        }
+    }
+}
+
 /// How large a trace is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TraceSize {

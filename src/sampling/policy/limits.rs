@@ -1,8 +1,12 @@
-//! What policies may keep still: token buckets of spans, bytes or traces per second, and adaptive samplers.
+//! What policies may keep still: token buckets of spans, bytes or traces per second, adaptive samplers, and what was
+//! seen by those that keep what is new.
 
-use super::facts::TraceFacts;
+use super::facts::{KeepProbability, TraceFacts};
+use super::novelty::{NoveltyConfig, Seen};
 use crate::clock::Tick;
-use crate::sampling::adaptive::{AdaptiveConfig, AdaptiveSampler, AmountUnit};
+use crate::sampling::adaptive::{
+    AdaptiveConfig, AdaptiveSampler, AmountUnit, TenantCount, TenantCounts,
+};
 use crate::sampling::threshold::Threshold;
 
 /// What a limit counts.
@@ -45,8 +49,24 @@ struct Bucket {
 #[derive(Debug, Default)]
 pub struct Budgets {
     buckets: Vec<Bucket>,
-    adaptive: Vec<AdaptiveSampler>,
+    adaptive: Vec<Adaptive>,
+    seen: Vec<Seen>,
+    fleet_size: u32,
     now: Tick,
+}
+
+/// An adaptive sampler, and what it decided by tenant.
+#[derive(Debug)]
+struct Adaptive {
+    sampler: AdaptiveSampler,
+    tenants: TenantCounts,
+}
+
+impl Adaptive {
+    fn new(config: &AdaptiveConfig) -> Self {
+        let sampler = AdaptiveSampler::new(config.clone());
+        Self { sampler, tenants: TenantCounts::default() }
+    }
 }
 
 impl Budgets {
@@ -60,14 +80,38 @@ impl Budgets {
     /// The same with these adaptive samplers.
     #[must_use]
     pub fn with_adaptive(self, configs: &[AdaptiveConfig]) -> Self {
-        let adaptive = configs.iter().cloned().map(AdaptiveSampler::new).collect();
-        Self { adaptive, ..self }
+        Self { adaptive: configs.iter().map(Adaptive::new).collect(), ..self }
     }
 
-    /// The adaptive samplers.
+    /// The same with what keeps what is new.
     #[must_use]
-    pub fn adaptive(&self) -> &[AdaptiveSampler] {
-        &self.adaptive
+    pub fn with_novelty(self, configs: &[NoveltyConfig]) -> Self {
+        Self { seen: configs.iter().cloned().map(Seen::new).collect(), ..self }
+    }
+
+    /// The adaptive sampler with this index.
+    #[must_use]
+    pub fn adaptive(&self, index: usize) -> Option<&AdaptiveSampler> {
+        self.adaptive.get(index).map(|adaptive| &adaptive.sampler)
+    }
+
+    /// Says how many instances share the goals of a fleet.
+    pub fn set_fleet_size(&mut self, size: u32) {
+        self.fleet_size = size.max(1);
+        self.adaptive.iter_mut().for_each(|adaptive| adaptive.sampler.set_fleet_size(size));
+    }
+
+    /// How many instances share the goals of a fleet.
+    #[must_use]
+    pub const fn fleet_size(&self) -> u32 {
+        self.fleet_size
+    }
+
+    /// Shows what an adaptive sampler decided by tenant since this was asked last.
+    pub fn take_tenants(&mut self, sampler: usize, show: &mut dyn FnMut(&str, TenantCount)) {
+        if let Some(adaptive) = self.adaptive.get_mut(sampler) {
+            adaptive.tenants.take(show);
+        }
     }
 
     /// Full buckets of other limits.
@@ -80,20 +124,45 @@ impl Budgets {
         let mut before: Vec<_> = std::mem::take(&mut self.adaptive).into_iter().map(Some).collect();
         let sampler = |(config, known): (&AdaptiveConfig, &Option<usize>)| {
             let known = known.and_then(|index| before.get_mut(index)?.take());
-            known.unwrap_or_else(|| AdaptiveSampler::new(config.clone()))
+            known.unwrap_or_else(|| Adaptive::new(config))
         };
         self.adaptive = configs.iter().zip(known).map(sampler).collect();
     }
 
-    /// How often an adaptive sampler had no room for a key since this was asked last.
-    pub(in crate::sampling) fn take_beyond(&mut self, sampler: usize) -> u64 {
-        self.adaptive.get_mut(sampler).map_or(0, AdaptiveSampler::take_beyond)
+    /// Others that keep what is new, each with what the first of the same settings has seen.
+    pub(super) fn renew_novelty(&mut self, configs: &[NoveltyConfig]) {
+        let mut before = std::mem::take(&mut self.seen);
+        let seen = |config: &NoveltyConfig| {
+            let known = before.iter().position(|seen| seen.config() == config);
+            known.map_or_else(|| Seen::new(config.clone()), |index| before.swap_remove(index))
+        };
+        self.seen = configs.iter().map(seen).collect();
     }
 
-    /// The threshold that an adaptive sampler says for a trace, which it takes in. What a sampler before
-    /// left of others like it counts for all of them, so that the rate is one of what there was at first.
-    pub(super) fn threshold(&mut self, sampler: usize, trace: &dyn TraceFacts) -> Threshold {
-        let Some(sampler) = self.adaptive.get_mut(sampler) else { return Threshold::ALWAYS };
+    /// Whether a trace is new to the policy with this index, which it is not any more then.
+    pub(super) fn is_new(&mut self, novelty: usize, trace: &dyn TraceFacts) -> bool {
+        let now = self.now;
+        self.seen.get_mut(novelty).is_some_and(|seen| seen.is_new(trace.spans(), now))
+    }
+
+    /// How often an adaptive sampler had no room for a key since this was asked last.
+    pub(in crate::sampling) fn take_beyond(&mut self, sampler: usize) -> u64 {
+        self.adaptive.get_mut(sampler).map_or(0, |adaptive| adaptive.sampler.take_beyond())
+    }
+
+    /// How likely a trace stays by an adaptive sampler, which takes it in, and by the rest of its policy. What a
+    /// sampler before left of others like it counts for all of them, so that the rate is one of what there was
+    /// at first.
+    pub(super) fn at_rate(
+        &mut self,
+        sampler: usize,
+        policy: KeepProbability,
+        trace: &dyn TraceFacts,
+    ) -> KeepProbability {
+        let now = self.now;
+        let Some(Adaptive { sampler, tenants }) = self.adaptive.get_mut(sampler) else {
+            return policy;
+        };
         let size = trace.size();
         let amount = match sampler.config().unit {
             AmountUnit::Traces => 1.0,
@@ -101,8 +170,14 @@ impl Budgets {
             AmountUnit::Bytes => size.bytes as f64,
         };
         let before = trace.threshold_before().map_or(1.0, Threshold::adjusted_count);
-        let key = sampler.config().keys.hash(trace.spans());
-        sampler.threshold(key, amount, before, self.now)
+        let (key, tenant) = sampler.key_of(trace.spans());
+        let threshold = sampler.threshold(key, amount, before, now);
+        let probability = policy.max(KeepProbability::At(threshold));
+        if let Some(name) = tenant {
+            let most = sampler.config().max_keys;
+            tenants.add(&name, most, size.spans, probability.stays(trace));
+        }
+        probability
     }
 
     /// Says what time it is.

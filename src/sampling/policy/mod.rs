@@ -1,9 +1,11 @@
 //! Policies of tail sampling: which traces stay, and with which probability.
 
 mod attribute;
+mod early;
 mod facts;
 mod field;
 mod limits;
+mod novelty;
 mod rule;
 mod span_rule;
 mod usage;
@@ -12,6 +14,7 @@ pub use attribute::{PassedTests, SpanTest, SpanTests, ValueTest};
 pub use facts::{KeepProbability, TraceFacts, TraceSize};
 pub use field::{Field, FieldValue, SpanParts};
 pub use limits::{Budgets, Limit, LimitUnit};
+pub use novelty::{MAX_REMEMBERED, Novelty, NoveltyConfig};
 pub use rule::{Composite, PolicyRule, UsageTest};
 pub use span_rule::{Comparison, Operand, RuleCondition, SpanRule, ValueCheck, truncated};
 pub use usage::{SpanUsage, TraceUsage};
@@ -66,9 +69,10 @@ pub struct Policies {
     adaptive: Vec<AdaptiveConfig>,
     /// What policies say of the content of what they keep, by their index.
     content: Vec<(usize, ContentHint)>,
+    novelty: Vec<NoveltyConfig>,
+    /// How many instances share the goals of a fleet; 0 is 1.
+    fleet_size: u32,
     in_order: bool,
-    has_drop: bool,
-    ignore_spans: bool,
     read_usage: bool,
 }
 
@@ -76,16 +80,25 @@ impl Policies {
     /// Policies with the span tests and the limits that their rules name.
     #[must_use]
     pub fn new(list: Vec<Policy>, tests: SpanTests, limits: Vec<Limit>) -> Self {
-        let has_drop = list.iter().any(|policy| policy.action == PolicyAction::Drop);
-        let ignore_spans = list.iter().all(|policy| policy.rule.ignores_spans());
         let read_usage = list.iter().any(|policy| policy.rule.reads_usage());
-        Self { list, tests, limits, has_drop, ignore_spans, read_usage, ..Self::default() }
+        Self { list, tests, limits, read_usage, ..Self::default() }
     }
 
     /// The same with the adaptive samplers that their rules name.
     #[must_use]
     pub fn with_adaptive(self, adaptive: Vec<AdaptiveConfig>) -> Self {
         Self { adaptive, ..self }
+    }
+
+    /// The same with what keeps what is new, which their rules name.
+    #[must_use]
+    pub fn with_novelty(self, novelty: Vec<NoveltyConfig>) -> Self {
+        Self { novelty, ..self }
+    }
+
+    /// Says how many instances share the goals of a fleet.
+    pub const fn set_fleet_size(&mut self, size: u32) {
+        self.fleet_size = size;
     }
 
     /// The same, where the first policy that matches a trace decides about it.
@@ -124,16 +137,13 @@ impl Policies {
         self.read_usage
     }
 
-    /// Whether chance alone decides about every trace.
-    #[must_use]
-    pub const fn ignore_spans(&self) -> bool {
-        self.ignore_spans
-    }
-
     /// What the limits have before anything was kept.
     #[must_use]
     pub fn budgets(&self) -> Budgets {
-        Budgets::new(&self.limits).with_adaptive(&self.adaptive)
+        let budgets = Budgets::new(&self.limits).with_adaptive(&self.adaptive);
+        let mut budgets = budgets.with_novelty(&self.novelty);
+        budgets.set_fleet_size(self.fleet_size);
+        budgets
     }
 
     /// Makes what is left for policies before these into what these begin with: limits keep what they have
@@ -149,6 +159,8 @@ impl Policies {
         };
         let known: Vec<Option<usize>> = self.adaptive.iter().enumerate().map(known).collect();
         budgets.renew_adaptive(&self.adaptive, &known);
+        budgets.renew_novelty(&self.novelty);
+        budgets.set_fleet_size(self.fleet_size);
     }
 
     /// The name of the policy whose adaptive sampler has this index.
@@ -156,6 +168,16 @@ impl Policies {
         let mut policies = self.list.iter();
         let policy = policies.find(|policy| policy.rule.adaptive_sampler() == Some(sampler))?;
         Some(&policy.name)
+    }
+
+    /// The policies that share a goal among tenants, by their index.
+    pub fn with_tenants(&self) -> impl Iterator<Item = usize> {
+        let with = |index: &usize| {
+            let rule = self.list.get(*index).and_then(|policy| policy.rule.adaptive_sampler());
+            let config = rule.and_then(|sampler| self.adaptive.get(sampler));
+            config.is_some_and(|config| config.tenants.is_some())
+        };
+        (0..self.list.len()).filter(with)
     }
 
     /// The name of a policy.
@@ -190,15 +212,28 @@ impl Policies {
         let cheap = self.having(PolicyAction::Keep).filter(|(_, rule)| !rule.has_cel());
         let dear = self.having(PolicyAction::Keep).filter(|(_, rule)| rule.has_cel());
         let (mut candidates, mut adaptive) = (Candidates::default(), Vec::new());
+        let mut novel = Vec::new();
         for (index, rule) in cheap.chain(dear) {
             let Some(matched) = matches(index, rule) else { continue };
             if matched == Match::CERTAIN {
                 return TraceOutcome::Keep { policy: index, probability: KeepProbability::Certain };
             }
-            if matched.adaptive.is_some() {
-                adaptive.push((index, matched));
-            } else {
-                candidates.add(index, matched);
+            match matched {
+                Match { novel: Some(_), .. } => novel.push((index, matched)),
+                Match { adaptive: Some(_), .. } => adaptive.push((index, matched)),
+                _ => candidates.add(index, matched),
+            }
+        }
+        // What something else keeps for certain is not seen by those that keep what is new.
+        for (index, matched) in novel {
+            match matched.if_new(trace, budgets) {
+                None => {}
+                Some(Match::CERTAIN) => {
+                    let probability = KeepProbability::Certain;
+                    return TraceOutcome::Keep { policy: index, probability };
+                }
+                Some(matched) if matched.adaptive.is_some() => adaptive.push((index, matched)),
+                Some(matched) => candidates.add(index, matched),
             }
         }
         // They make their rates of what nothing else keeps for certain.
@@ -210,24 +245,7 @@ impl Policies {
             .unwrap_or_else(|| self.within_limits(candidates, trace, budgets))
     }
 
-    /// Decides if no span that may follow can change the outcome.
-    #[must_use]
-    pub fn decide_early(&self, trace: &dyn TraceFacts) -> Option<TraceOutcome> {
-        if self.ignore_spans {
-            // No limits: their answer depends on the spans.
-            return Some(self.decide(trace, &mut Budgets::default(), &mut |_, _| {}));
-        }
-        if self.has_drop || self.in_order {
-            return None;
-        }
-        let mut lasting = self.having(PolicyAction::Keep).filter(|(_, rule)| rule.is_lasting());
-        let (policy, _) =
-            lasting.find(|(_, rule)| matches!(rule.matches(trace), Ok(Some(Match::CERTAIN))))?;
-        Some(TraceOutcome::Keep { policy, probability: KeepProbability::Certain })
-    }
-
-    /// The first policy that matches decides, also that the trace goes. A trace that stays for certain has
-    /// the threshold of what always stays, because that does not depend on other policies.
+    /// The first policy that matches decides, also that the trace goes.
     fn first_match(
         &self,
         trace: &dyn TraceFacts,
@@ -235,13 +253,9 @@ impl Policies {
         matches: &mut dyn FnMut(usize, &PolicyRule) -> Option<Match>,
     ) -> TraceOutcome {
         for (policy, Policy { rule, action, .. }) in self.list.iter().enumerate() {
-            let Some(matched) = matches(policy, rule) else { continue };
-            let matched = matched.at_rate(trace, budgets);
-            if *action == PolicyAction::Drop || !matched.stays(trace) {
-                return TraceOutcome::Drop(Some(policy));
-            }
-            let always = KeepProbability::At(Threshold::ALWAYS);
-            return TraceOutcome::Keep { policy, probability: matched.probability.max(always) };
+            let matched = matches(policy, rule).and_then(|it| it.if_new(trace, budgets));
+            let Some(matched) = matched else { continue };
+            return in_order(policy, *action, matched.at_rate(trace, budgets), trace);
         }
         TraceOutcome::Drop(None)
     }
@@ -274,6 +288,21 @@ impl Policies {
             .filter(move |(_, policy)| policy.action == action)
             .map(|(index, policy)| (index, &policy.rule))
     }
+}
+
+/// What the first policy that matches makes of a trace. One that stays for certain has the threshold of what always
+/// stays, because that does not depend on other policies.
+fn in_order(
+    policy: usize,
+    action: PolicyAction,
+    matched: Match,
+    trace: &dyn TraceFacts,
+) -> TraceOutcome {
+    if action == PolicyAction::Drop || !matched.stays(trace) {
+        return TraceOutcome::Drop(Some(policy));
+    }
+    let always = KeepProbability::At(Threshold::ALWAYS);
+    TraceOutcome::Keep { policy, probability: matched.probability.max(always) }
 }
 
 /// The policies that match a trace, where none keeps it for certain.

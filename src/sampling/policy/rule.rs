@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::facts::{KeepProbability, TraceFacts, stays_at};
+use super::facts::{KeepProbability, TraceFacts};
 use super::limits::{Budgets, Charge, LimitUnit};
 use super::span_rule::SpanRule;
 use super::usage::TraceUsage;
@@ -31,6 +31,8 @@ pub enum PolicyRule {
     Probability(Option<Threshold>),
     /// The trace's randomness reaches the threshold that the adaptive sampler with this index says.
     Adaptive(usize),
+    /// The trace is new to what keeps what is new and has this index.
+    Novel(usize),
     /// Spans have fields with such values.
     Spans(Box<SpanRule>),
     /// The limit with this index has room for the trace.
@@ -80,13 +82,72 @@ pub(super) struct Match {
     pub(super) is_limited: bool,
     /// The adaptive sampler by which it may be less likely.
     pub(super) adaptive: Option<usize>,
+    /// What keeps what is new, if only that does.
+    pub(super) novel: Option<usize>,
 }
 
 impl Match {
     /// The trace stays, and nothing else is asked.
-    pub(super) const CERTAIN: Self =
-        Self { probability: KeepProbability::Certain, is_limited: false, adaptive: None };
+    pub(super) const CERTAIN: Self = Self {
+        probability: KeepProbability::Certain,
+        is_limited: false,
+        adaptive: None,
+        novel: None,
+    };
     const LIMITED: Self = Self { is_limited: true, ..Self::CERTAIN };
+
+    /// The trace stays at a threshold.
+    const fn at(threshold: Threshold) -> Self {
+        Self { probability: KeepProbability::At(threshold), ..Self::CERTAIN }
+    }
+}
+
+/// How a rule will match a trace, whatever spans follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Prospect {
+    /// Like this.
+    Yes(Match),
+    /// Not at all.
+    No,
+    /// That depends on what follows, or on what is asked at the end.
+    Open,
+}
+
+impl Prospect {
+    /// That of all rules together: what `all` makes of them.
+    fn of_all(parts: impl Iterator<Item = Self>) -> Self {
+        let mut together = Self::Yes(Match::CERTAIN);
+        for part in parts {
+            together = match (together, part) {
+                (_, Self::No) => return Self::No,
+                (Self::Yes(before), Self::Yes(matched)) => Self::Yes(Match {
+                    probability: before.probability.max(matched.probability),
+                    ..before
+                }),
+                _ => Self::Open,
+            };
+        }
+        together
+    }
+
+    /// That of the likeliest of several rules: what `any` makes of them.
+    fn of_any(parts: impl Iterator<Item = Self>) -> Self {
+        let mut likeliest = Self::No;
+        for part in parts {
+            likeliest = match (likeliest, part) {
+                (_, Self::Yes(Match::CERTAIN)) => return part,
+                (Self::Open, _) | (_, Self::Open) => Self::Open,
+                (Self::Yes(before), Self::Yes(matched))
+                    if before.probability <= matched.probability =>
+                {
+                    likeliest
+                }
+                (_, Self::No) => likeliest,
+                (_, Self::Yes(_)) => part,
+            };
+        }
+        likeliest
+    }
 }
 
 impl PolicyRule {
@@ -103,6 +164,12 @@ impl PolicyRule {
             Self::Adaptive(index) => Some(*index),
             _ => self.parts().iter().find_map(Self::adaptive_sampler),
         }
+    }
+
+    /// Whether a part keeps what is new alone.
+    #[must_use]
+    pub fn is_novel(&self) -> bool {
+        self.has(&|rule| matches!(rule, Self::Novel(_)))
     }
 
     /// Whether the answer depends on what was kept before.
@@ -142,48 +209,56 @@ impl PolicyRule {
             | Self::Exemplar
             | Self::Probability(_)
             | Self::Adaptive(_)
+            | Self::Novel(_)
             | Self::Spans(_)
             | Self::Limit(..)
             | Self::Cel(_) => &[],
         }
     }
 
-    /// Whether a yes stays a yes, whatever spans follow.
-    pub(super) fn is_lasting(&self) -> bool {
+    /// What is known already of how the rule matches a trace of which more spans may follow. Spans only add to what
+    /// a trace passed, used, lasted and counts, so that a bound that was reached stays reached.
+    pub(super) fn prospect(&self, trace: &dyn TraceFacts) -> Prospect {
+        let reached = |yes: bool| if yes { Prospect::Yes(Match::CERTAIN) } else { Prospect::Open };
         match self {
-            Self::Always | Self::SpanTest(_) | Self::Probability(_) | Self::Usage(_) => true,
-            Self::Latency(_, upper) => upper.is_none(),
-            Self::SpanCount(_, most) => most.is_none(),
-            Self::All(rules) | Self::Any(rules) => rules.iter().all(Self::is_lasting),
-            // What was found in too many other traces since is forgotten.
+            Self::Always => Prospect::Yes(Match::CERTAIN),
+            Self::SpanTest(index) => reached(trace.passed_tests().has(*index)),
+            Self::Usage(test) => reached(test.passes(&trace.usage())),
+            Self::Latency(lower, upper) => {
+                let duration = trace.duration();
+                match upper {
+                    Some(upper) if duration > *upper => Prospect::No,
+                    Some(_) => Prospect::Open,
+                    None => reached(lower.is_none_or(|lower| duration > lower)),
+                }
+            }
+            Self::SpanCount(least, most) => {
+                let spans = trace.size().spans;
+                match most {
+                    Some(most) if spans > *most => Prospect::No,
+                    Some(_) => Prospect::Open,
+                    None => reached(spans >= *least),
+                }
+            }
+            Self::Probability(None) => Prospect::No,
+            Self::Probability(Some(threshold)) => Prospect::Yes(Match::at(*threshold)),
+            Self::All(rules) => Prospect::of_all(rules.iter().map(|rule| rule.prospect(trace))),
+            Self::Any(rules) => Prospect::of_any(rules.iter().map(|rule| rule.prospect(trace))),
+            Self::Not(rule) => match rule.prospect(trace) {
+                Prospect::Yes(_) => Prospect::No,
+                Prospect::No => Prospect::Yes(Match::CERTAIN),
+                Prospect::Open => Prospect::Open,
+            },
+            // What was found in too many other traces since is forgotten. Fields and expressions may ask for
+            // what no span has, and limits and rates are asked once, at the end.
             Self::Finding
             | Self::Exemplar
-            | Self::Cel(_)
             | Self::Spans(_)
-            | Self::Adaptive(_)
-            | Self::Not(_)
-            | Self::Limit(..)
-            | Self::Composite(_) => false,
-        }
-    }
-
-    /// Whether the answer is the same for any trace with the same randomness.
-    pub(super) fn ignores_spans(&self) -> bool {
-        match self {
-            Self::Always | Self::Probability(_) => true,
-            Self::All(rules) | Self::Any(rules) => rules.iter().all(Self::ignores_spans),
-            Self::SpanTest(_)
-            | Self::Latency(..)
-            | Self::SpanCount(..)
-            | Self::Usage(_)
-            | Self::Finding
-            | Self::Exemplar
-            | Self::Adaptive(_)
-            | Self::Spans(_)
-            | Self::Limit(..)
-            | Self::Composite(_)
             | Self::Cel(_)
-            | Self::Not(_) => false,
+            | Self::Adaptive(_)
+            | Self::Novel(_)
+            | Self::Limit(..)
+            | Self::Composite(_) => Prospect::Open,
         }
     }
 
@@ -211,11 +286,9 @@ impl PolicyRule {
             Self::Usage(test) => certain(test.passes(&trace.usage())),
             Self::Finding => certain(trace.has_finding()),
             Self::Exemplar => certain(trace.is_exemplar()),
-            Self::Probability(threshold) => threshold.map(|threshold| Match {
-                probability: KeepProbability::At(threshold),
-                ..Match::CERTAIN
-            }),
+            Self::Probability(threshold) => threshold.map(Match::at),
             Self::Adaptive(index) => Some(Match { adaptive: Some(*index), ..Match::CERTAIN }),
+            Self::Novel(index) => Some(Match { novel: Some(*index), ..Match::CERTAIN }),
             Self::Spans(rule) => certain(rule.matches(trace.spans())),
             Self::Limit(..) => Some(Match::LIMITED),
             Self::Composite(composite) => composite.first(trace)?.map(|_| Match::LIMITED),
@@ -243,6 +316,7 @@ impl PolicyRule {
             | Self::Exemplar
             | Self::Probability(_)
             | Self::Adaptive(_)
+            | Self::Novel(_)
             | Self::Spans(_)
             | Self::Cel(_)
             | Self::Any(_)
@@ -288,19 +362,22 @@ impl Composite {
 }
 
 impl Match {
+    /// The same if the trace is new, where only that keeps it.
+    pub(super) fn if_new(self, trace: &dyn TraceFacts, budgets: &mut Budgets) -> Option<Self> {
+        let Some(novelty) = self.novel else { return Some(self) };
+        budgets.is_new(novelty, trace).then_some(Self { novel: None, ..self })
+    }
+
     /// The same at the rate that its adaptive sampler says, if it has one.
     pub(super) fn at_rate(self, trace: &dyn TraceFacts, budgets: &mut Budgets) -> Self {
         let Some(sampler) = self.adaptive else { return self };
-        let at_rate = KeepProbability::At(budgets.threshold(sampler, trace));
-        Self { probability: self.probability.max(at_rate), adaptive: None, ..self }
+        let probability = budgets.at_rate(sampler, self.probability, trace);
+        Self { probability, adaptive: None, ..self }
     }
 
     /// Whether chance lets the trace stay.
     pub(super) fn stays(self, trace: &dyn TraceFacts) -> bool {
-        match self.probability {
-            KeepProbability::At(threshold) => stays_at(threshold, trace),
-            KeepProbability::Certain | KeepProbability::Unknown => true,
-        }
+        self.probability.stays(trace)
     }
 }
 
@@ -318,10 +395,11 @@ fn all(rules: &[PolicyRule], trace: &dyn TraceFacts) -> Result<Option<Match>, Co
     let (mut strictest, mut unanswered) = (Match::CERTAIN, None);
     for rule in rules {
         match rule.matches(trace) {
-            Ok(Some(Match { probability, is_limited, adaptive })) => {
+            Ok(Some(Match { probability, is_limited, adaptive, novel })) => {
                 strictest.probability = strictest.probability.max(probability);
                 strictest.is_limited |= is_limited;
                 strictest.adaptive = strictest.adaptive.or(adaptive);
+                strictest.novel = strictest.novel.or(novel);
             }
             Ok(None) => return Ok(None),
             Err(error) => unanswered = Some(error),

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use super::facts::{Held, examine};
+use super::facts::{Bodies, Held, examine};
 use super::found::FoundIn;
 use super::interner::Interner;
 use super::rules::Rules;
 use super::shown::{Shown, resource_tests};
-use super::trace::{Trace, TraceEntry};
+use super::trace::{NewEntry, Trace};
 use super::waits::Place;
 use crate::clock::Tick;
 use crate::codec::records::{Item, Telemetry};
@@ -35,6 +35,8 @@ pub(super) struct Buffer {
     trace_bytes: usize,
     metadata: Interner,
     tags: Interner,
+    /// Used again for each span that is held.
+    head: Vec<u8>,
     /// Who is asked what was found in traces.
     pub(super) found: FoundIn,
 }
@@ -79,7 +81,8 @@ impl Buffer {
             self.traces.entry(id).or_insert_with(|| Box::new(Trace::new(id, now, generation)));
         let is_new = trace.spans == 0;
         let before = if is_new { 0 } else { trace.held() };
-        if !trace.push(TraceEntry { metadata, tag, time: item.event.time, body: item.event.body }) {
+        let entry = NewEntry { metadata, tag, time: item.event.time, body: item.event.body };
+        if !trace.push(entry, &mut self.head) {
             if is_new {
                 self.traces.remove(&id);
             }
@@ -130,9 +133,13 @@ impl Buffer {
     }
 
     /// A trace as policies see it.
-    pub(super) fn facts_of<'t>(&'t self, trace: &'t Trace, rules: &Rules) -> Held<'t> {
-        let (metadata, tags) = self.shared();
-        Held::new(trace, (metadata, tags), rules.errors, &self.found)
+    pub(super) fn facts_of<'t>(
+        &'t self,
+        trace: &'t Trace,
+        bodies: &'t Bodies,
+        rules: &Rules,
+    ) -> Held<'t> {
+        Held::new((trace, bodies), self.shared(), rules.errors, &self.found)
     }
 
     /// Takes a trace out. What it shares is still there, until [`Buffer::forget`].

@@ -1,7 +1,7 @@
 //! Changed policies in the dark: what they would have decided, before they decide.
 
 use super::config::TailConfig;
-use super::facts::{Held, examine};
+use super::facts::{Bodies, Held, examine};
 use super::found::FoundIn;
 use super::interner::Interner;
 use super::trace::Trace;
@@ -21,6 +21,12 @@ impl Comparison {
     pub(super) fn new(config: TailConfig, now: Tick) -> Self {
         let (budgets, until) = (config.policies.budgets(), now.after(config.compare_for));
         Self { config, budgets, until }
+    }
+
+    /// Says how many instances share the goals of a fleet.
+    pub(super) fn set_fleet_size(&mut self, size: u32) {
+        self.config.policies.set_fleet_size(size);
+        self.budgets.set_fleet_size(size);
     }
 
     /// Whether it has been compared for long enough.
@@ -45,7 +51,8 @@ impl Comparison {
         let before = (trace.facts, trace.more.take());
         let TailConfig { policies, sessions, errors, .. } = &self.config;
         examine(trace, policies, sessions.as_ref(), metadata);
-        let facts = Held::new(trace, (metadata, tags), *errors, found);
+        let bodies = Bodies::default();
+        let facts = Held::new((trace, &bodies), (metadata, tags), *errors, found);
         let outcome = policies.decide(&facts, &mut self.budgets, &mut |_, _| {});
         (trace.facts, trace.more) = before;
         matches!(outcome, TraceOutcome::Keep { .. })

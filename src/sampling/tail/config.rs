@@ -48,6 +48,8 @@ pub struct TailSettings {
     pub max_trace_bytes: Option<u64>,
     /// While the buffer is full, traces that begin are decided at once at this threshold.
     pub shed_at: Option<Threshold>,
+    /// A trace is decided as soon as nothing that follows can change the outcome.
+    pub decides_early: bool,
     /// Nothing is dropped: spans say what would have happened.
     pub dry_run: bool,
 }

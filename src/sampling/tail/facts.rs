@@ -17,9 +17,33 @@ use crate::sampling::policy::{
 use crate::sampling::session::SessionKeys;
 use crate::sampling::threshold::{Randomness, Threshold};
 
+/// The bodies of a trace's spans one after the other, and where each ends, once they were asked for.
+#[derive(Default)]
+pub(super) struct Bodies(OnceCell<(Vec<u8>, Vec<usize>)>);
+
+impl Bodies {
+    /// The bodies in the order of the spans.
+    fn of(&self, trace: &Trace) -> impl Iterator<Item = &[u8]> {
+        let (bytes, ends) = self.0.get_or_init(|| {
+            let mut bytes = Vec::new();
+            let ends = trace.entries().map(|entry| {
+                entry.body(&mut bytes);
+                bytes.len()
+            });
+            let ends = ends.collect();
+            (bytes, ends)
+        });
+        let mut start = 0;
+        ends.iter().map(move |end| {
+            bytes.get(std::mem::replace(&mut start, *end)..*end).unwrap_or_default()
+        })
+    }
+}
+
 /// A held trace, as policies see it.
 pub(super) struct Held<'t> {
     trace: &'t Trace,
+    bodies: &'t Bodies,
     metadata: &'t Interner,
     tags: &'t Interner,
     errors: ErrorRule,
@@ -30,18 +54,18 @@ pub(super) struct Held<'t> {
 
 impl<'t> Held<'t> {
     pub(super) const fn new(
-        trace: &'t Trace,
+        (trace, bodies): (&'t Trace, &'t Bodies),
         (metadata, tags): (&'t Interner, &'t Interner),
         errors: ErrorRule,
         found: &'t FoundIn,
     ) -> Self {
-        Self { trace, metadata, tags, errors, found, spans: OnceCell::new() }
+        Self { trace, bodies, metadata, tags, errors, found, spans: OnceCell::new() }
     }
 
     fn events(&self) -> impl Iterator<Item = (Event<'t>, u32)> {
         let metadata = self.metadata;
-        self.trace.entries().map(move |entry| {
-            let (time, body) = (entry.time, entry.body);
+        self.trace.entries().zip(self.bodies.of(self.trace)).map(move |(entry, body)| {
+            let time = entry.time;
             let (kind, metadata) = (EventKind::Record, metadata.get(entry.metadata));
             (Event { raw: body, kind, time, metadata, body, group: None }, entry.tag)
         })
@@ -106,7 +130,7 @@ pub(super) fn examine(
     let mut chunk = Vec::new();
     for entry in trace.entries() {
         event_start(&mut chunk, entry.time, metadata.get(entry.metadata));
-        chunk.extend_from_slice(entry.body);
+        entry.body(&mut chunk);
     }
     trace.forget();
     let mut visitor = FactVisitor::new(policies, sessions);

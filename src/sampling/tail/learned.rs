@@ -31,7 +31,9 @@ impl Shape {
     /// The shape of a trace that has a span.
     pub(super) fn of(trace: &Trace, metadata: &Interner) -> Option<Self> {
         let first = trace.entries().next()?;
-        let span = SpanView::new(first.body);
+        let mut body = Vec::new();
+        first.body(&mut body);
+        let span = SpanView::new(&body);
         let is_root = u64::from(span.parent_span_id.is_empty());
         Some(Self(xxh3_64_with_seed(span.name, metadata.hash(first.metadata) ^ is_root)))
     }

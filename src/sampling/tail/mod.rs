@@ -8,11 +8,14 @@ mod comparison;
 mod config;
 mod decided;
 mod dropped_counts;
+mod due;
 mod facts;
 mod found;
 mod interner;
 mod learned;
 mod logs;
+mod packed;
+mod queue;
 mod ready;
 mod rules;
 mod shown;
@@ -30,6 +33,7 @@ use self::buffer::{Buffer, MetadataRun};
 use self::comparison::Comparison;
 pub use self::config::{TailConfig, TailSettings};
 use self::decided::{Decided, Fate, KeptAs};
+use self::facts::Bodies;
 pub use self::found::FoundIn;
 use self::learned::{LearnedWaits, Shape};
 use self::logs::HeldLogs;
@@ -50,7 +54,7 @@ use super::threshold::Randomness;
 use super::tracestate::OtState;
 use crate::clock::Tick;
 use crate::codec::records::{ChunkRewriter, Item, ItemReader, Patch};
-use crate::model::{Emission, Position, TraceId};
+use crate::model::{Position, TraceId};
 
 /// Holds traces and decides about them.
 #[derive(Debug)]
@@ -73,6 +77,10 @@ pub struct TailSampler {
     logs: Option<Box<HeldLogs>>,
     tombstones: Option<Box<Tombstones>>,
     closed: bool,
+    /// How many spans were decided since the last call to take began.
+    decided_spans: u64,
+    /// The last call to take left traces that were due.
+    is_behind: bool,
     now: Tick,
     /// Used again for each span that is marked.
     patch: Patch,
@@ -103,6 +111,8 @@ impl TailSampler {
             logs: None,
             tombstones: None,
             closed: false,
+            decided_spans: 0,
+            is_behind: false,
             now: Tick(0),
             patch: Patch::default(),
             tally: TailTally::default(),
@@ -185,34 +195,6 @@ impl TailSampler {
         self.flush_logs(tag, &mut rewriter);
         self.buffer.leave(metadata_run);
         rewriter.finish()
-    }
-
-    /// What is to be emitted now. With `everything`, all that is held is decided on what is there,
-    /// and from then on nothing is held any more.
-    pub fn take(&mut self, everything: bool, now: Tick) -> Vec<Emission> {
-        self.closed |= everything;
-        self.advance(now);
-        let wait = self.settings.wait_after_root.unwrap_or(self.settings.decision_wait);
-        while let Some(place) = self.waits.next_rooted(now, wait) {
-            self.decide_if_held(place, None, None);
-        }
-        while let Some(place) = self.waits.next_due(now, self.settings.decision_wait) {
-            if everything || !self.prolong(place) {
-                self.decide_if_held(place, None, None);
-            }
-        }
-        while let Some(place) = self.waits.next_long(now) {
-            self.decide_if_held(place, None, None);
-        }
-        while everything && let Some(place) = self.waits.oldest() {
-            self.decide_if_held(place, Some(Early::Shutdown), None);
-        }
-        self.take_released(everything, now)
-    }
-
-    /// Takes back what could not be emitted; it is given again by the next [`TailSampler::take`].
-    pub fn put_back(&mut self, released: Emission) {
-        self.ready.put_back(released);
     }
 
     /// Notes from now on, or no more, what waits and what does not any more, for a journal.
@@ -452,11 +434,13 @@ impl TailSampler {
         let Some(trace) = self.buffer.get(id) else { return };
         let Rules { policies, sessions, .. } = &*self.rules;
         // A span that follows may name the session, which decides about chance.
-        let may_change = sessions.is_some()
-            && policies.ignore_spans()
-            && trace.randomness.or(trace.session()).is_none();
-        let facts = self.buffer.facts_of(trace, &self.rules);
-        let outcome = if may_change { None } else { policies.decide_early(&facts) };
+        let chance_is_known = sessions.is_none() || trace.randomness.or(trace.session()).is_some();
+        let bodies = Bodies::default();
+        let facts = self.buffer.facts_of(trace, &bodies, &self.rules);
+        let outcome = match self.settings.decides_early {
+            true => policies.decide_early(&facts, chance_is_known),
+            false => None,
+        };
         let here = Some((rewriter, metadata_run.tag));
         if let Some(outcome) = outcome {
             self.finish(id, outcome, Some(Early::Certain), here);
@@ -490,37 +474,6 @@ impl TailSampler {
         }
     }
 
-    /// Lets a trace wait on whose likes go on for longer than the wait that is over, unless its root came or
-    /// it is kept for certain. Says whether there is nothing left to decide now.
-    fn prolong(&mut self, place: Place) -> bool {
-        let (first_seen, id) = place;
-        let (Some(learned), Some(longest)) = (&mut self.learned, self.settings.longest_wait) else {
-            return false;
-        };
-        let held = self.buffer.at(place).filter(|trace| !trace.has_root);
-        let Some(trace) = held else { return false };
-        let shape = Shape::of(trace, self.buffer.shared().0);
-        let wait = shape.and_then(|shape| learned.wait(shape)).unwrap_or_default().min(longest);
-        if wait <= self.settings.decision_wait {
-            return false;
-        }
-        self.buffer.refresh(id, &self.rules);
-        let Some(trace) = self.buffer.get(id) else { return true };
-        // Limits are asked once, at the end. What chance keeps waits too: of a trace that a policy keeps
-        // later, the threshold would be wrong.
-        let facts = self.buffer.facts_of(trace, &self.rules);
-        let outcome = self.rules.policies.decide(&facts, &mut Budgets::default(), &mut |_, _| {});
-        let is_certain =
-            matches!(outcome, TraceOutcome::Keep { probability: KeepProbability::Certain, .. });
-        if is_certain {
-            self.finish(id, outcome, Some(Early::Provisional), None);
-        } else {
-            self.waits.prolong(first_seen.after(wait), place);
-            self.tally.prolonged += 1;
-        }
-        true
-    }
-
     /// Decides a trace of the queue unless it was decided before.
     fn decide_if_held(&mut self, place: Place, early: Option<Early>, here: Option<Here<'_, '_>>) {
         let (_, id) = place;
@@ -531,7 +484,8 @@ impl TailSampler {
         let Some(trace) = self.buffer.get(id) else { return };
         let mut unanswered = Vec::new();
         let mut budgets = std::mem::take(&mut self.budgets);
-        let facts = self.buffer.facts_of(trace, &self.rules);
+        let bodies = Bodies::default();
+        let facts = self.buffer.facts_of(trace, &bodies, &self.rules);
         let outcome = self.rules.policies.decide(&facts, &mut budgets, &mut |policy, error| {
             unanswered.push((policy, error));
         });
@@ -556,6 +510,7 @@ impl TailSampler {
     ) {
         let Some(mut trace) = self.buffer.remove(id) else { return };
         early.into_iter().for_each(|reason| self.tally.count_early(reason));
+        self.decided_spans += trace.spans;
         self.tally.held = self.tally.held.saturating_sub(trace.spans);
         self.compare(&mut trace, outcome);
         match (trace.session(), trace.more.as_ref().and_then(|more| more.session)) {

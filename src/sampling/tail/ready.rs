@@ -37,11 +37,19 @@ pub(super) struct Ready {
     bytes: usize,
     /// Used again for each span that is marked.
     patch: Patch,
+    /// The body of a span that is released.
+    body: Vec<u8>,
 }
 
 impl Ready {
     pub(super) fn new(position: Position) -> Self {
-        Self { position, batches: VecDeque::new(), bytes: 0, patch: Patch::default() }
+        Self {
+            position,
+            batches: VecDeque::new(),
+            bytes: 0,
+            patch: Patch::default(),
+            body: Vec::new(),
+        }
     }
 
     /// Releases the spans of a trace: on with the chunk `here` if they came under the chunk's tag, else
@@ -55,6 +63,8 @@ impl Ready {
     ) {
         let mut positioned: Option<(u32, Vec<u8>)> = None;
         for entry in trace.entries() {
+            self.body.clear();
+            entry.body(&mut self.body);
             if let Some((rewriter, tag)) = &mut here
                 && *tag == entry.tag
             {
@@ -64,7 +74,7 @@ impl Ready {
                     None => event_start(out, entry.time, given),
                     Some(_) => event_start(out, entry.time, &hinted(given, mark, None)),
                 }
-                marked_body(entry.body, mark, &mut self.patch, out);
+                marked_body(&self.body, mark, &mut self.patch, out);
                 continue;
             }
             let with_position = match positioned.take() {
@@ -75,7 +85,7 @@ impl Ready {
             if let Some(batch) = self.batches.get_mut(at) {
                 let before = batch.events.len();
                 event_start(&mut batch.events, entry.time, &with_position);
-                marked_body(entry.body, mark, &mut self.patch, &mut batch.events);
+                marked_body(&self.body, mark, &mut self.patch, &mut batch.events);
                 batch.records += 1;
                 self.bytes += batch.events.len().saturating_sub(before);
             }

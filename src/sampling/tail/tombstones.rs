@@ -93,9 +93,8 @@ impl Tombstones {
         policy: Option<&str>,
         room: usize,
     ) {
-        let Some(dropped) = Dropped::read(trace, metadata, policy.unwrap_or(NOT_SAMPLED)) else {
-            return;
-        };
+        let (policy, mut root) = (policy.unwrap_or(NOT_SAMPLED), Vec::new());
+        let Some(dropped) = Dropped::read(trace, metadata, policy, &mut root) else { return };
         let tag = tags.get(dropped.tag);
         if self.settings == TombstoneSettings::Counts {
             self.tally.made += 1;
@@ -155,24 +154,33 @@ struct Dropped<'t> {
 }
 
 impl<'t> Dropped<'t> {
-    /// Reads a trace. The first span stands in for a root that is missing.
-    fn read(trace: &'t Trace, metadata: &'t Interner, policy: &'t str) -> Option<Self> {
-        let mut root: Option<(SpanView<'t>, u32, u32)> = None;
+    /// Reads a trace. The first span stands in for a root that is missing; its body is put into `root`.
+    fn read(
+        trace: &'t Trace,
+        metadata: &'t Interner,
+        policy: &'t str,
+        root: &'t mut Vec<u8>,
+    ) -> Option<Self> {
+        let mut of_root: Option<(bool, u32, u32)> = None;
         let mut names: Vec<u64> = Vec::new();
-        let mut errors = 0;
+        let (mut errors, mut body) = (0, Vec::new());
         for entry in trace.entries() {
-            let span = SpanView::new(entry.body);
+            body.clear();
+            entry.body(&mut body);
+            let span = SpanView::new(&body);
             errors += u64::from(span.status_code() == StatusCode::Error);
             let name = xxh3_64(span.name) ^ metadata.hash(entry.metadata).rotate_left(1);
             if names.len() < MAX_NAMES && names.last() != Some(&name) {
                 names.push(name);
             }
             let is_root = span.parent_span_id.is_empty();
-            if root.is_none_or(|(known, ..)| is_root && !known.parent_span_id.is_empty()) {
-                root = Some((span, entry.metadata, entry.tag));
+            if of_root.is_none_or(|(known, ..)| is_root && !known) {
+                of_root = Some((is_root, entry.metadata, entry.tag));
+                root.clone_from(&body);
             }
         }
-        let (root, of_root, tag) = root?;
+        let (_, of_root, tag) = of_root?;
+        let root = SpanView::new(root);
         names.sort_unstable();
         names.dedup();
         let shape = names

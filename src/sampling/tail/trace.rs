@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::packed::{Known, pack, unpack};
 use super::shown::Shown;
 use crate::clock::Tick;
 use crate::codec::records::{EventTime, SpanView};
@@ -13,17 +14,14 @@ use crate::sampling::tracestate::OtState;
 
 /// What a held trace costs beside its spans' bytes: the struct, its places in the map and the
 /// queue, and the allocator's share.
-pub(super) const TRACE_OVERHEAD: usize = 328;
+pub(super) const TRACE_OVERHEAD: usize = 296;
 
 /// What [`More`] costs.
 const MORE_OVERHEAD: usize = 80;
 
-/// Bytes before each body: metadata, tag, seconds, nanoseconds, length.
-const ENTRY_HEAD: usize = 20;
-
-/// One span that is held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct TraceEntry<'a> {
+/// One span that is to be held.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NewEntry<'a> {
     /// The number of its metadata.
     pub(super) metadata: u32,
     /// The number of its tag.
@@ -32,6 +30,26 @@ pub(super) struct TraceEntry<'a> {
     pub(super) time: EventTime,
     /// The encoded body.
     pub(super) body: &'a [u8],
+}
+
+/// One span that is held.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TraceEntry<'a> {
+    /// The number of its metadata.
+    pub(super) metadata: u32,
+    /// The number of its tag.
+    pub(super) tag: u32,
+    /// The event's time.
+    pub(super) time: EventTime,
+    id: TraceId,
+    packed: &'a [u8],
+}
+
+impl TraceEntry<'_> {
+    /// Appends the encoded body, as it came.
+    pub(super) fn body(&self, out: &mut Vec<u8>) {
+        unpack(self.packed, Known { id: self.id, time: self.time }, out);
+    }
 }
 
 /// What only some configurations ask of a trace.
@@ -54,6 +72,8 @@ pub(super) struct Trace {
     pub(super) randomness: Option<Randomness>,
     pub(super) threshold: Option<Threshold>,
     pub(super) spans: u64,
+    /// The bytes of the encoded bodies, as they came.
+    bytes: u64,
     /// Whether its root came; told only where that matters.
     pub(super) has_root: bool,
     /// Of which rules the tests are that it passed.
@@ -74,6 +94,7 @@ impl Trace {
             randomness: None,
             threshold: None,
             spans: 0,
+            bytes: 0,
             has_root: false,
             generation,
             more: None,
@@ -81,21 +102,31 @@ impl Trace {
         }
     }
 
-    /// Holds one more span; says whether that worked, which it does for every span of less than
-    /// 4 GiB.
-    pub(super) fn push(&mut self, entry: TraceEntry<'_>) -> bool {
-        let Ok(length) = u32::try_from(entry.body.len()) else { return false };
-        let needed = ENTRY_HEAD + entry.body.len();
+    /// Holds one more span; `head` is used again for each. Says whether that worked, which it does for every span
+    /// of less than 4 GiB.
+    pub(super) fn push(&mut self, entry: NewEntry<'_>, head: &mut Vec<u8>) -> bool {
+        let NewEntry { metadata, tag, time, body } = entry;
+        head.clear();
+        let rest = pack(body, Known { id: self.id, time }, head);
+        let Ok(length) = u32::try_from(head.len() + rest.len()) else { return false };
+        let packed = head.len();
+        write_number(head, metadata);
+        write_number(head, tag);
+        head.extend_from_slice(&time.seconds.to_le_bytes());
+        head.extend_from_slice(&time.nanos.to_le_bytes());
+        write_number(head, length);
+        let needed = head.len() + rest.len();
         if self.arena.capacity() - self.arena.len() < needed {
             // Growing by an eighth wastes little; the copies that this costs are few, because most
             // traces have few spans.
             self.arena.reserve_exact(needed.max(self.arena.len() / 8));
         }
-        for word in [entry.metadata, entry.tag, entry.time.seconds, entry.time.nanos, length] {
-            self.arena.extend_from_slice(&word.to_le_bytes());
-        }
-        self.arena.extend_from_slice(entry.body);
+        let (packed, numbers) = head.split_at_checked(packed).unwrap_or_default();
+        self.arena.extend_from_slice(numbers);
+        self.arena.extend_from_slice(packed);
+        self.arena.extend_from_slice(rest);
         self.spans += 1;
+        self.bytes += body.len() as u64;
         true
     }
 
@@ -138,7 +169,7 @@ impl Trace {
 
     /// The spans in the order in which they came.
     pub(super) fn entries(&self) -> TraceEntries<'_> {
-        TraceEntries { rest: &self.arena }
+        TraceEntries { id: self.id, rest: &self.arena }
     }
 
     /// The memory that the trace takes.
@@ -155,8 +186,7 @@ impl Trace {
 
     /// How large it is, without what the spans' resources and scopes take.
     pub(super) fn size(&self) -> TraceSize {
-        let heads = self.spans.saturating_mul(ENTRY_HEAD as u64);
-        TraceSize { spans: self.spans, bytes: (self.arena.len() as u64).saturating_sub(heads) }
+        TraceSize { spans: self.spans, bytes: self.bytes }
     }
 
     /// The time from the first start to the last end.
@@ -168,6 +198,7 @@ impl Trace {
 /// The spans of a trace.
 #[derive(Debug, Clone)]
 pub(super) struct TraceEntries<'a> {
+    id: TraceId,
     rest: &'a [u8],
 }
 
@@ -177,19 +208,41 @@ impl<'a> TraceEntries<'a> {
         self.rest = rest;
         Some(u32::from_le_bytes(*word))
     }
+
+    fn number(&mut self) -> Option<u32> {
+        let (mut number, mut shift) = (0_u32, 0);
+        loop {
+            let (byte, rest) = self.rest.split_first()?;
+            self.rest = rest;
+            number |= u32::from(byte & 0x7f).checked_shl(shift)?;
+            shift += 7;
+            if *byte < 0x80 {
+                return Some(number);
+            }
+        }
+    }
 }
 
 impl<'a> Iterator for TraceEntries<'a> {
     type Item = TraceEntry<'a>;
 
     fn next(&mut self) -> Option<TraceEntry<'a>> {
-        let (metadata, tag) = (self.word()?, self.word()?);
+        let (metadata, tag) = (self.number()?, self.number()?);
         let time = EventTime { seconds: self.word()?, nanos: self.word()? };
-        let length = self.word()?;
-        let (body, rest) = self.rest.split_at_checked(length as usize)?;
+        let length = self.number()?;
+        let (packed, rest) = self.rest.split_at_checked(length as usize)?;
         self.rest = rest;
-        Some(TraceEntry { metadata, tag, time, body })
+        Some(TraceEntry { metadata, tag, time, id: self.id, packed })
     }
+}
+
+/// Appends a number in 7 bits a byte, the lowest first, of which all but the last have the highest bit.
+fn write_number(out: &mut Vec<u8>, mut number: u32) {
+    while number >= 0x80 {
+        out.push(number.to_le_bytes()[0] | 0x80);
+        number >>= 7;
+    }
+    out.push(number.to_le_bytes()[0]);
 }
 
 #[cfg(test)]
@@ -199,18 +252,33 @@ mod tests {
     #[test]
     fn spans_come_back_as_they_went_in() {
         let mut trace = Trace::new(TraceId([1; 16]), Tick(0), 0);
-        let bodies: Vec<Vec<u8>> = (0..50).map(|length| vec![7; length * 31]).collect();
-        for (index, body) in bodies.iter().enumerate() {
-            let number = u32::try_from(index).unwrap();
+        let bodies: Vec<Vec<u8>> = (0..50).map(|length| vec![7; length * 310]).collect();
+        let numbers = || (0..7_u32).flat_map(|byte| [1_u32 << (byte * 5), (1 << (byte * 4)) - 1]);
+        let mut head = Vec::new();
+        for (number, body) in numbers().cycle().zip(&bodies) {
             let time = EventTime { seconds: number, nanos: 9 };
-            assert!(trace.push(TraceEntry { metadata: number, tag: 2, time, body }));
+            let entry = NewEntry { metadata: number, tag: !number, time, body };
+            assert!(trace.push(entry, &mut head));
         }
         assert_eq!(trace.entries().count(), 50);
-        for (index, entry) in trace.entries().enumerate() {
-            assert_eq!((entry.metadata as usize, entry.time.seconds as usize), (index, index));
-            assert_eq!((entry.tag, entry.body), (2, &bodies[index][..]));
+        for ((number, body), entry) in numbers().cycle().zip(&bodies).zip(trace.entries()) {
+            assert_eq!((entry.metadata, entry.tag, entry.time.seconds), (number, !number, number));
+            let mut out = Vec::new();
+            entry.body(&mut out);
+            assert_eq!(&out, body);
         }
-        let bytes: usize = bodies.iter().map(|body| body.len() + ENTRY_HEAD).sum();
-        assert!(trace.held() < bytes * 9 / 8 + TRACE_OVERHEAD + 2000);
+        let bytes: usize = bodies.iter().map(Vec::len).sum();
+        assert_eq!(trace.size(), TraceSize { spans: 50, bytes: bytes as u64 });
+        assert!(trace.held() < (bytes + 50 * 24) * 9 / 8 + TRACE_OVERHEAD);
+    }
+
+    /// Guarantees: what a trace of one span takes beside the span is not more than what is counted for it.
+    #[test]
+    fn what_a_trace_costs_is_counted() {
+        assert!(size_of::<Trace>() <= 160, "{}", size_of::<Trace>());
+        let mut trace = Trace::new(TraceId([1; 16]), Tick(0), 0);
+        let time = EventTime { seconds: 1, nanos: 9 };
+        trace.push(NewEntry { metadata: 1, tag: 1, time, body: &[7; 100] }, &mut Vec::new());
+        assert_eq!(trace.held(), TRACE_OVERHEAD + 100 + 12, "not a byte more than is needed");
     }
 }

@@ -1,9 +1,10 @@
 //! When traces are due: by their first span, by their root, and by what was learned of their likes.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::BinaryHeap;
 use std::time::Duration;
 
+use super::queue::Queue;
 use crate::clock::Tick;
 use crate::model::TraceId;
 
@@ -14,9 +15,9 @@ pub(super) type Place = (Tick, TraceId);
 /// The queues. Traces that were decided leave their places behind, until they come up or there are too many.
 #[derive(Debug, Default)]
 pub(super) struct Waits {
-    order: VecDeque<Place>,
+    order: Queue<Place>,
     /// Traces whose root came, by when it did.
-    rooted: VecDeque<(Tick, Place)>,
+    rooted: Queue<(Tick, Place)>,
     /// Traces that wait longer than others, by when they are due.
     long: BinaryHeap<Reverse<(Tick, Place)>>,
 }
@@ -37,13 +38,14 @@ impl Waits {
         self.long.push(Reverse((due, place)));
     }
 
-    /// Forgets the traces that are not held, where a queue has more than `most`.
+    /// Forgets the traces that are not held, where a queue has more than `most`: a part of them at a time, so that
+    /// no call takes long. It is called for each trace that begins.
     pub(super) fn compact(&mut self, most: usize, is_held: impl Fn(&Place) -> bool) {
         if self.order.len() > most {
-            self.order.retain(&is_held);
+            self.order.sweep(&is_held);
         }
         if self.rooted.len() > most {
-            self.rooted.retain(|(_, place)| is_held(place));
+            self.rooted.sweep(|(_, place)| is_held(place));
         }
         if self.long.len() > most {
             self.long.retain(|Reverse((_, place))| is_held(place));

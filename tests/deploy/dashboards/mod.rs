@@ -298,36 +298,76 @@ fn objectives_are_bounds_of_their_histograms() {
     }
 }
 
-/// Scenario: the dashboards as values of Grafana's own types (`npm install @grafana/schema typescript` in the folder
-/// that `GRAFANA_SCHEMA` names). Guarantees: they are of the type `Dashboard`.
-#[test]
-fn dashboards_are_of_grafanas_type() {
-    let Some(folder) = std::env::var_os("GRAFANA_SCHEMA").map(std::path::PathBuf::from) else {
-        println!(
-            "dashboards were not held against Grafana's types: GRAFANA_SCHEMA names no folder"
-        );
-        return;
-    };
-    let mut text = String::from("import { Dashboard } from '@grafana/schema';\n");
-    for (number, (_, board)) in boards().into_iter().enumerate() {
-        text += &format!("export const board{number}: Dashboard = {board};\n");
+/// What a dashboard is to Grafana, in TypeScript: the type `Dashboard` of its schema, in which a panel, its options and its fields
+/// may be anything, with the types of the panel `timeseries` in their places. Its text enumerations are given as texts.
+const TYPES: &str = r#"
+import { Dashboard, RowPanel, Panel } from '@grafana/schema';
+import { Options, FieldConfig } from '@grafana/schema/dist/esm/raw/composable/timeseries/panelcfg/x/TimeSeriesPanelCfg_types.gen';
+type Written<T> = T extends string ? `${T}` : T extends number | boolean | null | undefined ? T
+  : T extends (infer E)[] ? Written<E>[] : { [K in keyof T]: Written<T[K]> };
+type Query = { datasource: { type: 'prometheus', uid: string }, editorMode: 'code', expr: string, legendFormat: string,
+  range: boolean, refId: string };
+type Fields = Omit<NonNullable<Panel['fieldConfig']>, 'defaults'> & {
+  defaults: Omit<NonNullable<Panel['fieldConfig']>['defaults'], 'custom'> & { custom: Partial<FieldConfig> } };
+type Series = Omit<Panel, 'type' | 'options' | 'fieldConfig' | 'targets'> & { type: 'timeseries',
+  options: Omit<Options, 'legend' | 'tooltip'> & { legend: Partial<Options['legend']>, tooltip: Partial<Options['tooltip']> },
+  fieldConfig: Fields, targets: Query[] };
+type Row = Omit<RowPanel, 'type'> & { type: 'row' };
+type Board = Omit<Dashboard, 'panels'> & { panels: (Written<Series> | Written<Row>)[] };
+"#;
+
+/// Runs Grafana's types over values of them; what the compiler says, and nothing if all is well.
+fn compiled(folder: &std::path::Path, name: &str, values: &[Value]) -> String {
+    let mut text = TYPES.to_owned();
+    for (number, value) in values.iter().enumerate() {
+        text += &format!("export const board{number}: Written<Board> = {value};\n");
     }
-    let file = folder.join("dashboards.ts");
+    let file = folder.join(name);
     std::fs::write(&file, text).unwrap();
     let output = Command::new(folder.join("node_modules/.bin/tsc"))
-        .args([
-            "--noEmit",
-            "--strict",
-            "--skipLibCheck",
-            "--module",
-            "esnext",
-            "--target",
-            "es2022",
-        ])
-        .args(["--moduleResolution", "bundler"])
+        .args(["--noEmit", "--strict", "--skipLibCheck", "--module", "esnext"])
+        .args(["--target", "es2022", "--moduleResolution", "bundler"])
         .arg(&file)
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-    println!("{} dashboards are of Grafana's type", BOARDS.len());
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.success(), said.is_empty(), "{said}");
+    said
+}
+
+/// Scenario: the dashboards as values of the types of Grafana's own package, which `make dashboards` installs; and with one thing
+/// wrong. Guarantees: they are of these types, panels, options, fields and all; what is misspelt, of another type or
+/// no choice of Grafana's is refused, so that the types are none that take everything.
+#[test]
+fn dashboards_are_of_grafanas_types() {
+    let Some(folder) = std::env::var_os("GRAFANA_SCHEMA").map(std::path::PathBuf::from) else {
+        println!("dashboards were not held against Grafana's types: `make dashboards` does that");
+        return;
+    };
+    let all: Vec<Value> = boards().into_iter().map(|(_, board)| board).collect();
+    assert_eq!(compiled(&folder, "dashboards.ts", &all), "");
+    let change = |pointer: &str, value: Value| {
+        let mut board = all[0].clone();
+        *board.pointer_mut(pointer).unwrap() = value;
+        board
+    };
+    let wrong = [
+        ("'number'", change("/title", json!(7))),
+        ("'7'", change("/graphTooltip", json!(7))),
+        ("'string'", change("/panels/1/gridPos", json!({"h": "8", "w": 8, "x": 0, "y": 1}))),
+        ("tabel", change("/panels/1/options/legend/displayMode", json!("tabel"))),
+        ("\"all\"", change("/panels/1/options/tooltip/mode", json!("all"))),
+        ("lineWidht", change("/panels/1/fieldConfig/defaults/custom", json!({"lineWidht": 1}))),
+        ("\"none\"", change("/panels/1/fieldConfig/defaults/custom/showPoints", json!("none"))),
+        ("exprr", change("/panels/1/targets/0", json!({"exprr": "1"}))),
+    ];
+    for (what, board) in &wrong {
+        let said = compiled(&folder, "wrong.ts", std::slice::from_ref(board));
+        assert!(said.contains(what), "{what}: {said}");
+    }
+    println!(
+        "{} dashboards are of Grafana's types; {} that are wrong are not",
+        all.len(),
+        wrong.len()
+    );
 }

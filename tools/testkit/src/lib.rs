@@ -19,10 +19,13 @@ pub mod hosts;
 pub mod load;
 pub mod made_calls;
 pub mod made_spans;
+pub mod pages;
 pub mod ports;
 pub mod replay;
 pub mod shapes;
+pub mod shipped;
 pub mod sink;
+pub mod soak;
 pub mod support;
 pub mod wire;
 

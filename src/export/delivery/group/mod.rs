@@ -214,6 +214,11 @@ impl EndpointGroup {
         }
     }
 
+    /// The members that are known, without looking names up.
+    pub(in crate::export) fn known_members(&self) -> Vec<Arc<EndpointDelivery>> {
+        self.roster().members.clone()
+    }
+
     /// The members now, each with what delivers to it.
     pub(in crate::export) async fn members(&self) -> Vec<Arc<EndpointDelivery>> {
         self.current().await.members.clone()

@@ -11,7 +11,7 @@ use crate::plugins::filter_ai_sampling::adaptive_settings::COLLECTORS;
 use crate::plugins::filter_ai_sampling::ottl;
 use crate::plugins::filter_ai_sampling::policy_list::PolicyList;
 use crate::sampling::Threshold;
-use crate::sampling::adaptive::AmountUnit;
+use crate::sampling::adaptive::{AdaptiveConfig, AmountUnit};
 use crate::sampling::policy::PolicyRule;
 
 /// Every key of the block.
@@ -27,6 +27,8 @@ const KEYS: [&str; 9] = [
     "rules",
 ];
 
+/// What instances share the goal by.
+const SHARED: &str = "shared_counters";
 /// Samplers with their keys.
 const SAMPLERS: [(&str, &[&str]); 4] = [
     ("always_sample", &["type"]),
@@ -55,7 +57,7 @@ const SAMPLERS: [(&str, &[&str]); 4] = [
             "weight",
             "update_frequency",
             "lookback_frequency",
-            "shared_counters",
+            SHARED,
         ],
     ),
 ];
@@ -188,9 +190,10 @@ fn sampler(node: Node<'_>, list: &mut PolicyList, notes: &mut Notes) -> Option<P
         return None;
     };
     notes.known(node, keys);
-    if map.contains_key("shared_counters") {
-        let allowed = "it is not supported: the goal is that of this instance";
-        notes.refuse(node, "shared_counters", allowed);
+    // What the instances share is the goal; counters that an extension keeps are not needed for it.
+    let of_fleet = map.contains_key(SHARED);
+    if of_fleet {
+        list.needs_fleet_size(format!("{}.{SHARED}", node.at));
     }
     let config = match kind.as_str() {
         "always_sample" => return Some(PolicyRule::Always),
@@ -207,5 +210,5 @@ fn sampler(node: Node<'_>, list: &mut PolicyList, notes: &mut Notes) -> Option<P
         }
         _ => COLLECTORS.throughput(node, ("goal_throughput", AmountUnit::Spans), notes),
     };
-    Some(PolicyRule::Adaptive(list.adaptive(config?)))
+    Some(PolicyRule::Adaptive(list.adaptive(AdaptiveConfig { of_fleet, ..config? })))
 }

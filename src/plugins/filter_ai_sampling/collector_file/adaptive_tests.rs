@@ -124,7 +124,6 @@ fn what_is_not_supported_is_named() {
         (throughput(&format!("{keys}, algorithm: mean")), "algorithm: \"mean\""),
         (throughput(&format!("{keys}, weight: 1")), "weight: 1"),
         (throughput(&format!("{keys}, update_frequency: 1s")), "it is of another algorithm"),
-        (throughput(&format!("{keys}, shared_counters: {{extension: x}}")), "shared_counters"),
         (
             throughput("fingerprint_attributes: ['event.attributes[\"a\"]']"),
             "allowed: resource, scope",

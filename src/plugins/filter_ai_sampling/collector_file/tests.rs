@@ -240,7 +240,7 @@ fn value(value: any_value::Value) -> Option<AnyValue> {
     Some(AnyValue { value: Some(value) })
 }
 
-fn text(key: &str, text: &str) -> KeyValue {
+pub(super) fn text(key: &str, text: &str) -> KeyValue {
     let value = value(any_value::Value::StringValue(text.to_owned()));
     KeyValue { key: key.to_owned(), value, ..KeyValue::default() }
 }
@@ -250,7 +250,7 @@ fn int(key: &str, number: i64) -> KeyValue {
     KeyValue { key: key.to_owned(), value, ..KeyValue::default() }
 }
 
-fn flag(key: &str, flag: bool) -> KeyValue {
+pub(super) fn flag(key: &str, flag: bool) -> KeyValue {
     let value = value(any_value::Value::BoolValue(flag));
     KeyValue { key: key.to_owned(), value, ..KeyValue::default() }
 }
@@ -265,7 +265,7 @@ fn lasting(start_ms: u64, millis: u64) -> Span {
     Span { start_time_unix_nano: start, end_time_unix_nano, ..Span::default() }
 }
 
-fn status(code: i32) -> Span {
+pub(super) fn status(code: i32) -> Span {
     Span { status: Some(Status { code, ..Status::default() }), ..Span::default() }
 }
 
@@ -275,13 +275,18 @@ fn event(name: &str, attributes: Vec<KeyValue>) -> Span {
 }
 
 /// One trace of these spans.
-fn trace(number: u8, resource: Vec<KeyValue>, spans: Vec<Span>) -> Vec<u8> {
+pub(super) fn trace(number: u8, resource: Vec<KeyValue>, spans: Vec<Span>) -> Vec<u8> {
     let spans = spans.into_iter().zip(1..).map(|(span, index)| Span {
         trace_id: vec![number; 16],
         span_id: vec![index; 8],
         ..span
     });
-    let scope_spans = vec![ScopeSpans { spans: spans.collect(), ..ScopeSpans::default() }];
+    records(resource, spans.collect())
+}
+
+/// The spans of one resource.
+pub(super) fn records(resource: Vec<KeyValue>, spans: Vec<Span>) -> Vec<u8> {
+    let scope_spans = vec![ScopeSpans { spans, ..ScopeSpans::default() }];
     let resource = Some(Resource { attributes: resource, ..Resource::default() });
     let resource_spans = vec![ResourceSpans { resource, scope_spans, ..ResourceSpans::default() }];
     let mut records = Vec::new();
@@ -291,7 +296,7 @@ fn trace(number: u8, resource: Vec<KeyValue>, spans: Vec<Span>) -> Vec<u8> {
 }
 
 /// How many spans of these chunks stay under a list of policies.
-fn kept(policies: &str, chunks: &[Vec<u8>]) -> usize {
+pub(super) fn kept(policies: &str, chunks: &[Vec<u8>]) -> usize {
     let file = file(&format!("processors: {{tail_sampling: {{policies: [{policies}]}}}}"));
     let options =
         GivenOptions::of(&[("mode", "tail"), ("config_file", file.path().to_str().unwrap())]);
@@ -307,18 +312,18 @@ fn kept(policies: &str, chunks: &[Vec<u8>]) -> usize {
 }
 
 /// A policy with settings, as it stands in a list.
-fn of(kind: &str, settings: &str) -> String {
+pub(super) fn of(kind: &str, settings: &str) -> String {
     format!("{{name: p, type: {kind}, {kind}: {{{settings}}}}}")
 }
 
 /// How many spans stay of one trace that is one span.
-fn decide(cases: impl IntoIterator<Item = (String, Vec<u8>, usize)>) {
+pub(super) fn decide(cases: impl IntoIterator<Item = (String, Vec<u8>, usize)>) {
     for (policy, chunk, wanted) in cases {
         assert_eq!(kept(&policy, &[chunk]), wanted, "{policy}");
     }
 }
 
-fn on_span(attribute: KeyValue) -> Vec<u8> {
+pub(super) fn on_span(attribute: KeyValue) -> Vec<u8> {
     trace(1, Vec::new(), vec![with(vec![attribute])])
 }
 
@@ -326,7 +331,7 @@ fn on_resource(attribute: KeyValue) -> Vec<u8> {
     trace(1, vec![attribute], vec![Span::default()])
 }
 
-fn one(span: Span) -> Vec<u8> {
+pub(super) fn one(span: Span) -> Vec<u8> {
     trace(1, Vec::new(), vec![span])
 }
 

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::adaptive_settings::{GOALS, OURS};
 use super::counters::{NO_TRACE_ID, NOT_SAMPLED};
+use super::tenant_settings;
 use crate::condition::Condition;
 use crate::config::{Node, Notes};
 use crate::sampling::policy::{Field, Operand, ValueCheck};
@@ -17,7 +18,7 @@ const TAKEN: [&str; 3] = [NO_TRACE_ID, NOT_SAMPLED, "sampling_percentage"];
 const PERCENTAGE: &str = "sampling_percentage";
 const GOAL_PERCENTAGE: &str = "goal_percentage";
 /// Every key of a rate.
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 19] = [
     "name",
     "where",
     "key",
@@ -33,6 +34,10 @@ const KEYS: [&str; 15] = [
     "weight",
     "update_frequency",
     "lookback_frequency",
+    tenant_settings::ATTRIBUTE,
+    "default",
+    "tenants",
+    "max_tenants",
 ];
 
 /// Reads the list of rates, and notes every mistake in it.
@@ -131,6 +136,17 @@ fn chance(node: Node<'_>, notes: &mut Notes) -> Option<RateChance> {
         notes.refuse(node, PERCENTAGE, allowed);
         return None;
     };
+    let has_tenants = node.map.contains_key(tenant_settings::ATTRIBUTE);
+    for key in tenant_settings::KEYS.into_iter().filter(|key| node.map.contains_key(*key)) {
+        if !has_tenants {
+            notes.refuse(node, key, "it needs 'tenant_attribute'");
+        } else if [PERCENTAGE, GOAL_PERCENTAGE].contains(&kind) {
+            notes.refuse(node, key, "it needs 'spans_per_second' or 'bytes_per_second'");
+        }
+    }
+    if has_tenants && node.map.contains_key("keys") {
+        notes.refuse(node, "keys", "tenants take the place of keys");
+    }
     let config = match kind {
         PERCENTAGE => {
             if node.map.contains_key("keys") {
@@ -141,8 +157,12 @@ fn chance(node: Node<'_>, notes: &mut Notes) -> Option<RateChance> {
         }
         GOAL_PERCENTAGE => OURS.percentage(node, notes),
         _ => {
-            let goal = GOALS.iter().find(|(key, _)| *key == kind)?;
-            OURS.throughput(node, *goal, notes)
+            let goal = *GOALS.iter().find(|(key, _)| *key == kind)?;
+            if has_tenants {
+                tenant_settings::read(node, goal, notes)
+            } else {
+                OURS.throughput(node, goal, notes)
+            }
         }
     };
     config.map(RateChance::adaptive)

@@ -4,9 +4,11 @@
 use serde_json::Value;
 
 use super::adaptive_settings;
+use super::model_settings;
 use super::ottl;
 use super::policy_list::PolicyList;
 use super::policy_settings::Settings;
+use super::tenant_settings;
 use crate::codec::records::ContentHint;
 use crate::config::{Node, Notes};
 use crate::sampling::policy::{Composite, Limit, LimitUnit, PolicyAction, PolicyRule, SpanTest};
@@ -198,7 +200,19 @@ impl Walk<'_> {
         Some(PolicyRule::Not(Box::new(rule)))
     }
 
+    /// An `and`, of which each part is asked of its own.
+    fn and(&mut self, node: Node<'_>, key: &str, depth: usize) -> PolicyRule {
+        let rules = self.rules(node, key, depth + 1);
+        if rules.iter().filter(|rule| rule.is_novel()).count() > 1 {
+            self.notes().refuse(node, key, "an 'and' has one of 'rare' and 'diverse' at most");
+        }
+        PolicyRule::All(rules)
+    }
+
     fn refuse_chance(&mut self, node: Node<'_>, key: &str, rule: &PolicyRule, what: &str) {
+        if rule.is_novel() {
+            self.notes().refuse(node, key, &format!("{what} cannot have 'rare' or 'diverse'"));
+        }
         if rule.is_probabilistic() {
             self.notes().refuse(node, key, &format!("{what} cannot be probabilistic"));
         }
@@ -211,6 +225,9 @@ impl Walk<'_> {
     fn refuse_adaptive(&mut self, node: Node<'_>, key: &str, rules: &[PolicyRule], what: &str) {
         if rules.iter().any(|rule| rule.adaptive_sampler().is_some()) {
             self.notes().refuse(node, key, &format!("{what} cannot be adaptive"));
+        }
+        if rules.iter().any(PolicyRule::is_novel) {
+            self.notes().refuse(node, key, &format!("{what} cannot have 'rare' or 'diverse'"));
         }
     }
 
@@ -383,7 +400,7 @@ const fn shared(
     policy_type(name, form(keys, read), form(keys, read))
 }
 
-const POLICY_TYPES: [PolicyType; 30] = [
+const POLICY_TYPES: [PolicyType; 37] = [
     shared("always_sample", &[], |_, _, _| Some(PolicyRule::Always)),
     shared("status_code", &["status_codes"], |walk, node, _| walk.settings.status(node)),
     policy_type("error", form(&[], |walk, _, _| walk.settings.span_test(SpanTest::Failure)), None),
@@ -444,6 +461,27 @@ const POLICY_TYPES: [PolicyType; 30] = [
         }),
         None,
     ),
+    policy_type(
+        "tenant_throughput",
+        form(&tenant_settings::POLICY_KEYS, |walk, node, _| {
+            tenant_settings::policy(&mut walk.settings, node)
+        }),
+        None,
+    ),
+    policy_type(
+        "rare",
+        form(&model_settings::RARE_KEYS, |walk, node, _| {
+            model_settings::rare(&mut walk.settings, node)
+        }),
+        None,
+    ),
+    policy_type(
+        "diverse",
+        form(&model_settings::DIVERSE_KEYS, |walk, node, _| {
+            model_settings::diverse(&mut walk.settings, node)
+        }),
+        None,
+    ),
     shared("rate_limiting", &["spans_per_second", "burst_capacity"], |walk, node, _| {
         walk.settings.limit(node, "spans_per_second", LimitUnit::Spans)
     }),
@@ -491,6 +529,30 @@ const POLICY_TYPES: [PolicyType; 30] = [
         None,
     ),
     policy_type("tool_error", form(&[], |walk, _, _| walk.settings.tool_error()), None),
+    policy_type(
+        "refusal",
+        form(&[], |walk, _, _| model_settings::refusal(&mut walk.settings)),
+        None,
+    ),
+    policy_type(
+        "prompt",
+        form(&["names", "versions"], |walk, node, _| {
+            model_settings::prompt(&mut walk.settings, node)
+        }),
+        None,
+    ),
+    policy_type(
+        "guardrail",
+        form(&[], |walk, _, _| model_settings::guardrail(&mut walk.settings)),
+        None,
+    ),
+    policy_type(
+        "evaluation",
+        form(&["evaluations", "min_score", "max_score", "labels"], |walk, node, _| {
+            model_settings::evaluation(&mut walk.settings, node)
+        }),
+        None,
+    ),
     policy_type("finding", form(&[], |_, _, _| Some(PolicyRule::Finding)), None),
     policy_type(
         "exemplar",
@@ -505,11 +567,9 @@ const POLICY_TYPES: [PolicyType; 30] = [
     ),
     policy_type(
         "and",
-        form(&["policies"], |walk, node, depth| {
-            Some(PolicyRule::All(walk.rules(node, "policies", depth + 1)))
-        }),
+        form(&["policies"], |walk, node, depth| Some(walk.and(node, "policies", depth))),
         form(&["and_sub_policy"], |walk, node, depth| {
-            Some(PolicyRule::All(walk.rules(node, "and_sub_policy", depth + 1)))
+            Some(walk.and(node, "and_sub_policy", depth))
         }),
     ),
     policy_type("or", form(&["policies"], |walk, node, depth| Some(walk.or(node, depth))), None),

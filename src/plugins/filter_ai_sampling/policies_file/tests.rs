@@ -66,6 +66,18 @@ fn every_type_of_policy_has_an_example_and_a_row() {
     }
 }
 
+/// Guarantees: the page that compares samplers has every type of policy, of ours and of the Collector's.
+#[test]
+fn every_type_of_policy_is_compared() {
+    let page = include_str!("../../../../docs/SAMPLERS.md");
+    let missing: Vec<&str> = POLICY_TYPES
+        .iter()
+        .map(|policy| policy.name)
+        .filter(|name| !page.contains(&format!("`{name}`")))
+        .collect();
+    assert_eq!(missing, [""; 0]);
+}
+
 #[test]
 fn every_mistake_is_reported_with_its_place() {
     let (_, problems) = parsed(

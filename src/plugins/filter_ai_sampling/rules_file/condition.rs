@@ -7,7 +7,8 @@ use crate::config::{Node, Notes};
 use crate::sampling::policy::{Comparison, Field, Operand, RuleCondition, ValueCheck, truncated};
 
 const KEYS: [&str; 5] = ["Field", "Fields", "Operator", "Value", "Datatype"];
-const OPERATORS: &str = "allowed: =, !=, >, <, >=, <=, starts-with, contains, does-not-contain, exists, \
+/// Every operator.
+pub(super) const OPERATORS: &str = "allowed: =, !=, >, <, >=, <=, starts-with, contains, does-not-contain, exists, \
                          not-exists, has-root-span, matches, in, not-in";
 const DATATYPES: &str = "allowed: string, int, float, bool";
 /// The field with the number of spans of the trace.

@@ -44,6 +44,27 @@ pub(super) fn read(root: Node<'_>, environment: Option<&str>, list: &mut PolicyL
     reader.notes
 }
 
+/// What is wrong with rules in the form of Refinery 1.x: samplers are in maps of datasets, or at the top.
+pub(in crate::plugins::filter_ai_sampling) fn old_rules(
+    root: &Map<String, Value>,
+) -> Option<String> {
+    // Its keys are not told apart by their case.
+    let sampler = |map: &Map<String, Value>| {
+        let is_one = |(key, value): &(&String, &Value)| {
+            key.eq_ignore_ascii_case("Sampler") && value.is_string()
+        };
+        map.iter().find(is_one).map(|(key, _)| key.clone())
+    };
+    let in_dataset = |(name, of): (&String, &Value)| {
+        of.as_object().and_then(sampler).map(|key| format!("{name}.{key}"))
+    };
+    let at = sampler(root).or_else(|| root.iter().find_map(in_dataset))?;
+    Some(format!(
+        "{at}: these are rules of Refinery 1.x; allowed: rules of Refinery 2 or later, with 'RulesVersion' and \
+         'Samplers', which Refinery's tool 'convert' makes of them"
+    ))
+}
+
 /// A map inside of another one, under this location.
 fn inner<'v>(map: &'v Value, notes: &mut Notes, at: &str) -> Option<&'v Map<String, Value>> {
     let found = map.as_object();
@@ -176,3 +197,5 @@ impl RulesReader<'_> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod toml_tests;

@@ -65,7 +65,7 @@ pub(super) const SAMPLERS: [(&str, &[&str], ReadSampler); 6] = [
         "EMAThroughputSampler",
         &[
             "GoalThroughputPerSec",
-            "UseClusterSize",
+            CLUSTER_SIZE,
             "InitialSampleRate",
             "AdjustmentInterval",
             "Weight",
@@ -87,7 +87,7 @@ pub(super) const SAMPLERS: [(&str, &[&str], ReadSampler); 6] = [
         "WindowedThroughputSampler",
         &[
             "GoalThroughputPerSec",
-            "UseClusterSize",
+            CLUSTER_SIZE,
             "UpdateFrequency",
             "LookbackFrequency",
             "FieldList",
@@ -113,7 +113,7 @@ pub(super) const SAMPLERS: [(&str, &[&str], ReadSampler); 6] = [
         "TotalThroughputSampler",
         &[
             "GoalThroughputPerSec",
-            "UseClusterSize",
+            CLUSTER_SIZE,
             "ClearFrequency",
             "FieldList",
             "MaxKeys",
@@ -127,6 +127,8 @@ pub(super) const SAMPLERS: [(&str, &[&str], ReadSampler); 6] = [
     ),
 ];
 
+/// Whether the goal is one of all instances.
+const CLUSTER_SIZE: &str = "UseClusterSize";
 const ONE_OR_MORE: (f64, f64) = (1.0, f64::MAX);
 
 fn duration(node: Node<'_>, key: &str, default: u64, notes: &mut Notes) -> Option<Duration> {
@@ -171,9 +173,8 @@ fn average(node: Node<'_>, notes: &mut Notes) -> Option<History> {
 
 impl RulesReader<'_> {
     fn throughput(&mut self, node: Node<'_>) -> Option<Goal> {
-        if node.map.get("UseClusterSize").is_some_and(|value| value.as_bool() != Some(false)) {
-            let allowed = "it is not supported: the goal is that of this instance; allowed: false";
-            self.notes.refuse(node, "UseClusterSize", allowed);
+        if self.notes.flag(node, CLUSTER_SIZE, false) == Some(true) {
+            self.list.needs_fleet_size(format!("{}.{CLUSTER_SIZE}", node.at));
         }
         self.notes.number(node, "GoalThroughputPerSec", ONE_OR_MORE).map(Goal::PerSecond)
     }
@@ -199,6 +200,8 @@ impl RulesReader<'_> {
             whole: true,
             initial,
             max_keys: max_keys?,
+            of_fleet: node.map.get(CLUSTER_SIZE).and_then(Value::as_bool) == Some(true),
+            tenants: None,
         })))
     }
 }

@@ -424,9 +424,9 @@ fn what_is_not_supported_is_named() {
         (of("{EMADynamicSampler: {GoalSampleRate: 2, FieldList: [a], Weight: 1}}"), "Weight: 1"),
         (
             of(
-                "{TotalThroughputSampler: {GoalThroughputPerSec: 5, FieldList: [a], UseClusterSize: true}}",
+                "{TotalThroughputSampler: {GoalThroughputPerSec: 5, FieldList: [a], UseClusterSize: 3}}",
             ),
-            "UseClusterSize: true is not allowed; it is not supported",
+            "UseClusterSize: 3 is not allowed; allowed: true, false",
         ),
         (
             of(

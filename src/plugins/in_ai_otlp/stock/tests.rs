@@ -14,7 +14,8 @@ fn read(
         listen: None,
         host: host.to_vec(),
     };
-    settings(&given, &environment()).map_err(|error| error.to_string())
+    let settings = settings(&given, &environment());
+    settings.map(|(settings, _)| settings).map_err(|error| error.to_string())
 }
 
 fn good(options: &[(&str, &str)]) -> ReceiverSettings {

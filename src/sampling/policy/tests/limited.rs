@@ -21,7 +21,7 @@ impl Sampler {
     }
 
     fn decide(&mut self, trace: &Trace) -> TraceOutcome {
-        assert_eq!(self.policies.decide_early(trace), None, "limits are asked at the end");
+        assert_eq!(self.policies.decide_early(trace, true), None, "limits are asked at the end");
         self.policies.decide(trace, &mut self.budgets, &mut |_, _| panic!("all have an answer"))
     }
 

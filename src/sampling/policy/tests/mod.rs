@@ -6,7 +6,9 @@ use crate::condition::Condition;
 use crate::model::TraceId;
 use crate::sampling::threshold::Randomness;
 
+mod early;
 mod limited;
+mod novel;
 
 struct Trace {
     facts: PassedTests,
@@ -112,7 +114,7 @@ fn a_drop_policy_wins() {
     let mut error = trace();
     error.facts.add(0);
     assert_eq!(decide(&policies, &error), keep(0, KeepProbability::Certain));
-    assert_eq!(policies.decide_early(&error), None, "it may still become slow");
+    assert_eq!(policies.decide_early(&error, true), None, "it may still become slow");
     error.duration = Duration::from_millis(1001);
     assert_eq!(decide(&policies, &error), TraceOutcome::Drop(Some(1)));
 }
@@ -124,19 +126,19 @@ fn early_only_what_cannot_change() {
     let slow = PolicyRule::Latency(Some(Duration::from_secs(5)), None);
     let keeps = [not_error, brief, half(), slow].map(|rule| (rule, PolicyAction::Keep));
     let policies = policies(keeps.into());
-    assert_eq!(policies.decide_early(&Trace { low: false, ..trace() }), None);
+    assert_eq!(policies.decide_early(&Trace { low: false, ..trace() }, true), None);
     assert_eq!(decide(&policies, &trace()), keep(0, KeepProbability::Certain));
     let duration = Duration::from_secs(6);
-    let early = policies.decide_early(&Trace { duration, ..trace() });
+    let early = policies.decide_early(&Trace { duration, ..trace() }, true);
     assert_eq!(early, Some(keep(3, KeepProbability::Certain)));
 }
 
 #[test]
 fn chance_alone_decides_at_once() {
     let policies = policies(vec![(half(), PolicyAction::Keep)]);
-    assert_eq!(policies.decide_early(&trace()), Some(TraceOutcome::Drop(None)));
+    assert_eq!(policies.decide_early(&trace(), true), Some(TraceOutcome::Drop(None)));
     let high = Trace { low: false, ..trace() };
-    assert_eq!(policies.decide_early(&high), Some(keep(0, at(50.0))));
+    assert_eq!(policies.decide_early(&high, true), Some(keep(0, at(50.0))));
     let never = self::policies(vec![(PolicyRule::Probability(None), PolicyAction::Keep)]);
     assert_eq!(decide(&never, &high), TraceOutcome::Drop(None));
 }
@@ -147,7 +149,7 @@ fn expressions_are_asked_last() {
         policies(vec![(cel(), PolicyAction::Keep), (PolicyRule::SpanTest(0), PolicyAction::Keep)]);
     let mut met = Trace { meets: Some(true), ..trace() };
     assert_eq!(decide(&policies, &met), keep(0, KeepProbability::Certain));
-    assert_eq!(policies.decide_early(&met), None);
+    assert_eq!(policies.decide_early(&met, true), None);
     met.facts.add(0);
     assert_eq!(decide(&policies, &met), keep(1, KeepProbability::Certain));
 }
@@ -231,8 +233,8 @@ fn any_of_several_rules_will_do() {
     assert_eq!(decide(&policies, &Trace { low: false, ..trace() }), keep(0, at(50.0)));
     let error = Trace { facts: PassedTests(1), ..trace() };
     assert_eq!(decide(&policies, &error), keep(0, KeepProbability::Certain));
-    assert_eq!(policies.decide_early(&error), Some(keep(0, KeepProbability::Certain)));
-    assert_eq!(policies.decide_early(&trace()), None);
+    assert_eq!(policies.decide_early(&error, true), Some(keep(0, KeepProbability::Certain)));
+    assert_eq!(policies.decide_early(&trace(), true), None);
 }
 
 /// Guarantees: a policy without an answer does not match, however the expression is combined, and is
@@ -287,6 +289,7 @@ fn rule_again(rule: &PolicyRule) -> PolicyRule {
         PolicyRule::All(rules) => PolicyRule::All(rules.iter().map(rule_again).collect()),
         PolicyRule::Any(rules) => PolicyRule::Any(rules.iter().map(rule_again).collect()),
         PolicyRule::Adaptive(index) => PolicyRule::Adaptive(*index),
+        PolicyRule::Novel(index) => PolicyRule::Novel(*index),
         PolicyRule::Spans(rule) => PolicyRule::Spans(rule.clone()),
         PolicyRule::Not(rule) => PolicyRule::Not(Box::new(rule_again(rule))),
     }

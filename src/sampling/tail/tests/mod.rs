@@ -14,6 +14,7 @@ use crate::sampling::policy::{
 };
 use crate::sampling::{POLICY_ATTRIBUTE, SessionKeys, Threshold};
 
+mod chain;
 mod companions;
 mod runtime;
 mod tombstones;
@@ -49,6 +50,7 @@ const SETTINGS: TailSettings = TailSettings {
     max_trace_spans: None,
     max_trace_bytes: None,
     shed_at: None,
+    decides_early: true,
     dry_run: false,
 };
 
@@ -426,7 +428,7 @@ fn the_queue_does_not_grow_with_traces_decided_early() {
         let out = sampler.on_chunk(b"ai", &chunk(&[span]), second(0)).unwrap();
         assert_eq!(read(&out).len(), 1);
     }
-    assert!(sampler.waits.lengths()[0] <= 1030);
+    assert!(sampler.waits.lengths()[0] <= 2048);
 }
 
 /// An OTLP request with one trace of four spans, about 1500 bytes a span.
@@ -474,7 +476,7 @@ fn held_memory_stays_near_the_bytes_on_the_wire() {
     }
     assert_eq!(sampler.tally().held, 2000);
     let (held, wire) = (sampler.held_bytes() as f64, wire as f64);
-    assert!(held < 1.25 * wire, "{held} of {wire}: {}", held / wire);
+    assert!(held < wire, "{held} of {wire}: {}", held / wire);
     assert!(held < records as f64, "the resource is held once");
     println!("held bytes by wire bytes: {:.3}", held / wire);
 }

@@ -366,3 +366,113 @@ fn what_waited_is_decided_anew_by_the_journal() {
 fn spans_of(sampler: &mut TailSampler, now: u64) -> Vec<(u64, String, String, Option<Position>)> {
     spans(&sampler.take(false, second(now)))
 }
+
+/// What is let out by a sampler whose traces are due.
+fn turns_of(sampler: &mut TailSampler, now: Tick) -> Vec<u64> {
+    let before = sampler.tally().held;
+    sampler.take(false, now);
+    let mut turns = vec![before - sampler.tally().held];
+    while sampler.is_behind() {
+        let before = sampler.tally().held;
+        sampler.take(false, now);
+        turns.push(before - sampler.tally().held);
+        assert!(adds_up(sampler.tally()));
+    }
+    turns
+}
+
+/// Scenario: a hundred thousand spans whose waits end together, with decision waits by the first span and by the
+/// root, and with learned waits. Guarantees: no call decides about more than a turn's worth and one trace, and the
+/// sampler says that it is behind until all are decided.
+#[test]
+fn what_is_due_at_once_is_decided_in_turns() {
+    let (after_root, longest) = (Some(Duration::from_secs(1)), Some(Duration::from_secs(60)));
+    for settings in [
+        SETTINGS,
+        TailSettings { wait_after_root: after_root, ..SETTINGS },
+        TailSettings { longest_wait: longest, ..SETTINGS },
+    ] {
+        let settings = TailSettings { max_bytes: 1 << 30, max_traces: 1 << 20, ..settings };
+        let mut sampler = TailSampler::new(set(settings));
+        for traces in (0..25_000_u64).collect::<Vec<_>>().chunks(100) {
+            let spans = |trace: u64| (1..=4).map(move |span| SpanRecord::new(trace * 16 + 1, span));
+            let spans: Vec<SpanRecord> = traces.iter().flat_map(|trace| spans(*trace)).collect();
+            sampler.on_chunk(b"ai", &chunk(&spans), second(0));
+        }
+        assert_eq!(sampler.tally().held, 100_000);
+        let turns = turns_of(&mut sampler, second(61));
+        assert!(turns.iter().all(|spans| *spans <= due::TURN + 4), "{turns:?}");
+        assert_eq!(turns.iter().sum::<u64>(), 100_000);
+        assert!(turns.len() >= 24 && turns.len() < 40, "{}", turns.len());
+        assert_eq!((sampler.tally().held, sampler.held_bytes()), (0, 0));
+    }
+    let mut sampler = sampler();
+    sampler.on_chunk(b"ai", &chunk(&[SpanRecord::new(LOW, 1)]), second(0));
+    assert_eq!(turns_of(&mut sampler, second(61)), [1]);
+    assert_eq!(turns_of(&mut sampler, second(61)), [0]);
+}
+
+/// Scenario: many traces are due, and the host stops. Guarantees: all leave in one call.
+#[test]
+fn at_the_end_nothing_waits_for_its_turn() {
+    let settings = TailSettings { max_bytes: 1 << 30, max_traces: 1 << 20, ..SETTINGS };
+    let mut sampler = TailSampler::new(set(settings));
+    for trace in 1..=10_000 {
+        sampler.on_chunk(b"ai", &chunk(&[SpanRecord::new(trace, trace)]), second(0));
+    }
+    sampler.take(false, second(30));
+    assert!(sampler.is_behind() && sampler.tally().held > 0);
+    sampler.take(true, second(30));
+    assert_eq!((sampler.is_behind(), sampler.tally().held), (false, 0));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Guarantees: a sampler that decides early keeps the spans that one keeps which waits, with the same
+    /// thresholds, and counts as many as kept and dropped.
+    #[test]
+    fn deciding_early_changes_nothing_but_when(
+        spans in prop::collection::vec((0..20_u64, prop::bool::weighted(0.1), 0..9_000_u64, any::<bool>()), 1..150),
+        which in 0..4_usize,
+    ) {
+        let policies = || match which {
+            0 => usual(),
+            1 => rules(vec![("brief", PolicyRule::Latency(None, Some(Duration::from_secs(4))), PolicyAction::Keep)]),
+            2 => rules(vec![
+                ("all", PolicyRule::Always, PolicyAction::Keep),
+                ("errors", PolicyRule::SpanTest(0), PolicyAction::Drop),
+                ("slow", PolicyRule::Latency(Some(Duration::from_secs(6)), None), PolicyAction::Drop),
+            ]),
+            _ => rules(vec![
+                ("few", PolicyRule::SpanCount(0, Some(5)), PolicyAction::Drop),
+                ("slow", PolicyRule::Latency(Some(Duration::from_secs(3)), None), PolicyAction::Keep),
+                ("half", PolicyRule::Probability(Threshold::from_percentage(50.0)), PolicyAction::Keep),
+            ]).in_order(true),
+        };
+        let run = |decides_early: bool| {
+            let settings = TailSettings { decides_early, ..SETTINGS };
+            let mut sampler = TailSampler::new(TailConfig { settings, ..config(policies()) });
+            let (mut pending, mut out) = (Vec::new(), Vec::new());
+            for (index, (trace, error, millis, ends)) in (1_u64..).zip(&spans) {
+                let span = SpanRecord::new((trace % 2) * HIGH + trace + 1, index).times(10_000, 10_000 + millis);
+                pending.push(if *error { span.error() } else { span });
+                if *ends {
+                    let chunk = chunk(&std::mem::take(&mut pending));
+                    out.extend(read(&sampler.on_chunk(b"ai", &chunk, second(0)).unwrap()));
+                    assert!(adds_up(sampler.tally()));
+                }
+            }
+            if !pending.is_empty() {
+                out.extend(read(&sampler.on_chunk(b"ai", &chunk(&pending), second(0)).unwrap()));
+            }
+            out.extend(self::spans(&sampler.take(false, second(30))));
+            let tally = sampler.tally();
+            assert!(adds_up(tally) && tally.held == 0);
+            assert!(decides_early || tally.early_certain == 0);
+            let kept: BTreeMap<u64, String> = out.into_iter().map(|span| (span.0, span.2)).collect();
+            (kept, tally.kept.iter().sum::<u64>(), tally.dropped.iter().sum::<u64>())
+        };
+        prop_assert_eq!(run(true), run(false));
+    }
+}

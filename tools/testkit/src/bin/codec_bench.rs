@@ -122,6 +122,7 @@ fn sample(chunk: &[u8], error: Option<SpanTest>) {
             max_trace_spans: None,
             max_trace_bytes: None,
             shed_at: None,
+            decides_early: true,
             dry_run: false,
         },
         compare_for: Duration::ZERO,

@@ -21,7 +21,7 @@ mod outage;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use testkit::{client, hosts, load, replay, shapes, sink, wire};
+use testkit::{client, hosts, load, replay, shapes, sink, soak, wire};
 
 #[derive(Parser)]
 #[command(name = "otlp-tool", about = "OTLP load, receivers, replay, benchmarks and the demo")]
@@ -40,6 +40,8 @@ enum Command {
     Replay(replay::Args),
     /// Measures our plugins beside Fluent Bit's own and prints the table.
     Bench(bench::Args),
+    /// Runs tail sampling at a rate above its bounds on a real host, and fails where something does not hold.
+    Soak(soak::Args),
     /// Attacks the receiver and prints what it costs the host and a good client.
     Flood(flood::Args),
     /// Makes weeks of calls with and without changes and prints what `ai_metrics` finds in them, and when.
@@ -55,6 +57,9 @@ enum Command {
         /// Print everything, not the table alone.
         #[arg(long)]
         long: bool,
+        /// Goes on to its end when Enter is pressed, so that the status page can be looked at.
+        #[arg(long)]
+        wait: bool,
     },
 }
 
@@ -65,10 +70,17 @@ fn main() {
         Command::Sink(args) => runtime.block_on(sink::serve_and_print(args)),
         Command::Replay(args) => runtime.block_on(replay::run(args)),
         Command::Bench(args) => runtime.block_on(bench::run(args)),
+        Command::Soak(args) => match runtime.block_on(soak::run(args)) {
+            Ok(report) => println!("{}", report.text()),
+            Err(problem) => {
+                println!("{problem}");
+                std::process::exit(1);
+            }
+        },
         Command::Flood(args) => runtime.block_on(flood::run(args)),
         Command::Findings(args) => findings::run(&args),
-        Command::Demo { plugins, captures, long } => {
-            runtime.block_on(demo::run(&plugins, &captures, long));
+        Command::Demo { plugins, captures, long, wait } => {
+            runtime.block_on(demo::run(&plugins, &captures, long, wait));
         }
     }
 }

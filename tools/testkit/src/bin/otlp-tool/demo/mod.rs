@@ -14,12 +14,13 @@ use crate::sink::{Keep, Sink};
 const TRACED_LOG: &str = r#"{"log": "order 4711 answered", "level": "warning", "trace_id": "0af7651916cd43dd8448eb211c80319c", "span_id": "b7ad6b7169203331"}"#;
 const POLICIES: &str = "policies:\n  - {name: finding, type: finding}\n";
 
-/// Runs it. With `long` it also prints the configuration, each capture, each metric and each counter.
-pub async fn run(plugins: &Path, captures: &Path, long: bool) {
+/// Runs it. With `long` it also prints the configuration, each capture, each metric and each counter; with `wait` it
+/// goes on to its end when someone has looked at the page.
+pub async fn run(plugins: &Path, captures: &Path, long: bool, wait: bool) {
     let host = hosts::newest();
     let (apm, llm) = (Sink::start(0, Keep::Requests).await, Sink::start(0, Keep::Requests).await);
-    let ports =
-        Ports { grpc: hosts::free_port(), http: hosts::free_port(), page: hosts::free_port() };
+    let [grpc, http, page, status] = [(); 4].map(|()| hosts::free_port());
+    let ports = Ports { grpc, http, page, status };
     let folder = tempfile::tempdir().expect("a folder");
     let policies = folder.path().join("policies.yaml");
     std::fs::write(&policies, POLICIES).expect("a file");
@@ -28,8 +29,13 @@ pub async fn run(plugins: &Path, captures: &Path, long: bool) {
         println!("The pipeline:\n{}\n\nCaptures in:", indent(&configuration));
     }
     let running = RunningHost::start(&host, &configuration, ports.http);
+    println!("While it runs, its status page is http://127.0.0.1:{}/", ports.status);
     let sent = traffic::send(captures, &ports, long).await;
     tokio::time::sleep(Duration::from_secs(6)).await;
+    if wait {
+        println!("It goes on when you press Enter.");
+        let _entered = std::io::stdin().read_line(&mut String::new());
+    }
     let page = host.is_real().then(|| hosts::http_get(ports.page, "/api/v2/metrics/prometheus"));
     let (code, log) = running.stop();
     apm.settle(0, Duration::from_secs(1), Duration::from_secs(5)).await;
@@ -58,6 +64,7 @@ struct Ports {
     grpc: u16,
     http: u16,
     page: u16,
+    status: u16,
 }
 
 fn configuration(
@@ -85,6 +92,7 @@ fn configuration(
       listen: 127.0.0.1
       grpc_port: {grpc}
       http_port: {http}
+      status_port: {status}
     - name: dummy
       tag: ai.app
       samples: 1
@@ -118,6 +126,7 @@ fn configuration(
 ",
         grpc = ports.grpc,
         http = ports.http,
+        status = ports.status,
         policies = policies.display(),
     )
 }
