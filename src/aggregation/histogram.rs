@@ -18,6 +18,8 @@ pub(super) struct Exemplar {
     pub(super) value: f64,
     pub(super) trace_id: [u8; 16],
     pub(super) span_id: [u8; 8],
+    /// Whether its trace is known to be kept.
+    pub(super) is_kept: bool,
 }
 
 /// The shape of a histogram.
@@ -90,8 +92,10 @@ impl Histogram {
         if self.exemplars.len() <= index {
             self.exemplars.resize(index + 1, None);
         }
-        if let Some(slot) = self.exemplars.get_mut(index) {
-            *slot = exemplar;
+        if let (Some(slot), Some(exemplar)) = (self.exemplars.get_mut(index), exemplar)
+            && (exemplar.is_kept || slot.is_none_or(|before| !before.is_kept))
+        {
+            *slot = Some(exemplar);
         }
     }
 
@@ -167,7 +171,13 @@ mod tests {
     }
 
     fn exemplar(value: f64) -> Option<Exemplar> {
-        Some(Exemplar { time_unix_nano: 1, value, trace_id: [1; 16], span_id: [2; 8] })
+        Some(Exemplar {
+            time_unix_nano: 1,
+            value,
+            trace_id: [1; 16],
+            span_id: [2; 8],
+            is_kept: false,
+        })
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub(super) struct MeasuredSpan<'m, 'a> {
     pub(super) to: u64,
     pub(super) ids: Option<(TraceId, SpanId)>,
     pub(super) weight: f64,
+    /// Whether its trace is known to be kept.
+    pub(super) is_kept: bool,
 }
 
 impl<'a> MeasuredSpan<'_, 'a> {
@@ -98,6 +100,7 @@ impl<'a> MeasuredSpan<'_, 'a> {
     pub(super) fn exemplar(&self, value: f64) -> Option<Exemplar> {
         let (trace_id, span_id) = self.ids?;
         let time_unix_nano = self.to.max(self.from);
-        Some(Exemplar { time_unix_nano, value, trace_id: trace_id.0, span_id: span_id.0 })
+        let is_kept = self.is_kept;
+        Some(Exemplar { time_unix_nano, value, trace_id: trace_id.0, span_id: span_id.0, is_kept })
     }
 }

@@ -12,6 +12,7 @@ mod catalogue;
 mod config;
 mod cost;
 mod events;
+mod exemplars;
 mod exponential;
 mod export;
 mod exported_buckets;
@@ -21,6 +22,7 @@ mod group;
 mod groups;
 mod histogram;
 mod instruments;
+mod kept_traces;
 mod log_event;
 mod measured;
 mod models;
@@ -57,12 +59,13 @@ use self::fields::{SpanFieldVisitor, of_resource};
 use self::group::{CountedEvent, Measured};
 use self::groups::Groups;
 use self::histogram::Exemplar;
+pub use self::kept_traces::{KeptTraces, exemplar_traces};
 use self::log_event::{LogEvent, log_event};
 use self::measured::MeasuredSpan;
 use self::models::ModelTable;
 use self::number::whole;
 use self::reported::{ReportedConfig, ReportedServices};
-use self::responses::{AnswerTracker, AnsweredCall};
+use self::responses::{AnswerTracker, AnsweredCall, answer_of};
 use self::usage::TokenCounts;
 use crate::clock::Tick;
 pub use crate::codec::records::metric_writer::Temporality;
@@ -97,6 +100,8 @@ pub struct Aggregator {
     changes: [CallChanges<CallWithTokens>; 2],
     /// What goes wrong with calls, where that is looked for.
     findings: Option<Box<Findings>>,
+    /// Which traces are kept, where exemplars prefer those.
+    kept: Option<KeptTraces>,
     /// How models are used, where a status page asks for it.
     models: Option<Box<ModelTable>>,
     totals: TokenTotals,
@@ -137,6 +142,7 @@ impl Aggregator {
             operation: memmem::Finder::new(Attribute::Operation.key()),
             changes: Default::default(),
             findings: observe::findings(config.findings.as_ref(), unix_nanos),
+            kept: None,
             models: None,
             totals: TokenTotals::default(),
             last: now,
@@ -308,6 +314,7 @@ impl Aggregator {
                 to,
                 ids,
                 weight,
+                is_kept: self.is_kept(ids),
             };
             if measured.is_mcp() || visitor.fields.is_operation() {
                 match self.group_of(tag, metadata_run, item.telemetry.as_ref(), &measured) {
@@ -400,6 +407,7 @@ impl Aggregator {
             to: log.unix_nanos,
             ids,
             weight: 1.0,
+            is_kept: self.is_kept(ids),
         };
         let Some(group) = self.group_of(tag, metadata_run, Some(&log.telemetry), &measured) else {
             self.tally.overflow += 1;
@@ -519,10 +527,11 @@ impl Aggregator {
             self.take_back(&call.what);
         }
         for call in &changes.count {
-            let (trace, span) = call.ids;
+            let (TraceId(trace_id), SpanId(span_id)) = call.ids;
             let time_unix_nano = call.to.max(call.from);
+            let is_kept = self.is_kept(Some(call.ids));
             self.count(&call.what, |value| {
-                Some(Exemplar { time_unix_nano, value, trace_id: trace.0, span_id: span.0 })
+                Some(Exemplar { time_unix_nano, value, trace_id, span_id, is_kept })
             });
         }
     }
@@ -557,16 +566,6 @@ impl<'a> MetadataRun<'a> {
                 *value = resource;
             }
         }
-    }
-}
-
-/// A hash of the response id and the tokens; 0 without an id.
-#[inline]
-fn answer_of(response: u64, what: &TokenCounts) -> u64 {
-    let parts = [response.to_le_bytes(), what.tokens.distinctive().to_le_bytes()];
-    match response {
-        0 => 0,
-        _ => xxhash_rust::xxh3::xxh3_64(parts.as_flattened()).max(1),
     }
 }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 
 use super::calls::CallChanges;
+use super::usage::TokenCounts;
 use crate::clock::Tick;
 use crate::model::{SpanId, TraceId};
 
@@ -198,6 +199,16 @@ impl<C: Copy> Alike<C> {
             }
             known.counted = counts;
         }
+    }
+}
+
+/// A hash of the response id and the tokens; 0 without an id.
+#[inline]
+pub(super) fn answer_of(response: u64, what: &TokenCounts) -> u64 {
+    let parts = [response.to_le_bytes(), what.tokens.distinctive().to_le_bytes()];
+    match response {
+        0 => 0,
+        _ => xxhash_rust::xxh3::xxh3_64(parts.as_flattened()).max(1),
     }
 }
 

@@ -130,6 +130,7 @@ mod tests {
                     to: 0,
                     ids: None,
                     weight: 1.0,
+                    is_kept: false,
                 };
                 routes.key(group, &measured)
             };

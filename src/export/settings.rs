@@ -190,6 +190,9 @@ pub struct KeepContentWhen {
     /// The item's trace is above this threshold of consistent probability sampling. What belongs
     /// to no trace is judged by a hash of itself.
     pub(crate) sample: Option<Threshold>,
+    /// A policy of sampling said of the item's trace that content is to be kept. If it said that content is to be
+    /// dropped, no other reason holds.
+    pub(crate) hinted: bool,
 }
 
 /// Which content is sent once.

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::clock::{self, Tick};
-use crate::model::Emission;
+use crate::model::{Emission, TraceId};
 use crate::sync::Mutex;
 
 pub use drain::{Drained, drain};
@@ -80,6 +80,9 @@ pub struct Hub {
     sources: Mutex<Vec<Arc<dyn TelemetrySource>>>,
     started: Mutex<Vec<StartedFilter>>,
     trace_hints: TraceHints,
+    exemplar_traces: TraceHints,
+    kept_traces: TraceHints,
+    kept_traces_wanted: AtomicBool,
     watched: WatchRegistry,
 }
 
@@ -164,6 +167,30 @@ impl Hub {
     #[must_use]
     pub const fn trace_hints(&self) -> &TraceHints {
         &self.trace_hints
+    }
+
+    /// The traces of exemplars that were emitted, which a sampler may keep.
+    #[must_use]
+    pub const fn exemplar_traces(&self) -> &TraceHints {
+        &self.exemplar_traces
+    }
+
+    /// The traces that a sampler has kept, where somebody wants to know.
+    #[must_use]
+    pub const fn kept_traces(&self) -> &TraceHints {
+        &self.kept_traces
+    }
+
+    /// Says that somebody wants to know which traces are kept.
+    pub fn want_kept_traces(&self) {
+        self.kept_traces_wanted.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes a trace that is kept, if somebody wants to know.
+    pub fn note_kept(&self, trace: TraceId) {
+        if self.kept_traces_wanted.load(Ordering::Relaxed) {
+            self.kept_traces.add(trace);
+        }
     }
 
     /// Says that a status page shows this run, so that what only the page shows is kept.

@@ -1,4 +1,4 @@
-//! Hints to samplers: traces in which something was found.
+//! Hints about traces: those in which something was found, those of exemplars, and those that are kept.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -10,7 +10,7 @@ use crate::sync::Mutex;
 /// Traces that are remembered; the oldest go first.
 const MAX_TRACES: usize = 4096;
 
-/// The traces in which something was found, up to 4096.
+/// Traces of which something is known, up to 4096.
 #[derive(Debug, Default)]
 pub struct TraceHints(Mutex<Traces>);
 
@@ -35,7 +35,7 @@ impl TraceHints {
         }
     }
 
-    /// Whether something was found in a trace.
+    /// Whether a trace is one of them.
     #[must_use]
     pub fn contains(&self, trace: &TraceId) -> bool {
         self.0.lock().known.contains(trace)

@@ -5,7 +5,7 @@
 //!
 //! | kind | then |
 //! |---|---|
-//! | 1, held | the length of a tag (16 bits), the tag, and the encoded events of spans that wait |
+//! | 1, held | the length of a tag (16 bits), the tag, and the encoded events of spans and logs that wait, logs with the marks of their groups |
 //! | 2, decided | trace ids of 16 bytes |
 //!
 //! What is not whole at the end of a segment was being written when the process ended.
@@ -15,8 +15,9 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::codec::records::{Events, SpanView};
-use crate::model::TraceId;
+use crate::codec::records::edit::write_whole;
+use crate::codec::records::{Event, EventKind, Events, LogView, SpanView};
+use crate::model::{Signal, TraceId};
 
 /// How a segment begins: its name and the version of its form.
 pub const MAGIC: &[u8; 8] = b"fbai.tj1";
@@ -107,7 +108,7 @@ fn finish(frames: &mut Vec<u8>, start: usize) {
 /// What is undecided in the segments that a process left behind.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Undecided {
-    /// Tags, and events of spans that were still waiting, in the order in which they came.
+    /// Tags, and events of spans and logs that were still waiting, in the order in which they came.
     pub chunks: Vec<(Vec<u8>, Vec<u8>)>,
     /// How many spans these are.
     pub spans: u64,
@@ -147,9 +148,9 @@ pub fn undecided(segments: &[Vec<u8>]) -> Undecided {
         let Frame::Held(tag, events) = frame else { continue };
         let mut waiting = Vec::new();
         for event in Events::new(events).flatten() {
-            let Some(id) = SpanView::new(event.body).trace_id() else { continue };
+            let Some(id) = trace_of(&event) else { continue };
             if decided.get(&id.0).is_none_or(|at| *at < index) {
-                waiting.extend_from_slice(event.raw);
+                write_whole(&event, &mut waiting);
                 found.spans += 1;
             }
         }
@@ -158,6 +159,18 @@ pub fn undecided(segments: &[Vec<u8>]) -> Undecided {
         }
     }
     found
+}
+
+/// The trace of a span or of a log.
+fn trace_of(event: &Event<'_>) -> Option<TraceId> {
+    if event.kind != EventKind::Record {
+        return None;
+    }
+    let telemetry = event.telemetry()?;
+    match telemetry.signal {
+        Some(Signal::Traces) => SpanView::new(event.body).trace_id(),
+        _ => LogView::new(telemetry.otlp).trace_id(),
+    }
 }
 
 /// The next whole frame, none if its kind is of a later form, and what follows it.

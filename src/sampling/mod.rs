@@ -7,6 +7,7 @@
 pub mod adaptive;
 mod head;
 mod journal;
+mod log_mark;
 pub mod policy;
 mod rewrite;
 mod session;
@@ -16,14 +17,15 @@ mod trace_cache;
 mod tracestate;
 
 pub use head::{
-    AdaptiveRate, HeadDecision, HeadRate, HeadSampler, HeadTally, RateChance, RateTally, RateTest,
+    AdaptiveRate, HeadDecision, HeadLogTally, HeadRate, HeadSampler, HeadTally, RateChance,
+    RateTally, RateTest,
 };
 pub use journal::{JournalFrames, MAGIC as JOURNAL_MAGIC, Undecided, undecided};
 pub use rewrite::{DRY_RUN_ATTRIBUTE, Mark, POLICY_ATTRIBUTE, Probability, marked_body};
 pub use session::SessionKeys;
 pub use tail::{
-    AdaptiveKeys, FoundIn, SHEDDING, TailConfig, TailSampler, TailSettings, TailTally, Unanswered,
-    Volume,
+    AdaptiveKeys, FoundIn, LogTally, LogsFollow, SHEDDING, TailConfig, TailSampler, TailSettings,
+    TailTally, TombstoneSettings, TombstoneTally, Unanswered, UndecidedLogs, Volume,
 };
 pub use threshold::{Randomness, Threshold};
 pub use tracestate::{OtState, with_ot_state};

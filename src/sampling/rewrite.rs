@@ -6,7 +6,7 @@ use super::threshold::{Randomness, Threshold};
 use super::tracestate::{OtState, with_ot_state};
 use crate::codec::msgpack::{MapView, map_header, str, str_bytes};
 use crate::codec::records::layout::keys;
-use crate::codec::records::{Patch, SpanView};
+use crate::codec::records::{ContentHint, Event, Patch, SpanView};
 
 /// The attribute that says which policy kept a span.
 pub const POLICY_ATTRIBUTE: &str = "fluentbit.ai.sampling.policy";
@@ -36,9 +36,34 @@ pub struct Mark<'a> {
     pub policy: Option<&'a str>,
     /// What would have become of the span, for [`DRY_RUN_ATTRIBUTE`].
     pub dry_run: Option<&'static str>,
+    /// What is to become of its content, for the metadata.
+    pub content: Option<ContentHint>,
 }
 
 impl Mark<'_> {
+    /// Nothing is changed.
+    pub const NONE: Self = Self {
+        probability: Probability::Unchanged,
+        randomness: None,
+        policy: None,
+        dry_run: None,
+        content: None,
+    };
+
+    /// Notes in a patch of the event what is to change in its metadata.
+    pub(super) fn note_metadata(self, event: &Event<'_>, patch: &mut Patch) {
+        let (Some(content), Some(otlp)) = (self.content, event.otlp()) else { return };
+        let mut fewer = 0;
+        for entry in MapView::new(otlp).filter(|entry| entry.key == keys::CONTENT) {
+            patch.replace(entry.raw, |_| {});
+            fewer += 1;
+        }
+        patch.edit_map(otlp, fewer, 1, |out| {
+            str_bytes(out, keys::CONTENT);
+            str(out, content.name());
+        });
+    }
+
     /// The tracestate as it shall be, empty if there is to be none; `None` if that is as it is.
     fn state(self, text: &[u8]) -> Option<Vec<u8>> {
         if self.probability == Probability::Unchanged && self.randomness.is_none() {
@@ -173,7 +198,7 @@ mod tests {
         let mut out = b"before".to_vec();
         marked_body(
             body,
-            Mark { probability, randomness: None, policy, dry_run: None },
+            Mark { probability, policy, ..Mark::NONE },
             &mut Patch::default(),
             &mut out,
         );
@@ -239,7 +264,7 @@ mod tests {
         ] {
             let body = body(before, 1, 1);
             let mut out = Vec::new();
-            let mark = Mark { probability, randomness, policy: None, dry_run: None };
+            let mark = Mark { probability, randomness, ..Mark::NONE };
             marked_body(&body, mark, &mut Patch::default(), &mut out);
             assert_eq!(state(&out), want, "{before:?} {probability:?}");
         }

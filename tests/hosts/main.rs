@@ -72,6 +72,7 @@ mod releases;
 mod reload;
 mod reported;
 mod sampling;
+mod sampling_companions;
 mod sampling_files;
 mod sampling_fleet;
 mod sampling_rates;

@@ -145,6 +145,32 @@ pub(crate) const CASES: &[Wrong] = &[
         "keep_where",
     ),
     filter(
+        "policy",
+        &[&[SAMPLING, "sampling_percentage: 5", "logs: drop"]],
+        "option 'logs': 'drop' is not allowed; allowed: pass, follow",
+        "logs",
+    ),
+    filter(
+        "policy",
+        &[&[SAMPLING, "mode: tail", "keep_errors: on", "tombstones: all"]],
+        "option 'tombstones': 'all' is not allowed; allowed: off, span, log, counts",
+        "tombstones",
+    ),
+    filter(
+        "policy",
+        &[&[SAMPLING, "mode: tail", "keep_errors: on", "logs_without_decision: drop"]],
+        "option 'logs_without_decision': 'drop' is not allowed; it needs 'logs: follow'",
+        "logs_without_decision",
+    ),
+    output(
+        "content",
+        &[A, "endpoint.a.content: hint"],
+        "option 'endpoint.a.content': 'hint' is not allowed; allowed: keep, drop, ",
+        "content",
+    ),
+    filter("file", &[&[SAMPLING, "mode: tail", "config_file: @FILE@"]], "policies[0].content: \"all\" is not allowed; allowed: keep, drop", "")
+        .file("policies:\n  - {name: a, type: error, content: all}\n"),
+    filter(
         "file",
         &[&[CONTEXT, "config_file: /nowhere/context.yaml"]],
         "option 'config_file': '/nowhere/context.yaml' ",

@@ -3,8 +3,8 @@
 
 use std::borrow::Cow;
 
-use super::layout::keys;
-use super::record::{Event, EventTime, event_head};
+use super::layout::{GROUP_END, GROUP_START, keys};
+use super::record::{Event, EventTime, Group, event_head};
 use crate::codec::msgpack::{self, Entry, MapView};
 use crate::model::Position;
 
@@ -143,6 +143,27 @@ pub fn event_start(out: &mut Vec<u8>, time: EventTime, metadata: &[u8]) {
     match metadata {
         [] => msgpack::map_header(out, 0),
         map => out.extend_from_slice(map),
+    }
+}
+
+/// Appends the mark with which a group begins.
+pub fn group_start(Group { metadata, body }: Group<'_>, out: &mut Vec<u8>) {
+    event_start(out, EventTime { seconds: GROUP_START, nanos: 0 }, metadata);
+    out.extend_from_slice(body);
+}
+
+/// Appends the mark with which a group ends.
+pub fn group_end(out: &mut Vec<u8>) {
+    event_start(out, EventTime { seconds: GROUP_END, nanos: 0 }, &[]);
+    msgpack::map_header(out, 0);
+}
+
+/// Appends an event with the marks of its group around it, so that it can be read by itself.
+pub fn write_whole(event: &Event<'_>, out: &mut Vec<u8>) {
+    event.group.into_iter().for_each(|group| group_start(group, out));
+    out.extend_from_slice(event.raw);
+    if event.group.is_some() {
+        group_end(out);
     }
 }
 

@@ -93,6 +93,8 @@ pub mod keys {
     pub const SCOPE: &[u8] = b"scope";
     /// Which of our filters emitted the record: `[run, position]`.
     pub const FROM: &[u8] = b"from";
+    /// Whether a policy of sampling wants the content of the item kept or dropped, where an endpoint goes by that.
+    pub const CONTENT: &[u8] = b"content";
     /// How many equal envelopes stood before the record's own: `[resources, scopes]`.
     pub const ENVELOPE: &[u8] = b"envelope";
     /// The resource's id in a group.

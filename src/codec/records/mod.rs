@@ -40,7 +40,7 @@ pub use raw_values::raw_values_hold_content;
 pub use record::event_head;
 pub use record::{Event, EventKind, EventTime, Group, StatusCode};
 pub use record_reader::{OpenLogRecord, RecordReader};
-pub use telemetry::{CommonPairs, Telemetry, is_placing_key};
+pub use telemetry::{CommonPairs, ContentHint, Telemetry, is_placing_key};
 pub use views::{
     AttributeVisitor, LogView, MetricView, SpanView, has_exception, is_metric_data, names_an_error,
 };

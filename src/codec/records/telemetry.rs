@@ -60,10 +60,38 @@ pub struct Telemetry<'a> {
     /// What of the record's values stands beside them, as `otlp.raw_values` has it; empty if
     /// nothing does.
     pub raw_values: &'a [u8],
+    /// What a policy of sampling said of its content.
+    pub content: Option<ContentHint>,
     /// The encoded `otlp` map itself.
     pub otlp: &'a [u8],
     /// Where that map has what all records of a scope share.
     pub common: CommonPairs,
+}
+
+/// What a policy of sampling said of the content of an item, for endpoints that go by that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContentHint {
+    /// It is to be kept.
+    Keep,
+    /// It is to be dropped.
+    Drop,
+}
+
+impl ContentHint {
+    /// Its name in records and configurations.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::Drop => "drop",
+        }
+    }
+
+    /// The hint of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Keep, Self::Drop].into_iter().find(|hint| hint.name() == name)
+    }
 }
 
 impl<'a> Event<'a> {
@@ -93,6 +121,7 @@ pub const fn is_placing_key(key: &[u8]) -> bool {
             | keys::SEVERITY_TEXT
             | keys::RESOURCE
             | keys::FROM
+            | keys::CONTENT
     )
 }
 
@@ -170,6 +199,9 @@ impl<'a> Telemetry<'a> {
             keys::RESOURCE => self.resource = Some(value),
             keys::SCOPE => self.scope = Some(value),
             keys::FROM => self.position = position_of(value),
+            keys::CONTENT => {
+                self.content = text_of(value).and_then(ContentHint::named);
+            }
             keys::ENVELOPE => self.envelope = envelope_of(value),
             keys::SCOPE_ID => self.scope_id = whole_number(value),
             keys::VERSION => self.version = whole_number(value),

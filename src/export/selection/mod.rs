@@ -151,7 +151,7 @@ impl Selection {
         }
         let mut body = Vec::with_capacity(event.body.len().saturating_add(32));
         let probability = Probability::AtLeast(threshold);
-        let mark = Mark { probability, randomness: None, policy: None, dry_run: None };
+        let mark = Mark { probability, ..Mark::NONE };
         marked_body(event.body, mark, patch, &mut body);
         Some(body)
     }

@@ -13,7 +13,8 @@ use self::numbers::Numbers;
 use self::prices::{CostBasis, PricesFile};
 use self::status::MetricsStatus;
 use crate::aggregation::{
-    Aggregator, HistogramForm, MetricsConfig, ReportedPolicy, SemconvVersion, Temporality,
+    Aggregator, HistogramForm, KeptTraces, MetricsConfig, ReportedPolicy, SemconvVersion,
+    Temporality, exemplar_traces,
 };
 use crate::clock::{self, Tick};
 use crate::codec::fluentbit::write::ReaderCapabilities;
@@ -67,6 +68,10 @@ options! {
             ]),
             Str "histogram" = "explicit",
             "Form of histograms: explicit (the advised bounds) or exponential";
+        exemplars_of_kept: bool = read::choice(&[("latest", false), ("kept", true)]),
+            Str "exemplars" = "latest",
+            "Whose trace an exemplar names: 'latest', that of the last value of a bucket; or 'kept', one that ai_sampling \
+             is known to keep, if there is one, and ai_sampling learns of the traces of all exemplars for its policy 'exemplar'";
         reported: ReportedPolicy = read::choice(&[
                 ("prefer", ReportedPolicy::Prefer),
                 ("replace", ReportedPolicy::Replace),
@@ -164,6 +169,8 @@ struct Shared {
     hub: Arc<Hub>,
     /// In what form they are emitted.
     form: EmissionForm,
+    /// Samplers learn of the traces of exemplars.
+    hints_exemplars: bool,
 }
 
 impl Shared {
@@ -206,6 +213,10 @@ impl TelemetrySource for Shared {
         let mut aggregator = self.lock();
         let batches = aggregator.take(drain == Drain::Everything, now, unix_nanos);
         self.show(&mut aggregator);
+        if self.hints_exemplars {
+            let hints = self.hub.exemplar_traces();
+            batches.iter().for_each(|it| exemplar_traces(&it.events, |trace| hints.add(trace)));
+        }
         batches
     }
 
@@ -243,15 +254,23 @@ impl Filter for AiMetrics {
         let (prices, prices_file) =
             prices::read(&mut parser, given.cost, given.prices_file.as_deref(), now);
         let given = parser.finish(given)?;
-        let form = given.form;
+        let (form, hints_exemplars) = (given.form, given.exemplars_of_kept);
+        let kept = hints_exemplars.then(|| {
+            environment.hub.want_kept_traces();
+            let hub = Arc::downgrade(&environment.hub);
+            KeptTraces::new(move |trace| {
+                hub.upgrade().is_some_and(|hub| hub.kept_traces().contains(trace))
+            })
+        });
         let config = config(given, prices, &environment);
-        let aggregator = Aggregator::new(config, now, clock::unix_nanos());
+        let aggregator = Aggregator::new(config, now, clock::unix_nanos()).with_kept_traces(kept);
         let aggregator = Arc::new(Mutex::new(aggregator));
         let numbers = Numbers::new(&environment.counters);
         let prices_file = prices_file.map(Mutex::new);
         let log = Arc::clone(&environment.log);
         let hub = Arc::clone(&environment.hub);
-        let shared = Arc::new(Shared { aggregator, numbers, prices_file, log, hub, form });
+        let shared =
+            Arc::new(Shared { aggregator, numbers, prices_file, log, hub, form, hints_exemplars });
         environment.hub.add_source(Arc::clone(&shared) as Arc<dyn TelemetrySource>);
         if shared.lock().findings().is_some() {
             environment.hub.add_source(Arc::new(FindingEvents(Arc::clone(&shared.aggregator))));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::companions::HeadLogNumbers;
 use super::counters::{
     DROPPED, FLEET_SIZE, KEPT, NO_TRACE_ID, NOT_SAMPLED, RECEIVED, SESSION, SESSION_OUTCOMES,
     UNANSWERED,
@@ -25,6 +26,7 @@ pub(super) struct HeadSampling {
     /// Of each rate.
     rates: Vec<[Counter; 3]>,
     sessions: [Counter; 2],
+    logs: Option<HeadLogNumbers>,
     /// Where a rate shares its goal among tenants.
     tenants: Option<TenantNumbers>,
     fleet_file: Option<FleetSizeFile>,
@@ -51,6 +53,7 @@ impl HeadSampling {
             .then(|| TenantNumbers::new(counters, with_tenants.into_iter()));
         Self {
             rates: sampler.rate_names().map(of).collect(),
+            logs: sampler.logs_follow().then(|| HeadLogNumbers::new(counters)),
             sampler,
             position: Position { run: environment.hub.run(), after: environment.position },
             received: counters.counter(RECEIVED, &[]),
@@ -83,6 +86,9 @@ impl HeadSampling {
         self.kept.add(tally.kept);
         self.untraced.add(tally.untraced);
         self.dropped.add(tally.dropped);
+        if let Some(logs) = &self.logs {
+            logs.add(tally.logs);
+        }
         let of_sessions = [tally.of_sessions, tally.against_sessions];
         self.sessions.iter().zip(of_sessions).for_each(|(counter, spans)| counter.add(spans));
         if let Some(tenants) = &mut self.tenants {

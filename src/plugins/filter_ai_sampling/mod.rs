@@ -2,6 +2,7 @@
 
 mod adaptive_settings;
 mod collector_file;
+mod companions;
 mod counters;
 mod fleet;
 mod head_rates;
@@ -19,10 +20,11 @@ mod tail_sampling;
 mod tenant_numbers;
 mod tenant_settings;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use self::collector_file::Block;
+use self::companions::{CompanionNumbers, Companions};
 use self::fleet::FleetSizeFile;
 use self::head_sampling::HeadSampling;
 use self::journal::JournalSettings;
@@ -43,7 +45,8 @@ use crate::plugin::{
 use crate::plugins::derived::missing_emitter::missing_emitter;
 use crate::sampling::policy::{Policies, PolicyRule, SpanTest, ValueTest};
 use crate::sampling::{
-    FoundIn, HeadSampler, SessionKeys, TailConfig, TailSampler, TailSettings, Threshold,
+    FoundIn, HeadSampler, LogsFollow, SessionKeys, TailConfig, TailSampler, TailSettings,
+    Threshold, TombstoneSettings, UndecidedLogs,
 };
 
 options! {
@@ -132,6 +135,28 @@ options! {
             Str "session_hash_key" [secret],
             "Secret key of the hash that makes randomness of a session, at least 16 bytes; instances with \
              one key agree";
+        logs_follow: bool = read::choice(&[("pass", false), ("follow", true)]),
+            Str "logs" = "pass",
+            "What becomes of logs: they pass; or those with a trace id follow the decision about their trace";
+        undecided_logs: UndecidedLogs = read::choice(&[
+                ("keep", UndecidedLogs::Keep),
+                ("drop", UndecidedLogs::Drop),
+            ]),
+            Str "logs_without_decision" = "keep",
+            "Tail: what becomes of logs that follow when no span of their trace came within decision_wait: keep or \
+             drop";
+        tombstones: Option<TombstoneSettings> = read::choice(&[
+                ("off", None),
+                ("span", Some(TombstoneSettings::Span)),
+                ("log", Some(TombstoneSettings::Log)),
+                ("counts", Some(TombstoneSettings::Counts)),
+            ]),
+            Str "tombstones" = "off",
+            "Tail: what is told of traces that are dropped: nothing (off), a small span or log for each, or counts \
+             by their shape, as metrics";
+        tombstone_interval: Duration = companions::interval,
+            Time "tombstone_interval" = "60s",
+            "Tail: how often the counts of dropped traces are emitted";
         fleet_size: Option<usize> = read::some(read::count(1..=fleet::MAX_SIZE)),
             Int "fleet_size",
             "How many instances see a part of the traffic each: goals per second are those of all of them together";
@@ -148,11 +173,12 @@ options! {
 }
 
 /// Options that head sampling has too.
-const OF_BOTH_MODES: [&str; 7] = [
+const OF_BOTH_MODES: [&str; 8] = [
     "mode",
     "sampling_percentage",
     "session_attributes",
     "session_hash_key",
+    "logs",
     "fleet_size",
     "fleet_size_file",
     CONFIG_FILE,
@@ -226,17 +252,31 @@ impl Filter for AiSampling {
                 let fleet = (fleet_size, fleet_file);
                 Form::Head(Box::new(HeadSampling::new(sampler, fleet, &environment)))
             }
-            Configured::Tail(config, journal) => {
+            Configured::Tail(config, journal, companions) => {
                 let reading = Reading { open: read_file, configure: tail_again };
                 let file = ConfigFile::new(options, (&file, reading), position, clock::now());
                 // The hub has the sampler as a source, so that the sampler must not keep the hub.
                 let hub = Arc::downgrade(&environment.hub);
+                let (for_exemplars, for_kept) = (Weak::clone(&hub), Weak::clone(&hub));
                 let found = FoundIn::new(move |trace| {
                     hub.upgrade().is_some_and(|hub| hub.trace_hints().contains(&trace))
                 });
+                let found = found
+                    .with_exemplars(move |trace| {
+                        let hub = for_exemplars.upgrade();
+                        hub.is_some_and(|hub| hub.exemplar_traces().contains(&trace))
+                    })
+                    .with_kept(move |trace| {
+                        if let Some(hub) = for_kept.upgrade() {
+                            hub.note_kept(trace);
+                        }
+                    });
                 let sampler = TailSampler::new(*config).with_findings(found);
+                let sampler = companions.given_to(sampler);
+                let companions = CompanionNumbers::new(companions, &environment);
+                let beside = (journal, companions);
                 let tail =
-                    Arc::new(TailSampling::new(sampler, (file, fleet_file), journal, &environment));
+                    Arc::new(TailSampling::new(sampler, (file, fleet_file), beside, &environment));
                 environment.hub.add_source(Arc::clone(&tail) as Arc<dyn TelemetrySource>);
                 Form::Tail(tail)
             }
@@ -258,7 +298,7 @@ impl Filter for AiSampling {
 /// What is configured, as a sampler.
 enum Configured {
     Head(HeadSampler, u32),
-    Tail(Box<TailConfig>, Option<JournalSettings>),
+    Tail(Box<TailConfig>, Option<JournalSettings>, Companions),
 }
 
 /// The options with those of their `config_file`.
@@ -294,7 +334,9 @@ fn configured(
         Mode::Head => {
             check_head(&mut parser, given.percentage, &list);
             let percentage = given.percentage.unwrap_or(100.0);
+            companions::check_rates(&mut parser, given.logs_follow, &rates);
             let sampler = HeadSampler::from_percentage(percentage).with_sessions(sessions);
+            let sampler = sampler.with_logs(given.logs_follow);
             let sampler = sampler.with_rates(rates);
             parser.finish(Configured::Head(sampler, fleet_size.unwrap_or(1)))
         }
@@ -307,6 +349,10 @@ fn configured(
             let folder = given.journal_path.as_deref();
             let journal = folder
                 .and_then(|folder| JournalSettings::read(&mut parser, folder, given.journal_limit));
+            let (undecided, kept_cache) = (given.undecided_logs, given.kept_cache_size);
+            let follow = LogsFollow { undecided, kept_cache };
+            let told = (given.tombstones, given.tombstone_interval);
+            let companions = Companions::read(&mut parser, given.logs_follow, follow, told);
             let config = TailConfig {
                 settings,
                 kept_cache: given.kept_cache_size,
@@ -317,7 +363,7 @@ fn configured(
                 sessions,
                 position,
             };
-            parser.finish(Configured::Tail(Box::new(config), journal))
+            parser.finish(Configured::Tail(Box::new(config), journal, companions))
         }
     }
 }
@@ -325,7 +371,7 @@ fn configured(
 /// The configuration of a tail sampler that runs, read once more.
 fn tail_again(file: &FileOptions<'_>, position: Position) -> Result<TailConfig, OpenError> {
     match configured(file, position, &|| None)? {
-        Configured::Tail(config, _) => Ok(*config),
+        Configured::Tail(config, ..) => Ok(*config),
         Configured::Head(..) => Err(OpenError(vec![
             file.located("mode: it changes by a reload or a restart of the host only"),
         ])),

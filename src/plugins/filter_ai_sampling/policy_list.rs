@@ -1,6 +1,7 @@
 //! Policies as they are collected from options and files.
 
 use super::fleet;
+use crate::codec::records::ContentHint;
 use crate::config::Notes;
 use crate::sampling::adaptive::AdaptiveConfig;
 use crate::sampling::policy::{
@@ -18,6 +19,7 @@ pub(super) struct PolicyList {
     tests: SpanTests,
     limits: Vec<Limit>,
     adaptive: Vec<AdaptiveConfig>,
+    content: Vec<(usize, ContentHint)>,
     novelty: Vec<NoveltyConfig>,
     /// Where goals of a fleet stand that need its size.
     fleet_goals: Vec<String>,
@@ -93,6 +95,11 @@ impl PolicyList {
         self.policies.push(Policy { name: name.unwrap_or_default(), rule, action });
     }
 
+    /// Says what becomes of the content of what the policy keeps that was added last.
+    pub(super) fn hint(&mut self, content: ContentHint) {
+        self.content.push((self.policies.len().saturating_sub(1), content));
+    }
+
     /// Whether there is a policy of this name.
     pub(super) fn has(&self, name: &str) -> bool {
         self.policies.iter().any(|policy| policy.name == name)
@@ -118,6 +125,7 @@ impl PolicyList {
     pub(super) fn finish(self) -> Policies {
         let mut policies = Policies::new(self.policies, self.tests, self.limits)
             .with_adaptive(self.adaptive)
+            .with_content(self.content)
             .with_novelty(self.novelty)
             .in_order(self.in_order.is_some());
         policies.set_fleet_size(self.fleet_size);

@@ -123,6 +123,14 @@ impl Settings<'_> {
         Some(PolicyRule::Limit(self.list.limit(Limit { rate, burst }), unit))
     }
 
+    /// The traces of exemplars, so many in a second; the limit holds those of two seconds, one at least.
+    pub(super) fn exemplar(&mut self, node: Node<'_>) -> Option<PolicyRule> {
+        let rate = self.notes.number(node, "max_per_second", NOT_NEGATIVE)?;
+        let limit = self.list.limit(Limit { rate, burst: (rate * 2.0).max(1.0) });
+        let within = PolicyRule::Limit(limit, LimitUnit::Traces);
+        Some(PolicyRule::All(vec![PolicyRule::Exemplar, within]))
+    }
+
     /// An expression.
     pub(super) fn cel(&mut self, node: Node<'_>) -> Option<PolicyRule> {
         let text = self.notes.text(node, "expression")?;

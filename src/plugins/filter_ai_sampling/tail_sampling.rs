@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::companions::CompanionNumbers;
 use super::fleet::FleetSizeFile;
 use super::journal::{Journal, JournalEnvironment, JournalSettings};
 use super::reload::ConfigFile;
@@ -44,6 +45,7 @@ pub(super) struct TailSampling {
 struct State {
     sampler: TailSampler,
     numbers: TailNumbers,
+    companions: CompanionNumbers,
     expressions: Vec<Expression>,
     /// Of which policies the expressions are.
     generation: u32,
@@ -68,7 +70,7 @@ impl TailSampling {
     pub(super) fn new(
         sampler: TailSampler,
         (file, fleet_file): (Option<ConfigFile>, Option<FleetSizeFile>),
-        journal: Option<JournalSettings>,
+        (journal, companions): (Option<JournalSettings>, CompanionNumbers),
         environment: &Environment,
     ) -> Self {
         let counters = Arc::clone(&environment.counters);
@@ -79,6 +81,7 @@ impl TailSampling {
         let state = State {
             journal,
             numbers: TailNumbers::new(&counters),
+            companions,
             expressions: expressions(&sampler, &counters),
             generation: sampler.generation(),
             was_shedding: false,
@@ -133,8 +136,10 @@ impl TailSampling {
     }
 
     fn show(&self, state: &mut State) {
-        let State { sampler, numbers, expressions, generation, was_shedding, .. } = state;
+        let State { sampler, numbers, companions, .. } = state;
         numbers.show(sampler);
+        companions.show(sampler);
+        let State { sampler, expressions, generation, was_shedding, .. } = state;
         if *generation != sampler.generation() {
             *generation = sampler.generation();
             *expressions = self::expressions(sampler, &self.counters);
@@ -278,7 +283,7 @@ impl Expression {
 }
 
 impl TelemetrySource for TailSampling {
-    fn take(&self, drain: Drain, now: Tick, _unix_nanos: u64) -> Vec<Emission> {
+    fn take(&self, drain: Drain, now: Tick, unix_nanos: u64) -> Vec<Emission> {
         let mut state = self.state.lock();
         self.reload(&mut state, now);
         let State { sampler, fleet_file, .. } = &mut *state;
@@ -288,7 +293,10 @@ impl TelemetrySource for TailSampling {
         state.begin_journal(&self.log);
         state.recover(&self.log, now);
         state.write_journal(true, now);
-        let released = state.sampler.take(drain == Drain::Everything, now);
+        let everything = drain == Drain::Everything;
+        let mut released = state.sampler.take(everything, now);
+        let State { sampler, companions, .. } = &mut *state;
+        released.extend(companions.take_counts(sampler, everything, (now, unix_nanos)));
         if drain == Drain::Everything {
             state.end_journal(now);
         }

@@ -5,7 +5,7 @@ use crate::export::{ContentHandling, KeepContentWhen};
 use crate::sampling::Threshold;
 
 const ALLOWED: &str = "allowed: keep, drop, truncate:BYTES, or one or more of errors_only, \
-                       findings_only and sample:PERCENT, separated by commas";
+                       findings_only, hinted and sample:PERCENT, separated by commas";
 const ALLOWED_CUT: &str = "allowed: truncate:BYTES, as in truncate:500 or truncate:4k";
 const ALLOWED_UNLISTED: &str = "allowed: keep, or drop:BYTES, as in drop:200 or drop:1k";
 const ALLOWED_SAMPLE: &str =
@@ -33,6 +33,7 @@ pub(super) fn parse(value: &str) -> Result<ContentHandling, String> {
         match (reason, reason.strip_prefix("sample:")) {
             ("errors_only", _) => kept.errors = true,
             ("findings_only", _) => kept.findings = true,
+            ("hinted", _) => kept.hinted = true,
             (_, Some(_)) if kept.sample.is_some() => {
                 return Err("sample:PERCENT is given twice".to_owned());
             }
@@ -84,8 +85,9 @@ mod tests {
     fn one_word_or_several_reasons() {
         let ten = Threshold::from_percentage(10.0);
         let only = |errors, findings, sample| {
-            ContentHandling::Only(KeepContentWhen { errors, findings, sample })
+            ContentHandling::Only(KeepContentWhen { errors, findings, sample, hinted: false })
         };
+        let hinted = KeepContentWhen { hinted: true, ..KeepContentWhen::default() };
         for (text, expected) in [
             ("keep", ContentHandling::Keep),
             ("DROP", ContentHandling::Drop),
@@ -93,6 +95,8 @@ mod tests {
             ("errors_only", only(true, false, None)),
             ("findings_only", only(false, true, None)),
             ("sample:10", only(false, false, ten)),
+            ("hinted", ContentHandling::Only(hinted)),
+            ("hinted, sample:10", ContentHandling::Only(KeepContentWhen { sample: ten, ..hinted })),
             ("Errors_Only, findings_only, sample: 10%", only(true, true, ten)),
             ("errors_only|sample:100", only(true, false, Some(Threshold::ALWAYS))),
         ] {

@@ -204,7 +204,7 @@ keys! {
     };
     "on_error" ("drop, keep"), view => to!(endpoint.on_error, values::on_error);
     "content" ("keep, drop, truncate:BYTES, or one or more of errors_only, findings_only, \
-        sample:PERCENT"), view, list => to!(endpoint.content, content::parse);
+        hinted, sample:PERCENT"), view, list => to!(endpoint.content, content::parse);
     "content_unlisted" ("keep, drop:BYTES"), view => {
         to!(endpoint.content_unlisted, content::parse_unlisted)
     };

@@ -1,6 +1,7 @@
 //! Head sampling: each span at once, every span of a trace alike unless rates tell them apart.
 
 mod decision;
+mod logs;
 mod rates;
 
 pub use self::decision::HeadDecision;
@@ -13,7 +14,7 @@ use super::session::{SessionKeys, TraceSessions};
 use super::threshold::{Randomness, Threshold};
 use super::tracestate::OtState;
 use crate::clock::Tick;
-use crate::codec::records::{ChunkRewriter, ItemReader, Patch};
+use crate::codec::records::{ChunkRewriter, ItemReader, ItemStep, Patch};
 use crate::model::{Position, TraceId};
 
 /// What was done, in spans: `received = kept + untraced + dropped`, with those of `rates`.
@@ -27,12 +28,27 @@ pub struct HeadTally {
     pub untraced: u64,
     /// Spans that went for which no rate was.
     pub dropped: u64,
+    /// What became of logs, where they follow their traces.
+    pub logs: HeadLogTally,
     /// What became of the spans of each rate.
     pub rates: Vec<RateTally>,
     /// Spans whose session decided.
     pub of_sessions: u64,
     /// Spans of a session that had randomness or a threshold before, so that it did not decide.
     pub against_sessions: u64,
+}
+
+/// What became of logs: `received = kept + untraced + dropped`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HeadLogTally {
+    /// Logs that came.
+    pub received: u64,
+    /// Logs that the probability kept.
+    pub kept: u64,
+    /// Logs without a usable trace id, which are let through.
+    pub untraced: u64,
+    /// Logs that went.
+    pub dropped: u64,
 }
 
 /// A consistent probability sampler that brings spans to a wanted probability, whatever samplers
@@ -42,13 +58,14 @@ pub struct HeadSampler {
     threshold: Option<Threshold>,
     sessions: Option<TraceSessions>,
     rates: HeadRates,
+    logs_follow: bool,
 }
 
 impl HeadSampler {
     /// A sampler with this threshold; without one it keeps nothing.
     #[must_use]
     pub const fn new(threshold: Option<Threshold>) -> Self {
-        Self { threshold, sessions: None, rates: HeadRates::new(Vec::new()) }
+        Self { threshold, sessions: None, rates: HeadRates::new(Vec::new()), logs_follow: false }
     }
 
     /// The same, with rates for some spans, of which the first that is for a span decides.
@@ -61,6 +78,18 @@ impl HeadSampler {
     #[must_use]
     pub fn with_sessions(self, keys: Option<SessionKeys>) -> Self {
         Self { sessions: keys.map(TraceSessions::new), ..self }
+    }
+
+    /// The same, with logs that go by the randomness of their trace, as its spans do.
+    #[must_use]
+    pub fn with_logs(self, logs_follow: bool) -> Self {
+        Self { logs_follow, ..self }
+    }
+
+    /// Whether logs follow their traces.
+    #[must_use]
+    pub const fn logs_follow(&self) -> bool {
+        self.logs_follow
     }
 
     /// The names of rates.
@@ -116,7 +145,12 @@ impl HeadSampler {
             let raw = step.raw();
             let span = step.span().filter(|(_, telemetry)| !telemetry.is_past(position));
             let Some((item, telemetry)) = span else {
-                rewriter.keep(raw);
+                match &step {
+                    ItemStep::Item(item) if self.logs_follow => {
+                        self.log(&mut rewriter, item, position, tally);
+                    }
+                    _ => rewriter.keep(raw),
+                }
                 continue;
             };
             tally.received += 1;
@@ -155,7 +189,7 @@ impl HeadSampler {
                 continue;
             }
             patch.begin(raw);
-            let mark = Mark { probability, randomness, policy: None, dry_run: None };
+            let mark = Mark { probability, randomness, ..Mark::NONE };
             mark.note(item.event.body, &item.span, &mut patch);
             patch.apply(raw, rewriter.replace(raw));
         }

@@ -50,6 +50,8 @@ pub trait TraceFacts {
     fn usage(&self) -> TraceUsage;
     /// Whether something was found in it.
     fn has_finding(&self) -> bool;
+    /// Whether an exemplar of a metric names it.
+    fn is_exemplar(&self) -> bool;
     /// The randomness that decides about it.
     fn randomness(&self) -> Randomness;
     /// The highest threshold at which a sampler kept one of its spans before.

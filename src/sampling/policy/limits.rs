@@ -1,4 +1,4 @@
-//! What policies may keep still: token buckets of spans or bytes per second, adaptive samplers, and what was
+//! What policies may keep still: token buckets of spans, bytes or traces per second, adaptive samplers, and what was
 //! seen by those that keep what is new.
 
 use super::facts::{KeepProbability, TraceFacts};
@@ -16,6 +16,8 @@ pub enum LimitUnit {
     Spans,
     /// Bytes of encoded spans.
     Bytes,
+    /// Traces.
+    Traces,
 }
 
 /// A token bucket: it holds `burst` at most, and `rate` is added each second.

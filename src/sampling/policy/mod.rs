@@ -23,6 +23,7 @@ use self::facts::stays_at;
 use self::rule::Match;
 use super::adaptive::AdaptiveConfig;
 use super::threshold::Threshold;
+use crate::codec::records::ContentHint;
 use crate::condition::ConditionError;
 
 /// What a policy does with the traces that it matches.
@@ -66,6 +67,8 @@ pub struct Policies {
     tests: SpanTests,
     limits: Vec<Limit>,
     adaptive: Vec<AdaptiveConfig>,
+    /// What policies say of the content of what they keep, by their index.
+    content: Vec<(usize, ContentHint)>,
     novelty: Vec<NoveltyConfig>,
     /// How many instances share the goals of a fleet; 0 is 1.
     fleet_size: u32,
@@ -102,6 +105,18 @@ impl Policies {
     #[must_use]
     pub fn in_order(self, in_order: bool) -> Self {
         Self { in_order, ..self }
+    }
+
+    /// The same with what policies, by their index, say of the content of what they keep.
+    #[must_use]
+    pub fn with_content(self, content: Vec<(usize, ContentHint)>) -> Self {
+        Self { content, ..self }
+    }
+
+    /// What a policy says of the content of what it keeps.
+    #[must_use]
+    pub fn content(&self, policy: usize) -> Option<ContentHint> {
+        self.content.iter().find(|(of, _)| *of == policy).map(|(_, hint)| *hint)
     }
 
     /// The policies.

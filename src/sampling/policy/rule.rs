@@ -25,6 +25,8 @@ pub enum PolicyRule {
     Usage(UsageTest),
     /// Something was found in the trace, by who looks into calls.
     Finding,
+    /// An exemplar of a metric names the trace.
+    Exemplar,
     /// The trace's randomness reaches the threshold; without a threshold, no trace.
     Probability(Option<Threshold>),
     /// The trace's randomness reaches the threshold that the adaptive sampler with this index says.
@@ -204,6 +206,7 @@ impl PolicyRule {
             | Self::SpanCount(..)
             | Self::Usage(_)
             | Self::Finding
+            | Self::Exemplar
             | Self::Probability(_)
             | Self::Adaptive(_)
             | Self::Novel(_)
@@ -249,6 +252,7 @@ impl PolicyRule {
             // What was found in too many other traces since is forgotten. Fields and expressions may ask for
             // what no span has, and limits and rates are asked once, at the end.
             Self::Finding
+            | Self::Exemplar
             | Self::Spans(_)
             | Self::Cel(_)
             | Self::Adaptive(_)
@@ -281,6 +285,7 @@ impl PolicyRule {
             }
             Self::Usage(test) => certain(test.passes(&trace.usage())),
             Self::Finding => certain(trace.has_finding()),
+            Self::Exemplar => certain(trace.is_exemplar()),
             Self::Probability(threshold) => threshold.map(Match::at),
             Self::Adaptive(index) => Some(Match { adaptive: Some(*index), ..Match::CERTAIN }),
             Self::Novel(index) => Some(Match { novel: Some(*index), ..Match::CERTAIN }),
@@ -308,6 +313,7 @@ impl PolicyRule {
             | Self::SpanCount(..)
             | Self::Usage(_)
             | Self::Finding
+            | Self::Exemplar
             | Self::Probability(_)
             | Self::Adaptive(_)
             | Self::Novel(_)
@@ -381,6 +387,7 @@ fn cost(unit: LimitUnit, trace: &dyn TraceFacts) -> f64 {
     match unit {
         LimitUnit::Spans => size.spans as f64,
         LimitUnit::Bytes => size.bytes as f64,
+        LimitUnit::Traces => 1.0,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What was decided about traces, as far as it is remembered, and what their spans say of it.
 
 use super::rules::Names;
+use crate::codec::records::ContentHint;
 use crate::model::TraceId;
 use crate::sampling::policy::KeepProbability;
 use crate::sampling::rewrite::{Mark, Probability};
@@ -15,6 +16,8 @@ pub(super) struct KeptAs {
     pub(super) probability: KeepProbability,
     /// That of its session.
     pub(super) randomness: Option<Randomness>,
+    /// What its policy says of its content.
+    pub(super) content: Option<ContentHint>,
 }
 
 /// What was decided about a trace.
@@ -67,13 +70,14 @@ impl Fate {
         let policy = policy.map(|policy| names.get(policy));
         if dry_run {
             let probability = Probability::Unchanged;
-            return Some(Mark { probability, randomness: None, policy, dry_run: Some(would) });
+            return Some(Mark { probability, policy, dry_run: Some(would), ..Mark::NONE });
         }
         let Self::Kept(kept) = self else { return None };
         let probability = match kept.probability {
             KeepProbability::Certain | KeepProbability::Unknown => Probability::Unknown,
             KeepProbability::At(threshold) => Probability::AtLeast(threshold),
         };
-        Some(Mark { probability, randomness: kept.randomness, policy, dry_run: None })
+        let (randomness, content) = (kept.randomness, kept.content);
+        Some(Mark { probability, randomness, policy, content, ..Mark::NONE })
     }
 }

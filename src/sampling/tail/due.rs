@@ -42,7 +42,7 @@ impl TailSampler {
         while everything && let Some(place) = self.waits.oldest() {
             self.decide_if_held(place, Some(Early::Shutdown), None);
         }
-        self.ready.take()
+        self.take_released(everything, now)
     }
 
     /// Whether [`TailSampler::take`] may decide more. Each place of a queue counts too, and bytes of what is released,

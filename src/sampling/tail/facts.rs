@@ -93,6 +93,10 @@ impl TraceFacts for Held<'_> {
         self.found.ask(self.trace.id)
     }
 
+    fn is_exemplar(&self) -> bool {
+        self.found.is_exemplar(self.trace.id)
+    }
+
     fn randomness(&self) -> Randomness {
         let randomness = self.trace.randomness.or_else(|| self.trace.session());
         randomness.unwrap_or(Randomness::of_trace(self.trace.id))

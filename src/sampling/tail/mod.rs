@@ -2,20 +2,25 @@
 
 mod adaptive;
 mod buffer;
+mod companions;
+mod compare;
 mod comparison;
 mod config;
 mod decided;
+mod dropped_counts;
 mod due;
 mod facts;
 mod found;
 mod interner;
 mod learned;
+mod logs;
 mod packed;
 mod queue;
 mod ready;
 mod rules;
 mod shown;
 mod tally;
+mod tombstones;
 mod trace;
 mod unanswered;
 mod waits;
@@ -31,13 +36,16 @@ use self::decided::{Decided, Fate, KeptAs};
 use self::facts::Bodies;
 pub use self::found::FoundIn;
 use self::learned::{LearnedWaits, Shape};
+use self::logs::HeldLogs;
+pub use self::logs::{LogTally, LogsFollow, UndecidedLogs};
 use self::ready::{Here, Ready};
 pub use self::rules::SHEDDING;
 use self::rules::{Names, Rules};
 use self::shown::{FactVisitor, Shown};
 use self::tally::Early;
 pub use self::tally::{TailTally, Volume};
-use self::trace::Trace;
+use self::tombstones::Tombstones;
+pub use self::tombstones::{TombstoneSettings, TombstoneTally};
 pub use self::unanswered::Unanswered;
 use self::waits::{Place, Waits};
 use super::journal::{JournalBatch, JournalFrames};
@@ -66,6 +74,8 @@ pub struct TailSampler {
     is_shedding: bool,
     /// What a journal is to be told, where there is one.
     journal: Option<Box<JournalBatch>>,
+    logs: Option<Box<HeldLogs>>,
+    tombstones: Option<Box<Tombstones>>,
     closed: bool,
     /// How many spans were decided since the last call to take began.
     decided_spans: u64,
@@ -98,6 +108,8 @@ impl TailSampler {
             ready: Ready::new(position),
             is_shedding: false,
             journal: None,
+            logs: None,
+            tombstones: None,
             closed: false,
             decided_spans: 0,
             is_behind: false,
@@ -163,7 +175,7 @@ impl TailSampler {
         while let Some(step) = items.step(&mut visitor) {
             let shown = std::mem::take(&mut visitor.shown);
             let Some((item, telemetry)) = step.span() else {
-                rewriter.keep(step.raw());
+                self.no_span(&mut rewriter, tag, &step);
                 continue;
             };
             if item.new_metadata || metadata_run.is_none() {
@@ -178,7 +190,9 @@ impl TailSampler {
                 _ => rewriter.keep(item.event.raw),
             }
         }
+        self.bound_logs();
         self.shed(&mut rewriter, metadata_run);
+        self.flush_logs(tag, &mut rewriter);
         self.buffer.leave(metadata_run);
         rewriter.finish()
     }
@@ -191,7 +205,7 @@ impl TailSampler {
     /// What is to be written to the journal: the spans that began to wait, and if `decided` the traces that
     /// were decided, as far as all that was released of them was taken.
     pub fn take_journal(&mut self, decided: bool) -> JournalFrames {
-        let decided = decided && self.ready.bytes() == 0;
+        let decided = decided && self.is_taken();
         self.journal.as_mut().map(|journal| journal.take(decided)).unwrap_or_default()
     }
 
@@ -204,7 +218,10 @@ impl TailSampler {
         let mut items = ItemReader::new(events);
         while let Some(step) = items.step(&mut visitor) {
             let mut shown = std::mem::take(&mut visitor.shown);
-            let Some((item, telemetry)) = step.span() else { continue };
+            let Some((item, telemetry)) = step.span() else {
+                self.restore_log(tag, &step, now);
+                continue;
+            };
             let with = (&*rules, self.position);
             let run = self.buffer.enter(tag, item.event.metadata, telemetry, with);
             if let (Some(run), Some(id)) = (run, item.span.trace_id()) {
@@ -215,6 +232,7 @@ impl TailSampler {
             }
             self.buffer.leave(run);
         }
+        self.bound_logs();
         while self.is_over()
             && let Some(place) = self.waits.oldest()
         {
@@ -222,10 +240,11 @@ impl TailSampler {
         }
     }
 
-    /// How long a trace waits at most.
+    /// How long a span or a log waits at most: logs first for their trace.
     #[must_use]
     pub fn longest_wait(&self) -> Duration {
-        self.settings.decision_wait.max(self.settings.longest_wait.unwrap_or_default())
+        let before = self.logs.as_ref().map_or(Duration::ZERO, |_| self.settings.decision_wait);
+        before + self.settings.decision_wait.max(self.settings.longest_wait.unwrap_or_default())
     }
 
     /// The policies that decide.
@@ -267,7 +286,7 @@ impl TailSampler {
     /// The memory that held and released spans take, in bytes.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        self.buffer.bytes() + self.ready.bytes()
+        self.buffer.bytes() + self.ready.bytes() + self.companion_bytes()
     }
 
     /// Takes the time, and what ends by it.
@@ -344,7 +363,7 @@ impl TailSampler {
         let fate = if stays {
             self.tally.shed_kept += 1;
             let probability = KeepProbability::At(threshold);
-            Fate::Kept(KeptAs { policy, probability, randomness: session })
+            Fate::Kept(KeptAs { policy, probability, randomness: session, content: None })
         } else {
             self.tally.shed_dropped += 1;
             Fate::Dropped(Some(policy))
@@ -362,6 +381,7 @@ impl TailSampler {
             return;
         };
         self.patch.begin(raw);
+        mark.note_metadata(&item.event, &mut self.patch);
         mark.note(body, &item.span, &mut self.patch);
         self.patch.apply(raw, rewriter.replace(raw));
     }
@@ -500,8 +520,9 @@ impl TailSampler {
         }
         let fate = match outcome {
             TraceOutcome::Keep { policy, probability } => {
-                let policy = self.rules.slot(policy);
-                Fate::Kept(KeptAs { policy, probability, randomness: trace.session() })
+                let content = self.rules.policies.content(policy);
+                let (policy, randomness) = (self.rules.slot(policy), trace.session());
+                Fate::Kept(KeptAs { policy, probability, randomness, content })
             }
             TraceOutcome::Drop(policy) => {
                 Fate::Dropped(policy.map(|policy| self.rules.slot(policy)))
@@ -515,25 +536,11 @@ impl TailSampler {
             journal.decided(trace.id);
         }
         self.count(fate, trace.size());
+        self.decide_companions(&trace, fate);
         if let Some(mark) = fate.mark(&self.names, self.settings.dry_run) {
             self.ready.release(&trace, mark, self.buffer.shared(), here);
         }
         self.buffer.forget(&trace);
-    }
-
-    /// Counts whether changed policies that do not decide yet would have decided otherwise.
-    fn compare(&mut self, trace: &mut Trace, outcome: TraceOutcome) {
-        let Some(comparison) = &mut self.comparison else { return };
-        let keeps = matches!(outcome, TraceOutcome::Keep { .. });
-        let with = self.buffer.shared();
-        let [alike, kept_instead, dropped_instead] = &mut self.tally.compared;
-        let count = match (keeps, comparison.would_keep(trace, with, &self.buffer.found, self.now))
-        {
-            (false, true) => kept_instead,
-            (true, false) => dropped_instead,
-            _ => alike,
-        };
-        *count += 1;
     }
 }
 

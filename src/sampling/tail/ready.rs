@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use super::interner::Interner;
 use super::trace::Trace;
-use crate::codec::records::edit::{event_start, positioned_metadata};
+use crate::codec::records::edit::{Pairs, event_start, insert_otlp, write_position};
+use crate::codec::records::layout::keys;
 use crate::codec::records::{ChunkRewriter, Patch};
 use crate::model::{Emission, Position};
 use crate::sampling::rewrite::{Mark, marked_body};
@@ -14,6 +15,19 @@ const BATCH: usize = 1 << 20;
 
 /// Where spans of one tag go on that are released while a chunk of this tag is taken in.
 pub(super) type Here<'h, 'a> = (&'h mut ChunkRewriter<'a>, u32);
+
+/// A metadata map with what a mark says of the content, and with the position of who emits the record, if it is
+/// emitted.
+fn hinted(metadata: &[u8], mark: Mark<'_>, position: Option<Position>) -> Vec<u8> {
+    let mut pairs = Pairs::new();
+    position.into_iter().for_each(|position| write_position(position, &mut pairs));
+    if let Some(content) = mark.content {
+        pairs.text(keys::CONTENT, content.name());
+    }
+    let mut out = Vec::new();
+    insert_otlp(metadata, &pairs, &mut out);
+    out
+}
 
 /// Released spans.
 #[derive(Debug)]
@@ -55,17 +69,17 @@ impl Ready {
                 && *tag == entry.tag
             {
                 let out = rewriter.insert();
-                event_start(out, entry.time, metadata.get(entry.metadata));
+                let given = metadata.get(entry.metadata);
+                match mark.content {
+                    None => event_start(out, entry.time, given),
+                    Some(_) => event_start(out, entry.time, &hinted(given, mark, None)),
+                }
                 marked_body(&self.body, mark, &mut self.patch, out);
                 continue;
             }
             let with_position = match positioned.take() {
                 Some((id, metadata)) if id == entry.metadata => metadata,
-                _ => {
-                    let mut out = Vec::new();
-                    positioned_metadata(metadata.get(entry.metadata), self.position, &mut out);
-                    out
-                }
+                _ => hinted(metadata.get(entry.metadata), mark, Some(self.position)),
             };
             let at = self.batch(tags.get(entry.tag));
             if let Some(batch) = self.batches.get_mut(at) {

@@ -1,7 +1,7 @@
 //! Retention rules: which items keep their content where not all of them do.
 
 use crate::codec::msgpack::{MapView, Reader, Token};
-use crate::codec::records::{Event, LogView, SpanView, Telemetry};
+use crate::codec::records::{ContentHint, Event, LogView, SpanView, Telemetry};
 use crate::export::selection::content::errors::is_error;
 use crate::export::selection::randomness;
 use crate::export::settings::KeepContentWhen;
@@ -15,6 +15,10 @@ pub(super) fn is_kept(
     event: &Event<'_>,
     telemetry: Option<&Telemetry<'_>>,
 ) -> bool {
+    let hint = telemetry.and_then(|telemetry| telemetry.content).filter(|_| reasons.hinted);
+    if let Some(hint) = hint {
+        return hint == ContentHint::Keep;
+    }
     let sampled = || reasons.sample.is_some_and(|from| from.keeps(randomness(event, telemetry)));
     (reasons.errors && is_error(event, telemetry))
         || (reasons.findings && has_findings(event, telemetry))

@@ -240,7 +240,7 @@ fn content_of_errors_is_kept() {
 
 fn only(findings: bool, percentage: f64) -> ContentHandling {
     let sample = Threshold::from_percentage(percentage);
-    ContentHandling::Only(KeepContentWhen { errors: false, findings, sample })
+    ContentHandling::Only(KeepContentWhen { findings, sample, ..KeepContentWhen::default() })
 }
 
 #[test]
@@ -257,6 +257,36 @@ fn content_of_items_with_findings_is_kept() {
         let placed = event(Some(map(&[("trace_id", text("x"))])), &map(&pairs));
         assert_eq!(with(only(true, 0.0), &placed).is_none(), kept);
         assert!(with(only(false, 0.0), &plain).is_some());
+    }
+}
+
+/// Guarantees: an endpoint that goes by hints gets content where a policy said so, and where another reason holds and
+/// no policy said the contrary; other endpoints do not look at hints.
+#[test]
+fn content_goes_by_hints() {
+    let prompt = ("gen_ai.prompt", text("x"));
+    let span = map(&[("attributes", map(std::slice::from_ref(&prompt)))]);
+    let with_hint = |hint: Option<&str>| {
+        let mut otlp = vec![("signal", text("span"))];
+        otlp.extend(hint.map(|hint| ("content", text(hint))));
+        event(Some(map(&otlp)), &span)
+    };
+    let hinted = KeepContentWhen { hinted: true, ..KeepContentWhen::default() };
+    let all = Threshold::from_percentage(100.0);
+    let or_sampled = KeepContentWhen { sample: all, ..hinted };
+    let unhinted = KeepContentWhen { sample: all, ..KeepContentWhen::default() };
+    for (reasons, hint, kept) in [
+        (hinted, Some("keep"), true),
+        (hinted, Some("drop"), false),
+        (hinted, None, false),
+        (hinted, Some("other"), false),
+        (or_sampled, None, true),
+        (or_sampled, Some("drop"), false),
+        (unhinted, Some("drop"), true),
+    ] {
+        let item = with_hint(hint);
+        let is_whole = with(ContentHandling::Only(reasons), &item).is_none();
+        assert_eq!(is_whole, kept, "{reasons:?} {hint:?}");
     }
 }
 

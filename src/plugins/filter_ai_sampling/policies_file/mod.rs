@@ -9,13 +9,18 @@ use super::ottl;
 use super::policy_list::PolicyList;
 use super::policy_settings::Settings;
 use super::tenant_settings;
+use crate::codec::records::ContentHint;
 use crate::config::{Node, Notes};
 use crate::sampling::policy::{Composite, Limit, LimitUnit, PolicyAction, PolicyRule, SpanTest};
 
 /// How deep policies may be nested.
 const MAX_DEPTH: usize = 8;
 /// Labels of counters, so policies cannot have these names.
-const TAKEN: [&str; 4] = ["no_trace_id", "not_sampled", "dry_run", "shedding"];
+const TAKEN: [&str; 7] =
+    ["no_trace_id", "not_sampled", "dry_run", "shedding", "no_decision", "buffer_full", "shutdown"];
+
+/// The key that says what becomes of the content of what a policy keeps.
+const CONTENT: &str = "content";
 
 /// How a file lays out a policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,15 +55,35 @@ impl Walk<'_> {
             self.notes().refuse(
                 node,
                 "name",
-                "allowed: a text other than no_trace_id, not_sampled, dry_run and shedding",
+                &format!("allowed: a text other than {}", TAKEN.join(", ")),
             );
         }
         if self.settings.list.has(&name) {
             self.notes().refuse(node, "name", "allowed: a name that no other policy has");
         }
+        let content = self.content(node);
         if let Some((rule, action)) = self.rule(node, 0) {
             self.settings.list.push(&name, rule, action);
+            if let Some(content) = content {
+                self.settings.list.hint(content);
+                if action == PolicyAction::Drop {
+                    let allowed = "allowed: none, as the policy keeps nothing";
+                    self.notes().refuse(node, CONTENT, allowed);
+                }
+            }
         }
+    }
+
+    /// What a policy says of the content of what it keeps.
+    fn content(&mut self, node: Node<'_>) -> Option<ContentHint> {
+        if self.layout == Layout::Collector || !node.map.contains_key(CONTENT) {
+            return None;
+        }
+        let hint = ContentHint::named(&self.notes().text(node, CONTENT)?);
+        if hint.is_none() {
+            self.notes().refuse(node, CONTENT, "allowed: keep, drop");
+        }
+        hint
     }
 
     const fn notes(&mut self) -> &mut Notes {
@@ -113,7 +138,10 @@ impl Walk<'_> {
             if policy.place == Place::TopDrops { PolicyAction::Drop } else { PolicyAction::Keep };
         let rule = match layout {
             Layout::Flat => {
-                let all: Vec<&str> = ["name", "type"].iter().chain(form.keys).copied().collect();
+                // What is said of content is said at the top.
+                let common: &[&str] =
+                    if depth == 0 { &["name", "type", CONTENT] } else { &["name", "type"] };
+                let all: Vec<&str> = common.iter().chain(form.keys).copied().collect();
                 self.notes().known(node, &all);
                 (form.read)(self, node, depth)
             }
@@ -372,7 +400,7 @@ const fn shared(
     policy_type(name, form(keys, read), form(keys, read))
 }
 
-const POLICY_TYPES: [PolicyType; 36] = [
+const POLICY_TYPES: [PolicyType; 37] = [
     shared("always_sample", &[], |_, _, _| Some(PolicyRule::Always)),
     shared("status_code", &["status_codes"], |walk, node, _| walk.settings.status(node)),
     policy_type("error", form(&[], |walk, _, _| walk.settings.span_test(SpanTest::Failure)), None),
@@ -526,6 +554,11 @@ const POLICY_TYPES: [PolicyType; 36] = [
         None,
     ),
     policy_type("finding", form(&[], |_, _, _| Some(PolicyRule::Finding)), None),
+    policy_type(
+        "exemplar",
+        form(&["max_per_second"], |walk, node, _| walk.settings.exemplar(node)),
+        None,
+    ),
     policy_type("cel", form(&["expression"], |walk, node, _| walk.settings.cel(node)), None),
     policy_type(
         "ottl_condition",

@@ -36,6 +36,9 @@ impl TraceFacts for Trace {
     fn has_finding(&self) -> bool {
         false
     }
+    fn is_exemplar(&self) -> bool {
+        true
+    }
     fn randomness(&self) -> Randomness {
         Randomness::of_trace(TraceId(if self.low { [0x11; 16] } else { [0xee; 16] }))
     }
@@ -274,6 +277,7 @@ fn rule_again(rule: &PolicyRule) -> PolicyRule {
         PolicyRule::SpanCount(least, most) => PolicyRule::SpanCount(*least, *most),
         PolicyRule::Usage(test) => PolicyRule::Usage(*test),
         PolicyRule::Finding => PolicyRule::Finding,
+        PolicyRule::Exemplar => PolicyRule::Exemplar,
         PolicyRule::Probability(threshold) => PolicyRule::Probability(*threshold),
         PolicyRule::Limit(limit, unit) => PolicyRule::Limit(*limit, *unit),
         PolicyRule::Composite(composite) => PolicyRule::Composite(Box::new(Composite {

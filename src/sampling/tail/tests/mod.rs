@@ -15,7 +15,9 @@ use crate::sampling::policy::{
 use crate::sampling::{POLICY_ATTRIBUTE, SessionKeys, Threshold};
 
 mod chain;
+mod companions;
 mod runtime;
+mod tombstones;
 
 const LOW: u64 = 0x1100_0000_0000_0000 | 0x0011_1111_1111_1111;
 const HIGH: u64 = 0x1100_0000_0000_0000 | 0x00ee_eeee_eeee_eeee;
