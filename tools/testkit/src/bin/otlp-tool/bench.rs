@@ -170,7 +170,7 @@ const ROWS: &[Row] = &[
     Row::new("P10", "one of three endpoints hangs: spans/s at the others", HANGING, (THREE, Side::OneHangs), Figure::Delivery, Some(0.9)),
     Row::new("P11", "head sampling 10 %: CPU", GENAI, HEAD, Figure::Cpu, Some(0.6)),
     Row::new("P12", "tail by latency, wait 2 s: CPU", LATENCY, TAIL, Figure::Cpu, Some(0.8)),
-    Row::new("P13", "the same: peak memory / bytes sent", LATENCY, TAIL, Figure::Held, Some(2.0)),
+    Row::new("P13", "the same: peak memory / bytes sent", LATENCY, TAIL, Figure::Held, Some(1.15)),
     Row::new("P14", "ai_metrics: CPU added / stock", GENAI, METRICS, Figure::AddedCpu, Some(0.3)),
     Row::new("P14-find", "ai_metrics, every finding: CPU added / stock", GENAI, FINDINGS, Figure::AddedCpu, Some(0.12)),
     Row::new("P15", "ai_context, current names: CPU added / stock", CURRENT, CONTEXT, Figure::AddedCpu, Some(0.08)),
