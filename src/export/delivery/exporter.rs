@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::clock::{self, Tick};
 use crate::codec::fluentbit::LogAccessors;
-use crate::export::counters::{ExportCounters, SkipReason};
+use crate::export::counters::{ExportCounters, LossReason, SkipReason};
 use crate::export::delivery::attempt::{Attempt, AttemptResult, record, result_of};
 use crate::export::delivery::builder::ExporterBuilder;
 use crate::export::delivery::claim::{Claim, InFlight, PROBE_GRACE};
@@ -523,6 +523,7 @@ impl Shared {
             endpoint.meters().filtered.add_items(lane.filtered);
             endpoint.meters().undecided(&lane.undecided);
             endpoint.meters().content_removed.add_items(lane.cleaned);
+            endpoint.meters().dropped(LossReason::MergedPoint, lane.merged);
             if let Some(selection) =
                 self.selection_of.get(index).and_then(|selection| self.selections.get(*selection))
             {

@@ -25,7 +25,7 @@ impl MetricForm {
         }
     }
 
-    /// Gives the metrics of a chunk their form, and counts at the destinations what does not arrive as it was.
+    /// Gives the metrics of a chunk their form, and counts at the destinations what has no place in their temporality.
     pub(in crate::export) fn apply<'d, D: Iterator<Item = &'d Destination>>(
         &self,
         chunk: ChunkId,
@@ -34,12 +34,9 @@ impl MetricForm {
         log: &Log,
     ) {
         if let Some(limit) = &self.attribute_limit {
-            let limited = limit.apply(lane);
+            let exceeded = limit.apply(lane);
             for destination in destinations() {
-                destination.meters().dropped(LossReason::MergedPoint, limited.merged);
-                for exceeded in &limited.exceeded {
-                    warn(destination, exceeded, log);
-                }
+                exceeded.iter().for_each(|exceeded| warn(destination, exceeded, log));
             }
         }
         if let Some(temporality) = &self.temporality {

@@ -32,6 +32,8 @@ pub(in crate::export) struct Lane {
     pub(in crate::export) undecided_reason: Option<(String, bool)>,
     /// Items that lost content.
     pub(in crate::export) cleaned: usize,
+    /// Data points that are in others now.
+    pub(in crate::export) merged: usize,
     /// Names that no list of content has, of long texts.
     pub(in crate::export) unlisted: UnlistedTexts,
 }

@@ -152,3 +152,23 @@ fn ever_new_values_become_one_series_also_as_delta() {
     let log = bench.log();
     assert!(log.contains("'request'") && log.contains("'m'"), "{log}");
 }
+
+#[test]
+fn merged_points_count_once_however_often_a_chunk_comes() {
+    let receiver = Receiver::start(|n, _| match n {
+        0 | 1 => Say::Http(503, vec![], Vec::new()),
+        _ => Say::Accept,
+    });
+    let endpoint =
+        EndpointSettings { max_attribute_values: Some(3), ..endpoint("main", &receiver) };
+    let bench = Bench::new(vec![endpoint]);
+    let (chunk, mut attempts) = (chunk_of(0..5, 1), 1);
+    while bench.deliver(1, &chunk) == Fate::Retry {
+        attempts += 1;
+        assert!(attempts < 20);
+        std::thread::sleep(std::time::Duration::from_millis(300));
+    }
+    assert!(attempts > 1);
+    assert_eq!(bench.count("dropped_items_total", &["main", "attributes_merged"]), 1);
+    assert_eq!(bench.count("sent_items_total", &["main", "metrics"]), 4);
+}
