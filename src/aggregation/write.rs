@@ -8,7 +8,7 @@ use crate::codec::records::metric_writer::{
     self, ExemplarValue, HistogramTotals, MetricData, MetricHead, MetricOrigin, MetricPoint,
     PointExemplar, PointValue, Temporality,
 };
-use crate::model::{Emission, Position, SCOPE_NAME, SpanId, TraceId};
+use crate::model::{Emission, Position, SpanId, TraceId};
 
 /// The most points of one record.
 const MAX_POINTS: usize = 500;
@@ -29,13 +29,7 @@ impl MetricEnvelope {
         unix_nanos: u64,
     ) -> Self {
         let mut metadata = Vec::new();
-        let origin = MetricOrigin {
-            resource,
-            scope_name: SCOPE_NAME,
-            scope_version: env!("CARGO_PKG_VERSION"),
-            schema_url: "",
-            position: Some(position),
-        };
+        let origin = MetricOrigin { resource, ..MetricOrigin::derived(position) };
         metric_writer::metadata(&origin, &mut metadata);
         Self { metadata, temporality, unix_nanos }
     }

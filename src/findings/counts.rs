@@ -45,14 +45,7 @@ pub(super) struct FindingCounts {
 impl FindingCounts {
     pub(super) fn new(temporality: Temporality, position: Position, unix_nanos: u64) -> Self {
         let mut metadata = Vec::new();
-        let origin = MetricOrigin {
-            resource: &[],
-            scope_name: env!("CARGO_PKG_NAME"),
-            scope_version: env!("CARGO_PKG_VERSION"),
-            schema_url: "",
-            position: Some(position),
-        };
-        metric_writer::metadata(&origin, &mut metadata);
+        metric_writer::metadata(&MetricOrigin::derived(position), &mut metadata);
         Self { series: HashMap::default(), metadata, temporality, last: unix_nanos }
     }
 

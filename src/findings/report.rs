@@ -7,7 +7,7 @@ use crate::codec::msgpack;
 use crate::codec::records::edit::{Pairs, write_position};
 use crate::codec::records::layout::{VERSION, keys};
 use crate::codec::records::{EventTime, event_head};
-use crate::model::{Emission, Position, Signal, TraceId};
+use crate::model::{Emission, Position, SCOPE_NAME, Signal, TraceId};
 
 /// Findings that wait at most, of each form.
 const MAX_WAITING: usize = 1000;
@@ -223,7 +223,7 @@ fn write(finding: &Finding<'_>, position: Position, out: &mut Vec<u8>) {
         resource.write_map(otlp.key(keys::RESOURCE));
     }
     let mut scope = Pairs::new();
-    scope.text(keys::NAME, env!("CARGO_PKG_NAME"));
+    scope.text(keys::NAME, SCOPE_NAME);
     scope.text("version", env!("CARGO_PKG_VERSION"));
     scope.write_map(otlp.key(keys::SCOPE));
     write_position(position, &mut otlp);

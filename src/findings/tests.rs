@@ -85,7 +85,7 @@ fn events(findings: &mut Findings) -> Vec<(String, LogRecord)> {
             let resource = of.resource.unwrap_or_default().attributes;
             let service = resource.first().map_or_else(String::new, |pair| value(&pair.value));
             for scope in of.scope_logs {
-                assert_eq!(scope.scope.unwrap().name, env!("CARGO_PKG_NAME"));
+                assert_eq!(scope.scope.unwrap().name, "fluent-bit-ai");
                 all.extend(scope.log_records.into_iter().map(|log| (service.clone(), log)));
             }
         }

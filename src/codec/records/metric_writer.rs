@@ -4,7 +4,7 @@ use super::edit::{Pairs, write_position};
 use super::layout::{VERSION, keys};
 use super::record::{EventTime, event_head};
 use crate::codec::msgpack;
-use crate::model::{Position, Signal, SpanId, TraceId};
+use crate::model::{Position, SCOPE_NAME, Signal, SpanId, TraceId};
 
 /// The resource and the scope of derived telemetry.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +19,20 @@ pub struct MetricOrigin<'a> {
     pub schema_url: &'a str,
     /// Who emits the record.
     pub position: Option<Position>,
+}
+
+impl MetricOrigin<'_> {
+    /// That of what our filters derive, without a resource.
+    #[must_use]
+    pub const fn derived(position: Position) -> Self {
+        Self {
+            resource: &[],
+            scope_name: SCOPE_NAME,
+            scope_version: env!("CARGO_PKG_VERSION"),
+            schema_url: "",
+            position: Some(position),
+        }
+    }
 }
 
 /// Whether a point tells what happened since the one before it, or since the start.

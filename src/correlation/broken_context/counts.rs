@@ -12,7 +12,7 @@ use crate::codec::records::edit::Pairs;
 use crate::codec::records::metric_writer::{
     self, MetricData, MetricHead, MetricOrigin, MetricPoint, PointValue, Temporality,
 };
-use crate::model::{Emission, Position, SCOPE_NAME};
+use crate::model::{Emission, Position};
 
 /// The most series. What is beyond goes to the overflow series of its tag.
 const MAX_SERIES: usize = 2000;
@@ -57,14 +57,7 @@ pub(super) struct BrokenCounts {
 impl BrokenCounts {
     pub(super) fn new(temporality: Temporality, position: Position, unix_nanos: u64) -> Self {
         let mut metadata = Vec::new();
-        let origin = MetricOrigin {
-            resource: &[],
-            scope_name: SCOPE_NAME,
-            scope_version: env!("CARGO_PKG_VERSION"),
-            schema_url: "",
-            position: Some(position),
-        };
-        metric_writer::metadata(&origin, &mut metadata);
+        metric_writer::metadata(&MetricOrigin::derived(position), &mut metadata);
         let series = HashMap::default();
         Self { series, metadata, temporality, start: unix_nanos, last: unix_nanos }
     }

@@ -9,7 +9,7 @@ use crate::codec::records::edit::Pairs;
 use crate::codec::records::metric_writer::{
     self, MetricData, MetricHead, MetricOrigin, MetricPoint, PointValue, Temporality,
 };
-use crate::model::{Emission, Position, SCOPE_NAME};
+use crate::model::{Emission, Position};
 
 /// The metrics: traces, and their spans.
 const METRICS: [MetricHead<'static>; 2] = [
@@ -56,14 +56,7 @@ pub(super) struct DroppedCounts {
 impl DroppedCounts {
     pub(super) fn new(position: Position) -> Self {
         let mut metadata = Vec::new();
-        let origin = MetricOrigin {
-            resource: &[],
-            scope_name: SCOPE_NAME,
-            scope_version: env!("CARGO_PKG_VERSION"),
-            schema_url: "",
-            position: Some(position),
-        };
-        metric_writer::metadata(&origin, &mut metadata);
+        metric_writer::metadata(&MetricOrigin::derived(position), &mut metadata);
         Self { tags: Vec::new(), series: 0, metadata, last: 0, is_changed: false }
     }
 
