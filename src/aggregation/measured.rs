@@ -46,6 +46,15 @@ impl<'a> MeasuredSpan<'_, 'a> {
         (has_succeeded && tokens >= 1.0 && last >= first).then(|| (last - first) / tokens)
     }
 
+    /// Whether it is an operation that tells tokens without calling a model itself.
+    pub(super) fn is_sum(&self) -> bool {
+        const TOKENS: u64 = Attribute::Input.bit()
+            | Attribute::Output.bit()
+            | Attribute::Prompt.bit()
+            | Attribute::Completion.bit();
+        self.fields.has_any(TOKENS) && self.fields.is_operation() && !self.fields.calls_model()
+    }
+
     pub(super) fn is_operation(&self, name: &str) -> bool {
         text_of(self.fields.get(Attribute::Operation)) == Some(name)
     }
