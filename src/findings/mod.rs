@@ -21,6 +21,7 @@ pub use self::call::{CallOrigin, ObservedCall, ObservedTool, UsedTokens};
 pub use self::config::{Check, CheckMode, FindingsConfig};
 pub use self::counts::METRIC;
 pub use self::report::{FindingsTally, KeptFinding};
+pub use self::runaway::{ConversationState, ToldRunaway};
 
 use std::collections::HashMap;
 
@@ -102,6 +103,19 @@ impl Findings {
         if let Some(runaways) = &mut self.runaways {
             runaways.tool(tool, &mut self.report);
         }
+    }
+
+    /// Whether conversations are watched.
+    #[must_use]
+    pub const fn watches_conversations(&self) -> bool {
+        self.runaways.is_some()
+    }
+
+    /// What is known of a conversation, or of a trace by its hexadecimal digits, if anything of it was seen and is
+    /// remembered.
+    #[must_use]
+    pub fn conversation(&self, id: &str) -> Option<ConversationState> {
+        self.runaways.as_ref()?.state(id)
     }
 
     /// Adds a key, if there is room and anything is looked for by keys.
