@@ -56,6 +56,7 @@ mod latency_split;
 mod lifecycle;
 mod memory;
 mod meters;
+mod mimir;
 mod model_metrics;
 mod native;
 mod native_format;
