@@ -112,12 +112,12 @@ fn a_page_has_metrics_and_verdicts() {
             let Some(ConversationVerdict::Runaway(evidence)) = source.verdict("c-1") else {
                 panic!("{mode}")
             };
-            let found = json!({ "type": "repeated_tool_call", "since": 0.002, "calls": 6 });
+            let found = json!({ "type": "repeated_tool_call", "since": 2.0, "calls": 6 });
             assert_eq!(
                 evidence,
                 json!({
-                    "since": 0.002, "findings": [found], "tool_calls": 7, "tokens_per_minute": 0,
-                    "last_seen": 0.002,
+                    "since": 2.0, "findings": [found], "tool_calls": 7, "tokens_per_minute": 0,
+                    "last_seen": 2.0,
                 })
             );
         }
