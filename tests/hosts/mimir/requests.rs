@@ -135,7 +135,7 @@ fn exemplars(exemplars: &[Exemplar]) -> Vec<SeriesExemplar> {
         let ids = [("trace_id", hex(&it.trace_id)), ("span_id", hex(&it.span_id))];
         let mut labels: Labels = ids.map(|(name, id)| (name.to_owned(), id)).to_vec();
         labels.extend(pairs(&it.filtered_attributes));
-        (labels, (it.time_unix_nano / 1_000_000) as i64)
+        (labels, (it.time_unix_nano / 1_000_000).cast_signed())
     };
     exemplars.iter().map(of).collect()
 }
@@ -181,7 +181,7 @@ impl Family<'_> {
         if !bound.is_empty() {
             labels.push(("le".to_owned(), bound.to_owned()));
         }
-        let samples = sample.map(|(nanos, value)| ((nanos / 1_000_000) as i64, value));
+        let samples = sample.map(|(nanos, value)| ((nanos / 1_000_000).cast_signed(), value));
         IncomingSeries {
             labels,
             samples: samples.into_iter().collect(),
