@@ -19,10 +19,6 @@
     clippy::too_many_lines,
     reason = "tests tell what they measured"
 )]
-#![expect(
-    clippy::await_holding_lock,
-    reason = "a host test has its place to its end, whatever it awaits"
-)]
 
 use testkit::{client, hosts, load, replay, shapes, sink, soak, support, wire};
 

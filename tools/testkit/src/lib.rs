@@ -20,6 +20,7 @@ pub mod load;
 pub mod made_calls;
 pub mod made_spans;
 pub mod pages;
+pub mod places;
 pub mod ports;
 pub mod replay;
 pub mod shapes;
