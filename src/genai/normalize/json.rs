@@ -94,8 +94,7 @@ pub(super) fn append(field: GenAiField, value: &Json<'_>, out: &mut Vec<u8>) -> 
             FieldType::Any | FieldType::Messages | FieldType::Tools,
             Json::List(_) | Json::Object(_),
         ) => {
-            let Ok(text) = serde_json::to_string(value) else { return false };
-            msgpack::str(out, &text);
+            msgpack::str(out, &value.to_text());
         }
         (FieldType::Int, Json::Number(number)) => match number.as_i64() {
             Some(int) => msgpack::int(out, int),
@@ -111,12 +110,12 @@ pub(super) fn append(field: GenAiField, value: &Json<'_>, out: &mut Vec<u8>) -> 
                 Json::List(list) => list.as_slice(),
                 one => std::slice::from_ref(one),
             };
-            let word = |text: &str| match field.shape() {
-                FieldType::Reasons => values::finish_reason(text).to_owned(),
-                _ => text.to_owned(),
+            let texts: Option<Vec<&str>> = match field.shape() {
+                FieldType::Reasons => {
+                    list.iter().map(|text| text.as_str().map(values::finish_reason)).collect()
+                }
+                _ => list.iter().map(Json::as_str).collect(),
             };
-            let texts: Option<Vec<String>> =
-                list.iter().map(|text| text.as_str().map(word)).collect();
             return texts.is_some_and(|texts| text_list(out, &texts));
         }
         _ => return false,
