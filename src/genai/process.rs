@@ -219,7 +219,7 @@ impl ContextProcessor {
         let mut rewriter = ChunkRewriter::with_capacity(chunk, expected);
         let mut items = ItemReader::new(chunk);
         let mut known = Label::default();
-        let mut seen = SeenAttributes::default();
+        let mut seen = SeenAttributes::with_room();
         self.marker.clear();
         loop {
             seen.clear();

@@ -6,18 +6,13 @@ mod read;
 mod write;
 
 use std::borrow::Cow;
-use std::fmt::{self, Display, Formatter};
 
-use read::JsonReader;
 use serde_json::Number;
 
 use crate::codec::msgpack::{MapView, Reader, Token, elements};
 
 /// How deep an encoded value may nest; what lies deeper is left out.
 pub(super) const MAX_DEPTH: usize = 12;
-
-/// Room for the text of most lists of messages.
-const LIST_TEXT: usize = 512;
 
 /// A JSON value.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -42,16 +37,6 @@ fn text_of(bytes: &[u8]) -> Cow<'_, str> {
 }
 
 impl<'a> Json<'a> {
-    /// Reads JSON text.
-    pub fn read(text: &'a str) -> Option<Self> {
-        JsonReader::new(text).whole()
-    }
-
-    /// Reads JSON text that may be no text at all.
-    pub fn read_bytes(text: &'a [u8]) -> Option<Self> {
-        Self::read(std::str::from_utf8(text).ok()?)
-    }
-
     /// An encoded value. Bytes, extensions and what nests too deep are null.
     pub fn of_encoded(encoded: &'a [u8]) -> Self {
         Self::of_nested(encoded, 0)
@@ -136,20 +121,6 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// The JSON text of a list.
-    pub fn list_text(list: &[Self]) -> String {
-        let mut text = String::with_capacity(LIST_TEXT);
-        write::list(list, &mut text);
-        text
-    }
-
-    /// The JSON text.
-    pub fn to_text(&self) -> String {
-        let mut text = String::new();
-        write::value(self, &mut text);
-        text
-    }
-
     /// The same with texts of its own.
     pub fn into_owned(self) -> Json<'static> {
         let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
@@ -177,13 +148,6 @@ impl<'a> From<&'a str> for Json<'a> {
 impl<'a> FromIterator<Json<'a>> for Json<'a> {
     fn from_iter<I: IntoIterator<Item = Json<'a>>>(values: I) -> Self {
         Self::List(values.into_iter().collect())
-    }
-}
-
-/// JSON text.
-impl Display for Json<'_> {
-    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.to_text())
     }
 }
 

@@ -1,9 +1,35 @@
 //! Writer: values -> JSON text without white space, as `serde_json` writes it.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Display, Formatter, Write as _};
 
 use super::read::plain_length;
 use super::{Json, Members};
+
+/// Room for the text of most lists of messages.
+const LIST_TEXT: usize = 512;
+
+impl Json<'_> {
+    /// The JSON text.
+    pub fn to_text(&self) -> String {
+        let mut text = String::new();
+        value(self, &mut text);
+        text
+    }
+
+    /// The JSON text of a list.
+    pub fn list_text(values: &[Self]) -> String {
+        let mut text = String::with_capacity(LIST_TEXT);
+        list(values, &mut text);
+        text
+    }
+}
+
+/// JSON text.
+impl Display for Json<'_> {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.to_text())
+    }
+}
 
 /// The short escapes; other control characters have only the long one.
 const fn short_escape(byte: u8) -> Option<&'static str> {
@@ -20,7 +46,7 @@ const fn short_escape(byte: u8) -> Option<&'static str> {
 }
 
 /// Appends a text in quotes.
-pub(super) fn string(text: &str, out: &mut String) {
+fn string(text: &str, out: &mut String) {
     out.push('"');
     let mut rest = text;
     loop {
@@ -38,7 +64,7 @@ pub(super) fn string(text: &str, out: &mut String) {
 }
 
 /// Appends a list.
-pub(super) fn list(values: &[Json<'_>], out: &mut String) {
+fn list(values: &[Json<'_>], out: &mut String) {
     out.push('[');
     for (number, element) in values.iter().enumerate() {
         if number > 0 {
@@ -64,7 +90,7 @@ fn object(members: &Members<'_>, out: &mut String) {
 }
 
 /// Appends a value.
-pub(super) fn value(value: &Json<'_>, out: &mut String) {
+fn value(value: &Json<'_>, out: &mut String) {
     match value {
         Json::Null => out.push_str("null"),
         Json::Bool(true) => out.push_str("true"),

@@ -4,8 +4,9 @@ use super::convert::{convert, has_wrong_type};
 use super::field::{Conventions, GenAiField};
 use super::indexed_keys::KeyTree;
 use super::messages::Remainder;
-use super::rewrite::Cut;
+use super::scratch::{Deferred, Scratch, Slot};
 use super::seen::{OwnAttribute, SeenAttributes};
+use super::verbatim::is_verbatim;
 use super::{json, messages, parts, tool_definitions, values};
 use crate::codec::msgpack::{self, Entry, Reader, Token, elements, text_of};
 use crate::genai::dialect::{Dialect, ListForm, RuleAction, SpanPart};
@@ -20,40 +21,6 @@ pub(super) const LAST: u16 = u16::MAX;
 
 /// Words of bits for every rank.
 const RANK_WORDS: usize = (RULE_COUNT + AddedDialects::MAX_KEYS) / 64 + 1;
-
-/// A field's value: its rank and where it is among the values made.
-#[derive(Debug, Clone, Copy, Default)]
-struct Slot {
-    rank: u16,
-    start: usize,
-    end: usize,
-}
-
-/// Memory that is used again for the next span.
-pub(super) struct Scratch {
-    /// The values made.
-    made: Vec<u8>,
-    /// Where those of the fields are that were found; of others it may be anything.
-    slots: Box<[Slot; GenAiField::COUNT]>,
-    /// Two values that are compared.
-    compared: Vec<u8>,
-    /// What is cut out of the attributes.
-    pub(super) cuts: Vec<Cut>,
-}
-
-impl Default for Scratch {
-    fn default() -> Self {
-        let slots = Box::new([Slot::default(); GenAiField::COUNT]);
-        Self { made: Vec::new(), slots, compared: Vec::new(), cuts: Vec::new() }
-    }
-}
-
-/// An attribute that means something only together with others.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Deferred<'a> {
-    pub(super) meaning: &'static KeyMeaning,
-    pub(super) value: &'a [u8],
-}
 
 /// The text of an encoded text value.
 pub(super) fn text(value: &[u8]) -> Option<&[u8]> {
@@ -70,30 +37,6 @@ fn translated(value: &[u8], words: &[(&str, &str)]) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     msgpack::str(&mut out, current);
     Some(out)
-}
-
-/// Whether all words of a list are in what it was made of, whatever their case and spelling.
-fn is_verbatim(given: &[u8], list: &[u8]) -> bool {
-    let joins = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    // What most are: one word, with which it ends.
-    if let [0x91, word @ ..] = list
-        && let Some(before) = text(word).and_then(|word| given.strip_suffix(word))
-        && !before.last().is_some_and(joins)
-    {
-        return true;
-    }
-    let given = given.to_ascii_lowercase();
-    let joins = |at: Option<usize>| at.and_then(|at| given.get(at)).is_some_and(joins);
-    let holds = |word: &[u8]| {
-        let mut found = memchr::memmem::find_iter(&given, word);
-        found.any(|at| !joins(at.checked_sub(1)) && !joins(at.checked_add(word.len())))
-    };
-    let mut words = elements(list).filter_map(|word| text(word));
-    let spelled = |word: &str| holds(word.as_bytes());
-    words.all(|word| {
-        let word = String::from_utf8_lossy(word).to_ascii_lowercase();
-        spelled(&word) || values::spellings(&word).iter().any(|other| spelled(other))
-    })
 }
 
 /// What was read of one span.

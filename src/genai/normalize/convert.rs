@@ -24,7 +24,7 @@ pub(super) fn has_wrong_type(shape: FieldType, value: &[u8]) -> bool {
 }
 
 /// The bytes of an encoded text.
-fn text_bytes(value: &[u8]) -> &[u8] {
+pub(super) fn text_bytes(value: &[u8]) -> &[u8] {
     match Reader::new(value).token() {
         Ok(Token::Str(text)) => text,
         _ => &[],

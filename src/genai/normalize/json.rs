@@ -48,9 +48,10 @@ pub(super) fn read_value(text: &[u8]) -> Option<Json<'_>> {
 
 /// The value at a path: names of members, with `/` between.
 pub(super) fn member<'m, 'a>(object: &'m Members<'a>, path: &str) -> Option<&'m Json<'a>> {
-    let mut names = path.split('/');
-    let first = object.get(names.next()?)?;
-    names.try_fold(first, |value, name| value.get(name))
+    // Paths are short: a search made for long texts takes longer.
+    let Some(slash) = path.bytes().position(|byte| byte == b'/') else { return object.get(path) };
+    let inner = object.get(path.get(..slash)?)?.as_object()?;
+    member(inner, path.get(slash.saturating_add(1)..)?)
 }
 
 /// Whether all that an object has is at one of the paths, but for totals, which follow from the rest.

@@ -10,6 +10,7 @@ mod address;
 mod cache_tokens;
 mod collect;
 mod convert;
+mod detection;
 pub(super) mod field;
 mod foreign_messages;
 pub(super) mod indexed_keys;
@@ -22,20 +23,24 @@ mod parameters;
 pub(super) mod parts;
 mod resolve;
 mod rewrite;
+mod scratch;
 mod seen;
 mod tool_definitions;
 mod tool_parts;
 mod values;
+mod verbatim;
 
+pub(super) use detection::Detection;
 pub use field::Conventions;
 pub(super) use message_events::EventValues;
 pub(super) use seen::SeenAttributes;
 pub use values::CURRENT_OPERATIONS as OPERATIONS;
 pub use values::provider;
 
-use collect::{Collected, Scratch};
+use collect::Collected;
 use field::GenAiField;
 use lookup::KeyLookup;
+use scratch::Scratch;
 use seen::{DialectAttribute, OwnAttribute};
 
 use super::dialect::RuleAction;
@@ -43,44 +48,6 @@ use super::dialects::DialectSet;
 use super::dialects::added::AddedDialects;
 use super::unknown::UnknownNames;
 use crate::codec::msgpack::{Entry, MapView, int_of, text_of};
-
-/// What the keys of a span's attributes show at a glance.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Detection {
-    dialects: DialectSet,
-    wrong_type: bool,
-    /// The fields that are there under their current names.
-    own: u64,
-}
-
-impl Detection {
-    /// The fields that are there under their current names.
-    pub(super) const fn own(self) -> u64 {
-        self.own
-    }
-
-    /// Whether it counts tokens of the input, and of the cache that these should include.
-    fn counts_cache(self) -> bool {
-        const CACHE: u64 =
-            GenAiField::CacheReadTokens.bit() | GenAiField::CacheCreationTokens.bit();
-        self.own & CACHE != 0 && self.own & GenAiField::InputTokens.bit() != 0
-    }
-
-    /// Whether it is a model call that does not say so.
-    fn lacks_operation(self) -> bool {
-        self.own & GenAiField::OperationName.bit() == 0
-            && self.own & GenAiField::MODELS != 0
-            && self.own & GenAiField::TOKENS != 0
-    }
-
-    /// The name of the span event at a stream's first token, which some dialects show in no other
-    /// way.
-    pub(super) fn first_token_event(self, added: AddedDialects) -> Option<&'static str> {
-        self.dialects
-            .dialects(added.dialects())
-            .find_map(|(_, dialect)| dialect.detection.first_token_event)
-    }
-}
 
 /// Maps the attributes of spans, of their events, and of logs.
 pub(super) struct Normalizer {

@@ -1,10 +1,11 @@
 //! Inference: what follows from several attributes of a span together.
 
-use super::collect::{Collected, Deferred, FIRST, LAST, text};
+use super::collect::{Collected, FIRST, LAST, text};
 use super::convert::{convert, text_list};
 use super::field::GenAiField;
 use super::json::ProviderResponse;
 use super::message_events::EventValues;
+use super::scratch::Deferred;
 use super::{address, messages, parts, tool_parts, values};
 use crate::codec::msgpack::{self, elements, int_of, text_of};
 use crate::genai::dialect::{

@@ -2,19 +2,9 @@
 
 use super::collect::Collected;
 use super::field::GenAiField;
+use super::scratch::Cut;
 use super::seen::{DialectAttribute, OwnAttribute};
 use crate::codec::msgpack::{self, Reader};
-use crate::genai::dialects::merge::KeyMeaning;
-
-/// A pair of a map that does not stay as it is.
-#[derive(Clone, Copy)]
-pub(super) struct Cut {
-    /// Where it begins in the pairs of the map, and how long it is.
-    start: usize,
-    length: usize,
-    /// Of which attribute a part stays, if it does.
-    left_of: Option<&'static KeyMeaning>,
-}
 
 /// Appends the map of attributes without those that others say wholly now, unless `keep_originals`, and with what was
 /// found. Gives false, and appends nothing, if that changes nothing. `dialect` are the map's attributes of dialects.
@@ -95,7 +85,7 @@ pub(super) fn extend(attributes: &[u8], collected: &Collected<'_>, out: &mut Vec
 fn add(collected: &Collected<'_>, out: &mut Vec<u8>) {
     let additions = collected.additions();
     for field in GenAiField::of_bits(additions) {
-        msgpack::str(out, field.name_in(collected.conventions));
+        out.extend_from_slice(field.encoded_name(collected.conventions));
         out.extend_from_slice(collected.value(field));
     }
 }

@@ -1,10 +1,13 @@
 //! Seen attributes: the attributes of one map, told apart while it is read, so that nothing reads it again.
 
-use super::Detection;
-use super::collect::Deferred;
+use super::detection::Detection;
 use super::field::GenAiField;
+use super::scratch::Deferred;
 use crate::codec::msgpack::{Entry, MapView};
 use crate::genai::dialects::merge::KeyMeaning;
+
+/// How many attributes of a kind most spans have.
+const ROOM: usize = 16;
 
 /// An attribute of a dialect.
 #[derive(Clone, Copy)]
@@ -35,6 +38,17 @@ pub(in crate::genai) struct SeenAttributes<'a> {
 }
 
 impl SeenAttributes<'_> {
+    /// Nothing, with room for what most spans have.
+    pub(in crate::genai) fn with_room() -> Self {
+        Self {
+            detection: Detection::default(),
+            dialect: Vec::with_capacity(ROOM),
+            own: Vec::with_capacity(ROOM),
+            unnamed: Vec::with_capacity(ROOM),
+            deferred: Vec::with_capacity(ROOM),
+        }
+    }
+
     /// Forgets the map.
     #[inline]
     pub(in crate::genai) fn clear(&mut self) {
