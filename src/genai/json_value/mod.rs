@@ -2,8 +2,7 @@
 //!
 //! `serde_json::Value` allocates every text and every key, which cost more than all else of mapping messages.
 
-mod read;
-mod write;
+mod text;
 
 use std::borrow::Cow;
 
