@@ -130,7 +130,19 @@ impl Walk<'_> {
         });
         let Some(policy) = types.clone().find(|policy| policy.name == kind) else {
             let names: Vec<&str> = types.map(|policy| policy.name).collect();
-            self.notes().refuse(node, "type", &format!("allowed: {}", names.join(", ")));
+            let mut allowed = format!("allowed: {}", names.join(", "));
+            if layout == Layout::Collector {
+                if let Some(rule) = self.settings.list.extensions.rule(&kind) {
+                    // Its settings mean something to the extension alone.
+                    self.notes().known(node, &["name", "type", &kind]);
+                    return Some((rule, PolicyAction::Keep));
+                }
+                allowed.push_str(
+                    "; an extension's policies are not run here, but the option 'extension_policy' may give an \
+                     expression for its type",
+                );
+            }
+            self.notes().refuse(node, "type", &allowed);
             return None;
         };
         let form = policy.form(layout)?;
