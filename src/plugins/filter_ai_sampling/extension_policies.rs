@@ -9,6 +9,10 @@ use crate::sampling::policy::PolicyRule;
 /// The option.
 pub(super) const OPTION: &str = "extension_policy";
 
+/// What is said of a type that no expression stands for.
+pub(super) const NOT_RUN: &str = "; an extension's policies are not run here, but the option 'extension_policy' may give \
+                                  an expression for its type";
+
 /// Types of policies, their expressions, and whether a policy has the type.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct ExtensionPolicies(Vec<(String, String, bool)>);
@@ -34,7 +38,7 @@ pub(super) fn read(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Extensi
 }
 
 impl ExtensionPolicies {
-    /// The rule that stands for policies of a type, if there is one.
+    /// The rule that stands for policies of a type, if there is one. Their settings mean something to the extension alone.
     pub(super) fn rule(&mut self, kind: &str) -> Option<PolicyRule> {
         let (_, text, is_used) = self.0.iter_mut().find(|(known, ..)| known == kind)?;
         *is_used = true;

@@ -133,14 +133,10 @@ impl Walk<'_> {
             let mut allowed = format!("allowed: {}", names.join(", "));
             if layout == Layout::Collector {
                 if let Some(rule) = self.settings.list.extensions.rule(&kind) {
-                    // Its settings mean something to the extension alone.
                     self.notes().known(node, &["name", "type", &kind]);
                     return Some((rule, PolicyAction::Keep));
                 }
-                allowed.push_str(
-                    "; an extension's policies are not run here, but the option 'extension_policy' may give an \
-                     expression for its type",
-                );
+                allowed.push_str(super::extension_policies::NOT_RUN);
             }
             self.notes().refuse(node, "type", &allowed);
             return None;
