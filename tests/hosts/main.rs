@@ -72,6 +72,7 @@ mod sampling;
 mod sampling_companions;
 mod sampling_files;
 mod sampling_fleet;
+mod sampling_logs;
 mod sampling_rates;
 mod sampling_runtime;
 mod sampling_sessions;
