@@ -109,6 +109,30 @@ pub(crate) fn text(text: &str) -> Vec<u8> {
     out
 }
 
+/// A call that says nothing.
+pub(crate) const fn empty_call<'a>(origin: &'a CallOrigin<'a>) -> ObservedCall<'a> {
+    ObservedCall {
+        origin,
+        unix_nanos: 0,
+        operation: &[],
+        provider: &[],
+        request_model: &[],
+        response_model: &[],
+        fingerprint: &[],
+        conversation: &[],
+        input_messages: &[],
+        system_instructions: &[],
+        finish_reasons: &[],
+        events: &[],
+        seconds: None,
+        first_chunk: None,
+        tokens: UsedTokens { input: None, output: None, cached: None, reasoning: None },
+        cost: None,
+        has_failed: false,
+        ids: None,
+    }
+}
+
 impl MadeCalls {
     /// Makes calls of so many days. The change comes on `at`, also in days.
     pub fn run(&self, seed: u64, days: f64, change: Option<(f64, Change)>) -> Found {
@@ -143,18 +167,9 @@ impl MadeCalls {
             since += u64::from(time >= at);
             found.calls += 1;
             findings.call(&ObservedCall {
-                origin: &origin,
                 unix_nanos: (time * 1e9) as u64,
                 operation: &operation,
-                provider: &[],
                 request_model: &model,
-                response_model: &[],
-                fingerprint: &[],
-                conversation: &[],
-                input_messages: &[],
-                system_instructions: &[],
-                finish_reasons: &[],
-                events: &[],
                 seconds: Some(duration),
                 first_chunk: Some(first_chunk),
                 tokens: UsedTokens {
@@ -165,6 +180,7 @@ impl MadeCalls {
                 cost: Some(input * 2e-6 + output * 8e-6),
                 has_failed: drawn.uniform() < failing,
                 ids: Some((TraceId([1; 16]), SpanId([1; 8]))),
+                ..empty_call(&origin)
             });
             let lines = findings.take_lines().len() as u64;
             if lines > 0 && time >= at {

@@ -5,7 +5,7 @@ use fluent_bit_ai::codec::msgpack;
 use fluent_bit_ai::findings::{CallOrigin, Check, Findings, ObservedCall, UsedTokens};
 use fluent_bit_ai::model::{SpanId, TraceId};
 
-use crate::made_calls::{Drawn, Found, MadeCalls, USUAL, finder, text};
+use crate::made_calls::{Drawn, Found, MadeCalls, USUAL, empty_call, finder, text};
 
 const DAY: f64 = 86_400.0;
 /// Words of a prompt.
@@ -23,9 +23,9 @@ pub struct MadePrompts {
     pub prompts: usize,
     /// The share of calls whose prompt comes once.
     pub single: f64,
-    /// The share of calls that end with a call of a tool, and that are refused.
+    /// The share of calls that end with a call of a tool.
     pub tools: f64,
-    /// Of those that are not refused.
+    /// The share of calls that are refused.
     pub refused: f64,
 }
 
@@ -87,17 +87,10 @@ impl MadePrompts {
     pub fn run(&self, seed: u64, days: f64, change: Option<(f64, PromptChange, f64)>) -> Found {
         let mut drawn = Drawn::new(seed);
         let (mut findings, mut found) = (finder(Check::Prompts), Found::default());
-        let known: Vec<[Vec<u8>; 2]> = (0..self.prompts)
-            .map(|prompt| {
-                ["first", "second"].map(|version| {
-                    messages(&mut Drawn::new(seed * 1000 + prompt as u64), Some(version))
-                })
-            })
-            .collect();
+        let known = self.known(seed);
         let levels: Vec<f64> = known.iter().map(|_| drawn.normal()).collect();
-        let (start, mut time, mut since) = (drawn.uniform() * DAY, 0.0, 0);
+        let (start, mut time, mut since, mut shared) = (drawn.uniform() * DAY, 0.0, 0, 0.0_f64);
         let at = change.map_or(f64::MAX, |(at, ..)| at * DAY);
-        let mut shared = 0.0_f64;
         // The fifth prompt, which is neither the most usual one nor rare.
         let changing = 4.min(self.prompts.saturating_sub(1));
         while time < days * DAY {
@@ -137,6 +130,14 @@ impl MadePrompts {
         found
     }
 
+    /// The prompts that come again and again, in two versions each.
+    fn known(&self, seed: u64) -> Vec<[Vec<u8>; 2]> {
+        let of = |prompt: usize, version| {
+            messages(&mut Drawn::new(seed * 1000 + prompt as u64), Some(version))
+        };
+        (0..self.prompts).map(|prompt| ["first", "second"].map(|it| of(prompt, it))).collect()
+    }
+
     fn made(&self, drawn: &mut Drawn, level: f64, shift: f64) -> Made {
         let mut duration = (shift + 0.3 * level + self.calls.spread * drawn.normal()).exp();
         if drawn.uniform() < self.calls.outliers {
@@ -172,20 +173,12 @@ impl Made {
 fn tell(findings: &mut Findings, made: &Made, messages: &[u8], (time, number): (f64, u64)) {
     let (operation, model) = (text("chat"), text("model"));
     findings.call(&ObservedCall {
-        origin: &CallOrigin::default(),
         unix_nanos: (time * 1e9) as u64,
         operation: &operation,
-        provider: &[],
         request_model: &model,
-        response_model: &[],
-        fingerprint: &[],
-        conversation: &[],
         input_messages: messages,
-        system_instructions: &[],
         finish_reasons: &reasons(made.reason),
-        events: &[],
         seconds: Some(made.duration),
-        first_chunk: None,
         tokens: UsedTokens {
             input: Some(made.input),
             output: Some(made.output),
@@ -194,6 +187,7 @@ fn tell(findings: &mut Findings, made: &Made, messages: &[u8], (time, number): (
         cost: Some(made.input * 2e-6 + made.output * 8e-6),
         has_failed: made.has_failed,
         ids: Some((TraceId(u128::from(number).to_be_bytes()), SpanId([1; 8]))),
+        ..empty_call(&CallOrigin::default())
     });
 }
 
