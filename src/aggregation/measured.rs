@@ -21,6 +21,8 @@ pub(super) struct MeasuredSpan<'m, 'a> {
     pub(super) status: StatusCode,
     /// The encoded kind of a span.
     pub(super) kind: &'a [u8],
+    /// The encoded array of events of a span.
+    pub(super) events: &'a [u8],
     /// When it began and ended, in Unix nanoseconds; 0 where that is not known.
     pub(super) from: u64,
     pub(super) to: u64,

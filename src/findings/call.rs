@@ -87,6 +87,14 @@ pub struct ObservedCall<'a> {
     pub fingerprint: &'a [u8],
     /// `gen_ai.conversation.id`
     pub conversation: &'a [u8],
+    /// `gen_ai.input.messages`
+    pub input_messages: &'a [u8],
+    /// `gen_ai.system_instructions`
+    pub system_instructions: &'a [u8],
+    /// `gen_ai.response.finish_reasons`
+    pub finish_reasons: &'a [u8],
+    /// The array of events of its span.
+    pub events: &'a [u8],
     /// What it took.
     pub seconds: Option<f64>,
     /// How long after its start the answer began.

@@ -11,6 +11,7 @@ mod counts;
 mod finding;
 mod level;
 mod log2;
+mod prompts;
 mod report;
 mod runaway;
 mod served;
@@ -18,7 +19,7 @@ mod share;
 mod usage;
 
 pub use self::call::{CallOrigin, ObservedCall, ObservedTool, UsedTokens};
-pub use self::config::{Check, CheckMode, FindingsConfig};
+pub use self::config::{Check, CheckMode, FindingsConfig, PromptSecret};
 pub use self::counts::METRIC;
 pub use self::report::{FindingsTally, KeptFinding};
 pub use self::runaway::{ConversationState, ToldRunaway};
@@ -29,6 +30,7 @@ use foldhash::fast::RandomState;
 
 use self::changes::Changes;
 use self::finding::Subject;
+use self::prompts::{PromptNorms, PromptWatch};
 use self::report::Report;
 use self::runaway::Runaways;
 use self::served::ServedModels;
@@ -43,6 +45,7 @@ struct KeyState {
     used: u64,
     changes: Option<Box<Changes>>,
     served: Option<Box<ServedModels>>,
+    prompts: Option<Box<PromptNorms>>,
 }
 
 /// How long a key is kept that nothing comes of when there is no room for another, in nanoseconds.
@@ -58,6 +61,7 @@ pub struct Findings {
     made_room: u64,
     usage: Option<UsageWatch>,
     runaways: Option<Runaways>,
+    prompts: Option<Box<PromptWatch>>,
     report: Report,
 }
 
@@ -71,6 +75,8 @@ impl Findings {
             made_room: 0,
             usage: is_on(Check::Usage).then(UsageWatch::default),
             runaways: is_on(Check::Runaway).then(|| Runaways::new(config.tokens_per_minute)),
+            prompts: is_on(Check::Prompts)
+                .then(|| Box::new(PromptWatch::new(config.prompt_secret, config.max_prompts))),
             report: Report::new(&config, unix_nanos),
             config,
         }
@@ -95,6 +101,9 @@ impl Findings {
         }
         if let Some(served) = &mut key.served {
             served.call(call, &key.subject, &mut self.report);
+        }
+        if let Some((watch, norms)) = self.prompts.as_mut().zip(key.prompts.as_mut()) {
+            watch.call(call, hash, (norms, &key.subject), &mut self.report);
         }
     }
 
@@ -123,7 +132,8 @@ impl Findings {
     fn add_key(&mut self, hash: u64, call: &ObservedCall<'_>) -> bool {
         let is_on = |check| self.config.mode(check) != CheckMode::Off;
         let (changes, served) = (is_on(Check::Changes), is_on(Check::ServedModel));
-        if !changes && !served {
+        let prompts = is_on(Check::Prompts);
+        if !changes && !served && !prompts {
             return false;
         }
         let now = call.unix_nanos;
@@ -142,6 +152,7 @@ impl Findings {
             used: now,
             changes: changes.then(|| Box::new(Changes::new(now))),
             served: served.then(Box::default),
+            prompts: prompts.then(Box::default),
         };
         self.keys.insert(hash, key);
         true

@@ -363,6 +363,12 @@ fn findings_are_events_lines_and_hints() {
     pass(&mut filter, &bytes);
     assert_eq!(off.hub.sources().len(), 1);
     assert!(!off.hub.trace_hints().contains(&trace));
-    let wrong = problems::<AiMetrics>(&[("find_changes", "yes"), ("finding_keys", "1")], true);
-    assert!(wrong.len() == 2 && wrong[0].contains("off, warn, on"), "{wrong:?}");
+    let wrong = [
+        ("find_changes", "yes"),
+        ("find_prompts", "maybe"),
+        ("finding_prompts", "1"),
+        ("finding_keys", "1"),
+    ];
+    let wrong = problems::<AiMetrics>(&wrong, true);
+    assert!(wrong.len() == 4 && wrong[0].contains("off, warn, on"), "{wrong:?}");
 }

@@ -18,6 +18,7 @@ pub mod client;
 pub mod hosts;
 pub mod load;
 pub mod made_calls;
+pub mod made_prompts;
 pub mod made_spans;
 pub mod pages;
 pub mod places;
