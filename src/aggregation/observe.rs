@@ -36,6 +36,10 @@ pub(super) fn tell(
             response_model: fields.get(Attribute::ResponseModel),
             fingerprint: fields.get(Attribute::Fingerprint),
             conversation,
+            finish_reasons: fields.get(Attribute::FinishReasons),
+            prompt_name: fields.get(Attribute::PromptName),
+            prompt_version: fields.get(Attribute::PromptVersion),
+            response_id: fields.get(Attribute::ResponseId),
             seconds: measured.seconds(),
             first_chunk: fields.amount(Attribute::FirstChunk),
             tokens: UsedTokens {

@@ -15,6 +15,10 @@ listed_enum! {
         ServedModel,
         /// Agents that go round in circles.
         Runaway,
+        /// Distributions that are not what they were in the days before.
+        Drift,
+        /// Two models that differ.
+        Pairs,
     }
 }
 
@@ -27,6 +31,8 @@ impl Check {
             Self::Usage => "usage",
             Self::ServedModel => "served_model",
             Self::Runaway => "runaway",
+            Self::Drift => "drift",
+            Self::Pairs => "pairs",
         }
     }
 }
@@ -43,6 +49,15 @@ pub enum CheckMode {
     On,
 }
 
+/// Two models that are compared, by their names in requests or answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelPair {
+    /// The one that the other is held against.
+    pub primary: Box<str>,
+    /// The shadow or canary.
+    pub shadow: Box<str>,
+}
+
 /// What is looked for, and how.
 #[derive(Debug, Clone)]
 pub struct FindingsConfig {
@@ -52,6 +67,8 @@ pub struct FindingsConfig {
     pub max_keys: usize,
     /// Beyond how many tokens in a minute a conversation has run away; 0 for none.
     pub tokens_per_minute: u64,
+    /// The models that are compared.
+    pub pairs: Vec<ModelPair>,
     /// The tag of log events and of the metric; that of the spans where there is none.
     pub tag: Option<Vec<u8>>,
     /// What the points of the metric say.

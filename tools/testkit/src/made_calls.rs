@@ -4,7 +4,7 @@
 use fluent_bit_ai::aggregation::Temporality;
 use fluent_bit_ai::codec::msgpack;
 use fluent_bit_ai::findings::{
-    CallOrigin, Check, CheckMode, Findings, FindingsConfig, ObservedCall, UsedTokens,
+    CallOrigin, Check, CheckMode, Findings, FindingsConfig, ModelPair, ObservedCall, UsedTokens,
 };
 use fluent_bit_ai::model::{Position, SpanId, TraceId};
 
@@ -87,13 +87,14 @@ impl Drawn {
     }
 }
 
-fn finder(check: Check) -> Findings {
+pub(crate) fn finder(check: Check) -> Findings {
     let mut modes = [CheckMode::Off; Check::ALL.len()];
     modes[check as usize] = CheckMode::Warn;
     let config = FindingsConfig {
         modes,
         max_keys: 100,
         tokens_per_minute: 0,
+        pairs: vec![ModelPair { primary: "model".into(), shadow: "shadow".into() }],
         tag: None,
         temporality: Temporality::Delta,
         position: Position { run: 1, after: 1 },
@@ -101,7 +102,7 @@ fn finder(check: Check) -> Findings {
     Findings::new(config, 0)
 }
 
-fn text(text: &str) -> Vec<u8> {
+pub(crate) fn text(text: &str) -> Vec<u8> {
     let mut out = Vec::new();
     msgpack::str(&mut out, text);
     out
@@ -149,6 +150,10 @@ impl MadeCalls {
                 response_model: &[],
                 fingerprint: &[],
                 conversation: &[],
+                finish_reasons: &[],
+                prompt_name: &[],
+                prompt_version: &[],
+                response_id: &[],
                 seconds: Some(duration),
                 first_chunk: Some(first_chunk),
                 tokens: UsedTokens {

@@ -2,12 +2,28 @@
 
 use testkit::made_calls::{Change, MadeCalls, USUAL};
 
+use crate::findings_of_answers;
+
 /// What the simulation does.
 #[derive(clap::Args)]
 pub struct Args {
     /// Weeks of each kind of traffic, and changes of each kind.
     #[arg(long, default_value_t = 200)]
-    weeks: u64,
+    pub weeks: u64,
+    /// What to simulate; all if it is not given.
+    #[arg(long, value_enum)]
+    part: Vec<Part>,
+}
+
+/// A part of the simulation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// Spikes and shifts.
+    Changes,
+    /// Drift of distributions.
+    Drift,
+    /// Differences of two models.
+    Pairs,
 }
 
 /// Kinds of traffic: what they are called, and what they are.
@@ -34,6 +50,19 @@ fn weeks(calls: &MadeCalls, args: &Args) -> u64 {
 }
 
 pub fn run(args: &Args) {
+    let has = |part| args.part.is_empty() || args.part.contains(&part);
+    if has(Part::Changes) {
+        changes(args);
+    }
+    if has(Part::Drift) {
+        findings_of_answers::drifts(args);
+    }
+    if has(Part::Pairs) {
+        findings_of_answers::differences(args);
+    }
+}
+
+fn changes(args: &Args) {
     println!("| traffic of a key | weeks | calls | false findings for each key and week |");
     println!("|---|---|---|---|");
     for (name, calls) in TRAFFIC {
@@ -77,6 +106,11 @@ fn delays(calls: &MadeCalls, change: Change, args: &Args) -> String {
     let all: Vec<(u64, f64)> = (1..=count)
         .filter_map(|seed| calls.run(seed + 1000, until, Some((learned, change))).after)
         .collect();
+    row(&all, count)
+}
+
+/// How many of so many changes were found, and after how many calls and minutes: the median, and nine of ten.
+pub fn row(all: &[(u64, f64)], count: u64) -> String {
     let mut after: Vec<u64> = all.iter().map(|(calls, _)| *calls).collect();
     let mut minutes: Vec<u64> = all.iter().map(|(_, seconds)| (seconds / 6.0) as u64).collect();
     after.sort_unstable();

@@ -14,6 +14,7 @@ mod bench;
 mod demo;
 mod detectors;
 mod findings;
+mod findings_of_answers;
 mod flood;
 mod memory;
 mod outage;
