@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::tests::{START, aggregator, config};
 use super::*;
 use crate::codec::records::testing::log_event;
-use crate::findings::{Check, CheckMode, FindingsConfig};
+use crate::findings::{Check, CheckMode, FindingsConfig, PromptSecret};
 
 /// Where an evaluation stands.
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +76,8 @@ fn evaluations_are_seen_wherever_they_stand() {
         config.findings = Some(FindingsConfig {
             modes,
             max_keys: 100,
+            max_prompts: 100,
+            prompt_secret: PromptSecret([1, 2]),
             tokens_per_minute: 0,
             pairs: Vec::new(),
             tag: None,

@@ -19,6 +19,8 @@ listed_enum! {
         Drift,
         /// Two models that differ.
         Pairs,
+        /// The same prompt, and similar ones, with different outcomes.
+        Prompts,
     }
 }
 
@@ -33,6 +35,7 @@ impl Check {
             Self::Runaway => "runaway",
             Self::Drift => "drift",
             Self::Pairs => "pairs",
+            Self::Prompts => "prompts",
         }
     }
 }
@@ -58,6 +61,16 @@ pub struct ModelPair {
     pub shadow: Box<str>,
 }
 
+/// What prompts are hashed under: a seed, and a key for what is told of them. It is in no debug output.
+#[derive(Clone, Copy)]
+pub struct PromptSecret(pub [u64; 2]);
+
+impl std::fmt::Debug for PromptSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PromptSecret")
+    }
+}
+
 /// What is looked for, and how.
 #[derive(Debug, Clone)]
 pub struct FindingsConfig {
@@ -69,6 +82,10 @@ pub struct FindingsConfig {
     pub tokens_per_minute: u64,
     /// The models that are compared.
     pub pairs: Vec<ModelPair>,
+    /// How many prompts are remembered as hashes at most.
+    pub max_prompts: usize,
+    /// What prompts are hashed under.
+    pub prompt_secret: PromptSecret,
     /// The tag of log events and of the metric; that of the spans where there is none.
     pub tag: Option<Vec<u8>>,
     /// What the points of the metric say.

@@ -26,6 +26,8 @@ pub(super) enum FindingKind {
     TokenVelocity,
     Drift,
     PairDifference,
+    SamePrompt,
+    SimilarPrompts,
 }
 
 impl FindingKind {
@@ -41,6 +43,8 @@ impl FindingKind {
             Self::TokenVelocity => "token_velocity",
             Self::Drift => "drift",
             Self::PairDifference => "pair_difference",
+            Self::SamePrompt => "same_prompt",
+            Self::SimilarPrompts => "similar_prompts",
         }
     }
 }

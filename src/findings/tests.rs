@@ -21,6 +21,8 @@ pub(super) fn config(check: Check, mode: CheckMode) -> FindingsConfig {
         max_keys: 100,
         tokens_per_minute: 1000,
         pairs: Vec::new(),
+        max_prompts: 1000,
+        prompt_secret: PromptSecret([1, 2]),
         tag: None,
         temporality: Temporality::Cumulative,
         position: Position { run: 7, after: 2 },
@@ -60,7 +62,10 @@ pub(super) fn call<'a>(origin: &'a CallOrigin<'a>, number: u64) -> ObservedCall<
         response_model: b"\xa6gpt-4o",
         fingerprint: &[],
         conversation: &[],
+        input_messages: &[],
+        system_instructions: &[],
         finish_reasons: &[],
+        events: &[],
         prompt_name: &[],
         prompt_version: &[],
         response_id: &[],
@@ -362,6 +367,27 @@ fn runaway_agents_are_found() {
     assert_eq!(spend(&mut findings, b"\xa1b", 0, tokens(5000.0, 4900.0)), none);
     assert_eq!(spend(&mut findings, b"\xa1b", 30, tokens(901.0, 0.0)), ["token_velocity"]);
     assert_eq!(spend(&mut findings, b"\xa1b", 31, tokens(9010.0, 0.0)), none);
+
+    // What is known of each, by its id, or by that of its trace where it has none.
+    let told = |name, unix_nanos, counts, number| ToldRunaway { name, unix_nanos, counts, number };
+    let state = |id: &str| findings.conversation(id);
+    let one = state("1").unwrap();
+    assert_eq!(one.told, [told("repeated_tool_call", DAY, "calls", 6)]);
+    assert_eq!((one.tool_calls, one.tokens_per_minute, one.last_unix_nanos), (76, 0, DAY));
+    assert_eq!(state("2").unwrap().told, [told("tool_cycle", DAY, "calls", 5)]);
+    assert_eq!(state("3").map(|it| (it.told, it.tool_calls)), Some((Vec::new(), 14)));
+    let spender = state("b").unwrap();
+    assert_eq!(
+        spender.told,
+        [told("token_velocity", DAY + 30 * SECOND, "tokens_per_minute", 1001)]
+    );
+    assert_eq!((spender.tokens_per_minute, spender.tool_calls), (10_011, 0));
+    assert_eq!(state("nobody"), None);
+    assert_eq!(state(&"03".repeat(16)), None);
+    findings.tool(&tool(&origin, &[], &arguments[0]));
+    assert_eq!(findings.conversation(&"03".repeat(16)).unwrap().tool_calls, 1);
+    assert!(findings.watches_conversations());
+    assert!(!finder(Check::Usage, CheckMode::On).watches_conversations());
 }
 
 /// Guarantees: a hundred thousand services, libraries and conversations take bounded memory, calls that are not watched
@@ -391,9 +417,10 @@ fn what_is_learned_is_bounded() {
     let origin = CallOrigin::new(Some(&resource), None);
     findings.call(&ObservedCall { unix_nanos: 102 * DAY, ..call(&origin, 1) });
     assert_eq!(findings.tally().keys, 1);
-    let key = size_of::<KeyState>() + size_of::<Changes>() + size_of::<ServedModels>();
+    let boxes = [size_of::<Changes>(), size_of::<ServedModels>(), size_of::<PromptNorms>()];
+    let key = size_of::<KeyState>() + boxes.iter().sum::<usize>();
     println!("{key} bytes for a key beside its names");
-    assert!(key < 1024, "{key}");
+    assert!(key < 1280, "{key}");
 }
 
 /// Guarantees: a check that warns says lines and no events, one that is off finds nothing, and all that are found

@@ -6,6 +6,7 @@ mod pairs;
 mod prices;
 mod status;
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use crate::clock::{self, Tick};
 use crate::codec::fluentbit::write::ReaderCapabilities;
 use crate::config::read::{self, Read};
 use crate::config::{FileOptions, Parser, options};
-use crate::findings::{CheckMode, FindingsConfig, ModelPair};
+use crate::findings::{CheckMode, FindingsConfig, ModelPair, PromptSecret};
 use crate::hub::{Drain, EmissionForm, FilterRole, Hub, TelemetrySource};
 use crate::model::{Emission, Position};
 use crate::plugin::{Chunk, Environment, Filter, OpenError, OptionSpec, Options, Spec, Verdict};
@@ -147,6 +148,13 @@ options! {
             CommaList "compare",
             "Pairs of models that are compared, as 'PRIMARY SHADOW', separated by commas, by the names in requests or answers: \
              'gpt-4o gpt-4.1, llama-70b llama-8b'";
+        find_prompts: CheckMode = read::choice(&MODES),
+            Str "find_prompts" = "off",
+            "The same prompt with very different duration, tokens or cost, and similar prompts that fail, are refused, end or are \
+             evaluated otherwise: off, warn or on. Prompts are kept as hashes only";
+        finding_prompts: usize = read::count(100..=1_000_000),
+            Int "finding_prompts" = "5000",
+            "Most prompts that are remembered as hashes; each takes up to 0.5 KiB";
         finding_keys: usize = read::count(10..=100_000),
             Int "finding_keys" = "2000",
             "Most services, operations, providers and models whose levels are learned, and of those with their prompts \
@@ -320,10 +328,13 @@ fn config(given: Given, prices: Option<PriceTable>, environment: &Environment) -
             given.find_runaway,
             given.find_drift,
             given.find_pairs,
+            given.find_prompts,
         ],
         max_keys: given.finding_keys,
         pairs: given.compare,
         tokens_per_minute: u64::try_from(given.runaway_tokens_per_minute).unwrap_or(0),
+        max_prompts: given.finding_prompts,
+        prompt_secret: PromptSecret([0, 1].map(|half: u8| RandomState::new().hash_one(half))),
         tag: tag.clone().filter(|_| given.form == EmissionForm::Records),
         temporality: given.temporality,
         position,

@@ -6,7 +6,7 @@ use fluent_bit_ai::findings::{
 };
 use fluent_bit_ai::model::{SpanId, TraceId};
 
-use crate::made_calls::{Drawn, Found, finder, text};
+use crate::made_calls::{Drawn, Found, empty_call, finder, text};
 
 const DAY: f64 = 86_400.0;
 
@@ -114,24 +114,11 @@ fn plain<'a>(
     (unix_nanos, number): (u64, u64),
 ) -> ObservedCall<'a> {
     ObservedCall {
-        origin,
         unix_nanos,
         operation,
-        provider: &[],
         request_model: model,
-        response_model: &[],
-        fingerprint: &[],
-        conversation: &[],
-        finish_reasons: &[],
-        prompt_name: &[],
-        prompt_version: &[],
-        response_id: &[],
-        seconds: None,
-        first_chunk: None,
-        tokens: UsedTokens::default(),
-        cost: None,
-        has_failed: false,
         ids: ids(number),
+        ..empty_call(origin)
     }
 }
 

@@ -4,7 +4,8 @@
 use fluent_bit_ai::aggregation::Temporality;
 use fluent_bit_ai::codec::msgpack;
 use fluent_bit_ai::findings::{
-    CallOrigin, Check, CheckMode, Findings, FindingsConfig, ModelPair, ObservedCall, UsedTokens,
+    CallOrigin, Check, CheckMode, Findings, FindingsConfig, ModelPair, ObservedCall, PromptSecret,
+    UsedTokens,
 };
 use fluent_bit_ai::model::{Position, SpanId, TraceId};
 
@@ -95,6 +96,8 @@ pub(crate) fn finder(check: Check) -> Findings {
         max_keys: 100,
         tokens_per_minute: 0,
         pairs: vec![ModelPair { primary: "model".into(), shadow: "shadow".into() }],
+        max_prompts: 5000,
+        prompt_secret: PromptSecret([1, 2]),
         tag: None,
         temporality: Temporality::Delta,
         position: Position { run: 1, after: 1 },
@@ -106,6 +109,33 @@ pub(crate) fn text(text: &str) -> Vec<u8> {
     let mut out = Vec::new();
     msgpack::str(&mut out, text);
     out
+}
+
+/// A call that says nothing.
+pub(crate) const fn empty_call<'a>(origin: &'a CallOrigin<'a>) -> ObservedCall<'a> {
+    ObservedCall {
+        origin,
+        unix_nanos: 0,
+        operation: &[],
+        provider: &[],
+        request_model: &[],
+        response_model: &[],
+        fingerprint: &[],
+        conversation: &[],
+        input_messages: &[],
+        system_instructions: &[],
+        finish_reasons: &[],
+        events: &[],
+        prompt_name: &[],
+        prompt_version: &[],
+        response_id: &[],
+        seconds: None,
+        first_chunk: None,
+        tokens: UsedTokens { input: None, output: None, cached: None, reasoning: None },
+        cost: None,
+        has_failed: false,
+        ids: None,
+    }
 }
 
 impl MadeCalls {
@@ -142,18 +172,9 @@ impl MadeCalls {
             since += u64::from(time >= at);
             found.calls += 1;
             findings.call(&ObservedCall {
-                origin: &origin,
                 unix_nanos: (time * 1e9) as u64,
                 operation: &operation,
-                provider: &[],
                 request_model: &model,
-                response_model: &[],
-                fingerprint: &[],
-                conversation: &[],
-                finish_reasons: &[],
-                prompt_name: &[],
-                prompt_version: &[],
-                response_id: &[],
                 seconds: Some(duration),
                 first_chunk: Some(first_chunk),
                 tokens: UsedTokens {
@@ -164,6 +185,7 @@ impl MadeCalls {
                 cost: Some(input * 2e-6 + output * 8e-6),
                 has_failed: drawn.uniform() < failing,
                 ids: Some((TraceId([1; 16]), SpanId([1; 8]))),
+                ..empty_call(&origin)
             });
             let lines = findings.take_lines().len() as u64;
             if lines > 0 && time >= at {

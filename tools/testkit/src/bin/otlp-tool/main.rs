@@ -14,7 +14,6 @@ mod bench;
 mod demo;
 mod detectors;
 mod findings;
-mod findings_of_answers;
 mod flood;
 mod memory;
 mod outage;

@@ -1,29 +1,32 @@
 //! Simulation of findings: how often nothing is taken for something, and how soon something is found.
 
-use testkit::made_calls::{Change, MadeCalls, USUAL};
+mod answers;
+mod prompts;
 
-use crate::findings_of_answers;
+use testkit::made_calls::{Change, MadeCalls, USUAL};
 
 /// What the simulation does.
 #[derive(clap::Args)]
 pub struct Args {
     /// Weeks of each kind of traffic, and changes of each kind.
     #[arg(long, default_value_t = 200)]
-    pub weeks: u64,
-    /// What to simulate; all if it is not given.
+    weeks: u64,
+    /// What is simulated; everything if it is not given.
     #[arg(long, value_enum)]
     part: Vec<Part>,
 }
 
 /// A part of the simulation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Part {
-    /// Spikes and shifts.
+    /// Shifts of levels.
     Changes,
     /// Drift of distributions.
     Drift,
     /// Differences of two models.
     Pairs,
+    /// Prompts with other outcomes.
+    Prompts,
 }
 
 /// Kinds of traffic: what they are called, and what they are.
@@ -50,15 +53,18 @@ fn weeks(calls: &MadeCalls, args: &Args) -> u64 {
 }
 
 pub fn run(args: &Args) {
-    let has = |part| args.part.is_empty() || args.part.contains(&part);
-    if has(Part::Changes) {
+    let is_wanted = |part| args.part.is_empty() || args.part.contains(&part);
+    if is_wanted(Part::Changes) {
         changes(args);
     }
-    if has(Part::Drift) {
-        findings_of_answers::drifts(args);
+    if is_wanted(Part::Drift) {
+        answers::drifts(args);
     }
-    if has(Part::Pairs) {
-        findings_of_answers::differences(args);
+    if is_wanted(Part::Pairs) {
+        answers::differences(args);
+    }
+    if is_wanted(Part::Prompts) {
+        prompts::run(args.weeks);
     }
 }
 

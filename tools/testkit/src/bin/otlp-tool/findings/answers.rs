@@ -2,7 +2,7 @@
 
 use testkit::made_answers::{AnswerDrift, MadeAnswers, ModelDifference, USUAL_ANSWERS};
 
-use crate::findings::{Args, row};
+use super::{Args, row};
 
 const DAY: f64 = 86_400.0;
 const HEAD: &str = "found | calls until then: median | 9 of 10 | minutes: median | 9 of 10 |";
