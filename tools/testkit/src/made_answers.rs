@@ -281,10 +281,10 @@ mod tests {
         for (drift, within) in [
             (AnswerDrift::Length(2.0), 400),
             (AnswerDrift::Refused(0.1), 1200),
-            (AnswerDrift::Cut(0.2), 600),
+            (AnswerDrift::Cut(0.2), 800),
             (AnswerDrift::Score(0.2), 400),
         ] {
-            let found = |seed| USUAL_ANSWERS.run(seed, 1.8, Some((1.4, drift))).after;
+            let found = |seed| USUAL_ANSWERS.run(seed, 2.8, Some((2.5, drift))).after;
             let in_time =
                 (1..=10).filter(|seed| found(*seed).is_some_and(|(calls, _)| calls <= within));
             let in_time = in_time.count();
