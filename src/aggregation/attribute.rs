@@ -102,6 +102,10 @@ listed_enum! {
         ToolArguments,
         /// `openai.response.system_fingerprint`
         Fingerprint,
+        /// `gen_ai.prompt.version`
+        PromptVersion,
+        /// `gen_ai.evaluation.name`
+        EvaluationName,
         /// `gen_ai.input.messages`
         InputMessages,
         /// `gen_ai.system_instructions`
@@ -185,21 +189,7 @@ const MAX_LENGTH: usize = 53;
 fn of_length(length: usize) -> &'static [(&'static str, Attribute)] {
     use Attribute as A;
     match length {
-        10 => &[("error.type", A::ErrorType), ("event.name", A::EventName)],
-        11 => &[("server.port", A::Port), ("duration_ms", A::DurationMillis)],
-        13 => &[("gen_ai.system", A::System)],
-        14 => &[
-            ("server.address", A::Address),
-            ("llm.cost.total", A::Cost),
-            ("operation.cost", A::Cost),
-        ],
-        15 => &[("mcp.method.name", A::McpMethod), ("mlflow.llm.cost", A::Cost)],
-        16 => &[("gen_ai.tool.name", A::ToolName), ("gen_ai.tool.type", A::ToolType)],
-        17 => &[
-            ("gen_ai.agent.name", A::AgentName),
-            ("network.transport", A::Transport),
-            ("gen_ai.usage.cost", A::Cost),
-        ],
+        ..=17 => shorter(length),
         18 => &[
             ("gen_ai.response.id", A::ResponseId),
             ("gen_ai.latency.e2e", A::EngineTotal),
@@ -216,10 +206,15 @@ fn of_length(length: usize) -> &'static [(&'static str, Attribute)] {
             ("gen_ai.operation.name", A::Operation),
             ("gen_ai.response.model", A::ResponseModel),
             ("gen_ai.data_source.id", A::DataSource),
+            ("gen_ai.prompt.version", A::PromptVersion),
             ("network.protocol.name", A::ProtocolName),
             ("gen_ai.input.messages", A::InputMessages),
         ],
-        22 => &[("gen_ai.cost.total_cost", A::Cost), ("gen_ai.conversation.id", A::Conversation)],
+        22 => &[
+            ("gen_ai.cost.total_cost", A::Cost),
+            ("gen_ai.conversation.id", A::Conversation),
+            ("gen_ai.evaluation.name", A::EvaluationName),
+        ],
         24 => &[
             ("gen_ai.usage.cost.amount", A::Cost),
             ("rpc.response.status_code", A::RpcStatus),
@@ -236,6 +231,28 @@ fn of_length(length: usize) -> &'static [(&'static str, Attribute)] {
             ("fluentbit.ai.latency.queue", A::LatencyQueue),
         ],
         27.. => longer(length),
+        _ => &[],
+    }
+}
+
+fn shorter(length: usize) -> &'static [(&'static str, Attribute)] {
+    use Attribute as A;
+    match length {
+        10 => &[("error.type", A::ErrorType), ("event.name", A::EventName)],
+        11 => &[("server.port", A::Port), ("duration_ms", A::DurationMillis)],
+        13 => &[("gen_ai.system", A::System)],
+        14 => &[
+            ("server.address", A::Address),
+            ("llm.cost.total", A::Cost),
+            ("operation.cost", A::Cost),
+        ],
+        15 => &[("mcp.method.name", A::McpMethod), ("mlflow.llm.cost", A::Cost)],
+        16 => &[("gen_ai.tool.name", A::ToolName), ("gen_ai.tool.type", A::ToolType)],
+        17 => &[
+            ("gen_ai.agent.name", A::AgentName),
+            ("network.transport", A::Transport),
+            ("gen_ai.usage.cost", A::Cost),
+        ],
         _ => &[],
     }
 }

@@ -6,7 +6,7 @@ use super::attribute::Attribute;
 use super::fields::SpanFieldVisitor;
 use crate::codec::msgpack::MapView;
 use crate::codec::records::layout::keys;
-use crate::codec::records::{AttributeVisitor, ItemStep, LogView, Telemetry};
+use crate::codec::records::{AttributeVisitor, Item, ItemStep, LogView, Telemetry};
 use crate::model::{Signal, SpanId, TraceId};
 
 /// A log event of an operation.
@@ -19,6 +19,16 @@ pub(super) struct LogEvent<'a> {
     pub(super) unix_nanos: u64,
 }
 
+/// What is said of a log record, with the resource of its group if it has none of its own.
+pub(super) fn with_resource<'a>(item: &Item<'a>, mut telemetry: Telemetry<'a>) -> Telemetry<'a> {
+    if telemetry.resource.is_none() {
+        // A record of the host's own input has it in its group.
+        let group = item.event.group.map(|group| MapView::new(group.body));
+        telemetry.resource = group.and_then(|group| group.get(keys::RESOURCE));
+    }
+    telemetry
+}
+
 /// The step's log event, if it is one of an operation.
 #[inline]
 pub(super) fn log_event<'a>(
@@ -27,7 +37,7 @@ pub(super) fn log_event<'a>(
     visitor: &mut SpanFieldVisitor<'_, 'a>,
 ) -> Option<LogEvent<'a>> {
     let ItemStep::Item(item) = step else { return None };
-    let mut telemetry = item.telemetry.filter(|_| item.signal() == Signal::Logs)?;
+    let telemetry = item.telemetry.filter(|_| item.signal() == Signal::Logs)?;
     // Most logs tell of no operation, which is seen soonest so.
     operation.find(telemetry.otlp)?;
     let view = LogView::new(telemetry.otlp);
@@ -37,11 +47,7 @@ pub(super) fn log_event<'a>(
     if !visitor.fields.is_operation() {
         return None;
     }
-    if telemetry.resource.is_none() {
-        // A record of the host's own input has it in its group.
-        let group = item.event.group.map(|group| MapView::new(group.body));
-        telemetry.resource = group.and_then(|group| group.get(keys::RESOURCE));
-    }
+    let telemetry = with_resource(item, telemetry);
     let ids = view.trace_id().zip(view.span_id());
     let name = match view.event_name {
         [] => visitor.fields.get(Attribute::EventName),

@@ -12,6 +12,7 @@ mod catalogue;
 mod config;
 mod cost;
 mod counting;
+mod evaluations;
 mod events;
 mod exemplars;
 mod exponential;
@@ -27,6 +28,7 @@ mod kept_traces;
 mod last_metrics;
 mod log_event;
 mod measured;
+mod metadata_run;
 mod models;
 mod named;
 mod nested_count;
@@ -67,6 +69,7 @@ use self::histogram::Exemplar;
 pub use self::kept_traces::{KeptTraces, exemplar_traces};
 use self::log_event::{LogEvent, log_event};
 use self::measured::MeasuredSpan;
+use self::metadata_run::MetadataRun;
 use self::models::ModelTable;
 use self::number::whole;
 use self::reported::{ReportedConfig, ReportedServices};
@@ -74,7 +77,7 @@ use self::responses::{AnswerTracker, AnsweredCall, answer_of};
 use self::usage::TokenCounts;
 use crate::clock::Tick;
 pub use crate::codec::records::metric_writer::Temporality;
-use crate::codec::records::{Item, ItemReader, StatusCode, Telemetry};
+use crate::codec::records::{Item, ItemReader, ItemStep, StatusCode, Telemetry};
 use crate::findings::{CallOrigin, Findings};
 use crate::model::{Emission, LastMetrics, SpanId, TraceId};
 use crate::pricing::PriceTable;
@@ -120,14 +123,6 @@ pub struct Aggregator {
     /// Spans were looked at since the last export.
     changed: bool,
     tally: AggregationTally,
-}
-
-/// What is common to the spans that follow each other with the same metadata.
-struct MetadataRun<'a> {
-    group: Option<usize>,
-    ours: bool,
-    origin: CallOrigin<'a>,
-    further: Vec<&'a [u8]>,
 }
 
 impl Aggregator {
@@ -186,7 +181,11 @@ impl Aggregator {
                     self.changed = true;
                     self.span(tag, metadata_run, item, &mut visitor, (now, unix_nanos));
                 }
-            } else if let Some(log) = log_event(&self.operation, &step, &mut visitor) {
+                visitor.clear();
+                continue;
+            }
+            self.evaluation(tag, &dimensions, &step);
+            if let Some(log) = log_event(&self.operation, &step, &mut visitor) {
                 let mut of_log = self.metadata_run(tag, &dimensions, &log.telemetry);
                 if !of_log.ours {
                     self.changed = true;
@@ -346,6 +345,9 @@ impl Aggregator {
                 }
             }
         }
+        if let Some(findings) = self.findings.as_mut().filter(|one| one.wants_evaluations()) {
+            evaluations::of_span(findings, &metadata_run.origin, item, &visitor.fields);
+        }
         let Some((trace, span)) = ids else {
             // Without ids nothing says that another span tells of the call.
             if let Some((_, tokens)) = call {
@@ -397,6 +399,18 @@ impl Aggregator {
         }
         let response = if found.calls_model { id.map_or(0, |id| id.max(1)) } else { 0 };
         Some((response, found.tokens?))
+    }
+
+    /// Tells of an evaluation that is a log event.
+    fn evaluation(&mut self, tag: &[u8], dimensions: &[String], step: &ItemStep<'_>) {
+        if !self.findings.as_ref().is_some_and(|findings| findings.wants_evaluations()) {
+            return;
+        }
+        let Some((telemetry, attributes, of)) = evaluations::of_log(step) else { return };
+        let of_log = self.metadata_run(tag, dimensions, &telemetry);
+        if let Some(findings) = self.findings.as_mut().filter(|_| !of_log.ours) {
+            evaluations::tell(findings, &of_log.origin, attributes, of);
+        }
     }
 
     /// Measures a log event of an operation.
@@ -557,24 +571,14 @@ impl Aggregator {
     }
 }
 
-impl<'a> MetadataRun<'a> {
-    /// Adds what the resource says of further dimensions.
-    #[inline]
-    fn complete(&self, further: &mut [&'a [u8]]) {
-        for (value, resource) in further.iter_mut().zip(&self.further) {
-            if value.is_empty() {
-                *value = resource;
-            }
-        }
-    }
-}
-
 /// The lowest bits of a hash.
 #[expect(clippy::cast_possible_truncation, reason = "the lowest bits of a hash are one too")]
 const fn low(hash: u64) -> u32 {
     hash as u32
 }
 
+#[cfg(test)]
+mod evaluation_tests;
 #[cfg(test)]
 mod event_tests;
 #[cfg(test)]

@@ -40,6 +40,9 @@ pub(super) fn tell(
             system_instructions: fields.get(Attribute::SystemInstructions),
             finish_reasons: fields.get(Attribute::FinishReasons),
             events: measured.events,
+            prompt_name: fields.get(Attribute::PromptName),
+            prompt_version: fields.get(Attribute::PromptVersion),
+            response_id: fields.get(Attribute::ResponseId),
             seconds: measured.seconds(),
             first_chunk: fields.amount(Attribute::FirstChunk),
             tokens: UsedTokens {

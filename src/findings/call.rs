@@ -41,6 +41,11 @@ impl<'a> CallOrigin<'a> {
         self.library_hash
     }
 
+    /// A hash of the service.
+    pub(super) const fn service_hash(&self) -> u64 {
+        self.service_hash
+    }
+
     /// Whose findings those of the library are.
     pub(super) fn library(&self) -> Subject {
         Subject::of(&[
@@ -95,6 +100,12 @@ pub struct ObservedCall<'a> {
     pub finish_reasons: &'a [u8],
     /// The array of events of its span.
     pub events: &'a [u8],
+    /// `gen_ai.prompt.name`
+    pub prompt_name: &'a [u8],
+    /// `gen_ai.prompt.version`
+    pub prompt_version: &'a [u8],
+    /// `gen_ai.response.id`
+    pub response_id: &'a [u8],
     /// What it took.
     pub seconds: Option<f64>,
     /// How long after its start the answer began.
@@ -135,6 +146,25 @@ impl<'a> ObservedCall<'a> {
     pub(super) fn conversation_hash(&self) -> Option<u64> {
         conversation_hash(self.conversation, self.ids)
     }
+}
+
+/// An evaluation of an answer; encoded values, empty for what is missing.
+#[derive(Debug, Clone, Copy)]
+pub struct ObservedEvaluation<'a> {
+    /// Where it comes from.
+    pub origin: &'a CallOrigin<'a>,
+    /// When it was made, in Unix nanoseconds.
+    pub unix_nanos: u64,
+    /// `gen_ai.evaluation.name`
+    pub name: &'a [u8],
+    /// `gen_ai.evaluation.score.value`
+    pub score: Option<f64>,
+    /// `gen_ai.evaluation.score.label`
+    pub label: &'a [u8],
+    /// `gen_ai.response.id`: that of the answer.
+    pub response_id: &'a [u8],
+    /// The trace and the span of the answer.
+    pub ids: Option<(TraceId, SpanId)>,
 }
 
 /// A call of a tool; encoded values, empty for what is missing.

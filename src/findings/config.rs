@@ -15,6 +15,10 @@ listed_enum! {
         ServedModel,
         /// Agents that go round in circles.
         Runaway,
+        /// Distributions that are not what they were in the days before.
+        Drift,
+        /// Two models that differ.
+        Pairs,
         /// The same prompt, and similar ones, with different outcomes.
         Prompts,
     }
@@ -29,6 +33,8 @@ impl Check {
             Self::Usage => "usage",
             Self::ServedModel => "served_model",
             Self::Runaway => "runaway",
+            Self::Drift => "drift",
+            Self::Pairs => "pairs",
             Self::Prompts => "prompts",
         }
     }
@@ -44,6 +50,15 @@ pub enum CheckMode {
     Warn,
     /// They are counted, told as log events, and hinted to the sampler.
     On,
+}
+
+/// Two models that are compared, by their names in requests or answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelPair {
+    /// The one that the other is held against.
+    pub primary: Box<str>,
+    /// The shadow or canary.
+    pub shadow: Box<str>,
 }
 
 /// What prompts are hashed under: a seed, and a key for what is told of them. It is in no debug output.
@@ -65,6 +80,8 @@ pub struct FindingsConfig {
     pub max_keys: usize,
     /// Beyond how many tokens in a minute a conversation has run away; 0 for none.
     pub tokens_per_minute: u64,
+    /// The models that are compared.
+    pub pairs: Vec<ModelPair>,
     /// How many prompts are remembered as hashes at most.
     pub max_prompts: usize,
     /// What prompts are hashed under.

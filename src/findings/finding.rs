@@ -24,6 +24,8 @@ pub(super) enum FindingKind {
     RepeatedToolCall,
     ToolCycle,
     TokenVelocity,
+    Drift,
+    PairDifference,
     SamePrompt,
     SimilarPrompts,
 }
@@ -39,6 +41,8 @@ impl FindingKind {
             Self::RepeatedToolCall => "repeated_tool_call",
             Self::ToolCycle => "tool_cycle",
             Self::TokenVelocity => "token_velocity",
+            Self::Drift => "drift",
+            Self::PairDifference => "pair_difference",
             Self::SamePrompt => "same_prompt",
             Self::SimilarPrompts => "similar_prompts",
         }
@@ -64,6 +68,20 @@ impl Subject {
         let texts = pairs.iter().filter_map(|(key, value)| Some((*key, text_of(value)?)));
         let known = texts.filter(|(_, text)| !text.is_empty());
         Self(known.map(|(key, text)| (key, cut(text).into())).collect())
+    }
+
+    /// The same of this one too, if its encoded value is a text.
+    pub(super) fn and(self, key: &'static str, value: &[u8]) -> Self {
+        match text_of(value) {
+            Some(text) if !text.is_empty() => self.named(key, text),
+            _ => self,
+        }
+    }
+
+    /// The same of this one too.
+    pub(super) fn named(mut self, key: &'static str, text: &str) -> Self {
+        self.0.push((key, cut(text).into()));
+        self
     }
 
     pub(super) fn pairs(&self) -> impl Iterator<Item = (&'static str, &str)> {

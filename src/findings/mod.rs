@@ -8,9 +8,14 @@ mod call;
 mod changes;
 mod config;
 mod counts;
+mod drift;
+mod drift_bins;
+mod drift_windows;
 mod finding;
 mod level;
 mod log2;
+mod pairs;
+mod pairs_sequence;
 mod prompts;
 mod report;
 mod runaway;
@@ -18,8 +23,8 @@ mod served;
 mod share;
 mod usage;
 
-pub use self::call::{CallOrigin, ObservedCall, ObservedTool, UsedTokens};
-pub use self::config::{Check, CheckMode, FindingsConfig, PromptSecret};
+pub use self::call::{CallOrigin, ObservedCall, ObservedEvaluation, ObservedTool, UsedTokens};
+pub use self::config::{Check, CheckMode, FindingsConfig, ModelPair, PromptSecret};
 pub use self::counts::METRIC;
 pub use self::report::{FindingsTally, KeptFinding};
 pub use self::runaway::{ConversationState, ToldRunaway};
@@ -29,7 +34,9 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 
 use self::changes::Changes;
+use self::drift::DriftWatch;
 use self::finding::Subject;
+use self::pairs::PairWatch;
 use self::prompts::{PromptNorms, PromptWatch};
 use self::report::Report;
 use self::runaway::Runaways;
@@ -61,6 +68,8 @@ pub struct Findings {
     made_room: u64,
     usage: Option<UsageWatch>,
     runaways: Option<Runaways>,
+    drift: Option<DriftWatch>,
+    pairs: Option<PairWatch>,
     prompts: Option<Box<PromptWatch>>,
     report: Report,
 }
@@ -75,6 +84,8 @@ impl Findings {
             made_room: 0,
             usage: is_on(Check::Usage).then(UsageWatch::default),
             runaways: is_on(Check::Runaway).then(|| Runaways::new(config.tokens_per_minute)),
+            drift: is_on(Check::Drift).then(|| DriftWatch::new(config.max_keys)),
+            pairs: is_on(Check::Pairs).then(|| PairWatch::new(&config.pairs)),
             prompts: is_on(Check::Prompts)
                 .then(|| Box::new(PromptWatch::new(config.prompt_secret, config.max_prompts))),
             report: Report::new(&config, unix_nanos),
@@ -91,6 +102,12 @@ impl Findings {
             runaways.call(call, &mut self.report);
         }
         let hash = call.key();
+        if let Some(drift) = &mut self.drift {
+            drift.call(call, hash, &mut self.report);
+        }
+        if let Some(pairs) = &mut self.pairs {
+            pairs.call(call, &mut self.report);
+        }
         if !self.keys.contains_key(&hash) && !self.add_key(hash, call) {
             return;
         }
@@ -112,6 +129,19 @@ impl Findings {
         if let Some(runaways) = &mut self.runaways {
             runaways.tool(tool, &mut self.report);
         }
+    }
+
+    /// Looks at an evaluation.
+    pub fn evaluation(&mut self, evaluation: &ObservedEvaluation<'_>) {
+        if let Some(drift) = &mut self.drift {
+            drift.evaluation(evaluation, &mut self.report);
+        }
+    }
+
+    /// Whether evaluations are looked at.
+    #[must_use]
+    pub const fn wants_evaluations(&self) -> bool {
+        self.drift.is_some()
     }
 
     /// Whether conversations are watched.
@@ -209,10 +239,15 @@ impl Findings {
     #[must_use]
     pub fn tally(&self) -> FindingsTally {
         let mut tally = self.report.tally();
-        tally.keys = self.keys.len() as u64;
+        let of_drift = self.drift.as_ref().map_or(0, DriftWatch::keys);
+        tally.keys = (self.keys.len() + of_drift) as u64;
         tally
     }
 }
 
+#[cfg(test)]
+mod drift_tests;
+#[cfg(test)]
+mod pairs_tests;
 #[cfg(test)]
 mod tests;

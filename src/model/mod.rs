@@ -10,7 +10,7 @@ use self::hex::from_hex;
 pub use self::hex::{hex, hex_digit, write_hex};
 pub use self::latency_part::LatencyPart;
 pub use self::listed_enum::listed_enum;
-pub use self::model_call::MODEL_CALLS;
+pub use self::model_call::{MODEL_CALLS, REFUSALS};
 pub use self::release::Release;
 
 /// The name of the instrumentation scope of what we derive.

@@ -44,7 +44,7 @@ async fn send(http: u16) {
 }
 
 /// The text of an attribute.
-fn attribute(log: &LogRecord, key: &str) -> String {
+pub(crate) fn attribute(log: &LogRecord, key: &str) -> String {
     let value = log.attributes.iter().find(|pair| pair.key == key);
     match value.and_then(|pair| pair.value.clone()?.value) {
         Some(Value::StringValue(text)) => text,

@@ -39,6 +39,7 @@ mod crash;
 mod deduplication;
 mod delivery;
 mod dialects;
+mod drift;
 mod equality;
 #[path = "../native/expected.rs"]
 mod expected;

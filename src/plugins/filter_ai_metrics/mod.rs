@@ -2,6 +2,7 @@
 
 mod findings;
 mod numbers;
+mod pairs;
 mod prices;
 mod status;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use self::findings::{FindingEvents, MODES, pass_on};
 use self::numbers::Numbers;
+use self::pairs::{check_pairs, model_pairs};
 use self::prices::{CostBasis, PricesFile};
 use self::status::MetricsStatus;
 use crate::aggregation::{
@@ -21,7 +23,7 @@ use crate::clock::{self, Tick};
 use crate::codec::fluentbit::write::ReaderCapabilities;
 use crate::config::read::{self, Read};
 use crate::config::{FileOptions, Parser, options};
-use crate::findings::{CheckMode, FindingsConfig, PromptSecret};
+use crate::findings::{CheckMode, FindingsConfig, ModelPair, PromptSecret};
 use crate::hub::{Drain, EmissionForm, FilterRole, Hub, TelemetrySource};
 use crate::model::{Emission, Position};
 use crate::plugin::{Chunk, Environment, Filter, OpenError, OptionSpec, Options, Spec, Verdict};
@@ -134,6 +136,18 @@ options! {
             Int "runaway_tokens_per_minute" = "1000000",
             "Tokens in a minute beyond which a conversation has run away; those read from a cache or written into one do \
              not count. 0 for no limit";
+        find_drift: CheckMode = read::choice(&MODES),
+            Str "find_drift" = "off",
+            "Lengths of answers, finish reasons, refusals and evaluations whose distribution is not that of the days before, by \
+             service, operation, provider, model and prompt: off, warn or on";
+        find_pairs: CheckMode = read::choice(&MODES),
+            Str "find_pairs" = "off",
+            "Differences between the models of 'compare' in duration, time to the first chunk, tokens, cost, errors and finish \
+             reasons, by service and operation: off, warn or on";
+        compare: Vec<ModelPair> = model_pairs,
+            CommaList "compare",
+            "Pairs of models that are compared, as 'PRIMARY SHADOW', separated by commas, by the names in requests or answers: \
+             'gpt-4o gpt-4.1, llama-70b llama-8b'";
         find_prompts: CheckMode = read::choice(&MODES),
             Str "find_prompts" = "off",
             "The same prompt with very different duration, tokens or cost, and similar prompts that fail, are refused, end or are \
@@ -143,7 +157,8 @@ options! {
             "Most prompts that are remembered as hashes; each takes up to 0.5 KiB";
         finding_keys: usize = read::count(10..=100_000),
             Int "finding_keys" = "2000",
-            "Most services, operations, providers and models whose levels are learned; each takes up to 1.5 KiB";
+            "Most services, operations, providers and models whose levels are learned, and of those with their prompts \
+             whose distributions are; each takes up to 1.5 KiB, and 4 KiB";
         + FileOptions::option("YAML file with any of these options");
     }
 }
@@ -255,6 +270,7 @@ impl Filter for AiMetrics {
         let tags = parser.host_value("match");
         let given = Given::read(&mut parser)?;
         check_form(&mut parser, &given, &environment);
+        check_pairs(&mut parser, given.find_pairs, &given.compare);
         if !environment.hub.has_emitter() {
             parser.problem(missing_emitter(&environment.host_release));
         }
@@ -310,9 +326,12 @@ fn config(given: Given, prices: Option<PriceTable>, environment: &Environment) -
             given.find_usage,
             given.find_served_model,
             given.find_runaway,
+            given.find_drift,
+            given.find_pairs,
             given.find_prompts,
         ],
         max_keys: given.finding_keys,
+        pairs: given.compare,
         tokens_per_minute: u64::try_from(given.runaway_tokens_per_minute).unwrap_or(0),
         max_prompts: given.finding_prompts,
         prompt_secret: PromptSecret([0, 1].map(|half: u8| RandomState::new().hash_one(half))),

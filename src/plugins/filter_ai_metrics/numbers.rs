@@ -75,7 +75,7 @@ const EVICTED: CounterFamily = CounterFamily::counter(
 
 const FINDINGS: CounterFamily = CounterFamily::counter(
     "findings_total",
-    "Findings by what looked for them (changes, usage, served_model, runaway, prompts)",
+    "Findings by what looked for them (changes, usage, served_model, runaway, drift, pairs, prompts)",
     &["check"],
 );
 const UNTOLD: CounterFamily = CounterFamily::counter(

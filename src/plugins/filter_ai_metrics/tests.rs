@@ -372,3 +372,18 @@ fn findings_are_events_lines_and_hints() {
     let wrong = problems::<AiMetrics>(&wrong, true);
     assert!(wrong.len() == 4 && wrong[0].contains("off, warn, on"), "{wrong:?}");
 }
+
+/// Guarantees: pairs of models are two different names each, and with none there is nothing to compare.
+#[test]
+fn pairs_are_two_models_each() {
+    let of = |given: &[(&str, &str)]| problems::<AiMetrics>(given, true);
+    assert_eq!(of(&[("find_pairs", "on"), ("compare", "gpt-4o  gpt-4.1, a b")]), [""; 0]);
+    assert_eq!(of(&[("find_drift", "warn")]), [""; 0]);
+    for wrong in ["gpt-4o", "a a", "a b c", "a b, c"] {
+        let problems = of(&[("find_pairs", "on"), ("compare", wrong)]);
+        let last = wrong.rsplit(", ").next().unwrap();
+        assert!(problems[0].contains(&format!("option 'compare': '{last}'")), "{problems:?}");
+    }
+    let problems = of(&[("find_pairs", "on")]);
+    assert!(problems.len() == 1 && problems[0].contains("'compare'"), "{problems:?}");
+}

@@ -17,6 +17,7 @@
 pub mod client;
 pub mod hosts;
 pub mod load;
+pub mod made_answers;
 pub mod made_calls;
 pub mod made_prompts;
 pub mod made_spans;

@@ -4,7 +4,8 @@
 use fluent_bit_ai::aggregation::Temporality;
 use fluent_bit_ai::codec::msgpack;
 use fluent_bit_ai::findings::{
-    CallOrigin, Check, CheckMode, Findings, FindingsConfig, ObservedCall, PromptSecret, UsedTokens,
+    CallOrigin, Check, CheckMode, Findings, FindingsConfig, ModelPair, ObservedCall, PromptSecret,
+    UsedTokens,
 };
 use fluent_bit_ai::model::{Position, SpanId, TraceId};
 
@@ -94,6 +95,7 @@ pub(crate) fn finder(check: Check) -> Findings {
         modes,
         max_keys: 100,
         tokens_per_minute: 0,
+        pairs: vec![ModelPair { primary: "model".into(), shadow: "shadow".into() }],
         max_prompts: 5000,
         prompt_secret: PromptSecret([1, 2]),
         tag: None,
@@ -124,6 +126,9 @@ pub(crate) const fn empty_call<'a>(origin: &'a CallOrigin<'a>) -> ObservedCall<'
         system_instructions: &[],
         finish_reasons: &[],
         events: &[],
+        prompt_name: &[],
+        prompt_version: &[],
+        response_id: &[],
         seconds: None,
         first_chunk: None,
         tokens: UsedTokens { input: None, output: None, cached: None, reasoning: None },

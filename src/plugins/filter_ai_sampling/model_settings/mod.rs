@@ -4,25 +4,12 @@ use super::adaptive_settings::max_keys;
 use super::policy_settings::Settings;
 use crate::condition::Condition;
 use crate::config::{Node, Notes};
+use crate::model::REFUSALS;
 use crate::sampling::adaptive::KeyFields;
 use crate::sampling::policy::{
     Field, MAX_REMEMBERED, Novelty, NoveltyConfig, PassedTests, PolicyRule, SpanTest, ValueTest,
 };
 
-/// Why a model stopped when it, or who runs it, refused to answer: by the conventions, Anthropic, Google, Amazon.
-const REFUSALS: [&str; 11] = [
-    "content_filter",
-    "refusal",
-    "safety",
-    "SAFETY",
-    "PROHIBITED_CONTENT",
-    "BLOCKLIST",
-    "SPII",
-    "RECITATION",
-    "IMAGE_SAFETY",
-    "recitation",
-    "guardrail_intervened",
-];
 /// What says that a guardrail was hit: a truth value.
 const TRIGGERED: [&str; 3] =
     ["gen_ai.guardrail.triggered", "guardrail.triggered", "agent.guardrail.triggered"];

@@ -21,7 +21,7 @@ use fluent_bit_ai::codec::records::{
     Events, LogOptions, RecordReader, RequestBuilder, SpanView, StatusCode, logs_to_records,
     traces_to_records,
 };
-use fluent_bit_ai::findings::{Check, CheckMode, FindingsConfig, PromptSecret};
+use fluent_bit_ai::findings::{Check, CheckMode, FindingsConfig, ModelPair, PromptSecret};
 use fluent_bit_ai::genai::{
     ContextProcessor, ContextSettings, ContextTally, Conventions, KeyRules, OnFailure, Replacement,
 };
@@ -213,6 +213,7 @@ fn findings() -> FindingsConfig {
         modes: [CheckMode::On; Check::ALL.len()],
         max_keys: 2000,
         tokens_per_minute: 1_000_000,
+        pairs: vec![ModelPair { primary: "gpt-4o".into(), shadow: "gpt-4o-mini".into() }],
         max_prompts: 5000,
         prompt_secret: PromptSecret([1, 2]),
         tag: None,

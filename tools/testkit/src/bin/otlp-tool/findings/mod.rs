@@ -1,5 +1,6 @@
 //! Simulation of findings: how often nothing is taken for something, and how soon something is found.
 
+mod answers;
 mod prompts;
 
 use testkit::made_calls::{Change, MadeCalls, USUAL};
@@ -11,8 +12,8 @@ pub struct Args {
     #[arg(long, default_value_t = 200)]
     weeks: u64,
     /// What is simulated; everything if it is not given.
-    #[arg(long)]
-    part: Option<Part>,
+    #[arg(long, value_enum)]
+    part: Vec<Part>,
 }
 
 /// A part of the simulation.
@@ -20,6 +21,10 @@ pub struct Args {
 enum Part {
     /// Shifts of levels.
     Changes,
+    /// Drift of distributions.
+    Drift,
+    /// Differences of two models.
+    Pairs,
     /// Prompts with other outcomes.
     Prompts,
 }
@@ -48,9 +53,15 @@ fn weeks(calls: &MadeCalls, args: &Args) -> u64 {
 }
 
 pub fn run(args: &Args) {
-    let is_wanted = |part| args.part.is_none_or(|wanted| wanted == part);
+    let is_wanted = |part| args.part.is_empty() || args.part.contains(&part);
     if is_wanted(Part::Changes) {
         changes(args);
+    }
+    if is_wanted(Part::Drift) {
+        answers::drifts(args);
+    }
+    if is_wanted(Part::Pairs) {
+        answers::differences(args);
     }
     if is_wanted(Part::Prompts) {
         prompts::run(args.weeks);
@@ -101,6 +112,11 @@ fn delays(calls: &MadeCalls, change: Change, args: &Args) -> String {
     let all: Vec<(u64, f64)> = (1..=count)
         .filter_map(|seed| calls.run(seed + 1000, until, Some((learned, change))).after)
         .collect();
+    row(&all, count)
+}
+
+/// How many of so many changes were found, and after how many calls and minutes: the median, and nine of ten.
+pub fn row(all: &[(u64, f64)], count: u64) -> String {
     let mut after: Vec<u64> = all.iter().map(|(calls, _)| *calls).collect();
     let mut minutes: Vec<u64> = all.iter().map(|(_, seconds)| (seconds / 6.0) as u64).collect();
     after.sort_unstable();
