@@ -101,7 +101,7 @@ pub(crate) const CASES: &[Wrong] = &[
         "max_buffer",
     ),
     filter(
-        "count",
+        "size",
         &[&[SAMPLING, "mode: tail", "keep_errors: on", "shards: 300"]],
         "option 'shards': '300' is not allowed; allowed: a number from 1 to 256",
         "shards",

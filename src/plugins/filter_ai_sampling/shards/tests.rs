@@ -27,12 +27,12 @@ struct Run {
 
 impl Run {
     fn open(shards: usize, options: &[(&str, &str)]) -> Self {
-        Self::with(&[&[("shards", shards.to_string().as_str())], options].concat())
+        Self::with(&[&[("shards", shards.to_string().as_str())][..], options].concat())
     }
 
     fn with(options: &[(&str, &str)]) -> Self {
         let environment = environment(true);
-        let options = [&[("mode", "tail")], options].concat();
+        let options = [&[("mode", "tail")][..], options].concat();
         let filter = AiSampling::open(&GivenOptions::of(&options), environment.clone()).unwrap();
         let source = environment.hub.sources().pop().unwrap();
         Self { filter, source, environment, start: clock::now() }
@@ -353,7 +353,7 @@ fn what_cannot_be_divided_is_refused() {
     let file = path.display().to_string();
     let problems = |policy: &str, pairs: &[(&str, &str)]| {
         std::fs::write(&path, format!("policies:\n  - {{name: p, {policy}}}\n")).unwrap();
-        let options = [&[("mode", "tail"), ("config_file", file.as_str())], pairs].concat();
+        let options = [&[("mode", "tail"), ("config_file", file.as_str())][..], pairs].concat();
         problems::<AiSampling>(&options, true).join("\n")
     };
     let limit = "type: rate_limiting, spans_per_second: 10";
