@@ -54,17 +54,7 @@ pub fn add_tally(sum: &mut TailTally, shard: &TailTally) {
     add_volumes(&mut sum.predicted_kept, predicted_kept);
     add_volumes(&mut sum.predicted_dropped, predicted_dropped);
     sum.compared.iter_mut().zip(compared).for_each(|(sum, more)| *sum += more);
-    if sum.unanswered.len() < unanswered.len() {
-        sum.unanswered.resize(unanswered.len(), Unanswered::default());
-    }
-    for (sum, more) in sum.unanswered.iter_mut().zip(unanswered) {
-        sum.traces.iter_mut().zip(more.traces).for_each(|(sum, more)| *sum += more);
-        sum.kept_spans += more.kept_spans;
-        sum.dropped_spans += more.dropped_spans;
-        if !more.reason.is_empty() {
-            sum.reason.clone_from(&more.reason);
-        }
-    }
+    add_unanswered(&mut sum.unanswered, unanswered);
 }
 
 /// The same for logs.
@@ -87,6 +77,20 @@ pub fn add_log_tally(sum: &mut LogTally, shard: &LogTally) {
     add_counts(&mut sum.dropped, dropped);
     sum.undecided_kept.iter_mut().zip(undecided_kept).for_each(|(sum, more)| *sum += more);
     sum.undecided_dropped.iter_mut().zip(undecided_dropped).for_each(|(sum, more)| *sum += more);
+}
+
+fn add_unanswered(sum: &mut Vec<Unanswered>, more: &[Unanswered]) {
+    if sum.len() < more.len() {
+        sum.resize(more.len(), Unanswered::default());
+    }
+    for (sum, more) in sum.iter_mut().zip(more) {
+        sum.traces.iter_mut().zip(more.traces).for_each(|(sum, more)| *sum += more);
+        sum.kept_spans += more.kept_spans;
+        sum.dropped_spans += more.dropped_spans;
+        if !more.reason.is_empty() {
+            sum.reason.clone_from(&more.reason);
+        }
+    }
 }
 
 fn add_counts(sum: &mut Vec<u64>, more: &[u64]) {
