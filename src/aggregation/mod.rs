@@ -11,6 +11,7 @@ mod calls_series;
 mod catalogue;
 mod config;
 mod cost;
+mod counting;
 mod events;
 mod exemplars;
 mod exponential;
@@ -23,10 +24,14 @@ mod groups;
 mod histogram;
 mod instruments;
 mod kept_traces;
+mod last_metrics;
 mod log_event;
 mod measured;
 mod models;
 mod named;
+mod nested_count;
+mod nested_series;
+mod nested_usage;
 mod number;
 mod observe;
 mod operations;
@@ -71,7 +76,7 @@ use crate::clock::Tick;
 pub use crate::codec::records::metric_writer::Temporality;
 use crate::codec::records::{Item, ItemReader, StatusCode, Telemetry};
 use crate::findings::{CallOrigin, Findings};
-use crate::model::{Emission, SpanId, TraceId};
+use crate::model::{Emission, LastMetrics, SpanId, TraceId};
 use crate::pricing::PriceTable;
 
 /// Token counts that may still fall, shown as counters that do not.
@@ -110,6 +115,8 @@ pub struct Aggregator {
     /// When the last chunk came.
     seen_unix_nanos: u64,
     put_back: Vec<Emission>,
+    /// What the last export made, where a page shows it.
+    exported: LastMetrics,
     /// Spans were looked at since the last export.
     changed: bool,
     tally: AggregationTally,
@@ -149,6 +156,7 @@ impl Aggregator {
             last_unix_nanos: unix_nanos,
             seen_unix_nanos: unix_nanos,
             put_back: Vec::new(),
+            exported: LastMetrics { is_whole: true, ..LastMetrics::default() },
             changed: false,
             tally: AggregationTally::default(),
             config,
@@ -193,6 +201,7 @@ impl Aggregator {
             visitor.clear();
         }
         self.config.dimensions = dimensions;
+        self.count_differences((now, unix_nanos));
         self.tally.input_tokens = self.tally.input_tokens.max(whole(self.totals.input));
         self.tally.output_tokens = self.tally.output_tokens.max(whole(self.totals.output));
         self.totals.cost.show(&mut self.tally.cost);
@@ -223,15 +232,19 @@ impl Aggregator {
             return batches;
         }
         self.changed = false;
+        self.calls.tick(now);
+        // What begins now counts since the last points.
+        self.count_differences((now, self.last_unix_nanos));
         // No point is older than its series, whose spans may have come after this time was taken.
         let unix_nanos =
             unix_nanos.max(self.last_unix_nanos.saturating_add(1)).max(self.seen_unix_nanos);
-        let since = self.last_unix_nanos;
+        let (since, waiting) = (self.last_unix_nanos, batches.len());
         self.groups.export(&mut batches, &mut self.reported, since, (now, unix_nanos));
         if let Some(findings) = &mut self.findings {
             let form = (self.config.tag.as_deref(), self.config.is_whole);
             observe::export(findings, form, &mut batches, unix_nanos);
         }
+        self.keep_export(batches.get(waiting..).unwrap_or_default(), unix_nanos);
         self.groups.expire(now, self.config.series_expiry);
         self.tally.series = self.groups.series() as u64;
         (self.last, self.last_unix_nanos) = (now, unix_nanos);
@@ -298,7 +311,7 @@ impl Aggregator {
     ) {
         let ids = item.span.trace_id().zip(item.span.span_id());
         let (from, to) = (item.span.start_unix_nanos(), item.span.end_unix_nanos());
-        let mut call = None;
+        let (mut call, mut sum) = (None, None);
         if visitor.fields.has_any(Attribute::Operation.bit() | Attribute::McpMethod.bit()) {
             let weight = match item.span.trace_state() {
                 [] => 1.0,
@@ -310,6 +323,7 @@ impl Aggregator {
                 further: &visitor.further,
                 status: item.span.status_code(),
                 kind: item.span.kind,
+                events: item.span.events,
                 from,
                 to,
                 ids,
@@ -318,7 +332,12 @@ impl Aggregator {
             };
             if measured.is_mcp() || visitor.fields.is_operation() {
                 match self.group_of(tag, metadata_run, item.telemetry.as_ref(), &measured) {
-                    Some(group) => call = self.measure(group, &measured, at),
+                    Some(group) => {
+                        call = self.measure(group, &measured, at);
+                        if call.is_none() && measured.is_sum() {
+                            sum = self.groups.nested_sum(group, &measured);
+                        }
+                    }
                     None => self.tally.overflow += 1,
                 }
                 if let Some(findings) = &mut self.findings {
@@ -334,11 +353,11 @@ impl Aggregator {
             }
             return;
         };
-        let call = call.map(|(response, what)| {
-            let answer = answer_of(response, &what);
-            (response, AnsweredCall { answer, ids: (trace, span), from, to, what })
-        });
-        let seen = SeenSpan { trace, span, parent: item.span.parent_span_id(), call };
+        let answered = |answer, what| AnsweredCall { answer, ids: (trace, span), from, to, what };
+        let call =
+            call.map(|(response, what)| (response, answered(answer_of(response, &what), what)));
+        let sum = sum.map(|what| answered(0, what));
+        let seen = SeenSpan { trace, span, parent: item.span.parent_span_id(), call, sum };
         self.settle(at.0, |calls, changes| calls.observe(&seen, at.0, changes));
     }
 
@@ -403,6 +422,7 @@ impl Aggregator {
             further: &visitor.further,
             status: StatusCode::Unset,
             kind: &[],
+            events: &[],
             from,
             to: log.unix_nanos,
             ids,
@@ -535,26 +555,6 @@ impl Aggregator {
             });
         }
     }
-
-    fn count(&mut self, counts: &TokenCounts, exemplar: impl Fn(f64) -> Option<Exemplar>) {
-        self.groups.count(counts, exemplar);
-        if let Some(models) = &mut self.models {
-            models.count(counts);
-        }
-        self.totals.input += counts.tokens.input().unwrap_or(0.0) * counts.weight;
-        self.totals.output += counts.tokens.output().unwrap_or(0.0) * counts.weight;
-        self.totals.cost.add(counts.cost, counts.weight, 1);
-    }
-
-    fn take_back(&mut self, counts: &TokenCounts) {
-        self.groups.take_back(counts);
-        if let Some(models) = &mut self.models {
-            models.take_back(counts);
-        }
-        self.totals.input -= counts.tokens.input().unwrap_or(0.0) * counts.weight;
-        self.totals.output -= counts.tokens.output().unwrap_or(0.0) * counts.weight;
-        self.totals.cost.add(counts.cost, counts.weight, -1);
-    }
 }
 
 impl<'a> MetadataRun<'a> {
@@ -579,6 +579,8 @@ const fn low(hash: u64) -> u32 {
 mod event_tests;
 #[cfg(test)]
 mod measurement_tests;
+#[cfg(test)]
+mod nested_tests;
 #[cfg(test)]
 mod reported_tests;
 #[cfg(test)]

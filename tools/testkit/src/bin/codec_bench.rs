@@ -21,7 +21,7 @@ use fluent_bit_ai::codec::records::{
     Events, LogOptions, RecordReader, RequestBuilder, SpanView, StatusCode, logs_to_records,
     traces_to_records,
 };
-use fluent_bit_ai::findings::{Check, CheckMode, FindingsConfig};
+use fluent_bit_ai::findings::{Check, CheckMode, FindingsConfig, PromptSecret};
 use fluent_bit_ai::genai::{
     ContextProcessor, ContextSettings, ContextTally, Conventions, KeyRules, OnFailure, Replacement,
 };
@@ -213,6 +213,8 @@ fn findings() -> FindingsConfig {
         modes: [CheckMode::On; Check::ALL.len()],
         max_keys: 2000,
         tokens_per_minute: 1_000_000,
+        max_prompts: 5000,
+        prompt_secret: PromptSecret([1, 2]),
         tag: None,
         temporality: Temporality::Delta,
         position: POSITION,
