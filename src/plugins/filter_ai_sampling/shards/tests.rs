@@ -119,7 +119,7 @@ fn traffic(spans: u64, most: u64) -> Vec<Vec<u8>> {
     for from in (0..spans).step_by(usize::try_from(most).unwrap()) {
         let (mut of_chunk, mut logs) = (Vec::new(), Vec::new());
         for number in from..(from + most).min(spans) {
-            let mut one_in = |of: u64| random(&mut state) % of == 0;
+            let mut one_in = |of: u64| random(&mut state).is_multiple_of(of);
             let (is_slow, is_error, has_log) = (one_in(50), one_in(40), one_in(9));
             let trace = trace(random(&mut state) % 700 + 1);
             let end = if is_slow { 9000 } else { 10 };
@@ -230,7 +230,9 @@ fn what_was_released_wakes_the_host() {
     let mut run = Run::open(3, &[("keep_where", "size(spans) == 1")]);
     let woken = Arc::<AtomicUsize>::default();
     let count = Arc::clone(&woken);
-    run.environment.hub.add_waker(move || drop(count.fetch_add(1, Ordering::Relaxed)));
+    run.environment.hub.add_waker(move || {
+        count.fetch_add(1, Ordering::Relaxed);
+    });
     let spans: Vec<_> = (1..=50).map(|number| SpanRecord::new(trace(number), number)).collect();
     pass(&mut run.filter, &chunk(&spans));
     run.take(31);

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use fluent_bit_ai::clock::{self, Tick};
 use fluent_bit_ai::codec::records::traces_to_records;
 use fluent_bit_ai::hub::{Drain, Hub};
-use fluent_bit_ai::plugin::{Chunk, Environment, Filter, GivenOptions};
+use fluent_bit_ai::plugin::{Chunk, Environment, Filter, Options};
 use fluent_bit_ai::plugins::filter_ai_sampling::AiSampling;
 use fluent_bit_ai::stats::{Counters, Log};
 use testkit::shapes::{GeneratedBatch, TelemetryShape};
@@ -34,6 +34,19 @@ struct Took {
     /// What the host's thread had to do with these, and the longest call.
     due_host: f64,
     due_longest: f64,
+}
+
+/// Options of the filter.
+struct Given(Vec<(String, String)>);
+
+impl Options for Given {
+    fn given(&self) -> &[(String, String)] {
+        &self.0
+    }
+
+    fn host_value(&self, _name: &str) -> Option<String> {
+        None
+    }
 }
 
 /// The CPU time of the process, in seconds.
@@ -66,7 +79,9 @@ fn open(shards: &str, file: &str, options: &[(&str, &str)]) -> (AiSampling, Envi
         ("max_buffer_size", "8g"),
         ("max_traces", "10000000"),
     ];
-    let options = GivenOptions::of(&[&common[..], options].concat());
+    let pairs = common.iter().chain(options);
+    let options =
+        Given(pairs.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect());
     (AiSampling::open(&options, environment.clone()).unwrap(), environment)
 }
 
@@ -120,7 +135,7 @@ fn main() {
     let shards = arguments.next().unwrap_or_else(|| "1,2".to_owned());
     let shards: Vec<&str> = shards.split(',').collect();
     let spans: u64 = arguments.next().map_or(200_000, |spans| spans.parse().unwrap());
-    let mut batch = GeneratedBatch::new(TelemetryShape::Genai, BATCH as usize);
+    let mut batch = GeneratedBatch::new(TelemetryShape::Genai, usize::try_from(BATCH).unwrap());
     let chunks: Vec<Vec<u8>> = (0..spans / BATCH)
         .map(|number| {
             let mut chunk = Vec::new();
@@ -147,10 +162,12 @@ fn main() {
             };
         }
     }
-    let mut text =
-        format!("{spans} spans in chunks of {} B, fastest of {ROUNDS}\n", chunks[0].len());
+    let mut text = format!(
+        "{spans} spans in chunks of {} B, fastest of {ROUNDS}\n",
+        chunks.first().map_or(0, Vec::len)
+    );
     for (took, shards) in best.iter().flatten().zip(&shards) {
-        let _ = writeln!(
+        writeln!(
             text,
             "{shards} shards: {:.0} spans/s, {:.2} CPU s a million; due at once: {:.0} spans/s, host's thread {:.2} s a \
              million, longest call {:.1} ms",
@@ -159,7 +176,8 @@ fn main() {
             spans / took.due_wall,
             took.due_host / spans * 1e6,
             took.due_longest * 1e3,
-        );
+        )
+        .unwrap();
     }
     std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes()).unwrap();
 }
