@@ -90,7 +90,9 @@ fn a_chunk_is_divided_by_trace() {
         (0..500).map(|number| SpanRecord::new(random(&mut state) % 60 + 1, number)).collect();
     let released =
         chunk(&[SpanRecord::new(5, 1000).from(7, 3), SpanRecord::new(6, 1001).from(7, 4)]);
-    let untraced = chunk(&[SpanRecord::new(0, 1002)]);
+    let mut untraced = chunk(&[SpanRecord::new(5, 1002)]);
+    let id = untraced.windows(4).position(|window| window == b"0af7").unwrap();
+    untraced[id] = b'x';
     let plain = log_event(5, &json!({}), &json!({ "log": "x" }));
     let logs: Vec<Vec<u8>> = (0..40).map(|_| log(random(&mut state) % 60 + 1)).collect();
     let events = [
