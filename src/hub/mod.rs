@@ -83,6 +83,8 @@ pub struct Hub {
     exemplar_traces: TraceHints,
     kept_traces: TraceHints,
     kept_traces_wanted: AtomicBool,
+    wakers: Mutex<Vec<Box<dyn Fn() + Send + Sync>>>,
+    is_woken: AtomicBool,
     watched: WatchRegistry,
 }
 
@@ -193,6 +195,29 @@ impl Hub {
         }
     }
 
+    /// Registers what has an input called that drains the sources.
+    pub fn add_waker(&self, wake: impl Fn() + Send + Sync + 'static) {
+        self.wakers.lock().push(Box::new(wake));
+    }
+
+    /// Has the sources drained soon, because one has something before the next tick. From any thread.
+    pub fn wake(&self) {
+        if !self.is_woken.swap(true, Ordering::AcqRel) {
+            self.wakers.lock().iter().for_each(|wake| wake());
+        }
+    }
+
+    /// Whether the sources are to be drained before the next tick.
+    #[must_use]
+    pub fn is_woken(&self) -> bool {
+        self.is_woken.load(Ordering::Acquire)
+    }
+
+    /// Says that they are drained now.
+    pub fn note_drain(&self) {
+        self.is_woken.store(false, Ordering::Release);
+    }
+
     /// Says that a status page shows this run, so that what only the page shows is kept.
     pub fn watch(&self) {
         self.watched.start();
@@ -230,6 +255,7 @@ impl Hub {
     /// would go then.
     pub fn close(&self) {
         self.sources.lock().clear();
+        self.wakers.lock().clear();
         self.watched.clear();
     }
 

@@ -63,6 +63,12 @@ impl Runtime {
         &self.shared.handle
     }
 
+    /// Has `work`, which takes long but waits for nothing, done on a thread where no task waits behind it, as soon as
+    /// one is free. What is not begun when the runtime stops is not done.
+    pub fn aside(&self, work: impl FnOnce() + Send + 'static) {
+        drop(self.shared.handle.spawn_blocking(work));
+    }
+
     /// A new, empty group of tasks.
     #[must_use]
     pub fn tasks(&self) -> Tasks {

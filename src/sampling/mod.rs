@@ -11,6 +11,7 @@ mod log_mark;
 pub mod policy;
 mod rewrite;
 mod session;
+pub mod shards;
 mod tail;
 mod threshold;
 mod trace_cache;

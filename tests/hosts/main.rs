@@ -77,6 +77,7 @@ mod sampling_logs;
 mod sampling_rates;
 mod sampling_runtime;
 mod sampling_sessions;
+mod sampling_shards;
 mod sampling_under_load;
 mod sdk;
 mod security;

@@ -100,6 +100,18 @@ pub(crate) const CASES: &[Wrong] = &[
         "option 'max_buffer_size': '1k' is not allowed; allowed: at least 64k",
         "max_buffer",
     ),
+    filter(
+        "size",
+        &[&[SAMPLING, "mode: tail", "keep_errors: on", "shards: 300"]],
+        "option 'shards': '300' is not allowed; allowed: a number from 1 to 256",
+        "shards",
+    ),
+    filter(
+        "size",
+        &[&[SAMPLING, "mode: tail", "keep_errors: on", "shards: 64", "max_buffer_size: 1m"]],
+        "option 'shards': '64' is not allowed; each needs 64k of 'max_buffer_size'",
+        "shards",
+    ),
     output(
         "size",
         &[A, "endpoint.a.max_request_size: 1"],

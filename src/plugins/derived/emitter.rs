@@ -68,6 +68,8 @@ impl Emitter {
     pub(in crate::plugins) fn new(environment: &Environment, waker: Waker) -> Self {
         let Environment { hub, counters, log, .. } = environment;
         hub.add_emitter();
+        let ours = waker.clone();
+        hub.add_waker(move || ours.wake());
         Self {
             hub: Arc::clone(hub),
             forms: ReaderCapabilities::of_release(&environment.host_release),
@@ -87,6 +89,7 @@ impl Emitter {
     /// begin of a stop and its end the host still ticks: what came about meanwhile leaves at once.
     pub(in crate::plugins) fn tick(&mut self, sink: &mut dyn Sink, room: usize) {
         self.is_behind = false;
+        self.hub.note_drain();
         match self.mode {
             Mode::Running if room == 0 => self.log.often(LogLevel::Warn, "overfull", || {
                 "what filters made waits in them: too much waits in memory for the outputs"
@@ -103,9 +106,9 @@ impl Emitter {
         }
     }
 
-    /// Whether the last tick left something for a call that comes before the next one.
-    pub(in crate::plugins) const fn is_behind(&self) -> bool {
-        self.is_behind
+    /// Whether the last tick left something for a call that comes before the next one, or a source has something new.
+    pub(in crate::plugins) fn is_behind(&self) -> bool {
+        self.is_behind || self.hub.is_woken()
     }
 
     /// Stops emitting; at the end of the run after everything that is held.

@@ -263,6 +263,7 @@ impl Dialect {
             initial,
             max_keys,
             of_fleet: self.of_fleet,
+            shards: 1,
             tenants: None,
         })
     }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::counted::Counted;
 use super::counters::{DRY_RUN, NO_TRACE_ID, NOT_SAMPLED};
 use crate::clock::Tick;
 use crate::config::Parser;
@@ -88,6 +89,16 @@ impl Companions {
         Self { logs: logs_follow.then_some(follow), tombstones, interval }
     }
 
+    /// Whether logs follow their traces.
+    pub(super) const fn follows_logs(&self) -> bool {
+        self.logs.is_some()
+    }
+
+    /// Those of one of so many shards.
+    pub(super) fn for_shard_of(self, shards: usize) -> Self {
+        Self { logs: self.logs.map(|logs| logs.for_shard_of(shards)), ..self }
+    }
+
     /// A sampler with these.
     pub(super) fn given_to(self, sampler: TailSampler) -> TailSampler {
         sampler.with_logs(self.logs).with_tombstones(self.tombstones)
@@ -121,7 +132,7 @@ impl CompanionNumbers {
     }
 
     /// Shows what a sampler counts.
-    pub(super) fn show(&mut self, sampler: &TailSampler) {
+    pub(super) fn show(&mut self, sampler: &dyn Counted) {
         if let (Some(numbers), Some(tally)) = (&mut self.logs, sampler.log_tally()) {
             numbers.show(tally, sampler.names());
         }
@@ -135,7 +146,7 @@ impl CompanionNumbers {
     /// The counts of dropped traces, when they are due.
     pub(super) fn take_counts(
         &mut self,
-        sampler: &mut TailSampler,
+        sampler: &mut dyn Counted,
         everything: bool,
         (now, unix_nanos): (Tick, u64),
     ) -> Vec<Emission> {

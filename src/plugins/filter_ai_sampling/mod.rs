@@ -3,6 +3,7 @@
 mod adaptive_settings;
 mod collector_file;
 mod companions;
+mod counted;
 mod counters;
 mod extension_policies;
 mod fleet;
@@ -16,12 +17,14 @@ mod policy_list;
 mod policy_settings;
 mod reload;
 mod rules_file;
+mod samplers;
+mod shards;
 mod tail_numbers;
 mod tail_sampling;
 mod tenant_numbers;
 mod tenant_settings;
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use self::collector_file::Block;
@@ -33,6 +36,7 @@ use self::journal::JournalSettings;
 use self::policies_file::Layout;
 use self::policy_list::{PolicyList, TOO_MANY_TESTS};
 use self::reload::{ConfigFile, Reading};
+use self::samplers::Samplers;
 use self::tail_sampling::TailSampling;
 use crate::clock;
 use crate::codec::records::StatusCode;
@@ -46,9 +50,10 @@ use crate::plugin::{
 };
 use crate::plugins::derived::missing_emitter::missing_emitter;
 use crate::sampling::policy::{Policies, PolicyRule, SpanTest, ValueTest};
+use crate::sampling::shards::MAX_SHARDS;
 use crate::sampling::{
-    FoundIn, HeadSampler, LogsFollow, SessionKeys, TailConfig, TailSampler, TailSettings,
-    Threshold, TombstoneSettings, UndecidedLogs,
+    HeadSampler, LogsFollow, SessionKeys, TailConfig, TailSettings, Threshold, TombstoneSettings,
+    UndecidedLogs,
 };
 
 options! {
@@ -98,6 +103,10 @@ options! {
         max_traces: usize = read::count(1..=10_000_000),
             Int "max_traces" = "200000",
             "Tail: most traces that wait";
+        shards: usize = read::count(1..=MAX_SHARDS),
+            Int "shards" = "1",
+            "Tail: among how many samplers traces are divided by their id, which work beside each other on threads of \
+             ours; room, and what policies may keep a second, is divided too";
         max_spans_per_trace: usize = read::count(0..=100_000_000),
             Int "max_spans_per_trace" = "0",
             "Tail: a trace with so many spans is decided at once, on what is there; 0: no limit";
@@ -177,6 +186,8 @@ options! {
     }
 }
 
+/// The least room for traces that wait, in bytes.
+const SMALLEST_BUFFER: usize = 64_000;
 /// What of `max_buffer_size`, up to an eighth of it, is for what a host under load takes beside what waits, in bytes: what is
 /// being received, decided and sent, and what the allocator keeps of it. Measured by `make soak`.
 const UNDER_WAY: usize = 8_000_000;
@@ -221,7 +232,7 @@ fn conditions(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Vec<Conditio
 
 fn buffer_size(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<usize> {
     let size = read::size(parser, option)?;
-    if size < 64_000 {
+    if size < SMALLEST_BUFFER {
         let given = parser.text(option.name).unwrap_or_default();
         parser.refuse(option.name, given, "allowed: at least 64k");
     }
@@ -261,31 +272,20 @@ impl Filter for AiSampling {
                 let fleet = (fleet_size, fleet_file);
                 Form::Head(Box::new(HeadSampling::new(sampler, fleet, &environment)))
             }
-            Configured::Tail(config, journal, companions) => {
+            Configured::Tail(tail) => {
+                let TailForm { config, journal, companions, shards } = *tail;
                 let reading = Reading { open: read_file, configure: tail_again };
-                let file = ConfigFile::new(options, (&file, reading), position, clock::now());
-                // The hub has the sampler as a source, so that the sampler must not keep the hub.
-                let hub = Arc::downgrade(&environment.hub);
-                let (for_exemplars, for_kept) = (Weak::clone(&hub), Weak::clone(&hub));
-                let found = FoundIn::new(move |trace| {
-                    hub.upgrade().is_some_and(|hub| hub.trace_hints().contains(&trace))
-                });
-                let found = found
-                    .with_exemplars(move |trace| {
-                        let hub = for_exemplars.upgrade();
-                        hub.is_some_and(|hub| hub.exemplar_traces().contains(&trace))
-                    })
-                    .with_kept(move |trace| {
-                        if let Some(hub) = for_kept.upgrade() {
-                            hub.note_kept(trace);
-                        }
-                    });
-                let sampler = TailSampler::new(*config).with_findings(found);
-                let sampler = companions.given_to(sampler);
+                let again = (position, shards);
+                let configs = match shards {
+                    1 => vec![config],
+                    _ => tail_again(&file, position, shards)?,
+                };
+                let file = ConfigFile::new(options, (&file, reading), again, clock::now());
+                let samplers = Samplers::new(configs, companions, position, &environment.hub);
                 let companions = CompanionNumbers::new(companions, &environment);
                 let beside = (journal, companions);
                 let tail =
-                    Arc::new(TailSampling::new(sampler, (file, fleet_file), beside, &environment));
+                    Arc::new(TailSampling::new(samplers, (file, fleet_file), beside, &environment));
                 environment.hub.add_source(Arc::clone(&tail) as Arc<dyn TelemetrySource>);
                 Form::Tail(tail)
             }
@@ -307,7 +307,15 @@ impl Filter for AiSampling {
 /// What is configured, as a sampler.
 enum Configured {
     Head(HeadSampler, u32),
-    Tail(Box<TailConfig>, Option<JournalSettings>, Companions),
+    Tail(Box<TailForm>),
+}
+
+/// A tail sampler, or one of several.
+struct TailForm {
+    config: TailConfig,
+    journal: Option<JournalSettings>,
+    companions: Companions,
+    shards: usize,
 }
 
 /// The options with those of their `config_file`.
@@ -356,7 +364,7 @@ fn configured(
                 parser.problem("config_file has rates, which need 'mode: head'");
             }
             missing().into_iter().for_each(|problem| parser.problem(problem));
-            let settings = tail_settings(&mut parser, &given);
+            let (settings, shards) = (tail_settings(&mut parser, &given), given.shards);
             let folder = given.journal_path.as_deref();
             let journal = folder
                 .and_then(|folder| JournalSettings::read(&mut parser, folder, given.journal_limit));
@@ -374,19 +382,31 @@ fn configured(
                 sessions,
                 position,
             };
-            parser.finish(Configured::Tail(Box::new(config), journal, companions))
+            let config = config.for_shard_of(shards);
+            parser.finish(Configured::Tail(Box::new(TailForm {
+                config,
+                journal,
+                companions,
+                shards,
+            })))
         }
     }
 }
 
-/// The configuration of a tail sampler that runs, read once more.
-fn tail_again(file: &FileOptions<'_>, position: Position) -> Result<TailConfig, OpenError> {
-    match configured(file, position, &|| None)? {
-        Configured::Tail(config, ..) => Ok(*config),
-        Configured::Head(..) => Err(OpenError(vec![
-            file.located("mode: it changes by a reload or a restart of the host only"),
-        ])),
-    }
+/// The configuration of a tail sampler that runs, read once more, for each of its shards.
+fn tail_again(
+    file: &FileOptions<'_>,
+    position: Position,
+    shards: usize,
+) -> Result<Vec<TailConfig>, OpenError> {
+    let by_restart =
+        |option| format!("{option}: it changes by a reload or a restart of the host only");
+    let configs = (0..shards).map(|_| match configured(file, position, &|| None)? {
+        Configured::Tail(tail) if tail.shards == shards => Ok(tail.config),
+        Configured::Tail(_) => Err(OpenError(vec![file.located(&by_restart("shards"))])),
+        Configured::Head(..) => Err(OpenError(vec![file.located(&by_restart("mode"))])),
+    });
+    configs.collect()
 }
 
 /// What names sessions, if something does.
@@ -415,6 +435,7 @@ fn take_block(parser: &mut Parser<'_>, given: &mut Given, block: &Block) {
             put(&mut given.after_root, block.after_root.map(Some)),
         ),
         ("max_traces", put(&mut given.max_traces, block.max_traces)),
+        ("shards", put(&mut given.shards, block.shards)),
         ("kept_cache_size", put(&mut given.kept_cache_size, block.kept_cache)),
         ("dropped_cache_size", put(&mut given.dropped_cache_size, block.dropped_cache)),
     ];
@@ -510,7 +531,19 @@ fn policies(parser: &mut Parser<'_>, given: Given, mut list: PolicyList) -> Poli
              keep_slower_than, keep_attribute, keep_where, sampling_percentage, config_file",
         );
     }
+    in_shards(parser, (given.shards, given.max_buffer_size), &mut list);
     list.finish()
+}
+
+/// Divides what policies may keep among shards, and refuses what cannot be.
+fn in_shards(parser: &mut Parser<'_>, (shards, room): (usize, usize), list: &mut PolicyList) {
+    let mut problems = list.in_shards(u32::try_from(shards).unwrap_or(1));
+    if shards > 1 && room / shards < SMALLEST_BUFFER {
+        problems.push("each needs 64k of 'max_buffer_size'".to_owned());
+    }
+    for problem in problems {
+        parser.problem(format!("option 'shards': '{shards}' is not allowed; {problem}"));
+    }
 }
 
 /// Adds the options that test spans. Whether there was room for all tests.

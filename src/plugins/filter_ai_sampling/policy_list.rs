@@ -74,6 +74,39 @@ impl PolicyList {
         notes
     }
 
+    /// Gives one of so many shards its part of what policies may keep, and says of which nothing would be left.
+    pub(super) fn in_shards(&mut self, shards: u32) -> Vec<String> {
+        self.adaptive.iter_mut().for_each(|config| config.shards = shards);
+        for limit in &mut self.limits {
+            limit.rate /= f64::from(shards);
+            limit.burst /= f64::from(shards);
+        }
+        let limits = &self.limits;
+        let mut problems = Vec::new();
+        for Policy { name, rule, .. } in self.policies.iter().filter(|_| shards > 1) {
+            if contains(rule, &|rule| matches!(rule, PolicyRule::Novel(_))) {
+                problems.push(format!(
+                    "policy '{name}' keeps what is new, and no shard sees all traces"
+                ));
+            }
+            let lets_none_through =
+                |limit: &usize| limits.get(*limit).is_some_and(|it| it.burst < 1.0);
+            let is_too_small = |rule: &PolicyRule| match rule {
+                PolicyRule::Limit(limit, _) => lets_none_through(limit),
+                PolicyRule::Composite(of) => {
+                    of.shares.iter().chain([&of.total]).any(lets_none_through)
+                }
+                _ => false,
+            };
+            if contains(rule, &is_too_small) {
+                problems.push(format!(
+                    "the limit of policy '{name}' divided by them lets no trace through"
+                ));
+            }
+        }
+        problems
+    }
+
     /// Says that the first of the policies up to here that matches decides, because `section` has it so.
     pub(super) const fn decides_in_order(&mut self, section: &'static str) {
         self.in_order = Some((section, self.policies.len()));
@@ -134,4 +167,15 @@ impl PolicyList {
         policies.set_fleet_size(self.fleet_size);
         policies
     }
+}
+
+/// Whether this holds for a rule, or for one of those that it consists of.
+fn contains(rule: &PolicyRule, holds: &dyn Fn(&PolicyRule) -> bool) -> bool {
+    let parts = match rule {
+        PolicyRule::All(parts) | PolicyRule::Any(parts) => parts.as_slice(),
+        PolicyRule::Composite(composite) => composite.rules.as_slice(),
+        PolicyRule::Not(part) => std::slice::from_ref(&**part),
+        _ => &[],
+    };
+    holds(rule) || parts.iter().any(|part| contains(part, holds))
 }

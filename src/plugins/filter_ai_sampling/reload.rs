@@ -22,8 +22,9 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 pub(super) struct Reading {
     /// Reads the file.
     pub(super) open: for<'o> fn(&'o dyn Options) -> FileOptions<'o>,
-    /// Makes a sampler's configuration of it, or says what is wrong.
-    pub(super) configure: fn(&FileOptions<'_>, Position) -> Result<TailConfig, OpenError>,
+    /// Makes a configuration of it for each of so many shards, or says what is wrong.
+    pub(super) configure:
+        fn(&FileOptions<'_>, Position, usize) -> Result<Vec<TailConfig>, OpenError>,
 }
 
 /// The file, and what was given beside it.
@@ -32,6 +33,7 @@ pub(super) struct ConfigFile {
     reading: Reading,
     options: GivenOptions,
     position: Position,
+    shards: usize,
     path: PathBuf,
     /// The hash of what it said.
     text: u64,
@@ -44,7 +46,7 @@ impl ConfigFile {
     pub(super) fn new(
         options: &dyn Options,
         (file, reading): (&FileOptions<'_>, Reading),
-        position: Position,
+        (position, shards): (Position, usize),
         now: Tick,
     ) -> Option<Self> {
         options.get(CONFIG_FILE)?;
@@ -52,6 +54,7 @@ impl ConfigFile {
             reading,
             options: GivenOptions::kept(options),
             position,
+            shards,
             path: file.path().to_owned(),
             text: xxh3_64(file.text().as_bytes()),
             // It may have changed since it was read, so that it is read once more.
@@ -60,8 +63,8 @@ impl ConfigFile {
         })
     }
 
-    /// The configuration anew if the file says something else, or what is wrong with it now.
-    pub(super) fn changed(&mut self, now: Tick) -> Option<Result<TailConfig, Vec<String>>> {
+    /// The configuration of each shard anew if the file says something else, or what is wrong with it now.
+    pub(super) fn changed(&mut self, now: Tick) -> Option<Result<Vec<TailConfig>, Vec<String>>> {
         if now.since(self.looked) < LOOK_AGAIN {
             return None;
         }
@@ -78,7 +81,7 @@ impl ConfigFile {
             return None;
         }
         self.text = text;
-        let read = (self.reading.configure)(&file, self.position);
+        let read = (self.reading.configure)(&file, self.position, self.shards);
         Some(read.map_err(|OpenError(problems)| problems))
     }
 

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use super::counted::Counted;
 use super::counters::{
     DROPPED, DRY_RUN, FLEET_SIZE, KEPT, NO_TRACE_ID, NOT_SAMPLED, RECEIVED, SESSION,
     SESSION_OUTCOMES,
 };
 use super::tenant_numbers::TenantNumbers;
-use crate::sampling::{TailSampler, TailTally, Volume};
+use crate::sampling::{TailTally, Volume};
 use crate::stats::{Counter, CounterFamily, Counters};
 
 const HELD_SPANS: CounterFamily =
@@ -125,7 +126,7 @@ impl TailNumbers {
     }
 
     /// Shows what a sampler counts; policies that are new get counters of their own.
-    pub(super) fn show(&mut self, sampler: &mut TailSampler) {
+    pub(super) fn show(&mut self, sampler: &mut dyn Counted) {
         self.show_tenants(sampler);
         let sampler = &*sampler;
         self.fleet_size.set(sampler.fleet_size().into());
@@ -159,13 +160,17 @@ impl TailNumbers {
         }
     }
 
-    fn show_tenants(&mut self, sampler: &mut TailSampler) {
-        if self.adaptive.generation != Some(sampler.generation()) {
-            let policies = sampler.policies();
-            let mut names = policies.with_tenants().map(|index| policies.name(index)).peekable();
-            if self.tenants.is_none() && names.peek().is_some() {
-                self.tenants = Some(TenantNumbers::new(&self.counters, names));
-            }
+    fn show_tenants(&mut self, sampler: &mut dyn Counted) {
+        if self.tenants.is_none() && self.adaptive.generation != Some(sampler.generation()) {
+            let Self { tenants, counters, .. } = self;
+            sampler.with_policies(&mut |of| {
+                let policies = of.policies();
+                let mut names =
+                    policies.with_tenants().map(|index| policies.name(index)).peekable();
+                if names.peek().is_some() {
+                    *tenants = Some(TenantNumbers::new(counters, names));
+                }
+            });
         }
         if let Some(tenants) = &mut self.tenants {
             sampler.take_tenants(&mut |policy, tenant, count| tenants.add(policy, tenant, count));
@@ -174,16 +179,18 @@ impl TailNumbers {
 }
 
 impl Adaptive {
-    fn show(&mut self, sampler: &TailSampler, counters: &Counters) {
+    fn show(&mut self, sampler: &dyn Counted, counters: &Counters) {
         if self.generation.replace(sampler.generation()) != Some(sampler.generation()) {
             // Policies that went have none any more.
             self.counters.iter().for_each(|(_, [keys, _])| keys.set(0));
-            let policies = sampler.policies().list().iter().enumerate();
-            let adaptive = policies.filter(|(_, it)| it.rule.adaptive_sampler().is_some());
             let of = |name: &str| {
                 [ADAPTIVE_KEYS, ADAPTIVE_BEYOND].map(|family| counters.counter(family, &[name]))
             };
-            self.counters = adaptive.map(|(index, policy)| (index, of(&policy.name))).collect();
+            sampler.with_policies(&mut |sampler| {
+                let policies = sampler.policies().list().iter().enumerate();
+                let adaptive = policies.filter(|(_, it)| it.rule.adaptive_sampler().is_some());
+                self.counters = adaptive.map(|(index, policy)| (index, of(&policy.name))).collect();
+            });
         }
         for (policy, counters) in &self.counters {
             if let Some(keys) = sampler.adaptive(*policy) {
@@ -202,7 +209,7 @@ impl Predicted {
         }
     }
 
-    fn show(&mut self, sampler: &TailSampler, counters: &Counters) {
+    fn show(&mut self, sampler: &dyn Counted, counters: &Counters) {
         for name in sampler.names().iter().skip(self.kept.len()) {
             self.kept.push(predicted(counters, "keep", name));
             self.dropped.push(predicted(counters, "drop", name));

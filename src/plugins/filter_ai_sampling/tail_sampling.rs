@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::companions::CompanionNumbers;
+use super::counted::Counted;
 use super::fleet::FleetSizeFile;
 use super::journal::{Journal, JournalEnvironment, JournalSettings};
 use super::reload::ConfigFile;
+use super::samplers::Samplers;
 use super::tail_numbers::TailNumbers;
 use crate::clock::{self, Tick};
 use crate::condition::NoAnswer;
@@ -15,7 +17,7 @@ use crate::hub::{Drain, TelemetrySource};
 use crate::model::Emission;
 use crate::plugin::{Chunk, Environment};
 use crate::sampling::policy::{Policy, PolicyAction};
-use crate::sampling::{TailSampler, Unanswered};
+use crate::sampling::{TailConfig, Unanswered};
 use crate::stats::{Counter, CounterFamily, Counters, Log, LogLevel};
 use crate::sync::Mutex;
 
@@ -43,7 +45,7 @@ pub(super) struct TailSampling {
 }
 
 struct State {
-    sampler: TailSampler,
+    samplers: Samplers,
     numbers: TailNumbers,
     companions: CompanionNumbers,
     expressions: Vec<Expression>,
@@ -68,7 +70,7 @@ enum Journaling {
 
 impl TailSampling {
     pub(super) fn new(
-        sampler: TailSampler,
+        mut samplers: Samplers,
         (file, fleet_file): (Option<ConfigFile>, Option<FleetSizeFile>),
         (journal, companions): (Option<JournalSettings>, CompanionNumbers),
         environment: &Environment,
@@ -78,17 +80,18 @@ impl TailSampling {
         let journal = journal.map_or(Journaling::Off, |settings| {
             Journaling::Due(Box::new((settings, JournalEnvironment::new(environment))))
         });
+        let sampler = samplers.counted();
         let state = State {
             journal,
             numbers: TailNumbers::new(&counters),
             companions,
-            expressions: expressions(&sampler, &counters),
+            expressions: expressions(sampler, &counters),
             generation: sampler.generation(),
             was_shedding: false,
             file,
             fleet_file,
             file_changes: ["taken", "refused"].map(changes),
-            sampler,
+            samplers,
         };
         let sampling =
             Self { state: Mutex::new(state), log: Arc::clone(&environment.log), counters };
@@ -101,7 +104,7 @@ impl TailSampling {
     pub(super) fn on_chunk(&self, chunk: Chunk<'_>, now: Tick) -> Option<Vec<u8>> {
         let mut state = self.state.lock();
         state.begin_journal(&self.log);
-        let changed = state.sampler.on_chunk(chunk.tag, chunk.bytes, now);
+        let changed = state.samplers.on_chunk(chunk.tag, chunk.bytes, now);
         state.write_journal(false, now);
         self.show(&mut state);
         changed
@@ -115,10 +118,11 @@ impl TailSampling {
         let name = file.name();
         let [taken, refused] = &state.file_changes;
         match read {
-            Ok(config) => {
+            Ok(configs) => {
                 taken.add(1);
-                let (policies, wait) = (config.policies.list().len(), config.compare_for);
-                let when = match state.sampler.replace(config, now) {
+                let of = |config: &TailConfig| (config.policies.list().len(), config.compare_for);
+                let (policies, wait) = configs.first().map(of).unwrap_or_default();
+                let when = match state.samplers.replace(configs, now) {
                     true => "decide from now on".to_owned(),
                     false => format!("are compared for {} s before they decide", wait.as_secs()),
                 };
@@ -136,10 +140,11 @@ impl TailSampling {
     }
 
     fn show(&self, state: &mut State) {
-        let State { sampler, numbers, companions, .. } = state;
+        let State { samplers, numbers, companions, expressions, generation, was_shedding, .. } =
+            state;
+        let sampler = samplers.counted();
         numbers.show(sampler);
         companions.show(sampler);
-        let State { sampler, expressions, generation, was_shedding, .. } = state;
         if *generation != sampler.generation() {
             *generation = sampler.generation();
             *expressions = self::expressions(sampler, &self.counters);
@@ -179,7 +184,7 @@ impl State {
         };
         match Journal::start(&due.0, &due.1, clock::unix_nanos()) {
             Ok(journal) => {
-                self.sampler.keep_journal(true);
+                self.samplers.keep_journal(true);
                 self.journal = Journaling::On(Box::new(journal));
             }
             Err(error) => log.error(format!("there is no journal: {error}")),
@@ -191,7 +196,7 @@ impl State {
         let Journaling::On(journal) = &mut self.journal else { return };
         let Some(found) = journal.recovered(now) else { return };
         for (tag, events) in &found.chunks {
-            self.sampler.restore(tag, events, now);
+            self.samplers.restore(tag, events, now);
         }
         if found.spans > 0 || found.torn_bytes > 0 {
             log.info(format!(
@@ -204,31 +209,32 @@ impl State {
 
     fn write_journal(&mut self, decided: bool, now: Tick) {
         let Journaling::On(journal) = &mut self.journal else { return };
-        let frames = self.sampler.take_journal(decided);
-        let is_idle = decided && self.sampler.held_bytes() == 0;
-        journal.append(frames, self.sampler.longest_wait(), is_idle, now);
+        let frames = self.samplers.take_journal(decided);
+        let is_idle = decided && self.samplers.held_bytes() == 0;
+        journal.append(frames, self.samplers.longest_wait(), is_idle, now);
     }
 
     /// Removes the journal: all that waited was decided, and nothing waits any more.
     fn end_journal(&mut self, now: Tick) {
         if let Journaling::On(journal) = std::mem::replace(&mut self.journal, Journaling::Off) {
-            self.sampler.keep_journal(false);
+            self.samplers.keep_journal(false);
             journal.end(now);
         }
     }
 }
 
 /// What is told of the policies that decide and have expressions.
-fn expressions(sampler: &TailSampler, counters: &Counters) -> Vec<Expression> {
-    let policies = sampler.policies().list().iter().enumerate();
-    let with_expression = policies.filter(|(_, policy)| policy.rule.has_cel());
-    with_expression
-        .map(|(index, policy)| {
-            let slot = sampler.slot(index);
+fn expressions(sampler: &dyn Counted, counters: &Counters) -> Vec<Expression> {
+    let mut found = Vec::new();
+    sampler.with_policies(&mut |of| {
+        let policies = of.policies().list().iter().enumerate();
+        for (index, policy) in policies.filter(|(_, policy)| policy.rule.has_cel()) {
+            let slot = of.slot(index);
             let told = sampler.tally().unanswered.get(slot).map_or(0, Unanswered::total);
-            Expression::new(slot, told, policy, counters)
-        })
-        .collect()
+            found.push(Expression::new(slot, told, policy, counters));
+        }
+    });
+    found
 }
 
 /// What is told of a policy with an expression that may have no answer.
@@ -286,17 +292,17 @@ impl TelemetrySource for TailSampling {
     fn take(&self, drain: Drain, now: Tick, unix_nanos: u64) -> Vec<Emission> {
         let mut state = self.state.lock();
         self.reload(&mut state, now);
-        let State { sampler, fleet_file, .. } = &mut *state;
+        let State { samplers, fleet_file, .. } = &mut *state;
         if let Some(size) = fleet_file.as_mut().and_then(|file| file.follow(now, &self.log)) {
-            sampler.set_fleet_size(size);
+            samplers.set_fleet_size(size);
         }
         state.begin_journal(&self.log);
         state.recover(&self.log, now);
         state.write_journal(true, now);
         let everything = drain == Drain::Everything;
-        let mut released = state.sampler.take(everything, now);
-        let State { sampler, companions, .. } = &mut *state;
-        released.extend(companions.take_counts(sampler, everything, (now, unix_nanos)));
+        let mut released = state.samplers.take(everything, now);
+        let State { samplers, companions, .. } = &mut *state;
+        released.extend(companions.take_counts(samplers.counted(), everything, (now, unix_nanos)));
         if drain == Drain::Everything {
             state.end_journal(now);
         }
@@ -306,11 +312,11 @@ impl TelemetrySource for TailSampling {
 
     fn put_back(&self, emission: Emission) {
         let mut state = self.state.lock();
-        state.sampler.put_back(emission);
+        state.samplers.put_back(emission);
         self.show(&mut state);
     }
 
     fn has_more(&self) -> bool {
-        self.state.lock().sampler.is_behind()
+        self.state.lock().samplers.is_behind()
     }
 }

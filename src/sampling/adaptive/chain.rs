@@ -40,6 +40,7 @@ fn config(in_order: bool, unit: AmountUnit, name: &str, max_keys: usize) -> Tail
         initial: 10.0,
         max_keys,
         of_fleet: false,
+        shards: 1,
         tenants: None,
     };
     let policies = Policies::new(list, tests, Vec::new());

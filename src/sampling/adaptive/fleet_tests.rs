@@ -30,6 +30,7 @@ fn config(history: History, shares: Shares) -> AdaptiveConfig {
         initial: 10.0,
         max_keys: 500,
         of_fleet: true,
+        shards: 1,
         tenants: None,
     }
 }

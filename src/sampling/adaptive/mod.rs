@@ -93,6 +93,8 @@ pub struct AdaptiveConfig {
     pub max_keys: usize,
     /// Whether the goal is one of all instances of a fleet together, of which each sees a part.
     pub of_fleet: bool,
+    /// How many samplers of one instance see a part of its traces each, 1 at least: the goal is one of all of them.
+    pub shards: u32,
     /// The tenants that share the goal, in the place of keys; their shares take the place of `shares`.
     pub tenants: Option<Tenants>,
 }
@@ -292,10 +294,10 @@ impl AdaptiveSampler {
         self.current_sum = 0.0;
     }
 
-    /// Makes rates of the history. An instance of a fleet takes it that the others see as much as it does.
+    /// Makes rates of the history. An instance of a fleet, and a shard, take it that the others see as much as they do.
     fn make_rates(&mut self) {
-        let AdaptiveConfig { goal, history, shares, whole, .. } = self.config;
-        let fleet = self.fleet_size;
+        let AdaptiveConfig { goal, history, shares, whole, shards, .. } = self.config;
+        let fleet = self.fleet_size * f64::from(shards);
         // Refinery divides its goal instead, which is not the same where logarithms share it.
         let of_all = if whole { 1.0 } else { fleet };
         let of = |(key, amounts): (&u64, &Amounts)| {

@@ -97,6 +97,7 @@ fn config(goal: f64, tenants: Tenants) -> AdaptiveConfig {
         initial: 10.0,
         max_keys: 20,
         of_fleet: false,
+        shards: 1,
         tenants: Some(tenants),
     }
 }

@@ -24,6 +24,7 @@ fn config(goal: Goal, history: History, shares: Shares, whole: bool) -> Adaptive
         initial: 10.0,
         max_keys: 500,
         of_fleet: false,
+        shards: 1,
         tenants: None,
     }
 }

@@ -38,6 +38,7 @@ fn per_model(goal: Goal, unit: AmountUnit) -> HeadRate {
         initial: 10.0,
         max_keys: 100,
         of_fleet: false,
+        shards: 1,
         tenants: None,
     };
     let chance = RateChance::adaptive(config);

@@ -203,7 +203,7 @@ impl TailSampler {
     }
 
     /// Takes what leaves: released spans, logs, and what is told of dropped traces.
-    pub(super) fn take_released(&mut self, everything: bool, now: Tick) -> Vec<Emission> {
+    pub fn take_released(&mut self, everything: bool, now: Tick) -> Vec<Emission> {
         let wait = self.settings.decision_wait;
         while let Some(logs) = &mut self.logs
             && let Some((since, id)) = logs.oldest(|id| !self.buffer.contains(id))
@@ -226,6 +226,13 @@ impl TailSampler {
     pub fn take_dropped_counts(&mut self, is_end: bool, unix_nanos: u64) -> Vec<Emission> {
         let counts = self.tombstones.as_mut().map(|tombstones| &mut tombstones.counts);
         counts.map(|counts| counts.export(is_end, unix_nanos)).unwrap_or_default()
+    }
+
+    /// Takes over the counts of dropped traces of another shard, which begins anew.
+    pub fn absorb_dropped_counts(&mut self, other: &mut Self) {
+        if let (Some(ours), Some(theirs)) = (&mut self.tombstones, &mut other.tombstones) {
+            ours.counts.absorb(&mut theirs.counts);
+        }
     }
 
     /// Says when counting begins.

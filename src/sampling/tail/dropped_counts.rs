@@ -62,6 +62,20 @@ impl DroppedCounts {
 
     /// Counts a trace.
     pub(super) fn add(&mut self, tag: &[u8], attributes: &[u8], spans: u64) {
+        self.add_totals(tag, attributes, [1, i64::try_from(spans).unwrap_or(i64::MAX)]);
+    }
+
+    /// Adds what others counted, who begin anew.
+    pub(super) fn absorb(&mut self, other: &mut Self) {
+        for (tag, series) in std::mem::take(&mut other.tags) {
+            for (attributes, count) in series {
+                self.add_totals(&tag, &attributes, count.totals);
+            }
+        }
+        (other.series, other.is_changed) = (0, false);
+    }
+
+    fn add_totals(&mut self, tag: &[u8], attributes: &[u8], more: [i64; 2]) {
         let known = self.tags.iter().position(|(known, _)| known == tag);
         let at = known.unwrap_or_else(|| {
             if self.tags.len() < MAX_TAGS {
@@ -78,9 +92,7 @@ impl DroppedCounts {
             Count { start, ..Count::default() }
         });
         self.is_changed = true;
-        let [traces, of_spans] = &mut count.totals;
-        *traces = traces.saturating_add(1);
-        *of_spans = of_spans.saturating_add(i64::try_from(spans).unwrap_or(i64::MAX));
+        count.totals.iter_mut().zip(more).for_each(|(sum, more)| *sum = sum.saturating_add(more));
     }
 
     /// The time when counting begins.

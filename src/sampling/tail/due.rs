@@ -18,6 +18,13 @@ impl TailSampler {
     /// What is to be emitted now. With `everything`, all that is held is decided on what is there,
     /// and from then on nothing is held any more.
     pub fn take(&mut self, everything: bool, now: Tick) -> Vec<Emission> {
+        self.decide_due(everything, now);
+        self.take_released(everything, now)
+    }
+
+    /// Decides what is due as [`TailSampler::take`] does, and leaves what it releases to
+    /// [`TailSampler::take_released`].
+    pub fn decide_due(&mut self, everything: bool, now: Tick) {
         self.closed |= everything;
         self.advance(now);
         (self.decided_spans, self.is_behind) = (0, false);
@@ -42,7 +49,12 @@ impl TailSampler {
         while everything && let Some(place) = self.waits.oldest() {
             self.decide_if_held(place, Some(Early::Shutdown), None);
         }
-        self.take_released(everything, now)
+    }
+
+    /// The memory that released spans take which were not taken yet, in bytes.
+    #[must_use]
+    pub const fn released_bytes(&self) -> usize {
+        self.ready.bytes()
     }
 
     /// Whether [`TailSampler::take`] may decide more. Each place of a queue counts too, and bytes of what is released,

@@ -54,7 +54,7 @@ pub struct TailTally {
     /// What became of traces for which a policy's expression had no answer, by policy.
     pub unanswered: Vec<Unanswered>,
     /// Traces for whose key adaptive samplers of policies before the last change had no room, by policy.
-    pub(super) beyond_before: Vec<u64>,
+    pub(in crate::sampling) beyond_before: Vec<u64>,
 }
 
 /// How much there was of something.

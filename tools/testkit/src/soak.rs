@@ -24,7 +24,7 @@ const PER_TRACE: usize = 4;
 const SHAPE: TelemetryShape = TelemetryShape::Genai;
 
 /// Ten policies, of which chance keeps one trace in ten of these, and the others ask each span and trace.
-const POLICIES: &str = "policies:
+pub const POLICIES: &str = "policies:
   - {name: errors, type: error}
   - {name: slow, type: latency, threshold: 60s}
   - {name: many, type: span_count, min_spans: 100}

@@ -96,6 +96,7 @@ pub(super) fn read(node: Node<'_>, list: &mut PolicyList, notes: &mut Notes) -> 
         decision_wait: Some(timeout.saturating_add(delay)),
         after_root: Some(delay),
         max_traces: count(node, "num_traces", notes).filter(|most| *most > 0),
+        shards: None,
         kept_cache: caches.0,
         dropped_cache: caches.1,
     }

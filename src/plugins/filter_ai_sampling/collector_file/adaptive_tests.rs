@@ -76,6 +76,7 @@ fn a_whole_block_loads() {
         decision_wait: Some(Duration::from_secs(32)),
         after_root: Some(Duration::from_secs(2)),
         max_traces: Some(50_000),
+        shards: None,
         kept_cache: Some(10_000),
         dropped_cache: Some(20_000),
     };

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::config::{Node, Notes};
+use crate::sampling::shards::MAX_SHARDS;
 
 /// What the block says beside its policies.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -14,6 +15,7 @@ pub(in crate::plugins::filter_ai_sampling) struct Block {
     pub(in crate::plugins::filter_ai_sampling) decision_wait: Option<Duration>,
     pub(in crate::plugins::filter_ai_sampling) after_root: Option<Duration>,
     pub(in crate::plugins::filter_ai_sampling) max_traces: Option<usize>,
+    pub(in crate::plugins::filter_ai_sampling) shards: Option<usize>,
     pub(in crate::plugins::filter_ai_sampling) kept_cache: Option<usize>,
     pub(in crate::plugins::filter_ai_sampling) dropped_cache: Option<usize>,
 }
@@ -45,6 +47,15 @@ pub(super) fn count(node: Node<'_>, key: &str, notes: &mut Notes) -> Option<usiz
         notes.refuse(node, key, "allowed: a number up to 10000000");
     }
     number
+}
+
+/// How many shards there are, where the block says it.
+pub(super) fn shards(node: Node<'_>, notes: &mut Notes) -> Option<usize> {
+    let shards = count(node, "num_shards", notes).filter(|shards| *shards > 0);
+    if shards.is_some_and(|shards| shards > MAX_SHARDS) {
+        notes.refuse(node, "num_shards", &format!("allowed: up to {MAX_SHARDS}"));
+    }
+    shards
 }
 
 /// A duration as Go writes them.

@@ -7,7 +7,7 @@ mod block;
 use serde_json::Value;
 
 pub(super) use self::block::{Block, go_duration};
-use self::block::{caches, count, duration};
+use self::block::{caches, count, duration, shards};
 use super::policies_file::{self, Layout};
 use super::policy_list::PolicyList;
 use crate::config::{Node, Notes};
@@ -123,6 +123,7 @@ fn settings(node: Node<'_>, notes: &mut Notes) -> Block {
         decision_wait: duration(node, "decision_wait", notes),
         after_root: after_root.filter(|wait| !wait.is_zero()),
         max_traces: count(node, "num_traces", notes).filter(|most| *most > 0),
+        shards: shards(node, notes),
         kept_cache: caches.0,
         dropped_cache: caches.1,
     }

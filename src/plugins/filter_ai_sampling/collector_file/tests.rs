@@ -122,6 +122,7 @@ fn a_whole_configuration_loads() {
         decision_wait: Some(Duration::from_secs(90)),
         after_root: Some(Duration::from_secs(2)),
         max_traces: Some(5000),
+        shards: Some(2),
         kept_cache: Some(100_000),
         dropped_cache: Some(200_000),
     };

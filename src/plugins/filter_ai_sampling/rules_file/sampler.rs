@@ -201,6 +201,7 @@ impl RulesReader<'_> {
             initial,
             max_keys: max_keys?,
             of_fleet: node.map.get(CLUSTER_SIZE).and_then(Value::as_bool) == Some(true),
+            shards: 1,
             tenants: None,
         })))
     }

@@ -70,6 +70,7 @@ pub(super) fn read(
         initial: super::adaptive_settings::INITIAL_RATE,
         max_keys: max_keys?,
         of_fleet: true,
+        shards: 1,
         tenants: Some(tenants),
     })
 }

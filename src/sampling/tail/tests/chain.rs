@@ -149,6 +149,7 @@ fn adaptive(goal: f64, tenants: Option<Tenants>) -> AdaptiveConfig {
         initial: 10.0,
         max_keys: 100,
         of_fleet: false,
+        shards: 1,
         tenants,
     }
 }
