@@ -5,6 +5,7 @@ use super::instruments::{
     OF_OPERATIONS, TOKEN_KINDS, TOKEN_USAGE,
 };
 use super::named::NAMED;
+use super::server_logs::OF_SERVER_LOGS;
 
 /// All of them, in the order in which they are emitted.
 pub fn instruments() -> impl Iterator<Item = &'static Instrument> {
@@ -18,6 +19,7 @@ pub fn instruments() -> impl Iterator<Item = &'static Instrument> {
         .chain(&TOKEN_KINDS)
         .chain([&COST, &COST_CALLS])
         .chain(named)
+        .chain(OF_SERVER_LOGS)
         .chain([&FINDINGS])
         .chain([&COMPARED])
 }

@@ -25,6 +25,7 @@ mod instruments;
 mod kept_traces;
 mod log_event;
 mod measured;
+mod metadata_run;
 mod models;
 mod named;
 mod number;
@@ -36,6 +37,7 @@ mod routes;
 mod semconv;
 mod series;
 mod series_key;
+mod server_logs;
 mod tally;
 mod usage;
 mod wanted;
@@ -47,6 +49,8 @@ pub use self::cost::{CostSource, CostTally};
 pub use self::instruments::{Instrument, InstrumentForm};
 pub use self::models::ModelUse;
 pub use self::semconv::SemconvVersion;
+use self::server_logs::ServerLogs;
+pub use self::server_logs::{ServerLogFormat, ServerLogFormats, ServerLogTally};
 pub use self::tally::AggregationTally;
 
 use memchr::memmem;
@@ -55,22 +59,23 @@ use self::attribute::Attribute;
 use self::calls::{CallChanges, CallTracker, EventOfCall, SeenEvent, SeenSpan};
 use self::cost::CostTotals;
 use self::events::EventTracker;
-use self::fields::{SpanFieldVisitor, of_resource};
+use self::fields::SpanFieldVisitor;
 use self::group::{CountedEvent, Measured};
 use self::groups::Groups;
 use self::histogram::Exemplar;
 pub use self::kept_traces::{KeptTraces, exemplar_traces};
 use self::log_event::{LogEvent, log_event};
 use self::measured::MeasuredSpan;
+use self::metadata_run::MetadataRun;
 use self::models::ModelTable;
-use self::number::whole;
+use self::number::{low, whole};
 use self::reported::{ReportedConfig, ReportedServices};
 use self::responses::{AnswerTracker, AnsweredCall, answer_of};
 use self::usage::TokenCounts;
 use crate::clock::Tick;
 pub use crate::codec::records::metric_writer::Temporality;
-use crate::codec::records::{Item, ItemReader, StatusCode, Telemetry};
-use crate::findings::{CallOrigin, Findings};
+use crate::codec::records::{Item, ItemReader, ItemStep, StatusCode, Telemetry};
+use crate::findings::Findings;
 use crate::model::{Emission, SpanId, TraceId};
 use crate::pricing::PriceTable;
 
@@ -100,6 +105,8 @@ pub struct Aggregator {
     changes: [CallChanges<CallWithTokens>; 2],
     /// What goes wrong with calls, where that is looked for.
     findings: Option<Box<Findings>>,
+    /// What reads logs of model servers, where that is asked for.
+    server_logs: Option<Box<ServerLogs>>,
     /// Which traces are kept, where exemplars prefer those.
     kept: Option<KeptTraces>,
     /// How models are used, where a status page asks for it.
@@ -113,14 +120,6 @@ pub struct Aggregator {
     /// Spans were looked at since the last export.
     changed: bool,
     tally: AggregationTally,
-}
-
-/// What is common to the spans that follow each other with the same metadata.
-struct MetadataRun<'a> {
-    group: Option<usize>,
-    ours: bool,
-    origin: CallOrigin<'a>,
-    further: Vec<&'a [u8]>,
 }
 
 impl Aggregator {
@@ -142,6 +141,7 @@ impl Aggregator {
             operation: memmem::Finder::new(Attribute::Operation.key()),
             changes: Default::default(),
             findings: observe::findings(config.findings.as_ref(), unix_nanos),
+            server_logs: ServerLogs::of(&config),
             kept: None,
             models: None,
             totals: TokenTotals::default(),
@@ -187,6 +187,7 @@ impl Aggregator {
                 // The group of the spans may have gone to make room.
                 metadata_run.iter_mut().for_each(|run| run.group = None);
             } else {
+                self.server_log(tag, &dimensions, &step, (now, unix_nanos));
                 let groups = &self.groups;
                 self.reported.see(&step, |service| groups.measured_of(service), (now, unix_nanos));
             }
@@ -196,7 +197,7 @@ impl Aggregator {
         self.tally.input_tokens = self.tally.input_tokens.max(whole(self.totals.input));
         self.tally.output_tokens = self.tally.output_tokens.max(whole(self.totals.output));
         self.totals.cost.show(&mut self.tally.cost);
-        self.tally.series = self.groups.series() as u64;
+        self.show_series();
         self.tally.evicted = self.groups.evicted();
         let reported = self.reported.tally();
         self.tally.reported_points = reported.points;
@@ -232,8 +233,11 @@ impl Aggregator {
             let form = (self.config.tag.as_deref(), self.config.is_whole);
             observe::export(findings, form, &mut batches, unix_nanos);
         }
+        if let Some(logs) = &mut self.server_logs {
+            logs.export(&mut batches, since, (now, unix_nanos));
+        }
         self.groups.expire(now, self.config.series_expiry);
-        self.tally.series = self.groups.series() as u64;
+        self.show_series();
         (self.last, self.last_unix_nanos) = (now, unix_nanos);
         batches
     }
@@ -266,6 +270,12 @@ impl Aggregator {
         self.models.as_mut().map(|models| models.uses(now)).unwrap_or_default()
     }
 
+    fn show_series(&mut self) {
+        let logs = self.server_logs.as_ref();
+        let of_logs = logs.map_or(0, |logs| logs.show(&mut self.tally.server_logs));
+        self.tally.series = self.groups.series().saturating_add(of_logs) as u64;
+    }
+
     /// What has happened so far.
     #[must_use]
     pub const fn tally(&self) -> &AggregationTally {
@@ -278,14 +288,8 @@ impl Aggregator {
         dimensions: &[String],
         telemetry: &Telemetry<'a>,
     ) -> MetadataRun<'a> {
-        let ours = telemetry.is_past(self.config.position);
-        let resource = telemetry.resource;
-        let group = self.groups.known(tag, resource.unwrap_or_default());
-        let origin = match &self.findings {
-            Some(_) => CallOrigin::new(resource, telemetry.scope),
-            None => CallOrigin::default(),
-        };
-        MetadataRun { group, ours, origin, further: of_resource(dimensions, resource) }
+        let (position, wants_origin) = (self.config.position, self.findings.is_some());
+        MetadataRun::new(&self.groups, (tag, dimensions), telemetry, position, wants_origin)
     }
 
     fn span<'a>(
@@ -317,6 +321,9 @@ impl Aggregator {
                 is_kept: self.is_kept(ids),
             };
             if measured.is_mcp() || visitor.fields.is_operation() {
+                if let Some(logs) = &mut self.server_logs {
+                    logs.note_span(&visitor.fields, item.telemetry.as_ref(), at.0);
+                }
                 match self.group_of(tag, metadata_run, item.telemetry.as_ref(), &measured) {
                     Some(group) => call = self.measure(group, &measured, at),
                     None => self.tally.overflow += 1,
@@ -453,6 +460,24 @@ impl Aggregator {
         self.settle(at.0, |calls, changes| calls.observe_event(&seen, at.0, changes));
     }
 
+    /// Measures a log of a model server, where such are asked for.
+    fn server_log(
+        &mut self,
+        tag: &[u8],
+        dimensions: &[String],
+        step: &ItemStep<'_>,
+        at: (Tick, u64),
+    ) {
+        let Some(logs) = &mut self.server_logs else { return };
+        let (is_measured, call) = logs.measure(tag, step, at);
+        self.changed |= is_measured;
+        let Some(call) = call else { return };
+        let mut visitor = SpanFieldVisitor::new(dimensions);
+        let event = call.event(&mut visitor);
+        let mut run = self.metadata_run(tag, dimensions, &event.telemetry);
+        self.event(tag, &mut run, &event, &mut visitor, at);
+    }
+
     /// Measures an event that stands in no span.
     fn event_alone(
         &mut self,
@@ -555,24 +580,6 @@ impl Aggregator {
         self.totals.output -= counts.tokens.output().unwrap_or(0.0) * counts.weight;
         self.totals.cost.add(counts.cost, counts.weight, -1);
     }
-}
-
-impl<'a> MetadataRun<'a> {
-    /// Adds what the resource says of further dimensions.
-    #[inline]
-    fn complete(&self, further: &mut [&'a [u8]]) {
-        for (value, resource) in further.iter_mut().zip(&self.further) {
-            if value.is_empty() {
-                *value = resource;
-            }
-        }
-    }
-}
-
-/// The lowest bits of a hash.
-#[expect(clippy::cast_possible_truncation, reason = "the lowest bits of a hash are one too")]
-const fn low(hash: u64) -> u32 {
-    hash as u32
 }
 
 #[cfg(test)]
