@@ -187,7 +187,9 @@ impl Aggregator {
                 // The group of the spans may have gone to make room.
                 metadata_run.iter_mut().for_each(|run| run.group = None);
             } else {
-                self.server_log(tag, &dimensions, &step, (now, unix_nanos));
+                if self.server_log(tag, &dimensions, &step, (now, unix_nanos)) {
+                    metadata_run.iter_mut().for_each(|run| run.group = None);
+                }
                 let groups = &self.groups;
                 self.reported.see(&step, |service| groups.measured_of(service), (now, unix_nanos));
             }
@@ -233,9 +235,8 @@ impl Aggregator {
             let form = (self.config.tag.as_deref(), self.config.is_whole);
             observe::export(findings, form, &mut batches, unix_nanos);
         }
-        if let Some(logs) = &mut self.server_logs {
-            logs.export(&mut batches, since, (now, unix_nanos));
-        }
+        let logs = self.server_logs.iter_mut();
+        logs.for_each(|logs| logs.export(&mut batches, since, (now, unix_nanos)));
         self.groups.expire(now, self.config.series_expiry);
         self.show_series();
         (self.last, self.last_unix_nanos) = (now, unix_nanos);
@@ -271,9 +272,8 @@ impl Aggregator {
     }
 
     fn show_series(&mut self) {
-        let logs = self.server_logs.as_ref();
-        let of_logs = logs.map_or(0, |logs| logs.show(&mut self.tally.server_logs));
-        self.tally.series = self.groups.series().saturating_add(of_logs) as u64;
+        let logs = self.server_logs.as_ref().map(|logs| logs.show(&mut self.tally.server_logs));
+        self.tally.series = self.groups.series().saturating_add(logs.unwrap_or_default()) as u64;
     }
 
     /// What has happened so far.
@@ -460,22 +460,23 @@ impl Aggregator {
         self.settle(at.0, |calls, changes| calls.observe_event(&seen, at.0, changes));
     }
 
-    /// Measures a log of a model server, where such are asked for.
+    /// Measures a log of a model server, where such are asked for, and says whether it tells of a call.
     fn server_log(
         &mut self,
         tag: &[u8],
         dimensions: &[String],
         step: &ItemStep<'_>,
         at: (Tick, u64),
-    ) {
-        let Some(logs) = &mut self.server_logs else { return };
+    ) -> bool {
+        let Some(logs) = &mut self.server_logs else { return false };
         let (is_measured, call) = logs.measure(tag, step, at);
         self.changed |= is_measured;
-        let Some(call) = call else { return };
+        let Some(call) = call else { return false };
         let mut visitor = SpanFieldVisitor::new(dimensions);
         let event = call.event(&mut visitor);
         let mut run = self.metadata_run(tag, dimensions, &event.telemetry);
         self.event(tag, &mut run, &event, &mut visitor, at);
+        true
     }
 
     /// Measures an event that stands in no span.
