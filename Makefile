@@ -11,6 +11,8 @@ TOOLCHAIN := $(or $(RUSTUP_TOOLCHAIN),$(shell sh tests/toolchain.sh))
 ifneq ($(TOOLCHAIN),)
 export RUSTUP_TOOLCHAIN := $(TOOLCHAIN)
 endif
+# How many tests of a program run at a time.
+THREADS = --config "target.'cfg(unix)'.runner=['sh','$(CURDIR)/tests/threads.sh']"
 
 .PHONY: help setup build install files demo test lint quick unit host-test roundtrips exporters backends dashboards servers bench soak findings fuzz memcheck abi docs bindings check-bindings dependencies advisories test-aarch64 dist dist-try clean
 
@@ -63,12 +65,11 @@ quick: ## Format, clippy and unit tests but the longest: what to run while worki
 	$(CARGO) test --lib -- --test-threads=4 $(addprefix --skip ,$(MANY_CASES))
 
 # Without a choice of targets, so that cargo builds the examples that a test runs.
-# Host tests wait most of their time.
 unit: ## Unit, property, golden and host tests
-	$(CARGO) test --workspace -- --test-threads=3
+	$(CARGO) test --workspace $(THREADS)
 
 host-test: ## Only the host tests: the plugins on flb-host (every row) and on every real Fluent Bit found
-	$(CARGO) test -p flb-host --test hosts -- --nocapture
+	$(CARGO) test -p flb-host --test hosts $(THREADS) -- --nocapture
 
 roundtrips: ## Send ROUND_TRIPS generated requests of each signal through records and back (100000)
 	ROUND_TRIPS=$(or $(ROUND_TRIPS),100000) $(CARGO) test --profile cases --test records -- roundtrip:: captures::

@@ -141,14 +141,14 @@ fn each_target_of_a_scrape_is_tried() {
     std::thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
             let mut line = String::new();
-            let _ = BufReader::new(&stream).read_line(&mut line);
+            BufReader::new(&stream).read_line(&mut line).unwrap();
             let body = "# TYPE a gauge\na 1\na{b=\"c\"} 2\n";
             let status = if line.starts_with("GET /metrics ") { "200 OK" } else { "404 X" };
             let head = format!(
                 "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
                 body.len()
             );
-            let _ = stream.write_all((head + body).as_bytes());
+            stream.write_all((head + body).as_bytes()).unwrap();
         }
     });
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

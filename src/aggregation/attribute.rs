@@ -102,6 +102,10 @@ listed_enum! {
         ToolArguments,
         /// `openai.response.system_fingerprint`
         Fingerprint,
+        /// `gen_ai.input.messages`
+        InputMessages,
+        /// `gen_ai.system_instructions`
+        SystemInstructions,
         /// `fluentbit.ai.latency.client`
         LatencyClient,
         /// `fluentbit.ai.latency.network`
@@ -213,6 +217,7 @@ fn of_length(length: usize) -> &'static [(&'static str, Attribute)] {
             ("gen_ai.response.model", A::ResponseModel),
             ("gen_ai.data_source.id", A::DataSource),
             ("network.protocol.name", A::ProtocolName),
+            ("gen_ai.input.messages", A::InputMessages),
         ],
         22 => &[("gen_ai.cost.total_cost", A::Cost), ("gen_ai.conversation.id", A::Conversation)],
         24 => &[
@@ -227,15 +232,10 @@ fn of_length(length: usize) -> &'static [(&'static str, Attribute)] {
             ("gen_ai.usage.prompt_tokens", A::Prompt),
             ("gen_ai.usage.cost.currency", A::Currency),
             ("gen_ai.tool.call.arguments", A::ToolArguments),
+            ("gen_ai.system_instructions", A::SystemInstructions),
             ("fluentbit.ai.latency.queue", A::LatencyQueue),
         ],
-        27 => &[
-            ("fluentbit.ai.latency.client", A::LatencyClient),
-            ("fluentbit.ai.latency.decode", A::LatencyDecode),
-            ("fluentbit.ai.latency.server", A::LatencyServer),
-            ("openai.request.service_tier", A::RequestedTier),
-        ],
-        28.. => longer(length),
+        27.. => longer(length),
         _ => &[],
     }
 }
@@ -243,6 +243,12 @@ fn of_length(length: usize) -> &'static [(&'static str, Attribute)] {
 fn longer(length: usize) -> &'static [(&'static str, Attribute)] {
     use Attribute as A;
     match length {
+        27 => &[
+            ("fluentbit.ai.latency.client", A::LatencyClient),
+            ("fluentbit.ai.latency.decode", A::LatencyDecode),
+            ("fluentbit.ai.latency.server", A::LatencyServer),
+            ("openai.request.service_tier", A::RequestedTier),
+        ],
         28 => &[
             ("fluentbit.ai.latency.network", A::LatencyNetwork),
             ("fluentbit.ai.latency.gateway", A::LatencyGateway),

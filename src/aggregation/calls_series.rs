@@ -5,8 +5,8 @@ use super::cost::{CallCosts, CostSource};
 use super::export::{Export, attribute_of};
 use super::histogram::Exemplar;
 use super::instruments::{
-    Accumulator, COST, COST_CALLS, INPUT_TOKENS, OF_CALLS, OUTPUT_TOKENS, PointData, TOKEN_KINDS,
-    TOKEN_USAGE,
+    Accumulator, CACHE_HIT_RATIO, COST, COST_CALLS, INPUT_TOKENS, OF_CALLS, OUTPUT_TOKENS,
+    PointData, TOKEN_KINDS, TOKEN_USAGE,
 };
 use super::measured::MeasuredSpan;
 use super::semconv::SemconvVersion;
@@ -32,6 +32,7 @@ struct CallDetails {
     parts: [Accumulator; TokenKind::ALL.len()],
     /// In the order of [`OF_CALLS`].
     times: [Accumulator; OF_CALLS.len()],
+    cache_hit_ratio: Accumulator,
 }
 
 /// The times of a call, in the order of [`OF_CALLS`].
@@ -41,7 +42,8 @@ impl CallDetails {
     fn new(exponential: bool) -> Box<Self> {
         let parts = TOKEN_KINDS.each_ref().map(|instrument| instrument.accumulator(exponential));
         let times = OF_CALLS.each_ref().map(|(one, _)| one.accumulator(exponential));
-        Box::new(Self { parts, times })
+        let cache_hit_ratio = CACHE_HIT_RATIO.accumulator(exponential);
+        Box::new(Self { parts, times, cache_hit_ratio })
     }
 }
 
@@ -63,7 +65,8 @@ impl Calls {
         let Some(tokens) = measured.fields.tokens() else { return Self::most_times(measured) };
         let used = [tokens.input(), tokens.output()].iter().flatten().count();
         let costs = if is_priced { CallCosts::MOST } else { 0 };
-        used + tokens.parts().count() + costs + Self::most_times(measured)
+        let cache = usize::from(tokens.cache_hit_ratio().is_some());
+        used + tokens.parts().count() + cache + costs + Self::most_times(measured)
     }
 
     const fn most_times(measured: &MeasuredSpan<'_, '_>) -> usize {
@@ -125,6 +128,9 @@ impl Calls {
                 begun += total.add(part, weight, || None);
             }
         }
+        if let Some(ratio) = tokens.cache_hit_ratio() {
+            begun += self.details().cache_hit_ratio.add(ratio, weight, || exemplar(ratio));
+        }
         if let Some(cost) = counts.cost {
             begun += self.costs().add(cost, weight);
         }
@@ -144,6 +150,9 @@ impl Calls {
             if let Some(total) = self.details().parts.get_mut(index) {
                 total.take_back(part, weight);
             }
+        }
+        if let Some(ratio) = tokens.cache_hit_ratio() {
+            self.details().cache_hit_ratio.take_back(ratio, weight);
         }
         if let Some(cost) = counts.cost {
             self.costs().take_back(cost, weight);
@@ -187,6 +196,9 @@ impl Calls {
                 point(details.and_then(|details| details.parts.get_mut(index)), &modality);
             });
         }
+        export.table(batch, &CACHE_HIT_RATIO, table, |calls, point| {
+            point(calls.details.as_mut().map(|details| &mut details.cache_hit_ratio), &[]);
+        });
         let sources = |instrument| CostSource::ALL.map(|one| attribute_of(instrument, one.name()));
         let cumulative = export.is_cumulative();
         let by_source = sources(&COST);
@@ -209,7 +221,10 @@ impl Calls {
 impl SeriesValues for Calls {
     fn series(&self) -> usize {
         let details = self.details.iter();
-        let details = details.flat_map(|details| details.parts.iter().chain(&details.times));
+        let details = details.flat_map(|details| {
+            let times = details.times.iter().chain([&details.cache_hit_ratio]);
+            details.parts.iter().chain(times)
+        });
         let totals = [&self.input, &self.output].into_iter().chain(details);
         let begun: usize = totals.map(SeriesValues::series).sum();
         begun.saturating_add(self.costs.as_ref().map_or(0, |costs| costs.series()))

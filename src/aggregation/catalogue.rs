@@ -1,8 +1,8 @@
 //! The list of all metrics.
 
 use super::instruments::{
-    COMPARED, COST, COST_CALLS, FINDINGS, FINISH_REASONS, Instrument, LATENCY, OF_CALLS,
-    OF_OPERATIONS, TOKEN_KINDS, TOKEN_USAGE,
+    CACHE_HIT_RATIO, COMPARED, COST, COST_CALLS, FINDINGS, FINISH_REASONS, Instrument, LATENCY,
+    NESTED_USAGE, OF_CALLS, OF_OPERATIONS, TOKEN_KINDS, TOKEN_USAGE,
 };
 use super::named::NAMED;
 use super::server_logs::OF_SERVER_LOGS;
@@ -17,8 +17,10 @@ pub fn instruments() -> impl Iterator<Item = &'static Instrument> {
         .chain(of_calls)
         .chain([&TOKEN_USAGE])
         .chain(&TOKEN_KINDS)
+        .chain([&CACHE_HIT_RATIO])
         .chain([&COST, &COST_CALLS])
         .chain(named)
+        .chain(&NESTED_USAGE)
         .chain(OF_SERVER_LOGS)
         .chain([&FINDINGS])
         .chain([&COMPARED])

@@ -66,6 +66,7 @@ fn an_event_alone_is_measured() {
     let reasons = ("gen_ai.response.finish_reasons", json!(["stop", "length"]));
     let (totals, tally) = totals(&[&event(None, &api_request(&[reasons]))]);
     let want = [
+        ("fluentbit.ai.cache_hit_ratio", (1, 0.4)),
         // An amount has no count.
         ("fluentbit.ai.cost", (-1, 0.000_22)),
         ("fluentbit.ai.cost.calls", (1, 0.0)),

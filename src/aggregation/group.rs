@@ -9,6 +9,7 @@ use super::export::Export;
 use super::instruments::Accumulator;
 use super::measured::MeasuredSpan;
 use super::named::{NAMED, NamedSeries};
+use super::nested_series::NestedUsage;
 use super::operations::Operations;
 use super::reported::ServiceKey;
 use super::routes::Route;
@@ -64,6 +65,8 @@ pub(super) struct Group {
     operations: SeriesTable<Operations>,
     pub(super) calls: SeriesTable<Calls>,
     named: Option<Box<NamedSeries>>,
+    /// Operations that say other tokens than the calls within them, where there are any.
+    pub(super) nested: Option<Box<SeriesTable<NestedUsage>>>,
     pub(super) used: Tick,
     /// Something was added since the last export, which would be lost with the group.
     pub(super) is_unexported: bool,
@@ -84,6 +87,7 @@ impl Group {
             operations,
             calls,
             named: None,
+            nested: None,
             used,
             is_unexported,
         }
@@ -110,6 +114,7 @@ impl Group {
         cost.add(self.calls.cost());
         let named = self.named.iter().flat_map(|named| &named.tables);
         named.for_each(|table| cost.add(table.cost()));
+        self.nested.iter().for_each(|table| cost.add(table.cost()));
         cost
     }
 
@@ -257,6 +262,9 @@ impl Group {
                 });
             }
         }
+        if let Some(nested) = &mut self.nested {
+            NestedUsage::export(nested, &mut export, batch);
+        }
         self.measured |= export.reports.finish(batch, export.envelope, export.delta);
     }
 
@@ -266,6 +274,7 @@ impl Group {
         gone.add(self.calls.expire(now, idle));
         let named = self.named.iter_mut().flat_map(|named| &mut named.tables);
         named.for_each(|table| gone.add(table.expire(now, idle)));
+        self.nested.iter_mut().for_each(|table| gone.add(table.expire(now, idle)));
         if self.is_empty() {
             gone.add(self.own_cost());
         }
@@ -274,6 +283,10 @@ impl Group {
 
     pub(super) fn is_empty(&self) -> bool {
         let mut named = self.named.iter().flat_map(|named| &named.tables);
-        self.operations.is_empty() && self.calls.is_empty() && named.all(SeriesTable::is_empty)
+        let nested = self.nested.iter().all(|table| table.is_empty());
+        nested
+            && self.operations.is_empty()
+            && self.calls.is_empty()
+            && named.all(SeriesTable::is_empty)
     }
 }

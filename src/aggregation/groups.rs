@@ -15,11 +15,12 @@ use super::group::{CountedEvent, Group, Measured};
 use super::histogram::Exemplar;
 use super::measured::MeasuredSpan;
 use super::models::has_failed;
+use super::nested_series::OperationNames;
 use super::reported::{ReportedServices, ServiceKey};
 use super::routes::Routes;
 use super::semconv::SemconvVersion;
 use super::series::OVERFLOW;
-use super::usage::{ModelIndex, TokenCounts};
+use super::usage::{ModelIndex, OperationIndex, TokenCounts};
 use super::wanted::{TableOf, WantedFinder, WantedSeries};
 use super::write::MetricEnvelope;
 use crate::clock::Tick;
@@ -52,6 +53,7 @@ pub(super) struct Groups {
     /// The group of what has no room even in an overflow series of its resource.
     shared: Option<(usize, u64)>,
     evicted: u64,
+    pub(super) operation_names: OperationNames,
 }
 
 impl Groups {
@@ -74,6 +76,7 @@ impl Groups {
             idle: None,
             shared: None,
             evicted: 0,
+            operation_names: OperationNames::default(),
         }
     }
 
@@ -145,12 +148,12 @@ impl Groups {
     }
 
     #[inline]
-    fn group(&mut self, index: usize) -> Option<&mut Group> {
+    pub(super) fn group(&mut self, index: usize) -> Option<&mut Group> {
         self.slots.get_mut(index)?.as_mut()
     }
 
     /// The group, if it is still the one with this id.
-    fn group_with_id(&mut self, index: usize, id: u64) -> Option<&mut Group> {
+    pub(super) fn group_with_id(&mut self, index: usize, id: u64) -> Option<&mut Group> {
         self.group(index).filter(|group| group.id == id)
     }
 
@@ -179,6 +182,21 @@ impl Groups {
             self.evict(index, id);
         }
         true
+    }
+
+    /// The same for what is not counted where there is no room.
+    pub(super) fn has_room_for(&mut self, cost: SeriesCost) -> bool {
+        self.make_room(cost)
+    }
+
+    /// Notes that so much more is taken.
+    pub(super) fn take_room(&mut self, cost: SeriesCost) {
+        self.budget.take(cost);
+    }
+
+    /// The index of an item's operation.
+    pub(super) fn operation_index(&mut self, measured: &MeasuredSpan<'_, '_>) -> OperationIndex {
+        self.operation_names.index(measured.fields.get(Attribute::Operation))
     }
 
     fn evict(&mut self, index: usize, id: u64) {
@@ -336,13 +354,15 @@ impl Groups {
         measured: &MeasuredSpan<'_, '_>,
     ) -> Option<TokenCounts> {
         let (series, tokens) = (found.route.call?, measured.fields.tokens()?);
+        let operation = self.operation_index(measured);
         let group = self.slots.get_mut(found.group)?.as_mut()?;
         let cost = self.pricing.prices().map(|prices| {
             let calls = if found.is_call_overflow { None } else { group.calls.get(series) };
             prices.cost(&measured.priced(&tokens), calls.map(Calls::costs))
         });
         let (group_id, weight, model) = (group.id, measured.weight, ModelIndex::default());
-        Some(TokenCounts { group: found.group, group_id, series, tokens, model, weight, cost })
+        let (group, series) = (found.group, Some(series));
+        Some(TokenCounts { group, group_id, series, tokens, model, operation, weight, cost })
     }
 
     /// What is to be remembered of an event that was measured, so that it can be taken back.
@@ -377,7 +397,7 @@ impl Groups {
     fn calls_of(&mut self, tokens: &TokenCounts) -> Option<&mut Calls> {
         let group = self.group_with_id(tokens.group, tokens.group_id)?;
         group.is_unexported = true;
-        group.calls.get(tokens.series)
+        group.calls.get(tokens.series?)
     }
 
     /// Counts the tokens of a call and what it cost.

@@ -205,6 +205,30 @@ pub(super) static TOKEN_KINDS: [Instrument; TokenKind::ALL.len()] = [
     ),
 ];
 
+/// The metric of how much of a prompt a cache had.
+pub(super) static CACHE_HIT_RATIO: Instrument = Instrument {
+    name: "fluentbit.ai.cache_hit_ratio",
+    description: "Share of the input tokens of a model call that were read from a cache, of calls that say so, each \
+                  call counted once. Not a metric of the semantic conventions.",
+    unit: "1",
+    form: InstrumentForm::Histogram(RATIOS),
+    by: None,
+};
+
+/// Metrics of operations that say other tokens than the calls within them.
+pub(super) static NESTED_USAGE: [Instrument; 2] = [
+    nested_usage(
+        "fluentbit.ai.nested_usage.missing_tokens",
+        "Tokens that an operation says beyond those that the model calls within it say. Not a metric of the \
+         semantic conventions.",
+    ),
+    nested_usage(
+        "fluentbit.ai.nested_usage.surplus_tokens",
+        "Tokens that the model calls within an operation say beyond those that it says itself. Not a metric of the \
+         semantic conventions.",
+    ),
+];
+
 /// The metric of what model calls cost, each of which counts once.
 pub(super) static COST: Instrument = Instrument {
     name: "fluentbit.ai.cost",
@@ -235,6 +259,11 @@ pub(super) static COMPARED: Instrument = Instrument {
     by: Some("fluentbit.ai.compared.metric"),
 };
 
+const fn nested_usage(name: &'static str, description: &'static str) -> Instrument {
+    let by = Some("gen_ai.token.type");
+    Instrument { name, description, unit: "{token}", form: InstrumentForm::Sum, by }
+}
+
 const fn part_of_tokens(name: &'static str, description: &'static str) -> Instrument {
     let by = Some("gen_ai.token.modality");
     Instrument { name, description, unit: "{token}", form: InstrumentForm::Sum, by }
@@ -252,6 +281,8 @@ pub(super) const fn seconds(
 /// The bounds that the conventions advise for durations, in seconds.
 pub(super) const SECONDS: &[f64] =
     &[0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
+/// Bounds of shares: none, by tenths, and nearly all.
+const RATIOS: &[f64] = &[0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0];
 /// The bounds that the conventions advise for tokens.
 pub(super) const TOKENS: &[f64] = &[
     1.0,

@@ -21,6 +21,8 @@ pub(super) struct MeasuredSpan<'m, 'a> {
     pub(super) status: StatusCode,
     /// The encoded kind of a span.
     pub(super) kind: &'a [u8],
+    /// The encoded array of events of a span.
+    pub(super) events: &'a [u8],
     /// When it began and ended, in Unix nanoseconds; 0 where that is not known.
     pub(super) from: u64,
     pub(super) to: u64,
@@ -44,6 +46,15 @@ impl<'a> MeasuredSpan<'_, 'a> {
         let has_succeeded =
             self.status != StatusCode::Error && self.fields.error(self.status).is_empty();
         (has_succeeded && tokens >= 1.0 && last >= first).then(|| (last - first) / tokens)
+    }
+
+    /// Whether it is an operation that tells tokens without calling a model itself.
+    pub(super) fn is_sum(&self) -> bool {
+        const TOKENS: u64 = Attribute::Input.bit()
+            | Attribute::Output.bit()
+            | Attribute::Prompt.bit()
+            | Attribute::Completion.bit();
+        self.fields.has_any(TOKENS) && self.fields.is_operation() && !self.fields.calls_model()
     }
 
     pub(super) fn is_operation(&self, name: &str) -> bool {

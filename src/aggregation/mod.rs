@@ -11,6 +11,7 @@ mod calls_series;
 mod catalogue;
 mod config;
 mod cost;
+mod counting;
 mod events;
 mod exemplars;
 mod exponential;
@@ -23,11 +24,16 @@ mod groups;
 mod histogram;
 mod instruments;
 mod kept_traces;
+mod last_metrics;
 mod log_event;
+mod logged;
 mod measured;
 mod metadata_run;
 mod models;
 mod named;
+mod nested_count;
+mod nested_series;
+mod nested_usage;
 mod number;
 mod observe;
 mod operations;
@@ -56,7 +62,7 @@ pub use self::tally::AggregationTally;
 use memchr::memmem;
 
 use self::attribute::Attribute;
-use self::calls::{CallChanges, CallTracker, EventOfCall, SeenEvent, SeenSpan};
+use self::calls::{CallChanges, CallTracker, SeenSpan};
 use self::cost::CostTotals;
 use self::events::EventTracker;
 use self::fields::SpanFieldVisitor;
@@ -64,19 +70,19 @@ use self::group::{CountedEvent, Measured};
 use self::groups::Groups;
 use self::histogram::Exemplar;
 pub use self::kept_traces::{KeptTraces, exemplar_traces};
-use self::log_event::{LogEvent, log_event};
+use self::log_event::log_event;
 use self::measured::MeasuredSpan;
 use self::metadata_run::MetadataRun;
 use self::models::ModelTable;
-use self::number::{low, whole};
+use self::number::whole;
 use self::reported::{ReportedConfig, ReportedServices};
 use self::responses::{AnswerTracker, AnsweredCall, answer_of};
 use self::usage::TokenCounts;
 use crate::clock::Tick;
 pub use crate::codec::records::metric_writer::Temporality;
-use crate::codec::records::{Item, ItemReader, ItemStep, StatusCode, Telemetry};
+use crate::codec::records::{Item, ItemReader, Telemetry};
 use crate::findings::Findings;
-use crate::model::{Emission, SpanId, TraceId};
+use crate::model::{Emission, LastMetrics, SpanId, TraceId};
 use crate::pricing::PriceTable;
 
 /// Token counts that may still fall, shown as counters that do not.
@@ -117,6 +123,8 @@ pub struct Aggregator {
     /// When the last chunk came.
     seen_unix_nanos: u64,
     put_back: Vec<Emission>,
+    /// What the last export made, where a page shows it.
+    exported: LastMetrics,
     /// Spans were looked at since the last export.
     changed: bool,
     tally: AggregationTally,
@@ -149,6 +157,7 @@ impl Aggregator {
             last_unix_nanos: unix_nanos,
             seen_unix_nanos: unix_nanos,
             put_back: Vec::new(),
+            exported: LastMetrics { is_whole: true, ..LastMetrics::default() },
             changed: false,
             tally: AggregationTally::default(),
             config,
@@ -196,6 +205,7 @@ impl Aggregator {
             visitor.clear();
         }
         self.config.dimensions = dimensions;
+        self.count_differences((now, unix_nanos));
         self.tally.input_tokens = self.tally.input_tokens.max(whole(self.totals.input));
         self.tally.output_tokens = self.tally.output_tokens.max(whole(self.totals.output));
         self.totals.cost.show(&mut self.tally.cost);
@@ -226,10 +236,13 @@ impl Aggregator {
             return batches;
         }
         self.changed = false;
+        self.calls.tick(now);
+        // What begins now counts since the last points.
+        self.count_differences((now, self.last_unix_nanos));
         // No point is older than its series, whose spans may have come after this time was taken.
         let unix_nanos =
             unix_nanos.max(self.last_unix_nanos.saturating_add(1)).max(self.seen_unix_nanos);
-        let since = self.last_unix_nanos;
+        let (since, waiting) = (self.last_unix_nanos, batches.len());
         self.groups.export(&mut batches, &mut self.reported, since, (now, unix_nanos));
         if let Some(findings) = &mut self.findings {
             let form = (self.config.tag.as_deref(), self.config.is_whole);
@@ -237,6 +250,7 @@ impl Aggregator {
         }
         let logs = self.server_logs.iter_mut();
         logs.for_each(|logs| logs.export(&mut batches, since, (now, unix_nanos)));
+        self.keep_export(batches.get(waiting..).unwrap_or_default(), unix_nanos);
         self.groups.expire(now, self.config.series_expiry);
         self.show_series();
         (self.last, self.last_unix_nanos) = (now, unix_nanos);
@@ -302,7 +316,7 @@ impl Aggregator {
     ) {
         let ids = item.span.trace_id().zip(item.span.span_id());
         let (from, to) = (item.span.start_unix_nanos(), item.span.end_unix_nanos());
-        let mut call = None;
+        let (mut call, mut sum) = (None, None);
         if visitor.fields.has_any(Attribute::Operation.bit() | Attribute::McpMethod.bit()) {
             let weight = match item.span.trace_state() {
                 [] => 1.0,
@@ -314,6 +328,7 @@ impl Aggregator {
                 further: &visitor.further,
                 status: item.span.status_code(),
                 kind: item.span.kind,
+                events: item.span.events,
                 from,
                 to,
                 ids,
@@ -325,7 +340,12 @@ impl Aggregator {
                     logs.note_span(&visitor.fields, item.telemetry.as_ref(), at.0);
                 }
                 match self.group_of(tag, metadata_run, item.telemetry.as_ref(), &measured) {
-                    Some(group) => call = self.measure(group, &measured, at),
+                    Some(group) => {
+                        call = self.measure(group, &measured, at);
+                        if call.is_none() && measured.is_sum() {
+                            sum = self.groups.nested_sum(group, &measured);
+                        }
+                    }
                     None => self.tally.overflow += 1,
                 }
                 if let Some(findings) = &mut self.findings {
@@ -341,11 +361,11 @@ impl Aggregator {
             }
             return;
         };
-        let call = call.map(|(response, what)| {
-            let answer = answer_of(response, &what);
-            (response, AnsweredCall { answer, ids: (trace, span), from, to, what })
-        });
-        let seen = SeenSpan { trace, span, parent: item.span.parent_span_id(), call };
+        let answered = |answer, what| AnsweredCall { answer, ids: (trace, span), from, to, what };
+        let call =
+            call.map(|(response, what)| (response, answered(answer_of(response, &what), what)));
+        let sum = sum.map(|what| answered(0, what));
+        let seen = SeenSpan { trace, span, parent: item.span.parent_span_id(), call, sum };
         self.settle(at.0, |calls, changes| calls.observe(&seen, at.0, changes));
     }
 
@@ -387,126 +407,6 @@ impl Aggregator {
         Some((response, found.tokens?))
     }
 
-    /// Measures a log event of an operation.
-    fn event<'a>(
-        &mut self,
-        tag: &[u8],
-        metadata_run: &mut MetadataRun<'a>,
-        log: &LogEvent<'a>,
-        visitor: &mut SpanFieldVisitor<'_, 'a>,
-        at: (Tick, u64),
-    ) {
-        metadata_run.complete(&mut visitor.further);
-        let (fields, ids) = (&visitor.fields, log.ids);
-        let nanos = events::nanos(fields);
-        let is_tool = fields.has_any(Attribute::ToolName.bit() | Attribute::ToolCallId.bit());
-        if is_tool && nanos.is_none() && !fields.calls_model() {
-            // It tells of a decision, not of the tool.
-            return;
-        }
-        let from = nanos.map_or(0, |nanos| log.unix_nanos.saturating_sub(nanos));
-        let measured = MeasuredSpan {
-            fields,
-            further: &visitor.further,
-            status: StatusCode::Unset,
-            kind: &[],
-            from,
-            to: log.unix_nanos,
-            ids,
-            weight: 1.0,
-            is_kept: self.is_kept(ids),
-        };
-        let Some(group) = self.group_of(tag, metadata_run, Some(&log.telemetry), &measured) else {
-            self.tally.overflow += 1;
-            return;
-        };
-        self.tally.measured_events += 1;
-        let id = events::operation_id(fields, fields.calls_model());
-        match ids {
-            Some((trace, span)) => {
-                self.event_in_span(group, (trace, span, log.name), id, &measured, at);
-            }
-            None => {
-                let counts = self.event_alone(group, id, &measured, at);
-                if let Some(findings) = &mut self.findings {
-                    observe::tell(findings, &metadata_run.origin, &measured, counts.as_ref());
-                }
-            }
-        }
-    }
-
-    /// Measures the tokens of an event that stands in a span.
-    fn event_in_span(
-        &mut self,
-        group: usize,
-        (trace, span, name): (TraceId, SpanId, &[u8]),
-        id: Option<u64>,
-        measured: &MeasuredSpan<'_, '_>,
-        at: (Tick, u64),
-    ) {
-        let Some(found) = self.groups.measure_tokens(group, measured, at) else { return };
-        self.tally.overflow += u64::from(found.is_overflow);
-        let Some(mut what) = found.tokens else { return };
-        if let Some(models) = &mut self.models {
-            what.model = models.index(measured, at.0);
-        }
-        let response = id.map_or(0, |id| id.max(1));
-        let name = xxhash_rust::xxh3::xxh3_64(name);
-        let tokens = xxhash_rust::xxh3::xxh3_64(&what.tokens.distinctive().to_le_bytes());
-        let event = EventOfCall { name: low(name), tokens: low(tokens) };
-        let (from, to) = (measured.from, measured.to);
-        let what = AnsweredCall { answer: 0, ids: (trace, span), from, to, what };
-        let seen = SeenEvent { trace, span, response, event, what };
-        self.settle(at.0, |calls, changes| calls.observe_event(&seen, at.0, changes));
-    }
-
-    /// Measures a log of a model server, where such are asked for, and says whether it tells of a call.
-    fn server_log(
-        &mut self,
-        tag: &[u8],
-        dimensions: &[String],
-        step: &ItemStep<'_>,
-        at: (Tick, u64),
-    ) -> bool {
-        let Some(logs) = &mut self.server_logs else { return false };
-        let (is_measured, call) = logs.measure(tag, step, at);
-        self.changed |= is_measured;
-        let Some(call) = call else { return false };
-        let mut visitor = SpanFieldVisitor::new(dimensions);
-        let event = call.event(&mut visitor);
-        let mut run = self.metadata_run(tag, dimensions, &event.telemetry);
-        self.event(tag, &mut run, &event, &mut visitor, at);
-        true
-    }
-
-    /// Measures an event that stands in no span.
-    fn event_alone(
-        &mut self,
-        group: usize,
-        id: Option<u64>,
-        measured: &MeasuredSpan<'_, '_>,
-        at: (Tick, u64),
-    ) -> Option<TokenCounts> {
-        if id.is_some_and(|id| !self.events.is_new(id)) {
-            self.tally.duplicate_calls += 1;
-            return None;
-        }
-        let Some(mut found) = self.groups.measure(group, measured, at) else {
-            self.tally.overflow += 1;
-            return None;
-        };
-        self.tally.overflow += u64::from(found.is_overflow);
-        self.note_model(&mut found, measured, at.0);
-        if let Some(tokens) = &found.tokens {
-            self.count(tokens, |_| None);
-        }
-        let counted = self.groups.counted_event(&found, measured);
-        if let Some((id, counted)) = id.zip(counted) {
-            self.events.event(id, counted, at.0);
-        }
-        found.tokens
-    }
-
     /// Counts an operation in the table of models, if there is one and it calls a model.
     #[inline]
     fn note_model(&mut self, found: &mut Measured, measured: &MeasuredSpan<'_, '_>, now: Tick) {
@@ -514,17 +414,6 @@ impl Aggregator {
         found.model = models.call(measured, now);
         if let Some(tokens) = &mut found.tokens {
             tokens.model = found.model;
-        }
-    }
-
-    fn take_back_event(&mut self, event: &CountedEvent) {
-        self.tally.duplicate_calls += 1;
-        self.groups.take_back_event(event);
-        if let Some(models) = &mut self.models {
-            models.take_back_call(event.model, event.has_failed);
-        }
-        if let Some(tokens) = &event.tokens {
-            self.take_back(tokens);
         }
     }
 
@@ -561,32 +450,14 @@ impl Aggregator {
             });
         }
     }
-
-    fn count(&mut self, counts: &TokenCounts, exemplar: impl Fn(f64) -> Option<Exemplar>) {
-        self.groups.count(counts, exemplar);
-        if let Some(models) = &mut self.models {
-            models.count(counts);
-        }
-        self.totals.input += counts.tokens.input().unwrap_or(0.0) * counts.weight;
-        self.totals.output += counts.tokens.output().unwrap_or(0.0) * counts.weight;
-        self.totals.cost.add(counts.cost, counts.weight, 1);
-    }
-
-    fn take_back(&mut self, counts: &TokenCounts) {
-        self.groups.take_back(counts);
-        if let Some(models) = &mut self.models {
-            models.take_back(counts);
-        }
-        self.totals.input -= counts.tokens.input().unwrap_or(0.0) * counts.weight;
-        self.totals.output -= counts.tokens.output().unwrap_or(0.0) * counts.weight;
-        self.totals.cost.add(counts.cost, counts.weight, -1);
-    }
 }
 
 #[cfg(test)]
 mod event_tests;
 #[cfg(test)]
 mod measurement_tests;
+#[cfg(test)]
+mod nested_tests;
 #[cfg(test)]
 mod reported_tests;
 #[cfg(test)]

@@ -36,6 +36,10 @@ pub(super) fn tell(
             response_model: fields.get(Attribute::ResponseModel),
             fingerprint: fields.get(Attribute::Fingerprint),
             conversation,
+            input_messages: fields.get(Attribute::InputMessages),
+            system_instructions: fields.get(Attribute::SystemInstructions),
+            finish_reasons: fields.get(Attribute::FinishReasons),
+            events: measured.events,
             seconds: measured.seconds(),
             first_chunk: fields.amount(Attribute::FirstChunk),
             tokens: UsedTokens {

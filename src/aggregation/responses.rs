@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
-use super::calls::CallChanges;
-use super::usage::TokenCounts;
+use super::calls::{CallChanges, SaidUsage};
+use super::usage::{TokenCounts, Tokens};
 use crate::clock::Tick;
 use crate::model::{SpanId, TraceId};
 
@@ -199,6 +199,12 @@ impl<C: Copy> Alike<C> {
             }
             known.counted = counts;
         }
+    }
+}
+
+impl SaidUsage for AnsweredCall<TokenCounts> {
+    fn tokens(&self) -> Tokens {
+        self.what.tokens
     }
 }
 

@@ -126,6 +126,7 @@ mod tests {
                     further: &[first, second],
                     status,
                     kind: encoded.last().unwrap(),
+                    events: &[],
                     from: 0,
                     to: 0,
                     ids: None,

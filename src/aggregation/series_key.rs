@@ -3,7 +3,7 @@
 use super::attribute::Attribute;
 use super::measured::MeasuredSpan;
 use super::semconv::SemconvVersion;
-use crate::codec::msgpack::str;
+use crate::codec::msgpack::{str, text_of};
 
 /// What tells model calls apart, beside the further dimensions.
 pub(super) const OF_CALLS: &[Attribute] = &[
@@ -14,6 +14,10 @@ pub(super) const OF_CALLS: &[Attribute] = &[
     Attribute::Address,
     Attribute::Port,
 ];
+
+/// How long the text of a dimension may be, in bytes. Backends take as much as a label, Mimir 2048 bytes and releases of
+/// Fluent Bit before 5.0 1024, and what is longer is no name of anything.
+const LONGEST_TEXT: usize = 1024;
 
 /// The keys of the dimensions, encoded.
 #[derive(Debug)]
@@ -51,10 +55,40 @@ impl SeriesKeys {
         for (key, value) in own.chain(further) {
             if !value.is_empty() {
                 encoded.extend_from_slice(key);
-                encoded.extend_from_slice(value);
+                push_value(&mut encoded, value);
                 pairs += 1;
             }
         }
         (encoded, pairs)
+    }
+}
+
+/// Appends the encoded value of a dimension, of a text at most [`LONGEST_TEXT`].
+fn push_value(out: &mut Vec<u8>, encoded: &[u8]) {
+    match text_of(encoded).filter(|text| text.len() > LONGEST_TEXT) {
+        Some(text) => {
+            str(out, text.get(..text.floor_char_boundary(LONGEST_TEXT)).unwrap_or_default())
+        }
+        None => out.extend_from_slice(encoded),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_are_cut_and_all_else_is_left_as_it_is() {
+        let mut short = Vec::new();
+        str(&mut short, &"x".repeat(LONGEST_TEXT));
+        for value in [&short[..], b"\x07", b"\xc3"] {
+            let mut out = Vec::new();
+            push_value(&mut out, value);
+            assert_eq!(out, value);
+        }
+        let (mut long, mut out) = (Vec::new(), Vec::new());
+        str(&mut long, &format!("x{}", "é".repeat(LONGEST_TEXT)));
+        push_value(&mut out, &long);
+        assert_eq!(text_of(&out), Some(&*format!("x{}", "é".repeat(LONGEST_TEXT / 2 - 1))));
     }
 }

@@ -60,7 +60,7 @@ pub(super) struct Read {
     buckets: Vec<i64>,
     start: i64,
     time: i64,
-    exemplars: usize,
+    pub(super) exemplars: usize,
     temporality: String,
 }
 

@@ -112,6 +112,15 @@ impl Tokens {
         self.parts.iter().enumerate().filter_map(said)
     }
 
+    /// The share of those taken in that was read from a cache, where that is said.
+    pub(super) fn cache_hit_ratio(&self) -> Option<f64> {
+        let read = number(*self.parts.get(TokenKind::CacheRead as usize)?)?;
+        let input = self.input()?;
+        // An input that is less than its cached part was counted without it.
+        let input = if read > input { input + read } else { input };
+        (input > 0.0).then_some(read / input)
+    }
+
     /// What tells calls with other tokens apart: those taken in and given out.
     pub(super) fn distinctive(&self) -> u64 {
         (u64::from(self.input) << 32) | u64::from(self.output)
@@ -128,14 +137,26 @@ impl Default for ModelIndex {
     }
 }
 
+/// The name of an operation, by its place among those that were seen; the default is any other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct OperationIndex(pub(super) u8);
+
+impl Default for OperationIndex {
+    fn default() -> Self {
+        Self(u8::MAX)
+    }
+}
+
 /// The tokens of one call, and where they are counted.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct TokenCounts {
     pub(super) group: usize,
     pub(super) group_id: u64,
-    pub(super) series: SeriesHandle,
+    /// `None` of an operation that does not call a model itself.
+    pub(super) series: Option<SeriesHandle>,
     pub(super) tokens: Tokens,
     pub(super) model: ModelIndex,
+    pub(super) operation: OperationIndex,
     pub(super) weight: f64,
     /// `None` where costs are not asked for.
     pub(super) cost: Option<CallCost>,
@@ -156,5 +177,24 @@ mod tests {
         let most = f64::from(u32::MAX - 1);
         assert_eq!(tokens.parts().collect::<Vec<_>>(), [(2, most)]);
         assert_ne!(tokens.distinctive(), Tokens::new(None, Some(10.0)).distinctive());
+    }
+
+    #[test]
+    fn the_share_of_the_cache_is_of_all_that_was_taken_in() {
+        for (input, read, expected) in [
+            (Some(100.0), Some(25.0), Some(0.25)),
+            (Some(100.0), Some(0.0), Some(0.0)),
+            (Some(100.0), Some(100.0), Some(1.0)),
+            (Some(100.0), Some(300.0), Some(0.75)),
+            (Some(100.0), None, None),
+            (None, Some(5.0), None),
+            (Some(0.0), Some(0.0), None),
+        ] {
+            let mut tokens = Tokens::new(input, None);
+            if let Some(read) = read {
+                tokens.set(TokenKind::CacheRead, read);
+            }
+            assert_eq!(tokens.cache_hit_ratio(), expected, "{input:?} {read:?}");
+        }
     }
 }

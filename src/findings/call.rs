@@ -87,6 +87,14 @@ pub struct ObservedCall<'a> {
     pub fingerprint: &'a [u8],
     /// `gen_ai.conversation.id`
     pub conversation: &'a [u8],
+    /// `gen_ai.input.messages`
+    pub input_messages: &'a [u8],
+    /// `gen_ai.system_instructions`
+    pub system_instructions: &'a [u8],
+    /// `gen_ai.response.finish_reasons`
+    pub finish_reasons: &'a [u8],
+    /// The array of events of its span.
+    pub events: &'a [u8],
     /// What it took.
     pub seconds: Option<f64>,
     /// How long after its start the answer began.
@@ -161,7 +169,17 @@ impl ObservedTool<'_> {
 
 fn conversation_hash(conversation: &[u8], ids: Option<(TraceId, SpanId)>) -> Option<u64> {
     match text_of(conversation) {
-        Some(id) if !id.is_empty() => Some(xxh3_64(id.as_bytes())),
-        _ => ids.map(|(trace, _)| xxh3_64_with_seed(&trace.0, 1)),
+        Some(id) if !id.is_empty() => Some(hash_of_id(id)),
+        _ => ids.map(|(trace, _)| hash_of_trace(&trace)),
     }
+}
+
+/// The hash of a conversation by its id.
+pub(super) fn hash_of_id(id: &str) -> u64 {
+    xxh3_64(id.as_bytes())
+}
+
+/// The hash of a trace that has no conversation.
+pub(super) fn hash_of_trace(trace: &TraceId) -> u64 {
+    xxh3_64_with_seed(&trace.0, 1)
 }

@@ -15,6 +15,8 @@ listed_enum! {
         ServedModel,
         /// Agents that go round in circles.
         Runaway,
+        /// The same prompt, and similar ones, with different outcomes.
+        Prompts,
     }
 }
 
@@ -27,6 +29,7 @@ impl Check {
             Self::Usage => "usage",
             Self::ServedModel => "served_model",
             Self::Runaway => "runaway",
+            Self::Prompts => "prompts",
         }
     }
 }
@@ -43,6 +46,16 @@ pub enum CheckMode {
     On,
 }
 
+/// What prompts are hashed under: a seed, and a key for what is told of them. It is in no debug output.
+#[derive(Clone, Copy)]
+pub struct PromptSecret(pub [u64; 2]);
+
+impl std::fmt::Debug for PromptSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PromptSecret")
+    }
+}
+
 /// What is looked for, and how.
 #[derive(Debug, Clone)]
 pub struct FindingsConfig {
@@ -52,6 +65,10 @@ pub struct FindingsConfig {
     pub max_keys: usize,
     /// Beyond how many tokens in a minute a conversation has run away; 0 for none.
     pub tokens_per_minute: u64,
+    /// How many prompts are remembered as hashes at most.
+    pub max_prompts: usize,
+    /// What prompts are hashed under.
+    pub prompt_secret: PromptSecret,
     /// The tag of log events and of the metric; that of the spans where there is none.
     pub tag: Option<Vec<u8>>,
     /// What the points of the metric say.

@@ -24,6 +24,8 @@ pub(super) enum FindingKind {
     RepeatedToolCall,
     ToolCycle,
     TokenVelocity,
+    SamePrompt,
+    SimilarPrompts,
 }
 
 impl FindingKind {
@@ -37,6 +39,8 @@ impl FindingKind {
             Self::RepeatedToolCall => "repeated_tool_call",
             Self::ToolCycle => "tool_cycle",
             Self::TokenVelocity => "token_velocity",
+            Self::SamePrompt => "same_prompt",
+            Self::SimilarPrompts => "similar_prompts",
         }
     }
 }

@@ -11,6 +11,7 @@ mod counts;
 mod finding;
 mod level;
 mod log2;
+mod prompts;
 mod report;
 mod runaway;
 mod served;
@@ -18,9 +19,10 @@ mod share;
 mod usage;
 
 pub use self::call::{CallOrigin, ObservedCall, ObservedTool, UsedTokens};
-pub use self::config::{Check, CheckMode, FindingsConfig};
+pub use self::config::{Check, CheckMode, FindingsConfig, PromptSecret};
 pub use self::counts::METRIC;
 pub use self::report::{FindingsTally, KeptFinding};
+pub use self::runaway::{ConversationState, ToldRunaway};
 
 use std::collections::HashMap;
 
@@ -28,6 +30,7 @@ use foldhash::fast::RandomState;
 
 use self::changes::Changes;
 use self::finding::Subject;
+use self::prompts::{PromptNorms, PromptWatch};
 use self::report::Report;
 use self::runaway::Runaways;
 use self::served::ServedModels;
@@ -42,6 +45,7 @@ struct KeyState {
     used: u64,
     changes: Option<Box<Changes>>,
     served: Option<Box<ServedModels>>,
+    prompts: Option<Box<PromptNorms>>,
 }
 
 /// How long a key is kept that nothing comes of when there is no room for another, in nanoseconds.
@@ -57,6 +61,7 @@ pub struct Findings {
     made_room: u64,
     usage: Option<UsageWatch>,
     runaways: Option<Runaways>,
+    prompts: Option<Box<PromptWatch>>,
     report: Report,
 }
 
@@ -70,6 +75,8 @@ impl Findings {
             made_room: 0,
             usage: is_on(Check::Usage).then(UsageWatch::default),
             runaways: is_on(Check::Runaway).then(|| Runaways::new(config.tokens_per_minute)),
+            prompts: is_on(Check::Prompts)
+                .then(|| Box::new(PromptWatch::new(config.prompt_secret, config.max_prompts))),
             report: Report::new(&config, unix_nanos),
             config,
         }
@@ -95,6 +102,9 @@ impl Findings {
         if let Some(served) = &mut key.served {
             served.call(call, &key.subject, &mut self.report);
         }
+        if let Some((watch, norms)) = self.prompts.as_mut().zip(key.prompts.as_mut()) {
+            watch.call(call, hash, (norms, &key.subject), &mut self.report);
+        }
     }
 
     /// Looks at a call of a tool.
@@ -104,12 +114,26 @@ impl Findings {
         }
     }
 
+    /// Whether conversations are watched.
+    #[must_use]
+    pub const fn watches_conversations(&self) -> bool {
+        self.runaways.is_some()
+    }
+
+    /// What is known of a conversation, or of a trace by its hexadecimal digits, if anything of it was seen and is
+    /// remembered.
+    #[must_use]
+    pub fn conversation(&self, id: &str) -> Option<ConversationState> {
+        self.runaways.as_ref()?.state(id)
+    }
+
     /// Adds a key, if there is room and anything is looked for by keys.
     #[cold]
     fn add_key(&mut self, hash: u64, call: &ObservedCall<'_>) -> bool {
         let is_on = |check| self.config.mode(check) != CheckMode::Off;
         let (changes, served) = (is_on(Check::Changes), is_on(Check::ServedModel));
-        if !changes && !served {
+        let prompts = is_on(Check::Prompts);
+        if !changes && !served && !prompts {
             return false;
         }
         let now = call.unix_nanos;
@@ -128,6 +152,7 @@ impl Findings {
             used: now,
             changes: changes.then(|| Box::new(Changes::new(now))),
             served: served.then(Box::default),
+            prompts: prompts.then(Box::default),
         };
         self.keys.insert(hash, key);
         true

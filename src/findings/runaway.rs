@@ -5,11 +5,12 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use super::call::{CallOrigin, ObservedCall, ObservedTool};
+use super::call::{CallOrigin, ObservedCall, ObservedTool, hash_of_id, hash_of_trace};
 use super::config::Check;
 use super::finding::{Finding, FindingKind, Ids, cut};
 use super::report::Report;
 use crate::codec::msgpack::text_of;
+use crate::model::TraceId;
 
 /// Conversations of one generation: those of the last are known too, so that twice as many are.
 const MAX_CONVERSATIONS: usize = 4096;
@@ -32,9 +33,47 @@ struct Conversation {
     /// When the minute that is counted began, in Unix nanoseconds, and the tokens of it and of the one before.
     minute: u64,
     tokens: [u64; 2],
-    told_often: bool,
-    told_circle: bool,
-    told_tokens: bool,
+    /// When each finding was told, in Unix nanoseconds (0 where it was not), and its number, in the order of [`TELLS`].
+    told: [(u64, u64); TELLS.len()],
+    /// Calls of tools in all, and when the last call of a tool or a model ended, in Unix nanoseconds.
+    tool_calls: u64,
+    last: u64,
+}
+
+/// The kinds of findings, and what their numbers are.
+const TELLS: [(FindingKind, &str); 3] = [
+    (FindingKind::RepeatedToolCall, "calls"),
+    (FindingKind::ToolCycle, "calls"),
+    (FindingKind::TokenVelocity, "tokens_per_minute"),
+];
+const OFTEN: usize = 0;
+const CIRCLE: usize = 1;
+const TOKENS: usize = 2;
+
+/// A finding that was told of a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ToldRunaway {
+    /// The type of the finding.
+    pub name: &'static str,
+    /// When the call ended that gave it away, in Unix nanoseconds.
+    pub unix_nanos: u64,
+    /// What was counted then, and how many.
+    pub counts: &'static str,
+    /// See `counts`.
+    pub number: u64,
+}
+
+/// What is known of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConversationState {
+    /// What was told of it; nothing as long as it is well.
+    pub told: Vec<ToldRunaway>,
+    /// Calls of tools whose arguments are known.
+    pub tool_calls: u64,
+    /// Tokens of the minute before the last call of a model, as the limit counts them.
+    pub tokens_per_minute: u64,
+    /// When its last call ended, in Unix nanoseconds.
+    pub last_unix_nanos: u64,
 }
 
 /// What is found in the calls of a conversation.
@@ -51,6 +90,17 @@ impl Conversation {
             *last = call;
         }
         self.count = (self.count + 1).min(REMEMBERED);
+        self.tool_calls = self.tool_calls.saturating_add(1);
+    }
+
+    fn is_told(&self, finding: usize) -> bool {
+        self.told.get(finding).is_some_and(|(unix_nanos, _)| *unix_nanos > 0)
+    }
+
+    fn note(&mut self, finding: usize, unix_nanos: u64, number: u64) {
+        if let Some(told) = self.told.get_mut(finding) {
+            *told = (unix_nanos.max(1), number);
+        }
     }
 
     /// The calls that are remembered, the newest first.
@@ -62,10 +112,10 @@ impl Conversation {
         let mut calls = self.newest();
         let last = calls.next()?;
         let often = 1 + calls.filter(|call| *call == last).count();
-        if often >= TOO_OFTEN && !self.told_often {
+        if often >= TOO_OFTEN && !self.is_told(OFTEN) {
             return Some(Round::Often(often));
         }
-        if self.told_circle || often < ROUNDS {
+        if self.is_told(CIRCLE) || often < ROUNDS {
             return None;
         }
         let is_circle = |length: &usize| {
@@ -95,9 +145,20 @@ impl Conversation {
             self.tokens = [0, self.tokens[0]];
         }
         self.tokens[0] = self.tokens[0].saturating_add(tokens);
+        self.velocity(now)
+    }
+
+    /// The tokens of the minute before a time at which, or after which, the last ones were spent.
+    fn velocity(&self, now: u64) -> u64 {
+        let passed = now.saturating_sub(self.minute);
+        let ([this, before], since) = match passed / MINUTE {
+            0 => (self.tokens, 0),
+            1 => ([0, self.tokens[0]], MINUTE),
+            _ => return 0,
+        };
         // The minute before counts by what of it is within the last sixty seconds.
-        let left = MINUTE.saturating_sub(now.saturating_sub(self.minute)) as f64 / MINUTE as f64;
-        self.tokens[0].saturating_add(whole(self.tokens[1] as f64 * left))
+        let left = MINUTE.saturating_sub(passed - since) as f64 / MINUTE as f64;
+        this.saturating_add(whole(before as f64 * left))
     }
 }
 
@@ -135,22 +196,41 @@ impl Runaways {
         self.young.entry(hash).or_default()
     }
 
+    /// What is known of a conversation or a trace.
+    pub(super) fn state(&self, id: &str) -> Option<ConversationState> {
+        let of = |hash: u64| self.young.get(&hash).or_else(|| self.old.get(&hash));
+        let by_trace = || of(hash_of_trace(&TraceId::from_hex(id.as_bytes())?));
+        let known = of(hash_of_id(id)).or_else(by_trace)?;
+        let told = known.told.iter().zip(TELLS).filter(|((unix_nanos, _), _)| *unix_nanos > 0);
+        let told = told.map(|((unix_nanos, number), (kind, counts))| {
+            let (name, unix_nanos, number) = (kind.name(), *unix_nanos, *number);
+            ToldRunaway { name, unix_nanos, counts, number }
+        });
+        Some(ConversationState {
+            told: told.collect(),
+            tool_calls: known.tool_calls,
+            tokens_per_minute: known.velocity(known.last),
+            last_unix_nanos: known.last,
+        })
+    }
+
     pub(super) fn tool(&mut self, tool: &ObservedTool<'_>, report: &mut Report) {
         let Some((hash, call)) = tool.conversation_hash().zip(tool.call_hash()) else { return };
         let conversation = self.conversation(hash);
         conversation.push(low(call));
+        conversation.last = conversation.last.max(tool.unix_nanos);
         let Some(round) = conversation.rounds() else { return };
         let name = cut(text_of(tool.name).unwrap_or_default());
         let (kind, calls, says) = match round {
             Round::Often(often) => {
-                conversation.told_often = true;
+                conversation.note(OFTEN, tool.unix_nanos, often as u64);
                 let says = format!(
                     "tool '{name}' was called {often} times with the same arguments in one conversation"
                 );
                 (FindingKind::RepeatedToolCall, often, says)
             }
             Round::Circle(length) => {
-                conversation.told_circle = true;
+                conversation.note(CIRCLE, tool.unix_nanos, length as u64);
                 let says = format!(
                     "the same {length} calls of tools came {ROUNDS} times in a row in one conversation"
                 );
@@ -178,10 +258,11 @@ impl Runaways {
         let limit = self.tokens_per_minute;
         let conversation = self.conversation(hash);
         let spent = conversation.spend(tokens, call.unix_nanos);
-        if spent <= limit || conversation.told_tokens {
+        conversation.last = conversation.last.max(call.unix_nanos);
+        if spent <= limit || conversation.is_told(TOKENS) {
             return;
         }
-        conversation.told_tokens = true;
+        conversation.note(TOKENS, call.unix_nanos, spent);
         let told = Told { origin: call.origin, ids: call.ids, unix_nanos: call.unix_nanos };
         let texts = [("gen_ai.conversation.id", text_of(call.conversation).unwrap_or_default())];
         let says = format!("one conversation took {spent} tokens in a minute, more than {limit}");

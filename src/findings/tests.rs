@@ -20,27 +20,29 @@ fn config(check: Check, mode: CheckMode) -> FindingsConfig {
         modes,
         max_keys: 100,
         tokens_per_minute: 1000,
+        max_prompts: 1000,
+        prompt_secret: PromptSecret([1, 2]),
         tag: None,
         temporality: Temporality::Cumulative,
         position: Position { run: 7, after: 2 },
     }
 }
 
-fn finder(check: Check, mode: CheckMode) -> Findings {
+pub(super) fn finder(check: Check, mode: CheckMode) -> Findings {
     let mut findings = Findings::new(config(check, mode), 0);
     findings.set_tag(b"ai");
     findings
 }
 
 /// An encoded text.
-fn text(text: &str) -> Vec<u8> {
+pub(super) fn text(text: &str) -> Vec<u8> {
     let mut out = Vec::new();
     crate::codec::msgpack::str(&mut out, text);
     out
 }
 
 /// The encoded resource of a service.
-fn resource(service: &str) -> Vec<u8> {
+pub(super) fn resource(service: &str) -> Vec<u8> {
     rmp_serde::to_vec(&serde_json::json!({"attributes": {"service.name": service}})).unwrap()
 }
 
@@ -49,7 +51,7 @@ fn scope(version: &str) -> Vec<u8> {
 }
 
 /// A call that says nothing wrong.
-fn call<'a>(origin: &'a CallOrigin<'a>, number: u64) -> ObservedCall<'a> {
+pub(super) fn call<'a>(origin: &'a CallOrigin<'a>, number: u64) -> ObservedCall<'a> {
     ObservedCall {
         origin,
         unix_nanos: 100 * DAY + number * SECOND,
@@ -59,6 +61,10 @@ fn call<'a>(origin: &'a CallOrigin<'a>, number: u64) -> ObservedCall<'a> {
         response_model: b"\xa6gpt-4o",
         fingerprint: &[],
         conversation: &[],
+        input_messages: &[],
+        system_instructions: &[],
+        finish_reasons: &[],
+        events: &[],
         seconds: Some(1.0),
         first_chunk: None,
         tokens: UsedTokens { input: Some(100.0), output: Some(20.0), ..UsedTokens::default() },
@@ -69,7 +75,7 @@ fn call<'a>(origin: &'a CallOrigin<'a>, number: u64) -> ObservedCall<'a> {
 }
 
 /// The log records of what was found.
-fn events(findings: &mut Findings) -> Vec<(String, LogRecord)> {
+pub(super) fn events(findings: &mut Findings) -> Vec<(String, LogRecord)> {
     let mut all = Vec::new();
     for emission in findings.take_events() {
         assert_eq!(emission.tag, b"ai");
@@ -101,7 +107,7 @@ fn value(value: &Option<opentelemetry_proto::tonic::common::v1::AnyValue>) -> St
     }
 }
 
-fn attribute(log: &LogRecord, key: &str) -> String {
+pub(super) fn attribute(log: &LogRecord, key: &str) -> String {
     log.attributes
         .iter()
         .find(|pair| pair.key == key)
@@ -118,17 +124,17 @@ fn found(findings: &mut Findings) -> Vec<String> {
 }
 
 /// Numbers that look drawn.
-struct Drawn(u64);
+pub(super) struct Drawn(pub(super) u64);
 
 impl Drawn {
-    fn uniform(&mut self) -> f64 {
+    pub(super) fn uniform(&mut self) -> f64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    fn normal(&mut self) -> f64 {
+    pub(super) fn normal(&mut self) -> f64 {
         let radius = (-2.0 * self.uniform().max(1e-12).ln()).sqrt();
         radius * (std::f64::consts::TAU * self.uniform()).cos()
     }
@@ -357,6 +363,27 @@ fn runaway_agents_are_found() {
     assert_eq!(spend(&mut findings, b"\xa1b", 0, tokens(5000.0, 4900.0)), none);
     assert_eq!(spend(&mut findings, b"\xa1b", 30, tokens(901.0, 0.0)), ["token_velocity"]);
     assert_eq!(spend(&mut findings, b"\xa1b", 31, tokens(9010.0, 0.0)), none);
+
+    // What is known of each, by its id, or by that of its trace where it has none.
+    let told = |name, unix_nanos, counts, number| ToldRunaway { name, unix_nanos, counts, number };
+    let state = |id: &str| findings.conversation(id);
+    let one = state("1").unwrap();
+    assert_eq!(one.told, [told("repeated_tool_call", DAY, "calls", 6)]);
+    assert_eq!((one.tool_calls, one.tokens_per_minute, one.last_unix_nanos), (76, 0, DAY));
+    assert_eq!(state("2").unwrap().told, [told("tool_cycle", DAY, "calls", 5)]);
+    assert_eq!(state("3").map(|it| (it.told, it.tool_calls)), Some((Vec::new(), 14)));
+    let spender = state("b").unwrap();
+    assert_eq!(
+        spender.told,
+        [told("token_velocity", DAY + 30 * SECOND, "tokens_per_minute", 1001)]
+    );
+    assert_eq!((spender.tokens_per_minute, spender.tool_calls), (10_011, 0));
+    assert_eq!(state("nobody"), None);
+    assert_eq!(state(&"03".repeat(16)), None);
+    findings.tool(&tool(&origin, &[], &arguments[0]));
+    assert_eq!(findings.conversation(&"03".repeat(16)).unwrap().tool_calls, 1);
+    assert!(findings.watches_conversations());
+    assert!(!finder(Check::Usage, CheckMode::On).watches_conversations());
 }
 
 /// Guarantees: a hundred thousand services, libraries and conversations take bounded memory, calls that are not watched
@@ -384,9 +411,10 @@ fn what_is_learned_is_bounded() {
     let origin = CallOrigin::new(Some(&resource), None);
     findings.call(&ObservedCall { unix_nanos: 102 * DAY, ..call(&origin, 1) });
     assert_eq!(findings.tally().keys, 1);
-    let key = size_of::<KeyState>() + size_of::<Changes>() + size_of::<ServedModels>();
+    let boxes = [size_of::<Changes>(), size_of::<ServedModels>(), size_of::<PromptNorms>()];
+    let key = size_of::<KeyState>() + boxes.iter().sum::<usize>();
     println!("{key} bytes for a key beside its names");
-    assert!(key < 1024, "{key}");
+    assert!(key < 1280, "{key}");
 }
 
 /// Guarantees: a check that warns says lines and no events, one that is off finds nothing, and all that are found

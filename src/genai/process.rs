@@ -9,9 +9,9 @@ use super::dialects::added::AddedDialects;
 use super::failure::{FailedEvent, FailureReason, OnFailure};
 use super::findings::{self, FindingSet};
 use super::mask::{Masker, values};
-use super::normalize::{Conventions, Detection, EventValues, Normalizer};
+use super::normalize::{Conventions, EventValues, Normalizer, SeenAttributes};
 use super::redact::{Detector, FindingSource, KeyRules, Pattern, Redactor, Replacement};
-use super::span::{DetectionVisitor, MetricRenamer, normalize_span, set_schema_url};
+use super::span::{DetectionVisitor, MetricRenamer, is_outdated, normalize_span, set_schema_url};
 use crate::codec::msgpack;
 use crate::codec::records::layout::{VERSION, keys};
 use crate::codec::records::{
@@ -109,6 +109,8 @@ struct Label {
     newer: bool,
     /// Whether there are values beside it that may be content and cannot be searched.
     hides: bool,
+    /// Whether its scope has the schema URL of an older release.
+    outdated: bool,
 }
 
 /// What becomes of an event in its chunk.
@@ -217,11 +219,13 @@ impl ContextProcessor {
         let mut rewriter = ChunkRewriter::with_capacity(chunk, expected);
         let mut items = ItemReader::new(chunk);
         let mut known = Label::default();
+        let mut seen = SeenAttributes::with_room();
         self.marker.clear();
         loop {
-            let mut visitor = DetectionVisitor::new(self.normalizer.as_mut());
+            seen.clear();
+            let normalizer = self.normalizer.as_ref();
+            let mut visitor = DetectionVisitor { normalizer, seen: &mut seen };
             let Some(step) = items.step(&mut visitor) else { return rewriter.finish() };
-            let detection = visitor.detection;
             let action = match &step {
                 ItemStep::Item(item) => {
                     let label = if item.new_metadata { self.label(item) } else { known };
@@ -229,7 +233,7 @@ impl ContextProcessor {
                     if matches!(item.signal(), Signal::Traces | Signal::Metrics) {
                         known = label;
                     }
-                    self.item(item, label, detection, tally)
+                    self.item(item, label, &mut seen, tally)
                 }
                 ItemStep::Marker(marker) => self.marker(marker, tally),
                 ItemStep::Malformed(raw) => {
@@ -275,11 +279,11 @@ impl ContextProcessor {
     }
 
     /// Handles one item.
-    fn item(
+    fn item<'a>(
         &mut self,
-        item: &Item<'_>,
+        item: &Item<'a>,
         label: Label,
-        detection: Detection,
+        seen: &mut SeenAttributes<'a>,
         tally: &mut ContextTally,
     ) -> RecordAction {
         if label.ours || label.newer {
@@ -295,17 +299,17 @@ impl ContextProcessor {
         self.patch.begin(item.event.raw);
         match (item.signal(), &mut self.normalizer) {
             (Signal::Traces, Some(normalizer)) => {
-                let spoken = normalize_span(&item.span, detection, normalizer, &mut self.patch);
+                let spoken = normalize_span(&item.span, seen, normalizer, &mut self.patch);
                 if let Some(spoken) = spoken {
                     tally.normalized.count(spoken);
-                    let conventions = self.settings.conventions;
-                    let scope = item.telemetry.and_then(|telemetry| telemetry.scope);
-                    set_schema_url(&item.event, scope, conventions, &mut self.patch);
+                    if label.outdated {
+                        set_schema_url(&item.event, self.settings.conventions, &mut self.patch);
+                    }
                 }
             }
             (Signal::Metrics, Some(_)) => self.metrics.rename(item.event.body, &mut self.patch),
             (Signal::Traces | Signal::Metrics | Signal::Profiles, _) => {}
-            (Signal::Logs, _) => self.log(&item.event, tally),
+            (Signal::Logs, _) => self.log(&item.event, seen, tally),
         }
         let action = self.finish(item, label, tally);
         if action == RecordAction::Remove || !self.settings.copy_metadata {
@@ -349,14 +353,22 @@ impl ContextProcessor {
         let hides = self.redactor.is_some()
             && !telemetry.raw_values.is_empty()
             && raw_values_hold_content(telemetry.raw_values);
+        let is_span = telemetry.signal == Some(Signal::Traces) && self.normalizer.is_some();
+        let scope = telemetry.scope.filter(|_| is_span);
         Label {
+            outdated: scope.is_some_and(|scope| is_outdated(scope, self.settings.conventions)),
             ours: telemetry.is_past(self.settings.position),
             newer: telemetry.version.is_some_and(|version| version > VERSION),
             hides,
         }
     }
 
-    fn log(&mut self, event: &Event<'_>, tally: &mut ContextTally) {
+    fn log<'a>(
+        &mut self,
+        event: &Event<'a>,
+        seen: &mut SeenAttributes<'a>,
+        tally: &mut ContextTally,
+    ) {
         let mut change = LogChange::default();
         let mut attributes = Vec::new();
         let otlp = event.otlp();
@@ -366,11 +378,11 @@ impl ContextProcessor {
         }
         if let (Some(normalizer), Some(_)) = (&mut self.normalizer, otlp) {
             change.event_name = correlate::event_name(&log);
-            let detection = normalizer.detect_all(log.attributes);
-            if normalizer.calls_for_work(detection, log.attributes)
+            normalizer.look_again(log.attributes, seen);
+            if normalizer.calls_for_work(seen.detection, log.attributes)
                 && let Some(spoken) = normalizer.rewrite(
                     log.attributes,
-                    detection,
+                    seen,
                     &mut EventValues::default(),
                     &mut attributes,
                 )

@@ -4,50 +4,46 @@ use memchr::memmem::Finder;
 
 use super::dialects::DialectSet;
 use super::dialects::added::AddedDialects;
-use super::normalize::{Conventions, Detection, EventValues, Normalizer, provider};
-use crate::codec::msgpack::{self, MapView, elements, int_of, text_of};
+use super::normalize::{Conventions, Detection, EventValues, Normalizer, SeenAttributes, provider};
+use crate::codec::msgpack::{self, Entry, MapView, elements, int_of, text_of};
 use crate::codec::records::layout::keys;
 use crate::codec::records::{AttributeVisitor, Event, MetricView, Patch, SpanView};
 
 /// Looks at the attributes of a span while it is read.
-pub(super) struct DetectionVisitor<'n> {
-    normalizer: Option<&'n mut Normalizer>,
-    /// What they show.
-    pub(super) detection: Detection,
+pub(super) struct DetectionVisitor<'n, 'a> {
+    pub(super) normalizer: Option<&'n Normalizer>,
+    /// What they are.
+    pub(super) seen: &'n mut SeenAttributes<'a>,
 }
 
-impl<'n> DetectionVisitor<'n> {
-    pub(super) fn new(mut normalizer: Option<&'n mut Normalizer>) -> Self {
-        if let Some(normalizer) = &mut normalizer {
-            normalizer.begin();
-        }
-        Self { normalizer, detection: Detection::default() }
-    }
-}
-
-impl<'a> AttributeVisitor<'a> for DetectionVisitor<'_> {
+impl<'a> AttributeVisitor<'a> for DetectionVisitor<'_, 'a> {
     #[inline]
-    fn attribute(&mut self, key: &'a [u8], value: &'a [u8]) {
-        if let Some(normalizer) = &mut self.normalizer {
-            normalizer.detect(&mut self.detection, key, value);
+    fn pair(&mut self, entry: Entry<'a>) {
+        if let Some(normalizer) = self.normalizer {
+            normalizer.look_at(entry, self.seen);
         }
     }
+
+    #[inline]
+    fn attribute(&mut self, _key: &'a [u8], _value: &'a [u8]) {}
 }
 
-/// Notes what is to be replaced in a span, and says which dialects it spoke.
-pub(super) fn normalize_span(
-    span: &SpanView<'_>,
-    detection: Detection,
+/// Notes what is to be replaced in a span, and says which dialects it spoke. `seen` is what was seen of its
+/// attributes.
+pub(super) fn normalize_span<'a>(
+    span: &SpanView<'a>,
+    seen: &mut SeenAttributes<'a>,
     normalizer: &mut Normalizer,
     patch: &mut Patch,
 ) -> Option<DialectSet> {
+    let detection = seen.detection;
     let first_token = first_token(span, detection, normalizer.added);
     let mut events = EventValues::read(span.events, span.attributes, detection.own(), first_token);
     let mut spoken = None;
     let has_work = normalizer.calls_for_work(detection, span.attributes) || events.has_content();
     if has_work && !span.attributes.is_empty() {
         spoken = patch.try_replace(span.attributes, |out| {
-            normalizer.rewrite(span.attributes, detection, &mut events, out)
+            normalizer.rewrite(span.attributes, seen, &mut events, out)
         });
     }
     if spoken.is_some() && events.any_said() && !normalizer.keeps_originals() {
@@ -69,10 +65,10 @@ fn normalize_event(
     normalizer: &mut Normalizer,
     out: &mut Vec<u8>,
 ) -> Option<DialectSet> {
-    let detection = normalizer.detect_all(attributes);
-    let has_work = normalizer.calls_for_work(detection, attributes);
+    let mut seen = normalizer.look(attributes);
+    let has_work = normalizer.calls_for_work(seen.detection, attributes);
     let none = &mut EventValues::default();
-    has_work.then(|| normalizer.rewrite(attributes, detection, none, out)).flatten()
+    has_work.then(|| normalizer.rewrite(attributes, &mut seen, none, out)).flatten()
 }
 
 /// Appends the events that say more than the span's attributes do now.
@@ -98,26 +94,21 @@ fn write_events(
     }
 }
 
-/// Notes the schema URL that the attributes of a span follow now, where its scope has that of an
-/// older release. `scope` is the scope as it was read, perhaps of an earlier record.
-pub(super) fn set_schema_url(
-    event: &Event<'_>,
-    scope: Option<&[u8]>,
-    conventions: Conventions,
-    patch: &mut Patch,
-) {
-    let Some(current) = conventions.schema_url() else { return };
+/// Whether a scope has the schema URL of an older release than attributes follow when they were mapped.
+pub(super) fn is_outdated(scope: &[u8], conventions: Conventions) -> bool {
     let minor = |url: &str| -> Option<u32> {
         let release = url.strip_prefix("https://opentelemetry.io/schemas/1.")?;
         release.split('.').next()?.parse().ok()
     };
-    let outdated = |scope: &[u8]| {
-        let url = MapView::new(scope).get(keys::SCHEMA_URL).and_then(text_of);
-        url.and_then(minor).is_some_and(|said| Some(said) < minor(current))
-    };
-    if !scope.is_some_and(outdated) {
-        return;
-    }
+    let said = || MapView::new(scope).get(keys::SCHEMA_URL).and_then(text_of).and_then(minor);
+    let current = conventions.schema_url();
+    current.is_some_and(|current| said().is_some_and(|said| Some(said) < minor(current)))
+}
+
+/// Notes the schema URL that the attributes of a span follow now, where its scope has that of an
+/// older release.
+pub(super) fn set_schema_url(event: &Event<'_>, conventions: Conventions, patch: &mut Patch) {
+    let Some(current) = conventions.schema_url() else { return };
     let scope = event.otlp().and_then(|otlp| MapView::new(otlp).get(keys::SCOPE));
     if let Some(url) = scope.and_then(|scope| MapView::new(scope).get(keys::SCHEMA_URL)) {
         patch.replace(url, |out| msgpack::str(out, current));
@@ -130,6 +121,9 @@ pub(super) fn first_token(
     detection: Detection,
     added: AddedDialects,
 ) -> Option<f64> {
+    if matches!(span.events, [] | [0x90]) {
+        return None;
+    }
     let first = detection.first_token_event(added)?;
     let start = Some(span.start_unix_nanos()).filter(|start| *start > 0)?;
     let event = elements(span.events)

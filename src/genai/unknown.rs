@@ -20,48 +20,22 @@ pub(super) struct UnknownNames {
     seen: BTreeMap<String, u64>,
     /// Names that were ever counted by themselves.
     named: usize,
-    beginnings: Beginnings,
 }
 
-/// What names of the dialects begin with that a span spoke, which the next one mostly speaks, too.
-#[derive(Debug, Default)]
-struct Beginnings {
-    spoken: DialectSet,
-    all: Vec<&'static str>,
-    /// Their first letters.
-    letters: u32,
-}
-
-impl Beginnings {
-    fn of(&mut self, spoken: DialectSet, added: &'static [Dialect]) {
-        if self.spoken == spoken {
-            return;
-        }
-        self.spoken = spoken;
-        self.all.clear();
-        let dialects = spoken.dialects(added);
-        self.all.extend(dialects.flat_map(|(_, dialect)| dialect.detection.beginnings));
-        self.letters = self.all.iter().fold(0, |letters, name| letters | letter(name.as_bytes()));
-    }
-
-    /// Few names of others have the first letter of one.
-    fn begin(&self, name: &[u8]) -> bool {
-        self.letters & letter(name) != 0
-            && self.all.iter().any(|beginning| name.starts_with(beginning.as_bytes()))
-    }
+/// Whether a name begins as names of these dialects do.
+fn begins(name: &[u8], spoken: DialectSet, added: &'static [Dialect]) -> bool {
+    let first = name.first();
+    let begins = |beginning: &&str| {
+        beginning.as_bytes().first() == first && name.starts_with(beginning.as_bytes())
+    };
+    spoken.dialects(added).any(|(_, dialect)| dialect.detection.beginnings.iter().any(begins))
 }
 
 impl UnknownNames {
     /// Counts those of the names that begin as names of these dialects do.
-    pub(super) fn note<'a>(
-        &mut self,
-        spoken: DialectSet,
-        added: &'static [Dialect],
-        names: impl Iterator<Item = &'a [u8]>,
-    ) {
-        self.beginnings.of(spoken, added);
+    pub(super) fn note(&mut self, spoken: DialectSet, added: &'static [Dialect], names: &[&[u8]]) {
         for name in names {
-            if self.beginnings.begin(name)
+            if begins(name, spoken, added)
                 && let Ok(name) = std::str::from_utf8(name)
             {
                 self.note_one(name);
@@ -95,11 +69,6 @@ impl UnknownNames {
         let counted = self.seen.iter_mut().filter(|(_, count)| **count > 0);
         counted.map(|(name, count)| (name.clone(), std::mem::take(count))).collect()
     }
-}
-
-/// A bit for the first letter, which other bytes may share.
-fn letter(name: &[u8]) -> u32 {
-    name.first().map_or(u32::MAX, |byte| 1 << (byte & 31))
 }
 
 /// The name with `N` for numbers between dots, so that a list counts as one name.
@@ -171,7 +140,7 @@ mod tests {
         let spoken = DialectSet::of(last);
         let mut unknown = UnknownNames::default();
         let note = |unknown: &mut UnknownNames, name: &str| {
-            unknown.note(spoken, &[], std::iter::once(name.as_bytes()));
+            unknown.note(spoken, &[], &[name.as_bytes()]);
         };
         for name in ["gen_ai.x.0.y", "gen_ai.x.17.y", "http.method", "gen_ai.memory.store.id"] {
             note(&mut unknown, name);

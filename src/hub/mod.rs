@@ -24,7 +24,7 @@ pub use drain::{Drained, drain};
 pub use order::{FilterRole, StartedFilter, warning};
 pub use trace_hints::TraceHints;
 use watch::WatchRegistry;
-pub use watch::{StatusSection, StatusSource, WatchedInstance};
+pub use watch::{ConversationVerdict, StatusSection, StatusSource, WatchedInstance};
 
 /// Why a source is drained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

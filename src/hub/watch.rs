@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::Value;
 
 use crate::clock::Tick;
+use crate::model::LastMetrics;
 use crate::stats::{Counters, Log};
 use crate::sync::Mutex;
 
@@ -55,6 +56,39 @@ pub trait StatusSource: Send + Sync {
     /// The rows of now, which are objects. `unix_nanos` is the wall-clock time. A row holds no content of
     /// messages.
     fn rows(&self, now: Tick, unix_nanos: u64) -> Vec<(StatusSection, Value)>;
+
+    /// The metrics that it emitted last, if it makes any.
+    fn metrics(&self) -> Option<LastMetrics> {
+        None
+    }
+
+    /// What it says of a conversation, or of a trace by its id in hexadecimal digits, if it watches these.
+    fn verdict(&self, _id: &str) -> Option<ConversationVerdict> {
+        None
+    }
+}
+
+/// What is known of a conversation: nothing, or an object with its evidence, which holds no content of messages.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ConversationVerdict {
+    /// Nothing is known of it.
+    Unknown,
+    /// Nothing is wrong with it.
+    Ok(Value),
+    /// It has run away.
+    Runaway(Value),
+}
+
+impl ConversationVerdict {
+    /// Its name, and how bad it is.
+    #[must_use]
+    pub const fn name(&self) -> (&'static str, u8) {
+        match self {
+            Self::Unknown => ("unknown", 0),
+            Self::Ok(_) => ("ok", 1),
+            Self::Runaway(_) => ("runaway", 2),
+        }
+    }
 }
 
 /// What status pages of a run show.

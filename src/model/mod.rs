@@ -136,6 +136,17 @@ pub struct Emission {
     pub events: Vec<u8>,
 }
 
+/// The metrics that a filter emitted last, for a page that shows them.
+#[derive(Debug, Clone, Default)]
+pub struct LastMetrics {
+    /// When they were emitted, in nanoseconds since the Unix epoch.
+    pub unix_nanos: u64,
+    /// A stream of msgpack log events.
+    pub events: std::sync::Arc<Vec<u8>>,
+    /// Whether these are all of them.
+    pub is_whole: bool,
+}
+
 /// A trace id of 16 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TraceId(pub [u8; 16]);

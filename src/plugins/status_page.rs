@@ -14,8 +14,8 @@ options! {
     struct Given in pub(super) OPTIONS {
         port: Option<u16> = port,
             Str "status_port" = "off",
-            "Port for a page that shows what our plugins of this Fluent Bit do, for /status.json and for the \
-             probes /healthz and /readyz; or 'off'.";
+            "Port for a page that shows what our plugins of this Fluent Bit do, for /status.json, for /metrics, \
+             which Prometheus scrapes, for /verdict/CONVERSATION, and for the probes /healthz and /readyz; or 'off'.";
         listen: String = listen,
             Str "status_listen" = "127.0.0.1",
             "Address that the status page listens on. It has no login: whoever reaches another address than a \

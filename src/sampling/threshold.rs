@@ -34,6 +34,16 @@ impl Randomness {
         Self(u64::from_be_bytes([0, a, b, c, d, e, f, g]))
     }
 
+    /// The 56 bits.
+    pub(super) const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// That of 56 bits.
+    pub(super) const fn from_bits(bits: u64) -> Self {
+        Self(bits & (RANGE - 1))
+    }
+
     /// Appends the value of `rv`: 14 hex digits.
     pub fn write(self, out: &mut Vec<u8>) {
         out.extend_from_slice(format!("{:014x}", self.0).as_bytes());
@@ -53,6 +63,16 @@ pub struct Threshold(u64);
 impl Threshold {
     /// The threshold that keeps everything.
     pub const ALWAYS: Self = Self(0);
+
+    /// The 56 bits.
+    pub(super) const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// That of 56 bits.
+    pub(super) const fn from_bits(bits: u64) -> Self {
+        Self(bits & (RANGE - 1))
+    }
 
     /// The threshold of a probability from 0 to 1, with the specification's default precision of
     /// four hex digits, more for small probabilities. `None` for 0, which no threshold expresses,

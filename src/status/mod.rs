@@ -7,11 +7,15 @@
 mod document;
 mod health;
 mod host_header;
+mod metrics;
 mod page;
+mod verdict;
 
 pub use document::seconds;
 pub use health::Health;
 pub use page::StatusPage;
 
+#[cfg(test)]
+mod prometheus_tests;
 #[cfg(test)]
 mod tests;

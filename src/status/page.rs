@@ -14,6 +14,8 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use super::document::{Heading, document};
 use super::health::Health;
 use super::host_header::is_ours;
+use super::metrics::MetricsPage;
+use super::verdict::{self, NoVerdict, verdict};
 use crate::clock::{self, Tick};
 use crate::hub::Hub;
 use crate::receive::Page;
@@ -59,6 +61,7 @@ pub struct StatusPage {
     started: u64,
     /// The document that was made last, and when.
     made: Mutex<Option<(Tick, Bytes)>>,
+    metrics: MetricsPage,
 }
 
 impl StatusPage {
@@ -77,6 +80,7 @@ impl StatusPage {
             listen: listen.to_owned(),
             started: clock::unix_nanos(),
             made: Mutex::new(None),
+            metrics: MetricsPage::default(),
         }
     }
 
@@ -101,8 +105,11 @@ impl StatusPage {
         bytes
     }
 
-    fn of_path(&self, path: &str) -> Response<Bytes> {
-        let now = clock::now();
+    fn of_path(&self, request: &Parts) -> Response<Bytes> {
+        let (path, now) = (request.uri.path(), clock::now());
+        if let Some(id) = path.strip_prefix(verdict::PATH) {
+            return self.verdict(id);
+        }
         if let Some((_, kind, text)) = FILES.iter().find(|(known, _, _)| *known == path) {
             return reply(StatusCode::OK, kind, Bytes::from_static(text.as_bytes()));
         }
@@ -112,9 +119,30 @@ impl StatusPage {
         };
         match path {
             "/status.json" => reply(StatusCode::OK, JSON, self.json(now)),
+            "/metrics" => match self.metrics.answer(&self.hub, &request.headers) {
+                Ok((kind, page)) => reply(StatusCode::OK, kind, page),
+                Err(problem) => text(StatusCode::SERVICE_UNAVAILABLE, problem),
+            },
             "/healthz" => probe(!self.health.is_stuck(now)),
             "/readyz" => probe(self.health.is_ready(now)),
-            _ => text(StatusCode::NOT_FOUND, "there is /, /status.json, /healthz and /readyz\n"),
+            _ => text(
+                StatusCode::NOT_FOUND,
+                "there is /, /status.json, /metrics, /verdict/CONVERSATION, /healthz and /readyz\n",
+            ),
+        }
+    }
+
+    fn verdict(&self, id: &str) -> Response<Bytes> {
+        match verdict(&self.hub, id) {
+            Ok(answer) => reply(StatusCode::OK, JSON, answer),
+            Err(NoVerdict::NoId) => text(
+                StatusCode::BAD_REQUEST,
+                "after /verdict/ comes a conversation or a trace id\n",
+            ),
+            Err(NoVerdict::NotWatched) => text(
+                StatusCode::NOT_FOUND,
+                "no ai_metrics of this Fluent Bit has 'find_runaway' on, or none has started\n",
+            ),
         }
     }
 }
@@ -132,7 +160,7 @@ impl Page for StatusPage {
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return response;
         }
-        self.of_path(request.uri.path())
+        self.of_path(request)
     }
 }
 

@@ -26,18 +26,18 @@ impl StatusSource for Model {
     }
 }
 
-struct Served {
-    hub: Arc<Hub>,
+pub(super) struct Served {
+    pub(super) hub: Arc<Hub>,
     health: Arc<Health>,
     log: Arc<Log>,
-    server: PageServer,
+    pub(super) server: PageServer,
 }
 
 fn at(port: u16) -> PageAddress {
     PageAddress { listen: "127.0.0.1".to_owned(), port }
 }
 
-fn serve() -> Served {
+pub(super) fn serve() -> Served {
     let (hub, health, log) = (Arc::new(Hub::new(1)), Arc::<Health>::default(), Arc::default());
     let names = ("ai_otlp.0", "5.1.1", "127.0.0.1");
     let page = Arc::new(StatusPage::new(Arc::clone(&hub), Arc::clone(&health), names));
@@ -46,7 +46,7 @@ fn serve() -> Served {
 }
 
 /// The answer to bytes, until the server closes.
-fn ask(address: SocketAddr, request: &str) -> String {
+pub(super) fn ask(address: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(test_timeout::at_most(Duration::from_secs(5)))).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
@@ -56,7 +56,7 @@ fn ask(address: SocketAddr, request: &str) -> String {
 }
 
 impl Served {
-    fn get(&self, path: &str) -> String {
+    pub(super) fn get(&self, path: &str) -> String {
         self.request("GET", path, "localhost")
     }
 

@@ -10,7 +10,6 @@
     reason = "helpers of tests fail the test, as tests themselves do"
 )]
 #![expect(clippy::print_stdout, reason = "tests tell what they measured")]
-#![expect(clippy::await_holding_lock, reason = "one host test at a time, whatever it awaits")]
 
 use testkit::{client, hosts, shapes, sink, support};
 

@@ -187,3 +187,80 @@ async fn a_trace_with_a_finding_stays() {
         assert_eq!(traces(&received), [1071], "{what}: {log}");
     }
 }
+
+/// A call with a prompt of a thousand words, of which one says which version it is.
+fn prompted(number: u64, version: &str, refused: bool) -> Span {
+    let letters: Vec<char> = ('a'..='z').collect();
+    let word = |at: usize| [1, 26, 676].map(|by| letters[at / by % 26]).iter().collect::<String>();
+    let words = (0..1000).map(|at| format!("word{} ", word(at))).collect::<String>();
+    let messages = serde_json::json!([{
+        "role": "user",
+        "parts": [{"type": "text", "content": format!("{words} Xanadu {version}")}],
+    }]);
+    let reason = if refused { "content_filter" } else { "stop" };
+    let mut call = call(number, 1.0, "gpt-4o", 100);
+    call.attributes.push(text("gen_ai.input.messages", &messages.to_string()));
+    call.attributes.push(text("gen_ai.response.finish_reasons", reason));
+    call
+}
+
+/// Scenario: two prompts that differ in a word, of which one is refused from a moment on, through `ai_context` and
+/// `ai_metrics`. Guarantees: that is one finding with the trace of a refused call and of an answered one, and with hashes that
+/// differ; no word of the prompts is in the event or in the host's log.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn similar_prompts_with_other_outcomes_are_found() {
+    let _together = together();
+    let plugins = linked();
+    for host in all_hosts() {
+        let what = host.title();
+        let sink = Sink::start(0, Keep::Requests).await;
+        let (http, grpc) = (free_port(), free_port());
+        let pipeline = Pipeline::default()
+            .otlp_in(http, grpc)
+            .filter(&["name: ai_context", "match: '*'"])
+            .filter(&[
+                "name: ai_metrics",
+                "match: '*'",
+                "interval: 1s",
+                "emit_as: records",
+                "cost: off",
+                "find_prompts: on",
+            ])
+            .otlp_out(&[("one", sink.port, "http/protobuf")]);
+        let (running, port) = start(&host, plugins.path(), pipeline, http);
+        let calls = (0..60).flat_map(|number| {
+            let version = |at: u64, name| prompted(number * 2 + at, name, at == 1 && number >= 40);
+            [version(0, "first"), version(1, "second")]
+        });
+        let spans: Vec<Span> = calls.collect();
+        let mut client = Client::connect(http, false).await.unwrap();
+        for spans in spans.chunks(40) {
+            client.send("/v1/traces", "", request("shop", spans)).await.unwrap();
+        }
+        page_when((&host, &running, port), &what, |page| {
+            page.sum("findings_total", &[("check", "prompts")]) == 1
+        })
+        .await;
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        let (code, log) = block_in_place(|| running.stop());
+        assert_eq!(code, Some(0), "{what}: {log}");
+        assert!(!log.contains("Xanadu") && !log.contains("xanadu"), "{what}: {log}");
+
+        let received = sink.received.lock().unwrap();
+        let events = events(&received);
+        assert_eq!(events.len(), 1, "{what}: {events:?}");
+        let (name, log) = &events[0];
+        assert_eq!(name, "similar_prompts refusal", "{what}");
+        let of = |key: &str| attribute(log, &format!("fluentbit.ai.finding.{key}"));
+        assert_eq!([of("usual_outcome"), of("observed_outcome")], ["answered", "refused"]);
+        assert!(of("distance").parse::<f64>().unwrap() <= 3.0, "{what}: {log:?}");
+        assert_ne!(of("prompt"), of("usual_prompt"), "{what}");
+        let trace = u128::from_be_bytes(log.trace_id.clone().try_into().unwrap());
+        assert!(trace > 80 && trace % 2 == 0, "{what}: {trace}");
+        let usual = u128::from_str_radix(&of("usual_trace"), 16).unwrap();
+        assert!(usual % 2 == 1, "{what}: {usual}");
+        let told = format!("{log:?}").to_lowercase();
+        assert!(!told.contains("xanadu") && !told.contains("wordaaa"), "{what}: {told}");
+        println!("{what}: refused from call 82 on, found at call {trace}");
+    }
+}

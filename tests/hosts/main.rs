@@ -19,10 +19,6 @@
     clippy::too_many_lines,
     reason = "tests tell what they measured"
 )]
-#![expect(
-    clippy::await_holding_lock,
-    reason = "a host test has its place to its end, whatever it awaits"
-)]
 
 use testkit::{client, hosts, load, replay, shapes, sink, soak, support, wire};
 
@@ -56,6 +52,7 @@ mod latency_split;
 mod lifecycle;
 mod memory;
 mod meters;
+mod mimir;
 mod model_metrics;
 mod native;
 mod native_format;
@@ -75,6 +72,7 @@ mod sampling;
 mod sampling_companions;
 mod sampling_files;
 mod sampling_fleet;
+mod sampling_logs;
 mod sampling_rates;
 mod sampling_runtime;
 mod sampling_sessions;

@@ -15,7 +15,7 @@ use crate::support::{Pipeline, linked, real_hosts, together};
 
 /// A page in the text format of Prometheus, version 0.0.4, read strictly.
 #[derive(Debug, Default, PartialEq)]
-struct Page {
+pub struct Page {
     types: BTreeMap<String, String>,
     /// By name and labels.
     samples: BTreeMap<(String, BTreeMap<String, String>), f64>,
@@ -57,7 +57,7 @@ fn labels(mut rest: &str) -> (BTreeMap<String, String>, &str) {
 
 impl Page {
     /// Reads a page. Each family has one HELP and one TYPE, before its samples, which stand together.
-    fn read(text: &str) -> Self {
+    pub fn read(text: &str) -> Self {
         let (mut page, mut helped, mut done) = (Self::default(), BTreeSet::new(), BTreeSet::new());
         let mut family = String::new();
         for line in text.lines() {
@@ -122,7 +122,7 @@ impl Page {
     }
 
     /// The sum of the samples of this name that have these labels.
-    fn sum(&self, name: &str, having: &[(&str, &str)]) -> f64 {
+    pub fn sum(&self, name: &str, having: &[(&str, &str)]) -> f64 {
         let has = |labels: &BTreeMap<String, String>| {
             having.iter().all(|(key, text)| labels.get(*key).is_some_and(|own| own == text))
         };

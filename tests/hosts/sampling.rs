@@ -32,12 +32,17 @@ async fn send(http: u16, spans: Vec<Span>) {
 
 /// One request of these spans.
 pub async fn send_spans(http: u16, spans: Vec<Span>) {
-    let scope_spans = vec![ScopeSpans { spans, ..ScopeSpans::default() }];
-    let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
-    let request = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
+    let request = spans_request(spans);
     let shape = TelemetryShape::Genai;
     let mut client = Client::connect(http, false).await.unwrap();
     client.send(shape.path(), shape.service(), request).await.unwrap();
+}
+
+/// A request of spans without a resource.
+pub fn spans_request(spans: Vec<Span>) -> Vec<u8> {
+    let scope_spans = vec![ScopeSpans { spans, ..ScopeSpans::default() }];
+    let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
+    ExportTraceServiceRequest { resource_spans }.encode_to_vec()
 }
 
 fn plain(name: &str) -> Span {

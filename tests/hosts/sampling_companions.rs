@@ -35,7 +35,7 @@ fn pair(key: &str, value: &str) -> KeyValue {
 }
 
 /// A span with a prompt, that has failed or has a text as its attribute `k`.
-fn span(trace: u8, failed: bool, k: &str) -> Span {
+pub(crate) fn span(trace: u8, failed: bool, k: &str) -> Span {
     Span {
         trace_id: vec![trace; 16],
         span_id: vec![trace; 8],
@@ -49,11 +49,18 @@ fn span(trace: u8, failed: bool, k: &str) -> Span {
 }
 
 /// One request of logs: the trace, none for 0, and the text.
-async fn send_logs(http: u16, logs: &[(u8, &str)]) {
-    let record = |(trace, text): &(u8, &str)| LogRecord {
+pub(crate) async fn send_logs(http: u16, logs: &[(u8, impl AsRef<str>)]) {
+    let mut client = Client::connect(http, false).await.unwrap();
+    let request = logs_request(logs);
+    client.send("/v1/logs", TelemetryShape::Genai.service(), request).await.unwrap();
+}
+
+/// The same, encoded.
+pub(crate) fn logs_request(logs: &[(u8, impl AsRef<str>)]) -> Vec<u8> {
+    let record = |(trace, text): &(u8, _)| LogRecord {
         trace_id: if *trace > 0 { vec![*trace; 16] } else { Vec::new() },
         time_unix_nano: 1_700_000_000_000_000_000,
-        body: string(text),
+        body: string(AsRef::<str>::as_ref(text)),
         ..LogRecord::default()
     };
     let log_records = logs.iter().map(record).collect();
@@ -61,14 +68,12 @@ async fn send_logs(http: u16, logs: &[(u8, &str)]) {
         Resource { attributes: vec![pair("service.name", "shop")], ..Resource::default() };
     let scope_logs = vec![ScopeLogs { log_records, ..ScopeLogs::default() }];
     let logs = ResourceLogs { resource: Some(resource), scope_logs, ..ResourceLogs::default() };
-    let request = ExportLogsServiceRequest { resource_logs: vec![logs] }.encode_to_vec();
-    let mut client = Client::connect(http, false).await.unwrap();
-    client.send("/v1/logs", TelemetryShape::Genai.service(), request).await.unwrap();
+    ExportLogsServiceRequest { resource_logs: vec![logs] }.encode_to_vec()
 }
 
 /// The logs that have arrived, by their text or the name of the event, with their attributes and whether they have
 /// their service; each comes once.
-fn logs(sink: &Sink) -> BTreeMap<String, (BTreeMap<String, String>, bool)> {
+pub(crate) fn logs(sink: &Sink) -> BTreeMap<String, (BTreeMap<String, String>, bool)> {
     let received = sink.received.lock().unwrap();
     let mut arrived = BTreeMap::new();
     for message in received.requests.get("/v1/logs").into_iter().flatten() {
@@ -94,7 +99,7 @@ fn logs(sink: &Sink) -> BTreeMap<String, (BTreeMap<String, String>, bool)> {
     arrived
 }
 
-fn names(sink: &Sink) -> BTreeSet<String> {
+pub(crate) fn log_names(sink: &Sink) -> BTreeSet<String> {
     logs(sink).into_keys().collect()
 }
 
@@ -168,7 +173,7 @@ async fn logs_and_content_follow_their_trace() {
         let mut expected = set(&expected);
         expected.extend([format!("{told} 3"), format!("{told} 7")]);
         for sink in [&full, &hinted] {
-            assert_eq!(names(sink), expected, "{what}: {log}");
+            assert_eq!(log_names(sink), expected, "{what}: {log}");
         }
         let arrived_logs = logs(&full);
         for (name, policy) in [("one", "failed"), ("one late", "failed"), ("two", "some")] {
@@ -248,7 +253,7 @@ async fn logs_that_waited_when_the_host_was_killed_follow_after_it() {
         .await;
         let (code, log) = block_in_place(|| running.stop());
         assert_eq!(code, Some(0), "{what}: {log}");
-        assert_eq!(names(&sink), set(&["one"]), "{what}: {log}");
+        assert_eq!(log_names(&sink), set(&["one"]), "{what}: {log}");
         assert_eq!(dropped_traces(&sink), 2, "{what}: {log}");
     }
 }
@@ -302,7 +307,7 @@ async fn logs_follow_head_decisions() {
         assert_eq!(page.sum("dropped_logs_total", &[("policy", "not_sampled")]), 1, "{what}");
         let (code, log) = block_in_place(|| running.stop());
         assert_eq!(code, Some(0), "{what}: {log}");
-        assert_eq!(names(&sink), set(&["high", "none"]), "{what}: {log}");
+        assert_eq!(log_names(&sink), set(&["high", "none"]), "{what}: {log}");
         assert_eq!(logs(&sink)["high"].0["sampling.threshold"], "8", "{what}");
         let spans: Vec<u8> = arrived::spans(&sink).iter().map(|span| span.span_id[0]).collect();
         assert_eq!(spans, [0x90], "{what}: {log}");

@@ -24,8 +24,9 @@ fn logs() -> (Vec<PathBuf>, BTreeSet<String>) {
         paths.filter(|path| path.extension().is_some_and(|it| it == "log")).collect();
     assert!(logs.len() >= 7, "{logs:?}");
     let expected = logs.iter().map(|log| log.with_extension("expected"));
-    let lines = expected.map(|path| std::fs::read_to_string(path).unwrap());
-    (logs, lines.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect())
+    let texts: Vec<String> = expected.map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    let lines = texts.iter().flat_map(|text| text.lines()).map(str::to_owned).collect();
+    (logs, lines)
 }
 
 fn labels(attributes: &[KeyValue]) -> String {
@@ -62,8 +63,8 @@ fn lines(metric: Metric) -> Vec<String> {
     }
 }
 
-/// The points of the last request: cumulative, so that they say all.
-fn last(received: &ReceivedRequests) -> BTreeSet<String> {
+/// The points that came, in any request.
+fn points(received: &ReceivedRequests) -> BTreeSet<String> {
     let requests = received.requests.get("/v1/metrics").into_iter().flatten();
     let mut all = BTreeSet::new();
     for request in requests {
@@ -97,7 +98,7 @@ async fn logs_of_servers_that_tail_reads_are_measured() {
         let running =
             block_in_place(|| RunningHost::start(&host, &pipeline.yaml(plugins.path()), http));
         let start = Instant::now();
-        while !last(&sink.received.lock().unwrap()).is_superset(&expected) {
+        while !points(&sink.received.lock().unwrap()).is_superset(&expected) {
             if start.elapsed() > Duration::from_secs(20) {
                 break;
             }
@@ -106,7 +107,7 @@ async fn logs_of_servers_that_tail_reads_are_measured() {
         let (code, log) = block_in_place(|| running.stop());
         assert_eq!(code, Some(0), "{what}: {log}");
         let received = sink.received.lock().unwrap();
-        let all = last(&received);
+        let all = points(&received);
         let missing: Vec<_> = expected.difference(&all).collect();
         assert!(missing.is_empty(), "{what}: {missing:#?} of {all:#?}");
         let names = |lines: &BTreeSet<String>| -> BTreeSet<String> {

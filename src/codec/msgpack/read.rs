@@ -196,6 +196,10 @@ impl<'a> Reader<'a> {
             self.rest = tail;
             return self.take(usize::from(head & 0x1f));
         }
+        if let [0xd9, length, tail @ ..] = self.rest {
+            self.rest = tail;
+            return self.take(usize::from(*length));
+        }
         self.other_key()
     }
 
@@ -220,6 +224,13 @@ impl<'a> Reader<'a> {
         if let Some(head) = self.rest.first()
             && let size @ 1.. = size_by_head(*head)
             && let Some((object, rest)) = self.rest.split_at_checked(size)
+        {
+            self.rest = rest;
+            return Ok(object);
+        }
+        // What is next to them: a text of up to 255 bytes.
+        if let [0xd9, length, ..] = self.rest
+            && let Some((object, rest)) = self.rest.split_at_checked(usize::from(*length) + 2)
         {
             self.rest = rest;
             return Ok(object);

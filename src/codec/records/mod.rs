@@ -30,7 +30,7 @@ pub use decode::{
     LogOptions, Transcoded, logs_to_groups, logs_to_records, logs_to_records_under,
     metrics_to_records, traces_to_records,
 };
-pub use encode::{AddedRecord, ProtobufEncoder, RequestBuilder};
+pub use encode::{AddedRecord, ProtobufEncoder, RequestBuilder, push_records};
 pub use error::{DecodeError, DecodeKind, EncodeError, ValueError};
 pub use event_reader::Events;
 pub use item_reader::{Item, ItemReader, ItemStep};

@@ -3,7 +3,7 @@
 
 use super::layout::keys;
 use super::record::{StatusCode, integer};
-use crate::codec::msgpack::{MapView, ReadError, Reader, Token, before, elements, text_of};
+use crate::codec::msgpack::{Entry, MapView, ReadError, Reader, Token, before, elements, text_of};
 use crate::model::{SpanId, TraceId};
 
 /// Sees the attributes of spans while they are read.
@@ -13,6 +13,12 @@ pub trait AttributeVisitor<'a> {
 
     /// One attribute of the span: its key, and its encoded value.
     fn attribute(&mut self, key: &'a [u8], value: &'a [u8]);
+
+    /// The same with the encoded pair.
+    #[inline]
+    fn pair(&mut self, entry: Entry<'a>) {
+        self.attribute(entry.key, entry.value);
+    }
 }
 
 /// Sees nothing.
@@ -82,8 +88,9 @@ impl<'a> SpanView<'a> {
                 keys::ATTRIBUTES if V::LOOKS => {
                     let start = reader.rest();
                     for _ in 0..pairs_or_skip(reader)? {
-                        let key = reader.key()?;
-                        visitor.attribute(key, reader.skip()?);
+                        let pair = reader.rest();
+                        let (key, value) = (reader.key()?, reader.skip()?);
+                        visitor.pair(Entry { key, value, raw: before(pair, reader.rest()) });
                     }
                     view.attributes = before(start, reader.rest());
                     continue;
@@ -92,11 +99,11 @@ impl<'a> SpanView<'a> {
                 keys::EVENTS => &mut view.events,
                 keys::LINKS => &mut view.links,
                 _ => {
-                    part_of(reader)?;
+                    reader.skip()?;
                     continue;
                 }
             };
-            *part = part_of(reader)?;
+            *part = reader.skip()?;
         }
         Ok(view)
     }
@@ -173,17 +180,6 @@ impl<'a> SpanView<'a> {
         MapView::new(self.attributes).any(|entry| names_an_error(entry.key, entry.value))
             || has_exception(self.events)
     }
-}
-
-/// Reads over the object that comes next. Most are no containers, for which there is a shorter way.
-#[inline]
-fn part_of<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], ReadError> {
-    let start = *reader;
-    if let Token::Array(_) | Token::Map(_) = reader.token()? {
-        *reader = start;
-        return reader.skip();
-    }
-    Ok(before(start.rest(), reader.rest()))
 }
 
 /// The pairs of the map that comes next; anything else is skipped and has none.

@@ -4,6 +4,9 @@ use super::convert::{convert, has_wrong_type};
 use super::field::{Conventions, GenAiField};
 use super::indexed_keys::KeyTree;
 use super::messages::Remainder;
+use super::scratch::{Deferred, Scratch, Slot};
+use super::seen::{OwnAttribute, SeenAttributes};
+use super::verbatim::is_verbatim;
 use super::{json, messages, parts, tool_definitions, values};
 use crate::codec::msgpack::{self, Entry, Reader, Token, elements, text_of};
 use crate::genai::dialect::{Dialect, ListForm, RuleAction, SpanPart};
@@ -18,21 +21,6 @@ pub(super) const LAST: u16 = u16::MAX;
 
 /// Words of bits for every rank.
 const RANK_WORDS: usize = (RULE_COUNT + AddedDialects::MAX_KEYS) / 64 + 1;
-
-/// A field's value: its rank and where it is among the values made.
-#[derive(Debug, Clone, Copy, Default)]
-struct Slot {
-    rank: u16,
-    start: usize,
-    end: usize,
-}
-
-/// An attribute that means something only together with others.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Deferred<'a> {
-    pub(super) meaning: &'static KeyMeaning,
-    pub(super) value: &'a [u8],
-}
 
 /// The text of an encoded text value.
 pub(super) fn text(value: &[u8]) -> Option<&[u8]> {
@@ -51,25 +39,6 @@ fn translated(value: &[u8], words: &[(&str, &str)]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// Whether all words of a list are in what it was made of, whatever their case and spelling.
-fn is_verbatim(given: &[u8], list: &[u8]) -> bool {
-    let given = given.to_ascii_lowercase();
-    let joins = |at: Option<usize>| {
-        let byte = at.and_then(|at| given.get(at));
-        byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
-    };
-    let holds = |word: &[u8]| {
-        let mut found = memchr::memmem::find_iter(&given, word);
-        found.any(|at| !joins(at.checked_sub(1)) && !joins(at.checked_add(word.len())))
-    };
-    let mut words = elements(list).filter_map(|word| text(word));
-    let spelled = |word: &str| holds(word.as_bytes());
-    words.all(|word| {
-        let word = String::from_utf8_lossy(word).to_ascii_lowercase();
-        spelled(&word) || values::spellings(&word).iter().any(|other| spelled(other))
-    })
-}
-
 /// What was read of one span.
 pub(super) struct Collected<'a> {
     pub(super) conventions: Conventions,
@@ -77,15 +46,13 @@ pub(super) struct Collected<'a> {
     pub(super) added: AddedDialects,
     /// Fields that the span has under their current name.
     pub(super) own: u64,
-    own_values: [Option<&'a [u8]>; GenAiField::COUNT],
+    /// The attributes that these are.
+    pub(super) own_attributes: Vec<OwnAttribute<'a>>,
     /// Fields of those whose value is to be another one.
     corrected: u64,
     /// Fields for which a value was found.
     pub(super) found: u64,
-    slots: [Slot; GenAiField::COUNT],
-    made: &'a mut Vec<u8>,
-    /// Scratch space.
-    compared: Vec<u8>,
+    pub(super) scratch: Scratch,
     /// The dialects that the keys showed.
     pub(super) spoken: DialectSet,
     pub(super) operation: Option<&'a str>,
@@ -104,9 +71,13 @@ pub(super) struct Collected<'a> {
     /// What stays of attributes, by their rank.
     remainders: Vec<(u16, String)>,
     /// What was inferred of what was not said.
-    pub(super) inferred: Vec<String>,
+    pub(super) inferred: Vec<&'static str>,
     /// In the order of the attributes until they are resolved, by rank from then on.
     pub(super) deferred: Vec<Deferred<'a>>,
+    /// Whether any of these says the span's kind, a part of it, or anything else.
+    pub(super) names_kind: bool,
+    pub(super) has_parts: bool,
+    pub(super) has_others: bool,
     /// Lists by their index in [`AddedDialects::lists`].
     pub(super) trees: Vec<(usize, KeyTree<'a>)>,
     /// Which attributes are wholly said by fields now, as bits by rank.
@@ -118,25 +89,23 @@ pub(super) struct Collected<'a> {
 }
 
 impl<'a> Collected<'a> {
-    /// Nothing read yet; `spoken` is what the keys showed, `made` is scratch space.
+    /// Nothing read yet of what was seen.
     pub(super) fn new(
-        spoken: DialectSet,
+        seen: &mut SeenAttributes<'a>,
         added: AddedDialects,
         conventions: Conventions,
-        made: &'a mut Vec<u8>,
+        mut scratch: Scratch,
     ) -> Self {
-        made.clear();
+        scratch.made.clear();
         Self {
             conventions,
             added,
-            own: 0,
-            own_values: [None; GenAiField::COUNT],
+            own: seen.detection.own,
+            own_attributes: std::mem::take(&mut seen.own),
             corrected: 0,
             found: 0,
-            slots: [Slot::default(); GenAiField::COUNT],
-            made,
-            compared: Vec::new(),
-            spoken,
+            scratch,
+            spoken: seen.detection.dialects,
             operation: None,
             named_by: DialectSet::NONE,
             dropped_usage: false,
@@ -146,7 +115,10 @@ impl<'a> Collected<'a> {
             session: FIRST,
             remainders: Vec::new(),
             inferred: Vec::new(),
-            deferred: Vec::new(),
+            deferred: std::mem::take(&mut seen.deferred),
+            names_kind: false,
+            has_parts: false,
+            has_others: false,
             trees: Vec::new(),
             mapped: [0; RANK_WORDS],
             seen: [0; RANK_WORDS],
@@ -154,37 +126,52 @@ impl<'a> Collected<'a> {
         }
     }
 
+    /// Gives all memory back that is used again.
+    pub(super) fn finish(mut self, seen: &mut SeenAttributes<'a>) -> Scratch {
+        self.deferred.clear();
+        (seen.own, seen.deferred) = (self.own_attributes, self.deferred);
+        self.scratch
+    }
+
     /// The dialects that the span speaks, with their indices.
     pub(super) fn dialects(&self) -> impl Iterator<Item = (usize, &'static Dialect)> + use<> {
         self.spoken.dialects(self.added.dialects())
     }
 
-    /// Notes the fields that are there already. These are not overwritten, but get the right type
-    /// and the values of the conventions.
-    pub(super) fn note_own(&mut self, meaning: &KeyMeaning, value: &'a [u8]) {
-        let RuleAction::Own(field) = meaning.action else { return };
-        if self.own & field.bit() != 0 {
-            return;
-        }
-        self.own |= field.bit();
-        if let Some(own) = self.own_values.get_mut(field.index()) {
-            *own = Some(value);
-        }
-        if field == GenAiField::OperationName {
-            let own = self.dialects().flat_map(|(_, dialect)| dialect.operations);
-            let said = text_of(value);
-            self.operation = said.map(|said| values::operation(said, own));
-            if self.operation != said {
-                let operation = self.operation.unwrap_or_default();
+    /// Looks at the fields that are there already. These are not overwritten, but get the right type, if any
+    /// has a wrong one, and the values of the conventions.
+    pub(super) fn check_own(&mut self, wrong_type: bool) {
+        let mut checked = 0;
+        for at in 0..self.own_attributes.len() {
+            let Some(OwnAttribute { field, value, .. }) = self.own_attributes.get(at).copied()
+            else {
+                continue;
+            };
+            // Of a key that occurs twice, the first one counts.
+            if checked & field.bit() != 0 {
+                continue;
+            }
+            checked |= field.bit();
+            if field == GenAiField::OperationName {
+                self.check_operation(value);
+            } else if wrong_type && has_wrong_type(field.shape(), value) {
                 self.correct(field, |out| {
-                    msgpack::str(out, operation);
-                    true
+                    let start = out.len();
+                    convert(field, value, out) && out.get(start..) != Some(value)
                 });
             }
-        } else if has_wrong_type(field.shape(), value) {
-            self.correct(field, |out| {
-                let start = out.len();
-                convert(field, value, out) && out.get(start..) != Some(value)
+        }
+    }
+
+    fn check_operation(&mut self, value: &'a [u8]) {
+        let own = self.dialects().flat_map(|(_, dialect)| dialect.operations);
+        let said = text_of(value);
+        self.operation = said.map(|said| values::operation(said, own));
+        if self.operation != said {
+            let operation = self.operation.unwrap_or_default();
+            self.correct(GenAiField::OperationName, |out| {
+                msgpack::str(out, operation);
+                true
             });
         }
     }
@@ -195,10 +182,11 @@ impl<'a> Collected<'a> {
         field: GenAiField,
         write: impl FnOnce(&mut Vec<u8>) -> bool,
     ) -> bool {
-        let start = self.made.len();
-        let made = write(self.made);
-        if made && let Some(slot) = self.slots.get_mut(field.index()) {
-            *slot = Slot { rank: FIRST, start, end: self.made.len() };
+        let Scratch { made: values, slots, .. } = &mut self.scratch;
+        let start = values.len();
+        let made = write(values);
+        if made && let Some(slot) = slots.get_mut(field.index()) {
+            *slot = Slot { rank: FIRST, start, end: values.len() };
             self.found |= field.bit();
             self.corrected |= field.bit();
         }
@@ -215,7 +203,7 @@ impl<'a> Collected<'a> {
         self.corrected != 0
     }
 
-    /// Reads one attribute of a dialect; to be called after [`Collected::note_own`] of all.
+    /// Reads one attribute of a dialect; to be called after [`Collected::check_own`].
     pub(super) fn read(&mut self, meaning: &'static KeyMeaning, entry: Entry<'a>) {
         let (rank, value) = (meaning.rank, entry.value);
         if meaning.is_common && !self.spoken.meets(meaning.speakers) {
@@ -264,8 +252,10 @@ impl<'a> Collected<'a> {
     /// Of a key that occurs twice, the first one counts.
     fn defer(&mut self, meaning: &'static KeyMeaning, value: &'a [u8]) {
         if self.deferred.iter().all(|known| known.meaning.rank != meaning.rank) {
-            if self.deferred.is_empty() {
-                self.deferred.reserve(8);
+            match meaning.action {
+                RuleAction::Kind | RuleAction::Event => self.names_kind = true,
+                RuleAction::Part(_) | RuleAction::MediaType(_) => self.has_parts = true,
+                _ => self.has_others = true,
             }
             self.deferred.push(Deferred { meaning, value });
         }
@@ -306,7 +296,7 @@ impl<'a> Collected<'a> {
     /// Whether a value of this rank would be taken.
     pub(super) fn wants(&self, field: GenAiField, rank: u16) -> bool {
         let field = field.within(self.conventions);
-        let known = self.slots.get(field.index()).map_or(FIRST, |slot| slot.rank);
+        let known = self.scratch.slots.get(field.index()).map_or(FIRST, |slot| slot.rank);
         self.own & field.bit() == 0 && (self.found & field.bit() == 0 || rank < known)
     }
 
@@ -321,10 +311,11 @@ impl<'a> Collected<'a> {
             return false;
         }
         let field = field.within(self.conventions);
-        let start = self.made.len();
-        let made = write(self.made);
-        if made && let Some(slot) = self.slots.get_mut(field.index()) {
-            *slot = Slot { rank, start, end: self.made.len() };
+        let Scratch { made: values, slots, .. } = &mut self.scratch;
+        let start = values.len();
+        let made = write(values);
+        if made && let Some(slot) = slots.get_mut(field.index()) {
+            *slot = Slot { rank, start, end: values.len() };
             self.found |= field.bit();
         }
         made
@@ -475,7 +466,7 @@ impl<'a> Collected<'a> {
                 });
                 match rest.is_empty() {
                     true => self.mark_mapped(attribute),
-                    false => self.leave(attribute, Json::Object(rest).to_string()),
+                    false => self.leave(attribute, Json::Object(rest).to_text()),
                 }
             }
             Remainder::All => {}
@@ -485,6 +476,11 @@ impl<'a> Collected<'a> {
     /// Notes what stays of the attribute with this rank.
     pub(super) fn leave(&mut self, rank: u16, rest: String) {
         self.remainders.push((rank, rest));
+    }
+
+    /// Whether any attribute stays in part.
+    pub(super) fn leaves_parts(&self) -> bool {
+        !self.remainders.is_empty()
     }
 
     /// What stays of an attribute of which a part is said by fields.
@@ -508,7 +504,10 @@ impl<'a> Collected<'a> {
     /// A field's value, whether it was there or was found.
     pub(super) fn final_value(&self, field: GenAiField) -> Option<&[u8]> {
         let field = field.within(self.conventions);
-        let own = || self.own_values.get(field.index()).copied().flatten().unwrap_or_default();
+        let own = || {
+            let mut all = self.own_attributes.iter();
+            all.find(|own| own.field == field).map(|own| own.value).unwrap_or_default()
+        };
         if self.found & field.bit() != 0 { Some(self.value(field)) } else { Some(own()) }
             .filter(|value| !value.is_empty())
     }
@@ -525,7 +524,7 @@ impl<'a> Collected<'a> {
     /// Whether a field's value was made of the attribute with this rank.
     pub(super) fn is_made_of(&self, field: GenAiField, rank: u16) -> bool {
         let field = field.within(self.conventions);
-        let made_of = self.slots.get(field.index()).map_or(FIRST, |slot| slot.rank);
+        let made_of = self.scratch.slots.get(field.index()).map_or(FIRST, |slot| slot.rank);
         self.found & field.bit() != 0 && made_of == rank
     }
 
@@ -539,7 +538,7 @@ impl<'a> Collected<'a> {
 
     /// Whether a field says all that a value does.
     fn says(&mut self, field: GenAiField, value: &[u8]) -> bool {
-        let mut compared = std::mem::take(&mut self.compared);
+        let mut compared = std::mem::take(&mut self.scratch.compared);
         compared.clear();
         let converted = convert(field, value, &mut compared);
         let start = compared.len();
@@ -551,14 +550,14 @@ impl<'a> Collected<'a> {
             });
         // A word of the conventions may stand for several of the dialect's.
         let narrows = field == GenAiField::FinishReasons && !is_verbatim(value, &compared);
-        self.compared = compared;
+        self.scratch.compared = compared;
         same && !narrows
     }
 
     /// The encoded value found for a field.
     pub(super) fn value(&self, field: GenAiField) -> &[u8] {
-        let slot = self.slots.get(field.index()).copied().unwrap_or_default();
-        self.made.get(slot.start..slot.end).unwrap_or_default()
+        let slot = self.scratch.slots.get(field.index()).copied().unwrap_or_default();
+        self.scratch.made.get(slot.start..slot.end).unwrap_or_default()
     }
 
     /// Whether all that the attribute says is said by fields under their current names.

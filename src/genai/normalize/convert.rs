@@ -3,6 +3,7 @@
 use super::field::{FieldType, GenAiField};
 use super::{foreign_messages, tool_definitions, values};
 use crate::codec::msgpack::{self, Reader, Token, elements, text_of};
+use crate::genai::json_value::Json;
 
 /// Whether an encoded value has a type that `shape` does not allow and that may be converted. Looks
 /// at the first byte only. An integer where a double belongs is left alone: it compares and sums
@@ -23,7 +24,7 @@ pub(super) fn has_wrong_type(shape: FieldType, value: &[u8]) -> bool {
 }
 
 /// The bytes of an encoded text.
-fn text_bytes(value: &[u8]) -> &[u8] {
+pub(super) fn text_bytes(value: &[u8]) -> &[u8] {
     match Reader::new(value).token() {
         Ok(Token::Str(text)) => text,
         _ => &[],
@@ -151,33 +152,35 @@ fn texts(field: GenAiField, token: Token<'_>, value: &[u8], out: &mut Vec<u8>) -
             if !fits {
                 return false;
             }
-            if field == GenAiField::FinishReasons {
+            if field == GenAiField::FinishReasons && value != values::STOPPED {
                 let reasons = elements(value).filter_map(text_of).map(values::finish_reason);
-                let reasons: Vec<String> = reasons.map(str::to_owned).collect();
-                return text_list(out, &reasons);
+                return text_list(out, &reasons.collect::<Vec<&str>>());
             }
             out.extend_from_slice(value);
             true
         }
         Token::Str(text) => {
             let Ok(text) = std::str::from_utf8(text) else { return false };
-            let mut list: Vec<String> = match text.trim_start().starts_with('[') {
-                true => serde_json::from_str(text).unwrap_or_else(|_| vec![text.to_owned()]),
-                false => vec![text.to_owned()],
+            let word = |text| match field {
+                GenAiField::FinishReasons => values::finish_reason(text),
+                _ => text,
             };
-            if field == GenAiField::FinishReasons {
-                list.iter_mut()
-                    .for_each(|reason| *reason = values::finish_reason(reason).to_owned());
+            let listed = if text.trim_start().starts_with('[') { Json::read(text) } else { None };
+            let listed = listed.as_ref().and_then(Json::as_list);
+            let listed: Option<Vec<&str>> =
+                listed.and_then(|list| list.iter().map(|text| text.as_str().map(word)).collect());
+            match listed {
+                Some(words) => text_list(out, &words),
+                None => text_list(out, &[word(text)]),
             }
-            text_list(out, &list)
         }
         _ => false,
     }
 }
 
 /// Appends a list of texts, unless it is empty or of empty texts.
-pub(super) fn text_list(out: &mut Vec<u8>, list: &[String]) -> bool {
-    if list.iter().all(String::is_empty) {
+pub(super) fn text_list(out: &mut Vec<u8>, list: &[&str]) -> bool {
+    if list.iter().all(|text| text.is_empty()) {
         return false;
     }
     msgpack::array_header(out, u32::try_from(list.len()).unwrap_or(0));
@@ -222,9 +225,8 @@ mod tests {
     #[test]
     fn lists_are_read_from_json_or_made_of_one() {
         let list = |texts: &[&str]| {
-            let owned: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
             encoded(|out| {
-                text_list(out, &owned);
+                text_list(out, texts);
             })
         };
         let text = |text: &'static str| move |out: &mut Vec<u8>| msgpack::str(out, text);
@@ -235,7 +237,7 @@ mod tests {
         assert_eq!(converted(reasons, text("")), None);
         let listed = |word: &'static str| {
             move |out: &mut Vec<u8>| {
-                text_list(out, &[word.to_owned(), "stop".to_owned()]);
+                text_list(out, &[word, "stop"]);
             }
         };
         assert_eq!(converted(reasons, listed("STOP")), list(&["stop", "stop"]));
@@ -259,7 +261,7 @@ mod tests {
             ("tool-calls", true),
         ] {
             let mut list = Vec::new();
-            text_list(&mut list, &[word.to_owned()]);
+            text_list(&mut list, &[word]);
             assert_eq!(has_wrong_type(FieldType::Reasons, &list), wrong, "{word}");
         }
     }

@@ -58,6 +58,30 @@ impl Conventions {
     }
 }
 
+/// How long a name is as msgpack text.
+const fn encoded_length(name: &str) -> usize {
+    if name.len() < 32 { name.len() + 1 } else { name.len() + 2 }
+}
+
+/// A name as msgpack text.
+#[expect(clippy::indexing_slicing, reason = "the compiler runs it, and sees a wrong index")]
+#[expect(clippy::cast_possible_truncation, reason = "names are shorter than 256 bytes")]
+const fn encoded<const N: usize>(name: &str) -> [u8; N] {
+    let name = name.as_bytes();
+    assert!(name.len() < 256, "a name is too long");
+    let mut out = [0; N];
+    let mut at = N - name.len();
+    (out[0], out[at - 1]) = (0xd9, name.len() as u8);
+    if at == 1 {
+        out[0] |= 0xa0;
+    }
+    while at < N {
+        out[at] = name[at + name.len() - N];
+        at += 1;
+    }
+    out
+}
+
 macro_rules! fields {
     ($($field:ident $name:literal $shape:ident $(or $later:literal)?,)*) => {
         /// One attribute of the conventions.
@@ -80,6 +104,20 @@ macro_rules! fields {
                 match (conventions, self) {
                     $($((Conventions::GenAi0_1, Self::$field) => $later,)?)*
                     _ => self.name(),
+                }
+            }
+
+            /// The encoded text of the attribute's name in a release of the conventions.
+            pub const fn encoded_name(self, conventions: Conventions) -> &'static [u8] {
+                match (conventions, self) {
+                    $($((Conventions::GenAi0_1, Self::$field) => {
+                        const KEY: [u8; encoded_length($later)] = encoded($later);
+                        &KEY
+                    })?)*
+                    $((_, Self::$field) => {
+                        const KEY: [u8; encoded_length($name)] = encoded($name);
+                        &KEY
+                    })*
                 }
             }
 
@@ -218,5 +256,13 @@ mod tests {
         let found = [GenAiField::RequestModel, GenAiField::Inferred];
         assert!(GenAiField::of_bits(two).eq(found));
         assert_eq!(GenAiField::of_bits(0).count(), 0);
+        for (field, conventions) in GenAiField::ALL
+            .iter()
+            .flat_map(|field| [Conventions::V1_41, Conventions::GenAi0_1].map(|it| (*field, it)))
+        {
+            let mut name = Vec::new();
+            crate::codec::msgpack::str(&mut name, field.name_in(conventions));
+            assert_eq!(field.encoded_name(conventions), name, "{}", field.name());
+        }
     }
 }

@@ -10,6 +10,7 @@ mod address;
 mod cache_tokens;
 mod collect;
 mod convert;
+mod detection;
 pub(super) mod field;
 mod foreign_messages;
 pub(super) mod indexed_keys;
@@ -22,67 +23,31 @@ mod parameters;
 pub(super) mod parts;
 mod resolve;
 mod rewrite;
+mod scratch;
+mod seen;
 mod tool_definitions;
 mod tool_parts;
 mod values;
+mod verbatim;
 
+pub(super) use detection::Detection;
 pub use field::Conventions;
 pub(super) use message_events::EventValues;
+pub(super) use seen::SeenAttributes;
 pub use values::CURRENT_OPERATIONS as OPERATIONS;
 pub use values::provider;
 
 use collect::Collected;
 use field::GenAiField;
 use lookup::KeyLookup;
-use rewrite::ReadAttribute;
+use scratch::Scratch;
+use seen::{DialectAttribute, OwnAttribute};
 
 use super::dialect::RuleAction;
 use super::dialects::DialectSet;
 use super::dialects::added::AddedDialects;
-use super::dialects::merge::KeyMeaning;
 use super::unknown::UnknownNames;
-use crate::codec::msgpack::{MapView, int_of, text_of};
-
-/// What the keys of a span's attributes show at a glance.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Detection {
-    dialects: DialectSet,
-    wrong_type: bool,
-    /// The fields that are there under their current names.
-    own: u64,
-}
-
-impl Detection {
-    /// The fields that are there under their current names.
-    pub(super) const fn own(self) -> u64 {
-        self.own
-    }
-
-    /// Whether it counts tokens of the input, and of the cache that these should include.
-    fn counts_cache(self) -> bool {
-        const CACHE: u64 =
-            GenAiField::CacheReadTokens.bit() | GenAiField::CacheCreationTokens.bit();
-        self.own & CACHE != 0 && self.own & GenAiField::InputTokens.bit() != 0
-    }
-
-    /// Whether it is a model call that does not say so.
-    fn lacks_operation(self) -> bool {
-        self.own & GenAiField::OperationName.bit() == 0
-            && self.own & GenAiField::MODELS != 0
-            && self.own & GenAiField::TOKENS != 0
-    }
-
-    /// The name of the span event at a stream's first token, which some dialects show in no other
-    /// way.
-    pub(super) fn first_token_event(self, added: AddedDialects) -> Option<&'static str> {
-        self.dialects
-            .dialects(added.dialects())
-            .find_map(|(_, dialect)| dialect.detection.first_token_event)
-    }
-}
-
-/// The most attributes that room is made for at once: more than one item has.
-const MOST_AT_ONCE: usize = 128;
+use crate::codec::msgpack::{Entry, MapView, int_of, text_of};
 
 /// Maps the attributes of spans, of their events, and of logs.
 pub(super) struct Normalizer {
@@ -91,11 +56,8 @@ pub(super) struct Normalizer {
     pub(super) added: AddedDialects,
     keep_originals: bool,
     conventions: Conventions,
-    made: Vec<u8>,
+    scratch: Option<Scratch>,
     unknown: UnknownNames,
-    /// What the keys of the map that was looked at last mean, and where in memory its first key is.
-    meanings: Vec<Option<&'static KeyMeaning>>,
-    first_key: usize,
 }
 
 impl Normalizer {
@@ -116,10 +78,8 @@ impl Normalizer {
             added,
             keep_originals,
             conventions,
-            made: Vec::new(),
+            scratch: None,
             unknown: UnknownNames::default(),
-            meanings: Vec::new(),
-            first_key: 0,
         }
     }
 
@@ -128,33 +88,29 @@ impl Normalizer {
         self.unknown.take()
     }
 
-    /// Forgets the map of attributes that was looked at.
-    #[inline]
-    pub(super) fn begin(&mut self) {
-        self.meanings.clear();
-    }
-
     /// Looks at the next attribute of a map.
     #[inline]
-    pub(super) fn detect(&mut self, detection: &mut Detection, key: &[u8], value: &[u8]) {
-        if self.meanings.is_empty() {
-            self.first_key = key.as_ptr().addr();
+    pub(super) fn look_at<'a>(&self, entry: Entry<'a>, seen: &mut SeenAttributes<'a>) {
+        let Some(meaning) = self.lookup.find(entry.key) else {
+            seen.unnamed.push(entry.key);
+            return;
+        };
+        let detection = &mut seen.detection;
+        let Entry { value, raw, .. } = entry;
+        detection.dialects = detection.dialects.and(meaning.shows);
+        if let RuleAction::Own(field) = meaning.action {
+            detection.wrong_type |= convert::has_wrong_type(field.shape(), value);
+            detection.own |= field.bit();
+            seen.own.push(OwnAttribute { field, value, raw });
+            return;
         }
-        let meaning = self.lookup.find(key);
-        self.meanings.push(meaning);
-        if let Some(meaning) = meaning {
-            detection.dialects = detection.dialects.and(meaning.shows);
-            if let RuleAction::Own(field) = meaning.action {
-                detection.wrong_type |= convert::has_wrong_type(field.shape(), value);
-                detection.own |= field.bit();
-            } else if meaning.shows_by_value
-                && let Some(text) = text_of(value)
-            {
-                let shown =
-                    DialectSet::shown_by(meaning.key, text.as_bytes(), self.added.dialects());
-                detection.dialects = detection.dialects.and(shown);
-            }
+        if meaning.shows_by_value
+            && let Some(text) = text_of(value)
+        {
+            let shown = DialectSet::shown_by(meaning.key, text.as_bytes(), self.added.dialects());
+            detection.dialects = detection.dialects.and(shown);
         }
+        seen.dialect.push(DialectAttribute { meaning, entry });
     }
 
     /// The field whose current name this is.
@@ -197,59 +153,45 @@ impl Normalizer {
     }
 
     /// Looks at a whole map of attributes.
-    pub(super) fn detect_all(&mut self, attributes: &[u8]) -> Detection {
-        self.begin();
-        let mut detection = Detection::default();
-        for entry in MapView::new(attributes) {
-            self.detect(&mut detection, entry.key, entry.value);
-        }
-        detection
+    pub(super) fn look<'a>(&self, attributes: &'a [u8]) -> SeenAttributes<'a> {
+        let mut seen = SeenAttributes::default();
+        self.look_again(attributes, &mut seen);
+        seen
+    }
+
+    /// The same, in the memory of an earlier look.
+    pub(super) fn look_again<'a>(&self, attributes: &'a [u8], seen: &mut SeenAttributes<'a>) {
+        seen.clear();
+        MapView::new(attributes).for_each(|entry| self.look_at(entry, seen));
     }
 
     /// Appends the map of attributes with what it lacks, or gives `None` and appends nothing if it
-    /// lacks nothing. The dialects are those that it spoke. `events` is what the span's events say, and
-    /// notes what of that was taken.
-    pub(super) fn rewrite(
+    /// lacks nothing. `seen` is what was seen of it. The dialects are those that it spoke. `events` is what the
+    /// span's events say, and notes what of that was taken.
+    pub(super) fn rewrite<'a>(
         &mut self,
-        attributes: &[u8],
-        detection: Detection,
+        attributes: &'a [u8],
+        seen: &mut SeenAttributes<'a>,
         events: &mut EventValues<'_>,
         out: &mut Vec<u8>,
     ) -> Option<DialectSet> {
-        let spoken = detection.dialects;
-        let mut read = self.read(attributes);
-        let known = || read.iter().filter_map(|one| Some((one.entry, one.meaning?)));
-        let mut made = std::mem::take(&mut self.made);
-        let mut collected = Collected::new(spoken, self.added, self.conventions, &mut made);
-        known().for_each(|(entry, meaning)| collected.note_own(meaning, entry.value));
-        known().for_each(|(entry, meaning)| collected.read(meaning, entry));
+        let spoken = seen.detection.dialects;
+        if !seen.are_all_of(attributes) {
+            self.look_again(attributes, seen);
+            seen.detection.dialects = spoken;
+        }
+        let scratch = self.scratch.take().unwrap_or_default();
+        let mut collected = Collected::new(seen, self.added, self.conventions, scratch);
+        collected.check_own(seen.detection.wrong_type);
+        seen.dialect.iter().for_each(|known| collected.read(known.meaning, known.entry));
         collected.resolve(events);
         let changed = if self.keep_originals && !collected.corrects_own() {
             rewrite::extend(attributes, &collected, out)
         } else {
-            rewrite::write(attributes, &mut read, &mut collected, self.keep_originals, out)
+            rewrite::write(attributes, &seen.dialect, &mut collected, self.keep_originals, out)
         };
-        self.made = made;
-        let unnamed = read.iter().filter(|one| one.meaning.is_none());
-        self.unknown.note(spoken, self.added.dialects(), unnamed.map(|one| one.entry.key));
+        self.scratch = Some(collected.finish(seen));
+        self.unknown.note(spoken, self.added.dialects(), &seen.unnamed);
         changed.then_some(spoken)
-    }
-
-    /// The attributes and what they mean, which is known if they were looked at just now.
-    fn read<'a>(&mut self, attributes: &'a [u8]) -> Vec<ReadAttribute<'a>> {
-        let entries = MapView::new(attributes);
-        let count = usize::try_from(entries.len()).unwrap_or(0);
-        let first_key = entries.into_iter().next().map(|entry| entry.key.as_ptr().addr());
-        let mut read = Vec::with_capacity(count.min(MOST_AT_ONCE));
-        let is_known = self.meanings.len() == count && first_key == Some(self.first_key);
-        for (at, entry) in entries.enumerate() {
-            let meaning = match self.meanings.get(at) {
-                Some(meaning) if is_known => *meaning,
-                _ => self.lookup.find(entry.key),
-            };
-            read.push(ReadAttribute { entry, meaning, goes: false });
-        }
-        self.meanings.clear();
-        read
     }
 }

@@ -32,7 +32,7 @@ impl Collected<'_> {
         if object.is_empty() {
             self.mark_mapped(rank);
         } else if object.len() < count {
-            self.leave(rank, Json::Object(object).to_string());
+            self.leave(rank, Json::Object(object).to_text());
         }
     }
 
@@ -88,10 +88,10 @@ mod tests {
         let mut encoded = rmp_serde::to_vec_named(attributes).unwrap();
         let mut normalizer = Normalizer::new(false, Conventions::V1_41);
         for _ in 0..2 {
-            let detection = normalizer.detect_all(&encoded);
+            let mut seen = normalizer.look(&encoded);
             let mut out = Vec::new();
             let none = &mut EventValues::default();
-            if normalizer.rewrite(&encoded, detection, none, &mut out).is_some() {
+            if normalizer.rewrite(&encoded, &mut seen, none, &mut out).is_some() {
                 encoded = out;
             }
         }

@@ -1,10 +1,11 @@
 //! Inference: what follows from several attributes of a span together.
 
-use super::collect::{Collected, Deferred, FIRST, LAST, text};
+use super::collect::{Collected, FIRST, LAST, text};
 use super::convert::{convert, text_list};
 use super::field::GenAiField;
 use super::json::ProviderResponse;
 use super::message_events::EventValues;
+use super::scratch::Deferred;
 use super::{address, messages, parts, tool_parts, values};
 use crate::codec::msgpack::{self, elements, int_of, text_of};
 use crate::genai::dialect::{
@@ -30,16 +31,21 @@ fn kind_names(
 impl<'a> Collected<'a> {
     /// Works out what follows from several attributes, and from the span's events.
     pub(super) fn resolve(&mut self, events: &mut EventValues<'_>) {
-        self.deferred.sort_by_key(|known| known.meaning.rank);
+        // No two have one rank.
+        self.deferred.sort_unstable_by_key(|known| known.meaning.rank);
         let count = self.deferred.len();
-        (0..count).for_each(|at| self.resolve_operation(at));
+        if self.names_kind {
+            (0..count).for_each(|at| self.resolve_operation(at));
+        }
         if !self.trees.is_empty() {
             self.resolve_lists();
         }
-        if count > 0 {
+        if self.has_others {
             self.resolve_parameters();
             self.resolve_model();
             self.resolve_address();
+        }
+        if self.has_parts && self.names_kind {
             (0..count).for_each(|at| self.resolve_parts(at));
         }
         if let Some(seconds) = events.first_token {
@@ -48,7 +54,7 @@ impl<'a> Collected<'a> {
                 true
             });
         }
-        if count > 0 {
+        if self.has_others {
             self.resolve_answer();
         }
         if events.has_content() {
@@ -88,7 +94,8 @@ impl<'a> Collected<'a> {
         let said = text_of(kind.value)?;
         let said = address::member(said.as_bytes(), "type").unwrap_or(said);
         // Of JSON text the quotation marks.
-        Some((*kind, said.trim_matches('"')))
+        let is_quoted = said.starts_with('"') || said.ends_with('"');
+        Some((*kind, if is_quoted { said.trim_matches('"') } else { said }))
     }
 
     fn resolve_operation(&mut self, at: usize) {
@@ -127,9 +134,14 @@ impl<'a> Collected<'a> {
         values::inferred_operation(None, model, answers) == EMBEDDINGS
     }
 
+    /// Whether an attribute names the span's kind.
+    fn has_kind(&self) -> bool {
+        self.names_kind && self.deferred(RuleAction::Kind, None).is_some()
+    }
+
     /// Drops the token counts of spans that sum up the model calls beneath them.
     fn resolve_usage(&mut self) {
-        let has_kind = || self.deferred(RuleAction::Kind, None).is_some();
+        let has_kind = || self.has_kind();
         if self.operation.map_or_else(has_kind, values::sums_up) {
             self.found &= !GenAiField::USAGE;
             self.dropped_usage = true;
@@ -157,7 +169,7 @@ impl<'a> Collected<'a> {
 
     /// Names the operation of what can only be the call of a model or of a tool.
     fn infer_operation(&mut self) {
-        if self.operation.is_some() || self.deferred(RuleAction::Kind, None).is_some() {
+        if self.operation.is_some() || self.has_kind() {
             return;
         }
         let there = self.own | self.found;
@@ -181,7 +193,7 @@ impl<'a> Collected<'a> {
 
     fn infer(&mut self, field: GenAiField, text: &str) {
         if self.offer_text(field, LAST, Some(text)) {
-            self.inferred.push(field.name().to_owned());
+            self.inferred.push(field.name());
         }
     }
 
@@ -225,7 +237,7 @@ impl<'a> Collected<'a> {
             };
             if matches!(list.form, ListForm::Completions(..)) {
                 let reasons = tree.texts("finish_reason").into_iter().map(values::finish_reason);
-                let reasons: Vec<String> = reasons.map(str::to_owned).collect();
+                let reasons: Vec<&str> = reasons.collect();
                 self.make(GenAiField::FinishReasons, LAST, |out| text_list(out, &reasons));
             }
             let rendered = match list.form {

@@ -2,80 +2,69 @@
 
 use super::collect::Collected;
 use super::field::GenAiField;
-use crate::codec::msgpack::{self, Entry, Reader};
-use crate::genai::dialect::RuleAction;
-use crate::genai::dialects::merge::KeyMeaning;
-
-/// One attribute of an item.
-pub(super) struct ReadAttribute<'a> {
-    pub(super) entry: Entry<'a>,
-    pub(super) meaning: Option<&'static KeyMeaning>,
-    /// Whether it is wholly said by others now.
-    pub(super) goes: bool,
-}
+use super::scratch::Cut;
+use super::seen::{DialectAttribute, OwnAttribute};
+use crate::codec::msgpack::{self, Reader};
 
 /// Appends the map of attributes without those that others say wholly now, unless `keep_originals`, and with what was
-/// found. Gives false, and appends nothing, if that changes nothing.
+/// found. Gives false, and appends nothing, if that changes nothing. `dialect` are the map's attributes of dialects.
 pub(super) fn write(
     attributes: &[u8],
-    read: &mut [ReadAttribute<'_>],
+    dialect: &[DialectAttribute<'_>],
     collected: &mut Collected<'_>,
     keep_originals: bool,
     out: &mut Vec<u8>,
 ) -> bool {
-    let start = out.len();
-    let mut gone: usize = 0;
-    for attribute in &mut *read {
-        attribute.goes = match attribute.meaning {
-            Some(KeyMeaning { action: RuleAction::Own(field), .. }) => collected.corrects(*field),
-            Some(meaning) => !keep_originals && collected.replaced(meaning, attribute.entry.value),
-            None => false,
-        };
-        gone = gone.saturating_add(usize::from(attribute.goes));
+    let mut reader = Reader::new(attributes);
+    let Ok(pairs) = reader.map() else { return false };
+    let body = reader.rest();
+    let cut = |raw: &[u8], left_of| {
+        let start = raw.as_ptr().addr().saturating_sub(body.as_ptr().addr());
+        Cut { start, length: raw.len(), left_of }
+    };
+    let mut cuts = std::mem::take(&mut collected.scratch.cuts);
+    cuts.clear();
+    if !keep_originals {
+        for DialectAttribute { meaning, entry } in dialect {
+            if collected.replaced(meaning, entry.value) {
+                cuts.push(cut(entry.raw, None));
+            } else if collected.leaves_parts() && collected.left_of(meaning).is_some() {
+                cuts.push(cut(entry.raw, Some(*meaning)));
+            }
+        }
+    }
+    if collected.corrects_own() {
+        let corrected = |own: &&OwnAttribute<'_>| collected.corrects(own.field);
+        let own = collected.own_attributes.iter().filter(corrected);
+        cuts.extend(own.map(|own| cut(own.raw, None)));
+        cuts.sort_unstable_by_key(|cut| cut.start);
     }
     let additions = collected.additions();
-    let pairs = u32::try_from(read.len().saturating_sub(gone)).unwrap_or(u32::MAX);
-    msgpack::map_header(out, pairs.saturating_add(additions.count_ones()));
-    let left_of =
-        |meaning: &'static KeyMeaning| collected.left_of(meaning).filter(|_| !keep_originals);
-    let shortened = copy_stays(attributes, read, left_of, out);
-    add(collected, out);
-    let changed = shortened || additions != 0 || gone > 0;
-    if !changed {
-        out.truncate(start);
+    let changed = additions != 0 || !cuts.is_empty();
+    if changed {
+        let gone = cuts.iter().filter(|cut| cut.left_of.is_none()).count();
+        let stay = pairs.saturating_sub(u32::try_from(gone).unwrap_or(u32::MAX));
+        msgpack::map_header(out, stay.saturating_add(additions.count_ones()));
+        copy_stays(body, &cuts, collected, out);
+        add(collected, out);
     }
+    collected.scratch.cuts = cuts;
     changed
 }
 
-/// Appends the pairs of attributes that stay, those that stand together in one piece. Whether of any only a part
-/// stays, which `left_of` gives.
-fn copy_stays<'c>(
-    attributes: &[u8],
-    read: &[ReadAttribute<'_>],
-    left_of: impl Fn(&'static KeyMeaning) -> Option<&'c str>,
-    out: &mut Vec<u8>,
-) -> bool {
-    let mut reader = Reader::new(attributes);
-    let mut rest = reader.map().map(|_| reader.rest()).unwrap_or_default();
-    let (mut together, mut shortened) = (0, false);
-    for ReadAttribute { entry, meaning, goes } in read {
-        let left = meaning.filter(|_| !goes).and_then(&left_of);
-        if !goes && left.is_none() {
-            together += entry.raw.len();
-            continue;
-        }
-        let (stays, after) = rest.split_at_checked(together).unwrap_or_default();
-        out.extend_from_slice(stays);
-        rest = after.get(entry.raw.len()..).unwrap_or_default();
-        together = 0;
-        if let Some(left) = left {
-            msgpack::str_bytes(out, entry.key);
-            msgpack::str(out, left);
-            shortened = true;
+/// Appends the pairs of attributes that stay, those that stand together in one piece.
+fn copy_stays(body: &[u8], cuts: &[Cut], collected: &Collected<'_>, out: &mut Vec<u8>) {
+    let mut copied = 0;
+    for cut in cuts {
+        out.extend_from_slice(body.get(copied..cut.start).unwrap_or_default());
+        copied = cut.start.saturating_add(cut.length);
+        if let Some(meaning) = cut.left_of {
+            let pair = body.get(cut.start..copied).unwrap_or_default();
+            msgpack::str_bytes(out, Reader::new(pair).key().unwrap_or_default());
+            msgpack::str(out, collected.left_of(meaning).unwrap_or_default());
         }
     }
-    out.extend_from_slice(rest.get(..together).unwrap_or_default());
-    shortened
+    out.extend_from_slice(body.get(copied..).unwrap_or_default());
 }
 
 /// Appends the map of attributes as it is, and what was found.
@@ -96,7 +85,7 @@ pub(super) fn extend(attributes: &[u8], collected: &Collected<'_>, out: &mut Vec
 fn add(collected: &Collected<'_>, out: &mut Vec<u8>) {
     let additions = collected.additions();
     for field in GenAiField::of_bits(additions) {
-        msgpack::str(out, field.name_in(collected.conventions));
+        out.extend_from_slice(field.encoded_name(collected.conventions));
         out.extend_from_slice(collected.value(field));
     }
 }

@@ -246,11 +246,13 @@ pub(super) fn finish_reason(reason: &str) -> &str {
     current.or_else(listed).unwrap_or(reason)
 }
 
+/// The encoded list of reasons that most have.
+pub(super) const STOPPED: &[u8] = b"\x91\xa4stop";
+
 /// Whether an encoded list of reasons has one that the conventions call otherwise.
 #[inline]
 pub(super) fn has_other_reason(list: &[u8]) -> bool {
-    // What most have.
-    list != b"\x91\xa4stop"
+    list != STOPPED
         && elements(list).filter_map(text_of).any(|reason| finish_reason(reason) != reason)
 }
 

@@ -12,7 +12,7 @@ mod rendering;
 
 use super::dialects::added::AddedDialects;
 use super::normalize::{Conventions, EventValues, Normalizer};
-use super::span::{first_token, normalize_span, set_schema_url};
+use super::span::{first_token, is_outdated, normalize_span, set_schema_url};
 use crate::codec::msgpack::{MapView, elements};
 use crate::codec::records::layout::keys;
 use crate::codec::records::{Event, Patch, SpanView};
@@ -109,14 +109,16 @@ impl SpanRenderer {
         let original = self.original(event.body).and_then(|span| span.body);
         let body = original.as_deref().unwrap_or(event.body);
         let span = SpanView::new(body);
-        let detection = self.normalizer.detect_all(span.attributes);
+        let mut seen = self.normalizer.look(span.attributes);
         self.patch.begin(body);
-        normalize_span(&span, detection, &mut self.normalizer, &mut self.patch)?;
+        normalize_span(&span, &mut seen, &mut self.normalizer, &mut self.patch)?;
         let mut mapped = Vec::with_capacity(body.len());
         self.patch.apply(body, &mut mapped);
         self.patch.begin(event.metadata);
         let scope = event.telemetry().and_then(|telemetry| telemetry.scope);
-        set_schema_url(event, scope, Conventions::V1_41, &mut self.patch);
+        if scope.is_some_and(|scope| is_outdated(scope, Conventions::V1_41)) {
+            set_schema_url(event, Conventions::V1_41, &mut self.patch);
+        }
         let metadata = (!self.patch.is_empty()).then(|| {
             let mut metadata = Vec::with_capacity(event.metadata.len());
             self.patch.apply(event.metadata, &mut metadata);

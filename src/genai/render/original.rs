@@ -23,11 +23,12 @@ pub(super) fn restore<'a>(
     }
     let mut given = Vec::with_capacity(attributes.len());
     write(&others, &mut given);
-    let detection = normalizer.detect_all(&given);
+    let mut seen = normalizer.look(&given);
+    let detection = seen.detection;
     let mut mapped = Vec::with_capacity(attributes.len());
     let mut said_by_events = events(detection);
     if normalizer.calls_for_work(detection, &given) || said_by_events.has_content() {
-        normalizer.rewrite(&given, detection, &mut said_by_events, &mut mapped);
+        normalizer.rewrite(&given, &mut seen, &mut said_by_events, &mut mapped);
     }
     // What would have to be inferred is not said.
     let inferred_now = inferred(&mapped);
@@ -48,9 +49,10 @@ pub(super) fn restore<'a>(
         }
         write(&stays, out);
         let restored = out.get(start..).unwrap_or_default();
-        let detection = normalizer.detect_all(restored);
+        let mut seen = normalizer.look(restored);
+        let detection = seen.detection;
         mapped.clear();
-        normalizer.rewrite(restored, detection, &mut events(detection), &mut mapped);
+        normalizer.rewrite(restored, &mut seen, &mut events(detection), &mut mapped);
         let is_said = |entry: &Entry<'_>| MapView::new(&mapped).any(|known| known.raw == entry.raw);
         let (said, unsaid): (Vec<_>, Vec<_>) = gone.into_iter().partition(is_said);
         if unsaid.is_empty() {

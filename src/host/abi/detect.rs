@@ -47,19 +47,21 @@ pub(in crate::host) fn host() -> Result<&'static RunningHost, &'static str> {
 
 fn detect() -> Result<RunningHost, String> {
     if let Some(release) = bundled_row() {
+        let release = release.ok_or("the test host has not said yet which release it imitates")?;
         let (row, _) = policy::choose(known_rows()?, &release, ReleasePolicy::Known)?;
         return Ok(known(*row, release, Build::OFFICIAL, Chosen::Stated));
     }
     let policy = ReleasePolicy::from_environment()?;
     let exported = |symbol: &CStr| symbols::address(symbol).is_some();
-    let (row, release, chosen) =
-        match program::release(|release| markers::distance(release, exported)) {
-            Some(release) => {
-                let (row, chosen) = policy::choose(known_rows()?, &release, policy)?;
-                (*row, release, chosen)
-            }
-            None => by_markers()?,
-        };
+    let named = || program::release(|release| markers::distance(release, exported));
+    // Any program that links this library asks at its start: one that is no host is not searched.
+    let (row, release, chosen) = match exported(c"flb_log_print").then(named).flatten() {
+        Some(release) => {
+            let (row, chosen) = policy::choose(known_rows()?, &release, policy)?;
+            (*row, release, chosen)
+        }
+        None => by_markers()?,
+    };
     let build = Build {
         tls: exported(c"flb_tls_create"),
         chunk_trace: exported(c"flb_chunk_trace_output"),
@@ -74,8 +76,8 @@ fn known(abi: HostAbi, release: String, build: Build, chosen: Chosen) -> Running
     RunningHost { abi, release, build, chosen, symbols: Symbols::load() }
 }
 
-/// What our own test host says that it imitates.
-fn bundled_row() -> Option<String> {
+/// What our own test host says that it imitates, once it knows; `None` in any other program.
+fn bundled_row() -> Option<Option<String>> {
     let function = symbols::address(c"fluent_bit_ai_bundled_host_row")?;
     // SAFETY: only our own test host exports this name, with this prototype.
     let function = unsafe {
@@ -85,8 +87,8 @@ fn bundled_row() -> Option<String> {
     };
     // SAFETY: the function takes nothing and returns a constant string.
     let name = unsafe { function() };
-    // SAFETY: the string is constant and ends with a zero.
-    unsafe { lend::text(name.cast()) }
+    // SAFETY: the string is constant and ends with a zero, or null.
+    Some(unsafe { lend::text(name.cast()) })
 }
 
 /// The releases that have a row, in words.

@@ -6,7 +6,7 @@
 use crate::codec::fluentbit::write::{
     ReaderCapabilities, metrics_to_cmetrics, metrics_to_prometheus,
 };
-use crate::codec::records::{EventKind, Events, RequestBuilder};
+use crate::codec::records::{RequestBuilder, push_records};
 use crate::model::{Emission, Signal};
 use crate::plugin::{NativeKind, NotAppended, Sink};
 
@@ -50,12 +50,6 @@ const FOREIGN: NotAppended = NotAppended::Unsupported("they are not metrics of o
 
 fn request(emission: &Emission) -> Result<Vec<u8>, NotAppended> {
     let mut builder = RequestBuilder::new(Signal::Metrics);
-    for event in Events::new(&emission.events).flatten() {
-        if event.kind == EventKind::Record
-            && let Some(telemetry) = event.telemetry()
-        {
-            builder.push(&event, &telemetry).map_err(|_| FOREIGN)?;
-        }
-    }
+    push_records(&mut builder, &emission.events).map_err(|_| FOREIGN)?;
     Ok(builder.finish())
 }

@@ -5,6 +5,7 @@ mod numbers;
 mod prices;
 mod status;
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use crate::clock::{self, Tick};
 use crate::codec::fluentbit::write::ReaderCapabilities;
 use crate::config::read::{self, Read};
 use crate::config::{FileOptions, Parser, options};
-use crate::findings::{CheckMode, FindingsConfig};
+use crate::findings::{CheckMode, FindingsConfig, PromptSecret};
 use crate::hub::{Drain, EmissionForm, FilterRole, Hub, TelemetrySource};
 use crate::model::{Emission, Position};
 use crate::plugin::{Chunk, Environment, Filter, OpenError, OptionSpec, Options, Spec, Verdict};
@@ -133,6 +134,13 @@ options! {
             Int "runaway_tokens_per_minute" = "1000000",
             "Tokens in a minute beyond which a conversation has run away; those read from a cache or written into one do \
              not count. 0 for no limit";
+        find_prompts: CheckMode = read::choice(&MODES),
+            Str "find_prompts" = "off",
+            "The same prompt with very different duration, tokens or cost, and similar prompts that fail, are refused, end or are \
+             evaluated otherwise: off, warn or on. Prompts are kept as hashes only";
+        finding_prompts: usize = read::count(100..=1_000_000),
+            Int "finding_prompts" = "5000",
+            "Most prompts that are remembered as hashes; each takes up to 0.5 KiB";
         finding_keys: usize = read::count(10..=100_000),
             Int "finding_keys" = "2000",
             "Most services, operations, providers and models whose levels are learned; each takes up to 1.5 KiB";
@@ -314,9 +322,17 @@ fn config(given: Given, prices: Option<PriceTable>, environment: &Environment) -
     let position = Position { run: environment.hub.run(), after: environment.position };
     let tag = given.tag.map(String::into_bytes);
     let findings = FindingsConfig {
-        modes: [given.find_changes, given.find_usage, given.find_served_model, given.find_runaway],
+        modes: [
+            given.find_changes,
+            given.find_usage,
+            given.find_served_model,
+            given.find_runaway,
+            given.find_prompts,
+        ],
         max_keys: given.finding_keys,
         tokens_per_minute: u64::try_from(given.runaway_tokens_per_minute).unwrap_or(0),
+        max_prompts: given.finding_prompts,
+        prompt_secret: PromptSecret([0, 1].map(|half: u8| RandomState::new().hash_one(half))),
         tag: tag.clone().filter(|_| given.form == EmissionForm::Records),
         temporality: given.temporality,
         position,

@@ -86,7 +86,7 @@ const UNMEASURED: CounterFamily = CounterFamily::counter(
 
 const FINDINGS: CounterFamily = CounterFamily::counter(
     "findings_total",
-    "Findings by what looked for them (changes, usage, served_model, runaway)",
+    "Findings by what looked for them (changes, usage, served_model, runaway, prompts)",
     &["check"],
 );
 const UNTOLD: CounterFamily = CounterFamily::counter(

@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use crate::aggregation::{Aggregator, ModelUse};
 use crate::clock::Tick;
-use crate::findings::KeptFinding;
-use crate::hub::{StatusSection, StatusSource};
+use crate::findings::{ConversationState, KeptFinding};
+use crate::hub::{ConversationVerdict, StatusSection, StatusSource};
+use crate::model::LastMetrics;
 use crate::status::seconds;
 use crate::sync::Mutex;
 
@@ -26,6 +27,38 @@ impl StatusSource for MetricsStatus {
         let findings = findings.iter().flatten().rev();
         models.chain(findings.map(|row| (StatusSection::Findings, finding(row)))).collect()
     }
+
+    fn metrics(&self) -> Option<LastMetrics> {
+        Some(self.0.upgrade()?.lock().last_metrics())
+    }
+
+    fn verdict(&self, id: &str) -> Option<ConversationVerdict> {
+        let aggregator = self.0.upgrade()?;
+        let mut aggregator = aggregator.lock();
+        let findings = aggregator.findings().filter(|findings| findings.watches_conversations())?;
+        let known = findings.conversation(id);
+        drop(aggregator);
+        Some(match known {
+            None => ConversationVerdict::Unknown,
+            Some(state) if state.told.is_empty() => ConversationVerdict::Ok(evidence(&state)),
+            Some(state) => ConversationVerdict::Runaway(evidence(&state)),
+        })
+    }
+}
+
+/// What a verdict is from: numbers and names of findings.
+fn evidence(state: &ConversationState) -> Value {
+    let told = state.told.iter().map(|told| {
+        json!({ "type": told.name, "since": seconds(told.unix_nanos), told.counts: told.number })
+    });
+    let since = state.told.iter().map(|told| told.unix_nanos).min();
+    json!({
+        "since": since.map(seconds),
+        "findings": told.collect::<Vec<_>>(),
+        "tool_calls": state.tool_calls,
+        "tokens_per_minute": state.tokens_per_minute,
+        "last_seen": seconds(state.last_unix_nanos),
+    })
 }
 
 fn model(row: &ModelUse) -> Value {

@@ -1,10 +1,12 @@
 //! The filter `ai_metrics` as the host sees it.
 
+use serde_json::json;
+
 use super::AiMetrics;
 use crate::clock::{self, Tick};
 use crate::codec::fluentbit::cmetrics_to_otlp;
 use crate::codec::records::testing::{SpanRecord, chunk};
-use crate::hub::{Drain, EmissionForm, StatusSection};
+use crate::hub::{ConversationVerdict, Drain, EmissionForm, StatusSection};
 use crate::model::TraceId;
 use crate::plugin::{
     AppendRefused, Chunk, Environment, Filter, GivenOptions, NativeKind, NotAppended, OpenError,
@@ -78,6 +80,53 @@ fn models_and_findings_are_shown_where_there_is_a_page() {
         drop(filter);
         environment.hub.close();
         assert!(source.rows(clock::now(), clock::unix_nanos()).is_empty());
+    }
+}
+
+/// Scenario: an agent that calls the same tool again and again, with a page in the run. Guarantees: the source of the status
+/// has the metrics that were emitted, and a verdict with its evidence and without arguments; a filter that does not watch agents
+/// has none.
+#[test]
+fn a_page_has_metrics_and_verdicts() {
+    for mode in ["off", "warn", "on"] {
+        let environment = environment(true);
+        environment.hub.watch();
+        let options = GivenOptions::of(&[("find_runaway", mode), ("interval", "1s")]);
+        let mut filter = AiMetrics::open(&options, environment.clone()).unwrap();
+        let tool = |span: u64| {
+            SpanRecord::new(1, span)
+                .times(1000, 2000)
+                .with("gen_ai.operation.name", "execute_tool")
+                .with("gen_ai.tool.name", "search")
+                .with("gen_ai.conversation.id", "c-1")
+                .with("gen_ai.tool.call.arguments", "a prompt")
+        };
+        pass(&mut filter, &chunk(&[tool(1)]));
+        let (_, source) = environment.hub.status_sources().pop().unwrap();
+        if mode == "off" {
+            assert_eq!(source.verdict("c-1"), None);
+        } else {
+            assert_eq!(source.verdict("c-2"), Some(ConversationVerdict::Unknown));
+            assert_eq!(source.verdict("c-1").unwrap().name().0, "ok");
+            pass(&mut filter, &chunk(&(2..8).map(tool).collect::<Vec<_>>()));
+            let Some(ConversationVerdict::Runaway(evidence)) = source.verdict("c-1") else {
+                panic!("{mode}")
+            };
+            let found = json!({ "type": "repeated_tool_call", "since": 2.0, "calls": 6 });
+            assert_eq!(
+                evidence,
+                json!({
+                    "since": 2.0, "findings": [found], "tool_calls": 7, "tokens_per_minute": 0,
+                    "last_seen": 2.0,
+                })
+            );
+        }
+        assert!(source.metrics().unwrap().events.is_empty());
+        let emitter = environment.hub.sources().remove(0);
+        let emissions = emitter.take(Drain::Everything, clock::now(), clock::unix_nanos());
+        // That of what was found goes with them.
+        let all: Vec<u8> = emissions.into_iter().flat_map(|it| it.events).collect();
+        assert!(source.metrics().unwrap().events[..] == all, "{mode}");
     }
 }
 
@@ -314,6 +363,12 @@ fn findings_are_events_lines_and_hints() {
     pass(&mut filter, &bytes);
     assert_eq!(off.hub.sources().len(), 1);
     assert!(!off.hub.trace_hints().contains(&trace));
-    let wrong = problems::<AiMetrics>(&[("find_changes", "yes"), ("finding_keys", "1")], true);
-    assert!(wrong.len() == 2 && wrong[0].contains("off, warn, on"), "{wrong:?}");
+    let wrong = [
+        ("find_changes", "yes"),
+        ("find_prompts", "maybe"),
+        ("finding_prompts", "1"),
+        ("finding_keys", "1"),
+    ];
+    let wrong = problems::<AiMetrics>(&wrong, true);
+    assert!(wrong.len() == 4 && wrong[0].contains("off, warn, on"), "{wrong:?}");
 }

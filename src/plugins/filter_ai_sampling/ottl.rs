@@ -1,10 +1,11 @@
 //! Conditions in OTTL, the OpenTelemetry Transformation Language, translated to CEL: what published
 //! examples of the Collector's policy `ottl_condition` use.
 //!
-//! Comparisons of `attributes["k"]`, `resource.attributes["k"]`, `name`, `kind`, `kind.string` and
-//! `status.code` with a literal or `nil`, `IsMatch`, `and`, `or`, `not` and parentheses; paths may be
-//! named in full, as `span.name` and `spanevent.name`. An attribute that is missing is `nil`, which
-//! equals nothing else.
+//! Comparisons of `attributes["k"]`, `resource.attributes["k"]`, `scope.attributes["k"]`, `scope.name`,
+//! `scope.version`, `name`, `kind`, `kind.string` and `status.code` with a literal or `nil`, `IsMatch`, `and`,
+//! `or`, `not` and parentheses; paths may be named in full, as `span.name` and `spanevent.name`, and the scope
+//! `instrumentation_scope`, as it was called before. An attribute that is missing is `nil`, which equals nothing
+//! else; a scope's name or version that is missing is an empty text.
 
 /// How deep conditions may be nested.
 const MAX_DEPTH: usize = 32;
@@ -60,7 +61,7 @@ fn unexpected(token: &Token) -> String {
     };
     format!(
         "'{shown}' is not supported here; allowed: comparisons of attributes, resource.attributes, \
-             name, kind and status.code, IsMatch, and, or, not"
+             scope.attributes, scope.name, scope.version, name, kind and status.code, IsMatch, and, or, not"
     )
 }
 
@@ -296,6 +297,15 @@ impl Parser {
         };
         let simple =
             |access: String, spelled| Ok(Operand::Path(Path { access, is_there: None, spelled }));
+        let of_scope = field.strip_prefix("instrumentation_").unwrap_or(field);
+        match (item, of_scope) {
+            (_, "scope.attributes") => return self.key("s.scope.attributes"),
+            (_, "scope.name" | "scope.version") => {
+                let access = format!("(has(s.{of_scope}) ? s.{of_scope} : \"\")");
+                return simple(access, |text| Some(text.to_owned()));
+            }
+            _ => {}
+        }
         match (item, field) {
             (_, "attributes") => self.key(&format!("{item}.attributes")),
             (_, "resource.attributes") => self.key("s.resource"),
@@ -321,9 +331,12 @@ impl Parser {
         };
         self.expect("]")?;
         let key = quoted(&key);
+        // A scope is a map that need not have attributes; spans and resources always have some, if none.
+        let has =
+            if map == "s.scope.attributes" { format!("has({map}) && ") } else { String::new() };
         Ok(Operand::Path(Path {
             access: format!("{map}[{key}]"),
-            is_there: Some(format!("{key} in {map}")),
+            is_there: Some(format!("{has}{key} in {map}")),
             spelled: |_| None,
         }))
     }
@@ -383,7 +396,7 @@ fn turned(sign: &'static str) -> &'static str {
 mod tests {
     use super::*;
 
-    const PUBLISHED: [(Context, &str, &str); 11] = [
+    const PUBLISHED: [(Context, &str, &str); 15] = [
         (
             Context::Span,
             r#"IsRootSpan() and resource.attributes["service.name"] == "checkout""#,
@@ -431,6 +444,26 @@ mod tests {
             r#"("code" in s.attributes && (s.attributes["code"] == 5 || s.attributes["code"] == 5.0))"#,
         ),
         (Context::Span, "true", "true"),
+        (
+            Context::Span,
+            r#"scope.attributes["k"] == "v" and scope.name != "a""#,
+            r#"((has(s.scope.attributes) && "k" in s.scope.attributes && s.scope.attributes["k"] == "v") && !((has(s.scope.name) ? s.scope.name : "") == "a"))"#,
+        ),
+        (
+            Context::Span,
+            r#"instrumentation_scope.attributes["k"] == nil"#,
+            r#"!(has(s.scope.attributes) && "k" in s.scope.attributes)"#,
+        ),
+        (
+            Context::Span,
+            r#"IsMatch(instrumentation_scope.version, "^1")"#,
+            r#"(string((has(s.scope.version) ? s.scope.version : "")).matches("^1"))"#,
+        ),
+        (
+            Context::SpanEvent,
+            r#"scope.name == "a" and name == "b""#,
+            r#"(((has(s.scope.name) ? s.scope.name : "") == "a") && (e.name == "b"))"#,
+        ),
     ];
 
     #[test]
@@ -460,6 +493,8 @@ mod tests {
             (r#"attributes["a] == 1"#, "closing quote"),
             (r#"attributes["a"] == "\q""#, "escape"),
             (r#"name < "b""#, "comparison of these"),
+            (r#"scope.name < "b""#, "comparison of these"),
+            (r#"scope.schema_url == "b""#, "'scope.schema_url'"),
             ("1 == 1", "no path"),
             (r#"name == "a" name"#, "'name'"),
             ("status.code == 7", "comparison of these"),

@@ -1,5 +1,6 @@
 //! Policies as they are collected from options and files.
 
+use super::extension_policies::ExtensionPolicies;
 use super::fleet;
 use crate::codec::records::ContentHint;
 use crate::config::Notes;
@@ -26,6 +27,8 @@ pub(super) struct PolicyList {
     fleet_size: u32,
     /// What has rules of which the first that matches decides, and how many there are of them.
     in_order: Option<(&'static str, usize)>,
+    /// What stands for policies of a Collector's extensions.
+    pub(super) extensions: ExtensionPolicies,
 }
 
 impl PolicyList {

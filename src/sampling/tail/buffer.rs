@@ -19,7 +19,8 @@ use crate::sampling::policy::PassedTests;
 /// What is common to the spans that follow each other with the same metadata.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct MetadataRun {
-    metadata: u32,
+    /// The number of the metadata.
+    pub(super) metadata: u32,
     /// The number of the tag.
     pub(super) tag: u32,
     /// The tests that the resource passes.

@@ -1,11 +1,12 @@
 //! What goes with the traces of a tail sampler: their logs, and what is told of those that were dropped.
 
 use super::TailSampler;
+use super::buffer::MetadataRun;
 use super::decided::Fate;
 use super::logs::{HeldLogs, LogTally, LogsFollow, NoDecision};
 use super::tally::Early;
 use super::tombstones::{TombstoneSettings, TombstoneTally, Tombstones};
-use super::trace::Trace;
+use super::trace::{NewEntry, Trace};
 use crate::clock::Tick;
 use crate::codec::records::edit::write_whole;
 use crate::codec::records::{ChunkRewriter, Item, ItemStep, LogView};
@@ -114,7 +115,7 @@ impl TailSampler {
     /// Keeps logs within half of the memory, and their traces within the number of traces: the oldest leave, and
     /// with them their traces, where these wait.
     pub(super) fn bound_logs(&mut self) {
-        let most = self.settings.max_bytes / 2;
+        let most = self.room() / 2;
         while let Some(logs) = &mut self.logs
             && (logs.waiting_bytes() > most || logs.traces() > self.settings.max_traces)
         {
@@ -131,7 +132,7 @@ impl TailSampler {
 
     /// Lets logs that leave under the chunk's tag go on with the chunk, where they take too much room.
     pub(super) fn flush_logs(&mut self, tag: &[u8], rewriter: &mut ChunkRewriter<'_>) {
-        let (most, held) = (self.settings.max_bytes, self.held_bytes());
+        let (most, held) = (self.room(), self.held_bytes());
         let Some(logs) = &mut self.logs else { return };
         let mut held = held;
         while (held > most || logs.waiting_bytes() + logs.leaving_bytes() > most / 2)
@@ -173,12 +174,31 @@ impl TailSampler {
             let count = logs.decide(trace.id, mark);
             logs.tally.count(decided(fate), count, dry_run);
         }
+        self.tell_dropped(trace, fate);
+    }
+
+    /// Tells of a trace that was dropped.
+    fn tell_dropped(&mut self, trace: &Trace, fate: Fate) {
         if let (Some(tombstones), Fate::Dropped(policy), false) =
-            (&mut self.tombstones, fate, dry_run)
+            (&mut self.tombstones, fate, self.settings.dry_run)
         {
             let policy = policy.map(|policy| self.names.get(policy));
             let room = self.settings.max_bytes / 8;
             tombstones.add(trace, self.buffer.shared(), policy, room);
+        }
+    }
+
+    /// Tells of a trace that was dropped with its first span, which was not held.
+    pub(super) fn tell_shed(&mut self, id: TraceId, run: MetadataRun, item: &Item<'_>, fate: Fate) {
+        if self.tombstones.is_none() || matches!(fate, Fate::Kept(_)) {
+            return;
+        }
+        let MetadataRun { metadata, tag, .. } = run;
+        let mut trace = Trace::new(id, self.now, self.rules.generation);
+        let entry = NewEntry { metadata, tag, time: item.event.time, body: item.event.body };
+        if trace.push(entry, &mut Vec::new()) {
+            trace.note_span(&item.span);
+            self.tell_dropped(&trace, fate);
         }
     }
 

@@ -38,7 +38,8 @@ pub struct TailSettings {
     /// The longest wait that is learned for traces whose likes went on for longer than the wait; there
     /// is no learning without it.
     pub longest_wait: Option<Duration>,
-    /// The most memory that held and released spans take, in bytes.
+    /// The most memory that held and released spans and what is remembered of decided traces take, in bytes. What is
+    /// remembered has no limit but its number of traces; more than half of this is not counted.
     pub max_bytes: usize,
     /// The most traces held.
     pub max_traces: usize,

@@ -77,6 +77,11 @@ impl LearnedWaits {
         }
     }
 
+    /// The memory that it takes now, in bytes.
+    pub(super) const fn bytes(&self) -> usize {
+        self.shapes.bytes() + self.decided.bytes()
+    }
+
     /// A span came after the decision about its trace.
     pub(super) fn late(&mut self, id: TraceId, now: Tick) {
         if let Some((shape, first_seen)) = self.decided.get(id) {

@@ -354,6 +354,11 @@ impl HeldLogs {
         self.waiting_bytes + self.groups.held() + self.tags.held()
     }
 
+    /// The memory that the tracestates of kept traces take, in bytes.
+    pub(super) const fn states_bytes(&self) -> usize {
+        self.states.bytes()
+    }
+
     /// The memory that logs take which leave, in bytes.
     pub(super) const fn leaving_bytes(&self) -> usize {
         self.leaving_bytes

@@ -289,6 +289,20 @@ impl TailSampler {
         self.buffer.bytes() + self.ready.bytes() + self.companion_bytes()
     }
 
+    /// The memory that what is remembered of decided traces takes, in bytes.
+    #[must_use]
+    pub fn remembered_bytes(&self) -> usize {
+        let learned = self.learned.as_ref().map_or(0, |learned| learned.bytes());
+        let states = self.logs.as_ref().map_or(0, |logs| logs.states_bytes());
+        self.decided.bytes() + learned + states
+    }
+
+    /// The most memory that held and released spans may take now: what is remembered counts too, up to a half.
+    fn room(&self) -> usize {
+        let most = self.settings.max_bytes;
+        most - self.remembered_bytes().min(most / 2)
+    }
+
     /// Takes the time, and what ends by it.
     fn advance(&mut self, now: Tick) {
         self.now = now;
@@ -296,9 +310,9 @@ impl TailSampler {
         if let Some(comparison) = self.comparison.take_if(|comparison| comparison.is_over(now)) {
             self.adopt(comparison.into_config());
         }
-        let TailSettings { max_bytes, max_traces, shed_at, .. } = self.settings;
+        let TailSettings { max_traces, shed_at, .. } = self.settings;
         let has_room =
-            self.held_bytes() <= max_bytes / 4 * 3 && self.buffer.len() <= max_traces / 4 * 3;
+            self.held_bytes() <= self.room() / 4 * 3 && self.buffer.len() <= max_traces / 4 * 3;
         self.is_shedding &= shed_at.is_some() && !has_room;
     }
 
@@ -317,7 +331,8 @@ impl TailSampler {
             return;
         };
         if !self.buffer.contains(id)
-            && let Some(fate) = self.late(id).or_else(|| self.shed_new(id, item, &shown))
+            && let Some(fate) =
+                self.late(id).or_else(|| self.shed_new(id, metadata_run, (item, &shown)))
         {
             self.follow(rewriter, item, fate);
             return;
@@ -351,7 +366,12 @@ impl TailSampler {
     }
 
     /// What chance decides about a trace that begins while the buffer is full.
-    fn shed_new(&mut self, id: TraceId, item: &Item<'_>, shown: &Shown<'_>) -> Option<Fate> {
+    fn shed_new(
+        &mut self,
+        id: TraceId,
+        metadata_run: MetadataRun,
+        (item, shown): (&Item<'_>, &Shown<'_>),
+    ) -> Option<Fate> {
         let threshold = self.settings.shed_at.filter(|_| self.is_shedding)?;
         let policy = self.names.slot(SHEDDING);
         let state = OtState::read(item.span.trace_state());
@@ -369,6 +389,7 @@ impl TailSampler {
             Fate::Dropped(Some(policy))
         };
         self.decided.insert(id, fate);
+        self.tell_shed(id, metadata_run, item, fate);
         Some(fate)
     }
 
@@ -451,7 +472,7 @@ impl TailSampler {
 
     /// Whether more is held than may be.
     fn is_over(&self) -> bool {
-        self.held_bytes() > self.settings.max_bytes || self.buffer.len() > self.settings.max_traces
+        self.held_bytes() > self.room() || self.buffer.len() > self.settings.max_traces
     }
 
     /// Makes room: the oldest traces are decided on what is there, and what was released under the
@@ -465,7 +486,7 @@ impl TailSampler {
             self.decide_if_held(place, Some(early), here);
         }
         let Some(metadata_run) = metadata_run else { return };
-        while self.held_bytes() > self.settings.max_bytes {
+        while self.held_bytes() > self.room() {
             let Some(released) = self.ready.take_of(self.buffer.shared().1.get(metadata_run.tag))
             else {
                 break;

@@ -6,7 +6,7 @@ use crate::sampling::policy::Policies;
 use crate::sampling::session::SessionKeys;
 
 /// The most names that are counted apart, over all configurations of a run.
-const MAX_NAMES: usize = 4096;
+pub(super) const MAX_NAMES: usize = 4096;
 /// The name of what chance decides while the buffer is full.
 pub const SHEDDING: &str = "shedding";
 

@@ -93,16 +93,17 @@ impl Tombstones {
         policy: Option<&str>,
         room: usize,
     ) {
+        let are_counted = self.settings == TombstoneSettings::Counts;
+        if !are_counted && self.bytes >= room.min(MAX_WAITING) {
+            self.tally.skipped += 1;
+            return;
+        }
         let (policy, mut root) = (policy.unwrap_or(NOT_SAMPLED), Vec::new());
         let Some(dropped) = Dropped::read(trace, metadata, policy, &mut root) else { return };
         let tag = tags.get(dropped.tag);
-        if self.settings == TombstoneSettings::Counts {
+        if are_counted {
             self.tally.made += 1;
             self.counts.add(tag, &dropped.key(), trace.spans);
-            return;
-        }
-        if self.bytes >= room.min(MAX_WAITING) {
-            self.tally.skipped += 1;
             return;
         }
         let is_open = |batch: &&mut Emission| batch.events.len() < BATCH && batch.tag == tag;

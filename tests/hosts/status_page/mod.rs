@@ -6,6 +6,7 @@
 //! | `away` | is not there, and then is | failing, and since when; everything waits; then it is up and has everything |
 
 mod browser;
+mod prometheus;
 mod readers;
 
 use std::io::{Read, Write};

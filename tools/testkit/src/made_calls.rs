@@ -4,7 +4,7 @@
 use fluent_bit_ai::aggregation::Temporality;
 use fluent_bit_ai::codec::msgpack;
 use fluent_bit_ai::findings::{
-    CallOrigin, Check, CheckMode, Findings, FindingsConfig, ObservedCall, UsedTokens,
+    CallOrigin, Check, CheckMode, Findings, FindingsConfig, ObservedCall, PromptSecret, UsedTokens,
 };
 use fluent_bit_ai::model::{Position, SpanId, TraceId};
 
@@ -87,13 +87,15 @@ impl Drawn {
     }
 }
 
-fn finder(check: Check) -> Findings {
+pub(crate) fn finder(check: Check) -> Findings {
     let mut modes = [CheckMode::Off; Check::ALL.len()];
     modes[check as usize] = CheckMode::Warn;
     let config = FindingsConfig {
         modes,
         max_keys: 100,
         tokens_per_minute: 0,
+        max_prompts: 5000,
+        prompt_secret: PromptSecret([1, 2]),
         tag: None,
         temporality: Temporality::Delta,
         position: Position { run: 1, after: 1 },
@@ -101,10 +103,34 @@ fn finder(check: Check) -> Findings {
     Findings::new(config, 0)
 }
 
-fn text(text: &str) -> Vec<u8> {
+pub(crate) fn text(text: &str) -> Vec<u8> {
     let mut out = Vec::new();
     msgpack::str(&mut out, text);
     out
+}
+
+/// A call that says nothing.
+pub(crate) const fn empty_call<'a>(origin: &'a CallOrigin<'a>) -> ObservedCall<'a> {
+    ObservedCall {
+        origin,
+        unix_nanos: 0,
+        operation: &[],
+        provider: &[],
+        request_model: &[],
+        response_model: &[],
+        fingerprint: &[],
+        conversation: &[],
+        input_messages: &[],
+        system_instructions: &[],
+        finish_reasons: &[],
+        events: &[],
+        seconds: None,
+        first_chunk: None,
+        tokens: UsedTokens { input: None, output: None, cached: None, reasoning: None },
+        cost: None,
+        has_failed: false,
+        ids: None,
+    }
 }
 
 impl MadeCalls {
@@ -141,14 +167,9 @@ impl MadeCalls {
             since += u64::from(time >= at);
             found.calls += 1;
             findings.call(&ObservedCall {
-                origin: &origin,
                 unix_nanos: (time * 1e9) as u64,
                 operation: &operation,
-                provider: &[],
                 request_model: &model,
-                response_model: &[],
-                fingerprint: &[],
-                conversation: &[],
                 seconds: Some(duration),
                 first_chunk: Some(first_chunk),
                 tokens: UsedTokens {
@@ -159,6 +180,7 @@ impl MadeCalls {
                 cost: Some(input * 2e-6 + output * 8e-6),
                 has_failed: drawn.uniform() < failing,
                 ids: Some((TraceId([1; 16]), SpanId([1; 8]))),
+                ..empty_call(&origin)
             });
             let lines = findings.take_lines().len() as u64;
             if lines > 0 && time >= at {

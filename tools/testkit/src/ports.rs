@@ -6,8 +6,9 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::sync::Mutex;
 
-/// Ports of one process, which it goes through in turn.
-const BLOCK: u16 = 400;
+/// Ports of one process, which it goes through in turn: so many that none comes again while a test that
+/// runs beside others still counts on nobody listening on it.
+const BLOCK: u16 = 1000;
 /// The first port of all blocks; those below it are of well-known services mostly.
 const FIRST: u16 = 12_000;
 /// Where Linux begins with the ports that it gives to clients and to those who ask for any, unless

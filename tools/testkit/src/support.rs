@@ -3,11 +3,13 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::{Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::Once;
 use std::time::Duration;
 
 use crate::at_most;
 use crate::hosts::{self, Host};
+
+pub use crate::places::{alone, together};
 
 pub const FILES: [&str; 6] = [
     "in_ai_otlp",
@@ -20,20 +22,6 @@ pub const FILES: [&str; 6] = [
 
 /// Rows of the bundled host that every test runs on; one test runs on all of them.
 const SOME_ROWS: [&str; 3] = ["3.0.0", "4.0.12", "5.1.0"];
-
-/// A host test that has the machine to itself is the writer of this lock, any other one a reader.
-static MACHINE: RwLock<()> = RwLock::new(());
-
-/// For a test that measures time or memory, or loads the machine: no other host test runs meanwhile.
-pub fn alone() -> RwLockWriteGuard<'static, ()> {
-    MACHINE.write().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// For a test that asks what comes out, and waits most of its time: others of its kind run beside it, as
-/// many as there are threads for tests.
-pub fn together() -> RwLockReadGuard<'static, ()> {
-    MACHINE.read().unwrap_or_else(PoisonError::into_inner)
-}
 
 pub fn bundled(row: &str) -> Host {
     Host {
@@ -211,12 +199,14 @@ impl Pipeline {
         self
     }
 
-    /// The YAML text. Where no grace period was chosen it is long enough to deliver all, as the host ends
-    /// when nothing is left.
+    /// The YAML text. Where no interval was chosen chunks leave soon. Where no grace period was chosen it is
+    /// long enough to deliver all, as the host ends when nothing is left.
     pub fn yaml(&self, plugins: &Path) -> String {
-        let mut text =
-            format!("service:\n  flush: 1\n  plugins_file: {}/plugins.conf\n", plugins.display());
+        let mut text = format!("service:\n  plugins_file: {}/plugins.conf\n", plugins.display());
         text.push_str(&self.service);
+        if !self.service.lines().any(|line| line.trim_start().starts_with("flush:")) {
+            text.push_str("  flush: 0.2\n");
+        }
         if !self.service.lines().any(|line| line.trim_start().starts_with("grace:")) {
             let _ = writeln!(text, "  grace: {}", seconds(10));
         }

@@ -24,5 +24,5 @@ pub use capabilities::ReaderCapabilities;
 pub use cmetrics::metrics_to_cmetrics;
 pub use ctraces::traces_to_ctraces;
 pub use loss::{FormatLoss, FormatLosses};
-pub use prometheus::metrics_to_prometheus;
+pub use prometheus::{PageFormat, PageMemory, TooLarge, metrics_to_page, metrics_to_prometheus};
 pub use written::WrittenRequest;

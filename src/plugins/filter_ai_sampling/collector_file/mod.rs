@@ -131,6 +131,8 @@ fn settings(node: Node<'_>, notes: &mut Notes) -> Block {
 #[cfg(test)]
 mod adaptive_tests;
 #[cfg(test)]
+mod extension_tests;
+#[cfg(test)]
 mod published_tests;
 #[cfg(test)]
 mod tests;

@@ -130,7 +130,15 @@ impl Walk<'_> {
         });
         let Some(policy) = types.clone().find(|policy| policy.name == kind) else {
             let names: Vec<&str> = types.map(|policy| policy.name).collect();
-            self.notes().refuse(node, "type", &format!("allowed: {}", names.join(", ")));
+            let mut allowed = format!("allowed: {}", names.join(", "));
+            if layout == Layout::Collector {
+                if let Some(rule) = self.settings.list.extensions.rule(&kind) {
+                    self.notes().known(node, &["name", "type", &kind]);
+                    return Some((rule, PolicyAction::Keep));
+                }
+                allowed.push_str(super::extension_policies::NOT_RUN);
+            }
+            self.notes().refuse(node, "type", &allowed);
             return None;
         };
         let form = policy.form(layout)?;

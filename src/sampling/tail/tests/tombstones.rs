@@ -80,6 +80,28 @@ fn a_log_event_tells_of_a_dropped_trace() {
     expected(&said);
 }
 
+/// The points of counts by metric: their shape and value.
+fn points(emission: &Emission) -> Vec<(String, Vec<(String, i64)>)> {
+    let events = Events::new(&emission.events).map(Result::unwrap);
+    events
+        .map(|event| {
+            let metric = MetricView::new(event.body);
+            let mut points: Vec<(String, i64)> = metric
+                .data_points()
+                .map(|point| {
+                    let point = MapView::new(point);
+                    let value = point.get(b"as_int").and_then(crate::codec::msgpack::int_of);
+                    let said = said(point.get(b"attributes").unwrap());
+                    let shape = said.get("shape").cloned().unwrap_or_default();
+                    (shape, value.unwrap())
+                })
+                .collect();
+            points.sort();
+            (text_of(metric.name).unwrap().to_owned(), points)
+        })
+        .collect()
+}
+
 /// Scenario: many traces of three shapes, of which the order and number of spans differ, and more shapes
 /// than there are series. Guarantees: counts add up by shape, and what is beyond goes to the overflow series.
 #[test]
@@ -96,26 +118,6 @@ fn dropped_traces_are_counted_by_shape() {
         sampler.on_chunk(b"ai", &chunk(&shape(trace + 40, &["a", "c"])), second(0));
     }
     assert_eq!(sampler.take(false, second(30)), []);
-    let points = |emission: &Emission| -> Vec<(String, Vec<(String, i64)>)> {
-        let events = Events::new(&emission.events).map(Result::unwrap);
-        events
-            .map(|event| {
-                let metric = MetricView::new(event.body);
-                let mut points: Vec<(String, i64)> = metric
-                    .data_points()
-                    .map(|point| {
-                        let point = MapView::new(point);
-                        let value = point.get(b"as_int").and_then(crate::codec::msgpack::int_of);
-                        let said = said(point.get(b"attributes").unwrap());
-                        let shape = said.get("shape").cloned().unwrap_or_default();
-                        (shape, value.unwrap())
-                    })
-                    .collect();
-                points.sort();
-                (text_of(metric.name).unwrap().to_owned(), points)
-            })
-            .collect()
-    };
     let emissions = sampler.take_dropped_counts(true, 100);
     assert_eq!((emissions.len(), &emissions[0].tag[..]), (1, &b"ai"[..]));
     let found = points(&emissions[0]);
@@ -160,4 +162,56 @@ fn tombstones_are_bounded() {
     let tally = sampler.tombstone_tally().unwrap();
     assert!(tally.skipped > 4000 && tally.made > 50, "{tally:?}");
     assert_eq!((tally.made, tally.made + tally.skipped), (tombstones as u64, 5000));
+}
+
+/// Scenario: a buffer of one trace is full, and 50 traces begin whose randomness is below the threshold of shedding, each
+/// over two chunks. Guarantees: each leaves one tombstone with its first span, or is counted once, under the name of
+/// shedding; late spans leave none, nor does a dry run; and what is told is within its bound.
+#[test]
+fn shed_traces_are_told_of() {
+    let spans =
+        |span| (1..=50).map(move |trace| SpanRecord::new(100 + trace, span).times(1000, 1500));
+    for (tombstones, dry_run) in [
+        (TombstoneSettings::Span, false),
+        (TombstoneSettings::Log, false),
+        (TombstoneSettings::Counts, false),
+        (TombstoneSettings::Span, true),
+    ] {
+        let shed_at = Threshold::from_percentage(25.0);
+        let settings = TailSettings { max_traces: 1, shed_at, dry_run, ..SETTINGS };
+        let mut sampler = TailSampler::new(set(settings)).with_tombstones(Some(tombstones));
+        sampler.on_chunk(b"ai", &chunk(&[SpanRecord::new(1, 1), SpanRecord::new(2, 1)]), second(0));
+        assert!(sampler.is_shedding());
+        let before = sampler.tombstone_tally().unwrap();
+        sampler.on_chunk(b"ai", &chunk(&spans(1).collect::<Vec<_>>()), second(1));
+        sampler.on_chunk(b"ai", &chunk(&spans(2).collect::<Vec<_>>()), second(1));
+        assert_eq!(sampler.tally().shed_dropped, 50);
+        let told = sampler.tombstone_tally().unwrap().made - before.made;
+        assert_eq!(told, if dry_run { 0 } else { 50 }, "{tombstones:?}");
+        let released = sampler.take(false, second(2));
+        let mut found: BTreeMap<String, u64> = BTreeMap::new();
+        for event in released.iter().flat_map(|it| Events::new(&it.events)).map(Result::unwrap) {
+            let attributes = match tombstones {
+                TombstoneSettings::Span => {
+                    crate::codec::records::SpanView::new(event.body).attributes
+                }
+                _ => event.otlp().map(|otlp| LogView::new(otlp).attributes).unwrap_or_default(),
+            };
+            let said = said(attributes);
+            if said.get("policy").is_some_and(|policy| policy == "shedding") && !dry_run {
+                assert_eq!((said["spans"].as_str(), said["duration"].as_str()), ("1", "0.5"));
+                *found.entry(said["decision"].clone()).or_default() += 1;
+            }
+        }
+        let events = u64::from(tombstones != TombstoneSettings::Counts && !dry_run) * 50;
+        assert_eq!(found.values().sum::<u64>(), events, "{tombstones:?}: {found:?}");
+        if tombstones == TombstoneSettings::Counts {
+            let points = points(&sampler.take_dropped_counts(false, 200)[0]);
+            let shed = points.iter().flat_map(|(name, list)| {
+                list.iter().filter(move |_| name.ends_with("traces")).map(|it| it.1)
+            });
+            assert_eq!(shed.sum::<i64>(), 51, "those of shedding, and the one that made room");
+        }
+        assert!(adds_up(sampler.tally()));
+    }
 }

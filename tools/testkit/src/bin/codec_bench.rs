@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fluent_bit_ai::aggregation::{
-    Aggregator, HistogramForm, MetricsConfig, ReportedPolicy, SemconvVersion, Temporality,
+    Aggregator, HistogramForm, MetricsConfig, ReportedPolicy, SemconvVersion, ServerLogFormats,
+    Temporality,
 };
 use fluent_bit_ai::clock::Tick;
 use fluent_bit_ai::codec::json::{from_protobuf, to_protobuf};
@@ -21,7 +22,7 @@ use fluent_bit_ai::codec::records::{
     Events, LogOptions, RecordReader, RequestBuilder, SpanView, StatusCode, logs_to_records,
     traces_to_records,
 };
-use fluent_bit_ai::findings::{Check, CheckMode, FindingsConfig};
+use fluent_bit_ai::findings::{Check, CheckMode, FindingsConfig, PromptSecret};
 use fluent_bit_ai::genai::{
     ContextProcessor, ContextSettings, ContextTally, Conventions, KeyRules, OnFailure, Replacement,
 };
@@ -176,6 +177,7 @@ fn aggregator(findings: Option<FindingsConfig>) -> Aggregator {
         max_traces: 20_000,
         prices: Some(Arc::new(PriceTable::shipped())),
         findings,
+        server_logs: ServerLogFormats::default(),
         weight: |_| 1.0,
         position: POSITION,
     };
@@ -213,6 +215,8 @@ fn findings() -> FindingsConfig {
         modes: [CheckMode::On; Check::ALL.len()],
         max_keys: 2000,
         tokens_per_minute: 1_000_000,
+        max_prompts: 5000,
+        prompt_secret: PromptSecret([1, 2]),
         tag: None,
         temporality: Temporality::Delta,
         position: POSITION,

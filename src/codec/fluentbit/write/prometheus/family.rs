@@ -7,6 +7,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::super::capabilities::ReaderCapabilities;
 use super::super::point::CmetricsPointKind;
+use super::exemplar::SeriesExemplar;
 use super::labels::Labels;
 use crate::codec::msgpack;
 
@@ -26,13 +27,13 @@ pub(super) enum SeriesValue {
 
 impl SeriesValue {
     /// Adds what another point of the same series says.
-    fn merge(&mut self, other: Self) {
+    pub(super) fn merge(&mut self, other: &Self) {
         match (self, other) {
             (Self::Number(value), Self::Number(other)) => *value += other,
             (Self::Histogram { up_to, sum }, Self::Histogram { up_to: others, sum: more }) => {
                 *sum += more;
                 for (count, other) in up_to.iter_mut().zip(others) {
-                    *count = count.saturating_add(other);
+                    *count = count.saturating_add(*other);
                 }
             }
             _ => {}
@@ -60,11 +61,24 @@ impl SeriesValue {
     }
 }
 
+/// A point as a family takes it.
 #[derive(Debug)]
-struct FamilySeries {
-    labels: Labels,
-    unix_nanos: u64,
-    value: SeriesValue,
+pub(super) struct FamilyPoint {
+    pub(super) labels: Labels,
+    /// When its sum began, in nanoseconds since the Unix epoch.
+    pub(super) start: u64,
+    pub(super) unix_nanos: u64,
+    pub(super) value: SeriesValue,
+    pub(super) exemplars: Vec<SeriesExemplar>,
+}
+
+/// All points that have the same labels.
+#[derive(Debug)]
+pub(super) struct FamilySeries {
+    /// The first one, with the values of all of them added up, and all their exemplars.
+    pub(super) point: FamilyPoint,
+    /// Where there are several, the start and the value of each.
+    pub(super) parts: Vec<(u64, SeriesValue)>,
 }
 
 /// All series of one name.
@@ -78,7 +92,7 @@ pub(super) struct MetricFamily {
     /// The names of the labels that its series have.
     keys: Vec<String>,
     index: HashMap<Labels, usize, RandomState>,
-    series: Vec<FamilySeries>,
+    pub(super) series: Vec<FamilySeries>,
 }
 
 impl MetricFamily {
@@ -88,26 +102,32 @@ impl MetricFamily {
     }
 
     /// Adds a point. Points that have the same labels are of one series.
-    pub(super) fn add(&mut self, labels: Labels, unix_nanos: u64, value: SeriesValue) {
-        for name in labels.keys() {
+    pub(super) fn add(&mut self, mut point: FamilyPoint) {
+        for name in point.labels.keys() {
             if !self.keys.contains(name) {
                 self.keys.push(name.clone());
             }
         }
-        let known = self.index.get(&labels).and_then(|index| self.series.get_mut(*index));
-        if let Some(series) = known {
-            series.unix_nanos = series.unix_nanos.max(unix_nanos);
-            series.value.merge(value);
+        let known = self.index.get(&point.labels).and_then(|index| self.series.get_mut(*index));
+        let Some(FamilySeries { point: first, parts }) = known else {
+            self.index.insert(point.labels.clone(), self.series.len());
+            self.series.push(FamilySeries { point, parts: Vec::new() });
             return;
+        };
+        if parts.is_empty() {
+            parts.push((first.start, first.value.clone()));
         }
-        self.index.insert(labels.clone(), self.series.len());
-        self.series.push(FamilySeries { labels, unix_nanos, value });
+        first.unix_nanos = first.unix_nanos.max(point.unix_nanos);
+        first.value.merge(&point.value);
+        first.exemplars.append(&mut point.exemplars);
+        parts.push((point.start, point.value));
     }
 
     /// Adds a series whose value is 1, if it is not there.
     pub(super) fn set(&mut self, labels: Labels, unix_nanos: u64) {
         if !self.index.contains_key(&labels) {
-            self.add(labels, unix_nanos, SeriesValue::Number(1.0));
+            let (value, exemplars) = (SeriesValue::Number(1.0), Vec::new());
+            self.add(FamilyPoint { labels, start: 0, unix_nanos, value, exemplars });
         }
     }
 
@@ -156,7 +176,7 @@ impl MetricFamily {
         msgpack::str(out, "values");
         msgpack::array_header(out, length(self.series.len()));
         for series in &self.series {
-            self.write_series(out, series, capabilities);
+            self.write_series(out, &series.point, capabilities);
         }
     }
 
@@ -165,7 +185,7 @@ impl MetricFamily {
     fn write_series(
         &self,
         out: &mut Vec<u8>,
-        series: &FamilySeries,
+        series: &FamilyPoint,
         capabilities: ReaderCapabilities,
     ) {
         let is_labelled = !series.labels.is_empty();

@@ -6,17 +6,23 @@
 //! the form that Prometheus takes: names and labels by the rules of OpenTelemetry, one metric for each name,
 //! buckets that count what is below them as well, and the service in `job`, `instance` and `target_info`.
 
+mod exemplar;
 mod family;
 mod labels;
 mod names;
+mod page;
+mod page_memory;
 
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use self::family::{MetricFamily, SeriesValue};
+use self::family::{FamilyPoint, MetricFamily, SeriesValue};
 use self::labels::Target;
 use self::names::NamedAs;
+use self::page::PageWriter;
+pub use self::page::{PageFormat, TooLarge};
+pub use self::page_memory::PageMemory;
 use super::capabilities::{MAX_LIST, ReaderCapabilities};
 use super::cmetrics::data;
 use super::point::CmetricsPointKind;
@@ -30,6 +36,8 @@ const METRIC: u32 = known(&[1, 2, 3, 5, 7, 9, 10, 11, 12]);
 const CONTENT: u32 = known(&[1, 2, 3]);
 const POINT: u32 = known(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
 const DELTA: u64 = 1;
+/// How long a label may be, in bytes: what Mimir takes by default.
+const LONGEST_LABEL: usize = 2048;
 
 /// Appends the metrics of an `ExportMetricsServiceRequest` to `out` as one context for Prometheus.
 ///
@@ -43,25 +51,63 @@ pub fn metrics_to_prometheus(
     out: &mut Vec<u8>,
     capabilities: ReaderCapabilities,
 ) -> Result<super::written::WrittenRequest, DecodeError> {
-    walk::write(request, out, |out| PrometheusContext {
-        out,
-        capabilities,
-        target: Target::default(),
-        families: Vec::new(),
-        index: HashMap::default(),
+    let longest = capabilities.metric_text().min(LONGEST_LABEL);
+    walk::write(request, out, |out| {
+        PrometheusContext::new(out, WrittenForm::Native(capabilities), longest)
     })
 }
 
+/// The metrics of an `ExportMetricsServiceRequest` as a page of at most `largest` bytes, or of none where the request,
+/// a `ResourceMetrics` or a `ScopeMetrics` is not valid.
+///
+/// Names, labels and values are those of [`metrics_to_prometheus`], and so is what is left out; but exponential
+/// histograms are there, with the bucket `+Inf` alone, because the formats have no native ones.
+///
+/// # Errors
+/// The page would be too large.
+pub fn metrics_to_page(
+    request: &[u8],
+    format: PageFormat,
+    memory: &mut PageMemory,
+    largest: usize,
+) -> Result<Vec<u8>, TooLarge> {
+    let (mut out, mut fits) = (Vec::new(), true);
+    let page = PageWriter { format, memory, largest, fits: &mut fits };
+    let written = walk::write(request, &mut out, |out| {
+        PrometheusContext::new(out, WrittenForm::Page(page), LONGEST_LABEL)
+    });
+    match (written, fits) {
+        (_, false) => Err(TooLarge(largest)),
+        (Ok(_), true) => Ok(out),
+        (Err(_), true) => Ok(Vec::new()),
+    }
+}
+
+/// What the families are written as.
+enum WrittenForm<'p> {
+    /// A context of the host's, for what its readers take.
+    Native(ReaderCapabilities),
+    /// A page.
+    Page(PageWriter<'p>),
+}
+
 /// The context that is being collected.
-struct PrometheusContext {
+struct PrometheusContext<'p> {
     out: OutputBuffer,
-    capabilities: ReaderCapabilities,
+    form: WrittenForm<'p>,
+    /// How long a name, a label or a description may be, in bytes.
+    longest: usize,
     target: Target,
     families: Vec<MetricFamily>,
     index: HashMap<String, usize, RandomState>,
 }
 
-impl PrometheusContext {
+impl<'p> PrometheusContext<'p> {
+    fn new(out: OutputBuffer, form: WrittenForm<'p>, longest: usize) -> Self {
+        let (families, index) = (Vec::new(), HashMap::default());
+        Self { out, form, longest, target: Target::default(), families, index }
+    }
+
     /// The family of this name, which may hold other things already.
     fn family(
         &mut self,
@@ -97,18 +143,28 @@ impl PrometheusContext {
         (name, description, kind): (&str, &str, CmetricsPointKind),
     ) -> WriteResult<u64> {
         let scan = FieldScan::new(bytes, POINT)?;
-        let longest = self.capabilities.metric_text();
         let labels = labels::of_point(
             bytes,
             kind.attributes(),
             &self.target.service,
-            longest,
+            self.longest,
             &mut self.out.losses,
         )?;
         let unix_nanos = scan.fixed64(3)?.unwrap_or(0);
+        let start = scan.fixed64(2)?.unwrap_or(0);
         let (value, bounds) = match kind {
             CmetricsPointKind::Histogram => histogram(bytes, &scan)?,
+            // Text has no native histograms: what there is in all.
+            CmetricsPointKind::Exponential => (totals(&scan)?, Vec::new()),
             _ => (number(&scan)?, Vec::new()),
+        };
+        let exemplars = match &self.form {
+            WrittenForm::Page(_) => exemplar::of_point(bytes, kind)?,
+            WrittenForm::Native(_) => Vec::new(),
+        };
+        let kind = match kind {
+            CmetricsPointKind::Exponential => CmetricsPointKind::Histogram,
+            kind => kind,
         };
         let family = self.family(name.to_owned(), description, kind)?;
         if family.is_empty() {
@@ -119,19 +175,18 @@ impl PrometheusContext {
         if family.len() >= MAX_LIST as usize {
             return Err(WriteProblem::Form("a metric has more than 65535 series"));
         }
-        family.add(labels, unix_nanos, value);
+        family.add(FamilyPoint { labels, start, unix_nanos, value, exemplars });
         Ok(unix_nanos)
     }
 }
 
-impl ItemSink for PrometheusContext {
+impl ItemSink for PrometheusContext<'_> {
     const NAMES: [&'static str; 3] = ["resource_metrics", "scope_metrics", "metrics"];
 
     fn resource(&mut self, resource: &ContextEnvelope<'_>) -> WriteResult {
         self.target = Target::default();
         if let Some(header) = &resource.header {
-            let longest = self.capabilities.metric_text();
-            self.target = labels::target(header, 1, longest, &mut self.out.losses)?;
+            self.target = labels::target(header, 1, self.longest, &mut self.out.losses)?;
         }
         Ok(())
     }
@@ -146,20 +201,23 @@ impl ItemSink for PrometheusContext {
         let content = metric.sub(number as usize)?.unwrap_or_default();
         let scan = FieldScan::new(&content, CONTENT)?;
         let is_monotonic = number == 7 && scan.varint(3)? != 0;
-        if matches!(number, 7 | 9) && scan.varint32(2)? == DELTA {
+        if matches!(number, 7 | 9 | 10) && scan.varint32(2)? == DELTA {
             return Err(WriteProblem::Form("Prometheus has no delta temporality"));
         }
         let (kind, named_as) = match number {
             7 if is_monotonic => (CmetricsPointKind::Counter, NamedAs::Counter),
             5 | 7 => (CmetricsPointKind::Gauge, NamedAs::Gauge),
             9 => (CmetricsPointKind::Histogram, NamedAs::Histogram),
+            10 if matches!(self.form, WrittenForm::Page(_)) => {
+                (CmetricsPointKind::Exponential, NamedAs::Histogram)
+            }
             _ => {
                 return Err(WriteProblem::Form("only numbers and explicit histograms are written"));
             }
         };
         let unit = utf8(metric.bytes(3)?)?;
         let name = names::metric_name(utf8(metric.bytes(1)?)?, unit, named_as);
-        let longest = self.capabilities.metric_text();
+        let longest = self.longest;
         if name.is_empty() || name.len() > longest {
             return Err(WriteProblem::Form("a metric has no name, or one that is too long"));
         }
@@ -199,6 +257,13 @@ impl ItemSink for PrometheusContext {
     fn resource_end(&mut self) {}
 
     fn end(mut self) -> (OutputBuffer, usize) {
+        let capabilities = match self.form {
+            WrittenForm::Native(capabilities) => capabilities,
+            WrittenForm::Page(page) => {
+                page.write(&self.families, &mut self.out.bytes);
+                return (self.out, 0);
+            }
+        };
         if self.families.is_empty() {
             return (self.out, 0);
         }
@@ -216,7 +281,7 @@ impl ItemSink for PrometheusContext {
         msgpack::array_header(out, 0);
         msgpack::str(out, "metrics");
         msgpack::array_header(out, u32::try_from(self.families.len()).unwrap_or(u32::MAX));
-        self.families.iter().for_each(|family| family.write(out, self.capabilities));
+        self.families.iter().for_each(|family| family.write(out, capabilities));
         (self.out, 1)
     }
 }
@@ -228,6 +293,12 @@ fn number(scan: &FieldScan<'_>) -> WriteResult<SeriesValue> {
         (None, None) => return Err(WriteProblem::Form("a data point has no value")),
     };
     Ok(SeriesValue::Number(value))
+}
+
+/// The value of an exponential histogram without its buckets.
+fn totals(scan: &FieldScan<'_>) -> WriteResult<SeriesValue> {
+    let (count, sum) = (scan.fixed64(4)?.unwrap_or(0), scan.double(5)?.unwrap_or(0.0));
+    Ok(SeriesValue::Histogram { up_to: vec![count], sum })
 }
 
 /// A histogram's value and its bounds.
@@ -251,5 +322,7 @@ fn histogram(point: &[u8], scan: &FieldScan<'_>) -> WriteResult<(SeriesValue, Ve
     Ok((SeriesValue::Histogram { up_to, sum: scan.double(5)?.unwrap_or(0.0) }, bounds))
 }
 
+#[cfg(test)]
+mod page_tests;
 #[cfg(test)]
 mod tests;

@@ -86,6 +86,13 @@ pub(super) fn metric_name(name: &str, unit: &str, kind: NamedAs) -> String {
     if name.starts_with(|first: char| first.is_ascii_digit()) { format!("_{name}") } else { name }
 }
 
+/// The unit that the name of a metric ends in, if it is one that has a word.
+pub(super) fn unit_of(name: &str) -> Option<&'static str> {
+    let end = name.rsplit('_').next()?;
+    let units = UNITS.iter().map(|(_, word)| *word);
+    units.into_iter().find(|word| !word.is_empty() && *word == end && end.len() < name.len())
+}
+
 fn add(words: &mut Vec<String>, word: String) {
     if !words.contains(&word) {
         words.push(word);

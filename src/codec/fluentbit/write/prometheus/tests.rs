@@ -15,7 +15,7 @@ use crate::codec::fluentbit::cmetrics_to_otlp;
 
 const RELEASES: [&str; 4] = ["3.0.7", "4.2.8", "5.0.9", "5.1.1"];
 
-fn attributes(pairs: &[(&str, &str)]) -> Vec<KeyValue> {
+pub(super) fn attributes(pairs: &[(&str, &str)]) -> Vec<KeyValue> {
     let pair = |(key, text): &(&str, &str)| KeyValue {
         key: (*key).to_owned(),
         value: Some(AnyValue { value: Some(Value::StringValue((*text).to_owned())) }),
@@ -24,7 +24,7 @@ fn attributes(pairs: &[(&str, &str)]) -> Vec<KeyValue> {
     pairs.iter().map(pair).collect()
 }
 
-fn sum(value: i64, pairs: &[(&str, &str)]) -> Metric {
+pub(super) fn sum(value: i64, pairs: &[(&str, &str)]) -> Metric {
     let point = NumberDataPoint {
         attributes: attributes(pairs),
         time_unix_nano: 9,
@@ -41,7 +41,7 @@ fn sum(value: i64, pairs: &[(&str, &str)]) -> Metric {
     }
 }
 
-fn histogram_metric(counts: &[u64], pairs: &[(&str, &str)]) -> Metric {
+pub(super) fn histogram_metric(counts: &[u64], pairs: &[(&str, &str)]) -> Metric {
     let point = HistogramDataPoint {
         attributes: attributes(pairs),
         time_unix_nano: 9,
@@ -61,9 +61,9 @@ fn histogram_metric(counts: &[u64], pairs: &[(&str, &str)]) -> Metric {
 }
 
 /// The attributes of a resource, and its metrics.
-type Service<'a> = (&'a [(&'a str, &'a str)], Vec<Metric>);
+pub(super) type Service<'a> = (&'a [(&'a str, &'a str)], Vec<Metric>);
 
-fn request(of: &[Service<'_>]) -> Vec<u8> {
+pub(super) fn request(of: &[Service<'_>]) -> Vec<u8> {
     let resource_metrics = of.iter().map(|(resource, metrics)| ResourceMetrics {
         resource: Some(Resource { attributes: attributes(resource), ..Resource::default() }),
         scope_metrics: vec![ScopeMetrics { metrics: metrics.clone(), ..ScopeMetrics::default() }],

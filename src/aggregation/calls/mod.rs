@@ -12,9 +12,13 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
+use super::nested_usage::{self, UsageDifference};
+use super::usage::Tokens;
 use crate::clock::Tick;
 use crate::model::{SpanId, TraceId};
 
+/// How many operations of one trace that do not call a model themselves are held against the calls within them.
+const MAX_SUMS: usize = 64;
 /// The most spans remembered of one trace. Beyond it spans are no longer told apart by ancestry.
 const MAX_NODES: usize = 2048;
 /// Up to how many spans a trace is searched without an index.
@@ -54,6 +58,12 @@ pub(super) struct EventOfCall {
     pub(super) tokens: u32,
 }
 
+/// What a span says that tells tokens.
+pub(super) trait SaidUsage: Copy {
+    /// The tokens.
+    fn tokens(&self) -> Tokens;
+}
+
 #[derive(Debug)]
 struct TraceCalls<C> {
     ids: Vec<u64>,
@@ -61,6 +71,8 @@ struct TraceCalls<C> {
     /// Of a trace that is too large to be searched.
     index: Option<HashMap<u64, usize, RandomState>>,
     calls: Vec<Call<C>>,
+    /// Operations that tell tokens and do not call a model themselves, by their spans.
+    sums: Vec<(u64, C)>,
     /// Some of the calls are those of events.
     has_events: bool,
 }
@@ -73,6 +85,8 @@ pub(super) struct SeenSpan<C> {
     pub(super) parent: Option<SpanId>,
     /// For a model call that tells its tokens: a hash of the response id or 0, and what to count.
     pub(super) call: Option<(u64, C)>,
+    /// For another operation that tells tokens, what it says.
+    pub(super) sum: Option<C>,
 }
 
 /// A log event in a span that tells the tokens of a model call.
@@ -124,15 +138,30 @@ pub(super) struct CallTracker<C> {
     old: HashMap<TraceId, TraceCalls<C>, RandomState>,
     /// Emptied, to be used again.
     spare: Vec<TraceCalls<C>>,
+    /// Operations of traces that were forgotten which say other tokens than the calls within them.
+    differences: Vec<(C, UsageDifference)>,
 }
 
-impl<C: Copy> CallTracker<C> {
+impl<C: SaidUsage> CallTracker<C> {
     /// A tracker that remembers a trace for at least `window` after its last span, unless there
     /// are more than `max_traces`.
     pub(super) fn new(window: std::time::Duration, max_traces: usize) -> Self {
         let (young, old) = (HashMap::default(), HashMap::default());
         let max_traces = max_traces.max(2);
-        Self { window, max_traces, turned: Tick(0), young, old, spare: Vec::new() }
+        let (spare, differences) = (Vec::new(), Vec::new());
+        Self { window, max_traces, turned: Tick(0), young, old, spare, differences }
+    }
+
+    /// Forgets traces whose time has come, also where nothing comes any more.
+    pub(super) fn tick(&mut self, now: Tick) {
+        if now.since(self.turned) >= self.window {
+            self.turn(now);
+        }
+    }
+
+    /// The operations of forgotten traces that say other tokens than the calls within them, since the last call.
+    pub(super) fn take_differences(&mut self) -> Vec<(C, UsageDifference)> {
+        std::mem::take(&mut self.differences)
     }
 
     /// Takes a span in, and adds what it changes.
@@ -169,6 +198,7 @@ impl<C: Copy> CallTracker<C> {
         let forgotten = [Some(&mut self.young), is_over.then_some(&mut self.old)];
         for mut trace in forgotten.into_iter().flatten().flat_map(HashMap::drain).map(|(_, it)| it)
         {
+            trace.add_differences(&mut self.differences);
             if self.spare.len() < MAX_SPARE && trace.ids.len() <= MAX_SPARE_NODES {
                 trace.clear();
                 self.spare.push(trace);
@@ -180,13 +210,14 @@ impl<C: Copy> CallTracker<C> {
 
 impl<C> Default for TraceCalls<C> {
     fn default() -> Self {
-        let (ids, nodes, calls) = (Vec::new(), Vec::new(), Vec::new());
-        Self { ids, nodes, index: None, calls, has_events: false }
+        let (ids, nodes, calls, sums) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { ids, nodes, index: None, calls, sums, has_events: false }
     }
 }
 
-impl<C: Copy> TraceCalls<C> {
+impl<C: SaidUsage> TraceCalls<C> {
     fn clear(&mut self) {
+        self.sums.clear();
         self.ids.clear();
         self.nodes.clear();
         self.calls.clear();
@@ -207,6 +238,12 @@ impl<C: Copy> TraceCalls<C> {
         }
         if covered && !again {
             self.cover(parent, span, changes);
+        }
+        if let Some(sum) = seen.sum
+            && !again
+            && self.sums.len() < MAX_SUMS
+        {
+            self.sums.push((span, sum));
         }
         let Some((response, what)) = seen.call else { return };
         if again && self.calls.iter().any(|call| call.span == span && call.event.is_none()) {
@@ -329,6 +366,44 @@ impl<C: Copy> TraceCalls<C> {
         self.cover(parent.unwrap_or(0), twin, changes);
     }
 
+    /// Adds the operations that say other tokens than the calls within them that count. Of a trace with too many spans,
+    /// with longer ways up than [`LINEAR`] or with circles it is not known which calls are within which operation.
+    fn add_differences(&self, differences: &mut Vec<(C, UsageDifference)>) {
+        let outer = self.calls.iter().filter(|call| !call.counted && call.event.is_none());
+        let outer = outer.filter(|call| self.is_covered(call.span));
+        let outer = outer.map(|call| (call.span, call.what));
+        let mut sums: Vec<(u64, C, [f64; 2])> = outer
+            .chain(self.sums.iter().copied())
+            .map(|(span, said)| (span, said, [0.0; 2]))
+            .take(MAX_SUMS)
+            .collect();
+        if sums.is_empty() || self.ids.len() >= MAX_NODES {
+            return;
+        }
+        for call in self.calls.iter().filter(|call| call.counted) {
+            let mut at = if call.event.is_some() { call.span } else { self.parent(call.span) };
+            let mut steps = 0;
+            while at != 0 {
+                if steps == LINEAR {
+                    return;
+                }
+                if let Some((_, _, sum)) = sums.iter_mut().find(|(span, _, _)| *span == at) {
+                    nested_usage::add(sum, &call.what.tokens());
+                }
+                at = self.parent(at);
+                steps += 1;
+            }
+        }
+        differences.extend(sums.into_iter().filter_map(|(_, said, within)| {
+            Some((said, UsageDifference::of(&said.tokens(), within)?))
+        }));
+    }
+
+    fn parent(&self, span: u64) -> u64 {
+        let node = self.find(span).and_then(|index| self.nodes.get(index));
+        node.map_or(0, |node| node.parent)
+    }
+
     fn is_covered(&self, span: u64) -> bool {
         let node = self.find(span).and_then(|index| self.nodes.get(index));
         node.is_some_and(|node| node.flags & COVERED != 0)
@@ -362,217 +437,4 @@ impl<C: Copy> TraceCalls<C> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use std::collections::BTreeSet;
-    use std::time::Duration;
-
-    /// (span, parent, response id or 0 for none; no call at all)
-    type Spec = (u64, u64, Option<u64>);
-
-    fn seen(spec: Spec) -> SeenSpan<u64> {
-        let (span, parent, call) = spec;
-        SeenSpan {
-            trace: TraceId([1; 16]),
-            span: SpanId(span.to_be_bytes()),
-            parent: (parent != 0).then(|| SpanId(parent.to_be_bytes())),
-            call: call.map(|response| (response, span)),
-        }
-    }
-
-    fn observe(tracker: &mut CallTracker<u64>, seen: SeenSpan<u64>, now: Tick) -> CallChanges<u64> {
-        let mut changes = CallChanges::default();
-        tracker.observe(&seen, now, &mut changes);
-        changes
-    }
-
-    /// Which spans count in the end.
-    fn counted(specs: &[Spec]) -> BTreeSet<u64> {
-        let mut tracker = CallTracker::new(Duration::from_secs(60), 100);
-        let mut counted = BTreeSet::new();
-        for spec in specs {
-            let changes = observe(&mut tracker, seen(*spec), Tick(1));
-            for span in changes.take_back {
-                assert!(counted.remove(&span), "only what was counted is taken back");
-            }
-            for span in changes.count {
-                assert!(counted.insert(span), "nothing is counted twice");
-            }
-        }
-        counted
-    }
-
-    /// The result for every order of up to six spans.
-    fn in_any_order(specs: &[Spec], check: impl Fn(&BTreeSet<u64>) -> bool) {
-        fn permute(rest: &mut Vec<Spec>, done: usize, check: &dyn Fn(&BTreeSet<u64>) -> bool) {
-            if done == rest.len() {
-                let result = counted(rest);
-                assert!(check(&result), "{rest:?}: {result:?}");
-                return;
-            }
-            for at in done..rest.len() {
-                rest.swap(done, at);
-                permute(rest, done + 1, check);
-                rest.swap(done, at);
-            }
-        }
-        permute(&mut specs.to_vec(), 0, &check);
-    }
-
-    #[test]
-    fn separate_calls_all_count() {
-        let agent =
-            [(1, 0, None), (2, 1, Some(21)), (3, 1, Some(22)), (4, 1, Some(0)), (5, 1, Some(0))];
-        in_any_order(&agent, |counted| counted.len() == 4);
-    }
-
-    #[test]
-    fn the_innermost_of_nested_calls_counts() {
-        let through_http = [(1, 0, Some(0)), (2, 1, None), (3, 2, None), (4, 3, Some(0))];
-        in_any_order(&through_http, |counted| counted.iter().eq([&4]));
-        let retried = [(1, 0, Some(0)), (2, 1, Some(0)), (3, 1, None), (4, 3, Some(0))];
-        in_any_order(&retried, |counted| counted.iter().eq([&2, &4]));
-        let lost_between = [(1, 0, Some(0)), (3, 2, Some(0))];
-        in_any_order(&lost_between, |counted| counted.len() == 2);
-    }
-
-    #[test]
-    fn one_response_counts_once_even_when_spans_are_missing() {
-        let lost_between = [(1, 0, Some(9)), (5, 0, None), (4, 3, Some(9))];
-        in_any_order(&lost_between, |counted| counted.len() == 1);
-        let nested = [(1, 0, Some(9)), (2, 1, None), (3, 2, Some(9))];
-        in_any_order(&nested, |counted| counted.len() == 1);
-        let with_another_below = [(1, 0, Some(9)), (2, 1, None), (3, 2, Some(9)), (4, 1, Some(8))];
-        in_any_order(&with_another_below, |counted| counted.contains(&4) && counted.contains(&3));
-    }
-
-    #[test]
-    fn a_repeated_or_cyclic_span_does_no_harm() {
-        assert_eq!(counted(&[(1, 0, Some(0)), (1, 0, Some(0))]).len(), 1);
-        assert_eq!(counted(&[(1, 1, Some(0))]).len(), 1);
-        assert_eq!(counted(&[(1, 2, Some(0)), (2, 1, None)]).len(), 1);
-    }
-
-    #[test]
-    fn traces_are_forgotten_in_time_and_number() {
-        let mut tracker = CallTracker::new(Duration::from_secs(60), 100);
-        for trace in 0..1000_u128 {
-            let seen = SeenSpan { trace: TraceId(trace.to_be_bytes()), ..seen((1, 0, Some(0))) };
-            assert!(!observe(&mut tracker, seen, Tick(1)).duplicate);
-            assert!(tracker.young.len() + tracker.old.len() <= 100);
-        }
-        let mut duplicate = |seconds: u64| {
-            let now = Tick(seconds * 1_000_000_000);
-            observe(&mut tracker, seen((1, 0, Some(5))), now).duplicate
-        };
-        assert_eq!([1, 60, 119, 300, 301].map(&mut duplicate), [false, true, true, false, true]);
-    }
-
-    /// A span, or an event: its span, name, tokens and response id, and what it counts.
-    #[derive(Debug, Clone, Copy)]
-    enum Told {
-        Span(Spec),
-        Event(u64, u32, u32, u64, u64),
-    }
-
-    /// What counts in the end, for every order.
-    fn told_in_any_order(items: &[Told], want: &[&[u64]]) {
-        fn permute(order: &mut Vec<usize>, done: usize, orders: &mut Vec<Vec<usize>>) {
-            if done == order.len() {
-                orders.push(order.clone());
-                return;
-            }
-            for at in done..order.len() {
-                order.swap(done, at);
-                permute(order, done + 1, orders);
-                order.swap(done, at);
-            }
-        }
-        let mut order: Vec<usize> = (0..items.len()).collect();
-        let mut orders = Vec::new();
-        permute(&mut order, 0, &mut orders);
-        for order in orders {
-            let mut tracker = CallTracker::new(Duration::from_secs(60), 100);
-            let mut counted = BTreeSet::new();
-            for item in order.iter().map(|index| items[*index]) {
-                let mut changes = CallChanges::default();
-                match item {
-                    Told::Span(spec) => tracker.observe(&seen(spec), Tick(1), &mut changes),
-                    Told::Event(span, name, tokens, response, what) => {
-                        let event = EventOfCall { name, tokens };
-                        let (trace, span) = (TraceId([1; 16]), SpanId(span.to_be_bytes()));
-                        let seen = SeenEvent { trace, span, response, event, what };
-                        tracker.observe_event(&seen, Tick(1), &mut changes);
-                    }
-                }
-                for what in changes.take_back {
-                    assert!(
-                        counted.remove(&what),
-                        "{order:?}: only what was counted is taken back"
-                    );
-                }
-                for what in changes.count {
-                    assert!(counted.insert(what), "{order:?}: nothing is counted twice");
-                }
-            }
-            let counted: Vec<u64> = counted.into_iter().collect();
-            assert!(want.contains(&&counted[..]), "{order:?}: {counted:?}");
-        }
-    }
-
-    /// Scenario: events in the span of their call, in the span above it, with its response id, of two kinds,
-    /// and alone, in every order. Guarantees: a call that a span tells of counts by the span, and each of
-    /// the others once.
-    #[test]
-    fn events_yield_to_spans() {
-        let event = |span, what| Told::Event(span, 1, 30, 0, what);
-        told_in_any_order(&[Told::Span((1, 0, Some(0))), event(1, 101)], &[&[1]]);
-        let above = [Told::Span((1, 0, None)), Told::Span((2, 1, Some(0))), event(1, 101)];
-        told_in_any_order(&above, &[&[2]]);
-        let by_id = [Told::Span((2, 1, Some(7))), Told::Event(9, 1, 30, 7, 101), event(9, 102)];
-        told_in_any_order(&by_id, &[&[2, 102]]);
-        let gateway = [Told::Span((1, 0, Some(7))), Told::Span((2, 1, Some(7)))];
-        told_in_any_order(
-            &[&gateway[..], &[Told::Event(2, 1, 30, 7, 101)]].concat(),
-            &[&[1], &[2]],
-        );
-        let alone = [Told::Span((1, 0, None)), event(1, 101), event(1, 102)];
-        told_in_any_order(&alone, &[&[101, 102]]);
-        let kinds = [event(1, 101), Told::Event(1, 2, 30, 0, 102)];
-        told_in_any_order(&kinds, &[&[101], &[102]]);
-        let other_tokens = [event(1, 101), Told::Event(1, 2, 31, 0, 102)];
-        told_in_any_order(&other_tokens, &[&[101, 102]]);
-        let same_id = [Told::Event(1, 1, 30, 7, 101), Told::Event(2, 1, 30, 7, 102)];
-        told_in_any_order(&same_id, &[&[101], &[102]]);
-    }
-
-    proptest! {
-        #[test]
-        fn large_traces_give_the_same_in_any_order(
-            parents in prop::collection::vec((0_usize..400, any::<bool>()), 1..400),
-            seed in any::<u64>(),
-        ) {
-            let specs: Vec<Spec> = (1_u64..).zip(&parents).map(|(span, (parent, call))| {
-                let parent = (*parent as u64).min(span - 1);
-                (span, parent, call.then_some(0))
-            }).collect();
-            let mut shuffled = specs.clone();
-            shuffled.sort_by_key(|spec| (spec.0 ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-            let result = counted(&specs);
-            prop_assert_eq!(&result, &counted(&shuffled));
-            let parent_of = |span: u64| specs[usize::try_from(span).unwrap() - 1].1;
-            let mut covered = BTreeSet::new();
-            for spec in specs.iter().filter(|spec| spec.2.is_some()) {
-                let mut at = spec.1;
-                while at != 0 {
-                    covered.insert(at);
-                    at = parent_of(at);
-                }
-            }
-            let calls = specs.iter().filter(|spec| spec.2.is_some()).map(|spec| spec.0);
-            let want: BTreeSet<u64> = calls.filter(|span| !covered.contains(span)).collect();
-            prop_assert_eq!(result, want);
-        }
-    }
-}
+mod tests;

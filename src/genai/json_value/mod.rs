@@ -2,11 +2,10 @@
 //!
 //! `serde_json::Value` allocates every text and every key, which cost more than all else of mapping messages.
 
-use std::borrow::Cow;
-use std::fmt::{self, Display, Formatter};
+mod text;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use std::borrow::Cow;
+
 use serde_json::Number;
 
 use crate::codec::msgpack::{MapView, Reader, Token, elements};
@@ -30,17 +29,13 @@ pub enum Json<'a> {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Members<'a>(Vec<(Cow<'a, str>, Json<'a>)>);
 
+/// The text that bytes are, with what is none of it replaced.
+fn text_of(bytes: &[u8]) -> Cow<'_, str> {
+    // Nearly all are text, which is quicker to see at once.
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+}
+
 impl<'a> Json<'a> {
-    /// Reads JSON text.
-    pub fn read(text: &'a str) -> Option<Self> {
-        serde_json::from_str(text).ok()
-    }
-
-    /// Reads JSON text that may be no text at all.
-    pub fn read_bytes(text: &'a [u8]) -> Option<Self> {
-        serde_json::from_slice(text).ok()
-    }
-
     /// An encoded value. Bytes, extensions and what nests too deep are null.
     pub fn of_encoded(encoded: &'a [u8]) -> Self {
         Self::of_nested(encoded, 0)
@@ -48,7 +43,7 @@ impl<'a> Json<'a> {
 
     fn of_nested(encoded: &'a [u8], depth: usize) -> Self {
         match Reader::new(encoded).token() {
-            Ok(Token::Str(text)) => Self::Text(String::from_utf8_lossy(text)),
+            Ok(Token::Str(text)) => Self::Text(text_of(text)),
             Ok(Token::Bool(value)) => Self::Bool(value),
             Ok(Token::Uint(value)) => Self::Number(value.into()),
             Ok(Token::Int(value)) => Self::Number(value.into()),
@@ -57,7 +52,7 @@ impl<'a> Json<'a> {
                 elements(encoded).map(|element| Self::of_nested(element, depth + 1)).collect()
             }
             Ok(Token::Map(_)) if depth < MAX_DEPTH => {
-                let member = |key, value| (String::from_utf8_lossy(key), value);
+                let member = |key, value| (text_of(key), value);
                 let members = MapView::new(encoded)
                     .map(|entry| member(entry.key, Self::of_nested(entry.value, depth + 1)));
                 Self::Object(members.collect())
@@ -155,13 +150,6 @@ impl<'a> FromIterator<Json<'a>> for Json<'a> {
     }
 }
 
-/// JSON text.
-impl Display for Json<'_> {
-    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
-    }
-}
-
 impl<'a> Members<'a> {
     /// Room for this many.
     pub fn with_capacity(count: usize) -> Self {
@@ -243,93 +231,6 @@ impl<'a> FromIterator<(Cow<'a, str>, Json<'a>)> for Members<'a> {
 impl<'a, const N: usize> From<[(&'a str, Json<'a>); N]> for Members<'a> {
     fn from(members: [(&'a str, Json<'a>); N]) -> Self {
         members.into_iter().map(|(key, value)| (Cow::Borrowed(key), value)).collect()
-    }
-}
-
-impl Serialize for Json<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Null => serializer.serialize_unit(),
-            Self::Bool(value) => serializer.serialize_bool(*value),
-            Self::Number(value) => value.serialize(serializer),
-            Self::Text(text) => serializer.serialize_str(text),
-            Self::List(list) => serializer.collect_seq(list),
-            Self::Object(members) => members.serialize(serializer),
-        }
-    }
-}
-
-impl Serialize for Members<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.len()))?;
-        for (key, value) in self.iter() {
-            map.serialize_entry(key, value)?;
-        }
-        map.end()
-    }
-}
-
-/// A name, borrowed where it has no escapes.
-#[derive(serde::Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
-
-struct JsonVisitor;
-
-impl<'de> Visitor<'de> for JsonVisitor {
-    type Value = Json<'de>;
-
-    fn expecting(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Json<'de>, E> {
-        Ok(Json::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Json<'de>, E> {
-        Ok(Json::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Json<'de>, E> {
-        Ok(Json::Number(value.into()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Json<'de>, E> {
-        Ok(Json::Number(value.into()))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Json<'de>, E> {
-        Ok(Json::of_float(value))
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Json<'de>, E> {
-        Ok(Json::Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Json<'de>, E> {
-        Ok(Json::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Json<'de>, A::Error> {
-        let mut values = Vec::new();
-        while let Some(value) = list.next_element()? {
-            values.push(value);
-        }
-        Ok(Json::List(values))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json<'de>, A::Error> {
-        let mut members = Members::default();
-        while let Some((Name(key), value)) = map.next_entry()? {
-            members.push(key, value);
-        }
-        Ok(Json::Object(members))
-    }
-}
-
-impl<'de> Deserialize<'de> for Json<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(JsonVisitor)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Simulation of findings: how often nothing is taken for something, and how soon something is found.
 
+mod prompts;
+
 use testkit::made_calls::{Change, MadeCalls, USUAL};
 
 /// What the simulation does.
@@ -8,6 +10,18 @@ pub struct Args {
     /// Weeks of each kind of traffic, and changes of each kind.
     #[arg(long, default_value_t = 200)]
     weeks: u64,
+    /// What is simulated; everything if it is not given.
+    #[arg(long)]
+    part: Option<Part>,
+}
+
+/// A part of the simulation.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// Shifts of levels.
+    Changes,
+    /// Prompts with other outcomes.
+    Prompts,
 }
 
 /// Kinds of traffic: what they are called, and what they are.
@@ -34,6 +48,16 @@ fn weeks(calls: &MadeCalls, args: &Args) -> u64 {
 }
 
 pub fn run(args: &Args) {
+    let is_wanted = |part| args.part.is_none_or(|wanted| wanted == part);
+    if is_wanted(Part::Changes) {
+        changes(args);
+    }
+    if is_wanted(Part::Prompts) {
+        prompts::run(args.weeks);
+    }
+}
+
+fn changes(args: &Args) {
     println!("| traffic of a key | weeks | calls | false findings for each key and week |");
     println!("|---|---|---|---|");
     for (name, calls) in TRAFFIC {
