@@ -93,7 +93,13 @@ async fn logs_of_servers_that_tail_reads_are_measured() {
             pipeline = pipeline.input(&["name: tail", &path, &tag, "read_from_head: on"]);
         }
         let pipeline = pipeline
-            .filter(&["name: ai_metrics", "match: '*'", "interval: 2s", "server_logs: on"])
+            .filter(&[
+                "name: ai_metrics",
+                "match: '*'",
+                "interval: 2s",
+                "cost: reported",
+                "server_logs: on",
+            ])
             .otlp_out(&[("sink", sink.port, "http/protobuf")]);
         let running =
             block_in_place(|| RunningHost::start(&host, &pipeline.yaml(plugins.path()), http));

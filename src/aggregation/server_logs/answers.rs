@@ -14,6 +14,9 @@ use crate::codec::records::edit::Pairs;
 /// The longest name that becomes the value of an attribute.
 const MAX_TEXT: usize = 256;
 
+/// What the conventions have for a value that is not known.
+const OTHER: &str = "_OTHER";
+
 /// Members below which applications log answers and payloads.
 const WRAPPERS: [&str; 5] =
     ["response", "body", "response_body", "payload", "standard_logging_object"];
@@ -96,8 +99,9 @@ fn tgi<'t>(node: Node<'t>, span: Option<Node<'t>>) -> LogFacts<'t> {
 
 /// An answer of the OpenAI API.
 fn answer<'t>(node: Node<'t>) -> Option<LogFacts<'t>> {
-    let [object, usage, model, id, choices, tier, fingerprint] = node.members(&[
+    let [object, error, usage, model, id, choices, tier, fingerprint] = node.members(&[
         "object",
+        "error",
         "usage",
         "model",
         "id",
@@ -105,15 +109,20 @@ fn answer<'t>(node: Node<'t>) -> Option<LogFacts<'t>> {
         "service_tier",
         "system_fingerprint",
     ]);
-    let (operation, is_whole) = match &*object?.text()? {
-        "chat.completion" | "response" => ("chat", true),
-        "text_completion" => ("text_completion", true),
-        "chat.completion.chunk" => ("chat", false),
-        "list" => ("embeddings", false),
-        _ => return None,
+    let (operation, is_whole) = match object.and_then(Node::text).as_deref() {
+        Some("chat.completion" | "response") => ("chat", true),
+        Some("text_completion") => ("text_completion", true),
+        Some("chat.completion.chunk") => ("chat", false),
+        Some("list") => ("embeddings", false),
+        Some("error") => return failure(node),
+        Some(_) => return None,
+        None => return failure(error?),
     };
     let mut pairs = Pairs::new();
     pairs.text("gen_ai.operation.name", operation);
+    if let Some(error) = error.and_then(error_type) {
+        pairs.text("error.type", &error);
+    }
     match usage.and_then(|usage| tokens(usage, &mut pairs)) {
         Some(true) => {}
         Some(false) => return Some(LogFacts::Incomplete),
@@ -133,6 +142,24 @@ fn answer<'t>(node: Node<'t>) -> Option<LogFacts<'t>> {
         finish_reasons(choices, &mut pairs);
     }
     Some(LogFacts::Call(ServerLogFormat::OpenAi, pairs))
+}
+
+/// An error in place of an answer, which does not say what was asked for.
+fn failure(error: Node<'_>) -> Option<LogFacts<'_>> {
+    // Errors in other programs' logs name no parameter, not even none.
+    error.get("param")?;
+    let mut pairs = Pairs::new();
+    pairs.text("gen_ai.operation.name", OTHER);
+    pairs.text("error.type", &error_type(error)?);
+    Some(LogFacts::Call(ServerLogFormat::OpenAi, pairs))
+}
+
+/// Why a call failed; `None` if the node is no error.
+fn error_type(error: Node<'_>) -> Option<Cow<'_, str>> {
+    let [message, kind, code] = error.members(&["message", "type", "code"]);
+    message.and_then(Node::text)?;
+    let mut names = [code, kind].into_iter().flatten().filter_map(Node::text);
+    Some(names.find(|name| name.len() <= MAX_TEXT).unwrap_or(OTHER.into()))
 }
 
 fn finish_reasons(choices: Node<'_>, pairs: &mut Pairs) {
@@ -254,7 +281,7 @@ fn payload<'t>(node: Node<'t>) -> Option<LogFacts<'t>> {
         let class = error.and_then(|error| error.get("error_class")?.text());
         pairs.text(
             "error.type",
-            class.as_deref().filter(|it| it.len() <= MAX_TEXT).unwrap_or("_OTHER"),
+            class.as_deref().filter(|it| it.len() <= MAX_TEXT).unwrap_or(OTHER),
         );
     } else if !cached.is_some_and(Node::is_true) {
         // What came out of LiteLLM's own cache no model was called for.
