@@ -159,7 +159,7 @@ fn error_type(error: Node<'_>) -> Option<Cow<'_, str>> {
     let [message, kind, code] = error.members(&["message", "type", "code"]);
     message.and_then(Node::text)?;
     let mut names = [code, kind].into_iter().flatten().filter_map(Node::text);
-    Some(names.find(|name| name.len() <= MAX_TEXT).unwrap_or(OTHER.into()))
+    Some(names.find(|name| name.len() <= MAX_TEXT).unwrap_or(Cow::Borrowed(OTHER)))
 }
 
 fn finish_reasons(choices: Node<'_>, pairs: &mut Pairs) {
