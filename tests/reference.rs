@@ -190,6 +190,7 @@ fn metrics(page: &mut String, instruments: &[&Instrument]) {
     for Instrument { name, description, unit, form, by } in instruments {
         let (form, bounds) = match form {
             InstrumentForm::Sum => ("sum", String::new()),
+            InstrumentForm::Gauge => ("gauge", String::new()),
             InstrumentForm::Histogram(bounds) => {
                 let bounds: Vec<String> = bounds.iter().map(f64::to_string).collect();
                 ("histogram", bounds.join(", "))

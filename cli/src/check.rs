@@ -14,12 +14,13 @@ use fluent_bit_ai::plugin::{
 };
 use fluent_bit_ai::plugins::out_multi_otlp::MultiOtlp;
 use fluent_bit_ai::receive::ListenAddresses;
+use fluent_bit_ai::scrape::ScrapeTrial;
 use fluent_bit_ai::stats::{Counters, Log, LogLevel};
 
 use crate::configuration::{Configuration, Property, Section, Variables, parse, read_text};
 use crate::finding::{Finding, Place};
 use crate::instance::{Instance, InstanceOptions, distance};
-use crate::own::{self, OwnPlugin, PLUGINS, PluginKind, Started};
+use crate::own::{self, OwnPlugin, PLUGINS, PluginKind, Started, Tried};
 use crate::plugin_files::PluginFiles;
 
 /// The first release whose readers know log group markers.
@@ -34,6 +35,8 @@ pub struct Checked {
     pub findings: Vec<Finding>,
     /// The outputs that would start.
     pub outputs: Vec<CheckedOutput>,
+    /// The inputs that would scrape.
+    pub scrapers: Vec<CheckedScraper>,
     /// How many instances of ours there are.
     pub instances: usize,
     /// How many of others, which were not looked at.
@@ -48,6 +51,16 @@ pub struct CheckedOutput {
     pub section: Section,
     /// The output itself.
     pub output: MultiOtlp,
+}
+
+/// An input that would scrape.
+pub struct CheckedScraper {
+    /// What stands before its lines in the log.
+    pub prefix: String,
+    /// Where it is.
+    pub section: Section,
+    /// Its targets.
+    pub targets: ScrapeTrial,
 }
 
 /// Checks the configuration at `path` for a host of a release. `plugins` stand in for the plugin files that
@@ -240,13 +253,18 @@ impl Run {
     fn first_tick(&mut self) {
         for running in std::mem::take(&mut self.started) {
             let Running { started, prefix, section, log, is_bounded } = running;
-            let output = started.first_tick(&mut NoPipeline { is_bounded });
+            let tried = started.first_tick(&mut NoPipeline { is_bounded });
             self.report(&prefix, &section, &log);
-            self.checked.outputs.extend(output.map(|output| CheckedOutput {
-                prefix,
-                section,
-                output,
-            }));
+            match tried {
+                None => {}
+                Some(Tried::Endpoints(output)) => {
+                    let output = *output;
+                    self.checked.outputs.push(CheckedOutput { prefix, section, output });
+                }
+                Some(Tried::Targets(targets)) => {
+                    self.checked.scrapers.push(CheckedScraper { prefix, section, targets });
+                }
+            }
         }
     }
 }

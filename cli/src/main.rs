@@ -36,7 +36,7 @@ struct CheckArgs {
     /// The configuration, classic or YAML.
     #[arg(short, long, value_name = "FILE", required_unless_present = "host")]
     config: Option<PathBuf>,
-    /// Send each endpoint an export that holds nothing, and say what came of it.
+    /// Send each endpoint an export that holds nothing, ask each target of a scrape for its page, and say what came of it.
     #[arg(long, requires = "config")]
     connect: bool,
     /// Say whether this Fluent Bit is supported; the configuration is checked for its release.
@@ -64,16 +64,19 @@ fn run(args: &CheckArgs) -> bool {
         verdict.as_ref().and_then(Verdict::release).and_then(Release::parse).unwrap_or(newest);
     let is_supported = !matches!(verdict, Some(Verdict::NotSupported(_)));
     let Some(path) = &args.config else { return is_supported };
-    let checked = check(path, &args.plugins, release);
+    let mut checked = check(path, &args.plugins, release);
     show(&checked.findings);
-    let tried = if args.connect { connect::try_out(&checked.outputs) } else { Trials::default() };
-    tried.accepted.iter().for_each(|line| println!("{line}"));
+    let tried = if args.connect { connect::try_out(&mut checked) } else { Trials::default() };
+    tried.read.iter().chain(&tried.accepted).for_each(|line| println!("{line}"));
     show(&tried.findings);
     let errors = count(&checked.findings, Severity::Error);
     println!("{}: {}", path.display(), summary(&checked, errors));
     if args.connect {
-        let (accepted, failed) = (tried.accepted.len(), tried.findings.len());
-        println!("exports accepted: {accepted}, not accepted: {failed}");
+        let failed = tried.findings.len().saturating_sub(tried.unread);
+        println!("exports accepted: {}, not accepted: {failed}", tried.accepted.len());
+        if !tried.read.is_empty() || tried.unread > 0 {
+            println!("pages read: {}, not read: {}", tried.read.len(), tried.unread);
+        }
     }
     is_supported && errors == 0 && count(&tried.findings, Severity::Error) == 0
 }

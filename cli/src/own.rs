@@ -4,10 +4,11 @@ use fluent_bit_ai::plugin::{Environment, Filter, Input, OpenError, Options, Outp
 use fluent_bit_ai::plugins::filter_ai_context::AiContext;
 use fluent_bit_ai::plugins::filter_ai_metrics::AiMetrics;
 use fluent_bit_ai::plugins::filter_ai_sampling::AiSampling;
-use fluent_bit_ai::plugins::in_ai_emitter::AiEmitter;
+use fluent_bit_ai::plugins::in_ai_emitter::{AiEmitter, EmitterCheck};
 use fluent_bit_ai::plugins::in_ai_otlp::{AiOtlp, OtlpCheck};
 use fluent_bit_ai::plugins::out_multi_otlp::MultiOtlp;
 use fluent_bit_ai::receive::ListenAddresses;
+use fluent_bit_ai::scrape::ScrapeTrial;
 
 /// The three kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,11 +38,18 @@ impl PluginKind {
     }
 }
 
+/// What of an instance can be tried.
+pub(crate) enum Tried {
+    Endpoints(Box<MultiOtlp>),
+    Targets(ScrapeTrial),
+}
+
 /// An instance that would start.
 pub(crate) enum Started {
     /// Says more when everything has started.
     Otlp(OtlpCheck),
-    Emitter(Box<AiEmitter>),
+    /// Has targets that can be tried.
+    Emitter(Box<EmitterCheck>),
     /// It lives as long as the others start, as in a host.
     Context(Box<AiContext>),
     Metrics(Box<AiMetrics>),
@@ -51,15 +59,15 @@ pub(crate) enum Started {
 }
 
 impl Started {
-    /// Has an input say what it says at its first tick; the output is given back.
-    pub(crate) fn first_tick(self, sink: &mut dyn Sink) -> Option<MultiOtlp> {
+    /// Has an input say what it says at its first tick; what can be tried is given back.
+    pub(crate) fn first_tick(self, sink: &mut dyn Sink) -> Option<Tried> {
         match self {
             Self::Otlp(check) => check.finish(sink),
-            Self::Emitter(mut emitter) => emitter.on_tick(sink),
+            Self::Emitter(emitter) => return Some(Tried::Targets(emitter.finish(sink))),
             Self::Context(filter) => drop(filter),
             Self::Metrics(filter) => drop(filter),
             Self::Sampling(filter) => drop(filter),
-            Self::Output(output) => return Some(*output),
+            Self::Output(output) => return Some(Tried::Endpoints(output)),
         }
         None
     }
@@ -91,7 +99,7 @@ pub(crate) static PLUGINS: [OwnPlugin; 6] = [
         spec: AiEmitter::SPEC,
         takes_tls: AiEmitter::TLS,
         open: |options, environment, taken| {
-            AiEmitter::check(options, &environment, taken).map(Box::new).map(Started::Emitter)
+            EmitterCheck::of(options, &environment, taken).map(Box::new).map(Started::Emitter)
         },
     },
     OwnPlugin {

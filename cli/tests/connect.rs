@@ -131,3 +131,53 @@ fn each_endpoint_is_tried() {
         assert!(told.contains(reason), "{start} {reason}\n{said}");
     }
 }
+
+/// Scenario: targets to scrape that show a page, none, and are not there. Guarantees: each is asked once, with what the page has or
+/// why it is not read at the line of its URL, and the exit status says whether all were read.
+#[test]
+fn each_target_of_a_scrape_is_tried() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut line = String::new();
+            BufReader::new(&stream).read_line(&mut line).unwrap();
+            let body = "# TYPE a gauge\na 1\na{b=\"c\"} 2\n";
+            let status = if line.starts_with("GET /metrics ") { "200 OK" } else { "404 X" };
+            let head = format!(
+                "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+                body.len()
+            );
+            stream.write_all((head + body).as_bytes()).unwrap();
+        }
+    });
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.yaml");
+    let right = format!(
+        "pipeline:\n  inputs:\n    - name: ai_emitter\n      tag: m\n      scrape.vllm.url: http://127.0.0.1:{port}/metrics\n"
+    );
+    let wrong = format!(
+        "      scrape.other.url: http://127.0.0.1:{port}/other\n      scrape.gone.url: http://127.0.0.1:{closed}/metrics\n"
+    );
+    let run = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fluent-bit-ai"));
+        let output = command.args(["check", "--connect", "-c"]).arg(&path).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (code, said) = run(&right);
+    assert_eq!(code, Some(0), "{said}");
+    let read = format!("scrape 'vllm' (http://127.0.0.1:{port}/metrics): 2 samples in ");
+    assert!(said.contains(&read) && said.contains("pages read: 1, not read: 0"), "{said}");
+    let (code, said) = run(&(right + &wrong));
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("pages read: 1, not read: 2"), "{said}");
+    for (line, target, reason) in [(6, "other", "(status): status 404"), (7, "gone", "(connect): ")]
+    {
+        let start =
+            format!("a.yaml:{line}: error: [input:ai_emitter:ai_emitter.0] scrape '{target}' (");
+        let told = said.lines().find(|told| told.contains(&start)).unwrap_or("");
+        assert!(told.contains(reason), "{start} {reason}\n{said}");
+    }
+}

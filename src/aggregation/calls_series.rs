@@ -35,6 +35,9 @@ struct CallDetails {
     cache_hit_ratio: Accumulator,
 }
 
+/// The times of a call, in the order of [`OF_CALLS`].
+pub(super) type CallTimes = [Option<f64>; OF_CALLS.len()];
+
 impl CallDetails {
     fn new(exponential: bool) -> Box<Self> {
         let parts = TOKEN_KINDS.each_ref().map(|instrument| instrument.accumulator(exponential));
@@ -89,6 +92,21 @@ impl Calls {
             }
         }
         begun
+    }
+
+    /// The times that an item says, if any.
+    pub(super) fn times_of(measured: &MeasuredSpan<'_, '_>) -> Option<Box<CallTimes>> {
+        let has_any = measured.fields.has_any(Attribute::TIMES);
+        has_any.then(|| Box::new(OF_CALLS.each_ref().map(|(_, value_of)| value_of(measured))))
+    }
+
+    /// Takes the times of a call back.
+    pub(super) fn take_back_times(&mut self, times: &CallTimes) {
+        for (total, value) in self.details().times.iter_mut().zip(times) {
+            if let Some(value) = value {
+                total.take_back(*value, 1.0);
+            }
+        }
     }
 
     /// Counts the tokens of a call and what it cost, and says how many series that began.

@@ -5,6 +5,7 @@ use super::instruments::{
     NESTED_USAGE, OF_CALLS, OF_OPERATIONS, TOKEN_KINDS, TOKEN_USAGE,
 };
 use super::named::NAMED;
+use super::server_logs::OF_SERVER_LOGS;
 
 /// All of them, in the order in which they are emitted.
 pub fn instruments() -> impl Iterator<Item = &'static Instrument> {
@@ -20,6 +21,7 @@ pub fn instruments() -> impl Iterator<Item = &'static Instrument> {
         .chain([&COST, &COST_CALLS])
         .chain(named)
         .chain(&NESTED_USAGE)
+        .chain(OF_SERVER_LOGS)
         .chain([&FINDINGS])
         .chain([&COMPARED])
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::semconv::SemconvVersion;
+use super::server_logs::ServerLogFormats;
 use crate::codec::records::metric_writer::Temporality;
 use crate::findings::FindingsConfig;
 use crate::model::Position;
@@ -60,6 +61,8 @@ pub struct MetricsConfig {
     pub prices: Option<Arc<PriceTable>>,
     /// What goes wrong with calls is looked for so; `None` where nothing is.
     pub findings: Option<FindingsConfig>,
+    /// Whose logs are read.
+    pub server_logs: ServerLogFormats,
     /// How many spans one with this tracestate stands for.
     pub weight: fn(&[u8]) -> f64,
     /// Marks what is emitted, so that the filters up to here leave it alone.

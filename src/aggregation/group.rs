@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::attribute::Attribute;
 use super::budget::SeriesCost;
-use super::calls_series::Calls;
+use super::calls_series::{CallTimes, Calls};
 use super::export::Export;
 use super::instruments::Accumulator;
 use super::measured::MeasuredSpan;
@@ -44,6 +44,8 @@ pub(super) struct CountedEvent {
     pub(super) group_id: u64,
     pub(super) route: Route,
     pub(super) seconds: Option<f64>,
+    /// The times that it said, if any, in the order of the metrics.
+    pub(super) times: Option<Box<CallTimes>>,
     pub(super) finish_reasons: Box<[u8]>,
     pub(super) tokens: Option<TokenCounts>,
     pub(super) model: ModelIndex,
@@ -223,6 +225,10 @@ impl Group {
         self.add_named(&event.route, event.seconds, |total, seconds| {
             total.take_back(seconds, 1.0);
         });
+        let calls = event.route.call.and_then(|series| self.calls.get(series));
+        if let Some((calls, times)) = calls.zip(event.times.as_ref()) {
+            calls.take_back_times(times);
+        }
         let operations = event.route.operation.and_then(|series| self.operations.get(series));
         operations
             .map_or(0, |operations| operations.take_back(event.seconds, &event.finish_reasons))

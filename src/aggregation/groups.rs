@@ -378,6 +378,7 @@ impl Groups {
             group_id: group.id,
             route: found.route,
             seconds: measured.seconds(),
+            times: Calls::times_of(measured),
             finish_reasons,
             tokens: found.tokens,
             model: found.model,

@@ -33,6 +33,8 @@ pub enum InstrumentForm {
     Sum,
     /// Histograms, with these bounds where they are not exponential.
     Histogram(&'static [f64]),
+    /// The last value.
+    Gauge,
 }
 
 /// What of an operation a metric takes, if there is anything.
@@ -112,14 +114,7 @@ pub(super) static OF_CALLS: [(Instrument, MeasuredValue); 5] = [
             measured.per_token(first, measured.seconds()?)
         },
     ),
-    (
-        seconds(
-            "gen_ai.server.request.duration",
-            "Duration of a request in the model server, as it says.",
-            SECONDS,
-        ),
-        |measured| measured.fields.amount(Attribute::EngineTotal),
-    ),
+    (SERVER_DURATION, |measured| measured.fields.amount(Attribute::EngineTotal)),
     (
         seconds(
             "gen_ai.server.time_to_first_token",
@@ -128,18 +123,27 @@ pub(super) static OF_CALLS: [(Instrument, MeasuredValue); 5] = [
         ),
         |measured| measured.fields.amount(Attribute::EngineFirstToken),
     ),
-    (
-        seconds(
-            "gen_ai.server.time_per_output_token",
-            "Time per output token after the first in the model server, of calls that succeeded.",
-            TOKEN_SECONDS,
-        ),
-        |measured| {
-            let first = measured.fields.amount(Attribute::EngineFirstToken)?;
-            measured.per_token(first, measured.fields.amount(Attribute::EngineTotal)?)
-        },
-    ),
+    (SERVER_PER_TOKEN, |measured| {
+        let first = measured.fields.amount(Attribute::EngineFirstToken)?;
+        measured.per_token(first, measured.fields.amount(Attribute::EngineTotal)?)
+    }),
 ];
+
+/// The metric of what requests took in a model server.
+pub(super) static SERVER_DURATION_METRIC: Instrument = SERVER_DURATION;
+const SERVER_DURATION: Instrument = seconds(
+    "gen_ai.server.request.duration",
+    "Duration of a request in the model server, as it says.",
+    SECONDS,
+);
+
+/// The metric of what tokens took there.
+pub(super) static SERVER_PER_TOKEN_METRIC: Instrument = SERVER_PER_TOKEN;
+const SERVER_PER_TOKEN: Instrument = seconds(
+    "gen_ai.server.time_per_output_token",
+    "Time per output token after the first in the model server, of calls that succeeded.",
+    TOKEN_SECONDS,
+);
 
 /// The metric of model calls, each of which counts once, whichever spans tell of it.
 pub(super) static TOKEN_USAGE: Instrument = Instrument {
@@ -280,7 +284,7 @@ pub(super) const SECONDS: &[f64] =
 /// Bounds of shares: none, by tenths, and nearly all.
 const RATIOS: &[f64] = &[0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0];
 /// The bounds that the conventions advise for tokens.
-const TOKENS: &[f64] = &[
+pub(super) const TOKENS: &[f64] = &[
     1.0,
     4.0,
     16.0,
@@ -310,6 +314,8 @@ pub(super) enum PointData {
     Number(u64),
     /// Of a sum that is no whole number.
     Double(f64),
+    /// Of a gauge.
+    Gauge(f64),
     /// Of a histogram.
     Histogram(HistogramPoint),
 }
@@ -329,7 +335,7 @@ impl Instrument {
     /// Nothing yet.
     pub(super) fn accumulator(&self, exponential: bool) -> Accumulator {
         Accumulator::Unused(match self.form {
-            InstrumentForm::Sum => None,
+            InstrumentForm::Sum | InstrumentForm::Gauge => None,
             InstrumentForm::Histogram(_) if exponential => Some(HistogramShape::Exponential),
             InstrumentForm::Histogram(bounds) => Some(HistogramShape::Explicit(bounds)),
         })

@@ -27,6 +27,7 @@ mod instruments;
 mod kept_traces;
 mod last_metrics;
 mod log_event;
+mod logged;
 mod measured;
 mod metadata_run;
 mod models;
@@ -43,6 +44,7 @@ mod routes;
 mod semconv;
 mod series;
 mod series_key;
+mod server_logs;
 mod tally;
 mod usage;
 mod wanted;
@@ -54,20 +56,22 @@ pub use self::cost::{CostSource, CostTally};
 pub use self::instruments::{Instrument, InstrumentForm};
 pub use self::models::ModelUse;
 pub use self::semconv::SemconvVersion;
+use self::server_logs::ServerLogs;
+pub use self::server_logs::{ServerLogFormat, ServerLogFormats, ServerLogTally};
 pub use self::tally::AggregationTally;
 
 use memchr::memmem;
 
 use self::attribute::Attribute;
-use self::calls::{CallChanges, CallTracker, EventOfCall, SeenEvent, SeenSpan};
+use self::calls::{CallChanges, CallTracker, SeenSpan};
 use self::cost::CostTotals;
 use self::events::EventTracker;
-use self::fields::{SpanFieldVisitor, of_resource};
+use self::fields::SpanFieldVisitor;
 use self::group::{CountedEvent, Measured};
 use self::groups::Groups;
 use self::histogram::Exemplar;
 pub use self::kept_traces::{KeptTraces, exemplar_traces};
-use self::log_event::{LogEvent, log_event};
+use self::log_event::log_event;
 use self::measured::MeasuredSpan;
 use self::metadata_run::MetadataRun;
 use self::models::ModelTable;
@@ -77,8 +81,8 @@ use self::responses::{AnswerTracker, AnsweredCall, answer_of};
 use self::usage::TokenCounts;
 use crate::clock::Tick;
 pub use crate::codec::records::metric_writer::Temporality;
-use crate::codec::records::{Item, ItemReader, ItemStep, StatusCode, Telemetry};
-use crate::findings::{CallOrigin, Findings};
+use crate::codec::records::{Item, ItemReader, ItemStep, Telemetry};
+use crate::findings::Findings;
 use crate::model::{Emission, LastMetrics, SpanId, TraceId};
 use crate::pricing::PriceTable;
 
@@ -108,6 +112,8 @@ pub struct Aggregator {
     changes: [CallChanges<CallWithTokens>; 2],
     /// What goes wrong with calls, where that is looked for.
     findings: Option<Box<Findings>>,
+    /// What reads logs of model servers, where that is asked for.
+    server_logs: Option<Box<ServerLogs>>,
     /// Which traces are kept, where exemplars prefer those.
     kept: Option<KeptTraces>,
     /// How models are used, where a status page asks for it.
@@ -144,6 +150,7 @@ impl Aggregator {
             operation: memmem::Finder::new(Attribute::Operation.key()),
             changes: Default::default(),
             findings: observe::findings(config.findings.as_ref(), unix_nanos),
+            server_logs: ServerLogs::of(&config),
             kept: None,
             models: None,
             totals: TokenTotals::default(),
@@ -194,6 +201,9 @@ impl Aggregator {
                 // The group of the spans may have gone to make room.
                 metadata_run.iter_mut().for_each(|run| run.group = None);
             } else {
+                if self.server_log(tag, &dimensions, &step, (now, unix_nanos)) {
+                    metadata_run.iter_mut().for_each(|run| run.group = None);
+                }
                 let groups = &self.groups;
                 self.reported.see(&step, |service| groups.measured_of(service), (now, unix_nanos));
             }
@@ -204,7 +214,7 @@ impl Aggregator {
         self.tally.input_tokens = self.tally.input_tokens.max(whole(self.totals.input));
         self.tally.output_tokens = self.tally.output_tokens.max(whole(self.totals.output));
         self.totals.cost.show(&mut self.tally.cost);
-        self.tally.series = self.groups.series() as u64;
+        self.show_series();
         self.tally.evicted = self.groups.evicted();
         let reported = self.reported.tally();
         self.tally.reported_points = reported.points;
@@ -243,9 +253,11 @@ impl Aggregator {
             let form = (self.config.tag.as_deref(), self.config.is_whole);
             observe::export(findings, form, &mut batches, unix_nanos);
         }
+        let logs = self.server_logs.iter_mut();
+        logs.for_each(|logs| logs.export(&mut batches, since, (now, unix_nanos)));
         self.keep_export(batches.get(waiting..).unwrap_or_default(), unix_nanos);
         self.groups.expire(now, self.config.series_expiry);
-        self.tally.series = self.groups.series() as u64;
+        self.show_series();
         (self.last, self.last_unix_nanos) = (now, unix_nanos);
         batches
     }
@@ -278,6 +290,11 @@ impl Aggregator {
         self.models.as_mut().map(|models| models.uses(now)).unwrap_or_default()
     }
 
+    fn show_series(&mut self) {
+        let logs = self.server_logs.as_ref().map(|logs| logs.show(&mut self.tally.server_logs));
+        self.tally.series = self.groups.series().saturating_add(logs.unwrap_or_default()) as u64;
+    }
+
     /// What has happened so far.
     #[must_use]
     pub const fn tally(&self) -> &AggregationTally {
@@ -290,14 +307,8 @@ impl Aggregator {
         dimensions: &[String],
         telemetry: &Telemetry<'a>,
     ) -> MetadataRun<'a> {
-        let ours = telemetry.is_past(self.config.position);
-        let resource = telemetry.resource;
-        let group = self.groups.known(tag, resource.unwrap_or_default());
-        let origin = match &self.findings {
-            Some(_) => CallOrigin::new(resource, telemetry.scope),
-            None => CallOrigin::default(),
-        };
-        MetadataRun { group, ours, origin, further: of_resource(dimensions, resource) }
+        let (position, wants_origin) = (self.config.position, self.findings.is_some());
+        MetadataRun::new(&self.groups, (tag, dimensions), telemetry, position, wants_origin)
     }
 
     fn span<'a>(
@@ -330,6 +341,9 @@ impl Aggregator {
                 is_kept: self.is_kept(ids),
             };
             if measured.is_mcp() || visitor.fields.is_operation() {
+                if let Some(logs) = &mut self.server_logs {
+                    logs.note_span(&visitor.fields, item.telemetry.as_ref(), at.0);
+                }
                 match self.group_of(tag, metadata_run, item.telemetry.as_ref(), &measured) {
                     Some(group) => {
                         call = self.measure(group, &measured, at);
@@ -413,108 +427,6 @@ impl Aggregator {
         }
     }
 
-    /// Measures a log event of an operation.
-    fn event<'a>(
-        &mut self,
-        tag: &[u8],
-        metadata_run: &mut MetadataRun<'a>,
-        log: &LogEvent<'a>,
-        visitor: &mut SpanFieldVisitor<'_, 'a>,
-        at: (Tick, u64),
-    ) {
-        metadata_run.complete(&mut visitor.further);
-        let (fields, ids) = (&visitor.fields, log.ids);
-        let nanos = events::nanos(fields);
-        let is_tool = fields.has_any(Attribute::ToolName.bit() | Attribute::ToolCallId.bit());
-        if is_tool && nanos.is_none() && !fields.calls_model() {
-            // It tells of a decision, not of the tool.
-            return;
-        }
-        let from = nanos.map_or(0, |nanos| log.unix_nanos.saturating_sub(nanos));
-        let measured = MeasuredSpan {
-            fields,
-            further: &visitor.further,
-            status: StatusCode::Unset,
-            kind: &[],
-            events: &[],
-            from,
-            to: log.unix_nanos,
-            ids,
-            weight: 1.0,
-            is_kept: self.is_kept(ids),
-        };
-        let Some(group) = self.group_of(tag, metadata_run, Some(&log.telemetry), &measured) else {
-            self.tally.overflow += 1;
-            return;
-        };
-        self.tally.measured_events += 1;
-        let id = events::operation_id(fields, fields.calls_model());
-        match ids {
-            Some((trace, span)) => {
-                self.event_in_span(group, (trace, span, log.name), id, &measured, at);
-            }
-            None => {
-                let counts = self.event_alone(group, id, &measured, at);
-                if let Some(findings) = &mut self.findings {
-                    observe::tell(findings, &metadata_run.origin, &measured, counts.as_ref());
-                }
-            }
-        }
-    }
-
-    /// Measures the tokens of an event that stands in a span.
-    fn event_in_span(
-        &mut self,
-        group: usize,
-        (trace, span, name): (TraceId, SpanId, &[u8]),
-        id: Option<u64>,
-        measured: &MeasuredSpan<'_, '_>,
-        at: (Tick, u64),
-    ) {
-        let Some(found) = self.groups.measure_tokens(group, measured, at) else { return };
-        self.tally.overflow += u64::from(found.is_overflow);
-        let Some(mut what) = found.tokens else { return };
-        if let Some(models) = &mut self.models {
-            what.model = models.index(measured, at.0);
-        }
-        let response = id.map_or(0, |id| id.max(1));
-        let name = xxhash_rust::xxh3::xxh3_64(name);
-        let tokens = xxhash_rust::xxh3::xxh3_64(&what.tokens.distinctive().to_le_bytes());
-        let event = EventOfCall { name: low(name), tokens: low(tokens) };
-        let (from, to) = (measured.from, measured.to);
-        let what = AnsweredCall { answer: 0, ids: (trace, span), from, to, what };
-        let seen = SeenEvent { trace, span, response, event, what };
-        self.settle(at.0, |calls, changes| calls.observe_event(&seen, at.0, changes));
-    }
-
-    /// Measures an event that stands in no span.
-    fn event_alone(
-        &mut self,
-        group: usize,
-        id: Option<u64>,
-        measured: &MeasuredSpan<'_, '_>,
-        at: (Tick, u64),
-    ) -> Option<TokenCounts> {
-        if id.is_some_and(|id| !self.events.is_new(id)) {
-            self.tally.duplicate_calls += 1;
-            return None;
-        }
-        let Some(mut found) = self.groups.measure(group, measured, at) else {
-            self.tally.overflow += 1;
-            return None;
-        };
-        self.tally.overflow += u64::from(found.is_overflow);
-        self.note_model(&mut found, measured, at.0);
-        if let Some(tokens) = &found.tokens {
-            self.count(tokens, |_| None);
-        }
-        let counted = self.groups.counted_event(&found, measured);
-        if let Some((id, counted)) = id.zip(counted) {
-            self.events.event(id, counted, at.0);
-        }
-        found.tokens
-    }
-
     /// Counts an operation in the table of models, if there is one and it calls a model.
     #[inline]
     fn note_model(&mut self, found: &mut Measured, measured: &MeasuredSpan<'_, '_>, now: Tick) {
@@ -522,17 +434,6 @@ impl Aggregator {
         found.model = models.call(measured, now);
         if let Some(tokens) = &mut found.tokens {
             tokens.model = found.model;
-        }
-    }
-
-    fn take_back_event(&mut self, event: &CountedEvent) {
-        self.tally.duplicate_calls += 1;
-        self.groups.take_back_event(event);
-        if let Some(models) = &mut self.models {
-            models.take_back_call(event.model, event.has_failed);
-        }
-        if let Some(tokens) = &event.tokens {
-            self.take_back(tokens);
         }
     }
 
@@ -569,12 +470,6 @@ impl Aggregator {
             });
         }
     }
-}
-
-/// The lowest bits of a hash.
-#[expect(clippy::cast_possible_truncation, reason = "the lowest bits of a hash are one too")]
-const fn low(hash: u64) -> u32 {
-    hash as u32
 }
 
 #[cfg(test)]

@@ -39,6 +39,12 @@ pub(super) fn signed(encoded: &[u8]) -> Option<f64> {
     number.is_finite().then_some(number)
 }
 
+/// The lowest bits of a hash.
+#[expect(clippy::cast_possible_truncation, reason = "the lowest bits of a hash are one too")]
+pub(super) const fn low(hash: u64) -> u32 {
+    hash as u32
+}
+
 /// Takes the whole part of a count to export it, and leaves the rest, which may be negative.
 pub(super) fn take_whole(count: &mut f64) -> u64 {
     let out = whole(*count);

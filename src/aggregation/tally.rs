@@ -1,6 +1,7 @@
 //! What an aggregator counts of its work.
 
 use super::cost::CostTally;
+use super::server_logs::ServerLogTally;
 
 /// What has happened so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,4 +31,6 @@ pub struct AggregationTally {
     pub replaced_points: u64,
     /// Those of services that there was no room to remember.
     pub unnoted_points: u64,
+    /// Logs of model servers.
+    pub server_logs: ServerLogTally,
 }

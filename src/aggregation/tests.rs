@@ -27,6 +27,7 @@ pub(super) fn config() -> MetricsConfig {
         max_traces: 1000,
         prices: Some(Arc::new(PriceTable::shipped())),
         findings: None,
+        server_logs: ServerLogFormats::default(),
         weight: |state| if state == b"ot=th:e666" { 9.999_389_685_688_13 } else { 1.0 },
         position: Position { run: 7, after: 2 },
     }
@@ -105,9 +106,10 @@ pub(super) fn read(batches: &[Emission]) -> BTreeMap<String, Vec<Read>> {
             assert_eq!(telemetry.position, Some(Position { run: 7, after: 2 }));
             let body = MapView::new(event.body);
             let name = text_of(body.get(b"name").unwrap()).unwrap();
-            let kinds: [&[u8]; 3] = [b"sum", b"histogram", b"exponential_histogram"];
+            let kinds: [&[u8]; 4] = [b"sum", b"histogram", b"exponential_histogram", b"gauge"];
             let data = MapView::new(kinds.iter().find_map(|kind| body.get(kind)).unwrap());
-            let temporality = text_of(data.get(b"aggregation_temporality").unwrap()).unwrap();
+            let temporality =
+                data.get(b"aggregation_temporality").and_then(text_of).unwrap_or_default();
             let points = elements(data.get(b"data_points").unwrap());
             metrics
                 .entry(name.to_owned())

@@ -89,7 +89,7 @@ impl<'o> MetricWriter<'o> {
     /// Adds a point.
     pub(super) fn add(&mut self, context: PointContext<'_>, data: PointData) {
         let exemplars = match &data {
-            PointData::Number(_) | PointData::Double(_) => Vec::new(),
+            PointData::Number(_) | PointData::Double(_) | PointData::Gauge(_) => Vec::new(),
             PointData::Histogram(data) => data.exemplars.iter().map(exemplar).collect(),
         };
         let attributes = context.map();
@@ -109,6 +109,7 @@ impl<'o> MetricWriter<'o> {
             PointData::Number(_) | PointData::Double(_) => {
                 MetricData::Sum { monotonic: true, temporality, points }
             }
+            PointData::Gauge(_) => MetricData::Gauge(points),
             PointData::Histogram(HistogramPoint {
                 buckets: ExportedBuckets::Explicit { .. },
                 ..
@@ -139,7 +140,7 @@ impl<'o> MetricWriter<'o> {
     fn point<'h>(&self, held: &'h Held) -> MetricPoint<'h> {
         let value = match &held.data {
             PointData::Number(value) => PointValue::Int(i64::try_from(*value).unwrap_or(i64::MAX)),
-            PointData::Double(value) => PointValue::Double(*value),
+            PointData::Double(value) | PointData::Gauge(value) => PointValue::Double(*value),
             PointData::Histogram(data) => histogram_value(data),
         };
         MetricPoint {

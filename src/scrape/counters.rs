@@ -16,13 +16,18 @@ const UP: CounterFamily = CounterFamily::gauge(
 const FAILURES: CounterFamily = CounterFamily::counter(
     "scrape_failures_total",
     "Pages of which nothing was taken, by target and reason: connect, timeout, transport, credentials (no token, \
-     or status 401 or 403), status (another one than 200), too_large (max_page_size), samples (max_samples), \
+     or status 401 or 403), status (another one than 200), too_large (max_page_size), encoding (not gzip, or damaged), samples (max_samples), \
      not_metrics, truncated (OpenMetrics without its end).",
     &["target", "reason"],
 );
 const SAMPLES: CounterFamily = CounterFamily::counter(
     "scraped_samples_total",
     "Samples of the pages that were read, by target.",
+    &["target"],
+);
+const STALE: CounterFamily = CounterFamily::counter(
+    "scraped_stale_points_total",
+    "Points without value, of series that went or whose target is not there, by target.",
     &["target"],
 );
 const LEFT_OUT: CounterFamily = CounterFamily::counter(
@@ -43,6 +48,7 @@ pub(super) struct TargetCounters {
     pub(super) scrapes: Counter,
     pub(super) up: Counter,
     pub(super) samples: Counter,
+    pub(super) stale: Counter,
     pub(super) lines: Counter,
     pub(super) points: Counter,
     pub(super) records: Counter,
@@ -58,6 +64,7 @@ impl TargetCounters {
             scrapes: counters.counter(SCRAPES, &[target]),
             up: counters.counter(UP, &[target]),
             samples: counters.counter(SAMPLES, &[target]),
+            stale: counters.counter(STALE, &[target]),
             lines: counters.counter(LEFT_OUT, &[target, "line"]),
             points: counters.counter(LEFT_OUT, &[target, "point"]),
             records: counters.counter(LEFT_OUT, &[target, "record"]),

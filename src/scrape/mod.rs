@@ -7,6 +7,7 @@
 mod counters;
 mod settings;
 mod target;
+mod trial;
 mod waiting;
 
 #[cfg(test)]
@@ -18,6 +19,7 @@ use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 
 pub use settings::{ScrapeSettings, TargetSettings};
+pub use trial::{ScrapeTrial, TargetTrial};
 pub use waiting::ScrapedEvents;
 
 use crate::export::ClientProblem;
@@ -61,7 +63,7 @@ impl Scraper {
         Ok(Self { waiting, tasks, _runtime: runtime })
     }
 
-    /// Finds what [`Scraper::open`] would refuse, and asks nobody.
+    /// Finds what [`Scraper::open`] would refuse, and asks nobody yet.
     ///
     /// # Errors
     /// Every problem, as [`Scraper::open`] says it.
@@ -69,8 +71,8 @@ impl Scraper {
         settings: &ScrapeSettings,
         counters: &Counters,
         log: &Arc<Log>,
-    ) -> Result<(), OpenError> {
-        targets(settings, counters, log).map(|_| ())
+    ) -> Result<ScrapeTrial, OpenError> {
+        targets(settings, counters, log).map(|targets| ScrapeTrial { targets })
     }
 
     /// Takes what waits of the next target that has something.

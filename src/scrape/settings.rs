@@ -26,6 +26,8 @@ pub struct TargetSettings {
     pub(crate) max_samples: usize,
     /// The tag of its telemetry; the input's own if it is empty.
     pub(crate) tag: String,
+    /// Whether series that go are marked by points without value.
+    pub(crate) marks_stale: bool,
     /// In what form its telemetry is appended.
     pub(crate) form: EmissionForm,
     /// Its resource attributes.

@@ -8,7 +8,7 @@ use super::settings::TargetSettings;
 use super::waiting::ScrapedEvents;
 use crate::clock;
 use crate::codec::prometheus::{
-    Page, PageError, PageSummary, StartTimes, page_to_otlp, unread_to_otlp,
+    LastPage, Page, PageError, PageSummary, StartTimes, page_to_otlp, unread_to_otlp,
 };
 use crate::codec::records::metrics_to_records;
 use crate::export::{ClientProblem, PageClient, PageFailure, ReceivedPage};
@@ -30,6 +30,7 @@ pub(super) struct Target {
     settings: TargetSettings,
     client: PageClient,
     starts: StartTimes,
+    last: LastPage,
     counters: TargetCounters,
     /// Why the last page was not read.
     failing: Option<&'static str>,
@@ -51,6 +52,7 @@ impl Target {
         Ok(Self {
             client: PageClient::new(endpoint, ACCEPT, settings.max_page_size, log)?,
             starts: StartTimes::default(),
+            last: LastPage::default(),
             counters: TargetCounters::new(counters, &endpoint.name),
             failing: None,
             has_told: false,
@@ -74,7 +76,10 @@ impl Target {
         let (unix_nanos, start) = (clock::unix_nanos(), clock::now());
         let received = self.client.get().await;
         let seconds = clock::now().since(start).as_secs_f64();
-        let bytes = received.as_ref().map_or(0, |page| page.body.len());
+        // Pages become a tenth or so by compression.
+        let bytes = received
+            .as_ref()
+            .map_or(0, |page| page.body.len().saturating_mul(if page.is_gzip { 10 } else { 1 }));
         let mut request = Vec::new();
         let mut emission = Emission {
             tag: self.settings.tag.clone().into_bytes(),
@@ -82,10 +87,15 @@ impl Target {
             events: Vec::new(),
         };
         heavy(bytes, || {
-            if let Err((reason, problem)) = self.read(received, (unix_nanos, seconds), &mut request)
-            {
-                self.fail(reason, &problem);
-                unread_to_otlp(&self.settings.resource, unix_nanos, seconds, &mut request);
+            match self.read(received, (unix_nanos, seconds), &mut request) {
+                Ok(summary) => self.succeed(summary),
+                Err((reason, problem)) => {
+                    self.fail(reason, &problem);
+                    unread_to_otlp(&self.settings.resource, unix_nanos, seconds, &mut request);
+                }
+            }
+            if self.settings.marks_stale {
+                self.mark_stale(&mut request, unix_nanos);
             }
             // What we wrote ourselves is valid.
             if let Ok(done) = metrics_to_records(&request, &mut emission.events, unix_nanos) {
@@ -95,17 +105,36 @@ impl Target {
         ScrapedEvents { emission, form: self.settings.form, place }
     }
 
+    /// Asks for the page once, and says how many samples it has or why it is not read.
+    pub(super) async fn try_out(&mut self) -> Result<usize, String> {
+        let (unix_nanos, received) = (clock::unix_nanos(), self.client.get().await);
+        let read = heavy(0, || self.read(received, (unix_nanos, 0.0), &mut Vec::new()));
+        let told = |(reason, problem)| format!("({reason}): {problem}");
+        read.map(|summary| summary.samples).map_err(told)
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.settings.endpoint.name
+    }
+
+    /// Where the page is, without what may be a secret.
+    pub(super) fn shown_url(&self) -> String {
+        shown(&self.settings.endpoint.url)
+    }
+
     fn read(
         &mut self,
         received: Result<ReceivedPage, PageFailure>,
         (unix_nanos, seconds): (u64, f64),
         request: &mut Vec<u8>,
-    ) -> Result<(), Failure> {
-        let ReceivedPage { media_type, body } =
-            received.map_err(|failure| (failure.reason.name(), failure.message))?;
+    ) -> Result<PageSummary, Failure> {
+        let failed = |failure: PageFailure| (failure.reason.name(), failure.message);
+        let mut page = received.map_err(failed)?;
+        let media_type = std::mem::take(&mut page.media_type);
         if OTHER_TYPES.iter().any(|other| media_type.starts_with(other)) {
             return Err((NOT_METRICS, format!("the page has the type '{media_type}'")));
         }
+        let body = page.plain(self.settings.max_page_size).map_err(failed)?;
         let text = String::from_utf8_lossy(&body);
         let page = Page {
             text: &text,
@@ -114,17 +143,24 @@ impl Target {
             seconds,
             max_samples: self.settings.max_samples,
         };
-        let summary = page_to_otlp(&page, &self.settings.resource, &mut self.starts, request)
-            .map_err(|error| {
-                let reason = match error {
-                    PageError::TooManySamples(_) => SAMPLES_REASON,
-                    PageError::NotMetrics(..) => NOT_METRICS,
-                    PageError::Truncated => TRUNCATED,
-                };
-                (reason, error.to_string())
-            })?;
-        self.succeed(summary);
-        Ok(())
+        page_to_otlp(&page, &self.settings.resource, &mut self.starts, request).map_err(|error| {
+            let reason = match error {
+                PageError::TooManySamples(_) => SAMPLES_REASON,
+                PageError::NotMetrics(..) => NOT_METRICS,
+                PageError::Truncated => TRUNCATED,
+            };
+            (reason, error.to_string())
+        })
+    }
+
+    /// Adds points without value for what the page before had and this one has not.
+    fn mark_stale(&mut self, request: &mut Vec<u8>, unix_nanos: u64) {
+        let mut stale = Vec::new();
+        // What we wrote ourselves is valid.
+        if let Ok(points) = self.last.replace(request, unix_nanos, &mut stale) {
+            self.counters.stale.add_items(points);
+            request.extend_from_slice(&stale);
+        }
     }
 
     fn succeed(&mut self, summary: PageSummary) {

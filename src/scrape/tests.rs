@@ -5,6 +5,8 @@ use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use prost::Message as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -26,6 +28,15 @@ type Answer = (String, Vec<u8>);
 
 fn ok(body: &str) -> Answer {
     ("200 OK\r\ncontent-type: text/plain; version=0.0.4".to_owned(), body.as_bytes().to_vec())
+}
+
+/// A page by gzip, up to so many of its bytes.
+fn gzip(body: &str, length: usize) -> Answer {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(body.as_bytes()).unwrap();
+    let mut compressed = encoder.finish().unwrap();
+    compressed.truncate(length);
+    ("200 OK\r\ncontent-type: text/plain\r\ncontent-encoding: gzip".to_owned(), compressed)
 }
 
 fn status(head: &str) -> Answer {
@@ -89,6 +100,7 @@ fn target(url: &str) -> TargetSettings {
         max_page_size: 10_000,
         max_samples: 100,
         tag: "scraped".to_owned(),
+        marks_stale: true,
         form: EmissionForm::Records,
         resource,
     }
@@ -181,6 +193,8 @@ fn each_failure_has_a_reason() {
     let text = |body: &'static str| serve(None, move |_| Some(ok(body)));
     let head = |head: &'static str| serve(None, move |_| Some(status(head)));
     let big = serve(None, |_| Some(ok(&"# a\n".repeat(3000))));
+    let damaged = serve(None, |_| Some(gzip(PAGE, 20)));
+    let bomb = serve(None, |_| Some(gzip(&"# a\n".repeat(1_000_000), usize::MAX)));
     let many = serve(None, |_| Some(ok(&"a 1\n".repeat(101))));
     for (reason, port, says) in [
         ("connect", closed, "refused"),
@@ -198,6 +212,9 @@ fn each_failure_has_a_reason() {
         ("not_metrics", head("200 OK\r\ncontent-type: text/html"), "text/html"),
         ("not_metrics", text("<html>\n"), "line 1: a name is missing"),
         ("truncated", head("200 OK\r\ncontent-type: application/openmetrics-text"), "# EOF"),
+        ("encoding", head("200 OK\r\ncontent-encoding: br"), "compressed by 'br'"),
+        ("encoding", damaged, "the gzip data is damaged"),
+        ("too_large", bomb, "more than 10000 bytes"),
     ] {
         let mut target = target(&format!("http://user:pass@127.0.0.1:{port}/metrics?token=hush"));
         target.endpoint.timeout = Duration::from_secs(if reason == "timeout" { 1 } else { 20 });
@@ -285,4 +302,64 @@ fn a_hanging_target_holds_up_no_end() {
     let start = crate::clock::now();
     drop(bench.scraper);
     assert!(crate::clock::now().since(start) < super::STOP);
+}
+
+/// Scenario: a page that is compressed because that was asked for. Guarantees: it is read as any other.
+#[test]
+fn pages_may_be_compressed() {
+    let port = serve(None, |head| {
+        let may = head.to_ascii_lowercase().contains("accept-encoding: gzip\r\n");
+        Some(if may { gzip(PAGE, usize::MAX) } else { status("406 X") })
+    });
+    let bench = Bench::start(vec![target(&format!("http://127.0.0.1:{port}/"))]);
+    assert_eq!(bench.next(), FOUND);
+    assert_eq!(bench.count("scraped_samples_total", &["vllm"]), 1);
+}
+
+/// Scenario: a target that shows a page and goes, with markers of staleness and without. Guarantees: with them what it had is told
+/// once as gone, and counted.
+#[test]
+fn what_a_target_had_is_marked_when_it_goes() {
+    for marks_stale in [true, false] {
+        let number = Arc::new(Mutex::new(0));
+        let port = serve(None, move |_| {
+            let mut number = number.lock().unwrap();
+            *number += 1;
+            Some(if *number == 1 { ok(PAGE) } else { status("503 X") })
+        });
+        let mut target = target(&format!("http://127.0.0.1:{port}/"));
+        target.interval = Duration::from_millis(500);
+        target.marks_stale = marks_stale;
+        let bench = Bench::start(vec![target]);
+        assert_eq!(bench.next(), FOUND);
+        let mut second = bench.next();
+        second.sort();
+        let gone = ["scrape_duration_seconds", "scrape_samples_scraped", "up", "vllm:requests"];
+        assert_eq!(
+            second,
+            if marks_stale { &gone[..] } else { &["scrape_duration_seconds", "up"] }
+        );
+        assert_eq!(bench.next(), NOTHING);
+        let points = bench.count("scraped_stale_points_total", &["vllm"]);
+        assert_eq!(points, if marks_stale { 2 } else { 0 });
+    }
+}
+
+/// Scenario: targets that are tried, one of which is there. Guarantees: what is read is said in samples, what is not with its
+/// reason, without what may be a secret.
+#[test]
+fn targets_are_tried() {
+    let there = serve(None, |_| Some(ok("a 1\nb 2\n")));
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let targets = [there, closed].map(|port| target(&format!("http://u:hush@127.0.0.1:{port}/m")));
+    let settings = ScrapeSettings { targets: targets.to_vec() };
+    let log = Arc::new(Log::default());
+    let mut trial = Scraper::check(&settings, &Counters::default(), &log).unwrap();
+    let trials = trial.try_out().unwrap();
+    let [read, unread] = &trials[..] else { panic!("{trials:?}") };
+    assert_eq!((&*read.target, read.outcome.clone()), ("vllm", Ok(2)));
+    assert_eq!(read.url, format!("http://127.0.0.1:{there}/m"));
+    let problem = unread.outcome.clone().unwrap_err();
+    assert!(problem.starts_with("(connect): ") && !problem.contains("hush"), "{problem}");
+    assert!(log.take().is_empty());
 }

@@ -123,8 +123,8 @@ fn the_pilot_goes_as_written() {
         let [_, first, output, metrics] = page.files.as_slice() else { panic!("four files") };
         let second = first[..first.find("[OUTPUT]").unwrap()].to_owned() + output;
         let third = format!("{second}\n{metrics}");
-        let steps = [first, &second, &third].map(|ai| page.step(ai));
-        let trials = connect::try_out(&steps[1].1.outputs);
+        let mut steps = [first, &second, &third].map(|ai| page.step(ai));
+        let trials = connect::try_out(&mut steps[1].1);
         assert_eq!((trials.accepted.len(), trials.findings.len()), (2, 0), "{:?}", trials.findings);
         if !host.is_real() || !has_curl {
             println!("{}: the pilot's files were checked and not started", host.title());

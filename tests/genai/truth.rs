@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fluent_bit_ai::aggregation::{
-    Aggregator, HistogramForm, MetricsConfig, ReportedPolicy, SemconvVersion, Temporality,
+    Aggregator, HistogramForm, MetricsConfig, ReportedPolicy, SemconvVersion, ServerLogFormats,
+    Temporality,
 };
 use fluent_bit_ai::clock::Tick;
 use fluent_bit_ai::genai::{ContextSettings, Conventions};
@@ -167,6 +168,7 @@ fn counted(chunks: &[&[u8]]) -> (u64, u64) {
             call_window: Duration::from_secs(60),
             max_traces: 1000,
             prices: None,
+            server_logs: ServerLogFormats::default(),
             weight: |_| 1.0,
             position: settings().position,
         },

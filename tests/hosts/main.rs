@@ -81,6 +81,7 @@ mod sampling_shards;
 mod sampling_under_load;
 mod sdk;
 mod security;
+mod server_logs;
 mod server_metrics;
 mod server_state;
 mod status_page;

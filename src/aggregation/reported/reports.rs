@@ -142,7 +142,7 @@ impl<'e> ServiceReports<'e> {
 fn amount_of(data: &PointData, amount: ComparedAmount) -> f64 {
     match (data, amount) {
         (PointData::Number(number), _) => *number as f64,
-        (PointData::Double(number), _) => *number,
+        (PointData::Double(number) | PointData::Gauge(number), _) => *number,
         (PointData::Histogram(histogram), ComparedAmount::Count) => histogram.count as f64,
         (PointData::Histogram(histogram), ComparedAmount::Sum) => histogram.sum,
     }

@@ -11,6 +11,7 @@ mod line;
 mod page;
 mod points;
 mod scopes;
+mod staleness;
 mod start_times;
 mod target;
 mod units;
@@ -19,5 +20,6 @@ mod units;
 mod tests;
 
 pub use page::{Page, PageError, PageSummary, page_to_otlp, unread_to_otlp};
+pub use staleness::LastPage;
 pub use start_times::StartTimes;
 pub use target::PageTarget;

@@ -13,6 +13,9 @@ use crate::codec::wire;
 /// The metric whose labels are resource attributes.
 const TARGET_INFO: &str = "target_info";
 
+/// The metric whose labels are attributes of a scope.
+const SCOPE_INFO: &str = "otel_scope_info";
+
 /// A page and how it was got.
 #[derive(Debug, Clone, Copy)]
 pub struct Page<'p> {
@@ -190,6 +193,10 @@ impl<'p, 's> PageReader<'p, 's> {
         self.summary.samples = self.summary.samples.saturating_add(1);
         if sample.name == TARGET_INFO {
             add_info(&mut self.info, sample.labels);
+            return;
+        }
+        if sample.name == SCOPE_INFO {
+            self.scopes.add_info(sample.labels);
             return;
         }
         let taken = self.family.take(sample, &mut self.scopes).or_else(|sample| {

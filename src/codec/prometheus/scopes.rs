@@ -9,6 +9,10 @@ use crate::codec::wire;
 use crate::model::SCOPE_NAME;
 
 const PREFIX: &str = "otel_scope_";
+/// The most `otel_scope_info` of a page whose attributes are taken.
+const MAX_INFOS: usize = 256;
+/// The most attributes of each of them.
+const MAX_ATTRIBUTES: usize = 64;
 
 /// Whether a label says something of the scope.
 pub(super) fn is_of_scope(label: &str) -> bool {
@@ -20,6 +24,8 @@ pub(super) fn is_of_scope(label: &str) -> bool {
 pub(super) struct Scopes<'p> {
     scopes: Vec<Scope<'p>>,
     index: HashMap<u128, usize>,
+    /// The labels of `otel_scope_info`, which say more of scopes by name and version.
+    infos: Vec<Labels<'p>>,
 }
 
 /// A scope; the first is that of what says nothing of one, which is ours.
@@ -32,7 +38,7 @@ struct Scope<'p> {
 
 impl<'p> Scopes<'p> {
     pub(super) fn new() -> Self {
-        Self { scopes: vec![Scope::default()], index: HashMap::new() }
+        Self { scopes: vec![Scope::default()], index: HashMap::new(), infos: Vec::new() }
     }
 
     /// Takes the labels of a scope out of `labels`, and says which scope it is.
@@ -47,6 +53,14 @@ impl<'p> Scopes<'p> {
         place
     }
 
+    /// Takes the labels of an `otel_scope_info`.
+    pub(super) fn add_info(&mut self, mut labels: Labels<'p>) {
+        if self.infos.len() < MAX_INFOS {
+            labels.truncate(MAX_ATTRIBUTES);
+            self.infos.push(labels);
+        }
+    }
+
     /// Where the metrics of a scope are written.
     pub(super) fn metrics(&mut self, scope: usize) -> Option<&mut Vec<u8>> {
         self.scopes.get_mut(scope).map(|scope| &mut scope.metrics)
@@ -56,7 +70,7 @@ impl<'p> Scopes<'p> {
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         for scope in self.scopes.iter().filter(|scope| !scope.metrics.is_empty()) {
             wire::message(out, 2, |out| {
-                wire::message(out, 1, |out| scope.write(out));
+                wire::message(out, 1, |out| scope.write(&self.infos, out));
                 out.extend_from_slice(&scope.metrics);
                 wire::nonempty(out, 3, scope.label("schema_url").as_bytes());
             });
@@ -66,12 +80,11 @@ impl<'p> Scopes<'p> {
 
 impl Scope<'_> {
     fn label(&self, name: &str) -> &str {
-        let named = |(label, _): &&(Cow<'_, str>, _)| label.strip_prefix(PREFIX) == Some(name);
-        self.labels.iter().find(named).map_or("", |(_, value)| &**value)
+        of_scope(&self.labels, name)
     }
 
     /// Writes the fields of `InstrumentationScope`.
-    fn write(&self, out: &mut Vec<u8>) {
+    fn write(&self, infos: &[Labels<'_>], out: &mut Vec<u8>) {
         if self.labels.is_empty() {
             wire::text(out, 1, SCOPE_NAME.as_bytes());
             wire::text(out, 2, env!("CARGO_PKG_VERSION").as_bytes());
@@ -85,7 +98,23 @@ impl Scope<'_> {
                 attribute(out, 3, name, value);
             }
         }
+        let is_of_this = |info: &&Labels<'_>| {
+            ["name", "version"].iter().all(|name| of_scope(info, name) == self.label(name))
+        };
+        if let Some(info) = infos.iter().find(is_of_this) {
+            for (name, value) in info.iter().filter(|(name, _)| !is_of_scope(name)) {
+                if self.label(name).is_empty() && !value.is_empty() {
+                    attribute(out, 3, name, value);
+                }
+            }
+        }
     }
+}
+
+/// What labels say of a scope.
+fn of_scope<'l>(labels: &'l Labels<'_>, name: &str) -> &'l str {
+    let named = |(label, _): &&(Cow<'_, str>, _)| label.strip_prefix(PREFIX) == Some(name);
+    labels.iter().find(named).map_or("", |(_, value)| &**value)
 }
 
 /// Writes an attribute whose value is text.

@@ -1,9 +1,11 @@
 //! Page client: gets a page over an endpoint's own connections, with its credentials.
 
+use std::io::Read as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{ACCEPT, CONTENT_TYPE, LOCATION};
+use flate2::bufread::MultiGzDecoder;
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderValue};
 use http_body_util::BodyExt;
 use reqwest::Url;
@@ -34,8 +36,35 @@ pub struct PageClient {
 pub struct ReceivedPage {
     /// Its media type with its parameters, in lower case; empty if it has none.
     pub media_type: String,
-    /// Its bytes.
+    /// Its bytes, as they came.
     pub body: Vec<u8>,
+    /// Whether they are compressed by gzip.
+    pub is_gzip: bool,
+}
+
+impl ReceivedPage {
+    /// The bytes without compression, of which there may be `max_bytes`.
+    ///
+    /// # Errors
+    /// There are more, or they are damaged.
+    pub fn plain(self, max_bytes: usize) -> Result<Vec<u8>, PageFailure> {
+        if !self.is_gzip {
+            return Ok(self.body);
+        }
+        let limit = u64::try_from(max_bytes).unwrap_or(u64::MAX).saturating_add(1);
+        let mut plain = Vec::new();
+        let read = MultiGzDecoder::new(&self.body[..]).take(limit).read_to_end(&mut plain);
+        read.map_err(|error| {
+            PageFailure::new(
+                PageFailureReason::Encoding,
+                format!("the gzip data is damaged: {error}"),
+            )
+        })?;
+        if plain.len() > max_bytes {
+            return Err(PageFailure::too_large(max_bytes));
+        }
+        Ok(plain)
+    }
 }
 
 /// Why no page came.
@@ -53,17 +82,20 @@ pub enum PageFailureReason {
     Status,
     /// The page is too large.
     TooLarge,
+    /// It is compressed in another way than was asked for, or damaged.
+    Encoding,
 }
 
 impl PageFailureReason {
     /// Every reason.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Connect,
         Self::Timeout,
         Self::Transport,
         Self::Credentials,
         Self::Status,
         Self::TooLarge,
+        Self::Encoding,
     ];
 
     /// Its name in counters.
@@ -76,6 +108,7 @@ impl PageFailureReason {
             Self::Credentials => "credentials",
             Self::Status => "status",
             Self::TooLarge => "too_large",
+            Self::Encoding => "encoding",
         }
     }
 }
@@ -92,6 +125,11 @@ pub struct PageFailure {
 impl PageFailure {
     const fn new(reason: PageFailureReason, message: String) -> Self {
         Self { reason, message }
+    }
+
+    fn too_large(max_bytes: usize) -> Self {
+        let message = format!("the page has more than {max_bytes} bytes");
+        Self::new(PageFailureReason::TooLarge, message)
     }
 
     fn of(error: reqwest::Error) -> Self {
@@ -120,7 +158,10 @@ impl PageClient {
     ) -> Result<Self, ClientProblem> {
         let url = Url::parse(&endpoint.url.to_string())
             .map_err(|error| ClientProblem::new(&endpoint.name, "url", error.to_string()))?;
-        let mut headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
+        let mut headers = HeaderMap::from_iter([
+            (ACCEPT, HeaderValue::from_static(accept)),
+            (ACCEPT_ENCODING, HeaderValue::from_static("gzip")),
+        ]);
         for (name, value) in &endpoint.headers {
             let mut value = value.clone();
             value.set_sensitive(true);
@@ -225,13 +266,24 @@ impl PageClient {
         while let Some(frame) = stream.frame().await {
             let Ok(data) = frame.map_err(PageFailure::of)?.into_data() else { continue };
             if body.len().saturating_add(data.len()) > self.max_bytes {
-                let message = format!("the page has more than {} bytes", self.max_bytes);
-                return Err(PageFailure::new(PageFailureReason::TooLarge, message));
+                return Err(PageFailure::too_large(self.max_bytes));
             }
             body.extend_from_slice(&data);
         }
         let media_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        Ok(ReceivedPage { media_type: media_type.unwrap_or_default().to_ascii_lowercase(), body })
+        let media_type = media_type.unwrap_or_default().to_ascii_lowercase();
+        let encoding = parts.headers.get(CONTENT_ENCODING).map_or(&b""[..], HeaderValue::as_bytes);
+        let is_gzip = match encoding {
+            b"" => false,
+            identity if identity.eq_ignore_ascii_case(b"identity") => false,
+            gzip if gzip.eq_ignore_ascii_case(b"gzip") => true,
+            other => {
+                let message =
+                    format!("the page is compressed by '{}'", String::from_utf8_lossy(other));
+                return Err(PageFailure::new(PageFailureReason::Encoding, message));
+            }
+        };
+        Ok(ReceivedPage { media_type, body, is_gzip })
     }
 }
 

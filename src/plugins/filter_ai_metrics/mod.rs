@@ -17,7 +17,7 @@ use self::prices::{CostBasis, PricesFile};
 use self::status::MetricsStatus;
 use crate::aggregation::{
     Aggregator, HistogramForm, KeptTraces, MetricsConfig, ReportedPolicy, SemconvVersion,
-    Temporality, exemplar_traces,
+    ServerLogFormat, ServerLogFormats, Temporality, exemplar_traces,
 };
 use crate::clock::{self, Tick};
 use crate::codec::fluentbit::write::ReaderCapabilities;
@@ -159,6 +159,10 @@ options! {
             Int "finding_keys" = "2000",
             "Most services, operations, providers and models whose levels are learned, and of those with their prompts \
              whose distributions are; each takes up to 1.5 KiB, and 4 KiB";
+        server_logs: ServerLogFormats = formats,
+            CommaList "server_logs" = "off",
+            "Logs of model servers and of answers that are measured: 'off', 'on' for all, or some of vllm, sglang, tgi, \
+             ollama, llama.cpp, litellm and openai (answers of the OpenAI API as JSON)";
         + FileOptions::option("YAML file with any of these options");
     }
 }
@@ -180,6 +184,19 @@ fn few_values(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Vec<String>>
         parser.refuse(option.name, name, allowed);
     }
     Some(names)
+}
+
+/// Formats of logs by their names.
+fn formats(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<ServerLogFormats> {
+    let names = read::list(parser, option)?;
+    match ServerLogFormats::of_names(&names) {
+        Ok(formats) => Some(formats),
+        Err(name) => {
+            let known = ServerLogFormat::ALL.map(ServerLogFormat::name).join(", ");
+            parser.refuse(option.name, name, &format!("allowed: off, on, {known}"));
+            None
+        }
+    }
 }
 
 /// The aggregator, shared between the filter and the inputs that drain it.
@@ -354,6 +371,7 @@ fn config(given: Given, prices: Option<PriceTable>, environment: &Environment) -
         max_traces: 20_000,
         prices: prices.map(Arc::new),
         findings: findings.is_on().then_some(findings),
+        server_logs: given.server_logs,
         weight,
         position,
     }

@@ -1,6 +1,6 @@
 //! The counters of the filter.
 
-use crate::aggregation::{AggregationTally, CostSource};
+use crate::aggregation::{AggregationTally, CostSource, ServerLogFormat};
 use crate::findings::{Check, FindingsTally};
 use crate::stats::{Counter, CounterFamily, Counters};
 
@@ -72,6 +72,17 @@ const EVICTED: CounterFamily = CounterFamily::counter(
     "Series that were forgotten to make room for those of other resources; what they said was emitted",
     &[],
 );
+const SERVER_LOGS: CounterFamily = CounterFamily::counter(
+    "measured_server_logs_total",
+    "Logs of model servers and of answers that were measured, by format",
+    &["format"],
+);
+const UNMEASURED: CounterFamily = CounterFamily::counter(
+    "unmeasured_server_logs_total",
+    "Logs that server_logs looked at and did not measure, or not wholly: other (of no known kind), too_long, incomplete \
+     (of a known kind without what is to be measured), told_by_spans, no_room (for further series)",
+    &["reason"],
+);
 
 const FINDINGS: CounterFamily = CounterFamily::counter(
     "findings_total",
@@ -115,6 +126,8 @@ pub(super) struct Numbers {
     reported: Counter,
     replaced: Counter,
     unnoted: Counter,
+    server_logs: [Counter; ServerLogFormat::ALL.len()],
+    unmeasured: [Counter; 5],
 }
 
 impl Numbers {
@@ -139,6 +152,10 @@ impl Numbers {
             reported: counters.counter(REPORTED, &[]),
             replaced: counters.counter(REPLACED, &[]),
             unnoted: counters.counter(UNNOTED, &[]),
+            server_logs: ServerLogFormat::ALL
+                .map(|format| counters.counter(SERVER_LOGS, &[format.name()])),
+            unmeasured: ["other", "too_long", "incomplete", "told_by_spans", "no_room"]
+                .map(|reason| counters.counter(UNMEASURED, &[reason])),
         }
     }
 
@@ -161,6 +178,13 @@ impl Numbers {
         self.reported.set(tally.reported_points);
         self.replaced.set(tally.replaced_points);
         self.unnoted.set(tally.unnoted_points);
+        let logs = &tally.server_logs;
+        let unmeasured =
+            [logs.other, logs.too_long, logs.incomplete, logs.told_by_spans, logs.no_room];
+        let measured = self.server_logs.iter().zip(logs.measured);
+        for (counter, count) in measured.chain(self.unmeasured.iter().zip(unmeasured)) {
+            counter.set(count);
+        }
     }
 
     /// Shows what was found.

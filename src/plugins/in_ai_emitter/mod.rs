@@ -1,6 +1,7 @@
 //! The input `ai_emitter`: where derived telemetry enters a pipeline that has no `ai_otlp`, and pages of metrics
 //! that are scraped.
 
+mod check;
 mod scrape;
 
 use std::time::Duration;
@@ -14,8 +15,10 @@ use crate::config::{Parser, options};
 use crate::plugin::{
     Environment, Input, OpenError, OptionSpec, Options, Pause, Sink, Spec, Waker, joined,
 };
-use crate::receive::{ListenAddresses, PageAddress};
+use crate::receive::PageAddress;
 use crate::scrape::{ScrapeSettings, Scraper};
+
+pub use self::check::EmitterCheck;
 
 options! {
     /// What is configured.
@@ -130,22 +133,6 @@ fn settings(options: &dyn Options, environment: &Environment) -> Result<Settings
 }
 
 impl AiEmitter {
-    /// An input that scrapes nothing and has no page, and finds all that a start would refuse. `taken` are the
-    /// addresses of the inputs before it.
-    ///
-    /// # Errors
-    /// What the start would refuse.
-    pub fn check(
-        options: &dyn Options,
-        environment: &Environment,
-        taken: &mut ListenAddresses,
-    ) -> Result<Self, OpenError> {
-        let settings = settings(options, environment)?;
-        Scraper::check(&settings.scrape, &environment.counters, &environment.log)?;
-        status_page::check(settings.page.as_ref(), taken)?;
-        Ok(Self::start(options, environment, settings.limit, Waker::new(|| {})))
-    }
-
     fn start(
         options: &dyn Options,
         environment: &Environment,

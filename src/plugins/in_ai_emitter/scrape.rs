@@ -21,7 +21,7 @@ const SAMPLES: usize = 50_000;
 /// One line of help for the host.
 pub(super) const HELP: &str = concat!(
     "scrape.NAME.KEY: pages of metrics to ask for, in the format of Prometheus or OpenMetrics, where KEY is: interval \
-     (15s), emit_as (records, or native for Fluent Bit's own metrics), tag, service_name (NAME unless given), \
+     (15s), emit_as (records, or native for Fluent Bit's own metrics), stale_markers (on), tag, service_name (NAME unless given), \
      resource.ATTRIBUTE, max_page_size (10m), max_samples (50000), and as of an endpoint of multi_otlp ",
     connection::names!(),
     "."
@@ -50,6 +50,7 @@ struct TargetDraft {
     max_samples: usize,
     tag: String,
     form: EmissionForm,
+    marks_stale: bool,
     service_name: Option<String>,
     attributes: Vec<(String, String)>,
 }
@@ -72,7 +73,7 @@ fn target(
                 parser.problem(format!("option 'scrape.{name}': write 'scrape.NAME.{name}'"));
             }
             None => parser.problem(format!(
-                "option 'scrape.{name}.{key}': there is no key '{key}'; allowed: interval, emit_as, tag, \
+                "option 'scrape.{name}.{key}': there is no key '{key}'; allowed: interval, emit_as, stale_markers, tag, \
                  service_name, resource.ATTRIBUTE, max_page_size, max_samples, {}",
                 connection::names!()
             )),
@@ -105,6 +106,7 @@ impl TargetDraft {
             max_samples: SAMPLES,
             tag: String::new(),
             form: EmissionForm::Records,
+            marks_stale: true,
             service_name: None,
             attributes: Vec::new(),
         }
@@ -133,6 +135,11 @@ impl TargetDraft {
                 .find(|(name, _)| name.eq_ignore_ascii_case(value))
                 .map(|(_, form)| self.form = *form)
                 .ok_or("allowed: records, native"),
+            "stale_markers" => [("on", true), ("off", false)]
+                .iter()
+                .find(|(name, _)| name.eq_ignore_ascii_case(value))
+                .map(|(_, marks)| self.marks_stale = *marks)
+                .ok_or("allowed: on, off"),
             "tag" => given(value).map(|tag| self.tag = tag).ok_or("allowed: a tag"),
             "service_name" => given(value)
                 .map(|name| self.service_name = Some(name))
@@ -167,7 +174,18 @@ impl TargetDraft {
         let list = if self.service_name.is_some() { &mut attributes } else { &mut defaults };
         list.insert(0, service);
         let resource = PageTarget { attributes, defaults };
-        TargetSettings { endpoint, interval, max_page_size, max_samples, tag, form, resource }
+        // The host's own metrics have no points without value.
+        let marks_stale = self.marks_stale && form == EmissionForm::Records;
+        TargetSettings {
+            endpoint,
+            interval,
+            max_page_size,
+            max_samples,
+            tag,
+            marks_stale,
+            form,
+            resource,
+        }
     }
 }
 

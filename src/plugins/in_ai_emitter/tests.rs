@@ -6,15 +6,16 @@ use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use super::{AiEmitter, ListenAddresses};
+use super::{AiEmitter, EmitterCheck};
 use crate::plugin::{
     AppendRefused, Chunks, GivenOptions, Input, NativeKind, NotAppended, OpenError, Pause, Sink,
     Waker,
 };
 use crate::plugins::testing::environment;
+use crate::receive::ListenAddresses;
 
 fn problems(pairs: &[(&str, &str)]) -> Vec<String> {
-    match AiEmitter::check(
+    match EmitterCheck::of(
         &GivenOptions::of(pairs),
         &environment(false),
         &mut ListenAddresses::default(),
@@ -31,6 +32,7 @@ fn right_options_are_taken() {
         ("scrape.vllm.interval", "30s"),
         ("scrape.vllm.timeout", "20s"),
         ("scrape.vllm.emit_as", "native"),
+        ("scrape.vllm.stale_markers", "off"),
         ("scrape.vllm.tag", "metrics"),
         ("scrape.vllm.service_name", "llama"),
         ("scrape.vllm.resource.k8s.pod.name", "p"),

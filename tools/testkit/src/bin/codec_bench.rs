@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fluent_bit_ai::aggregation::{
-    Aggregator, HistogramForm, MetricsConfig, ReportedPolicy, SemconvVersion, Temporality,
+    Aggregator, HistogramForm, MetricsConfig, ReportedPolicy, SemconvVersion, ServerLogFormats,
+    Temporality,
 };
 use fluent_bit_ai::clock::Tick;
 use fluent_bit_ai::codec::json::{from_protobuf, to_protobuf};
@@ -176,6 +177,7 @@ fn aggregator(findings: Option<FindingsConfig>) -> Aggregator {
         max_traces: 20_000,
         prices: Some(Arc::new(PriceTable::shipped())),
         findings,
+        server_logs: ServerLogFormats::default(),
         weight: |_| 1.0,
         position: POSITION,
     };

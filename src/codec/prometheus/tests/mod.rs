@@ -9,8 +9,12 @@ use opentelemetry_proto::tonic::metrics::v1::{Exemplar, Metric, NumberDataPoint,
 use proptest::prelude::*;
 use prost::Message as _;
 
-use super::{Page, PageError, PageSummary, PageTarget, StartTimes, page_to_otlp, unread_to_otlp};
+use super::{
+    LastPage, Page, PageError, PageSummary, PageTarget, StartTimes, page_to_otlp, unread_to_otlp,
+};
 use crate::codec::records::metrics_to_records;
+
+mod staleness;
 
 const NOW: u64 = 1_700_000_000_000_000_000;
 
@@ -457,6 +461,22 @@ fn text() -> impl Strategy<Value = String> {
     prop_oneof![4 => sample, 2 => metadata, 1 => rubbish]
 }
 
+/// The pages that were recorded or made of servers, up to 8 KiB of each.
+fn recorded() -> &'static [Vec<u8>] {
+    static PAGES: std::sync::OnceLock<Vec<Vec<u8>>> = std::sync::OnceLock::new();
+    PAGES.get_or_init(|| {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/model_servers");
+        let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+        let pages = files.filter(|path| path.extension().is_some_and(|it| it == "prom"));
+        let read = |path| {
+            let mut page = std::fs::read(path).unwrap();
+            page.truncate(8192);
+            page
+        };
+        pages.map(read).collect()
+    })
+}
+
 proptest! {
     /// Scenario: any bytes, and lines that are nearly right. Guarantees: no panic; what comes is a request that
     /// records take without a loss, and each sample of it is counted.
@@ -475,6 +495,22 @@ proptest! {
     #[test]
     fn any_bytes_are_no_page_or_one(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         super::fuzz_logic::pages(&bytes);
+    }
+
+    /// Scenario: recorded pages of servers with pieces taken out, doubled and put elsewhere. Guarantees: those of the fuzz target.
+    #[test]
+    fn any_change_of_a_recorded_page_is_survived(
+        file in any::<prop::sample::Index>(),
+        edits in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0_usize..40, text()), 1..8),
+    ) {
+        let mut page = file.get(recorded()).clone();
+        for (at, from, length, more) in edits {
+            let (at, from) = (at.index(page.len()), from.index(page.len()));
+            let piece = page.get(from..(from + length).min(page.len())).unwrap_or_default().to_vec();
+            let end = (at + length / 2).min(page.len());
+            drop(page.splice(at..end, more.into_bytes().into_iter().chain(piece)));
+        }
+        super::fuzz_logic::pages(&page);
     }
 
     /// Scenario: series of counters in any order of labels, over pages. Guarantees: each is one point a page, by its
