@@ -55,7 +55,9 @@ fn starts(host: &Host, plugins: &Path, name: &str, to: u16) {
     if text.contains("name: kafka") && !has_kafka(host) {
         text = without_kafka(&text, &host.title());
     }
-    if let Some(at) = text.find("      message_key_field:").filter(|_| aborts_with_a_key(host)) {
+    if let Some(at) =
+        text.find("      message_key_field:").filter(|_| host.frees_the_key_of_kafka_twice())
+    {
         let title = host.title();
         println!("{title} frees message_key_field twice at its end, as the file says: without it");
         let end = text[at..].find('\n').map_or(text.len(), |length| at + length + 1);
@@ -98,13 +100,6 @@ fn placed(text: &str, plugins: &Path, folder: &Path, port: u16, sink: u16) -> St
         .replace("grpc_port: 4317", &format!("grpc_port: {}", free_port()))
         .replace("grpc_port  4317", &format!("grpc_port  {}", free_port()))
         .replace("127.0.0.1:9092", &format!("127.0.0.1:{}", free_port()))
-}
-
-/// Whether a host's own Kafka output aborts at its end where it has a key field, with our plugins
-/// and without.
-fn aborts_with_a_key(host: &Host) -> bool {
-    let numbers: Vec<u32> = host.release.split('.').filter_map(|it| it.parse().ok()).collect();
-    host.arguments.is_empty() && numbers < vec![4, 0, 6]
 }
 
 /// Whether a host has the built-in plugins for Kafka.

@@ -24,6 +24,14 @@ impl Host {
         !self.release.starts_with("bundled")
     }
 
+    /// Whether its own Kafka output aborts at its end where it has a key field, with our plugins and
+    /// without.
+    pub fn frees_the_key_of_kafka_twice(&self) -> bool {
+        let numbers: Vec<u32> =
+            self.release.split('.').filter_map(|number| number.parse().ok()).collect();
+        self.is_real() && numbers < vec![4, 0, 6]
+    }
+
     pub fn title(&self) -> String {
         if self.is_real() {
             format!("Fluent Bit {}", self.release)
