@@ -3,6 +3,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::Command;
 
 /// Answers requests until it is gone: those with the right token are accepted, at one path.
@@ -51,6 +52,14 @@ fn serve(stream: &TcpStream) -> Option<()> {
     }
 }
 
+/// How `check --connect` ends with a configuration, which is written to the path, and what it says.
+fn connected(path: &Path, text: &str) -> (Option<i32>, String) {
+    std::fs::write(path, text).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fluent-bit-ai"));
+    let output = command.args(["check", "--connect", "-c"]).arg(path).output().unwrap();
+    (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 /// Scenario: a backend that knows the credentials and refuses what has no spans, as MLflow does. Guarantees: that is a
 /// warning, and does not change the exit status.
 #[test]
@@ -96,12 +105,7 @@ fn each_endpoint_is_tried() {
          https://127.0.0.1:{port}\n      endpoint.tls.signals: traces\n      endpoint.closed.url: http://127.0.0.1:{closed}\n      \
          endpoint.closed.signals: traces\n      endpoint.dns.url: http://no-such-host.invalid\n      endpoint.dns.signals: traces\n"
     );
-    let run = |text: &str| {
-        std::fs::write(&path, text).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_fluent-bit-ai"));
-        let output = command.args(["check", "--connect", "-c"]).arg(&path).output().unwrap();
-        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
-    };
+    let run = |text: &str| connected(&path, text);
     let (code, said) = run(&right);
     assert_eq!(code, Some(0), "{said}");
     let accepted = format!(
@@ -160,12 +164,7 @@ fn each_target_of_a_scrape_is_tried() {
     let wrong = format!(
         "      scrape.other.url: http://127.0.0.1:{port}/other\n      scrape.gone.url: http://127.0.0.1:{closed}/metrics\n"
     );
-    let run = |text: &str| {
-        std::fs::write(&path, text).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_fluent-bit-ai"));
-        let output = command.args(["check", "--connect", "-c"]).arg(&path).output().unwrap();
-        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
-    };
+    let run = |text: &str| connected(&path, text);
     let (code, said) = run(&right);
     assert_eq!(code, Some(0), "{said}");
     let read = format!("scrape 'vllm' (http://127.0.0.1:{port}/metrics): 2 samples in ");

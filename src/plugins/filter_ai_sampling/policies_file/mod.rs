@@ -3,12 +3,9 @@
 
 use serde_json::Value;
 
-use super::adaptive_settings;
-use super::model_settings;
-use super::ottl;
 use super::policy_list::PolicyList;
 use super::policy_settings::Settings;
-use super::tenant_settings;
+use super::{adaptive_settings, model_settings, ottl, tenant_settings};
 use crate::codec::records::ContentHint;
 use crate::config::{Node, Notes};
 use crate::sampling::policy::{Composite, Limit, LimitUnit, PolicyAction, PolicyRule, SpanTest};
