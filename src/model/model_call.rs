@@ -5,7 +5,7 @@
 pub const MODEL_CALLS: [&str; 4] = ["chat", "text_completion", "generate_content", "embeddings"];
 
 /// Why a model stopped when it, or who runs it, refused to answer: by the conventions, Anthropic, Google, Amazon.
-pub const REFUSALS: [&str; 11] = [
+pub const REFUSALS: [&str; 12] = [
     "content_filter",
     "refusal",
     "safety",
@@ -17,4 +17,5 @@ pub const REFUSALS: [&str; 11] = [
     "IMAGE_SAFETY",
     "recitation",
     "guardrail_intervened",
+    "content_filtered",
 ];

@@ -23,7 +23,7 @@ use super::report::Report;
 use crate::codec::msgpack::{MapView, Reader, Token, elements, text_of};
 use crate::codec::records::layout::keys;
 use crate::digest::Digest;
-use crate::model::hex;
+use crate::model::{REFUSALS, hex};
 
 /// What is compared of the same prompt, and of similar ones, with the units.
 const SAME: [(&str, &str); SIGNALS] = [
@@ -46,9 +46,6 @@ const LENGTH: u8 = 1;
 /// A factor of four, and for tokens taken in, which the prompt alone should say, of a half more.
 const LEAST: f32 = 2.0;
 const LEAST_INPUT: f32 = 0.585;
-/// Finish reasons by which a model or a filter refuses.
-const REFUSALS: [&str; 5] =
-    ["content_filter", "refusal", "safety", "guardrail_intervened", "content_filtered"];
 /// Names of outcomes that are told apart.
 const MAX_OUTCOMES: usize = 100;
 const OTHER: &str = "_OTHER";

@@ -139,6 +139,7 @@ fn other_outcomes_are_found_with_evidence() {
     let version = Made { version: 2, ..USUAL };
     let failing = move |_| Made { has_failed: true, ..version };
     let refused = move |_| Made { reason: "content_filter", ..version };
+    let blocked = move |_| Made { reason: "PROHIBITED_CONTENT", ..version };
     let cut = move |_| Made { reason: "length", ..version };
     let longer = move |_| Made { longer: 30.0, ..version };
     let bad = move |number| {
@@ -150,6 +151,7 @@ fn other_outcomes_are_found_with_evidence() {
     other_outcome("same_prompt", "output_tokens", long);
     other_outcome("similar_prompts", "error", failing);
     other_outcome("similar_prompts", "refusal", refused);
+    other_outcome("similar_prompts", "refusal", blocked);
     other_outcome("similar_prompts", "finish_reason", cut);
     other_outcome("similar_prompts", "output_tokens", longer);
     other_outcome("similar_prompts", "evaluation", bad);
