@@ -248,6 +248,9 @@ impl Aggregator {
         let unix_nanos =
             unix_nanos.max(self.last_unix_nanos.saturating_add(1)).max(self.seen_unix_nanos);
         let (since, waiting) = (self.last_unix_nanos, batches.len());
+        if let Some(findings) = &mut self.findings {
+            self.reported.differences(unix_nanos, |difference| findings.reported(difference));
+        }
         self.groups.export(&mut batches, &mut self.reported, since, (now, unix_nanos));
         if let Some(findings) = &mut self.findings {
             let form = (self.config.tag.as_deref(), self.config.is_whole);

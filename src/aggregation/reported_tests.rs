@@ -14,6 +14,7 @@ use crate::codec::records::metric_writer::{
 };
 use crate::codec::records::testing::{SpanRecord, chunk};
 use crate::codec::records::{Events, MetricView};
+use crate::findings::{Check, CheckMode, FindingsConfig, PromptSecret};
 
 const COMPARED: &str = "fluentbit.ai.compared";
 const BESIDE: &str = "fluentbit.gen_ai.client.token.usage";
@@ -245,6 +246,43 @@ fn a_service_that_stops_to_report_is_measured_anew() {
         last = tokens.or(last);
     }
     assert_eq!(last.map(|(calls, _)| calls), Some(4));
+}
+
+/// Scenario: a service that reports every call, and later one that has no span as well, for hours. Guarantees: the second hour in
+/// which the sides are a tenth apart is a finding of the service and metric, with both amounts; until then there is none.
+#[test]
+fn what_is_reported_otherwise_is_found() {
+    let mut modes = [CheckMode::Off; Check::ALL.len()];
+    modes[Check::Usage as usize] = CheckMode::Warn;
+    let config = MetricsConfig { temporality: Temporality::Cumulative, ..config() };
+    let findings = FindingsConfig {
+        modes,
+        max_keys: 10,
+        tokens_per_minute: 0,
+        pairs: Vec::new(),
+        max_prompts: 10,
+        prompt_secret: PromptSecret([1, 2]),
+        tag: None,
+        temporality: Temporality::Cumulative,
+        position: config.position,
+    };
+    let mut aggregator = aggregator(MetricsConfig { findings: Some(findings), ..config });
+    let (mut tokens, mut found) = (0.0, Vec::new());
+    for minute in 1..=5 * 60 {
+        let at = minute * MINUTE;
+        feed_at(&mut aggregator, &chunk(&[shop(minute)]), at);
+        // After two hours a fifth of the calls has no span.
+        tokens += if minute > 120 && minute % 4 == 0 { 20.0 } else { 10.0 };
+        let points = [("input", minute, tokens), ("output", minute, 2.0 * tokens)];
+        let report = report(USAGE, &points, at + SECOND);
+        feed_at(&mut aggregator, &report.encode(), at + SECOND);
+        collect(&mut aggregator, minute * 60 + 30);
+        let lines = aggregator.findings().unwrap().take_lines();
+        found.extend(lines.into_iter().map(|line| (minute, line)));
+    }
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!((240..=245).contains(&found[0].0), "{found:?}");
+    assert!(found[0].1.contains("2250 of gen_ai.client.token.usage are reported"), "{found:?}");
 }
 
 /// Guarantees: our own metrics that come again are nobody's report.

@@ -28,6 +28,7 @@ pub(super) enum FindingKind {
     PairDifference,
     SamePrompt,
     SimilarPrompts,
+    ReportedDifference,
 }
 
 impl FindingKind {
@@ -45,6 +46,7 @@ impl FindingKind {
             Self::PairDifference => "pair_difference",
             Self::SamePrompt => "same_prompt",
             Self::SimilarPrompts => "similar_prompts",
+            Self::ReportedDifference => "reported_difference",
         }
     }
 }

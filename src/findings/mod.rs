@@ -18,6 +18,7 @@ mod pairs;
 mod pairs_sequence;
 mod prompts;
 mod report;
+mod reported;
 mod runaway;
 mod served;
 mod share;
@@ -27,6 +28,7 @@ pub use self::call::{CallOrigin, ObservedCall, ObservedEvaluation, ObservedTool,
 pub use self::config::{Check, CheckMode, FindingsConfig, ModelPair, PromptSecret};
 pub use self::counts::METRIC;
 pub use self::report::{FindingsTally, KeptFinding};
+pub use self::reported::ReportedDifference;
 pub use self::runaway::{ConversationState, ToldRunaway};
 
 use std::collections::HashMap;
@@ -155,6 +157,13 @@ impl Findings {
     #[must_use]
     pub fn conversation(&self, id: &str) -> Option<ConversationState> {
         self.runaways.as_ref()?.state(id)
+    }
+
+    /// Tells that a service reports something else than is measured, if token counts are looked at.
+    pub fn reported(&mut self, difference: &ReportedDifference<'_>) {
+        if self.config.mode(Check::Usage) != CheckMode::Off {
+            reported::tell(difference, &mut self.report);
+        }
     }
 
     /// Adds a key, if there is room and anything is looked for by keys.

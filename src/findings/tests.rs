@@ -249,8 +249,8 @@ fn usage_that_cannot_be_is_found() {
     let with = |number, tokens| ObservedCall { tokens, ..call(&origin, number) };
     let good = UsedTokens { input: Some(10.0), output: Some(5.0), ..UsedTokens::default() };
     let cases: [(UsedTokens, u64, &str); 6] = [
-        (UsedTokens::default(), 5, "usage missing"),
-        (UsedTokens { input: Some(0.0), ..good }, 5, "usage zero"),
+        (UsedTokens::default(), 15, "usage missing"),
+        (UsedTokens { input: Some(0.0), ..good }, 15, "usage zero"),
         (UsedTokens { output: Some(-1.0), ..good }, 1, "usage negative"),
         (UsedTokens { reasoning: Some(6.0), ..good }, 3, "usage impossible"),
         (UsedTokens { cached: Some(11.0), ..good }, 3, "usage impossible"),

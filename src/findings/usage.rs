@@ -47,7 +47,7 @@ impl UsageProblem {
     /// How many calls it takes, of how many calls at least, and how many calls may come to one that has it.
     const fn least(self) -> (u32, u32, u32) {
         match self {
-            Self::Missing | Self::Zero => (5, 20, 20),
+            Self::Missing | Self::Zero => (15, 20, 20),
             Self::Negative => (1, 1, u32::MAX),
             Self::Impossible => (3, 3, 100),
         }

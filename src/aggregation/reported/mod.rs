@@ -1,5 +1,6 @@
 //! Metrics that services report themselves, seen as they pass, so that nothing is said twice under one name.
 
+mod hours;
 mod last_amounts;
 mod names;
 mod point;

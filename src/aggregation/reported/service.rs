@@ -2,6 +2,7 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::hours::ComparedHours;
 use super::last_amounts::LastAmounts;
 use crate::clock::Tick;
 use crate::codec::msgpack::MapView;
@@ -9,6 +10,8 @@ use crate::codec::records::layout::keys;
 
 /// How far apart the points of one report may be.
 const ONE_REPORT: u64 = 1_000_000_000;
+/// How much of a service's name is kept, in bytes.
+const MAX_NAME: usize = 128;
 /// In msgpack this is no value.
 const NONE: &[u8] = &[0xc1];
 
@@ -69,18 +72,25 @@ pub(super) struct Comparison {
     pub(super) since: u64,
     pub(super) reported: ComparedSide,
     pub(super) measured: ComparedSide,
+    hours: ComparedHours,
 }
 
 impl Comparison {
     /// A comparison that begins.
     pub(super) fn new(metric: u8, form: u8, is_whole: bool, since: u64) -> Self {
         let (reported, measured) = (ComparedSide::default(), ComparedSide::default());
-        Self { metric, form, is_whole, since, reported, measured }
+        let hours = ComparedHours::default();
+        Self { metric, form, is_whole, since, reported, measured, hours }
     }
 
     /// Adds what the service reports.
     pub(super) fn report(&mut self, said: &SaidAmount, last: &mut LastAmounts) {
         self.reported.add(said, self.is_whole, last);
+    }
+
+    /// What both sides said of the last hour, where that is to be told.
+    pub(super) fn difference(&mut self, unix_nanos: u64) -> Option<[f64; 2]> {
+        self.hours.note([self.reported.amount, self.measured.amount], unix_nanos)
     }
 
     /// Adds what is measured.
@@ -118,6 +128,8 @@ impl ComparedSide {
 /// A service that reports metrics itself.
 #[derive(Debug)]
 pub(super) struct Service {
+    /// `service.name`, as much of it as findings say.
+    pub(super) name: Box<str>,
     /// The metrics that it reports, and those that were measured of it: a bit each.
     pub(super) reported: u32,
     pub(super) measured: u32,
@@ -131,9 +143,10 @@ pub(super) struct Service {
 }
 
 impl Service {
-    pub(super) const fn new(measured: u32, seen: Tick) -> Self {
+    pub(super) fn new(name: &str, measured: u32, seen: Tick) -> Self {
         let comparisons = Vec::new();
-        Self { reported: 0, measured, comparisons, seen, unanswered: None, exported: 0 }
+        let name = name.get(..name.floor_char_boundary(MAX_NAME)).unwrap_or_default().into();
+        Self { name, reported: 0, measured, comparisons, seen, unanswered: None, exported: 0 }
     }
 
     /// The comparison of a metric, if there is one.

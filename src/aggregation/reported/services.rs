@@ -7,14 +7,16 @@ use foldhash::fast::RandomState;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::last_amounts::LastAmounts;
-use super::names::ReportedName;
+use super::names::{ReportedName, name_of};
 use super::point::{ReportedPoint, is_delta};
 use super::reports::ServiceReports;
 use super::service::{Comparison, SaidAmount, Service, ServiceKey};
 use crate::aggregation::config::ReportedPolicy;
 use crate::clock::Tick;
-use crate::codec::msgpack::text_of;
+use crate::codec::msgpack::{MapView, text_of};
+use crate::codec::records::layout::keys;
 use crate::codec::records::{ChunkRewriter, Item, ItemReader, ItemStep, MetricView, Telemetry};
+use crate::findings::ReportedDifference;
 use crate::model::{Position, Signal};
 
 /// The most services that are remembered.
@@ -73,6 +75,12 @@ struct Report<'a> {
     resource: &'a [u8],
 }
 
+/// What a resource says as `service.name`.
+fn service_name(resource: &[u8]) -> &str {
+    let attributes = MapView::new(resource).get(keys::ATTRIBUTES).unwrap_or_default();
+    MapView::new(attributes).get(b"service.name").and_then(text_of).unwrap_or_default()
+}
+
 impl ReportedServices {
     /// None is known yet.
     pub(in crate::aggregation) fn new(config: ReportedConfig, began: u64) -> Self {
@@ -110,7 +118,8 @@ impl ReportedServices {
             return;
         }
         let entry = self.services.entry(key);
-        let service = entry.or_insert_with(|| Service::new(measured_of(key), now));
+        let service = entry
+            .or_insert_with(|| Service::new(service_name(report.resource), measured_of(key), now));
         (service.seen, service.unanswered) = (now, None);
         let bit = 1 << report.name.metric;
         service.reported |= bit;
@@ -183,6 +192,23 @@ impl ReportedServices {
             let series = xxh3_64_with_seed(attributes, seed);
             let said = SaidAmount { series, start, time, amount, is_delta };
             comparison.report(&said, &mut self.last);
+        }
+    }
+
+    /// What services reported in the last hour that is not what was measured, where that is to be told.
+    pub(in crate::aggregation) fn differences(
+        &mut self,
+        unix_nanos: u64,
+        mut tell: impl FnMut(&ReportedDifference<'_>),
+    ) {
+        for service in self.services.values_mut() {
+            for comparison in &mut service.comparisons {
+                if let Some([reported, measured]) = comparison.difference(unix_nanos) {
+                    let metric = name_of(comparison.metric);
+                    let service = &service.name;
+                    tell(&ReportedDifference { service, metric, reported, measured, unix_nanos });
+                }
+            }
         }
     }
 

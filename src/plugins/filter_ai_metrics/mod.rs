@@ -124,7 +124,8 @@ options! {
              and a hint to the sampler)";
         find_usage: CheckMode = read::choice(&MODES),
             Str "find_usage" = "off",
-            "Token counts that are missing, zero, negative or impossible, by the library that says them: off, warn or on";
+            "Token counts that are missing, zero, negative or impossible, by the library that says them, and services that \
+             report other amounts than are measured: off, warn or on";
         find_served_model: CheckMode = read::choice(&MODES),
             Str "find_served_model" = "off",
             "Models and fingerprints that are not the requested or the former ones: off, warn or on";
