@@ -200,17 +200,17 @@ impl Calls {
             point(calls.details.as_mut().map(|details| &mut details.cache_hit_ratio), &[]);
         });
         let sources = |instrument| CostSource::ALL.map(|one| attribute_of(instrument, one.name()));
-        let cumulative = export.is_cumulative();
+        let mode = export.mode;
         let by_source = sources(&COST);
         export.data(batch, &COST, table, |calls, point| {
-            let amounts = calls.costs.as_mut().map(|costs| costs.amounts(cumulative));
+            let amounts = calls.costs.as_mut().map(|costs| costs.amounts(mode));
             for (usd, source) in amounts.into_iter().flatten().zip(&by_source) {
                 point(usd.map(PointData::Double), source);
             }
         });
         let by_source = sources(&COST_CALLS);
         export.data(batch, &COST_CALLS, table, |calls, point| {
-            let numbers = calls.costs.as_mut().map(|costs| costs.calls(cumulative));
+            let numbers = calls.costs.as_mut().map(|costs| costs.calls(mode));
             for (number, source) in numbers.into_iter().flatten().zip(&by_source) {
                 point(number.map(PointData::Number), source);
             }

@@ -5,8 +5,10 @@
 
 use std::collections::VecDeque;
 
+use super::export_mode::ExportMode;
 use super::exported_buckets::ExportedBuckets;
 use super::number::{floor, take_whole, whole};
+use super::page_buckets::{add_counts, page_bounds};
 
 /// The most buckets, by the OpenTelemetry SDK specification, "Base2 Exponential Bucket Histogram
 /// Aggregation".
@@ -26,10 +28,15 @@ pub(super) struct Exponential {
     exported: Vec<u64>,
     exported_at: (i32, i32),
     exported_zero: u64,
+    /// The bounds that its metric has where it is not exponential.
+    advised: &'static [f64],
+    /// What a page has of all deltas so far, where there is a page.
+    of_deltas: Vec<u64>,
 }
 
-impl Default for Exponential {
-    fn default() -> Self {
+impl Exponential {
+    /// One of a metric that has these bounds where it is not exponential.
+    pub(super) const fn new(advised: &'static [f64]) -> Self {
         Self {
             scale: MAX_SCALE,
             offset: 0,
@@ -38,11 +45,11 @@ impl Default for Exponential {
             exported: Vec::new(),
             exported_at: (MAX_SCALE, 0),
             exported_zero: 0,
+            advised,
+            of_deltas: Vec::new(),
         }
     }
-}
 
-impl Exponential {
     /// Counts a value; zero has a bucket of its own.
     pub(super) fn add(&mut self, value: f64, weight: f64) {
         if value <= 0.0 || !value.is_finite() {
@@ -105,9 +112,12 @@ impl Exponential {
     }
 
     /// The count and the buckets of the next point.
-    pub(super) fn export(&mut self, cumulative: bool) -> (u64, ExportedBuckets) {
+    pub(super) fn export(&mut self, mode: ExportMode) -> (u64, ExportedBuckets) {
+        if mode == ExportMode::Page {
+            return self.export_page();
+        }
         let (scale, offset) = (self.scale, self.offset);
-        let (zero_count, counts) = if cumulative {
+        let (zero_count, counts) = if !mode.is_delta() {
             self.bring_exported_along();
             let both = self.counts.iter().zip(&self.exported);
             let counts: Vec<u64> = both.map(|(count, before)| whole(*count).max(*before)).collect();
@@ -115,8 +125,13 @@ impl Exponential {
             self.exported_zero = whole(self.zero).max(self.exported_zero);
             (self.exported_zero, counts)
         } else {
-            let counts = self.counts.iter_mut().map(take_whole).collect();
+            let counts: Vec<u64> = self.counts.iter_mut().map(take_whole).collect();
             let zero = take_whole(&mut self.zero);
+            if mode.page_follows() {
+                let bounds = page_bounds(self.advised);
+                self.of_deltas.resize(bounds.len() + 1, 0);
+                add_counts(bounds, (scale, offset, zero), &counts, &mut self.of_deltas);
+            }
             if self.counts.iter().all(|rest| rest.abs() < 1e-9) {
                 (self.scale, self.offset) = (MAX_SCALE, 0);
                 self.counts.clear();
@@ -125,6 +140,18 @@ impl Exponential {
         };
         let count = zero_count + counts.iter().sum::<u64>();
         (count, ExportedBuckets::Exponential { scale, zero_count, offset, counts })
+    }
+
+    /// What a page has of all that was exported.
+    fn export_page(&self) -> (u64, ExportedBuckets) {
+        let bounds = page_bounds(self.advised);
+        let mut counts = self.of_deltas.clone();
+        if counts.is_empty() {
+            counts.resize(bounds.len() + 1, 0);
+            let (scale, offset) = self.exported_at;
+            add_counts(bounds, (scale, offset, self.exported_zero), &self.exported, &mut counts);
+        }
+        (counts.iter().sum(), ExportedBuckets::Explicit { bounds, counts })
     }
 
     /// Puts what was exported before into the buckets of today.
@@ -156,6 +183,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const CUMULATIVE: ExportMode = ExportMode::Cumulative { page_follows: false };
+
     #[test]
     fn indices_follow_the_data_model() {
         for (value, scale, index) in [
@@ -173,13 +202,13 @@ mod tests {
 
     #[test]
     fn cumulative_counts_survive_a_change_of_scale() {
-        let mut buckets = Exponential::default();
+        let mut buckets = Exponential::new(&[]);
         buckets.add(1.5, 2.0);
-        assert_eq!(buckets.export(true).0, 2);
+        assert_eq!(buckets.export(CUMULATIVE).0, 2);
         buckets.add(1e6, 1.0);
         buckets.add(1e-6, 1.0);
         buckets.add(0.0, 1.0);
-        let (count, exported) = buckets.export(true);
+        let (count, exported) = buckets.export(CUMULATIVE);
         let ExportedBuckets::Exponential { scale, zero_count, counts, .. } = exported else {
             panic!("exponential")
         };
@@ -229,9 +258,9 @@ mod tests {
                     factor * short(normal())
                 })
                 .collect();
-            let mut buckets = Exponential::default();
+            let mut buckets = Exponential::new(&[]);
             values.iter().for_each(|value| buckets.add(*value, 1.0));
-            let (_, exported) = buckets.export(true);
+            let (_, exported) = buckets.export(CUMULATIVE);
             let ExportedBuckets::Exponential { scale, offset, counts, .. } = exported else {
                 panic!("exponential")
             };
@@ -249,11 +278,11 @@ mod tests {
     proptest! {
         #[test]
         fn every_value_is_in_a_bucket_that_spans_it(values in prop::collection::vec(1e-9..1e12_f64, 1..80)) {
-            let mut buckets = Exponential::default();
+            let mut buckets = Exponential::new(&[]);
             values.iter().for_each(|value| buckets.add(*value, 1.0));
             let scale = buckets.scale;
             let base = f64::powf(2.0, f64::powi(2.0, -scale));
-            let (count, exported) = buckets.export(false);
+            let (count, exported) = buckets.export(ExportMode::Delta { page_follows: false });
             prop_assert_eq!(count, values.len() as u64);
             let ExportedBuckets::Exponential { offset, counts, .. } = exported else { panic!() };
             prop_assert!(counts.len() <= MAX_BUCKETS);

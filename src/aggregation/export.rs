@@ -1,5 +1,6 @@
 //! Export of series: the points of one metric from a table of series.
 
+use super::export_mode::ExportMode;
 use super::instruments::{Accumulator, Instrument, PointData};
 use super::reported::ServiceReports;
 use super::semconv::{MetricName, OperationKind, SemconvVersion, renamed};
@@ -15,8 +16,10 @@ const BESIDE: &str = "fluentbit.";
 #[derive(Debug)]
 pub(super) struct Export<'e> {
     pub(super) envelope: &'e MetricEnvelope,
-    /// When deltas began; `None` for cumulative points.
-    pub(super) delta: Option<u64>,
+    /// What points say.
+    pub(super) mode: ExportMode,
+    /// When deltas began.
+    pub(super) since: u64,
     /// What the group's service reports itself.
     pub(super) reports: ServiceReports<'e>,
     /// Whose names metrics have.
@@ -24,9 +27,9 @@ pub(super) struct Export<'e> {
 }
 
 impl Export<'_> {
-    /// Whether points say all since their series began.
-    pub(super) const fn is_cumulative(&self) -> bool {
-        self.delta.is_none()
+    /// When points begin, where that is not when their series did.
+    pub(super) fn delta(&self) -> Option<u64> {
+        self.mode.is_delta().then_some(self.since)
     }
 
     /// Writes the points of a metric. `points` gives those of a series, each with the attribute that it
@@ -38,10 +41,10 @@ impl Export<'_> {
         table: &mut SeriesTable<T>,
         mut points: impl FnMut(&mut T, &mut dyn FnMut(Option<&mut Accumulator>, &[u8])),
     ) {
-        let cumulative = self.is_cumulative();
+        let mode = self.mode;
         self.data(batch, instrument, table, |value, point| {
             points(value, &mut |total, more| {
-                point(total.and_then(|total| total.export(cumulative)), more);
+                point(total.and_then(|total| total.export(mode)), more);
             });
         });
     }
@@ -76,7 +79,8 @@ impl Export<'_> {
         let fate = self.reports.fate(instrument);
         let prefix = if fate.is_beside { BESIDE } else { "" };
         let mut writer = MetricWriter::new(batch, instrument, [prefix, name], self.envelope);
-        let (reports, delta) = (&mut self.reports, self.delta);
+        let (mode, delta) = (self.mode, self.delta());
+        let reports = &mut self.reports;
         table.for_each(|attributes, series| {
             if !kinds.is_empty() && !kinds.contains(&OperationKind::of(attributes)) {
                 return;
@@ -87,7 +91,9 @@ impl Export<'_> {
                 if let Some(data) = data {
                     let pairs = own + u32::from(!more.is_empty());
                     let context = PointContext { attributes, more, pairs, start };
-                    reports.note(fate, &context, &data, delta.is_some());
+                    if mode != ExportMode::Page {
+                        reports.note(fate, &context, &data, delta.is_some());
+                    }
                     if !fate.is_withheld {
                         writer.add(context, data);
                     }

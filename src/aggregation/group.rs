@@ -262,10 +262,11 @@ impl Group {
                 });
             }
         }
+        let delta = export.delta();
         if let Some(nested) = &mut self.nested {
             NestedUsage::export(nested, &mut export, batch);
         }
-        self.measured |= export.reports.finish(batch, export.envelope, export.delta);
+        self.measured |= export.reports.finish(batch, export.envelope, delta);
     }
 
     /// Forgets idle series, and says what they took, with all the rest if none is left.

@@ -11,6 +11,7 @@ use super::calls_series::Calls;
 use super::config::{HistogramForm, MetricsConfig};
 use super::cost::Pricing;
 use super::export::Export;
+use super::export_mode::ExportMode;
 use super::group::{CountedEvent, Group, Measured};
 use super::histogram::Exemplar;
 use super::measured::MeasuredSpan;
@@ -24,7 +25,6 @@ use super::usage::{ModelIndex, OperationIndex, TokenCounts};
 use super::wanted::{TableOf, WantedFinder, WantedSeries};
 use super::write::MetricEnvelope;
 use crate::clock::Tick;
-use crate::codec::records::metric_writer::Temporality;
 use crate::model::{Emission, Position};
 use crate::pricing::PriceTable;
 
@@ -43,7 +43,6 @@ pub(super) struct Groups {
     pricing: Pricing,
     tag: Option<Vec<u8>>,
     position: Position,
-    temporality: Temporality,
     semconv: SemconvVersion,
     exponential: bool,
     is_whole: bool,
@@ -68,7 +67,6 @@ impl Groups {
             pricing: Pricing::new(config.prices.clone()),
             tag: config.tag.clone(),
             position: config.position,
-            temporality: config.temporality,
             semconv: config.semconv,
             exponential: config.histogram == HistogramForm::Exponential,
             is_whole: config.is_whole,
@@ -423,23 +421,22 @@ impl Groups {
         &mut self,
         batches: &mut Vec<Emission>,
         reported: &mut ReportedServices,
-        since: u64,
+        (mode, since): (ExportMode, u64),
         (now, unix_nanos): (Tick, u64),
     ) {
         reported.begin_export();
-        let delta = (self.temporality == Temporality::Delta).then_some(since);
         self.idle = None;
         let mut whole: Option<Emission> = None;
         for group in self.slots.iter_mut().flatten() {
             let envelope =
-                MetricEnvelope::new(&group.resource, self.position, self.temporality, unix_nanos);
+                MetricEnvelope::new(&group.resource, self.position, mode.temporality(), unix_nanos);
             let mut batch = match whole.take() {
                 Some(whole) => whole,
                 None => Emission { tag: group.tag.clone(), records: 0, events: Vec::new() },
             };
             let reports = reported.of_service(group.service, (group.id, group.used), unix_nanos);
             let (envelope, semconv) = (&envelope, self.semconv);
-            group.export(&mut batch, Export { envelope, delta, reports, semconv });
+            group.export(&mut batch, Export { envelope, mode, since, reports, semconv });
             if self.is_whole {
                 whole = Some(batch);
             } else if batch.records > 0 {
@@ -447,7 +444,9 @@ impl Groups {
             }
         }
         batches.extend(whole.filter(|whole| whole.records > 0));
-        self.begin_anew(&reported.lapse(now, unix_nanos));
+        if mode != ExportMode::Page {
+            self.begin_anew(&reported.lapse(now, unix_nanos));
+        }
     }
 
     /// Forgets idle series and empty groups.

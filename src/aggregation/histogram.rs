@@ -5,8 +5,9 @@
 //! the next export. The same carry lets a value be taken back after it was exported.
 
 use super::exponential::Exponential;
+use super::export_mode::ExportMode;
 use super::exported_buckets::ExportedBuckets;
-use super::number::{take_whole, whole};
+use super::number::take;
 
 /// How many exemplars an exponential histogram has at most.
 const EXPONENTIAL_EXEMPLARS: usize = 4;
@@ -27,8 +28,9 @@ pub(super) struct Exemplar {
 pub(super) enum HistogramShape {
     /// Buckets with these upper bounds, and one above the last.
     Explicit(&'static [f64]),
-    /// Buckets whose bounds grow exponentially, in a number that adapts to the values.
-    Exponential,
+    /// Buckets whose bounds grow exponentially, in a number that adapts to the values, of a metric that has these
+    /// bounds otherwise.
+    Exponential(&'static [f64]),
 }
 
 #[derive(Debug, Clone)]
@@ -65,7 +67,7 @@ impl Histogram {
                 let (counts, exported) = (vec![0.0; bounds.len() + 1], vec![0; bounds.len() + 1]);
                 Buckets::Explicit { bounds, counts, exported }
             }
-            HistogramShape::Exponential => Buckets::Exponential(Exponential::default()),
+            HistogramShape::Exponential(advised) => Buckets::Exponential(Exponential::new(advised)),
         };
         Self {
             buckets,
@@ -121,47 +123,51 @@ impl Histogram {
         }
     }
 
-    /// The next point: what came since the last one, or with `cumulative` everything. `None` when
-    /// there is nothing to say.
-    pub(super) fn export(&mut self, cumulative: bool) -> Option<HistogramPoint> {
+    /// The next point. `None` when there is nothing to say.
+    pub(super) fn export(&mut self, mode: ExportMode) -> Option<HistogramPoint> {
         let (count, buckets) = match &mut self.buckets {
             Buckets::Explicit { bounds, counts, exported } => {
-                let out: Vec<u64> = if cumulative {
-                    let both = counts.iter().zip(exported.iter_mut());
-                    both.map(|(count, before)| {
-                        *before = whole(*count).max(*before);
-                        *before
-                    })
-                    .collect()
-                } else {
-                    counts.iter_mut().map(take_whole).collect()
-                };
+                let both = counts.iter_mut().zip(exported.iter_mut());
+                let out: Vec<u64> =
+                    both.map(|(count, exported)| take(mode, count, exported)).collect();
                 let count = out.iter().sum();
                 (count, ExportedBuckets::Explicit { bounds, counts: out })
             }
-            Buckets::Exponential(buckets) => buckets.export(cumulative),
+            Buckets::Exponential(buckets) => buckets.export(mode),
         };
         if count == 0 {
             return None;
         }
-        let sum = if cumulative { self.sum.max(self.exported_sum) } else { self.sum.max(0.0) };
-        let range = self.range;
-        if cumulative {
-            self.exported_sum = sum;
-        } else {
-            self.sum -= sum;
-            self.range = None;
+        let (mut sum, mut range) = (self.exported_sum, self.range);
+        match mode {
+            ExportMode::Cumulative { .. } => {
+                sum = self.sum.max(sum);
+                self.exported_sum = sum;
+            }
+            ExportMode::Delta { .. } => {
+                sum = self.sum.max(0.0);
+                self.sum -= sum;
+                self.exported_sum += sum;
+                self.range = None;
+            }
+            ExportMode::Page => range = None,
         }
-        let exemplars = self.exemplars.drain(..).flatten().collect();
+        let exemplars = self.exemplars.iter().flatten().copied().collect();
+        if !mode.page_follows() {
+            self.exemplars.clear();
+        }
         Some(HistogramPoint { count, sum, range, buckets, exemplars })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::number::whole;
     use super::*;
 
     const BOUNDS: &[f64] = &[1.0, 2.0, 4.0];
+    const CUMULATIVE: ExportMode = ExportMode::Cumulative { page_follows: false };
+    const DELTA: ExportMode = ExportMode::Delta { page_follows: false };
 
     fn counts(point: &HistogramPoint) -> Vec<u64> {
         match &point.buckets {
@@ -186,12 +192,12 @@ mod tests {
         for value in [0.0, 1.0, 1.5, 2.0, 4.0, 4.1] {
             histogram.add(value, 1.0, exemplar(value));
         }
-        let point = histogram.export(false).unwrap();
+        let point = histogram.export(DELTA).unwrap();
         assert_eq!(counts(&point), [2, 2, 1, 1]);
         assert_eq!((point.count, point.range), (6, Some((0.0, 4.1))));
         let values: Vec<f64> = point.exemplars.iter().map(|exemplar| exemplar.value).collect();
         assert_eq!(values, [1.0, 2.0, 4.0, 4.1], "the latest of each bucket");
-        assert_eq!(histogram.export(false), None);
+        assert_eq!(histogram.export(DELTA), None);
     }
 
     #[test]
@@ -201,7 +207,7 @@ mod tests {
         let (mut exported, mut sum) = (0, 0.0);
         for _ in 0..3000 {
             histogram.add(1.5, weight, None);
-            let point = histogram.export(false).unwrap();
+            let point = histogram.export(DELTA).unwrap();
             exported += point.count;
             sum += point.sum;
         }
@@ -210,7 +216,7 @@ mod tests {
         let mut third = Histogram::new(HistogramShape::Explicit(BOUNDS));
         let points = (0..30).filter_map(|_| {
             third.add(1.0, 1.0 / 3.0, None);
-            third.export(false).map(|point| point.count)
+            third.export(DELTA).map(|point| point.count)
         });
         assert_eq!(points.sum::<u64>(), 10);
     }
@@ -220,36 +226,36 @@ mod tests {
         let mut histogram = Histogram::new(HistogramShape::Explicit(BOUNDS));
         histogram.add(1.5, 2.0, None);
         histogram.add(3.0, 1.0, None);
-        let first = histogram.export(true).unwrap();
+        let first = histogram.export(CUMULATIVE).unwrap();
         histogram.take_back(1.5, 2.0);
-        let second = histogram.export(true).unwrap();
+        let second = histogram.export(CUMULATIVE).unwrap();
         assert_eq!((counts(&first), counts(&second)), (vec![0, 2, 1, 0], vec![0, 2, 1, 0]));
         assert!(second.sum >= first.sum);
         histogram.add(1.5, 3.0, None);
-        assert_eq!(counts(&histogram.export(true).unwrap()), [0, 3, 1, 0]);
+        assert_eq!(counts(&histogram.export(CUMULATIVE).unwrap()), [0, 3, 1, 0]);
     }
 
     #[test]
     fn what_is_taken_back_after_its_export_is_owed() {
         let mut histogram = Histogram::new(HistogramShape::Explicit(BOUNDS));
         histogram.add(1.5, 1.0, None);
-        assert_eq!(histogram.export(false).unwrap().count, 1);
+        assert_eq!(histogram.export(DELTA).unwrap().count, 1);
         histogram.take_back(1.5, 1.0);
-        assert_eq!(histogram.export(false), None);
+        assert_eq!(histogram.export(DELTA), None);
         histogram.add(1.5, 1.0, None);
-        assert_eq!(histogram.export(false), None);
+        assert_eq!(histogram.export(DELTA), None);
         histogram.add(1.5, 1.0, None);
-        assert_eq!(histogram.export(false).unwrap().sum, 1.5);
+        assert_eq!(histogram.export(DELTA).unwrap().sum, 1.5);
     }
 
     #[test]
     fn the_exponential_form_has_few_exemplars() {
-        let mut histogram = Histogram::new(HistogramShape::Exponential);
+        let mut histogram = Histogram::new(HistogramShape::Exponential(BOUNDS));
         for value in 1..100 {
             histogram.add(f64::from(value), 1.0, exemplar(f64::from(value)));
         }
-        let point = histogram.export(false).unwrap();
+        let point = histogram.export(DELTA).unwrap();
         assert_eq!((point.count, point.exemplars.len()), (99, 4));
-        assert_eq!(histogram.export(false), None);
+        assert_eq!(histogram.export(DELTA), None);
     }
 }

@@ -4,9 +4,10 @@
 //! reference page by that.
 
 use super::attribute::Attribute;
+use super::export_mode::ExportMode;
 use super::histogram::{Exemplar, Histogram, HistogramPoint, HistogramShape};
 use super::measured::MeasuredSpan;
-use super::number::{take_whole, whole};
+use super::number::take;
 use super::series::SeriesValues;
 use super::usage::TokenKind;
 use crate::findings;
@@ -336,7 +337,9 @@ impl Instrument {
     pub(super) fn accumulator(&self, exponential: bool) -> Accumulator {
         Accumulator::Unused(match self.form {
             InstrumentForm::Sum | InstrumentForm::Gauge => None,
-            InstrumentForm::Histogram(_) if exponential => Some(HistogramShape::Exponential),
+            InstrumentForm::Histogram(bounds) if exponential => {
+                Some(HistogramShape::Exponential(bounds))
+            }
             InstrumentForm::Histogram(bounds) => Some(HistogramShape::Explicit(bounds)),
         })
     }
@@ -380,19 +383,14 @@ impl Accumulator {
     }
 
     /// The data of a point, if there is anything to say.
-    pub(super) fn export(&mut self, cumulative: bool) -> Option<PointData> {
+    pub(super) fn export(&mut self, mode: ExportMode) -> Option<PointData> {
         match self {
             Self::Unused(_) => None,
             Self::Sum { sum, exported } => {
-                let number = if cumulative {
-                    *exported = whole(*sum).max(*exported);
-                    *exported
-                } else {
-                    take_whole(sum)
-                };
+                let number = take(mode, sum, exported);
                 (number > 0).then_some(PointData::Number(number))
             }
-            Self::Histogram(histogram) => histogram.export(cumulative).map(PointData::Histogram),
+            Self::Histogram(histogram) => histogram.export(mode).map(PointData::Histogram),
         }
     }
 }

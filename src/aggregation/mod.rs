@@ -17,6 +17,7 @@ mod events;
 mod exemplars;
 mod exponential;
 mod export;
+mod export_mode;
 mod exported_buckets;
 mod fields;
 mod finish_reasons;
@@ -38,6 +39,7 @@ mod nested_usage;
 mod number;
 mod observe;
 mod operations;
+mod page_buckets;
 mod reported;
 mod responses;
 mod routes;
@@ -66,6 +68,7 @@ use self::attribute::Attribute;
 use self::calls::{CallChanges, CallTracker, SeenSpan};
 use self::cost::CostTotals;
 use self::events::EventTracker;
+use self::export_mode::ExportMode;
 use self::fields::SpanFieldVisitor;
 use self::group::{CountedEvent, Measured};
 use self::groups::Groups;
@@ -251,18 +254,39 @@ impl Aggregator {
         if let Some(findings) = &mut self.findings {
             self.reported.differences(unix_nanos, |difference| findings.reported(difference));
         }
-        self.groups.export(&mut batches, &mut self.reported, since, (now, unix_nanos));
-        if let Some(findings) = &mut self.findings {
-            let form = (self.config.tag.as_deref(), self.config.is_whole);
-            observe::export(findings, form, &mut batches, unix_nanos);
+        let page_follows = self.models.is_some() && self.has_own_page();
+        let mode = match self.config.temporality {
+            Temporality::Cumulative => ExportMode::Cumulative { page_follows },
+            Temporality::Delta => ExportMode::Delta { page_follows },
+        };
+        self.export(&mut batches, (mode, since), (now, unix_nanos));
+        if page_follows {
+            let mut page = Vec::new();
+            self.export(&mut page, (ExportMode::Page, since), (now, unix_nanos));
+            self.keep_export(&page, unix_nanos);
+        } else {
+            self.keep_export(batches.get(waiting..).unwrap_or_default(), unix_nanos);
         }
-        let logs = self.server_logs.iter_mut();
-        logs.for_each(|logs| logs.export(&mut batches, since, (now, unix_nanos)));
-        self.keep_export(batches.get(waiting..).unwrap_or_default(), unix_nanos);
         self.groups.expire(now, self.config.series_expiry);
         self.show_series();
         (self.last, self.last_unix_nanos) = (now, unix_nanos);
         batches
+    }
+
+    /// Appends all metrics of now.
+    fn export(
+        &mut self,
+        batches: &mut Vec<Emission>,
+        (mode, since): (ExportMode, u64),
+        at: (Tick, u64),
+    ) {
+        self.groups.export(batches, &mut self.reported, (mode, since), at);
+        if let Some(findings) = &mut self.findings {
+            let form = (self.config.tag.as_deref(), self.config.is_whole);
+            observe::export(findings, form, mode, batches, at.1);
+        }
+        let logs = self.server_logs.iter_mut();
+        logs.for_each(|logs| logs.export(batches, (mode, since), at));
     }
 
     /// Takes other prices for the calls to come.
@@ -483,6 +507,8 @@ mod event_tests;
 mod measurement_tests;
 #[cfg(test)]
 mod nested_tests;
+#[cfg(test)]
+mod page_tests;
 #[cfg(test)]
 mod reported_tests;
 #[cfg(test)]

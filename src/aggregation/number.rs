@@ -1,5 +1,6 @@
 //! Conversions between kinds of numbers.
 
+use super::export_mode::ExportMode;
 use crate::codec::msgpack::{Reader, Token};
 
 /// The nearest whole number; 0 for what is negative or no number.
@@ -50,6 +51,22 @@ pub(super) fn take_whole(count: &mut f64) -> u64 {
     let out = whole(*count);
     *count -= out as f64;
     out
+}
+
+/// What an export says of a count, of which `exported` was said so far.
+pub(super) fn take(mode: ExportMode, count: &mut f64, exported: &mut u64) -> u64 {
+    match mode {
+        ExportMode::Cumulative { .. } => {
+            *exported = whole(*count).max(*exported);
+            *exported
+        }
+        ExportMode::Delta { .. } => {
+            let since = take_whole(count);
+            *exported = exported.saturating_add(since);
+            since
+        }
+        ExportMode::Page => *exported,
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Observed calls: what is measured, as [`crate::findings`] takes it.
 
 use super::attribute::Attribute;
+use super::export_mode::ExportMode;
 use super::measured::MeasuredSpan;
 use super::number::signed;
 use super::usage::TokenCounts;
@@ -71,6 +72,7 @@ pub(super) fn tell(
 pub(super) fn export(
     findings: &mut Findings,
     (tag, is_whole): (Option<&[u8]>, bool),
+    mode: ExportMode,
     batches: &mut Vec<Emission>,
     unix_nanos: u64,
 ) {
@@ -78,7 +80,10 @@ pub(super) fn export(
         Emission { tag: tag.unwrap_or(findings.tag()).to_vec(), records: 0, events: Vec::new() };
     let whole = batches.last_mut().filter(|_| is_whole);
     let batch = whole.unwrap_or(&mut own);
-    batch.records += findings.export(&mut batch.events, unix_nanos);
+    batch.records += match mode {
+        ExportMode::Page => findings.export_page(&mut batch.events, unix_nanos),
+        _ => findings.export(&mut batch.events, unix_nanos),
+    };
     if own.records > 0 {
         batches.push(own);
     }

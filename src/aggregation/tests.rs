@@ -57,11 +57,11 @@ pub(super) struct Read {
     pub(super) count: i64,
     /// Of a sum, its value where that is no whole number.
     pub(super) sum: f64,
-    buckets: Vec<i64>,
-    start: i64,
-    time: i64,
+    pub(super) buckets: Vec<i64>,
+    pub(super) start: i64,
+    pub(super) time: i64,
     pub(super) exemplars: usize,
-    temporality: String,
+    pub(super) temporality: String,
 }
 
 fn spelled(encoded: &[u8]) -> String {

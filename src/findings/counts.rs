@@ -82,12 +82,37 @@ impl FindingCounts {
             }
         }
         self.last = unix_nanos;
-        for points in points.chunks(MAX_POINTS) {
-            let data = MetricData::Sum { monotonic: true, temporality: self.temporality, points };
-            metric_writer::metric(out, unix_nanos, &self.metadata, &METRIC, &data);
-        }
-        points.len().div_ceil(MAX_POINTS)
+        write(out, &self.metadata, self.temporality, unix_nanos, &points)
     }
+
+    /// Writes what was exported so far, since each series began, and says how many records that are.
+    pub(super) fn export_page(&self, out: &mut Vec<u8>, unix_nanos: u64) -> usize {
+        let told = self.series.iter().filter(|(_, count)| count.exported > 0);
+        let points = told.map(|(attributes, count)| MetricPoint {
+            attributes,
+            start_unix_nanos: count.start,
+            unix_nanos,
+            value: PointValue::Int(count.exported),
+            exemplars: &[],
+        });
+        let points: Vec<MetricPoint<'_>> = points.collect();
+        write(out, &self.metadata, Temporality::Cumulative, unix_nanos, &points)
+    }
+}
+
+/// Writes points, and says how many records that are.
+fn write(
+    out: &mut Vec<u8>,
+    metadata: &[u8],
+    temporality: Temporality,
+    unix_nanos: u64,
+    points: &[MetricPoint<'_>],
+) -> usize {
+    for points in points.chunks(MAX_POINTS) {
+        let data = MetricData::Sum { monotonic: true, temporality, points };
+        metric_writer::metric(out, unix_nanos, metadata, &METRIC, &data);
+    }
+    points.len().div_ceil(MAX_POINTS)
 }
 
 /// The encoded map of the attributes of a series.

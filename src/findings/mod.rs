@@ -238,6 +238,12 @@ impl Findings {
         self.report.export(out, unix_nanos)
     }
 
+    /// Writes what was told so far, since each series began, for a page that is scraped, and says how many records
+    /// that is.
+    pub fn export_page(&self, out: &mut Vec<u8>, unix_nanos: u64) -> usize {
+        self.report.export_page(out, unix_nanos)
+    }
+
     /// The tag to emit under.
     #[must_use]
     pub fn tag(&self) -> &[u8] {

@@ -153,6 +153,10 @@ impl Report {
         self.counts.export(out, unix_nanos)
     }
 
+    pub(super) fn export_page(&self, out: &mut Vec<u8>, unix_nanos: u64) -> usize {
+        self.counts.export_page(out, unix_nanos)
+    }
+
     pub(super) fn keep(&mut self) {
         self.kept.get_or_insert_default();
     }

@@ -1,8 +1,11 @@
 //! Metrics page: the metrics that filters emitted last, for Prometheus.
 
+use std::io::Write as _;
+
 use bytes::Bytes;
+use flate2::write::GzEncoder;
 use http::HeaderMap;
-use http::header::ACCEPT;
+use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderName};
 
 use crate::codec::fluentbit::write::{PageFormat, PageMemory, metrics_to_page};
 use crate::codec::records::{RequestBuilder, push_records};
@@ -32,7 +35,17 @@ struct MadePages {
     /// The filter and the time of each export that is on them.
     of: Vec<(String, u64)>,
     pages: [Option<Bytes>; FORMATS.len()],
+    /// The same, compressed.
+    packed: [Option<Bytes>; FORMATS.len()],
     memory: PageMemory,
+}
+
+/// A page in one format.
+#[derive(Debug)]
+pub(super) struct FormattedPage {
+    pub(super) media_type: &'static str,
+    pub(super) is_gzip: bool,
+    pub(super) body: Bytes,
 }
 
 /// The page of a run.
@@ -40,35 +53,67 @@ struct MadePages {
 pub(super) struct MetricsPage(Mutex<MadePages>);
 
 impl MetricsPage {
-    /// The page and its media type, or why there is none. An export makes it once in a format, however many ask;
-    /// they wait for it.
+    /// The page, or why there is none. An export makes it once in a format, however many ask; they wait for it.
     pub(super) fn answer(
         &self,
         hub: &Hub,
         headers: &HeaderMap,
-    ) -> Result<(&'static str, Bytes), &'static str> {
+    ) -> Result<FormattedPage, &'static str> {
         let index = format(headers);
-        let (format, _, media_type) = FORMATS.get(index).ok_or("there is no such format\n")?;
+        let (format, _, media_type) = *FORMATS.get(index).ok_or("there is no such format\n")?;
         let mut made = self.0.lock();
         let sources = hub.status_sources();
         let exports = sources.iter().filter_map(|(name, it)| Some((name.clone(), it.metrics()?)));
         let (of, exports): (Vec<_>, Vec<LastMetrics>) =
             exports.map(|(name, last)| ((name, last.unix_nanos), last)).unzip();
         if made.of != of {
-            (made.of, made.pages) = (of, Default::default());
+            (made.of, made.pages, made.packed) = (of, Default::default(), Default::default());
         }
-        if let Some(Some(page)) = made.pages.get(index) {
-            return Ok((*media_type, page.clone()));
-        }
-        let length: usize = exports.iter().map(|last| last.events.len()).sum();
-        let page = heavy(length.saturating_mul(GROWTH), || {
-            page(&exports, *format, &mut made.memory).map(Bytes::from)
-        })?;
-        if let Some(slot) = made.pages.get_mut(index) {
-            *slot = Some(page.clone());
-        }
-        Ok((*media_type, page))
+        let MadePages { pages, packed, memory, .. } = &mut *made;
+        let (Some(plain), Some(packed)) = (pages.get_mut(index), packed.get_mut(index)) else {
+            return Err("there is no such format\n");
+        };
+        let body = match plain {
+            Some(body) => body,
+            None => {
+                let length: usize = exports.iter().map(|last| last.events.len()).sum();
+                let made = heavy(length.saturating_mul(GROWTH), || page(&exports, format, memory));
+                plain.insert(Bytes::from(made?))
+            }
+        };
+        let is_gzip = takes_gzip(headers);
+        let body = if is_gzip {
+            packed.get_or_insert_with(|| heavy(body.len(), || gzip(body)))
+        } else {
+            body
+        };
+        Ok(FormattedPage { media_type, is_gzip, body: body.clone() })
     }
+}
+
+/// A page compressed.
+fn gzip(page: &[u8]) -> Bytes {
+    let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    // Writing to memory does not fail; were it to, the reader would refuse what is no gzip.
+    let packed = encoder.write_all(page).and_then(|()| encoder.finish());
+    packed.map(Bytes::from).unwrap_or_default()
+}
+
+/// Whether a request takes gzip.
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let named = |(name, quality): (&str, f64)| name.eq_ignore_ascii_case("gzip") && quality > 0.0;
+    accepted(headers, ACCEPT_ENCODING).any(named)
+}
+
+/// What a header accepts, each with how much.
+fn accepted(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = (&str, f64)> {
+    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let accepted = parts.next().unwrap_or_default();
+        let quality = parts.find_map(|part| part.strip_prefix("q=")).unwrap_or("1");
+        (accepted, quality.parse().unwrap_or(0.0))
+    })
 }
 
 fn page(
@@ -90,15 +135,11 @@ fn page(
 
 /// The index of the format that a request accepts most; that of Prometheus for who says nothing of either.
 fn format(headers: &HeaderMap) -> usize {
-    let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let mut best = [0.0_f64; FORMATS.len()];
-    for range in accepted.flat_map(|value| value.split(',')) {
-        let mut parts = range.split(';').map(str::trim);
-        let media_type = parts.next().unwrap_or_default();
-        let quality = parts.find_map(|part| part.strip_prefix("q=")).unwrap_or("1");
+    for (media_type, quality) in accepted(headers, ACCEPT) {
         for ((_, known, _), best) in FORMATS.iter().zip(&mut best) {
             if media_type.eq_ignore_ascii_case(known) {
-                *best = best.max(quality.parse().unwrap_or(0.0));
+                *best = best.max(quality);
             }
         }
     }
@@ -134,5 +175,21 @@ mod tests {
             headers.insert(ACCEPT, accept.parse().unwrap());
             assert_eq!(FORMATS[format(&headers)].0, expected, "{accept}");
         }
+    }
+
+    #[test]
+    fn gzip_is_for_those_who_take_it() {
+        for (accept, expected) in [
+            ("gzip", true),
+            ("deflate, GZIP;q=0.5", true),
+            ("", false),
+            ("deflate, br", false),
+            ("gzip;q=0, identity", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT_ENCODING, accept.parse().unwrap());
+            assert_eq!(takes_gzip(&headers), expected, "{accept}");
+        }
+        assert!(!takes_gzip(&HeaderMap::new()));
     }
 }

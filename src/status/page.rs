@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
+    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
@@ -120,7 +120,14 @@ impl StatusPage {
         match path {
             "/status.json" => reply(StatusCode::OK, JSON, self.json(now)),
             "/metrics" => match self.metrics.answer(&self.hub, &request.headers) {
-                Ok((kind, page)) => reply(StatusCode::OK, kind, page),
+                Ok(page) => {
+                    let mut response = reply(StatusCode::OK, page.media_type, page.body);
+                    if page.is_gzip {
+                        let gzip = HeaderValue::from_static("gzip");
+                        response.headers_mut().insert(CONTENT_ENCODING, gzip);
+                    }
+                    response
+                }
                 Err(problem) => text(StatusCode::SERVICE_UNAVAILABLE, problem),
             },
             "/healthz" => probe(!self.health.is_stuck(now)),

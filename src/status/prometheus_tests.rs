@@ -1,5 +1,6 @@
 //! `/metrics` and `/verdict/` over real sockets.
 
+use std::io::Read as _;
 use std::sync::Arc;
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -11,7 +12,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
 use prost::Message;
 use serde_json::{Value, json};
 
-use super::tests::{ask, serve};
+use super::tests::{ask, ask_bytes, serve};
 use crate::clock::Tick;
 use crate::codec::records::metrics_to_records;
 use crate::hub::{ConversationVerdict, StatusSection, StatusSource};
@@ -89,12 +90,28 @@ fn metrics_are_those_that_were_emitted_last() {
     assert_eq!(page("*/*", TEXT), "");
     let first = source(emitted(3, 10), None);
     served.hub.add_status_source("ai_metrics.0", Arc::<Emitted>::clone(&first));
-    let open = |value: &str| format!("# TYPE calls counter\ncalls_total {value}\n# EOF\n");
+    let open = |value: &str| {
+        format!("# TYPE calls counter\ncalls_total {value}\ncalls_created 0.000\n# EOF\n")
+    };
     assert_eq!(page(is_open, OPEN_METRICS), open("3.0"));
     assert_eq!(page("text/plain", TEXT), "# TYPE calls_total counter\ncalls_total 3.0\n");
     served.hub.add_status_source("ai_metrics.1", source(emitted(4, 11), None));
     assert_eq!(page(is_open, OPEN_METRICS), open("7.0"));
     *first.last.lock() = emitted(5, 20);
+    assert_eq!(page(is_open, OPEN_METRICS), open("9.0"));
+    // Twice: made, and as it was made.
+    for _ in 0..2 {
+        let request = format!(
+            "GET /metrics HTTP/1.1\r\nhost: localhost\r\naccept: {is_open}\r\naccept-encoding: gzip\r\nconnection: close\r\n\r\n"
+        );
+        let answer = ask_bytes(served.server.address(), &request);
+        let end = answer.windows(4).position(|part| part == b"\r\n\r\n").unwrap();
+        let head = String::from_utf8_lossy(&answer[..end]);
+        assert!(head.contains("content-encoding: gzip") && head.contains(OPEN_METRICS), "{head}");
+        let mut body = String::new();
+        flate2::read::GzDecoder::new(&answer[end + 4..]).read_to_string(&mut body).unwrap();
+        assert_eq!(body, open("9.0"));
+    }
     assert_eq!(page(is_open, OPEN_METRICS), open("9.0"));
     *first.last.lock() = LastMetrics { is_whole: false, unix_nanos: 30, ..LastMetrics::default() };
     let (head, body) = get(is_open);

@@ -47,11 +47,16 @@ pub(super) fn serve() -> Served {
 
 /// The answer to bytes, until the server closes.
 pub(super) fn ask(address: SocketAddr, request: &str) -> String {
+    String::from_utf8(ask_bytes(address, request)).unwrap()
+}
+
+/// The same, of what is no text.
+pub(super) fn ask_bytes(address: SocketAddr, request: &str) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(test_timeout::at_most(Duration::from_secs(5)))).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
     answer
 }
 

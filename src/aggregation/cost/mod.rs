@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use super::number::{amount, take_whole, whole};
+use super::export_mode::ExportMode;
+use super::number::{amount, take, whole};
 use crate::codec::msgpack::{Reader, Token, text_of};
 use crate::pricing::{ModelPrice, PriceTable, UsedTokens, from_usd, to_usd};
 
@@ -257,39 +258,39 @@ impl CallCosts {
     }
 
     /// What calls cost in US dollars, in the order of [`CostSource::ALL`], where there is anything to say.
-    pub(super) fn amounts(&mut self, cumulative: bool) -> [Option<f64>; 3] {
-        self.amounts.each_mut().map(|amount| amount.export(cumulative))
+    pub(super) fn amounts(&mut self, mode: ExportMode) -> [Option<f64>; 3] {
+        self.amounts.each_mut().map(|amount| amount.export(mode))
     }
 
     /// How many calls there were, likewise.
-    pub(super) fn calls(&mut self, cumulative: bool) -> [Option<u64>; 3] {
-        self.calls.each_mut().map(|calls| calls.export(cumulative))
+    pub(super) fn calls(&mut self, mode: ExportMode) -> [Option<u64>; 3] {
+        self.calls.each_mut().map(|calls| calls.export(mode))
     }
 }
 
 impl ExactSum {
-    fn export(&mut self, cumulative: bool) -> Option<f64> {
-        let picodollars = if cumulative {
-            self.exported = self.exported.max(self.sum);
-            self.exported
-        } else {
-            // What was taken back and is not made up for yet stays as a debt.
-            let due = self.sum.max(0);
-            self.sum = self.sum.saturating_sub(due);
-            due
+    fn export(&mut self, mode: ExportMode) -> Option<f64> {
+        let picodollars = match mode {
+            ExportMode::Cumulative { .. } => {
+                self.exported = self.exported.max(self.sum);
+                self.exported
+            }
+            ExportMode::Delta { .. } => {
+                // What was taken back and is not made up for yet stays as a debt.
+                let due = self.sum.max(0);
+                self.sum = self.sum.saturating_sub(due);
+                self.exported = self.exported.saturating_add(due);
+                due
+            }
+            ExportMode::Page => self.exported,
         };
         (picodollars > 0).then(|| to_usd(picodollars))
     }
 }
 
 impl CallCount {
-    fn export(&mut self, cumulative: bool) -> Option<u64> {
-        let calls = if cumulative {
-            self.exported = whole(self.sum).max(self.exported);
-            self.exported
-        } else {
-            take_whole(&mut self.sum)
-        };
+    fn export(&mut self, mode: ExportMode) -> Option<u64> {
+        let calls = take(mode, &mut self.sum, &mut self.exported);
         (calls > 0).then_some(calls)
     }
 }

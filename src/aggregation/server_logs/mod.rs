@@ -28,6 +28,7 @@ use self::sources::{SourceSettings, Sources, source_key};
 use self::told::{ToldServices, names_of};
 use super::attribute::Attribute;
 use super::config::{HistogramForm, MetricsConfig};
+use super::export_mode::ExportMode;
 use super::fields::{SpanFieldVisitor, SpanFields};
 use super::log_event::LogEvent;
 use crate::clock::Tick;
@@ -82,7 +83,6 @@ impl ServerLogs {
         let max_series = (config.max_series / 10).max(100);
         let sources = Sources::new(SourceSettings {
             exponential: config.histogram == HistogramForm::Exponential,
-            temporality: config.temporality,
             position: config.position,
             tag: config.tag.clone(),
             is_whole: config.is_whole,
@@ -120,10 +120,10 @@ impl ServerLogs {
     pub(super) fn export(
         &mut self,
         batches: &mut Vec<Emission>,
-        since: u64,
+        (mode, since): (ExportMode, u64),
         (now, unix_nanos): (Tick, u64),
     ) {
-        self.sources.export(batches, since, unix_nanos);
+        self.sources.export(batches, (mode, since), unix_nanos);
         self.sources.expire(now, self.expiry);
     }
 

@@ -7,17 +7,16 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::facts::ServerFacts;
 use super::format::ServerLogFormat;
 use super::measures::ServerMeasure;
+use crate::aggregation::export_mode::ExportMode;
 use crate::aggregation::instruments::{Accumulator, Instrument, InstrumentForm, PointData};
 use crate::aggregation::write::{MetricEnvelope, MetricWriter, PointContext};
 use crate::clock::Tick;
-use crate::codec::records::metric_writer::Temporality;
 use crate::model::{Emission, Position};
 
 /// How sources are measured and exported.
 #[derive(Debug)]
 pub(super) struct SourceSettings {
     pub(super) exponential: bool,
-    pub(super) temporality: Temporality,
     pub(super) position: Position,
     /// The tag to emit under, if that is not the one of the logs.
     pub(super) tag: Option<Vec<u8>>,
@@ -147,15 +146,20 @@ impl Sources {
     }
 
     /// Appends the metrics of every source: to the last emission where all goes into one. Deltas begin at `since`.
-    pub(super) fn export(&mut self, batches: &mut Vec<Emission>, since: u64, unix_nanos: u64) {
-        let SourceSettings { temporality, position, is_whole, .. } = self.settings;
-        let delta = (temporality == Temporality::Delta).then_some(since);
+    pub(super) fn export(
+        &mut self,
+        batches: &mut Vec<Emission>,
+        (mode, since): (ExportMode, u64),
+        unix_nanos: u64,
+    ) {
+        let SourceSettings { position, is_whole, .. } = self.settings;
+        let temporality = mode.temporality();
         for source in &mut self.sources {
             let tag = self.settings.tag.as_ref().unwrap_or(&source.tag).clone();
             let mut own = Emission { tag, records: 0, events: Vec::new() };
             let envelope = MetricEnvelope::new(&source.resource, position, temporality, unix_nanos);
             let whole = batches.last_mut().filter(|_| is_whole);
-            source.export(whole.unwrap_or(&mut own), &envelope, delta);
+            source.export(whole.unwrap_or(&mut own), &envelope, (mode, since));
             if own.records > 0 {
                 batches.push(own);
             }
@@ -191,7 +195,12 @@ impl Source {
         source_bytes(&self.tag, &self.resource).saturating_add(series)
     }
 
-    fn export(&mut self, batch: &mut Emission, envelope: &MetricEnvelope, delta: Option<u64>) {
+    fn export(
+        &mut self,
+        batch: &mut Emission,
+        envelope: &MetricEnvelope,
+        (mode, since): (ExportMode, u64),
+    ) {
         let metrics = ServerMeasure::ALL.map(|measure| measure.metric().0);
         let mut before: Option<&Instrument> = None;
         for instrument in metrics {
@@ -207,7 +216,8 @@ impl Source {
                 let (data, start) = match &mut series.value {
                     ServerValue::Last(value) => (Some(PointData::Gauge(*value)), 0),
                     ServerValue::Total(total) => {
-                        (total.export(delta.is_none()), delta.unwrap_or(series.since))
+                        let start = if mode.is_delta() { since } else { series.since };
+                        (total.export(mode), start)
                     }
                 };
                 if let Some(data) = data {

@@ -13,7 +13,7 @@ use tokio::task::block_in_place;
 
 use super::{SECRET, ask};
 use crate::client::Client;
-use crate::hosts::{RunningHost, free_port, http_get};
+use crate::hosts::{Host, RunningHost, free_port, http_get};
 use crate::prometheus::Page;
 use crate::sink::{Keep, Sink};
 use crate::support::{Pipeline, all_hosts, linked, together};
@@ -43,14 +43,42 @@ fn calls(numbers: std::ops::Range<u64>) -> Vec<Span> {
 }
 
 /// A quantile of the calls as Prometheus estimates it, from the buckets that their durations are in.
-fn quantile(share: f64) -> f64 {
+fn quantile(share: f64, bounds: &[f64]) -> f64 {
     let below = |bound: f64| (0..CALLS).filter(|number| seconds(*number) <= bound).count() as f64;
     let rank = share * CALLS as f64;
-    let index = BOUNDS.iter().position(|bound| below(*bound) >= rank).unwrap();
+    let index = bounds.iter().position(|bound| below(*bound) >= rank).unwrap();
     let (start, count) =
-        if index == 0 { (0.0, 0.0) } else { (BOUNDS[index - 1], below(BOUNDS[index - 1])) };
-    let within = (rank - count) / (below(BOUNDS[index]) - count);
-    start + (BOUNDS[index] - start) * within
+        if index == 0 { (0.0, 0.0) } else { (bounds[index - 1], below(bounds[index - 1])) };
+    let within = (rank - count) / (below(bounds[index]) - count);
+    start + (bounds[index] - start) * within
+}
+
+/// The quantile that the calls have.
+fn exact(share: f64) -> f64 {
+    let mut all: Vec<f64> = (0..CALLS).map(seconds).collect();
+    all.sort_by(f64::total_cmp);
+    all[(share * CALLS as f64).ceil() as usize - 1]
+}
+
+/// The bounds of exponential histograms of durations on the page: those of scale 2 about the advised ones.
+fn exponential_bounds() -> Vec<f64> {
+    let roots = [1.0, 1.189_207_115_002_721, std::f64::consts::SQRT_2, 1.681_792_830_507_429];
+    let bounds = (-7..7).flat_map(|octave| roots.map(|root| root * 2_f64.powi(octave)));
+    bounds.skip(1).take(54).collect()
+}
+
+/// What `ai_metrics` emits, beside which the page is to be the same, and the bounds on it.
+struct Form {
+    options: &'static [&'static str],
+    bounds: Vec<f64>,
+}
+
+fn forms() -> [Form; 2] {
+    let exponential = &["histogram: exponential", "temporality: delta"];
+    [
+        Form { options: &[], bounds: BOUNDS.to_vec() },
+        Form { options: exponential, bounds: exponential_bounds() },
+    ]
 }
 
 /// Prometheus, if it is installed.
@@ -146,7 +174,12 @@ async fn until(what: &str, running: &RunningHost, mut is_so: impl FnMut() -> boo
 }
 
 /// What a Prometheus that scrapes the page says of the calls.
-async fn check_in_prometheus(scraper: &Scraper, what: &str, running: &RunningHost, http: u16) {
+async fn check_in_prometheus(
+    scraper: &Scraper,
+    bounds: &[f64],
+    (what, running): (&str, &RunningHost),
+    http: u16,
+) {
     until(&format!("{what}: {}", scraper.log()), running, || {
         scraper.value(&format!("sum({DURATION}_count)")) == Some(CALLS as f64)
     })
@@ -154,8 +187,13 @@ async fn check_in_prometheus(scraper: &Scraper, what: &str, running: &RunningHos
     for share in [0.5, 0.9, 0.95] {
         let buckets = format!("sum by (le) ({DURATION}_bucket{{job=\"shop\"}})");
         let found = scraper.value(&format!("histogram_quantile({share}, {buckets})")).unwrap();
-        let expected = quantile(share);
+        let expected = quantile(share, bounds);
         assert!((found / expected - 1.0).abs() < 1e-9, "{what}: {share}: {found}, {expected}");
+        if bounds.len() > BOUNDS.len() {
+            let off = (found / exact(share) - 1.0).abs();
+            println!("{what}: quantile {share} of exponential histograms {:.2} % off", off * 100.0);
+            assert!(off < 0.19, "{what}: {share}: {found}, {}", exact(share));
+        }
     }
     let tokens = "sum(gen_ai_client_token_usage_sum{gen_ai_token_type=\"input\"})";
     assert_eq!(scraper.value(tokens), Some(1000.0 * CALLS as f64), "{what}");
@@ -195,9 +233,10 @@ async fn check_in_prometheus(scraper: &Scraper, what: &str, running: &RunningHos
     assert_eq!((&target["health"], &target["lastError"]), (&"up".into(), &"".into()), "{what}");
 }
 
-/// Scenario: calls of known durations, measured by two filters of which one emits records and one Fluent Bit's own metrics for
-/// another tag; a Prometheus scrapes the page. Guarantees: the page is valid in both formats, has each series once, and no content;
-/// Prometheus has the counts and quantiles of the spans, and exemplars that name them.
+/// Scenario: calls of known durations, measured by two filters of which one sees nothing, as cumulative points with explicit
+/// buckets, and as exponential deltas; a Prometheus scrapes the page. Guarantees: the page is valid in both formats, has each series
+/// once and since when it counts, and no content; Prometheus has the counts and quantiles of the spans, those of exponential histograms
+/// within the documented error, and exemplars that name them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn prometheus_scrapes_the_page() {
     let _together = together();
@@ -208,41 +247,57 @@ async fn prometheus_scrapes_the_page() {
     }
     for host in all_hosts() {
         let what = host.title();
-        let sink = Sink::start(0, Keep::Requests).await;
-        let (http, page) = (free_port(), free_port());
-        let pipeline = Pipeline::default()
-            .otlp_in(http, free_port())
-            .input_option(&format!("status_port: {page}"))
-            .filter(&["name: ai_metrics", "match: 'ai*'", "interval: 1s"])
-            .filter(&["name: ai_metrics", "match: 'other*'", "interval: 1s", "tag: other"])
-            .otlp_out(&[("one", sink.port, "http/protobuf")]);
-        let running =
-            block_in_place(|| RunningHost::start(&host, &pipeline.yaml(plugins.path()), http));
-        assert_eq!(pages(page).0, Page::default(), "{what}: nothing yet");
-        let scraper = executable.as_ref().map(|executable| Scraper::start(executable, page));
-        send(http, &calls(0..CALLS)).await;
-        let count = format!("{DURATION}_count");
-        until(&what, &running, || pages(page).0.sum(&count, &[("job", "shop")]) == CALLS as f64)
-            .await;
-        let (read, open_metrics) = pages(page);
-        let expected: f64 = (0..CALLS).map(seconds).sum();
-        let found = read.sum(&format!("{DURATION}_sum"), &[]);
-        assert!((found / expected - 1.0).abs() < 1e-6, "{what}: {found}, {expected}");
-        for bound in BOUNDS {
-            let text = format!("{bound:?}");
-            let labels = [("le", text.as_str())];
-            let below = (0..CALLS).filter(|number| seconds(*number) <= bound).count() as f64;
-            assert_eq!(read.sum(&format!("{DURATION}_bucket"), &labels), below, "{what}: {bound}");
+        for Form { options, bounds } in forms() {
+            let what = format!("{what} {options:?}");
+            scrape(&host, plugins.path(), executable.as_deref(), (&what, options, &bounds)).await;
         }
-        let units = format!("# UNIT {DURATION} seconds\n");
-        assert!(open_metrics.contains(&units), "{what}: {open_metrics}");
-        if let Some(scraper) = &scraper {
-            check_in_prometheus(scraper, &what, &running, http).await;
-        }
-        let (code, log) = block_in_place(|| running.stop());
-        assert_eq!(code, Some(0), "{what}: {log}");
-        println!("{what}: {} bytes of OpenMetrics", open_metrics.len());
     }
+}
+
+async fn scrape(
+    host: &Host,
+    plugins: &Path,
+    executable: Option<&Path>,
+    (what, options, bounds): (&str, &[&str], &[f64]),
+) {
+    let sink = Sink::start(0, Keep::Requests).await;
+    let (http, page) = (free_port(), free_port());
+    let own = [&["name: ai_metrics", "match: 'ai*'", "interval: 1s"], options].concat();
+    let pipeline = Pipeline::default()
+        .otlp_in(http, free_port())
+        .input_option(&format!("status_port: {page}"))
+        .filter(&own)
+        .filter(&["name: ai_metrics", "match: 'other*'", "interval: 1s", "tag: other"])
+        .otlp_out(&[("one", sink.port, "http/protobuf")]);
+    let running = block_in_place(|| RunningHost::start(host, &pipeline.yaml(plugins), http));
+    assert_eq!(pages(page).0, Page::default(), "{what}: nothing yet");
+    let scraper = executable.map(|executable| Scraper::start(executable, page));
+    send(http, &calls(0..CALLS)).await;
+    let count = format!("{DURATION}_count");
+    until(what, &running, || pages(page).0.sum(&count, &[("job", "shop")]) == CALLS as f64).await;
+    let (read, open_metrics) = pages(page);
+    let expected: f64 = (0..CALLS).map(seconds).sum();
+    let found = read.sum(&format!("{DURATION}_sum"), &[]);
+    assert!((found / expected - 1.0).abs() < 1e-6, "{what}: {found}, {expected}");
+    for bound in bounds {
+        let text = format!("{bound:?}");
+        let labels = [("le", text.as_str())];
+        let below = (0..CALLS).filter(|number| seconds(*number) <= *bound).count() as f64;
+        assert_eq!(read.sum(&format!("{DURATION}_bucket"), &labels), below, "{what}: {bound}");
+    }
+    let created =
+        open_metrics.lines().find(|line| line.starts_with("gen_ai_client_token_usage_created{"));
+    let created: f64 = created.and_then(|line| line.rsplit(' ').next()).unwrap().parse().unwrap();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+    assert!(created < now && now - created < 300.0, "{what}: since {created}, now {now}");
+    let units = format!("# UNIT {DURATION} seconds\n");
+    assert!(open_metrics.contains(&units), "{what}: {open_metrics}");
+    if let Some(scraper) = &scraper {
+        check_in_prometheus(scraper, bounds, (what, &running), http).await;
+    }
+    let (code, log) = block_in_place(|| running.stop());
+    assert_eq!(code, Some(0), "{what}: {log}");
+    println!("{what}: {} bytes of OpenMetrics", open_metrics.len());
 }
 
 /// Scenario: a conversation whose agent calls the same tool with the same arguments, another one that does not, and one that

@@ -20,10 +20,9 @@ pub(super) struct SeriesExemplar {
 pub(super) fn of_point(point: &[u8], kind: CmetricsPointKind) -> WriteResult<Vec<SeriesExemplar>> {
     let number = match kind {
         CmetricsPointKind::Histogram => 8,
-        CmetricsPointKind::Exponential => 11,
         // OpenMetrics has none on gauges and summaries.
         CmetricsPointKind::Counter => 5,
-        CmetricsPointKind::Gauge | CmetricsPointKind::Summary => return Ok(Vec::new()),
+        _ => return Ok(Vec::new()),
     };
     let mut exemplars = Vec::new();
     each(point, number, |exemplar| {

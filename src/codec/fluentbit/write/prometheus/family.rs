@@ -70,6 +70,8 @@ pub(super) struct FamilyPoint {
     pub(super) unix_nanos: u64,
     pub(super) value: SeriesValue,
     pub(super) exemplars: Vec<SeriesExemplar>,
+    /// Which bounds of its family a histogram has.
+    pub(super) shape: usize,
 }
 
 /// All points that have the same labels.
@@ -87,8 +89,8 @@ pub(super) struct MetricFamily {
     pub(super) name: String,
     pub(super) description: String,
     pub(super) kind: CmetricsPointKind,
-    /// The upper bounds of a histogram's buckets, as bits.
-    pub(super) bounds: Vec<u64>,
+    /// The upper bounds of the buckets that histograms have, as bits.
+    shapes: Vec<Vec<u64>>,
     /// The names of the labels that its series have.
     keys: Vec<String>,
     index: HashMap<Labels, usize, RandomState>,
@@ -97,12 +99,27 @@ pub(super) struct MetricFamily {
 
 impl MetricFamily {
     pub(super) fn new(name: String, description: String, kind: CmetricsPointKind) -> Self {
-        let (bounds, keys, index) = (Vec::new(), Vec::new(), HashMap::default());
-        Self { name, description, kind, bounds, keys, index, series: Vec::new() }
+        let (shapes, keys, index) = (Vec::new(), Vec::new(), HashMap::default());
+        Self { name, description, kind, shapes, keys, index, series: Vec::new() }
     }
 
-    /// Adds a point. Points that have the same labels are of one series.
-    pub(super) fn add(&mut self, mut point: FamilyPoint) {
+    /// Which these bounds are.
+    pub(super) fn shape(&mut self, bounds: Vec<u64>) -> usize {
+        let known = self.shapes.iter().position(|known| *known == bounds);
+        known.unwrap_or_else(|| {
+            self.shapes.push(bounds);
+            self.shapes.len().saturating_sub(1)
+        })
+    }
+
+    /// The bounds of a shape.
+    pub(super) fn bounds(&self, shape: usize) -> &[u64] {
+        self.shapes.get(shape).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Adds a point, and says whether it could be. Points that have the same labels are of one series, whose buckets are
+    /// the same.
+    pub(super) fn add(&mut self, mut point: FamilyPoint) -> bool {
         for name in point.labels.keys() {
             if !self.keys.contains(name) {
                 self.keys.push(name.clone());
@@ -112,8 +129,11 @@ impl MetricFamily {
         let Some(FamilySeries { point: first, parts }) = known else {
             self.index.insert(point.labels.clone(), self.series.len());
             self.series.push(FamilySeries { point, parts: Vec::new() });
-            return;
+            return true;
         };
+        if first.shape != point.shape {
+            return false;
+        }
         if parts.is_empty() {
             parts.push((first.start, first.value.clone()));
         }
@@ -121,24 +141,20 @@ impl MetricFamily {
         first.value.merge(&point.value);
         first.exemplars.append(&mut point.exemplars);
         parts.push((point.start, point.value));
+        true
     }
 
     /// Adds a series whose value is 1, if it is not there.
     pub(super) fn set(&mut self, labels: Labels, unix_nanos: u64) {
         if !self.index.contains_key(&labels) {
             let (value, exemplars) = (SeriesValue::Number(1.0), Vec::new());
-            self.add(FamilyPoint { labels, start: 0, unix_nanos, value, exemplars });
+            self.add(FamilyPoint { labels, start: 0, unix_nanos, value, exemplars, shape: 0 });
         }
     }
 
     /// How many series there are.
     pub(super) const fn len(&self) -> usize {
         self.series.len()
-    }
-
-    /// Whether there is no series yet.
-    pub(super) const fn is_empty(&self) -> bool {
-        self.series.is_empty()
     }
 
     /// Appends the metric.
@@ -166,8 +182,9 @@ impl MetricFamily {
         self.keys.iter().for_each(|name| msgpack::str(out, name));
         if is_histogram {
             msgpack::str(out, "buckets");
-            msgpack::array_header(out, length(self.bounds.len()));
-            self.bounds.iter().for_each(|bits| msgpack::f64(out, f64::from_bits(*bits)));
+            let bounds = self.bounds(0);
+            msgpack::array_header(out, length(bounds.len()));
+            bounds.iter().for_each(|bits| msgpack::f64(out, f64::from_bits(*bits)));
         }
         if has_temporality {
             msgpack::str(out, "aggregation_type");

@@ -60,8 +60,7 @@ pub fn metrics_to_prometheus(
 /// The metrics of an `ExportMetricsServiceRequest` as a page of at most `largest` bytes, or of none where the request,
 /// a `ResourceMetrics` or a `ScopeMetrics` is not valid.
 ///
-/// Names, labels and values are those of [`metrics_to_prometheus`], and so is what is left out; but exponential
-/// histograms are there, with the bucket `+Inf` alone, because the formats have no native ones.
+/// Names, labels and values are those of [`metrics_to_prometheus`], and so is what is left out.
 ///
 /// # Errors
 /// The page would be too large.
@@ -154,28 +153,24 @@ impl<'p> PrometheusContext<'p> {
         let start = scan.fixed64(2)?.unwrap_or(0);
         let (value, bounds) = match kind {
             CmetricsPointKind::Histogram => histogram(bytes, &scan)?,
-            // Text has no native histograms: what there is in all.
-            CmetricsPointKind::Exponential => (totals(&scan)?, Vec::new()),
             _ => (number(&scan)?, Vec::new()),
         };
         let exemplars = match &self.form {
             WrittenForm::Page(_) => exemplar::of_point(bytes, kind)?,
             WrittenForm::Native(_) => Vec::new(),
         };
-        let kind = match kind {
-            CmetricsPointKind::Exponential => CmetricsPointKind::Histogram,
-            kind => kind,
-        };
+        let is_native = matches!(self.form, WrittenForm::Native(_));
         let family = self.family(name.to_owned(), description, kind)?;
-        if family.is_empty() {
-            family.bounds = bounds;
-        } else if family.bounds != bounds {
+        let shape = family.shape(bounds);
+        if shape > 0 && is_native {
             return Err(WriteProblem::Form("the histograms of one name have different bounds"));
         }
         if family.len() >= MAX_LIST as usize {
             return Err(WriteProblem::Form("a metric has more than 65535 series"));
         }
-        family.add(FamilyPoint { labels, start, unix_nanos, value, exemplars });
+        if !family.add(FamilyPoint { labels, start, unix_nanos, value, exemplars, shape }) {
+            return Err(WriteProblem::Form("the histograms of one series have different bounds"));
+        }
         Ok(unix_nanos)
     }
 }
@@ -208,9 +203,6 @@ impl ItemSink for PrometheusContext<'_> {
             7 if is_monotonic => (CmetricsPointKind::Counter, NamedAs::Counter),
             5 | 7 => (CmetricsPointKind::Gauge, NamedAs::Gauge),
             9 => (CmetricsPointKind::Histogram, NamedAs::Histogram),
-            10 if matches!(self.form, WrittenForm::Page(_)) => {
-                (CmetricsPointKind::Exponential, NamedAs::Histogram)
-            }
             _ => {
                 return Err(WriteProblem::Form("only numbers and explicit histograms are written"));
             }
@@ -293,12 +285,6 @@ fn number(scan: &FieldScan<'_>) -> WriteResult<SeriesValue> {
         (None, None) => return Err(WriteProblem::Form("a data point has no value")),
     };
     Ok(SeriesValue::Number(value))
-}
-
-/// The value of an exponential histogram without its buckets.
-fn totals(scan: &FieldScan<'_>) -> WriteResult<SeriesValue> {
-    let (count, sum) = (scan.fixed64(4)?.unwrap_or(0), scan.double(5)?.unwrap_or(0.0));
-    Ok(SeriesValue::Histogram { up_to: vec![count], sum })
 }
 
 /// A histogram's value and its bounds.

@@ -44,8 +44,11 @@ impl PageWriter<'_> {
             for series in &family.series {
                 let is_sum = family.kind != CmetricsPointKind::Gauge;
                 let settled = if is_sum { self.memory.settle(&family.name, series) } else { None };
-                let value = settled.as_ref().unwrap_or(&series.point.value);
-                write_series(&mut text, family, &series.point, value, self.format);
+                let told = match &settled {
+                    Some((start, value)) => (*start, value),
+                    None => (series.point.start, &series.point.value),
+                };
+                write_series(&mut text, family, &series.point, told, self.format);
                 if text.len() > self.largest {
                     *self.fits = false;
                     return;
@@ -83,12 +86,12 @@ fn head(text: &mut String, family: &MetricFamily, format: PageFormat) {
     }
 }
 
-/// Writes the samples of a series.
+/// Writes the samples of a series with this start and value.
 fn write_series(
     text: &mut String,
     family: &MetricFamily,
     point: &FamilyPoint,
-    value: &SeriesValue,
+    (start, value): (u64, &SeriesValue),
     format: PageFormat,
 ) {
     let mut labels = String::new();
@@ -122,7 +125,7 @@ fn write_series(
     match value {
         SeriesValue::Number(value) => sample("", None, *value, exemplar(all.0, all.1)),
         SeriesValue::Histogram { up_to, sum } => {
-            let bounds = family.bounds.iter().map(|bits| f64::from_bits(*bits));
+            let bounds = family.bounds(point.shape).iter().map(|bits| f64::from_bits(*bits));
             let mut below = all.0;
             for (count, bound) in up_to.iter().zip(bounds.chain([all.1])) {
                 sample("_bucket", Some(bound), *count as f64, exemplar(below, bound));
@@ -132,16 +135,33 @@ fn write_series(
             sample("_sum", None, *sum, None);
         }
     }
+    let has_start = format == PageFormat::OpenMetrics && family.kind != CmetricsPointKind::Gauge;
+    if has_start && start > 0 {
+        text.push_str(family.name.strip_suffix("_total").unwrap_or(&family.name));
+        text.push_str("_created");
+        if !labels.is_empty() {
+            let _written = write!(text, "{{{labels}}}");
+        }
+        text.push(' ');
+        write_time(text, start);
+        text.push('\n');
+    }
 }
 
 fn write_exemplar(text: &mut String, exemplar: Option<&SeriesExemplar>) {
     let Some(SeriesExemplar { value, unix_nanos, trace, span }) = exemplar else { return };
     let _written = write!(text, " # {{trace_id=\"{trace:?}\",span_id=\"{span:?}\"}} ");
     number(text, *value);
-    let (seconds, rest) = (unix_nanos / 1_000_000_000, unix_nanos % 1_000_000_000);
     if *unix_nanos > 0 {
-        let _written = write!(text, " {seconds}.{:03}", rest / 1_000_000);
+        text.push(' ');
+        write_time(text, *unix_nanos);
     }
+}
+
+/// Writes a time as seconds since the Unix epoch, to the millisecond.
+fn write_time(text: &mut String, unix_nanos: u64) {
+    let (seconds, rest) = (unix_nanos / 1_000_000_000, unix_nanos % 1_000_000_000);
+    let _written = write!(text, "{seconds}.{:03}", rest / 1_000_000);
 }
 
 /// A number as both formats have it; whole ones with a point, as bounds of buckets are written in `OpenMetrics`.

@@ -14,6 +14,8 @@ struct MergedSeries {
     parts: Vec<(u64, SeriesValue)>,
     /// What those said last that ended since.
     ended: Option<SeriesValue>,
+    /// When the first of all of them began.
+    start: u64,
 }
 
 /// What is remembered from page to page.
@@ -28,8 +30,12 @@ pub struct PageMemory {
 }
 
 impl PageMemory {
-    /// The value of a series on this page, where it is another one than the sum of what there is now.
-    pub(super) fn settle(&mut self, family: &str, series: &FamilySeries) -> Option<SeriesValue> {
+    /// The start and the value of a series on this page, where they are others than those of what there is now.
+    pub(super) fn settle(
+        &mut self,
+        family: &str,
+        series: &FamilySeries,
+    ) -> Option<(u64, SeriesValue)> {
         let FamilySeries { point, parts } = series;
         if parts.is_empty() && self.merged.is_empty() {
             return None;
@@ -43,9 +49,11 @@ impl PageMemory {
             [] => vec![(point.start, point.value.clone())],
             parts => parts.to_vec(),
         };
+        let mut start = parts.iter().map(|(start, _)| *start).min().unwrap_or(point.start);
         let mut ended: Option<SeriesValue> = None;
         if let Some(before) = before {
             ended = before.ended;
+            start = start.min(before.start);
             let is_there = |start: u64| parts.iter().any(|(other, _)| *other == start);
             for (_, value) in before.parts.into_iter().filter(|(start, _)| !is_there(*start)) {
                 match &mut ended {
@@ -58,8 +66,8 @@ impl PageMemory {
         if let Some(ended) = &ended {
             value.merge(ended);
         }
-        self.next.insert(key, MergedSeries { parts, ended });
-        Some(value)
+        self.next.insert(key, MergedSeries { parts, ended, start });
+        Some((start, value))
     }
 
     /// Ends a page: series that are not on it are forgotten.

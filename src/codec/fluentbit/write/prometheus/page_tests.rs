@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::exemplar::Value as ExemplarValue;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
-use opentelemetry_proto::tonic::metrics::v1::{
-    Exemplar, ExponentialHistogram, ExponentialHistogramDataPoint, Metric,
-};
+use opentelemetry_proto::tonic::metrics::v1::{Exemplar, ExponentialHistogram, Metric};
 use proptest::prelude::*;
 use prost::Message;
 
@@ -27,7 +25,13 @@ fn fresh(request: &[u8], format: PageFormat) -> String {
 
 /// What our own reader makes of a page: the samples, each by its metric and labels, and its lines that are wrong.
 fn read(text: &str, is_open_metrics: bool) -> Vec<Metric> {
-    let page = Page { text, is_open_metrics, unix_nanos: 9, seconds: 0.0, max_samples: 100_000 };
+    let page = Page {
+        text,
+        is_open_metrics,
+        unix_nanos: 9_000_000_000,
+        seconds: 0.0,
+        max_samples: 100_000,
+    };
     let (mut out, target) = (Vec::new(), PageTarget::default());
     let done = page_to_otlp(&page, &target, &mut StartTimes::default(), &mut out).unwrap();
     assert_eq!((done.malformed, done.unsupported), (0, 0), "{:?}\n{text}", done.first_malformed);
@@ -55,9 +59,21 @@ fn with_exemplars(mut metric: Metric, exemplars: Vec<Exemplar>) -> Metric {
     metric
 }
 
+/// The same metric, whose points began then.
+fn since(mut metric: Metric, unix_nanos: u64) -> Metric {
+    match &mut metric.data {
+        Some(Data::Histogram(it)) => it.data_points[0].start_time_unix_nano = unix_nanos,
+        Some(Data::Sum(it)) => it.data_points[0].start_time_unix_nano = unix_nanos,
+        other => panic!("{other:?}"),
+    }
+    metric
+}
+
 /// The same lines in the text format of Prometheus.
 fn in_text_format(open_metrics: &[String]) -> Vec<String> {
-    let is_in_both = |line: &&String| !line.starts_with("# UNIT") && !line.starts_with("# EOF");
+    let is_in_both = |line: &&String| {
+        !line.starts_with("# UNIT") && !line.starts_with("# EOF") && !line.contains("_created")
+    };
     let lines = open_metrics.iter().filter(is_in_both).map(|line| {
         let line = line.split(" # {").next().unwrap();
         let line = line.replace("# TYPE target info", "# TYPE target_info gauge");
@@ -78,8 +94,10 @@ fn pages_are_written_by_both_formats() {
     let exemplars =
         vec![exemplar(0.2, 5, 1), exemplar(0.3, 6, 2), exemplar(0.25, 4, 3), exemplar(7.0, 7, 4)];
     let mut histogram = with_exemplars(histogram_metric(&[2, 0, 1], &[model]), exemplars);
+    histogram = since(histogram, 3_000_000_000);
     histogram.description = "How \"long\"\\\nit took.".to_owned();
     let counter = with_exemplars(sum(3, &[]), vec![nameless, exemplar(1.0, 8, 5)]);
+    let counter = since(counter, 2_500_999_999);
     let request = request(&[(&service, vec![histogram, counter])]);
     let labels = r#"gen_ai_request_model="a \"model\"\\\n",instance="1",job="shop""#;
     let ids = |id: u8| {
@@ -96,6 +114,7 @@ fn pages_are_written_by_both_formats() {
         format!("{duration}_bucket{{{labels},le=\"+Inf\"}} 3.0 {} 7.0 7.007", ids(4)),
         format!("{duration}_count{{{labels}}} 3.0"),
         format!("{duration}_sum{{{labels}}} 2.5"),
+        format!("{duration}_created{{{labels}}} 3.000"),
         "# TYPE target info".to_owned(),
         "# HELP target Target metadata".to_owned(),
         r#"target_info{env="a\"b\\c\nd",instance="1",job="shop"} 1.0"#.to_owned(),
@@ -104,6 +123,7 @@ fn pages_are_written_by_both_formats() {
             "gen_ai_client_operation_count_total{{instance=\"1\",job=\"shop\"}} 3.0 {} 1.0 8.007",
             ids(5)
         ),
+        r#"gen_ai_client_operation_count_created{instance="1",job="shop"} 2.500"#.to_owned(),
         "# EOF".to_owned(),
     ];
     let open_metrics = fresh(&request, PageFormat::OpenMetrics);
@@ -121,12 +141,14 @@ fn pages_are_written_by_both_formats() {
         let found = metrics.iter().find(|metric| metric.name.starts_with(duration)).unwrap();
         let Some(Data::Histogram(data)) = &found.data else { panic!("{found:?}") };
         assert_eq!(data.data_points[0].bucket_counts, [2, 0, 1]);
+        let start = data.data_points[0].start_time_unix_nano;
+        assert!(!is_open_metrics || start == 3_000_000_000, "{start}");
         assert_eq!(data.data_points[0].exemplars.len(), if is_open_metrics { 2 } else { 0 });
     }
 }
 
-/// Guarantees: an empty page is one, deltas are left out, exponential histograms have all in one bucket, and a page that
-/// would be too large is none.
+/// Guarantees: an empty page is one, deltas and exponential histograms are left out, and a page that would be too large is
+/// none.
 #[test]
 fn what_has_no_place_is_left_out() {
     assert_eq!(fresh(&[], PageFormat::OpenMetrics), "# EOF\n");
@@ -135,29 +157,46 @@ fn what_has_no_place_is_left_out() {
     if let Some(Data::Sum(data)) = &mut delta.data {
         data.aggregation_temporality = 1;
     }
-    let point = ExponentialHistogramDataPoint {
-        time_unix_nano: 9,
-        count: 5,
-        sum: Some(2.5),
-        exemplars: vec![exemplar(0.5, 1, 1)],
-        ..ExponentialHistogramDataPoint::default()
-    };
-    let data = ExponentialHistogram { data_points: vec![point], aggregation_temporality: 2 };
+    let data =
+        ExponentialHistogram { data_points: vec![Default::default()], aggregation_temporality: 2 };
     let exponential = Metric {
         name: "h".to_owned(),
         data: Some(Data::ExponentialHistogram(data)),
         ..Metric::default()
     };
-    let request = request(&[(&[], vec![delta, exponential])]);
-    let page = fresh(&request, PageFormat::OpenMetrics);
-    let lines: Vec<&str> = page.lines().map(|line| line.split(" # ").next().unwrap()).collect();
-    let expected =
-        ["# TYPE h histogram", "h_bucket{le=\"+Inf\"} 5.0", "h_count 5.0", "h_sum 2.5", "# EOF"];
-    assert_eq!(lines, expected);
-    assert!(page.contains("le=\"+Inf\"} 5.0 # {trace_id="), "{page}");
-    let too_large =
-        metrics_to_page(&request, PageFormat::Prometheus, &mut PageMemory::default(), 10);
+    let left_out = request(&[(&[], vec![delta, exponential])]);
+    assert_eq!(fresh(&left_out, PageFormat::OpenMetrics), "# EOF\n");
+    let large = request(&[(&[], vec![sum(1, &[])])]);
+    let too_large = metrics_to_page(&large, PageFormat::Prometheus, &mut PageMemory::default(), 10);
     assert_eq!(too_large, Err(TooLarge(10)));
+}
+
+/// Scenario: histograms of one name with other bounds, of two services and of one. Guarantees: each series has its own buckets; one
+/// whose points have different ones has those that came first.
+#[test]
+fn series_have_the_buckets_of_their_own() {
+    let other = |counts: &[u64]| {
+        let mut metric = histogram_metric(counts, &[]);
+        if let Some(Data::Histogram(data)) = &mut metric.data {
+            data.data_points[0].explicit_bounds = vec![0.25];
+        }
+        metric
+    };
+    let [a, b] = ["a", "b"].map(|name| [("service.name", name), ("service.instance.id", "1")]);
+    let first = histogram_metric(&[1, 2, 3], &[]);
+    let request =
+        request(&[(&a, vec![first]), (&b, vec![other(&[4, 5])]), (&a, vec![other(&[6, 7])])]);
+    let page = fresh(&request, PageFormat::Prometheus);
+    let buckets: Vec<&str> =
+        page.lines().filter_map(|line| line.split_once("_bucket")).map(|(_, rest)| rest).collect();
+    let expected = [
+        r#"{instance="1",job="a",le="0.5"} 1.0"#,
+        r#"{instance="1",job="a",le="1.0"} 3.0"#,
+        r#"{instance="1",job="a",le="+Inf"} 6.0"#,
+        r#"{instance="1",job="b",le="0.25"} 4.0"#,
+        r#"{instance="1",job="b",le="+Inf"} 9.0"#,
+    ];
+    assert_eq!(buckets, expected);
 }
 
 /// The value of a counter that two sources make, on a page of these: starts and values.
@@ -196,6 +235,27 @@ fn a_sum_of_two_sources_never_falls() {
         assert_eq!(total(&mut memory, sources), expected, "{sources:?}");
         // Another reader of the same page sees the same.
         assert_eq!(total(&mut memory, sources), expected, "{sources:?}");
+    }
+}
+
+/// Scenario: a series of two sources, of which the older one ends. Guarantees: in OpenMetrics their sum began when the first of
+/// them did, as long as it is there; a series without a start has none.
+#[test]
+fn a_sum_of_two_sources_began_with_the_first() {
+    let mut memory = PageMemory::default();
+    let second = 1_000_000_000;
+    for (starts, expected) in [
+        (&[5][..], Some("5.000")),
+        (&[5, 3], Some("3.000")),
+        (&[5], Some("3.000")),
+        (&[], None),
+        (&[5], Some("5.000")),
+        (&[0], None),
+    ] {
+        let metrics = starts.iter().map(|start| since(sum(1, &[]), start * second)).collect();
+        let page = page_of(&request(&[(&[], metrics)]), PageFormat::OpenMetrics, &mut memory);
+        let created = page.lines().find_map(|line| line.split_once("_created "));
+        assert_eq!(created.map(|(_, time)| time), expected, "{starts:?}: {page}");
     }
 }
 
