@@ -19,6 +19,7 @@ pub mod hosts;
 pub mod load;
 pub mod made_answers;
 pub mod made_calls;
+pub mod made_clients;
 pub mod made_prompts;
 pub mod made_spans;
 pub mod pages;

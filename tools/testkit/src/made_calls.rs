@@ -94,7 +94,7 @@ pub(crate) fn finder(check: Check) -> Findings {
     let config = FindingsConfig {
         modes,
         max_keys: 100,
-        tokens_per_minute: 0,
+        tokens_per_minute: 1_000_000,
         pairs: vec![ModelPair { primary: "model".into(), shadow: "shadow".into() }],
         max_prompts: 5000,
         prompt_secret: PromptSecret([1, 2]),

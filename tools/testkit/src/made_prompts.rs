@@ -10,8 +10,26 @@ use crate::made_calls::{Drawn, Found, MadeCalls, USUAL, empty_call, finder, text
 const DAY: f64 = 86_400.0;
 /// Words of a prompt.
 const WORDS: usize = 120;
-/// Words that there are.
-const VOCABULARY: f64 = 3000.0;
+/// Words that there are, of three letters each.
+const VOCABULARY: usize = 3000;
+/// Calls of the changing version after which a change is not found in time.
+const IN_TIME: u64 = 200;
+
+/// All words, one after another.
+static ALL_WORDS: [u8; 3 * VOCABULARY] = {
+    let mut words = [0; 3 * VOCABULARY];
+    let mut at = 0;
+    while at < VOCABULARY {
+        let letters = [at % 26, at / 26 % 26, at / 676 % 26];
+        let mut letter = 0;
+        while letter < 3 {
+            words[3 * at + letter] = b'a' + letters[letter] as u8;
+            letter += 1;
+        }
+        at += 1;
+    }
+    words
+};
 
 /// Calls of one service to one model by their prompts.
 #[derive(Debug, Clone, Copy)]
@@ -61,17 +79,16 @@ struct Made {
 
 /// Encoded messages.
 fn messages(drawn: &mut Drawn, version: Option<&str>) -> Vec<u8> {
-    let mut words = Vec::with_capacity(WORDS);
+    let mut words = String::with_capacity(WORDS * 4 + 80);
+    words.push_str(r#"[{"role":"user","parts":[{"type":"text","content":""#);
     for at in 0..WORDS {
-        let number = (drawn.uniform() * VOCABULARY) as u32;
-        let letter = |by: u32| char::from(b'a' + u8::try_from(number / by % 26).unwrap_or(0));
-        let word: String = [1, 26, 676].map(letter).iter().collect();
-        words.push(if at == WORDS / 2 { version.map_or(word, str::to_owned) } else { word });
+        let number = (drawn.uniform() * VOCABULARY as f64) as usize;
+        let word = std::str::from_utf8(&ALL_WORDS[3 * number..][..3]).unwrap_or_default();
+        words.push_str(version.filter(|_| at == WORDS / 2).unwrap_or(word));
+        words.push(' ');
     }
-    text(&format!(
-        r#"[{{"role":"user","parts":[{{"type":"text","content":"{}"}}]}}]"#,
-        words.join(" ")
-    ))
+    words.push_str(r#""}]}]"#);
+    text(&words)
 }
 
 fn reasons(reason: &str) -> Vec<u8> {
@@ -114,6 +131,9 @@ impl MadePrompts {
                 && (prompt, version) == (changing, 1)
             {
                 since += 1;
+                if since > IN_TIME {
+                    break;
+                }
                 if drawn.uniform() < share {
                     made.change(change);
                 }

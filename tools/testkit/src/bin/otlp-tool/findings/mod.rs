@@ -1,7 +1,11 @@
 //! Simulation of findings: how often nothing is taken for something, and how soon something is found.
 
 mod answers;
+mod clients;
 mod prompts;
+
+use std::num::NonZero;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use testkit::made_calls::{Change, MadeCalls, USUAL};
 
@@ -21,6 +25,8 @@ pub struct Args {
 enum Part {
     /// Shifts of levels.
     Changes,
+    /// Token counts, models that answer, and agents that run away.
+    Clients,
     /// Drift of distributions.
     Drift,
     /// Differences of two models.
@@ -47,6 +53,24 @@ const TRAFFIC: [(&str, MadeCalls); 8] = [
     ),
 ];
 
+/// Runs something with the seeds from `first` on, on all processors, and gives what came of it in their order.
+fn of_seeds<T: Send>(first: u64, count: u64, run: impl Fn(u64) -> T + Sync) -> Vec<T> {
+    let next = AtomicU64::new(0);
+    let work = || {
+        let seeds = std::iter::from_fn(|| {
+            Some(next.fetch_add(1, Ordering::Relaxed)).filter(|number| *number < count)
+        });
+        seeds.map(|number| (number, run(first + number))).collect::<Vec<_>>()
+    };
+    let mut all: Vec<(u64, T)> = std::thread::scope(|scope| {
+        let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        running.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect()
+    });
+    all.sort_unstable_by_key(|(number, _)| *number);
+    all.into_iter().map(|(_, one)| one).collect()
+}
+
 /// Two calls a second for a week are as many as all others together.
 fn weeks(calls: &MadeCalls, args: &Args) -> u64 {
     if calls.per_second > 1.0 { args.weeks.div_ceil(10) } else { args.weeks }
@@ -56,6 +80,9 @@ pub fn run(args: &Args) {
     let is_wanted = |part| args.part.is_empty() || args.part.contains(&part);
     if is_wanted(Part::Changes) {
         changes(args);
+    }
+    if is_wanted(Part::Clients) {
+        clients::run(args.weeks);
     }
     if is_wanted(Part::Drift) {
         answers::drifts(args);

@@ -3,6 +3,8 @@
 use testkit::made_calls::{MadeCalls, USUAL};
 use testkit::made_prompts::{MadePrompts, PromptChange, USUAL_PROMPTS};
 
+use super::of_seeds;
+
 const fn every(per_second: f64) -> MadePrompts {
     MadePrompts { calls: MadeCalls { per_second, ..USUAL }, ..USUAL_PROMPTS }
 }
@@ -34,12 +36,9 @@ pub fn run(weeks: u64) {
     println!("|---|---|---|---|");
     for (name, traffic) in TRAFFIC {
         let weeks = if traffic.calls.per_second > 1.0 { weeks.div_ceil(10) } else { weeks };
-        let (mut found, mut calls) = (0, 0);
-        for seed in 1..=weeks {
-            let week = traffic.run(seed, 7.0, None);
-            found += week.before;
-            calls += week.calls;
-        }
+        let all = of_seeds(1, weeks, |seed| traffic.run(seed, 7.0, None));
+        let found: u64 = all.iter().map(|week| week.before).sum();
+        let calls: u64 = all.iter().map(|week| week.calls).sum();
         println!("| {name} | {weeks} | {calls} | {:.3} |", found as f64 / weeks as f64);
     }
     println!();
@@ -65,9 +64,11 @@ pub fn run(weeks: u64) {
 }
 
 /// How many of the changes were found within 200 calls of the prompt, and after how many.
-fn delays(change: PromptChange, share: f64, count: u64) -> String {
-    let all = (1..=count)
-        .filter_map(|seed| USUAL_PROMPTS.run(seed + 1000, 2.0, Some((1.0, change, share))).after);
+fn delays(change: PromptChange, share: f64, weeks: u64) -> String {
+    // Half a day is learned from, which has nine thousand calls.
+    let count = weeks.min(100);
+    let run = |seed| USUAL_PROMPTS.run(seed, 3.0, Some((0.5, change, share))).after;
+    let all = of_seeds(1001, count, run).into_iter().flatten();
     let mut after: Vec<u64> = all.map(|(calls, _)| calls).filter(|calls| *calls <= 200).collect();
     after.sort_unstable();
     let of = |part: usize| after.get(after.len() * part / 10).copied().unwrap_or_default();
