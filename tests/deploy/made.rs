@@ -21,7 +21,7 @@ const HARDWARE: [(&str, &str); 3] =
     [("hw.gpu.utilization", "1"), ("hw.gpu.memory.usage", "By"), ("hw.power", "W")];
 
 /// Labels that are neither of a counter of ours nor an attribute of the conventions that `ai_metrics` writes.
-const LABELS: [&str; 13] = [
+const LABELS: [&str; 17] = [
     "job",
     "instance",
     "name",
@@ -35,6 +35,10 @@ const LABELS: [&str; 13] = [
     "user_id",
     "modelName",
     "fluentbit_ai_gateway",
+    "service_name",
+    "fluentbit_ai_finding_signal",
+    "fluentbit_ai_finding_library",
+    "fluentbit_ai_compared_side",
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

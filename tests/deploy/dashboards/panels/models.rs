@@ -161,6 +161,39 @@ pub const BOARD: Board = Board {
                         ),
                     ],
                 ),
+                panel(
+                    "Share of the prompt from a cache",
+                    Unit::Share,
+                    "Mean of the calls that say what they read from a cache, each the same, however long its prompt.",
+                    &[(
+                        "{{gen_ai_request_model}}",
+                        "sum by (gen_ai_request_model) (rate(`fluentbit.ai.cache_hit_ratio`_sum{@}[$__rate_interval])) / sum by (gen_ai_request_model) (rate(`fluentbit.ai.cache_hit_ratio`_count{@}[$__rate_interval]))",
+                    )],
+                ),
+                panel(
+                    "Tokens that agents and calls say otherwise",
+                    Unit::Items,
+                    "What an operation says beyond the calls within it (missing), and these beyond it (surplus).",
+                    &[
+                        (
+                            "missing {{gen_ai_operation_name}} {{gen_ai_token_type}}",
+                            "sum by (gen_ai_operation_name, gen_ai_token_type) (rate(`fluentbit.ai.nested_usage.missing_tokens`{job=~\"$job\"}[$__rate_interval]))",
+                        ),
+                        (
+                            "surplus {{gen_ai_operation_name}} {{gen_ai_token_type}}",
+                            "sum by (gen_ai_operation_name, gen_ai_token_type) (rate(`fluentbit.ai.nested_usage.surplus_tokens`{job=~\"$job\"}[$__rate_interval]))",
+                        ),
+                    ],
+                ),
+                panel(
+                    "Reported of measured",
+                    Unit::Share,
+                    "What services report themselves, as a share of what is measured of them: 100 % is the same.",
+                    &[(
+                        "{{job}} {{fluentbit_ai_compared_metric}}",
+                        "sum by (job, fluentbit_ai_compared_metric) (rate(`fluentbit.ai.compared`{job=~\"$job\",fluentbit_ai_compared_side=\"reported\"}[$__rate_interval])) / sum by (job, fluentbit_ai_compared_metric) (rate(`fluentbit.ai.compared`{job=~\"$job\",fluentbit_ai_compared_side=\"measured\"}[$__rate_interval]))",
+                    )],
+                ),
             ],
         ),
         (
@@ -236,6 +269,38 @@ pub const BOARD: Board = Board {
                     Unit::Seconds,
                     "As the client saw it.",
                     p95_by!("mcp_method_name", "mcp.client.operation.duration"),
+                ),
+            ],
+        ),
+        (
+            "Findings",
+            &[
+                panel(
+                    "Findings by type",
+                    Unit::Number,
+                    "So far; a step is a finding, whose log event fluentbit.ai.finding has the evidence. Needs find_changes and its likes in ai_metrics.",
+                    &[(
+                        "{{fluentbit_ai_finding_type}}",
+                        "sum by (fluentbit_ai_finding_type) (`fluentbit.ai.findings`{fluentbit_ai_finding_type!=\"\"})",
+                    )],
+                ),
+                panel(
+                    "Findings by service and model",
+                    Unit::Number,
+                    "So far.",
+                    &[(
+                        "{{service_name}} {{gen_ai_request_model}} {{fluentbit_ai_finding_library}}",
+                        "sum by (service_name, gen_ai_request_model, fluentbit_ai_finding_library) (`fluentbit.ai.findings`{fluentbit_ai_finding_type!=\"\"})",
+                    )],
+                ),
+                panel(
+                    "Drift, pairs and prompts by signal",
+                    Unit::Number,
+                    "So far: distributions that drift, compared models that differ, and calls of one prompt, or of similar ones, that do.",
+                    &[(
+                        "{{fluentbit_ai_finding_type}} {{fluentbit_ai_finding_signal}}",
+                        "sum by (fluentbit_ai_finding_type, fluentbit_ai_finding_signal) (`fluentbit.ai.findings`{fluentbit_ai_finding_type=~\"drift|pair_difference|same_prompt|similar_prompts\"})",
+                    )],
                 ),
             ],
         ),
