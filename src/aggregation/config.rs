@@ -63,8 +63,8 @@ pub struct MetricsConfig {
     pub findings: Option<FindingsConfig>,
     /// Whose logs are read.
     pub server_logs: ServerLogFormats,
-    /// How many spans one with this tracestate stands for.
-    pub weight: fn(&[u8]) -> f64,
+    /// How many spans one with this tracestate stands for, if that is known.
+    pub weight: fn(&[u8]) -> Option<f64>,
     /// Marks what is emitted, so that the filters up to here leave it alone.
     pub position: Position,
 }

@@ -352,7 +352,10 @@ impl Aggregator {
         if visitor.fields.has_any(Attribute::Operation.bit() | Attribute::McpMethod.bit()) {
             let weight = match item.span.trace_state() {
                 [] => 1.0,
-                state => (self.config.weight)(state),
+                state => (self.config.weight)(state).unwrap_or_else(|| {
+                    self.tally.unknown_weights += 1;
+                    1.0
+                }),
             };
             metadata_run.complete(&mut visitor.further);
             let measured = MeasuredSpan {

@@ -8,6 +8,8 @@ use super::server_logs::ServerLogTally;
 pub struct AggregationTally {
     /// Spans of GenAI operations and of the Model Context Protocol.
     pub measured: u64,
+    /// Of these, those that were sampled with a probability that is not known, and count as one.
+    pub unknown_weights: u64,
     /// Log events of GenAI operations.
     pub measured_events: u64,
     /// Input tokens, each call once, adjusted for sampling.

@@ -28,7 +28,11 @@ pub(super) fn config() -> MetricsConfig {
         prices: Some(Arc::new(PriceTable::shipped())),
         findings: None,
         server_logs: ServerLogFormats::default(),
-        weight: |state| if state == b"ot=th:e666" { 9.999_389_685_688_13 } else { 1.0 },
+        weight: |state| match state {
+            b"ot=th:e666" => Some(9.999_389_685_688_13),
+            b"ot=th:unknown" => None,
+            _ => Some(1.0),
+        },
         position: Position { run: 7, after: 2 },
     }
 }
@@ -327,6 +331,11 @@ fn sampled_spans_stand_for_several() {
     }
     assert_eq!(count, 3000);
     assert!((tokens - 300.0 * 30.0 * 9.999_389_685_688_13).abs() < 1e-6);
+    assert_eq!(aggregator.tally().unknown_weights, 0);
+    // One whose weight is not known counts as one, and is marked.
+    feed(&mut aggregator, &[call(999, 1).state("ot=th:unknown")]);
+    assert_eq!(collect(&mut aggregator, 4000)[COUNT][0].count, 1);
+    assert_eq!(aggregator.tally().unknown_weights, 1);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::tests::{COUNT, Read, SECOND, START, USAGE, config, read};
 use super::*;
 use crate::codec::records::testing::{SpanRecord, chunk};
 use crate::model::TraceId;
-use crate::sampling::{OtState, Randomness, Threshold};
+use crate::sampling::{OtState, Randomness, Threshold, adjusted_count};
 
 const TRACES: u64 = 100_000;
 const SPANS_PER_CHUNK: usize = 100;
@@ -261,8 +261,7 @@ fn totals_are_those_of_the_calls() {
 fn what_was_sampled_before_is_counted_without_bias() {
     const CALLS: u64 = 1_000_000;
     const CLASSES: u64 = 40;
-    let weight =
-        |state: &[u8]| OtState::read(state).threshold.map_or(1.0, Threshold::adjusted_count);
+    let weight = adjusted_count;
     let config = MetricsConfig { weight, dimensions: Vec::new(), prices: None, ..config() };
     let mut aggregator = Aggregator::new(config, Tick(0), START);
     let mut random = Random(7);

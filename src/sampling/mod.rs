@@ -29,4 +29,4 @@ pub use tail::{
     TailTally, TombstoneSettings, TombstoneTally, Unanswered, UndecidedLogs, Volume,
 };
 pub use threshold::{Randomness, Threshold};
-pub use tracestate::{OtState, with_ot_state};
+pub use tracestate::{OtState, adjusted_count, with_ot_state};

@@ -51,6 +51,18 @@ impl OtState {
     }
 }
 
+/// How many spans one with this tracestate stands for; `None` where it was sampled in a way that does not say so: with a
+/// threshold that is none, or by the probability of 2^-p of OpenTelemetry's older form without one.
+#[must_use]
+pub fn adjusted_count(trace_state: &[u8]) -> Option<f64> {
+    let sampled = fields(ot_value(trace_state).unwrap_or_default());
+    let mut sampled = sampled.filter(|field| field.starts_with(b"th:") || field.starts_with(b"p:"));
+    match (OtState::read(trace_state).threshold, sampled.next()) {
+        (Some(threshold), _) => Some(threshold.adjusted_count()),
+        (None, sampled) => sampled.is_none().then_some(1.0),
+    }
+}
+
 /// Appends `trace_state` with the threshold of `state`, or without one, and with its randomness, if it
 /// has one, and says whether there was anything to change. When there was not, or when the result would
 /// break the limit of 256 characters, nothing is appended: the tracestate stays as it was.
@@ -120,6 +132,22 @@ fn fields(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_span_stands_for_so_many() {
+        for (state, expected) in [
+            ("", Some(1.0)),
+            ("other=1", Some(1.0)),
+            ("ot=rv:00000000000001", Some(1.0)),
+            ("ot=th:8", Some(2.0)),
+            ("a=b,ot=p:3;th:c", Some(4.0)),
+            ("ot=th:xyz", None),
+            ("ot=th:", None),
+            ("ot=r:5;p:3", None),
+        ] {
+            assert_eq!(adjusted_count(state.as_bytes()), expected, "{state}");
+        }
+    }
 
     fn changed(state: &str, th: Option<&str>) -> Option<String> {
         let threshold = th.map(|th| Threshold::parse(th.as_bytes()).unwrap());

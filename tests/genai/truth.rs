@@ -169,7 +169,7 @@ fn counted(chunks: &[&[u8]]) -> (u64, u64) {
             max_traces: 1000,
             prices: None,
             server_logs: ServerLogFormats::default(),
-            weight: |_| 1.0,
+            weight: |_| Some(1.0),
             position: settings().position,
         },
         Tick(0),

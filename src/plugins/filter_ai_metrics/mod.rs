@@ -29,7 +29,7 @@ use crate::model::{Emission, Position};
 use crate::plugin::{Chunk, Environment, Filter, OpenError, OptionSpec, Options, Spec, Verdict};
 use crate::plugins::derived::missing_emitter::missing_emitter;
 use crate::pricing::PriceTable;
-use crate::sampling::{OtState, Threshold};
+use crate::sampling::adjusted_count;
 use crate::stats::Log;
 use crate::sync::{Mutex, MutexGuard};
 
@@ -373,7 +373,7 @@ fn config(given: Given, prices: Option<PriceTable>, environment: &Environment) -
         prices: prices.map(Arc::new),
         findings: findings.is_on().then_some(findings),
         server_logs: given.server_logs,
-        weight,
+        weight: adjusted_count,
         position,
     }
 }
@@ -432,11 +432,6 @@ fn check_prometheus(parser: &mut Parser<'_>, given: &Given) {
              go together, under a tag that only such outputs match",
         );
     }
-}
-
-/// How many spans one with this tracestate stands for; one, when that is not known.
-fn weight(trace_state: &[u8]) -> f64 {
-    OtState::read(trace_state).threshold.map_or(1.0, Threshold::adjusted_count)
 }
 
 crate::export_filter!("filter_ai_metrics", AiMetrics);

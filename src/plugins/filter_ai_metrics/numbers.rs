@@ -47,6 +47,11 @@ const SERIES: CounterFamily = CounterFamily::gauge(
     "Series held: one of each metric, resource and set of attributes",
     &[],
 );
+const UNKNOWN_WEIGHTS: CounterFamily = CounterFamily::counter(
+    "unknown_weights_total",
+    "Spans that were sampled with a probability that their tracestate does not say, each counted as one",
+    &[],
+);
 const OVERFLOW: CounterFamily = CounterFamily::counter(
     "overflow_total",
     "Spans and log events that had no room for a series of their own",
@@ -117,6 +122,7 @@ pub(super) struct Numbers {
     /// Changes of the prices that could not be read.
     pub(super) prices_problems: Counter,
     series: Counter,
+    unknown_weights: Counter,
     overflow: Counter,
     evicted: Counter,
     findings: [Counter; Check::ALL.len()],
@@ -143,6 +149,7 @@ impl Numbers {
                 .map(|source| counters.counter(COST, &[source.name()])),
             prices_problems: counters.counter(PRICES, &[]),
             series: counters.counter(SERIES, &[]),
+            unknown_weights: counters.counter(UNKNOWN_WEIGHTS, &[]),
             overflow: counters.counter(OVERFLOW, &[]),
             evicted: counters.counter(EVICTED, &[]),
             findings: Check::ALL.map(|check| counters.counter(FINDINGS, &[check.name()])),
@@ -173,6 +180,7 @@ impl Numbers {
             counter.set(cost);
         }
         self.series.set(tally.series);
+        self.unknown_weights.set(tally.unknown_weights);
         self.overflow.set(tally.overflow);
         self.evicted.set(tally.evicted);
         self.reported.set(tally.reported_points);
