@@ -7,7 +7,7 @@ use super::tests::{COUNT, Read, SECOND, START, USAGE, config, read};
 use super::*;
 use crate::codec::records::testing::{SpanRecord, chunk};
 use crate::model::TraceId;
-use crate::sampling::{OtState, Randomness, Threshold, adjusted_count};
+use crate::sampling::{Randomness, Threshold, adjusted_count};
 
 const TRACES: u64 = 100_000;
 const SPANS_PER_CHUNK: usize = 100;
