@@ -178,7 +178,7 @@ fn aggregator(findings: Option<FindingsConfig>) -> Aggregator {
         prices: Some(Arc::new(PriceTable::shipped())),
         findings,
         server_logs: ServerLogFormats::default(),
-        weight: |_| 1.0,
+        weight: |_| Some(1.0),
         position: POSITION,
     };
     Aggregator::new(config, Tick(0), 0)
